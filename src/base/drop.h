@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The one list of reasons for which a packet is dropped. From it come the enum,
+ * the counters, the names that operators see, what each means, and what to do.
+ *
+ * A row: X(ENUM, "name-for-people", "what happened", "what to do about it").
+ * Rooms add rows here, beside their kin; a packet is dropped with exactly one.
+ */
+#ifndef YG_BASE_DROP_H
+#define YG_BASE_DROP_H
+
+#include <stdint.h>
+
+/* clang-format off */
+#define DROP_REASONS(X) \
+	/* device and link */ \
+	X(FRAME_CUT, "frame-cut", "the device delivered less of the frame than arrived", "raise the device's frame size, or lower the MTU") \
+	X(FRAME_SHORT, "frame-short", "the frame is shorter than an Ethernet header", "a faulty sender or cable") \
+	X(LINK_OTHER_HOST, "link-other-host", "the frame is addressed to another station", "normal on a shared or flooded link") \
+	X(LINK_SOURCE_GROUP, "link-source-group", "the frame's source address is a group address", "a faulty or hostile sender") \
+	X(LINK_ADMIN_DOWN, "link-admin-down", "the frame came in on an interface that is not configured", "add an interface block or leave the device alone") \
+	X(ETHERTYPE_UNKNOWN, "ethertype-unknown", "neither IPv4 nor ARP", "normal on most links (LLDP, STP and the like)") \
+	X(VLAN, "vlan", "a VLAN tag; tagged frames are not supported", "deliver the VLAN untagged, on an interface of its own") \
+	X(IPV6, "ipv6", "an IPv6 packet; IPv6 is not supported", "normal on a dual-stack link; route IPv6 elsewhere") \
+	X(ARP_MALFORMED, "arp-malformed", "an ARP packet that is short or of another kind of network", "a faulty sender") \
+	X(ARP_SPOOF, "arp-spoof", "an ARP packet that claims an address of ours, or a source that is no host", "look for a second machine with our address") \
+	/* IPv4 header */ \
+	X(IP_SHORT, "ip-short", "the packet is shorter than an IPv4 header", "a faulty sender") \
+	X(IP_VERSION, "ip-version", "the version field is not 4", "a faulty sender") \
+	X(IP_HEADER_LENGTH, "ip-header-length", "the header length is under 20 bytes or runs past the packet", "a faulty sender") \
+	X(IP_TOTAL_LENGTH, "ip-total-length", "the total length is under the header's or runs past the frame", "a faulty sender") \
+	X(IP_CHECKSUM, "ip-checksum", "the header checksum is wrong", "a faulty link or sender") \
+	X(IP_OPTION_BAD, "ip-option-bad", "an IPv4 option that is malformed (ICMP parameter problem sent)", "a faulty sender") \
+	X(IP_SOURCE_ROUTE, "ip-source-route", "a source route, refused", "source routes are refused on purpose (RFC 7126)") \
+	X(IP_FRAGMENT_BAD, "ip-fragment-bad", "a fragment with an impossible offset or length", "a faulty or hostile sender") \
+	X(IP_SOURCE_MARTIAN, "ip-source-martian", "a source address that no host can have", "a faulty or hostile sender") \
+	X(IP_SOURCE_OURS, "ip-source-ours", "the source address is one of ours", "spoofed, or a second machine with our address") \
+	X(IP_DEST_MARTIAN, "ip-dest-martian", "a destination that must not be forwarded or delivered", "a faulty sender") \
+	X(IP_LINK_BROADCAST, "ip-link-broadcast", "a unicast packet in a link-layer broadcast or multicast frame", "RFC 1122 section 3.3.6; a faulty sender") \
+	/* transport headers */ \
+	X(TCP_HEADER, "tcp-header", "a TCP header that is short or lies about its length", "a faulty or hostile sender") \
+	X(UDP_HEADER, "udp-header", "a UDP header that is short or lies about its length", "a faulty or hostile sender") \
+	X(ICMP_HEADER, "icmp-header", "an ICMP message that is too short for its type", "a faulty or hostile sender") \
+	X(L4_CHECKSUM, "l4-checksum", "the TCP, UDP or ICMP checksum is wrong", "a faulty link or sender") \
+	/* routing and forwarding */ \
+	X(NO_ROUTE, "no-route", "no route to the destination (ICMP 3/0 sent)", "add a route; see: yangguan route") \
+	X(ROUTE_BLACKHOLE, "route-blackhole", "the route says blackhole", "as configured") \
+	X(ROUTE_UNREACHABLE, "route-unreachable", "the route says unreachable (ICMP 3/1 sent)", "as configured") \
+	X(ROUTE_PROHIBIT, "route-prohibit", "the route says prohibit (ICMP 3/13 sent)", "as configured") \
+	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (ICMP 11/0 sent)", "a traceroute, or a routing loop") \
+	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (ICMP 3/4 sent)", "normal: path MTU discovery") \
+	X(FORWARD_MULTICAST, "forward-multicast", "multicast is not forwarded", "normal on most links") \
+	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender") \
+	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \
+	/* fragments */ \
+	X(FRAGMENT_OVERLAP, "fragment-overlap", "fragments that overlap; all of the packet is dropped (RFC 5722)", "a faulty or hostile sender") \
+	X(FRAGMENT_TIMEOUT, "fragment-timeout", "the other fragments did not come in time", "loss on the way") \
+	X(FRAGMENT_LIMIT, "fragment-limit", "too many fragments held, in all or from this source", "raise the limit, or find the sender") \
+	X(FRAGMENT_TOO_BIG, "fragment-too-big", "fragments that add up to more than 65,535 bytes", "a faulty or hostile sender") \
+	/* neighbours */ \
+	X(NEIGH_QUEUE, "neigh-queue", "too many packets wait for the neighbour's address", "the neighbour does not answer ARP, or a burst at start") \
+	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (ICMP 3/1 sent)", "is the machine up and on this link?") \
+	X(NEIGH_TABLE, "neigh-table", "the neighbour table is full", "a scan of a large connected prefix, or too small a table") \
+	/* local delivery */ \
+	X(PROTO_UNREACHABLE, "proto-unreachable", "nobody here speaks this IP protocol (ICMP 3/2 sent)", "a probe, or a wrong destination") \
+	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (ICMP 3/3 sent)", "a probe, or a wrong destination") \
+	X(TCP_NO_SOCKET, "tcp-no-socket", "nobody listens on this TCP port here (RST sent)", "a probe, or a wrong destination") \
+	X(ICMP_IGNORED, "icmp-ignored", "an ICMP message that asks for nothing or is refused (redirects, broadcast echo)", "normal") \
+	X(SOCKET_QUEUE, "socket-queue", "the socket's receive queue is full", "the program does not read fast enough") \
+	/* connection tracking and NAT */ \
+	X(CT_TABLE_FULL, "ct-table-full", "the connection table is full", "raise the table's size") \
+	X(CT_CLASH, "ct-clash", "two packets raced to create the same connection and could not be merged", "rare; the sender retries") \
+	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
+	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (ICMP 3/13 sent)", "add an address to the pool; see: yangguan pools") \
+	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
+	/* rules */ \
+	X(RULE_DROP, "rule-drop", "a rule said drop", "see the rule's counter") \
+	X(RULE_REJECT, "rule-reject", "a rule said reject (ICMP or RST sent)", "see the rule's counter") \
+	X(POLICY_DROP, "policy-drop", "no rule matched and the chain's policy is drop", "add a rule that accepts it") \
+	/* memory and output */ \
+	X(NO_BUFFER, "no-buffer", "the packet pool was empty", "too small a pool, or a burst; it recovers by itself") \
+	X(HOOK_MEMORY, "hook-memory", "no memory to hold the packet at this point", "too small a pool, or a burst; it recovers by itself") \
+	X(TX_REFUSED, "tx-refused", "the driver did not take the frame (queue full)", "the link is slower than what is sent") \
+	X(TX_DOWN, "tx-down", "the output device is down or gone", "see: yangguan events") \
+	X(TX_TOO_BIG, "tx-too-big", "the frame is larger than the device takes", "the device's MTU changed; it is read anew within a second")
+/* clang-format on */
+
+enum drop_reason {
+#define X(id, name, text, hint) DROP_##id,
+	DROP_REASONS(X)
+#undef X
+	N_DROP_REASONS
+};
+
+struct drop_info {
+	const char *name; /* as in `yangguan drops` */
+	const char *text; /* what happened */
+	const char *hint; /* what to do */
+};
+
+extern const struct drop_info drop_info[N_DROP_REASONS];
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What happened, for whoever listens: a plain value that the core hands to a
+ * slot, without text and without allocation. `src/control` turns it into a
+ * line or a JSON object. A listener that cannot keep up loses events, and the
+ * number lost is itself an event.
+ */
+#ifndef YG_BASE_EVENT_H
+#define YG_BASE_EVENT_H
+
+#include <stdint.h>
+
+enum event_kind {
+	EVENT_READY,       /* the gateway forwards from now on */
+	EVENT_DEVICE_UP,   /* ifindex */
+	EVENT_DEVICE_DOWN, /* ifindex */
+	EVENT_NEIGH_LEARNT,  /* ifindex, addr, mac */
+	EVENT_NEIGH_FAILED,  /* ifindex, addr */
+	EVENT_CONN_NEW,      /* conn */
+	EVENT_CONN_UPDATE,   /* conn: a new state */
+	EVENT_CONN_END,      /* conn, reason */
+	EVENT_RELOADED,      /* count: generation of the config */
+	EVENT_RELOAD_REFUSED,
+	EVENT_NAT_EXHAUSTED, /* addr: of the pool, text: its name; rate-limited */
+	EVENT_ADDRESS_CONFLICT, /* ifindex, addr, mac: somebody else has our address (RFC 5227) */
+	EVENT_LOST,          /* count: events that found the queue full */
+	EVENT_STOPPED,       /* the gateway ends; the last event of all */
+	N_EVENT_KINDS
+};
+
+/* One direction of a connection, host order. */
+struct event_tuple {
+	uint32_t src, dst;
+	uint16_t sport, dport; /* ICMP: identifier; type << 8 | code */
+};
+
+struct event {
+	enum event_kind kind;
+	uint64_t time_ns;  /* the core's clock */
+	uint32_t ifindex;  /* index of the gateway's interface, 0 if none */
+	uint32_t addr;
+	uint64_t count;
+	uint8_t mac[6];
+	uint8_t proto;     /* connections: IP protocol */
+	uint8_t state;     /* connections: enum ct_tcp_state for TCP */
+	uint16_t status;   /* connections: CT_* status bits */
+	uint16_t reason;   /* EVENT_CONN_END: enum ct_end_reason */
+	struct event_tuple orig, reply;
+	char text[32];
+};
+
+typedef void event_fn(void *ctx, const struct event *e);
+
+#endif

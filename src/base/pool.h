@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A pool of equal objects with 32-bit indexes, sized at start. Allocation and
+ * release cost the same at every fill (a stack of free indexes); memory comes
+ * from the kernel untouched and zeroed, so an unused pool costs address space
+ * only. Objects are not cleared on release.
+ */
+#ifndef YG_BASE_POOL_H
+#define YG_BASE_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_NONE UINT32_MAX
+
+struct pool {
+	uint8_t *mem;
+	uint32_t *free_stack;
+	size_t stride; /* bytes from one object to the next */
+	uint32_t cap;
+	uint32_t n_used;
+	uint32_t n_fresh; /* indexes from here on were never handed out */
+	uint32_t n_free;  /* entries on free_stack */
+};
+
+/* align is a power of two, at most 4096. Returns 0 or -ENOMEM. */
+int pool_init(struct pool *p, uint32_t cap, size_t size, size_t align);
+void pool_fini(struct pool *p);
+
+/* An index below cap, or POOL_NONE when all are in use. */
+uint32_t pool_alloc(struct pool *p);
+void pool_free(struct pool *p, uint32_t index);
+
+static inline void *pool_at(const struct pool *p, uint32_t index)
+{
+	return p->mem + (size_t)index * p->stride;
+}
+
+#endif

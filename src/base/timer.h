@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A hierarchical timer wheel over objects of one pool (Varghese and Lauck,
+ * SOSP 1987, scheme 7). Nodes are linked by index, 12 bytes each; the owner
+ * says where the node of object i stands. Arm, disarm and expiry cost the same
+ * with one timer and with ten million. A timer fires on the first advance at or
+ * after its time, never before, and at most one tick late.
+ */
+#ifndef YG_BASE_TIMER_H
+#define YG_BASE_TIMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIMER_LEVELS 5
+#define TIMER_SLOTS 64
+
+struct timer_node {
+	uint32_t next;
+	uint32_t prev; /* index, or the slot's number with the high bit set */
+	uint32_t tick; /* when, in ticks; meaningless while not armed */
+};
+
+typedef void timer_fn(void *ctx, uint32_t index, uint64_t now);
+
+struct timer_wheel {
+	uint8_t *nodes;       /* node of object 0 */
+	size_t stride;        /* bytes from one object's node to the next */
+	uint64_t tick_ns;
+	uint64_t now_tick;    /* every timer up to here has fired */
+	uint32_t n_armed;
+	uint64_t occupied[TIMER_LEVELS]; /* a bit a slot */
+	uint32_t slot[TIMER_LEVELS][TIMER_SLOTS];
+};
+
+/* now is the time of the owner's clock at start. Every node must be
+ * initialised with timer_node_init before use. */
+void timer_wheel_init(struct timer_wheel *w, void *first_node, size_t stride, uint64_t tick_ns, uint64_t now);
+void timer_node_init(struct timer_node *n);
+bool timer_armed(const struct timer_node *n);
+
+/* Arms object index for time `when` (ns), moving it if it was armed. */
+void timer_arm(struct timer_wheel *w, uint32_t index, uint64_t when);
+void timer_disarm(struct timer_wheel *w, uint32_t index);
+
+/* Calls fn for each timer that is due at `now`, disarmed before the call; fn
+ * may arm and disarm any timer. Fires at most `budget` timers (0: no limit);
+ * returns the number fired. What the budget left over fires at the next call. */
+uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, timer_fn *fn, void *ctx);
+
+/* A time at which timer_advance should be called: never later than the first
+ * timer's own, TIME_NEVER when none is armed. */
+uint64_t timer_next(const struct timer_wheel *w);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Small things that every room uses.
+ */
+#ifndef YG_BASE_UTIL_H
+#define YG_BASE_UTIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+#define YG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define YG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define YG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* "never": a deadline that no clock reaches. Times are nanoseconds of a
+ * monotonic clock that the caller passes in, or of a simulator's clock. */
+#define TIME_NEVER UINT64_MAX
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the rooms above need of TCP (RFC 9293 section 3.1), UDP (RFC 768) and
+ * ICMP (RFC 792) headers, as one value: parsed once at input, with every length
+ * checked here.
+ */
+#ifndef YG_WIRE_L4_H
+#define YG_WIRE_L4_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/ipv4.h"
+
+#define TCP_HEADER_LEN 20
+#define UDP_HEADER_LEN 8
+#define ICMP_HEADER_LEN 8
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_PSH 0x08
+#define TCP_ACK 0x10
+#define TCP_URG 0x20
+#define TCP_ECE 0x40
+#define TCP_CWR 0x80
+
+enum l4_kind {
+	L4_NONE,     /* another protocol, or a fragment without the header */
+	L4_TCP,
+	L4_UDP,
+	L4_ICMP_QUERY, /* echo, timestamp, information, address mask and their replies: has an identifier */
+	L4_ICMP_ERROR, /* quotes a packet */
+	L4_ICMP_OTHER, /* router advertisement, unknown types */
+};
+
+struct l4_view {
+	enum l4_kind kind;
+	uint16_t header_len;   /* bytes; TCP with options */
+	uint16_t payload_len;  /* bytes behind the header */
+	uint16_t sport, dport; /* TCP, UDP */
+	uint16_t check;        /* the field as it stands, host order */
+	/* TCP */
+	uint32_t seq, ack;
+	uint16_t window;
+	uint8_t flags;
+	/* ICMP */
+	uint8_t type, code;
+	uint16_t id, icmp_seq; /* queries */
+	uint32_t info;         /* bytes 4 to 7: gateway, pointer, next-hop MTU */
+};
+
+enum l4_error {
+	L4_OK,
+	L4_TCP_HEADER,  /* short, or data offset under 5 or past the packet */
+	L4_UDP_HEADER,  /* short, or its length under 8 or past the packet */
+	L4_ICMP_HEADER, /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes */
+};
+
+/* p: the L4 header; len: bytes of the packet from there (total_len -
+ * header_len; more may be in the buffer). For a fragment: the first piece is
+ * parsed as far as it reaches (a first piece without the whole header is an
+ * error, RFC 1858), later pieces give L4_NONE. Checksums are not looked at. */
+enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
+
+/* The first 8 bytes or more of a quoted packet: ports of TCP and UDP, the TCP
+ * sequence number, type, code, identifier of an ICMP query. False when there
+ * is not enough. Nothing else in v is filled. */
+bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
+
+/* True when the transport checksum over the whole payload is right (UDP: or
+ * absent). Only for packets that are no fragments and whose checksum is not
+ * partial. */
+bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len);
+/* Computes and stores it: TCP, UDP (never 0), ICMP. */
+void l4_checksum_set(const struct ipv4_view *ip, uint8_t *p, size_t len);
+
+/* TCP options that connection tracking and TCP want (RFC 9293 section 3.2, RFC
+ * 7323, RFC 2018). */
+struct tcp_options {
+	bool has_mss, has_wscale, has_sack_ok, has_timestamp;
+	uint16_t mss;
+	uint8_t wscale; /* at most 14 (RFC 7323 section 2.3) */
+	uint32_t ts_val, ts_ecr;
+	uint8_t n_sack;
+	struct {
+		uint32_t left, right;
+	} sack[4];
+};
+
+/* p: the TCP header, v as parsed from it. A list that lies is cut at the lie
+ * (RFC 9293 MUST-5 to 7: unknown options are skipped); returns false then. */
+bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_options *o);
+
+/* Headers to bytes. Checksum zero; call l4_checksum_set when the rest is there. */
+void udp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint16_t payload_len);
+void tcp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window);
+void icmp_emit(uint8_t *p, uint8_t type, uint8_t code, uint32_t info);
+
+#endif
