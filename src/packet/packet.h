@@ -33,6 +33,8 @@ enum packet_verdict {
 	VERDICT_CONTINUE,
 	VERDICT_DROP,   /* p->reason says why */
 	VERDICT_STOLEN, /* somebody else owns it now */
+	VERDICT_DELIVERED, /* a local protocol or socket has had it: counted, freed */
+	VERDICT_CONSUMED,  /* used up by the gateway itself (ARP): counted, freed */
 };
 
 enum gso_type {
@@ -182,8 +184,9 @@ static inline void batch_add(struct batch *b, struct packet *p)
 	b->p[b->n++] = p;
 }
 
-/* Takes out what is not VERDICT_CONTINUE, in order: drops are counted and freed,
- * stolen packets forgotten. Those that stay have VERDICT_CONTINUE. */
+/* Takes out what is not VERDICT_CONTINUE, in order: drops, deliveries and
+ * consumed packets are counted and freed, stolen packets forgotten. Those that
+ * stay have VERDICT_CONTINUE. */
 void batch_settle(struct batch *b, struct packet_pool *pool, struct ledger *ledger);
 
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a core is given from outside: memory for packets, the ledger, the time,
+ * random numbers, and somebody to tell what happened. One per worker; every
+ * room of the core keeps a pointer to it and to nothing else outside itself.
+ */
+#ifndef YG_PACKET_ENV_H
+#define YG_PACKET_ENV_H
+
+#include "base/event.h"
+#include "base/ledger.h"
+#include "base/rng.h"
+#include "packet/packet.h"
+
+struct env {
+	struct packet_pool *pool;
+	struct ledger ledger;
+	struct rng rng;
+	uint64_t now;      /* ns, set at each entry into the core, never goes back */
+	uint64_t wall_offset_ns; /* add to now for UTC; only for what people read */
+	event_fn *emit;    /* never NULL; see env_emit */
+	void *emit_ctx;
+};
+
+static inline void env_emit(struct env *env, struct event *e)
+{
+	e->time_ns = env->now;
+	env->emit(env->emit_ctx, e);
+}
+
+static inline void env_drop(struct env *env, struct packet *p, enum drop_reason reason)
+{
+	packet_drop(env->pool, &env->ledger, p, reason);
+}
+
+#endif

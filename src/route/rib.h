@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The routing information base: every route that somebody knows, and which of
+ * them stands in the FIB. For one prefix the lowest distance wins, then the
+ * lowest metric, then the lower gateway address.
+ */
+#ifndef YG_ROUTE_RIB_H
+#define YG_ROUTE_RIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ip4.h"
+#include "ip/fib.h"
+
+enum rib_source {
+	RIB_LOCAL,     /* our addresses and their broadcast addresses: distance 0 */
+	RIB_CONNECTED, /* prefixes of our interfaces: 0 */
+	RIB_STATIC,    /* configured: 1 */
+	N_RIB_SOURCES
+};
+
+extern const char *const rib_source_names[N_RIB_SOURCES];
+
+struct rib_route {
+	struct ip4_prefix prefix;
+	struct fib_nexthop nexthop; /* unicast with a gateway: ifindex 0 means "by the connected route" */
+	uint8_t source;   /* enum rib_source */
+	uint8_t distance;
+	uint32_t metric;
+	bool resolved;    /* its gateway is on a connected prefix */
+	bool active;      /* it stands in the FIB */
+};
+
+struct rib;
+
+struct rib *rib_create(void);
+void rib_destroy(struct rib *r);
+/* Adds a copy. -EEXIST for an exact repetition, -ENOMEM. */
+int rib_add(struct rib *r, const struct rib_route *route);
+/* Resolves gateways over connected routes, chooses, and builds the FIB; the
+ * caller owns it. Routes that cannot be resolved stay inactive. NULL without memory. */
+struct fib *rib_build(struct rib *r);
+size_t rib_n_routes(const struct rib *r);
+const struct rib_route *rib_route_at(const struct rib *r, size_t i); /* sorted by prefix after rib_build */
+
+#endif
