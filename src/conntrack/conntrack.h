@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Connection tracking: which connection a packet belongs to, and in which state
+ * that connection is.
+ *
+ * A connection is created, unconfirmed, when its first packet passes PREROUTING
+ * or OUTPUT (priority -200). It enters the table when that packet passes INPUT or
+ * POSTROUTING (last). If the packet is dropped between the two, the connection
+ * goes with it and leaves no trace.
+ *
+ * The table holds two references to each connection, one a direction: index << 1
+ * | direction. So a look-up of the packet's own tuple yields connection and
+ * direction at once, whatever NAT did to the other one.
+ */
+#ifndef YG_CONNTRACK_CONNTRACK_H
+#define YG_CONNTRACK_CONNTRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conntrack/tuple.h"
+#include "ip/stack.h"
+
+enum ct_dir { CT_ORIGINAL, CT_REPLY, N_CT_DIRS };
+
+/* conn.status, Linux's names (enum ip_conntrack_status). */
+enum ct_status {
+	CT_SEEN_REPLY = 0x001,
+	CT_ASSURED = 0x002,
+	CT_CONFIRMED = 0x004,
+	CT_SNAT = 0x008,      /* the REPLY destination differs from the ORIGINAL source */
+	CT_DNAT = 0x010,      /* the REPLY source differs from the ORIGINAL destination */
+	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
+	CT_DNAT_DONE = 0x040,
+	CT_DYING = 0x080,
+	CT_MAPPED = 0x100,    /* conn.nat_ref holds something that NAT must give back */
+	CT_PICKED_UP = 0x200, /* TCP, first seen in the middle */
+};
+
+/* Linux's states, in Linux's order. */
+enum ct_tcp_state {
+	CT_TCP_NONE,
+	CT_TCP_SYN_SENT,
+	CT_TCP_SYN_RECV,
+	CT_TCP_ESTABLISHED,
+	CT_TCP_FIN_WAIT,
+	CT_TCP_CLOSE_WAIT,
+	CT_TCP_LAST_ACK,
+	CT_TCP_TIME_WAIT,
+	CT_TCP_CLOSE,
+	CT_TCP_SYN_SENT2, /* simultaneous open */
+	N_CT_TCP_STATES
+};
+
+extern const char *const ct_tcp_state_names[N_CT_TCP_STATES]; /* "SYN_SENT" ... as conntrack -L prints */
+
+enum ct_end_reason {
+	CT_END_TIMEOUT,
+	CT_END_CLOSED,      /* TCP, its close timer ran out */
+	CT_END_RESET,
+	CT_END_REUSED,      /* a new SYN on an old tuple */
+	CT_END_EVICTED,     /* under pressure, unreplied */
+	CT_END_FLUSHED,     /* by command */
+	CT_END_CONFIG,      /* its translation left the config */
+	N_CT_END_REASONS
+};
+
+extern const char *const ct_end_reason_names[N_CT_END_REASONS];
+
+/* Per direction of TCP (Linux's struct ip_ct_tcp_state; van Rooij 2001). */
+struct ct_tcp_window {
+	uint32_t end;     /* highest sequence number sent, + 1 */
+	uint32_t max_end; /* highest sequence number that the receiver allows */
+	uint32_t max_win; /* largest window seen, scaled */
+	uint32_t max_ack;
+};
+
+struct conn {
+	struct tuple tuple[N_CT_DIRS];
+	/* state */
+	uint16_t status; /* enum ct_status */
+	uint8_t tcp_state;
+	uint8_t tcp_flags[N_CT_DIRS]; /* conntrack's own, see tcp.c */
+	uint8_t tcp_scale[N_CT_DIRS];
+	uint8_t tcp_last;
+	uint32_t expires_tick;        /* when it ends, in ticks of conntrack's clock */
+	uint32_t mark;
+	uint32_t nat_ref;             /* NAT's own, valid with CT_MAPPED */
+	uint32_t packets[N_CT_DIRS], bytes_lo[N_CT_DIRS]; /* see conn_counters */
+	struct ct_tcp_window tcp[N_CT_DIRS];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct conn) <= 128, "two cache lines");
+
+/* Seconds; 0 takes the default. */
+struct ct_timeouts {
+	uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait,
+		tcp_close, tcp_unacknowledged;
+	uint32_t udp_new, udp_stream;
+	uint32_t icmp;
+	uint32_t other;
+};
+
+extern const struct ct_timeouts ct_default_timeouts; /* RFC 4787, 5382, 5508, 7857 */
+
+/* The conntrack part of a snapshot. */
+struct ct_config {
+	struct ct_timeouts timeout;
+	uint16_t zone[IP_INTERFACES_MAX]; /* by ifindex */
+	uint32_t max_per_source;          /* 0: no limit */
+	uint32_t pick_up;                 /* 1: TCP connections seen in the middle are taken up, 0: INVALID */
+};
+
+struct ct_limits {
+	uint32_t n_connections; /* 0: 262,144 */
+	uint32_t n_fragments;   /* fragments of packets in transit that are held, 0: 1024 */
+};
+
+struct conntrack;
+
+struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limits);
+void conntrack_destroy(struct conntrack *ct);
+void conntrack_configure(struct conntrack *ct, const struct ct_config *cfg);
+
+/* Hooks. */
+void conntrack_defrag(void *ct, enum ip_hook hook, struct batch *b);  /* PREROUTING, OUTPUT, -400 */
+void conntrack_in(void *ct, enum ip_hook hook, struct batch *b);      /* PREROUTING, OUTPUT, -200 */
+void conntrack_confirm(void *ct, enum ip_hook hook, struct batch *b); /* INPUT, POSTROUTING, last */
+/* For notrack: a packet with ct_info set to CT_INFO_UNTRACKED before -200 is left alone. */
+
+/* A packet whose connection is unconfirmed and that is freed anywhere takes the connection with
+ * it: whoever frees packets of this worker calls this first. src/app puts it in the slot of the packet pool. */
+void conntrack_packet_gone(void *ct, struct packet *p);
+
+static inline uint32_t conn_index(uint32_t ref)
+{
+	return ref >> 1;
+}
+
+static inline enum ct_dir conn_dir(uint32_t ref)
+{
+	return (enum ct_dir)(ref & 1);
+}
+
+struct conn *conntrack_conn(struct conntrack *ct, uint32_t index);
+/* The connection of a packet, NULL when it has none. */
+static inline struct conn *conntrack_of(struct conntrack *ct, const struct packet *p)
+{
+	return p->conn_ref == CONN_NONE ? NULL : conntrack_conn(ct, conn_index(p->conn_ref));
+}
+
+/* True when a confirmed connection other than `except` (an index, CONN_NONE for none) uses this tuple in either
+ * direction: what NAT asks before it takes a reply tuple. */
+bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except);
+
+struct conn_counters {
+	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
+};
+void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_counters *out);
+/* Whole seconds until it ends if nothing more comes. */
+uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);
+
+/* Ends a connection now: NAT's slot is called, an event is sent. */
+void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason);
+
+/* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
+typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);
+void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx);
+
+void conntrack_expire(struct conntrack *ct);
+uint64_t conntrack_next_deadline(const struct conntrack *ct);
+
+uint32_t conntrack_n_connections(const struct conntrack *ct);
+uint32_t conntrack_capacity(const struct conntrack *ct);
+/* For listing in slices: the next confirmed connection at or behind *cursor; false at the end. */
+bool conntrack_next(const struct conntrack *ct, uint32_t *cursor, uint32_t *index);
+
+enum ct_counter {
+	CT_COUNT_CREATED,
+	CT_COUNT_CONFIRMED,
+	CT_COUNT_DISCARDED, /* unconfirmed, with its packet */
+	CT_COUNT_ENDED,
+	CT_COUNT_INVALID,
+	CT_COUNT_RST_OUT_OF_WINDOW,
+	CT_COUNT_ICMP_OUT_OF_WINDOW,
+	CT_COUNT_CLASH_RESOLVED,
+	CT_COUNT_EVICTED,
+	N_CT_COUNTERS
+};
+extern const char *const ct_counter_names[N_CT_COUNTERS];
+const uint64_t *conntrack_counts(const struct conntrack *ct);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A tuple names one direction of a connection; a connection has two, and the
+ * REPLY one says what the answer will look like when it comes back.
+ */
+#ifndef YG_CONNTRACK_TUPLE_H
+#define YG_CONNTRACK_TUPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/siphash.h"
+#include "packet/packet.h"
+
+/* Host order. ICMP queries: sport is the identifier, dport is type << 8 | code;
+ * the other direction has the opposite type. Protocols without ports: zeros. */
+struct tuple {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+	uint8_t proto;
+	uint8_t reserved; /* zero */
+	uint16_t zone;
+};
+_Static_assert(sizeof(struct tuple) == 16, "hashed as 16 bytes");
+
+static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Of a parsed packet (not an ICMP error). False when the packet has no tuple:
+ * a later fragment, an ICMP message that is neither query nor error. */
+bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
+/* The other direction without translation. */
+struct tuple tuple_invert(const struct tuple *t);
+uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * yangguan.conf: read, checked, and turned into values. Nothing here touches a
+ * device or a running gateway; src/app makes a snapshot of the result.
+ */
+#ifndef YG_CONTROL_CONFIG_H
+#define YG_CONTROL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ip/stack.h"
+#include "nat/nat.h"
+#include "route/rib.h"
+#include "rules/rules.h"
+
+struct config_interface {
+	struct ast_pos pos;
+	struct ip_interface_config ip;      /* name, addresses, mtu */
+	char driver[16];                    /* "auto", "af_packet", "tap", ... */
+	bool take_over;                     /* `take over yes;`: take it although the kernel has an address on it */
+	uint16_t zone;
+};
+
+struct config_route {
+	struct ast_pos pos;
+	struct rib_route route;
+	char device[DEVICE_NAME_MAX];       /* `dev NAME`, resolved to nexthop.ifindex by src/app */
+};
+
+struct config {
+	size_t n_interfaces;
+	struct config_interface *interface;
+	size_t n_routes;
+	struct config_route *route;
+	struct nat_config nat;              /* pools */
+	struct rule_ast rules;
+	struct ct_timeouts timeout;         /* zeros where the file says nothing */
+	struct ct_limits ct_limits;
+	struct ip_limits ip_limits;
+	struct packet_pool_config packets;  /* zeros where the file says nothing */
+	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s;
+	uint32_t ct_max_per_source;
+	bool ct_pick_up;
+	char *text;                         /* the whole file, for record and audit */
+	size_t text_len;
+};
+
+struct config_errors; /* collected messages, in order of place */
+
+/* Reads path ("-": standard input) or text. Returns a config, or NULL and at least one error.
+ * Several errors are found in one go; name is what messages call the file. */
+struct config *config_read_file(const char *path, struct config_errors **errors);
+struct config *config_read_text(const char *name, const char *text, size_t len, struct config_errors **errors);
+void config_free(struct config *c);
+
+/* As nft prints them:
+ *   yangguan.conf:12:17-23: Error: no pool is called "publik"
+ *           snat to pool publik
+ *                        ^^^^^^
+ */
+size_t config_n_errors(const struct config_errors *e);
+void config_errors_print(const struct config_errors *e, FILE *to);
+/* The same as one string, to be freed by the caller. */
+char *config_errors_text(const struct config_errors *e);
+void config_errors_free(struct config_errors *e);
+
+#endif

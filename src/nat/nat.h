@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Network address translation: choosing a mapping for a new connection and
+ * writing it into the REPLY tuple, then rewriting every packet of the connection
+ * by comparing its two tuples (RFC 3022; Linux's nf_nat).
+ *
+ * Hooks: dstnat at PREROUTING and OUTPUT (-100), srcnat at POSTROUTING and INPUT
+ * (100). What to do with a new connection is asked of src/rules through a slot.
+ */
+#ifndef YG_NAT_NAT_H
+#define YG_NAT_NAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conntrack/conntrack.h"
+#include "ip/stack.h"
+
+#define NAT_POOLS_MAX 64
+#define NAT_POOL_RANGES_MAX 64
+#define NAT_POOL_NAME_MAX 32
+
+enum nat_mapping { NAT_MAP_ADDRESS_PORT_DEPENDENT, NAT_MAP_ENDPOINT_INDEPENDENT };
+enum nat_filtering { NAT_FILTER_ADDRESS_PORT_DEPENDENT, NAT_FILTER_ADDRESS_DEPENDENT, NAT_FILTER_ENDPOINT_INDEPENDENT };
+
+struct nat_address_range {
+	uint32_t first, last; /* both included */
+};
+
+struct nat_port_range {
+	uint16_t first, last; /* both included */
+};
+
+struct nat_pool_config {
+	char name[NAT_POOL_NAME_MAX];
+	uint32_t n_ranges;
+	struct nat_address_range range[NAT_POOL_RANGES_MAX];
+	struct nat_port_range ports;      /* default 1024-65535 */
+	uint32_t n_excluded;
+	struct nat_port_range excluded[16];
+	uint8_t mapping;                  /* enum nat_mapping */
+	uint8_t filtering;                /* enum nat_filtering */
+	uint8_t paired;                   /* 1: one inside address keeps one outside address */
+	uint8_t preserve_port, preserve_parity; /* 1: wanted */
+};
+
+/* The NAT part of a snapshot. Pool numbers stay the same over a reload. */
+struct nat_config {
+	uint32_t n_pools;
+	struct nat_pool_config pool[NAT_POOLS_MAX]; /* empty name: not in use */
+};
+
+enum nat_action_kind {
+	NAT_ACTION_NONE,       /* no translation on this side */
+	NAT_ACTION_RANGE,      /* addresses and ports below */
+	NAT_ACTION_PREFIX,     /* range.first is the new prefix, prefix_len bits are replaced, the rest stays */
+	NAT_ACTION_POOL,       /* pool */
+	NAT_ACTION_MASQUERADE, /* the primary address of the output interface */
+	NAT_ACTION_REDIRECT,   /* the primary address of the input interface (OUTPUT: 127.0.0.1) */
+};
+
+enum nat_action_flag {
+	NAT_FLAG_ADDRESS = 0x1,    /* range is given */
+	NAT_FLAG_PORT = 0x2,       /* ports are given */
+	NAT_FLAG_RANDOM = 0x4,
+	NAT_FLAG_PERSISTENT = 0x8, /* the same client, the same address */
+	NAT_FLAG_PRESERVE = 0x10,  /* keep the port when it is free */
+};
+
+struct nat_action {
+	uint8_t kind;  /* enum nat_action_kind */
+	uint8_t flags; /* enum nat_action_flag */
+	uint8_t prefix_len;
+	uint16_t pool;
+	struct nat_address_range range;
+	struct nat_port_range ports;
+};
+
+/* Asked once per connection and side. CONTINUE with *out filled (NONE when no
+ * rule spoke), or DROP with the packet's reason set. */
+typedef enum packet_verdict nat_rules_fn(void *ctx, enum ip_hook hook, struct packet *p, struct nat_action *out);
+
+struct nat;
+
+struct nat_limits {
+	uint32_t n_addresses; /* translation addresses that can have a port map, 0: 256 */
+	uint32_t n_mappings;  /* endpoint-independent mappings, 0: as many as connections */
+};
+
+struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits);
+void nat_destroy(struct nat *n);
+/* Swaps the config; connections whose address or port left it end (CT_END_CONFIG). */
+void nat_configure(struct nat *n, const struct nat_config *cfg);
+void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
+
+/* Hooks. */
+void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
+void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
+
+void nat_expire(struct nat *n);
+uint64_t nat_next_deadline(const struct nat *n);
+
+struct nat_pool_info {
+	const char *name;
+	uint32_t n_addresses;
+	uint64_t n_ports;       /* ports of one protocol, all addresses */
+	uint64_t n_used_tcp, n_used_udp, n_used_icmp;
+	uint64_t n_refused;     /* new connections that found no port */
+};
+/* For `yangguan pools`; false at the end. Masquerade appears under the name of
+ * its interface. */
+bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *out);
+
+#endif

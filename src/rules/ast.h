@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tables, chains and rules in nft's terms, as the config language builds them
+ * and rules_compile reads them. Plain values; strings and arrays are owned by
+ * the struct that holds them (ast_free).
+ */
+#ifndef YG_RULES_AST_H
+#define YG_RULES_AST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ip/hook.h"
+#include "nat/nat.h"
+
+#define AST_NAME_MAX 64
+
+/* Where something stands in a config file, for messages; 1-based, 0 unknown. */
+struct ast_pos {
+	uint32_t file; /* number of the file (includes) */
+	uint32_t line, column, length;
+};
+
+/* What a match looks at. Width and how values are written stand in the key table of rules/key.c. */
+enum rule_key {
+	KEY_META_IIFNAME,
+	KEY_META_OIFNAME,
+	KEY_META_L4PROTO,
+	KEY_META_LENGTH,
+	KEY_META_MARK,
+	KEY_META_PKTTYPE,
+	KEY_META_NFPROTO,
+	KEY_IP_SADDR,
+	KEY_IP_DADDR,
+	KEY_IP_PROTOCOL,
+	KEY_IP_TTL,
+	KEY_IP_DSCP,
+	KEY_IP_ID,
+	KEY_IP_LENGTH,
+	KEY_IP_FRAG_OFF,
+	KEY_TCP_SPORT,
+	KEY_TCP_DPORT,
+	KEY_TCP_FLAGS,
+	KEY_UDP_SPORT,
+	KEY_UDP_DPORT,
+	KEY_UDP_LENGTH,
+	KEY_TH_SPORT,
+	KEY_TH_DPORT,
+	KEY_ICMP_TYPE,
+	KEY_ICMP_CODE,
+	KEY_ICMP_ID,
+	KEY_CT_STATE,
+	KEY_CT_STATUS,
+	KEY_CT_MARK,
+	KEY_CT_DIRECTION,
+	KEY_CT_ZONE,
+	KEY_CT_PROTOCOL,
+	KEY_CT_ORIGINAL_SADDR,
+	KEY_CT_ORIGINAL_DADDR,
+	N_RULE_KEYS
+};
+
+enum rule_op {
+	RULE_OP_EQ,  /* in the set; for bit keys without a mask: any bit in common (ct state established,related) */
+	RULE_OP_NEQ,
+	RULE_OP_LT,
+	RULE_OP_GT,
+	RULE_OP_LE,
+	RULE_OP_GE,
+};
+
+struct rule_range {
+	uint32_t lo, hi; /* both included */
+};
+
+/* Interface names: "wan0", or "wan*" as a prefix. */
+struct rule_name {
+	char name[DEVICE_NAME_MAX];
+	bool wildcard;
+};
+
+/* `key op value`: the value is a set of ranges or of names. With has_mask the
+ * left side is `key & mask` (tcp flags & (fin|syn) == syn). */
+struct rule_match {
+	enum rule_key key;
+	enum rule_op op;
+	bool has_mask;
+	uint32_t mask;
+	size_t n_ranges;
+	struct rule_range *range;
+	size_t n_names;
+	struct rule_name *name;
+	char set_name[AST_NAME_MAX]; /* for `@name`: a set of the table; then no ranges */
+};
+
+enum rule_stmt_kind {
+	STMT_MATCH,
+	STMT_COUNTER,   /* counts packets and bytes that reach it */
+	STMT_ACCEPT,
+	STMT_DROP,
+	STMT_RETURN,
+	STMT_CONTINUE,
+	STMT_JUMP,      /* chain */
+	STMT_GOTO,      /* chain */
+	STMT_REJECT,    /* reject_* */
+	STMT_NAT,       /* nat: snat, dnat, masquerade, redirect */
+	STMT_NOTRACK,
+	STMT_SET_MARK,  /* meta mark set value */
+	STMT_SET_CT_MARK,
+	STMT_VMAP,      /* key vmap { value : verdict, ... } */
+	STMT_LIMIT,     /* limit rate [over] n/unit [burst n packets] */
+	N_RULE_STMT_KINDS
+};
+
+enum rule_reject_kind { REJECT_ICMP, REJECT_TCP_RESET };
+
+struct rule_vmap_entry {
+	struct rule_range range;
+	struct rule_name name;
+	enum rule_stmt_kind verdict; /* ACCEPT, DROP, RETURN, CONTINUE, JUMP, GOTO */
+	char chain[AST_NAME_MAX];
+};
+
+struct rule_stmt {
+	enum rule_stmt_kind kind;
+	struct ast_pos pos;
+	struct rule_match match;        /* STMT_MATCH; STMT_VMAP uses key and mask of it */
+	char chain[AST_NAME_MAX];       /* STMT_JUMP, STMT_GOTO */
+	uint64_t packets, bytes;        /* STMT_COUNTER: initial values */
+	uint8_t reject_kind;            /* enum rule_reject_kind */
+	uint8_t reject_code;            /* ICMP type 3 code, default 3 (port unreachable) */
+	enum ip_hook nat_side;          /* unused; the chain says it */
+	bool nat_is_source;             /* STMT_NAT: snat/masquerade or dnat/redirect */
+	struct nat_action nat;
+	char pool[NAT_POOL_NAME_MAX];   /* STMT_NAT with NAT_ACTION_POOL: resolved at compile */
+	uint32_t value;                 /* STMT_SET_* */
+	size_t n_vmap;
+	struct rule_vmap_entry *vmap;
+	uint64_t limit_rate;            /* packets per limit_per_s */
+	uint32_t limit_per_s;           /* 1, 60, 3600, 86400, 604800 */
+	uint32_t limit_burst;
+	bool limit_over;
+};
+
+struct rule {
+	struct ast_pos pos;
+	size_t n_stmts;
+	struct rule_stmt *stmt;
+	char *comment; /* or NULL */
+	char *text;    /* as written, one line, for `yangguan rules` */
+};
+
+enum chain_type { CHAIN_REGULAR, CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
+
+struct rule_chain {
+	char name[AST_NAME_MAX];
+	struct ast_pos pos;
+	enum chain_type type;
+	enum ip_hook hook;   /* base chains */
+	int32_t priority;
+	bool policy_drop;
+	size_t n_rules;
+	struct rule *rule;
+};
+
+struct rule_set {
+	char name[AST_NAME_MAX];
+	struct ast_pos pos;
+	enum rule_key key;   /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
+	size_t n_ranges;
+	struct rule_range *range;
+	size_t n_names;
+	struct rule_name *ifname;
+};
+
+struct rule_table {
+	char name[AST_NAME_MAX];
+	bool inet;           /* family inet; else ip */
+	struct ast_pos pos;
+	size_t n_chains;
+	struct rule_chain *chain;
+	size_t n_sets;
+	struct rule_set *set;
+};
+
+struct rule_ast {
+	size_t n_tables;
+	struct rule_table *table;
+};
+
+void rule_ast_free(struct rule_ast *ast); /* what it holds, not the struct itself */
+
+#endif
