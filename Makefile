@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The doors to the Meson build. Variables that may be set on the command line:
+#   CC         the compiler (a change of it sets the build directory up anew)
+#   WERROR=1   warnings are errors
+#   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario
+#   DESTDIR=, prefix=   with `make install`
+
+prefix ?= /usr/local
+WERROR ?=
+SUITE ?=
+BUILD ?= build
+BUILD_TEST ?= build-test
+BUILD_FUZZ ?= build-fuzz
+LAB_ARGS ?=
+
+MESON_WERROR = -Dwerror=$(if $(filter-out 0 no false,$(WERROR)),true,false)
+# Debian does not put these into the PATH of ordinary users.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+ifneq ($(origin CC),default)
+export CC
+else
+CC := cc
+endif
+
+# $(call configure,DIR,OPTIONS): set DIR up, again if compiler or options changed.
+define configure
+	@command -v meson >/dev/null && command -v ninja >/dev/null || \
+		{ echo "meson or ninja is missing: run tools/setup" >&2; exit 1; }
+	@if [ ! -f $(1)/build.ninja ] || [ "$$(cat $(1)/.configured 2>/dev/null)" != "$(CC) $(2)" ]; then \
+		rm -rf $(1) && meson setup $(1) $(2) && echo "$(CC) $(2)" >$(1)/.configured; \
+	fi
+endef
+
+all:
+	$(call configure,$(BUILD),-Dprefix=$(prefix) -Dbuildtype=debugoptimized -Dtests=disabled $(MESON_WERROR))
+	@ninja -C $(BUILD)
+
+setup:
+	@tools/setup
+
+lab: setup
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/yangguan lab $(LAB_ARGS)
+
+# Everything under AddressSanitizer and UndefinedBehaviorSanitizer. Where clang
+# has libFuzzer, the fuzz targets are built a second time with it and run briefly.
+test: setup
+	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+		-Dtests=enabled $(MESON_WERROR))
+	@ninja -C $(BUILD_TEST)
+	@if [ -z "$(SUITE)" ] && [ "$(FUZZ)" != no ] && tools/has-libfuzzer; then \
+		$(MAKE) --no-print-directory fuzz-build CC=clang && \
+		tests/summary $(BUILD_TEST) $(BUILD_FUZZ):libfuzzer; \
+	else \
+		tests/summary $(BUILD_TEST)$(if $(SUITE),:$(SUITE)); \
+	fi
+
+fuzz-build:
+	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
+		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
+	@ninja -C $(BUILD_FUZZ)
+
+install: all
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_FUZZ) build-ci-gcc build-ci-clang build-test-gcc build-test-clang
+
+help:
+	@echo 'make            build build/yangguan'
+	@echo 'make lab        install what is missing, build, and run the lab (LAB_ARGS=--check: only check it)'
+	@echo 'make test       install what is missing, build with sanitizers, run every test (SUITE=unit: only these)'
+	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
+	@echo 'make setup      install what is missing'
+	@echo 'make clean      remove what was built'
+	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
+
+comma := ,
+.PHONY: all setup lab test fuzz-build install clean help
