@@ -127,8 +127,8 @@ void conntrack_in(void *ct, enum ip_hook hook, struct batch *b);      /* PREROUT
 void conntrack_confirm(void *ct, enum ip_hook hook, struct batch *b); /* INPUT, POSTROUTING, last */
 /* For notrack: a packet with ct_info set to CT_INFO_UNTRACKED before -200 is left alone. */
 
-/* A packet whose connection is unconfirmed and that is freed anywhere takes the connection with
- * it: whoever frees packets of this worker calls this first. src/app puts it in the slot of the packet pool. */
+/* A packet whose connection is unconfirmed (p->conn_unconfirmed) and that is freed takes the
+ * connection with it. src/app puts this into the slot of the packet pool. */
 void conntrack_packet_gone(void *ct, struct packet *p);
 
 static inline uint32_t conn_index(uint32_t ref)

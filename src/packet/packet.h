@@ -109,6 +109,7 @@ struct packet {
 	uint32_t conn_ref;    /* index << 1 | direction, CONN_NONE */
 	uint8_t ct_info;      /* enum ct_info */
 	bool ct_icmp_error;   /* RELATED by its quote, conn_ref names the quoted connection */
+	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
 	uint32_t mark;        /* meta mark */
 
 	/* fragments that travel together and lists of held packets */
@@ -161,6 +162,11 @@ struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_
 bool packet_own(struct packet_pool *pool, struct packet *p);
 /* A copy with its own buffer, metadata included. */
 struct packet *packet_copy(struct packet_pool *pool, const struct packet *p);
+/* Slot: called by packet_free for a packet with conn_unconfirmed set, so that
+ * conntrack can take the connection back. A copy never has the flag. */
+typedef void packet_gone_fn(void *ctx, struct packet *p);
+void packet_pool_set_gone(struct packet_pool *pool, packet_gone_fn *fn, void *ctx);
+
 /* Gives the packet and its bytes back. Does not count: see ledger.h. */
 void packet_free(struct packet_pool *pool, struct packet *p);
 /* Frees and counts as dropped for p->reason = reason. */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A snapshot: everything that a core is told by the config, const from the
+ * moment it is built, swapped as one. Interface numbers and pool numbers of the
+ * snapshot before are kept by name, so connections survive a reload.
+ */
+#ifndef YG_APP_SNAPSHOT_H
+#define YG_APP_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conntrack/conntrack.h"
+#include "control/config.h"
+#include "ip/stack.h"
+#include "nat/nat.h"
+#include "route/rib.h"
+#include "rules/rules.h"
+
+struct snapshot {
+	uint64_t generation; /* 1 for the first, + 1 a reload */
+	struct ip_config ip;
+	struct ct_config ct;
+	struct nat_config nat;
+	struct ruleset *rules;
+	struct rib *rib;
+	struct fib *fib;
+	char driver[IP_INTERFACES_MAX][16]; /* by interface number */
+	bool take_over[IP_INTERFACES_MAX];
+	char *text; /* the config file's text */
+	size_t text_len;
+};
+
+/* Builds one from a config; prev may be NULL. On failure NULL and errors in
+ * *errors (same form as the config's; config_errors_free). */
+struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors);
+void snapshot_destroy(struct snapshot *s);
+
+#endif
