@@ -66,11 +66,13 @@ struct icmp_quote {
 	struct l4_view l4;
 	size_t ip_offset;  /* of the quoted IP header, from the ICMP header */
 	size_t l4_offset;  /* of the quoted L4 header, likewise */
-	size_t len;        /* quoted bytes from the IP header on */
+	size_t len;        /* quoted bytes from the IP header on, without padding and extensions (RFC 4884) */
 };
 
-/* p, len: the ICMP message. False when the quote is no IPv4 packet with 8 bytes
- * behind its header (RFC 792), or is a later fragment. */
+/* p, len: the ICMP message. False when it quotes nothing by its type, when the
+ * quote is no IPv4 packet with 8 bytes behind its header (RFC 792; less when the
+ * quoted packet was shorter and is none of TCP, UDP, ICMP), or is a later
+ * fragment. */
 bool icmp_quote_parse(const uint8_t *p, size_t len, struct icmp_quote *q);
 
 #endif

@@ -37,11 +37,12 @@ enum l4_kind {
 
 struct l4_view {
 	enum l4_kind kind;
-	uint16_t header_len;   /* bytes; TCP with options */
-	uint16_t payload_len;  /* bytes behind the header */
+	uint16_t header_len;   /* bytes; TCP with options, as it claims: past the end of a short first fragment */
+	uint16_t payload_len;  /* bytes behind the header; in a fragment, of this piece */
 	uint16_t sport, dport; /* TCP, UDP */
 	uint16_t check;        /* the field as it stands, host order */
 	/* TCP */
+	uint8_t options_len;   /* bytes of options that are there: header_len - 20, or less in a first fragment */
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
@@ -55,7 +56,8 @@ enum l4_error {
 	L4_OK,
 	L4_TCP_HEADER,  /* short, or data offset under 5 or past the packet */
 	L4_UDP_HEADER,  /* short, or its length under 8 or past the packet */
-	L4_ICMP_HEADER, /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes */
+	L4_ICMP_HEADER, /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes (or all
+			 * of a quoted packet that was shorter) */
 };
 
 /* p: the L4 header; len: bytes of the packet from there (total_len -

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files that read and write transport headers share: the headers as
+ * they stand in a packet, and the table of ICMP types.
+ */
+#ifndef YG_WIRE_L4_PRIV_H
+#define YG_WIRE_L4_PRIV_H
+
+#include <stddef.h>
+
+#include "base/be.h"
+#include "wire/l4.h"
+
+struct tcp_header {
+	be16 sport, dport;
+	be32 seq, ack;
+	uint8_t data_offset; /* in words, in the high half */
+	uint8_t flags;
+	be16 window, check, urgent;
+};
+_Static_assert(sizeof(struct tcp_header) == TCP_HEADER_LEN, "RFC 9293 section 3.1");
+
+struct udp_header {
+	be16 sport, dport, len, check;
+};
+_Static_assert(sizeof(struct udp_header) == UDP_HEADER_LEN, "RFC 768");
+
+struct icmp_header {
+	uint8_t type, code;
+	be16 check;
+	union {
+		be32 info;
+		struct {
+			be16 id, seq;
+		};
+	};
+};
+_Static_assert(sizeof(struct icmp_header) == ICMP_HEADER_LEN, "RFC 792");
+
+struct icmp_trait {
+	enum l4_kind kind;
+	uint8_t min_len; /* bytes of a whole message, header included; errors: without the quote */
+	bool is_request;
+	uint8_t opposite; /* queries */
+};
+
+/* For any type, also unknown ones. */
+const struct icmp_trait *icmp_trait_of(uint8_t type);
+
+/* Bytes that must stand behind a quoted IPv4 header: 8 (RFC 792), or all of a
+ * quoted packet that was shorter. */
+size_t icmp_quote_need(const struct ipv4_view *quoted);
+
+#endif
