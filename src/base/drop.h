@@ -16,6 +16,7 @@
 	/* device and link */ \
 	X(FRAME_CUT, "frame-cut", "the device delivered less of the frame than arrived", "raise the device's frame size, or lower the MTU") \
 	X(FRAME_SHORT, "frame-short", "the frame is shorter than an Ethernet header", "a faulty sender or cable") \
+	X(OFFLOAD_BAD, "offload-bad", "the frame's note of unfinished work (checksum, large segment) does not fit the frame", "a faulty or hostile sender on a virtual device") \
 	X(LINK_OTHER_HOST, "link-other-host", "the frame is addressed to another station", "normal on a shared or flooded link") \
 	X(LINK_SOURCE_GROUP, "link-source-group", "the frame's source address is a group address", "a faulty or hostile sender") \
 	X(LINK_ADMIN_DOWN, "link-admin-down", "the frame came in on an interface that is not configured", "add an interface block or leave the device alone") \

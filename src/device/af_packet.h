@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A kernel device through an AF_PACKET socket: works everywhere, also without
+ * root in a user namespace. Large segments and partial checksums travel both
+ * ways (DEVICE_CAP_CSUM and DEVICE_CAP_GSO).
+ *
+ * The kernel's own stack still sees every frame: see quiet.h.
+ */
+#ifndef YG_DEVICE_AF_PACKET_H
+#define YG_DEVICE_AF_PACKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet/device.h"
+
+#define AF_PACKET_RING_MB 64 /* default size of the receive ring */
+#define AF_PACKET_RING_MB_MIN 4
+
+/* ring_mb: megabytes of kernel memory for received frames, 15 frames each; 0
+ * for the default. A smaller ring is taken, down to the minimum, when the
+ * kernel has not that much. Returns 0 and a device that must be closed with
+ * ops->close after all its packets were freed; or -errno and a sentence in err. */
+int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
+
+/* The device of this name was gone and is back: binds to the new one, and reads
+ * its MAC and MTU. Call it from the thread that calls rx and tx. A device that
+ * only went down and up needs no call. */
+int af_packet_rebind(struct device *d, char *err, size_t err_len);
+
+/* Slots of the receive ring. */
+uint32_t af_packet_ring_slots(struct device *d);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Devices by driver name: what the config's `driver` says becomes a device.
+ */
+#ifndef YG_DEVICE_OPEN_H
+#define YG_DEVICE_OPEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/pcap.h"
+#include "packet/device.h"
+
+struct device_open_options {
+	uint32_t ring_mb;        /* af_packet: receive ring, 0 for its default */
+	struct ether_addr mac;   /* tap: our end's address, zero to derive one */
+	struct pcap_config pcap; /* pcap: files and clock */
+};
+
+/* driver: "auto", "af_packet", "tap" or "pcap". opt may be NULL except for
+ * pcap. note, if not NULL, receives one sentence for the log: what was chosen,
+ * and for auto why the better drivers were not. Returns 0, or -errno and one
+ * sentence in err that says what to do. */
+int device_open(const char *driver, const char *ifname, const struct device_open_options *opt, struct device **out,
+		char *note, size_t note_len, char *err, size_t err_len);
+
+/* The kernel device of this name was gone and is back. Call it from the thread
+ * that calls rx and tx. Drivers that need nothing return 0. */
+int device_rebind(struct device *d, char *err, size_t err_len);
+
+/* The names that device_open takes, NULL at the end: for `check` and messages. */
+extern const char *const device_drivers[];
+
+#endif
