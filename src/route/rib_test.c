@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "route/rib.h"
+
+static struct rib_route connected(uint32_t addr, uint8_t len, uint32_t ifindex)
+{
+	return (struct rib_route){.prefix = {addr & ip4_mask(len), len},
+				  .nexthop = {.kind = FIB_UNICAST, .ifindex = ifindex, .source = addr},
+				  .source = RIB_CONNECTED};
+}
+
+static struct rib_route fixed(uint32_t addr, uint8_t len, uint32_t gateway, uint32_t ifindex, uint32_t metric)
+{
+	return (struct rib_route){.prefix = {addr, len},
+				  .nexthop = {.kind = FIB_UNICAST, .gateway = gateway, .ifindex = ifindex},
+				  .source = RIB_STATIC,
+				  .distance = 1,
+				  .metric = metric};
+}
+
+static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
+{
+	return fib_nexthop(f, fib_lookup(f, dst));
+}
+
+/* Would catch: a gateway resolved over the wrong interface or the shorter of two
+ * connected prefixes, and a source address that is not the interface's. */
+static void test_resolution(void **state)
+{
+	struct rib *r = rib_create();
+	struct rib_route all[] = {
+	    connected(IP4(10, 0, 0, 1), 8, 1),
+	    connected(IP4(10, 1, 0, 1), 16, 2),
+	    fixed(0, 0, IP4(10, 1, 0, 254), 0, 0),
+	    fixed(IP4(172, 16, 0, 0), 12, IP4(10, 1, 0, 254), 1, 0),
+	    fixed(IP4(192, 0, 2, 0), 24, IP4(198, 51, 100, 1), 0, 0),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(rib_add(r, &all[i]), 0);
+	assert_int_equal(rib_add(r, &all[2]), -17 /* EEXIST */);
+	struct fib *f = rib_build(r);
+
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->ifindex, 2);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->source, IP4(10, 1, 0, 1));
+	assert_int_equal(lookup(f, IP4(172, 16, 1, 1))->ifindex, 1);
+	/* its gateway is nobody's neighbour: the default route answers */
+	assert_int_equal(lookup(f, IP4(192, 0, 2, 1))->gateway, IP4(10, 1, 0, 254));
+	for (size_t i = 0; i < rib_n_routes(r); i++) {
+		if (rib_route_at(r, i)->prefix.addr == IP4(192, 0, 2, 0))
+			assert_false(rib_route_at(r, i)->active);
+	}
+	fib_destroy(f);
+	rib_destroy(r);
+}
+
+/* Would catch: the wrong winner among routes to one prefix: an unresolved one
+ * before a resolved, a static before a connected, the higher metric. */
+static void test_choice(void **state)
+{
+	struct rib *r = rib_create();
+	struct rib_route blackhole = {.prefix = {IP4(10, 5, 0, 0), 16},
+				      .nexthop = {.kind = FIB_BLACKHOLE},
+				      .source = RIB_STATIC,
+				      .distance = 1,
+				      .metric = 50};
+	struct rib_route all[] = {
+	    connected(IP4(10, 0, 0, 1), 24, 1),
+	    fixed(IP4(10, 0, 0, 0), 24, IP4(10, 0, 0, 7), 0, 0),
+	    fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 9), 0, 20),
+	    fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 8), 0, 10),
+	    fixed(IP4(10, 5, 0, 0), 16, IP4(203, 0, 113, 1), 0, 10),
+	    blackhole,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(rib_add(r, &all[i]), 0);
+	struct fib *f = rib_build(r);
+
+	assert_int_equal(lookup(f, IP4(10, 0, 0, 5))->gateway, 0);
+	assert_int_equal(lookup(f, IP4(10, 4, 0, 1))->gateway, IP4(10, 0, 0, 8));
+	assert_int_equal(lookup(f, IP4(10, 5, 0, 1))->kind, FIB_BLACKHOLE);
+	assert_int_equal(lookup(f, IP4(11, 0, 0, 1))->kind, FIB_NONE);
+	fib_destroy(f);
+	rib_destroy(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_resolution),
+	    cmocka_unit_test(test_choice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
