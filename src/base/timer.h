@@ -5,6 +5,10 @@
  * says where the node of object i stands. Arm, disarm and expiry cost the same
  * with one timer and with ten million. A timer fires on the first advance at or
  * after its time, never before, and at most one tick late.
+ *
+ * A time up to 2^31 ticks away is kept exactly. One that is further away may
+ * fire when 2^31 ticks or more have passed: an owner with such times looks at
+ * its own clock in the callback and arms again.
  */
 #ifndef YG_BASE_TIMER_H
 #define YG_BASE_TIMER_H
@@ -28,8 +32,10 @@ struct timer_wheel {
 	uint8_t *nodes;       /* node of object 0 */
 	size_t stride;        /* bytes from one object's node to the next */
 	uint64_t tick_ns;
-	uint64_t now_tick;    /* every timer up to here has fired */
+	uint64_t now_tick;    /* of the last advance; nothing is armed for it or before */
+	uint64_t base_tick;   /* every timer before it has fired; behind now_tick when a budget ran out */
 	uint32_t n_armed;
+	uint32_t moving;      /* list on its way from a slot to lower levels */
 	uint64_t occupied[TIMER_LEVELS]; /* a bit a slot */
 	uint32_t slot[TIMER_LEVELS][TIMER_SLOTS];
 };
@@ -40,13 +46,16 @@ void timer_wheel_init(struct timer_wheel *w, void *first_node, size_t stride, ui
 void timer_node_init(struct timer_node *n);
 bool timer_armed(const struct timer_node *n);
 
-/* Arms object index for time `when` (ns), moving it if it was armed. */
+/* Arms object index (below 2^31) for time `when` (ns), moving it if it was
+ * armed. A time that has passed fires at the next tick; TIME_NEVER disarms. */
 void timer_arm(struct timer_wheel *w, uint32_t index, uint64_t when);
 void timer_disarm(struct timer_wheel *w, uint32_t index);
 
 /* Calls fn for each timer that is due at `now`, disarmed before the call; fn
- * may arm and disarm any timer. Fires at most `budget` timers (0: no limit);
- * returns the number fired. What the budget left over fires at the next call. */
+ * may arm and disarm any timer. Fires at most `budget` timers (0: no limit) and
+ * moves at most 16 * budget + 256 from level to level, so that no call is long;
+ * returns the number fired. What was left over fires at the next calls:
+ * timer_next is then in the past. Timers fire in the order of their ticks. */
 uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, timer_fn *fn, void *ctx);
 
 /* A time at which timer_advance should be called: never later than the first

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The law of conservation as sums. All numbers only grow; 64 bits do not wrap
+ * in the life of a machine.
+ */
+#include "base/ledger.h"
+
+uint64_t ledger_dropped(const struct ledger *l)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < N_DROP_REASONS; i++)
+		sum += l->n_dropped[i];
+	return sum;
+}
+
+int64_t ledger_expected_held(const struct ledger *l)
+{
+	uint64_t begun = l->n_received + l->n_originated + l->n_pieces_made;
+	uint64_t ended = l->n_handed + l->n_delivered + l->n_consumed + l->n_merged + ledger_dropped(l);
+	return (int64_t)(begun - ended);
+}

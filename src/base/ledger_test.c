@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The law of conservation as arithmetic.
+ */
+#include "base/ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* Catches a field left out of the law, or on its wrong side. */
+static void every_field_counts_on_its_side(void **state)
+{
+	struct ledger l = {
+	    .n_received = 1000000,
+	    .n_originated = 200000,
+	    .n_pieces_made = 30000,
+	    .n_handed = 4000,
+	    .n_delivered = 500,
+	    .n_consumed = 60,
+	    .n_merged = 7,
+	};
+	assert_int_equal(ledger_expected_held(&l), 1230000 - 4567);
+	l.n_dropped[0] = 3;
+	l.n_dropped[DROP_NO_ROUTE] = 20;
+	l.n_dropped[N_DROP_REASONS - 1] = 100;
+	assert_int_equal(ledger_dropped(&l), 123);
+	assert_int_equal(ledger_expected_held(&l), 1230000 - 4567 - 123);
+}
+
+/* Catches an unsigned result: ending more than was begun must show as negative. */
+static void too_many_endings_are_negative(void **state)
+{
+	struct ledger l = {.n_received = 1, .n_handed = 2};
+	assert_true(ledger_expected_held(&l) == -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_field_counts_on_its_side),
+	    cmocka_unit_test(too_many_endings_are_negative),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
