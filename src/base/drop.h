@@ -55,6 +55,7 @@
 	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \
 	/* fragments */ \
 	X(FRAGMENT_OVERLAP, "fragment-overlap", "fragments that overlap; all of the packet is dropped (RFC 5722)", "a faulty or hostile sender") \
+	X(FRAGMENT_DUPLICATE, "fragment-duplicate", "a fragment that came twice", "normal where a link repeats packets") \
 	X(FRAGMENT_TIMEOUT, "fragment-timeout", "the other fragments did not come in time", "loss on the way") \
 	X(FRAGMENT_LIMIT, "fragment-limit", "too many fragments held, in all or from this source", "raise the limit, or find the sender") \
 	X(FRAGMENT_TOO_BIG, "fragment-too-big", "fragments that add up to more than 65,535 bytes", "a faulty or hostile sender") \
