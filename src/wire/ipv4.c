@@ -165,6 +165,13 @@ void ipv4_set_tos(uint8_t *p, uint8_t tos)
 	h->tos = tos;
 }
 
+void ipv4_set_header_len(uint8_t *p, uint8_t header_len)
+{
+	struct ipv4_header *h = (struct ipv4_header *)p;
+
+	h->version_ihl = (uint8_t)(0x40 | header_len / 4);
+}
+
 void ipv4_set_fragment(uint8_t *p, uint16_t total_len, uint16_t frag_off, bool df, bool mf)
 {
 	struct ipv4_header *h = (struct ipv4_header *)p;

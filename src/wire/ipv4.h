@@ -86,6 +86,8 @@ void ipv4_set_src(uint8_t *p, uint32_t src);
 void ipv4_set_dst(uint8_t *p, uint32_t dst);
 void ipv4_set_id(uint8_t *p, uint16_t id);
 void ipv4_set_tos(uint8_t *p, uint8_t tos);
+/* Version and header length; the checksum is left to whoever writes the rest. */
+void ipv4_set_header_len(uint8_t *p, uint8_t header_len);
 /* Sets length and fragment fields and computes the checksum anew. */
 void ipv4_set_fragment(uint8_t *p, uint16_t total_len, uint16_t frag_off, bool df, bool mf);
 
