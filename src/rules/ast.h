@@ -22,6 +22,20 @@ struct ast_pos {
 	uint32_t line, column, length;
 };
 
+/* Bits of ct state and ct status, with Linux's numbers. */
+#define RULE_CT_STATE_INVALID 0x01u
+#define RULE_CT_STATE_ESTABLISHED 0x02u
+#define RULE_CT_STATE_RELATED 0x04u
+#define RULE_CT_STATE_NEW 0x08u
+#define RULE_CT_STATE_UNTRACKED 0x40u
+#define RULE_CT_STATUS_EXPECTED 0x001u
+#define RULE_CT_STATUS_SEEN_REPLY 0x002u
+#define RULE_CT_STATUS_ASSURED 0x004u
+#define RULE_CT_STATUS_CONFIRMED 0x008u
+#define RULE_CT_STATUS_SNAT 0x010u
+#define RULE_CT_STATUS_DNAT 0x020u
+#define RULE_CT_STATUS_DYING 0x200u
+
 /* What a match looks at. Width and how values are written stand in the key table of rules/key.c. */
 enum rule_key {
 	KEY_META_IIFNAME,
@@ -58,11 +72,13 @@ enum rule_key {
 	KEY_CT_PROTOCOL,
 	KEY_CT_ORIGINAL_SADDR,
 	KEY_CT_ORIGINAL_DADDR,
+	KEY_CT_ORIGINAL_PROTO_SRC,
+	KEY_CT_ORIGINAL_PROTO_DST,
 	N_RULE_KEYS
 };
 
 enum rule_op {
-	RULE_OP_EQ,  /* in the set; for bit keys without a mask: any bit in common (ct state established,related) */
+	RULE_OP_EQ, /* in the set; for bit keys without a mask: any bit in common (ct state established,related) */
 	RULE_OP_NEQ,
 	RULE_OP_LT,
 	RULE_OP_GT,
@@ -96,22 +112,24 @@ struct rule_match {
 
 enum rule_stmt_kind {
 	STMT_MATCH,
-	STMT_COUNTER,   /* counts packets and bytes that reach it */
+	STMT_COUNTER, /* counts packets and bytes that reach it */
 	STMT_ACCEPT,
 	STMT_DROP,
 	STMT_RETURN,
 	STMT_CONTINUE,
-	STMT_JUMP,      /* chain */
-	STMT_GOTO,      /* chain */
-	STMT_REJECT,    /* reject_* */
-	STMT_NAT,       /* nat: snat, dnat, masquerade, redirect */
+	STMT_JUMP,   /* chain */
+	STMT_GOTO,   /* chain */
+	STMT_REJECT, /* reject_* */
+	STMT_NAT,    /* nat: snat, dnat, masquerade, redirect */
 	STMT_NOTRACK,
-	STMT_SET_MARK,  /* meta mark set value */
+	STMT_SET_MARK, /* meta mark set value */
 	STMT_SET_CT_MARK,
-	STMT_VMAP,      /* key vmap { value : verdict, ... } */
-	STMT_LIMIT,     /* limit rate [over] n/unit [burst n packets] */
+	STMT_VMAP,  /* key vmap { value : verdict, ... } */
+	STMT_LIMIT, /* limit rate [over] n/unit [burst n packets] */
 	N_RULE_STMT_KINDS
 };
+
+enum rule_value_source { RULE_VALUE_CONSTANT, RULE_VALUE_META_MARK, RULE_VALUE_CT_MARK };
 
 enum rule_reject_kind { REJECT_ICMP, REJECT_TCP_RESET };
 
@@ -125,20 +143,23 @@ struct rule_vmap_entry {
 struct rule_stmt {
 	enum rule_stmt_kind kind;
 	struct ast_pos pos;
-	struct rule_match match;        /* STMT_MATCH; STMT_VMAP uses key and mask of it */
-	char chain[AST_NAME_MAX];       /* STMT_JUMP, STMT_GOTO */
-	uint64_t packets, bytes;        /* STMT_COUNTER: initial values */
-	uint8_t reject_kind;            /* enum rule_reject_kind */
-	uint8_t reject_code;            /* ICMP type 3 code, default 3 (port unreachable) */
-	enum ip_hook nat_side;          /* unused; the chain says it */
-	bool nat_is_source;             /* STMT_NAT: snat/masquerade or dnat/redirect */
+	struct ast_pos name_pos;  /* of the chain, set or pool that it names */
+	struct rule_match match;  /* STMT_MATCH; STMT_VMAP uses key and mask of it */
+	char chain[AST_NAME_MAX]; /* STMT_JUMP, STMT_GOTO */
+	uint64_t packets, bytes;  /* STMT_COUNTER: initial values */
+	uint8_t reject_kind;      /* enum rule_reject_kind */
+	uint8_t reject_code;      /* ICMP type 3 code, default 3 (port unreachable) */
+	enum ip_hook nat_side;    /* unused; the chain says it */
+	bool nat_is_source;       /* STMT_NAT: snat/masquerade or dnat/redirect */
 	struct nat_action nat;
-	char pool[NAT_POOL_NAME_MAX];   /* STMT_NAT with NAT_ACTION_POOL: resolved at compile */
-	uint32_t value;                 /* STMT_SET_* */
+	char pool[NAT_POOL_NAME_MAX]; /* STMT_NAT with NAT_ACTION_POOL: resolved at compile */
+	uint8_t value_source;         /* STMT_SET_*: enum rule_value_source */
+	uint32_t value_mask;          /* STMT_SET_* from a mark: (mark & value_mask) ^ value */
+	uint32_t value;               /* STMT_SET_* */
 	size_t n_vmap;
 	struct rule_vmap_entry *vmap;
-	uint64_t limit_rate;            /* packets per limit_per_s */
-	uint32_t limit_per_s;           /* 1, 60, 3600, 86400, 604800 */
+	uint64_t limit_rate;  /* packets per limit_per_s */
+	uint32_t limit_per_s; /* 1, 60, 3600, 86400, 604800 */
 	uint32_t limit_burst;
 	bool limit_over;
 };
@@ -157,7 +178,7 @@ struct rule_chain {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
 	enum chain_type type;
-	enum ip_hook hook;   /* base chains */
+	enum ip_hook hook; /* base chains */
 	int32_t priority;
 	bool policy_drop;
 	size_t n_rules;
@@ -167,7 +188,7 @@ struct rule_chain {
 struct rule_set {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
-	enum rule_key key;   /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
+	enum rule_key key; /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
 	size_t n_ranges;
 	struct rule_range *range;
 	size_t n_names;
@@ -176,7 +197,7 @@ struct rule_set {
 
 struct rule_table {
 	char name[AST_NAME_MAX];
-	bool inet;           /* family inet; else ip */
+	bool inet; /* family inet; else ip */
 	struct ast_pos pos;
 	size_t n_chains;
 	struct rule_chain *chain;
@@ -189,6 +210,10 @@ struct rule_ast {
 	struct rule_table *table;
 };
 
+/* Frees what one of them holds and leaves it empty: for a parser that gives one up. */
+void rule_stmt_clear(struct rule_stmt *stmt);
+void rule_clear(struct rule *rule);
+void rule_table_clear(struct rule_table *table);
 void rule_ast_free(struct rule_ast *ast); /* what it holds, not the struct itself */
 
 #endif

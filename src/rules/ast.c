@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The end of a syntax tree. It is built by the parser of the config language
+ * and read by the compiler; every array and string belongs to the struct that
+ * points to it, so that a tree given up half-way is freed by the same walk.
+ */
+#include "rules/ast.h"
+
+#include <stdlib.h>
+
+static void stmt_free(struct rule_stmt *s)
+{
+	free(s->match.range);
+	free(s->match.name);
+	free(s->vmap);
+}
+
+static void rule_free(struct rule *r)
+{
+	for (size_t i = 0; i < r->n_stmts; i++)
+		stmt_free(&r->stmt[i]);
+	free(r->stmt);
+	free(r->comment);
+	free(r->text);
+}
+
+static void table_free(struct rule_table *t)
+{
+	for (size_t i = 0; i < t->n_chains; i++) {
+		for (size_t k = 0; k < t->chain[i].n_rules; k++)
+			rule_free(&t->chain[i].rule[k]);
+		free(t->chain[i].rule);
+	}
+	for (size_t i = 0; i < t->n_sets; i++) {
+		free(t->set[i].range);
+		free(t->set[i].ifname);
+	}
+	free(t->chain);
+	free(t->set);
+}
+
+void rule_stmt_clear(struct rule_stmt *stmt)
+{
+	stmt_free(stmt);
+	*stmt = (struct rule_stmt){0};
+}
+
+void rule_clear(struct rule *rule)
+{
+	rule_free(rule);
+	*rule = (struct rule){0};
+}
+
+void rule_table_clear(struct rule_table *table)
+{
+	table_free(table);
+	*table = (struct rule_table){0};
+}
+
+void rule_ast_free(struct rule_ast *ast)
+{
+	for (size_t i = 0; i < ast->n_tables; i++)
+		table_free(&ast->table[i]);
+	free(ast->table);
+	*ast = (struct rule_ast){0};
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A packet's walk through the rules. Each base chain is a hook entry of its own
+ * (or is asked by NAT): accept ends the chain and the packet goes on to the next
+ * one of the hook, drop ends the packet.
+ *
+ * A key that a packet does not have (a port in a later fragment, ct mark without
+ * a connection) makes its match fail, also a negated one, as in Linux: the rule
+ * does not speak of such a packet. An interface that is not there has the empty
+ * name, so it is unequal to every name.
+ *
+ * A stack of return places is all the state of a walk; check.c has made sure
+ * that no chain can need more of it than RULES_JUMP_MAX.
+ *
+ * Next: src/ip/ (the hook list that called), or src/nat/ for a translation.
+ */
+#include "rules/rules_priv.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "ip/icmp.h"
+#include "wire/icmp.h"
+
+#define NFPROTO_NR_IPV4 2
+
+enum { PKTTYPE_HOST, PKTTYPE_BROADCAST, PKTTYPE_MULTICAST };
+
+/* What one instruction says: go on behind it, go to the next rule, or end. */
+struct walk {
+	struct rules *r;
+	struct packet *p;
+	struct nat_action *nat;
+	uint32_t stack[RULES_JUMP_MAX];
+	uint32_t depth;
+};
+
+void rules_see_interfaces(struct rules *r)
+{
+	const struct ip_config *ip = ip_stack_config(r->stack);
+
+	if (YG_LIKELY(ip == r->ip))
+		return;
+	r->ip = ip;
+	if (r->rs == NULL)
+		return;
+	for (uint32_t i = 0; i < r->rs->n_names; i++) {
+		const struct name_set *set = &r->rs->names[i];
+
+		r->iface_mask[i] = 0;
+		for (uint32_t k = 1; ip != NULL && k < IP_INTERFACES_MAX; k++)
+			for (uint32_t n = 0; n < set->n && ip->interface[k].name[0] != '\0'; n++)
+				if (rule_name_matches(&set->name[n], ip->interface[k].name))
+					r->iface_mask[i] |= UINT64_C(1) << k;
+	}
+}
+
+static bool iface_in(const struct rules *r, uint32_t set, enum rule_key key, const struct packet *p)
+{
+	uint32_t ifindex = key == KEY_META_IIFNAME ? p->in_ifindex : p->out_ifindex;
+
+	return ifindex < IP_INTERFACES_MAX && (r->iface_mask[set] >> ifindex & 1) != 0;
+}
+
+static uint32_t ct_state_bit(const struct packet *p)
+{
+	switch (p->ct_info) {
+	case CT_INFO_NEW:
+		return RULE_CT_STATE_NEW;
+	case CT_INFO_ESTABLISHED:
+		return RULE_CT_STATE_ESTABLISHED;
+	case CT_INFO_RELATED:
+		return RULE_CT_STATE_RELATED;
+	case CT_INFO_UNTRACKED:
+		return RULE_CT_STATE_UNTRACKED;
+	default: /* also before conntrack has seen it, as in Linux */
+		return RULE_CT_STATE_INVALID;
+	}
+}
+
+static uint32_t ct_status_bits(const struct conn *c)
+{
+	uint32_t bits = 0;
+
+	bits |= c->status & CT_SEEN_REPLY ? RULE_CT_STATUS_SEEN_REPLY : 0;
+	bits |= c->status & CT_ASSURED ? RULE_CT_STATUS_ASSURED : 0;
+	bits |= c->status & CT_CONFIRMED ? RULE_CT_STATUS_CONFIRMED : 0;
+	bits |= c->status & CT_SNAT ? RULE_CT_STATUS_SNAT : 0;
+	bits |= c->status & CT_DNAT ? RULE_CT_STATUS_DNAT : 0;
+	bits |= c->status & CT_DYING ? RULE_CT_STATUS_DYING : 0;
+	return bits;
+}
+
+static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
+{
+	const struct conn *c = conntrack_of(w->r->ct, w->p);
+
+	if (key == KEY_CT_STATE) {
+		*v = ct_state_bit(w->p);
+		return true;
+	}
+	if (c == NULL)
+		return false;
+	switch (key) {
+	case KEY_CT_STATUS:
+		*v = ct_status_bits(c);
+		return true;
+	case KEY_CT_MARK:
+		*v = c->mark;
+		return true;
+	case KEY_CT_DIRECTION:
+		*v = conn_dir(w->p->conn_ref);
+		return true;
+	case KEY_CT_ZONE:
+		*v = c->tuple[CT_ORIGINAL].zone;
+		return true;
+	case KEY_CT_PROTOCOL:
+		*v = c->tuple[CT_ORIGINAL].proto;
+		return true;
+	case KEY_CT_ORIGINAL_SADDR:
+		*v = c->tuple[CT_ORIGINAL].src;
+		return true;
+	case KEY_CT_ORIGINAL_DADDR:
+		*v = c->tuple[CT_ORIGINAL].dst;
+		return true;
+	case KEY_CT_ORIGINAL_PROTO_SRC:
+		*v = c->tuple[CT_ORIGINAL].sport;
+		return true;
+	case KEY_CT_ORIGINAL_PROTO_DST:
+		*v = c->tuple[CT_ORIGINAL].dport;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool fetch_l4(const struct packet *p, enum rule_key key, uint32_t *v)
+{
+	const struct l4_view *l4 = &p->l4;
+	bool tcp = l4->kind == L4_TCP, udp = l4->kind == L4_UDP;
+	bool icmp = l4->kind == L4_ICMP_QUERY || l4->kind == L4_ICMP_ERROR || l4->kind == L4_ICMP_OTHER;
+
+	switch (key) {
+	case KEY_TCP_SPORT:
+		*v = l4->sport;
+		return tcp;
+	case KEY_TCP_DPORT:
+		*v = l4->dport;
+		return tcp;
+	case KEY_TCP_FLAGS:
+		*v = l4->flags;
+		return tcp;
+	case KEY_UDP_SPORT:
+		*v = l4->sport;
+		return udp;
+	case KEY_UDP_DPORT:
+		*v = l4->dport;
+		return udp;
+	case KEY_UDP_LENGTH:
+		*v = (uint32_t)l4->payload_len + UDP_HEADER_LEN;
+		return udp;
+	case KEY_TH_SPORT:
+		*v = l4->sport;
+		return tcp || udp;
+	case KEY_TH_DPORT:
+		*v = l4->dport;
+		return tcp || udp;
+	case KEY_ICMP_TYPE:
+		*v = l4->type;
+		return icmp;
+	case KEY_ICMP_CODE:
+		*v = l4->code;
+		return icmp;
+	case KEY_ICMP_ID: /* nft asks for echo only */
+		*v = l4->id;
+		return icmp && (l4->type == ICMP_ECHO_REPLY || l4->type == ICMP_ECHO_REQUEST);
+	default:
+		return false;
+	}
+}
+
+static uint32_t pkttype(const struct packet *p)
+{
+	if (!p->link_group)
+		return PKTTYPE_HOST;
+	return ip4_is_multicast(p->ip.dst) ? PKTTYPE_MULTICAST : PKTTYPE_BROADCAST;
+}
+
+static bool fetch_ip(const struct packet *p, enum rule_key key, uint32_t *v)
+{
+	switch (key) {
+	case KEY_META_LENGTH: /* of a large segment too: as Linux sees it, before it is cut */
+	case KEY_IP_LENGTH:
+		*v = p->ip.total_len;
+		return true;
+	case KEY_META_MARK:
+		*v = p->mark;
+		return true;
+	case KEY_META_PKTTYPE:
+		*v = pkttype(p);
+		return true;
+	case KEY_META_NFPROTO:
+		*v = NFPROTO_NR_IPV4;
+		return true;
+	case KEY_IP_SADDR:
+		*v = p->ip.src;
+		return true;
+	case KEY_IP_DADDR:
+		*v = p->ip.dst;
+		return true;
+	case KEY_META_L4PROTO:
+	case KEY_IP_PROTOCOL:
+		*v = p->ip.proto;
+		return true;
+	case KEY_IP_TTL:
+		*v = p->ip.ttl;
+		return true;
+	case KEY_IP_DSCP:
+		*v = p->ip.tos >> 2;
+		return true;
+	case KEY_IP_ID:
+		*v = p->ip.id;
+		return true;
+	case KEY_IP_FRAG_OFF: /* the whole field: flags, and the offset in units of 8 bytes */
+		*v = (p->ip.df ? 0x4000u : 0) | (p->ip.mf ? 0x2000u : 0) | p->ip.frag_off / 8u;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool fetch(const struct walk *w, enum rule_key key, uint32_t *v)
+{
+	if (key >= KEY_CT_STATE)
+		return fetch_ct(w, key, v);
+	if (key >= KEY_TCP_SPORT)
+		return fetch_l4(w->p, key, v);
+	return fetch_ip(w->p, key, v);
+}
+
+static bool matches(const struct walk *w, const struct insn *in)
+{
+	uint32_t v;
+
+	if (in->op == INSN_IFACE)
+		return iface_in(w->r, in->a, in->key, w->p) != in->negate;
+	if (!fetch(w, in->key, &v))
+		return false;
+	switch (in->op) {
+	case INSN_RANGE:
+		v &= in->mask;
+		return (in->a <= v && v <= in->b) != in->negate;
+	case INSN_BITS:
+		return ((v & in->a) != 0) != in->negate;
+	default:
+		return value_set_has(&w->r->rs->set[in->a], v & in->mask) != in->negate;
+	}
+}
+
+/* True when the packet is within the rate (with `over`: beyond it). */
+static bool limit_take(const struct limit_config *cfg, struct limit_state *s, uint64_t now)
+{
+	uint64_t elapsed = now - s->last_ns;
+	bool within;
+
+	s->last_ns = now;
+	if (elapsed >= (cfg->max - s->tokens) / cfg->rate + 1)
+		s->tokens = cfg->max;
+	else
+		s->tokens = min_u64(cfg->max, s->tokens + elapsed * cfg->rate);
+	within = s->tokens >= cfg->unit_ns;
+	if (within)
+		s->tokens -= cfg->unit_ns;
+	return within != cfg->over;
+}
+
+static const struct vmap_entry *vmap_find(const struct walk *w, const struct insn *in)
+{
+	const struct vmap *m = &w->r->rs->vmap[in->a];
+	uint32_t lo = 0, hi = m->n, v;
+
+	if (rule_key_info[in->key].type == RULE_TYPE_IFNAME) {
+		for (uint32_t i = 0; i < m->n; i++)
+			if (iface_in(w->r, m->entry[i].lo, in->key, w->p))
+				return &m->entry[i];
+		return NULL;
+	}
+	if (!fetch(w, in->key, &v))
+		return NULL;
+	v &= in->mask;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (v < m->entry[mid].lo)
+			hi = mid;
+		else if (v > m->entry[mid].hi)
+			lo = mid + 1;
+		else
+			return &m->entry[mid];
+	}
+	return NULL;
+}
+
+static uint32_t set_value(const struct walk *w, const struct insn *in, const struct conn *c)
+{
+	switch (in->b) {
+	case RULE_VALUE_META_MARK:
+		return (w->p->mark & in->mask) ^ in->a;
+	case RULE_VALUE_CT_MARK:
+		return (c->mark & in->mask) ^ in->a;
+	default:
+		return in->a;
+	}
+}
+
+static void reject(const struct walk *w, const struct insn *in)
+{
+	if (in->a == REJECT_TCP_RESET)
+		tcp_send_reset(w->r->stack, w->p);
+	else
+		icmp_send_error(w->r->stack, w->p, ICMP_DEST_UNREACHABLE, (uint8_t)in->b, 0);
+	packet_set_drop(w->p, DROP_RULE_REJECT);
+}
+
+/* Statements that change something and let the packet go on. False: the rule ends here. */
+static bool act(const struct walk *w, const struct insn *in)
+{
+	struct conn *c = conntrack_of(w->r->ct, w->p);
+	struct counter *n;
+
+	switch (in->op) {
+	case INSN_COUNTER:
+		n = &w->r->counter[in->a];
+		n->packets++;
+		n->bytes += w->p->ip.total_len;
+		return true;
+	case INSN_LIMIT:
+		return limit_take(&w->r->rs->limit[in->a], &w->r->limit[in->a], w->r->env->now);
+	case INSN_NOTRACK: /* too late once conntrack has seen it */
+		if (w->p->ct_info == CT_INFO_NONE)
+			w->p->ct_info = CT_INFO_UNTRACKED;
+		return true;
+	case INSN_SET_MARK:
+		if (in->b == RULE_VALUE_CT_MARK && c == NULL)
+			return false;
+		w->p->mark = set_value(w, in, c);
+		return true;
+	case INSN_SET_CT_MARK:
+		if (c != NULL)
+			c->mark = set_value(w, in, c);
+		return c != NULL;
+	default:
+		return matches(w, in);
+	}
+}
+
+/* A verdict that ends the walk leaves VERDICT_CONTINUE or VERDICT_DROP in *out and returns true; the others move *at.
+ */
+static bool decide(struct walk *w, uint8_t op, uint32_t target, uint32_t next, uint32_t *at, enum packet_verdict *out)
+{
+	*out = VERDICT_CONTINUE;
+	switch (op) {
+	case INSN_ACCEPT:
+		return true;
+	case INSN_DROP:
+		packet_set_drop(w->p, DROP_RULE_DROP);
+		*out = VERDICT_DROP;
+		return true;
+	case INSN_JUMP:
+		if (YG_UNLIKELY(w->depth == RULES_JUMP_MAX)) { /* check.c refuses such a ruleset */
+			packet_set_drop(w->p, DROP_RULE_DROP);
+			*out = VERDICT_DROP;
+			return true;
+		}
+		w->stack[w->depth++] = next;
+		*at = target;
+		return false;
+	case INSN_GOTO:
+		*at = target;
+		return false;
+	default: /* INSN_CONTINUE: with the next statement */
+		(*at)++;
+		return false;
+	}
+}
+
+static enum packet_verdict policy(const struct base_chain *chain, struct packet *p)
+{
+	if (!chain->policy_drop)
+		return VERDICT_CONTINUE;
+	packet_set_drop(p, DROP_POLICY_DROP);
+	return VERDICT_DROP;
+}
+
+enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
+			       struct nat_action *nat)
+{
+	struct walk w = {.r = r, .p = p, .nat = nat};
+	const struct insn *in;
+	const struct vmap_entry *e;
+	enum packet_verdict verdict;
+	uint32_t at = chain->start;
+
+	for (;;) {
+		in = &r->rs->insn[at];
+		switch (in->op) {
+		case INSN_END:
+		case INSN_RETURN:
+			if (w.depth == 0)
+				return policy(chain, p);
+			at = w.stack[--w.depth];
+			break;
+		case INSN_ACCEPT:
+		case INSN_DROP:
+		case INSN_JUMP:
+		case INSN_GOTO:
+		case INSN_CONTINUE:
+			if (decide(&w, in->op, in->a, in->next, &at, &verdict))
+				return verdict;
+			break;
+		case INSN_VMAP:
+			e = vmap_find(&w, in);
+			if (e == NULL)
+				at = in->next;
+			else if (e->op == INSN_RETURN && w.depth == 0)
+				return policy(chain, p);
+			else if (e->op == INSN_RETURN)
+				at = w.stack[--w.depth];
+			else if (decide(&w, e->op, e->target, in->next, &at, &verdict))
+				return verdict;
+			break;
+		case INSN_REJECT:
+			reject(&w, in);
+			return VERDICT_DROP;
+		case INSN_NAT:
+			if (nat == NULL) { /* check.c refuses it outside nat chains */
+				at = in->next;
+				break;
+			}
+			*nat = r->rs->nat[in->a];
+			return VERDICT_CONTINUE;
+		default:
+			at = act(&w, in) ? at + 1 : in->next;
+			break;
+		}
+	}
+}

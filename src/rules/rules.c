@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A worker's rules: the const ruleset that it shares with others, and what is
+ * its own: counters, token buckets, and which interface numbers the names of
+ * the rules mean. All of it is made when a ruleset is swapped in; the packet
+ * path allocates nothing.
+ *
+ * What always holds: the arrays have the sizes that the ruleset says, and a
+ * chain_ctx given out in a hook entry is good until the next swap.
+ *
+ * Next: src/rules/eval.c for each packet.
+ */
+#include "rules/rules_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rules *rules_create(struct env *env, struct ip_stack *stack, struct conntrack *ct)
+{
+	struct rules *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->env = env;
+	r->stack = stack;
+	r->ct = ct;
+	return r;
+}
+
+static void state_free(struct rules *r)
+{
+	free(r->counter);
+	free(r->limit);
+	free(r->iface_mask);
+	free(r->ctx);
+}
+
+void rules_destroy(struct rules *r)
+{
+	if (r == NULL)
+		return;
+	state_free(r);
+	free(r);
+}
+
+static void state_init(struct rules *r)
+{
+	const struct ruleset *rs = r->rs;
+
+	if (rs->n_counters > 0)
+		memcpy(r->counter, rs->counter, rs->n_counters * sizeof(*r->counter));
+	for (uint32_t i = 0; i < rs->n_limits; i++)
+		r->limit[i] = (struct limit_state){.tokens = rs->limit[i].max, .last_ns = r->env->now};
+	for (uint32_t i = 0; i < rs->n_base; i++)
+		r->ctx[i] = (struct chain_ctx){.r = r, .chain = &rs->base[i]};
+}
+
+int rules_configure(struct rules *r, const struct ruleset *rs)
+{
+	struct rules next = {.env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs};
+
+	if (rs != NULL) {
+		next.counter = calloc(rs->n_counters + 1, sizeof(*next.counter));
+		next.limit = calloc(rs->n_limits + 1, sizeof(*next.limit));
+		next.iface_mask = calloc(rs->n_names + 1, sizeof(*next.iface_mask));
+		next.ctx = calloc(rs->n_base + 1, sizeof(*next.ctx));
+		if (next.counter == NULL || next.limit == NULL || next.iface_mask == NULL || next.ctx == NULL) {
+			state_free(&next);
+			return -ENOMEM;
+		}
+	}
+	state_free(r);
+	*r = next;
+	if (rs != NULL)
+		state_init(r);
+	return 0;
+}
+
+static void rules_hook(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct chain_ctx *c = ctx;
+
+	rules_see_interfaces(c->r);
+	for (uint32_t i = 0; i < b->n; i++)
+		if (b->p[i]->verdict == VERDICT_CONTINUE)
+			rules_eval(c->r, c->chain, b->p[i], NULL);
+}
+
+bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e)
+{
+	for (uint32_t k = 0; r->rs != NULL && k < r->rs->n_base; k++) {
+		const struct base_chain *b = &r->rs->base[k];
+
+		if (b->hook != hook || b->type == CHAIN_NAT || i-- > 0)
+			continue;
+		*e = (struct hook_entry){.priority = b->priority, .name = b->name, .fn = rules_hook, .ctx = &r->ctx[k]};
+		return true;
+	}
+	return false;
+}
+
+enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out)
+{
+	struct rules *r = rules;
+
+	*out = (struct nat_action){.kind = NAT_ACTION_NONE};
+	rules_see_interfaces(r);
+	for (uint32_t i = 0; r->rs != NULL && i < r->rs->n_base; i++) {
+		const struct base_chain *b = &r->rs->base[i];
+		enum packet_verdict v;
+
+		if (b->hook != hook || b->type != CHAIN_NAT)
+			continue;
+		v = rules_eval(r, b, p, out);
+		if (v != VERDICT_CONTINUE || out->kind != NAT_ACTION_NONE)
+			return v;
+	}
+	return VERDICT_CONTINUE;
+}
+
+bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
+{
+	const struct rules_row *row;
+
+	if (r->rs == NULL || *cursor >= r->rs->n_rows)
+		return false;
+	row = &r->rs->row[(*cursor)++];
+	*out = (struct rules_line){
+	    .table = row->table,
+	    .chain = row->chain,
+	    .rule = row->text,
+	    .family = row->inet ? "inet" : "ip",
+	    .has_counter = row->counter != UINT32_MAX,
+	};
+	if (out->has_counter) {
+		out->packets = r->counter[row->counter].packets;
+		out->bytes = r->counter[row->counter].bytes;
+	}
+	return true;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The compiled form, shared by compile.c, which writes it, and eval.c, which
+ * runs it.
+ *
+ * A ruleset is one array of instructions of one size. A rule is a run of
+ * instructions; one that does not match goes to `next`, the first of the rule
+ * behind. Each chain ends with INSN_END.
+ */
+#ifndef YG_RULES_PRIV_H
+#define YG_RULES_PRIV_H
+
+#include "rules/key.h"
+#include "rules/rules.h"
+
+/* Jumps within jumps, as in Linux (NFT_JUMP_STACK_SIZE). */
+#define RULES_JUMP_MAX 16
+
+enum insn_op {
+	INSN_END,     /* of a chain: return */
+	INSN_RANGE,   /* (value & mask) in a .. b */
+	INSN_BITS,    /* value & a is not 0 */
+	INSN_SET,     /* value & mask in set a */
+	INSN_IFACE,   /* interface in name set a */
+	INSN_COUNTER, /* a: counter */
+	INSN_ACCEPT,
+	INSN_DROP,
+	INSN_RETURN,
+	INSN_CONTINUE, /* go on with the next statement */
+	INSN_JUMP,     /* a: instruction */
+	INSN_GOTO,     /* a: instruction */
+	INSN_REJECT,   /* a: reject kind, b: code */
+	INSN_NAT,      /* a: action */
+	INSN_NOTRACK,
+	INSN_SET_MARK, /* a: value, b: source, mask */
+	INSN_SET_CT_MARK,
+	INSN_VMAP,  /* a: map */
+	INSN_LIMIT, /* a: limit */
+	N_INSN_OPS
+};
+
+struct insn {
+	uint8_t op;  /* enum insn_op */
+	uint8_t key; /* enum rule_key, of those that look at a value */
+	bool negate;
+	uint32_t next; /* where the next rule begins */
+	uint32_t mask;
+	uint32_t a, b;
+};
+_Static_assert(sizeof(struct insn) == 20, "three instructions a cache line");
+
+/* Ranges sorted and disjoint; a bitmap as well where values have 16 bits and the ranges are many. */
+struct value_set {
+	uint32_t n;
+	struct rule_range *range;
+	uint64_t *bitmap; /* of 65,536 bits, or NULL */
+};
+
+struct name_set {
+	uint32_t n;
+	struct rule_name *name;
+};
+
+struct vmap_entry {
+	uint32_t lo, hi; /* of interface names: lo is the name set */
+	uint8_t op;      /* INSN_ACCEPT ... INSN_GOTO */
+	uint32_t target; /* INSN_JUMP, INSN_GOTO: chain while compiling, instruction afterwards */
+};
+
+struct vmap {
+	uint32_t n;
+	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
+};
+
+/* A token bucket. A token is unit_ns; each nanosecond adds rate; so nothing is rounded. */
+struct limit_config {
+	uint64_t rate; /* packets a unit */
+	uint64_t unit_ns;
+	uint64_t max; /* burst * unit_ns */
+	bool over;
+};
+
+struct base_chain {
+	enum ip_hook hook;
+	enum chain_type type;
+	int32_t priority;
+	bool policy_drop;
+	uint32_t start;                  /* instruction */
+	char name[2 * AST_NAME_MAX + 1]; /* "table chain" */
+};
+
+/* A row of `yangguan rules`. */
+struct rules_row {
+	const char *table, *chain, *text; /* text NULL: the chain's own line */
+	bool inet;
+	uint32_t counter; /* UINT32_MAX: none */
+};
+
+struct counter {
+	uint64_t packets, bytes;
+};
+
+struct ruleset {
+	struct insn *insn;
+	struct value_set *set;
+	struct name_set *names;
+	struct vmap *vmap;
+	struct nat_action *nat;
+	struct counter *counter; /* initial values */
+	struct limit_config *limit;
+	struct base_chain *base; /* sorted by hook, then priority */
+	struct rules_row *row;
+	char **string; /* what rows point to */
+	uint32_t n_insns, n_sets, n_names, n_vmaps, n_nats, n_counters, n_limits, n_base, n_rows, n_strings;
+};
+
+struct limit_state {
+	uint64_t tokens;
+	uint64_t last_ns;
+};
+
+struct rules {
+	struct env *env;
+	struct ip_stack *stack;
+	struct conntrack *ct;
+	const struct ruleset *rs; /* NULL: no rules */
+	struct counter *counter;
+	struct limit_state *limit;
+	uint64_t *iface_mask;       /* a name set: a bit for each interface number that is in it */
+	const struct ip_config *ip; /* that iface_mask was made for */
+	struct chain_ctx *ctx;      /* one a base chain */
+};
+_Static_assert(IP_INTERFACES_MAX <= 64, "a set of interfaces is one word");
+
+/* What a hook entry points to. */
+struct chain_ctx {
+	struct rules *r;
+	const struct base_chain *chain;
+};
+
+/* set.c: sorts and merges; takes a copy. False without memory. */
+bool value_set_init(struct value_set *s, const struct rule_range *range, size_t n, uint32_t key_max);
+void value_set_fini(struct value_set *s);
+bool value_set_has(const struct value_set *s, uint32_t value);
+bool rule_name_matches(const struct rule_name *pattern, const char *name);
+
+/* check.c: what a rule may say in which chain. */
+struct rules_report {
+	struct rules_error *error;
+	size_t max, n;
+};
+void rules_report(struct rules_report *rep, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
+void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep);
+/* Index of a chain or set of the table, UINT32_MAX when there is none. */
+uint32_t rules_find_chain(const struct rule_table *t, const char *name);
+uint32_t rules_find_set(const struct rule_table *t, const char *name);
+uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
+
+/* eval.c: walks one chain for one packet. With nat not NULL a translation ends the walk and stands there. */
+enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
+			       struct nat_action *nat);
+/* Makes iface_mask anew when the IP layer's config is another one. */
+void rules_see_interfaces(struct rules *r);
+
+#endif
