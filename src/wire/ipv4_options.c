@@ -106,8 +106,8 @@ static uint8_t option_check(const uint8_t *opt, uint8_t len, uint8_t at, struct 
 		o->timestamp = at;
 		return wrong;
 	case IPV4_OPT_ROUTER_ALERT:
-		/* RFC 2113: two bytes, and only the value zero has a meaning. */
-		if (len != 4)
+		/* RFC 2113: only the value zero has a meaning. */
+		if (len < 4)
 			return OPTION_LENGTH_AT;
 		if (opt[2] == 0 && opt[3] == 0)
 			o->router_alert = true;
