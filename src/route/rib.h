@@ -18,6 +18,7 @@ enum rib_source {
 	RIB_LOCAL,     /* our addresses and their broadcast addresses: distance 0 */
 	RIB_CONNECTED, /* prefixes of our interfaces: 0 */
 	RIB_STATIC,    /* configured: 1 */
+	RIB_TRANSLATED, /* addresses that only NAT uses: 5 */
 	N_RIB_SOURCES
 };
 

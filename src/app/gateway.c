@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The core of a gateway: every room from ip to socket, and the one table that
+ * wires them together. Lower rooms declare slots; here they are filled.
+ *
+ * A gateway is entered through a handful of functions, each of which is given
+ * the time. Nothing else moves it, so what goes in decides what comes out, bit
+ * for bit (src/app/replay.c lives on that).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/gateway.h"
+
+struct gateway {
+	struct env env;
+	const struct snapshot *snapshot;
+	struct ip_stack *ip;
+	struct conntrack *ct;
+	struct nat *nat;
+	struct rules *rules;
+	struct raw_sockets *raw;
+};
+
+/* Defaults, in packets: a burst of a few milliseconds at a million a second,
+ * and large segments for some hundred bulk connections. */
+#define DEFAULT_PACKETS 16384u
+#define DEFAULT_SMALL 8192u
+#define DEFAULT_LARGE 256u
+
+/* The wiring: what hangs in the hooks besides the chains of the rules. The order
+ * is netfilter's (linux/netfilter_ipv4.h). */
+enum wired_room { WIRED_CONNTRACK, WIRED_NAT };
+
+static const struct wire_entry {
+	enum ip_hook hook;
+	int32_t priority;
+	const char *name;
+	hook_fn *fn;
+	enum wired_room room;
+} wiring[] = {
+    {HOOK_PREROUTING, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK},
+    {HOOK_PREROUTING, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK},
+    {HOOK_PREROUTING, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT},
+    {HOOK_INPUT, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT},
+    {HOOK_INPUT, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK},
+    {HOOK_OUTPUT, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK},
+    {HOOK_OUTPUT, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK},
+    {HOOK_OUTPUT, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT},
+    {HOOK_POSTROUTING, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT},
+    {HOOK_POSTROUTING, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK},
+};
+
+static void *room_ctx(struct gateway *g, enum wired_room room)
+{
+	return room == WIRED_CONNTRACK ? (void *)g->ct : (void *)g->nat;
+}
+
+/* The hook lists for one ruleset. False when a list is too short. */
+static bool wire_hooks(struct gateway *g, struct hook_list lists[N_HOOKS])
+{
+	struct hook_entry e;
+
+	memset(lists, 0, N_HOOKS * sizeof(*lists));
+	for (size_t i = 0; i < ARRAY_LEN(wiring); i++) {
+		const struct wire_entry *w = &wiring[i];
+
+		e = (struct hook_entry){
+		    .priority = w->priority, .name = w->name, .fn = w->fn, .ctx = room_ctx(g, w->room)};
+		if (hook_list_add(&lists[w->hook], &e) != 0)
+			return false;
+	}
+	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {
+		for (uint32_t i = 0; rules_hook_entry(g->rules, hook, i, &e); i++) {
+			if (hook_list_add(&lists[hook], &e) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void fill_slots(struct gateway *g)
+{
+	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
+	nat_set_rules(g->nat, rules_nat, g->rules);
+}
+
+static uint32_t or_default(uint32_t v, uint32_t def)
+{
+	return v != 0 ? v : def;
+}
+
+struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
+			       event_fn *emit, void *emit_ctx)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	struct packet_pool_config packets = {
+	    .n_packets = or_default(limits->packets.n_packets, DEFAULT_PACKETS),
+	    .n_small = or_default(limits->packets.n_small, DEFAULT_SMALL),
+	    .n_large = or_default(limits->packets.n_large, DEFAULT_LARGE),
+	};
+
+	if (g == NULL)
+		return NULL;
+	rng_init(&g->env.rng, seed);
+	g->env.now = now;
+	g->env.emit = emit;
+	g->env.emit_ctx = emit_ctx;
+	if ((g->env.pool = packet_pool_create(&packets)) == NULL ||
+	    (g->ip = ip_stack_create(&g->env, &limits->ip)) == NULL ||
+	    (g->ct = conntrack_create(&g->env, &limits->conntrack)) == NULL ||
+	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
+	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL || (g->raw = raw_create(g->ip)) == NULL) {
+		gateway_destroy(g);
+		return NULL;
+	}
+	fill_slots(g);
+	return g;
+}
+
+void gateway_destroy(struct gateway *g)
+{
+	if (g == NULL)
+		return;
+	raw_destroy(g->raw);
+	if (g->rules != NULL)
+		rules_destroy(g->rules);
+	/* Held packets may own unconfirmed connections: they go before conntrack does. */
+	if (g->ip != NULL)
+		ip_stack_destroy(g->ip);
+	if (g->nat != NULL)
+		nat_destroy(g->nat);
+	if (g->ct != NULL)
+		conntrack_destroy(g->ct);
+	packet_pool_destroy(g->env.pool);
+	free(g);
+}
+
+void gateway_set_time(struct gateway *g, uint64_t now)
+{
+	g->env.now = max_u64(g->env.now, now);
+}
+
+int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now)
+{
+	const struct ruleset *old = g->snapshot != NULL ? g->snapshot->rules : NULL;
+	struct hook_list lists[N_HOOKS];
+
+	gateway_set_time(g, now);
+	if (rules_configure(g->rules, snap->rules) != 0)
+		return -ENOMEM;
+	if (!wire_hooks(g, lists)) {
+		rules_configure(g->rules, old);
+		return -ENOSPC;
+	}
+	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++)
+		*ip_stack_hooks(g->ip, hook) = lists[hook];
+	ip_stack_configure(g->ip, &snap->ip);
+	conntrack_configure(g->ct, &snap->ct);
+	nat_configure(g->nat, &snap->nat);
+	g->snapshot = snap;
+	ip_flush(g->ip);
+	return 0;
+}
+
+const struct snapshot *gateway_snapshot(const struct gateway *g)
+{
+	return g->snapshot;
+}
+
+void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint64_t now)
+{
+	gateway_set_time(g, now);
+	if (d != NULL) {
+		d->pool = g->env.pool;
+		d->ledger = &g->env.ledger;
+	}
+	ip_stack_attach(g->ip, ifindex, d);
+	ip_flush(g->ip);
+}
+
+void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ip_stack_device_changed(g->ip, ifindex);
+	ip_flush(g->ip);
+}
+
+void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ether_input(g->ip, ifindex, b);
+	ip_flush(g->ip);
+}
+
+void gateway_expire(struct gateway *g, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ip_expire(g->ip);
+	conntrack_expire(g->ct);
+	nat_expire(g->nat);
+	ip_flush(g->ip);
+}
+
+uint64_t gateway_next_deadline(const struct gateway *g)
+{
+	return min_u64(ip_next_deadline(g->ip), min_u64(conntrack_next_deadline(g->ct), nat_next_deadline(g->nat)));
+}
+
+void gateway_flush(struct gateway *g, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ip_flush(g->ip);
+}
+
+struct env *gateway_env(struct gateway *g)
+{
+	return &g->env;
+}
+
+struct ip_stack *gateway_ip(struct gateway *g)
+{
+	return g->ip;
+}
+
+struct conntrack *gateway_conntrack(struct gateway *g)
+{
+	return g->ct;
+}
+
+struct nat *gateway_nat(struct gateway *g)
+{
+	return g->nat;
+}
+
+struct rules *gateway_rules(struct gateway *g)
+{
+	return g->rules;
+}
+
+struct raw_sockets *gateway_raw(struct gateway *g)
+{
+	return g->raw;
+}

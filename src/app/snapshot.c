@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From a config to a snapshot.
+ *
+ * Interfaces and pools get their numbers here: those that the snapshot before
+ * knew by name keep theirs, new ones take the lowest that is free, so that
+ * everything in the core that remembers a number still means the same thing
+ * after a reload.
+ *
+ * The RIB is filled with what follows from the interfaces (our addresses, their
+ * broadcast addresses, connected prefixes), with the static routes, and with the
+ * addresses that only NAT uses: a packet to one of those that no mapping wants
+ * must not be forwarded. Where such an address lies on a connected prefix,
+ * nobody else will answer ARP for it, so we do (ip_config.proxy).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/snapshot.h"
+#include "control/config_error.h"
+
+struct build {
+	const struct config *cfg;
+	const struct snapshot *prev;
+	struct snapshot *snap;
+	struct config_errors **errors;
+};
+
+static bool name_taken_before(const struct snapshot *prev, uint32_t i)
+{
+	return prev != NULL && prev->ip.interface[i].name[0] != 0;
+}
+
+static uint32_t interface_number(const struct build *b, const char *name)
+{
+	uint32_t unused = 0;
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (name_taken_before(b->prev, i) && strcmp(b->prev->ip.interface[i].name, name) == 0)
+			return i;
+	}
+	/* Numbers of interfaces that just left are given out again only when all others are in use. */
+	for (uint32_t i = IP_INTERFACES_MAX - 1; i >= 1; i--) {
+		if (b->snap->ip.interface[i].name[0] == 0 && !name_taken_before(b->prev, i))
+			unused = i;
+	}
+	return unused;
+}
+
+static uint32_t interface_by_name(const struct snapshot *s, const char *name)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (strcmp(s->ip.interface[i].name, name) == 0)
+			return i;
+	}
+	return 0;
+}
+
+static bool build_interfaces(struct build *b)
+{
+	for (size_t k = 0; k < b->cfg->n_interfaces; k++) {
+		const struct config_interface *c = &b->cfg->interface[k];
+		uint32_t i = interface_number(b, c->ip.name);
+
+		if (i == 0) {
+			config_errors_add(b->errors, c->pos,
+					  "too many interfaces: at most %u, counting those that a reload took away",
+					  IP_INTERFACES_MAX - 1);
+			return false;
+		}
+		b->snap->ip.interface[i] = c->ip;
+		b->snap->ct.zone[i] = c->zone;
+		b->snap->take_over[i] = c->take_over;
+		memcpy(b->snap->driver[i], c->driver, sizeof(b->snap->driver[i]));
+	}
+	return true;
+}
+
+/* Adds a route; a repetition is no error here. */
+static bool add_route(struct build *b, enum rib_source source, uint32_t addr, uint8_t len, struct fib_nexthop nh)
+{
+	struct rib_route r = {
+	    .prefix = {addr & ip4_mask(len), len},
+	    .nexthop = nh,
+	    .source = (uint8_t)source,
+	    .distance = source == RIB_TRANSLATED ? 5 : 0,
+	};
+
+	return rib_add(b->snap->rib, &r) != -ENOMEM;
+}
+
+static bool build_connected(struct build *b)
+{
+	bool ok = add_route(b, RIB_LOCAL, UINT32_MAX, 32, (struct fib_nexthop){.kind = FIB_BROADCAST});
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct ip_interface_config *c = &b->snap->ip.interface[i];
+
+		for (uint32_t k = 0; k < c->n_addresses; k++) {
+			uint32_t addr = c->address[k].addr;
+			uint8_t len = c->address[k].prefix_len;
+			struct fib_nexthop local = {.kind = FIB_LOCAL, .ifindex = i, .source = addr};
+			struct fib_nexthop link = {.kind = FIB_UNICAST, .ifindex = i, .source = addr};
+			struct fib_nexthop broadcast = {.kind = FIB_BROADCAST, .ifindex = i, .source = addr};
+
+			ok = ok && add_route(b, RIB_LOCAL, addr, 32, local);
+			if (len < 32)
+				ok = ok && add_route(b, RIB_CONNECTED, addr, len, link);
+			if (len < 31) /* RFC 3021: a /31 has no broadcast address */
+				ok = ok && add_route(b, RIB_LOCAL, addr | ~ip4_mask(len), 32, broadcast);
+		}
+	}
+	return ok;
+}
+
+static bool build_static(struct build *b)
+{
+	for (size_t k = 0; k < b->cfg->n_routes; k++) {
+		const struct config_route *c = &b->cfg->route[k];
+		struct rib_route r = c->route;
+
+		if (c->device[0] != 0) {
+			r.nexthop.ifindex = interface_by_name(b->snap, c->device);
+			if (r.nexthop.ifindex == 0) {
+				config_errors_add(b->errors, c->pos, "no interface is called \"%s\"", c->device);
+				return false;
+			}
+			const struct ip_interface_config *i = &b->snap->ip.interface[r.nexthop.ifindex];
+
+			if (r.nexthop.gateway == 0 && i->n_addresses > 0)
+				r.nexthop.source = i->address[0].addr;
+		}
+		if (rib_add(b->snap->rib, &r) == -ENOMEM)
+			return false;
+	}
+	return true;
+}
+
+/* A range of addresses that only NAT uses: routed to nowhere, and answered by
+ * ARP where it lies on a connected prefix. */
+static bool add_translated(struct build *b, uint32_t first, uint32_t last)
+{
+	struct ip_config *ip = &b->snap->ip;
+	uint64_t at = first;
+
+	while (at <= last) {
+		uint8_t len = 32;
+
+		/* the largest block that begins here and does not run past the end */
+		while (len > 1 && at % (UINT64_C(2) << (32 - len)) == 0 && at + (UINT64_C(2) << (32 - len)) - 1 <= last)
+			len--;
+		if (!add_route(b, RIB_TRANSLATED, (uint32_t)at, len, (struct fib_nexthop){.kind = FIB_TRANSLATED}))
+			return false;
+		at += UINT64_C(1) << (32 - len);
+	}
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		for (uint32_t k = 0; k < ip->interface[i].n_addresses; k++) {
+			uint32_t mask = ip4_mask(ip->interface[i].address[k].prefix_len);
+			uint32_t net = ip->interface[i].address[k].addr & mask;
+			uint32_t lo = max_u32(first, net), hi = min_u32(last, net | ~mask);
+
+			if (lo > hi || ip->n_proxies == IP_PROXIES_MAX)
+				continue;
+			ip->proxy[ip->n_proxies++] = (struct ip_proxy){.ifindex = i, .first = lo, .last = hi};
+		}
+	}
+	return true;
+}
+
+/* The addresses that a dnat rule is reached by: the destinations that it
+ * matches, as far as they are single addresses on a link of ours. A rule that
+ * matches a whole prefix says nothing about whose addresses those are. */
+static bool add_dnat_targets(struct build *b, const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_match *m = &r->stmt[i].match;
+
+		if (r->stmt[i].kind != STMT_MATCH || m->key != KEY_IP_DADDR || m->op != RULE_OP_EQ || m->has_mask)
+			continue;
+		for (size_t k = 0; k < m->n_ranges; k++) {
+			if (m->range[k].lo == m->range[k].hi && !add_translated(b, m->range[k].lo, m->range[k].hi))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool add_rule_addresses(struct build *b, const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_stmt *s = &r->stmt[i];
+
+		if (s->kind != STMT_NAT)
+			continue;
+		if (!s->nat_is_source)
+			return add_dnat_targets(b, r);
+		if (s->nat.kind == NAT_ACTION_RANGE && (s->nat.flags & NAT_FLAG_ADDRESS))
+			return add_translated(b, s->nat.range.first, s->nat.range.last);
+	}
+	return true;
+}
+
+static bool build_translated(struct build *b)
+{
+	for (uint32_t i = 0; i < b->snap->nat.n_pools; i++) {
+		const struct nat_pool_config *p = &b->snap->nat.pool[i];
+
+		for (uint32_t k = 0; p->name[0] != 0 && k < p->n_ranges; k++) {
+			if (!add_translated(b, p->range[k].first, p->range[k].last))
+				return false;
+		}
+	}
+	for (size_t t = 0; t < b->cfg->rules.n_tables; t++) {
+		const struct rule_table *table = &b->cfg->rules.table[t];
+
+		for (size_t c = 0; c < table->n_chains; c++) {
+			for (size_t r = 0; r < table->chain[c].n_rules; r++) {
+				if (!add_rule_addresses(b, &table->chain[c].rule[r]))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* Pools by name where they were before. */
+static bool build_pools(struct build *b)
+{
+	struct nat_config *nat = &b->snap->nat;
+	const struct nat_config *old = b->prev != NULL ? &b->prev->nat : NULL;
+
+	for (uint32_t k = 0; k < b->cfg->nat.n_pools; k++) {
+		const struct nat_pool_config *c = &b->cfg->nat.pool[k];
+		uint32_t place = NAT_POOLS_MAX;
+
+		for (uint32_t i = 0; old != NULL && i < old->n_pools; i++) {
+			if (strcmp(old->pool[i].name, c->name) == 0)
+				place = i;
+		}
+		for (uint32_t i = 0; i < NAT_POOLS_MAX && place == NAT_POOLS_MAX; i++) {
+			bool was = old != NULL && i < old->n_pools && old->pool[i].name[0] != 0;
+
+			if (nat->pool[i].name[0] == 0 && !was)
+				place = i;
+		}
+		if (place == NAT_POOLS_MAX) {
+			config_errors_add(b->errors, (struct ast_pos){0}, "too many pools: at most %u", NAT_POOLS_MAX);
+			return false;
+		}
+		nat->pool[place] = *c;
+		nat->n_pools = max_u32(nat->n_pools, place + 1);
+	}
+	return true;
+}
+
+static bool build_rules(struct build *b)
+{
+	struct rules_error err[16];
+	size_t n = 0;
+
+	b->snap->rules = rules_compile(&b->cfg->rules, &b->snap->nat, err, ARRAY_LEN(err), &n);
+	for (size_t i = 0; i < n && i < ARRAY_LEN(err); i++)
+		config_errors_add(b->errors, err[i].pos, "%s", err[i].text);
+	return b->snap->rules != NULL;
+}
+
+static bool build_routes(struct build *b)
+{
+	b->snap->rib = rib_create();
+	if (b->snap->rib == NULL || !build_connected(b) || !build_static(b) || !build_translated(b))
+		return false;
+	b->snap->fib = rib_build(b->snap->rib);
+	b->snap->ip.fib = b->snap->fib;
+	return b->snap->fib != NULL;
+}
+
+static void copy_values(struct build *b)
+{
+	struct snapshot *s = b->snap;
+	const struct config *c = b->cfg;
+
+	s->generation = b->prev != NULL ? b->prev->generation + 1 : 1;
+	s->ip.icmp_rate_per_s = c->icmp_rate_per_s;
+	s->ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
+	s->ct.timeout = c->timeout;
+	s->ct.max_per_source = c->ct_max_per_source;
+	s->ct.pick_up = c->ct_pick_up;
+	s->text = malloc(c->text_len + 1);
+	if (s->text != NULL) {
+		memcpy(s->text, c->text, c->text_len);
+		s->text[c->text_len] = 0;
+		s->text_len = c->text_len;
+	}
+}
+
+struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors)
+{
+	struct build b = {.cfg = cfg, .prev = prev, .errors = errors};
+
+	*errors = NULL;
+	b.snap = calloc(1, sizeof(*b.snap));
+	if (b.snap == NULL)
+		return NULL;
+	copy_values(&b);
+	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && build_rules(&b) && build_routes(&b))
+		return b.snap;
+	if (*errors == NULL)
+		config_errors_add(errors, (struct ast_pos){0}, "out of memory");
+	snapshot_destroy(b.snap);
+	return NULL;
+}
+
+void snapshot_destroy(struct snapshot *s)
+{
+	if (s == NULL)
+		return;
+	fib_destroy(s->fib);
+	rib_destroy(s->rib);
+	if (s->rules != NULL)
+		ruleset_destroy(s->rules);
+	free(s->text);
+	free(s);
+}
