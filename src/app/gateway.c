@@ -40,16 +40,16 @@ static const struct wire_entry {
 	hook_fn *fn;
 	enum wired_room room;
 } wiring[] = {
-    {HOOK_PREROUTING, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK},
-    {HOOK_PREROUTING, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK},
-    {HOOK_PREROUTING, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT},
-    {HOOK_INPUT, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT},
-    {HOOK_INPUT, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK},
-    {HOOK_OUTPUT, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK},
-    {HOOK_OUTPUT, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK},
-    {HOOK_OUTPUT, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT},
-    {HOOK_POSTROUTING, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT},
-    {HOOK_POSTROUTING, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK},
+	{ HOOK_PREROUTING, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK },
+	{ HOOK_PREROUTING, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK },
+	{ HOOK_PREROUTING, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT },
+	{ HOOK_INPUT, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT },
+	{ HOOK_INPUT, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK },
+	{ HOOK_OUTPUT, HOOK_PRI_DEFRAG, "defrag", conntrack_defrag, WIRED_CONNTRACK },
+	{ HOOK_OUTPUT, HOOK_PRI_CONNTRACK, "conntrack", conntrack_in, WIRED_CONNTRACK },
+	{ HOOK_OUTPUT, HOOK_PRI_DSTNAT, "dstnat", nat_dst, WIRED_NAT },
+	{ HOOK_POSTROUTING, HOOK_PRI_SRCNAT, "srcnat", nat_src, WIRED_NAT },
+	{ HOOK_POSTROUTING, HOOK_PRI_CONFIRM, "confirm", conntrack_confirm, WIRED_CONNTRACK },
 };
 
 static void *room_ctx(struct gateway *g, enum wired_room room)
@@ -67,7 +67,8 @@ static bool wire_hooks(struct gateway *g, struct hook_list lists[N_HOOKS])
 		const struct wire_entry *w = &wiring[i];
 
 		e = (struct hook_entry){
-		    .priority = w->priority, .name = w->name, .fn = w->fn, .ctx = room_ctx(g, w->room)};
+			.priority = w->priority, .name = w->name, .fn = w->fn, .ctx = room_ctx(g, w->room)
+		};
 		if (hook_list_add(&lists[w->hook], &e) != 0)
 			return false;
 	}
@@ -96,9 +97,9 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 {
 	struct gateway *g = calloc(1, sizeof(*g));
 	struct packet_pool_config packets = {
-	    .n_packets = or_default(limits->packets.n_packets, DEFAULT_PACKETS),
-	    .n_small = or_default(limits->packets.n_small, DEFAULT_SMALL),
-	    .n_large = or_default(limits->packets.n_large, DEFAULT_LARGE),
+		.n_packets = or_default(limits->packets.n_packets, DEFAULT_PACKETS),
+		.n_small = or_default(limits->packets.n_small, DEFAULT_SMALL),
+		.n_large = or_default(limits->packets.n_large, DEFAULT_LARGE),
 	};
 
 	if (g == NULL)

@@ -81,10 +81,10 @@ static bool build_interfaces(struct build *b)
 static bool add_route(struct build *b, enum rib_source source, uint32_t addr, uint8_t len, struct fib_nexthop nh)
 {
 	struct rib_route r = {
-	    .prefix = {addr & ip4_mask(len), len},
-	    .nexthop = nh,
-	    .source = (uint8_t)source,
-	    .distance = source == RIB_TRANSLATED ? 5 : 0,
+		.prefix = { addr & ip4_mask(len), len },
+		.nexthop = nh,
+		.source = (uint8_t)source,
+		.distance = source == RIB_TRANSLATED ? 5 : 0,
 	};
 
 	return rib_add(b->snap->rib, &r) != -ENOMEM;
@@ -92,7 +92,7 @@ static bool add_route(struct build *b, enum rib_source source, uint32_t addr, ui
 
 static bool build_connected(struct build *b)
 {
-	bool ok = add_route(b, RIB_LOCAL, UINT32_MAX, 32, (struct fib_nexthop){.kind = FIB_BROADCAST});
+	bool ok = add_route(b, RIB_LOCAL, UINT32_MAX, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST });
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		const struct ip_interface_config *c = &b->snap->ip.interface[i];
@@ -100,9 +100,9 @@ static bool build_connected(struct build *b)
 		for (uint32_t k = 0; k < c->n_addresses; k++) {
 			uint32_t addr = c->address[k].addr;
 			uint8_t len = c->address[k].prefix_len;
-			struct fib_nexthop local = {.kind = FIB_LOCAL, .ifindex = i, .source = addr};
-			struct fib_nexthop link = {.kind = FIB_UNICAST, .ifindex = i, .source = addr};
-			struct fib_nexthop broadcast = {.kind = FIB_BROADCAST, .ifindex = i, .source = addr};
+			struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = i, .source = addr };
+			struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = i, .source = addr };
+			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST, .ifindex = i, .source = addr };
 
 			ok = ok && add_route(b, RIB_LOCAL, addr, 32, local);
 			if (len < 32)
@@ -150,7 +150,7 @@ static bool add_translated(struct build *b, uint32_t first, uint32_t last)
 		/* the largest block that begins here and does not run past the end */
 		while (len > 1 && at % (UINT64_C(2) << (32 - len)) == 0 && at + (UINT64_C(2) << (32 - len)) - 1 <= last)
 			len--;
-		if (!add_route(b, RIB_TRANSLATED, (uint32_t)at, len, (struct fib_nexthop){.kind = FIB_TRANSLATED}))
+		if (!add_route(b, RIB_TRANSLATED, (uint32_t)at, len, (struct fib_nexthop){ .kind = FIB_TRANSLATED }))
 			return false;
 		at += UINT64_C(1) << (32 - len);
 	}
@@ -162,7 +162,7 @@ static bool add_translated(struct build *b, uint32_t first, uint32_t last)
 
 			if (lo > hi || ip->n_proxies == IP_PROXIES_MAX)
 				continue;
-			ip->proxy[ip->n_proxies++] = (struct ip_proxy){.ifindex = i, .first = lo, .last = hi};
+			ip->proxy[ip->n_proxies++] = (struct ip_proxy){ .ifindex = i, .first = lo, .last = hi };
 		}
 	}
 	return true;
@@ -245,7 +245,8 @@ static bool build_pools(struct build *b)
 				place = i;
 		}
 		if (place == NAT_POOLS_MAX) {
-			config_errors_add(b->errors, (struct ast_pos){0}, "too many pools: at most %u", NAT_POOLS_MAX);
+			config_errors_add(b->errors, (struct ast_pos){ 0 }, "too many pools: at most %u",
+					  NAT_POOLS_MAX);
 			return false;
 		}
 		nat->pool[place] = *c;
@@ -296,7 +297,7 @@ static void copy_values(struct build *b)
 
 struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors)
 {
-	struct build b = {.cfg = cfg, .prev = prev, .errors = errors};
+	struct build b = { .cfg = cfg, .prev = prev, .errors = errors };
 
 	*errors = NULL;
 	b.snap = calloc(1, sizeof(*b.snap));
@@ -306,7 +307,7 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && build_rules(&b) && build_routes(&b))
 		return b.snap;
 	if (*errors == NULL)
-		config_errors_add(errors, (struct ast_pos){0}, "out of memory");
+		config_errors_add(errors, (struct ast_pos){ 0 }, "out of memory");
 	snapshot_destroy(b.snap);
 	return NULL;
 }

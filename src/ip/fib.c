@@ -145,7 +145,7 @@ static void slot_put(struct fib *f, struct ip4_prefix p, uint32_t nexthop)
 		i = (i + 1) & (f->n_slots - 1);
 	if (f->slot[i].used == 0)
 		f->n_slots_dirty++;
-	f->slot[i] = (struct prefix_slot){.addr = p.addr, .len = p.len, .nexthop = nexthop, .used = 1};
+	f->slot[i] = (struct prefix_slot){ .addr = p.addr, .len = p.len, .nexthop = nexthop, .used = 1 };
 	f->n_prefixes++;
 }
 
@@ -167,7 +167,7 @@ static int slots_reserve(struct fib *f)
 	f->n_slots_dirty = 0;
 	for (size_t i = 0; i < n_old; i++) {
 		if (old[i].used == 1)
-			slot_put(f, (struct ip4_prefix){old[i].addr, old[i].len}, old[i].nexthop);
+			slot_put(f, (struct ip4_prefix){ old[i].addr, old[i].len }, old[i].nexthop);
 	}
 	free(old);
 	return 0;
@@ -254,7 +254,7 @@ int fib_remove(struct fib *f, struct ip4_prefix prefix)
 	s->used = 2;
 	f->n_prefixes--;
 	for (uint8_t len = prefix.len; len-- > 0;) {
-		struct prefix_slot *up = slot_find(f, (struct ip4_prefix){prefix.addr & ip4_mask(len), len});
+		struct prefix_slot *up = slot_find(f, (struct ip4_prefix){ prefix.addr & ip4_mask(len), len });
 
 		if (up != NULL) {
 			leaf = leaf_of(len, up->nexthop);
@@ -318,6 +318,6 @@ void fib_walk(const struct fib *f, void (*fn)(void *ctx, struct ip4_prefix p, co
 	}
 	qsort(sorted, n, sizeof(*sorted), slot_compare);
 	for (size_t i = 0; i < n; i++)
-		fn(ctx, (struct ip4_prefix){sorted[i].addr, sorted[i].len}, &f->nexthop[sorted[i].nexthop]);
+		fn(ctx, (struct ip4_prefix){ sorted[i].addr, sorted[i].len }, &f->nexthop[sorted[i].nexthop]);
 	free(sorted);
 }

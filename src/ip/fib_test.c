@@ -16,7 +16,7 @@
 
 static uint32_t via(struct fib *f, uint32_t gateway)
 {
-	struct fib_nexthop nh = {.kind = FIB_UNICAST, .ifindex = 1, .gateway = gateway};
+	struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = gateway };
 	uint32_t i = fib_nexthop_add(f, &nh);
 
 	assert_int_not_equal(i, 0);
@@ -31,19 +31,20 @@ static void test_longest_wins(void **state)
 		struct ip4_prefix p;
 		uint32_t gw;
 	} route[] = {
-	    {{0, 0}, 1},
-	    {{IP4(10, 0, 0, 0), 8}, 2},
-	    {{IP4(10, 1, 0, 0), 16}, 3},
-	    {{IP4(10, 1, 2, 0), 23}, 4},
-	    {{IP4(10, 1, 2, 0), 24}, 5},
-	    {{IP4(10, 1, 2, 128), 25}, 6},
-	    {{IP4(10, 1, 2, 200), 32}, 7},
+		{ { 0, 0 }, 1 },
+		{ { IP4(10, 0, 0, 0), 8 }, 2 },
+		{ { IP4(10, 1, 0, 0), 16 }, 3 },
+		{ { IP4(10, 1, 2, 0), 23 }, 4 },
+		{ { IP4(10, 1, 2, 0), 24 }, 5 },
+		{ { IP4(10, 1, 2, 128), 25 }, 6 },
+		{ { IP4(10, 1, 2, 200), 32 }, 7 },
 	};
 	static const struct {
 		uint32_t dst, gw;
 	} want[] = {
-	    {IP4(9, 9, 9, 9), 1},  {IP4(10, 2, 0, 1), 2},   {IP4(10, 1, 0, 1), 3},   {IP4(10, 1, 3, 1), 4},
-	    {IP4(10, 1, 2, 1), 5}, {IP4(10, 1, 2, 129), 6}, {IP4(10, 1, 2, 200), 7}, {IP4(255, 255, 255, 255), 1},
+		{ IP4(9, 9, 9, 9), 1 },    { IP4(10, 2, 0, 1), 2 },        { IP4(10, 1, 0, 1), 3 },
+		{ IP4(10, 1, 3, 1), 4 },   { IP4(10, 1, 2, 1), 5 },        { IP4(10, 1, 2, 129), 6 },
+		{ IP4(10, 1, 2, 200), 7 }, { IP4(255, 255, 255, 255), 1 },
 	};
 	/* Both orders of insertion give the same table. */
 	for (int order = 0; order < 2; order++) {
@@ -64,7 +65,7 @@ static void test_longest_wins(void **state)
 static void test_empty_and_remove(void **state)
 {
 	struct fib *f = fib_create();
-	struct ip4_prefix p = {IP4(192, 0, 2, 0), 27};
+	struct ip4_prefix p = { IP4(192, 0, 2, 0), 27 };
 
 	assert_int_equal(fib_lookup(f, IP4(192, 0, 2, 1)), FIB_NO_ROUTE);
 	assert_int_equal(fib_nexthop(f, FIB_NO_ROUTE)->kind, FIB_NONE);
@@ -88,13 +89,13 @@ static void test_against_full_search(void **state)
 		uint32_t gw;
 	} model[N_MODEL];
 	size_t n = 0;
-	uint8_t seed[RNG_SEED_BYTES] = {1};
+	uint8_t seed[RNG_SEED_BYTES] = { 1 };
 	struct rng rng;
 	struct fib *f = fib_create();
 
 	rng_init(&rng, seed);
 	for (int step = 0; step < 4000; step++) {
-		struct ip4_prefix p = {.len = (uint8_t)rng_below(&rng, 33)};
+		struct ip4_prefix p = { .len = (uint8_t)rng_below(&rng, 33) };
 		size_t i = 0;
 
 		/* few distinct addresses, so that prefixes nest and repeat */
@@ -142,10 +143,10 @@ static void count_sorted(void *ctx, struct ip4_prefix p, const struct fib_nextho
 static void test_walk(void **state)
 {
 	struct fib *f = fib_create();
-	struct ip4_prefix last = {0, 0};
+	struct ip4_prefix last = { 0, 0 };
 
 	for (uint32_t i = 0; i < 300; i++)
-		fib_insert(f, (struct ip4_prefix){IP4(10, i * 7 % 256, i, 0), (uint8_t)(24 + i % 3)},
+		fib_insert(f, (struct ip4_prefix){ IP4(10, i * 7 % 256, i, 0), (uint8_t)(24 + i % 3) },
 			   via(f, 1 + i % 5));
 	fib_walk(f, count_sorted, &last);
 	fib_destroy(f);
@@ -154,10 +155,10 @@ static void test_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_longest_wins),
-	    cmocka_unit_test(test_empty_and_remove),
-	    cmocka_unit_test(test_against_full_search),
-	    cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_longest_wins),
+		cmocka_unit_test(test_empty_and_remove),
+		cmocka_unit_test(test_against_full_search),
+		cmocka_unit_test(test_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,8 @@ static void on_timeout(void *ctx, struct packet *first)
 
 static void bench_start(struct bench *b, uint32_t n_packets, uint32_t n_fragments, uint32_t n_per_source)
 {
-	static const struct packet_pool_config pool = {.n_packets = 300, .n_small = 300, .n_large = 8};
-	static const uint8_t seed[RNG_SEED_BYTES] = {7};
+	static const struct packet_pool_config pool = { .n_packets = 300, .n_small = 300, .n_large = 8 };
+	static const uint8_t seed[RNG_SEED_BYTES] = { 7 };
 
 	memset(b, 0, sizeof(*b));
 	b->env.pool = packet_pool_create(&pool);
@@ -60,17 +60,17 @@ static struct packet *make(struct bench *b, uint8_t host, uint16_t id, uint32_t 
 	memset(packet_frame(p), 0, p->len);
 	p->l3_off = ETHER_HEADER_LEN;
 	p->l4_off = (uint16_t)(ETHER_HEADER_LEN + header_len);
-	p->ip = (struct ipv4_view){.src = IP4(10, 0, 0, host),
-				   .dst = IP4(10, 0, 1, 1),
-				   .proto = IPPROTO_NR_UDP,
-				   .ttl = 9,
-				   .id = id,
-				   .header_len = IPV4_HEADER_LEN,
-				   .total_len = (uint16_t)(header_len + UDP_HEADER_LEN + payload)};
+	p->ip = (struct ipv4_view){ .src = IP4(10, 0, 0, host),
+				    .dst = IP4(10, 0, 1, 1),
+				    .proto = IPPROTO_NR_UDP,
+				    .ttl = 9,
+				    .id = id,
+				    .header_len = IPV4_HEADER_LEN,
+				    .total_len = (uint16_t)(header_len + UDP_HEADER_LEN + payload) };
 	ipv4_emit(packet_l3(p), &p->ip);
 	if (n_option_bytes > 0) {
 		/* one option that is copied (router alert), one that is not (timestamp), an end */
-		static const uint8_t options[12] = {148, 4, 0, 0, 68, 4, 5, 0, 0};
+		static const uint8_t options[12] = { 148, 4, 0, 0, 68, 4, 5, 0, 0 };
 
 		memcpy(packet_l3(p) + IPV4_HEADER_LEN, options, sizeof(options));
 		p->ip.header_len = header_len;
@@ -104,13 +104,13 @@ static void test_there_and_back(void **state)
 		uint8_t options;
 		uint32_t pieces;
 	} row[] = {
-	    {100, 1500, 0, 1},    {1472, 1500, 0, 1}, {1473, 1500, 0, 2}, {4000, 1500, 0, 3},
-	    {60000, 1500, 0, 41}, {500, 68, 0, 11},   {3000, 576, 12, 6}, {2952, 1500, 0, 2},
+		{ 100, 1500, 0, 1 },    { 1472, 1500, 0, 1 }, { 1473, 1500, 0, 2 }, { 4000, 1500, 0, 3 },
+		{ 60000, 1500, 0, 41 }, { 500, 68, 0, 11 },   { 3000, 576, 12, 6 }, { 2952, 1500, 0, 2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		struct bench b;
-		struct batch out = {.n = 0};
+		struct batch out = { .n = 0 };
 
 		bench_start(&b, 4, 200, 200);
 		struct packet *p = make(&b, 1, (uint16_t)i, row[i].payload, row[i].options);
@@ -155,7 +155,7 @@ static void test_there_and_back(void **state)
 static void test_fragment_again(void **state)
 {
 	struct bench b;
-	struct batch out = {.n = 0}, again = {.n = 0};
+	struct batch out = { .n = 0 }, again = { .n = 0 };
 	struct packet *whole = NULL;
 
 	bench_start(&b, 4, 200, 200);
@@ -174,7 +174,7 @@ static void test_fragment_again(void **state)
 static void test_no_buffers(void **state)
 {
 	struct bench b;
-	struct batch out = {.n = 0};
+	struct batch out = { .n = 0 };
 	struct packet *all[300];
 	uint32_t n = 0;
 
@@ -223,15 +223,21 @@ static void test_overlap(void **state)
 		enum drop_reason reason;
 		uint64_t dropped;
 	} row[] = {
-	    {"tail over head", {{0, 64, true}, {56, 120, true}, {120, 160, false}}, DROP_FRAGMENT_OVERLAP, 3},
-	    {"head over tail", {{64, 128, true}, {0, 72, true}, {128, 160, false}}, DROP_FRAGMENT_OVERLAP, 3},
-	    {"inside", {{0, 128, true}, {64, 96, true}}, DROP_FRAGMENT_OVERLAP, 2},
-	    {"around", {{64, 96, true}, {0, 128, true}}, DROP_FRAGMENT_OVERLAP, 2},
-	    {"two ends", {{64, 96, false}, {128, 160, false}}, DROP_FRAGMENT_OVERLAP, 2},
-	    {"behind the end", {{64, 96, false}, {96, 128, true}}, DROP_FRAGMENT_OVERLAP, 2},
-	    {"end before what is there", {{64, 96, true}, {0, 64, false}}, DROP_FRAGMENT_OVERLAP, 2},
-	    {"twice", {{0, 64, true}, {0, 64, true}}, DROP_FRAGMENT_DUPLICATE, 1},
-	    {"too big", {{0, 64, true}, {65512, 65528, false}}, DROP_FRAGMENT_TOO_BIG, 2},
+		{ "tail over head",
+		  { { 0, 64, true }, { 56, 120, true }, { 120, 160, false } },
+		  DROP_FRAGMENT_OVERLAP,
+		  3 },
+		{ "head over tail",
+		  { { 64, 128, true }, { 0, 72, true }, { 128, 160, false } },
+		  DROP_FRAGMENT_OVERLAP,
+		  3 },
+		{ "inside", { { 0, 128, true }, { 64, 96, true } }, DROP_FRAGMENT_OVERLAP, 2 },
+		{ "around", { { 64, 96, true }, { 0, 128, true } }, DROP_FRAGMENT_OVERLAP, 2 },
+		{ "two ends", { { 64, 96, false }, { 128, 160, false } }, DROP_FRAGMENT_OVERLAP, 2 },
+		{ "behind the end", { { 64, 96, false }, { 96, 128, true } }, DROP_FRAGMENT_OVERLAP, 2 },
+		{ "end before what is there", { { 64, 96, true }, { 0, 64, false } }, DROP_FRAGMENT_OVERLAP, 2 },
+		{ "twice", { { 0, 64, true }, { 0, 64, true } }, DROP_FRAGMENT_DUPLICATE, 1 },
+		{ "too big", { { 0, 64, true }, { 65512, 65528, false } }, DROP_FRAGMENT_TOO_BIG, 2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
@@ -300,9 +306,9 @@ static void test_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_fragment_again),
-	    cmocka_unit_test(test_no_buffers),     cmocka_unit_test(test_overlap),
-	    cmocka_unit_test(test_bounds),         cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_fragment_again),
+		cmocka_unit_test(test_no_buffers),     cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_bounds),         cmocka_unit_test(test_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ struct reassembly *reassembly_create(struct env *env, uint32_t n_packets, uint32
 	r->env = env;
 	r->timeout = fn;
 	r->timeout_ctx = ctx;
-	r->hash_key = (struct siphash_key){rng_u64(&env->rng), rng_u64(&env->rng)};
+	r->hash_key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	r->max_held = n_fragments;
 	r->max_per_source = min_u32(n_per_source, UINT16_MAX);
 	r->oldest = r->newest = POOL_NONE;
@@ -170,11 +170,11 @@ static uint32_t entry_get(struct reassembly *r, const struct key *k)
 	uint32_t index = pool_alloc(&r->pool);
 	struct entry *e = entry_at(r, index);
 
-	*e = (struct entry){.key = *k,
-			    .deadline = r->env->now + REASSEMBLY_TIMEOUT_NS,
-			    .hash_next = *head,
-			    .older = r->newest,
-			    .newer = POOL_NONE};
+	*e = (struct entry){ .key = *k,
+			     .deadline = r->env->now + REASSEMBLY_TIMEOUT_NS,
+			     .hash_next = *head,
+			     .older = r->newest,
+			     .newer = POOL_NONE };
 	*head = index;
 	*(r->newest == POOL_NONE ? &r->oldest : &entry_at(r, r->newest)->newer) = index;
 	r->newest = index;
@@ -199,8 +199,8 @@ static enum place entry_place(struct entry *e, struct packet *p)
 	while (*link != NULL && (*link)->ip.frag_off + packet_l4_len(*link) <= begin)
 		link = &(*link)->next;
 	if (*link != NULL && (*link)->ip.frag_off < end) {
-		bool same =
-		    (*link)->ip.frag_off == begin && packet_l4_len(*link) == end - begin && (*link)->ip.mf == p->ip.mf;
+		bool same = (*link)->ip.frag_off == begin && packet_l4_len(*link) == end - begin &&
+			    (*link)->ip.mf == p->ip.mf;
 
 		return same ? PLACE_DUPLICATE : PLACE_OVERLAP;
 	}
@@ -277,9 +277,9 @@ static struct packet *entry_merge(struct reassembly *r, struct entry *e)
 static struct packet *whole_check(struct reassembly *r, struct packet *whole)
 {
 	static const uint16_t reason[] = {
-	    [L4_TCP_HEADER] = DROP_TCP_HEADER,
-	    [L4_UDP_HEADER] = DROP_UDP_HEADER,
-	    [L4_ICMP_HEADER] = DROP_ICMP_HEADER,
+		[L4_TCP_HEADER] = DROP_TCP_HEADER,
+		[L4_UDP_HEADER] = DROP_UDP_HEADER,
+		[L4_ICMP_HEADER] = DROP_ICMP_HEADER,
 	};
 	enum l4_error err = l4_parse(&whole->ip, packet_l4(whole), packet_l4_len(whole), &whole->l4);
 
@@ -291,7 +291,7 @@ static struct packet *whole_check(struct reassembly *r, struct packet *whole)
 
 struct packet *reassembly_input(struct reassembly *r, struct packet *frag)
 {
-	struct key k = {frag->ip.src, frag->ip.dst, frag->ip.id, frag->ip.proto};
+	struct key k = { frag->ip.src, frag->ip.dst, frag->ip.id, frag->ip.proto };
 	uint16_t *of_source = source_count(r, k.src);
 
 	if (r->n_held >= r->max_held || *of_source >= r->max_per_source) {
@@ -308,9 +308,9 @@ struct packet *reassembly_input(struct reassembly *r, struct packet *frag)
 
 	if (place != PLACE_OK) {
 		static const uint16_t reason[] = {
-		    [PLACE_DUPLICATE] = DROP_FRAGMENT_DUPLICATE,
-		    [PLACE_OVERLAP] = DROP_FRAGMENT_OVERLAP,
-		    [PLACE_TOO_BIG] = DROP_FRAGMENT_TOO_BIG,
+			[PLACE_DUPLICATE] = DROP_FRAGMENT_DUPLICATE,
+			[PLACE_OVERLAP] = DROP_FRAGMENT_OVERLAP,
+			[PLACE_TOO_BIG] = DROP_FRAGMENT_TOO_BIG,
 		};
 
 		env_drop(r->env, frag, (enum drop_reason)reason[place]);

@@ -16,9 +16,10 @@
 #include "route/rib.h"
 
 const char *const rib_source_names[N_RIB_SOURCES] = {
-    [RIB_LOCAL] = "local",
-    [RIB_CONNECTED] = "connected",
-    [RIB_STATIC] = "static",
+	[RIB_LOCAL] = "local",
+	[RIB_CONNECTED] = "connected",
+	[RIB_STATIC] = "static",
+	[RIB_TRANSLATED] = "nat",
 };
 
 struct rib {

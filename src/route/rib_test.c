@@ -10,18 +10,18 @@
 
 static struct rib_route connected(uint32_t addr, uint8_t len, uint32_t ifindex)
 {
-	return (struct rib_route){.prefix = {addr & ip4_mask(len), len},
-				  .nexthop = {.kind = FIB_UNICAST, .ifindex = ifindex, .source = addr},
-				  .source = RIB_CONNECTED};
+	return (struct rib_route){ .prefix = { addr & ip4_mask(len), len },
+				   .nexthop = { .kind = FIB_UNICAST, .ifindex = ifindex, .source = addr },
+				   .source = RIB_CONNECTED };
 }
 
 static struct rib_route fixed(uint32_t addr, uint8_t len, uint32_t gateway, uint32_t ifindex, uint32_t metric)
 {
-	return (struct rib_route){.prefix = {addr, len},
-				  .nexthop = {.kind = FIB_UNICAST, .gateway = gateway, .ifindex = ifindex},
-				  .source = RIB_STATIC,
-				  .distance = 1,
-				  .metric = metric};
+	return (struct rib_route){ .prefix = { addr, len },
+				   .nexthop = { .kind = FIB_UNICAST, .gateway = gateway, .ifindex = ifindex },
+				   .source = RIB_STATIC,
+				   .distance = 1,
+				   .metric = metric };
 }
 
 static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
@@ -35,11 +35,11 @@ static void test_resolution(void **state)
 {
 	struct rib *r = rib_create();
 	struct rib_route all[] = {
-	    connected(IP4(10, 0, 0, 1), 8, 1),
-	    connected(IP4(10, 1, 0, 1), 16, 2),
-	    fixed(0, 0, IP4(10, 1, 0, 254), 0, 0),
-	    fixed(IP4(172, 16, 0, 0), 12, IP4(10, 1, 0, 254), 1, 0),
-	    fixed(IP4(192, 0, 2, 0), 24, IP4(198, 51, 100, 1), 0, 0),
+		connected(IP4(10, 0, 0, 1), 8, 1),
+		connected(IP4(10, 1, 0, 1), 16, 2),
+		fixed(0, 0, IP4(10, 1, 0, 254), 0, 0),
+		fixed(IP4(172, 16, 0, 0), 12, IP4(10, 1, 0, 254), 1, 0),
+		fixed(IP4(192, 0, 2, 0), 24, IP4(198, 51, 100, 1), 0, 0),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -65,18 +65,18 @@ static void test_resolution(void **state)
 static void test_choice(void **state)
 {
 	struct rib *r = rib_create();
-	struct rib_route blackhole = {.prefix = {IP4(10, 5, 0, 0), 16},
-				      .nexthop = {.kind = FIB_BLACKHOLE},
-				      .source = RIB_STATIC,
-				      .distance = 1,
-				      .metric = 50};
+	struct rib_route blackhole = { .prefix = { IP4(10, 5, 0, 0), 16 },
+				       .nexthop = { .kind = FIB_BLACKHOLE },
+				       .source = RIB_STATIC,
+				       .distance = 1,
+				       .metric = 50 };
 	struct rib_route all[] = {
-	    connected(IP4(10, 0, 0, 1), 24, 1),
-	    fixed(IP4(10, 0, 0, 0), 24, IP4(10, 0, 0, 7), 0, 0),
-	    fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 9), 0, 20),
-	    fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 8), 0, 10),
-	    fixed(IP4(10, 5, 0, 0), 16, IP4(203, 0, 113, 1), 0, 10),
-	    blackhole,
+		connected(IP4(10, 0, 0, 1), 24, 1),
+		fixed(IP4(10, 0, 0, 0), 24, IP4(10, 0, 0, 7), 0, 0),
+		fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 9), 0, 20),
+		fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 8), 0, 10),
+		fixed(IP4(10, 5, 0, 0), 16, IP4(203, 0, 113, 1), 0, 10),
+		blackhole,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -94,8 +94,8 @@ static void test_choice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_resolution),
-	    cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_resolution),
+		cmocka_unit_test(test_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

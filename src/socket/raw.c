@@ -84,14 +84,14 @@ static bool tap(void *ctx, const struct packet *p)
 	if (socket < 0)
 		return false;
 	struct raw_message m = {
-	    .received_ns = ip_stack_env(r->stack)->now,
-	    .from = p->ip.src,
-	    .type = p->l4.type,
-	    .code = p->l4.code,
-	    .ttl = p->ip.ttl,
-	    .seq = seq,
-	    .len = (uint16_t)packet_l4_len(p),
-	    .info = p->l4.info,
+		.received_ns = ip_stack_env(r->stack)->now,
+		.from = p->ip.src,
+		.type = p->l4.type,
+		.code = p->l4.code,
+		.ttl = p->ip.ttl,
+		.seq = seq,
+		.len = (uint16_t)packet_l4_len(p),
+		.info = p->l4.info,
 	};
 
 	push(r, socket, &m);
@@ -123,7 +123,7 @@ int raw_open(struct raw_sockets *r)
 
 		if (s->open)
 			continue;
-		*s = (struct raw_socket){.open = false};
+		*s = (struct raw_socket){ .open = false };
 		do
 			s->id = (uint16_t)rng_below(&env->rng, UINT16_MAX) + 1;
 		while (by_id(r, s->id) >= 0);
