@@ -174,19 +174,27 @@ bool packet_own(struct packet_pool *pool, struct packet *p)
 	return true;
 }
 
+struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len)
+{
+	struct packet *like = packet_alloc(pool, frame_len);
+	if (like == NULL)
+		return NULL;
+	struct buffer b = {like->buf, like->buf_len, like->buf_index, like->buf_large};
+	uint32_t index = like->index;
+	*like = *p;
+	like->index = index;
+	like->len = frame_len;
+	use_buffer(like, &b);
+	/* The original's place in a list is not the new one's. */
+	like->next = NULL;
+	return like;
+}
+
 struct packet *packet_copy(struct packet_pool *pool, const struct packet *p)
 {
-	struct packet *copy = packet_alloc(pool, p->len);
-	if (copy == NULL)
-		return NULL;
-	struct buffer b = {copy->buf, copy->buf_len, copy->buf_index, copy->buf_large};
-	uint32_t index = copy->index;
-	*copy = *p;
-	copy->index = index;
-	use_buffer(copy, &b);
-	/* The original's place in a list is not the copy's. */
-	copy->next = NULL;
-	memcpy(packet_frame(copy), p->buf + p->off, p->len);
+	struct packet *copy = packet_alloc_like(pool, p, p->len);
+	if (copy != NULL)
+		memcpy(packet_frame(copy), p->buf + p->off, p->len);
 	return copy;
 }
 
@@ -221,6 +229,10 @@ void batch_settle(struct batch *b, struct packet_pool *pool, struct ledger *ledg
 			b->p[n_kept++] = p;
 		else if (p->verdict == VERDICT_DROP)
 			packet_drop(pool, ledger, p, (enum drop_reason)p->reason);
+		else if (p->verdict == VERDICT_DELIVERED || p->verdict == VERDICT_CONSUMED) {
+			*(p->verdict == VERDICT_DELIVERED ? &ledger->n_delivered : &ledger->n_consumed) += 1;
+			packet_free(pool, p);
+		}
 	}
 	b->n = n_kept;
 }

@@ -160,6 +160,9 @@ struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_
 /* Moves lent bytes into a pool buffer and lets go of the loan. False, and the
  * packet unchanged, when no buffer is free. */
 bool packet_own(struct packet_pool *pool, struct packet *p);
+/* A packet with p's metadata and a buffer of its own for frame_len bytes, which
+ * are not filled: for the pieces of p. */
+struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len);
 /* A copy with its own buffer, metadata included. */
 struct packet *packet_copy(struct packet_pool *pool, const struct packet *p);
 /* Slot: called by packet_free for a packet with conn_unconfirmed set, so that
