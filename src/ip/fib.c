@@ -13,14 +13,14 @@
  * prefixes tells. A block stays once it is made: the table is built anew when
  * the config changes, and routes that come and go use the same blocks again.
  *
- * Blocks lie in one stretch of reserved addresses, so they never move and the
- * memory that is used is what was touched.
+ * Blocks come from a pool (base/pool.h): they never move, and the memory that is
+ * used is what was touched.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/pool.h"
 #include "base/util.h"
 #include "ip/fib.h"
 
@@ -41,8 +41,7 @@ struct prefix_slot {
 
 struct fib {
 	uint32_t *root;
-	uint32_t (*block)[BLOCK_ENTRIES];
-	uint32_t n_blocks;
+	struct pool blocks; /* of BLOCK_ENTRIES entries */
 	struct fib_nexthop *nexthop;
 	uint32_t n_nexthops, cap_nexthops;
 	struct prefix_slot *slot;
@@ -70,11 +69,8 @@ struct fib *fib_create(void)
 	f->nexthop = calloc(f->cap_nexthops, sizeof(*f->nexthop));
 	f->n_slots = 64;
 	f->slot = calloc(f->n_slots, sizeof(*f->slot));
-	f->block = mmap(NULL, (size_t)BLOCKS_MAX * sizeof(f->block[0]), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (f->block == MAP_FAILED)
-		f->block = NULL;
-	if (f->root == NULL || f->nexthop == NULL || f->slot == NULL || f->block == NULL) {
+	if (f->root == NULL || f->nexthop == NULL || f->slot == NULL ||
+	    pool_init(&f->blocks, BLOCKS_MAX, BLOCK_ENTRIES * sizeof(uint32_t), 64) != 0) {
 		fib_destroy(f);
 		return NULL;
 	}
@@ -86,12 +82,16 @@ void fib_destroy(struct fib *f)
 {
 	if (f == NULL)
 		return;
-	if (f->block != NULL)
-		munmap(f->block, (size_t)BLOCKS_MAX * sizeof(f->block[0]));
+	pool_fini(&f->blocks);
 	free(f->root);
 	free(f->nexthop);
 	free(f->slot);
 	free(f);
+}
+
+static uint32_t *block_of(const struct fib *f, uint32_t entry)
+{
+	return pool_at(&f->blocks, entry & ~ENTRY_CHILD);
 }
 
 static int nexthop_equal(const struct fib_nexthop *a, const struct fib_nexthop *b)
@@ -177,15 +177,16 @@ static int slots_reserve(struct fib *f)
 static uint32_t *entry_open(struct fib *f, uint32_t *entry)
 {
 	if ((*entry & ENTRY_CHILD) == 0) {
-		if (f->n_blocks == BLOCKS_MAX)
-			return NULL;
-		uint32_t *b = f->block[f->n_blocks];
+		uint32_t leaf = *entry;
+		uint32_t index = pool_alloc(&f->blocks);
 
+		if (index == POOL_NONE)
+			return NULL;
+		*entry = ENTRY_CHILD | index;
 		for (uint32_t i = 0; i < BLOCK_ENTRIES; i++)
-			b[i] = *entry;
-		*entry = ENTRY_CHILD | f->n_blocks++;
+			block_of(f, *entry)[i] = leaf;
 	}
-	return f->block[*entry & ~ENTRY_CHILD];
+	return block_of(f, *entry);
 }
 
 enum paint { PAINT_INSERT, PAINT_REMOVE };
@@ -195,7 +196,7 @@ static void paint(struct fib *f, uint32_t *e, uint32_t n, uint8_t len, uint32_t 
 {
 	for (uint32_t i = 0; i < n; i++) {
 		if (e[i] & ENTRY_CHILD)
-			paint(f, f->block[e[i] & ~ENTRY_CHILD], BLOCK_ENTRIES, len, leaf, mode);
+			paint(f, block_of(f, e[i]), BLOCK_ENTRIES, len, leaf, mode);
 		else if (mode == PAINT_INSERT ? leaf_len(e[i]) <= len : leaf_len(e[i]) == len)
 			e[i] = leaf;
 	}
@@ -273,9 +274,9 @@ uint32_t fib_lookup(const struct fib *f, uint32_t dst)
 	uint32_t e = f->root[dst >> 16];
 
 	if (e & ENTRY_CHILD) {
-		e = f->block[e & ~ENTRY_CHILD][(dst >> 8) & 0xff];
+		e = block_of(f, e)[(dst >> 8) & 0xff];
 		if (e & ENTRY_CHILD)
-			e = f->block[e & ~ENTRY_CHILD][dst & 0xff];
+			e = block_of(f, e)[dst & 0xff];
 	}
 	return e & LEAF_NEXTHOP_MAX;
 }
@@ -292,7 +293,7 @@ size_t fib_n_prefixes(const struct fib *f)
 
 size_t fib_bytes(const struct fib *f)
 {
-	return sizeof(*f) + ROOT_ENTRIES * sizeof(*f->root) + (size_t)f->n_blocks * sizeof(f->block[0]) +
+	return sizeof(*f) + ROOT_ENTRIES * sizeof(*f->root) + (size_t)f->blocks.n_used * f->blocks.stride +
 	       f->cap_nexthops * sizeof(*f->nexthop) + f->n_slots * sizeof(*f->slot);
 }
 
