@@ -34,7 +34,8 @@ enum hook_priority {
 
 /* Looks at every packet of b and leaves its verdict in the packet: nothing to
  * do for VERDICT_CONTINUE, packet_set_drop, or VERDICT_STOLEN after taking it.
- * b itself stays as it is; the runner settles it. */
+ * b itself stays as it is; the runner settles it. A hook that may free what it
+ * took before it returns sets its place in b to NULL instead. */
 typedef void hook_fn(void *ctx, enum ip_hook hook, struct batch *b);
 
 #define HOOK_LIST_MAX 32

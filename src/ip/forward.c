@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets through us, in Linux's order: time to live, size, then FORWARD. So an
+ * ICMP error quotes the packet as it stood before rules and source NAT saw it,
+ * and nothing is counted by a rule that could not have gone out (RFC 1812
+ * section 5.2.1 and 5.3.1).
+ *
+ * A packet that goes out by the interface it came in by is forwarded like any
+ * other. No redirect is sent: RFC 1812 section 5.2.7.2 allows one, and behind
+ * NAT it would teach the sender a way around the gateway.
+ *
+ * What is too big and may be cut is cut on the way out, behind POSTROUTING.
+ *
+ * Next: src/ip/output.c
+ */
+#include "ip/stack_priv.h"
+#include "packet/gso.h"
+
+static void forward_check(struct ip_stack *s, struct packet *p)
+{
+	if (YG_UNLIKELY(p->ip.ttl <= 1)) {
+		icmp_send_error(s, p, ICMP_TIME_EXCEEDED, ICMP_TTL_EXCEEDED, 0);
+		packet_set_drop(p, DROP_TTL_EXPIRED);
+		return;
+	}
+	uint32_t mtu = ip_mtu(s, p->out_ifindex);
+
+	if (YG_UNLIKELY(p->ip.df && offload_piece_len(p) > mtu)) {
+		/* RFC 1191 section 4: the MTU in the low half. */
+		icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, mtu);
+		packet_set_drop(p, DROP_MTU_EXCEEDED);
+		return;
+	}
+	p->forwarded = true;
+	p->ip.ttl--;
+	ipv4_set_ttl(packet_l3(p), p->ip.ttl);
+}
+
+/* Record route and timestamp name the address we send from (RFC 1812 section
+ * 5.3.13.5 and .6), and only what the rules let through is written to. */
+static void forward_options(const struct ip_stack *s, struct packet *p)
+{
+	uint32_t our_addr = ip_source_for(s, p->out_ifindex, p->next_hop);
+
+	ipv4_options_forward(packet_l3(p), &p->ip, &p->options, our_addr, ip_time_ms(s));
+}
+
+void ip_forward(struct ip_stack *s, struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		forward_check(s, b->p[i]);
+	batch_settle(b, s->env->pool, &s->env->ledger);
+	hook_run(s->env, &s->hook[HOOK_FORWARD], HOOK_FORWARD, b);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (YG_UNLIKELY(b->p[i]->ip.header_len > IPV4_HEADER_LEN))
+			forward_options(s, b->p[i]);
+	}
+	if (b->n > 0)
+		ip_output(s, b);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Refusals that we send: ICMP errors and TCP resets.
+ *
+ * An error quotes as much of the packet as makes a message of 576 bytes (RFC
+ * 1812 section 4.3.2.3), comes from the address of the interface that the packet
+ * came in by, and has precedence 6 (section 4.3.2.5). It is never sent for the
+ * five cases of RFC 1122 section 3.2.2, and not more often than two token buckets
+ * allow (RFC 1812 section 4.3.2.8): one for all errors, one a destination, the
+ * latter not asked for "fragmentation needed", without which a path stands still. The
+ * destinations' buckets stand in a small hashed table; a full bucket is free for
+ * the next owner, else those that fall together share one.
+ *
+ * An error and a reset are answers to a packet that conntrack may know, perhaps
+ * by a connection that is in no table yet. So they carry that connection with
+ * them, in the other direction (as Linux's nf_ct_attach does): NAT then puts
+ * addresses into the words of whoever receives them. A reset from a port of
+ * ours finds its connection by itself, and must: conntrack learns from it that the
+ * connection is over.
+ *
+ * A large segment is quoted as its first segment would look on the wire.
+ *
+ * Next: src/ip/output.c
+ */
+#include <string.h>
+
+#include "ip/stack_priv.h"
+#include "packet/gso.h"
+
+/* RFC 1812 section 4.3.2.5: internetwork control. */
+#define ICMP_ERROR_TOS 0xc0
+
+#define RATE_ALL_DEFAULT 1000
+#define RATE_DEST_DEFAULT 10
+#define TOKEN 1000u /* a bucket counts thousandths */
+
+const char *const icmp_silence_names[N_ICMP_SILENCE] = {
+	[ICMP_SENT] = "sent",
+	[ICMP_SILENT_ERROR] = "about-an-icmp-error",
+	[ICMP_SILENT_DESTINATION] = "destination-not-one-host",
+	[ICMP_SILENT_LINK] = "link-layer-broadcast",
+	[ICMP_SILENT_FRAGMENT] = "later-fragment",
+	[ICMP_SILENT_SOURCE] = "source-not-one-host",
+	[ICMP_SILENT_RATE] = "rate",
+	[ICMP_SILENT_NO_BUFFER] = "no-buffer",
+};
+
+void icmp_init(struct ip_stack *s)
+{
+	s->icmp.hash_key = (struct siphash_key){ rng_u64(&s->env->rng), rng_u64(&s->env->rng) };
+	/* Full from the start: nothing has been sent. */
+	s->icmp.all.tokens = UINT32_MAX;
+	for (uint32_t i = 0; i < ICMP_BUCKETS; i++)
+		s->icmp.dest[i].tokens = UINT32_MAX;
+}
+
+const uint64_t *icmp_counts(const struct ip_stack *s)
+{
+	return s->icmp.counts;
+}
+
+/* Brings the bucket up to now: rate tokens a second, a second's worth at most. */
+static void bucket_fill(struct icmp_bucket *b, uint32_t rate_per_s, uint64_t now)
+{
+	uint64_t full = (uint64_t)rate_per_s * TOKEN;
+	uint64_t elapsed_us = min_u64(now - b->at, NS_PER_S) / NS_PER_US;
+	uint64_t gained = elapsed_us * full / (NS_PER_S / NS_PER_US);
+
+	/* What was less than a thousandth stays owed. */
+	if (gained == 0 && b->tokens < full)
+		return;
+	b->tokens = (uint32_t)min_u64(full, b->tokens + gained);
+	b->at = now;
+}
+
+static bool rate_allows(struct ip_stack *s, uint32_t dst, uint8_t type, uint8_t code)
+{
+	uint32_t rate_all = s->cfg->icmp_rate_per_s != 0 ? s->cfg->icmp_rate_per_s : RATE_ALL_DEFAULT;
+	uint32_t rate_dest = s->cfg->icmp_rate_per_dest_s != 0 ? s->cfg->icmp_rate_per_dest_s : RATE_DEST_DEFAULT;
+	struct icmp_bucket *all = &s->icmp.all;
+	struct icmp_bucket *dest = &s->icmp.dest[siphash13_16(&s->icmp.hash_key, dst, 0) & (ICMP_BUCKETS - 1)];
+	bool per_dest = type != ICMP_DEST_UNREACHABLE || code != ICMP_FRAGMENTATION_NEEDED;
+
+	bucket_fill(all, rate_all, s->env->now);
+	bucket_fill(dest, rate_dest, s->env->now);
+	if (all->tokens < TOKEN || (per_dest && dest->tokens < TOKEN))
+		return false;
+	all->tokens -= TOKEN;
+	if (per_dest)
+		dest->tokens -= TOKEN;
+	return true;
+}
+
+static bool is_one_host(const struct ip_stack *s, uint32_t addr)
+{
+	if (ip4_is_this_network(addr) || ip4_is_loopback(addr) || ip4_is_multicast(addr) || ip4_is_reserved(addr) ||
+	    ip4_is_limited_broadcast(addr))
+		return false;
+	return ip_route(s, addr)->kind != FIB_BROADCAST;
+}
+
+static bool is_for_many(const struct ip_stack *s, const struct packet *p)
+{
+	return p->is_broadcast || ip4_is_multicast(p->ip.dst) || ip4_is_limited_broadcast(p->ip.dst) ||
+	       ip_route(s, p->ip.dst)->kind == FIB_BROADCAST;
+}
+
+/* RFC 1122 section 3.2.2, in its order. */
+static enum icmp_silence must_be_silent(const struct ip_stack *s, const struct packet *p)
+{
+	if (p->ip.frag_off != 0)
+		return ICMP_SILENT_FRAGMENT;
+	if (p->ip.proto == IPPROTO_NR_ICMP && p->l4.kind != L4_ICMP_QUERY)
+		return ICMP_SILENT_ERROR;
+	if (is_for_many(s, p))
+		return ICMP_SILENT_DESTINATION;
+	if (p->link_group)
+		return ICMP_SILENT_LINK;
+	if (!is_one_host(s, p->ip.src))
+		return ICMP_SILENT_SOURCE;
+	return ICMP_SENT;
+}
+
+/* q answers p: it belongs to p's connection, in the other direction. */
+static void attach_connection(const struct packet *p, struct packet *q, enum ct_info info)
+{
+	if (p->conn_ref == CONN_NONE || p->ct_icmp_error || p->ct_info == CT_INFO_NONE ||
+	    p->ct_info == CT_INFO_INVALID || p->ct_info == CT_INFO_UNTRACKED)
+		return;
+	q->conn_ref = p->conn_ref ^ 1;
+	q->ct_info = (uint8_t)info;
+	q->ct_icmp_error = info == CT_INFO_RELATED;
+}
+
+static uint32_t quote_len(const struct packet *p)
+{
+	return min_u32(offload_piece_len(p), ICMP_ERROR_MAX - IPV4_HEADER_LEN - ICMP_HEADER_LEN);
+}
+
+/* Copies the head of p behind q's ICMP header, finished as far as it can be. */
+static void write_quote(const struct packet *p, struct packet *q)
+{
+	uint8_t *quote = packet_l4(q) + ICMP_HEADER_LEN;
+	uint32_t len = quote_len(p), piece_len = offload_piece_len(p);
+
+	memcpy(quote, p->buf + p->off + p->l3_off, len);
+	if (p->offload.gso_type != GSO_NONE)
+		ipv4_set_fragment(quote, (uint16_t)piece_len, 0, p->ip.df, false);
+	/* With all bytes there the checksum that was left to a device can be had. */
+	if (p->offload.csum_partial && p->offload.gso_type == GSO_NONE && len == p->ip.total_len)
+		l4_checksum_set(&p->ip, quote + p->ip.header_len, len - p->ip.header_len);
+}
+
+static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code,
+				    uint32_t info)
+{
+	enum icmp_silence silence = must_be_silent(s, p);
+
+	if (silence != ICMP_SENT)
+		return silence;
+	if (!rate_allows(s, p->ip.src, type, code))
+		return ICMP_SILENT_RATE;
+	uint32_t src = ip_source_for(s, p->in_ifindex, p->ip.src);
+	struct packet *q = ip_packet_new(s, src, p->ip.src, IPPROTO_NR_ICMP, ICMP_HEADER_LEN + quote_len(p));
+
+	if (q == NULL)
+		return ICMP_SILENT_NO_BUFFER;
+	q->ip.tos = ICMP_ERROR_TOS;
+	ip_packet_finish(q);
+	icmp_emit(packet_l4(q), type, code, info);
+	write_quote(p, q);
+	l4_checksum_set(&q->ip, packet_l4(q), packet_l4_len(q));
+	l4_parse(&q->ip, packet_l4(q), packet_l4_len(q), &q->l4);
+	attach_connection(p, q, CT_INFO_RELATED);
+	ip_local_out_one(s, q);
+	return ICMP_SENT;
+}
+
+enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code, uint32_t info)
+{
+	enum icmp_silence silence = send_error(s, p, type, code, info);
+
+	s->icmp.counts[silence]++;
+	return silence;
+}
+
+void tcp_send_reset(struct ip_stack *s, const struct packet *p)
+{
+	if (p->l4.kind != L4_TCP || (p->l4.flags & TCP_RST) != 0 || ipv4_is_fragment(&p->ip) || p->link_group ||
+	    is_for_many(s, p) || !is_one_host(s, p->ip.src))
+		return;
+	struct packet *q = ip_packet_new(s, p->ip.dst, p->ip.src, IPPROTO_NR_TCP, TCP_HEADER_LEN);
+
+	if (q == NULL)
+		return;
+	uint32_t seq = 0, ack = 0;
+	uint8_t flags = TCP_RST;
+
+	if (p->l4.flags & TCP_ACK) {
+		seq = p->l4.ack;
+	} else {
+		ack = p->l4.seq + p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
+		flags |= TCP_ACK;
+	}
+	q->ip.df = true;
+	ip_packet_finish(q);
+	tcp_emit(packet_l4(q), p->l4.dport, p->l4.sport, seq, ack, flags, 0);
+	l4_checksum_set(&q->ip, packet_l4(q), TCP_HEADER_LEN);
+	l4_parse(&q->ip, packet_l4(q), TCP_HEADER_LEN, &q->l4);
+	if (!p->to_us || p->conn_unconfirmed)
+		attach_connection(p, q, CT_INFO_ESTABLISHED);
+	ip_local_out_one(s, q);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the IP layer share: the stack itself, and the steps of the
+ * packet's way that one file hands to the next. A step that takes a batch leaves
+ * it empty; a step that takes one packet ends its life or passes it on.
+ */
+#ifndef YG_IP_STACK_PRIV_H
+#define YG_IP_STACK_PRIV_H
+
+#include "ip/icmp.h"
+#include "ip/neigh.h"
+#include "ip/reassembly.h"
+#include "ip/stack.h"
+#include "wire/icmp.h"
+
+/* Times that a packet may pass from our output to our input. */
+#define IP_LOOPS_MAX 4
+
+/* RFC 5227 section 1.1. */
+#define ARP_ANNOUNCE_NUM 2
+#define ARP_ANNOUNCE_INTERVAL_NS (2 * NS_PER_S)
+#define ARP_DEFEND_INTERVAL_NS (10 * NS_PER_S)
+/* How fast many addresses are announced. */
+#define ARP_ANNOUNCE_SLICE 100
+#define ARP_ANNOUNCE_SLICE_NS (10 * NS_PER_MS)
+
+/* What is still to be announced on one interface: its addresses, then the ranges
+ * of the config that name it. */
+struct arp_announcer {
+	uint64_t at;          /* when to go on, TIME_NEVER when done */
+	uint64_t round_start;
+	uint32_t round;       /* 0 to ARP_ANNOUNCE_NUM - 1 */
+	uint32_t item;        /* index over addresses, then proxies */
+	uint32_t offset;      /* within a proxy's range */
+	bool all;             /* else only what the last configure added */
+};
+
+struct ip_interface {
+	struct device *dev;
+	struct batch tx;
+	struct arp_announcer announce;
+	bool has_defended;
+	uint64_t defended_at;   /* last answer to an address conflict */
+	uint16_t new_addresses; /* bits: added by the last configure */
+};
+
+#define ICMP_BUCKETS 1024u
+
+/* Tokens of one destination; a bucket that is full belongs to nobody. */
+struct icmp_bucket {
+	uint32_t addr;
+	uint32_t tokens; /* thousandths */
+	uint64_t at;     /* ns, when tokens was right */
+};
+
+struct icmp_state {
+	struct siphash_key hash_key;
+	struct icmp_bucket all;
+	struct icmp_bucket dest[ICMP_BUCKETS];
+	uint64_t counts[N_ICMP_SILENCE];
+};
+
+struct ip_stack {
+	struct env *env;
+	const struct ip_config *cfg; /* never NULL */
+	struct ip_interface interface[IP_INTERFACES_MAX];
+	uint64_t tx_pending; /* bits: interfaces with packets in tx */
+	bool new_proxy[IP_PROXIES_MAX];
+	struct hook_list hook[N_HOOKS];
+	struct {
+		ip_local_fn *fn;
+		void *ctx;
+	} local[256];
+	ip_tap_fn *tap;
+	void *tap_ctx;
+	struct neigh_table *neigh;
+	struct reassembly *reassembly;
+	struct icmp_state icmp;
+	struct packet *loop_first, *loop_last; /* from here to here, through packet.next */
+};
+
+/* stack.c */
+static inline const struct ip_interface_config *ip_interface_cfg(const struct ip_stack *s, uint32_t ifindex)
+{
+	return &s->cfg->interface[ifindex];
+}
+/* The configured interface's number is in use. */
+bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
+/* Bytes of IP packet that go out of an interface whose device is there. */
+uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);
+/* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
+uint32_t ip_time_ms(const struct ip_stack *s);
+
+/* arp.c */
+/* Takes an ARP frame: leaves CONSUMED or DROP in p. */
+void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *eth);
+/* Asks who has target; to: broadcast, or the neighbour's last known address. */
+void arp_request(struct ip_stack *s, uint32_t ifindex, uint32_t target, const struct ether_addr *to);
+/* Everything on that interface, or only what is marked new, from now on. */
+void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all);
+void arp_announce_run(struct ip_stack *s, uint32_t ifindex);
+
+/* input.c: PREROUTING and the route for packets whose views are valid. */
+void ip_input_routed(struct ip_stack *s, struct batch *b);
+/* Packets that our own output sent to us. */
+void ip_loop_run(struct ip_stack *s);
+
+/* local.c */
+void ip_local_in(struct ip_stack *s, struct batch *b);
+/* forward.c */
+void ip_forward(struct ip_stack *s, struct batch *b);
+/* output.c: POSTROUTING and out; out_ifindex and next_hop are set, or to_us. */
+void ip_output(struct ip_stack *s, struct batch *b);
+/* The link address is known: cuts, finishes and queues for the device. */
+void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to);
+/* A whole frame whose Ethernet header is written. */
+void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p);
+/* What waits for an interface that lost its device. */
+void ip_queue_drop(struct ip_stack *s, uint32_t ifindex);
+/* icmp_error.c */
+void icmp_init(struct ip_stack *s);
+/* icmp.c: an ICMP message to us; leaves the verdict. */
+void icmp_input(struct ip_stack *s, struct packet *p);
+
+#endif
