@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Asking a running gateway: connect, send one request, copy what comes to
+ * standard output and error, and end with the status that the gateway gave.
+ */
+#include "control/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/command.h"
+#include "control/path.h"
+
+int control_client_send(struct control_client *c, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(c->fd, text, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int control_client_open(struct control_client *c, const char *path, size_t n_words, const char *const *word, char *err,
+			size_t err_len)
+{
+	char *line = proto_request_text(n_words, word);
+	if (line == NULL || strlen(line) > PROTO_REQUEST_MAX) {
+		free(line);
+		snprintf(err, err_len, "the command cannot be sent: too long, or not UTF-8");
+		return -EINVAL;
+	}
+	c->fd = control_path_connect(path, err, err_len);
+	if (c->fd < 0) {
+		free(line);
+		return c->fd;
+	}
+	proto_reader_init(&c->reader);
+	int rc = control_client_send(c, line, strlen(line));
+	free(line);
+	if (rc != 0) {
+		snprintf(err, err_len, "the gateway does not listen: %s", strerror(-rc));
+		control_client_close(c);
+	}
+	return rc;
+}
+
+void control_client_close(struct control_client *c)
+{
+	close(c->fd);
+	proto_reader_fini(&c->reader);
+}
+
+int control_client_read(struct control_client *c)
+{
+	char buf[65536];
+	ssize_t n = read(c->fd, buf, sizeof(buf));
+
+	if (n < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (n == 0)
+		return 0;
+	int rc = proto_reader_add(&c->reader, buf, (size_t)n);
+	return rc == 0 ? 1 : rc;
+}
+
+/* Prints the frames that are whole. The exit status when it came, else -1. */
+static int print_frames(struct control_client *c)
+{
+	struct proto_view v;
+	int rc;
+
+	while ((rc = proto_reader_next(&c->reader, &v)) == 1) {
+		if (v.type == PROTO_EXIT)
+			return v.payload[0];
+		FILE *to = v.type == PROTO_OUT ? stdout : stderr;
+		if (fwrite(v.payload, 1, v.len, to) != v.len || fflush(to) != 0)
+			return EXIT_FAILED;
+	}
+	if (rc == 0)
+		return -1;
+	fprintf(stderr, "yangguan: what answers on the control socket is no gateway of this version\n");
+	return EXIT_USAGE;
+}
+
+int control_client_run(const char *path, size_t n_words, const char *const *word)
+{
+	struct control_client c;
+	char err[2304];
+	int status = -1;
+
+	if (control_client_open(&c, path, n_words, word, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan: %s\n", err);
+		return EXIT_USAGE;
+	}
+	while (status < 0) {
+		int rc = control_client_read(&c);
+		if (rc == -EINTR)
+			continue;
+		if (rc <= 0) {
+			fprintf(stderr, "yangguan: the gateway ended before it had answered\n");
+			status = EXIT_FAILED;
+			break;
+		}
+		status = print_frames(&c);
+	}
+	control_client_close(&c);
+	return status;
+}

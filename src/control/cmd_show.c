@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The commands that show a table of the running gateway and are done: drops,
+ * interfaces, neigh, route, rules, pools; and reload. What the worker owns is
+ * copied inside one call, at most SLICE rows at a time, and printed afterwards.
+ */
+#include "control/cmd_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/util.h"
+
+#define SLICE 256
+
+static int no_words(struct command_call *c)
+{
+	if (c->args.n_words == 0)
+		return 0;
+	command_error(c, "%s: unexpected \"%.40s\" (see: yangguan %s --help)\n", c->command->info.name, c->args.word[0],
+		      c->command->info.name);
+	return EXIT_USAGE;
+}
+
+static void table_start(struct command_call *c, const struct out_table *t)
+{
+	command_output(c, OUTPUT_LIST);
+	output_table_begin(&c->output, t);
+}
+
+static int table_done(struct command_call *c)
+{
+	output_table_end(&c->output);
+	output_end(&c->output);
+	return EXIT_OK;
+}
+
+/* --- drops --- */
+
+struct ledger_copy {
+	const struct control_target *target;
+	struct ledger ledger;
+};
+
+static void copy_ledger(void *arg)
+{
+	struct ledger_copy *l = arg;
+
+	l->ledger = l->target->env->ledger;
+}
+
+static const struct out_column drops_columns[] = {
+	{ "reason", "REASON", OUT_TEXT },
+	{ "count", "COUNT", OUT_U64 },
+	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
+	{ "hint", "WHAT TO DO", OUT_TEXT },
+};
+static const struct out_table drops_table = { "drops", drops_columns, ARRAY_LEN(drops_columns), NULL };
+
+static int drops_start(struct command_call *c)
+{
+	struct ledger_copy l = { .target = c->target };
+
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	target_call(c->target, copy_ledger, &l);
+	table_start(c, &drops_table);
+	for (size_t i = 0; i < N_DROP_REASONS; i++) {
+		if (l.ledger.n_dropped[i] == 0 && !args_has(&c->args, "all") && !args_has(&c->args, "json"))
+			continue;
+		output_row(&c->output, (struct out_value[]){
+					       OUT_T(drop_info[i].name),
+					       OUT_U(l.ledger.n_dropped[i]),
+					       OUT_T(drop_info[i].text),
+					       OUT_T(drop_info[i].hint),
+				       });
+	}
+	return table_done(c);
+}
+
+static const struct arg_option drops_options[] = {
+	{ 'a', "all", NULL, "also reasons that have not occurred" },
+	OPTION_JSON,
+	OPTION_SOCKET,
+	{ 0 },
+};
+
+const struct command cmd_drops = {
+	.info = {
+		.name = "drops",
+		.synopsis = "[-a] [-j]",
+		.help = "every reason for which packets were dropped, how many, and what it means",
+		.options = drops_options,
+		.example = "  yangguan drops\n"
+			   "  REASON       COUNT  WHAT HAPPENED                                         WHAT TO DO\n"
+			   "  policy-drop     12  no rule matched and the chain's policy is drop        add a rule that "
+			   "accepts it",
+	},
+	.start = drops_start,
+};
+
+static const struct arg_option plain_options[] = { OPTION_JSON, OPTION_SOCKET, { 0 } };
+
+/* --- interfaces --- */
+
+struct interface_copy {
+	uint32_t ifindex;
+	bool attached;
+	struct device device;
+};
+
+struct interfaces_copy {
+	const struct control_target *target;
+	size_t n;
+	struct interface_copy row[IP_INTERFACES_MAX];
+};
+
+static void copy_interfaces(void *arg)
+{
+	struct interfaces_copy *copy = arg;
+	const struct ip_config *cfg = ip_stack_config(copy->target->ip);
+
+	for (uint32_t i = 1; cfg != NULL && i < IP_INTERFACES_MAX; i++) {
+		if (cfg->interface[i].name[0] == '\0')
+			continue;
+		struct interface_copy *r = &copy->row[copy->n++];
+		const struct device *d = ip_stack_device(copy->target->ip, i);
+		r->ifindex = i;
+		r->attached = d != NULL;
+		if (d != NULL)
+			r->device = *d;
+	}
+}
+
+static const struct out_column interface_columns[] = {
+	{ "name", "NAME", OUT_TEXT },
+	{ "state", "STATE", OUT_TEXT },
+	{ "driver", "DRIVER", OUT_TEXT },
+	{ "mac", "MAC", OUT_MAC },
+	{ "mtu", "MTU", OUT_U64 },
+	{ "rx_packets", "RX-PACKETS", OUT_U64 },
+	{ "rx_bytes", "RX-BYTES", OUT_U64 },
+	{ "rx_missed", "RX-MISSED", OUT_U64 },
+	{ "tx_packets", "TX-PACKETS", OUT_U64 },
+	{ "tx_bytes", "TX-BYTES", OUT_U64 },
+	{ "addresses", "ADDRESSES", OUT_TEXT },
+};
+static const struct out_table interface_table = { "interfaces", interface_columns, ARRAY_LEN(interface_columns), NULL };
+
+static void interface_row(struct command_call *c, const struct interface_copy *r)
+{
+	const struct ip_interface_config *cfg = &ip_stack_config(c->target->ip)->interface[r->ifindex];
+	char buf[IP_ADDRESSES_MAX * (IP4_TEXT_MAX + 1)];
+	char addr[IP4_TEXT_MAX];
+	struct text t = text_of(buf, sizeof(buf));
+	const struct device *d = &r->device;
+
+	for (uint32_t i = 0; i < cfg->n_addresses; i++)
+		text_add(&t, "%s%s/%u", i > 0 ? " " : "", ip4_format(cfg->address[i].addr, addr),
+			 cfg->address[i].prefix_len);
+	output_row(&c->output, (struct out_value[]){
+				       OUT_T(cfg->name),
+				       OUT_T(!r->attached ? "absent"
+					     : d->up      ? "up"
+							  : "down"),
+				       OUT_T(c->target->driver(c->target->ctx, r->ifindex)),
+				       r->attached ? OUT_M(d->mac) : OUT_ABSENT,
+				       OUT_U(cfg->mtu != 0 ? cfg->mtu : d->mtu),
+				       OUT_U(d->n_rx_packets),
+				       OUT_U(d->n_rx_bytes),
+				       OUT_U(d->n_rx_missed),
+				       OUT_U(d->n_tx_packets),
+				       OUT_U(d->n_tx_bytes),
+				       OUT_T(buf),
+			       });
+}
+
+void cmd_put_interfaces(struct command_call *c)
+{
+	struct interfaces_copy copy = { .target = c->target };
+
+	target_call(c->target, copy_interfaces, &copy);
+	output_table_begin(&c->output, &interface_table);
+	for (size_t i = 0; i < copy.n; i++)
+		interface_row(c, &copy.row[i]);
+	output_table_end(&c->output);
+}
+
+static int interfaces_start(struct command_call *c)
+{
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	command_output(c, OUTPUT_LIST);
+	cmd_put_interfaces(c);
+	return table_done(c);
+}
+
+const struct command cmd_interfaces = {
+	.info = {
+		.name = "interfaces",
+		.synopsis = "[-j]",
+		.help = "the gateway's interfaces: driver, state, addresses, counters",
+		.options = plain_options,
+		.example = "  yangguan interfaces",
+	},
+	.start = interfaces_start,
+};
+
+/* --- neigh --- */
+
+struct neigh_state {
+	const struct control_target *target;
+	uint32_t cursor;
+	bool at_end;
+	size_t n;
+	struct ip_neigh_info row[SLICE];
+	uint64_t now;
+};
+
+static void copy_neigh(void *arg)
+{
+	struct neigh_state *s = arg;
+
+	s->now = s->target->env->now;
+	for (s->n = 0; s->n < SLICE; s->n++)
+		if (!ip_neigh_next(s->target->ip, &s->cursor, &s->row[s->n])) {
+			s->at_end = true;
+			return;
+		}
+}
+
+static const struct out_column neigh_columns[] = {
+	{ "dst", NULL, OUT_IP4 },    { "dev", NULL, OUT_TEXT },      { "lladdr", NULL, OUT_MAC },
+	{ "state", NULL, OUT_TEXT }, { "confirmed", NULL, OUT_U64 }, { "held", NULL, OUT_U64 },
+};
+
+/* As `ip neigh` prints it. */
+static void neigh_line(const struct out_value *row, char *buf, size_t len)
+{
+	char addr[IP4_TEXT_MAX], mac[ETHER_TEXT_MAX];
+	struct text t = text_of(buf, len);
+
+	text_add(&t, "%s dev %s ", ip4_format(row[0].ip4, addr), row[1].text);
+	if (!row[2].absent)
+		text_add(&t, "lladdr %s ", ether_format(&row[2].mac, mac));
+	text_add(&t, "%s", row[3].text);
+}
+
+static const struct out_table neigh_table = { "neigh", neigh_columns, ARRAY_LEN(neigh_columns), neigh_line };
+
+static int neigh_more(struct command_call *c)
+{
+	struct neigh_state *s = c->state;
+
+	target_call(c->target, copy_neigh, s);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct ip_neigh_info *r = &s->row[i];
+		bool known = !ether_is_zero(&r->mac);
+		output_row(&c->output, (struct out_value[]){
+					       OUT_A(r->addr),
+					       OUT_T(target_ifname(c->target, r->ifindex)),
+					       known ? OUT_M(r->mac) : OUT_ABSENT,
+					       OUT_T(r->state),
+					       r->confirmed_ns != 0 && r->confirmed_ns <= s->now
+						       ? OUT_U((s->now - r->confirmed_ns) / NS_PER_S)
+						       : OUT_ABSENT,
+					       OUT_U(r->n_held),
+				       });
+	}
+	return s->at_end ? table_done(c) : COMMAND_MORE;
+}
+
+static int neigh_start(struct command_call *c)
+{
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	((struct neigh_state *)c->state)->target = c->target;
+	table_start(c, &neigh_table);
+	return COMMAND_MORE;
+}
+
+const struct command cmd_neigh = {
+	.info = {
+		.name = "neigh",
+		.synopsis = "[-j]",
+		.help = "the neighbours' addresses that ARP has found, as `ip neigh` shows them",
+		.options = plain_options,
+		.example = "  yangguan neigh\n  10.77.0.2 dev lan0 lladdr 02:00:00:00:00:02 REACHABLE",
+	},
+	.state_bytes = sizeof(struct neigh_state),
+	.start = neigh_start,
+	.more = neigh_more,
+};
+
+/* --- route --- */
+
+static const struct out_column route_columns[] = {
+	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },    { "gateway", NULL, OUT_IP4 },
+	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },  { "prefsrc", NULL, OUT_IP4 },
+	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 }, { "active", NULL, OUT_YES_NO },
+};
+
+static const char *const route_types[] = {
+	[FIB_NONE] = "none",
+	[FIB_UNICAST] = "unicast",
+	[FIB_LOCAL] = "local",
+	[FIB_BROADCAST] = "broadcast",
+	[FIB_TRANSLATED] = "translated",
+	[FIB_BLACKHOLE] = "blackhole",
+	[FIB_UNREACHABLE] = "unreachable",
+	[FIB_PROHIBIT] = "prohibit",
+};
+
+/* As `ip route` prints it; the word behind `proto` is the source. */
+static void route_line(const struct out_value *row, char *buf, size_t len)
+{
+	char addr[IP4_TEXT_MAX], prefix[IP4_TEXT_MAX];
+	struct text t = text_of(buf, len);
+
+	if (strcmp(row[1].text, "unicast") != 0)
+		text_add(&t, "%s ", row[1].text);
+	if (row[0].prefix.len == 0)
+		text_add(&t, "default");
+	else if (row[0].prefix.len == 32)
+		text_add(&t, "%s", ip4_format(row[0].prefix.addr, addr));
+	else
+		text_add(&t, "%s", ip4_prefix_format(row[0].prefix, prefix));
+	if (!row[2].absent)
+		text_add(&t, " via %s", ip4_format(row[2].ip4, addr));
+	if (!row[3].absent)
+		text_add(&t, " dev %s", row[3].text);
+	text_add(&t, " proto %s", row[4].text);
+	if (row[2].absent && !row[3].absent && strcmp(row[1].text, "unicast") == 0)
+		text_add(&t, " scope link");
+	if (!row[5].absent)
+		text_add(&t, " src %s", ip4_format(row[5].ip4, addr));
+	if (row[6].u64 != 0)
+		text_add(&t, " metric %llu", (unsigned long long)row[6].u64);
+	if (!row[8].yes)
+		text_add(&t, " inactive");
+}
+
+static const struct out_table route_table = { "route", route_columns, ARRAY_LEN(route_columns), route_line };
+
+static void route_row(struct command_call *c, const struct rib_route *r)
+{
+	const struct fib_nexthop *nh = &r->nexthop;
+
+	output_row(&c->output, (struct out_value[]){
+				       OUT_P(r->prefix),
+				       OUT_T(nh->kind < ARRAY_LEN(route_types) ? route_types[nh->kind] : "?"),
+				       nh->gateway != 0 ? OUT_A(nh->gateway) : OUT_ABSENT,
+				       nh->ifindex != 0 ? OUT_T(target_ifname(c->target, nh->ifindex)) : OUT_ABSENT,
+				       OUT_T(rib_source_names[r->source]),
+				       nh->source != 0 ? OUT_A(nh->source) : OUT_ABSENT,
+				       OUT_U(r->metric),
+				       OUT_U(r->distance),
+				       OUT_Y(r->active),
+			       });
+}
+
+/* Routes beyond a slice come when the reader has taken the last one. A reload in between starts a new table: the
+ * listing ends with what it has. */
+struct route_state {
+	const struct rib *rib;
+	size_t i;
+};
+
+static int route_more(struct command_call *c)
+{
+	struct route_state *s = c->state;
+	const struct rib *rib = c->target->rib(c->target->ctx);
+
+	if (rib != s->rib)
+		return table_done(c);
+	size_t end = s->i + SLICE;
+	for (; s->i < rib_n_routes(rib) && s->i < end; s->i++) {
+		const struct rib_route *r = rib_route_at(rib, s->i);
+		if (r->source != RIB_LOCAL || args_has(&c->args, "all"))
+			route_row(c, r);
+	}
+	return s->i < rib_n_routes(rib) ? COMMAND_MORE : table_done(c);
+}
+
+static int route_start(struct command_call *c)
+{
+	struct route_state *s = c->state;
+
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	s->rib = c->target->rib(c->target->ctx);
+	table_start(c, &route_table);
+	return COMMAND_MORE;
+}
+
+static const struct arg_option route_options[] = {
+	{ 'a', "all", NULL, "also our own addresses and broadcast addresses" },
+	OPTION_JSON,
+	OPTION_SOCKET,
+	{ 0 },
+};
+
+const struct command cmd_route = {
+	.info = {
+		.name = "route",
+		.synopsis = "[-a] [-j]",
+		.help = "the routes, where each comes from, and which are in use, as `ip route` shows them",
+		.options = route_options,
+		.example = "  yangguan route\n  default via 203.0.113.254 dev wan0 proto static\n"
+			   "  10.77.0.0/24 dev lan0 proto connected scope link src 10.77.0.1",
+	},
+	.state_bytes = sizeof(struct route_state),
+	.start = route_start,
+	.more = route_more,
+};
+
+/* --- rules --- */
+
+struct rules_state {
+	const struct control_target *target;
+	uint32_t cursor;
+	bool at_end;
+	size_t n;
+	struct rules_line row[SLICE];
+};
+
+static void copy_rules(void *arg)
+{
+	struct rules_state *s = arg;
+
+	for (s->n = 0; s->n < SLICE; s->n++)
+		if (!rules_next(s->target->rules, &s->cursor, &s->row[s->n])) {
+			s->at_end = true;
+			return;
+		}
+}
+
+static const struct out_column rules_columns[] = {
+	{ "family", "FAMILY", OUT_TEXT },  { "table", "TABLE", OUT_TEXT }, { "chain", "CHAIN", OUT_TEXT },
+	{ "packets", "PACKETS", OUT_U64 }, { "bytes", "BYTES", OUT_U64 },  { "rule", "RULE", OUT_TEXT },
+};
+static const struct out_table rules_table = { "rules", rules_columns, ARRAY_LEN(rules_columns), NULL };
+
+static int rules_more(struct command_call *c)
+{
+	struct rules_state *s = c->state;
+
+	/* The texts belong to the ruleset, which only this thread swaps; but not while a reader is slow. */
+	do {
+		target_call(c->target, copy_rules, s);
+		for (size_t i = 0; i < s->n; i++) {
+			const struct rules_line *r = &s->row[i];
+			output_row(&c->output, (struct out_value[]){
+						       OUT_T(r->family),
+						       OUT_T(r->table),
+						       OUT_T(r->chain),
+						       r->has_counter ? OUT_U(r->packets) : OUT_ABSENT,
+						       r->has_counter ? OUT_U(r->bytes) : OUT_ABSENT,
+						       r->rule != NULL ? OUT_T(r->rule) : OUT_ABSENT,
+					       });
+		}
+	} while (!s->at_end);
+	return table_done(c);
+}
+
+static int rules_start(struct command_call *c)
+{
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	((struct rules_state *)c->state)->target = c->target;
+	table_start(c, &rules_table);
+	return rules_more(c);
+}
+
+const struct command cmd_rules = {
+	.info = {
+		.name = "rules",
+		.synopsis = "[-j]",
+		.help = "every rule in order, with its counter; a row without a rule is the chain's policy",
+		.options = plain_options,
+		.example = "  yangguan rules",
+	},
+	.state_bytes = sizeof(struct rules_state),
+	.start = rules_start,
+	.more = rules_more,
+};
+
+/* --- pools --- */
+
+struct pools_copy {
+	const struct control_target *target;
+	size_t n;
+	struct nat_pool_info row[NAT_POOLS_MAX + IP_INTERFACES_MAX];
+};
+
+static void copy_pools(void *arg)
+{
+	struct pools_copy *p = arg;
+	uint32_t cursor = 0;
+
+	while (p->n < ARRAY_LEN(p->row) && nat_pool_next(p->target->nat, &cursor, &p->row[p->n]))
+		p->n++;
+}
+
+static const struct out_column pools_columns[] = {
+	{ "name", "NAME", OUT_TEXT },        { "addresses", "ADDRESSES", OUT_U64 },
+	{ "ports", "PORTS", OUT_U64 },       { "used_tcp", "USED-TCP", OUT_U64 },
+	{ "used_udp", "USED-UDP", OUT_U64 }, { "used_icmp", "USED-ICMP", OUT_U64 },
+	{ "refused", "REFUSED", OUT_U64 },
+};
+static const struct out_table pools_table = { "pools", pools_columns, ARRAY_LEN(pools_columns), NULL };
+
+static int pools_start(struct command_call *c)
+{
+	struct pools_copy copy = { .target = c->target };
+
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	target_call(c->target, copy_pools, &copy);
+	table_start(c, &pools_table);
+	for (size_t i = 0; i < copy.n; i++) {
+		const struct nat_pool_info *r = &copy.row[i];
+		output_row(&c->output, (struct out_value[]){
+					       OUT_T(r->name),
+					       OUT_U(r->n_addresses),
+					       OUT_U(r->n_ports),
+					       OUT_U(r->n_used_tcp),
+					       OUT_U(r->n_used_udp),
+					       OUT_U(r->n_used_icmp),
+					       OUT_U(r->n_refused),
+				       });
+	}
+	return table_done(c);
+}
+
+const struct command cmd_pools = {
+	.info = {
+		.name = "pools",
+		.synopsis = "[-j]",
+		.help = "the addresses and ports that NAT translates to, and how full they are",
+		.options = plain_options,
+		.more = "ports counts those of one protocol over all addresses; refused counts new connections that "
+			"found no port.",
+		.example = "  yangguan pools",
+	},
+	.start = pools_start,
+};
+
+/* --- reload --- */
+
+static int reload_start(struct command_call *c)
+{
+	char *report = NULL;
+
+	if (no_words(c) != 0)
+		return EXIT_USAGE;
+	bool ok = c->target->reload(c->target->ctx, &report);
+	if (report != NULL)
+		c->write(c->carrier, ok ? PROTO_OUT : PROTO_ERR, report, strlen(report));
+	free(report);
+	return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+static const struct arg_option reload_options[] = { OPTION_SOCKET, { 0 } };
+
+const struct command cmd_reload = {
+	.info = {
+		.name = "reload",
+		.synopsis = "",
+		.help = "read the config anew; if it has an error nothing changes",
+		.options = reload_options,
+		.more = "SIGHUP to the gateway does the same.",
+		.example = "  yangguan reload",
+	},
+	.start = reload_start,
+};

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the commands work on: the rooms of a running core, and the slots that
+ * src/app fills in for what lies above this room.
+ */
+#ifndef YG_CONTROL_TARGET_H
+#define YG_CONTROL_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conntrack/conntrack.h"
+#include "ip/stack.h"
+#include "nat/nat.h"
+#include "packet/env.h"
+#include "route/rib.h"
+#include "rules/rules.h"
+#include "socket/raw.h"
+
+typedef void control_fn(void *arg);
+
+#define EVENT_BIT(kind) (UINT32_C(1) << (kind))
+_Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
+
+struct control_target {
+	/* Read and changed only inside `call`, but for the config that ip_stack_config returns: that is const, and
+	 * only the control thread swaps it. */
+	struct env *env;
+	struct ip_stack *ip;
+	struct conntrack *conntrack;
+	struct nat *nat;
+	struct rules *rules;
+	struct raw_sockets *raw;
+
+	void *ctx;
+	/* Runs fn in the worker, with the core's clock set, between two batches, and waits for it. What fn does
+	 * must be short: packets wait. Called from the control thread only. */
+	void (*call)(void *ctx, control_fn *fn, void *arg);
+	/* Inside `call`: what changes the core, so that a recording has it too. */
+	int (*raw_open)(void *ctx);
+	void (*raw_close)(void *ctx, int socket);
+	int (*raw_send)(void *ctx, int socket, const struct raw_request *rq);
+	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason);
+	/* Control thread. */
+	const struct rib *(*rib)(void *ctx);
+	/* The driver behind an interface as `run` chose it; "" when there is none. */
+	const char *(*driver)(void *ctx, uint32_t ifindex);
+	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
+	bool (*reload)(void *ctx, char **report);
+	bool (*is_ready)(void *ctx);
+	/* Kinds of events that somebody listens to (EVENT_BIT): connections cost nothing while nobody does. */
+	void (*want_events)(void *ctx, uint32_t kinds);
+};
+
+#endif
