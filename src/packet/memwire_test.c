@@ -211,6 +211,23 @@ static void loss_is_drawn_from_the_seed(void **state)
 	assert_int_equal(run(&cfg, 100, got, N_RUN), 0);
 }
 
+/* Catches two directions that draw the same numbers: a lost request would always
+ * meet a lost answer. */
+static void directions_draw_apart(void **state)
+{
+	struct memwire_config cfg = { .loss_ppm = 500000 };
+	struct bench b;
+	bench_init(&b, &cfg, &cfg);
+	uint32_t n_same = 0;
+	for (uint32_t i = 0; i < 100; i++) {
+		send_one(&b, 0, 60, i);
+		send_one(&b, 1, 60, i);
+		n_same += take_one(&b, 1) == take_one(&b, 0);
+	}
+	assert_in_range(n_same, 25, 75);
+	bench_fini(&b);
+}
+
 /* Catches a duplicate that is lost, miscounted, or not beside its original. */
 static void duplicates_come_in_pairs(void **state)
 {
@@ -361,11 +378,17 @@ static void offloads_travel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arrives_after_the_delay),      cmocka_unit_test(rate_clocks_frames_out),
-		cmocka_unit_test(queue_overflows_and_recovers), cmocka_unit_test(loss_is_drawn_from_the_seed),
-		cmocka_unit_test(duplicates_come_in_pairs),     cmocka_unit_test(reordered_ones_are_overtaken),
-		cmocka_unit_test(rx_keeps_to_max_and_batch),    cmocka_unit_test(no_buffer_is_a_named_drop),
-		cmocka_unit_test(down_and_too_big_are_named),   cmocka_unit_test(offloads_travel),
+		cmocka_unit_test(arrives_after_the_delay),
+		cmocka_unit_test(rate_clocks_frames_out),
+		cmocka_unit_test(queue_overflows_and_recovers),
+		cmocka_unit_test(loss_is_drawn_from_the_seed),
+		cmocka_unit_test(directions_draw_apart),
+		cmocka_unit_test(duplicates_come_in_pairs),
+		cmocka_unit_test(reordered_ones_are_overtaken),
+		cmocka_unit_test(rx_keeps_to_max_and_batch),
+		cmocka_unit_test(no_buffer_is_a_named_drop),
+		cmocka_unit_test(down_and_too_big_are_named),
+		cmocka_unit_test(offloads_travel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
