@@ -6,8 +6,8 @@
 
 #include "wire/wire_test.h"
 
-static const uint8_t request[ARP_LEN] = {0,  1,  8, 0, 6, 4, 0, 1, 0x02, 0, 0,  0,  0, 1,
-					 10, 77, 0, 1, 0, 0, 0, 0, 0,    0, 10, 77, 0, 2};
+static const uint8_t request[ARP_LEN] = { 0,  1,  8, 0, 6, 4, 0, 1, 0x02, 0, 0,  0,  0, 1,
+					  10, 77, 0, 1, 0, 0, 0, 0, 0,    0, 10, 77, 0, 2 };
 
 /* Would catch: a field at the wrong place, and a packet cut anywhere read past
  * its end. */
@@ -38,7 +38,7 @@ static void test_other_networks(void **state)
 	static const struct {
 		size_t at;
 		uint8_t value;
-	} bad[] = {{0, 1}, {1, 6}, {2, 0x86}, {3, 6}, {4, 8}, {5, 16}};
+	} bad[] = { { 0, 1 }, { 1, 6 }, { 2, 0x86 }, { 3, 6 }, { 4, 8 }, { 5, 16 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct arp_view v;
@@ -53,8 +53,8 @@ static void test_other_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse_and_emit),
-	    cmocka_unit_test(test_other_networks),
+		cmocka_unit_test(test_parse_and_emit),
+		cmocka_unit_test(test_other_networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

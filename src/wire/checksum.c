@@ -83,7 +83,7 @@ uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 		p += 2;
 	}
 	if (len & 1) {
-		const uint8_t last[2] = {p[0], 0};
+		const uint8_t last[2] = { p[0], 0 };
 
 		b = add_carry(b, load16(last));
 	}

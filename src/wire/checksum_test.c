@@ -54,7 +54,7 @@ static void test_pieces_add_up(void **state)
  * lost. */
 static void test_zeros_and_carries(void **state)
 {
-	static const uint8_t zeros[64] = {0};
+	static const uint8_t zeros[64] = { 0 };
 	uint8_t ones[64];
 
 	memset(ones, 0xff, sizeof(ones));
@@ -72,8 +72,8 @@ static void test_zeros_and_carries(void **state)
  * by hand. */
 static void test_known_header(void **state)
 {
-	static const uint8_t header[20] = {0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
-					   0x00, 0x00, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7};
+	static const uint8_t header[20] = { 0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
+					    0x00, 0x00, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7 };
 
 	assert_int_equal(checksum_finish(checksum_add(0, header, sizeof(header))), 0xb861);
 	assert_int_equal(checksum_fold(checksum_pseudo(0xc0a80001, 0xc0a800c7, 17, 0x12345)),
@@ -98,7 +98,7 @@ static void test_updates_are_sums_from_scratch(void **state)
 
 	for (int i = 0; i < 200000; i++) {
 		/* The first word is never zero: as in a header, and a pseudo header. */
-		uint16_t words[4] = {(uint16_t)(corner16(&r) | 1), corner16(&r), corner16(&r), corner16(&r)};
+		uint16_t words[4] = { (uint16_t)(corner16(&r) | 1), corner16(&r), corner16(&r), corner16(&r) };
 		uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3];
 		uint16_t check = naive_checksum(sum, NULL, 0);
 		uint32_t to = corner32(&r);
@@ -117,9 +117,9 @@ static void test_updates_are_sums_from_scratch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_add_is_the_naive_sum), cmocka_unit_test(test_pieces_add_up),
-	    cmocka_unit_test(test_zeros_and_carries),    cmocka_unit_test(test_known_header),
-	    cmocka_unit_test(test_rfc1624_example),      cmocka_unit_test(test_updates_are_sums_from_scratch),
+		cmocka_unit_test(test_add_is_the_naive_sum), cmocka_unit_test(test_pieces_add_up),
+		cmocka_unit_test(test_zeros_and_carries),    cmocka_unit_test(test_known_header),
+		cmocka_unit_test(test_rfc1624_example),      cmocka_unit_test(test_updates_are_sums_from_scratch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ struct ether_header {
 };
 _Static_assert(sizeof(struct ether_header) == ETHER_HEADER_LEN, "RFC 894");
 
-const struct ether_addr ether_broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+const struct ether_addr ether_broadcast = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 
 bool ether_parse(const uint8_t *frame, size_t len, struct ether_view *v)
 {

@@ -10,7 +10,7 @@
  * that is not all there. */
 static void test_parse_and_emit(void **state)
 {
-	static const uint8_t bytes[ETHER_HEADER_LEN] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x08, 0x06};
+	static const uint8_t bytes[ETHER_HEADER_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x08, 0x06 };
 	struct ether_view v;
 	uint8_t out[ETHER_HEADER_LEN];
 
@@ -32,23 +32,23 @@ static void test_parse_and_emit(void **state)
 static void test_address_text(void **state)
 {
 	static const char *const bad[] = {
-	    "",
-	    "0",
-	    "00:11:22:33:44",
-	    "00:11:22:33:44:5",
-	    "00:11:22:33:44:55:",
-	    "00:11:22:33:44:55:66",
-	    "00:11:22:33:44:55 ",
-	    " 00:11:22:33:44:55",
-	    "0:11:22:33:44:55",
-	    "000:11:22:33:44:55",
-	    "00-11-22-33-44-55",
-	    "00:11:22:33:44:5g",
-	    "0g:11:22:33:44:55",
-	    "00:11:22:33:44:+5",
-	    "001122334455",
+		"",
+		"0",
+		"00:11:22:33:44",
+		"00:11:22:33:44:5",
+		"00:11:22:33:44:55:",
+		"00:11:22:33:44:55:66",
+		"00:11:22:33:44:55 ",
+		" 00:11:22:33:44:55",
+		"0:11:22:33:44:55",
+		"000:11:22:33:44:55",
+		"00-11-22-33-44-55",
+		"00:11:22:33:44:5g",
+		"0g:11:22:33:44:55",
+		"00:11:22:33:44:+5",
+		"001122334455",
 	};
-	struct ether_addr a = {{9, 9, 9, 9, 9, 9}}, before = a;
+	struct ether_addr a = { { 9, 9, 9, 9, 9, 9 } }, before = a;
 	char buf[ETHER_TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -65,7 +65,8 @@ static void test_address_text(void **state)
 /* Would catch: a test of the wrong bit or byte. */
 static void test_kinds(void **state)
 {
-	const struct ether_addr zero = {{0}}, multicast = {{1, 0, 0x5e, 0, 0, 5}}, one = {{0, 0, 0, 0, 0, 1}};
+	const struct ether_addr zero = { { 0 } }, multicast = { { 1, 0, 0x5e, 0, 0, 5 } },
+				one = { { 0, 0, 0, 0, 0, 1 } };
 
 	assert_true(ether_is_zero(&zero));
 	assert_false(ether_is_zero(&one));
@@ -79,9 +80,9 @@ static void test_kinds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse_and_emit),
-	    cmocka_unit_test(test_address_text),
-	    cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_parse_and_emit),
+		cmocka_unit_test(test_address_text),
+		cmocka_unit_test(test_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,34 +42,35 @@ struct quote_row {
 static void test_quotes(void **state)
 {
 	static const struct quote_row rows[] = {
-	    {"udp, the least", 3, 0, 0x45, 17, 0, 100, 28, true, 28},
-	    {"udp, one byte less", 3, 0, 0x45, 17, 0, 100, 27, false, 0},
-	    {"tcp with options before it", 11, 0, 0x47, 6, 0, 100, 60, true, 60},
-	    {"padding behind a short packet", 3, 0, 0x45, 17, 0, 30, 128, true, 30},
-	    {"extensions", 11, 32, 0x45, 17, 0, 500, 148, true, 128},
-	    {"extensions that lie", 11, 250, 0x45, 17, 0, 500, 148, true, 148},
-	    {"too short for extensions", 11, 2, 0x45, 17, 0, 500, 148, true, 148},
-	    {"no extensions in this type", 4, 32, 0x45, 17, 0, 500, 148, true, 148},
-	    {"redirect", 5, 0, 0x45, 6, 0, 40, 40, true, 40},
-	    {"parameter problem", 12, 0, 0x45, 1, 0, 40, 40, true, 40},
-	    {"first piece", 3, 0, 0x45, 17, 0x2000, 100, 28, true, 28},
-	    {"later piece", 3, 0, 0x45, 17, 0x2001, 100, 28, false, 0},
-	    {"echo", 8, 0, 0x45, 17, 0, 100, 28, false, 0},
-	    {"unknown type", 40, 0, 0x45, 17, 0, 100, 28, false, 0},
-	    {"IPv6", 3, 0, 0x60, 17, 0, 100, 60, false, 0},
-	    {"no quote", 3, 0, 0x45, 17, 0, 100, 0, false, 0},
-	    {"udp packet of four bytes", 3, 0, 0x45, 17, 0, 24, 28, false, 0},
-	    {"another protocol, bare", 3, 0, 0x45, 47, 0, 20, 20, true, 20},
-	    {"another protocol, four bytes", 3, 0, 0x45, 47, 0, 24, 40, true, 24},
+		{ "udp, the least", 3, 0, 0x45, 17, 0, 100, 28, true, 28 },
+		{ "udp, one byte less", 3, 0, 0x45, 17, 0, 100, 27, false, 0 },
+		{ "tcp with options before it", 11, 0, 0x47, 6, 0, 100, 60, true, 60 },
+		{ "padding behind a short packet", 3, 0, 0x45, 17, 0, 30, 128, true, 30 },
+		{ "extensions", 11, 32, 0x45, 17, 0, 500, 148, true, 128 },
+		{ "extensions that lie", 11, 250, 0x45, 17, 0, 500, 148, true, 148 },
+		{ "too short for extensions", 11, 2, 0x45, 17, 0, 500, 148, true, 148 },
+		{ "no extensions in this type", 4, 32, 0x45, 17, 0, 500, 148, true, 148 },
+		{ "redirect", 5, 0, 0x45, 6, 0, 40, 40, true, 40 },
+		{ "parameter problem", 12, 0, 0x45, 1, 0, 40, 40, true, 40 },
+		{ "first piece", 3, 0, 0x45, 17, 0x2000, 100, 28, true, 28 },
+		{ "later piece", 3, 0, 0x45, 17, 0x2001, 100, 28, false, 0 },
+		{ "echo", 8, 0, 0x45, 17, 0, 100, 28, false, 0 },
+		{ "unknown type", 40, 0, 0x45, 17, 0, 100, 28, false, 0 },
+		{ "IPv6", 3, 0, 0x60, 17, 0, 100, 60, false, 0 },
+		{ "no quote", 3, 0, 0x45, 17, 0, 100, 0, false, 0 },
+		{ "udp packet of four bytes", 3, 0, 0x45, 17, 0, 24, 28, false, 0 },
+		{ "another protocol, bare", 3, 0, 0x45, 47, 0, 20, 20, true, 20 },
+		{ "another protocol, four bytes", 3, 0, 0x45, 47, 0, 24, 40, true, 24 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct quote_row *t = &rows[i];
-		uint8_t bytes[8 + 160] = {0};
+		uint8_t bytes[8 + 160] = { 0 };
 		struct icmp_quote q;
 
 		icmp_emit(bytes, t->type, 0, (uint32_t)t->words << 16);
-		ipv4_emit(bytes + 8, &(struct ipv4_view){.src = 1, .dst = 2, .proto = t->proto, .total_len = t->total});
+		ipv4_emit(bytes + 8,
+			  &(struct ipv4_view){ .src = 1, .dst = 2, .proto = t->proto, .total_len = t->total });
 		bytes[8] = t->first_byte;
 		bytes[14] = (uint8_t)(t->frag >> 8);
 		bytes[15] = (uint8_t)t->frag;
@@ -85,7 +86,7 @@ static void test_quotes(void **state)
 /* Would catch: an ICMP header that is cut read whole. */
 static void test_short_messages(void **state)
 {
-	static const uint8_t bytes[8] = {ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE};
+	static const uint8_t bytes[8] = { ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE };
 	struct icmp_quote q;
 
 	for (size_t len = 0; len <= sizeof(bytes); len++) {
@@ -99,9 +100,9 @@ static void test_short_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_types),
-	    cmocka_unit_test(test_quotes),
-	    cmocka_unit_test(test_short_messages),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_quotes),
+		cmocka_unit_test(test_short_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

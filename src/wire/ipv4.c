@@ -100,15 +100,15 @@ void ipv4_emit(uint8_t *p, const struct ipv4_view *v)
 	struct ipv4_header *h = (struct ipv4_header *)p;
 
 	*h = (struct ipv4_header){
-	    .version_ihl = 4 << 4 | IPV4_HEADER_LEN / 4,
-	    .tos = v->tos,
-	    .total_len = be16_of(v->total_len),
-	    .id = be16_of(v->id),
-	    .frag = frag_field(v->frag_off, v->df, v->mf),
-	    .ttl = v->ttl,
-	    .proto = v->proto,
-	    .src = be32_of(v->src),
-	    .dst = be32_of(v->dst),
+		.version_ihl = 4 << 4 | IPV4_HEADER_LEN / 4,
+		.tos = v->tos,
+		.total_len = be16_of(v->total_len),
+		.id = be16_of(v->id),
+		.frag = frag_field(v->frag_off, v->df, v->mf),
+		.ttl = v->ttl,
+		.proto = v->proto,
+		.src = be32_of(v->src),
+		.dst = be32_of(v->dst),
 	};
 	h->check = be16_of(checksum_finish(checksum_add(0, h, sizeof(*h))));
 }

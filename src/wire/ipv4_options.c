@@ -125,7 +125,7 @@ void ipv4_options_check(const uint8_t *p, const struct ipv4_view *v, struct ipv4
 	struct reader_option opt;
 	size_t next = 0; /* behind the last option that was whole */
 
-	*o = (struct ipv4_options){0};
+	*o = (struct ipv4_options){ 0 };
 	while (reader_next_option(&r, list_len, &opt)) {
 		uint8_t at = (uint8_t)(IPV4_HEADER_LEN + opt.offset);
 		uint8_t len = (uint8_t)(opt.body_len + 2);

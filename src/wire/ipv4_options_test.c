@@ -14,7 +14,7 @@ static uint8_t *header_make(const uint8_t *options, uint8_t n, struct ipv4_view 
 {
 	uint8_t bytes[IPV4_HEADER_MAX];
 
-	*v = (struct ipv4_view){.src = 1, .dst = 2, .total_len = (uint16_t)(20 + n), .ttl = 64, .proto = 1};
+	*v = (struct ipv4_view){ .src = 1, .dst = 2, .total_len = (uint16_t)(20 + n), .ttl = 64, .proto = 1 };
 	ipv4_emit(bytes, v);
 	memcpy(bytes + 20, options, n);
 	bytes[0] = (uint8_t)(0x40 | (20 + n) / 4);
@@ -39,42 +39,45 @@ static void test_check(void **state)
 		uint8_t options[40];
 		struct ipv4_options want;
 	} rows[] = {
-	    {"padding", 4, {1, 1, 1, 0}, {0}},
-	    {"rubbish behind the end", 4, {0, 7, 0, 9}, {0}},
-	    {"unknown, passed over", 8, {30, 3, 9, 0x9e, 4, 1, 1}, {0}},
-	    {"router alert", 4, {148, 4, 0, 0}, {.router_alert = true}},
-	    {"router alert, reserved value", 4, {148, 4, 0, 1}, {0}},
-	    {"router alert too short", 4, {148, 3, 0}, BAD(21)},
-	    {"record route", 8, {1, 7, 7, 4}, {.record_route = 21}},
-	    {"record route, full", 8, {7, 7, 8, 1, 1, 1, 1}, {.record_route = 20}},
-	    {"record route, full and past", 8, {7, 7, 255, 1, 1, 1, 1}, {.record_route = 20}},
-	    {"record route, empty", 4, {7, 3, 4}, {.record_route = 20}},
-	    {"record route without pointer", 4, {7, 2, 0}, BAD(21)},
-	    {"record route, pointer low", 8, {7, 7, 3, 0}, BAD(22)},
-	    {"record route, half a slot", 8, {7, 7, 5, 0}, BAD(22)},
-	    {"two record routes", 8, {7, 3, 4, 7, 3, 4}, BAD(23)},
-	    {"timestamps", 12, {68, 12, 5, 0}, {.timestamp = 20}},
-	    {"timestamps with addresses", 12, {68, 12, 5, 1}, {.timestamp = 20}},
-	    {"timestamps, half a slot", 12, {68, 11, 5, 1}, BAD(22)},
-	    {"timestamps, pointer low", 12, {68, 12, 4, 0}, BAD(22)},
-	    {"timestamps, unknown flag", 12, {68, 12, 5, 2}, BAD(23)},
-	    {"timestamps, full", 8, {68, 8, 9, 0}, {.timestamp = 20}},
-	    {"timestamps, overflow full", 8, {68, 8, 9, 0xf0}, BAD(23)},
-	    {"prespecified, all served", 12, {68, 12, 13, 0xf3}, {.timestamp = 20}},
-	    {"timestamps too short", 4, {68, 3, 5}, BAD(21)},
-	    {"two timestamps", 8, {68, 4, 5, 0, 68, 4, 5, 0}, BAD(24)},
-	    {"both kinds", 8, {7, 3, 4, 68, 4, 5, 0}, {.record_route = 20, .timestamp = 23}},
-	    {"loose source route", 8, {131, 7, 4, 9, 9, 9, 9}, {.source_route = true}},
-	    {"strict source route", 8, {137, 7, 8, 9, 9, 9, 9}, {.source_route = true}},
-	    {"two source routes", 8, {137, 3, 4, 131, 3, 4}, {.source_route = true, .bad = true, .bad_offset = 23}},
-	    {"length zero", 4, {30, 0, 0, 0}, BAD(21)},
-	    {"length one", 4, {1, 30, 1, 0}, BAD(22)},
-	    {"length past the header", 4, {30, 5, 0, 0}, BAD(21)},
-	    {"no length byte", 4, {1, 1, 1, 30}, BAD(23)},
-	    {"lie behind a good one",
-	     8,
-	     {148, 4, 0, 0, 1, 30, 4, 0},
-	     {.router_alert = true, .bad = true, .bad_offset = 26}},
+		{ "padding", 4, { 1, 1, 1, 0 }, { 0 } },
+		{ "rubbish behind the end", 4, { 0, 7, 0, 9 }, { 0 } },
+		{ "unknown, passed over", 8, { 30, 3, 9, 0x9e, 4, 1, 1 }, { 0 } },
+		{ "router alert", 4, { 148, 4, 0, 0 }, { .router_alert = true } },
+		{ "router alert, reserved value", 4, { 148, 4, 0, 1 }, { 0 } },
+		{ "router alert too short", 4, { 148, 3, 0 }, BAD(21) },
+		{ "record route", 8, { 1, 7, 7, 4 }, { .record_route = 21 } },
+		{ "record route, full", 8, { 7, 7, 8, 1, 1, 1, 1 }, { .record_route = 20 } },
+		{ "record route, full and past", 8, { 7, 7, 255, 1, 1, 1, 1 }, { .record_route = 20 } },
+		{ "record route, empty", 4, { 7, 3, 4 }, { .record_route = 20 } },
+		{ "record route without pointer", 4, { 7, 2, 0 }, BAD(21) },
+		{ "record route, pointer low", 8, { 7, 7, 3, 0 }, BAD(22) },
+		{ "record route, half a slot", 8, { 7, 7, 5, 0 }, BAD(22) },
+		{ "two record routes", 8, { 7, 3, 4, 7, 3, 4 }, BAD(23) },
+		{ "timestamps", 12, { 68, 12, 5, 0 }, { .timestamp = 20 } },
+		{ "timestamps with addresses", 12, { 68, 12, 5, 1 }, { .timestamp = 20 } },
+		{ "timestamps, half a slot", 12, { 68, 11, 5, 1 }, BAD(22) },
+		{ "timestamps, pointer low", 12, { 68, 12, 4, 0 }, BAD(22) },
+		{ "timestamps, unknown flag", 12, { 68, 12, 5, 2 }, BAD(23) },
+		{ "timestamps, full", 8, { 68, 8, 9, 0 }, { .timestamp = 20 } },
+		{ "timestamps, overflow full", 8, { 68, 8, 9, 0xf0 }, BAD(23) },
+		{ "prespecified, all served", 12, { 68, 12, 13, 0xf3 }, { .timestamp = 20 } },
+		{ "timestamps too short", 4, { 68, 3, 5 }, BAD(21) },
+		{ "two timestamps", 8, { 68, 4, 5, 0, 68, 4, 5, 0 }, BAD(24) },
+		{ "both kinds", 8, { 7, 3, 4, 68, 4, 5, 0 }, { .record_route = 20, .timestamp = 23 } },
+		{ "loose source route", 8, { 131, 7, 4, 9, 9, 9, 9 }, { .source_route = true } },
+		{ "strict source route", 8, { 137, 7, 8, 9, 9, 9, 9 }, { .source_route = true } },
+		{ "two source routes",
+		  8,
+		  { 137, 3, 4, 131, 3, 4 },
+		  { .source_route = true, .bad = true, .bad_offset = 23 } },
+		{ "length zero", 4, { 30, 0, 0, 0 }, BAD(21) },
+		{ "length one", 4, { 1, 30, 1, 0 }, BAD(22) },
+		{ "length past the header", 4, { 30, 5, 0, 0 }, BAD(21) },
+		{ "no length byte", 4, { 1, 1, 1, 30 }, BAD(23) },
+		{ "lie behind a good one",
+		  8,
+		  { 148, 4, 0, 0, 1, 30, 4, 0 },
+		  { .router_alert = true, .bad = true, .bad_offset = 26 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -104,18 +107,24 @@ static void test_forward(void **state)
 		uint8_t n;
 		uint8_t before[24], after[24];
 	} rows[] = {
-	    {"record route", 12, {7, 11, 4}, {7, 11, 8, 10, 77, 0, 1}},
-	    {"record route at an odd place", 12, {1, 7, 11, 8, 5, 5, 5, 5}, {1, 7, 11, 12, 5, 5, 5, 5, 10, 77, 0, 1}},
-	    {"record route, full", 8, {7, 7, 8, 5, 5, 5, 5}, {7, 7, 8, 5, 5, 5, 5}},
-	    {"record route, pointer 255", 8, {7, 7, 255, 5, 5, 5, 5}, {7, 7, 255, 5, 5, 5, 5}},
-	    {"times", 12, {68, 12, 5, 0}, {68, 12, 9, 0, 1, 2, 3, 4}},
-	    {"times, full", 8, {68, 8, 9, 0x20, 5, 5, 5, 5}, {68, 8, 9, 0x30, 5, 5, 5, 5}},
-	    {"times and addresses", 12, {68, 12, 5, 1}, {68, 12, 13, 1, 10, 77, 0, 1, 1, 2, 3, 4}},
-	    {"prespecified, us", 12, {68, 12, 5, 3, 10, 77, 0, 1}, {68, 12, 13, 3, 10, 77, 0, 1, 1, 2, 3, 4}},
-	    {"prespecified, another", 12, {68, 12, 5, 3, 10, 77, 0, 9}, {68, 12, 5, 3, 10, 77, 0, 9}},
-	    {"prespecified, served", 12, {68, 12, 13, 3, 10, 77, 0, 1}, {68, 12, 13, 3, 10, 77, 0, 1}},
-	    {"both", 16, {7, 7, 4, 0, 0, 0, 0, 68, 8, 5, 0}, {7, 7, 8, 10, 77, 0, 1, 68, 8, 9, 0, 1, 2, 3, 4}},
-	    {"neither", 4, {148, 4, 0, 0}, {148, 4, 0, 0}},
+		{ "record route", 12, { 7, 11, 4 }, { 7, 11, 8, 10, 77, 0, 1 } },
+		{ "record route at an odd place",
+		  12,
+		  { 1, 7, 11, 8, 5, 5, 5, 5 },
+		  { 1, 7, 11, 12, 5, 5, 5, 5, 10, 77, 0, 1 } },
+		{ "record route, full", 8, { 7, 7, 8, 5, 5, 5, 5 }, { 7, 7, 8, 5, 5, 5, 5 } },
+		{ "record route, pointer 255", 8, { 7, 7, 255, 5, 5, 5, 5 }, { 7, 7, 255, 5, 5, 5, 5 } },
+		{ "times", 12, { 68, 12, 5, 0 }, { 68, 12, 9, 0, 1, 2, 3, 4 } },
+		{ "times, full", 8, { 68, 8, 9, 0x20, 5, 5, 5, 5 }, { 68, 8, 9, 0x30, 5, 5, 5, 5 } },
+		{ "times and addresses", 12, { 68, 12, 5, 1 }, { 68, 12, 13, 1, 10, 77, 0, 1, 1, 2, 3, 4 } },
+		{ "prespecified, us", 12, { 68, 12, 5, 3, 10, 77, 0, 1 }, { 68, 12, 13, 3, 10, 77, 0, 1, 1, 2, 3, 4 } },
+		{ "prespecified, another", 12, { 68, 12, 5, 3, 10, 77, 0, 9 }, { 68, 12, 5, 3, 10, 77, 0, 9 } },
+		{ "prespecified, served", 12, { 68, 12, 13, 3, 10, 77, 0, 1 }, { 68, 12, 13, 3, 10, 77, 0, 1 } },
+		{ "both",
+		  16,
+		  { 7, 7, 4, 0, 0, 0, 0, 68, 8, 5, 0 },
+		  { 7, 7, 8, 10, 77, 0, 1, 68, 8, 9, 0, 1, 2, 3, 4 } },
+		{ "neither", 4, { 148, 4, 0, 0 }, { 148, 4, 0, 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -146,13 +155,13 @@ static void test_copied(void **state)
 		uint8_t n_out;
 		uint8_t out[16];
 	} rows[] = {
-	    {4, {1, 1, 1, 1}, 0, {0}},
-	    {8, {7, 7, 4}, 0, {0}},
-	    {4, {148, 4, 0, 0}, 4, {148, 4, 0, 0}},
-	    {12, {1, 7, 3, 4, 131, 7, 4, 9, 9, 9, 9}, 8, {131, 7, 4, 9, 9, 9, 9, 0}},
-	    {12, {0x9e, 3, 9, 68, 4, 5, 0, 148, 4}, 8, {0x9e, 3, 9, 148, 4, 0, 0, 0}},
-	    {8, {148, 4, 0, 0, 0x9e, 9, 0, 0}, 4, {148, 4, 0, 0}},
-	    {8, {0, 148, 4, 0, 0, 0, 0, 0}, 0, {0}},
+		{ 4, { 1, 1, 1, 1 }, 0, { 0 } },
+		{ 8, { 7, 7, 4 }, 0, { 0 } },
+		{ 4, { 148, 4, 0, 0 }, 4, { 148, 4, 0, 0 } },
+		{ 12, { 1, 7, 3, 4, 131, 7, 4, 9, 9, 9, 9 }, 8, { 131, 7, 4, 9, 9, 9, 9, 0 } },
+		{ 12, { 0x9e, 3, 9, 68, 4, 5, 0, 148, 4 }, 8, { 0x9e, 3, 9, 148, 4, 0, 0, 0 } },
+		{ 8, { 148, 4, 0, 0, 0x9e, 9, 0, 0 }, 4, { 148, 4, 0, 0 } },
+		{ 8, { 0, 148, 4, 0, 0, 0, 0, 0 }, 0, { 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -160,6 +169,7 @@ static void test_copied(void **state)
 		uint8_t out[40];
 		uint8_t *p = header_make(rows[i].options, rows[i].n, &v);
 
+		memset(out, 0xee, sizeof(out));
 		assert_int_equal(ipv4_options_copied(p, &v, out), rows[i].n_out);
 		assert_memory_equal(out, rows[i].out, rows[i].n_out);
 		free(p);
@@ -170,7 +180,7 @@ static void test_copied(void **state)
  * second round that does not end. */
 static void test_random_lists(void **state)
 {
-	static const uint8_t kinds[] = {0, 1, 7, 68, 131, 137, 148, 30};
+	static const uint8_t kinds[] = { 0, 1, 7, 68, 131, 137, 148, 30 };
 	struct rng r = test_rng(6);
 
 	for (int i = 0; i < 20000; i++) {
@@ -180,8 +190,8 @@ static void test_random_lists(void **state)
 		struct ipv4_options o;
 
 		for (uint8_t k = 0; k < n; k++)
-			options[k] =
-			    rng_below(&r, 3) == 0 ? kinds[rng_below(&r, sizeof(kinds))] : (uint8_t)rng_below(&r, 14);
+			options[k] = rng_below(&r, 3) == 0 ? kinds[rng_below(&r, sizeof(kinds))]
+							   : (uint8_t)rng_below(&r, 14);
 		uint8_t *p = header_make(options, n, &v);
 		ipv4_options_check(p, &v, &o);
 		assert_true(!o.bad || (o.bad_offset >= 20 && o.bad_offset < 20 + n));
@@ -196,10 +206,10 @@ static void test_random_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_check),
-	    cmocka_unit_test(test_forward),
-	    cmocka_unit_test(test_copied),
-	    cmocka_unit_test(test_random_lists),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_copied),
+		cmocka_unit_test(test_random_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@ static size_t packet_make(uint8_t *p, uint8_t header_len, uint16_t payload, uint
 
 	memset(p, IPV4_OPT_NOP, header_len);
 	memset(p + header_len, 0xab, payload);
-	ipv4_emit(
-	    p, &(struct ipv4_view){.src = 0x0a000001, .dst = 0x08080808, .total_len = total, .ttl = 64, .proto = 17});
+	ipv4_emit(p, &(struct ipv4_view){
+			     .src = 0x0a000001, .dst = 0x08080808, .total_len = total, .ttl = 64, .proto = 17 });
 	p[0] = (uint8_t)(0x40 | header_len / 4);
 	p[6] = (uint8_t)(frag >> 8);
 	p[7] = (uint8_t)frag;
@@ -42,18 +42,18 @@ static void test_emit_then_parse(void **state)
 
 	for (int i = 0; i < 5000; i++) {
 		struct ipv4_view v = {
-		    .src = corner32(&r),
-		    .dst = corner32(&r),
-		    .total_len = (uint16_t)(20 + rng_below(&r, 64) * 8),
-		    .id = corner16(&r),
-		    .header_len = IPV4_HEADER_LEN,
-		    .tos = (uint8_t)rng_u32(&r),
-		    .ttl = (uint8_t)rng_u32(&r),
-		    .proto = (uint8_t)rng_u32(&r),
-		    .df = rng_below(&r, 2) != 0,
+			.src = corner32(&r),
+			.dst = corner32(&r),
+			.total_len = (uint16_t)(20 + rng_below(&r, 64) * 8),
+			.id = corner16(&r),
+			.header_len = IPV4_HEADER_LEN,
+			.tos = (uint8_t)rng_u32(&r),
+			.ttl = (uint8_t)rng_u32(&r),
+			.proto = (uint8_t)rng_u32(&r),
+			.df = rng_below(&r, 2) != 0,
 		};
 		struct ipv4_view back;
-		uint8_t bytes[IPV4_HEADER_LEN + 64 * 8] = {0};
+		uint8_t bytes[IPV4_HEADER_LEN + 64 * 8] = { 0 };
 
 		if (v.total_len > 20) {
 			v.mf = rng_below(&r, 2) != 0;
@@ -89,31 +89,32 @@ static void test_named_errors(void **state)
 		int n_present;      /* -1: all */
 		enum ipv4_error want;
 	} rows[] = {
-	    {"plain", 20, 100, 0, 0, -1, -1, IPV4_OK},
-	    {"no payload", 20, 0, 0, 0, -1, -1, IPV4_OK},
-	    {"most options", 60, 8, 0, 0, -1, -1, IPV4_OK},
-	    {"reserved flag", 20, 8, 0x8000, 0, -1, -1, IPV4_OK},
-	    {"nothing", 20, 100, 0, 0, -1, 0, IPV4_SHORT},
-	    {"one byte less than a header", 20, 100, 0, 0, -1, 19, IPV4_SHORT},
-	    {"version 6", 20, 100, 0, 0x65, -1, -1, IPV4_VERSION},
-	    {"version 0", 20, 100, 0, 0x05, -1, -1, IPV4_VERSION},
-	    {"header of 16", 20, 100, 0, 0x44, -1, -1, IPV4_HEADER_LENGTH},
-	    {"header of 0", 20, 100, 0, 0x40, -1, -1, IPV4_HEADER_LENGTH},
-	    {"options not there", 60, 0, 0, 0, -1, 59, IPV4_HEADER_LENGTH},
-	    {"total under header", 24, 100, 0, 0, 23, -1, IPV4_TOTAL_LENGTH},
-	    {"total zero", 20, 100, 0, 0, 0, -1, IPV4_TOTAL_LENGTH},
-	    {"total past the bytes", 20, 100, 0, 0, 121, -1, IPV4_TOTAL_LENGTH},
-	    {"one byte cut", 20, 100, 0, 0, -1, 119, IPV4_TOTAL_LENGTH},
-	    {"padding behind", 20, 100, 0, 0, 50, -1, IPV4_OK},
-	    {"first piece", 20, 104, 0x2000, 0, -1, -1, IPV4_OK},
-	    {"first piece of 100", 20, 100, 0x2000, 0, -1, -1, IPV4_FRAGMENT},
-	    {"last piece of 100", 20, 100, 0x0010, 0, -1, -1, IPV4_OK},
-	    {"empty first piece", 20, 0, 0x2000, 0, -1, -1, IPV4_FRAGMENT},
-	    {"empty last piece", 20, 0, 0x0010, 0, -1, -1, IPV4_FRAGMENT},
-	    {"don't fragment, and a piece", 20, 104, 0x6000, 0, -1, -1, IPV4_OK},
-	    {"ends at 65,535", 20, 3, 0x1fff, 0, -1, -1, IPV4_FRAGMENT},
-	    {"last that fits", 20, 11, 0x1ffc, 0, -1, -1, IPV4_OK},
-	    {"header counts too", 24, 11, 0x1ffc, 0, -1, -1, IPV4_FRAGMENT},
+		{ "plain", 20, 100, 0, 0, -1, -1, IPV4_OK },
+		{ "no payload", 20, 0, 0, 0, -1, -1, IPV4_OK },
+		{ "most options", 60, 8, 0, 0, -1, -1, IPV4_OK },
+		{ "reserved flag", 20, 8, 0x8000, 0, -1, -1, IPV4_OK },
+		{ "nothing", 20, 100, 0, 0, -1, 0, IPV4_SHORT },
+		{ "one byte less than a header", 20, 100, 0, 0, -1, 19, IPV4_SHORT },
+		{ "version 6", 20, 100, 0, 0x65, -1, -1, IPV4_VERSION },
+		{ "version 0", 20, 100, 0, 0x05, -1, -1, IPV4_VERSION },
+		{ "header of 16", 20, 100, 0, 0x44, -1, -1, IPV4_HEADER_LENGTH },
+		{ "header of 0", 20, 100, 0, 0x40, -1, -1, IPV4_HEADER_LENGTH },
+		{ "options not there", 60, 0, 0, 0, -1, 59, IPV4_HEADER_LENGTH },
+		{ "total under header", 24, 100, 0, 0, 23, -1, IPV4_TOTAL_LENGTH },
+		{ "total zero", 20, 100, 0, 0, 0, -1, IPV4_TOTAL_LENGTH },
+		{ "total past the bytes", 20, 100, 0, 0, 121, -1, IPV4_TOTAL_LENGTH },
+		{ "one byte cut", 20, 100, 0, 0, -1, 119, IPV4_TOTAL_LENGTH },
+		{ "padding behind", 20, 100, 0, 0, 50, -1, IPV4_OK },
+		{ "first piece", 20, 104, 0x2000, 0, -1, -1, IPV4_OK },
+		{ "first piece of 100", 20, 100, 0x2000, 0, -1, -1, IPV4_FRAGMENT },
+		{ "last piece of 100", 20, 100, 0x0010, 0, -1, -1, IPV4_OK },
+		{ "empty first piece", 20, 0, 0x2000, 0, -1, -1, IPV4_FRAGMENT },
+		{ "empty last piece", 20, 0, 0x0010, 0, -1, -1, IPV4_FRAGMENT },
+		{ "don't fragment, and a piece", 20, 104, 0x6000, 0, -1, -1, IPV4_OK },
+		{ "ends at 65,535", 20, 3, 0x1fff, 0, -1, -1, IPV4_FRAGMENT },
+		{ "last that fits", 20, 11, 0x1ffc, 0, -1, -1, IPV4_OK },
+		{ "one byte more", 20, 12, 0x1ffc, 0, -1, -1, IPV4_FRAGMENT },
+		{ "header counts too", 24, 11, 0x1ffc, 0, -1, -1, IPV4_FRAGMENT },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -253,12 +254,12 @@ static void test_set_fragment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_emit_then_parse),
-	    cmocka_unit_test(test_named_errors),
-	    cmocka_unit_test(test_every_flipped_bit_is_seen),
-	    cmocka_unit_test(test_quoted),
-	    cmocka_unit_test(test_setters),
-	    cmocka_unit_test(test_set_fragment),
+		cmocka_unit_test(test_emit_then_parse),
+		cmocka_unit_test(test_named_errors),
+		cmocka_unit_test(test_every_flipped_bit_is_seen),
+		cmocka_unit_test(test_quoted),
+		cmocka_unit_test(test_setters),
+		cmocka_unit_test(test_set_fragment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,7 @@ enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len,
 {
 	bool first_piece = ip->mf;
 
-	*v = (struct l4_view){.payload_len = (uint16_t)len};
+	*v = (struct l4_view){ .payload_len = (uint16_t)len };
 	if (ip->frag_off != 0)
 		return L4_OK;
 	switch (ip->proto) {
@@ -126,7 +126,7 @@ enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len,
 
 bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v)
 {
-	*v = (struct l4_view){0};
+	*v = (struct l4_view){ 0 };
 	if (ip->frag_off != 0)
 		return true;
 	if (ip->proto != IPPROTO_NR_TCP && ip->proto != IPPROTO_NR_UDP && ip->proto != IPPROTO_NR_ICMP)
@@ -163,7 +163,7 @@ struct l4_cover {
 /* False when the header is not all there. */
 static bool l4_cover_of(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_cover *c)
 {
-	*c = (struct l4_cover){.len = len};
+	*c = (struct l4_cover){ .len = len };
 	switch (ip->proto) {
 	case IPPROTO_NR_TCP:
 		c->check_at = offsetof(struct tcp_header, check);
@@ -219,26 +219,26 @@ void l4_checksum_set(const struct ipv4_view *ip, uint8_t *p, size_t len)
 void udp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint16_t payload_len)
 {
 	*(struct udp_header *)p = (struct udp_header){
-	    .sport = be16_of(sport),
-	    .dport = be16_of(dport),
-	    .len = be16_of((uint16_t)(UDP_HEADER_LEN + payload_len)),
+		.sport = be16_of(sport),
+		.dport = be16_of(dport),
+		.len = be16_of((uint16_t)(UDP_HEADER_LEN + payload_len)),
 	};
 }
 
 void tcp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window)
 {
 	*(struct tcp_header *)p = (struct tcp_header){
-	    .sport = be16_of(sport),
-	    .dport = be16_of(dport),
-	    .seq = be32_of(seq),
-	    .ack = be32_of(ack),
-	    .data_offset = TCP_HEADER_LEN / 4 << 4,
-	    .flags = flags,
-	    .window = be16_of(window),
+		.sport = be16_of(sport),
+		.dport = be16_of(dport),
+		.seq = be32_of(seq),
+		.ack = be32_of(ack),
+		.data_offset = TCP_HEADER_LEN / 4 << 4,
+		.flags = flags,
+		.window = be16_of(window),
 	};
 }
 
 void icmp_emit(uint8_t *p, uint8_t type, uint8_t code, uint32_t info)
 {
-	*(struct icmp_header *)p = (struct icmp_header){.type = type, .code = code, .info = be32_of(info)};
+	*(struct icmp_header *)p = (struct icmp_header){ .type = type, .code = code, .info = be32_of(info) };
 }

@@ -95,9 +95,9 @@ static uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite
 static uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t addr_delta, uint32_t port_delta)
 {
 	static const uint8_t check_at[] = {
-	    [L4_TCP] = offsetof(struct tcp_header, check),
-	    [L4_UDP] = offsetof(struct udp_header, check),
-	    [L4_ICMP_QUERY] = offsetof(struct icmp_header, check),
+		[L4_TCP] = offsetof(struct tcp_header, check),
+		[L4_UDP] = offsetof(struct udp_header, check),
+		[L4_ICMP_QUERY] = offsetof(struct icmp_header, check),
 	};
 	uint32_t delta = kind == L4_ICMP_QUERY ? port_delta : addr_delta + port_delta;
 
@@ -172,7 +172,7 @@ void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct
 	if (has_ports(q->l4.kind)) {
 		/* The transport checksum stands at an even offset whichever it is,
 		 * so the sum over the header before and after gives its part. */
-		size_t n = l4_len < TCP_HEADER_LEN ? l4_len & ~(size_t)1 : TCP_HEADER_LEN;
+		size_t n = l4_len < TCP_HEADER_LEN ? l4_len : TCP_HEADER_LEN;
 		uint16_t before = checksum_fold(checksum_add(0, p, n));
 		uint32_t port_delta = ports_write(p, &q->l4, to);
 

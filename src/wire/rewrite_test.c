@@ -78,7 +78,7 @@ static void checks_verify(const struct sample *s, enum rewrite_check check)
 
 static void l4_fill(struct rng *r, struct sample *s, enum rewrite_check check)
 {
-	static const uint8_t queries[] = {0, 8, 13, 14, 15, 16, 17, 18};
+	static const uint8_t queries[] = { 0, 8, 13, 14, 15, 16, 17, 18 };
 	uint8_t *p = s->bytes + s->header_len;
 
 	switch (s->proto) {
@@ -110,10 +110,10 @@ static void l4_fill(struct rng *r, struct sample *s, enum rewrite_check check)
 
 static void sample_make(struct rng *r, struct sample *s, enum rewrite_check check)
 {
-	static const uint8_t protos[] = {6, 17, 1, 47};
-	struct ipv4_view v = {.src = corner32(r), .dst = corner32(r), .ttl = 64, .id = corner16(r)};
+	static const uint8_t protos[] = { 6, 17, 1, 47 };
+	struct ipv4_view v = { .src = corner32(r), .dst = corner32(r), .ttl = 64, .id = corner16(r) };
 
-	*s = (struct sample){.proto = protos[rng_below(r, sizeof(protos))]};
+	*s = (struct sample){ .proto = protos[rng_below(r, sizeof(protos))] };
 	s->header_len = (uint8_t)(20 + (rng_below(r, 3) == 0 ? rng_below(r, 11) * 4 : 0));
 	random_bytes(r, s->bytes, sizeof(s->bytes));
 	l4_fill(r, s, check);
@@ -155,10 +155,10 @@ static struct rewrite random_target(struct rng *r, const struct rewrite *now)
 static struct rewrite rewrite_now(const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	return (struct rewrite){
-	    .src = ip->src,
-	    .dst = ip->dst,
-	    .sport = l4->kind == L4_ICMP_QUERY ? l4->id : l4->sport,
-	    .dport = l4->dport,
+		.src = ip->src,
+		.dst = ip->dst,
+		.sport = l4->kind == L4_ICMP_QUERY ? l4->id : l4->sport,
+		.dport = l4->dport,
 	};
 }
 
@@ -247,12 +247,12 @@ static void test_only_what_has_ports(void **state)
 {
 	static const struct {
 		uint8_t proto, first_byte;
-	} rows[] = {{47, 0}, {1, ICMP_ROUTER_SOLICITATION}, {1, 200}};
-	const struct rewrite to = {.src = 9, .dst = 8, .sport = 7, .dport = 6};
+	} rows[] = { { 47, 0 }, { 1, ICMP_ROUTER_SOLICITATION }, { 1, 200 } };
+	const struct rewrite to = { .src = 9, .dst = 8, .sport = 7, .dport = 6 };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		uint8_t p[40] = {0}, l4_before[20];
-		struct ipv4_view ip = {.src = 1, .dst = 2, .ttl = 3, .proto = rows[i].proto, .total_len = sizeof(p)};
+		uint8_t p[40] = { 0 }, l4_before[20];
+		struct ipv4_view ip = { .src = 1, .dst = 2, .ttl = 3, .proto = rows[i].proto, .total_len = sizeof(p) };
 		struct l4_view l4;
 
 		ipv4_emit(p, &ip);
@@ -270,7 +270,7 @@ static void test_only_what_has_ports(void **state)
 /* An ICMP error around a sample; returns its length. */
 static size_t quote_make(struct rng *r, const struct sample *s, uint8_t *icmp)
 {
-	static const uint8_t types[] = {3, 4, 5, 11, 12};
+	static const uint8_t types[] = { 3, 4, 5, 11, 12 };
 	size_t least = s->header_len + (s->piece_len < 8 ? s->piece_len : 8);
 	size_t quoted = least + rng_below(r, (uint32_t)(sample_len(s) - least + 1));
 
@@ -341,14 +341,33 @@ static void test_quotes(void **state)
 	}
 }
 
+/* Would catch: padding behind a short quoted packet taken for the checksum field
+ * that stands there in a longer one. */
+static void test_quote_padding(void **state)
+{
+	const struct rewrite to = { .src = 9, .dst = 8, .sport = 7, .dport = 6 };
+	uint8_t icmp[8 + 60] = { 0 }, padding[32];
+	struct icmp_quote q;
+
+	icmp_emit(icmp, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0);
+	ipv4_emit(icmp + 8, &(struct ipv4_view){ .src = 1, .dst = 2, .proto = 6, .total_len = 28 });
+	memset(icmp + 36, 0x5a, sizeof(padding));
+	memset(padding, 0x5a, sizeof(padding));
+	put16(icmp + 2, naive_checksum(0, icmp, sizeof(icmp)));
+	assert_true(icmp_quote_parse(icmp, sizeof(icmp), &q));
+	rewrite_quote(icmp, sizeof(icmp), &q, &to);
+	assert_memory_equal(icmp + 36, padding, sizeof(padding));
+	assert_int_equal(naive_checksum(0, icmp, sizeof(icmp)), 0);
+}
+
 /* Would catch: a checksum of 0 (in UDP: "none") where the sum happens to be 0,
  * and a UDP packet without checksum given one. */
 static void test_udp_zeros(void **state)
 {
 	uint8_t p[28];
-	struct ipv4_view ip = {.src = 1, .dst = 2, .ttl = 3, .proto = 17, .total_len = sizeof(p)};
+	struct ipv4_view ip = { .src = 1, .dst = 2, .ttl = 3, .proto = 17, .total_len = sizeof(p) };
 	struct l4_view l4;
-	struct rewrite to = {.src = 1, .dst = 2, .sport = 0, .dport = 5};
+	struct rewrite to = { .src = 1, .dst = 2, .sport = 0, .dport = 5 };
 
 	ipv4_emit(p, &ip);
 	udp_emit(p + 20, 4, 5, 0);
@@ -369,11 +388,12 @@ static void test_udp_zeros(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_packets),
-	    cmocka_unit_test(test_wrong_stays_wrong),
-	    cmocka_unit_test(test_only_what_has_ports),
-	    cmocka_unit_test(test_quotes),
-	    cmocka_unit_test(test_udp_zeros),
+		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_wrong_stays_wrong),
+		cmocka_unit_test(test_only_what_has_ports),
+		cmocka_unit_test(test_quotes),
+		cmocka_unit_test(test_quote_padding),
+		cmocka_unit_test(test_udp_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,7 @@ bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_opt
 	struct reader r = reader_of(p + TCP_HEADER_LEN, v->options_len);
 	struct reader_option opt;
 
-	*o = (struct tcp_options){0};
+	*o = (struct tcp_options){ 0 };
 	while (reader_next_option(&r, v->options_len, &opt))
 		option_take(&opt, o);
 	return !r.failed;

@@ -9,7 +9,7 @@
 static bool parse_exact(const uint8_t *options, uint8_t n, struct tcp_options *o)
 {
 	uint8_t bytes[TCP_HEADER_LEN + 40];
-	struct l4_view v = {.kind = L4_TCP, .header_len = 60, .options_len = n};
+	struct l4_view v = { .kind = L4_TCP, .header_len = 60, .options_len = n };
 
 	tcp_emit(bytes, 1, 2, 3, 4, TCP_SYN, 5);
 	memcpy(bytes + TCP_HEADER_LEN, options, n);
@@ -31,41 +31,45 @@ static void test_lists(void **state)
 		bool ok;
 		struct tcp_options want;
 	} rows[] = {
-	    {"none", 0, {0}, true, {0}},
-	    {"a Linux SYN",
-	     20,
-	     {2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 7},
-	     true,
-	     {.has_mss = true,
-	      .mss = 1460,
-	      .has_sack_ok = true,
-	      .has_timestamp = true,
-	      .ts_val = 0x01020304,
-	      .ts_ecr = 0x05060708,
-	      .has_wscale = true,
-	      .wscale = 7}},
-	    {"scale of 15", 4, {3, 3, 15}, true, {.has_wscale = true, .wscale = 14}},
-	    {"scale of 255", 4, {3, 3, 255}, true, {.has_wscale = true, .wscale = 14}},
-	    {"unknown ones", 12, {254, 4, 9, 9, 30, 3, 9, 19, 2, 1, 1, 0}, true, {0}},
-	    {"unknown, then known", 8, {254, 4, 9, 9, 2, 4, 1, 0}, true, {.has_mss = true, .mss = 256}},
-	    {"behind the end", 8, {0, 0, 0, 0, 2, 4, 1, 0}, true, {0}},
-	    {"wrong length of MSS", 8, {2, 3, 9, 3, 3, 2}, true, {.has_wscale = true, .wscale = 2}},
-	    {"wrong length of scale", 4, {3, 4, 1, 1}, true, {0}},
-	    {"wrong length of SACK-permitted", 4, {4, 4, 0, 0}, true, {0}},
-	    {"wrong length of timestamps", 12, {8, 12}, true, {0}},
-	    {"wrong length of SACK", 12, {5, 9}, true, {0}},
-	    {"empty SACK", 4, {5, 2, 0}, true, {0}},
-	    {"one block", 12, {1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2}, true, {.n_sack = 1, .sack = {{1, 2}}}},
-	    {"four blocks",
-	     36,
-	     {1, 1, 5, 34, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0,
-	      0, 4, 0, 0,  0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0, 8},
-	     true,
-	     {.n_sack = 4, .sack = {{1, 2}, {3, 4}, {5, 6}, {7, 8}}}},
-	    {"length zero", 8, {3, 3, 7, 2, 0, 0, 0, 0}, false, {.has_wscale = true, .wscale = 7}},
-	    {"length one", 4, {2, 1, 1, 1}, false, {0}},
-	    {"past the end", 8, {3, 3, 7, 1, 2, 5, 1, 1}, false, {.has_wscale = true, .wscale = 7}},
-	    {"no length byte", 4, {1, 1, 1, 2}, false, {0}},
+		{ "none", 0, { 0 }, true, { 0 } },
+		{ "a Linux SYN",
+		  20,
+		  { 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 7 },
+		  true,
+		  { .has_mss = true,
+		    .mss = 1460,
+		    .has_sack_ok = true,
+		    .has_timestamp = true,
+		    .ts_val = 0x01020304,
+		    .ts_ecr = 0x05060708,
+		    .has_wscale = true,
+		    .wscale = 7 } },
+		{ "scale of 15", 4, { 3, 3, 15 }, true, { .has_wscale = true, .wscale = 14 } },
+		{ "scale of 255", 4, { 3, 3, 255 }, true, { .has_wscale = true, .wscale = 14 } },
+		{ "unknown ones", 12, { 254, 4, 9, 9, 30, 3, 9, 19, 2, 1, 1, 0 }, true, { 0 } },
+		{ "unknown, then known", 8, { 254, 4, 9, 9, 2, 4, 1, 0 }, true, { .has_mss = true, .mss = 256 } },
+		{ "behind the end", 8, { 0, 0, 0, 0, 2, 4, 1, 0 }, true, { 0 } },
+		{ "wrong length of MSS", 8, { 2, 3, 9, 3, 3, 2 }, true, { .has_wscale = true, .wscale = 2 } },
+		{ "wrong length of scale", 4, { 3, 4, 1, 1 }, true, { 0 } },
+		{ "wrong length of SACK-permitted", 4, { 4, 4, 0, 0 }, true, { 0 } },
+		{ "wrong length of timestamps", 12, { 8, 12 }, true, { 0 } },
+		{ "wrong length of SACK", 12, { 5, 9 }, true, { 0 } },
+		{ "empty SACK", 4, { 5, 2, 0 }, true, { 0 } },
+		{ "one block",
+		  12,
+		  { 1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2 },
+		  true,
+		  { .n_sack = 1, .sack = { { 1, 2 } } } },
+		{ "four blocks",
+		  36,
+		  { 1, 1, 5, 34, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0,
+		    0, 4, 0, 0,  0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0, 8 },
+		  true,
+		  { .n_sack = 4, .sack = { { 1, 2 }, { 3, 4 }, { 5, 6 }, { 7, 8 } } } },
+		{ "length zero", 8, { 3, 3, 7, 2, 0, 0, 0, 0 }, false, { .has_wscale = true, .wscale = 7 } },
+		{ "length one", 4, { 2, 1, 1, 1 }, false, { 0 } },
+		{ "past the end", 8, { 3, 3, 7, 1, 2, 5, 1, 1 }, false, { .has_wscale = true, .wscale = 7 } },
+		{ "no length byte", 4, { 1, 1, 1, 2 }, false, { 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -86,14 +90,14 @@ static void test_lists(void **state)
  * end, through what its header claims. */
 static void test_cut_first_piece(void **state)
 {
-	const struct ipv4_view ip = {.proto = 6, .mf = true};
+	const struct ipv4_view ip = { .proto = 6, .mf = true };
 	uint8_t bytes[24];
 	struct l4_view v;
 	struct tcp_options o;
 
 	tcp_emit(bytes, 1, 2, 3, 4, TCP_SYN, 5);
 	bytes[12] = 10 << 4;
-	memcpy(bytes + 20, (const uint8_t[]){2, 4, 5, 0xb4}, 4);
+	memcpy(bytes + 20, (const uint8_t[]){ 2, 4, 5, 0xb4 }, 4);
 	uint8_t *p = exact_copy(bytes, sizeof(bytes));
 	assert_int_equal(l4_parse(&ip, p, sizeof(bytes), &v), L4_OK);
 	assert_true(tcp_options_parse(p, &v, &o));
@@ -107,8 +111,8 @@ static void test_cut_first_piece(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_lists),
-	    cmocka_unit_test(test_cut_first_piece),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_cut_first_piece),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static inline uint64_t naive_pseudo(uint32_t src, uint32_t dst, uint8_t proto, s
 
 static inline struct rng test_rng(uint8_t n)
 {
-	const uint8_t seed[RNG_SEED_BYTES] = {n};
+	const uint8_t seed[RNG_SEED_BYTES] = { n };
 	struct rng r;
 
 	rng_init(&r, seed);
