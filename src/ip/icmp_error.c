@@ -12,10 +12,12 @@
  * the next owner, else those that fall together share one.
  *
  * An error and a reset are answers to a packet that conntrack may know, perhaps
- * by a connection that is in no table yet. So they carry that connection with
- * them, in the other direction (as Linux's nf_ct_attach does): NAT then puts
- * addresses into the words of whoever receives them. A reset from a port of
- * ours finds its connection by itself, and must: conntrack learns from it that the
+ * by a connection that its own look-up would not find: one that is in no table
+ * yet, or whose packet was caught half translated. So an error names the quoted
+ * packet's connection as a hint to conntrack, and a reset belongs to it from
+ * the start, in the other direction (as by Linux's nf_ct_attach); NAT then puts
+ * addresses into the words of whoever receives them. A reset from a port of ours
+ * finds its connection by itself, and must: conntrack learns from it that the
  * connection is over.
  *
  * A large segment is quoted as its first segment would look on the wire.
@@ -121,15 +123,10 @@ static enum icmp_silence must_be_silent(const struct ip_stack *s, const struct p
 	return ICMP_SENT;
 }
 
-/* q answers p: it belongs to p's connection, in the other direction. */
-static void attach_connection(const struct packet *p, struct packet *q, enum ct_info info)
+static bool is_tracked(const struct packet *p)
 {
-	if (p->conn_ref == CONN_NONE || p->ct_icmp_error || p->ct_info == CT_INFO_NONE ||
-	    p->ct_info == CT_INFO_INVALID || p->ct_info == CT_INFO_UNTRACKED)
-		return;
-	q->conn_ref = p->conn_ref ^ 1;
-	q->ct_info = (uint8_t)info;
-	q->ct_icmp_error = info == CT_INFO_RELATED;
+	return p->conn_ref != CONN_NONE && !p->ct_icmp_error &&
+	       (p->ct_info == CT_INFO_NEW || p->ct_info == CT_INFO_ESTABLISHED || p->ct_info == CT_INFO_RELATED);
 }
 
 static uint32_t quote_len(const struct packet *p)
@@ -171,7 +168,9 @@ static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, 
 	write_quote(p, q);
 	l4_checksum_set(&q->ip, packet_l4(q), packet_l4_len(q));
 	l4_parse(&q->ip, packet_l4(q), packet_l4_len(q), &q->l4);
-	attach_connection(p, q, CT_INFO_RELATED);
+	/* A hint that conntrack checks: it has not seen q yet. */
+	if (is_tracked(p))
+		q->conn_ref = p->conn_ref;
 	ip_local_out_one(s, q);
 	return ICMP_SENT;
 }
@@ -207,7 +206,9 @@ void tcp_send_reset(struct ip_stack *s, const struct packet *p)
 	tcp_emit(packet_l4(q), p->l4.dport, p->l4.sport, seq, ack, flags, 0);
 	l4_checksum_set(&q->ip, packet_l4(q), TCP_HEADER_LEN);
 	l4_parse(&q->ip, packet_l4(q), TCP_HEADER_LEN, &q->l4);
-	if (!p->to_us || p->conn_unconfirmed)
-		attach_connection(p, q, CT_INFO_ESTABLISHED);
+	if (is_tracked(p) && (!p->to_us || p->conn_unconfirmed)) {
+		q->conn_ref = p->conn_ref ^ 1;
+		q->ct_info = CT_INFO_ESTABLISHED;
+	}
 	ip_local_out_one(s, q);
 }

@@ -80,7 +80,7 @@ static inline void fake_tx(struct device *d, struct batch *b)
 	b->n = 0;
 }
 
-static const struct device_ops fake_ops = {.driver = "fake", .tx = fake_tx};
+static const struct device_ops fake_ops = { .driver = "fake", .tx = fake_tx };
 
 static inline void bench_event(void *ctx, const struct event *e)
 {
@@ -101,19 +101,19 @@ static inline uint32_t bench_count_events(const struct bench *b, enum event_kind
 
 static inline struct ether_addr mac_of_us(uint32_t ifindex)
 {
-	return (struct ether_addr){{0x02, 0, 0, 0, 0, (uint8_t)ifindex}};
+	return (struct ether_addr){ { 0x02, 0, 0, 0, 0, (uint8_t)ifindex } };
 }
 
 /* The station of a host on a link of ours. */
 static inline struct ether_addr mac_of_host(uint32_t addr)
 {
-	return (struct ether_addr){
-	    {0x02, 0xaa, (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8), (uint8_t)addr}};
+	return (struct ether_addr){ { 0x02, 0xaa, (uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+				      (uint8_t)addr } };
 }
 
 static inline void bench_route(struct bench *b, uint32_t addr, uint8_t len, struct fib_nexthop nh)
 {
-	struct ip4_prefix p = {addr & ip4_mask(len), len};
+	struct ip4_prefix p = { addr & ip4_mask(len), len };
 
 	assert_int_equal(fib_insert(b->fib, p, fib_nexthop_add(b->fib, &nh)), 0);
 }
@@ -127,16 +127,16 @@ static inline void bench_interface(struct bench *b, uint32_t ifindex, const char
 	c->n_addresses = 1;
 	c->address[0].addr = addr;
 	c->address[0].prefix_len = 24;
-	f->dev = (struct device){.ops = &fake_ops,
-				 .pool = b->env.pool,
-				 .ledger = &b->env.ledger,
-				 .mac = mac_of_us(ifindex),
-				 .mtu = mtu,
-				 .up = true};
-	bench_route(b, addr, 24, (struct fib_nexthop){.kind = FIB_UNICAST, .ifindex = ifindex, .source = addr});
-	bench_route(b, addr, 32, (struct fib_nexthop){.kind = FIB_LOCAL, .ifindex = ifindex});
-	bench_route(b, addr | 0xff, 32, (struct fib_nexthop){.kind = FIB_BROADCAST, .ifindex = ifindex});
-	bench_route(b, addr & ~0xffu, 32, (struct fib_nexthop){.kind = FIB_BROADCAST, .ifindex = ifindex});
+	f->dev = (struct device){ .ops = &fake_ops,
+				  .pool = b->env.pool,
+				  .ledger = &b->env.ledger,
+				  .mac = mac_of_us(ifindex),
+				  .mtu = mtu,
+				  .up = true };
+	bench_route(b, addr, 24, (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = addr });
+	bench_route(b, addr, 32, (struct fib_nexthop){ .kind = FIB_LOCAL, .ifindex = ifindex });
+	bench_route(b, addr | 0xff, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
+	bench_route(b, addr & ~0xffu, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
 }
 
 /* Forgets what was sent so far. */
@@ -180,14 +180,14 @@ static inline void bench_learn(struct bench *b, uint32_t ifindex, uint32_t addr)
 
 static inline struct bench *bench_create(void)
 {
-	static const struct packet_pool_config pool_cfg = {.n_packets = 2048, .n_small = 2048, .n_large = 64};
-	static const uint8_t seed[RNG_SEED_BYTES] = {1, 2, 3};
-	static const struct ip_limits limits = {.n_neighbours = 16,
-						.n_neigh_held = 4,
-						.n_neigh_held_all = 10,
-						.n_reassembly = 8,
-						.n_reassembly_fragments = 200,
-						.n_reassembly_per_source = 150};
+	static const struct packet_pool_config pool_cfg = { .n_packets = 2048, .n_small = 2048, .n_large = 64 };
+	static const uint8_t seed[RNG_SEED_BYTES] = { 1, 2, 3 };
+	static const struct ip_limits limits = { .n_neighbours = 16,
+						 .n_neigh_held = 4,
+						 .n_neigh_held_all = 10,
+						 .n_reassembly = 8,
+						 .n_reassembly_fragments = 200,
+						 .n_reassembly_per_source = 150 };
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
@@ -200,8 +200,9 @@ static inline struct bench *bench_create(void)
 	bench_interface(b, LAN, "lan0", LAN_US, 1500);
 	bench_interface(b, WAN, "wan0", WAN_US, 1500);
 	bench_interface(b, SMALL, "small0", SMALL_US, 576);
-	bench_route(b, 0, 0, (struct fib_nexthop){.kind = FIB_UNICAST, .ifindex = WAN, .gateway = ROUTER, .source = WAN_US});
-	bench_route(b, POOL_ADDR, 28, (struct fib_nexthop){.kind = FIB_TRANSLATED});
+	bench_route(b, 0, 0,
+		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = WAN, .gateway = ROUTER, .source = WAN_US });
+	bench_route(b, POOL_ADDR, 28, (struct fib_nexthop){ .kind = FIB_TRANSLATED });
 	b->cfg.fib = b->fib;
 	b->s = ip_stack_create(&b->env, &limits);
 	assert_non_null(b->s);
@@ -258,7 +259,7 @@ struct spec {
 	uint16_t id;
 	uint32_t payload; /* bytes behind the L4 header (or behind the IP header, when frag_off is not 0) */
 	uint16_t sport, dport;
-	uint8_t flags;      /* TCP */
+	uint8_t flags; /* TCP */
 	uint8_t icmp_type;
 	uint8_t options[40];
 	uint8_t options_len;
@@ -286,18 +287,19 @@ static inline void make_frame(struct frame *f, const struct spec *sp)
 	uint32_t l4_len = l4_header_len(sp) + sp->payload;
 	uint8_t *l3 = f->bytes + ETHER_HEADER_LEN;
 	uint8_t *l4 = l3 + IPV4_HEADER_LEN + sp->options_len;
-	struct ether_view eth = {
-	    .dst = mac_of_us(ifindex), .src = {{0x02, 0xbb, 0, 0, 0, 1}}, .type = ETHERTYPE_IPV4};
-	struct ipv4_view ip = {.src = sp->src,
-			       .dst = sp->dst,
-			       .total_len = (uint16_t)(IPV4_HEADER_LEN + sp->options_len + l4_len),
-			       .id = sp->id,
-			       .frag_off = sp->frag_off,
-			       .header_len = IPV4_HEADER_LEN,
-			       .ttl = sp->ttl != 0 ? sp->ttl : 64,
-			       .proto = sp->proto,
-			       .df = sp->df,
-			       .mf = sp->mf};
+	struct ether_view eth = { .dst = mac_of_us(ifindex),
+				  .src = { { 0x02, 0xbb, 0, 0, 0, 1 } },
+				  .type = ETHERTYPE_IPV4 };
+	struct ipv4_view ip = { .src = sp->src,
+				.dst = sp->dst,
+				.total_len = (uint16_t)(IPV4_HEADER_LEN + sp->options_len + l4_len),
+				.id = sp->id,
+				.frag_off = sp->frag_off,
+				.header_len = IPV4_HEADER_LEN,
+				.ttl = sp->ttl != 0 ? sp->ttl : 64,
+				.proto = sp->proto,
+				.df = sp->df,
+				.mf = sp->mf };
 
 	memset(&f->offload, 0, sizeof(f->offload));
 	f->len = ETHER_HEADER_LEN + ip.total_len;
@@ -334,7 +336,7 @@ static inline struct packet *bench_receive(struct bench *b, const struct frame *
 
 static inline void bench_input(struct bench *b, uint32_t ifindex, const struct frame *f)
 {
-	struct batch batch = {.n = 1, .p = {bench_receive(b, f)}};
+	struct batch batch = { .n = 1, .p = { bench_receive(b, f) } };
 
 	ether_input(b->s, ifindex, &batch);
 	assert_int_equal(batch.n, 0);

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Neighbours and ARP on a virtual clock.
+ */
+#include "ip/stack_bench.h"
+
+#define NEW_HOST IP4(10, 0, 1, 50)
+
+static struct spec udp_to(uint32_t dst, uint16_t id)
+{
+	return (struct spec){ .src = FAR,
+			      .dst = dst,
+			      .proto = IPPROTO_NR_UDP,
+			      .payload = 20,
+			      .sport = 9,
+			      .dport = 9,
+			      .id = id,
+			      .ifindex = WAN };
+}
+
+static void send_to(struct bench *b, uint32_t dst, uint16_t id)
+{
+	struct spec sp = udp_to(dst, id);
+
+	bench_input_spec(b, &sp);
+}
+
+static const char *state_of(const struct bench *b, uint32_t addr)
+{
+	struct ip_neigh_info info;
+	uint32_t cursor = 0;
+
+	while (ip_neigh_next(b->s, &cursor, &info)) {
+		if (info.addr == addr)
+			return info.state;
+	}
+	return "NONE";
+}
+
+struct arp_spec {
+	uint16_t op;
+	uint32_t spa, tpa;
+	bool unicast;    /* to our MAC, else to all */
+	uint8_t station; /* last byte of the sender's address, 0: mac_of_host(spa) */
+};
+
+static void make_arp(struct frame *f, uint32_t ifindex, const struct arp_spec *a)
+{
+	struct arp_view v = { .op = a->op, .sha = mac_of_host(a->spa), .spa = a->spa, .tpa = a->tpa };
+
+	if (a->station != 0)
+		v.sha = (struct ether_addr){ { 0x02, 0xcc, 0, 0, 0, a->station } };
+	struct ether_view eth = { .dst = a->unicast ? mac_of_us(ifindex) : ether_broadcast,
+				  .src = v.sha,
+				  .type = ETHERTYPE_ARP };
+
+	memset(f->bytes, 0, 60);
+	memset(&f->offload, 0, sizeof(f->offload));
+	f->len = 60;
+	ether_emit(f->bytes, &eth);
+	arp_emit(f->bytes + ETHER_HEADER_LEN, &v);
+}
+
+static void arp_in(struct bench *b, uint32_t ifindex, struct arp_spec a)
+{
+	struct frame *f = malloc(sizeof(*f));
+
+	make_arp(f, ifindex, &a);
+	bench_input(b, ifindex, f);
+	free(f);
+}
+
+/* Would catch: packets lost or turned around while the address is asked for, and
+ * a request with the wrong words. */
+static void test_resolve(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	for (uint16_t i = 0; i < 3; i++)
+		send_to(b, NEW_HOST, i);
+	assert_int_equal(bench_n_sent(b), 1);
+	struct arp_view a = bench_seen_arp(b, LAN, 0);
+
+	assert_int_equal(a.op, ARP_REQUEST);
+	assert_int_equal(a.spa, LAN_US);
+	assert_int_equal(a.tpa, NEW_HOST);
+	assert_true(ether_is_zero(&a.tha));
+	assert_int_equal(b->dev[LAN].sent[0].len, 60);
+	assert_int_equal(packet_pool_used(b->env.pool), 3);
+	assert_string_equal(state_of(b, NEW_HOST), "INCOMPLETE");
+	bench_forget(b);
+
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
+	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
+	assert_int_equal(bench_count_events(b, EVENT_NEIGH_LEARNT), 1);
+	assert_int_equal(b->dev[LAN].n, 3);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(bench_seen(b, LAN, i).ip.id, i);
+	bench_destroy(b);
+}
+
+/* Would catch: a neighbour that never ages, is asked by broadcast while its
+ * address may still be right, or is given up while it answers. */
+static void test_ageing(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
+	bench_run_for(b, 46 * NS_PER_S);
+	assert_string_equal(state_of(b, LAN_HOST), "STALE");
+	assert_int_equal(bench_n_sent(b), 0);
+	send_to(b, LAN_HOST, 1);
+	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
+	assert_int_equal(b->dev[LAN].n, 1);
+	bench_run_for(b, 5100 * NS_PER_MS);
+	assert_string_equal(state_of(b, LAN_HOST), "PROBE");
+	struct seen v = bench_seen(b, LAN, 1);
+	struct ether_addr host = mac_of_host(LAN_HOST);
+
+	assert_memory_equal(&v.eth.dst, &host, 6);
+	assert_int_equal(bench_seen_arp(b, LAN, 1).tpa, LAN_HOST);
+	/* Packets pass meanwhile. */
+	send_to(b, LAN_HOST, 2);
+	assert_int_equal(bench_seen(b, LAN, 2).ip.id, 2);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true });
+	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
+	/* Unused, it goes. */
+	bench_run_for(b, 700 * NS_PER_S);
+	assert_string_equal(state_of(b, LAN_HOST), "NONE");
+	assert_int_equal(ip_next_deadline(b->s), TIME_NEVER);
+	bench_destroy(b);
+}
+
+/* Would catch: a neighbour that has moved to another station and is never found
+ * again. Three unicast probes, then three to all. */
+static void test_moved(void **state)
+{
+	struct bench *b = bench_create_settled();
+	uint32_t n_unicast = 0, n_broadcast = 0;
+
+	bench_run_for(b, 46 * NS_PER_S);
+	send_to(b, LAN_HOST, 1);
+	bench_forget(b);
+	bench_run_for(b, 11 * NS_PER_S - 500 * NS_PER_MS);
+	for (uint32_t i = 0; i < b->dev[LAN].n; i++) {
+		struct seen v = bench_seen(b, LAN, i);
+
+		*(ether_is_broadcast(&v.eth.dst) ? &n_broadcast : &n_unicast) += 1;
+	}
+	assert_int_equal(n_unicast, 3);
+	assert_int_equal(n_broadcast, 3);
+	send_to(b, LAN_HOST, 2);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true, .station = 9 });
+	assert_int_equal(b->dev[LAN].n, 1);
+	assert_int_equal(bench_seen(b, LAN, 0).eth.dst.b[5], 9);
+	bench_destroy(b);
+}
+
+/* Would catch: held packets that vanish, senders that are not told, a storm of
+ * requests for a dead neighbour, and a neighbour that comes back unnoticed. */
+static void test_failed(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	send_to(b, NEW_HOST, 1);
+	send_to(b, NEW_HOST, 2);
+	bench_run_for(b, 3100 * NS_PER_MS);
+	bench_check_law(b);
+	assert_string_equal(state_of(b, NEW_HOST), "FAILED");
+	assert_int_equal(bench_count_events(b, EVENT_NEIGH_FAILED), 1);
+	assert_int_equal(b->dev[LAN].n, 3);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 2);
+	assert_int_equal(b->dev[WAN].n, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct seen v = bench_seen(b, WAN, i);
+
+		assert_int_equal(v.ip.dst, FAR);
+		assert_int_equal(v.ip.src, WAN_US);
+		assert_int_equal(v.l4.type, ICMP_DEST_UNREACHABLE);
+		assert_int_equal(v.l4.code, ICMP_HOST_UNREACHABLE);
+	}
+	bench_forget(b);
+	/* A flood while it is known to be gone: one request a second. */
+	for (uint32_t i = 0; i < 200; i++) {
+		bench_run_for(b, 10 * NS_PER_MS);
+		send_to(b, NEW_HOST, 3);
+	}
+	assert_in_range(b->dev[LAN].n, 1, 3);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 202);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
+	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
+	bench_destroy(b);
+}
+
+/* Would catch: a queue without bounds, for one or for all, and the wrong end of it dropped. */
+static void test_held_limits(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	for (uint16_t i = 0; i < 6; i++)
+		send_to(b, NEW_HOST, i);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 2);
+	assert_int_equal(packet_pool_used(b->env.pool), 4);
+	for (uint32_t i = 1; i <= 3; i++) {
+		for (uint16_t k = 0; k < 3; k++)
+			send_to(b, NEW_HOST + i, k);
+	}
+	assert_int_equal(packet_pool_used(b->env.pool), 10);
+	/* 6 found room; one of the third host's would have, its first had none. */
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 2 + 3);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
+	assert_int_equal(b->dev[LAN].n, 4);
+	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 2);
+	/* Room again. */
+	send_to(b, NEW_HOST + 3, 9);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 5);
+	bench_destroy(b);
+}
+
+/* Would catch: a scan that fills the table and shuts known neighbours out, or that
+ * takes the place of one with packets waiting. */
+static void test_table_full(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	bench_run_for(b, 46 * NS_PER_S); /* the three known ones are STALE */
+	for (uint32_t i = 0; i < 13; i++)
+		send_to(b, NEW_HOST + i, 0);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 0);
+	assert_string_equal(state_of(b, LAN_HOST), "STALE");
+	for (uint32_t i = 13; i < 16; i++)
+		send_to(b, NEW_HOST + i, 0);
+	assert_string_equal(state_of(b, LAN_HOST), "NONE");
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 0);
+	send_to(b, NEW_HOST + 16, 0);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 1);
+	/* Failed ones give way. */
+	bench_run_for(b, 4 * NS_PER_S);
+	send_to(b, NEW_HOST + 16, 0);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 1);
+	bench_destroy(b);
+}
+
+/* A row: an ARP packet on lan0, what is answered, what is learnt. */
+struct arp_row {
+	const char *name;
+	struct arp_spec in;
+	bool answered, learnt, dropped;
+};
+
+#define PROXY IP4(10, 0, 1, 200)
+
+static const struct arp_row arp_rows[] = {
+	{ "asks for us", { ARP_REQUEST, NEW_HOST, LAN_US }, true, true, false },
+	{ "asks us alone", { ARP_REQUEST, NEW_HOST, LAN_US, .unicast = true }, true, true, false },
+	{ "asks for a translation address", { ARP_REQUEST, NEW_HOST, PROXY + 2 }, true, true, false },
+	{ "asks behind the range", { ARP_REQUEST, NEW_HOST, PROXY + 4 }, false, false, false },
+	{ "asks for another host", { ARP_REQUEST, NEW_HOST, LAN_HOST }, false, false, false },
+	{ "asks for our other interface", { ARP_REQUEST, NEW_HOST, WAN_US }, false, false, false },
+	{ "probe for our address", { ARP_REQUEST, 0, LAN_US, .station = 7 }, true, false, false },
+	{ "probe for another", { ARP_REQUEST, 0, NEW_HOST, .station = 7 }, false, false, false },
+	{ "announcement of a stranger", { ARP_REQUEST, NEW_HOST, NEW_HOST }, false, false, false },
+	{ "answer that nobody asked for", { ARP_REPLY, NEW_HOST, LAN_US, .unicast = true }, false, false, false },
+	{ "from another prefix", { ARP_REQUEST, IP4(10, 9, 9, 9), LAN_US }, true, false, false },
+	{ "claims our address", { ARP_REQUEST, LAN_US, NEW_HOST, .station = 7 }, false, false, true },
+	{ "claims a translation address", { ARP_REPLY, PROXY, LAN_US, .station = 7 }, false, false, true },
+	{ "claims our other address", { ARP_REQUEST, WAN_US, LAN_US, .station = 7 }, false, false, true },
+	{ "from loopback", { ARP_REQUEST, IP4(127, 0, 0, 1), LAN_US }, false, false, true },
+	{ "from a group", { ARP_REQUEST, IP4(224, 0, 0, 1), LAN_US }, false, false, true },
+	{ "from the broadcast address", { ARP_REQUEST, IP4(10, 0, 1, 255), LAN_US }, false, false, true },
+	{ "from the network's address", { ARP_REQUEST, IP4(10, 0, 1, 0), LAN_US }, false, false, true },
+	{ "from all", { ARP_REQUEST, UINT32_MAX, LAN_US }, false, false, true },
+	{ "unknown operation", { 3, NEW_HOST, LAN_US }, false, false, true },
+};
+
+/* Would catch: an answer for what is not ours on this link, a table that strangers
+ * fill, and an address of ours that somebody can take. */
+static void test_arp_rows(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(arp_rows); i++) {
+		const struct arp_row *r = &arp_rows[i];
+		struct bench *b = bench_create_settled();
+		uint32_t n_replies = 0;
+
+		b->cfg.n_proxies = 1;
+		b->cfg.proxy[0] = (struct ip_proxy){ LAN, PROXY, PROXY + 3 };
+		arp_in(b, LAN, r->in);
+		for (uint32_t k = 0; k < b->dev[LAN].n; k++) {
+			struct arp_view a = bench_seen_arp(b, LAN, k);
+
+			if (a.op != ARP_REPLY)
+				continue;
+			n_replies++;
+			assert_int_equal(a.spa, r->in.tpa);
+			assert_int_equal(a.tpa, r->in.spa);
+			struct seen v = bench_seen(b, LAN, k);
+
+			assert_memory_equal(&v.eth.dst, &a.tha, 6);
+		}
+		bool learnt = strcmp(state_of(b, r->in.spa), "NONE") != 0;
+
+		if (n_replies != r->answered || learnt != r->learnt)
+			print_error("row: %s\n", r->name);
+		assert_int_equal(n_replies, r->answered);
+		assert_int_equal(learnt, r->learnt);
+		assert_int_equal(ledger_dropped(&b->env.ledger), r->dropped);
+		assert_int_equal(b->env.ledger.n_consumed, !r->dropped);
+		bench_destroy(b);
+	}
+}
+
+/* Would catch: a known neighbour's new station that is not taken over (RFC 826), or
+ * taken for proven; and a chatty one that never ages. */
+static void test_merge(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_HOST, LAN_HOST, .station = 9 });
+	assert_string_equal(state_of(b, LAN_HOST), "STALE");
+	send_to(b, LAN_HOST, 1);
+	assert_int_equal(bench_seen(b, LAN, 0).eth.dst.b[5], 9);
+	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_HOST, LAN_HOST, .station = 9 });
+	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
+	/* A request from a host that we are looking for ends the search. */
+	send_to(b, NEW_HOST, 2);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, LAN_US });
+	assert_int_equal(b->dev[LAN].n, 2);
+	assert_string_equal(state_of(b, NEW_HOST), "STALE");
+	bench_destroy(b);
+}
+
+/* Would catch: a conflict that is not told, not defended, or defended for ever
+ * (RFC 5227 section 2.4: two that defend would flood the link). */
+static void test_conflict(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	for (uint32_t i = 0; i < 50; i++) {
+		arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US, .station = 7 });
+		bench_run_for(b, 100 * NS_PER_MS);
+	}
+	assert_int_equal(b->dev[LAN].n, 1);
+	struct arp_view a = bench_seen_arp(b, LAN, 0);
+
+	assert_int_equal(a.spa, LAN_US);
+	assert_int_equal(a.tpa, LAN_US);
+	assert_int_equal(bench_count_events(b, EVENT_ADDRESS_CONFLICT), 1);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_ARP_SPOOF], 50);
+	bench_run_for(b, 6 * NS_PER_S);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US, .station = 7 });
+	assert_int_equal(b->dev[LAN].n, 2);
+	bench_destroy(b);
+}
+
+/* Would catch: our own announcement, come back, taken for a conflict. */
+static void test_own_echo(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct frame *f = malloc(sizeof(*f));
+	struct ether_addr us = mac_of_us(WAN);
+
+	make_arp(f, LAN, &(struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US });
+	memcpy(f->bytes + ETHER_HEADER_LEN + 8, &us, 6);
+	bench_input(b, LAN, f);
+	assert_int_equal(bench_n_sent(b), 0);
+	assert_int_equal(b->env.ledger.n_consumed, 1);
+	free(f);
+	bench_destroy(b);
+}
+
+/* Would catch: an address that is not announced, or not twice; a pool that is
+ * announced in one burst; a reload that announces what everybody knows. */
+static void test_announce(void **state)
+{
+	struct bench *b = bench_create();
+	uint64_t start = b->env.now;
+
+	bench_run_until(b, start + 1 * NS_PER_S);
+	assert_int_equal(b->dev[LAN].n, 1);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, LAN_US);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, LAN_US);
+	bench_run_until(b, start + 10 * NS_PER_S);
+	assert_int_equal(b->dev[LAN].n, 2);
+	assert_int_equal(b->dev[WAN].n, 2);
+	bench_forget(b);
+
+	struct ip_config *next = malloc(sizeof(*next));
+
+	*next = b->cfg;
+	next->n_proxies = 2;
+	next->proxy[0] = (struct ip_proxy){ WAN, POOL_ADDR, POOL_ADDR };
+	next->proxy[1] = (struct ip_proxy){ LAN, IP4(10, 0, 1, 5), IP4(10, 0, 1, 5) + 219 };
+	ip_stack_configure(b->s, next);
+	start = b->env.now;
+	ip_expire(b->s);
+	ip_flush(b->s);
+	assert_int_equal(b->dev[LAN].n, ARP_ANNOUNCE_SLICE);
+	bench_run_until(b, start + 100 * NS_PER_MS);
+	assert_int_equal(b->dev[LAN].n, 220);
+	for (uint32_t i = 0; i < 220; i++)
+		assert_int_equal(bench_seen_arp(b, LAN, i).spa, IP4(10, 0, 1, 5) + i);
+	bench_run_until(b, start + 10 * NS_PER_S);
+	assert_int_equal(b->dev[LAN].n, 440);
+	assert_int_equal(b->dev[WAN].n, 2);
+	assert_int_equal(bench_seen_arp(b, WAN, 0).spa, POOL_ADDR);
+	bench_forget(b);
+	/* Nothing new. */
+	ip_stack_configure(b->s, next);
+	bench_run_for(b, 10 * NS_PER_S);
+	assert_int_equal(bench_n_sent(b), 0);
+	/* The device comes back: everything, as others may have forgotten. */
+	b->dev[WAN].dev.up = false;
+	ip_stack_device_changed(b->s, WAN);
+	b->dev[WAN].dev.up = true;
+	ip_stack_device_changed(b->s, WAN);
+	bench_run_for(b, 10 * NS_PER_S);
+	assert_int_equal(b->dev[WAN].n, 4);
+	ip_stack_configure(b->s, &b->cfg);
+	free(next);
+	bench_destroy(b);
+}
+
+/* Would catch: packets held over a link that goes down that are lost or kept for ever. */
+static void test_link_returns(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	send_to(b, NEW_HOST, 1);
+	b->dev[LAN].dev.up = false;
+	ip_stack_device_changed(b->s, LAN);
+	bench_run_for(b, 1500 * NS_PER_MS);
+	b->dev[LAN].dev.up = true;
+	bench_forget(b);
+	ip_stack_device_changed(b->s, LAN);
+	ip_flush(b->s);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, NEW_HOST);
+	assert_string_equal(state_of(b, LAN_HOST), "STALE");
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
+	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 1);
+	bench_forget(b);
+	/* Taken away altogether. */
+	send_to(b, NEW_HOST + 1, 1);
+	ip_stack_attach(b->s, LAN, NULL);
+	/* A request while it was down, and the packet that was held. */
+	assert_int_equal(b->env.ledger.n_dropped[DROP_TX_DOWN], 2);
+	assert_string_equal(state_of(b, NEW_HOST + 1), "NONE");
+	bench_destroy(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_resolve),     cmocka_unit_test(test_ageing),
+		cmocka_unit_test(test_moved),       cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_held_limits), cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_arp_rows),    cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_conflict),    cmocka_unit_test(test_own_echo),
+		cmocka_unit_test(test_announce),    cmocka_unit_test(test_link_returns),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
