@@ -59,6 +59,7 @@
 	X(FRAGMENT_TIMEOUT, "fragment-timeout", "the other fragments did not come in time", "loss on the way") \
 	X(FRAGMENT_LIMIT, "fragment-limit", "too many fragments held, in all or from this source", "raise the limit, or find the sender") \
 	X(FRAGMENT_TOO_BIG, "fragment-too-big", "fragments that add up to more than 65,535 bytes", "a faulty or hostile sender") \
+	X(FRAGMENT_ORPHAN, "fragment-orphan", "a fragment whose first piece was dropped", "see the reason of the first piece") \
 	/* neighbours */ \
 	X(NEIGH_QUEUE, "neigh-queue", "too many packets wait for the neighbour's address", "the neighbour does not answer ARP, or a burst at start") \
 	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (ICMP 3/1 sent)", "is the machine up and on this link?") \
@@ -71,6 +72,7 @@
 	X(SOCKET_QUEUE, "socket-queue", "the socket's receive queue is full", "the program does not read fast enough") \
 	/* connection tracking and NAT */ \
 	X(CT_TABLE_FULL, "ct-table-full", "the connection table is full", "raise the table's size") \
+	X(CT_SOURCE_LIMIT, "ct-source-limit", "this source has as many connections as it may have", "raise the limit, or find out what the source does") \
 	X(CT_CLASH, "ct-clash", "two packets raced to create the same connection and could not be merged", "rare; the sender retries") \
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (ICMP 3/13 sent)", "add an address to the pool; see: yangguan pools") \

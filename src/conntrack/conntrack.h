@@ -4,9 +4,10 @@
  * that connection is.
  *
  * A connection is created, unconfirmed, when its first packet passes PREROUTING
- * or OUTPUT (priority -200). It enters the table when that packet passes INPUT or
- * POSTROUTING (last). If the packet is dropped between the two, the connection
- * goes with it and leaves no trace.
+ * or OUTPUT (priority -200). It becomes one of the table's when that packet passes
+ * INPUT or POSTROUTING (last). Until then only packets of the same flow find it,
+ * and share it; when the last of them is dropped, the connection goes with it and
+ * leaves no trace.
  *
  * The table holds two references to each connection, one a direction: index << 1
  * | direction. So a look-up of the packet's own tuple yields connection and
@@ -33,8 +34,9 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,    /* conn.nat_ref holds something that NAT must give back */
-	CT_PICKED_UP = 0x200, /* TCP, first seen in the middle */
+	CT_MAPPED = 0x100,     /* conn.nat_ref holds something that NAT must give back */
+	CT_PICKED_UP = 0x200,  /* TCP, first seen in the middle */
+	CT_REPLY_HELD = 0x400, /* the REPLY tuple stands in the table; ORIGINAL does from the start */
 };
 
 /* Linux's states, in Linux's order. */
@@ -56,12 +58,12 @@ extern const char *const ct_tcp_state_names[N_CT_TCP_STATES]; /* "SYN_SENT" ... 
 
 enum ct_end_reason {
 	CT_END_TIMEOUT,
-	CT_END_CLOSED,      /* TCP, its close timer ran out */
+	CT_END_CLOSED, /* TCP, its close timer ran out */
 	CT_END_RESET,
-	CT_END_REUSED,      /* a new SYN on an old tuple */
-	CT_END_EVICTED,     /* under pressure, unreplied */
-	CT_END_FLUSHED,     /* by command */
-	CT_END_CONFIG,      /* its translation left the config */
+	CT_END_REUSED,  /* a new SYN on an old tuple */
+	CT_END_EVICTED, /* under pressure, unreplied */
+	CT_END_FLUSHED, /* by command */
+	CT_END_CONFIG,  /* its translation left the config */
 	N_CT_END_REASONS
 };
 
@@ -75,21 +77,28 @@ struct ct_tcp_window {
 	uint32_t max_ack;
 };
 
+/* The first cache line is what a look-up reads, the second what a packet writes. */
 struct conn {
 	struct tuple tuple[N_CT_DIRS];
-	/* state */
-	uint16_t status; /* enum ct_status */
-	uint8_t tcp_state;
+	uint16_t status;              /* enum ct_status */
+	uint8_t tcp_state;            /* enum ct_tcp_state */
 	uint8_t tcp_flags[N_CT_DIRS]; /* conntrack's own, see tcp.c */
 	uint8_t tcp_scale[N_CT_DIRS];
-	uint8_t tcp_last;
-	uint32_t expires_tick;        /* when it ends, in ticks of conntrack's clock */
+	uint8_t tcp_last; /* of a segment that was passed on but ignored; see tcp.c */
+	uint32_t tcp_last_number;
+	uint16_t tcp_last_win;
+	uint8_t tcp_last_flags, tcp_last_scale;
+	uint32_t expires_tick; /* when it ends, in ticks of conntrack's clock */
 	uint32_t mark;
-	uint32_t nat_ref;             /* NAT's own, valid with CT_MAPPED */
-	uint32_t packets[N_CT_DIRS], bytes_lo[N_CT_DIRS]; /* see conn_counters */
-	struct ct_tcp_window tcp[N_CT_DIRS];
+	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
+	uint32_t source;  /* conntrack's own: the counter of its source address, see source.c */
+	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
+	union {
+		struct ct_tcp_window tcp[N_CT_DIRS];
+		uint32_t first_tick; /* UDP: when it began */
+	};
 } __attribute__((aligned(64)));
-_Static_assert(sizeof(struct conn) <= 128, "two cache lines");
+_Static_assert(sizeof(struct conn) == 128, "two cache lines");
 
 /* Seconds; 0 takes the default. */
 struct ct_timeouts {
@@ -112,7 +121,8 @@ struct ct_config {
 
 struct ct_limits {
 	uint32_t n_connections; /* 0: 262,144 */
-	uint32_t n_fragments;   /* fragments of packets in transit that are held, 0: 1024 */
+	uint32_t n_fragments;   /* fragments of packets in transit that are held, and packets whose fragments are
+				 * followed, 0: 1024 */
 };
 
 struct conntrack;
@@ -148,8 +158,8 @@ static inline struct conn *conntrack_of(struct conntrack *ct, const struct packe
 	return p->conn_ref == CONN_NONE ? NULL : conntrack_conn(ct, conn_index(p->conn_ref));
 }
 
-/* True when a confirmed connection other than `except` (an index, CONN_NONE for none) uses this tuple in either
- * direction: what NAT asks before it takes a reply tuple. */
+/* True when a connection other than `except` (an index, CONN_NONE for none) uses this tuple in either direction: what
+ * NAT asks before it takes a reply tuple. One that is not confirmed yet counts as well. */
 bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except);
 
 struct conn_counters {
@@ -162,9 +172,25 @@ uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);
 /* Ends a connection now: NAT's slot is called, an event is sent. */
 void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason);
 
+/* The zone that answers to p will come in with: of its output interface, at INPUT of the gateway itself. */
+uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p);
+/* For NAT, before the connection is confirmed: makes `reply` its REPLY tuple and takes it in the table, so that nobody
+ * else can have it from here on. False when another connection has it (or the table has no room); then nothing has
+ * changed. */
+bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply);
+/* The reference (index << 1 | direction) of the connection that uses this tuple, CONN_NONE if none. */
+uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
+/* The zone of an interface. */
+uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
+
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);
 void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx);
+
+/* Slot for fragments that were held until their first piece came and found no room in its batch: takes them, in order,
+ * as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next batch. */
+typedef void ct_resume_fn(void *ctx, struct batch *b);
+void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx);
 
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);

@@ -12,6 +12,7 @@
 
 #include "base/siphash.h"
 #include "packet/packet.h"
+#include "wire/icmp.h"
 
 /* Host order. ICMP queries: sport is the identifier, dport is type << 8 | code;
  * the other direction has the opposite type. Protocols without ports: zeros. */
@@ -29,9 +30,12 @@ static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Of a parsed packet (not an ICMP error). False when the packet has no tuple:
- * a later fragment, an ICMP message that is neither query nor error. */
+/* Of a parsed packet (not an ICMP error). False when the packet has no tuple: a
+ * later fragment of TCP, UDP or ICMP, an ICMP message that is neither query nor
+ * error. */
 bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
+/* Of the packet that an ICMP error quotes, as it stands there. False likewise. */
+bool tuple_of_quote(const struct icmp_quote *q, uint16_t zone, struct tuple *t);
 /* The other direction without translation. */
 struct tuple tuple_invert(const struct tuple *t);
 uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t);

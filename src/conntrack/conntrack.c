@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The hooks of connection tracking.
+ *
+ * conntrack_in takes a batch in three passes, so that the waits for memory
+ * overlap: hash every tuple and prefetch its bucket; find the candidate in the
+ * bucket and prefetch its connection; then work through the packets in order.
+ * The order matters: the first packet of a flow creates the connection that the
+ * second one, right behind it, finds.
+ *
+ * What comes of a packet:
+ *   NEW, ESTABLISHED   it belongs to p->conn_ref
+ *   RELATED            an ICMP error about p->conn_ref
+ *   INVALID            it belongs to no connection and cannot begin one, or does not
+ *                      fit into its own; left to the rules, as in Linux, but see
+ *                      src/nat/nat.c for those whose way is translated
+ *   UNTRACKED          a rule said notrack
+ *   dropped            a wrong checksum where it would matter, a full table
+ *
+ * Checksums are verified where a packet creates a connection or changes its
+ * state: a damaged one must not. Plain packets of a connection go on as they are
+ * and their receiver judges.
+ *
+ * A packet that comes round again (from us to us) keeps what it was given the
+ * first time.
+ *
+ * Next: src/nat/nat.c
+ */
+#include "conntrack/conntrack_priv.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_CONNECTIONS 262144
+#define DEFAULT_FRAGMENTS 1024
+#define SOURCES_MAX 65536
+
+const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
+	[CT_TCP_NONE] = "NONE",         [CT_TCP_SYN_SENT] = "SYN_SENT",
+	[CT_TCP_SYN_RECV] = "SYN_RECV", [CT_TCP_ESTABLISHED] = "ESTABLISHED",
+	[CT_TCP_FIN_WAIT] = "FIN_WAIT", [CT_TCP_CLOSE_WAIT] = "CLOSE_WAIT",
+	[CT_TCP_LAST_ACK] = "LAST_ACK", [CT_TCP_TIME_WAIT] = "TIME_WAIT",
+	[CT_TCP_CLOSE] = "CLOSE",       [CT_TCP_SYN_SENT2] = "SYN_SENT2",
+};
+
+const char *const ct_end_reason_names[N_CT_END_REASONS] = {
+	[CT_END_TIMEOUT] = "timeout", [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
+	[CT_END_REUSED] = "reused",   [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
+	[CT_END_CONFIG] = "config",
+};
+
+const char *const ct_counter_names[N_CT_COUNTERS] = {
+	[CT_COUNT_CREATED] = "created",
+	[CT_COUNT_CONFIRMED] = "confirmed",
+	[CT_COUNT_DISCARDED] = "discarded",
+	[CT_COUNT_ENDED] = "ended",
+	[CT_COUNT_INVALID] = "invalid",
+	[CT_COUNT_RST_OUT_OF_WINDOW] = "rst-out-of-window",
+	[CT_COUNT_ICMP_OUT_OF_WINDOW] = "icmp-out-of-window",
+	[CT_COUNT_CLASH_RESOLVED] = "clash-resolved",
+	[CT_COUNT_EVICTED] = "evicted",
+};
+
+struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limits)
+{
+	uint32_t n = limits->n_connections != 0 ? limits->n_connections : DEFAULT_CONNECTIONS;
+	uint32_t n_fragments = limits->n_fragments != 0 ? limits->n_fragments : DEFAULT_FRAGMENTS;
+	struct conntrack *ct = calloc(1, sizeof(*ct));
+
+	if (ct == NULL)
+		return NULL;
+	ct->env = env;
+	ct->capacity = n;
+	ct->young_first = ct->young_last = UINT32_MAX;
+	ct->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
+	ct_timeouts_fill(&ct->cfg.timeout);
+	if (pool_init(&ct->conns, n + CT_LIMBO_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
+		goto free_ct;
+	ct->side = calloc((size_t)n + CT_LIMBO_MAX, sizeof(*ct->side));
+	if (ct->side == NULL)
+		goto fini_conns;
+	if (ct_table_init(&ct->table, 2 * (n + CT_LIMBO_MAX)) != 0)
+		goto free_side;
+	if (ct_sources_init(&ct->sources, min_u32(n, SOURCES_MAX)) != 0)
+		goto fini_table;
+	ct->fragments = ct_fragments_create(env, n_fragments);
+	if (ct->fragments == NULL)
+		goto fini_sources;
+	timer_wheel_init(&ct->wheel, &ct->side[0].timer, sizeof(ct->side[0]), CT_TICK_NS, env->now);
+	return ct;
+
+fini_sources:
+	ct_sources_fini(&ct->sources);
+fini_table:
+	ct_table_fini(&ct->table);
+free_side:
+	free(ct->side);
+fini_conns:
+	pool_fini(&ct->conns);
+free_ct:
+	free(ct);
+	return NULL;
+}
+
+void conntrack_destroy(struct conntrack *ct)
+{
+	if (ct == NULL)
+		return;
+	ct_fragments_destroy(ct->fragments, ct->env);
+	ct_sources_fini(&ct->sources);
+	ct_table_fini(&ct->table);
+	free(ct->side);
+	pool_fini(&ct->conns);
+	free(ct);
+}
+
+void conntrack_configure(struct conntrack *ct, const struct ct_config *cfg)
+{
+	ct->cfg = *cfg;
+	ct_timeouts_fill(&ct->cfg.timeout);
+}
+
+void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx)
+{
+	ct->resume = fn;
+	ct->resume_ctx = ctx;
+}
+
+void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
+{
+	ct->release = fn;
+	ct->release_ctx = ctx;
+}
+
+uint32_t conntrack_n_connections(const struct conntrack *ct)
+{
+	return ct->n_confirmed;
+}
+
+uint32_t conntrack_capacity(const struct conntrack *ct)
+{
+	return ct->capacity;
+}
+
+const uint64_t *conntrack_counts(const struct conntrack *ct)
+{
+	return ct->counts;
+}
+
+uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
+{
+	return ifindex < IP_INTERFACES_MAX ? ct->cfg.zone[ifindex] : 0;
+}
+
+uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p)
+{
+	return conntrack_zone(ct, hook == HOOK_INPUT ? 0 : p->out_ifindex);
+}
+
+bool ct_checksum_ok(struct packet *p)
+{
+	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))
+		return true;
+	return l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p));
+}
+
+void ct_set_invalid(struct conntrack *ct, struct packet *p)
+{
+	p->conn_ref = CONN_NONE;
+	p->ct_info = CT_INFO_INVALID;
+	ct->counts[CT_COUNT_INVALID]++;
+}
+
+/* The packet belongs to the connection: count it, and let it keep an unconfirmed one alive. */
+static void attach(struct conntrack *ct, struct packet *p, uint32_t ref, enum ct_info info)
+{
+	struct conn *c = ct_conn(ct, conn_index(ref));
+
+	c->packets[conn_dir(ref)]++;
+	c->bytes[conn_dir(ref)] += p->ip.total_len;
+	p->conn_ref = ref;
+	p->ct_info = (uint8_t)info;
+	if (!(c->status & CT_CONFIRMED))
+		ct_hold(ct, conn_index(ref), p);
+}
+
+static bool can_begin(const struct conntrack *ct, const struct packet *p)
+{
+	switch (p->l4.kind) {
+	case L4_TCP:
+		return ct_tcp_can_begin(ct, p);
+	case L4_ICMP_QUERY:
+		return ct_icmp_can_begin(p);
+	default:
+		return true;
+	}
+}
+
+static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t)
+{
+	uint32_t source = CT_SOURCE_NONE;
+
+	if (!can_begin(ct, p)) {
+		ct_set_invalid(ct, p);
+		return;
+	}
+	if (!ct_checksum_ok(p)) {
+		packet_set_drop(p, DROP_L4_CHECKSUM);
+		return;
+	}
+	if (ct->cfg.max_per_source != 0 &&
+	    !ct_source_enter(&ct->sources, &ct->key, t->src, t->zone, ct->cfg.max_per_source, &source)) {
+		packet_set_drop(p, DROP_CT_SOURCE_LIMIT);
+		return;
+	}
+	uint32_t index = ct_create(ct, hash, t);
+	if (index == POOL_NONE) {
+		ct_source_leave(&ct->sources, source);
+		packet_set_drop(p, DROP_CT_TABLE_FULL);
+		return;
+	}
+	ct_conn(ct, index)->source = source;
+	if (t->proto == IPPROTO_NR_TCP)
+		ct_tcp_begin(ct, index, p);
+	else
+		ct_datagram_begin(ct, index);
+	attach(ct, p, index << 1 | CT_ORIGINAL, CT_INFO_NEW);
+}
+
+static bool changes_state(const struct conn *c, enum ct_dir dir, const struct packet *p)
+{
+	if (p->l4.kind == L4_TCP && (p->l4.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		return true;
+	return dir == CT_REPLY && !(c->status & CT_SEEN_REPLY);
+}
+
+static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t hash, const struct tuple *t)
+{
+	uint32_t index = conn_index(ref);
+	enum ct_dir dir = conn_dir(ref);
+	struct conn *c = ct_conn(ct, index);
+
+	if (changes_state(c, dir, p) && !ct_checksum_ok(p)) {
+		packet_set_drop(p, DROP_L4_CHECKSUM);
+		return;
+	}
+	if (p->l4.kind == L4_TCP) {
+		enum ct_judgement j = ct_tcp_packet(ct, index, dir, p);
+		if (j == CT_JUDGE_INVALID) {
+			ct_set_invalid(ct, p);
+			return;
+		}
+		if (j == CT_JUDGE_REOPEN && ct->n_limbo < CT_LIMBO_MAX) {
+			conntrack_end(ct, index, CT_END_REUSED);
+			begin(ct, p, hash, t);
+			return;
+		}
+	}
+	if (dir == CT_REPLY && !(c->status & CT_SEEN_REPLY)) {
+		c->status |= CT_SEEN_REPLY;
+		if (p->l4.kind != L4_TCP && (c->status & CT_CONFIRMED))
+			ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+	}
+	/* A later piece of TCP has no sequence number: the first piece spoke for all. */
+	if (t->proto != IPPROTO_NR_TCP)
+		ct_datagram_packet(ct, index, dir);
+	attach(ct, p, ref, c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
+}
+
+/* Pieces that had to wait for the first one follow it in its batch. */
+static void append_ready(struct conntrack *ct, struct batch *b)
+{
+	while (b->n < BATCH_MAX) {
+		struct packet *p = ct_fragment_ready(ct->fragments);
+		if (p == NULL)
+			return;
+		p->verdict = VERDICT_CONTINUE;
+		batch_add(b, p);
+	}
+}
+
+void conntrack_defrag(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+	uint32_t n = b->n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = b->p[i];
+		if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)) && p->ct_info == CT_INFO_NONE)
+			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone(ct, p->in_ifindex));
+	}
+	if (hook == HOOK_PREROUTING)
+		append_ready(ct, b);
+}
+
+void ct_resume_ready(struct conntrack *ct)
+{
+	struct batch b = { .n = 0 };
+
+	if (ct->resume == NULL)
+		return;
+	for (append_ready(ct, &b); b.n > 0; append_ready(ct, &b)) {
+		ct->resume(ct->resume_ctx, &b);
+		b.n = 0;
+	}
+}
+
+/* A packet on its way through conntrack_in. */
+struct track {
+	uint64_t hash;
+	struct tuple tuple;
+	enum { TRACK_SKIP, TRACK_TUPLE, TRACK_ERROR, TRACK_LATER_PIECE, TRACK_NONE } kind;
+};
+
+static void classify(struct conntrack *ct, const struct packet *p, struct track *t)
+{
+	uint16_t zone = conntrack_zone(ct, p->in_ifindex);
+
+	if (p->ct_info != CT_INFO_NONE && p->ct_info != CT_INFO_UNTRACKED)
+		t->kind = TRACK_SKIP;
+	else if (p->ct_info == CT_INFO_UNTRACKED)
+		t->kind = TRACK_NONE;
+	else if (p->l4.kind == L4_ICMP_ERROR)
+		t->kind = TRACK_ERROR;
+	else if (tuple_of_packet(p, zone, &t->tuple))
+		t->kind = TRACK_TUPLE;
+	else
+		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_PIECE : TRACK_NONE;
+	if (t->kind == TRACK_TUPLE) {
+		t->hash = tuple_hash(&ct->key, &t->tuple);
+		ct_table_prefetch(&ct->table, t->hash);
+	}
+}
+
+static void prefetch_conn(const struct conntrack *ct, const struct track *t)
+{
+	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->hash);
+	uint32_t m = ct_bucket_match(b, ct_table_tag(t->hash));
+
+	if (m == 0)
+		return;
+	const struct conn *c = ct_conn(ct, conn_index(b->ref[__builtin_ctz(m)]));
+	__builtin_prefetch(c);
+	__builtin_prefetch((const uint8_t *)c + 64, 1);
+}
+
+/* A later piece goes where its first one went. */
+static void later_piece(struct conntrack *ct, struct packet *p)
+{
+	struct ct_fragment_first first = ct_fragment_first_of(ct->fragments, p, conntrack_zone(ct, p->in_ifindex));
+	uint32_t ref;
+
+	switch (first.fate) {
+	case CT_FRAGMENT_UNTRACKED:
+		p->ct_info = CT_INFO_UNTRACKED;
+		return;
+	case CT_FRAGMENT_TRACKED:
+	case CT_FRAGMENT_RELATED:
+		ref = conntrack_find(ct, &first.tuple);
+		if (ref == CONN_NONE) {
+			/* The first piece was dropped, and its new connection with it. */
+			packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		} else if (first.fate == CT_FRAGMENT_RELATED) {
+			p->conn_ref = ref;
+			p->ct_info = CT_INFO_RELATED;
+			p->ct_icmp_error = true;
+		} else {
+			bool replied = ct_conn(ct, conn_index(ref))->status & CT_SEEN_REPLY;
+			attach(ct, p, ref, replied ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
+		}
+		return;
+	case CT_FRAGMENT_UNKNOWN:
+		packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		return;
+	case CT_FRAGMENT_INVALID:
+		ct_set_invalid(ct, p);
+		return;
+	}
+}
+
+/* Later pieces will ask what became of the first. */
+static void judge_first_piece(struct conntrack *ct, const struct packet *p)
+{
+	struct ct_fragment_first first = { .fate = CT_FRAGMENT_INVALID };
+
+	if (p->ct_info == CT_INFO_UNTRACKED)
+		first.fate = CT_FRAGMENT_UNTRACKED;
+	else if (p->conn_ref != CONN_NONE && p->ct_info != CT_INFO_INVALID) {
+		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
+		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->tuple[conn_dir(p->conn_ref)];
+	}
+	ct_fragment_judge(ct->fragments, p, conntrack_zone(ct, p->in_ifindex), &first);
+}
+
+static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, struct track *t)
+{
+	uint32_t ref;
+
+	switch (t->kind) {
+	case TRACK_SKIP:
+		return;
+	case TRACK_TUPLE:
+		ref = ct_find(ct, t->hash, &t->tuple);
+		if (ref == CONN_NONE)
+			begin(ct, p, t->hash, &t->tuple);
+		else
+			go_on(ct, p, ref, t->hash, &t->tuple);
+		break;
+	case TRACK_ERROR:
+		ct_icmp_error(ct, hook, p);
+		break;
+	case TRACK_LATER_PIECE:
+		later_piece(ct, p);
+		return;
+	case TRACK_NONE:
+		if (p->ct_info != CT_INFO_UNTRACKED)
+			ct_set_invalid(ct, p);
+		break;
+	}
+	if (p->ip.mf && p->ip.frag_off == 0)
+		judge_first_piece(ct, p);
+}
+
+void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+	struct track track[BATCH_MAX];
+
+	/* Packets made here may come in the middle of another batch. */
+	if (hook == HOOK_PREROUTING && b->n > 0 && b->p[0]->n_loops == 0)
+		ct_flush_limbo(ct);
+	for (uint32_t i = 0; i < b->n; i++)
+		classify(ct, b->p[i], &track[i]);
+	for (uint32_t i = 0; i < b->n; i++)
+		if (track[i].kind == TRACK_TUPLE)
+			prefetch_conn(ct, &track[i]);
+	for (uint32_t i = 0; i < b->n; i++)
+		work(ct, hook, b->p[i], &track[i]);
+}
+
+void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		if (!p->conn_unconfirmed)
+			continue;
+		uint32_t index = conn_index(p->conn_ref);
+		struct conn *c = ct_conn(ct, index);
+		if (!(c->status & (CT_CONFIRMED | CT_DYING))) {
+			if (!(c->status & CT_REPLY_HELD))
+				c->tuple[CT_REPLY].zone = conntrack_reply_zone(ct, hook, p);
+			if (!ct_confirm_one(ct, index)) {
+				packet_set_drop(p, DROP_CT_CLASH);
+				continue;
+			}
+		} else {
+			ct->counts[CT_COUNT_CLASH_RESOLVED]++;
+		}
+		p->conn_unconfirmed = false;
+	}
+}

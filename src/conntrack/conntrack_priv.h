@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of connection tracking share.
+ */
+#ifndef YG_CONNTRACK_PRIV_H
+#define YG_CONNTRACK_PRIV_H
+
+#include "base/timer.h"
+#include "conntrack/conntrack.h"
+#include "conntrack/fragment.h"
+#include "conntrack/source.h"
+#include "conntrack/table.h"
+
+/* Timeouts count in tenths of a second; 32 bits of them are 13 years. */
+#define CT_TICK_NS (NS_PER_S / 10)
+#define CT_TICKS_PER_S 10u
+
+/* Connections beyond the configured number: those that have ended while packets of the present batch still name them.
+ */
+#define CT_LIMBO_MAX (4 * BATCH_MAX)
+
+/* Beside each connection, by its index. */
+struct ct_side {
+	struct timer_node timer; /* confirmed */
+	union {
+		struct {
+			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
+		};
+		uint32_t n_packets; /* unconfirmed: packets that share it */
+	};
+};
+
+struct conntrack {
+	struct env *env;
+	struct ct_config cfg; /* timeouts with the defaults filled in */
+	struct siphash_key key;
+	struct ct_table table;
+	struct pool conns;
+	struct ct_side *side;
+	struct timer_wheel wheel;
+	uint32_t young_first, young_last;
+	uint32_t capacity;
+	uint32_t n_confirmed, n_unconfirmed;
+	uint32_t limbo[CT_LIMBO_MAX];
+	uint32_t n_limbo;
+	struct ct_fragments *fragments;
+	struct ct_sources sources;
+	ct_release_fn *release;
+	void *release_ctx;
+	ct_resume_fn *resume;
+	void *resume_ctx;
+	uint64_t counts[N_CT_COUNTERS];
+};
+
+/* What a protocol's tracker says of a packet on a connection. */
+enum ct_judgement {
+	CT_JUDGE_ACCEPT,
+	CT_JUDGE_INVALID,
+	CT_JUDGE_REOPEN, /* the old connection is over: this packet begins a new one on the same tuple */
+};
+
+static inline struct conn *ct_conn(const struct conntrack *ct, uint32_t index)
+{
+	return pool_at(&ct->conns, index);
+}
+
+/* table of connections: life.c */
+
+uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t);
+/* A new, unconfirmed connection with this ORIGINAL tuple, or POOL_NONE when the table is full. It has no packet yet. */
+uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig);
+/* p shares the unconfirmed connection and keeps it alive. */
+void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
+/* False when the REPLY tuple belongs to another connection. */
+bool ct_confirm_one(struct conntrack *ct, uint32_t index);
+void ct_assure(struct conntrack *ct, uint32_t index);
+/* Gives back what ended before this batch. */
+void ct_flush_limbo(struct conntrack *ct);
+void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);
+
+/* timeouts.c */
+
+void ct_timeouts_fill(struct ct_timeouts *t);
+void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds);
+void ct_arm(struct conntrack *ct, uint32_t index);
+uint32_t ct_now_tick(const struct conntrack *ct);
+
+/* The protocols: tcp.c, datagram.c, icmp.c */
+
+/* False when a connection cannot begin with this segment. */
+bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p);
+void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
+enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+/* A quoted segment of direction dir with this sequence number may be on its way. */
+bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
+
+void ct_datagram_begin(struct conntrack *ct, uint32_t index);
+void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir);
+
+bool ct_icmp_can_begin(const struct packet *p);
+/* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
+void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
+
+/* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */
+bool ct_checksum_ok(struct packet *p);
+/* Hands on the held pieces that found no room in their batch. */
+void ct_resume_ready(struct conntrack *ct);
+void ct_set_invalid(struct conntrack *ct, struct packet *p);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Fragments of packets in transit: which of them belong together, what the first
+ * one said, and those that wait for it (RFC 791 section 3.2, RFC 5722, RFC 1858).
+ */
+#ifndef YG_CONNTRACK_FRAGMENT_H
+#define YG_CONNTRACK_FRAGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conntrack/tuple.h"
+#include "packet/env.h"
+
+struct ct_fragments;
+
+/* What connection tracking made of the first piece. */
+enum ct_fragment_fate {
+	CT_FRAGMENT_UNKNOWN, /* not there yet, or not judged yet */
+	CT_FRAGMENT_TRACKED, /* tuple names its connection */
+	CT_FRAGMENT_RELATED, /* an ICMP error: tuple names the connection that it is about */
+	CT_FRAGMENT_UNTRACKED,
+	CT_FRAGMENT_INVALID,
+};
+
+struct ct_fragment_first {
+	enum ct_fragment_fate fate;
+	struct tuple tuple;
+};
+
+/* For n packets whose fragments are followed, and n fragments held. NULL without memory. */
+struct ct_fragments *ct_fragments_create(struct env *env, uint32_t n);
+/* What is held is dropped. */
+void ct_fragments_destroy(struct ct_fragments *f, struct env *env);
+
+/* A piece at -400, not yet translated. Sets a verdict: CONTINUE, DROP, or STOLEN when it is held until the first piece
+ * comes. When p is the first piece, those that were held become ready. */
+void ct_fragment_arrive(struct ct_fragments *f, struct env *env, struct packet *p, uint16_t zone);
+/* The next ready piece, NULL if none. The caller has it from then on. */
+struct packet *ct_fragment_ready(struct ct_fragments *f);
+bool ct_fragments_has_ready(const struct ct_fragments *f);
+
+/* The first piece has been judged. */
+void ct_fragment_judge(struct ct_fragments *f, const struct packet *p, uint16_t zone,
+		       const struct ct_fragment_first *first);
+/* What the first piece of p's packet was. */
+struct ct_fragment_first ct_fragment_first_of(struct ct_fragments *f, const struct packet *p, uint16_t zone);
+
+/* Drops what waited too long. */
+void ct_fragments_expire(struct ct_fragments *f, struct env *env);
+uint64_t ct_fragments_deadline(const struct ct_fragments *f);
+uint32_t ct_fragments_n_held(const struct ct_fragments *f);
+
+#endif

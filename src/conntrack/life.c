@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The life of a connection, from creation to its end.
+ *
+ *   ct_create -> unconfirmed -> ct_confirm_one -> confirmed -> conntrack_end -> limbo -> the pool
+ *                     \-> conntrack_packet_gone (its last packet was dropped) ----------^
+ *
+ * Its ORIGINAL tuple stands in the table from creation on, so that a second
+ * packet of the flow in the same batch finds it and shares it: one connection,
+ * and no clash to resolve later. NAT takes the REPLY tuple in the table at the
+ * moment it chooses it (conntrack_take_reply); so two connections never agree on
+ * one mapping, confirmed or not. For everybody else (listing, counts, eviction)
+ * an unconfirmed connection does not exist.
+ *
+ * Limbo: a connection that ends while packets of the present batch still name it
+ * (evicted, or its tuple is used again) leaves the table at once, but its memory
+ * waits until the next batch begins.
+ *
+ * Under pressure the oldest connection that was never assured goes first, an
+ * established one never: those not yet assured stand in a list in the order of
+ * their confirmation.
+ *
+ * What always holds: n_confirmed + n_unconfirmed <= capacity; a confirmed
+ * connection has both tuples in the table and its timer armed; it is in the list
+ * of the young exactly when it lacks CT_ASSURED.
+ */
+#include "conntrack/conntrack_priv.h"
+
+#include <assert.h>
+
+#define NIL UINT32_MAX
+
+uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t)
+{
+	uint16_t tag = ct_table_tag(hash);
+
+	for (const struct ct_bucket *b = ct_table_bucket(&ct->table, hash); b != NULL;
+	     b = ct_table_next(&ct->table, b)) {
+		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
+			uint32_t ref = b->ref[__builtin_ctz(m)];
+			if (YG_LIKELY(tuple_equal(&ct_conn(ct, conn_index(ref))->tuple[conn_dir(ref)], t)))
+				return ref;
+		}
+	}
+	return CONN_NONE;
+}
+
+uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t)
+{
+	return ct_find(ct, tuple_hash(&ct->key, t), t);
+}
+
+bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except)
+{
+	uint32_t ref = conntrack_find(ct, t);
+
+	return ref != CONN_NONE && conn_index(ref) != except;
+}
+
+void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL], *r = &c->tuple[CT_REPLY];
+	struct event e = {
+		.kind = kind,
+		.proto = o->proto,
+		.state = c->tcp_state,
+		.status = c->status,
+		.reason = reason,
+		.orig = { .src = o->src, .dst = o->dst, .sport = o->sport, .dport = o->dport },
+		.reply = { .src = r->src, .dst = r->dst, .sport = r->sport, .dport = r->dport },
+	};
+
+	env_emit(ct->env, &e);
+}
+
+/* The list of the young. */
+
+static void young_append(struct conntrack *ct, uint32_t index)
+{
+	struct ct_side *s = &ct->side[index];
+
+	s->next = NIL;
+	s->prev = ct->young_last;
+	if (ct->young_last == NIL)
+		ct->young_first = index;
+	else
+		ct->side[ct->young_last].next = index;
+	ct->young_last = index;
+}
+
+static void young_remove(struct conntrack *ct, uint32_t index)
+{
+	struct ct_side *s = &ct->side[index];
+
+	if (s->prev == NIL)
+		ct->young_first = s->next;
+	else
+		ct->side[s->prev].next = s->next;
+	if (s->next == NIL)
+		ct->young_last = s->prev;
+	else
+		ct->side[s->next].prev = s->prev;
+}
+
+void ct_assure(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if ((c->status & (CT_CONFIRMED | CT_DYING | CT_ASSURED)) == CT_CONFIRMED)
+		young_remove(ct, index);
+	c->status |= CT_ASSURED;
+}
+
+static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index)
+{
+	ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_ORIGINAL]), index << 1 | CT_ORIGINAL);
+	if (c->status & CT_REPLY_HELD)
+		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_REPLY]), index << 1 | CT_REPLY);
+}
+
+static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index)
+{
+	if ((c->status & CT_MAPPED) && ct->release != NULL)
+		ct->release(ct->release_ctx, c, index);
+	c->status &= (uint16_t)~CT_MAPPED;
+}
+
+/* The oldest of the young makes room. */
+static bool evict(struct conntrack *ct)
+{
+	if (ct->young_first == NIL || ct->n_limbo == CT_LIMBO_MAX)
+		return false;
+	ct->counts[CT_COUNT_EVICTED]++;
+	conntrack_end(ct, ct->young_first, CT_END_EVICTED);
+	return true;
+}
+
+uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig)
+{
+	if (ct->n_confirmed + ct->n_unconfirmed >= ct->capacity && !evict(ct))
+		return POOL_NONE;
+	uint32_t index = pool_alloc(&ct->conns);
+	if (index == POOL_NONE)
+		return POOL_NONE;
+	struct conn *c = ct_conn(ct, index);
+	memset(c, 0, sizeof(*c));
+	c->tuple[CT_ORIGINAL] = *orig;
+	c->tuple[CT_REPLY] = tuple_invert(orig);
+	c->source = CT_SOURCE_NONE;
+	if (!ct_table_insert(&ct->table, hash, index << 1 | CT_ORIGINAL)) {
+		pool_free(&ct->conns, index);
+		return POOL_NONE;
+	}
+	ct->side[index].n_packets = 0;
+	ct->n_unconfirmed++;
+	ct->counts[CT_COUNT_CREATED]++;
+	return index;
+}
+
+void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p)
+{
+	ct->side[index].n_packets++;
+	p->conn_unconfirmed = true;
+}
+
+void conntrack_packet_gone(void *ctx, struct packet *p)
+{
+	struct conntrack *ct = ctx;
+	uint32_t index = conn_index(p->conn_ref);
+	struct conn *c = ct_conn(ct, index);
+
+	p->conn_unconfirmed = false;
+	/* Another packet of the flow has confirmed it meanwhile. */
+	if (c->status & (CT_CONFIRMED | CT_DYING))
+		return;
+	assert(ct->side[index].n_packets > 0);
+	if (--ct->side[index].n_packets > 0)
+		return;
+	table_forget(ct, c, index);
+	release_mapping(ct, c, index);
+	ct_source_leave(&ct->sources, c->source);
+	c->status = 0;
+	pool_free(&ct->conns, index);
+	ct->n_unconfirmed--;
+	ct->counts[CT_COUNT_DISCARDED]++;
+}
+
+bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply)
+{
+	struct conn *c = ct_conn(ct, index);
+	uint64_t hash = tuple_hash(&ct->key, reply);
+	uint32_t ref = index << 1 | CT_REPLY;
+	uint32_t owner = ct_find(ct, hash, reply);
+
+	assert(!(c->status & CT_CONFIRMED));
+	if (owner == ref)
+		return true;
+	/* A connection from an address to itself may have twice the same tuple: then the ORIGINAL one serves. */
+	if (owner != CONN_NONE && conn_index(owner) != index)
+		return false;
+	if (c->status & CT_REPLY_HELD) {
+		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_REPLY]), ref);
+		c->status &= (uint16_t)~CT_REPLY_HELD;
+	}
+	if (owner == CONN_NONE) {
+		if (!ct_table_insert(&ct->table, hash, ref))
+			return false;
+		c->status |= CT_REPLY_HELD;
+	}
+	c->tuple[CT_REPLY] = *reply;
+	return true;
+}
+
+bool ct_confirm_one(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+	struct tuple reply = c->tuple[CT_REPLY];
+
+	if (!conntrack_take_reply(ct, index, &reply))
+		return false;
+	c->status |= CT_CONFIRMED;
+	ct->n_unconfirmed--;
+	ct->n_confirmed++;
+	timer_node_init(&ct->side[index].timer);
+	ct_arm(ct, index);
+	if (!(c->status & CT_ASSURED))
+		young_append(ct, index);
+	ct->counts[CT_COUNT_CONFIRMED]++;
+	ct_emit(ct, c, EVENT_CONN_NEW, 0);
+	return true;
+}
+
+void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
+		return;
+	timer_disarm(&ct->wheel, index);
+	if (!(c->status & CT_ASSURED))
+		young_remove(ct, index);
+	table_forget(ct, c, index);
+	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
+	release_mapping(ct, c, index);
+	ct_source_leave(&ct->sources, c->source);
+	c->status |= CT_DYING;
+	ct->n_confirmed--;
+	ct->counts[CT_COUNT_ENDED]++;
+	/* Commands and sweeps run between batches: nobody names these. */
+	if (ct->n_limbo == CT_LIMBO_MAX)
+		ct_flush_limbo(ct);
+	ct->limbo[ct->n_limbo++] = index;
+}
+
+void ct_flush_limbo(struct conntrack *ct)
+{
+	while (ct->n_limbo > 0) {
+		uint32_t index = ct->limbo[--ct->n_limbo];
+		ct_conn(ct, index)->status = 0;
+		pool_free(&ct->conns, index);
+	}
+}
+
+struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
+{
+	return ct_conn(ct, index);
+}
+
+void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_counters *out)
+{
+	const struct conn *c = ct_conn(ct, index);
+
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		out->packets[d] = c->packets[d];
+		out->bytes[d] = c->bytes[d];
+	}
+}
+
+bool conntrack_next(const struct conntrack *ct, uint32_t *cursor, uint32_t *index)
+{
+	for (uint32_t i = *cursor; i < ct->conns.n_fresh; i++) {
+		if ((ct_conn(ct, i)->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
+			continue;
+		*index = i;
+		*cursor = i + 1;
+		return true;
+	}
+	*cursor = ct->conns.n_fresh;
+	return false;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The connection table's memory: buckets of one cache line, eight tags of 16
+ * bits and eight references each.
+ *
+ * A look-up reads one line in nearly all cases: it is sized for five entries a
+ * bucket when full, and then 7% of the buckets have overflow buckets chained to
+ * them. The pool of those is twice what the Poisson distribution asks for; since
+ * the hash is keyed (SipHash), nobody outside can do worse than chance. The size
+ * is fixed at start: nothing is ever rehashed.
+ *
+ * What always holds: a home bucket with a free slot has no overflow bucket; an
+ * overflow bucket with a free slot is the last of its chain; none is empty. So a
+ * removal fills its hole from the end of the chain.
+ */
+#include "conntrack/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ENTRIES_PER_BUCKET 5
+#define OVERFLOW_SPARE 64 /* small tables are further from the mean */
+
+int ct_table_init(struct ct_table *t, uint32_t n_entries)
+{
+	*t = (struct ct_table){ .n_buckets = n_entries / ENTRIES_PER_BUCKET + 1 };
+	if (pool_init(&t->home, t->n_buckets, sizeof(struct ct_bucket), sizeof(struct ct_bucket)) != 0)
+		return -ENOMEM;
+	if (pool_init(&t->overflow, t->n_buckets / 7 + OVERFLOW_SPARE, sizeof(struct ct_bucket),
+		      sizeof(struct ct_bucket)) != 0) {
+		pool_fini(&t->home);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void ct_table_fini(struct ct_table *t)
+{
+	pool_fini(&t->overflow);
+	pool_fini(&t->home);
+}
+
+static struct ct_bucket *next_of(const struct ct_table *t, const struct ct_bucket *b)
+{
+	return b->next == 0 ? NULL : pool_at(&t->overflow, b->next - 1);
+}
+
+bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
+{
+	struct ct_bucket *b = ct_table_bucket(t, hash);
+
+	while (b->next != 0)
+		b = next_of(t, b);
+	uint32_t hole = ct_bucket_match(b, 0);
+	if (hole == 0) {
+		uint32_t more = pool_alloc(&t->overflow);
+		if (more == POOL_NONE)
+			return false;
+		b->next = more + 1;
+		b = pool_at(&t->overflow, more);
+		memset(b, 0, sizeof(*b));
+		hole = 1;
+	}
+	uint32_t slot = (uint32_t)__builtin_ctz(hole);
+	b->tag[slot] = ct_table_tag(hash);
+	b->ref[slot] = ref;
+	t->n_entries++;
+	return true;
+}
+
+/* Fills a hole in `b` with an entry from the end of the chain, and gives the
+ * last bucket back when that was its only one. */
+static void fill_hole(struct ct_table *t, struct ct_bucket *b, uint32_t slot)
+{
+	struct ct_bucket *before = NULL, *last = b;
+
+	while (last->next != 0) {
+		before = last;
+		last = next_of(t, last);
+	}
+	uint32_t used = ~ct_bucket_match(last, 0) & ((1u << CT_BUCKET_SLOTS) - 1);
+	if (last != b) {
+		uint32_t from = (uint32_t)__builtin_ctz(used);
+		b->tag[slot] = last->tag[from];
+		b->ref[slot] = last->ref[from];
+		last->tag[from] = 0;
+		used &= used - 1;
+	}
+	if (used == 0 && before != NULL) {
+		pool_free(&t->overflow, before->next - 1);
+		before->next = 0;
+	}
+}
+
+bool ct_table_remove(struct ct_table *t, uint64_t hash, uint32_t ref)
+{
+	uint16_t tag = ct_table_tag(hash);
+
+	for (struct ct_bucket *b = ct_table_bucket(t, hash); b != NULL; b = next_of(t, b)) {
+		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
+			uint32_t slot = (uint32_t)__builtin_ctz(m);
+			if (b->ref[slot] != ref)
+				continue;
+			b->tag[slot] = 0;
+			t->n_entries--;
+			fill_hole(t, b, slot);
+			return true;
+		}
+	}
+	return false;
+}

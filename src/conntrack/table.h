@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The connection table: from a tuple's hash to a reference (index << 1 |
+ * direction). It knows nothing of connections: whoever looks something up says
+ * which of the references with the right tag is the one.
+ */
+#ifndef YG_CONNTRACK_TABLE_H
+#define YG_CONNTRACK_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/pool.h"
+
+#define CT_BUCKET_SLOTS 8
+
+/* One cache line. */
+struct ct_bucket {
+	uint16_t tag[CT_BUCKET_SLOTS]; /* 0: the slot is free */
+	uint32_t ref[CT_BUCKET_SLOTS];
+	uint32_t next; /* number of an overflow bucket + 1, 0: none */
+	uint32_t reserved[3];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct ct_bucket) == 64, "one cache line");
+
+struct ct_table {
+	struct pool home; /* used as an array */
+	struct pool overflow;
+	uint32_t n_buckets;
+	uint32_t n_entries;
+};
+
+/* For n_entries references. 0 or -ENOMEM. */
+int ct_table_init(struct ct_table *t, uint32_t n_entries);
+void ct_table_fini(struct ct_table *t);
+
+static inline struct ct_bucket *ct_table_bucket(const struct ct_table *t, uint64_t hash)
+{
+	return pool_at(&t->home, (uint32_t)((hash >> 32) * t->n_buckets >> 32));
+}
+
+static inline uint16_t ct_table_tag(uint64_t hash)
+{
+	return (uint16_t)hash == 0 ? 1 : (uint16_t)hash;
+}
+
+static inline const struct ct_bucket *ct_table_next(const struct ct_table *t, const struct ct_bucket *b)
+{
+	return b->next == 0 ? NULL : pool_at(&t->overflow, b->next - 1);
+}
+
+static inline void ct_table_prefetch(const struct ct_table *t, uint64_t hash)
+{
+	__builtin_prefetch(ct_table_bucket(t, hash));
+}
+
+/* The slots of a bucket with this tag, a bit each. */
+static inline uint32_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
+{
+	uint32_t m = 0;
+
+	for (uint32_t i = 0; i < CT_BUCKET_SLOTS; i++)
+		m |= (uint32_t)(b->tag[i] == tag) << i;
+	return m;
+}
+
+/* False when there is no room: no free slot and no overflow bucket left. */
+bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref);
+/* True when it was there. */
+bool ct_table_remove(struct ct_table *t, uint64_t hash, uint32_t ref);
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The TCP tracker: the state of a connection as one between the ends can know
+ * it. States and most transitions are Linux's, so that what an operator reads is
+ * what he is used to; the windows are in tcp_window.c.
+ *
+ *   SYN_SENT     a SYN was seen            FIN_WAIT    a FIN
+ *   SYN_SENT2    one in each direction     CLOSE_WAIT  ... and an ACK behind it
+ *   SYN_RECV     a SYN-ACK                 LAST_ACK    a second FIN
+ *   ESTABLISHED  an ACK                    TIME_WAIT   ... and the last ACK
+ *   CLOSE        an RST
+ *
+ * The machine is one table: direction, class of segment, state. A hole in it
+ * means: invalid, and the state stays. IGNORE means that the segment passes and
+ * changes nothing, since the other end knows better:
+ *  - A SYN on a connection that we believe to be alive. If the other end has
+ *    forgotten it, its SYN-ACK acknowledges exactly this SYN, and the connection
+ *    begins anew in place. If not, it answers with a challenge ACK (RFC 5961
+ *    section 4), the sender's RST then stands exactly at the edge of the window,
+ *    and closes the old connection; the next SYN opens a new one.
+ *  - An ACK in answer to our SYN_SENT: a challenge of a connection that we have
+ *    never seen. It is remembered, and the RST that comes back is known by it.
+ *
+ * Where this differs from Linux:
+ *  - A SYN from the answering side on a live connection passes as IGNORE as well:
+ *    with endpoint-independent mappings both ends are equal.
+ *  - Data after an RST bring an established connection back (RFC 7857 section
+ *    2.1: TRANS to ESTABLISHED), for the RST may not have been believed.
+ *  - A RST against a SYN must acknowledge it (RFC 9293 section 3.10.7.3).
+ *
+ * RFC 5382, RFC 5961, RFC 7857, RFC 9293.
+ *
+ * Next: src/conntrack/tcp_window.c
+ */
+#include "conntrack/tcp_priv.h"
+
+/* Short names for the table. */
+#define NO CT_TCP_NONE
+#define SS CT_TCP_SYN_SENT
+#define S2 CT_TCP_SYN_SENT2
+#define SR CT_TCP_SYN_RECV
+#define ES CT_TCP_ESTABLISHED
+#define FW CT_TCP_FIN_WAIT
+#define CW CT_TCP_CLOSE_WAIT
+#define LA CT_TCP_LAST_ACK
+#define TW CT_TCP_TIME_WAIT
+#define CL CT_TCP_CLOSE
+#define IG TCP_TRACK_IGNORE
+#define RE TCP_TRACK_REOPEN
+
+const uint8_t ct_tcp_next[N_CT_DIRS][N_TCP_CLASSES][N_CT_TCP_STATES] = {
+    /* clang-format off */
+    [CT_ORIGINAL] = {
+	/* A new connection; a retransmission; one too many; a new one on an old tuple. */
+	[TCP_CLASS_SYN] = {[NO] = SS, [SS] = SS, [S2] = S2, [SR] = IG, [ES] = IG, [FW] = IG, [CW] = IG, [LA] = IG,
+			   [TW] = RE, [CL] = RE},
+	/* Only in a simultaneous open does the first side answer a SYN. */
+	[TCP_CLASS_SYNACK] = {[S2] = SR, [SR] = SR},
+	[TCP_CLASS_FIN] = {[SR] = FW, [ES] = FW, [FW] = LA, [CW] = LA, [LA] = LA, [TW] = TW, [CL] = CL},
+	/* Picked up in the middle when the config says so. */
+	[TCP_CLASS_ACK] = {[NO] = ES, [SR] = ES, [ES] = ES, [FW] = CW, [CW] = CW, [LA] = TW, [TW] = TW, [CL] = CL},
+	[TCP_CLASS_RST] = {[SS] = CL, [S2] = CL, [SR] = CL, [ES] = CL, [FW] = CL, [CW] = CL, [LA] = CL, [TW] = CL,
+			   [CL] = CL},
+    },
+    [CT_REPLY] = {
+	/* Simultaneous open; else a peer that began anew, or wants to. */
+	[TCP_CLASS_SYN] = {[SS] = S2, [S2] = S2, [SR] = IG, [ES] = IG, [FW] = IG, [CW] = IG, [LA] = IG, [TW] = S2,
+			   [CL] = S2},
+	/* The answer; late ones, whose sender will hear what to think of them. */
+	[TCP_CLASS_SYNACK] = {[SS] = SR, [S2] = SR, [SR] = IG, [ES] = IG, [FW] = IG, [CW] = IG, [LA] = IG, [TW] = IG,
+			      [CL] = IG},
+	[TCP_CLASS_FIN] = {[SR] = FW, [ES] = FW, [FW] = LA, [CW] = LA, [LA] = LA, [TW] = TW, [CL] = CL},
+	[TCP_CLASS_ACK] = {[SS] = IG, [S2] = IG, [SR] = SR, [ES] = ES, [FW] = CW, [CW] = CW, [LA] = TW, [TW] = TW,
+			   [CL] = CL},
+	[TCP_CLASS_RST] = {[SS] = CL, [S2] = CL, [SR] = CL, [ES] = CL, [FW] = CL, [CW] = CL, [LA] = CL, [TW] = CL,
+			   [CL] = CL},
+    },
+    /* clang-format on */
+};
+
+#undef NO
+#undef SS
+#undef S2
+#undef SR
+#undef ES
+#undef FW
+#undef CW
+#undef LA
+#undef TW
+#undef CL
+#undef IG
+#undef RE
+
+/* False for combinations of flags that no TCP sends. */
+static bool class_of(uint8_t flags, enum tcp_class *out)
+{
+	switch (flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) {
+	case TCP_SYN:
+		*out = TCP_CLASS_SYN;
+		return true;
+	case TCP_SYN | TCP_ACK:
+		*out = TCP_CLASS_SYNACK;
+		return true;
+	case TCP_FIN | TCP_ACK:
+		*out = TCP_CLASS_FIN;
+		return true;
+	case TCP_ACK:
+		*out = TCP_CLASS_ACK;
+		return true;
+	case TCP_RST:
+	case TCP_RST | TCP_ACK:
+		*out = TCP_CLASS_RST;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
+{
+	const struct ct_timeouts *t = &ct->cfg.timeout;
+	const uint32_t of_state[N_CT_TCP_STATES] = {
+		[CT_TCP_NONE] = t->tcp_close,
+		[CT_TCP_SYN_SENT] = t->tcp_syn_sent,
+		[CT_TCP_SYN_SENT2] = t->tcp_syn_sent,
+		[CT_TCP_SYN_RECV] = t->tcp_syn_recv,
+		[CT_TCP_ESTABLISHED] = t->tcp_established,
+		[CT_TCP_FIN_WAIT] = t->tcp_fin_wait,
+		[CT_TCP_CLOSE_WAIT] = t->tcp_close_wait,
+		[CT_TCP_LAST_ACK] = t->tcp_last_ack,
+		[CT_TCP_TIME_WAIT] = t->tcp_time_wait,
+		[CT_TCP_CLOSE] = t->tcp_close,
+	};
+	uint32_t s = of_state[c->tcp_state];
+
+	/* Data that nobody acknowledges: one end is gone. */
+	if ((c->tcp_flags[CT_ORIGINAL] | c->tcp_flags[CT_REPLY]) & TCP_TRACK_UNACKED)
+		s = min_u32(s, t->tcp_unacknowledged);
+	return s;
+}
+
+bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p)
+{
+	enum tcp_class class;
+
+	if (!class_of(p->l4.flags, &class))
+		return false;
+	switch (ct_tcp_next[CT_ORIGINAL][class][CT_TCP_NONE]) {
+	case CT_TCP_SYN_SENT:
+		return true;
+	case CT_TCP_ESTABLISHED:
+		return ct->cfg.pick_up != 0;
+	default:
+		return false;
+	}
+}
+
+void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	ct_tcp_window_begin(c, p);
+	if (p->l4.flags & TCP_SYN) {
+		c->tcp_state = CT_TCP_SYN_SENT;
+	} else {
+		c->tcp_state = CT_TCP_ESTABLISHED;
+		c->status |= CT_PICKED_UP;
+	}
+	ct_refresh(ct, index, timeout_of(ct, c));
+}
+
+/* tcp_last: which ignored segment is remembered. */
+#define LAST_NONE 0
+#define LAST_SYN 1 /* tcp_last_number: its end */
+#define LAST_ACK 2 /* tcp_last_number: what it acknowledges */
+#define LAST_OF(kind, dir) ((uint8_t)((kind) << 1 | (dir)))
+
+static void remember(struct conn *c, enum ct_dir dir, enum tcp_class class, const struct packet *p)
+{
+	if (class == TCP_CLASS_SYN) {
+		struct conn scratch = *c;
+
+		ct_tcp_take_options(&scratch, dir, p);
+		c->tcp_last = LAST_OF(LAST_SYN, dir);
+		c->tcp_last_number = tcp_segment_end(&p->l4);
+		c->tcp_last_win = p->l4.window;
+		c->tcp_last_flags = scratch.tcp_flags[dir];
+		c->tcp_last_scale = scratch.tcp_scale[dir];
+	} else if (class == TCP_CLASS_ACK) {
+		c->tcp_last = LAST_OF(LAST_ACK, dir);
+		c->tcp_last_number = p->l4.ack;
+	}
+}
+
+static bool remembered(const struct conn *c, unsigned kind, enum ct_dir dir, uint32_t number)
+{
+	return c->tcp_last == LAST_OF(kind, dir) && c->tcp_last_number == number;
+}
+
+/* A SYN-ACK for a SYN that was ignored: the connection begins anew with that SYN. */
+static void begin_anew(struct conn *c, enum ct_dir syn_dir)
+{
+	c->tcp[syn_dir] = (struct ct_tcp_window){
+		.end = c->tcp_last_number,
+		.max_end = c->tcp_last_number,
+		.max_win = max_u32(c->tcp_last_win, 1),
+	};
+	c->tcp_flags[syn_dir] = c->tcp_last_flags & (TCP_TRACK_WSCALE | TCP_TRACK_SACK);
+	c->tcp_scale[syn_dir] = c->tcp_last_scale;
+	c->tcp[!syn_dir] = (struct ct_tcp_window){ 0 };
+	c->tcp_flags[!syn_dir] = 0;
+	c->tcp_scale[!syn_dir] = 0;
+	c->tcp_last = LAST_NONE;
+}
+
+static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
+{
+	struct conn *c = ct_conn(ct, index);
+	enum ct_tcp_state before = (enum ct_tcp_state)c->tcp_state;
+
+	c->tcp_state = (uint8_t)state;
+	if (state == CT_TCP_ESTABLISHED && (before == CT_TCP_SYN_RECV || before == CT_TCP_ESTABLISHED) &&
+	    (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
+		ct_assure(ct, index);
+	if (state != before && (c->status & CT_CONFIRMED))
+		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+	ct_refresh(ct, index, timeout_of(ct, c));
+}
+
+static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+{
+	struct conn *c = ct_conn(ct, index);
+	/* The answer to a challenge ACK on a connection we know only by its SYN. */
+	bool answers = c->tcp_last == LAST_OF(LAST_ACK, !dir) && c->tcp_last_number == p->l4.seq;
+
+	switch (answers ? TCP_RST_CLOSES : ct_tcp_judge_rst(c, dir, &p->l4)) {
+	case TCP_RST_OUTSIDE:
+		ct->counts[CT_COUNT_RST_OUT_OF_WINDOW]++;
+		return CT_JUDGE_INVALID;
+	case TCP_RST_CHALLENGED:
+		return CT_JUDGE_ACCEPT;
+	case TCP_RST_CLOSES:
+		break;
+	}
+	c->tcp_last = LAST_NONE;
+	if (dir == CT_REPLY)
+		c->status |= CT_SEEN_REPLY;
+	set_state(ct, index, CT_TCP_CLOSE);
+	return CT_JUDGE_ACCEPT;
+}
+
+/* A segment whose sender may know more than we. True when it begins the connection anew and goes on as the answer to
+ * the remembered SYN. */
+static bool take_ignored(struct conn *c, enum ct_dir dir, enum tcp_class class, const struct packet *p)
+{
+	if (class == TCP_CLASS_SYNACK && remembered(c, LAST_SYN, !dir, p->l4.ack)) {
+		begin_anew(c, !dir);
+		return true;
+	}
+	remember(c, dir, class, p);
+	return false;
+}
+
+/* A connection that was reset or has ended, and whose answering side opens it once more. */
+static void begin_backwards(struct conn *c)
+{
+	memset(c->tcp, 0, sizeof(c->tcp));
+	memset(c->tcp_flags, 0, sizeof(c->tcp_flags));
+	memset(c->tcp_scale, 0, sizeof(c->tcp_scale));
+	c->tcp_last = LAST_NONE;
+}
+
+enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+{
+	struct conn *c = ct_conn(ct, index);
+	enum ct_tcp_state old = (enum ct_tcp_state)c->tcp_state;
+	enum tcp_class class;
+
+	if (!class_of(p->l4.flags, &class))
+		return CT_JUDGE_INVALID;
+	uint8_t next = ct_tcp_next[dir][class][old];
+	if (next == TCP_TRACK_INVALID)
+		return CT_JUDGE_INVALID;
+	if (next == TCP_TRACK_REOPEN) {
+		if (c->status & CT_CONFIRMED)
+			return CT_JUDGE_REOPEN;
+		ct_tcp_begin(ct, index, p);
+		return CT_JUDGE_ACCEPT;
+	}
+	if (class == TCP_CLASS_RST)
+		return take_rst(ct, index, dir, p);
+	if (next == TCP_TRACK_IGNORE) {
+		if (!take_ignored(c, dir, class, p))
+			return CT_JUDGE_ACCEPT;
+		next = CT_TCP_SYN_RECV;
+	}
+	/* The challenge to an ignored SYN looks like the last ACK, and is none (RFC 5961 section 4.2). */
+	if (old == CT_TCP_LAST_ACK && class == TCP_CLASS_ACK && c->tcp_last == LAST_OF(LAST_SYN, !dir)) {
+		c->tcp_last = LAST_NONE;
+		return CT_JUDGE_ACCEPT;
+	}
+	if (class == TCP_CLASS_SYN && (old == CT_TCP_TIME_WAIT || old == CT_TCP_CLOSE))
+		begin_backwards(c);
+	if (!ct_tcp_window_check(c, dir, p))
+		return CT_JUDGE_INVALID;
+	if (class == TCP_CLASS_FIN)
+		c->tcp_flags[dir] |= TCP_TRACK_FIN;
+	if (old == CT_TCP_CLOSE && class == TCP_CLASS_ACK && p->l4.payload_len > 0 && (c->status & CT_ASSURED))
+		next = CT_TCP_ESTABLISHED;
+	if (dir == CT_REPLY)
+		c->status |= CT_SEEN_REPLY;
+	set_state(ct, index, (enum ct_tcp_state)next);
+	return CT_JUDGE_ACCEPT;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Sequence windows in both directions, as one between the ends can know them
+ * (van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2001; Linux
+ * tracks the same values).
+ *
+ * For each direction, of the sender in it:
+ *   end       one past the highest sequence number it has sent
+ *   max_end   one past the highest that its receiver has allowed
+ *   max_win   the largest window it has ever offered, scaled
+ *   max_ack   the highest acknowledgement it has sent
+ *
+ * A segment fits when
+ *   I    it begins not behind what its receiver allows:  seq <= sender.max_end
+ *   II   it ends not before what the receiver may still want to see:
+ *        end >= sender.end - receiver.max_win
+ *   III  it acknowledges nothing that was not sent:      ack <= receiver.end
+ *   IV   ... and nothing that was acknowledged long ago: ack >= receiver.end - a window,
+ *        66,000 at least, for segments can overtake one another.
+ * With SACK the highest block counts as acknowledged in III and IV.
+ *
+ * A connection that was seen from the middle on has unknown scale factors:
+ * nothing of it is refused.
+ */
+#include "conntrack/tcp_priv.h"
+
+#define MAX_ACK_WINDOW 66000
+/* The smallest list of options that has a SACK block (RFC 2018 section 3), padded. */
+#define SACK_OPTIONS_MIN 12
+
+void ct_tcp_take_options(struct conn *c, enum ct_dir dir, const struct packet *p)
+{
+	struct tcp_options o;
+
+	c->tcp_flags[dir] &= (uint8_t) ~(TCP_TRACK_WSCALE | TCP_TRACK_SACK);
+	c->tcp_scale[dir] = 0;
+	if (p->l4.options_len == 0)
+		return;
+	/* A list that lies is cut at the lie; what stood before counts. */
+	(void)tcp_options_parse(p->buf + p->off + p->l4_off, &p->l4, &o);
+	if (o.has_wscale) {
+		c->tcp_flags[dir] |= TCP_TRACK_WSCALE;
+		c->tcp_scale[dir] = o.wscale;
+	}
+	if (o.has_sack_ok)
+		c->tcp_flags[dir] |= TCP_TRACK_SACK;
+}
+
+void ct_tcp_window_begin(struct conn *c, const struct packet *p)
+{
+	struct ct_tcp_window *w = &c->tcp[CT_ORIGINAL];
+
+	memset(c->tcp, 0, sizeof(c->tcp));
+	memset(c->tcp_flags, 0, sizeof(c->tcp_flags));
+	memset(c->tcp_scale, 0, sizeof(c->tcp_scale));
+	w->end = tcp_segment_end(&p->l4);
+	w->max_win = max_u32(p->l4.window, 1);
+	w->max_end = w->end;
+	if (p->l4.flags & TCP_SYN) {
+		ct_tcp_take_options(c, CT_ORIGINAL, p);
+		return;
+	}
+	w->max_end += w->max_win;
+	w->max_ack = p->l4.ack;
+	c->tcp_flags[CT_ORIGINAL] = TCP_TRACK_LIBERAL | TCP_TRACK_SACK | TCP_TRACK_ACKED;
+	c->tcp_flags[CT_REPLY] = TCP_TRACK_LIBERAL | TCP_TRACK_SACK;
+}
+
+/* The highest number that the segment acknowledges, SACK blocks included. */
+static uint32_t highest_ack(const struct packet *p, uint32_t ack)
+{
+	struct tcp_options o;
+	uint32_t highest = ack;
+
+	if (p->l4.options_len < SACK_OPTIONS_MIN)
+		return ack;
+	(void)tcp_options_parse(p->buf + p->off + p->l4_off, &p->l4, &o);
+	for (uint32_t i = 0; i < o.n_sack; i++)
+		if (seq_after(o.sack[i].right, highest))
+			highest = o.sack[i].right;
+	return highest;
+}
+
+/* The first segment that is seen of a direction. */
+static void first_of_direction(struct conn *c, enum ct_dir dir, const struct packet *p, uint32_t ack)
+{
+	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+
+	sender->end = tcp_segment_end(&p->l4);
+	sender->max_win = max_u32(p->l4.window, 1);
+	sender->max_end = sender->end;
+	if (p->l4.flags & TCP_SYN) {
+		/* With TCP Fast Open data may follow at once (RFC 7413). */
+		sender->max_end += receiver->max_win;
+		ct_tcp_take_options(c, dir, p);
+		/* Scaling needs both (RFC 7323 section 2.2). */
+		if (!(c->tcp_flags[dir] & c->tcp_flags[!dir] & TCP_TRACK_WSCALE) && receiver->max_win != 0)
+			c->tcp_scale[dir] = c->tcp_scale[!dir] = 0;
+		return;
+	}
+	sender->max_end += sender->max_win;
+	/* What the other side has sent is known by what is acknowledged. */
+	if (receiver->max_win == 0)
+		receiver->end = receiver->max_end = ack;
+}
+
+static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t end, uint32_t sack)
+{
+	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	uint32_t ack_window = max_u32(sender->max_win, MAX_ACK_WINDOW);
+
+	return seq_before(seq, sender->max_end + 1) && seq_after(end, sender->end - receiver->max_win - 1) &&
+	       seq_before(sack, receiver->end + 1) && seq_after(sack, receiver->end - ack_window - 1);
+}
+
+static void move(struct conn *c, enum ct_dir dir, const struct packet *p, uint32_t ack, uint32_t sack)
+{
+	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	uint32_t end = tcp_segment_end(&p->l4);
+	uint32_t win = p->l4.window;
+
+	if (!(p->l4.flags & TCP_SYN))
+		win <<= c->tcp_scale[dir];
+	/* The window counts from ack; beyond a hole it reaches as far. */
+	sender->max_win = max_u32(sender->max_win, win + (sack - ack));
+	if (seq_after(end, sender->end)) {
+		sender->end = end;
+		c->tcp_flags[dir] |= TCP_TRACK_UNACKED;
+	}
+	if (p->l4.flags & TCP_ACK) {
+		if (!(c->tcp_flags[dir] & TCP_TRACK_ACKED) || seq_after(ack, sender->max_ack))
+			sender->max_ack = ack;
+		c->tcp_flags[dir] |= TCP_TRACK_ACKED;
+	}
+	if (receiver->max_win != 0 && seq_after(end, sender->max_end)) {
+		receiver->max_win += end - sender->max_end;
+		sender->max_end = end;
+	}
+	if (seq_after(sack + win, receiver->max_end - 1)) {
+		receiver->max_end = sack + win;
+		/* A window probe may carry one byte (RFC 9293 section 3.8.6.1). */
+		if (win == 0)
+			receiver->max_end++;
+	}
+	if (ack == receiver->end)
+		c->tcp_flags[!dir] &= (uint8_t)~TCP_TRACK_UNACKED;
+}
+
+/* What a segment that does not fit must leave as it was. */
+struct before {
+	struct ct_tcp_window tcp[N_CT_DIRS];
+	uint8_t flags[N_CT_DIRS], scale[N_CT_DIRS];
+};
+
+static void save(const struct conn *c, struct before *b)
+{
+	memcpy(b->tcp, c->tcp, sizeof(b->tcp));
+	memcpy(b->flags, c->tcp_flags, sizeof(b->flags));
+	memcpy(b->scale, c->tcp_scale, sizeof(b->scale));
+}
+
+static void restore(struct conn *c, const struct before *b)
+{
+	memcpy(c->tcp, b->tcp, sizeof(b->tcp));
+	memcpy(c->tcp_flags, b->flags, sizeof(b->flags));
+	memcpy(c->tcp_scale, b->scale, sizeof(b->scale));
+}
+
+bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p)
+{
+	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	struct before before;
+	bool has_ack = p->l4.flags & TCP_ACK;
+	uint32_t end = tcp_segment_end(&p->l4);
+
+	save(c, &before);
+	if (sender->max_win == 0) {
+		first_of_direction(c, dir, p, p->l4.ack);
+		/* The second SYN of a simultaneous open says nothing about the first. */
+		if (!has_ack)
+			return true;
+	} else if ((p->l4.flags & TCP_SYN) && seq_after(end, sender->end) &&
+		   ((c->tcp_state == CT_TCP_SYN_SENT && dir == CT_ORIGINAL) ||
+		    (c->tcp_state == CT_TCP_SYN_RECV && dir == CT_REPLY) || c->tcp_state == CT_TCP_SYN_SENT2)) {
+		/* Not a retransmission: the sender began anew with other numbers. */
+		sender->end = sender->max_end = end;
+		sender->max_win = max_u32(p->l4.window, 1);
+		ct_tcp_take_options(c, dir, p);
+	}
+	uint32_t ack = has_ack ? p->l4.ack : receiver->end;
+	uint32_t sack = has_ack && (c->tcp_flags[!dir] & TCP_TRACK_SACK) ? highest_ack(p, ack) : ack;
+	if (!fits(c, dir, p->l4.seq, end, sack) && !(c->tcp_flags[dir] & TCP_TRACK_LIBERAL)) {
+		restore(c, &before);
+		return false;
+	}
+	move(c, dir, p, ack, sack);
+	return true;
+}
+
+enum tcp_rst_verdict ct_tcp_judge_rst(const struct conn *c, enum ct_dir dir, const struct l4_view *v)
+{
+	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+
+	/* Nothing was seen of the sender yet: it answers a SYN, and must acknowledge it. */
+	if (sender->max_win == 0) {
+		if (c->tcp_flags[!dir] & TCP_TRACK_LIBERAL)
+			return TCP_RST_CLOSES;
+		return (v->flags & TCP_ACK) && v->ack == receiver->end ? TCP_RST_CLOSES : TCP_RST_OUTSIDE;
+	}
+	/* The next number that the receiver expects, as far as we know: what it acknowledged last, or the end of what
+	 * was sent to it. */
+	bool edge_known = c->tcp_flags[!dir] & TCP_TRACK_ACKED;
+	if (v->seq == sender->end || (edge_known && v->seq == receiver->max_ack))
+		return TCP_RST_CLOSES;
+	uint32_t low = edge_known ? receiver->max_ack : sender->end - MAX_ACK_WINDOW;
+	if (seq_before(v->seq, low) || seq_after(v->seq, sender->max_end))
+		return c->tcp_flags[dir] & TCP_TRACK_LIBERAL ? TCP_RST_CHALLENGED : TCP_RST_OUTSIDE;
+	return TCP_RST_CHALLENGED;
+}
+
+bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq)
+{
+	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+
+	if ((c->tcp_flags[dir] & TCP_TRACK_LIBERAL) || sender->max_win == 0)
+		return true;
+	/* A keepalive stands one before what is acknowledged. */
+	uint32_t low = c->tcp_flags[!dir] & TCP_TRACK_ACKED ? receiver->max_ack - 1 : sender->end - MAX_ACK_WINDOW;
+	return !seq_before(seq, low) && !seq_after(seq, sender->end);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * When connections end by themselves.
+ *
+ * A packet only writes when its connection would end now (ct_refresh). The timer
+ * stays where it was; when it fires too early it is armed again for the time
+ * that stands in the connection. Only when that time comes nearer (established
+ * to TIME_WAIT) is the timer moved at once. So the timer of a confirmed
+ * connection is always armed, and never later than expires_tick.
+ *
+ * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, transitory 4 min), RFC 7857
+ * section 2.1, RFC 4787 REQ-5 (never under 2 min, 5 min recommended), RFC 5508
+ * REQ-2 (60 s).
+ */
+#include "conntrack/conntrack_priv.h"
+
+const struct ct_timeouts ct_default_timeouts = {
+	.tcp_syn_sent = 240,
+	.tcp_syn_recv = 240,
+	.tcp_established = 7440,
+	.tcp_fin_wait = 240,
+	.tcp_close_wait = 240,
+	.tcp_last_ack = 240,
+	.tcp_time_wait = 240,
+	.tcp_close = 240,
+	.tcp_unacknowledged = 300,
+	.udp_new = 120,
+	.udp_stream = 300,
+	.icmp = 60,
+	.other = 600,
+};
+
+/* Fires at most so many in one go. */
+#define EXPIRE_BUDGET 1024
+
+void ct_timeouts_fill(struct ct_timeouts *t)
+{
+	static const size_t n = sizeof(*t) / sizeof(uint32_t);
+	uint32_t value[sizeof(*t) / sizeof(uint32_t)], fallback[sizeof(*t) / sizeof(uint32_t)];
+
+	memcpy(value, t, sizeof(value));
+	memcpy(fallback, &ct_default_timeouts, sizeof(fallback));
+	for (size_t i = 0; i < n; i++)
+		if (value[i] == 0)
+			value[i] = fallback[i];
+	memcpy(t, value, sizeof(value));
+}
+
+uint32_t ct_now_tick(const struct conntrack *ct)
+{
+	return (uint32_t)(ct->env->now / CT_TICK_NS);
+}
+
+static bool tick_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* expires_tick on the full clock. */
+static uint64_t expires_ns(const struct conntrack *ct, const struct conn *c)
+{
+	uint64_t now = ct->env->now / CT_TICK_NS;
+	int32_t left = (int32_t)(c->expires_tick - (uint32_t)now);
+
+	return (left <= 0 ? now : now + (uint32_t)left) * CT_TICK_NS;
+}
+
+void ct_arm(struct conntrack *ct, uint32_t index)
+{
+	timer_arm(&ct->wheel, index, expires_ns(ct, ct_conn(ct, index)));
+}
+
+void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
+{
+	struct conn *c = ct_conn(ct, index);
+	uint32_t before = c->expires_tick;
+
+	/* One tick more, since the present one has begun. */
+	c->expires_tick = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+	if (tick_before(c->expires_tick, before) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
+		ct_arm(ct, index);
+}
+
+static void fire(void *ctx, uint32_t index, uint64_t now)
+{
+	struct conntrack *ct = ctx;
+	const struct conn *c = ct_conn(ct, index);
+
+	(void)now;
+	if (tick_before(ct_now_tick(ct), c->expires_tick))
+		ct_arm(ct, index);
+	else if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state == CT_TCP_CLOSE)
+		conntrack_end(ct, index, CT_END_RESET);
+	else if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state == CT_TCP_TIME_WAIT)
+		conntrack_end(ct, index, CT_END_CLOSED);
+	else
+		conntrack_end(ct, index, CT_END_TIMEOUT);
+}
+
+void conntrack_expire(struct conntrack *ct)
+{
+	/* Whoever ends here need not wait: no packet is on its way. */
+	for (uint32_t left = EXPIRE_BUDGET; left > 0;) {
+		ct_flush_limbo(ct);
+		uint32_t step = min_u32(left, CT_LIMBO_MAX);
+		if (timer_advance(&ct->wheel, ct->env->now, step, fire, ct) < step)
+			break;
+		left -= step;
+	}
+	ct_flush_limbo(ct);
+	ct_fragments_expire(ct->fragments, ct->env);
+	ct_resume_ready(ct);
+}
+
+uint64_t conntrack_next_deadline(const struct conntrack *ct)
+{
+	if (ct->resume != NULL && ct_fragments_has_ready(ct->fragments))
+		return ct->env->now;
+	return min_u64(timer_next(&ct->wheel), ct_fragments_deadline(ct->fragments));
+}
+
+uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index)
+{
+	int32_t left = (int32_t)(ct_conn(ct, index)->expires_tick - ct_now_tick(ct));
+
+	return left <= 0 ? 0 : (uint32_t)left / CT_TICKS_PER_S;
+}

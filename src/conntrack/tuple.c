@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tuples: from a packet, from the packet that an ICMP error quotes, the other
+ * direction, and the hash.
+ *
+ * A tuple is compared and hashed as 16 bytes, so every field is always set, also
+ * `reserved` and the ports of protocols that have none.
+ *
+ * ICMP queries (RFC 5508 section 3.1): the identifier stands in sport in both
+ * directions, for it is the asking host's in both; type and code stand in dport,
+ * and the other direction has the opposite type.
+ */
+#include "conntrack/tuple.h"
+
+static bool tuple_of_headers(const struct ipv4_view *ip, const struct l4_view *l4, uint16_t zone, struct tuple *t)
+{
+	*t = (struct tuple){ .src = ip->src, .dst = ip->dst, .proto = ip->proto, .zone = zone };
+	switch (ip->proto) {
+	case IPPROTO_NR_TCP:
+	case IPPROTO_NR_UDP:
+		if (l4->kind != L4_TCP && l4->kind != L4_UDP)
+			return false;
+		t->sport = l4->sport;
+		t->dport = l4->dport;
+		return true;
+	case IPPROTO_NR_ICMP:
+		if (l4->kind != L4_ICMP_QUERY)
+			return false;
+		t->sport = l4->id;
+		t->dport = (uint16_t)(l4->type << 8 | l4->code);
+		return true;
+	default:
+		return true;
+	}
+}
+
+bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t)
+{
+	return tuple_of_headers(&p->ip, &p->l4, zone, t);
+}
+
+bool tuple_of_quote(const struct icmp_quote *q, uint16_t zone, struct tuple *t)
+{
+	return tuple_of_headers(&q->ip, &q->l4, zone, t);
+}
+
+struct tuple tuple_invert(const struct tuple *t)
+{
+	struct tuple r = *t;
+
+	r.src = t->dst;
+	r.dst = t->src;
+	if (t->proto == IPPROTO_NR_ICMP) {
+		r.dport = (uint16_t)(icmp_opposite((uint8_t)(t->dport >> 8)) << 8 | (t->dport & 0xff));
+		return r;
+	}
+	r.sport = t->dport;
+	r.dport = t->sport;
+	return r;
+}
+
+uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t)
+{
+	uint64_t m[2];
+
+	memcpy(m, t, sizeof(m));
+	return siphash13_16(key, m[0], m[1]);
+}

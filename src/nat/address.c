@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Translation addresses and their port maps.
+ *
+ * An address appears when the first connection is given a port of it; a port map
+ * appears with the first connection of its protocol. An address on which nobody
+ * is left stays, with its maps, until another one needs its place.
+ *
+ * What always holds: n_holders is the number of ports in use, sharers included,
+ * over all protocols, plus the connections of protocols that have no ports.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "nat/nat_priv.h"
+
+int nat_addresses_init(struct nat_addresses *a, uint32_t n)
+{
+	*a = (struct nat_addresses){ .n_buckets = n };
+	a->bucket = malloc(n * sizeof(*a->bucket));
+	if (a->bucket == NULL)
+		return -ENOMEM;
+	if (pool_init(&a->pool, n, sizeof(struct nat_address), _Alignof(struct nat_address)) != 0)
+		goto free_bucket;
+	if (pool_init(&a->maps, n * N_NAT_PROTOS, sizeof(struct portmap), 64) != 0)
+		goto fini_pool;
+	for (uint32_t i = 0; i < n; i++)
+		a->bucket[i] = NAT_NONE;
+	return 0;
+
+fini_pool:
+	pool_fini(&a->pool);
+free_bucket:
+	free(a->bucket);
+	return -ENOMEM;
+}
+
+void nat_addresses_fini(struct nat_addresses *a)
+{
+	pool_fini(&a->maps);
+	pool_fini(&a->pool);
+	free(a->bucket);
+}
+
+static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
+{
+	return &n->addresses.bucket[siphash13_16(&n->key, addr, zone) % n->addresses.n_buckets];
+}
+
+uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone)
+{
+	for (uint32_t i = *bucket_of(n, addr, zone); i != NAT_NONE; i = nat_address_at(n, i)->chain)
+		if (nat_address_at(n, i)->addr == addr && nat_address_at(n, i)->zone == zone)
+			return i;
+	return NAT_NONE;
+}
+
+/* Takes the place of one that nobody uses any more. */
+static bool make_room(struct nat *n)
+{
+	struct nat_addresses *a = &n->addresses;
+
+	for (uint32_t i = 0; i < a->pool.n_fresh; i++) {
+		struct nat_address *x = nat_address_at(n, i);
+		if (x->n_holders != 0)
+			continue;
+		uint32_t *link = bucket_of(n, x->addr, x->zone);
+		while (*link != i)
+			link = &nat_address_at(n, *link)->chain;
+		*link = x->chain;
+		for (int p = 0; p < N_NAT_PROTOS; p++)
+			if (x->map[p] != NAT_NONE)
+				pool_free(&a->maps, x->map[p]);
+		pool_free(&a->pool, i);
+		return true;
+	}
+	return false;
+}
+
+uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
+{
+	uint32_t i = nat_address_find(n, addr, zone);
+
+	if (i != NAT_NONE)
+		return i;
+	i = pool_alloc(&n->addresses.pool);
+	if (i == POOL_NONE && make_room(n))
+		i = pool_alloc(&n->addresses.pool);
+	if (i == POOL_NONE)
+		return NAT_NONE;
+	uint32_t *bucket = bucket_of(n, addr, zone);
+	*nat_address_at(n, i) = (struct nat_address){
+		.addr = addr, .zone = zone, .chain = *bucket, .map = { NAT_NONE, NAT_NONE, NAT_NONE }
+	};
+	*bucket = i;
+	return i;
+}
+
+struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto)
+{
+	struct nat_address *a = nat_address_at(n, address);
+
+	if (a->map[proto] == NAT_NONE) {
+		uint32_t i = pool_alloc(&n->addresses.maps);
+		if (i == POOL_NONE)
+			return NULL;
+		portmap_init(pool_at(&n->addresses.maps, i));
+		a->map[proto] = i;
+	}
+	return pool_at(&n->addresses.maps, a->map[proto]);
+}
+
+void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	enum nat_proto proto;
+
+	nat_address_at(n, address)->n_holders++;
+	if (nat_proto_of(ip_proto, &proto))
+		portmap_use(nat_address_map(n, address, proto), port);
+}
+
+void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	enum nat_proto proto;
+
+	nat_address_at(n, address)->n_holders--;
+	if (nat_proto_of(ip_proto, &proto))
+		portmap_release(nat_address_map(n, address, proto), port);
+}

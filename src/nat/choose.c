@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A mapping for a new connection: once a side, the rules are asked what to do, and
+ * the answer is written into the REPLY tuple.
+ *
+ * The destination comes first: it changes whom the REPLY comes from, and reserves
+ * nothing; any number of connections may share one destination. The source comes
+ * last, and with it the REPLY tuple is taken in the connection table. So it is
+ * unique from here on, also where nothing is translated: a connection whose plain
+ * REPLY tuple belongs to somebody else is given another source port.
+ *
+ * Addresses of a pool are tried from one that follows from the source address
+ * alone, so a client keeps its outside address as long as there is room (RFC 4787
+ * REQ-2; strictly with `paired`), first for an unused port on any, then for a
+ * shared one.
+ */
+#include "nat/nat_priv.h"
+
+#define NULL_BINDING_TRIES 64
+
+/* What the rules, or NAT itself, want of a source. */
+struct source_wish {
+	enum nat_origin origin;
+	uint32_t id; /* pool or interface */
+	const struct nat_pool_config *pool;
+	struct nat_address_range range; /* without a pool */
+	uint64_t n_addresses;
+	struct port_set ports;
+	struct nat_port_wish port;
+	bool paired, endpoint_independent;
+	uint8_t filtering;
+};
+
+static void mark_sides(struct conn *c)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL], *r = &c->tuple[CT_REPLY];
+
+	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
+	if (r->dst != o->src || nat_outside_port(r) != nat_inside_port(o))
+		c->status |= CT_SNAT;
+	if (r->src != o->dst || (o->proto != IPPROTO_NR_ICMP && r->sport != o->dport))
+		c->status |= CT_DNAT;
+}
+
+/* The same client, the same choice. */
+static uint64_t client_hash(const struct nat *n, const struct tuple *orig)
+{
+	return siphash13_16(&n->key, orig->src, orig->zone);
+}
+
+static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
+{
+	return (prefix & ip4_mask(len)) | (addr & ~ip4_mask(len));
+}
+
+/* Destination. */
+
+static void set_destination(struct conn *c, uint32_t addr, uint32_t port)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	struct tuple want = *o;
+
+	want.dst = addr;
+	if (o->proto == IPPROTO_NR_TCP || o->proto == IPPROTO_NR_UDP)
+		want.dport = (uint16_t)port;
+	c->tuple[CT_REPLY] = tuple_invert(&want);
+	mark_sides(c);
+}
+
+static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct tuple *orig, uint32_t first,
+			uint32_t last)
+{
+	uint64_t size = (uint64_t)last - first + 1;
+
+	if (size <= 1)
+		return first;
+	if (a->flags & NAT_FLAG_PERSISTENT)
+		return (uint32_t)(first + client_hash(n, orig) % size);
+	return size > UINT32_MAX ? rng_u32(&n->env->rng) : first + rng_below(&n->env->rng, (uint32_t)size);
+}
+
+/* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
+static void enter_mapping(struct nat *n, struct conn *c)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	uint32_t i = nat_mapping_of_outside(n, o);
+
+	if (i == NAT_NONE)
+		return;
+	const struct nat_eim *m = nat_mapping_at(n, i);
+	uint8_t filtering = n->cfg.pool[m->pool].filtering;
+	if (filtering == NAT_FILTER_ADDRESS_PORT_DEPENDENT ||
+	    (filtering == NAT_FILTER_ADDRESS_DEPENDENT && !nat_permitted(n, i, o->src)))
+		return;
+	struct tuple want = *o;
+	want.dst = m->in_addr;
+	if (o->proto == IPPROTO_NR_ICMP)
+		want.sport = m->in_port;
+	else
+		want.dport = m->in_port;
+	c->tuple[CT_REPLY] = tuple_invert(&want);
+	mark_sides(c);
+	/* What an ICMP identifier becomes is decided here, so it is the destination's side. */
+	if (c->tuple[CT_REPLY].src != o->dst)
+		c->status |= CT_DNAT;
+	nat_mapping_join(n, i);
+	c->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
+	c->status |= CT_MAPPED;
+}
+
+bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
+{
+	struct conn *c = conntrack_conn(n->ct, index);
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+	uint32_t addr = o->dst, port = o->dport;
+
+	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP) {
+		p->verdict = VERDICT_DROP;
+		return false;
+	}
+	c->status |= CT_DNAT_DONE;
+	switch ((enum nat_action_kind)a.kind) {
+	case NAT_ACTION_RANGE:
+		if (a.flags & NAT_FLAG_ADDRESS)
+			addr = pick_in(n, &a, o, a.range.first, a.range.last);
+		break;
+	case NAT_ACTION_PREFIX:
+		addr = replace_prefix(addr, a.range.first, a.prefix_len);
+		break;
+	case NAT_ACTION_REDIRECT:
+		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_source_for(n->stack, p->in_ifindex, p->ip.src);
+		if (addr == 0) {
+			packet_set_drop(p, DROP_NAT_NO_MAPPING);
+			return false;
+		}
+		break;
+	case NAT_ACTION_NONE:
+	case NAT_ACTION_POOL:
+	case NAT_ACTION_MASQUERADE:
+		enter_mapping(n, c);
+		return true;
+	}
+	if (a.flags & NAT_FLAG_PORT)
+		port = pick_in(n, &a, o, a.ports.first, a.ports.last);
+	set_destination(c, addr, port);
+	return true;
+}
+
+/* Source. */
+
+static uint32_t wish_address(const struct source_wish *w, uint64_t k)
+{
+	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
+}
+
+static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
+		    uint32_t addr, enum nat_port_effort effort)
+{
+	uint32_t address = nat_address_get(n, addr, reply.zone);
+
+	if (address == NAT_NONE)
+		return false;
+	reply.dst = addr;
+	if (!nat_take_port(n, index, address, reply, &w->port, effort))
+		return false;
+	c->nat_ref = nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address);
+	c->status |= CT_MAPPED;
+	return true;
+}
+
+static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply)
+{
+	uint64_t start = client_hash(n, &c->tuple[CT_ORIGINAL]) % w->n_addresses;
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+
+	for (int effort = NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
+		for (uint64_t i = 0; i < n_tries; i++) {
+			uint32_t addr = wish_address(w, (start + i) % w->n_addresses);
+			if (take_on(n, c, index, w, reply, addr, (enum nat_port_effort)effort))
+				return true;
+		}
+	return false;
+}
+
+/* The connection uses a mapping as its inside; it may be inside another one already (a hairpin). */
+static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const struct tuple *reply)
+{
+	const struct nat_eim *m = nat_mapping_at(n, mapping);
+	uint32_t ref = nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping);
+
+	if (c->status & CT_MAPPED) {
+		uint32_t pair = pool_alloc(&n->mappings.pairs);
+		if (pair == POOL_NONE)
+			return false;
+		*(struct nat_pair *)pool_at(&n->mappings.pairs, pair) =
+			(struct nat_pair){ .inside = mapping, .outside = nat_ref_index(c->nat_ref) };
+		ref = nat_ref_of(NAT_HOLD_PAIR, NAT_ORIGIN_POOL, m->pool, pair);
+	}
+	nat_mapping_join(n, mapping);
+	nat_permit_join(n, mapping, reply->src);
+	c->nat_ref = ref;
+	c->status |= CT_MAPPED;
+	return true;
+}
+
+/* A new mapping on one address: an unused port, which nobody shares. */
+static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct source_wish *w,
+			     const struct tuple *reply, uint32_t addr, uint32_t out_ifindex)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	uint32_t address = nat_address_get(n, addr, reply->zone), port = PORTMAP_NONE;
+	enum nat_proto proto;
+
+	if (address == NAT_NONE || !nat_proto_of(o->proto, &proto))
+		return NAT_NONE;
+	const struct portmap *m = nat_address_map(n, address, proto);
+	if (m == NULL)
+		return NAT_NONE;
+	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port) && portmap_unused(m, w->port.port))
+		port = w->port.port;
+	for (int i = 0; port == PORTMAP_NONE && w->port.parity && i < 16; i++) {
+		uint32_t maybe = portmap_pick(m, w->port.set, &n->env->rng);
+		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
+			port = maybe;
+		if (maybe == PORTMAP_NONE)
+			break;
+	}
+	if (port == PORTMAP_NONE)
+		port = portmap_pick(m, w->port.set, &n->env->rng);
+	if (port == PORTMAP_NONE)
+		return NAT_NONE;
+	struct nat_eim like = {
+		.in_addr = o->src,
+		.out_addr = addr,
+		.in_port = nat_inside_port(o),
+		.out_port = (uint16_t)port,
+		.in_zone = o->zone,
+		.out_zone = reply->zone,
+		.proto = o->proto,
+		.pool = (uint8_t)w->id,
+		.out_ifindex = (uint16_t)out_ifindex,
+		.address = address,
+	};
+	return nat_mapping_make(n, &like);
+}
+
+static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
+			 const struct packet *p)
+{
+	uint32_t mapping = nat_mapping_of_inside(n, &c->tuple[CT_ORIGINAL], w->id);
+	uint64_t start = client_hash(n, &c->tuple[CT_ORIGINAL]) % w->n_addresses;
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+
+	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++)
+		mapping = make_mapping(n, c, w, &reply, wish_address(w, (start + i) % w->n_addresses), p->out_ifindex);
+	if (mapping == NAT_NONE)
+		return false;
+	/* Held over the attempt, so that one made in vain goes away again. */
+	nat_mapping_join(n, mapping);
+	reply.dst = nat_mapping_at(n, mapping)->out_addr;
+	nat_set_outside_port(&reply, nat_mapping_at(n, mapping)->out_port);
+	bool done = conntrack_take_reply(n->ct, index, &reply) && hold_mapping(n, c, mapping, &reply);
+	nat_mapping_leave(n, mapping);
+	return done;
+}
+
+/* Nothing to translate; but two connections must not have the same REPLY tuple. */
+static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
+{
+	enum nat_proto proto;
+
+	if (conntrack_take_reply(n->ct, index, &reply))
+		return true;
+	if (!nat_proto_of(reply.proto, &proto))
+		return false;
+	for (int i = 0; i < NULL_BINDING_TRIES; i++) {
+		uint32_t port = port_set_at(&n->default_ports, rng_below(&n->env->rng, n->default_ports.n_ports));
+		nat_set_outside_port(&reply, port);
+		if (conntrack_take_reply(n->ct, index, &reply))
+			return true;
+	}
+	return false;
+}
+
+static void wish_pool(const struct nat *n, struct source_wish *w, uint32_t pool, const struct tuple *orig)
+{
+	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
+	enum nat_proto proto;
+
+	w->origin = NAT_ORIGIN_POOL;
+	w->id = pool;
+	w->pool = cfg;
+	w->n_addresses = n->pool[pool].n_addresses;
+	w->ports = n->pool[pool].ports;
+	w->paired = cfg->paired;
+	/* Without ports there is nothing to map independently of the destination. */
+	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && nat_proto_of(orig->proto, &proto);
+	w->filtering = cfg->filtering;
+	w->port.port = cfg->preserve_port ? nat_inside_port(orig) : 0;
+	w->port.parity = cfg->preserve_parity != 0;
+}
+
+/* False when the action asks for nothing. */
+static bool wish_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
+			   struct source_wish *w)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+
+	w->ports = n->default_ports;
+	w->n_addresses = 1;
+	w->range.first = o->src;
+	switch ((enum nat_action_kind)a->kind) {
+	case NAT_ACTION_RANGE:
+		if (a->flags & NAT_FLAG_ADDRESS) {
+			w->range = a->range;
+			w->n_addresses = (uint64_t)a->range.last - a->range.first + 1;
+		}
+		break;
+	case NAT_ACTION_MASQUERADE:
+		w->origin = NAT_ORIGIN_MASQUERADE;
+		w->id = p->out_ifindex;
+		w->range.first = ip_source_for(n->stack, p->out_ifindex, p->next_hop);
+		break;
+	case NAT_ACTION_POOL:
+		wish_pool(n, w, a->pool, o);
+		break;
+	case NAT_ACTION_NONE:
+	case NAT_ACTION_PREFIX:
+	case NAT_ACTION_REDIRECT:
+		return false;
+	}
+	if (a->flags & NAT_FLAG_PORT)
+		w->ports = port_set_of(a->ports, NULL, 0);
+	if (a->flags & NAT_FLAG_PRESERVE)
+		w->port.port = nat_inside_port(o);
+	return true;
+}
+
+/* From inside to the outside of a mapping: the client appears under its own outside address (RFC 4787 REQ-9). */
+static bool is_hairpin(const struct nat *n, const struct conn *c, const struct packet *p)
+{
+	if (!(c->status & CT_MAPPED) || nat_ref_kind(c->nat_ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
+		return false;
+	return nat_mapping_at(n, nat_ref_index(c->nat_ref))->out_ifindex != p->in_ifindex;
+}
+
+bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
+{
+	struct conn *c = conntrack_conn(n->ct, index);
+	struct tuple reply = c->tuple[CT_REPLY];
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+	struct source_wish w = { .origin = NAT_ORIGIN_RULE };
+	bool done;
+
+	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP) {
+		p->verdict = VERDICT_DROP;
+		return false;
+	}
+	c->status |= CT_SNAT_DONE;
+	reply.zone = conntrack_reply_zone(n->ct, hook, p);
+	if (a.kind == NAT_ACTION_NONE && is_hairpin(n, c, p)) {
+		a.kind = NAT_ACTION_POOL;
+		a.pool = (uint16_t)nat_ref_id(c->nat_ref);
+	}
+	if (a.kind == NAT_ACTION_PREFIX)
+		reply.dst = replace_prefix(reply.dst, a.range.first, a.prefix_len);
+	if (!wish_of_action(n, &a, p, c, &w)) {
+		done = null_binding(n, index, reply);
+	} else {
+		if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_ICMP)
+			w.ports = n->identifiers;
+		w.port.set = &w.ports;
+		done = w.n_addresses != 0 && wish_address(&w, 0) != 0;
+		if (done && w.endpoint_independent)
+			done = take_mapping(n, c, index, &w, reply, p);
+		else if (done)
+			done = take_any(n, c, index, &w, reply);
+	}
+	if (!done) {
+		nat_refuse(n, p, w.origin, w.id, w.n_addresses != 0 ? wish_address(&w, 0) : 0);
+		return false;
+	}
+	mark_sides(c);
+	return true;
+}

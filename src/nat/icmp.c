@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ICMP errors about a translated connection (RFC 5508 section 4.2, REQ-4 and 5).
+ *
+ * Whoever gets the error must see in it the packet that he sent: so the quoted
+ * packet becomes the tuple of its own direction, untranslated, and the error goes
+ * to that tuple's source. This is done at the first hook, for addresses, ports
+ * and every checksum, the error's own included.
+ *
+ * Where the error comes from stays as it is, except that an inside address must
+ * not appear outside: where the connection's source is translated on this way, a
+ * host or router behind us appears under the translated address. A router of the
+ * other side keeps its own, so traceroute shows it. The gateway's own errors keep
+ * the address of the interface that they leave through.
+ *
+ * Errors of the gateway itself come here through OUTPUT; the quoted packet may be
+ * translated on one side only then, and still the result is the same.
+ */
+#include "nat/nat_priv.h"
+#include "wire/rewrite.h"
+
+static enum rewrite_check no_ports(const struct packet *p)
+{
+	return p->ip.frag_off != 0 ? REWRITE_CHECK_NONE : REWRITE_CHECK_FULL;
+}
+
+void nat_error_dst(struct nat *n, struct packet *p)
+{
+	const struct conn *c = conntrack_of(n->ct, p);
+	const struct tuple *quoted = &c->tuple[!conn_dir(p->conn_ref)];
+	struct icmp_quote q;
+
+	if (!(c->status & (CT_SNAT | CT_DNAT)))
+		return;
+	if (p->l4.kind == L4_ICMP_ERROR && icmp_quote_parse(packet_l4(p), packet_l4_len(p), &q)) {
+		struct rewrite inner = {
+			.src = quoted->src, .dst = quoted->dst, .sport = quoted->sport, .dport = quoted->dport
+		};
+		rewrite_quote(packet_l4(p), packet_l4_len(p), &q, &inner);
+	}
+	struct rewrite outer = { .src = p->ip.src, .dst = quoted->src };
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &outer, no_ports(p));
+}
+
+void nat_error_src(struct nat *n, struct packet *p)
+{
+	const struct conn *c = conntrack_of(n->ct, p);
+	enum ct_dir dir = conn_dir(p->conn_ref);
+	uint32_t shown = c->tuple[!dir].dst;
+
+	if (p->in_ifindex == 0 || c->tuple[dir].src == shown)
+		return;
+	struct rewrite outer = { .src = shown, .dst = p->ip.dst };
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &outer, no_ports(p));
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1)
+ * and what a connection gives back when it ends.
+ *
+ * A mapping ties an inside address and port to one outside address and port,
+ * whatever the destination. It has the outside port to itself and lives while a
+ * connection uses it, in either direction. It is found by its inside (a new
+ * connection from there) and by its outside (a new one to there, if filtering
+ * lets it in).
+ *
+ * Filtering (RFC 4787 REQ-8): address-dependent asks whether the inside talks
+ * with that remote address; a permit counts the connections that do.
+ *
+ * What always holds: a mapping stands in both chains and holds its port; its
+ * n_holders is the number of connections whose nat_ref names it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nat/nat_priv.h"
+
+static uint32_t *buckets(uint32_t n)
+{
+	uint32_t *b = malloc(n * sizeof(*b));
+
+	for (uint32_t i = 0; b != NULL && i < n; i++)
+		b[i] = NAT_NONE;
+	return b;
+}
+
+int nat_mappings_init(struct nat_mappings *m, uint32_t n)
+{
+	*m = (struct nat_mappings){ .n_buckets = n };
+	m->in = buckets(n);
+	m->out = buckets(n);
+	m->permit = buckets(n);
+	if (m->in == NULL || m->out == NULL || m->permit == NULL)
+		goto free_buckets;
+	if (pool_init(&m->pool, n, sizeof(struct nat_eim), _Alignof(struct nat_eim)) != 0)
+		goto free_buckets;
+	if (pool_init(&m->permits, n, sizeof(struct nat_permit), _Alignof(struct nat_permit)) != 0)
+		goto fini_pool;
+	if (pool_init(&m->pairs, n, sizeof(struct nat_pair), _Alignof(struct nat_pair)) != 0)
+		goto fini_permits;
+	return 0;
+
+fini_permits:
+	pool_fini(&m->permits);
+fini_pool:
+	pool_fini(&m->pool);
+free_buckets:
+	free(m->in);
+	free(m->out);
+	free(m->permit);
+	return -ENOMEM;
+}
+
+void nat_mappings_fini(struct nat_mappings *m)
+{
+	pool_fini(&m->pairs);
+	pool_fini(&m->permits);
+	pool_fini(&m->pool);
+	free(m->in);
+	free(m->out);
+	free(m->permit);
+}
+
+static uint32_t *in_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint16_t zone, uint8_t proto,
+			   uint32_t pool)
+{
+	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16 | zone;
+
+	return &n->mappings.in[siphash13_16(&n->key, m0, (uint64_t)pool << 8 | proto) % n->mappings.n_buckets];
+}
+
+static uint32_t *out_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint16_t zone, uint8_t proto)
+{
+	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16 | zone;
+
+	return &n->mappings.out[siphash13_16(&n->key, m0, UINT64_C(1) << 32 | proto) % n->mappings.n_buckets];
+}
+
+uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, uint32_t pool)
+{
+	uint16_t port = nat_inside_port(orig);
+	uint32_t i = *in_bucket(n, orig->src, port, orig->zone, orig->proto, pool);
+
+	for (; i != NAT_NONE; i = nat_mapping_at(n, i)->in_chain) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		if (m->in_addr == orig->src && m->in_port == port && m->in_zone == orig->zone &&
+		    m->proto == orig->proto && m->pool == pool)
+			return i;
+	}
+	return NAT_NONE;
+}
+
+uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig)
+{
+	uint16_t port = orig->proto == IPPROTO_NR_ICMP ? orig->sport : orig->dport;
+	uint32_t i = *out_bucket(n, orig->dst, port, orig->zone, orig->proto);
+
+	for (; i != NAT_NONE; i = nat_mapping_at(n, i)->out_chain) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		if (m->out_addr == orig->dst && m->out_port == port && m->out_zone == orig->zone &&
+		    m->proto == orig->proto)
+			return i;
+	}
+	return NAT_NONE;
+}
+
+uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
+{
+	uint32_t i = pool_alloc(&n->mappings.pool);
+
+	if (i == POOL_NONE)
+		return NAT_NONE;
+	struct nat_eim *m = nat_mapping_at(n, i);
+	uint32_t *in = in_bucket(n, like->in_addr, like->in_port, like->in_zone, like->proto, like->pool);
+	uint32_t *out = out_bucket(n, like->out_addr, like->out_port, like->out_zone, like->proto);
+	*m = *like;
+	m->n_holders = 0;
+	m->in_chain = *in;
+	m->out_chain = *out;
+	*in = *out = i;
+	nat_address_hold(n, m->address, m->proto, m->out_port);
+	return i;
+}
+
+void nat_mapping_join(struct nat *n, uint32_t index)
+{
+	nat_mapping_at(n, index)->n_holders++;
+}
+
+void nat_mapping_leave(struct nat *n, uint32_t index)
+{
+	struct nat_eim *m = nat_mapping_at(n, index);
+
+	assert(m->n_holders > 0);
+	if (--m->n_holders > 0)
+		return;
+	uint32_t *link = in_bucket(n, m->in_addr, m->in_port, m->in_zone, m->proto, m->pool);
+	while (*link != index)
+		link = &nat_mapping_at(n, *link)->in_chain;
+	*link = m->in_chain;
+	link = out_bucket(n, m->out_addr, m->out_port, m->out_zone, m->proto);
+	while (*link != index)
+		link = &nat_mapping_at(n, *link)->out_chain;
+	*link = m->out_chain;
+	nat_address_release(n, m->address, m->proto, m->out_port);
+	pool_free(&n->mappings.pool, index);
+}
+
+/* The link that leads to the permit, or to the end of the chain. */
+static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t remote)
+{
+	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, 2);
+	uint32_t *link = &n->mappings.permit[hash % n->mappings.n_buckets];
+
+	while (*link != NAT_NONE) {
+		struct nat_permit *x = pool_at(&n->mappings.permits, *link);
+		if (x->mapping == mapping && x->remote == remote)
+			break;
+		link = &x->chain;
+	}
+	return link;
+}
+
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote)
+{
+	uint32_t *link = permit_link(n, mapping, remote);
+
+	if (*link == NAT_NONE) {
+		/* As many as connections; a permit that finds no room only keeps somebody out. */
+		uint32_t i = pool_alloc(&n->mappings.permits);
+		if (i == POOL_NONE)
+			return;
+		*(struct nat_permit *)pool_at(&n->mappings.permits, i) =
+			(struct nat_permit){ .mapping = mapping, .remote = remote, .chain = NAT_NONE };
+		*link = i;
+	}
+	((struct nat_permit *)pool_at(&n->mappings.permits, *link))->n_holders++;
+}
+
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote)
+{
+	uint32_t *link = permit_link(n, mapping, remote), index = *link;
+
+	if (index == NAT_NONE)
+		return;
+	struct nat_permit *x = pool_at(&n->mappings.permits, index);
+	if (--x->n_holders > 0)
+		return;
+	*link = x->chain;
+	pool_free(&n->mappings.permits, index);
+}
+
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote)
+{
+	return *permit_link(n, mapping, remote) != NAT_NONE;
+}
+
+void nat_release(void *ctx, struct conn *c, uint32_t index)
+{
+	struct nat *n = ctx;
+	const struct tuple *reply = &c->tuple[CT_REPLY];
+	uint32_t held = nat_ref_index(c->nat_ref);
+
+	(void)index;
+	switch (nat_ref_kind(c->nat_ref)) {
+	case NAT_HOLD_PORT:
+		nat_overload_released(n, reply, held);
+		nat_address_release(n, held, reply->proto, nat_outside_port(reply));
+		return;
+	case NAT_HOLD_MAPPING:
+		nat_permit_leave(n, held, reply->src);
+		nat_mapping_leave(n, held);
+		return;
+	case NAT_HOLD_MAPPING_IN:
+		nat_mapping_leave(n, held);
+		return;
+	case NAT_HOLD_PAIR: {
+		struct nat_pair *pair = pool_at(&n->mappings.pairs, held);
+		nat_permit_leave(n, pair->inside, reply->src);
+		nat_mapping_leave(n, pair->inside);
+		nat_mapping_leave(n, pair->outside);
+		pool_free(&n->mappings.pairs, held);
+		return;
+	}
+	}
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Network address translation at the hooks.
+ *
+ * The first packet of a connection asks for a mapping, once a side (choose.c). From
+ * then on every packet is rewritten by comparing the connection's two tuples: at
+ * the destination hooks (PREROUTING, OUTPUT) its destination becomes the source of
+ * the other direction's tuple, at the source hooks (POSTROUTING, INPUT) its source
+ * becomes that tuple's destination. An ICMP identifier belongs to the side that
+ * asks, so it goes with the source in the ORIGINAL direction and with the
+ * destination in the REPLY direction. To rewrite twice changes nothing, so a packet
+ * may come round.
+ *
+ * INVALID packets are left to the rules, as in Linux, but one must never go on
+ * untranslated where its way is translated:
+ *   - a connection with its tuple is there, and has this side translated (a
+ *     segment outside the window): dropped. Else the reply would reach the gateway
+ *     itself, whose RST would end the connection that the window check protects.
+ *   - it is about to be forwarded, and the rules would have translated a new
+ *     connection on this way: dropped, or an inside address would leak.
+ *
+ * RFC 3022, RFC 4787, RFC 5382, RFC 5508, RFC 6888.
+ *
+ * Next: src/ip/input.c behind PREROUTING, src/conntrack/conntrack.c (confirm)
+ * behind POSTROUTING and INPUT
+ */
+#include <stdlib.h>
+
+#include "nat/nat_priv.h"
+#include "wire/rewrite.h"
+
+#define DEFAULT_ADDRESSES 256
+#define N_OVERLOADS 16
+/* Connections looked at in one go after a change of the config. */
+#define SWEEP_SLICE 4096
+
+struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits)
+{
+	uint32_t n_addresses = limits->n_addresses != 0 ? limits->n_addresses : DEFAULT_ADDRESSES;
+	uint32_t n_mappings = limits->n_mappings != 0 ? limits->n_mappings : conntrack_capacity(ct);
+	struct nat *n = calloc(1, sizeof(*n));
+
+	if (n == NULL)
+		return NULL;
+	n->env = env;
+	n->stack = stack;
+	n->ct = ct;
+	n->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
+	n->default_ports = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
+	n->identifiers = port_set_of((struct nat_port_range){ 1, 65535 }, NULL, 0);
+	if (nat_addresses_init(&n->addresses, min_u32(n_addresses, NAT_MAPPINGS_LIMIT)) != 0)
+		goto free_n;
+	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)
+		goto fini_addresses;
+	n->overloads = nat_overloads_create(n, N_OVERLOADS);
+	if (n->overloads == NULL)
+		goto fini_mappings;
+	conntrack_set_release(ct, nat_release, n);
+	return n;
+
+fini_mappings:
+	nat_mappings_fini(&n->mappings);
+fini_addresses:
+	nat_addresses_fini(&n->addresses);
+free_n:
+	free(n);
+	return NULL;
+}
+
+void nat_destroy(struct nat *n)
+{
+	if (n == NULL)
+		return;
+	conntrack_set_release(n->ct, NULL, NULL);
+	nat_overloads_destroy(n->overloads);
+	nat_mappings_fini(&n->mappings);
+	nat_addresses_fini(&n->addresses);
+	free(n);
+}
+
+void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx)
+{
+	n->rules = fn;
+	n->rules_ctx = ctx;
+}
+
+/* Rewriting. */
+
+static enum rewrite_check check_of(const struct packet *p)
+{
+	if (p->ip.frag_off != 0)
+		return REWRITE_CHECK_NONE;
+	return p->offload.csum_partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL;
+}
+
+static struct rewrite as_it_is(const struct packet *p)
+{
+	return (struct rewrite){
+		.src = p->ip.src,
+		.dst = p->ip.dst,
+		.sport = p->l4.kind == L4_ICMP_QUERY ? p->l4.id : p->l4.sport,
+		.dport = p->l4.dport,
+	};
+}
+
+static void translate_dst(const struct conn *c, struct packet *p)
+{
+	enum ct_dir dir = conn_dir(p->conn_ref);
+	const struct tuple *other = &c->tuple[!dir];
+	struct rewrite to = as_it_is(p);
+
+	if (!(c->status & (CT_SNAT | CT_DNAT)))
+		return;
+	to.dst = other->src;
+	if (p->l4.kind == L4_TCP || p->l4.kind == L4_UDP)
+		to.dport = other->sport;
+	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
+		to.sport = other->sport;
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
+}
+
+static void translate_src(const struct conn *c, struct packet *p)
+{
+	enum ct_dir dir = conn_dir(p->conn_ref);
+	const struct tuple *other = &c->tuple[!dir];
+	struct rewrite to = as_it_is(p);
+
+	if (!(c->status & (CT_SNAT | CT_DNAT)))
+		return;
+	to.src = other->dst;
+	if (p->l4.kind == L4_TCP || p->l4.kind == L4_UDP)
+		to.sport = other->dport;
+	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_ORIGINAL)
+		to.sport = other->sport;
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
+}
+
+/* INVALID packets. */
+
+/* The connection that has the packet's tuple, and the direction; NULL if none. */
+static const struct conn *owner_of(const struct nat *n, const struct packet *p, enum ct_dir *dir)
+{
+	struct tuple t;
+
+	if (!tuple_of_packet(p, conntrack_zone(n->ct, p->in_ifindex), &t))
+		return NULL;
+	uint32_t ref = conntrack_find(n->ct, &t);
+	if (ref == CONN_NONE)
+		return NULL;
+	*dir = conn_dir(ref);
+	return conntrack_conn(n->ct, conn_index(ref));
+}
+
+static void invalid_dst(const struct nat *n, struct packet *p)
+{
+	enum ct_dir dir;
+	const struct conn *c = owner_of(n, p, &dir);
+
+	if (c == NULL)
+		return;
+	struct tuple plain = tuple_invert(&c->tuple[!dir]);
+	if (plain.dst != p->ip.dst ||
+	    (p->l4.kind == L4_ICMP_QUERY ? plain.sport != p->l4.id : plain.dport != p->l4.dport))
+		packet_set_drop(p, DROP_CT_INVALID);
+}
+
+static bool has_state(uint8_t proto)
+{
+	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
+}
+
+static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p)
+{
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+	enum ct_dir dir;
+	const struct conn *c = owner_of(n, p, &dir);
+
+	if (c != NULL) {
+		struct tuple plain = tuple_invert(&c->tuple[!dir]);
+		if (plain.src != p->ip.src || (p->l4.kind != L4_ICMP_QUERY && plain.sport != p->l4.sport))
+			packet_set_drop(p, DROP_CT_INVALID);
+		return;
+	}
+	if (hook != HOOK_POSTROUTING || !p->forwarded || !has_state(p->ip.proto) || n->rules == NULL)
+		return;
+	if (n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP)
+		p->verdict = VERDICT_DROP;
+	else if (a.kind != NAT_ACTION_NONE)
+		packet_set_drop(p, DROP_CT_INVALID);
+}
+
+/* The hooks. */
+
+/* A connection that may still be given a mapping. */
+static bool is_open(const struct conn *c, const struct packet *p, uint16_t done)
+{
+	return conn_dir(p->conn_ref) == CT_ORIGINAL && !(c->status & (CT_CONFIRMED | CT_DYING | done));
+}
+
+void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct nat *n = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		if (YG_UNLIKELY(p->ct_info == CT_INFO_INVALID)) {
+			invalid_dst(n, p);
+			continue;
+		}
+		const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
+		if (c == NULL)
+			continue;
+		if (YG_UNLIKELY(p->ct_icmp_error)) {
+			nat_error_dst(n, p);
+			continue;
+		}
+		if (YG_UNLIKELY(is_open(c, p, CT_DNAT_DONE)) && !nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
+			continue;
+		translate_dst(c, p);
+	}
+}
+
+void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct nat *n = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		if (YG_UNLIKELY(p->ct_info == CT_INFO_INVALID)) {
+			invalid_src(n, hook, p);
+			continue;
+		}
+		const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
+		if (c == NULL)
+			continue;
+		if (YG_UNLIKELY(p->ct_icmp_error)) {
+			nat_error_src(n, p);
+			continue;
+		}
+		if (YG_UNLIKELY(is_open(c, p, CT_SNAT_DONE)) && !nat_choose_src(n, hook, p, conn_index(p->conn_ref)))
+			continue;
+		translate_src(c, p);
+	}
+}
+
+/* A new config. */
+
+/* True when the config still has the address and port that the connection uses. */
+static bool still_allowed(const struct nat *n, const struct conn *c)
+{
+	const struct tuple *r = &c->tuple[CT_REPLY];
+	uint32_t id = nat_ref_id(c->nat_ref), addr = r->dst;
+	uint32_t port = nat_outside_port(r);
+	enum nat_hold_kind kind = nat_ref_kind(c->nat_ref);
+
+	if (kind == NAT_HOLD_MAPPING_IN) {
+		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(c->nat_ref));
+		addr = m->out_addr;
+		port = m->out_port;
+	}
+	switch (nat_ref_origin(c->nat_ref)) {
+	case NAT_ORIGIN_POOL:
+		if (n->pool[id].n_addresses == 0 || !nat_pool_has(&n->cfg.pool[id], addr))
+			return false;
+		return (r->proto != IPPROTO_NR_TCP && r->proto != IPPROTO_NR_UDP) ||
+		       port_set_has(&n->pool[id].ports, port);
+	case NAT_ORIGIN_MASQUERADE: {
+		const struct ip_interface_config *ifc = &ip_stack_config(n->stack)->interface[id];
+		for (uint32_t i = 0; i < ifc->n_addresses; i++)
+			if (ifc->address[i].addr == addr)
+				return true;
+		return false;
+	}
+	case NAT_ORIGIN_RULE:
+		break;
+	}
+	return true;
+}
+
+static void sweep(struct nat *n)
+{
+	uint32_t index;
+
+	for (uint32_t i = 0; i < SWEEP_SLICE; i++) {
+		if (!conntrack_next(n->ct, &n->sweep_cursor, &index)) {
+			n->sweeping = false;
+			return;
+		}
+		const struct conn *c = conntrack_conn(n->ct, index);
+		if ((c->status & CT_MAPPED) && !still_allowed(n, c))
+			conntrack_end(n->ct, index, CT_END_CONFIG);
+	}
+}
+
+void nat_configure(struct nat *n, const struct nat_config *cfg)
+{
+	nat_pools_build(n, cfg);
+	n->sweeping = true;
+	n->sweep_cursor = 0;
+}
+
+void nat_expire(struct nat *n)
+{
+	if (n->sweeping)
+		sweep(n);
+}
+
+uint64_t nat_next_deadline(const struct nat *n)
+{
+	return n->sweeping ? n->env->now : TIME_NEVER;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of NAT share.
+ */
+#ifndef YG_NAT_PRIV_H
+#define YG_NAT_PRIV_H
+
+#include "base/pool.h"
+#include "nat/nat.h"
+#include "nat/portmap.h"
+
+#define NAT_NONE UINT32_MAX
+
+/* The protocols that have a port map. */
+enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, N_NAT_PROTOS };
+
+/* A translation address in use. */
+struct nat_address {
+	uint32_t addr;
+	uint16_t zone;
+	uint32_t chain;
+	uint32_t n_holders;         /* connections and mappings on it */
+	uint32_t map[N_NAT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
+};
+
+struct nat_addresses {
+	struct pool pool;
+	struct pool maps;
+	uint32_t *bucket;
+	uint32_t n_buckets;
+};
+
+/* Where a translation comes from: what decides whether a new config still allows it. */
+enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
+
+/* conn.nat_ref: what the connection holds. */
+enum nat_hold_kind {
+	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
+	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
+	NAT_HOLD_MAPPING_IN, /* ... as somebody from outside */
+	NAT_HOLD_PAIR,       /* both, of two mappings: a hairpin */
+};
+#define NAT_INDEX_BITS 22
+#define NAT_MAPPINGS_LIMIT (1u << NAT_INDEX_BITS)
+
+static inline uint32_t nat_ref_of(enum nat_hold_kind kind, enum nat_origin origin, uint32_t id, uint32_t index)
+{
+	return (uint32_t)kind << 30 | (uint32_t)origin << 28 | (id & 63) << NAT_INDEX_BITS | index;
+}
+
+static inline enum nat_hold_kind nat_ref_kind(uint32_t ref)
+{
+	return (enum nat_hold_kind)(ref >> 30);
+}
+
+static inline enum nat_origin nat_ref_origin(uint32_t ref)
+{
+	return (enum nat_origin)(ref >> 28 & 3);
+}
+
+static inline uint32_t nat_ref_id(uint32_t ref)
+{
+	return ref >> NAT_INDEX_BITS & 63;
+}
+
+static inline uint32_t nat_ref_index(uint32_t ref)
+{
+	return ref & (NAT_MAPPINGS_LIMIT - 1);
+}
+
+/* An endpoint-independent mapping (RFC 4787 REQ-1). */
+struct nat_eim {
+	uint32_t in_addr, out_addr;
+	uint16_t in_port, out_port;
+	uint16_t in_zone, out_zone;
+	uint8_t proto;
+	uint8_t pool;
+	uint16_t out_ifindex;
+	uint32_t address;   /* index of out_addr's struct nat_address */
+	uint32_t n_holders; /* connections */
+	uint32_t in_chain, out_chain;
+};
+
+/* For address-dependent filtering: the inside of a mapping talks with this remote address. */
+struct nat_permit {
+	uint32_t mapping, remote;
+	uint32_t n_holders;
+	uint32_t chain;
+};
+
+struct nat_mappings {
+	struct pool pool;
+	struct pool permits;
+	struct pool pairs;
+	uint32_t *in, *out, *permit; /* buckets */
+	uint32_t n_buckets;
+};
+
+struct nat_pair {
+	uint32_t inside, outside; /* mappings */
+};
+
+struct nat_pool {
+	struct port_set ports;
+	uint64_t n_addresses;
+};
+
+/* How often somebody found nothing, by pool and by interface (masquerade); the last is for rules with addresses. */
+struct nat_refusals {
+	uint64_t count;
+	uint64_t told_ns; /* when an event was sent last */
+	bool told;
+};
+
+struct nat {
+	struct env *env;
+	struct ip_stack *stack;
+	struct conntrack *ct;
+	nat_rules_fn *rules;
+	void *rules_ctx;
+	struct siphash_key key;
+	struct nat_config cfg;
+	struct nat_pool pool[NAT_POOLS_MAX];
+	struct port_set default_ports, identifiers;
+	struct nat_addresses addresses;
+	struct nat_mappings mappings;
+	struct nat_overloads *overloads;
+	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
+	bool sweeping;
+	uint32_t sweep_cursor;
+};
+
+static inline bool nat_proto_of(uint8_t ip_proto, enum nat_proto *out)
+{
+	*out = ip_proto == IPPROTO_NR_TCP ? NAT_TCP : ip_proto == IPPROTO_NR_UDP ? NAT_UDP : NAT_ICMP;
+	return ip_proto == IPPROTO_NR_TCP || ip_proto == IPPROTO_NR_UDP || ip_proto == IPPROTO_NR_ICMP;
+}
+
+/* The source port or identifier of an ORIGINAL tuple, and what it has become in the REPLY tuple. */
+static inline uint16_t nat_inside_port(const struct tuple *orig)
+{
+	return orig->sport;
+}
+
+static inline uint16_t nat_outside_port(const struct tuple *reply)
+{
+	return reply->proto == IPPROTO_NR_ICMP ? reply->sport : reply->dport;
+}
+
+static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
+{
+	if (reply->proto == IPPROTO_NR_ICMP)
+		reply->sport = (uint16_t)port;
+	else
+		reply->dport = (uint16_t)port;
+}
+
+/* address.c: addresses and their port maps. */
+
+int nat_addresses_init(struct nat_addresses *a, uint32_t n);
+void nat_addresses_fini(struct nat_addresses *a);
+uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone);
+/* Makes it if need be; NAT_NONE when there is no room. */
+uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone);
+/* NULL without room. */
+struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto);
+void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t address)
+{
+	return pool_at(&n->addresses.pool, address);
+}
+
+/* mapping.c: endpoint-independent mappings. */
+
+int nat_mappings_init(struct nat_mappings *m, uint32_t n);
+void nat_mappings_fini(struct nat_mappings *m);
+static inline struct nat_eim *nat_mapping_at(const struct nat *n, uint32_t index)
+{
+	return pool_at(&n->mappings.pool, index);
+}
+uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, uint32_t pool);
+uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig);
+/* A mapping with nobody in it yet; the port is held. NAT_NONE without room. */
+uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *m);
+void nat_mapping_join(struct nat *n, uint32_t index);
+void nat_mapping_leave(struct nat *n, uint32_t index);
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote);
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote);
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote);
+/* Slot of conntrack. */
+void nat_release(void *ctx, struct conn *c, uint32_t index);
+
+/* choose.c: a mapping for a new connection. */
+
+/* True when it has one now, or needs none. False: the packet is dropped. */
+bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
+bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
+
+/* port.c */
+
+/* Takes a port of `address` for the connection: fills in and takes the REPLY tuple. shared: also a port that others
+ * use towards other destinations. False when there is none. */
+enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
+struct nat_port_wish {
+	const struct port_set *set;
+	uint32_t port; /* wanted if possible, 0: none */
+	bool parity;   /* like that of the inside port, if possible */
+};
+bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
+		   const struct nat_port_wish *wish, enum nat_port_effort effort);
+struct nat_overloads *nat_overloads_create(struct nat *n, uint32_t count);
+void nat_overloads_destroy(struct nat_overloads *o);
+/* The connection with this REPLY tuple has gone. */
+void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
+
+/* icmp.c: errors. */
+
+void nat_error_dst(struct nat *n, struct packet *p);
+void nat_error_src(struct nat *n, struct packet *p);
+
+/* pool.c */
+
+void nat_pools_build(struct nat *n, const struct nat_config *cfg);
+uint32_t nat_pool_address(const struct nat_pool_config *cfg, uint64_t k);
+bool nat_pool_has(const struct nat_pool_config *cfg, uint32_t addr);
+void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The exact port map.
+ *
+ * Three levels: a bit for each port that is unused, the number of those in each
+ * word of 64 ports, and in each group of 64 words. With the counts, "how many
+ * unused ports stand before port p" and "which is the k-th unused port" each read
+ * at most 16 counts of groups, 64 counts of words and one word of bits, at any
+ * fill. So a pick draws one number below the count of unused ports and finds the
+ * port that it means: every unused port is equally likely, also the last one, and
+ * no run of used ports makes the port behind it easier to guess (RFC 6056 section
+ * 3.3.1, without its search).
+ *
+ * When no port is unused, one port can serve several connections towards
+ * different destinations; `sharers` counts those beyond the first, and the port
+ * is unused again when the last is gone. Which destinations those are, the
+ * connection table knows.
+ *
+ * What always holds: word[w] is the number of bits in unused[w], group[g] the sum
+ * of its words; port 0 is never unused; a port with sharers is not unused.
+ */
+#include "nat/portmap.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void set_add(struct port_set *s, uint32_t first, uint32_t last)
+{
+	if (first > last || s->n == PORT_SET_MAX)
+		return;
+	s->range[s->n++] = (struct nat_port_range){ (uint16_t)first, (uint16_t)last };
+	s->n_ports += last - first + 1;
+}
+
+struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded)
+{
+	struct port_set s = { 0 };
+	uint32_t at = ports.first == 0 ? 1 : ports.first;
+
+	while (at <= ports.last) {
+		/* The next port that is left out, and where that hole ends. */
+		uint32_t hole = (uint32_t)ports.last + 1, behind = hole;
+		for (uint32_t i = 0; i < n_excluded; i++) {
+			uint32_t first = excluded[i].first > at ? excluded[i].first : at;
+			if (excluded[i].last < at || first > hole)
+				continue;
+			if (first < hole || excluded[i].last + 1u > behind)
+				behind = excluded[i].last + 1u;
+			hole = first;
+		}
+		set_add(&s, at, hole - 1);
+		at = behind;
+		if (hole > ports.last)
+			break;
+	}
+	return s;
+}
+
+bool port_set_has(const struct port_set *s, uint32_t port)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (port >= s->range[i].first && port <= s->range[i].last)
+			return true;
+	return false;
+}
+
+uint32_t port_set_at(const struct port_set *s, uint32_t k)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		uint32_t n = s->range[i].last - s->range[i].first + 1u;
+		if (k < n)
+			return s->range[i].first + k;
+		k -= n;
+	}
+	assert(!"k is below n_ports");
+	return 0;
+}
+
+void portmap_init(struct portmap *m)
+{
+	memset(m->unused, 0xff, sizeof(m->unused));
+	memset(m->word, 64, sizeof(m->word));
+	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
+		m->group[g] = 4096;
+	memset(m->sharers, 0, sizeof(m->sharers));
+	m->unused[0] &= ~UINT64_C(1);
+	m->word[0]--;
+	m->group[0]--;
+}
+
+void portmap_use(struct portmap *m, uint32_t port)
+{
+	if (!portmap_unused(m, port)) {
+		assert(m->sharers[port] < UINT16_MAX);
+		m->sharers[port]++;
+		return;
+	}
+	m->unused[port >> 6] &= ~(UINT64_C(1) << (port & 63));
+	m->word[port >> 6]--;
+	m->group[port >> 12]--;
+}
+
+void portmap_release(struct portmap *m, uint32_t port)
+{
+	assert(!portmap_unused(m, port));
+	if (m->sharers[port] > 0) {
+		m->sharers[port]--;
+		return;
+	}
+	m->unused[port >> 6] |= UINT64_C(1) << (port & 63);
+	m->word[port >> 6]++;
+	m->group[port >> 12]++;
+}
+
+bool portmap_can_share(const struct portmap *m, uint32_t port)
+{
+	return m->sharers[port] < UINT16_MAX;
+}
+
+/* Unused ports below `port`, which may be 65536. */
+static uint32_t rank(const struct portmap *m, uint32_t port)
+{
+	uint32_t n = 0, w = port >> 6;
+
+	for (uint32_t g = 0; g < port >> 12; g++)
+		n += m->group[g];
+	for (uint32_t i = w & ~63u; i < w; i++)
+		n += m->word[i];
+	if (port & 63)
+		n += (uint32_t)__builtin_popcountll(m->unused[w] & ((UINT64_C(1) << (port & 63)) - 1));
+	return n;
+}
+
+/* The k-th unused port, from 0. */
+static uint32_t select_port(const struct portmap *m, uint32_t k)
+{
+	uint32_t g = 0, w;
+
+	while (k >= m->group[g])
+		k -= m->group[g++];
+	for (w = g * 64; k >= m->word[w]; w++)
+		k -= m->word[w];
+	uint64_t bits = m->unused[w];
+	/* Halve until one is left. */
+	uint32_t at = 0;
+	for (uint32_t half = 32; half > 0; half /= 2) {
+		uint64_t low = bits & ((UINT64_C(1) << half) - 1);
+		uint32_t n = (uint32_t)__builtin_popcountll(low);
+		if (k < n) {
+			bits = low;
+		} else {
+			k -= n;
+			bits >>= half;
+			at += half;
+		}
+	}
+	return w * 64 + at;
+}
+
+uint32_t portmap_count(const struct portmap *m, const struct port_set *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		n += rank(m, s->range[i].last + 1u) - rank(m, s->range[i].first);
+	return n;
+}
+
+uint32_t portmap_pick(const struct portmap *m, const struct port_set *s, struct rng *rng)
+{
+	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = 0;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		first[i] = rank(m, s->range[i].first);
+		n[i] = rank(m, s->range[i].last + 1u) - first[i];
+		total += n[i];
+	}
+	if (total == 0)
+		return PORTMAP_NONE;
+	uint32_t k = rng_below(rng, total), i = 0;
+	while (k >= n[i])
+		k -= n[i++];
+	return select_port(m, first[i] + k);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The exact port map of one address and protocol: which ports are unused, and
+ * by how many connections each other one is shared. A pick is uniform among the
+ * unused ports and costs the same at every fill.
+ */
+#ifndef YG_NAT_PORTMAP_H
+#define YG_NAT_PORTMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "nat/nat.h"
+
+#define PORTMAP_NONE UINT32_MAX
+
+/* Port ranges in rising order that do not touch. */
+#define PORT_SET_MAX 18
+struct port_set {
+	uint32_t n;
+	uint32_t n_ports;
+	struct nat_port_range range[PORT_SET_MAX];
+};
+
+/* `ports` without `excluded` and without 0. */
+struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded);
+bool port_set_has(const struct port_set *s, uint32_t port);
+/* The k-th port of the set, k < n_ports. */
+uint32_t port_set_at(const struct port_set *s, uint32_t k);
+
+#define PORTMAP_WORDS 1024
+#define PORTMAP_GROUPS 16 /* of 64 words */
+
+struct portmap {
+	uint16_t group[PORTMAP_GROUPS]; /* unused ports in 4096 */
+	uint8_t word[PORTMAP_WORDS];    /* unused ports in 64 */
+	uint64_t unused[PORTMAP_WORDS];
+	uint16_t sharers[65536]; /* connections beyond the first */
+};
+
+void portmap_init(struct portmap *m);
+static inline bool portmap_unused(const struct portmap *m, uint32_t port)
+{
+	return (m->unused[port >> 6] >> (port & 63) & 1) != 0;
+}
+/* One more connection on this port, and one less. */
+void portmap_use(struct portmap *m, uint32_t port);
+void portmap_release(struct portmap *m, uint32_t port);
+/* False when a port has as many sharers as can be counted. */
+bool portmap_can_share(const struct portmap *m, uint32_t port);
+/* Unused ports in the set. */
+uint32_t portmap_count(const struct portmap *m, const struct port_set *s);
+/* An unused port of the set, each equally likely; PORTMAP_NONE when there is none. */
+uint32_t portmap_pick(const struct portmap *m, const struct port_set *s, struct rng *rng);
+
+#endif
