@@ -15,12 +15,12 @@
  * frames closely, but hands a block over only when it is full or after 1 ms.
  *
  * Layout of a slot: struct tpacket2_hdr, sockaddr_ll, room, the 10-byte vnet
- * header, the frame; PACKET_RESERVE puts the IP header on a cache line. The
- * distance between slots is an odd number of cache lines, else the headers of a
- * batch would all fall into two sets of the first-level cache.
+ * header, the frame; PACKET_RESERVE puts the IP header on a cache line of its
+ * own, with room for a VLAN tag in front of the frame.
  *
  * Send. The vnet header goes directly in front of the frame, and sendmmsg takes
- * the batch. A frame that the kernel refuses is dropped by name and the rest
+ * the batch: 1.2 microseconds a frame of 60 bytes over veth, where a send of its
+ * own takes 1.6. A frame that the kernel refuses is dropped by name and the rest
  * goes on.
  *
  * A device that goes down leaves one error on the socket (ENETDOWN), which would
@@ -46,12 +46,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "device/vnet.h"
 
 #define BLOCK_BYTES (1u << 20)
-#define SLOT_BYTES 67648u /* 1,057 cache lines: 65,535 + headers + 2 KB spare */
+#define SLOT_BYTES 67584u /* 65,535 + headers, in whole KB */
 #define SLOTS_PER_BLOCK (BLOCK_BYTES / SLOT_BYTES)
 /* TPACKET_ALIGN(TPACKET2_HDRLEN + 16) + vnet header + this = 128: there the IP header starts. */
 #define SLOT_RESERVE (128 - VNET_HEADER_LEN - 80)
@@ -60,12 +61,13 @@
 #define EMPTY_ROUNDS 8 /* rounds without a frame between two looks at the socket's error */
 
 _Static_assert(TPACKET_ALIGN(TPACKET2_HDRLEN + 16) == 80, "SLOT_RESERVE counts on it");
-_Static_assert(SLOT_BYTES % TPACKET_ALIGNMENT == 0 && (SLOT_BYTES / 64) % 2 == 1, "odd number of cache lines");
+_Static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES % TPACKET_ALIGNMENT == 0, "slots begin on a cache line");
 _Static_assert(SLOT_BYTES >= 128 + 65535 + VLAN_TAG_LEN, "a slot holds the largest IPv4 packet");
 
 struct af_packet {
 	struct device dev;
 	int fd;
+	int claim_fd; /* see claim */
 	uint8_t *ring;
 	size_t ring_len;
 	uint8_t *lent;
@@ -230,11 +232,11 @@ static void prepare_send(struct af_packet *s, uint32_t i, struct packet *p)
 	m->msg_iov = s->iov[i];
 	if (p->off >= VNET_HEADER_LEN) {
 		memcpy(frame - VNET_HEADER_LEN, &s->vnet[i], VNET_HEADER_LEN);
-		s->iov[i][0] = (struct iovec){frame - VNET_HEADER_LEN, p->len + VNET_HEADER_LEN};
+		s->iov[i][0] = (struct iovec){ frame - VNET_HEADER_LEN, p->len + VNET_HEADER_LEN };
 		m->msg_iovlen = 1;
 	} else {
-		s->iov[i][0] = (struct iovec){&s->vnet[i], VNET_HEADER_LEN};
-		s->iov[i][1] = (struct iovec){frame, p->len};
+		s->iov[i][0] = (struct iovec){ &s->vnet[i], VNET_HEADER_LEN };
+		s->iov[i][1] = (struct iovec){ frame, p->len };
 		m->msg_iovlen = 2;
 	}
 }
@@ -300,16 +302,18 @@ static void af_packet_close(struct device *d)
 		munmap(s->ring, s->ring_len);
 	if (s->fd >= 0)
 		close(s->fd);
+	if (s->claim_fd >= 0)
+		close(s->claim_fd);
 	free(s->lent);
 	free(s);
 }
 
 static const struct device_ops af_packet_ops = {
-    .driver = "af_packet",
-    .rx = af_packet_rx,
-    .tx = af_packet_tx,
-    .poll_fd = af_packet_poll_fd,
-    .close = af_packet_close,
+	.driver = "af_packet",
+	.rx = af_packet_rx,
+	.tx = af_packet_tx,
+	.poll_fd = af_packet_poll_fd,
+	.close = af_packet_close,
 };
 
 static int fail(char *err, size_t err_len, const char *ifname, const char *what, int error)
@@ -327,11 +331,33 @@ static int fail(char *err, size_t err_len, const char *ifname, const char *what,
 	return -error;
 }
 
+/* Two gateways on one device would both answer. The kernel lets any number of
+ * packet sockets on a device, so a name stands for it: an abstract unix socket,
+ * which belongs to the network namespace as the device does, and is gone with
+ * the process however that ends. */
+static int claim(struct af_packet *s, char *err, size_t err_len)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "yangguan/device/%s", s->dev.name);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+
+	s->claim_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s->claim_fd < 0)
+		return fail(err, err_len, s->dev.name, "claiming the device", errno);
+	if (bind(s->claim_fd, (struct sockaddr *)&a, len) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return fail(err, err_len, s->dev.name, "claiming the device", errno);
+	snprintf(err, err_len, "device %s: another gateway has it; stop that one first (ss -xap | grep %s)",
+		 s->dev.name, a.sun_path + 1);
+	return -EBUSY;
+}
+
 /* Index, MAC, MTU, state; refuses what is no Ethernet. */
 static int read_link(struct af_packet *s, int *ifindex, char *err, size_t err_len)
 {
 	const char *name = s->dev.name;
-	struct ifreq r = {0};
+	struct ifreq r = { 0 };
 
 	memcpy(r.ifr_name, name, sizeof(r.ifr_name));
 	if (ioctl(s->fd, SIOCGIFINDEX, &r) < 0)
@@ -357,9 +383,9 @@ static int read_link(struct af_packet *s, int *ifindex, char *err, size_t err_le
 static int bind_to(struct af_packet *s, int ifindex, char *err, size_t err_len)
 {
 	struct sockaddr_ll a = {
-	    .sll_family = AF_PACKET,
-	    .sll_protocol = htons(ETH_P_ALL),
-	    .sll_ifindex = ifindex,
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = ifindex,
 	};
 
 	if (bind(s->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
@@ -374,10 +400,10 @@ static int set_options(struct af_packet *s, char *err, size_t err_len)
 		int option, value;
 		const char *what;
 	} options[] = {
-	    {PACKET_VERSION, TPACKET_V2, "PACKET_VERSION"},
-	    {PACKET_VNET_HDR, 1, "PACKET_VNET_HDR"},
-	    {PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING"},
-	    {PACKET_RESERVE, SLOT_RESERVE, "PACKET_RESERVE"},
+		{ PACKET_VERSION, TPACKET_V2, "PACKET_VERSION" },
+		{ PACKET_VNET_HDR, 1, "PACKET_VNET_HDR" },
+		{ PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING" },
+		{ PACKET_RESERVE, SLOT_RESERVE, "PACKET_RESERVE" },
 	};
 
 	for (uint32_t i = 0; i < ARRAY_LEN(options); i++)
@@ -397,10 +423,10 @@ static int map_ring(struct af_packet *s, uint32_t ring_mb, char *err, size_t err
 
 	for (;; ring_mb /= 2) {
 		req = (struct tpacket_req){
-		    .tp_block_size = BLOCK_BYTES,
-		    .tp_block_nr = ring_mb,
-		    .tp_frame_size = SLOT_BYTES,
-		    .tp_frame_nr = ring_mb * SLOTS_PER_BLOCK,
+			.tp_block_size = BLOCK_BYTES,
+			.tp_block_nr = ring_mb,
+			.tp_frame_size = SLOT_BYTES,
+			.tp_frame_nr = ring_mb * SLOTS_PER_BLOCK,
 		};
 		if (setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) == 0)
 			break;
@@ -429,11 +455,14 @@ int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, ch
 	s->dev.ops = &af_packet_ops;
 	s->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
 	snprintf(s->dev.name, sizeof(s->dev.name), "%s", ifname);
+	s->claim_fd = -1;
 	/* Protocol 0: nothing comes in before the socket is bound to the device. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = s->fd < 0 ? fail(err, err_len, ifname, "packet socket", errno) : 0;
 	if (r == 0)
 		r = read_link(s, &ifindex, err, err_len);
+	if (r == 0)
+		r = claim(s, err, err_len);
 	if (r == 0)
 		r = set_options(s, err, err_len);
 	if (r == 0)

@@ -20,7 +20,8 @@
 /* ring_mb: megabytes of kernel memory for received frames, 15 frames each; 0
  * for the default. A smaller ring is taken, down to the minimum, when the
  * kernel has not that much. Returns 0 and a device that must be closed with
- * ops->close after all its packets were freed; or -errno and a sentence in err. */
+ * ops->close after all its packets were freed; or -errno and a sentence in err:
+ * -EBUSY when a gateway in this network namespace has the device already. */
 int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
 
 /* The device of this name was gone and is back: binds to the new one, and reads

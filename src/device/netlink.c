@@ -119,10 +119,10 @@ static void link_of_message(const struct nlmsghdr *h, struct netlink_link *l)
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
 
 	*l = (struct netlink_link){
-	    .index = (uint32_t)i->ifi_index,
-	    .is_ethernet = i->ifi_type == ARPHRD_ETHER,
-	    .admin_up = (i->ifi_flags & IFF_UP) != 0,
-	    .running = (i->ifi_flags & IFF_UP) && (i->ifi_flags & IFF_RUNNING),
+		.index = (uint32_t)i->ifi_index,
+		.is_ethernet = i->ifi_type == ARPHRD_ETHER,
+		.admin_up = (i->ifi_flags & IFF_UP) != 0,
+		.running = (i->ifi_flags & IFF_UP) && (i->ifi_flags & IFF_RUNNING),
 	};
 	mnl_attr_parse(h, sizeof(*i), read_link_attr, l);
 }
@@ -221,7 +221,7 @@ static int take_addr(const struct nlmsghdr *h, void *ctx)
 {
 	struct addr_query *q = ctx;
 	const struct ifaddrmsg *i = mnl_nlmsg_get_payload(h);
-	struct addr_attrs x = {0};
+	struct addr_attrs x = { 0 };
 
 	if (h->nlmsg_type != RTM_NEWADDR || i->ifa_index != q->index)
 		return MNL_CB_OK;
@@ -235,7 +235,7 @@ static int take_addr(const struct nlmsghdr *h, void *ctx)
 	if (!x.has_local && !x.has_addr)
 		return MNL_CB_OK;
 	if (q->out->n_ipv4 < NETLINK_ADDRS_MAX)
-		q->out->ipv4[q->out->n_ipv4] = (struct ip4_prefix){x.has_local ? x.local : x.addr, i->ifa_prefixlen};
+		q->out->ipv4[q->out->n_ipv4] = (struct ip4_prefix){ x.has_local ? x.local : x.addr, i->ifa_prefixlen };
 	q->out->n_ipv4++;
 	return MNL_CB_OK;
 }
@@ -243,7 +243,7 @@ static int take_addr(const struct nlmsghdr *h, void *ctx)
 int netlink_addrs_get(uint32_t index, struct netlink_addrs *out, char *err, size_t err_len)
 {
 	char buf[512];
-	struct addr_query q = {index, out};
+	struct addr_query q = { index, out };
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
 	memset(out, 0, sizeof(*out));

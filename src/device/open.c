@@ -39,12 +39,12 @@ static int open_pcap(const char *ifname, const struct device_open_options *opt, 
 }
 
 static const struct driver drivers[] = {
-    {"af_packet", open_af_packet, af_packet_rebind},
-    {"tap", open_tap, NULL},
-    {"pcap", open_pcap, NULL},
+	{ "af_packet", open_af_packet, af_packet_rebind },
+	{ "tap", open_tap, NULL },
+	{ "pcap", open_pcap, NULL },
 };
 
-const char *const device_drivers[] = {"auto", "af_packet", "tap", "pcap", NULL};
+const char *const device_drivers[] = { "auto", "af_packet", "tap", "pcap", NULL };
 
 #define AUTO_CHOICE "af_packet"
 #define AUTO_WHY " (auto; xdp and tc are not built in yet)"

@@ -64,9 +64,9 @@ bool pcap_writer_write(struct pcap_writer *w, uint64_t time_ns, const uint8_t *f
 		       const struct offload *offload)
 {
 	struct pcap_pkthdr h = {
-	    .ts = {.tv_sec = (time_t)(time_ns / NS_PER_S), .tv_usec = (suseconds_t)(time_ns % NS_PER_S)},
-	    .caplen = len,
-	    .len = len,
+		.ts = { .tv_sec = (time_t)(time_ns / NS_PER_S), .tv_usec = (suseconds_t)(time_ns % NS_PER_S) },
+		.caplen = len,
+		.len = len,
 	};
 
 	if (w->failed)
@@ -281,12 +281,12 @@ static void pcap_device_close(struct device *d)
 }
 
 static const struct device_ops pcap_device_ops = {
-    .driver = "pcap",
-    .rx = pcap_device_rx,
-    .tx = pcap_device_tx,
-    .poll_fd = pcap_device_poll_fd,
-    .next = pcap_device_next,
-    .close = pcap_device_close,
+	.driver = "pcap",
+	.rx = pcap_device_rx,
+	.tx = pcap_device_tx,
+	.poll_fd = pcap_device_poll_fd,
+	.next = pcap_device_next,
+	.close = pcap_device_close,
 };
 
 int pcap_device_open(const char *name, const struct pcap_config *cfg, struct device **out, char *err, size_t err_len)

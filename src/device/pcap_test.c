@@ -37,7 +37,7 @@ struct bench {
 static int set_up(void **state)
 {
 	struct bench *t = calloc(1, sizeof(*t));
-	struct packet_pool_config cfg = {.n_packets = 8, .n_small = 6, .n_large = 2};
+	struct packet_pool_config cfg = { .n_packets = 8, .n_small = 6, .n_large = 2 };
 
 	strcpy(t->dir, "/tmp/pcap_test.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
@@ -102,8 +102,8 @@ static void fill(uint8_t *f, uint32_t len, uint8_t seed)
 static void test_frames_come_at_their_times(void **state)
 {
 	struct bench *t = *state;
-	static const uint64_t times[] = {0, 1, 999, 5 * NS_PER_S + 1};
-	static const uint32_t lens[] = {60, 1514, 14, 66000};
+	static const uint64_t times[] = { 0, 1, 999, 5 * NS_PER_S + 1 };
+	static const uint32_t lens[] = { 60, 1514, 14, 66000 };
 	static uint8_t frame[66000];
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
 
@@ -117,7 +117,7 @@ static void test_frames_come_at_their_times(void **state)
 	assert_int_equal(pcap_first_time(t->path, &first, t->err, sizeof(t->err)), 0);
 	assert_true(first == EPOCH);
 
-	struct device *d = open_device(t, &(struct pcap_config){.in_path = t->path, .epoch_ns = EPOCH});
+	struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
 	for (uint32_t i = 0; i < ARRAY_LEN(times); i++) {
 		assert_true(d->ops->next(d) == times[i]);
 		if (times[i] > 0) {
@@ -141,14 +141,14 @@ static void test_frames_come_at_their_times(void **state)
 static void test_time_never_goes_back(void **state)
 {
 	struct bench *t = *state;
-	uint8_t frame[60] = {0};
+	uint8_t frame[60] = { 0 };
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
 
 	assert_true(pcap_writer_write(w, EPOCH + 500, frame, sizeof(frame), NULL));
 	assert_true(pcap_writer_write(w, EPOCH + 100, frame, sizeof(frame), NULL));
 	assert_true(pcap_writer_write(w, EPOCH - 100, frame, sizeof(frame), NULL));
 	assert_true(pcap_writer_close(w));
-	struct device *d = open_device(t, &(struct pcap_config){.in_path = t->path, .epoch_ns = EPOCH});
+	struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
 	assert_true(d->ops->next(d) == 500);
 	pcap_device_set_time(d, 500);
 	assert_int_equal(d->ops->rx(d, &t->batch, 1), 1);
@@ -163,13 +163,13 @@ static void test_time_never_goes_back(void **state)
 static void test_empty_pool_is_a_named_drop(void **state)
 {
 	struct bench *t = *state;
-	uint8_t frame[60] = {0};
+	uint8_t frame[60] = { 0 };
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
 
 	for (int i = 0; i < 20; i++)
 		assert_true(pcap_writer_write(w, EPOCH, frame, sizeof(frame), NULL));
 	assert_true(pcap_writer_close(w));
-	struct device *d = open_device(t, &(struct pcap_config){.in_path = t->path, .epoch_ns = EPOCH});
+	struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
 	assert_int_equal(d->ops->rx(d, &t->batch, BATCH_MAX), 8);
 	assert_int_equal(t->ledger.n_received, 20);
 	assert_int_equal(t->ledger.n_dropped[DROP_NO_BUFFER], 12);
@@ -183,10 +183,10 @@ static void test_empty_pool_is_a_named_drop(void **state)
 static void test_record_keeps_unfinished_work(void **state)
 {
 	struct bench *t = *state;
-	const struct offload none = {0};
-	const struct offload valid = {.csum_valid = true};
-	const struct offload partial = {.csum_partial = true, .csum_start = 34, .csum_offset = 6};
-	const struct offload *const all[] = {&none, &valid, &partial};
+	const struct offload none = { 0 };
+	const struct offload valid = { .csum_valid = true };
+	const struct offload partial = { .csum_partial = true, .csum_start = 34, .csum_offset = 6 };
+	const struct offload *const all[] = { &none, &valid, &partial };
 	uint8_t frame[100];
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_RECORD);
 
@@ -194,8 +194,8 @@ static void test_record_keeps_unfinished_work(void **state)
 	for (uint32_t i = 0; i < ARRAY_LEN(all); i++)
 		assert_true(pcap_writer_write(w, EPOCH, frame, sizeof(frame), all[i]));
 	assert_true(pcap_writer_close(w));
-	struct device *d =
-	    open_device(t, &(struct pcap_config){.in_path = t->path, .in_form = PCAP_FORM_RECORD, .epoch_ns = EPOCH});
+	struct device *d = open_device(
+		t, &(struct pcap_config){ .in_path = t->path, .in_form = PCAP_FORM_RECORD, .epoch_ns = EPOCH });
 	assert_int_equal(d->ops->rx(d, &t->batch, BATCH_MAX), 3);
 	for (uint32_t i = 0; i < ARRAY_LEN(all); i++) {
 		const struct packet *p = t->batch.p[i];
@@ -214,7 +214,7 @@ static void test_record_keeps_unfinished_work(void **state)
 static void test_sent_frames_are_written(void **state)
 {
 	struct bench *t = *state;
-	struct device *out = open_device(t, &(struct pcap_config){.out_path = t->path, .epoch_ns = EPOCH});
+	struct device *out = open_device(t, &(struct pcap_config){ .out_path = t->path, .epoch_ns = EPOCH });
 
 	for (uint32_t i = 0; i < 3; i++) {
 		struct packet *p = packet_alloc(t->pool, 60 + i);
@@ -229,7 +229,7 @@ static void test_sent_frames_are_written(void **state)
 	assert_true(out->ops->next(out) == TIME_NEVER);
 	out->ops->close(out);
 
-	struct device *in = open_device(t, &(struct pcap_config){.in_path = t->path, .epoch_ns = EPOCH});
+	struct device *in = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
 	for (uint32_t i = 0; i < 3; i++) {
 		uint8_t want[64];
 		fill(want, 60 + i, (uint8_t)i);
@@ -247,7 +247,7 @@ static void test_sent_frames_are_written(void **state)
 static void test_both_sides_absent(void **state)
 {
 	struct bench *t = *state;
-	struct device *d = open_device(t, &(struct pcap_config){0});
+	struct device *d = open_device(t, &(struct pcap_config){ 0 });
 
 	t->ledger.n_originated++;
 	batch_add(&t->batch, packet_alloc(t->pool, 60));
@@ -264,7 +264,7 @@ struct record {
 
 static void write_file(struct bench *t, uint32_t link_type, const struct record *r, uint32_t n, uint32_t n_lost)
 {
-	const uint32_t head[] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, link_type};
+	const uint32_t head[] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, link_type };
 	static const uint8_t zeros[70000];
 	FILE *f = fopen(t->path, "w");
 
@@ -282,10 +282,10 @@ static void write_file(struct bench *t, uint32_t link_type, const struct record 
 static void test_cut_and_short_frames(void **state)
 {
 	struct bench *t = *state;
-	const struct record r[] = {{5, 7, 96, 1514}, {5, 7, 10, 10}, {5, 8, 69000, 69000}, {5, 9, 60, 60}};
+	const struct record r[] = { { 5, 7, 96, 1514 }, { 5, 7, 10, 10 }, { 5, 8, 69000, 69000 }, { 5, 9, 60, 60 } };
 
 	write_file(t, 1, r, ARRAY_LEN(r), 0);
-	struct device *d = open_device(t, &(struct pcap_config){.in_path = t->path});
+	struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path });
 	assert_true(d->ops->next(d) == 5 * NS_PER_S + 7 * NS_PER_US);
 	pcap_device_set_time(d, 6 * NS_PER_S);
 	assert_int_equal(d->ops->rx(d, &t->batch, BATCH_MAX), 1);
@@ -300,10 +300,10 @@ static void test_cut_and_short_frames(void **state)
 static void test_file_that_ends_in_a_frame(void **state)
 {
 	struct bench *t = *state;
-	const struct record r[] = {{1, 0, 60, 60}, {2, 0, 60, 60}};
+	const struct record r[] = { { 1, 0, 60, 60 }, { 2, 0, 60, 60 } };
 
 	write_file(t, 1, r, ARRAY_LEN(r), 20);
-	struct device *d = open_device(t, &(struct pcap_config){.in_path = t->path});
+	struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path });
 	pcap_device_set_time(d, 3 * NS_PER_S);
 	assert_int_equal(d->ops->rx(d, &t->batch, BATCH_MAX), 1);
 	assert_true(d->ops->next(d) == TIME_NEVER);
@@ -318,7 +318,7 @@ static void test_bad_files_are_refused(void **state)
 {
 	struct bench *t = *state;
 	struct device *d = NULL;
-	struct pcap_config cfg = {.in_path = t->path};
+	struct pcap_config cfg = { .in_path = t->path };
 
 	assert_true(pcap_device_open("lan0", &cfg, &d, t->err, sizeof(t->err)) < 0);
 	assert_non_null(strstr(t->err, t->path));
@@ -331,7 +331,7 @@ static void test_bad_files_are_refused(void **state)
 	fclose(f);
 	assert_true(pcap_device_open("lan0", &cfg, &d, t->err, sizeof(t->err)) < 0);
 	assert_non_null(strstr(t->err, t->path));
-	cfg = (struct pcap_config){.out_path = "/nonexistent/x.pcap"};
+	cfg = (struct pcap_config){ .out_path = "/nonexistent/x.pcap" };
 	assert_true(pcap_device_open("lan0", &cfg, &d, t->err, sizeof(t->err)) < 0);
 	assert_non_null(strstr(t->err, "/nonexistent/x.pcap"));
 	assert_null(d);
@@ -345,7 +345,7 @@ static void test_full_disk_is_told(void **state)
 
 	if (access("/dev/full", W_OK) != 0)
 		skip();
-	d = open_device(t, &(struct pcap_config){.out_path = "/dev/full"});
+	d = open_device(t, &(struct pcap_config){ .out_path = "/dev/full" });
 	for (int i = 0; i < 200; i++) {
 		t->ledger.n_originated++;
 		batch_add(&t->batch, packet_alloc(t->pool, 1514));
@@ -361,11 +361,11 @@ static void test_full_disk_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_frames_come_at_their_times), TEST(test_time_never_goes_back),
-	    TEST(test_empty_pool_is_a_named_drop), TEST(test_record_keeps_unfinished_work),
-	    TEST(test_sent_frames_are_written),    TEST(test_both_sides_absent),
-	    TEST(test_cut_and_short_frames),       TEST(test_file_that_ends_in_a_frame),
-	    TEST(test_bad_files_are_refused),      TEST(test_full_disk_is_told),
+		TEST(test_frames_come_at_their_times), TEST(test_time_never_goes_back),
+		TEST(test_empty_pool_is_a_named_drop), TEST(test_record_keeps_unfinished_work),
+		TEST(test_sent_frames_are_written),    TEST(test_both_sides_absent),
+		TEST(test_cut_and_short_frames),       TEST(test_file_that_ends_in_a_frame),
+		TEST(test_bad_files_are_refused),      TEST(test_full_disk_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,7 +185,7 @@ out:
 static int remove_leftovers(struct quiet_nft *n)
 {
 	char buf[BUF_BYTES];
-	struct leftovers l = {0};
+	struct leftovers l = { 0 };
 	struct nlmsghdr *h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETTABLE, NFPROTO_NETDEV, NLM_F_DUMP, n->seq);
 	uint32_t portid = mnl_socket_get_portid(n->nl);
 	int r;
@@ -226,7 +226,7 @@ static int put_chain(struct quiet_nft *n, struct transaction *t, uint16_t type, 
 		nftnl_chain_set_str(c, NFTNL_CHAIN_DEV, ifname);
 	}
 	struct nlmsghdr *h =
-	    put_message(n, t, type, type == NFT_MSG_NEWCHAIN ? (uint16_t)(NLM_F_CREATE | NLM_F_EXCL) : 0);
+		put_message(n, t, type, type == NFT_MSG_NEWCHAIN ? (uint16_t)(NLM_F_CREATE | NLM_F_EXCL) : 0);
 	nftnl_chain_nlmsg_build_payload(h, c);
 	nftnl_chain_free(c);
 	mnl_nlmsg_batch_next(t->batch);
@@ -252,7 +252,7 @@ static int change_chain(struct quiet_nft *n, const uint16_t *types, uint32_t n_t
 
 int quiet_nft_add(struct quiet_nft *n, const char *ifname)
 {
-	static const uint16_t replace[] = {NFT_MSG_DELCHAIN, NFT_MSG_NEWCHAIN};
+	static const uint16_t replace[] = { NFT_MSG_DELCHAIN, NFT_MSG_NEWCHAIN };
 	int r = change_chain(n, replace + 1, 1, ifname);
 
 	return r == -EEXIST ? change_chain(n, replace, ARRAY_LEN(replace), ifname) : r;
@@ -260,7 +260,7 @@ int quiet_nft_add(struct quiet_nft *n, const char *ifname)
 
 int quiet_nft_remove(struct quiet_nft *n, const char *ifname)
 {
-	static const uint16_t remove[] = {NFT_MSG_DELCHAIN};
+	static const uint16_t remove[] = { NFT_MSG_DELCHAIN };
 	int r = change_chain(n, remove, ARRAY_LEN(remove), ifname);
 
 	return r == -ENOENT ? 0 : r;
@@ -270,7 +270,7 @@ int quiet_nft_remove(struct quiet_nft *n, const char *ifname)
 
 int quiet_nft_open(struct quiet_nft **out)
 {
-	const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+	const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
 	struct quiet_nft *n = calloc(1, sizeof(*n));
 	int r = -ENOMEM;
 

@@ -48,7 +48,7 @@ static int change_qdisc(uint32_t ifindex, uint16_t type, uint16_t flags)
 
 static int change_filter(uint32_t ifindex, uint16_t type, uint16_t flags)
 {
-	static const struct sock_filter drop[] = {{BPF_RET | BPF_K, 0, 0, TC_ACT_SHOT}};
+	static const struct sock_filter drop[] = { { BPF_RET | BPF_K, 0, 0, TC_ACT_SHOT } };
 	char buf[BUF_BYTES];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct tcmsg *t = put_header(h, type, flags | NLM_F_ACK, ifindex, PARENT_INGRESS);

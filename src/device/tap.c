@@ -76,9 +76,9 @@ static int rx_one(struct tap *t, struct batch *b)
 	struct packet *p = packet_alloc(t->dev.pool, PACKET_SMALL_BYTES - PACKET_HEADROOM);
 	uint32_t n_first = p ? p->buf_len - p->off : 0;
 	struct iovec iov[] = {
-	    {&vnet, sizeof(vnet)},
-	    {p ? packet_frame(p) : NULL, n_first},
-	    {t->spill, sizeof(t->spill)},
+		{ &vnet, sizeof(vnet) },
+		{ p ? packet_frame(p) : NULL, n_first },
+		{ t->spill, sizeof(t->spill) },
 	};
 	ssize_t n = readv(t->fd, iov, ARRAY_LEN(iov));
 
@@ -145,7 +145,7 @@ static void tap_tx(struct device *d, struct batch *b)
 		ssize_t n;
 
 		vnet_of_offload(&p->offload, &vnet);
-		struct iovec iov[] = {{&vnet, sizeof(vnet)}, {packet_frame(p), p->len}};
+		struct iovec iov[] = { { &vnet, sizeof(vnet) }, { packet_frame(p), p->len } };
 		do {
 			n = writev(t->fd, iov, ARRAY_LEN(iov));
 		} while (n < 0 && errno == EINTR);
@@ -178,11 +178,11 @@ static void tap_close(struct device *d)
 }
 
 static const struct device_ops tap_ops = {
-    .driver = "tap",
-    .rx = tap_rx,
-    .tx = tap_tx,
-    .poll_fd = tap_poll_fd,
-    .close = tap_close,
+	.driver = "tap",
+	.rx = tap_rx,
+	.tx = tap_tx,
+	.poll_fd = tap_poll_fd,
+	.close = tap_close,
 };
 
 static int fail(char *err, size_t err_len, const char *ifname, const char *what, int error)
@@ -213,7 +213,7 @@ static int fail(char *err, size_t err_len, const char *ifname, const char *what,
 
 static int attach(struct tap *t, char *err, size_t err_len)
 {
-	struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int header_len = VNET_HEADER_LEN;
 
 	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -246,7 +246,7 @@ static struct ether_addr derive_mac(const uint8_t kernel[6])
 /* MAC, MTU and state, by a socket: the TAP's descriptor does not answer these. */
 static int read_link(struct tap *t, bool created, char *err, size_t err_len)
 {
-	struct ifreq r = {0};
+	struct ifreq r = { 0 };
 	int r_value = 0;
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 

@@ -5,9 +5,12 @@
  */
 #include "netns.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #include "device/vnet.h"
 
 #define IFLA_GSO_IPV4_MAX_SIZE_NR 63 /* Linux 6.3 */
+#define UDP_SEGMENT_NR 103
 
 /* Would catch: large segments cut or refused on the way in or out, offload
  * fields that do not fit, a wrong byte, slots of the ring that do not come back
@@ -60,6 +64,40 @@ static void test_bulk_tcp_in_small_segments(void **state)
 	assert_true(w->ledger.n_received > n_bytes / 1514);
 	/* None, unless the machine stops us for the time of a whole ring. */
 	assert_true(w->dev[0]->n_rx_missed < w->ledger.n_received / 20);
+}
+
+/* Would catch: datagrams of UDP_SEGMENT cut, joined or refused on the way. */
+static void test_udp_segments(void **state)
+{
+	struct netns_world *w = *state;
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(5002), .sin_addr = { htonl(NETNS_ADDR_B) } };
+	static uint8_t out[50 * 1000], in[2000];
+	int size = 1000, n_in = 0;
+
+	netns_go(w, NETNS_B);
+	int from, at = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(at, (struct sockaddr *)&to, sizeof(to)), 0);
+	netns_go(w, NETNS_A);
+	from = socket(AF_INET, SOCK_DGRAM, 0);
+	if (setsockopt(from, SOL_UDP, UDP_SEGMENT_NR, &size, sizeof(size)) < 0)
+		skip();
+	netns_go(w, NETNS_GW);
+	for (uint32_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i / 1000 + i);
+	assert_int_equal(sendto(from, out, sizeof(out), 0, (struct sockaddr *)&to, sizeof(to)), sizeof(out));
+	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
+	while (n_in < 50 && netns_now_ms() < deadline) {
+		netns_bridge(w);
+		while (recv(at, in, sizeof(in), 0) == size) {
+			assert_memory_equal(in, out + n_in * size, (size_t)size);
+			n_in++;
+		}
+	}
+	assert_int_equal(n_in, 50);
+	assert_int_equal(w->n_gso, 1);
+	assert_int_equal(w->n_bad_gso, 0);
+	close(from);
+	close(at);
 }
 
 /* What the monitor told, in order. */
@@ -249,7 +287,8 @@ static void test_send_corners(void **state)
 	}
 	uint8_t *no_room = w->batch.p[3]->buf;
 	uint8_t before[VNET_HEADER_LEN];
-	memcpy(before, no_room - VNET_HEADER_LEN, sizeof(before));
+	memset(no_room - VNET_HEADER_LEN, 0x55, VNET_HEADER_LEN);
+	memset(before, 0x55, sizeof(before));
 	w->dev[0]->ops->tx(w->dev[0], &w->batch);
 	assert_memory_equal(no_room - VNET_HEADER_LEN, before, sizeof(before));
 	assert_int_equal(w->batch.n, 0);
@@ -396,10 +435,16 @@ static void test_open_errors(void **state)
 	assert_int_equal(device_open("dpdk", "r0", NULL, &d, note, sizeof(note), err, sizeof(err)), -EINVAL);
 	assert_non_null(strstr(err, "unknown"));
 	assert_null(d);
-	assert_int_equal(device_open("auto", "r0", NULL, &d, note, sizeof(note), err, sizeof(err)), 0);
+	assert_int_equal(netns_run("ip link add r2 type veth peer name r3"), 0);
+	assert_int_equal(device_open("auto", "r2", NULL, &d, note, sizeof(note), err, sizeof(err)), 0);
 	assert_non_null(strstr(note, "af_packet"));
 	assert_non_null(strstr(note, "xdp and tc are not built in yet"));
 	d->ops->close(d);
+	d = NULL;
+	/* The test itself has it. */
+	assert_int_equal(device_open("auto", "r0", NULL, &d, note, sizeof(note), err, sizeof(err)), -EBUSY);
+	assert_non_null(strstr(err, "another gateway"));
+	assert_null(d);
 }
 
 /* Would catch: an address of the kernel overlooked, by which somebody's own ssh
@@ -434,6 +479,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		NETNS_TEST(test_bulk_tcp_in_large_segments),
 		NETNS_TEST(test_bulk_tcp_in_small_segments),
+		NETNS_TEST(test_udp_segments),
 		NETNS_TEST(test_down_and_up_again),
 		NETNS_TEST(test_first_frame_after_up),
 		NETNS_TEST(test_gone_and_back),

@@ -137,16 +137,20 @@ uint64_t netns_now_ms(void)
 static void look_at(struct netns_world *w, struct packet *p)
 {
 	const struct offload *o = &p->offload;
+	bool ok;
 
 	w->largest = max_u32(w->largest, p->len);
 	w->n_partial += o->csum_partial;
 	if (o->gso_type == GSO_NONE)
 		return;
 	w->n_gso++;
-	/* TCP of Linux: 20 bytes of IP, 32 of TCP with time stamps (more with SACK). */
-	if (o->gso_type != GSO_TCP4 || !o->csum_partial || o->csum_start != 34 || o->csum_offset != 16 ||
-	    o->gso_hdr_len < 54 || o->gso_hdr_len > 94 || o->gso_size + o->gso_hdr_len > 1514)
-		w->n_bad_gso++;
+	/* 20 bytes of IP; TCP of Linux has 32 with time stamps, more with SACK. */
+	ok = o->csum_partial && o->csum_start == 34 && o->gso_size + o->gso_hdr_len <= 1514;
+	if (o->gso_type == GSO_TCP4)
+		ok &= o->csum_offset == 16 && o->gso_hdr_len >= 54 && o->gso_hdr_len <= 94;
+	else
+		ok &= o->gso_type == GSO_UDP4 && o->csum_offset == 6 && o->gso_hdr_len == 42;
+	w->n_bad_gso += !ok;
 }
 
 /* One round of both directions; the number of frames moved. */
