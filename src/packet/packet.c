@@ -28,6 +28,8 @@ struct packet_pool {
 	struct pool packets;
 	struct pool small;
 	struct pool large;
+	packet_gone_fn *gone;
+	void *gone_ctx;
 };
 
 struct packet_pool *packet_pool_create(const struct packet_pool_config *cfg)
@@ -187,6 +189,8 @@ struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *
 	use_buffer(like, &b);
 	/* The original's place in a list is not the new one's. */
 	like->next = NULL;
+	/* Nor is its hold on a connection. */
+	like->conn_unconfirmed = false;
 	return like;
 }
 
@@ -198,10 +202,18 @@ struct packet *packet_copy(struct packet_pool *pool, const struct packet *p)
 	return copy;
 }
 
+void packet_pool_set_gone(struct packet_pool *pool, packet_gone_fn *fn, void *ctx)
+{
+	pool->gone = fn;
+	pool->gone_ctx = ctx;
+}
+
 void packet_free(struct packet_pool *pool, struct packet *p)
 {
 	assert(p->buf != NULL && "a packet is freed once");
 	assert(pool_at(&pool->packets, p->index) == (void *)p && "a packet goes back to its own pool");
+	if (p->conn_unconfirmed && pool->gone != NULL)
+		pool->gone(pool->gone_ctx, p);
 	if (p->buf_index != POOL_NONE)
 		buffer_free(pool, p->buf_index, p->buf_large);
 	else if (p->release != NULL)
