@@ -4,10 +4,11 @@
  * everybody what we have, and telling neigh.c what others said (RFC 826, RFC
  * 5227, RFC 1122 section 2.3.2).
  *
- * What is believed: an address on a connected prefix of the interface, one that
- * a host can have and that is none of ours. An entry is made only when the packet
- * asks for an address of ours (RFC 826's merge flag), so a talkative link does
- * not fill the table. An address that is claimed beside us is an event, and is
+ * What is believed: an address that a host can have and that is none of ours. An
+ * entry is made only when the packet asks for an address of ours (RFC 826's merge
+ * flag) and comes from a connected prefix of the interface, so a talkative link
+ * does not fill the table; what we ask for ourselves may be elsewhere (a gateway
+ * that a route names on a link). An address that is claimed beside us is an event, and is
  * answered by one announcement in ten seconds (RFC 5227 section 2.4, choice c).
  *
  * An address is answered for on the interface that has it, and on no other
@@ -190,9 +191,9 @@ void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *et
 		packet_set_drop(p, DROP_ARP_SPOOF);
 		return;
 	}
-	if (claim == CLAIM_NEIGHBOUR) {
+	if (claim != CLAIM_PROBE) {
 		bool answer = v.op == ARP_REPLY && for_us && !ether_is_group(&eth->dst);
-		bool create = v.op == ARP_REQUEST && for_us;
+		bool create = v.op == ARP_REQUEST && for_us && claim == CLAIM_NEIGHBOUR;
 
 		neigh_learn(s, ifindex, v.spa, &v.sha, answer ? NEIGH_PROOF_ANSWER : NEIGH_PROOF_HEARSAY,
 			    create ? NEIGH_CREATE_YES : NEIGH_CREATE_NO);

@@ -7,9 +7,9 @@
  * came in by, and has precedence 6 (section 4.3.2.5). It is never sent for the
  * five cases of RFC 1122 section 3.2.2, and not more often than two token buckets
  * allow (RFC 1812 section 4.3.2.8): one for all errors, one a destination, the
- * latter not asked for "fragmentation needed", without which a path stands still. The
- * destinations' buckets stand in a small hashed table; a full bucket is free for
- * the next owner, else those that fall together share one.
+ * latter not asked for "fragmentation needed", without which a path stands still.
+ * The destinations' buckets stand in a small keyed hash; those that fall
+ * together share one.
  *
  * An error and a reset are answers to a packet that conntrack may know, perhaps
  * by a connection that its own look-up would not find: one that is in no table
@@ -34,6 +34,7 @@
 
 #define RATE_ALL_DEFAULT 1000
 #define RATE_DEST_DEFAULT 10
+#define RATE_MAX 1000000
 #define TOKEN 1000u /* a bucket counts thousandths */
 
 const char *const icmp_silence_names[N_ICMP_SILENCE] = {
@@ -64,7 +65,7 @@ const uint64_t *icmp_counts(const struct ip_stack *s)
 /* Brings the bucket up to now: rate tokens a second, a second's worth at most. */
 static void bucket_fill(struct icmp_bucket *b, uint32_t rate_per_s, uint64_t now)
 {
-	uint64_t full = (uint64_t)rate_per_s * TOKEN;
+	uint64_t full = (uint64_t)min_u32(rate_per_s, RATE_MAX) * TOKEN;
 	uint64_t elapsed_us = min_u64(now - b->at, NS_PER_S) / NS_PER_US;
 	uint64_t gained = elapsed_us * full / (NS_PER_S / NS_PER_US);
 

@@ -5,7 +5,7 @@
  */
 #include "ip/stack_bench.h"
 
-#define UDP_TO(a, ...) \
+#define UDP_LAN(a, ...) \
 	{ \
 		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, __VA_ARGS__ \
 	}
@@ -20,7 +20,7 @@ struct silence_row {
 
 /* The five cases of RFC 1122 section 3.2.2 and the twins that do cause an error. */
 static const struct silence_row silence_rows[] = {
-	{ "plain", UDP_TO(FAR, .ttl = 1), ICMP_SENT, 0 },
+	{ "plain", UDP_LAN(FAR, .ttl = 1), ICMP_SENT, 0 },
 	{ "about an error",
 	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_DEST_UNREACHABLE, .payload = 40 },
 	  ICMP_SILENT_ERROR,
@@ -33,10 +33,10 @@ static const struct silence_row silence_rows[] = {
 	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .payload = 40 },
 	  ICMP_SENT,
 	  0 },
-	{ "to multicast", UDP_TO(IP4(224, 0, 0, 5)), ICMP_SILENT_DESTINATION, 0 },
-	{ "to all", UDP_TO(UINT32_MAX), ICMP_SILENT_DESTINATION, 0 },
-	{ "to a directed broadcast", UDP_TO(IP4(10, 0, 1, 255)), ICMP_SILENT_DESTINATION, 0 },
-	{ "link broadcast", UDP_TO(FAR), ICMP_SILENT_LINK, 1 },
+	{ "to multicast", UDP_LAN(IP4(224, 0, 0, 5)), ICMP_SILENT_DESTINATION, 0 },
+	{ "to all", UDP_LAN(UINT32_MAX), ICMP_SILENT_DESTINATION, 0 },
+	{ "to a directed broadcast", UDP_LAN(IP4(10, 0, 1, 255)), ICMP_SILENT_DESTINATION, 0 },
+	{ "link broadcast", UDP_LAN(FAR), ICMP_SILENT_LINK, 1 },
 	{ "later fragment",
 	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 64, .frag_off = 64 },
 	  ICMP_SILENT_FRAGMENT,
@@ -365,7 +365,7 @@ static void test_no_buffer(void **state)
 
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, &(struct spec)UDP_TO(FAR, .ttl = 1));
+	make_frame(f, &(struct spec)UDP_LAN(FAR, .ttl = 1));
 	struct batch batch = { .n = 1, .p = { bench_receive(b, f) } };
 
 	while ((taken[n] = packet_alloc(b->env.pool, 100)) != NULL)

@@ -40,14 +40,14 @@ struct neigh {
 	uint8_t state;         /* enum neigh_state */
 	uint8_t n_probes;      /* sent in this state */
 	bool in_use;
-	bool queued;           /* on the list of those that may give way */
+	bool queued; /* on the list of those that may give way */
 	struct timer_node timer;
 	uint32_t hash_next;
 	uint32_t older, newer; /* that list */
 	uint32_t n_held;
 	struct packet *held_first, *held_last; /* through packet.next */
 	uint64_t confirmed_ns;
-	uint64_t probed_ns;    /* last request */
+	uint64_t probed_ns; /* last request */
 };
 
 struct neigh_table {
@@ -58,7 +58,7 @@ struct neigh_table {
 	struct siphash_key hash_key;
 	struct timer_wheel wheel;
 	uint32_t oldest, newest; /* STALE and FAILED, by the time they became so */
-	uint32_t last;      /* found last, or POOL_NONE */
+	uint32_t last;           /* found last, or POOL_NONE */
 	uint32_t n_held_all;
 	uint32_t max_held, max_held_all;
 };

@@ -333,6 +333,23 @@ static void test_merge(void **state)
 	bench_destroy(b);
 }
 
+/* Would catch: a gateway off the link's prefix, as clouds have it, that is asked
+ * and whose answer is not believed. */
+static void test_off_prefix(void **state)
+{
+	const uint32_t gateway = IP4(169, 254, 1, 1);
+	struct bench *b = bench_create_settled();
+
+	bench_route(b, IP4(203, 0, 113, 0), 24,
+		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = LAN, .gateway = gateway });
+	send_to(b, IP4(203, 0, 113, 7), 1);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, gateway, LAN_US, .unicast = true });
+	assert_string_equal(state_of(b, gateway), "REACHABLE");
+	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 1);
+	bench_destroy(b);
+}
+
 /* Would catch: a conflict that is not told, not defended, or defended for ever
  * (RFC 5227 section 2.4: two that defend would flood the link). */
 static void test_conflict(void **state)
@@ -455,12 +472,13 @@ static void test_link_returns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),     cmocka_unit_test(test_ageing),
-		cmocka_unit_test(test_moved),       cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_held_limits), cmocka_unit_test(test_table_full),
-		cmocka_unit_test(test_arp_rows),    cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_conflict),    cmocka_unit_test(test_own_echo),
-		cmocka_unit_test(test_announce),    cmocka_unit_test(test_link_returns),
+		cmocka_unit_test(test_resolve),      cmocka_unit_test(test_ageing),
+		cmocka_unit_test(test_moved),        cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_held_limits),  cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_arp_rows),     cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_off_prefix),   cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_own_echo),     cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_link_returns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

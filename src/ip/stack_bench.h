@@ -408,4 +408,18 @@ static inline uint32_t bench_n_sent(const struct bench *b)
 	return n;
 }
 
+/* 172.16/16 to 172.19/16: routes that lead nowhere. */
+static inline void bench_dead_routes(struct bench *b)
+{
+	static const uint8_t kinds[] = { FIB_BLACKHOLE, FIB_UNREACHABLE, FIB_PROHIBIT, FIB_NONE };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++)
+		bench_route(b, IP4(172, 16 + i, 0, 0), 16, (struct fib_nexthop){ .kind = kinds[i] });
+}
+
+#define UDP_TO(a) \
+	{ \
+		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, .dport = 9 \
+	}
+
 #endif

@@ -27,12 +27,12 @@
 /* What is still to be announced on one interface: its addresses, then the ranges
  * of the config that name it. */
 struct arp_announcer {
-	uint64_t at;          /* when to go on, TIME_NEVER when done */
+	uint64_t at; /* when to go on, TIME_NEVER when done */
 	uint64_t round_start;
-	uint32_t round;       /* 0 to ARP_ANNOUNCE_NUM - 1 */
-	uint32_t item;        /* index over addresses, then proxies */
-	uint32_t offset;      /* within a proxy's range */
-	bool all;             /* else only what the last configure added */
+	uint32_t round;  /* 0 to ARP_ANNOUNCE_NUM - 1 */
+	uint32_t item;   /* index over addresses, then proxies */
+	uint32_t offset; /* within a proxy's range */
+	bool all;        /* else only what the last configure added */
 };
 
 struct ip_interface {
@@ -46,9 +46,8 @@ struct ip_interface {
 
 #define ICMP_BUCKETS 1024u
 
-/* Tokens of one destination; a bucket that is full belongs to nobody. */
+/* Tokens of the destinations that fall into one bucket. */
 struct icmp_bucket {
-	uint32_t addr;
 	uint32_t tokens; /* thousandths */
 	uint64_t at;     /* ns, when tokens was right */
 };
