@@ -207,7 +207,7 @@ static int inside(struct lab *lab)
 {
 	int status = EXIT_HOLDS;
 
-	if (lab_world_mounts() != 0 || lab_world_hosts(lab) != 0 || lab_world_devices(lab) != 0)
+	if (lab_world_mounts(lab) != 0 || lab_world_hosts(lab) != 0 || lab_world_devices(lab) != 0)
 		return EXIT_TROUBLE;
 	print_picture(lab);
 	fflush(stdout);
@@ -295,9 +295,9 @@ static int run_lab(const struct lab_options *options)
 	}
 	close(go[0]);
 	if (init < 0) {
-		lab_world_explain(errno);
+		lab_world_explain(options, errno);
 	} else if (mapped && lab_world_map_ids(init) != 0) {
-		lab_world_explain(errno);
+		lab_world_explain(options, errno);
 		kill(init, SIGKILL);
 		waitpid(init, NULL, 0);
 	} else {
@@ -340,6 +340,7 @@ int lab_main(int argc, char **argv)
 		options.mode = LAB_CHECK;
 	if (args_has(&args, "kernel"))
 		options.forwarder = LAB_KERNEL;
+	options.ordinary_user = geteuid() != 0;
 	options.driver = args_value(&args, "driver");
 	return tools_are_there(&options) ? run_lab(&options) : EXIT_TROUBLE;
 }

@@ -68,10 +68,16 @@ static void see_indented(FILE *seen, const char *text)
 
 static enum verdict check_http(struct lab *lab, FILE *seen)
 {
-	static const char *const argv[] = {
-		"curl", "-sS", "--max-time", "15", "-H", "Connection: close", SERVER_URL "?[1-" STRING(N_REQUESTS) "]",
-		NULL
-	};
+	static const char *const argv[] = { "curl",
+					    "-sS",
+					    "--connect-timeout",
+					    "5",
+					    "--max-time",
+					    "15",
+					    "-H",
+					    "Connection: close",
+					    SERVER_URL "?[1-" STRING(N_REQUESTS) "]",
+					    NULL };
 	static const char want[] = "server sees " LAB_GATEWAY_WAN_ADDRESS ":";
 	enum verdict verdict = HOLDS;
 	struct lab_job job[2];
@@ -95,12 +101,10 @@ static enum verdict check_http(struct lab *lab, FILE *seen)
 
 static enum verdict check_download(struct lab *lab, FILE *seen)
 {
-	static const char *const argv[] = {
-		"sh", "-c",
-		"curl -sS --max-time 110 -w '%{stderr}%{size_download} bytes, %{speed_download} bytes/s\\n' " SERVER_URL
-		"file | sha256sum",
-		NULL
-	};
+	static const char *const argv[] = { "sh", "-c",
+					    "curl -sS --connect-timeout 5 --max-time 110 -w '%{stderr}%{size_download} "
+					    "bytes, %{speed_download} bytes/s\\n' " SERVER_URL "file | sha256sum",
+					    NULL };
 	struct lab_job have, want;
 	enum verdict verdict;
 
@@ -262,10 +266,14 @@ static enum verdict check_path_mtu(struct lab *lab, FILE *seen)
 
 static enum verdict check_port_forward(struct lab *lab, FILE *seen)
 {
-	static const char *const argv[] = {
-		"curl", "-sS", "--max-time", "15", "http://" LAB_GATEWAY_WAN_ADDRESS ":" STRING(LAB_FORWARDED_PORT) "/",
-		NULL
-	};
+	static const char *const argv[] = { "curl",
+					    "-sS",
+					    "--connect-timeout",
+					    "5",
+					    "--max-time",
+					    "15",
+					    "http://" LAB_GATEWAY_WAN_ADDRESS ":" STRING(LAB_FORWARDED_PORT) "/",
+					    NULL };
 	struct lab_job job;
 	enum verdict verdict =
 		lab_run(lab, &job, LAB_SERVER, argv) == 0 && strstr(job.out, "client1 sees " LAB_SERVER_ADDRESS ":")

@@ -40,6 +40,7 @@ enum lab_mode { LAB_STAY, LAB_CHECK };
 struct lab_options {
 	enum lab_mode mode;
 	enum lab_forwarder forwarder;
+	bool ordinary_user; /* outside; inside the lab everybody is root */
 	const char *driver; /* NULL: the config says nothing of it */
 };
 
@@ -67,11 +68,11 @@ int lab_world_map_ids(pid_t child);
 /* Puts the lab's own copy of this program first in PATH. */
 void lab_world_path(void);
 /* Inside: each prints one sentence and returns -1 when something fails. */
-int lab_world_mounts(void);
+int lab_world_mounts(struct lab *lab);
 int lab_world_hosts(struct lab *lab);
 int lab_world_devices(struct lab *lab);
 /* One sentence and the line that helps, for a kernel that said no. */
-void lab_world_explain(int error);
+void lab_world_explain(const struct lab_options *options, int error);
 
 /* lab_job.c: programs and sockets on the hosts. */
 struct lab_job {

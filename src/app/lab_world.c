@@ -75,47 +75,45 @@ static int read_number(const char *path)
 	return value;
 }
 
-void lab_world_explain(int error)
+/* Switches of kernels and distributions, and the value of each that says no. */
+static const struct {
+	const char *path, *name;
+	int forbids, allows;
+} switches[] = {
+	{ "/proc/sys/user/max_user_namespaces", "user.max_user_namespaces", 0, 10000 },
+	{ "/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", 0, 1 },
+	{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "kernel.apparmor_restrict_unprivileged_userns", 1,
+	  0 },
+};
+
+void lab_world_explain(const struct lab_options *options, int error)
 {
-	const char *line = NULL;
+	const char *sudo = options->ordinary_user ? "sudo " : "";
 
-	if (read_number("/proc/sys/user/max_user_namespaces") == 0)
-		line = "sysctl -w user.max_user_namespaces=10000";
-	else if (read_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-		line = "sysctl -w kernel.unprivileged_userns_clone=1";
-	else if (read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		line = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-
-	if (line && geteuid() != 0)
+	for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
+		if (read_number(switches[i].path) != switches[i].forbids)
+			continue;
 		fprintf(stderr,
-			"yangguan lab: this kernel does not let ordinary users make namespaces (%s). Allow it, until "
-			"the "
-			"next boot, with: sudo %s\n(or run the lab as root)\n",
-			strerror(error), line);
-	else if (line)
-		fprintf(stderr, "yangguan lab: making namespaces is not allowed here (%s). Allow it with: %s\n",
-			strerror(error), line);
-	else if (geteuid() != 0)
-		fprintf(stderr,
-			"yangguan lab: cannot make namespaces (%s). In a container it needs more rights "
-			"(docker run --privileged); elsewhere, run it as root: sudo yangguan lab\n",
-			strerror(error));
-	else
-		fprintf(stderr,
-			"yangguan lab: cannot make namespaces (%s). In a container it needs more rights: "
-			"docker run --privileged\n",
-			strerror(error));
+			"yangguan lab: this kernel does not allow the namespaces that it needs: %s is %d. Allow them "
+			"until "
+			"the next boot with: %ssysctl -w %s=%d\n",
+			switches[i].name, switches[i].forbids, sudo, switches[i].name, switches[i].allows);
+		return;
+	}
+	fprintf(stderr,
+		"yangguan lab: making namespaces is not allowed here: %s. In a container: docker run --privileged%s\n",
+		strerror(error), options->ordinary_user ? "; elsewhere: sudo yangguan lab" : "");
 }
 
 /* Ubuntu lets the user namespace come to be and then allows nothing inside, so
  * the first mount may be what fails. */
-static int world_fault(const char *what)
+static int world_fault(const struct lab *lab, const char *what)
 {
 	int error = errno;
 
 	fprintf(stderr, "yangguan lab: %s: %s\n", what, strerror(error));
 	if (error == EPERM || error == EACCES)
-		lab_world_explain(error);
+		lab_world_explain(&lab->options, error);
 	return -1;
 }
 
@@ -167,19 +165,19 @@ static int touch(const char *path)
 	return fd < 0 ? -1 : close(fd);
 }
 
-int lab_world_mounts(void)
+int lab_world_mounts(struct lab *lab)
 {
 	static const char *const folders[] = { LAB_DIR, LAB_DIR "/bin", LAB_DIR "/log", LAB_DIR "/uts", LAB_NETNS_DIR };
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		return world_fault("cannot make the mounts its own");
+		return world_fault(lab, "cannot make the mounts its own");
 	if (mount("lab", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=512m") != 0)
-		return world_fault("cannot mount a tmpfs over /run");
+		return world_fault(lab, "cannot mount a tmpfs over /run");
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (mkdir(folders[i], 0755) != 0)
-			return world_fault(folders[i]);
+			return world_fault(lab, folders[i]);
 	if (copy_self(LAB_DIR "/bin/yangguan") != 0 || symlink("yangguan", LAB_DIR "/bin/yg") != 0)
-		return world_fault(LAB_DIR "/bin/yangguan");
+		return world_fault(lab, LAB_DIR "/bin/yangguan");
 	lab_world_path();
 	/* In some containers parts of /proc are covered and a new one is refused;
 	 * then `ps` in the lab shows the whole machine, and the rest works. */
@@ -207,13 +205,13 @@ int lab_world_hosts(struct lab *lab)
 
 		/* The switch has the network that the lab was born with. */
 		if (host != LAB_SWITCH && unshare(CLONE_NEWNET | CLONE_NEWUTS) != 0)
-			return world_fault("cannot make a network namespace");
+			return world_fault(lab, "cannot make a network namespace");
 		if (sethostname(name, strlen(name)) != 0)
-			return world_fault("sethostname");
+			return world_fault(lab, "sethostname");
 		lab->net_fd[host] = keep_namespace("net", LAB_NETNS_DIR, name);
 		lab->uts_fd[host] = keep_namespace("uts", LAB_DIR "/uts", name);
 		if (lab->net_fd[host] < 0 || lab->uts_fd[host] < 0)
-			return world_fault(name);
+			return world_fault(lab, name);
 		/* IPv6 is not what this lab is about, and its own chatter would only
 		 * stand in the way of who looks at packets. No IPv6: fine too. */
 		(void)!lab_write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
