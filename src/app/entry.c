@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The thin layer between whoever drives a core (worker, control thread through
+ * the worker) and the core. Always: first the record, then the entry; what an
+ * entry does beyond changing the core's state (frames that leave) is written by
+ * the recorder's own device around the real one.
+ *
+ * Next: src/app/gateway.c
+ */
+#include "app/entry.h"
+
+int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now)
+{
+	if (e->record != NULL)
+		record_configure(e->record, snap, now);
+	int rc = gateway_configure(e->gateway, snap, now);
+	if (rc != 0 && e->record != NULL)
+		record_configure_failed(e->record, snap->generation);
+	return rc;
+}
+
+void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now)
+{
+	struct device *face = d;
+
+	if (e->record != NULL)
+		face = d != NULL ? record_attach(e->record, ifindex, d, now) : NULL;
+	if (e->record != NULL && d == NULL)
+		record_detach(e->record, ifindex, now);
+	gateway_attach(e->gateway, ifindex, face, now);
+	if (d != NULL) {
+		/* The real device receives, whatever stands before it. */
+		d->pool = face->pool;
+		d->ledger = face->ledger;
+	}
+}
+
+void entry_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
+{
+	if (e->record != NULL)
+		record_device_changed(e->record, ifindex, now);
+	gateway_device_changed(e->gateway, ifindex, now);
+}
+
+void entry_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	if (e->record != NULL)
+		record_input(e->record, ifindex, b, now);
+	gateway_input(e->gateway, ifindex, b, now);
+}
+
+void entry_expire(struct entry *e, uint64_t now)
+{
+	if (e->record != NULL)
+		record_expire(e->record, now);
+	gateway_expire(e->gateway, now);
+}
+
+int entry_raw_open(struct entry *e)
+{
+	if (e->record != NULL)
+		record_raw_open(e->record, gateway_env(e->gateway)->now);
+	return raw_open(gateway_raw(e->gateway));
+}
+
+void entry_raw_close(struct entry *e, int socket)
+{
+	if (e->record != NULL)
+		record_raw_close(e->record, socket, gateway_env(e->gateway)->now);
+	raw_close(gateway_raw(e->gateway), socket);
+}
+
+int entry_raw_send(struct entry *e, int socket, const struct raw_request *rq)
+{
+	uint64_t now = gateway_env(e->gateway)->now;
+
+	if (e->record != NULL)
+		record_raw_send(e->record, socket, rq, now);
+	int rc = raw_send_echo(gateway_raw(e->gateway), socket, rq);
+	gateway_flush(e->gateway, now);
+	return rc;
+}
+
+void entry_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason)
+{
+	if (e->record != NULL)
+		record_end_connection(e->record, index, reason, gateway_env(e->gateway)->now);
+	conntrack_end(gateway_conntrack(e->gateway), index, reason);
+}
+
+void entry_idle(struct entry *e)
+{
+	if (e->record != NULL)
+		record_flush(e->record);
+}

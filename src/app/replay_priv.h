@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The two kinds of replay, and what they share.
+ */
+#ifndef YG_APP_REPLAY_PRIV_H
+#define YG_APP_REPLAY_PRIV_H
+
+#include "app/gateway.h"
+#include "control/args.h"
+
+/* A recording made by `run --record`. The exit status. */
+int replay_journal(const char *dir, const char *out_dir);
+/* Captures from elsewhere. */
+int replay_capture(const struct args *a);
+
+/* A config file and its snapshot; NULL after the errors were printed. limits may be NULL. */
+struct snapshot *replay_read_config(const char *path, const struct snapshot *prev, struct gateway_limits *limits);
+/* A core's event slot that takes no notes. */
+event_fn replay_no_event;
+
+#endif

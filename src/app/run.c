@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * `yangguan run`: everything that a gateway needs, put together in one ladder
+ * and taken apart in reverse order: config, control socket, core, devices,
+ * worker. Until `ready` nothing has been forwarded, and whatever fails before
+ * leaves nothing behind.
+ *
+ * Afterwards this thread is the control thread: it waits (libevent) for
+ * commands, signals, word of the links, and events from the worker, and never
+ * does anything that packets would have to wait for beyond a worker_call.
+ *
+ * libevent calls its own, opaque watcher `struct event` too. Watchers are kept
+ * here as pointers only and never meet ours.
+ */
+#include "app/run.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/run_priv.h"
+#include "control/command.h"
+#include "control/config.h"
+#include "control/event_text.h"
+
+/* How long commands may take to read what was still to be said when the gateway ends. */
+#define LAST_WORDS_MS 300
+
+void run_say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* Kinds that a person who watches the program wants to see. */
+static bool is_worth_a_line(enum event_kind kind)
+{
+	switch (kind) {
+	case EVENT_DEVICE_UP:
+	case EVENT_DEVICE_DOWN:
+	case EVENT_NAT_EXHAUSTED:
+	case EVENT_ADDRESS_CONFLICT:
+	case EVENT_RELOADED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void run_event(struct run *r, struct event *e)
+{
+	char line[512];
+
+	if (r->server == NULL)
+		return;
+	if (is_worth_a_line(e->kind)) {
+		event_line(e, target_ifname(&r->target, e->ifindex), r->target.env->wall_offset_ns, line, sizeof(line));
+		run_say("%s", line);
+	}
+	control_server_event(r->server, e);
+}
+
+/* --- slots of the control room --- */
+
+static void slot_call(void *ctx, control_fn *fn, void *arg)
+{
+	worker_call(((struct run *)ctx)->worker, fn, arg);
+}
+
+static int slot_raw_open(void *ctx)
+{
+	return entry_raw_open(&((struct run *)ctx)->entry);
+}
+
+static void slot_raw_close(void *ctx, int socket)
+{
+	entry_raw_close(&((struct run *)ctx)->entry, socket);
+}
+
+static int slot_raw_send(void *ctx, int socket, const struct raw_request *rq)
+{
+	return entry_raw_send(&((struct run *)ctx)->entry, socket, rq);
+}
+
+static void slot_end_connection(void *ctx, uint32_t index, enum ct_end_reason reason)
+{
+	entry_end_connection(&((struct run *)ctx)->entry, index, reason);
+}
+
+static const struct rib *slot_rib(void *ctx)
+{
+	return ((struct run *)ctx)->snap->rib;
+}
+
+static const char *slot_driver(void *ctx, uint32_t ifindex)
+{
+	const struct device *d = ((struct run *)ctx)->port[ifindex].device;
+
+	return d != NULL ? d->ops->driver : "";
+}
+
+static bool slot_is_ready(void *ctx)
+{
+	return ((struct run *)ctx)->ready;
+}
+
+static void slot_want_events(void *ctx, uint32_t kinds)
+{
+	worker_want_events(((struct run *)ctx)->worker, kinds);
+}
+
+static void fill_target(struct run *r)
+{
+	r->target = (struct control_target){
+		.env = gateway_env(r->gateway),
+		.ip = gateway_ip(r->gateway),
+		.conntrack = gateway_conntrack(r->gateway),
+		.nat = gateway_nat(r->gateway),
+		.rules = gateway_rules(r->gateway),
+		.raw = gateway_raw(r->gateway),
+		.ctx = r,
+		.call = slot_call,
+		.raw_open = slot_raw_open,
+		.raw_close = slot_raw_close,
+		.raw_send = slot_raw_send,
+		.end_connection = slot_end_connection,
+		.rib = slot_rib,
+		.driver = slot_driver,
+		.reload = run_reload,
+		.is_ready = slot_is_ready,
+		.want_events = slot_want_events,
+	};
+}
+
+/* --- the control thread's loop --- */
+
+static void on_notify(evutil_socket_t fd, short what, void *ctx)
+{
+	struct run *r = ctx;
+	struct event e;
+
+	worker_notify_clear(r->worker);
+	uint64_t n_lost = worker_events_lost(r->worker);
+	while (worker_event_next(r->worker, &e))
+		run_event(r, &e);
+	if (n_lost > 0)
+		run_event(r, &(struct event){ .kind = EVENT_LOST, .time_ns = worker_clock(), .count = n_lost });
+	if (worker_raw_arrived(r->worker))
+		control_server_raw(r->server);
+	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL) {
+		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
+		r->record_dir = NULL; /* said once */
+	}
+}
+
+static void on_link(evutil_socket_t fd, short what, void *ctx)
+{
+	netlink_monitor_dispatch(((struct run *)ctx)->monitor);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *ctx)
+{
+	struct run *r = ctx;
+
+	r->stopping = true;
+	event_base_loopbreak(r->base);
+}
+
+static void on_hup(evutil_socket_t signal, short what, void *ctx)
+{
+	char *report;
+	bool ok = run_reload(ctx, &report);
+
+	if (report != NULL) {
+		fputs(report, ok ? stdout : stderr);
+		fflush(stdout);
+	}
+	free(report);
+}
+
+enum { WATCH_NOTIFY, WATCH_LINK, WATCH_INT, WATCH_TERM, WATCH_HUP, N_WATCHES };
+
+static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
+{
+	watch[WATCH_NOTIFY] = event_new(r->base, worker_notify_fd(r->worker), EV_READ | EV_PERSIST, on_notify, r);
+	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
+	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
+	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
+	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
+	for (size_t i = 0; i < N_WATCHES; i++)
+		if (watch[i] == NULL || event_add(watch[i], NULL) != 0)
+			return false;
+	return true;
+}
+
+static void unwatch_all(struct event *watch[N_WATCHES])
+{
+	for (size_t i = 0; i < N_WATCHES; i++)
+		if (watch[i] != NULL)
+			event_free(watch[i]);
+}
+
+/* Tells the listeners that it is over, and gives them a moment to read that. */
+static void last_words(struct run *r)
+{
+	uint64_t end = worker_clock() + LAST_WORDS_MS * NS_PER_MS;
+	struct timeval slice = { .tv_usec = 10000 };
+
+	r->ready = false;
+	run_event(r, &(struct event){ .kind = EVENT_STOPPED, .time_ns = worker_clock() });
+	control_server_shut(r->server);
+	while (control_server_n_sessions(r->server) > 0 && worker_clock() < end) {
+		event_base_loopexit(r->base, &slice);
+		event_base_dispatch(r->base);
+	}
+}
+
+static int serve(struct run *r)
+{
+	struct event *watch[N_WATCHES] = { NULL };
+
+	if (!watch_all(r, watch)) {
+		fprintf(stderr, "yangguan: no memory\n");
+		unwatch_all(watch);
+		return EXIT_FAILED;
+	}
+	int rc = worker_start(r->worker);
+	if (rc != 0) {
+		fprintf(stderr, "yangguan: cannot start a thread: %s\n", strerror(-rc));
+		unwatch_all(watch);
+		return EXIT_FAILED;
+	}
+	r->ready = true;
+	run_say("ready");
+	run_event(r, &(struct event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->generation });
+	while (!r->stopping && event_base_dispatch(r->base) == 0)
+		;
+	last_words(r);
+	unwatch_all(watch);
+	worker_stop(r->worker);
+	run_say("stopped");
+	return EXIT_OK;
+}
+
+/* --- the ladder --- */
+
+static int complain(const char *err)
+{
+	fprintf(stderr, "yangguan: %s\n", err);
+	return EXIT_USAGE;
+}
+
+static int with_devices(struct run *r)
+{
+	char err[512];
+	int status = EXIT_OK;
+	uint64_t now = worker_clock();
+
+	int rc = netlink_monitor_open(run_link_changed, r, &r->monitor, err, sizeof(err));
+	if (rc != 0)
+		return complain(err);
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX && status == EXIT_OK; i++)
+		if (r->snap->ip.interface[i].name[0] != '\0' &&
+		    run_port_open(r, r->snap, i, &r->port[i], err, sizeof(err)) != 0)
+			status = complain(err);
+	if (status == EXIT_OK) {
+		for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+			if (r->port[i].device != NULL)
+				worker_set_device(r->worker, i, r->port[i].device, now);
+		run_say("control socket %s", r->socket_path);
+		status = serve(r);
+	}
+	/* The core lets go of what it holds before the devices that lent it are closed. */
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		if (r->port[i].device != NULL)
+			worker_set_device(r->worker, i, NULL, worker_clock());
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		run_port_close(r, &r->port[i]);
+	if (r->quiet != NULL)
+		quiet_close(r->quiet);
+	netlink_monitor_close(r->monitor);
+	return status;
+}
+
+static uint64_t wall_offset(uint64_t now)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - now;
+}
+
+static int with_core(struct run *r)
+{
+	uint8_t seed[RNG_SEED_BYTES];
+	uint64_t now = worker_clock();
+	char err[512];
+	int status = EXIT_USAGE;
+
+	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return complain("the kernel gave no random numbers");
+	r->gateway = gateway_create(&r->limits, seed, now, worker_emit, r->worker);
+	if (r->gateway == NULL)
+		return complain("no memory for the gateway's tables: lower their sizes in the config");
+	gateway_env(r->gateway)->wall_offset_ns = wall_offset(now);
+	r->entry.gateway = r->gateway;
+	if (r->record_dir != NULL &&
+	    record_open(r->record_dir, &r->limits, seed, now, wall_offset(now), &r->record, err, sizeof(err)) != 0) {
+		status = complain(err);
+		goto destroy;
+	}
+	r->entry.record = r->record;
+	if (r->record != NULL)
+		record_set_failed(r->record, worker_notify, r->worker);
+	worker_set_entry(r->worker, &r->entry);
+	int rc = entry_configure(&r->entry, r->snap, now);
+	if (rc != 0) {
+		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
+		status = complain(err);
+		goto close_record;
+	}
+	fill_target(r);
+	if (control_server_create(r->base, r->socket_path, &r->target, &r->server, err, sizeof(err)) != 0) {
+		status = complain(err);
+		goto close_record;
+	}
+	status = with_devices(r);
+	control_server_destroy(r->server);
+	r->server = NULL;
+close_record:
+	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL)
+		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
+	record_close(r->record);
+destroy:
+	gateway_destroy(r->gateway);
+	return status;
+}
+
+static int with_loop(struct run *r)
+{
+	int status = EXIT_FAILED;
+
+	r->base = event_base_new();
+	r->worker = worker_create();
+	if (r->base == NULL || r->worker == NULL)
+		complain("no memory or descriptors");
+	else
+		status = with_core(r);
+	worker_destroy(r->worker);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	return status;
+}
+
+/* Reads and builds; NULL and the errors printed. */
+static struct snapshot *read_config(const char *path, struct gateway_limits *limits)
+{
+	struct config_errors *errors = NULL;
+	struct snapshot *snap = NULL;
+	struct config *cfg = config_read_file(path, &errors);
+
+	if (cfg != NULL) {
+		*limits = run_limits(cfg);
+		snap = snapshot_build(cfg, NULL, &errors);
+		config_free(cfg);
+	}
+	if (snap == NULL && errors != NULL)
+		config_errors_print(errors, stderr);
+	config_errors_free(errors);
+	return snap;
+}
+
+static const struct arg_option run_options[] = {
+	{ 'c', "config", "FILE", "the config (- is standard input); see README.md for its language" },
+	{ 0, "socket", "PATH", "the control socket (default: by network namespace, see below)" },
+	{ 0, "record", "DIR", "store what comes in, for `yangguan replay DIR`" },
+	{ 0 },
+};
+
+const struct command_info run_info = {
+	.name = "run",
+	.synopsis = "-c FILE [--socket PATH] [--record DIR]",
+	.help = "run a gateway in the foreground",
+	.options = run_options,
+	.more = "It prints what it chose for each interface, and `ready` when it forwards. SIGINT and SIGTERM end it,\n"
+		"SIGHUP reads the config anew. The control socket is DIR/<network namespace>.sock, DIR being\n"
+		"/run/yangguan for root, else $XDG_RUNTIME_DIR/yangguan, else /tmp/yangguan-<uid>.\n"
+		"Exit status: 0 after a signal, 1 for an error in the config, 2 when a device, a right or the socket "
+		"is\n"
+		"missing.",
+	.example = "  yangguan run -c yangguan.conf",
+};
+
+static int parse(const struct command_info *info, struct args *a, int argc, char **argv)
+{
+	char err[160];
+
+	if (args_parse(a, info->options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan %s: %s (see: yangguan %s --help)\n", info->name, err, info->name);
+		return EXIT_USAGE;
+	}
+	if (a->help)
+		command_info_print(info, stdout);
+	return EXIT_OK;
+}
+
+int run_main(int argc, char **argv)
+{
+	struct args a;
+	char err[512];
+
+	if (parse(&run_info, &a, argc, argv) != EXIT_OK)
+		return EXIT_USAGE;
+	if (a.help)
+		return EXIT_OK;
+	const char *config = args_value(&a, "config"), *path = args_value(&a, "socket");
+	if (config == NULL || a.n_words > 0)
+		return complain("run needs -c FILE and nothing else (see: yangguan run --help)");
+	if (path != NULL && strlen(path) >= CONTROL_PATH_MAX)
+		return complain("the socket's path is too long");
+
+	struct run *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return complain("no memory");
+	/* A reader of our output that goes away must not end the gateway. */
+	signal(SIGPIPE, SIG_IGN);
+	r->record_dir = args_value(&a, "record");
+	if (strcmp(config, "-") != 0 && realpath(config, r->config_absolute) == NULL)
+		r->config_absolute[0] = '\0';
+	int status = EXIT_FAILED;
+	r->snap = read_config(config, &r->limits);
+	if (r->snap != NULL) {
+		if (path != NULL)
+			strcpy(r->socket_path, path);
+		if (path == NULL && control_path_default(r->socket_path, sizeof(r->socket_path), err, sizeof(err)) != 0)
+			status = complain(err);
+		else
+			status = with_loop(r);
+		snapshot_destroy(r->snap);
+	}
+	free(r);
+	return status;
+}
+
+/* --- check --- */
+
+const struct command_info check_info = {
+	.name = "check",
+	.synopsis = "FILE",
+	.help = "read a config as `run` would, and show its errors",
+	.more = "Needs no gateway and no rights. Exit status 1 if there is an error.",
+	.example = "  yangguan check yangguan.conf",
+};
+
+int check_main(int argc, char **argv)
+{
+	struct args a;
+	struct gateway_limits limits;
+
+	if (parse(&check_info, &a, argc, argv) != EXIT_OK)
+		return EXIT_USAGE;
+	if (a.help)
+		return EXIT_OK;
+	if (a.n_words != 1)
+		return complain("check needs one FILE (see: yangguan check --help)");
+	struct snapshot *snap = read_config(a.word[0], &limits);
+	if (snap == NULL)
+		return EXIT_FAILED;
+	size_t n = 0;
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		n += snap->ip.interface[i].name[0] != '\0';
+	printf("%s: no errors; %zu interfaces, %zu routes\n", a.word[0], n, rib_n_routes(snap->rib));
+	snapshot_destroy(snap);
+	return EXIT_OK;
+}
