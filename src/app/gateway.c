@@ -81,8 +81,15 @@ static bool wire_hooks(struct gateway *g, struct hook_list lists[N_HOOKS])
 	return true;
 }
 
+/* Fragments that conntrack held go in again where they left the way. */
+static void resume_fragments(void *ctx, struct batch *b)
+{
+	ip_input(((struct gateway *)ctx)->ip, b);
+}
+
 static void fill_slots(struct gateway *g)
 {
+	conntrack_set_resume(g->ct, resume_fragments, g);
 	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
 	nat_set_rules(g->nat, rules_nat, g->rules);
 }

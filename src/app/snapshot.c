@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "app/snapshot.h"
-#include "control/config_error.h"
 
 struct build {
 	const struct config *cfg;
@@ -26,6 +25,8 @@ struct build {
 	struct snapshot *snap;
 	struct config_errors **errors;
 };
+
+static const struct ast_pos nowhere;
 
 static bool name_taken_before(const struct snapshot *prev, uint32_t i)
 {
@@ -64,9 +65,9 @@ static bool build_interfaces(struct build *b)
 		uint32_t i = interface_number(b, c->ip.name);
 
 		if (i == 0) {
-			config_errors_add(b->errors, c->pos,
-					  "too many interfaces: at most %u, counting those that a reload took away",
-					  IP_INTERFACES_MAX - 1);
+			config_error_add(b->errors, b->cfg, &c->pos,
+					 "too many interfaces: at most %u, counting those that a reload took away",
+					 IP_INTERFACES_MAX - 1);
 			return false;
 		}
 		b->snap->ip.interface[i] = c->ip;
@@ -123,7 +124,8 @@ static bool build_static(struct build *b)
 		if (c->device[0] != 0) {
 			r.nexthop.ifindex = interface_by_name(b->snap, c->device);
 			if (r.nexthop.ifindex == 0) {
-				config_errors_add(b->errors, c->pos, "no interface is called \"%s\"", c->device);
+				config_error_add(b->errors, b->cfg, &c->pos, "no interface is called \"%s\"",
+						 c->device);
 				return false;
 			}
 			const struct ip_interface_config *i = &b->snap->ip.interface[r.nexthop.ifindex];
@@ -245,8 +247,7 @@ static bool build_pools(struct build *b)
 				place = i;
 		}
 		if (place == NAT_POOLS_MAX) {
-			config_errors_add(b->errors, (struct ast_pos){ 0 }, "too many pools: at most %u",
-					  NAT_POOLS_MAX);
+			config_error_add(b->errors, b->cfg, &nowhere, "too many pools: at most %u", NAT_POOLS_MAX);
 			return false;
 		}
 		nat->pool[place] = *c;
@@ -262,7 +263,7 @@ static bool build_rules(struct build *b)
 
 	b->snap->rules = rules_compile(&b->cfg->rules, &b->snap->nat, err, ARRAY_LEN(err), &n);
 	for (size_t i = 0; i < n && i < ARRAY_LEN(err); i++)
-		config_errors_add(b->errors, err[i].pos, "%s", err[i].text);
+		config_error_add(b->errors, b->cfg, &err[i].pos, "%s", err[i].text);
 	return b->snap->rules != NULL;
 }
 
@@ -307,7 +308,7 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && build_rules(&b) && build_routes(&b))
 		return b.snap;
 	if (*errors == NULL)
-		config_errors_add(errors, (struct ast_pos){ 0 }, "out of memory");
+		config_error_add(errors, cfg, &nowhere, "out of memory");
 	snapshot_destroy(b.snap);
 	return NULL;
 }
