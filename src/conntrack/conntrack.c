@@ -287,6 +287,9 @@ void conntrack_defrag(void *ctx, enum ip_hook hook, struct batch *b)
 		struct packet *p = b->p[i];
 		if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)) && p->ct_info == CT_INFO_NONE)
 			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone(ct, p->in_ifindex));
+		/* It may come back further down in this very batch. */
+		if (p->verdict == VERDICT_STOLEN)
+			b->p[i] = NULL;
 	}
 	if (hook == HOOK_PREROUTING)
 		append_ready(ct, b);

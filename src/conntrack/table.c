@@ -68,11 +68,11 @@ bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
 	return true;
 }
 
-/* Fills a hole in `b` with an entry from the end of the chain, and gives the
- * last bucket back when that was its only one. */
-static void fill_hole(struct ct_table *t, struct ct_bucket *b, uint32_t slot)
+/* Fills a hole in `b`, a bucket of home's chain, with an entry from the chain's end, and gives the last bucket back
+ * when that was its only one. */
+static void fill_hole(struct ct_table *t, struct ct_bucket *home, struct ct_bucket *b, uint32_t slot)
 {
-	struct ct_bucket *before = NULL, *last = b;
+	struct ct_bucket *before = NULL, *last = home;
 
 	while (last->next != 0) {
 		before = last;
@@ -95,15 +95,16 @@ static void fill_hole(struct ct_table *t, struct ct_bucket *b, uint32_t slot)
 bool ct_table_remove(struct ct_table *t, uint64_t hash, uint32_t ref)
 {
 	uint16_t tag = ct_table_tag(hash);
+	struct ct_bucket *home = ct_table_bucket(t, hash);
 
-	for (struct ct_bucket *b = ct_table_bucket(t, hash); b != NULL; b = next_of(t, b)) {
+	for (struct ct_bucket *b = home; b != NULL; b = next_of(t, b)) {
 		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
 			uint32_t slot = (uint32_t)__builtin_ctz(m);
 			if (b->ref[slot] != ref)
 				continue;
 			b->tag[slot] = 0;
 			t->n_entries--;
-			fill_hole(t, b, slot);
+			fill_hole(t, home, b, slot);
 			return true;
 		}
 	}

@@ -253,7 +253,8 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
  * the remembered SYN. */
 static bool take_ignored(struct conn *c, enum ct_dir dir, enum tcp_class class, const struct packet *p)
 {
-	if (class == TCP_CLASS_SYNACK && remembered(c, LAST_SYN, !dir, p->l4.ack)) {
+	/* One that fits into the windows as they are is the old SYN-ACK once more. */
+	if (class == TCP_CLASS_SYNACK && remembered(c, LAST_SYN, !dir, p->l4.ack) && !ct_tcp_window_fits(c, dir, p)) {
 		begin_anew(c, !dir);
 		return true;
 	}

@@ -47,6 +47,8 @@ static inline uint32_t tcp_segment_end(const struct l4_view *v)
 void ct_tcp_window_begin(struct conn *c, const struct packet *p);
 /* Judges the segment against both windows and, when it fits, moves them. */
 bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p);
+/* Only judges; for a segment with an acknowledgement. */
+bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p);
 /* Takes the sender's options from a SYN. */
 void ct_tcp_take_options(struct conn *c, enum ct_dir dir, const struct packet *p);
 

@@ -113,6 +113,11 @@ static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t e
 	       seq_before(sack, receiver->end + 1) && seq_after(sack, receiver->end - ack_window - 1);
 }
 
+bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p)
+{
+	return fits(c, dir, p->l4.seq, tcp_segment_end(&p->l4), p->l4.ack);
+}
+
 static void move(struct conn *c, enum ct_dir dir, const struct packet *p, uint32_t ack, uint32_t sack)
 {
 	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
