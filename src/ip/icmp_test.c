@@ -111,6 +111,20 @@ static enum icmp_silence error_from(struct bench *b, uint32_t src, uint8_t type,
 	return got;
 }
 
+/* Would catch: an error that does not come from the interface where the packet
+ * came in, when the way back is another (RFC 1812 section 4.3.2.4). */
+static void test_error_source(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	bench_input_spec(b, &(struct spec){ .src = FAR, .dst = FAR + 1, .proto = IPPROTO_NR_UDP, .ttl = 1 });
+	struct seen v = bench_seen(b, WAN, 0);
+
+	assert_int_equal(v.ip.dst, FAR);
+	assert_int_equal(v.ip.src, LAN_US);
+	bench_destroy(b);
+}
+
 /* Would catch: a limit that is not kept, does not recover, lets one destination
  * starve the others, or stops path MTU discovery. */
 static void test_rate(void **state)
@@ -168,6 +182,7 @@ static void test_large_echo(void **state)
 			piece.payload = at == 0 ? n - ICMP_HEADER_LEN : n;
 			make_frame(f, &piece);
 			memcpy(f->bytes + 34, whole->bytes + 34 + at, n);
+			ipv4_set_tos(f->bytes + ETHER_HEADER_LEN, 0xb8);
 			bench_input(b, LAN, f);
 			at += n;
 		}
@@ -176,6 +191,7 @@ static void test_large_echo(void **state)
 			struct seen v = bench_seen(b, LAN, k);
 
 			assert_int_equal(v.ip.frag_off, at);
+			assert_int_equal(v.ip.tos, 0xb8);
 			if (k == 0) {
 				assert_int_equal(v.l4.type, ICMP_ECHO_REPLY);
 				assert_int_equal(v.l4.info, 0x12340001);
@@ -395,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_error_source),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_large_echo),
 		cmocka_unit_test(test_very_many_pieces),

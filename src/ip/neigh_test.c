@@ -99,6 +99,31 @@ static void test_resolve(void **state)
 	bench_destroy(b);
 }
 
+static void give_back(void *ctx, uint64_t cookie)
+{
+	(*(uint32_t *)ctx)++;
+}
+
+/* Would catch: a driver's receive slot that is kept while a neighbour is asked. */
+static void test_lent(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct frame *f = malloc(sizeof(*f));
+	struct spec sp = udp_to(NEW_HOST, 1);
+	uint32_t n_back = 0;
+
+	make_frame(f, &sp);
+	struct packet *p = packet_lend(b->env.pool, f->bytes, f->len, 0, f->len, give_back, &n_back, 0);
+	struct batch batch = { .n = 1, .p = { p } };
+
+	b->env.ledger.n_received++;
+	ether_input(b->s, WAN, &batch);
+	assert_int_equal(n_back, 1);
+	assert_int_equal(packet_pool_used(b->env.pool), 2); /* it, and our request */
+	free(f);
+	bench_destroy(b);
+}
+
 /* Would catch: a neighbour that never ages, is asked by broadcast while its
  * address may still be right, or is given up while it answers. */
 static void test_ageing(void **state)
@@ -472,13 +497,13 @@ static void test_link_returns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),      cmocka_unit_test(test_ageing),
-		cmocka_unit_test(test_moved),        cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_held_limits),  cmocka_unit_test(test_table_full),
-		cmocka_unit_test(test_arp_rows),     cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_off_prefix),   cmocka_unit_test(test_conflict),
-		cmocka_unit_test(test_own_echo),     cmocka_unit_test(test_announce),
-		cmocka_unit_test(test_link_returns),
+		cmocka_unit_test(test_resolve),    cmocka_unit_test(test_lent),
+		cmocka_unit_test(test_ageing),     cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_failed),     cmocka_unit_test(test_held_limits),
+		cmocka_unit_test(test_table_full), cmocka_unit_test(test_arp_rows),
+		cmocka_unit_test(test_merge),      cmocka_unit_test(test_off_prefix),
+		cmocka_unit_test(test_conflict),   cmocka_unit_test(test_own_echo),
+		cmocka_unit_test(test_announce),   cmocka_unit_test(test_link_returns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

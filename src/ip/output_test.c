@@ -17,6 +17,24 @@ static const struct spec tcp_far = { .src = LAN_HOST,
 				     .dport = 80,
 				     .flags = TCP_ACK };
 
+/* Would catch: an MTU that is off by one, on either side. */
+static void test_mtu_exact(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct spec sp = { .src = LAN_HOST, .dst = SMALL_HOST, .proto = IPPROTO_NR_UDP, .df = true };
+
+	sp.payload = 576 - 28;
+	bench_input_spec(b, &sp);
+	assert_int_equal(b->dev[SMALL].n, 1);
+	sp.payload++;
+	bench_input_spec(b, &sp);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_MTU_EXCEEDED], 1);
+	sp.df = false;
+	bench_input_spec(b, &sp);
+	assert_int_equal(b->dev[SMALL].n, 3);
+	bench_destroy(b);
+}
+
 /* Would catch: pieces over the MTU, a gap between them, a changed payload, a lost
  * or double header, also with options and when the packet was a fragment already. */
 static void test_fragment_on_forward(void **state)
@@ -311,13 +329,10 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fragment_on_forward),
-		cmocka_unit_test(test_large_segment),
-		cmocka_unit_test(test_partial_checksum),
-		cmocka_unit_test(test_local_out),
-		cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_to_many),
-		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_mtu_exact),     cmocka_unit_test(test_fragment_on_forward),
+		cmocka_unit_test(test_large_segment), cmocka_unit_test(test_partial_checksum),
+		cmocka_unit_test(test_local_out),     cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_to_many),       cmocka_unit_test(test_options),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

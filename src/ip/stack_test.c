@@ -111,6 +111,13 @@ static void test_hooks(void **state)
 	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .ttl = 1 });
 	assert_string_equal(n.text, "poP");
 	memset(n.text, 0, sizeof(n.text));
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
+					    .dst = SMALL_HOST,
+					    .proto = IPPROTO_NR_UDP,
+					    .payload = 576 - 28 + 1,
+					    .df = true });
+	assert_string_equal(n.text, "poP");
+	memset(n.text, 0, sizeof(n.text));
 	hook_add(b, HOOK_PREROUTING, HOOK_PRI_RAW, drop_all, NULL);
 	bench_input_spec(b, &udp_far);
 	assert_string_equal(n.text, "");
