@@ -355,8 +355,8 @@ static enum verdict check_table(struct lab *lab, FILE *seen)
 		{ "tcp", "src=" LAB_CLIENT1_ADDRESS " dst=" LAB_SERVER_ADDRESS " ",
 		  "src=" LAB_SERVER_ADDRESS " dst=" LAB_GATEWAY_WAN_ADDRESS " sport=80 dport=" },
 		{ "tcp", "src=" LAB_SERVER_ADDRESS " dst=" LAB_GATEWAY_WAN_ADDRESS " ",
-		  "dport=" STRING(LAB_FORWARDED_PORT) " src=" LAB_CLIENT1_ADDRESS " dst=" LAB_SERVER_ADDRESS
-						      " sport=80 " },
+		  "dport=" STRING(LAB_FORWARDED_PORT) " ",
+		  "src=" LAB_CLIENT1_ADDRESS " dst=" LAB_SERVER_ADDRESS " sport=80 " },
 	};
 	enum verdict verdict = HOLDS;
 	struct lab_job job;
