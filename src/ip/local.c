@@ -69,15 +69,18 @@ static void local_deliver(struct ip_stack *s, struct batch *b, uint32_t first, u
 	}
 	for (uint32_t i = first; i < last; i++) {
 		struct packet *p = b->p[i];
+		bool is_wanted = (wanted & (UINT64_C(1) << i)) != 0;
 
 		if (p == NULL || p->verdict != VERDICT_CONTINUE)
 			continue;
 		if (proto == IPPROTO_NR_ICMP)
 			icmp_input(s, p);
-		else if (wanted & (UINT64_C(1) << i))
+		else if (is_wanted)
 			p->verdict = VERDICT_DELIVERED;
 		else
 			local_refuse(s, p);
+		if (is_wanted && p->verdict == VERDICT_DROP && p->reason == DROP_ICMP_IGNORED)
+			p->verdict = VERDICT_DELIVERED;
 	}
 }
 

@@ -90,8 +90,10 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex);
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook);
 
 /* What takes packets to us by protocol: leaves a verdict in each packet
- * (DELIVERED, STOLEN, DROP). A protocol without one is PROTO_UNREACHABLE. ICMP, and the refusal
- * of UDP and TCP where nobody listens (PORT_UNREACHABLE, RST), are built in. */
+ * (DELIVERED, STOLEN, DROP), or CONTINUE when nobody wants it. Such a packet, and
+ * one whose protocol has no slot, is refused: UDP by PORT_UNREACHABLE, TCP by RST,
+ * others by PROTO_UNREACHABLE. ICMP is built in. As in a hook, the place in b of a packet that
+ * was taken and may be freed already is set to NULL. */
 typedef void ip_local_fn(void *ctx, struct batch *b);
 void ip_stack_set_local(struct ip_stack *s, uint8_t proto, ip_local_fn *fn, void *ctx);
 /* Sees every packet to us before its protocol does (raw sockets); must not
@@ -105,7 +107,8 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 void ip_input(struct ip_stack *s, struct batch *b);
 /* Packets made here: l3_off, l4_off, ip and l4 views and the bytes agree, the
  * checksums are right; source 0 is filled in from the route. Each was counted as
- * originated by whoever made it. */
+ * originated by whoever made it. Multicast and 255.255.255.255 go out of
+ * p->out_ifindex if its maker set it. */
 void ip_local_out(struct ip_stack *s, struct batch *b);
 /* One packet, the same. */
 void ip_local_out_one(struct ip_stack *s, struct packet *p);
