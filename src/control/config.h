@@ -18,16 +18,16 @@
 
 struct config_interface {
 	struct ast_pos pos;
-	struct ip_interface_config ip;      /* name, addresses, mtu */
-	char driver[16];                    /* "auto", "af_packet", "tap", ... */
-	bool take_over;                     /* `take over yes;`: take it although the kernel has an address on it */
+	struct ip_interface_config ip; /* name, addresses, mtu */
+	char driver[16];               /* "auto", "af_packet", "tap", ... */
+	bool take_over;                /* `take over yes;`: take it although the kernel has an address on it */
 	uint16_t zone;
 };
 
 struct config_route {
 	struct ast_pos pos;
 	struct rib_route route;
-	char device[DEVICE_NAME_MAX];       /* `dev NAME`, resolved to nexthop.ifindex by src/app */
+	char device[DEVICE_NAME_MAX]; /* `dev NAME`, resolved to nexthop.ifindex by src/app */
 };
 
 struct config {
@@ -35,33 +35,44 @@ struct config {
 	struct config_interface *interface;
 	size_t n_routes;
 	struct config_route *route;
-	struct nat_config nat;              /* pools */
+	struct nat_config nat; /* pools */
 	struct rule_ast rules;
-	struct ct_timeouts timeout;         /* zeros where the file says nothing */
+	struct ct_timeouts timeout; /* zeros where the file says nothing */
 	struct ct_limits ct_limits;
 	struct ip_limits ip_limits;
-	struct packet_pool_config packets;  /* zeros where the file says nothing */
+	struct packet_pool_config packets; /* zeros where the file says nothing */
 	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s;
 	uint32_t ct_max_per_source;
 	bool ct_pick_up;
-	char *text;                         /* the whole file, for record and audit */
+	char *text; /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;
+	size_t n_sources; /* the files it was read from: ast_pos.file is a number from 1 on */
+	struct config_source *source;
 };
 
 struct config_errors; /* collected messages, in order of place */
 
 /* Reads path ("-": standard input) or text. Returns a config, or NULL and at least one error.
- * Several errors are found in one go; name is what messages call the file. */
+ * Several errors are found in one go; name is what messages call the file. *errors may be set in
+ * both cases (notes) and is NULL or the caller's to free. `include` works in files only. */
 struct config *config_read_file(const char *path, struct config_errors **errors);
 struct config *config_read_text(const char *name, const char *text, size_t len, struct config_errors **errors);
 void config_free(struct config *c);
+
+/* For whoever builds on a config (src/app): one more message about a place in it. *errors may be
+ * NULL; without memory the message is lost, but config_n_errors still counts it if *errors exists. */
+void config_error_add(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, const char *fmt,
+		      ...) YG_PRINTF(4, 5);
 
 /* As nft prints them:
  *   yangguan.conf:12:17-23: Error: no pool is called "publik"
  *           snat to pool publik
  *                        ^^^^^^
  */
-size_t config_n_errors(const struct config_errors *e);
+size_t config_n_errors(const struct config_errors *e); /* 0 for NULL */
+/* What is worth saying and refuses nothing (a rule for IPv6 only that was left out): printed in the
+ * same form with "Note", and there also beside a config that was read. */
+size_t config_n_notes(const struct config_errors *e);
 void config_errors_print(const struct config_errors *e, FILE *to);
 /* The same as one string, to be freed by the caller. */
 char *config_errors_text(const struct config_errors *e);

@@ -24,6 +24,13 @@ static void rule_free(struct rule *r)
 	free(r->text);
 }
 
+void rule_set_clear(struct rule_set *set)
+{
+	free(set->range);
+	free(set->ifname);
+	*set = (struct rule_set){ 0 };
+}
+
 static void table_free(struct rule_table *t)
 {
 	for (size_t i = 0; i < t->n_chains; i++) {
@@ -31,10 +38,8 @@ static void table_free(struct rule_table *t)
 			rule_free(&t->chain[i].rule[k]);
 		free(t->chain[i].rule);
 	}
-	for (size_t i = 0; i < t->n_sets; i++) {
-		free(t->set[i].range);
-		free(t->set[i].ifname);
-	}
+	for (size_t i = 0; i < t->n_sets; i++)
+		rule_set_clear(&t->set[i]);
 	free(t->chain);
 	free(t->set);
 }

@@ -213,7 +213,11 @@ struct rule_ast {
 /* Frees what one of them holds and leaves it empty: for a parser that gives one up. */
 void rule_stmt_clear(struct rule_stmt *stmt);
 void rule_clear(struct rule *rule);
+void rule_set_clear(struct rule_set *set);
 void rule_table_clear(struct rule_table *table);
+/* Index of a chain or set of a table by name, UINT32_MAX when it has none. */
+uint32_t rules_find_chain(const struct rule_table *t, const char *name);
+uint32_t rules_find_set(const struct rule_table *t, const char *name);
 void rule_ast_free(struct rule_ast *ast); /* what it holds, not the struct itself */
 
 #endif

@@ -151,9 +151,6 @@ struct rules_report {
 };
 void rules_report(struct rules_report *rep, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
 void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep);
-/* Index of a chain or set of the table, UINT32_MAX when there is none. */
-uint32_t rules_find_chain(const struct rule_table *t, const char *name);
-uint32_t rules_find_set(const struct rule_table *t, const char *name);
 uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
 
 /* eval.c: walks one chain for one packet. With nat not NULL a translation ends the walk and stands there. */

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What one statement alone cannot know: names used twice, addresses that are in
+ * two places, gateways that nobody can reach, and the rules as a whole (by
+ * compiling them once and throwing the result away). Runs when the blocks of the
+ * file could be read, so that a mistake in one place does not turn up as ten
+ * others elsewhere.
+ */
+#include "control/config_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RULES_ERRORS_MAX 50
+
+static const struct config_interface *find_interface(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++)
+		if (strcmp(c->interface[i].ip.name, name) == 0)
+			return &c->interface[i];
+	return NULL;
+}
+
+static const char *nearest_interface(const struct config *c, const char *name)
+{
+	const char *words[IP_INTERFACES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_interfaces && n < ARRAY_LEN(words); i++)
+		words[n++] = c->interface[i].ip.name;
+	return config_nearest(name, strlen(name), words, n);
+}
+
+/* The same address twice, or the same prefix on two interfaces of one zone. */
+static void check_two_addresses(struct parser *p, const struct config_interface *a, uint32_t i,
+				const struct config_interface *b, uint32_t k)
+{
+	uint32_t x = a->ip.address[i].addr, y = b->ip.address[k].addr;
+	uint8_t lx = a->ip.address[i].prefix_len, ly = b->ip.address[k].prefix_len;
+	struct ip4_prefix net = { y & ip4_mask(ly), ly };
+	char text[IP4_TEXT_MAX];
+
+	if (a->zone != b->zone)
+		return;
+	if (x == y)
+		config_err(p, &b->pos, "address %s is on interface \"%s\" already", ip4_format(x, text), a->ip.name);
+	else if (a != b && lx == ly && ip4_in(x, net))
+		config_err(p, &b->pos, "prefix %s is on interface \"%s\" already", ip4_prefix_format(net, text),
+			   a->ip.name);
+}
+
+static void check_interfaces(struct parser *p)
+{
+	const struct config *c = p->c;
+
+	if (c->n_interfaces > IP_INTERFACES_MAX - 1) {
+		config_err(p, &c->interface[IP_INTERFACES_MAX - 1].pos, "there can be %d interfaces at most",
+			   IP_INTERFACES_MAX - 1);
+		return;
+	}
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct config_interface *b = &c->interface[i];
+
+		for (size_t k = 0; k <= i; k++) {
+			const struct config_interface *a = &c->interface[k];
+
+			if (a != b && strcmp(a->ip.name, b->ip.name) == 0) {
+				config_err(p, &b->pos, "interface \"%s\" has a block already, in line %u", b->ip.name,
+					   a->pos.line);
+				break;
+			}
+			for (uint32_t m = 0; m < a->ip.n_addresses; m++)
+				for (uint32_t n = a == b ? m + 1 : 0; n < b->ip.n_addresses; n++)
+					check_two_addresses(p, a, m, b, n);
+		}
+	}
+}
+
+/* True when addr lies on a prefix of interface i. *own: it is the interface's own address. */
+static bool is_connected(const struct config_interface *i, uint32_t addr, bool *own)
+{
+	bool found = false;
+
+	for (uint32_t k = 0; k < i->ip.n_addresses; k++) {
+		struct ip4_prefix net = { i->ip.address[k].addr, i->ip.address[k].prefix_len };
+
+		*own |= net.addr == addr;
+		found |= ip4_in(addr, net);
+	}
+	return found;
+}
+
+static void check_gateway(struct parser *p, const struct config_route *r)
+{
+	uint32_t gateway = r->route.nexthop.gateway;
+	bool found = false, own = false;
+	char text[IP4_TEXT_MAX];
+
+	for (size_t i = 0; i < p->c->n_interfaces; i++) {
+		const struct config_interface *f = &p->c->interface[i];
+
+		if (r->device[0] == '\0' || strcmp(r->device, f->ip.name) == 0)
+			found |= is_connected(f, gateway, &own);
+	}
+	if (own)
+		config_err(p, &r->pos, "the gateway %s is an address of ours", ip4_format(gateway, text));
+	else if (!found && r->device[0] != '\0')
+		config_err(p, &r->pos, "the gateway %s is on no prefix of interface \"%s\"", ip4_format(gateway, text),
+			   r->device);
+	else if (!found)
+		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", ip4_format(gateway, text));
+}
+
+static int by_route(const void *a, const void *b)
+{
+	const struct config_route *x = *(const struct config_route *const *)a,
+				  *y = *(const struct config_route *const *)b;
+	const struct rib_route *r = &x->route, *s = &y->route;
+
+	if (r->prefix.addr != s->prefix.addr)
+		return r->prefix.addr < s->prefix.addr ? -1 : 1;
+	if (r->prefix.len != s->prefix.len)
+		return r->prefix.len < s->prefix.len ? -1 : 1;
+	if (r->metric != s->metric)
+		return r->metric < s->metric ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+/* Two routes to one prefix with one metric: which one is meant cannot be known. */
+static void check_route_twice(struct parser *p)
+{
+	const struct config *c = p->c;
+	const struct config_route **r = calloc(c->n_routes + 1, sizeof(const struct config_route *));
+	char text[IP4_TEXT_MAX];
+
+	if (r == NULL) {
+		p->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < c->n_routes; i++)
+		r[i] = &c->route[i];
+	if (c->n_routes > 1)
+		qsort(r, c->n_routes, sizeof(const struct config_route *), by_route);
+	for (size_t i = 1; i < c->n_routes; i++) {
+		const struct rib_route *a = &r[i - 1]->route, *b = &r[i]->route;
+
+		if (a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len && a->metric == b->metric)
+			config_err(p, &r[i]->pos, "a route to %s with metric %u is there already, in line %u",
+				   ip4_prefix_format(a->prefix, text), a->metric, r[i - 1]->pos.line);
+	}
+	free(r);
+}
+
+static void check_routes(struct parser *p)
+{
+	const struct config *c = p->c;
+	const char *near;
+
+	for (size_t i = 0; i < c->n_routes; i++) {
+		const struct config_route *r = &c->route[i];
+
+		if (r->device[0] != '\0' && find_interface(c, r->device) == NULL) {
+			near = nearest_interface(c, r->device);
+			config_err(p, &r->pos, "no interface block is called \"%s\"%s%s%s", r->device,
+				   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+				   near != NULL ? "\"?" : "");
+		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway != 0) {
+			check_gateway(p, r);
+		}
+	}
+	check_route_twice(p);
+}
+
+static void check_two_pools(struct parser *p, uint32_t a, uint32_t b)
+{
+	const struct nat_pool_config *x = &p->c->nat.pool[a], *y = &p->c->nat.pool[b];
+	char text[IP4_TEXT_MAX];
+
+	if (a != b && strcmp(x->name, y->name) == 0) {
+		config_err(p, &p->pool_pos[b], "pool \"%s\" has a block already, in line %u", y->name,
+			   p->pool_pos[a].line);
+		return;
+	}
+	for (uint32_t i = 0; i < x->n_ranges; i++) {
+		for (uint32_t k = a == b ? i + 1 : 0; k < y->n_ranges; k++) {
+			if (x->range[i].first > y->range[k].last || y->range[k].first > x->range[i].last)
+				continue;
+			ip4_format(max_u32(x->range[i].first, y->range[k].first), text);
+			if (a == b)
+				config_err(p, &p->pool_pos[b], "pool \"%s\" holds %s twice", x->name, text);
+			else
+				config_err(p, &p->pool_pos[b], "pool \"%s\" holds %s, which is in pool \"%s\" already",
+					   y->name, text, x->name);
+			return;
+		}
+	}
+}
+
+static void check_pools(struct parser *p)
+{
+	for (uint32_t b = 0; b < p->c->nat.n_pools; b++)
+		for (uint32_t a = 0; a <= b; a++)
+			check_two_pools(p, a, b);
+}
+
+/* A name in a rule that no block has: the rule is good, but never speaks. */
+static void check_names(struct parser *p, const struct rule_stmt *s)
+{
+	const char *near;
+
+	for (size_t i = 0; i < s->match.n_names; i++) {
+		const char *name = s->match.name[i].name;
+
+		if (s->match.name[i].wildcard || strcmp(name, "lo") == 0 || find_interface(p->c, name) != NULL)
+			continue;
+		near = nearest_interface(p->c, name);
+		config_note(p, &s->pos, "no interface block is called \"%s\"%s%s%s", name,
+			    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+			    near != NULL ? "\"?" : "");
+	}
+}
+
+static void check_rule_names(struct parser *p)
+{
+	const struct rule_ast *ast = &p->c->rules;
+
+	for (size_t t = 0; t < ast->n_tables; t++)
+		for (size_t c = 0; c < ast->table[t].n_chains; c++)
+			for (size_t r = 0; r < ast->table[t].chain[c].n_rules; r++)
+				for (size_t s = 0; s < ast->table[t].chain[c].rule[r].n_stmts; s++)
+					check_names(p, &ast->table[t].chain[c].rule[r].stmt[s]);
+}
+
+static void check_rules(struct parser *p)
+{
+	struct rules_error *errors = calloc(RULES_ERRORS_MAX, sizeof(*errors));
+	size_t n = 0;
+
+	if (errors == NULL) {
+		p->no_memory = true;
+		return;
+	}
+	ruleset_destroy(rules_compile(&p->c->rules, &p->c->nat, errors, RULES_ERRORS_MAX, &n));
+	for (size_t i = 0; i < n; i++)
+		config_err(p, &errors[i].pos, "%s", errors[i].text);
+	free(errors);
+}
+
+void config_check(struct parser *p)
+{
+	check_interfaces(p);
+	check_routes(p);
+	check_pools(p);
+	check_rules(p);
+	if (config_n_errors(*p->errors) == 0)
+		check_rule_names(p);
+}

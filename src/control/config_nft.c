@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * nft's own syntax, the outer part: tables, chains, sets, and the commands that
+ * stand around them in files (`flush ruleset`, `add rule ...`), so that the
+ * output of `nft list ruleset` and an /etc/nftables.conf load as they are. A
+ * file begins with no rules at all, so a flush only takes away what the same
+ * file said before. A table or chain that is given twice grows, as in nft.
+ */
+#include "control/config_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct place {
+	size_t table, chain, set;
+	bool skip; /* the block being read is for IPv6 */
+};
+
+static struct rule_table *table_at(struct parser *p, const struct place *at)
+{
+	return &p->c->rules.table[at->table];
+}
+
+/* define, include and the like, which can stand anywhere. *done: it was one of them. */
+bool config_common(struct parser *p, bool *done)
+{
+	struct token word = *config_peek(p), name;
+
+	*done = true;
+	if (config_accept_word(p, "define"))
+		return config_define(p, false);
+	if (config_accept_word(p, "redefine"))
+		return config_define(p, true);
+	if (config_accept_word(p, "undefine"))
+		return config_undefine(p);
+	if (config_accept_word(p, "include")) {
+		name = *config_peek(p);
+		if (name.kind != TOK_STRING)
+			return config_expected(p, "a file's name in quotes");
+		config_next(p);
+		config_include(p, &word, &name);
+		return true;
+	}
+	*done = false;
+	return true;
+}
+
+/* `ip` or `inet`, or none (then ip). */
+static bool family(struct parser *p, bool *inet)
+{
+	static const char *const others[] = { "ip6", "arp", "bridge", "netdev" };
+	struct token t = *config_peek(p);
+
+	*inet = token_is(&t, "inet");
+	if (*inet || token_is(&t, "ip")) {
+		config_next(p);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (token_is(&t, others[i])) {
+			config_err(p, &t.pos, "nft knows tables of family %s, Yangguan does not yet (only ip and inet)",
+				   others[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Finds or makes the table; false without memory. */
+static bool find_table(struct parser *p, const char *name, bool inet, const struct ast_pos *pos, struct place *at)
+{
+	struct rule_ast *ast = &p->c->rules;
+	struct rule_table *t;
+
+	for (at->table = 0; at->table < ast->n_tables; at->table++)
+		if (ast->table[at->table].inet == inet && strcmp(ast->table[at->table].name, name) == 0)
+			return true;
+	t = config_grow(p, ast->table, ast->n_tables, sizeof(*t));
+	if (t == NULL)
+		return false;
+	ast->table = t;
+	t = &t[ast->n_tables++];
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->inet = inet;
+	t->pos = *pos;
+	return true;
+}
+
+static bool find_chain(struct parser *p, const char *name, const struct ast_pos *pos, struct place *at)
+{
+	struct rule_table *t = table_at(p, at);
+	struct rule_chain *c;
+
+	for (at->chain = 0; at->chain < t->n_chains; at->chain++)
+		if (strcmp(t->chain[at->chain].name, name) == 0)
+			return true;
+	c = config_grow(p, t->chain, t->n_chains, sizeof(*c));
+	if (c == NULL)
+		return false;
+	t->chain = c;
+	c = &c[t->n_chains++];
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	c->pos = *pos;
+	return true;
+}
+
+static const struct {
+	const char *word;
+	enum chain_type type;
+} chain_types[] = { { "filter", CHAIN_FILTER }, { "nat", CHAIN_NAT }, { "route", CHAIN_ROUTE } };
+
+static const struct {
+	const char *word;
+	int32_t value;
+} priorities[] = {
+	{ "raw", HOOK_PRI_RAW },       { "mangle", HOOK_PRI_MANGLE },     { "dstnat", HOOK_PRI_DSTNAT },
+	{ "filter", HOOK_PRI_FILTER }, { "security", HOOK_PRI_SECURITY }, { "srcnat", HOOK_PRI_SRCNAT },
+};
+
+static bool chain_type(struct parser *p, enum chain_type *out)
+{
+	const char *words[ARRAY_LEN(chain_types)];
+	struct token t = *config_peek(p);
+
+	for (size_t i = 0; i < ARRAY_LEN(chain_types); i++) {
+		words[i] = chain_types[i].word;
+		if (config_accept_word(p, words[i])) {
+			*out = chain_types[i].type;
+			return true;
+		}
+	}
+	return config_unknown(p, &t, "a chain's type (filter, nat or route)", words, ARRAY_LEN(words));
+}
+
+static bool chain_hook(struct parser *p, enum ip_hook *out)
+{
+	struct token t = *config_peek(p);
+
+	for (int i = 0; i < N_HOOKS; i++) {
+		if (config_accept_word(p, hook_names[i])) {
+			*out = (enum ip_hook)i;
+			return true;
+		}
+	}
+	return config_unknown(p, &t, "a hook (prerouting, input, forward, output or postrouting)", hook_names, N_HOOKS);
+}
+
+/* NAME, NAME + N, NAME - N, N or -N. */
+static bool chain_priority(struct parser *p, int32_t *out)
+{
+	const char *words[ARRAY_LEN(priorities)];
+	struct token t = *config_peek(p);
+	int64_t value = 0, sign = 1;
+	bool named = false;
+	uint32_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
+		words[i] = priorities[i].word;
+		if (!named && config_accept_word(p, words[i])) {
+			value = priorities[i].value;
+			named = true;
+		}
+	}
+	if (!named && t.kind == TOK_WORD)
+		return config_unknown(p, &t, "a priority", words, ARRAY_LEN(words));
+	if (named && !config_is(p, TOK_PLUS) && !config_is(p, TOK_DASH)) {
+		*out = (int32_t)value;
+		return true;
+	}
+	if (config_accept(p, TOK_DASH))
+		sign = -1;
+	else
+		config_accept(p, TOK_PLUS);
+	if (!config_number(p, 0, 1000000000, "a priority", &n))
+		return false;
+	*out = (int32_t)(value + sign * (int64_t)n);
+	return true;
+}
+
+/* `type filter hook forward priority 0`, behind the first word. */
+static bool chain_base(struct parser *p, struct rule_chain *ch)
+{
+	struct rule_chain was = *ch;
+	struct token from = *config_peek(p);
+	struct ast_pos pos;
+
+	if (!chain_type(p, &ch->type) || !config_expect_word(p, "hook") || !chain_hook(p, &ch->hook))
+		goto failed;
+	if (config_is_word(p, "device") || config_is_word(p, "devices")) {
+		from = *config_peek(p);
+		config_refuse_known(p, &from);
+		goto failed;
+	}
+	if (!config_expect_word(p, "priority") || !chain_priority(p, &ch->priority))
+		goto failed;
+	pos = config_span(p, &from);
+	if (was.type != CHAIN_REGULAR &&
+	    (was.type != ch->type || was.hook != ch->hook || was.priority != ch->priority)) {
+		config_err(p, &pos, "chain \"%s\" has another type, hook or priority already", ch->name);
+		ch->type = was.type;
+		ch->hook = was.hook;
+		ch->priority = was.priority;
+		return config_end(p);
+	}
+	ch->pos = pos;
+	return config_end(p);
+failed:
+	/* Without its hook the chain would be taken for a regular one and jumps to it found fault with: guess. */
+	ch->pos = from.pos;
+	return false;
+}
+
+static bool chain_policy(struct parser *p, struct rule_chain *ch)
+{
+	static const char *const words[] = { "accept", "drop" };
+	struct token t = *config_peek(p);
+
+	if (!token_is(&t, "accept") && !token_is(&t, "drop"))
+		return config_unknown(p, &t, "\"accept\" or \"drop\"", words, ARRAY_LEN(words));
+	config_next(p);
+	if (ch->type == CHAIN_REGULAR)
+		config_err(p, &t.pos, "only a chain with a hook has a policy");
+	ch->policy_drop = token_is(&t, "drop");
+	return config_end(p);
+}
+
+static bool quoted(struct parser *p)
+{
+	if (!config_is(p, TOK_STRING))
+		return config_expected(p, "a text in quotes");
+	config_next(p);
+	return true;
+}
+
+static bool chain_statement(struct parser *p, void *ctx)
+{
+	struct rule_chain *ch = &table_at(p, ctx)->chain[((struct place *)ctx)->chain];
+	struct token t = *config_peek(p);
+	bool done;
+
+	if (!config_common(p, &done) || done)
+		return done;
+	if (config_accept_word(p, "type"))
+		return chain_base(p, ch);
+	if (config_accept_word(p, "policy"))
+		return chain_policy(p, ch);
+	if (token_is(&t, "comment")) {
+		config_next(p);
+		return quoted(p) && config_end(p);
+	}
+	if (token_is(&t, "flags")) {
+		config_err(p, &t.pos, "nft knows flags of chains, Yangguan does not yet");
+		return false;
+	}
+	return config_rule(p, ch, false);
+}
+
+static bool chain(struct parser *p, struct place *at)
+{
+	struct token name = *config_peek(p);
+	char text[AST_NAME_MAX];
+
+	if (!config_name(p, text, sizeof(text), "a chain's name") || !find_chain(p, text, &name.pos, at))
+		return false;
+	if (config_at_end(p))
+		return config_end(p);
+	return config_block(p, chain_statement, at);
+}
+
+static const struct {
+	const char *word;
+	enum rule_key key;
+} set_types[] = {
+	{ "ipv4_addr", KEY_IP_SADDR },    { "inet_service", KEY_TCP_DPORT }, { "inet_proto", KEY_IP_PROTOCOL },
+	{ "ifname", KEY_META_IIFNAME },   { "mark", KEY_META_MARK },         { "icmp_type", KEY_ICMP_TYPE },
+	{ "icmp_code", KEY_ICMP_CODE },   { "ct_state", KEY_CT_STATE },      { "dscp", KEY_IP_DSCP },
+	{ "pkt_type", KEY_META_PKTTYPE },
+};
+
+static bool set_type(struct parser *p, struct place *at, struct rule_set *set)
+{
+	const char *words[ARRAY_LEN(set_types)];
+	struct token t = *config_peek(p), next;
+	bool found = false;
+
+	if (config_accept_word(p, "ipv6_addr")) {
+		config_note(p, &set->pos, "set \"%s\" is for IPv6 and is left out", set->name);
+		at->skip = true;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(set_types); i++) {
+		words[i] = set_types[i].word;
+		if (!found && config_accept_word(p, words[i])) {
+			set->key = set_types[i].key;
+			found = true;
+		}
+	}
+	if (!found && (token_is(&t, "ether_addr") || token_is(&t, "ifindex"))) {
+		config_err(p, &t.pos, "nft knows sets of type \"%.*s\", Yangguan does not yet", (int)t.len, t.text);
+		return false;
+	}
+	if (!found)
+		return config_unknown(p, &t, "a type (ipv4_addr, inet_service, inet_proto, ifname, mark ...)", words,
+				      ARRAY_LEN(words));
+	next = *config_peek(p);
+	if (next.kind != TOK_DOT)
+		return config_end(p);
+	config_err(p, &next.pos, "nft knows sets of several types joined by \".\", Yangguan does not yet");
+	return false;
+}
+
+static bool set_flags(struct parser *p)
+{
+	static const char *const words[] = { "interval", "constant" };
+
+	do {
+		struct token t = *config_peek(p);
+
+		if (!config_accept_word(p, "interval") && !config_accept_word(p, "constant"))
+			return config_unknown(p, &t, "\"interval\" or \"constant\"", words, ARRAY_LEN(words));
+	} while (config_accept(p, TOK_COMMA));
+	return config_end(p);
+}
+
+static bool set_elements(struct parser *p, struct rule_set *set)
+{
+	struct rule_match m = { .key = set->key };
+	bool ok;
+
+	if (set->key == N_RULE_KEYS) {
+		struct token t = *config_peek(p);
+
+		config_err(p, &t.pos, "the set's type must come before its elements");
+		return false;
+	}
+	ok = config_expect(p, TOK_ASSIGN) && (config_is(p, TOK_LBRACE) || config_expected(p, "\"{\"")) &&
+	     config_elements(p, set->key, &m);
+	free(set->range);
+	free(set->ifname);
+	set->range = m.range;
+	set->n_ranges = m.n_ranges;
+	set->ifname = m.name;
+	set->n_names = m.n_names;
+	return ok && config_end(p);
+}
+
+static bool set_statement(struct parser *p, void *ctx)
+{
+	static const char *const words[] = { "type", "flags", "elements", "auto-merge", "policy", "comment", "size" };
+	struct place *at = ctx;
+	struct rule_set *set = &table_at(p, at)->set[at->set];
+	struct token t = *config_peek(p);
+	uint32_t n;
+
+	if (at->skip) {
+		config_skip_statement(p);
+		return config_end(p);
+	}
+	if (config_accept_word(p, "type"))
+		return set_type(p, at, set);
+	if (config_accept_word(p, "flags"))
+		return set_flags(p);
+	if (config_accept_word(p, "elements"))
+		return set_elements(p, set);
+	if (config_accept_word(p, "comment"))
+		return quoted(p) && config_end(p);
+	if (config_accept_word(p, "auto-merge")) /* ours are always merged */
+		return config_end(p);
+	if (config_accept_word(p, "size")) /* sets do not grow while we run */
+		return config_number(p, 1, UINT32_MAX, "a size", &n) && config_end(p);
+	if (config_accept_word(p, "policy"))
+		return (config_accept_word(p, "memory") || config_expect_word(p, "performance")) && config_end(p);
+	return config_unknown(p, &t, "type, flags, elements or comment", words, ARRAY_LEN(words));
+}
+
+static bool set(struct parser *p, struct place *at)
+{
+	struct rule_table *t = table_at(p, at);
+	struct token name = *config_peek(p);
+	char text[AST_NAME_MAX];
+	struct rule_set *s;
+
+	if (!config_name(p, text, sizeof(text), "a set's name"))
+		return false;
+	if (rules_find_set(t, text) != UINT32_MAX) {
+		config_err(p, &name.pos, "table \"%s\" has a set called \"%s\" already", t->name, text);
+		return false;
+	}
+	s = config_grow(p, t->set, t->n_sets, sizeof(*s));
+	if (s == NULL)
+		return false;
+	t->set = s;
+	at->set = t->n_sets++;
+	s = &t->set[at->set];
+	*s = (struct rule_set){ .pos = name.pos, .key = N_RULE_KEYS };
+	snprintf(s->name, sizeof(s->name), "%s", text);
+	at->skip = false;
+	if (!config_block(p, set_statement, at))
+		return false;
+	if (s->key == N_RULE_KEYS && !at->skip)
+		config_err(p, &name.pos, "set \"%s\" has no type", text);
+	if (s->key == N_RULE_KEYS) {
+		rule_set_clear(s);
+		t->n_sets--;
+	}
+	return true;
+}
+
+static bool table_statement(struct parser *p, void *ctx)
+{
+	static const char *const words[] = { "chain", "set", "comment", "define", "include" };
+	struct token t = *config_peek(p);
+	bool done;
+
+	if (!config_common(p, &done) || done)
+		return done;
+	if (config_accept_word(p, "chain"))
+		return chain(p, ctx);
+	if (config_accept_word(p, "set"))
+		return set(p, ctx);
+	if (config_accept_word(p, "comment"))
+		return quoted(p) && config_end(p);
+	if (token_is(&t, "flags")) {
+		config_err(p, &t.pos, "nft knows flags of tables, Yangguan does not yet");
+		return false;
+	}
+	return config_unknown(p, &t, "chain, set or comment", words, ARRAY_LEN(words));
+}
+
+/* [family] NAME; without a name in out-of-memory only. */
+static bool table_name(struct parser *p, char name[AST_NAME_MAX], bool *inet, struct ast_pos *pos)
+{
+	if (!family(p, inet))
+		return false;
+	*pos = config_peek(p)->pos;
+	return config_name(p, name, AST_NAME_MAX, "a table's name");
+}
+
+bool config_table(struct parser *p)
+{
+	struct place at = { 0 };
+	char name[AST_NAME_MAX];
+	struct ast_pos pos;
+	bool inet;
+
+	if (!table_name(p, name, &inet, &pos) || !find_table(p, name, inet, &pos, &at))
+		return false;
+	if (config_at_end(p))
+		return config_end(p);
+	return config_block(p, table_statement, &at);
+}
+
+bool config_add(struct parser *p, bool front)
+{
+	static const char *const words[] = { "table", "chain", "rule", "set" };
+	struct token t = *config_peek(p);
+	struct place at = { 0 };
+	char name[AST_NAME_MAX];
+	struct ast_pos pos;
+	bool inet;
+
+	if (!front && config_accept_word(p, "table"))
+		return config_table(p);
+	if (!token_is(&t, "rule") && (front || (!token_is(&t, "chain") && !token_is(&t, "set"))))
+		return config_unknown(p, &t, front ? "rule" : "table, chain, rule or set", words, ARRAY_LEN(words));
+	config_next(p);
+	if (!table_name(p, name, &inet, &pos) || !find_table(p, name, inet, &pos, &at))
+		return false;
+	if (token_is(&t, "chain"))
+		return chain(p, &at);
+	if (token_is(&t, "set"))
+		return set(p, &at);
+	pos = config_peek(p)->pos;
+	if (!config_name(p, name, sizeof(name), "a chain's name"))
+		return false;
+	if (rules_find_chain(table_at(p, &at), name) == UINT32_MAX) {
+		config_err(p, &pos, "table \"%s\" has no chain called \"%s\"", table_at(p, &at)->name, name);
+		return false;
+	}
+	return find_chain(p, name, &pos, &at) && config_rule(p, &table_at(p, &at)->chain[at.chain], front);
+}
+
+static void table_remove(struct rule_ast *ast, size_t i)
+{
+	rule_table_clear(&ast->table[i]);
+	ast->n_tables--;
+	memmove(&ast->table[i], &ast->table[i + 1], (ast->n_tables - i) * sizeof(ast->table[0]));
+}
+
+static void chains_flush(struct rule_table *t)
+{
+	for (size_t i = 0; i < t->n_chains; i++) {
+		for (size_t k = 0; k < t->chain[i].n_rules; k++)
+			rule_clear(&t->chain[i].rule[k]);
+		free(t->chain[i].rule);
+		t->chain[i].rule = NULL;
+		t->chain[i].n_rules = 0;
+	}
+}
+
+/* delete or flush of one table: what the file itself said before; nothing else is there. */
+static bool one_table(struct parser *p, bool remove)
+{
+	struct rule_ast *ast = &p->c->rules;
+	char name[AST_NAME_MAX];
+	struct ast_pos pos;
+	bool inet;
+
+	if (!table_name(p, name, &inet, &pos))
+		return false;
+	for (size_t i = 0; i < ast->n_tables; i++) {
+		if (ast->table[i].inet != inet || strcmp(ast->table[i].name, name) != 0)
+			continue;
+		if (remove)
+			table_remove(ast, i);
+		else
+			chains_flush(&ast->table[i]);
+		break;
+	}
+	return config_end(p);
+}
+
+bool config_delete(struct parser *p)
+{
+	static const char *const words[] = { "table" };
+	struct token t = *config_peek(p);
+
+	if (!config_accept_word(p, "table"))
+		return config_unknown(p, &t, "table", words, ARRAY_LEN(words));
+	return one_table(p, true);
+}
+
+bool config_flush(struct parser *p)
+{
+	static const char *const words[] = { "ruleset", "table" };
+	struct token t = *config_peek(p);
+
+	if (config_accept_word(p, "table"))
+		return one_table(p, false);
+	if (!config_accept_word(p, "ruleset"))
+		return config_unknown(p, &t, "ruleset or table", words, ARRAY_LEN(words));
+	if (config_is_word(p, "inet") || config_is_word(p, "ip"))
+		config_next(p);
+	rule_ast_free(&p->c->rules);
+	return config_end(p);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the config language share: the parser's state, and its
+ * grammar from the top down. A function that parses returns false after it has
+ * reported what is wrong; whoever began the statement then skips to its end, so
+ * that one mistake costs one message.
+ */
+#ifndef YG_CONTROL_CONFIG_PRIV_H
+#define YG_CONTROL_CONFIG_PRIV_H
+
+#include <stdarg.h>
+
+#include "base/util.h"
+#include "control/config.h"
+#include "control/lex.h"
+#include "rules/key.h"
+
+#define CONFIG_MESSAGE_MAX 240
+#define CONFIG_INCLUDE_DEPTH_MAX 16
+#define CONFIG_SOURCES_MAX 256
+#define CONFIG_FILE_MAX (16u << 20)    /* bytes of one file */
+#define CONFIG_DEFINE_TOKENS_MAX 65536 /* in one definition */
+#define CONFIG_EXPANDED_MAX (4u << 20) /* tokens that definitions put in, in all */
+#define CONFIG_INPUTS_MAX 64
+#define CONFIG_NESTING_MAX 16 /* sets in sets, parentheses */
+#define CONFIG_LOOKAHEAD 4
+#define NFPROTO_IPV4 2u /* value of meta nfproto */
+
+struct config_source {
+	char *name;
+	char *text;
+	size_t len;
+	uint64_t dev, ino; /* 0: not a file */
+};
+
+struct config_define {
+	char name[AST_NAME_MAX];
+	struct token *token;
+	size_t n;
+};
+
+/* Where tokens come from: the file on top of the stack, or what a `$name` stands for. */
+struct config_input {
+	bool is_file;
+	struct lexer lx;
+	uint32_t source;      /* file: index */
+	uint32_t brace_depth; /* file: when it was opened */
+	size_t copied;        /* file: bytes already in parser.flat */
+	const struct token *token;
+	size_t n, at;
+	struct token *owned; /* to free, or NULL */
+	struct ast_pos use;  /* tokens: where they are used; line 0: they keep their own place */
+	const char *use_src;
+	uint32_t use_src_len;
+};
+
+struct parser {
+	struct config *c;
+	struct config_errors **errors;
+	struct config_input input[CONFIG_INPUTS_MAX];
+	uint32_t n_inputs;
+	struct token ahead[CONFIG_LOOKAHEAD];
+	uint32_t n_ahead;
+	struct token last;    /* consumed last */
+	uint32_t brace_depth; /* of what was consumed */
+	uint32_t nesting;     /* of sets and parentheses */
+	struct config_define *define;
+	size_t n_defines;
+	uint32_t n_expanded;
+	bool may_include;
+	bool no_memory;
+	char *flat; /* the text with includes in their places */
+	size_t flat_len, flat_cap;
+	struct ast_pos pool_pos[NAT_POOLS_MAX];
+	size_t n_rule_errors; /* of all errors those inside one rule: they leave names and blocks whole */
+	bool skip_ipv6;       /* the rule being read turned out to be for IPv6 */
+};
+
+/* config_input.c: the stream of tokens */
+const struct token *config_peek(struct parser *p);
+const struct token *config_peek_at(struct parser *p, uint32_t i); /* i < CONFIG_LOOKAHEAD */
+struct token config_next(struct parser *p);
+void config_push_file(struct parser *p, uint32_t source);
+/* What follows the statement comes behind the file. */
+void config_include(struct parser *p, const struct token *word, const struct token *name);
+/* `define NAME = ...`, behind the word itself. */
+bool config_define(struct parser *p, bool again);
+bool config_undefine(struct parser *p);
+void config_input_free(struct parser *p);
+/* Adds a source; its number, 0 without memory. Takes text over. */
+uint32_t config_add_source(struct config *c, const char *name, char *text, size_t len);
+/* Reads a file as a source; 0 after a message at pos. */
+uint32_t config_add_file(struct parser *p, const char *path, const struct ast_pos *pos);
+
+/* config_parse.c: small steps over tokens */
+void config_err(struct parser *p, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
+void config_note(struct parser *p, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
+/* "expected WHAT, found ..." at the next token; returns false. */
+bool config_expected(struct parser *p, const char *what);
+bool config_is(struct parser *p, enum token_kind kind);
+bool config_is_word(struct parser *p, const char *word);
+bool config_accept(struct parser *p, enum token_kind kind);
+bool config_accept_word(struct parser *p, const char *word);
+bool config_expect(struct parser *p, enum token_kind kind);
+bool config_expect_word(struct parser *p, const char *word);
+void config_skip_newlines(struct parser *p);
+/* True at a line's end, ";", "}" or the end of the file. */
+bool config_at_end(struct parser *p);
+/* The end of a statement: consumes ";" or the line's end, leaves "}". */
+bool config_end(struct parser *p);
+/* After a mistake: goes on behind the statement that began at this depth of braces. */
+void config_recover(struct parser *p, uint32_t depth);
+/* Skips a statement that is left out on purpose, its blocks included. */
+void config_skip_statement(struct parser *p);
+/* From one token to the one consumed last. */
+struct ast_pos config_span(const struct parser *p, const struct token *from);
+/* `{`, statements by fn, `}`. fn reports and returns false, or has consumed one statement. */
+typedef bool config_statement_fn(struct parser *p, void *ctx);
+bool config_block(struct parser *p, config_statement_fn *fn, void *ctx);
+/* Copies a token's text; false and a message when it is too long. */
+bool config_copy(struct parser *p, const struct token *t, char *out, size_t size, const char *what);
+/* One more item for array *items, which holds n; NULL without memory (then p->no_memory). Zeroed. */
+void *config_grow(struct parser *p, void *items, size_t n, size_t size);
+
+/* config_value.c */
+bool config_name(struct parser *p, char *out, size_t size, const char *what);
+bool config_number(struct parser *p, uint64_t min, uint64_t max, const char *what, uint32_t *out);
+bool config_seconds(struct parser *p, uint32_t *out);
+bool config_yes_no(struct parser *p, bool *out);
+bool config_address(struct parser *p, uint32_t *out);
+/* An address with an optional length; host bits stay (see config_prefix_strict). */
+bool config_prefix(struct parser *p, uint32_t *addr, uint8_t *len);
+/* Host bits are a mistake, and the message gives the right value. `default` is 0.0.0.0/0. */
+bool config_prefix_strict(struct parser *p, struct ip4_prefix *out);
+/* Address, prefix or range. */
+bool config_address_range(struct parser *p, struct nat_address_range *out);
+bool config_port(struct parser *p, uint16_t *out);
+bool config_port_range(struct parser *p, struct nat_port_range *out);
+/* A number, or the name of a service; false without a message when it is none. */
+bool config_service(const struct token *t, uint32_t *port);
+
+/* config_blocks.c: our own blocks; the first word is consumed. */
+bool config_interface(struct parser *p);
+bool config_route(struct parser *p);
+bool config_icmp(struct parser *p);
+/* config_pool.c */
+bool config_pool(struct parser *p);
+/* config_limits.c */
+bool config_conntrack(struct parser *p);
+bool config_limits(struct parser *p);
+
+/* config_nft.c: tables, chains, sets */
+/* define, redefine, undefine, include; *done says whether it was one of them. */
+bool config_common(struct parser *p, bool *done);
+bool config_table(struct parser *p);
+bool config_add(struct parser *p, bool front);
+bool config_delete(struct parser *p);
+bool config_flush(struct parser *p);
+/* config_rule.c: one rule, to the end of its line; adds it to the chain. */
+bool config_rule(struct parser *p, struct rule_chain *ch, bool front);
+/* config_nat.c: snat, dnat, masquerade, redirect; the word is consumed. */
+bool config_nat(struct parser *p, const struct token *word, struct rule_stmt *s);
+/* config_expr.c: a match, or a statement that begins like one. */
+bool config_is_key(struct parser *p);
+bool config_expr(struct parser *p, struct rule_stmt *s);
+/* config_expr_value.c: values of a key. */
+bool config_key_value(struct parser *p, enum rule_key key, struct rule_range *out);
+bool config_key_name(struct parser *p, struct rule_name *out);
+/* One element or a set in braces, into ranges or names. */
+bool config_elements(struct parser *p, enum rule_key key, struct rule_match *m);
+bool config_bits(struct parser *p, enum rule_key key, uint32_t *out, bool *comma);
+
+/* config_known.c: words of nft that are not supported, and the nearest word. */
+bool config_refuse_known(struct parser *p, const struct token *t);
+/* Reports an unknown word with the nearest of words, and what belongs here; returns false. */
+bool config_unknown(struct parser *p, const struct token *t, const char *what, const char *const *words, size_t n);
+const char *config_nearest(const char *text, size_t len, const char *const *words, size_t n);
+
+/* config_check.c: what one statement alone cannot know. */
+void config_check(struct parser *p);
+
+/* config_error.c */
+void config_message(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, bool is_note,
+		    const char *fmt, va_list args) YG_PRINTF(5, 0);
+
+#endif
