@@ -32,7 +32,8 @@ struct snapshot *replay_read_config(const char *path, const struct snapshot *pre
 		snap = snapshot_build(cfg, prev, &errors);
 		config_free(cfg);
 	}
-	if (snap == NULL && errors != NULL)
+	/* Beside a config that was read there may be notes. */
+	if (errors != NULL)
 		config_errors_print(errors, stderr);
 	config_errors_free(errors);
 	return snap;

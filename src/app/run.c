@@ -376,7 +376,8 @@ static struct snapshot *read_config(const char *path, struct gateway_limits *lim
 		snap = snapshot_build(cfg, NULL, &errors);
 		config_free(cfg);
 	}
-	if (snap == NULL && errors != NULL)
+	/* Beside a config that was read there may be notes. */
+	if (errors != NULL)
 		config_errors_print(errors, stderr);
 	config_errors_free(errors);
 	return snap;

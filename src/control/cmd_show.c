@@ -457,7 +457,7 @@ static int rules_more(struct command_call *c)
 						       OUT_T(r->chain),
 						       r->has_counter ? OUT_U(r->packets) : OUT_ABSENT,
 						       r->has_counter ? OUT_U(r->bytes) : OUT_ABSENT,
-						       r->rule != NULL ? OUT_T(r->rule) : OUT_ABSENT,
+						       OUT_T(r->rule != NULL ? r->rule : "(policy)"),
 					       });
 		}
 	} while (!s->at_end);
