@@ -124,6 +124,33 @@ static void whim_hook(void *ctx, enum ip_hook hook, struct batch *b)
 	}
 }
 
+static bool whim_tap(void *ctx, const struct packet *p)
+{
+	const struct world *w = ctx;
+
+	return (w->whim >> (p->ip.id & 31) & 1) != 0;
+}
+
+/* A protocol that wants some packets and keeps none. */
+static void whim_slot(void *ctx, struct batch *b)
+{
+	struct world *w = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		uint32_t x = w->whim >> (i & 31) & 3;
+
+		if (x == 1) {
+			b->p[i]->verdict = VERDICT_DELIVERED;
+		} else if (x == 2) {
+			packet_set_drop(b->p[i], DROP_SOCKET_QUEUE);
+		} else if (x == 3) {
+			w->env.ledger.n_delivered++;
+			packet_free(w->env.pool, b->p[i]);
+			b->p[i] = NULL;
+		}
+	}
+}
+
 static void add_interface(struct world *w, struct fib *f, uint32_t i, uint32_t mtu, uint32_t caps)
 {
 	uint32_t addr = IP4(10, 0, i, 1);
@@ -180,6 +207,9 @@ static void world_init(struct world *w)
 
 		hook_list_add(ip_stack_hooks(w->s, (enum ip_hook)h), &e);
 	}
+	ip_stack_set_tap(w->s, whim_tap, w);
+	ip_stack_set_local(w->s, IPPROTO_NR_UDP, whim_slot, w);
+	ip_stack_set_local(w->s, IPPROTO_NR_OSPF, whim_slot, w);
 	ip_stack_configure(w->s, &w->cfg);
 	for (uint32_t i = 1; i <= N_DEVICES; i++)
 		ip_stack_attach(w->s, i, &w->dev[i]);
@@ -309,6 +339,30 @@ static void step_frames(struct world *w, struct fuzz_input *in)
 	FUZZ_CHECK(b.n == 0);
 }
 
+/* A ping of our own. */
+static void step_local(struct world *w, struct fuzz_input *in)
+{
+	static const uint32_t to[8] = {
+		IP4(10, 0, 1, 2),  IP4(10, 0, 1, 1),   IP4(198, 51, 100, 1), IP4(10, 0, 3, 9),
+		IP4(224, 0, 0, 5), IP4(10, 0, 1, 255), UINT32_MAX,           IP4(127, 0, 0, 1)
+	};
+	uint32_t x = fuzz_take(in, 1);
+	uint32_t l4_len = ICMP_HEADER_LEN + (x & 128 ? fuzz_take(in, 2) % 60000 : 20);
+	struct packet *p = ip_packet_new(w->s, 0, to[x & 7], IPPROTO_NR_ICMP, l4_len);
+
+	if (p == NULL)
+		return;
+	p->ip.df = (x & 8) != 0;
+	ip_packet_finish(p);
+	memset(packet_l4(p), (int)x, l4_len);
+	icmp_emit(packet_l4(p), x & 16 ? ICMP_ECHO_REPLY : ICMP_ECHO_REQUEST, 0, x);
+	l4_checksum_set(&p->ip, packet_l4(p), l4_len);
+	FUZZ_CHECK(l4_parse(&p->ip, packet_l4(p), l4_len, &p->l4) == L4_OK);
+	if (ip4_is_multicast(p->ip.dst) || ip4_is_limited_broadcast(p->ip.dst))
+		p->out_ifindex = x >> 5 & 3;
+	ip_local_out_one(w->s, p);
+}
+
 static void step_device(struct world *w, struct fuzz_input *in)
 {
 	uint32_t x = fuzz_take(in, 1);
@@ -351,6 +405,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			w->whim = fuzz_take(&in, 4);
 		else if (op < 224)
 			step_device(w, &in);
+		else if (op < 240)
+			step_local(w, &in);
 		else
 			ip_flush(w->s);
 		if (op >= 160)
