@@ -131,6 +131,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_REDIRECT:
 		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_source_for(n->stack, p->in_ifindex, p->ip.src);
 		if (addr == 0) {
+			c->status &= (uint16_t)~CT_DNAT_DONE;
 			packet_set_drop(p, DROP_NAT_NO_MAPPING);
 			return false;
 		}
@@ -378,6 +379,8 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 			done = take_any(n, c, index, &w, reply);
 	}
 	if (!done) {
+		/* The next packet of the flow in this batch shares the connection: it must not pass for decided. */
+		c->status &= (uint16_t)~CT_SNAT_DONE;
 		nat_refuse(n, p, w.origin, w.id, w.n_addresses != 0 ? wish_address(&w, 0) : 0);
 		return false;
 	}

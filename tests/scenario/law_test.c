@@ -98,7 +98,8 @@ static void check_sent(struct end *e, struct packet *p)
 	if (e->side != WAN)
 		return;
 	if (is_private(ip.src))
-		fail_msg("an inside address left: proto %u", ip.proto);
+		fail_msg("an inside address left: proto %u, %08x to %08x, fragment %u+%u, ct info %u, conn %x", ip.proto, ip.src,
+			 ip.dst, ip.frag_off, ip.mf, p->ct_info, p->conn_ref);
 	if (l4_parse(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &l4) == L4_OK &&
 	    l4.kind == L4_ICMP_ERROR &&
 	    icmp_quote_parse(l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &q) && is_private(q.ip.dst) &&
