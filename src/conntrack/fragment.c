@@ -298,7 +298,7 @@ static void hold(struct ct_fragments *f, struct env *env, struct entry *e, struc
 		return;
 	}
 	p->next = NULL;
-	p->held_since = env->now;
+	p->held_since = max_u64(env->now, 1);
 	if (e->held == NULL)
 		e->held = p;
 	else
@@ -333,11 +333,12 @@ void ct_fragment_arrive(struct ct_fragments *f, struct env *env, struct packet *
 	struct key k = key_of(p, zone);
 	uint32_t bucket = bucket_of(f, &k);
 
-	if (!has_ports(p->ip.proto))
+	/* One that was held comes in again: it has been judged. */
+	if (!has_ports(p->ip.proto) || p->held_since != 0)
 		return;
 	uint32_t index = entry_find(f, &k, bucket);
 	/* All of that packet has passed: this is another one with the same identification, or a repetition. */
-	if (index != NIL && is_complete(entry_at(f, index)) && p->ip.frag_off == 0) {
+	if (index != NIL && is_complete(entry_at(f, index))) {
 		entry_end(f, env, index, DROP_FRAGMENT_LIMIT);
 		index = NIL;
 	}

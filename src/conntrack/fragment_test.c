@@ -134,13 +134,13 @@ static void test_end(void **state)
 	for (int end_first = 0; end_first < 2; end_first++) {
 		struct bench b;
 		uint32_t ref = CONN_NONE;
-		struct make m0 = piece(udp_make(1000, 53), 0), end = piece(m0, 1), behind = piece(m0, 2);
+		struct make m0 = piece(udp_make(1000, 53), 0), end = piece(m0, 2), behind = piece(m0, 3);
 
 		bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		/* One piece is missing throughout: behind a complete packet another may begin. */
 		end.mf = false;
 		send_piece(&b, &m0, &ref);
 		assert_int_equal(send_piece(&b, end_first ? &end : &behind, &ref), 1);
-		/* The packet is complete with the end, and another may begin; so a piece is missing still. */
 		assert_int_equal(send_piece(&b, end_first ? &behind : &end, &ref), 0);
 		assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 1);
 		bench_stop(&b);

@@ -119,7 +119,6 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		p->verdict = VERDICT_DROP;
 		return false;
 	}
-	c->status |= CT_DNAT_DONE;
 	switch ((enum nat_action_kind)a.kind) {
 	case NAT_ACTION_RANGE:
 		if (a.flags & NAT_FLAG_ADDRESS)
@@ -131,7 +130,6 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_REDIRECT:
 		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_source_for(n->stack, p->in_ifindex, p->ip.src);
 		if (addr == 0) {
-			c->status &= (uint16_t)~CT_DNAT_DONE;
 			packet_set_drop(p, DROP_NAT_NO_MAPPING);
 			return false;
 		}
@@ -140,8 +138,10 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_POOL:
 	case NAT_ACTION_MASQUERADE:
 		enter_mapping(n, c);
+		c->status |= CT_DNAT_DONE;
 		return true;
 	}
+	c->status |= CT_DNAT_DONE;
 	if (a.flags & NAT_FLAG_PORT)
 		port = pick_in(n, &a, o, a.ports.first, a.ports.last);
 	set_destination(c, addr, port);
@@ -358,7 +358,6 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		p->verdict = VERDICT_DROP;
 		return false;
 	}
-	c->status |= CT_SNAT_DONE;
 	reply.zone = conntrack_reply_zone(n->ct, hook, p);
 	if (a.kind == NAT_ACTION_NONE && is_hairpin(n, c, p)) {
 		a.kind = NAT_ACTION_POOL;
@@ -379,11 +378,11 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 			done = take_any(n, c, index, &w, reply);
 	}
 	if (!done) {
-		/* The next packet of the flow in this batch shares the connection: it must not pass for decided. */
-		c->status &= (uint16_t)~CT_SNAT_DONE;
+		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
 		nat_refuse(n, p, w.origin, w.id, w.n_addresses != 0 ? wish_address(&w, 0) : 0);
 		return false;
 	}
+	c->status |= CT_SNAT_DONE;
 	mark_sides(c);
 	return true;
 }

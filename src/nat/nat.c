@@ -16,6 +16,9 @@
  *   - a connection with its tuple is there, and has this side translated (a
  *     segment outside the window): dropped. Else the reply would reach the gateway
  *     itself, whose RST would end the connection that the window check protects.
+ *   - it is an ICMP error of ours about a packet that was translated, whose
+ *     connection is gone (it waited for a neighbour): dropped, since nobody can put the
+ *     quoted packet into its receiver's words any more.
  *   - it is about to be forwarded, and the rules would have translated a new
  *     connection on this way: dropped, or an inside address would leak.
  *
@@ -117,6 +120,7 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
 		to.sport = other->sport;
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
+	p->translated = true;
 }
 
 static void translate_src(const struct conn *c, struct packet *p)
@@ -133,6 +137,7 @@ static void translate_src(const struct conn *c, struct packet *p)
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_ORIGINAL)
 		to.sport = other->sport;
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
+	p->translated = true;
 }
 
 /* INVALID packets. */
@@ -156,6 +161,11 @@ static void invalid_dst(const struct nat *n, struct packet *p)
 	enum ct_dir dir;
 	const struct conn *c = owner_of(n, p, &dir);
 
+	/* An error of ours about a packet that was held longer than its connection lived. */
+	if (p->l4.kind == L4_ICMP_ERROR && p->translated && p->in_ifindex == 0) {
+		packet_set_drop(p, DROP_CT_INVALID);
+		return;
+	}
 	if (c == NULL)
 		return;
 	struct tuple plain = tuple_invert(&c->tuple[!dir]);
@@ -175,7 +185,8 @@ static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p
 	enum ct_dir dir;
 	const struct conn *c = owner_of(n, p, &dir);
 
-	if (c != NULL) {
+	/* A connection that was not decided yet says nothing: it may be this batch's. */
+	if (c != NULL && (c->status & CT_SNAT_DONE)) {
 		struct tuple plain = tuple_invert(&c->tuple[!dir]);
 		if (plain.src != p->ip.src || (p->l4.kind != L4_ICMP_QUERY && plain.sport != p->l4.sport))
 			packet_set_drop(p, DROP_CT_INVALID);
