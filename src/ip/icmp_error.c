@@ -169,6 +169,7 @@ static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, 
 	write_quote(p, q);
 	l4_checksum_set(&q->ip, packet_l4(q), packet_l4_len(q));
 	l4_parse(&q->ip, packet_l4(q), packet_l4_len(q), &q->l4);
+	q->translated = p->translated;
 	/* A hint that conntrack checks: it has not seen q yet. */
 	if (is_tracked(p))
 		q->conn_ref = p->conn_ref;

@@ -99,6 +99,7 @@ struct packet {
 	bool to_us;           /* routed to local delivery */
 	bool is_broadcast;    /* destination is a broadcast address */
 	bool forwarded;       /* came in and goes out */
+	bool translated;      /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 
 	/* values of the headers: valid behind ip_input, or set by whoever made it */
 	struct ipv4_view ip;

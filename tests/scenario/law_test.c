@@ -6,7 +6,8 @@
  *
  * Checked after every batch: the law; on every frame sent: a right header
  * checksum, a right transport checksum where what came in was right, and no
- * inside address on the outside, also not in a quoted packet.
+ * inside address on the outside, also not in a quoted packet, unless the outside
+ * had spoken to that address itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +67,8 @@ struct law {
 	struct hostile hostile;
 	struct end end[2];
 	uint64_t n_events;
-	/* Pairs of addresses that the outside itself used to speak to an inside address: an error may quote these. */
+	/* Pairs of addresses that the outside itself used to speak to an inside address: an answer and an error may
+	 * name these. */
 	uint8_t known[1 << 16];
 };
 
@@ -97,14 +99,17 @@ static void check_sent(struct end *e, struct packet *p)
 	assert_true(ip.total_len <= (e->side == WAN ? 1400 : 1500));
 	if (e->side != WAN)
 		return;
-	if (is_private(ip.src))
-		fail_msg("an inside address left: proto %u, %08x to %08x, fragment %u+%u, ct info %u, conn %x", ip.proto, ip.src,
-			 ip.dst, ip.frag_off, ip.mf, p->ct_info, p->conn_ref);
+	if (is_private(ip.src) && !*known_pair(e->law, ip.dst, ip.src))
+		fail_msg("an inside address left: proto %u, %08x to %08x, fragment %u+%u, ct info %u, conn %x",
+			 ip.proto, ip.src, ip.dst, ip.frag_off, ip.mf, p->ct_info, p->conn_ref);
 	if (l4_parse(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &l4) == L4_OK &&
 	    l4.kind == L4_ICMP_ERROR &&
 	    icmp_quote_parse(l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &q) && is_private(q.ip.dst) &&
 	    !*known_pair(e->law, q.ip.src, q.ip.dst))
-		fail_msg("an inside address left in a quoted packet");
+		fail_msg("an inside address left in a quoted packet: type %u code %u, %08x to %08x, quoted proto %u, "
+			 "%08x to %08x, fragment %u, ports %u %u, type %u; ct info %u, conn %x, error %u",
+			 l4.type, l4.code, ip.src, ip.dst, q.ip.proto, q.ip.src, q.ip.dst, q.ip.frag_off, q.l4.sport,
+			 q.l4.dport, q.l4.type, p->ct_info, p->conn_ref, p->ct_icmp_error);
 }
 
 static void end_tx(struct device *d, struct batch *b)
