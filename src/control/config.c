@@ -42,10 +42,11 @@ static bool top_statement(struct parser *p)
 	static const char *const common[] = { "define", "include" };
 	const char *words[ARRAY_LEN(top_words) + ARRAY_LEN(common)];
 	struct token t = *config_peek(p);
-	bool done;
+	bool done, ok;
 
-	if (!config_common(p, &done) || done)
-		return done;
+	ok = config_common(p, &done);
+	if (done)
+		return ok;
 	for (size_t i = 0; i < ARRAY_LEN(top_words); i++) {
 		words[i] = top_words[i].word;
 		if (config_accept_word(p, words[i]))
@@ -82,7 +83,7 @@ static struct config *finish(struct parser *p)
 
 	config_push_file(p, 1);
 	parse_all(p);
-	if (!p->no_memory && config_n_errors(*p->errors) == p->n_rule_errors)
+	if (!p->no_memory && config_n_errors(*p->errors) == p->n_harmless)
 		config_check(p);
 	config_input_free(p);
 	if (p->no_memory)

@@ -203,16 +203,34 @@ static void check_pools(struct parser *p)
 			check_two_pools(p, a, b);
 }
 
+#define NAMES_MAX 32
+
+/* Names that a note was made of. */
+struct noted {
+	size_t n;
+	const char *name[NAMES_MAX];
+};
+
+static bool is_noted(const struct noted *noted, const char *name)
+{
+	for (size_t i = 0; i < noted->n; i++)
+		if (strcmp(noted->name[i], name) == 0)
+			return true;
+	return noted->n == NAMES_MAX;
+}
+
 /* A name in a rule that no block has: the rule is good, but never speaks. */
-static void check_names(struct parser *p, const struct rule_stmt *s)
+static void check_names(struct parser *p, const struct rule_stmt *s, struct noted *noted)
 {
 	const char *near;
 
 	for (size_t i = 0; i < s->match.n_names; i++) {
 		const char *name = s->match.name[i].name;
 
-		if (s->match.name[i].wildcard || strcmp(name, "lo") == 0 || find_interface(p->c, name) != NULL)
+		if (s->match.name[i].wildcard || strcmp(name, "lo") == 0 || find_interface(p->c, name) != NULL ||
+		    is_noted(noted, name))
 			continue;
+		noted->name[noted->n++] = name;
 		near = nearest_interface(p->c, name);
 		config_note(p, &s->pos, "no interface block is called \"%s\"%s%s%s", name,
 			    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
@@ -223,12 +241,15 @@ static void check_names(struct parser *p, const struct rule_stmt *s)
 static void check_rule_names(struct parser *p)
 {
 	const struct rule_ast *ast = &p->c->rules;
+	struct noted noted = { 0 };
 
+	if (p->c->n_interfaces == 0) /* rules alone, to be included elsewhere */
+		return;
 	for (size_t t = 0; t < ast->n_tables; t++)
 		for (size_t c = 0; c < ast->table[t].n_chains; c++)
 			for (size_t r = 0; r < ast->table[t].chain[c].n_rules; r++)
 				for (size_t s = 0; s < ast->table[t].chain[c].rule[r].n_stmts; s++)
-					check_names(p, &ast->table[t].chain[c].rule[r].stmt[s]);
+					check_names(p, &ast->table[t].chain[c].rule[r].stmt[s], &noted);
 }
 
 static void check_rules(struct parser *p)

@@ -15,6 +15,7 @@
 
 /* More than anybody mends in one go. */
 #define ERRORS_MAX 50
+#define NOTES_MAX 20
 /* Of a source line that is shown. */
 #define LINE_MAX_BYTES 160
 
@@ -29,7 +30,7 @@ struct message {
 
 struct config_errors {
 	size_t n, n_errors, n_notes; /* n: kept */
-	struct message m[ERRORS_MAX];
+	struct message m[ERRORS_MAX + NOTES_MAX];
 };
 
 /* The n-th line of a source; NULL when it has fewer. */
@@ -108,11 +109,7 @@ void config_message(struct config_errors **errors, const struct config *c, const
 	make_printable(m.text);
 	if (said(e, &m))
 		return;
-	if (is_note)
-		e->n_notes++;
-	else
-		e->n_errors++;
-	if (e->n == ERRORS_MAX)
+	if (is_note ? e->n_notes++ >= NOTES_MAX : e->n_errors++ >= ERRORS_MAX)
 		return;
 	if (c != NULL && pos->file > 0 && pos->file <= c->n_sources) {
 		s = &c->source[pos->file - 1];

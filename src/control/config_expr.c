@@ -235,7 +235,7 @@ static bool parse_bits(struct parser *p, struct rule_stmt *s, bool has_op)
 	if (!config_bits(p, m->key, &bits, &comma))
 		return false;
 	pos = config_span(p, &from);
-	if (has_op && m->op == RULE_OP_NEQ && comma) {
+	if (has_op && m->op == RULE_OP_NEQ && comma && !config_is(p, TOK_SLASH)) {
 		config_err(p, &pos,
 			   "\"!=\" with a list compares the whole value, as in nft; write != { ... } for \"none of "
 			   "these\"");
@@ -243,7 +243,7 @@ static bool parse_bits(struct parser *p, struct rule_stmt *s, bool has_op)
 	}
 	m->has_mask = has_op;
 	m->mask = rule_key_max(m->key);
-	if (!has_op && config_accept(p, TOK_SLASH)) {
+	if ((!has_op || m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ) && config_accept(p, TOK_SLASH)) {
 		if (!config_bits(p, m->key, &mask, &comma))
 			return false;
 		m->has_mask = true;

@@ -5,7 +5,7 @@
  */
 #include "control/config_priv.h"
 
-#include <string.h>
+#include "base/text.h"
 
 #define ROW_WORDS_MAX 4
 
@@ -50,41 +50,61 @@ static const struct row limits[] = {
 	{ { "reassembly" }, OPTION(ip_limits.n_reassembly), 1, 1u << 20 },
 };
 
-/* The row whose words come next; consumes them. Longer ones stand first where one begins another. */
-static const struct row *find_row(struct parser *p, const struct row *rows, size_t n)
+/* Words of a row that come next. */
+static uint32_t common_words(struct parser *p, const struct row *r)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t k = 0;
+	uint32_t k = 0;
 
-		while (k < ROW_WORDS_MAX && rows[i].words[k] != NULL &&
-		       token_is(config_peek_at(p, k), rows[i].words[k]))
-			k++;
-		if (k < ROW_WORDS_MAX && rows[i].words[k] != NULL)
-			continue;
-		while (k-- > 0)
-			config_next(p);
-		return &rows[i];
+	while (k < ROW_WORDS_MAX - 1 && r->words[k] != NULL && token_is(config_peek_at(p, k), r->words[k]))
+		k++;
+	return k;
+}
+
+/* The row whose words come next, the longest one; consumes them. NULL after a message: what could have come
+ * behind as many words as fit. */
+static const struct row *find_row(struct parser *p, const struct row *rows, size_t n, const char *what)
+{
+	const struct row *best = NULL;
+	const char *words[16];
+	uint32_t deepest = 0;
+	size_t n_words = 0;
+	struct token t;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t k = common_words(p, &rows[i]);
+
+		if (rows[i].words[k] == NULL && config_peek_at(p, k)->kind != TOK_WORD)
+			best = &rows[i];
+		deepest = k > deepest ? k : deepest;
 	}
+	if (best != NULL)
+		for (uint32_t k = 0; best->words[k] != NULL; k++)
+			config_next(p);
+	if (best != NULL)
+		return best;
+	for (size_t i = 0; i < n; i++)
+		if (common_words(p, &rows[i]) == deepest && rows[i].words[deepest] != NULL)
+			words[n_words++] = rows[i].words[deepest];
+	for (size_t i = 0; n_words == 0 && i < n; i++)
+		if (common_words(p, &rows[i]) == deepest)
+			best = &rows[i];
+	while (deepest-- > 0)
+		config_next(p);
+	if (best != NULL)
+		return best;
+	t = *config_peek(p);
+	config_unknown(p, &t, what, words, n_words);
 	return NULL;
 }
 
-/* Nothing fitted: words[0] of all rows are what could have come, or words[1] of those that begin like this. */
-static bool no_row(struct parser *p, const struct row *rows, size_t n, const char *what)
+/* A row's words, for a message. */
+static const char *row_name(const struct row *r, char name[AST_NAME_MAX])
 {
-	const char *words[32];
-	struct token t = *config_peek(p);
-	size_t n_words = 0;
+	struct text t = text_of(name, AST_NAME_MAX);
 
-	for (size_t i = 0; i < n; i++)
-		if (token_is(&t, rows[i].words[0]) && rows[i].words[1] != NULL)
-			words[n_words++] = rows[i].words[1];
-	if (n_words > 0) {
-		config_next(p);
-		t = *config_peek(p);
-	}
-	for (size_t i = 0; n_words == 0 && i < n; i++)
-		words[i] = rows[i].words[0];
-	return config_unknown(p, &t, what, words, n_words > 0 ? n_words : n);
+	for (uint32_t k = 0; k < ROW_WORDS_MAX && r->words[k] != NULL; k++)
+		text_add(&t, "%s%s", k > 0 ? " " : "", r->words[k]);
+	return name;
 }
 
 static uint32_t *row_value(struct parser *p, const struct row *r)
@@ -92,26 +112,27 @@ static uint32_t *row_value(struct parser *p, const struct row *r)
 	return (uint32_t *)((char *)p->c + r->offset);
 }
 
+/* A number within the row's bounds. */
+static bool row_number(struct parser *p, const struct row *r)
+{
+	char name[AST_NAME_MAX];
+
+	return config_number(p, r->min, r->max, row_name(r, name), row_value(p, r)) && config_end(p);
+}
+
 static bool conntrack_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "size", "timeout", "pick", "max", "fragments" };
-	struct token t = *config_peek(p);
 	const struct row *r;
 
 	if (config_accept_word(p, "timeout")) {
-		r = find_row(p, timeouts, ARRAY_LEN(timeouts));
-		if (r == NULL)
-			return no_row(p, timeouts, ARRAY_LEN(timeouts),
-				      "a state, as in \"timeout tcp established 7440s\"");
-		return config_seconds(p, row_value(p, r)) && config_end(p);
+		r = find_row(p, timeouts, ARRAY_LEN(timeouts), "a state, as in \"timeout tcp established 7440s\"");
+		return r != NULL && config_seconds(p, row_value(p, r)) && config_end(p);
 	}
 	if (config_accept_word(p, "pick"))
 		return config_expect_word(p, "up") && config_yes_no(p, &p->c->ct_pick_up) && config_end(p);
-	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes));
-	if (r == NULL)
-		return config_unknown(p, &t, "size, timeout, pick up, max per source or fragments", words,
-				      ARRAY_LEN(words));
-	return config_number(p, r->min, r->max, "this", row_value(p, r)) && config_end(p);
+	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
+		     "size, timeout, pick up, max per source or fragments");
+	return r != NULL && row_number(p, r);
 }
 
 bool config_conntrack(struct parser *p)
@@ -121,15 +142,13 @@ bool config_conntrack(struct parser *p)
 
 static bool limits_statement(struct parser *p, void *ctx)
 {
-	const struct row *r = find_row(p, limits, ARRAY_LEN(limits));
+	const struct row *r = find_row(p, limits, ARRAY_LEN(limits),
+				       "packets, large packets, neighbours, neighbour queue or reassembly");
 
-	if (r == NULL)
-		return no_row(p, limits, ARRAY_LEN(limits),
-			      "packets, large packets, neighbours, neighbour queue or reassembly");
-	if (!config_number(p, r->min, r->max, "this", row_value(p, r)))
+	if (r == NULL || !row_number(p, r))
 		return false;
 	p->c->packets.n_small = p->c->packets.n_packets; /* an ordinary packet needs one of each */
-	return config_end(p);
+	return true;
 }
 
 bool config_limits(struct parser *p)

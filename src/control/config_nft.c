@@ -196,6 +196,7 @@ static bool chain_base(struct parser *p, struct rule_chain *ch)
 	pos = config_span(p, &from);
 	if (was.type != CHAIN_REGULAR &&
 	    (was.type != ch->type || was.hook != ch->hook || was.priority != ch->priority)) {
+		p->n_harmless++;
 		config_err(p, &pos, "chain \"%s\" has another type, hook or priority already", ch->name);
 		ch->type = was.type;
 		ch->hook = was.hook;
@@ -236,10 +237,11 @@ static bool chain_statement(struct parser *p, void *ctx)
 {
 	struct rule_chain *ch = &table_at(p, ctx)->chain[((struct place *)ctx)->chain];
 	struct token t = *config_peek(p);
-	bool done;
+	bool done, ok;
 
-	if (!config_common(p, &done) || done)
-		return done;
+	ok = config_common(p, &done);
+	if (done)
+		return ok;
 	if (config_accept_word(p, "type"))
 		return chain_base(p, ch);
 	if (config_accept_word(p, "policy"))
@@ -410,10 +412,11 @@ static bool table_statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = { "chain", "set", "comment", "define", "include" };
 	struct token t = *config_peek(p);
-	bool done;
+	bool done, ok;
 
-	if (!config_common(p, &done) || done)
-		return done;
+	ok = config_common(p, &done);
+	if (done)
+		return ok;
 	if (config_accept_word(p, "chain"))
 		return chain(p, ctx);
 	if (config_accept_word(p, "set"))

@@ -184,6 +184,8 @@ bool config_pool(struct parser *p)
 		config_err(p, &name.pos, "there can be %d pools at most", NAT_POOLS_MAX);
 		return true;
 	}
+	if (pool.n_ranges == 0 || !has_ports(&pool))
+		p->n_harmless++;
 	if (pool.n_ranges == 0)
 		config_err(p, &name.pos, "pool \"%s\" has no address", pool.name);
 	else if (!has_ports(&pool))

@@ -72,8 +72,8 @@ struct parser {
 	char *flat; /* the text with includes in their places */
 	size_t flat_len, flat_cap;
 	struct ast_pos pool_pos[NAT_POOLS_MAX];
-	size_t n_rule_errors; /* of all errors those inside one rule: they leave names and blocks whole */
-	bool skip_ipv6;       /* the rule being read turned out to be for IPv6 */
+	size_t n_harmless; /* of all errors those that leave names and blocks whole, as one in a rule does */
+	bool skip_ipv6;    /* the rule being read turned out to be for IPv6 */
 };
 
 /* config_input.c: the stream of tokens */

@@ -62,6 +62,11 @@ struct reject_name {
 };
 
 /* icmpx: a name for each of the two families' own codes. */
+#define ICMPX_NUMBERS 4
+/* As nft -n writes them (NFT_REJECT_ICMPX_*). */
+static const uint8_t icmpx_numbers[ICMPX_NUMBERS] = { ICMP_NET_UNREACHABLE, ICMP_PORT_UNREACHABLE,
+						      ICMP_HOST_UNREACHABLE, ICMP_ADMIN_PROHIBITED };
+
 static const struct reject_name icmpx_codes[] = {
 	{ "port-unreachable", ICMP_PORT_UNREACHABLE },
 	{ "admin-prohibited", ICMP_ADMIN_PROHIBITED },
@@ -74,6 +79,11 @@ static bool parse_icmpx(struct parser *p, struct rule_stmt *s)
 	const char *words[ARRAY_LEN(icmpx_codes)];
 	struct token t = *config_peek(p);
 
+	if (t.kind == TOK_NUMBER && t.value < ICMPX_NUMBERS) {
+		s->reject_code = icmpx_numbers[t.value];
+		config_next(p);
+		return true;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(icmpx_codes); i++) {
 		words[i] = icmpx_codes[i].word;
 		if (config_accept_word(p, words[i])) {
@@ -377,7 +387,7 @@ bool config_rule(struct parser *p, struct rule_chain *ch, bool front)
 		p->no_memory = true;
 	}
 	rule_clear(&r);
-	p->n_rule_errors += config_n_errors(*p->errors) - before;
+	p->n_harmless += config_n_errors(*p->errors) - before;
 	if (!p->skip_ipv6)
 		return false;
 	config_note(p, &from.pos, "this rule is for IPv6 and is left out");

@@ -182,11 +182,12 @@ static void heights(struct check *c, uint32_t chain, uint32_t depth)
 }
 
 static const char *const type_names[] = {
-    [CHAIN_REGULAR] = "regular", [CHAIN_FILTER] = "filter", [CHAIN_NAT] = "nat", [CHAIN_ROUTE] = "route"};
+	[CHAIN_REGULAR] = "regular", [CHAIN_FILTER] = "filter", [CHAIN_NAT] = "nat", [CHAIN_ROUTE] = "route"
+};
 
 static void allowed_nat(struct check *c, const struct rule_chain *base, const struct rule_stmt *s, const char *chain)
 {
-	static const char *const words[2][2] = {{"dnat", "redirect"}, {"snat", "masquerade"}};
+	static const char *const words[2][2] = { { "dnat", "redirect" }, { "snat", "masquerade" } };
 	bool own = s->nat.kind == NAT_ACTION_MASQUERADE || s->nat.kind == NAT_ACTION_REDIRECT;
 	const char *word = words[s->nat_is_source][own];
 	const char *hooks = !s->nat_is_source ? "prerouting or output" : own ? "postrouting" : "postrouting or input";
@@ -211,9 +212,9 @@ static void allowed_stmt(struct check *c, const struct rule_chain *base, const s
 	else if (s->kind == STMT_NOTRACK && (base->type == CHAIN_NAT || base->priority >= HOOK_PRI_CONNTRACK ||
 					     (base->hook != HOOK_PREROUTING && base->hook != HOOK_OUTPUT)))
 		rules_report(
-		    c->rep, &s->pos,
-		    "notrack has an effect only before connection tracking: in a chain with hook prerouting or "
-		    "output and a priority below -200, as \"priority raw\"");
+			c->rep, &s->pos,
+			"notrack has an effect only before connection tracking: in a chain with hook prerouting or "
+			"output and a priority below -200, as \"priority raw\"");
 }
 
 /* Over everything that base can reach; c->color says what was seen. */
@@ -230,7 +231,8 @@ static void allowed(struct check *c, const struct rule_chain *base, uint32_t cha
 			allowed_stmt(c, base, s, base->name);
 			for (size_t v = 0; v < (s->kind == STMT_VMAP ? s->n_vmap : 1); v++) {
 				to = rules_find_chain(c->t, s->kind == STMT_VMAP ? s->vmap[v].chain : s->chain);
-				if (to != UINT32_MAX && c->color[to] == UNSEEN && depth < WALK_MAX)
+				if (to != UINT32_MAX && c->t->chain[to].type == CHAIN_REGULAR &&
+				    c->color[to] == UNSEEN && depth < WALK_MAX)
 					allowed(c, base, to, depth + 1);
 			}
 		}
@@ -284,7 +286,7 @@ out:
 
 static void check_n_base(const struct rule_ast *ast, struct rules_report *rep)
 {
-	uint32_t n[N_HOOKS] = {0};
+	uint32_t n[N_HOOKS] = { 0 };
 
 	for (size_t i = 0; i < ast->n_tables; i++) {
 		for (size_t k = 0; k < ast->table[i].n_chains; k++) {
@@ -299,7 +301,7 @@ static void check_n_base(const struct rule_ast *ast, struct rules_report *rep)
 
 void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep)
 {
-	struct check c = {.ast = ast, .pools = pools, .rep = rep};
+	struct check c = { .ast = ast, .pools = pools, .rep = rep };
 
 	for (size_t i = 0; i < ast->n_tables; i++) {
 		c.t = &ast->table[i];
