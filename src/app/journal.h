@@ -23,7 +23,7 @@
  *   stop
  *
  * A journal without its last line was cut (kill -9, a full disk): it is good up
- * to its last whole line.
+ * to its last whole line, or to the first whose frames are missing.
  */
 #ifndef YG_APP_JOURNAL_H
 #define YG_APP_JOURNAL_H

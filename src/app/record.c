@@ -8,8 +8,9 @@
  * when the change is written down too: a link that fails in the middle of a step
  * is seen by the core at the next one, in the recording as in life.
  *
- * Frames are written before the line that names them. So whatever moment a
- * recording is cut at, its whole lines have their frames.
+ * Frames are written before the line that names them; but both are buffered, so
+ * a recording that was cut may lack the frames of its last lines. It also lacks
+ * the line `stop`, which tells the replay to expect that.
  */
 #include "app/record.h"
 

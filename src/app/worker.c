@@ -258,14 +258,16 @@ static void run_call(struct worker *w, const struct call *c)
 	send_notify(w);
 }
 
-static void check_mailbox(struct worker *w)
+/* True when there was a call: it may have changed anything, also whether to go on. */
+static bool check_mailbox(struct worker *w)
 {
 	struct call *c = atomic_load_explicit(&w->call, memory_order_acquire);
 	if (c == NULL)
-		return;
+		return false;
 	run_call(w, c);
 	atomic_store_explicit(&w->call, NULL, memory_order_relaxed);
 	sem_post(&w->call_done);
+	return true;
 }
 
 void worker_call(struct worker *w, worker_fn *fn, void *arg)
@@ -362,7 +364,8 @@ static void *worker_main(void *arg)
 		uint32_t n = receive(w, &now);
 		if (gateway_next_deadline(w->entry->gateway) <= now)
 			entry_expire(w->entry, now);
-		check_mailbox(w);
+		if (check_mailbox(w))
+			continue;
 		send_notify(w);
 		if (n > 0) {
 			/* Found while looking, not by poll: looking pays. */

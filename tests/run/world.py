@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A small world for tests of `yangguan run`: namespaces, hosts, a gateway.
+
+The test re-executes itself in user, mount, network and process namespaces of
+its own, so it needs no rights, and nothing outlives it, whatever happens.
+
+    client 10.77.0.2 -- c0 === lan0 | gateway | wan0 === s0 -- server 203.0.113.254
+                              10.77.0.1     203.0.113.1
+
+The test itself stands in the gateway's namespace. Nothing here waits for a fixed
+time: the gateway says when it is ready, and everything else is an event.
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+DEADLINE_S = 60
+CONFIG = """interface lan0 { address 10.77.0.1/24; }
+interface wan0 { address 203.0.113.1/24; }
+route 0.0.0.0/0 via 203.0.113.254;
+"""
+MASQUERADE = """table ip nat {
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "wan0" ip saddr 10.77.0.0/24 masquerade
+    }
+}
+"""
+n_cases = n_failed = 0
+
+
+def case(name, good, seen=""):
+    global n_cases, n_failed
+    n_cases += 1
+    n_failed += not good
+    print(f"{'ok' if good else 'not ok'} {n_cases} - {name}", flush=True)
+    if not good:
+        print("".join(f"# {line}\n" for line in str(seen).strip().split("\n")), flush=True)
+
+
+def finish():
+    print(f"1..{n_cases}", flush=True)
+    sys.exit(1 if n_failed else 0)
+
+
+def enter():
+    """Into namespaces of our own; status 77 (skipped) where the kernel allows none."""
+    if os.environ.get("YG_TEST_INSIDE") == "1":
+        os.environ.pop("YG_TEST_INSIDE")
+        subprocess.run("mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && ip link set lo up", shell=True,
+                       check=True)
+        os.environ.pop("XDG_RUNTIME_DIR", None)
+        return
+    unshare = ["unshare", "-Urnmpf", "--kill-child", "--mount-proc"]
+    if subprocess.run(unshare + ["true"], stderr=subprocess.DEVNULL).returncode != 0:
+        print("1..0 # SKIP this kernel allows no unprivileged namespaces")
+        sys.exit(77)
+    # What the test names may lie in /tmp, which will be another one inside.
+    binary = os.path.realpath(sys.argv[1])
+    fd = os.open(binary, os.O_RDONLY)
+    env = dict(os.environ, YG_TEST_INSIDE="1")
+    status = subprocess.run(unshare + [sys.executable, os.path.realpath(sys.argv[0]), f"/proc/self/fd/{fd}"]
+                            + sys.argv[2:], pass_fds=[fd], env=env).returncode
+    sys.exit(status)
+
+
+def sh(command, **kw):
+    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True, timeout=DEADLINE_S, **kw)
+
+
+def binary():
+    """The program, copied to where any namespace of the test can run it."""
+    path = "/tmp/yangguan"
+    if not os.path.exists(path):
+        with open(sys.argv[1], "rb") as src, open(path, "wb") as dst:
+            dst.write(src.read())
+        os.chmod(path, 0o755)
+    return path
+
+
+class Host:
+    """A network namespace that lives as long as this process."""
+
+    def __init__(self):
+        self.keeper = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo there; exec cat"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
+        self.keeper.stdout.readline()
+
+    def enter(self):
+        return ["nsenter", "-t", str(self.keeper.pid), "-n"]
+
+    def run(self, *argv, check=False, **kw):
+        kw.setdefault("timeout", DEADLINE_S)
+        return subprocess.run(self.enter() + list(argv), capture_output=True, text=True, check=check, **kw)
+
+    def popen(self, *argv, **kw):
+        return subprocess.Popen(self.enter() + list(argv), text=True, **kw)
+
+    def take(self, near, far, address, route=None):
+        """A veth from here (near) to the host (far)."""
+        sh(f"ip link add {near} type veth peer name {far} netns {self.keeper.pid} && ip link set {near} up")
+        self.setup(far, address, route)
+
+    def setup(self, far, address, route=None):
+        self.run("ip", "address", "add", address, "dev", far, check=True)
+        self.run("ip", "link", "set", far, "up", check=True)
+        self.run("ip", "link", "set", "lo", "up", check=True)
+        if route:
+            self.run("ip", "route", "add", "default", "via", route, check=True)
+
+
+def world():
+    """The two hosts of the drawing."""
+    client, server = Host(), Host()
+    client.take("lan0", "c0", "10.77.0.2/24", "10.77.0.1")
+    server.take("wan0", "s0", "203.0.113.254/24")
+    # The kernel must not fill the wire with IPv6 of its own.
+    for host in ([], client.enter(), server.enter()):
+        subprocess.run(host + ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], capture_output=True)
+    return client, server
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def config(text=CONFIG + MASQUERADE, path="/tmp/yangguan.conf"):
+    return write(path, text)
+
+
+def ask(*argv, **kw):
+    kw.setdefault("timeout", DEADLINE_S)
+    return subprocess.run([binary()] + list(argv), capture_output=True, text=True, **kw)
+
+
+class Gateway:
+    def __init__(self, *options, conf=None, prefix=()):
+        self.out = ""
+        self.process = subprocess.Popen(list(prefix) + [binary(), "run", "-c", conf or config()] + list(options),
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            self.out += line
+            if line == "ready\n":
+                return
+        raise AssertionError(f"the gateway did not get ready:\n{self.out}")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def line(self, pattern):
+        """The next line of its output that matches."""
+        for line in self.process.stdout:
+            self.out += line
+            if re.search(pattern, line):
+                return line
+        raise AssertionError(f"no line {pattern} in:\n{self.out}")
+
+    def end(self, sig=signal.SIGTERM):
+        self.process.send_signal(sig)
+        out, _ = self.process.communicate(timeout=DEADLINE_S)
+        self.out += out
+        return self.process.returncode
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Events:
+    """`yangguan events -j`, read one at a time."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen([binary(), "events", "-j"] + list(words), stdout=subprocess.PIPE, text=True)
+
+    def next(self, kind=None, **fields):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if kind in (None, event["event"]) and all(event.get(k) == v for k, v in fields.items()):
+                return event
+        raise AssertionError(f"the stream ended before {kind} {fields}")
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def until(what, probe):
+    """Until probe() is true; for things of the kernel that have no event."""
+    end = time.monotonic() + DEADLINE_S
+    while not probe():
+        if time.monotonic() > end:
+            raise AssertionError(f"in vain: {what}")
+        time.sleep(0.02)
