@@ -56,6 +56,14 @@ test: setup
 		tests/summary $(BUILD_TEST)$(if $(SUITE),:$(SUITE)); \
 	fi
 
+# Every testable requirement of the RFCs on NAT, one line each (docs/rfc.md).
+# ONLY='4787 REQ-9' runs those whose name contains both words.
+rfc: setup
+	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+		-Dtests=enabled $(MESON_WERROR))
+	@ninja --quiet -C $(BUILD_TEST) tests/rfc/rfc
+	@$(BUILD_TEST)/tests/rfc/rfc $(ONLY)
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -71,10 +79,11 @@ help:
 	@echo 'make            build build/yangguan'
 	@echo 'make lab        install what is missing, build, and run the lab (LAB_ARGS=--check: only check it)'
 	@echo 'make test       install what is missing, build with sanitizers, run every test (SUITE=unit: only these)'
+	@echo 'make rfc        the requirements of the RFCs on NAT, one scenario each (ONLY=6888: only these)'
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make setup      install what is missing'
 	@echo 'make clean      remove what was built'
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fuzz-build install clean help
+.PHONY: all setup lab test rfc fuzz-build install clean help

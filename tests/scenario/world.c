@@ -232,6 +232,11 @@ uint64_t world_dropped(const struct world *w, enum drop_reason reason)
 void world_end(struct world *w)
 {
 	world_check_law(w);
+	world_free(w);
+}
+
+void world_free(struct world *w)
+{
 	gateway_destroy(w->gw);
 	for (uint32_t i = 0; i < w->n_stations; i++) {
 		struct station *s = &w->station[i];

@@ -53,6 +53,8 @@ int world_reload(struct world *w, const char *text);
 void world_run(struct world *w, uint64_t ns);
 /* Ends it. Fails the test if the law of conservation does not hold. */
 void world_end(struct world *w);
+/* Ends it whatever holds: what a failed scenario leaves, also one whose start failed. */
+void world_free(struct world *w);
 /* Fails the test if the law of conservation does not hold now. */
 void world_check_law(struct world *w);
 uint64_t world_dropped(const struct world *w, enum drop_reason reason);

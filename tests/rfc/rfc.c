@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Runs every row of every table with each kind of mapping and prints one line a
+ * row. A scenario that fails jumps back here; then what it saw is printed, its
+ * world is freed, and the next one runs.
+ *
+ *   rfc [--tap] [WORD ...]   only rows whose "RFC 4787  REQ-1" contains every word
+ */
+#include <setjmp.h>
+#include <stdio.h>
+
+#include "rfc.h"
+
+static const struct rfc_table *const tables[] = { &rfc4787_table };
+
+static const char *const mode_names[N_RFC_MODES] = {
+	[RFC_EIM] = "mapping endpoint-independent",
+	[RFC_APDM] = "mapping address-and-port-dependent",
+};
+
+static struct {
+	jmp_buf back;
+	char reason[512];
+} failure;
+
+struct tally {
+	uint32_t n_lines, n_passed, n_failed, n_not_applicable, n_later;
+};
+
+struct options {
+	bool tap;
+	int n_words;
+	char **words;
+};
+
+_Noreturn void rfc_fail(const char *file, int line, const char *fmt, ...)
+{
+	const char *slash = strrchr(file, '/');
+	va_list ap;
+	int n = snprintf(failure.reason, sizeof(failure.reason), "%s:%d: ", slash != NULL ? slash + 1 : file, line);
+
+	va_start(ap, fmt);
+	vsnprintf(failure.reason + n, sizeof(failure.reason) - (size_t)n, fmt, ap);
+	va_end(ap);
+	longjmp(failure.back, 1);
+}
+
+/* True when the scenario and the law of conservation hold. */
+static bool run_one(const struct rfc_row *row, struct rfc *t)
+{
+	bool passed = false;
+
+	if (setjmp(failure.back) == 0) {
+		row->run(t);
+		assert_true(t->started);
+		world_check_law(&t->w);
+		passed = true;
+	}
+	world_free(&t->w);
+	return passed;
+}
+
+static bool is_wanted(const struct options *o, const char *name)
+{
+	for (int i = 0; i < o->n_words; i++)
+		if (strstr(name, o->words[i]) == NULL)
+			return false;
+	return true;
+}
+
+static void print_row(const struct options *o, struct tally *n, const char *name, const char *demand,
+		      const char *result, const char *why)
+{
+	n->n_lines++;
+	if (o->tap)
+		printf("%s %u - %s %s%s%s\n", strcmp(result, "fail") == 0 ? "not ok" : "ok", n->n_lines, name, demand,
+		       why != NULL ? " # skip " : "", why != NULL ? why : "");
+	else if (why != NULL)
+		printf("%-18s %-90s %s (%s)\n", name, demand, result, why);
+	else
+		printf("%-18s %-90s %s\n", name, demand, result);
+}
+
+static void do_row(const struct options *o, struct tally *n, const struct rfc_table *table, const struct rfc_row *row,
+		   enum rfc_mode mode)
+{
+	static struct rfc t;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s  %s", table->rfc, row->requirement);
+	if (!is_wanted(o, name))
+		return;
+	if (row->later != NULL) {
+		n->n_later++;
+		print_row(o, n, name, row->demand, "later", row->later);
+		return;
+	}
+	if (row->why[mode] != NULL) {
+		n->n_not_applicable++;
+		print_row(o, n, name, row->demand, "not applicable", row->why[mode]);
+		return;
+	}
+	memset(&t, 0, sizeof(t));
+	t.mode = mode;
+	if (run_one(row, &t)) {
+		n->n_passed++;
+		print_row(o, n, name, row->demand, "pass", NULL);
+		return;
+	}
+	n->n_failed++;
+	print_row(o, n, name, row->demand, "fail", NULL);
+	printf("#   %s\n%s", failure.reason, t.seen);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .n_words = argc - 1, .words = argv + 1 };
+	struct tally n = { .n_lines = 0 };
+
+	if (o.n_words > 0 && strcmp(o.words[0], "--tap") == 0) {
+		o.tap = true;
+		o.n_words--;
+		o.words++;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (enum rfc_mode mode = 0; mode < N_RFC_MODES; mode++) {
+		printf("%s%s%s\n", o.tap ? "# " : mode > 0 ? "\n" : "", mode_names[mode], o.tap ? "" : ":");
+		for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+			for (size_t k = 0; k < tables[i]->n_rows; k++)
+				do_row(&o, &n, tables[i], &tables[i]->rows[k], mode);
+	}
+	if (o.tap)
+		printf("1..%u\n# ", n.n_lines);
+	printf("%s%u later\n", o.tap ? "" : "\n", n.n_later);
+	printf("%s%u passed, %u failed, %u not applicable\n", o.tap ? "# " : "", n.n_passed, n.n_failed,
+	       n.n_not_applicable);
+	return n.n_failed == 0 && n.n_passed > 0 ? 0 : 1;
+}
