@@ -156,6 +156,17 @@ uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, con
 	return conntrack_zone(ct, hook == HOOK_INPUT ? 0 : p->out_ifindex);
 }
 
+bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id)
+{
+	const struct conn *c = conntrack_of(ct, p);
+
+	if (c == NULL)
+		return false;
+	/* Followed under the addresses with which they came. */
+	const struct tuple *t = &c->tuple[conn_dir(p->conn_ref)];
+	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone(ct, p->in_ifindex), id);
+}
+
 bool ct_checksum_ok(struct packet *p)
 {
 	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))

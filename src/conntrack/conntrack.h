@@ -183,6 +183,10 @@ uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
 /* The zone of an interface. */
 uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
 
+/* For NAT: the identification with which all pieces of p's packet leave; *id is a fresh one, which the first piece to
+ * ask takes for all. False when they are not followed. */
+bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id);
+
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);
 void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx);

@@ -53,7 +53,8 @@ struct entry {
 	uint64_t deadline;
 	uint32_t end;     /* bytes in all, 0: not known yet */
 	uint32_t n_units; /* that have come */
-	bool refused, has_first;
+	bool refused, has_first, has_id_out;
+	uint16_t id_out; /* identification behind NAT */
 	uint32_t n_held;
 	struct packet *held, *held_last;
 	struct ct_fragment_first first;
@@ -391,6 +392,24 @@ struct ct_fragment_first ct_fragment_first_of(struct ct_fragments *f, const stru
 	if (index == NIL)
 		return (struct ct_fragment_first){ .fate = CT_FRAGMENT_UNKNOWN };
 	return entry_at(f, index)->first;
+}
+
+bool ct_fragment_identify(struct ct_fragments *f, const struct packet *p, uint32_t key_src, uint32_t key_dst,
+			  uint16_t zone, uint16_t *fresh)
+{
+	struct key k = key_of(p, zone);
+
+	k.src = key_src;
+	k.dst = key_dst;
+	uint32_t index = entry_find(f, &k, bucket_of(f, &k));
+	if (index == NIL)
+		return false;
+	struct entry *e = entry_at(f, index);
+	if (!e->has_id_out)
+		e->id_out = *fresh;
+	e->has_id_out = true;
+	*fresh = e->id_out;
+	return true;
 }
 
 void ct_fragments_expire(struct ct_fragments *f, struct env *env)

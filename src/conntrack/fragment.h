@@ -46,6 +46,11 @@ void ct_fragment_judge(struct ct_fragments *f, const struct packet *p, uint16_t 
 /* What the first piece of p's packet was. */
 struct ct_fragment_first ct_fragment_first_of(struct ct_fragments *f, const struct packet *p, uint16_t zone);
 
+/* The identification that all pieces of p's packet go out with: *fresh if none of them has gone yet. key_src and
+ * key_dst are the addresses that the pieces came in with. False when the packet is not followed. */
+bool ct_fragment_identify(struct ct_fragments *f, const struct packet *p, uint32_t key_src, uint32_t key_dst,
+			  uint16_t zone, uint16_t *fresh);
+
 /* Drops what waited too long. */
 void ct_fragments_expire(struct ct_fragments *f, struct env *env);
 uint64_t ct_fragments_deadline(const struct ct_fragments *f);

@@ -55,6 +55,8 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto free_n;
 	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)
 		goto fini_addresses;
+	for (uint32_t i = 0; i < NAT_IDENTIFICATIONS; i++)
+		n->identification[i] = (uint16_t)rng_u32(&env->rng);
 	n->overloads = nat_overloads_create(n, N_OVERLOADS);
 	if (n->overloads == NULL)
 		goto fini_mappings;
@@ -96,6 +98,29 @@ static enum rewrite_check check_of(const struct packet *p)
 	return p->offload.csum_partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL;
 }
 
+/* Hosts that share an outside address number their packets without knowing of each other. Where a receiver may have to
+ * put pieces together, the numbers are ours: of pieces, and of packets that a link behind us may cut (RFC 6864 section
+ * 5.2, RFC 7857 section 9). */
+#define NEVER_CUT_LEN 576
+
+static void renumber(struct nat *n, struct packet *p, uint32_t src)
+{
+	bool piece = ipv4_is_fragment(&p->ip);
+
+	if (!piece && (p->ip.df || p->ip.total_len <= NEVER_CUT_LEN))
+		return;
+	uint64_t hash = siphash13_16(&n->key, (uint64_t)src << 32 | p->ip.dst, p->ip.proto);
+	uint16_t *next = &n->identification[hash % NAT_IDENTIFICATIONS];
+	uint16_t id = *next;
+
+	if (piece && !conntrack_fragment_id(n->ct, p, &id))
+		return;
+	if (id == *next)
+		++*next;
+	ipv4_set_id(packet_l3(p), id);
+	p->ip.id = id;
+}
+
 static struct rewrite as_it_is(const struct packet *p)
 {
 	return (struct rewrite){
@@ -123,7 +148,7 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	p->translated = true;
 }
 
-static void translate_src(const struct conn *c, struct packet *p)
+static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
 	const struct tuple *other = &c->tuple[!dir];
@@ -132,6 +157,8 @@ static void translate_src(const struct conn *c, struct packet *p)
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
 		return;
 	to.src = other->dst;
+	if (to.src != p->ip.src)
+		renumber(n, p, to.src);
 	if (p->l4.kind == L4_TCP || p->l4.kind == L4_UDP)
 		to.sport = other->dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_ORIGINAL)
@@ -250,7 +277,7 @@ void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
 		}
 		if (YG_UNLIKELY(is_open(c, p, CT_SNAT_DONE)) && !nat_choose_src(n, hook, p, conn_index(p->conn_ref)))
 			continue;
-		translate_src(c, p);
+		translate_src(n, c, p);
 	}
 }
 

@@ -112,6 +112,9 @@ struct nat_refusals {
 	bool told;
 };
 
+/* Counters of IP identifications, by hash of both outside addresses and protocol. */
+#define NAT_IDENTIFICATIONS 1024
+
 struct nat {
 	struct env *env;
 	struct ip_stack *stack;
@@ -125,6 +128,7 @@ struct nat {
 	struct nat_addresses addresses;
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
+	uint16_t identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	bool sweeping;
 	uint32_t sweep_cursor;

@@ -394,12 +394,14 @@ static void test_fragments(void **state)
 				struct packet *out[8];
 				uint32_t n = 0;
 				m.len = 1100;
+				m.id = 99;
 				m.frag_off = (uint16_t)(orders[o][i] * 400);
 				m.mf = orders[o][i] < 2;
 				m.cut = m.mf ? 400 : 0;
 				nat_walk(&nb, bench_packet(&nb.b, &m), &n, out);
 				for (uint32_t j = 0; j < n; j++) {
 					assert_int_equal(out[j]->ip.src, WAN_ADDR);
+					assert_true(n_bytes == 0 || out[j]->ip.id == ip.id);
 					memcpy(whole + out[j]->ip.frag_off, packet_l4(out[j]), packet_l4_len(out[j]));
 					n_bytes += packet_l4_len(out[j]);
 					ip = out[j]->ip;
@@ -416,6 +418,73 @@ static void test_fragments(void **state)
 		}
 }
 
+/* Would catch: pieces of two hosts behind one address that a receiver would put together. */
+static void test_identification(void **state)
+{
+	struct nat_bench nb;
+	uint16_t seen[4];
+
+	(void)state;
+	nat_bench_start(&nb, 100);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+		m.src = CLIENT + i;
+		m.id = 77;
+		m.len = 1100;
+		m.mf = i < 2;
+		m.cut = i < 2 ? 400 : 0;
+		seen[i] = nat_send(&nb, &m).ip.id;
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(seen[i], seen[k]);
+	}
+	/* What nobody cuts keeps its own. */
+	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	m.id = 77;
+	assert_int_equal(nat_send(&nb, &m).ip.id, 77);
+	nat_bench_stop(&nb);
+}
+
+/* Would catch: a second packet of a flow that was refused, or an INVALID one before its first, that leaves with its
+ * inside address because it shares a connection that is not decided. */
+static void test_undecided(void **state)
+{
+	(void)state;
+	for (int invalid_first = 0; invalid_first < 2; invalid_first++) {
+		struct nat_bench nb;
+		struct batch batch = { .n = 0 };
+		struct make m = out_make(IPPROTO_NR_TCP, 4000, 80), odd = m;
+
+		nat_bench_start(&nb, 100);
+		if (!invalid_first)
+			nb.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 1 };
+		odd.flags = TCP_SYN | TCP_FIN;
+		batch_add(&batch, bench_packet(&nb.b, &m));
+		batch_add(&batch, bench_packet(&nb.b, invalid_first ? &odd : &m));
+		bench_in(&nb.b, HOOK_PREROUTING, &batch);
+		nat_dst(nb.nat, HOOK_PREROUTING, &batch);
+		if (invalid_first) {
+			struct packet *swap = batch.p[0];
+			batch.p[0] = batch.p[1];
+			batch.p[1] = swap;
+		}
+		for (int i = 0; i < 2; i++) {
+			batch.p[i]->out_ifindex = WAN;
+			batch.p[i]->forwarded = true;
+		}
+		nat_src(nb.nat, HOOK_POSTROUTING, &batch);
+		batch_settle(&batch, nb.b.env.pool, &nb.b.env.ledger);
+		bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+		assert_int_equal(batch.n, invalid_first);
+		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], invalid_first ? 0 : 2);
+		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_CT_INVALID], invalid_first);
+		for (uint32_t i = 0; i < batch.n; i++) {
+			assert_int_equal(batch.p[i]->ip.src, WAN_ADDR);
+			bench_hand(&nb.b, batch.p[i]);
+		}
+		nat_bench_stop(&nb);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +498,8 @@ int main(void)
 		cmocka_unit_test(test_invalid),
 		cmocka_unit_test(test_own_connections),
 		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_identification),
+		cmocka_unit_test(test_undecided),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
