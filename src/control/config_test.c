@@ -127,6 +127,27 @@ static void test_examples(void **state)
 	globfree(&g);
 }
 
+/* The examples inside docs/config.md: every block fenced as ```yangguan. */
+static void test_docs(void **state)
+{
+	static const char fence[] = "```yangguan\n";
+	char path[PATH_BYTES];
+	size_t len, n = 0;
+	char *text = read_all(beside("../../docs/config.md", path), &len), *at = text, *end;
+
+	while ((at = strstr(at, fence)) != NULL) {
+		at += strlen(fence);
+		end = strstr(at, "```");
+		assert_non_null(end);
+		*end = '\0';
+		config_free(load(at));
+		at = end + 1;
+		n++;
+	}
+	assert_true(n > 0);
+	free(text);
+}
+
 /* Each option ends up in its own field. */
 static void test_values(void **state)
 {
@@ -465,17 +486,12 @@ static void test_cut_anywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_messages),
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_base_chains),
-		cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_definitions),
-		cmocka_unit_test(test_definitions_explode),
-		cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_nft_output),
-		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_docs),        cmocka_unit_test(test_values),
+		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
+		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nft_output),  cmocka_unit_test(test_cut_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
