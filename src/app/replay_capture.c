@@ -355,7 +355,7 @@ static int report(const struct capture *c)
 static int with_core(struct capture *c, const struct args *a, const struct gateway_limits *limits,
 		     const uint8_t seed[RNG_SEED_BYTES])
 {
-	uint64_t epoch_ns;
+	uint64_t epoch_ns = 0;
 	int status = find_epoch(a, &epoch_ns);
 
 	if (status != 0)

@@ -25,6 +25,7 @@ const struct command *control_command_find(const char *name)
 	return NULL;
 }
 
+YG_PRINTF(3, 0)
 static void write_text(struct command_call *c, enum proto_frame type, const char *fmt, va_list args)
 {
 	char *text;

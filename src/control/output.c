@@ -209,9 +209,9 @@ static void put_cells(struct output *o, const char *const *cell, const struct ou
 static void put_aligned(struct output *o)
 {
 	const struct out_table *t = o->table;
-	const struct out_column *column[OUTPUT_COLUMNS_MAX];
-	const char *title[OUTPUT_COLUMNS_MAX];
-	size_t width[OUTPUT_COLUMNS_MAX];
+	const struct out_column *column[OUTPUT_COLUMNS_MAX] = { NULL };
+	const char *title[OUTPUT_COLUMNS_MAX] = { NULL };
+	size_t width[OUTPUT_COLUMNS_MAX] = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->n_columns; i++) {

@@ -75,7 +75,7 @@ static bool candidate(size_t i, char *dir, size_t len)
 int control_path_default(char *path, size_t len, char *err, size_t err_len)
 {
 	char dir[CONTROL_PATH_MAX];
-	unsigned long ino;
+	unsigned long ino = 0;
 	int rc = namespace_inode(&ino);
 
 	if (rc != 0) {
@@ -177,7 +177,7 @@ static int connect_any(char *err, size_t err_len)
 	namespace_inode(&ino);
 	for (size_t i = 0; i < n; i++) {
 		char path[CONTROL_PATH_MAX + 32];
-		snprintf(path, sizeof(path), "%s/%lu.sock", dirs[i], ino);
+		snprintf(path, sizeof(path), "%.*s/%lu.sock", CONTROL_PATH_MAX, dirs[i], ino);
 		fd = control_path_dial(path);
 		if (fd >= 0)
 			return fd;
