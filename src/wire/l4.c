@@ -139,8 +139,10 @@ bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, s
 		v->kind = icmp_trait_of(h->type)->kind;
 		v->type = h->type;
 		v->code = h->code;
-		if (v->kind == L4_ICMP_QUERY)
+		if (v->kind == L4_ICMP_QUERY) {
 			v->id = be16_get(h->id);
+			v->icmp_seq = be16_get(h->seq);
+		}
 		return true;
 	}
 	/* Ports stand first in both. */
