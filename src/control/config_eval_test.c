@@ -343,6 +343,7 @@ static const struct verdict_row verdict_rows[] = {
 	{ "meta mark set 5 meta mark 5 accept", TCP, -1 },
 	{ "meta mark set mark & 0xff00 | 0x7 meta mark 0x1207 accept", MARKED, -1 },
 	{ "meta mark set meta mark xor 0xffff or 0x1 meta mark 0xedcb accept", MARKED, -1 },
+	{ "meta mark set mark or 0x30 meta mark 0x1234 accept", MARKED, -1 },
 	{ "meta mark set ct mark meta mark 0x12 accept", CONN, -1 },
 	{ "meta mark set ct mark accept", TCP, DROP_POLICY_DROP },
 	{ "ct mark set 9 ct mark 9 accept", CONN, -1 },
