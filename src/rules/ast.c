@@ -47,19 +47,19 @@ static void table_free(struct rule_table *t)
 void rule_stmt_clear(struct rule_stmt *stmt)
 {
 	stmt_free(stmt);
-	*stmt = (struct rule_stmt){0};
+	*stmt = (struct rule_stmt){ 0 };
 }
 
 void rule_clear(struct rule *rule)
 {
 	rule_free(rule);
-	*rule = (struct rule){0};
+	*rule = (struct rule){ 0 };
 }
 
 void rule_table_clear(struct rule_table *table)
 {
 	table_free(table);
-	*table = (struct rule_table){0};
+	*table = (struct rule_table){ 0 };
 }
 
 void rule_ast_free(struct rule_ast *ast)
@@ -67,5 +67,5 @@ void rule_ast_free(struct rule_ast *ast)
 	for (size_t i = 0; i < ast->n_tables; i++)
 		table_free(&ast->table[i]);
 	free(ast->table);
-	*ast = (struct rule_ast){0};
+	*ast = (struct rule_ast){ 0 };
 }

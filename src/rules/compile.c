@@ -87,7 +87,7 @@ static uint32_t add_names(struct compiler *c, const struct rule_name *name, size
 	if (!grow(c, &c->rs->names, c->rs->n_names, sizeof(*c->rs->names)))
 		return 0;
 	s = &c->rs->names[c->rs->n_names];
-	*s = (struct name_set){.name = calloc(n > 0 ? n : 1, sizeof(*s->name)), .n = (uint32_t)n};
+	*s = (struct name_set){ .name = calloc(n > 0 ? n : 1, sizeof(*s->name)), .n = (uint32_t)n };
 	if (s->name == NULL) {
 		c->no_memory = true;
 		return 0;
@@ -102,13 +102,13 @@ static struct rule_range range_of_op(enum rule_op op, uint32_t v, uint32_t max)
 {
 	switch (op) {
 	case RULE_OP_LT:
-		return v == 0 ? (struct rule_range){1, 0} : (struct rule_range){0, v - 1};
+		return v == 0 ? (struct rule_range){ 1, 0 } : (struct rule_range){ 0, v - 1 };
 	case RULE_OP_LE:
-		return (struct rule_range){0, v};
+		return (struct rule_range){ 0, v };
 	case RULE_OP_GT:
-		return v >= max ? (struct rule_range){1, 0} : (struct rule_range){v + 1, max};
+		return v >= max ? (struct rule_range){ 1, 0 } : (struct rule_range){ v + 1, max };
 	default:
-		return (struct rule_range){v, max};
+		return (struct rule_range){ v, max };
 	}
 }
 
@@ -127,7 +127,7 @@ static void compile_match(struct compiler *c, const struct rule_match *m)
 	const struct rule_range *range = m->range;
 	size_t n = m->n_ranges;
 	struct rule_range one;
-	struct insn in = {.key = (uint8_t)m->key, .negate = m->op == RULE_OP_NEQ};
+	struct insn in = { .key = (uint8_t)m->key, .negate = m->op == RULE_OP_NEQ };
 
 	in.mask = m->has_mask ? m->mask : UINT32_MAX;
 	if (m->set_name[0] != '\0') {
@@ -162,8 +162,8 @@ static void compile_match(struct compiler *c, const struct rule_match *m)
 }
 
 static const uint8_t verdict_ops[N_RULE_STMT_KINDS] = {
-    [STMT_ACCEPT] = INSN_ACCEPT,     [STMT_DROP] = INSN_DROP, [STMT_RETURN] = INSN_RETURN,
-    [STMT_CONTINUE] = INSN_CONTINUE, [STMT_JUMP] = INSN_JUMP, [STMT_GOTO] = INSN_GOTO,
+	[STMT_ACCEPT] = INSN_ACCEPT,     [STMT_DROP] = INSN_DROP, [STMT_RETURN] = INSN_RETURN,
+	[STMT_CONTINUE] = INSN_CONTINUE, [STMT_JUMP] = INSN_JUMP, [STMT_GOTO] = INSN_GOTO,
 };
 
 static uint32_t chain_number(const struct compiler *c, enum rule_stmt_kind verdict, const char *name)
@@ -194,7 +194,7 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 		c->no_memory = true;
 		return;
 	}
-	c->rs->vmap[c->rs->n_vmaps] = (struct vmap){.n = (uint32_t)s->n_vmap, .entry = entry};
+	c->rs->vmap[c->rs->n_vmaps] = (struct vmap){ .n = (uint32_t)s->n_vmap, .entry = entry };
 	for (size_t i = 0; i < s->n_vmap; i++) {
 		const struct rule_vmap_entry *e = &s->vmap[i];
 
@@ -213,23 +213,25 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 			}
 		}
 	}
-	emit(c, (struct insn){.op = INSN_VMAP,
-			      .key = (uint8_t)s->match.key,
-			      .mask = s->match.has_mask ? s->match.mask : UINT32_MAX,
-			      .a = c->rs->n_vmaps++});
+	emit(c, (struct insn){ .op = INSN_VMAP,
+			       .key = (uint8_t)s->match.key,
+			       .mask = s->match.has_mask ? s->match.mask : UINT32_MAX,
+			       .a = c->rs->n_vmaps++ });
 }
 
 static uint32_t add_counter(struct compiler *c, const struct rule_stmt *s)
 {
 	if (!grow(c, &c->rs->counter, c->rs->n_counters, sizeof(*c->rs->counter)))
 		return 0;
-	c->rs->counter[c->rs->n_counters] = (struct counter){s->packets, s->bytes};
+	c->rs->counter[c->rs->n_counters] = (struct counter){ s->packets, s->bytes };
 	return c->rs->n_counters++;
 }
 
 static uint32_t add_limit(struct compiler *c, const struct rule_stmt *s)
 {
-	struct limit_config cfg = {.rate = s->limit_rate, .unit_ns = s->limit_per_s * NS_PER_S, .over = s->limit_over};
+	struct limit_config cfg = { .rate = s->limit_rate,
+				    .unit_ns = s->limit_per_s * NS_PER_S,
+				    .over = s->limit_over };
 
 	cfg.max = s->limit_burst * cfg.unit_ns;
 	if (!grow(c, &c->rs->limit, c->rs->n_limits, sizeof(cfg)))
@@ -254,18 +256,18 @@ static void compile_reject(struct compiler *c, const struct rule_stmt *s)
 {
 	/* An RST answers a TCP segment only; nft adds the same match. */
 	if (s->reject_kind == REJECT_TCP_RESET)
-		emit(c, (struct insn){.op = INSN_RANGE,
-				      .key = KEY_META_L4PROTO,
-				      .mask = UINT32_MAX,
-				      .a = IPPROTO_NR_TCP,
-				      .b = IPPROTO_NR_TCP});
-	emit(c, (struct insn){.op = INSN_REJECT, .a = s->reject_kind, .b = s->reject_code});
+		emit(c, (struct insn){ .op = INSN_RANGE,
+				       .key = KEY_META_L4PROTO,
+				       .mask = UINT32_MAX,
+				       .a = IPPROTO_NR_TCP,
+				       .b = IPPROTO_NR_TCP });
+	emit(c, (struct insn){ .op = INSN_REJECT, .a = s->reject_kind, .b = s->reject_code });
 }
 
 /* The place where the rule behind begins is filled in afterwards. */
 static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t *counter)
 {
-	struct insn in = {.op = verdict_ops[s->kind]};
+	struct insn in = { .op = verdict_ops[s->kind] };
 
 	switch (s->kind) {
 	case STMT_MATCH:
@@ -309,7 +311,7 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 
 static void add_row(struct compiler *c, const struct rule_chain *ch, const struct rule *r, uint32_t counter)
 {
-	struct rules_row row = {.inet = c->t->inet, .counter = counter};
+	struct rules_row row = { .inet = c->t->inet, .counter = counter };
 
 	if (!grow(c, &c->rs->row, c->rs->n_rows, sizeof(row)))
 		return;
@@ -333,17 +335,17 @@ static void compile_rule(struct compiler *c, const struct rule_chain *ch, const 
 
 static void compile_chain(struct compiler *c, const struct rule_chain *ch, uint32_t number)
 {
-	struct base_chain base = {.hook = ch->hook,
-				  .type = ch->type,
-				  .priority = ch->priority,
-				  .policy_drop = ch->policy_drop,
-				  .start = c->rs->n_insns};
+	struct base_chain base = { .hook = ch->hook,
+				   .type = ch->type,
+				   .priority = ch->priority,
+				   .policy_drop = ch->policy_drop,
+				   .start = c->rs->n_insns };
 
 	c->start[number] = c->rs->n_insns;
 	add_row(c, ch, NULL, NO_COUNTER);
 	for (size_t i = 0; i < ch->n_rules; i++)
 		compile_rule(c, ch, &ch->rule[i]);
-	emit(c, (struct insn){.op = INSN_END});
+	emit(c, (struct insn){ .op = INSN_END });
 	if (ch->type == CHAIN_REGULAR || !grow(c, &c->rs->base, c->rs->n_base, sizeof(base)))
 		return;
 	snprintf(base.name, sizeof(base.name), "%s %s", c->t->name, ch->name);
@@ -394,8 +396,8 @@ struct ruleset *rules_compile(const struct rule_ast *ast, const struct nat_confi
 			      size_t max_errors, size_t *n_errors)
 {
 	static const struct ast_pos nowhere;
-	struct rules_report rep = {.error = errors, .max = max_errors};
-	struct compiler c = {.ast = ast, .pools = pools, .rep = &rep};
+	struct rules_report rep = { .error = errors, .max = max_errors };
+	struct compiler c = { .ast = ast, .pools = pools, .rep = &rep };
 	size_t n_chains = 1;
 
 	rules_check(ast, pools, &rep);

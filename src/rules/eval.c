@@ -395,7 +395,7 @@ static enum packet_verdict policy(const struct base_chain *chain, struct packet 
 enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
 			       struct nat_action *nat)
 {
-	struct walk w = {.r = r, .p = p, .nat = nat};
+	struct walk w = { .r = r, .p = p, .nat = nat };
 	const struct insn *in;
 	const struct vmap_entry *e;
 	enum packet_verdict verdict;

@@ -51,14 +51,14 @@ static void state_init(struct rules *r)
 	if (rs->n_counters > 0)
 		memcpy(r->counter, rs->counter, rs->n_counters * sizeof(*r->counter));
 	for (uint32_t i = 0; i < rs->n_limits; i++)
-		r->limit[i] = (struct limit_state){.tokens = rs->limit[i].max, .last_ns = r->env->now};
+		r->limit[i] = (struct limit_state){ .tokens = rs->limit[i].max, .last_ns = r->env->now };
 	for (uint32_t i = 0; i < rs->n_base; i++)
-		r->ctx[i] = (struct chain_ctx){.r = r, .chain = &rs->base[i]};
+		r->ctx[i] = (struct chain_ctx){ .r = r, .chain = &rs->base[i] };
 }
 
 int rules_configure(struct rules *r, const struct ruleset *rs)
 {
-	struct rules next = {.env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs};
+	struct rules next = { .env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs };
 
 	if (rs != NULL) {
 		next.counter = calloc(rs->n_counters + 1, sizeof(*next.counter));
@@ -94,7 +94,9 @@ bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hoo
 
 		if (b->hook != hook || b->type == CHAIN_NAT || i-- > 0)
 			continue;
-		*e = (struct hook_entry){.priority = b->priority, .name = b->name, .fn = rules_hook, .ctx = &r->ctx[k]};
+		*e = (struct hook_entry){
+			.priority = b->priority, .name = b->name, .fn = rules_hook, .ctx = &r->ctx[k]
+		};
 		return true;
 	}
 	return false;
@@ -104,7 +106,7 @@ enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, 
 {
 	struct rules *r = rules;
 
-	*out = (struct nat_action){.kind = NAT_ACTION_NONE};
+	*out = (struct nat_action){ .kind = NAT_ACTION_NONE };
 	rules_see_interfaces(r);
 	for (uint32_t i = 0; r->rs != NULL && i < r->rs->n_base; i++) {
 		const struct base_chain *b = &r->rs->base[i];
@@ -127,11 +129,11 @@ bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 		return false;
 	row = &r->rs->row[(*cursor)++];
 	*out = (struct rules_line){
-	    .table = row->table,
-	    .chain = row->chain,
-	    .rule = row->text,
-	    .family = row->inet ? "inet" : "ip",
-	    .has_counter = row->counter != UINT32_MAX,
+		.table = row->table,
+		.chain = row->chain,
+		.rule = row->text,
+		.family = row->inet ? "inet" : "ip",
+		.has_counter = row->counter != UINT32_MAX,
 	};
 	if (out->has_counter) {
 		out->packets = r->counter[row->counter].packets;

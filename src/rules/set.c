@@ -42,7 +42,7 @@ static void merge(struct value_set *s)
 
 bool value_set_init(struct value_set *s, const struct rule_range *range, size_t n, uint32_t key_max)
 {
-	*s = (struct value_set){0};
+	*s = (struct value_set){ 0 };
 	s->range = calloc(n > 0 ? n : 1, sizeof(*s->range));
 	if (s->range == NULL)
 		return false;
@@ -69,7 +69,7 @@ void value_set_fini(struct value_set *s)
 {
 	free(s->range);
 	free(s->bitmap);
-	*s = (struct value_set){0};
+	*s = (struct value_set){ 0 };
 }
 
 bool value_set_has(const struct value_set *s, uint32_t value)
