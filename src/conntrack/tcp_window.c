@@ -21,6 +21,8 @@
  *
  * A connection that was seen from the middle on has unknown scale factors:
  * nothing of it is refused.
+ *
+ * Next: src/conntrack/conntrack.c
  */
 #include "conntrack/tcp_priv.h"
 

@@ -13,6 +13,8 @@
  * alone, so a client keeps its outside address as long as there is room (RFC 4787
  * REQ-2; strictly with `paired`), first for an unused port on any, then for a
  * shared one.
+ *
+ * Next: src/nat/port.c
  */
 #include "nat/nat_priv.h"
 
@@ -28,7 +30,6 @@ struct source_wish {
 	struct port_set ports;
 	struct nat_port_wish port;
 	bool paired, endpoint_independent;
-	uint8_t filtering;
 };
 
 static void mark_sides(struct conn *c)
@@ -297,7 +298,6 @@ static void wish_pool(const struct nat *n, struct source_wish *w, uint32_t pool,
 	w->paired = cfg->paired;
 	/* Without ports there is nothing to map independently of the destination. */
 	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && nat_proto_of(orig->proto, &proto);
-	w->filtering = cfg->filtering;
 	w->port.port = cfg->preserve_port ? nat_inside_port(orig) : 0;
 	w->port.parity = cfg->preserve_parity != 0;
 }
