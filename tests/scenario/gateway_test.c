@@ -8,6 +8,7 @@
  *   client1 10.77.0.10 --+                      +-- server 203.0.113.2
  *   client2 10.77.0.20 --+-- lan0  gateway  wan0 --- router 203.0.113.254
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -512,6 +513,79 @@ static void test_timeout(void **state)
 	world_end(&n.w);
 }
 
+static struct packet *echo(struct net *n, int socket, const struct raw_request *rq)
+{
+	gateway_set_time(n->w.gw, n->w.now);
+	assert_int_equal(raw_send_echo(gateway_raw(n->w.gw), socket, rq), 0);
+	gateway_flush(n->w.gw, n->w.now);
+	world_run(&n->w, 20 * MS);
+	return station_next(n->server);
+}
+
+/* Would catch: a ping of the gateway's own that does not hear its answer, hears
+ * another socket's, or takes a stranger's; an error about it that gets lost. */
+static void test_raw_sockets(void **state)
+{
+	struct net n;
+	struct raw_message m;
+	struct raw_request rq = { .dst = SERVER, .seq = 3, .data_len = 56 };
+
+	net_start(&n, masquerade);
+	struct raw_sockets *raw = gateway_raw(n.w.gw);
+	int one = raw_open(raw), two = raw_open(raw);
+	struct packet *p = echo(&n, one, &rq);
+
+	expect(p, IPPROTO_NR_ICMP, WAN_ADDR, SERVER);
+	assert_int_equal(p->l4.type, ICMP_ECHO_REQUEST);
+	assert_int_equal(p->ip.total_len, 84);
+	struct send reply = { .dst = WAN_ADDR,
+			      .proto = IPPROTO_NR_ICMP,
+			      .type = ICMP_ECHO_REPLY,
+			      .id = p->l4.id,
+			      .icmp_seq = 3,
+			      .payload_len = 56 };
+	struct send stranger = reply;
+
+	stranger.id ^= 0x101;
+	station_send(n.server, &stranger);
+	station_send(n.server, &reply);
+	world_run(&n.w, 20 * MS);
+	assert_false(raw_receive(raw, two, &m));
+	assert_true(raw_receive(raw, one, &m));
+	assert_int_equal(m.from, SERVER);
+	assert_int_equal(m.seq, 3);
+	assert_int_equal(m.ttl, 64);
+	assert_false(raw_receive(raw, one, &m));
+	/* a router on the way says: no */
+	rq.seq = 4;
+	rq.ttl = 1;
+	p = echo(&n, two, &rq);
+	assert_non_null(p);
+	assert_int_equal(p->ip.ttl, 1);
+	struct send err = { .src = IP4(203, 0, 113, 254),
+			    .dst = WAN_ADDR,
+			    .proto = IPPROTO_NR_ICMP,
+			    .type = ICMP_TIME_EXCEEDED,
+			    .payload = packet_l3(p),
+			    .payload_len = 28 };
+
+	station_send(n.server, &err);
+	world_run(&n.w, 20 * MS);
+	assert_true(raw_receive(raw, two, &m));
+	assert_int_equal(m.type, ICMP_TIME_EXCEEDED);
+	assert_int_equal(m.from, IP4(203, 0, 113, 254));
+	assert_int_equal(m.seq, 4);
+	/* what cannot be sent is said at once */
+	rq = (struct raw_request){ .dst = SERVER, .data_len = 1473, .df = true };
+	assert_int_equal(raw_send_echo(raw, one, &rq), -EMSGSIZE);
+	assert_int_equal(world_reload(&n.w, "interface wan0 { address 203.0.113.1/24; }"), 0);
+	rq = (struct raw_request){ .dst = IP4(8, 8, 8, 8) };
+	assert_int_equal(raw_send_echo(raw, one, &rq), -ENETUNREACH);
+	raw_close(raw, one);
+	raw_close(raw, two);
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +604,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_raw_sockets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
