@@ -135,12 +135,25 @@ static int ask_gateway(const struct command *command, int argc, char **argv)
 	return control_client_run(args_value(&a, "socket"), (size_t)argc, word);
 }
 
+/* `yangguan --socket PATH COMMAND ...`: the option may stand in front too, and then goes behind the command. */
+static void move_socket(int argc, char **argv, char *option)
+{
+	if (argc < 4 || (strcmp(argv[1], "--socket") != 0 && strcmp(argv[1], "-s") != 0))
+		return;
+	char *path = argv[2];
+	argv[1] = argv[3];
+	argv[2] = option;
+	argv[3] = path;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		list_commands(stderr);
 		return EXIT_USAGE;
 	}
+	char option[] = "--socket";
+	move_socket(argc, argv, option);
 	const char *name = argv[1];
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";

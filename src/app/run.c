@@ -111,9 +111,11 @@ static const char *slot_driver(void *ctx, uint32_t ifindex)
 	return d != NULL ? d->ops->driver : "";
 }
 
-static bool slot_is_ready(void *ctx)
+static uint64_t slot_ready(void *ctx)
 {
-	return ((struct run *)ctx)->ready;
+	const struct run *r = ctx;
+
+	return r->ready ? r->snap->generation : 0;
 }
 
 static void slot_want_events(void *ctx, uint32_t kinds)
@@ -139,7 +141,7 @@ static void fill_target(struct run *r)
 		.rib = slot_rib,
 		.driver = slot_driver,
 		.reload = run_reload,
-		.is_ready = slot_is_ready,
+		.ready = slot_ready,
 		.want_events = slot_want_events,
 	};
 }

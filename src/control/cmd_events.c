@@ -146,10 +146,11 @@ static int events_start(struct command_call *c)
 		command_error(c, "events: %s\n", err);
 		return EXIT_USAGE;
 	}
-	if (!c->target->is_ready(c->target->ctx) || args_has(&c->args, "only-new"))
+	uint64_t generation = c->target->ready(c->target->ctx);
+	if (generation == 0 || args_has(&c->args, "only-new"))
 		return COMMAND_WAIT;
 	target_call(c->target, copy_now, &n);
-	struct event ready = { .kind = EVENT_READY, .time_ns = n.now, .count = 1 };
+	struct event ready = { .kind = EVENT_READY, .time_ns = n.now, .count = generation };
 	return show(c, &ready);
 }
 

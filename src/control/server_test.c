@@ -41,7 +41,7 @@ static void slot_call(void *ctx, control_fn *fn, void *arg)
 	fn(arg);
 }
 
-static bool slot_is_ready(void *ctx)
+static uint64_t slot_ready(void *ctx)
 {
 	return ((struct fixture *)ctx)->ready;
 }
@@ -86,7 +86,7 @@ static int setup(void **state)
 		.ctx = f,
 		.call = slot_call,
 		.reload = slot_reload,
-		.is_ready = slot_is_ready,
+		.ready = slot_ready,
 		.want_events = slot_want,
 	};
 	assert_int_equal(control_server_create(f->base, f->path, &f->target, &f->server, err, sizeof(err)), 0);

@@ -47,7 +47,8 @@ struct control_target {
 	const char *(*driver)(void *ctx, uint32_t ifindex);
 	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
-	bool (*is_ready)(void *ctx);
+	/* The config's generation when the gateway forwards, 0 before and after. */
+	uint64_t (*ready)(void *ctx);
 	/* Kinds of events that somebody listens to (EVENT_BIT): connections cost nothing while nobody does. */
 	void (*want_events)(void *ctx, uint32_t kinds);
 };
