@@ -300,14 +300,13 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 {
 	struct build b = { .cfg = cfg, .prev = prev, .errors = errors };
 
-	*errors = NULL;
 	b.snap = calloc(1, sizeof(*b.snap));
 	if (b.snap == NULL)
 		return NULL;
 	copy_values(&b);
 	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && build_rules(&b) && build_routes(&b))
 		return b.snap;
-	if (*errors == NULL)
+	if (config_n_errors(*errors) == 0)
 		config_error_add(errors, cfg, &nowhere, "out of memory");
 	snapshot_destroy(b.snap);
 	return NULL;

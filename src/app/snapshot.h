@@ -32,8 +32,9 @@ struct snapshot {
 	size_t text_len;
 };
 
-/* Builds one from a config; prev may be NULL. On failure NULL and errors in
- * *errors (same form as the config's; config_errors_free). */
+/* Builds one from a config; prev may be NULL. On failure NULL and at
+ * least one error in *errors, which the caller has set to NULL or to what reading the config
+ * left there (notes); config_errors_free. */
 struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors);
 void snapshot_destroy(struct snapshot *s);
 
