@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "app/gateway.h"
+#include "nat/unsolicited.h"
 
 struct gateway {
 	struct env env;
@@ -19,6 +20,7 @@ struct gateway {
 	struct ip_stack *ip;
 	struct conntrack *ct;
 	struct nat *nat;
+	struct nat_unsolicited *unsolicited;
 	struct rules *rules;
 	struct raw_sockets *raw;
 };
@@ -92,6 +94,7 @@ static void fill_slots(struct gateway *g)
 	conntrack_set_resume(g->ct, resume_fragments, g);
 	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
 	nat_set_rules(g->nat, rules_nat, g->rules);
+	ip_stack_set_unwanted(g->ip, nat_unsolicited_take, g->unsolicited);
 }
 
 static uint32_t or_default(uint32_t v, uint32_t def)
@@ -119,6 +122,7 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	    (g->ip = ip_stack_create(&g->env, &limits->ip)) == NULL ||
 	    (g->ct = conntrack_create(&g->env, &limits->conntrack)) == NULL ||
 	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
+	    (g->unsolicited = nat_unsolicited_create(&g->env, g->ip, g->ct, g->nat)) == NULL ||
 	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL || (g->raw = raw_create(g->ip)) == NULL) {
 		gateway_destroy(g);
 		return NULL;
@@ -137,6 +141,7 @@ void gateway_destroy(struct gateway *g)
 	/* Held packets may own unconfirmed connections: they go before conntrack does. */
 	if (g->ip != NULL)
 		ip_stack_destroy(g->ip);
+	nat_unsolicited_destroy(g->unsolicited);
 	if (g->nat != NULL)
 		nat_destroy(g->nat);
 	if (g->ct != NULL)
@@ -208,12 +213,15 @@ void gateway_expire(struct gateway *g, uint64_t now)
 	ip_expire(g->ip);
 	conntrack_expire(g->ct);
 	nat_expire(g->nat);
+	nat_unsolicited_expire(g->unsolicited);
 	ip_flush(g->ip);
 }
 
 uint64_t gateway_next_deadline(const struct gateway *g)
 {
-	return min_u64(ip_next_deadline(g->ip), min_u64(conntrack_next_deadline(g->ct), nat_next_deadline(g->nat)));
+	uint64_t nat = min_u64(nat_next_deadline(g->nat), nat_unsolicited_deadline(g->unsolicited));
+
+	return min_u64(ip_next_deadline(g->ip), min_u64(conntrack_next_deadline(g->ct), nat));
 }
 
 void gateway_flush(struct gateway *g, uint64_t now)

@@ -77,6 +77,7 @@
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (ICMP 3/13 sent)", "add an address to the pool; see: yangguan pools") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
+	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \
 	/* rules */ \
 	X(RULE_DROP, "rule-drop", "a rule said drop", "see the rule's counter") \
 	X(RULE_REJECT, "rule-reject", "a rule said reject (ICMP or RST sent)", "see the rule's counter") \

@@ -64,6 +64,7 @@ enum ct_end_reason {
 	CT_END_EVICTED, /* under pressure, unreplied */
 	CT_END_FLUSHED, /* by command */
 	CT_END_CONFIG,  /* its translation left the config */
+	CT_END_REFUSED, /* nobody wanted it */
 	N_CT_END_REASONS
 };
 

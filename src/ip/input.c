@@ -210,7 +210,8 @@ static void route_in(struct ip_stack *s, struct packet *p)
 			packet_set_drop(p, DROP_FORWARD_BROADCAST);
 		break;
 	case FIB_TRANSLATED:
-		refuse(s, p, DROP_NAT_NO_MAPPING, -1);
+		if (s->unwanted == NULL || !s->unwanted(s->unwanted_ctx, p))
+			refuse(s, p, DROP_NAT_NO_MAPPING, -1);
 		break;
 	case FIB_BLACKHOLE:
 		refuse(s, p, DROP_ROUTE_BLACKHOLE, -1);

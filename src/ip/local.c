@@ -7,7 +7,8 @@
  * a higher room fills; it leaves a verdict in each packet, and one that it left
  * at CONTINUE was not wanted: UDP is then answered by ICMP 3/3, TCP by a reset,
  * another protocol by ICMP 3/2 (RFC 1122 section 3.2.2.1). A packet that the tap
- * wanted has had its receiver, and is not answered so. ICMP is built in.
+ * wanted has had its receiver, and is not answered so; nor is one that the slot
+ * for unwanted packets took. ICMP is built in.
  *
  * Next: src/ip/icmp.c, or the protocol in the slot
  */
@@ -36,6 +37,8 @@ static void local_check(struct ip_stack *s, struct packet *p)
 /* Nobody wanted it. */
 static void local_refuse(struct ip_stack *s, struct packet *p)
 {
+	if (s->unwanted != NULL && s->unwanted(s->unwanted_ctx, p))
+		return;
 	switch (p->ip.proto) {
 	case IPPROTO_NR_UDP:
 		icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 0);

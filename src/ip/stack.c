@@ -205,6 +205,12 @@ void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx)
 	s->tap_ctx = ctx;
 }
 
+void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx)
+{
+	s->unwanted = fn;
+	s->unwanted_ctx = ctx;
+}
+
 uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex)
 {
 	uint32_t configured = s->cfg->interface[ifindex].mtu;

@@ -100,6 +100,10 @@ void ip_stack_set_local(struct ip_stack *s, uint8_t proto, ip_local_fn *fn, void
  * change or keep it. Returns true when somebody wanted it: then no "unreachable" is sent for it. */
 typedef bool ip_tap_fn(void *ctx, const struct packet *p);
 void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx);
+/* Asked about a packet to an address of ours, or to one that only NAT uses, which nobody wanted, before it is refused.
+ * True: its verdict is drop now, and nothing is answered. */
+typedef bool ip_unwanted_fn(void *ctx, struct packet *p);
+void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx);
 
 /* Frames just received on ifindex. */
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);

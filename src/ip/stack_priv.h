@@ -72,6 +72,8 @@ struct ip_stack {
 	} local[256];
 	ip_tap_fn *tap;
 	void *tap_ctx;
+	ip_unwanted_fn *unwanted;
+	void *unwanted_ctx;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	struct icmp_state icmp;
