@@ -201,7 +201,7 @@ static void test_per_source(void **state)
 			assert_true(bench_forward(&b, &other).passed);
 		}
 		assert_int_equal(b.env.ledger.n_dropped[DROP_CT_SOURCE_LIMIT], 2 * (round + 1));
-		bench_pass(&b, 200 * NS_PER_S);
+		bench_pass(&b, 302 * NS_PER_S);
 		assert_int_equal(conntrack_n_connections(b.ct), 0);
 	}
 	assert_int_equal(b.ct->sources.pool.n_used, 0);
@@ -217,7 +217,7 @@ static void test_udp_times(void **state)
 	(void)state;
 	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	bench_forward(&b, &m);
-	assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_of(&b, &m))), 120);
+	assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_of(&b, &m))), 300);
 	bench_pass(&b, 119 * NS_PER_S);
 	bench_forward(&b, &m);
 	bench_pass(&b, 119 * NS_PER_S);

@@ -9,7 +9,7 @@
  * connection is always armed, and never later than expires_tick.
  *
  * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, transitory 4 min), RFC 7857
- * section 2.1, RFC 4787 REQ-5 (never under 2 min, 5 min recommended), RFC 5508
+ * section 2.1, RFC 4787 REQ-5 (never under 2 min, REQ-5c: 5 min recommended), RFC 5508
  * REQ-2 (60 s).
  */
 #include "conntrack/conntrack_priv.h"
@@ -24,7 +24,7 @@ const struct ct_timeouts ct_default_timeouts = {
 	.tcp_time_wait = 240,
 	.tcp_close = 240,
 	.tcp_unacknowledged = 300,
-	.udp_new = 120,
+	.udp_new = 300,
 	.udp_stream = 300,
 	.icmp = 60,
 	.other = 600,

@@ -19,6 +19,7 @@
 #include "nat/nat_priv.h"
 
 #define NULL_BINDING_TRIES 64
+#define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */
 
 /* What the rules, or NAT itself, want of a source. */
 struct source_wish {
@@ -27,7 +28,7 @@ struct source_wish {
 	const struct nat_pool_config *pool;
 	struct nat_address_range range; /* without a pool */
 	uint64_t n_addresses;
-	struct port_set ports;
+	struct port_set ports, near;
 	struct nat_port_wish port;
 	bool paired, endpoint_independent;
 };
@@ -222,14 +223,14 @@ static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct s
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port) && portmap_unused(m, w->port.port))
 		port = w->port.port;
 	for (int i = 0; port == PORTMAP_NONE && w->port.parity && i < 16; i++) {
-		uint32_t maybe = portmap_pick(m, w->port.set, &n->env->rng);
+		uint32_t maybe = nat_pick_port(n, m, &w->port);
 		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
 			port = maybe;
 		if (maybe == PORTMAP_NONE)
 			break;
 	}
 	if (port == PORTMAP_NONE)
-		port = portmap_pick(m, w->port.set, &n->env->rng);
+		port = nat_pick_port(n, m, &w->port);
 	if (port == PORTMAP_NONE)
 		return NAT_NONE;
 	struct nat_eim like = {
@@ -302,6 +303,16 @@ static void wish_pool(const struct nat *n, struct source_wish *w, uint32_t pool,
 	w->port.parity = cfg->preserve_parity != 0;
 }
 
+/* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */
+static void stay_in_range(struct source_wish *w, uint16_t inside_port)
+{
+	if (w->ports.n == 0 || w->ports.range[0].first >= SYSTEM_PORTS)
+		return;
+	w->near = inside_port < SYSTEM_PORTS ? port_set_within(&w->ports, 0, SYSTEM_PORTS - 1)
+					     : port_set_within(&w->ports, SYSTEM_PORTS, 65535);
+	w->port.near = &w->near;
+}
+
 /* False when the action asks for nothing. */
 static bool wish_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
 			   struct source_wish *w)
@@ -370,6 +381,8 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	} else {
 		if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_ICMP)
 			w.ports = n->identifiers;
+		else
+			stay_in_range(&w, nat_inside_port(&c->tuple[CT_ORIGINAL]));
 		w.port.set = &w.ports;
 		done = w.n_addresses != 0 && wish_address(&w, 0) != 0;
 		if (done && w.endpoint_independent)

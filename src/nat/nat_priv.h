@@ -208,9 +208,12 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
 struct nat_port_wish {
 	const struct port_set *set;
-	uint32_t port; /* wanted if possible, 0: none */
-	bool parity;   /* like that of the inside port, if possible */
+	const struct port_set *near; /* of these, those that are tried first; none: NULL or empty */
+	uint32_t port;               /* wanted if possible, 0: none */
+	bool parity;                 /* like that of the inside port, if possible */
 };
+/* An unused port: a near one, else one of the set; PORTMAP_NONE when there is none. */
+uint32_t nat_pick_port(struct nat *n, const struct portmap *m, const struct nat_port_wish *wish);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_wish *wish, enum nat_port_effort effort);
 struct nat_overloads *nat_overloads_create(struct nat *n, uint32_t count);

@@ -134,6 +134,18 @@ void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t ad
 		portmap_release(&o->map, port);
 }
 
+static bool has_near(const struct nat_port_wish *wish)
+{
+	return wish->near != NULL && wish->near->n_ports != 0;
+}
+
+uint32_t nat_pick_port(struct nat *n, const struct portmap *m, const struct nat_port_wish *wish)
+{
+	uint32_t port = has_near(wish) ? portmap_pick(m, wish->near, &n->env->rng) : PORTMAP_NONE;
+
+	return port != PORTMAP_NONE ? port : portmap_pick(m, wish->set, &n->env->rng);
+}
+
 /* One attempt at one port. */
 static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *reply, uint32_t port)
 {
@@ -154,14 +166,14 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, const s
 	    take(n, index, address, reply, wish->port))
 		return true;
 	for (int i = 0; wish->parity && i < PARITY_TRIES; i++) {
-		uint32_t port = portmap_pick(m, wish->set, &n->env->rng);
+		uint32_t port = nat_pick_port(n, m, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if ((port & 1) == (inside & 1u) && take(n, index, address, reply, port))
 			return true;
 	}
 	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = portmap_pick(m, wish->set, &n->env->rng);
+		uint32_t port = nat_pick_port(n, m, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if (take(n, index, address, reply, port))
@@ -174,9 +186,10 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, const s
 			const struct nat_port_wish *wish)
 {
 	struct overload *o = overload_find(n->overloads, reply, address);
+	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
 
 	for (int i = 0; o == NULL && i < SHARED_PROBES; i++) {
-		uint32_t port = port_set_at(wish->set, rng_below(&n->env->rng, wish->set->n_ports));
+		uint32_t port = port_set_at(set, rng_below(&n->env->rng, set->n_ports));
 		if (portmap_can_share(m, port) && take(n, index, address, reply, port))
 			return true;
 	}
@@ -186,7 +199,7 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, const s
 	if (o->n_looked < 65536)
 		look_on(n, o, *reply);
 	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = portmap_pick(&o->map, wish->set, &n->env->rng);
+		uint32_t port = nat_pick_port(n, &o->map, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if (portmap_can_share(m, port) && take(n, index, address, reply, port))

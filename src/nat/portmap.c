@@ -24,6 +24,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/util.h"
+
 static void set_add(struct port_set *s, uint32_t first, uint32_t last)
 {
 	if (first > last || s->n == PORT_SET_MAX)
@@ -54,6 +56,15 @@ struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_r
 			break;
 	}
 	return s;
+}
+
+struct port_set port_set_within(const struct port_set *s, uint32_t first, uint32_t last)
+{
+	struct port_set w = { 0 };
+
+	for (uint32_t i = 0; i < s->n; i++)
+		set_add(&w, max_u32(s->range[i].first, first), min_u32(s->range[i].last, last));
+	return w;
 }
 
 bool port_set_has(const struct port_set *s, uint32_t port)

@@ -25,6 +25,8 @@ struct port_set {
 
 /* `ports` without `excluded` and without 0. */
 struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded);
+/* The ports of s from first to last. */
+struct port_set port_set_within(const struct port_set *s, uint32_t first, uint32_t last);
 bool port_set_has(const struct port_set *s, uint32_t port);
 /* The k-th port of the set, k < n_ports. */
 uint32_t port_set_at(const struct port_set *s, uint32_t k);

@@ -100,6 +100,12 @@ static void test_sets(void **state)
 			if (in)
 				assert_int_equal(port_set_at(&s, n++), p);
 		}
+		struct port_set low = port_set_within(&s, 0, 12), high = port_set_within(&s, 13, 65535);
+		for (uint32_t p = 1; p < 65536; p++) {
+			assert_int_equal(port_set_has(&low, p), p <= 12 && port_set_has(&s, p));
+			assert_int_equal(port_set_has(&high, p), p > 12 && port_set_has(&s, p));
+		}
+		assert_int_equal(low.n_ports + high.n_ports, s.n_ports);
 		assert_int_equal(s.n, rows[i].n);
 		assert_int_equal(s.n_ports, rows[i].n_ports);
 		/* Each of them can be had. */

@@ -74,26 +74,29 @@ void rfc_reload(struct rfc *t, const struct rfc_setup *s)
 
 /* Notes. */
 
+#define NOTE_MAX 512
+
 void rfc_note(struct rfc *t, const char *fmt, ...)
 {
-	size_t room = sizeof(t->seen) - t->seen_len;
 	va_list ap;
 	int n, m;
 
+	if (sizeof(t->seen) - t->seen_len < NOTE_MAX) { /* the end is what counts */
+		t->seen_len /= 2;
+		memmove(t->seen, t->seen + t->seen_len, t->seen_len);
+	}
+	size_t room = sizeof(t->seen) - t->seen_len;
+
 	n = snprintf(t->seen + t->seen_len, room, "#   %9.3f s  ", (double)t->w.now / NS_PER_S - 1000);
-	if (n < 0 || (size_t)n >= room)
-		goto full;
+	if (n < 0)
+		return;
 	va_start(ap, fmt);
 	m = vsnprintf(t->seen + t->seen_len + n, room - (size_t)n, fmt, ap);
 	va_end(ap);
 	if (m < 0 || (size_t)n + (size_t)m + 2 > room)
-		goto full;
+		return;
 	t->seen_len += (size_t)n + (size_t)m;
 	t->seen[t->seen_len++] = '\n';
-	t->seen[t->seen_len] = 0;
-	return;
-full:
-	t->seen[t->seen_len] = 0; /* what stands there stays */
 }
 
 static const char *protocol_name(uint8_t proto, char *buf, size_t cap)
@@ -171,6 +174,79 @@ struct packet *rfc_carry(struct rfc *t, struct station *from, const struct send 
 	return rfc_next(t, at);
 }
 
+void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_t len)
+{
+	struct ether_view eth = { .dst = from->gateway_mac, .src = from->mac, .type = ETHERTYPE_IPV4 };
+	struct packet *p = packet_alloc(from->env.pool, max_u32(ETHER_HEADER_LEN + len, ETHER_MIN_FRAME));
+	struct batch b = { .n = 0 };
+	struct ipv4_view v;
+	struct l4_view l4 = { .kind = L4_NONE };
+
+	assert_non_null(p);
+	memset(packet_frame(p), 0, p->len);
+	ether_emit(packet_frame(p), &eth);
+	memcpy(packet_frame(p) + ETHER_HEADER_LEN, ip, len);
+	if (ipv4_parse(ip, len, &v) == IPV4_OK) {
+		l4_parse(&v, ip + v.header_len, v.total_len - v.header_len, &l4);
+		note_packet(t, from, true, &v, &l4);
+	}
+	batch_add(&b, p);
+	from->env.ledger.n_originated++;
+	from->device->ops->tx(from->device, &b);
+	world_run(&t->w, 20 * NS_PER_MS);
+}
+
+void rfc_send_pieces(struct rfc *t, struct station *from, const struct send *p, const uint8_t *order, uint32_t n)
+{
+	static uint8_t bytes[65536], piece[65536];
+	uint32_t len = station_build(from, p, bytes, sizeof(bytes)) - IPV4_HEADER_LEN;
+	uint32_t size = (len / n + 7) & ~7u;
+	struct ipv4_view ip;
+
+	assert_int_equal(ipv4_parse(bytes, len + IPV4_HEADER_LEN, &ip), IPV4_OK);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t off = order[i] * size, part = min_u32(size, len - off);
+
+		ip.frag_off = (uint16_t)off;
+		ip.mf = off + part < len;
+		ip.total_len = (uint16_t)(IPV4_HEADER_LEN + part);
+		ipv4_emit(piece, &ip);
+		memcpy(piece + IPV4_HEADER_LEN, bytes + IPV4_HEADER_LEN + off, part);
+		rfc_send_ip(t, from, piece, ip.total_len);
+	}
+}
+
+struct rfc_whole rfc_gather(struct rfc *t, struct station *at)
+{
+	static uint8_t bytes[65536];
+	struct rfc_whole w = { .in_order = true };
+	uint32_t len = 0, end = 0, next = 0;
+	struct packet *p;
+
+	while ((p = rfc_next(t, at)) != NULL) {
+		uint32_t part = (uint32_t)p->ip.total_len - p->ip.header_len;
+
+		if (w.n_pieces++ == 0)
+			w.ip = p->ip;
+		if (p->ip.id != w.ip.id || p->ip.src != w.ip.src || p->ip.dst != w.ip.dst)
+			fail_msg("the pieces do not belong together");
+		w.in_order = w.in_order && p->ip.frag_off == next;
+		next = p->ip.frag_off + part;
+		memcpy(bytes + p->ip.frag_off, packet_l4(p), part);
+		len += part;
+		if (!p->ip.mf)
+			end = next;
+	}
+	if (w.n_pieces == 0 || len != end)
+		fail_msg("%u pieces with %u bytes of %u arrived", w.n_pieces, len, end);
+	w.ip.mf = false;
+	w.ip.frag_off = 0;
+	w.ip.total_len = (uint16_t)(w.ip.header_len + end);
+	assert_int_equal(l4_parse(&w.ip, bytes, end, &w.l4), L4_OK);
+	assert_true(l4_checksum_ok(&w.ip, bytes, end));
+	return w;
+}
+
 static struct send make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint8_t icmp_type)
 {
 	struct send p = { .src = src, .dst = dst, .proto = proto, .sport = sport, .dport = dport, .payload_len = 8 };
@@ -192,8 +268,10 @@ struct rfc_end rfc_try_out(struct rfc *t, uint8_t proto, uint32_t src, uint16_t 
 	struct send rq = make(proto, src, sport, dst, dport, ICMP_ECHO_REQUEST);
 	const struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 
-	if (p == NULL)
+	if (p == NULL) {
+		station_clear(t->lan); /* the refusal */
 		return (struct rfc_end){ 0, 0 };
+	}
 	assert_int_equal(p->ip.proto, proto);
 	assert_int_equal(p->ip.dst, dst);
 	if (proto == IPPROTO_NR_ICMP)

@@ -45,6 +45,19 @@ _Noreturn void rfc_fail(const char *file, int line, const char *fmt, ...)
 	longjmp(failure.back, 1);
 }
 
+#define SHOWN_LINES 24
+
+/* The last of what was seen. */
+static void print_seen(const struct rfc *t)
+{
+	const char *end = t->seen + t->seen_len, *from = end;
+
+	for (int n = 0; from > t->seen; from--)
+		if (from[-1] == '\n' && n++ == SHOWN_LINES)
+			break;
+	printf("#   %s\n%s%.*s", failure.reason, from > t->seen ? "#   ...\n" : "", (int)(end - from), from);
+}
+
 /* True when the scenario and the law of conservation hold. */
 static bool run_one(const struct rfc_row *row, struct rfc *t)
 {
@@ -109,7 +122,7 @@ static void do_row(const struct options *o, struct tally *n, const struct rfc_ta
 	}
 	n->n_failed++;
 	print_row(o, n, name, row->demand, "fail", NULL);
-	printf("#   %s\n%s", failure.reason, t.seen);
+	print_seen(&t);
 }
 
 int main(int argc, char **argv)

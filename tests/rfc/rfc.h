@@ -93,6 +93,23 @@ struct packet *rfc_next(struct rfc *t, struct station *at);
 /* rfc_send, then rfc_next. */
 struct packet *rfc_carry(struct rfc *t, struct station *from, const struct send *p, struct station *at);
 
+/* A whole IPv4 packet as it is, and 20 ms. */
+void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_t len);
+
+#define RFC_PIECES_MAX 8
+/* The packet cut into n pieces of nearly the same size, sent in this order, with its whole checksum right; then 20 ms.
+ */
+void rfc_send_pieces(struct rfc *t, struct station *from, const struct send *p, const uint8_t *order, uint32_t n);
+/* What a receiver makes of the pieces that came. */
+struct rfc_whole {
+	uint32_t n_pieces;
+	struct ipv4_view ip; /* of the whole */
+	struct l4_view l4;
+	bool in_order;
+};
+/* Puts together what reached the station; fails the scenario if it is no whole packet with a right checksum. */
+struct rfc_whole rfc_gather(struct rfc *t, struct station *at);
+
 struct rfc_end {
 	uint32_t addr; /* 0: nothing came */
 	uint16_t port; /* ICMP: the identifier */
