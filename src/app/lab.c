@@ -115,6 +115,17 @@ static bool in_path(const char *program)
 	return false;
 }
 
+/* What to type to run this program again: its name when it is installed, else where it lies. */
+static const char *own_command(char *buf, size_t len)
+{
+	ssize_t n = in_path("yangguan") ? 0 : readlink("/proc/self/exe", buf, len - 1);
+
+	if (n <= 0)
+		return "yangguan";
+	buf[n] = '\0';
+	return buf;
+}
+
 static bool tools_are_there(const struct lab_options *options)
 {
 	char programs[256] = "", packages[256] = "";
@@ -165,20 +176,25 @@ static void print_picture(const struct lab *lab)
 
 static void print_hints(const struct lab *lab)
 {
-	printf("The lab is up. In another terminal, try:\n"
-	       "    yangguan lab sh client1                        a shell on a host\n"
-	       "    yangguan lab sh client1 curl http://server/\n"
-	       "    yangguan lab sh client2 traceroute -n site\n"
-	       "    yangguan lab sh client1 ping -M do -s 1472 server   the wan side's MTU is %d\n"
-	       "    yangguan lab sh server curl http://203.0.113.1:%d/  a port forwarded to client1\n"
-	       "    yangguan lab sh server tcpdump -Z root -ni eth0\n",
-	       LAB_WAN_MTU, LAB_FORWARDED_PORT);
+	static const char *const any_forwarder[] = {
+		"client1                                 # a shell on a host",
+		"client1 curl http://server/",
+		"client2 traceroute -n site",
+		"client1 ping -M do -s 1472 server       # too big: the wan side's MTU is smaller",
+		"server curl http://203.0.113.1:8080/    # a port forwarded to client1",
+		"server tcpdump -Z root -ni eth0",
+	};
+	static const char *const yangguan[] = { "gateway yangguan conntrack -L", "gateway yangguan events",
+						"gateway yangguan drops" };
+	const char *program = lab->options.program;
+
+	printf("The lab is up. In another terminal, try:\n");
+	for (size_t i = 0; i < ARRAY_LEN(any_forwarder); i++)
+		printf("    %s lab sh %s\n", program, any_forwarder[i]);
 	if (lab->options.forwarder == LAB_KERNEL)
-		printf("    yangguan lab sh gateway conntrack -L\n");
-	else
-		printf("    yangguan lab sh gateway yangguan conntrack -L\n"
-		       "    yangguan lab sh gateway yangguan events\n"
-		       "    yangguan lab sh gateway yangguan drops\n");
+		printf("    %s lab sh gateway conntrack -L\n", program);
+	for (size_t i = 0; i < ARRAY_LEN(yangguan) && lab->options.forwarder != LAB_KERNEL; i++)
+		printf("    %s lab sh %s\n", program, yangguan[i]);
 	printf("Ctrl-C ends it and takes everything away.\n");
 	fflush(stdout);
 }
@@ -319,8 +335,9 @@ int lab_main(int argc, char **argv)
 {
 	struct lab_options options = { .mode = LAB_STAY, .forwarder = LAB_YANGGUAN };
 	struct args args;
-	char err[256];
+	char err[256], self[4096];
 
+	options.program = own_command(self, sizeof(self));
 	extend_path();
 	if (argc > 1 && strcmp(argv[1], "sh") == 0)
 		return lab_sh_main(argc - 1, argv + 1);

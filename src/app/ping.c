@@ -271,7 +271,7 @@ static const struct arg_option ping_options[] = {
 	{ 'w', "deadline", "SECONDS", "end after so long" },
 	{ 'W', "wait", "SECONDS", "wait so long for the last answers" },
 	{ 'q', "quiet", NULL, "only the summary" },
-	{ 'n', "numeric", NULL, "for the fingers: answers are shown as numbers anyway" },
+	{ 'n', "numeric", NULL, "changes nothing: answers are always shown as numbers" },
 	{ 0, "socket", "PATH", "the gateway's control socket (default: by network namespace)" },
 	{ 0 },
 };

@@ -386,7 +386,7 @@ static struct snapshot *read_config(const char *path, struct gateway_limits *lim
 }
 
 static const struct arg_option run_options[] = {
-	{ 'c', "config", "FILE", "the config (- is standard input); see README.md for its language" },
+	{ 'c', "config", "FILE", "the config (- is standard input); docs/config.md has its language" },
 	{ 0, "socket", "PATH", "the control socket (default: by network namespace, see below)" },
 	{ 0, "record", "DIR", "store what comes in, for `yangguan replay DIR`" },
 	{ 0 },

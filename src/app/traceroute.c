@@ -172,8 +172,8 @@ static const struct arg_option traceroute_options[] = {
 	{ 'f', "first", "N", "begin with this time to live (default 1)" },
 	{ 'q', "queries", "N", "probes a hop (default 3, at most 10)" },
 	{ 'w', "wait", "SECONDS", "for an answer (default 5)" },
-	{ 'n', "numeric", NULL, "for the fingers: hops are shown as numbers anyway" },
-	{ 'I', "icmp", NULL, "likewise: probes are ICMP echo requests anyway" },
+	{ 'n', "numeric", NULL, "changes nothing: hops are always shown as numbers" },
+	{ 'I', "icmp", NULL, "changes nothing: probes are always ICMP echo requests" },
 	{ 0, "socket", "PATH", "the gateway's control socket (default: by network namespace)" },
 	{ 0 },
 };
