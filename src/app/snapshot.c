@@ -287,6 +287,7 @@ static void copy_values(struct build *b)
 	s->ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
 	s->ct.timeout = c->timeout;
 	s->ct.max_per_source = c->ct_max_per_source;
+	s->ct.new_per_source_s = c->ct_new_per_source_s;
 	s->ct.pick_up = c->ct_pick_up;
 	s->text = malloc(c->text_len + 1);
 	if (s->text != NULL) {

@@ -73,6 +73,7 @@
 	/* connection tracking and NAT */ \
 	X(CT_TABLE_FULL, "ct-table-full", "the connection table is full", "raise the table's size") \
 	X(CT_SOURCE_LIMIT, "ct-source-limit", "this source has as many connections as it may have", "raise the limit, or find out what the source does") \
+	X(CT_SOURCE_RATE, "ct-source-rate", "the source opens more connections a second than is allowed", "find the source, or raise `new per source`") \
 	X(CT_CLASH, "ct-clash", "two packets raced to create the same connection and could not be merged", "rare; the sender retries") \
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (ICMP 3/13 sent)", "add an address to the pool; see: yangguan pools") \

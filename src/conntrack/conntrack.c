@@ -206,6 +206,22 @@ static bool can_begin(const struct conntrack *ct, const struct packet *p)
 	}
 }
 
+/* False, and p is dropped, when its source has too many connections or opens them too fast. */
+static bool source_allows(struct conntrack *ct, struct packet *p, const struct tuple *t, uint32_t *source)
+{
+	static const uint16_t reason[] = {
+		[CT_SOURCE_TOO_MANY] = DROP_CT_SOURCE_LIMIT,
+		[CT_SOURCE_TOO_FAST] = DROP_CT_SOURCE_RATE,
+	};
+	struct ct_source_limit limit = { .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
+	enum ct_source_verdict v =
+		ct_source_enter(&ct->sources, &ct->key, t->src, t->zone, &limit, ct->env->now, source);
+
+	if (v != CT_SOURCE_OK)
+		packet_set_drop(p, (enum drop_reason)reason[v]);
+	return v == CT_SOURCE_OK;
+}
+
 static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t)
 {
 	uint32_t source = CT_SOURCE_NONE;
@@ -218,11 +234,8 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 		packet_set_drop(p, DROP_L4_CHECKSUM);
 		return;
 	}
-	if (ct->cfg.max_per_source != 0 &&
-	    !ct_source_enter(&ct->sources, &ct->key, t->src, t->zone, ct->cfg.max_per_source, &source)) {
-		packet_set_drop(p, DROP_CT_SOURCE_LIMIT);
+	if ((ct->cfg.max_per_source != 0 || ct->cfg.new_per_source_s != 0) && !source_allows(ct, p, t, &source))
 		return;
-	}
 	uint32_t index = ct_create(ct, hash, t);
 	if (index == POOL_NONE) {
 		ct_source_leave(&ct->sources, source);

@@ -106,6 +106,7 @@ struct ct_timeouts {
 	uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait,
 		tcp_close, tcp_unacknowledged;
 	uint32_t udp_new, udp_stream;
+	uint32_t udp_well_known; /* to ports below 1024 (RFC 4787 REQ-5a); 0: as the others */
 	uint32_t icmp;
 	uint32_t other;
 };
@@ -117,6 +118,7 @@ struct ct_config {
 	struct ct_timeouts timeout;
 	uint16_t zone[IP_INTERFACES_MAX]; /* by ifindex */
 	uint32_t max_per_source;          /* 0: no limit */
+	uint32_t new_per_source_s;        /* new connections a second of one source; 0: no limit */
 	uint32_t pick_up;                 /* 1: TCP connections seen in the middle are taken up, 0: INVALID */
 };
 

@@ -208,6 +208,57 @@ static void test_per_source(void **state)
 	bench_stop(&b);
 }
 
+/* Would catch: a rate that refuses too early or never, and a source that never gets on again. */
+static void test_rate_per_source(void **state)
+{
+	struct bench b;
+	struct ct_config cfg = { .new_per_source_s = 4 };
+	uint16_t port = 10;
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 100 });
+	conntrack_configure(b.ct, &cfg);
+	for (int i = 0; i < 6; i++) {
+		struct make m = udp_make(port++, 53);
+
+		assert_int_equal(bench_forward(&b, &m).passed, i < 4);
+	}
+	assert_int_equal(b.env.ledger.n_dropped[DROP_CT_SOURCE_RATE], 2);
+	/* a quarter of a second is worth one connection, ten seconds no more than a burst */
+	for (int i = 0; i < 3; i++) {
+		struct make m = udp_make(port++, 53), again = udp_make(port++, 53);
+
+		bench_pass(&b, NS_PER_S / 4);
+		assert_true(bench_forward(&b, &m).passed);
+		assert_false(bench_forward(&b, &again).passed);
+	}
+	bench_pass(&b, 10 * NS_PER_S);
+	for (int i = 0; i < 6; i++) {
+		struct make m = udp_make(port++, 53), old = udp_make(10, 53);
+
+		assert_int_equal(bench_forward(&b, &m).passed, i < 4);
+		assert_true(bench_forward(&b, &old).passed); /* what is there goes on */
+	}
+	bench_stop(&b);
+}
+
+/* Would catch: a well-known port that lives as long as any, or all that live as short. */
+static void test_udp_well_known(void **state)
+{
+	struct bench b;
+	struct ct_config cfg = { .timeout = { .udp_well_known = 20 } };
+	struct make dns = udp_make(1000, 53), other = udp_make(1000, 5353);
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	conntrack_configure(b.ct, &cfg);
+	bench_forward(&b, &dns);
+	bench_forward(&b, &other);
+	assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_of(&b, &dns))), 20);
+	assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_of(&b, &other))), 300);
+	bench_stop(&b);
+}
+
 /* Would catch: a wrong timeout, a refresh that does not count, a timer that fires although it was put off. */
 static void test_udp_times(void **state)
 {
@@ -415,7 +466,8 @@ int main(void)
 		cmocka_unit_test(test_two_in_a_batch),   cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_take_reply),       cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_udp_times),
+		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_rate_per_source),
+		cmocka_unit_test(test_udp_well_known),   cmocka_unit_test(test_udp_times),
 		cmocka_unit_test(test_checksums),        cmocka_unit_test(test_icmp_query),
 		cmocka_unit_test(test_icmp_errors),      cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_others),           cmocka_unit_test(test_end_and_list),

@@ -15,6 +15,8 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 {
 	switch (c->tuple[CT_ORIGINAL].proto) {
 	case IPPROTO_NR_UDP:
+		if (ct->cfg.timeout.udp_well_known != 0 && c->tuple[CT_ORIGINAL].dport < 1024)
+			return ct->cfg.timeout.udp_well_known;
 		return c->status & CT_SEEN_REPLY ? ct->cfg.timeout.udp_stream : ct->cfg.timeout.udp_new;
 	case IPPROTO_NR_ICMP:
 		return ct->cfg.timeout.icmp;

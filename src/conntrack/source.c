@@ -5,6 +5,10 @@
  * An address has an entry while it has a connection that was counted; the entry
  * stands in a chain of its bucket and knows its bucket, so that leaving needs no
  * hash. Connections that began while no limit was configured are not counted.
+ *
+ * The rate is a generic cell rate algorithm: `due` is when the next connection
+ * would come at the steady rate, and it may come up to a second before that. An
+ * address without a connection is forgotten, and with it how fast it was.
  */
 #include "conntrack/source.h"
 
@@ -12,12 +16,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/util.h"
+
 struct source {
 	uint32_t addr;
 	uint32_t count;
 	uint32_t next; /* index + 1 */
 	uint32_t bucket;
 	uint16_t zone;
+	uint64_t due; /* ns */
 };
 
 int ct_sources_init(struct ct_sources *s, uint32_t n)
@@ -39,8 +46,24 @@ void ct_sources_fini(struct ct_sources *s)
 	free(s->bucket);
 }
 
-bool ct_source_enter(struct ct_sources *s, const struct siphash_key *key, uint32_t addr, uint16_t zone, uint32_t max,
-		     uint32_t *index)
+static enum ct_source_verdict allow(struct source *e, const struct ct_source_limit *limit, uint64_t now)
+{
+	uint64_t due = max_u64(e->due, now);
+
+	if (limit->max != 0 && e->count >= limit->max)
+		return CT_SOURCE_TOO_MANY;
+	if (limit->new_per_s != 0) {
+		due += NS_PER_S / limit->new_per_s;
+		if (due > now + NS_PER_S)
+			return CT_SOURCE_TOO_FAST;
+		e->due = due;
+	}
+	return CT_SOURCE_OK;
+}
+
+enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphash_key *key, uint32_t addr,
+				       uint16_t zone, const struct ct_source_limit *limit, uint64_t now,
+				       uint32_t *index)
 {
 	uint64_t hash = siphash13_16(key, addr, zone);
 	uint32_t b = (uint32_t)((hash >> 32) * s->n_buckets >> 32);
@@ -51,20 +74,23 @@ bool ct_source_enter(struct ct_sources *s, const struct siphash_key *key, uint32
 		e = pool_at(&s->pool, i - 1);
 		if (e->addr != addr || e->zone != zone)
 			continue;
-		if (e->count >= max)
-			return false;
-		e->count++;
-		*index = i - 1;
-		return true;
+		enum ct_source_verdict verdict = allow(e, limit, now);
+		if (verdict == CT_SOURCE_OK) {
+			e->count++;
+			*index = i - 1;
+		}
+		return verdict;
 	}
 	uint32_t fresh = pool_alloc(&s->pool);
 	if (fresh == POOL_NONE)
-		return true;
+		return CT_SOURCE_OK;
 	e = pool_at(&s->pool, fresh);
-	*e = (struct source){ .addr = addr, .zone = zone, .count = 1, .next = s->bucket[b], .bucket = b };
+	*e = (struct source){ .addr = addr, .zone = zone, .next = s->bucket[b], .bucket = b };
+	(void)allow(e, limit, now); /* the first one always may */
+	e->count = 1;
 	s->bucket[b] = fresh + 1;
 	*index = fresh;
-	return true;
+	return CT_SOURCE_OK;
 }
 
 void ct_source_leave(struct ct_sources *s, uint32_t index)

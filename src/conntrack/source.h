@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How many connections each source address has: a counted table of fixed size.
+ * How many connections each source address has and how fast it opens them: a
+ * counted table of fixed size.
  */
 #ifndef YG_CONNTRACK_SOURCE_H
 #define YG_CONNTRACK_SOURCE_H
@@ -23,10 +24,18 @@ struct ct_sources {
 int ct_sources_init(struct ct_sources *s, uint32_t n);
 void ct_sources_fini(struct ct_sources *s);
 
-/* Counts one more connection of addr in zone. False when it has `max` already. *index is what ct_source_leave wants;
- * CT_SOURCE_NONE when the table is full: then the address is not limited. */
-bool ct_source_enter(struct ct_sources *s, const struct siphash_key *key, uint32_t addr, uint16_t zone, uint32_t max,
-		     uint32_t *index);
+enum ct_source_verdict { CT_SOURCE_OK, CT_SOURCE_TOO_MANY, CT_SOURCE_TOO_FAST };
+
+struct ct_source_limit {
+	uint32_t max;       /* connections at one time; 0: no limit */
+	uint32_t new_per_s; /* new ones a second, and as many in one burst; 0: no limit */
+};
+
+/* Counts one more connection of addr in zone, if the limits allow. *index is what ct_source_leave wants; CT_SOURCE_NONE
+ * when it was refused, and when the table is full: then the address is not limited. now: ns. */
+enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphash_key *key, uint32_t addr,
+				       uint16_t zone, const struct ct_source_limit *limit, uint64_t now,
+				       uint32_t *index);
 void ct_source_leave(struct ct_sources *s, uint32_t index);
 
 #endif

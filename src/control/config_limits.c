@@ -15,6 +15,9 @@ struct row {
 	uint32_t min, max;
 };
 
+/* RFC 4787 REQ-5: except to well-known ports. */
+#define UDP_SECONDS_MIN 120
+
 #define OPTION(member) offsetof(struct config, member)
 
 static const struct row timeouts[] = {
@@ -27,8 +30,9 @@ static const struct row timeouts[] = {
 	{ { "tcp", "time-wait" }, OPTION(timeout.tcp_time_wait), 0, 0 },
 	{ { "tcp", "close" }, OPTION(timeout.tcp_close), 0, 0 },
 	{ { "tcp", "unacknowledged" }, OPTION(timeout.tcp_unacknowledged), 0, 0 },
-	{ { "udp", "new" }, OPTION(timeout.udp_new), 0, 0 },
-	{ { "udp", "stream" }, OPTION(timeout.udp_stream), 0, 0 },
+	{ { "udp", "new" }, OPTION(timeout.udp_new), UDP_SECONDS_MIN, 0 },
+	{ { "udp", "stream" }, OPTION(timeout.udp_stream), UDP_SECONDS_MIN, 0 },
+	{ { "udp", "well-known" }, OPTION(timeout.udp_well_known), 0, 0 },
 	{ { "icmp" }, OPTION(timeout.icmp), 0, 0 },
 	{ { "other" }, OPTION(timeout.other), 0, 0 },
 };
@@ -37,6 +41,7 @@ static const struct row conntrack_sizes[] = {
 	{ { "size" }, OPTION(ct_limits.n_connections), 16, 1u << 28 },
 	{ { "fragments" }, OPTION(ct_limits.n_fragments), 16, 1u << 20 },
 	{ { "max", "per", "source" }, OPTION(ct_max_per_source), 1, UINT32_MAX },
+	{ { "new", "per", "source" }, OPTION(ct_new_per_source_s), 1, 1000000 },
 };
 
 static const struct row limits[] = {
@@ -112,6 +117,20 @@ static uint32_t *row_value(struct parser *p, const struct row *r)
 	return (uint32_t *)((char *)p->c + r->offset);
 }
 
+/* A time of the row's least or more. */
+static bool row_seconds(struct parser *p, const struct row *r)
+{
+	struct ast_pos pos = config_peek(p)->pos;
+	char name[AST_NAME_MAX];
+
+	if (!config_seconds(p, row_value(p, r)))
+		return false;
+	if (*row_value(p, r) >= r->min)
+		return true;
+	config_err(p, &pos, "timeout %s must be %us or more (RFC 4787 REQ-5)", row_name(r, name), r->min);
+	return true;
+}
+
 /* A number within the row's bounds. */
 static bool row_number(struct parser *p, const struct row *r)
 {
@@ -126,12 +145,12 @@ static bool conntrack_statement(struct parser *p, void *ctx)
 
 	if (config_accept_word(p, "timeout")) {
 		r = find_row(p, timeouts, ARRAY_LEN(timeouts), "a state, as in \"timeout tcp established 7440s\"");
-		return r != NULL && config_seconds(p, row_value(p, r)) && config_end(p);
+		return r != NULL && row_seconds(p, r) && config_end(p);
 	}
 	if (config_accept_word(p, "pick"))
 		return config_expect_word(p, "up") && config_yes_no(p, &p->c->ct_pick_up) && config_end(p);
 	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
-		     "size, timeout, pick up, max per source or fragments");
+		     "size, timeout, pick up, max per source, new per source or fragments");
 	return r != NULL && row_number(p, r);
 }
 
