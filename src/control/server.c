@@ -16,6 +16,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ struct control_server {
 	struct session *sessions;
 	size_t n_sessions;
 	bool wants_events;
+	int spare_fd; /* given up for a moment when no other descriptor is left; -1: none */
 	char path[CONTROL_PATH_MAX];
 };
 
@@ -223,9 +225,10 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
 	struct session *s = ctx;
 
-	/* Whoever closed only the sending half still gets the rest of an answer that has an end. */
-	if ((what & BEV_EVENT_EOF) != 0 && (s->wants_more || s->phase == PHASE_CLOSING) &&
-	    evbuffer_get_length(bufferevent_get_output(bev)) > 0) {
+	/* Whoever closed only the sending half still gets the rest of an answer that has an end. To one that is
+	 * gone nothing can be written: libevent may tell of both ends at once, and of nothing more afterwards. */
+	if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) == BEV_EVENT_EOF &&
+	    (s->wants_more || s->phase == PHASE_CLOSING) && evbuffer_get_length(bufferevent_get_output(bev)) > 0) {
 		s->at_eof = true;
 		return;
 	}
@@ -270,6 +273,19 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 	if (srv->n_sessions > CONTROL_SESSIONS_MAX)
 		session_fail(s, "too many commands are connected to the gateway");
+}
+
+/* The one who waits would wake us up for ever. With the spare descriptor the call is taken, and hung up. */
+static void on_accept_error(struct evconnlistener *listener, void *ctx)
+{
+	struct control_server *srv = ctx;
+
+	if (srv->spare_fd >= 0)
+		close(srv->spare_fd);
+	int fd = accept(evconnlistener_get_fd(listener), NULL, NULL);
+	if (fd >= 0)
+		close(fd);
+	srv->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 /* Frees the path if a gateway that is gone left its socket there. */
@@ -351,6 +367,8 @@ int control_server_create(struct event_base *base, const char *path, const struc
 		free(srv);
 		return -ENOMEM;
 	}
+	srv->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	evconnlistener_set_error_cb(srv->listener, on_accept_error);
 	*out = srv;
 	return 0;
 }
@@ -377,6 +395,8 @@ void control_server_destroy(struct control_server *srv)
 	control_server_shut(srv);
 	while (srv->sessions != NULL)
 		session_free(srv->sessions);
+	if (srv->spare_fd >= 0)
+		close(srv->spare_fd);
 	free(srv);
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -297,6 +298,46 @@ static void test_slow_reader(void **state)
 	turn(f);
 }
 
+/* Catches sessions that stay when a client left before it could be answered: 64 of them close the socket for all. */
+static void test_left_before_the_answer(void **state)
+{
+	static const char *const request[] = { "no request\n", "[\"conntrack\",\"-D\"]\n", "[\"reload\"]\n", "half",
+					       "" };
+	struct fixture *f = *state;
+
+	f->report_bytes = 1 << 20;
+	for (size_t i = 0; i < 4 * CONTROL_SESSIONS_MAX; i++) {
+		const char *text = request[i % ARRAY_LEN(request)];
+		int fd = control_path_dial(f->path);
+		assert_true(fd >= 0);
+		assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+		close(fd);
+		if (i % 16 == 15)
+			turn(f);
+	}
+	turn(f);
+	assert_int_equal(control_server_n_sessions(f->server), 0);
+}
+
+/* Catches a loop without end over a client that no descriptor is left for. */
+static void test_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, few;
+	char c;
+	int fd = control_path_dial(f->path);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ .rlim_cur = (rlim_t)fd + 1, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	turn(f);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(recv(fd, &c, 1, 0), 0); /* hung up */
+	close(fd);
+	assert_int_equal(control_server_n_sessions(f->server), 0);
+}
+
 /* Catches a large answer that is cut, also for a client that has closed its sending half. */
 static void test_large_answer(void **state)
 {
@@ -351,6 +392,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_client_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_left_before_the_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_path_taken, setup, teardown),
 	};
