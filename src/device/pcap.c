@@ -8,6 +8,11 @@
  * never goes back. A file that ends in the middle of a frame gives what is
  * whole, and pcap_device_error says the rest.
  *
+ * A capture that was made inside a host shows frames before its card has finished
+ * them or after it has joined them: with the bare pseudo-header sum for a checksum,
+ * and segments larger than the link takes. They are known by that sum, and get the
+ * offload fields that a device would have given them.
+ *
  * Times in files are wall-clock; the core's clock starts where the caller says
  * (epoch_ns), the same for all files of a replay.
  *
@@ -22,8 +27,13 @@
 #include <string.h>
 
 #include "device/vnet.h"
+#include "wire/checksum.h"
+#include "wire/ether.h"
+#include "wire/l4.h"
 
 #define DEFAULT_MTU 1500
+#define TCP_CHECK_AT 16 /* RFC 9293 section 3.1 */
+#define UDP_CHECK_AT 6  /* RFC 768 */
 
 /* --- writer --- */
 
@@ -193,6 +203,36 @@ static void read_ahead(struct pcap_device *c)
 	c->len = h->len;
 }
 
+/* A right checksum that happens to be the pseudo header's sum comes out the same when it is finished. */
+static void find_unfinished_work(const struct device *d, struct packet *p)
+{
+	const uint8_t *frame = packet_frame(p), *l3 = frame + ETHER_HEADER_LEN;
+	struct ether_view ether;
+	struct ipv4_view ip;
+	struct l4_view l4;
+
+	if (!ether_parse(frame, p->len, &ether) || ether.type != ETHERTYPE_IPV4 ||
+	    ipv4_parse(l3, p->len - ETHER_HEADER_LEN, &ip) != IPV4_OK || ipv4_is_fragment(&ip))
+		return;
+	uint32_t l4_len = (uint32_t)ip.total_len - ip.header_len;
+
+	if (l4_parse(&ip, l3 + ip.header_len, l4_len, &l4) != L4_OK || (l4.kind != L4_TCP && l4.kind != L4_UDP) ||
+	    l4.check != checksum_fold(checksum_pseudo(ip.src, ip.dst, ip.proto, l4_len)))
+		return;
+	p->offload = (struct offload){
+		.csum_partial = true,
+		.csum_start = (uint16_t)(ETHER_HEADER_LEN + ip.header_len),
+		.csum_offset = l4.kind == L4_TCP ? TCP_CHECK_AT : UDP_CHECK_AT,
+	};
+	uint32_t headers = (uint32_t)ip.header_len + l4.header_len;
+
+	if (l4.kind == L4_TCP && ip.total_len > d->mtu && d->mtu > headers) {
+		p->offload.gso_type = GSO_TCP4;
+		p->offload.gso_size = (uint16_t)(d->mtu - headers);
+		p->offload.gso_hdr_len = (uint16_t)(ETHER_HEADER_LEN + headers);
+	}
+}
+
 /* The frame in hand, into b or dropped by name. */
 static void take_frame(struct pcap_device *c, struct batch *b)
 {
@@ -218,6 +258,8 @@ static void take_frame(struct pcap_device *c, struct batch *b)
 				packet_drop(c->dev.pool, c->dev.ledger, p, DROP_OFFLOAD_BAD);
 				return;
 			}
+		} else {
+			find_unfinished_work(&c->dev, p);
 		}
 		batch_add(b, p);
 	} else {

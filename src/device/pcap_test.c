@@ -19,6 +19,8 @@
 
 #include "base/be.h"
 #include "device/vnet.h"
+#include "wire/checksum.h"
+#include "wire/ether.h"
 #include "wire/ipv4.h"
 #include "wire/l4.h"
 
@@ -210,6 +212,66 @@ static void test_record_keeps_unfinished_work(void **state)
 	d->ops->close(d);
 }
 
+/* Would catch: frames of a capture from inside a host dropped for checksums
+ * that its card was still to fill in, or for being joined; finished ones touched. */
+static void test_capture_inside_a_host(void **state)
+{
+	enum { L4_OFF = ETHER_HEADER_LEN + IPV4_HEADER_LEN, TCP_OFF = L4_OFF + TCP_HEADER_LEN };
+	static const struct {
+		uint8_t proto;
+		uint32_t payload_len;
+		int check_error; /* added to the pseudo header's sum */
+		struct offload expected;
+	} rows[] = {
+		{ IPPROTO_NR_TCP, 100, 0, { .csum_partial = true, .csum_start = L4_OFF, .csum_offset = 16 } },
+		{ IPPROTO_NR_UDP, 100, 0, { .csum_partial = true, .csum_start = L4_OFF, .csum_offset = 6 } },
+		{ IPPROTO_NR_TCP,
+		  4000,
+		  0,
+		  { .csum_partial = true,
+		    .csum_start = L4_OFF,
+		    .csum_offset = 16,
+		    .gso_type = GSO_TCP4,
+		    .gso_size = 1460,
+		    .gso_hdr_len = TCP_OFF } },
+		{ IPPROTO_NR_TCP, 100, 1, { 0 } },
+		{ IPPROTO_NR_UDP, 100, 1, { 0 } },
+	};
+	struct bench *t = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool tcp = rows[i].proto == IPPROTO_NR_TCP;
+		uint32_t l4_len = rows[i].payload_len + (tcp ? TCP_HEADER_LEN : UDP_HEADER_LEN);
+		struct ipv4_view ip = { .src = 0x0a4d000a,
+					.dst = 0xcb0071fe,
+					.total_len = (uint16_t)(IPV4_HEADER_LEN + l4_len),
+					.header_len = IPV4_HEADER_LEN,
+					.ttl = 64,
+					.proto = rows[i].proto };
+		uint8_t frame[4200] = { [12] = 0x08 };
+
+		fill(frame + L4_OFF, l4_len, (uint8_t)i);
+		ipv4_emit(frame + ETHER_HEADER_LEN, &ip);
+		if (tcp)
+			tcp_emit(frame + L4_OFF, 40000, 80, 1, 1, TCP_ACK, 500);
+		else
+			udp_emit(frame + L4_OFF, 40000, 53, (uint16_t)rows[i].payload_len);
+		uint32_t sum = checksum_pseudo(ip.src, ip.dst, ip.proto, l4_len) + (uint32_t)rows[i].check_error;
+		be16 field = be16_of(checksum_fold(sum));
+		memcpy(frame + L4_OFF + (tcp ? 16 : 6), &field, sizeof(field));
+
+		struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
+		assert_true(pcap_writer_write(w, EPOCH, frame, L4_OFF + l4_len, NULL));
+		assert_true(pcap_writer_close(w));
+		struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
+		t->batch.n = 0;
+		assert_int_equal(d->ops->rx(d, &t->batch, 1), 1);
+		assert_memory_equal(&t->batch.p[0]->offload, &rows[i].expected, sizeof(struct offload));
+		deliver(t);
+		d->ops->close(d);
+	}
+}
+
 /* Would catch: what is sent stamped with anything but the core's clock. */
 static void test_sent_frames_are_written(void **state)
 {
@@ -363,9 +425,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_frames_come_at_their_times), TEST(test_time_never_goes_back),
 		TEST(test_empty_pool_is_a_named_drop), TEST(test_record_keeps_unfinished_work),
-		TEST(test_sent_frames_are_written),    TEST(test_both_sides_absent),
-		TEST(test_cut_and_short_frames),       TEST(test_file_that_ends_in_a_frame),
-		TEST(test_bad_files_are_refused),      TEST(test_full_disk_is_told),
+		TEST(test_capture_inside_a_host),      TEST(test_sent_frames_are_written),
+		TEST(test_both_sides_absent),          TEST(test_cut_and_short_frames),
+		TEST(test_file_that_ends_in_a_frame),  TEST(test_bad_files_are_refused),
+		TEST(test_full_disk_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
