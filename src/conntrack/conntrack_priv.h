@@ -82,6 +82,8 @@ void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, u
 
 void ct_timeouts_fill(struct ct_timeouts *t);
 void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds);
+/* It ends then at the latest. */
+void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds);
 void ct_arm(struct conntrack *ct, uint32_t index);
 uint32_t ct_now_tick(const struct conntrack *ct);
 

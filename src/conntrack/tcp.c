@@ -213,7 +213,7 @@ static void begin_anew(struct conn *c, enum ct_dir syn_dir)
 	c->tcp_last = LAST_NONE;
 }
 
-static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
+static void enter_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_tcp_state before = (enum ct_tcp_state)c->tcp_state;
@@ -224,7 +224,12 @@ static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state st
 		ct_assure(ct, index);
 	if (state != before && (c->status & CT_CONFIRMED))
 		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
-	ct_refresh(ct, index, timeout_of(ct, c));
+}
+
+static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
+{
+	enter_state(ct, index, state);
+	ct_refresh(ct, index, timeout_of(ct, ct_conn(ct, index)));
 }
 
 static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
@@ -245,7 +250,9 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
 	c->tcp_last = LAST_NONE;
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
-	set_state(ct, index, CT_TCP_CLOSE);
+	/* A refusal keeps nothing alive (RFC 7857 section 7.1). */
+	enter_state(ct, index, CT_TCP_CLOSE);
+	ct_shorten(ct, index, timeout_of(ct, c));
 	return CT_JUDGE_ACCEPT;
 }
 

@@ -8,7 +8,8 @@
  * to TIME_WAIT) is the timer moved at once. So the timer of a confirmed
  * connection is always armed, and never later than expires_tick.
  *
- * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, transitory 4 min), RFC 7857
+ * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, and so it is until both sides
+ * have sent a FIN, whether data are acknowledged or not; transitory 4 min), RFC 7857
  * section 2.1, RFC 4787 REQ-5 (never under 2 min, REQ-5c: 5 min recommended), RFC 5508
  * REQ-2 (60 s).
  */
@@ -18,12 +19,12 @@ const struct ct_timeouts ct_default_timeouts = {
 	.tcp_syn_sent = 240,
 	.tcp_syn_recv = 240,
 	.tcp_established = 7440,
-	.tcp_fin_wait = 240,
-	.tcp_close_wait = 240,
+	.tcp_fin_wait = 7440,
+	.tcp_close_wait = 7440,
 	.tcp_last_ack = 240,
 	.tcp_time_wait = 240,
 	.tcp_close = 240,
-	.tcp_unacknowledged = 300,
+	.tcp_unacknowledged = 7440,
 	.udp_new = 300,
 	.udp_stream = 300,
 	.icmp = 60,
@@ -79,6 +80,14 @@ void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
 	c->expires_tick = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
 	if (tick_before(c->expires_tick, before) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
 		ct_arm(ct, index);
+}
+
+void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds)
+{
+	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+
+	if (tick_before(then, ct_conn(ct, index)->expires_tick))
+		ct_refresh(ct, index, seconds);
 }
 
 static void fire(void *ctx, uint32_t index, uint64_t now)
