@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the tests of real clients share, on top of tests/run/world.py.
+
+    client 10.77.0.2 -- lan0 | gateway | wan0 -- server 203.0.113.254
+
+`serve` starts a small server written in the test itself, on a host, and returns
+when it listens: its code prints a line then.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "run"))
+from world import *  # noqa: F401,F403
+
+CLIENT, SERVER, OUTSIDE = "10.77.0.2", "203.0.113.254", "203.0.113.1"
+
+
+def start(host, code, *argv):
+    """Python code on a host, ready when it has printed `up`."""
+    process = host.popen(sys.executable, "-c", code, *argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    line = process.stdout.readline()
+    if line != "up\n":
+        raise AssertionError(f"no server: {line!r} {process.poll()}")
+    return process
+
+
+def program(host, *argv, ready):
+    """A program on a host, ready when its output has a line that matches."""
+    process = host.popen(*argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = ""
+    for line in process.stdout:
+        text += line
+        if re.search(ready, line):
+            return process
+    raise AssertionError(f"{argv} ended before it was ready:\n{text}")
+
+
+def drops():
+    """What the gateway dropped, by name."""
+    return {row["reason"]: row["count"] for row in json.loads(ask("drops", "-j").stdout)}
+
+
+def needs(*programs):
+    for name in programs:
+        if subprocess.run(["sh", "-c", f"command -v {name}"], capture_output=True).returncode != 0:
+            print(f"1..0 # SKIP {name} is missing: run tools/setup")
+            sys.exit(77)
