@@ -79,7 +79,7 @@ void lab_world_explain(const struct lab_options *options, int error);
 struct lab_job {
 	pid_t pid;
 	int fd;    /* its standard output and error */
-	char *out; /* ends with a 0; job_free frees it */
+	char *out; /* ends with a 0; lab_job_free frees it */
 	size_t len;
 	int status; /* exit status, 128 + signal, or -1 when it took too long */
 };
