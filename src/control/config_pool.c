@@ -130,7 +130,7 @@ static bool pool_preserve(struct parser *p, struct nat_pool_config *pool)
 static bool pool_statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = {
-		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve"
+		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve", "rest"
 	};
 	struct nat_pool_config *pool = ctx;
 	struct token t = *config_peek(p);
@@ -151,8 +151,11 @@ static bool pool_statement(struct parser *p, void *ctx)
 		pool->paired = yes;
 	} else if (config_accept_word(p, "preserve")) {
 		ok = pool_preserve(p, pool);
+	} else if (config_accept_word(p, "rest")) {
+		ok = config_seconds(p, &pool->rest_s);
 	} else {
-		return config_unknown(p, &t, "an address, ports, exclude ports, mapping, filtering, paired or preserve",
+		return config_unknown(p, &t,
+				      "an address, ports, exclude ports, mapping, filtering, paired, preserve or rest",
 				      words, ARRAY_LEN(words));
 	}
 	return ok && config_end(p);

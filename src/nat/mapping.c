@@ -149,7 +149,8 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 	while (*link != index)
 		link = &nat_mapping_at(n, *link)->out_chain;
 	*link = m->out_chain;
-	nat_address_release(n, m->address, m->proto, m->out_port);
+	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,
+		      m->out_port);
 	pool_free(&n->mappings.pool, index);
 }
 
@@ -212,7 +213,7 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 	switch (nat_ref_kind(c->nat_ref)) {
 	case NAT_HOLD_PORT:
 		nat_overload_released(n, reply, held);
-		nat_address_release(n, held, reply->proto, nat_outside_port(reply));
+		nat_port_done(n, c->nat_ref, held, reply->proto, nat_outside_port(reply));
 		return;
 	case NAT_HOLD_MAPPING:
 		nat_permit_leave(n, held, reply->src);

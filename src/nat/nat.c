@@ -60,9 +60,13 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->overloads = nat_overloads_create(n, N_OVERLOADS);
 	if (n->overloads == NULL)
 		goto fini_mappings;
+	if (nat_rests_init(&n->rests, n_mappings) != 0)
+		goto destroy_overloads;
 	conntrack_set_release(ct, nat_release, n);
 	return n;
 
+destroy_overloads:
+	nat_overloads_destroy(n->overloads);
 fini_mappings:
 	nat_mappings_fini(&n->mappings);
 fini_addresses:
@@ -77,6 +81,7 @@ void nat_destroy(struct nat *n)
 	if (n == NULL)
 		return;
 	conntrack_set_release(n->ct, NULL, NULL);
+	nat_rests_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
 	nat_addresses_fini(&n->addresses);
@@ -339,11 +344,12 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 
 void nat_expire(struct nat *n)
 {
+	nat_rests_expire(n);
 	if (n->sweeping)
 		sweep(n);
 }
 
 uint64_t nat_next_deadline(const struct nat *n)
 {
-	return n->sweeping ? n->env->now : TIME_NEVER;
+	return n->sweeping ? n->env->now : nat_rests_deadline(n);
 }

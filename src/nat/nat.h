@@ -42,6 +42,7 @@ struct nat_pool_config {
 	uint8_t filtering;                /* enum nat_filtering */
 	uint8_t paired;                   /* 1: one inside address keeps one outside address */
 	uint8_t preserve_port, preserve_parity; /* 1: wanted */
+	uint32_t rest_s;                  /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
 };
 
 /* The NAT part of a snapshot. Pool numbers stay the same over a reload. */

@@ -100,6 +100,19 @@ struct nat_pair {
 	uint32_t inside, outside; /* mappings */
 };
 
+/* rest.c: ports that nobody uses and nobody may have yet. */
+struct nat_rest {
+	uint64_t until;
+	uint32_t address;
+	uint16_t port;
+	uint8_t ip_proto;
+};
+
+struct nat_rests {
+	struct nat_rest *rest; /* a ring */
+	uint32_t cap, head, n;
+};
+
 struct nat_pool {
 	struct port_set ports;
 	uint64_t n_addresses;
@@ -128,6 +141,7 @@ struct nat {
 	struct nat_addresses addresses;
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
+	struct nat_rests rests;
 	uint16_t identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	bool sweeping;
@@ -174,6 +188,15 @@ static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t a
 {
 	return pool_at(&n->addresses.pool, address);
 }
+
+/* rest.c */
+
+int nat_rests_init(struct nat_rests *r, uint32_t cap);
+void nat_rests_fini(struct nat_rests *r);
+/* One holder less of a port; if it was the last and the pool of `ref` (a nat_ref) says so, the port rests. */
+void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port);
+void nat_rests_expire(struct nat *n);
+uint64_t nat_rests_deadline(const struct nat *n);
 
 /* mapping.c: endpoint-independent mappings. */
 

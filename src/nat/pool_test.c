@@ -362,6 +362,50 @@ static void test_reload(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* Would catch: a resting port that is given out, alone or shared; one that rests for ever; a hold that is never given
+ * back. */
+static void test_rest(void **state)
+{
+	struct nat_bench nb;
+
+	(void)state;
+	for (int mapping = 0; mapping < 2; mapping++) {
+		struct nat_pool_config *pool = pool_start(&nb, 100);
+		pool->ports = (struct nat_port_range){ 2000, 2003 };
+		pool->rest_s = 120;
+		pool->mapping = (uint8_t)mapping;
+		nat_configure(nb.nat, &cfg);
+		for (uint32_t i = 0; i < 3; i++) {
+			struct make m = flow(i, SERVER, 53);
+			assert_true(nat_send(&nb, &m).passed);
+		}
+		bench_pass(&nb.b, 310 * NS_PER_S);
+		assert_int_equal(conntrack_n_connections(nb.b.ct), 0);
+		/* One port was never used; the other three rest, towards any destination. */
+		nat_expire(nb.nat);
+		uint64_t until = nat_next_deadline(nb.nat);
+		for (uint32_t i = 0; i < 4; i++) {
+			struct make m = flow(10 + i, SERVER + i, 53);
+			/* Ports are shared between destinations where mappings depend on them. */
+			assert_int_equal(nat_send(&nb, &m).passed, i == 0 || mapping == NAT_MAP_ADDRESS_PORT_DEPENDENT);
+		}
+		assert_true(until > nb.b.env.now && until <= nb.b.env.now + 120 * NS_PER_S);
+		bench_pass(&nb.b, until - nb.b.env.now);
+		nat_expire(nb.nat);
+		for (uint32_t i = 0; i < 3; i++) {
+			struct make m = flow(20 + i, SERVER + 9, 53);
+			assert_true(nat_send(&nb, &m).passed);
+		}
+		uint32_t cursor = 0, index;
+		while (conntrack_next(nb.b.ct, &cursor, &index))
+			conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
+		nb.b.env.now += 121 * NS_PER_S;
+		nat_expire(nb.nat);
+		assert_int_equal(nat_next_deadline(nb.nat), TIME_NEVER);
+		nat_bench_stop(&nb);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_rule_ports),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_rest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,9 @@
  */
 #include "nat/portmap.h"
 
+#define RESTING UINT16_MAX /* as a number of sharers */
+#define SHARERS_MAX (RESTING - 1)
+
 #include <assert.h>
 #include <string.h>
 
@@ -102,7 +105,7 @@ void portmap_init(struct portmap *m)
 void portmap_use(struct portmap *m, uint32_t port)
 {
 	if (!portmap_unused(m, port)) {
-		assert(m->sharers[port] < UINT16_MAX);
+		assert(m->sharers[port] < SHARERS_MAX);
 		m->sharers[port]++;
 		return;
 	}
@@ -125,7 +128,22 @@ void portmap_release(struct portmap *m, uint32_t port)
 
 bool portmap_can_share(const struct portmap *m, uint32_t port)
 {
-	return m->sharers[port] < UINT16_MAX;
+	return m->sharers[port] < SHARERS_MAX;
+}
+
+bool portmap_rest(struct portmap *m, uint32_t port)
+{
+	assert(!portmap_unused(m, port));
+	if (m->sharers[port] != 0)
+		return false;
+	m->sharers[port] = RESTING;
+	return true;
+}
+
+void portmap_wake(struct portmap *m, uint32_t port)
+{
+	assert(m->sharers[port] == RESTING);
+	m->sharers[port] = 0;
 }
 
 /* Unused ports below `port`, which may be 65536. */

@@ -49,7 +49,11 @@ static inline bool portmap_unused(const struct portmap *m, uint32_t port)
 /* One more connection on this port, and one less. */
 void portmap_use(struct portmap *m, uint32_t port);
 void portmap_release(struct portmap *m, uint32_t port);
-/* False when a port has as many sharers as can be counted. */
+/* A port with one connection left: it stays in use and cannot be shared. False, and nothing done, when it is shared. */
+bool portmap_rest(struct portmap *m, uint32_t port);
+/* A resting port can be released. */
+void portmap_wake(struct portmap *m, uint32_t port);
+/* False when it rests, and when a port has as many sharers as can be counted. */
 bool portmap_can_share(const struct portmap *m, uint32_t port);
 /* Unused ports in the set. */
 uint32_t portmap_count(const struct portmap *m, const struct port_set *s);

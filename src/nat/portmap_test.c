@@ -173,9 +173,27 @@ static void test_sharers(void **state)
 		portmap_release(m, 2000);
 	}
 	assert_true(portmap_unused(m, 2000));
-	for (int i = 0; i < 65536; i++)
+	while (portmap_can_share(m, 2001))
 		portmap_use(m, 2001);
-	assert_false(portmap_can_share(m, 2001));
+	assert_int_equal(m->sharers[2001], 65534);
+	check_counts(m);
+}
+
+/* Would catch: a port that rests although somebody uses it, that is shared while it rests, or stays so. */
+static void test_rest(void **state)
+{
+	struct portmap *m = *state;
+
+	portmap_use(m, 2002);
+	portmap_use(m, 2002);
+	assert_false(portmap_rest(m, 2002));
+	portmap_release(m, 2002);
+	assert_true(portmap_rest(m, 2002));
+	assert_false(portmap_can_share(m, 2002));
+	assert_false(portmap_unused(m, 2002));
+	portmap_wake(m, 2002);
+	portmap_release(m, 2002);
+	assert_true(portmap_unused(m, 2002));
 	check_counts(m);
 }
 
@@ -186,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sets, start, stop),
 		cmocka_unit_test_setup_teardown(test_uniform, start, stop),
 		cmocka_unit_test_setup_teardown(test_sharers, start, stop),
+		cmocka_unit_test_setup_teardown(test_rest, start, stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
