@@ -37,6 +37,7 @@ enum ct_status {
 	CT_MAPPED = 0x100,     /* conn.nat_ref holds something that NAT must give back */
 	CT_PICKED_UP = 0x200,  /* TCP, first seen in the middle */
 	CT_REPLY_HELD = 0x400, /* the REPLY tuple stands in the table; ORIGINAL does from the start */
+	CT_LINGERS = 0x800,    /* what nat_ref holds is given back behind the batch when its tuple is used again */
 };
 
 /* Linux's states, in Linux's order. */
@@ -198,6 +199,12 @@ void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx);
  * as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next batch. */
 typedef void ct_resume_fn(void *ctx, struct batch *b);
 void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx);
+
+/* Slot for a packet that came in, would have begun a connection and is dropped for want of room: too many of its
+ * source, too fast, or the table is full. Told before the packet is freed, so that its sender can be answered (RFC 5508
+ * REQ-8). */
+typedef void ct_refused_fn(void *ctx, const struct packet *p);
+void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx);
 
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);

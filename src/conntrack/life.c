@@ -241,7 +241,9 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 		young_remove(ct, index);
 	table_forget(ct, c, index);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
-	release_mapping(ct, c, index);
+	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
+	if (reason != CT_END_REUSED || !(c->status & CT_LINGERS))
+		release_mapping(ct, c, index);
 	ct_source_leave(&ct->sources, c->source);
 	c->status |= CT_DYING;
 	ct->n_confirmed--;
@@ -256,6 +258,7 @@ void ct_flush_limbo(struct conntrack *ct)
 {
 	while (ct->n_limbo > 0) {
 		uint32_t index = ct->limbo[--ct->n_limbo];
+		release_mapping(ct, ct_conn(ct, index), index);
 		ct_conn(ct, index)->status = 0;
 		pool_free(&ct->conns, index);
 	}

@@ -107,7 +107,7 @@ static void enter_mapping(struct nat *n, struct conn *c)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
 	c->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
-	c->status |= CT_MAPPED;
+	c->status |= CT_MAPPED | CT_LINGERS;
 }
 
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
@@ -203,7 +203,7 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 	nat_mapping_join(n, mapping);
 	nat_permit_join(n, mapping, reply->src);
 	c->nat_ref = ref;
-	c->status |= CT_MAPPED;
+	c->status |= CT_MAPPED | CT_LINGERS;
 	return true;
 }
 
