@@ -8,7 +8,9 @@
  *               with ICMP 3/1 to its sender.
  *   REACHABLE   for 15 to 45 seconds, then STALE.
  *   STALE       packets pass; the first one makes it DELAY. Ten unused minutes:
- *               it goes.
+ *               it goes. When the link was down meanwhile, the first packet
+ *               makes it PROBE, and everybody is asked: Linux forgets its
+ *               neighbours then, since a cable may lead elsewhere by now.
  *   DELAY       five seconds in which somebody may confirm it, then PROBE.
  *   PROBE       asks it directly, three times, packets pass meanwhile. Answer:
  *               REACHABLE. None: INCOMPLETE, which asks everybody: its station
@@ -57,10 +59,10 @@ static void enter_incomplete(struct ip_stack *s, struct neigh *n)
 	ask(s, n, &ether_broadcast);
 }
 
-static void enter_probe(struct ip_stack *s, struct neigh *n)
+static void enter_probe(struct ip_stack *s, struct neigh *n, const struct ether_addr *to)
 {
 	neigh_set_state(s->neigh, n, NEIGH_PROBE);
-	ask(s, n, &n->mac);
+	ask(s, n, to);
 }
 
 static void enter_stale(struct ip_stack *s, struct neigh *n)
@@ -128,7 +130,10 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 	}
 	switch ((enum neigh_state)n->state) {
 	case NEIGH_STALE:
-		enter_delay(s, n);
+		if (n->link_was_down)
+			enter_probe(s, n, &ether_broadcast);
+		else
+			enter_delay(s, n);
 		ip_transmit(s, p, &n->mac);
 		return;
 	case NEIGH_FAILED:
@@ -199,7 +204,7 @@ static void timer_fired(void *ctx, uint32_t index, uint64_t now)
 		enter_stale(s, n);
 		break;
 	case NEIGH_DELAY:
-		enter_probe(s, n);
+		enter_probe(s, n, &n->mac);
 		break;
 	case NEIGH_PROBE:
 		if (n->n_probes < NEIGH_UNICAST_PROBES)
@@ -252,12 +257,14 @@ void neigh_refresh_interface(struct ip_stack *s, uint32_t ifindex)
 
 		if (!n->in_use || n->ifindex != ifindex)
 			continue;
-		if (n->state == NEIGH_INCOMPLETE)
+		if (n->state == NEIGH_INCOMPLETE) {
 			enter_incomplete(s, n);
-		else if (n->state == NEIGH_FAILED)
+		} else if (n->state == NEIGH_FAILED) {
 			neigh_remove(t, n);
-		else
+		} else {
 			enter_stale(s, n);
+			n->link_was_down = true;
+		}
 	}
 }
 

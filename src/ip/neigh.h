@@ -40,7 +40,8 @@ struct neigh {
 	uint8_t state;         /* enum neigh_state */
 	uint8_t n_probes;      /* sent in this state */
 	bool in_use;
-	bool queued; /* on the list of those that may give way */
+	bool queued;        /* on the list of those that may give way */
+	bool link_was_down; /* STALE since then: another station may have the address */
 	struct timer_node timer;
 	uint32_t hash_next;
 	uint32_t older, newer; /* that list */

@@ -122,6 +122,7 @@ void neigh_set_state(struct neigh_table *t, struct neigh *n, enum neigh_state st
 	unqueue(t, n);
 	n->state = (uint8_t)state;
 	n->n_probes = 0;
+	n->link_was_down = false;
 	if (state == NEIGH_STALE || state == NEIGH_FAILED)
 		queue_newest(t, n);
 }

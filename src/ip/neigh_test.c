@@ -466,6 +466,40 @@ static void test_announce(void **state)
 	bench_destroy(b);
 }
 
+/* Would catch: a neighbour that was replaced while the link was down and is found only when DELAY and three probes of
+ * the old station have passed; packets held meanwhile although the station may be the same. */
+static void test_replaced_while_down(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	b->dev[LAN].dev.up = false;
+	ip_stack_device_changed(b->s, LAN);
+	b->dev[LAN].dev.up = true;
+	ip_stack_device_changed(b->s, LAN);
+	bench_run_for(b, 10 * NS_PER_S); /* announcements */
+	bench_forget(b);
+	send_to(b, LAN_HOST, 1);
+	assert_string_equal(state_of(b, LAN_HOST), "PROBE");
+	assert_int_equal(b->dev[LAN].n, 2);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, LAN_HOST);
+	struct seen asked = bench_seen(b, LAN, 0);
+	assert_memory_equal(&asked.eth.dst, &ether_broadcast, 6);
+	assert_int_equal(bench_seen(b, LAN, 1).ip.id, 1);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true, .station = 9 });
+	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
+	bench_forget(b);
+	struct ether_addr before = mac_of_host(LAN_HOST);
+	send_to(b, LAN_HOST, 2);
+	struct seen sent = bench_seen(b, LAN, 0);
+	assert_int_equal(sent.ip.id, 2);
+	assert_memory_not_equal(&sent.eth.dst, &before, 6);
+	/* Confirmed once, it ages as any other. */
+	bench_run_for(b, 46 * NS_PER_S);
+	send_to(b, LAN_HOST, 3);
+	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
+	bench_destroy(b);
+}
+
 /* Would catch: packets held over a link that goes down that are lost or kept for ever. */
 static void test_link_returns(void **state)
 {
@@ -497,13 +531,21 @@ static void test_link_returns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),    cmocka_unit_test(test_lent),
-		cmocka_unit_test(test_ageing),     cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_failed),     cmocka_unit_test(test_held_limits),
-		cmocka_unit_test(test_table_full), cmocka_unit_test(test_arp_rows),
-		cmocka_unit_test(test_merge),      cmocka_unit_test(test_off_prefix),
-		cmocka_unit_test(test_conflict),   cmocka_unit_test(test_own_echo),
-		cmocka_unit_test(test_announce),   cmocka_unit_test(test_link_returns),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_lent),
+		cmocka_unit_test(test_ageing),
+		cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_held_limits),
+		cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_arp_rows),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_off_prefix),
+		cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_own_echo),
+		cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_link_returns),
+		cmocka_unit_test(test_replaced_while_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
