@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "app/gateway.h"
+#include "ip/icmp.h"
 #include "nat/unsolicited.h"
 
 struct gateway {
@@ -89,8 +90,15 @@ static void resume_fragments(void *ctx, struct batch *b)
 	ip_input(((struct gateway *)ctx)->ip, b);
 }
 
+/* A new connection without room: its sender is told (RFC 5508 REQ-8). */
+static void answer_refused(void *ctx, const struct packet *p)
+{
+	(void)icmp_send_error(((struct gateway *)ctx)->ip, p, ICMP_DEST_UNREACHABLE, ICMP_ADMIN_PROHIBITED, 0);
+}
+
 static void fill_slots(struct gateway *g)
 {
+	conntrack_set_refused(g->ct, answer_refused, g);
 	conntrack_set_resume(g->ct, resume_fragments, g);
 	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
 	nat_set_rules(g->nat, rules_nat, g->rules);

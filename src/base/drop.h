@@ -42,6 +42,7 @@
 	X(TCP_HEADER, "tcp-header", "a TCP header that is short or lies about its length", "a faulty or hostile sender") \
 	X(UDP_HEADER, "udp-header", "a UDP header that is short or lies about its length", "a faulty or hostile sender") \
 	X(ICMP_HEADER, "icmp-header", "an ICMP message that is too short for its type", "a faulty or hostile sender") \
+	X(ICMP_QUOTE_CHECKSUM, "icmp-quote-checksum", "the IP header that an ICMP error quotes has a wrong checksum", "RFC 5508 REQ-3a; a faulty or hostile sender") \
 	X(L4_CHECKSUM, "l4-checksum", "the TCP, UDP or ICMP checksum is wrong", "a faulty link or sender") \
 	/* routing and forwarding */ \
 	X(NO_ROUTE, "no-route", "no route to the destination (ICMP 3/0 sent)", "add a route; see: yangguan route") \

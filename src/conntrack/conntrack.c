@@ -125,6 +125,12 @@ void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx)
 	ct->resume_ctx = ctx;
 }
 
+void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx)
+{
+	ct->refused = fn;
+	ct->refused_ctx = ctx;
+}
+
 void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
 {
 	ct->release = fn;
@@ -206,6 +212,13 @@ static bool can_begin(const struct conntrack *ct, const struct packet *p)
 	}
 }
 
+static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reason)
+{
+	packet_set_drop(p, reason);
+	if (ct->refused != NULL && p->in_ifindex != 0)
+		ct->refused(ct->refused_ctx, p);
+}
+
 /* False, and p is dropped, when its source has too many connections or opens them too fast. */
 static bool source_allows(struct conntrack *ct, struct packet *p, const struct tuple *t, uint32_t *source)
 {
@@ -218,7 +231,7 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 		ct_source_enter(&ct->sources, &ct->key, t->src, t->zone, &limit, ct->env->now, source);
 
 	if (v != CT_SOURCE_OK)
-		packet_set_drop(p, (enum drop_reason)reason[v]);
+		refuse(ct, p, (enum drop_reason)reason[v]);
 	return v == CT_SOURCE_OK;
 }
 
@@ -239,7 +252,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 	uint32_t index = ct_create(ct, hash, t);
 	if (index == POOL_NONE) {
 		ct_source_leave(&ct->sources, source);
-		packet_set_drop(p, DROP_CT_TABLE_FULL);
+		refuse(ct, p, DROP_CT_TABLE_FULL);
 		return;
 	}
 	ct_conn(ct, index)->source = source;

@@ -49,6 +49,8 @@ struct conntrack {
 	void *release_ctx;
 	ct_resume_fn *resume;
 	void *resume_ctx;
+	ct_refused_fn *refused;
+	void *refused_ctx;
 	uint64_t counts[N_CT_COUNTERS];
 };
 

@@ -19,9 +19,12 @@
  * Either way it goes to whoever sent what it quotes.
  *
  * An error from outside about TCP must quote a sequence number that can be on
- * its way; else an attacker off the path could send it (RFC 5927 section 4).
+ * its way; else an attacker off the path could send it (RFC 5927 section 4). The
+ * quoted IP header must have its checksum right (RFC 5508 REQ-3a); that of TCP or
+ * UDP is not asked for (REQ-3c).
  */
 #include "conntrack/conntrack_priv.h"
+#include "wire/checksum.h"
 
 bool ct_icmp_can_begin(const struct packet *p)
 {
@@ -79,6 +82,10 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 	if (!icmp_quote_parse(packet_l4(p), packet_l4_len(p), &q) || q.ip.src != p->ip.dst ||
 	    !tuple_of_quote(&q, conntrack_zone(ct, hook == HOOK_OUTPUT ? p->out_ifindex : p->in_ifindex), &quoted)) {
 		ct_set_invalid(ct, p);
+		return;
+	}
+	if (hook != HOOK_OUTPUT && checksum_finish(checksum_add(0, packet_l4(p) + q.ip_offset, q.ip.header_len)) != 0) {
+		packet_set_drop(p, DROP_ICMP_QUOTE_CHECKSUM);
 		return;
 	}
 	if (hook == HOOK_OUTPUT) {

@@ -9,7 +9,8 @@
  *
  * Where the error comes from stays as it is, except that an inside address must
  * not appear outside: where the connection's source is translated on this way, a
- * host or router behind us appears under the translated address. A router of the
+ * host or router behind us appears under the translated address; one that a rule
+ * maps by prefix, one address to one, under its own (REQ-5c). A router of the
  * other side keeps its own, so traceroute shows it. The gateway's own errors keep
  * the address of the interface that they leave through.
  *
@@ -42,6 +43,17 @@ void nat_error_dst(struct nat *n, struct packet *p)
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &outer, no_ports(p));
 }
 
+/* The outside address of a router behind us, if a rule maps it one to one; else `shown`. */
+static uint32_t router_outside(struct nat *n, struct packet *p, uint32_t shown)
+{
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+
+	if (n->rules == NULL || n->rules(n->rules_ctx, HOOK_POSTROUTING, p, &a) == VERDICT_DROP ||
+	    a.kind != NAT_ACTION_PREFIX)
+		return shown;
+	return (a.range.first & ip4_mask(a.prefix_len)) | (p->ip.src & ~ip4_mask(a.prefix_len));
+}
+
 void nat_error_src(struct nat *n, struct packet *p)
 {
 	const struct conn *c = conntrack_of(n->ct, p);
@@ -50,6 +62,8 @@ void nat_error_src(struct nat *n, struct packet *p)
 
 	if (p->in_ifindex == 0 || c->tuple[dir].src == shown)
 		return;
+	if (p->ip.src != c->tuple[dir].src)
+		shown = router_outside(n, p, shown);
 	struct rewrite outer = { .src = shown, .dst = p->ip.dst };
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &outer, no_ports(p));
 }

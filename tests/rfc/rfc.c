@@ -11,7 +11,7 @@
 
 #include "rfc.h"
 
-static const struct rfc_table *const tables[] = { &rfc4787_table };
+static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5508_table, &rfc5508_own_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",
