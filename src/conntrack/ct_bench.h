@@ -86,7 +86,7 @@ struct make {
 	uint16_t id;
 	uint16_t frag_off;
 	uint16_t cut; /* not 0: only so many bytes behind the IP header, from frag_off on */
-	bool mf;
+	bool df, mf;
 	bool bad_check;
 	const uint8_t *payload; /* instead of a pattern */
 };
@@ -120,7 +120,7 @@ static inline struct packet *bench_packet(struct bench *b, const struct make *m)
 {
 	static uint8_t l4[65536];
 	struct ipv4_view ip = {
-		.src = m->src, .dst = m->dst, .proto = m->proto, .ttl = 64, .id = m->id, .header_len = 20
+		.src = m->src, .dst = m->dst, .proto = m->proto, .ttl = 64, .id = m->id, .header_len = 20, .df = m->df
 	};
 	uint32_t whole = make_l4(l4, m);
 

@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #include "nat/nat_priv.h"
+#include "packet/gso.h"
 #include "wire/rewrite.h"
 
 #define DEFAULT_ADDRESSES 256
@@ -104,15 +105,13 @@ static enum rewrite_check check_of(const struct packet *p)
 }
 
 /* Hosts that share an outside address number their packets without knowing of each other. Where a receiver may have to
- * put pieces together, the numbers are ours: of pieces, and of packets that a link behind us may cut (RFC 6864 section
- * 5.2, RFC 7857 section 9). */
-#define NEVER_CUT_LEN 576
-
+ * put pieces together, the numbers are ours: of pieces, and of packets that a link behind us may cut, which is every
+ * one without DF (RFC 6864 section 5.3.1, RFC 7857 section 10). */
 static void renumber(struct nat *n, struct packet *p, uint32_t src)
 {
 	bool piece = ipv4_is_fragment(&p->ip);
 
-	if (!piece && (p->ip.df || p->ip.total_len <= NEVER_CUT_LEN))
+	if (!piece && p->ip.df)
 		return;
 	uint64_t hash = siphash13_16(&n->key, (uint64_t)src << 32 | p->ip.dst, p->ip.proto);
 	uint16_t *next = &n->identification[hash % NAT_IDENTIFICATIONS];
@@ -121,7 +120,7 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 	if (piece && !conntrack_fragment_id(n->ct, p, &id))
 		return;
 	if (id == *next)
-		++*next;
+		*next = (uint16_t)(*next + gso_n_pieces(p)); /* a large segment takes a row of numbers */
 	ipv4_set_id(packet_l3(p), id);
 	p->ip.id = id;
 }

@@ -437,10 +437,13 @@ static void test_identification(void **state)
 		for (uint32_t k = 0; k < i; k++)
 			assert_int_not_equal(seen[i], seen[k]);
 	}
-	/* What nobody cuts keeps its own. */
+	/* What nobody may cut keeps its own. */
 	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	m.id = 77;
+	m.df = true;
 	assert_int_equal(nat_send(&nb, &m).ip.id, 77);
+	m.df = false;
+	assert_int_not_equal(nat_send(&nb, &m).ip.id, 77);
 	nat_bench_stop(&nb);
 }
 
