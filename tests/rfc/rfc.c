@@ -11,7 +11,8 @@
 
 #include "rfc.h"
 
-static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5508_table, &rfc5508_own_table };
+static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table, &rfc5508_table, &rfc5508_own_table,
+						  &rfc7857_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",
@@ -61,7 +62,7 @@ static void print_seen(const struct rfc *t)
 /* True when the scenario and the law of conservation hold. */
 static bool run_one(const struct rfc_row *row, struct rfc *t)
 {
-	bool passed = false;
+	volatile bool passed = false; /* set behind setjmp */
 
 	if (setjmp(failure.back) == 0) {
 		row->run(t);

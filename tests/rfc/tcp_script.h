@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One end of a TCP connection, in the hands of a scenario: it sends what it is
+ * told to, with the right numbers, and knows what should arrive. It does nothing
+ * by itself: no answer, no retransmission.
+ */
+#ifndef YG_TESTS_TCP_SCRIPT_H
+#define YG_TESTS_TCP_SCRIPT_H
+
+#include "rfc.h"
+
+struct tcp_end {
+	struct rfc *t;
+	struct station *at;
+	struct rfc_end own;  /* as this end knows itself */
+	struct rfc_end peer; /* as this end sees the other; addr 0: whoever sends first */
+	uint32_t snd_nxt, rcv_nxt;
+	bool heard; /* rcv_nxt is known */
+};
+
+/* An end behind the lan router (addresses of 10.78.0.0/16) or behind the wan router (all others). */
+struct tcp_end tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rfc_end peer);
+
+/* The segment that comes next: flags, and len bytes of data. */
+void tcp_send(struct tcp_end *e, uint8_t flags, uint16_t len);
+/* A segment with another sequence number; nothing is counted as sent. */
+void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len);
+/* Takes what arrived: fails the scenario unless it is a segment from the peer to this end with these flags and this
+ * length, and continues what came before. An end without peer learns it. */
+void tcp_take(struct tcp_end *e, uint8_t flags, uint16_t len);
+
+/* Sent, and taken by the other. */
+void tcp_pass(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len);
+/* Sent, and nothing arrives; it is as if it had not been sent. */
+void tcp_lose(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len);
+/* SYN, SYN-ACK, ACK. */
+void tcp_open(struct tcp_end *client, struct tcp_end *server);
+/* Data and an acknowledgement each way. */
+void tcp_talk(struct tcp_end *a, struct tcp_end *b);
+/* a's FIN and its ACK. */
+void tcp_finish(struct tcp_end *a, struct tcp_end *b);
+/* Nothing waits at either router. */
+void tcp_quiet(struct rfc *t);
+
+#endif
