@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,10 +34,20 @@
 /* How long commands may take to read what was still to be said when the gateway ends. */
 #define LAST_WORDS_MS 300
 
+/* Commands, signals and links must not wait for somebody who stopped reading: a terminal after Ctrl-S, a full pipe. */
+static bool is_read(FILE *f)
+{
+	struct pollfd p = { .fd = fileno(f), .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
 void run_say(const char *fmt, ...)
 {
 	va_list args;
 
+	if (!is_read(stdout))
+		return;
 	va_start(args, fmt);
 	vprintf(fmt, args);
 	va_end(args);
@@ -185,7 +196,7 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	char *report;
 	bool ok = run_reload(ctx, &report);
 
-	if (report != NULL) {
+	if (report != NULL && is_read(ok ? stdout : stderr)) {
 		fputs(report, ok ? stdout : stderr);
 		fflush(stdout);
 	}
@@ -205,6 +216,16 @@ static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 		if (watch[i] == NULL || event_add(watch[i], NULL) != 0)
 			return false;
 	return true;
+}
+
+/* A reload that is asked for before there is somebody to do it must wait, not end the program. */
+static void hold_reloads(int how)
+{
+	sigset_t hup;
+
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	pthread_sigmask(how, &hup, NULL);
 }
 
 static void unwatch_all(struct event *watch[N_WATCHES])
@@ -245,6 +266,7 @@ static int serve(struct run *r)
 		return EXIT_FAILED;
 	}
 	r->ready = true;
+	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
 	run_event(r, &(struct event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->generation });
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
@@ -439,6 +461,7 @@ int run_main(int argc, char **argv)
 		return complain("no memory");
 	/* A reader of our output that goes away must not end the gateway. */
 	signal(SIGPIPE, SIG_IGN);
+	hold_reloads(SIG_BLOCK);
 	r->record_dir = args_value(&a, "record");
 	if (strcmp(config, "-") != 0 && realpath(config, r->config_absolute) == NULL)
 		r->config_absolute[0] = '\0';
