@@ -162,7 +162,9 @@ static void test_device_down(void **state)
 	b->dev[WAN].dev.up = true;
 	ip_stack_device_changed(b->s, WAN);
 	bench_input(b, LAN, f);
-	assert_int_equal(b->dev[WAN].n, 1);
+	assert_int_equal(bench_seen_arp(b, WAN, 0).tpa, ROUTER); /* it may be another station now */
+	assert_int_equal(bench_seen(b, WAN, 1).ip.id, udp_far.id);
+	assert_int_equal(b->dev[WAN].n, 2);
 	/* A reload without the interface, and one with another device. */
 	struct ip_config *next = malloc(sizeof(*next));
 
