@@ -188,15 +188,36 @@ static bool add_dnat_targets(struct build *b, const struct rule *r)
 	return true;
 }
 
-static bool add_rule_addresses(struct build *b, const struct rule *r)
+/* By a map a source goes to what its entries hold, and `dnat to ip daddr map` is reached by their keys. */
+static bool add_map_addresses(struct build *b, const struct rule_table *t, const struct rule_stmt *s)
+{
+	const struct rule_map *m = rules_map_of(t, s->map);
+	bool by_daddr = s->map->number.kind == RULE_NUMBER_KEY && s->map->number.key[0] == KEY_IP_DADDR;
+
+	for (size_t i = 0; m != NULL && i < m->n_entries; i++) {
+		const struct rule_map_entry *e = &m->entry[i];
+
+		if (s->nat_is_source ? !add_translated(b, e->addr, e->addr)
+				     : by_daddr && !e->is_rest && e->range.lo == e->range.hi &&
+					       !add_translated(b, e->range.lo, e->range.lo))
+			return false;
+	}
+	return true;
+}
+
+static bool add_rule_addresses(struct build *b, const struct rule_table *t, const struct rule *r)
 {
 	for (size_t i = 0; i < r->n_stmts; i++) {
 		const struct rule_stmt *s = &r->stmt[i];
 
 		if (s->kind != STMT_NAT)
 			continue;
+		if (s->map != NULL && !add_map_addresses(b, t, s))
+			return false;
 		if (!s->nat_is_source)
 			return add_dnat_targets(b, r);
+		if (s->map != NULL)
+			return true;
 		if (s->nat.kind == NAT_ACTION_RANGE && (s->nat.flags & NAT_FLAG_ADDRESS))
 			return add_translated(b, s->nat.range.first, s->nat.range.last);
 	}
@@ -218,7 +239,7 @@ static bool build_translated(struct build *b)
 
 		for (size_t c = 0; c < table->n_chains; c++) {
 			for (size_t r = 0; r < table->chain[c].n_rules; r++) {
-				if (!add_rule_addresses(b, &table->chain[c].rule[r]))
+				if (!add_rule_addresses(b, table, &table->chain[c].rule[r]))
 					return false;
 			}
 		}

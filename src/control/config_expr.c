@@ -101,7 +101,7 @@ static bool second_word(struct parser *p, const char *first, const struct key_wo
 	return config_unknown(p, &t, what, words, n_words);
 }
 
-static bool parse_key(struct parser *p, enum rule_key *key)
+bool config_key(struct parser *p, enum rule_key *key)
 {
 	struct token t = config_next(p);
 
@@ -450,7 +450,7 @@ bool config_expr(struct parser *p, struct rule_stmt *s)
 {
 	struct token t;
 
-	if (!parse_key(p, &s->match.key))
+	if (!config_key(p, &s->match.key))
 		return false;
 	t = *config_peek(p);
 	if (config_accept_word(p, "vmap"))

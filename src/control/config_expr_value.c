@@ -168,8 +168,7 @@ static bool element(struct parser *p, enum rule_key key, struct rule_match *m)
 	return true;
 }
 
-/* What nft allows behind an element. */
-static bool element_options(struct parser *p)
+bool config_element_options(struct parser *p)
 {
 	static const char *const refused[] = { "timeout", "expires", "counter", "limit", "quota", "last" };
 	struct token t = *config_peek(p);
@@ -203,7 +202,7 @@ static bool set_body(struct parser *p, enum rule_key key, struct rule_match *m)
 		if (config_accept(p, TOK_LBRACE)) {
 			if (!set_body(p, key, m))
 				return false;
-		} else if (!element(p, key, m) || !element_options(p)) {
+		} else if (!element(p, key, m) || !config_element_options(p)) {
 			return false;
 		}
 		config_skip_newlines(p);

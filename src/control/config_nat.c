@@ -6,7 +6,7 @@
  */
 #include "control/config_priv.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static const struct {
 	const char *word;
@@ -53,6 +53,10 @@ static bool nat_ports(struct parser *p, struct nat_action *a)
 {
 	struct token from = *config_peek(p);
 
+	if (config_is_map_number(p)) {
+		config_err(p, &from.pos, "nft knows maps of ports alone, Yangguan does not yet");
+		return false;
+	}
 	if (!config_port_range(p, &a->ports))
 		return false;
 	if (a->ports.first == 0) {
@@ -112,28 +116,55 @@ static bool nat_target(struct parser *p, struct rule_stmt *s, bool prefix)
 	return nat_flags(p, a);
 }
 
-/* nft writes `to ip saddr map { ... }`, `to numgen ... map` and the like here. */
-static bool is_map(struct parser *p)
+/* `NUMBER map { ... }` or `NUMBER map @NAME`, each with an optional :P or :P-Q. */
+static bool nat_map(struct parser *p, struct rule_stmt *s)
 {
-	static const char *const words[] = { "ip",  "numgen", "jhash", "symhash", "tcp",
-					     "udp", "th",     "meta",  "ct",      "iifname" };
+	struct rule_nat_map *m = calloc(1, sizeof(*m));
+	struct token t;
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (config_is_word(p, words[i]))
-			return true;
-	return config_is(p, TOK_AT);
+	s->map = m;
+	if (m == NULL) {
+		p->no_memory = true;
+		return false;
+	}
+	s->nat.kind = NAT_ACTION_RANGE;
+	s->nat.flags = NAT_FLAG_ADDRESS;
+	m->own.pos = config_peek(p)->pos;
+	if (!config_map_number(p, &m->number) || !config_expect_word(p, "map"))
+		return false;
+	m->own.key = m->number.kind == RULE_NUMBER_KEY ? m->number.key[0] : N_RULE_KEYS;
+	t = *config_peek(p);
+	if (!config_accept(p, TOK_AT)) {
+		if (!config_map_entries(p, &m->own, false))
+			return false;
+		config_map_notes(p, &m->number, &m->own);
+	} else if (m->number.kind != RULE_NUMBER_KEY) {
+		config_err(p, &t.pos, "numgen and jhash need their map here, in braces");
+		return false;
+	} else {
+		s->name_pos = config_peek(p)->pos;
+		if (!config_name(p, m->name, sizeof(m->name), "a map's name"))
+			return false;
+	}
+	if (config_accept(p, TOK_COLON) && !nat_ports(p, &s->nat))
+		return false;
+	return nat_flags(p, &s->nat);
 }
 
 static bool nat_to_address(struct parser *p, struct rule_stmt *s)
 {
 	struct token t = *config_peek(p);
-	bool prefix;
+	bool prefix, addr_port = false;
 
 	if (token_is(&t, "ip6")) {
 		p->skip_ipv6 = true;
 		return false;
 	}
-	config_accept_word(p, "ip");
+	if (config_accept_word(p, "ip") && config_accept_word(p, "addr")) {
+		addr_port = true;
+		if (!config_expect(p, TOK_DOT) || !config_expect_word(p, "port"))
+			return false;
+	}
 	prefix = config_accept_word(p, "prefix");
 	if (!config_expect_word(p, "to"))
 		return false;
@@ -144,10 +175,14 @@ static bool nat_to_address(struct parser *p, struct rule_stmt *s)
 	}
 	if (config_accept_word(p, "pool"))
 		return nat_pool(p, s);
-	if (is_map(p)) {
-		config_err(p, &t.pos, "nft knows maps as the target of a translation, Yangguan does not yet");
+	if (config_is_map_number(p) && !prefix)
+		return nat_map(p, s);
+	if (config_is_map_number(p)) {
+		config_err(p, &t.pos, "nft knows maps of prefixes, Yangguan does not yet");
 		return false;
 	}
+	if (addr_port)
+		return config_expected(p, "a map of addresses and ports");
 	return nat_target(p, s, prefix);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * nft's own syntax, the outer part: tables, chains, sets, and the commands that
- * stand around them in files (`flush ruleset`, `add rule ...`), so that the
+ * nft's own syntax, the outer part: tables, chains, and the commands that stand
+ * around them in files (`flush ruleset`, `add rule ...`), so that the
  * output of `nft list ruleset` and an /etc/nftables.conf load as they are. A
  * file begins with no rules at all, so a flush only takes away what the same
  * file said before. A table or chain that is given twice grows, as in nft.
@@ -12,8 +12,7 @@
 #include <string.h>
 
 struct place {
-	size_t table, chain, set;
-	bool skip; /* the block being read is for IPv6 */
+	size_t table, chain;
 };
 
 static struct rule_table *table_at(struct parser *p, const struct place *at)
@@ -225,7 +224,7 @@ static bool chain_policy(struct parser *p, struct rule_chain *ch)
 	return config_end(p);
 }
 
-static bool quoted(struct parser *p)
+bool config_quoted(struct parser *p)
 {
 	if (!config_is(p, TOK_STRING))
 		return config_expected(p, "a text in quotes");
@@ -248,7 +247,7 @@ static bool chain_statement(struct parser *p, void *ctx)
 		return chain_policy(p, ch);
 	if (token_is(&t, "comment")) {
 		config_next(p);
-		return quoted(p) && config_end(p);
+		return config_quoted(p) && config_end(p);
 	}
 	if (token_is(&t, "flags")) {
 		config_err(p, &t.pos, "nft knows flags of chains, Yangguan does not yet");
@@ -269,148 +268,9 @@ static bool chain(struct parser *p, struct place *at)
 	return config_block(p, chain_statement, at);
 }
 
-static const struct {
-	const char *word;
-	enum rule_key key;
-} set_types[] = {
-	{ "ipv4_addr", KEY_IP_SADDR },    { "inet_service", KEY_TCP_DPORT }, { "inet_proto", KEY_IP_PROTOCOL },
-	{ "ifname", KEY_META_IIFNAME },   { "mark", KEY_META_MARK },         { "icmp_type", KEY_ICMP_TYPE },
-	{ "icmp_code", KEY_ICMP_CODE },   { "ct_state", KEY_CT_STATE },      { "dscp", KEY_IP_DSCP },
-	{ "pkt_type", KEY_META_PKTTYPE },
-};
-
-static bool set_type(struct parser *p, struct place *at, struct rule_set *set)
-{
-	const char *words[ARRAY_LEN(set_types)];
-	struct token t = *config_peek(p), next;
-	bool found = false;
-
-	if (config_accept_word(p, "ipv6_addr")) {
-		config_note(p, &set->pos, "set \"%s\" is for IPv6 and is left out", set->name);
-		at->skip = true;
-		return true;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(set_types); i++) {
-		words[i] = set_types[i].word;
-		if (!found && config_accept_word(p, words[i])) {
-			set->key = set_types[i].key;
-			found = true;
-		}
-	}
-	if (!found && (token_is(&t, "ether_addr") || token_is(&t, "ifindex"))) {
-		config_err(p, &t.pos, "nft knows sets of type \"%.*s\", Yangguan does not yet", (int)t.len, t.text);
-		return false;
-	}
-	if (!found)
-		return config_unknown(p, &t, "a type (ipv4_addr, inet_service, inet_proto, ifname, mark ...)", words,
-				      ARRAY_LEN(words));
-	next = *config_peek(p);
-	if (next.kind != TOK_DOT)
-		return config_end(p);
-	config_err(p, &next.pos, "nft knows sets of several types joined by \".\", Yangguan does not yet");
-	return false;
-}
-
-static bool set_flags(struct parser *p)
-{
-	static const char *const words[] = { "interval", "constant" };
-
-	do {
-		struct token t = *config_peek(p);
-
-		if (!config_accept_word(p, "interval") && !config_accept_word(p, "constant"))
-			return config_unknown(p, &t, "\"interval\" or \"constant\"", words, ARRAY_LEN(words));
-	} while (config_accept(p, TOK_COMMA));
-	return config_end(p);
-}
-
-static bool set_elements(struct parser *p, struct rule_set *set)
-{
-	struct rule_match m = { .key = set->key };
-	bool ok;
-
-	if (set->key == N_RULE_KEYS) {
-		struct token t = *config_peek(p);
-
-		config_err(p, &t.pos, "the set's type must come before its elements");
-		return false;
-	}
-	ok = config_expect(p, TOK_ASSIGN) && (config_is(p, TOK_LBRACE) || config_expected(p, "\"{\"")) &&
-	     config_elements(p, set->key, &m);
-	free(set->range);
-	free(set->ifname);
-	set->range = m.range;
-	set->n_ranges = m.n_ranges;
-	set->ifname = m.name;
-	set->n_names = m.n_names;
-	return ok && config_end(p);
-}
-
-static bool set_statement(struct parser *p, void *ctx)
-{
-	static const char *const words[] = { "type", "flags", "elements", "auto-merge", "policy", "comment", "size" };
-	struct place *at = ctx;
-	struct rule_set *set = &table_at(p, at)->set[at->set];
-	struct token t = *config_peek(p);
-	uint32_t n;
-
-	if (at->skip) {
-		config_skip_statement(p);
-		return config_end(p);
-	}
-	if (config_accept_word(p, "type"))
-		return set_type(p, at, set);
-	if (config_accept_word(p, "flags"))
-		return set_flags(p);
-	if (config_accept_word(p, "elements"))
-		return set_elements(p, set);
-	if (config_accept_word(p, "comment"))
-		return quoted(p) && config_end(p);
-	if (config_accept_word(p, "auto-merge")) /* ours are always merged */
-		return config_end(p);
-	if (config_accept_word(p, "size")) /* sets do not grow while we run */
-		return config_number(p, 1, UINT32_MAX, "a size", &n) && config_end(p);
-	if (config_accept_word(p, "policy"))
-		return (config_accept_word(p, "memory") || config_expect_word(p, "performance")) && config_end(p);
-	return config_unknown(p, &t, "type, flags, elements or comment", words, ARRAY_LEN(words));
-}
-
-static bool set(struct parser *p, struct place *at)
-{
-	struct rule_table *t = table_at(p, at);
-	struct token name = *config_peek(p);
-	char text[AST_NAME_MAX];
-	struct rule_set *s;
-
-	if (!config_name(p, text, sizeof(text), "a set's name"))
-		return false;
-	if (rules_find_set(t, text) != UINT32_MAX) {
-		config_err(p, &name.pos, "table \"%s\" has a set called \"%s\" already", t->name, text);
-		return false;
-	}
-	s = config_grow(p, t->set, t->n_sets, sizeof(*s));
-	if (s == NULL)
-		return false;
-	t->set = s;
-	at->set = t->n_sets++;
-	s = &t->set[at->set];
-	*s = (struct rule_set){ .pos = name.pos, .key = N_RULE_KEYS };
-	snprintf(s->name, sizeof(s->name), "%s", text);
-	at->skip = false;
-	if (!config_block(p, set_statement, at))
-		return false;
-	if (s->key == N_RULE_KEYS && !at->skip)
-		config_err(p, &name.pos, "set \"%s\" has no type", text);
-	if (s->key == N_RULE_KEYS) {
-		rule_set_clear(s);
-		t->n_sets--;
-	}
-	return true;
-}
-
 static bool table_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "chain", "set", "comment", "define", "include" };
+	static const char *const words[] = { "chain", "set", "map", "comment", "define", "include" };
 	struct token t = *config_peek(p);
 	bool done, ok;
 
@@ -420,14 +280,16 @@ static bool table_statement(struct parser *p, void *ctx)
 	if (config_accept_word(p, "chain"))
 		return chain(p, ctx);
 	if (config_accept_word(p, "set"))
-		return set(p, ctx);
+		return config_set(p, table_at(p, ctx));
+	if (config_accept_word(p, "map"))
+		return config_map(p, table_at(p, ctx));
 	if (config_accept_word(p, "comment"))
-		return quoted(p) && config_end(p);
+		return config_quoted(p) && config_end(p);
 	if (token_is(&t, "flags")) {
 		config_err(p, &t.pos, "nft knows flags of tables, Yangguan does not yet");
 		return false;
 	}
-	return config_unknown(p, &t, "chain, set or comment", words, ARRAY_LEN(words));
+	return config_unknown(p, &t, "chain, set, map or comment", words, ARRAY_LEN(words));
 }
 
 /* [family] NAME; without a name in out-of-memory only. */
@@ -455,7 +317,8 @@ bool config_table(struct parser *p)
 
 bool config_add(struct parser *p, bool front)
 {
-	static const char *const words[] = { "table", "chain", "rule", "set" };
+	static const char *const words[] = { "table", "chain", "rule", "set", "map" };
+	bool known;
 	struct token t = *config_peek(p);
 	struct place at = { 0 };
 	char name[AST_NAME_MAX];
@@ -464,15 +327,19 @@ bool config_add(struct parser *p, bool front)
 
 	if (!front && config_accept_word(p, "table"))
 		return config_table(p);
-	if (!token_is(&t, "rule") && (front || (!token_is(&t, "chain") && !token_is(&t, "set"))))
-		return config_unknown(p, &t, front ? "rule" : "table, chain, rule or set", words, ARRAY_LEN(words));
+	known = token_is(&t, "chain") || token_is(&t, "set") || token_is(&t, "map");
+	if (!token_is(&t, "rule") && (front || !known))
+		return config_unknown(p, &t, front ? "rule" : "table, chain, rule, set or map", words,
+				      ARRAY_LEN(words));
 	config_next(p);
 	if (!table_name(p, name, &inet, &pos) || !find_table(p, name, inet, &pos, &at))
 		return false;
 	if (token_is(&t, "chain"))
 		return chain(p, &at);
 	if (token_is(&t, "set"))
-		return set(p, &at);
+		return config_set(p, table_at(p, &at));
+	if (token_is(&t, "map"))
+		return config_map(p, table_at(p, &at));
 	pos = config_peek(p)->pos;
 	if (!config_name(p, name, sizeof(name), "a chain's name"))
 		return false;

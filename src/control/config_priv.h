@@ -149,23 +149,36 @@ bool config_pool(struct parser *p);
 bool config_conntrack(struct parser *p);
 bool config_limits(struct parser *p);
 
-/* config_nft.c: tables, chains, sets */
+/* config_nft.c: tables, chains */
 /* define, redefine, undefine, include; *done says whether it was one of them. */
 bool config_common(struct parser *p, bool *done);
 bool config_table(struct parser *p);
 bool config_add(struct parser *p, bool front);
 bool config_delete(struct parser *p);
 bool config_flush(struct parser *p);
+bool config_quoted(struct parser *p);
+/* config_set.c: a set or map of a table; the first word is consumed. */
+bool config_set(struct parser *p, struct rule_table *t);
+bool config_map(struct parser *p, struct rule_table *t);
+/* config_map.c: what is looked up in a map; a note is made of entries that it never meets. */
+bool config_is_map_number(struct parser *p);
+bool config_map_number(struct parser *p, struct rule_number *n);
+void config_map_notes(struct parser *p, const struct rule_number *n, const struct rule_map *m);
+/* The entries of a map in their braces. has_type: it is known already whether addresses have ports. */
+bool config_map_entries(struct parser *p, struct rule_map *m, bool has_type);
 /* config_rule.c: one rule, to the end of its line; adds it to the chain. */
 bool config_rule(struct parser *p, struct rule_chain *ch, bool front);
 /* config_nat.c: snat, dnat, masquerade, redirect; the word is consumed. */
 bool config_nat(struct parser *p, const struct token *word, struct rule_stmt *s);
 /* config_expr.c: a match, or a statement that begins like one. */
 bool config_is_key(struct parser *p);
+bool config_key(struct parser *p, enum rule_key *key);
 bool config_expr(struct parser *p, struct rule_stmt *s);
 /* config_expr_value.c: values of a key. */
 bool config_key_value(struct parser *p, enum rule_key key, struct rule_range *out);
 bool config_key_name(struct parser *p, struct rule_name *out);
+/* What nft allows behind an element: a comment, nothing else that we know. */
+bool config_element_options(struct parser *p);
 /* One element or a set in braces, into ranges or names. */
 bool config_elements(struct parser *p, enum rule_key key, struct rule_match *m);
 bool config_bits(struct parser *p, enum rule_key key, uint32_t *out, bool *comma);

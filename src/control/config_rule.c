@@ -250,25 +250,11 @@ static bool rule_stmt(struct parser *p, struct rule_stmt *s, bool *is_last)
 	return true;
 }
 
-/* What `dnat to A:80` needs before it: a packet with ports. */
-static bool gives_ports(const struct rule_stmt *s)
-{
-	enum rule_key key = s->match.key;
-
-	if (s->kind != STMT_MATCH)
-		return false;
-	if (key == KEY_META_L4PROTO || key == KEY_IP_PROTOCOL)
-		return s->match.op == RULE_OP_EQ;
-	return (key >= KEY_TCP_SPORT && key <= KEY_TH_DPORT) || key == KEY_CT_PROTOCOL;
-}
-
+/* What `dnat to A:80` needs before it: a packet with ports. Of maps it is asked when all of them are known. */
 static bool rule_fits(struct parser *p, const struct rule *r, const struct rule_stmt *s)
 {
-	if (s->kind != STMT_NAT || (s->nat.flags & NAT_FLAG_PORT) == 0)
+	if (s->kind != STMT_NAT || (s->nat.flags & NAT_FLAG_PORT) == 0 || s->map != NULL || rules_know_ports(r, s))
 		return true;
-	for (size_t i = 0; i < r->n_stmts; i++)
-		if (gives_ports(&r->stmt[i]))
-			return true;
 	config_err(p, &s->pos,
 		   "a port can be given only behind a match for a protocol that has ports, as in "
 		   "\"tcp dport 80\" or \"ip protocol udp\"");

@@ -13,6 +13,9 @@ static void stmt_free(struct rule_stmt *s)
 	free(s->match.range);
 	free(s->match.name);
 	free(s->vmap);
+	if (s->map != NULL)
+		free(s->map->own.entry);
+	free(s->map);
 }
 
 static void rule_free(struct rule *r)
@@ -31,6 +34,12 @@ void rule_set_clear(struct rule_set *set)
 	*set = (struct rule_set){ 0 };
 }
 
+void rule_map_clear(struct rule_map *map)
+{
+	free(map->entry);
+	*map = (struct rule_map){ 0 };
+}
+
 static void table_free(struct rule_table *t)
 {
 	for (size_t i = 0; i < t->n_chains; i++) {
@@ -40,6 +49,9 @@ static void table_free(struct rule_table *t)
 	}
 	for (size_t i = 0; i < t->n_sets; i++)
 		rule_set_clear(&t->set[i]);
+	for (size_t i = 0; i < t->n_maps; i++)
+		rule_map_clear(&t->map[i]);
+	free(t->map);
 	free(t->chain);
 	free(t->set);
 }

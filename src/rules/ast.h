@@ -140,10 +140,54 @@ struct rule_vmap_entry {
 	char chain[AST_NAME_MAX];
 };
 
+/* What is looked up in a map: a key of the packet, or a number of offset to offset + mod - 1. */
+enum rule_number_kind {
+	RULE_NUMBER_KEY,    /* key[0] */
+	RULE_NUMBER_RANDOM, /* numgen random */
+	RULE_NUMBER_INC,    /* numgen inc: one after the other */
+	RULE_NUMBER_HASH,   /* jhash over all keys */
+};
+#define RULE_HASH_KEYS_MAX 8
+
+struct rule_number {
+	enum rule_number_kind kind;
+	uint32_t n_keys;
+	enum rule_key key[RULE_HASH_KEYS_MAX];
+	uint32_t mod, offset;
+	bool has_seed;
+	uint32_t seed;
+};
+
+/* `VALUE : ADDRESS [. PORT[-PORT]]` */
+struct rule_map_entry {
+	struct ast_pos pos;
+	bool is_rest; /* "*": for all that no other entry holds */
+	struct rule_range range;
+	struct rule_name name;
+	uint32_t addr;
+	struct nat_port_range ports;
+};
+
+struct rule_map {
+	char name[AST_NAME_MAX]; /* empty: it stands in its rule */
+	struct ast_pos pos;
+	enum rule_key key; /* as in rule_set; N_RULE_KEYS: numbers of a numgen or jhash */
+	bool has_ports;    /* of every entry */
+	size_t n_entries;
+	struct rule_map_entry *entry;
+};
+
+/* `snat to` or `dnat to NUMBER map { ... }`, or `map @NAME`. */
+struct rule_nat_map {
+	struct rule_number number;
+	char name[AST_NAME_MAX]; /* of a map of the table; empty: own */
+	struct rule_map own;
+};
+
 struct rule_stmt {
 	enum rule_stmt_kind kind;
 	struct ast_pos pos;
-	struct ast_pos name_pos;  /* of the chain, set or pool that it names */
+	struct ast_pos name_pos;  /* of the chain, set, map or pool that it names */
 	struct rule_match match;  /* STMT_MATCH; STMT_VMAP uses key and mask of it */
 	char chain[AST_NAME_MAX]; /* STMT_JUMP, STMT_GOTO */
 	uint64_t packets, bytes;  /* STMT_COUNTER: initial values */
@@ -153,6 +197,7 @@ struct rule_stmt {
 	bool nat_is_source;       /* STMT_NAT: snat/masquerade or dnat/redirect */
 	struct nat_action nat;
 	char pool[NAT_POOL_NAME_MAX]; /* STMT_NAT with NAT_ACTION_POOL: resolved at compile */
+	struct rule_nat_map *map;     /* STMT_NAT: where nat.range comes from, or NULL */
 	uint8_t value_source;         /* STMT_SET_*: enum rule_value_source */
 	uint32_t value_mask;          /* STMT_SET_* from a mark: (mark & value_mask) ^ value */
 	uint32_t value;               /* STMT_SET_* */
@@ -203,6 +248,8 @@ struct rule_table {
 	struct rule_chain *chain;
 	size_t n_sets;
 	struct rule_set *set;
+	size_t n_maps;
+	struct rule_map *map;
 };
 
 struct rule_ast {
@@ -214,10 +261,16 @@ struct rule_ast {
 void rule_stmt_clear(struct rule_stmt *stmt);
 void rule_clear(struct rule *rule);
 void rule_set_clear(struct rule_set *set);
+void rule_map_clear(struct rule_map *map);
 void rule_table_clear(struct rule_table *table);
-/* Index of a chain or set of a table by name, UINT32_MAX when it has none. */
+/* Index of a chain, set or map of a table by name, UINT32_MAX when it has none. */
 uint32_t rules_find_chain(const struct rule_table *t, const char *name);
 uint32_t rules_find_set(const struct rule_table *t, const char *name);
+uint32_t rules_find_map(const struct rule_table *t, const char *name);
+/* The map that a translation looks into; NULL when its table has none of that name. */
+const struct rule_map *rules_map_of(const struct rule_table *t, const struct rule_nat_map *m);
+/* Whether a match of r before s, or a key of its map, makes sure of a protocol with ports. */
+bool rules_know_ports(const struct rule *r, const struct rule_stmt *s);
 void rule_ast_free(struct rule_ast *ast); /* what it holds, not the struct itself */
 
 #endif

@@ -65,6 +65,14 @@ uint32_t rules_find_set(const struct rule_table *t, const char *name)
 	return UINT32_MAX;
 }
 
+uint32_t rules_find_map(const struct rule_table *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_maps; i++)
+		if (strcmp(t->map[i].name, name) == 0)
+			return (uint32_t)i;
+	return UINT32_MAX;
+}
+
 uint32_t rules_find_pool(const struct nat_config *pools, const char *name)
 {
 	for (uint32_t i = 0; pools != NULL && i < pools->n_pools; i++)
@@ -107,7 +115,7 @@ static void check_limit(struct check *c, const struct rule_stmt *s)
 		rules_report(c->rep, &s->pos, "this rate or burst is too large to be kept exactly");
 }
 
-static void check_stmt(struct check *c, const struct rule_stmt *s)
+static void check_stmt(struct check *c, const struct rule *r, const struct rule_stmt *s)
 {
 	switch (s->kind) {
 	case STMT_MATCH:
@@ -128,6 +136,8 @@ static void check_stmt(struct check *c, const struct rule_stmt *s)
 	case STMT_NAT:
 		if (s->nat.kind == NAT_ACTION_POOL && rules_find_pool(c->pools, s->pool) == UINT32_MAX)
 			rules_report(c->rep, &s->name_pos, "no pool is called \"%s\"", s->pool);
+		if (s->map != NULL)
+			rules_check_nat_map(c->t, r, s, c->rep);
 		break;
 	default:
 		break;
@@ -273,7 +283,9 @@ static void check_table(struct check *c)
 	for (size_t i = 0; i < t->n_chains; i++)
 		for (size_t k = 0; k < t->chain[i].n_rules; k++)
 			for (size_t n = 0; n < t->chain[i].rule[k].n_stmts; n++)
-				check_stmt(c, &t->chain[i].rule[k].stmt[n]);
+				check_stmt(c, &t->chain[i].rule[k], &t->chain[i].rule[k].stmt[n]);
+	for (size_t i = 0; i < t->n_maps; i++)
+		rules_check_map(&t->map[i], c->rep);
 	for (size_t i = 0; i < t->n_chains; i++)
 		if (c->color[i] == UNSEEN)
 			heights(c, (uint32_t)i, 0);

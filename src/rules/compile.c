@@ -252,6 +252,25 @@ static uint32_t add_nat(struct compiler *c, const struct rule_stmt *s)
 	return c->rs->n_nats++;
 }
 
+static void compile_nat_map(struct compiler *c, const struct rule_stmt *s)
+{
+	const struct rule_map *src = rules_map_of(c->t, s->map);
+	struct nat_map *m;
+
+	if (!grow(c, &c->rs->nat_map, c->rs->n_nat_maps, sizeof(*c->rs->nat_map)))
+		return;
+	m = &c->rs->nat_map[c->rs->n_nat_maps];
+	if (!nat_map_init(m, src)) {
+		c->no_memory = true;
+		return;
+	}
+	m->number = s->map->number;
+	m->action = s->nat;
+	for (uint32_t i = 0; m->is_names && i < m->n; i++)
+		m->entry[i].lo = add_names(c, &src->entry[m->entry[i].lo].name, 1);
+	emit(c, (struct insn){ .op = INSN_NAT_MAP, .a = c->rs->n_nat_maps++ });
+}
+
 static void compile_reject(struct compiler *c, const struct rule_stmt *s)
 {
 	/* An RST answers a TCP segment only; nft adds the same match. */
@@ -285,6 +304,10 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 		*counter = *counter == NO_COUNTER ? in.a : *counter;
 		break;
 	case STMT_NAT:
+		if (s->map != NULL) {
+			compile_nat_map(c, s);
+			return;
+		}
 		in.op = INSN_NAT;
 		in.a = add_nat(c, s);
 		break;
@@ -436,6 +459,8 @@ void ruleset_destroy(struct ruleset *rs)
 		free(rs->names[i].name);
 	for (uint32_t i = 0; i < rs->n_vmaps; i++)
 		free(rs->vmap[i].entry);
+	for (uint32_t i = 0; i < rs->n_nat_maps; i++)
+		free(rs->nat_map[i].entry);
 	for (uint32_t i = 0; i < rs->n_strings; i++)
 		free(rs->string[i]);
 	free(rs->insn);
@@ -443,6 +468,7 @@ void ruleset_destroy(struct ruleset *rs)
 	free(rs->names);
 	free(rs->vmap);
 	free(rs->nat);
+	free(rs->nat_map);
 	free(rs->counter);
 	free(rs->limit);
 	free(rs->base);

@@ -301,6 +301,68 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 	return NULL;
 }
 
+/* One of mod numbers by a hash of the keys; false when the packet lacks one of them. */
+static bool hash_number(const struct walk *w, const struct rule_number *number, uint32_t *v)
+{
+	struct siphash_key key = number->has_seed ? (struct siphash_key){ number->seed, 0 } : w->r->hash_key;
+	uint32_t value[RULE_HASH_KEYS_MAX], hash;
+
+	for (uint32_t i = 0; i < number->n_keys; i++)
+		if (!fetch(w, number->key[i], &value[i]))
+			return false;
+	hash = (uint32_t)siphash13(&key, value, number->n_keys * sizeof(value[0]));
+	*v = (uint32_t)((uint64_t)hash * number->mod >> 32);
+	return true;
+}
+
+static const struct nat_map_entry *nat_map_pick(const struct walk *w, const struct insn *in)
+{
+	const struct nat_map *m = &w->r->rs->nat_map[in->a];
+	uint32_t *turn = &w->r->turn[in->a], v = 0;
+
+	if (m->is_names) {
+		for (uint32_t i = 0; i < m->n; i++)
+			if (iface_in(w->r, m->entry[i].lo, m->number.key[0], w->p))
+				return &m->entry[i];
+		return m->has_rest ? &m->rest : NULL;
+	}
+	switch (m->number.kind) {
+	case RULE_NUMBER_KEY:
+		if (!fetch(w, m->number.key[0], &v))
+			return NULL;
+		break;
+	case RULE_NUMBER_RANDOM:
+		v = rng_below(&w->r->env->rng, m->number.mod);
+		break;
+	case RULE_NUMBER_INC:
+		v = *turn;
+		*turn = *turn + 1 < m->number.mod ? *turn + 1 : 0;
+		break;
+	case RULE_NUMBER_HASH:
+		if (!hash_number(w, &m->number, &v))
+			return NULL;
+		break;
+	}
+	return nat_map_find(m, v + m->number.offset);
+}
+
+/* False when the map has nothing to say: then the rule is over, as in Linux. */
+static bool nat_by_map(const struct walk *w, const struct insn *in)
+{
+	const struct nat_map *m = &w->r->rs->nat_map[in->a];
+	const struct nat_map_entry *e = w->nat == NULL ? NULL : nat_map_pick(w, in);
+
+	if (e == NULL)
+		return false;
+	*w->nat = m->action;
+	w->nat->range = (struct nat_address_range){ e->addr, e->addr };
+	if (m->has_ports) {
+		w->nat->flags |= NAT_FLAG_PORT;
+		w->nat->ports = e->ports;
+	}
+	return true;
+}
+
 static uint32_t set_value(const struct walk *w, const struct insn *in, const struct conn *c)
 {
 	switch (in->b) {
@@ -439,6 +501,11 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 			}
 			*nat = r->rs->nat[in->a];
 			return VERDICT_CONTINUE;
+		case INSN_NAT_MAP:
+			if (nat_by_map(&w, in))
+				return VERDICT_CONTINUE;
+			at = in->next;
+			break;
 		default:
 			at = act(&w, in) ? at + 1 : in->next;
 			break;

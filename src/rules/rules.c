@@ -25,6 +25,7 @@ struct rules *rules_create(struct env *env, struct ip_stack *stack, struct connt
 	r->env = env;
 	r->stack = stack;
 	r->ct = ct;
+	r->hash_key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	return r;
 }
 
@@ -32,6 +33,7 @@ static void state_free(struct rules *r)
 {
 	free(r->counter);
 	free(r->limit);
+	free(r->turn);
 	free(r->iface_mask);
 	free(r->ctx);
 }
@@ -58,14 +60,16 @@ static void state_init(struct rules *r)
 
 int rules_configure(struct rules *r, const struct ruleset *rs)
 {
-	struct rules next = { .env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs };
+	struct rules next = { .env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs, .hash_key = r->hash_key };
 
 	if (rs != NULL) {
 		next.counter = calloc(rs->n_counters + 1, sizeof(*next.counter));
 		next.limit = calloc(rs->n_limits + 1, sizeof(*next.limit));
+		next.turn = calloc(rs->n_nat_maps + 1, sizeof(*next.turn));
 		next.iface_mask = calloc(rs->n_names + 1, sizeof(*next.iface_mask));
 		next.ctx = calloc(rs->n_base + 1, sizeof(*next.ctx));
-		if (next.counter == NULL || next.limit == NULL || next.iface_mask == NULL || next.ctx == NULL) {
+		if (next.counter == NULL || next.limit == NULL || next.turn == NULL || next.iface_mask == NULL ||
+		    next.ctx == NULL) {
 			state_free(&next);
 			return -ENOMEM;
 		}

@@ -31,7 +31,8 @@ struct rules;
 
 struct rules *rules_create(struct env *env, struct ip_stack *stack, struct conntrack *ct);
 void rules_destroy(struct rules *r);
-/* Swaps the ruleset (NULL: none); counters start at what the file says. -ENOMEM leaves the old one.
+/* Swaps the ruleset (NULL: none); counters start at what the file says,
+ * numgen inc at its first number; what jhash says stays. -ENOMEM leaves the old one.
  * Names of interfaces mean what ip_stack_config says at the next packet: another config there is seen
  * by its address, so one that is changed in place needs a call of this. */
 int rules_configure(struct rules *r, const struct ruleset *rs);

@@ -10,6 +10,7 @@
 #ifndef YG_RULES_PRIV_H
 #define YG_RULES_PRIV_H
 
+#include "base/siphash.h"
 #include "rules/key.h"
 #include "rules/rules.h"
 
@@ -31,6 +32,7 @@ enum insn_op {
 	INSN_GOTO,     /* a: instruction */
 	INSN_REJECT,   /* a: reject kind, b: code */
 	INSN_NAT,      /* a: action */
+	INSN_NAT_MAP,  /* a: map of addresses */
 	INSN_NOTRACK,
 	INSN_SET_MARK, /* a: value, b: source, mask */
 	INSN_SET_CT_MARK,
@@ -72,6 +74,23 @@ struct vmap {
 	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
 };
 
+struct nat_map_entry {
+	uint32_t lo, hi; /* of interface names: lo is the name set */
+	uint32_t addr;
+	struct nat_port_range ports;
+};
+
+/* A translation whose address is looked up. */
+struct nat_map {
+	struct rule_number number;
+	struct nat_action action; /* all but what the entry says */
+	bool is_names, has_ports;
+	bool has_rest;
+	struct nat_map_entry rest;
+	uint32_t n;
+	struct nat_map_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
+};
+
 /* A token bucket. A token is unit_ns; each nanosecond adds rate; so nothing is rounded. */
 struct limit_config {
 	uint64_t rate; /* packets a unit */
@@ -106,12 +125,13 @@ struct ruleset {
 	struct name_set *names;
 	struct vmap *vmap;
 	struct nat_action *nat;
+	struct nat_map *nat_map;
 	struct counter *counter; /* initial values */
 	struct limit_config *limit;
 	struct base_chain *base; /* sorted by hook, then priority */
 	struct rules_row *row;
 	char **string; /* what rows point to */
-	uint32_t n_insns, n_sets, n_names, n_vmaps, n_nats, n_counters, n_limits, n_base, n_rows, n_strings;
+	uint32_t n_insns, n_sets, n_names, n_vmaps, n_nats, n_nat_maps, n_counters, n_limits, n_base, n_rows, n_strings;
 };
 
 struct limit_state {
@@ -126,9 +146,11 @@ struct rules {
 	const struct ruleset *rs; /* NULL: no rules */
 	struct counter *counter;
 	struct limit_state *limit;
-	uint64_t *iface_mask;       /* a name set: a bit for each interface number that is in it */
-	const struct ip_config *ip; /* that iface_mask was made for */
-	struct chain_ctx *ctx;      /* one a base chain */
+	uint32_t *turn;              /* a map of addresses: what numgen inc says next, less its offset */
+	struct siphash_key hash_key; /* of jhash without a seed; the same over reloads */
+	uint64_t *iface_mask;        /* a name set: a bit for each interface number that is in it */
+	const struct ip_config *ip;  /* that iface_mask was made for */
+	struct chain_ctx *ctx;       /* one a base chain */
 };
 _Static_assert(IP_INTERFACES_MAX <= 64, "a set of interfaces is one word");
 
@@ -144,11 +166,21 @@ void value_set_fini(struct value_set *s);
 bool value_set_has(const struct value_set *s, uint32_t value);
 bool rule_name_matches(const struct rule_name *pattern, const char *name);
 
-/* check.c: what a rule may say in which chain. */
+/* What the checks found. */
 struct rules_report {
 	struct rules_error *error;
 	size_t max, n;
 };
+
+/* map.c */
+void rules_check_map(const struct rule_map *m, struct rules_report *rep);
+void rules_check_nat_map(const struct rule_table *t, const struct rule *r, const struct rule_stmt *s,
+			 struct rules_report *rep);
+/* A sorted copy of src without duplicates; the lo of names is left to the caller. False without memory. */
+bool nat_map_init(struct nat_map *m, const struct rule_map *src);
+const struct nat_map_entry *nat_map_find(const struct nat_map *m, uint32_t value);
+
+/* check.c: what a rule may say in which chain. */
 void rules_report(struct rules_report *rep, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
 void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep);
 uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
