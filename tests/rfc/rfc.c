@@ -11,7 +11,7 @@
 
 #include "rfc.h"
 
-static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table, &rfc5508_table, &rfc5508_own_table,
+static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table, &rfc5508_table, &rfc5508_own_table, &rfc6888_table,
 						  &rfc7857_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
