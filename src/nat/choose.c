@@ -81,8 +81,21 @@ static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct 
 	return size > UINT32_MAX ? rng_u32(&n->env->rng) : first + rng_below(&n->env->rng, (uint32_t)size);
 }
 
+static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o)
+{
+	switch ((enum nat_filtering)n->cfg.pool[nat_mapping_at(n, mapping)->pool].filtering) {
+	case NAT_FILTER_ENDPOINT_INDEPENDENT:
+		return true;
+	case NAT_FILTER_ADDRESS_DEPENDENT:
+		return nat_permitted(n, mapping, o->src, 0);
+	case NAT_FILTER_ADDRESS_PORT_DEPENDENT:
+		break;
+	}
+	return o->sport != 0 && nat_permitted(n, mapping, o->src, o->sport);
+}
+
 /* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
-static void enter_mapping(struct nat *n, struct conn *c)
+static void enter_mapping(struct nat *n, struct conn *c, const struct packet *p)
 {
 	const struct tuple *o = &c->tuple[CT_ORIGINAL];
 	uint32_t i = nat_mapping_of_outside(n, o);
@@ -90,10 +103,11 @@ static void enter_mapping(struct nat *n, struct conn *c)
 	if (i == NAT_NONE)
 		return;
 	const struct nat_eim *m = nat_mapping_at(n, i);
-	uint8_t filtering = n->cfg.pool[m->pool].filtering;
-	if (filtering == NAT_FILTER_ADDRESS_PORT_DEPENDENT ||
-	    (filtering == NAT_FILTER_ADDRESS_DEPENDENT && !nat_permitted(n, i, o->src)))
+	if (!lets_in(n, i, o)) {
+		if (p->in_ifindex != m->out_ifindex)
+			nat_attempt(n, o, m);
 		return;
+	}
 	struct tuple want = *o;
 	want.dst = m->in_addr;
 	if (o->proto == IPPROTO_NR_ICMP)
@@ -139,7 +153,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_NONE:
 	case NAT_ACTION_POOL:
 	case NAT_ACTION_MASQUERADE:
-		enter_mapping(n, c);
+		enter_mapping(n, c, p);
 		c->status |= CT_DNAT_DONE;
 		return true;
 	}
@@ -201,7 +215,7 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 		ref = nat_ref_of(NAT_HOLD_PAIR, NAT_ORIGIN_POOL, m->pool, pair);
 	}
 	nat_mapping_join(n, mapping);
-	nat_permit_join(n, mapping, reply->src);
+	nat_permit_join(n, mapping, reply->src, 0);
 	c->nat_ref = ref;
 	c->status |= CT_MAPPED | CT_LINGERS;
 	return true;

@@ -10,7 +10,9 @@
  * lets it in).
  *
  * Filtering (RFC 4787 REQ-8): address-dependent asks whether the inside talks
- * with that remote address; a permit counts the connections that do.
+ * with that remote address; a permit counts the connections that do. With the
+ * strictest filtering a permit names the port as well, and is there only for
+ * attempts (attempt.c): all others are let in by their own connection.
  *
  * What always holds: a mapping stands in both chains and holds its port; its
  * n_holders is the number of connections whose nat_ref names it.
@@ -155,23 +157,23 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 }
 
 /* The link that leads to the permit, or to the end of the chain. */
-static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t remote)
+static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, 2);
+	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, (uint64_t)port << 32 | 2);
 	uint32_t *link = &n->mappings.permit[hash % n->mappings.n_buckets];
 
 	while (*link != NAT_NONE) {
 		struct nat_permit *x = pool_at(&n->mappings.permits, *link);
-		if (x->mapping == mapping && x->remote == remote)
+		if (x->mapping == mapping && x->remote == remote && x->port == port)
 			break;
 		link = &x->chain;
 	}
 	return link;
 }
 
-void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote)
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	uint32_t *link = permit_link(n, mapping, remote);
+	uint32_t *link = permit_link(n, mapping, remote, port);
 
 	if (*link == NAT_NONE) {
 		/* As many as connections; a permit that finds no room only keeps somebody out. */
@@ -179,15 +181,15 @@ void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote)
 		if (i == POOL_NONE)
 			return;
 		*(struct nat_permit *)pool_at(&n->mappings.permits, i) =
-			(struct nat_permit){ .mapping = mapping, .remote = remote, .chain = NAT_NONE };
+			(struct nat_permit){ .mapping = mapping, .remote = remote, .port = port, .chain = NAT_NONE };
 		*link = i;
 	}
 	((struct nat_permit *)pool_at(&n->mappings.permits, *link))->n_holders++;
 }
 
-void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote)
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	uint32_t *link = permit_link(n, mapping, remote), index = *link;
+	uint32_t *link = permit_link(n, mapping, remote, port), index = *link;
 
 	if (index == NAT_NONE)
 		return;
@@ -198,9 +200,9 @@ void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote)
 	pool_free(&n->mappings.permits, index);
 }
 
-bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote)
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	return *permit_link(n, mapping, remote) != NAT_NONE;
+	return *permit_link(n, mapping, remote, port) != NAT_NONE;
 }
 
 void nat_release(void *ctx, struct conn *c, uint32_t index)
@@ -216,7 +218,7 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 		nat_port_done(n, c->nat_ref, held, reply->proto, nat_outside_port(reply));
 		return;
 	case NAT_HOLD_MAPPING:
-		nat_permit_leave(n, held, reply->src);
+		nat_permit_leave(n, held, reply->src, 0);
 		nat_mapping_leave(n, held);
 		return;
 	case NAT_HOLD_MAPPING_IN:
@@ -224,7 +226,7 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 		return;
 	case NAT_HOLD_PAIR: {
 		struct nat_pair *pair = pool_at(&n->mappings.pairs, held);
-		nat_permit_leave(n, pair->inside, reply->src);
+		nat_permit_leave(n, pair->inside, reply->src, 0);
 		nat_mapping_leave(n, pair->inside);
 		nat_mapping_leave(n, pair->outside);
 		pool_free(&n->mappings.pairs, held);

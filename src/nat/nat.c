@@ -336,6 +336,7 @@ static void sweep(struct nat *n)
 
 void nat_configure(struct nat *n, const struct nat_config *cfg)
 {
+	nat_attempts_forget(n);
 	nat_pools_build(n, cfg);
 	n->sweeping = true;
 	n->sweep_cursor = 0;
@@ -343,6 +344,7 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 
 void nat_expire(struct nat *n)
 {
+	nat_attempts_expire(n);
 	nat_rests_expire(n);
 	if (n->sweeping)
 		sweep(n);
@@ -350,5 +352,5 @@ void nat_expire(struct nat *n)
 
 uint64_t nat_next_deadline(const struct nat *n)
 {
-	return n->sweeping ? n->env->now : nat_rests_deadline(n);
+	return n->sweeping ? n->env->now : min_u64(nat_rests_deadline(n), nat_attempts_deadline(n));
 }

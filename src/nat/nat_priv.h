@@ -81,9 +81,10 @@ struct nat_eim {
 	uint32_t in_chain, out_chain;
 };
 
-/* For address-dependent filtering: the inside of a mapping talks with this remote address. */
+/* For filtering: the inside of a mapping talks with this remote address, or (port not 0) with this port there. */
 struct nat_permit {
 	uint32_t mapping, remote;
+	uint16_t port;
 	uint32_t n_holders;
 	uint32_t chain;
 };
@@ -111,6 +112,19 @@ struct nat_rest {
 struct nat_rests {
 	struct nat_rest *rest; /* a ring */
 	uint32_t cap, head, n;
+};
+
+/* attempt.c: hosts inside that were refused by each other's mappings. */
+#define NAT_ATTEMPTS_MAX 256
+struct nat_attempt {
+	uint64_t until;
+	uint32_t mapping, remote;
+	uint16_t port;
+};
+
+struct nat_attempts {
+	struct nat_attempt attempt[NAT_ATTEMPTS_MAX]; /* a ring */
+	uint32_t head, n;
 };
 
 struct nat_pool {
@@ -142,6 +156,7 @@ struct nat {
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
 	struct nat_rests rests;
+	struct nat_attempts attempts;
 	uint16_t identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	bool sweeping;
@@ -189,6 +204,14 @@ static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t a
 	return pool_at(&n->addresses.pool, address);
 }
 
+/* attempt.c */
+
+/* A packet from inside with this ORIGINAL tuple is refused by the mapping of another host inside. */
+void nat_attempt(struct nat *n, const struct tuple *orig, const struct nat_eim *target);
+void nat_attempts_expire(struct nat *n);
+void nat_attempts_forget(struct nat *n);
+uint64_t nat_attempts_deadline(const struct nat *n);
+
 /* rest.c */
 
 int nat_rests_init(struct nat_rests *r, uint32_t cap);
@@ -212,9 +235,9 @@ uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig);
 uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *m);
 void nat_mapping_join(struct nat *n, uint32_t index);
 void nat_mapping_leave(struct nat *n, uint32_t index);
-void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote);
-void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote);
-bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote);
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
 /* Slot of conntrack. */
 void nat_release(void *ctx, struct conn *c, uint32_t index);
 

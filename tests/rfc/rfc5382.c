@@ -232,6 +232,40 @@ static void simultaneous_open_inside(struct rfc *t)
 	tcp_quiet(t);
 }
 
+/* The same where filtering keeps out who was not spoken to: the SYN that comes first is refused, and opens its sender's
+ * filter. */
+static void filtered_open_inside(struct rfc *t, const char *pool_options)
+{
+	rfc_start(t, &(struct rfc_setup){ .pool_options = pool_options });
+	struct rfc_end end1 = rfc_out(t, TCP, RFC_HOST1, 4000, RFC_PEER1, 9);
+	struct rfc_end end2 = rfc_out(t, TCP, RFC_HOST2, 4000, RFC_PEER1, 9);
+	struct tcp_end a = tcp_end_at(t, RFC_HOST1, 4000, end2), b = tcp_end_at(t, RFC_HOST2, 4000, end1);
+
+	tcp_lose(&a, &b, TCP_SYN, 0);
+	tcp_pass(&b, &a, TCP_SYN, 0);
+	tcp_pass(&a, &b, TCP_SYN, 0);
+	answer_syn(&a, &b);
+	answer_syn(&b, &a);
+	tcp_talk(&a, &b);
+	rfc_run_s(t, TRANSITORY_S + 60); /* nor does a late refusal come */
+	tcp_quiet(t);
+	tcp_talk(&b, &a);
+	/* somebody else inside has not been spoken to */
+	assert_null(rfc_hairpin(t, TCP, RFC_HOST3, 4000, end1));
+	rfc_run_s(t, 2 * 3600 + 600);
+	assert_int_equal(rfc_ports_used(t, TCP), 0);
+}
+
+static void address_filtered_open_inside(struct rfc *t)
+{
+	filtered_open_inside(t, "filtering address-dependent;");
+}
+
+static void strictly_filtered_open_inside(struct rfc *t)
+{
+	filtered_open_inside(t, "filtering address-and-port-dependent;");
+}
+
 /* REQ-3. */
 static void everybody_or_nobody(struct rfc *t)
 {
@@ -622,6 +656,10 @@ static const struct rfc_row rows[] = {
 	{ "REQ-2", "The same ends can connect again at once", opened_again },
 	{ "REQ-2a", "A simultaneous open succeeds", simultaneous_open },
 	{ "REQ-2a", "... also between two hosts inside, by their outside ends", simultaneous_open_inside,
+	  .why[RFC_APDM] = NEEDS_EIM },
+	{ "REQ-2a", "... also with address-dependent filtering", address_filtered_open_inside,
+	  .why[RFC_APDM] = NEEDS_EIM },
+	{ "REQ-2a", "... also with address-and-port-dependent filtering", strictly_filtered_open_inside,
 	  .why[RFC_APDM] = NEEDS_EIM },
 	{ "REQ-3", "Endpoint-independent filtering lets everybody in through a mapping", everybody_or_nobody,
 	  .why[RFC_APDM] = NEEDS_EIM },
