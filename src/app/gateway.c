@@ -185,11 +185,6 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 	return 0;
 }
 
-const struct snapshot *gateway_snapshot(const struct gateway *g)
-{
-	return g->snapshot;
-}
-
 void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint64_t now)
 {
 	gateway_set_time(g, now);

@@ -34,7 +34,6 @@ void gateway_destroy(struct gateway *g);
 /* Makes snap the config from here on; it must stay valid until the next call
  * (the caller frees the old one afterwards). 0, or -errno and nothing changed. */
 int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now);
-const struct snapshot *gateway_snapshot(const struct gateway *g);
 
 /* The device behind interface number ifindex; sets the device's pool and ledger.
  * NULL takes it away. The gateway does not own it. */

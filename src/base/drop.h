@@ -31,7 +31,7 @@
 	X(IP_HEADER_LENGTH, "ip-header-length", "the header length is under 20 bytes or runs past the packet", "a faulty sender") \
 	X(IP_TOTAL_LENGTH, "ip-total-length", "the total length is under the header's or runs past the frame", "a faulty sender") \
 	X(IP_CHECKSUM, "ip-checksum", "the header checksum is wrong", "a faulty link or sender") \
-	X(IP_OPTION_BAD, "ip-option-bad", "an IPv4 option that is malformed (ICMP parameter problem sent)", "a faulty sender") \
+	X(IP_OPTION_BAD, "ip-option-bad", "an IPv4 option that is malformed (answered by ICMP 12/0, as its rate allows)", "a faulty sender") \
 	X(IP_SOURCE_ROUTE, "ip-source-route", "a source route, refused", "source routes are refused on purpose (RFC 7126)") \
 	X(IP_FRAGMENT_BAD, "ip-fragment-bad", "a fragment with an impossible offset or length", "a faulty or hostile sender") \
 	X(IP_SOURCE_MARTIAN, "ip-source-martian", "a source address that no host can have", "a faulty or hostile sender") \
@@ -45,12 +45,12 @@
 	X(ICMP_QUOTE_CHECKSUM, "icmp-quote-checksum", "the IP header that an ICMP error quotes has a wrong checksum", "RFC 5508 REQ-3a; a faulty or hostile sender") \
 	X(L4_CHECKSUM, "l4-checksum", "the TCP, UDP or ICMP checksum is wrong", "a faulty link or sender") \
 	/* routing and forwarding */ \
-	X(NO_ROUTE, "no-route", "no route to the destination (ICMP 3/0 sent)", "add a route; see: yangguan route") \
+	X(NO_ROUTE, "no-route", "no route to the destination (answered by ICMP 3/0, as its rate allows)", "add a route; see: yangguan route") \
 	X(ROUTE_BLACKHOLE, "route-blackhole", "the route says blackhole", "as configured") \
-	X(ROUTE_UNREACHABLE, "route-unreachable", "the route says unreachable (ICMP 3/1 sent)", "as configured") \
-	X(ROUTE_PROHIBIT, "route-prohibit", "the route says prohibit (ICMP 3/13 sent)", "as configured") \
-	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (ICMP 11/0 sent)", "a traceroute, or a routing loop") \
-	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (ICMP 3/4 sent)", "normal: path MTU discovery") \
+	X(ROUTE_UNREACHABLE, "route-unreachable", "the route says unreachable (answered by ICMP 3/1, as its rate allows)", "as configured") \
+	X(ROUTE_PROHIBIT, "route-prohibit", "the route says prohibit (answered by ICMP 3/13, as its rate allows)", "as configured") \
+	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (answered by ICMP 11/0, as its rate allows)", "a traceroute, or a routing loop") \
+	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (answered by ICMP 3/4, as its rate allows)", "normal: path MTU discovery") \
 	X(FORWARD_MULTICAST, "forward-multicast", "multicast is not forwarded", "normal on most links") \
 	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender") \
 	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \
@@ -63,12 +63,12 @@
 	X(FRAGMENT_ORPHAN, "fragment-orphan", "a fragment whose first piece was dropped", "see the reason of the first piece") \
 	/* neighbours */ \
 	X(NEIGH_QUEUE, "neigh-queue", "too many packets wait for the neighbour's address", "the neighbour does not answer ARP, or a burst at start") \
-	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (ICMP 3/1 sent)", "is the machine up and on this link?") \
+	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (answered by ICMP 3/1, as its rate allows)", "is the machine up and on this link?") \
 	X(NEIGH_TABLE, "neigh-table", "the neighbour table is full", "a scan of a large connected prefix, or too small a table") \
 	/* local delivery */ \
-	X(PROTO_UNREACHABLE, "proto-unreachable", "nobody here speaks this IP protocol (ICMP 3/2 sent)", "a probe, or a wrong destination") \
-	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (ICMP 3/3 sent)", "a probe, or a wrong destination") \
-	X(TCP_NO_SOCKET, "tcp-no-socket", "nobody listens on this TCP port here (RST sent)", "a probe, or a wrong destination") \
+	X(PROTO_UNREACHABLE, "proto-unreachable", "nobody here speaks this IP protocol (answered by ICMP 3/2, as its rate allows)", "a probe, or a wrong destination") \
+	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (answered by ICMP 3/3, as its rate allows)", "a probe, or a wrong destination") \
+	X(TCP_NO_SOCKET, "tcp-no-socket", "nobody listens on this TCP port here (answered by RST)", "a probe, or a wrong destination") \
 	X(ICMP_IGNORED, "icmp-ignored", "an ICMP message that asks for nothing or is refused (redirects, broadcast echo)", "normal") \
 	X(SOCKET_QUEUE, "socket-queue", "the socket's receive queue is full", "the program does not read fast enough") \
 	/* connection tracking and NAT */ \
@@ -77,12 +77,12 @@
 	X(CT_SOURCE_RATE, "ct-source-rate", "the source opens more connections a second than is allowed", "find the source, or raise `new per source`") \
 	X(CT_CLASH, "ct-clash", "two packets raced to create the same connection and could not be merged", "rare; the sender retries") \
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
-	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (ICMP 3/13 sent)", "add an address to the pool; see: yangguan pools") \
+	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (answered by ICMP 3/13, as its rate allows)", "add an address to the pool; see: yangguan pools") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
 	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \
 	/* rules */ \
 	X(RULE_DROP, "rule-drop", "a rule said drop", "see the rule's counter") \
-	X(RULE_REJECT, "rule-reject", "a rule said reject (ICMP or RST sent)", "see the rule's counter") \
+	X(RULE_REJECT, "rule-reject", "a rule said reject (answered by ICMP, as its rate allows, or RST)", "see the rule's counter") \
 	X(POLICY_DROP, "policy-drop", "no rule matched and the chain's policy is drop", "add a rule that accepts it") \
 	/* memory and output */ \
 	X(NO_BUFFER, "no-buffer", "the packet pool was empty", "too small a pool, or a burst; it recovers by itself") \

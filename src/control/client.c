@@ -6,6 +6,8 @@
 #include "control/client.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,20 @@ int control_client_send(struct control_client *c, const char *text, size_t len)
 	return 0;
 }
 
+/* `events --until KIND` is how scripts wait for a gateway that they have just started: it may not have its socket yet.
+ */
+#define START_RETRY_MS 50
+#define START_TRIES 200
+
+static bool asks_until(size_t n_words, const char *const *word)
+{
+	bool until = false;
+
+	for (size_t i = 1; i < n_words; i++)
+		until = until || strncmp(word[i], "--until", 7) == 0;
+	return until && strcmp(word[0], "events") == 0;
+}
+
 int control_client_open(struct control_client *c, const char *path, size_t n_words, const char *const *word, char *err,
 			size_t err_len)
 {
@@ -39,6 +55,11 @@ int control_client_open(struct control_client *c, const char *path, size_t n_wor
 		return -EINVAL;
 	}
 	c->fd = control_path_connect(path, err, err_len);
+	for (int tries = asks_until(n_words, word) ? START_TRIES : 0;
+	     tries > 0 && (c->fd == -ENOENT || c->fd == -ECONNREFUSED); tries--) {
+		poll(NULL, 0, START_RETRY_MS);
+		c->fd = control_path_connect(path, err, err_len);
+	}
 	if (c->fd < 0) {
 		free(line);
 		return c->fd;
