@@ -35,6 +35,16 @@ def program(host, *argv, ready):
     raise AssertionError(f"{argv} ended before it was ready:\n{text}")
 
 
+def kernel(host, name, value):
+    """Sets /proc/sys/NAME on a host."""
+    host.run("sh", "-c", f"echo {value} >/proc/sys/{name}", check=True)
+
+
+def no_ipv6(host):
+    """Its kernel fills no wire with IPv6 of its own, if it has any."""
+    host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
+
+
 def drops():
     """What the gateway dropped, by name."""
     return {row["reason"]: row["count"] for row in json.loads(ask("drops", "-j").stdout)}

@@ -19,6 +19,8 @@ import sys
 import time
 
 DEADLINE_S = 60
+# Debian leaves these out of an ordinary user's PATH.
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 CONFIG = """interface lan0 { address 10.77.0.1/24; }
 interface wan0 { address 203.0.113.1/24; }
 route 0.0.0.0/0 via 203.0.113.254;
@@ -120,7 +122,7 @@ def world():
     server.take("wan0", "s0", "203.0.113.254/24")
     # The kernel must not fill the wire with IPv6 of its own.
     for host in ([], client.enter(), server.enter()):
-        subprocess.run(host + ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], capture_output=True)
+        subprocess.run(host + ["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6"], capture_output=True)
     return client, server
 
 
