@@ -34,10 +34,9 @@ static struct config *read_config(const char *text)
 	struct config_errors *errors = NULL;
 	struct config *c = config_read_text("test.conf", text, strlen(text), &errors);
 
-	if (c == NULL) {
+	if (c == NULL)
 		config_errors_print(errors, stderr);
-		config_errors_free(errors);
-	}
+	config_errors_free(errors);
 	return c;
 }
 
