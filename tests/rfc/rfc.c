@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Runs every row of every table with each kind of mapping and prints one line a
- * row. A scenario that fails jumps back here; then what it saw is printed, its
- * world is freed, and the next one runs.
+ * row. Each scenario runs in a process of its own, so that one which crashes or
+ * hangs is a failed line as well. One that fails jumps back here; then what it
+ * saw is printed and its world is freed, and where a leak is looked for at exit,
+ * one that leaves something behind fails too.
  *
  *   rfc [--tap] [WORD ...]   only rows whose "RFC 4787  REQ-1" contains every word
  */
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "rfc.h"
 
-static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table, &rfc5508_table, &rfc5508_own_table, &rfc6888_table,
-						  &rfc7857_table };
+static const struct rfc_table *const tables[] = { &rfc4787_table,     &rfc5382_table, &rfc5508_table,
+						  &rfc5508_own_table, &rfc6888_table, &rfc7857_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",
@@ -95,10 +100,57 @@ static void print_row(const struct options *o, struct tally *n, const char *name
 		printf("%-18s %-90s %s\n", name, demand, result);
 }
 
+#define SCENARIO_SECONDS 120
+
+/* The child's part: silent unless it fails. */
+_Noreturn static void run_here(const struct rfc_row *row, enum rfc_mode mode)
+{
+	static struct rfc t;
+
+	alarm(SCENARIO_SECONDS);
+	t.mode = mode;
+	if (run_one(row, &t))
+		exit(0);
+	print_seen(&t);
+	fflush(stdout);
+	exit(1);
+}
+
+/* True when it passes. What it prints goes to `notes`, to stand behind its line. */
+static bool run_apart(const struct rfc_row *row, enum rfc_mode mode, FILE *notes)
+{
+	int status;
+
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(fileno(notes), STDOUT_FILENO);
+		run_here(row, mode);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		fputs("#   no process for the scenario\n", notes);
+		return false;
+	}
+	if (WIFSIGNALED(status))
+		fprintf(notes, "#   ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) > 1)
+		fprintf(notes, "#   ended with status %d\n", WEXITSTATUS(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void copy_notes(FILE *notes)
+{
+	char line[512];
+
+	fflush(notes);
+	fseek(notes, 0, SEEK_SET);
+	while (fgets(line, sizeof(line), notes) != NULL)
+		fputs(line, stdout);
+}
+
 static void do_row(const struct options *o, struct tally *n, const struct rfc_table *table, const struct rfc_row *row,
 		   enum rfc_mode mode)
 {
-	static struct rfc t;
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s  %s", table->rfc, row->requirement);
@@ -114,16 +166,15 @@ static void do_row(const struct options *o, struct tally *n, const struct rfc_ta
 		print_row(o, n, name, row->demand, "not applicable", row->why[mode]);
 		return;
 	}
-	memset(&t, 0, sizeof(t));
-	t.mode = mode;
-	if (run_one(row, &t)) {
-		n->n_passed++;
-		print_row(o, n, name, row->demand, "pass", NULL);
-		return;
+	FILE *notes = tmpfile();
+	bool passed = notes != NULL && run_apart(row, mode, notes);
+	n->n_passed += passed;
+	n->n_failed += !passed;
+	print_row(o, n, name, row->demand, passed ? "pass" : "fail", NULL);
+	if (notes != NULL) {
+		copy_notes(notes);
+		fclose(notes);
 	}
-	n->n_failed++;
-	print_row(o, n, name, row->demand, "fail", NULL);
-	print_seen(&t);
 }
 
 int main(int argc, char **argv)

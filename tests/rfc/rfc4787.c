@@ -458,7 +458,7 @@ static void flood_of_pieces(struct rfc *t)
 
 #define BY_MAPPING "the mapping belongs to one destination"
 #define BY_FILTER "the mapping belongs to one destination, so nobody else has a way in"
-#define SHARES "when no port is unused, one is shared towards another destination (RFC 7857 section 5)"
+#define SHARES "when no port is unused, one is shared towards another destination (RFC 7857 section 3)"
 
 static const struct rfc_row rows[] = {
 	{ "REQ-1", "a mapping is the same towards every destination", same_mapping_for_every_destination,
