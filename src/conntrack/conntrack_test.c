@@ -163,6 +163,12 @@ static void test_evicted_in_batch(void **state)
 	bench_stop(&b);
 }
 
+static void count_refused(void *ctx, const struct packet *p)
+{
+	assert_int_equal(p->reason, DROP_CT_TABLE_FULL);
+	++*(uint32_t *)ctx;
+}
+
 /* Would catch: a table that overflows, or a full one that takes an assured connection's place. */
 static void test_full(void **state)
 {
@@ -181,6 +187,14 @@ static void test_full(void **state)
 	struct seen s = bench_forward(&b, &m);
 	assert_false(s.passed);
 	assert_int_equal(s.reason, DROP_CT_TABLE_FULL);
+	/* whoever wants to tell the sender learns of it; nobody is told of a packet of our own */
+	uint32_t n_told = 0;
+	conntrack_set_refused(b.ct, count_refused, &n_told);
+	bench_forward(&b, &m);
+	assert_int_equal(n_told, 1);
+	m.in = 0;
+	bench_forward(&b, &m);
+	assert_int_equal(n_told, 1);
 	bench_stop(&b);
 }
 
@@ -361,6 +375,15 @@ static void test_icmp_errors(void **state)
 		bench_hand(&b, batch.p[0]);
 		bench_hand(&b, q);
 	}
+	/* The header that it quotes is damaged. */
+	struct batch damaged = { .n = 0 };
+	struct packet *q = bench_packet(&b, &m);
+	packet_l3(q)[10] ^= 0x55;
+	batch_add(&damaged, bench_error(&b, WAN, LAN, IP4(192, 0, 2, 9), CLIENT, 3, 3, q, 8));
+	bench_in(&b, HOOK_PREROUTING, &damaged);
+	assert_int_equal(damaged.n, 0);
+	assert_int_equal(b.env.ledger.n_dropped[DROP_ICMP_QUOTE_CHECKSUM], 1);
+	bench_hand(&b, q);
 	/* One of ours about a packet whose connection is not confirmed yet: a traceroute's first probe. */
 	struct batch first = { .n = 0 }, ours = { .n = 0 };
 	batch_add(&first, bench_packet(&b, &other));

@@ -347,6 +347,7 @@ struct packet *rfc_error(struct rfc *t, struct station *at, uint8_t type, uint8_
 struct send rfc_error_about(struct packet *p, uint32_t src, uint8_t type, uint8_t code, uint8_t *quote,
 			    uint16_t quote_len)
 {
+	assert_non_null(p);
 	memcpy(quote, packet_l3(p), quote_len);
 	return (struct send){
 		.src = src,

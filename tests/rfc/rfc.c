@@ -95,9 +95,9 @@ static void print_row(const struct options *o, struct tally *n, const char *name
 		printf("%s %u - %s %s%s%s\n", strcmp(result, "fail") == 0 ? "not ok" : "ok", n->n_lines, name, demand,
 		       why != NULL ? " # skip " : "", why != NULL ? why : "");
 	else if (why != NULL)
-		printf("%-18s %-90s %s (%s)\n", name, demand, result, why);
+		printf("%-20s %-90s %s (%s)\n", name, demand, result, why);
 	else
-		printf("%-18s %-90s %s\n", name, demand, result);
+		printf("%-20s %-90s %s\n", name, demand, result);
 }
 
 #define SCENARIO_SECONDS 120
