@@ -435,6 +435,51 @@ static void test_notrack(void **state)
 	world_close(&w);
 }
 
+/* The MSS that a SYN with 1460 has behind this rule. */
+static uint16_t mss_after(struct world *w, const char *rule)
+{
+	struct packet *p = world_kind(w, TCP);
+	struct hook_entry e;
+	struct batch b = { .n = 1, .p = { p } };
+	struct tcp_options o;
+	uint8_t *l4 = packet_l4(p);
+	char text[512];
+
+	snprintf(text, sizeof(text), "table ip t { chain c { type filter hook forward priority 0;\n%s\n } }", rule);
+	world_rules(w, text);
+	l4[12] = 6 << 4;
+	memcpy(l4 + TCP_HEADER_LEN, (const uint8_t[]){ 2, 4, 1460 >> 8, 1460 & 0xff }, 4);
+	l4_checksum_set(&p->ip, l4, packet_l4_len(p));
+	assert_int_equal(l4_parse(&p->ip, l4, packet_l4_len(p), &p->l4), L4_OK);
+	assert_true(rules_hook_entry(w->r, HOOK_FORWARD, 0, &e));
+	e.fn(e.ctx, HOOK_FORWARD, &b);
+	assert_true(l4_checksum_ok(&p->ip, l4, packet_l4_len(p)));
+	assert_true(tcp_options_parse(l4, &p->l4, &o));
+	env_drop(&w->b->env, p, DROP_RULE_DROP);
+	return o.mss;
+}
+
+/* Would catch: an MSS that forgets the headers or one of the two links, and one that is raised. */
+static void test_mss(void **state)
+{
+	uint32_t wan, lan;
+	struct world w;
+
+	world_open(&w);
+	wan = w.b->cfg.interface[WAN].mtu;
+	lan = w.b->cfg.interface[LAN].mtu;
+	assert_int_equal(mss_after(&w, "tcp flags syn tcp option maxseg size set 1300"), 1300);
+	assert_int_equal(mss_after(&w, "tcp option maxseg size set 1461"), 1460);
+	assert_int_equal(mss_after(&w, "udp dport 1 tcp option maxseg size set 1300"), 1460);
+	w.b->cfg.interface[WAN].mtu = 1400;
+	assert_int_equal(mss_after(&w, "tcp flags syn tcp option maxseg size set rt mtu"), 1360);
+	w.b->cfg.interface[LAN].mtu = 1200;
+	assert_int_equal(mss_after(&w, "tcp flags syn tcp option maxseg size set rt mtu accept"), 1160);
+	w.b->cfg.interface[WAN].mtu = wan;
+	w.b->cfg.interface[LAN].mtu = lan;
+	world_close(&w);
+}
+
 /* A rate of 10/second with a burst of 5: five at once, then one every 100 ms, exactly. */
 static void test_limit(void **state)
 {
@@ -779,6 +824,7 @@ int main(void)
 		cmocka_unit_test(test_chains_by_priority),
 		cmocka_unit_test(test_reject_answers),
 		cmocka_unit_test(test_notrack),
+		cmocka_unit_test(test_mss),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_counters_and_listing),
 		cmocka_unit_test(test_nat),

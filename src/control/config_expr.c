@@ -446,10 +446,31 @@ static bool parse_set(struct parser *p, struct rule_stmt *s)
 	return true;
 }
 
+/* `tcp option maxseg size set rt mtu` or a number. */
+static bool parse_mss(struct parser *p, struct rule_stmt *s)
+{
+	struct token t;
+
+	s->kind = STMT_SET_MSS;
+	config_next(p);
+	config_next(p);
+	t = *config_peek(p);
+	if (!config_accept_word(p, "maxseg") || !config_accept_word(p, "size") || !config_accept_word(p, "set")) {
+		config_err(p, &t.pos,
+			   "nft knows other options here, Yangguan only \"tcp option maxseg size set\" as yet");
+		return false;
+	}
+	if (config_accept_word(p, "rt"))
+		return config_expect_word(p, "mtu");
+	return config_number(p, 1, UINT16_MAX, "a segment's size", &s->value);
+}
+
 bool config_expr(struct parser *p, struct rule_stmt *s)
 {
 	struct token t;
 
+	if (config_is_word(p, "tcp") && token_is(config_peek_at(p, 1), "option"))
+		return parse_mss(p, s);
 	if (!config_key(p, &s->match.key))
 		return false;
 	t = *config_peek(p);

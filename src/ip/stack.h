@@ -134,6 +134,8 @@ const struct fib_nexthop *ip_route(const struct ip_stack *s, uint32_t dst);
 /* The primary address of an interface that suits dst: one on the same prefix,
  * else the first; 0 when it has none. */
 uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
+/* Bytes of IP packet that go out of an interface whose device is there. */
+uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);
 /* True for an address of ours, on any interface. */
 bool ip_is_local(const struct ip_stack *s, uint32_t addr);
 

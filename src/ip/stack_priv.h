@@ -87,8 +87,6 @@ static inline const struct ip_interface_config *ip_interface_cfg(const struct ip
 }
 /* The configured interface's number is in use. */
 bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
-/* Bytes of IP packet that go out of an interface whose device is there. */
-uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);
 /* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
 uint32_t ip_time_ms(const struct ip_stack *s);
 

@@ -124,6 +124,7 @@ enum rule_stmt_kind {
 	STMT_NOTRACK,
 	STMT_SET_MARK, /* meta mark set value */
 	STMT_SET_CT_MARK,
+	STMT_SET_MSS, /* tcp option maxseg size set value; 0: as the MTU says */
 	STMT_VMAP,  /* key vmap { value : verdict, ... } */
 	STMT_LIMIT, /* limit rate [over] n/unit [burst n packets] */
 	N_RULE_STMT_KINDS

@@ -227,6 +227,16 @@ static void allowed_stmt(struct check *c, const struct rule_chain *base, const s
 			"output and a priority below -200, as \"priority raw\"");
 }
 
+/* Before routing nobody knows the MTU. */
+static void allowed_mss(struct check *c, const struct rule_chain *base, const struct rule_stmt *s, const char *chain)
+{
+	if (s->value == 0 && (base->hook == HOOK_PREROUTING || base->hook == HOOK_INPUT))
+		rules_report(c->rep, &s->pos,
+			     "\"rt mtu\" works in chains with hook forward, output or postrouting; chain \"%s\" has "
+			     "hook %s",
+			     chain, hook_names[base->hook]);
+}
+
 /* Over everything that base can reach; c->color says what was seen. */
 static void allowed(struct check *c, const struct rule_chain *base, uint32_t chain, uint32_t depth)
 {
@@ -239,6 +249,8 @@ static void allowed(struct check *c, const struct rule_chain *base, uint32_t cha
 			uint32_t to;
 
 			allowed_stmt(c, base, s, base->name);
+			if (s->kind == STMT_SET_MSS)
+				allowed_mss(c, base, s, base->name);
 			for (size_t v = 0; v < (s->kind == STMT_VMAP ? s->n_vmap : 1); v++) {
 				to = rules_find_chain(c->t, s->kind == STMT_VMAP ? s->vmap[v].chain : s->chain);
 				if (to != UINT32_MAX && c->t->chain[to].type == CHAIN_REGULAR &&

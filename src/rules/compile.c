@@ -325,6 +325,10 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 		in.b = s->value_source;
 		in.mask = s->value_mask;
 		break;
+	case STMT_SET_MSS:
+		in.op = INSN_SET_MSS;
+		in.a = s->value;
+		break;
 	default: /* a verdict */
 		in.a = chain_number(c, s->kind, s->chain);
 		break;

@@ -21,6 +21,7 @@
 #include "base/util.h"
 #include "ip/icmp.h"
 #include "wire/icmp.h"
+#include "wire/rewrite.h"
 
 #define NFPROTO_NR_IPV4 2
 
@@ -375,6 +376,26 @@ static uint32_t set_value(const struct walk *w, const struct insn *in, const str
 	}
 }
 
+/* False for what is no TCP: the rule ends there, as in Linux. Without the option nothing happens. */
+static bool set_mss(const struct walk *w, const struct insn *in)
+{
+	struct packet *p = w->p;
+	uint32_t mss = in->a;
+
+	if (p->l4.kind != L4_TCP)
+		return false;
+	if (mss == 0) {
+		/* What comes back goes out where this came in. */
+		mss = ip_mtu(w->r->stack, p->out_ifindex);
+		if (p->in_ifindex != 0)
+			mss = min_u32(mss, ip_mtu(w->r->stack, p->in_ifindex));
+		mss -= IPV4_HEADER_LEN + TCP_HEADER_LEN;
+	}
+	tcp_mss_clamp(packet_l4(p), &p->l4, (uint16_t)min_u32(mss, UINT16_MAX),
+		      p->offload.csum_partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL);
+	return true;
+}
+
 static void reject(const struct walk *w, const struct insn *in)
 {
 	if (in->a == REJECT_TCP_RESET)
@@ -411,6 +432,8 @@ static bool act(const struct walk *w, const struct insn *in)
 		if (c != NULL)
 			c->mark = set_value(w, in, c);
 		return c != NULL;
+	case INSN_SET_MSS:
+		return set_mss(w, in);
 	default:
 		return matches(w, in);
 	}

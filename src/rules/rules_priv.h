@@ -36,6 +36,7 @@ enum insn_op {
 	INSN_NOTRACK,
 	INSN_SET_MARK, /* a: value, b: source, mask */
 	INSN_SET_CT_MARK,
+	INSN_SET_MSS, /* a: at most so many bytes, 0: as the MTU says */
 	INSN_VMAP,  /* a: map */
 	INSN_LIMIT, /* a: limit */
 	N_INSN_OPS

@@ -39,4 +39,9 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
  * then mends the ICMP checksum (RFC 5508 section 4.2). */
 void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct rewrite *to);
 
+/* Lowers the MSS option of a TCP header to mss, never raises it (RFC 9293
+ * section 3.7.1), and mends the checksum in the bytes and in v. p: the header.
+ * True when it changed. */
+bool tcp_mss_clamp(uint8_t *p, struct l4_view *v, uint16_t mss, enum rewrite_check check);
+
 #endif

@@ -8,10 +8,16 @@
  * passed over like an unknown one (RFC 9293 MUST-6). Whether an option may stand
  * in this segment (MSS, scale and SACK-permitted: only with SYN) is the caller's
  * question.
+ *
+ * An MSS can be lowered in place. It may stand at an odd offset, where its bytes
+ * count swapped in the checksum.
  */
 #include "wire/l4.h"
 
 #include "base/reader.h"
+#include "wire/checksum.h"
+#include "wire/l4_priv.h"
+#include "wire/rewrite.h"
 
 #define TCP_OPT_MSS 2
 #define TCP_OPT_WSCALE 3
@@ -78,4 +84,38 @@ bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_opt
 	while (reader_next_option(&r, v->options_len, &opt))
 		option_take(&opt, o);
 	return !r.failed;
+}
+
+static uint16_t swapped(uint16_t v)
+{
+	return (uint16_t)(v << 8 | v >> 8);
+}
+
+bool tcp_mss_clamp(uint8_t *p, struct l4_view *v, uint16_t mss, enum rewrite_check check)
+{
+	struct reader r = reader_of(p + TCP_HEADER_LEN, v->options_len);
+	struct reader_option opt;
+	struct reader body;
+	uint8_t *field;
+	uint16_t old;
+
+	while (reader_next_option(&r, v->options_len, &opt)) {
+		if (opt.kind != TCP_OPT_MSS || opt.body_len != 2)
+			continue;
+		body = reader_of(opt.body, opt.body_len);
+		old = reader_be16(&body);
+		if (old <= mss)
+			continue;
+		field = p + (opt.body - p);
+		field[0] = (uint8_t)(mss >> 8);
+		field[1] = (uint8_t)mss;
+		if (check == REWRITE_CHECK_FULL) {
+			bool odd = (field - p) % 2 != 0;
+
+			v->check = checksum_update16(v->check, odd ? swapped(old) : old, odd ? swapped(mss) : mss);
+			((struct tcp_header *)p)->check = be16_of(v->check);
+		}
+		return true;
+	}
+	return false;
 }

@@ -3,6 +3,7 @@
  * TCP options, honest and lying.
  */
 #include "wire/l4.h"
+#include "wire/rewrite.h"
 #include "wire/wire_test.h"
 
 /* Parses n option bytes that stand at the very end of memory. */
@@ -108,11 +109,66 @@ static void test_cut_first_piece(void **state)
 	free(p);
 }
 
+/* Would catch: an MSS that is raised, a checksum that does not fit (also where the option stands at an odd
+ * offset), one that is touched although it does not cover the options, and a list that lies. */
+static void test_mss_clamp(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t options[8];
+		uint16_t clamp;
+		int at; /* of the changed field within the options, -1: nothing changes */
+	} rows[] = {
+		{ "alone", { 2, 4, 5, 0xb4 }, 1360, 2 },
+		{ "at an odd offset", { 1, 2, 4, 5, 0xb4 }, 1360, 3 },
+		{ "small enough", { 2, 4, 5, 0x50 }, 1360, -1 },
+		{ "smaller", { 2, 4, 2, 0 }, 1360, -1 },
+		{ "not there", { 1, 1, 4, 2 }, 1360, -1 },
+		{ "of a wrong length", { 2, 3, 9, 1, 1 }, 1, -1 },
+		{ "cut off", { 1, 1, 1, 1, 1, 1, 2, 4 }, 1, -1 },
+		{ "behind the end of the list", { 0, 0, 2, 4, 5, 0xb4 }, 1360, -1 },
+		{ "twice", { 2, 4, 1, 0, 2, 4, 5, 0xb4 }, 1360, 6 },
+	};
+	const struct ipv4_view ip = { .src = 0x0a000001, .dst = 0xc0000201, .proto = 6 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t bytes[TCP_HEADER_LEN + 8], was[sizeof(bytes)];
+		struct l4_view v;
+
+		tcp_emit(bytes, 1, 2, 3, 4, TCP_SYN, 5);
+		bytes[12] = 7 << 4;
+		memcpy(bytes + TCP_HEADER_LEN, rows[i].options, 8);
+		l4_checksum_set(&ip, bytes, sizeof(bytes));
+		memcpy(was, bytes, sizeof(bytes));
+		uint8_t *p = exact_copy(bytes, sizeof(bytes));
+		assert_int_equal(l4_parse(&ip, p, sizeof(bytes), &v), L4_OK);
+		if (tcp_mss_clamp(p, &v, rows[i].clamp, REWRITE_CHECK_FULL) != (rows[i].at >= 0))
+			fail_msg("%s", rows[i].what);
+		assert_true(l4_checksum_ok(&ip, p, sizeof(bytes)));
+		assert_int_equal(v.check, p[16] << 8 | p[17]);
+		if (rows[i].at >= 0) {
+			uint8_t *field = was + TCP_HEADER_LEN + rows[i].at;
+
+			field[0] = (uint8_t)(rows[i].clamp >> 8);
+			field[1] = (uint8_t)rows[i].clamp;
+		}
+		memcpy(was + 16, p + 16, 2);
+		assert_memory_equal(p, was, sizeof(was));
+		free(p);
+		p = exact_copy(bytes, sizeof(bytes));
+		assert_int_equal(l4_parse(&ip, p, sizeof(bytes), &v), L4_OK);
+		tcp_mss_clamp(p, &v, rows[i].clamp, REWRITE_CHECK_PARTIAL);
+		assert_memory_equal(p + 16, bytes + 16, 2);
+		free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_cut_first_piece),
+		cmocka_unit_test(test_mss_clamp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
