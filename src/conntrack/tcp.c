@@ -236,7 +236,11 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
 {
 	struct conn *c = ct_conn(ct, index);
 	/* The answer to a challenge ACK on a connection we know only by its SYN. */
-	bool answers = c->tcp_last == LAST_OF(LAST_ACK, !dir) && c->tcp_last_number == p->l4.seq;
+	bool answers = remembered(c, LAST_ACK, !dir, p->l4.seq);
+
+	/* Nobody is there for the SYN that was let through: it is acknowledged exactly (RFC 9293 section 3.10.7.1). */
+	if (p->l4.flags & TCP_ACK)
+		answers |= remembered(c, LAST_SYN, !dir, p->l4.ack);
 
 	switch (answers ? TCP_RST_CLOSES : ct_tcp_judge_rst(c, dir, &p->l4)) {
 	case TCP_RST_OUTSIDE:

@@ -195,6 +195,26 @@ static const struct row begun_anew[] = {
 	{ 0 },
 };
 
+/* Both ends forgot: nobody answers the SYN that was let through but a RST, whose number is 0 and not in any window. One
+ * that acknowledges something else is a stranger's. */
+static const struct row ignored_syn_refused[] = {
+	OPEN,
+	{ 10, '>', S, 900000, 0, 1000, 0, VALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', R | A, -80000000, 900002, 0, 0, INVALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', R | A, -80000000, 900001, 0, 0, VALID, CT_TCP_CLOSE },
+	{ 1, '>', S, 950000, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0 },
+};
+
+/* RFC 7413 section 4.1.3: a SYN with data that was not answered comes again without them. */
+static const struct row fast_open_repeated[] = {
+	{ 0, '>', S, 0, 0, 1000, 100, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 1, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '>', A, 1, 1, 1000, 100, VALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
 /* We never saw the old connection: the server's challenge meets our SYN_SENT. */
 static const struct row challenge_unseen[] = {
 	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
@@ -282,6 +302,8 @@ static const struct story stories[] = {
 	{ "resets", 0, resets },
 	{ "reset behind data", 0, reset_behind_data },
 	{ "refused", 0, refused },
+	{ "ignored SYN refused", 0, ignored_syn_refused },
+	{ "fast open repeated", 0, fast_open_repeated },
 	{ "wrong SYN-ACK", 0, wrong_synack },
 	{ "challenge", 0, challenge },
 	{ "begun anew", 0, begun_anew },

@@ -13,7 +13,7 @@
  * A segment fits when
  *   I    it begins not behind what its receiver allows:  seq <= sender.max_end
  *   II   it ends not before what the receiver may still want to see:
- *        end >= sender.end - receiver.max_win
+ *        end >= sender.end - receiver.max_win, once the receiver has offered a window
  *   III  it acknowledges nothing that was not sent:      ack <= receiver.end
  *   IV   ... and nothing that was acknowledged long ago: ack >= receiver.end - a window,
  *        66,000 at least, for segments can overtake one another.
@@ -111,8 +111,12 @@ static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t e
 	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
 	uint32_t ack_window = max_u32(sender->max_win, MAX_ACK_WINDOW);
 
-	return seq_before(seq, sender->max_end + 1) && seq_after(end, sender->end - receiver->max_win - 1) &&
-	       seq_before(sack, receiver->end + 1) && seq_after(sack, receiver->end - ack_window - 1);
+	/* II only when the receiver's window is known: a SYN with data may be repeated without (RFC 7413
+	 * section 4.1.3). */
+	bool seq_recent = receiver->max_win == 0 || seq_after(end, sender->end - receiver->max_win - 1);
+
+	return seq_before(seq, sender->max_end + 1) && seq_recent && seq_before(sack, receiver->end + 1) &&
+	       seq_after(sack, receiver->end - ack_window - 1);
 }
 
 bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p)

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where we differ from Linux (6.18), and why. The line that a pattern is held
+ * against, where "hostile" or "sane" is what the flow's ends are:
+ *
+ *   sane: step | before: state | ours: verdict, state behind it | linux: the same | same state
+ *
+ * The first pattern that fits counts, so the narrow ones stand first. A sane flow
+ * may differ only where no pattern says "hostile".
+ */
+#include "explained.h"
+
+/* clang-format off */
+const struct explained explained[] = {
+	/* --- ports --- */
+	{ "hostile: *, from another *linux: pass,*",
+	  "Linux gives one port to several flows with different peers, so this host speaks to a flow of its own.",
+	  "Linux: nf_nat_used_tuple" },
+	{ "hostile: error * quote peer *ours: drop,*linux: pass,*same state",
+	  "For the same reason the quote that was bent is true of another flow.",
+	  "Linux: nf_nat_used_tuple" },
+
+	/* --- checksums and lengths --- */
+	{ "hostile: *bad checksum*",
+	  "A packet that changes no state goes on as it came: a router does not look at the transport checksum, and NAT "
+	  "by difference keeps a wrong one wrong. One that would change a state is dropped. Linux calls each invalid.",
+	  "RFC 1812 section 5.2.2, RFC 1624; Linux: nf_conntrack_checksum" },
+	{ "hostile: ICMP * cut*",
+	  "A message shorter than its type demands is malformed here, in Linux only one shorter than 8 bytes.",
+	  "RFC 792, RFC 950" },
+	{ "hostile: ICMP * code 1*",
+	  "The answer to a query has code 0 here; Linux returns the code of the question, and its tuple has it.",
+	  "RFC 792" },
+
+	/* --- ICMP errors --- */
+	{ "hostile: error * about TCP, quote seq *ours: drop,*linux: pass,*same state",
+	  "An error must quote a sequence number that is on its way. Linux does not look at it.",
+	  "RFC 5927 section 4.1" },
+	{ "*: error * about TCP, quote true*ours: drop,*linux: pass,*same state",
+	  "What is quoted was true once, but has been acknowledged since, or passed as a segment that we took no notice "
+	  "of: seen from here it is not on its way.",
+	  "RFC 5927 section 4.1" },
+	{ "hostile: error * quote short*ours: drop,*linux: pass,*same state",
+	  "An error quotes 8 bytes of the transport header at least, whatever the protocol.",
+	  "RFC 792, RFC 1122 section 3.2.2" },
+	{ "hostile: error * about UDP, quote protocol*ours: drop,*linux: pass,*same state",
+	  "UDP's eight bytes taken for TCP's name a connection that exists, with a sequence number that was never sent.",
+	  "RFC 5927 section 4.1" },
+	{ "hostile: error * about TCP, quote *ours: drop,*linux: pass,*same state",
+	  "A quote that lies in something else is also one of a number that is not on its way.",
+	  "RFC 5927 section 4.1" },
+
+	/* --- the gateway's own --- */
+	{ "*: other inside *before: - | ours: answer ICMP 3/13, -*linux: drop, -*",
+	  "Without ports only one inside host at a time can speak to an outside host. We say so, Linux does not.",
+	  "RFC 1812 section 5.2.7.1" },
+	{ "*: TCP outside SYN*ours: drop,*linux: answer RST,*same state",
+	  "An unsolicited SYN to an address that NAT uses gets no RST: its sender may be opening the connection at the "
+	  "same time as an inside host.",
+	  "RFC 5382 REQ-4" },
+	{ "*: TCP * SYN *before: -*ours: answer RST, *CLOSE replied*linux: answer RST, *-*",
+	  "Both refuse. Linux forgets at once a connection whose only answer was a RST, we keep it as closed.",
+	  "RFC 7857 section 2.2; Linux: nf_conntrack_tcp_packet, nf_ct_kill_acct" },
+
+	/* --- a SYN where there is a connection --- */
+	{ "*: TCP * SYN *before: CLOSE*ours: *, SYN_SENT*",
+	  "A SYN on a connection that was reset begins a new one, from either side.",
+	  "RFC 9293 section 3.10.7, RFC 7857 section 2.2; Linux: only behind a RST of the same side" },
+	{ "*: TCP * SYN *before: CLOSE*ours: *, - | linux: *",
+	  "The same where the packet then goes no further.",
+	  "RFC 9293 section 3.10.7" },
+	{ "*: TCP outside SYN *before: TIME_WAIT*ours: *, SYN_SENT2*",
+	  "A peer may begin anew out of TIME_WAIT as well.",
+	  "RFC 9293 section 3.6.1, RFC 7857 section 2.2" },
+	{ "*: TCP outside SYN *before: *ours: *linux: drop,*same state",
+	  "The peer's SYN passes, for it may know better: the inside host answers with a challenge ACK.",
+	  "RFC 5961 section 4, RFC 5382 REQ-2" },
+	{ "*: TCP * SYN*before: SYN_SENT2*linux: *",
+	  "In a simultaneous open a host may begin anew with another number. Linux takes that in SYN_SENT only.",
+	  "RFC 9293 section 3.10.7, RFC 5382 REQ-2" },
+
+	/* --- RST --- */
+	{ "*: TCP * RST*before: SYN_SENT snat*ours: pass, CLOSE*linux: pass, -*",
+	  "Linux forgets at once a connection whose only answer was a RST, we keep it as closed.",
+	  "RFC 7857 section 2.2; Linux: nf_conntrack_tcp_packet, nf_ct_kill_acct" },
+	{ "*: TCP * RST*before: SYN_SENT*ours: answer ICMP*linux: answer ICMP*, -*",
+	  "The same where the packet then goes no further.",
+	  "Linux: nf_ct_kill_acct" },
+	{ "*: TCP * RST*before: SYN_SENT*ours: *, SYN_SENT*linux: *",
+	  "A RST against a SYN must acknowledge it, one of the SYN's sender stand where he is; else anybody could end an "
+	  "attempt. Linux believes each.",
+	  "RFC 9293 section 3.10.7.3" },
+	{ "*: TCP * RST*ours: drop,*linux: *",
+	  "A RST outside the window is dropped in every state. Linux does not check it in states that it may drop early, "
+	  "nor before both sides have acknowledged.",
+	  "RFC 5961 section 3.2; Linux: nf_conntrack_tcp_packet, tcp_can_early_drop" },
+	{ "*: TCP * RST*ours: pass, *linux: pass, CLOSE*states differ",
+	  "A RST inside the window but not at its edge passes and changes nothing: its receiver will ask.",
+	  "RFC 5961 section 3.2" },
+	{ "*: TCP * RST*ours: answer ICMP*linux: answer ICMP*states differ",
+	  "The same, or exactly at the edge, where the packet then goes no further.",
+	  "RFC 5961 section 3.2" },
+	{ "*: TCP * RST*ours: *, CLOSE*linux: *states differ",
+	  "A RST at the next number closes, whatever it acknowledges and whatever was ignored before it. Linux asks its "
+	  "memory of the last segment, and checks the acknowledgement.",
+	  "RFC 5961 section 3.2" },
+	{ "hostile: TCP * RST*ours: pass, *linux: drop, *same state",
+	  "A RST is judged by its sequence number alone, also when it acknowledges nonsense.",
+	  "RFC 5961 section 3.2, RFC 9293 section 3.10.7.4" },
+
+	/* --- after a RST --- */
+	{ "*: TCP * ACK *data*before: CLOSE*ours: *, ESTABLISHED*linux: *, CLOSE*",
+	  "Data bring a connection back that a RST closed: the RST may not have been believed.",
+	  "RFC 7857 section 2.2" },
+
+	/* --- before both sides are known --- */
+	{ "*: TCP outside * before: SYN_RECV*ours: pass, *linux: pass, SYN_RECV*states differ",
+	  "Until the opener's ACK Linux takes each segment of the answering side for its first, and its windows with it: "
+	  "a FIN behind data changes nothing there.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "*: TCP outside * before: SYN_RECV*ours: *linux: drop, SYN_RECV*",
+	  "For the same reason Linux has forgotten how far the answering side may go.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "*: TCP outside ACK *before: SYN_RECV*ours: *, SYN_RECV*linux: *, ESTABLISHED*",
+	  "Behind a simultaneous open Linux counts the second side's ACK as the last one, we wait for the first side's.",
+	  "RFC 9293 section 3.5; Linux: IP_CT_TCP_SIMULTANEOUS_OPEN" },
+	{ "*: TCP * before: FIN_WAIT replied snat*states differ",
+	  "A connection closed before it was established: the windows differ since SYN_RECV.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "*: TCP * before: LAST_ACK replied snat*states differ",
+	  "A connection closed before it was established: the windows differ since SYN_RECV.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+
+	{ "*: TCP inside * before: SYN_RECV*ours: *ESTABLISHED*linux: *, SYN_RECV*",
+	  "The opener's ACK does not fit into those windows in Linux.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "hostile: TCP inside * before: SYN_RECV*ours: drop*linux: *, *states differ",
+	  "What acknowledges more than the SYN-ACK has not been seen here. In Linux the windows have moved.",
+	  "RFC 9293 section 3.10.7.4; Linux: tcp_in_window, SYN_RECV and REPLY" },
+
+	{ "*: TCP * before: SYN_RECV*ours: answer ICMP 11/0, *linux: answer ICMP 11/0, *states differ",
+	  "The same where the packet then goes no further.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "*: TCP inside * before: SYN_RECV*ours: *linux: *, *states differ",
+	  "Behind a simultaneous open or an attempt that was renewed the windows differ for the same reason.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "*: TCP * before: LAST_ACK*ours: pass, LAST_ACK*linux: pass, TIME_WAIT*",
+	  "The ACK that answers a SYN which was let through is a challenge, not the last ACK.",
+	  "RFC 5961 section 4" },
+
+	/* --- windows --- */
+	{ "hostile: TCP * SYN-ACK *before: *states differ",
+	  "A SYN-ACK for a SYN that was ignored begins the connection anew, also when other segments came between the "
+	  "two. Linux remembers the last segment only.",
+	  "RFC 9293 section 3.10.7.3, RFC 5961 section 4" },
+	{ "hostile: TCP *ours: drop,*linux: *same state",
+	  "A segment outside the windows is dropped here. Linux lets the late ones pass, and those up to one window "
+	  "beyond, and takes no notice of them.",
+	  "RFC 9293 section 3.10.7.4; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
+	{ "hostile: TCP *ours: pass,*linux: drop,*same state",
+	  "A segment that begins inside the window and ends beyond it opens the window as far. In Linux the next one is "
+	  "outside.",
+	  "RFC 9293 section 3.8.6; Linux: tcp_in_window" },
+	{ "hostile: TCP * FIN *ours: drop,*linux: *states differ",
+	  "The windows differ since a segment that only one of the two took notice of.",
+	  "Linux: tcp_in_window, NFCT_TCP_IGNORE" },
+	{ "hostile: TCP * FIN *ours: pass,*linux: pass, *states differ",
+	  "A FIN behind such a segment counts. In Linux it passes unnoticed.",
+	  "RFC 9293 section 3.8.6; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
+};
+/* clang-format on */
+const uint32_t n_explained = sizeof(explained) / sizeof(explained[0]);
