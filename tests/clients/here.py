@@ -3,8 +3,8 @@
 
     client 10.77.0.2 -- lan0 | gateway | wan0 -- server 203.0.113.254
 
-`serve` starts a small server written in the test itself, on a host, and returns
-when it listens: its code prints a line then.
+`start` starts a small server written in the test itself, on a host, and returns
+when it listens: its code prints `up` then.
 """
 import os
 import sys
