@@ -62,6 +62,10 @@ const struct explained explained[] = {
 	  "Both refuse. Linux forgets at once a connection whose only answer was a RST, we keep it as closed.",
 	  "RFC 7857 section 2.2; Linux: nf_conntrack_tcp_packet, nf_ct_kill_acct" },
 
+	{ "hostile: TCP outside * before: - | ours: answer RST, -*linux: drop, -*",
+	  "A segment behind such a refusal belongs to a connection that we keep as closed, and is refused again.",
+	  "RFC 9293 section 3.10.7.1" },
+
 	/* --- a SYN where there is a connection --- */
 	{ "*: TCP * SYN *before: CLOSE*ours: *, SYN_SENT*",
 	  "A SYN on a connection that was reset begins a new one, from either side.",
@@ -148,7 +152,14 @@ const struct explained explained[] = {
 	  "The ACK that answers a SYN which was let through is a challenge, not the last ACK.",
 	  "RFC 5961 section 4" },
 
+	{ "*: TCP outside ACK * before: LAST_ACK*ours: pass, TIME_WAIT*linux: pass, LAST_ACK*",
+	  "A connection closed before it was established: the windows differ since SYN_RECV.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+
 	/* --- windows --- */
+	{ "hostile: TCP * ACK *before: FIN_WAIT*ours: pass, CLOSE_WAIT*linux: pass, FIN_WAIT*",
+	  "A late ACK that is just inside the windows here is just outside in Linux, which takes no notice of it.",
+	  "Linux: tcp_in_window, NFCT_TCP_IGNORE" },
 	{ "hostile: TCP * SYN-ACK *before: *states differ",
 	  "A SYN-ACK for a SYN that was ignored begins the connection anew, also when other segments came between the "
 	  "two. Linux remembers the last segment only.",
