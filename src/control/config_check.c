@@ -90,6 +90,22 @@ static bool is_connected(const struct config_interface *i, uint32_t addr, bool *
 	return found;
 }
 
+/* Of a connected prefix, its first or last address: no host has one (RFC 1122 section 3.2.1.3; RFC 3021 excepts /31).
+ */
+static bool is_net_or_broadcast(const struct config *c, uint32_t addr)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		for (uint32_t k = 0; k < c->interface[i].ip.n_addresses; k++) {
+			uint32_t mask = ip4_mask(c->interface[i].ip.address[k].prefix_len);
+			uint32_t net = c->interface[i].ip.address[k].addr & mask;
+
+			if (c->interface[i].ip.address[k].prefix_len < 31 && (addr == net || addr == (net | ~mask)))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void check_gateway(struct parser *p, const struct config_route *r)
 {
 	uint32_t gateway = r->route.nexthop.gateway;
@@ -109,6 +125,9 @@ static void check_gateway(struct parser *p, const struct config_route *r)
 			   r->device);
 	else if (!found)
 		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", ip4_format(gateway, text));
+	else if (is_net_or_broadcast(p->c, gateway))
+		config_err(p, &r->pos, "the gateway %s is the first or last address of its prefix: no host has it",
+			   ip4_format(gateway, text));
 }
 
 static int by_route(const void *a, const void *b)
@@ -196,11 +215,54 @@ static void check_two_pools(struct parser *p, uint32_t a, uint32_t b)
 	}
 }
 
+static bool pool_has(const struct nat_pool_config *pool, uint32_t addr)
+{
+	for (uint32_t i = 0; i < pool->n_ranges; i++)
+		if (pool->range[i].first <= addr && addr <= pool->range[i].last)
+			return true;
+	return false;
+}
+
+/* We answer ARP for a pool's addresses on a link of ours: they must be nobody else's. */
+static void check_pool_addresses(struct parser *p, uint32_t i)
+{
+	const struct nat_pool_config *pool = &p->c->nat.pool[i];
+	const struct config *c = p->c;
+	char text[IP4_TEXT_MAX];
+
+	for (size_t k = 0; k < c->n_routes; k++) {
+		const struct fib_nexthop *nh = &c->route[k].route.nexthop;
+
+		if (nh->kind != FIB_UNICAST || nh->gateway == 0 || !pool_has(pool, nh->gateway))
+			continue;
+		config_err(p, &p->pool_pos[i], "pool \"%s\" holds %s, the gateway of the route in line %u", pool->name,
+			   ip4_format(nh->gateway, text), c->route[k].pos.line);
+		return;
+	}
+	for (size_t k = 0; k < c->n_interfaces; k++) {
+		for (uint32_t m = 0; m < c->interface[k].ip.n_addresses; m++) {
+			uint32_t mask = ip4_mask(c->interface[k].ip.address[m].prefix_len);
+			uint32_t net = c->interface[k].ip.address[m].addr & mask, last = net | ~mask;
+
+			if (c->interface[k].ip.address[m].prefix_len >= 31 ||
+			    (!pool_has(pool, net) && !pool_has(pool, last)))
+				continue;
+			config_err(p, &p->pool_pos[i],
+				   "pool \"%s\" holds %s, the first or last address of a prefix of interface \"%s\"",
+				   pool->name, ip4_format(pool_has(pool, net) ? net : last, text),
+				   c->interface[k].ip.name);
+			return;
+		}
+	}
+}
+
 static void check_pools(struct parser *p)
 {
-	for (uint32_t b = 0; b < p->c->nat.n_pools; b++)
+	for (uint32_t b = 0; b < p->c->nat.n_pools; b++) {
 		for (uint32_t a = 0; a <= b; a++)
 			check_two_pools(p, a, b);
+		check_pool_addresses(p, b);
+	}
 }
 
 #define NAMES_MAX 32

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The RIB: an array of all routes, sorted when the FIB is built, so that the
- * candidates of one prefix stand side by side with the best one first.
+ * candidates of one prefix stand side by side with the best one first, and
+ * repetitions beside each other: they are left out then.
  *
  * A gateway is resolved over connected routes only: it must be a neighbour
  * (RFC 1812 section 5.2.4.3 keeps the next hop on a connected network). The
@@ -40,19 +41,8 @@ void rib_destroy(struct rib *r)
 	free(r);
 }
 
-static bool route_same(const struct rib_route *a, const struct rib_route *b)
-{
-	return a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len && a->source == b->source &&
-	       a->metric == b->metric && a->nexthop.kind == b->nexthop.kind &&
-	       a->nexthop.gateway == b->nexthop.gateway && a->nexthop.ifindex == b->nexthop.ifindex;
-}
-
 int rib_add(struct rib *r, const struct rib_route *route)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		if (route_same(&r->route[i], route))
-			return -EEXIST;
-	}
 	if (r->n == r->cap) {
 		size_t cap = r->cap ? 2 * r->cap : 16;
 		struct rib_route *bigger = realloc(r->route, cap * sizeof(*bigger));
@@ -68,17 +58,18 @@ int rib_add(struct rib *r, const struct rib_route *route)
 	return 0;
 }
 
-static void resolve(const struct rib *r, struct rib_route *route)
+/* connected: the n connected routes. */
+static void resolve(const struct rib_route *connected, size_t n, struct rib_route *route)
 {
 	const struct rib_route *best = NULL;
 
 	route->resolved = true;
 	if (route->nexthop.kind != FIB_UNICAST || route->nexthop.gateway == 0)
 		return;
-	for (size_t i = 0; i < r->n; i++) {
-		const struct rib_route *c = &r->route[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct rib_route *c = &connected[i];
 
-		if (c->source != RIB_CONNECTED || !ip4_in(route->nexthop.gateway, c->prefix))
+		if (!ip4_in(route->nexthop.gateway, c->prefix))
 			continue;
 		if (route->nexthop.ifindex != 0 && route->nexthop.ifindex != c->nexthop.ifindex)
 			continue;
@@ -111,19 +102,53 @@ static int route_compare(const void *a, const void *b)
 		return x->metric < y->metric ? -1 : 1;
 	if (x->nexthop.gateway != y->nexthop.gateway)
 		return x->nexthop.gateway < y->nexthop.gateway ? -1 : 1;
-	return x->nexthop.ifindex < y->nexthop.ifindex ? -1 : x->nexthop.ifindex > y->nexthop.ifindex;
+	if (x->nexthop.ifindex != y->nexthop.ifindex)
+		return x->nexthop.ifindex < y->nexthop.ifindex ? -1 : 1;
+	return (int)x->nexthop.kind - (int)y->nexthop.kind;
+}
+
+/* Resolves every gateway. False without memory. */
+static bool resolve_all(struct rib *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->route[i].source == RIB_CONNECTED;
+	struct rib_route *connected = calloc(n + 1, sizeof(*connected));
+
+	if (connected == NULL)
+		return false;
+	n = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->route[i].source == RIB_CONNECTED)
+			connected[n++] = r->route[i];
+	}
+	for (size_t i = 0; i < r->n; i++)
+		resolve(connected, n, &r->route[i]);
+	free(connected);
+	return true;
+}
+
+static void sort_and_unite(struct rib *r)
+{
+	size_t n = 0;
+
+	if (r->n > 1)
+		qsort(r->route, r->n, sizeof(*r->route), route_compare);
+	for (size_t i = 0; i < r->n; i++) {
+		if (n == 0 || route_compare(&r->route[n - 1], &r->route[i]) != 0)
+			r->route[n++] = r->route[i];
+	}
+	r->n = n;
 }
 
 struct fib *rib_build(struct rib *r)
 {
 	struct fib *f = fib_create();
 
-	if (f == NULL)
-		return NULL;
-	for (size_t i = 0; i < r->n; i++)
-		resolve(r, &r->route[i]);
-	if (r->n > 1)
-		qsort(r->route, r->n, sizeof(*r->route), route_compare);
+	if (f == NULL || !resolve_all(r))
+		goto fail;
+	sort_and_unite(r);
 	for (size_t i = 0; i < r->n; i++) {
 		struct rib_route *route = &r->route[i];
 		const struct rib_route *before = i > 0 ? &r->route[i - 1] : NULL;
@@ -134,12 +159,14 @@ struct fib *rib_build(struct rib *r)
 			continue;
 		uint32_t nh = fib_nexthop_add(f, &route->nexthop);
 
-		if (nh == 0 || fib_insert(f, route->prefix, nh) != 0) {
-			fib_destroy(f);
-			return NULL;
-		}
+		if (nh == 0 || fib_insert(f, route->prefix, nh) != 0)
+			goto fail;
 	}
 	return f;
+
+fail:
+	fib_destroy(f);
+	return NULL;
 }
 
 size_t rib_n_routes(const struct rib *r)

@@ -38,7 +38,7 @@ struct rib;
 
 struct rib *rib_create(void);
 void rib_destroy(struct rib *r);
-/* Adds a copy. -EEXIST for an exact repetition, -ENOMEM. */
+/* Adds a copy; an exact repetition is left out by rib_build. 0 or -ENOMEM. */
 int rib_add(struct rib *r, const struct rib_route *route);
 /* Resolves gateways over connected routes, chooses, and builds the FIB; the
  * caller owns it. Routes that cannot be resolved stay inactive. NULL without memory. */

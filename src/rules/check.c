@@ -5,7 +5,9 @@
  * reports as much as it finds; compile.c trusts it.
  *
  * Jumps form a graph a table. heights() walks it once, each chain at most once,
- * and refuses circles and nests deeper than the evaluator's stack. allowed()
+ * and refuses circles and nests deeper than the evaluator's stack, and base chains
+ * from which one packet could make more than JUMPS_MAX jumps: eight chains that
+ * each jump eight times to the next are a hundred million. allowed()
  * walks from each base chain over what it can reach and asks of each statement
  * whether that chain's type and hook know it: so a regular chain with a
  * masquerade in it is fine as long as only postrouting jumps to it.
@@ -24,6 +26,9 @@
 /* The walk over the jumps goes no deeper than this, whatever the file says. */
 #define WALK_MAX 64
 
+/* Jumps that one packet can make from a base chain (newer kernels bound them to as many). */
+#define JUMPS_MAX 65536u
+
 enum { UNSEEN, ON_PATH, DONE };
 
 struct check {
@@ -33,6 +38,7 @@ struct check {
 	const struct rule_table *t;
 	uint8_t *color;   /* a chain of the table */
 	uint32_t *height; /* longest way of jumps below it */
+	uint32_t *jumps;  /* that a packet can make below it; JUMPS_MAX + 1 stands for all above */
 	bool broken;      /* a circle or too deep: heights mean nothing */
 };
 
@@ -146,23 +152,38 @@ static void check_stmt(struct check *c, const struct rule *r, const struct rule_
 
 static void heights(struct check *c, uint32_t chain, uint32_t depth);
 
-static void height_of_target(struct check *c, uint32_t from, const struct rule_stmt *s, const char *name,
-			     uint32_t depth)
+/* Returns the jumps that going there can cost. */
+static uint32_t height_of_target(struct check *c, uint32_t from, const struct rule_stmt *s, const char *name,
+				 uint32_t depth)
 {
 	uint32_t i = rules_find_chain(c->t, name);
 
 	if (i == UINT32_MAX)
-		return;
+		return 0;
 	if (c->color[i] == ON_PATH) {
 		rules_report(c->rep, &s->name_pos, "a circle: chain \"%s\" comes back to chain \"%s\"",
 			     c->t->chain[from].name, name);
 		c->broken = true;
-		return;
+		return 0;
 	}
 	if (c->color[i] == UNSEEN)
 		heights(c, i, depth + 1);
 	if (c->height[from] < c->height[i] + 1)
 		c->height[from] = c->height[i] + 1;
+	return 1 + c->jumps[i];
+}
+
+/* The jumps that one statement can cost: of a verdict map, its dearest entry. */
+static uint32_t jumps_of(struct check *c, uint32_t chain, const struct rule_stmt *s, uint32_t depth)
+{
+	uint32_t most = 0;
+
+	if (s->kind == STMT_JUMP || s->kind == STMT_GOTO)
+		return height_of_target(c, chain, s, s->chain, depth);
+	for (size_t v = 0; s->kind == STMT_VMAP && v < s->n_vmap; v++)
+		if (s->vmap[v].verdict == STMT_JUMP || s->vmap[v].verdict == STMT_GOTO)
+			most = max_u32(most, height_of_target(c, chain, s, s->vmap[v].chain, depth));
+	return most;
 }
 
 static void heights(struct check *c, uint32_t chain, uint32_t depth)
@@ -177,17 +198,10 @@ static void heights(struct check *c, uint32_t chain, uint32_t depth)
 		return;
 	}
 	c->color[chain] = ON_PATH;
-	for (size_t i = 0; i < ch->n_rules; i++) {
-		for (size_t k = 0; k < ch->rule[i].n_stmts; k++) {
-			const struct rule_stmt *s = &ch->rule[i].stmt[k];
-
-			if (s->kind == STMT_JUMP || s->kind == STMT_GOTO)
-				height_of_target(c, chain, s, s->chain, depth);
-			for (size_t v = 0; s->kind == STMT_VMAP && v < s->n_vmap; v++)
-				if (s->vmap[v].verdict == STMT_JUMP || s->vmap[v].verdict == STMT_GOTO)
-					height_of_target(c, chain, s, s->vmap[v].chain, depth);
-		}
-	}
+	for (size_t i = 0; i < ch->n_rules; i++)
+		for (size_t k = 0; k < ch->rule[i].n_stmts; k++)
+			c->jumps[chain] = min_u32(c->jumps[chain] + jumps_of(c, chain, &ch->rule[i].stmt[k], depth),
+						  JUMPS_MAX + 1);
 	c->color[chain] = DONE;
 }
 
@@ -277,6 +291,9 @@ static void check_base(struct check *c, uint32_t chain)
 	if (!c->broken && c->height[chain] > RULES_JUMP_MAX)
 		rules_report(c->rep, &ch->pos, "chain \"%s\": more than %d jumps within jumps", ch->name,
 			     RULES_JUMP_MAX);
+	if (!c->broken && c->jumps[chain] > JUMPS_MAX)
+		rules_report(c->rep, &ch->pos, "chain \"%s\": one packet could make more than %u jumps from here",
+			     ch->name, JUMPS_MAX);
 	memset(c->color, UNSEEN, c->t->n_chains);
 	allowed(c, ch, chain, 0);
 }
@@ -287,8 +304,9 @@ static void check_table(struct check *c)
 
 	c->color = calloc(t->n_chains + 1, sizeof(*c->color));
 	c->height = calloc(t->n_chains + 1, sizeof(*c->height));
+	c->jumps = calloc(t->n_chains + 1, sizeof(*c->jumps));
 	c->broken = false;
-	if (c->color == NULL || c->height == NULL) {
+	if (c->color == NULL || c->height == NULL || c->jumps == NULL) {
 		rules_report(c->rep, &t->pos, "no memory to check table \"%s\"", t->name);
 		goto out;
 	}
@@ -306,6 +324,7 @@ static void check_table(struct check *c)
 out:
 	free(c->color);
 	free(c->height);
+	free(c->jumps);
 }
 
 static void check_n_base(const struct rule_ast *ast, struct rules_report *rep)
