@@ -237,14 +237,14 @@ static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct s
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port) && portmap_unused(m, w->port.port))
 		port = w->port.port;
 	for (int i = 0; port == PORTMAP_NONE && w->port.parity && i < 16; i++) {
-		uint32_t maybe = nat_pick_port(n, m, &w->port);
+		uint32_t maybe = nat_pick_port(n, &m->bits, &w->port);
 		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
 			port = maybe;
 		if (maybe == PORTMAP_NONE)
 			break;
 	}
 	if (port == PORTMAP_NONE)
-		port = nat_pick_port(n, m, &w->port);
+		port = nat_pick_port(n, &m->bits, &w->port);
 	if (port == PORTMAP_NONE)
 		return NAT_NONE;
 	struct nat_eim like = {

@@ -34,7 +34,6 @@
 #include "wire/rewrite.h"
 
 #define DEFAULT_ADDRESSES 256
-#define N_OVERLOADS 16
 /* Connections looked at in one go after a change of the config. */
 #define SWEEP_SLICE 4096
 
@@ -58,7 +57,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_addresses;
 	for (uint32_t i = 0; i < NAT_IDENTIFICATIONS; i++)
 		n->identification[i] = (uint16_t)rng_u32(&env->rng);
-	n->overloads = nat_overloads_create(n, N_OVERLOADS);
+	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
 	if (nat_rests_init(&n->rests, n_mappings) != 0)
@@ -338,6 +337,7 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 {
 	nat_attempts_forget(n);
 	nat_pools_build(n, cfg);
+	nat_overloads_forget(n);
 	n->sweeping = true;
 	n->sweep_cursor = 0;
 }

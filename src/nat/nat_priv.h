@@ -259,10 +259,12 @@ struct nat_port_wish {
 	bool parity;                 /* like that of the inside port, if possible */
 };
 /* An unused port: a near one, else one of the set; PORTMAP_NONE when there is none. */
-uint32_t nat_pick_port(struct nat *n, const struct portmap *m, const struct nat_port_wish *wish);
+uint32_t nat_pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_wish *wish, enum nat_port_effort effort);
-struct nat_overloads *nat_overloads_create(struct nat *n, uint32_t count);
+struct nat_overloads *nat_overloads_create(uint32_t n_connections);
+/* After a change of the config other ports may be allowed: busy destinations are looked at anew. */
+void nat_overloads_forget(struct nat *n);
 void nat_overloads_destroy(struct nat_overloads *o);
 /* The connection with this REPLY tuple has gone. */
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);

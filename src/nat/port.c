@@ -8,11 +8,15 @@
  *
  * When no port is unused, one is shared with connections to other destinations:
  * a few random probes of the REPLY tuple. A destination at which they all fail is
- * a busy one and gets a map of its own, from a few made at start: which ports are
+ * a busy one and gets a map of its own, from those made at start: which ports are
  * free towards it. The map is filled in slices, by whoever asks, from the
  * connection table; from then on a pick towards that destination is exact and
- * costs the same at every fill. The destination used least lately gives its map
- * up to a new one.
+ * costs the same at every fill.
+ *
+ * Eight probes fail often only where more than half of the ports are taken. There
+ * are more maps than such destinations can be with 64,512 ports and this many
+ * connections, so a map hardly ever gives way to another while it is needed; with
+ * few ports a map is quickly made again.
  *
  * Until its map has been filled, a new connection to a nearly full destination may
  * be refused while a port is free; that lasts for at most FILL_CALLS refusals.
@@ -25,41 +29,48 @@
 #define UNUSED_TRIES 8
 #define SHARED_PROBES 8
 #define PARITY_TRIES 16
-#define SLICE_PORTS 4096
-#define FILL_CALLS (65536 / SLICE_PORTS)
+#define N_PORTS 65536u
+#define SLICE_PORTS 1024u
+#define FILL_CALLS (N_PORTS / SLICE_PORTS)
+/* Busy destinations that have a map: one for so many connections, of 10 KB. */
+#define CONNECTIONS_A_MAP 8192u
+#define MAPS_MIN 64u
+#define EVICT_LOOKS 8u
 
-/* A busy destination: here `unused` in the map means free towards it. */
+/* A busy destination. */
 struct overload {
 	uint32_t address; /* NAT_NONE: not in use */
 	uint32_t remote;
 	uint16_t remote_port;
 	uint8_t proto;
+	uint32_t chain;
 	uint32_t n_looked; /* ports below this have been looked up */
 	uint64_t used_at;
-	struct portmap map;
+	struct port_bits unused; /* towards it */
 };
 
 struct nat_overloads {
 	uint32_t n, n_used;
+	uint32_t hand; /* where the search for one that gives way goes on */
 	uint64_t turn;
+	uint32_t *bucket; /* as many as maps */
 	struct overload *overload;
 };
 
-struct nat_overloads *nat_overloads_create(struct nat *n, uint32_t count)
+struct nat_overloads *nat_overloads_create(uint32_t n_connections)
 {
 	struct nat_overloads *o = calloc(1, sizeof(*o));
 
-	(void)n;
 	if (o == NULL)
 		return NULL;
-	o->n = count;
-	o->overload = calloc(count, sizeof(*o->overload));
-	if (o->overload == NULL) {
-		free(o);
+	o->n = max_u32(n_connections / CONNECTIONS_A_MAP, MAPS_MIN);
+	o->overload = calloc(o->n, sizeof(*o->overload));
+	o->bucket = malloc(o->n * sizeof(*o->bucket));
+	if (o->overload == NULL || o->bucket == NULL) {
+		nat_overloads_destroy(o);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		o->overload[i].address = NAT_NONE;
+	memset(o->bucket, 0xff, o->n * sizeof(*o->bucket));
 	return o;
 }
 
@@ -67,8 +78,17 @@ void nat_overloads_destroy(struct nat_overloads *o)
 {
 	if (o == NULL)
 		return;
+	free(o->bucket);
 	free(o->overload);
 	free(o);
+}
+
+void nat_overloads_forget(struct nat *n)
+{
+	struct nat_overloads *o = n->overloads;
+
+	o->n_used = o->hand = 0;
+	memset(o->bucket, 0xff, o->n * sizeof(*o->bucket));
 }
 
 static uint16_t remote_port(const struct tuple *reply)
@@ -76,9 +96,21 @@ static uint16_t remote_port(const struct tuple *reply)
 	return reply->proto == IPPROTO_NR_ICMP ? reply->dport : reply->sport;
 }
 
-static struct overload *overload_find(struct nat_overloads *os, const struct tuple *reply, uint32_t address)
+static uint32_t *overload_bucket(const struct nat *n, uint32_t address, uint32_t remote, uint16_t port, uint8_t proto)
 {
-	for (uint32_t i = 0; os->n_used > 0 && i < os->n; i++) {
+	uint64_t h = siphash13_16(&n->key, (uint64_t)remote << 32 | address, (uint64_t)port << 8 | proto);
+
+	return &n->overloads->bucket[(uint32_t)((h >> 32) * n->overloads->n >> 32)];
+}
+
+static struct overload *overload_find(const struct nat *n, const struct tuple *reply, uint32_t address)
+{
+	const struct nat_overloads *os = n->overloads;
+
+	if (os->n_used == 0)
+		return NULL;
+	for (uint32_t i = *overload_bucket(n, address, reply->src, remote_port(reply), reply->proto); i != NAT_NONE;
+	     i = os->overload[i].chain) {
 		struct overload *o = &os->overload[i];
 		if (o->address == address && o->remote == reply->src && o->remote_port == remote_port(reply) &&
 		    o->proto == reply->proto)
@@ -87,51 +119,77 @@ static struct overload *overload_find(struct nat_overloads *os, const struct tup
 	return NULL;
 }
 
-static struct overload *overload_make(struct nat_overloads *os, const struct tuple *reply, uint32_t address)
+/* A place for one more: an unused one, or of the next few the one that was used least lately. */
+static uint32_t overload_place(struct nat *n)
 {
-	struct overload *oldest = &os->overload[0];
+	struct nat_overloads *os = n->overloads;
+	uint32_t victim = os->hand;
 
-	for (uint32_t i = 0; i < os->n && oldest->address != NAT_NONE; i++)
-		if (os->overload[i].address == NAT_NONE || os->overload[i].used_at < oldest->used_at)
-			oldest = &os->overload[i];
-	os->n_used += oldest->address == NAT_NONE;
-	memset(oldest, 0, sizeof(*oldest));
-	oldest->address = address;
-	oldest->remote = reply->src;
-	oldest->remote_port = remote_port(reply);
-	oldest->proto = reply->proto;
-	return oldest;
+	if (os->n_used < os->n)
+		return os->n_used++;
+	for (uint32_t i = 0; i < EVICT_LOOKS; i++) {
+		if (os->overload[os->hand].used_at < os->overload[victim].used_at)
+			victim = os->hand;
+		os->hand = os->hand + 1 == os->n ? 0 : os->hand + 1;
+	}
+	const struct overload *v = &os->overload[victim];
+	uint32_t *link = overload_bucket(n, v->address, v->remote, v->remote_port, v->proto);
+	while (*link != victim)
+		link = &os->overload[*link].chain;
+	*link = v->chain;
+	return victim;
 }
 
-static void look_on(struct nat *n, struct overload *o, struct tuple reply)
+static struct overload *overload_make(struct nat *n, const struct tuple *reply, uint32_t address)
 {
-	uint32_t stop = min_u32(o->n_looked + SLICE_PORTS, 65536);
+	uint32_t place = overload_place(n);
+	uint32_t *bucket = overload_bucket(n, address, reply->src, remote_port(reply), reply->proto);
+	struct overload *o = &n->overloads->overload[place];
 
-	for (uint32_t port = o->n_looked; port < stop; port++) {
-		nat_set_outside_port(&reply, port);
-		if (port != 0 && !conntrack_tuple_taken(n->ct, &reply, CONN_NONE))
-			portmap_release(&o->map, port);
+	memset(o, 0, sizeof(*o));
+	o->address = address;
+	o->remote = reply->src;
+	o->remote_port = remote_port(reply);
+	o->proto = reply->proto;
+	o->chain = *bucket;
+	*bucket = place;
+	return o;
+}
+
+/* Ports that the wish does not allow cost no look-up and stay used here: a rule's range beside a pool of the same
+ * address, towards the same busy destination, is served by probes and by what is released. */
+static void look_on(struct nat *n, struct overload *o, struct tuple reply, const struct port_set *set)
+{
+	uint32_t n_left = SLICE_PORTS, port = o->n_looked;
+
+	for (uint32_t i = 0; i < set->n && n_left > 0; i++) {
+		for (port = max_u32(port, set->range[i].first); port <= set->range[i].last && n_left > 0; port++) {
+			nat_set_outside_port(&reply, port);
+			if (!conntrack_tuple_taken(n->ct, &reply, CONN_NONE))
+				port_bits_give(&o->unused, port);
+			n_left--;
+		}
 	}
-	o->n_looked = stop;
+	o->n_looked = n_left > 0 ? N_PORTS : port;
 }
 
 /* The destination's map follows what is taken towards it. */
 static void overload_taken(struct nat *n, const struct tuple *reply, uint32_t address)
 {
-	struct overload *o = overload_find(n->overloads, reply, address);
+	struct overload *o = overload_find(n, reply, address);
 	uint32_t port = nat_outside_port(reply);
 
-	if (o != NULL && portmap_unused(&o->map, port))
-		portmap_use(&o->map, port);
+	if (o != NULL && port_bits_unused(&o->unused, port))
+		port_bits_take(&o->unused, port);
 }
 
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
 {
-	struct overload *o = overload_find(n->overloads, reply, address);
+	struct overload *o = overload_find(n, reply, address);
 	uint32_t port = nat_outside_port(reply);
 
-	if (o != NULL && port < o->n_looked && !portmap_unused(&o->map, port))
-		portmap_release(&o->map, port);
+	if (o != NULL && port < o->n_looked && !port_bits_unused(&o->unused, port))
+		port_bits_give(&o->unused, port);
 }
 
 static bool has_near(const struct nat_port_wish *wish)
@@ -139,11 +197,11 @@ static bool has_near(const struct nat_port_wish *wish)
 	return wish->near != NULL && wish->near->n_ports != 0;
 }
 
-uint32_t nat_pick_port(struct nat *n, const struct portmap *m, const struct nat_port_wish *wish)
+uint32_t nat_pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish)
 {
-	uint32_t port = has_near(wish) ? portmap_pick(m, wish->near, &n->env->rng) : PORTMAP_NONE;
+	uint32_t port = has_near(wish) ? port_bits_pick(b, wish->near, &n->env->rng) : PORTMAP_NONE;
 
-	return port != PORTMAP_NONE ? port : portmap_pick(m, wish->set, &n->env->rng);
+	return port != PORTMAP_NONE ? port : port_bits_pick(b, wish->set, &n->env->rng);
 }
 
 /* One attempt at one port. */
@@ -166,14 +224,14 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, const s
 	    take(n, index, address, reply, wish->port))
 		return true;
 	for (int i = 0; wish->parity && i < PARITY_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, m, wish);
+		uint32_t port = nat_pick_port(n, &m->bits, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if ((port & 1) == (inside & 1u) && take(n, index, address, reply, port))
 			return true;
 	}
 	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, m, wish);
+		uint32_t port = nat_pick_port(n, &m->bits, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if (take(n, index, address, reply, port))
@@ -185,7 +243,7 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, const s
 static bool take_shared(struct nat *n, uint32_t index, uint32_t address, const struct portmap *m, struct tuple *reply,
 			const struct nat_port_wish *wish)
 {
-	struct overload *o = overload_find(n->overloads, reply, address);
+	struct overload *o = overload_find(n, reply, address);
 	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
 
 	for (int i = 0; o == NULL && i < SHARED_PROBES; i++) {
@@ -194,19 +252,19 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, const s
 			return true;
 	}
 	if (o == NULL)
-		o = overload_make(n->overloads, reply, address);
+		o = overload_make(n, reply, address);
 	o->used_at = ++n->overloads->turn;
-	if (o->n_looked < 65536)
-		look_on(n, o, *reply);
+	if (o->n_looked < N_PORTS)
+		look_on(n, o, *reply, wish->set);
 	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, &o->map, wish);
+		uint32_t port = nat_pick_port(n, &o->unused, wish);
 		if (port == PORTMAP_NONE)
 			return false;
 		if (portmap_can_share(m, port) && take(n, index, address, reply, port))
 			return true;
 		/* Somebody who holds no port of the map has the tuple. */
-		if (portmap_unused(&o->map, port))
-			portmap_use(&o->map, port);
+		if (port_bits_unused(&o->unused, port))
+			port_bits_take(&o->unused, port);
 	}
 	return false;
 }

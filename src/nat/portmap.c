@@ -90,16 +90,28 @@ uint32_t port_set_at(const struct port_set *s, uint32_t k)
 	return 0;
 }
 
+void port_bits_take(struct port_bits *b, uint32_t port)
+{
+	b->unused[port >> 6] &= ~(UINT64_C(1) << (port & 63));
+	b->word[port >> 6]--;
+	b->group[port >> 12]--;
+}
+
+void port_bits_give(struct port_bits *b, uint32_t port)
+{
+	b->unused[port >> 6] |= UINT64_C(1) << (port & 63);
+	b->word[port >> 6]++;
+	b->group[port >> 12]++;
+}
+
 void portmap_init(struct portmap *m)
 {
-	memset(m->unused, 0xff, sizeof(m->unused));
-	memset(m->word, 64, sizeof(m->word));
+	memset(m->bits.unused, 0xff, sizeof(m->bits.unused));
+	memset(m->bits.word, 64, sizeof(m->bits.word));
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
-		m->group[g] = 4096;
+		m->bits.group[g] = 4096;
 	memset(m->sharers, 0, sizeof(m->sharers));
-	m->unused[0] &= ~UINT64_C(1);
-	m->word[0]--;
-	m->group[0]--;
+	port_bits_take(&m->bits, 0);
 }
 
 void portmap_use(struct portmap *m, uint32_t port)
@@ -109,9 +121,7 @@ void portmap_use(struct portmap *m, uint32_t port)
 		m->sharers[port]++;
 		return;
 	}
-	m->unused[port >> 6] &= ~(UINT64_C(1) << (port & 63));
-	m->word[port >> 6]--;
-	m->group[port >> 12]--;
+	port_bits_take(&m->bits, port);
 }
 
 void portmap_release(struct portmap *m, uint32_t port)
@@ -121,9 +131,7 @@ void portmap_release(struct portmap *m, uint32_t port)
 		m->sharers[port]--;
 		return;
 	}
-	m->unused[port >> 6] |= UINT64_C(1) << (port & 63);
-	m->word[port >> 6]++;
-	m->group[port >> 12]++;
+	port_bits_give(&m->bits, port);
 }
 
 bool portmap_can_share(const struct portmap *m, uint32_t port)
@@ -147,29 +155,29 @@ void portmap_wake(struct portmap *m, uint32_t port)
 }
 
 /* Unused ports below `port`, which may be 65536. */
-static uint32_t rank(const struct portmap *m, uint32_t port)
+static uint32_t rank(const struct port_bits *b, uint32_t port)
 {
 	uint32_t n = 0, w = port >> 6;
 
 	for (uint32_t g = 0; g < port >> 12; g++)
-		n += m->group[g];
+		n += b->group[g];
 	for (uint32_t i = w & ~63u; i < w; i++)
-		n += m->word[i];
+		n += b->word[i];
 	if (port & 63)
-		n += (uint32_t)__builtin_popcountll(m->unused[w] & ((UINT64_C(1) << (port & 63)) - 1));
+		n += (uint32_t)__builtin_popcountll(b->unused[w] & ((UINT64_C(1) << (port & 63)) - 1));
 	return n;
 }
 
 /* The k-th unused port, from 0. */
-static uint32_t select_port(const struct portmap *m, uint32_t k)
+static uint32_t select_port(const struct port_bits *b, uint32_t k)
 {
 	uint32_t g = 0, w;
 
-	while (k >= m->group[g])
-		k -= m->group[g++];
-	for (w = g * 64; k >= m->word[w]; w++)
-		k -= m->word[w];
-	uint64_t bits = m->unused[w];
+	while (k >= b->group[g])
+		k -= b->group[g++];
+	for (w = g * 64; k >= b->word[w]; w++)
+		k -= b->word[w];
+	uint64_t bits = b->unused[w];
 	/* Halve until one is left. */
 	uint32_t at = 0;
 	for (uint32_t half = 32; half > 0; half /= 2) {
@@ -188,20 +196,21 @@ static uint32_t select_port(const struct portmap *m, uint32_t k)
 
 uint32_t portmap_count(const struct portmap *m, const struct port_set *s)
 {
+	const struct port_bits *b = &m->bits;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n; i++)
-		n += rank(m, s->range[i].last + 1u) - rank(m, s->range[i].first);
+		n += rank(b, s->range[i].last + 1u) - rank(b, s->range[i].first);
 	return n;
 }
 
-uint32_t portmap_pick(const struct portmap *m, const struct port_set *s, struct rng *rng)
+uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
 {
 	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = 0;
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		first[i] = rank(m, s->range[i].first);
-		n[i] = rank(m, s->range[i].last + 1u) - first[i];
+		first[i] = rank(b, s->range[i].first);
+		n[i] = rank(b, s->range[i].last + 1u) - first[i];
 		total += n[i];
 	}
 	if (total == 0)
@@ -209,5 +218,5 @@ uint32_t portmap_pick(const struct portmap *m, const struct port_set *s, struct 
 	uint32_t k = rng_below(rng, total), i = 0;
 	while (k >= n[i])
 		k -= n[i++];
-	return select_port(m, first[i] + k);
+	return select_port(b, first[i] + k);
 }

@@ -34,17 +34,32 @@ uint32_t port_set_at(const struct port_set *s, uint32_t k);
 #define PORTMAP_WORDS 1024
 #define PORTMAP_GROUPS 16 /* of 64 words */
 
-struct portmap {
+/* A set of ports that is picked from: what the map and a busy destination share. */
+struct port_bits {
 	uint16_t group[PORTMAP_GROUPS]; /* unused ports in 4096 */
 	uint8_t word[PORTMAP_WORDS];    /* unused ports in 64 */
 	uint64_t unused[PORTMAP_WORDS];
+};
+
+static inline bool port_bits_unused(const struct port_bits *b, uint32_t port)
+{
+	return (b->unused[port >> 6] >> (port & 63) & 1) != 0;
+}
+/* An unused port becomes used, and the other way round. */
+void port_bits_take(struct port_bits *b, uint32_t port);
+void port_bits_give(struct port_bits *b, uint32_t port);
+/* An unused port of the set, each equally likely; PORTMAP_NONE when there is none. */
+uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng);
+
+struct portmap {
+	struct port_bits bits;
 	uint16_t sharers[65536]; /* connections beyond the first */
 };
 
 void portmap_init(struct portmap *m);
 static inline bool portmap_unused(const struct portmap *m, uint32_t port)
 {
-	return (m->unused[port >> 6] >> (port & 63) & 1) != 0;
+	return port_bits_unused(&m->bits, port);
 }
 /* One more connection on this port, and one less. */
 void portmap_use(struct portmap *m, uint32_t port);
@@ -57,7 +72,4 @@ void portmap_wake(struct portmap *m, uint32_t port);
 bool portmap_can_share(const struct portmap *m, uint32_t port);
 /* Unused ports in the set. */
 uint32_t portmap_count(const struct portmap *m, const struct port_set *s);
-/* An unused port of the set, each equally likely; PORTMAP_NONE when there is none. */
-uint32_t portmap_pick(const struct portmap *m, const struct port_set *s, struct rng *rng);
-
 #endif

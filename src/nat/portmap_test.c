@@ -36,10 +36,10 @@ static void check_counts(const struct portmap *m)
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++) {
 		uint32_t sum = 0;
 		for (uint32_t w = g * 64; w < g * 64 + 64; w++) {
-			assert_int_equal(m->word[w], __builtin_popcountll(m->unused[w]));
-			sum += m->word[w];
+			assert_int_equal(m->bits.word[w], __builtin_popcountll(m->bits.unused[w]));
+			sum += m->bits.word[w];
 		}
-		assert_int_equal(m->group[g], sum);
+		assert_int_equal(m->bits.group[g], sum);
 	}
 }
 
@@ -54,16 +54,16 @@ static void test_all_once(void **state)
 	assert_int_equal(s.n_ports, 64512);
 	for (uint32_t i = 0; i < 64512; i++) {
 		assert_int_equal(portmap_count(m, &s), 64512 - i);
-		uint32_t port = portmap_pick(m, &s, &rng);
+		uint32_t port = port_bits_pick(&m->bits, &s, &rng);
 		assert_true(port >= 1024 && port <= 65535);
 		assert_int_equal(given[port]++, 0);
 		portmap_use(m, port);
 	}
-	assert_int_equal(portmap_pick(m, &s, &rng), PORTMAP_NONE);
+	assert_int_equal(port_bits_pick(&m->bits, &s, &rng), PORTMAP_NONE);
 	check_counts(m);
 	/* The one that comes back is the one that is picked. */
 	portmap_release(m, 33333);
-	assert_int_equal(portmap_pick(m, &s, &rng), 33333);
+	assert_int_equal(port_bits_pick(&m->bits, &s, &rng), 33333);
 	for (uint32_t port = 1024; port <= 65535; port++)
 		if (port != 33333)
 			portmap_release(m, port);
@@ -112,7 +112,7 @@ static void test_sets(void **state)
 		struct portmap *m = *state;
 		portmap_init(m);
 		for (uint32_t k = 0; k < s.n_ports && k < 50; k++) {
-			uint32_t p = portmap_pick(m, &s, &rng);
+			uint32_t p = port_bits_pick(&m->bits, &s, &rng);
 			assert_true(port_set_has(&s, p));
 			portmap_use(m, p);
 		}
@@ -132,7 +132,7 @@ static void check_uniform(const struct portmap *m, const struct port_set *s)
 		if (port_set_has(s, p) && portmap_unused(m, p))
 			cell_of[p] = (uint32_t)((uint64_t)k++ * CELLS / n_unused);
 	for (int i = 0; i < PICKS; i++)
-		seen[cell_of[portmap_pick(m, s, &rng)]]++;
+		seen[cell_of[port_bits_pick(&m->bits, s, &rng)]]++;
 	for (int c = 0; c < CELLS; c++) {
 		uint32_t first = (uint32_t)(((uint64_t)n_unused * (uint32_t)c + CELLS - 1) / CELLS);
 		uint32_t behind = (uint32_t)(((uint64_t)n_unused * ((uint32_t)c + 1) + CELLS - 1) / CELLS);
@@ -154,10 +154,10 @@ static void test_uniform(void **state)
 		portmap_use(m, p);
 	check_uniform(m, &s);
 	while (portmap_count(m, &s) > 32256)
-		portmap_use(m, portmap_pick(m, &s, &rng));
+		portmap_use(m, port_bits_pick(&m->bits, &s, &rng));
 	check_uniform(m, &s);
 	while (portmap_count(m, &s) > 645)
-		portmap_use(m, portmap_pick(m, &s, &rng));
+		portmap_use(m, port_bits_pick(&m->bits, &s, &rng));
 	check_uniform(m, &s);
 }
 

@@ -121,7 +121,7 @@ static void test_draws(void **state)
 	seed_rng(&rng);
 	portmap_init(m);
 	for (uint32_t i = 0; i < N_DRAWS; i++) {
-		uint32_t port = portmap_pick(m, &set, &rng);
+		uint32_t port = port_bits_pick(&m->bits, &set, &rng);
 
 		assert_in_range(port, PORTS_FIRST, PORTS_LAST);
 		count[port - PORTS_FIRST]++;
@@ -170,7 +170,7 @@ static void test_last_ports(void **state)
 	seed_rng(&rng);
 	only_left(m);
 	for (uint32_t i = 0; i < 80000; i++)
-		count[place_in_left(portmap_pick(m, &set, &rng))]++;
+		count[place_in_left(port_bits_pick(&m->bits, &set, &rng))]++;
 	check("chi-squared, 80,000 draws among the last 8 ports", chi_squared_z(count, ARRAY_LEN(left), 1));
 	free(m);
 }
