@@ -50,6 +50,18 @@ static int set_up(void **state)
 	return 0;
 }
 
+/* By field: what lies between them is nobody's. */
+static void assert_offload(const struct offload *a, const struct offload *b)
+{
+	assert_int_equal(a->csum_partial, b->csum_partial);
+	assert_int_equal(a->csum_valid, b->csum_valid);
+	assert_int_equal(a->gso_type, b->gso_type);
+	assert_int_equal(a->csum_start, b->csum_start);
+	assert_int_equal(a->csum_offset, b->csum_offset);
+	assert_int_equal(a->gso_size, b->gso_size);
+	assert_int_equal(a->gso_hdr_len, b->gso_hdr_len);
+}
+
 static int tear_down(void **state)
 {
 	struct bench *t = *state;
@@ -266,7 +278,7 @@ static void test_capture_inside_a_host(void **state)
 		struct device *d = open_device(t, &(struct pcap_config){ .in_path = t->path, .epoch_ns = EPOCH });
 		t->batch.n = 0;
 		assert_int_equal(d->ops->rx(d, &t->batch, 1), 1);
-		assert_memory_equal(&t->batch.p[0]->offload, &rows[i].expected, sizeof(struct offload));
+		assert_offload(&t->batch.p[0]->offload, &rows[i].expected);
 		deliver(t);
 		d->ops->close(d);
 	}
