@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+ *
+ * The memory that the kernel's program and user space share: what stands where
+ * in the maps. Both sides are compiled from this file.
+ *
+ * All maps here are arrays that user space maps into its memory, so putting a
+ * flow in or reading its counters is no system call. The flow table is a table of
+ * our own over two of them: buckets of one cache line (tags and references), and
+ * one cache line a direction of each connection. A packet thus costs two misses.
+ *
+ * Who writes what. A flow's first part is user space's, and is written while no
+ * bucket refers to it, or with `version` odd; its last part is the program's of
+ * that direction. The program copies what it needs, then looks at `version` again:
+ * a torn or stale read sends the packet up, never wrong and never away.
+ *
+ * No overtaking. While packets of a flow may still be on their way through user
+ * space, the next ones follow them: the program counts in `up` those that it sent
+ * up, user space in `handled` those that it has dealt with, and only when both
+ * are equal is the next packet forwarded here.
+ *
+ * Numbers are in the host's order but where a name ends in _be.
+ */
+#ifndef YG_FASTPATH_LAYOUT_H
+#define YG_FASTPATH_LAYOUT_H
+
+#include <linux/types.h>
+
+#define FP_BUCKET_SLOTS 8
+#define FP_REF_NONE 0xffffffffu
+
+struct fp_bucket {
+	__u16 tag[FP_BUCKET_SLOTS]; /* 0: free */
+	__u32 ref[FP_BUCKET_SLOTS]; /* of flows: connection << 1 | direction */
+	__u32 next;                 /* number of an overflow bucket + 1 (behind the home buckets), 0: none */
+	__u32 reserved[3];
+} __attribute__((aligned(64)));
+
+struct fp_flow {
+	/* the packet as it comes */
+	__u32 src_be, dst_be;
+	__u16 sport_be, dport_be; /* ICMP echo: the identifier in sport_be, type << 8 | code in dport_be */
+	__u8 proto;
+	__u8 in_port;  /* gateway's interface number */
+	__u16 version; /* odd: being written */
+	/* as it leaves */
+	__u32 new_src_be, new_dst_be;
+	__u16 new_sport_be, new_dport_be;
+	__u16 ip_delta; /* to add, one's complement, to the IP header's checksum: addresses; not the TTL */
+	__u16 l4_delta; /* likewise to a whole checksum of TCP, UDP, ICMP: addresses and ports */
+	__u16 adjacency;
+	__u16 generation; /* fp_config.generation when it was written */
+	__u16 handled;    /* user space's */
+	/* the program's */
+	__u16 up;
+	__u32 packets, bytes; /* both wrap; bytes of IP packets as they came */
+	__u32 last_seen;      /* fp_tick() */
+	__u32 tcp_end, tcp_ack, tcp_win; /* marks: start as user space set them */
+} __attribute__((aligned(64)));
+
+enum fp_how {
+	FP_HOW_UP,       /* packets go up: not resolved, device down, or one that takes no redirected frames */
+	FP_HOW_REDIRECT, /* out of ifindex */
+	FP_HOW_PEER,     /* tc: into the peer of ifindex (bpf_redirect_peer) */
+};
+
+struct fp_adjacency {
+	__u8 header[14];
+	__u8 how;  /* enum fp_how */
+	__u8 port; /* gateway's interface number */
+	__u32 ifindex; /* the kernel's */
+	__u32 mtu;     /* bytes of IP packet */
+	__u32 last_used; /* fp_tick(), the program's */
+	__u32 reserved;
+};
+
+struct fp_config {
+	__u64 key[2];       /* SipHash */
+	__u32 bucket_mask;  /* home buckets - 1 */
+	__u32 generation;   /* 16 bits of it */
+	__u32 on;           /* 0: everything goes up */
+	__u32 reserved;
+};
+
+/* Ticks of 2^20 ns (about a millisecond) of CLOCK_MONOTONIC; they wrap after 52 days. */
+#define FP_TICK_SHIFT 20
+
+/* What became of a frame: a counter each, per CPU (map `counters`). */
+enum fp_count {
+	FP_FORWARDED,
+	FP_UP_NOT_IPV4,     /* ARP and the rest */
+	FP_UP_NOT_PLAIN,    /* options, fragment, TTL 1, flags, protocol, length */
+	FP_UP_NO_FLOW,
+	FP_UP_STALE,        /* torn read, old generation, other interface */
+	FP_UP_BEHIND,       /* follows packets that are still in user space */
+	FP_UP_WINDOW,       /* far out of the TCP window */
+	FP_UP_TOO_BIG,
+	FP_UP_ADJACENCY,
+	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
+	FP_UP_REFUSED,      /* nobody takes what goes up: no socket for this queue (counted as lost) */
+	FP_N_COUNTS
+};
+
+static inline __u64 fp_rotl(__u64 x, int b)
+{
+	return x << b | x >> (64 - b);
+}
+
+#define FP_SIPROUND                                                                     \
+	do {                                                                            \
+		v0 += v1; v1 = fp_rotl(v1, 13) ^ v0; v0 = fp_rotl(v0, 32);              \
+		v2 += v3; v3 = fp_rotl(v3, 16) ^ v2;                                    \
+		v0 += v3; v3 = fp_rotl(v3, 21) ^ v0;                                    \
+		v2 += v1; v1 = fp_rotl(v1, 17) ^ v2; v2 = fp_rotl(v2, 32);              \
+	} while (0)
+
+/* SipHash-1-3 of two words: src | dst << 32, and ports, protocol, in_port. */
+static inline __u64 fp_hash(const __u64 key[2], __u64 m0, __u64 m1)
+{
+	__u64 v0 = key[0] ^ 0x736f6d6570736575ull, v1 = key[1] ^ 0x646f72616e646f6dull;
+	__u64 v2 = key[0] ^ 0x6c7967656e657261ull, v3 = key[1] ^ 0x7465646279746573ull;
+	__u64 len = (__u64)16 << 56;
+
+	v3 ^= m0; FP_SIPROUND; v0 ^= m0;
+	v3 ^= m1; FP_SIPROUND; v0 ^= m1;
+	v3 ^= len; FP_SIPROUND; v0 ^= len;
+	v2 ^= 0xff;
+	FP_SIPROUND; FP_SIPROUND; FP_SIPROUND;
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+static inline __u64 fp_hash_flow(const __u64 key[2], __u32 src_be, __u32 dst_be, __u16 sport_be, __u16 dport_be,
+				 __u8 proto, __u8 in_port)
+{
+	return fp_hash(key, (__u64)src_be | (__u64)dst_be << 32,
+		       (__u64)sport_be | (__u64)dport_be << 16 | (__u64)proto << 32 | (__u64)in_port << 40);
+}
+
+static inline __u32 fp_bucket_of(__u64 hash, __u32 mask)
+{
+	return (__u32)(hash >> 32) & mask;
+}
+
+static inline __u16 fp_tag_of(__u64 hash)
+{
+	return (__u16)hash == 0 ? 1 : (__u16)hash;
+}
+
+_Static_assert(sizeof(struct fp_bucket) == 64, "one cache line");
+_Static_assert(sizeof(struct fp_flow) == 64, "one cache line a direction");
+_Static_assert(sizeof(struct fp_adjacency) == 32, "two a cache line");
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Adjacencies: what stands in front of an IPv4 packet to a neighbour, by number.
+ *
+ * A flow's shortcut keeps the number and never the bytes, so a neighbour's new
+ * Ethernet address is one write here and touches no flow. The number is that of
+ * the neighbour's entry. While anybody may hold the number (learnt), it is given
+ * to another neighbour only after all shortcuts have been told to look anew.
+ */
+#ifndef YG_IP_ADJACENCY_H
+#define YG_IP_ADJACENCY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/ether.h"
+
+struct ip_stack;
+
+struct ip_adjacency {
+	uint8_t header[ETHER_HEADER_LEN]; /* destination, source, type IPv4 */
+	uint8_t ifindex;                  /* gateway's interface number; 0: the number is not in use */
+	bool usable;                      /* false: packets take the full way (not resolved, device down) */
+	bool stale;                       /* whoever sends by it calls ip_adjacency_used */
+	bool learnt;                      /* a shortcut may hold the number */
+	uint8_t caps;                     /* DEVICE_CAP_* of the device behind it */
+	uint16_t mtu;                     /* bytes of IP packet */
+};
+
+#define IP_ADJACENCIES_MAX 65536u
+
+/* index < ip_n_adjacencies(s). */
+const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index);
+uint32_t ip_n_adjacencies(const struct ip_stack *s);
+/* Something was sent by it: a stale neighbour is asked whether it is still there (RFC 4861's DELAY). */
+void ip_adjacency_used(struct ip_stack *s, uint32_t index);
+
+/* Slot: the adjacency is not what it was (address, device, usable, stale). gone: the number will be given to another
+ * neighbour, so whoever holds it must forget it now. */
+enum ip_adjacency_change { IP_ADJACENCY_CHANGED, IP_ADJACENCY_GONE };
+typedef void ip_adjacency_fn(void *ctx, uint32_t index, enum ip_adjacency_change change);
+
+#endif
