@@ -13,6 +13,9 @@ BUILD ?= build
 BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
 LAB_ARGS ?=
+MINUTES ?= 30
+DRIVER ?= auto
+WORKERS ?= 1
 
 MESON_WERROR = -Dwerror=$(if $(filter-out 0 no false,$(WERROR)),true,false)
 # Debian does not put these into the PATH of ordinary users.
@@ -64,6 +67,14 @@ rfc: setup
 	@ninja --quiet -C $(BUILD_TEST) tests/rfc/rfc
 	@$(BUILD_TEST)/tests/rfc/rfc $(ONLY)
 
+# Mixed traffic for MINUTES under the sanitizers, with the law of conservation checked (tests/soak/soak).
+# DRIVER=xdp|tc|af_packet; as root all of them can be had.
+soak: setup
+	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+		-Dtests=enabled $(MESON_WERROR))
+	@ninja --quiet -C $(BUILD_TEST) yangguan
+	@tests/soak/soak $(BUILD_TEST)/yangguan --minutes $(MINUTES) --driver $(DRIVER) --workers $(WORKERS)
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -80,10 +91,11 @@ help:
 	@echo 'make lab        install what is missing, build, and run the lab (LAB_ARGS=--check: only check it)'
 	@echo 'make test       install what is missing, build with sanitizers, run every test (SUITE=unit: only these)'
 	@echo 'make rfc        the requirements of the RFCs on NAT, one scenario each (ONLY=6888: only these)'
+	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make setup      install what is missing'
 	@echo 'make clean      remove what was built'
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test rfc fuzz-build install clean help
+.PHONY: all setup lab test rfc soak fuzz-build install clean help
