@@ -5,6 +5,20 @@
  * anything expire and about once a second for what people read, takes it out at
  * its end. Works on the mapped memory alone (layout.h), makes no system call, and
  * belongs to the worker that owns the connections.
+ *
+ * What shortcut owes us:
+ *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
+ *     RST is judged by windows that the kernel's packets have moved;
+ *   - it calls came_up for every packet of an offloaded connection, after it has been dealt with (handed to the
+ *     driver, dropped, held ...), in the order in which they came;
+ *   - add is called again for a connection that is in already when its shortcuts were learnt anew: it is written
+ *     anew in place;
+ *   - add, read_back, came_up and remove of a connection that is not in do nothing: we take connections out by
+ *     ourselves too (TCP that closes, idle ones when others ask), and tell so through `left`.
+ * What the kernel's program may rely on:
+ *   - ip_delta and l4_delta are numbers in the host's order: new check = fold(ntohs(check) + delta);
+ *   - a chain is FLOW_MAP_CHAIN_MAX buckets at most, the home bucket included;
+ *   - an adjacency's `how` is FP_HOW_UP from before its header changes until 10 ms after.
  */
 #ifndef YG_FASTPATH_OFFLOAD_H
 #define YG_FASTPATH_OFFLOAD_H
@@ -22,6 +36,13 @@ void offload_map_destroy(struct offload_map *m);
 /* For shortcuts_set_offload. */
 const struct shortcuts_offload *offload_map_slots(struct offload_map *m);
 
+/* CLOCK_MONOTONIC minus the core's clock, ns; 0 at first. The program's ticks are of CLOCK_MONOTONIC. */
+void offload_map_set_clock(struct offload_map *m, int64_t monotonic_minus_now_ns);
+
+/* Slot: a connection was taken out without being asked for; add may be called again. */
+typedef void offload_left_fn(void *ctx, uint32_t conn);
+void offload_map_set_left(struct offload_map *m, offload_left_fn *fn, void *ctx);
+
 /* How frames leave by an interface (fastpath_how) and the kernel's number of it; FP_HOW_UP while it is not attached. */
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how);
 
@@ -30,11 +51,16 @@ void offload_map_expire(struct offload_map *m);
 uint64_t offload_map_next_deadline(const struct offload_map *m);
 /* Before counters are shown: credits everything now. */
 void offload_map_read_all(struct offload_map *m);
+/* True while the kernel has the connection. */
+bool offload_map_has(const struct offload_map *m, uint32_t conn);
 
 struct offload_map_info {
 	uint32_t n_connections, capacity;
 	uint64_t n_added, n_removed;
 	uint64_t n_full; /* times there was no room */
+	uint64_t n_packets, n_bytes; /* forwarded by the kernel and credited */
+	uint64_t n_late; /* packets that the kernel counted after their connection was taken out */
+	uint64_t n_resynced; /* times a flow was behind for good: a packet was lost on the way up */
 };
 void offload_map_info(const struct offload_map *m, struct offload_map_info *out);
 

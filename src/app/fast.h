@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The kernel's fast path as `run` uses it: the programs and their maps
+ * (fastpath.h), and what keeps them in step with the core (offload.h), as one
+ * object that is opened when the first port with `driver xdp` or `driver tc` is.
+ *
+ * Two threads. Opening, attaching and detaching make system calls: control
+ * thread. What touches the core (fast_start, fast_port_up, fast_port_down,
+ * fast_stop, fast_expire) is called inside worker_call or by the worker.
+ *
+ *   open     fast_open -> fast_attach -> open the device -> worker_call: fast_start (once), fast_port_up
+ *   close    worker_call: fast_port_down -> close the device -> fast_detach
+ *   the end  worker_call: fast_stop -> fast_close
+ */
+#ifndef YG_APP_FAST_H
+#define YG_APP_FAST_H
+
+#include "app/gateway.h"
+#include "fastpath/fastpath.h"
+#include "fastpath/offload.h"
+
+struct fast;
+
+/* Makes the maps; nothing is attached yet. 0, or -errno and one sentence. */
+int fast_open(const struct fastpath_limits *limits, struct fast **out, char *err, size_t err_len);
+/* Detaches everything. NULL is allowed. */
+void fast_close(struct fast *f);
+/* For AF_XDP sockets. */
+struct fastpath *fast_path(struct fast *f);
+
+/* Puts the program on a device. Until fast_port_up everything that comes in there goes up. */
+int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);
+void fast_detach(struct fast *f, uint32_t number);
+
+/* Ties it to a core. 0 or -ENOMEM. */
+int fast_start(struct fast *f, struct gateway *g);
+/* Credits what the kernel forwarded and lets go of the core. */
+void fast_stop(struct fast *f);
+/* Flows may go through the kernel by this port, or not any more. */
+void fast_port_up(struct fast *f, uint32_t number);
+void fast_port_down(struct fast *f, uint32_t number);
+
+/* The worker: at fast_next_deadline at the latest. NULL is allowed: never. */
+void fast_expire(struct fast *f);
+uint64_t fast_next_deadline(const struct fast *f);
+/* Before counters of a connection, or of all, are shown. */
+void fast_read_back(struct fast *f, uint32_t conn);
+void fast_read_all(struct fast *f);
+bool fast_has(const struct fast *f, uint32_t conn);
+
+struct fast_counts {
+	struct fastpath_counts kernel;
+	struct offload_map_info map;
+};
+void fast_counts(const struct fast *f, struct fast_counts *out);
+
+#endif
