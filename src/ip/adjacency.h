@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "packet/packet.h"
 #include "wire/ether.h"
 
 struct ip_stack;
@@ -23,6 +24,7 @@ struct ip_adjacency {
 	bool usable;                      /* false: packets take the full way (not resolved, device down) */
 	bool stale;                       /* whoever sends by it calls ip_adjacency_used */
 	bool learnt;                      /* a shortcut may hold the number */
+	uint8_t reserved;
 	uint8_t caps;                     /* DEVICE_CAP_* of the device behind it */
 	uint16_t mtu;                     /* bytes of IP packet */
 };
@@ -34,6 +36,11 @@ const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index
 uint32_t ip_n_adjacencies(const struct ip_stack *s);
 /* Something was sent by it: a stale neighbour is asked whether it is still there (RFC 4861's DELAY). */
 void ip_adjacency_used(struct ip_stack *s, uint32_t index);
+/* From here on somebody may hold the number: the slot is told GONE before another neighbour gets it. */
+void ip_adjacency_learnt(struct ip_stack *s, uint32_t index);
+/* p's frame is whole, its Ethernet header written, its offload work within caps: it waits in the batch of a usable
+ * adjacency's device, which ip_flush sends. */
+void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p);
 
 /* Slot: the adjacency is not what it was (address, device, usable, stale). gone: the number will be given to another
  * neighbour, so whoever holds it must forget it now. */

@@ -7,9 +7,10 @@
  * layer leaves behind which interface it came in by, and whether it came as
  * broadcast or multicast (RFC 1122 section 2.4).
  *
- * The device counted the frames as received; from here each has one verdict.
+ * The device counted the frames as received; from here each has one verdict. But
+ * first they are shown to whoever knows a shortcut: what it takes never comes here.
  *
- * Next: src/ip/input.c, or src/ip/arp.c
+ * Next: src/ip/input.c, or src/ip/arp.c; src/shortcut/input.c for the shortcut
  */
 #include "ip/stack_priv.h"
 
@@ -60,6 +61,8 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
 	const struct device *dev = ip_interface_known(s, ifindex) ? s->interface[ifindex].dev : NULL;
 
+	if (dev != NULL && s->shortcut != NULL)
+		s->shortcut(s->shortcut_ctx, ifindex, b);
 	for (uint32_t i = 0; i < b->n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]));
 	for (uint32_t i = 0; i < b->n; i++) {

@@ -56,24 +56,28 @@ static void ask(struct ip_stack *s, struct neigh *n, const struct ether_addr *to
 static void enter_incomplete(struct ip_stack *s, struct neigh *n)
 {
 	neigh_set_state(s->neigh, n, NEIGH_INCOMPLETE);
+	adjacency_sync(s, n);
 	ask(s, n, &ether_broadcast);
 }
 
 static void enter_probe(struct ip_stack *s, struct neigh *n, const struct ether_addr *to)
 {
 	neigh_set_state(s->neigh, n, NEIGH_PROBE);
+	adjacency_sync(s, n);
 	ask(s, n, to);
 }
 
 static void enter_stale(struct ip_stack *s, struct neigh *n)
 {
 	neigh_set_state(s->neigh, n, NEIGH_STALE);
+	adjacency_sync(s, n);
 	arm(s->neigh, n, NEIGH_STALE_NS);
 }
 
 static void enter_delay(struct ip_stack *s, struct neigh *n)
 {
 	neigh_set_state(s->neigh, n, NEIGH_DELAY);
+	adjacency_sync(s, n);
 	arm(s->neigh, n, NEIGH_DELAY_NS);
 }
 
@@ -82,6 +86,7 @@ static void enter_reachable(struct ip_stack *s, struct neigh *n)
 	uint32_t spread_ms = (uint32_t)(NEIGH_REACHABLE_NS / NS_PER_MS);
 
 	neigh_set_state(s->neigh, n, NEIGH_REACHABLE);
+	adjacency_sync(s, n);
 	n->confirmed_ns = s->env->now;
 	arm(s->neigh, n, NEIGH_REACHABLE_NS / 2 + rng_below(&s->env->rng, spread_ms) * NS_PER_MS);
 }
@@ -97,6 +102,7 @@ static void enter_failed(struct ip_stack *s, struct neigh *n)
 	struct packet *held = neigh_take_held(s->neigh, n);
 
 	neigh_set_state(s->neigh, n, NEIGH_FAILED);
+	adjacency_sync(s, n);
 	arm(s->neigh, n, NEIGH_FAILED_NS);
 	tell(s, n, EVENT_NEIGH_FAILED);
 	/* From here n may be another's: an error may need a new neighbour. */
@@ -109,13 +115,28 @@ static void enter_failed(struct ip_stack *s, struct neigh *n)
 	}
 }
 
+void neigh_use_stale(struct ip_stack *s, struct neigh *n)
+{
+	if (n->link_was_down)
+		enter_probe(s, n, &ether_broadcast);
+	else
+		enter_delay(s, n);
+}
+
+static void transmit(struct ip_stack *s, struct packet *p, const struct neigh *n)
+{
+	if (s->learn != NULL && p->forwarded)
+		s->learn(s->learn_ctx, p, neigh_index(s->neigh, n));
+	ip_transmit(s, p, &n->mac);
+}
+
 void neigh_output(struct ip_stack *s, struct packet *p)
 {
 	struct neigh *n = neigh_find(s->neigh, p->out_ifindex, p->next_hop);
 
 	if (YG_LIKELY(n != NULL &&
 		      (n->state == NEIGH_REACHABLE || n->state == NEIGH_DELAY || n->state == NEIGH_PROBE))) {
-		ip_transmit(s, p, &n->mac);
+		transmit(s, p, n);
 		return;
 	}
 	if (n == NULL) {
@@ -130,11 +151,8 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 	}
 	switch ((enum neigh_state)n->state) {
 	case NEIGH_STALE:
-		if (n->link_was_down)
-			enter_probe(s, n, &ether_broadcast);
-		else
-			enter_delay(s, n);
-		ip_transmit(s, p, &n->mac);
+		neigh_use_stale(s, n);
+		transmit(s, p, n);
 		return;
 	case NEIGH_FAILED:
 		if (s->env->now - n->probed_ns >= NEIGH_PROBE_NS) {

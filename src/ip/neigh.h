@@ -62,6 +62,9 @@ struct neigh_table {
 	uint32_t last;           /* found last, or POOL_NONE */
 	uint32_t n_held_all;
 	uint32_t max_held, max_held_all;
+	struct ip_adjacency *adjacency; /* by the entry's index */
+	ip_adjacency_fn *changed;
+	void *changed_ctx;
 };
 
 /* neigh_table.c: memory and order; NULL without memory. */
@@ -86,7 +89,16 @@ void neigh_hold(struct neigh_table *t, struct neigh *n, struct packet *p);
 /* Takes the whole queue out, as a list through packet.next. */
 struct packet *neigh_take_held(struct neigh_table *t, struct neigh *n);
 
+static inline void neigh_tell_changed(const struct neigh_table *t, uint32_t index, enum ip_adjacency_change change)
+{
+	if (t->changed != NULL)
+		t->changed(t->changed_ctx, index, change);
+}
+
 /* neigh.c: the life of an entry. */
+
+/* Something is sent to a STALE neighbour. */
+void neigh_use_stale(struct ip_stack *s, struct neigh *n);
 
 /* Sends p to p->next_hop on p->out_ifindex, holds it, or drops it by name. */
 void neigh_output(struct ip_stack *s, struct packet *p);

@@ -8,6 +8,9 @@
  * (and in use), so a full table finds the one to give up in one step, and never
  * one that packets wait for.
  *
+ * The number of an entry is also that of its adjacency; src/ip/adjacency.c keeps what
+ * stands there in step.
+ *
  * Always: n_held of all entries adds up to n_held_all, and only INCOMPLETE
  * entries hold packets.
  */
@@ -26,7 +29,7 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 struct neigh_table *neigh_table_create(struct env *env, const struct ip_limits *limits)
 {
 	struct neigh_table *t = calloc(1, sizeof(*t));
-	uint32_t n = or_default(limits->n_neighbours, 4096);
+	uint32_t n = min_u32(or_default(limits->n_neighbours, 4096), IP_ADJACENCIES_MAX);
 
 	if (t == NULL)
 		return NULL;
@@ -38,7 +41,9 @@ struct neigh_table *neigh_table_create(struct env *env, const struct ip_limits *
 	for (t->n_buckets = 16; t->n_buckets < n; t->n_buckets *= 2)
 		;
 	t->bucket = malloc(t->n_buckets * sizeof(*t->bucket));
-	if (t->bucket == NULL || pool_init(&t->pool, n, sizeof(struct neigh), 64) != 0) {
+	t->adjacency = calloc(n, sizeof(*t->adjacency));
+	if (t->bucket == NULL || t->adjacency == NULL || pool_init(&t->pool, n, sizeof(struct neigh), 64) != 0) {
+		free(t->adjacency);
 		free(t->bucket);
 		free(t);
 		return NULL;
@@ -63,6 +68,7 @@ void neigh_table_destroy(struct neigh_table *t)
 		}
 	}
 	pool_fini(&t->pool);
+	free(t->adjacency);
 	free(t->bucket);
 	free(t);
 }
@@ -140,6 +146,10 @@ struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr)
 		return NULL;
 	struct neigh *n = neigh_at(t, index);
 
+	if (t->adjacency[index].learnt) {
+		neigh_tell_changed(t, index, IP_ADJACENCY_GONE);
+		t->adjacency[index].learnt = false;
+	}
 	*n = (struct neigh){ .ifindex = ifindex, .addr = addr, .in_use = true, .hash_next = *head };
 	timer_node_init(&n->timer);
 	*head = index;
@@ -158,6 +168,8 @@ void neigh_remove(struct neigh_table *t, struct neigh *n)
 		link = &neigh_at(t, *link)->hash_next;
 	*link = n->hash_next;
 	n->in_use = false;
+	t->adjacency[index] = (struct ip_adjacency){ .learnt = t->adjacency[index].learnt };
+	neigh_tell_changed(t, index, IP_ADJACENCY_CHANGED);
 	pool_free(&t->pool, index);
 }
 

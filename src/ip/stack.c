@@ -152,8 +152,10 @@ void ip_stack_configure(struct ip_stack *s, const struct ip_config *cfg)
 			neigh_drop_interface(s, i);
 			s->interface[i].announce.at = TIME_NEVER;
 		}
-		if (ip_interface_known(s, i))
+		if (ip_interface_known(s, i)) {
 			mark_new(s, i, old);
+			adjacency_sync_interface(s, i); /* the configured MTU */
+		}
 	}
 }
 
@@ -165,6 +167,7 @@ void ip_stack_attach(struct ip_stack *s, uint32_t ifindex, struct device *d)
 	if (ifc->dev != NULL)
 		neigh_drop_interface(s, ifindex);
 	ifc->dev = d;
+	adjacency_sync_interface(s, ifindex);
 	if (d == NULL)
 		ifc->announce.at = TIME_NEVER;
 	else if (d->up)
@@ -182,9 +185,11 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex)
 
 	if (d == NULL || !d->up) {
 		ip_queue_drop(s, ifindex);
+		adjacency_sync_interface(s, ifindex);
 		return;
 	}
 	neigh_refresh_interface(s, ifindex);
+	adjacency_sync_interface(s, ifindex);
 	arp_announce_start(s, ifindex, true);
 }
 
@@ -209,6 +214,24 @@ void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx)
 {
 	s->unwanted = fn;
 	s->unwanted_ctx = ctx;
+}
+
+void ip_stack_set_shortcut(struct ip_stack *s, ip_shortcut_fn *fn, void *ctx)
+{
+	s->shortcut = fn;
+	s->shortcut_ctx = ctx;
+}
+
+void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx)
+{
+	s->learn = fn;
+	s->learn_ctx = ctx;
+}
+
+void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx)
+{
+	s->neigh->changed = fn;
+	s->neigh->changed_ctx = ctx;
 }
 
 uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex)

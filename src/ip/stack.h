@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/ip4.h"
+#include "ip/adjacency.h"
 #include "ip/fib.h"
 #include "ip/hook.h"
 #include "packet/device.h"
@@ -104,6 +105,13 @@ void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx);
  * True: its verdict is drop now, and nothing is answered. */
 typedef bool ip_unwanted_fn(void *ctx, struct packet *p);
 void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx);
+/* Sees the frames just received before anybody else and takes out of b what it deals with; the rest stays in order. */
+typedef void ip_shortcut_fn(void *ctx, uint32_t ifindex, struct batch *b);
+void ip_stack_set_shortcut(struct ip_stack *s, ip_shortcut_fn *fn, void *ctx);
+/* Told of a packet through us whose next hop's address is known, just before it leaves by that adjacency. */
+typedef void ip_learn_fn(void *ctx, const struct packet *p, uint32_t adjacency);
+void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx);
+void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx);
 
 /* Frames just received on ifindex. */
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);

@@ -74,6 +74,10 @@ struct ip_stack {
 	void *tap_ctx;
 	ip_unwanted_fn *unwanted;
 	void *unwanted_ctx;
+	ip_shortcut_fn *shortcut;
+	void *shortcut_ctx;
+	ip_learn_fn *learn;
+	void *learn_ctx;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	struct icmp_state icmp;
@@ -98,6 +102,12 @@ void arp_request(struct ip_stack *s, uint32_t ifindex, uint32_t target, const st
 /* Everything on that interface, or only what is marked new, from now on. */
 void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all);
 void arp_announce_run(struct ip_stack *s, uint32_t ifindex);
+
+/* adjacency.c */
+/* Writes the neighbour's adjacency anew, as it and its device stand now. */
+void adjacency_sync(struct ip_stack *s, const struct neigh *n);
+/* The same for all neighbours of an interface. */
+void adjacency_sync_interface(struct ip_stack *s, uint32_t ifindex);
 
 /* input.c: PREROUTING and the route for packets whose views are valid. */
 void ip_input_routed(struct ip_stack *s, struct batch *b);
