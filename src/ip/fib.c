@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Longest prefix match by a 16-8-8 trie.
+ * Longest prefix match by a 16-8-8 trie, changed while others read it.
  *
  * The root has an entry for each value of the upper 16 bits; an entry is either
  * a leaf, which holds the answer and the length of the prefix that gave it, or
  * the number of a block of 256 entries for the next 8 bits. Answers are pushed
- * down to the leaves, so a look-up never goes back up.
+ * down to the leaves, so a look-up never goes back up. Of the Internet's routes
+ * hardly any is longer than /24, so the root (256 KB) and one block are read.
  *
  * Insert writes its answer over every leaf below the prefix whose own prefix is
  * not longer. Remove writes the answer of the next shorter prefix over the
- * leaves that the prefix itself had given; which one that is, a hash of all
- * prefixes tells. A block stays once it is made: the table is built anew when
- * the config changes, and routes that come and go use the same blocks again.
+ * leaves that the prefix itself had given; which one that is, the set of all
+ * prefixes tells (prefix_set.h). Each is a store of one entry, and each entry
+ * goes from the old answer to the new one, so a reader meets no third.
  *
- * Blocks come from a pool (base/pool.h): they never move, and the memory that is
- * used is what was touched.
+ * A block counts the prefixes that need it: those longer than where it begins.
+ * With the last of them gone all its leaves are equal. It is filled before it is
+ * published, and when it is not needed any more its entry becomes a leaf again,
+ * while the block itself waits, unchanged, for the readers' grace. Next hops
+ * wait likewise. Both queues are in the order of generations.
+ *
+ * Blocks and next hops come from pools (base/pool.h): they never move, and the
+ * memory that is used is what was touched.
  */
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/pool.h"
 #include "base/util.h"
 #include "ip/fib.h"
+#include "ip/prefix_set.h"
 
 #define ROOT_ENTRIES 65536u
 #define BLOCK_ENTRIES 256u
@@ -30,22 +40,43 @@
 
 #define ENTRY_CHILD 0x80000000u
 #define LEAF_LEN_SHIFT 25
-#define LEAF_NEXTHOP_MAX ((1u << LEAF_LEN_SHIFT) - 1)
+#define LEAF_NEXTHOP_MASK ((1u << LEAF_LEN_SHIFT) - 1)
+_Static_assert(FIB_NEXTHOPS_MAX <= 1u << LEAF_LEN_SHIFT && FIB_NEXTHOPS_MAX <= PREFIX_SET_VALUE_MAX + 1,
+	       "an index fits into a leaf and into the set");
 
-struct prefix_slot {
-	uint32_t addr;
-	uint32_t nexthop;
-	uint8_t len;
-	uint8_t used; /* 0 never, 1 now, 2 was */
+typedef _Atomic uint32_t entry_t;
+
+/* What only the writer knows of a block. */
+struct block_info {
+	uint32_t n_prefixes;
+	uint32_t queue_next;
+	uint64_t generation; /* in the queue: when it was taken out */
+};
+
+struct nexthop {
+	struct fib_nexthop value; /* unchanged while a reader may have the index */
+	uint32_t n_prefixes;
+	uint32_t hash_next;
+	uint32_t queue_next;
+	bool queued;
+	uint64_t queued_in; /* generation in which it joined the queue */
+	uint64_t unused_in; /* generation in which the last prefix left it */
+};
+
+struct queue {
+	uint32_t first, last; /* POOL_NONE: empty */
 };
 
 struct fib {
-	uint32_t *root;
+	entry_t *root;
 	struct pool blocks; /* of BLOCK_ENTRIES entries */
-	struct fib_nexthop *nexthop;
-	uint32_t n_nexthops, cap_nexthops;
-	struct prefix_slot *slot;
-	size_t n_prefixes, n_slots_dirty, n_slots; /* n_slots: a power of two */
+	struct pool nexthops;
+	struct pool infos; /* struct block_info, by the numbers of blocks */
+	struct prefix_set prefixes;
+	uint32_t *nexthop_bucket; /* heads of chains through hash_next, POOL_NONE ends */
+	uint32_t n_buckets;       /* a power of two */
+	uint64_t generation;
+	struct queue old_blocks, old_nexthops;
 };
 
 static uint32_t leaf_of(uint8_t len, uint32_t nexthop)
@@ -58,6 +89,49 @@ static uint8_t leaf_len(uint32_t leaf)
 	return (uint8_t)(leaf >> LEAF_LEN_SHIFT);
 }
 
+/* The writer reads what it wrote itself. */
+static uint32_t peek(entry_t *e)
+{
+	return atomic_load_explicit(e, memory_order_relaxed);
+}
+
+/* What the entry leads to was written before. */
+static void publish(entry_t *e, uint32_t value)
+{
+	atomic_store_explicit(e, value, memory_order_release);
+}
+
+static entry_t *block_at(const struct fib *f, uint32_t index)
+{
+	return pool_at(&f->blocks, index);
+}
+
+static entry_t *child_of(const struct fib *f, uint32_t entry)
+{
+	return block_at(f, entry & ~ENTRY_CHILD);
+}
+
+static struct block_info *info_at(const struct fib *f, uint32_t block)
+{
+	return pool_at(&f->infos, block);
+}
+
+static struct nexthop *nexthop_at(const struct fib *f, uint32_t index)
+{
+	return pool_at(&f->nexthops, index);
+}
+
+#define BUCKETS_MIN 16u
+
+static uint32_t *buckets_new(uint32_t n)
+{
+	uint32_t *b = malloc(n * sizeof(*b));
+
+	if (b != NULL)
+		memset(b, 0xff, n * sizeof(*b)); /* POOL_NONE */
+	return b;
+}
+
 struct fib *fib_create(void)
 {
 	struct fib *f = calloc(1, sizeof(*f));
@@ -65,16 +139,17 @@ struct fib *fib_create(void)
 	if (f == NULL)
 		return NULL;
 	f->root = calloc(ROOT_ENTRIES, sizeof(*f->root));
-	f->cap_nexthops = 16;
-	f->nexthop = calloc(f->cap_nexthops, sizeof(*f->nexthop));
-	f->n_slots = 64;
-	f->slot = calloc(f->n_slots, sizeof(*f->slot));
-	if (f->root == NULL || f->nexthop == NULL || f->slot == NULL ||
-	    pool_init(&f->blocks, BLOCKS_MAX, BLOCK_ENTRIES * sizeof(uint32_t), 64) != 0) {
+	f->n_buckets = BUCKETS_MIN;
+	f->nexthop_bucket = buckets_new(f->n_buckets);
+	f->old_blocks = f->old_nexthops = (struct queue){ POOL_NONE, POOL_NONE };
+	if (f->root == NULL || f->nexthop_bucket == NULL || prefix_set_init(&f->prefixes) != 0 ||
+	    pool_init(&f->blocks, BLOCKS_MAX, BLOCK_ENTRIES * sizeof(entry_t), 64) != 0 ||
+	    pool_init(&f->infos, BLOCKS_MAX, sizeof(struct block_info), 8) != 0 ||
+	    pool_init(&f->nexthops, FIB_NEXTHOPS_MAX, sizeof(struct nexthop), 8) != 0) {
 		fib_destroy(f);
 		return NULL;
 	}
-	f->n_nexthops = 1; /* index 0: no route */
+	pool_alloc(&f->nexthops); /* index 0: no route; it is never given back */
 	return f;
 }
 
@@ -82,243 +157,373 @@ void fib_destroy(struct fib *f)
 {
 	if (f == NULL)
 		return;
+	pool_fini(&f->nexthops);
+	pool_fini(&f->infos);
 	pool_fini(&f->blocks);
+	prefix_set_fini(&f->prefixes);
+	free(f->nexthop_bucket);
 	free(f->root);
-	free(f->nexthop);
-	free(f->slot);
 	free(f);
 }
 
-static uint32_t *block_of(const struct fib *f, uint32_t entry)
-{
-	return pool_at(&f->blocks, entry & ~ENTRY_CHILD);
-}
+/* --- next hops --- */
 
-static int nexthop_equal(const struct fib_nexthop *a, const struct fib_nexthop *b)
+static bool nexthop_equal(const struct fib_nexthop *a, const struct fib_nexthop *b)
 {
 	return a->kind == b->kind && a->ifindex == b->ifindex && a->gateway == b->gateway && a->source == b->source;
 }
 
-uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh)
+static uint32_t *bucket_of(const struct fib *f, const struct fib_nexthop *nh)
 {
-	for (uint32_t i = 1; i < f->n_nexthops; i++) {
-		if (nexthop_equal(&f->nexthop[i], nh))
-			return i;
-	}
-	if (f->n_nexthops > LEAF_NEXTHOP_MAX)
-		return 0;
-	if (f->n_nexthops == f->cap_nexthops) {
-		struct fib_nexthop *bigger = realloc(f->nexthop, 2 * (size_t)f->cap_nexthops * sizeof(*bigger));
+	uint64_t x = (uint64_t)nh->gateway << 32 | nh->source;
 
-		if (bigger == NULL)
-			return 0;
-		f->nexthop = bigger;
-		f->cap_nexthops *= 2;
-	}
-	f->nexthop[f->n_nexthops] = *nh;
-	return f->n_nexthops++;
+	x = (x ^ (uint64_t)nh->ifindex << 8 ^ nh->kind) * UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+	return &f->nexthop_bucket[(uint32_t)(x >> 32) & (f->n_buckets - 1)];
 }
 
-/* The set of prefixes: open addressing, linear probing. */
-
-static size_t slot_start(const struct fib *f, struct ip4_prefix p)
+static void bucket_put(struct fib *f, uint32_t index)
 {
-	uint64_t x = ((uint64_t)p.addr << 6 | p.len) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t *head = bucket_of(f, &nexthop_at(f, index)->value);
 
-	return (size_t)(x >> 32) & (f->n_slots - 1);
+	nexthop_at(f, index)->hash_next = *head;
+	*head = index;
 }
 
-static struct prefix_slot *slot_find(const struct fib *f, struct ip4_prefix p)
+static void bucket_take(struct fib *f, uint32_t index)
 {
-	for (size_t i = slot_start(f, p); f->slot[i].used != 0; i = (i + 1) & (f->n_slots - 1)) {
-		if (f->slot[i].used == 1 && f->slot[i].addr == p.addr && f->slot[i].len == p.len)
-			return &f->slot[i];
-	}
-	return NULL;
+	uint32_t *at = bucket_of(f, &nexthop_at(f, index)->value);
+
+	while (*at != index)
+		at = &nexthop_at(f, *at)->hash_next;
+	*at = nexthop_at(f, index)->hash_next;
 }
 
-static void slot_put(struct fib *f, struct ip4_prefix p, uint32_t nexthop)
+/* More buckets than next hops; without memory the chains get longer. */
+static void buckets_grow(struct fib *f)
 {
-	size_t i = slot_start(f, p);
+	uint32_t *old = f->nexthop_bucket;
+	uint32_t n_old = f->n_buckets;
+	uint32_t *bigger = f->nexthops.n_used < n_old ? NULL : buckets_new(2 * n_old);
 
-	while (f->slot[i].used == 1)
-		i = (i + 1) & (f->n_slots - 1);
-	if (f->slot[i].used == 0)
-		f->n_slots_dirty++;
-	f->slot[i] = (struct prefix_slot){ .addr = p.addr, .len = p.len, .nexthop = nexthop, .used = 1 };
-	f->n_prefixes++;
-}
-
-static int slots_reserve(struct fib *f)
-{
-	struct prefix_slot *old = f->slot;
-	size_t n_old = f->n_slots;
-
-	if ((f->n_slots_dirty + 1) * 4 <= f->n_slots * 3)
-		return 0;
-	size_t n = f->n_prefixes * 2 >= n_old ? n_old * 2 : n_old;
-	struct prefix_slot *fresh = calloc(n, sizeof(*fresh));
-
-	if (fresh == NULL)
-		return -ENOMEM;
-	f->slot = fresh;
-	f->n_slots = n;
-	f->n_prefixes = 0;
-	f->n_slots_dirty = 0;
-	for (size_t i = 0; i < n_old; i++) {
-		if (old[i].used == 1)
-			slot_put(f, (struct ip4_prefix){ old[i].addr, old[i].len }, old[i].nexthop);
+	if (bigger == NULL)
+		return;
+	f->nexthop_bucket = bigger;
+	f->n_buckets = 2 * n_old;
+	for (uint32_t i = 0; i < n_old; i++) {
+		for (uint32_t next, k = old[i]; k != POOL_NONE; k = next) {
+			next = nexthop_at(f, k)->hash_next;
+			bucket_put(f, k);
+		}
 	}
 	free(old);
-	return 0;
 }
 
-/* Turns a leaf into a block of equal leaves. Returns the block, NULL when full. */
-static uint32_t *entry_open(struct fib *f, uint32_t *entry)
+static void nexthop_enqueue(struct fib *f, uint32_t index)
 {
-	if ((*entry & ENTRY_CHILD) == 0) {
-		uint32_t leaf = *entry;
-		uint32_t index = pool_alloc(&f->blocks);
+	struct nexthop *n = nexthop_at(f, index);
 
-		if (index == POOL_NONE)
-			return NULL;
-		*entry = ENTRY_CHILD | index;
-		for (uint32_t i = 0; i < BLOCK_ENTRIES; i++)
-			block_of(f, *entry)[i] = leaf;
-	}
-	return block_of(f, *entry);
+	n->queued = true;
+	n->queued_in = f->generation;
+	n->queue_next = POOL_NONE;
+	if (f->old_nexthops.first == POOL_NONE)
+		f->old_nexthops.first = index;
+	else
+		nexthop_at(f, f->old_nexthops.last)->queue_next = index;
+	f->old_nexthops.last = index;
 }
+
+/* No prefix uses it (any more). */
+static void nexthop_unused(struct fib *f, uint32_t index)
+{
+	struct nexthop *n = nexthop_at(f, index);
+
+	n->unused_in = f->generation;
+	if (!n->queued && index != FIB_NO_ROUTE)
+		nexthop_enqueue(f, index);
+}
+
+uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh)
+{
+	for (uint32_t i = *bucket_of(f, nh); i != POOL_NONE; i = nexthop_at(f, i)->hash_next) {
+		if (nexthop_equal(&nexthop_at(f, i)->value, nh))
+			return i;
+	}
+	buckets_grow(f);
+	uint32_t index = pool_alloc(&f->nexthops);
+
+	if (index == POOL_NONE)
+		return 0;
+	*nexthop_at(f, index) = (struct nexthop){ .value = *nh };
+	bucket_put(f, index);
+	nexthop_unused(f, index);
+	return index;
+}
+
+static void nexthop_get(struct fib *f, uint32_t index)
+{
+	nexthop_at(f, index)->n_prefixes++;
+}
+
+static void nexthop_put(struct fib *f, uint32_t index)
+{
+	if (--nexthop_at(f, index)->n_prefixes == 0)
+		nexthop_unused(f, index);
+}
+
+static void reclaim_nexthops(struct fib *f, uint64_t generation)
+{
+	struct queue *q = &f->old_nexthops;
+
+	while (q->first != POOL_NONE && nexthop_at(f, q->first)->queued_in <= generation) {
+		uint32_t index = q->first;
+		struct nexthop *n = nexthop_at(f, index);
+
+		q->first = n->queue_next;
+		n->queued = false;
+		if (n->n_prefixes > 0)
+			continue;
+		if (n->unused_in > generation) {
+			/* It was used in between. */
+			nexthop_enqueue(f, index);
+		} else {
+			bucket_take(f, index);
+			pool_free(&f->nexthops, index);
+		}
+	}
+}
+
+/* --- blocks --- */
+
+/* Where a prefix lies: n entries from e on, and the blocks on the way to them. */
+struct place {
+	entry_t *e;
+	uint32_t n;
+	uint32_t n_blocks;
+	uint32_t block[2];
+	entry_t *parent[2]; /* the entry that leads to the block */
+};
+
+/* Turns a leaf into a block of equal leaves. False without memory. */
+static bool entry_open(struct fib *f, entry_t *e)
+{
+	uint32_t leaf = peek(e);
+
+	if (leaf & ENTRY_CHILD)
+		return true;
+	uint32_t index = pool_alloc(&f->blocks);
+
+	if (index == POOL_NONE)
+		return false;
+	entry_t *b = block_at(f, index);
+
+	info_at(f, index)->n_prefixes = 0;
+	for (uint32_t i = 0; i < BLOCK_ENTRIES; i++)
+		atomic_store_explicit(&b[i], leaf, memory_order_relaxed);
+	publish(e, ENTRY_CHILD | index);
+	return true;
+}
+
+/* Blocks of the place that no prefix needs become leaves again, the inner one first. */
+static void place_close(struct fib *f, const struct place *at)
+{
+	for (uint32_t i = at->n_blocks; i-- > 0;) {
+		uint32_t index = at->block[i];
+		struct block_info *info = info_at(f, index);
+
+		if (info->n_prefixes > 0)
+			return;
+		publish(at->parent[i], peek(&block_at(f, index)[0]));
+		info->generation = f->generation;
+		info->queue_next = POOL_NONE;
+		if (f->old_blocks.first == POOL_NONE)
+			f->old_blocks.first = index;
+		else
+			info_at(f, f->old_blocks.last)->queue_next = index;
+		f->old_blocks.last = index;
+	}
+}
+
+/* Opens the blocks on the way. False, and nothing changed, when there is no room for them. */
+static bool place_open(struct fib *f, struct ip4_prefix p, struct place *at)
+{
+	entry_t *e = &f->root[p.addr >> 16];
+	uint8_t level_end = 16;
+
+	*at = (struct place){ .n_blocks = 0 };
+	while (p.len > level_end) {
+		if (!entry_open(f, e)) {
+			place_close(f, at);
+			return false;
+		}
+		at->parent[at->n_blocks] = e;
+		at->block[at->n_blocks++] = peek(e) & ~ENTRY_CHILD;
+		level_end = (uint8_t)(level_end + 8);
+		e = &child_of(f, peek(e))[(p.addr >> (32 - level_end)) & (BLOCK_ENTRIES - 1)];
+	}
+	at->e = e;
+	at->n = 1u << (level_end - p.len);
+	return true;
+}
+
+static void reclaim_blocks(struct fib *f, uint64_t generation)
+{
+	struct queue *q = &f->old_blocks;
+
+	while (q->first != POOL_NONE && info_at(f, q->first)->generation <= generation) {
+		uint32_t index = q->first;
+
+		q->first = info_at(f, index)->queue_next;
+		pool_free(&f->blocks, index);
+	}
+}
+
+uint64_t fib_grace_begin(struct fib *f)
+{
+	return f->generation++;
+}
+
+void fib_reclaim(struct fib *f, uint64_t generation)
+{
+	reclaim_blocks(f, generation);
+	reclaim_nexthops(f, generation);
+}
+
+/* --- prefixes --- */
 
 enum paint { PAINT_INSERT, PAINT_REMOVE };
 
 /* Writes leaf over the n entries at e that mode allows, and below them. */
-static void paint(struct fib *f, uint32_t *e, uint32_t n, uint8_t len, uint32_t leaf, enum paint mode)
+static void paint(struct fib *f, entry_t *e, uint32_t n, uint8_t len, uint32_t leaf, enum paint mode)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (e[i] & ENTRY_CHILD)
-			paint(f, block_of(f, e[i]), BLOCK_ENTRIES, len, leaf, mode);
-		else if (mode == PAINT_INSERT ? leaf_len(e[i]) <= len : leaf_len(e[i]) == len)
-			e[i] = leaf;
+		uint32_t was = peek(&e[i]);
+
+		if (was & ENTRY_CHILD)
+			paint(f, child_of(f, was), BLOCK_ENTRIES, len, leaf, mode);
+		else if (mode == PAINT_INSERT ? leaf_len(was) <= len : leaf_len(was) == len)
+			publish(&e[i], leaf);
 	}
-}
-
-/* The first entry and the number of entries that a prefix covers on its level,
- * the blocks on the way opened. NULL when there is no room for them. */
-static uint32_t *covered(struct fib *f, struct ip4_prefix p, uint32_t *n)
-{
-	uint32_t *e = &f->root[p.addr >> 16];
-	uint8_t level_end = 16;
-
-	while (p.len > level_end) {
-		uint32_t *b = entry_open(f, e);
-
-		if (b == NULL)
-			return NULL;
-		level_end = (uint8_t)(level_end + 8);
-		e = &b[(p.addr >> (32 - level_end)) & (BLOCK_ENTRIES - 1)];
-	}
-	*n = 1u << (level_end - p.len);
-	return e;
 }
 
 int fib_insert(struct fib *f, struct ip4_prefix prefix, uint32_t nexthop)
 {
-	uint32_t n;
+	struct place at;
+	uint32_t old;
 
 	prefix.addr &= ip4_mask(prefix.len);
-	if (slots_reserve(f) != 0)
+	if (prefix_set_reserve(&f->prefixes) != 0 || !place_open(f, prefix, &at))
 		return -ENOMEM;
-	uint32_t *e = covered(f, prefix, &n);
+	bool replaces = prefix_set_put(&f->prefixes, prefix, nexthop, &old);
 
-	if (e == NULL)
-		return -ENOMEM;
-	struct prefix_slot *s = slot_find(f, prefix);
-
-	if (s != NULL)
-		s->nexthop = nexthop;
-	else
-		slot_put(f, prefix, nexthop);
-	paint(f, e, n, prefix.len, leaf_of(prefix.len, nexthop), PAINT_INSERT);
+	nexthop_get(f, nexthop);
+	paint(f, at.e, at.n, prefix.len, leaf_of(prefix.len, nexthop), PAINT_INSERT);
+	if (replaces) {
+		nexthop_put(f, old);
+		return 0;
+	}
+	for (uint32_t i = 0; i < at.n_blocks; i++)
+		info_at(f, at.block[i])->n_prefixes++;
 	return 0;
 }
 
 int fib_remove(struct fib *f, struct ip4_prefix prefix)
 {
+	struct ip4_prefix up;
+	struct place at;
+	uint32_t old, nexthop;
 	uint32_t leaf = leaf_of(0, FIB_NO_ROUTE);
-	uint32_t n;
 
 	prefix.addr &= ip4_mask(prefix.len);
-	struct prefix_slot *s = slot_find(f, prefix);
-
-	if (s == NULL)
+	if (!prefix_set_take(&f->prefixes, prefix, &old))
 		return -ENOENT;
-	s->used = 2;
-	f->n_prefixes--;
-	for (uint8_t len = prefix.len; len-- > 0;) {
-		struct prefix_slot *up = slot_find(f, (struct ip4_prefix){ prefix.addr & ip4_mask(len), len });
-
-		if (up != NULL) {
-			leaf = leaf_of(len, up->nexthop);
-			break;
-		}
-	}
+	if (prefix_set_above(&f->prefixes, prefix, &up, &nexthop))
+		leaf = leaf_of(up.len, nexthop);
 	/* The blocks on the way exist since the prefix was inserted. */
-	uint32_t *e = covered(f, prefix, &n);
-
-	paint(f, e, n, prefix.len, leaf, PAINT_REMOVE);
+	place_open(f, prefix, &at);
+	paint(f, at.e, at.n, prefix.len, leaf, PAINT_REMOVE);
+	for (uint32_t i = 0; i < at.n_blocks; i++)
+		info_at(f, at.block[i])->n_prefixes--;
+	place_close(f, &at);
+	nexthop_put(f, old);
 	return 0;
+}
+
+/* --- look-ups: any thread --- */
+
+static uint32_t follow(const entry_t *e)
+{
+	return atomic_load_explicit(e, memory_order_acquire);
 }
 
 uint32_t fib_lookup(const struct fib *f, uint32_t dst)
 {
-	uint32_t e = f->root[dst >> 16];
+	uint32_t e = follow(&f->root[dst >> 16]);
 
 	if (e & ENTRY_CHILD) {
-		e = block_of(f, e)[(dst >> 8) & 0xff];
-		if (e & ENTRY_CHILD)
-			e = block_of(f, e)[dst & 0xff];
+		e = follow(&child_of(f, e)[(dst >> 8) & 0xff]);
+		if (YG_UNLIKELY(e & ENTRY_CHILD))
+			e = follow(&child_of(f, e)[dst & 0xff]);
 	}
-	return e & LEAF_NEXTHOP_MAX;
+	return e & LEAF_NEXTHOP_MASK;
+}
+
+#define LOOKUPS_IN_FLIGHT 64u
+
+void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *nexthop, uint32_t n)
+{
+	for (uint32_t done = 0; done < n; done += LOOKUPS_IN_FLIGHT) {
+		uint32_t end = min_u32(n, done + LOOKUPS_IN_FLIGHT);
+		uint32_t deep = 0;
+
+		for (uint32_t i = done; i < end; i++) {
+			nexthop[i] = follow(&f->root[dst[i] >> 16]);
+			if (nexthop[i] & ENTRY_CHILD)
+				__builtin_prefetch(&child_of(f, nexthop[i])[(dst[i] >> 8) & 0xff]);
+		}
+		for (uint32_t i = done; i < end; i++) {
+			if (nexthop[i] & ENTRY_CHILD)
+				nexthop[i] = follow(&child_of(f, nexthop[i])[(dst[i] >> 8) & 0xff]);
+			deep |= nexthop[i];
+		}
+		for (uint32_t i = done; i < end; i++) {
+			if (YG_UNLIKELY(nexthop[i] & ENTRY_CHILD))
+				nexthop[i] = follow(&child_of(f, nexthop[i])[dst[i] & 0xff]);
+			nexthop[i] &= LEAF_NEXTHOP_MASK;
+		}
+	}
 }
 
 const struct fib_nexthop *fib_nexthop(const struct fib *f, uint32_t index)
 {
-	return &f->nexthop[index];
+	return &nexthop_at(f, index)->value;
 }
+
+/* --- for people --- */
 
 size_t fib_n_prefixes(const struct fib *f)
 {
-	return f->n_prefixes;
+	return f->prefixes.n;
+}
+
+size_t fib_lookup_bytes(const struct fib *f)
+{
+	return ROOT_ENTRIES * sizeof(*f->root) + f->blocks.n_fresh * f->blocks.stride;
 }
 
 size_t fib_bytes(const struct fib *f)
 {
-	return sizeof(*f) + ROOT_ENTRIES * sizeof(*f->root) + (size_t)f->blocks.n_used * f->blocks.stride +
-	       f->cap_nexthops * sizeof(*f->nexthop) + f->n_slots * sizeof(*f->slot);
-}
-
-static int slot_compare(const void *a, const void *b)
-{
-	const struct prefix_slot *x = a, *y = b;
-
-	if (x->addr != y->addr)
-		return x->addr < y->addr ? -1 : 1;
-	return (int)x->len - (int)y->len;
+	return sizeof(*f) + fib_lookup_bytes(f) + f->blocks.n_fresh * f->infos.stride +
+	       f->nexthops.n_fresh * f->nexthops.stride + f->n_buckets * sizeof(*f->nexthop_bucket) +
+	       prefix_set_bytes(&f->prefixes);
 }
 
 void fib_walk(const struct fib *f, void (*fn)(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh), void *ctx)
 {
-	struct prefix_slot *sorted = calloc(f->n_prefixes + 1, sizeof(*sorted));
-	size_t n = 0;
+	size_t n = f->prefixes.n;
+	uint64_t *sorted = prefix_set_sorted(&f->prefixes);
 
-	if (sorted == NULL)
-		return;
-	for (size_t i = 0; i < f->n_slots; i++) {
-		if (f->slot[i].used == 1)
-			sorted[n++] = f->slot[i];
-	}
-	qsort(sorted, n, sizeof(*sorted), slot_compare);
-	for (size_t i = 0; i < n; i++)
-		fn(ctx, (struct ip4_prefix){ sorted[i].addr, sorted[i].len }, &f->nexthop[sorted[i].nexthop]);
+	for (size_t i = 0; sorted != NULL && i < n; i++)
+		fn(ctx, prefix_set_prefix(sorted[i]), fib_nexthop(f, prefix_set_value(sorted[i])));
 	free(sorted);
 }

@@ -2,10 +2,22 @@
  *
  * The forwarding table: longest prefix match from destination to next-hop
  * index. A 16-8-8 trie with the answer pushed down to the leaves, so that a
- * look-up is one access for prefixes up to /16, two up to /24, three beyond.
+ * look-up is two accesses for prefixes up to /24, three beyond; the first is to
+ * a table of 256 KB, which stays in the cache.
  *
  * Only src/route fills it. An index stands for an entry of a table of next hops,
  * so losing a neighbour is one write there.
+ *
+ * One thread changes the table (fib_nexthop_add, fib_insert, fib_remove,
+ * fib_grace_begin, fib_reclaim and the functions that count and list); any number
+ * of others may look up meanwhile (fib_lookup, fib_lookup_batch, fib_nexthop).
+ * Each look-up has the answer from before a change or from behind it, never a
+ * third one. What was taken out is used again only after the readers' grace:
+ *
+ *   uint64_t g = fib_grace_begin(f);
+ *   ... every reader has been outside of its look-ups and has let go of what
+ *       fib_nexthop gave it at least once since ...
+ *   fib_reclaim(f, g);
  */
 #ifndef YG_IP_FIB_H
 #define YG_IP_FIB_H
@@ -34,22 +46,35 @@ struct fib_nexthop {
 };
 
 #define FIB_NO_ROUTE 0u
+#define FIB_NEXTHOPS_MAX (1u << 20)
 
 struct fib;
 
 /* NULL without memory. */
 struct fib *fib_create(void);
 void fib_destroy(struct fib *f);
-/* An index for nh (equal ones share), or 0 when there is no memory. */
+/* An index for nh (equal ones share), or 0 when there is no memory. It stays while a prefix uses it; one that no prefix
+ * uses is gone with the next fib_reclaim. */
 uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh);
 /* Adds or replaces. 0 or -ENOMEM, after which the table is as before. */
 int fib_insert(struct fib *f, struct ip4_prefix prefix, uint32_t nexthop);
 /* -ENOENT when it is not there. */
 int fib_remove(struct fib *f, struct ip4_prefix prefix);
+
+/* Ends a generation of changes and returns its number. */
+uint64_t fib_grace_begin(struct fib *f);
+/* No reader looks any more at what the generations up to this one took out. */
+void fib_reclaim(struct fib *f, uint64_t generation);
+
 uint32_t fib_lookup(const struct fib *f, uint32_t dst);
+/* The same for n addresses, whose misses in the cache are in flight together. */
+void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *nexthop, uint32_t n);
 const struct fib_nexthop *fib_nexthop(const struct fib *f, uint32_t index);
+
 size_t fib_n_prefixes(const struct fib *f);
+/* Memory in use, in bytes: of all, and of that what look-ups read. */
 size_t fib_bytes(const struct fib *f);
+size_t fib_lookup_bytes(const struct fib *f);
 /* Calls fn for each prefix in order of address, then length. */
 void fib_walk(const struct fib *f, void (*fn)(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh), void *ctx);
 

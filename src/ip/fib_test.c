@@ -80,54 +80,162 @@ static void test_empty_and_remove(void **state)
 
 #define N_MODEL 400
 
-/* Would catch: any wrong answer after an arbitrary history of inserts, changes
- * and removals of nested prefixes. */
-static void test_against_full_search(void **state)
-{
+struct model {
+	size_t n;
 	struct {
 		struct ip4_prefix p;
 		uint32_t gw;
-	} model[N_MODEL];
-	size_t n = 0;
+	} route[N_MODEL];
+};
+
+static uint32_t full_search(const struct model *m, uint32_t dst)
+{
+	uint32_t gw = 0;
+	int best = -1;
+
+	for (size_t k = 0; k < m->n; k++) {
+		if (ip4_in(dst, m->route[k].p) && m->route[k].p.len > best) {
+			best = m->route[k].p.len;
+			gw = m->route[k].gw;
+		}
+	}
+	return gw;
+}
+
+static void check_probes(const struct fib *f, const struct model *m, struct rng *rng)
+{
+	uint32_t dst[70], nh[70];
+
+	for (size_t i = 0; i < ARRAY_LEN(dst); i++)
+		dst[i] = IP4(10, 0, 0, 0) | (rng_u32(rng) & 0x0001070f);
+	fib_lookup_batch(f, dst, nh, ARRAY_LEN(dst));
+	for (size_t i = 0; i < ARRAY_LEN(dst); i++) {
+		assert_int_equal(fib_lookup(f, dst[i]), nh[i]);
+		if (i < 8)
+			assert_int_equal(fib_nexthop(f, nh[i])->gateway, full_search(m, dst[i]));
+	}
+}
+
+/* Would catch: any wrong answer after an arbitrary history of inserts, changes
+ * and removals of nested prefixes, with blocks and next hops used again at
+ * arbitrary times; a batch that answers other than one by one. */
+static void test_against_full_search(void **state)
+{
+	struct model m = { .n = 0 };
 	uint8_t seed[RNG_SEED_BYTES] = { 1 };
 	struct rng rng;
 	struct fib *f = fib_create();
 
 	rng_init(&rng, seed);
 	for (int step = 0; step < 4000; step++) {
+		/* few distinct addresses, so that prefixes nest and repeat */
 		struct ip4_prefix p = { .len = (uint8_t)rng_below(&rng, 33) };
 		size_t i = 0;
 
-		/* few distinct addresses, so that prefixes nest and repeat */
 		p.addr = (IP4(10, 0, 0, 0) | (rng_u32(&rng) & 0x00010307)) & ip4_mask(p.len);
-		while (i < n && (model[i].p.addr != p.addr || model[i].p.len != p.len))
+		while (i < m.n && (m.route[i].p.addr != p.addr || m.route[i].p.len != p.len))
 			i++;
-		if (rng_below(&rng, 3) == 0) {
-			assert_int_equal(fib_remove(f, p), i < n ? 0 : -2);
-			if (i < n)
-				model[i] = model[--n];
-		} else if (i < n || n < N_MODEL) {
+		if (rng_below(&rng, step < 2000 ? 3 : 2) == 0) {
+			assert_int_equal(fib_remove(f, p), i < m.n ? 0 : -2);
+			if (i < m.n)
+				m.route[i] = m.route[--m.n];
+		} else if (i < m.n || m.n < N_MODEL) {
 			uint32_t gw = 1 + rng_below(&rng, 50);
 
 			assert_int_equal(fib_insert(f, p, via(f, gw)), 0);
-			model[i].p = p;
-			model[i].gw = gw;
-			n += i == n;
+			m.route[i].p = p;
+			m.route[i].gw = gw;
+			m.n += i == m.n;
 		}
-		assert_int_equal(fib_n_prefixes(f), n);
-		for (int probe = 0; probe < 8; probe++) {
-			uint32_t dst = IP4(10, 0, 0, 0) | (rng_u32(&rng) & 0x0001070f), gw = 0;
-			int best = -1;
-
-			for (size_t k = 0; k < n; k++) {
-				if (ip4_in(dst, model[k].p) && model[k].p.len > best) {
-					best = model[k].p.len;
-					gw = model[k].gw;
-				}
-			}
-			assert_int_equal(fib_nexthop(f, fib_lookup(f, dst))->gateway, gw);
-		}
+		if (rng_below(&rng, 4) == 0)
+			fib_reclaim(f, fib_grace_begin(f));
+		assert_int_equal(fib_n_prefixes(f), m.n);
+		check_probes(f, &m, &rng);
 	}
+	/* All of them withdrawn: what they used is there for others. */
+	while (m.n > 0)
+		assert_int_equal(fib_remove(f, m.route[--m.n].p), 0);
+	check_probes(f, &m, &rng);
+	fib_destroy(f);
+}
+
+/* Would catch: blocks and next hops that stay taken when their prefixes are gone,
+ * one that is given out again before the grace, and one that was used again in
+ * between and is taken away nevertheless. */
+static void test_what_is_gone_is_used_again(void **state)
+{
+	struct fib *f = fib_create();
+	size_t bytes = 0;
+
+	for (uint32_t round = 0; round < 1000; round++) {
+		struct ip4_prefix p = { IP4(10, round % 100, round % 7, round), 32 };
+		uint32_t nh = via(f, 1 + round);
+
+		assert_int_equal(fib_insert(f, p, nh), 0);
+		assert_int_equal(fib_nexthop(f, fib_lookup(f, p.addr))->gateway, 1 + round);
+		assert_int_equal(fib_remove(f, p), 0);
+		uint64_t g = fib_grace_begin(f);
+		/* A reader from before may still have the number. */
+		assert_int_equal(fib_nexthop(f, nh)->gateway, 1 + round);
+		fib_reclaim(f, g);
+		if (round == 10)
+			bytes = fib_bytes(f);
+	}
+	assert_int_equal(fib_bytes(f), bytes);
+
+	struct ip4_prefix p = { IP4(10, 0, 0, 0), 8 };
+	uint32_t nh = via(f, 7);
+
+	fib_insert(f, p, nh);
+	fib_remove(f, p);
+	uint64_t g = fib_grace_begin(f);
+
+	fib_insert(f, p, nh);
+	fib_reclaim(f, g);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 1, 1, 1)))->gateway, 7);
+	assert_int_equal(via(f, 7), nh);
+	/* Taken out anew behind g: another grace is needed. */
+	fib_remove(f, p);
+	fib_reclaim(f, g);
+	assert_int_equal(via(f, 7), nh);
+	fib_destroy(f);
+}
+
+/* Would catch: a block that is given out again while readers may be in it, by a
+ * reclaim of an earlier generation or by none. */
+static void test_blocks_wait_for_the_grace(void **state)
+{
+	struct fib *f = fib_create();
+	struct ip4_prefix p = { IP4(10, 0, 0, 0), 24 };
+	size_t bytes = 0;
+	uint64_t g = fib_grace_begin(f);
+
+	for (uint32_t i = 0; i < 4; i++) {
+		p.addr += 1u << 16;
+		fib_insert(f, p, via(f, 1));
+		fib_remove(f, p);
+		if (i > 1)
+			fib_reclaim(f, g);
+		assert_true(fib_bytes(f) > bytes);
+		bytes = fib_bytes(f);
+	}
+	fib_reclaim(f, fib_grace_begin(f));
+	for (uint32_t i = 0; i < 4; i++) {
+		p.addr += 1u << 16;
+		fib_insert(f, p, via(f, 1));
+	}
+	assert_int_equal(fib_bytes(f), bytes);
+	fib_destroy(f);
+}
+
+/* Would catch: a small table that takes a large one's memory. */
+static void test_small_stays_small(void **state)
+{
+	struct fib *f = fib_create();
+
+	for (uint32_t i = 0; i < 10; i++)
+		fib_insert(f, (struct ip4_prefix){ IP4(10, i, 0, 0), 24 }, via(f, i));
+	assert_in_range(fib_bytes(f), 1, 300 * 1024);
 	fib_destroy(f);
 }
 
@@ -158,6 +266,9 @@ int main(void)
 		cmocka_unit_test(test_longest_wins),
 		cmocka_unit_test(test_empty_and_remove),
 		cmocka_unit_test(test_against_full_search),
+		cmocka_unit_test(test_what_is_gone_is_used_again),
+		cmocka_unit_test(test_blocks_wait_for_the_grace),
+		cmocka_unit_test(test_small_stays_small),
 		cmocka_unit_test(test_walk),
 	};
 
