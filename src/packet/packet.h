@@ -112,6 +112,7 @@ struct packet {
 	bool ct_icmp_error;   /* RELATED by its quote, conn_ref names the quoted connection */
 	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
 	uint32_t mark;        /* meta mark */
+	uint16_t trail;       /* the rule counters that it has passed (rules.h), 0 at first */
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;

@@ -48,8 +48,49 @@ static bool grow(struct compiler *c, void *items, uint32_t n, size_t size)
 	return true;
 }
 
+/* Of a match or a map over in->key. */
+static enum insn_varies key_varies(const struct insn *in)
+{
+	/* INSN_BITS has its bits in a, and no mask. */
+	uint32_t bits = in->op == INSN_BITS ? in->a : in->mask;
+
+	switch ((enum rule_key)in->key) {
+	case KEY_META_LENGTH:
+	case KEY_IP_TTL:
+	case KEY_IP_DSCP:
+	case KEY_IP_ID:
+	case KEY_IP_LENGTH:
+	case KEY_IP_FRAG_OFF:
+	case KEY_UDP_LENGTH:
+		return INSN_VARIES;
+	case KEY_TCP_FLAGS:
+		return bits & TCP_PSH ? INSN_VARIES : INSN_SAME;
+	case KEY_CT_STATUS:
+		return INSN_VARIES_UNTIL_ASSURED;
+	default:
+		return INSN_SAME;
+	}
+}
+
+static enum insn_varies insn_varies(const struct insn *in)
+{
+	switch (in->op) {
+	case INSN_RANGE:
+	case INSN_BITS:
+	case INSN_SET:
+	case INSN_VMAP:
+		return key_varies(in);
+	case INSN_LIMIT:
+	case INSN_SET_MSS: /* it stands behind `tcp flags syn`, or every segment's options are looked at */
+		return INSN_VARIES;
+	default:
+		return INSN_SAME;
+	}
+}
+
 static void emit(struct compiler *c, struct insn in)
 {
+	in.varies = (uint8_t)insn_varies(&in);
 	if (grow(c, &c->rs->insn, c->rs->n_insns, sizeof(in)))
 		c->rs->insn[c->rs->n_insns++] = in;
 }

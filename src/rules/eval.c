@@ -9,6 +9,9 @@
  * does not speak of such a packet. An interface that is not there has the empty
  * name, so it is unequal to every name.
  *
+ * On the way the packet's trail is kept: which counters it passed, or that its
+ * walk says nothing about the next packet of the flow (rules.h).
+ *
  * A stack of return places is all the state of a walk; check.c has made sure
  * that no chain can need more of it than RULES_JUMP_MAX.
  *
@@ -405,17 +408,40 @@ static void reject(const struct walk *w, const struct insn *in)
 	packet_set_drop(w->p, DROP_RULE_REJECT);
 }
 
+/* What was learnt of the connection with another mark does not hold any more, nor does this walk's beginning. */
+static void set_ct_mark(const struct walk *w, struct conn *c, uint32_t mark)
+{
+	c->mark = mark;
+	w->p->trail = RULES_TRAIL_NONE;
+	if (w->r->mark_changed != NULL)
+		w->r->mark_changed(w->r->mark_changed_ctx, conn_index(w->p->conn_ref));
+}
+
+/* The walk asks for something that may be otherwise for the next packet of the flow. */
+static void note_varies(const struct walk *w, const struct insn *in)
+{
+	const struct conn *c = conntrack_of(w->r->ct, w->p);
+
+	/* ICMP never is. */
+	if (in->varies == INSN_VARIES_UNTIL_ASSURED && c != NULL &&
+	    ((c->status & CT_ASSURED) || c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_ICMP))
+		return;
+	w->p->trail = RULES_TRAIL_NONE;
+}
+
 /* Statements that change something and let the packet go on. False: the rule ends here. */
 static bool act(const struct walk *w, const struct insn *in)
 {
 	struct conn *c = conntrack_of(w->r->ct, w->p);
 	struct counter *n;
+	uint32_t mark;
 
 	switch (in->op) {
 	case INSN_COUNTER:
 		n = &w->r->counter[in->a];
 		n->packets++;
 		n->bytes += w->p->ip.total_len;
+		w->p->trail = trail_step(w->r->trails, w->p->trail, in->a);
 		return true;
 	case INSN_LIMIT:
 		return limit_take(&w->r->rs->limit[in->a], &w->r->limit[in->a], w->r->env->now);
@@ -429,9 +455,12 @@ static bool act(const struct walk *w, const struct insn *in)
 		w->p->mark = set_value(w, in, c);
 		return true;
 	case INSN_SET_CT_MARK:
-		if (c != NULL)
-			c->mark = set_value(w, in, c);
-		return c != NULL;
+		if (c == NULL)
+			return false;
+		mark = set_value(w, in, c);
+		if (mark != c->mark)
+			set_ct_mark(w, c, mark);
+		return true;
 	case INSN_SET_MSS:
 		return set_mss(w, in);
 	default:
@@ -488,6 +517,8 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 
 	for (;;) {
 		in = &r->rs->insn[at];
+		if (YG_UNLIKELY(in->varies != INSN_SAME))
+			note_varies(&w, in);
 		switch (in->op) {
 		case INSN_END:
 		case INSN_RETURN:

@@ -26,6 +26,12 @@ struct rules *rules_create(struct env *env, struct ip_stack *stack, struct connt
 	r->stack = stack;
 	r->ct = ct;
 	r->hash_key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
+	r->trails = malloc(sizeof(*r->trails));
+	if (r->trails == NULL) {
+		free(r);
+		return NULL;
+	}
+	trails_clear(r->trails);
 	return r;
 }
 
@@ -43,6 +49,7 @@ void rules_destroy(struct rules *r)
 	if (r == NULL)
 		return;
 	state_free(r);
+	free(r->trails);
 	free(r);
 }
 
@@ -60,7 +67,15 @@ static void state_init(struct rules *r)
 
 int rules_configure(struct rules *r, const struct ruleset *rs)
 {
-	struct rules next = { .env = r->env, .stack = r->stack, .ct = r->ct, .rs = rs, .hash_key = r->hash_key };
+	struct rules next = *r;
+
+	next.rs = rs;
+	next.counter = NULL;
+	next.limit = NULL;
+	next.turn = NULL;
+	next.iface_mask = NULL;
+	next.ip = NULL;
+	next.ctx = NULL;
 
 	if (rs != NULL) {
 		next.counter = calloc(rs->n_counters + 1, sizeof(*next.counter));
@@ -76,6 +91,7 @@ int rules_configure(struct rules *r, const struct ruleset *rs)
 	}
 	state_free(r);
 	*r = next;
+	trails_clear(r->trails);
 	if (rs != NULL)
 		state_init(r);
 	return 0;
@@ -125,6 +141,17 @@ enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, 
 	return VERDICT_CONTINUE;
 }
 
+struct rules_trail *rules_trails(struct rules *r)
+{
+	return r->trails->count;
+}
+
+void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ctx)
+{
+	r->mark_changed = fn;
+	r->mark_changed_ctx = ctx;
+}
+
 bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 {
 	const struct rules_row *row;
@@ -140,6 +167,7 @@ bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 		.has_counter = row->counter != UINT32_MAX,
 	};
 	if (out->has_counter) {
+		trails_fold(r->trails, r->counter);
 		out->packets = r->counter[row->counter].packets;
 		out->bytes = r->counter[row->counter].bytes;
 	}

@@ -43,6 +43,27 @@ bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hoo
 /* For NAT's slot. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);
 
+/* Trails: the counters that a walk through all chains has passed, in order, by one number (packet.trail). So a later
+ * packet of which it is known that it would walk the same way is counted by adding to one pair of numbers.
+ * RULES_TRAIL_NONE: something on the walk does not depend on the flow alone (a length, a rate ...), or there are too
+ * many trails; the next packet of the flow has to walk by itself.
+ *
+ * "The flow" here: a packet of a confirmed connection in state ESTABLISHED, of one direction, that came in by one
+ * interface; TCP with ACK and perhaps PSH; no options, no fragment, not a broadcast. Its ct mark counts as constant:
+ * whoever relies on a trail listens to rules_set_mark_changed. */
+#define RULES_TRAILS_MAX 4096
+#define RULES_TRAIL_NONE UINT16_MAX
+
+struct rules_trail {
+	uint64_t packets, bytes; /* owed to the counters; bytes of IP packets */
+};
+
+/* RULES_TRAILS_MAX of them, at the same place for good. What is added there shows in rules_next. */
+struct rules_trail *rules_trails(struct rules *r);
+/* Slot: a rule has given the ct mark of a connection another value. */
+typedef void rules_mark_changed_fn(void *ctx, uint32_t conn);
+void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ctx);
+
 struct rules_line {
 	const char *table, *chain, *rule; /* rule: its text; NULL for the chain's policy line */
 	const char *family;               /* "ip" or "inet" */

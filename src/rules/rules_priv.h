@@ -42,10 +42,18 @@ enum insn_op {
 	N_INSN_OPS
 };
 
+/* Whether all packets of a flow get the same answer (rules.h on trails). */
+enum insn_varies {
+	INSN_SAME,
+	INSN_VARIES,
+	INSN_VARIES_UNTIL_ASSURED,
+};
+
 struct insn {
 	uint8_t op;  /* enum insn_op */
 	uint8_t key; /* enum rule_key, of those that look at a value */
 	bool negate;
+	uint8_t varies; /* enum insn_varies */
 	uint32_t next; /* where the next rule begins */
 	uint32_t mask;
 	uint32_t a, b;
@@ -140,6 +148,21 @@ struct limit_state {
 	uint64_t last_ns;
 };
 
+/* The last counter of a trail; those before it are its parent's. Trail 0 is the empty one. */
+struct trail_node {
+	uint32_t counter;
+	uint16_t parent;
+};
+
+#define TRAIL_SLOTS (2 * RULES_TRAILS_MAX)
+
+struct trails {
+	uint32_t n;
+	struct rules_trail count[RULES_TRAILS_MAX];
+	struct trail_node node[RULES_TRAILS_MAX];
+	uint16_t slot[TRAIL_SLOTS]; /* by parent and counter; 0: free */
+};
+
 struct rules {
 	struct env *env;
 	struct ip_stack *stack;
@@ -152,6 +175,9 @@ struct rules {
 	uint64_t *iface_mask;        /* a name set: a bit for each interface number that is in it */
 	const struct ip_config *ip;  /* that iface_mask was made for */
 	struct chain_ctx *ctx;       /* one a base chain */
+	struct trails *trails;
+	rules_mark_changed_fn *mark_changed;
+	void *mark_changed_ctx;
 };
 _Static_assert(IP_INTERFACES_MAX <= 64, "a set of interfaces is one word");
 
@@ -166,6 +192,13 @@ bool value_set_init(struct value_set *s, const struct rule_range *range, size_t 
 void value_set_fini(struct value_set *s);
 bool value_set_has(const struct value_set *s, uint32_t value);
 bool rule_name_matches(const struct rule_name *pattern, const char *name);
+
+/* trail.c */
+void trails_clear(struct trails *t);
+/* The trail that is `from` and this counter; RULES_TRAIL_NONE behind RULES_TRAIL_NONE, and when there is no room. */
+uint16_t trail_step(struct trails *t, uint16_t from, uint32_t counter);
+/* Pays what the trails owe into counter. */
+void trails_fold(struct trails *t, struct counter *counter);
 
 /* What the checks found. */
 struct rules_report {
