@@ -149,7 +149,7 @@ struct config *config_read_text(const char *name, const char *text, size_t len, 
 		c = finish(p);
 	} else {
 		config_err(p, &nowhere,
-			   len > CONFIG_FILE_MAX ? "the config is larger than 16 MB" : "no memory to read the config");
+			   len > CONFIG_FILE_MAX ? "the config is larger than 64 MB" : "no memory to read the config");
 		config_free(p->c);
 	}
 	free(p);

@@ -348,7 +348,7 @@ static char *read_all(int fd, size_t *len)
 
 static const char *why(int error)
 {
-	return error == EFBIG ? "it is larger than 16 MB" : strerror(error);
+	return error == EFBIG ? "it is larger than 64 MB" : strerror(error);
 }
 
 uint32_t config_add_file(struct parser *p, const char *path, const struct ast_pos *pos)

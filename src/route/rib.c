@@ -58,30 +58,51 @@ int rib_add(struct rib *r, const struct rib_route *route)
 	return 0;
 }
 
-/* connected: the n connected routes. */
-static void resolve(const struct rib_route *connected, size_t n, struct rib_route *route)
+/* The connected routes, and what was lately found among them: most routes share a gateway with others. */
+#define FOUND_SLOTS 1024u
+
+struct neighbourhood {
+	struct rib_route *connected;
+	size_t n;
+	struct found {
+		uint32_t gateway, ifindex;
+		bool known;
+		const struct rib_route *by; /* NULL: on no connected prefix */
+	} found[FOUND_SLOTS];
+};
+
+static const struct rib_route *find_connected(const struct neighbourhood *nb, uint32_t gateway, uint32_t ifindex)
 {
 	const struct rib_route *best = NULL;
 
-	route->resolved = true;
-	if (route->nexthop.kind != FIB_UNICAST || route->nexthop.gateway == 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		const struct rib_route *c = &connected[i];
+	for (size_t i = 0; i < nb->n; i++) {
+		const struct rib_route *c = &nb->connected[i];
 
-		if (!ip4_in(route->nexthop.gateway, c->prefix))
-			continue;
-		if (route->nexthop.ifindex != 0 && route->nexthop.ifindex != c->nexthop.ifindex)
+		if (!ip4_in(gateway, c->prefix) || (ifindex != 0 && ifindex != c->nexthop.ifindex))
 			continue;
 		if (best == NULL || c->prefix.len > best->prefix.len)
 			best = c;
 	}
-	route->resolved = best != NULL;
-	if (best == NULL)
+	return best;
+}
+
+static void resolve(struct neighbourhood *nb, struct rib_route *route)
+{
+	struct fib_nexthop *nh = &route->nexthop;
+
+	route->resolved = true;
+	if (nh->kind != FIB_UNICAST || nh->gateway == 0)
 		return;
-	route->nexthop.ifindex = best->nexthop.ifindex;
-	if (route->nexthop.source == 0)
-		route->nexthop.source = best->nexthop.source;
+	struct found *f = &nb->found[(nh->gateway ^ nh->ifindex << 5) % FOUND_SLOTS];
+
+	if (!f->known || f->gateway != nh->gateway || f->ifindex != nh->ifindex)
+		*f = (struct found){ nh->gateway, nh->ifindex, true, find_connected(nb, nh->gateway, nh->ifindex) };
+	route->resolved = f->by != NULL;
+	if (f->by == NULL)
+		return;
+	nh->ifindex = f->by->nexthop.ifindex;
+	if (nh->source == 0)
+		nh->source = f->by->nexthop.source;
 }
 
 static int route_compare(const void *a, const void *b)
@@ -110,22 +131,25 @@ static int route_compare(const void *a, const void *b)
 /* Resolves every gateway. False without memory. */
 static bool resolve_all(struct rib *r)
 {
+	struct neighbourhood *nb = calloc(1, sizeof(*nb));
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
 		n += r->route[i].source == RIB_CONNECTED;
-	struct rib_route *connected = calloc(n + 1, sizeof(*connected));
-
-	if (connected == NULL)
+	if (nb != NULL)
+		nb->connected = calloc(n + 1, sizeof(*nb->connected));
+	if (nb == NULL || nb->connected == NULL) {
+		free(nb);
 		return false;
-	n = 0;
+	}
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->route[i].source == RIB_CONNECTED)
-			connected[n++] = r->route[i];
+			nb->connected[nb->n++] = r->route[i];
 	}
 	for (size_t i = 0; i < r->n; i++)
-		resolve(connected, n, &r->route[i]);
-	free(connected);
+		resolve(nb, &r->route[i]);
+	free(nb->connected);
+	free(nb);
 	return true;
 }
 
