@@ -89,9 +89,13 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 	if (i == POOL_NONE)
 		return NAT_NONE;
 	uint32_t *bucket = bucket_of(n, addr, zone);
-	*nat_address_at(n, i) = (struct nat_address){
-		.addr = addr, .zone = zone, .chain = *bucket, .map = { NAT_NONE, NAT_NONE, NAT_NONE }
-	};
+	*nat_address_at(n, i) =
+		(struct nat_address){ .addr = addr,
+				      .zone = zone,
+				      .row = n->crew.blocks != NULL ? nat_blocks_find(n->crew.blocks, addr, zone)
+								    : NAT_BLOCK_NONE,
+				      .chain = *bucket,
+				      .map = { NAT_NONE, NAT_NONE, NAT_NONE } };
 	*bucket = i;
 	return i;
 }
@@ -104,7 +108,10 @@ struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto 
 		uint32_t i = pool_alloc(&n->addresses.maps);
 		if (i == POOL_NONE)
 			return NULL;
-		portmap_init(pool_at(&n->addresses.maps, i));
+		if (a->row == NAT_BLOCK_NONE)
+			portmap_init(pool_at(&n->addresses.maps, i));
+		else
+			nat_blocks_begin(n, a, proto, pool_at(&n->addresses.maps, i));
 		a->map[proto] = i;
 	}
 	return pool_at(&n->addresses.maps, a->map[proto]);
@@ -126,4 +133,5 @@ void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint
 	nat_address_at(n, address)->n_holders--;
 	if (nat_proto_of(ip_proto, &proto))
 		portmap_release(nat_address_map(n, address, proto), port);
+	nat_block_settle(n, address, ip_proto, port);
 }

@@ -47,7 +47,7 @@ static void mark_sides(struct conn *c)
 /* The same client, the same choice. */
 static uint64_t client_hash(const struct nat *n, const struct tuple *orig)
 {
-	return siphash13_16(&n->key, orig->src, orig->zone);
+	return siphash13_16(&n->crew.client_key, orig->src, orig->zone);
 }
 
 static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
@@ -221,32 +221,41 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 	return true;
 }
 
+static uint32_t mapping_port(struct nat *n, const struct conn *c, const struct source_wish *w, uint32_t address,
+			     enum nat_proto proto)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+
+	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
+		nat_block_want(n, address, proto, w->port.port);
+		if (portmap_unused(nat_address_map(n, address, proto), w->port.port))
+			return w->port.port;
+	}
+	for (int i = 0; w->port.parity && i < 16; i++) {
+		uint32_t maybe = nat_pick_unused(n, address, proto, &w->port);
+		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
+			return maybe;
+	}
+	return nat_pick_unused(n, address, proto, &w->port);
+}
+
 /* A new mapping on one address: an unused port, which nobody shares. */
 static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct source_wish *w,
 			     const struct tuple *reply, uint32_t addr, uint32_t out_ifindex)
 {
 	const struct tuple *o = &c->tuple[CT_ORIGINAL];
-	uint32_t address = nat_address_get(n, addr, reply->zone), port = PORTMAP_NONE;
+	uint32_t address = nat_address_get(n, addr, reply->zone), port;
 	enum nat_proto proto;
 
 	if (address == NAT_NONE || !nat_proto_of(o->proto, &proto))
 		return NAT_NONE;
-	const struct portmap *m = nat_address_map(n, address, proto);
-	if (m == NULL)
+	if (nat_address_map(n, address, proto) == NULL)
 		return NAT_NONE;
-	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port) && portmap_unused(m, w->port.port))
-		port = w->port.port;
-	for (int i = 0; port == PORTMAP_NONE && w->port.parity && i < 16; i++) {
-		uint32_t maybe = nat_pick_port(n, &m->bits, &w->port);
-		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
-			port = maybe;
-		if (maybe == PORTMAP_NONE)
-			break;
-	}
-	if (port == PORTMAP_NONE)
-		port = nat_pick_port(n, &m->bits, &w->port);
-	if (port == PORTMAP_NONE)
-		return NAT_NONE;
+	do {
+		port = mapping_port(n, c, w, address, proto);
+		if (port == PORTMAP_NONE)
+			return NAT_NONE;
+	} while (!nat_block_ready(n, address, o->proto, port));
 	struct nat_eim like = {
 		.in_addr = o->src,
 		.out_addr = addr,
@@ -259,7 +268,10 @@ static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct s
 		.out_ifindex = (uint16_t)out_ifindex,
 		.address = address,
 	};
-	return nat_mapping_make(n, &like);
+	uint32_t made = nat_mapping_make(n, &like);
+	if (made == NAT_NONE)
+		nat_block_settle(n, address, o->proto, port);
+	return made;
 }
 
 static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
@@ -404,6 +416,8 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		else if (done)
 			done = take_any(n, c, index, &w, reply);
 	}
+	if (!done && n->crew.elsewhere != NULL && w.n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
+		return false;
 	if (!done) {
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
 		nat_refuse(n, p, w.origin, w.id, w.n_addresses != 0 ? wish_address(&w, 0) : 0);

@@ -49,6 +49,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->stack = stack;
 	n->ct = ct;
 	n->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
+	n->crew.client_key = n->key;
 	n->default_ports = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
 	n->identifiers = port_set_of((struct nat_port_range){ 1, 65535 }, NULL, 0);
 	if (nat_addresses_init(&n->addresses, min_u32(n_addresses, NAT_MAPPINGS_LIMIT)) != 0)
@@ -92,6 +93,11 @@ void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx)
 {
 	n->rules = fn;
 	n->rules_ctx = ctx;
+}
+
+void nat_set_crew(struct nat *n, const struct nat_crew *crew)
+{
+	n->crew = *crew;
 }
 
 /* Rewriting. */
@@ -255,8 +261,12 @@ void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 			nat_error_dst(n, p);
 			continue;
 		}
-		if (YG_UNLIKELY(is_open(c, p, CT_DNAT_DONE)) && !nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
-			continue;
+		if (YG_UNLIKELY(is_open(c, p, CT_DNAT_DONE))) {
+			if (n->crew.begins != NULL && p->in_ifindex != 0)
+				n->crew.begins(n->crew.ctx, p);
+			if (!nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
+				continue;
+		}
 		translate_dst(c, p);
 	}
 }

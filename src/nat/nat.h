@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/siphash.h"
 #include "conntrack/conntrack.h"
 #include "ip/stack.h"
 
@@ -35,14 +36,14 @@ struct nat_pool_config {
 	char name[NAT_POOL_NAME_MAX];
 	uint32_t n_ranges;
 	struct nat_address_range range[NAT_POOL_RANGES_MAX];
-	struct nat_port_range ports;      /* default 1024-65535 */
+	struct nat_port_range ports; /* default 1024-65535 */
 	uint32_t n_excluded;
 	struct nat_port_range excluded[16];
-	uint8_t mapping;                  /* enum nat_mapping */
-	uint8_t filtering;                /* enum nat_filtering */
-	uint8_t paired;                   /* 1: one inside address keeps one outside address */
+	uint8_t mapping;                        /* enum nat_mapping */
+	uint8_t filtering;                      /* enum nat_filtering */
+	uint8_t paired;                         /* 1: one inside address keeps one outside address */
 	uint8_t preserve_port, preserve_parity; /* 1: wanted */
-	uint32_t rest_s;                  /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
+	uint32_t rest_s; /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
 };
 
 /* The NAT part of a snapshot. Pool numbers stay the same over a reload. */
@@ -61,8 +62,8 @@ enum nat_action_kind {
 };
 
 enum nat_action_flag {
-	NAT_FLAG_ADDRESS = 0x1,    /* range is given */
-	NAT_FLAG_PORT = 0x2,       /* ports are given */
+	NAT_FLAG_ADDRESS = 0x1, /* range is given */
+	NAT_FLAG_PORT = 0x2,    /* ports are given */
 	NAT_FLAG_RANDOM = 0x4,
 	NAT_FLAG_PERSISTENT = 0x8, /* the same client, the same address */
 	NAT_FLAG_PRESERVE = 0x10,  /* keep the port when it is free */
@@ -98,15 +99,33 @@ void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
 void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
 void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
 
+/* With several workers (src/app/crew.h). Before the first configuration. */
+struct nat_blocks;
+struct nat_crew {
+	struct nat_blocks *blocks; /* the ports of all workers */
+	uint32_t worker;
+	struct siphash_key client_key; /* the same for all, for choices that follow from the client */
+	void *ctx;
+	/* A packet from outside the core is about to begin a connection; its bytes are as they came. */
+	void (*begins)(void *ctx, const struct packet *p);
+	/* No port is left for it here. True: another worker is asked, and has the packet. */
+	bool (*elsewhere)(void *ctx, struct packet *p);
+};
+void nat_set_crew(struct nat *n, const struct nat_crew *crew);
+/* A port of ours is needed though no mapping holds it: packets to it must go on coming to this worker. False when its
+ * block is another worker's. */
+bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port);
+void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port);
+
 void nat_expire(struct nat *n);
 uint64_t nat_next_deadline(const struct nat *n);
 
 struct nat_pool_info {
 	const char *name;
 	uint32_t n_addresses;
-	uint64_t n_ports;       /* ports of one protocol, all addresses */
+	uint64_t n_ports; /* ports of one protocol, all addresses */
 	uint64_t n_used_tcp, n_used_udp, n_used_icmp;
-	uint64_t n_refused;     /* new connections that found no port */
+	uint64_t n_refused; /* new connections that found no port */
 };
 /* For `yangguan pools`; false at the end. Masquerade appears under the name of
  * its interface. */

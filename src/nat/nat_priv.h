@@ -6,6 +6,7 @@
 #define YG_NAT_PRIV_H
 
 #include "base/pool.h"
+#include "nat/blocks.h"
 #include "nat/nat.h"
 #include "nat/portmap.h"
 
@@ -19,6 +20,7 @@ struct nat_address {
 	uint32_t addr;
 	uint16_t zone;
 	uint32_t chain;
+	uint32_t row;               /* of its blocks, NAT_BLOCK_NONE: its ports are all ours */
 	uint32_t n_holders;         /* connections and mappings on it */
 	uint32_t map[N_NAT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
 };
@@ -159,6 +161,7 @@ struct nat {
 	struct nat_attempts attempts;
 	uint16_t identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
+	struct nat_crew crew; /* blocks NULL: one worker */
 	bool sweeping;
 	uint32_t sweep_cursor;
 };
@@ -203,6 +206,19 @@ static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t a
 {
 	return pool_at(&n->addresses.pool, address);
 }
+
+/* block.c: the blocks of an address that are this worker's. */
+
+/* A map for an address whose ports are shared. */
+void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto proto, struct portmap *m);
+/* One more block with ports of the set. False: no worker has a free one. */
+bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set);
+/* The port's block is ours and in use from here on. False, and the block is out of the map, when it was taken away. */
+bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+/* Behind a release, and behind nat_block_ready when nothing came of it. */
+void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+/* Tries to make this port's block ours. */
+void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port);
 
 /* attempt.c */
 
@@ -258,14 +274,18 @@ struct nat_port_wish {
 	uint32_t port;               /* wanted if possible, 0: none */
 	bool parity;                 /* like that of the inside port, if possible */
 };
-/* An unused port: a near one, else one of the set; PORTMAP_NONE when there is none. */
-uint32_t nat_pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish);
+/* An unused port of an address: a near one, else one of the set; PORTMAP_NONE when no worker has one that is free to
+ * take. */
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_wish *wish, enum nat_port_effort effort);
 struct nat_overloads *nat_overloads_create(uint32_t n_connections);
 /* After a change of the config other ports may be allowed: busy destinations are looked at anew. */
 void nat_overloads_forget(struct nat *n);
 void nat_overloads_destroy(struct nat_overloads *o);
+/* A block of ports came to this worker, or went. */
+void nat_overloads_block(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t block,
+			 const struct portmap *m);
 /* The connection with this REPLY tuple has gone. */
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
 

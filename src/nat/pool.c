@@ -77,7 +77,9 @@ static uint64_t n_used(const struct nat *n, const struct nat_address *a, enum na
 {
 	if (a->map[proto] == NAT_NONE)
 		return 0;
-	return set->n_ports - portmap_count(pool_at(&n->addresses.maps, a->map[proto]), set);
+	const struct portmap *m = pool_at(&n->addresses.maps, a->map[proto]);
+	uint32_t n_ours = a->row == NAT_BLOCK_NONE ? set->n_ports : portmap_count_own(m, set);
+	return n_ours - portmap_count(m, set);
 }
 
 static void add_use(const struct nat *n, const struct nat_address *a, const struct port_set *ports,

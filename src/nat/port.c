@@ -156,14 +156,18 @@ static struct overload *overload_make(struct nat *n, const struct tuple *reply, 
 	return o;
 }
 
-/* Ports that the wish does not allow cost no look-up and stay used here: a rule's range beside a pool of the same
- * address, towards the same busy destination, is served by probes and by what is released. */
-static void look_on(struct nat *n, struct overload *o, struct tuple reply, const struct port_set *set)
+/* own: with several workers, the map that says which ports are ours. Ports that the wish does not allow cost no look-up
+ * and stay used here: a rule's range beside a pool of the same address, towards the same busy destination, is served by
+ * probes and by what is released. */
+static void look_on(struct nat *n, struct overload *o, struct tuple reply, const struct port_set *set,
+		    const struct portmap *own)
 {
 	uint32_t n_left = SLICE_PORTS, port = o->n_looked;
 
 	for (uint32_t i = 0; i < set->n && n_left > 0; i++) {
 		for (port = max_u32(port, set->range[i].first); port <= set->range[i].last && n_left > 0; port++) {
+			if (own != NULL && !portmap_owns(own, port))
+				continue;
 			nat_set_outside_port(&reply, port);
 			if (!conntrack_tuple_taken(n->ct, &reply, CONN_NONE))
 				port_bits_give(&o->unused, port);
@@ -192,75 +196,144 @@ void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t ad
 		port_bits_give(&o->unused, port);
 }
 
+void nat_overloads_block(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t block, const struct portmap *m)
+{
+	struct nat_overloads *os = n->overloads;
+
+	for (uint32_t i = 0; i < os->n_used; i++) {
+		struct overload *o = &os->overload[i];
+		enum nat_proto its;
+
+		if (o->address != address || !nat_proto_of(o->proto, &its) || its != proto)
+			continue;
+		for (uint32_t port = block * NAT_BLOCK_PORTS; port < (block + 1) * NAT_BLOCK_PORTS; port++) {
+			bool was = port_bits_unused(&o->unused, port), is = portmap_owns(m, port) && port != 0;
+			/* A port whose tuple is taken all the same is found out when it is picked. */
+			if (is && !was && port < o->n_looked)
+				port_bits_give(&o->unused, port);
+			else if (!is && was)
+				port_bits_take(&o->unused, port);
+		}
+	}
+}
+
 static bool has_near(const struct nat_port_wish *wish)
 {
 	return wish->near != NULL && wish->near->n_ports != 0;
 }
 
-uint32_t nat_pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish)
+static uint32_t pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish)
 {
 	uint32_t port = has_near(wish) ? port_bits_pick(b, wish->near, &n->env->rng) : PORTMAP_NONE;
 
 	return port != PORTMAP_NONE ? port : port_bits_pick(b, wish->set, &n->env->rng);
 }
 
-/* One attempt at one port. */
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish)
+{
+	const struct portmap *m = nat_address_map(n, address, proto);
+	uint32_t port;
+
+	if (m == NULL)
+		return PORTMAP_NONE;
+	while ((port = pick_port(n, &m->bits, wish)) == PORTMAP_NONE ||
+	       (has_near(wish) && !port_set_has(wish->near, port))) {
+		/* Near ports of other workers come before far ones of ours. */
+		if (nat_address_at(n, address)->row == NAT_BLOCK_NONE)
+			return port;
+		if (has_near(wish) && nat_blocks_more(n, address, proto, wish->near))
+			continue;
+		if (port == PORTMAP_NONE && nat_blocks_more(n, address, proto, wish->set))
+			continue;
+		return port;
+	}
+	return port;
+}
+
+/* One attempt at one port, whose block is ours. */
 static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *reply, uint32_t port)
 {
 	nat_set_outside_port(reply, port);
-	if (!conntrack_take_reply(n->ct, index, reply))
+	if (!conntrack_take_reply(n->ct, index, reply)) {
+		nat_block_settle(n, address, reply->proto, port);
 		return false;
+	}
 	nat_address_hold(n, address, reply->proto, port);
 	overload_taken(n, reply, address);
 	return true;
 }
 
-static bool take_unused(struct nat *n, uint32_t index, uint32_t address, const struct portmap *m, struct tuple *reply,
+static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
 			const struct nat_port_wish *wish)
 {
 	uint16_t inside = nat_inside_port(&conntrack_conn(n->ct, index)->tuple[CT_ORIGINAL]);
+	const struct portmap *m = nat_address_map(n, address, proto);
 
-	if (wish->port != 0 && port_set_has(wish->set, wish->port) && portmap_unused(m, wish->port) &&
-	    take(n, index, address, reply, wish->port))
-		return true;
-	for (int i = 0; wish->parity && i < PARITY_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, &m->bits, wish);
-		if (port == PORTMAP_NONE)
-			return false;
-		if ((port & 1) == (inside & 1u) && take(n, index, address, reply, port))
+	if (wish->port != 0 && port_set_has(wish->set, wish->port)) {
+		nat_block_want(n, address, proto, wish->port);
+		if (portmap_unused(m, wish->port) && nat_block_ready(n, address, reply->proto, wish->port) &&
+		    take(n, index, address, reply, wish->port))
 			return true;
 	}
-	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, &m->bits, wish);
+	for (int i = 0; wish->parity && i < PARITY_TRIES; i++) {
+		uint32_t port = nat_pick_unused(n, address, proto, wish);
 		if (port == PORTMAP_NONE)
 			return false;
+		if ((port & 1) == (inside & 1u) && nat_block_ready(n, address, reply->proto, port) &&
+		    take(n, index, address, reply, port))
+			return true;
+	}
+	for (int i = 0; i < UNUSED_TRIES;) {
+		uint32_t port = nat_pick_unused(n, address, proto, wish);
+		if (port == PORTMAP_NONE)
+			return false;
+		/* Else its block went to another worker, and this map has one less. */
+		if (!nat_block_ready(n, address, reply->proto, port))
+			continue;
 		if (take(n, index, address, reply, port))
 			return true;
+		i++;
 	}
 	return false;
 }
 
-static bool take_shared(struct nat *n, uint32_t index, uint32_t address, const struct portmap *m, struct tuple *reply,
+/* A port to share, by chance. */
+static uint32_t probe(struct nat *n, uint32_t address, const struct portmap *m, const struct port_set *set)
+{
+	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE)
+		return port_bits_pick(&m->own, set, &n->env->rng);
+	return port_set_at(set, rng_below(&n->env->rng, set->n_ports));
+}
+
+static bool share(struct nat *n, uint32_t index, uint32_t address, const struct portmap *m, struct tuple *reply,
+		  uint32_t port)
+{
+	return portmap_can_share(m, port) && nat_block_ready(n, address, reply->proto, port) &&
+	       take(n, index, address, reply, port);
+}
+
+static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
 			const struct nat_port_wish *wish)
 {
 	struct overload *o = overload_find(n, reply, address);
+	const struct portmap *m = nat_address_map(n, address, proto);
 	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
 
 	for (int i = 0; o == NULL && i < SHARED_PROBES; i++) {
-		uint32_t port = port_set_at(set, rng_below(&n->env->rng, set->n_ports));
-		if (portmap_can_share(m, port) && take(n, index, address, reply, port))
+		uint32_t port = probe(n, address, m, set);
+		if (port != PORTMAP_NONE && share(n, index, address, m, reply, port))
 			return true;
 	}
 	if (o == NULL)
 		o = overload_make(n, reply, address);
 	o->used_at = ++n->overloads->turn;
 	if (o->n_looked < N_PORTS)
-		look_on(n, o, *reply, wish->set);
+		look_on(n, o, *reply, wish->set, nat_address_at(n, address)->row != NAT_BLOCK_NONE ? m : NULL);
 	for (int i = 0; i < UNUSED_TRIES; i++) {
-		uint32_t port = nat_pick_port(n, &o->unused, wish);
+		uint32_t port = pick_port(n, &o->unused, wish);
 		if (port == PORTMAP_NONE)
 			return false;
-		if (portmap_can_share(m, port) && take(n, index, address, reply, port))
+		if (share(n, index, address, m, reply, port))
 			return true;
 		/* Somebody who holds no port of the map has the tuple. */
 		if (port_bits_unused(&o->unused, port))
@@ -280,9 +353,8 @@ bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple
 		nat_address_hold(n, address, reply.proto, 0);
 		return true;
 	}
-	const struct portmap *m = nat_address_map(n, address, proto);
-	if (m == NULL || wish->set->n_ports == 0)
+	if (nat_address_map(n, address, proto) == NULL || wish->set->n_ports == 0)
 		return false;
-	return effort == NAT_PORT_UNUSED ? take_unused(n, index, address, m, &reply, wish)
-					 : take_shared(n, index, address, m, &reply, wish);
+	return effort == NAT_PORT_UNUSED ? take_unused(n, index, address, proto, &reply, wish)
+					 : take_shared(n, index, address, proto, &reply, wish);
 }

@@ -114,6 +114,47 @@ void portmap_init(struct portmap *m)
 	port_bits_take(&m->bits, 0);
 }
 
+void portmap_init_shared(struct portmap *m)
+{
+	memset(m, 0, sizeof(*m));
+}
+
+void portmap_add_block(struct portmap *m, uint32_t block)
+{
+	/* Port 0 is nobody's. */
+	uint32_t n = block == 0 ? 63 : 64;
+	uint64_t bits = block == 0 ? ~UINT64_C(1) : ~UINT64_C(0);
+	struct port_bits *const both[] = { &m->bits, &m->own };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(both); i++) {
+		both[i]->unused[block] = bits;
+		both[i]->word[block] = (uint8_t)n;
+		both[i]->group[block >> 6] += (uint16_t)n;
+	}
+}
+
+void portmap_remove_block(struct portmap *m, uint32_t block)
+{
+	struct port_bits *const both[] = { &m->bits, &m->own };
+
+	assert(portmap_block_idle(m, block));
+	for (uint32_t i = 0; i < ARRAY_LEN(both); i++) {
+		both[i]->group[block >> 6] -= both[i]->word[block];
+		both[i]->unused[block] = 0;
+		both[i]->word[block] = 0;
+	}
+}
+
+bool portmap_owns(const struct portmap *m, uint32_t port)
+{
+	return m->own.word[port >> 6] != 0;
+}
+
+bool portmap_block_idle(const struct portmap *m, uint32_t block)
+{
+	return m->bits.word[block] == m->own.word[block] && m->pins[block] == 0;
+}
+
 void portmap_use(struct portmap *m, uint32_t port)
 {
 	if (!portmap_unused(m, port)) {
@@ -194,14 +235,23 @@ static uint32_t select_port(const struct port_bits *b, uint32_t k)
 	return w * 64 + at;
 }
 
-uint32_t portmap_count(const struct portmap *m, const struct port_set *s)
+static uint32_t count_bits(const struct port_bits *b, const struct port_set *s)
 {
-	const struct port_bits *b = &m->bits;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n; i++)
 		n += rank(b, s->range[i].last + 1u) - rank(b, s->range[i].first);
 	return n;
+}
+
+uint32_t portmap_count(const struct portmap *m, const struct port_set *s)
+{
+	return count_bits(&m->bits, s);
+}
+
+uint32_t portmap_count_own(const struct portmap *m, const struct port_set *s)
+{
+	return count_bits(&m->own, s);
 }
 
 uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)

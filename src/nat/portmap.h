@@ -54,9 +54,22 @@ uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, str
 struct portmap {
 	struct port_bits bits;
 	uint16_t sharers[65536]; /* connections beyond the first */
+	/* With several workers: the ports of blocks that are ours, whether used or not, and who else needs a block. */
+	struct port_bits own;
+	uint32_t pins[PORTMAP_WORDS];
 };
 
 void portmap_init(struct portmap *m);
+/* The same without any port: blocks of 64 are added one by one. */
+void portmap_init_shared(struct portmap *m);
+void portmap_add_block(struct portmap *m, uint32_t block);
+/* Nothing in it is in use. */
+void portmap_remove_block(struct portmap *m, uint32_t block);
+bool portmap_owns(const struct portmap *m, uint32_t port);
+/* No port of the block is in use, and nobody else needs it. */
+bool portmap_block_idle(const struct portmap *m, uint32_t block);
+/* Of a shared map: ports of the set that are ours. */
+uint32_t portmap_count_own(const struct portmap *m, const struct port_set *s);
 static inline bool portmap_unused(const struct portmap *m, uint32_t port)
 {
 	return port_bits_unused(&m->bits, port);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Blocks of ports between workers.
+ *
+ * A byte is 0 (never touched: free, and its owner follows from its number) or
+ * worker + 1, with IN_USE when something in the block is in use. It changes so:
+ *
+ *   free, any owner -> free, me      nat_blocks_take: I have run dry
+ *   free, me        -> in use, me    nat_blocks_use: may fail, somebody took it
+ *   in use, me      -> free, me      nat_blocks_free: only I do that
+ *
+ * So nobody but its owner touches a block in use, and where a packet to a port of
+ * it belongs does not change while a connection lives on it. A worker finds out
+ * that a free block of its own was taken when it wants to use it.
+ *
+ * Reading eight bytes at once finds a free block among 1024 in 128 loads, also
+ * when there is none.
+ */
+#include "nat/blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "nat/portmap.h"
+
+#define IN_USE 0x80u
+#define ALL_IN_USE UINT64_C(0x8080808080808080)
+#define N_WORDS (NAT_BLOCKS_PER_MAP / 8)
+
+struct row {
+	uint8_t state[NAT_BLOCK_PROTOS][NAT_BLOCKS_PER_MAP] __attribute__((aligned(64)));
+};
+
+/* Of an address that is there: addr, zone, row + 1. */
+struct slot {
+	uint32_t addr;
+	uint16_t zone;
+	uint32_t row_plus_1;
+};
+
+struct nat_blocks {
+	uint32_t n_workers;
+	uint32_t n_slots; /* a power of two, at least twice max_rows */
+	uint32_t max_rows, n_rows;
+	struct slot *slot;
+	struct row *row;
+	size_t slot_bytes, row_bytes;
+};
+
+static void *map_zeroed(size_t len)
+{
+	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
+{
+	struct nat_blocks *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->n_workers = n_workers;
+	b->max_rows = max_addresses;
+	for (b->n_slots = 16; b->n_slots < 2 * max_addresses;)
+		b->n_slots *= 2;
+	b->slot_bytes = b->n_slots * sizeof(*b->slot);
+	b->row_bytes = max_addresses * sizeof(*b->row);
+	b->slot = map_zeroed(b->slot_bytes);
+	b->row = map_zeroed(b->row_bytes);
+	if (b->slot != NULL && b->row != NULL)
+		return b;
+	nat_blocks_destroy(b);
+	return NULL;
+}
+
+void nat_blocks_destroy(struct nat_blocks *b)
+{
+	if (b == NULL)
+		return;
+	if (b->slot != NULL)
+		munmap(b->slot, b->slot_bytes);
+	if (b->row != NULL)
+		munmap(b->row, b->row_bytes);
+	free(b);
+}
+
+/* Nobody outside chooses these addresses, so a plain hash does. */
+static uint32_t slot_of(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	return (uint32_t)((addr ^ (uint64_t)zone << 32) * UINT64_C(0x9e3779b97f4a7c15) >> 40) & (b->n_slots - 1);
+}
+
+uint32_t nat_blocks_find(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	for (uint32_t i = slot_of(b, addr, zone);; i = (i + 1) & (b->n_slots - 1)) {
+		const struct slot *s = &b->slot[i];
+
+		if (s->row_plus_1 == 0)
+			return NAT_BLOCK_NONE;
+		if (s->addr == addr && s->zone == zone)
+			return s->row_plus_1 - 1;
+	}
+}
+
+bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	uint32_t i = slot_of(b, addr, zone);
+
+	if (nat_blocks_find(b, addr, zone) != NAT_BLOCK_NONE)
+		return true;
+	if (b->n_rows == b->max_rows)
+		return false;
+	while (b->slot[i].row_plus_1 != 0)
+		i = (i + 1) & (b->n_slots - 1);
+	b->slot[i] = (struct slot){ .addr = addr, .zone = zone, .row_plus_1 = ++b->n_rows };
+	return true;
+}
+
+static uint8_t *state_at(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
+{
+	return &b->row[row].state[proto][block];
+}
+
+static uint8_t load(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
+{
+	return __atomic_load_n(state_at(b, row, proto, block), __ATOMIC_ACQUIRE);
+}
+
+static uint32_t owner_of(const struct nat_blocks *b, uint32_t row, uint32_t block, uint8_t state)
+{
+	if (state == 0)
+		return (row + block) % b->n_workers;
+	return (state & ~IN_USE) - 1;
+}
+
+uint32_t nat_blocks_owner(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
+{
+	return owner_of(b, row, block, load(b, row, proto, block));
+}
+
+bool nat_blocks_is_idle_of(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)
+{
+	uint8_t state = load(b, row, proto, block);
+
+	return (state & IN_USE) == 0 && owner_of(b, row, block, state) == worker;
+}
+
+static bool change(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint8_t from, uint8_t to)
+{
+	return __atomic_compare_exchange_n(state_at(b, row, proto, block), &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
+bool nat_blocks_use(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)
+{
+	uint8_t state = load(b, row, proto, block);
+
+	return (state & IN_USE) == 0 && owner_of(b, row, block, state) == worker &&
+	       change(b, row, proto, block, state, (uint8_t)((worker + 1) | IN_USE));
+}
+
+void nat_blocks_free(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)
+{
+	__atomic_store_n(state_at(b, row, proto, block), (uint8_t)(worker + 1), __ATOMIC_RELEASE);
+}
+
+bool nat_blocks_take_one(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)
+{
+	uint8_t state = load(b, row, proto, block);
+
+	return (state & IN_USE) == 0 && owner_of(b, row, block, state) != worker &&
+	       change(b, row, proto, block, state, (uint8_t)(worker + 1));
+}
+
+static bool set_touches(const struct port_set *s, uint32_t block)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->range[i].first / NAT_BLOCK_PORTS <= block && block <= s->range[i].last / NAT_BLOCK_PORTS)
+			return true;
+	return false;
+}
+
+uint32_t nat_blocks_take(struct nat_blocks *b, uint32_t row, uint32_t proto, const struct port_set *set, uint32_t start,
+			 uint32_t worker)
+{
+	for (uint32_t k = 0; k < N_WORDS; k++) {
+		uint32_t first = (start / 8 + k) % N_WORDS * 8;
+		const uint64_t *word = (const void *)state_at(b, row, proto, first);
+
+		if ((__atomic_load_n(word, __ATOMIC_RELAXED) & ALL_IN_USE) == ALL_IN_USE)
+			continue;
+		for (uint32_t block = first; block < first + 8; block++)
+			if (set_touches(set, block) && nat_blocks_take_one(b, row, proto, block, worker))
+				return block;
+	}
+	return NAT_BLOCK_NONE;
+}

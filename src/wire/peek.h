@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A short look at a frame: whom it is between, and nothing else. For deciding
+ * which worker a packet belongs to before anybody parses it. What does not hold
+ * together gets some answer here and is refused by name later, by the parsers.
+ */
+#ifndef YG_WIRE_PEEK_H
+#define YG_WIRE_PEEK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum peek_kind {
+	PEEK_OTHER, /* neither of the below: no flow */
+	PEEK_ARP,
+	PEEK_FLOW,  /* addresses, and ports if the protocol has them */
+	PEEK_PIECE, /* the same of a fragment; ports only of a first one */
+};
+
+/* As in struct tuple (src/conntrack): host order; ICMP queries have the identifier in sport and type << 8 | code in
+ * dport. An ICMP error stands for the packet that it quotes, turned round. */
+struct peek {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+	uint8_t proto;
+	uint8_t kind; /* enum peek_kind */
+	uint16_t frag_id;
+	uint16_t frag_off;             /* bytes */
+	uint32_t outer_src, outer_dst; /* of the frame itself: differ from src and dst in an ICMP error */
+	uint8_t outer_proto;
+};
+
+void peek_frame(const uint8_t *frame, size_t len, struct peek *out);
+
+#endif
