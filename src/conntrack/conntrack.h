@@ -206,6 +206,24 @@ void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx);
 typedef void ct_refused_fn(void *ctx, const struct packet *p);
 void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx);
 
+/* Slot: called once when a confirmed connection is about to end, while everything of it still stands. */
+typedef void ct_ended_fn(void *ctx, uint32_t index);
+void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx);
+/* Slot: the time of a connection is up, or a packet will be judged by its windows. Whoever forwards packets of it
+ * elsewhere credits them now (conntrack_credit). True when there were some. */
+typedef bool ct_alive_fn(void *ctx, uint32_t index);
+void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx);
+
+/* Slot for a crew of workers (src/app/crew.h). */
+struct ct_crew {
+	void *ctx;
+	/* The connection was just confirmed by p. False: it cannot be, since another worker cannot be told of it. */
+	bool (*confirmed)(void *ctx, uint32_t index, const struct packet *p);
+	/* A confirmed connection is about to end. */
+	void (*ended)(void *ctx, uint32_t index);
+};
+void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew);
+
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);
 

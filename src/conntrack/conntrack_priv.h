@@ -51,6 +51,11 @@ struct conntrack {
 	void *resume_ctx;
 	ct_refused_fn *refused;
 	void *refused_ctx;
+	ct_ended_fn *ended;
+	void *ended_ctx;
+	ct_alive_fn *alive;
+	void *alive_ctx;
+	struct ct_crew crew; /* no functions: one worker */
 	uint64_t counts[N_CT_COUNTERS];
 };
 
@@ -88,6 +93,8 @@ void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds);
 void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds);
 void ct_arm(struct conntrack *ct, uint32_t index);
 uint32_t ct_now_tick(const struct conntrack *ct);
+/* As if a packet of it had come at `then`, which has passed. */
+void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then);
 
 /* The protocols: tcp.c, datagram.c, icmp.c */
 
@@ -100,6 +107,15 @@ bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 
 void ct_datagram_begin(struct conntrack *ct, uint32_t index);
 void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir);
+
+/* flow.c's part of the two trackers: a later packet that changes no state, false when it does not fit or would; and what
+ * others have forwarded. */
+bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v,
+		  const uint8_t *header);
+bool ct_datagram_plain(struct conntrack *ct, uint32_t index);
+struct ct_credit;
+void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit);
+void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit);
 
 bool ct_icmp_can_begin(const struct packet *p);
 /* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */

@@ -8,6 +8,7 @@
  * is what goes first when the table is full.
  */
 #include "conntrack/conntrack_priv.h"
+#include "conntrack/flow.h"
 
 #define STREAM_AFTER_TICKS (2 * CT_TICKS_PER_S)
 
@@ -33,16 +34,47 @@ void ct_datagram_begin(struct conntrack *ct, uint32_t index)
 	ct_refresh(ct, index, timeout_of(ct, c));
 }
 
+/* A packet that comes at this time shows that it is a stream. */
+static bool is_stream(const struct conn *c, uint32_t tick)
+{
+	return (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY &&
+	       c->tuple[CT_ORIGINAL].proto != IPPROTO_NR_ICMP && tick - c->first_tick > STREAM_AFTER_TICKS;
+}
+
+static void assure(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	ct_assure(ct, index);
+	if (c->status & CT_CONFIRMED)
+		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+}
+
 void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir)
 {
 	struct conn *c = ct_conn(ct, index);
 
-	if ((c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY &&
-	    c->tuple[CT_ORIGINAL].proto != IPPROTO_NR_ICMP && ct_now_tick(ct) - c->first_tick > STREAM_AFTER_TICKS) {
-		ct_assure(ct, index);
-		if (c->status & CT_CONFIRMED)
-			ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
-	}
+	if (is_stream(c, ct_now_tick(ct)))
+		assure(ct, index);
 	(void)dir;
 	ct_refresh(ct, index, timeout_of(ct, c));
+}
+
+bool ct_datagram_plain(struct conntrack *ct, uint32_t index)
+{
+	const struct conn *c = ct_conn(ct, index);
+
+	if (YG_UNLIKELY(is_stream(c, ct_now_tick(ct))))
+		return false;
+	ct_refresh(ct, index, timeout_of(ct, c));
+	return true;
+}
+
+void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit)
+{
+	const struct conn *c = ct_conn(ct, index);
+
+	if (is_stream(c, (uint32_t)(credit->last_ns / CT_TICK_NS)))
+		assure(ct, index);
+	ct_refresh_at(ct, index, timeout_of(ct, c), credit->last_ns);
 }

@@ -98,6 +98,8 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 		ct_set_invalid(ct, p);
 		return;
 	}
+	if (ct->alive != NULL)
+		(void)ct->alive(ct->alive_ctx, conn_index(ref));
 	const struct conn *c = ct_conn(ct, conn_index(ref));
 	if (hook != HOOK_OUTPUT && q.l4.kind == L4_TCP && !ct_tcp_quote_fits(c, !conn_dir(ref), q.l4.seq)) {
 		ct->counts[CT_COUNT_ICMP_OUT_OF_WINDOW]++;

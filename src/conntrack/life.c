@@ -236,6 +236,10 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
 		return;
+	if (ct->ended != NULL)
+		ct->ended(ct->ended_ctx, index);
+	if (ct->crew.ended != NULL)
+		ct->crew.ended(ct->crew.ctx, index);
 	timer_disarm(&ct->wheel, index);
 	if (!(c->status & CT_ASSURED))
 		young_remove(ct, index);

@@ -32,6 +32,9 @@
  *
  * Next: src/conntrack/tcp_window.c
  */
+#include <stddef.h>
+
+#include "conntrack/flow.h"
 #include "conntrack/tcp_priv.h"
 
 /* Short names for the table. */
@@ -118,20 +121,22 @@ static bool class_of(uint8_t flags, enum tcp_class *out)
 
 static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 {
-	const struct ct_timeouts *t = &ct->cfg.timeout;
-	const uint32_t of_state[N_CT_TCP_STATES] = {
-		[CT_TCP_NONE] = t->tcp_close,
-		[CT_TCP_SYN_SENT] = t->tcp_syn_sent,
-		[CT_TCP_SYN_SENT2] = t->tcp_syn_sent,
-		[CT_TCP_SYN_RECV] = t->tcp_syn_recv,
-		[CT_TCP_ESTABLISHED] = t->tcp_established,
-		[CT_TCP_FIN_WAIT] = t->tcp_fin_wait,
-		[CT_TCP_CLOSE_WAIT] = t->tcp_close_wait,
-		[CT_TCP_LAST_ACK] = t->tcp_last_ack,
-		[CT_TCP_TIME_WAIT] = t->tcp_time_wait,
-		[CT_TCP_CLOSE] = t->tcp_close,
+	static const uint8_t field_of_state[N_CT_TCP_STATES] = {
+		[CT_TCP_NONE] = offsetof(struct ct_timeouts, tcp_close),
+		[CT_TCP_SYN_SENT] = offsetof(struct ct_timeouts, tcp_syn_sent),
+		[CT_TCP_SYN_SENT2] = offsetof(struct ct_timeouts, tcp_syn_sent),
+		[CT_TCP_SYN_RECV] = offsetof(struct ct_timeouts, tcp_syn_recv),
+		[CT_TCP_ESTABLISHED] = offsetof(struct ct_timeouts, tcp_established),
+		[CT_TCP_FIN_WAIT] = offsetof(struct ct_timeouts, tcp_fin_wait),
+		[CT_TCP_CLOSE_WAIT] = offsetof(struct ct_timeouts, tcp_close_wait),
+		[CT_TCP_LAST_ACK] = offsetof(struct ct_timeouts, tcp_last_ack),
+		[CT_TCP_TIME_WAIT] = offsetof(struct ct_timeouts, tcp_time_wait),
+		[CT_TCP_CLOSE] = offsetof(struct ct_timeouts, tcp_close),
 	};
-	uint32_t s = of_state[c->tcp_state];
+	const struct ct_timeouts *t = &ct->cfg.timeout;
+	uint32_t s;
+
+	memcpy(&s, (const uint8_t *)t + field_of_state[c->tcp_state], sizeof(s));
 
 	/* Data that nobody acknowledges: one end is gone. */
 	if ((c->tcp_flags[CT_ORIGINAL] | c->tcp_flags[CT_REPLY]) & TCP_TRACK_UNACKED)
@@ -323,4 +328,30 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 		c->status |= CT_SEEN_REPLY;
 	set_state(ct, index, (enum ct_tcp_state)next);
 	return CT_JUDGE_ACCEPT;
+}
+
+/* States in which an ACK changes nothing else, in either direction. */
+static bool is_steady(const struct conn *c)
+{
+	return c->tcp_state == CT_TCP_ESTABLISHED || c->tcp_state == CT_TCP_CLOSE_WAIT;
+}
+
+bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if (!(c->status & CT_ASSURED) || !is_steady(c) || !ct_tcp_window_plain(c, dir, v, header))
+		return false;
+	ct_refresh(ct, index, timeout_of(ct, c));
+	return true;
+}
+
+void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if (credit->has_tcp)
+		ct_tcp_window_credit(c, dir, credit);
+	if (is_steady(c))
+		ct_refresh_at(ct, index, timeout_of(ct, c), credit->last_ns);
 }

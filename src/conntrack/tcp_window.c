@@ -24,6 +24,7 @@
  *
  * Next: src/conntrack/conntrack.c
  */
+#include "conntrack/flow.h"
 #include "conntrack/tcp_priv.h"
 
 #define MAX_ACK_WINDOW 66000
@@ -69,14 +70,14 @@ void ct_tcp_window_begin(struct conn *c, const struct packet *p)
 }
 
 /* The highest number that the segment acknowledges, SACK blocks included. */
-static uint32_t highest_ack(const struct packet *p, uint32_t ack)
+static uint32_t highest_ack(const struct l4_view *v, const uint8_t *header, uint32_t ack)
 {
 	struct tcp_options o;
 	uint32_t highest = ack;
 
-	if (p->l4.options_len < SACK_OPTIONS_MIN)
+	if (v->options_len < SACK_OPTIONS_MIN || tcp_options_only_timestamp(header, v))
 		return ack;
-	(void)tcp_options_parse(p->buf + p->off + p->l4_off, &p->l4, &o);
+	(void)tcp_options_parse(header, v, &o);
 	for (uint32_t i = 0; i < o.n_sack; i++)
 		if (seq_after(o.sack[i].right, highest))
 			highest = o.sack[i].right;
@@ -124,13 +125,13 @@ bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct pack
 	return fits(c, dir, p->l4.seq, tcp_segment_end(&p->l4), p->l4.ack);
 }
 
-static void move(struct conn *c, enum ct_dir dir, const struct packet *p, uint32_t ack, uint32_t sack)
+static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint32_t ack, uint32_t sack)
 {
 	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
-	uint32_t end = tcp_segment_end(&p->l4);
-	uint32_t win = p->l4.window;
+	uint32_t end = tcp_segment_end(v);
+	uint32_t win = v->window;
 
-	if (!(p->l4.flags & TCP_SYN))
+	if (!(v->flags & TCP_SYN))
 		win <<= c->tcp_scale[dir];
 	/* The window counts from ack; beyond a hole it reaches as far. */
 	sender->max_win = max_u32(sender->max_win, win + (sack - ack));
@@ -138,7 +139,7 @@ static void move(struct conn *c, enum ct_dir dir, const struct packet *p, uint32
 		sender->end = end;
 		c->tcp_flags[dir] |= TCP_TRACK_UNACKED;
 	}
-	if (p->l4.flags & TCP_ACK) {
+	if (v->flags & TCP_ACK) {
 		if (!(c->tcp_flags[dir] & TCP_TRACK_ACKED) || seq_after(ack, sender->max_ack))
 			sender->max_ack = ack;
 		c->tcp_flags[dir] |= TCP_TRACK_ACKED;
@@ -155,6 +156,19 @@ static void move(struct conn *c, enum ct_dir dir, const struct packet *p, uint32
 	}
 	if (ack == receiver->end)
 		c->tcp_flags[!dir] &= (uint8_t)~TCP_TRACK_UNACKED;
+}
+
+/* Moves the windows by a segment that fits; false, and nothing changes, when it does not. Both sides are known. */
+static bool take(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
+{
+	uint32_t ack = v->flags & TCP_ACK ? v->ack : c->tcp[!dir].end;
+	bool may_sack = (v->flags & TCP_ACK) && (c->tcp_flags[!dir] & TCP_TRACK_SACK);
+	uint32_t sack = may_sack ? highest_ack(v, header, ack) : ack;
+
+	if (!fits(c, dir, v->seq, tcp_segment_end(v), sack) && !(c->tcp_flags[dir] & TCP_TRACK_LIBERAL))
+		return false;
+	move(c, dir, v, ack, sack);
+	return true;
 }
 
 /* What a segment that does not fit must leave as it was. */
@@ -179,7 +193,7 @@ static void restore(struct conn *c, const struct before *b)
 
 bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p)
 {
-	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	struct ct_tcp_window *sender = &c->tcp[dir];
 	struct before before;
 	bool has_ack = p->l4.flags & TCP_ACK;
 	uint32_t end = tcp_segment_end(&p->l4);
@@ -198,14 +212,31 @@ bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p
 		sender->max_win = max_u32(p->l4.window, 1);
 		ct_tcp_take_options(c, dir, p);
 	}
-	uint32_t ack = has_ack ? p->l4.ack : receiver->end;
-	uint32_t sack = has_ack && (c->tcp_flags[!dir] & TCP_TRACK_SACK) ? highest_ack(p, ack) : ack;
-	if (!fits(c, dir, p->l4.seq, end, sack) && !(c->tcp_flags[dir] & TCP_TRACK_LIBERAL)) {
+	if (!take(c, dir, &p->l4, p->buf + p->off + p->l4_off)) {
 		restore(c, &before);
 		return false;
 	}
-	move(c, dir, p, ack, sack);
 	return true;
+}
+
+bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
+{
+	return c->tcp[dir].max_win != 0 && take(c, dir, v, header);
+}
+
+void ct_tcp_window_credit(struct conn *c, enum ct_dir dir, const struct ct_credit *credit)
+{
+	const struct ct_tcp_window *receiver = &c->tcp[!dir];
+	/* One segment that stands for all of them. */
+	struct l4_view v = { .seq = credit->tcp_end, .ack = credit->tcp_ack, .flags = TCP_ACK };
+
+	if (c->tcp[dir].max_win == 0)
+		return;
+	v.window = (uint16_t)min_u32(credit->tcp_win, UINT16_MAX);
+	move(c, dir, &v, v.ack, v.ack);
+	/* Its own data may have been acknowledged by what was credited to the other direction before. */
+	if ((c->tcp_flags[!dir] & TCP_TRACK_ACKED) && receiver->max_ack == c->tcp[dir].end)
+		c->tcp_flags[dir] &= (uint8_t)~TCP_TRACK_UNACKED;
 }
 
 enum tcp_rst_verdict ct_tcp_judge_rst(const struct conn *c, enum ct_dir dir, const struct l4_view *v)

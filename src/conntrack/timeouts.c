@@ -77,9 +77,22 @@ void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
 	uint32_t before = c->expires_tick;
 
 	/* One tick more, since the present one has begun. */
-	c->expires_tick = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+	/* Nothing to write within one tick. */
+	if (then == before)
+		return;
+	c->expires_tick = then;
 	if (tick_before(c->expires_tick, before) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
 		ct_arm(ct, index);
+}
+
+void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then)
+{
+	struct conn *c = ct_conn(ct, index);
+	uint32_t tick = (uint32_t)(then / CT_TICK_NS) + seconds * CT_TICKS_PER_S + 1;
+
+	if (tick_before(c->expires_tick, tick))
+		c->expires_tick = tick;
 }
 
 void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds)
@@ -96,6 +109,8 @@ static void fire(void *ctx, uint32_t index, uint64_t now)
 	const struct conn *c = ct_conn(ct, index);
 
 	(void)now;
+	if (!tick_before(ct_now_tick(ct), c->expires_tick) && ct->alive != NULL)
+		(void)ct->alive(ct->alive_ctx, index);
 	if (tick_before(ct_now_tick(ct), c->expires_tick))
 		ct_arm(ct, index);
 	else if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state == CT_TCP_CLOSE)

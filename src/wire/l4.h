@@ -95,6 +95,9 @@ struct tcp_options {
  * (RFC 9293 MUST-5 to 7: unknown options are skipped); returns false then. */
 bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_options *o);
 
+/* True for the list that nearly every later segment has: NOP, NOP, timestamp (RFC 7323 appendix A), and nothing else. */
+bool tcp_options_only_timestamp(const uint8_t *p, const struct l4_view *v);
+
 /* Headers to bytes. Checksum zero; call l4_checksum_set when the rest is there. */
 void udp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint16_t payload_len);
 void tcp_emit(uint8_t *p, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window);

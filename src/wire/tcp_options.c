@@ -14,6 +14,8 @@
  */
 #include "wire/l4.h"
 
+#include <string.h>
+
 #include "base/reader.h"
 #include "wire/checksum.h"
 #include "wire/l4_priv.h"
@@ -84,6 +86,13 @@ bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_opt
 	while (reader_next_option(&r, v->options_len, &opt))
 		option_take(&opt, o);
 	return !r.failed;
+}
+
+bool tcp_options_only_timestamp(const uint8_t *p, const struct l4_view *v)
+{
+	static const uint8_t start[4] = { 1, 1, TCP_OPT_TIMESTAMP, 10 };
+
+	return v->options_len == sizeof(start) + 8 && memcmp(p + TCP_HEADER_LEN, start, sizeof(start)) == 0;
 }
 
 static uint16_t swapped(uint16_t v)
