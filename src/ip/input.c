@@ -91,7 +91,7 @@ static bool source_is_martian(uint32_t src)
 }
 
 /* RFC 1812 section 5.3.7, RFC 1122 section 3.2.1.3 and 3.3.6. */
-static bool check_addresses(const struct ip_stack *s, struct packet *p)
+static bool check_addresses(const struct ip_stack *s, struct packet *p, enum fib_kind src_kind)
 {
 	uint32_t src = p->ip.src, dst = p->ip.dst;
 
@@ -99,8 +99,6 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p)
 		packet_set_drop(p, DROP_IP_SOURCE_MARTIAN);
 		return false;
 	}
-	enum fib_kind src_kind = (enum fib_kind)ip_route(s, src)->kind;
-
 	if (YG_UNLIKELY(src_kind == FIB_LOCAL || src_kind == FIB_BROADCAST)) {
 		packet_set_drop(p, src_kind == FIB_LOCAL ? DROP_IP_SOURCE_OURS : DROP_IP_SOURCE_MARTIAN);
 		return false;
@@ -138,9 +136,10 @@ static bool is_icmp(const struct packet *p)
 	return p->l4.kind == L4_ICMP_QUERY || p->l4.kind == L4_ICMP_ERROR || p->l4.kind == L4_ICMP_OTHER;
 }
 
-static void ip_input_one(struct ip_stack *s, struct packet *p)
+/* src: the route to the packet's source. */
+static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_nexthop *src)
 {
-	if (!parse_headers(p) || !check_addresses(s, p))
+	if (!check_addresses(s, p, (enum fib_kind)src->kind))
 		return;
 	if (is_icmp(p) && !ipv4_is_fragment(&p->ip) && !p->offload.csum_partial && !p->offload.csum_valid &&
 	    !l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p))) {
@@ -153,8 +152,16 @@ static void ip_input_one(struct ip_stack *s, struct packet *p)
 
 void ip_input(struct ip_stack *s, struct batch *b)
 {
+	const struct fib_nexthop *route[BATCH_MAX];
+	uint32_t src[BATCH_MAX];
+
 	for (uint32_t i = 0; i < b->n; i++)
-		ip_input_one(s, b->p[i]);
+		src[i] = parse_headers(b->p[i]) ? b->p[i]->ip.src : 0;
+	ip_route_batch(s, src, route, b->n);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->p[i]->verdict == VERDICT_CONTINUE)
+			ip_input_one(s, b->p[i], route[i]);
+	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	if (b->n > 0)
 		ip_input_routed(s, b);
@@ -168,9 +175,9 @@ static void refuse(struct ip_stack *s, struct packet *p, enum drop_reason reason
 	packet_set_drop(p, reason);
 }
 
-/* Routes p by its destination: sets to_us, or out_ifindex and next_hop, or the
- * verdict. */
-static void route_in(struct ip_stack *s, struct packet *p)
+/* Routes p by its destination, to which nh is the route: sets to_us, or
+ * out_ifindex and next_hop, or the verdict. */
+static void route_in(struct ip_stack *s, struct packet *p, const struct fib_nexthop *nh)
 {
 	uint32_t dst = p->ip.dst;
 
@@ -192,8 +199,6 @@ static void route_in(struct ip_stack *s, struct packet *p)
 			packet_set_drop(p, DROP_IP_DEST_MARTIAN);
 		return;
 	}
-	const struct fib_nexthop *nh = ip_route(s, dst);
-
 	switch ((enum fib_kind)nh->kind) {
 	case FIB_UNICAST:
 		p->out_ifindex = nh->ifindex;
@@ -228,13 +233,24 @@ static void route_in(struct ip_stack *s, struct packet *p)
 	}
 }
 
+static void route_in_all(struct ip_stack *s, struct batch *b)
+{
+	const struct fib_nexthop *route[BATCH_MAX];
+	uint32_t dst[BATCH_MAX];
+
+	for (uint32_t i = 0; i < b->n; i++)
+		dst[i] = b->p[i]->ip.dst;
+	ip_route_batch(s, dst, route, b->n);
+	for (uint32_t i = 0; i < b->n; i++)
+		route_in(s, b->p[i], route[i]);
+}
+
 void ip_input_routed(struct ip_stack *s, struct batch *b)
 {
 	struct batch local = { .n = 0 };
 
 	hook_run(s->env, &s->hook[HOOK_PREROUTING], HOOK_PREROUTING, b);
-	for (uint32_t i = 0; i < b->n; i++)
-		route_in(s, b->p[i]);
+	route_in_all(s, b);
 	batch_settle(b, s->env->pool, &s->env->ledger);
 
 	uint32_t n_through = 0;

@@ -257,6 +257,17 @@ const struct fib_nexthop *ip_route(const struct ip_stack *s, uint32_t dst)
 	return fib_nexthop(s->cfg->fib, fib_lookup(s->cfg->fib, dst));
 }
 
+void ip_route_batch(const struct ip_stack *s, const uint32_t *dst, const struct fib_nexthop **route, uint32_t n)
+{
+	const struct fib *f = s->cfg->fib;
+	uint32_t index[BATCH_MAX];
+
+	if (f != NULL)
+		fib_lookup_batch(f, dst, index, n);
+	for (uint32_t i = 0; i < n; i++)
+		route[i] = f != NULL ? fib_nexthop(f, index[i]) : &no_route;
+}
+
 uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 {
 	if (!ip_interface_known(s, ifindex))
