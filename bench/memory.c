@@ -169,7 +169,7 @@ static void run_established(struct bench *b, const struct row *row, struct rig *
 	}
 	y = yardstick_new(r, capacity);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		res->yardstick[i] = run_round(r, y, rig_fill_random, ROUND_RINGS);
+		res->yardstick[i] = run_round(r, y, rig_fill_unsent, ROUND_RINGS);
 		res->clocks[i] = run_round(r, NULL, rig_fill_random, ROUND_RINGS);
 	}
 	yardstick_free(y);

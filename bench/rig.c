@@ -193,6 +193,8 @@ static void emit_tcp(struct rig *r, uint8_t *l4, const struct tuple *t, uint64_t
 
 	tcp_emit(l4, t->sport, t->dport, seq[from], ack ? seq[!from] : 0, flags != 0 ? flags : TCP_ACK | TCP_PSH,
 		 WINDOW);
+	if (r->unsent)
+		return;
 	if (flags & TCP_SYN)
 		seq[from]++;
 	else if (flags == 0)
@@ -238,6 +240,13 @@ void rig_fill_random(struct rig *r)
 		r->batch_side[i] = i & 1 ? RIG_WAN : RIG_LAN;
 	for (uint32_t at = 0; at < RIG_RING; at++)
 		rig_frame(r, at, rig_random(r, (uint32_t)r->n_flows), r->batch_side[at / BATCH_MAX], 0);
+}
+
+void rig_fill_unsent(struct rig *r)
+{
+	r->unsent = true;
+	rig_fill_random(r);
+	r->unsent = false;
 }
 
 void rig_fill_new(struct rig *r)

@@ -53,6 +53,7 @@ struct rig {
 	struct rig_outside *outside;  /* by flow */
 	uint32_t (*seq)[N_RIG_SIDES]; /* TCP: the next sequence number of each side, by flow */
 	uint64_t random;
+	bool unsent; /* frames are made that the gateway does not get */
 };
 
 /* Room for capacity connections; the first max_flows can be talked on. udp_timeout_s: 0 is the default. Ends the
@@ -69,6 +70,8 @@ uint32_t rig_random(struct rig *r, uint32_t n);
 void rig_frame(struct rig *r, uint32_t at, uint64_t flow, enum rig_side from, uint8_t tcp_flags);
 /* Fills the ring with packets of random flows, batches from both sides in turn. */
 void rig_fill_random(struct rig *r);
+/* The same for somebody else than the gateway: as far as the flows go, nothing was sent. */
+void rig_fill_unsent(struct rig *r);
 /* ... and with the first packets of flows that are not there yet. */
 void rig_fill_new(struct rig *r);
 static inline const uint8_t *rig_frame_at(const struct rig *r, uint32_t at)
