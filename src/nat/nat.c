@@ -109,6 +109,22 @@ static enum rewrite_check check_of(const struct packet *p)
 	return p->offload.csum_partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL;
 }
 
+static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto)
+{
+	uint64_t hash = siphash13_16(&n->key, (uint64_t)src << 32 | dst, proto);
+
+	return &n->identification[hash % NAT_IDENTIFICATIONS];
+}
+
+uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces)
+{
+	uint16_t *next = identification_of(n, src, dst, proto);
+	uint16_t id = *next;
+
+	*next = (uint16_t)(id + n_pieces);
+	return id;
+}
+
 /* Hosts that share an outside address number their packets without knowing of each other. Where a receiver may have to
  * put pieces together, the numbers are ours: of pieces, and of packets that a link behind us may cut, which is every
  * one without DF (RFC 6864 section 5.3.1, RFC 7857 section 10). */
@@ -118,8 +134,7 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 
 	if (!piece && p->ip.df)
 		return;
-	uint64_t hash = siphash13_16(&n->key, (uint64_t)src << 32 | p->ip.dst, p->ip.proto);
-	uint16_t *next = &n->identification[hash % NAT_IDENTIFICATIONS];
+	uint16_t *next = identification_of(n, src, p->ip.dst, p->ip.proto);
 	uint16_t id = *next;
 
 	if (piece && !conntrack_fragment_id(n->ct, p, &id))

@@ -95,6 +95,10 @@ void nat_destroy(struct nat *n);
 void nat_configure(struct nat *n, const struct nat_config *cfg);
 void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
 
+/* The identification that a whole packet without DF leaves with behind NAT, to dst from the outside address src, and
+ * those of the n_pieces - 1 behind it when it is a large segment. */
+uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces);
+
 /* Hooks. */
 void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
 void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
