@@ -67,7 +67,8 @@ _Static_assert(SLOT_BYTES >= 128 + 65535 + VLAN_TAG_LEN, "a slot holds the large
 struct af_packet {
 	struct device dev;
 	int fd;
-	int claim_fd; /* see claim */
+	int claim_fd;      /* see claim */
+	uint16_t protocol; /* that is received: ETH_P_ALL, or 0 for nothing */
 	uint8_t *ring;
 	size_t ring_len;
 	uint8_t *lent;
@@ -384,7 +385,7 @@ static int bind_to(struct af_packet *s, int ifindex, char *err, size_t err_len)
 {
 	struct sockaddr_ll a = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
+		.sll_protocol = htons(s->protocol),
 		.sll_ifindex = ifindex,
 	};
 
@@ -443,7 +444,9 @@ static int map_ring(struct af_packet *s, uint32_t ring_mb, char *err, size_t err
 	return s->lent ? 0 : fail(err, err_len, s->dev.name, "receive ring", ENOMEM);
 }
 
-int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len)
+/* protocol 0: for sending only, without a ring. */
+static int open_socket(const char *ifname, uint16_t protocol, uint32_t ring_mb, struct device **out, char *err,
+		       size_t err_len)
 {
 	int ifindex = 0;
 
@@ -456,6 +459,7 @@ int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, ch
 	s->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
 	snprintf(s->dev.name, sizeof(s->dev.name), "%s", ifname);
 	s->claim_fd = -1;
+	s->protocol = protocol;
 	/* Protocol 0: nothing comes in before the socket is bound to the device. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = s->fd < 0 ? fail(err, err_len, ifname, "packet socket", errno) : 0;
@@ -465,7 +469,7 @@ int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, ch
 		r = claim(s, err, err_len);
 	if (r == 0)
 		r = set_options(s, err, err_len);
-	if (r == 0)
+	if (r == 0 && protocol != 0)
 		r = map_ring(s, ring_mb ? max_u32(ring_mb, AF_PACKET_RING_MB_MIN) : AF_PACKET_RING_MB, err, err_len);
 	if (r == 0)
 		r = bind_to(s, ifindex, err, err_len);
@@ -475,6 +479,16 @@ int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, ch
 	}
 	*out = &s->dev;
 	return 0;
+}
+
+int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len)
+{
+	return open_socket(ifname, ETH_P_ALL, ring_mb, out, err, err_len);
+}
+
+int af_packet_open_sender(const char *ifname, struct device **out, char *err, size_t err_len)
+{
+	return open_socket(ifname, 0, 0, out, err, err_len);
 }
 
 int af_packet_rebind(struct device *d, char *err, size_t err_len)

@@ -24,6 +24,9 @@
  * -EBUSY when a gateway in this network namespace has the device already. */
 int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
 
+/* The same for sending only: rx must not be called, and there is nothing to poll for. */
+int af_packet_open_sender(const char *ifname, struct device **out, char *err, size_t err_len);
+
 /* The device of this name was gone and is back: binds to the new one, and reads
  * its MAC and MTU. Call it from the thread that calls rx and tx. A device that
  * only went down and up needs no call. */

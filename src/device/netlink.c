@@ -22,6 +22,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -185,6 +186,81 @@ int netlink_link_set(const char *ifname, enum netlink_admin state, char *err, si
 	if (r < 0)
 		return fail(err, err_len, ifname, state == NETLINK_ADMIN_UP ? "setting it up" : "setting it down", r);
 	return 0;
+}
+
+/* --- silence --- */
+
+static int set_no_addresses(const char *ifname)
+{
+	char buf[512];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	put_link_header(h, RTM_NEWLINK, NLM_F_ACK, ifname);
+	struct nlattr *spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+	struct nlattr *inet6 = mnl_attr_nest_start(h, AF_INET6);
+	mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(h, inet6);
+	mnl_attr_nest_end(h, spec);
+	return netlink_ask(h, NULL, NULL);
+}
+
+static int set_no_queue(const char *ifname)
+{
+	char buf[512];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = RTM_NEWQDISC;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+	struct tcmsg *t = mnl_nlmsg_put_extra_header(h, sizeof(*t));
+	t->tcm_family = AF_UNSPEC;
+	t->tcm_ifindex = (int)if_nametoindex(ifname);
+	t->tcm_parent = TC_H_ROOT;
+	mnl_attr_put_strz(h, TCA_KIND, "noqueue");
+	return netlink_ask(h, NULL, NULL);
+}
+
+int netlink_link_make_silent(const char *ifname, char *err, size_t err_len)
+{
+	int r = set_no_addresses(ifname);
+
+	/* A kernel without IPv6 has nothing to be told. */
+	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+		r = 0;
+	if (r == 0)
+		r = set_no_queue(ifname);
+	return r < 0 ? fail(err, err_len, ifname, "keeping it silent", r) : 0;
+}
+
+static int read_stats(const struct nlattr *a, void *ctx)
+{
+	struct rtnl_link_stats64 st = { 0 };
+
+	if (mnl_attr_get_type(a) == IFLA_STATS64) {
+		memcpy(&st, mnl_attr_get_payload(a), min_u32(sizeof(st), mnl_attr_get_payload_len(a)));
+		*(uint64_t *)ctx = st.tx_dropped;
+	}
+	return MNL_CB_OK;
+}
+
+static int take_stats(const struct nlmsghdr *h, void *ctx)
+{
+	if (h->nlmsg_type == RTM_NEWLINK)
+		mnl_attr_parse(h, sizeof(struct ifinfomsg), read_stats, ctx);
+	return MNL_CB_STOP;
+}
+
+uint64_t netlink_tx_dropped(uint32_t index)
+{
+	char buf[512];
+	uint64_t n = 0;
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = RTM_GETLINK;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	struct ifinfomsg *i = mnl_nlmsg_put_extra_header(h, sizeof(*i));
+	i->ifi_family = AF_UNSPEC;
+	i->ifi_index = (int)index;
+	return netlink_ask(h, take_stats, &n) < 0 ? 0 : n;
 }
 
 /* --- addresses --- */

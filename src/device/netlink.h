@@ -46,6 +46,13 @@ enum netlink_admin {
 };
 int netlink_link_set(const char *ifname, enum netlink_admin state, char *err, size_t err_len);
 
+/* A virtual device of ours, down yet, on which the kernel shall not speak of its own accord: no IPv6 addresses made
+ * up (what this kernel has of IPv6), no queue discipline (what waits, waits in the device's own queue). */
+int netlink_link_make_silent(const char *ifname, char *err, size_t err_len);
+
+/* Frames that the device dropped when they were to be sent. 0 when there is no such device. */
+uint64_t netlink_tx_dropped(uint32_t index);
+
 /* --- word of changes --- */
 
 enum netlink_change {

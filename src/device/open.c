@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The table of drivers. `auto` tries the choices of its list from the best down
- * and says why each better one was passed over; today the list has one entry,
- * and the fast paths stand in the note as not built in.
+ * The table of drivers, and `auto` as far as it goes without a program in the
+ * kernel: that is af_packet. xdp and tc take nothing in before src/app has
+ * attached the program, so which of them can be had is found out there
+ * (app/drivers.c), which also says why each better one was passed over.
  */
 #include "device/open.h"
 
@@ -12,6 +13,7 @@
 
 #include "device/af_packet.h"
 #include "device/tap.h"
+#include "device/tc_tap.h"
 
 struct driver {
 	const char *name;
@@ -38,16 +40,32 @@ static int open_pcap(const char *ifname, const struct device_open_options *opt, 
 	return pcap_device_open(ifname, &opt->pcap, out, err, err_len);
 }
 
+static int open_xdp(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
+		    size_t err_len)
+{
+	if (opt->xdp.umem)
+		return af_xdp_open(ifname, &opt->xdp, out, err, err_len);
+	snprintf(err, err_len, "device %s: the driver xdp needs the program of `yangguan run`", ifname);
+	return -EINVAL;
+}
+
+static int open_tc(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
+		   size_t err_len)
+{
+	return tc_tap_open(ifname, out, err, err_len);
+}
+
 static const struct driver drivers[] = {
+	{ "xdp", open_xdp, af_xdp_rebind },
+	{ "tc", open_tc, tc_tap_rebind },
 	{ "af_packet", open_af_packet, af_packet_rebind },
 	{ "tap", open_tap, NULL },
 	{ "pcap", open_pcap, NULL },
 };
 
-const char *const device_drivers[] = { "auto", "af_packet", "tap", "pcap", NULL };
+const char *const device_drivers[] = { "auto", "xdp", "tc", "af_packet", "tap", "pcap", NULL };
 
 #define AUTO_CHOICE "af_packet"
-#define AUTO_WHY " (auto; xdp and tc are not built in yet)"
 
 static const struct driver *driver_named(const char *name)
 {
@@ -65,14 +83,14 @@ int device_open(const char *driver, const char *ifname, const struct device_open
 	const struct driver *drv = driver_named(is_auto ? AUTO_CHOICE : driver);
 
 	if (!drv) {
-		bool planned = strcmp(driver, "xdp") == 0 || strcmp(driver, "tc") == 0;
-		snprintf(err, err_len, "device %s: driver %s is %s; use one of auto, af_packet, tap, pcap", ifname,
-			 driver, planned ? "not built in yet" : "unknown");
+		snprintf(err, err_len,
+			 "device %s: driver %s is unknown; use one of auto, xdp, tc, af_packet, tap, pcap", ifname,
+			 driver);
 		return -EINVAL;
 	}
 	int r = drv->open(ifname, opt ? opt : &defaults, out, err, err_len);
 	if (r == 0 && note)
-		snprintf(note, note_len, "device %s: driver %s%s", ifname, drv->name, is_auto ? AUTO_WHY : "");
+		snprintf(note, note_len, "device %s: driver %s%s", ifname, drv->name, is_auto ? " (auto)" : "");
 	return r;
 }
 

@@ -8,19 +8,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device/af_xdp.h"
 #include "device/pcap.h"
 #include "packet/device.h"
 
 struct device_open_options {
-	uint32_t ring_mb;        /* af_packet: receive ring, 0 for its default */
-	struct ether_addr mac;   /* tap: our end's address, zero to derive one */
-	struct pcap_config pcap; /* pcap: files and clock */
+	uint32_t ring_mb;          /* af_packet: receive ring, 0 for its default */
+	struct ether_addr mac;     /* tap: our end's address, zero to derive one */
+	struct af_xdp_options xdp; /* xdp: memory, and the program's map */
+	struct pcap_config pcap;   /* pcap: files and clock */
 };
 
-/* driver: "auto", "af_packet", "tap" or "pcap". opt may be NULL except for
- * pcap. note, if not NULL, receives one sentence for the log: what was chosen,
- * and for auto why the better drivers were not. Returns 0, or -errno and one
- * sentence in err that says what to do. */
+/* driver: "auto" (here the same as "af_packet"), "xdp", "tc", "af_packet", "tap"
+ * or "pcap". opt may be NULL except for xdp and pcap. note, if not NULL, receives
+ * one sentence for the log. Returns 0, or -errno and one sentence in err that
+ * says what to do. */
 int device_open(const char *driver, const char *ifname, const struct device_open_options *opt, struct device **out,
 		char *note, size_t note_len, char *err, size_t err_len);
 

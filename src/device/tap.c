@@ -11,6 +11,11 @@
  * The kernel gives us large segments and partial checksums only as far as
  * TUNSETOFFLOAD asked for them, and takes any from us.
  *
+ * An inlet is a TAP for frames that a program in the kernel redirects into it.
+ * The kernel itself must have nothing to say there: no IPv6 address of its own
+ * accord (so neither neighbour discovery nor MLD), no queue discipline that would
+ * drop frames for having waited. Its queue takes a burst of thousands.
+ *
  * Next: src/ip/ether.c (received frames).
  */
 #include "device/tap.h"
@@ -28,6 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "device/netlink.h"
 #include "device/vnet.h"
 
 /* Newer than Debian 12's kernel headers (Linux 6.2): UDP segments too. */
@@ -211,9 +217,9 @@ static int fail(char *err, size_t err_len, const char *ifname, const char *what,
 	return -error;
 }
 
-static int attach(struct tap *t, char *err, size_t err_len)
+static int attach(struct tap *t, short more_flags, char *err, size_t err_len)
 {
-	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq r = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more_flags) };
 	int header_len = VNET_HEADER_LEN;
 
 	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -281,7 +287,24 @@ out:
 	return r_value;
 }
 
-int tap_open(const char *ifname, const struct ether_addr *mac, struct device **out, char *err, size_t err_len)
+enum tap_kind { TAP_CABLE, TAP_INLET };
+
+static int make_inlet(struct tap *t, uint32_t n_frames, char *err, size_t err_len)
+{
+	struct ifreq r = { .ifr_qlen = (int)n_frames };
+	int result = 0;
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(r.ifr_name, t->dev.name, sizeof(r.ifr_name));
+	if (s < 0 || ioctl(s, SIOCSIFTXQLEN, &r) < 0)
+		result = fail(err, err_len, t->dev.name, "SIOCSIFTXQLEN", errno);
+	if (s >= 0)
+		close(s);
+	return result < 0 ? result : netlink_link_make_silent(t->dev.name, err, err_len);
+}
+
+static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, const struct ether_addr *mac,
+		    struct device **out, char *err, size_t err_len)
 {
 	if (*ifname == 0 || strlen(ifname) >= DEVICE_NAME_MAX) {
 		snprintf(err, err_len, "device %s: a TAP's name has 1 to %d characters", ifname, DEVICE_NAME_MAX - 1);
@@ -297,7 +320,9 @@ int tap_open(const char *ifname, const struct ether_addr *mac, struct device **o
 		t->dev.mac = *mac;
 	t->fd = -1;
 	bool created = if_nametoindex(ifname) == 0;
-	int r = attach(t, err, err_len);
+	int r = attach(t, kind == TAP_INLET ? IFF_TUN_EXCL : 0, err, err_len);
+	if (r == 0 && kind == TAP_INLET)
+		r = make_inlet(t, n_frames, err, err_len);
 	if (r == 0)
 		r = read_link(t, created, err, err_len);
 	if (r < 0) {
@@ -306,4 +331,14 @@ int tap_open(const char *ifname, const struct ether_addr *mac, struct device **o
 	}
 	*out = &t->dev;
 	return 0;
+}
+
+int tap_open(const char *ifname, const struct ether_addr *mac, struct device **out, char *err, size_t err_len)
+{
+	return open_tap(ifname, TAP_CABLE, 0, mac, out, err, err_len);
+}
+
+int tap_open_inlet(const char *ifname, uint32_t n_frames, struct device **out, char *err, size_t err_len)
+{
+	return open_tap(ifname, TAP_INLET, n_frames, NULL, out, err, err_len);
 }

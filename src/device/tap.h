@@ -11,6 +11,7 @@
 #define YG_DEVICE_TAP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "packet/device.h"
 
@@ -18,5 +19,10 @@
  * close). mac: of our end; zero or NULL derives one from the kernel's, so that it
  * stays the same as long as that does. Returns 0 or -errno and a sentence. */
 int tap_open(const char *ifname, const struct ether_addr *mac, struct device **out, char *err, size_t err_len);
+
+/* A new TAP into which the kernel's side only puts what a program redirects
+ * there; it has room for n_frames that wait. -EBUSY when there is one of this
+ * name. tx must not be called. */
+int tap_open_inlet(const char *ifname, uint32_t n_frames, struct device **out, char *err, size_t err_len);
 
 #endif

@@ -47,6 +47,12 @@ struct netns_world {
 
 /* Into a user namespace; exits with 77 (skipped) where the system forbids it. */
 void netns_enter(void);
+/* Into a network namespace, as root outside of user namespaces; exits with 77 where we are not. */
+void netns_enter_as_root(void);
+/* The world without devices; they are closed by netns_end, which checks the law. */
+struct netns_world *netns_make(void);
+void netns_take(struct netns_world *w, int i, struct device *d);
+void netns_end(struct netns_world *w);
 /* For cmocka: each test begins with new namespaces, devices, pool and ledger,
  * and at its end the law of conservation must hold. */
 int netns_set_up(void **state);

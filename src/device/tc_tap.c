@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Two devices that look like one: a TAP for the way in (tap.c, an inlet) and a
+ * packet socket for the way out (af_packet.c, a sender). The tc program at the
+ * device's ingress joins them; src/app attaches it when the TAP is there, and
+ * takes it away before the TAP goes.
+ *
+ * The TAP is named after the device (yg-wan0), lives as long as its descriptor,
+ * and so ends with the process, however that ends. What finds its queue full is
+ * dropped by the kernel and counted there; we look at that number after a burst.
+ *
+ * Next: src/ip/ether.c (received frames).
+ */
+#include "device/tc_tap.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "device/af_packet.h"
+#include "device/netlink.h"
+#include "device/tap.h"
+
+struct tc_tap {
+	struct device dev;
+	struct device *tap, *out;
+	uint32_t tap_ifindex;
+	uint32_t n_since_idle; /* frames since the TAP was last seen empty */
+};
+
+static struct tc_tap *of_device(struct device *d)
+{
+	return container_of(d, struct tc_tap, dev);
+}
+
+static uint32_t tc_tap_rx(struct device *d, struct batch *b, uint32_t max)
+{
+	struct tc_tap *t = of_device(d);
+
+	t->tap->pool = d->pool;
+	t->tap->ledger = d->ledger;
+	uint32_t n = t->tap->ops->rx(t->tap, b, max);
+	d->n_rx_packets = t->tap->n_rx_packets;
+	d->n_rx_bytes = t->tap->n_rx_bytes;
+	if (n > 0) {
+		t->n_since_idle += n;
+		return n;
+	}
+	/* It can only have lost frames if it was full, and then we took many without seeing it empty. */
+	if (t->n_since_idle >= TC_TAP_FRAMES / 2)
+		d->n_rx_missed = netlink_tx_dropped(t->tap_ifindex);
+	t->n_since_idle = 0;
+	return 0;
+}
+
+static void tc_tap_tx(struct device *d, struct batch *b)
+{
+	struct tc_tap *t = of_device(d);
+
+	t->out->pool = d->pool;
+	t->out->ledger = d->ledger;
+	t->out->ops->tx(t->out, b);
+	d->n_tx_packets = t->out->n_tx_packets;
+	d->n_tx_bytes = t->out->n_tx_bytes;
+}
+
+static int tc_tap_poll_fd(struct device *d)
+{
+	struct tc_tap *t = of_device(d);
+
+	return t->tap->ops->poll_fd(t->tap);
+}
+
+static void tc_tap_close(struct device *d)
+{
+	struct tc_tap *t = of_device(d);
+
+	if (t->out)
+		t->out->ops->close(t->out);
+	if (t->tap)
+		t->tap->ops->close(t->tap);
+	free(t);
+}
+
+static const struct device_ops tc_tap_ops = {
+	.driver = "tc",
+	.rx = tc_tap_rx,
+	.tx = tc_tap_tx,
+	.poll_fd = tc_tap_poll_fd,
+	.close = tc_tap_close,
+};
+
+/* What is known of the device that we send by is true of us. */
+static void take_link(struct tc_tap *t)
+{
+	t->dev.mac = t->out->mac;
+	t->dev.mtu = t->out->mtu;
+	t->dev.caps = t->out->caps;
+	t->dev.up = t->out->up;
+}
+
+static void name_tap(const char *ifname, char *name, size_t len)
+{
+	if (strlen(ifname) + strlen("yg-") < len)
+		snprintf(name, len, "yg-%.12s", ifname);
+	else
+		snprintf(name, len, "yg-%u", if_nametoindex(ifname));
+}
+
+int tc_tap_open(const char *ifname, struct device **out, char *err, size_t err_len)
+{
+	struct tc_tap *t = calloc(1, sizeof(*t));
+	char name[DEVICE_NAME_MAX];
+
+	if (!t) {
+		snprintf(err, err_len, "device %s: no memory", ifname);
+		return -ENOMEM;
+	}
+	t->dev.ops = &tc_tap_ops;
+	/* First the device, by which a wrong name or a second gateway is refused. */
+	int r = af_packet_open_sender(ifname, &t->out, err, err_len);
+	if (r == 0) {
+		snprintf(t->dev.name, sizeof(t->dev.name), "%s", ifname);
+		name_tap(ifname, name, sizeof(name));
+		r = tap_open_inlet(name, TC_TAP_FRAMES, &t->tap, err, err_len);
+	}
+	if (r < 0) {
+		tc_tap_close(&t->dev);
+		return r;
+	}
+	t->tap_ifindex = if_nametoindex(name);
+	take_link(t);
+	*out = &t->dev;
+	return 0;
+}
+
+int tc_tap_rebind(struct device *d, char *err, size_t err_len)
+{
+	struct tc_tap *t = of_device(d);
+	int r = af_packet_rebind(t->out, err, err_len);
+
+	if (r == 0)
+		take_link(t);
+	return r;
+}
+
+uint32_t tc_tap_up_ifindex(struct device *d)
+{
+	return of_device(d)->tap_ifindex;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A kernel device beside a tc program: what the program does not forward it
+ * redirects into a TAP made for this device, from which we read it; what we send
+ * goes out of the device itself. Large segments and unfinished checksums travel
+ * both ways. Without the program attached nothing comes in.
+ *
+ * The kernel's own stack sees what the program passes: see quiet.h.
+ */
+#ifndef YG_DEVICE_TC_TAP_H
+#define YG_DEVICE_TC_TAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet/device.h"
+
+#define TC_TAP_FRAMES 4096u /* that may wait in the TAP */
+
+/* 0 and a device that must be closed with ops->close, and with it the TAP is gone; or -errno and a sentence:
+ * -EBUSY when a gateway in this network namespace has the device already. */
+int tc_tap_open(const char *ifname, struct device **out, char *err, size_t err_len);
+
+/* The device of this name was gone and is back. Call it from the thread that calls rx and tx. */
+int tc_tap_rebind(struct device *d, char *err, size_t err_len);
+
+/* The kernel's index of the TAP, for the program. */
+uint32_t tc_tap_up_ifindex(struct device *d);
+
+#endif
