@@ -15,9 +15,6 @@
 
 #include "fastpath/fastpath.h"
 
-/* Buckets that a look-up may have to read, the home bucket included. */
-#define FLOW_MAP_CHAIN_MAX 4
-
 struct flow_map;
 
 /* Empty buckets, the key, and generation 1. maps outlive it. NULL without memory. */

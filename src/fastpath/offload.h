@@ -9,16 +9,13 @@
  * What shortcut owes us:
  *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
  *     RST is judged by windows that the kernel's packets have moved;
- *   - it calls came_up for every packet of an offloaded connection, after it has been dealt with (handed to the
- *     driver, dropped, held ...), in the order in which they came;
+ *   - it calls came_up for every packet of an offloaded connection that came up, once, after it has been dealt with
+ *     (handed to the driver, dropped, held ...), but not for what the program does not see as part of the flow:
+ *     fragments, packets with IP options, with a TTL of 1, ICMP errors;
  *   - add is called again for a connection that is in already when its shortcuts were learnt anew: it is written
  *     anew in place;
  *   - add, read_back, came_up and remove of a connection that is not in do nothing: we take connections out by
  *     ourselves too (TCP that closes, idle ones when others ask), and tell so through `left`.
- * What the kernel's program may rely on:
- *   - ip_delta and l4_delta are numbers in the host's order: new check = fold(ntohs(check) + delta);
- *   - a chain is FLOW_MAP_CHAIN_MAX buckets at most, the home bucket included;
- *   - an adjacency's `how` is FP_HOW_UP from before its header changes until 10 ms after.
  */
 #ifndef YG_FASTPATH_OFFLOAD_H
 #define YG_FASTPATH_OFFLOAD_H
@@ -57,10 +54,10 @@ bool offload_map_has(const struct offload_map *m, uint32_t conn);
 struct offload_map_info {
 	uint32_t n_connections, capacity;
 	uint64_t n_added, n_removed;
-	uint64_t n_full; /* times there was no room */
+	uint64_t n_full;             /* times there was no room */
 	uint64_t n_packets, n_bytes; /* forwarded by the kernel and credited */
-	uint64_t n_late; /* packets that the kernel counted after their connection was taken out */
-	uint64_t n_resynced; /* times a flow was behind for good: a packet was lost on the way up */
+	uint64_t n_late;             /* packets that the kernel counted after their connection was taken out */
+	uint64_t n_resynced;         /* times a flow was behind for good: a packet was lost on the way up */
 };
 void offload_map_info(const struct offload_map *m, struct offload_map_info *out);
 

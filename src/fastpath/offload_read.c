@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the program has counted comes back: packets, bytes, the time a flow was
+ * last seen and its TCP marks are credited as if the packets had come this way.
+ *
+ * Three occasions: somebody asks for a connection (conntrack before it lets it
+ * expire, shortcut before a packet that came up is judged); the connection is
+ * taken out; and the slices, which pass every slot about once a second. Slices
+ * keep counters that people read at most that old, and keep differences of 32-bit
+ * counters unambiguous: 4 GB a second and flow is 34 Gbit/s.
+ *
+ * The counters of a flow only ever grow, also from one connection to the next in
+ * the same slot; we remember what has been credited. Packets and bytes are one
+ * number of 64 bits (layout.h), so their difference is exact however they wrap.
+ *
+ * Slices also find what nobody told: a flow that lost a packet on its way up, one
+ * whose generation is void and which nobody asks for again, a TCP connection that
+ * is closing, a window that has grown.
+ */
+#include <netinet/in.h>
+
+#include "fastpath/offload_priv.h"
+
+/* A pass over all slots, in slices of this many. */
+#define PASS_NS (900 * NS_PER_MS)
+#define SLICE_MIN 64u
+#define SLICE_MAX 4096u
+#define SLICES 16u
+/* A flow that was not used for so long may be taken out for another. */
+#define IDLE_TICKS ((uint32_t)(10 * NS_PER_S >> FP_TICK_SHIFT))
+/* Slots looked at for one asker that found no room. */
+#define MAKE_ROOM_LOOKS 16u
+/* Connections are asked for from memory so many slots ahead. */
+#define AHEAD 8u
+
+static uint64_t monotonic(const struct offload_map *m)
+{
+	return m->env->now + (uint64_t)m->clock_offset_ns;
+}
+
+/* The core's time of a tick that is not in the future; a tick of the program's just now may look so. */
+static uint64_t tick_time(const struct offload_map *m, uint32_t tick)
+{
+	uint64_t now_tick = monotonic(m) >> FP_TICK_SHIFT;
+	int32_t age = (int32_t)((uint32_t)now_tick - tick);
+
+	if (age <= 0)
+		return m->env->now;
+	uint64_t age_ns = (uint64_t)age << FP_TICK_SHIFT;
+	return m->env->now > age_ns ? m->env->now - age_ns : 0;
+}
+
+void offload_read_begin(struct offload_map *m, uint32_t slot)
+{
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
+		const struct fp_flow *f = offload_flow(m, slot, dir);
+		struct offload_side *s = &m->slot[slot].side[dir];
+		uint64_t counts = fp_flow_counts(f);
+		if (m->slot[slot].state == SLOT_RESTING)
+			m->info.n_late += (uint32_t)(counts - s->counts);
+		s->counts = counts;
+		/* Idle since now, if it is. */
+		s->tick = fp_tick_of(monotonic(m));
+	}
+}
+
+static bool read_side(struct offload_map *m, uint32_t slot, enum ct_dir dir)
+{
+	const struct fp_flow *f = offload_flow(m, slot, dir);
+	struct offload_side *s = &m->slot[slot].side[dir];
+	uint64_t counts = fp_flow_counts(f), since = counts - s->counts;
+
+	if (since == 0)
+		return false;
+	s->counts = counts;
+	s->tick = FLOW_LOAD(f->last_seen);
+	struct shortcut_debt debt = { .packets = (uint32_t)since,
+				      .bytes = since >> 32,
+				      .last_ns = tick_time(m, s->tick),
+				      .has_tcp = f->proto == IPPROTO_TCP };
+	if (debt.has_tcp) {
+		debt.tcp_end = FLOW_LOAD(f->tcp_end);
+		debt.tcp_ack = FLOW_LOAD(f->tcp_ack);
+		debt.tcp_win = (uint16_t)FLOW_LOAD(f->tcp_win);
+	}
+	m->info.n_packets += debt.packets;
+	m->info.n_bytes += debt.bytes;
+	shortcuts_credit(m->shortcuts, m->slot[slot].conn, dir, &debt);
+	return true;
+}
+
+bool offload_read_slot(struct offload_map *m, uint32_t slot)
+{
+	bool original = read_side(m, slot, CT_ORIGINAL);
+	bool reply = read_side(m, slot, CT_REPLY);
+
+	return original || reply;
+}
+
+/* The receiver's window may have grown since the flow was written. The program keeps the upper half; if it writes at
+ * this moment, the next slice does it. */
+static void widen(struct offload_map *m, uint32_t slot)
+{
+	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
+
+	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_TCP)
+		return;
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
+		uint32_t *win = &offload_flow(m, slot, dir)->tcp_win;
+		uint32_t is = FLOW_LOAD(*win), should = offload_tcp_win(c, dir);
+		if (should >> FP_TCP_FAR_SHIFT > is >> FP_TCP_FAR_SHIFT)
+			__atomic_compare_exchange_n(win, &is, (should & ~0xffffu) | (is & 0xffff), false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
+}
+
+/* What a slice does for one slot. */
+static void pass(struct offload_map *m, uint32_t slot)
+{
+	struct offload_slot *sl = &m->slot[slot];
+
+	if (sl->state != SLOT_LIVE)
+		return;
+	if (offload_read_slot(m, slot))
+		widen(m, slot);
+	if (!offload_plain(m, sl->conn)) {
+		offload_leave(m, slot);
+		return;
+	}
+	if (offload_flow(m, slot, CT_ORIGINAL)->generation != flow_map_generation(m->flows)) {
+		/* The connection's next packet may be on its way: once is not enough. */
+		if (sl->is_void)
+			offload_leave(m, slot);
+		sl->is_void = true;
+		return;
+	}
+	offload_order_look(m, slot);
+}
+
+static uint32_t slice_size(const struct offload_map *m)
+{
+	return min_u32(max_u32(m->n_fresh / SLICES, SLICE_MIN), SLICE_MAX);
+}
+
+void offload_read_start(struct offload_map *m)
+{
+	if (m->next_slice_ns != TIME_NEVER)
+		return;
+	m->next_slice_ns = m->env->now + PASS_NS / SLICES;
+	m->next_adjacencies_ns = m->env->now + PASS_NS;
+}
+
+static void slice(struct offload_map *m, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (m->cursor >= m->n_fresh)
+			m->cursor = 0;
+		uint32_t ahead = m->cursor + AHEAD;
+		if (ahead < m->n_fresh && m->slot[ahead].state == SLOT_LIVE)
+			__builtin_prefetch(conntrack_conn(m->ct, m->slot[ahead].conn));
+		pass(m, m->cursor++);
+	}
+}
+
+void offload_read_expire(struct offload_map *m)
+{
+	uint64_t now = m->env->now;
+
+	if (now >= m->next_adjacencies_ns) {
+		offload_adjacency_read(m);
+		m->next_adjacencies_ns = now + PASS_NS;
+	}
+	if (now < m->next_slice_ns)
+		return;
+	if (m->info.n_connections == 0) {
+		m->next_slice_ns = m->next_adjacencies_ns = TIME_NEVER;
+		return;
+	}
+	uint32_t n = slice_size(m);
+	slice(m, min_u32(n, m->n_fresh));
+	uint64_t gap = n >= m->n_fresh ? PASS_NS : PASS_NS * n / m->n_fresh;
+	/* Late calls do not make the pass longer, as long as one slice a call is enough. */
+	m->next_slice_ns = max_u64(m->next_slice_ns + gap, now + 1);
+}
+
+void offload_map_read_all(struct offload_map *m)
+{
+	for (uint32_t slot = 0; slot < m->n_fresh; slot++)
+		if (m->slot[slot].state == SLOT_LIVE)
+			offload_read_slot(m, slot);
+}
+
+void offload_make_room(struct offload_map *m)
+{
+	uint32_t now = fp_tick_of(monotonic(m));
+
+	for (uint32_t i = 0; i < MAKE_ROOM_LOOKS && m->n_fresh > 0; i++) {
+		m->hand = m->hand + 1 < m->n_fresh ? m->hand + 1 : 0;
+		struct offload_slot *sl = &m->slot[m->hand];
+		if (sl->state != SLOT_LIVE || (int32_t)(now - sl->side[CT_ORIGINAL].tick) < (int32_t)IDLE_TICKS ||
+		    (int32_t)(now - sl->side[CT_REPLY].tick) < (int32_t)IDLE_TICKS)
+			continue;
+		/* As of the last slice; it may have been used since. */
+		if (offload_read_slot(m, m->hand))
+			continue;
+		offload_leave(m, m->hand);
+		return;
+	}
+}

@@ -1,0 +1,840 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The kernel is a model (program_model.h), and so are shortcut, conntrack and ip:
+ * the few functions of theirs that the offload calls are defined here.
+ */
+#include "fastpath/offload.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "fastpath/program_model.h"
+
+#define N_CONNS 4096u
+#define N_ADJACENCIES 8u
+#define MS NS_PER_MS
+
+static const uint8_t key[16] = { 9, 8, 7 };
+
+/* What stands for the other rooms. */
+struct conntrack {
+	uint32_t n;
+	struct conn *conn;
+};
+
+struct shortcuts {
+	uint32_t n_credits;
+	struct shortcut_debt last[N_CT_DIRS];
+	bool none; /* nobody has a shortcut */
+	struct {
+		uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
+	} * credit;
+};
+
+struct ip_stack {
+	struct ip_adjacency adjacency[N_ADJACENCIES];
+	uint32_t n_used[N_ADJACENCIES];
+};
+
+struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
+{
+	return &ct->conn[index];
+}
+
+uint32_t conntrack_capacity(const struct conntrack *ct)
+{
+	return ct->n;
+}
+
+const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index)
+{
+	return &s->adjacency[index];
+}
+
+uint32_t ip_n_adjacencies(const struct ip_stack *s)
+{
+	return N_ADJACENCIES;
+}
+
+void ip_adjacency_used(struct ip_stack *s, uint32_t index)
+{
+	s->n_used[index]++;
+}
+
+static struct conntrack *world_ct; /* shortcuts_view has no other way to it */
+
+bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, struct shortcut_view *out)
+{
+	const struct conn *c = &world_ct->conn[conn];
+	const struct tuple *o = &c->tuple[!dir];
+
+	*out = (struct shortcut_view){ .in = c->tuple[dir], .in_ifindex = dir + 1u, .adjacency = dir + 1u };
+	out->out = (struct tuple){ o->dst, o->src, o->dport, o->sport, o->proto, 0, 0 };
+	if (o->proto == IPPROTO_ICMP) {
+		out->out.sport = o->sport;
+		out->out.dport = c->tuple[dir].dport;
+	}
+	return !s->none;
+}
+
+void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
+{
+	s->n_credits++;
+	s->last[dir] = *debt;
+	s->credit[conn].packets[dir] += debt->packets;
+	s->credit[conn].bytes[dir] += debt->bytes;
+}
+
+struct world {
+	struct env env;
+	struct ip_stack ip;
+	struct conntrack ct;
+	struct shortcuts shortcuts;
+	struct fastpath_maps maps;
+	struct offload_map *m;
+	const struct shortcuts_offload *o;
+	uint32_t n_left, last_left;
+	int64_t offset;
+};
+
+static void left(void *ctx, uint32_t conn)
+{
+	struct world *w = ctx;
+
+	w->n_left++;
+	w->last_left = conn;
+}
+
+static void make_conn(struct world *w, uint32_t i, uint8_t proto)
+{
+	struct conn *c = &w->ct.conn[i];
+
+	*c = (struct conn){ .status = CT_CONFIRMED | CT_SEEN_REPLY | CT_ASSURED };
+	c->tuple[CT_ORIGINAL] = (struct tuple){ 0x0a000000 + i, 0x08080808, 1000, 53, proto, 0, 0 };
+	c->tuple[CT_REPLY] = (struct tuple){ 0x08080808, 0xcb007105, 53, (uint16_t)(2000 + i), proto, 0, 0 };
+	if (proto == IPPROTO_ICMP) {
+		c->tuple[CT_ORIGINAL].dport = 8 << 8;
+		c->tuple[CT_REPLY].sport = (uint16_t)(2000 + i);
+		c->tuple[CT_REPLY].dport = 0;
+	}
+	if (proto == IPPROTO_TCP) {
+		c->tcp_state = CT_TCP_ESTABLISHED;
+		for (int dir = 0; dir < N_CT_DIRS; dir++) {
+			c->tcp[dir].end = 5000;
+			c->tcp[dir].max_ack = 4000;
+			c->tcp[dir].max_win = 40000u << 7;
+			c->tcp_scale[dir] = 7;
+		}
+	}
+}
+
+static void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slots)
+{
+	memset(w, 0, sizeof(*w));
+	w->env.now = 1000 * NS_PER_S;
+	w->offset = 77 * (int64_t)NS_PER_S;
+	w->ct.n = n_conns;
+	w->ct.conn = aligned_alloc(64, n_conns * sizeof(struct conn));
+	w->shortcuts.credit = calloc(n_conns, sizeof(*w->shortcuts.credit));
+	world_ct = &w->ct;
+	for (uint32_t i = 0; i < n_conns; i++)
+		make_conn(w, i, IPPROTO_UDP);
+	for (uint32_t i = 1; i < N_ADJACENCIES; i++)
+		w->ip.adjacency[i] = (struct ip_adjacency){
+			.header = { (uint8_t)i }, .ifindex = (uint8_t)(i == 1 ? 2 : 1), .usable = true, .mtu = 1500
+		};
+	uint32_t n_home = 16;
+	while (n_home * 4 < n_slots)
+		n_home *= 2;
+	model_maps(&w->maps, n_slots, n_home, n_home / 4 + 8, N_ADJACENCIES);
+	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts, &w->maps, key);
+	assert_non_null(w->m);
+	w->o = offload_map_slots(w->m);
+	offload_map_set_clock(w->m, w->offset);
+	offload_map_set_left(w->m, left, w);
+	offload_map_set_port(w->m, 1, 101, FP_HOW_REDIRECT);
+	offload_map_set_port(w->m, 2, 102, FP_HOW_PEER);
+}
+
+static void open_world(struct world *w)
+{
+	open_sized(w, N_CONNS, N_CONNS);
+}
+
+static void close_world(struct world *w)
+{
+	offload_map_destroy(w->m);
+	model_maps_free(&w->maps);
+	free(w->ct.conn);
+	free(w->shortcuts.credit);
+}
+
+/* The clock goes on by ns; what is due is done at its time, as the worker does it. */
+static void pass_time(struct world *w, uint64_t ns)
+{
+	uint64_t end = w->env.now + ns, next;
+
+	while ((next = offload_map_next_deadline(w->m)) <= end) {
+		w->env.now = max_u64(w->env.now, next);
+		offload_map_expire(w->m);
+	}
+	w->env.now = end;
+}
+
+static struct model_packet packet_of(const struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	const struct tuple *t = &w->ct.conn[conn].tuple[dir];
+
+	return (struct model_packet){ .src = t->src,
+				      .dst = t->dst,
+				      .sport = t->sport,
+				      .dport = t->dport,
+				      .proto = t->proto,
+				      .port = (uint8_t)(dir + 1),
+				      .len = 100,
+				      .end = 5000,
+				      .ack = 4000,
+				      .win = 40000 };
+}
+
+static enum fp_count run(struct world *w, struct model_packet *p)
+{
+	struct fp_flow out;
+
+	return model_run(&w->maps, p, w->env.now + (uint64_t)w->offset, &out);
+}
+
+static enum fp_count run_one(struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	struct model_packet p = packet_of(w, conn, dir);
+
+	return run(w, &p);
+}
+
+/* In, and past the time in which its packets go up. */
+static void put_in(struct world *w, uint32_t conn)
+{
+	assert_true(w->o->add(w->m, conn));
+	pass_time(w, 11 * MS);
+}
+
+static struct fp_flow *flow_of(struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	struct model_packet p = packet_of(w, conn, dir);
+	uint16_t version;
+
+	return model_find(&w->maps, &p, &version);
+}
+
+static void info_of(struct world *w, struct offload_map_info *info)
+{
+	offload_map_info(w->m, info);
+}
+
+/* --- what a flow looks like --- */
+
+static uint16_t sum16(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i += 2)
+		sum += (uint32_t)p[i] << 8 | p[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static uint16_t mend(uint16_t check, uint16_t delta)
+{
+	uint32_t sum = (uint32_t)(uint16_t)~check + (uint16_t)~delta;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
+}
+
+/* Pseudo header and ports, or an ICMP header, over which the checksum goes. */
+static uint16_t l4_sum(const struct tuple *t)
+{
+	uint8_t b[14] = { (uint8_t)(t->src >> 24),
+			  (uint8_t)(t->src >> 16),
+			  (uint8_t)(t->src >> 8),
+			  (uint8_t)t->src,
+			  (uint8_t)(t->dst >> 24),
+			  (uint8_t)(t->dst >> 16),
+			  (uint8_t)(t->dst >> 8),
+			  (uint8_t)t->dst,
+			  (uint8_t)(t->sport >> 8),
+			  (uint8_t)t->sport,
+			  (uint8_t)(t->dport >> 8),
+			  (uint8_t)t->dport,
+			  0x12,
+			  0x34 };
+
+	return t->proto == IPPROTO_ICMP ? sum16(b + 8, 6) : sum16(b, 14);
+}
+
+/* The program adds a number to a checksum; a checksum over all of the packet must agree.
+ * Would catch: a wrong byte order, a pseudo header in ICMP's sum, a port left out, the other direction's rewrite. */
+static void test_flow(void **state)
+{
+	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
+	struct world w;
+
+	open_world(&w);
+	for (uint32_t i = 0; i < 30; i++) {
+		make_conn(&w, i, protos[i % 3]);
+		w.ct.conn[i].tuple[CT_REPLY].dst += i * 0x01010101;
+		put_in(&w, i);
+		for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
+			struct shortcut_view v;
+			struct model_packet p = packet_of(&w, i, dir);
+			shortcuts_view(&w.shortcuts, i, dir, &v);
+			const struct fp_flow *f = flow_of(&w, i, dir);
+			assert_non_null(f);
+			assert_int_equal(run(&w, &p), FP_FORWARDED);
+			assert_int_equal(p.src, v.out.src);
+			assert_int_equal(p.dst, v.out.dst);
+			assert_int_equal(p.sport, v.out.sport);
+			assert_int_equal(p.dport, v.out.dport);
+			assert_int_equal(mend((uint16_t)~l4_sum(&v.in), f->l4_delta), (uint16_t)~l4_sum(&v.out));
+			uint32_t in[2] = { htonl(v.in.src), htonl(v.in.dst) },
+				 out[2] = { htonl(v.out.src), htonl(v.out.dst) };
+			assert_int_equal(mend((uint16_t)~sum16((uint8_t *)in, 8), f->ip_delta),
+					 (uint16_t)~sum16((uint8_t *)out, 8));
+		}
+	}
+	/* Nothing is translated: nothing is to be added. */
+	make_conn(&w, 40, IPPROTO_UDP);
+	w.ct.conn[40].tuple[CT_REPLY].dst = w.ct.conn[40].tuple[CT_ORIGINAL].src;
+	w.ct.conn[40].tuple[CT_REPLY].dport = 1000;
+	put_in(&w, 40);
+	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->ip_delta, 0);
+	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->l4_delta, 0);
+	close_world(&w);
+}
+
+/* Would catch: a connection in the kernel that conntrack has to look at each packet of. */
+static void test_refused(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	make_conn(&w, 1, IPPROTO_TCP);
+	w.ct.conn[1].tcp_state = CT_TCP_FIN_WAIT;
+	assert_false(w.o->add(w.m, 1));
+	w.ct.conn[2].status &= (uint16_t)~CT_CONFIRMED;
+	assert_false(w.o->add(w.m, 2));
+	make_conn(&w, 3, IPPROTO_ICMP);
+	w.ct.conn[3].tuple[CT_ORIGINAL].dport = 13 << 8;
+	assert_false(w.o->add(w.m, 3));
+	make_conn(&w, 4, 47);
+	assert_false(w.o->add(w.m, 4));
+	w.shortcuts.none = true;
+	assert_false(w.o->add(w.m, 5));
+	w.shortcuts.none = false;
+	/* No program on either side. */
+	offload_map_set_port(w.m, 1, 0, FP_HOW_UP);
+	offload_map_set_port(w.m, 2, 0, FP_HOW_UP);
+	assert_false(w.o->add(w.m, 5));
+	assert_false(w.o->add(w.m, N_CONNS + 100000));
+	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
+	close_world(&w);
+}
+
+/* --- reading back --- */
+
+/* Would catch: a debt that is credited twice, to the other direction, or with a wrong time or wrong marks. */
+static void test_read_back(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	make_conn(&w, 7, IPPROTO_TCP);
+	put_in(&w, 7);
+	assert_false(w.o->read_back(w.m, 7));
+	assert_false(w.o->read_back(w.m, 8));
+	uint64_t then = w.env.now;
+	struct model_packet p = packet_of(&w, 7, CT_ORIGINAL);
+	p.end = 9000;
+	p.ack = 4500;
+	p.win = 41000;
+	assert_int_equal(run(&w, &p), FP_FORWARDED);
+	assert_int_equal(run_one(&w, 7, CT_ORIGINAL), FP_FORWARDED);
+	w.env.now += 300 * MS;
+	assert_true(w.o->read_back(w.m, 7));
+	assert_int_equal(w.shortcuts.n_credits, 1);
+	struct shortcut_debt *d = &w.shortcuts.last[CT_ORIGINAL];
+	assert_int_equal(d->packets, 2);
+	assert_int_equal(d->bytes, 200);
+	assert_true(d->has_tcp);
+	assert_int_equal(d->tcp_end, 9000);
+	assert_int_equal(d->tcp_ack, 4500);
+	assert_int_equal(d->tcp_win, 41000);
+	assert_in_range(d->last_ns, then - 2 * MS, then + 2 * MS);
+	assert_false(w.o->read_back(w.m, 7));
+	/* A clock of the program's that runs ahead of ours is not believed. */
+	assert_int_equal(run_one(&w, 7, CT_REPLY), FP_FORWARDED);
+	flow_of(&w, 7, CT_REPLY)->last_seen += 5;
+	assert_true(w.o->read_back(w.m, 7));
+	assert_int_equal(w.shortcuts.last[CT_REPLY].last_ns, w.env.now);
+	close_world(&w);
+}
+
+/* Would catch: a counter that wraps and is credited as four thousand millions, a carry from packets into bytes, ticks
+ * that wrap after 52 days. */
+static void test_wrap(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	/* Ticks of our clock are about to wrap. */
+	w.offset = (int64_t)((UINT64_C(1) << (32 + FP_TICK_SHIFT)) - w.env.now - 20 * MS);
+	offload_map_set_clock(w.m, w.offset);
+	for (int i = 0; i < 2; i++) {
+		w.maps.flow[i].packets = UINT32_MAX;
+		w.maps.flow[i].bytes = UINT32_MAX - 50;
+		w.maps.flow[i].up = UINT16_MAX;
+	}
+	put_in(&w, 0);
+	uint64_t then = w.env.now;
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	w.env.now += 50 * MS;
+	assert_true(w.o->read_back(w.m, 0));
+	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.shortcuts.credit[0].bytes[CT_ORIGINAL], 100);
+	assert_in_range(w.shortcuts.last[CT_ORIGINAL].last_ns, then - 2 * MS, then + 2 * MS);
+	/* `up` wraps too. */
+	struct model_packet p = packet_of(&w, 0, CT_REPLY);
+	p.not_plain = true;
+	assert_int_equal(run(&w, &p), FP_UP_NOT_PLAIN);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_REPLY);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_REPLY);
+	w.o->came_up(w.m, 0, CT_REPLY);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
+	close_world(&w);
+}
+
+/* Would catch: a slot that no slice passes, one that is passed too seldom, a burst. */
+static void test_slices(void **state)
+{
+	enum { N = 40000 };
+	struct world w;
+	uint64_t next, end;
+	uint32_t before, most = 0;
+
+	open_sized(&w, N, N);
+	for (uint32_t i = 0; i < N; i++)
+		assert_true(w.o->add(w.m, i));
+	pass_time(&w, 100 * MS);
+	for (int round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < N; i++)
+			assert_int_equal(run_one(&w, i, i & 1), FP_FORWARDED);
+		end = w.env.now + NS_PER_S;
+		while ((next = offload_map_next_deadline(w.m)) <= end) {
+			w.env.now = max_u64(w.env.now, next);
+			before = w.shortcuts.n_credits;
+			offload_map_expire(w.m);
+			most = max_u32(most, w.shortcuts.n_credits - before);
+		}
+		w.env.now = end;
+		assert_int_equal(w.shortcuts.n_credits, (uint32_t)(round + 1) * N);
+	}
+	assert_true(most <= 4096);
+	for (uint32_t i = 0; i < N; i++)
+		assert_int_equal(w.shortcuts.credit[i].packets[i & 1], 3);
+	close_world(&w);
+}
+
+/* Would catch: something that was forwarded and is lost at the end, packets that are forwarded after it. */
+static void test_destroy(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_true(w.o->add(w.m, i));
+	pass_time(&w, 20 * MS);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(run_one(&w, i, CT_REPLY), FP_FORWARDED);
+	offload_map_read_all(w.m);
+	assert_int_equal(w.shortcuts.n_credits, 100);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(run_one(&w, i, CT_REPLY), FP_FORWARDED);
+	offload_map_destroy(w.m);
+	assert_int_equal(w.n_left, 100);
+	for (uint32_t i = 0; i < 100; i++) {
+		assert_int_equal(w.shortcuts.credit[i].packets[CT_REPLY], 2);
+		assert_int_equal(run_one(&w, i, CT_REPLY), FP_UP_NO_FLOW);
+	}
+	w.m = NULL;
+	close_world(&w);
+}
+
+/* --- coming and going --- */
+
+/* Would catch: a slot that is used again while a program may still count in it, its late packets credited to the next
+ * connection, a mapping that stays. */
+static void test_slots(void **state)
+{
+	struct world w;
+	struct offload_map_info info;
+
+	open_sized(&w, N_CONNS, 2);
+	put_in(&w, 10);
+	put_in(&w, 11);
+	assert_true(offload_map_has(w.m, 11));
+	assert_false(w.o->add(w.m, 12));
+	struct fp_flow *f = flow_of(&w, 11, CT_ORIGINAL);
+	w.o->remove(w.m, 11);
+	assert_false(offload_map_has(w.m, 11));
+	assert_int_equal(run_one(&w, 11, CT_ORIGINAL), FP_UP_NO_FLOW);
+	/* A program that was on its way. */
+	f->packets += 3;
+	assert_false(w.o->add(w.m, 12));
+	pass_time(&w, 10 * MS);
+	assert_true(w.o->add(w.m, 12));
+	assert_ptr_equal(flow_of(&w, 12, CT_ORIGINAL), f);
+	assert_false(w.o->read_back(w.m, 12));
+	info_of(&w, &info);
+	assert_int_equal(info.n_late, 3);
+	assert_int_equal(info.n_connections, 2);
+	assert_int_equal(info.n_full, 2);
+	assert_int_equal(info.n_added, 3);
+	assert_int_equal(info.n_removed, 1);
+	w.o->remove(w.m, 11);
+	w.o->came_up(w.m, 11, CT_ORIGINAL);
+	close_world(&w);
+}
+
+/* Would catch: slots that stay with connections that say nothing, and busy ones that are thrown out. */
+static void test_make_room(void **state)
+{
+	struct world w;
+
+	open_sized(&w, N_CONNS, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		put_in(&w, i);
+	for (int s = 0; s < 15; s++) {
+		for (uint32_t i = 0; i < 3; i++)
+			assert_int_equal(run_one(&w, i, CT_ORIGINAL), FP_FORWARDED);
+		pass_time(&w, NS_PER_S);
+	}
+	assert_false(w.o->add(w.m, 9));
+	assert_int_equal(w.n_left, 1);
+	assert_int_equal(w.last_left, 3);
+	assert_false(w.o->add(w.m, 9));
+	assert_int_equal(w.n_left, 1);
+	pass_time(&w, 10 * MS);
+	assert_true(w.o->add(w.m, 9));
+	/* One that was silent for long, and has just begun again: no slice has seen it. */
+	pass_time(&w, 15 * NS_PER_S);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(run_one(&w, i, CT_ORIGINAL), FP_FORWARDED);
+	assert_int_equal(run_one(&w, 9, CT_ORIGINAL), FP_FORWARDED);
+	assert_false(w.o->add(w.m, 10));
+	assert_int_equal(w.n_left, 1);
+	close_world(&w);
+}
+
+/* Would catch: a TCP connection that closes and stays in the kernel. */
+static void test_tcp_closes(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	for (uint32_t i = 0; i < 2; i++) {
+		make_conn(&w, i, IPPROTO_TCP);
+		put_in(&w, i);
+		assert_int_equal(run_one(&w, i, CT_ORIGINAL), FP_FORWARDED);
+	}
+	struct model_packet fin = packet_of(&w, 0, CT_ORIGINAL);
+	fin.not_plain = true;
+	assert_int_equal(run(&w, &fin), FP_UP_NOT_PLAIN);
+	assert_true(w.o->read_back(w.m, 0));
+	w.ct.conn[0].tcp_state = CT_TCP_FIN_WAIT;
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(w.n_left, 1);
+	assert_false(offload_map_has(w.m, 0));
+	/* By another way: a slice sees it. */
+	w.ct.conn[1].tcp_state = CT_TCP_CLOSE;
+	pass_time(&w, 2 * NS_PER_S);
+	assert_int_equal(w.n_left, 2);
+	assert_int_equal(w.shortcuts.credit[1].packets[CT_ORIGINAL], 1);
+	close_world(&w);
+}
+
+/* Would catch: a flow that goes on by an old decision, one that is not written anew, one that nobody wants any more
+ * and that keeps its slot. */
+static void test_void_all(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	put_in(&w, 0);
+	put_in(&w, 1);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	w.o->void_all(w.m);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
+	w.ct.conn[0].tuple[CT_REPLY].dst++; /* (only a test can) */
+	struct fp_flow *f = flow_of(&w, 0, CT_ORIGINAL);
+	assert_true(w.o->add(w.m, 0));
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	pass_time(&w, 25 * MS);
+	struct model_packet p = packet_of(&w, 0, CT_ORIGINAL);
+	assert_int_equal(run(&w, &p), FP_FORWARDED);
+	assert_int_equal(p.src, 0xcb007106);
+	pass_time(&w, 3 * NS_PER_S);
+	assert_true(offload_map_has(w.m, 0));
+	assert_false(offload_map_has(w.m, 1));
+	assert_int_equal(w.last_left, 1);
+	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 2);
+	(void)f;
+	close_world(&w);
+}
+
+/* --- no overtaking --- */
+
+/* Would catch: a packet that is forwarded while an older one of its flow is on its way through user space. */
+static void test_no_overtaking(void **state)
+{
+	struct world w;
+	struct model_packet fin;
+
+	open_world(&w);
+	assert_true(w.o->add(w.m, 0));
+	/* Three went up before it was in and are not counted; two are. */
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	for (int i = 0; i < 4; i++) {
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	}
+	for (int i = 0; i < 5; i++)
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+	pass_time(&w, 11 * MS);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	/* A packet that has to go up, and what follows it. */
+	fin = packet_of(&w, 0, CT_ORIGINAL);
+	fin.not_plain = true;
+	assert_int_equal(run(&w, &fin), FP_UP_NOT_PLAIN);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	/* One that the program did not count does not open the flow for longer than it should, nor shut it. */
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	close_world(&w);
+}
+
+/* A steady flow whose packets are dealt with a little after they came: it is never at rest for long.
+ * Would catch: a flow that is never opened, or opened while packets are on their way. */
+static void test_steady(void **state)
+{
+	enum { UNCOUNTED = 3, DELAY = 2 };
+	struct world w;
+	uint32_t in_flight = UNCOUNTED, n_up = 0;
+	bool opened = false;
+
+	open_world(&w);
+	assert_true(w.o->add(w.m, 0));
+	for (int i = 0; i < 200 && !opened; i++) {
+		pass_time(&w, MS);
+		if (run_one(&w, 0, CT_ORIGINAL) == FP_FORWARDED) {
+			assert_int_equal(in_flight, 0);
+			opened = true;
+			break;
+		}
+		n_up++;
+		in_flight++;
+		/* Two at a time, so that now and then nothing is on its way. */
+		if (in_flight > DELAY)
+			for (; in_flight > 0; in_flight--)
+				w.o->came_up(w.m, 0, CT_ORIGINAL);
+	}
+	assert_true(opened);
+	assert_true(n_up >= 10 && n_up < 30);
+	close_world(&w);
+}
+
+/* Would catch: a flow that is stuck because a packet was lost on the way up. */
+static void test_lost(void **state)
+{
+	struct world w;
+	struct offload_map_info info;
+	struct model_packet p;
+
+	open_world(&w);
+	put_in(&w, 0);
+	p = packet_of(&w, 0, CT_ORIGINAL);
+	p.not_plain = true;
+	/* Lost, and the next ones come up: about 10 ms. */
+	assert_int_equal(run(&w, &p), FP_UP_NOT_PLAIN);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	pass_time(&w, 11 * MS);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	/* Lost, and nothing comes up: found by a slice. */
+	assert_int_equal(run(&w, &p), FP_UP_NOT_PLAIN);
+	pass_time(&w, NS_PER_S + 20 * MS);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	info_of(&w, &info);
+	assert_int_equal(info.n_resynced, 2);
+	close_world(&w);
+}
+
+/* A flood: the queue to user space always stands, and most of it is lost.
+ * Would catch: a flow that never gets out of the overload that it makes. */
+static void test_flood(void **state)
+{
+	struct world w;
+	uint32_t n_up = 0;
+
+	open_world(&w);
+	assert_true(w.o->add(w.m, 0));
+	for (; n_up < 100000; n_up++) {
+		pass_time(&w, 1000);
+		if (run_one(&w, 0, CT_ORIGINAL) == FP_FORWARDED)
+			break;
+		if (n_up % 4 == 0)
+			w.o->came_up(w.m, 0, CT_ORIGINAL);
+	}
+	assert_true(n_up < 70000);
+	/* What still stood in the queue comes up afterwards: the flow must not shut for it. */
+	for (int i = 0; i < 50; i++) {
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	}
+	close_world(&w);
+}
+
+/* Packets that went through user space have moved the window beyond what the program knows.
+ * Would catch: a flow whose packets all look far out of the window, for ever. */
+static void test_marks(void **state)
+{
+	struct world w;
+	struct model_packet p;
+
+	open_world(&w);
+	make_conn(&w, 0, IPPROTO_TCP);
+	assert_true(w.o->add(w.m, 0));
+	w.ct.conn[0].tcp[CT_ORIGINAL].end += 50u << 20;
+	pass_time(&w, 11 * MS);
+	p = packet_of(&w, 0, CT_ORIGINAL);
+	p.end += 50u << 20;
+	assert_int_equal(run(&w, &p), FP_FORWARDED);
+	p = packet_of(&w, 0, CT_ORIGINAL);
+	p.end += 90u << 20;
+	assert_int_equal(run(&w, &p), FP_UP_WINDOW);
+	w.ct.conn[0].tcp[CT_ORIGINAL].end = p.end;
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run(&w, &p), FP_FORWARDED);
+	/* A window that grows. */
+	uint32_t before = flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT;
+	assert_int_equal(before, (40000u << 7 >> 16) + 1);
+	w.ct.conn[0].tcp[CT_REPLY].max_win *= 2;
+	pass_time(&w, NS_PER_S);
+	assert_int_equal(flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT, (40000u << 8 >> 16) + 1);
+	assert_int_equal((uint16_t)flow_of(&w, 0, CT_ORIGINAL)->tcp_win, 40000);
+	close_world(&w);
+}
+
+/* --- ways out --- */
+
+/* Would catch: frames to an old address, out of an old device, by an unusable way, or larger than it takes. */
+static void test_adjacency(void **state)
+{
+	struct world w;
+	const struct fp_adjacency *a;
+
+	open_world(&w);
+	put_in(&w, 0);
+	a = &w.maps.adjacency[1];
+	assert_int_equal(a->how, FP_HOW_PEER);
+	assert_int_equal(a->ifindex, 102);
+	assert_int_equal(a->port, 2);
+	assert_int_equal(a->mtu, 1500);
+	assert_int_equal(a->header[0], 1);
+	assert_int_equal(w.maps.adjacency[3].how, FP_HOW_UP);
+	w.ip.adjacency[1].header[0] = 99;
+	w.ip.adjacency[1].mtu = 50;
+	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
+	assert_int_equal(a->header[0], 99);
+	assert_int_equal(a->version & 1, 0);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_TOO_BIG);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	w.ip.adjacency[1].usable = false;
+	w.ip.adjacency[1].mtu = 1500;
+	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_GONE);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	w.ip.adjacency[1].usable = true;
+	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	offload_map_set_port(w.m, 2, 0, FP_HOW_REDIRECT);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
+	w.o->adjacency_changed(w.m, 500, IP_ADJACENCY_CHANGED);
+	close_world(&w);
+}
+
+/* Would catch: a stale neighbour that is sent to for ever without being asked, and one that is asked although nothing
+ * is sent to it. */
+static void test_stale(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	put_in(&w, 0);
+	w.ip.adjacency[1].stale = w.ip.adjacency[2].stale = true;
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	pass_time(&w, 1100 * MS);
+	assert_int_equal(w.ip.n_used[1], 1);
+	assert_int_equal(w.ip.n_used[2], 0);
+	pass_time(&w, 3 * NS_PER_S);
+	assert_int_equal(w.ip.n_used[1], 1);
+	close_world(&w);
+}
+
+/* An idle gateway sleeps. Would catch: a timer that goes on when nothing is in. */
+static void test_idle(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	put_in(&w, 0);
+	assert_in_range(offload_map_next_deadline(w.m), w.env.now + 1, w.env.now + NS_PER_S);
+	w.o->remove(w.m, 0);
+	pass_time(&w, 2 * NS_PER_S);
+	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
+	close_world(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flow),          cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_read_back),     cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_slices),        cmocka_unit_test(test_destroy),
+		cmocka_unit_test(test_slots),         cmocka_unit_test(test_make_room),
+		cmocka_unit_test(test_tcp_closes),    cmocka_unit_test(test_void_all),
+		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady),
+		cmocka_unit_test(test_lost),          cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_marks),         cmocka_unit_test(test_adjacency),
+		cmocka_unit_test(test_stale),         cmocka_unit_test(test_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
