@@ -175,8 +175,10 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 		rules_configure(g->rules, old);
 		return -ENOSPC;
 	}
-	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++)
+	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {
+		hook_list_keep_stats(&lists[hook], ip_stack_hooks(g->ip, hook));
 		*ip_stack_hooks(g->ip, hook) = lists[hook];
+	}
 	ip_stack_configure(g->ip, &snap->ip);
 	conntrack_configure(g->ct, &snap->ct);
 	nat_configure(g->nat, &snap->nat);
@@ -213,11 +215,14 @@ void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_
 void gateway_expire(struct gateway *g, uint64_t now)
 {
 	gateway_set_time(g, now);
+	struct stage_stats *outer = stage_enter(&g->env.stages, STAGE_TIMERS, 0);
+
 	ip_expire(g->ip);
 	conntrack_expire(g->ct);
 	nat_expire(g->nat);
 	nat_unsolicited_expire(g->unsolicited);
 	ip_flush(g->ip);
+	stage_leave(&g->env.stages, outer);
 }
 
 uint64_t gateway_next_deadline(const struct gateway *g)

@@ -61,8 +61,16 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
 	const struct device *dev = ip_interface_known(s, ifindex) ? s->interface[ifindex].dev : NULL;
 
-	if (dev != NULL && s->shortcut != NULL)
+	if (dev != NULL && s->shortcut != NULL) {
+		struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SHORTCUT, b->n);
+
 		s->shortcut(s->shortcut_ctx, ifindex, b);
+		stage_leave(&s->env->stages, outer);
+		if (b->n == 0)
+			return;
+	}
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ETHER, b->n);
+
 	for (uint32_t i = 0; i < b->n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]));
 	for (uint32_t i = 0; i < b->n; i++) {
@@ -76,6 +84,7 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 			ether_input_one(s, dev, p);
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
 	if (b->n > 0)
 		ip_input(s, b);
 }

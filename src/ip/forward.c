@@ -47,9 +47,12 @@ static void forward_options(const struct ip_stack *s, struct packet *p)
 
 void ip_forward(struct ip_stack *s, struct batch *b)
 {
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_FORWARD, b->n);
+
 	for (uint32_t i = 0; i < b->n; i++)
 		forward_check(s, b->p[i]);
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
 	hook_run(s->env, &s->hook[HOOK_FORWARD], HOOK_FORWARD, b);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (YG_UNLIKELY(b->p[i]->ip.header_len > IPV4_HEADER_LEN))

@@ -38,10 +38,30 @@ int hook_list_add(struct hook_list *list, const struct hook_entry *e)
 	return 0;
 }
 
-void hook_run(struct env *env, const struct hook_list *list, enum ip_hook hook, struct batch *b)
+void hook_list_keep_stats(struct hook_list *list, const struct hook_list *old)
 {
+	for (uint32_t i = 0; i < list->n; i++) {
+		struct hook_entry *e = &list->entry[i];
+
+		for (uint32_t k = 0; k < old->n; k++) {
+			const struct hook_entry *was = &old->entry[k];
+
+			if (was->fn == e->fn && was->priority == e->priority && strcmp(was->name, e->name) == 0)
+				e->stats = was->stats;
+		}
+	}
+}
+
+void hook_run(struct env *env, struct hook_list *list, enum ip_hook hook, struct batch *b)
+{
+	struct stage_stats *outer = env->stages.at_work;
+
+	if (list->n == 0 || b->n == 0)
+		return;
 	for (uint32_t i = 0; i < list->n && b->n > 0; i++) {
+		stage_next_at(&env->stages, &list->entry[i].stats, b->n);
 		list->entry[i].fn(list->entry[i].ctx, hook, b);
 		batch_settle(b, env->pool, &env->ledger);
 	}
+	stage_leave(&env->stages, outer);
 }

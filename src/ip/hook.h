@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "packet/packet.h"
+#include "packet/stage.h"
 
 enum ip_hook {
 	HOOK_PREROUTING,
@@ -45,6 +46,7 @@ struct hook_entry {
 	const char *name; /* for people; lives as long as the entry */
 	hook_fn *fn;
 	void *ctx;
+	struct stage_stats stats;
 };
 
 struct hook_list {
@@ -57,8 +59,11 @@ extern const char *const hook_names[N_HOOKS]; /* "prerouting" ... */
 /* Inserts behind entries of the same priority. 0 or -ENOSPC. */
 int hook_list_add(struct hook_list *list, const struct hook_entry *e);
 
+/* Gives entries of list the numbers that the same ones (by function, priority and name) have in old. */
+void hook_list_keep_stats(struct hook_list *list, const struct hook_list *old);
+
 struct env;
 /* Runs the list over b; what was dropped or stolen is gone from b afterwards. */
-void hook_run(struct env *env, const struct hook_list *list, enum ip_hook hook, struct batch *b);
+void hook_run(struct env *env, struct hook_list *list, enum ip_hook hook, struct batch *b);
 
 #endif

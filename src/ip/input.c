@@ -154,6 +154,7 @@ void ip_input(struct ip_stack *s, struct batch *b)
 {
 	const struct fib_nexthop *route[BATCH_MAX];
 	uint32_t src[BATCH_MAX];
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_IP, b->n);
 
 	for (uint32_t i = 0; i < b->n; i++)
 		src[i] = parse_headers(b->p[i]) ? b->p[i]->ip.src : 0;
@@ -163,6 +164,7 @@ void ip_input(struct ip_stack *s, struct batch *b)
 			ip_input_one(s, b->p[i], route[i]);
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
 	if (b->n > 0)
 		ip_input_routed(s, b);
 }
@@ -250,6 +252,10 @@ void ip_input_routed(struct ip_stack *s, struct batch *b)
 	struct batch local = { .n = 0 };
 
 	hook_run(s->env, &s->hook[HOOK_PREROUTING], HOOK_PREROUTING, b);
+	if (b->n == 0)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ROUTE, b->n);
+
 	route_in_all(s, b);
 	batch_settle(b, s->env->pool, &s->env->ledger);
 
@@ -262,6 +268,7 @@ void ip_input_routed(struct ip_stack *s, struct batch *b)
 			b->p[n_through++] = b->p[i];
 	}
 	b->n = n_through;
+	stage_leave(&s->env->stages, outer);
 	if (local.n > 0)
 		ip_local_in(s, &local);
 	if (b->n > 0)

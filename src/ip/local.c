@@ -90,6 +90,7 @@ static void local_deliver(struct ip_stack *s, struct batch *b, uint32_t first, u
 void ip_local_in(struct ip_stack *s, struct batch *b)
 {
 	uint64_t wanted = 0;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_LOCAL, b->n);
 
 	local_reassemble(s, b);
 	for (uint32_t i = 0; i < b->n; i++)
@@ -106,5 +107,6 @@ void ip_local_in(struct ip_stack *s, struct batch *b)
 		local_deliver(s, b, first, last, wanted);
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
 }
 _Static_assert(BATCH_MAX <= 64, "a bit a packet");

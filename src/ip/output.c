@@ -66,8 +66,12 @@ static void tx_now(struct ip_stack *s, uint32_t ifindex)
 	struct ip_interface *ifc = &s->interface[ifindex];
 
 	s->tx_pending &= ~(UINT64_C(1) << ifindex);
-	if (ifc->tx.n > 0)
-		ifc->dev->ops->tx(ifc->dev, &ifc->tx);
+	if (ifc->tx.n == 0)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SEND, ifc->tx.n);
+
+	ifc->dev->ops->tx(ifc->dev, &ifc->tx);
+	stage_leave(&s->env->stages, outer);
 }
 
 void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p)
@@ -242,9 +246,14 @@ static void output_one(struct ip_stack *s, struct packet *p)
 void ip_output(struct ip_stack *s, struct batch *b)
 {
 	hook_run(s->env, &s->hook[HOOK_POSTROUTING], HOOK_POSTROUTING, b);
+	if (b->n == 0)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_OUTPUT, b->n);
+
 	for (uint32_t i = 0; i < b->n; i++)
 		output_one(s, b->p[i]);
 	b->n = 0;
+	stage_leave(&s->env->stages, outer);
 }
 
 /* From us. */
@@ -339,6 +348,8 @@ static void fill_source(const struct ip_stack *s, struct packet *p, uint32_t src
 
 void ip_local_out(struct ip_stack *s, struct batch *b)
 {
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ORIGIN, b->n);
+
 	for (uint32_t i = 0; i < b->n; i++) {
 		uint32_t src = route_out(s, b->p[i], PASS_BEFORE_OUTPUT);
 
@@ -350,6 +361,7 @@ void ip_local_out(struct ip_stack *s, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++)
 		route_out(s, b->p[i], PASS_BEHIND_OUTPUT);
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
 	if (b->n > 0)
 		ip_output(s, b);
 }

@@ -11,6 +11,7 @@
 #include "base/ledger.h"
 #include "base/rng.h"
 #include "packet/packet.h"
+#include "packet/stage.h"
 
 struct env {
 	struct packet_pool *pool;
@@ -20,6 +21,7 @@ struct env {
 	uint64_t wall_offset_ns; /* add to now for UTC; only for what people read */
 	event_fn *emit;    /* never NULL; see env_emit */
 	void *emit_ctx;
+	struct stages stages; /* stages.clock: a counter to measure by, or NULL */
 };
 
 static inline void env_emit(struct env *env, struct event *e)
