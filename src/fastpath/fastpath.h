@@ -53,6 +53,8 @@ struct fastpath_port {
  * whether native XDP works is for the caller to try. 0, or -errno and one sentence. */
 int fastpath_attach(struct fastpath *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fastpath_detach(struct fastpath *f, uint32_t number);
+/* The device's Ethernet address has changed: until this, nothing is forwarded that came in there. */
+void fastpath_refresh(struct fastpath *f, uint32_t number);
 
 /* XDP: where an AF_XDP socket for a queue of a port is entered, and under which key. */
 int fastpath_xsk_map_fd(const struct fastpath *f);

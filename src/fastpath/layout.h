@@ -16,7 +16,14 @@
  * No overtaking. While packets of a flow may still be on their way through user
  * space, the next ones follow them: the program counts in `up` those that it sent
  * up, user space in `handled` those that it has dealt with, and only when both
- * are equal is the next packet forwarded here.
+ * are equal is the next packet forwarded here. The program counts every packet
+ * whose flow it found, for whatever reason it goes up; fragments, packets with IP
+ * options or TTL 1 go up unseen, so user space must not let `handled` run ahead of
+ * `up`. And what went up may be lost on the way (a full ring): what `up` was a
+ * second ago is over by now, and `handled` is raised to it.
+ *
+ * Taking a flow out: clear its bucket's slot, then wait a tick or two before the
+ * line is read for the last time or written anew: a program may still be at it.
  *
  * Numbers are in the host's order but where a name ends in _be.
  */
@@ -27,6 +34,7 @@
 
 #define FP_BUCKET_SLOTS 8
 #define FP_REF_NONE 0xffffffffu
+#define FP_CHAIN_MAX 4 /* buckets that a look-up reads, the home bucket included */
 
 struct fp_bucket {
 	__u16 tag[FP_BUCKET_SLOTS]; /* 0: free */
@@ -45,17 +53,29 @@ struct fp_flow {
 	/* as it leaves */
 	__u32 new_src_be, new_dst_be;
 	__u16 new_sport_be, new_dport_be;
-	__u16 ip_delta; /* to add, one's complement, to the IP header's checksum: addresses; not the TTL */
-	__u16 l4_delta; /* likewise to a whole checksum of TCP, UDP, ICMP: addresses and ports */
+	/* To add, one's complement (the old words less the new ones), to the value of a checksum field in the host's
+	 * order; 0: leave it alone. */
+	__u16 ip_delta; /* IP header: addresses; not the TTL */
+	__u16 l4_delta; /* whole checksum of TCP, UDP: addresses and ports; ICMP: the identifier */
 	__u16 adjacency;
 	__u16 generation; /* fp_config.generation when it was written */
 	__u16 handled;    /* user space's */
 	/* the program's */
 	__u16 up;
-	__u32 packets, bytes; /* both wrap; bytes of IP packets as they came */
-	__u32 last_seen;      /* fp_tick() */
-	__u32 tcp_end, tcp_ack, tcp_win; /* marks: start as user space set them */
+	/* Of IP packets as they came. One addition to both as one number of 64 bits, bytes above: read them as one and
+	 * take differences of the whole (fp_flow_counts), and they are exact however they wrap. */
+	__u32 packets, bytes;
+	__u32 last_seen; /* fp_tick_of() */
+	/* Marks: start as user space set them. The upper half of tcp_win is user space's: how far from the marks a
+	 * packet may be, in units of 64 KiB (the largest window of either side, rounded up); 0: FP_TCP_FAR. */
+	__u32 tcp_end, tcp_ack, tcp_win;
 } __attribute__((aligned(64)));
+
+/* packets in the lower half, bytes in the upper. */
+static inline __u64 fp_flow_counts(const struct fp_flow *f)
+{
+	return *(const volatile __u64 *)(const volatile void *)&f->packets;
+}
 
 enum fp_how {
 	FP_HOW_UP,       /* packets go up: not resolved, device down, or one that takes no redirected frames */
@@ -69,26 +89,40 @@ struct fp_adjacency {
 	__u8 port; /* gateway's interface number */
 	__u32 ifindex; /* the kernel's */
 	__u32 mtu;     /* bytes of IP packet */
-	__u32 last_used; /* fp_tick(), the program's */
-	__u32 reserved;
+	__u32 last_used; /* fp_tick_of(), the program's */
+	__u32 version;   /* odd: being written */
 };
+
+#define FP_PORTS 256
+#define FP_QUEUES 64
 
 struct fp_config {
 	__u64 key[2];       /* SipHash */
 	__u32 bucket_mask;  /* home buckets - 1 */
 	__u32 generation;   /* 16 bits of it */
 	__u32 on;           /* 0: everything goes up */
-	__u32 reserved;
-};
+	/* The loader's own: */
+	__u32 alive;        /* tick of the last sign of life, for programs that stay when the process goes */
+	__u64 reserved[3];
+	__u8 mac[FP_PORTS][8]; /* the Ethernet address of each port: what is for others is not forwarded */
+} __attribute__((aligned(64)));
 
 /* Ticks of 2^20 ns (about a millisecond) of CLOCK_MONOTONIC; they wrap after 52 days. */
 #define FP_TICK_SHIFT 20
+
+static inline __u32 fp_tick_of(__u64 monotonic_ns)
+{
+	return (__u32)(monotonic_ns >> FP_TICK_SHIFT);
+}
+
+#define FP_TCP_FAR (1u << 24)
+#define FP_TCP_FAR_SHIFT 16
 
 /* What became of a frame: a counter each, per CPU (map `counters`). */
 enum fp_count {
 	FP_FORWARDED,
 	FP_UP_NOT_IPV4,     /* ARP and the rest */
-	FP_UP_NOT_PLAIN,    /* options, fragment, TTL 1, flags, protocol, length */
+	FP_UP_NOT_PLAIN,    /* options, fragment, TTL 1, flags, protocol, length, not to our Ethernet address */
 	FP_UP_NO_FLOW,
 	FP_UP_STALE,        /* torn read, old generation, other interface */
 	FP_UP_BEHIND,       /* follows packets that are still in user space */
@@ -96,7 +130,7 @@ enum fp_count {
 	FP_UP_TOO_BIG,
 	FP_UP_ADJACENCY,
 	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
-	FP_UP_REFUSED,      /* nobody takes what goes up: no socket for this queue (counted as lost) */
+	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue: dropped */
 	FP_N_COUNTS
 };
 
