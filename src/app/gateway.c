@@ -23,6 +23,7 @@ struct gateway {
 	struct nat *nat;
 	struct nat_unsolicited *unsolicited;
 	struct rules *rules;
+	struct shortcuts *shortcuts;
 	struct raw_sockets *raw;
 };
 
@@ -103,6 +104,22 @@ static void fill_slots(struct gateway *g)
 	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
 	nat_set_rules(g->nat, rules_nat, g->rules);
 	ip_stack_set_unwanted(g->ip, nat_unsolicited_take, g->unsolicited);
+	ip_stack_set_shortcut(g->ip, shortcuts_input, g->shortcuts);
+	ip_stack_set_learn(g->ip, shortcuts_learn, g->shortcuts);
+	ip_stack_set_adjacency_changed(g->ip, shortcuts_adjacency_changed, g->shortcuts);
+	conntrack_set_ended(g->ct, shortcuts_ended, g->shortcuts);
+	conntrack_set_alive(g->ct, shortcuts_alive, g->shortcuts);
+	rules_set_mark_changed(g->rules, shortcuts_mark_changed, g->shortcuts);
+}
+
+static void empty_slots(struct gateway *g)
+{
+	ip_stack_set_shortcut(g->ip, NULL, NULL);
+	ip_stack_set_learn(g->ip, NULL, NULL);
+	ip_stack_set_adjacency_changed(g->ip, NULL, NULL);
+	conntrack_set_ended(g->ct, NULL, NULL);
+	conntrack_set_alive(g->ct, NULL, NULL);
+	rules_set_mark_changed(g->rules, NULL, NULL);
 }
 
 static uint32_t or_default(uint32_t v, uint32_t def)
@@ -131,7 +148,8 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	    (g->ct = conntrack_create(&g->env, &limits->conntrack)) == NULL ||
 	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
 	    (g->unsolicited = nat_unsolicited_create(&g->env, g->ip, g->ct, g->nat)) == NULL ||
-	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL || (g->raw = raw_create(g->ip)) == NULL) {
+	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL ||
+	    (g->shortcuts = shortcuts_create(&g->env, g->ip, g->ct, g->nat, g->rules)) == NULL || (g->raw = raw_create(g->ip)) == NULL) {
 		gateway_destroy(g);
 		return NULL;
 	}
@@ -144,6 +162,10 @@ void gateway_destroy(struct gateway *g)
 	if (g == NULL)
 		return;
 	raw_destroy(g->raw);
+	/* Whatever ends from here on has no shortcut. */
+	if (g->shortcuts != NULL)
+		empty_slots(g);
+	shortcuts_destroy(g->shortcuts);
 	if (g->rules != NULL)
 		rules_destroy(g->rules);
 	/* Held packets may own unconfirmed connections: they go before conntrack does. */
@@ -169,6 +191,7 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 	struct hook_list lists[N_HOOKS];
 
 	gateway_set_time(g, now);
+	shortcuts_void_all(g->shortcuts);
 	if (rules_configure(g->rules, snap->rules) != 0)
 		return -ENOMEM;
 	if (!wire_hooks(g, lists)) {
@@ -194,6 +217,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 		d->pool = g->env.pool;
 		d->ledger = &g->env.ledger;
 	}
+	shortcuts_void_all(g->shortcuts);
 	ip_stack_attach(g->ip, ifindex, d);
 	ip_flush(g->ip);
 }
@@ -201,6 +225,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 {
 	gateway_set_time(g, now);
+	shortcuts_void_all(g->shortcuts);
 	ip_stack_device_changed(g->ip, ifindex);
 	ip_flush(g->ip);
 }
@@ -210,6 +235,7 @@ void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_
 	gateway_set_time(g, now);
 	ether_input(g->ip, ifindex, b);
 	ip_flush(g->ip);
+	shortcuts_flushed(g->shortcuts);
 }
 
 void gateway_expire(struct gateway *g, uint64_t now)
@@ -261,6 +287,11 @@ struct nat *gateway_nat(struct gateway *g)
 struct rules *gateway_rules(struct gateway *g)
 {
 	return g->rules;
+}
+
+struct shortcuts *gateway_shortcuts(struct gateway *g)
+{
+	return g->shortcuts;
 }
 
 struct raw_sockets *gateway_raw(struct gateway *g)

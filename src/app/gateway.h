@@ -14,6 +14,7 @@
 #include "nat/nat.h"
 #include "packet/env.h"
 #include "rules/rules.h"
+#include "shortcut/shortcut.h"
 #include "socket/raw.h"
 
 struct gateway_limits {
@@ -56,6 +57,7 @@ struct ip_stack *gateway_ip(struct gateway *g);
 struct conntrack *gateway_conntrack(struct gateway *g);
 struct nat *gateway_nat(struct gateway *g);
 struct rules *gateway_rules(struct gateway *g);
+struct shortcuts *gateway_shortcuts(struct gateway *g);
 struct raw_sockets *gateway_raw(struct gateway *g);
 
 #endif

@@ -42,7 +42,8 @@ enum shortcut_flag {
 
 struct shortcuts;
 
-struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct rules *rules);
+struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
+				   struct rules *rules);
 void shortcuts_destroy(struct shortcuts *s);
 
 /* Slot of ip: the frames just received on ifindex. Sends those that have a shortcut; the rest stays in b, in order. */
@@ -55,12 +56,25 @@ void shortcuts_ended(void *s, uint32_t conn);
 bool shortcuts_alive(void *s, uint32_t conn);
 /* Slot of ip. */
 ip_adjacency_fn shortcuts_adjacency_changed;
+/* Slot of rules: what was learnt with another ct mark is void. */
+void shortcuts_mark_changed(void *s, uint32_t conn);
+/* Everything that came in has been dealt with and handed to the devices (behind ip_flush). */
+void shortcuts_flushed(struct shortcuts *s);
 
 /* All shortcuts are void: config, rules, routes or devices changed. */
 void shortcuts_void_all(struct shortcuts *s);
 /* Off: every packet takes the full way (for comparison and tests). On is the default. */
 enum shortcuts_mode { SHORTCUTS_ON, SHORTCUTS_OFF };
 void shortcuts_set_mode(struct shortcuts *s, enum shortcuts_mode mode);
+
+enum shortcut_count {
+	SHORTCUT_SEEN,   /* frames that came in */
+	SHORTCUT_TAKEN,  /* ... and went by a shortcut */
+	SHORTCUT_LEARNT, /* directions */
+	SHORTCUT_VOIDED, /* times that all became void */
+	N_SHORTCUT_COUNTS
+};
+const uint64_t *shortcuts_counts(const struct shortcuts *s);
 
 /* --- for whoever forwards in our stead (src/fastpath) --- */
 
@@ -101,5 +115,7 @@ struct shortcuts_offload {
 };
 /* NULL: nobody. o stays valid. */
 void shortcuts_set_offload(struct shortcuts *s, const struct shortcuts_offload *o);
+/* o has taken a connection out by itself: add may be called again. */
+void shortcuts_left(void *s, uint32_t conn);
 
 #endif

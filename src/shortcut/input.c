@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The batch path: frames just received go to their look-up, window check, rewrite
+ * and device in four passes, so that the waits for memory of a batch overlap:
+ *
+ *   1  the frames' first bytes are asked for
+ *   2  parse, hash; the buckets are asked for
+ *   3  tags compared; both lines of the connections and the entries are asked for
+ *   4  in order: compared, judged, rewritten, queued; or left for the full way
+ *
+ * A packet is left untouched or dealt with. Whatever is left stays in order, and
+ * so does each flow: once a packet of a connection is left, all later ones of it
+ * in this batch are left too (a filter of 64 bits, so now and then another flow's
+ * as well). Packets of different flows may change places.
+ *
+ * Next: src/device; src/ip/ether.c for what is left
+ */
+#include "packet/gso.h"
+#include "shortcut/shortcut_priv.h"
+#include "wire/plain.h"
+
+/* A packet on its way through the passes. */
+struct way {
+	struct plain plain;
+	uint32_t guess; /* a reference that may be its own */
+	struct ct_flow_key key;
+	uint64_t hash;
+};
+
+struct pass {
+	struct shortcuts *s;
+	uint32_t ifindex;
+	uint64_t left_conns;  /* bits by connection: one of its packets was left */
+	uint64_t left_pieces; /* bits by addresses: a later fragment was left */
+};
+
+static uint64_t conn_bit(uint32_t ref)
+{
+	return UINT64_C(1) << (conn_index(ref) & 63);
+}
+
+static uint64_t address_bit(const struct plain *v)
+{
+	return UINT64_C(1) << ((v->src * 2654435761u ^ v->dst * 2246822519u) >> 26);
+}
+
+static void parse(const struct pass *pass, const struct batch *b, struct way *way)
+{
+	struct shortcuts *s = pass->s;
+	uint64_t mac = plain_mac(&ip_stack_device(s->ip, pass->ifindex)->mac);
+	uint16_t zone = conntrack_zone(s->ct, pass->ifindex);
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		struct way *w = &way[i];
+		struct plain *v = &w->plain;
+
+		plain_parse(packet_frame(p), p->len, mac, v);
+		if (YG_UNLIKELY(v->kind < PLAIN_KEYED))
+			continue;
+		w->key = ct_flow_key(v->src, v->dst, v->sport, v->dport, v->proto, zone);
+		w->hash = ct_flow_hash(&s->flows, &w->key);
+		ct_table_prefetch(s->flows.table, w->hash);
+	}
+}
+
+static void guess(const struct shortcuts *s, uint32_t n, struct way *way)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct way *w = &way[i];
+
+		if (YG_UNLIKELY(w->plain.kind < PLAIN_KEYED))
+			continue;
+		w->guess = ct_flow_guess(&s->flows, w->hash);
+		if (w->guess == CONN_NONE)
+			continue;
+		const uint8_t *c = (const uint8_t *)&s->flows.conn[conn_index(w->guess)];
+
+		__builtin_prefetch(c, 1);
+		__builtin_prefetch(c + 64, 1);
+		__builtin_prefetch(&s->entry[w->guess]);
+	}
+}
+
+/* Work that was left to the device: the views that it is judged by are filled. */
+static bool offload_fits(struct packet *p, const struct ip_adjacency *a)
+{
+	const uint8_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
+
+	p->l3_off = PLAIN_L3;
+	p->l4_off = PLAIN_L4;
+	if (ipv4_parse(packet_l3(p), p->len - PLAIN_L3, &p->ip) != IPV4_OK ||
+	    l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4) != L4_OK || !offload_sane(p) ||
+	    offload_piece_len(p) > a->mtu)
+		return false;
+	return p->offload.gso_type == GSO_NONE || (a->caps & whole) == whole;
+}
+
+static bool has_offload(const struct packet *p)
+{
+	return p->offload.csum_partial || p->offload.gso_type != GSO_NONE;
+}
+
+static bool may_leave(struct packet *p, const struct plain *v, const struct ip_adjacency *a)
+{
+	if (YG_UNLIKELY(!a->usable))
+		return false;
+	if (YG_UNLIKELY(has_offload(p)))
+		return offload_fits(p, a);
+	if (v->total_len > a->mtu)
+		return false;
+	return v->kind != PLAIN_ECHO || p->offload.csum_valid || plain_echo_sum_ok(packet_frame(p), v->total_len);
+}
+
+static void translate(struct shortcuts *s, struct packet *p, const struct plain *v, const struct tuple *other)
+{
+	bool partial = p->offload.csum_partial;
+	/* The inverse of the other direction; an ICMP identifier stands in sport in both. */
+	struct rewrite to = { .src = other->dst, .dst = other->src, .sport = other->dport, .dport = other->sport };
+	uint16_t id;
+	bool new_id = to.src != v->src && !plain_df(packet_frame(p));
+
+	if (v->kind == PLAIN_ECHO)
+		to.sport = other->sport;
+	if (new_id)
+		id = nat_next_identification(s->nat, to.src, to.dst, v->proto, gso_n_pieces(p));
+	plain_translate(packet_frame(p), v, &to, new_id ? &id : NULL,
+			partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL);
+}
+
+static void send(struct shortcuts *s, struct packet *p, const struct plain *v, uint32_t ref,
+		 const struct shortcut_entry *e)
+{
+	const struct conn *c = &s->flows.conn[conn_index(ref)];
+	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
+	uint32_t len = PLAIN_L3 + (uint32_t)v->total_len;
+
+	if (c->status & (CT_SNAT | CT_DNAT))
+		translate(s, p, v, &c->tuple[!conn_dir(ref)]);
+	else
+		plain_forward(packet_frame(p));
+	if (p->len != len) /* Ethernet padding */
+		p->len = len;
+	if (YG_UNLIKELY(p->offload.csum_partial && (a->caps & DEVICE_CAP_CSUM) == 0))
+		offload_finish_checksum(p);
+	s->trail[e->trail].packets++;
+	s->trail[e->trail].bytes += v->total_len;
+	if (YG_UNLIKELY(a->stale))
+		ip_adjacency_used(s->ip, e->adjacency);
+	memcpy(packet_frame(p), a->header, sizeof(a->header));
+	ip_adjacency_send(s->ip, e->adjacency, p);
+}
+
+/* A plain packet of ref's direction, behind none that was left. */
+static bool take(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref)
+{
+	struct shortcuts *s = pass->s;
+	const struct shortcut_entry *e = &s->entry[ref];
+	struct l4_view tcp;
+
+	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
+	    !may_leave(p, v, &s->adjacency[e->adjacency]))
+		return false;
+	if (v->kind == PLAIN_TCP)
+		plain_tcp(packet_frame(p), v->total_len, &tcp);
+	if (!conntrack_plain(s->ct, ref, v->total_len, v->kind == PLAIN_TCP ? &tcp : NULL, packet_frame(p) + PLAIN_L4))
+		return false;
+	send(s, p, v, ref, e);
+	if (s->offload != NULL && (e->flags & SHORTCUT_OFFLOADED) == 0)
+		shortcut_offer(s, conn_index(ref));
+	return true;
+}
+
+/* True when p is dealt with. */
+static bool work(struct pass *pass, struct packet *p, const struct way *w)
+{
+	struct shortcuts *s = pass->s;
+	const struct plain *v = &w->plain;
+
+	if (YG_UNLIKELY(v->kind < PLAIN_KEYED)) {
+		if (v->kind == PLAIN_PIECE)
+			pass->left_pieces |= address_bit(v);
+		return false;
+	}
+	uint32_t ref = ct_flow_find(&s->flows, w->hash, &w->key, w->guess);
+
+	if (ref == CONN_NONE)
+		return false;
+	if (YG_UNLIKELY(shortcut_offloaded(s, ref))) {
+		shortcut_came_up(s, ref);
+		if (v->kind == PLAIN_CONTROL)
+			shortcut_take_back(s, conn_index(ref));
+	}
+	bool behind = (pass->left_conns & conn_bit(ref)) != 0 ||
+		      (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
+
+	if (YG_LIKELY(v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref)))
+		return true;
+	pass->left_conns |= conn_bit(ref);
+	return false;
+}
+
+void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
+{
+	struct shortcuts *s = ctx;
+	struct pass pass = { .s = s, .ifindex = ifindex };
+	struct way way[BATCH_MAX];
+	uint32_t n = b->n, n_left = 0;
+
+	conntrack_batch_begin(s->ct);
+	if (s->mode == SHORTCUTS_OFF)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		__builtin_prefetch(packet_frame(b->p[i]), 1);
+	parse(&pass, b, way);
+	guess(s, n, way);
+	for (uint32_t i = 0; i < n; i++)
+		if (!work(&pass, b->p[i], &way[i]))
+			b->p[n_left++] = b->p[i];
+	b->n = n_left;
+	s->count[SHORTCUT_SEEN] += n;
+	s->count[SHORTCUT_TAKEN] += n - n_left;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Between the shortcuts and whoever forwards in our stead (src/fastpath, through
+ * the slots of shortcuts_set_offload).
+ *
+ * A connection is offered when both directions have a shortcut, nothing but data
+ * is to be expected of it, and it has been used for a while; it is taken back
+ * before it ends, before a shortcut of it becomes void, and when a TCP segment
+ * with SYN, FIN or RST comes up, since from there on every segment may change its
+ * state. Whenever a packet of it comes up, what was forwarded before is credited
+ * first, so that conntrack judges by windows as they are.
+ */
+#include "shortcut/shortcut_priv.h"
+
+/* Packets in each direction before it is worth while. */
+#define OFFER_AFTER 3
+/* A refusal is not asked again at once. */
+#define OFFER_EVERY 8
+
+static void set_flag(struct shortcuts *s, uint32_t conn, uint8_t flags)
+{
+	struct shortcut_entry *e = &s->entry[conn << 1];
+
+	e[CT_ORIGINAL].flags = flags;
+	e[CT_REPLY].flags = flags;
+}
+
+void shortcut_take_back(struct shortcuts *s, uint32_t conn)
+{
+	if (!shortcut_offloaded(s, conn << 1))
+		return;
+	/* Credits through shortcuts_credit, so the entries still stand. */
+	if (s->offload != NULL)
+		s->offload->remove(s->offload->ctx, conn);
+	set_flag(s, conn, 0);
+}
+
+void shortcut_offer(struct shortcuts *s, uint32_t conn)
+{
+	const struct conn *c = &s->flows.conn[conn];
+	uint64_t n_least = min_u64(c->packets[CT_ORIGINAL], c->packets[CT_REPLY]);
+
+	if (n_least < OFFER_AFTER || (c->packets[CT_ORIGINAL] + c->packets[CT_REPLY]) % OFFER_EVERY != 0)
+		return;
+	if (!shortcut_valid(s, conn << 1 | CT_ORIGINAL) || !shortcut_valid(s, conn << 1 | CT_REPLY))
+		return;
+	if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state != CT_TCP_ESTABLISHED)
+		return;
+	if (s->offload->add(s->offload->ctx, conn))
+		set_flag(s, conn, SHORTCUT_OFFLOADED);
+}
+
+void shortcut_came_up(struct shortcuts *s, uint32_t ref)
+{
+	if (s->offload == NULL || s->n_came_up == BATCH_MAX)
+		return;
+	s->came_up[s->n_came_up++] = ref;
+	(void)s->offload->read_back(s->offload->ctx, conn_index(ref));
+}
+
+void shortcuts_flushed(struct shortcuts *s)
+{
+	for (uint32_t i = 0; i < s->n_came_up && s->offload != NULL; i++)
+		s->offload->came_up(s->offload->ctx, conn_index(s->came_up[i]), conn_dir(s->came_up[i]));
+	s->n_came_up = 0;
+}
+
+bool shortcuts_alive(void *ctx, uint32_t conn)
+{
+	struct shortcuts *s = ctx;
+
+	return s->offload != NULL && shortcut_offloaded(s, conn << 1) && s->offload->read_back(s->offload->ctx, conn);
+}
+
+void shortcuts_left(void *ctx, uint32_t conn)
+{
+	set_flag(ctx, conn, 0);
+}
+
+void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
+{
+	uint32_t ref = conn << 1 | dir;
+	const struct shortcut_entry *e = &s->entry[ref];
+	struct ct_credit credit = {
+		.packets = debt->packets,
+		.bytes = debt->bytes,
+		.last_ns = min_u64(debt->last_ns, s->env->now),
+		.has_tcp = debt->has_tcp,
+		.tcp_end = debt->tcp_end,
+		.tcp_ack = debt->tcp_ack,
+		.tcp_win = debt->tcp_win,
+	};
+
+	if (debt->packets == 0)
+		return;
+	conntrack_credit(s->ct, ref, &credit);
+	if (!shortcut_valid(s, ref))
+		return;
+	s->trail[e->trail].packets += debt->packets;
+	s->trail[e->trail].bytes += debt->bytes;
+	if (s->adjacency[e->adjacency].stale)
+		ip_adjacency_used(s->ip, e->adjacency);
+}
+
+void shortcuts_set_offload(struct shortcuts *s, const struct shortcuts_offload *o)
+{
+	/* Whoever was there has nothing of ours any more. */
+	shortcuts_void_all(s);
+	s->n_came_up = 0;
+	s->offload = o;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The memory of shortcuts: an entry for each direction of each connection, beside
+ * conntrack's pool and by its numbers.
+ *
+ * Life of an entry: shortcuts_learn writes it when a packet of the direction
+ * leaves on the full way; it is void when the connection ends or its ct mark
+ * changes (cleared), or when anything changes on which all of them depend: config,
+ * rules, routes, devices, a neighbour's number that is given away (the generation
+ * moves on). The entries' generation is 16 bits; when it comes round, all entries
+ * are cleared.
+ *
+ * What always holds: an entry of the present generation belongs to a confirmed
+ * connection that has been answered; its adjacency is marked as learnt; its trail
+ * is one of the present ruleset. SHORTCUT_OFFLOADED stands in both entries of a
+ * connection or in none.
+ *
+ * Next: src/shortcut/input.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shortcut/shortcut_priv.h"
+#include "wire/icmp.h"
+
+_Static_assert(IP_INTERFACES_MAX <= UINT8_MAX && IP_ADJACENCIES_MAX - 1 <= UINT16_MAX, "an entry's fields");
+
+struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
+				   struct rules *rules)
+{
+	struct shortcuts *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env = env;
+	s->ip = ip;
+	s->ct = ct;
+	s->nat = nat;
+	s->adjacency = ip_adjacency(ip, 0);
+	s->trail = rules_trails(rules);
+	s->generation = 1;
+	conntrack_flows(ct, &s->flows);
+	s->entry = calloc((size_t)s->flows.n_conns * N_CT_DIRS, sizeof(*s->entry));
+	if (s->entry == NULL) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void shortcuts_destroy(struct shortcuts *s)
+{
+	if (s == NULL)
+		return;
+	free(s->entry);
+	free(s);
+}
+
+void shortcuts_set_mode(struct shortcuts *s, enum shortcuts_mode mode)
+{
+	shortcuts_void_all(s);
+	s->mode = (uint8_t)mode;
+}
+
+const uint64_t *shortcuts_counts(const struct shortcuts *s)
+{
+	return s->count;
+}
+
+static bool is_plain(const struct packet *p)
+{
+	switch (p->l4.kind) {
+	case L4_TCP:
+		return (p->l4.flags & ~TCP_PSH) == TCP_ACK;
+	case L4_UDP:
+		return true;
+	case L4_ICMP_QUERY:
+		return p->l4.type == ICMP_ECHO_REQUEST || p->l4.type == ICMP_ECHO_REPLY;
+	default:
+		return false;
+	}
+}
+
+static bool can_learn(const struct shortcuts *s, const struct packet *p)
+{
+	const uint16_t wanted = CT_CONFIRMED | CT_SEEN_REPLY;
+
+	if (p->ct_info != CT_INFO_ESTABLISHED || p->conn_ref == CONN_NONE || p->trail == RULES_TRAIL_NONE ||
+	    p->conn_unconfirmed || p->in_ifindex == 0 || p->n_loops > 0 || p->link_group)
+		return false;
+	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip) || !is_plain(p))
+		return false;
+	return (s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING)) == wanted;
+}
+
+void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
+{
+	struct shortcuts *s = ctx;
+
+	if (s->mode == SHORTCUTS_OFF || !can_learn(s, p))
+		return;
+	struct shortcut_entry *e = &s->entry[p->conn_ref];
+	struct shortcut_entry now = {
+		.generation = s->generation,
+		.adjacency = (uint16_t)adjacency,
+		.trail = p->trail,
+		.in_ifindex = (uint8_t)p->in_ifindex,
+	};
+	bool known = shortcut_valid(s, p->conn_ref);
+
+	if (known && e->adjacency == now.adjacency && e->trail == now.trail && e->in_ifindex == now.in_ifindex)
+		return;
+	shortcut_take_back(s, conn_index(p->conn_ref));
+	*e = now;
+	ip_adjacency_learnt(s->ip, adjacency);
+	s->count[SHORTCUT_LEARNT]++;
+}
+
+static void forget(struct shortcuts *s, uint32_t conn)
+{
+	struct shortcut_entry *e = &s->entry[conn << 1];
+
+	shortcut_take_back(s, conn);
+	e[CT_ORIGINAL] = e[CT_REPLY] = (struct shortcut_entry){ 0 };
+}
+
+void shortcuts_ended(void *ctx, uint32_t conn)
+{
+	forget(ctx, conn);
+}
+
+void shortcuts_mark_changed(void *ctx, uint32_t conn)
+{
+	forget(ctx, conn);
+}
+
+void shortcuts_void_all(struct shortcuts *s)
+{
+	if (s->offload != NULL)
+		s->offload->void_all(s->offload->ctx);
+	s->count[SHORTCUT_VOIDED]++;
+	if (++s->generation != 0)
+		return;
+	memset(s->entry, 0, (size_t)s->flows.n_conns * N_CT_DIRS * sizeof(*s->entry));
+	s->generation = 1;
+}
+
+void shortcuts_adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)
+{
+	struct shortcuts *s = ctx;
+
+	if (change == IP_ADJACENCY_GONE)
+		shortcuts_void_all(s);
+	if (s->offload != NULL)
+		s->offload->adjacency_changed(s->offload->ctx, index, change);
+}
+
+bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, struct shortcut_view *out)
+{
+	uint32_t ref = conn << 1 | dir;
+	const struct conn *c = &s->flows.conn[conn];
+
+	if (!shortcut_valid(s, ref))
+		return false;
+	*out = (struct shortcut_view){
+		.in = c->tuple[dir],
+		.out = tuple_invert(&c->tuple[!dir]),
+		.in_ifindex = s->entry[ref].in_ifindex,
+		.adjacency = s->entry[ref].adjacency,
+	};
+	return true;
+}

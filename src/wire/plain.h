@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Plain frames: the ones that nearly all packets of established flows are. For
+ * us, from one station, IPv4 without options, no fragment, TTL over 1, a right
+ * header checksum and lengths that agree; TCP with ACK and perhaps PSH, UDP, or
+ * ICMP echo. They are read and rewritten here with few loads and stores; what the
+ * parser of a whole packet says of such a frame is the same (plain_test.c).
+ */
+#ifndef YG_WIRE_PLAIN_H
+#define YG_WIRE_PLAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "wire/ether.h"
+#include "wire/icmp.h"
+#include "wire/ipv4.h"
+#include "wire/l4.h"
+#include "wire/rewrite.h"
+
+enum plain_kind {
+	PLAIN_NOT,     /* nothing that a flow of plain packets could have to do with */
+	PLAIN_PIECE,   /* a later fragment: only src and dst are known */
+	PLAIN_KEYED,   /* of a flow, but not plain */
+	PLAIN_CONTROL, /* likewise: TCP with SYN, FIN or RST */
+	PLAIN_TCP,     /* from here on: plain */
+	PLAIN_UDP,
+	PLAIN_ECHO,
+};
+
+/* Numbers in host order; ICMP: sport is the identifier, dport type << 8 | code. */
+struct plain {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+	uint16_t total_len;
+	uint8_t proto;
+	uint8_t kind; /* enum plain_kind */
+};
+
+/* Fixed places in a plain frame. */
+#define PLAIN_L3 ETHER_HEADER_LEN
+#define PLAIN_L4 (ETHER_HEADER_LEN + IPV4_HEADER_LEN)
+#define PLAIN_MIN (PLAIN_L4 + UDP_HEADER_LEN)
+
+/* An Ethernet address as a number to compare with. */
+uint64_t plain_mac(const struct ether_addr *mac);
+
+/* For a frame that is not plain; see plain_parse. */
+void plain_parse_other(const uint8_t *frame, uint32_t len, struct plain *v);
+
+static inline uint16_t plain_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t plain_get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	v = __builtin_bswap32(v);
+#endif
+	return v;
+}
+
+static inline uint64_t plain_load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* Checked in the machine's own order: a sum is as right swapped (RFC 1071 section 2 B). */
+static inline bool plain_header_sum_ok(const uint8_t *l3)
+{
+	uint32_t last;
+	uint64_t a = plain_load64(l3), b = plain_load64(l3 + 8), sum;
+
+	memcpy(&last, l3 + 16, sizeof(last));
+	sum = (a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last;
+	sum = (sum >> 32) + (sum & UINT32_MAX);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return sum == 0xffff;
+}
+
+static inline bool plain_addressed(const uint8_t *frame, uint64_t mac)
+{
+	uint64_t to = plain_load64(frame);
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	to <<= 16;
+#else
+	to &= ~UINT64_C(0xffff);
+#endif
+	return to == mac && (frame[6] & 1) == 0 && plain_get16(frame + 12) == ETHERTYPE_IPV4;
+}
+
+/* Transport header of a frame whose IP header is plain. False when it is not. */
+static inline bool plain_parse_l4(const uint8_t *l4, uint32_t l4_len, struct plain *v)
+{
+	uint32_t n;
+
+	switch (v->proto) {
+	case IPPROTO_NR_UDP:
+		n = plain_get16(l4 + 4);
+		if (n < UDP_HEADER_LEN || n > l4_len)
+			return false;
+		v->kind = PLAIN_UDP;
+		break;
+	case IPPROTO_NR_TCP:
+		if (l4_len < TCP_HEADER_LEN)
+			return false;
+		n = (uint32_t)(l4[12] >> 4) * 4;
+		if (n < TCP_HEADER_LEN || n > l4_len || (l4[13] & ~TCP_PSH) != TCP_ACK)
+			return false;
+		v->kind = PLAIN_TCP;
+		break;
+	case IPPROTO_NR_ICMP:
+		if (l4[0] != ICMP_ECHO_REQUEST && l4[0] != ICMP_ECHO_REPLY)
+			return false;
+		v->sport = plain_get16(l4 + 4);
+		v->dport = plain_get16(l4);
+		v->kind = PLAIN_ECHO;
+		return true;
+	default:
+		return false;
+	}
+	v->sport = plain_get16(l4);
+	v->dport = plain_get16(l4 + 2);
+	return true;
+}
+
+/* What the frame is. mac: plain_mac of the interface's. The message checksum of ICMP is not looked at. */
+static inline void plain_parse(const uint8_t *frame, uint32_t len, uint64_t mac, struct plain *v)
+{
+	const uint8_t *l3 = frame + PLAIN_L3;
+
+	v->kind = PLAIN_NOT;
+	if (__builtin_expect(len < PLAIN_MIN || !plain_addressed(frame, mac), 0))
+		return;
+	v->total_len = plain_get16(l3 + 2);
+	v->proto = l3[9];
+	v->src = plain_get32(l3 + 12);
+	v->dst = plain_get32(l3 + 16);
+	/* Version and length of the header; fragment but for DF and the reserved bit; TTL. */
+	if (__builtin_expect(l3[0] == 0x45 && (plain_get16(l3 + 6) & 0x3fff) == 0 && l3[8] > 1 &&
+				     v->total_len >= IPV4_HEADER_LEN + UDP_HEADER_LEN &&
+				     v->total_len <= len - PLAIN_L3 && plain_header_sum_ok(l3) &&
+				     plain_parse_l4(l3 + IPV4_HEADER_LEN, v->total_len - IPV4_HEADER_LEN, v),
+			     1))
+		return;
+	plain_parse_other(frame, len, v);
+}
+
+static inline bool plain_df(const uint8_t *frame)
+{
+	return (frame[PLAIN_L3 + 6] & 0x40) != 0;
+}
+
+/* Of a PLAIN_TCP frame, for whoever judges windows: seq, ack, window, flags, lengths; nothing else is set. */
+static inline void plain_tcp(const uint8_t *frame, uint16_t total_len, struct l4_view *v)
+{
+	const uint8_t *l4 = frame + PLAIN_L4;
+
+	v->header_len = (uint16_t)((l4[12] >> 4) * 4);
+	v->options_len = (uint8_t)(v->header_len - TCP_HEADER_LEN);
+	v->payload_len = (uint16_t)(total_len - IPV4_HEADER_LEN - v->header_len);
+	v->seq = plain_get32(l4 + 4);
+	v->ack = plain_get32(l4 + 8);
+	v->flags = l4[13];
+	v->window = plain_get16(l4 + 14);
+}
+
+/* Of a PLAIN_ECHO frame. */
+bool plain_echo_sum_ok(const uint8_t *frame, uint16_t total_len);
+
+/* TTL less one, the header checksum mended. */
+void plain_forward(uint8_t *frame);
+/* The same, and the addresses and ports (or the identifier, in sport) of `to`; id: NULL to keep it. */
+void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
+		     enum rewrite_check check);
+
+#endif
