@@ -129,6 +129,14 @@ static uint64_t slot_ready(void *ctx)
 	return r->ready ? r->snap->generation : 0;
 }
 
+static const char *slot_stage_clock(void *ctx, uint64_t *hz)
+{
+	const struct run *r = ctx;
+
+	*hz = stage_clock_hz(&r->stage_clock);
+	return r->stage_clock.name;
+}
+
 static void slot_want_events(void *ctx, uint32_t kinds)
 {
 	worker_want_events(((struct run *)ctx)->worker, kinds);
@@ -153,6 +161,7 @@ static void fill_target(struct run *r)
 		.driver = slot_driver,
 		.reload = run_reload,
 		.ready = slot_ready,
+		.stage_clock = slot_stage_clock,
 		.want_events = slot_want_events,
 	};
 }
@@ -339,6 +348,8 @@ static int with_core(struct run *r)
 	if (r->gateway == NULL)
 		return complain("no memory for the gateway's tables: lower their sizes in the config");
 	gateway_env(r->gateway)->wall_offset_ns = wall_offset(now);
+	stage_clock_start(&r->stage_clock);
+	gateway_env(r->gateway)->stages.clock = r->stage_clock.read;
 	r->entry.gateway = r->gateway;
 	if (r->record_dir != NULL &&
 	    record_open(r->record_dir, &r->limits, seed, now, wall_offset(now), &r->record, err, sizeof(err)) != 0) {

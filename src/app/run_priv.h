@@ -11,6 +11,7 @@
 
 #include "app/entry.h"
 #include "app/snapshot.h"
+#include "app/stage_clock.h"
 #include "app/worker.h"
 #include "control/path.h"
 #include "control/server.h"
@@ -37,6 +38,7 @@ struct run {
 	struct gateway_limits limits;
 	struct snapshot *snap;
 	struct gateway *gateway;
+	struct stage_clock stage_clock;
 	struct entry entry;
 	struct record *record;
 	struct worker *worker;

@@ -287,14 +287,17 @@ void worker_call(struct worker *w, worker_fn *fn, void *arg)
 /* A batch from each device. Returns the packets, and the time in *now. */
 static uint32_t receive(struct worker *w, uint64_t *now)
 {
+	struct stages *stages = &gateway_env(w->entry->gateway)->stages;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < w->n_ports; i++) {
 		struct device *d = w->port[i].device;
+		uint64_t start = stages->clock != NULL ? stages->clock() : 0;
 		struct batch b;
 		b.n = 0;
 		if (d->ops->rx(d, &b, BATCH_MAX) == 0)
 			continue;
+		stage_add(stages, STAGE_RECEIVE, b.n, start);
 		n += b.n;
 		w->port[i].n_errors = 0;
 		*now = worker_clock();

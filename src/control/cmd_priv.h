@@ -13,6 +13,9 @@ extern const struct command cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd
 /* The table of interfaces, in the document that c->output has open. */
 void cmd_put_interfaces(struct command_call *c);
 
+/* `stats --stages`. */
+int cmd_stats_stages(struct command_call *c, bool reset);
+
 #define OPTION_JSON \
 	{ \
 		'j', "json", NULL, "JSON instead of text" \

@@ -98,6 +98,12 @@ static int stats_start(struct command_call *c)
 		command_error(c, "stats: unexpected \"%.40s\"\n", c->args.word[0]);
 		return EXIT_USAGE;
 	}
+	if (args_has(&c->args, "stages"))
+		return cmd_stats_stages(c, args_has(&c->args, "reset"));
+	if (args_has(&c->args, "reset")) {
+		command_error(c, "stats: --reset is for --stages: the counters of the law are never set back\n");
+		return EXIT_USAGE;
+	}
 	target_call(c->target, copy_stats, &s);
 	command_output(c, OUTPUT_OBJECT);
 	bool ok = put_law(c, &s);
@@ -111,17 +117,25 @@ static int stats_start(struct command_call *c)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-static const struct arg_option stats_options[] = { OPTION_JSON, OPTION_SOCKET, { 0 } };
+static const struct arg_option stats_options[] = {
+	{ 0, "stages", NULL, "instead: packets a batch and clocks a packet of each stage" },
+	{ 0, "reset", NULL, "with --stages: count from 0 again from here on" },
+	OPTION_JSON,
+	OPTION_SOCKET,
+	{ 0 },
+};
 
 const struct command cmd_stats = {
 	.info = {
 		.name = "stats",
-		.synopsis = "[-j]",
+		.synopsis = "[-j] [--stages [--reset]]",
 		.help = "the law of conservation row by row, and each interface's counters",
 		.options = stats_options,
 		.more = "Every packet buffer that came in or was made here went somewhere that has a name. Exit status "
-			"1 if the sums differ.",
-		.example = "  yangguan stats",
+			"1 if the sums differ.\n\n"
+			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
+			"its own, without those of the stages in it, and clocks a second are told below the table.",
+		.example = "  yangguan stats\n  yangguan stats --stages --reset; sleep 1; yangguan stats --stages",
 	},
 	.start = stats_start,
 };

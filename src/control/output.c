@@ -45,6 +45,9 @@ void output_value_text(enum output_type type, const struct out_value *v, char *b
 	case OUT_I64:
 		snprintf(buf, len, "%" PRId64, v->i64);
 		break;
+	case OUT_TENTHS:
+		snprintf(buf, len, "%" PRIu64 ".%u", v->u64 / 10, (unsigned)(v->u64 % 10));
+		break;
 	case OUT_IP4:
 		snprintf(buf, len, "%s", ip4_format(v->ip4, text));
 		break;
@@ -71,6 +74,8 @@ static json_t *value_json(enum output_type type, const struct out_value *v)
 		return json_integer((json_int_t)v->u64);
 	case OUT_I64:
 		return json_integer((json_int_t)v->i64);
+	case OUT_TENTHS:
+		return json_real((double)v->u64 / 10);
 	case OUT_YES_NO:
 		return json_boolean(v->yes);
 	case OUT_IP4:
@@ -188,7 +193,7 @@ static void drop_cells(struct output *o)
 
 static bool right_aligned(enum output_type type)
 {
-	return type == OUT_U64 || type == OUT_I64;
+	return type == OUT_U64 || type == OUT_I64 || type == OUT_TENTHS;
 }
 
 /* One line of an aligned table; the last column is not padded. */

@@ -20,6 +20,7 @@ enum output_type {
 	OUT_TEXT,
 	OUT_U64,
 	OUT_I64,
+	OUT_TENTHS, /* u64 tenths: 123 is 12.3 */
 	OUT_IP4,
 	OUT_PREFIX,
 	OUT_MAC,

@@ -49,6 +49,8 @@ struct control_target {
 	bool (*reload)(void *ctx, char **report);
 	/* The config's generation when the gateway forwards, 0 before and after. */
 	uint64_t (*ready)(void *ctx);
+	/* What env->stages is measured by, and how many of that are a second. Control thread. NULL: by nothing. */
+	const char *(*stage_clock)(void *ctx, uint64_t *hz);
 	/* Kinds of events that somebody listens to (EVENT_BIT): connections cost nothing while nobody does. */
 	void (*want_events)(void *ctx, uint32_t kinds);
 };

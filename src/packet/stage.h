@@ -89,4 +89,17 @@ static inline void stage_next_at(struct stages *s, struct stage_stats *stats, ui
 	(void)stage_enter_at(s, stats, n_packets);
 }
 
+/* A stage outside of all others, n packets in one batch, from a reading `start` until now. Looking for packets where
+ * there are none is not counted so. */
+static inline void stage_add(struct stages *s, enum stage stage, uint32_t n_packets, uint64_t start)
+{
+	if (s->clock == NULL)
+		return;
+	uint64_t now = s->clock();
+
+	s->own[stage].n_batches++;
+	s->own[stage].n_packets += n_packets;
+	s->own[stage].clocks += now > start ? now - start : 0;
+}
+
 #endif
