@@ -96,8 +96,17 @@ static __always_inline __u32 forward(void *data, void *data_end, enum where wher
 
 	if (!c || (void *)(udp + 1) > data_end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 || ip->ttl < 2)
 		return 0;
-	if (ip->protocol == IPPROTO_TCP ? (void *)(tcp + 1) > data_end : ip->protocol != IPPROTO_UDP)
+	__sum16 *check;
+
+	if (ip->protocol == IPPROTO_TCP) {
+		if ((void *)(tcp + 1) > data_end)
+			return 0;
+		check = &tcp->check;
+	} else if (ip->protocol == IPPROTO_UDP) {
+		check = &udp->check;
+	} else {
 		return 0;
+	}
 
 	struct key key = {
 		.src = ip->saddr, .dst = ip->daddr, .sport = udp->source, .dport = udp->dest, .proto = ip->protocol
@@ -119,10 +128,8 @@ static __always_inline __u32 forward(void *data, void *data_end, enum where wher
 	ip->ttl--;
 	add(&ip->check, fold(change->delta + bpf_htons(0x100)));
 	/* A checksum that is left to the device holds the sum of the pseudo-header, not complemented. */
-	if (ip->protocol == IPPROTO_TCP)
-		add(&tcp->check, c->partial ? (__u16)~change->delta : change->delta);
-	else if (udp->check)
-		add(&udp->check, c->partial ? (__u16)~change->delta : change->delta);
+	if (*check || ip->protocol == IPPROTO_TCP)
+		add(check, c->partial ? (__u16)~change->delta : change->delta);
 	__builtin_memcpy(eth->h_source, c->side[where].src_mac, 6);
 	__builtin_memcpy(eth->h_dest, c->side[where].dst_mac, 6);
 	return c->side[where].ifindex;

@@ -129,7 +129,7 @@ int generate(struct xdp_md *ctx)
 		g->n_turns++;
 	} else {
 		i = (__u32)(g->n_turns++ % g->n_flows);
-		if (i < FLOWS_MAX && rx->replies[i] >= g->wanted)
+		if (rx->replies[i & (FLOWS_MAX - 1)] >= g->wanted)
 			return XDP_DROP;
 	}
 	write_frame(f, g, i, (__u16)seq);

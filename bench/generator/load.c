@@ -21,7 +21,10 @@
 #include <libgen.h>
 #include <limits.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +44,7 @@
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
 #endif
 
-#define CHUNK 8192 /* frames between two looks at the clock */
-#define RAMP_S 0.1 /* of a blast that is not counted */
+#define RAMP_NS 100000000u /* of a blast that is not counted */
 #define WARM_SHARE 0.9999
 
 struct load {
@@ -50,6 +52,13 @@ struct load {
 	int generate_fd;
 	struct gen *gen;
 	struct rx *rx;
+	pthread_t generating;
+	atomic_bool watching, ended;
+	uint64_t end_ns; /* CLOCK_MONOTONIC: when the command must be over */
+	struct sample {
+		uint64_t ns, n_sent, n_flood;
+		struct rx_slot server;
+	} from, to; /* of a blast */
 };
 
 static _Noreturn void fail(const char *what, int error)
@@ -139,16 +148,51 @@ static void mac_of(const char *dev, uint8_t mac[6])
 	close(fd);
 }
 
-/* Runs the generator for about CHUNK frames. */
-static void run_chunk(struct load *l)
+static void on_signal(int sig)
+{
+}
+
+/* Has the generator run on until `watch` returns, in a thread of its own: a run ends by a signal only, and to begin one
+ * takes the kernel some milliseconds. */
+static void run_while(struct load *l, void *(*watch)(void *))
 {
 	uint8_t frame[FRAME_LEN] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = CHUNK,
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1 << 30,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
+	pthread_t thread;
 
-	int rc = bpf_prog_test_run_opts(l->generate_fd, &opts);
-	if (rc != 0 && rc != -EINTR)
-		fail("BPF_PROG_TEST_RUN", -rc);
+	atomic_store(&l->watching, true);
+	atomic_store(&l->ended, false);
+	l->generating = pthread_self();
+	int rc = pthread_create(&thread, NULL, watch, l);
+	if (rc != 0)
+		fail("pthread_create", rc);
+	while (atomic_load(&l->watching)) {
+		rc = bpf_prog_test_run_opts(l->generate_fd, &opts);
+		if (rc != 0 && rc != -EINTR)
+			fail("BPF_PROG_TEST_RUN", -rc);
+	}
+	atomic_store(&l->ended, true);
+	pthread_join(thread, NULL);
+}
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
+	}
+}
+
+static void *watched(struct load *l)
+{
+	atomic_store(&l->watching, false);
+	/* Again and again, since the first may come just before the run begins. */
+	while (!atomic_load(&l->ended)) {
+		pthread_kill(l->generating, SIGUSR1);
+		sleep_until(now_ns() + 500000);
+	}
+	return NULL;
 }
 
 static struct rx_slot total(const struct load *l, enum rx_side side)
@@ -195,25 +239,35 @@ static uint32_t n_warm(const struct load *l, uint32_t n_flows, uint32_t wanted)
 	return n;
 }
 
+static void *watch_round(void *load)
+{
+	struct load *l = load;
+	const volatile struct gen *g = l->gen;
+
+	while (g->n_turns < g->limit && now_ns() < l->end_ns)
+		sleep_until(now_ns() + 500000);
+	return watched(l);
+}
+
 static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted, double rate, double seconds)
 {
-	uint64_t began = now_ns(), end = began + (uint64_t)(seconds * 1e9);
+	uint64_t began = now_ns();
 	int rounds = 0;
 	uint32_t n = 0;
 
+	l->end_ns = began + (uint64_t)(seconds * 1e9);
 	memset(l->rx->replies, 0, FLOWS_MAX);
 	l->gen->set = set;
 	l->gen->n_flows = n_flows;
 	l->rx->answer = 1;
 	/* A reply a round: so each flow's turns come far apart, as the gateway's own way up and down needs. */
-	while (n < n_flows * WARM_SHARE && now_ns() < end) {
+	while (n < n_flows * WARM_SHARE && now_ns() < l->end_ns) {
 		uint64_t before = total(l, RX_CLIENT).n_frames;
 		uint32_t goal = (uint32_t)rounds / 2 + 1;
 
 		l->gen->wanted = goal < wanted ? goal : wanted;
 		start(l, GEN_MISSING, n_flows, (uint32_t)rate, 0);
-		while (((volatile struct gen *)l->gen)->n_turns < n_flows && now_ns() < end)
-			run_chunk(l);
+		run_while(l, watch_round);
 		settle(l);
 		double got = (double)(total(l, RX_CLIENT).n_frames - before);
 		double sent = (double)l->gen->n_sent;
@@ -229,6 +283,26 @@ static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted
 	       (double)n / n_flows, rounds, rate, (double)(now_ns() - began) / 1e9);
 }
 
+static struct sample sample(const struct load *l)
+{
+	const volatile struct gen *g = l->gen;
+
+	return (struct sample){
+		.ns = now_ns(), .n_sent = g->n_sent, .n_flood = g->n_flood, .server = total(l, RX_SERVER)
+	};
+}
+
+static void *watch_blast(void *load)
+{
+	struct load *l = load;
+
+	sleep_until(now_ns() + RAMP_NS);
+	l->from = sample(l);
+	sleep_until(l->end_ns);
+	l->to = sample(l);
+	return watched(l);
+}
+
 static void blast(struct load *l, double seconds, uint32_t flood_pps)
 {
 	if (l->gen->n_flows == 0) {
@@ -236,25 +310,17 @@ static void blast(struct load *l, double seconds, uint32_t flood_pps)
 		return;
 	}
 	start(l, GEN_RANDOM, UINT64_MAX, 0, flood_pps);
-	uint64_t began = now_ns(), now;
-	do {
-		run_chunk(l);
-	} while ((now = now_ns()) < began + (uint64_t)(RAMP_S * 1e9));
+	l->end_ns = now_ns() + RAMP_NS + (uint64_t)(seconds * 1e9);
+	run_while(l, watch_blast);
 
-	struct rx_slot before = total(l, RX_SERVER);
-	uint64_t sent = l->gen->n_sent, flood = l->gen->n_flood, from = now;
-	do {
-		run_chunk(l);
-	} while ((now = now_ns()) < from + (uint64_t)(seconds * 1e9));
-
-	struct rx_slot after = total(l, RX_SERVER);
-	double s = (double)(now - from) / 1e9;
+	const struct sample *a = &l->from, *b = &l->to;
+	double s = (double)(b->ns - a->ns) / 1e9;
 	printf("{\"pps\": %.0f, \"sent_pps\": %.0f, \"flood_sent_pps\": %.0f, \"flood_pps\": %.0f, \"bad\": %llu, "
 	       "\"untranslated\": %llu, \"seconds\": %.3f}\n",
-	       (double)(after.n_frames - before.n_frames) / s, (double)(l->gen->n_sent - sent) / s,
-	       (double)(l->gen->n_flood - flood) / s, (double)(after.n_flood - before.n_flood) / s,
-	       (unsigned long long)(after.n_bad - before.n_bad),
-	       (unsigned long long)(after.n_untranslated - before.n_untranslated), s);
+	       (double)(b->server.n_frames - a->server.n_frames) / s, (double)(b->n_sent - a->n_sent) / s,
+	       (double)(b->n_flood - a->n_flood) / s, (double)(b->server.n_flood - a->server.n_flood) / s,
+	       (unsigned long long)(b->server.n_bad - a->server.n_bad),
+	       (unsigned long long)(b->server.n_untranslated - a->server.n_untranslated), s);
 }
 
 static void command(struct load *l, const char *line)
@@ -325,6 +391,9 @@ int main(int argc, char **argv)
 	if (realpath("/proc/self/exe", self) == NULL)
 		fail("/proc/self/exe", errno);
 	libbpf_set_print(NULL);
+	/* Without SA_RESTART: it ends a run. */
+	struct sigaction on = { .sa_handler = on_signal };
+	sigaction(SIGUSR1, &on, NULL);
 	open_all(&l, self, argv);
 	printf("{\"ready\": true}\n");
 	fflush(stdout);

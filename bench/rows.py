@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The rows of the bench: what each measures, against what, and the bar it must reach.
+
+A group is measured in one go: its sides stand side by side and take turns, round
+by round, and begin with another one each round, so that a machine that slows down
+slows all of them. It gives one row or several. A side that cannot run is `missing`
+in the row, with its own words.
+"""
+import contextlib
+import fnmatch
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU, LINUX, OUTSIDE,
+                 SERVER, TC, XDP, Lab, Missing, Process, cpu_s, die_with_parent, write)
+
+GROUPS = []
+FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
+
+
+class Options:
+    """What the command line says about how long to measure."""
+
+    def __init__(self, tools, seconds, rounds, prefixes):
+        self.tools, self.seconds, self.rounds, self.prefixes = tools, seconds, rounds, prefixes
+
+
+class Bar:
+    """`key`'s value divided by `to`'s must be at least `least`; or the difference at most `most_more`; or the value
+    itself at most `most`."""
+
+    def __init__(self, key, to=None, least=None, most_more=None, most=None, also=None):
+        self.key, self.to, self.least, self.most_more, self.most = key, to, least, most_more, most
+        self.also = also # a ratio that is only reported: its other side
+
+    def text(self):
+        if self.least is not None:
+            return f">= {self.least:g} x {self.to}"
+        if self.most_more is not None:
+            return f"<= {self.to} + {self.most_more:g}"
+        return f"<= {self.most:g}" if self.most is not None else "reported"
+
+    def judge(self, values):
+        """The row's ratio in numbers, and whether it reaches the bar (None: there is none, or not measured)."""
+        mine = values.get(self.key, {}).get("median")
+        other = values.get(self.to, {}).get("median") if self.to else None
+        out = {"of": self.key, "bar": self.text(), "ok": None}
+        if self.also and mine is not None and values.get(self.also, {}).get("median"):
+            out["also"] = {"to": self.also, "ratio": mine / values[self.also]["median"]}
+        if mine is None or (self.to and not other):
+            return out
+        if self.to:
+            out["to"], out["ratio"] = self.to, mine / other
+        if self.least is not None:
+            out["ok"] = out["ratio"] >= self.least
+        elif self.most_more is not None:
+            out["difference"] = mine - other
+            out["ok"] = out["difference"] <= self.most_more
+        elif self.most is not None:
+            out["ok"] = mine <= self.most
+        return out
+
+
+def row(name, what, unit, values, bar, notes=()):
+    return {"row": name, "what": what, "unit": unit, "values": values, **bar.judge(values), "notes": list(notes),
+            "command": f"make bench ROWS='{name}'"}
+
+
+def summary(samples, **more):
+    return {"median": statistics.median(samples), "min": min(samples), "max": max(samples), "n": len(samples), **more}
+
+
+def group(*names):
+    def add(function):
+        GROUPS.append((names, function))
+        return function
+    return add
+
+
+def chosen(patterns):
+    """The groups that have a row which one of the patterns names; `smoke` only when it is asked for."""
+    out = []
+    for names, function in GROUPS:
+        if any(fnmatch.fnmatch(name, p) and (name != "smoke" or p == "smoke") for name in names for p in patterns):
+            out.append((names, function))
+    return out
+
+
+def take_turns(options, sides, open_side, measure, rounds=None):
+    """{side.key: samples or the reason why there are none}. `open_side(side)` is a context that gives what `measure`
+    is called with, once a round."""
+    found, failed = {side.key: [] for side in sides}, {}
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for side in sides:
+            try:
+                opened.append((side, stack.enter_context(open_side(side))))
+            except Missing as e:
+                failed[side.key] = str(e)
+        for i in range(rounds or options.rounds):
+            for k in range(len(opened)):
+                side, thing = opened[(i + k) % len(opened)]
+                if side.key in failed:
+                    continue
+                try:
+                    found[side.key].append(measure(side, thing))
+                except Missing as e:
+                    failed[side.key] = str(e)
+    return found, failed
+
+
+def values_of(sides, found, failed, pick, more=lambda samples: {}):
+    values = {}
+    for side in sides:
+        if side.key in failed or not found[side.key]:
+            values[side.key] = {"missing": failed.get(side.key, "no sample")}
+        else:
+            values[side.key] = summary([pick(s) for s in found[side.key]], **more(found[side.key]))
+    return values
+
+
+# --- packets a second ---
+
+def wrong(key, samples):
+    """Notes on samples in which frames arrived as they must not."""
+    notes = []
+    for what, text in (("bad", "with a wrong checksum"), ("untranslated", "not translated")):
+        n = sum(s[what] for s in samples)
+        if n:
+            notes.append(f"{key}: {n} frames {text}")
+    return notes
+
+
+def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None):
+    notes = list(notes)
+
+    @contextlib.contextmanager
+    def open_side(side):
+        with Lab(options.tools, side, load, n_flows) as lab:
+            answer = lab.warm("spread")
+            if answer["warm"] < 0.9999:
+                notes.append(f"{side.key}: {answer['warm']:.2%} of the flows were warm after {answer['seconds']:.0f} s")
+            yield lab
+
+    found, failed = take_turns(options, sides, open_side,
+                               lambda side, lab: lab.blast(seconds or options.seconds), rounds)
+    values = values_of(sides, found, failed, lambda s: s["pps"] / 1e6)
+    for side in sides:
+        notes += wrong(side.key, found[side.key])
+    return [row(name, what, "Mpps", values, bar, notes)]
+
+
+def add_packet_rows():
+    for size, n_flows in FLOWS.items():
+        large = n_flows > 1000
+        bar = Bar("xdp", "bare-xdp", 0.85, also="linux") if large else Bar("xdp", "linux", 5, also="bare-xdp")
+
+        @group(f"veth-xdp-{size}")
+        def xdp(options, size=size, n_flows=n_flows, bar=bar):
+            return packets(options, f"veth-xdp-{size}", f"60-byte UDP, {n_flows:,} flows, XDP",
+                           [LINUX, BARE_XDP, XDP], "xdp", n_flows, bar)
+    for size, n_flows in FLOWS.items():
+        @group(f"veth-tc-{size}")
+        def tc(options, size=size, n_flows=n_flows):
+            return packets(options, f"veth-tc-{size}", f"60-byte UDP, {n_flows:,} flows, tc",
+                           [LINUX, BARE_TC, BARE_TC_PEER, TC], "tc", n_flows, Bar("tc", "linux", 1.3, also="bare-tc"))
+
+
+add_packet_rows()
+
+
+@group("veth-af_xdp-1k")
+def af_xdp(options):
+    return packets(options, "veth-af_xdp-1k", "60-byte UDP, 1,000 flows, in user space by AF_XDP", [LINUX, AF_XDP],
+                   "xdp", 1000, Bar("af_xdp", "linux", 1.3))
+
+
+@group("veth-af_packet-1k")
+def af_packet(options):
+    return packets(options, "veth-af_packet-1k", "60-byte UDP, 1,000 flows, in user space by AF_PACKET, with and "
+                   "without root", [LINUX, AF_PACKET, AF_PACKET_ROOTLESS], "tc", 1000, Bar("af_packet", "linux"))
+
+
+@group("smoke")
+def smoke(options):
+    """Seconds: that the generator sends, Linux forwards, and a table comes out."""
+    return packets(options, "smoke", "the bench itself", [LINUX, BARE_XDP, AF_PACKET], "xdp", 64,
+                   Bar("af_packet", "linux"), seconds=min(options.seconds, 0.2), rounds=min(options.rounds, 2))
+
+
+# --- all ports taken ---
+
+FLOOD_PPS = 20000
+PORTS = 64512
+
+
+@group("ports-taken-xdp", "ports-taken-tc")
+def ports_taken(options):
+    """Every port towards one destination is in use, and FLOOD_PPS packets a second want new flows there. What of the
+    rate of the established flows is left?"""
+    rows = []
+    for load, mine in (("xdp", XDP), ("tc", TC)):
+        notes, sides = [], [LINUX, mine]
+
+        @contextlib.contextmanager
+        def open_side(side):
+            with Lab(options.tools, side, load, PORTS) as lab:
+                answer = lab.warm("taken")
+                if answer["warm"] < 1:
+                    notes.append(f"{side.key}: {answer['warm']:.2%} of the ports were taken")
+                yield lab
+
+        def measure(side, lab):
+            quiet, flooded = lab.blast(options.seconds), lab.blast(options.seconds, FLOOD_PPS)
+            return {"share": flooded["pps"] / quiet["pps"] * 100, "quiet": quiet, "flooded": flooded}
+
+        found, failed = take_turns(options, sides, open_side, measure)
+        values = values_of(sides, found, failed, lambda s: s["share"], lambda samples: {
+            "quiet_mpps": statistics.median(s["quiet"]["pps"] for s in samples) / 1e6,
+            "flooded_mpps": statistics.median(s["flooded"]["pps"] for s in samples) / 1e6,
+            "flood_pps": statistics.median(s["flooded"]["flood_sent_pps"] for s in samples)})
+        for side in sides:
+            notes += wrong(side.key, [s[k] for s in found[side.key] for k in ("quiet", "flooded")])
+        judged = row(f"ports-taken-{mine.key}", f"{PORTS:,} ports towards one destination taken, {FLOOD_PPS:,} new flows "
+                     f"a second wanted: rate of the established, {mine.text}", "% of the rate without", values,
+                     Bar(mine.key), notes)
+        share = values[mine.key].get("median")
+        rows.append({**judged, "bar": ">= 90", "ok": None if share is None else share >= 90})
+    return rows
+
+
+# --- ordinary hosts ---
+
+def iperf(lab, n_streams, seconds):
+    server = lab.start(lab.server, "iperf3", "-s", "-1", "--forceflush")
+    try:
+        server.until("listening")
+        argv = lab.enter(lab.client) + ["iperf3", "-c", SERVER, "-J", "-t", str(seconds), "-O", "1", "-P",
+                                        str(n_streams)]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 30,
+                                  preexec_fn=die_with_parent)
+        except subprocess.TimeoutExpired:
+            raise Missing("iperf3 did not end") from None
+        result = json.loads(done.stdout)
+        if "error" in result:
+            raise Missing(f"iperf3: {result['error']}")
+        return result["end"]["sum_received"]["bits_per_second"] / 1e9
+    finally:
+        server.end()
+        lab.processes.remove(server)
+
+
+def add_bulk_rows():
+    for n_streams in (1, 8):
+        names = [f"bulk-{kind}-{n_streams}" for kind in ("tc", "af_packet", "xdp")]
+
+        @group(*names)
+        def bulk(options, n_streams=n_streams):
+            options.tools.need("iperf3")
+            sides = [LINUX, TC, AF_PACKET, BARE_XDP, XDP]
+            found, failed = take_turns(options, sides, lambda side: Lab(options.tools, side),
+                                       lambda side, lab: iperf(lab, n_streams, max(1, round(options.seconds))))
+            values = values_of(sides, found, failed, lambda gbps: gbps)
+            what = f"bulk TCP, {n_streams} stream{'s' * (n_streams > 1)}, "
+            return [row(f"bulk-tc-{n_streams}", what + "tc", "Gbit/s", {k: values[k] for k in ("linux", "tc")},
+                        Bar("tc", "linux", 1)),
+                    row(f"bulk-af_packet-{n_streams}", what + "AF_PACKET", "Gbit/s",
+                        {k: values[k] for k in ("linux", "af_packet")}, Bar("af_packet", "linux", 0.8)),
+                    row(f"bulk-xdp-{n_streams}", what + "XDP", "Gbit/s",
+                        {k: values[k] for k in ("linux", "bare-xdp", "xdp")},
+                        Bar("xdp", "bare-xdp", 0.9, also="linux"))]
+
+
+add_bulk_rows()
+
+NGINX = """daemon off; worker_processes 1; pid %(dir)s/pid; error_log stderr error;
+events { worker_connections 8192; }
+http {
+	access_log off; client_body_temp_path %(dir)s; proxy_temp_path %(dir)s; fastcgi_temp_path %(dir)s;
+	uwsgi_temp_path %(dir)s; scgi_temp_path %(dir)s;
+	server { listen 80 backlog=4096; location / { return 200 "there\\n"; } }
+}
+"""
+
+
+@contextlib.contextmanager
+def web(options, side):
+    with Lab(options.tools, side) as lab:
+        place = f"/run/bench/{lab.server}"
+        os.mkdir(place)
+        lab.start(lab.server, "nginx", "-e", "stderr", "-c", write(f"{place}/nginx.conf", NGINX % {"dir": place}))
+        lab.sysctl(lab.client, "net/ipv4/ip_local_port_range", '"1024 65535"')
+        lab.sysctl(lab.server, "net/ipv4/tcp_max_syn_backlog", 8192)
+        lab.sysctl(lab.server, "net/core/somaxconn", 8192)
+        end = time.monotonic() + 10
+        while subprocess.run(lab.enter(lab.client) + ["curl", "-sf", "-m", "1", "-o", "/dev/null", f"http://{SERVER}/"]
+                             ).returncode:
+            if time.monotonic() > end:
+                raise Missing("no web page comes through")
+            time.sleep(0.05)
+        yield lab
+
+
+def wrk(lab, seconds):
+    out = lab.run(lab.client, "wrk", "-t1", "-c64", f"-d{seconds}s", "-H", "Connection: close", f"http://{SERVER}/")
+    rate = [line.split()[1] for line in out.split("\n") if line.startswith("Requests/sec:")]
+    if not rate or not float(rate[0]):
+        raise Missing(f"wrk: {' '.join(out.split())}")
+    return {"rate": float(rate[0]), "errors": [line.strip() for line in out.split("\n") if "Socket errors" in line]}
+
+
+@group("connections")
+def connections(options):
+    options.tools.need("nginx", "wrk", "curl")
+    sides = [LINUX, TC, XDP, AF_PACKET]
+    found, failed = take_turns(options, sides, lambda side: web(options, side),
+                               lambda side, lab: wrk(lab, max(1, round(options.seconds))))
+    values = values_of(sides, found, failed, lambda s: s["rate"])
+    notes = [f"{key}: {line}" for key, samples in found.items() for s in samples for line in s["errors"]]
+    return [row("connections", "new connections, nginx and wrk, one a request", "1/s", values, Bar("tc", "linux", 0.9),
+                notes)]
+
+
+TRIPS = 4000
+
+
+@contextlib.contextmanager
+def echo(options, side):
+    with Lab(options.tools, side) as lab:
+        lab.start(lab.server, options.tools.path("pingpong"), "serve", "7", str(GATEWAY_CPU)).until("ready")
+        yield lab
+
+
+@group("rtt-xdp", "rtt-tc", "rtt-af_xdp", "rtt-af_packet")
+def rtt(options):
+    sides = [LINUX, XDP, TC, AF_XDP, AF_PACKET]
+
+    def measure(side, lab):
+        return json.loads(lab.run(lab.client, options.tools.path("pingpong"), SERVER, "7", str(TRIPS), "0"))
+
+    found, failed = take_turns(options, sides, lambda side: echo(options, side), measure)
+    values = values_of(sides, found, failed, lambda s: s["median_us"],
+                       lambda samples: {"p99": statistics.median(s["p99_us"] for s in samples),
+                                        "lost": sum(s["lost"] for s in samples)})
+    return [row(f"rtt-{side.key}", f"round trip through the idle gateway, {side.text}", "us",
+                {k: values[k] for k in ("linux", side.key)},
+                Bar(side.key, "linux", most_more=10 if side in (XDP, TC) else None)) for side in sides[1:]]
+
+
+@group("idle")
+def idle(options):
+    sides = [XDP, TC, AF_XDP, AF_PACKET]
+
+    def measure(side, lab):
+        before, start = cpu_s(lab.gateway.process.pid), time.monotonic()
+        time.sleep(options.seconds)
+        return (cpu_s(lab.gateway.process.pid) - before) / (time.monotonic() - start) * 100
+
+    found, failed = take_turns(options, sides, lambda side: Lab(options.tools, side), measure)
+    values = values_of(sides, found, failed, lambda share: share)
+    measured = [v["median"] for v in values.values() if "median" in v]
+    judged = row("idle", "CPU of an idle gateway", "% of a core", values, Bar("tc", most=1))
+    return [{**judged, "bar": "< 1 each", "ok": max(measured) < 1 if measured else None}]
+
+
+# --- in memory ---
+
+def program(options, name, *argv):
+    """Rows of a program that prints each as a line of JSON."""
+    path = options.tools.path(name)
+    if not os.path.exists(path):
+        raise Missing(f"there is no {path}")
+    done = subprocess.run([path, *argv], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    rows = []
+    for line in done.stdout.split("\n"):
+        if line.startswith("{"):
+            found = json.loads(line)
+            rows.append({"what": "", "notes": [], "command": f"build/bench/{' '.join([name, *argv])}", **found,
+                         "row": found["row"], "from": name})
+    if done.returncode != 0 or not rows:
+        raise Missing(f"{name} ended with status {done.returncode}")
+    return rows
+
+
+@group("memory")
+def memory(options):
+    return program(options, "memory")
+
+
+@group("workers")
+def workers(options):
+    return program(options, "memory_workers")
+
+
+@group("fib")
+def fib(options):
+    return program(options, "fib", *([options.prefixes] if options.prefixes else []))
+
+
+def measure_all(options, patterns, done):
+    """Runs what was chosen; done(rows) after each group. A group that cannot run at all is a row that says so."""
+    for names, function in chosen(patterns):
+        print(f"bench: {', '.join(names)}", file=sys.stderr, flush=True)
+        try:
+            rows = function(options)
+        except Missing as e:
+            rows = [{"row": name, "what": "", "values": {}, "missing": str(e), "bar": "", "ok": None, "notes": [],
+                     "command": f"make bench ROWS='{name}'"} for name in names]
+        done(rows)
