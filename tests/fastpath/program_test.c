@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the XDP and the tc program do with one frame: forward it right to the
+ * byte, or leave it as it is, send it up and say why. See bed.h.
+ */
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TC_REDIRECT 7u
+#define TC_SHOT 2u
+#define L3 14
+#define L4 34
+
+static const struct bed_flow udp = { .proto = IPPROTO_UDP,
+				     .src = 0x0a4d0005,
+				     .dst = 0xc6336405,
+				     .new_src = 0xcb007110,
+				     .new_dst = 0xc6336405,
+				     .sport = 40000,
+				     .dport = 53,
+				     .new_sport = 1024,
+				     .new_dport = 53 };
+static const struct bed_flow tcp = { .proto = IPPROTO_TCP,
+				     .src = 0xc6336405,
+				     .dst = 0xcb007110,
+				     .new_src = 0xc6336405,
+				     .new_dst = 0x0a4d0005,
+				     .sport = 443,
+				     .dport = 1024,
+				     .new_sport = 443,
+				     .new_dport = 40000 };
+static const struct bed_flow echo = { .proto = IPPROTO_ICMP,
+				      .src = 0x0a4d0005,
+				      .dst = 0xc6336405,
+				      .new_src = 0xcb007110,
+				      .new_dst = 0xc6336405,
+				      .sport = 99,
+				      .dport = 8 << 8,
+				      .new_sport = 7000,
+				      .new_dport = 8 << 8 };
+static const struct bed_flow *const flows[] = { &udp, &tcp, &echo };
+
+static uint32_t tick_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return fp_tick_of((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+}
+
+static uint32_t redirected(enum bed_kind kind)
+{
+	return kind == BED_XDP ? XDP_REDIRECT : TC_REDIRECT;
+}
+
+/* --- forwarded --- */
+
+static void forward_one(struct bed *b, const struct bed_flow *f, enum bed_kind kind, uint32_t n_payload)
+{
+	struct bed_frame in, want;
+	struct fp_flow *flow = bed_flow_set(b, f);
+
+	bed_frame(f, n_payload, TCP_ACK | TCP_PSH, &in);
+	bed_frame_forwarded(f, &in, &want);
+	uint32_t ip_len = (uint32_t)in.bytes[L3 + 2] << 8 | in.bytes[L3 + 3];
+	assert_int_equal(bed_run(b, kind, &in, 0), redirected(kind));
+	assert_int_equal(bed_counted(b), FP_FORWARDED);
+	assert_int_equal(in.len, want.len);
+	assert_memory_equal(in.bytes, want.bytes, want.len);
+	assert_int_equal(fp_flow_counts(flow), (uint64_t)ip_len << 32 | 1);
+	assert_in_range(tick_now() - flow->last_seen, 0, 2000);
+	assert_int_equal(bed_adjacency(b)->last_used, flow->last_seen);
+	assert_int_equal(flow->up, 0xffff);
+	assert_int_equal(flow->handled, 0xffff);
+	assert_int_equal(flow->version, 0xfffe);
+	if (f->proto == IPPROTO_TCP) {
+		assert_int_equal(flow->tcp_end, 0xfffffff0 + n_payload);
+		assert_int_equal(flow->tcp_ack, 6000);
+		assert_int_equal(flow->tcp_win, 20);
+	}
+}
+
+/* Would catch: a byte rewritten wrongly, a checksum that is not the full way's, a counter or mark not kept. */
+static void test_forwarded_to_the_byte(void **state)
+{
+	for (uint32_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++)
+		for (uint32_t n = 0; n < 70; n += 7) {
+			forward_one(*state, flows[i], BED_XDP, n);
+			forward_one(*state, flows[i], BED_TC, n);
+		}
+	forward_one(*state, &udp, BED_XDP, 1472);
+	forward_one(*state, &tcp, BED_TC, 1460);
+}
+
+/* Would catch: the two zeros of one's complement mixed up, in either program. */
+static void test_checksums_at_the_corners(void **state)
+{
+	struct rng rng = test_rng(1);
+	struct bed_frame in, want;
+
+	for (uint32_t i = 0; i < 3000; i++) {
+		struct bed_flow f = *flows[i % 3];
+		enum bed_kind kind = (enum bed_kind)(i / 3 % 2);
+
+		f.src = corner32(&rng) | 1;
+		f.dst = corner32(&rng) | 1;
+		f.new_src = i % 7 == 0 ? f.src : corner32(&rng) | 1;
+		f.new_dst = i % 5 == 0 ? f.dst : corner32(&rng) | 1;
+		f.sport = corner16(&rng);
+		f.new_sport = i % 11 == 0 ? f.sport : corner16(&rng);
+		if (f.proto != IPPROTO_ICMP) {
+			f.dport = corner16(&rng);
+			f.new_dport = corner16(&rng);
+		}
+		bed_flow_set(*state, &f);
+		bed_frame(&f, 2, TCP_ACK, &in);
+		in.bytes[in.bytes[L3 + 9] == IPPROTO_TCP ? L4 + 20 : L4 + 8] = (uint8_t)rng_u32(&rng);
+		in.bytes[in.bytes[L3 + 9] == IPPROTO_TCP ? L4 + 21 : L4 + 9] = (uint8_t)rng_u32(&rng);
+		bed_frame_seal(&in);
+		if (f.proto == IPPROTO_UDP && i % 13 == 0)
+			in.bytes[L4 + 6] = in.bytes[L4 + 7] = 0;
+		bed_frame_forwarded(&f, &in, &want);
+		bed_run(*state, kind, &in, 0);
+		enum fp_count what = bed_counted(*state);
+		/* By chance a whole checksum looks like a partial one, or ends as zero. */
+		if (what != FP_FORWARDED && (what == FP_UP_PARTIAL || f.proto == IPPROTO_ICMP))
+			continue;
+		assert_int_equal(what, FP_FORWARDED);
+		assert_memory_equal(in.bytes, want.bytes, want.len);
+	}
+}
+
+/* Would catch: a flow behind others with the same tag, in any place, or in an overflow bucket, not found; a look-up
+ * that trusts the tag. */
+static void test_every_place_of_a_chain(void **state)
+{
+	struct bed *b = *state;
+	struct bed_frame in;
+	uint32_t slot;
+
+	for (uint32_t place = 0; place < FP_CHAIN_MAX * FP_BUCKET_SLOTS; place++) {
+		for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++) {
+			bed_flow_set(b, &udp);
+			struct fp_bucket *at = bed_home(b, &udp, &slot);
+			uint32_t ref = at->ref[slot];
+			uint16_t tag = at->tag[slot];
+
+			for (uint32_t i = 0; i <= place; i++) {
+				if (i > 0 && i % FP_BUCKET_SLOTS == 0) {
+					at->next = 3 + i;
+					at = &b->m->bucket[b->m->n_home + at->next - 1];
+				}
+				at->tag[i % FP_BUCKET_SLOTS] = tag;
+				at->ref[i % FP_BUCKET_SLOTS] = i == place ? ref : i % 3 == 0 ? FP_REF_NONE : 200 + i;
+			}
+			bed_frame(&udp, 10, 0, &in);
+			bed_run(b, kind, &in, 0);
+			assert_int_equal(bed_counted(b), FP_FORWARDED);
+		}
+	}
+}
+
+/* --- up --- */
+
+struct up_row {
+	const char *name;
+	const struct bed_flow *flow;
+	void (*spoil)(struct bed *b, struct fp_flow *flow, struct bed_frame *frame);
+	enum fp_count want;
+	bool seen;        /* the flow knows that one went up */
+	uint8_t not_kind; /* 1 << enum bed_kind: not for these */
+};
+
+static uint32_t home_number(struct bed *b)
+{
+	uint32_t slot;
+
+	return (uint32_t)(bed_home(b, &udp, &slot) - b->m->bucket);
+}
+
+/* The flow's tag is gone, and its bucket leads elsewhere. */
+static void chain_to(struct bed *b, uint32_t next)
+{
+	uint32_t slot;
+	struct fp_bucket *home = bed_home(b, &udp, &slot);
+
+	home->tag[slot] = 0;
+	home->next = next;
+}
+
+/* clang-format off: a line each */
+#define SPOIL(name) static void name(struct bed *b, struct fp_flow *flow, struct bed_frame *frame)
+
+SPOIL(arp)
+{
+	frame->bytes[13] = 6;
+}
+SPOIL(ipv6)
+{
+	frame->bytes[12] = 0x86;
+	frame->bytes[13] = 0xdd;
+}
+SPOIL(short_frame)
+{
+	frame->len = 41;
+}
+SPOIL(other_host)
+{
+	frame->bytes[5] ^= 1;
+}
+SPOIL(broadcast)
+{
+	memset(frame->bytes, 0xff, 6);
+}
+SPOIL(ttl_1)
+{
+	frame->bytes[L3 + 8] = 1;
+	bed_frame_seal(frame);
+}
+SPOIL(options)
+{
+	frame->bytes[L3] = 0x46;
+}
+SPOIL(first_fragment)
+{
+	frame->bytes[L3 + 6] = 0x20;
+	bed_frame_seal(frame);
+}
+SPOIL(later_fragment)
+{
+	frame->bytes[L3 + 7] = 2;
+	bed_frame_seal(frame);
+}
+SPOIL(ip_checksum)
+{
+	frame->bytes[L3 + 11] ^= 1;
+}
+SPOIL(too_long)
+{
+	frame->bytes[L3 + 2] = 4;
+}
+SPOIL(trailer)
+{
+	frame->len += 50;
+}
+SPOIL(protocol)
+{
+	frame->bytes[L3 + 9] = 132;
+	bed_frame_seal(frame);
+}
+SPOIL(udp_length)
+{
+	frame->bytes[L4 + 5] -= 1;
+}
+SPOIL(tcp_offset)
+{
+	frame->bytes[L4 + 12] = 0x40;
+}
+SPOIL(tcp_offset_long)
+{
+	frame->bytes[L4 + 12] = 0xf0;
+}
+SPOIL(ping_timestamp)
+{
+	frame->bytes[L4] = 13;
+}
+SPOIL(ping_code)
+{
+	frame->bytes[L4 + 1] = 1;
+}
+SPOIL(fin)
+{
+	frame->bytes[L4 + 13] |= TCP_FIN;
+}
+SPOIL(syn)
+{
+	frame->bytes[L4 + 13] = TCP_SYN;
+}
+SPOIL(rst)
+{
+	frame->bytes[L4 + 13] |= TCP_RST;
+}
+SPOIL(urg)
+{
+	frame->bytes[L4 + 13] |= TCP_URG;
+}
+SPOIL(no_ack)
+{
+	frame->bytes[L4 + 13] = TCP_PSH;
+}
+SPOIL(off)
+{
+	b->m->config->on = 0;
+}
+SPOIL(other_port)
+{
+	flow->in_port++;
+}
+SPOIL(other_tuple)
+{
+	flow->dport_be++;
+}
+SPOIL(bad_ref)
+{
+	uint32_t s;
+	bed_home(b, &udp, &s)->ref[s] = FP_REF_NONE;
+}
+SPOIL(bad_next)
+{
+	chain_to(b, 0xffffff00);
+}
+SPOIL(ring)
+{
+	chain_to(b, home_number(b) - b->m->n_home + 1);
+}
+SPOIL(odd)
+{
+	flow->version++;
+}
+SPOIL(generation)
+{
+	b->m->config->generation++;
+}
+SPOIL(behind)
+{
+	flow->up++;
+}
+SPOIL(window_ahead)
+{
+	flow->tcp_end -= FP_TCP_FAR + 100;
+}
+SPOIL(window_back)
+{
+	flow->tcp_end += FP_TCP_FAR + 100;
+}
+SPOIL(window_ack)
+{
+	flow->tcp_ack += FP_TCP_FAR + 2000;
+}
+SPOIL(window_own)
+{
+	flow->tcp_win |= 2u << FP_TCP_FAR_SHIFT;
+	flow->tcp_end += 0x20000 + 100;
+}
+SPOIL(mtu)
+{
+	bed_adjacency(b)->mtu = 37;
+}
+SPOIL(no_adjacency)
+{
+	flow->adjacency = 8;
+}
+SPOIL(adjacency_up)
+{
+	bed_adjacency(b)->how = FP_HOW_UP;
+}
+SPOIL(adjacency_odd)
+{
+	bed_adjacency(b)->version = 1;
+}
+SPOIL(adjacency_peer)
+{
+	bed_adjacency(b)->how = FP_HOW_PEER;
+}
+SPOIL(adjacency_unknown)
+{
+	bed_adjacency(b)->how = FP_HOW_PEER + 1;
+}
+SPOIL(no_device)
+{
+	bed_adjacency(b)->port = BED_OUT_PORT + 1;
+}
+/* The pseudo header's sum, as a sender leaves it to a device. */
+SPOIL(partial)
+{
+	bool is_tcp = frame->bytes[L3 + 9] == IPPROTO_TCP;
+	uint32_t len = ((uint32_t)frame->bytes[L3 + 2] << 8 | frame->bytes[L3 + 3]) - 20;
+	const struct bed_flow *f = is_tcp ? &tcp : &udp;
+	uint16_t sum = (uint16_t)~naive_checksum(naive_pseudo(f->src, f->dst, f->proto, len), NULL, 0);
+	uint8_t *at = frame->bytes + L4 + (is_tcp ? 16 : 6);
+
+	at[0] = (uint8_t)(sum >> 8);
+	at[1] = (uint8_t)sum;
+}
+
+/* clang-format on */
+
+#define NOT_TC (1u << BED_TC)
+
+static const struct up_row up_rows[] = {
+	{ "ARP", &udp, arp, FP_UP_NOT_IPV4 },
+	{ "IPv6", &udp, ipv6, FP_UP_NOT_IPV4 },
+	{ "short", &udp, short_frame, FP_UP_NOT_IPV4 },
+	{ "to another host", &udp, other_host, FP_UP_NOT_PLAIN },
+	{ "broadcast", &udp, broadcast, FP_UP_NOT_PLAIN },
+	{ "TTL 1", &udp, ttl_1, FP_UP_NOT_PLAIN },
+	{ "options", &udp, options, FP_UP_NOT_PLAIN },
+	{ "first fragment", &udp, first_fragment, FP_UP_NOT_PLAIN },
+	{ "later fragment", &udp, later_fragment, FP_UP_NOT_PLAIN },
+	{ "header checksum", &udp, ip_checksum, FP_UP_NOT_PLAIN },
+	{ "longer than the frame", &udp, too_long, FP_UP_NOT_PLAIN },
+	{ "bytes behind", &tcp, trailer, FP_UP_NOT_PLAIN },
+	{ "SCTP", &udp, protocol, FP_UP_NOT_PLAIN },
+	{ "UDP length", &udp, udp_length, FP_UP_NOT_PLAIN },
+	{ "data offset 4", &tcp, tcp_offset, FP_UP_NOT_PLAIN },
+	{ "data offset past the end", &tcp, tcp_offset_long, FP_UP_NOT_PLAIN },
+	{ "ICMP timestamp", &echo, ping_timestamp, FP_UP_NOT_PLAIN },
+	{ "echo with a code", &echo, ping_code, FP_UP_NOT_PLAIN },
+	{ "FIN", &tcp, fin, FP_UP_NOT_PLAIN, .seen = true },
+	{ "SYN", &tcp, syn, FP_UP_NOT_PLAIN, .seen = true },
+	{ "RST", &tcp, rst, FP_UP_NOT_PLAIN, .seen = true },
+	{ "URG", &tcp, urg, FP_UP_NOT_PLAIN, .seen = true },
+	{ "no ACK", &tcp, no_ack, FP_UP_NOT_PLAIN, .seen = true },
+	{ "switched off", &udp, off, FP_UP_NO_FLOW },
+	{ "of another port", &udp, other_port, FP_UP_NO_FLOW },
+	{ "of another flow", &udp, other_tuple, FP_UP_NO_FLOW },
+	{ "a reference out of the map", &udp, bad_ref, FP_UP_NO_FLOW },
+	{ "a bucket out of the map", &udp, bad_next, FP_UP_NO_FLOW },
+	{ "a chain that is a ring", &udp, ring, FP_UP_NO_FLOW },
+	{ "being written", &udp, odd, FP_UP_STALE },
+	{ "old generation", &udp, generation, FP_UP_STALE, .seen = true },
+	{ "others before it", &udp, behind, FP_UP_BEHIND, .seen = true },
+	{ "far ahead", &tcp, window_ahead, FP_UP_WINDOW, .seen = true },
+	{ "far behind", &tcp, window_back, FP_UP_WINDOW, .seen = true },
+	{ "acknowledges far behind", &tcp, window_ack, FP_UP_WINDOW, .seen = true },
+	{ "farther than its own limit", &tcp, window_own, FP_UP_WINDOW, .seen = true },
+	{ "larger than the MTU", &udp, mtu, FP_UP_TOO_BIG, .seen = true },
+	{ "no such adjacency", &udp, no_adjacency, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency not usable", &udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency being written", &udp, adjacency_odd, FP_UP_ADJACENCY, .seen = true },
+	{ "peer", &udp, adjacency_peer, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "unknown way", &udp, adjacency_unknown, FP_UP_ADJACENCY, .seen = true },
+	{ "no such device", &udp, no_device, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, UDP", &udp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, TCP", &tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+};
+
+static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
+{
+	struct fp_flow *flow = bed_flow_set(b, row->flow);
+	struct bed_frame in, want;
+	uint32_t generation = b->m->config->generation;
+
+	bed_frame(row->flow, 10, TCP_ACK, &in);
+	row->spoil(b, flow, &in);
+	want = in;
+	uint16_t up = flow->up, handled = flow->handled;
+	uint32_t verdict = bed_run(b, kind, &in, 0);
+	b->m->config->on = 1;
+	b->m->config->generation = generation;
+	enum fp_count what = bed_counted(b);
+	if (what != row->want || verdict != redirected(kind) || flow->up != (uint16_t)(up + row->seen) ||
+	    flow->handled != handled || fp_flow_counts(flow) != 0 || in.len != want.len ||
+	    memcmp(in.bytes, want.bytes, want.len) != 0)
+		fail_msg("%s, %s: verdict %u, counted %s, up %u, handled %u", row->name, kind == BED_XDP ? "XDP" : "tc",
+			 verdict, what < FP_N_COUNTS ? fastpath_count_names[what] : "not one", flow->up, flow->handled);
+}
+
+/* Would catch: a packet forwarded that user space must see, or sent up changed, uncounted, under another name, or
+ * without the flow's next packets waiting for it. */
+static void test_up_by_name(void **state)
+{
+	for (uint32_t i = 0; i < sizeof(up_rows) / sizeof(up_rows[0]); i++)
+		for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++)
+			if ((up_rows[i].not_kind & 1u << kind) == 0)
+				up_one(*state, &up_rows[i], kind);
+}
+
+/* Would catch: packets that nobody takes handed to the kernel's own stack, or gone without a count. */
+static void test_refused(void **state)
+{
+	struct bed *b = *state;
+	const struct fastpath_port nowhere = { .number = BED_PORT, .ifindex = 1, .kind = FASTPATH_TC };
+	uint32_t key = fastpath_xsk_key(BED_PORT, 0);
+	struct bed_frame in;
+	char err[256];
+
+	bed_flow_set(b, &udp);
+	bed_frame(&udp, 10, 0, &in);
+	in.bytes[13] = 6;
+	assert_int_equal(bpf_map_delete_elem(fastpath_xsk_map_fd(b->f), &key), 0);
+	assert_int_equal(bed_run(b, BED_XDP, &in, 0), XDP_DROP);
+	assert_int_equal(bed_counted(b), FP_UP_REFUSED);
+	assert_int_equal(bpf_map_update_elem(fastpath_xsk_map_fd(b->f), &key, &b->socket, BPF_ANY), 0);
+	int tc = b->tc;
+	b->tc = program_load(b->f, &nowhere, PROGRAM_ENDS_WITH_US, err, sizeof(err));
+	assert_int_equal(bed_run(b, BED_TC, &in, 0), TC_SHOT);
+	assert_int_equal(bed_counted(b), FP_UP_REFUSED);
+	close(b->tc);
+	b->tc = tc;
+}
+
+/* Would catch: a large segment held against the MTU as a whole, or pieces that are too large let through. */
+static void test_large_segments(void **state)
+{
+	struct bed *b = *state;
+	struct bed_frame in;
+
+	for (uint32_t gso = 459; gso <= 461; gso++) {
+		bed_flow_set(b, &tcp);
+		bed_adjacency(b)->mtu = 500;
+		bed_frame(&tcp, 900, TCP_ACK, &in);
+		bed_run(b, BED_TC, &in, gso);
+		assert_int_equal(bed_counted(b), gso <= 460 ? FP_FORWARDED : FP_UP_TOO_BIG);
+	}
+}
+
+/* Would catch: a filter that outlives its process and still takes packets; one that gives up on a live one. */
+static void test_stands_back_when_the_process_is_gone(void **state)
+{
+	struct bed *b = *state;
+	const struct fastpath_port port = { .number = BED_PORT, .ifindex = 1, .kind = FASTPATH_TC, .up_ifindex = 1 };
+	struct bed_frame in;
+	char err[256];
+	int tc = b->tc;
+
+	b->tc = program_load(b->f, &port, PROGRAM_STAYS, err, sizeof(err));
+	assert_true(b->tc >= 0);
+	for (int32_t age = -10; age <= 3000; age += 430) {
+		bed_flow_set(b, &udp);
+		bed_frame(&udp, 10, 0, &in);
+		b->m->config->alive = tick_now() - (uint32_t)age;
+		bool gone = age > 954;
+		assert_int_equal(bed_run(b, BED_TC, &in, 0), gone ? UINT32_MAX : TC_REDIRECT);
+		assert_int_equal(bed_counted(b), gone ? FP_N_COUNTS : FP_FORWARDED);
+	}
+	close(b->tc);
+	b->tc = tc;
+}
+
+/* Would catch: marks that go back, or a window of the wrong direction of time kept. */
+static void test_marks_only_grow(void **state)
+{
+	struct bed *b = *state;
+	struct bed_frame in;
+	struct fp_flow *flow = bed_flow_set(b, &tcp);
+
+	flow->tcp_end = 0x100; /* past the wrap, and past this packet */
+	flow->tcp_ack = 7000;
+	flow->tcp_win = 5u << FP_TCP_FAR_SHIFT | 30;
+	bed_frame(&tcp, 10, TCP_ACK, &in);
+	bed_run(b, BED_XDP, &in, 0);
+	assert_int_equal(bed_counted(b), FP_FORWARDED);
+	assert_int_equal(flow->tcp_end, 0x100);
+	assert_int_equal(flow->tcp_ack, 7000);
+	assert_int_equal(flow->tcp_win, 5u << FP_TCP_FAR_SHIFT | 30);
+}
+
+int main(void)
+{
+	static struct bed bed;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(test_forwarded_to_the_byte, &bed),
+		cmocka_unit_test_prestate(test_checksums_at_the_corners, &bed),
+		cmocka_unit_test_prestate(test_every_place_of_a_chain, &bed),
+		cmocka_unit_test_prestate(test_up_by_name, &bed),
+		cmocka_unit_test_prestate(test_refused, &bed),
+		cmocka_unit_test_prestate(test_large_segments, &bed),
+		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &bed),
+		cmocka_unit_test_prestate(test_marks_only_grow, &bed),
+	};
+
+	bed_open(&bed);
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	bed_close(&bed);
+	return r;
+}
