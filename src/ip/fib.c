@@ -474,7 +474,6 @@ void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *nextho
 {
 	for (uint32_t done = 0; done < n; done += LOOKUPS_IN_FLIGHT) {
 		uint32_t end = min_u32(n, done + LOOKUPS_IN_FLIGHT);
-		uint32_t deep = 0;
 
 		for (uint32_t i = done; i < end; i++) {
 			nexthop[i] = follow(&f->root[dst[i] >> 16]);
@@ -484,7 +483,8 @@ void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *nextho
 		for (uint32_t i = done; i < end; i++) {
 			if (nexthop[i] & ENTRY_CHILD)
 				nexthop[i] = follow(&child_of(f, nexthop[i])[(dst[i] >> 8) & 0xff]);
-			deep |= nexthop[i];
+			if (YG_UNLIKELY(nexthop[i] & ENTRY_CHILD))
+				__builtin_prefetch(&child_of(f, nexthop[i])[dst[i] & 0xff]);
 		}
 		for (uint32_t i = done; i < end; i++) {
 			if (YG_UNLIKELY(nexthop[i] & ENTRY_CHILD))
