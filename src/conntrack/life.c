@@ -216,7 +216,8 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	struct conn *c = ct_conn(ct, index);
 	struct tuple reply = c->tuple[CT_REPLY];
 
-	if (!conntrack_take_reply(ct, index, &reply))
+	/* NAT has taken it when it chose it, as a rule. */
+	if (!(c->status & CT_REPLY_HELD) && !conntrack_take_reply(ct, index, &reply))
 		return false;
 	c->status |= CT_CONFIRMED;
 	ct->n_unconfirmed--;

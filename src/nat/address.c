@@ -44,7 +44,10 @@ void nat_addresses_fini(struct nat_addresses *a)
 
 static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
 {
-	return &n->addresses.bucket[siphash13_16(&n->key, addr, zone) % n->addresses.n_buckets];
+	/* The addresses are our own: nobody outside can choose them to meet in one bucket. */
+	uint64_t mixed = ((uint64_t)zone << 32 | addr) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &n->addresses.bucket[(mixed >> 32) * n->addresses.n_buckets >> 32];
 }
 
 uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone)

@@ -98,6 +98,9 @@ static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o
 static void enter_mapping(struct nat *n, struct conn *c, const struct packet *p)
 {
 	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+
+	if (n->mappings.pool.n_used == 0)
+		return;
 	uint32_t i = nat_mapping_of_outside(n, o);
 
 	if (i == NAT_NONE)
@@ -166,6 +169,18 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 
 /* Source. */
 
+/* The address with which a client begins, below n_addresses. */
+static uint64_t start_address(const struct nat *n, const struct tuple *orig, uint64_t n_addresses)
+{
+	return n_addresses == 1 ? 0 : client_hash(n, orig) % n_addresses;
+}
+
+/* The one behind it after i more. */
+static uint64_t later_address(uint64_t start, uint64_t i, uint64_t n_addresses)
+{
+	return start + i < n_addresses ? start + i : start + i - n_addresses;
+}
+
 static uint32_t wish_address(const struct source_wish *w, uint64_t k)
 {
 	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
@@ -188,12 +203,12 @@ static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct 
 
 static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply)
 {
-	uint64_t start = client_hash(n, &c->tuple[CT_ORIGINAL]) % w->n_addresses;
+	uint64_t start = start_address(n, &c->tuple[CT_ORIGINAL], w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (int effort = NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
 		for (uint64_t i = 0; i < n_tries; i++) {
-			uint32_t addr = wish_address(w, (start + i) % w->n_addresses);
+			uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
 			if (take_on(n, c, index, w, reply, addr, (enum nat_port_effort)effort))
 				return true;
 		}
@@ -278,11 +293,11 @@ static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const st
 			 const struct packet *p)
 {
 	uint32_t mapping = nat_mapping_of_inside(n, &c->tuple[CT_ORIGINAL], w->id);
-	uint64_t start = client_hash(n, &c->tuple[CT_ORIGINAL]) % w->n_addresses;
+	uint64_t start = start_address(n, &c->tuple[CT_ORIGINAL], w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++)
-		mapping = make_mapping(n, c, w, &reply, wish_address(w, (start + i) % w->n_addresses), p->out_ifindex);
+		mapping = make_mapping(n, c, w, &reply, wish_address(w, later_address(start, i, w->n_addresses)), p->out_ifindex);
 	if (mapping == NAT_NONE)
 		return false;
 	/* Held over the attempt, so that one made in vain goes away again. */

@@ -16,7 +16,8 @@
  * is unused again when the last is gone. Which destinations those are, the
  * connection table knows.
  *
- * What always holds: word[w] is the number of bits in unused[w], group[g] the sum
+ * What always holds: n_shared is the number of ports with sharers or at rest, so a map of which no port is shared, the
+ * usual one, never reads that long array; word[w] is the number of bits in unused[w], group[g] the sum
  * of its words; port 0 is never unused; a port with sharers is not unused.
  */
 #include "nat/portmap.h"
@@ -111,6 +112,7 @@ void portmap_init(struct portmap *m)
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
 		m->bits.group[g] = 4096;
 	memset(m->sharers, 0, sizeof(m->sharers));
+	m->n_shared = 0;
 	port_bits_take(&m->bits, 0);
 }
 
@@ -159,7 +161,7 @@ void portmap_use(struct portmap *m, uint32_t port)
 {
 	if (!portmap_unused(m, port)) {
 		assert(m->sharers[port] < SHARERS_MAX);
-		m->sharers[port]++;
+		m->n_shared += m->sharers[port]++ == 0;
 		return;
 	}
 	port_bits_take(&m->bits, port);
@@ -168,8 +170,8 @@ void portmap_use(struct portmap *m, uint32_t port)
 void portmap_release(struct portmap *m, uint32_t port)
 {
 	assert(!portmap_unused(m, port));
-	if (m->sharers[port] > 0) {
-		m->sharers[port]--;
+	if (m->n_shared > 0 && m->sharers[port] > 0) {
+		m->n_shared -= --m->sharers[port] == 0;
 		return;
 	}
 	port_bits_give(&m->bits, port);
@@ -177,7 +179,7 @@ void portmap_release(struct portmap *m, uint32_t port)
 
 bool portmap_can_share(const struct portmap *m, uint32_t port)
 {
-	return m->sharers[port] < SHARERS_MAX;
+	return m->n_shared == 0 || m->sharers[port] < SHARERS_MAX;
 }
 
 bool portmap_rest(struct portmap *m, uint32_t port)
@@ -186,6 +188,7 @@ bool portmap_rest(struct portmap *m, uint32_t port)
 	if (m->sharers[port] != 0)
 		return false;
 	m->sharers[port] = RESTING;
+	m->n_shared++;
 	return true;
 }
 
@@ -193,6 +196,7 @@ void portmap_wake(struct portmap *m, uint32_t port)
 {
 	assert(m->sharers[port] == RESTING);
 	m->sharers[port] = 0;
+	m->n_shared--;
 }
 
 /* Unused ports below `port`, which may be 65536. */
@@ -209,30 +213,52 @@ static uint32_t rank(const struct port_bits *b, uint32_t port)
 	return n;
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+/* Of eight counts, none over 64. */
+static uint32_t sum_of_eight(const uint8_t *counts)
+{
+	uint64_t v;
+
+	memcpy(&v, counts, sizeof(v));
+	v = (v & UINT64_C(0x00ff00ff00ff00ff)) + (v >> 8 & UINT64_C(0x00ff00ff00ff00ff));
+	return (uint32_t)(v * UINT64_C(0x0001000100010001) >> 48);
+}
+
+/* The number of the k-th bit that is set, from 0; there are more than k. */
+static uint32_t select_bit(uint64_t bits, uint32_t k)
+{
+	/* How many are set in each byte, then in all bytes up to it. */
+	uint64_t n = bits - (bits >> 1 & UINT64_C(0x5555555555555555));
+
+	n = (n & UINT64_C(0x3333333333333333)) + (n >> 2 & UINT64_C(0x3333333333333333));
+	n = ((n + (n >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f)) * EACH_BYTE;
+	/* The first byte up to which there are more than k. */
+	uint64_t enough = ((n | HIGH_BITS) - (k + 1) * EACH_BYTE) & HIGH_BITS;
+	uint32_t at = (uint32_t)__builtin_ctzll(enough) & ~7u;
+
+	bits >>= at;
+	for (k -= (uint32_t)(n << 8 >> at) & 0xff; k > 0; k--)
+		bits &= bits - 1;
+	return at + (uint32_t)__builtin_ctzll(bits);
+}
+
 /* The k-th unused port, from 0. */
 static uint32_t select_port(const struct port_bits *b, uint32_t k)
 {
-	uint32_t g = 0, w;
+	uint32_t g = 0, n;
 
 	while (k >= b->group[g])
 		k -= b->group[g++];
-	for (w = g * 64; k >= b->word[w]; w++)
-		k -= b->word[w];
-	uint64_t bits = b->unused[w];
-	/* Halve until one is left. */
-	uint32_t at = 0;
-	for (uint32_t half = 32; half > 0; half /= 2) {
-		uint64_t low = bits & ((UINT64_C(1) << half) - 1);
-		uint32_t n = (uint32_t)__builtin_popcountll(low);
-		if (k < n) {
-			bits = low;
-		} else {
-			k -= n;
-			bits >>= half;
-			at += half;
-		}
+	uint32_t w = g * 64;
+	for (n = sum_of_eight(&b->word[w]); k >= n; n = sum_of_eight(&b->word[w])) {
+		k -= n;
+		w += 8;
 	}
-	return w * 64 + at;
+	for (; k >= b->word[w]; w++)
+		k -= b->word[w];
+	return w * 64 + select_bit(b->unused[w], k);
 }
 
 static uint32_t count_bits(const struct port_bits *b, const struct port_set *s)

@@ -53,6 +53,7 @@ uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, str
 
 struct portmap {
 	struct port_bits bits;
+	uint32_t n_shared;       /* ports with sharers, and at rest */
 	uint16_t sharers[65536]; /* connections beyond the first */
 	/* With several workers: the ports of blocks that are ours, whether used or not, and who else needs a block. */
 	struct port_bits own;
