@@ -98,7 +98,7 @@ char *output_row_json(const struct out_column *column, size_t n, const struct ou
 		/* Text that is not UTF-8 has no JSON form; it is left out. */
 		json_object_set_new(object, column[i].key, value_json(column[i].type, &row[i]));
 	}
-	char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 	json_decref(object);
 	return text;
 }
@@ -257,7 +257,7 @@ void output_value(struct output *o, const struct out_column *c, struct out_value
 		if (v.absent)
 			return;
 		json_t *j = value_json(c->type, &v);
-		char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+		char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
 		if (text != NULL) {
 			put_key(o, c->key);
 			put(o, text);

@@ -33,7 +33,7 @@ static void sink_write(void *ctx, const char *text, size_t len)
 
 static const struct out_column columns[] = {
 	{ "name", "NAME", OUT_TEXT }, { "count", "COUNT", OUT_U64 }, { "addr", "ADDRESS", OUT_IP4 },
-	{ "up", NULL, OUT_YES_NO },   { "delta", "D", OUT_I64 },
+	{ "up", NULL, OUT_YES_NO },   { "delta", "D", OUT_I64 },     { "mean", "MEAN", OUT_TENTHS },
 };
 
 static void line(const struct out_value *row, char *buf, size_t len)
@@ -49,9 +49,10 @@ static void print(struct sink *s, enum output_format format, enum output_shape s
 	s->len = 0;
 	output_begin(&o, format, shape, sink_write, s);
 	output_table_begin(&o, &table);
+	output_row(&o, (struct out_value[]){ OUT_T("a\"b"), OUT_U(5), OUT_A(IP4(10, 0, 0, 1)), OUT_Y(true), OUT_I(-3),
+					     OUT_U(123) });
 	output_row(&o,
-		   (struct out_value[]){ OUT_T("a\"b"), OUT_U(5), OUT_A(IP4(10, 0, 0, 1)), OUT_Y(true), OUT_I(-3) });
-	output_row(&o, (struct out_value[]){ OUT_T("longer"), OUT_U(12345), OUT_ABSENT, OUT_Y(false), OUT_I(0) });
+		   (struct out_value[]){ OUT_T("longer"), OUT_U(12345), OUT_ABSENT, OUT_Y(false), OUT_I(0), OUT_U(7) });
 	output_table_end(&o);
 	if (shape == OUTPUT_OBJECT)
 		output_value(&o, &(struct out_column){ "sum", "total", OUT_U64 }, OUT_U(7));
@@ -64,15 +65,16 @@ static void test_forms(void **state)
 	struct sink s;
 
 	print(&s, OUTPUT_TEXT, OUTPUT_LIST, NULL);
-	assert_string_equal(s.text, "NAME    COUNT  ADDRESS    D\n"
-				    "a\"b         5  10.0.0.1  -3\n"
-				    "longer  12345  -          0\n");
+	assert_string_equal(s.text, "NAME    COUNT  ADDRESS    D  MEAN\n"
+				    "a\"b         5  10.0.0.1  -3  12.3\n"
+				    "longer  12345  -          0   0.7\n");
 	print(&s, OUTPUT_TEXT, OUTPUT_LIST, line);
 	assert_string_equal(s.text, "<a\"b>\n<longer>\n");
 	print(&s, OUTPUT_JSON, OUTPUT_LIST, line);
-	assert_string_equal(s.text,
-			    "[\n{\"name\":\"a\\\"b\",\"count\":5,\"addr\":\"10.0.0.1\",\"up\":true,\"delta\":-3},\n"
-			    "{\"name\":\"longer\",\"count\":12345,\"up\":false,\"delta\":0}\n]\n");
+	assert_string_equal(
+		s.text,
+		"[\n{\"name\":\"a\\\"b\",\"count\":5,\"addr\":\"10.0.0.1\",\"up\":true,\"delta\":-3,\"mean\":12.3},\n"
+		"{\"name\":\"longer\",\"count\":12345,\"up\":false,\"delta\":0,\"mean\":0.7}\n]\n");
 	print(&s, OUTPUT_JSON, OUTPUT_OBJECT, NULL);
 	assert_non_null(strstr(s.text, "{\n\"t\":[\n"));
 	assert_non_null(strstr(s.text, "],\n\"sum\":7\n}\n"));
