@@ -6,7 +6,8 @@
  *
  * Two threads. Opening, attaching and detaching make system calls: control
  * thread. What touches the core (fast_start, fast_port_up, fast_port_down,
- * fast_stop, fast_expire) is called inside worker_call or by the worker.
+ * fast_stop, fast_read_back, fast_read_all, fast_info) is called inside
+ * worker_call. Its timers are the core's (gateway_set_side).
  *
  *   open     fast_open -> fast_attach -> open the device -> worker_call: fast_start (once), fast_port_up
  *   close    worker_call: fast_port_down -> close the device -> fast_detach
@@ -40,18 +41,12 @@ void fast_stop(struct fast *f);
 void fast_port_up(struct fast *f, uint32_t number);
 void fast_port_down(struct fast *f, uint32_t number);
 
-/* The worker: at fast_next_deadline at the latest. NULL is allowed: never. */
-void fast_expire(struct fast *f);
-uint64_t fast_next_deadline(const struct fast *f);
-/* Before counters of a connection, or of all, are shown. */
-void fast_read_back(struct fast *f, uint32_t conn);
+/* Before counters of a connection, or of all, are shown. True while the kernel has the connection. */
+bool fast_read_back(struct fast *f, uint32_t conn);
 void fast_read_all(struct fast *f);
-bool fast_has(const struct fast *f, uint32_t conn);
+void fast_info(const struct fast *f, struct offload_map_info *out);
 
-struct fast_counts {
-	struct fastpath_counts kernel;
-	struct offload_map_info map;
-};
-void fast_counts(const struct fast *f, struct fast_counts *out);
+/* Control thread: a system call a counter. */
+void fast_counts(const struct fast *f, struct fastpath_counts *out);
 
 #endif

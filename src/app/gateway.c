@@ -25,6 +25,7 @@ struct gateway {
 	struct rules *rules;
 	struct shortcuts *shortcuts;
 	struct raw_sockets *raw;
+	struct gateway_side side;
 };
 
 /* Defaults, in packets: a burst of a few milliseconds at a million a second,
@@ -247,6 +248,8 @@ void gateway_expire(struct gateway *g, uint64_t now)
 	conntrack_expire(g->ct);
 	nat_expire(g->nat);
 	nat_unsolicited_expire(g->unsolicited);
+	if (g->side.ctx != NULL)
+		g->side.expire(g->side.ctx);
 	ip_flush(g->ip);
 	stage_leave(&g->env.stages, outer);
 }
@@ -254,8 +257,14 @@ void gateway_expire(struct gateway *g, uint64_t now)
 uint64_t gateway_next_deadline(const struct gateway *g)
 {
 	uint64_t nat = min_u64(nat_next_deadline(g->nat), nat_unsolicited_deadline(g->unsolicited));
+	uint64_t side = g->side.ctx != NULL ? g->side.next_deadline(g->side.ctx) : TIME_NEVER;
 
-	return min_u64(ip_next_deadline(g->ip), min_u64(conntrack_next_deadline(g->ct), nat));
+	return min_u64(min_u64(ip_next_deadline(g->ip), side), min_u64(conntrack_next_deadline(g->ct), nat));
+}
+
+void gateway_set_side(struct gateway *g, const struct gateway_side *side)
+{
+	g->side = *side;
 }
 
 void gateway_flush(struct gateway *g, uint64_t now)

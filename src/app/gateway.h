@@ -52,6 +52,14 @@ void gateway_flush(struct gateway *g, uint64_t now);
 /* Before such a call: sets the core's clock. */
 void gateway_set_time(struct gateway *g, uint64_t now);
 
+/* Slot: somebody beside the core's rooms who has something to do at times, inside gateway_expire. ctx NULL: nobody. */
+struct gateway_side {
+	void *ctx;
+	void (*expire)(void *ctx);
+	uint64_t (*next_deadline)(const void *ctx);
+};
+void gateway_set_side(struct gateway *g, const struct gateway_side *side);
+
 struct env *gateway_env(struct gateway *g);
 struct ip_stack *gateway_ip(struct gateway *g);
 struct conntrack *gateway_conntrack(struct gateway *g);

@@ -228,6 +228,8 @@ static void void_all(void *ctx)
 {
 	struct offload_map *m = ctx;
 
+	/* As long as the shortcuts still say which rules the packets are owed to. */
+	offload_map_read_all(m);
 	flow_map_next_generation(m->flows);
 }
 
