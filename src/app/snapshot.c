@@ -277,11 +277,81 @@ static bool build_pools(struct build *b)
 	return true;
 }
 
+static bool names_it(const struct rule_match *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_names && name[0] != 0; i++) {
+		size_t len = strcspn(m->name[i].name, "*");
+
+		if (m->name[i].wildcard ? strncmp(m->name[i].name, name, len) == 0 : strcmp(m->name[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A rule for what goes back to the link that it came from (a hairpin) does not make that link outside. */
+static bool is_from(const struct build *b, const struct rule *r, uint32_t ifindex)
+{
+	const struct ip_interface_config *c = &b->snap->ip.interface[ifindex];
+
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_match *m = &r->stmt[i].match;
+
+		if (r->stmt[i].kind != STMT_MATCH || m->op != RULE_OP_EQ)
+			continue;
+		if (m->key == KEY_META_IIFNAME && names_it(m, c->name))
+			return true;
+		for (size_t k = 0; m->key == KEY_IP_SADDR && k < m->n_ranges; k++)
+			for (uint32_t a = 0; a < c->n_addresses; a++) {
+				uint32_t mask = ip4_mask(c->address[a].prefix_len);
+				uint32_t net = c->address[a].addr & mask;
+
+				if (m->range[k].lo <= (net | ~mask) && m->range[k].hi >= net)
+					return true;
+			}
+	}
+	return false;
+}
+
+/* The interfaces that a rule asks for as output. */
+static uint64_t outputs_of(const struct build *b, const struct rule *r)
+{
+	uint64_t outputs = 0;
+
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_match *m = &r->stmt[i].match;
+
+		if (r->stmt[i].kind != STMT_MATCH || m->key != KEY_META_OIFNAME || m->op != RULE_OP_EQ)
+			continue;
+		for (uint32_t k = 1; k < IP_INTERFACES_MAX; k++)
+			if (names_it(m, b->snap->ip.interface[k].name) && !is_from(b, r, k))
+				outputs |= UINT64_C(1) << k;
+	}
+	return outputs;
+}
+
+/* Outside is where a chain of source NAT says that something goes out. */
+static void find_outside(struct build *b)
+{
+	for (size_t t = 0; t < b->cfg->rules.n_tables; t++) {
+		const struct rule_table *table = &b->cfg->rules.table[t];
+
+		for (size_t c = 0; c < table->n_chains; c++) {
+			const struct rule_chain *chain = &table->chain[c];
+
+			if (chain->type != CHAIN_NAT || chain->hook != HOOK_POSTROUTING)
+				continue;
+			for (size_t r = 0; r < chain->n_rules; r++)
+				b->snap->outside |= outputs_of(b, &chain->rule[r]);
+		}
+	}
+}
+
 static bool build_rules(struct build *b)
 {
 	struct rules_error err[16];
 	size_t n = 0;
 
+	find_outside(b);
 	b->snap->rules = rules_compile(&b->cfg->rules, &b->snap->nat, err, ARRAY_LEN(err), &n);
 	for (size_t i = 0; i < n && i < ARRAY_LEN(err); i++)
 		config_error_add(b->errors, b->cfg, &err[i].pos, "%s", err[i].text);

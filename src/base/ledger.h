@@ -3,8 +3,10 @@
  * The law of conservation: nothing vanishes. In every worker, counted in
  * packet buffers,
  *
- *   received + originated + pieces made
- *     = handed to a driver + delivered + consumed + held + pieces merged + dropped
+ *   received + originated + pieces made + taken over
+ *     = handed to a driver + delivered + consumed + held + pieces merged + dropped + handed over
+ *
+ * (taken over and handed over: from and to another worker, when there are several).
  *
  * `held` is not a counter: it is the number of buffers in use that the packet
  * pool itself knows, so the law is a check and not a definition.
@@ -24,6 +26,8 @@ struct ledger {
 	uint64_t n_received;    /* came from a device */
 	uint64_t n_originated;  /* made here: ICMP, ARP, sockets */
 	uint64_t n_pieces_made; /* fragments and segments beyond the first */
+	uint64_t n_taken_over;  /* came from another worker */
+	uint64_t n_handed_over; /* went to the worker that owns it */
 	uint64_t n_handed;      /* a driver took it */
 	uint64_t n_delivered;   /* reached a local protocol or socket */
 	uint64_t n_consumed;    /* ARP and the like: used up by the gateway itself */

@@ -137,6 +137,11 @@ void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
 	ct->release_ctx = ctx;
 }
 
+void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew)
+{
+	ct->crew = *crew;
+}
+
 uint32_t conntrack_n_connections(const struct conntrack *ct)
 {
 	return ct->n_confirmed;
@@ -492,6 +497,12 @@ void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
 				c->tuple[CT_REPLY].zone = conntrack_reply_zone(ct, hook, p);
 			if (!ct_confirm_one(ct, index)) {
 				packet_set_drop(p, DROP_CT_CLASH);
+				continue;
+			}
+			if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+				p->conn_unconfirmed = false;
+				conntrack_end(ct, index, CT_END_REFUSED);
+				packet_set_drop(p, DROP_CREW_RING);
 				continue;
 			}
 		} else {

@@ -144,6 +144,8 @@ static void arp_conflict(struct ip_stack *s, uint32_t ifindex, const struct arp_
 
 	if (ifc->has_defended && s->env->now - ifc->defended_at < ARP_DEFEND_INTERVAL_NS)
 		return;
+	if (s->share_number != 0)
+		return;
 	ifc->has_defended = true;
 	ifc->defended_at = s->env->now;
 	struct event e = { .kind = EVENT_ADDRESS_CONFLICT, .ifindex = ifindex, .addr = v->spa };
@@ -193,12 +195,14 @@ void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *et
 	}
 	if (claim != CLAIM_PROBE) {
 		bool answer = v.op == ARP_REPLY && for_us && !ether_is_group(&eth->dst);
-		bool create = v.op == ARP_REQUEST && for_us && claim == CLAIM_NEIGHBOUR;
+		/* With several stacks the answer to one is news for all. */
+		bool create = claim == CLAIM_NEIGHBOUR &&
+			      ((v.op == ARP_REQUEST && for_us) || (answer && s->n_shares > 1));
 
 		neigh_learn(s, ifindex, v.spa, &v.sha, answer ? NEIGH_PROOF_ANSWER : NEIGH_PROOF_HEARSAY,
 			    create ? NEIGH_CREATE_YES : NEIGH_CREATE_NO);
 	}
-	if (v.op == ARP_REQUEST && for_us)
+	if (v.op == ARP_REQUEST && for_us && s->share_number == 0)
 		arp_reply(s, ifindex, &v);
 }
 
@@ -207,7 +211,7 @@ void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all)
 	struct ip_interface *ifc = &s->interface[ifindex];
 
 	/* Without a device it is said when one comes. */
-	if (ifc->dev == NULL || !ifc->dev->up || !ip_interface_known(s, ifindex))
+	if (ifc->dev == NULL || !ifc->dev->up || !ip_interface_known(s, ifindex) || s->share_number != 0)
 		return;
 	ifc->announce = (struct arp_announcer){ .at = s->env->now, .round_start = s->env->now, .all = all };
 }

@@ -80,6 +80,9 @@ static bool rate_allows(struct ip_stack *s, uint32_t dst, uint8_t type, uint8_t 
 {
 	uint32_t rate_all = s->cfg->icmp_rate_per_s != 0 ? s->cfg->icmp_rate_per_s : RATE_ALL_DEFAULT;
 	uint32_t rate_dest = s->cfg->icmp_rate_per_dest_s != 0 ? s->cfg->icmp_rate_per_dest_s : RATE_DEST_DEFAULT;
+
+	if (s->n_shares > 1)
+		rate_all = max_u32(rate_all / s->n_shares, 1);
 	struct icmp_bucket *all = &s->icmp.all;
 	struct icmp_bucket *dest = &s->icmp.dest[siphash13_16(&s->icmp.hash_key, dst, 0) & (ICMP_BUCKETS - 1)];
 	bool per_dest = type != ICMP_DEST_UNREACHABLE || code != ICMP_FRAGMENTATION_NEEDED;

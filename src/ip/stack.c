@@ -193,6 +193,12 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex)
 	arp_announce_start(s, ifindex, true);
 }
 
+void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n)
+{
+	s->share_number = number;
+	s->n_shares = n;
+}
+
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook)
 {
 	return &s->hook[hook];

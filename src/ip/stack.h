@@ -86,6 +86,10 @@ struct device *ip_stack_device(const struct ip_stack *s, uint32_t ifindex);
 /* device->up, mtu or mac changed. When it came up: announce again and try held neighbours. */
 void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex);
 
+/* This stack is one of n that act as one machine: number 0 answers ARP, announces and defends addresses, the others
+ * only listen; each may send its share of the ICMP errors. */
+void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n);
+
 /* The hook lists. Built-in entries stand for good; the rest is replaced at
  * each configure by src/app, in one visible table. */
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook);

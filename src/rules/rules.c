@@ -35,6 +35,11 @@ struct rules *rules_create(struct env *env, struct ip_stack *stack, struct connt
 	return r;
 }
 
+void rules_set_hash_key(struct rules *r, struct siphash_key key)
+{
+	r->hash_key = key;
+}
+
 static void state_free(struct rules *r)
 {
 	free(r->counter);

@@ -37,6 +37,9 @@ void rules_destroy(struct rules *r);
  * by its address, so one that is changed in place needs a call of this. */
 int rules_configure(struct rules *r, const struct ruleset *rs);
 
+/* What a jhash without a seed is keyed with, before the first ruleset: workers that act as one have one key. */
+void rules_set_hash_key(struct rules *r, struct siphash_key key);
+
 /* The base chains to hang into the hooks: fills e with priority, name, fn, ctx
  * for the i-th filter or route chain of a hook; false behind the last. */
 bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e);

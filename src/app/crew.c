@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The crew: what a worker does with packets before its core sees them.
+ *
+ * A packet received goes to its owner (owner.c). At the owner a redirect may say
+ * that its flow is at another worker still; there it stays, whatever comes, so a
+ * packet changes hands twice at most, but for those that ask for a port.
+ *
+ * Causality: before a worker judges a packet it reads what others have told it.
+ * A redirect is told before the packet that makes it necessary leaves the
+ * gateway; its answer is received later, and handed over later still. So whoever
+ * takes packets, from a device or out of a ring, takes them first, then reads the
+ * messages, then judges.
+ *
+ * Fragments: all pieces of a packet meet at one worker, by addresses and
+ * identification, and wait there for the first one. From then on each goes where
+ * the flow is, with the first one's tuple.
+ *
+ * ARP: everybody gets a copy, so that every core knows the neighbours that it
+ * asked for; only worker 0 answers, announces and defends addresses.
+ *
+ * Limits: what counts by source is exact for hosts inside, since each has one
+ * worker; the rate of our own ICMP errors is divided evenly; `limit` in rules
+ * counts in each worker by itself.
+ *
+ * Next: src/app/gateway.c
+ */
+#include "app/crew.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/crew_priv.h"
+#include "nat/blocks.h"
+
+/* Address space for the ports of so many translation addresses. */
+#define ADDRESSES_MAX 131072u
+#define DEFAULT_CONNECTIONS 262144u
+#define DEFAULT_FRAGMENTS 1024u
+/* Hosts are not spread quite evenly. */
+#define SHARE(total, n) ((total) / (n) + (total) / (8 * (n)) + 64)
+
+static struct gateway_limits limits_of_one(const struct gateway_limits *all, uint32_t n)
+{
+	struct gateway_limits l = *all;
+
+	if (n == 1)
+		return l;
+	uint32_t n_connections = all->conntrack.n_connections != 0 ? all->conntrack.n_connections : DEFAULT_CONNECTIONS;
+	l.conntrack.n_connections = SHARE(n_connections, n);
+	if (all->nat.n_mappings != 0)
+		l.nat.n_mappings = SHARE(all->nat.n_mappings, n);
+	return l;
+}
+
+/* Seeds that have nothing in common but their own. */
+static void seed_of(const uint8_t seed[RNG_SEED_BYTES], uint32_t worker, uint8_t out[RNG_SEED_BYTES])
+{
+	struct rng rng;
+
+	memcpy(out, seed, RNG_SEED_BYTES);
+	if (worker == 0)
+		return;
+	rng_init(&rng, seed);
+	for (uint32_t i = 0; i < worker; i++)
+		for (uint32_t k = 0; k < RNG_SEED_BYTES; k++)
+			out[k] = (uint8_t)rng_u32(&rng);
+}
+
+static bool create_tables(struct crew_worker *w, uint32_t n_connections)
+{
+	struct crew *c = w->crew;
+
+	w->n_sides = n_connections + 4 * BATCH_MAX;
+	w->backlog_cap = 2 * w->n_sides;
+	w->side = calloc(w->n_sides, sizeof(*w->side));
+	w->saved = calloc(CREW_SAVED, sizeof(*w->saved));
+	w->backlog = calloc(w->backlog_cap, sizeof(*w->backlog));
+	w->fragments = ct_fragments_create(w->env, DEFAULT_FRAGMENTS);
+	return w->side != NULL && w->saved != NULL && w->backlog != NULL && w->fragments != NULL &&
+	       crew_redirects_init(&w->redirects, min_u32(2 * c->n * w->n_sides, UINT32_C(1) << 30)) == 0;
+}
+
+static void connect_slots(struct crew_worker *w, struct siphash_key client_key)
+{
+	struct nat_crew nat = {
+		.blocks = w->crew->blocks,
+		.worker = w->id,
+		.client_key = client_key,
+		.ctx = w,
+		.begins = crew_begins,
+		.elsewhere = crew_elsewhere,
+	};
+	struct ct_crew ct = { .ctx = w, .confirmed = crew_confirmed, .ended = crew_ended };
+
+	nat_set_crew(gateway_nat(w->gw), &nat);
+	conntrack_set_crew(gateway_conntrack(w->gw), &ct);
+	rules_set_hash_key(gateway_rules(w->gw), client_key);
+	ip_stack_set_share(gateway_ip(w->gw), w->id, w->crew->n);
+}
+
+static bool create_rings(struct crew *c)
+{
+	c->pair = aligned_alloc(RING_LINE, c->n * c->n * sizeof(*c->pair));
+	if (c->pair == NULL)
+		return false;
+	memset(c->pair, 0, c->n * c->n * sizeof(*c->pair));
+	for (uint32_t i = 0; i < c->n * c->n; i++) {
+		struct crew_pair *p = &c->pair[i];
+
+		if (i / c->n != i % c->n && (ring_init(&p->packets, CREW_SLOTS, CREW_SLOT_BYTES) != 0 ||
+					     ring_init(&p->messages, CREW_MESSAGES, sizeof(struct crew_message)) != 0 ||
+					     ring_init(&p->returns, CREW_RETURNS, sizeof(struct packet *)) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool create_shared(struct crew *c, const uint8_t seed[RNG_SEED_BYTES])
+{
+	struct rng rng;
+	uint8_t own[RNG_SEED_BYTES];
+
+	if (c->n == 1)
+		return true;
+	c->blocks = nat_blocks_create(c->n, ADDRESSES_MAX);
+	if (c->blocks == NULL || !create_rings(c))
+		return false;
+	seed_of(seed, CREW_MAX, own);
+	rng_init(&rng, own);
+	c->owner = (struct owner_tables){ .n_workers = c->n,
+					  .key = { rng_u64(&rng), rng_u64(&rng) },
+					  .blocks = c->blocks };
+	struct siphash_key client_key = { rng_u64(&rng), rng_u64(&rng) };
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct crew_worker *w = &c->worker[i];
+
+		if (!create_tables(w, conntrack_capacity(gateway_conntrack(w->gw))))
+			return false;
+		connect_slots(w, client_key);
+	}
+	return true;
+}
+
+struct crew *crew_create(uint32_t n, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
+			 uint64_t now, event_fn *emit, void *const emit_ctx[])
+{
+	struct gateway_limits one = limits_of_one(limits, n);
+	struct crew *c = n == 0 || n > CREW_MAX ? NULL : calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->n = n;
+	c->worker = calloc(n, sizeof(*c->worker));
+	if (c->worker == NULL)
+		goto destroy;
+	for (uint32_t i = 0; i < n; i++) {
+		struct crew_worker *w = &c->worker[i];
+		uint8_t own[RNG_SEED_BYTES];
+
+		seed_of(seed, i, own);
+		w->crew = c;
+		w->id = i;
+		w->gw = gateway_create(&one, own, now, emit, emit_ctx[i]);
+		if (w->gw == NULL)
+			goto destroy;
+		w->env = gateway_env(w->gw);
+	}
+	if (create_shared(c, seed))
+		return c;
+destroy:
+	crew_destroy(c);
+	return NULL;
+}
+
+/* What is still on its way is lost with the gateway; descriptors that were lent go with their pools. */
+static void destroy_worker(struct crew_worker *w)
+{
+	if (w->gw != NULL)
+		ct_fragments_destroy(w->fragments, w->env);
+	crew_redirects_fini(&w->redirects);
+	free(w->side);
+	free(w->saved);
+	free(w->backlog);
+}
+
+void crew_destroy(struct crew *c)
+{
+	if (c == NULL)
+		return;
+	/* A core that lets go of its packets may still put descriptors into rings, and end connections. */
+	for (uint32_t i = 0; c->worker != NULL && i < c->n; i++) {
+		if (c->worker[i].gw != NULL && c->n > 1) {
+			conntrack_set_crew(gateway_conntrack(c->worker[i].gw), &(struct ct_crew){ 0 });
+			destroy_worker(&c->worker[i]);
+		}
+	}
+	for (uint32_t i = 0; c->worker != NULL && i < c->n; i++)
+		gateway_destroy(c->worker[i].gw);
+	for (uint32_t i = 0; c->pair != NULL && i < c->n * c->n; i++) {
+		ring_fini(&c->pair[i].packets);
+		ring_fini(&c->pair[i].messages);
+		ring_fini(&c->pair[i].returns);
+	}
+	nat_blocks_destroy(c->blocks);
+	free(c->pair);
+	free(c->worker);
+	free(c);
+}
+
+uint32_t crew_n(const struct crew *c)
+{
+	return c->n;
+}
+
+struct gateway *crew_gateway(struct crew *c, uint32_t worker)
+{
+	return c->worker[worker].gw;
+}
+
+void crew_set_wake(struct crew *c, crew_wake_fn *fn, void *ctx)
+{
+	c->wake = fn;
+	c->wake_ctx = ctx;
+}
+
+/* --- config --- */
+
+struct adding {
+	struct crew *crew;
+	const struct snapshot *snap;
+	bool ok;
+};
+
+/* Addresses that are ours or that only NAT uses: their ports are shared, in every zone that there is. */
+static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
+{
+	struct adding *a = ctx;
+	uint64_t n = UINT64_C(1) << (32 - p.len);
+
+	if (nh->kind != FIB_LOCAL && nh->kind != FIB_TRANSLATED)
+		return;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX && a->ok; i++) {
+		bool is_first = true;
+
+		for (uint32_t k = 0; k < i; k++)
+			is_first = is_first && a->snap->ct.zone[k] != a->snap->ct.zone[i];
+		for (uint64_t j = 0; is_first && j < n && a->ok; j++)
+			a->ok = nat_blocks_add(a->crew->blocks, (uint32_t)(p.addr + j), a->snap->ct.zone[i]);
+	}
+}
+
+int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
+{
+	struct adding adding = { .crew = c, .snap = snap, .ok = true };
+
+	if (c->n > 1) {
+		fib_walk(snap->fib, add_addresses, &adding);
+		if (!adding.ok)
+			return -ENOSPC;
+		c->owner.outside = snap->outside;
+		memcpy(c->owner.zone, snap->ct.zone, sizeof(c->owner.zone));
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		int rc = gateway_configure(c->worker[i].gw, snap, now);
+		if (rc != 0)
+			return rc;
+	}
+	if (c->n > 1)
+		crew_resync(c);
+	return 0;
+}
+
+/* --- packets --- */
+
+/* Packets that stay, on their way into the core: one batch an interface. */
+struct inbox {
+	struct crew_worker *w;
+	uint32_t ifindex;
+	uint64_t now;
+	struct batch batch;
+};
+
+static void free_gone(struct crew_worker *w)
+{
+	for (uint32_t i = 0; i < w->gone.n; i++)
+		packet_free(w->env->pool, w->gone.p[i]);
+	w->gone.n = 0;
+}
+
+static void inbox_flush(struct inbox *in)
+{
+	if (in->batch.n == 0)
+		return;
+	gateway_input(in->w->gw, in->ifindex, &in->batch, in->now);
+	free_gone(in->w);
+}
+
+static void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *p)
+{
+	if (in->ifindex != ifindex || in->batch.n == BATCH_MAX)
+		inbox_flush(in);
+	in->ifindex = ifindex;
+	batch_add(&in->batch, p);
+}
+
+/* At the owner: here, or where its flow is. */
+static void settle(struct inbox *in, uint32_t ifindex, struct packet *p, const struct tuple *t)
+{
+	struct crew_worker *w = in->w;
+	uint32_t to = crew_redirected(w, t);
+
+	if (YG_LIKELY(to == w->id))
+		inbox_add(in, ifindex, p);
+	else
+		(void)crew_hand_over(w, to, p, ifindex, t, CREW_FINAL, 0, CREW_FREE_COPIED);
+}
+
+/* The tuple is known; whose is it? */
+static void route(struct inbox *in, uint32_t ifindex, struct packet *p, const struct tuple *t)
+{
+	struct crew_worker *w = in->w;
+	uint32_t to = owner_of_tuple(&w->crew->owner, ifindex, t);
+
+	if (to == w->id)
+		settle(in, ifindex, p, t);
+	else
+		(void)crew_hand_over(w, to, p, ifindex, t, 0, 0, CREW_FREE_COPIED);
+}
+
+/* Protocols without ports need no first piece. */
+static bool has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
+}
+
+/* A piece at the worker where the pieces of its packet meet. */
+static void piece(struct inbox *in, uint32_t ifindex, struct packet *p, const struct owner_view *v)
+{
+	struct crew_worker *w = in->w;
+	uint16_t zone = w->crew->owner.zone[ifindex];
+
+	p->in_ifindex = ifindex;
+	p->l3_off = ETHER_HEADER_LEN;
+	/* One that does not hold together is refused by name in the core. */
+	if (ipv4_parse(packet_l3(p), p->len - ETHER_HEADER_LEN, &p->ip) != IPV4_OK || !has_ports(v->proto)) {
+		route(in, ifindex, p, &v->tuple);
+		return;
+	}
+	ct_fragment_arrive(w->fragments, w->env, p, zone);
+	if (p->verdict == VERDICT_DROP)
+		env_drop(w->env, p, (enum drop_reason)p->reason);
+	if (p->verdict != VERDICT_CONTINUE)
+		return;
+	if (v->frag_off == 0) {
+		struct ct_fragment_first first = { .fate = CT_FRAGMENT_TRACKED, .tuple = v->tuple };
+
+		ct_fragment_judge(w->fragments, p, zone, &first);
+		route(in, ifindex, p, &v->tuple);
+	} else {
+		struct ct_fragment_first first = ct_fragment_first_of(w->fragments, p, zone);
+
+		route(in, ifindex, p, first.fate == CT_FRAGMENT_TRACKED ? &first.tuple : &v->tuple);
+	}
+	while ((p = ct_fragment_ready(w->fragments)) != NULL) {
+		struct ct_fragment_first first = ct_fragment_first_of(w->fragments, p, zone);
+
+		p->verdict = VERDICT_CONTINUE;
+		p->next = NULL;
+		route(in, p->in_ifindex, p, first.fate == CT_FRAGMENT_TRACKED ? &first.tuple : &v->tuple);
+	}
+}
+
+static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
+{
+	struct crew_worker *w = in->w;
+	struct owner_view v;
+
+	owner_look(&w->crew->owner, ifindex, packet_frame(p), p->len, &v);
+	switch (v.kind) {
+	case OWNER_FLOW:
+		route(in, ifindex, p, &v.tuple);
+		return;
+	case OWNER_PIECE: {
+		uint32_t to = owner_of_piece(&w->crew->owner, &v);
+
+		if (to == w->id)
+			piece(in, ifindex, p, &v);
+		else
+			(void)crew_hand_over(w, to, p, ifindex, &v.tuple, CREW_PIECE, 0, CREW_FREE_COPIED);
+		return;
+	}
+	case OWNER_ALL:
+		crew_hand_copies(w, p, ifindex);
+		break;
+	case OWNER_NOBODY:
+		break;
+	}
+	inbox_add(in, ifindex, p);
+}
+
+void crew_input(struct crew *c, uint32_t worker, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	struct crew_worker *w = &c->worker[worker];
+	struct inbox in = { .w = w, .ifindex = ifindex, .now = now };
+
+	if (c->n == 1) {
+		gateway_input(w->gw, ifindex, b, now);
+		return;
+	}
+	gateway_set_time(w->gw, now);
+	crew_read_messages(w);
+	for (uint32_t i = 0; i < b->n; i++)
+		__builtin_prefetch(packet_frame(b->p[i]));
+	for (uint32_t i = 0; i < b->n; i++)
+		received(&in, ifindex, b->p[i]);
+	b->n = 0;
+	inbox_flush(&in);
+	crew_publish(w);
+}
+
+/* --- from other workers --- */
+
+/* A large packet is let go of: its descriptor goes home. */
+static void give_back(void *ctx, uint64_t cookie)
+{
+	struct ring *returns = ctx;
+	/* As many slots as packets that can be lent. */
+	struct packet **slot = ring_put(returns);
+
+	*slot = (struct packet *)(uintptr_t)cookie;
+	ring_publish(returns);
+}
+
+static uint32_t take_returns(struct crew_worker *w)
+{
+	uint32_t total = 0;
+
+	for (uint32_t from = 0; from < w->crew->n; from++) {
+		struct ring *ring = &crew_pair(w->crew, from, w->id)->returns;
+		uint32_t n = from == w->id || w->n_lent[from] == 0 ? 0 : ring_ready_now(ring);
+
+		for (uint32_t i = 0; i < n; i++) {
+			w->env->ledger.n_handed_over++;
+			packet_free(w->env->pool, *(struct packet **)ring_at(ring, i));
+		}
+		if (n == 0)
+			continue;
+		ring_take(ring, n);
+		w->n_lent[from] -= n;
+		total += n;
+	}
+	return total;
+}
+
+/* A packet out of a ring, and what came with it. */
+struct arrival {
+	struct packet *p;
+	struct tuple tuple;
+	uint64_t asked;
+	uint8_t ifindex, flags;
+};
+
+/* False when there is no buffer: dropped by name. */
+static bool take_over(struct crew_worker *w, uint32_t from, const struct crew_slot *slot, struct arrival *a)
+{
+	struct ring *returns = &crew_pair(w->crew, w->id, from)->returns;
+
+	w->env->ledger.n_taken_over++;
+	if (slot->lent == NULL) {
+		a->p = packet_alloc(w->env->pool, slot->len);
+	} else {
+		const struct packet *o = slot->lent;
+		a->p = packet_lend(w->env->pool, o->buf, o->buf_len, o->off, slot->len, give_back, returns,
+				   (uint64_t)(uintptr_t)o);
+	}
+	if (a->p == NULL) {
+		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
+		if (slot->lent != NULL)
+			give_back(returns, (uint64_t)(uintptr_t)slot->lent);
+		return false;
+	}
+	if (slot->lent == NULL)
+		memcpy(packet_frame(a->p), slot->bytes, slot->len);
+	a->p->offload = slot->offload;
+	a->tuple = slot->tuple;
+	a->asked = slot->asked;
+	a->ifindex = slot->ifindex;
+	a->flags = slot->flags;
+	return true;
+}
+
+/* At most a batch from all rings together, each looked at first in turn. */
+static uint32_t take_packets(struct crew_worker *w, struct arrival out[BATCH_MAX], uint32_t *n_seen)
+{
+	struct crew *c = w->crew;
+	uint32_t n = 0;
+
+	w->turn++;
+	for (uint32_t k = 0; k < c->n && *n_seen < BATCH_MAX; k++) {
+		uint32_t from = (w->turn + k) % c->n;
+		struct ring *ring = &crew_pair(c, from, w->id)->packets;
+		uint32_t n_here = from == w->id ? 0 : min_u32(ring_ready(ring), BATCH_MAX - *n_seen);
+
+		for (uint32_t i = 0; i < n_here; i++)
+			n += take_over(w, from, ring_at(ring, i), &out[n]);
+		if (n_here > 0)
+			ring_take(ring, n_here);
+		*n_seen += n_here;
+	}
+	return n;
+}
+
+/* Nobody has a port for it, or it was refused for another reason: whoever was asked forgets the way. */
+static void ask_failed(struct crew_worker *w, const struct arrival *a)
+{
+	for (uint32_t i = 0; i < w->crew->n; i++) {
+		struct crew_message m = {
+			.tuple = a->tuple, .kind = CREW_REDIRECT_REMOVE, .worker = (uint8_t)w->id, .ifindex = a->ifindex
+		};
+
+		if ((a->asked >> i & 1) != 0 && i != w->id)
+			(void)crew_tell(w, i, &m);
+	}
+}
+
+/* We are asked for a port. */
+static void judge_asked(struct inbox *in, const struct arrival *a)
+{
+	struct crew_worker *w = in->w;
+
+	inbox_flush(in);
+	w->ask.p = a->p;
+	w->ask.asked = a->asked;
+	w->ask.settled = false;
+	inbox_add(in, a->ifindex, a->p);
+	inbox_flush(in);
+	if (!w->ask.settled)
+		ask_failed(w, a);
+	w->ask.p = NULL;
+}
+
+static void judge_arrival(struct inbox *in, const struct arrival *a)
+{
+	struct owner_view v;
+
+	if (a->asked != 0) {
+		judge_asked(in, a);
+	} else if (a->flags & CREW_FINAL) {
+		inbox_add(in, a->ifindex, a->p);
+	} else if (a->flags & CREW_PIECE) {
+		owner_look(&in->w->crew->owner, a->ifindex, packet_frame(a->p), a->p->len, &v);
+		piece(in, a->ifindex, a->p, &v);
+	} else {
+		settle(in, a->ifindex, a->p, &a->tuple);
+	}
+}
+
+uint32_t crew_poll(struct crew *c, uint32_t worker, uint64_t now)
+{
+	struct crew_worker *w = &c->worker[worker];
+	struct inbox in = { .w = w, .now = now };
+	struct arrival a[BATCH_MAX];
+	uint32_t n_seen = 0;
+
+	if (c->n == 1)
+		return 0;
+	gateway_set_time(w->gw, now);
+	uint32_t n_returned = take_returns(w);
+	uint32_t n = take_packets(w, a, &n_seen);
+	crew_read_messages(w);
+	for (uint32_t i = 0; i < n; i++)
+		judge_arrival(&in, &a[i]);
+	inbox_flush(&in);
+	crew_publish(w);
+	return n_seen + n_returned;
+}
+
+void crew_expire(struct crew *c, uint32_t worker, uint64_t now)
+{
+	struct crew_worker *w = &c->worker[worker];
+
+	gateway_expire(w->gw, now);
+	if (c->n == 1)
+		return;
+	ct_fragments_expire(w->fragments, w->env);
+	crew_publish(w);
+}
+
+uint64_t crew_next_deadline(const struct crew *c, uint32_t worker)
+{
+	const struct crew_worker *w = &c->worker[worker];
+	uint64_t next = gateway_next_deadline(w->gw);
+
+	return c->n == 1 ? next : min_u64(next, ct_fragments_deadline(w->fragments));
+}

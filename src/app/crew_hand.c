@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets from one worker to another.
+ *
+ * A small frame is copied into its slot of the ring and freed at once: that costs
+ * less than to send the descriptor back later. Of a large one only the address
+ * travels; whoever gets it lends the bytes (packet_lend), and when it lets go of
+ * them the descriptor comes back through a ring of its own, whose size bounds how
+ * many a worker may have lent to another.
+ *
+ * In the ledger a packet that went is handed over: a copied one at once, a lent
+ * one when its descriptor has come back (it is held until then). A packet that
+ * came is taken over.
+ *
+ * A new connection for which NAT finds no port here (crew_elsewhere) goes to the
+ * next worker as it came, TTL and all; so the first bytes of every packet that
+ * begins a connection are kept for as long as its batch. Workers are asked in an
+ * order that follows from the tuple, each once; `asked` has those that were. While
+ * nobody has answered, a redirect leads what follows of the flow the same way.
+ *
+ * Next: src/app/crew.c of the other worker
+ */
+#include <string.h>
+
+#include "app/crew_priv.h"
+
+static bool lend(struct crew_worker *w, uint32_t to, struct crew_slot *slot, struct packet *p)
+{
+	slot->lent = p;
+	w->n_lent[to]++;
+	return true;
+}
+
+bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, const struct tuple *t,
+		    uint8_t flags, uint64_t asked, enum crew_keep keep)
+{
+	bool small = p->len <= sizeof(((struct crew_slot *)NULL)->bytes);
+	struct crew_slot *slot = NULL;
+
+	if (small || w->n_lent[to] < CREW_RETURNS)
+		slot = ring_put(&crew_pair(w->crew, w->id, to)->packets);
+	if (slot == NULL) {
+		if (keep == CREW_FREE_COPIED)
+			env_drop(w->env, p, DROP_CREW_RING);
+		return false;
+	}
+	w->filled |= UINT64_C(1) << to;
+	*slot = (struct crew_slot){ .asked = asked,
+				    .tuple = *t,
+				    .offload = p->offload,
+				    .len = p->len,
+				    .ifindex = (uint8_t)ifindex,
+				    .flags = flags };
+	if (!small)
+		return lend(w, to, slot, p);
+	memcpy(slot->bytes, packet_frame(p), p->len);
+	w->env->ledger.n_handed_over++;
+	if (keep == CREW_FREE_COPIED)
+		packet_free(w->env->pool, p);
+	return true;
+}
+
+void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t ifindex)
+{
+	static const struct tuple nobody;
+
+	for (uint32_t to = 0; to < w->crew->n; to++) {
+		struct packet *copy = to == w->id ? NULL : packet_copy(w->env->pool, p);
+
+		if (copy == NULL)
+			continue;
+		w->env->ledger.n_pieces_made++;
+		(void)crew_hand_over(w, to, copy, ifindex, &nobody, CREW_FINAL, 0, CREW_FREE_COPIED);
+	}
+}
+
+void crew_begins(void *ctx, const struct packet *p)
+{
+	struct crew_worker *w = ctx;
+	struct crew_saved *s = &w->saved[w->n_saved++ % CREW_SAVED];
+
+	s->p = p;
+	s->len = min_u32(p->len, CREW_SAVED_BYTES);
+	s->tuple = conntrack_of(gateway_conntrack(w->gw), p)->tuple[CT_ORIGINAL];
+	memcpy(s->bytes, p->buf + p->off, s->len);
+}
+
+static const struct crew_saved *saved_of(const struct crew_worker *w, const struct packet *p)
+{
+	uint32_t n = min_u32(w->n_saved, CREW_SAVED);
+
+	for (uint32_t i = 1; i <= n; i++) {
+		const struct crew_saved *s = &w->saved[(w->n_saved - i) % CREW_SAVED];
+		if (s->p == p)
+			return s;
+	}
+	return NULL;
+}
+
+/* The next worker to ask; CREW_NOBODY when all have been. */
+static uint32_t next_to_ask(const struct crew *c, const struct tuple *t, uint64_t asked)
+{
+	uint32_t start = (uint32_t)tuple_hash(&c->owner.key, t);
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		uint32_t to = (start + i) % c->n;
+		if ((asked >> to & 1) == 0)
+			return to;
+	}
+	return CREW_NOBODY;
+}
+
+bool crew_elsewhere(void *ctx, struct packet *p)
+{
+	struct crew_worker *w = ctx;
+	const struct crew_saved *s = saved_of(w, p);
+	bool is_asked = p == w->ask.p;
+	uint64_t asked = (is_asked ? w->ask.asked : 0) | UINT64_C(1) << w->id;
+
+	if (s == NULL || w->gone.n == BATCH_MAX)
+		return false;
+	uint32_t to = next_to_ask(w->crew, &s->tuple, asked);
+	if (to == CREW_NOBODY)
+		return false;
+	memcpy(packet_frame(p), s->bytes, s->len);
+	if (!crew_hand_over(w, to, p, p->in_ifindex, &s->tuple, CREW_FINAL, asked, CREW_KEEP_COPIED))
+		return false;
+	w->n_asked++;
+	crew_redirect_set(w, &s->tuple, p->in_ifindex, to);
+	w->ask.settled |= is_asked;
+	/* The connection goes now; the packet behind its batch, which still knows it. */
+	conntrack_packet_gone(gateway_conntrack(w->gw), p);
+	p->conn_ref = CONN_NONE;
+	if (p->len <= sizeof(((struct crew_slot *)NULL)->bytes))
+		batch_add(&w->gone, p);
+	p->verdict = VERDICT_STOLEN;
+	return true;
+}
+
+void crew_publish(struct crew_worker *w)
+{
+	struct crew *c = w->crew;
+
+	for (; w->filled != 0; w->filled &= w->filled - 1) {
+		uint32_t to = (uint32_t)__builtin_ctzll(w->filled);
+
+		ring_publish(&crew_pair(c, w->id, to)->packets);
+		w->touched |= UINT64_C(1) << to;
+	}
+	for (; w->touched != 0; w->touched &= w->touched - 1)
+		if (c->wake != NULL)
+			c->wake(c->wake_ctx, (uint32_t)__builtin_ctzll(w->touched));
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The owner of a packet.
+ *
+ * To an address whose ports are shared in blocks: the worker that has the block
+ * of the destination port (of the identifier, for an ICMP query). Addresses of
+ * pools and all of the gateway's own are such. Else by a hash of the address
+ * inside: of the destination when the packet comes from outside, of the source
+ * when not. So all of an inside host is at one worker, and what NAT sent out
+ * comes back to where it was sent from.
+ *
+ * Where no rule says which side is outside, the source decides, and answers of
+ * flows that are not translated find their way by redirects (crew.c).
+ *
+ * What always holds: the answer changes only with the tables, and the byte of a
+ * block does not change while anything in it is in use.
+ *
+ * Next: src/app/crew.c
+ */
+#include "app/owner.h"
+
+#include "wire/peek.h"
+
+void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *frame, size_t len,
+		struct owner_view *out)
+{
+	struct peek k;
+
+	peek_frame(frame, len, &k);
+	*out = (struct owner_view){ .kind = OWNER_NOBODY };
+	if (k.kind == PEEK_OTHER)
+		return;
+	if (k.kind == PEEK_ARP) {
+		out->kind = OWNER_ALL;
+		return;
+	}
+	out->kind = k.kind == PEEK_PIECE ? OWNER_PIECE : OWNER_FLOW;
+	out->tuple = (struct tuple){ .src = k.src,
+				     .dst = k.dst,
+				     .sport = k.sport,
+				     .dport = k.dport,
+				     .proto = k.proto,
+				     .zone = t->zone[ifindex] };
+	out->src = k.outer_src;
+	out->dst = k.outer_dst;
+	out->proto = k.outer_proto;
+	out->id = k.frag_id;
+	out->frag_off = k.frag_off;
+}
+
+static uint32_t by_hash(const struct owner_tables *t, uint64_t m0, uint64_t m1)
+{
+	uint64_t hash = siphash13_16(&t->key, m0, m1);
+
+	return (uint32_t)((hash >> 32) * t->n_workers >> 32);
+}
+
+uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr)
+{
+	return by_hash(t, addr, 0);
+}
+
+bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
+		 uint32_t *block)
+{
+	static const uint8_t map_of[256] = { [IPPROTO_NR_TCP] = 1, [IPPROTO_NR_UDP] = 2, [IPPROTO_NR_ICMP] = 3 };
+	uint8_t map = map_of[tuple->proto];
+
+	if (map == 0)
+		return false;
+	*row = nat_blocks_find(t->blocks, tuple->dst, tuple->zone);
+	*proto = map - 1u;
+	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / NAT_BLOCK_PORTS;
+	return *row != NAT_BLOCK_NONE;
+}
+
+uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
+{
+	uint32_t row, proto, block;
+
+	if (owner_block(t, tuple, &row, &proto, &block))
+		return nat_blocks_owner(t->blocks, row, proto, block);
+	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
+}
+
+uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v)
+{
+	return by_hash(t, (uint64_t)v->src << 32 | v->dst, (uint64_t)v->id << 16 | (uint64_t)v->proto << 8 | 1);
+}
