@@ -81,6 +81,13 @@ void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_assure(struct conntrack *ct, uint32_t index);
+/* Of both tuples; REPLY's only if the connection has it in the table. */
+struct ct_hashes {
+	uint64_t hash[N_CT_DIRS];
+};
+struct ct_hashes ct_hashes_of(const struct conntrack *ct, const struct conn *c);
+/* conntrack_end for whoever has the hashes already. */
+void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, const struct ct_hashes *h);
 /* Gives back what ended before this batch. */
 void ct_flush_limbo(struct conntrack *ct);
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);

@@ -111,11 +111,20 @@ void ct_assure(struct conntrack *ct, uint32_t index)
 	c->status |= CT_ASSURED;
 }
 
-static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index)
+struct ct_hashes ct_hashes_of(const struct conntrack *ct, const struct conn *c)
 {
-	ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_ORIGINAL]), index << 1 | CT_ORIGINAL);
+	struct ct_hashes h = { { tuple_hash(&ct->key, &c->tuple[CT_ORIGINAL]), 0 } };
+
 	if (c->status & CT_REPLY_HELD)
-		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_REPLY]), index << 1 | CT_REPLY);
+		h.hash[CT_REPLY] = tuple_hash(&ct->key, &c->tuple[CT_REPLY]);
+	return h;
+}
+
+static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index, const struct ct_hashes *h)
+{
+	ct_table_remove(&ct->table, h->hash[CT_ORIGINAL], index << 1 | CT_ORIGINAL);
+	if (c->status & CT_REPLY_HELD)
+		ct_table_remove(&ct->table, h->hash[CT_REPLY], index << 1 | CT_REPLY);
 }
 
 static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index)
@@ -176,7 +185,9 @@ void conntrack_packet_gone(void *ctx, struct packet *p)
 	assert(ct->side[index].n_packets > 0);
 	if (--ct->side[index].n_packets > 0)
 		return;
-	table_forget(ct, c, index);
+	struct ct_hashes h = ct_hashes_of(ct, c);
+
+	table_forget(ct, c, index, &h);
 	release_mapping(ct, c, index);
 	ct_source_leave(&ct->sources, c->source);
 	c->status = 0;
@@ -233,6 +244,13 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 
 void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason)
 {
+	struct ct_hashes h = ct_hashes_of(ct, ct_conn(ct, index));
+
+	ct_end(ct, index, reason, &h);
+}
+
+void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, const struct ct_hashes *h)
+{
 	struct conn *c = ct_conn(ct, index);
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
@@ -244,7 +262,7 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 	timer_disarm(&ct->wheel, index);
 	if (!(c->status & CT_ASSURED))
 		young_remove(ct, index);
-	table_forget(ct, c, index);
+	table_forget(ct, c, index, h);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED || !(c->status & CT_LINGERS))

@@ -33,6 +33,8 @@ const struct ct_timeouts ct_default_timeouts = {
 
 /* Fires at most so many in one go. */
 #define EXPIRE_BUDGET 1024
+#define DUE_MAX 64
+_Static_assert(DUE_MAX <= CT_LIMBO_MAX, "what ends together waits together");
 
 void ct_timeouts_fill(struct ct_timeouts *t)
 {
@@ -103,31 +105,75 @@ void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds)
 		ct_refresh(ct, index, seconds);
 }
 
+/* Those whose timers have fired, dealt with together so that the waits for memory overlap: first the connections, then
+ * the buckets of those that end. */
+struct due {
+	struct conntrack *ct;
+	uint32_t n;
+	uint32_t index[DUE_MAX];
+	struct ct_hashes hashes[DUE_MAX];
+};
+
 static void fire(void *ctx, uint32_t index, uint64_t now)
 {
-	struct conntrack *ct = ctx;
-	const struct conn *c = ct_conn(ct, index);
+	struct due *due = ctx;
+	const uint8_t *c = (const uint8_t *)ct_conn(due->ct, index);
 
 	(void)now;
-	if (!tick_before(ct_now_tick(ct), c->expires_tick) && ct->alive != NULL)
-		(void)ct->alive(ct->alive_ctx, index);
-	if (tick_before(ct_now_tick(ct), c->expires_tick))
-		ct_arm(ct, index);
-	else if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state == CT_TCP_CLOSE)
-		conntrack_end(ct, index, CT_END_RESET);
-	else if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state == CT_TCP_TIME_WAIT)
-		conntrack_end(ct, index, CT_END_CLOSED);
-	else
-		conntrack_end(ct, index, CT_END_TIMEOUT);
+	__builtin_prefetch(c, 1);
+	__builtin_prefetch(c + 64);
+	due->index[due->n++] = index;
+}
+
+/* Leaves those that end. */
+static void sort_out(struct due *due)
+{
+	struct conntrack *ct = due->ct;
+	uint32_t n = due->n;
+
+	due->n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t index = due->index[i];
+		const struct conn *c = ct_conn(ct, index);
+
+		if (!tick_before(ct_now_tick(ct), c->expires_tick) && ct->alive != NULL)
+			(void)ct->alive(ct->alive_ctx, index);
+		if (tick_before(ct_now_tick(ct), c->expires_tick)) {
+			ct_arm(ct, index);
+			continue;
+		}
+		struct ct_hashes *h = &due->hashes[due->n];
+		*h = ct_hashes_of(ct, c);
+		for (int d = 0; d < N_CT_DIRS; d++)
+			ct_table_prefetch(&ct->table, h->hash[d]);
+		due->index[due->n++] = index;
+	}
+}
+
+static enum ct_end_reason reason_of(const struct conn *c)
+{
+	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_NR_TCP)
+		return CT_END_TIMEOUT;
+	return c->tcp_state == CT_TCP_CLOSE       ? CT_END_RESET
+	       : c->tcp_state == CT_TCP_TIME_WAIT ? CT_END_CLOSED
+						  : CT_END_TIMEOUT;
 }
 
 void conntrack_expire(struct conntrack *ct)
 {
+	struct due due = { .ct = ct };
+
 	/* Whoever ends here need not wait: no packet is on its way. */
 	for (uint32_t left = EXPIRE_BUDGET; left > 0;) {
+		uint32_t step = min_u32(left, DUE_MAX);
+
 		ct_flush_limbo(ct);
-		uint32_t step = min_u32(left, CT_LIMBO_MAX);
-		if (timer_advance(&ct->wheel, ct->env->now, step, fire, ct) < step)
+		due.n = 0;
+		bool last = timer_advance(&ct->wheel, ct->env->now, step, fire, &due) < step;
+		sort_out(&due);
+		for (uint32_t i = 0; i < due.n; i++)
+			ct_end(ct, due.index[i], reason_of(ct_conn(ct, due.index[i])), &due.hashes[i]);
+		if (last)
 			break;
 		left -= step;
 	}
