@@ -92,7 +92,8 @@ static void test_abandon(void **state)
 	output_begin(&o, OUTPUT_TEXT, OUTPUT_LIST, sink_write, &s);
 	output_table_begin(&o, &table);
 	for (int i = 0; i < 1000; i++)
-		output_row(&o, (struct out_value[]){ OUT_T("x"), OUT_U(1), OUT_ABSENT, OUT_ABSENT, OUT_ABSENT });
+		output_row(&o, (struct out_value[]){ OUT_T("x"), OUT_U(1), OUT_ABSENT, OUT_ABSENT, OUT_ABSENT,
+						     OUT_ABSENT });
 	output_abandon(&o);
 	assert_int_equal(s.len, 0);
 }
