@@ -30,7 +30,11 @@ static void explain_xdp(struct text *t, const char *name, const struct fastpath_
 	switch (error) {
 	case ERANGE:
 	case EMSGSIZE:
-		text_add(t, "its MTU of %d is too large for it (a veth takes %d); make it smaller, or take driver tc",
+		/* The veth driver looks at the MTU of the other end. */
+		text_add(t,
+			 "frames may be too large for it (MTU %d; of a veth the other end's counts, and may be %d); "
+			 "make "
+			 "the MTU smaller, or take driver tc",
 			 probe_mtu(p->ifindex), VETH_MTU_MAX);
 		break;
 	case EOPNOTSUPP:
