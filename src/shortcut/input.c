@@ -10,7 +10,7 @@
  *
  * A packet is left untouched or dealt with. Whatever is left stays in order, and
  * so does each flow: once a packet of a connection is left, all later ones of it
- * in this batch are left too (a filter of 64 bits, so now and then another flow's
+ * in this batch are left too (a filter of 512 bits, so now and then another flow's
  * as well). Packets of different flows may change places.
  *
  * Next: src/device; src/ip/ether.c for what is left
@@ -27,16 +27,27 @@ struct way {
 	uint64_t hash;
 };
 
+#define LEFT_WORDS 8 /* of 64 bits */
+
 struct pass {
 	struct shortcuts *s;
 	uint32_t ifindex;
-	uint64_t left_conns;  /* bits by connection: one of its packets was left */
-	uint64_t left_pieces; /* bits by addresses: a later fragment was left */
+	uint64_t left_conns[LEFT_WORDS]; /* bits by connection: one of its packets was left */
+	uint64_t left_pieces;            /* bits by addresses: a later fragment was left */
 };
 
-static uint64_t conn_bit(uint32_t ref)
+static bool conn_was_left(const struct pass *pass, uint32_t ref)
 {
-	return UINT64_C(1) << (conn_index(ref) & 63);
+	uint32_t i = conn_index(ref) % (64 * LEFT_WORDS);
+
+	return (pass->left_conns[i / 64] >> i % 64 & 1) != 0;
+}
+
+static void conn_is_left(struct pass *pass, uint32_t ref)
+{
+	uint32_t i = conn_index(ref) % (64 * LEFT_WORDS);
+
+	pass->left_conns[i / 64] |= UINT64_C(1) << i % 64;
 }
 
 static uint64_t address_bit(const struct plain *v)
@@ -171,6 +182,25 @@ static bool take(const struct pass *pass, struct packet *p, const struct plain *
 	return true;
 }
 
+/* Not of a flow itself, but perhaps such that a flow's later packets must not come before it. */
+static void leave_unkeyed(struct pass *pass, struct packet *p, const struct plain *v)
+{
+	struct icmp_quote q;
+	struct tuple quoted;
+	uint32_t ref;
+
+	if (v->kind == PLAIN_PIECE)
+		pass->left_pieces |= address_bit(v);
+	/* An error is judged by the windows as they stand when it comes. */
+	if (v->kind != PLAIN_ERROR || !plain_quote(packet_frame(p), v->total_len, &q) ||
+	    !tuple_of_quote(&q, conntrack_zone(pass->s->ct, pass->ifindex), &quoted))
+		return;
+	quoted = tuple_invert(&quoted);
+	ref = conntrack_find(pass->s->ct, &quoted);
+	if (ref != CONN_NONE)
+		conn_is_left(pass, ref);
+}
+
 /* True when p is dealt with. */
 static bool work(struct pass *pass, struct packet *p, const struct way *w)
 {
@@ -178,8 +208,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	const struct plain *v = &w->plain;
 
 	if (YG_UNLIKELY(v->kind < PLAIN_KEYED)) {
-		if (v->kind == PLAIN_PIECE)
-			pass->left_pieces |= address_bit(v);
+		leave_unkeyed(pass, p, v);
 		return false;
 	}
 	uint32_t ref = ct_flow_find(&s->flows, w->hash, &w->key, w->guess);
@@ -191,12 +220,11 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 		if (v->kind == PLAIN_CONTROL)
 			shortcut_take_back(s, conn_index(ref));
 	}
-	bool behind = (pass->left_conns & conn_bit(ref)) != 0 ||
-		      (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
+	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
 
 	if (YG_LIKELY(v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref)))
 		return true;
-	pass->left_conns |= conn_bit(ref);
+	conn_is_left(pass, ref);
 	return false;
 }
 

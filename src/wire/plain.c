@@ -48,7 +48,17 @@ void plain_parse_other(const uint8_t *frame, uint32_t len, struct plain *v)
 		v->kind = PLAIN_KEYED;
 		v->sport = l4.id;
 		v->dport = (uint16_t)(l4.type << 8 | l4.code);
+	} else if (l4.kind == L4_ICMP_ERROR) {
+		v->kind = PLAIN_ERROR;
 	}
+}
+
+bool plain_quote(const uint8_t *frame, uint16_t total_len, struct icmp_quote *q)
+{
+	const uint8_t *l3 = frame + PLAIN_L3;
+	size_t header_len = (size_t)(l3[0] & 0xf) * 4;
+
+	return icmp_quote_parse(l3 + header_len, total_len - header_len, q);
 }
 
 bool plain_echo_sum_ok(const uint8_t *frame, uint16_t total_len)

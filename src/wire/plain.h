@@ -22,6 +22,7 @@
 enum plain_kind {
 	PLAIN_NOT,     /* nothing that a flow of plain packets could have to do with */
 	PLAIN_PIECE,   /* a later fragment: only src and dst are known */
+	PLAIN_ERROR,   /* an ICMP error: likewise */
 	PLAIN_KEYED,   /* of a flow, but not plain */
 	PLAIN_CONTROL, /* likewise: TCP with SYN, FIN or RST */
 	PLAIN_TCP,     /* from here on: plain */
@@ -45,6 +46,9 @@ struct plain {
 
 /* An Ethernet address as a number to compare with. */
 uint64_t plain_mac(const struct ether_addr *mac);
+
+/* What a PLAIN_ERROR frame quotes. False when it is not all there. */
+bool plain_quote(const uint8_t *frame, uint16_t total_len, struct icmp_quote *q);
 
 /* For a frame that is not plain; see plain_parse. */
 void plain_parse_other(const uint8_t *frame, uint32_t len, struct plain *v);
