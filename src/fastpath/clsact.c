@@ -114,7 +114,7 @@ static int see_filter(const struct nlmsghdr *h, void *ctx)
 {
 	const struct tcmsg *t = mnl_nlmsg_get_payload(h);
 	struct filters *all = ctx;
-	const struct nlattr *a;
+	struct nlattr *a; /* the macro casts const away */
 	struct filter f = { .handle = t->tcm_handle, .info = t->tcm_info };
 	bool is_bpf = false;
 

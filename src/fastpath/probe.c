@@ -164,7 +164,7 @@ int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len)
 
 static int see_family(const struct nlmsghdr *h, void *ctx)
 {
-	const struct nlattr *a;
+	struct nlattr *a; /* the macro casts const away */
 	uint16_t *id = ctx;
 
 	mnl_attr_for_each(a, h, sizeof(struct genlmsghdr)) if (mnl_attr_get_type(a) == CTRL_ATTR_FAMILY_ID) *id =
@@ -174,7 +174,7 @@ static int see_family(const struct nlmsghdr *h, void *ctx)
 
 static int see_features(const struct nlmsghdr *h, void *ctx)
 {
-	const struct nlattr *a;
+	struct nlattr *a; /* the macro casts const away */
 	uint64_t *features = ctx;
 
 	mnl_attr_for_each(a, h, sizeof(struct genlmsghdr)) if (mnl_attr_get_type(a) ==
@@ -228,7 +228,7 @@ static int see_info(const struct nlattr *a, void *ctx)
 static int see_link(const struct nlmsghdr *h, void *ctx)
 {
 	struct link_facts *f = ctx;
-	const struct nlattr *a;
+	struct nlattr *a; /* the macro casts const away */
 
 	mnl_attr_for_each(a, h, sizeof(struct ifinfomsg))
 	{
