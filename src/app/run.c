@@ -122,6 +122,16 @@ static const char *slot_driver(void *ctx, uint32_t ifindex)
 	return d != NULL ? d->ops->driver : "";
 }
 
+static const char *slot_driver_mode(void *ctx, uint32_t ifindex)
+{
+	return ((struct run *)ctx)->port[ifindex].port.mode;
+}
+
+static const char *slot_driver_note(void *ctx, uint32_t ifindex)
+{
+	return ((struct run *)ctx)->port[ifindex].port.note;
+}
+
 static uint64_t slot_ready(void *ctx)
 {
 	const struct run *r = ctx;
@@ -159,6 +169,8 @@ static void fill_target(struct run *r)
 		.end_connection = slot_end_connection,
 		.rib = slot_rib,
 		.driver = slot_driver,
+		.driver_mode = slot_driver_mode,
+		.driver_note = slot_driver_note,
 		.reload = run_reload,
 		.ready = slot_ready,
 		.stage_clock = slot_stage_clock,
@@ -299,7 +311,6 @@ static int with_devices(struct run *r)
 {
 	char err[512];
 	int status = EXIT_OK;
-	uint64_t now = worker_clock();
 
 	int rc = netlink_monitor_open(run_link_changed, r, &r->monitor, err, sizeof(err));
 	if (rc != 0)
@@ -311,16 +322,17 @@ static int with_devices(struct run *r)
 	if (status == EXIT_OK) {
 		for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 			if (r->port[i].device != NULL)
-				worker_set_device(r->worker, i, r->port[i].device, now);
+				run_port_put(r, &r->port[i], i);
 		run_say("control socket %s", r->socket_path);
 		status = serve(r);
 	}
 	/* The core lets go of what it holds before the devices that lent it are closed. */
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (r->port[i].device != NULL)
-			worker_set_device(r->worker, i, NULL, worker_clock());
+			run_port_take(r, &r->port[i], i);
+	run_ports_stop(r);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		run_port_close(r, &r->port[i]);
+		run_port_close(r, &r->port[i], i);
 	if (r->quiet != NULL)
 		quiet_close(r->quiet);
 	netlink_monitor_close(r->monitor);
@@ -371,6 +383,10 @@ static int with_core(struct run *r)
 		status = complain(err);
 		goto close_record;
 	}
+	r->drivers.fast_limits = fast_limits(r->snap->offload_max, conntrack_capacity(gateway_conntrack(r->gateway)),
+					     r->limits.ip.n_neighbours);
+	/* A replay has no kernel that forwards. */
+	r->fast_off = r->snap->offload_off || r->record != NULL;
 	status = with_devices(r);
 	control_server_destroy(r->server);
 	r->server = NULL;
@@ -380,6 +396,7 @@ close_record:
 	record_close(r->record);
 destroy:
 	gateway_destroy(r->gateway);
+	drivers_end(&r->drivers);
 	return status;
 }
 

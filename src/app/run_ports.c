@@ -6,9 +6,20 @@
  * A device is taken when the kernel has no address on it (or the config says
  * `take over yes;`), when no other gateway of this network namespace has it (an
  * abstract unix socket of its name is the lock: it is local to the namespace and
- * ends with the process), and when the kernel can be kept quiet on it. From then
- * on word of its link comes from netlink, and each change is made in the worker,
- * between two batches.
+ * ends with the process), and when the kernel can be kept quiet on it. Which
+ * driver it gets is drivers.c's business. From then on word of its link comes
+ * from netlink, and each change is made in the worker, between two batches.
+ *
+ * The order of things. The kernel is quiet before a program is attached and
+ * until after it is gone, so what the program passes, or nobody takes, never
+ * reaches the kernel's stack. Frames come in from when the program is attached;
+ * they wait in the device's rings until the worker has it. At the end the core
+ * lets go first, then the program goes, then the device.
+ *
+ * A device with a program that vanished is not mended when it is back but taken
+ * anew, by the best driver that takes it then; so is one whose MTU has become
+ * more than its driver carries. If none takes it, that is said, and the next word
+ * of the device is the next occasion.
  */
 #include "app/run_priv.h"
 
@@ -89,44 +100,62 @@ static void take_link_state(struct device *d, const struct netlink_link *link)
 	d->mac = link->mac;
 }
 
-/* Lock, device, quiet: in this order, since the lock says who may touch the rest. */
-static int open_device(struct run *r, const char *driver, const char *name, struct run_port *p, char *note,
-		       size_t note_len, char *err, size_t err_len)
+static void let_speak(struct run *r, struct run_port *p)
 {
-	bool is_tap = strcmp(driver, "tap") == 0;
+	char err[256];
+
+	if (p->is_quiet && quiet_remove(r->quiet, p->name, err, sizeof(err)) != 0)
+		run_say("%s", err);
+	p->is_quiet = false;
+}
+
+/* Lock, quiet, device: in this order, since the lock says who may touch the rest. */
+static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err, size_t err_len)
+{
+	bool is_tap = strcmp(p->driver, "tap") == 0;
 	struct netlink_link link = { 0 };
-	int rc = is_tap ? 0 : check_kernel_device(name, p->take_over, &link, err, err_len);
+	int rc = is_tap ? 0 : check_kernel_device(p->name, p->take_over, &link, err, err_len);
 	if (rc != 0)
 		return rc;
 
-	p->lock_fd = lock_name(name, err, err_len);
+	snprintf(link.name, sizeof(link.name), "%s", p->name);
+	p->lock_fd = lock_name(p->name, err, err_len);
 	if (p->lock_fd < 0)
 		return p->lock_fd;
-	rc = device_open(driver, name, NULL, &p->device, note, note_len, err, err_len);
-	if (rc != 0)
-		goto unlock;
 	if (!is_tap) {
-		take_link_state(p->device, &link);
-		rc = keep_quiet(r, name, err, err_len);
+		rc = keep_quiet(r, p->name, err, err_len);
 		if (rc != 0)
-			goto close_device;
+			goto unlock;
 		p->is_quiet = true;
 	}
-	rc = netlink_monitor_watch(r->monitor, name, NULL);
-	if (rc != 0) {
-		snprintf(err, err_len, "cannot watch %s: %s", name, strerror(-rc));
+	rc = drivers_open(&r->drivers, p->driver, &link, i, &p->port, err, err_len);
+	if (rc != 0)
 		goto unquiet;
-	}
-	return 0;
-
-unquiet:
-	if (p->is_quiet)
-		quiet_remove(r->quiet, name, (char[256]){ 0 }, 256);
-close_device:
-	p->device->ops->close(p->device);
+	p->device = p->port.device;
+	if (!is_tap)
+		take_link_state(p->device, &link);
+	rc = netlink_monitor_watch(r->monitor, p->name, NULL);
+	if (rc == 0)
+		return 0;
+	snprintf(err, err_len, "cannot watch %s: %s", p->name, strerror(-rc));
 	p->device = NULL;
+	drivers_close(&r->drivers, &p->port, i);
+unquiet:
+	let_speak(r, p);
 unlock:
 	close(p->lock_fd);
+	p->lock_fd = -1;
+	return rc;
+}
+
+static int open_and_say(struct run *r, struct run_port *p, uint32_t i, char *err, size_t err_len)
+{
+	char mac[ETHER_TEXT_MAX];
+
+	int rc = open_device(r, p, i, err, err_len);
+	if (rc == 0)
+		run_say("%s; MAC %s, MTU %u, %s", p->port.note, ether_format(&p->device->mac, mac), p->device->mtu,
+			p->device->up ? "up" : "down");
 	return rc;
 }
 
@@ -135,36 +164,61 @@ int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct
 {
 	const char *name = snap->ip.interface[i].name;
 	const char *driver = snap->driver[i][0] != '\0' ? snap->driver[i] : "auto";
-	char note[512] = "", mac[ETHER_TEXT_MAX];
 
 	*out = (struct run_port){ .lock_fd = -1, .take_over = snap->take_over[i] };
 	snprintf(out->driver, sizeof(out->driver), "%s", driver);
+	snprintf(out->name, sizeof(out->name), "%s", name);
 	if (strcmp(driver, "pcap") == 0) {
 		snprintf(err, err_len, "%s: the driver pcap is for `yangguan replay`", name);
 		return -EINVAL;
 	}
-	int rc = open_device(r, driver, name, out, note, sizeof(note), err, err_len);
-	if (rc != 0)
-		return rc;
-	run_say("%s; MAC %s, MTU %u, %s", note, ether_format(&out->device->mac, mac), out->device->mtu,
-		out->device->up ? "up" : "down");
-	return 0;
+	return open_and_say(r, out, i, err, err_len);
 }
 
-void run_port_close(struct run *r, struct run_port *p)
+void run_port_put(struct run *r, struct run_port *p, uint32_t i)
 {
-	char name[DEVICE_NAME_MAX], err[256];
-
-	if (p->device == NULL)
+	worker_set_device(r->worker, i, p->device, worker_clock());
+	if (!p->port.has_program)
 		return;
-	memcpy(name, p->device->name, sizeof(name));
-	if (r->monitor != NULL)
-		netlink_monitor_unwatch(r->monitor, name);
-	p->device->ops->close(p->device);
+	/* Without it everything goes up: slower, and no less right. */
+	if (!r->fast_started && !r->fast_off && fast_start(r->drivers.fast, r->gateway) == 0)
+		r->fast_started = true;
+	if (r->fast_started)
+		fast_port_up(r->drivers.fast, i);
+}
+
+void run_port_take(struct run *r, struct run_port *p, uint32_t i)
+{
+	if (p->port.has_program && r->fast_started)
+		fast_port_down(r->drivers.fast, i);
+	worker_set_device(r->worker, i, NULL, worker_clock());
+}
+
+void run_ports_stop(struct run *r)
+{
+	if (r->fast_started)
+		fast_stop(r->drivers.fast);
+	r->fast_started = false;
+}
+
+static void close_device(struct run *r, struct run_port *p, uint32_t i)
+{
 	p->device = NULL;
-	if (p->is_quiet && quiet_remove(r->quiet, name, err, sizeof(err)) != 0)
-		run_say("%s", err);
-	close(p->lock_fd);
+	drivers_close(&r->drivers, &p->port, i);
+	let_speak(r, p);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
+	p->lock_fd = -1;
+}
+
+void run_port_close(struct run *r, struct run_port *p, uint32_t i)
+{
+	if (p->name[0] == '\0')
+		return;
+	if (r->monitor != NULL)
+		netlink_monitor_unwatch(r->monitor, p->name);
+	close_device(r, p, i);
+	p->name[0] = '\0';
 }
 
 /* --- following the link --- */
@@ -190,10 +244,13 @@ static void apply_change(void *arg)
 			return;
 		worker_refresh_device(c->run->worker, c->ifindex);
 	}
-	if (c->change == NETLINK_CHANGE_GONE)
+	if (c->change == NETLINK_CHANGE_GONE) {
 		d->up = false;
-	else
+		if (c->run->port[c->ifindex].port.has_program && c->run->fast_started)
+			fast_port_down(c->run->drivers.fast, c->ifindex);
+	} else {
 		take_link_state(d, c->link);
+	}
 	entry_device_changed(&c->run->entry, c->ifindex, worker_clock());
 }
 
@@ -213,20 +270,93 @@ static bool may_take_again(struct run *r, struct run_port *p, const struct netli
 	return true;
 }
 
-static void change_port(struct run *r, uint32_t i, enum netlink_change change, const struct netlink_link *link)
+/* --- taking a device anew --- */
+
+struct port_call {
+	struct run *run;
+	struct run_port *port;
+	uint32_t ifindex;
+};
+
+static void take_in_worker(void *arg)
+{
+	struct port_call *c = arg;
+
+	run_port_take(c->run, c->port, c->ifindex);
+}
+
+static void put_in_worker(void *arg)
+{
+	struct port_call *c = arg;
+
+	run_port_put(c->run, c->port, c->ifindex);
+	entry_device_changed(&c->run->entry, c->ifindex, worker_clock());
+}
+
+/* An interface's counters do not begin anew with its driver. */
+static void carry_counters(struct device *d, const struct device *old)
+{
+	d->n_rx_packets += old->n_rx_packets;
+	d->n_rx_bytes += old->n_rx_bytes;
+	d->n_rx_missed += old->n_rx_missed;
+	d->n_tx_packets += old->n_tx_packets;
+	d->n_tx_bytes += old->n_tx_bytes;
+}
+
+/* When no driver takes it, that is said, and its place is kept for the next word of it. */
+static void take_anew(struct run *r, uint32_t i, const char *what)
+{
+	struct run_port *p = &r->port[i];
+	struct port_call c = { .run = r, .port = p, .ifindex = i };
+	char err[DRIVER_NOTE_MAX];
+
+	if (p->device != NULL) {
+		p->counters = *p->device;
+		worker_call(r->worker, take_in_worker, &c);
+		close_device(r, p, i);
+	}
+	if (open_and_say(r, p, i, err, sizeof(err)) != 0) {
+		run_say("%s %s %s", p->name, what, err);
+		p->is_gone = true;
+		return;
+	}
+	carry_counters(p->device, &p->counters);
+	worker_call(r->worker, put_in_worker, &c);
+	p->is_gone = false;
+}
+
+void run_port_again(struct run *r, uint32_t i)
+{
+	take_anew(r, i, "stays, but");
+}
+
+/* --- each change --- */
+
+/* What is to be done with a port, since word of its device came. */
+enum answer { NOTHING, FOLLOW, TAKE_ANEW };
+
+static enum answer answer_to(const struct run_port *p, enum netlink_change change, const struct netlink_link *link)
+{
+	if (p->device == NULL)
+		return change == NETLINK_CHANGE_GONE ? NOTHING : TAKE_ANEW;
+	if (change == NETLINK_CHANGE_GONE)
+		return FOLLOW;
+	if (change == NETLINK_CHANGE_BACK)
+		return p->port.has_program ? TAKE_ANEW : FOLLOW;
+	if (p->is_gone)
+		return NOTHING; /* of a device that we did not take again */
+	return p->port.is_xdp && link->mtu > AF_XDP_MTU_MAX ? TAKE_ANEW : FOLLOW;
+}
+
+static void follow(struct run *r, uint32_t i, enum netlink_change change, const struct netlink_link *link)
 {
 	struct run_port *p = &r->port[i];
 	struct link_change c = { .run = r, .ifindex = i, .change = change, .link = link };
-	bool was_up = p->device->up;
 
-	if (change == NETLINK_CHANGE_GONE) {
+	if (change == NETLINK_CHANGE_GONE)
 		p->is_gone = true;
-	} else if (change == NETLINK_CHANGE_BACK) {
-		if (!may_take_again(r, p, link))
-			return;
-	} else if (p->is_gone) {
-		return; /* of a device that we did not take again */
-	}
+	if (change == NETLINK_CHANGE_BACK && !may_take_again(r, p, link))
+		return;
 	worker_call(r->worker, apply_change, &c);
 	if (c.rc != 0) {
 		run_say("%s is back, but %s", link->name, c.err);
@@ -234,10 +364,32 @@ static void change_port(struct run *r, uint32_t i, enum netlink_change change, c
 	}
 	if (change == NETLINK_CHANGE_BACK)
 		p->is_gone = false;
-	if (p->device->up == was_up)
+	if (change == NETLINK_CHANGE_GONE)
+		drivers_gone(&r->drivers, &p->port, i);
+	if (change == NETLINK_CHANGE_MAC && p->port.has_program)
+		fastpath_refresh(fast_path(r->drivers.fast), i);
+}
+
+static void change_port(struct run *r, uint32_t i, enum netlink_change change, const struct netlink_link *link)
+{
+	struct run_port *p = &r->port[i];
+	bool was_up = p->device != NULL && p->device->up;
+
+	switch (answer_to(p, change, link)) {
+	case NOTHING:
+		return;
+	case FOLLOW:
+		follow(r, i, change, link);
+		break;
+	case TAKE_ANEW:
+		take_anew(r, i, change == NETLINK_CHANGE_BACK ? "is back, but" : "has changed, and now");
+		break;
+	}
+	bool is_up = p->device != NULL && p->device->up;
+	if (is_up == was_up)
 		return;
 	run_event(r, &(struct event){
-			     .kind = p->device->up ? EVENT_DEVICE_UP : EVENT_DEVICE_DOWN,
+			     .kind = is_up ? EVENT_DEVICE_UP : EVENT_DEVICE_DOWN,
 			     .time_ns = worker_clock(),
 			     .ifindex = i,
 		     });
@@ -248,7 +400,6 @@ void run_link_changed(void *ctx, enum netlink_change change, const struct netlin
 	struct run *r = ctx;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (r->port[i].device != NULL && r->port[i].is_quiet &&
-		    strcmp(r->port[i].device->name, link->name) == 0)
+		if (strcmp(r->port[i].name, link->name) == 0 && strcmp(r->port[i].driver, "tap") != 0)
 			change_port(r, i, change, link);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/drivers.h"
 #include "app/entry.h"
 #include "app/snapshot.h"
 #include "app/stage_clock.h"
@@ -20,12 +21,15 @@
 
 /* One interface and the kernel device behind it. */
 struct run_port {
-	struct device *device; /* NULL: this number is not in use */
-	char driver[16];       /* as the config says */
+	struct device *device; /* that of `port`; NULL: this number is not in use */
+	struct driver_port port;
+	char driver[16]; /* as the config says */
+	char name[DEVICE_NAME_MAX];
 	bool take_over;
 	bool is_quiet;
-	bool is_gone; /* the kernel device has vanished */
-	int lock_fd;  /* holds the name in this network namespace */
+	bool is_gone;           /* the kernel device has vanished, or no driver takes it any more */
+	int lock_fd;            /* holds the name in this network namespace */
+	struct device counters; /* as they were before the device was taken anew */
 };
 
 struct run {
@@ -43,6 +47,9 @@ struct run {
 	struct record *record;
 	struct worker *worker;
 	struct quiet *quiet;
+	struct drivers drivers; /* what the ports share */
+	bool fast_started;      /* drivers.fast is tied to the core */
+	bool fast_off;          /* it never is: every packet takes the way through user space */
 	struct netlink_monitor *monitor;
 	struct run_port port[IP_INTERFACES_MAX];
 
@@ -58,11 +65,18 @@ void run_event(struct run *r, struct event *e);
 
 /* --- run_ports.c --- */
 
-/* Opens what interface i of snap names. 0, or -errno and one sentence. */
+/* Opens what interface i of snap names, with number i. 0, or -errno and one sentence. */
 int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
 		  size_t err_len);
+/* In the worker, or while it stands still: the device of `p`, number i, goes into the core, or out of it. */
+void run_port_put(struct run *r, struct run_port *p, uint32_t i);
+void run_port_take(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel gets the device back. Nobody may use it any more. */
-void run_port_close(struct run *r, struct run_port *p);
+void run_port_close(struct run *r, struct run_port *p, uint32_t i);
+/* The device of port i is taken anew, by the best driver there is now. */
+void run_port_again(struct run *r, uint32_t i);
+/* Every port is closed: lets go of what they shared with the core. In the worker, or while it stands still. */
+void run_ports_stop(struct run *r);
 /* netlink_change_fn; ctx is the run. */
 void run_link_changed(void *ctx, enum netlink_change change, const struct netlink_link *link);
 

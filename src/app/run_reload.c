@@ -30,6 +30,7 @@ struct change_over {
 	struct run_port next[IP_INTERFACES_MAX]; /* as it shall be */
 	bool is_new[IP_INTERFACES_MAX];          /* opened for this reload */
 	bool leaves[IP_INTERFACES_MAX];          /* the device that is there now goes */
+	bool stripped[IP_INTERFACES_MAX];        /* and its number, which its program had, is needed already */
 	bool other_limits;
 	int rc;
 };
@@ -53,7 +54,10 @@ static void close_new(struct change_over *c)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->is_new[i])
-			run_port_close(c->run, &c->next[i]);
+			run_port_close(c->run, &c->next[i], i);
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		if (c->stripped[i])
+			run_port_again(c->run, i);
 }
 
 /* 0, or -errno and a sentence, and nothing is open that was not before. */
@@ -72,10 +76,15 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 			continue;
 		}
 		int rc = -EBUSY;
-		if (other_driver(r, c->snap, i))
+		if (other_driver(r, c->snap, i)) {
 			snprintf(err, err_len, "%s: its driver cannot be changed by a reload: start anew", name);
-		else
+		} else {
+			if (r->port[i].port.attached) {
+				drivers_gone(&r->drivers, &r->port[i].port, i);
+				c->stripped[i] = true;
+			}
 			rc = run_port_open(r, c->snap, i, &c->next[i], err, err_len);
+		}
 		if (rc != 0) {
 			close_new(c);
 			return rc;
@@ -94,12 +103,12 @@ static void change_over(void *arg)
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
-			worker_set_device(r->worker, i, NULL, now);
+			run_port_take(r, &r->port[i], i);
 	c->rc = entry_configure(&r->entry, c->snap, now);
-	const struct run_port *ports = c->rc == 0 ? c->next : r->port;
+	struct run_port *ports = c->rc == 0 ? c->next : r->port;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (ports[i].device != NULL && (c->rc == 0 ? c->is_new[i] : c->leaves[i]))
-			worker_set_device(r->worker, i, ports[i].device, now);
+			run_port_put(r, &ports[i], i);
 }
 
 /* One line: what is different now. */
@@ -154,7 +163,7 @@ static void commit(struct change_over *c)
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
-			run_port_close(r, &r->port[i]);
+			run_port_close(r, &r->port[i], i);
 	memcpy(r->port, c->next, sizeof(r->port));
 	r->snap = c->snap;
 	snapshot_destroy(old);

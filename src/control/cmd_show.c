@@ -137,6 +137,7 @@ static const struct out_column interface_columns[] = {
 	{ "name", "NAME", OUT_TEXT },
 	{ "state", "STATE", OUT_TEXT },
 	{ "driver", "DRIVER", OUT_TEXT },
+	{ "mode", "MODE", OUT_TEXT },
 	{ "mac", "MAC", OUT_MAC },
 	{ "mtu", "MTU", OUT_U64 },
 	{ "rx_packets", "RX-PACKETS", OUT_U64 },
@@ -145,8 +146,20 @@ static const struct out_column interface_columns[] = {
 	{ "tx_packets", "TX-PACKETS", OUT_U64 },
 	{ "tx_bytes", "TX-BYTES", OUT_U64 },
 	{ "addresses", "ADDRESSES", OUT_TEXT },
+	{ "note", "NOTE", OUT_TEXT },
 };
 static const struct out_table interface_table = { "interfaces", interface_columns, ARRAY_LEN(interface_columns), NULL };
+
+/* Two words do not stand in one column of a table that scripts read: "native,copy". */
+static const char *without_spaces(const char *text, char *buf, size_t len)
+{
+	struct text t = text_of(buf, len);
+
+	for (; *text != '\0'; text++)
+		if (*text != ' ')
+			text_add(&t, "%c", *text);
+	return t.len > 0 ? buf : "-";
+}
 
 static void interface_row(struct command_call *c, const struct interface_copy *r)
 {
@@ -155,25 +168,31 @@ static void interface_row(struct command_call *c, const struct interface_copy *r
 	char addr[IP4_TEXT_MAX];
 	struct text t = text_of(buf, sizeof(buf));
 	const struct device *d = &r->device;
+	const struct control_target *g = c->target;
+	char mode[64];
 
 	for (uint32_t i = 0; i < cfg->n_addresses; i++)
 		text_add(&t, "%s%s/%u", i > 0 ? " " : "", ip4_format(cfg->address[i].addr, addr),
 			 cfg->address[i].prefix_len);
-	output_row(&c->output, (struct out_value[]){
-				       OUT_T(cfg->name),
-				       OUT_T(!r->attached ? "absent"
-					     : d->up      ? "up"
-							  : "down"),
-				       OUT_T(c->target->driver(c->target->ctx, r->ifindex)),
-				       r->attached ? OUT_M(d->mac) : OUT_ABSENT,
-				       OUT_U(cfg->mtu != 0 ? cfg->mtu : d->mtu),
-				       OUT_U(d->n_rx_packets),
-				       OUT_U(d->n_rx_bytes),
-				       OUT_U(d->n_rx_missed),
-				       OUT_U(d->n_tx_packets),
-				       OUT_U(d->n_tx_bytes),
-				       OUT_T(buf),
-			       });
+	output_row(&c->output,
+		   (struct out_value[]){
+			   OUT_T(cfg->name),
+			   OUT_T(!r->attached ? "absent"
+				 : d->up      ? "up"
+					      : "down"),
+			   OUT_T(g->driver(g->ctx, r->ifindex)),
+			   OUT_T(without_spaces(g->driver_mode != NULL ? g->driver_mode(g->ctx, r->ifindex) : "", mode,
+						sizeof(mode))),
+			   r->attached ? OUT_M(d->mac) : OUT_ABSENT,
+			   OUT_U(cfg->mtu != 0 ? cfg->mtu : d->mtu),
+			   OUT_U(d->n_rx_packets),
+			   OUT_U(d->n_rx_bytes),
+			   OUT_U(d->n_rx_missed),
+			   OUT_U(d->n_tx_packets),
+			   OUT_U(d->n_tx_bytes),
+			   OUT_T(buf),
+			   OUT_T(g->driver_note != NULL ? g->driver_note(g->ctx, r->ifindex) : ""),
+		   });
 }
 
 void cmd_put_interfaces(struct command_call *c)

@@ -60,21 +60,16 @@ static bool interface_address(struct parser *p, struct config_interface *i)
 
 static bool interface_driver(struct parser *p, struct config_interface *i)
 {
-	static const char *const drivers[] = { "auto", "af_packet", "tap" };
+	static const char *const drivers[] = { "auto", "xdp", "xdp_generic", "tc", "af_packet", "tap" };
 	struct token t = *config_peek(p);
 
-	if (token_is(&t, "tc") || token_is(&t, "xdp")) {
-		config_err(p, &t.pos, "the driver \"%.*s\" is not there yet; \"auto\" takes the best there is",
-			   (int)t.len, t.text);
-		return false;
-	}
 	for (size_t k = 0; k < ARRAY_LEN(drivers); k++) {
 		if (token_is(&t, drivers[k])) {
 			config_next(p);
 			return config_copy(p, &t, i->driver, sizeof(i->driver), "a driver");
 		}
 	}
-	return config_unknown(p, &t, "a driver (auto, af_packet, tap)", drivers, ARRAY_LEN(drivers));
+	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers, ARRAY_LEN(drivers));
 }
 
 static bool interface_statement(struct parser *p, void *ctx)

@@ -45,6 +45,10 @@ struct control_target {
 	const struct rib *(*rib)(void *ctx);
 	/* The driver behind an interface as `run` chose it; "" when there is none. */
 	const char *(*driver)(void *ctx, uint32_t ifindex);
+	/* "native, copy" and the like, "" where a driver has but one; and one sentence: why this driver. May be NULL.
+	 */
+	const char *(*driver_mode)(void *ctx, uint32_t ifindex);
+	const char *(*driver_note)(void *ctx, uint32_t ifindex);
 	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
 	/* The config's generation when the gateway forwards, 0 before and after. */

@@ -28,12 +28,21 @@ struct tc_tap {
 	struct device dev;
 	struct device *tap, *out;
 	uint32_t tap_ifindex;
+	uint64_t n_missed;     /* as the kernel last said */
 	uint32_t n_since_idle; /* frames since the TAP was last seen empty */
 };
 
 static struct tc_tap *of_device(struct device *d)
 {
 	return container_of(d, struct tc_tap, dev);
+}
+
+static void read_missed(struct tc_tap *t)
+{
+	uint64_t n = netlink_tx_dropped(t->tap_ifindex);
+
+	t->dev.n_rx_missed += n - min_u64(n, t->n_missed);
+	t->n_missed = n;
 }
 
 static uint32_t tc_tap_rx(struct device *d, struct batch *b, uint32_t max)
@@ -43,15 +52,16 @@ static uint32_t tc_tap_rx(struct device *d, struct batch *b, uint32_t max)
 	t->tap->pool = d->pool;
 	t->tap->ledger = d->ledger;
 	uint32_t n = t->tap->ops->rx(t->tap, b, max);
-	d->n_rx_packets = t->tap->n_rx_packets;
-	d->n_rx_bytes = t->tap->n_rx_bytes;
+	d->n_rx_packets += t->tap->n_rx_packets;
+	d->n_rx_bytes += t->tap->n_rx_bytes;
+	t->tap->n_rx_packets = t->tap->n_rx_bytes = 0;
 	if (n > 0) {
 		t->n_since_idle += n;
 		return n;
 	}
 	/* It can only have lost frames if it was full, and then we took many without seeing it empty. */
 	if (t->n_since_idle >= TC_TAP_FRAMES / 2)
-		d->n_rx_missed = netlink_tx_dropped(t->tap_ifindex);
+		read_missed(t);
 	t->n_since_idle = 0;
 	return 0;
 }
@@ -63,8 +73,9 @@ static void tc_tap_tx(struct device *d, struct batch *b)
 	t->out->pool = d->pool;
 	t->out->ledger = d->ledger;
 	t->out->ops->tx(t->out, b);
-	d->n_tx_packets = t->out->n_tx_packets;
-	d->n_tx_bytes = t->out->n_tx_bytes;
+	d->n_tx_packets += t->out->n_tx_packets;
+	d->n_tx_bytes += t->out->n_tx_bytes;
+	t->out->n_tx_packets = t->out->n_tx_bytes = 0;
 }
 
 static int tc_tap_poll_fd(struct device *d)
