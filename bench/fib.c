@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The FIB under a full Internet table: how long the table takes to load, what
- * memory it needs, and what a look-up costs.
+ * memory it needs, and what a look-up and a change cost.
  *
  *   fib [prefixes]       prefixes: a file of one prefix a line, "10.0.0.0/8"; IPv6 is passed over
  *
@@ -226,6 +226,50 @@ static void bench_rib(const struct table *t)
 	row("rib-and-fib-load", median(ms), "ms");
 }
 
+/* --- changes of a table in use --- */
+
+#define N_CHANGES (1u << 17)
+#define CHANGES_A_GRACE 1024u
+
+/* One of the prefixes is withdrawn and comes back. */
+static double run_changes(struct fib *f, const struct table *t, struct rng *rng)
+{
+	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = IP4(10, 0, 0, 9) };
+	uint64_t start = clock_ns();
+
+	for (uint32_t i = 0; i < N_CHANGES / 2; i++) {
+		struct ip4_prefix p = t->prefix[rng_below(rng, (uint32_t)t->n)];
+
+		if (fib_remove(f, p) != 0 || fib_insert(f, p, fib_nexthop_add(f, &nh)) != 0)
+			abort();
+		if (i % CHANGES_A_GRACE == 0)
+			fib_reclaim(f, fib_grace_begin(f));
+	}
+	return (double)(clock_ns() - start) / N_CHANGES;
+}
+
+static void bench_changes(struct fib *f, const struct table *t)
+{
+	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = IP4(10, 0, 0, 8) };
+	const struct ip4_prefix all = { 0, 0 };
+	double one[RUNS], def[RUNS];
+	uint8_t seed[RNG_SEED_BYTES] = { 6 };
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	for (uint32_t k = 0; k < RUNS; k++) {
+		one[k] = run_changes(f, t, &rng);
+		uint64_t start = clock_ns();
+
+		if (fib_insert(f, all, fib_nexthop_add(f, &nh)) != 0)
+			abort();
+		def[k] = (double)(clock_ns() - start) / (double)NS_PER_MS;
+		fib_remove(f, all);
+	}
+	row("fib-change", median(one), "ns a change of one prefix");
+	row("fib-change-default", median(def), "ms for a default route");
+}
+
 /* --- look-ups --- */
 
 struct lookups {
@@ -343,6 +387,7 @@ int main(int argc, char **argv)
 	struct fib *f = bench_load(&t);
 
 	bench_all_lookups(f, &t);
+	bench_changes(f, &t);
 	fib_destroy(f);
 	bench_rib(&t);
 	free(t.prefix);
