@@ -25,6 +25,14 @@ struct fast {
 	} port[IP_INTERFACES_MAX];
 };
 
+struct fastpath_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours)
+{
+	return (struct fastpath_limits){
+		.n_connections = offload_max != 0 ? offload_max : min_u32(n_connections, FAST_CONNECTIONS_DEFAULT_MAX),
+		.n_adjacencies = min_u32(n_neighbours, IP_ADJACENCIES_MAX),
+	};
+}
+
 int fast_open(const struct fastpath_limits *limits, struct fast **out, char *err, size_t err_len)
 {
 	struct fast *f = calloc(1, sizeof(*f));

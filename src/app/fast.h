@@ -22,6 +22,9 @@
 
 struct fast;
 
+/* Sizes of the maps; offload_max 0: as many connections as the table has, at most FAST_CONNECTIONS_DEFAULT_MAX. */
+#define FAST_CONNECTIONS_DEFAULT_MAX (1u << 20)
+struct fastpath_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours);
 /* Makes the maps; nothing is attached yet. 0, or -errno and one sentence. */
 int fast_open(const struct fastpath_limits *limits, struct fast **out, char *err, size_t err_len);
 /* Detaches everything. NULL is allowed. */

@@ -380,6 +380,8 @@ static void copy_values(struct build *b)
 	s->ct.max_per_source = c->ct_max_per_source;
 	s->ct.new_per_source_s = c->ct_new_per_source_s;
 	s->ct.pick_up = c->ct_pick_up;
+	s->offload_max = c->offload_max;
+	s->offload_off = c->offload_off;
 	s->text = malloc(c->text_len + 1);
 	if (s->text != NULL) {
 		memcpy(s->text, c->text, c->text_len);

@@ -28,6 +28,8 @@ struct snapshot {
 	struct fib *fib;
 	char driver[IP_INTERFACES_MAX][16]; /* by interface number */
 	bool take_over[IP_INTERFACES_MAX];
+	uint32_t offload_max; /* connections in the kernel, 0: the default */
+	bool offload_off;
 	uint64_t outside; /* a bit an interface: a rule of source NAT names it as output */
 	char *text; /* the config file's text */
 	size_t text_len;

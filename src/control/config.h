@@ -44,6 +44,8 @@ struct config {
 	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s;
 	uint32_t ct_max_per_source, ct_new_per_source_s;
 	bool ct_pick_up;
+	uint32_t offload_max; /* connections in the kernel; 0: the file says nothing */
+	bool offload_off;
 	char *text; /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;
 	size_t n_sources; /* the files it was read from: ast_pos.file is a number from 1 on */

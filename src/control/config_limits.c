@@ -18,6 +18,10 @@ struct row {
 /* RFC 4787 REQ-5: except to well-known ports. */
 #define UDP_SECONDS_MIN 120
 
+/* Connections that the kernel may have at a time. */
+#define OFFLOAD_MIN 16
+#define OFFLOAD_MAX (1u << 26)
+
 #define OPTION(member) offsetof(struct config, member)
 
 static const struct row timeouts[] = {
@@ -139,6 +143,22 @@ static bool row_number(struct parser *p, const struct row *r)
 	return config_number(p, r->min, r->max, row_name(r, name), row_value(p, r)) && config_end(p);
 }
 
+/* offload max N; offload off; */
+static bool offload_statement(struct parser *p)
+{
+	static const char *const words[] = { "max", "off" };
+	struct token t = *config_peek(p);
+
+	if (config_accept_word(p, "off")) {
+		p->c->offload_off = true;
+		return config_end(p);
+	}
+	if (!config_accept_word(p, "max"))
+		return config_unknown(p, &t, "max or off, as in \"offload max 100000\"", words, ARRAY_LEN(words));
+	p->c->offload_off = false;
+	return config_number(p, OFFLOAD_MIN, OFFLOAD_MAX, "offload max", &p->c->offload_max) && config_end(p);
+}
+
 static bool conntrack_statement(struct parser *p, void *ctx)
 {
 	const struct row *r;
@@ -149,8 +169,10 @@ static bool conntrack_statement(struct parser *p, void *ctx)
 	}
 	if (config_accept_word(p, "pick"))
 		return config_expect_word(p, "up") && config_yes_no(p, &p->c->ct_pick_up) && config_end(p);
+	if (config_accept_word(p, "offload"))
+		return offload_statement(p);
 	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
-		     "size, timeout, pick up, max per source, new per source or fragments");
+		     "size, timeout, pick up, offload, max per source, new per source or fragments");
 	return r != NULL && row_number(p, r);
 }
 

@@ -162,7 +162,8 @@ static void test_values(void **state)
 		" exclude ports 2049, 2100-2200; mapping endpoint-independent; filtering address-dependent;\n"
 		" paired yes; preserve port, parity }\n"
 		"conntrack { size 1000; timeout tcp established 2h4m; timeout udp stream 200; timeout icmp 1m;\n"
-		" timeout tcp syn-sent 5s; timeout other 10s; pick up yes; max per source 50; fragments 99 }\n"
+		" timeout tcp syn-sent 5s; timeout other 10s; pick up yes; max per source 50; fragments 99;\n"
+		" offload max 5000 }\n"
 		"limits { packets 5000; large packets 77; neighbours 512; neighbour queue 3; neighbour queue all 30;\n"
 		" reassembly 11; reassembly fragments 22; reassembly per source 33 }\n"
 		"icmp { rate 500/second; rate per destination 5 }\n");
@@ -211,6 +212,8 @@ static void test_values(void **state)
 	assert_int_equal(c->timeout.other, 10);
 	assert_int_equal(c->timeout.udp_new, 0);
 	assert_true(c->ct_pick_up);
+	assert_int_equal(c->offload_max, 5000);
+	assert_false(c->offload_off);
 	assert_int_equal(c->ct_max_per_source, 50);
 	assert_int_equal(c->packets.n_packets, 5000);
 	assert_int_equal(c->packets.n_small, 5000);
@@ -224,6 +227,21 @@ static void test_values(void **state)
 	assert_int_equal(c->icmp_rate_per_s, 500);
 	assert_int_equal(c->icmp_rate_per_dest_s, 5);
 	config_free(c);
+}
+
+/* Would catch: a word for the kernel's part that is taken and does nothing. */
+static void test_offload(void **state)
+{
+	struct config *c = load("conntrack { offload max 100; offload off }\n");
+
+	assert_true(c->offload_off);
+	config_free(c);
+	c = load("conntrack { offload off; offload max 100 }\n");
+	assert_false(c->offload_off);
+	assert_int_equal(c->offload_max, 100);
+	config_free(c);
+	refused("conntrack { offload on; }\n", "expected max or off, as in \"offload max 100000\", found \"on\"");
+	refused("conntrack { offload max 3; }\n", "offload max");
 }
 
 struct priority_row {
@@ -488,6 +506,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_docs),        cmocka_unit_test(test_values),
+		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_offload),
 		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
 		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),
