@@ -12,6 +12,7 @@ SUITE ?=
 BUILD ?= build
 BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
+BUILD_TSAN ?= build-tsan
 LAB_ARGS ?=
 MINUTES ?= 30
 DRIVER ?= auto
@@ -52,6 +53,7 @@ test: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
 		-Dtests=enabled $(MESON_WERROR))
 	@ninja -C $(BUILD_TEST)
+	@if [ -z "$(SUITE)" ]; then $(MAKE) --no-print-directory tsan; fi
 	@if [ -z "$(SUITE)" ] && [ "$(FUZZ)" != no ] && tools/has-libfuzzer; then \
 		$(MAKE) --no-print-directory fuzz-build CC=clang && \
 		tests/summary $(BUILD_TEST) $(BUILD_FUZZ):libfuzzer; \
@@ -75,6 +77,13 @@ soak: setup
 	@ninja --quiet -C $(BUILD_TEST) yangguan
 	@tests/soak/soak $(BUILD_TEST)/yangguan --minutes $(MINUTES) --driver $(DRIVER) --workers $(WORKERS)
 
+# What several threads share, under ThreadSanitizer: rings, and a crew with a thread for each worker.
+TSAN_TESTS = src/base_ring_test tests/scenario/scenario_crew_thread_test
+tsan: setup
+	$(call configure,$(BUILD_TSAN),-Dbuildtype=debugoptimized -Db_sanitize=thread -Dtests=enabled $(MESON_WERROR))
+	@ninja --quiet -C $(BUILD_TSAN) $(TSAN_TESTS)
+	@for t in $(TSAN_TESTS); do $(BUILD_TSAN)/$$t || exit 1; done
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -84,7 +93,7 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_FUZZ) build-ci-gcc build-ci-clang build-test-gcc build-test-clang
+	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_FUZZ) $(BUILD_TSAN) build-ci-gcc build-ci-clang build-test-gcc build-test-clang
 
 help:
 	@echo 'make            build build/yangguan'
@@ -92,10 +101,11 @@ help:
 	@echo 'make test       install what is missing, build with sanitizers, run every test (SUITE=unit: only these)'
 	@echo 'make rfc        the requirements of the RFCs on NAT, one scenario each (ONLY=6888: only these)'
 	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
+	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make setup      install what is missing'
 	@echo 'make clean      remove what was built'
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test rfc soak fuzz-build install clean help
+.PHONY: all setup lab test rfc soak tsan fuzz-build install clean help

@@ -106,7 +106,8 @@ static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
 
 static void on_event(void *ctx, const struct event *e)
 {
-	((struct rig *)ctx)->n_events[e->kind]++;
+	/* Perhaps from several threads. */
+	atomic_fetch_add(&((struct rig *)ctx)->n_events[e->kind], 1);
 }
 
 static void read_config(struct rig *r, const char *rules, struct config **config, struct snapshot **snapshot)

@@ -8,6 +8,8 @@
 #ifndef YG_TESTS_CREW_RIG_H
 #define YG_TESTS_CREW_RIG_H
 
+#include <stdatomic.h>
+
 #include "app/crew.h"
 #include "base/ip4.h"
 #include "base/rng.h"
@@ -65,7 +67,8 @@ struct rig {
 	rig_seen_fn *seen;
 	void *ctx;
 	uint64_t n_left[N_RIG_SIDES]; /* IPv4 packets that left */
-	uint64_t n_arp_replies, n_events[N_EVENT_KINDS];
+	uint64_t n_arp_replies;
+	atomic_uint n_events[N_EVENT_KINDS];
 	/* Frames all enter here; CREW_MAX: anywhere. */
 	uint32_t entry;
 };
