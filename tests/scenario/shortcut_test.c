@@ -412,7 +412,8 @@ static void answer_asked(struct duel *d)
 
 static uint32_t fill_batch(struct duel *d, int side, bool hostile, struct flows_frame *frame)
 {
-	uint32_t n = 0, wanted = 1 + rng_below(&d->rng, BATCH_MAX);
+	/* Pieces that waited for their first one join its batch if there is room; what the shortcut takes makes room. */
+	uint32_t n = 0, wanted = 1 + rng_below(&d->rng, BATCH_MAX - 8);
 
 	while (n + 2 <= wanted) {
 		if (hostile && rng_below(&d->rng, 4) == 0) {
