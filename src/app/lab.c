@@ -43,7 +43,8 @@ _Static_assert(ARRAY_LEN(host_names) == LAB_N_HOSTS, "every host has a name");
 static const struct arg_option lab_options[] = {
 	{ 0, "check", NULL, "run every check, print what was seen, the connection table and the stats; end" },
 	{ 0, "kernel", NULL, "the same lab with Linux and nft as the gateway, to compare" },
-	{ 0, "driver", "DRIVER", "the driver of the gateway's devices" },
+	{ 0, "driver", "DRIVER",
+	  "the driver of the gateway's devices: auto, af_packet; with root also tc, xdp, xdp_generic" },
 	{ 0 },
 };
 

@@ -14,12 +14,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -252,6 +257,33 @@ static const char *const device_batch[LAB_N_HOSTS] = {
 								"addr add " LAB_SITE_ADDRESS "/32 dev lo\n",
 };
 
+/* Generic XDP takes no frame larger than the MTU: the other ends must not send any. */
+static int cut_at_peers(struct lab *lab)
+{
+	static const struct {
+		enum lab_host host;
+		const char *device;
+	} peers[] = { { LAB_SWITCH, "gateway" }, { LAB_SERVER, "eth0" } };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(peers) && rc == 0; i++) {
+		struct ethtool_value off = { .cmd = ETHTOOL_STSO };
+		struct ifreq request = { .ifr_data = (void *)&off };
+
+		snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", peers[i].device);
+		rc = lab_enter(lab, peers[i].host);
+		int fd = rc == 0 ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+		if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request) != 0)
+			rc = -1;
+		if (fd >= 0)
+			close(fd);
+	}
+	if (rc != 0)
+		fprintf(stderr, "yangguan lab: large segments cannot be turned off: %s\n", strerror(errno));
+	lab_enter(lab, LAB_SWITCH);
+	return rc;
+}
+
 int lab_world_devices(struct lab *lab)
 {
 	static const enum lab_host order[] = { LAB_SWITCH, LAB_GATEWAY, LAB_CLIENT1, LAB_CLIENT2, LAB_SERVER };
@@ -268,5 +300,6 @@ int lab_world_devices(struct lab *lab)
 		if (status != 0)
 			return -1;
 	}
-	return 0;
+	bool is_generic = lab->options.driver && strcmp(lab->options.driver, "xdp_generic") == 0;
+	return is_generic ? cut_at_peers(lab) : 0;
 }
