@@ -23,7 +23,7 @@
 #include "ip/fib.h"
 
 #define N_READERS 2
-#define N_CHANGES 10000
+#define N_CHANGES 4000
 #define CHANGES_PER_GRACE 16
 
 enum coming { STANDS, COMES };
