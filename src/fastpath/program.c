@@ -44,16 +44,15 @@ void program_explain(struct text *t, int error)
 	}
 }
 
-/* The verifier's last words that are not its statistics. */
-static void add_last_line(struct text *t, char *log)
+/* The verifier's last words that are not its statistics; NULL when it has said nothing. */
+static const char *last_line(char *log)
 {
-	char *line = NULL;
+	char *line = NULL, *rest = NULL;
 
-	for (char *at = strtok(log, "\n"); at != NULL; at = strtok(NULL, "\n"))
+	for (char *at = strtok_r(log, "\n", &rest); at != NULL; at = strtok_r(NULL, "\n", &rest))
 		if (strncmp(at, "processed ", 10) != 0)
 			line = at;
-	if (line != NULL)
-		text_add(t, " (%s)", line);
+	return line;
 }
 
 static int bind_maps(struct bpf_object *o, const struct program_maps *maps, size_t n_maps,
@@ -95,9 +94,12 @@ int program_object(const void *bytes, size_t len, const struct program_maps *map
 		*out = o;
 		return 0;
 	}
+	const char *verifier = r == -EPERM ? NULL : last_line(log);
 	text_add(&t, "the kernel does not load the program: ");
-	program_explain(&t, -r);
-	add_last_line(&t, log);
+	if (verifier != NULL)
+		text_add(&t, "its verifier says \"%s\" (%s); take another driver, and tell us", verifier, strerror(-r));
+	else
+		program_explain(&t, -r);
 	bpf_object__close(o);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,6 +136,33 @@ static void test_checksums_at_the_corners(void **state)
 		assert_int_equal(what, FP_FORWARDED);
 		assert_memory_equal(in.bytes, want.bytes, want.len);
 	}
+}
+
+/* Would catch: a UDP checksum that becomes 0, which would say that there is none. */
+static void test_udp_checksum_never_ends_as_none(void **state)
+{
+	struct bed_frame in, want;
+	uint32_t n = 0;
+
+	for (uint32_t v = 0; v < 0x10000; v++) {
+		bed_frame(&udp, 2, 0, &in);
+		in.bytes[L4 + 8] = (uint8_t)(v >> 8);
+		in.bytes[L4 + 9] = (uint8_t)v;
+		bed_frame_seal(&in);
+		bed_frame_forwarded(&udp, &in, &want);
+		if (want.bytes[L4 + 6] != 0xff || want.bytes[L4 + 7] != 0xff)
+			continue;
+		for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++) {
+			struct bed_frame f = in;
+
+			bed_flow_set(*state, &udp);
+			bed_run(*state, kind, &f, 0);
+			assert_int_equal(bed_counted(*state), FP_FORWARDED);
+			assert_memory_equal(f.bytes, want.bytes, want.len);
+			n++;
+		}
+	}
+	assert_true(n > 0);
 }
 
 /* Would catch: a flow behind others with the same tag, in any place, or in an overflow bucket, not found; a look-up
@@ -553,18 +581,109 @@ static void test_marks_only_grow(void **state)
 	assert_int_equal(flow->tcp_win, 5u << FP_TCP_FAR_SHIFT | 30);
 }
 
+/* --- at the same time --- */
+
+#define RUNS_A_THREAD 20000u
+
+#define STORE(to, from) __atomic_store_n(&(to), (from), __ATOMIC_RELEASE)
+
+struct runner {
+	struct bed *bed;
+	struct bed_frame in, want[2]; /* what it may become */
+	enum bed_kind kind;
+	uint32_t n_forwarded, n_up, n_wrong;
+	uint32_t done;
+};
+
+static void *run_many(void *ctx)
+{
+	struct runner *r = ctx;
+
+	for (uint32_t i = 0; i < RUNS_A_THREAD; i++) {
+		struct bed_frame f = r->in;
+
+		bed_run(r->bed, r->kind, &f, 0);
+		if (memcmp(f.bytes, r->in.bytes, f.len) == 0)
+			r->n_up++;
+		else if (memcmp(f.bytes, r->want[0].bytes, f.len) == 0 || memcmp(f.bytes, r->want[1].bytes, f.len) == 0)
+			r->n_forwarded++;
+		else
+			r->n_wrong++;
+	}
+	STORE(r->done, 1);
+	return NULL;
+}
+
+static void write_flow(struct fp_flow *f, const struct fp_flow *from)
+{
+	STORE(f->version, (uint16_t)(f->version + 1));
+	STORE(f->new_src_be, from->new_src_be);
+	STORE(f->new_dst_be, from->new_dst_be);
+	STORE(f->new_sport_be, from->new_sport_be);
+	STORE(f->new_dport_be, from->new_dport_be);
+	STORE(f->ip_delta, from->ip_delta);
+	STORE(f->l4_delta, from->l4_delta);
+	STORE(f->version, (uint16_t)(f->version + 1));
+}
+
+/* Would catch: counts lost between two CPUs, a flow that is half one mapping and half another. */
+static void test_two_cpus_and_a_writer(void **state)
+{
+	struct bed *b = *state;
+	struct bed_flow other = udp;
+	static struct runner r[2];
+	pthread_t thread[2];
+	struct fp_flow as[2], *flow;
+	uint32_t n = 0;
+
+	other.new_src ^= 0x01fe3377;
+	other.new_dst ^= 0x11223344;
+	other.new_sport ^= 0x5555;
+	other.new_dport ^= 0x1234;
+	as[1] = *bed_flow_set(b, &other);
+	flow = bed_flow_set(b, &udp);
+	as[0] = *flow;
+	for (uint32_t i = 0; i < 2; i++) {
+		r[i] = (struct runner){ .bed = b, .kind = (enum bed_kind)i };
+		bed_frame(&udp, 30, 0, &r[i].in);
+		bed_frame_forwarded(&udp, &r[i].in, &r[i].want[0]);
+		bed_frame_forwarded(&other, &r[i].in, &r[i].want[1]);
+		assert_int_equal(pthread_create(&thread[i], NULL, run_many, &r[i]), 0);
+	}
+	do {
+		write_flow(flow, &as[++n % 2]);
+		flow->handled = flow->up;
+		for (volatile uint32_t rest = n % 64; rest > 0; rest--)
+			;
+	} while (!__atomic_load_n(&r[0].done, __ATOMIC_ACQUIRE) || !__atomic_load_n(&r[1].done, __ATOMIC_ACQUIRE));
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	assert_int_equal(r[0].n_wrong + r[1].n_wrong, 0);
+	assert_true(r[0].n_forwarded > 0 && r[1].n_forwarded > 0);
+	n = r[0].n_forwarded + r[1].n_forwarded;
+	assert_int_equal(fp_flow_counts(flow), ((uint64_t)n * 58) << 32 | n);
+	struct fastpath_counts now;
+	fastpath_counts(b->f, &now);
+	assert_int_equal(now.count[FP_FORWARDED] - b->before.count[FP_FORWARDED], n);
+	uint64_t n_stale = now.count[FP_UP_STALE] - b->before.count[FP_UP_STALE];
+	assert_int_equal(n_stale + now.count[FP_UP_BEHIND] - b->before.count[FP_UP_BEHIND], r[0].n_up + r[1].n_up);
+	printf("%u forwarded, %u up\n", n, r[0].n_up + r[1].n_up);
+}
+
 int main(void)
 {
 	static struct bed bed;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_forwarded_to_the_byte, &bed),
 		cmocka_unit_test_prestate(test_checksums_at_the_corners, &bed),
+		cmocka_unit_test_prestate(test_udp_checksum_never_ends_as_none, &bed),
 		cmocka_unit_test_prestate(test_every_place_of_a_chain, &bed),
 		cmocka_unit_test_prestate(test_up_by_name, &bed),
 		cmocka_unit_test_prestate(test_refused, &bed),
 		cmocka_unit_test_prestate(test_large_segments, &bed),
 		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &bed),
 		cmocka_unit_test_prestate(test_marks_only_grow, &bed),
+		cmocka_unit_test_prestate(test_two_cpus_and_a_writer, &bed),
 	};
 
 	bed_open(&bed);
