@@ -60,23 +60,3 @@ void pool_fini(struct pool *p)
 		munmap(p->free_stack, (size_t)p->cap * sizeof(*p->free_stack));
 	memset(p, 0, sizeof(*p));
 }
-
-uint32_t pool_alloc(struct pool *p)
-{
-	uint32_t index;
-	if (p->n_free > 0)
-		index = p->free_stack[--p->n_free];
-	else if (p->n_fresh < p->cap)
-		index = p->n_fresh++;
-	else
-		return POOL_NONE;
-	p->n_used++;
-	return index;
-}
-
-void pool_free(struct pool *p, uint32_t index)
-{
-	assert(index < p->n_fresh && p->n_used > 0);
-	p->free_stack[p->n_free++] = index;
-	p->n_used--;
-}

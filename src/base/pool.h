@@ -8,6 +8,7 @@
 #ifndef YG_BASE_POOL_H
 #define YG_BASE_POOL_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,26 @@ int pool_init(struct pool *p, uint32_t cap, size_t size, size_t align);
 void pool_fini(struct pool *p);
 
 /* An index below cap, or POOL_NONE when all are in use. */
-uint32_t pool_alloc(struct pool *p);
-void pool_free(struct pool *p, uint32_t index);
+static inline uint32_t pool_alloc(struct pool *p)
+{
+	uint32_t index;
+
+	if (p->n_free > 0)
+		index = p->free_stack[--p->n_free];
+	else if (p->n_fresh < p->cap)
+		index = p->n_fresh++;
+	else
+		return POOL_NONE;
+	p->n_used++;
+	return index;
+}
+
+static inline void pool_free(struct pool *p, uint32_t index)
+{
+	assert(index < p->n_fresh && p->n_used > 0);
+	p->free_stack[p->n_free++] = index;
+	p->n_used--;
+}
 
 static inline void *pool_at(const struct pool *p, uint32_t index)
 {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/pool.h"
 
@@ -54,14 +55,22 @@ static inline void ct_table_prefetch(const struct ct_table *t, uint64_t hash)
 	__builtin_prefetch(ct_table_bucket(t, hash));
 }
 
+/* Eight tags in one vector register of any machine that has them. */
+typedef uint16_t ct_tags __attribute__((vector_size(2 * CT_BUCKET_SLOTS)));
+
 /* The slots of a bucket with this tag, a bit each. */
 static inline uint32_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
 {
-	uint32_t m = 0;
+	static const ct_tags bit = { 1, 2, 4, 8, 16, 32, 64, 128 };
+	ct_tags tags;
+	uint64_t half[2];
 
-	for (uint32_t i = 0; i < CT_BUCKET_SLOTS; i++)
-		m |= (uint32_t)(b->tag[i] == tag) << i;
-	return m;
+	memcpy(&tags, b->tag, sizeof(tags));
+	tags = (ct_tags)(tags == tag) & bit;
+	memcpy(half, &tags, sizeof(half));
+	half[0] |= half[1];
+	half[0] |= half[0] >> 32;
+	return (uint32_t)(half[0] | half[0] >> 16) & 0xff;
 }
 
 /* False when there is no room: no free slot and no overflow bucket left. */

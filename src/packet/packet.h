@@ -14,6 +14,7 @@
 #define YG_PACKET_PACKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/drop.h"
@@ -69,6 +70,8 @@ enum ct_info {
 
 struct packet_pool;
 
+/* In the order in which a packet's way needs them: a packet that takes a shortcut
+ * touches little more than the first line, and packet_lend clears the first two. */
 struct packet {
 	/* bytes */
 	uint8_t *buf;       /* first byte that may be written */
@@ -77,47 +80,55 @@ struct packet {
 	uint32_t len;       /* of the frame */
 	uint32_t index;     /* in the descriptor pool */
 	uint32_t buf_index; /* of the pool buffer, POOL_NONE if lent */
-	bool buf_large;
+	uint32_t in_ifindex; /* gateway's interface number; 0: made here */
 
 	/* lent bytes: called once when the packet lets go of them */
 	void (*release)(void *ctx, uint64_t cookie);
 	void *release_ctx;
 	uint64_t release_cookie;
 
+	uint16_t l3_off;      /* from the frame's start; 14 */
+	uint16_t l4_off;      /* likewise */
+	uint16_t reason;      /* enum drop_reason with VERDICT_DROP */
+	uint8_t verdict;      /* enum packet_verdict */
+	bool buf_large;
+
+	/* --- the second line --- */
+
 	struct offload offload;
 
 	/* way */
-	uint32_t in_ifindex;  /* gateway's interface number; 0: made here */
 	uint32_t out_ifindex; /* 0: not routed yet */
 	uint32_t next_hop;    /* IPv4 of the neighbour; valid with out_ifindex */
-	uint16_t l3_off;      /* from the frame's start; 14 */
-	uint16_t l4_off;      /* likewise */
-	uint8_t verdict;      /* enum packet_verdict */
 	uint8_t n_loops;      /* times it was sent from here to here */
-	uint16_t reason;      /* enum drop_reason with VERDICT_DROP */
 	bool link_group;      /* the frame came as link-layer broadcast or multicast */
 	bool to_us;           /* routed to local delivery */
 	bool is_broadcast;    /* destination is a broadcast address */
 	bool forwarded;       /* came in and goes out */
 	bool translated;      /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 
-	/* values of the headers: valid behind ip_input, or set by whoever made it */
-	struct ipv4_view ip;
-	struct l4_view l4;
-	struct ipv4_options options; /* valid when ip.header_len > 20 */
-
 	/* connection */
-	uint32_t conn_ref;    /* index << 1 | direction, CONN_NONE */
-	uint8_t ct_info;      /* enum ct_info */
 	bool ct_icmp_error;   /* RELATED by its quote, conn_ref names the quoted connection */
 	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
+	uint32_t conn_ref;    /* index << 1 | direction, CONN_NONE */
 	uint32_t mark;        /* meta mark */
 	uint16_t trail;       /* the rule counters that it has passed (rules.h), 0 at first */
+	uint8_t ct_info;      /* enum ct_info */
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
 	uint64_t held_since;  /* ns, for whoever holds it */
+
+	/* --- what packet_lend leaves as it is --- */
+
+	/* values of the headers: valid behind ip_input, or set by whoever made it */
+	struct ipv4_view ip;
+	struct l4_view l4;
+	struct ipv4_options options; /* valid when ip.header_len > 20 */
 };
+#define PACKET_CLEARED 128
+_Static_assert(offsetof(struct packet, offload) == 64 && offsetof(struct packet, ip) <= PACKET_CLEARED,
+	       "two lines are all that a packet's beginning writes");
 
 static inline uint8_t *packet_frame(struct packet *p)
 {
@@ -156,7 +167,7 @@ uint32_t packet_pool_capacity(const struct packet_pool *pool);
  * len is frame_len, the bytes are not cleared, all else is zero, conn_ref is
  * CONN_NONE. NULL when the pool has none. The caller counts it. */
 struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
-/* A packet around lent bytes: the frame stands at buf + off. */
+/* A packet around lent bytes: the frame stands at buf + off. The values of its headers are not cleared. */
 struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
 			   void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie);
 /* Moves lent bytes into a pool buffer and lets go of the loan. False, and the
