@@ -146,6 +146,19 @@ static __always_inline void fp_count_one(__u32 what)
 		++*n;
 }
 
+/* Reading the clock costs as much as a look-up, reading the jiffies nothing. */
+static __always_inline __u32 fp_tick_now(void)
+{
+	__u64 clock = *(const volatile __u64 *)&config.clock;
+	__u32 jiffy = (__u32)bpf_jiffies64();
+
+	if ((__u32)(clock >> 32) != jiffy) {
+		clock = (__u64)jiffy << 32 | fp_tick_of(bpf_ktime_get_coarse_ns());
+		*(volatile __u64 *)&config.clock = clock;
+	}
+	return (__u32)clock;
+}
+
 /* What was read before is not read again after this. */
 static __always_inline void fp_read_barrier(void)
 {

@@ -103,7 +103,9 @@ struct fp_config {
 	__u32 on;           /* 0: everything goes up */
 	/* The loader's own: */
 	__u32 alive;        /* tick of the last sign of life, for programs that stay when the process goes */
-	__u64 reserved[3];
+	/* The programs' own: */
+	__u64 clock; /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
+	__u64 reserved[2];
 	__u8 mac[FP_PORTS][8]; /* the Ethernet address of each port: what is for others is not forwarded */
 } __attribute__((aligned(64)));
 

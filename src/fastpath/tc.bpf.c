@@ -91,7 +91,7 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 	why = fp_judge(&v, f, version, piece_len(ctx, &v), FP_HOW_PEER, way, &by);
 	if (why != FP_FORWARDED)
 		return why;
-	if (!by || !mend_l4_check(ctx, &v, way))
+	if (!mend_l4_check(ctx, &v, way))
 		return fp_up(f, FP_UP_STALE);
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
@@ -105,7 +105,7 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 SEC("tc")
 int yangguan_tc(struct __sk_buff *ctx)
 {
-	__u32 tick = fp_tick_of(bpf_ktime_get_coarse_ns());
+	__u32 tick = fp_tick_now();
 	struct fp_way way = { 0 };
 
 	if (program.alive_ticks != 0 && (__s32)(tick - config.alive) > (__s32)program.alive_ticks)

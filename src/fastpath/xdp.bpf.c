@@ -84,11 +84,11 @@ static __always_inline enum fp_count forward(struct xdp_md *ctx)
 	/* Nothing has been changed yet: the device may have gone. */
 	if (bpf_redirect_map(&devices, way.port, 0) != XDP_REDIRECT)
 		return fp_up(f, FP_UP_ADJACENCY);
-	if (!by || data + (v.proto == FP_PROTO_TCP ? FP_MIN_TCP : FP_MIN) > data_end)
+	if (data + (v.proto == FP_PROTO_TCP ? FP_MIN_TCP : FP_MIN) > data_end)
 		return FP_UP_STALE; /* never: for the verifier */
 	rewrite_l4_check(data, &v, &way);
 	fp_rewrite(data, &v, &way);
-	fp_account(&v, f, by, fp_tick_of(bpf_ktime_get_coarse_ns()));
+	fp_account(&v, f, by, fp_tick_now());
 	return FP_FORWARDED;
 }
 
