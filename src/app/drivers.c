@@ -179,7 +179,7 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 		 struct driver_port *out, char *err, size_t err_len)
 {
 	const struct choice *c = choice_for(driver, link);
-	char reasons[DRIVER_NOTE_MAX] = "";
+	char reasons[DRIVER_NOTE_MAX] = "", refusal[256];
 	struct text why = text_of(reasons, sizeof(reasons));
 	int rc = -EINVAL;
 
@@ -188,12 +188,14 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 		snprintf(err, err_len, "%s: the driver \"%s\" is unknown", link->name, driver);
 		return -EINVAL;
 	}
-	bool is_auto = strcmp(driver, "auto") == 0;
+	bool is_auto = strcmp(driver, "auto") == 0, fast_told = false;
 	if (c->on == VIRTUAL)
 		text_add(&why, "; xdp: a %s keeps large segments only with tc", link->kind);
 	for (uint32_t i = 0; i < c->n; i++) {
 		const struct way_info *w = &ways[c->way[i]];
-		rc = try_way(s, c->way[i], link, number, out, err, err_len);
+		if (fast_told && w->has_program)
+			continue;
+		rc = try_way(s, c->way[i], link, number, out, refusal, sizeof(refusal));
 		if (rc == 0) {
 			struct text note = text_of(out->note, sizeof(out->note));
 			text_add(&note, "device %s: driver %s", link->name, w->driver);
@@ -206,11 +208,11 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 			add_hint(&note, out, c->way[i], link);
 			return 0;
 		}
-		add_reason(&why, w->driver, w->mode, bare(err, link->name));
+		/* What keeps one program out keeps all out. */
+		fast_told = w->has_program && s->fast == NULL;
+		add_reason(&why, w->driver, fast_told ? "" : w->mode, bare(refusal, link->name));
 	}
-	/* One reason stands in err; of several, all are told. */
-	if (c->n > 1)
-		snprintf(err, err_len, "device %s: no driver takes it: %s", link->name, reasons + 2);
+	snprintf(err, err_len, "device %s: %s", link->name, reasons + 2);
 	return rc;
 }
 
