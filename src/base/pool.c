@@ -17,11 +17,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* From this size on memory is asked for in large pages. */
+#define LARGE_BYTES ((size_t)4 << 20)
+
 /* Zeroed memory that costs nothing until it is touched; NULL when refused. */
 static void *map_bytes(size_t len)
 {
 	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return mem == MAP_FAILED ? NULL : mem;
+	if (mem == MAP_FAILED)
+		return NULL;
+	/* Random look-ups in many pages wait for the page table too. A kernel that has no large ones may say no. */
+	if (len >= LARGE_BYTES)
+		(void)madvise(mem, len, MADV_HUGEPAGE);
+	return mem;
 }
 
 int pool_init(struct pool *p, uint32_t cap, size_t size, size_t align)
