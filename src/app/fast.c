@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+/* About a millisecond. */
+#define CATCH_UP_MAX 8192u
+
 struct fast {
 	struct fastpath *path;
 	struct offload_map *map; /* NULL: not tied to a core */
@@ -147,9 +150,12 @@ bool fast_read_back(struct fast *f, uint32_t conn)
 	return true;
 }
 
-void fast_read_all(struct fast *f)
+void fast_catch_up(struct fast *f)
 {
-	if (f->map != NULL)
+	struct offload_map_info info;
+
+	fast_info(f, &info);
+	if (f->map != NULL && info.n_connections <= CATCH_UP_MAX)
 		offload_map_read_all(f->map);
 }
 

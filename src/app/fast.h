@@ -6,7 +6,7 @@
  *
  * Two threads. Opening, attaching and detaching make system calls: control
  * thread. What touches the core (fast_start, fast_port_up, fast_port_down,
- * fast_stop, fast_read_back, fast_read_all, fast_info) is called inside
+ * fast_stop, fast_read_back, fast_catch_up, fast_info) is called inside
  * worker_call. Its timers are the core's (gateway_set_side).
  *
  *   open     fast_open -> fast_attach -> open the device -> worker_call: fast_start (once), fast_port_up
@@ -44,9 +44,11 @@ void fast_stop(struct fast *f);
 void fast_port_up(struct fast *f, uint32_t number);
 void fast_port_down(struct fast *f, uint32_t number);
 
-/* Before counters of a connection, or of all, are shown. True while the kernel has the connection. */
+/* Before counters of a connection are shown: credits them. True while the kernel has it. */
 bool fast_read_back(struct fast *f, uint32_t conn);
-void fast_read_all(struct fast *f);
+/* Before sums are shown: credits all, when they are few enough not to let packets wait; else what is shown is a second
+ * old at most. */
+void fast_catch_up(struct fast *f);
 void fast_info(const struct fast *f, struct offload_map_info *out);
 
 /* Control thread: a system call a counter. */

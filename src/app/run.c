@@ -132,6 +132,33 @@ static const char *slot_driver_note(void *ctx, uint32_t ifindex)
 	return ((struct run *)ctx)->port[ifindex].port.note;
 }
 
+static bool slot_kernel_has(void *ctx, uint32_t conn)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	return f != NULL && fast_read_back(f, conn);
+}
+
+static bool slot_kernel_info(void *ctx, struct offload_map_info *out)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	if (f == NULL)
+		return false;
+	fast_catch_up(f);
+	fast_info(f, out);
+	return true;
+}
+
+static bool slot_kernel_counts(void *ctx, struct fastpath_counts *out)
+{
+	const struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	if (f != NULL)
+		fast_counts(f, out);
+	return f != NULL;
+}
+
 static uint64_t slot_ready(void *ctx)
 {
 	const struct run *r = ctx;
@@ -171,6 +198,9 @@ static void fill_target(struct run *r)
 		.driver = slot_driver,
 		.driver_mode = slot_driver_mode,
 		.driver_note = slot_driver_note,
+		.kernel_has = slot_kernel_has,
+		.kernel_info = slot_kernel_info,
+		.kernel_counts = slot_kernel_counts,
 		.reload = run_reload,
 		.ready = slot_ready,
 		.stage_clock = slot_stage_clock,

@@ -24,6 +24,7 @@ struct conn_row {
 	uint32_t timeout_s, mark;
 	uint16_t status;
 	uint8_t tcp_state;
+	bool offload;
 };
 
 enum action { ACTION_LIST, ACTION_COUNT, ACTION_STATS, ACTION_FLUSH, ACTION_DELETE };
@@ -62,6 +63,7 @@ enum {
 	COL_REPLY_BYTES,
 	COL_REPLIED,
 	COL_ASSURED,
+	COL_OFFLOAD,
 	COL_MARK,
 	COL_ZONE,
 	N_COLS
@@ -87,6 +89,7 @@ static const struct out_column port_columns[N_COLS] = {
 	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
 	[COL_REPLIED] = { "replied", NULL, OUT_YES_NO },
 	[COL_ASSURED] = { "assured", NULL, OUT_YES_NO },
+	[COL_OFFLOAD] = { "offload", NULL, OUT_YES_NO },
 	[COL_MARK] = { "mark", NULL, OUT_U64 },
 	[COL_ZONE] = { "zone", NULL, OUT_U64 },
 };
@@ -119,7 +122,9 @@ static void conntrack_line(const struct out_value *row, char *buf, size_t len)
 	line_tuple(&t, proto, &row[COL_REPLY_SRC]);
 	text_add(&t, "packets=%llu bytes=%llu ", (unsigned long long)row[COL_REPLY_PACKETS].u64,
 		 (unsigned long long)row[COL_REPLY_BYTES].u64);
-	if (row[COL_ASSURED].yes)
+	if (row[COL_OFFLOAD].yes)
+		text_add(&t, "[OFFLOAD] ");
+	else if (row[COL_ASSURED].yes)
 		text_add(&t, "[ASSURED] ");
 	text_add(&t, "mark=%u ", (unsigned)row[COL_MARK].u64);
 	if (!row[COL_ZONE].absent)
@@ -156,6 +161,7 @@ static void put_row(struct command_call *c, const struct conn_row *r)
 		[COL_REPLY_BYTES] = OUT_U(r->counters.bytes[CT_REPLY]),
 		[COL_REPLIED] = OUT_Y((r->status & CT_SEEN_REPLY) != 0),
 		[COL_ASSURED] = OUT_Y((r->status & CT_ASSURED) != 0),
+		[COL_OFFLOAD] = OUT_Y(r->offload),
 		[COL_MARK] = OUT_U(r->mark),
 		[COL_ZONE] = o->zone != 0 ? OUT_U(o->zone) : OUT_ABSENT,
 	};
@@ -190,6 +196,8 @@ static void read_slice(void *arg)
 		struct conn_row *r = &s->row[s->n_rows++];
 		r->index = index;
 		memcpy(r->tuple, conn->tuple, sizeof(r->tuple));
+		/* Before the counters are read. */
+		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, index);
 		conn_counters(ct, index, &r->counters);
 		r->timeout_s = conn_timeout_s(ct, index);
 		r->mark = conn->mark;

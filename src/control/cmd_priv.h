@@ -13,6 +13,17 @@ extern const struct command cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd
 /* The table of interfaces, in the document that c->output has open. */
 void cmd_put_interfaces(struct command_call *c);
 
+/* In `stats`: what the kernel does by itself; nothing when there is no fast path. */
+void cmd_put_kernel(struct command_call *c);
+/* What the kernel dropped for this reason; false when it is not a reason of the kernel's, or there is no fast path.
+ * *known false: nobody may know. */
+struct kernel_drops {
+	struct fastpath_counts counts;
+	bool present;
+};
+void cmd_kernel_drops(const struct command_call *c, struct kernel_drops *out);
+bool cmd_kernel_dropped(const struct kernel_drops *k, enum drop_reason reason, uint64_t *n, bool *known);
+
 /* `stats --stages`. */
 int cmd_stats_stages(struct command_call *c, bool reset);
 

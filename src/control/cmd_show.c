@@ -6,6 +6,7 @@
  */
 #include "control/cmd_priv.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,9 +51,16 @@ static void copy_ledger(void *arg)
 	l->ledger = l->target->env->ledger;
 }
 
+static const struct out_column drops_json_columns[] = {
+	{ "reason", "REASON", OUT_TEXT },
+	{ "count", "COUNT", OUT_U64 }, /* left out when it is not known */
+	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
+	{ "hint", "WHAT TO DO", OUT_TEXT },
+};
+static const struct out_table drops_json_table = { "drops", drops_json_columns, ARRAY_LEN(drops_json_columns), NULL };
 static const struct out_column drops_columns[] = {
 	{ "reason", "REASON", OUT_TEXT },
-	{ "count", "COUNT", OUT_U64 },
+	{ "count", "COUNT", OUT_TEXT },
 	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
 	{ "hint", "WHAT TO DO", OUT_TEXT },
 };
@@ -61,17 +69,27 @@ static const struct out_table drops_table = { "drops", drops_columns, ARRAY_LEN(
 static int drops_start(struct command_call *c)
 {
 	struct ledger_copy l = { .target = c->target };
+	struct kernel_drops kernel;
+	char count[24];
 
 	if (no_words(c) != 0)
 		return EXIT_USAGE;
 	target_call(c->target, copy_ledger, &l);
-	table_start(c, &drops_table);
+	cmd_kernel_drops(c, &kernel);
+	bool is_json = args_has(&c->args, "json");
+	table_start(c, is_json ? &drops_json_table : &drops_table);
 	for (size_t i = 0; i < N_DROP_REASONS; i++) {
-		if (l.ledger.n_dropped[i] == 0 && !args_has(&c->args, "all") && !args_has(&c->args, "json"))
+		uint64_t n = l.ledger.n_dropped[i];
+		bool known = true;
+		(void)cmd_kernel_dropped(&kernel, (enum drop_reason)i, &n, &known);
+		if (n == 0 && known && !args_has(&c->args, "all") && !is_json)
 			continue;
+		snprintf(count, sizeof(count), "%" PRIu64, n);
+		struct out_value number = known ? OUT_U(n) : OUT_ABSENT;
+		struct out_value text = OUT_T(known ? count : "unknown");
 		output_row(&c->output, (struct out_value[]){
 					       OUT_T(drop_info[i].name),
-					       OUT_U(l.ledger.n_dropped[i]),
+					       is_json ? number : text,
 					       OUT_T(drop_info[i].text),
 					       OUT_T(drop_info[i].hint),
 				       });
@@ -447,7 +465,11 @@ struct rules_state {
 static void copy_rules(void *arg)
 {
 	struct rules_state *s = arg;
+	struct offload_map_info unused;
 
+	/* What the kernel forwarded is the rules' too. */
+	if (s->cursor == 0 && s->target->kernel_info != NULL)
+		(void)s->target->kernel_info(s->target->ctx, &unused);
 	for (s->n = 0; s->n < SLICE; s->n++)
 		if (!rules_next(s->target->rules, &s->cursor, &s->row[s->n])) {
 			s->at_end = true;

@@ -107,6 +107,7 @@ static int stats_start(struct command_call *c)
 	target_call(c->target, copy_stats, &s);
 	command_output(c, OUTPUT_OBJECT);
 	bool ok = put_law(c, &s);
+	cmd_put_kernel(c);
 	cmd_put_interfaces(c);
 	output_table_begin(&c->output, &icmp_table);
 	for (size_t i = 0; i < N_ICMP_SILENCE; i++)
@@ -132,7 +133,8 @@ const struct command cmd_stats = {
 		.help = "the law of conservation row by row, and each interface's counters",
 		.options = stats_options,
 		.more = "Every packet buffer that came in or was made here went somewhere that has a name. Exit status "
-			"1 if the sums differ.\n\n"
+			"1 if the sums differ. What the kernel forwarded by itself never was such a buffer and is "
+			"counted apart.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
 			"its own, without those of the stages in it, and clocks a second are told below the table.",
 		.example = "  yangguan stats\n  yangguan stats --stages --reset; sleep 1; yangguan stats --stages",

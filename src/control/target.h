@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "conntrack/conntrack.h"
+#include "fastpath/offload.h"
 #include "ip/stack.h"
 #include "nat/nat.h"
 #include "packet/env.h"
@@ -49,6 +50,12 @@ struct control_target {
 	 */
 	const char *(*driver_mode)(void *ctx, uint32_t ifindex);
 	const char *(*driver_note)(void *ctx, uint32_t ifindex);
+	/* The kernel's fast path; NULL, and false when there is none. kernel_has and kernel_info inside `call`: what
+	 * the kernel has forwarded of a connection is credited first, and of all when that is quick. */
+	bool (*kernel_has)(void *ctx, uint32_t conn);
+	bool (*kernel_info)(void *ctx, struct offload_map_info *out);
+	/* Control thread. */
+	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
 	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
 	/* The config's generation when the gateway forwards, 0 before and after. */
