@@ -4,11 +4,16 @@
 #   CC         the compiler (a change of it sets the build directory up anew)
 #   WERROR=1   warnings are errors
 #   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario
+#   ROWS=, SECONDS=, ROUNDS=, PREFIXES=   with `make bench`
 #   DESTDIR=, prefix=   with `make install`
 
 prefix ?= /usr/local
 WERROR ?=
 SUITE ?=
+ROWS ?= *
+SECONDS ?= 1
+ROUNDS ?= 5
+PREFIXES ?= $(wildcard ../shared/data/prefixes.txt.gz)
 BUILD ?= build
 BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
@@ -84,6 +89,12 @@ tsan: setup
 	@ninja --quiet -C $(BUILD_TSAN) $(TSAN_TESTS)
 	@for t in $(TSAN_TESTS); do $(BUILD_TSAN)/$$t || exit 1; done
 
+# Linux and Yangguan side by side; root, some minutes. ROWS='veth-xdp*' measures only those (bench/run --list),
+# SECONDS= is how long each of the windows takes, PREFIXES= a file with a full Internet table.
+bench: setup all
+	@ninja -C $(BUILD) bench-programs
+	@bench/run $(BUILD) --rows '$(ROWS)' --seconds $(SECONDS) --rounds $(ROUNDS) $(if $(PREFIXES),--prefixes $(PREFIXES))
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -102,10 +113,11 @@ help:
 	@echo 'make rfc        the requirements of the RFCs on NAT, one scenario each (ONLY=6888: only these)'
 	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
+	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make setup      install what is missing'
 	@echo 'make clean      remove what was built'
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test rfc soak tsan fuzz-build install clean help
+.PHONY: all setup lab test bench rfc soak tsan fuzz-build install clean help

@@ -46,7 +46,8 @@ static void side_of(struct bare_side *side, const char *dev, const char *neighbo
 		side->dst_mac[i] = (__u8)mac[i];
 }
 
-static void attach(struct bpf_object *o, const char *direction, const char *kind, __u32 ifindex)
+/* NULL for tc, which goes with the device. */
+static struct bpf_link *attach(struct bpf_object *o, const char *direction, const char *kind, __u32 ifindex)
 {
 	char name[64];
 
@@ -55,9 +56,11 @@ static void attach(struct bpf_object *o, const char *direction, const char *kind
 	if (prog == NULL)
 		fail(name, ENOENT);
 	if (strcmp(kind, "xdp") == 0) {
-		if (bpf_program__attach_xdp(prog, (int)ifindex) == NULL)
+		struct bpf_link *link = bpf_program__attach_xdp(prog, (int)ifindex);
+
+		if (link == NULL)
 			fail(name, errno);
-		return;
+		return link;
 	}
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(prog));
@@ -66,6 +69,7 @@ static void attach(struct bpf_object *o, const char *direction, const char *kind
 		rc = bpf_tc_attach(&hook, &opts);
 	if (rc != 0)
 		fail(name, -rc);
+	return NULL;
 }
 
 static struct bpf_object *load(void)
@@ -103,12 +107,14 @@ int main(int argc, char **argv)
 	struct bpf_object *o = load();
 	if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(o, "config"), &zero, &config, BPF_ANY) != 0)
 		fail("config", errno);
-	attach(o, "outward", argv[1], config.side[1].ifindex);
-	attach(o, "inward", argv[1], config.side[0].ifindex);
+	struct bpf_link *outward = attach(o, "outward", argv[1], config.side[1].ifindex);
+	struct bpf_link *inward = attach(o, "inward", argv[1], config.side[0].ifindex);
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 	}
+	bpf_link__destroy(outward);
+	bpf_link__destroy(inward);
 	bpf_object__close(o);
 	return 0;
 }

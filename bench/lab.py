@@ -38,11 +38,11 @@ NFT = """table ip nat {
 	}
 }
 """
-CONFIG = """interface r0 { address %(inside)s/24; %(driver)s }
-interface r1 { address %(outside)s/24; %(driver)s }
+CONFIG = """interface r0 { address %(inside)s/24; driver %(driver)s; }
+interface r1 { address %(outside)s/24; driver %(driver)s; }
 route %(clients)s via %(client)s;
 route 0.0.0.0/0 via %(server)s;
-conntrack { size %(size)d; timeout udp new 3600s; timeout udp stream 3600s; }
+conntrack { size %(size)d; timeout udp new 3600s; timeout udp stream 3600s; %(options)s }
 """ + NFT
 
 
@@ -51,7 +51,8 @@ class Missing(Exception):
 
 
 class Side:
-    """What stands between client and server. `key` names it in results, `text` in tables."""
+    """What stands between client and server. `key` names it in results, `text` in tables; `options` stand in the
+    config's conntrack block."""
 
     def __init__(self, key, text, kind, driver=None, options="", rootless=False):
         self.key, self.text, self.kind = key, text, kind
@@ -169,7 +170,6 @@ class Process:
         return answer
 
     def end(self):
-        """By its standard input, else by signal."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -253,13 +253,12 @@ class Lab:
 
     def rootless_namespace(self):
         """The router's namespaces are made by an ordinary user, and its program has no right outside them."""
-        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Urnm", "--propagation",
-                "unchanged", "sh", "-c", "echo there; exec cat"]
-        keeper = Process(argv)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        keeper = Process(nobody + ["unshare", "-Urnm", "sh", "-c", "echo there; exec cat"])
         self.processes.append(keeper)
         keeper.until("there")
         sh("ip", "netns", "attach", self.router, str(keeper.process.pid))
-        self.router_enter = ["nsenter", "-t", str(keeper.process.pid), "-U", "-n", "--preserve-credentials"]
+        self.router_enter = nobody + ["nsenter", "-t", str(keeper.process.pid), "-U", "-n", "--preserve-credentials"]
 
     def offloads(self):
         """Redirected frames are taken only by a veth that polls; XDP does not see which checksums are unfinished."""
@@ -299,7 +298,7 @@ class Lab:
 
     def start_yangguan(self):
         text = CONFIG % {"inside": INSIDE, "outside": OUTSIDE, "client": CLIENT, "server": SERVER, "clients": CLIENTS,
-                         "driver": f"driver {self.side.driver}; {self.side.options}",
+                         "driver": self.side.driver, "options": self.side.options,
                          "size": max(262144, int(self.n_flows * 1.2))}
         self.config = write(f"/run/bench/{self.router}.conf", text)
         # Where an ordinary user's control socket may lie.

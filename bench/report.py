@@ -25,6 +25,8 @@ def said(text, most=160):
 def cell(value):
     if "missing" in value:
         return "missing: " + said(value["missing"])
+    if "text" in value:
+        return value["text"]
     text = f"{number(value['median'])} ({number(value['min'])}-{number(value['max'])})" if value.get("n", 1) > 1 \
         else number(value["median"])
     if "p99" in value:
@@ -44,7 +46,7 @@ def cells(row):
         columns[column].append(label + cell(value))
     if "missing" in row:
         columns["yangguan"].append("missing: " + said(row["missing"]))
-    ratios = []
+    ratios = [row["ratio_text"]] if row.get("ratio_text") else []
     if row.get("difference") is not None:
         ratios.append(f"{row['difference']:+.1f}")
     elif row.get("ratio") is not None:
@@ -68,6 +70,16 @@ def print_rows(rows):
         for note in row["notes"]:
             print(f"    {note}")
     print(end="", flush=True)
+
+
+def wrong(rows):
+    """What a check of the bench itself must not see: sides that could not run, and what the run had to say."""
+    out = []
+    for row in rows:
+        out += [f"{row['row']}: {row['missing']}"] if "missing" in row else []
+        out += [f"{row['row']}, {key}: {value['missing']}" for key, value in row["values"].items() if "missing" in value]
+        out += [f"{row['row']}: {note}" for note in row["notes"]]
+    return out
 
 
 def machine():

@@ -8,15 +8,17 @@ in the row, with its own words.
 """
 import contextlib
 import fnmatch
+import gzip
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 
-from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU, LINUX, OUTSIDE,
-                 SERVER, TC, XDP, Lab, Missing, Process, cpu_s, die_with_parent, write)
+from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU, LINUX, SERVER,
+                 TC, XDP, Lab, Missing, cpu_s, die_with_parent, write)
 
 GROUPS = []
 FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
@@ -25,8 +27,12 @@ FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
 class Options:
     """What the command line says about how long to measure."""
 
-    def __init__(self, tools, seconds, rounds, prefixes):
-        self.tools, self.seconds, self.rounds, self.prefixes = tools, seconds, rounds, prefixes
+    def __init__(self, tools, patterns, seconds, rounds, prefixes):
+        self.tools, self.patterns, self.seconds, self.rounds = tools, patterns, seconds, rounds
+        self.prefixes = prefixes
+
+    def wants(self, name):
+        return any(fnmatch.fnmatch(name, p) for p in self.patterns) and (name != "smoke" or "smoke" in self.patterns)
 
 
 class Bar:
@@ -81,13 +87,9 @@ def group(*names):
     return add
 
 
-def chosen(patterns):
-    """The groups that have a row which one of the patterns names; `smoke` only when it is asked for."""
-    out = []
-    for names, function in GROUPS:
-        if any(fnmatch.fnmatch(name, p) and (name != "smoke" or p == "smoke") for name in names for p in patterns):
-            out.append((names, function))
-    return out
+def chosen(options):
+    """The groups that have a row which is wanted; `smoke` only when it is asked for by name."""
+    return [(names, function) for names, function in GROUPS if any(options.wants(name) for name in names)]
 
 
 def take_turns(options, sides, open_side, measure, rounds=None):
@@ -370,41 +372,96 @@ def idle(options):
 
 # --- in memory ---
 
+MEMORY_ROWS = [f"memory-{name}" for name in ("udp-1", "udp-1000", "udp-64000", "udp-1000000", "udp-10000000",
+                                             "tcp-64000", "new-10000", "new-8000000", "flow-bytes")]
+WORKERS_ROWS = ["workers-disjoint", "workers-shared-half", "workers-fill-1", "workers-fill-2", "workers-fill-4"]
+FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
+# What a row of bench/fib must reach: in its own unit.
+FIB_BARS = {"fib-random-of-bare": ("at least", 70), "fib-drawn-of-bare": ("at least", 70), "fib-load": ("at most", 1000),
+            "fib-memory-resident": ("at most", 80), "rib-and-fib-load": ("at most", 1000)}
+
+
 def program(options, name, *argv):
-    """Rows of a program that prints each as a line of JSON."""
+    """What a program prints: a line of JSON a row. Its own table goes to the error output."""
     path = options.tools.path(name)
     if not os.path.exists(path):
         raise Missing(f"there is no {path}")
     done = subprocess.run([path, *argv], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
-    rows = []
-    for line in done.stdout.split("\n"):
-        if line.startswith("{"):
-            found = json.loads(line)
-            rows.append({"what": "", "notes": [], "command": f"build/bench/{' '.join([name, *argv])}", **found,
-                         "row": found["row"], "from": name})
-    if done.returncode != 0 or not rows:
+    found = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
+    if done.returncode != 0 or not found:
         raise Missing(f"{name} ended with status {done.returncode}")
+    return found
+
+
+def memory_row(name, text, ratio, bar, ok, found, unit="", notes=(), command=None):
+    command = command or f"make bench ROWS='{name}'"
+    return {"row": name, "what": "in memory", "unit": unit, "values": {"memory": {"text": text, **found}},
+            "ratio_text": ratio, "bar": bar, "ok": ok, "notes": list(notes), "command": command}
+
+
+@group(*MEMORY_ROWS)
+def memory(options):
+    """Established flows as multiples of the yardstick, new flows a second, bytes a flow (bench/memory.c)."""
+    wanted = [name for name in MEMORY_ROWS if options.wants(name)]
+    if "memory-new-8000000" in wanted and "memory-new-10000" not in wanted:
+        wanted.insert(0, "memory-new-10000") # of which it is a share
+    rows = []
+    for f in program(options, "memory", *(["--instructions"] if shutil.which("valgrind") else []), *wanted):
+        name, bar, ratio = f["row"], f["bar"], f.get("ratio")
+        if "bytes" in f:
+            rows.append(memory_row(name, f"{f['bytes']:.0f} bytes", "", f"<= {bar:g}", f["bytes"] <= bar, f))
+            continue
+        text = f"{f['clocks']:.0f} ({f['min']:.0f}-{f['max']:.0f}) clocks, {f['ns']:.1f} ns"
+        if "instructions" in f:
+            text += f", {f['instructions']:,} instructions"
+        if "per_s" in f:
+            text = f"{f['per_s'] / 1e6:.2f} M/s, {text}"
+        if "yardstick" in f:
+            vpp = f"; {f['vpp_ratio']:.2f} x VPP's {f['vpp_clocks']}" if "vpp_ratio" in f else ""
+            more = f"; should be <= {f['vpp_bar']:g} x VPP" if "vpp_bar" in f else ""
+            rows.append(memory_row(name, text, f"{ratio:.2f} x yardstick of {f['yardstick']:.0f}{vpp}",
+                                   f"<= {bar:g} x yardstick{more}", ratio <= bar, f))
+        elif ratio is not None:
+            rows.append(memory_row(name, text, f"{ratio:.2f} x memory-new-10000", f">= {bar:g}", ratio >= bar, f))
+        else:
+            rows.append(memory_row(name, text, "", f">= {bar / 1e6:g} M/s", f["per_s"] >= bar if bar > 1 else None, f))
     return rows
 
 
-@group("memory")
-def memory(options):
-    return program(options, "memory")
-
-
-@group("workers")
+@group(*WORKERS_ROWS)
 def workers(options):
-    return program(options, "memory_workers")
+    """Two workers against one, and ports used with several (bench/memory_workers.c)."""
+    rows = []
+    for f in program(options, "memory_workers"):
+        text = f"{f['mpps_2']:.2f} against {f['mpps_1']:.2f} Mpps" if "mpps_2" in f else f"{f['used']:,} of {f['ports']:,}"
+        rows.append(memory_row(f["row"], text, f"{f['ratio']:.2f}", f">= {f['bar']:g}", f["ratio"] >= f["bar"], f))
+    return rows
 
 
-@group("fib")
+@group(*FIB_ROWS)
 def fib(options):
-    return program(options, "fib", *([options.prefixes] if options.prefixes else []))
+    """A full Internet table (bench/fib.c), read from --prefixes."""
+    argv = []
+    if options.prefixes:
+        opener = gzip.open if options.prefixes.endswith(".gz") else open
+        with opener(options.prefixes, "rt") as f:
+            argv = [write("/run/bench/prefixes", f.read())]
+    rows, notes = [], []
+    for f in program(options, "fib", *argv):
+        if isinstance(f["value"], str):
+            notes = [f"the table: {options.prefixes or f['value']}"]
+            continue
+        sense, bar = FIB_BARS.get(f["row"], ("", None))
+        ok = None if bar is None else f["value"] >= bar if sense == "at least" else f["value"] <= bar
+        text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
+        rows.append(memory_row(f["row"], text, "", f"{sense} {bar:g}" if bar else "", ok, f, f["unit"],
+                               notes if f["row"] == "fib-prefixes" else (), "make bench ROWS='fib*'"))
+    return rows
 
 
-def measure_all(options, patterns, done):
+def measure_all(options, done):
     """Runs what was chosen; done(rows) after each group. A group that cannot run at all is a row that says so."""
-    for names, function in chosen(patterns):
+    for names, function in chosen(options):
         print(f"bench: {', '.join(names)}", file=sys.stderr, flush=True)
         try:
             rows = function(options)

@@ -76,13 +76,15 @@ struct gen {
 	__u32 ifindex;
 	__u8 src_mac[6], dst_mac[6];
 	__u32 set, n_flows, order;
-	__u32 wanted;    /* GEN_MISSING: replies a flow */
-	__u32 rate_pps;  /* 0: as fast as it goes */
-	__u32 flood_pps; /* packets a second beside them, a new flow each */
-	__u64 start_ns;  /* CLOCK_MONOTONIC */
-	__u64 limit;     /* turns: frames sent, and flows passed over */
+	__u32 wanted;      /* GEN_MISSING: replies a flow */
+	__u32 rate_pps;    /* 0: as fast as it goes */
+	__u32 flood_pps;   /* packets a second beside them, a new flow each */
+	__u64 start_ns;    /* CLOCK_MONOTONIC */
+	__u64 limit;       /* of frames sent */
+	__u64 limit_turns; /* of frames sent and flows passed over */
 	/* the program's */
 	__u64 n_turns, n_sent, n_flood;
+	__u64 position; /* GEN_MISSING: turns of all slices */
 	__u32 lcg, seq;
 };
 

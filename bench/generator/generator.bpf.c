@@ -110,7 +110,8 @@ int generate(struct xdp_md *ctx)
 	struct gen *g = bpf_map_lookup_elem(&gen_map, &zero);
 	struct rx *rx = bpf_map_lookup_elem(&rx_map, &zero);
 
-	if (!g || !rx || data + sizeof(*f) > (void *)(long)ctx->data_end || g->n_turns >= g->limit)
+	if (!g || !rx || data + sizeof(*f) > (void *)(long)ctx->data_end || g->n_turns >= g->limit_turns ||
+	    g->n_sent >= g->limit)
 		return XDP_DROP;
 
 	__u32 seq = g->seq++;
@@ -128,7 +129,8 @@ int generate(struct xdp_md *ctx)
 		i = (__u32)((__u64)g->lcg * g->n_flows >> 32);
 		g->n_turns++;
 	} else {
-		i = (__u32)(g->n_turns++ % g->n_flows);
+		g->n_turns++;
+		i = (__u32)(g->position++ % g->n_flows);
 		if (rx->replies[i & (FLOWS_MAX - 1)] >= g->wanted)
 			return XDP_DROP;
 	}

@@ -45,10 +45,12 @@
 #endif
 
 #define RAMP_NS 100000000u /* of a blast that is not counted */
+#define SLICE_S 0.4        /* of warming up, between two looks at what came through */
 #define WARM_SHARE 0.9999
 
 struct load {
 	struct bpf_object *generator, *receiver;
+	struct bpf_link *link[RX_N_SIDES]; /* XDP */
 	int generate_fd;
 	struct gen *gen;
 	struct rx *rx;
@@ -113,8 +115,8 @@ static void *map_memory(struct bpf_object *o, const char *name, size_t len)
 	return p;
 }
 
-/* Hangs the receiver of one side on a device of the namespace we are in. */
-static void attach(struct bpf_object *o, const char *program, const char *dev, bool is_xdp)
+/* Hangs the receiver of one side on a device of the namespace we are in. NULL for tc, which goes with the device. */
+static struct bpf_link *attach(struct bpf_object *o, const char *program, const char *dev, bool is_xdp)
 {
 	int ifindex = (int)if_nametoindex(dev);
 	struct bpf_program *prog = bpf_object__find_program_by_name(o, program);
@@ -122,9 +124,11 @@ static void attach(struct bpf_object *o, const char *program, const char *dev, b
 	if (ifindex == 0 || prog == NULL)
 		fail(dev, ENODEV);
 	if (is_xdp) {
-		if (bpf_program__attach_xdp(prog, ifindex) == NULL)
+		struct bpf_link *link = bpf_program__attach_xdp(prog, ifindex);
+
+		if (link == NULL)
 			fail(program, errno);
-		return;
+		return link;
 	}
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(prog));
@@ -133,6 +137,7 @@ static void attach(struct bpf_object *o, const char *program, const char *dev, b
 		rc = bpf_tc_attach(&hook, &opts);
 	if (rc != 0)
 		fail(program, -rc);
+	return NULL;
 }
 
 /* The device's own MAC address. */
@@ -212,6 +217,7 @@ static struct rx_slot total(const struct load *l, enum rx_side side)
 
 static void start(struct load *l, enum gen_order order, uint64_t limit, uint32_t rate_pps, uint32_t flood_pps)
 {
+	l->gen->limit_turns = order == GEN_MISSING ? l->gen->n_flows : UINT64_MAX;
 	l->gen->order = order;
 	l->gen->limit = limit;
 	l->gen->rate_pps = rate_pps;
@@ -226,8 +232,8 @@ static void start(struct load *l, enum gen_order order, uint64_t limit, uint32_t
 /* Until nothing has come to the client for a while. */
 static void settle(const struct load *l)
 {
-	for (uint64_t seen = 0, now; (now = total(l, RX_CLIENT).n_frames) != seen; seen = now)
-		usleep(100000);
+	for (uint64_t seen = UINT64_MAX, now; (now = total(l, RX_CLIENT).n_frames) != seen; seen = now)
+		usleep(30000);
 }
 
 static uint32_t n_warm(const struct load *l, uint32_t n_flows, uint32_t wanted)
@@ -239,48 +245,53 @@ static uint32_t n_warm(const struct load *l, uint32_t n_flows, uint32_t wanted)
 	return n;
 }
 
-static void *watch_round(void *load)
+static void *watch_slice(void *load)
 {
 	struct load *l = load;
 	const volatile struct gen *g = l->gen;
 
-	while (g->n_turns < g->limit && now_ns() < l->end_ns)
+	while (g->n_sent < g->limit && g->n_turns < g->limit_turns && now_ns() < l->end_ns)
 		sleep_until(now_ns() + 500000);
 	return watched(l);
+}
+
+/* Sends a slice of the flows that want replies; the share that was answered. */
+static double warm_slice(struct load *l, uint64_t n, uint32_t rate_pps)
+{
+	uint64_t before = total(l, RX_CLIENT).n_frames;
+
+	start(l, GEN_MISSING, n, rate_pps, 0);
+	run_while(l, watch_slice);
+	settle(l);
+	return l->gen->n_sent == 0 ? 1 : (double)(total(l, RX_CLIENT).n_frames - before) / (double)l->gen->n_sent;
 }
 
 static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted, double rate, double seconds)
 {
 	uint64_t began = now_ns();
-	int rounds = 0;
 	uint32_t n = 0;
 
 	l->end_ns = began + (uint64_t)(seconds * 1e9);
 	memset(l->rx->replies, 0, FLOWS_MAX);
 	l->gen->set = set;
 	l->gen->n_flows = n_flows;
+	l->gen->position = 0;
 	l->rx->answer = 1;
-	/* A reply a round: so each flow's turns come far apart, as the gateway's own way up and down needs. */
 	while (n < n_flows * WARM_SHARE && now_ns() < l->end_ns) {
-		uint64_t before = total(l, RX_CLIENT).n_frames;
-		uint32_t goal = (uint32_t)rounds / 2 + 1;
+		/* A reply more each time that all have had their turn: so a flow's packets come far apart. */
+		uint64_t goal = l->gen->position / n_flows + 1;
 
-		l->gen->wanted = goal < wanted ? goal : wanted;
-		start(l, GEN_MISSING, n_flows, (uint32_t)rate, 0);
-		run_while(l, watch_round);
-		settle(l);
-		double got = (double)(total(l, RX_CLIENT).n_frames - before);
-		double sent = (double)l->gen->n_sent;
-		if (got < 0.97 * sent && rate > 5000)
-			rate *= 0.6;
-		else if (got > 0.995 * sent && sent >= 1000)
-			rate *= 1.2;
-		rounds++;
+		l->gen->wanted = goal < wanted ? (uint32_t)goal : wanted;
+		double share = warm_slice(l, (uint64_t)(rate * SLICE_S) + 1, (uint32_t)rate);
+		if (share < 0.97 && rate > 5000)
+			rate *= 0.7;
+		else if (share > 0.995 && rate < 1e6)
+			rate *= 1.4;
 		n = n_warm(l, n_flows, wanted);
 	}
 	l->rx->answer = 0;
-	printf("{\"flows\": %u, \"warm\": %.6f, \"rounds\": %d, \"rate\": %.0f, \"seconds\": %.2f}\n", n_flows,
-	       (double)n / n_flows, rounds, rate, (double)(now_ns() - began) / 1e9);
+	printf("{\"flows\": %u, \"warm\": %.6f, \"rate\": %.0f, \"seconds\": %.2f}\n", n_flows, (double)n / n_flows,
+	       rate, (double)(now_ns() - began) / 1e9);
 }
 
 static struct sample sample(const struct load *l)
@@ -366,10 +377,10 @@ static void open_all(struct load *l, char *self, char **argv)
 	l->rx = map_memory(l->receiver, "rx_map", sizeof(*l->rx));
 
 	enter(argv[4]);
-	attach(l->receiver, is_xdp ? "server_xdp" : "server_tc", argv[5], is_xdp);
+	l->link[RX_SERVER] = attach(l->receiver, is_xdp ? "server_xdp" : "server_tc", argv[5], is_xdp);
 	/* Last, since the generator runs in the client's namespace. */
 	enter(argv[2]);
-	attach(l->receiver, is_xdp ? "client_xdp" : "client_tc", argv[3], is_xdp);
+	l->link[RX_CLIENT] = attach(l->receiver, is_xdp ? "client_xdp" : "client_tc", argv[3], is_xdp);
 	l->gen->ifindex = if_nametoindex(argv[3]);
 	mac_of(argv[3], l->gen->src_mac);
 	if (sscanf(argv[6], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
@@ -399,6 +410,8 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL)
 		command(&l, line);
+	for (int i = 0; i < RX_N_SIDES; i++)
+		bpf_link__destroy(l.link[i]);
 	bpf_object__close(l.generator);
 	bpf_object__close(l.receiver);
 	return 0;
