@@ -75,11 +75,11 @@ struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limi
 	ct_timeouts_fill(&ct->cfg.timeout);
 	if (pool_init(&ct->conns, n + CT_LIMBO_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
 		goto free_ct;
-	ct->side = calloc((size_t)n + CT_LIMBO_MAX, sizeof(*ct->side));
-	if (ct->side == NULL)
+	if (pool_init(&ct->sides, n + CT_LIMBO_MAX, sizeof(*ct->side), _Alignof(struct ct_side)) != 0)
 		goto fini_conns;
+	ct->side = pool_at(&ct->sides, 0);
 	if (ct_table_init(&ct->table, 2 * (n + CT_LIMBO_MAX)) != 0)
-		goto free_side;
+		goto fini_sides;
 	if (ct_sources_init(&ct->sources, min_u32(n, SOURCES_MAX)) != 0)
 		goto fini_table;
 	ct->fragments = ct_fragments_create(env, n_fragments);
@@ -92,8 +92,8 @@ fini_sources:
 	ct_sources_fini(&ct->sources);
 fini_table:
 	ct_table_fini(&ct->table);
-free_side:
-	free(ct->side);
+fini_sides:
+	pool_fini(&ct->sides);
 fini_conns:
 	pool_fini(&ct->conns);
 free_ct:
@@ -108,7 +108,7 @@ void conntrack_destroy(struct conntrack *ct)
 	ct_fragments_destroy(ct->fragments, ct->env);
 	ct_sources_fini(&ct->sources);
 	ct_table_fini(&ct->table);
-	free(ct->side);
+	pool_fini(&ct->sides);
 	pool_fini(&ct->conns);
 	free(ct);
 }

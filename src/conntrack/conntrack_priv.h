@@ -36,6 +36,7 @@ struct conntrack {
 	struct siphash_key key;
 	struct ct_table table;
 	struct pool conns;
+	struct pool sides; /* used as an array */
 	struct ct_side *side;
 	struct timer_wheel wheel;
 	uint32_t young_first, young_last;

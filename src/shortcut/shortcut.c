@@ -40,11 +40,11 @@ struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct 
 	s->trail = rules_trails(rules);
 	s->generation = 1;
 	conntrack_flows(ct, &s->flows);
-	s->entry = calloc((size_t)s->flows.n_conns * N_CT_DIRS, sizeof(*s->entry));
-	if (s->entry == NULL) {
+	if (pool_init(&s->entries, s->flows.n_conns * N_CT_DIRS, sizeof(*s->entry), sizeof(*s->entry)) != 0) {
 		free(s);
 		return NULL;
 	}
+	s->entry = pool_at(&s->entries, 0);
 	return s;
 }
 
@@ -52,7 +52,7 @@ void shortcuts_destroy(struct shortcuts *s)
 {
 	if (s == NULL)
 		return;
-	free(s->entry);
+	pool_fini(&s->entries);
 	free(s);
 }
 

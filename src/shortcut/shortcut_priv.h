@@ -16,6 +16,7 @@ struct shortcuts {
 	struct ct_flows flows;
 	const struct ip_adjacency *adjacency;    /* by number */
 	struct rules_trail *trail;               /* likewise */
+	struct pool entries;                     /* used as an array */
 	struct shortcut_entry *entry;            /* by reference: connection << 1 | direction */
 	uint16_t generation;                     /* never 0 */
 	uint8_t mode;                            /* enum shortcuts_mode */
