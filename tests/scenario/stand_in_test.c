@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Somebody who forwards in the shortcut's stead, played by the test: when it is
+ * offered a connection, when it is asked what it owes, and when it is told to let
+ * go; and that conntrack judges as if all packets had come this way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "world.h"
+
+#define CLIENT IP4(10, 77, 0, 2)
+#define SERVER IP4(203, 0, 113, 9)
+#define WAN_ADDR IP4(203, 0, 113, 1)
+
+static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
+			     "interface wan0 { address 203.0.113.1/24; }\n"
+			     "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+			     "  oifname \"wan0\" masquerade } }\n"
+			     "table ip filter { chain f { type filter hook forward priority 0; policy accept;\n"
+			     "  ct state invalid drop\n"
+			     "  ct state established counter } }\n";
+
+/* What the stand-in was asked, in order. */
+enum call { CALL_ADD = 1, CALL_REMOVE, CALL_READ_BACK, CALL_CAME_UP, CALL_VOID_ALL, CALL_ADJACENCY };
+
+struct stand_in {
+	struct world w;
+	struct station *client, *server;
+	uint32_t n_calls[CALL_ADJACENCY + 1];
+	enum call last[64];
+	uint32_t n_last;
+	bool has;
+	uint32_t conn;
+	struct shortcut_debt owed[N_CT_DIRS];
+	uint16_t port; /* of the client, outside */
+};
+
+static void called(struct stand_in *t, enum call c)
+{
+	t->n_calls[c]++;
+	t->last[t->n_last++ % ARRAY_LEN(t->last)] = c;
+}
+
+static bool pay(struct stand_in *t)
+{
+	bool some = false;
+
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		some |= t->owed[d].packets > 0;
+		shortcuts_credit(gateway_shortcuts(t->w.gw), t->conn, (enum ct_dir)d, &t->owed[d]);
+		t->owed[d] = (struct shortcut_debt){ 0 };
+	}
+	return some;
+}
+
+static bool on_add(void *ctx, uint32_t conn)
+{
+	struct stand_in *t = ctx;
+	struct shortcut_view v[N_CT_DIRS];
+
+	called(t, CALL_ADD);
+	assert_false(t->has);
+	for (int d = 0; d < N_CT_DIRS; d++)
+		assert_true(shortcuts_view(gateway_shortcuts(t->w.gw), conn, (enum ct_dir)d, &v[d]));
+	assert_true(v[CT_ORIGINAL].in.src == CLIENT && v[CT_ORIGINAL].in.dst == SERVER);
+	assert_true(v[CT_ORIGINAL].out.src == WAN_ADDR && v[CT_ORIGINAL].out.dst == SERVER);
+	assert_true(v[CT_REPLY].in.dst == WAN_ADDR && v[CT_REPLY].out.dst == CLIENT);
+	assert_true(v[CT_ORIGINAL].in_ifindex == 1 && v[CT_REPLY].in_ifindex == 2);
+	assert_int_equal(ip_adjacency(gateway_ip(t->w.gw), v[CT_ORIGINAL].adjacency)->ifindex, 2);
+	t->has = true;
+	t->conn = conn;
+	return true;
+}
+
+static void on_remove(void *ctx, uint32_t conn)
+{
+	struct stand_in *t = ctx;
+
+	called(t, CALL_REMOVE);
+	assert_true(t->has && conn == t->conn);
+	(void)pay(t);
+	t->has = false;
+}
+
+static bool on_read_back(void *ctx, uint32_t conn)
+{
+	struct stand_in *t = ctx;
+
+	called(t, CALL_READ_BACK);
+	return t->has && conn == t->conn && pay(t);
+}
+
+static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir)
+{
+	(void)conn;
+	(void)dir;
+	called(ctx, CALL_CAME_UP);
+}
+
+static void on_void_all(void *ctx)
+{
+	struct stand_in *t = ctx;
+
+	called(t, CALL_VOID_ALL);
+	if (t->has)
+		(void)pay(t);
+	t->has = false;
+}
+
+static void on_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change change)
+{
+	(void)index;
+	(void)change;
+	called(ctx, CALL_ADJACENCY);
+}
+
+static void start(struct stand_in *t, struct shortcuts_offload *o)
+{
+	memset(t, 0, sizeof(*t));
+	*o = (struct shortcuts_offload){ t, on_add, on_remove, on_read_back, on_came_up, on_void_all, on_adjacency };
+	world_start(&t->w, config, NULL);
+	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
+	t->server = world_station(&t->w, "wan0", SERVER, NULL);
+	world_run(&t->w, 5 * NS_PER_S);
+	station_clear(t->client);
+	station_clear(t->server);
+	shortcuts_set_offload(gateway_shortcuts(t->w.gw), o);
+}
+
+static struct packet *carry(struct stand_in *t, struct station *from, struct send *s)
+{
+	station_send(from, s);
+	world_run(&t->w, 20 * NS_PER_MS);
+	return station_next(from == t->client ? t->server : t->client);
+}
+
+static void from_client(struct stand_in *t, uint8_t proto, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t len)
+{
+	struct send s = { .dst = SERVER,
+			  .proto = proto,
+			  .sport = 4000,
+			  .dport = 80,
+			  .seq = seq,
+			  .ack = ack,
+			  .flags = flags,
+			  .window = 5000,
+			  .payload_len = len };
+	struct packet *p = carry(t, t->client, &s);
+
+	assert_non_null(p);
+	t->port = p->l4.sport;
+}
+
+static struct packet *from_server(struct stand_in *t, uint8_t proto, uint32_t seq, uint32_t ack, uint8_t flags,
+				  uint16_t len)
+{
+	struct send s = { .dst = WAN_ADDR,
+			  .proto = proto,
+			  .sport = 80,
+			  .dport = t->port,
+			  .seq = seq,
+			  .ack = ack,
+			  .flags = flags,
+			  .window = 5000,
+			  .payload_len = len };
+
+	return carry(t, t->server, &s);
+}
+
+static uint64_t counted(const struct stand_in *t)
+{
+	uint32_t at = 0;
+	uint64_t n = 0;
+	struct rules_line line;
+
+	while (rules_next(gateway_rules(t->w.gw), &at, &line))
+		n += line.has_counter ? line.packets : 0;
+	return n;
+}
+
+/* Client's numbers from 1001 on, the server's from 9001. */
+static void open_tcp(struct stand_in *t)
+{
+	from_client(t, IPPROTO_NR_TCP, 1000, 0, TCP_SYN, 0);
+	assert_non_null(from_server(t, IPPROTO_NR_TCP, 9000, 1001, TCP_SYN | TCP_ACK, 0));
+	from_client(t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+	for (int i = 0; i < 8; i++) {
+		from_client(t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+		assert_non_null(from_server(t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
+	}
+	assert_true(t->has);
+	assert_int_equal(t->n_calls[CALL_ADD], 1);
+}
+
+/* Would catch: a FIN judged by windows that do not know what was forwarded elsewhere, a connection that is left to
+ * others while its state changes, counters that lose what was credited. */
+static void test_tcp(void **state)
+{
+	static struct stand_in t;
+	struct shortcuts_offload o;
+	struct conn_counters before, after;
+
+	start(&t, &o);
+	open_tcp(&t);
+	struct conntrack *ct = gateway_conntrack(t.w.gw);
+	uint64_t rules_before = counted(&t);
+
+	conn_counters(ct, t.conn, &before);
+	/* 100,000 bytes of the client and their acknowledgements go another way. */
+	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 100,
+						      .bytes = 104000,
+						      .last_ns = t.w.now,
+						      .has_tcp = true,
+						      .tcp_end = 101001,
+						      .tcp_ack = 9001,
+						      .tcp_win = 5000 };
+	t.owed[CT_REPLY] = (struct shortcut_debt){ .packets = 50,
+						   .bytes = 2000,
+						   .last_ns = t.w.now,
+						   .has_tcp = true,
+						   .tcp_end = 9001,
+						   .tcp_ack = 101001,
+						   .tcp_win = 5000 };
+	uint32_t n_came_up = t.n_calls[CALL_CAME_UP];
+
+	from_client(&t, IPPROTO_NR_TCP, 101001, 9001, TCP_FIN | TCP_ACK, 0);
+	assert_false(t.has);
+	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
+	assert_int_equal(t.n_calls[CALL_CAME_UP], n_came_up + 1);
+	conn_counters(ct, t.conn, &after);
+	assert_int_equal(after.packets[CT_ORIGINAL], before.packets[CT_ORIGINAL] + 101);
+	assert_int_equal(after.packets[CT_REPLY], before.packets[CT_REPLY] + 50);
+	assert_int_equal(after.bytes[CT_REPLY], before.bytes[CT_REPLY] + 2000);
+	assert_int_equal(counted(&t), rules_before + 151);
+	assert_int_equal(conntrack_conn(ct, t.conn)->tcp_state, CT_TCP_FIN_WAIT);
+	/* An RST far behind what was forwarded changes nothing; one that stands right closes. */
+	assert_null(from_server(&t, IPPROTO_NR_TCP, 9001 + 90000, 0, TCP_RST, 0));
+	assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 0, TCP_RST, 0));
+	assert_int_equal(conntrack_conn(ct, t.conn)->tcp_state, CT_TCP_CLOSE);
+	world_end(&t.w);
+}
+
+/* Would catch: a flow that expires although the kernel still forwards it; one that ends without being taken back. */
+static void test_udp_lives_on(void **state)
+{
+	static struct stand_in t;
+	struct shortcuts_offload o;
+
+	start(&t, &o);
+	for (int i = 0; i < 12; i++) {
+		from_client(&t, IPPROTO_NR_UDP, 0, 0, 0, 10);
+		assert_non_null(from_server(&t, IPPROTO_NR_UDP, 0, 0, 0, 10));
+	}
+	assert_true(t.has);
+	/* Nothing comes up for ten minutes, but something was forwarded a minute ago. */
+	for (int i = 0; i < 10; i++) {
+		world_run(&t.w, 60 * NS_PER_S);
+		t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
+	}
+	assert_true(t.has);
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 1);
+	assert_true(t.n_calls[CALL_READ_BACK] > 0);
+	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ 0 };
+	world_run(&t.w, 700 * NS_PER_S);
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
+	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
+	assert_false(t.has);
+	world_end(&t.w);
+}
+
+/* Would catch: a new config that leaves flows forwarded by the old one; a flow that is not offered again; counters of
+ * the old rules that are lost or counted twice. */
+static void test_reload(void **state)
+{
+	static struct stand_in t;
+	struct shortcuts_offload o;
+
+	start(&t, &o);
+	open_tcp(&t);
+	uint32_t n_void = t.n_calls[CALL_VOID_ALL];
+
+	assert_int_equal(world_reload(&t.w, config), 0);
+	assert_true(t.n_calls[CALL_VOID_ALL] > n_void);
+	assert_false(t.has);
+	assert_int_equal(counted(&t), 0);
+	for (int i = 0; i < 8; i++) {
+		from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+		assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
+	}
+	assert_true(t.has);
+	assert_int_equal(counted(&t), 16);
+	shortcuts_set_offload(gateway_shortcuts(t.w.gw), NULL);
+	assert_false(t.has);
+	from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+	world_end(&t.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_udp_lives_on),
+		cmocka_unit_test(test_reload),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
