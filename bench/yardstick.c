@@ -21,6 +21,8 @@ struct bucket {
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct bucket) == 64, "one cache line");
 
+typedef uint16_t tags __attribute__((vector_size(2 * SLOTS)));
+
 struct yardstick {
 	struct siphash_key key;
 	uint32_t n_buckets;
@@ -43,6 +45,21 @@ static inline struct bucket *bucket_of(const struct yardstick *y, uint64_t hash)
 static inline uint16_t tag_of(uint64_t hash)
 {
 	return (uint16_t)(hash | 1);
+}
+
+/* The slots with this tag, a bit each: all at once. */
+static inline uint32_t match(const struct bucket *b, uint16_t tag)
+{
+	static const tags bit = { 1, 2, 4, 8, 16, 32, 64, 128 };
+	uint64_t half[2];
+	tags t;
+
+	memcpy(&t, b->tag, sizeof(t));
+	t = (tags)(t == tag) & bit;
+	memcpy(half, &t, sizeof(half));
+	half[0] |= half[1];
+	half[0] |= half[0] >> 32;
+	return (uint32_t)(half[0] | half[0] >> 16) & 0xff;
 }
 
 static void insert(struct yardstick *y, const struct tuple *t, uint32_t ref)
@@ -110,10 +127,8 @@ static uint32_t run_batch(const struct yardstick *y, const struct rig *r, uint32
 	for (uint32_t i = 0; i < BATCH_MAX; i++) {
 		const struct bucket *b = bucket_of(y, hash[i]);
 		uint16_t tag = tag_of(hash[i]);
-		uint32_t m = 0;
+		uint32_t m = match(b, tag);
 
-		for (uint32_t k = 0; k < SLOTS; k++)
-			m |= (uint32_t)(b->tag[k] == tag) << k;
 		n_found += m != 0 && b->ref[__builtin_ctz(m)] != UINT32_MAX;
 	}
 	return n_found;
