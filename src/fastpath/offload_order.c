@@ -45,16 +45,23 @@ static void publish(struct fp_flow *f, uint16_t handled)
 	__atomic_store_n(&f->handled, handled, __ATOMIC_SEQ_CST);
 }
 
-/* Packets that went the other way have moved conntrack's window. The program does not write its marks meanwhile: it
- * forwards nothing. */
-static void renew_marks(struct fp_flow *f, const struct conn *c, enum ct_dir dir)
+/* A packet that went through user space has moved conntrack's window, and the other direction, which may be open, is
+ * judged by these marks too. While the counts differ the program forwards nothing of this direction, and so does not
+ * write them itself. */
+static void renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 {
+	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
+	struct fp_flow *f = offload_flow(m, slot, dir);
+
 	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_TCP)
 		return;
 	if ((int32_t)(c->tcp[dir].end - f->tcp_end) > 0)
 		__atomic_store_n(&f->tcp_end, c->tcp[dir].end, __ATOMIC_RELAXED);
 	if ((int32_t)(c->tcp[dir].max_ack - f->tcp_ack) > 0)
 		__atomic_store_n(&f->tcp_ack, c->tcp[dir].max_ack, __ATOMIC_RELAXED);
+	uint32_t win = offload_tcp_win(c, dir);
+	if (win >> FP_TCP_FAR_SHIFT > f->tcp_win >> FP_TCP_FAR_SHIFT)
+		__atomic_store_n(&f->tcp_win, win, __ATOMIC_RELAXED);
 }
 
 static uint16_t up_now(const struct fp_flow *f)
@@ -70,7 +77,7 @@ static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	uint16_t handled = sl->side[dir].handled;
 
 	if (FLOW_LOAD(f->handled) != handled)
-		renew_marks(f, conntrack_conn(m->ct, sl->conn), dir);
+		renew_marks(m, slot, dir);
 	publish(f, handled);
 	return up_now(f) == handled;
 }
@@ -139,10 +146,12 @@ void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir
 	}
 	if (behind < s->behind)
 		s->behind = behind;
-	if (s->held)
+	if (s->held) {
+		renew_marks(m, slot, dir);
 		publish(f, (uint16_t)(up ^ FAR_AWAY));
-	else
+	} else {
 		open_at(m, slot, dir);
+	}
 	if (behind != 0)
 		offload_order_look(m, slot);
 }
