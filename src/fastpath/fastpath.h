@@ -59,13 +59,15 @@ void fastpath_refresh(struct fastpath *f, uint32_t number);
 /* XDP: where an AF_XDP socket for a queue of a port is entered, and under which key. */
 int fastpath_xsk_map_fd(const struct fastpath *f);
 uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue);
-#define FASTPATH_QUEUES_MAX 64
+#define FASTPATH_QUEUES_MAX FP_QUEUES
 
-/* How frames may leave by a device: what fp_adjacency.how may say for it. */
+/* How frames may leave by a device: what fp_adjacency.how may say for it. As it is now: a veth answers differently
+ * when its peer moves to another namespace, or gets or loses an XDP program. */
 enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex);
 
-/* Sums over all CPUs. n_lost: frames that a driver did not take after a redirect, from the kernel's tracepoints;
- * lost_known false where those may not be used: then n_lost is not 0 but unknown. */
+/* Sums over all CPUs. n_lost: frames that a driver did not take after an XDP redirect, from the kernel's tracepoints;
+ * lost_known false where those may not be used: then n_lost is not 0 but unknown. What a tc program sends on is sent
+ * as any packet is: a driver that does not take it counts that itself, in its device's tx_dropped. */
 struct fastpath_counts {
 	uint64_t count[FP_N_COUNTS];
 	uint64_t n_lost;
