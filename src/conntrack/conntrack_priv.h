@@ -96,11 +96,35 @@ void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, u
 /* timeouts.c */
 
 void ct_timeouts_fill(struct ct_timeouts *t);
-void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds);
 /* It ends then at the latest. */
 void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds);
 void ct_arm(struct conntrack *ct, uint32_t index);
-uint32_t ct_now_tick(const struct conntrack *ct);
+static inline uint32_t ct_now_tick(const struct conntrack *ct)
+{
+	return (uint32_t)(ct->env->now / CT_TICK_NS);
+}
+
+static inline bool tick_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* A packet of it has come: it ends so many seconds from now. */
+static inline void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
+{
+	struct conn *c = ct_conn(ct, index);
+	uint32_t before = c->expires_tick;
+	/* One tick more, since the present one has begun. */
+	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+
+	/* Nothing to write within one tick. */
+	if (then == before)
+		return;
+	c->expires_tick = then;
+	if (YG_UNLIKELY(tick_before(then, before)) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
+		ct_arm(ct, index);
+}
+
 /* As if a packet of it had come at `then`, which has passed. */
 void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then);
 

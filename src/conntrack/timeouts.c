@@ -49,16 +49,6 @@ void ct_timeouts_fill(struct ct_timeouts *t)
 	memcpy(t, value, sizeof(value));
 }
 
-uint32_t ct_now_tick(const struct conntrack *ct)
-{
-	return (uint32_t)(ct->env->now / CT_TICK_NS);
-}
-
-static bool tick_before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
 /* expires_tick on the full clock. */
 static uint64_t expires_ns(const struct conntrack *ct, const struct conn *c)
 {
@@ -71,21 +61,6 @@ static uint64_t expires_ns(const struct conntrack *ct, const struct conn *c)
 void ct_arm(struct conntrack *ct, uint32_t index)
 {
 	timer_arm(&ct->wheel, index, expires_ns(ct, ct_conn(ct, index)));
-}
-
-void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
-{
-	struct conn *c = ct_conn(ct, index);
-	uint32_t before = c->expires_tick;
-
-	/* One tick more, since the present one has begun. */
-	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
-	/* Nothing to write within one tick. */
-	if (then == before)
-		return;
-	c->expires_tick = then;
-	if (tick_before(c->expires_tick, before) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
-		ct_arm(ct, index);
 }
 
 void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then)
