@@ -87,12 +87,18 @@ static void pop(struct parser *p, const struct token *end)
 	p->n_inputs--;
 }
 
-static const struct config_define *find_define(const struct parser *p, const struct token *name)
+/* As an array that names are looked up in. */
+static struct name_list define_list(const struct parser *p)
 {
-	for (size_t i = 0; i < p->n_defines; i++)
-		if (strlen(p->define[i].name) == name->len && memcmp(p->define[i].name, name->text, name->len) == 0)
-			return &p->define[i];
-	return NULL;
+	return (struct name_list){ p->n_defines > 0 ? p->define->name : NULL, sizeof(*p->define), p->n_defines };
+}
+
+static struct config_define *find_define(const struct parser *p, const struct token *name)
+{
+	struct name_list l = define_list(p);
+	uint32_t i = name_index_find(&p->define_names, &l, name->text, name->len);
+
+	return i == NAME_INDEX_NONE ? NULL : &p->define[i];
 }
 
 /* The next token without replacing names. */
@@ -254,11 +260,12 @@ static bool define_value(struct parser *p, struct config_define *d)
 bool config_define(struct parser *p, bool again)
 {
 	struct config_define d = { 0 }, *old, *bigger;
+	struct name_list all;
 	struct token name = *config_peek(p);
 
 	if (!config_name(p, d.name, sizeof(d.name), "a name"))
 		return false;
-	old = (struct config_define *)(uintptr_t)find_define(p, &name);
+	old = find_define(p, &name);
 	if (old != NULL && !again) {
 		config_err(p, &name.pos, "\"%s\" is defined already; \"redefine\" replaces it", d.name);
 		return false;
@@ -274,9 +281,13 @@ bool config_define(struct parser *p, bool again)
 	if (bigger == NULL)
 		goto failed;
 	p->define = bigger;
+	old = find_define(p, &name); /* the array may have moved */
 	if (old != NULL)
-		((struct config_define *)(uintptr_t)find_define(p, &name))->name[0] = '\0';
+		old->name[0] = '\0';
 	p->define[p->n_defines++] = d;
+	all = define_list(p);
+	if (!name_index_add(&p->define_names, &all))
+		p->no_memory = true;
 	return config_end(p);
 failed:
 	free(d.token);
@@ -291,7 +302,7 @@ bool config_undefine(struct parser *p)
 
 	if (!config_name(p, text, sizeof(text), "a name"))
 		return false;
-	d = (struct config_define *)(uintptr_t)find_define(p, &name);
+	d = find_define(p, &name);
 	if (d == NULL) {
 		config_err(p, &name.pos, "nothing is defined as \"%s\"", text);
 		return false;
@@ -488,4 +499,5 @@ void config_input_free(struct parser *p)
 	for (size_t i = 0; i < p->n_defines; i++)
 		free(p->define[i].token);
 	free(p->define);
+	name_index_clear(&p->define_names);
 }

@@ -85,14 +85,22 @@ static bool find_table(struct parser *p, const char *name, bool inet, const stru
 	return true;
 }
 
+bool config_index_names(struct parser *p, struct rule_table *t)
+{
+	if (!rules_index_names(t))
+		p->no_memory = true;
+	return !p->no_memory;
+}
+
 static bool find_chain(struct parser *p, const char *name, const struct ast_pos *pos, struct place *at)
 {
 	struct rule_table *t = table_at(p, at);
 	struct rule_chain *c;
 
-	for (at->chain = 0; at->chain < t->n_chains; at->chain++)
-		if (strcmp(t->chain[at->chain].name, name) == 0)
-			return true;
+	at->chain = rules_find_chain(t, name);
+	if (at->chain != UINT32_MAX)
+		return true;
+	at->chain = t->n_chains;
 	c = config_grow(p, t->chain, t->n_chains, sizeof(*c));
 	if (c == NULL)
 		return false;
@@ -100,7 +108,7 @@ static bool find_chain(struct parser *p, const char *name, const struct ast_pos 
 	c = &c[t->n_chains++];
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->pos = *pos;
-	return true;
+	return config_index_names(p, t);
 }
 
 static const struct {

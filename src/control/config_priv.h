@@ -66,6 +66,7 @@ struct parser {
 	uint32_t nesting;     /* of sets and parentheses */
 	struct config_define *define;
 	size_t n_defines;
+	struct name_index define_names;
 	uint32_t n_expanded;
 	bool may_include;
 	bool no_memory;
@@ -157,6 +158,8 @@ bool config_add(struct parser *p, bool front);
 bool config_delete(struct parser *p);
 bool config_flush(struct parser *p);
 bool config_quoted(struct parser *p);
+/* After a new name: makes it quick to find. */
+bool config_index_names(struct parser *p, struct rule_table *t);
 /* config_set.c: a set or map of a table; the first word is consumed. */
 bool config_set(struct parser *p, struct rule_table *t);
 bool config_map(struct parser *p, struct rule_table *t);

@@ -181,7 +181,7 @@ bool config_set(struct parser *p, struct rule_table *t)
 		rule_set_clear(s);
 		t->n_sets--;
 	}
-	return true;
+	return config_index_names(p, t);
 }
 
 /* `KEY : ipv4_addr [. inet_service]` */
@@ -275,5 +275,5 @@ bool config_map(struct parser *p, struct rule_table *t)
 		rule_map_clear(m);
 		t->n_maps--;
 	}
-	return true;
+	return config_index_names(p, t);
 }

@@ -18,6 +18,7 @@
 #include <glob.h>
 #include <libgen.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "control/config.h"
 
@@ -501,13 +502,52 @@ static void test_cut_anywhere(void **state)
 	refused("\xff\xfe\x00 table", "bytes that belong to no word");
 }
 
+/* A file with n of each thing that has a name, and each used; its reader's processor time in seconds. */
+static double seconds_of(int n)
+{
+	char *text = malloc((size_t)n * 400 + 200), *at = text;
+	struct config *c;
+	clock_t begin;
+
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "define d%d = %d\n", i, i % 60000 + 1);
+	at += sprintf(at, "table ip t {\n");
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "set s%d { type inet_service; elements = { $d%d }; }\n", i, i);
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "map m%d { type ifname : ipv4_addr; elements = { \"a\" : 10.0.0.1 }; }\n", i);
+	at += sprintf(at, "map names { type ifname : ipv4_addr; elements = {\n");
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "\"i%d\" : 10.0.0.1,\n", i);
+	at += sprintf(at, "}; }\n");
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "chain c%d { tcp dport @s%d accept; }\n", i, i);
+	at += sprintf(at, "chain a {\n");
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "jump c%d; tcp dport $d%d dnat to iifname map @m%d\n", i, i, i);
+	sprintf(at, "}\n}\n");
+	begin = clock();
+	c = load(text);
+	assert_int_equal(c->rules.table[0].n_chains, n + 1);
+	config_free(c);
+	free(text);
+	return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* Would catch: a name that is looked for among all others. Eight times as many names then take sixty times as long. */
+static void test_many_names(void **state)
+{
+	double few = seconds_of(2000), many = seconds_of(16000);
+
+	assert_true(many < 24 * few);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_docs),        cmocka_unit_test(test_values),
-		cmocka_unit_test(test_offload),
-		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_offload),     cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
 		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The end of a syntax tree. It is built by the parser of the config language
- * and read by the compiler; every array and string belongs to the struct that
+ * The end of a syntax tree, and who is called what in it. It is built by the
+ * parser of the config language and read by the compiler; every array and string belongs to the struct that
  * points to it, so that a tree given up half-way is freed by the same walk.
  */
 #include "rules/ast.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void stmt_free(struct rule_stmt *s)
 {
@@ -54,6 +55,53 @@ static void table_free(struct rule_table *t)
 	free(t->map);
 	free(t->chain);
 	free(t->set);
+	name_index_clear(&t->chain_names);
+	name_index_clear(&t->set_names);
+	name_index_clear(&t->map_names);
+}
+
+static struct name_list chain_list(const struct rule_table *t)
+{
+	return (struct name_list){ t->n_chains > 0 ? t->chain->name : NULL, sizeof(*t->chain), t->n_chains };
+}
+
+static struct name_list set_list(const struct rule_table *t)
+{
+	return (struct name_list){ t->n_sets > 0 ? t->set->name : NULL, sizeof(*t->set), t->n_sets };
+}
+
+static struct name_list map_list(const struct rule_table *t)
+{
+	return (struct name_list){ t->n_maps > 0 ? t->map->name : NULL, sizeof(*t->map), t->n_maps };
+}
+
+bool rules_index_names(struct rule_table *t)
+{
+	struct name_list chains = chain_list(t), sets = set_list(t), maps = map_list(t);
+
+	return name_index_add(&t->chain_names, &chains) && name_index_add(&t->set_names, &sets) &&
+	       name_index_add(&t->map_names, &maps);
+}
+
+uint32_t rules_find_chain(const struct rule_table *t, const char *name)
+{
+	struct name_list l = chain_list(t);
+
+	return name_index_find(&t->chain_names, &l, name, strlen(name));
+}
+
+uint32_t rules_find_set(const struct rule_table *t, const char *name)
+{
+	struct name_list l = set_list(t);
+
+	return name_index_find(&t->set_names, &l, name, strlen(name));
+}
+
+uint32_t rules_find_map(const struct rule_table *t, const char *name)
+{
+	struct name_list l = map_list(t);
+
+	return name_index_find(&t->map_names, &l, name, strlen(name));
 }
 
 void rule_stmt_clear(struct rule_stmt *stmt)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/name_index.h"
 #include "ip/hook.h"
 #include "nat/nat.h"
 
@@ -125,8 +126,8 @@ enum rule_stmt_kind {
 	STMT_SET_MARK, /* meta mark set value */
 	STMT_SET_CT_MARK,
 	STMT_SET_MSS, /* tcp option maxseg size set value; 0: as the MTU says */
-	STMT_VMAP,  /* key vmap { value : verdict, ... } */
-	STMT_LIMIT, /* limit rate [over] n/unit [burst n packets] */
+	STMT_VMAP,    /* key vmap { value : verdict, ... } */
+	STMT_LIMIT,   /* limit rate [over] n/unit [burst n packets] */
 	N_RULE_STMT_KINDS
 };
 
@@ -251,6 +252,7 @@ struct rule_table {
 	struct rule_set *set;
 	size_t n_maps;
 	struct rule_map *map;
+	struct name_index chain_names, set_names, map_names; /* of rules_index_names; a tree does without as well */
 };
 
 struct rule_ast {
@@ -264,6 +266,9 @@ void rule_clear(struct rule *rule);
 void rule_set_clear(struct rule_set *set);
 void rule_map_clear(struct rule_map *map);
 void rule_table_clear(struct rule_table *table);
+/* For those who look names up while a table grows: call it with each that is complete, since a set or map may be taken
+ * off the end only before. False without memory; then look-ups are slow, and right. */
+bool rules_index_names(struct rule_table *t);
 /* Index of a chain, set or map of a table by name, UINT32_MAX when it has none. */
 uint32_t rules_find_chain(const struct rule_table *t, const char *name);
 uint32_t rules_find_set(const struct rule_table *t, const char *name);

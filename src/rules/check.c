@@ -55,30 +55,6 @@ void rules_report(struct rules_report *rep, const struct ast_pos *pos, const cha
 	rep->n++;
 }
 
-uint32_t rules_find_chain(const struct rule_table *t, const char *name)
-{
-	for (size_t i = 0; i < t->n_chains; i++)
-		if (strcmp(t->chain[i].name, name) == 0)
-			return (uint32_t)i;
-	return UINT32_MAX;
-}
-
-uint32_t rules_find_set(const struct rule_table *t, const char *name)
-{
-	for (size_t i = 0; i < t->n_sets; i++)
-		if (strcmp(t->set[i].name, name) == 0)
-			return (uint32_t)i;
-	return UINT32_MAX;
-}
-
-uint32_t rules_find_map(const struct rule_table *t, const char *name)
-{
-	for (size_t i = 0; i < t->n_maps; i++)
-		if (strcmp(t->map[i].name, name) == 0)
-			return (uint32_t)i;
-	return UINT32_MAX;
-}
-
 uint32_t rules_find_pool(const struct nat_config *pools, const char *name)
 {
 	for (uint32_t i = 0; pools != NULL && i < pools->n_pools; i++)
@@ -327,9 +303,11 @@ out:
 	free(c->jumps);
 }
 
-static void check_n_base(const struct rule_ast *ast, struct rules_report *rep)
+/* False when there are too many: the walk from each of them would take long for nothing. */
+static bool check_n_base(const struct rule_ast *ast, struct rules_report *rep)
 {
 	uint32_t n[N_HOOKS] = { 0 };
+	size_t before = rep->n;
 
 	for (size_t i = 0; i < ast->n_tables; i++) {
 		for (size_t k = 0; k < ast->table[i].n_chains; k++) {
@@ -340,15 +318,17 @@ static void check_n_base(const struct rule_ast *ast, struct rules_report *rep)
 					     hook_names[ch->hook]);
 		}
 	}
+	return rep->n == before;
 }
 
 void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep)
 {
 	struct check c = { .ast = ast, .pools = pools, .rep = rep };
 
+	if (!check_n_base(ast, rep))
+		return;
 	for (size_t i = 0; i < ast->n_tables; i++) {
 		c.t = &ast->table[i];
 		check_table(&c);
 	}
-	check_n_base(ast, rep);
 }

@@ -63,7 +63,26 @@ static int by_range(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Pointers to the entries with a range, sorted; NULL without memory. */
+/* By name; what stands first in the file comes first of equal ones. */
+static int by_name(const void *a, const void *b)
+{
+	const struct rule_map_entry *x = *(const struct rule_map_entry *const *)a,
+				    *y = *(const struct rule_map_entry *const *)b;
+	int order = strcmp(x->name.name, y->name.name);
+
+	if (order != 0)
+		return order;
+	if (x->name.wildcard != y->name.wildcard)
+		return x->name.wildcard ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+static bool is_names(const struct rule_map *m)
+{
+	return m->key < N_RULE_KEYS && rule_key_info[m->key].type == RULE_TYPE_IFNAME;
+}
+
+/* Pointers to all entries but "*", sorted by name or by range; NULL without memory. */
 static const struct rule_map_entry **sorted(const struct rule_map *m, size_t *n)
 {
 	const struct rule_map_entry **e = calloc(m->n_entries + 1, sizeof(const struct rule_map_entry *));
@@ -73,21 +92,17 @@ static const struct rule_map_entry **sorted(const struct rule_map *m, size_t *n)
 		if (!m->entry[i].is_rest)
 			e[(*n)++] = &m->entry[i];
 	if (*n > 1)
-		qsort(e, *n, sizeof(const struct rule_map_entry *), by_range);
+		qsort(e, *n, sizeof(const struct rule_map_entry *), is_names(m) ? by_name : by_range);
 	return e;
 }
 
-static bool is_names(const struct rule_map *m)
+static bool same_name(const struct rule_map_entry *a, const struct rule_map_entry *b)
 {
-	return m->key < N_RULE_KEYS && rule_key_info[m->key].type == RULE_TYPE_IFNAME;
+	return a->name.wildcard == b->name.wildcard && strcmp(a->name.name, b->name.name) == 0;
 }
 
-static bool same_key(const struct rule_map *m, const struct rule_map_entry *a, const struct rule_map_entry *b)
+static bool same_range(const struct rule_map_entry *a, const struct rule_map_entry *b)
 {
-	if (a->is_rest || b->is_rest)
-		return a->is_rest && b->is_rest;
-	if (is_names(m))
-		return a->name.wildcard == b->name.wildcard && strcmp(a->name.name, b->name.name) == 0;
 	return a->range.lo == b->range.lo && a->range.hi == b->range.hi;
 }
 
@@ -98,50 +113,52 @@ static void report_twice(const struct rule_map_entry *a, const struct rule_map_e
 	rules_report(rep, &second->pos, "this value is in the map already, in line %u", first->pos.line);
 }
 
-static void check_overlap(const struct rule_map *m, struct rules_report *rep)
+static void check_names(const struct rule_map_entry *const *e, size_t n, struct rules_report *rep)
 {
-	size_t n, last = 0;
-	const struct rule_map_entry **e = sorted(m, &n);
+	size_t first = 0;
 
-	if (e == NULL) {
-		rules_report(rep, &m->pos, "no memory to check a map");
-		return;
-	}
 	for (size_t i = 1; i < n; i++) {
-		if (same_key(m, e[last], e[i]) && same_value(e[last], e[i]))
+		if (!same_name(e[first], e[i]))
+			first = i;
+		else if (!same_value(e[first], e[i]))
+			report_twice(e[first], e[i], rep);
+	}
+}
+
+static void check_ranges(const struct rule_map_entry *const *e, size_t n, struct rules_report *rep)
+{
+	size_t last = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if (same_range(e[last], e[i]) && same_value(e[last], e[i]))
 			continue;
 		if (e[i]->range.lo <= e[last]->range.hi)
 			report_twice(e[last], e[i], rep);
 		if (e[i]->range.hi > e[last]->range.hi)
 			last = i;
 	}
-	free(e);
-}
-
-/* The first of the entries that hold the same key as the i-th. */
-static size_t first_of(const struct rule_map *m, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (same_key(m, &m->entry[k], &m->entry[i]))
-			return k;
-	return i;
 }
 
 void rules_check_map(const struct rule_map *m, struct rules_report *rep)
 {
-	const struct rule_map_entry *rest = NULL;
+	const struct rule_map_entry *rest = NULL, **entries;
+	size_t n;
 
-	if (!is_names(m))
-		check_overlap(m, rep);
+	entries = sorted(m, &n);
+	if (entries == NULL)
+		rules_report(rep, &m->pos, "no memory to check a map");
+	else if (is_names(m))
+		check_names(entries, n, rep);
+	else
+		check_ranges(entries, n, rep);
+	free(entries);
 	for (size_t i = 0; i < m->n_entries; i++) {
-		const struct rule_map_entry *e = &m->entry[i], *first = rest;
+		const struct rule_map_entry *e = &m->entry[i];
 
-		if (!e->is_rest)
-			first = is_names(m) ? &m->entry[first_of(m, i)] : e;
-		else if (rest == NULL)
-			first = rest = e;
-		if (!same_value(first, e))
-			report_twice(first, e, rep);
+		if (e->is_rest && rest == NULL)
+			rest = e;
+		else if (e->is_rest && !same_value(rest, e))
+			report_twice(rest, e, rep);
 	}
 }
 
