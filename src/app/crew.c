@@ -91,6 +91,9 @@ static void connect_slots(struct crew_worker *w, struct siphash_key client_key)
 		.ctx = w,
 		.begins = crew_begins,
 		.elsewhere = crew_elsewhere,
+		.mapping = crew_mapping,
+		.borrow = crew_borrow,
+		.give_back = crew_give_back,
 	};
 	struct ct_crew ct = { .ctx = w, .confirmed = crew_confirmed, .ended = crew_ended };
 
@@ -306,28 +309,34 @@ static void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *p)
 	batch_add(&in->batch, p);
 }
 
+static void hand_on(struct inbox *in, uint32_t to, uint32_t ifindex, struct packet *p, const struct tuple *t,
+		    uint8_t flags)
+{
+	struct crew_way way = { .tuple = *t, .ifindex = (uint8_t)ifindex, .flags = flags };
+
+	(void)crew_hand_over(in->w, to, p, &way, CREW_FREE_COPIED);
+}
+
 /* At the owner: here, or where its flow is. */
 static void settle(struct inbox *in, uint32_t ifindex, struct packet *p, const struct tuple *t)
 {
-	struct crew_worker *w = in->w;
-	uint32_t to = crew_redirected(w, t);
+	uint32_t to = crew_redirected(in->w, t);
 
-	if (YG_LIKELY(to == w->id))
+	if (YG_LIKELY(to == in->w->id))
 		inbox_add(in, ifindex, p);
 	else
-		(void)crew_hand_over(w, to, p, ifindex, t, CREW_FINAL, 0, CREW_FREE_COPIED);
+		hand_on(in, to, ifindex, p, t, CREW_FINAL);
 }
 
 /* The tuple is known; whose is it? */
 static void route(struct inbox *in, uint32_t ifindex, struct packet *p, const struct tuple *t)
 {
-	struct crew_worker *w = in->w;
-	uint32_t to = owner_of_tuple(&w->crew->owner, ifindex, t);
+	uint32_t to = owner_of_tuple(&in->w->crew->owner, ifindex, t);
 
-	if (to == w->id)
+	if (to == in->w->id)
 		settle(in, ifindex, p, t);
 	else
-		(void)crew_hand_over(w, to, p, ifindex, t, 0, 0, CREW_FREE_COPIED);
+		hand_on(in, to, ifindex, p, t, 0);
 }
 
 /* Protocols without ports need no first piece. */
@@ -389,7 +398,7 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 		if (to == w->id)
 			piece(in, ifindex, p, &v);
 		else
-			(void)crew_hand_over(w, to, p, ifindex, &v.tuple, CREW_PIECE, 0, CREW_FREE_COPIED);
+			hand_on(in, to, ifindex, p, &v.tuple, CREW_PIECE);
 		return;
 	}
 	case OWNER_ALL:
@@ -412,12 +421,20 @@ void crew_input(struct crew *c, uint32_t worker, uint32_t ifindex, struct batch 
 	}
 	gateway_set_time(w->gw, now);
 	crew_read_messages(w);
+	uint32_t n = b->n;
+	uint64_t n_before = w->env->ledger.n_handed_over;
+
+	/* A flow is at one worker only: what has a shortcut here need not be asked whose it is. Where many packets are
+	 * others', the look-up in vain would cost more. */
+	if (!w->mostly_foreign)
+		gateway_shortcut(w->gw, ifindex, b, now);
 	for (uint32_t i = 0; i < b->n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]));
 	for (uint32_t i = 0; i < b->n; i++)
 		received(&in, ifindex, b->p[i]);
 	b->n = 0;
 	inbox_flush(&in);
+	w->mostly_foreign = (w->env->ledger.n_handed_over - n_before) * 4 > n;
 	crew_publish(w);
 }
 
@@ -458,9 +475,7 @@ static uint32_t take_returns(struct crew_worker *w)
 /* A packet out of a ring, and what came with it. */
 struct arrival {
 	struct packet *p;
-	struct tuple tuple;
-	uint64_t asked;
-	uint8_t ifindex, flags;
+	struct crew_way way;
 };
 
 /* False when there is no buffer: dropped by name. */
@@ -485,10 +500,7 @@ static bool take_over(struct crew_worker *w, uint32_t from, const struct crew_sl
 	if (slot->lent == NULL)
 		memcpy(packet_frame(a->p), slot->bytes, slot->len);
 	a->p->offload = slot->offload;
-	a->tuple = slot->tuple;
-	a->asked = slot->asked;
-	a->ifindex = slot->ifindex;
-	a->flags = slot->flags;
+	a->way = slot->way;
 	return true;
 }
 
@@ -514,47 +526,82 @@ static uint32_t take_packets(struct crew_worker *w, struct arrival out[BATCH_MAX
 }
 
 /* Nobody has a port for it, or it was refused for another reason: whoever was asked forgets the way. */
-static void ask_failed(struct crew_worker *w, const struct arrival *a)
+static void ask_failed(struct crew_worker *w, const struct crew_way *way)
 {
 	for (uint32_t i = 0; i < w->crew->n; i++) {
-		struct crew_message m = {
-			.tuple = a->tuple, .kind = CREW_REDIRECT_REMOVE, .worker = (uint8_t)w->id, .ifindex = a->ifindex
-		};
+		struct crew_message m = { .tuple = way->tuple,
+					  .kind = CREW_REDIRECT_REMOVE,
+					  .worker = (uint8_t)w->id,
+					  .ifindex = way->ifindex };
 
-		if ((a->asked >> i & 1) != 0 && i != w->id)
+		if ((way->asked >> i & 1) != 0 && i != w->id)
 			(void)crew_tell(w, i, &m);
 	}
 }
 
-/* We are asked for a port. */
-static void judge_asked(struct inbox *in, const struct arrival *a)
+/* By itself, with a note that it was handed over for want of something. */
+static void judge_alone(struct inbox *in, const struct arrival *a)
 {
 	struct crew_worker *w = in->w;
 
 	inbox_flush(in);
 	w->ask.p = a->p;
-	w->ask.asked = a->asked;
+	w->ask.asked = a->way.asked;
 	w->ask.settled = false;
-	inbox_add(in, a->ifindex, a->p);
+	inbox_add(in, a->way.ifindex, a->p);
 	inbox_flush(in);
-	if (!w->ask.settled)
-		ask_failed(w, a);
 	w->ask.p = NULL;
 }
 
-static void judge_arrival(struct inbox *in, const struct arrival *a)
+/* Its sender's mapping goes back with it, if there is one to be had. */
+static void lend_mapping(struct inbox *in, struct arrival *a)
+{
+	struct crew_worker *w = in->w;
+	struct tuple inside = crew_inside(&a->way.tuple);
+	struct nat_loan *loan = &a->way.loan;
+	uint32_t to = crew_redirected(w, &inside);
+
+	if (to == w->id) {
+		loan->lender = nat_lend(gateway_nat(w->gw), &inside, loan) ? (uint8_t)(w->id + 1) : 0;
+		a->way.flags = CREW_FINAL | CREW_LOAN;
+		to = loan->borrower;
+	}
+	if (!crew_hand_over(w, to, a->p, &a->way, CREW_FREE_COPIED) && loan->lender != 0)
+		nat_lend_end(gateway_nat(w->gw), &inside, loan->pool);
+}
+
+static void use_loan(struct inbox *in, struct arrival *a)
+{
+	struct nat *nat = gateway_nat(in->w->gw);
+	struct tuple inside = crew_inside(&a->way.tuple);
+	bool has_it = a->way.loan.lender != 0 && nat_borrow(nat, &inside, &a->way.loan);
+
+	/* Without it a mapping of this worker's must do; nobody else is asked any more. */
+	a->way.asked = UINT64_MAX;
+	judge_alone(in, a);
+	if (has_it)
+		nat_borrow_end(nat, &inside, a->way.loan.pool);
+}
+
+static void judge_arrival(struct inbox *in, struct arrival *a)
 {
 	struct owner_view v;
 
-	if (a->asked != 0) {
-		judge_asked(in, a);
-	} else if (a->flags & CREW_FINAL) {
-		inbox_add(in, a->ifindex, a->p);
-	} else if (a->flags & CREW_PIECE) {
-		owner_look(&in->w->crew->owner, a->ifindex, packet_frame(a->p), a->p->len, &v);
-		piece(in, a->ifindex, a->p, &v);
+	if (a->way.flags & CREW_BORROW) {
+		lend_mapping(in, a);
+	} else if (a->way.flags & CREW_LOAN) {
+		use_loan(in, a);
+	} else if (a->way.asked != 0) {
+		judge_alone(in, a);
+		if (!in->w->ask.settled)
+			ask_failed(in->w, &a->way);
+	} else if (a->way.flags & CREW_FINAL) {
+		inbox_add(in, a->way.ifindex, a->p);
+	} else if (a->way.flags & CREW_PIECE) {
+		owner_look(&in->w->crew->owner, a->way.ifindex, packet_frame(a->p), a->p->len, &v);
+		piece(in, a->way.ifindex, a->p, &v);
 	} else {
-		settle(in, a->ifindex, a->p, &a->tuple);
+		settle(in, a->way.ifindex, a->p, &a->way.tuple);
 	}
 }
 

@@ -31,8 +31,8 @@ static bool lend(struct crew_worker *w, uint32_t to, struct crew_slot *slot, str
 	return true;
 }
 
-bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, const struct tuple *t,
-		    uint8_t flags, uint64_t asked, enum crew_keep keep)
+bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_way *way,
+		    enum crew_keep keep)
 {
 	bool small = p->len <= sizeof(((struct crew_slot *)NULL)->bytes);
 	struct crew_slot *slot = NULL;
@@ -45,12 +45,10 @@ bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, uint32
 		return false;
 	}
 	w->filled |= UINT64_C(1) << to;
-	*slot = (struct crew_slot){ .asked = asked,
-				    .tuple = *t,
-				    .offload = p->offload,
-				    .len = p->len,
-				    .ifindex = (uint8_t)ifindex,
-				    .flags = flags };
+	slot->lent = NULL;
+	slot->way = *way;
+	slot->offload = p->offload;
+	slot->len = p->len;
 	if (!small)
 		return lend(w, to, slot, p);
 	memcpy(slot->bytes, packet_frame(p), p->len);
@@ -62,7 +60,7 @@ bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, uint32
 
 void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t ifindex)
 {
-	static const struct tuple nobody;
+	struct crew_way way = { .ifindex = (uint8_t)ifindex, .flags = CREW_FINAL };
 
 	for (uint32_t to = 0; to < w->crew->n; to++) {
 		struct packet *copy = to == w->id ? NULL : packet_copy(w->env->pool, p);
@@ -70,7 +68,7 @@ void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t if
 		if (copy == NULL)
 			continue;
 		w->env->ledger.n_pieces_made++;
-		(void)crew_hand_over(w, to, copy, ifindex, &nobody, CREW_FINAL, 0, CREW_FREE_COPIED);
+		(void)crew_hand_over(w, to, copy, &way, CREW_FREE_COPIED);
 	}
 }
 
@@ -110,24 +108,15 @@ static uint32_t next_to_ask(const struct crew *c, const struct tuple *t, uint64_
 	return CREW_NOBODY;
 }
 
-bool crew_elsewhere(void *ctx, struct packet *p)
+/* p as it came goes to another worker, out of the middle of its batch. */
+static bool send_back(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_saved *s,
+		      const struct crew_way *way)
 {
-	struct crew_worker *w = ctx;
-	const struct crew_saved *s = saved_of(w, p);
-	bool is_asked = p == w->ask.p;
-	uint64_t asked = (is_asked ? w->ask.asked : 0) | UINT64_C(1) << w->id;
-
-	if (s == NULL || w->gone.n == BATCH_MAX)
-		return false;
-	uint32_t to = next_to_ask(w->crew, &s->tuple, asked);
-	if (to == CREW_NOBODY)
+	if (w->gone.n == BATCH_MAX)
 		return false;
 	memcpy(packet_frame(p), s->bytes, s->len);
-	if (!crew_hand_over(w, to, p, p->in_ifindex, &s->tuple, CREW_FINAL, asked, CREW_KEEP_COPIED))
+	if (!crew_hand_over(w, to, p, way, CREW_KEEP_COPIED))
 		return false;
-	w->n_asked++;
-	crew_redirect_set(w, &s->tuple, p->in_ifindex, to);
-	w->ask.settled |= is_asked;
 	/* The connection goes now; the packet behind its batch, which still knows it. */
 	conntrack_packet_gone(gateway_conntrack(w->gw), p);
 	p->conn_ref = CONN_NONE;
@@ -135,6 +124,47 @@ bool crew_elsewhere(void *ctx, struct packet *p)
 		batch_add(&w->gone, p);
 	p->verdict = VERDICT_STOLEN;
 	return true;
+}
+
+bool crew_elsewhere(void *ctx, struct packet *p)
+{
+	struct crew_worker *w = ctx;
+	const struct crew_saved *s = saved_of(w, p);
+	bool is_asked = p == w->ask.p;
+	uint64_t asked = (is_asked ? w->ask.asked : 0) | UINT64_C(1) << w->id;
+
+	if (s == NULL)
+		return false;
+	struct crew_way way = {
+		.tuple = s->tuple, .asked = asked, .ifindex = (uint8_t)p->in_ifindex, .flags = CREW_FINAL
+	};
+	uint32_t to = next_to_ask(w->crew, &s->tuple, asked);
+	if (to == CREW_NOBODY || !send_back(w, to, p, s, &way))
+		return false;
+	w->n_asked++;
+	crew_redirect_set(w, &way.tuple, way.ifindex, to);
+	w->ask.settled |= is_asked;
+	return true;
+}
+
+bool crew_borrow(void *ctx, struct packet *p, const struct nat_loan *wanted)
+{
+	struct crew_worker *w = ctx;
+	const struct crew_saved *s = p == w->ask.p ? NULL : saved_of(w, p);
+
+	if (s == NULL)
+		return false;
+	struct tuple inside = crew_inside(&s->tuple);
+	uint32_t to = owner_of_host(&w->crew->owner, inside.src);
+	if (to == w->id)
+		to = crew_redirected(w, &inside);
+	if (to == w->id)
+		return false;
+	struct crew_way way = {
+		.tuple = s->tuple, .loan = *wanted, .ifindex = (uint8_t)p->in_ifindex, .flags = CREW_FINAL | CREW_BORROW
+	};
+	way.loan.borrower = (uint8_t)w->id;
+	return send_back(w, to, p, s, &way);
 }
 
 void crew_publish(struct crew_worker *w)

@@ -16,27 +16,36 @@
 #define CREW_RETURNS 1024u /* large packets that others have of one worker */
 #define CREW_NOBODY UINT8_MAX
 
+/* What is known of a packet that changes hands. */
+struct crew_way {
+	struct tuple tuple;   /* by which its flow is found; pieces: of the first one */
+	uint64_t asked;       /* workers that had no port for it; 0: nobody was asked */
+	struct nat_loan loan; /* CREW_BORROW, CREW_LOAN */
+	uint8_t ifindex;
+	uint8_t flags; /* enum crew_flag */
+};
+
 /* A packet on its way: its bytes, or where they are. */
 struct crew_slot {
 	struct packet *lent; /* NULL: the bytes stand here */
-	uint64_t asked;      /* workers that had no port for it; 0: nobody was asked */
-	struct tuple tuple;
+	struct crew_way way;
 	struct offload offload;
 	uint32_t len;
-	uint8_t ifindex;
-	uint8_t flags;
 	uint8_t bytes[CREW_SLOT_BYTES - 64];
 };
 _Static_assert(offsetof(struct crew_slot, bytes) <= 64 && sizeof(struct crew_slot) <= CREW_SLOT_BYTES, "four lines");
 
-enum crew_slot_flag {
-	CREW_FINAL = 0x1, /* whoever has it keeps it */
-	CREW_PIECE = 0x2, /* to where the pieces of its packet meet */
+enum crew_flag {
+	CREW_FINAL = 0x1,  /* whoever has it keeps it */
+	CREW_PIECE = 0x2,  /* to where the pieces of its packet meet */
+	CREW_BORROW = 0x4, /* its sender's mapping is wanted */
+	CREW_LOAN = 0x8,   /* and comes with it, if loan.lender is set */
 };
 
 enum crew_message_kind {
 	CREW_REDIRECT_ADD,
 	CREW_REDIRECT_REMOVE, /* if it still leads to `worker` */
+	CREW_LOAN_RETURN,     /* of the mapping of an inside endpoint; ifindex is the pool */
 };
 
 struct crew_message {
@@ -109,7 +118,8 @@ struct crew_worker {
 	uint64_t touched; /* workers to whom something was published */
 	uint64_t filled;  /* workers in whose ring packets wait to be published */
 	uint32_t n_lent[CREW_MAX];
-	uint32_t turn; /* the ring that is looked at first */
+	bool mostly_foreign; /* of the last batch received, many were others' */
+	uint32_t turn;       /* the ring that is looked at first */
 	/* Packets that elsewhere() copied away, freed behind the batch. */
 	struct batch gone;
 	/* The packet that was handed to us for want of a port, while it is judged. */
@@ -148,6 +158,11 @@ bool crew_redirect_clear(struct crew_worker *w, const struct tuple *t, uint32_t 
 /* Slots of conntrack. */
 bool crew_confirmed(void *ctx, uint32_t index, const struct packet *p);
 void crew_ended(void *ctx, uint32_t index);
+/* Slots of NAT. */
+bool crew_mapping(void *ctx, const struct tuple *inside, enum nat_mapping_event what);
+void crew_give_back(void *ctx, const struct tuple *inside, const struct nat_loan *loan);
+/* An inside endpoint, as the tuples of a packet of it say. */
+struct tuple crew_inside(const struct tuple *t);
 /* What others have told us. */
 void crew_read_messages(struct crew_worker *w);
 bool crew_tell(struct crew_worker *w, uint32_t to, const struct crew_message *m);
@@ -158,13 +173,14 @@ void crew_resync(struct crew *c);
 
 enum crew_keep { CREW_FREE_COPIED, CREW_KEEP_COPIED };
 /* p goes to another worker, or is dropped by name. CREW_KEEP_COPIED: the caller frees p if it says so (true). */
-bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, const struct tuple *t,
-		    uint8_t flags, uint64_t asked, enum crew_keep keep);
+bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_way *way,
+		    enum crew_keep keep);
 /* A copy for each of the others. */
 void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t ifindex);
 /* Slots of NAT. */
 void crew_begins(void *ctx, const struct packet *p);
 bool crew_elsewhere(void *ctx, struct packet *p);
+bool crew_borrow(void *ctx, struct packet *p, const struct nat_loan *wanted);
 /* Makes what was put into rings visible, and wakes. */
 void crew_publish(struct crew_worker *w);
 

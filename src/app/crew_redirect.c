@@ -64,6 +64,11 @@ static bool is_wild(const struct tuple *t)
 	return t->dst == 0;
 }
 
+struct tuple crew_inside(const struct tuple *t)
+{
+	return (struct tuple){ .src = t->src, .sport = t->sport, .proto = t->proto, .zone = t->zone };
+}
+
 uint32_t crew_redirected(const struct crew_worker *w, const struct tuple *t)
 {
 	const struct crew_redirects *r = &w->redirects;
@@ -72,7 +77,7 @@ uint32_t crew_redirected(const struct crew_worker *w, const struct tuple *t)
 		return w->id;
 	uint32_t link = *find(w, t);
 	if (link == 0 && r->n_wild > 0) {
-		struct tuple wild = { .src = t->src, .sport = t->sport, .proto = t->proto, .zone = t->zone };
+		struct tuple wild = crew_inside(t);
 		link = *find(w, &wild);
 	}
 	return link == 0 ? w->id : redirect_at(r, link)->worker;
@@ -198,6 +203,10 @@ static void pass_on(struct crew_worker *w, const struct crew_message *m)
 
 static void read_message(struct crew_worker *w, const struct crew_message *m)
 {
+	if (m->kind == CREW_LOAN_RETURN) {
+		nat_lend_end(gateway_nat(w->gw), &m->tuple, m->ifindex);
+		return;
+	}
 	if (m->kind == CREW_REDIRECT_REMOVE) {
 		if (!crew_redirect_clear(w, &m->tuple, m->worker) && !is_wild(&m->tuple))
 			pass_on(w, m);
@@ -316,7 +325,40 @@ void crew_ended(void *ctx, uint32_t index)
 	s->flags = 0;
 }
 
+/* Mappings. */
+
+/* All that an inside endpoint with a mapping sends goes where the mapping is. */
+bool crew_mapping(void *ctx, const struct tuple *inside, enum nat_mapping_event what)
+{
+	struct crew_worker *w = ctx;
+	uint32_t home = owner_of_host(&w->crew->owner, inside->src);
+
+	return home == w->id ||
+	       tell_home(w, home, inside, 0, what == NAT_MAPPING_MADE ? CREW_REDIRECT_ADD : CREW_REDIRECT_REMOVE,
+			 BY_RING) ||
+	       what == NAT_MAPPING_GONE;
+}
+
+void crew_give_back(void *ctx, const struct tuple *inside, const struct nat_loan *loan)
+{
+	struct crew_worker *w = ctx;
+	struct crew_message m = {
+		.tuple = *inside, .kind = CREW_LOAN_RETURN, .worker = (uint8_t)w->id, .ifindex = loan->pool
+	};
+
+	(void)crew_tell(w, loan->lender - 1u, &m);
+}
+
 /* At rest. */
+
+static void lead_mapping(void *ctx, const struct tuple *inside)
+{
+	struct crew_worker *w = ctx;
+	uint32_t home = owner_of_host(&w->crew->owner, inside->src);
+
+	if (home != w->id)
+		(void)tell_home(w, home, inside, 0, CREW_REDIRECT_ADD, AT_REST);
+}
 
 static void clear_redirects(struct crew_worker *w)
 {
@@ -367,6 +409,8 @@ void crew_resync(struct crew *c)
 		clear_redirects(&c->worker[i]);
 		each_connection(&c->worker[i], unpin_both);
 	}
-	for (uint32_t i = 0; i < c->n; i++)
+	for (uint32_t i = 0; i < c->n; i++) {
 		each_connection(&c->worker[i], lead_both);
+		nat_each_mapping(gateway_nat(c->worker[i].gw), lead_mapping, &c->worker[i]);
+	}
 }

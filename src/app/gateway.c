@@ -231,6 +231,14 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 	ip_flush(g->ip);
 }
 
+void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ether_shortcut(g->ip, ifindex, b);
+	ip_flush(g->ip);
+	shortcuts_flushed(g->shortcuts);
+}
+
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	gateway_set_time(g, now);

@@ -44,6 +44,8 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
 /* Packets received on ifindex (counted as received by the device). Sends what
  * follows from them. b is empty afterwards. */
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
+/* The same for those that have a shortcut; the rest stays in b, as it came. */
+void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
 /* Fires what is due; call at gateway_next_deadline at the latest. */
 void gateway_expire(struct gateway *g, uint64_t now);
 uint64_t gateway_next_deadline(const struct gateway *g);

@@ -57,18 +57,28 @@ static void ether_input_one(struct ip_stack *s, const struct device *dev, struct
 	ether_demux(s, p, &eth);
 }
 
+static const struct device *input_device(const struct ip_stack *s, uint32_t ifindex)
+{
+	return ip_interface_known(s, ifindex) ? s->interface[ifindex].dev : NULL;
+}
+
+void ether_shortcut(struct ip_stack *s, uint32_t ifindex, struct batch *b)
+{
+	if (input_device(s, ifindex) == NULL || s->shortcut == NULL)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SHORTCUT, b->n);
+
+	s->shortcut(s->shortcut_ctx, ifindex, b);
+	stage_leave(&s->env->stages, outer);
+}
+
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
-	const struct device *dev = ip_interface_known(s, ifindex) ? s->interface[ifindex].dev : NULL;
+	const struct device *dev = input_device(s, ifindex);
 
-	if (dev != NULL && s->shortcut != NULL) {
-		struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SHORTCUT, b->n);
-
-		s->shortcut(s->shortcut_ctx, ifindex, b);
-		stage_leave(&s->env->stages, outer);
-		if (b->n == 0)
-			return;
-	}
+	ether_shortcut(s, ifindex, b);
+	if (b->n == 0)
+		return;
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ETHER, b->n);
 
 	for (uint32_t i = 0; i < b->n; i++)

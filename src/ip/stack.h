@@ -117,6 +117,8 @@ typedef void ip_learn_fn(void *ctx, const struct packet *p, uint32_t adjacency);
 void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx);
 void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx);
 
+/* Frames just received on ifindex: only those that have a shortcut, the rest stays in b. */
+void ether_shortcut(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* Frames just received on ifindex. */
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* IPv4 packets with ip, l3_off set up by nobody yet: the parse happens here. */

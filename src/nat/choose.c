@@ -236,11 +236,9 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 	return true;
 }
 
-static uint32_t mapping_port(struct nat *n, const struct conn *c, const struct source_wish *w, uint32_t address,
+static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct source_wish *w, uint32_t address,
 			     enum nat_proto proto)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
-
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
 		nat_block_want(n, address, proto, w->port.port);
 		if (portmap_unused(nat_address_map(n, address, proto), w->port.port))
@@ -255,11 +253,10 @@ static uint32_t mapping_port(struct nat *n, const struct conn *c, const struct s
 }
 
 /* A new mapping on one address: an unused port, which nobody shares. */
-static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct source_wish *w,
-			     const struct tuple *reply, uint32_t addr, uint32_t out_ifindex)
+static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct source_wish *w, uint16_t zone,
+			     uint32_t addr, uint32_t out_ifindex)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
-	uint32_t address = nat_address_get(n, addr, reply->zone), port;
+	uint32_t address = nat_address_get(n, addr, zone), port;
 	enum nat_proto proto;
 
 	if (address == NAT_NONE || !nat_proto_of(o->proto, &proto))
@@ -267,7 +264,7 @@ static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct s
 	if (nat_address_map(n, address, proto) == NULL)
 		return NAT_NONE;
 	do {
-		port = mapping_port(n, c, w, address, proto);
+		port = mapping_port(n, o, w, address, proto);
 		if (port == PORTMAP_NONE)
 			return NAT_NONE;
 	} while (!nat_block_ready(n, address, o->proto, port));
@@ -277,27 +274,49 @@ static uint32_t make_mapping(struct nat *n, const struct conn *c, const struct s
 		.in_port = nat_inside_port(o),
 		.out_port = (uint16_t)port,
 		.in_zone = o->zone,
-		.out_zone = reply->zone,
+		.out_zone = zone,
 		.proto = o->proto,
 		.pool = (uint8_t)w->id,
-		.out_ifindex = (uint16_t)out_ifindex,
+		.out_ifindex = (uint8_t)out_ifindex,
 		.address = address,
 	};
-	uint32_t made = nat_mapping_make(n, &like);
+	struct tuple inside = { .src = o->src, .sport = like.in_port, .proto = o->proto, .zone = o->zone };
+	uint32_t made = NAT_NONE;
+	if (n->crew.mapping == NULL || n->crew.mapping(n->crew.ctx, &inside, NAT_MAPPING_MADE))
+		made = nat_mapping_make(n, &like);
 	if (made == NAT_NONE)
 		nat_block_settle(n, address, o->proto, port);
 	return made;
 }
 
-static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
-			 const struct packet *p)
+/* The mapping of an inside endpoint; NAT_NONE without a port or room. */
+static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct source_wish *w, uint16_t zone,
+			     uint32_t out_ifindex)
 {
-	uint32_t mapping = nat_mapping_of_inside(n, &c->tuple[CT_ORIGINAL], w->id);
-	uint64_t start = start_address(n, &c->tuple[CT_ORIGINAL], w->n_addresses);
+	uint32_t mapping = nat_mapping_of_inside(n, o, w->id);
+	uint64_t start = start_address(n, o, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
-	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++)
-		mapping = make_mapping(n, c, w, &reply, wish_address(w, later_address(start, i, w->n_addresses)), p->out_ifindex);
+	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++) {
+		uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+		mapping = make_mapping(n, o, w, zone, addr, out_ifindex);
+	}
+	return mapping;
+}
+
+static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
+			 struct packet *p)
+{
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+
+	if (n->crew.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
+		struct nat_loan wanted = { .pool = (uint8_t)w->id,
+					   .zone = reply.zone,
+					   .out_ifindex = (uint8_t)p->out_ifindex };
+		if (n->crew.borrow(n->crew.ctx, p, &wanted))
+			return false;
+	}
+	uint32_t mapping = find_mapping(n, o, w, reply.zone, p->out_ifindex);
 	if (mapping == NAT_NONE)
 		return false;
 	/* Held over the attempt, so that one made in vain goes away again. */
@@ -352,6 +371,27 @@ static void stay_in_range(struct source_wish *w, uint16_t inside_port)
 	w->near = inside_port < SYSTEM_PORTS ? port_set_within(&w->ports, 0, SYSTEM_PORTS - 1)
 					     : port_set_within(&w->ports, SYSTEM_PORTS, 65535);
 	w->port.near = &w->near;
+}
+
+bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
+{
+	struct source_wish w = { .origin = NAT_ORIGIN_POOL };
+
+	wish_pool(n, &w, loan->pool, inside);
+	if (w.n_addresses == 0 || !w.endpoint_independent)
+		return false;
+	if (inside->proto == IPPROTO_NR_ICMP)
+		w.ports = n->identifiers;
+	else
+		stay_in_range(&w, nat_inside_port(inside));
+	w.port.set = &w.ports;
+	uint32_t mapping = find_mapping(n, inside, &w, loan->zone, loan->out_ifindex);
+	if (mapping == NAT_NONE)
+		return false;
+	nat_mapping_join(n, mapping);
+	loan->addr = nat_mapping_at(n, mapping)->out_addr;
+	loan->port = nat_mapping_at(n, mapping)->out_port;
+	return true;
 }
 
 /* False when the action asks for nothing. */
@@ -431,6 +471,8 @@ bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		else if (done)
 			done = take_any(n, c, index, &w, reply);
 	}
+	if (!done && p->verdict == VERDICT_STOLEN)
+		return false;
 	if (!done && n->crew.elsewhere != NULL && w.n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
 		return false;
 	if (!done) {

@@ -127,8 +127,85 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 	m->in_chain = *in;
 	m->out_chain = *out;
 	*in = *out = i;
-	nat_address_hold(n, m->address, m->proto, m->out_port);
+	if (m->lender == 0)
+		nat_address_hold(n, m->address, m->proto, m->out_port);
 	return i;
+}
+
+static struct tuple inside_of(const struct nat_eim *m)
+{
+	return (struct tuple){ .src = m->in_addr, .sport = m->in_port, .proto = m->proto, .zone = m->in_zone };
+}
+
+/* Its port goes back to where it came from. */
+static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
+{
+	struct tuple inside = inside_of(m);
+
+	if (m->lender != 0) {
+		struct nat_loan loan = { .pool = m->pool, .lender = m->lender };
+		n->crew.give_back(n->crew.ctx, &inside, &loan);
+		return;
+	}
+	if (n->crew.mapping != NULL)
+		(void)n->crew.mapping(n->crew.ctx, &inside, NAT_MAPPING_GONE);
+	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,
+		      m->out_port);
+}
+
+void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tuple *inside), void *ctx)
+{
+	for (uint32_t i = 0; i < n->mappings.pool.n_fresh; i++) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		struct tuple inside = inside_of(m);
+
+		if (m->n_holders > 0 && m->lender == 0)
+			fn(ctx, &inside);
+	}
+}
+
+void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+{
+	uint32_t mapping = nat_mapping_of_inside(n, inside, pool);
+
+	if (mapping != NAT_NONE)
+		nat_mapping_leave(n, mapping);
+}
+
+void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+{
+	nat_lend_end(n, inside, pool);
+}
+
+bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan)
+{
+	uint32_t mapping = nat_mapping_of_inside(n, inside, loan->pool);
+
+	if (mapping != NAT_NONE) {
+		/* Another packet of it came with the same loan: once is enough. */
+		n->crew.give_back(n->crew.ctx, inside, loan);
+	} else {
+		struct nat_eim like = {
+			.in_addr = inside->src,
+			.in_port = inside->sport,
+			.in_zone = inside->zone,
+			.proto = inside->proto,
+			.out_addr = loan->addr,
+			.out_port = loan->port,
+			.out_zone = loan->zone,
+			.pool = loan->pool,
+			.out_ifindex = loan->out_ifindex,
+			.lender = loan->lender,
+			.address = NAT_NONE,
+		};
+		mapping = nat_mapping_make(n, &like);
+		if (mapping == NAT_NONE) {
+			n->crew.give_back(n->crew.ctx, inside, loan);
+			return false;
+		}
+	}
+	nat_mapping_join(n, mapping);
+	return true;
 }
 
 void nat_mapping_join(struct nat *n, uint32_t index)
@@ -151,8 +228,7 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 	while (*link != index)
 		link = &nat_mapping_at(n, *link)->out_chain;
 	*link = m->out_chain;
-	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,
-		      m->out_port);
+	give_up(n, m, index);
 	pool_free(&n->mappings.pool, index);
 }
 

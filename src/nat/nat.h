@@ -105,6 +105,16 @@ void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT
 
 /* With several workers (src/app/crew.h). Before the first configuration. */
 struct nat_blocks;
+enum nat_mapping_event { NAT_MAPPING_MADE, NAT_MAPPING_GONE };
+/* An endpoint-independent mapping that one worker has and another uses: the sender's in a hairpin. */
+struct nat_loan {
+	uint32_t addr; /* outside */
+	uint16_t port;
+	uint16_t zone; /* of the outside */
+	uint8_t pool;
+	uint8_t out_ifindex;
+	uint8_t borrower, lender; /* lender: worker + 1, 0: nobody yet */
+};
 struct nat_crew {
 	struct nat_blocks *blocks; /* the ports of all workers */
 	uint32_t worker;
@@ -114,8 +124,24 @@ struct nat_crew {
 	void (*begins)(void *ctx, const struct packet *p);
 	/* No port is left for it here. True: another worker is asked, and has the packet. */
 	bool (*elsewhere)(void *ctx, struct packet *p);
+	/* An inside endpoint (a tuple without destination) has a mapping here from now on, or no more. False: it cannot
+	 * have one, since its own worker cannot be told. */
+	bool (*mapping)(void *ctx, const struct tuple *inside, enum nat_mapping_event what);
+	/* The sender's mapping in this pool is another worker's. True: that one is asked for it, and has the packet. */
+	bool (*borrow)(void *ctx, struct packet *p, const struct nat_loan *wanted);
+	/* What was borrowed is not needed any more. */
+	void (*give_back)(void *ctx, const struct tuple *inside, const struct nat_loan *loan);
 };
 void nat_set_crew(struct nat *n, const struct nat_crew *crew);
+/* The mapping of `inside` in loan->pool, made if need be, held for the borrower until nat_lend_end; fills in addr and
+ * port. False when there is none to be had. */
+bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan);
+void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool);
+/* Uses what was lent; held once until nat_borrow_end, and by the connections that take it. */
+bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan);
+void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool);
+/* Every mapping of this worker's own. */
+void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tuple *inside), void *ctx);
 /* A port of ours is needed though no mapping holds it: packets to it must go on coming to this worker. False when its
  * block is another worker's. */
 bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port);

@@ -77,8 +77,9 @@ struct nat_eim {
 	uint16_t in_zone, out_zone;
 	uint8_t proto;
 	uint8_t pool;
-	uint16_t out_ifindex;
-	uint32_t address;   /* index of out_addr's struct nat_address */
+	uint8_t out_ifindex;
+	uint8_t lender;     /* worker + 1 to whom it belongs, 0: ours */
+	uint32_t address;   /* index of out_addr's struct nat_address; unused when borrowed */
 	uint32_t n_holders; /* connections */
 	uint32_t in_chain, out_chain;
 };

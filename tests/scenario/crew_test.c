@@ -416,6 +416,94 @@ static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint3
 	h->mute = false;
 }
 
+/* Hosts inside that meet at their outside ends, each seen by the other under its own mapping. */
+static void check_hairpin(struct rig *r, struct hosts *h, uint32_t n)
+{
+	h->mute = true;
+	for (uint32_t k = 0; k + 1 < n; k++) {
+		struct rig_packet a = flow_of(h, k, IPPROTO_NR_UDP), b = flow_of(h, k + 1, IPPROTO_NR_UDP);
+		uint16_t port_a = outside_port(r, h, &a), port_b = outside_port(r, h, &b);
+
+		for (uint32_t i = 0; i < 3; i++) {
+			a.dst = b.dst = POOL_ADDRESS;
+			a.dport = port_b;
+			b.dport = port_a;
+			rig_put(r, RIG_LAN, &a);
+			rig_run(r);
+			assert_int_equal(h->last_side, RIG_LAN);
+			assert_int_equal(h->last_dst, b.src);
+			assert_int_equal(h->last_dport, b.sport);
+			assert_int_equal(h->last_src, POOL_ADDRESS);
+			assert_int_equal(h->last_sport, port_a);
+			rig_put(r, RIG_LAN, &b);
+			rig_run(r);
+			assert_int_equal(h->last_dst, a.src);
+			assert_int_equal(h->last_dport, a.sport);
+			assert_int_equal(h->last_src, POOL_ADDRESS);
+			assert_int_equal(h->last_sport, port_b);
+		}
+	}
+	h->mute = false;
+}
+
+/* Would catch: a host that appears under another port to a neighbour than to the world, a mapping that was borrowed
+ * and never given back, so that its port is lost. */
+static void test_hairpin(void **state)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(crews); i++) {
+		struct hosts h;
+		struct rig *r = begin(crews[i], mapping_rules, 20000, &h, 20, 200);
+
+		warm_up(r, &h);
+		uint64_t dropped = rig_dropped_all(r);
+		check_hairpin(r, &h, 100);
+		assert_int_equal(rig_dropped_all(r), dropped);
+		rig_wait(r, 600 * NS_PER_S);
+		assert_int_equal(rig_n_connections(r), 0);
+		assert_int_equal(rig_pools(r).n_used_udp, 0);
+		end(r, &h);
+	}
+}
+
+/* Would catch: a worker without a port that refuses while another has one, a second destination that gets another
+ * port when the mapping is at a worker that was asked. */
+static void test_mappings_fill(void **state)
+{
+	static const char few_ports[] =
+		"pool one { 203.0.113.16; ports 1024-1535; mapping endpoint-independent; filtering "
+		"endpoint-independent; }\n"
+		"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+		"  oifname \"wan0\" snat to pool one\n } }\n";
+
+	for (uint32_t i = 0; i < ARRAY_LEN(crews); i++) {
+		struct hosts h;
+		struct rig *r = begin(crews[i], few_ports, 20000, &h, 64, 512);
+		uint16_t port[512];
+
+		warm_up(r, &h);
+		rig_wait(r, 600 * NS_PER_S);
+		forget_ports(&h);
+		h.mute = true;
+		for (uint32_t k = 0; k < 512; k++) {
+			struct rig_packet p = flow_of(&h, k, IPPROTO_NR_UDP);
+			port[k] = outside_port(r, &h, &p);
+		}
+		assert_int_equal(h.n_ports, 512);
+		assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
+		for (uint32_t k = 0; k < 512; k++) {
+			struct rig_packet p = flow_of(&h, k, IPPROTO_NR_UDP);
+			p.dst = SERVER + 1 + k % 3;
+			assert_int_equal(outside_port(r, &h, &p), port[k]);
+		}
+		struct rig_packet p = flow_of(&h, 0, IPPROTO_NR_UDP);
+		p.sport = 500;
+		rig_put(r, RIG_LAN, &p);
+		rig_run(r);
+		assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 1);
+		end(r, &h);
+	}
+}
+
 static void test_mappings(void **state)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(crews); i++) {
@@ -501,10 +589,9 @@ static void test_fill_many_clients(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mixed),
-		cmocka_unit_test(test_mappings),
-		cmocka_unit_test(test_fill_one_client),
-		cmocka_unit_test(test_fill_many_clients),
+		cmocka_unit_test(test_mixed),           cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_mappings_fill),   cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_fill_one_client), cmocka_unit_test(test_fill_many_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
