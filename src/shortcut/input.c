@@ -3,7 +3,7 @@
  * The batch path: frames just received go to their look-up, window check, rewrite
  * and device in four passes, so that the waits for memory of a batch overlap:
  *
- *   1  the frames' first bytes are asked for
+ *   1  the frames' first bytes are asked for (of the whole batch; the rest in slices of it)
  *   2  parse, hash; the buckets are asked for
  *   3  tags compared; both lines of the connections and the entries are asked for
  *   4  in order: compared, judged, rewritten, queued; or left for the full way
@@ -27,6 +27,9 @@ struct way {
 	uint64_t hash;
 };
 
+/* Packets whose lines are in flight at one time: enough to hide a miss, few enough that all of it stays in the first
+ * cache until it is used. */
+#define SLICE 32
 #define LEFT_WORDS 8 /* of 64 bits */
 
 struct pass {
@@ -55,14 +58,14 @@ static uint64_t address_bit(const struct plain *v)
 	return UINT64_C(1) << ((v->src * 2654435761u ^ v->dst * 2246822519u) >> 26);
 }
 
-static void parse(const struct pass *pass, const struct batch *b, struct way *way)
+static void parse(const struct pass *pass, struct packet *const *packet, uint32_t n, struct way *way)
 {
 	struct shortcuts *s = pass->s;
 	uint64_t mac = plain_mac(&ip_stack_device(s->ip, pass->ifindex)->mac);
 	uint16_t zone = conntrack_zone(s->ct, pass->ifindex);
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct packet *p = b->p[i];
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = packet[i];
 		struct way *w = &way[i];
 		struct plain *v = &w->plain;
 
@@ -232,7 +235,7 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 {
 	struct shortcuts *s = ctx;
 	struct pass pass = { .s = s, .ifindex = ifindex };
-	struct way way[BATCH_MAX];
+	struct way way[SLICE];
 	uint32_t n = b->n, n_left = 0;
 
 	conntrack_batch_begin(s->ct);
@@ -240,11 +243,15 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]), 1);
-	parse(&pass, b, way);
-	guess(s, n, way);
-	for (uint32_t i = 0; i < n; i++)
-		if (!work(&pass, b->p[i], &way[i]))
-			b->p[n_left++] = b->p[i];
+	for (uint32_t at = 0; at < n; at += SLICE) {
+		uint32_t n_slice = min_u32(n - at, SLICE);
+
+		parse(&pass, &b->p[at], n_slice, way);
+		guess(s, n_slice, way);
+		for (uint32_t i = 0; i < n_slice; i++)
+			if (!work(&pass, b->p[at + i], &way[i]))
+				b->p[n_left++] = b->p[at + i];
+	}
 	b->n = n_left;
 	s->count[SHORTCUT_SEEN] += n;
 	s->count[SHORTCUT_TAKEN] += n - n_left;
