@@ -6,6 +6,12 @@
  * (bufferevent's write watermark), so a slow client costs one bounded buffer and
  * nobody's time. Everything runs in the control thread.
  *
+ * Sessions stand in the order of their last progress: something was read from
+ * the client, or the client took something. When one more comes than there is
+ * room for, the last of the list is told so and dropped, so that clients which
+ * are stuck never keep others out. A session that only has to hand out the rest
+ * of its answer does not count; of those, too, only so many are kept.
+ *
  * libevent, too, calls its watcher `struct event`. In this file a pointer of that
  * type is always ours, but for the opaque one that evconnlistener keeps inside.
  */
@@ -51,7 +57,7 @@ struct control_server {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	const struct control_target *target;
-	struct session *sessions;
+	struct session *sessions; /* the one with the latest progress first */
 	size_t n_sessions;
 	bool wants_events;
 	int spare_fd; /* given up for a moment when no other descriptor is left; -1: none */
@@ -81,12 +87,32 @@ static void end_call(struct session *s)
 	update_wanted(s->server);
 }
 
-static void session_free(struct session *s)
+static void list_take(struct session *s)
 {
-	end_call(s);
 	*s->at = s->next;
 	if (s->next != NULL)
 		s->next->at = s->at;
+}
+
+static void list_put_first(struct session *s)
+{
+	s->next = s->server->sessions;
+	s->at = &s->server->sessions;
+	if (s->next != NULL)
+		s->next->at = &s->next;
+	s->server->sessions = s;
+}
+
+static void made_progress(struct session *s)
+{
+	list_take(s);
+	list_put_first(s);
+}
+
+static void session_free(struct session *s)
+{
+	end_call(s);
+	list_take(s);
 	s->server->n_sessions--;
 	proto_request_free(&s->request);
 	evbuffer_free(s->pending);
@@ -147,12 +173,12 @@ static void session_result(struct session *s, int rc)
 		bufferevent_trigger(s->bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS);
 }
 
-static void session_fail(struct session *s, const char *text)
+static void session_fail(struct session *s, int status, const char *text)
 {
 	session_write(s, PROTO_ERR, "yangguan: ", 10);
 	session_write(s, PROTO_ERR, text, strlen(text));
 	session_write(s, PROTO_ERR, "\n", 1);
-	session_result(s, EXIT_USAGE);
+	session_result(s, status);
 }
 
 static void start_request(struct session *s, const char *line, size_t len)
@@ -160,7 +186,7 @@ static void start_request(struct session *s, const char *line, size_t len)
 	char err[192] = "no memory";
 
 	if (proto_request_parse(line, len, &s->request, err, sizeof(err)) != 0) {
-		session_fail(s, err);
+		session_fail(s, EXIT_USAGE, err);
 		return;
 	}
 	bufferevent_set_timeouts(s->bev, NULL, NULL);
@@ -178,6 +204,7 @@ static void on_read(struct bufferevent *bev, void *ctx)
 	char *line;
 	size_t len;
 
+	made_progress(s);
 	while (s->phase == PHASE_REQUEST || (s->phase == PHASE_RUNNING && s->call.command->line != NULL)) {
 		if (s->phase == PHASE_RUNNING && session_backlog(s) > INPUT_HIGH) {
 			bufferevent_disable(bev, EV_READ);
@@ -186,7 +213,7 @@ static void on_read(struct bufferevent *bev, void *ctx)
 		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		if (line == NULL) {
 			if (evbuffer_get_length(in) >= PROTO_REQUEST_MAX)
-				session_fail(s, "a line of the request is too long");
+				session_fail(s, EXIT_USAGE, "a line of the request is too long");
 			return;
 		}
 		if (s->phase == PHASE_REQUEST)
@@ -233,10 +260,37 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 		return;
 	}
 	if ((what & BEV_EVENT_TIMEOUT) != 0 && s->phase == PHASE_REQUEST) {
-		session_fail(s, "no request came");
+		session_fail(s, EXIT_USAGE, "no request came");
 		return;
 	}
 	session_free(s);
+}
+
+static void on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *ctx)
+{
+	if (info->n_deleted > 0)
+		made_progress(ctx);
+}
+
+/* After a new session came: ends the one of a phase that has been idle longest when there are more than max. */
+static void make_room(struct control_server *srv, bool closing, size_t max)
+{
+	struct session *idle = NULL;
+	size_t n = 0;
+
+	for (struct session *s = srv->sessions; s != NULL; s = s->next) {
+		if ((s->phase == PHASE_CLOSING) != closing)
+			continue;
+		idle = s;
+		n++;
+	}
+	if (n <= max)
+		return;
+	if (closing)
+		session_free(idle);
+	else
+		session_fail(idle, EXIT_FAILED,
+			     "dropped: too many commands are connected to the gateway, and this one was idle longest");
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int addr_len,
@@ -260,19 +314,17 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		return;
 	}
 	*s = (struct session){ .server = srv, .bev = bev, .pending = pending, .pending_type = PROTO_OUT };
-	s->next = srv->sessions;
-	s->at = &srv->sessions;
-	if (s->next != NULL)
-		s->next->at = &s->next;
-	srv->sessions = s;
+	list_put_first(s);
 	srv->n_sessions++;
 	bufferevent_setcb(bev, on_read, on_write, on_event, s);
 	bufferevent_setwatermark(bev, EV_READ, 0, PROTO_REQUEST_MAX);
 	bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
 	bufferevent_set_timeouts(bev, &timeout, NULL);
+	/* Without memory for it the session only looks idle. */
+	evbuffer_add_cb(bufferevent_get_output(bev), on_output, s);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
-	if (srv->n_sessions > CONTROL_SESSIONS_MAX)
-		session_fail(s, "too many commands are connected to the gateway");
+	make_room(srv, false, CONTROL_SESSIONS_MAX);
+	make_room(srv, true, CONTROL_SESSIONS_MAX);
 }
 
 /* The one who waits would wake us up for ever. With the spare descriptor the call is taken, and hung up. */

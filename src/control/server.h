@@ -10,7 +10,7 @@
 #include "base/event.h"
 #include "control/target.h"
 
-#define CONTROL_SESSIONS_MAX 64
+#define CONTROL_SESSIONS_MAX 64 /* commands at a time; one more, and the one that has been idle longest is dropped */
 
 struct event_base; /* libevent's */
 struct control_server;

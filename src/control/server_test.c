@@ -319,6 +319,56 @@ static void test_left_before_the_answer(void **state)
 	assert_int_equal(control_server_n_sessions(f->server), 0);
 }
 
+/* Catches clients that read nothing, say nothing or only listen, and keep all others out; and one at work that is
+ * dropped in their stead. */
+static void test_idle_clients(void **state)
+{
+	/* told: the answer has an end and room enough for the reason behind it. */
+	static const struct {
+		const char *request;
+		bool at_work, told;
+	} rows[] = {
+		{ "", true, true },
+		{ "[\"rel", true, true },
+		{ "[\"reload\"]\n", true, false },
+		{ "[\"events\"]\n", false, true },
+	};
+	struct fixture *f = *state;
+	int idle[4 * CONTROL_SESSIONS_MAX];
+	char out[8192];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int at_work = dial(f);
+
+		f->report_bytes = 1 << 20;
+		assert_int_equal(ask(f, at_work, "[\"events\"]\n", out, sizeof(out)), -1);
+		for (size_t k = 0; k < ARRAY_LEN(idle); k++) {
+			idle[k] = dial(f);
+			send(idle[k], rows[i].request, strlen(rows[i].request), MSG_NOSIGNAL);
+			turn(f);
+			assert_true(control_server_n_sessions(f->server) <= 2 * CONTROL_SESSIONS_MAX);
+			if (!rows[i].at_work)
+				continue;
+			control_server_event(f->server, &(struct event){ .kind = EVENT_DEVICE_UP });
+			assert_int_equal(ask(f, at_work, NULL, out, sizeof(out)), -1);
+			assert_non_null(strstr(out, "device-up"));
+		}
+		f->report_bytes = 4;
+		int fd = dial(f);
+		assert_int_equal(ask(f, fd, "[\"reload\"]\n", out, sizeof(out)), 0);
+		close(fd);
+		if (rows[i].told) {
+			assert_int_equal(ask(f, idle[0], NULL, out, sizeof(out)), 1);
+			assert_non_null(strstr(out, "idle longest"));
+		}
+		close(at_work);
+		for (size_t k = 0; k < ARRAY_LEN(idle); k++)
+			close(idle[k]);
+		turn(f);
+		assert_int_equal(control_server_n_sessions(f->server), 0);
+	}
+}
+
 /* Catches a loop without end over a client that no descriptor is left for. */
 static void test_no_descriptors(void **state)
 {
@@ -393,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_left_before_the_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_path_taken, setup, teardown),
