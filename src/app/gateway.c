@@ -236,7 +236,7 @@ void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint
 	gateway_set_time(g, now);
 	ether_shortcut(g->ip, ifindex, b);
 	ip_flush(g->ip);
-	shortcuts_flushed(g->shortcuts);
+	shortcuts_flushed(g->shortcuts, SHORTCUTS_FLUSHED_TAKEN);
 }
 
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
@@ -244,7 +244,7 @@ void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_
 	gateway_set_time(g, now);
 	ether_input(g->ip, ifindex, b);
 	ip_flush(g->ip);
-	shortcuts_flushed(g->shortcuts);
+	shortcuts_flushed(g->shortcuts, SHORTCUTS_FLUSHED_ALL);
 }
 
 void gateway_expire(struct gateway *g, uint64_t now)

@@ -218,17 +218,22 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 
 	if (ref == CONN_NONE)
 		return false;
-	if (YG_UNLIKELY(shortcut_offloaded(s, ref))) {
-		shortcut_came_up(s, ref);
+	bool offloaded = shortcut_offloaded(s, ref);
+
+	if (YG_UNLIKELY(offloaded)) {
+		shortcut_comes_up(s, ref);
 		if (v->kind == PLAIN_CONTROL)
 			shortcut_take_back(s, conn_index(ref));
 	}
 	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
 
-	if (YG_LIKELY(v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref)))
-		return true;
-	conn_is_left(pass, ref);
-	return false;
+	bool taken = v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref);
+
+	if (YG_UNLIKELY(!taken))
+		conn_is_left(pass, ref);
+	if (YG_UNLIKELY(offloaded))
+		shortcut_came_up(s, ref, taken);
+	return taken;
 }
 
 void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)

@@ -50,18 +50,28 @@ void shortcut_offer(struct shortcuts *s, uint32_t conn)
 		set_flag(s, conn, SHORTCUT_OFFLOADED);
 }
 
-void shortcut_came_up(struct shortcuts *s, uint32_t ref)
+void shortcut_comes_up(struct shortcuts *s, uint32_t ref)
 {
-	if (s->offload == NULL || s->n_came_up == BATCH_MAX)
-		return;
-	s->came_up[s->n_came_up++] = ref;
-	(void)s->offload->read_back(s->offload->ctx, conn_index(ref));
+	if (s->offload != NULL)
+		(void)s->offload->read_back(s->offload->ctx, conn_index(ref));
 }
 
-void shortcuts_flushed(struct shortcuts *s)
+void shortcut_came_up(struct shortcuts *s, uint32_t ref, bool taken)
 {
-	for (uint32_t i = 0; i < s->n_came_up && s->offload != NULL; i++)
-		s->offload->came_up(s->offload->ctx, conn_index(s->came_up[i]), conn_dir(s->came_up[i]));
+	if (s->n_came_up == BATCH_MAX)
+		return;
+	s->came_up[s->n_came_up].ref = ref;
+	s->came_up[s->n_came_up++].taken = taken;
+}
+
+void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what)
+{
+	for (uint32_t i = 0; i < s->n_came_up && s->offload != NULL; i++) {
+		uint32_t ref = s->came_up[i].ref;
+
+		if (s->came_up[i].taken || what == SHORTCUTS_FLUSHED_ALL)
+			s->offload->came_up(s->offload->ctx, conn_index(ref), conn_dir(ref));
+	}
 	s->n_came_up = 0;
 }
 

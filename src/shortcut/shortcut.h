@@ -58,8 +58,12 @@ bool shortcuts_alive(void *s, uint32_t conn);
 ip_adjacency_fn shortcuts_adjacency_changed;
 /* Slot of rules: what was learnt with another ct mark is void. */
 void shortcuts_mark_changed(void *s, uint32_t conn);
-/* Everything that came in has been dealt with and handed to the devices (behind ip_flush). */
-void shortcuts_flushed(struct shortcuts *s);
+/* Behind ip_flush: what came in has been dealt with and handed to the devices. */
+enum shortcuts_flush {
+	SHORTCUTS_FLUSHED_ALL,
+	SHORTCUTS_FLUSHED_TAKEN, /* what was left is not dealt with, and will be shown to shortcuts_input again */
+};
+void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what);
 
 /* All shortcuts are void: config, rules, routes or devices changed. */
 void shortcuts_void_all(struct shortcuts *s);

@@ -21,9 +21,12 @@ struct shortcuts {
 	uint16_t generation;                     /* never 0 */
 	uint8_t mode;                            /* enum shortcuts_mode */
 	const struct shortcuts_offload *offload; /* NULL: nobody */
-	/* References of the packets of offloaded connections that came up and are not flushed yet. */
+	/* The packets of offloaded connections that came up and are not flushed yet. */
 	uint32_t n_came_up;
-	uint32_t came_up[BATCH_MAX];
+	struct {
+		uint32_t ref;
+		bool taken;
+	} came_up[BATCH_MAX];
 	uint64_t count[N_SHORTCUT_COUNTS];
 };
 
@@ -43,7 +46,9 @@ static inline bool shortcut_offloaded(const struct shortcuts *s, uint32_t ref)
 void shortcut_take_back(struct shortcuts *s, uint32_t conn);
 /* Offers the connection when the time has come. */
 void shortcut_offer(struct shortcuts *s, uint32_t conn);
-/* A packet came up: what the kernel has forwarded before it is credited, and it is noted for shortcuts_flushed. */
-void shortcut_came_up(struct shortcuts *s, uint32_t ref);
+/* A packet came up: what the kernel has forwarded before it is credited. */
+void shortcut_comes_up(struct shortcuts *s, uint32_t ref);
+/* It went by the shortcut, or was left: noted for shortcuts_flushed. */
+void shortcut_came_up(struct shortcuts *s, uint32_t ref, bool taken);
 
 #endif
