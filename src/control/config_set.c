@@ -18,10 +18,14 @@ static const struct {
 	{ "pkt_type", KEY_META_PKTTYPE },
 };
 
-/* A block being read. Tables do not move while it is. */
+struct set_place;
+typedef bool set_part_fn(struct parser *p, struct set_place *at);
+
+/* A block being read, of a set or a map. Tables do not move while it is. */
 struct set_place {
 	struct rule_table *t;
 	size_t i;
+	set_part_fn *type, *elements;
 	bool skip; /* it is for IPv6 */
 };
 
@@ -55,8 +59,10 @@ static bool set_key(struct parser *p, enum rule_key *key, bool *skip)
 	return false;
 }
 
-static bool set_type(struct parser *p, struct set_place *at, struct rule_set *set)
+static bool set_type(struct parser *p, struct set_place *at)
 {
+	struct rule_set *set = &at->t->set[at->i];
+
 	set->key = N_RULE_KEYS;
 	if (!set_key(p, &set->key, &at->skip))
 		return false;
@@ -79,8 +85,9 @@ static bool set_flags(struct parser *p)
 	return config_end(p);
 }
 
-static bool set_elements(struct parser *p, struct rule_set *set)
+static bool set_elements(struct parser *p, struct set_place *at)
 {
+	struct rule_set *set = &at->t->set[at->i];
 	struct rule_match m = { .key = set->key };
 	bool ok;
 
@@ -120,11 +127,10 @@ static bool set_option(struct parser *p, bool *ok)
 	return true;
 }
 
-static bool set_statement(struct parser *p, void *ctx)
+static bool statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = { "type", "flags", "elements", "auto-merge", "policy", "comment", "size" };
 	struct set_place *at = ctx;
-	struct rule_set *set = &at->t->set[at->i];
 	struct token t = *config_peek(p);
 	bool ok;
 
@@ -133,11 +139,11 @@ static bool set_statement(struct parser *p, void *ctx)
 		return config_end(p);
 	}
 	if (config_accept_word(p, "type"))
-		return set_type(p, at, set);
+		return at->type(p, at);
 	if (config_accept_word(p, "flags"))
 		return set_flags(p);
 	if (config_accept_word(p, "elements"))
-		return set_elements(p, set);
+		return at->elements(p, at);
 	if (set_option(p, &ok))
 		return ok;
 	return config_unknown(p, &t, "type, flags, elements or comment", words, ARRAY_LEN(words));
@@ -160,7 +166,7 @@ static bool new_name(struct parser *p, const struct rule_table *t, char *out, co
 bool config_set(struct parser *p, struct rule_table *t)
 {
 	struct token name = *config_peek(p);
-	struct set_place at = { .t = t, .i = t->n_sets };
+	struct set_place at = { .t = t, .i = t->n_sets, .type = set_type, .elements = set_elements };
 	char text[AST_NAME_MAX];
 	struct rule_set *s;
 
@@ -173,7 +179,7 @@ bool config_set(struct parser *p, struct rule_table *t)
 	s = &t->set[t->n_sets++];
 	*s = (struct rule_set){ .pos = name.pos, .key = N_RULE_KEYS };
 	memcpy(s->name, text, sizeof(text));
-	if (!config_block(p, set_statement, &at))
+	if (!config_block(p, statement, &at))
 		return false;
 	if (s->key == N_RULE_KEYS && !at.skip)
 		config_err(p, &name.pos, "set \"%s\" has no type", text);
@@ -185,8 +191,9 @@ bool config_set(struct parser *p, struct rule_table *t)
 }
 
 /* `KEY : ipv4_addr [. inet_service]` */
-static bool map_type(struct parser *p, struct set_place *at, struct rule_map *m)
+static bool map_type(struct parser *p, struct set_place *at)
 {
+	struct rule_map *m = &at->t->map[at->i];
 	enum rule_key key = N_RULE_KEYS;
 	struct token t;
 
@@ -213,8 +220,9 @@ static bool map_type(struct parser *p, struct set_place *at, struct rule_map *m)
 	return config_end(p);
 }
 
-static bool map_elements(struct parser *p, struct rule_map *m)
+static bool map_elements(struct parser *p, struct set_place *at)
 {
+	struct rule_map *m = &at->t->map[at->i];
 	struct token t = *config_peek(p);
 
 	if (m->key == N_RULE_KEYS) {
@@ -227,33 +235,10 @@ static bool map_elements(struct parser *p, struct rule_map *m)
 	return config_expect(p, TOK_ASSIGN) && config_map_entries(p, m, true) && config_end(p);
 }
 
-static bool map_statement(struct parser *p, void *ctx)
-{
-	static const char *const words[] = { "type", "flags", "elements", "policy", "comment", "size" };
-	struct set_place *at = ctx;
-	struct rule_map *m = &at->t->map[at->i];
-	struct token t = *config_peek(p);
-	bool ok;
-
-	if (at->skip) {
-		config_skip_statement(p);
-		return config_end(p);
-	}
-	if (config_accept_word(p, "type"))
-		return map_type(p, at, m);
-	if (config_accept_word(p, "flags"))
-		return set_flags(p);
-	if (config_accept_word(p, "elements"))
-		return map_elements(p, m);
-	if (set_option(p, &ok))
-		return ok;
-	return config_unknown(p, &t, "type, flags, elements or comment", words, ARRAY_LEN(words));
-}
-
 bool config_map(struct parser *p, struct rule_table *t)
 {
 	struct token name = *config_peek(p);
-	struct set_place at = { .t = t, .i = t->n_maps };
+	struct set_place at = { .t = t, .i = t->n_maps, .type = map_type, .elements = map_elements };
 	size_t before = config_n_errors(*p->errors);
 	char text[AST_NAME_MAX];
 	struct rule_map *m;
@@ -267,7 +252,7 @@ bool config_map(struct parser *p, struct rule_table *t)
 	m = &t->map[t->n_maps++];
 	*m = (struct rule_map){ .pos = name.pos, .key = N_RULE_KEYS };
 	memcpy(m->name, text, sizeof(text));
-	if (!config_block(p, map_statement, &at))
+	if (!config_block(p, statement, &at))
 		return false;
 	if (m->key == N_RULE_KEYS && !at.skip && config_n_errors(*p->errors) == before)
 		config_err(p, &name.pos, "map \"%s\" has no type", text);
