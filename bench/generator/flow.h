@@ -83,7 +83,7 @@ struct gen {
 	__u64 limit;       /* of frames sent */
 	__u64 limit_turns; /* of frames sent and flows passed over */
 	/* the program's */
-	__u64 n_turns, n_sent, n_flood;
+	__u64 n_turns, n_sent, n_flood, flood_owed;
 	__u64 position; /* GEN_MISSING: turns of all slices */
 	__u32 lcg, seq;
 };

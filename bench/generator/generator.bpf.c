@@ -95,10 +95,10 @@ static __always_inline void write_frame(struct frame *f, const struct gen *g, __
 	};
 }
 
-/* Whether n packets at this rate are as many as should have been sent by now. */
-static __always_inline int ahead(const struct gen *g, __u64 n, __u32 rate_pps)
+/* How many packets at this rate should have been sent by now. */
+static __always_inline __u64 due(const struct gen *g, __u32 rate_pps)
 {
-	return n * 1000000000ull >= (bpf_ktime_get_ns() - g->start_ns) * rate_pps;
+	return (bpf_ktime_get_ns() - g->start_ns) / 1000 * rate_pps / 1000000;
 }
 
 SEC("xdp")
@@ -116,13 +116,17 @@ int generate(struct xdp_md *ctx)
 
 	__u32 seq = g->seq++;
 
-	/* The clock is asked for every 16th frame only. */
-	if (g->flood_pps && !(seq & 15) && !ahead(g, g->n_flood, g->flood_pps)) {
-		write_frame(f, g, FLOWS_FLOOD + (__u32)g->n_flood, (__u16)seq);
-		g->n_flood++;
-		return bpf_redirect(g->ifindex, 0);
+	/* The clock is asked for every 16th frame only. A flood that is behind its time gets every other frame. */
+	if (g->flood_pps) {
+		if (!(seq & 15))
+			g->flood_owed = due(g, g->flood_pps);
+		if (seq & 1 && g->n_flood < g->flood_owed) {
+			write_frame(f, g, FLOWS_FLOOD + (__u32)g->n_flood, (__u16)seq);
+			g->n_flood++;
+			return bpf_redirect(g->ifindex, 0);
+		}
 	}
-	if (g->rate_pps && ahead(g, g->n_sent, g->rate_pps))
+	if (g->rate_pps && g->n_sent >= due(g, g->rate_pps))
 		return XDP_DROP;
 	if (g->order == GEN_RANDOM) {
 		g->lcg = g->lcg * 1664525 + 1013904223;
