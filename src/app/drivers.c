@@ -162,8 +162,12 @@ static void add_reason(struct text *t, const char *what, const char *mode, const
 }
 
 /* What the other end of a virtual link should know. */
-static void add_hint(struct text *t, const struct driver_port *p, enum way way, const struct netlink_link *link)
+static void add_hint(struct text *t, const struct drivers *s, const struct driver_port *p, enum way way,
+		     const struct netlink_link *link)
 {
+	if (p->has_program && fastpath_how(fast_path(s->fast), ways[way].kind, link->index) == FP_HOW_UP)
+		text_add(t, "; its driver takes no redirected frames, so what leaves by it goes through user space "
+			    "(a veth does when its peer has `ethtool -K PEER gro on`)");
 	if (!p->is_xdp || strcmp(link->kind, "veth") != 0)
 		return;
 	if (way == WAY_XDP_GENERIC)
@@ -205,7 +209,7 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 				text_add(&note, " (auto%s)", reasons);
 			else if (reasons[0] != '\0')
 				text_add(&note, " (%s)", reasons + 2);
-			add_hint(&note, out, c->way[i], link);
+			add_hint(&note, s, out, c->way[i], link);
 			return 0;
 		}
 		/* What keeps one program out keeps all out. */

@@ -60,6 +60,7 @@
 #define TX_BUDGET 256
 #define IDLE_ROUNDS 64         /* rounds without a frame between two looks at the statistics */
 #define CLOSE_PATIENCE_MS 100u /* for frames on their way to the wire */
+#define OPEN_PATIENCE_MS 500u  /* for a queue to be free */
 
 struct queue {
 	struct xsk_umem *umem;
@@ -398,7 +399,7 @@ static bool is_zero_copy(int fd)
 	return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &o, &len) == 0 && (o.flags & XDP_OPTIONS_ZEROCOPY) != 0;
 }
 
-static int queue_open(struct af_xdp *s, struct queue *q, uint32_t id, char *err, size_t err_len)
+static int queue_try(struct af_xdp *s, struct queue *q, uint32_t id, char *err, size_t err_len)
 {
 	struct xsk_umem_config umem_cfg = {
 		.fill_size = s->ring_size,
@@ -434,6 +435,20 @@ static int queue_open(struct af_xdp *s, struct queue *q, uint32_t id, char *err,
 	if (s->opt.map_fd >= 0 && bpf_map_update_elem(s->opt.map_fd, &key, &q->fd, BPF_ANY) < 0)
 		return fail(s, "entering the socket in the program's map", errno, err, err_len);
 	return 0;
+}
+
+/* The kernel takes the sockets that somebody has closed off a queue a moment later. */
+static int queue_open(struct af_xdp *s, struct queue *q, uint32_t id, char *err, size_t err_len)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+	int r = queue_try(s, q, id, err, err_len);
+
+	for (uint32_t i = 0; i < OPEN_PATIENCE_MS && r == -EBUSY; i++) {
+		queue_close(s, q);
+		nanosleep(&ms, NULL);
+		r = queue_try(s, q, id, err, err_len);
+	}
+	return r;
 }
 
 /* Receive queues that the device has now. */
