@@ -16,8 +16,9 @@
 
 #include "rfc.h"
 
-static const struct rfc_table *const tables[] = { &rfc4787_table,     &rfc5382_table, &rfc5508_table,
-						  &rfc5508_own_table, &rfc6888_table, &rfc7857_table };
+static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table,     &rfc5382_life_table,
+						  &rfc5508_table, &rfc5508_own_table, &rfc6888_table,
+						  &rfc7857_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",

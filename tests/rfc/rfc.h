@@ -65,8 +65,8 @@ struct rfc_table {
 };
 
 /* One a file; listed in rfc.c. */
-extern const struct rfc_table rfc4787_table, rfc5382_table, rfc5508_table, rfc5508_own_table, rfc6888_table,
-	rfc7857_table;
+extern const struct rfc_table rfc4787_table, rfc5382_table, rfc5382_life_table, rfc5508_table, rfc5508_own_table,
+	rfc6888_table, rfc7857_table;
 
 /* How the gateway of a scenario is made; zero fields take the usual. */
 struct rfc_setup {

@@ -15,44 +15,10 @@
 
 #define TRANSITORY_S (4 * 60)
 
-struct pair {
-	struct tcp_end client, server;
-};
-
-static struct pair start_open(struct rfc *t, const struct rfc_setup *s)
-{
-	static const struct rfc_end server = { RFC_PEER1, 5000 };
-
-	rfc_start(t, s);
-	struct pair c = {
-		.client = tcp_end_at(t, RFC_HOST1, 4000, server),
-		.server = tcp_end_at(t, server.addr, server.port, (struct rfc_end){ 0, 0 }),
-	};
-	tcp_open(&c.client, &c.server);
-	return c;
-}
-
-/* HOST2's end as it can be reached from outside and from inside, where nobody has asked for anything; `inside` is its
- * port. With a mapping for one destination only it is a published one. */
-static struct rfc_end start_server(struct rfc *t, uint8_t proto, uint16_t inside)
-{
-	if (t->mode == RFC_APDM) {
-		rfc_start(t, &(struct rfc_setup){ .prerouting =
-							  "ip daddr 203.0.113.16 tcp dport 8080 dnat to 10.78.0.2:80\n"
-							  "ip daddr 203.0.113.16 udp dport 8080 dnat to 10.78.0.2:80",
-						  .postrouting = "snat to pool public" });
-		assert_int_equal(inside, 80);
-		return (struct rfc_end){ RFC_POOL_FIRST, 8080 };
-	}
-	rfc_start(t, &(struct rfc_setup){ .pool_options = EIF });
-	struct rfc_end e = rfc_out(t, proto, RFC_HOST2, inside, RFC_PEER1, 9);
-	return e;
-}
-
 /* Section 2. Would catch: a state from which there is no way on. */
 static void closes_from_either_side(struct rfc *t)
 {
-	struct pair c = start_open(t, NULL);
+	struct tcp_pair c = tcp_pair_open(t, NULL);
 
 	tcp_talk(&c.client, &c.server);
 	tcp_finish(&c.server, &c.client);
@@ -67,7 +33,7 @@ static void closes_from_either_side(struct rfc *t)
 
 static void opens_from_either_side(struct rfc *t)
 {
-	struct rfc_end end = start_server(t, TCP, 80);
+	struct rfc_end end = tcp_start_server(t, TCP, 80);
 	struct tcp_end client = tcp_end_at(t, RFC_PEER2, 7000, end);
 	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
@@ -90,9 +56,9 @@ static void opens_from_either_side(struct rfc *t)
 /* Section 2.1. */
 static void open_and_close_timers_differ(struct rfc *t)
 {
-	struct pair c =
-		start_open(t, &(struct rfc_setup){ .more = "conntrack { timeout tcp syn-sent 30s;"
-							   " timeout tcp last-ack 50s; timeout tcp time-wait 50s }" });
+	struct tcp_pair c = tcp_pair_open(
+		t, &(struct rfc_setup){ .more = "conntrack { timeout tcp syn-sent 30s;"
+						" timeout tcp last-ack 50s; timeout tcp time-wait 50s }" });
 	struct tcp_end client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
 
 	server2.peer.addr = 0;
@@ -109,7 +75,7 @@ static void open_and_close_timers_differ(struct rfc *t)
 
 static void transitory_default(struct rfc *t)
 {
-	struct pair c = start_open(t, NULL);
+	struct tcp_pair c = tcp_pair_open(t, NULL);
 	struct tcp_end client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
 
 	server2.peer.addr = 0;
@@ -129,7 +95,7 @@ static void rst_waits(struct rfc *t)
 	for (int from_inside = 0; from_inside < 2; from_inside++) {
 		if (from_inside)
 			world_free(&t->w);
-		struct pair c = start_open(t, NULL);
+		struct tcp_pair c = tcp_pair_open(t, NULL);
 		struct tcp_end *a = from_inside ? &c.client : &c.server, *b = from_inside ? &c.server : &c.client;
 
 		tcp_pass(a, b, TCP_RST, 0);
@@ -143,7 +109,7 @@ static void rst_waits(struct rfc *t)
 /* Would catch: a forged RST that one end did not believe, and that ends the connection here. */
 static void data_bring_it_back(struct rfc *t)
 {
-	struct pair c = start_open(t, NULL);
+	struct tcp_pair c = tcp_pair_open(t, NULL);
 
 	tcp_pass(&c.server, &c.client, TCP_RST, 0);
 	rfc_run_s(t, TRANSITORY_S - 10);
@@ -154,7 +120,7 @@ static void data_bring_it_back(struct rfc *t)
 
 static void rst_outside_the_window(struct rfc *t)
 {
-	struct pair c = start_open(t, NULL);
+	struct tcp_pair c = tcp_pair_open(t, NULL);
 
 	tcp_talk(&c.client, &c.server);
 	tcp_send_at(&c.server, c.server.snd_nxt + 5000000, TCP_RST, 0);
@@ -294,7 +260,7 @@ static void refused_tcp_refreshes_nothing(struct rfc *t)
 /* Section 7.1. */
 static void icmp_error_refreshes_nothing(struct rfc *t)
 {
-	struct rfc_end e = start_server(t, UDP, 80);
+	struct rfc_end e = tcp_start_server(t, UDP, 80);
 	struct send in = { .src = RFC_PEER2, .dst = e.addr, .proto = UDP, .sport = 7000, .dport = e.port };
 	struct icmp_quote q;
 	uint8_t quote[28];
@@ -319,7 +285,7 @@ static void icmp_error_refreshes_nothing(struct rfc *t)
 
 static void rst_refreshes_nothing(struct rfc *t)
 {
-	struct rfc_end e = start_server(t, TCP, 80);
+	struct rfc_end e = tcp_start_server(t, TCP, 80);
 	struct tcp_end client = tcp_end_at(t, RFC_PEER2, 7000, e);
 	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
@@ -540,7 +506,7 @@ static void query_hairpin(struct rfc *t)
 
 static void error_hairpin(struct rfc *t)
 {
-	struct rfc_end e = start_server(t, UDP, 80);
+	struct rfc_end e = tcp_start_server(t, UDP, 80);
 	struct icmp_quote q;
 	uint8_t quote[28];
 	struct packet *p = rfc_hairpin(t, UDP, RFC_HOST1, 7000, e);

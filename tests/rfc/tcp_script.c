@@ -101,6 +101,42 @@ void tcp_finish(struct tcp_end *a, struct tcp_end *b)
 	tcp_pass(b, a, TCP_ACK, 0);
 }
 
+struct tcp_pair tcp_pair_at(struct rfc *t)
+{
+	static const struct rfc_end server = { RFC_PEER1, 5000 };
+
+	return (struct tcp_pair){
+		.client = tcp_end_at(t, RFC_HOST1, 4000, server),
+		.server = tcp_end_at(t, server.addr, server.port, (struct rfc_end){ 0, 0 }),
+	};
+}
+
+struct tcp_pair tcp_pair_open(struct rfc *t, const struct rfc_setup *s)
+{
+	rfc_start(t, s);
+	struct tcp_pair c = tcp_pair_at(t);
+
+	tcp_open(&c.client, &c.server);
+	return c;
+}
+
+struct rfc_end tcp_start_server(struct rfc *t, uint8_t proto, uint16_t inside)
+{
+	static const struct rfc_setup published = {
+		.prerouting = "ip daddr 203.0.113.16 tcp dport 8080 dnat to 10.78.0.2:80\n"
+			      "ip daddr 203.0.113.16 udp dport 8080 dnat to 10.78.0.2:80",
+		.postrouting = "snat to pool public",
+	};
+
+	if (t->mode == RFC_APDM) {
+		rfc_start(t, &published);
+		assert_int_equal(inside, 80);
+		return (struct rfc_end){ RFC_POOL_FIRST, 8080 };
+	}
+	rfc_start(t, &(struct rfc_setup){ .pool_options = "filtering endpoint-independent;" });
+	return rfc_out(t, proto, RFC_HOST2, inside, RFC_PEER1, 9);
+}
+
 void tcp_quiet(struct rfc *t)
 {
 	if (rfc_next(t, t->lan) != NULL || rfc_next(t, t->wan) != NULL)

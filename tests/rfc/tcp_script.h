@@ -39,6 +39,18 @@ void tcp_open(struct tcp_end *client, struct tcp_end *server);
 void tcp_talk(struct tcp_end *a, struct tcp_end *b);
 /* a's FIN and its ACK. */
 void tcp_finish(struct tcp_end *a, struct tcp_end *b);
+/* A client inside and a server outside. */
+struct tcp_pair {
+	struct tcp_end client, server;
+};
+/* HOST1's port 4000 and PEER1's port 5000; nothing is sent. */
+struct tcp_pair tcp_pair_at(struct rfc *t);
+/* Starts the scenario, and opens their connection. */
+struct tcp_pair tcp_pair_open(struct rfc *t, const struct rfc_setup *s);
+/* Starts the scenario, and returns HOST2's end as it can be reached from outside and from inside, where nobody has
+ * asked for anything; `inside` is its port. With a mapping for one destination only it is a published one, port 80. */
+struct rfc_end tcp_start_server(struct rfc *t, uint8_t proto, uint16_t inside);
+
 /* Nothing waits at either router. */
 void tcp_quiet(struct rfc *t);
 
