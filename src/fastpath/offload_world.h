@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A world for the offload's tests. The kernel is a model (program_model.h), and
+ * so are shortcut, conntrack and ip: the few functions of theirs that the offload
+ * calls are defined here. For one file of a test.
+ */
+#ifndef YG_FASTPATH_OFFLOAD_WORLD_H
+#define YG_FASTPATH_OFFLOAD_WORLD_H
+
+#include "fastpath/offload.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "fastpath/program_model.h"
+
+#define N_CONNS 4096u
+#define N_ADJACENCIES 8u
+#define MS NS_PER_MS
+
+static const uint8_t key[16] = { 9, 8, 7 };
+
+/* What stands for the other rooms. */
+struct conntrack {
+	uint32_t n;
+	struct conn *conn;
+};
+
+struct shortcuts {
+	uint32_t n_credits;
+	struct shortcut_debt last[N_CT_DIRS];
+	bool none; /* nobody has a shortcut */
+	struct {
+		uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
+	} * credit;
+};
+
+struct ip_stack {
+	struct ip_adjacency adjacency[N_ADJACENCIES];
+	uint32_t n_used[N_ADJACENCIES];
+};
+
+struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
+{
+	return &ct->conn[index];
+}
+
+uint32_t conntrack_capacity(const struct conntrack *ct)
+{
+	return ct->n;
+}
+
+const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index)
+{
+	return &s->adjacency[index];
+}
+
+uint32_t ip_n_adjacencies(const struct ip_stack *s)
+{
+	return N_ADJACENCIES;
+}
+
+void ip_adjacency_used(struct ip_stack *s, uint32_t index)
+{
+	s->n_used[index]++;
+}
+
+static struct conntrack *world_ct; /* shortcuts_view has no other way to it */
+
+bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, struct shortcut_view *out)
+{
+	const struct conn *c = &world_ct->conn[conn];
+	const struct tuple *o = &c->tuple[!dir];
+
+	*out = (struct shortcut_view){ .in = c->tuple[dir], .in_ifindex = dir + 1u, .adjacency = dir + 1u };
+	out->out = (struct tuple){ o->dst, o->src, o->dport, o->sport, o->proto, 0, 0 };
+	if (o->proto == IPPROTO_ICMP) {
+		out->out.sport = o->sport;
+		out->out.dport = c->tuple[dir].dport;
+	}
+	return !s->none;
+}
+
+void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
+{
+	s->n_credits++;
+	s->last[dir] = *debt;
+	s->credit[conn].packets[dir] += debt->packets;
+	s->credit[conn].bytes[dir] += debt->bytes;
+}
+
+struct world {
+	struct env env;
+	struct ip_stack ip;
+	struct conntrack ct;
+	struct shortcuts shortcuts;
+	struct fastpath_maps maps;
+	struct offload_map *m;
+	const struct shortcuts_offload *o;
+	uint32_t n_left, last_left;
+	int64_t offset;
+};
+
+static inline void left(void *ctx, uint32_t conn)
+{
+	struct world *w = ctx;
+
+	w->n_left++;
+	w->last_left = conn;
+}
+
+static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
+{
+	struct conn *c = &w->ct.conn[i];
+
+	*c = (struct conn){ .status = CT_CONFIRMED | CT_SEEN_REPLY | CT_ASSURED };
+	c->tuple[CT_ORIGINAL] = (struct tuple){ 0x0a000000 + i, 0x08080808, 1000, 53, proto, 0, 0 };
+	c->tuple[CT_REPLY] = (struct tuple){ 0x08080808, 0xcb007105, 53, (uint16_t)(2000 + i), proto, 0, 0 };
+	if (proto == IPPROTO_ICMP) {
+		c->tuple[CT_ORIGINAL].dport = 8 << 8;
+		c->tuple[CT_REPLY].sport = (uint16_t)(2000 + i);
+		c->tuple[CT_REPLY].dport = 0;
+	}
+	if (proto == IPPROTO_TCP) {
+		c->tcp_state = CT_TCP_ESTABLISHED;
+		for (int dir = 0; dir < N_CT_DIRS; dir++) {
+			c->tcp[dir].end = 5000;
+			c->tcp[dir].max_ack = 4000;
+			c->tcp[dir].max_win = 40000u << 7;
+			c->tcp_scale[dir] = 7;
+		}
+	}
+}
+
+static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slots)
+{
+	memset(w, 0, sizeof(*w));
+	w->env.now = 1000 * NS_PER_S;
+	w->offset = 77 * (int64_t)NS_PER_S;
+	w->ct.n = n_conns;
+	w->ct.conn = aligned_alloc(64, n_conns * sizeof(struct conn));
+	w->shortcuts.credit = calloc(n_conns, sizeof(*w->shortcuts.credit));
+	world_ct = &w->ct;
+	for (uint32_t i = 0; i < n_conns; i++)
+		make_conn(w, i, IPPROTO_UDP);
+	for (uint32_t i = 1; i < N_ADJACENCIES; i++)
+		w->ip.adjacency[i] = (struct ip_adjacency){
+			.header = { (uint8_t)i }, .ifindex = (uint8_t)(i == 1 ? 2 : 1), .usable = true, .mtu = 1500
+		};
+	uint32_t n_home = 16;
+	while (n_home * 4 < n_slots)
+		n_home *= 2;
+	model_maps(&w->maps, n_slots, n_home, n_home / 4 + 8, N_ADJACENCIES);
+	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts, &w->maps, key);
+	assert_non_null(w->m);
+	w->o = offload_map_slots(w->m);
+	offload_map_set_clock(w->m, w->offset);
+	offload_map_set_left(w->m, left, w);
+	offload_map_set_port(w->m, 1, 101, FP_HOW_REDIRECT);
+	offload_map_set_port(w->m, 2, 102, FP_HOW_PEER);
+}
+
+static inline void open_world(struct world *w)
+{
+	open_sized(w, N_CONNS, N_CONNS);
+}
+
+static inline void close_world(struct world *w)
+{
+	offload_map_destroy(w->m);
+	model_maps_free(&w->maps);
+	free(w->ct.conn);
+	free(w->shortcuts.credit);
+}
+
+/* The clock goes on by ns; what is due is done at its time, as the worker does it. */
+static inline void pass_time(struct world *w, uint64_t ns)
+{
+	uint64_t end = w->env.now + ns, next;
+
+	while ((next = offload_map_next_deadline(w->m)) <= end) {
+		w->env.now = max_u64(w->env.now, next);
+		offload_map_expire(w->m);
+	}
+	w->env.now = end;
+}
+
+static inline struct model_packet packet_of(const struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	const struct tuple *t = &w->ct.conn[conn].tuple[dir];
+
+	return (struct model_packet){ .src = t->src,
+				      .dst = t->dst,
+				      .sport = t->sport,
+				      .dport = t->dport,
+				      .proto = t->proto,
+				      .port = (uint8_t)(dir + 1),
+				      .len = 100,
+				      .end = 5000,
+				      .ack = 4000,
+				      .win = 40000 };
+}
+
+static inline enum fp_count run(struct world *w, struct model_packet *p)
+{
+	struct fp_flow out;
+
+	return model_run(&w->maps, p, w->env.now + (uint64_t)w->offset, &out);
+}
+
+static inline enum fp_count run_one(struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	struct model_packet p = packet_of(w, conn, dir);
+
+	return run(w, &p);
+}
+
+/* In, and past the time in which its packets go up. */
+static inline void put_in(struct world *w, uint32_t conn)
+{
+	assert_true(w->o->add(w->m, conn));
+	pass_time(w, 11 * MS);
+}
+
+static inline struct fp_flow *flow_of(struct world *w, uint32_t conn, enum ct_dir dir)
+{
+	struct model_packet p = packet_of(w, conn, dir);
+	uint16_t version;
+
+	return model_find(&w->maps, &p, &version);
+}
+
+static inline void info_of(struct world *w, struct offload_map_info *info)
+{
+	offload_map_info(w->m, info);
+}
+
+#endif
