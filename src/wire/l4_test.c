@@ -18,89 +18,97 @@ static enum l4_error parse_exact(const struct ipv4_view *ip, const uint8_t *p, s
 
 enum piece { WHOLE, FIRST, LATER };
 
+struct length_row {
+	const char *what;
+	uint8_t proto;
+	enum piece piece;
+	size_t len;
+	int lie; /* TCP: data offset in words; UDP: length; ICMP: type */
+	enum l4_error want;
+	enum l4_kind kind;
+	uint16_t header_len, payload_len;
+	uint8_t options_len;
+};
+
+static const struct length_row length_rows[] = {
+	{ "tcp", 6, WHOLE, 30, 5, L4_OK, L4_TCP, 20, 10, 0 },
+	{ "tcp, options only", 6, WHOLE, 60, 15, L4_OK, L4_TCP, 60, 0, 40 },
+	{ "tcp, nothing", 6, WHOLE, 0, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, 19 bytes", 6, WHOLE, 19, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, offset 4", 6, WHOLE, 40, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, offset 0", 6, WHOLE, 40, 0, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, offset past the end", 6, WHOLE, 59, 15, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, tiny first piece", 6, FIRST, 16, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, first piece", 6, FIRST, 24, 5, L4_OK, L4_TCP, 20, 4, 0 },
+	{ "tcp, first piece cut in options", 6, FIRST, 24, 10, L4_OK, L4_TCP, 40, 0, 4 },
+	{ "tcp, first piece, offset 4", 6, FIRST, 24, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, later piece", 6, LATER, 1, 0, L4_OK, L4_NONE, 0, 1, 0 },
+	{ "udp", 17, WHOLE, 20, 20, L4_OK, L4_UDP, 8, 12, 0 },
+	{ "udp, empty", 17, WHOLE, 8, 8, L4_OK, L4_UDP, 8, 0, 0 },
+	{ "udp, shorter than the packet", 17, WHOLE, 20, 11, L4_OK, L4_UDP, 8, 3, 0 },
+	{ "udp, 7 bytes", 17, WHOLE, 7, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, length 7", 17, WHOLE, 20, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, length 0", 17, WHOLE, 20, 0, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, length past the end", 17, WHOLE, 20, 21, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, first piece", 17, FIRST, 16, 3000, L4_OK, L4_UDP, 8, 8, 0 },
+	{ "udp, first piece of length 7", 17, FIRST, 16, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, tiny first piece", 17, FIRST, 0, 8, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, later piece", 17, LATER, 3, 0, L4_OK, L4_NONE, 0, 3, 0 },
+	{ "echo", 1, WHOLE, 64, 8, L4_OK, L4_ICMP_QUERY, 8, 56, 0 },
+	{ "echo reply, empty", 1, WHOLE, 8, 0, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
+	{ "echo, 7 bytes", 1, WHOLE, 7, 8, L4_ICMP_HEADER, 0, 0, 0, 0 },
+	{ "timestamp", 1, WHOLE, 20, 13, L4_OK, L4_ICMP_QUERY, 8, 12, 0 },
+	{ "timestamp, short", 1, WHOLE, 19, 14, L4_ICMP_HEADER, 0, 0, 0, 0 },
+	{ "information", 1, WHOLE, 8, 15, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
+	{ "mask", 1, WHOLE, 12, 17, L4_OK, L4_ICMP_QUERY, 8, 4, 0 },
+	{ "mask, short", 1, WHOLE, 11, 18, L4_ICMP_HEADER, 0, 0, 0, 0 },
+	{ "timestamp, first piece", 1, FIRST, 8, 13, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
+	{ "router solicitation", 1, WHOLE, 8, 10, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
+	{ "unknown type", 1, WHOLE, 9, 200, L4_OK, L4_ICMP_OTHER, 8, 1, 0 },
+	{ "unknown type, short", 1, WHOLE, 4, 200, L4_ICMP_HEADER, 0, 0, 0, 0 },
+	{ "type 1 is unknown", 1, WHOLE, 8, 1, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
+	{ "error with a quote of zeros", 1, WHOLE, 64, 3, L4_ICMP_HEADER, 0, 0, 0, 0 },
+	{ "error, first piece", 1, FIRST, 8, 11, L4_OK, L4_ICMP_ERROR, 8, 0, 0 },
+	{ "icmp, later piece", 1, LATER, 2, 3, L4_OK, L4_NONE, 0, 2, 0 },
+	{ "another protocol", 47, WHOLE, 5, 0, L4_OK, L4_NONE, 0, 5, 0 },
+	{ "another protocol, empty", 47, WHOLE, 0, 0, L4_OK, L4_NONE, 0, 0, 0 },
+};
+
+static struct ipv4_view length_packet(const struct length_row *r, uint8_t *p)
+{
+	if (r->proto == 6)
+		p[12] = (uint8_t)(r->lie << 4);
+	if (r->proto == 17) {
+		p[4] = (uint8_t)(r->lie >> 8);
+		p[5] = (uint8_t)r->lie;
+	}
+	if (r->proto == 1)
+		p[0] = (uint8_t)r->lie;
+	return (struct ipv4_view){
+		.proto = r->proto,
+		.mf = r->piece != WHOLE,
+		.frag_off = r->piece == LATER ? 8 : 0,
+	};
+}
+
 /* Would catch: a lie in data offset or UDP length believed, a short header
  * read, a first piece judged as a whole packet or the other way round. */
 static void test_lengths(void **state)
 {
-	static const struct {
-		const char *what;
-		uint8_t proto;
-		enum piece piece;
-		size_t len;
-		int lie; /* TCP: data offset in words; UDP: length; ICMP: type */
-		enum l4_error want;
-		enum l4_kind kind;
-		uint16_t header_len, payload_len;
-		uint8_t options_len;
-	} rows[] = {
-		{ "tcp", 6, WHOLE, 30, 5, L4_OK, L4_TCP, 20, 10, 0 },
-		{ "tcp, options only", 6, WHOLE, 60, 15, L4_OK, L4_TCP, 60, 0, 40 },
-		{ "tcp, nothing", 6, WHOLE, 0, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, 19 bytes", 6, WHOLE, 19, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, offset 4", 6, WHOLE, 40, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, offset 0", 6, WHOLE, 40, 0, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, offset past the end", 6, WHOLE, 59, 15, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, tiny first piece", 6, FIRST, 16, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, first piece", 6, FIRST, 24, 5, L4_OK, L4_TCP, 20, 4, 0 },
-		{ "tcp, first piece cut in options", 6, FIRST, 24, 10, L4_OK, L4_TCP, 40, 0, 4 },
-		{ "tcp, first piece, offset 4", 6, FIRST, 24, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
-		{ "tcp, later piece", 6, LATER, 1, 0, L4_OK, L4_NONE, 0, 1, 0 },
-		{ "udp", 17, WHOLE, 20, 20, L4_OK, L4_UDP, 8, 12, 0 },
-		{ "udp, empty", 17, WHOLE, 8, 8, L4_OK, L4_UDP, 8, 0, 0 },
-		{ "udp, shorter than the packet", 17, WHOLE, 20, 11, L4_OK, L4_UDP, 8, 3, 0 },
-		{ "udp, 7 bytes", 17, WHOLE, 7, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, length 7", 17, WHOLE, 20, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, length 0", 17, WHOLE, 20, 0, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, length past the end", 17, WHOLE, 20, 21, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, first piece", 17, FIRST, 16, 3000, L4_OK, L4_UDP, 8, 8, 0 },
-		{ "udp, first piece of length 7", 17, FIRST, 16, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, tiny first piece", 17, FIRST, 0, 8, L4_UDP_HEADER, 0, 0, 0, 0 },
-		{ "udp, later piece", 17, LATER, 3, 0, L4_OK, L4_NONE, 0, 3, 0 },
-		{ "echo", 1, WHOLE, 64, 8, L4_OK, L4_ICMP_QUERY, 8, 56, 0 },
-		{ "echo reply, empty", 1, WHOLE, 8, 0, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
-		{ "echo, 7 bytes", 1, WHOLE, 7, 8, L4_ICMP_HEADER, 0, 0, 0, 0 },
-		{ "timestamp", 1, WHOLE, 20, 13, L4_OK, L4_ICMP_QUERY, 8, 12, 0 },
-		{ "timestamp, short", 1, WHOLE, 19, 14, L4_ICMP_HEADER, 0, 0, 0, 0 },
-		{ "information", 1, WHOLE, 8, 15, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
-		{ "mask", 1, WHOLE, 12, 17, L4_OK, L4_ICMP_QUERY, 8, 4, 0 },
-		{ "mask, short", 1, WHOLE, 11, 18, L4_ICMP_HEADER, 0, 0, 0, 0 },
-		{ "timestamp, first piece", 1, FIRST, 8, 13, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
-		{ "router solicitation", 1, WHOLE, 8, 10, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
-		{ "unknown type", 1, WHOLE, 9, 200, L4_OK, L4_ICMP_OTHER, 8, 1, 0 },
-		{ "unknown type, short", 1, WHOLE, 4, 200, L4_ICMP_HEADER, 0, 0, 0, 0 },
-		{ "type 1 is unknown", 1, WHOLE, 8, 1, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
-		{ "error with a quote of zeros", 1, WHOLE, 64, 3, L4_ICMP_HEADER, 0, 0, 0, 0 },
-		{ "error, first piece", 1, FIRST, 8, 11, L4_OK, L4_ICMP_ERROR, 8, 0, 0 },
-		{ "icmp, later piece", 1, LATER, 2, 3, L4_OK, L4_NONE, 0, 2, 0 },
-		{ "another protocol", 47, WHOLE, 5, 0, L4_OK, L4_NONE, 0, 5, 0 },
-		{ "another protocol, empty", 47, WHOLE, 0, 0, L4_OK, L4_NONE, 0, 0, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(length_rows); i++) {
+		const struct length_row *r = &length_rows[i];
 		uint8_t p[64] = { 0 };
-		struct ipv4_view ip = {
-			.proto = rows[i].proto,
-			.mf = rows[i].piece != WHOLE,
-			.frag_off = rows[i].piece == LATER ? 8 : 0,
-		};
+		struct ipv4_view ip = length_packet(r, p);
 		struct l4_view v;
+		enum l4_error got = parse_exact(&ip, p, r->len, &v);
 
-		if (rows[i].proto == 6)
-			p[12] = (uint8_t)(rows[i].lie << 4);
-		if (rows[i].proto == 17) {
-			p[4] = (uint8_t)(rows[i].lie >> 8);
-			p[5] = (uint8_t)rows[i].lie;
-		}
-		if (rows[i].proto == 1)
-			p[0] = (uint8_t)rows[i].lie;
-		enum l4_error got = parse_exact(&ip, p, rows[i].len, &v);
-		if (got != rows[i].want)
-			fail_msg("%s: %d, not %d", rows[i].what, got, rows[i].want);
+		if (got != r->want)
+			fail_msg("%s: %d, not %d", r->what, got, r->want);
 		if (got != L4_OK)
 			continue;
-		if (v.kind != rows[i].kind || v.header_len != rows[i].header_len ||
-		    v.payload_len != rows[i].payload_len || v.options_len != rows[i].options_len)
-			fail_msg("%s: kind %d, %u + %u, options %u", rows[i].what, v.kind, v.header_len, v.payload_len,
+		if (v.kind != r->kind || v.header_len != r->header_len || v.payload_len != r->payload_len ||
+		    v.options_len != r->options_len)
+			fail_msg("%s: kind %d, %u + %u, options %u", r->what, v.kind, v.header_len, v.payload_len,
 				 v.options_len);
 	}
 }
