@@ -278,12 +278,17 @@ int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
 
 /* --- packets --- */
 
-/* Packets that stay, on their way into the core: one batch an interface. */
+/* Packets that stay, on their way into the core: a batch an interface, as large as can be. Order counts within a
+ * direction of a flow only, and that comes in by one interface. */
+#define OPEN_BATCHES 4u
 struct inbox {
 	struct crew_worker *w;
-	uint32_t ifindex;
 	uint64_t now;
-	struct batch batch;
+	uint32_t n, last; /* open, and the one used last */
+	struct {
+		uint32_t ifindex;
+		struct batch batch;
+	} open[OPEN_BATCHES];
 };
 
 static void free_gone(struct crew_worker *w)
@@ -293,20 +298,41 @@ static void free_gone(struct crew_worker *w)
 	w->gone.n = 0;
 }
 
+static void inbox_enter(struct inbox *in, uint32_t i)
+{
+	if (in->open[i].batch.n == 0)
+		return;
+	gateway_input(in->w->gw, in->open[i].ifindex, &in->open[i].batch, in->now);
+	free_gone(in->w);
+}
+
 static void inbox_flush(struct inbox *in)
 {
-	if (in->batch.n == 0)
-		return;
-	gateway_input(in->w->gw, in->ifindex, &in->batch, in->now);
-	free_gone(in->w);
+	for (uint32_t i = 0; i < in->n; i++)
+		inbox_enter(in, i);
+	in->n = 0;
+}
+
+/* The open batch of an interface. */
+static uint32_t inbox_find(struct inbox *in, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < in->n; i++)
+		if (in->open[i].ifindex == ifindex)
+			return i;
+	if (in->n == OPEN_BATCHES)
+		inbox_flush(in);
+	in->open[in->n].ifindex = ifindex;
+	in->open[in->n].batch.n = 0;
+	return in->n++;
 }
 
 static void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *p)
 {
-	if (in->ifindex != ifindex || in->batch.n == BATCH_MAX)
-		inbox_flush(in);
-	in->ifindex = ifindex;
-	batch_add(&in->batch, p);
+	if (YG_UNLIKELY(in->last >= in->n || in->open[in->last].ifindex != ifindex))
+		in->last = inbox_find(in, ifindex);
+	if (in->open[in->last].batch.n == BATCH_MAX)
+		inbox_enter(in, in->last);
+	batch_add(&in->open[in->last].batch, p);
 }
 
 static void hand_on(struct inbox *in, uint32_t to, uint32_t ifindex, struct packet *p, const struct tuple *t,
@@ -320,7 +346,7 @@ static void hand_on(struct inbox *in, uint32_t to, uint32_t ifindex, struct pack
 /* At the owner: here, or where its flow is. */
 static void settle(struct inbox *in, uint32_t ifindex, struct packet *p, const struct tuple *t)
 {
-	uint32_t to = crew_redirected(in->w, t);
+	uint32_t to = in->w->redirects.pool.n_used == 0 ? in->w->id : crew_redirected(in->w, t);
 
 	if (YG_LIKELY(to == in->w->id))
 		inbox_add(in, ifindex, p);
@@ -387,6 +413,10 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 	struct crew_worker *w = in->w;
 	struct owner_view v;
 
+	if (YG_LIKELY(owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &v.tuple))) {
+		route(in, ifindex, p, &v.tuple);
+		return;
+	}
 	owner_look(&w->crew->owner, ifindex, packet_frame(p), p->len, &v);
 	switch (v.kind) {
 	case OWNER_FLOW:
@@ -408,34 +438,6 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 		break;
 	}
 	inbox_add(in, ifindex, p);
-}
-
-void crew_input(struct crew *c, uint32_t worker, uint32_t ifindex, struct batch *b, uint64_t now)
-{
-	struct crew_worker *w = &c->worker[worker];
-	struct inbox in = { .w = w, .ifindex = ifindex, .now = now };
-
-	if (c->n == 1) {
-		gateway_input(w->gw, ifindex, b, now);
-		return;
-	}
-	gateway_set_time(w->gw, now);
-	crew_read_messages(w);
-	uint32_t n = b->n;
-	uint64_t n_before = w->env->ledger.n_handed_over;
-
-	/* A flow is at one worker only: what has a shortcut here need not be asked whose it is. Where many packets are
-	 * others', the look-up in vain would cost more. */
-	if (!w->mostly_foreign)
-		gateway_shortcut(w->gw, ifindex, b, now);
-	for (uint32_t i = 0; i < b->n; i++)
-		__builtin_prefetch(packet_frame(b->p[i]));
-	for (uint32_t i = 0; i < b->n; i++)
-		received(&in, ifindex, b->p[i]);
-	b->n = 0;
-	inbox_flush(&in);
-	w->mostly_foreign = (w->env->ledger.n_handed_over - n_before) * 4 > n;
-	crew_publish(w);
 }
 
 /* --- from other workers --- */
@@ -605,24 +607,60 @@ static void judge_arrival(struct inbox *in, struct arrival *a)
 	}
 }
 
-uint32_t crew_poll(struct crew *c, uint32_t worker, uint64_t now)
+/* What others have handed over, and what was just received on ifindex (b, may be NULL). */
+static uint32_t judge_all(struct crew_worker *w, uint32_t ifindex, struct batch *b, uint64_t now)
 {
-	struct crew_worker *w = &c->worker[worker];
-	struct inbox in = { .w = w, .now = now };
+	struct inbox in;
 	struct arrival a[BATCH_MAX];
 	uint32_t n_seen = 0;
 
-	if (c->n == 1)
-		return 0;
-	gateway_set_time(w->gw, now);
+	in.w = w;
+	in.now = now;
+	in.n = in.last = 0;
 	uint32_t n_returned = take_returns(w);
 	uint32_t n = take_packets(w, a, &n_seen);
 	crew_read_messages(w);
+	for (uint32_t i = 0; b != NULL && i < b->n; i++)
+		received(&in, ifindex, b->p[i]);
 	for (uint32_t i = 0; i < n; i++)
 		judge_arrival(&in, &a[i]);
 	inbox_flush(&in);
 	crew_publish(w);
 	return n_seen + n_returned;
+}
+
+void crew_input(struct crew *c, uint32_t worker, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	struct crew_worker *w = &c->worker[worker];
+	uint64_t n_before = w->env->ledger.n_handed_over;
+	uint32_t n = b->n;
+
+	if (c->n == 1) {
+		gateway_input(w->gw, ifindex, b, now);
+		return;
+	}
+	gateway_set_time(w->gw, now);
+	/* A flow is at one worker only: what has a shortcut here need not be asked whose it is. Where many packets are
+	 * others', the look-up in vain would cost more. */
+	if (!w->mostly_foreign) {
+		crew_read_messages(w);
+		gateway_shortcut(w->gw, ifindex, b, now);
+	}
+	for (uint32_t i = 0; i < b->n; i++)
+		__builtin_prefetch(packet_frame(b->p[i]));
+	(void)judge_all(w, ifindex, b, now);
+	b->n = 0;
+	w->mostly_foreign = (w->env->ledger.n_handed_over - n_before) * 4 > n;
+}
+
+uint32_t crew_poll(struct crew *c, uint32_t worker, uint64_t now)
+{
+	struct crew_worker *w = &c->worker[worker];
+
+	if (c->n == 1)
+		return 0;
+	gateway_set_time(w->gw, now);
+	return judge_all(w, 0, NULL, now);
 }
 
 void crew_expire(struct crew *c, uint32_t worker, uint64_t now)

@@ -48,42 +48,9 @@ void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *f
 	out->frag_off = k.frag_off;
 }
 
-static uint32_t by_hash(const struct owner_tables *t, uint64_t m0, uint64_t m1)
-{
-	uint64_t hash = siphash13_16(&t->key, m0, m1);
-
-	return (uint32_t)((hash >> 32) * t->n_workers >> 32);
-}
-
-uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr)
-{
-	return by_hash(t, addr, 0);
-}
-
-bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
-		 uint32_t *block)
-{
-	static const uint8_t map_of[256] = { [IPPROTO_NR_TCP] = 1, [IPPROTO_NR_UDP] = 2, [IPPROTO_NR_ICMP] = 3 };
-	uint8_t map = map_of[tuple->proto];
-
-	if (map == 0)
-		return false;
-	*row = nat_blocks_find(t->blocks, tuple->dst, tuple->zone);
-	*proto = map - 1u;
-	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / NAT_BLOCK_PORTS;
-	return *row != NAT_BLOCK_NONE;
-}
-
-uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
-{
-	uint32_t row, proto, block;
-
-	if (owner_block(t, tuple, &row, &proto, &block))
-		return nat_blocks_owner(t->blocks, row, proto, block);
-	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
-}
-
 uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v)
 {
-	return by_hash(t, (uint64_t)v->src << 32 | v->dst, (uint64_t)v->id << 16 | (uint64_t)v->proto << 8 | 1);
+	uint64_t hosts = (uint64_t)v->src << 32 | v->dst, packet = (uint64_t)v->id << 8 | v->proto;
+
+	return owner_hash(t, siphash13_16(&t->key, hosts, packet));
 }

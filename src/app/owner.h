@@ -11,6 +11,7 @@
 #include "conntrack/tuple.h"
 #include "ip/stack.h"
 #include "nat/blocks.h"
+#include "wire/peek.h"
 
 struct owner_tables {
 	uint32_t n_workers;
@@ -37,11 +38,63 @@ struct owner_view {
 
 void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *frame, size_t len,
 		struct owner_view *out);
-uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple);
 uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v);
+
+/* The rest is asked for every packet. */
+
+/* For what nearly all frames are (peek_plain): true, and their tuple. */
+static inline bool owner_look_plain(const struct owner_tables *t, uint32_t ifindex, const uint8_t *frame, size_t len,
+				    struct tuple *tuple)
+{
+	struct peek k;
+
+	if (!peek_plain(frame, len, &k))
+		return false;
+	*tuple = (struct tuple){ .src = k.src,
+				 .dst = k.dst,
+				 .sport = k.sport,
+				 .dport = k.dport,
+				 .proto = k.proto,
+				 .zone = t->zone[ifindex] };
+	return true;
+}
+
+/* Multiply and shift by a secret key: hosts are spread evenly whoever chooses their addresses, at the price of a few
+ * instructions for each packet; nobody sees from outside what came of it. */
+static inline uint32_t owner_hash(const struct owner_tables *t, uint64_t m)
+{
+	uint64_t hash = (m ^ t->key.k1) * (t->key.k0 | 1);
+
+	hash ^= hash >> 32;
+	hash *= t->key.k1 | 1;
+	return (uint32_t)((hash >> 32) * t->n_workers >> 32);
+}
+
 /* The worker of a host inside. */
-uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr);
+static inline uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr)
+{
+	return owner_hash(t, addr);
+}
+
 /* The block of ports that a packet with this tuple is sent to; false when its address has none. */
-bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
-		 uint32_t *block);
+static inline bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
+			       uint32_t *block)
+{
+	if (tuple->proto != IPPROTO_NR_TCP && tuple->proto != IPPROTO_NR_UDP && tuple->proto != IPPROTO_NR_ICMP)
+		return false;
+	*row = nat_blocks_find(t->blocks, tuple->dst, tuple->zone);
+	*proto = tuple->proto == IPPROTO_NR_TCP ? 0 : tuple->proto == IPPROTO_NR_UDP ? 1 : 2; /* enum nat_proto */
+	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / NAT_BLOCK_PORTS;
+	return *row != NAT_BLOCK_NONE;
+}
+
+static inline uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
+{
+	uint32_t row, proto, block;
+
+	if (owner_block(t, tuple, &row, &proto, &block))
+		return nat_blocks_owner(t->blocks, row, proto, block);
+	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
+}
+
 #endif

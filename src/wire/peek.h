@@ -7,8 +7,12 @@
 #ifndef YG_WIRE_PEEK_H
 #define YG_WIRE_PEEK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "wire/ether.h"
+#include "wire/ipv4.h"
 
 enum peek_kind {
 	PEEK_OTHER, /* neither of the below: no flow */
@@ -29,6 +33,25 @@ struct peek {
 	uint32_t outer_src, outer_dst; /* of the frame itself: differ from src and dst in an ICMP error */
 	uint8_t outer_proto;
 };
+
+/* The same for the frames that nearly all are: TCP or UDP over IPv4 without options, no fragment. False: any other,
+ * nothing is filled in. Ports and addresses only. */
+static inline bool peek_plain(const uint8_t *frame, size_t len, struct peek *out)
+{
+	const struct ipv4_header *h = (const void *)(frame + ETHER_HEADER_LEN);
+	const uint8_t *l4 = frame + ETHER_HEADER_LEN + IPV4_HEADER_LEN;
+
+	if (len < ETHER_HEADER_LEN + IPV4_HEADER_LEN + 8 || frame[12] != 0x08 || frame[13] != 0 ||
+	    h->version_ihl != 0x45 || (be16_get(h->frag) & 0x3fff) != 0 ||
+	    (h->proto != IPPROTO_NR_TCP && h->proto != IPPROTO_NR_UDP))
+		return false;
+	out->src = be32_get(h->src);
+	out->dst = be32_get(h->dst);
+	out->sport = (uint16_t)(l4[0] << 8 | l4[1]);
+	out->dport = (uint16_t)(l4[2] << 8 | l4[3]);
+	out->proto = h->proto;
+	return true;
+}
 
 void peek_frame(const uint8_t *frame, size_t len, struct peek *out);
 
