@@ -24,6 +24,7 @@ struct fast {
 	struct gateway *gateway;
 	struct {
 		uint32_t ifindex; /* the kernel's; 0: not attached */
+		enum fastpath_kind kind;
 		enum fp_how how;
 	} port[IP_INTERFACES_MAX];
 };
@@ -70,8 +71,22 @@ int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, siz
 	if (rc != 0)
 		return rc;
 	f->port[port->number].how = fastpath_how(f->path, port->kind, port->ifindex);
+	f->port[port->number].kind = port->kind;
 	f->port[port->number].ifindex = port->ifindex;
 	return 0;
+}
+
+bool fast_ask_again(struct fast *f, uint32_t number)
+{
+	enum fp_how how;
+
+	if (f->port[number].ifindex == 0)
+		return false;
+	how = fastpath_how(f->path, f->port[number].kind, f->port[number].ifindex);
+	if (how == f->port[number].how)
+		return false;
+	f->port[number].how = how;
+	return true;
 }
 
 void fast_detach(struct fast *f, uint32_t number)

@@ -35,6 +35,9 @@ struct fastpath *fast_path(struct fast *f);
 /* Puts the program on a device. Until fast_port_up everything that comes in there goes up. */
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fast_detach(struct fast *f, uint32_t number);
+/* How frames may leave by a port is the other end's affair too, which may change without word of it: a veth's peer turns
+ * GRO on or gets an XDP program. True when it has changed: then fast_port_up again. */
+bool fast_ask_again(struct fast *f, uint32_t number);
 
 /* Ties it to a core. 0 or -ENOMEM. */
 int fast_start(struct fast *f, struct gateway *g);

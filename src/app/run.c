@@ -234,6 +234,11 @@ static void on_link(evutil_socket_t fd, short what, void *ctx)
 	netlink_monitor_dispatch(((struct run *)ctx)->monitor);
 }
 
+static void on_look(evutil_socket_t fd, short what, void *ctx)
+{
+	run_ports_look(ctx);
+}
+
 static void on_stop(evutil_socket_t signal, short what, void *ctx)
 {
 	struct run *r = ctx;
@@ -254,17 +259,20 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	free(report);
 }
 
-enum { WATCH_NOTIFY, WATCH_LINK, WATCH_INT, WATCH_TERM, WATCH_HUP, N_WATCHES };
+enum { WATCH_NOTIFY, WATCH_LINK, WATCH_LOOK, WATCH_INT, WATCH_TERM, WATCH_HUP, N_WATCHES };
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
+	static const struct timeval look_every = { .tv_sec = 1 };
+
 	watch[WATCH_NOTIFY] = event_new(r->base, worker_notify_fd(r->worker), EV_READ | EV_PERSIST, on_notify, r);
 	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
+	watch[WATCH_LOOK] = event_new(r->base, -1, EV_PERSIST, on_look, r);
 	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
 	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
 	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
 	for (size_t i = 0; i < N_WATCHES; i++)
-		if (watch[i] == NULL || event_add(watch[i], NULL) != 0)
+		if (watch[i] == NULL || event_add(watch[i], i == WATCH_LOOK ? &look_every : NULL) != 0)
 			return false;
 	return true;
 }

@@ -325,6 +325,23 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 	p->is_gone = false;
 }
 
+static void up_in_worker(void *arg)
+{
+	struct port_call *c = arg;
+
+	fast_port_up(c->run->drivers.fast, c->ifindex);
+}
+
+void run_ports_look(struct run *r)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		struct port_call c = { .run = r, .port = &r->port[i], .ifindex = i };
+		if (r->fast_started && c.port->device != NULL && c.port->port.has_program && !c.port->is_gone &&
+		    fast_ask_again(r->drivers.fast, i))
+			worker_call(r->worker, up_in_worker, &c);
+	}
+}
+
 void run_port_again(struct run *r, uint32_t i)
 {
 	take_anew(r, i, "stays, but");

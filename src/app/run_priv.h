@@ -77,6 +77,8 @@ void run_port_close(struct run *r, struct run_port *p, uint32_t i);
 void run_port_again(struct run *r, uint32_t i);
 /* Every port is closed: lets go of what they shared with the core. In the worker, or while it stands still. */
 void run_ports_stop(struct run *r);
+/* Now and then: what the kernel sends no word of. Control thread. */
+void run_ports_look(struct run *r);
 /* netlink_change_fn; ctx is the run. */
 void run_link_changed(void *ctx, enum netlink_change change, const struct netlink_link *link);
 
