@@ -32,8 +32,6 @@
 #include "wire/l4.h"
 
 #define DEFAULT_MTU 1500
-#define TCP_CHECK_AT 16 /* RFC 9293 section 3.1 */
-#define UDP_CHECK_AT 6  /* RFC 768 */
 
 /* --- writer --- */
 

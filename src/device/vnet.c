@@ -31,9 +31,6 @@
 /* Newer than Debian 12's kernel headers. */
 #define VNET_GSO_UDP_L4 5
 
-#define TCP_CHECK_OFFSET 16
-#define UDP_CHECK_OFFSET 6
-
 /* How a kind of large segment is written, and what it may be made of. */
 static const struct gso_kind {
 	uint8_t vnet_type; /* VIRTIO_NET_HDR_GSO_*, without the ECN bit */
@@ -41,9 +38,9 @@ static const struct gso_kind {
 	enum l4_kind l4;
 	uint16_t check_offset;
 } gso_kinds[] = {
-	[GSO_TCP4] = { VIRTIO_NET_HDR_GSO_TCPV4, false, L4_TCP, TCP_CHECK_OFFSET },
-	[GSO_TCP4_ECN] = { VIRTIO_NET_HDR_GSO_TCPV4, true, L4_TCP, TCP_CHECK_OFFSET },
-	[GSO_UDP4] = { VNET_GSO_UDP_L4, false, L4_UDP, UDP_CHECK_OFFSET },
+	[GSO_TCP4] = { VIRTIO_NET_HDR_GSO_TCPV4, false, L4_TCP, TCP_CHECK_AT },
+	[GSO_TCP4_ECN] = { VIRTIO_NET_HDR_GSO_TCPV4, true, L4_TCP, TCP_CHECK_AT },
+	[GSO_UDP4] = { VNET_GSO_UDP_L4, false, L4_UDP, UDP_CHECK_AT },
 };
 
 static enum gso_type gso_type_of(uint8_t vnet_gso)

@@ -31,9 +31,7 @@
 /* Places in the TCP header (RFC 9293 section 3.1) and the UDP header (RFC 768). */
 #define TCP_SEQ_AT 4
 #define TCP_FLAGS_AT 13
-#define TCP_CHECK_AT 16
 #define UDP_LENGTH_AT 4
-#define UDP_CHECK_AT 6
 
 static void put16(uint8_t *at, uint16_t v)
 {

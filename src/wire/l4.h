@@ -17,6 +17,11 @@
 #define UDP_HEADER_LEN 8
 #define ICMP_HEADER_LEN 8
 
+/* Where the checksum stands in each. */
+#define TCP_CHECK_AT 16
+#define UDP_CHECK_AT 6
+#define ICMP_CHECK_AT 2
+
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04

@@ -117,7 +117,9 @@ void plain_forward(uint8_t *frame)
 /* Mends the transport checksum; delta is not 0. */
 static inline void l4_mend(uint8_t *l4, const struct plain *v, uint32_t delta)
 {
-	uint8_t *field = l4 + (v->kind == PLAIN_TCP ? 16 : v->kind == PLAIN_UDP ? 6 : 2);
+	uint8_t *field = l4 + (v->kind == PLAIN_TCP   ? TCP_CHECK_AT
+			       : v->kind == PLAIN_UDP ? UDP_CHECK_AT
+						      : ICMP_CHECK_AT);
 	uint16_t check = plain_get16(field);
 
 	if (v->kind == PLAIN_UDP && check == 0)
@@ -134,7 +136,7 @@ static inline void l4_mend(uint8_t *l4, const struct plain *v, uint32_t delta)
 /* Only the pseudo header is in there, not complemented. */
 static inline void l4_mend_partial(uint8_t *l4, const struct plain *v, uint32_t delta)
 {
-	uint8_t *field = l4 + (v->kind == PLAIN_TCP ? 16 : 6);
+	uint8_t *field = l4 + (v->kind == PLAIN_TCP ? TCP_CHECK_AT : UDP_CHECK_AT);
 
 	put16(field, checksum_fold(plain_get16(field) + delta));
 }
