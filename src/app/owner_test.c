@@ -24,9 +24,10 @@ static struct rig start(uint64_t outside)
 
 	assert_non_null(r.blocks);
 	assert_true(nat_blocks_add(r.blocks, POOL, 0));
-	r.t = (struct owner_tables){
-		.n_workers = N_WORKERS, .key = { 11, 12 }, .outside = outside, .blocks = r.blocks
-	};
+	r.t = (struct owner_tables){ .n_workers = N_WORKERS,
+				     .key = { UINT64_C(0x8c1f0b3a92d4e657), UINT64_C(0x51e7a96c0f3b82d4) },
+				     .outside = outside,
+				     .blocks = r.blocks };
 	return r;
 }
 
