@@ -9,11 +9,11 @@ import time
 from lab import read
 
 BEGIN, END = "<!-- results: written by bench/run --readme -->", "<!-- end of results -->"
-COLUMNS = ("row", "Linux nft", "bare program", "Yangguan", "ratio", "bar", "")
+COLUMNS = ("row", "Linux nft", "bare program", "Yangguan", "ratio", "bar", "", "command")
 
 
 def number(x):
-    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4g}" if abs(x) >= 1 else f"{x:.2f}"
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4g}" if abs(x) >= 1 else f"{x:.3f}"
 
 
 def said(text, most=160):
@@ -56,17 +56,17 @@ def cells(row):
     verdict = {True: "reached", False: "MISSED", None: ""}[row.get("ok")]
     name = row["row"] + (f", {row['unit']}" if row.get("unit") else "")
     return [name] + ["; ".join(columns[c]) for c in ("linux", "bare", "yangguan")] + [
-        "; ".join(ratios), str(row.get("bar", "")), verdict]
+        "; ".join(ratios), str(row.get("bar", "")), verdict, row["command"]]
 
 
 def print_head(args):
     print(f"medians of {args.rounds} windows of {args.seconds:g} s, (least-most); sides take turns\n")
-    print(" | ".join(COLUMNS).rstrip(" |"), flush=True)
+    print(" | ".join(COLUMNS), flush=True)
 
 
 def print_rows(rows):
     for row in rows:
-        print(" | ".join(cells(row)).rstrip(" |"))
+        print(" | ".join(cells(row)))
         for note in row["notes"]:
             print(f"    {note}")
     print(end="", flush=True)
@@ -125,18 +125,23 @@ class Results:
         os.replace(self.path + ".new", self.path)
 
 
-def into_readme(path):
+def into_readme(path, names):
+    """`names`: the rows in the order in which they shall stand; those unknown to it come last, as they were measured."""
     with open(path) as f:
         results = json.load(f)
+    place = {name: i for i, name in enumerate(names)}
+    results["rows"] = sorted((row for row in results["rows"] if row["row"] != "smoke"),
+                             key=lambda row: place.get(row["row"], len(place)))
     m = results["machine"]
     lines = [f"On {m['cpu']}, {m['memory_gib']} GiB, Linux {m['kernel']}, clock {m['clock']}.", "",
              "| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|"]
     notes, stamps = [], set()
     for row in results["rows"]:
-        lines.append("| " + " | ".join(cells(row)) + " |")
+        *texts, command = cells(row)
+        lines.append("| " + " | ".join(texts) + f" | `{command}` |")
         notes += [f"- `{row['row']}`: {note}" for note in row["notes"]]
         stamps.add(f"{row['when']} ({row['commit']})")
-    lines += ["", f"Measured {', '.join(sorted(stamps))}. A row alone: `make bench ROWS='NAME'`."]
+    lines += ["", f"Measured {', '.join(sorted(stamps))}."]
     if notes:
         lines += ["", "What the run had to say:", ""] + notes
     readme = os.path.join(os.path.dirname(os.path.realpath(__file__)), "README.md")

@@ -11,14 +11,16 @@ import fnmatch
 import gzip
 import json
 import os
+import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
-from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU, LINUX, SERVER,
-                 TC, XDP, Lab, Missing, cpu_s, die_with_parent, write)
+from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU,
+                 GENERATOR_CPU, LINUX, SERVER, TC, XDP, Lab, Missing, Process, cpu_s, die_with_parent, write)
 
 GROUPS = []
 FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
@@ -27,9 +29,9 @@ FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
 class Options:
     """What the command line says about how long to measure."""
 
-    def __init__(self, tools, patterns, seconds, rounds, prefixes):
+    def __init__(self, tools, patterns, seconds, rounds, prefixes, profile):
         self.tools, self.patterns, self.seconds, self.rounds = tools, patterns, seconds, rounds
-        self.prefixes = prefixes
+        self.prefixes, self.profile = prefixes, profile
 
     def wants(self, name):
         return any(fnmatch.fnmatch(name, p) for p in self.patterns) and (name != "smoke" or "smoke" in self.patterns)
@@ -92,7 +94,31 @@ def chosen(options):
     return [(names, function) for names, function in GROUPS if any(options.wants(name) for name in names)]
 
 
-def take_turns(options, sides, open_side, measure, rounds=None):
+def profile(key, run):
+    """Where the time goes while run() does: a note for each CPU."""
+    path, notes = "/run/bench/perf.data", []
+    try:
+        perf = Process(["perf", "record", "-a", "-o", path])
+    except OSError:
+        return ["--profile: perf is not installed"]
+    time.sleep(0.3) # until it records
+    try:
+        run()
+    finally:
+        perf.process.send_signal(signal.SIGINT)
+        perf.process.communicate()
+    for cpu in (GENERATOR_CPU, GATEWAY_CPU):
+        done = subprocess.run(["perf", "report", "-i", path, "--stdio", "-C", str(cpu), "--sort", "comm,sym",
+                               "--comms", f"load,worker,yangguan,ksoftirqd/{cpu}", "--percentage", "relative",
+                               "--percent-limit", "2"], capture_output=True, text=True)
+        top = [" ".join(line.split()) for line in done.stdout.split("\n") if line.strip() and line[0] != "#"]
+        samples = re.search(r"^# Samples: (\d+)(K?)", done.stdout, re.M)
+        if top and samples and (samples[2] or int(samples[1]) >= 300): # else it had next to nothing to do
+            notes.append(f"{key}, perf, CPU {cpu}: {'; '.join(top[:8])}")
+    return notes
+
+
+def take_turns(options, sides, open_side, measure, rounds=None, notes=None):
     """{side.key: samples or the reason why there are none}. `open_side(side)` is a context that gives what `measure`
     is called with, once a round."""
     found, failed = {side.key: [] for side in sides}, {}
@@ -112,6 +138,9 @@ def take_turns(options, sides, open_side, measure, rounds=None):
                     found[side.key].append(measure(side, thing))
                 except Missing as e:
                     failed[side.key] = str(e)
+        for side, thing in opened:
+            if options.profile and notes is not None and side.key not in failed:
+                notes += profile(side.key, lambda: measure(side, thing))
     return found, failed
 
 
@@ -149,7 +178,7 @@ def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=No
             yield lab
 
     found, failed = take_turns(options, sides, open_side,
-                               lambda side, lab: lab.blast(seconds or options.seconds), rounds)
+                               lambda side, lab: lab.blast(seconds or options.seconds), rounds, notes)
     values = values_of(sides, found, failed, lambda s: s["pps"] / 1e6)
     for side in sides:
         notes += wrong(side.key, found[side.key])
@@ -220,7 +249,7 @@ def ports_taken(options):
             quiet, flooded = lab.blast(options.seconds), lab.blast(options.seconds, FLOOD_PPS)
             return {"share": flooded["pps"] / quiet["pps"] * 100, "quiet": quiet, "flooded": flooded}
 
-        found, failed = take_turns(options, sides, open_side, measure)
+        found, failed = take_turns(options, sides, open_side, measure, notes=notes)
         values = values_of(sides, found, failed, lambda s: s["share"], lambda samples: {
             "quiet_mpps": statistics.median(s["quiet"]["pps"] for s in samples) / 1e6,
             "flooded_mpps": statistics.median(s["flooded"]["pps"] for s in samples) / 1e6,
