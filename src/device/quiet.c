@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "device/quiet_priv.h"
 
@@ -21,7 +24,7 @@
 
 struct quiet_device {
 	char name[IF_NAMESIZE]; /* empty: this entry is free */
-	uint32_t ifindex;
+	uint32_t ifindex = 0;
 	bool made_qdisc;
 };
 
@@ -82,16 +85,37 @@ static int add_by_tc(struct quiet *q, const char *ifname, uint32_t ifindex)
 	return 0;
 }
 
+/* As if_nametoindex, which does not say why it failed. */
+static int index_of(const char *ifname, uint32_t *ifindex)
+{
+	struct ifreq request = { 0 };
+	int r = 0;
+
+	if (strlen(ifname) >= sizeof(request.ifr_name))
+		return -ENODEV;
+	strcpy(request.ifr_name, ifname);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCGIFINDEX, &request) != 0)
+		r = -errno;
+	close(fd);
+	*ifindex = (uint32_t)request.ifr_ifindex;
+	return r;
+}
+
 int quiet_add(struct quiet *q, const char *ifname, char *err, size_t err_len)
 {
-	uint32_t ifindex = strlen(ifname) < IF_NAMESIZE ? if_nametoindex(ifname) : 0;
-	int r;
+	uint32_t ifindex = 0;
+	int r = index_of(ifname, &ifindex);
 
-	if (ifindex == 0) {
+	if (r == -ENODEV)
 		snprintf(err, err_len, "device %s: there is no such device in this network namespace; see: ip link",
 			 ifname);
-		return -ENODEV;
-	}
+	else if (r < 0)
+		snprintf(err, err_len, "device %s: cannot ask the kernel for it: %s", ifname, strerror(-r));
+	if (r < 0)
+		return r;
 	if (q->nft) {
 		r = quiet_nft_add(q->nft, ifname);
 		if (r == 0)
