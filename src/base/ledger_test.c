@@ -18,17 +18,19 @@ static void every_field_counts_on_its_side(void **state)
 	    .n_received = 1000000,
 	    .n_originated = 200000,
 	    .n_pieces_made = 30000,
+	    .n_taken_over = 5000000,
+	    .n_handed_over = 600000000,
 	    .n_handed = 4000,
 	    .n_delivered = 500,
 	    .n_consumed = 60,
 	    .n_merged = 7,
 	};
-	assert_int_equal(ledger_expected_held(&l), 1230000 - 4567);
+	assert_int_equal(ledger_expected_held(&l), 6230000 - 600004567);
 	l.n_dropped[0] = 3;
 	l.n_dropped[DROP_NO_ROUTE] = 20;
 	l.n_dropped[N_DROP_REASONS - 1] = 100;
 	assert_int_equal(ledger_dropped(&l), 123);
-	assert_int_equal(ledger_expected_held(&l), 1230000 - 4567 - 123);
+	assert_int_equal(ledger_expected_held(&l), 6230000 - 600004567 - 123);
 }
 
 /* Catches an unsigned result: ending more than was begun must show as negative. */

@@ -56,20 +56,23 @@ static void law_row(struct command_call *c, const char *side, const char *row, u
 static bool put_law(struct command_call *c, const struct stats_copy *s)
 {
 	const struct ledger *l = &s->ledger;
-	uint64_t in = l->n_received + l->n_originated + l->n_pieces_made;
-	uint64_t out = l->n_handed + l->n_delivered + l->n_consumed + s->n_held + l->n_merged + ledger_dropped(l);
+	uint64_t in = l->n_received + l->n_originated + l->n_pieces_made + l->n_taken_over;
+	uint64_t out = l->n_handed + l->n_delivered + l->n_consumed + s->n_held + l->n_merged + l->n_handed_over +
+		       ledger_dropped(l);
 	char text[96];
 
 	output_table_begin(&c->output, &law_table);
 	law_row(c, "in", "received from a device", l->n_received);
 	law_row(c, "in", "originated here", l->n_originated);
 	law_row(c, "in", "pieces made (fragments, segments)", l->n_pieces_made);
+	law_row(c, "in", "taken over from another worker", l->n_taken_over);
 	law_row(c, "in", "= sum", in);
 	law_row(c, "out", "handed to a driver", l->n_handed);
 	law_row(c, "out", "delivered to the gateway itself", l->n_delivered);
 	law_row(c, "out", "consumed (ARP and the like)", l->n_consumed);
 	law_row(c, "out", "held", s->n_held);
 	law_row(c, "out", "pieces merged", l->n_merged);
+	law_row(c, "out", "handed over to another worker", l->n_handed_over);
 	law_row(c, "out", "dropped by name", ledger_dropped(l));
 	law_row(c, "out", "= sum", out);
 	output_table_end(&c->output);

@@ -34,7 +34,7 @@ static const struct top_word top_words[] = {
 	{ "conntrack", config_conntrack }, { "limits", config_limits }, { "icmp", config_icmp },
 	{ "table", config_table },         { "add", parse_add },        { "create", parse_add },
 	{ "insert", parse_insert },        { "delete", config_delete }, { "destroy", config_delete },
-	{ "flush", config_flush },
+	{ "flush", config_flush },         { "workers", config_workers },
 };
 
 static bool top_statement(struct parser *p)

@@ -42,6 +42,7 @@ struct config {
 	struct ip_limits ip_limits;
 	struct packet_pool_config packets; /* zeros where the file says nothing */
 	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s;
+	uint32_t n_workers; /* 0 and 1: one */
 	uint32_t ct_max_per_source, ct_new_per_source_s;
 	bool ct_pick_up;
 	uint32_t offload_max; /* connections in the kernel; 0: the file says nothing */

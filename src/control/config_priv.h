@@ -144,6 +144,7 @@ bool config_service(const struct token *t, uint32_t *port);
 bool config_interface(struct parser *p);
 bool config_route(struct parser *p);
 bool config_icmp(struct parser *p);
+bool config_workers(struct parser *p);
 /* config_pool.c */
 bool config_pool(struct parser *p);
 /* config_limits.c */
