@@ -24,7 +24,7 @@
 
 struct quiet_device {
 	char name[IF_NAMESIZE]; /* empty: this entry is free */
-	uint32_t ifindex = 0;
+	uint32_t ifindex;
 	bool made_qdisc;
 };
 
