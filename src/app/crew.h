@@ -12,12 +12,21 @@
  *   ICMP errors              as the packet that they quote, turned round
  *   fragments                by source, destination, id and protocol, then where their flow is
  * A connection whose answers come in elsewhere by that function (destination NAT, routing between
- * two inside hosts) leaves a redirect there: tuple -> worker. Redirects travel through the same
- * rings as packets, ahead of the packet that makes them necessary.
+ * two inside hosts) leaves a redirect there: tuple -> worker. Redirects travel through rings of
+ * their own, which a worker reads before it judges a packet, and so ahead of the packet that makes
+ * them necessary.
  *
  * Blocks of 64 ports move between workers; when none is free, the worker that still has a free
  * port makes the connection and the asker keeps a redirect. So every port can be used with any
- * number of workers.
+ * number of workers. Endpoint-independent mappings keep to this too: all of an inside endpoint
+ * follows its mapping, and in a hairpin the sender's mapping is lent to the worker of the receiver's.
+ *
+ * Which interfaces are outside is what the rules of source NAT name with oifname (snapshot.outside).
+ * All connections through a published port are at one worker, the one with the port's block.
+ *
+ * Limits: connections by source are exact for hosts inside; each worker sends its share of the rate
+ * of ICMP errors; a `limit` in a rule counts in each worker by itself, so N of them let through up to
+ * N times as much. A packet for which another worker is asked for a port passes the rules of both.
  *
  * A crew has no thread of its own: each worker's thread calls the functions below for its own
  * number, and only that thread touches that core. Rings have one producer and one consumer.
