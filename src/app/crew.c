@@ -193,10 +193,13 @@ void crew_destroy(struct crew *c)
 {
 	if (c == NULL)
 		return;
-	/* A core that lets go of its packets may still put descriptors into rings, and end connections. */
+	/* A core that lets go of its packets ends connections and mappings; nobody needs to hear of it any more. */
 	for (uint32_t i = 0; c->worker != NULL && i < c->n; i++) {
 		if (c->worker[i].gw != NULL && c->n > 1) {
+			struct nat_crew alone = { .blocks = c->blocks, .worker = i };
+
 			conntrack_set_crew(gateway_conntrack(c->worker[i].gw), &(struct ct_crew){ 0 });
+			nat_set_crew(gateway_nat(c->worker[i].gw), &alone);
 			destroy_worker(&c->worker[i]);
 		}
 	}
@@ -227,53 +230,6 @@ void crew_set_wake(struct crew *c, crew_wake_fn *fn, void *ctx)
 {
 	c->wake = fn;
 	c->wake_ctx = ctx;
-}
-
-/* --- config --- */
-
-struct adding {
-	struct crew *crew;
-	const struct snapshot *snap;
-	bool ok;
-};
-
-/* Addresses that are ours or that only NAT uses: their ports are shared, in every zone that there is. */
-static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
-{
-	struct adding *a = ctx;
-	uint64_t n = UINT64_C(1) << (32 - p.len);
-
-	if (nh->kind != FIB_LOCAL && nh->kind != FIB_TRANSLATED)
-		return;
-	for (uint32_t i = 0; i < IP_INTERFACES_MAX && a->ok; i++) {
-		bool is_first = true;
-
-		for (uint32_t k = 0; k < i; k++)
-			is_first = is_first && a->snap->ct.zone[k] != a->snap->ct.zone[i];
-		for (uint64_t j = 0; is_first && j < n && a->ok; j++)
-			a->ok = nat_blocks_add(a->crew->blocks, (uint32_t)(p.addr + j), a->snap->ct.zone[i]);
-	}
-}
-
-int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
-{
-	struct adding adding = { .crew = c, .snap = snap, .ok = true };
-
-	if (c->n > 1) {
-		fib_walk(snap->fib, add_addresses, &adding);
-		if (!adding.ok)
-			return -ENOSPC;
-		c->owner.outside = snap->outside;
-		memcpy(c->owner.zone, snap->ct.zone, sizeof(c->owner.zone));
-	}
-	for (uint32_t i = 0; i < c->n; i++) {
-		int rc = gateway_configure(c->worker[i].gw, snap, now);
-		if (rc != 0)
-			return rc;
-	}
-	if (c->n > 1)
-		crew_resync(c);
-	return 0;
 }
 
 /* --- packets --- */
@@ -680,4 +636,64 @@ uint64_t crew_next_deadline(const struct crew *c, uint32_t worker)
 	uint64_t next = gateway_next_deadline(w->gw);
 
 	return c->n == 1 ? next : min_u64(next, ct_fragments_deadline(w->fragments));
+}
+
+/* --- config, with everybody at rest --- */
+
+/* What is on its way was judged by the owners of now. */
+static void drain(struct crew *c, uint64_t now)
+{
+	bool moved = true;
+
+	while (moved) {
+		moved = false;
+		for (uint32_t i = 0; i < c->n; i++)
+			moved |= crew_poll(c, i, now) > 0;
+	}
+}
+
+struct adding {
+	struct crew *crew;
+	const struct snapshot *snap;
+	bool ok;
+};
+
+/* Addresses that are ours or that only NAT uses: their ports are shared, in every zone that there is. */
+static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
+{
+	struct adding *a = ctx;
+	uint64_t n = UINT64_C(1) << (32 - p.len);
+
+	if (nh->kind != FIB_LOCAL && nh->kind != FIB_TRANSLATED)
+		return;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX && a->ok; i++) {
+		bool is_first = true;
+
+		for (uint32_t k = 0; k < i; k++)
+			is_first = is_first && a->snap->ct.zone[k] != a->snap->ct.zone[i];
+		for (uint64_t j = 0; is_first && j < n && a->ok; j++)
+			a->ok = nat_blocks_add(a->crew->blocks, (uint32_t)(p.addr + j), a->snap->ct.zone[i]);
+	}
+}
+
+int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
+{
+	struct adding adding = { .crew = c, .snap = snap, .ok = true };
+
+	if (c->n > 1) {
+		drain(c, now);
+		fib_walk(snap->fib, add_addresses, &adding);
+		if (!adding.ok)
+			return -ENOSPC;
+		c->owner.outside = snap->outside;
+		memcpy(c->owner.zone, snap->ct.zone, sizeof(c->owner.zone));
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		int rc = gateway_configure(c->worker[i].gw, snap, now);
+		if (rc != 0)
+			return rc;
+	}
+	if (c->n > 1)
+		crew_resync(c);
+	return 0;
 }

@@ -144,7 +144,8 @@ static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
 
 	if (m->lender != 0) {
 		struct nat_loan loan = { .pool = m->pool, .lender = m->lender };
-		n->crew.give_back(n->crew.ctx, &inside, &loan);
+		if (n->crew.give_back != NULL)
+			n->crew.give_back(n->crew.ctx, &inside, &loan);
 		return;
 	}
 	if (n->crew.mapping != NULL)

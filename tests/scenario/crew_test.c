@@ -377,6 +377,59 @@ static void test_mixed(void **state)
 	}
 }
 
+/* Would catch: connections that a new config leaves at a worker to which their packets do not come any more. */
+static void test_reload(void **state)
+{
+	/* No rule says which side is outside: now the source decides. */
+	static const char other_rules[] =
+		"table ip nat {\n"
+		"  chain pre { type nat hook prerouting priority dstnat; policy accept;\n"
+		"    ip daddr 203.0.113.1 tcp dport 8080 dnat to 10.77.9.9:80\n  }\n"
+		"  chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+		"    ip saddr 10.77.0.0/16 ip daddr != 10.77.0.0/16 masquerade\n  }\n}\n"
+		"table ip filter { chain forward { type filter hook forward priority 0; policy drop;\n"
+		"  ct state established accept\n } }\n";
+
+	for (uint32_t i = 0; i < ARRAY_LEN(crews); i++) {
+		struct hosts h;
+		struct rig *r = begin(crews[i], mixed_rules, 20000, &h, 20, 300);
+
+		warm_up(r, &h);
+		check_out_and_back(r, &h);
+		for (uint32_t round = 0; round < 4; round++) {
+			uint64_t dropped;
+
+			for (uint32_t k = 0; round == 0 && k < 64; k++) {
+				struct rig_packet p = { .src = IP4(192, 0, 2, 1) + k,
+							.dst = WAN_ADDRESS,
+							.sport = (uint16_t)(30000 + k),
+							.dport = 8080,
+							.proto = IPPROTO_NR_TCP };
+				rig_put(r, RIG_WAN, &p);
+				rig_run(r);
+			}
+			rig_reload(r, round % 2 == 0 ? other_rules : mixed_rules);
+			rig_run(r);
+			dropped = rig_dropped_all(r);
+			check_out_and_back(r, &h);
+			h.n_web = 0;
+			for (uint32_t k = 0; k < 64; k++) {
+				struct rig_packet p = { .src = IP4(192, 0, 2, 1) + k,
+							.dst = WAN_ADDRESS,
+							.sport = (uint16_t)(30000 + k),
+							.dport = 8080,
+							.proto = IPPROTO_NR_TCP,
+							.flags = TCP_ACK };
+				rig_put(r, RIG_WAN, &p);
+			}
+			rig_run(r);
+			assert_int_equal(h.n_web, 64);
+			assert_int_equal(rig_dropped_all(r), dropped);
+		}
+		end(r, &h);
+	}
+}
+
 /* One packet out; what it left with. */
 static uint16_t outside_port(struct rig *r, struct hosts *h, const struct rig_packet *p)
 {
@@ -589,9 +642,13 @@ static void test_fill_many_clients(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mixed),           cmocka_unit_test(test_mappings),
-		cmocka_unit_test(test_mappings_fill),   cmocka_unit_test(test_hairpin),
-		cmocka_unit_test(test_fill_one_client), cmocka_unit_test(test_fill_many_clients),
+		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_mappings_fill),
+		cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_fill_one_client),
+		cmocka_unit_test(test_fill_many_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
