@@ -163,7 +163,10 @@ class Process:
             pass
 
     def ask(self, command, deadline_s):
-        self.process.stdin.write((command + "\n").encode())
+        try:
+            self.process.stdin.write((command + "\n").encode())
+        except OSError:
+            raise Missing(f"ended: {' '.join(self.argv)}: {self.out.strip()[-200:]}") from None
         answer = json.loads(self.line(deadline_s))
         if "error" in answer:
             raise Missing(answer["error"])

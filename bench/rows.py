@@ -494,7 +494,7 @@ def measure_all(options, done):
         print(f"bench: {', '.join(names)}", file=sys.stderr, flush=True)
         try:
             rows = function(options)
-        except Missing as e:
+        except (Missing, OSError, ValueError, subprocess.SubprocessError) as e:
             rows = [{"row": name, "what": "", "values": {}, "missing": str(e), "bar": "", "ok": None, "notes": [],
                      "command": f"make bench ROWS='{name}'"} for name in names]
         done(rows)
