@@ -18,7 +18,7 @@
  * order that follows from the tuple, each once; `asked` has those that were. While
  * nobody has answered, a redirect leads what follows of the flow the same way.
  *
- * Next: src/app/crew.c of the other worker
+ * Next: src/app/crew_packets.c of the other worker
  */
 #include <string.h>
 

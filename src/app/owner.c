@@ -10,12 +10,12 @@
  * comes back to where it was sent from.
  *
  * Where no rule says which side is outside, the source decides, and answers of
- * flows that are not translated find their way by redirects (crew.c).
+ * flows that are not translated find their way by redirects (crew_redirect.c).
  *
  * What always holds: the answer changes only with the tables, and the byte of a
  * block does not change while anything in it is in use.
  *
- * Next: src/app/crew.c
+ * Next: src/app/crew_packets.c
  */
 #include "app/owner.h"
 
