@@ -163,7 +163,8 @@ def wrong(key, samples):
         n = sum(s[what] for s in samples)
         if n:
             notes.append(f"{key}: {n} frames {text}")
-    return notes
+    n = sum(s["pps"] == 0 for s in samples)
+    return notes + ([f"{key}: in {n} windows no frame arrived"] if n else [])
 
 
 def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None):
