@@ -37,7 +37,7 @@ static const char rules[] = "pool one { 203.0.113.16; ports 1024-9215; }\n"
 struct frame {
 	uint8_t side;
 	uint16_t len;
-	uint8_t bytes[128];
+	uint8_t bytes[512];
 };
 
 /* What the wire brings to a worker: anybody's threads put in. */
@@ -207,7 +207,7 @@ static void ask(struct hand *h, uint32_t *next)
 					.sport = (uint16_t)(FIRST_PORT + k / N_CLIENTS),
 					.dport = 443,
 					.proto = IPPROTO_NR_UDP,
-					.payload_len = 4 };
+					.payload_len = k % 4 == 0 ? 300 : 4 };
 		put_packet(t, RIG_LAN, &p);
 		n++;
 	}
