@@ -267,6 +267,13 @@ static uint32_t take_packets(struct crew_worker *w, struct arrival out[BATCH_MAX
 		struct ring *ring = &crew_pair(c, from, w->id)->packets;
 		uint32_t n_here = from == w->id ? 0 : min_u32(ring_ready(ring), BATCH_MAX - *n_seen);
 
+		/* They stand in the other core's cache. */
+		for (uint32_t i = 0; i < n_here; i++) {
+			const struct crew_slot *slot = ring_at(ring, i);
+
+			__builtin_prefetch(slot);
+			__builtin_prefetch(slot->bytes);
+		}
 		for (uint32_t i = 0; i < n_here; i++)
 			n += take_over(w, from, ring_at(ring, i), &out[n]);
 		if (n_here > 0)

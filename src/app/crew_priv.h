@@ -10,7 +10,7 @@
 #include "base/ring.h"
 #include "conntrack/fragment.h"
 
-#define CREW_SLOTS 256u /* packets on the way from one worker to another */
+#define CREW_SLOTS 1024u /* packets on the way from one worker to another */
 #define CREW_SLOT_BYTES 256u
 #define CREW_MESSAGES 4096u
 #define CREW_RETURNS 1024u /* large packets that others have of one worker */
