@@ -303,9 +303,13 @@ static __always_inline struct fp_flow *fp_find(const struct fp_view *v, __u16 *v
 			hits &= hits - 1;
 			if (!f)
 				continue;
+			/* The version first: whatever is read after it is looked at again with it (fp_judge). */
 			const volatile __u64 *key = (const volatile __u64 *)f;
 			__u64 k1 = key[1];
-			if (key[0] == v->m0 && (k1 & 0xffffffffffffull) == v->m1) {
+			if ((k1 & 0xffffffffffffull) != v->m1)
+				continue;
+			fp_read_barrier();
+			if (key[0] == v->m0) {
 				*version = (__u16)(k1 >> 48);
 				return f;
 			}
@@ -374,6 +378,10 @@ static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp
 	fp_read_barrier();
 	if (way->how == FP_HOW_UP || way->how > how_max || (a_version & 1) ||
 	    *(volatile __u32 *)&a->version != a_version)
+		goto up;
+	/* Once more: the number of the way out is another neighbour's only after the generation has moved on. */
+	why = FP_UP_STALE;
+	if ((__u16)(rest >> 16) != (__u16) * (volatile __u32 *)&config.generation)
 		goto up;
 	way->ifindex = (__u32)next;
 	why = FP_UP_TOO_BIG;

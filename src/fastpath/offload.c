@@ -228,9 +228,10 @@ static void void_all(void *ctx)
 {
 	struct offload_map *m = ctx;
 
-	/* As long as the shortcuts still say which rules the packets are owed to. */
-	offload_map_read_all(m);
+	/* Nothing is forwarded any more from here on, and what was is credited as long as the shortcuts still say which
+	 * rules it is owed to. */
 	flow_map_next_generation(m->flows);
+	offload_map_read_all(m);
 }
 
 static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)

@@ -336,7 +336,7 @@ static void test_tcp_closes(void **state)
 }
 
 /* Would catch: a flow that goes on by an old decision, one that is not written anew, one that nobody wants any more
- * and that keeps its slot. */
+ * and that keeps its slot; packets that are forwarded between their credit and the end of forwarding. */
 static void test_void_all(void **state)
 {
 	struct world w;
@@ -345,7 +345,10 @@ static void test_void_all(void **state)
 	put_in(&w, 0);
 	put_in(&w, 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	uint32_t generation = w.maps.config->generation;
 	w.o->void_all(w.m);
+	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.shortcuts.generation, generation + 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
 	w.ct.conn[0].tuple[CT_REPLY].dst++; /* (only a test can) */
 	struct fp_flow *f = flow_of(&w, 0, CT_ORIGINAL);

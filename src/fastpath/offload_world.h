@@ -34,6 +34,8 @@ struct shortcuts {
 	uint32_t n_credits;
 	struct shortcut_debt last[N_CT_DIRS];
 	bool none; /* nobody has a shortcut */
+	const struct fp_config *config;
+	uint32_t generation; /* of the kernel's map at the last credit */
 	struct {
 		uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
 	} * credit;
@@ -88,6 +90,7 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
 {
 	s->n_credits++;
+	s->generation = s->config->generation;
 	s->last[dir] = *debt;
 	s->credit[conn].packets[dir] += debt->packets;
 	s->credit[conn].bytes[dir] += debt->bytes;
@@ -155,6 +158,7 @@ static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slot
 	while (n_home * 4 < n_slots)
 		n_home *= 2;
 	model_maps(&w->maps, n_slots, n_home, n_home / 4 + 8, N_ADJACENCIES);
+	w->shortcuts.config = w->maps.config;
 	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts, &w->maps, key);
 	assert_non_null(w->m);
 	w->o = offload_map_slots(w->m);

@@ -126,7 +126,12 @@ static void forget(struct shortcuts *s, uint32_t conn)
 
 void shortcuts_ended(void *ctx, uint32_t conn)
 {
-	forget(ctx, conn);
+	struct shortcuts *s = ctx;
+
+	forget(s, conn);
+	/* Also one whose shortcuts were void already: its number is about to be another's. */
+	if (s->offload != NULL)
+		s->offload->remove(s->offload->ctx, conn);
 }
 
 void shortcuts_mark_changed(void *ctx, uint32_t conn)
