@@ -27,6 +27,9 @@
  *  - Data after an RST bring an established connection back (RFC 7857 section
  *    2.1: TRANS to ESTABLISHED), for the RST may not have been believed.
  *  - A RST against a SYN must acknowledge it (RFC 9293 section 3.10.7.3).
+ *  - When both sides opened at once, a SYN-ACK of one and an acknowledgement of
+ *    the other establish the connection, whichever comes first: no further
+ *    segment need follow (RFC 9293 section 3.5, figure 8).
  *
  * RFC 5382, RFC 5961, RFC 7857, RFC 9293.
  *
@@ -278,6 +281,16 @@ static bool take_ignored(struct conn *c, enum ct_dir dir, enum tcp_class class, 
 	return false;
 }
 
+/* After SYNs that crossed: true when this acknowledgement is the second one. */
+static bool completes_crossed(struct conn *c, enum ct_dir dir, enum tcp_class class)
+{
+	bool other = (c->tcp_flags[!dir] & TCP_TRACK_CROSSED) != 0;
+
+	if (class == TCP_CLASS_SYNACK && (c->tcp_state == CT_TCP_SYN_SENT2 || other))
+		c->tcp_flags[dir] |= TCP_TRACK_CROSSED;
+	return c->tcp_state == CT_TCP_SYN_RECV && other && (class == TCP_CLASS_SYNACK || class == TCP_CLASS_ACK);
+}
+
 /* A connection that was reset or has ended, and whose answering side opens it once more. */
 static void begin_backwards(struct conn *c)
 {
@@ -306,6 +319,8 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	}
 	if (class == TCP_CLASS_RST)
 		return take_rst(ct, index, dir, p);
+	if (completes_crossed(c, dir, class))
+		next = CT_TCP_ESTABLISHED;
 	if (next == TCP_TRACK_IGNORE) {
 		if (!take_ignored(c, dir, class, p))
 			return CT_JUDGE_ACCEPT;

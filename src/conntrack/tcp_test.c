@@ -82,9 +82,40 @@ static const struct row simultaneous_open[] = {
 	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
 	{ 0, '<', S, 0, 0, 2000, 0, VALID, CT_TCP_SYN_SENT2 },
 	{ 0, '>', S | A, 0, 1, 1000, 0, VALID, CT_TCP_SYN_RECV },
-	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '>', A, 1, 1, 1000, 10, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '<', A, 1, 11, 1000, 10, VALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
+/* The server's SYN-ACK is lost; it answers the client's second one with an ACK. */
+static const struct row simultaneous_open_reply_lost[] = {
+	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0, '<', S, 0, 0, 2000, 0, VALID, CT_TCP_SYN_SENT2 },
+	{ 0, '>', S | A, 0, 1, 1000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 1, '>', S | A, 0, 1, 1000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '<', A, 1, 1, 2000, 0, VALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
+/* The client's is lost. */
+static const struct row simultaneous_open_original_lost[] = {
+	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0, '<', S, 0, 0, 2000, 0, VALID, CT_TCP_SYN_SENT2 },
+	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	/* An acknowledgement of its own is none. */
+	{ 0, '<', A, 1, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '>', S | A, 0, 1, 1000, 0, VALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
+/* No SYN crossed: a server that acknowledges once more establishes nothing. */
+static const struct row server_acknowledges[] = {
+	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '<', A, 1, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
+	{ 0, '>', S | A, 0, 1, 1000, 0, VALID, CT_TCP_SYN_RECV },
 	{ 0 },
 };
 
@@ -296,6 +327,9 @@ static const struct story stories[] = {
 	{ "open and close", 0, open_and_close },
 	{ "retransmissions", 0, retransmissions },
 	{ "simultaneous open", 0, simultaneous_open },
+	{ "simultaneous open, the server's SYN-ACK lost", 0, simultaneous_open_reply_lost },
+	{ "simultaneous open, the client's SYN-ACK lost", 0, simultaneous_open_original_lost },
+	{ "a server that acknowledges", 0, server_acknowledges },
 	{ "windows", 0, windows },
 	{ "scaled", 0, scaled },
 	{ "scaled by one side", 0, scaled_by_one },

@@ -126,7 +126,8 @@ const struct explained explained[] = {
 	  "For the same reason Linux has forgotten how far the answering side may go.",
 	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
 	{ "*: TCP outside ACK *before: SYN_RECV*ours: *, SYN_RECV*linux: *, ESTABLISHED*",
-	  "Behind a simultaneous open Linux counts the second side's ACK as the last one, we wait for the first side's.",
+	  "Behind a simultaneous open Linux counts the second side's ACK as the last one, we only if the first side has "
+	  "acknowledged as well.",
 	  "RFC 9293 section 3.5; Linux: IP_CT_TCP_SIMULTANEOUS_OPEN" },
 	{ "*: TCP * before: FIN_WAIT replied snat*states differ",
 	  "A connection closed before it was established: the windows differ since SYN_RECV.",

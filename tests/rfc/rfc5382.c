@@ -173,6 +173,22 @@ static void simultaneous_open(struct rfc *t)
 	tcp_quiet(t);
 }
 
+/* REQ-2a and 5. Would catch: a connection that both ends hold for open, and that ends here after four minutes since
+ * the outside SYN-ACK was lost and its end has answered with an ACK. */
+static void simultaneous_open_with_loss(struct rfc *t)
+{
+	rfc_start(t, NULL);
+	struct tcp_pair c = tcp_pair_at(t);
+
+	tcp_pass(&c.client, &c.server, TCP_SYN, 0);
+	tcp_pass(&c.server, &c.client, TCP_SYN, 0);
+	answer_syn(&c.client, &c.server);
+	answer_syn(&c.client, &c.server);
+	tcp_pass(&c.server, &c.client, TCP_ACK, 0);
+	rfc_run_s(t, TRANSITORY_S + 60);
+	tcp_talk(&c.server, &c.client);
+}
+
 /* REQ-2a through two mappings of ours: both hosts are inside, and know each other by the outside end only. */
 static void simultaneous_open_inside(struct rfc *t)
 {
@@ -392,6 +408,7 @@ static const struct rfc_row rows[] = {
 	{ "REQ-2", "Data in the SYN pass", data_in_the_syn },
 	{ "REQ-2", "The same ends can connect again at once", opened_again },
 	{ "REQ-2a", "A simultaneous open succeeds", simultaneous_open },
+	{ "REQ-2a", "... also when a SYN-ACK is lost, and stays established", simultaneous_open_with_loss },
 	{ "REQ-2a", "... also between two hosts inside, by their outside ends", simultaneous_open_inside,
 	  .why[RFC_APDM] = NEEDS_EIM },
 	{ "REQ-2a", "... also with address-dependent filtering", address_filtered_open_inside,
