@@ -268,10 +268,10 @@ def ports_taken(options):
 # --- ordinary hosts ---
 
 def iperf(lab, n_streams, seconds):
-    server = lab.start(lab.server, "iperf3", "-s", "-1", "--forceflush")
+    server = lab.start(lab.server, "taskset", "-c", "1", "iperf3", "-s", "-1", "--forceflush")
     try:
         server.until("listening")
-        argv = lab.enter(lab.client) + ["iperf3", "-c", SERVER, "-J", "-t", str(seconds), "-O", "1", "-P",
+        argv = lab.enter(lab.client) + ["taskset", "-c", "0", "iperf3", "-c", SERVER, "-J", "-t", str(seconds), "-O", "1", "-P",
                                         str(n_streams)]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 30,
