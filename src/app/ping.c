@@ -5,6 +5,9 @@
  *
  * After the last request it waits for twice the longest round trip, at least an
  * interval; ten seconds when nothing has come back; or as -W says.
+ *
+ * With -j one JSON object is written as the answers come, and closed whatever
+ * happens.
  */
 #include "app/tools.h"
 
@@ -29,7 +32,8 @@ struct ping {
 	uint64_t n_wanted; /* 0: no end */
 	uint64_t interval_ns, wait_ns, deadline_ns;
 	uint64_t size, ttl, tos;
-	bool df, quiet;
+	bool df, quiet, json;
+	struct output out; /* json: "answers" is open */
 	/* so far */
 	uint64_t n_sent, n_received, n_duplicates, n_errors;
 	uint64_t start_ns, last_ns;
@@ -48,6 +52,28 @@ bool tools_seconds(const char *text, double min, double max, uint64_t *ns)
 	*ns = (uint64_t)(v * 1e9);
 	return true;
 }
+
+static void to_stdout(void *ctx, const char *text, size_t len)
+{
+	fwrite(text, 1, len, stdout);
+}
+
+void tools_json_begin(struct output *o)
+{
+	output_begin(o, OUTPUT_JSON, OUTPUT_OBJECT, to_stdout, NULL);
+}
+
+void tools_json_value(struct output *o, const char *key, enum output_type type, struct out_value v)
+{
+	output_value(o, &(struct out_column){ key, NULL, type }, v);
+}
+
+static const struct out_column answer_columns[] = {
+	{ "from", NULL, OUT_IP4 },   { "icmp_seq", NULL, OUT_U64 }, { "ttl", NULL, OUT_U64 },
+	{ "bytes", NULL, OUT_U64 },  { "time_us", NULL, OUT_U64 },  { "duplicate", NULL, OUT_YES_NO },
+	{ "error", NULL, OUT_TEXT },
+};
+static const struct out_table answers_table = { "answers", answer_columns, ARRAY_LEN(answer_columns), NULL };
 
 /* iputils shows three digits that mean something. */
 static void print_time(double us)
@@ -79,21 +105,30 @@ static const char *const unreachable_texts[] = {
 	[15] = "Precedence Cutoff",
 };
 
-static void print_error(const struct icmp_answer *a)
+static void error_text(const struct icmp_answer *a, char *buf, size_t len)
 {
-	char from[IP4_TEXT_MAX];
-
-	printf("From %s icmp_seq=%u ", ip4_format(a->from, from), a->seq);
 	if (a->type == 3 && a->code == 4)
-		printf("Frag needed and DF set (mtu = %u)\n", a->info & 0xffff);
+		snprintf(buf, len, "Frag needed and DF set (mtu = %u)", a->info & 0xffff);
 	else if (a->type == 3 && a->code < ARRAY_LEN(unreachable_texts) && unreachable_texts[a->code] != NULL)
-		printf("%s\n", unreachable_texts[a->code]);
+		snprintf(buf, len, "%s", unreachable_texts[a->code]);
 	else if (a->type == 11)
-		printf("%s\n", a->code == 0 ? "Time to live exceeded" : "Frag reassembly time exceeded");
+		snprintf(buf, len, "%s", a->code == 0 ? "Time to live exceeded" : "Frag reassembly time exceeded");
 	else if (a->type == 12)
-		printf("Parameter problem: pointer = %u\n", a->info >> 24);
+		snprintf(buf, len, "Parameter problem: pointer = %u", a->info >> 24);
 	else
-		printf("ICMP type=%u code=%u\n", a->type, a->code);
+		snprintf(buf, len, "ICMP type=%u code=%u", a->type, a->code);
+}
+
+static void show_error(struct ping *p, const struct icmp_answer *a)
+{
+	char from[IP4_TEXT_MAX], text[80];
+
+	error_text(a, text, sizeof(text));
+	if (p->json)
+		output_row(&p->out, (struct out_value[]){ OUT_A(a->from), OUT_U(a->seq), OUT_ABSENT, OUT_ABSENT,
+							  OUT_ABSENT, OUT_ABSENT, OUT_T(text) });
+	else
+		printf("From %s icmp_seq=%u %s\n", ip4_format(a->from, from), a->seq, text);
 }
 
 static void count_time(struct ping *p, double us)
@@ -106,9 +141,25 @@ static void count_time(struct ping *p, double us)
 	p->sum_us2 += us * us;
 }
 
+static void show_reply(struct ping *p, const struct icmp_answer *a, double us, bool again)
+{
+	bool is_timed = p->size >= TIMED_BYTES;
+	char from[IP4_TEXT_MAX];
+
+	if (p->json) {
+		output_row(&p->out, (struct out_value[]){ OUT_A(a->from), OUT_U(a->seq), OUT_U(a->ttl), OUT_U(a->len),
+							  is_timed ? OUT_U((uint64_t)us) : OUT_ABSENT, OUT_Y(again),
+							  OUT_ABSENT });
+		return;
+	}
+	printf("%u bytes from %s: icmp_seq=%u ttl=%u", a->len, ip4_format(a->from, from), a->seq, a->ttl);
+	if (is_timed)
+		print_time(us);
+	printf("%s\n", again ? " (DUP!)" : "");
+}
+
 static void on_reply(struct ping *p, const struct icmp_answer *a)
 {
-	char from[IP4_TEXT_MAX];
 	bool again = p->answered[a->seq];
 	uint64_t sent = p->sent_ns[a->seq];
 	double us = sent != 0 && a->time_ns > sent ? (double)(a->time_ns - sent) / 1000 : 0;
@@ -121,12 +172,8 @@ static void on_reply(struct ping *p, const struct icmp_answer *a)
 		p->answered[a->seq] = true;
 	}
 	p->last_ns = worker_clock();
-	if (p->quiet)
-		return;
-	printf("%u bytes from %s: icmp_seq=%u ttl=%u", a->len, ip4_format(a->from, from), a->seq, a->ttl);
-	if (p->size >= TIMED_BYTES)
-		print_time(us);
-	printf("%s\n", again ? " (DUP!)" : "");
+	if (!p->quiet)
+		show_reply(p, a, us, again);
 }
 
 /* The exit status if ping cannot go on, else -1. */
@@ -151,15 +198,58 @@ static void on_answer(struct ping *p, const struct icmp_answer *a)
 	} else {
 		p->n_errors++;
 		if (!p->quiet)
-			print_error(a);
+			show_error(p, a);
 	}
 	fflush(stdout);
 }
 
-static void print_statistics(const struct ping *p)
+/* Mean and standard deviation of the round trips. */
+static void rtt(const struct ping *p, double *avg, double *mdev)
+{
+	*avg = p->sum_us / (double)p->n_received;
+	double var = p->sum_us2 / (double)p->n_received - *avg * *avg;
+
+	*mdev = var > 0 ? sqrt(var) : 0;
+}
+
+static void put_statistics(struct ping *p)
+{
+	const struct {
+		const char *key;
+		uint64_t value;
+	} counts[] = {
+		{ "transmitted", p->n_sent },
+		{ "received", p->n_received },
+		{ "duplicates", p->n_duplicates },
+		{ "errors", p->n_errors },
+		{ "time_ms", (p->last_ns - p->start_ns) / NS_PER_MS },
+	};
+	double avg, mdev;
+
+	output_table_end(&p->out);
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+		tools_json_value(&p->out, counts[i].key, OUT_U64, OUT_U(counts[i].value));
+	if (p->n_sent > 0)
+		tools_json_value(&p->out, "loss_percent", OUT_TENTHS,
+				 OUT_U(1000 * (p->n_sent - p->n_received) / p->n_sent));
+	if (p->n_received == 0 || p->size < TIMED_BYTES)
+		return;
+	rtt(p, &avg, &mdev);
+	tools_json_value(&p->out, "rtt_min_us", OUT_U64, OUT_U((uint64_t)p->min_us));
+	tools_json_value(&p->out, "rtt_avg_us", OUT_U64, OUT_U((uint64_t)avg));
+	tools_json_value(&p->out, "rtt_max_us", OUT_U64, OUT_U((uint64_t)p->max_us));
+	tools_json_value(&p->out, "rtt_mdev_us", OUT_U64, OUT_U((uint64_t)mdev));
+}
+
+static void print_statistics(struct ping *p)
 {
 	double lost = p->n_sent > 0 ? 100.0 * (double)(p->n_sent - p->n_received) / (double)p->n_sent : 0;
+	double avg, mdev;
 
+	if (p->json) {
+		put_statistics(p);
+		return;
+	}
 	printf("\n--- %s ping statistics ---\n", p->host);
 	printf("%llu packets transmitted, %llu received", (unsigned long long)p->n_sent,
 	       (unsigned long long)p->n_received);
@@ -170,10 +260,9 @@ static void print_statistics(const struct ping *p)
 	printf(", %g%% packet loss, time %llums\n", (double)(float)lost,
 	       (unsigned long long)((p->last_ns - p->start_ns) / NS_PER_MS));
 	if (p->n_received > 0 && p->size >= TIMED_BYTES) {
-		double avg = p->sum_us / (double)p->n_received;
-		double var = p->sum_us2 / (double)p->n_received - avg * avg;
+		rtt(p, &avg, &mdev);
 		printf("rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", p->min_us / 1000, avg / 1000,
-		       p->max_us / 1000, var > 0 ? sqrt(var) / 1000 : 0);
+		       p->max_us / 1000, mdev / 1000);
 	} else {
 		printf("\n");
 	}
@@ -271,6 +360,7 @@ static const struct arg_option ping_options[] = {
 	{ 'w', "deadline", "SECONDS", "end after so long" },
 	{ 'W', "wait", "SECONDS", "wait so long for the last answers" },
 	{ 'q', "quiet", NULL, "only the summary" },
+	{ 'j', "json", NULL, "JSON instead of text" },
 	{ 'n', "numeric", NULL, "changes nothing: answers are always shown as numbers" },
 	{ 0, "socket", "PATH", "the gateway's control socket (default: by network namespace)" },
 	{ 0 },
@@ -278,7 +368,7 @@ static const struct arg_option ping_options[] = {
 
 const struct command_info ping_info = {
 	.name = "ping",
-	.synopsis = "[-c N] [-i SECONDS] [-s BYTES] [-t TTL] [-M do] [-W SECONDS] [-q] DESTINATION",
+	.synopsis = "[-c N] [-i SECONDS] [-s BYTES] [-t TTL] [-M do] [-W SECONDS] [-q] [-j] DESTINATION",
 	.help = "ping from the gateway itself",
 	.options = ping_options,
 	.more = "Exit status: 0 if there was an answer, 1 if there was none, 2 for other trouble.",
@@ -314,16 +404,34 @@ static int read_options(struct ping *p, const struct args *a)
 		return complain("-M knows `do` and `dont`");
 	p->df = pmtu != NULL && strcmp(pmtu, "do") == 0;
 	p->quiet = args_has(a, "quiet");
+	p->json = args_has(a, "json");
 	if (a->n_words != 1)
 		return complain("one destination, please (see: yangguan ping --help)");
 	p->host = a->word[0];
 	return icmp_client_resolve("ping", p->host, &p->dst) ? 0 : EXIT_USAGE;
 }
 
+static void show_head(struct ping *p)
+{
+	char dst[IP4_TEXT_MAX];
+
+	if (p->json) {
+		tools_json_begin(&p->out);
+		tools_json_value(&p->out, "destination", OUT_TEXT, OUT_T(p->host));
+		tools_json_value(&p->out, "address", OUT_IP4, OUT_A(p->dst));
+		tools_json_value(&p->out, "bytes", OUT_U64, OUT_U(p->size));
+		output_table_begin(&p->out, &answers_table);
+	} else {
+		printf("PING %s (%s) %llu(%llu) bytes of data.\n", p->host, ip4_format(p->dst, dst),
+		       (unsigned long long)p->size, (unsigned long long)p->size + 28);
+	}
+	fflush(stdout);
+}
+
 int ping_main(int argc, char **argv)
 {
 	struct args a;
-	char err[160], dst[IP4_TEXT_MAX];
+	char err[160];
 
 	if (args_parse(&a, ping_options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0)
 		return complain(err);
@@ -338,10 +446,10 @@ int ping_main(int argc, char **argv)
 	if (status == 0)
 		status = icmp_client_open(&p->client, "ping", args_value(&a, "socket"));
 	if (status == 0) {
-		printf("PING %s (%s) %llu(%llu) bytes of data.\n", p->host, ip4_format(p->dst, dst),
-		       (unsigned long long)p->size, (unsigned long long)p->size + 28);
-		fflush(stdout);
+		show_head(p);
 		status = run(p);
+		if (p->json)
+			output_end(&p->out);
 		icmp_client_close(&p->client);
 	}
 	free(p);

@@ -85,7 +85,7 @@ void run_event(struct run *r, struct event *e)
 
 /* --- slots of the control room --- */
 
-static void slot_call(void *ctx, control_fn *fn, void *arg)
+static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
 {
 	worker_call(((struct run *)ctx)->worker, fn, arg);
 }
@@ -182,6 +182,7 @@ static void slot_want_events(void *ctx, uint32_t kinds)
 static void fill_target(struct run *r)
 {
 	r->target = (struct control_target){
+		.n_cores = 1,
 		.env = gateway_env(r->gateway),
 		.ip = gateway_ip(r->gateway),
 		.conntrack = gateway_conntrack(r->gateway),
@@ -458,14 +459,8 @@ static int with_loop(struct run *r)
 static struct snapshot *read_config(const char *path, struct gateway_limits *limits)
 {
 	struct config_errors *errors = NULL;
-	struct snapshot *snap = NULL;
-	struct config *cfg = config_read_file(path, &errors);
+	struct snapshot *snap = run_snapshot(path, limits, &errors);
 
-	if (cfg != NULL) {
-		*limits = run_limits(cfg);
-		snap = snapshot_build(cfg, NULL, &errors);
-		config_free(cfg);
-	}
 	/* Beside a config that was read there may be notes. */
 	if (errors != NULL)
 		config_errors_print(errors, stderr);
@@ -544,36 +539,4 @@ int run_main(int argc, char **argv)
 	}
 	free(r);
 	return status;
-}
-
-/* --- check --- */
-
-const struct command_info check_info = {
-	.name = "check",
-	.synopsis = "FILE",
-	.help = "read a config as `run` would, and show its errors",
-	.more = "Needs no gateway and no rights. Exit status 1 if there is an error.",
-	.example = "  yangguan check yangguan.conf",
-};
-
-int check_main(int argc, char **argv)
-{
-	struct args a;
-	struct gateway_limits limits;
-
-	if (parse(&check_info, &a, argc, argv) != EXIT_OK)
-		return EXIT_USAGE;
-	if (a.help)
-		return EXIT_OK;
-	if (a.n_words != 1)
-		return complain("check needs one FILE (see: yangguan check --help)");
-	struct snapshot *snap = read_config(a.word[0], &limits);
-	if (snap == NULL)
-		return EXIT_FAILED;
-	size_t n = 0;
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		n += snap->ip.interface[i].name[0] != '\0';
-	printf("%s: no errors; %zu interfaces, %zu routes\n", a.word[0], n, rib_n_routes(snap->rib));
-	snapshot_destroy(snap);
-	return EXIT_OK;
 }

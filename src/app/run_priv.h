@@ -86,6 +86,8 @@ void run_link_changed(void *ctx, enum netlink_change change, const struct netlin
 
 /* Limits of a config as the core takes them. */
 struct gateway_limits run_limits(const struct config *cfg);
+/* From a file to what a gateway runs with; NULL and errors. There may be notes in both cases. */
+struct snapshot *run_snapshot(const char *path, struct gateway_limits *limits, struct config_errors **errors);
 /* For control_target. */
 bool run_reload(void *run, char **report);
 

@@ -24,6 +24,19 @@ struct gateway_limits run_limits(const struct config *cfg)
 	};
 }
 
+struct snapshot *run_snapshot(const char *path, struct gateway_limits *limits, struct config_errors **errors)
+{
+	struct snapshot *snap = NULL;
+	struct config *cfg = config_read_file(path, errors);
+
+	if (cfg != NULL) {
+		*limits = run_limits(cfg);
+		snap = snapshot_build(cfg, NULL, errors);
+		config_free(cfg);
+	}
+	return snap;
+}
+
 struct change_over {
 	struct run *run;
 	struct snapshot *snap;

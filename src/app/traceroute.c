@@ -34,7 +34,8 @@ struct trace {
 	uint64_t n_probes, max_ttl, first_ttl, bytes, wait_ns;
 	uint16_t first_seq; /* of the hop's probes */
 	struct probe probe[PROBES_MAX];
-	bool reached;
+	bool reached, json;
+	struct output out; /* json: "probes" is open */
 };
 
 /* What the classic program puts behind a time; "" for nothing. */
@@ -55,6 +56,39 @@ static void mark(const struct icmp_answer *a, char buf[16])
 		snprintf(buf, 16, " !<%u>", a->code);
 }
 
+static uint64_t time_of(const struct probe *p)
+{
+	return p->answer.time_ns > p->sent_ns ? p->answer.time_ns - p->sent_ns : 0;
+}
+
+static const struct out_column probe_columns[] = {
+	{ "hop", NULL, OUT_U64 },
+	{ "from", NULL, OUT_IP4 },
+	{ "time_us", NULL, OUT_U64 },
+	{ "mark", NULL, OUT_TEXT },
+};
+static const struct out_table probes_table = { "probes", probe_columns, ARRAY_LEN(probe_columns), NULL };
+
+/* A probe without an answer has its hop only. */
+static void put_hop(struct trace *t, uint64_t ttl)
+{
+	char text[16];
+
+	for (size_t i = 0; i < t->n_probes; i++) {
+		const struct probe *p = &t->probe[i];
+		struct out_value row[] = { OUT_U(ttl), OUT_ABSENT, OUT_ABSENT, OUT_ABSENT };
+
+		if (p->done && !p->is_failed) {
+			mark(&p->answer, text);
+			row[1] = OUT_A(p->answer.from);
+			row[2] = OUT_U(time_of(p) / 1000);
+			row[3] = text[0] != '\0' ? OUT_T(text + 1) : OUT_ABSENT;
+		}
+		output_row(&t->out, row);
+	}
+	fflush(stdout);
+}
+
 static void print_hop(const struct trace *t, uint64_t ttl)
 {
 	uint32_t last = 0;
@@ -71,8 +105,7 @@ static void print_hop(const struct trace *t, uint64_t ttl)
 			printf(" %s", ip4_format(p->answer.from, addr));
 		last = p->answer.from;
 		mark(&p->answer, text);
-		uint64_t ns = p->answer.time_ns > p->sent_ns ? p->answer.time_ns - p->sent_ns : 0;
-		printf("  %.3f ms%s", (double)ns / 1e6, text);
+		printf("  %.3f ms%s", (double)time_of(p) / 1e6, text);
 	}
 	printf("\n");
 	fflush(stdout);
@@ -152,7 +185,10 @@ static int do_hop(struct trace *t, uint64_t ttl)
 		if (status >= 0)
 			return status;
 	}
-	print_hop(t, ttl);
+	if (t->json)
+		put_hop(t, ttl);
+	else
+		print_hop(t, ttl);
 	t->first_seq = (uint16_t)(t->first_seq + t->n_probes);
 	return -1;
 }
@@ -173,6 +209,7 @@ static const struct arg_option traceroute_options[] = {
 	{ 'q', "queries", "N", "probes a hop (default 3, at most 10)" },
 	{ 'w', "wait", "SECONDS", "for an answer (default 5)" },
 	{ 'n', "numeric", NULL, "changes nothing: hops are always shown as numbers" },
+	{ 'j', "json", NULL, "JSON instead of text" },
 	{ 'I', "icmp", NULL, "changes nothing: probes are always ICMP echo requests" },
 	{ 0, "socket", "PATH", "the gateway's control socket (default: by network namespace)" },
 	{ 0 },
@@ -180,7 +217,7 @@ static const struct arg_option traceroute_options[] = {
 
 const struct command_info traceroute_info = {
 	.name = "traceroute",
-	.synopsis = "[-m HOPS] [-q N] [-w SECONDS] DESTINATION [BYTES]",
+	.synopsis = "[-m HOPS] [-q N] [-w SECONDS] [-j] DESTINATION [BYTES]",
 	.help = "the way from the gateway itself to a destination",
 	.options = traceroute_options,
 	.more = "!H, !N, !P: host, network or protocol unreachable; !X: forbidden; !F-MTU: too big.",
@@ -203,6 +240,7 @@ static int read_options(struct trace *t, const struct args *a)
 	t->first_ttl = 1;
 	t->bytes = PACKET_BYTES;
 	t->wait_ns = 5 * NS_PER_S;
+	t->json = args_has(a, "json");
 	if (!args_number(a, "max-hops", 1, 255, &t->max_ttl, err, sizeof(err)) ||
 	    !args_number(a, "first", 1, t->max_ttl, &t->first_ttl, err, sizeof(err)) ||
 	    !args_number(a, "queries", 1, PROBES_MAX, &t->n_probes, err, sizeof(err)))
@@ -220,11 +258,29 @@ static int read_options(struct trace *t, const struct args *a)
 	return icmp_client_resolve("traceroute", a->word[0], &t->dst) ? 0 : EXIT_USAGE;
 }
 
+static void show_head(struct trace *t, const char *host)
+{
+	char dst[IP4_TEXT_MAX];
+
+	if (t->json) {
+		tools_json_begin(&t->out);
+		tools_json_value(&t->out, "destination", OUT_TEXT, OUT_T(host));
+		tools_json_value(&t->out, "address", OUT_IP4, OUT_A(t->dst));
+		tools_json_value(&t->out, "max_hops", OUT_U64, OUT_U(t->max_ttl));
+		tools_json_value(&t->out, "bytes", OUT_U64, OUT_U(t->bytes));
+		output_table_begin(&t->out, &probes_table);
+	} else {
+		printf("traceroute to %s (%s), %llu hops max, %llu byte packets\n", host, ip4_format(t->dst, dst),
+		       (unsigned long long)t->max_ttl, (unsigned long long)t->bytes);
+	}
+	fflush(stdout);
+}
+
 int traceroute_main(int argc, char **argv)
 {
 	struct args a;
 	struct trace t = { .first_seq = 1 };
-	char err[160], dst[IP4_TEXT_MAX];
+	char err[160];
 
 	if (args_parse(&a, traceroute_options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0)
 		return complain(err);
@@ -237,10 +293,13 @@ int traceroute_main(int argc, char **argv)
 		status = icmp_client_open(&t.client, "traceroute", args_value(&a, "socket"));
 	if (status != 0)
 		return status;
-	printf("traceroute to %s (%s), %llu hops max, %llu byte packets\n", a.word[0], ip4_format(t.dst, dst),
-	       (unsigned long long)t.max_ttl, (unsigned long long)t.bytes);
-	fflush(stdout);
+	show_head(&t, a.word[0]);
 	status = run(&t);
+	if (t.json) {
+		output_table_end(&t.out);
+		tools_json_value(&t.out, "reached", OUT_YES_NO, OUT_Y(t.reached));
+		output_end(&t.out);
+	}
 	icmp_client_close(&t.client);
 	return status;
 }

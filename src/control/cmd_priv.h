@@ -10,6 +10,9 @@
 extern const struct command cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd_interfaces, cmd_neigh, cmd_route,
 	cmd_rules, cmd_pools, cmd_reload, cmd_raw;
 
+/* Refuses words behind the command. */
+int cmd_no_words(struct command_call *c);
+
 /* The table of interfaces, in the document that c->output has open. */
 void cmd_put_interfaces(struct command_call *c);
 

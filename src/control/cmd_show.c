@@ -15,7 +15,7 @@
 
 #define SLICE 256
 
-static int no_words(struct command_call *c)
+int cmd_no_words(struct command_call *c)
 {
 	if (c->args.n_words == 0)
 		return 0;
@@ -72,7 +72,7 @@ static int drops_start(struct command_call *c)
 	struct kernel_drops kernel;
 	char count[24];
 
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	target_call(c->target, copy_ledger, &l);
 	cmd_kernel_drops(c, &kernel);
@@ -226,7 +226,7 @@ void cmd_put_interfaces(struct command_call *c)
 
 static int interfaces_start(struct command_call *c)
 {
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	command_output(c, OUTPUT_LIST);
 	cmd_put_interfaces(c);
@@ -310,7 +310,7 @@ static int neigh_more(struct command_call *c)
 
 static int neigh_start(struct command_call *c)
 {
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	((struct neigh_state *)c->state)->target = c->target;
 	table_start(c, &neigh_table);
@@ -424,7 +424,7 @@ static int route_start(struct command_call *c)
 {
 	struct route_state *s = c->state;
 
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	s->rib = c->target->rib(c->target->ctx);
 	table_start(c, &route_table);
@@ -507,7 +507,7 @@ static int rules_more(struct command_call *c)
 
 static int rules_start(struct command_call *c)
 {
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	((struct rules_state *)c->state)->target = c->target;
 	table_start(c, &rules_table);
@@ -556,7 +556,7 @@ static int pools_start(struct command_call *c)
 {
 	struct pools_copy copy = { .target = c->target };
 
-	if (no_words(c) != 0)
+	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	target_call(c->target, copy_pools, &copy);
 	table_start(c, &pools_table);
@@ -586,33 +586,4 @@ const struct command cmd_pools = {
 		.example = "  yangguan pools",
 	},
 	.start = pools_start,
-};
-
-/* --- reload --- */
-
-static int reload_start(struct command_call *c)
-{
-	char *report = NULL;
-
-	if (no_words(c) != 0)
-		return EXIT_USAGE;
-	bool ok = c->target->reload(c->target->ctx, &report);
-	if (report != NULL)
-		c->write(c->carrier, ok ? PROTO_OUT : PROTO_ERR, report, strlen(report));
-	free(report);
-	return ok ? EXIT_OK : EXIT_FAILED;
-}
-
-static const struct arg_option reload_options[] = { OPTION_SOCKET, { 0 } };
-
-const struct command cmd_reload = {
-	.info = {
-		.name = "reload",
-		.synopsis = "",
-		.help = "read the config anew; if it has an error nothing changes",
-		.options = reload_options,
-		.more = "SIGHUP to the gateway does the same.",
-		.example = "  yangguan reload",
-	},
-	.start = reload_start,
 };

@@ -77,6 +77,9 @@ size_t config_n_errors(const struct config_errors *e); /* 0 for NULL */
  * same form with "Note", and there also beside a config that was read. */
 size_t config_n_notes(const struct config_errors *e);
 void config_errors_print(const struct config_errors *e, FILE *to);
+/* As the table "messages" of a JSON object that is open. */
+struct output;
+void config_errors_output(const struct config_errors *e, struct output *o);
 /* The same as one string, to be freed by the caller. */
 char *config_errors_text(const struct config_errors *e);
 void config_errors_free(struct config_errors *e);

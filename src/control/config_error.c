@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "control/config_priv.h"
+#include "control/output.h"
 
 /* More than anybody mends in one go. */
 #define ERRORS_MAX 50
@@ -160,12 +161,15 @@ static void print_carets(const struct message *m, FILE *to)
 	fputc('\n', to);
 }
 
+static uint32_t last_column(const struct message *m)
+{
+	return m->pos.column + (m->pos.length > 0 ? m->pos.length - 1 : 0);
+}
+
 static void print_one(const struct message *m, FILE *to)
 {
-	uint32_t last = m->pos.column + (m->pos.length > 0 ? m->pos.length - 1 : 0);
-
 	if (m->file != NULL && m->pos.line != 0)
-		fprintf(to, "%s:%u:%u-%u: ", m->file, m->pos.line, m->pos.column, last);
+		fprintf(to, "%s:%u:%u-%u: ", m->file, m->pos.line, m->pos.column, last_column(m));
 	else if (m->file != NULL)
 		fprintf(to, "%s: ", m->file);
 	fprintf(to, "%s: %s\n", m->is_note ? "Note" : "Error", m->text);
@@ -183,6 +187,31 @@ void config_errors_print(const struct config_errors *e, FILE *to)
 		print_one(&e->m[i], to);
 	if (e->n_errors + e->n_notes > e->n)
 		fprintf(to, "and %zu more\n", e->n_errors + e->n_notes - e->n);
+}
+
+void config_errors_output(const struct config_errors *e, struct output *o)
+{
+	static const struct out_column columns[] = {
+		{ "file", NULL, OUT_TEXT },       { "line", NULL, OUT_U64 },      { "column", NULL, OUT_U64 },
+		{ "last_column", NULL, OUT_U64 }, { "severity", NULL, OUT_TEXT }, { "text", NULL, OUT_TEXT },
+	};
+	static const struct out_table table = { "messages", columns, ARRAY_LEN(columns), NULL };
+
+	output_table_begin(o, &table);
+	for (size_t i = 0; e != NULL && i < e->n; i++) {
+		const struct message *m = &e->m[i];
+		bool placed = m->file != NULL && m->pos.line != 0;
+
+		output_row(o, (struct out_value[]){
+				      m->file != NULL ? OUT_T(m->file) : OUT_ABSENT,
+				      placed ? OUT_U(m->pos.line) : OUT_ABSENT,
+				      placed ? OUT_U(m->pos.column) : OUT_ABSENT,
+				      placed ? OUT_U(last_column(m)) : OUT_ABSENT,
+				      OUT_T(m->is_note ? "note" : "error"),
+				      OUT_T(m->text),
+			      });
+	}
+	output_table_end(o);
 }
 
 char *config_errors_text(const struct config_errors *e)
