@@ -147,5 +147,10 @@ const char *target_ifname(const struct control_target *t, uint32_t ifindex)
 
 void target_call(const struct control_target *t, control_fn *fn, void *arg)
 {
-	t->call(t->ctx, fn, arg);
+	t->call(t->ctx, 0, fn, arg);
+}
+
+void target_call_core(const struct control_target *t, uint32_t core, control_fn *fn, void *arg)
+{
+	t->call(t->ctx, core, fn, arg);
 }

@@ -68,6 +68,7 @@ void command_output(struct command_call *c, enum output_shape shape);
 /* Name of an interface number, "?" when it has none. */
 const char *target_ifname(const struct control_target *t, uint32_t ifindex);
 /* Runs fn(arg) in the worker. */
-void target_call(const struct control_target *t, control_fn *fn, void *arg);
+void target_call(const struct control_target *t, control_fn *fn, void *arg); /* of core 0 */
+void target_call_core(const struct control_target *t, uint32_t core, control_fn *fn, void *arg);
 
 #endif

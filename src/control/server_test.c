@@ -37,7 +37,7 @@ struct fixture {
 	size_t report_bytes;
 };
 
-static void slot_call(void *ctx, control_fn *fn, void *arg)
+static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
 {
 	fn(arg);
 }
@@ -82,6 +82,7 @@ static int setup(void **state)
 	f->env.emit = emit;
 	f->ip = ip_stack_create(&f->env, &limits);
 	f->target = (struct control_target){
+		.n_cores = 1,
 		.env = &f->env,
 		.ip = f->ip,
 		.ctx = f,

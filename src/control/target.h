@@ -23,20 +23,35 @@ typedef void control_fn(void *arg);
 #define EVENT_BIT(kind) (UINT32_C(1) << (kind))
 _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 
+#define CONTROL_CORES_MAX 64
+
+/* The rooms of one worker. Read and changed only inside `call` to that worker, but for the config that ip_stack_config
+ * returns: that is const, the same for all, and only the control thread swaps it. */
+#define CONTROL_CORE                 \
+	struct env *env;             \
+	struct ip_stack *ip;         \
+	struct conntrack *conntrack; \
+	struct nat *nat;             \
+	struct rules *rules;         \
+	struct raw_sockets *raw
+
+struct control_core {
+	CONTROL_CORE;
+};
+
 struct control_target {
-	/* Read and changed only inside `call`, but for the config that ip_stack_config returns: that is const, and
-	 * only the control thread swaps it. */
-	struct env *env;
-	struct ip_stack *ip;
-	struct conntrack *conntrack;
-	struct nat *nat;
-	struct rules *rules;
-	struct raw_sockets *raw;
+	uint32_t n_cores; /* at least 1 */
+	union {
+		struct control_core core[CONTROL_CORES_MAX];
+		struct {
+			CONTROL_CORE; /* of core 0, which answers for all where all are the same */
+		};
+	};
 
 	void *ctx;
-	/* Runs fn in the worker, with the core's clock set, between two batches, and waits for it. What fn does
+	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn does
 	 * must be short: packets wait. Called from the control thread only. */
-	void (*call)(void *ctx, control_fn *fn, void *arg);
+	void (*call)(void *ctx, uint32_t core, control_fn *fn, void *arg);
 	/* Inside `call`: what changes the core, so that a recording has it too. */
 	int (*raw_open)(void *ctx);
 	void (*raw_close)(void *ctx, int socket);
