@@ -99,14 +99,19 @@ static struct af_xdp *of_device(struct device *d)
 
 static void refill(struct af_xdp *s, struct queue *q)
 {
-	uint32_t n = min_u32(xsk_prod_nb_free(&q->fill, 1), umem_n_free(s->umem)), at;
+	uint32_t frame[BATCH_MAX], n, room, at, n_given = 0;
 
-	if (n == 0 || xsk_ring_prod__reserve(&q->fill, n, &at) != n)
+	while ((room = xsk_prod_nb_free(&q->fill, 1)) > 0) {
+		n = umem_give(s->umem, q->number, min_u32(room, BATCH_MAX), frame);
+		if (n == 0 || xsk_ring_prod__reserve(&q->fill, n, &at) != n)
+			break; /* (there was room) */
+		for (uint32_t i = 0; i < n; i++)
+			*xsk_ring_prod__fill_addr(&q->fill, at + i) = (uint64_t)frame[i] * UMEM_FRAME_BYTES;
+		xsk_ring_prod__submit(&q->fill, n);
+		n_given += n;
+	}
+	if (n_given == 0)
 		return;
-	for (uint32_t i = 0; i < n; i++)
-		*xsk_ring_prod__fill_addr(&q->fill, at + i) =
-			(uint64_t)umem_give(s->umem, q->number) * UMEM_FRAME_BYTES;
-	xsk_ring_prod__submit(&q->fill, n);
 	if (s->zero_copy && xsk_ring_prod__needs_wakeup(&q->fill))
 		(void)recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
@@ -218,8 +223,8 @@ static uint64_t place(struct af_xdp *s, struct queue *q, struct packet *p)
 
 	if (addr != UINT64_MAX)
 		return addr;
-	uint32_t frame = umem_give(s->umem, q->number);
-	if (frame == UMEM_NO_FRAME)
+	uint32_t frame;
+	if (umem_give(s->umem, q->number, 1, &frame) == 0)
 		return UINT64_MAX;
 	addr = (uint64_t)frame * UMEM_FRAME_BYTES;
 	s->n_copied++;
@@ -468,7 +473,7 @@ static uint32_t count_queues(const char *ifname)
 }
 
 /* Frames enough for all rings of all queues, and as many again for packets of ours. */
-static uint32_t ring_size_for(const struct umem *u, uint32_t n_queues)
+static uint32_t ring_size_for(struct umem *u, uint32_t n_queues)
 {
 	uint32_t size = RING_SIZE;
 

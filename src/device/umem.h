@@ -14,18 +14,17 @@
 
 #define UMEM_FRAME_BYTES 4096u
 #define UMEM_FRAMES 16384u /* default: 64 MB */
-#define UMEM_NO_FRAME UINT32_MAX
 
 struct umem;
 
-/* n_frames: 0 for the default. Used by one thread at a time. 0, or -errno and one sentence. */
+/* n_frames: 0 for the default. Several threads may use it, each a device of its own. 0, or -errno and one sentence. */
 int umem_create(uint32_t n_frames, struct umem **out, char *err, size_t err_len);
 /* Every device and every packet that uses it must be gone. */
 void umem_destroy(struct umem *u);
 
 uint8_t *umem_area(const struct umem *u);
 uint64_t umem_bytes(const struct umem *u);
-uint32_t umem_n_free(const struct umem *u);
+uint32_t umem_n_free(struct umem *u);
 
 /* Who has a frame: nobody, we (a packet lies in it), or the kernel through a queue of this number. */
 #define UMEM_QUEUES_MAX 1024
@@ -34,8 +33,8 @@ uint16_t umem_queue_add(struct umem *u);
 /* The kernel has let go of everything: what the queue still had is free. */
 void umem_queue_remove(struct umem *u, uint16_t queue);
 
-/* A free frame for the kernel; UMEM_NO_FRAME when there is none. */
-uint32_t umem_give(struct umem *u, uint16_t queue);
+/* Up to n free frames for the kernel; how many there were. */
+uint32_t umem_give(struct umem *u, uint16_t queue, uint32_t n, uint32_t *frame);
 /* The kernel has sent it: free. */
 void umem_sent(struct umem *u, uint16_t queue, uint32_t frame);
 /* The kernel has filled it: a packet around len bytes at off, or NULL (no descriptor) and the frame is free. */
