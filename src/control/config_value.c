@@ -158,10 +158,19 @@ bool config_prefix_strict(struct parser *p, struct ip4_prefix *out)
 	return false;
 }
 
+/* True for the ends of a range in their order; it began at from. */
+static bool in_order(struct parser *p, const struct token *from, uint32_t first, uint32_t last)
+{
+	struct ast_pos pos = config_span(p, from);
+
+	if (first > last)
+		config_err(p, &pos, "the range ends before it begins");
+	return first <= last;
+}
+
 bool config_address_range(struct parser *p, struct nat_address_range *out)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
 	uint8_t len;
 
 	if (!config_prefix(p, &out->first, &len))
@@ -172,11 +181,7 @@ bool config_address_range(struct parser *p, struct nat_address_range *out)
 		return true;
 	if (!config_address(p, &out->last))
 		return false;
-	if (out->first <= out->last)
-		return true;
-	pos = config_span(p, &from);
-	config_err(p, &pos, "the range ends before it begins");
-	return false;
+	return in_order(p, &from, out->first, out->last);
 }
 
 /* The common ones (IANA's registry), as /etc/services spells them. */
@@ -288,16 +293,11 @@ bool config_port(struct parser *p, uint16_t *out)
 bool config_port_range(struct parser *p, struct nat_port_range *out)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
 
 	if (!config_port(p, &out->first))
 		return false;
 	out->last = out->first;
 	if (config_accept(p, TOK_DASH) && !config_port(p, &out->last))
 		return false;
-	if (out->first <= out->last)
-		return true;
-	pos = config_span(p, &from);
-	config_err(p, &pos, "the range ends before it begins");
-	return false;
+	return in_order(p, &from, out->first, out->last);
 }

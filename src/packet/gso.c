@@ -25,32 +25,13 @@
 
 #include <string.h>
 
-#include "base/be.h"
+#include "wire/bytes.h"
 #include "wire/checksum.h"
 
 /* Places in the TCP header (RFC 9293 section 3.1) and the UDP header (RFC 768). */
 #define TCP_SEQ_AT 4
 #define TCP_FLAGS_AT 13
 #define UDP_LENGTH_AT 4
-
-static void put16(uint8_t *at, uint16_t v)
-{
-	be16 b = be16_of(v);
-	memcpy(at, &b, sizeof(b));
-}
-
-static uint16_t get16(const uint8_t *at)
-{
-	be16 b;
-	memcpy(&b, at, sizeof(b));
-	return be16_get(b);
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	be32 b = be32_of(v);
-	memcpy(at, &b, sizeof(b));
-}
 
 /* Where the IPv4 packet ends in the frame: padding may follow. The frame's end
  * when the views are not filled. */
@@ -72,7 +53,7 @@ bool offload_finish_checksum(struct packet *p)
 	/* RFC 768: zero says that there is no checksum. */
 	if (check == 0 && o->csum_offset == UDP_CHECK_AT)
 		check = 0xffff;
-	put16(frame + check_at, check);
+	bytes_put16(frame + check_at, check);
 	if (p->l4.kind != L4_NONE && o->csum_start == p->l4_off)
 		p->l4.check = check;
 	p->offload = (struct offload){.csum_valid = true};
@@ -148,7 +129,7 @@ static void set_headers(struct packet *piece, uint32_t n_before, uint32_t n_payl
 	ipv4_set_id(l3, piece->ip.id);
 	ipv4_set_fragment(l3, piece->ip.total_len, 0, piece->ip.df, false);
 	if (udp) {
-		put16(l4 + UDP_LENGTH_AT, (uint16_t)(UDP_HEADER_LEN + n_payload));
+		bytes_put16(l4 + UDP_LENGTH_AT, (uint16_t)(UDP_HEADER_LEN + n_payload));
 		return;
 	}
 	piece->l4.seq += n_before * piece->offload.gso_size;
@@ -156,7 +137,7 @@ static void set_headers(struct packet *piece, uint32_t n_before, uint32_t n_payl
 		piece->l4.flags &= (uint8_t)~TCP_CWR;
 	if (!last)
 		piece->l4.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-	put32(l4 + TCP_SEQ_AT, piece->l4.seq);
+	bytes_put32(l4 + TCP_SEQ_AT, piece->l4.seq);
 	l4[TCP_FLAGS_AT] = piece->l4.flags;
 }
 
@@ -170,7 +151,8 @@ static void fill_piece(const struct packet *p, struct packet *piece, uint32_t n,
 	memcpy(packet_frame(piece) + headers_len, frame + headers_len + n * p->offload.gso_size, n_payload);
 	set_headers(piece, n, n_payload, last);
 	l4_checksum_set(&piece->ip, packet_l4(piece), packet_l4_len(piece));
-	piece->l4.check = get16(packet_l4(piece) + (p->offload.gso_type == GSO_UDP4 ? UDP_CHECK_AT : TCP_CHECK_AT));
+	piece->l4.check =
+		bytes_get16(packet_l4(piece) + (p->offload.gso_type == GSO_UDP4 ? UDP_CHECK_AT : TCP_CHECK_AT));
 	piece->offload = (struct offload){.csum_valid = true};
 }
 
@@ -190,7 +172,7 @@ static void take_off_front(struct packet *p, uint32_t n)
 	set_headers(p, n, n_left, true);
 	/* Partial again: the pseudo header has the packet's length in it. */
 	p->l4.check = checksum_fold(checksum_pseudo(p->ip.src, p->ip.dst, p->ip.proto, packet_l4_len(p)));
-	put16(packet_frame(p) + p->offload.csum_start + p->offload.csum_offset, p->l4.check);
+	bytes_put16(packet_frame(p) + p->offload.csum_start + p->offload.csum_offset, p->l4.check);
 }
 
 /* Packets for the first n pieces of p, at out's end but not counted there yet.

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "wire/bytes.h"
 #include "wire/checksum.h"
 
 #define OPTION_COPIED 0x80
@@ -149,28 +150,13 @@ void ipv4_options_check(const uint8_t *p, const struct ipv4_view *v, struct ipv4
 	o->bad_offset = (uint8_t)(IPV4_HEADER_LEN + next);
 }
 
-static void put32(uint8_t *p, uint32_t value)
-{
-	be32 v = be32_of(value);
-
-	memcpy(p, &v, sizeof(v));
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	be32 v;
-
-	memcpy(&v, p, sizeof(v));
-	return be32_get(v);
-}
-
 static void record_route_fill(uint8_t *opt, uint32_t our_addr)
 {
 	uint8_t pointer = opt[OPTION_POINTER_AT];
 
 	if (pointer + 3 > opt[OPTION_LENGTH_AT])
 		return;
-	put32(opt + pointer - 1, our_addr);
+	bytes_put32(opt + pointer - 1, our_addr);
 	opt[OPTION_POINTER_AT] = (uint8_t)(pointer + 4);
 }
 
@@ -186,11 +172,11 @@ static void timestamp_fill(uint8_t *opt, uint32_t our_addr, uint32_t time_ms)
 			opt[OPTION_FLAGS_AT] = (uint8_t)(opt[OPTION_FLAGS_AT] + 0x10);
 		return;
 	}
-	if (flag == TIMESTAMP_FLAG_PRESPECIFIED && get32(slot) != our_addr)
+	if (flag == TIMESTAMP_FLAG_PRESPECIFIED && bytes_get32(slot) != our_addr)
 		return;
 	if (flag == TIMESTAMP_FLAG_ADDRESS)
-		put32(slot, our_addr);
-	put32(slot + slot_len - 4, time_ms);
+		bytes_put32(slot, our_addr);
+	bytes_put32(slot + slot_len - 4, time_ms);
 	opt[OPTION_POINTER_AT] = (uint8_t)(pointer + slot_len);
 }
 

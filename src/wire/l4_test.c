@@ -4,6 +4,7 @@
  */
 #include "wire/l4.h"
 
+#include "wire/bytes.h"
 #include "wire/icmp.h"
 #include "wire/wire_test.h"
 
@@ -211,17 +212,6 @@ static void test_quoted(void **state)
 	assert_int_equal(v.kind, L4_NONE);
 }
 
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
 /* Would catch: the pseudo header left out, or put into ICMP; bytes behind the
  * UDP length summed; a UDP checksum of zero sent or refused. */
 static void test_checksums(void **state)
@@ -242,12 +232,12 @@ static void test_checksums(void **state)
 
 		random_bytes(&r, data, len);
 		if (proto == 17)
-			put16(data + 4, (uint16_t)len);
+			bytes_put16(data + 4, (uint16_t)len);
 		uint8_t *p = exact_copy(data, len);
 		l4_checksum_set(&ip, p, len);
-		put16(data + check_at, 0);
+		bytes_put16(data + check_at, 0);
 		uint16_t want = naive_checksum(sum, data, len);
-		assert_int_equal(get16(p + check_at), want == 0 && proto == 17 ? 0xffff : want);
+		assert_int_equal(bytes_get16(p + check_at), want == 0 && proto == 17 ? 0xffff : want);
 		assert_true(l4_checksum_ok(&ip, p, len));
 		p[rng_below(&r, (uint32_t)len)] ^= 0x10;
 		assert_false(l4_checksum_ok(&ip, p, len));
@@ -263,20 +253,20 @@ static void test_udp_checksum_corners(void **state)
 	uint8_t p[12] = { 0, 0, 0, 0, 0, 10 };
 
 	/* 17 + 10 + 10 + x = 0xffff */
-	put16(p, 0xffff - 17 - 10 - 10);
+	bytes_put16(p, 0xffff - 17 - 10 - 10);
 	p[10] = p[11] = 0x77;
 	l4_checksum_set(&ip, p, sizeof(p));
-	assert_int_equal(get16(p + 6), 0xffff);
+	assert_int_equal(bytes_get16(p + 6), 0xffff);
 	assert_true(l4_checksum_ok(&ip, p, sizeof(p)));
-	put16(p + 6, 0);
-	put16(p, 1);
+	bytes_put16(p + 6, 0);
+	bytes_put16(p, 1);
 	assert_true(l4_checksum_ok(&ip, p, sizeof(p)));
-	put16(p + 4, 13);
+	bytes_put16(p + 4, 13);
 	assert_false(l4_checksum_ok(&ip, p, sizeof(p)));
-	put16(p + 4, 7);
+	bytes_put16(p + 4, 7);
 	assert_false(l4_checksum_ok(&ip, p, sizeof(p)));
 	l4_checksum_set(&ip, p, sizeof(p));
-	assert_int_equal(get16(p + 6), 0);
+	assert_int_equal(bytes_get16(p + 6), 0);
 	assert_false(l4_checksum_ok(&ip, p, 7));
 	ip.proto = 47;
 	assert_true(l4_checksum_ok(&ip, p, sizeof(p)));

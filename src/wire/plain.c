@@ -12,6 +12,7 @@
  */
 #include "wire/plain.h"
 
+#include "wire/bytes.h"
 #include "wire/checksum.h"
 #include "wire/icmp.h"
 
@@ -66,19 +67,6 @@ bool plain_echo_sum_ok(const uint8_t *frame, uint16_t total_len)
 	return checksum_fold(checksum_add(0, frame + PLAIN_L4, (size_t)total_len - IPV4_HEADER_LEN)) == 0xffff;
 }
 
-static inline void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static inline void put32(uint8_t *p, uint32_t v)
-{
-	be32 b = be32_of(v);
-
-	memcpy(p, &b, sizeof(b));
-}
-
 /* ~from + to. */
 static inline uint32_t delta16(uint16_t from, uint16_t to)
 {
@@ -111,7 +99,7 @@ void plain_forward(uint8_t *frame)
 {
 	uint8_t *l3 = frame + PLAIN_L3;
 
-	put16(l3 + 10, mended(plain_get16(l3 + 10), ttl_take(l3)));
+	bytes_put16(l3 + 10, mended(plain_get16(l3 + 10), ttl_take(l3)));
 }
 
 /* Mends the transport checksum; delta is not 0. */
@@ -125,12 +113,12 @@ static inline void l4_mend(uint8_t *l4, const struct plain *v, uint32_t delta)
 	if (v->kind == PLAIN_UDP && check == 0)
 		return;
 	check = mended(check, delta);
-	put16(field, check);
+	bytes_put16(field, check);
 	if (__builtin_expect(check != 0 || v->kind == PLAIN_TCP, 1))
 		return;
 	/* rewrite.c on the two zeros. */
 	if (v->kind == PLAIN_UDP || checksum_add(0, l4, (size_t)v->total_len - IPV4_HEADER_LEN) == 0)
-		put16(field, 0xffff);
+		bytes_put16(field, 0xffff);
 }
 
 /* Only the pseudo header is in there, not complemented. */
@@ -138,7 +126,7 @@ static inline void l4_mend_partial(uint8_t *l4, const struct plain *v, uint32_t 
 {
 	uint8_t *field = l4 + (v->kind == PLAIN_TCP ? TCP_CHECK_AT : UDP_CHECK_AT);
 
-	put16(field, checksum_fold(plain_get16(field) + delta));
+	bytes_put16(field, checksum_fold(plain_get16(field) + delta));
 }
 
 /* Ports or the identifier. */
@@ -149,15 +137,15 @@ static inline uint32_t ports_write(uint8_t *l4, const struct plain *v, const str
 	if (v->kind == PLAIN_ECHO) {
 		if (v->sport == to->sport)
 			return 0;
-		put16(l4 + 4, to->sport);
+		bytes_put16(l4 + 4, to->sport);
 		return delta16(v->sport, to->sport) + 0xffff;
 	}
 	if (v->sport != to->sport) {
-		put16(l4, to->sport);
+		bytes_put16(l4, to->sport);
 		delta += delta16(v->sport, to->sport) + 0xffff;
 	}
 	if (v->dport != to->dport) {
-		put16(l4 + 2, to->dport);
+		bytes_put16(l4 + 2, to->dport);
 		delta += delta16(v->dport, to->dport) + 0xffff;
 	}
 	return delta;
@@ -170,18 +158,18 @@ void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite
 	uint32_t addr_delta = 0, delta = ttl_take(l3);
 
 	if (v->src != to->src) {
-		put32(l3 + 12, to->src);
+		bytes_put32(l3 + 12, to->src);
 		addr_delta += delta32(v->src, to->src) + 0xffff;
 	}
 	if (v->dst != to->dst) {
-		put32(l3 + 16, to->dst);
+		bytes_put32(l3 + 16, to->dst);
 		addr_delta += delta32(v->dst, to->dst) + 0xffff;
 	}
 	if (id != NULL) {
 		delta += delta16(plain_get16(l3 + 4), *id);
-		put16(l3 + 4, *id);
+		bytes_put16(l3 + 4, *id);
 	}
-	put16(l3 + 10, mended(plain_get16(l3 + 10), delta + addr_delta));
+	bytes_put16(l3 + 10, mended(plain_get16(l3 + 10), delta + addr_delta));
 	uint32_t port_delta = ports_write(l4, v, to);
 	uint32_t l4_delta = v->kind == PLAIN_ECHO ? port_delta : addr_delta + port_delta;
 

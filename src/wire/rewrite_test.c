@@ -5,20 +5,10 @@
  */
 #include "wire/rewrite.h"
 
+#include "wire/bytes.h"
 #include "wire/wire_test.h"
 
 #define PACKET_MAX 400
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 /* A packet under test: bytes, and how much of its datagram they are. */
 struct sample {
@@ -43,8 +33,8 @@ static uint16_t transport_want(const struct sample *s, enum rewrite_check check)
 {
 	uint8_t copy[PACKET_MAX];
 	const uint8_t *h = s->bytes;
-	uint32_t src = (uint32_t)get16(h + 12) << 16 | get16(h + 14),
-		 dst = (uint32_t)get16(h + 16) << 16 | get16(h + 18);
+	uint32_t src = (uint32_t)bytes_get16(h + 12) << 16 | bytes_get16(h + 14),
+		 dst = (uint32_t)bytes_get16(h + 16) << 16 | bytes_get16(h + 18);
 	uint64_t pseudo = s->proto == IPPROTO_NR_ICMP ? 0 : naive_pseudo(src, dst, s->proto, s->l4_len);
 
 	if (s->no_check)
@@ -52,17 +42,17 @@ static uint16_t transport_want(const struct sample *s, enum rewrite_check check)
 	if (check == REWRITE_CHECK_PARTIAL)
 		return (uint16_t)~naive_checksum(pseudo, NULL, 0);
 	memcpy(copy, s->bytes, sizeof(copy));
-	put16(copy + s->check_at, 0);
+	bytes_put16(copy + s->check_at, 0);
 	uint16_t sum = naive_checksum(pseudo, copy + s->header_len, s->l4_len);
 	return sum == 0 && s->proto == IPPROTO_NR_UDP ? 0xffff : sum;
 }
 
 static void checks_make(struct sample *s, enum rewrite_check check)
 {
-	put16(s->bytes + 10, 0);
-	put16(s->bytes + 10, naive_checksum(0, s->bytes, s->header_len));
+	bytes_put16(s->bytes + 10, 0);
+	bytes_put16(s->bytes + 10, naive_checksum(0, s->bytes, s->header_len));
 	if (s->check_at != 0)
-		put16(s->bytes + s->check_at, transport_want(s, check));
+		bytes_put16(s->bytes + s->check_at, transport_want(s, check));
 }
 
 static void checks_verify(const struct sample *s, enum rewrite_check check)
@@ -70,10 +60,10 @@ static void checks_verify(const struct sample *s, enum rewrite_check check)
 	uint8_t header[IPV4_HEADER_MAX];
 
 	memcpy(header, s->bytes, s->header_len);
-	put16(header + 10, 0);
-	assert_int_equal(get16(s->bytes + 10), naive_checksum(0, header, s->header_len));
+	bytes_put16(header + 10, 0);
+	assert_int_equal(bytes_get16(s->bytes + 10), naive_checksum(0, header, s->header_len));
 	if (s->check_at != 0)
-		assert_int_equal(get16(s->bytes + s->check_at), transport_want(s, check));
+		assert_int_equal(bytes_get16(s->bytes + s->check_at), transport_want(s, check));
 }
 
 static void l4_fill(struct rng *r, struct sample *s, enum rewrite_check check)
@@ -132,7 +122,7 @@ static void sample_make(struct rng *r, struct sample *s, enum rewrite_check chec
 	s->bytes[0] = (uint8_t)(0x40 | s->header_len / 4);
 	if (check == REWRITE_CHECK_NONE && s->piece_len == 0) {
 		s->piece_len = s->l4_len = 8;
-		put16(s->bytes + 2, (uint16_t)sample_len(s));
+		bytes_put16(s->bytes + 2, (uint16_t)sample_len(s));
 	}
 	checks_make(s, check);
 }
@@ -236,7 +226,7 @@ static void test_wrong_stays_wrong(void **state)
 		struct rewrite from = rewrite_now(&ip, &l4);
 		struct rewrite to = random_target(&r, &from);
 		rewrite_exact(&s, &ip, &l4, &to, REWRITE_CHECK_FULL);
-		uint16_t have = get16(s.bytes + s.check_at), want = transport_want(&s, REWRITE_CHECK_FULL);
+		uint16_t have = bytes_get16(s.bytes + s.check_at), want = transport_want(&s, REWRITE_CHECK_FULL);
 		assert_true(have % 0xffff != want % 0xffff);
 	}
 }
@@ -282,7 +272,7 @@ static size_t quote_make(struct rng *r, const struct sample *s, uint8_t *icmp)
 		if (quoted == sample_len(s))
 			quoted += 7;
 	}
-	put16(icmp + 2, naive_checksum(0, icmp, 8 + quoted));
+	bytes_put16(icmp + 2, naive_checksum(0, icmp, 8 + quoted));
 	return 8 + quoted;
 }
 
@@ -292,12 +282,12 @@ static void quote_verify(struct sample *s, const uint8_t *icmp, size_t len, cons
 	uint8_t copy[PACKET_MAX + 16];
 
 	memcpy(copy, icmp, len);
-	put16(copy + 2, 0);
-	assert_int_equal(get16(icmp + 2), naive_checksum(0, copy, len));
+	bytes_put16(copy + 2, 0);
+	assert_int_equal(bytes_get16(icmp + 2), naive_checksum(0, copy, len));
 	memcpy(s->bytes, icmp + 8, q->len);
 	/* Without the field in the quote its old value stands behind the cut. */
 	if (s->check_at != 0 && s->check_at + 2 > q->len)
-		put16(s->bytes + s->check_at, transport_want(s, REWRITE_CHECK_FULL));
+		bytes_put16(s->bytes + s->check_at, transport_want(s, REWRITE_CHECK_FULL));
 	checks_verify(s, REWRITE_CHECK_FULL);
 }
 
@@ -353,7 +343,7 @@ static void test_quote_padding(void **state)
 	ipv4_emit(icmp + 8, &(struct ipv4_view){ .src = 1, .dst = 2, .proto = 6, .total_len = 28 });
 	memset(icmp + 36, 0x5a, sizeof(padding));
 	memset(padding, 0x5a, sizeof(padding));
-	put16(icmp + 2, naive_checksum(0, icmp, sizeof(icmp)));
+	bytes_put16(icmp + 2, naive_checksum(0, icmp, sizeof(icmp)));
 	assert_true(icmp_quote_parse(icmp, sizeof(icmp), &q));
 	rewrite_quote(icmp, sizeof(icmp), &q, &to);
 	assert_memory_equal(icmp + 36, padding, sizeof(padding));
@@ -377,12 +367,12 @@ static void test_udp_zeros(void **state)
 	assert_int_equal(l4_parse(&ip, p + 20, 8, &l4), L4_OK);
 	ip.header_len = 20;
 	rewrite_packet(p, &ip, &l4, &to, REWRITE_CHECK_FULL);
-	assert_int_equal(get16(p + 26), 0xffff);
+	assert_int_equal(bytes_get16(p + 26), 0xffff);
 	assert_int_equal(l4.check, 0xffff);
-	put16(p + 26, 0);
+	bytes_put16(p + 26, 0);
 	to.sport = 77;
 	rewrite_packet(p, &ip, &l4, &to, REWRITE_CHECK_FULL);
-	assert_int_equal(get16(p + 26), 0);
+	assert_int_equal(bytes_get16(p + 26), 0);
 }
 
 int main(void)
