@@ -20,8 +20,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/pool.h"
 #include "nat/portmap.h"
 
 #define IN_USE 0x80u
@@ -45,15 +45,8 @@ struct nat_blocks {
 	uint32_t max_rows, n_rows;
 	struct slot *slot;
 	struct row *row;
-	size_t slot_bytes, row_bytes;
+	struct pool slots, rows; /* used as arrays: what nobody touches costs nothing */
 };
-
-static void *map_zeroed(size_t len)
-{
-	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return mem == MAP_FAILED ? NULL : mem;
-}
 
 struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
 {
@@ -65,13 +58,18 @@ struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
 	b->max_rows = max_addresses;
 	for (b->n_slots = 16; b->n_slots < 2 * max_addresses;)
 		b->n_slots *= 2;
-	b->slot_bytes = b->n_slots * sizeof(*b->slot);
-	b->row_bytes = max_addresses * sizeof(*b->row);
-	b->slot = map_zeroed(b->slot_bytes);
-	b->row = map_zeroed(b->row_bytes);
-	if (b->slot != NULL && b->row != NULL)
-		return b;
-	nat_blocks_destroy(b);
+	if (pool_init(&b->slots, b->n_slots, sizeof(*b->slot), 4) != 0)
+		goto free_blocks;
+	if (pool_init(&b->rows, max_addresses, sizeof(*b->row), 64) != 0)
+		goto fini_slots;
+	b->slot = pool_at(&b->slots, 0);
+	b->row = pool_at(&b->rows, 0);
+	return b;
+
+fini_slots:
+	pool_fini(&b->slots);
+free_blocks:
+	free(b);
 	return NULL;
 }
 
@@ -79,10 +77,8 @@ void nat_blocks_destroy(struct nat_blocks *b)
 {
 	if (b == NULL)
 		return;
-	if (b->slot != NULL)
-		munmap(b->slot, b->slot_bytes);
-	if (b->row != NULL)
-		munmap(b->row, b->row_bytes);
+	pool_fini(&b->rows);
+	pool_fini(&b->slots);
 	free(b);
 }
 
