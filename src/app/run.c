@@ -105,7 +105,7 @@ static int slot_raw_send(void *ctx, int socket, const struct raw_request *rq)
 	return entry_raw_send(&((struct run *)ctx)->entry, socket, rq);
 }
 
-static void slot_end_connection(void *ctx, uint32_t index, enum ct_end_reason reason)
+static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
 	entry_end_connection(&((struct run *)ctx)->entry, index, reason);
 }
@@ -132,14 +132,14 @@ static const char *slot_driver_note(void *ctx, uint32_t ifindex)
 	return ((struct run *)ctx)->port[ifindex].port.note;
 }
 
-static bool slot_kernel_has(void *ctx, uint32_t conn)
+static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
 {
 	struct fast *f = ((struct run *)ctx)->drivers.fast;
 
 	return f != NULL && fast_read_back(f, conn);
 }
 
-static bool slot_kernel_info(void *ctx, struct offload_map_info *out)
+static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
 {
 	struct fast *f = ((struct run *)ctx)->drivers.fast;
 

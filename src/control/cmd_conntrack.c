@@ -197,14 +197,14 @@ static void read_slice(void *arg)
 		r->index = index;
 		memcpy(r->tuple, conn->tuple, sizeof(r->tuple));
 		/* Before the counters are read. */
-		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, index);
+		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, 0, index);
 		conn_counters(ct, index, &r->counters);
 		r->timeout_s = conn_timeout_s(ct, index);
 		r->mark = conn->mark;
 		r->status = conn->status;
 		r->tcp_state = conn->tcp_state;
 		if (s->action == ACTION_FLUSH || s->action == ACTION_DELETE)
-			s->target->end_connection(s->target->ctx, index, CT_END_FLUSHED);
+			s->target->end_connection(s->target->ctx, 0, index, CT_END_FLUSHED);
 	}
 }
 

@@ -50,7 +50,7 @@ static void read_info(void *arg)
 {
 	struct info_call *i = arg;
 
-	(void)i->target->kernel_info(i->target->ctx, &i->info);
+	(void)i->target->kernel_info(i->target->ctx, 0, &i->info);
 }
 
 void cmd_kernel_drops(const struct command_call *c, struct kernel_drops *out)

@@ -469,7 +469,7 @@ static void copy_rules(void *arg)
 
 	/* What the kernel forwarded is the rules' too. */
 	if (s->cursor == 0 && s->target->kernel_info != NULL)
-		(void)s->target->kernel_info(s->target->ctx, &unused);
+		(void)s->target->kernel_info(s->target->ctx, 0, &unused);
 	for (s->n = 0; s->n < SLICE; s->n++)
 		if (!rules_next(s->target->rules, &s->cursor, &s->row[s->n])) {
 			s->at_end = true;

@@ -39,8 +39,15 @@ struct control_core {
 	CONTROL_CORE;
 };
 
+/* Packets between the workers of a crew. With them the law holds across workers:
+ *   handed over (of all) + n_lent = taken over (of all) + n_waiting */
+struct control_between {
+	uint64_t n_waiting; /* in rings: put there, not taken over yet */
+	uint64_t n_lent;    /* of those that went by their address: not back yet, so still held where they came from */
+};
+
 struct control_target {
-	uint32_t n_cores; /* at least 1 */
+	uint32_t n_cores; /* at least 1, the same for good */
 	union {
 		struct control_core core[CONTROL_CORES_MAX];
 		struct {
@@ -49,14 +56,21 @@ struct control_target {
 	};
 
 	void *ctx;
-	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn does
-	 * must be short: packets wait. Called from the control thread only. */
+	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn
+	 * does must be short: packets wait. Called from the control thread only. */
 	void (*call)(void *ctx, uint32_t core, control_fn *fn, void *arg);
-	/* Inside `call`: what changes the core, so that a recording has it too. */
+	/* Runs fn once, in whatever thread, while every worker rests between two batches with its core's clock set: fn
+	 * may read and change all cores. All packets wait, so it is for what must be of one moment. Called from the
+	 * control thread only. NULL is allowed with one core: then it is `call`. */
+	void (*call_all)(void *ctx, control_fn *fn, void *arg);
+	/* Inside call_all: what is on its way between workers. NULL with one core. */
+	void (*between)(void *ctx, struct control_between *out);
+	/* Inside `call` of core 0, whose raw sockets these are: what changes it, so that a recording has it too. */
 	int (*raw_open)(void *ctx);
 	void (*raw_close)(void *ctx, int socket);
 	int (*raw_send)(void *ctx, int socket, const struct raw_request *rq);
-	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason);
+	/* Inside `call` of that core; index is of its conntrack. */
+	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */
 	const struct rib *(*rib)(void *ctx);
 	/* The driver behind an interface as `run` chose it; "" when there is none. */
@@ -65,11 +79,13 @@ struct control_target {
 	 */
 	const char *(*driver_mode)(void *ctx, uint32_t ifindex);
 	const char *(*driver_note)(void *ctx, uint32_t ifindex);
-	/* The kernel's fast path; NULL, and false when there is none. kernel_has and kernel_info inside `call`: what
-	 * the kernel has forwarded of a connection is credited first, and of all when that is quick. */
-	bool (*kernel_has)(void *ctx, uint32_t conn);
-	bool (*kernel_info)(void *ctx, struct offload_map_info *out);
-	/* Control thread. */
+	/* The kernel's fast path; NULL, and false when there is none. kernel_has and kernel_info inside `call` of that
+	 * core: what the kernel has forwarded of a connection is credited first, and of all of the core's when that is
+	 * quick. kernel_info tells of this core's connections; numbers of all cores are summed, so where cores share a
+	 * capacity one of them has it and the others 0. */
+	bool (*kernel_has)(void *ctx, uint32_t core, uint32_t conn);
+	bool (*kernel_info)(void *ctx, uint32_t core, struct offload_map_info *out);
+	/* Control thread; of the programs, so once for all cores. */
 	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
 	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
