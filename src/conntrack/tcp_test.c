@@ -5,6 +5,7 @@
  * that each table runs with several first numbers, some of which wrap.
  */
 #include "conntrack/ct_bench.h"
+#include "conntrack/flow.h"
 #include "conntrack/tcp_priv.h"
 
 #define S TCP_SYN
@@ -502,10 +503,64 @@ static void test_quote(void **state)
 	bench_stop(&b);
 }
 
+static enum ct_info info_of(struct bench *b, const struct row *r)
+{
+	uint8_t options[40];
+	struct make m = segment(r, 1000, 5000, options);
+
+	return (enum ct_info)bench_forward(b, &m).info;
+}
+
+/* Would catch: marks that stand still because more than two gigabytes went by between two credits, which makes every
+ * later segment invalid; a window that grows by what was credited to one direction before the other. */
+static void test_credit_of_gigabytes(void **state)
+{
+	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 40000, .dport = 80, .proto = IPPROTO_NR_TCP };
+	const int64_t gone = 2600000000;
+	struct bench b;
+	uint8_t options[40];
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	for (int i = 0; i < 3; i++) {
+		struct make m = segment(&open_and_close[i], 1000, 5000, options);
+		assert_true(bench_forward(&b, &m).passed);
+	}
+	uint32_t ref = conntrack_find(b.ct, &t);
+	struct ct_credit sent = { .packets = 1000000,
+				  .has_tcp = true,
+				  .tcp_end = (uint32_t)(1000 + gone),
+				  .tcp_ack = 5001,
+				  .tcp_win = 1000,
+				  .last_ns = b.env.now };
+	struct ct_credit acked = { .packets = 500000,
+				   .has_tcp = true,
+				   .tcp_end = 5001,
+				   .tcp_ack = (uint32_t)(1000 + gone),
+				   .tcp_win = 2000,
+				   .last_ns = b.env.now };
+
+	for (int round = 0; round < 3; round++) {
+		conntrack_credit(b.ct, ref, &sent);
+		conntrack_credit(b.ct, ref ^ 1, &acked);
+		const struct conn *c = ct_conn(b.ct, conn_index(ref));
+		assert_int_equal(c->tcp[CT_ORIGINAL].end, sent.tcp_end);
+		assert_int_equal(c->tcp[CT_ORIGINAL].max_end, sent.tcp_end + 2000);
+		assert_int_equal(c->tcp[CT_REPLY].max_win, 2000);
+		sent.tcp_end += (uint32_t)gone;
+		acked.tcp_ack += (uint32_t)gone;
+	}
+	assert_int_equal(info_of(&b, &(struct row){ 0, '>', A, 3 * gone, 1, 1000, 100 }), CT_INFO_ESTABLISHED);
+	assert_int_equal(info_of(&b, &(struct row){ 0, '<', A, 1, 3 * gone + 100, 2000, 0 }), CT_INFO_ESTABLISHED);
+	assert_int_equal(info_of(&b, &(struct row){ 0, '>', A, 3 * gone + 1000000, 1, 1000, 100 }), CT_INFO_INVALID);
+	bench_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_credit_of_gigabytes),
 		cmocka_unit_test(test_stories),
 		cmocka_unit_test(test_quote),
 	};

@@ -224,18 +224,41 @@ bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *
 	return c->tcp[dir].max_win != 0 && take(c, dir, v, header);
 }
 
+/* How far a mark may have moved between two credits; what looks further is behind what came this way meanwhile. Two
+ * gigabytes, where numbers are compared otherwise, pass in less than a second. */
+#define CREDIT_FORWARD_MAX (UINT32_C(3) << 30)
+
+static bool is_forward(uint32_t from, uint32_t to)
+{
+	return to != from && to - from <= CREDIT_FORWARD_MAX;
+}
+
+/* The marks of one direction are taken as they are: who set them has judged each packet. The two directions are
+ * credited one after the other, so the data of one may be ahead of the acknowledgements of the other; that is no sign
+ * of a larger window, as it would be in a packet. */
 void ct_tcp_window_credit(struct conn *c, enum ct_dir dir, const struct ct_credit *credit)
 {
-	const struct ct_tcp_window *receiver = &c->tcp[!dir];
-	/* One segment that stands for all of them. */
-	struct l4_view v = { .seq = credit->tcp_end, .ack = credit->tcp_ack, .flags = TCP_ACK };
+	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	uint32_t win = min_u32(credit->tcp_win, UINT16_MAX) << c->tcp_scale[dir];
 
-	if (c->tcp[dir].max_win == 0)
+	if (sender->max_win == 0)
 		return;
-	v.window = (uint16_t)min_u32(credit->tcp_win, UINT16_MAX);
-	move(c, dir, &v, v.ack, v.ack);
+	sender->max_win = max_u32(sender->max_win, win);
+	if (is_forward(sender->end, credit->tcp_end)) {
+		sender->end = credit->tcp_end;
+		c->tcp_flags[dir] |= TCP_TRACK_UNACKED;
+		if (!is_forward(sender->end, sender->max_end))
+			sender->max_end = sender->end;
+	}
+	if (!(c->tcp_flags[dir] & TCP_TRACK_ACKED) || is_forward(sender->max_ack, credit->tcp_ack))
+		sender->max_ack = credit->tcp_ack;
+	c->tcp_flags[dir] |= TCP_TRACK_ACKED;
+	if (receiver->max_win != 0 && is_forward(receiver->max_end, sender->max_ack + win))
+		receiver->max_end = sender->max_ack + win;
+	if (sender->max_ack == receiver->end)
+		c->tcp_flags[!dir] &= (uint8_t)~TCP_TRACK_UNACKED;
 	/* Its own data may have been acknowledged by what was credited to the other direction before. */
-	if ((c->tcp_flags[!dir] & TCP_TRACK_ACKED) && receiver->max_ack == c->tcp[dir].end)
+	if ((c->tcp_flags[!dir] & TCP_TRACK_ACKED) && receiver->max_ack == sender->end)
 		c->tcp_flags[dir] &= (uint8_t)~TCP_TRACK_UNACKED;
 }
 

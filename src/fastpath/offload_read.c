@@ -5,9 +5,10 @@
  *
  * Three occasions: somebody asks for a connection (conntrack before it lets it
  * expire, shortcut before a packet that came up is judged); the connection is
- * taken out; and the slices, which pass every slot about once a second. Slices
- * keep counters that people read at most that old, and keep differences of 32-bit
- * counters unambiguous: 4 GB a second and flow is 34 Gbit/s.
+ * taken out; and the slices, which pass every slot about once a second, and four
+ * times as often while the slots are few. Slices keep counters that people read at
+ * most that old, and keep differences of 32-bit counters and of TCP's numbers
+ * unambiguous: 3 GB a second and flow are 26 Gbit/s, four times that while few.
  *
  * The counters of a flow only ever grow, also from one connection to the next in
  * the same slot; we remember what has been credited. Packets and bytes are one
@@ -23,6 +24,8 @@
 
 /* A pass over all slots, in slices of this many. */
 #define PASS_NS (900 * NS_PER_MS)
+#define PASS_FEW_NS (PASS_NS / 4)
+#define FEW_SLOTS 65536u
 #define SLICE_MIN 64u
 #define SLICE_MAX 4096u
 #define SLICES 16u
@@ -127,7 +130,7 @@ static void pass(struct offload_map *m, uint32_t slot)
 		offload_leave(m, slot);
 		return;
 	}
-	if (offload_flow(m, slot, CT_ORIGINAL)->generation != flow_map_generation(m->flows)) {
+	if (offload_flow(m, slot, CT_ORIGINAL)->generation != m->generation) {
 		/* The connection's next packet may be on its way: once is not enough. */
 		if (sl->is_void)
 			offload_leave(m, slot);
@@ -135,6 +138,11 @@ static void pass(struct offload_map *m, uint32_t slot)
 		return;
 	}
 	offload_order_look(m, slot);
+}
+
+static uint64_t pass_ns(const struct offload_map *m)
+{
+	return m->n_fresh <= FEW_SLOTS ? PASS_FEW_NS : PASS_NS;
 }
 
 static uint32_t slice_size(const struct offload_map *m)
@@ -146,7 +154,7 @@ void offload_read_start(struct offload_map *m)
 {
 	if (m->next_slice_ns != TIME_NEVER)
 		return;
-	m->next_slice_ns = m->env->now + PASS_NS / SLICES;
+	m->next_slice_ns = m->env->now + pass_ns(m) / SLICES;
 	m->next_adjacencies_ns = m->env->now + PASS_NS;
 }
 
@@ -178,7 +186,7 @@ void offload_read_expire(struct offload_map *m)
 	}
 	uint32_t n = slice_size(m);
 	slice(m, min_u32(n, m->n_fresh));
-	uint64_t gap = n >= m->n_fresh ? PASS_NS : PASS_NS * n / m->n_fresh;
+	uint64_t gap = n >= m->n_fresh ? pass_ns(m) : pass_ns(m) * n / m->n_fresh;
 	/* Late calls do not make the pass longer, as long as one slice a call is enough. */
 	m->next_slice_ns = max_u64(m->next_slice_ns + gap, now + 1);
 }
