@@ -107,6 +107,11 @@ static uint64_t next_deadline(const void *ctx)
 	return offload_map_next_deadline(((const struct fast *)ctx)->map);
 }
 
+static void seen_empty(void *ctx, uint32_t ifindex)
+{
+	offload_map_seen_empty(((struct fast *)ctx)->map, ifindex);
+}
+
 int fast_start(struct fast *f, struct gateway *g)
 {
 	struct shortcuts *shortcuts = gateway_shortcuts(g);
@@ -124,7 +129,9 @@ int fast_start(struct fast *f, struct gateway *g)
 	f->gateway = g;
 	offload_map_set_left(f->map, shortcuts_left, shortcuts);
 	shortcuts_set_offload(shortcuts, offload_map_slots(f->map));
-	gateway_set_side(g, &(struct gateway_side){ .ctx = f, .expire = expire, .next_deadline = next_deadline });
+	gateway_set_side(
+		g, &(struct gateway_side){
+			   .ctx = f, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
 	return 0;
 }
 

@@ -275,6 +275,12 @@ void gateway_set_side(struct gateway *g, const struct gateway_side *side)
 	g->side = *side;
 }
 
+void gateway_seen_empty(struct gateway *g, uint32_t ifindex)
+{
+	if (g->side.ctx != NULL)
+		g->side.seen_empty(g->side.ctx, ifindex);
+}
+
 void gateway_flush(struct gateway *g, uint64_t now)
 {
 	gateway_set_time(g, now);

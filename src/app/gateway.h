@@ -59,8 +59,11 @@ struct gateway_side {
 	void *ctx;
 	void (*expire)(void *ctx);
 	uint64_t (*next_deadline)(const void *ctx);
+	/* There is no more to receive from this interface, and what came has been dealt with. */
+	void (*seen_empty)(void *ctx, uint32_t ifindex);
 };
 void gateway_set_side(struct gateway *g, const struct gateway_side *side);
+void gateway_seen_empty(struct gateway *g, uint32_t ifindex);
 
 struct env *gateway_env(struct gateway *g);
 struct ip_stack *gateway_ip(struct gateway *g);

@@ -295,8 +295,10 @@ static uint32_t receive(struct worker *w, uint64_t *now)
 		uint64_t start = stages->clock != NULL ? stages->clock() : 0;
 		struct batch b;
 		b.n = 0;
-		if (d->ops->rx(d, &b, BATCH_MAX) == 0)
+		if (d->ops->rx(d, &b, BATCH_MAX) == 0) {
+			gateway_seen_empty(w->entry->gateway, w->port[i].ifindex);
 			continue;
+		}
 		stage_add(stages, STAGE_RECEIVE, b.n, start);
 		n += b.n;
 		w->port[i].n_errors = 0;

@@ -4,7 +4,9 @@
  * when shortcut says so, reads back what was forwarded before conntrack lets
  * anything expire and about once a second for what people read, takes it out at
  * its end. Works on the mapped memory alone (layout.h), makes no system call, and
- * belongs to the worker that owns the connections.
+ * belongs to the worker that owns the connections. Where several do, each has one
+ * of these, over the same maps: a packet that the program sent up is counted as
+ * dealt with by the core whose connection it is of, whoever received it.
  *
  * What shortcut owes us:
  *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
@@ -24,10 +26,18 @@
 #include "shortcut/shortcut.h"
 
 struct offload_map; /* (struct offload is a packet's) */
+struct flow_map;    /* flow_map.h; made once for the maps, outlives us */
 
+/* What a core has of the maps: an equal part of connections and adjacencies, and as many buckets as it needs. */
+struct offload_share {
+	const struct fastpath_maps *maps;
+	struct flow_map *flows;
+	uint32_t core, n_cores; /* from 0; at least 1 */
+};
+
+/* Touches nothing of the other cores': each may be made, used and destroyed in its own thread. */
 struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, struct conntrack *ct,
-				       struct shortcuts *shortcuts, const struct fastpath_maps *maps,
-				       const uint8_t key[16]);
+				       struct shortcuts *shortcuts, const struct offload_share *share);
 /* Credits and takes out everything. */
 void offload_map_destroy(struct offload_map *m);
 /* For shortcuts_set_offload. */
@@ -42,6 +52,9 @@ void offload_map_set_left(struct offload_map *m, offload_left_fn *fn, void *ctx)
 
 /* How frames leave by an interface (fastpath_how) and the kernel's number of it; FP_HOW_UP while it is not attached. */
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how);
+
+/* What came up from this interface has all been dealt with: there was no more to receive. */
+void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex);
 
 /* Sliced reading back; call at offload_map_next_deadline at the latest. */
 void offload_map_expire(struct offload_map *m);

@@ -6,14 +6,16 @@
  * been dealt with, and it forwards only while both are equal. Two things are not
  * in these counts: packets that went up before the flow was put in, and packets
  * that were lost on the way up. So the difference is not the truth, but the truth
- * plus a constant; and the truth is never negative and is soon zero where user
- * space keeps up. Hence, while a flow is looked at:
+ * plus a constant; and the truth is never negative, and zero whenever there was
+ * nothing more to receive. Hence, while a flow is looked at:
  *
  *   - each time one of its packets has been dealt with, the least difference is
  *     noted;
- *   - after 10 ms that least difference is taken for zero;
- *   - when nothing went up at all in that time, nothing is on its way: the flow is
- *     at rest, and both are made equal;
+ *   - after a round of 10 ms, in which the receive queue was seen empty, that least
+ *     difference is taken for zero. We may have stood still for longer than that,
+ *     so the time alone says nothing;
+ *   - when nothing went up at all in such a round, nothing is on its way: the flow
+ *     is at rest, and both are made equal;
  *   - when it has not come to rest in five such rounds, the queue in front of us
  *     stands and may be losing packets all the time. Then both are made equal
  *     once: what stands in the queue is overtaken, once, and the flow leaves the
@@ -82,8 +84,9 @@ static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	return up_now(f) == handled;
 }
 
-static void begin_round(struct offload_side *s, uint16_t up)
+static void begin_round(const struct offload_map *m, struct offload_side *s, const struct fp_flow *f, uint16_t up)
 {
+	s->n_empty = m->port[f->in_port].n_empty;
 	s->mark = up;
 	s->behind = (int16_t)(up - s->handled);
 }
@@ -96,7 +99,7 @@ void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, 
 	s->handled = up;
 	s->held = true;
 	s->rounds = 0;
-	begin_round(s, up);
+	begin_round(m, s, half, up);
 	half->handled = (uint16_t)(up ^ FAR_AWAY);
 }
 
@@ -124,11 +127,16 @@ void offload_order_look(struct offload_map *m, uint32_t slot)
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct offload_side *s = &sl->side[dir];
 		s->rounds = 0;
-		begin_round(s, up_now(offload_flow(m, slot, dir)));
+		begin_round(m, s, offload_flow(m, slot, dir), up_now(offload_flow(m, slot, dir)));
 		differ |= s->behind != 0;
 	}
 	if (differ)
 		watch(m, slot);
+}
+
+void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex)
+{
+	m->port[ifindex].n_empty++;
 }
 
 void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir)
@@ -176,9 +184,13 @@ static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	int16_t behind = (int16_t)(up - s->handled);
 	bool was_held = s->held;
 
-	s->held = false;
 	if (behind == 0 && !was_held)
 		return true;
+	if (m->port[f->in_port].n_empty == s->n_empty && ++s->rounds < ROUNDS_MAX) {
+		begin_round(m, s, f, up);
+		return false;
+	}
+	s->held = false;
 	if (up == s->mark || ++s->rounds >= ROUNDS_MAX) {
 		m->info.n_resynced += !was_held;
 		if (make_equal(m, slot, dir))
@@ -190,7 +202,7 @@ static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 		if (open_at(m, slot, dir))
 			return true;
 	}
-	begin_round(s, up_now(f));
+	begin_round(m, s, f, up_now(f));
 	return false;
 }
 

@@ -52,6 +52,7 @@ static void test_steady(void **state)
 	bool opened = false;
 
 	open_world(&w);
+	w.stands = true;
 	assert_true(w.o->add(w.m, 0));
 	for (int i = 0; i < 200 && !opened; i++) {
 		pass_time(&w, MS);
@@ -66,6 +67,8 @@ static void test_steady(void **state)
 		if (in_flight > DELAY)
 			for (; in_flight > 0; in_flight--)
 				w.o->came_up(w.m, 0, CT_ORIGINAL);
+		if (in_flight == 0)
+			offload_map_seen_empty(w.m, 1);
 	}
 	assert_true(opened);
 	assert_true(n_up >= 10 && n_up < 30);
@@ -108,6 +111,7 @@ static void test_flood(void **state)
 	uint32_t n_up = 0;
 
 	open_world(&w);
+	w.stands = true;
 	assert_true(w.o->add(w.m, 0));
 	for (; n_up < 100000; n_up++) {
 		pass_time(&w, 1000);
@@ -122,6 +126,30 @@ static void test_flood(void **state)
 		w.o->came_up(w.m, 0, CT_ORIGINAL);
 		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	}
+	close_world(&w);
+}
+
+/* The worker gets no CPU for a while, or is stopped.
+ * Would catch: time that passes taken for packets that were dealt with. */
+static void test_pause(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	w.stands = true;
+	assert_true(w.o->add(w.m, 0));
+	/* Three went up before it was in. Nothing is done for long, then comes the timer before the first of them. */
+	w.env.now += 200 * MS;
+	offload_map_expire(w.m);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+	}
+	for (int i = 0; i < 3; i++)
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+	w.stands = false;
+	pass_time(&w, 11 * MS);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	close_world(&w);
 }
 
@@ -160,7 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady), cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),  cmocka_unit_test(test_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,9 @@ struct offload_side {
 	uint32_t tick;    /* when it was last seen, as of then */
 	uint16_t handled; /* packets of `up` that were dealt with, as far as we know */
 	/* Since the flow is being looked at: */
-	uint16_t mark;  /* `up` as it was then */
-	int16_t behind; /* the least that `up` was ahead of `handled` */
+	uint16_t mark;    /* `up` as it was then */
+	int16_t behind;   /* the least that `up` was ahead of `handled` */
+	uint32_t n_empty; /* the port's as it was then */
 	uint8_t rounds;
 	bool held; /* nothing is forwarded yet: what went up before the flow was put in is not counted */
 };
@@ -69,8 +70,10 @@ struct offload_map {
 	struct ip_stack *ip;
 	struct conntrack *ct;
 	struct shortcuts *shortcuts;
-	struct fastpath_maps maps;
-	struct flow_map *flows;
+	struct fastpath_maps maps; /* flows and adjacencies: of this core's range alone, numbered from 0 */
+	struct flow_map *flows;    /* shared, numbered as the program does: */
+	uint32_t first_slot, first_adjacency;
+	uint16_t generation; /* of this core's flows */
 	struct shortcuts_offload slots;
 	offload_left_fn *left;
 	void *left_ctx;
@@ -89,7 +92,8 @@ struct offload_map {
 
 	struct {
 		uint32_t kernel_ifindex;
-		uint8_t how; /* enum fp_how */
+		uint8_t how;      /* enum fp_how */
+		uint32_t n_empty; /* times that nothing was on its way up */
 	} port[IP_INTERFACES_MAX];
 	struct offload_adjacency *adjacency;
 	uint32_t n_adjacencies; /* known ones are below */
@@ -155,6 +159,8 @@ void offload_make_room(struct offload_map *m);
 /* False when flows cannot refer to it. */
 bool offload_adjacency_use(struct offload_map *m, uint32_t index);
 void offload_adjacency_changed(struct offload_map *m, uint32_t index);
+/* No flow of this core that was written before is forwarded any more. */
+void offload_adjacency_void(struct offload_map *m);
 /* Tells ip which stale neighbours were sent to since the last call. */
 void offload_adjacency_read(struct offload_map *m);
 

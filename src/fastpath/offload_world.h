@@ -106,6 +106,7 @@ struct world {
 	const struct shortcuts_offload *o;
 	uint32_t n_left, last_left;
 	int64_t offset;
+	bool stands; /* the queue to user space is never empty */
 };
 
 static inline void left(void *ctx, uint32_t conn)
@@ -188,6 +189,8 @@ static inline void pass_time(struct world *w, uint64_t ns)
 
 	while ((next = offload_map_next_deadline(w->m)) <= end) {
 		w->env.now = max_u64(w->env.now, next);
+		for (uint32_t i = 1; i <= 2 && !w->stands; i++)
+			offload_map_seen_empty(w->m, i);
 		offload_map_expire(w->m);
 	}
 	w->env.now = end;

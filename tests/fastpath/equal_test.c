@@ -605,6 +605,8 @@ static void run(enum fastpath_kind kind, const char *name)
 			configure(&d);
 		both_wait(&d, (end - d.now) / TICK);
 		gateway_set_time(d.gw[KERNEL], d.now);
+		for (uint32_t i = 1; i <= N_FLOWS_SIDES; i++)
+			offload_map_seen_empty(d.map, i);
 		offload_map_expire(d.map);
 	}
 	offload_map_info(d.map, &info);
