@@ -5,7 +5,9 @@
  * The table is read in slices: each call into the worker copies at most
  * SLICE connections, so packets never wait long, and the next slice is read
  * when the reader has taken the last. A connection that begins or ends between
- * two slices may or may not be shown, as with the kernel's.
+ * two slices may or may not be shown, as with the kernel's. With several workers
+ * the tables of all come one after the other: a connection is in one of them for
+ * all its life. For the same reason counters may be summed worker by worker.
  */
 #include "control/cmd_priv.h"
 
@@ -37,7 +39,7 @@ struct conntrack_state {
 	bool has_src, has_dst;
 	struct ip4_prefix src, dst;
 	/* progress */
-	uint32_t cursor;
+	uint32_t core, cursor;
 	bool at_end;
 	uint64_t n_shown;
 	size_t n_rows;
@@ -177,17 +179,24 @@ static bool matches(const struct conntrack_state *s, const struct tuple *o)
 	       (!s->has_dst || ip4_in(o->dst, s->dst));
 }
 
+/* This core has no more. */
+static void end_core(struct conntrack_state *s)
+{
+	s->cursor = 0;
+	s->at_end = ++s->core == s->target->n_cores;
+}
+
 /* In the worker: copies, and for a deletion ends, what matches among the next SLICE connections. */
 static void read_slice(void *arg)
 {
 	struct conntrack_state *s = arg;
-	struct conntrack *ct = s->target->conntrack;
+	struct conntrack *ct = s->target->core[s->core].conntrack;
 	uint32_t index;
 
 	s->n_rows = 0;
 	for (size_t i = 0; i < SLICE; i++) {
 		if (!conntrack_next(ct, &s->cursor, &index)) {
-			s->at_end = true;
+			end_core(s);
 			return;
 		}
 		const struct conn *conn = conntrack_conn(ct, index);
@@ -197,14 +206,14 @@ static void read_slice(void *arg)
 		r->index = index;
 		memcpy(r->tuple, conn->tuple, sizeof(r->tuple));
 		/* Before the counters are read. */
-		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, 0, index);
+		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, s->core, index);
 		conn_counters(ct, index, &r->counters);
 		r->timeout_s = conn_timeout_s(ct, index);
 		r->mark = conn->mark;
 		r->status = conn->status;
 		r->tcp_state = conn->tcp_state;
 		if (s->action == ACTION_FLUSH || s->action == ACTION_DELETE)
-			s->target->end_connection(s->target->ctx, 0, index, CT_END_FLUSHED);
+			s->target->end_connection(s->target->ctx, s->core, index, CT_END_FLUSHED);
 	}
 }
 
@@ -235,7 +244,7 @@ static int conntrack_more(struct command_call *c)
 {
 	struct conntrack_state *s = c->state;
 
-	target_call(c->target, read_slice, s);
+	target_call_core(c->target, s->core, read_slice, s);
 	s->n_shown += s->n_rows;
 	for (size_t i = 0; i < s->n_rows && s->action != ACTION_FLUSH; i++)
 		put_row(c, &s->row[i]);
@@ -286,18 +295,18 @@ static bool parse_filter(struct command_call *c, struct conntrack_state *s)
 }
 
 struct conntrack_totals {
-	const struct control_target *target;
 	uint32_t n, capacity;
 	uint64_t count[N_CT_COUNTERS];
 };
 
-static void read_totals(void *arg)
+static void add_totals(void *arg, const struct control_core *core, uint32_t number)
 {
 	struct conntrack_totals *t = arg;
 
-	t->n = conntrack_n_connections(t->target->conntrack);
-	t->capacity = conntrack_capacity(t->target->conntrack);
-	memcpy(t->count, conntrack_counts(t->target->conntrack), sizeof(t->count));
+	t->n += conntrack_n_connections(core->conntrack);
+	t->capacity += conntrack_capacity(core->conntrack);
+	for (size_t i = 0; i < N_CT_COUNTERS; i++)
+		t->count[i] += conntrack_counts(core->conntrack)[i];
 }
 
 /* A counter's name as a key: words joined by underscores. */
@@ -312,11 +321,11 @@ static void counters_line(const struct out_value *row, char *buf, size_t len)
 
 static int show_totals(struct command_call *c, enum action action)
 {
-	struct conntrack_totals t = { .target = c->target };
+	struct conntrack_totals t = { 0 };
 	struct out_column column[2 + N_CT_COUNTERS] = { { "entries", NULL, OUT_U64 }, { "capacity", NULL, OUT_U64 } };
 	struct out_value row[2 + N_CT_COUNTERS];
 
-	target_call(c->target, read_totals, &t);
+	target_call_each(c->target, add_totals, &t);
 	if (action == ACTION_COUNT) {
 		command_printf(c, "%u\n", t.n);
 		return EXIT_OK;

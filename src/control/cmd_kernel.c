@@ -46,11 +46,19 @@ struct info_call {
 	struct offload_map_info info;
 };
 
-static void read_info(void *arg)
+static void add_info(void *arg, const struct control_core *core, uint32_t number)
 {
 	struct info_call *i = arg;
+	struct offload_map_info one = { 0 };
 
-	(void)i->target->kernel_info(i->target->ctx, 0, &i->info);
+	if (!i->target->kernel_info(i->target->ctx, number, &one))
+		return;
+	i->info.n_connections += one.n_connections;
+	i->info.capacity += one.capacity;
+	i->info.n_added += one.n_added;
+	i->info.n_full += one.n_full;
+	i->info.n_resynced += one.n_resynced;
+	i->info.n_late += one.n_late;
 }
 
 void cmd_kernel_drops(const struct command_call *c, struct kernel_drops *out)
@@ -77,7 +85,7 @@ void cmd_put_kernel(struct command_call *c)
 	cmd_kernel_drops(c, &k);
 	if (!k.present)
 		return;
-	target_call(c->target, read_info, &i);
+	target_call_each(c->target, add_info, &i);
 	output_table_begin(&c->output, c->output.format == OUTPUT_JSON ? &json_table : &text_table);
 	row(c, "forwarded", k.counts.count[FP_FORWARDED], KNOWN);
 	row(c, "of them not taken by a driver", k.counts.n_lost, k.counts.lost_known ? KNOWN : UNKNOWN);

@@ -154,3 +154,34 @@ void target_call_core(const struct control_target *t, uint32_t core, control_fn 
 {
 	t->call(t->ctx, core, fn, arg);
 }
+
+struct core_call {
+	target_core_fn *fn;
+	void *arg;
+	const struct control_core *core;
+	uint32_t number;
+};
+
+static void call_core(void *arg)
+{
+	const struct core_call *c = arg;
+
+	c->fn(c->arg, c->core, c->number);
+}
+
+void target_call_each(const struct control_target *t, target_core_fn *fn, void *arg)
+{
+	for (uint32_t i = 0; i < t->n_cores; i++) {
+		struct core_call c = { .fn = fn, .arg = arg, .core = &t->core[i], .number = i };
+
+		target_call_core(t, i, call_core, &c);
+	}
+}
+
+void target_call_all(const struct control_target *t, control_fn *fn, void *arg)
+{
+	if (t->n_cores == 1)
+		target_call(t, fn, arg);
+	else
+		t->call_all(t->ctx, fn, arg);
+}
