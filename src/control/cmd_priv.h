@@ -13,6 +13,12 @@ extern const struct command cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd
 /* Refuses words behind the command. */
 int cmd_no_words(struct command_call *c);
 
+/* A document of one table. */
+void cmd_table_start(struct command_call *c, const struct out_table *t);
+int cmd_table_done(struct command_call *c);
+/* -j and --socket. */
+extern const struct arg_option cmd_plain_options[];
+
 /* The table of interfaces, in the document that c->output has open. */
 void cmd_put_interfaces(struct command_call *c);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The commands that show a table of the running gateway and are done: drops,
- * interfaces, neigh, route, rules, pools; and reload. What the worker owns is
- * copied inside one call, at most SLICE rows at a time, and printed afterwards.
+ * interfaces, route, rules. What a worker owns is copied inside one call, at most
+ * SLICE rows at a time, and printed afterwards; with several workers a counter is
+ * the sum of theirs.
  */
 #include "control/cmd_priv.h"
 
@@ -24,13 +25,13 @@ int cmd_no_words(struct command_call *c)
 	return EXIT_USAGE;
 }
 
-static void table_start(struct command_call *c, const struct out_table *t)
+void cmd_table_start(struct command_call *c, const struct out_table *t)
 {
 	command_output(c, OUTPUT_LIST);
 	output_table_begin(&c->output, t);
 }
 
-static int table_done(struct command_call *c)
+int cmd_table_done(struct command_call *c)
 {
 	output_table_end(&c->output);
 	output_end(&c->output);
@@ -39,16 +40,19 @@ static int table_done(struct command_call *c)
 
 /* --- drops --- */
 
-struct ledger_copy {
+struct drops_copy {
 	const struct control_target *target;
-	struct ledger ledger;
+	uint64_t n[N_DROP_REASONS];
 };
 
-static void copy_ledger(void *arg)
+/* While all workers rest: the same moment as `stats` would have. */
+static void copy_drops(void *arg)
 {
-	struct ledger_copy *l = arg;
+	struct drops_copy *d = arg;
 
-	l->ledger = l->target->env->ledger;
+	for (uint32_t i = 0; i < d->target->n_cores; i++)
+		for (size_t k = 0; k < N_DROP_REASONS; k++)
+			d->n[k] += d->target->core[i].env->ledger.n_dropped[k];
 }
 
 static const struct out_column drops_json_columns[] = {
@@ -68,18 +72,18 @@ static const struct out_table drops_table = { "drops", drops_columns, ARRAY_LEN(
 
 static int drops_start(struct command_call *c)
 {
-	struct ledger_copy l = { .target = c->target };
+	struct drops_copy drops = { .target = c->target };
 	struct kernel_drops kernel;
 	char count[24];
 
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
-	target_call(c->target, copy_ledger, &l);
+	target_call_all(c->target, copy_drops, &drops);
 	cmd_kernel_drops(c, &kernel);
 	bool is_json = args_has(&c->args, "json");
-	table_start(c, is_json ? &drops_json_table : &drops_table);
+	cmd_table_start(c, is_json ? &drops_json_table : &drops_table);
 	for (size_t i = 0; i < N_DROP_REASONS; i++) {
-		uint64_t n = l.ledger.n_dropped[i];
+		uint64_t n = drops.n[i];
 		bool known = true;
 		(void)cmd_kernel_dropped(&kernel, (enum drop_reason)i, &n, &known);
 		if (n == 0 && known && !args_has(&c->args, "all") && !is_json)
@@ -94,7 +98,7 @@ static int drops_start(struct command_call *c)
 					       OUT_T(drop_info[i].hint),
 				       });
 	}
-	return table_done(c);
+	return cmd_table_done(c);
 }
 
 static const struct arg_option drops_options[] = {
@@ -118,36 +122,42 @@ const struct command cmd_drops = {
 	.start = drops_start,
 };
 
-static const struct arg_option plain_options[] = { OPTION_JSON, OPTION_SOCKET, { 0 } };
+const struct arg_option cmd_plain_options[] = { OPTION_JSON, OPTION_SOCKET, { 0 } };
 
 /* --- interfaces --- */
 
 struct interface_copy {
-	uint32_t ifindex;
 	bool attached;
-	struct device device;
+	struct device device; /* of the first worker that has one; its counters are the sum of all */
 };
 
 struct interfaces_copy {
-	const struct control_target *target;
-	size_t n;
-	struct interface_copy row[IP_INTERFACES_MAX];
+	struct interface_copy row[IP_INTERFACES_MAX]; /* by number */
 };
 
-static void copy_interfaces(void *arg)
+static void add_device(struct interface_copy *r, const struct device *d)
+{
+	if (!r->attached) {
+		r->attached = true;
+		r->device = *d;
+		return;
+	}
+	r->device.n_rx_packets += d->n_rx_packets;
+	r->device.n_rx_bytes += d->n_rx_bytes;
+	r->device.n_rx_missed += d->n_rx_missed;
+	r->device.n_tx_packets += d->n_tx_packets;
+	r->device.n_tx_bytes += d->n_tx_bytes;
+}
+
+static void add_devices(void *arg, const struct control_core *core, uint32_t number)
 {
 	struct interfaces_copy *copy = arg;
-	const struct ip_config *cfg = ip_stack_config(copy->target->ip);
 
-	for (uint32_t i = 1; cfg != NULL && i < IP_INTERFACES_MAX; i++) {
-		if (cfg->interface[i].name[0] == '\0')
-			continue;
-		struct interface_copy *r = &copy->row[copy->n++];
-		const struct device *d = ip_stack_device(copy->target->ip, i);
-		r->ifindex = i;
-		r->attached = d != NULL;
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct device *d = ip_stack_device(core->ip, i);
+
 		if (d != NULL)
-			r->device = *d;
+			add_device(&copy->row[i], d);
 	}
 }
 
@@ -179,9 +189,9 @@ static const char *without_spaces(const char *text, char *buf, size_t len)
 	return t.len > 0 ? buf : "-";
 }
 
-static void interface_row(struct command_call *c, const struct interface_copy *r)
+static void interface_row(struct command_call *c, uint32_t ifindex, const struct interface_copy *r)
 {
-	const struct ip_interface_config *cfg = &ip_stack_config(c->target->ip)->interface[r->ifindex];
+	const struct ip_interface_config *cfg = &ip_stack_config(c->target->ip)->interface[ifindex];
 	char buf[IP_ADDRESSES_MAX * (IP4_TEXT_MAX + 1)];
 	char addr[IP4_TEXT_MAX];
 	struct text t = text_of(buf, sizeof(buf));
@@ -198,8 +208,8 @@ static void interface_row(struct command_call *c, const struct interface_copy *r
 			   OUT_T(!r->attached ? "absent"
 				 : d->up      ? "up"
 					      : "down"),
-			   OUT_T(g->driver(g->ctx, r->ifindex)),
-			   OUT_T(without_spaces(g->driver_mode != NULL ? g->driver_mode(g->ctx, r->ifindex) : "", mode,
+			   OUT_T(g->driver(g->ctx, ifindex)),
+			   OUT_T(without_spaces(g->driver_mode != NULL ? g->driver_mode(g->ctx, ifindex) : "", mode,
 						sizeof(mode))),
 			   r->attached ? OUT_M(d->mac) : OUT_ABSENT,
 			   OUT_U(cfg->mtu != 0 ? cfg->mtu : d->mtu),
@@ -209,18 +219,20 @@ static void interface_row(struct command_call *c, const struct interface_copy *r
 			   OUT_U(d->n_tx_packets),
 			   OUT_U(d->n_tx_bytes),
 			   OUT_T(buf),
-			   OUT_T(g->driver_note != NULL ? g->driver_note(g->ctx, r->ifindex) : ""),
+			   OUT_T(g->driver_note != NULL ? g->driver_note(g->ctx, ifindex) : ""),
 		   });
 }
 
 void cmd_put_interfaces(struct command_call *c)
 {
-	struct interfaces_copy copy = { .target = c->target };
+	const struct ip_config *cfg = ip_stack_config(c->target->ip);
+	struct interfaces_copy copy = { 0 };
 
-	target_call(c->target, copy_interfaces, &copy);
+	target_call_each(c->target, add_devices, &copy);
 	output_table_begin(&c->output, &interface_table);
-	for (size_t i = 0; i < copy.n; i++)
-		interface_row(c, &copy.row[i]);
+	for (uint32_t i = 1; cfg != NULL && i < IP_INTERFACES_MAX; i++)
+		if (cfg->interface[i].name[0] != '\0')
+			interface_row(c, i, &copy.row[i]);
 	output_table_end(&c->output);
 }
 
@@ -230,7 +242,7 @@ static int interfaces_start(struct command_call *c)
 		return EXIT_USAGE;
 	command_output(c, OUTPUT_LIST);
 	cmd_put_interfaces(c);
-	return table_done(c);
+	return cmd_table_done(c);
 }
 
 const struct command cmd_interfaces = {
@@ -238,96 +250,10 @@ const struct command cmd_interfaces = {
 		.name = "interfaces",
 		.synopsis = "[-j]",
 		.help = "the gateway's interfaces: driver, state, addresses, counters",
-		.options = plain_options,
+		.options = cmd_plain_options,
 		.example = "  yangguan interfaces",
 	},
 	.start = interfaces_start,
-};
-
-/* --- neigh --- */
-
-struct neigh_state {
-	const struct control_target *target;
-	uint32_t cursor;
-	bool at_end;
-	size_t n;
-	struct ip_neigh_info row[SLICE];
-	uint64_t now;
-};
-
-static void copy_neigh(void *arg)
-{
-	struct neigh_state *s = arg;
-
-	s->now = s->target->env->now;
-	for (s->n = 0; s->n < SLICE; s->n++)
-		if (!ip_neigh_next(s->target->ip, &s->cursor, &s->row[s->n])) {
-			s->at_end = true;
-			return;
-		}
-}
-
-static const struct out_column neigh_columns[] = {
-	{ "dst", NULL, OUT_IP4 },    { "dev", NULL, OUT_TEXT },      { "lladdr", NULL, OUT_MAC },
-	{ "state", NULL, OUT_TEXT }, { "confirmed", NULL, OUT_U64 }, { "held", NULL, OUT_U64 },
-};
-
-/* As `ip neigh` prints it. */
-static void neigh_line(const struct out_value *row, char *buf, size_t len)
-{
-	char addr[IP4_TEXT_MAX], mac[ETHER_TEXT_MAX];
-	struct text t = text_of(buf, len);
-
-	text_add(&t, "%s dev %s ", ip4_format(row[0].ip4, addr), row[1].text);
-	if (!row[2].absent)
-		text_add(&t, "lladdr %s ", ether_format(&row[2].mac, mac));
-	text_add(&t, "%s", row[3].text);
-}
-
-static const struct out_table neigh_table = { "neigh", neigh_columns, ARRAY_LEN(neigh_columns), neigh_line };
-
-static int neigh_more(struct command_call *c)
-{
-	struct neigh_state *s = c->state;
-
-	target_call(c->target, copy_neigh, s);
-	for (size_t i = 0; i < s->n; i++) {
-		const struct ip_neigh_info *r = &s->row[i];
-		bool known = !ether_is_zero(&r->mac);
-		output_row(&c->output, (struct out_value[]){
-					       OUT_A(r->addr),
-					       OUT_T(target_ifname(c->target, r->ifindex)),
-					       known ? OUT_M(r->mac) : OUT_ABSENT,
-					       OUT_T(r->state),
-					       r->confirmed_ns != 0 && r->confirmed_ns <= s->now
-						       ? OUT_U((s->now - r->confirmed_ns) / NS_PER_S)
-						       : OUT_ABSENT,
-					       OUT_U(r->n_held),
-				       });
-	}
-	return s->at_end ? table_done(c) : COMMAND_MORE;
-}
-
-static int neigh_start(struct command_call *c)
-{
-	if (cmd_no_words(c) != 0)
-		return EXIT_USAGE;
-	((struct neigh_state *)c->state)->target = c->target;
-	table_start(c, &neigh_table);
-	return COMMAND_MORE;
-}
-
-const struct command cmd_neigh = {
-	.info = {
-		.name = "neigh",
-		.synopsis = "[-j]",
-		.help = "the neighbours' addresses that ARP has found, as `ip neigh` shows them",
-		.options = plain_options,
-		.example = "  yangguan neigh\n  10.77.0.2 dev lan0 lladdr 02:00:00:00:00:02 REACHABLE",
-	},
-	.state_bytes = sizeof(struct neigh_state),
-	.start = neigh_start,
-	.more = neigh_more,
 };
 
 /* --- route --- */
@@ -410,14 +336,14 @@ static int route_more(struct command_call *c)
 	const struct rib *rib = c->target->rib(c->target->ctx);
 
 	if (rib != s->rib)
-		return table_done(c);
+		return cmd_table_done(c);
 	size_t end = s->i + SLICE;
 	for (; s->i < rib_n_routes(rib) && s->i < end; s->i++) {
 		const struct rib_route *r = rib_route_at(rib, s->i);
 		if (r->source != RIB_LOCAL || args_has(&c->args, "all"))
 			route_row(c, r);
 	}
-	return s->i < rib_n_routes(rib) ? COMMAND_MORE : table_done(c);
+	return s->i < rib_n_routes(rib) ? COMMAND_MORE : cmd_table_done(c);
 }
 
 static int route_start(struct command_call *c)
@@ -427,7 +353,7 @@ static int route_start(struct command_call *c)
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	s->rib = c->target->rib(c->target->ctx);
-	table_start(c, &route_table);
+	cmd_table_start(c, &route_table);
 	return COMMAND_MORE;
 }
 
@@ -456,25 +382,33 @@ const struct command cmd_route = {
 
 struct rules_state {
 	const struct control_target *target;
-	uint32_t cursor;
-	bool at_end;
+	uint32_t cursor, next;
 	size_t n;
 	struct rules_line row[SLICE];
 };
 
-static void copy_rules(void *arg)
+/* All workers have the same rules in the same order. */
+static void add_rules(void *arg, const struct control_core *core, uint32_t number)
 {
 	struct rules_state *s = arg;
 	struct offload_map_info unused;
+	struct rules_line line;
 
 	/* What the kernel forwarded is the rules' too. */
 	if (s->cursor == 0 && s->target->kernel_info != NULL)
-		(void)s->target->kernel_info(s->target->ctx, 0, &unused);
-	for (s->n = 0; s->n < SLICE; s->n++)
-		if (!rules_next(s->target->rules, &s->cursor, &s->row[s->n])) {
-			s->at_end = true;
-			return;
+		(void)s->target->kernel_info(s->target->ctx, number, &unused);
+	s->next = s->cursor;
+	for (s->n = 0; s->n < SLICE && rules_next(core->rules, &s->next, &line); s->n++) {
+		struct rules_line *sum = &s->row[s->n];
+
+		if (number == 0) {
+			*sum = line;
+			continue;
 		}
+		/* Every worker started at what the file says, which counts once. */
+		sum->packets += line.packets - line.start_packets;
+		sum->bytes += line.bytes - line.start_bytes;
+	}
 }
 
 static const struct out_column rules_columns[] = {
@@ -489,7 +423,7 @@ static int rules_more(struct command_call *c)
 
 	/* The texts belong to the ruleset, which only this thread swaps; but not while a reader is slow. */
 	do {
-		target_call(c->target, copy_rules, s);
+		target_call_each(c->target, add_rules, s);
 		for (size_t i = 0; i < s->n; i++) {
 			const struct rules_line *r = &s->row[i];
 			output_row(&c->output, (struct out_value[]){
@@ -501,8 +435,9 @@ static int rules_more(struct command_call *c)
 						       OUT_T(r->rule != NULL ? r->rule : "(policy)"),
 					       });
 		}
-	} while (!s->at_end);
-	return table_done(c);
+		s->cursor = s->next;
+	} while (s->n == SLICE);
+	return cmd_table_done(c);
 }
 
 static int rules_start(struct command_call *c)
@@ -510,7 +445,7 @@ static int rules_start(struct command_call *c)
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
 	((struct rules_state *)c->state)->target = c->target;
-	table_start(c, &rules_table);
+	cmd_table_start(c, &rules_table);
 	return rules_more(c);
 }
 
@@ -519,71 +454,12 @@ const struct command cmd_rules = {
 		.name = "rules",
 		.synopsis = "[-j]",
 		.help = "every rule in order, with its counter; a row without a rule is the chain's policy",
-		.options = plain_options,
+		.options = cmd_plain_options,
+		.more = "With several workers a packet for which one worker has to ask another for a port passes, and "
+			"counts in,\nthe rules of both.",
 		.example = "  yangguan rules",
 	},
 	.state_bytes = sizeof(struct rules_state),
 	.start = rules_start,
 	.more = rules_more,
-};
-
-/* --- pools --- */
-
-struct pools_copy {
-	const struct control_target *target;
-	size_t n;
-	struct nat_pool_info row[NAT_POOLS_MAX + IP_INTERFACES_MAX];
-};
-
-static void copy_pools(void *arg)
-{
-	struct pools_copy *p = arg;
-	uint32_t cursor = 0;
-
-	while (p->n < ARRAY_LEN(p->row) && nat_pool_next(p->target->nat, &cursor, &p->row[p->n]))
-		p->n++;
-}
-
-static const struct out_column pools_columns[] = {
-	{ "name", "NAME", OUT_TEXT },        { "addresses", "ADDRESSES", OUT_U64 },
-	{ "ports", "PORTS", OUT_U64 },       { "used_tcp", "USED-TCP", OUT_U64 },
-	{ "used_udp", "USED-UDP", OUT_U64 }, { "used_icmp", "USED-ICMP", OUT_U64 },
-	{ "refused", "REFUSED", OUT_U64 },
-};
-static const struct out_table pools_table = { "pools", pools_columns, ARRAY_LEN(pools_columns), NULL };
-
-static int pools_start(struct command_call *c)
-{
-	struct pools_copy copy = { .target = c->target };
-
-	if (cmd_no_words(c) != 0)
-		return EXIT_USAGE;
-	target_call(c->target, copy_pools, &copy);
-	table_start(c, &pools_table);
-	for (size_t i = 0; i < copy.n; i++) {
-		const struct nat_pool_info *r = &copy.row[i];
-		output_row(&c->output, (struct out_value[]){
-					       OUT_T(r->name),
-					       OUT_U(r->n_addresses),
-					       OUT_U(r->n_ports),
-					       OUT_U(r->n_used_tcp),
-					       OUT_U(r->n_used_udp),
-					       OUT_U(r->n_used_icmp),
-					       OUT_U(r->n_refused),
-				       });
-	}
-	return table_done(c);
-}
-
-const struct command cmd_pools = {
-	.info = {
-		.name = "pools",
-		.synopsis = "[-j]",
-		.help = "the addresses and ports that NAT translates to, and how full they are",
-		.options = plain_options,
-		.more = "ports counts those of one protocol over all addresses; refused counts new connections that "
-			"found no port.",
-		.example = "  yangguan pools",
-	},
-	.start = pools_start,
 };

@@ -150,9 +150,12 @@ void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, ui
 void nat_expire(struct nat *n);
 uint64_t nat_next_deadline(const struct nat *n);
 
+#define NAT_POOL_INFOS_MAX (NAT_POOLS_MAX + IP_INTERFACES_MAX)
 struct nat_pool_info {
+	uint32_t id; /* below NAT_POOL_INFOS_MAX; the same in all workers of a crew */
 	const char *name;
 	uint32_t n_addresses;
+	uint32_t interface_addresses; /* of an interface: which of its addresses are meant, a bit each by its place */
 	uint64_t n_ports; /* ports of one protocol, all addresses */
 	uint64_t n_used_tcp, n_used_udp, n_used_icmp;
 	uint64_t n_refused; /* new connections that found no port */

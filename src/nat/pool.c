@@ -90,13 +90,15 @@ static void add_use(const struct nat *n, const struct nat_address *a, const stru
 	out->n_used_icmp += n_used(n, a, NAT_ICMP, &n->identifiers);
 }
 
-/* An address belongs to the interface that has it. */
-static bool interface_has(const struct ip_interface_config *c, uint32_t addr)
+_Static_assert(IP_ADDRESSES_MAX <= 32, "a bit an address");
+
+/* An address belongs to the interface that has it: its bit, 0 when it has not. */
+static uint32_t interface_has(const struct ip_interface_config *c, uint32_t addr)
 {
 	for (uint32_t i = 0; i < c->n_addresses; i++)
 		if (c->address[i].addr == addr)
-			return true;
-	return false;
+			return UINT32_C(1) << i;
+	return 0;
 }
 
 /* The pools by number, then the interfaces that masquerade. */
@@ -110,6 +112,7 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 		if (pool->n_addresses == 0)
 			continue;
 		*out = (struct nat_pool_info){
+			.id = *cursor,
 			.name = c->name,
 			.n_addresses = (uint32_t)pool->n_addresses,
 			.n_ports = pool->n_addresses * pool->ports.n_ports,
@@ -125,10 +128,17 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 	for (; ip != NULL && *cursor < NAT_POOLS_MAX + IP_INTERFACES_MAX; ++*cursor) {
 		uint32_t ifindex = *cursor - NAT_POOLS_MAX;
 		const struct ip_interface_config *c = &ip->interface[ifindex];
-		*out = (struct nat_pool_info){ .name = c->name, .n_refused = n->masquerade_refusals[ifindex].count };
+		*out = (struct nat_pool_info){
+			.id = *cursor,
+			.name = c->name,
+			.n_refused = n->masquerade_refusals[ifindex].count,
+		};
 		for (uint32_t i = 0; i < as->pool.n_fresh; i++) {
-			if (!interface_has(c, nat_address_at(n, i)->addr))
+			uint32_t which = interface_has(c, nat_address_at(n, i)->addr);
+
+			if (which == 0)
 				continue;
+			out->interface_addresses |= which;
 			out->n_addresses++;
 			out->n_ports += n->default_ports.n_ports;
 			add_use(n, nat_address_at(n, i), &n->default_ports, out);

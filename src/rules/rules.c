@@ -175,6 +175,8 @@ bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 		trails_fold(r->trails, r->counter);
 		out->packets = r->counter[row->counter].packets;
 		out->bytes = r->counter[row->counter].bytes;
+		out->start_packets = r->rs->counter[row->counter].packets;
+		out->start_bytes = r->rs->counter[row->counter].bytes;
 	}
 	return true;
 }

@@ -71,6 +71,7 @@ struct rules_line {
 	const char *table, *chain, *rule; /* rule: its text; NULL for the chain's policy line */
 	const char *family;               /* "ip" or "inet" */
 	uint64_t packets, bytes;          /* of its first counter */
+	uint64_t start_packets, start_bytes; /* what of them the file said */
 	bool has_counter;
 };
 /* For `yangguan rules`: every rule in order; false at the end. */
