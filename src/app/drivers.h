@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/crew.h"
 #include "app/fast.h"
 #include "device/netlink.h"
 #include "device/umem.h"
@@ -23,14 +24,15 @@
 /* What all ports of a process share. Zero to begin with; filled in when the first port needs it. */
 struct drivers {
 	struct fast *fast; /* NULL: nobody has asked, or it cannot be had */
-	struct umem *umem;
-	struct fastpath_limits fast_limits;
+	uint32_t n_workers; /* each gets a handle of every device; set before the first is opened */
+	struct umem *umem[CREW_MAX];
+	struct fast_limits fast_limits;
 	bool fast_asked;
 	char fast_refusal[256]; /* why it cannot be had */
 };
 
 struct driver_port {
-	struct device *device;
+	struct device *handle[CREW_MAX]; /* one a worker; [0] NULL: not open */
 	bool has_program; /* beside the device */
 	bool attached;    /* and it is there, under the port's number */
 	bool is_xdp;

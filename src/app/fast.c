@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The kernel's fast path, tied to a running core.
+ * The kernel's fast path, tied to the running cores.
  *
  * A port that is attached but not up has its program, and no flow refers to a way
  * out by it: everything that comes in there goes up. fast_port_up lets flows use
@@ -8,20 +8,34 @@
  * it back at once, while flows stay where they are.
  *
  * fast_stop credits what is owed while the core is still whole.
+ *
+ * What the cores share is made before the first and freed after the last of them:
+ * the maps and their writer (flow_map.h), which takes several threads. Of `core`
+ * each worker touches its own entry alone. `port` is the control thread's; workers
+ * read it inside worker_call.
  */
 #include "app/fast.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+
+#include "fastpath/flow_map.h"
 
 /* About a millisecond. */
 #define CATCH_UP_MAX 8192u
 
+struct fast_core {
+	struct offload_map *map; /* NULL: not tied */
+	struct gateway *gateway;
+};
+
 struct fast {
 	struct fastpath *path;
-	struct offload_map *map; /* NULL: not tied to a core */
-	struct gateway *gateway;
+	struct flow_map *flows;
+	uint32_t n_cores;
+	struct fast_core core[CREW_MAX];
 	struct {
 		uint32_t ifindex; /* the kernel's; 0: not attached */
 		enum fastpath_kind kind;
@@ -29,22 +43,35 @@ struct fast {
 	} port[IP_INTERFACES_MAX];
 };
 
-struct fastpath_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours)
+struct fast_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours, uint32_t n_cores)
 {
-	return (struct fastpath_limits){
-		.n_connections = offload_max != 0 ? offload_max : min_u32(n_connections, FAST_CONNECTIONS_DEFAULT_MAX),
-		.n_adjacencies = min_u32(n_neighbours, IP_ADJACENCIES_MAX),
+	return (struct fast_limits){
+		.maps.n_connections =
+			offload_max != 0 ? offload_max : min_u32(n_connections, FAST_CONNECTIONS_DEFAULT_MAX),
+		/* With more, a core's neighbours of high numbers are reached through user space. */
+		.maps.n_adjacencies = (uint32_t)min_u64((uint64_t)n_neighbours * n_cores, IP_ADJACENCIES_MAX),
+		.n_cores = n_cores,
 	};
 }
 
-int fast_open(const struct fastpath_limits *limits, struct fast **out, char *err, size_t err_len)
+int fast_open(const struct fast_limits *limits, struct fast **out, char *err, size_t err_len)
 {
 	struct fast *f = calloc(1, sizeof(*f));
-	int rc = f != NULL ? fastpath_open(limits, &f->path, err, err_len) : -ENOMEM;
+	int rc = f != NULL ? fastpath_open(&limits->maps, &f->path, err, err_len) : -ENOMEM;
+	uint8_t key[16];
 
 	if (rc != 0) {
 		free(f);
 		return rc;
+	}
+	f->n_cores = limits->n_cores;
+	/* Not a core's own random numbers: with and without the kernel the core chooses the same. */
+	if (getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key))
+		f->flows = flow_map_create(fastpath_maps(f->path), key);
+	if (f->flows == NULL) {
+		snprintf(err, err_len, "no memory for the writer of the kernel's flow map");
+		fast_close(f);
+		return -ENOMEM;
 	}
 	*out = f;
 	return 0;
@@ -54,7 +81,9 @@ void fast_close(struct fast *f)
 {
 	if (f == NULL)
 		return;
-	fast_stop(f);
+	for (uint32_t i = 0; i < f->n_cores; i++)
+		fast_stop(f, i);
+	flow_map_destroy(f->flows);
 	fastpath_close(f->path);
 	free(f);
 }
@@ -99,93 +128,94 @@ void fast_detach(struct fast *f, uint32_t number)
 
 static void expire(void *ctx)
 {
-	offload_map_expire(((struct fast *)ctx)->map);
+	offload_map_expire(((struct fast_core *)ctx)->map);
 }
 
 static uint64_t next_deadline(const void *ctx)
 {
-	return offload_map_next_deadline(((const struct fast *)ctx)->map);
+	return offload_map_next_deadline(((const struct fast_core *)ctx)->map);
 }
 
 static void seen_empty(void *ctx, uint32_t ifindex)
 {
-	offload_map_seen_empty(((struct fast *)ctx)->map, ifindex);
+	offload_map_seen_empty(((struct fast_core *)ctx)->map, ifindex);
 }
 
-int fast_start(struct fast *f, struct gateway *g)
+int fast_start(struct fast *f, uint32_t core, struct gateway *g)
 {
+	const struct offload_share share = {
+		.maps = fastpath_maps(f->path), .flows = f->flows, .core = core, .n_cores = f->n_cores
+	};
 	struct shortcuts *shortcuts = gateway_shortcuts(g);
-	uint8_t key[16];
+	struct fast_core *c = &f->core[core];
 
-	if (f->map != NULL)
+	if (c->map != NULL)
 		return 0;
-	/* Not the core's own random numbers: with and without the kernel the core chooses the same. */
-	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
-		return -EIO;
-	f->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), shortcuts,
-				    fastpath_maps(f->path), key);
-	if (f->map == NULL)
+	c->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), shortcuts, &share);
+	if (c->map == NULL)
 		return -ENOMEM;
-	f->gateway = g;
-	offload_map_set_left(f->map, shortcuts_left, shortcuts);
-	shortcuts_set_offload(shortcuts, offload_map_slots(f->map));
+	c->gateway = g;
+	offload_map_set_left(c->map, shortcuts_left, shortcuts);
+	shortcuts_set_offload(shortcuts, offload_map_slots(c->map));
 	gateway_set_side(
 		g, &(struct gateway_side){
-			   .ctx = f, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
+			   .ctx = c, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
 	return 0;
 }
 
-void fast_stop(struct fast *f)
+void fast_stop(struct fast *f, uint32_t core)
 {
-	if (f->map == NULL)
+	struct fast_core *c = &f->core[core];
+
+	if (c->map == NULL)
 		return;
-	gateway_set_side(f->gateway, &(struct gateway_side){ 0 });
+	gateway_set_side(c->gateway, &(struct gateway_side){ 0 });
 	/* Voids all shortcuts, upon which what is owed is credited; then nobody asks us any more. */
-	shortcuts_set_offload(gateway_shortcuts(f->gateway), NULL);
-	offload_map_destroy(f->map);
-	f->map = NULL;
-	f->gateway = NULL;
+	shortcuts_set_offload(gateway_shortcuts(c->gateway), NULL);
+	offload_map_destroy(c->map);
+	*c = (struct fast_core){ 0 };
 }
 
-void fast_port_up(struct fast *f, uint32_t number)
+void fast_port_up(struct fast *f, uint32_t core, uint32_t number)
 {
-	if (f->map != NULL)
-		offload_map_set_port(f->map, number, f->port[number].ifindex, f->port[number].how);
+	if (f->core[core].map != NULL)
+		offload_map_set_port(f->core[core].map, number, f->port[number].ifindex, f->port[number].how);
 }
 
-void fast_port_down(struct fast *f, uint32_t number)
+void fast_port_down(struct fast *f, uint32_t core, uint32_t number)
 {
-	if (f->map != NULL)
-		offload_map_set_port(f->map, number, 0, FP_HOW_UP);
+	if (f->core[core].map != NULL)
+		offload_map_set_port(f->core[core].map, number, 0, FP_HOW_UP);
 }
 
 /* --- for people --- */
 
-bool fast_read_back(struct fast *f, uint32_t conn)
+bool fast_read_back(struct fast *f, uint32_t core, uint32_t conn)
 {
+	struct offload_map *m = f->core[core].map;
 	const struct shortcuts_offload *o;
 
-	if (f->map == NULL || !offload_map_has(f->map, conn))
+	if (m == NULL || !offload_map_has(m, conn))
 		return false;
-	o = offload_map_slots(f->map);
+	o = offload_map_slots(m);
 	(void)o->read_back(o->ctx, conn);
 	return true;
 }
 
-void fast_catch_up(struct fast *f)
+void fast_catch_up(struct fast *f, uint32_t core)
 {
 	struct offload_map_info info;
 
-	fast_info(f, &info);
-	if (f->map != NULL && info.n_connections <= CATCH_UP_MAX)
-		offload_map_read_all(f->map);
+	fast_info(f, core, &info);
+	if (f->core[core].map != NULL && info.n_connections <= CATCH_UP_MAX)
+		offload_map_read_all(f->core[core].map);
 }
 
-void fast_info(const struct fast *f, struct offload_map_info *out)
+void fast_info(const struct fast *f, uint32_t core, struct offload_map_info *out)
 {
 	*out = (struct offload_map_info){ 0 };
-	if (f->map != NULL)
-		offload_map_info(f->map, out);
+	if (f->core[core].map != NULL)
+		offload_map_info(f->core[core].map, out);
 }
 
 void fast_counts(const struct fast *f, struct fastpath_counts *out)

@@ -4,18 +4,26 @@
  * (fastpath.h), and what keeps them in step with the core (offload.h), as one
  * object that is opened when the first port with `driver xdp` or `driver tc` is.
  *
- * Two threads. Opening, attaching and detaching make system calls: control
- * thread. What touches the core (fast_start, fast_port_up, fast_port_down,
- * fast_stop, fast_read_back, fast_catch_up, fast_info) is called inside
- * worker_call. Its timers are the core's (gateway_set_side).
+ * Cores share the maps and the programs. Each has a range of connections and one
+ * of neighbours to itself, and puts in its own; so what is done with a core is done
+ * for each of them.
  *
- *   open     fast_open -> fast_attach -> open the device -> worker_call: fast_start (once), fast_port_up
- *   close    worker_call: fast_port_down -> close the device -> fast_detach
- *   the end  worker_call: fast_stop -> fast_close
+ * Threads. Opening, attaching and detaching make system calls: control thread.
+ * What names a core is called in the thread of that core's worker, inside
+ * worker_call, or while that worker stands still; cores need not wait for one
+ * another. Its timers are the core's (gateway_set_side).
+ *
+ *   open     fast_open -> fast_attach -> open the device -> in each worker: fast_start (once), fast_port_up
+ *   close    in each worker: fast_port_down -> close the device -> fast_detach
+ *   the end  in each worker: fast_stop -> fast_close
+ *
+ * A port may go when the last core has taken it down: until then another core's
+ * flows may leave by it.
  */
 #ifndef YG_APP_FAST_H
 #define YG_APP_FAST_H
 
+#include "app/crew.h"
 #include "app/gateway.h"
 #include "fastpath/fastpath.h"
 #include "fastpath/offload.h"
@@ -24,10 +32,15 @@ struct fast;
 
 /* Sizes of the maps; offload_max 0: as many connections as the table has, at most FAST_CONNECTIONS_DEFAULT_MAX. */
 #define FAST_CONNECTIONS_DEFAULT_MAX (1u << 20)
-struct fastpath_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours);
+struct fast_limits {
+	struct fastpath_limits maps;
+	uint32_t n_cores; /* 1 to CREW_MAX */
+};
+/* n_connections: of all cores; n_neighbours: of each. */
+struct fast_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours, uint32_t n_cores);
 /* Makes the maps; nothing is attached yet. 0, or -errno and one sentence. */
-int fast_open(const struct fastpath_limits *limits, struct fast **out, char *err, size_t err_len);
-/* Detaches everything. NULL is allowed. */
+int fast_open(const struct fast_limits *limits, struct fast **out, char *err, size_t err_len);
+/* Detaches everything. Every core's worker has stopped. NULL is allowed. */
 void fast_close(struct fast *f);
 /* For AF_XDP sockets. */
 struct fastpath *fast_path(struct fast *f);
@@ -36,23 +49,24 @@ struct fastpath *fast_path(struct fast *f);
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fast_detach(struct fast *f, uint32_t number);
 /* How frames may leave by a port is the other end's affair too, which may change without word of it: a veth's peer turns
- * GRO on or gets an XDP program. True when it has changed: then fast_port_up again. */
+ * GRO on or gets an XDP program. True when it has changed: then fast_port_up again, in each worker. */
 bool fast_ask_again(struct fast *f, uint32_t number);
 
-/* Ties it to a core. 0 or -ENOMEM. */
-int fast_start(struct fast *f, struct gateway *g);
+/* Ties it to a core, which is g; once more does nothing. 0 or -ENOMEM. */
+int fast_start(struct fast *f, uint32_t core, struct gateway *g);
 /* Credits what the kernel forwarded and lets go of the core. */
-void fast_stop(struct fast *f);
-/* Flows may go through the kernel by this port, or not any more. */
-void fast_port_up(struct fast *f, uint32_t number);
-void fast_port_down(struct fast *f, uint32_t number);
+void fast_stop(struct fast *f, uint32_t core);
+/* Flows of the core may go through the kernel by this port, or not any more. Nothing while it is not tied. */
+void fast_port_up(struct fast *f, uint32_t core, uint32_t number);
+void fast_port_down(struct fast *f, uint32_t core, uint32_t number);
 
 /* Before counters of a connection are shown: credits them. True while the kernel has it. */
-bool fast_read_back(struct fast *f, uint32_t conn);
+bool fast_read_back(struct fast *f, uint32_t core, uint32_t conn);
 /* Before sums are shown: credits all, when they are few enough not to let packets wait; else what is shown is a second
  * old at most. */
-void fast_catch_up(struct fast *f);
-void fast_info(const struct fast *f, struct offload_map_info *out);
+void fast_catch_up(struct fast *f, uint32_t core);
+/* Of this core; all fields are sums, so those of all cores are added up. */
+void fast_info(const struct fast *f, uint32_t core, struct offload_map_info *out);
 
 /* Control thread: a system call a counter. */
 void fast_counts(const struct fast *f, struct fastpath_counts *out);

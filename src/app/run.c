@@ -136,7 +136,7 @@ static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
 {
 	struct fast *f = ((struct run *)ctx)->drivers.fast;
 
-	return f != NULL && fast_read_back(f, conn);
+	return f != NULL && fast_read_back(f, core, conn);
 }
 
 static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
@@ -145,8 +145,8 @@ static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *
 
 	if (f == NULL)
 		return false;
-	fast_catch_up(f);
-	fast_info(f, out);
+	fast_catch_up(f, core);
+	fast_info(f, core, out);
 	return true;
 }
 
@@ -423,7 +423,7 @@ static int with_core(struct run *r)
 		goto close_record;
 	}
 	r->drivers.fast_limits = fast_limits(r->snap->offload_max, conntrack_capacity(gateway_conntrack(r->gateway)),
-					     r->limits.ip.n_neighbours);
+					     r->limits.ip.n_neighbours, 1);
 	/* A replay has no kernel that forwards. */
 	r->fast_off = r->snap->offload_off || r->record != NULL;
 	status = with_devices(r);

@@ -181,23 +181,23 @@ void run_port_put(struct run *r, struct run_port *p, uint32_t i)
 	if (!p->port.has_program)
 		return;
 	/* Without it everything goes up: slower, and no less right. */
-	if (!r->fast_started && !r->fast_off && fast_start(r->drivers.fast, r->gateway) == 0)
+	if (!r->fast_started && !r->fast_off && fast_start(r->drivers.fast, 0, r->gateway) == 0)
 		r->fast_started = true;
 	if (r->fast_started)
-		fast_port_up(r->drivers.fast, i);
+		fast_port_up(r->drivers.fast, 0, i);
 }
 
 void run_port_take(struct run *r, struct run_port *p, uint32_t i)
 {
 	if (p->port.has_program && r->fast_started)
-		fast_port_down(r->drivers.fast, i);
+		fast_port_down(r->drivers.fast, 0, i);
 	worker_set_device(r->worker, i, NULL, worker_clock());
 }
 
 void run_ports_stop(struct run *r)
 {
 	if (r->fast_started)
-		fast_stop(r->drivers.fast);
+		fast_stop(r->drivers.fast, 0);
 	r->fast_started = false;
 }
 
@@ -247,7 +247,7 @@ static void apply_change(void *arg)
 	if (c->change == NETLINK_CHANGE_GONE) {
 		d->up = false;
 		if (c->run->port[c->ifindex].port.has_program && c->run->fast_started)
-			fast_port_down(c->run->drivers.fast, c->ifindex);
+			fast_port_down(c->run->drivers.fast, 0, c->ifindex);
 	} else {
 		take_link_state(d, c->link);
 	}
@@ -329,7 +329,7 @@ static void up_in_worker(void *arg)
 {
 	struct port_call *c = arg;
 
-	fast_port_up(c->run->drivers.fast, c->ifindex);
+	fast_port_up(c->run->drivers.fast, 0, c->ifindex);
 }
 
 void run_ports_look(struct run *r)

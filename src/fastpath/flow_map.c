@@ -80,7 +80,6 @@ struct flow_map *flow_map_create(const struct fastpath_maps *maps, const uint8_t
 	STORE(maps->config->key[0], words[0]);
 	STORE(maps->config->key[1], words[1]);
 	STORE(maps->config->bucket_mask, maps->n_home - 1);
-	STORE(maps->config->generation, 1);
 	STORE(maps->config->on, 1);
 	return m;
 }
@@ -92,16 +91,6 @@ void flow_map_destroy(struct flow_map *m)
 	STORE(m->maps.config->on, 0);
 	free(m->free_overflow);
 	free(m);
-}
-
-uint16_t flow_map_generation(const struct flow_map *m)
-{
-	return (uint16_t)LOAD(m->maps.config->generation);
-}
-
-void flow_map_next_generation(struct flow_map *m)
-{
-	__atomic_add_fetch(&m->maps.config->generation, 1, __ATOMIC_SEQ_CST);
 }
 
 /* --- overflow buckets --- */

@@ -17,7 +17,7 @@
 
 struct flow_map;
 
-/* Empty buckets, the key, and generation 1. maps outlive it. NULL without memory. */
+/* Empty buckets, and the key. maps outlive it. NULL without memory. */
 struct flow_map *flow_map_create(const struct fastpath_maps *maps, const uint8_t key[16]);
 /* Nothing is found any more. */
 void flow_map_destroy(struct flow_map *m);
@@ -36,9 +36,5 @@ void flow_map_rewrite(struct flow_map *m, uint32_t slot, const struct fp_flow ha
 void flow_map_remove(struct flow_map *m, uint32_t slot);
 /* True when half names the same two packets as what stands in the slot. */
 bool flow_map_same(const struct flow_map *m, uint32_t slot, const struct fp_flow half[2]);
-
-uint16_t flow_map_generation(const struct flow_map *m);
-/* Whatever was written before is void. */
-void flow_map_next_generation(struct flow_map *m);
 
 #endif

@@ -352,9 +352,6 @@ static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp
 	__u32 number = (__u16)rest;
 	struct fp_adjacency *a = bpf_map_lookup_elem(&adjacency, &number);
 	*by = a;
-	why = FP_UP_STALE;
-	if ((__u16)(rest >> 16) != (__u16)config.generation)
-		goto up;
 	why = FP_UP_NOT_PLAIN;
 	if (!v->plain_flags)
 		goto up;
@@ -379,13 +376,13 @@ static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp
 	if (way->how == FP_HOW_UP || way->how > how_max || (a_version & 1) ||
 	    *(volatile __u32 *)&a->version != a_version)
 		goto up;
-	/* Once more: the number of the way out is another neighbour's only after the generation has moved on. */
+	/* Read with the way out itself: its number is another neighbour's only with another generation. */
 	why = FP_UP_STALE;
-	if ((__u16)(rest >> 16) != (__u16) * (volatile __u32 *)&config.generation)
+	if ((__u16)(rest >> 16) != (__u16)(next >> 48))
 		goto up;
 	way->ifindex = (__u32)next;
 	why = FP_UP_TOO_BIG;
-	if (packet_len > (__u32)(next >> 32))
+	if (packet_len > (__u16)(next >> 32))
 		goto up;
 	/* The one checksum that mending cannot get right: an ICMP message of nothing but zeros. */
 	why = FP_UP_NOT_PLAIN;

@@ -22,6 +22,14 @@
  * `up`. And what went up may be lost on the way (a full ring): what `up` was a
  * second ago is over by now, and `handled` is raised to it.
  *
+ * Several cores share the maps. Each has a range of connections and a range of
+ * adjacencies to itself, and writes nothing else but buckets, behind a lock for
+ * each chain that the program does not know of (flow_map.c).
+ *
+ * Void: a flow is good while its generation is that of its way out. A core that
+ * takes back all of its flows at once, or gives an adjacency's number to another
+ * neighbour, moves its own adjacencies' generation on.
+ *
  * Taking a flow out: clear its bucket's slot, then wait a tick or two before the
  * line is read for the last time or written anew: a program may still be at it.
  *
@@ -58,7 +66,7 @@ struct fp_flow {
 	__u16 ip_delta; /* IP header: addresses; not the TTL */
 	__u16 l4_delta; /* whole checksum of TCP, UDP: addresses and ports; ICMP: the identifier */
 	__u16 adjacency;
-	__u16 generation; /* fp_config.generation when it was written */
+	__u16 generation; /* fp_adjacency.generation when it was written */
 	__u16 handled;    /* user space's */
 	/* the program's */
 	__u16 up;
@@ -88,7 +96,8 @@ struct fp_adjacency {
 	__u8 how;  /* enum fp_how */
 	__u8 port; /* gateway's interface number */
 	__u32 ifindex; /* the kernel's */
-	__u32 mtu;     /* bytes of IP packet */
+	__u16 mtu;     /* bytes of IP packet */
+	__u16 generation; /* of flows that may leave by it */
 	__u32 last_used; /* fp_tick_of(), the program's */
 	__u32 version;   /* odd: being written */
 };
@@ -99,10 +108,10 @@ struct fp_adjacency {
 struct fp_config {
 	__u64 key[2];       /* SipHash */
 	__u32 bucket_mask;  /* home buckets - 1 */
-	__u32 generation;   /* 16 bits of it */
 	__u32 on;           /* 0: everything goes up */
 	/* The loader's own: */
 	__u32 alive;        /* tick of the last sign of life, for programs that stay when the process goes */
+	__u32 unused;
 	/* The programs' own: */
 	__u64 clock; /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
 	__u64 reserved[2];

@@ -15,9 +15,15 @@
  * before it was taken out may still be counting in it: what it adds after the last
  * credit belongs to nobody and is counted as late.
  *
- * When all shortcuts are void, so are all flows: one number is raised, and each
- * flow sends its packets up until it is written anew in its place. One that nobody
- * asks for again is taken out by the slices of reading back.
+ * When all shortcuts are void, so are all flows: the generation moves on in this
+ * core's ways out, and each flow sends its packets up until it is written anew in
+ * its place. One that nobody asks for again is taken out by the slices of reading
+ * back.
+ *
+ * Several cores share one flow map. Each has its own range of slots and of
+ * adjacencies, numbered from 0 here; only what the program reads, references and
+ * fp_flow.adjacency, has the numbers of the whole. So one core's comings, goings
+ * and voids are nothing to another's flows.
  *
  * Where the rest is: what a flow looks like, offload_flow.c; no overtaking,
  * offload_order.c; what the program counted, offload_read.c; the ways out,
@@ -25,6 +31,7 @@
  */
 #include "fastpath/offload.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -115,7 +122,8 @@ static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N
 			return false;
 		any |= can_forward(m, &v);
 		offload_flow_of(&v, conntrack_conn(m->ct, conn), dir, &half[dir]);
-		half[dir].generation = flow_map_generation(m->flows);
+		half[dir].adjacency = (uint16_t)(m->first_adjacency + v.adjacency);
+		half[dir].generation = m->generation;
 	}
 	return any;
 }
@@ -138,7 +146,7 @@ static bool put_in(struct offload_map *m, uint32_t conn, struct fp_flow half[N_C
 	}
 	begin(m, slot, half);
 	offload_read_begin(m, slot);
-	if (!flow_map_insert(m->flows, slot, half)) {
+	if (!flow_map_insert(m->flows, m->first_slot + slot, half)) {
 		m->info.n_full++;
 		slot_free(m, slot);
 		return false;
@@ -163,19 +171,19 @@ static bool add(void *ctx, uint32_t conn)
 		return false;
 	if (slot == OFFLOAD_NONE)
 		return put_in(m, conn, half);
-	if (!flow_map_same(m->flows, slot, half)) {
+	if (!flow_map_same(m->flows, m->first_slot + slot, half)) {
 		offload_take_out(m, slot);
 		return put_in(m, conn, half);
 	}
 	begin(m, slot, half);
-	flow_map_rewrite(m->flows, slot, half);
+	flow_map_rewrite(m->flows, m->first_slot + slot, half);
 	offload_order_written(m, slot);
 	return true;
 }
 
 void offload_take_out(struct offload_map *m, uint32_t slot)
 {
-	flow_map_remove(m->flows, slot);
+	flow_map_remove(m->flows, m->first_slot + slot);
 	offload_read_slot(m, slot);
 	m->slot_of[m->slot[slot].conn] = 0;
 	slot_free(m, slot);
@@ -230,7 +238,7 @@ static void void_all(void *ctx)
 
 	/* Nothing is forwarded any more from here on, and what was is credited as long as the shortcuts still say which
 	 * rules it is owed to. */
-	flow_map_next_generation(m->flows);
+	offload_adjacency_void(m);
 	offload_map_read_all(m);
 }
 
@@ -241,11 +249,33 @@ static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_chang
 
 /* --- the rest --- */
 
+/* Where the range of a core begins; that of core n is the end of all. */
+static uint32_t range_begin(uint32_t total, uint32_t core, uint32_t n_cores)
+{
+	return (uint32_t)((uint64_t)total * core / n_cores);
+}
+
+static void take_share(struct offload_map *m, const struct offload_share *share)
+{
+	const struct fastpath_maps *all = share->maps;
+	uint32_t core = share->core, n = share->n_cores;
+
+	m->flows = share->flows;
+	m->first_slot = range_begin(all->n_connections, core, n);
+	m->first_adjacency = range_begin(all->n_adjacencies, core, n);
+	m->maps = *all;
+	m->maps.flow = flow_map_flow(all, m->first_slot, 0);
+	m->maps.n_connections = range_begin(all->n_connections, core + 1, n) - m->first_slot;
+	m->maps.adjacency = &all->adjacency[m->first_adjacency];
+	m->maps.n_adjacencies = range_begin(all->n_adjacencies, core + 1, n) - m->first_adjacency;
+}
+
 struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, struct conntrack *ct,
-				       struct shortcuts *shortcuts, const struct fastpath_maps *maps,
-				       const uint8_t key[16])
+				       struct shortcuts *shortcuts, const struct offload_share *share)
 {
 	struct offload_map *m = calloc(1, sizeof(*m));
+
+	assert(share->core < share->n_cores);
 
 	if (m == NULL)
 		return NULL;
@@ -253,7 +283,8 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 	m->ip = ip;
 	m->ct = ct;
 	m->shortcuts = shortcuts;
-	m->maps = *maps;
+	take_share(m, share);
+	m->generation = 1;
 	m->slots = (struct shortcuts_offload){ .ctx = m,
 					       .add = add,
 					       .remove = remove_conn,
@@ -265,12 +296,11 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 		m->list[i] = (struct offload_list){ OFFLOAD_NONE, OFFLOAD_NONE };
 	m->next_slice_ns = m->next_adjacencies_ns = TIME_NEVER;
 	m->n_conns = conntrack_capacity(ct) + CONNS_BEYOND;
-	m->info.capacity = maps->n_connections;
+	m->info.capacity = m->maps.n_connections;
 	m->slot_of = calloc(m->n_conns, sizeof(*m->slot_of));
-	m->slot = calloc(maps->n_connections, sizeof(*m->slot));
-	m->adjacency = calloc(maps->n_adjacencies, sizeof(*m->adjacency));
-	m->flows = flow_map_create(maps, key);
-	if (m->slot_of == NULL || m->slot == NULL || m->adjacency == NULL || m->flows == NULL) {
+	m->slot = calloc(m->maps.n_connections + 1ul, sizeof(*m->slot));
+	m->adjacency = calloc(m->maps.n_adjacencies + 1ul, sizeof(*m->adjacency));
+	if (m->slot_of == NULL || m->slot == NULL || m->adjacency == NULL) {
 		offload_map_destroy(m);
 		return NULL;
 	}
@@ -284,7 +314,6 @@ void offload_map_destroy(struct offload_map *m)
 	for (uint32_t slot = 0; slot < m->n_fresh; slot++)
 		if (m->slot[slot].state == SLOT_LIVE)
 			offload_leave(m, slot);
-	flow_map_destroy(m->flows);
 	free(m->adjacency);
 	free(m->slot);
 	free(m->slot_of);

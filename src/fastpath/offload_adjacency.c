@@ -8,6 +8,9 @@
  * user space, which asks ARP, or drops by name. Only adjacencies that a flow
  * refers to are written. `version` is odd while one is.
  *
+ * Each carries the generation of its core's flows. When all of them are void, it
+ * moves on in every adjacency of this core, and in no other's.
+ *
  * A neighbour that has not been heard of for a while is stale: it may be sent to,
  * and whoever does says so, upon which it is asked whether it is still there. The
  * program notes when it last used an adjacency; about once a second that is
@@ -22,14 +25,14 @@
 static bool equal(const struct fp_adjacency *a, const struct fp_adjacency *b)
 {
 	return memcmp(a->header, b->header, sizeof(a->header)) == 0 && a->how == b->how && a->port == b->port &&
-	       a->ifindex == b->ifindex && a->mtu == b->mtu;
+	       a->ifindex == b->ifindex && a->mtu == b->mtu && a->generation == b->generation;
 }
 
 static void write_adjacency(struct offload_map *m, uint32_t index)
 {
 	const struct ip_adjacency *a = ip_adjacency(m->ip, index);
 	struct fp_adjacency *f = &m->maps.adjacency[index];
-	struct fp_adjacency to = { .how = FP_HOW_UP, .port = a->ifindex };
+	struct fp_adjacency to = { .how = FP_HOW_UP, .port = a->ifindex, .generation = m->generation };
 
 	if (a->ifindex != 0 && a->usable) {
 		to.how = m->port[a->ifindex].how;
@@ -46,6 +49,7 @@ static void write_adjacency(struct offload_map *m, uint32_t index)
 	STORE(f->port, to.port);
 	STORE(f->ifindex, to.ifindex);
 	STORE(f->mtu, to.mtu);
+	STORE(f->generation, to.generation);
 	STORE(f->version, f->version + 1);
 }
 
@@ -66,6 +70,15 @@ void offload_adjacency_changed(struct offload_map *m, uint32_t index)
 {
 	if (index < m->n_adjacencies && m->adjacency[index].known)
 		write_adjacency(m, index);
+}
+
+void offload_adjacency_void(struct offload_map *m)
+{
+	m->generation++;
+	/* Sequentially consistent: counters that are read behind it miss nothing but what a program is just doing. */
+	for (uint32_t i = 0; i < m->n_adjacencies; i++)
+		if (m->adjacency[i].known)
+			__atomic_store_n(&m->maps.adjacency[i].generation, m->generation, __ATOMIC_SEQ_CST);
 }
 
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how)

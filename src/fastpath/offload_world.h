@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "fastpath/flow_map.h"
 #include "fastpath/program_model.h"
 
 #define N_CONNS 4096u
@@ -34,8 +35,8 @@ struct shortcuts {
 	uint32_t n_credits;
 	struct shortcut_debt last[N_CT_DIRS];
 	bool none; /* nobody has a shortcut */
-	const struct fp_config *config;
-	uint32_t generation; /* of the kernel's map at the last credit */
+	const struct fastpath_maps *maps;
+	uint32_t generation; /* of the first way out at the last credit */
 	struct {
 		uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
 	} * credit;
@@ -90,7 +91,7 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
 {
 	s->n_credits++;
-	s->generation = s->config->generation;
+	s->generation = s->maps->adjacency[1].generation;
 	s->last[dir] = *debt;
 	s->credit[conn].packets[dir] += debt->packets;
 	s->credit[conn].bytes[dir] += debt->bytes;
@@ -102,6 +103,7 @@ struct world {
 	struct conntrack ct;
 	struct shortcuts shortcuts;
 	struct fastpath_maps maps;
+	struct flow_map *flows;
 	struct offload_map *m;
 	const struct shortcuts_offload *o;
 	uint32_t n_left, last_left;
@@ -159,8 +161,11 @@ static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slot
 	while (n_home * 4 < n_slots)
 		n_home *= 2;
 	model_maps(&w->maps, n_slots, n_home, n_home / 4 + 8, N_ADJACENCIES);
-	w->shortcuts.config = w->maps.config;
-	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts, &w->maps, key);
+	w->shortcuts.maps = &w->maps;
+	w->flows = flow_map_create(&w->maps, key);
+	assert_non_null(w->flows);
+	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts,
+				  &(struct offload_share){ .maps = &w->maps, .flows = w->flows, .n_cores = 1 });
 	assert_non_null(w->m);
 	w->o = offload_map_slots(w->m);
 	offload_map_set_clock(w->m, w->offset);
@@ -177,6 +182,7 @@ static inline void open_world(struct world *w)
 static inline void close_world(struct world *w)
 {
 	offload_map_destroy(w->m);
+	flow_map_destroy(w->flows);
 	model_maps_free(&w->maps);
 	free(w->ct.conn);
 	free(w->shortcuts.credit);

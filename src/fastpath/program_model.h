@@ -117,8 +117,6 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 	out->handled = MODEL_LOAD(f->handled);
 	if (!model_key_equal(f, p) || (version & 1) || MODEL_LOAD(f->version) != version)
 		return FP_UP_STALE;
-	if (out->generation != (uint16_t)MODEL_LOAD(m->config->generation))
-		return model_up(f, FP_UP_STALE);
 	if (p->not_plain)
 		return model_up(f, FP_UP_NOT_PLAIN);
 	if (out->handled != __atomic_load_n(&f->up, __ATOMIC_SEQ_CST))
@@ -132,6 +130,8 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 	struct fp_adjacency *a = &m->adjacency[out->adjacency];
 	if (MODEL_LOAD(a->version) % 2 != 0 || MODEL_LOAD(a->how) == FP_HOW_UP)
 		return model_up(f, FP_UP_ADJACENCY);
+	if (out->generation != MODEL_LOAD(a->generation))
+		return model_up(f, FP_UP_STALE);
 	if (p->len > MODEL_LOAD(a->mtu))
 		return model_up(f, FP_UP_TOO_BIG);
 	__atomic_fetch_add((__u64 *)(void *)&f->packets, 1 + ((__u64)p->len << 32), __ATOMIC_RELEASE);

@@ -80,7 +80,6 @@ void bed_open(struct bed *b)
 	memcpy(b->m->config->mac[BED_PORT], bed_mac, 6);
 	b->m->config->key[0] = 0x0123456789abcdef;
 	b->m->config->key[1] = 0xfedcba9876543210;
-	b->m->config->generation = 0x10004; /* 16 bits of it count */
 	b->m->config->on = 1;
 }
 
@@ -160,6 +159,7 @@ struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
 	a->port = BED_OUT_PORT;
 	a->ifindex = 1;
 	a->mtu = MTU;
+	a->generation = 4;
 	struct fp_bucket *home = bed_home(b, f, &slot);
 	home->tag[slot] = fp_tag_of(hash_of(b, f));
 	home->ref[slot] = SLOT_REF;

@@ -33,6 +33,7 @@
 #include "app/gateway.h"
 #include "base/ip4.h"
 #include "fastpath/fastpath_priv.h"
+#include "fastpath/flow_map.h"
 #include "../scenario/flows.h"
 #include "wire/arp.h"
 #include "wire/checksum.h"
@@ -67,6 +68,7 @@ struct duel {
 	struct end end[N_WAYS][N_FLOWS_SIDES];
 	struct snapshot *snap;
 	struct fastpath *path;
+	struct flow_map *flow_map;
 	struct offload_map *map;
 	int program[N_FLOWS_SIDES];
 	uint32_t verdict; /* of a frame that was forwarded */
@@ -532,8 +534,11 @@ static void open_kernel(struct duel *d, enum fastpath_kind kind)
 		memcpy(fastpath_maps(d->path)->config->mac[number], d->end[KERNEL][side].device.mac.b, 6);
 	}
 	struct gateway *g = d->gw[KERNEL];
+	d->flow_map = flow_map_create(fastpath_maps(d->path), key);
+	assert_non_null(d->flow_map);
 	d->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_shortcuts(g),
-				    fastpath_maps(d->path), key);
+				    &(struct offload_share){
+					    .maps = fastpath_maps(d->path), .flows = d->flow_map, .n_cores = 1 });
 	assert_non_null(d->map);
 	offload_map_set_left(d->map, shortcuts_left, gateway_shortcuts(g));
 	shortcuts_set_offload(gateway_shortcuts(g), offload_map_slots(d->map));
@@ -579,6 +584,7 @@ static void finish(struct duel *d)
 {
 	shortcuts_set_offload(gateway_shortcuts(d->gw[KERNEL]), NULL);
 	offload_map_destroy(d->map);
+	flow_map_destroy(d->flow_map);
 	for (int side = 0; side < N_FLOWS_SIDES; side++)
 		close(d->program[side]);
 	fastpath_close(d->path);

@@ -354,7 +354,7 @@ SPOIL(odd)
 }
 SPOIL(generation)
 {
-	b->m->config->generation++;
+	bed_adjacency(b)->generation++;
 }
 SPOIL(behind)
 {
@@ -474,7 +474,6 @@ static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
 {
 	struct fp_flow *flow = bed_flow_set(b, row->flow);
 	struct bed_frame in, want;
-	uint32_t generation = b->m->config->generation;
 
 	bed_frame(row->flow, 10, TCP_ACK, &in);
 	row->spoil(b, flow, &in);
@@ -482,7 +481,6 @@ static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
 	uint16_t up = flow->up, handled = flow->handled;
 	uint32_t verdict = bed_run(b, kind, &in, 0);
 	b->m->config->on = 1;
-	b->m->config->generation = generation;
 	enum fp_count what = bed_counted(b);
 	if (what != row->want || verdict != redirected(kind) || flow->up != (uint16_t)(up + row->seen) ||
 	    flow->handled != handled || fp_flow_counts(flow) != 0 || in.len != want.len ||
