@@ -43,6 +43,15 @@ static inline uint32_t pool_alloc(struct pool *p)
 	return index;
 }
 
+/* What pool_alloc would return after n more calls, for whoever wants it in the cache by then. */
+static inline uint32_t pool_upcoming(const struct pool *p, uint32_t n)
+{
+	if (n < p->n_free)
+		return p->free_stack[p->n_free - 1 - n];
+	n -= p->n_free;
+	return n < p->cap - p->n_fresh ? p->n_fresh + n : POOL_NONE;
+}
+
 static inline void pool_free(struct pool *p, uint32_t index)
 {
 	assert(index < p->n_fresh && p->n_used > 0);

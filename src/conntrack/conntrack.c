@@ -376,15 +376,23 @@ static void classify(struct conntrack *ct, const struct packet *p, struct track 
 	}
 }
 
-static void prefetch_conn(const struct conntrack *ct, const struct track *t)
+/* What the tuple's packet will touch: its connection, or the one that it is going to begin, behind n_new others. */
+static void prefetch_conn(const struct conntrack *ct, const struct track *t, uint32_t *n_new)
 {
 	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->hash);
-	uint32_t m = ct_bucket_match(b, ct_table_tag(t->hash));
+	uint32_t m = ct_bucket_match(b, ct_table_tag(t->hash)), index;
 
-	if (m == 0)
-		return;
-	const struct conn *c = ct_conn(ct, conn_index(b->ref[__builtin_ctz(m)]));
-	__builtin_prefetch(c);
+	if (m != 0) {
+		index = conn_index(b->ref[__builtin_ctz(m)]);
+	} else {
+		index = pool_upcoming(&ct->conns, (*n_new)++);
+		if (index == POOL_NONE)
+			return;
+		__builtin_prefetch(&ct->side[index], 1);
+	}
+	const struct conn *c = ct_conn(ct, index);
+
+	__builtin_prefetch(c, 1);
 	__builtin_prefetch((const uint8_t *)c + 64, 1);
 }
 
@@ -469,6 +477,7 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct conntrack *ct = ctx;
 	struct track track[BATCH_MAX];
+	uint32_t n_new = 0;
 
 	/* Packets made here may come in the middle of another batch. */
 	if (hook == HOOK_PREROUTING && b->n > 0 && b->p[0]->n_loops == 0)
@@ -477,7 +486,7 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 		classify(ct, b->p[i], &track[i]);
 	for (uint32_t i = 0; i < b->n; i++)
 		if (track[i].kind == TRACK_TUPLE)
-			prefetch_conn(ct, &track[i]);
+			prefetch_conn(ct, &track[i], &n_new);
 	for (uint32_t i = 0; i < b->n; i++)
 		work(ct, hook, b->p[i], &track[i]);
 }

@@ -196,10 +196,22 @@ void conntrack_packet_gone(void *ctx, struct packet *p)
 	ct->counts[CT_COUNT_DISCARDED]++;
 }
 
+uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply)
+{
+	uint64_t hash = tuple_hash(&ct->key, reply);
+
+	ct_table_prefetch(&ct->table, hash);
+	return hash;
+}
+
 bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply)
 {
+	return conntrack_take_reply_at(ct, index, reply, tuple_hash(&ct->key, reply));
+}
+
+bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash)
+{
 	struct conn *c = ct_conn(ct, index);
-	uint64_t hash = tuple_hash(&ct->key, reply);
 	uint32_t ref = index << 1 | CT_REPLY;
 	uint32_t owner = ct_find(ct, hash, reply);
 

@@ -14,24 +14,20 @@
  * REQ-2; strictly with `paired`), first for an unused port on any, then for a
  * shared one.
  *
+ * Sources of a batch go through steps (nat_src in src/nat/nat.c): all are asked for,
+ * and a port is drawn for each; then ports are held, and the table's lines for
+ * their REPLY tuples come while the next ones are held; then the tuples are taken,
+ * in order. A connection whose port is not simply one of the unused waits for its
+ * turn, and those behind it with it; one that finds its tuple taken has those
+ * behind it let go what they hold. So what a connection gets does not depend on
+ * which others were in its batch.
+ *
  * Next: src/nat/port.c
  */
 #include "nat/nat_priv.h"
 
 #define NULL_BINDING_TRIES 64
 #define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */
-
-/* What the rules, or NAT itself, want of a source. */
-struct source_wish {
-	enum nat_origin origin;
-	uint32_t id; /* pool or interface */
-	const struct nat_pool_config *pool;
-	struct nat_address_range range; /* without a pool */
-	uint64_t n_addresses;
-	struct port_set ports, near;
-	struct nat_port_wish port;
-	bool paired, endpoint_independent;
-};
 
 static void mark_sides(struct conn *c)
 {
@@ -181,12 +177,12 @@ static uint64_t later_address(uint64_t start, uint64_t i, uint64_t n_addresses)
 	return start + i < n_addresses ? start + i : start + i - n_addresses;
 }
 
-static uint32_t wish_address(const struct source_wish *w, uint64_t k)
+static uint32_t wish_address(const struct nat_source_wish *w, uint64_t k)
 {
 	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
 }
 
-static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
+static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply,
 		    uint32_t addr, enum nat_port_effort effort)
 {
 	uint32_t address = nat_address_get(n, addr, reply.zone);
@@ -201,7 +197,7 @@ static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct 
 	return true;
 }
 
-static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply)
+static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply)
 {
 	uint64_t start = start_address(n, &c->tuple[CT_ORIGINAL], w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
@@ -236,7 +232,7 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 	return true;
 }
 
-static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct source_wish *w, uint32_t address,
+static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint32_t address,
 			     enum nat_proto proto)
 {
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
@@ -253,7 +249,7 @@ static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct 
 }
 
 /* A new mapping on one address: an unused port, which nobody shares. */
-static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct source_wish *w, uint16_t zone,
+static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint16_t zone,
 			     uint32_t addr, uint32_t out_ifindex)
 {
 	uint32_t address = nat_address_get(n, addr, zone), port;
@@ -290,7 +286,7 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 }
 
 /* The mapping of an inside endpoint; NAT_NONE without a port or room. */
-static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct source_wish *w, uint16_t zone,
+static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint16_t zone,
 			     uint32_t out_ifindex)
 {
 	uint32_t mapping = nat_mapping_of_inside(n, o, w->id);
@@ -304,8 +300,8 @@ static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct 
 	return mapping;
 }
 
-static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct source_wish *w, struct tuple reply,
-			 struct packet *p)
+static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w,
+			 struct tuple reply, struct packet *p)
 {
 	const struct tuple *o = &c->tuple[CT_ORIGINAL];
 
@@ -346,7 +342,7 @@ static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 	return false;
 }
 
-static void wish_pool(const struct nat *n, struct source_wish *w, uint32_t pool, const struct tuple *orig)
+static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t pool, const struct tuple *orig)
 {
 	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
 	enum nat_proto proto;
@@ -364,7 +360,7 @@ static void wish_pool(const struct nat *n, struct source_wish *w, uint32_t pool,
 }
 
 /* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */
-static void stay_in_range(struct source_wish *w, uint16_t inside_port)
+static void stay_in_range(struct nat_source_wish *w, uint16_t inside_port)
 {
 	if (w->ports.n == 0 || w->ports.range[0].first >= SYSTEM_PORTS)
 		return;
@@ -375,7 +371,7 @@ static void stay_in_range(struct source_wish *w, uint16_t inside_port)
 
 bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
 {
-	struct source_wish w = { .origin = NAT_ORIGIN_POOL };
+	struct nat_source_wish w = { .origin = NAT_ORIGIN_POOL };
 
 	wish_pool(n, &w, loan->pool, inside);
 	if (w.n_addresses == 0 || !w.endpoint_independent)
@@ -396,7 +392,7 @@ bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
 
 /* False when the action asks for nothing. */
 static bool wish_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
-			   struct source_wish *w)
+			   struct nat_source_wish *w)
 {
 	const struct tuple *o = &c->tuple[CT_ORIGINAL];
 
@@ -438,48 +434,122 @@ static bool is_hairpin(const struct nat *n, const struct conn *c, const struct p
 	return nat_mapping_at(n, nat_ref_index(c->nat_ref))->out_ifindex != p->in_ifindex;
 }
 
-bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
+/* Fills in the wish. False when nothing is to be translated. */
+static bool make_wish(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
+{
+	struct nat_source_wish *w = &s->wish;
+	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+
+	*w = (struct nat_source_wish){ .origin = NAT_ORIGIN_RULE };
+	if (!wish_of_action(n, &s->action, p, c, w))
+		return false;
+	if (o->proto == IPPROTO_NR_ICMP)
+		w->ports = n->identifiers;
+	else
+		stay_in_range(w, nat_inside_port(o));
+	w->port.set = &w->ports;
+	return true;
+}
+
+void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
-	struct tuple reply = c->tuple[CT_REPLY];
-	struct nat_action a = { .kind = NAT_ACTION_NONE };
-	struct source_wish w = { .origin = NAT_ORIGIN_RULE };
-	bool done;
+	bool first = !(c->status & CT_SNAT_ASKED);
 
-	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP) {
+	c->status |= CT_SNAT_ASKED;
+	s->action = (struct nat_action){ .kind = NAT_ACTION_NONE };
+	s->state = NAT_SOURCE_ASKED;
+	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, &s->action) == VERDICT_DROP) {
 		p->verdict = VERDICT_DROP;
+		s->state = NAT_SOURCE_DROPPED;
+		return;
+	}
+	s->reply = c->tuple[CT_REPLY];
+	s->reply.zone = conntrack_reply_zone(n->ct, hook, p);
+	if (s->action.kind == NAT_ACTION_NONE && is_hairpin(n, c, p)) {
+		s->action.kind = NAT_ACTION_POOL;
+		s->action.pool = (uint16_t)nat_ref_id(c->nat_ref);
+	}
+	if (s->action.kind == NAT_ACTION_PREFIX)
+		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
+	s->drawn = false;
+	s->translates = make_wish(n, p, c, s);
+	/* Drawn once a connection, in the order of connections. */
+	if (!first || !s->translates || s->wish.n_addresses == 0 || s->wish.endpoint_independent)
+		return;
+	s->first = wish_address(&s->wish, start_address(n, &c->tuple[CT_ORIGINAL], s->wish.n_addresses));
+	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->wish.port, &s->draw);
+}
+
+bool nat_source_hold(struct nat *n, struct nat_source *s)
+{
+	if (s->translates) {
+		if (!s->drawn)
+			return false;
+		s->drawn = false;
+		s->address = nat_address_get(n, s->first, s->reply.zone);
+		if (s->address == NAT_NONE || !nat_hold_port(n, s->address, &s->reply, &s->wish.port, &s->draw))
+			return false;
+		s->reply.dst = s->first;
+	}
+	s->hash = conntrack_reach_reply(n->ct, &s->reply);
+	s->state = NAT_SOURCE_HELD;
+	return true;
+}
+
+void nat_source_let_go(struct nat *n, struct nat_source *s)
+{
+	if (s->translates)
+		nat_address_release(n, s->address, s->reply.proto, nat_outside_port(&s->reply));
+	s->drawn = s->translates;
+	s->state = NAT_SOURCE_ASKED;
+}
+
+bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
+{
+	struct conn *c = conntrack_conn(n->ct, index);
+
+	if (!conntrack_take_reply_at(n->ct, index, &s->reply, s->hash)) {
+		nat_source_let_go(n, s);
+		s->drawn = false;
 		return false;
 	}
-	reply.zone = conntrack_reply_zone(n->ct, hook, p);
-	if (a.kind == NAT_ACTION_NONE && is_hairpin(n, c, p)) {
-		a.kind = NAT_ACTION_POOL;
-		a.pool = (uint16_t)nat_ref_id(c->nat_ref);
-	}
-	if (a.kind == NAT_ACTION_PREFIX)
-		reply.dst = replace_prefix(reply.dst, a.range.first, a.prefix_len);
-	if (!wish_of_action(n, &a, p, c, &w)) {
-		done = null_binding(n, index, reply);
-	} else {
-		if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_ICMP)
-			w.ports = n->identifiers;
-		else
-			stay_in_range(&w, nat_inside_port(&c->tuple[CT_ORIGINAL]));
-		w.port.set = &w.ports;
-		done = w.n_addresses != 0 && wish_address(&w, 0) != 0;
-		if (done && w.endpoint_independent)
-			done = take_mapping(n, c, index, &w, reply, p);
-		else if (done)
-			done = take_any(n, c, index, &w, reply);
-	}
+	s->state = NAT_SOURCE_TAKEN;
+	if (!s->translates)
+		return true;
+	nat_overload_taken(n, &s->reply, s->address);
+	c->nat_ref = nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address);
+	c->status |= CT_MAPPED;
+	return true;
+}
+
+static bool take_wish(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s, struct packet *p)
+{
+	const struct nat_source_wish *w = &s->wish;
+
+	if (w->n_addresses == 0 || wish_address(w, 0) == 0)
+		return false;
+	return w->endpoint_independent ? take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, w, s->reply);
+}
+
+bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)
+{
+	struct conn *c = conntrack_conn(n->ct, index);
+	const struct nat_source_wish *w = &s->wish;
+	bool done = s->state == NAT_SOURCE_TAKEN;
+
+	if (!done)
+		done = s->translates ? take_wish(n, c, index, s, p) : null_binding(n, index, s->reply);
 	if (!done && p->verdict == VERDICT_STOLEN)
 		return false;
-	if (!done && n->crew.elsewhere != NULL && w.n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
+	if (!done && n->crew.elsewhere != NULL && w->n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
 		return false;
 	if (!done) {
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
-		nat_refuse(n, p, w.origin, w.id, w.n_addresses != 0 ? wish_address(&w, 0) : 0);
+		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? wish_address(w, 0) : 0);
 		return false;
 	}
+	c->status &= (uint16_t)~CT_SNAT_ASKED;
 	c->status |= CT_SNAT_DONE;
 	mark_sides(c);
 	return true;

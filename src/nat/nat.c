@@ -37,6 +37,15 @@
 /* Connections looked at in one go after a change of the config. */
 #define SWEEP_SLICE 4096
 
+static void seed_ports(struct nat *n)
+{
+	uint8_t seed[RNG_SEED_BYTES];
+
+	for (uint32_t i = 0; i < RNG_SEED_BYTES; i++)
+		seed[i] = (uint8_t)rng_u32(&n->env->rng);
+	rng_init(&n->port_rng, seed);
+}
+
 struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits)
 {
 	uint32_t n_addresses = limits->n_addresses != 0 ? limits->n_addresses : DEFAULT_ADDRESSES;
@@ -50,6 +59,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->ct = ct;
 	n->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	n->crew.client_key = n->key;
+	seed_ports(n);
 	n->default_ports = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
 	n->identifiers = port_set_of((struct nat_port_range){ 1, 65535 }, NULL, 0);
 	if (nat_addresses_init(&n->addresses, min_u32(n_addresses, NAT_MAPPINGS_LIMIT)) != 0)
@@ -286,27 +296,91 @@ void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 	}
 }
 
+/* Connections whose sources are taken together: enough for their waits to overlap. */
+#define SOURCES 16
+
+/* What the rules want for those that begin here, and a port is drawn for each. */
+static void ask_sources(struct nat *n, enum ip_hook hook, struct packet *const *packet, uint32_t n_packets,
+			struct nat_source *source)
+{
+	for (uint32_t i = 0; i < n_packets; i++) {
+		struct packet *p = packet[i];
+
+		source[i].state = NAT_SOURCE_NONE;
+		if (p->conn_unconfirmed && !p->ct_icmp_error && p->ct_info != CT_INFO_INVALID &&
+		    is_open(conntrack_of(n->ct, p), p, CT_SNAT_DONE | CT_SNAT_ASKED))
+			nat_source_ask(n, hook, p, conn_index(p->conn_ref), &source[i]);
+	}
+}
+
+/* From `at` on, up to one whose choice may need to know what became of those before it. Returns where to go on. */
+static uint32_t hold_sources(struct nat *n, struct nat_source *source, uint32_t at, uint32_t n_sources)
+{
+	while (at < n_sources) {
+		struct nat_source *s = &source[at++];
+
+		if (s->state == NAT_SOURCE_ASKED && !nat_source_hold(n, s))
+			break;
+	}
+	return at;
+}
+
+/* The source of an open connection, as it was asked for before or is now. */
+static bool finish_source(struct nat *n, enum ip_hook hook, struct packet *p, struct nat_source *s)
+{
+	uint32_t index = conn_index(p->conn_ref);
+
+	/* An earlier packet of the flow has asked in vain. */
+	if (s->state == NAT_SOURCE_NONE)
+		nat_source_ask(n, hook, p, index, s);
+	return s->state != NAT_SOURCE_DROPPED && nat_source_finish(n, p, index, s);
+}
+
+static void work_src(struct nat *n, enum ip_hook hook, struct packet *p, struct nat_source *s)
+{
+	if (YG_UNLIKELY(p->ct_info == CT_INFO_INVALID)) {
+		invalid_src(n, hook, p);
+		return;
+	}
+	const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
+	if (c == NULL)
+		return;
+	if (YG_UNLIKELY(p->ct_icmp_error)) {
+		nat_error_src(n, p);
+		return;
+	}
+	if (YG_UNLIKELY(is_open(c, p, CT_SNAT_DONE)) && !finish_source(n, hook, p, s))
+		return;
+	translate_src(n, c, p);
+}
+
+static void work_sources(struct nat *n, enum ip_hook hook, struct packet *const *packet, uint32_t n_packets)
+{
+	struct nat_source source[SOURCES];
+	uint32_t held = 0;
+
+	ask_sources(n, hook, packet, n_packets, source);
+	for (uint32_t i = 0; i < n_packets; i++) {
+		struct nat_source *s = &source[i];
+
+		if (i == held)
+			held = hold_sources(n, source, held, n_packets);
+		if (s->state == NAT_SOURCE_HELD && !nat_source_take(n, conn_index(packet[i]->conn_ref), s)) {
+			/* It chooses as if those behind it had not. */
+			while (held > i + 1)
+				if (source[--held].state == NAT_SOURCE_HELD)
+					nat_source_let_go(n, &source[held]);
+		}
+		work_src(n, hook, packet[i], s);
+	}
+}
+
 void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct nat *n = ctx;
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct packet *p = b->p[i];
-		if (YG_UNLIKELY(p->ct_info == CT_INFO_INVALID)) {
-			invalid_src(n, hook, p);
-			continue;
-		}
-		const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
-		if (c == NULL)
-			continue;
-		if (YG_UNLIKELY(p->ct_icmp_error)) {
-			nat_error_src(n, p);
-			continue;
-		}
-		if (YG_UNLIKELY(is_open(c, p, CT_SNAT_DONE)) && !nat_choose_src(n, hook, p, conn_index(p->conn_ref)))
-			continue;
-		translate_src(n, c, p);
-	}
+	for (uint32_t at = 0; at < b->n; at += SOURCES)
+		work_sources(n, hook, &b->p[at], min_u32(b->n - at, SOURCES));
 }
 
 /* A new config. */

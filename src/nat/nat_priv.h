@@ -152,6 +152,7 @@ struct nat {
 	nat_rules_fn *rules;
 	void *rules_ctx;
 	struct siphash_key key;
+	struct rng port_rng; /* for ports that are drawn ahead: so what others draw meanwhile makes no difference */
 	struct nat_config cfg;
 	struct nat_pool pool[NAT_POOLS_MAX];
 	struct port_set default_ports, identifiers;
@@ -262,7 +263,6 @@ void nat_release(void *ctx, struct conn *c, uint32_t index);
 
 /* True when it has one now, or needs none. False: the packet is dropped. */
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
-bool nat_choose_src(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
 
 /* port.c */
 
@@ -280,6 +280,17 @@ struct nat_port_wish {
 uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_wish *wish, enum nat_port_effort effort);
+/* For several connections at a time: a port is drawn for each, by numbers of their own, and what it takes to see
+ * whether it is unused is on its way. False when the wish is no simple one. */
+struct nat_port_draw {
+	uint32_t maybe;  /* the port, each of the set equally likely */
+	uint32_t number; /* which of the unused ones if that is none */
+};
+bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_wish *wish,
+		   struct nat_port_draw *draw);
+/* Holds the port that was drawn and puts it into the tuple, which is not taken yet. */
+bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
+		   const struct nat_port_draw *draw);
 struct nat_overloads *nat_overloads_create(uint32_t n_connections);
 /* After a change of the config other ports may be allowed: busy destinations are looked at anew. */
 void nat_overloads_forget(struct nat *n);
@@ -287,8 +298,54 @@ void nat_overloads_destroy(struct nat_overloads *o);
 /* A block of ports came to this worker, or went. */
 void nat_overloads_block(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t block,
 			 const struct portmap *m);
-/* The connection with this REPLY tuple has gone. */
+/* The destination's map follows what is taken towards it, and what has gone. */
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address);
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
+
+/* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
+ * memory overlap. What is chosen is what one after the other would choose. */
+
+/* What the rules, or NAT itself, want of a source. */
+struct nat_source_wish {
+	enum nat_origin origin;
+	uint32_t id; /* pool or interface */
+	const struct nat_pool_config *pool;
+	struct nat_address_range range; /* without a pool */
+	uint64_t n_addresses;
+	struct port_set ports, near;
+	struct nat_port_wish port;
+	bool paired, endpoint_independent;
+};
+
+/* Stays where it is: the wish points into itself. */
+struct nat_source {
+	enum {
+		NAT_SOURCE_NONE,    /* nothing was asked */
+		NAT_SOURCE_DROPPED, /* by the rules */
+		NAT_SOURCE_ASKED,
+		NAT_SOURCE_HELD, /* reply is known and not taken; `address` and its port are held, if it translates */
+		NAT_SOURCE_TAKEN,
+	} state;
+	struct nat_action action;
+	bool translates; /* the wish is filled in */
+	bool drawn;      /* first and draw, too */
+	struct nat_source_wish wish;
+	uint32_t first; /* address to try first */
+	struct nat_port_draw draw;
+	struct tuple reply;
+	uint64_t hash; /* of reply, when it is known */
+	uint32_t address;
+};
+
+/* Asks the rules. */
+void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s);
+/* Holds what was drawn and has the REPLY tuple looked for. False, and nothing is held, when it takes more than that. */
+bool nat_source_hold(struct nat *n, struct nat_source *s);
+void nat_source_let_go(struct nat *n, struct nat_source *s);
+/* Takes what is held; false when the tuple is somebody else's: then it is let go. */
+bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
+/* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
+bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
 
 /* icmp.c: errors. */
 

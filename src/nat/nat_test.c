@@ -69,6 +69,86 @@ static void test_checksum_kinds(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* The gateway's own connection to where the clients' go: its tuple is none of the map's. */
+static void open_own(struct nat_bench *nb, uint16_t port)
+{
+	struct make own = out_make(IPPROTO_NR_UDP, port, 53);
+	struct batch batch = { .n = 0 };
+
+	own.in = 0;
+	own.src = WAN_ADDR;
+	batch_add(&batch, bench_packet(&nb->b, &own));
+	bench_in(&nb->b, HOOK_OUTPUT, &batch);
+	nat_dst(nb->nat, HOOK_OUTPUT, &batch);
+	nat_src(nb->nat, HOOK_POSTROUTING, &batch);
+	bench_out(&nb->b, HOOK_POSTROUTING, &batch);
+	assert_int_equal(batch.n, 1);
+	bench_hand(&nb->b, batch.p[0]);
+}
+
+#define N_TOGETHER 60u
+
+/* The ports that new flows get, by their own, in batches of n packets; 0: refused. Every third one sends twice. */
+static void ports_in_batches(uint32_t n, uint16_t *port)
+{
+	struct nat_bench nb;
+	struct packet *out[BATCH_MAX];
+
+	memset(port, 0, N_TOGETHER * sizeof(*port));
+	nat_bench_start(&nb, 100);
+	nb.snat.flags = NAT_FLAG_PORT;
+	nb.snat.ports = (struct nat_port_range){ 2000, 2031 };
+	for (uint16_t i = 2000; i < 2008; i++)
+		open_own(&nb, i);
+	for (uint32_t i = 0; i < N_TOGETHER;) {
+		struct batch batch = { .n = 0 };
+
+		for (; batch.n < n && i < N_TOGETHER; i++) {
+			struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(3000 + i - (i % 3 == 2)), 53);
+
+			m.dst = SERVER + (i / 3 % 5 == 0);
+			batch_add(&batch, bench_packet(&nb.b, &m));
+		}
+		uint32_t first = i - batch.n;
+
+		bench_in(&nb.b, HOOK_PREROUTING, &batch);
+		nat_dst(nb.nat, HOOK_PREROUTING, &batch);
+		for (uint32_t k = 0; k < batch.n; k++) {
+			batch.p[k]->out_ifindex = WAN;
+			batch.p[k]->forwarded = true;
+			out[k] = batch.p[k];
+		}
+		nat_src(nb.nat, HOOK_POSTROUTING, &batch);
+		for (uint32_t k = 0; k < batch.n; k++)
+			if (out[k]->verdict == VERDICT_CONTINUE)
+				port[first + k] = out[k]->l4.sport;
+		batch_settle(&batch, nb.b.env.pool, &nb.b.env.ledger);
+		bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+		for (uint32_t k = 0; k < batch.n; k++)
+			bench_hand(&nb.b, batch.p[k]);
+	}
+	nat_bench_stop(&nb);
+}
+
+/* Would catch: flows whose ports depend on which others were in their batch; one that finds its tuple taken and those
+ * behind it with the ports that it ought to have found free. */
+static void test_batch_as_one_by_one(void **state)
+{
+	uint16_t alone[N_TOGETHER], together[N_TOGETHER];
+	uint32_t n_refused = 0;
+
+	(void)state;
+	/* Three at a time: both packets of a flow together. */
+	ports_in_batches(3, alone);
+	for (uint32_t n = 6; n <= 60; n += 6) {
+		ports_in_batches(n, together);
+		assert_memory_equal(alone, together, sizeof(alone));
+	}
+	for (uint32_t i = 0; i < N_TOGETHER; i++)
+		n_refused += alone[i] == 0;
+	assert_in_range(n_refused, 1, N_TOGETHER / 2);
+}
+
 /* Would catch: two packets of a new flow in one batch with two mappings. */
 static void test_one_mapping_a_batch(void **state)
 {
@@ -493,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_masquerade),
 		cmocka_unit_test(test_checksum_kinds),
+		cmocka_unit_test(test_batch_as_one_by_one),
 		cmocka_unit_test(test_one_mapping_a_batch),
 		cmocka_unit_test(test_dnat),
 		cmocka_unit_test(test_both),

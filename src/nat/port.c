@@ -5,6 +5,10 @@
  * First an unused one: each equally likely. It can fail to be free towards the
  * destination only when a connection that holds no port of the map has the tuple
  * (one of the gateway's own, or from outside); then another is picked.
+ * A port of the set is drawn first, which is free to take unless it is used, and
+ * only then one by rank among the unused: that reads three lines, one after the
+ * other. Each unused port is as likely either way. These draws have a generator of
+ * their own and are two a connection, whatever becomes of them.
  *
  * When no port is unused, one is shared with connections to other destinations:
  * a few random probes of the REPLY tuple. A destination at which they all fail is
@@ -178,7 +182,7 @@ static void look_on(struct nat *n, struct overload *o, struct tuple reply, const
 }
 
 /* The destination's map follows what is taken towards it. */
-static void overload_taken(struct nat *n, const struct tuple *reply, uint32_t address)
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address)
 {
 	struct overload *o = overload_find(n, reply, address);
 	uint32_t port = nat_outside_port(reply);
@@ -250,6 +254,49 @@ uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, 
 	return port;
 }
 
+bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_wish *wish,
+		   struct nat_port_draw *draw)
+{
+	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
+	enum nat_proto proto;
+
+	if (!nat_proto_of(reply->proto, &proto) || set->n_ports == 0 || wish->parity)
+		return false;
+	draw->maybe = port_set_at(set, rng_below(&n->port_rng, set->n_ports));
+	draw->number = rng_u32(&n->port_rng);
+	if (wish->port != 0 && port_set_has(wish->set, wish->port))
+		draw->maybe = wish->port;
+	uint32_t address = nat_address_find(n, addr, reply->zone);
+
+	if (address != NAT_NONE && nat_address_at(n, address)->map[proto] != NAT_NONE)
+		portmap_prefetch(nat_address_map(n, address, proto), draw->maybe);
+	return true;
+}
+
+bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
+		   const struct nat_port_draw *draw)
+{
+	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
+	uint32_t port = draw->maybe;
+	enum nat_proto proto;
+
+	if (!nat_proto_of(reply->proto, &proto))
+		return false;
+	const struct portmap *m = nat_address_map(n, address, proto);
+
+	if (m == NULL)
+		return false;
+	if (port == wish->port)
+		nat_block_want(n, address, proto, port);
+	if (!portmap_unused(m, port))
+		port = port_bits_pick_by(&m->bits, set, draw->number);
+	if (port == PORTMAP_NONE || !nat_block_ready(n, address, reply->proto, port))
+		return false;
+	nat_set_outside_port(reply, port);
+	nat_address_hold(n, address, reply->proto, port);
+	return true;
+}
+
 /* One attempt at one port, whose block is ours. */
 static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *reply, uint32_t port)
 {
@@ -259,7 +306,7 @@ static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *
 		return false;
 	}
 	nat_address_hold(n, address, reply->proto, port);
-	overload_taken(n, reply, address);
+	nat_overload_taken(n, reply, address);
 	return true;
 }
 

@@ -280,19 +280,38 @@ uint32_t portmap_count_own(const struct portmap *m, const struct port_set *s)
 	return count_bits(&m->own, s);
 }
 
-uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
+/* Where the unused ports of each range of a set begin in the order of all, and how many they are; returns their sum. */
+static uint32_t count_ranges(const struct port_bits *b, const struct port_set *s, uint32_t *first, uint32_t *n)
 {
-	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = 0;
+	uint32_t total = 0;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		first[i] = rank(b, s->range[i].first);
 		n[i] = rank(b, s->range[i].last + 1u) - first[i];
 		total += n[i];
 	}
-	if (total == 0)
-		return PORTMAP_NONE;
-	uint32_t k = rng_below(rng, total), i = 0;
+	return total;
+}
+
+static uint32_t select_in_ranges(const struct port_bits *b, const uint32_t *first, const uint32_t *n, uint32_t k)
+{
+	uint32_t i = 0;
+
 	while (k >= n[i])
 		k -= n[i++];
 	return select_port(b, first[i] + k);
+}
+
+uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
+{
+	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(b, s, first, n);
+
+	return total == 0 ? PORTMAP_NONE : select_in_ranges(b, first, n, rng_below(rng, total));
+}
+
+uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number)
+{
+	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(b, s, first, n);
+
+	return total == 0 ? PORTMAP_NONE : select_in_ranges(b, first, n, (uint32_t)((uint64_t)number * total >> 32));
 }

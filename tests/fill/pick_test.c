@@ -172,6 +172,10 @@ static void test_last_ports(void **state)
 	for (uint32_t i = 0; i < 80000; i++)
 		count[place_in_left(port_bits_pick(&m->bits, &set, &rng))]++;
 	check("chi-squared, 80,000 draws among the last 8 ports", chi_squared_z(count, ARRAY_LEN(left), 1));
+	memset(count, 0, sizeof(count));
+	for (uint32_t i = 0; i < 80000; i++)
+		count[place_in_left(port_bits_pick_by(&m->bits, &set, rng_u32(&rng)))]++;
+	check("the same with numbers drawn ahead", chi_squared_z(count, ARRAY_LEN(left), 1));
 	free(m);
 }
 
