@@ -63,8 +63,8 @@ static enum insn_varies key_varies(const struct insn *in)
 	case KEY_IP_FRAG_OFF:
 	case KEY_UDP_LENGTH:
 		return INSN_VARIES;
-	case KEY_TCP_FLAGS:
-		return bits & TCP_PSH ? INSN_VARIES : INSN_SAME;
+	case KEY_TCP_FLAGS: /* the kernel's program forwards segments with the last two */
+		return bits & (TCP_PSH | TCP_ECE | TCP_CWR) ? INSN_VARIES : INSN_SAME;
 	case KEY_CT_STATUS:
 		return INSN_VARIES_UNTIL_ASSURED;
 	default:

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -349,12 +350,44 @@ static void test_came_up(void **state)
 	world_end(&t.w);
 }
 
+/* Would catch: segments forwarded elsewhere past a rule that asks for flags which they may have. */
+static void test_rules_on_flags(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool offered;
+	} rows[] = {
+		{ "tcp flags & (fin|syn|rst) != 0 counter", true },
+		{ "tcp flags psh counter", false },
+		{ "tcp flags ecn counter", false },
+		{ "tcp flags cwr drop", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		static struct stand_in t;
+		struct shortcuts_offload o;
+		char text[sizeof(config) + 64];
+
+		start(&t, &o);
+		snprintf(text, sizeof(text), "%.*s  %s } }\n", (int)sizeof(config) - 6, config, rows[i].rule);
+		assert_int_equal(world_reload(&t.w, text), 0);
+		from_client(&t, IPPROTO_NR_TCP, 1000, 0, TCP_SYN, 0);
+		assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9000, 1001, TCP_SYN | TCP_ACK, 0));
+		for (int k = 0; k < 12; k++) {
+			from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+			assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
+		}
+		assert_int_equal(t.has, rows[i].offered);
+		world_end(&t.w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp),     cmocka_unit_test(test_udp_lives_on),
 		cmocka_unit_test(test_reload),  cmocka_unit_test(test_end_when_void),
-		cmocka_unit_test(test_came_up),
+		cmocka_unit_test(test_came_up), cmocka_unit_test(test_rules_on_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
