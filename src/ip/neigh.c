@@ -19,7 +19,9 @@
  *               goes out. Five seconds later the entry goes, and the next packet
  *               is held again.
  *
- * Packets wait only in INCOMPLETE, and leave it in the order in which they came.
+ * Packets wait only in INCOMPLETE, and leave it in the order in which they came:
+ * they are with the device before anybody may send by the adjacency, or the
+ * kernel's program would let later ones overtake them.
  * Sending one may call back into this file (an ICMP error goes out too), so a
  * queue is always taken out whole before its packets are ended.
  *
@@ -167,18 +169,23 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 	}
 }
 
+/* Still INCOMPLETE, so n stays ours; what comes for it meanwhile is held behind the others, and sent too. */
 static void send_held(struct ip_stack *s, struct neigh *n)
 {
-	struct packet *held = neigh_take_held(s->neigh, n);
-	struct ether_addr mac = n->mac;
+	if (n->n_held == 0)
+		return;
+	while (n->n_held > 0) {
+		struct packet *held = neigh_take_held(s->neigh, n);
 
-	while (held != NULL) {
-		struct packet *p = held;
+		while (held != NULL) {
+			struct packet *p = held;
 
-		held = p->next;
-		p->next = NULL;
-		ip_transmit(s, p, &mac);
+			held = p->next;
+			p->next = NULL;
+			ip_transmit(s, p, &n->mac);
+		}
 	}
+	ip_queue_send(s, n->ifindex);
 }
 
 void neigh_learn(struct ip_stack *s, uint32_t ifindex, uint32_t addr, const struct ether_addr *mac,
@@ -195,6 +202,7 @@ void neigh_learn(struct ip_stack *s, uint32_t ifindex, uint32_t addr, const stru
 	bool asked = n->state == NEIGH_INCOMPLETE || n->state == NEIGH_PROBE || n->state == NEIGH_FAILED;
 
 	n->mac = *mac;
+	send_held(s, n);
 	/* Only the answer to a question proves that both directions work. A
 	 * known address that says nothing new keeps its state. */
 	if (proof == NEIGH_PROOF_ANSWER && (asked || same))
@@ -203,7 +211,6 @@ void neigh_learn(struct ip_stack *s, uint32_t ifindex, uint32_t addr, const stru
 		enter_stale(s, n);
 	if (!same)
 		tell(s, n, EVENT_NEIGH_LEARNT);
-	send_held(s, n);
 }
 
 static void timer_fired(void *ctx, uint32_t index, uint64_t now)

@@ -99,6 +99,38 @@ static void test_resolve(void **state)
 	bench_destroy(b);
 }
 
+struct opened {
+	struct bench *b;
+	uint32_t n_opened, n_sent; /* with the device when the adjacency became usable */
+};
+
+static void see_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change change)
+{
+	struct opened *o = ctx;
+
+	if (!ip_adjacency(o->b->s, index)->usable)
+		return;
+	o->n_opened++;
+	o->n_sent = o->b->dev[LAN].n;
+}
+
+/* Would catch: a way out that others may send by before the packets that waited for it have left. */
+static void test_held_leave_first(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct opened o = { .b = b };
+
+	for (uint16_t i = 0; i < 3; i++)
+		send_to(b, NEW_HOST, i);
+	bench_forget(b);
+	ip_stack_set_adjacency_changed(b->s, see_adjacency, &o);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
+	assert_int_equal(o.n_opened, 1);
+	assert_int_equal(o.n_sent, 3);
+	ip_stack_set_adjacency_changed(b->s, NULL, NULL);
+	bench_destroy(b);
+}
+
 static void give_back(void *ctx, uint64_t cookie)
 {
 	(*(uint32_t *)ctx)++;
@@ -532,6 +564,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_held_leave_first),
 		cmocka_unit_test(test_lent),
 		cmocka_unit_test(test_ageing),
 		cmocka_unit_test(test_moved),

@@ -61,7 +61,7 @@ void ip_packet_finish(struct packet *p)
 
 /* Queues. */
 
-static void tx_now(struct ip_stack *s, uint32_t ifindex)
+void ip_queue_send(struct ip_stack *s, uint32_t ifindex)
 {
 	struct ip_interface *ifc = &s->interface[ifindex];
 
@@ -85,7 +85,7 @@ void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p)
 	batch_add(&ifc->tx, p);
 	s->tx_pending |= UINT64_C(1) << ifindex;
 	if (ifc->tx.n == BATCH_MAX)
-		tx_now(s, ifindex);
+		ip_queue_send(s, ifindex);
 }
 
 void ip_queue_drop(struct ip_stack *s, uint32_t ifindex)
@@ -103,7 +103,7 @@ void ip_flush(struct ip_stack *s)
 {
 	ip_loop_run(s);
 	while (s->tx_pending != 0)
-		tx_now(s, (uint32_t)__builtin_ctzll(s->tx_pending));
+		ip_queue_send(s, (uint32_t)__builtin_ctzll(s->tx_pending));
 }
 
 /* From the packet to frames. */

@@ -127,6 +127,8 @@ void ip_output(struct ip_stack *s, struct batch *b);
 void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to);
 /* A whole frame whose Ethernet header is written. */
 void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p);
+/* Hands what waits for an interface to its device. */
+void ip_queue_send(struct ip_stack *s, uint32_t ifindex);
 /* What waits for an interface that lost its device. */
 void ip_queue_drop(struct ip_stack *s, uint32_t ifindex);
 /* icmp_error.c */
