@@ -255,12 +255,14 @@ static __always_inline enum fp_count fp_parse(const void *data, const void *data
 	return FP_FORWARDED;
 }
 
-/* False for what a device in promiscuous mode hears of others, for broadcast and multicast. */
+/* False for what a device in promiscuous mode hears of others, for broadcast and multicast, and for what claims to
+ * come from a group. */
 static __always_inline bool fp_for_us(const void *data)
 {
 	const __u8 *mac = config.mac[program.port & (FP_PORTS - 1)];
 
-	return *(const __u32 *)data == *(const __u32 *)mac && *(const __u16 *)(data + 4) == *(const __u16 *)(mac + 4);
+	return *(const __u32 *)data == *(const __u32 *)mac && *(const __u16 *)(data + 4) == *(const __u16 *)(mac + 4) &&
+	       (*(const __u8 *)(data + 6) & 1) == 0;
 }
 
 /* One bit for each of the four tags that equals tag, at 15, 31, 47 or 63. A tag above an equal one may be marked too;

@@ -247,6 +247,10 @@ SPOIL(broadcast)
 {
 	memset(frame->bytes, 0xff, 6);
 }
+SPOIL(from_group)
+{
+	frame->bytes[6] |= 1;
+}
 SPOIL(ttl_1)
 {
 	frame->bytes[L3 + 8] = 1;
@@ -428,6 +432,7 @@ static const struct up_row up_rows[] = {
 	{ "short", &udp, short_frame, FP_UP_NOT_IPV4 },
 	{ "to another host", &udp, other_host, FP_UP_NOT_PLAIN },
 	{ "broadcast", &udp, broadcast, FP_UP_NOT_PLAIN },
+	{ "from a group", &udp, from_group, FP_UP_NOT_PLAIN },
 	{ "TTL 1", &udp, ttl_1, FP_UP_NOT_PLAIN },
 	{ "options", &udp, options, FP_UP_NOT_PLAIN },
 	{ "first fragment", &udp, first_fragment, FP_UP_NOT_PLAIN },
