@@ -225,8 +225,7 @@ void crew_set_wake(struct crew *c, crew_wake_fn *fn, void *ctx)
 
 /* --- config, with everybody at rest --- */
 
-/* What is on its way was judged by the owners of now. */
-static void drain(struct crew *c, uint64_t now)
+void crew_drain(struct crew *c, uint64_t now)
 {
 	bool moved = true;
 
@@ -234,6 +233,17 @@ static void drain(struct crew *c, uint64_t now)
 		moved = false;
 		for (uint32_t i = 0; i < c->n; i++)
 			moved |= crew_poll(c, i, now) > 0;
+	}
+}
+
+void crew_between(struct crew *c, struct crew_between *out)
+{
+	*out = (struct crew_between){ 0 };
+	for (uint32_t i = 0; i < c->n * c->n && c->n > 1; i++) {
+		if (i / c->n == i % c->n)
+			continue;
+		out->n_waiting += ring_ready_now(&c->pair[i].packets);
+		out->n_lent += c->worker[i / c->n].n_lent[i % c->n];
 	}
 }
 
@@ -266,7 +276,8 @@ int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
 	struct adding adding = { .crew = c, .snap = snap, .ok = true };
 
 	if (c->n > 1) {
-		drain(c, now);
+		/* It was judged by the owners of now. */
+		crew_drain(c, now);
 		fib_walk(snap->fib, add_addresses, &adding);
 		if (!adding.ok)
 			return -ENOSPC;

@@ -50,6 +50,15 @@ struct gateway *crew_gateway(struct crew *c, uint32_t worker);
 
 /* Everybody at rest: before the threads start, or with each of them stopped between two batches. */
 int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now);
+/* Likewise: sees what is on its way between workers to its end. No packet lies in memory of another worker then. */
+void crew_drain(struct crew *c, uint64_t now);
+
+/* Likewise: what is on its way. Handed over (of all) + n_lent = taken over (of all) + n_waiting. */
+struct crew_between {
+	uint64_t n_waiting; /* in rings */
+	uint64_t n_lent;    /* went by their address and are not back yet */
+};
+void crew_between(struct crew *c, struct crew_between *out);
 
 /* --- by the thread of `worker` --- */
 

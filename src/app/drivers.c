@@ -13,6 +13,10 @@
  *   xdp                    native, else generic
  *   xdp_generic, tc, af_packet, tap: that one
  *
+ * Each worker gets a handle of its own. Where the kernel cannot divide what a
+ * device receives between all of them (fewer queues than workers, a TAP), some only
+ * send, and those that receive hand over what is not theirs (src/app/crew.h).
+ *
  * Devices that a redirected frame cannot leave by are no matter of the driver:
  * packets to them go up and are sent as usual (fastpath_how).
  */
@@ -43,6 +47,8 @@ static const struct way_info {
 };
 
 #define WAYS_MAX 3
+/* Frames of AF_XDP for each of several workers: as many in all as one has, but not too few for the rings. */
+#define UMEM_FRAMES_OF_SEVERAL(n) (UMEM_FRAMES / min_u32((n), 4))
 
 static const struct choice {
 	const char *driver;
@@ -84,23 +90,54 @@ static int need_fast(struct drivers *s, char *err, size_t err_len)
 	return -ENOTSUP;
 }
 
-/* What the device has to be told before it is opened. */
-static int prepare(struct drivers *s, enum way way, uint32_t number, struct device_open_options *opt, char *err,
-		   size_t err_len)
+/* What the device has to be told before the handle of a worker is opened. */
+static int prepare(struct drivers *s, enum way way, uint32_t number, uint32_t worker, struct device_open_options *opt,
+		   char *err, size_t err_len)
 {
 	int rc = ways[way].has_program ? need_fast(s, err, err_len) : 0;
 
+	opt->n_handles = s->n_workers;
 	if (rc != 0 || (way != WAY_XDP_NATIVE && way != WAY_XDP_GENERIC))
 		return rc;
-	if (s->umem == NULL)
-		rc = umem_create(0, &s->umem, err, err_len);
+	if (s->umem[worker] == NULL)
+		rc = umem_create(s->n_workers > 1 ? UMEM_FRAMES_OF_SEVERAL(s->n_workers) : 0, &s->umem[worker], err,
+				 err_len);
 	opt->xdp = (struct af_xdp_options){
-		.umem = s->umem,
+		.umem = s->umem[worker],
 		.copy = way == WAY_XDP_GENERIC ? AF_XDP_COPY : AF_XDP_COPY_IF_NEEDED,
 		.map_fd = fastpath_xsk_map_fd(fast_path(s->fast)),
 		.first_key = fastpath_xsk_key(number, 0),
+		.first_queue = worker,
+		.queue_step = s->n_workers,
 	};
 	return rc;
+}
+
+/* The first, upon which the others lean, last. */
+static void close_handles(struct driver_port *p)
+{
+	for (uint32_t i = CREW_MAX; i-- > 0;) {
+		if (p->handle[i] != NULL)
+			p->handle[i]->ops->close(p->handle[i]);
+		p->handle[i] = NULL;
+	}
+}
+
+static int open_handles(struct drivers *s, enum way way, const char *ifname, uint32_t number, struct driver_port *p,
+			char *err, size_t err_len)
+{
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		struct device_open_options opt = { .first = p->handle[0] };
+		int rc = prepare(s, way, number, i, &opt, err, err_len);
+
+		if (rc == 0)
+			rc = device_open(ways[way].driver, ifname, &opt, &p->handle[i], NULL, 0, err, err_len);
+		if (rc != 0) {
+			close_handles(p);
+			return rc;
+		}
+	}
+	return 0;
 }
 
 static void describe(struct driver_port *p, enum way way)
@@ -112,18 +149,15 @@ static void describe(struct driver_port *p, enum way way)
 	snprintf(p->mode, sizeof(p->mode), "%s", ways[way].mode);
 	if (!p->is_xdp)
 		return;
-	af_xdp_info(p->device, &info);
+	af_xdp_info(p->handle[0], &info);
 	snprintf(p->mode, sizeof(p->mode), "%s, %s", ways[way].mode, info.zero_copy ? "zero copy" : "copy");
 }
 
 static int try_way(struct drivers *s, enum way way, const struct netlink_link *link, uint32_t number,
 		   struct driver_port *p, char *err, size_t err_len)
 {
-	struct device_open_options opt = { 0 };
-	int rc = prepare(s, way, number, &opt, err, err_len);
+	int rc = open_handles(s, way, link->name, number, p, err, err_len);
 
-	if (rc == 0)
-		rc = device_open(ways[way].driver, link->name, &opt, &p->device, NULL, 0, err, err_len);
 	if (rc != 0)
 		return rc;
 	if (ways[way].has_program) {
@@ -131,12 +165,11 @@ static int try_way(struct drivers *s, enum way way, const struct netlink_link *l
 			.number = number,
 			.ifindex = link->index,
 			.kind = ways[way].kind,
-			.up_ifindex = way == WAY_TC ? tc_tap_up_ifindex(p->device) : 0,
+			.up_ifindex = way == WAY_TC ? tc_tap_up_ifindex(p->handle[0]) : 0,
 		};
 		rc = fast_attach(s->fast, &port, err, err_len);
 		if (rc != 0) {
-			p->device->ops->close(p->device);
-			p->device = NULL;
+			close_handles(p);
 			return rc;
 		}
 	}
@@ -230,15 +263,15 @@ void drivers_gone(struct drivers *s, struct driver_port *p, uint32_t number)
 void drivers_close(struct drivers *s, struct driver_port *p, uint32_t number)
 {
 	drivers_gone(s, p, number);
-	if (p->device != NULL)
-		p->device->ops->close(p->device);
-	p->device = NULL;
+	close_handles(p);
 }
 
 void drivers_end(struct drivers *s)
 {
 	fast_close(s->fast);
 	s->fast = NULL;
-	umem_destroy(s->umem);
-	s->umem = NULL;
+	for (uint32_t i = 0; i < CREW_MAX; i++) {
+		umem_destroy(s->umem[i]);
+		s->umem[i] = NULL;
+	}
 }

@@ -23,7 +23,7 @@
 
 /* What all ports of a process share. Zero to begin with; filled in when the first port needs it. */
 struct drivers {
-	struct fast *fast; /* NULL: nobody has asked, or it cannot be had */
+	struct fast *fast;  /* NULL: nobody has asked, or it cannot be had */
 	uint32_t n_workers; /* each gets a handle of every device; set before the first is opened */
 	struct umem *umem[CREW_MAX];
 	struct fast_limits fast_limits;
@@ -33,8 +33,8 @@ struct drivers {
 
 struct driver_port {
 	struct device *handle[CREW_MAX]; /* one a worker; [0] NULL: not open */
-	bool has_program; /* beside the device */
-	bool attached;    /* and it is there, under the port's number */
+	bool has_program;                /* beside the device */
+	bool attached;                   /* and it is there, under the port's number */
 	bool is_xdp;
 	char mode[DRIVER_MODE_MAX]; /* "native, copy"; empty where there is but one */
 	char note[DRIVER_NOTE_MAX]; /* one sentence: what was chosen, and why each better one was not */

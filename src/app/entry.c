@@ -5,17 +5,20 @@
  * entry does beyond changing the core's state (frames that leave) is written by
  * the recorder's own device around the real one.
  *
- * Next: src/app/gateway.c
+ * Next: src/app/crew_packets.c
  */
 #include "app/entry.h"
 
-int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now)
+int entry_configure(struct entry *e, const struct snapshot *snap, const struct snapshot *old, uint64_t now)
 {
 	if (e->record != NULL)
 		record_configure(e->record, snap, now);
-	int rc = gateway_configure(e->gateway, snap, now);
+	int rc = crew_configure(e->crew, snap, now);
 	if (rc != 0 && e->record != NULL)
 		record_configure_failed(e->record, snap->generation);
+	/* The first cores may have it already. */
+	if (rc != 0 && old != NULL && crew_n(e->crew) > 1)
+		(void)crew_configure(e->crew, old, now);
 	return rc;
 }
 
@@ -46,14 +49,24 @@ void entry_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t no
 {
 	if (e->record != NULL)
 		record_input(e->record, ifindex, b, now);
-	gateway_input(e->gateway, ifindex, b, now);
+	crew_input(e->crew, e->worker, ifindex, b, now);
+}
+
+uint32_t entry_poll(struct entry *e, uint64_t now)
+{
+	return crew_poll(e->crew, e->worker, now);
 }
 
 void entry_expire(struct entry *e, uint64_t now)
 {
 	if (e->record != NULL)
 		record_expire(e->record, now);
-	gateway_expire(e->gateway, now);
+	crew_expire(e->crew, e->worker, now);
+}
+
+uint64_t entry_next_deadline(const struct entry *e)
+{
+	return crew_next_deadline(e->crew, e->worker);
 }
 
 int entry_raw_open(struct entry *e)

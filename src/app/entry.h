@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Every entry into a running core, in one place: with `run --record` each is
- * written down before it happens, so that a replay can do the same.
+ * written down before it happens, so that a replay can do the same. One for each
+ * worker; what concerns the config concerns all of them.
  */
 #ifndef YG_APP_ENTRY_H
 #define YG_APP_ENTRY_H
 
+#include "app/crew.h"
 #include "app/gateway.h"
 #include "app/record.h"
 
 struct entry {
-	struct gateway *gateway;
-	struct record *record; /* NULL: nothing is recorded */
+	struct crew *crew;
+	uint32_t worker;
+	struct gateway *gateway; /* this worker's */
+	struct record *record;   /* NULL: nothing is recorded; with several workers nothing can be */
 };
 
-int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now);
+/* All workers at rest: the config of the whole crew. 0, or -errno: then old, if not NULL, is the config again. */
+int entry_configure(struct entry *e, const struct snapshot *snap, const struct snapshot *old, uint64_t now);
 /* d NULL: takes the device away. */
 void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now);
 /* The device's up, mtu, mac or caps are no longer what they were. */
 void entry_device_changed(struct entry *e, uint32_t ifindex, uint64_t now);
 void entry_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now);
+/* What other workers have handed over; how much there was. */
+uint32_t entry_poll(struct entry *e, uint64_t now);
 void entry_expire(struct entry *e, uint64_t now);
+uint64_t entry_next_deadline(const struct entry *e);
 
 /* At the time that the core has. */
 int entry_raw_open(struct entry *e);

@@ -6,8 +6,10 @@
  * leaves nothing behind.
  *
  * Afterwards this thread is the control thread: it waits (libevent) for
- * commands, signals, word of the links, and events from the worker, and never
- * does anything that packets would have to wait for beyond a worker_call.
+ * commands, signals, word of the links, and events from the workers, and never
+ * does anything that packets would have to wait for beyond a worker_call, or a
+ * moment in which all workers rest (run_at_rest): a new config, a device that
+ * comes, changes or goes.
  *
  * libevent calls its own, opaque watcher `struct event` too. Watchers are kept
  * here as pointers only and never meet ours.
@@ -83,31 +85,75 @@ void run_event(struct run *r, struct event *e)
 	control_server_event(r->server, e);
 }
 
+/* --- all workers --- */
+
+static void stop_all(struct run *r)
+{
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_park(r->core[i].worker);
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_parked(r->core[i].worker);
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		gateway_set_time(r->core[i].entry.gateway, worker_clock());
+}
+
+static void go_on_all(struct run *r)
+{
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		gateway_flush(r->core[i].entry.gateway, worker_clock());
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_go(r->core[i].worker);
+}
+
+void run_at_rest(struct run *r, worker_fn *fn, void *arg)
+{
+	stop_all(r);
+	/* A device must not go while another worker has a packet that lies in its ring. */
+	crew_drain(r->crew, worker_clock());
+	fn(arg);
+	go_on_all(r);
+}
+
 /* --- slots of the control room --- */
 
 static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
 {
-	worker_call(((struct run *)ctx)->worker, fn, arg);
+	worker_call(((struct run *)ctx)->core[core].worker, fn, arg);
+}
+
+static void slot_call_all(void *ctx, control_fn *fn, void *arg)
+{
+	stop_all(ctx);
+	fn(arg);
+	go_on_all(ctx);
+}
+
+static void slot_between(void *ctx, struct control_between *out)
+{
+	struct crew_between between;
+
+	crew_between(((struct run *)ctx)->crew, &between);
+	*out = (struct control_between){ .n_waiting = between.n_waiting, .n_lent = between.n_lent };
 }
 
 static int slot_raw_open(void *ctx)
 {
-	return entry_raw_open(&((struct run *)ctx)->entry);
+	return entry_raw_open(&((struct run *)ctx)->core[0].entry);
 }
 
 static void slot_raw_close(void *ctx, int socket)
 {
-	entry_raw_close(&((struct run *)ctx)->entry, socket);
+	entry_raw_close(&((struct run *)ctx)->core[0].entry, socket);
 }
 
 static int slot_raw_send(void *ctx, int socket, const struct raw_request *rq)
 {
-	return entry_raw_send(&((struct run *)ctx)->entry, socket, rq);
+	return entry_raw_send(&((struct run *)ctx)->core[0].entry, socket, rq);
 }
 
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
-	entry_end_connection(&((struct run *)ctx)->entry, index, reason);
+	entry_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
 }
 
 static const struct rib *slot_rib(void *ctx)
@@ -176,21 +222,20 @@ static const char *slot_stage_clock(void *ctx, uint64_t *hz)
 
 static void slot_want_events(void *ctx, uint32_t kinds)
 {
-	worker_want_events(((struct run *)ctx)->worker, kinds);
+	struct run *r = ctx;
+
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_want_events(r->core[i].worker, kinds);
 }
 
 static void fill_target(struct run *r)
 {
 	r->target = (struct control_target){
-		.n_cores = 1,
-		.env = gateway_env(r->gateway),
-		.ip = gateway_ip(r->gateway),
-		.conntrack = gateway_conntrack(r->gateway),
-		.nat = gateway_nat(r->gateway),
-		.rules = gateway_rules(r->gateway),
-		.raw = gateway_raw(r->gateway),
+		.n_cores = r->n_cores,
 		.ctx = r,
 		.call = slot_call,
+		.call_all = slot_call_all,
+		.between = slot_between,
 		.raw_open = slot_raw_open,
 		.raw_close = slot_raw_close,
 		.raw_send = slot_raw_send,
@@ -207,22 +252,35 @@ static void fill_target(struct run *r)
 		.stage_clock = slot_stage_clock,
 		.want_events = slot_want_events,
 	};
+	for (uint32_t i = 0; i < r->n_cores; i++) {
+		struct gateway *g = r->core[i].entry.gateway;
+
+		r->target.core[i] = (struct control_core){
+			.env = gateway_env(g),
+			.ip = gateway_ip(g),
+			.conntrack = gateway_conntrack(g),
+			.nat = gateway_nat(g),
+			.rules = gateway_rules(g),
+			.raw = gateway_raw(g),
+		};
+	}
 }
 
 /* --- the control thread's loop --- */
 
 static void on_notify(evutil_socket_t fd, short what, void *ctx)
 {
-	struct run *r = ctx;
+	struct run_core *c = ctx;
+	struct run *r = c->run;
 	struct event e;
 
-	worker_notify_clear(r->worker);
-	uint64_t n_lost = worker_events_lost(r->worker);
-	while (worker_event_next(r->worker, &e))
+	worker_notify_clear(c->worker);
+	uint64_t n_lost = worker_events_lost(c->worker);
+	while (worker_event_next(c->worker, &e))
 		run_event(r, &e);
 	if (n_lost > 0)
 		run_event(r, &(struct event){ .kind = EVENT_LOST, .time_ns = worker_clock(), .count = n_lost });
-	if (worker_raw_arrived(r->worker))
+	if (worker_raw_arrived(c->worker))
 		control_server_raw(r->server);
 	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL) {
 		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
@@ -260,19 +318,21 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	free(report);
 }
 
-enum { WATCH_NOTIFY, WATCH_LINK, WATCH_LOOK, WATCH_INT, WATCH_TERM, WATCH_HUP, N_WATCHES };
+enum { WATCH_LINK, WATCH_LOOK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + CREW_MAX };
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
 	static const struct timeval look_every = { .tv_sec = 1 };
 
-	watch[WATCH_NOTIFY] = event_new(r->base, worker_notify_fd(r->worker), EV_READ | EV_PERSIST, on_notify, r);
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		watch[WATCH_WORKERS + i] = event_new(r->base, worker_notify_fd(r->core[i].worker), EV_READ | EV_PERSIST,
+						     on_notify, &r->core[i]);
 	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
 	watch[WATCH_LOOK] = event_new(r->base, -1, EV_PERSIST, on_look, r);
 	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
 	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
 	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
-	for (size_t i = 0; i < N_WATCHES; i++)
+	for (size_t i = 0; i < WATCH_WORKERS + r->n_cores; i++)
 		if (watch[i] == NULL || event_add(watch[i], i == WATCH_LOOK ? &look_every : NULL) != 0)
 			return false;
 	return true;
@@ -310,6 +370,25 @@ static void last_words(struct run *r)
 	}
 }
 
+static void stop_workers(struct run *r)
+{
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_stop(r->core[i].worker);
+	/* What they had from each other. */
+	crew_drain(r->crew, worker_clock());
+}
+
+static int start_workers(struct run *r)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < r->n_cores && rc == 0; i++)
+		rc = worker_start(r->core[i].worker);
+	if (rc != 0)
+		stop_workers(r);
+	return rc;
+}
+
 static int serve(struct run *r)
 {
 	struct event *watch[N_WATCHES] = { NULL };
@@ -319,7 +398,7 @@ static int serve(struct run *r)
 		unwatch_all(watch);
 		return EXIT_FAILED;
 	}
-	int rc = worker_start(r->worker);
+	int rc = start_workers(r);
 	if (rc != 0) {
 		fprintf(stderr, "yangguan: cannot start a thread: %s\n", strerror(-rc));
 		unwatch_all(watch);
@@ -333,7 +412,7 @@ static int serve(struct run *r)
 		;
 	last_words(r);
 	unwatch_all(watch);
-	worker_stop(r->worker);
+	stop_workers(r);
 	run_say("stopped");
 	return EXIT_OK;
 }
@@ -365,7 +444,7 @@ static int with_devices(struct run *r)
 		run_say("control socket %s", r->socket_path);
 		status = serve(r);
 	}
-	/* The core lets go of what it holds before the devices that lent it are closed. */
+	/* The cores let go of what they hold before the devices that lent it are closed. */
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (r->port[i].device != NULL)
 			run_port_take(r, &r->port[i], i);
@@ -386,6 +465,42 @@ static uint64_t wall_offset(uint64_t now)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - now;
 }
 
+static void wake(void *ctx, uint32_t worker)
+{
+	worker_wake(((struct run *)ctx)->core[worker].worker);
+}
+
+static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64_t now)
+{
+	void *emit_ctx[CREW_MAX];
+
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		emit_ctx[i] = r->core[i].worker;
+	r->crew = crew_create(r->n_cores, &r->limits, seed, now, worker_emit, emit_ctx);
+	if (r->crew == NULL)
+		return false;
+	crew_set_wake(r->crew, wake, r);
+	stage_clock_start(&r->stage_clock);
+	for (uint32_t i = 0; i < r->n_cores; i++) {
+		struct gateway *g = crew_gateway(r->crew, i);
+
+		gateway_env(g)->wall_offset_ns = wall_offset(now);
+		gateway_env(g)->stages.clock = r->stage_clock.read;
+		r->core[i].entry = (struct entry){ .crew = r->crew, .worker = i, .gateway = g };
+		worker_set_entry(r->core[i].worker, &r->core[i].entry);
+	}
+	return true;
+}
+
+static uint32_t n_connections(struct run *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		n += conntrack_capacity(gateway_conntrack(r->core[i].entry.gateway));
+	return n;
+}
+
 static int with_core(struct run *r)
 {
 	uint8_t seed[RNG_SEED_BYTES];
@@ -395,23 +510,17 @@ static int with_core(struct run *r)
 
 	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return complain("the kernel gave no random numbers");
-	r->gateway = gateway_create(&r->limits, seed, now, worker_emit, r->worker);
-	if (r->gateway == NULL)
+	if (!make_cores(r, seed, now))
 		return complain("no memory for the gateway's tables: lower their sizes in the config");
-	gateway_env(r->gateway)->wall_offset_ns = wall_offset(now);
-	stage_clock_start(&r->stage_clock);
-	gateway_env(r->gateway)->stages.clock = r->stage_clock.read;
-	r->entry.gateway = r->gateway;
 	if (r->record_dir != NULL &&
 	    record_open(r->record_dir, &r->limits, seed, now, wall_offset(now), &r->record, err, sizeof(err)) != 0) {
 		status = complain(err);
 		goto destroy;
 	}
-	r->entry.record = r->record;
+	r->core[0].entry.record = r->record;
 	if (r->record != NULL)
-		record_set_failed(r->record, worker_notify, r->worker);
-	worker_set_entry(r->worker, &r->entry);
-	int rc = entry_configure(&r->entry, r->snap, now);
+		record_set_failed(r->record, worker_notify, r->core[0].worker);
+	int rc = entry_configure(&r->core[0].entry, r->snap, NULL, now);
 	if (rc != 0) {
 		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
 		status = complain(err);
@@ -422,8 +531,9 @@ static int with_core(struct run *r)
 		status = complain(err);
 		goto close_record;
 	}
-	r->drivers.fast_limits = fast_limits(r->snap->offload_max, conntrack_capacity(gateway_conntrack(r->gateway)),
-					     r->limits.ip.n_neighbours, 1);
+	r->drivers.fast_limits =
+		fast_limits(r->snap->offload_max, n_connections(r), r->limits.ip.n_neighbours, r->n_cores);
+	r->drivers.n_workers = r->n_cores;
 	/* A replay has no kernel that forwards. */
 	r->fast_off = r->snap->offload_off || r->record != NULL;
 	status = with_devices(r);
@@ -434,7 +544,7 @@ close_record:
 		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
 	record_close(r->record);
 destroy:
-	gateway_destroy(r->gateway);
+	crew_destroy(r->crew);
 	drivers_end(&r->drivers);
 	return status;
 }
@@ -442,14 +552,21 @@ destroy:
 static int with_loop(struct run *r)
 {
 	int status = EXIT_FAILED;
+	bool ok;
 
 	r->base = event_base_new();
-	r->worker = worker_create();
-	if (r->base == NULL || r->worker == NULL)
-		complain("no memory or descriptors");
-	else
+	ok = r->base != NULL;
+	for (uint32_t i = 0; i < r->n_cores; i++) {
+		r->core[i].run = r;
+		r->core[i].worker = worker_create();
+		ok = ok && r->core[i].worker != NULL;
+	}
+	if (ok)
 		status = with_core(r);
-	worker_destroy(r->worker);
+	else
+		complain("no memory or descriptors");
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_destroy(r->core[i].worker);
 	if (r->base != NULL)
 		event_base_free(r->base);
 	return status;
@@ -528,7 +645,11 @@ int run_main(int argc, char **argv)
 		r->config_absolute[0] = '\0';
 	int status = EXIT_FAILED;
 	r->snap = read_config(config, &r->limits);
-	if (r->snap != NULL) {
+	if (r->snap != NULL && r->snap->n_workers > 1 && r->record_dir != NULL) {
+		status = complain("--record stores what one worker does: say `workers 1;`, or leave --record out");
+		snapshot_destroy(r->snap);
+	} else if (r->snap != NULL) {
+		r->n_cores = r->snap->n_workers;
 		if (path != NULL)
 			strcpy(r->socket_path, path);
 		if (path == NULL && control_path_default(r->socket_path, sizeof(r->socket_path), err, sizeof(err)) != 0)

@@ -8,16 +8,16 @@
  * abstract unix socket of its name is the lock: it is local to the namespace and
  * ends with the process), and when the kernel can be kept quiet on it. Which
  * driver it gets is drivers.c's business. From then on word of its link comes
- * from netlink, and each change is made in the worker, between two batches.
+ * from netlink, and each change is made while all workers rest between two batches.
  *
  * The order of things. The kernel is quiet before a program is attached and
  * until after it is gone, so what the program passes, or nobody takes, never
  * reaches the kernel's stack. Frames come in from when the program is attached;
- * they wait in the device's rings until the worker has it. At the end the core
- * lets go first, then the program goes, then the device.
+ * they wait in the device's rings until the workers have it. At the end the cores
+ * let go first, then the program goes, then the device.
  *
- * A device with a program that vanished is not mended when it is back but taken
- * anew, by the best driver that takes it then; so is one whose MTU has become
+ * A device with a program, or with several handles, that vanished is not mended when
+ * it is back but taken anew, by the best driver that takes it then; so is one whose MTU has become
  * more than its driver carries. If none takes it, that is said, and the next word
  * of the device is the next occasion.
  */
@@ -93,11 +93,13 @@ static int keep_quiet(struct run *r, const char *name, char *err, size_t err_len
 	return quiet_add(r->quiet, name, err, err_len);
 }
 
-static void take_link_state(struct device *d, const struct netlink_link *link)
+static void take_link_state(struct run_port *p, const struct netlink_link *link)
 {
-	d->up = link->admin_up && link->running;
-	d->mtu = link->mtu;
-	d->mac = link->mac;
+	for (uint32_t k = 0; k < CREW_MAX && p->port.handle[k] != NULL; k++) {
+		p->port.handle[k]->up = link->admin_up && link->running;
+		p->port.handle[k]->mtu = link->mtu;
+		p->port.handle[k]->mac = link->mac;
+	}
 }
 
 static void let_speak(struct run *r, struct run_port *p)
@@ -131,9 +133,9 @@ static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err,
 	rc = drivers_open(&r->drivers, p->driver, &link, i, &p->port, err, err_len);
 	if (rc != 0)
 		goto unquiet;
-	p->device = p->port.device;
+	p->device = p->port.handle[0];
 	if (!is_tap)
-		take_link_state(p->device, &link);
+		take_link_state(p, &link);
 	rc = netlink_monitor_watch(r->monitor, p->name, NULL);
 	if (rc == 0)
 		return 0;
@@ -175,29 +177,49 @@ int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct
 	return open_and_say(r, out, i, err, err_len);
 }
 
+static void start_fast(struct run *r)
+{
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		r->fast_started |= fast_start(r->drivers.fast, k, r->core[k].entry.gateway) == 0;
+}
+
+static void fast_up(struct run *r, uint32_t i)
+{
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		fast_port_up(r->drivers.fast, k, i);
+}
+
+static void fast_down(struct run *r, uint32_t i)
+{
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		fast_port_down(r->drivers.fast, k, i);
+}
+
 void run_port_put(struct run *r, struct run_port *p, uint32_t i)
 {
-	worker_set_device(r->worker, i, p->device, worker_clock());
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		worker_set_device(r->core[k].worker, i, p->port.handle[k], worker_clock());
 	if (!p->port.has_program)
 		return;
 	/* Without it everything goes up: slower, and no less right. */
-	if (!r->fast_started && !r->fast_off && fast_start(r->drivers.fast, 0, r->gateway) == 0)
-		r->fast_started = true;
+	if (!r->fast_started && !r->fast_off)
+		start_fast(r);
 	if (r->fast_started)
-		fast_port_up(r->drivers.fast, 0, i);
+		fast_up(r, i);
 }
 
 void run_port_take(struct run *r, struct run_port *p, uint32_t i)
 {
 	if (p->port.has_program && r->fast_started)
-		fast_port_down(r->drivers.fast, 0, i);
-	worker_set_device(r->worker, i, NULL, worker_clock());
+		fast_down(r, i);
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		worker_set_device(r->core[k].worker, i, NULL, worker_clock());
 }
 
 void run_ports_stop(struct run *r)
 {
-	if (r->fast_started)
-		fast_stop(r->drivers.fast, 0);
+	for (uint32_t k = 0; k < r->n_cores && r->fast_started; k++)
+		fast_stop(r->drivers.fast, k);
 	r->fast_started = false;
 }
 
@@ -232,26 +254,35 @@ struct link_change {
 	char err[256];
 };
 
-/* In the worker. */
+static void say_changed(struct run *r, uint32_t i)
+{
+	for (uint32_t k = 0; k < r->n_cores; k++)
+		entry_device_changed(&r->core[k].entry, i, worker_clock());
+}
+
+/* With the workers at rest. */
 static void apply_change(void *arg)
 {
 	struct link_change *c = arg;
-	struct device *d = c->run->port[c->ifindex].device;
+	struct run *r = c->run;
+	struct run_port *p = &r->port[c->ifindex];
 
+	/* There is but one handle; see answer_to. */
 	if (c->change == NETLINK_CHANGE_BACK) {
-		c->rc = device_rebind(d, c->err, sizeof(c->err));
+		c->rc = device_rebind(p->device, c->err, sizeof(c->err));
 		if (c->rc != 0)
 			return;
-		worker_refresh_device(c->run->worker, c->ifindex);
+		worker_refresh_device(r->core[0].worker, c->ifindex);
 	}
 	if (c->change == NETLINK_CHANGE_GONE) {
-		d->up = false;
-		if (c->run->port[c->ifindex].port.has_program && c->run->fast_started)
-			fast_port_down(c->run->drivers.fast, 0, c->ifindex);
+		for (uint32_t k = 0; k < r->n_cores; k++)
+			p->port.handle[k]->up = false;
+		if (p->port.has_program && r->fast_started)
+			fast_down(r, c->ifindex);
 	} else {
-		take_link_state(d, c->link);
+		take_link_state(p, c->link);
 	}
-	entry_device_changed(&c->run->entry, c->ifindex, worker_clock());
+	say_changed(r, c->ifindex);
 }
 
 /* A device of that name is there again, perhaps another one: the same questions as at the start. */
@@ -278,22 +309,22 @@ struct port_call {
 	uint32_t ifindex;
 };
 
-static void take_in_worker(void *arg)
+static void take_at_rest(void *arg)
 {
 	struct port_call *c = arg;
 
 	run_port_take(c->run, c->port, c->ifindex);
 }
 
-static void put_in_worker(void *arg)
+static void put_at_rest(void *arg)
 {
 	struct port_call *c = arg;
 
 	run_port_put(c->run, c->port, c->ifindex);
-	entry_device_changed(&c->run->entry, c->ifindex, worker_clock());
+	say_changed(c->run, c->ifindex);
 }
 
-/* An interface's counters do not begin anew with its driver. */
+/* An interface's counters do not begin anew with its driver; the first handle has those of all that were before. */
 static void carry_counters(struct device *d, const struct device *old)
 {
 	d->n_rx_packets += old->n_rx_packets;
@@ -311,8 +342,10 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 	char err[DRIVER_NOTE_MAX];
 
 	if (p->device != NULL) {
-		p->counters = *p->device;
-		worker_call(r->worker, take_in_worker, &c);
+		p->counters = (struct device){ 0 };
+		run_at_rest(r, take_at_rest, &c);
+		for (uint32_t k = 0; k < r->n_cores; k++)
+			carry_counters(&p->counters, p->port.handle[k]);
 		close_device(r, p, i);
 	}
 	if (open_and_say(r, p, i, err, sizeof(err)) != 0) {
@@ -321,15 +354,15 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 		return;
 	}
 	carry_counters(p->device, &p->counters);
-	worker_call(r->worker, put_in_worker, &c);
+	run_at_rest(r, put_at_rest, &c);
 	p->is_gone = false;
 }
 
-static void up_in_worker(void *arg)
+static void up_at_rest(void *arg)
 {
 	struct port_call *c = arg;
 
-	fast_port_up(c->run->drivers.fast, 0, c->ifindex);
+	fast_up(c->run, c->ifindex);
 }
 
 void run_ports_look(struct run *r)
@@ -338,7 +371,7 @@ void run_ports_look(struct run *r)
 		struct port_call c = { .run = r, .port = &r->port[i], .ifindex = i };
 		if (r->fast_started && c.port->device != NULL && c.port->port.has_program && !c.port->is_gone &&
 		    fast_ask_again(r->drivers.fast, i))
-			worker_call(r->worker, up_in_worker, &c);
+			run_at_rest(r, up_at_rest, &c);
 	}
 }
 
@@ -352,14 +385,15 @@ void run_port_again(struct run *r, uint32_t i)
 /* What is to be done with a port, since word of its device came. */
 enum answer { NOTHING, FOLLOW, TAKE_ANEW };
 
-static enum answer answer_to(const struct run_port *p, enum netlink_change change, const struct netlink_link *link)
+static enum answer answer_to(const struct run *r, const struct run_port *p, enum netlink_change change,
+			     const struct netlink_link *link)
 {
 	if (p->device == NULL)
 		return change == NETLINK_CHANGE_GONE ? NOTHING : TAKE_ANEW;
 	if (change == NETLINK_CHANGE_GONE)
 		return FOLLOW;
 	if (change == NETLINK_CHANGE_BACK)
-		return p->port.has_program ? TAKE_ANEW : FOLLOW;
+		return p->port.has_program || r->n_cores > 1 ? TAKE_ANEW : FOLLOW;
 	if (p->is_gone)
 		return NOTHING; /* of a device that we did not take again */
 	return p->port.is_xdp && link->mtu > AF_XDP_MTU_MAX ? TAKE_ANEW : FOLLOW;
@@ -374,7 +408,7 @@ static void follow(struct run *r, uint32_t i, enum netlink_change change, const 
 		p->is_gone = true;
 	if (change == NETLINK_CHANGE_BACK && !may_take_again(r, p, link))
 		return;
-	worker_call(r->worker, apply_change, &c);
+	run_at_rest(r, apply_change, &c);
 	if (c.rc != 0) {
 		run_say("%s is back, but %s", link->name, c.err);
 		return;
@@ -392,7 +426,7 @@ static void change_port(struct run *r, uint32_t i, enum netlink_change change, c
 	struct run_port *p = &r->port[i];
 	bool was_up = p->device != NULL && p->device->up;
 
-	switch (answer_to(p, change, link)) {
+	switch (answer_to(r, p, change, link)) {
 	case NOTHING:
 		return;
 	case FOLLOW:

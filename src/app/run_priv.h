@@ -21,7 +21,7 @@
 
 /* One interface and the kernel device behind it. */
 struct run_port {
-	struct device *device; /* that of `port`; NULL: this number is not in use */
+	struct device *device; /* worker 0's handle of `port`; NULL: this number is not in use */
 	struct driver_port port;
 	char driver[16]; /* as the config says */
 	char name[DEVICE_NAME_MAX];
@@ -30,6 +30,13 @@ struct run_port {
 	bool is_gone;           /* the kernel device has vanished, or no driver takes it any more */
 	int lock_fd;            /* holds the name in this network namespace */
 	struct device counters; /* as they were before the device was taken anew */
+};
+
+/* A worker and what it has. */
+struct run_core {
+	struct run *run;
+	struct worker *worker;
+	struct entry entry;
 };
 
 struct run {
@@ -41,14 +48,14 @@ struct run {
 
 	struct gateway_limits limits;
 	struct snapshot *snap;
-	struct gateway *gateway;
+	struct crew *crew;
+	uint32_t n_cores;
+	struct run_core core[CREW_MAX];
 	struct stage_clock stage_clock;
-	struct entry entry;
 	struct record *record;
-	struct worker *worker;
 	struct quiet *quiet;
 	struct drivers drivers; /* what the ports share */
-	bool fast_started;      /* drivers.fast is tied to the core */
+	bool fast_started;      /* drivers.fast is tied to the cores */
 	bool fast_off;          /* it never is: every packet takes the way through user space */
 	struct netlink_monitor *monitor;
 	struct run_port port[IP_INTERFACES_MAX];
@@ -63,19 +70,23 @@ void run_say(const char *fmt, ...) YG_PRINTF(1, 2);
 /* To the program's output and to all who listen for events. Control thread. */
 void run_event(struct run *r, struct event *e);
 
+/* Runs fn(arg) in this thread while every worker rests between two batches, with the cores' clocks set, and nothing is
+ * on its way between them. Control thread. */
+void run_at_rest(struct run *r, worker_fn *fn, void *arg);
+
 /* --- run_ports.c --- */
 
 /* Opens what interface i of snap names, with number i. 0, or -errno and one sentence. */
 int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
 		  size_t err_len);
-/* In the worker, or while it stands still: the device of `p`, number i, goes into the core, or out of it. */
+/* With the workers at rest: the device of `p`, number i, goes into the cores, or out of them. */
 void run_port_put(struct run *r, struct run_port *p, uint32_t i);
 void run_port_take(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel gets the device back. Nobody may use it any more. */
 void run_port_close(struct run *r, struct run_port *p, uint32_t i);
 /* The device of port i is taken anew, by the best driver there is now. */
 void run_port_again(struct run *r, uint32_t i);
-/* Every port is closed: lets go of what they shared with the core. In the worker, or while it stands still. */
+/* Every port is closed: lets go of what they shared with the cores. The workers have ended. */
 void run_ports_stop(struct run *r);
 /* Now and then: what the kernel sends no word of. Control thread. */
 void run_ports_look(struct run *r);

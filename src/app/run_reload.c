@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Reload: all or nothing. The new config is read, a snapshot built, the devices
- * that it adds are opened; only when all of that has worked does the worker
- * change over, in one step between two batches. Whatever fails before leaves
- * everything as it was; the new devices are given back.
+ * that it adds are opened; only when all of that has worked do the workers
+ * change over, in one step while all of them rest between two batches. Whatever
+ * fails before leaves everything as it was; the new devices are given back.
  */
 #include "app/run_priv.h"
 
@@ -107,7 +107,7 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 	return 0;
 }
 
-/* In the worker: devices that leave go first, since a number may have a new owner in the new config. */
+/* With the workers at rest: devices that leave go first, since a number may have a new owner in the new config. */
 static void change_over(void *arg)
 {
 	struct change_over *c = arg;
@@ -117,7 +117,7 @@ static void change_over(void *arg)
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
 			run_port_take(r, &r->port[i], i);
-	c->rc = entry_configure(&r->entry, c->snap, now);
+	c->rc = entry_configure(&r->core[0].entry, c->snap, r->snap, now);
 	struct run_port *ports = c->rc == 0 ? c->next : r->port;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (ports[i].device != NULL && (c->rc == 0 ? c->is_new[i] : c->leaves[i]))
@@ -142,6 +142,8 @@ static char *report_changes(const struct change_over *c)
 			text_add(&t, " %s taken,", c->next[i].device->name);
 	}
 	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, rib_n_routes(c->snap->rib));
+	if (c->snap->n_workers != c->run->n_cores)
+		text_add(&t, "; there are %u workers until the next start", c->run->n_cores);
 	if (c->other_limits)
 		text_add(&t, "; sizes of tables stay as they are until the next start");
 	text_add(&t, "\n");
@@ -224,7 +226,7 @@ bool run_reload(void *run, char **report)
 	}
 	int rc = open_new(c, err, sizeof(err));
 	if (rc == 0) {
-		worker_call(r->worker, change_over, c);
+		run_at_rest(r, change_over, c);
 		rc = c->rc;
 		if (rc != 0) {
 			snprintf(err, sizeof(err), "the new config does not fit: %s", strerror(-rc));

@@ -382,6 +382,7 @@ static void copy_values(struct build *b)
 	s->ct.pick_up = c->ct_pick_up;
 	s->offload_max = c->offload_max;
 	s->offload_off = c->offload_off;
+	s->n_workers = max_u32(c->n_workers, 1);
 	s->text = malloc(c->text_len + 1);
 	if (s->text != NULL) {
 		memcpy(s->text, c->text, c->text_len);

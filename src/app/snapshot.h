@@ -30,6 +30,7 @@ struct snapshot {
 	bool take_over[IP_INTERFACES_MAX];
 	uint32_t offload_max; /* connections in the kernel, 0: the default */
 	bool offload_off;
+	uint32_t n_workers; /* at least 1 */
 	uint64_t outside; /* a bit an interface: a rule of source NAT names it as output */
 	char *text; /* the config file's text */
 	size_t text_len;

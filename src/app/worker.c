@@ -8,6 +8,12 @@
  * it sleeps, for as long as that has paid lately (spin_ns doubles when it found
  * something and halves when not).
  *
+ * Several workers hand packets to each other (src/app/crew.h). A worker that goes to
+ * sleep first says so (asleep), then looks once more at what others have handed
+ * over; who hands over first publishes, then looks at asleep. With a fence between
+ * the two on either side one of them sees the other, so nothing is slept over, and
+ * nobody makes a system call to wake a worker that is awake.
+ *
  * Mailbox: one call at a time, from the control thread. It puts the call's
  * address into `call`, writes the eventfd and waits on the semaphore; the worker
  * looks at `call` once a round. Ring of events: one producer (the thread that is
@@ -25,6 +31,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,17 +52,19 @@ struct port {
 	uint32_t ifindex;
 	struct device *device;
 	int fd;
+	bool is_empty;     /* in this round nothing was received */
 	uint32_t n_errors; /* polls in a row that reported an error and no packet */
 	uint64_t muted_until;
 };
 
 struct call {
-	worker_fn *fn;
+	worker_fn *fn; /* NULL: rest until `go` */
 	void *arg;
 };
 
 struct worker {
 	struct entry *entry;
+	atomic_bool asleep; /* or about to be */
 	pthread_t thread;
 	bool running;
 	uint32_t n_ports;
@@ -65,6 +74,8 @@ struct worker {
 	/* mailbox */
 	_Atomic(struct call *) call;
 	sem_t call_done;
+	struct call park;
+	sem_t parked, go;
 	int wake_fd;
 	bool stop;
 
@@ -100,7 +111,10 @@ struct worker *worker_create(void)
 		return NULL;
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->wake_fd < 0 || w->notify_fd < 0 || sem_init(&w->call_done, 0, 0) != 0) {
+	(void)sem_init(&w->call_done, 0, 0);
+	(void)sem_init(&w->parked, 0, 0);
+	(void)sem_init(&w->go, 0, 0);
+	if (w->wake_fd < 0 || w->notify_fd < 0) {
 		if (w->wake_fd >= 0)
 			close(w->wake_fd);
 		if (w->notify_fd >= 0)
@@ -120,6 +134,8 @@ void worker_destroy(struct worker *w)
 	close(w->wake_fd);
 	close(w->notify_fd);
 	sem_destroy(&w->call_done);
+	sem_destroy(&w->parked);
+	sem_destroy(&w->go);
 	free(w);
 }
 
@@ -132,6 +148,14 @@ static void kick(int fd)
 	/* It can only fail when the counter is full, and then the reader is awake anyway. */
 	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
+}
+
+void worker_wake(struct worker *w)
+{
+	/* What was published comes before the look; see sleep_when_all_is_done. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&w->asleep, memory_order_relaxed) && atomic_exchange(&w->asleep, false))
+		kick(w->wake_fd);
 }
 
 static void send_notify(struct worker *w)
@@ -258,13 +282,29 @@ static void run_call(struct worker *w, const struct call *c)
 	send_notify(w);
 }
 
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem) != 0 && errno == EINTR)
+		;
+}
+
+static void rest(struct worker *w)
+{
+	sem_post(&w->parked);
+	wait_for(&w->go);
+	send_notify(w);
+}
+
 /* True when there was a call: it may have changed anything, also whether to go on. */
 static bool check_mailbox(struct worker *w)
 {
 	struct call *c = atomic_load_explicit(&w->call, memory_order_acquire);
 	if (c == NULL)
 		return false;
-	run_call(w, c);
+	if (c->fn != NULL)
+		run_call(w, c);
+	else
+		rest(w);
 	atomic_store_explicit(&w->call, NULL, memory_order_relaxed);
 	sem_post(&w->call_done);
 	return true;
@@ -280,8 +320,32 @@ void worker_call(struct worker *w, worker_fn *fn, void *arg)
 	}
 	atomic_store_explicit(&w->call, &c, memory_order_release);
 	kick(w->wake_fd);
-	while (sem_wait(&w->call_done) != 0 && errno == EINTR)
-		;
+	wait_for(&w->call_done);
+}
+
+void worker_park(struct worker *w)
+{
+	if (!w->running)
+		return;
+	w->park = (struct call){ 0 };
+	atomic_store_explicit(&w->call, &w->park, memory_order_release);
+	kick(w->wake_fd);
+}
+
+void worker_parked(struct worker *w)
+{
+	if (w->running)
+		wait_for(&w->parked);
+}
+
+void worker_go(struct worker *w)
+{
+	if (!w->running) {
+		send_notify(w);
+		return;
+	}
+	sem_post(&w->go);
+	wait_for(&w->call_done);
 }
 
 /* A batch from each device. Returns the packets, and the time in *now. */
@@ -295,10 +359,9 @@ static uint32_t receive(struct worker *w, uint64_t *now)
 		uint64_t start = stages->clock != NULL ? stages->clock() : 0;
 		struct batch b;
 		b.n = 0;
-		if (d->ops->rx(d, &b, BATCH_MAX) == 0) {
-			gateway_seen_empty(w->entry->gateway, w->port[i].ifindex);
+		w->port[i].is_empty = d->ops->rx(d, &b, BATCH_MAX) == 0;
+		if (w->port[i].is_empty)
 			continue;
-		}
 		stage_add(stages, STAGE_RECEIVE, b.n, start);
 		n += b.n;
 		w->port[i].n_errors = 0;
@@ -310,9 +373,25 @@ static uint32_t receive(struct worker *w, uint64_t *now)
 	return n;
 }
 
+/* What others have handed over. When that is nothing either, whatever came by an empty port has been dealt with. */
+static uint32_t take_over(struct worker *w, uint64_t now)
+{
+	uint32_t n_empty = 0, n;
+
+	for (uint32_t i = 0; i < w->n_ports; i++)
+		n_empty += w->port[i].is_empty;
+	if (n_empty == 0 && w->n_ports > 0)
+		return 0;
+	n = entry_poll(w->entry, now);
+	for (uint32_t i = 0; i < w->n_ports && n == 0; i++)
+		if (w->port[i].is_empty)
+			gateway_seen_empty(w->entry->gateway, w->port[i].ifindex);
+	return n;
+}
+
 static uint64_t next_deadline(struct worker *w)
 {
-	uint64_t next = gateway_next_deadline(w->entry->gateway);
+	uint64_t next = entry_next_deadline(w->entry);
 
 	for (uint32_t i = 0; i < w->n_ports; i++) {
 		struct device *d = w->port[i].device;
@@ -359,6 +438,21 @@ static void sleep_until(struct worker *w, uint64_t now, uint64_t deadline)
 	}
 }
 
+/* Sleeps unless others hand something over in the last moment. Returns how much that was. */
+static uint32_t sleep_when_all_is_done(struct worker *w, uint64_t now)
+{
+	uint32_t n;
+
+	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
+	/* It is said before the look; see worker_wake. */
+	atomic_thread_fence(memory_order_seq_cst);
+	n = entry_poll(w->entry, now);
+	if (n == 0)
+		sleep_until(w, now, next_deadline(w));
+	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
+	return n;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -367,7 +461,8 @@ static void *worker_main(void *arg)
 	while (!w->stop) {
 		uint64_t now;
 		uint32_t n = receive(w, &now);
-		if (gateway_next_deadline(w->entry->gateway) <= now)
+		n += take_over(w, now);
+		if (entry_next_deadline(w->entry) <= now)
 			entry_expire(w->entry, now);
 		if (check_mailbox(w))
 			continue;
@@ -387,13 +482,15 @@ static void *worker_main(void *arg)
 		entry_idle(w->entry);
 		/* The recorder may have had to say something. */
 		send_notify(w);
-		sleep_until(w, now, next_deadline(w));
+		if (sleep_when_all_is_done(w, now) > 0)
+			last_packet = now;
 	}
 	return NULL;
 }
 
 int worker_start(struct worker *w)
 {
+	char name[16] = "worker";
 	sigset_t all, old;
 
 	/* Signals are the control thread's. */
@@ -405,7 +502,9 @@ int worker_start(struct worker *w)
 	if (rc != 0)
 		return -rc;
 	w->running = true;
-	pthread_setname_np(w->thread, "worker");
+	if (crew_n(w->entry->crew) > 1)
+		snprintf(name, sizeof(name), "worker-%u", w->entry->worker);
+	pthread_setname_np(w->thread, name);
 	return 0;
 }
 

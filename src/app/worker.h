@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A worker: one thread that owns a core and its devices. Everybody else asks it
- * through a mailbox; what the core tells goes through a ring to the control
- * thread. Nothing in the packet path is locked.
+ * A worker: one thread that owns a core and its handles of the devices. Everybody
+ * else asks it through a mailbox; what the core tells goes through a ring to the
+ * control thread. Nothing in the packet path is locked.
  */
 #ifndef YG_APP_WORKER_H
 #define YG_APP_WORKER_H
@@ -32,10 +32,19 @@ void worker_stop(struct worker *w);
  * and what waits sent after, and waits for it. Control thread only. */
 void worker_call(struct worker *w, worker_fn *fn, void *arg);
 
-/* Inside worker_call: the device (not owned) from which packets for ifindex
+/* Stops the worker between two batches until worker_go. In three steps, so that several stop together: first
+ * worker_park for each, then worker_parked, after which the control thread may do to the core what it likes. */
+void worker_park(struct worker *w);
+void worker_parked(struct worker *w);
+void worker_go(struct worker *w);
+
+/* Another worker has handed something over. Any thread. */
+void worker_wake(struct worker *w);
+
+/* Inside worker_call or while it is parked: the device (not owned) from which packets for ifindex
  * come; NULL: none any more. Attaches it to the core too. */
 void worker_set_device(struct worker *w, uint32_t ifindex, struct device *d, uint64_t now);
-/* Inside worker_call: the device was rebound, its descriptor may be another one. */
+/* Likewise: the device was rebound, its descriptor may be another one. */
 void worker_refresh_device(struct worker *w, uint32_t ifindex);
 
 /* CLOCK_MONOTONIC. */

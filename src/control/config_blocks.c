@@ -214,16 +214,8 @@ bool config_icmp(struct parser *p)
 	return config_block(p, icmp_statement, NULL);
 }
 
-/* workers N; the core can have several (src/app/crew.h), the devices of `run` have queues for one. */
+/* workers N; */
 bool config_workers(struct parser *p)
 {
-	struct token t = *config_peek(p);
-
-	if (!config_number(p, 1, 64, "the number of workers", &p->c->n_workers))
-		return false;
-	if (p->c->n_workers > 1) {
-		config_err(p, &t.pos, "several workers are not supported yet: the devices have queues for one");
-		p->c->n_workers = 1;
-	}
-	return config_end(p);
+	return config_number(p, 1, 64, "the number of workers", &p->c->n_workers) && config_end(p);
 }

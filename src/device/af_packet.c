@@ -28,6 +28,12 @@
  * even when the device is up again by then. So rx fetches it now and then when
  * the ring is empty, and tx tries such a frame once more.
  *
+ * Several handles. Each has its ring, and together they are one PACKET_FANOUT
+ * group: the kernel chooses by the hash of a flow, the same for both directions.
+ * A socket hears everything from when it is bound until it has joined, so until
+ * then a filter stops it all; from then on a filter stops what others send, since
+ * not every kernel's groups know PACKET_IGNORE_OUTGOING.
+ *
  * Always: lent[i] is 1 exactly while a packet holds slot i.
  *
  * Next: src/ip/ether.c (received frames).
@@ -36,6 +42,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -59,6 +66,10 @@
 #define SEND_BUFFER_BYTES (8 << 20)
 #define VLAN_TAG_LEN 4
 #define EMPTY_ROUNDS 8 /* rounds without a frame between two looks at the socket's error */
+#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* newer than Debian 12's headers; older kernels pass over it */
+#endif
+#define FANOUT_KIND (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING)
 
 _Static_assert(TPACKET_ALIGN(TPACKET2_HDRLEN + 16) == 80, "SLOT_RESERVE counts on it");
 _Static_assert(SLOT_BYTES % 64 == 0 && SLOT_BYTES % TPACKET_ALIGNMENT == 0, "slots begin on a cache line");
@@ -69,6 +80,8 @@ struct af_packet {
 	int fd;
 	int claim_fd;      /* see claim */
 	uint16_t protocol; /* that is received: ETH_P_ALL, or 0 for nothing */
+	bool has_group;    /* of handles between which the kernel divides what comes in */
+	uint16_t group;
 	uint8_t *ring;
 	size_t ring_len;
 	uint8_t *lent;
@@ -198,6 +211,8 @@ static uint32_t af_packet_rx(struct device *d, struct batch *b, uint32_t max)
 	uint32_t n_before = b->n;
 	bool losing = false;
 
+	if (s->ring == NULL)
+		return 0;
 	for (uint32_t n = 0; n < max && b->n < BATCH_MAX; n++) {
 		uint32_t i = s->head;
 		struct tpacket2_hdr *h = (void *)slot_at(s, i);
@@ -292,7 +307,7 @@ static void af_packet_tx(struct device *d, struct batch *b)
 
 static int af_packet_poll_fd(struct device *d)
 {
-	return of_device(d)->fd;
+	return of_device(d)->ring != NULL ? of_device(d)->fd : -1;
 }
 
 static void af_packet_close(struct device *d)
@@ -444,9 +459,61 @@ static int map_ring(struct af_packet *s, uint32_t ring_mb, char *err, size_t err
 	return s->lent ? 0 : fail(err, err_len, s->dev.name, "receive ring", ENOMEM);
 }
 
-/* protocol 0: for sending only, without a ring. */
-static int open_socket(const char *ifname, uint16_t protocol, uint32_t ring_mb, struct device **out, char *err,
-		       size_t err_len)
+/* --- several handles --- */
+
+enum hears { HEARS_NOTHING, HEARS_OTHERS };
+
+static int set_filter(struct af_packet *s, enum hears what, char *err, size_t err_len)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, what == HEARS_NOTHING ? 0 : UINT32_MAX),
+	};
+	struct sock_fprog prog = { .len = ARRAY_LEN(code), .filter = code };
+
+	if (setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		return fail(err, err_len, s->dev.name, "SO_ATTACH_FILTER", errno);
+	return 0;
+}
+
+/* False when the kernel will not. The first of a group gets a number for it that nobody else has. */
+static bool join(struct af_packet *s, const struct af_packet *first)
+{
+	uint32_t kind = first == s ? FANOUT_KIND | PACKET_FANOUT_FLAG_UNIQUEID : FANOUT_KIND;
+	uint32_t arg = kind << 16 | (first == s ? 0 : first->group);
+	socklen_t len = sizeof(arg);
+
+	if (setsockopt(s->fd, SOL_PACKET, PACKET_FANOUT, &arg, sizeof(arg)) < 0 ||
+	    getsockopt(s->fd, SOL_PACKET, PACKET_FANOUT, &arg, &len) < 0)
+		return false;
+	s->group = (uint16_t)arg;
+	s->has_group = true;
+	return true;
+}
+
+/* s is bound and hears nothing yet. Without a group it stays so: what it would hear, the first hears too. */
+static int share(struct af_packet *s, struct af_packet *first, char *err, size_t err_len)
+{
+	if ((!first->has_group && (!join(first, first) || set_filter(first, HEARS_OTHERS, err, err_len) != 0)) ||
+	    !join(s, first)) {
+		snprintf(err, err_len, "device %s: the kernel does not divide what comes in", s->dev.name);
+		return -ENOTSUP;
+	}
+	return set_filter(s, HEARS_OTHERS, err, err_len);
+}
+
+/* --- open --- */
+
+struct how {
+	uint16_t protocol; /* 0: for sending only, without a ring */
+	bool more;         /* another handle has the claim */
+	struct af_packet *first;
+	uint32_t ring_mb;
+};
+
+static int open_socket(const char *ifname, const struct how *how, struct device **out, char *err, size_t err_len)
 {
 	int ifindex = 0;
 
@@ -459,20 +526,25 @@ static int open_socket(const char *ifname, uint16_t protocol, uint32_t ring_mb, 
 	s->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
 	snprintf(s->dev.name, sizeof(s->dev.name), "%s", ifname);
 	s->claim_fd = -1;
-	s->protocol = protocol;
+	s->protocol = how->protocol;
 	/* Protocol 0: nothing comes in before the socket is bound to the device. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = s->fd < 0 ? fail(err, err_len, ifname, "packet socket", errno) : 0;
 	if (r == 0)
 		r = read_link(s, &ifindex, err, err_len);
-	if (r == 0)
+	if (r == 0 && !how->more)
 		r = claim(s, err, err_len);
 	if (r == 0)
 		r = set_options(s, err, err_len);
-	if (r == 0 && protocol != 0)
-		r = map_ring(s, ring_mb ? max_u32(ring_mb, AF_PACKET_RING_MB_MIN) : AF_PACKET_RING_MB, err, err_len);
+	if (r == 0 && s->protocol != 0)
+		r = map_ring(s, how->ring_mb ? max_u32(how->ring_mb, AF_PACKET_RING_MB_MIN) : AF_PACKET_RING_MB, err,
+			     err_len);
+	if (r == 0 && how->first != NULL)
+		r = set_filter(s, HEARS_NOTHING, err, err_len);
 	if (r == 0)
 		r = bind_to(s, ifindex, err, err_len);
+	if (r == 0 && how->first != NULL)
+		r = share(s, how->first, err, err_len);
 	if (r < 0) {
 		af_packet_close(&s->dev);
 		return r;
@@ -483,12 +555,25 @@ static int open_socket(const char *ifname, uint16_t protocol, uint32_t ring_mb, 
 
 int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len)
 {
-	return open_socket(ifname, ETH_P_ALL, ring_mb, out, err, err_len);
+	return open_socket(ifname, &(struct how){ .protocol = ETH_P_ALL, .ring_mb = ring_mb }, out, err, err_len);
 }
 
 int af_packet_open_sender(const char *ifname, struct device **out, char *err, size_t err_len)
 {
-	return open_socket(ifname, 0, 0, out, err, err_len);
+	return open_socket(ifname, &(struct how){ 0 }, out, err, err_len);
+}
+
+int af_packet_open_sender_more(const char *ifname, struct device **out, char *err, size_t err_len)
+{
+	return open_socket(ifname, &(struct how){ .more = true }, out, err, err_len);
+}
+
+int af_packet_open_more(struct device *first, uint32_t ring_mb, struct device **out, char *err, size_t err_len)
+{
+	struct how how = { .protocol = ETH_P_ALL, .more = true, .first = of_device(first), .ring_mb = ring_mb };
+	int r = open_socket(first->name, &how, out, err, err_len);
+
+	return r == -ENOTSUP ? af_packet_open_sender_more(first->name, out, err, err_len) : r;
 }
 
 int af_packet_rebind(struct device *d, char *err, size_t err_len)

@@ -24,15 +24,22 @@
  * -EBUSY when a gateway in this network namespace has the device already. */
 int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
 
-/* The same for sending only: rx must not be called, and there is nothing to poll for. */
+/* The same for sending only: nothing ever comes in, and there is nothing to poll for. */
 int af_packet_open_sender(const char *ifname, struct device **out, char *err, size_t err_len);
+
+/* One more handle of a device that is open as `first`, for another thread: the kernel divides what comes in between the
+ * handles, a flow at one. Where it cannot (the device is down, and Linux is older than 6.10), the new handle is for
+ * sending only. A device of several handles cannot be bound anew: open it again. */
+int af_packet_open_more(struct device *first, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
+/* For sending only, beside a handle of any kind. */
+int af_packet_open_sender_more(const char *ifname, struct device **out, char *err, size_t err_len);
 
 /* The device of this name was gone and is back: binds to the new one, and reads
  * its MAC and MTU. Call it from the thread that calls rx and tx. A device that
  * only went down and up needs no call. */
 int af_packet_rebind(struct device *d, char *err, size_t err_len);
 
-/* Slots of the receive ring. */
+/* Slots of the receive ring; 0: for sending only. */
 uint32_t af_packet_ring_slots(struct device *d);
 
 #endif

@@ -456,8 +456,7 @@ static int queue_open(struct af_xdp *s, struct queue *q, uint32_t id, char *err,
 	return r;
 }
 
-/* Receive queues that the device has now. */
-static uint32_t count_queues(const char *ifname)
+uint32_t af_xdp_count_queues(const char *ifname)
 {
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
 	struct ifreq r = { .ifr_data = (void *)&channels };
@@ -516,18 +515,22 @@ static int open_queues(struct af_xdp *s, char *err, size_t err_len)
 	s->dev.mtu = link.mtu;
 	s->dev.up = link.running;
 	s->asks_partial = link.kind[0] != '\0';
-	uint32_t n = count_queues(s->dev.name);
+	uint32_t step = max_u32(s->opt.queue_step, 1), n = af_xdp_count_queues(s->dev.name);
 	if (n > AF_XDP_QUEUES_MAX) {
 		snprintf(err, err_len, "device %s: has %u queues, and %d are possible; run: ethtool -L %s combined %d",
 			 s->dev.name, n, AF_XDP_QUEUES_MAX, s->dev.name, AF_XDP_QUEUES_MAX);
 		return -ERANGE;
 	}
-	s->ring_size = ring_size_for(s->umem, n);
+	if (s->opt.first_queue >= n) {
+		snprintf(err, err_len, "device %s: has no queue %u", s->dev.name, s->opt.first_queue);
+		return -ERANGE;
+	}
+	s->ring_size = ring_size_for(s->umem, (n - s->opt.first_queue + step - 1) / step);
 	s->zero_copy = true;
 	s->stalled = false;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t id = s->opt.first_queue; id < n; id += step) {
 		s->n_queues++; /* so that closing finds it, however far it came */
-		r = queue_open(s, &s->queue[i], i, err, err_len);
+		r = queue_open(s, &s->queue[s->n_queues - 1], id, err, err_len);
 		if (r < 0)
 			goto close;
 	}

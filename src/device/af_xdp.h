@@ -30,6 +30,8 @@ struct af_xdp_options {
 	enum af_xdp_copy copy;
 	int map_fd;         /* XSKMAP, or -1: the caller enters the sockets itself */
 	uint32_t first_key; /* of queue 0 in it; the others follow */
+	/* A handle of several has the queues first_queue, first_queue + queue_step and so on; 0: all. */
+	uint32_t first_queue, queue_step;
 };
 
 /* 0 and a device that must be closed with ops->close; or -errno and a sentence:
@@ -39,6 +41,9 @@ int af_xdp_open(const char *ifname, const struct af_xdp_options *opt, struct dev
 
 /* The device of this name was gone and is back. Call it from the thread that calls rx and tx. */
 int af_xdp_rebind(struct device *d, char *err, size_t err_len);
+
+/* Receive queues that a device has now. */
+uint32_t af_xdp_count_queues(const char *ifname);
 
 struct af_xdp_info {
 	uint32_t n_queues;

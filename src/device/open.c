@@ -25,12 +25,20 @@ struct driver {
 static int open_af_packet(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
 			  size_t err_len)
 {
-	return af_packet_open(ifname, opt->ring_mb, out, err, err_len);
+	uint32_t n = max_u32(opt->n_handles, 1);
+	uint32_t ring_mb = n == 1 ? opt->ring_mb : (opt->ring_mb ? opt->ring_mb : AF_PACKET_RING_MB) / n;
+
+	ring_mb = n == 1 ? ring_mb : max_u32(ring_mb, AF_PACKET_RING_MB_MIN);
+	if (opt->first)
+		return af_packet_open_more(opt->first, ring_mb, out, err, err_len);
+	return af_packet_open(ifname, ring_mb, out, err, err_len);
 }
 
 static int open_tap(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
 		    size_t err_len)
 {
+	if (opt->first)
+		return tap_open_more(opt->first, out, err, err_len);
 	return tap_open(ifname, &opt->mac, out, err, err_len);
 }
 
@@ -43,6 +51,9 @@ static int open_pcap(const char *ifname, const struct device_open_options *opt, 
 static int open_xdp(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
 		    size_t err_len)
 {
+	/* With fewer queues than handles the others only send. */
+	if (opt->first && opt->xdp.first_queue >= af_xdp_count_queues(ifname))
+		return af_packet_open_sender_more(ifname, out, err, err_len);
 	if (opt->xdp.umem)
 		return af_xdp_open(ifname, &opt->xdp, out, err, err_len);
 	snprintf(err, err_len, "device %s: the driver xdp needs the program of `yangguan run`", ifname);
@@ -52,7 +63,9 @@ static int open_xdp(const char *ifname, const struct device_open_options *opt, s
 static int open_tc(const char *ifname, const struct device_open_options *opt, struct device **out, char *err,
 		   size_t err_len)
 {
-	return tc_tap_open(ifname, out, err, err_len);
+	if (opt->first)
+		return tc_tap_open_more(opt->first, out, err, err_len);
+	return tc_tap_open(ifname, opt->n_handles > 1 ? TAP_MANY_QUEUES : TAP_ONE_QUEUE, out, err, err_len);
 }
 
 static const struct driver drivers[] = {

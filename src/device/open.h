@@ -17,6 +17,10 @@ struct device_open_options {
 	struct ether_addr mac;     /* tap: our end's address, zero to derive one */
 	struct af_xdp_options xdp; /* xdp: memory, and the program's map */
 	struct pcap_config pcap;   /* pcap: files and clock */
+	/* Several handles of one kernel device, each for a thread of its own: how many there will be (0: one), and the
+	 * first of them when this is a further one. Close the first last. */
+	uint32_t n_handles;
+	struct device *first;
 };
 
 /* driver: "auto" (here the same as "af_packet"), "xdp", "tc", "af_packet", "tap"

@@ -16,6 +16,10 @@
  * accord (so neither neighbour discovery nor MLD), no queue discipline that would
  * drop frames for having waited. Its queue takes a burst of thousands.
  *
+ * Several handles. A TAP need not have several queues (somebody else may have made
+ * it), so a further handle shares the first one's descriptor and only writes. An
+ * inlet is ours: each handle is a queue (IFF_MULTI_QUEUE).
+ *
  * Next: src/ip/ether.c (received frames).
  */
 #include "device/tap.h"
@@ -43,6 +47,7 @@
 struct tap {
 	struct device dev;
 	int fd;
+	bool is_sender; /* it reads nothing */
 	uint8_t spill[PACKET_LARGE_BYTES];
 };
 
@@ -118,7 +123,7 @@ static uint32_t tap_rx(struct device *d, struct batch *b, uint32_t max)
 	struct tap *t = of_device(d);
 	uint32_t n_before = b->n;
 
-	for (uint32_t n = 0; n < max && b->n < BATCH_MAX; n++)
+	for (uint32_t n = 0; !t->is_sender && n < max && b->n < BATCH_MAX; n++)
 		if (!rx_one(t, b))
 			break;
 	return b->n - n_before;
@@ -171,7 +176,7 @@ static void tap_tx(struct device *d, struct batch *b)
 
 static int tap_poll_fd(struct device *d)
 {
-	return of_device(d)->fd;
+	return of_device(d)->is_sender ? -1 : of_device(d)->fd;
 }
 
 static void tap_close(struct device *d)
@@ -303,25 +308,35 @@ static int make_inlet(struct tap *t, uint32_t n_frames, char *err, size_t err_le
 	return result < 0 ? result : netlink_link_make_silent(t->dev.name, err, err_len);
 }
 
-static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, const struct ether_addr *mac,
-		    struct device **out, char *err, size_t err_len)
+static struct tap *new_tap(const char *ifname)
+{
+	struct tap *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->dev.ops = &tap_ops;
+	t->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
+	snprintf(t->dev.name, sizeof(t->dev.name), "%s", ifname);
+	t->fd = -1;
+	return t;
+}
+
+/* n_frames 0: one more queue of an inlet that is there. */
+static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, short flags,
+		    const struct ether_addr *mac, struct device **out, char *err, size_t err_len)
 {
 	if (*ifname == 0 || strlen(ifname) >= DEVICE_NAME_MAX) {
 		snprintf(err, err_len, "device %s: a TAP's name has 1 to %d characters", ifname, DEVICE_NAME_MAX - 1);
 		return -EINVAL;
 	}
-	struct tap *t = calloc(1, sizeof(*t));
+	struct tap *t = new_tap(ifname);
 	if (!t)
 		return fail(err, err_len, ifname, "memory", ENOMEM);
-	t->dev.ops = &tap_ops;
-	t->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
-	snprintf(t->dev.name, sizeof(t->dev.name), "%s", ifname);
 	if (mac)
 		t->dev.mac = *mac;
-	t->fd = -1;
 	bool created = if_nametoindex(ifname) == 0;
-	int r = attach(t, kind == TAP_INLET ? IFF_TUN_EXCL : 0, err, err_len);
-	if (r == 0 && kind == TAP_INLET)
+	int r = attach(t, flags, err, err_len);
+	if (r == 0 && kind == TAP_INLET && n_frames > 0)
 		r = make_inlet(t, n_frames, err, err_len);
 	if (r == 0)
 		r = read_link(t, created, err, err_len);
@@ -335,10 +350,38 @@ static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, c
 
 int tap_open(const char *ifname, const struct ether_addr *mac, struct device **out, char *err, size_t err_len)
 {
-	return open_tap(ifname, TAP_CABLE, 0, mac, out, err, err_len);
+	return open_tap(ifname, TAP_CABLE, 0, 0, mac, out, err, err_len);
 }
 
-int tap_open_inlet(const char *ifname, uint32_t n_frames, struct device **out, char *err, size_t err_len)
+int tap_open_more(struct device *first, struct device **out, char *err, size_t err_len)
 {
-	return open_tap(ifname, TAP_INLET, n_frames, NULL, out, err, err_len);
+	struct tap *t = new_tap(first->name);
+
+	if (t == NULL)
+		return fail(err, err_len, first->name, "memory", ENOMEM);
+	t->is_sender = true;
+	t->dev.mac = first->mac;
+	t->dev.mtu = first->mtu;
+	t->dev.up = first->up;
+	t->fd = fcntl(of_device(first)->fd, F_DUPFD_CLOEXEC, 0);
+	if (t->fd < 0) {
+		int r = fail(err, err_len, first->name, "descriptor", errno);
+		tap_close(&t->dev);
+		return r;
+	}
+	*out = &t->dev;
+	return 0;
+}
+
+int tap_open_inlet(const char *ifname, uint32_t n_frames, enum tap_queues queues, struct device **out, char *err,
+		   size_t err_len)
+{
+	short flags = queues == TAP_MANY_QUEUES ? IFF_TUN_EXCL | IFF_MULTI_QUEUE : IFF_TUN_EXCL;
+
+	return open_tap(ifname, TAP_INLET, n_frames, flags, NULL, out, err, err_len);
+}
+
+int tap_open_inlet_queue(struct device *first, struct device **out, char *err, size_t err_len)
+{
+	return open_tap(first->name, TAP_INLET, 0, IFF_MULTI_QUEUE, NULL, out, err, err_len);
 }

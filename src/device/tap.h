@@ -20,9 +20,17 @@
  * stays the same as long as that does. Returns 0 or -errno and a sentence. */
 int tap_open(const char *ifname, const struct ether_addr *mac, struct device **out, char *err, size_t err_len);
 
+/* One more handle of a TAP that is open, for another thread: for sending only, all that comes in does at the first. */
+int tap_open_more(struct device *first, struct device **out, char *err, size_t err_len);
+
+enum tap_queues { TAP_ONE_QUEUE, TAP_MANY_QUEUES };
+
 /* A new TAP into which the kernel's side only puts what a program redirects
  * there; it has room for n_frames that wait. -EBUSY when there is one of this
  * name. tx must not be called. */
-int tap_open_inlet(const char *ifname, uint32_t n_frames, struct device **out, char *err, size_t err_len);
+int tap_open_inlet(const char *ifname, uint32_t n_frames, enum tap_queues queues, struct device **out, char *err,
+		   size_t err_len);
+/* One more queue of an inlet that has TAP_MANY_QUEUES: the kernel divides what comes in between them, a flow at one. */
+int tap_open_inlet_queue(struct device *first, struct device **out, char *err, size_t err_len);
 
 #endif

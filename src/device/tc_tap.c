@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,9 @@ struct tc_tap {
 	struct device dev;
 	struct device *tap, *out;
 	uint32_t tap_ifindex;
-	uint64_t n_missed;     /* as the kernel last said */
-	uint32_t n_since_idle; /* frames since the TAP was last seen empty */
+	struct tc_tap *first;      /* of the device's handles */
+	_Atomic uint64_t n_missed; /* in the first: of all queues, as the kernel last said */
+	uint32_t n_since_idle;     /* frames since the TAP was last seen empty */
 };
 
 static struct tc_tap *of_device(struct device *d)
@@ -39,10 +41,14 @@ static struct tc_tap *of_device(struct device *d)
 
 static void read_missed(struct tc_tap *t)
 {
-	uint64_t n = netlink_tx_dropped(t->tap_ifindex);
+	uint64_t n = netlink_tx_dropped(t->tap_ifindex), seen = atomic_load(&t->first->n_missed);
 
-	t->dev.n_rx_missed += n - min_u64(n, t->n_missed);
-	t->n_missed = n;
+	/* Whoever says it first counts it. */
+	while (n > seen)
+		if (atomic_compare_exchange_weak(&t->first->n_missed, &seen, n)) {
+			t->dev.n_rx_missed += n - seen;
+			return;
+		}
 }
 
 static uint32_t tc_tap_rx(struct device *d, struct batch *b, uint32_t max)
@@ -121,7 +127,7 @@ static void name_tap(const char *ifname, char *name, size_t len)
 		snprintf(name, len, "yg-%u", if_nametoindex(ifname));
 }
 
-int tc_tap_open(const char *ifname, struct device **out, char *err, size_t err_len)
+int tc_tap_open(const char *ifname, enum tap_queues queues, struct device **out, char *err, size_t err_len)
 {
 	struct tc_tap *t = calloc(1, sizeof(*t));
 	char name[DEVICE_NAME_MAX];
@@ -131,18 +137,43 @@ int tc_tap_open(const char *ifname, struct device **out, char *err, size_t err_l
 		return -ENOMEM;
 	}
 	t->dev.ops = &tc_tap_ops;
+	t->first = t;
 	/* First the device, by which a wrong name or a second gateway is refused. */
 	int r = af_packet_open_sender(ifname, &t->out, err, err_len);
 	if (r == 0) {
 		snprintf(t->dev.name, sizeof(t->dev.name), "%s", ifname);
 		name_tap(ifname, name, sizeof(name));
-		r = tap_open_inlet(name, TC_TAP_FRAMES, &t->tap, err, err_len);
+		r = tap_open_inlet(name, TC_TAP_FRAMES, queues, &t->tap, err, err_len);
 	}
 	if (r < 0) {
 		tc_tap_close(&t->dev);
 		return r;
 	}
 	t->tap_ifindex = if_nametoindex(name);
+	take_link(t);
+	*out = &t->dev;
+	return 0;
+}
+
+int tc_tap_open_more(struct device *first, struct device **out, char *err, size_t err_len)
+{
+	struct tc_tap *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		snprintf(err, err_len, "device %s: no memory", first->name);
+		return -ENOMEM;
+	}
+	t->dev.ops = &tc_tap_ops;
+	t->first = of_device(first);
+	t->tap_ifindex = t->first->tap_ifindex;
+	snprintf(t->dev.name, sizeof(t->dev.name), "%s", first->name);
+	int r = af_packet_open_sender_more(first->name, &t->out, err, err_len);
+	if (r == 0)
+		r = tap_open_inlet_queue(t->first->tap, &t->tap, err, err_len);
+	if (r < 0) {
+		tc_tap_close(&t->dev);
+		return r;
+	}
 	take_link(t);
 	*out = &t->dev;
 	return 0;

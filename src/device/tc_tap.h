@@ -13,13 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device/tap.h"
 #include "packet/device.h"
 
 #define TC_TAP_FRAMES 4096u /* that may wait in the TAP */
 
 /* 0 and a device that must be closed with ops->close, and with it the TAP is gone; or -errno and a sentence:
  * -EBUSY when a gateway in this network namespace has the device already. */
-int tc_tap_open(const char *ifname, struct device **out, char *err, size_t err_len);
+int tc_tap_open(const char *ifname, enum tap_queues queues, struct device **out, char *err, size_t err_len);
+
+/* One more handle, for another thread, of a device that was opened with TAP_MANY_QUEUES: a queue of the TAP and a
+ * packet socket of its own. The first is closed last. */
+int tc_tap_open_more(struct device *first, struct device **out, char *err, size_t err_len);
 
 /* The device of this name was gone and is back. Call it from the thread that calls rx and tx. */
 int tc_tap_rebind(struct device *d, char *err, size_t err_len);
