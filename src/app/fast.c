@@ -34,6 +34,7 @@ struct fast_core {
 struct fast {
 	struct fastpath *path;
 	struct flow_map *flows;
+	struct offload_queues *queues; /* NULL with one core */
 	uint32_t n_cores;
 	struct fast_core core[CREW_MAX];
 	struct {
@@ -68,7 +69,9 @@ int fast_open(const struct fast_limits *limits, struct fast **out, char *err, si
 	/* Not a core's own random numbers: with and without the kernel the core chooses the same. */
 	if (getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key))
 		f->flows = flow_map_create(fastpath_maps(f->path), key);
-	if (f->flows == NULL) {
+	if (f->n_cores > 1)
+		f->queues = offload_queues_create(f->n_cores);
+	if (f->flows == NULL || (f->n_cores > 1 && f->queues == NULL)) {
 		snprintf(err, err_len, "no memory for the writer of the kernel's flow map");
 		fast_close(f);
 		return -ENOMEM;
@@ -84,6 +87,7 @@ void fast_close(struct fast *f)
 	for (uint32_t i = 0; i < f->n_cores; i++)
 		fast_stop(f, i);
 	flow_map_destroy(f->flows);
+	offload_queues_destroy(f->queues);
 	fastpath_close(f->path);
 	free(f);
 }
@@ -143,9 +147,11 @@ static void seen_empty(void *ctx, uint32_t ifindex)
 
 int fast_start(struct fast *f, uint32_t core, struct gateway *g)
 {
-	const struct offload_share share = {
-		.maps = fastpath_maps(f->path), .flows = f->flows, .core = core, .n_cores = f->n_cores
-	};
+	const struct offload_share share = { .maps = fastpath_maps(f->path),
+					     .flows = f->flows,
+					     .queues = f->queues,
+					     .core = core,
+					     .n_cores = f->n_cores };
 	struct shortcuts *shortcuts = gateway_shortcuts(g);
 	struct fast_core *c = &f->core[core];
 

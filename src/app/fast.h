@@ -11,7 +11,9 @@
  * Threads. Opening, attaching and detaching make system calls: control thread.
  * What names a core is called in the thread of that core's worker, inside
  * worker_call, or while that worker stands still; cores need not wait for one
- * another. Its timers are the core's (gateway_set_side).
+ * another. Its timers are the core's (gateway_set_side). A worker calls
+ * gateway_seen_empty for a port when it has received nothing from it and, with
+ * several, when nothing of what others had handed over was left (crew_poll: 0).
  *
  *   open     fast_open -> fast_attach -> open the device -> in each worker: fast_start (once), fast_port_up
  *   close    in each worker: fast_port_down -> close the device -> fast_detach
@@ -48,8 +50,8 @@ struct fastpath *fast_path(struct fast *f);
 /* Puts the program on a device. Until fast_port_up everything that comes in there goes up. */
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fast_detach(struct fast *f, uint32_t number);
-/* How frames may leave by a port is the other end's affair too, which may change without word of it: a veth's peer turns
- * GRO on or gets an XDP program. True when it has changed: then fast_port_up again, in each worker. */
+/* How frames may leave by a port is the other end's affair too, which may change without word of it: a veth's peer
+ * turns GRO on or gets an XDP program. True when it has changed: then fast_port_up again, in each worker. */
 bool fast_ask_again(struct fast *f, uint32_t number);
 
 /* Ties it to a core, which is g; once more does nothing. 0 or -ENOMEM. */

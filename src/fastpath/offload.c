@@ -261,6 +261,8 @@ static void take_share(struct offload_map *m, const struct offload_share *share)
 	uint32_t core = share->core, n = share->n_cores;
 
 	m->flows = share->flows;
+	m->core = core;
+	m->queues = share->queues;
 	m->first_slot = range_begin(all->n_connections, core, n);
 	m->first_adjacency = range_begin(all->n_adjacencies, core, n);
 	m->maps = *all;
@@ -314,6 +316,8 @@ void offload_map_destroy(struct offload_map *m)
 	for (uint32_t slot = 0; slot < m->n_fresh; slot++)
 		if (m->slot[slot].state == SLOT_LIVE)
 			offload_leave(m, slot);
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX && m->queues != NULL; i++)
+		offload_queues_leave(m->queues, m->core, i);
 	free(m->adjacency);
 	free(m->slot);
 	free(m->slot_of);

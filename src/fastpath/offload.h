@@ -27,13 +27,19 @@
 
 struct offload_map; /* (struct offload is a packet's) */
 struct flow_map;    /* flow_map.h; made once for the maps, outlives us */
+struct offload_queues;
 
 /* What a core has of the maps: an equal part of connections and adjacencies, and as many buckets as it needs. */
 struct offload_share {
 	const struct fastpath_maps *maps;
 	struct flow_map *flows;
-	uint32_t core, n_cores; /* from 0; at least 1 */
+	struct offload_queues *queues; /* of all cores; NULL with one */
+	uint32_t core, n_cores;        /* from 0; at least 1 */
 };
+
+/* What cores tell each other about their receive queues. NULL without memory. */
+struct offload_queues *offload_queues_create(uint32_t n_cores);
+void offload_queues_destroy(struct offload_queues *q);
 
 /* Touches nothing of the other cores': each may be made, used and destroyed in its own thread. */
 struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, struct conntrack *ct,
@@ -53,7 +59,8 @@ void offload_map_set_left(struct offload_map *m, offload_left_fn *fn, void *ctx)
 /* How frames leave by an interface (fastpath_how) and the kernel's number of it; FP_HOW_UP while it is not attached. */
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how);
 
-/* What came up from this interface has all been dealt with: there was no more to receive. */
+/* What came up from this interface has all been dealt with: there was no more to receive. With several cores: by this
+ * core's worker, and nothing of what others had handed to it either. */
 void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex);
 
 /* Sliced reading back; call at offload_map_next_deadline at the latest. */

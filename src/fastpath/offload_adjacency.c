@@ -84,6 +84,9 @@ void offload_adjacency_void(struct offload_map *m)
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how)
 {
 	m->port[ifindex].kernel_ifindex = kernel_ifindex;
+	/* Nothing comes from there any more, and nobody waits for it. */
+	if (kernel_ifindex == 0 && m->queues != NULL)
+		offload_queues_leave(m->queues, m->core, ifindex);
 	m->port[ifindex].how = (uint8_t)(kernel_ifindex == 0 ? FP_HOW_UP : how);
 	for (uint32_t i = 0; i < m->n_adjacencies; i++)
 		if (m->adjacency[i].known && ip_adjacency(m->ip, i)->ifindex == ifindex)

@@ -84,9 +84,21 @@ static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	return up_now(f) == handled;
 }
 
+/* Moves on when there was nothing more to receive from the port. */
+static uint32_t n_empty(const struct offload_map *m, uint32_t port)
+{
+	return m->queues == NULL ? m->port[port].n_empty : offload_queues_epoch(m->queues, port);
+}
+
+/* What was on its way when the round began has been dealt with. */
+static bool seen_empty(const struct offload_map *m, const struct offload_side *s, uint32_t port)
+{
+	return n_empty(m, port) - s->n_empty >= (m->queues == NULL ? 1 : OFFLOAD_EMPTY_STEPS);
+}
+
 static void begin_round(const struct offload_map *m, struct offload_side *s, const struct fp_flow *f, uint16_t up)
 {
-	s->n_empty = m->port[f->in_port].n_empty;
+	s->n_empty = n_empty(m, f->in_port);
 	s->mark = up;
 	s->behind = (int16_t)(up - s->handled);
 }
@@ -136,7 +148,10 @@ void offload_order_look(struct offload_map *m, uint32_t slot)
 
 void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex)
 {
-	m->port[ifindex].n_empty++;
+	if (m->queues == NULL)
+		m->port[ifindex].n_empty++;
+	else
+		offload_queues_empty(m->queues, m->core, ifindex);
 }
 
 void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir)
@@ -186,10 +201,8 @@ static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 
 	if (behind == 0 && !was_held)
 		return true;
-	if (m->port[f->in_port].n_empty == s->n_empty && ++s->rounds < ROUNDS_MAX) {
-		begin_round(m, s, f, up);
+	if (!seen_empty(m, s, f->in_port) && ++s->rounds < ROUNDS_MAX)
 		return false;
-	}
 	s->held = false;
 	if (up == s->mark || ++s->rounds >= ROUNDS_MAX) {
 		m->info.n_resynced += !was_held;

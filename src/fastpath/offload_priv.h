@@ -32,7 +32,7 @@ struct offload_side {
 	/* Since the flow is being looked at: */
 	uint16_t mark;    /* `up` as it was then */
 	int16_t behind;   /* the least that `up` was ahead of `handled` */
-	uint32_t n_empty; /* the port's as it was then */
+	uint32_t n_empty; /* offload_n_empty of the port as it was then */
 	uint8_t rounds;
 	bool held; /* nothing is forwarded yet: what went up before the flow was put in is not counted */
 };
@@ -74,6 +74,8 @@ struct offload_map {
 	struct flow_map *flows;    /* shared, numbered as the program does: */
 	uint32_t first_slot, first_adjacency;
 	uint16_t generation; /* of this core's flows */
+	uint32_t core;
+	struct offload_queues *queues; /* NULL: of one core */
 	struct shortcuts_offload slots;
 	offload_left_fn *left;
 	void *left_ctx;
@@ -93,7 +95,7 @@ struct offload_map {
 	struct {
 		uint32_t kernel_ifindex;
 		uint8_t how;      /* enum fp_how */
-		uint32_t n_empty; /* times that nothing was on its way up */
+		uint32_t n_empty; /* times that nothing was on its way up, of one core */
 	} port[IP_INTERFACES_MAX];
 	struct offload_adjacency *adjacency;
 	uint32_t n_adjacencies; /* known ones are below */
@@ -142,6 +144,15 @@ void offload_order_written(struct offload_map *m, uint32_t slot);
 void offload_order_look(struct offload_map *m, uint32_t slot);
 void offload_order_expire(struct offload_map *m);
 uint64_t offload_order_next(const struct offload_map *m);
+
+/* --- offload_queues.c --- */
+
+/* Steps from a moment to when all that had come up by then has been dealt with. */
+#define OFFLOAD_EMPTY_STEPS 3
+uint32_t offload_queues_epoch(const struct offload_queues *q, uint32_t port);
+/* By a core that has nothing more to receive from the port, nor from other workers. */
+void offload_queues_empty(struct offload_queues *q, uint32_t core, uint32_t port);
+void offload_queues_leave(struct offload_queues *q, uint32_t core, uint32_t port);
 
 /* --- offload_read.c --- */
 

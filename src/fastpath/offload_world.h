@@ -32,10 +32,11 @@ struct conntrack {
 };
 
 struct shortcuts {
+	struct conntrack *ct;
 	uint32_t n_credits;
 	struct shortcut_debt last[N_CT_DIRS];
 	bool none; /* nobody has a shortcut */
-	const struct fastpath_maps *maps;
+	const struct fp_adjacency *first_way;
 	uint32_t generation; /* of the first way out at the last credit */
 	struct {
 		uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
@@ -72,11 +73,9 @@ void ip_adjacency_used(struct ip_stack *s, uint32_t index)
 	s->n_used[index]++;
 }
 
-static struct conntrack *world_ct; /* shortcuts_view has no other way to it */
-
 bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, struct shortcut_view *out)
 {
-	const struct conn *c = &world_ct->conn[conn];
+	const struct conn *c = &s->ct->conn[conn];
 	const struct tuple *o = &c->tuple[!dir];
 
 	*out = (struct shortcut_view){ .in = c->tuple[dir], .in_ifindex = dir + 1u, .adjacency = dir + 1u };
@@ -91,7 +90,7 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
 {
 	s->n_credits++;
-	s->generation = s->maps->adjacency[1].generation;
+	s->generation = MODEL_LOAD(s->first_way->generation);
 	s->last[dir] = *debt;
 	s->credit[conn].packets[dir] += debt->packets;
 	s->credit[conn].bytes[dir] += debt->bytes;
@@ -104,6 +103,7 @@ struct world {
 	struct shortcuts shortcuts;
 	struct fastpath_maps maps;
 	struct flow_map *flows;
+	uint32_t core;
 	struct offload_map *m;
 	const struct shortcuts_offload *o;
 	uint32_t n_left, last_left;
@@ -124,8 +124,8 @@ static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
 	struct conn *c = &w->ct.conn[i];
 
 	*c = (struct conn){ .status = CT_CONFIRMED | CT_SEEN_REPLY | CT_ASSURED };
-	c->tuple[CT_ORIGINAL] = (struct tuple){ 0x0a000000 + i, 0x08080808, 1000, 53, proto, 0, 0 };
-	c->tuple[CT_REPLY] = (struct tuple){ 0x08080808, 0xcb007105, 53, (uint16_t)(2000 + i), proto, 0, 0 };
+	c->tuple[CT_ORIGINAL] = (struct tuple){ 0x0a000000 + (w->core << 20) + i, 0x08080808, 1000, 53, proto, 0, 0 };
+	c->tuple[CT_REPLY] = (struct tuple){ 0x08080808, 0xcb007105 + w->core, 53, (uint16_t)(2000 + i), proto, 0, 0 };
 	if (proto == IPPROTO_ICMP) {
 		c->tuple[CT_ORIGINAL].dport = 8 << 8;
 		c->tuple[CT_REPLY].sport = (uint16_t)(2000 + i);
@@ -142,36 +142,61 @@ static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
 	}
 }
 
-static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slots)
+/* One core's rooms, and its part of share->maps. */
+static inline void open_core(struct world *w, uint32_t n_conns, const struct offload_share *share)
 {
 	memset(w, 0, sizeof(*w));
 	w->env.now = 1000 * NS_PER_S;
 	w->offset = 77 * (int64_t)NS_PER_S;
+	w->core = share->core;
+	w->maps = *share->maps;
 	w->ct.n = n_conns;
 	w->ct.conn = aligned_alloc(64, n_conns * sizeof(struct conn));
 	w->shortcuts.credit = calloc(n_conns, sizeof(*w->shortcuts.credit));
-	world_ct = &w->ct;
+	w->shortcuts.ct = &w->ct;
+	w->shortcuts.first_way = &w->maps.adjacency[w->core * N_ADJACENCIES + 1];
 	for (uint32_t i = 0; i < n_conns; i++)
 		make_conn(w, i, IPPROTO_UDP);
 	for (uint32_t i = 1; i < N_ADJACENCIES; i++)
-		w->ip.adjacency[i] = (struct ip_adjacency){
-			.header = { (uint8_t)i }, .ifindex = (uint8_t)(i == 1 ? 2 : 1), .usable = true, .mtu = 1500
-		};
-	uint32_t n_home = 16;
-	while (n_home * 4 < n_slots)
-		n_home *= 2;
-	model_maps(&w->maps, n_slots, n_home, n_home / 4 + 8, N_ADJACENCIES);
-	w->shortcuts.maps = &w->maps;
-	w->flows = flow_map_create(&w->maps, key);
-	assert_non_null(w->flows);
-	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts,
-				  &(struct offload_share){ .maps = &w->maps, .flows = w->flows, .n_cores = 1 });
+		w->ip.adjacency[i] = (struct ip_adjacency){ .header = { (uint8_t)i, (uint8_t)w->core },
+							    .ifindex = (uint8_t)(i == 1 ? 2 : 1),
+							    .usable = true,
+							    .mtu = 1500 };
+	w->m = offload_map_create(&w->env, &w->ip, &w->ct, &w->shortcuts, share);
 	assert_non_null(w->m);
 	w->o = offload_map_slots(w->m);
 	offload_map_set_clock(w->m, w->offset);
 	offload_map_set_left(w->m, left, w);
 	offload_map_set_port(w->m, 1, 101, FP_HOW_REDIRECT);
 	offload_map_set_port(w->m, 2, 102, FP_HOW_PEER);
+}
+
+static inline void close_core(struct world *w)
+{
+	offload_map_destroy(w->m);
+	free(w->ct.conn);
+	free(w->shortcuts.credit);
+}
+
+/* Maps for so many connections, and their writer. */
+static inline struct flow_map *open_maps(struct fastpath_maps *maps, uint32_t n_slots, uint32_t n_adjacencies)
+{
+	uint32_t n_home = 16;
+
+	while (n_home * 2 < n_slots)
+		n_home *= 2;
+	model_maps(maps, n_slots, n_home, n_home / 4 + 8, n_adjacencies);
+	return flow_map_create(maps, key);
+}
+
+static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slots)
+{
+	struct fastpath_maps maps;
+	struct flow_map *flows = open_maps(&maps, n_slots, N_ADJACENCIES);
+
+	assert_non_null(flows);
+	open_core(w, n_conns, &(struct offload_share){ .maps = &maps, .flows = flows, .n_cores = 1 });
+	w->flows = flows;
 }
 
 static inline void open_world(struct world *w)
@@ -181,11 +206,12 @@ static inline void open_world(struct world *w)
 
 static inline void close_world(struct world *w)
 {
-	offload_map_destroy(w->m);
-	flow_map_destroy(w->flows);
-	model_maps_free(&w->maps);
-	free(w->ct.conn);
-	free(w->shortcuts.credit);
+	struct flow_map *flows = w->flows;
+	struct fastpath_maps maps = w->maps;
+
+	close_core(w);
+	flow_map_destroy(flows);
+	model_maps_free(&maps);
 }
 
 /* The clock goes on by ns; what is due is done at its time, as the worker does it. */
