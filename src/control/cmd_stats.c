@@ -293,7 +293,8 @@ const struct command cmd_stats = {
 			"With several workers the first table is their sum, the next has a row for each, and a third "
 			"compares\nwhat went from one to another; all are of one moment.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
-			"its own, without those of the stages in it, and clocks a second are told below the table. With several workers\nit is their sum; -j has each by itself too.",
+			"its own, without those of the stages in it, and clocks a second are told below the table. With "
+			"several workers\nit is their sum; -j has each by itself too.",
 		.example = "  yangguan stats\n  yangguan stats --stages --reset; sleep 1; yangguan stats --stages",
 	},
 	.start = stats_start,
