@@ -271,21 +271,45 @@ static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexth
 	}
 }
 
+static void abandon_all(struct crew *c)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		gateway_abandon(c->worker[i].gw);
+}
+
+/* All of them or none: otherwise one would judge by the new config and another by the old one. */
+static int prepare_all(struct crew *c, const struct snapshot *snap)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		int rc = gateway_prepare(c->worker[i].gw, snap);
+		if (rc != 0) {
+			abandon_all(c);
+			return rc;
+		}
+	}
+	return 0;
+}
+
 int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
 {
 	struct adding adding = { .crew = c, .snap = snap, .ok = true };
 
+	int rc = prepare_all(c, snap);
+	if (rc != 0)
+		return rc;
 	if (c->n > 1) {
 		/* It was judged by the owners of now. */
 		crew_drain(c, now);
 		fib_walk(snap->fib, add_addresses, &adding);
-		if (!adding.ok)
+		if (!adding.ok) {
+			abandon_all(c);
 			return -ENOSPC;
+		}
 		c->owner.outside = snap->outside;
 		memcpy(c->owner.zone, snap->ct.zone, sizeof(c->owner.zone));
 	}
 	for (uint32_t i = 0; i < c->n; i++) {
-		int rc = gateway_configure(c->worker[i].gw, snap, now);
+		rc = gateway_configure(c->worker[i].gw, snap, now);
 		if (rc != 0)
 			return rc;
 	}

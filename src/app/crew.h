@@ -48,7 +48,8 @@ void crew_destroy(struct crew *c);
 uint32_t crew_n(const struct crew *c);
 struct gateway *crew_gateway(struct crew *c, uint32_t worker);
 
-/* Everybody at rest: before the threads start, or with each of them stopped between two batches. */
+/* Everybody at rest: before the threads start, or with each of them stopped between two batches.
+ * 0, or -errno and no core has changed. */
 int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now);
 /* Likewise: sees what is on its way between workers to its end. No packet lies in memory of another worker then. */
 void crew_drain(struct crew *c, uint64_t now);

@@ -9,16 +9,13 @@
  */
 #include "app/entry.h"
 
-int entry_configure(struct entry *e, const struct snapshot *snap, const struct snapshot *old, uint64_t now)
+int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now)
 {
 	if (e->record != NULL)
 		record_configure(e->record, snap, now);
 	int rc = crew_configure(e->crew, snap, now);
 	if (rc != 0 && e->record != NULL)
 		record_configure_failed(e->record, snap->generation);
-	/* The first cores may have it already. */
-	if (rc != 0 && old != NULL && crew_n(e->crew) > 1)
-		(void)crew_configure(e->crew, old, now);
 	return rc;
 }
 

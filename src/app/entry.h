@@ -18,8 +18,8 @@ struct entry {
 	struct record *record;   /* NULL: nothing is recorded; with several workers nothing can be */
 };
 
-/* All workers at rest: the config of the whole crew. 0, or -errno: then old, if not NULL, is the config again. */
-int entry_configure(struct entry *e, const struct snapshot *snap, const struct snapshot *old, uint64_t now);
+/* All workers at rest: the config of the whole crew. 0, or -errno and nothing changed. */
+int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now);
 /* d NULL: takes the device away. */
 void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now);
 /* The device's up, mtu, mac or caps are no longer what they were. */

@@ -18,6 +18,7 @@
 struct gateway {
 	struct env env;
 	const struct snapshot *snapshot;
+	const struct snapshot *prepared; /* the rules have made room for it */
 	struct ip_stack *ip;
 	struct conntrack *ct;
 	struct nat *nat;
@@ -186,19 +187,43 @@ void gateway_set_time(struct gateway *g, uint64_t now)
 	g->env.now = max_u64(g->env.now, now);
 }
 
-int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now)
+static int prepare(struct gateway *g, const struct snapshot *snap, struct hook_list lists[N_HOOKS])
 {
-	const struct ruleset *old = g->snapshot != NULL ? g->snapshot->rules : NULL;
-	struct hook_list lists[N_HOOKS];
-
-	gateway_set_time(g, now);
-	shortcuts_void_all(g->shortcuts);
-	if (rules_configure(g->rules, snap->rules) != 0)
+	if (g->prepared != snap && rules_prepare(g->rules, snap->rules) != 0)
 		return -ENOMEM;
+	g->prepared = snap;
 	if (!wire_hooks(g, lists)) {
-		rules_configure(g->rules, old);
+		gateway_abandon(g);
 		return -ENOSPC;
 	}
+	return 0;
+}
+
+int gateway_prepare(struct gateway *g, const struct snapshot *snap)
+{
+	struct hook_list lists[N_HOOKS];
+
+	gateway_abandon(g);
+	return prepare(g, snap, lists);
+}
+
+void gateway_abandon(struct gateway *g)
+{
+	rules_abandon(g->rules);
+	g->prepared = NULL;
+}
+
+int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now)
+{
+	struct hook_list lists[N_HOOKS];
+
+	int rc = prepare(g, snap, lists);
+	if (rc != 0)
+		return rc;
+	gateway_set_time(g, now);
+	shortcuts_void_all(g->shortcuts);
+	rules_commit(g->rules);
+	g->prepared = NULL;
 	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {
 		hook_list_keep_stats(&lists[hook], ip_stack_hooks(g->ip, hook));
 		*ip_stack_hooks(g->ip, hook) = lists[hook];

@@ -35,6 +35,10 @@ void gateway_destroy(struct gateway *g);
 /* Makes snap the config from here on; it must stay valid until the next call
  * (the caller frees the old one afterwards). 0, or -errno and nothing changed. */
 int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now);
+/* Whatever of gateway_configure may fail, and nothing else: after 0 it does not. For several gateways that change
+ * together. The caller goes on to gateway_configure or to gateway_abandon. */
+int gateway_prepare(struct gateway *g, const struct snapshot *snap);
+void gateway_abandon(struct gateway *g);
 
 /* The device behind interface number ifindex; sets the device's pool and ledger.
  * NULL takes it away. The gateway does not own it. */

@@ -520,7 +520,7 @@ static int with_core(struct run *r)
 	r->core[0].entry.record = r->record;
 	if (r->record != NULL)
 		record_set_failed(r->record, worker_notify, r->core[0].worker);
-	int rc = entry_configure(&r->core[0].entry, r->snap, NULL, now);
+	int rc = entry_configure(&r->core[0].entry, r->snap, now);
 	if (rc != 0) {
 		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
 		status = complain(err);

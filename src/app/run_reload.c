@@ -117,7 +117,7 @@ static void change_over(void *arg)
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
 			run_port_take(r, &r->port[i], i);
-	c->rc = entry_configure(&r->core[0].entry, c->snap, r->snap, now);
+	c->rc = entry_configure(&r->core[0].entry, c->snap, now);
 	struct run_port *ports = c->rc == 0 ? c->next : r->port;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (ports[i].device != NULL && (c->rc == 0 ? c->is_new[i] : c->leaves[i]))

@@ -446,6 +446,49 @@ static const struct nat_row nat_rows[] = {
 	  { .kind = NAT_ACTION_REDIRECT, .flags = NAT_FLAG_PORT, .ports = RANGE(8080, 8080) } },
 };
 
+/* What the first counter of the rules at work says. */
+static uint64_t first_counter(const struct world *w)
+{
+	struct rules_line line;
+	uint32_t cursor = 0;
+
+	while (rules_next(w->r, &cursor, &line)) {
+		if (line.has_counter)
+			return line.packets;
+	}
+	return UINT64_MAX;
+}
+
+/* Would catch: counters that start anew, or another ruleset at work, when the next one is prepared and then does not
+ * fit; hook entries that lead to the old one when it does. */
+static void test_prepared_and_abandoned(void **state)
+{
+	static const char text[] = "table ip t { chain c { type filter hook forward priority 0; counter accept; } }";
+	struct hook_entry before, prepared;
+	struct world w;
+
+	world_open(&w);
+	world_rules(&w, text);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(world_run(&w, HOOK_FORWARD, world_packet(&w, &specs[UDP])), -1);
+	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &before));
+	assert_int_equal(rules_prepare(w.r, w.rs), 0);
+	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &prepared));
+	assert_ptr_not_equal(before.ctx, prepared.ctx);
+	assert_int_equal(first_counter(&w), 3);
+	rules_abandon(w.r);
+	assert_int_equal(world_run(&w, HOOK_FORWARD, world_packet(&w, &specs[UDP])), -1);
+	assert_int_equal(first_counter(&w), 4);
+	assert_int_equal(rules_prepare(w.r, w.rs), 0);
+	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &prepared));
+	rules_commit(w.r);
+	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &before));
+	assert_ptr_equal(before.ctx, prepared.ctx);
+	assert_int_equal(first_counter(&w), 0);
+	assert_int_equal(rules_prepare(w.r, NULL), 0); /* and closed while prepared */
+	world_close(&w);
+}
+
 /* What NAT is told. A second chain behind the first one is asked when the first says nothing. */
 static void test_nat(void **state)
 {
@@ -532,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_counters_and_listing),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_prepared_and_abandoned),
 		cmocka_unit_test(test_interfaces_change),
 		cmocka_unit_test(test_no_interface),
 	};

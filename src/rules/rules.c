@@ -2,8 +2,8 @@
  *
  * A worker's rules: the const ruleset that it shares with others, and what is
  * its own: counters, token buckets, and which interface numbers the names of
- * the rules mean. All of it is made when a ruleset is swapped in; the packet
- * path allocates nothing.
+ * the rules mean. All of it is made when a ruleset is prepared, so that swapping
+ * it in cannot fail; the packet path allocates nothing.
  *
  * What always holds: the arrays have the sizes that the ruleset says, and a
  * chain_ctx given out in a hook entry is good until the next swap.
@@ -53,9 +53,23 @@ void rules_destroy(struct rules *r)
 {
 	if (r == NULL)
 		return;
+	rules_abandon(r);
 	state_free(r);
 	free(r->trails);
 	free(r);
+}
+
+static bool state_alloc(struct rules *r, const struct ruleset *rs)
+{
+	r->rs = rs;
+	if (rs == NULL)
+		return true;
+	r->counter = calloc(rs->n_counters + 1, sizeof(*r->counter));
+	r->limit = calloc(rs->n_limits + 1, sizeof(*r->limit));
+	r->turn = calloc(rs->n_nat_maps + 1, sizeof(*r->turn));
+	r->iface_mask = calloc(rs->n_names + 1, sizeof(*r->iface_mask));
+	r->ctx = calloc(rs->n_base + 1, sizeof(*r->ctx));
+	return r->counter != NULL && r->limit != NULL && r->turn != NULL && r->iface_mask != NULL && r->ctx != NULL;
 }
 
 static void state_init(struct rules *r)
@@ -66,40 +80,62 @@ static void state_init(struct rules *r)
 		memcpy(r->counter, rs->counter, rs->n_counters * sizeof(*r->counter));
 	for (uint32_t i = 0; i < rs->n_limits; i++)
 		r->limit[i] = (struct limit_state){ .tokens = rs->limit[i].max, .last_ns = r->env->now };
-	for (uint32_t i = 0; i < rs->n_base; i++)
-		r->ctx[i] = (struct chain_ctx){ .r = r, .chain = &rs->base[i] };
+}
+
+int rules_prepare(struct rules *r, const struct ruleset *rs)
+{
+	rules_abandon(r);
+	struct rules *next = calloc(1, sizeof(*next));
+
+	if (next == NULL)
+		return -ENOMEM;
+	if (!state_alloc(next, rs)) {
+		state_free(next);
+		free(next);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; rs != NULL && i < rs->n_base; i++)
+		next->ctx[i] = (struct chain_ctx){ .r = r, .chain = &rs->base[i] };
+	r->next = next;
+	return 0;
+}
+
+void rules_abandon(struct rules *r)
+{
+	if (r->next != NULL)
+		state_free(r->next);
+	free(r->next);
+	r->next = NULL;
+}
+
+void rules_commit(struct rules *r)
+{
+	struct rules *next = r->next;
+
+	if (next == NULL)
+		return;
+	state_free(r);
+	r->rs = next->rs;
+	r->counter = next->counter;
+	r->limit = next->limit;
+	r->turn = next->turn;
+	r->iface_mask = next->iface_mask;
+	r->ip = NULL;
+	r->ctx = next->ctx;
+	free(next);
+	r->next = NULL;
+	trails_clear(r->trails);
+	if (r->rs != NULL)
+		state_init(r);
 }
 
 int rules_configure(struct rules *r, const struct ruleset *rs)
 {
-	struct rules next = *r;
+	int rc = rules_prepare(r, rs);
 
-	next.rs = rs;
-	next.counter = NULL;
-	next.limit = NULL;
-	next.turn = NULL;
-	next.iface_mask = NULL;
-	next.ip = NULL;
-	next.ctx = NULL;
-
-	if (rs != NULL) {
-		next.counter = calloc(rs->n_counters + 1, sizeof(*next.counter));
-		next.limit = calloc(rs->n_limits + 1, sizeof(*next.limit));
-		next.turn = calloc(rs->n_nat_maps + 1, sizeof(*next.turn));
-		next.iface_mask = calloc(rs->n_names + 1, sizeof(*next.iface_mask));
-		next.ctx = calloc(rs->n_base + 1, sizeof(*next.ctx));
-		if (next.counter == NULL || next.limit == NULL || next.turn == NULL || next.iface_mask == NULL ||
-		    next.ctx == NULL) {
-			state_free(&next);
-			return -ENOMEM;
-		}
-	}
-	state_free(r);
-	*r = next;
-	trails_clear(r->trails);
-	if (rs != NULL)
-		state_init(r);
-	return 0;
+	if (rc == 0)
+		rules_commit(r);
+	return rc;
 }
 
 static void rules_hook(void *ctx, enum ip_hook hook, struct batch *b)
@@ -114,13 +150,15 @@ static void rules_hook(void *ctx, enum ip_hook hook, struct batch *b)
 
 bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e)
 {
-	for (uint32_t k = 0; r->rs != NULL && k < r->rs->n_base; k++) {
-		const struct base_chain *b = &r->rs->base[k];
+	const struct rules *of = r->next != NULL ? r->next : r;
+
+	for (uint32_t k = 0; of->rs != NULL && k < of->rs->n_base; k++) {
+		const struct base_chain *b = &of->rs->base[k];
 
 		if (b->hook != hook || b->type == CHAIN_NAT || i-- > 0)
 			continue;
 		*e = (struct hook_entry){
-			.priority = b->priority, .name = b->name, .fn = rules_hook, .ctx = &r->ctx[k]
+			.priority = b->priority, .name = b->name, .fn = rules_hook, .ctx = &of->ctx[k]
 		};
 		return true;
 	}

@@ -36,12 +36,19 @@ void rules_destroy(struct rules *r);
  * Names of interfaces mean what ip_stack_config says at the next packet: another config there is seen
  * by its address, so one that is changed in place needs a call of this. */
 int rules_configure(struct rules *r, const struct ruleset *rs);
+/* The same in two steps, for who may find in between that something else does not fit. Until the commit the old
+ * ruleset is at work and counts; only the hook entries are the new one's already. -ENOMEM: nothing is prepared. */
+int rules_prepare(struct rules *r, const struct ruleset *rs);
+/* What was prepared is at work from here on. Nothing prepared: nothing happens. */
+void rules_commit(struct rules *r);
+void rules_abandon(struct rules *r);
 
 /* What a jhash without a seed is keyed with, before the first ruleset: workers that act as one have one key. */
 void rules_set_hash_key(struct rules *r, struct siphash_key key);
 
 /* The base chains to hang into the hooks: fills e with priority, name, fn, ctx
- * for the i-th filter or route chain of a hook; false behind the last. */
+ * for the i-th filter or route chain of a hook; false behind the last. Of the
+ * ruleset that is prepared, if one is. */
 bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e);
 /* For NAT's slot. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);

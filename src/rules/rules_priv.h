@@ -175,6 +175,7 @@ struct rules {
 	uint64_t *iface_mask;        /* a name set: a bit for each interface number that is in it */
 	const struct ip_config *ip;  /* that iface_mask was made for */
 	struct chain_ctx *ctx;       /* one a base chain */
+	struct rules *next;          /* prepared: rs and the arrays of the next ruleset; NULL: none */
 	struct trails *trails;
 	rules_mark_changed_fn *mark_changed;
 	void *mark_changed_ctx;
