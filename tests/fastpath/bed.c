@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #define AF_XDP 44
 #endif
 
+#define TC_REDIRECT 7u
 #define SLOT_REF 10u /* connection 5, direction 0 */
 #define ADJACENCY 3u
 #define MTU 1500u
@@ -29,6 +31,34 @@
 const uint8_t bed_mac[6] = { 2, 0, 0, 0, 0, 7 };
 const uint8_t bed_next_hop[6] = { 2, 0, 0, 0, 0, 99 };
 static const uint8_t out_mac[6] = { 2, 0, 0, 0, 0, 9 };
+
+const struct bed_flow bed_udp = { .proto = IPPROTO_UDP,
+				  .src = 0x0a4d0005,
+				  .dst = 0xc6336405,
+				  .new_src = 0xcb007110,
+				  .new_dst = 0xc6336405,
+				  .sport = 40000,
+				  .dport = 53,
+				  .new_sport = 1024,
+				  .new_dport = 53 };
+const struct bed_flow bed_tcp = { .proto = IPPROTO_TCP,
+				  .src = 0xc6336405,
+				  .dst = 0xcb007110,
+				  .new_src = 0xc6336405,
+				  .new_dst = 0x0a4d0005,
+				  .sport = 443,
+				  .dport = 1024,
+				  .new_sport = 443,
+				  .new_dport = 40000 };
+const struct bed_flow bed_echo = { .proto = IPPROTO_ICMP,
+				   .src = 0x0a4d0005,
+				   .dst = 0xc6336405,
+				   .new_src = 0xcb007110,
+				   .new_dst = 0xc6336405,
+				   .sport = 99,
+				   .dport = 8 << 8,
+				   .new_sport = 7000,
+				   .new_dport = 8 << 8 };
 
 static void lo_up(void)
 {
@@ -244,6 +274,11 @@ uint32_t bed_run(struct bed *b, enum bed_kind kind, struct bed_frame *frame, uin
 		fail_msg("BPF_PROG_TEST_RUN: %s", strerror(-r));
 	frame->len = opts.data_size_out;
 	return opts.retval;
+}
+
+uint32_t bed_redirected(enum bed_kind kind)
+{
+	return kind == BED_XDP ? XDP_REDIRECT : TC_REDIRECT;
 }
 
 enum fp_count bed_counted(struct bed *b)

@@ -37,6 +37,8 @@ struct bed_frame {
 	uint32_t len;
 };
 
+/* From inside, an answer from outside, a ping from inside. */
+extern const struct bed_flow bed_udp, bed_tcp, bed_echo;
 extern const uint8_t bed_mac[6], bed_next_hop[6];
 
 /* Skips the whole program, saying why, where BPF is not allowed. */
@@ -58,6 +60,8 @@ void bed_frame_forwarded(const struct bed_flow *f, const struct bed_frame *in, s
 enum bed_kind { BED_XDP, BED_TC };
 /* The program's verdict; frame is what it left. gso_size: 0, or of a large segment (tc). */
 uint32_t bed_run(struct bed *b, enum bed_kind kind, struct bed_frame *frame, uint32_t gso_size);
+/* Its verdict on what it forwards, or sends up with somebody there. */
+uint32_t bed_redirected(enum bed_kind kind);
 /* The one counter that has grown by one since bed_flow_set or the last call; FP_N_COUNTS if it is not one by one. */
 enum fp_count bed_counted(struct bed *b);
 

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the XDP and the tc program do not forward: a row for each reason. The
+ * frame is left as it is and sent up, counted under its name, and the flow's next
+ * packets wait for it. See bed.h.
+ */
+#include "bed.h"
+
+#include <netinet/in.h>
+
+#define L3 14
+#define L4 34
+
+struct up_row {
+	const char *name;
+	const struct bed_flow *flow;
+	void (*spoil)(struct bed *b, struct fp_flow *flow, struct bed_frame *frame);
+	enum fp_count want;
+	bool seen;        /* the flow knows that one went up */
+	uint8_t not_kind; /* 1 << enum bed_kind: not for these */
+};
+
+static uint32_t home_number(struct bed *b)
+{
+	uint32_t slot;
+
+	return (uint32_t)(bed_home(b, &bed_udp, &slot) - b->m->bucket);
+}
+
+/* The flow's tag is gone, and its bucket leads elsewhere. */
+static void chain_to(struct bed *b, uint32_t next)
+{
+	uint32_t slot;
+	struct fp_bucket *home = bed_home(b, &bed_udp, &slot);
+
+	home->tag[slot] = 0;
+	home->next = next;
+}
+
+/* clang-format off: a line each */
+#define SPOIL(name) static void name(struct bed *b, struct fp_flow *flow, struct bed_frame *frame)
+
+SPOIL(arp)
+{
+	frame->bytes[13] = 6;
+}
+SPOIL(ipv6)
+{
+	frame->bytes[12] = 0x86;
+	frame->bytes[13] = 0xdd;
+}
+SPOIL(short_frame)
+{
+	frame->len = 41;
+}
+SPOIL(other_host)
+{
+	frame->bytes[5] ^= 1;
+}
+SPOIL(broadcast)
+{
+	memset(frame->bytes, 0xff, 6);
+}
+SPOIL(from_group)
+{
+	frame->bytes[6] |= 1;
+}
+SPOIL(ttl_1)
+{
+	frame->bytes[L3 + 8] = 1;
+	bed_frame_seal(frame);
+}
+SPOIL(options)
+{
+	frame->bytes[L3] = 0x46;
+}
+SPOIL(first_fragment)
+{
+	frame->bytes[L3 + 6] = 0x20;
+	bed_frame_seal(frame);
+}
+SPOIL(later_fragment)
+{
+	frame->bytes[L3 + 7] = 2;
+	bed_frame_seal(frame);
+}
+SPOIL(ip_checksum)
+{
+	frame->bytes[L3 + 11] ^= 1;
+}
+SPOIL(too_long)
+{
+	frame->bytes[L3 + 2] = 4;
+}
+SPOIL(trailer)
+{
+	frame->len += 50;
+}
+SPOIL(protocol)
+{
+	frame->bytes[L3 + 9] = 132;
+	bed_frame_seal(frame);
+}
+SPOIL(udp_length)
+{
+	frame->bytes[L4 + 5] -= 1;
+}
+SPOIL(tcp_offset)
+{
+	frame->bytes[L4 + 12] = 0x40;
+}
+SPOIL(tcp_offset_long)
+{
+	frame->bytes[L4 + 12] = 0xf0;
+}
+SPOIL(ping_timestamp)
+{
+	frame->bytes[L4] = 13;
+}
+SPOIL(ping_code)
+{
+	frame->bytes[L4 + 1] = 1;
+}
+SPOIL(fin)
+{
+	frame->bytes[L4 + 13] |= TCP_FIN;
+}
+SPOIL(syn)
+{
+	frame->bytes[L4 + 13] = TCP_SYN;
+}
+SPOIL(rst)
+{
+	frame->bytes[L4 + 13] |= TCP_RST;
+}
+SPOIL(urg)
+{
+	frame->bytes[L4 + 13] |= TCP_URG;
+}
+SPOIL(no_ack)
+{
+	frame->bytes[L4 + 13] = TCP_PSH;
+}
+SPOIL(off)
+{
+	b->m->config->on = 0;
+}
+SPOIL(other_port)
+{
+	flow->in_port++;
+}
+SPOIL(other_tuple)
+{
+	flow->dport_be++;
+}
+SPOIL(bad_ref)
+{
+	uint32_t s;
+	bed_home(b, &bed_udp, &s)->ref[s] = FP_REF_NONE;
+}
+SPOIL(bad_next)
+{
+	chain_to(b, 0xffffff00);
+}
+SPOIL(ring)
+{
+	chain_to(b, home_number(b) - b->m->n_home + 1);
+}
+SPOIL(odd)
+{
+	flow->version++;
+}
+SPOIL(generation)
+{
+	bed_adjacency(b)->generation++;
+}
+SPOIL(behind)
+{
+	flow->up++;
+}
+SPOIL(window_ahead)
+{
+	flow->tcp_end -= FP_TCP_FAR + 100;
+}
+SPOIL(window_back)
+{
+	flow->tcp_end += FP_TCP_FAR + 100;
+}
+SPOIL(window_ack)
+{
+	flow->tcp_ack += FP_TCP_FAR + 2000;
+}
+SPOIL(window_own)
+{
+	flow->tcp_win |= 2u << FP_TCP_FAR_SHIFT;
+	flow->tcp_end += 0x20000 + 100;
+}
+SPOIL(mtu)
+{
+	bed_adjacency(b)->mtu = 37;
+}
+SPOIL(no_adjacency)
+{
+	flow->adjacency = 8;
+}
+SPOIL(adjacency_up)
+{
+	bed_adjacency(b)->how = FP_HOW_UP;
+}
+SPOIL(adjacency_odd)
+{
+	bed_adjacency(b)->version = 1;
+}
+SPOIL(adjacency_peer)
+{
+	bed_adjacency(b)->how = FP_HOW_PEER;
+}
+SPOIL(adjacency_unknown)
+{
+	bed_adjacency(b)->how = FP_HOW_PEER + 1;
+}
+SPOIL(no_device)
+{
+	bed_adjacency(b)->port = BED_OUT_PORT + 1;
+}
+/* The pseudo header's sum, as a sender leaves it to a device. */
+SPOIL(partial)
+{
+	bool is_tcp = frame->bytes[L3 + 9] == IPPROTO_TCP;
+	uint32_t len = ((uint32_t)frame->bytes[L3 + 2] << 8 | frame->bytes[L3 + 3]) - 20;
+	const struct bed_flow *f = is_tcp ? &bed_tcp : &bed_udp;
+	uint16_t sum = (uint16_t)~naive_checksum(naive_pseudo(f->src, f->dst, f->proto, len), NULL, 0);
+	uint8_t *at = frame->bytes + L4 + (is_tcp ? 16 : 6);
+
+	at[0] = (uint8_t)(sum >> 8);
+	at[1] = (uint8_t)sum;
+}
+
+/* clang-format on */
+
+#define NOT_TC (1u << BED_TC)
+
+static const struct up_row up_rows[] = {
+	{ "ARP", &bed_udp, arp, FP_UP_NOT_IPV4 },
+	{ "IPv6", &bed_udp, ipv6, FP_UP_NOT_IPV4 },
+	{ "short", &bed_udp, short_frame, FP_UP_NOT_IPV4 },
+	{ "to another host", &bed_udp, other_host, FP_UP_NOT_PLAIN },
+	{ "broadcast", &bed_udp, broadcast, FP_UP_NOT_PLAIN },
+	{ "from a group", &bed_udp, from_group, FP_UP_NOT_PLAIN },
+	{ "TTL 1", &bed_udp, ttl_1, FP_UP_NOT_PLAIN },
+	{ "options", &bed_udp, options, FP_UP_NOT_PLAIN },
+	{ "first fragment", &bed_udp, first_fragment, FP_UP_NOT_PLAIN },
+	{ "later fragment", &bed_udp, later_fragment, FP_UP_NOT_PLAIN },
+	{ "header checksum", &bed_udp, ip_checksum, FP_UP_NOT_PLAIN },
+	{ "longer than the frame", &bed_udp, too_long, FP_UP_NOT_PLAIN },
+	{ "bytes behind", &bed_tcp, trailer, FP_UP_NOT_PLAIN },
+	{ "SCTP", &bed_udp, protocol, FP_UP_NOT_PLAIN },
+	{ "UDP length", &bed_udp, udp_length, FP_UP_NOT_PLAIN },
+	{ "data offset 4", &bed_tcp, tcp_offset, FP_UP_NOT_PLAIN },
+	{ "data offset past the end", &bed_tcp, tcp_offset_long, FP_UP_NOT_PLAIN },
+	{ "ICMP timestamp", &bed_echo, ping_timestamp, FP_UP_NOT_PLAIN },
+	{ "echo with a code", &bed_echo, ping_code, FP_UP_NOT_PLAIN },
+	{ "FIN", &bed_tcp, fin, FP_UP_NOT_PLAIN, .seen = true },
+	{ "SYN", &bed_tcp, syn, FP_UP_NOT_PLAIN, .seen = true },
+	{ "RST", &bed_tcp, rst, FP_UP_NOT_PLAIN, .seen = true },
+	{ "URG", &bed_tcp, urg, FP_UP_NOT_PLAIN, .seen = true },
+	{ "no ACK", &bed_tcp, no_ack, FP_UP_NOT_PLAIN, .seen = true },
+	{ "switched off", &bed_udp, off, FP_UP_NO_FLOW },
+	{ "of another port", &bed_udp, other_port, FP_UP_NO_FLOW },
+	{ "of another flow", &bed_udp, other_tuple, FP_UP_NO_FLOW },
+	{ "a reference out of the map", &bed_udp, bad_ref, FP_UP_NO_FLOW },
+	{ "a bucket out of the map", &bed_udp, bad_next, FP_UP_NO_FLOW },
+	{ "a chain that is a ring", &bed_udp, ring, FP_UP_NO_FLOW },
+	{ "being written", &bed_udp, odd, FP_UP_STALE },
+	{ "old generation", &bed_udp, generation, FP_UP_STALE, .seen = true },
+	{ "others before it", &bed_udp, behind, FP_UP_BEHIND, .seen = true },
+	{ "far ahead", &bed_tcp, window_ahead, FP_UP_WINDOW, .seen = true },
+	{ "far behind", &bed_tcp, window_back, FP_UP_WINDOW, .seen = true },
+	{ "acknowledges far behind", &bed_tcp, window_ack, FP_UP_WINDOW, .seen = true },
+	{ "farther than its own limit", &bed_tcp, window_own, FP_UP_WINDOW, .seen = true },
+	{ "larger than the MTU", &bed_udp, mtu, FP_UP_TOO_BIG, .seen = true },
+	{ "no such adjacency", &bed_udp, no_adjacency, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency not usable", &bed_udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency being written", &bed_udp, adjacency_odd, FP_UP_ADJACENCY, .seen = true },
+	{ "peer", &bed_udp, adjacency_peer, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "unknown way", &bed_udp, adjacency_unknown, FP_UP_ADJACENCY, .seen = true },
+	{ "no such device", &bed_udp, no_device, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, UDP", &bed_udp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, TCP", &bed_tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+};
+
+static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
+{
+	struct fp_flow *flow = bed_flow_set(b, row->flow);
+	struct bed_frame in, want;
+
+	bed_frame(row->flow, 10, TCP_ACK, &in);
+	row->spoil(b, flow, &in);
+	want = in;
+	uint16_t up = flow->up, handled = flow->handled;
+	uint32_t verdict = bed_run(b, kind, &in, 0);
+	b->m->config->on = 1;
+	enum fp_count what = bed_counted(b);
+	if (what != row->want || verdict != bed_redirected(kind) || flow->up != (uint16_t)(up + row->seen) ||
+	    flow->handled != handled || fp_flow_counts(flow) != 0 || in.len != want.len ||
+	    memcmp(in.bytes, want.bytes, want.len) != 0)
+		fail_msg("%s, %s: verdict %u, counted %s, up %u, handled %u", row->name, kind == BED_XDP ? "XDP" : "tc",
+			 verdict, what < FP_N_COUNTS ? fastpath_count_names[what] : "not one", flow->up, flow->handled);
+}
+
+/* Would catch: a packet forwarded that user space must see, or sent up changed, uncounted, under another name, or
+ * without the flow's next packets waiting for it. */
+static void test_up_by_name(void **state)
+{
+	for (uint32_t i = 0; i < sizeof(up_rows) / sizeof(up_rows[0]); i++)
+		for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++)
+			if ((up_rows[i].not_kind & 1u << kind) == 0)
+				up_one(*state, &up_rows[i], kind);
+}
+
+int main(void)
+{
+	static struct bed bed;
+	const struct CMUnitTest tests[] = { cmocka_unit_test_prestate(test_up_by_name, &bed) };
+
+	bed_open(&bed);
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	bed_close(&bed);
+	return r;
+}
