@@ -38,7 +38,7 @@
 #include "wire/arp.h"
 #include "wire/checksum.h"
 
-#define N_PACKETS 40000u
+#define N_PACKETS 25000u
 #define SENT_MAX 4096
 #define EXIT_SKIP 77
 #define TICK (UINT64_C(1) << FP_TICK_SHIFT)
@@ -66,6 +66,7 @@ struct end {
 struct duel {
 	struct gateway *gw[N_WAYS];
 	struct end end[N_WAYS][N_FLOWS_SIDES];
+	const char *config;
 	struct snapshot *snap;
 	struct fastpath *path;
 	struct flow_map *flow_map;
@@ -480,24 +481,40 @@ static void answer_asked(struct duel *d)
 	}
 }
 
-static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
-			     "interface wan0 { address 203.0.113.1/24; mtu 1400; }\n"
-			     "route 0.0.0.0/0 via 203.0.113.254;\n"
-			     "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
-			     "  oifname \"wan0\" counter masquerade } }\n"
-			     "table ip filter {\n"
-			     " chain f { type filter hook forward priority 0; policy drop;\n"
-			     "  ct state invalid counter drop\n"
-			     "  ip protocol tcp counter\n"
-			     "  udp dport 2009 meta length > 100 counter accept\n"
-			     "  ct direction reply counter\n"
-			     "  ct state established,related counter accept\n"
-			     "  iifname \"lan0\" counter accept } }\n";
+#define INTERFACES \
+	"interface lan0 { address 10.77.0.1/24; }\n" \
+	"interface wan0 { address 203.0.113.1/24; mtu 1400; }\n" \
+	"route 0.0.0.0/0 via 203.0.113.254;\n"
+
+static const char masquerade[] = INTERFACES "table ip nat {\n"
+					    " chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+					    "  oifname \"wan0\" counter masquerade } }\n"
+					    "table ip filter {\n"
+					    " chain f { type filter hook forward priority 0; policy drop;\n"
+					    "  ct state invalid counter drop\n"
+					    "  ip protocol tcp counter\n"
+					    "  udp dport 2009 meta length > 100 counter accept\n"
+					    "  ct direction reply counter\n"
+					    "  ct state established,related counter accept\n"
+					    "  iifname \"lan0\" counter accept } }\n";
+
+/* Both ends translated: the servers of 203.0.114.0/24 are one on the link, and each host inside keeps its port. */
+static const char both_ends[] =
+	INTERFACES "pool public { 203.0.113.16/28; mapping endpoint-independent; }\n"
+		   "table ip nat { chain pre { type nat hook prerouting priority dstnat; policy accept;\n"
+		   "  iifname \"lan0\" ip daddr 203.0.114.0/24 ip protocol { tcp, udp } counter dnat to 203.0.113.3 }\n"
+		   " chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+		   "  oifname \"wan0\" counter snat to pool public } }\n"
+		   "table ip filter { chain f { type filter hook forward priority 0; policy drop;\n"
+		   "  ct state invalid counter drop\n"
+		   "  ct status dnat counter\n"
+		   "  ct state established,related counter accept\n"
+		   "  iifname \"lan0\" counter accept } }\n";
 
 static void configure(struct duel *d)
 {
 	struct config_errors *errors = NULL;
-	struct config *cfg = config_read_text("equal.conf", config, strlen(config), &errors);
+	struct config *cfg = config_read_text("equal.conf", d->config, strlen(d->config), &errors);
 
 	assert_non_null(cfg);
 	struct snapshot *snap = snapshot_build(cfg, d->snap, &errors);
@@ -536,9 +553,9 @@ static void open_kernel(struct duel *d, enum fastpath_kind kind)
 	struct gateway *g = d->gw[KERNEL];
 	d->flow_map = flow_map_create(fastpath_maps(d->path), key);
 	assert_non_null(d->flow_map);
-	d->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_shortcuts(g),
-				    &(struct offload_share){
-					    .maps = fastpath_maps(d->path), .flows = d->flow_map, .n_cores = 1 });
+	d->map = offload_map_create(
+		gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_shortcuts(g),
+		&(struct offload_share){ .maps = fastpath_maps(d->path), .flows = d->flow_map, .n_cores = 1 });
 	assert_non_null(d->map);
 	offload_map_set_left(d->map, shortcuts_left, gateway_shortcuts(g));
 	shortcuts_set_offload(gateway_shortcuts(g), offload_map_slots(d->map));
@@ -546,7 +563,7 @@ static void open_kernel(struct duel *d, enum fastpath_kind kind)
 		offload_map_set_port(d->map, side + 1, 1, FP_HOW_REDIRECT);
 }
 
-static void start(struct duel *d, enum fastpath_kind kind)
+static void start(struct duel *d, enum fastpath_kind kind, const char *config)
 {
 	static const struct gateway_limits limits = {
 		.packets = { .n_packets = 4000, .n_small = 3000, .n_large = 100 },
@@ -555,11 +572,13 @@ static void start(struct duel *d, enum fastpath_kind kind)
 	};
 
 	memset(d, 0, sizeof(*d));
+	d->config = config;
 	d->now = 1000 * TICK;
 	rng_init(&d->rng, seed);
 	flows_init(&d->flows, seed, 24);
 	d->flows.inside_net = IP4(10, 77, 0, 0);
 	d->flows.outside_net = IP4(203, 0, 113, 0);
+	d->flows.server = config == both_ends ? IP4(203, 0, 113, 3) : 0;
 	for (int k = 0; k < N_WAYS; k++) {
 		d->gw[k] = gateway_create(&limits, seed, d->now, on_event, NULL);
 		assert_non_null(d->gw[k]);
@@ -594,13 +613,13 @@ static void finish(struct duel *d)
 	snapshot_destroy(d->snap);
 }
 
-static void run(enum fastpath_kind kind, const char *name)
+static void run(enum fastpath_kind kind, const char *config, const char *name)
 {
 	static struct duel d;
 	static struct flows_frame frame[BATCH_MAX];
 	struct offload_map_info info;
 
-	start(&d, kind);
+	start(&d, kind, config);
 	while (d.n_packets < N_PACKETS) {
 		int side = (int)rng_below(&d.rng, N_FLOWS_SIDES);
 		uint32_t n = fill_batch(&d, side, frame);
@@ -628,17 +647,34 @@ static void run(enum fastpath_kind kind, const char *name)
  * a packet that is forwarded and not credited, or forwarded although the full way drops it. */
 static void test_xdp(void **state)
 {
-	run(FASTPATH_XDP_NATIVE, "xdp");
+	run(FASTPATH_XDP_NATIVE, masquerade, "xdp");
 }
 
 static void test_tc(void **state)
 {
-	run(FASTPATH_TC, "tc");
+	run(FASTPATH_TC, masquerade, "tc");
+}
+
+/* Would catch: a translation of both ends of which the program makes only one, or a checksum mended for one; a mapping
+ * from a pool, which outlives its flows, put in wrongly. */
+static void test_xdp_both_ends(void **state)
+{
+	run(FASTPATH_XDP_NATIVE, both_ends, "xdp, both ends");
+}
+
+static void test_tc_both_ends(void **state)
+{
+	run(FASTPATH_TC, both_ends, "tc, both ends");
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_xdp), cmocka_unit_test(test_tc) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_xdp),
+		cmocka_unit_test(test_tc),
+		cmocka_unit_test(test_xdp_both_ends),
+		cmocka_unit_test(test_tc_both_ends),
+	};
 
 	if (unshare(CLONE_NEWNET) != 0) {
 		printf("skipped: no network namespace of our own: %s\n", strerror(errno));

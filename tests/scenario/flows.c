@@ -55,6 +55,14 @@ void flows_init(struct flows *f, const uint8_t seed[RNG_SEED_BYTES], uint32_t n_
 			f->mac[side][i] = (struct ether_addr){ { 2, 8, 0, 0, (uint8_t)side, (uint8_t)i } };
 }
 
+/* Who is at the other end of a flow to w->outside. */
+static uint32_t server_of(const struct flows *f, const struct flow *w)
+{
+	bool translated = f->server != 0 && (w->outside & ~0xffu) == f->outside_net + 0x100;
+
+	return translated ? f->server : w->outside;
+}
+
 void flows_see(struct flows *f, int side, const uint8_t *frame, size_t len)
 {
 	const uint8_t *l3 = frame + ETHER_HEADER_LEN;
@@ -67,7 +75,7 @@ void flows_see(struct flows *f, int side, const uint8_t *frame, size_t len)
 	for (uint32_t i = 0; i < f->n_flows; i++) {
 		struct flow *w = &f->flow[i];
 
-		if (w->proto != ip.proto || w->outside != ip.dst)
+		if (w->proto != ip.proto || server_of(f, w) != ip.dst)
 			continue;
 		if (l4.kind == L4_ICMP_QUERY) {
 			w->mapped = ip.src;
@@ -163,11 +171,11 @@ static void spoil(struct flows *f, struct flows_frame *out)
 	}
 }
 
-static const struct ipv4_view *ends(const struct flow *w, int side, struct ipv4_view *ip, uint16_t *sport,
-				    uint16_t *dport)
+static const struct ipv4_view *ends(const struct flows *f, const struct flow *w, int side, struct ipv4_view *ip,
+				    uint16_t *sport, uint16_t *dport)
 {
 	*ip = (struct ipv4_view){ .proto = w->proto };
-	ip->src = side == FLOWS_IN ? w->inside : w->outside;
+	ip->src = side == FLOWS_IN ? w->inside : server_of(f, w);
 	ip->dst = side == FLOWS_IN ? w->outside : w->mapped;
 	*sport = side == FLOWS_IN ? w->inside_port : w->outside_port;
 	*dport = side == FLOWS_IN ? w->outside_port : w->mapped_port;
@@ -205,7 +213,7 @@ static void put_tcp(struct flows *f, struct flow *w, int side, uint8_t flags, ui
 	struct ipv4_view ip;
 	uint16_t sport, dport;
 
-	ends(w, side, &ip, &sport, &dport);
+	ends(f, w, side, &ip, &sport, &dport);
 	if (flags & TCP_SYN) {
 		options = 16;
 		memcpy(l4 + TCP_HEADER_LEN, (const uint8_t[]){ 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0 }, 16);
@@ -320,7 +328,7 @@ static uint32_t next_datagram(struct flows *f, struct flow *w, int side, struct 
 
 	if (side == FLOWS_OUT && w->mapped == 0)
 		return 0;
-	ends(w, side, &ip, &sport, &dport);
+	ends(f, w, side, &ip, &sport, &dport);
 	memset(l4, 0, UDP_HEADER_LEN + payload);
 	if (w->proto == IPPROTO_NR_UDP) {
 		udp_emit(l4, sport, dport, (uint16_t)payload);

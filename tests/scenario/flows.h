@@ -29,6 +29,9 @@ struct flows {
 	struct ether_addr gateway_mac[N_FLOWS_SIDES];
 	struct ether_addr mac[N_FLOWS_SIDES][16]; /* of the hosts, by the low bits of their addresses */
 	uint32_t inside_net, outside_net;
+	/* The server behind the addresses outside_net + 0x100 and on, but for pings: the gateway translates them.
+	 * 0: each is a server itself. */
+	uint32_t server;
 	uint32_t n_flows;
 	uint16_t next_port;
 	struct flow flow[FLOWS_MAX];
