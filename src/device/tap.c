@@ -376,7 +376,7 @@ int tap_open_more(struct device *first, struct device **out, char *err, size_t e
 int tap_open_inlet(const char *ifname, uint32_t n_frames, enum tap_queues queues, struct device **out, char *err,
 		   size_t err_len)
 {
-	short flags = queues == TAP_MANY_QUEUES ? IFF_TUN_EXCL | IFF_MULTI_QUEUE : IFF_TUN_EXCL;
+	short flags = (short)(IFF_TUN_EXCL | (queues == TAP_MANY_QUEUES ? IFF_MULTI_QUEUE : 0));
 
 	return open_tap(ifname, TAP_INLET, n_frames, flags, NULL, out, err, err_len);
 }
