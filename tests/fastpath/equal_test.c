@@ -15,112 +15,33 @@
  * The clock is virtual and goes in whole ticks; the program's notes of when it saw
  * a flow are of the real clock, and are rewritten here.
  */
+#include "equal.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "app/fast.h"
-#include "app/gateway.h"
 #include "base/ip4.h"
 #include "fastpath/fastpath_priv.h"
-#include "fastpath/flow_map.h"
-#include "../scenario/flows.h"
 #include "wire/arp.h"
 #include "wire/checksum.h"
 
 #define N_PACKETS 25000u
-#define SENT_MAX 4096
 #define EXIT_SKIP 77
 #define TICK (UINT64_C(1) << FP_TICK_SHIFT)
 #define XDP_VERDICT_REDIRECT 4
 #define TC_VERDICT_REDIRECT 7
 
-enum { FULL, KERNEL, N_WAYS };
-
-struct sent {
-	uint64_t flow;
-	uint32_t len, seq;
-	uint8_t *bytes;
-};
-
-struct duel;
-
-struct end {
-	struct device device;
-	struct duel *duel;
-	int way, side;
-	uint32_t n;
-	struct sent sent[SENT_MAX];
-};
-
-struct duel {
-	struct gateway *gw[N_WAYS];
-	struct end end[N_WAYS][N_FLOWS_SIDES];
-	const char *config;
-	struct snapshot *snap;
-	struct fastpath *path;
-	struct flow_map *flow_map;
-	struct offload_map *map;
-	int program[N_FLOWS_SIDES];
-	uint32_t verdict; /* of a frame that was forwarded */
-	uint32_t *last_seen;
-	struct flows flows;
-	struct rng rng;
-	uint64_t now, n_packets, n_forwarded;
-	uint32_t n_asked;
-	struct {
-		int side;
-		uint32_t target;
-	} asked[64];
-};
-
 static const uint8_t seed[RNG_SEED_BYTES] = "kernel and full way";
 static const uint8_t key[16] = { 5, 4, 3, 2, 1 };
 
-/* --- what left --- */
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
-}
-
-static void note(struct end *e, const uint8_t *frame, uint32_t len)
-{
-	struct sent *s = &e->sent[e->n];
-	struct ether_view eth;
-	struct ipv4_view ip;
-	struct l4_view l4 = { .kind = L4_NONE };
-
-	assert_true(e->n < SENT_MAX);
-	*s = (struct sent){ .len = len, .seq = e->n++, .bytes = malloc(len) };
-	memcpy(s->bytes, frame, len);
-	assert_true(ether_parse(frame, len, &eth));
-	if (eth.type == ETHERTYPE_ARP)
-		s->flow = be32_get(*(const be32 *)(frame + ETHER_HEADER_LEN + 24));
-	if (eth.type != ETHERTYPE_IPV4)
-		return;
-	uint8_t *l3 = s->bytes + ETHER_HEADER_LEN;
-	assert_int_equal(ipv4_parse(l3, len - ETHER_HEADER_LEN, &ip), IPV4_OK);
-	(void)l4_parse(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &l4);
-	s->flow = mix(mix(mix(1, ip.src), ip.dst), ip.proto);
-	if (!ipv4_is_fragment(&ip) && l4.kind != L4_NONE && l4.kind != L4_ICMP_ERROR)
-		s->flow = mix(s->flow, l4.kind == L4_ICMP_QUERY ? l4.id : (uint64_t)l4.sport << 16 | l4.dport);
-	if (!ip.df) {
-		memset(l3 + 4, 0, 2);
-		memset(l3 + 10, 0, 2);
-	}
-}
+/* --- devices --- */
 
 static void hear(struct duel *d, int side, const uint8_t *frame, uint32_t len)
 {
@@ -142,7 +63,7 @@ static void end_tx(struct device *dev, struct batch *b)
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
-		note(e, packet_frame(p), p->len);
+		equal_note(e, packet_frame(p), p->len);
 		if (e->way == FULL)
 			hear(e->duel, e->side, packet_frame(p), p->len);
 		dev->ledger->n_handed++;
@@ -184,124 +105,9 @@ static bool program_takes(struct duel *d, int side, const struct flows_frame *fr
 	if (opts.retval != d->verdict)
 		return false;
 	set_clock_notes(d);
-	note(&d->end[KERNEL][out[11]], out, opts.data_size_out);
+	equal_note(&d->end[KERNEL][out[11]], out, opts.data_size_out);
 	d->n_forwarded++;
 	return true;
-}
-
-/* --- comparison --- */
-
-static int by_flow(const void *a, const void *b)
-{
-	const struct sent *x = a, *y = b;
-
-	if (x->flow != y->flow)
-		return x->flow < y->flow ? -1 : 1;
-	return x->seq < y->seq ? -1 : x->seq > y->seq;
-}
-
-static void print_frame(const char *who, const struct sent *s)
-{
-	fprintf(stderr, "%s, %u bytes:", who, s->len);
-	for (uint32_t i = 0; i < min_u32(s->len, 74); i++)
-		fprintf(stderr, "%s%02x", i == 14 || i == 34 ? "  " : " ", s->bytes[i]);
-	fprintf(stderr, "\n");
-}
-
-static void compare_sent(struct duel *d, int side)
-{
-	struct end *a = &d->end[FULL][side], *b = &d->end[KERNEL][side];
-
-	qsort(a->sent, a->n, sizeof(a->sent[0]), by_flow);
-	qsort(b->sent, b->n, sizeof(b->sent[0]), by_flow);
-	for (uint32_t i = 0; i < min_u32(a->n, b->n); i++) {
-		const struct sent *x = &a->sent[i], *y = &b->sent[i];
-		/* The program leaves the filling of a short frame where it is. */
-		uint32_t len = min_u32(x->len, y->len);
-		if (max_u32(x->len, y->len) > max_u32(len, 60) || memcmp(x->bytes, y->bytes, len) != 0) {
-			print_frame("full way", x);
-			print_frame("kernel", y);
-			fail_msg("after %llu packets: another frame on side %d", (unsigned long long)d->n_packets,
-				 side);
-		}
-	}
-	if (a->n != b->n)
-		fail_msg("after %llu packets: %u frames on the full way, %u with the kernel",
-			 (unsigned long long)d->n_packets, a->n, b->n);
-	for (uint32_t i = 0; i < a->n; i++) {
-		free(a->sent[i].bytes);
-		free(b->sent[i].bytes);
-	}
-	a->n = b->n = 0;
-}
-
-static bool conn_equal(const struct conn *x, const struct conn *y)
-{
-	bool equal = memcmp(x->tuple, y->tuple, sizeof(x->tuple)) == 0 && x->status == y->status &&
-		     x->tcp_state == y->tcp_state && x->mark == y->mark && x->expires_tick == y->expires_tick;
-
-	for (int k = 0; k < N_CT_DIRS; k++) {
-		equal &= x->packets[k] == y->packets[k] && x->bytes[k] == y->bytes[k];
-		if (x->tuple[0].proto == IPPROTO_NR_TCP)
-			equal &= x->tcp[k].end == y->tcp[k].end && x->tcp[k].max_ack == y->tcp[k].max_ack;
-	}
-	return equal;
-}
-
-static void compare_connections(const struct duel *d)
-{
-	struct conntrack *a = gateway_conntrack(d->gw[FULL]), *b = gateway_conntrack(d->gw[KERNEL]);
-	uint32_t at[N_WAYS] = { 0 }, i, j;
-
-	while (conntrack_next(a, &at[FULL], &i)) {
-		assert_true(conntrack_next(b, &at[KERNEL], &j));
-		const struct conn *x = conntrack_conn(a, i), *y = conntrack_conn(b, j);
-		if (i == j && conn_equal(x, y))
-			continue;
-		for (int k = 0; k < N_CT_DIRS; k++)
-			fprintf(stderr, "direction %d: packets %llu %llu, bytes %llu %llu, end %u %u, max_ack %u %u\n",
-				k, (unsigned long long)x->packets[k], (unsigned long long)y->packets[k],
-				(unsigned long long)x->bytes[k], (unsigned long long)y->bytes[k], x->tcp[k].end,
-				y->tcp[k].end, x->tcp[k].max_ack, y->tcp[k].max_ack);
-		fail_msg("after %llu packets: connection %u (proto %u) differs: status %x %x, state %u %u, expires %u "
-			 "%u",
-			 (unsigned long long)d->n_packets, i, x->tuple[0].proto, x->status, y->status, x->tcp_state,
-			 y->tcp_state, x->expires_tick, y->expires_tick);
-	}
-	assert_false(conntrack_next(b, &at[KERNEL], &j));
-}
-
-static void compare_rules(const struct duel *d)
-{
-	uint32_t at[N_WAYS] = { 0 };
-	struct rules_line x, y;
-
-	while (rules_next(gateway_rules(d->gw[FULL]), &at[FULL], &x)) {
-		assert_true(rules_next(gateway_rules(d->gw[KERNEL]), &at[KERNEL], &y));
-		if (x.packets != y.packets || x.bytes != y.bytes)
-			fail_msg("after %llu packets: %s: %llu packets on the full way, %llu with the kernel",
-				 (unsigned long long)d->n_packets, x.rule, (unsigned long long)x.packets,
-				 (unsigned long long)y.packets);
-	}
-}
-
-static void compare(struct duel *d)
-{
-	const struct env *a = gateway_env(d->gw[FULL]), *b = gateway_env(d->gw[KERNEL]);
-
-	offload_map_read_all(d->map);
-	for (int r = 0; r < N_DROP_REASONS; r++)
-		if (a->ledger.n_dropped[r] != b->ledger.n_dropped[r])
-			fail_msg("after %llu packets: dropped as %s: %llu on the full way, %llu with the kernel",
-				 (unsigned long long)d->n_packets, drop_info[r].name,
-				 (unsigned long long)a->ledger.n_dropped[r],
-				 (unsigned long long)b->ledger.n_dropped[r]);
-	for (int side = 0; side < N_FLOWS_SIDES; side++)
-		compare_sent(d, side);
-	assert_int_equal(a->ledger.n_handed, b->ledger.n_handed + d->n_forwarded);
-	assert_int_equal(a->ledger.n_received, b->ledger.n_received + d->n_forwarded);
-	compare_connections(d);
-	compare_rules(d);
 }
 
 /* --- both at once --- */
@@ -328,7 +134,7 @@ static void both_input(struct duel *d, int side, const struct flows_frame *frame
 	gateway_input(d->gw[FULL], (uint32_t)side + 1, &full, d->now);
 	gateway_input(d->gw[KERNEL], (uint32_t)side + 1, &up, d->now);
 	d->n_packets += n;
-	compare(d);
+	equal_compare(d);
 }
 
 static void both_wait(struct duel *d, uint64_t ticks)
@@ -337,7 +143,7 @@ static void both_wait(struct duel *d, uint64_t ticks)
 	for (int k = 0; k < N_WAYS; k++)
 		if (gateway_next_deadline(d->gw[k]) <= d->now)
 			gateway_expire(d->gw[k], d->now);
-	compare(d);
+	equal_compare(d);
 }
 
 enum kind { ORDINARY, UNSEEN, LEFT_OUT };

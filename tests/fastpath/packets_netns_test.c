@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets through the programs on real devices: how frames may leave, whether
+ * what real senders leave unfinished arrives whole, and what is counted when it
+ * does not. See netns_world.h.
+ */
+#include "netns_world.h"
+
+#include <arpa/inet.h>
+#include <linux/ethtool.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/ip4.h"
+#include "wire/checksum.h"
+
+#define UDP_SEGMENT_NR 103
+#define CLIENT IP4(10, 0, 0, 1)
+#define SERVER IP4(10, 1, 0, 2)
+#define OUTSIDE IP4(10, 1, 0, 77) /* what the client becomes */
+#define CLIENT_PORT 4000
+#define SERVER_PORT 5000
+#define OUTSIDE_PORT 6000
+
+static uint16_t change(uint32_t from, uint32_t to)
+{
+	return checksum_fold((from >> 16) + (from & 0xffff) + (~to >> 16) + (~to & 0xffff));
+}
+
+static void add_flow(enum fp_how how)
+{
+	static const uint8_t header[14] = { 2, 0, 0, 0, 0, 0x22, 2, 0, 0, 0, 0, 0x11, 8, 0 };
+	const struct fastpath_maps *m = fastpath_maps(world.f);
+	struct fp_flow *f = &m->flow[0];
+	struct fp_adjacency *a = &m->adjacency[1];
+
+	*f = (struct fp_flow){
+		.src_be = htonl(CLIENT),
+		.dst_be = htonl(SERVER),
+		.sport_be = htons(CLIENT_PORT),
+		.dport_be = htons(SERVER_PORT),
+		.proto = IPPROTO_UDP,
+		.in_port = 1,
+		.new_src_be = htonl(OUTSIDE),
+		.new_dst_be = htonl(SERVER),
+		.new_sport_be = htons(OUTSIDE_PORT),
+		.new_dport_be = htons(SERVER_PORT),
+		.ip_delta = change(CLIENT, OUTSIDE),
+		.l4_delta = checksum_fold((uint32_t)change(CLIENT, OUTSIDE) + change(CLIENT_PORT, OUTSIDE_PORT)),
+		.adjacency = 1,
+	};
+	*a = (struct fp_adjacency){ .how = (uint8_t)how, .port = 2, .ifindex = world.r1, .mtu = 1500 };
+	memcpy(a->header, header, sizeof(header));
+	uint64_t h = fp_hash_flow((const __u64 *)m->config->key, f->src_be, f->dst_be, f->sport_be, f->dport_be,
+				  f->proto, f->in_port);
+	struct fp_bucket *b = &m->bucket[fp_bucket_of(h, m->config->bucket_mask)];
+	b->ref[2] = 0;
+	b->tag[2] = fp_tag_of(h);
+	m->config->on = 1;
+}
+
+static int udp_socket(enum place p, uint32_t addr, uint16_t port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(addr) } };
+
+	world_go(p);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	world_go(ROUTER);
+	return fd;
+}
+
+/* Sends n datagrams of len bytes in one buffer; true when all arrive, translated. */
+static bool arrives(uint32_t n, uint32_t len)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(SERVER_PORT),
+				  .sin_addr = { htonl(SERVER) } };
+	int from = udp_socket(CLIENT_NS, CLIENT, CLIENT_PORT), at = udp_socket(SERVER_NS, SERVER, SERVER_PORT);
+	struct pollfd p = { .fd = at, .events = POLLIN };
+	static uint8_t out[20000], in[2000];
+	int size = (int)len;
+	uint32_t n_in = 0;
+
+	for (uint32_t i = 0; i < n * len; i++)
+		out[i] = (uint8_t)(i * 13 + i / 256);
+	if (n > 1)
+		assert_int_equal(setsockopt(from, IPPROTO_UDP, UDP_SEGMENT_NR, &size, sizeof(size)), 0);
+	assert_int_equal(sendto(from, out, n * len, 0, (struct sockaddr *)&to, sizeof(to)), n * len);
+	while (n_in < n && poll(&p, 1, 300) == 1) {
+		struct sockaddr_in peer;
+		socklen_t peer_len = sizeof(peer);
+
+		assert_int_equal(recvfrom(at, in, sizeof(in), 0, (struct sockaddr *)&peer, &peer_len), len);
+		assert_memory_equal(in, out + n_in * len, len);
+		assert_int_equal(ntohl(peer.sin_addr.s_addr), OUTSIDE);
+		assert_int_equal(ntohs(peer.sin_port), OUTSIDE_PORT);
+		n_in++;
+	}
+	close(from);
+	close(at);
+	return n_in == n;
+}
+
+static uint64_t counted(enum fp_count what)
+{
+	struct fastpath_counts c;
+
+	fastpath_counts(world.f, &c);
+	return c.count[what];
+}
+
+/* Would catch: a partial checksum that is mended as if it were whole, or the other way round; a large segment cut or
+ * lost; a peer fed with frames that it does not take. r1 finishes checksums in software, so that the server's
+ * kernel looks at them. */
+static void test_tc_keeps_what_senders_leave_unfinished(void **state)
+{
+	enum fp_how peer = fastpath_how(world.f, FASTPATH_TC, world.r1);
+
+	assert_int_equal(peer, FP_HOW_PEER);
+	for (uint32_t i = 2; i < 4; i++) {
+		world_attach(1, FASTPATH_TC, world_hooks[i].tc);
+		for (enum fp_how how = FP_HOW_REDIRECT; how <= FP_HOW_PEER; how++) {
+			uint64_t before = counted(FP_FORWARDED);
+
+			add_flow(how);
+			assert_true(arrives(1, 100));
+			assert_true(arrives(1, 1472));
+			assert_true(arrives(10, 1000));
+			if (how == FP_HOW_REDIRECT) {
+				world_offload("r1", ETHTOOL_STXCSUM, 0);
+				assert_true(arrives(1, 101));
+				assert_true(arrives(10, 1000));
+				world_offload("r1", ETHTOOL_STXCSUM, 1);
+				assert_int_equal(counted(FP_FORWARDED) - before, 5);
+			} else {
+				assert_int_equal(counted(FP_FORWARDED) - before, 3);
+			}
+		}
+		fastpath_detach(world.f, 1);
+	}
+}
+
+/* Would catch: packets for user space that do not come out of the TAP, or come changed. */
+static void test_tc_sends_the_rest_up(void **state)
+{
+	struct pollfd p = { .fd = world.tap, .events = POLLIN };
+	uint8_t in[2000];
+	ssize_t n;
+
+	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
+	while (read(world.tap, in, sizeof(in)) > 0)
+		;
+	fastpath_maps(world.f)->config->on = 1;
+	assert_false(arrives(1, 50));
+	assert_true(counted(FP_UP_NO_FLOW) > 0);
+	do { /* past what the kernel itself says on the TAP */
+		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+		n = read(world.tap, in, sizeof(in));
+	} while (n < 10 + 14 + 28 || memcmp(in + 10 + 14 + 20, "\x0f\xa0\x13\x88", 4) != 0);
+	assert_int_equal(n, 10 + 14 + 28 + 50);
+	assert_int_equal(in[0] & 1, 1); /* the checksum is still to be done */
+	assert_memory_equal(in + 10, "\x02\x00\x00\x00\x00\x10", 6);
+}
+
+/* Would catch: a device that drops redirected frames taken for one that takes them; drops that nobody counts; a
+ * native XDP program at a peer that packets are carried past. */
+static void test_ways_out_and_what_is_lost(void **state)
+{
+	struct fastpath_counts c;
+
+	/* Nobody at the other end polls for frames. */
+	assert_int_equal(fastpath_how(world.f, FASTPATH_XDP_GENERIC, world.r1), FP_HOW_REDIRECT);
+	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.up0), FP_HOW_REDIRECT);
+	world_go(CLIENT_NS);
+	world_offload("c0", ETHTOOL_STXCSUM, 0);
+	world_go(ROUTER);
+	world_attach(1, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
+	world_attach(2, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
+	add_flow(FP_HOW_REDIRECT);
+	enum fp_how how = fastpath_how(world.f, FASTPATH_XDP_NATIVE, world.r1);
+	bool arrived = arrives(1, 100);
+	fastpath_counts(world.f, &c);
+	assert_int_equal(c.count[FP_FORWARDED], 1);
+	assert_false(arrived);
+	if (c.lost_known)
+		assert_int_equal(c.n_lost, 1);
+	/* A kernel before 6.3 cannot say. */
+	assert_true(how == FP_HOW_UP || world_run("test -e /sys/kernel/btf/vmlinux") != 0);
+
+	int xdp = world_foreign_program(BPF_PROG_TYPE_XDP); /* passes all */
+	world_go(SERVER_NS);
+	int link = bpf_link_create(xdp, (int)if_nametoindex("s0"), BPF_XDP, NULL);
+	assert_true(link >= 0);
+	world_go(ROUTER);
+	assert_int_equal(fastpath_how(world.f, FASTPATH_XDP_NATIVE, world.r1), FP_HOW_REDIRECT);
+	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1), FP_HOW_REDIRECT);
+	assert_true(arrives(1, 100));
+	/* And with the sender's checksums left undone: seen, and sent up, where nobody is. */
+	world_go(CLIENT_NS);
+	world_offload("c0", ETHTOOL_STXCSUM, 1);
+	world_go(ROUTER);
+	uint64_t refused = counted(FP_UP_REFUSED);
+	assert_false(arrives(1, 100));
+	assert_true(counted(FP_UP_REFUSED) > refused);
+	assert_int_equal(fastpath_maps(world.f)->flow[0].up, 1);
+	close(link);
+	close(xdp);
+}
+
+/* Would catch: a device that goes while packets are sent to it, taken for a way out. */
+static void test_a_device_that_goes(void **state)
+{
+	world_go(CLIENT_NS);
+	world_offload("c0", ETHTOOL_STXCSUM, 0);
+	world_go(ROUTER);
+	world_attach(1, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
+	world_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
+	add_flow(FP_HOW_REDIRECT);
+	assert_true(arrives(1, 100));
+	assert_int_equal(world_run("ip link del r1"), 0);
+	assert_true(fastpath_maps(world.f)->flow[0].up == 0);
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(SERVER_PORT),
+				  .sin_addr = { htonl(SERVER) } };
+	int from = udp_socket(CLIENT_NS, CLIENT, CLIENT_PORT);
+	uint64_t until = world_now_ms() + PATIENCE_MS, refused = counted(FP_UP_REFUSED);
+	assert_int_equal(sendto(from, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+	while (counted(FP_UP_REFUSED) == refused)
+		assert_true(world_now_ms() < until);
+	assert_int_equal(fastpath_maps(world.f)->flow[0].up, 1);
+	close(from);
+	fastpath_detach(world.f, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(test_tc_keeps_what_senders_leave_unfinished),
+		WORLD_TEST(test_tc_sends_the_rest_up),
+		WORLD_TEST(test_ways_out_and_what_is_lost),
+		WORLD_TEST(test_a_device_that_goes),
+	};
+
+	if (!world_tests_may_run())
+		return WORLD_EXIT_SKIP;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
