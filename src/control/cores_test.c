@@ -142,10 +142,10 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 
 static void core_close(struct core *c)
 {
-	nat_set_rules(c->nat, NULL, NULL);
-	conntrack_destroy(c->ct);
-	nat_destroy(c->nat);
+	assert_int_equal(packet_pool_used(c->b->env.pool), 0);
 	rules_destroy(c->rules);
+	nat_destroy(c->nat);
+	conntrack_destroy(c->ct);
 	bench_destroy(c->b);
 }
 
