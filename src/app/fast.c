@@ -184,8 +184,10 @@ void fast_stop(struct fast *f, uint32_t core)
 
 void fast_port_up(struct fast *f, uint32_t core, uint32_t number)
 {
-	if (f->core[core].map != NULL)
-		offload_map_set_port(f->core[core].map, number, f->port[number].ifindex, f->port[number].how);
+	if (f->core[core].map == NULL)
+		return;
+	offload_map_set_kind(f->core[core].map, number, f->port[number].kind);
+	offload_map_set_port(f->core[core].map, number, f->port[number].ifindex, f->port[number].how);
 }
 
 void fast_port_down(struct fast *f, uint32_t core, uint32_t number)

@@ -107,7 +107,9 @@ static bool can_forward(const struct offload_map *m, const struct shortcut_view 
 {
 	const struct ip_adjacency *a = ip_adjacency(m->ip, v->adjacency);
 
-	return m->port[v->in_ifindex].kernel_ifindex != 0 && m->port[a->ifindex].how != FP_HOW_UP;
+	bool reaches = m->port[v->in_ifindex].kind == FASTPATH_TC || m->port[a->ifindex].kind != FASTPATH_TC;
+
+	return reaches && m->port[v->in_ifindex].kernel_ifindex != 0 && m->port[a->ifindex].how != FP_HOW_UP;
 }
 
 /* Both directions as they are to be written. */

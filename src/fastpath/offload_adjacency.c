@@ -93,6 +93,11 @@ void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kern
 			write_adjacency(m, i);
 }
 
+void offload_map_set_kind(struct offload_map *m, uint32_t ifindex, enum fastpath_kind kind)
+{
+	m->port[ifindex].kind = (uint8_t)kind;
+}
+
 void offload_adjacency_read(struct offload_map *m)
 {
 	for (uint32_t i = 0; i < m->n_adjacencies; i++) {

@@ -95,6 +95,7 @@ struct offload_map {
 	struct {
 		uint32_t kernel_ifindex;
 		uint8_t how;      /* enum fp_how */
+		uint8_t kind;     /* enum fastpath_kind */
 		uint32_t n_empty; /* times that nothing was on its way up, of one core */
 	} port[IP_INTERFACES_MAX];
 	struct offload_adjacency *adjacency;

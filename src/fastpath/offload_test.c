@@ -102,6 +102,10 @@ static void test_refused(void **state)
 	w.shortcuts.none = true;
 	assert_false(w.o->add(w.m, 5));
 	w.shortcuts.none = false;
+	/* Out by tc alone, where no XDP program reaches; and the way back takes no frames. */
+	offload_map_set_port(w.m, 1, 101, FP_HOW_UP);
+	offload_map_set_kind(w.m, 2, FASTPATH_TC);
+	assert_false(w.o->add(w.m, 5));
 	/* No program on either side. */
 	offload_map_set_port(w.m, 1, 0, FP_HOW_UP);
 	offload_map_set_port(w.m, 2, 0, FP_HOW_UP);
