@@ -70,6 +70,10 @@ void run_say(const char *fmt, ...) YG_PRINTF(1, 2);
 /* To the program's output and to all who listen for events. Control thread. */
 void run_event(struct run *r, struct event *e);
 
+/* --- run_target.c --- */
+
+/* r->target, from the cores that there are. */
+void run_fill_target(struct run *r);
 /* Runs fn(arg) in this thread while every worker rests between two batches, with the cores' clocks set, and nothing is
  * on its way between them. Control thread. */
 void run_at_rest(struct run *r, worker_fn *fn, void *arg);
