@@ -10,8 +10,8 @@
  *
  * Several workers hand packets to each other (src/app/crew.h). A worker that goes to
  * sleep first says so (asleep), then looks once more at what others have handed
- * over; who hands over first publishes, then looks at asleep. With a fence between
- * the two on either side one of them sees the other, so nothing is slept over, and
+ * over; who hands over first publishes, then looks at asleep. Both by an exchange, so
+ * that one of them sees the other: nothing is slept over, and
  * nobody makes a system call to wake a worker that is awake.
  *
  * Mailbox: one call at a time, from the control thread. It puts the call's
@@ -43,7 +43,7 @@
 
 #define RING_EVENTS 4096u /* a power of two */
 #define SPIN_MIN_NS (1 * NS_PER_US)
-#define SPIN_MAX_NS (50 * NS_PER_US)
+#define SPIN_MAX_NS (200 * NS_PER_US)
 /* A descriptor that reports an error so many times in a row, with nothing to read, is left alone for so long. */
 #define ERRORS_MAX 16u
 #define MUTE_NS (100 * NS_PER_MS)
@@ -152,9 +152,8 @@ static void kick(int fd)
 
 void worker_wake(struct worker *w)
 {
-	/* What was published comes before the look; see sleep_when_all_is_done. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&w->asleep, memory_order_relaxed) && atomic_exchange(&w->asleep, false))
+	/* Of two exchanges one is first: either this one finds it asleep, or it sees what was published before. */
+	if (atomic_exchange(&w->asleep, false))
 		kick(w->wake_fd);
 }
 
@@ -443,9 +442,7 @@ static uint32_t sleep_when_all_is_done(struct worker *w, uint64_t now)
 {
 	uint32_t n;
 
-	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
-	/* It is said before the look; see worker_wake. */
-	atomic_thread_fence(memory_order_seq_cst);
+	(void)atomic_exchange(&w->asleep, true); /* before the look; see worker_wake */
 	n = entry_poll(w->entry, now);
 	if (n == 0)
 		sleep_until(w, now, next_deadline(w));

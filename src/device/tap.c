@@ -222,9 +222,9 @@ static int fail(char *err, size_t err_len, const char *ifname, const char *what,
 	return -error;
 }
 
-static int attach(struct tap *t, short more_flags, char *err, size_t err_len)
+static int attach(struct tap *t, unsigned int more_flags, char *err, size_t err_len)
 {
-	struct ifreq r = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more_flags) };
+	struct ifreq r = { .ifr_flags = (short)(uint16_t)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more_flags) };
 	int header_len = VNET_HEADER_LEN;
 
 	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -322,7 +322,7 @@ static struct tap *new_tap(const char *ifname)
 }
 
 /* n_frames 0: one more queue of an inlet that is there. */
-static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, short flags,
+static int open_tap(const char *ifname, enum tap_kind kind, uint32_t n_frames, unsigned int flags,
 		    const struct ether_addr *mac, struct device **out, char *err, size_t err_len)
 {
 	if (*ifname == 0 || strlen(ifname) >= DEVICE_NAME_MAX) {
@@ -376,7 +376,7 @@ int tap_open_more(struct device *first, struct device **out, char *err, size_t e
 int tap_open_inlet(const char *ifname, uint32_t n_frames, enum tap_queues queues, struct device **out, char *err,
 		   size_t err_len)
 {
-	short flags = (short)(IFF_TUN_EXCL | (queues == TAP_MANY_QUEUES ? IFF_MULTI_QUEUE : 0));
+	unsigned int flags = IFF_TUN_EXCL | (queues == TAP_MANY_QUEUES ? IFF_MULTI_QUEUE : 0);
 
 	return open_tap(ifname, TAP_INLET, n_frames, flags, NULL, out, err, err_len);
 }
