@@ -479,7 +479,7 @@ def fib(options):
     rows, notes = [], []
     for f in program(options, "fib", *argv):
         if isinstance(f["value"], str):
-            notes = [f"the table: {options.prefixes or f['value']}"]
+            notes = [f"the table: {os.path.basename(options.prefixes or str(f['value']))}"]
             continue
         sense, bar = FIB_BARS.get(f["row"], ("", None))
         ok = None if bar is None else f["value"] >= bar if sense == "at least" else f["value"] <= bar
