@@ -99,12 +99,55 @@ static void test_checksums_at_the_corners(void **state)
 		bed_frame_forwarded(&f, &in, &want);
 		bed_run(*state, kind, &in, 0);
 		enum fp_count what = bed_counted(*state);
-		/* By chance a whole checksum looks like a partial one, or ends as zero. */
-		if (what != FP_FORWARDED && (what == FP_UP_PARTIAL || f.proto == IPPROTO_ICMP))
+		/* By chance an ICMP message's checksum ends as zero. */
+		if (what != FP_FORWARDED && f.proto == IPPROTO_ICMP)
 			continue;
 		assert_int_equal(what, FP_FORWARDED);
 		assert_memory_equal(in.bytes, want.bytes, want.len);
 	}
+}
+
+/* A frame whose checksum is that of its pseudo header alone, and yet right: the payload's first word makes it so. */
+static void frame_that_looks_partial(const struct bed_flow *f, uint32_t n_payload, struct bed_frame *out)
+{
+	bool is_tcp = f->proto == IPPROTO_TCP;
+	uint8_t *check = out->bytes + L4 + (is_tcp ? 16 : 6), *word = out->bytes + L4 + (is_tcp ? 20 : 8);
+	uint32_t len = (is_tcp ? 20 : 8) + n_payload;
+	uint64_t pseudo = naive_pseudo(f->src, f->dst, f->proto, len);
+
+	bed_frame(f, n_payload, TCP_ACK, out);
+	uint16_t partial = (uint16_t)~naive_checksum(pseudo, NULL, 0);
+	check[0] = (uint8_t)(partial >> 8);
+	check[1] = (uint8_t)partial;
+	word[0] = word[1] = 0;
+	uint16_t rest = naive_checksum(pseudo, out->bytes + L4, len);
+	word[0] = (uint8_t)(rest >> 8);
+	word[1] = (uint8_t)rest;
+	assert_int_equal(naive_checksum(pseudo, out->bytes + L4, len), 0);
+}
+
+/* Would catch: one packet in 65,536 that goes up by chance, and a flow at full speed that falls behind for it; the
+ * last bytes of a packet of any length left out of its sum, or others taken in. */
+static void test_whole_checksums_that_look_partial(void **state)
+{
+	for (uint32_t n = 2; n < 1460; n += n < 140 ? 1 : 61)
+		for (uint32_t i = 0; i < 2; i++) {
+			const struct bed_flow *f = flows[i];
+			struct bed_frame in, want;
+
+			bed_flow_set(*state, f);
+			frame_that_looks_partial(f, n, &in);
+			bed_frame_forwarded(f, &in, &want);
+			assert_int_equal(bed_run(*state, BED_XDP, &in, 0), bed_redirected(BED_XDP));
+			assert_int_equal(bed_counted(*state), FP_FORWARDED);
+			assert_memory_equal(in.bytes, want.bytes, want.len);
+
+			frame_that_looks_partial(f, n, &in);
+			in.bytes[L4 + (f->proto == IPPROTO_TCP ? 20 : 8) + n - 1] ^= 1;
+			bed_flow_set(*state, f);
+			bed_run(*state, BED_XDP, &in, 0);
+			assert_int_equal(bed_counted(*state), FP_UP_PARTIAL);
+		}
 }
 
 /* Would catch: a UDP checksum that becomes 0, which would say that there is none. */
@@ -341,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_forwarded_to_the_byte, &bed),
 		cmocka_unit_test_prestate(test_checksums_at_the_corners, &bed),
+		cmocka_unit_test_prestate(test_whole_checksums_that_look_partial, &bed),
 		cmocka_unit_test_prestate(test_udp_checksum_never_ends_as_none, &bed),
 		cmocka_unit_test_prestate(test_every_place_of_a_chain, &bed),
 		cmocka_unit_test_prestate(test_refused, &bed),
