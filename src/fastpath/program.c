@@ -96,8 +96,9 @@ int program_object(const void *bytes, size_t len, const struct program_maps *map
 	}
 	const char *verifier = r == -EPERM ? NULL : last_line(log);
 	text_add(&t, "the kernel does not load the program: ");
+	/* With words of the verifier the error adds nothing, and is ENOSPC when the log was too long for its buffer. */
 	if (verifier != NULL)
-		text_add(&t, "its verifier says \"%s\" (%s); take another driver, and tell us", verifier, strerror(-r));
+		text_add(&t, "its verifier says \"%s\"; take another driver, and tell us", verifier);
 	else
 		program_explain(&t, -r);
 	bpf_object__close(o);
