@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fastpath/program_model.h"
+#include "wire/wire_test.h"
 
 #define N_HALVES 2
 
@@ -343,13 +344,69 @@ static void test_two_writers(void **state)
 	close_world(&w);
 }
 
+/* Flows as they are met with: ports of one host, hosts of a net, nets, answers to a gateway. */
+static uint64_t hash_of_kind(const __u64 hash_key[2], uint32_t kind, uint32_t i)
+{
+	switch (kind) {
+	case 0:
+		return fp_hash_flow(hash_key, htonl(0x0a4d0002), htonl(0xcb0071fe), htons((uint16_t)i), htons(443), 6, 1);
+	case 1:
+		return fp_hash_flow(hash_key, htonl(0x0a000000 + i), htonl(0x08080808), htons(40000), htons(53), 17, 1);
+	case 2:
+		return fp_hash_flow(hash_key, htonl(0x0a000001 + (i << 8)), htonl(0x08080808), htons(40000), htons(53), 17, 1);
+	case 3:
+		return fp_hash_flow(hash_key, htonl(0xc6120000 + i % 256), htonl(0xcb007101), htons(53),
+				    htons((uint16_t)(1024 + i / 4)), 17, 2);
+	default:
+		return fp_hash_flow(hash_key, htonl(0x64400000 + i % 1024), htonl(0xc6120000 + i / 1024), htons((uint16_t)(i * 7)),
+				    htons(80), 6, 1);
+	}
+}
+
+static uint64_t square(int64_t x)
+{
+	return (uint64_t)(x * x);
+}
+
+/* Would catch: flows that differ in a few bits of one field in the same bucket, or of the same tag, under any key. */
+static void test_hash_spreads(void **state)
+{
+	enum { N = 65536, N_BUCKETS = 16384 };
+	static uint32_t load[N_BUCKETS], tags[0x10000];
+	struct rng rng = test_rng(3);
+
+	for (uint32_t turn = 0; turn < 60; turn++) {
+		__u64 hash_key[2] = { rng_u64(&rng), rng_u64(&rng) };
+		/* Keys that are as weak as can be, too. */
+		if (turn < 5)
+			hash_key[0] = hash_key[1] = 0;
+		else if (turn < 10)
+			hash_key[0] = hash_key[1] = UINT64_MAX;
+		memset(load, 0, sizeof(load));
+		memset(tags, 0, sizeof(tags));
+		for (uint32_t i = 0; i < N; i++) {
+			uint64_t h = hash_of_kind(hash_key, turn % 5, i);
+			load[fp_bucket_of(h, N_BUCKETS - 1)]++;
+			tags[fp_tag_of(h)]++;
+		}
+		/* Four to a bucket and one to a tag, as by chance: the sum of squared deviations is about N. */
+		uint64_t buckets = 0, of_tags = 0;
+		for (uint32_t i = 0; i < N_BUCKETS; i++)
+			buckets += square((int64_t)load[i] - 4);
+		for (uint32_t i = 1; i < 0x10000; i++)
+			of_tags += square((int64_t)tags[i] - 1);
+		assert_in_range(buckets, N * 9 / 10, N * 11 / 10);
+		assert_in_range(of_tags, N * 9 / 10, N * 11 / 10);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_directions), cmocka_unit_test(test_a_million),
 		cmocka_unit_test(test_chain_full),      cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_generation),      cmocka_unit_test(test_concurrent),
-		cmocka_unit_test(test_two_writers),
+		cmocka_unit_test(test_two_writers),   cmocka_unit_test(test_hash_spreads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

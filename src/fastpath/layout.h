@@ -106,7 +106,7 @@ struct fp_adjacency {
 #define FP_QUEUES 64
 
 struct fp_config {
-	__u64 key[2];       /* SipHash */
+	__u64 key[2];       /* of fp_hash, random */
 	__u32 bucket_mask;  /* home buckets - 1 */
 	__u32 on;           /* 0: everything goes up */
 	/* The loader's own: */
@@ -145,32 +145,21 @@ enum fp_count {
 	FP_N_COUNTS
 };
 
-static inline __u64 fp_rotl(__u64 x, int b)
-{
-	return x << b | x >> (64 - b);
-}
-
-#define FP_SIPROUND                                                                     \
-	do {                                                                            \
-		v0 += v1; v1 = fp_rotl(v1, 13) ^ v0; v0 = fp_rotl(v0, 32);              \
-		v2 += v3; v3 = fp_rotl(v3, 16) ^ v2;                                    \
-		v0 += v3; v3 = fp_rotl(v3, 21) ^ v0;                                    \
-		v2 += v1; v1 = fp_rotl(v1, 17) ^ v2; v2 = fp_rotl(v2, 32);              \
-	} while (0)
-
-/* SipHash-1-3 of two words: src | dst << 32, and ports, protocol, in_port. */
+/* NH of UMAC (RFC 4418 section 5.2), then a mixer. m0: src | dst << 32; m1: ports, protocol, in_port.
+ *
+ * SipHash would be a fifth of the whole program, since BPF has no rotation. Conntrack keeps it: whoever finds
+ * flows that meet there slows all of the gateway. Here a chain holds 32, and all that a 33rd gains is to stay in user
+ * space; what is wanted is that nobody can name such flows beforehand, and that neighbouring addresses and ports
+ * spread. NH with a random key does the former (two flows meet once in 2^32 keys at the most), the mixer the latter. */
 static inline __u64 fp_hash(const __u64 key[2], __u64 m0, __u64 m1)
 {
-	__u64 v0 = key[0] ^ 0x736f6d6570736575ull, v1 = key[1] ^ 0x646f72616e646f6dull;
-	__u64 v2 = key[0] ^ 0x6c7967656e657261ull, v3 = key[1] ^ 0x7465646279746573ull;
-	__u64 len = (__u64)16 << 56;
+	__u64 a = (__u32)((__u32)key[0] + (__u32)m0), b = (__u32)((__u32)(key[0] >> 32) + (__u32)(m0 >> 32));
+	__u64 c = (__u32)((__u32)key[1] + (__u32)m1), d = (__u32)((__u32)(key[1] >> 32) + (__u32)(m1 >> 32));
+	__u64 x = a * b + c * d;
 
-	v3 ^= m0; FP_SIPROUND; v0 ^= m0;
-	v3 ^= m1; FP_SIPROUND; v0 ^= m1;
-	v3 ^= len; FP_SIPROUND; v0 ^= len;
-	v2 ^= 0xff;
-	FP_SIPROUND; FP_SIPROUND; FP_SIPROUND;
-	return v0 ^ v1 ^ v2 ^ v3;
+	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ull;
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+	return x ^ x >> 32;
 }
 
 static inline __u64 fp_hash_flow(const __u64 key[2], __u32 src_be, __u32 dst_be, __u16 sport_be, __u16 dport_be,
@@ -182,12 +171,12 @@ static inline __u64 fp_hash_flow(const __u64 key[2], __u32 src_be, __u32 dst_be,
 
 static inline __u32 fp_bucket_of(__u64 hash, __u32 mask)
 {
-	return (__u32)(hash >> 32) & mask;
+	return (__u32)hash & mask;
 }
 
 static inline __u16 fp_tag_of(__u64 hash)
 {
-	return (__u16)hash == 0 ? 1 : (__u16)hash;
+	return (__u16)(hash >> 48) == 0 ? 1 : (__u16)(hash >> 48);
 }
 
 _Static_assert(sizeof(struct fp_bucket) == 64, "one cache line");
