@@ -162,10 +162,13 @@ void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir
 
 	s->handled++;
 	int16_t behind = (int16_t)(up - s->handled);
-	/* The counts were equal, so this one was not counted. */
-	if (behind < 0 && !s->held) {
+	if (behind == -1 && !s->held) {
+		/* The counts were equal, so this one was not counted. */
 		s->handled = up;
 		behind = 0;
+	} else if (behind < 0 && !s->held) {
+		/* More went up since the last one than 16 bits tell apart. */
+		behind = INT16_MAX;
 	}
 	if (behind < s->behind)
 		s->behind = behind;
@@ -204,7 +207,13 @@ static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	if (!seen_empty(m, s, f->in_port) && ++s->rounds < ROUNDS_MAX)
 		return false;
 	s->held = false;
-	if (up == s->mark || ++s->rounds >= ROUNDS_MAX) {
+	if (up == s->mark) {
+		/* What goes up from now on is not dealt with yet. */
+		m->info.n_resynced += !was_held;
+		s->handled = up;
+		if (open_at(m, slot, dir))
+			return true;
+	} else if (++s->rounds >= ROUNDS_MAX) {
 		m->info.n_resynced += !was_held;
 		if (make_equal(m, slot, dir))
 			return true;

@@ -129,6 +129,30 @@ static void test_flood(void **state)
 	close_world(&w);
 }
 
+/* While one packet is dealt with, more of its flow go up than 16 bits tell apart from less.
+ * Would catch: a flow that is let through in front of all of them. */
+static void test_far_behind(void **state)
+{
+	struct world w;
+	struct model_packet p;
+
+	open_world(&w);
+	put_in(&w, 0);
+	w.stands = true;
+	p = packet_of(&w, 0, CT_ORIGINAL);
+	p.not_plain = true;
+	assert_int_equal(run(&w, &p), FP_UP_NOT_PLAIN);
+	for (uint32_t i = 0; i < 40000; i++)
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
+	/* They are dealt with after all. */
+	for (uint32_t i = 0; i < 40001; i++)
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	close_world(&w);
+}
+
 /* The worker gets no CPU for a while, or is stopped.
  * Would catch: time that passes taken for packets that were dealt with. */
 static void test_pause(void **state)
@@ -189,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady), cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),  cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_far_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
