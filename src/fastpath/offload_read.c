@@ -25,7 +25,7 @@
 /* A pass over all slots, in slices of this many. */
 #define PASS_NS (900 * NS_PER_MS)
 #define PASS_FEW_NS (PASS_NS / 4)
-#define FEW_SLOTS 65536u
+#define FEW_SLOTS 16384u
 #define SLICE_MIN 64u
 #define SLICE_MAX 4096u
 #define SLICES 16u
@@ -33,7 +33,7 @@
 #define IDLE_TICKS ((uint32_t)(10 * NS_PER_S >> FP_TICK_SHIFT))
 /* Slots looked at for one asker that found no room. */
 #define MAKE_ROOM_LOOKS 16u
-/* Connections are asked for from memory so many slots ahead. */
+/* So many slots ahead a connection and its flows are asked for from memory; and twice as many, the slot itself. */
 #define AHEAD 8u
 
 static uint64_t monotonic(const struct offload_map *m)
@@ -158,14 +158,23 @@ void offload_read_start(struct offload_map *m)
 	m->next_adjacencies_ns = m->env->now + PASS_NS;
 }
 
+static void ask_ahead(const struct offload_map *m, uint32_t slot)
+{
+	if (slot + AHEAD < m->n_fresh)
+		__builtin_prefetch(&m->slot[slot + AHEAD]);
+	if (slot >= m->n_fresh || m->slot[slot].state != SLOT_LIVE)
+		return;
+	__builtin_prefetch(conntrack_conn(m->ct, m->slot[slot].conn));
+	__builtin_prefetch(offload_flow(m, slot, CT_ORIGINAL));
+	__builtin_prefetch(offload_flow(m, slot, CT_REPLY));
+}
+
 static void slice(struct offload_map *m, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		if (m->cursor >= m->n_fresh)
 			m->cursor = 0;
-		uint32_t ahead = m->cursor + AHEAD;
-		if (ahead < m->n_fresh && m->slot[ahead].state == SLOT_LIVE)
-			__builtin_prefetch(conntrack_conn(m->ct, m->slot[ahead].conn));
+		ask_ahead(m, m->cursor + AHEAD);
 		pass(m, m->cursor++);
 	}
 }
