@@ -240,7 +240,8 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 	return v == CT_SOURCE_OK;
 }
 
-static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t)
+/* predecessor: an index, POOL_NONE for none. */
+static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t, uint32_t predecessor)
 {
 	uint32_t source = CT_SOURCE_NONE;
 
@@ -261,6 +262,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 		return;
 	}
 	ct_conn(ct, index)->source = source;
+	ct->side[index].predecessor = predecessor;
 	if (t->proto == IPPROTO_NR_TCP)
 		ct_tcp_begin(ct, index, p);
 	else
@@ -293,7 +295,7 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 		}
 		if (j == CT_JUDGE_REOPEN && ct->n_limbo < CT_LIMBO_MAX) {
 			conntrack_end(ct, index, CT_END_REUSED);
-			begin(ct, p, hash, t);
+			begin(ct, p, hash, t, index);
 			return;
 		}
 	}
@@ -454,7 +456,7 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 	case TRACK_TUPLE:
 		ref = ct_find(ct, t->hash, &t->tuple);
 		if (ref == CONN_NONE)
-			begin(ct, p, t->hash, &t->tuple);
+			begin(ct, p, t->hash, &t->tuple, POOL_NONE);
 		else
 			go_on(ct, p, ref, t->hash, &t->tuple);
 		break;

@@ -34,11 +34,10 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,      /* conn.nat_ref holds something that NAT must give back */
-	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
-	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
-	CT_LINGERS = 0x800,     /* what nat_ref holds is given back behind the batch when its tuple is used again */
-	CT_SNAT_ASKED = 0x1000, /* the rules have been asked about the source, which is not decided yet */
+	CT_MAPPED = 0x100,     /* conn.nat_ref holds something that NAT must give back */
+	CT_PICKED_UP = 0x200,  /* TCP, first seen in the middle */
+	CT_REPLY_HELD = 0x400, /* the REPLY tuple stands in the table; ORIGINAL does from the start */
+	CT_SNAT_ASKED = 0x800, /* the rules have been asked about the source, which is not decided yet */
 };
 
 /* Linux's states, in Linux's order. */
@@ -186,6 +185,9 @@ bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tup
 /* The same in two steps, for several at a time: the first has the table's line fetched and returns the tuple's hash. */
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
 bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
+/* The connection that ended in this batch for this unconfirmed one to begin on its ORIGINAL tuple, while it still holds
+ * something for NAT (CT_MAPPED, which whoever takes that over clears); NULL: none. */
+struct conn *conntrack_predecessor(const struct conntrack *ct, uint32_t index);
 /* The reference (index << 1 | direction) of the connection that uses this tuple, CONN_NONE if none. */
 uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
 /* The zone of an interface. */

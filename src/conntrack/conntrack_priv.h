@@ -26,7 +26,10 @@ struct ct_side {
 		struct {
 			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
 		};
-		uint32_t n_packets; /* unconfirmed: packets that share it */
+		struct {
+			uint32_t n_packets;   /* unconfirmed: packets that share it */
+			uint32_t predecessor; /* ... and whose end it began with, POOL_NONE */
+		};
 	};
 };
 

@@ -14,7 +14,9 @@
  *
  * Limbo: a connection that ends while packets of the present batch still name it
  * (evicted, or its tuple is used again) leaves the table at once, but its memory
- * waits until the next batch begins.
+ * waits until the next batch begins. One whose ORIGINAL tuple is used again is
+ * the predecessor of the next, and what it holds for NAT waits there as well: the
+ * next one may take it over, so that it has the same mapping.
  *
  * Under pressure the oldest connection that was never assured goes first, an
  * established one never: those not yet assured stand in a list in the order of
@@ -161,6 +163,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 		return POOL_NONE;
 	}
 	ct->side[index].n_packets = 0;
+	ct->side[index].predecessor = POOL_NONE;
 	ct->n_unconfirmed++;
 	ct->counts[CT_COUNT_CREATED]++;
 	return index;
@@ -277,7 +280,7 @@ void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, con
 	table_forget(ct, c, index, h);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
-	if (reason != CT_END_REUSED || !(c->status & CT_LINGERS))
+	if (reason != CT_END_REUSED)
 		release_mapping(ct, c, index);
 	ct_source_leave(&ct->sources, c->source);
 	c->status |= CT_DYING;
@@ -297,6 +300,17 @@ void ct_flush_limbo(struct conntrack *ct)
 		ct_conn(ct, index)->status = 0;
 		pool_free(&ct->conns, index);
 	}
+}
+
+struct conn *conntrack_predecessor(const struct conntrack *ct, uint32_t index)
+{
+	const uint16_t wanted = CT_DYING | CT_MAPPED;
+
+	if (ct_conn(ct, index)->status & CT_CONFIRMED || ct->side[index].predecessor == POOL_NONE)
+		return NULL;
+	struct conn *before = ct_conn(ct, ct->side[index].predecessor);
+
+	return (before->status & wanted) == wanted ? before : NULL;
 }
 
 struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)

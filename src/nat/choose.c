@@ -22,6 +22,9 @@
  * behind it let go what they hold. So what a connection gets does not depend on
  * which others were in its batch.
  *
+ * A connection that begins on the ORIGINAL tuple of one that has just ended keeps
+ * that one's mapping, if the rules still want it (keep.c).
+ *
  * Next: src/nat/port.c
  */
 #include "nat/nat_priv.h"
@@ -120,7 +123,7 @@ static void enter_mapping(struct nat *n, struct conn *c, const struct packet *p)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
 	c->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
-	c->status |= CT_MAPPED | CT_LINGERS;
+	c->status |= CT_MAPPED;
 }
 
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
@@ -228,7 +231,7 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 	nat_mapping_join(n, mapping);
 	nat_permit_join(n, mapping, reply->src, 0);
 	c->nat_ref = ref;
-	c->status |= CT_MAPPED | CT_LINGERS;
+	c->status |= CT_MAPPED;
 	return true;
 }
 
@@ -473,17 +476,21 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	if (s->action.kind == NAT_ACTION_PREFIX)
 		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
 	s->drawn = false;
+	s->before = NULL;
 	s->translates = make_wish(n, p, c, s);
 	/* Drawn once a connection, in the order of connections. */
 	if (!first || !s->translates || s->wish.n_addresses == 0 || s->wish.endpoint_independent)
 		return;
 	s->first = wish_address(&s->wish, start_address(n, &c->tuple[CT_ORIGINAL], s->wish.n_addresses));
 	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->wish.port, &s->draw);
+	s->before = nat_keep_find(n, index, s);
 }
 
 bool nat_source_hold(struct nat *n, struct nat_source *s)
 {
-	if (s->translates) {
+	if (s->before != NULL) {
+		nat_keep_hold(s);
+	} else if (s->translates) {
 		if (!s->drawn)
 			return false;
 		s->drawn = false;
@@ -499,10 +506,13 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 
 void nat_source_let_go(struct nat *n, struct nat_source *s)
 {
+	s->state = NAT_SOURCE_ASKED;
+	/* What is kept may as well be held a little longer. */
+	if (s->before != NULL)
+		return;
 	if (s->translates)
 		nat_address_release(n, s->address, s->reply.proto, nat_outside_port(&s->reply));
 	s->drawn = s->translates;
-	s->state = NAT_SOURCE_ASKED;
 }
 
 bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
@@ -511,6 +521,8 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 
 	if (!conntrack_take_reply_at(n->ct, index, &s->reply, s->hash)) {
 		nat_source_let_go(n, s);
+		if (s->before != NULL)
+			nat_keep_give_up(n, s);
 		s->drawn = false;
 		return false;
 	}

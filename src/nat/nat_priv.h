@@ -327,8 +327,9 @@ struct nat_source {
 		NAT_SOURCE_TAKEN,
 	} state;
 	struct nat_action action;
-	bool translates; /* the wish is filled in */
-	bool drawn;      /* first and draw, too */
+	bool translates;     /* the wish is filled in */
+	bool drawn;          /* first and draw, too */
+	struct conn *before; /* whose mapping is kept, NULL: nobody's */
 	struct nat_source_wish wish;
 	uint32_t first; /* address to try first */
 	struct nat_port_draw draw;
@@ -346,6 +347,15 @@ void nat_source_let_go(struct nat *n, struct nat_source *s);
 bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
 /* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
+
+/* keep.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
+
+/* Whose mapping the source that was asked for can keep, NULL if none. What cannot be kept is free from here on. */
+struct conn *nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s);
+/* Moves what s->before holds to the source. */
+void nat_keep_hold(struct nat_source *s);
+/* It cannot be kept after all. */
+void nat_keep_give_up(struct nat *n, struct nat_source *s);
 
 /* icmp.c: errors. */
 

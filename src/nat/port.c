@@ -196,6 +196,7 @@ void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t ad
 	struct overload *o = overload_find(n, reply, address);
 	uint32_t port = nat_outside_port(reply);
 
+	/* What was kept for a successor may be somebody else's by now; that is found out when it is picked. */
 	if (o != NULL && port < o->n_looked && !port_bits_unused(&o->unused, port))
 		port_bits_give(&o->unused, port);
 }
