@@ -4,9 +4,8 @@
  * when they are due, the mailbox, and sleep when there is nothing.
  *
  * Sleep is poll() until the core's next deadline, so an idle gateway wakes up
- * only for its timers. Behind packets it keeps looking for a short while before
- * it sleeps, for as long as that has paid lately (spin_ns doubles when it found
- * something and halves when not).
+ * only for its timers. Behind packets it keeps looking for a while before it
+ * sleeps, for as long as that would have paid lately (spin.h).
  *
  * Several workers hand packets to each other (src/app/crew.h). A worker that goes to
  * sleep first says so (asleep), then looks once more at what others have handed
@@ -38,12 +37,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/spin.h"
 #include "base/util.h"
 #include "control/target.h"
 
 #define RING_EVENTS 4096u /* a power of two */
-#define SPIN_MIN_NS (1 * NS_PER_US)
-#define SPIN_MAX_NS (200 * NS_PER_US)
 /* A descriptor that reports an error so many times in a row, with nothing to read, is left alone for so long. */
 #define ERRORS_MAX 16u
 #define MUTE_NS (100 * NS_PER_MS)
@@ -69,7 +67,7 @@ struct worker {
 	bool running;
 	uint32_t n_ports;
 	struct port port[IP_INTERFACES_MAX];
-	uint64_t spin_ns;
+	struct spin spin;
 
 	/* mailbox */
 	_Atomic(struct call *) call;
@@ -122,7 +120,6 @@ struct worker *worker_create(void)
 		free(w);
 		return NULL;
 	}
-	w->spin_ns = SPIN_MIN_NS;
 	atomic_store(&w->wanted, ALWAYS_WANTED);
 	return w;
 }
@@ -453,7 +450,6 @@ static uint32_t sleep_when_all_is_done(struct worker *w, uint64_t now)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t last_packet = 0;
 
 	while (!w->stop) {
 		uint64_t now;
@@ -465,22 +461,18 @@ static void *worker_main(void *arg)
 			continue;
 		send_notify(w);
 		if (n > 0) {
-			/* Found while looking, not by poll: looking pays. */
-			if (last_packet != 0)
-				w->spin_ns = min_u64(w->spin_ns * 2, SPIN_MAX_NS);
-			last_packet = now;
+			spin_found(&w->spin, now);
 			continue;
 		}
-		if (last_packet != 0 && now - last_packet < w->spin_ns)
+		if (spin_goes_on(&w->spin, now)) {
+			spin_relax();
 			continue;
-		if (last_packet != 0)
-			w->spin_ns = max_u64(w->spin_ns / 2, SPIN_MIN_NS);
-		last_packet = 0;
+		}
 		entry_idle(w->entry);
 		/* The recorder may have had to say something. */
 		send_notify(w);
 		if (sleep_when_all_is_done(w, now) > 0)
-			last_packet = now;
+			spin_found(&w->spin, now);
 	}
 	return NULL;
 }
