@@ -221,7 +221,7 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 	if (rc != 0)
 		return rc;
 	gateway_set_time(g, now);
-	shortcuts_void_all(g->shortcuts);
+	shortcuts_rules_change(g->shortcuts);
 	rules_commit(g->rules);
 	g->prepared = NULL;
 	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {

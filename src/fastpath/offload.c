@@ -18,7 +18,8 @@
  * When all shortcuts are void, so are all flows: the generation moves on in this
  * core's ways out, and each flow sends its packets up until it is written anew in
  * its place. One that nobody asks for again is taken out by the slices of reading
- * back.
+ * back. What such flows owe is credited when their next packet comes up, or by the
+ * slices, not at once.
  *
  * Several cores share one flow map. Each has its own range of slots and of
  * adjacencies, numbered from 0 here; only what the program reads, references and
@@ -236,12 +237,13 @@ static void came_up(void *ctx, uint32_t conn, enum ct_dir dir)
 
 static void void_all(void *ctx)
 {
-	struct offload_map *m = ctx;
+	/* Nothing is forwarded any more from here on. */
+	offload_adjacency_void(ctx);
+}
 
-	/* Nothing is forwarded any more from here on, and what was is credited as long as the shortcuts still say which
-	 * rules it is owed to. */
-	offload_adjacency_void(m);
-	offload_map_read_all(m);
+static void read_back_all(void *ctx)
+{
+	offload_map_read_all(ctx);
 }
 
 static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)
@@ -295,6 +297,7 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 					       .read_back = read_back,
 					       .came_up = came_up,
 					       .void_all = void_all,
+					       .read_back_all = read_back_all,
 					       .adjacency_changed = adjacency_changed };
 	for (int i = 0; i < N_OFFLOAD_LISTS; i++)
 		m->list[i] = (struct offload_list){ OFFLOAD_NONE, OFFLOAD_NONE };

@@ -238,6 +238,9 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 		shortcut_comes_up(s, ref);
 		if (v->kind == PLAIN_CONTROL)
 			shortcut_take_back(s, conn_index(ref));
+	} else if (YG_UNLIKELY(shortcut_owed(s, ref))) {
+		/* Void: conntrack judges what comes up by windows as they are. */
+		shortcut_take_back(s, conn_index(ref));
 	}
 	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
 

@@ -8,7 +8,9 @@
  * before it ends, before a shortcut of it becomes void, and when a TCP segment
  * with SYN, FIN or RST comes up, since from there on every segment may change its
  * state. Whenever a packet of it comes up, what was forwarded before is credited
- * first, so that conntrack judges by windows as they are.
+ * first, so that conntrack judges by windows as they are. So is what is still owed
+ * for a connection when all shortcuts have become void, which itself credits
+ * nothing: with a million flows that would be a pause that people notice.
  */
 #include "shortcut/shortcut_priv.h"
 
@@ -27,12 +29,21 @@ static void set_flag(struct shortcuts *s, uint32_t conn, uint8_t flags)
 
 void shortcut_take_back(struct shortcuts *s, uint32_t conn)
 {
-	if (!shortcut_offloaded(s, conn << 1))
+	if (!shortcut_owed(s, conn << 1))
 		return;
-	/* Credits through shortcuts_credit, so the entries still stand. */
-	if (s->offload != NULL)
+	/* Both credit through shortcuts_credit, so the entries still stand. When they are void nothing is forwarded any
+	 * more, and the place may be written anew. */
+	if (s->offload != NULL && shortcut_valid(s, conn << 1))
 		s->offload->remove(s->offload->ctx, conn);
+	else if (s->offload != NULL)
+		(void)s->offload->read_back(s->offload->ctx, conn);
 	set_flag(s, conn, 0);
+}
+
+void shortcut_read_back_all(struct shortcuts *s)
+{
+	if (s->offload != NULL)
+		s->offload->read_back_all(s->offload->ctx);
 }
 
 void shortcut_offer(struct shortcuts *s, uint32_t conn)
@@ -79,7 +90,7 @@ bool shortcuts_alive(void *ctx, uint32_t conn)
 {
 	struct shortcuts *s = ctx;
 
-	return s->offload != NULL && shortcut_offloaded(s, conn << 1) && s->offload->read_back(s->offload->ctx, conn);
+	return s->offload != NULL && shortcut_owed(s, conn << 1) && s->offload->read_back(s->offload->ctx, conn);
 }
 
 void shortcuts_left(void *ctx, uint32_t conn)
@@ -104,11 +115,12 @@ void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const
 	if (debt->packets == 0)
 		return;
 	conntrack_credit(s->ct, ref, &credit);
-	if (!shortcut_valid(s, ref))
+	if (!shortcut_trail_holds(s, e))
 		return;
 	s->trail[e->trail].packets += debt->packets;
 	s->trail[e->trail].bytes += debt->bytes;
-	if (s->adjacency[e->adjacency].stale)
+	/* The number of a void one may be another neighbour's by now. */
+	if (shortcut_valid(s, ref) && s->adjacency[e->adjacency].stale)
 		ip_adjacency_used(s->ip, e->adjacency);
 }
 
@@ -116,6 +128,7 @@ void shortcuts_set_offload(struct shortcuts *s, const struct shortcuts_offload *
 {
 	/* Whoever was there has nothing of ours any more. */
 	shortcuts_void_all(s);
+	shortcut_read_back_all(s);
 	s->n_came_up = 0;
 	s->offload = o;
 }

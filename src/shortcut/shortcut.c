@@ -10,10 +10,15 @@
  * moves on). The entries' generation is 16 bits; when it comes round, all entries
  * are cleared.
  *
+ * A void entry still says to which rules' counters is owed what others forwarded
+ * while it was good; so that is credited before the entry is written anew or
+ * cleared. But trails begin anew with the rules (trails_since): what was owed to
+ * older ones is owed to nobody, for their counters are gone.
+ *
  * What always holds: an entry of the present generation belongs to a confirmed
  * connection that has been answered; its adjacency is marked as learnt; its trail
  * is one of the present ruleset. SHORTCUT_OFFLOADED stands in both entries of a
- * connection or in none.
+ * connection, which then are of the same generation, or in none.
  *
  * Next: src/shortcut/input.c
  */
@@ -38,7 +43,7 @@ struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct 
 	s->nat = nat;
 	s->adjacency = ip_adjacency(ip, 0);
 	s->trail = rules_trails(rules);
-	s->generation = 1;
+	s->generation = s->trails_since = 1;
 	conntrack_flows(ct, &s->flows);
 	if (pool_init(&s->entries, s->flows.n_conns * N_CT_DIRS, sizeof(*s->entry), sizeof(*s->entry)) != 0) {
 		free(s);
@@ -59,6 +64,8 @@ void shortcuts_destroy(struct shortcuts *s)
 void shortcuts_set_mode(struct shortcuts *s, enum shortcuts_mode mode)
 {
 	shortcuts_void_all(s);
+	/* Packets that pass by us are judged by windows as they are. */
+	shortcut_read_back_all(s);
 	s->mode = (uint8_t)mode;
 }
 
@@ -128,10 +135,11 @@ void shortcuts_ended(void *ctx, uint32_t conn)
 {
 	struct shortcuts *s = ctx;
 
-	forget(s, conn);
-	/* Also one whose shortcuts were void already: its number is about to be another's. */
+	/* Also one whose shortcuts were void already: its number is about to be another's. First, while the entries say
+	 * to whom it owes what it owes. */
 	if (s->offload != NULL)
 		s->offload->remove(s->offload->ctx, conn);
+	forget(s, conn);
 }
 
 void shortcuts_mark_changed(void *ctx, uint32_t conn)
@@ -144,10 +152,19 @@ void shortcuts_void_all(struct shortcuts *s)
 	if (s->offload != NULL)
 		s->offload->void_all(s->offload->ctx);
 	s->count[SHORTCUT_VOIDED]++;
-	if (++s->generation != 0)
-		return;
-	memset(s->entry, 0, (size_t)s->flows.n_conns * N_CT_DIRS * sizeof(*s->entry));
-	s->generation = 1;
+	if (s->generation == UINT16_MAX) {
+		shortcut_read_back_all(s);
+		memset(s->entry, 0, (size_t)s->flows.n_conns * N_CT_DIRS * sizeof(*s->entry));
+		s->generation = s->trails_since = 0;
+	}
+	s->generation++;
+	s->trails_since += s->trails_since == 0;
+}
+
+void shortcuts_rules_change(struct shortcuts *s)
+{
+	shortcuts_void_all(s);
+	s->trails_since = s->generation;
 }
 
 void shortcuts_adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)

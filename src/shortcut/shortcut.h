@@ -65,8 +65,11 @@ enum shortcuts_flush {
 };
 void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what);
 
-/* All shortcuts are void: config, rules, routes or devices changed. */
+/* All shortcuts are void: config, routes or devices changed. What was forwarded in our stead is credited later,
+ * connection by connection: to the rules that it is owed to. */
 void shortcuts_void_all(struct shortcuts *s);
+/* The same, and all counters of rules are about to begin anew: nothing is owed to them any more. */
+void shortcuts_rules_change(struct shortcuts *s);
 /* Off: every packet takes the full way (for comparison and tests). On is the default. */
 enum shortcuts_mode { SHORTCUTS_ON, SHORTCUTS_OFF };
 void shortcuts_set_mode(struct shortcuts *s, enum shortcuts_mode mode);
@@ -113,8 +116,11 @@ struct shortcuts_offload {
 	bool (*read_back)(void *ctx, uint32_t conn);
 	/* A packet of an offloaded connection came up and has been dealt with, on either way. */
 	void (*came_up)(void *ctx, uint32_t conn, enum ct_dir dir);
-	/* All shortcuts are void, or the adjacency changed. */
+	/* All shortcuts are void: nothing more is forwarded. Takes no longer for many connections than for few: what is
+	 * owed is credited later, and when it is asked for. */
 	void (*void_all)(void *ctx);
+	/* Credit what is owed for all of them, however long that takes. */
+	void (*read_back_all)(void *ctx);
 	void (*adjacency_changed)(void *ctx, uint32_t index, enum ip_adjacency_change change);
 };
 /* NULL: nobody. o stays valid. */

@@ -19,6 +19,7 @@ struct shortcuts {
 	struct pool entries;                     /* used as an array */
 	struct shortcut_entry *entry;            /* by reference: connection << 1 | direction */
 	uint16_t generation;                     /* never 0 */
+	uint16_t trails_since;                   /* the generation in which the present trails began */
 	uint8_t mode;                            /* enum shortcuts_mode */
 	const struct shortcuts_offload *offload; /* NULL: nobody */
 	/* The packets of offloaded connections that came up and are not flushed yet. */
@@ -35,15 +36,30 @@ static inline bool shortcut_valid(const struct shortcuts *s, uint32_t ref)
 	return s->entry[ref].generation == s->generation;
 }
 
+/* Its trail is one of the present ruleset, also when it is void. */
+static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct shortcut_entry *e)
+{
+	return e->generation != 0 &&
+	       (uint16_t)(s->generation - e->generation) <= (uint16_t)(s->generation - s->trails_since);
+}
+
+/* The kernel had the connection of ref when the shortcut was good, and may owe something for it. */
+static inline bool shortcut_owed(const struct shortcuts *s, uint32_t ref)
+{
+	return (s->entry[ref].flags & SHORTCUT_OFFLOADED) != 0;
+}
+
 /* The kernel has the connection of ref. */
 static inline bool shortcut_offloaded(const struct shortcuts *s, uint32_t ref)
 {
-	return shortcut_valid(s, ref) && (s->entry[ref].flags & SHORTCUT_OFFLOADED) != 0;
+	return shortcut_valid(s, ref) && shortcut_owed(s, ref);
 }
 
 /* offload.c */
-/* Takes it back from whoever forwards in our stead, if somebody does. */
+/* Takes it back from whoever forwards in our stead, if somebody does; what was forwarded is credited. */
 void shortcut_take_back(struct shortcuts *s, uint32_t conn);
+/* All that is owed is credited. */
+void shortcut_read_back_all(struct shortcuts *s);
 /* Offers the connection when the time has come. */
 void shortcut_offer(struct shortcuts *s, uint32_t conn);
 /* A packet came up: what the kernel has forwarded before it is credited. */

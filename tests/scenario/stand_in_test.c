@@ -28,7 +28,15 @@ static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
 			     "  ct state established counter } }\n";
 
 /* What the stand-in was asked, in order. */
-enum call { CALL_ADD = 1, CALL_REMOVE, CALL_READ_BACK, CALL_CAME_UP, CALL_VOID_ALL, CALL_ADJACENCY };
+enum call {
+	CALL_ADD = 1,
+	CALL_REMOVE,
+	CALL_READ_BACK,
+	CALL_CAME_UP,
+	CALL_VOID_ALL,
+	CALL_READ_BACK_ALL,
+	CALL_ADJACENCY
+};
 
 struct stand_in {
 	struct world w;
@@ -37,6 +45,7 @@ struct stand_in {
 	enum call last[64];
 	uint32_t n_last;
 	bool has;
+	bool is_void; /* it has it, and forwards nothing of it */
 	uint32_t conn;
 	struct shortcut_debt owed[N_CT_DIRS];
 	uint16_t port; /* of the client, outside */
@@ -66,7 +75,8 @@ static bool on_add(void *ctx, uint32_t conn)
 	struct shortcut_view v[N_CT_DIRS];
 
 	called(t, CALL_ADD);
-	assert_false(t->has);
+	assert_true(!t->has || t->is_void);
+	assert_true(!t->has || t->conn == conn);
 	for (int d = 0; d < N_CT_DIRS; d++)
 		assert_true(shortcuts_view(gateway_shortcuts(t->w.gw), conn, (enum ct_dir)d, &v[d]));
 	assert_true(v[CT_ORIGINAL].in.src == CLIENT && v[CT_ORIGINAL].in.dst == SERVER);
@@ -75,6 +85,7 @@ static bool on_add(void *ctx, uint32_t conn)
 	assert_true(v[CT_ORIGINAL].in_ifindex == 1 && v[CT_REPLY].in_ifindex == 2);
 	assert_int_equal(ip_adjacency(gateway_ip(t->w.gw), v[CT_ORIGINAL].adjacency)->ifindex, 2);
 	t->has = true;
+	t->is_void = false;
 	t->conn = conn;
 	return true;
 }
@@ -111,9 +122,16 @@ static void on_void_all(void *ctx)
 	struct stand_in *t = ctx;
 
 	called(t, CALL_VOID_ALL);
+	t->is_void = t->has;
+}
+
+static void on_read_back_all(void *ctx)
+{
+	struct stand_in *t = ctx;
+
+	called(t, CALL_READ_BACK_ALL);
 	if (t->has)
 		(void)pay(t);
-	t->has = false;
 }
 
 static void on_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change change)
@@ -126,7 +144,8 @@ static void on_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change cha
 static void start(struct stand_in *t, struct shortcuts_offload *o)
 {
 	memset(t, 0, sizeof(*t));
-	*o = (struct shortcuts_offload){ t, on_add, on_remove, on_read_back, on_came_up, on_void_all, on_adjacency };
+	*o = (struct shortcuts_offload){ t,          on_add,      on_remove,        on_read_back,
+					 on_came_up, on_void_all, on_read_back_all, on_adjacency };
 	world_start(&t->w, config, NULL);
 	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
 	t->server = world_station(&t->w, "wan0", SERVER, NULL);
@@ -201,6 +220,25 @@ static void open_tcp(struct stand_in *t)
 	assert_int_equal(t->n_calls[CALL_ADD], 1);
 }
 
+/* The stand-in has forwarded what it was not asked for yet: the client's numbers are 101001, the server's 9001. */
+static void owe(struct stand_in *t)
+{
+	t->owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 100,
+						       .bytes = 104000,
+						       .last_ns = t->w.now,
+						       .has_tcp = true,
+						       .tcp_end = 101001,
+						       .tcp_ack = 9001,
+						       .tcp_win = 5000 };
+	t->owed[CT_REPLY] = (struct shortcut_debt){ .packets = 50,
+						    .bytes = 2000,
+						    .last_ns = t->w.now,
+						    .has_tcp = true,
+						    .tcp_end = 9001,
+						    .tcp_ack = 101001,
+						    .tcp_win = 5000 };
+}
+
 /* Would catch: a FIN judged by windows that do not know what was forwarded elsewhere, a connection that is left to
  * others while its state changes, counters that lose what was credited. */
 static void test_tcp(void **state)
@@ -216,20 +254,7 @@ static void test_tcp(void **state)
 
 	conn_counters(ct, t.conn, &before);
 	/* 100,000 bytes of the client and their acknowledgements go another way. */
-	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 100,
-						      .bytes = 104000,
-						      .last_ns = t.w.now,
-						      .has_tcp = true,
-						      .tcp_end = 101001,
-						      .tcp_ack = 9001,
-						      .tcp_win = 5000 };
-	t.owed[CT_REPLY] = (struct shortcut_debt){ .packets = 50,
-						   .bytes = 2000,
-						   .last_ns = t.w.now,
-						   .has_tcp = true,
-						   .tcp_end = 9001,
-						   .tcp_ack = 101001,
-						   .tcp_win = 5000 };
+	owe(&t);
 	uint32_t n_came_up = t.n_calls[CALL_CAME_UP];
 
 	from_client(&t, IPPROTO_NR_TCP, 101001, 9001, TCP_FIN | TCP_ACK, 0);
@@ -290,17 +315,84 @@ static void test_reload(void **state)
 
 	assert_int_equal(world_reload(&t.w, config), 0);
 	assert_true(t.n_calls[CALL_VOID_ALL] > n_void);
-	assert_false(t.has);
+	assert_true(t.is_void);
 	assert_int_equal(counted(&t), 0);
 	for (int i = 0; i < 8; i++) {
 		from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
 		assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
 	}
-	assert_true(t.has);
+	assert_true(t.has && !t.is_void);
 	assert_int_equal(counted(&t), 16);
+	uint32_t n_all = t.n_calls[CALL_READ_BACK_ALL];
 	shortcuts_set_offload(gateway_shortcuts(t.w.gw), NULL);
-	assert_false(t.has);
+	assert_int_equal(t.n_calls[CALL_READ_BACK_ALL], n_all + 1);
 	from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
+	world_end(&t.w);
+}
+
+/* All shortcuts become void while something is owed, by a device or by new rules. Would catch: all of it credited at
+ * once; packets that are judged by windows which do not know what was forwarded; debts to rules that are lost, counted
+ * twice, or paid to new rules. */
+static void test_owed_when_void(void **state)
+{
+	for (int with_rules = 0; with_rules < 2; with_rules++) {
+		static struct stand_in t;
+		struct shortcuts_offload o;
+		struct conn_counters before, after;
+
+		start(&t, &o);
+		open_tcp(&t);
+		struct conntrack *ct = gateway_conntrack(t.w.gw);
+		uint64_t rules_before = with_rules ? 0 : counted(&t) + 150;
+		uint32_t n_read_back = t.n_calls[CALL_READ_BACK] + t.n_calls[CALL_READ_BACK_ALL];
+
+		conn_counters(ct, t.conn, &before);
+		owe(&t);
+		if (with_rules)
+			assert_int_equal(world_reload(&t.w, config), 0);
+		else
+			shortcuts_void_all(gateway_shortcuts(t.w.gw));
+		assert_int_equal(t.n_calls[CALL_READ_BACK] + t.n_calls[CALL_READ_BACK_ALL], n_read_back);
+		assert_int_equal(t.owed[CT_ORIGINAL].packets, 100);
+		/* Out of the window for those who do not know. */
+		from_client(&t, IPPROTO_NR_TCP, 101001, 9001, TCP_ACK, 10);
+		assert_int_equal(t.owed[CT_ORIGINAL].packets, 0);
+		conn_counters(ct, t.conn, &after);
+		assert_int_equal(after.packets[CT_ORIGINAL], before.packets[CT_ORIGINAL] + 101);
+		assert_int_equal(after.packets[CT_REPLY], before.packets[CT_REPLY] + 50);
+		assert_int_equal(counted(&t), rules_before + 1);
+		world_end(&t.w);
+	}
+}
+
+/* Would catch: debts to rules that are lost when the connection ends, or when generations come round, before its next
+ * packet. */
+static void test_owed_at_the_end(void **state)
+{
+	static struct stand_in t;
+	struct shortcuts_offload o;
+
+	start(&t, &o);
+	open_tcp(&t);
+	struct shortcuts *s = gateway_shortcuts(t.w.gw);
+	uint64_t before = counted(&t);
+
+	owe(&t);
+	shortcuts_void_all(s);
+	conntrack_end(gateway_conntrack(t.w.gw), t.conn, CT_END_FLUSHED);
+	world_run(&t.w, NS_PER_S);
+	assert_false(t.has);
+	assert_int_equal(counted(&t), before + 150);
+	world_end(&t.w);
+
+	start(&t, &o);
+	open_tcp(&t);
+	s = gateway_shortcuts(t.w.gw);
+	before = counted(&t);
+	owe(&t);
+	for (uint32_t i = 0; i <= UINT16_MAX; i++)
+		shortcuts_void_all(s);
+	assert_int_equal(counted(&t), before + 150);
 	world_end(&t.w);
 }
 
@@ -314,7 +406,7 @@ static void test_end_when_void(void **state)
 	start(&t, &o);
 	open_tcp(&t);
 	shortcuts_void_all(gateway_shortcuts(t.w.gw));
-	t.has = true; /* it is void, and its place not yet taken back */
+	assert_true(t.has);
 	assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 0, TCP_RST, 0));
 	world_run(&t.w, 300 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
@@ -385,9 +477,14 @@ static void test_rules_on_flags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tcp),     cmocka_unit_test(test_udp_lives_on),
-		cmocka_unit_test(test_reload),  cmocka_unit_test(test_end_when_void),
-		cmocka_unit_test(test_came_up), cmocka_unit_test(test_rules_on_flags),
+		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_udp_lives_on),
+		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_end_when_void),
+		cmocka_unit_test(test_came_up),
+		cmocka_unit_test(test_rules_on_flags),
+		cmocka_unit_test(test_owed_when_void),
+		cmocka_unit_test(test_owed_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
