@@ -375,6 +375,23 @@ void run_ports_look(struct run *r)
 	}
 }
 
+static void down_at_rest(void *arg)
+{
+	struct port_call *c = arg;
+
+	fast_down(c->run, c->ifindex);
+}
+
+void run_port_strip(struct run *r, uint32_t i)
+{
+	struct port_call c = { .run = r, .port = &r->port[i], .ifindex = i };
+
+	/* Programs name a way out by its number: what they still send there would leave by the next device of it. */
+	if (r->fast_started)
+		run_at_rest(r, down_at_rest, &c);
+	drivers_gone(&r->drivers, &c.port->port, i);
+}
+
 void run_port_again(struct run *r, uint32_t i)
 {
 	take_anew(r, i, "stays, but");

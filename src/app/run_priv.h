@@ -88,6 +88,8 @@ void run_port_put(struct run *r, struct run_port *p, uint32_t i);
 void run_port_take(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel gets the device back. Nobody may use it any more. */
 void run_port_close(struct run *r, struct run_port *p, uint32_t i);
+/* The kernel forwards nothing by port i any more and its device has no program; the number is free for another's. */
+void run_port_strip(struct run *r, uint32_t i);
 /* The device of port i is taken anew, by the best driver there is now. */
 void run_port_again(struct run *r, uint32_t i);
 /* Every port is closed: lets go of what they shared with the cores. The workers have ended. */

@@ -93,7 +93,7 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 			snprintf(err, err_len, "%s: its driver cannot be changed by a reload: start anew", name);
 		} else {
 			if (r->port[i].port.attached) {
-				drivers_gone(&r->drivers, &r->port[i].port, i);
+				run_port_strip(r, i);
 				c->stripped[i] = true;
 			}
 			rc = run_port_open(r, c->snap, i, &c->next[i], err, err_len);
