@@ -271,7 +271,7 @@ static void establish(struct shop *s)
 			if (!found)
 				continue;
 			s->owner[k] = (uint8_t)w;
-			s->reply[k] = conntrack_conn(ct, conn_index(ref))->tuple[CT_REPLY];
+			s->reply[k] = conntrack_conn(ct, conn_index(ref))->half[CT_REPLY].tuple;
 		}
 		must(found, "a flow was not made");
 		udp_frame(frame, WAN, &s->reply[k]);

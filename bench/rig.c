@@ -284,7 +284,7 @@ static void ask_outside(struct rig *r, uint64_t first, uint32_t n)
 		uint32_t ref = conntrack_find(ct, &t);
 
 		must(ref != CONN_NONE, "a flow was not let out");
-		const struct tuple *reply = &conntrack_conn(ct, conn_index(ref))->tuple[CT_REPLY];
+		const struct tuple *reply = &conntrack_conn(ct, conn_index(ref))->half[CT_REPLY].tuple;
 		r->outside[flow] = (struct rig_outside){ reply->dst, reply->dport };
 	}
 }

@@ -96,16 +96,17 @@ static void check_tables(struct world *w)
 	while (conntrack_next(w->ct, &cursor, &index)) {
 		const struct conn *c = conntrack_conn(w->ct, index);
 		for (uint32_t d = 0; d < N_CT_DIRS; d++) {
-			uint32_t ref = conntrack_find(w->ct, &c->tuple[d]);
+			uint32_t ref = conntrack_find(w->ct, &c->half[d].tuple);
 			FUZZ_CHECK(ref != CONN_NONE && conn_index(ref) == index);
-			FUZZ_CHECK(conn_dir(ref) == d || tuple_equal(&c->tuple[0], &c->tuple[1]));
+			FUZZ_CHECK(conn_dir(ref) == d || tuple_equal(&c->half[0].tuple, &c->half[1].tuple));
 		}
 		FUZZ_CHECK(timer_armed(&w->ct->side[index].timer));
 		/* An inside source never shows in what the outside answers to; the gateway may see it. */
-		if (is_inside(c->tuple[CT_ORIGINAL].src) && !is_inside(c->tuple[CT_REPLY].src) &&
-		    c->tuple[CT_REPLY].src != WAN_ADDR)
-			FUZZ_CHECK(!is_inside(c->tuple[CT_REPLY].dst));
-		n_holders += (c->status & CT_MAPPED) && nat_ref_kind(c->nat_ref) == NAT_HOLD_PORT;
+		if (is_inside(c->half[CT_ORIGINAL].tuple.src) && !is_inside(c->half[CT_REPLY].tuple.src) &&
+		    c->half[CT_REPLY].tuple.src != WAN_ADDR)
+			FUZZ_CHECK(!is_inside(c->half[CT_REPLY].tuple.dst));
+		uint32_t ref = conntrack_notes(w->ct, index)->nat_ref;
+		n_holders += (c->status & CT_MAPPED) && nat_ref_kind(ref) == NAT_HOLD_PORT;
 		n++;
 	}
 	FUZZ_CHECK(n == conntrack_n_connections(w->ct));

@@ -202,8 +202,8 @@ static void check_connections(struct world *w)
 	while (conntrack_next(ct, &cursor, &index)) {
 		const struct conn *c = conntrack_conn(ct, index);
 
-		assert(conn_index(conntrack_find(ct, &c->tuple[CT_ORIGINAL])) == index);
-		assert(conn_index(conntrack_find(ct, &c->tuple[CT_REPLY])) == index);
+		assert(conn_index(conntrack_find(ct, &c->half[CT_ORIGINAL].tuple)) == index);
+		assert(conn_index(conntrack_find(ct, &c->half[CT_REPLY].tuple)) == index);
 	}
 }
 

@@ -79,7 +79,7 @@ void crew_begins(void *ctx, const struct packet *p)
 
 	s->p = p;
 	s->len = min_u32(p->len, CREW_SAVED_BYTES);
-	s->tuple = conntrack_of(gateway_conntrack(w->gw), p)->tuple[CT_ORIGINAL];
+	s->tuple = conntrack_of(gateway_conntrack(w->gw), p)->half[CT_ORIGINAL].tuple;
 	memcpy(s->bytes, p->buf + p->off, s->len);
 }
 

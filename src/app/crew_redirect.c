@@ -264,7 +264,7 @@ static bool tell_home(struct crew_worker *w, uint32_t home, const struct tuple *
 /* Sees to it that packets of this direction find their way here. */
 static bool lead_here(struct crew_worker *w, const struct conn *c, struct crew_side *s, enum ct_dir dir, enum how how)
 {
-	const struct tuple *t = &c->tuple[dir];
+	const struct tuple *t = &c->half[dir].tuple;
 	uint32_t ifindex = s->ifindex[dir];
 
 	s->home[dir] = (uint8_t)w->id;
@@ -291,9 +291,9 @@ static void forget(struct crew_worker *w, const struct conn *c, struct crew_side
 	uint8_t flag = dir == CT_ORIGINAL ? CREW_SIDE_PIN_ORIGINAL : CREW_SIDE_PIN_REPLY;
 
 	if (s->flags & flag)
-		unpin(w, &c->tuple[dir]);
+		unpin(w, &c->half[dir].tuple);
 	if (s->home[dir] != w->id)
-		(void)tell_home(w, s->home[dir], &c->tuple[dir], s->ifindex[dir], CREW_REDIRECT_REMOVE, BY_RING);
+		(void)tell_home(w, s->home[dir], &c->half[dir].tuple, s->ifindex[dir], CREW_REDIRECT_REMOVE, BY_RING);
 	s->flags &= (uint8_t)~flag;
 	s->home[dir] = (uint8_t)w->id;
 }
@@ -388,9 +388,9 @@ static void each_connection(struct crew_worker *w,
 static void unpin_both(struct crew_worker *w, const struct conn *c, struct crew_side *s)
 {
 	if (s->flags & CREW_SIDE_PIN_ORIGINAL)
-		unpin(w, &c->tuple[CT_ORIGINAL]);
+		unpin(w, &c->half[CT_ORIGINAL].tuple);
 	if (s->flags & CREW_SIDE_PIN_REPLY)
-		unpin(w, &c->tuple[CT_REPLY]);
+		unpin(w, &c->half[CT_REPLY].tuple);
 	s->flags = CREW_SIDE_KNOWN;
 }
 

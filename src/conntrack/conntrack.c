@@ -174,7 +174,7 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 	if (c == NULL)
 		return false;
 	/* Followed under the addresses with which they came. */
-	const struct tuple *t = &c->tuple[conn_dir(p->conn_ref)];
+	const struct tuple *t = &c->half[conn_dir(p->conn_ref)].tuple;
 	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone(ct, p->in_ifindex), id);
 }
 
@@ -197,8 +197,8 @@ static void attach(struct conntrack *ct, struct packet *p, uint32_t ref, enum ct
 {
 	struct conn *c = ct_conn(ct, conn_index(ref));
 
-	c->packets[conn_dir(ref)]++;
-	c->bytes[conn_dir(ref)] += p->ip.total_len;
+	c->half[conn_dir(ref)].packets++;
+	c->half[conn_dir(ref)].bytes += p->ip.total_len;
 	p->conn_ref = ref;
 	p->ct_info = (uint8_t)info;
 	if (!(c->status & CT_CONFIRMED))
@@ -261,7 +261,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 		refuse(ct, p, DROP_CT_TABLE_FULL);
 		return;
 	}
-	ct_conn(ct, index)->source = source;
+	ct->side[index].source = source;
 	ct->side[index].predecessor = predecessor;
 	if (t->proto == IPPROTO_NR_TCP)
 		ct_tcp_begin(ct, index, p);
@@ -441,7 +441,7 @@ static void judge_first_piece(struct conntrack *ct, const struct packet *p)
 		first.fate = CT_FRAGMENT_UNTRACKED;
 	else if (p->conn_ref != CONN_NONE && p->ct_info != CT_INFO_INVALID) {
 		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
-		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->tuple[conn_dir(p->conn_ref)];
+		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
 	}
 	ct_fragment_judge(ct->fragments, p, conntrack_zone(ct, p->in_ifindex), &first);
 }
@@ -505,7 +505,7 @@ void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
 		struct conn *c = ct_conn(ct, index);
 		if (!(c->status & (CT_CONFIRMED | CT_DYING))) {
 			if (!(c->status & CT_REPLY_HELD))
-				c->tuple[CT_REPLY].zone = conntrack_reply_zone(ct, hook, p);
+				c->half[CT_REPLY].tuple.zone = conntrack_reply_zone(ct, hook, p);
 			if (!ct_confirm_one(ct, index)) {
 				packet_set_drop(p, DROP_CT_CLASH);
 				continue;

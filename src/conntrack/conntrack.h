@@ -17,6 +17,7 @@
 #define YG_CONNTRACK_CONNTRACK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conntrack/tuple.h"
@@ -34,10 +35,10 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,     /* conn.nat_ref holds something that NAT must give back */
-	CT_PICKED_UP = 0x200,  /* TCP, first seen in the middle */
-	CT_REPLY_HELD = 0x400, /* the REPLY tuple stands in the table; ORIGINAL does from the start */
-	CT_SNAT_ASKED = 0x800, /* the rules have been asked about the source, which is not decided yet */
+	CT_MAPPED = 0x100,      /* conn_notes.nat_ref holds something that NAT must give back */
+	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
+	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
+	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
 };
 
 /* Linux's states, in Linux's order. */
@@ -79,28 +80,60 @@ struct ct_tcp_window {
 	uint32_t max_ack;
 };
 
-/* The first cache line is what a look-up reads, the second what a packet writes. */
-struct conn {
-	struct tuple tuple[N_CT_DIRS];
-	uint16_t status;              /* enum ct_status */
-	uint8_t tcp_state;            /* enum ct_tcp_state */
-	uint8_t tcp_flags[N_CT_DIRS]; /* conntrack's own, see tcp.c */
-	uint8_t tcp_scale[N_CT_DIRS];
-	uint8_t tcp_last; /* of a segment that was passed on but ignored; see tcp.c */
-	uint32_t tcp_last_number;
-	uint16_t tcp_last_win;
-	uint8_t tcp_last_flags, tcp_last_scale;
-	uint32_t expires_tick; /* when it ends, in ticks of conntrack's clock */
-	uint32_t mark;
-	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
-	uint32_t source;  /* conntrack's own: the counter of its source address, see source.c */
-	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
+/* Of a connection that has no windows: what a packet of this direction becomes (an ICMP query has its identifier in
+ * sport), and when the connection began. */
+struct ct_datagram_half {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+	uint32_t first_tick;
+};
+
+/* What src/shortcut keeps of a direction. */
+struct ct_shortcut {
+	uint16_t generation; /* 0: none */
+	uint16_t adjacency;
+	uint16_t trail;     /* the rule counters that a packet of this flow adds to (rules.h) */
+	uint8_t in_ifindex; /* learnt from a packet that came in here */
+	uint8_t flags;      /* enum shortcut_flag */
+};
+
+/* One direction of a connection, in a cache line: all that a plain datagram of it reads and writes. A TCP segment is
+ * judged by the windows of both. */
+struct ct_half {
+	struct tuple tuple;
+	uint64_t packets, bytes;
 	union {
-		struct ct_tcp_window tcp[N_CT_DIRS];
-		uint32_t first_tick; /* UDP: when it began */
+		struct ct_tcp_window tcp;
+		struct ct_datagram_half datagram; /* of all others */
+	};
+	struct ct_shortcut shortcut;
+	uint32_t expires_tick; /* when the connection would end by the packets of this direction (conn_expires_tick) */
+	uint8_t flags, scale;  /* conntrack's own: see tcp_priv.h and datagram.c */
+	uint16_t of_both;      /* conn.status in one line, conn.tcp_state and conn.tcp_last in the other */
+};
+_Static_assert(sizeof(struct ct_half) == 64, "a cache line");
+
+#define CT_HALF_OWN_BYTES offsetof(struct ct_half, of_both)
+
+struct conn {
+	union {
+		struct ct_half half[N_CT_DIRS];
+		struct {
+			uint8_t original[CT_HALF_OWN_BYTES];
+			uint16_t status; /* enum ct_status */
+			uint8_t reply[CT_HALF_OWN_BYTES];
+			uint8_t tcp_state; /* enum ct_tcp_state */
+			uint8_t tcp_last;  /* of a segment that was passed on but ignored; see tcp.c */
+		};
 	};
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct conn) == 128, "two cache lines");
+
+/* What others note of a connection, beside it. */
+struct conn_notes {
+	uint32_t mark;
+	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
+};
 
 /* Seconds; 0 takes the default. */
 struct ct_timeouts {
@@ -156,6 +189,7 @@ static inline enum ct_dir conn_dir(uint32_t ref)
 }
 
 struct conn *conntrack_conn(struct conntrack *ct, uint32_t index);
+struct conn_notes *conntrack_notes(const struct conntrack *ct, uint32_t index);
 /* The connection of a packet, NULL when it has none. */
 static inline struct conn *conntrack_of(struct conntrack *ct, const struct packet *p)
 {
@@ -165,6 +199,14 @@ static inline struct conn *conntrack_of(struct conntrack *ct, const struct packe
 /* True when a connection other than `except` (an index, CONN_NONE for none) uses this tuple in either direction: what
  * NAT asks before it takes a reply tuple. One that is not confirmed yet counts as well. */
 bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except);
+
+/* When it ends if nothing more comes, in ticks of conntrack's clock: the later of what its directions say. */
+static inline uint32_t conn_expires_tick(const struct conn *c)
+{
+	uint32_t a = c->half[CT_ORIGINAL].expires_tick, b = c->half[CT_REPLY].expires_tick;
+
+	return (int32_t)(a - b) < 0 ? b : a;
+}
 
 struct conn_counters {
 	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
@@ -186,8 +228,8 @@ bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tup
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
 bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
 /* The connection that ended in this batch for this unconfirmed one to begin on its ORIGINAL tuple, while it still holds
- * something for NAT (CT_MAPPED, which whoever takes that over clears); NULL: none. */
-struct conn *conntrack_predecessor(const struct conntrack *ct, uint32_t index);
+ * something for NAT (CT_MAPPED, which whoever takes that over clears); CONN_NONE: none. */
+uint32_t conntrack_predecessor(const struct conntrack *ct, uint32_t index);
 /* The reference (index << 1 | direction) of the connection that uses this tuple, CONN_NONE if none. */
 uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
 /* The zone of an interface. */
@@ -233,6 +275,8 @@ void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew);
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);
 
+/* Numbers from here on have never been a connection's. */
+uint32_t conntrack_n_numbers(const struct conntrack *ct);
 uint32_t conntrack_n_connections(const struct conntrack *ct);
 uint32_t conntrack_capacity(const struct conntrack *ct);
 /* For listing in slices: the next confirmed connection at or behind *cursor; false at the end. */

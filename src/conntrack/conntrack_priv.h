@@ -19,9 +19,19 @@
  */
 #define CT_LIMBO_MAX (4 * BATCH_MAX)
 
-/* Beside each connection, by its index. */
+/* An ignored segment that is remembered; conn.tcp_last says whether there is one and which. */
+struct ct_tcp_last {
+	uint32_t number;
+	uint16_t win;
+	uint8_t flags, scale;
+};
+
+/* Beside each connection, by its index: what its later packets have no need of. */
 struct ct_side {
 	struct timer_node timer; /* confirmed */
+	uint32_t source;         /* the counter of its source address, see source.c */
+	struct conn_notes notes;
+	struct ct_tcp_last tcp_last;
 	union {
 		struct {
 			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
@@ -112,18 +122,23 @@ static inline bool tick_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
+/* So many seconds from now. One tick more, since the present one has begun. */
+static inline uint32_t ct_expires_in(const struct conntrack *ct, uint32_t seconds)
+{
+	return ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+}
+
 /* A packet of it has come: it ends so many seconds from now. */
 static inline void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
 {
 	struct conn *c = ct_conn(ct, index);
-	uint32_t before = c->expires_tick;
-	/* One tick more, since the present one has begun. */
-	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+	uint32_t before = conn_expires_tick(c);
+	uint32_t then = ct_expires_in(ct, seconds);
 
 	/* Nothing to write within one tick. */
 	if (then == before)
 		return;
-	c->expires_tick = then;
+	c->half[CT_ORIGINAL].expires_tick = c->half[CT_REPLY].expires_tick = then;
 	if (YG_UNLIKELY(tick_before(then, before)) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
 		ct_arm(ct, index);
 }
@@ -143,11 +158,15 @@ bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 void ct_datagram_begin(struct conntrack *ct, uint32_t index);
 void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir);
 
-/* flow.c's part of the two trackers: a later packet that changes no state, false when it does not fit or would; and what
- * others have forwarded. */
+/* Both tuples are what they will be. */
+void ct_datagram_confirmed(struct conn *c);
+
+/* flow.c's part of the two trackers: a later segment that changes no state, false when it does not fit or would; by
+ * what later datagrams of this moment are judged; and what others have forwarded. */
 bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v,
 		  const uint8_t *header);
-bool ct_datagram_plain(struct conntrack *ct, uint32_t index);
+struct ct_moment;
+void ct_moment_now(const struct conntrack *ct, struct ct_moment *m);
 struct ct_credit;
 void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit);
 void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit);

@@ -3,6 +3,7 @@
  * Connections in batches, their limits and ends, UDP, ICMP and errors.
  */
 #include "conntrack/ct_bench.h"
+#include "conntrack/flow.h"
 
 static uint32_t ref_of(const struct bench *b, const struct make *m)
 {
@@ -92,7 +93,7 @@ static void test_take_reply(void **state)
 	batch_add(&batch, bench_packet(&b, &m2));
 	bench_in(&b, HOOK_PREROUTING, &batch);
 	uint32_t i1 = conn_index(batch.p[0]->conn_ref), i2 = conn_index(batch.p[1]->conn_ref);
-	reply = ct_conn(b.ct, i1)->tuple[CT_REPLY];
+	reply = ct_conn(b.ct, i1)->half[CT_REPLY].tuple;
 	reply.dst = IP4(192, 0, 2, 1);
 	assert_true(conntrack_take_reply(b.ct, i1, &reply));
 	assert_false(conntrack_take_reply(b.ct, i2, &reply));
@@ -153,8 +154,8 @@ static void test_evicted_in_batch(void **state)
 	batch_add(&batch, bench_packet(&b, &new));
 	bench_in(&b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, 2);
-	assert_int_equal(conntrack_of(b.ct, batch.p[0])->tuple[CT_ORIGINAL].sport, 1);
-	assert_int_equal(conntrack_of(b.ct, batch.p[1])->tuple[CT_ORIGINAL].sport, 2);
+	assert_int_equal(conntrack_of(b.ct, batch.p[0])->half[CT_ORIGINAL].tuple.sport, 1);
+	assert_int_equal(conntrack_of(b.ct, batch.p[1])->half[CT_ORIGINAL].tuple.sport, 2);
 	bench_out(&b, HOOK_POSTROUTING, &batch);
 	assert_int_equal(batch.n, 2);
 	bench_hand(&b, batch.p[0]);
@@ -302,6 +303,54 @@ static void test_udp_times(void **state)
 	bench_stop(&b);
 }
 
+/* Would catch: a later datagram that writes the other direction's line or needs it, one that is not counted or does not
+ * keep its connection alive, one that passes over the connection's becoming a stream, a shorter timeout in a new config
+ * that does not count. */
+static void test_datagram_line(void **state)
+{
+	struct bench b;
+	struct make m = udp_make(1000, 5353), back = turned(m);
+	struct ct_config shorter = { .timeout = { .udp_stream = 150 } };
+	struct ct_moment now;
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	bench_forward(&b, &m);
+	bench_forward(&b, &back);
+	uint32_t index = conn_index(ref_of(&b, &m));
+	struct ct_half *h = conntrack_conn(b.ct, index)->half, other = h[CT_ORIGINAL], before;
+	const struct ct_datagram_half *d = &h[CT_REPLY].datagram;
+
+	assert_true(d->src == h[CT_ORIGINAL].tuple.dst && d->dst == h[CT_ORIGINAL].tuple.src);
+	assert_true(d->sport == h[CT_ORIGINAL].tuple.dport && d->dport == h[CT_ORIGINAL].tuple.sport);
+	bench_pass(&b, NS_PER_S);
+	conntrack_batch_begin(b.ct, &now);
+	assert_true(conntrack_datagram_plain(&h[CT_REPLY], 48, &now));
+	assert_memory_equal(&h[CT_ORIGINAL], &other, sizeof(other));
+	assert_true(h[CT_REPLY].packets == 2 && h[CT_REPLY].bytes == 2 * 48);
+	assert_int_equal(conn_timeout_s(b.ct, index), 300);
+	/* It still talks: a stream now, which is not for a line alone to say. */
+	bench_pass(&b, 2 * NS_PER_S);
+	conntrack_batch_begin(b.ct, &now);
+	before = h[CT_REPLY];
+	assert_false(conntrack_datagram_plain(&h[CT_REPLY], 48, &now));
+	assert_memory_equal(&h[CT_REPLY], &before, sizeof(before));
+	bench_forward(&b, &m);
+	assert_true(conntrack_conn(b.ct, index)->status & CT_ASSURED);
+	assert_true(conntrack_datagram_plain(&h[CT_REPLY], 48, &now));
+	bench_pass(&b, 298 * NS_PER_S);
+	conntrack_batch_begin(b.ct, &now);
+	assert_true(conntrack_datagram_plain(&h[CT_REPLY], 48, &now));
+	bench_pass(&b, 10 * NS_PER_S);
+	assert_int_equal(conntrack_n_connections(b.ct), 1);
+	conntrack_configure(b.ct, &shorter);
+	conntrack_batch_begin(b.ct, &now);
+	assert_false(conntrack_datagram_plain(&h[CT_REPLY], 48, &now));
+	bench_forward(&b, &back);
+	assert_int_equal(conn_timeout_s(b.ct, index), 150);
+	bench_stop(&b);
+}
+
 /* Would catch: a damaged packet that opens a connection or changes its state, or a plain one that is dropped for it. */
 static void test_checksums(void **state)
 {
@@ -413,8 +462,8 @@ static void test_zones(void **state)
 	conntrack_configure(b.ct, &cfg);
 	struct seen s = bench_forward(&b, &m);
 	const struct conn *c = ct_conn(b.ct, conn_index(s.conn_ref));
-	assert_int_equal(c->tuple[CT_ORIGINAL].zone, 5);
-	assert_int_equal(c->tuple[CT_REPLY].zone, 0);
+	assert_int_equal(c->half[CT_ORIGINAL].tuple.zone, 5);
+	assert_int_equal(c->half[CT_REPLY].tuple.zone, 0);
 	/* Without NAT the same REPLY tuple would be needed twice. */
 	s = bench_forward(&b, &m3);
 	assert_false(s.passed);
@@ -491,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
 		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_rate_per_source),
 		cmocka_unit_test(test_udp_well_known),   cmocka_unit_test(test_udp_times),
+		cmocka_unit_test(test_datagram_line),
 		cmocka_unit_test(test_checksums),        cmocka_unit_test(test_icmp_query),
 		cmocka_unit_test(test_icmp_errors),      cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_others),           cmocka_unit_test(test_end_and_list),

@@ -6,39 +6,81 @@
  * UDP: one that was answered lives on as a stream (RFC 4787 REQ-5). It is assured
  * when it still talks two seconds after it began, so that a burst of DNS queries
  * is what goes first when the table is full.
+ *
+ * Later packets of one that was answered read and write no more than the line of
+ * their direction (conntrack_datagram_plain): so all that does not change stands
+ * in both lines, in flags and scale too, which only TCP has another use for.
  */
 #include "conntrack/conntrack_priv.h"
 #include "conntrack/flow.h"
 
-#define STREAM_AFTER_TICKS (2 * CT_TICKS_PER_S)
+static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_class class, bool answered)
+{
+	switch (class) {
+	case CT_DATAGRAM_WELL_KNOWN:
+		if (t->udp_well_known != 0)
+			return t->udp_well_known;
+		return answered ? t->udp_stream : t->udp_new;
+	case CT_DATAGRAM_UDP:
+		return answered ? t->udp_stream : t->udp_new;
+	case CT_DATAGRAM_ICMP:
+		return t->icmp;
+	default:
+		return t->other;
+	}
+}
+
+static enum ct_datagram_class class_of(const struct tuple *orig)
+{
+	if (orig->proto == IPPROTO_NR_UDP)
+		return orig->dport < 1024 ? CT_DATAGRAM_WELL_KNOWN : CT_DATAGRAM_UDP;
+	return orig->proto == IPPROTO_NR_ICMP ? CT_DATAGRAM_ICMP : CT_DATAGRAM_OTHER;
+}
 
 static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 {
-	switch (c->tuple[CT_ORIGINAL].proto) {
-	case IPPROTO_NR_UDP:
-		if (ct->cfg.timeout.udp_well_known != 0 && c->tuple[CT_ORIGINAL].dport < 1024)
-			return ct->cfg.timeout.udp_well_known;
-		return c->status & CT_SEEN_REPLY ? ct->cfg.timeout.udp_stream : ct->cfg.timeout.udp_new;
-	case IPPROTO_NR_ICMP:
-		return ct->cfg.timeout.icmp;
-	default:
-		return ct->cfg.timeout.other;
-	}
+	return timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)c->half[CT_ORIGINAL].scale,
+				(c->status & CT_SEEN_REPLY) != 0);
+}
+
+void ct_moment_now(const struct conntrack *ct, struct ct_moment *m)
+{
+	m->tick = ct_now_tick(ct);
+	for (uint32_t i = 0; i < N_CT_DATAGRAM_CLASSES; i++)
+		m->expires_tick[i] = ct_expires_in(
+			ct, timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)i, true));
 }
 
 void ct_datagram_begin(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
+	enum ct_datagram_class class = class_of(&c->half[CT_ORIGINAL].tuple);
 
-	c->first_tick = ct_now_tick(ct);
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		c->half[d].datagram.first_tick = ct_now_tick(ct);
+		c->half[d].scale = (uint8_t)class;
+		c->half[d].flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
+	}
 	ct_refresh(ct, index, timeout_of(ct, c));
+}
+
+void ct_datagram_confirmed(struct conn *c)
+{
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		const struct tuple *other = &c->half[!d].tuple;
+		struct ct_datagram_half *h = &c->half[d].datagram;
+
+		h->src = other->dst;
+		h->dst = other->src;
+		h->sport = other->proto == IPPROTO_NR_ICMP ? other->sport : other->dport;
+		h->dport = other->sport;
+	}
 }
 
 /* A packet that comes at this time shows that it is a stream. */
 static bool is_stream(const struct conn *c, uint32_t tick)
 {
-	return (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY &&
-	       c->tuple[CT_ORIGINAL].proto != IPPROTO_NR_ICMP && tick - c->first_tick > STREAM_AFTER_TICKS;
+	return (c->status & CT_SEEN_REPLY) && ct_datagram_may_settle(&c->half[CT_ORIGINAL], tick);
 }
 
 static void assure(struct conntrack *ct, uint32_t index)
@@ -46,6 +88,8 @@ static void assure(struct conntrack *ct, uint32_t index)
 	struct conn *c = ct_conn(ct, index);
 
 	ct_assure(ct, index);
+	for (int d = 0; d < N_CT_DIRS; d++)
+		c->half[d].flags |= CT_DATAGRAM_SETTLED;
 	if (c->status & CT_CONFIRMED)
 		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
 }
@@ -58,16 +102,6 @@ void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir)
 		assure(ct, index);
 	(void)dir;
 	ct_refresh(ct, index, timeout_of(ct, c));
-}
-
-bool ct_datagram_plain(struct conntrack *ct, uint32_t index)
-{
-	const struct conn *c = ct_conn(ct, index);
-
-	if (YG_UNLIKELY(is_stream(c, ct_now_tick(ct))))
-		return false;
-	ct_refresh(ct, index, timeout_of(ct, c));
-	return true;
 }
 
 void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit)

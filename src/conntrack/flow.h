@@ -47,9 +47,15 @@ static inline uint64_t ct_flow_hash(const struct ct_flows *f, const struct ct_fl
 	return siphash13_16(&f->key, k->word[0], k->word[1]);
 }
 
+static inline struct ct_half *ct_flow_half(const struct ct_flows *f, uint32_t ref)
+{
+	/* The lines stand as references count: connection << 1 | direction. */
+	return (struct ct_half *)f->conn + ref;
+}
+
 static inline const struct tuple *ct_flow_tuple(const struct ct_flows *f, uint32_t ref)
 {
-	return &f->conn[conn_index(ref)].tuple[conn_dir(ref)];
+	return &ct_flow_half(f, ref)->tuple;
 }
 
 static inline bool ct_flow_is(const struct ct_flows *f, uint32_t ref, const struct ct_flow_key *k)
@@ -91,15 +97,54 @@ static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, con
 	return CONN_NONE;
 }
 
-/* Before the first packet of a batch is looked up. */
-void conntrack_batch_begin(struct conntrack *ct);
+/* Datagrams by how long they live; in both lines of their connections (ct_half.scale). */
+enum ct_datagram_class {
+	CT_DATAGRAM_UDP,
+	CT_DATAGRAM_WELL_KNOWN, /* UDP to a port below 1024 */
+	CT_DATAGRAM_ICMP,
+	CT_DATAGRAM_OTHER,
+	N_CT_DATAGRAM_CLASSES
+};
 
-/* A packet of an established connection that would change nothing but counters, windows and the time of its end: TCP
- * with ACK and perhaps PSH (header and its values; of v: seq, ack, window, flags, payload_len, options_len), or a
- * datagram (NULL). Does what the hooks would do with it. False, and nothing is done, when it does not fit, or would
- * change a state after all. */
-bool conntrack_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len, const struct l4_view *v,
-		     const uint8_t *header);
+/* ct_half.flags of a datagram's connection, in both lines. */
+#define CT_DATAGRAM_SETTLED 0x01u /* it is assured, or never will be */
+#define CT_DATAGRAM_STREAM_TICKS 20u
+
+/* The time that a batch came in at, in conntrack's ticks; and when what is answered ends if nothing more comes. */
+struct ct_moment {
+	uint32_t tick;
+	uint32_t expires_tick[N_CT_DATAGRAM_CLASSES];
+};
+
+/* Before the first packet of a batch is looked up. */
+void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m);
+
+/* Answered, and still talking so long after it began. */
+static inline bool ct_datagram_may_settle(const struct ct_half *h, uint32_t tick)
+{
+	return (h->flags & CT_DATAGRAM_SETTLED) == 0 && tick - h->datagram.first_tick > CT_DATAGRAM_STREAM_TICKS;
+}
+
+/* A datagram of a confirmed connection that has been answered, and that would change nothing but counters and the time
+ * of its end. Does what the hooks would do with it. False, and nothing is done, when it would change a state after
+ * all. */
+static inline bool conntrack_datagram_plain(struct ct_half *h, uint32_t total_len, const struct ct_moment *m)
+{
+	uint32_t then = m->expires_tick[h->scale];
+
+	/* Sooner than by the packet before, when the config has changed: whoever comes the full way sets both lines. */
+	if (YG_UNLIKELY(ct_datagram_may_settle(h, m->tick) || (int32_t)(then - h->expires_tick) < 0))
+		return false;
+	h->expires_tick = then;
+	h->packets++;
+	h->bytes += total_len;
+	return true;
+}
+
+/* Likewise a TCP segment with ACK and perhaps PSH: header and its values; of v: seq, ack, window, flags, payload_len,
+ * options_len. False also when it does not fit. */
+bool conntrack_tcp_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len, const struct l4_view *v,
+			 const uint8_t *header);
 
 /* What was forwarded elsewhere of one direction. */
 struct ct_credit {

@@ -34,8 +34,8 @@ bool ct_icmp_can_begin(const struct packet *p)
 /* True when the quoted tuple, without its zone, can be what a packet of direction d looks like inside us. */
 static bool quote_of(const struct conn *c, enum ct_dir d, const struct tuple *quoted)
 {
-	const struct tuple *from = &c->tuple[d];
-	struct tuple to = tuple_invert(&c->tuple[!d]);
+	const struct tuple *from = &c->half[d].tuple;
+	struct tuple to = tuple_invert(&c->half[!d].tuple);
 	struct tuple half = *from;
 
 	half.dst = to.dst;

@@ -40,7 +40,7 @@ uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *
 	     b = ct_table_next(&ct->table, b)) {
 		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
 			uint32_t ref = b->ref[__builtin_ctz(m)];
-			if (YG_LIKELY(tuple_equal(&ct_conn(ct, conn_index(ref))->tuple[conn_dir(ref)], t)))
+			if (YG_LIKELY(tuple_equal(&ct_conn(ct, conn_index(ref))->half[conn_dir(ref)].tuple, t)))
 				return ref;
 		}
 	}
@@ -61,7 +61,7 @@ bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, ui
 
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL], *r = &c->tuple[CT_REPLY];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 	struct event e = {
 		.kind = kind,
 		.proto = o->proto,
@@ -115,10 +115,10 @@ void ct_assure(struct conntrack *ct, uint32_t index)
 
 struct ct_hashes ct_hashes_of(const struct conntrack *ct, const struct conn *c)
 {
-	struct ct_hashes h = { { tuple_hash(&ct->key, &c->tuple[CT_ORIGINAL]), 0 } };
+	struct ct_hashes h = { { tuple_hash(&ct->key, &c->half[CT_ORIGINAL].tuple), 0 } };
 
 	if (c->status & CT_REPLY_HELD)
-		h.hash[CT_REPLY] = tuple_hash(&ct->key, &c->tuple[CT_REPLY]);
+		h.hash[CT_REPLY] = tuple_hash(&ct->key, &c->half[CT_REPLY].tuple);
 	return h;
 }
 
@@ -155,14 +155,14 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 		return POOL_NONE;
 	struct conn *c = ct_conn(ct, index);
 	memset(c, 0, sizeof(*c));
-	c->tuple[CT_ORIGINAL] = *orig;
-	c->tuple[CT_REPLY] = tuple_invert(orig);
-	c->source = CT_SOURCE_NONE;
+	c->half[CT_ORIGINAL].tuple = *orig;
+	c->half[CT_REPLY].tuple = tuple_invert(orig);
 	if (!ct_table_insert(&ct->table, hash, index << 1 | CT_ORIGINAL)) {
 		pool_free(&ct->conns, index);
 		return POOL_NONE;
 	}
-	ct->side[index].n_packets = 0;
+	memset(&ct->side[index], 0, sizeof(ct->side[index]));
+	ct->side[index].source = CT_SOURCE_NONE;
 	ct->side[index].predecessor = POOL_NONE;
 	ct->n_unconfirmed++;
 	ct->counts[CT_COUNT_CREATED]++;
@@ -192,7 +192,7 @@ void conntrack_packet_gone(void *ctx, struct packet *p)
 
 	table_forget(ct, c, index, &h);
 	release_mapping(ct, c, index);
-	ct_source_leave(&ct->sources, c->source);
+	ct_source_leave(&ct->sources, ct->side[index].source);
 	c->status = 0;
 	pool_free(&ct->conns, index);
 	ct->n_unconfirmed--;
@@ -225,7 +225,7 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 	if (owner != CONN_NONE && conn_index(owner) != index)
 		return false;
 	if (c->status & CT_REPLY_HELD) {
-		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->tuple[CT_REPLY]), ref);
+		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->half[CT_REPLY].tuple), ref);
 		c->status &= (uint16_t)~CT_REPLY_HELD;
 	}
 	if (owner == CONN_NONE) {
@@ -233,18 +233,20 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 			return false;
 		c->status |= CT_REPLY_HELD;
 	}
-	c->tuple[CT_REPLY] = *reply;
+	c->half[CT_REPLY].tuple = *reply;
 	return true;
 }
 
 bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
-	struct tuple reply = c->tuple[CT_REPLY];
+	struct tuple reply = c->half[CT_REPLY].tuple;
 
 	/* NAT has taken it when it chose it, as a rule. */
 	if (!(c->status & CT_REPLY_HELD) && !conntrack_take_reply(ct, index, &reply))
 		return false;
+	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_NR_TCP)
+		ct_datagram_confirmed(c);
 	c->status |= CT_CONFIRMED;
 	ct->n_unconfirmed--;
 	ct->n_confirmed++;
@@ -282,7 +284,7 @@ void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, con
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED)
 		release_mapping(ct, c, index);
-	ct_source_leave(&ct->sources, c->source);
+	ct_source_leave(&ct->sources, ct->side[index].source);
 	c->status |= CT_DYING;
 	ct->n_confirmed--;
 	ct->counts[CT_COUNT_ENDED]++;
@@ -302,15 +304,14 @@ void ct_flush_limbo(struct conntrack *ct)
 	}
 }
 
-struct conn *conntrack_predecessor(const struct conntrack *ct, uint32_t index)
+uint32_t conntrack_predecessor(const struct conntrack *ct, uint32_t index)
 {
 	const uint16_t wanted = CT_DYING | CT_MAPPED;
+	uint32_t before = ct->side[index].predecessor;
 
-	if (ct_conn(ct, index)->status & CT_CONFIRMED || ct->side[index].predecessor == POOL_NONE)
-		return NULL;
-	struct conn *before = ct_conn(ct, ct->side[index].predecessor);
-
-	return (before->status & wanted) == wanted ? before : NULL;
+	if (ct_conn(ct, index)->status & CT_CONFIRMED || before == POOL_NONE)
+		return CONN_NONE;
+	return (ct_conn(ct, before)->status & wanted) == wanted ? before : CONN_NONE;
 }
 
 struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
@@ -318,13 +319,23 @@ struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
 	return ct_conn(ct, index);
 }
 
+uint32_t conntrack_n_numbers(const struct conntrack *ct)
+{
+	return ct->conns.n_fresh;
+}
+
+struct conn_notes *conntrack_notes(const struct conntrack *ct, uint32_t index)
+{
+	return &ct->side[index].notes;
+}
+
 void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_counters *out)
 {
 	const struct conn *c = ct_conn(ct, index);
 
 	for (int d = 0; d < N_CT_DIRS; d++) {
-		out->packets[d] = c->packets[d];
-		out->bytes[d] = c->bytes[d];
+		out->packets[d] = c->half[d].packets;
+		out->bytes[d] = c->half[d].bytes;
 	}
 }
 

@@ -142,7 +142,7 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 	memcpy(&s, (const uint8_t *)t + field_of_state[c->tcp_state], sizeof(s));
 
 	/* Data that nobody acknowledges: one end is gone. */
-	if ((c->tcp_flags[CT_ORIGINAL] | c->tcp_flags[CT_REPLY]) & TCP_TRACK_UNACKED)
+	if ((c->half[CT_ORIGINAL].flags | c->half[CT_REPLY].flags) & TCP_TRACK_UNACKED)
 		s = min_u32(s, t->tcp_unacknowledged);
 	return s;
 }
@@ -179,45 +179,49 @@ void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 
 /* tcp_last: which ignored segment is remembered. */
 #define LAST_NONE 0
-#define LAST_SYN 1 /* tcp_last_number: its end */
-#define LAST_ACK 2 /* tcp_last_number: what it acknowledges */
+#define LAST_SYN 1 /* ct_tcp_last.number: its end */
+#define LAST_ACK 2 /* ct_tcp_last.number: what it acknowledges */
 #define LAST_OF(kind, dir) ((uint8_t)((kind) << 1 | (dir)))
 
-static void remember(struct conn *c, enum ct_dir dir, enum tcp_class class, const struct packet *p)
+static void remember(struct conntrack *ct, uint32_t index, enum ct_dir dir, enum tcp_class class,
+		     const struct packet *p)
 {
+	struct conn *c = ct_conn(ct, index);
+	struct ct_tcp_last *last = &ct->side[index].tcp_last;
+
 	if (class == TCP_CLASS_SYN) {
 		struct conn scratch = *c;
 
 		ct_tcp_take_options(&scratch, dir, p);
 		c->tcp_last = LAST_OF(LAST_SYN, dir);
-		c->tcp_last_number = tcp_segment_end(&p->l4);
-		c->tcp_last_win = p->l4.window;
-		c->tcp_last_flags = scratch.tcp_flags[dir];
-		c->tcp_last_scale = scratch.tcp_scale[dir];
+		last->number = tcp_segment_end(&p->l4);
+		last->win = p->l4.window;
+		last->flags = scratch.half[dir].flags;
+		last->scale = scratch.half[dir].scale;
 	} else if (class == TCP_CLASS_ACK) {
 		c->tcp_last = LAST_OF(LAST_ACK, dir);
-		c->tcp_last_number = p->l4.ack;
+		last->number = p->l4.ack;
 	}
 }
 
-static bool remembered(const struct conn *c, unsigned kind, enum ct_dir dir, uint32_t number)
+static bool remembered(const struct conntrack *ct, uint32_t index, unsigned kind, enum ct_dir dir, uint32_t number)
 {
-	return c->tcp_last == LAST_OF(kind, dir) && c->tcp_last_number == number;
+	return ct_conn(ct, index)->tcp_last == LAST_OF(kind, dir) && ct->side[index].tcp_last.number == number;
 }
 
 /* A SYN-ACK for a SYN that was ignored: the connection begins anew with that SYN. */
-static void begin_anew(struct conn *c, enum ct_dir syn_dir)
+static void begin_anew(struct conn *c, const struct ct_tcp_last *last, enum ct_dir syn_dir)
 {
-	c->tcp[syn_dir] = (struct ct_tcp_window){
-		.end = c->tcp_last_number,
-		.max_end = c->tcp_last_number,
-		.max_win = max_u32(c->tcp_last_win, 1),
+	c->half[syn_dir].tcp = (struct ct_tcp_window){
+		.end = last->number,
+		.max_end = last->number,
+		.max_win = max_u32(last->win, 1),
 	};
-	c->tcp_flags[syn_dir] = c->tcp_last_flags & (TCP_TRACK_WSCALE | TCP_TRACK_SACK);
-	c->tcp_scale[syn_dir] = c->tcp_last_scale;
-	c->tcp[!syn_dir] = (struct ct_tcp_window){ 0 };
-	c->tcp_flags[!syn_dir] = 0;
-	c->tcp_scale[!syn_dir] = 0;
+	c->half[syn_dir].flags = last->flags & (TCP_TRACK_WSCALE | TCP_TRACK_SACK);
+	c->half[syn_dir].scale = last->scale;
+	c->half[!syn_dir].tcp = (struct ct_tcp_window){ 0 };
+	c->half[!syn_dir].flags = 0;
+	c->half[!syn_dir].scale = 0;
 	c->tcp_last = LAST_NONE;
 }
 
@@ -244,11 +248,11 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
 {
 	struct conn *c = ct_conn(ct, index);
 	/* The answer to a challenge ACK on a connection we know only by its SYN. */
-	bool answers = remembered(c, LAST_ACK, !dir, p->l4.seq);
+	bool answers = remembered(ct, index, LAST_ACK, !dir, p->l4.seq);
 
 	/* Nobody is there for the SYN that was let through: it is acknowledged exactly (RFC 9293 section 3.10.7.1). */
 	if (p->l4.flags & TCP_ACK)
-		answers |= remembered(c, LAST_SYN, !dir, p->l4.ack);
+		answers |= remembered(ct, index, LAST_SYN, !dir, p->l4.ack);
 
 	switch (answers ? TCP_RST_CLOSES : ct_tcp_judge_rst(c, dir, &p->l4)) {
 	case TCP_RST_OUTSIDE:
@@ -270,33 +274,35 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
 
 /* A segment whose sender may know more than we. True when it begins the connection anew and goes on as the answer to
  * the remembered SYN. */
-static bool take_ignored(struct conn *c, enum ct_dir dir, enum tcp_class class, const struct packet *p)
+static bool take_ignored(struct conntrack *ct, uint32_t index, enum ct_dir dir, enum tcp_class class,
+			 const struct packet *p)
 {
+	struct conn *c = ct_conn(ct, index);
+
 	/* One that fits into the windows as they are is the old SYN-ACK once more. */
-	if (class == TCP_CLASS_SYNACK && remembered(c, LAST_SYN, !dir, p->l4.ack) && !ct_tcp_window_fits(c, dir, p)) {
-		begin_anew(c, !dir);
+	if (class == TCP_CLASS_SYNACK && remembered(ct, index, LAST_SYN, !dir, p->l4.ack) &&
+	    !ct_tcp_window_fits(c, dir, p)) {
+		begin_anew(c, &ct->side[index].tcp_last, !dir);
 		return true;
 	}
-	remember(c, dir, class, p);
+	remember(ct, index, dir, class, p);
 	return false;
 }
 
 /* After SYNs that crossed: true when this acknowledgement is the second one. */
 static bool completes_crossed(struct conn *c, enum ct_dir dir, enum tcp_class class)
 {
-	bool other = (c->tcp_flags[!dir] & TCP_TRACK_CROSSED) != 0;
+	bool other = (c->half[!dir].flags & TCP_TRACK_CROSSED) != 0;
 
 	if (class == TCP_CLASS_SYNACK && (c->tcp_state == CT_TCP_SYN_SENT2 || other))
-		c->tcp_flags[dir] |= TCP_TRACK_CROSSED;
+		c->half[dir].flags |= TCP_TRACK_CROSSED;
 	return c->tcp_state == CT_TCP_SYN_RECV && other && (class == TCP_CLASS_SYNACK || class == TCP_CLASS_ACK);
 }
 
 /* A connection that was reset or has ended, and whose answering side opens it once more. */
 static void begin_backwards(struct conn *c)
 {
-	memset(c->tcp, 0, sizeof(c->tcp));
-	memset(c->tcp_flags, 0, sizeof(c->tcp_flags));
-	memset(c->tcp_scale, 0, sizeof(c->tcp_scale));
+	ct_tcp_window_clear(c);
 	c->tcp_last = LAST_NONE;
 }
 
@@ -322,7 +328,7 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (completes_crossed(c, dir, class))
 		next = CT_TCP_ESTABLISHED;
 	if (next == TCP_TRACK_IGNORE) {
-		if (!take_ignored(c, dir, class, p))
+		if (!take_ignored(ct, index, dir, class, p))
 			return CT_JUDGE_ACCEPT;
 		next = CT_TCP_SYN_RECV;
 	}
@@ -336,7 +342,7 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (!ct_tcp_window_check(c, dir, p))
 		return CT_JUDGE_INVALID;
 	if (class == TCP_CLASS_FIN)
-		c->tcp_flags[dir] |= TCP_TRACK_FIN;
+		c->half[dir].flags |= TCP_TRACK_FIN;
 	if (old == CT_TCP_CLOSE && class == TCP_CLASS_ACK && p->l4.payload_len > 0 && (c->status & CT_ASSURED))
 		next = CT_TCP_ESTABLISHED;
 	if (dir == CT_REPLY)

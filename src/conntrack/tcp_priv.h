@@ -7,7 +7,7 @@
 
 #include "conntrack/conntrack_priv.h"
 
-/* conn.tcp_flags, a set per direction: what the sender in this direction said or did. */
+/* ct_half.flags of TCP, a set per direction: what the sender in this direction said or did. */
 enum tcp_track_flag {
 	TCP_TRACK_WSCALE = 0x01,  /* its SYN had the window scale option */
 	TCP_TRACK_SACK = 0x02,    /* ... and SACK permitted */
@@ -44,6 +44,8 @@ static inline uint32_t tcp_segment_end(const struct l4_view *v)
 	return v->seq + v->payload_len + !!(v->flags & TCP_SYN) + !!(v->flags & TCP_FIN);
 }
 
+/* Nothing is known of either side. */
+void ct_tcp_window_clear(struct conn *c);
 /* The first segment of a connection: a SYN, or one from the middle. */
 void ct_tcp_window_begin(struct conn *c, const struct packet *p);
 /* Judges the segment against both windows and, when it fits, moves them. */

@@ -544,9 +544,9 @@ static void test_credit_of_gigabytes(void **state)
 		conntrack_credit(b.ct, ref, &sent);
 		conntrack_credit(b.ct, ref ^ 1, &acked);
 		const struct conn *c = ct_conn(b.ct, conn_index(ref));
-		assert_int_equal(c->tcp[CT_ORIGINAL].end, sent.tcp_end);
-		assert_int_equal(c->tcp[CT_ORIGINAL].max_end, sent.tcp_end + 2000);
-		assert_int_equal(c->tcp[CT_REPLY].max_win, 2000);
+		assert_int_equal(c->half[CT_ORIGINAL].tcp.end, sent.tcp_end);
+		assert_int_equal(c->half[CT_ORIGINAL].tcp.max_end, sent.tcp_end + 2000);
+		assert_int_equal(c->half[CT_REPLY].tcp.max_win, 2000);
 		sent.tcp_end += (uint32_t)gone;
 		acked.tcp_ack += (uint32_t)gone;
 	}

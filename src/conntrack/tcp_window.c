@@ -35,27 +35,33 @@ void ct_tcp_take_options(struct conn *c, enum ct_dir dir, const struct packet *p
 {
 	struct tcp_options o;
 
-	c->tcp_flags[dir] &= (uint8_t) ~(TCP_TRACK_WSCALE | TCP_TRACK_SACK);
-	c->tcp_scale[dir] = 0;
+	c->half[dir].flags &= (uint8_t) ~(TCP_TRACK_WSCALE | TCP_TRACK_SACK);
+	c->half[dir].scale = 0;
 	if (p->l4.options_len == 0)
 		return;
 	/* A list that lies is cut at the lie; what stood before counts. */
 	(void)tcp_options_parse(p->buf + p->off + p->l4_off, &p->l4, &o);
 	if (o.has_wscale) {
-		c->tcp_flags[dir] |= TCP_TRACK_WSCALE;
-		c->tcp_scale[dir] = o.wscale;
+		c->half[dir].flags |= TCP_TRACK_WSCALE;
+		c->half[dir].scale = o.wscale;
 	}
 	if (o.has_sack_ok)
-		c->tcp_flags[dir] |= TCP_TRACK_SACK;
+		c->half[dir].flags |= TCP_TRACK_SACK;
+}
+
+void ct_tcp_window_clear(struct conn *c)
+{
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		c->half[d].tcp = (struct ct_tcp_window){ 0 };
+		c->half[d].flags = c->half[d].scale = 0;
+	}
 }
 
 void ct_tcp_window_begin(struct conn *c, const struct packet *p)
 {
-	struct ct_tcp_window *w = &c->tcp[CT_ORIGINAL];
+	struct ct_tcp_window *w = &c->half[CT_ORIGINAL].tcp;
 
-	memset(c->tcp, 0, sizeof(c->tcp));
-	memset(c->tcp_flags, 0, sizeof(c->tcp_flags));
-	memset(c->tcp_scale, 0, sizeof(c->tcp_scale));
+	ct_tcp_window_clear(c);
 	w->end = tcp_segment_end(&p->l4);
 	w->max_win = max_u32(p->l4.window, 1);
 	w->max_end = w->end;
@@ -65,8 +71,8 @@ void ct_tcp_window_begin(struct conn *c, const struct packet *p)
 	}
 	w->max_end += w->max_win;
 	w->max_ack = p->l4.ack;
-	c->tcp_flags[CT_ORIGINAL] = TCP_TRACK_LIBERAL | TCP_TRACK_SACK | TCP_TRACK_ACKED;
-	c->tcp_flags[CT_REPLY] = TCP_TRACK_LIBERAL | TCP_TRACK_SACK;
+	c->half[CT_ORIGINAL].flags = TCP_TRACK_LIBERAL | TCP_TRACK_SACK | TCP_TRACK_ACKED;
+	c->half[CT_REPLY].flags = TCP_TRACK_LIBERAL | TCP_TRACK_SACK;
 }
 
 /* The highest number that the segment acknowledges, SACK blocks included. */
@@ -87,7 +93,7 @@ static uint32_t highest_ack(const struct l4_view *v, const uint8_t *header, uint
 /* The first segment that is seen of a direction. */
 static void first_of_direction(struct conn *c, enum ct_dir dir, const struct packet *p, uint32_t ack)
 {
-	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 
 	sender->end = tcp_segment_end(&p->l4);
 	sender->max_win = max_u32(p->l4.window, 1);
@@ -97,8 +103,8 @@ static void first_of_direction(struct conn *c, enum ct_dir dir, const struct pac
 		sender->max_end += receiver->max_win;
 		ct_tcp_take_options(c, dir, p);
 		/* Scaling needs both (RFC 7323 section 2.2). */
-		if (!(c->tcp_flags[dir] & c->tcp_flags[!dir] & TCP_TRACK_WSCALE) && receiver->max_win != 0)
-			c->tcp_scale[dir] = c->tcp_scale[!dir] = 0;
+		if (!(c->half[dir].flags & c->half[!dir].flags & TCP_TRACK_WSCALE) && receiver->max_win != 0)
+			c->half[dir].scale = c->half[!dir].scale = 0;
 		return;
 	}
 	sender->max_end += sender->max_win;
@@ -109,7 +115,7 @@ static void first_of_direction(struct conn *c, enum ct_dir dir, const struct pac
 
 static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t end, uint32_t sack)
 {
-	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	const struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 	uint32_t ack_window = max_u32(sender->max_win, MAX_ACK_WINDOW);
 
 	/* II only when the receiver's window is known: a SYN with data may be repeated without (RFC 7413
@@ -127,22 +133,22 @@ bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct pack
 
 static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint32_t ack, uint32_t sack)
 {
-	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 	uint32_t end = tcp_segment_end(v);
 	uint32_t win = v->window;
 
 	if (!(v->flags & TCP_SYN))
-		win <<= c->tcp_scale[dir];
+		win <<= c->half[dir].scale;
 	/* The window counts from ack; beyond a hole it reaches as far. */
 	sender->max_win = max_u32(sender->max_win, win + (sack - ack));
 	if (seq_after(end, sender->end)) {
 		sender->end = end;
-		c->tcp_flags[dir] |= TCP_TRACK_UNACKED;
+		c->half[dir].flags |= TCP_TRACK_UNACKED;
 	}
 	if (v->flags & TCP_ACK) {
-		if (!(c->tcp_flags[dir] & TCP_TRACK_ACKED) || seq_after(ack, sender->max_ack))
+		if (!(c->half[dir].flags & TCP_TRACK_ACKED) || seq_after(ack, sender->max_ack))
 			sender->max_ack = ack;
-		c->tcp_flags[dir] |= TCP_TRACK_ACKED;
+		c->half[dir].flags |= TCP_TRACK_ACKED;
 	}
 	if (receiver->max_win != 0 && seq_after(end, sender->max_end)) {
 		receiver->max_win += end - sender->max_end;
@@ -155,17 +161,17 @@ static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint3
 			receiver->max_end++;
 	}
 	if (ack == receiver->end)
-		c->tcp_flags[!dir] &= (uint8_t)~TCP_TRACK_UNACKED;
+		c->half[!dir].flags &= (uint8_t)~TCP_TRACK_UNACKED;
 }
 
 /* Moves the windows by a segment that fits; false, and nothing changes, when it does not. Both sides are known. */
 static bool take(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
 {
-	uint32_t ack = v->flags & TCP_ACK ? v->ack : c->tcp[!dir].end;
-	bool may_sack = (v->flags & TCP_ACK) && (c->tcp_flags[!dir] & TCP_TRACK_SACK);
+	uint32_t ack = v->flags & TCP_ACK ? v->ack : c->half[!dir].tcp.end;
+	bool may_sack = (v->flags & TCP_ACK) && (c->half[!dir].flags & TCP_TRACK_SACK);
 	uint32_t sack = may_sack ? highest_ack(v, header, ack) : ack;
 
-	if (!fits(c, dir, v->seq, tcp_segment_end(v), sack) && !(c->tcp_flags[dir] & TCP_TRACK_LIBERAL))
+	if (!fits(c, dir, v->seq, tcp_segment_end(v), sack) && !(c->half[dir].flags & TCP_TRACK_LIBERAL))
 		return false;
 	move(c, dir, v, ack, sack);
 	return true;
@@ -179,21 +185,25 @@ struct before {
 
 static void save(const struct conn *c, struct before *b)
 {
-	memcpy(b->tcp, c->tcp, sizeof(b->tcp));
-	memcpy(b->flags, c->tcp_flags, sizeof(b->flags));
-	memcpy(b->scale, c->tcp_scale, sizeof(b->scale));
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		b->tcp[d] = c->half[d].tcp;
+		b->flags[d] = c->half[d].flags;
+		b->scale[d] = c->half[d].scale;
+	}
 }
 
 static void restore(struct conn *c, const struct before *b)
 {
-	memcpy(c->tcp, b->tcp, sizeof(b->tcp));
-	memcpy(c->tcp_flags, b->flags, sizeof(b->flags));
-	memcpy(c->tcp_scale, b->scale, sizeof(b->scale));
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		c->half[d].tcp = b->tcp[d];
+		c->half[d].flags = b->flags[d];
+		c->half[d].scale = b->scale[d];
+	}
 }
 
 bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p)
 {
-	struct ct_tcp_window *sender = &c->tcp[dir];
+	struct ct_tcp_window *sender = &c->half[dir].tcp;
 	struct before before;
 	bool has_ack = p->l4.flags & TCP_ACK;
 	uint32_t end = tcp_segment_end(&p->l4);
@@ -221,7 +231,7 @@ bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p
 
 bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
 {
-	return c->tcp[dir].max_win != 0 && take(c, dir, v, header);
+	return c->half[dir].tcp.max_win != 0 && take(c, dir, v, header);
 }
 
 /* How far a mark may have moved between two credits; what looks further is behind what came this way meanwhile. Two
@@ -238,58 +248,58 @@ static bool is_forward(uint32_t from, uint32_t to)
  * of a larger window, as it would be in a packet. */
 void ct_tcp_window_credit(struct conn *c, enum ct_dir dir, const struct ct_credit *credit)
 {
-	struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
-	uint32_t win = min_u32(credit->tcp_win, UINT16_MAX) << c->tcp_scale[dir];
+	struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
+	uint32_t win = min_u32(credit->tcp_win, UINT16_MAX) << c->half[dir].scale;
 
 	if (sender->max_win == 0)
 		return;
 	sender->max_win = max_u32(sender->max_win, win);
 	if (is_forward(sender->end, credit->tcp_end)) {
 		sender->end = credit->tcp_end;
-		c->tcp_flags[dir] |= TCP_TRACK_UNACKED;
+		c->half[dir].flags |= TCP_TRACK_UNACKED;
 		if (!is_forward(sender->end, sender->max_end))
 			sender->max_end = sender->end;
 	}
-	if (!(c->tcp_flags[dir] & TCP_TRACK_ACKED) || is_forward(sender->max_ack, credit->tcp_ack))
+	if (!(c->half[dir].flags & TCP_TRACK_ACKED) || is_forward(sender->max_ack, credit->tcp_ack))
 		sender->max_ack = credit->tcp_ack;
-	c->tcp_flags[dir] |= TCP_TRACK_ACKED;
+	c->half[dir].flags |= TCP_TRACK_ACKED;
 	if (receiver->max_win != 0 && is_forward(receiver->max_end, sender->max_ack + win))
 		receiver->max_end = sender->max_ack + win;
 	if (sender->max_ack == receiver->end)
-		c->tcp_flags[!dir] &= (uint8_t)~TCP_TRACK_UNACKED;
+		c->half[!dir].flags &= (uint8_t)~TCP_TRACK_UNACKED;
 	/* Its own data may have been acknowledged by what was credited to the other direction before. */
-	if ((c->tcp_flags[!dir] & TCP_TRACK_ACKED) && receiver->max_ack == sender->end)
-		c->tcp_flags[dir] &= (uint8_t)~TCP_TRACK_UNACKED;
+	if ((c->half[!dir].flags & TCP_TRACK_ACKED) && receiver->max_ack == sender->end)
+		c->half[dir].flags &= (uint8_t)~TCP_TRACK_UNACKED;
 }
 
 enum tcp_rst_verdict ct_tcp_judge_rst(const struct conn *c, enum ct_dir dir, const struct l4_view *v)
 {
-	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	const struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 
 	/* Nothing was seen of the sender yet: it answers a SYN, and must acknowledge it. */
 	if (sender->max_win == 0) {
-		if (c->tcp_flags[!dir] & TCP_TRACK_LIBERAL)
+		if (c->half[!dir].flags & TCP_TRACK_LIBERAL)
 			return TCP_RST_CLOSES;
 		return (v->flags & TCP_ACK) && v->ack == receiver->end ? TCP_RST_CLOSES : TCP_RST_OUTSIDE;
 	}
 	/* The next number that the receiver expects, as far as we know: what it acknowledged last, or the end of what
 	 * was sent to it. */
-	bool edge_known = c->tcp_flags[!dir] & TCP_TRACK_ACKED;
+	bool edge_known = c->half[!dir].flags & TCP_TRACK_ACKED;
 	if (v->seq == sender->end || (edge_known && v->seq == receiver->max_ack))
 		return TCP_RST_CLOSES;
 	uint32_t low = edge_known ? receiver->max_ack : sender->end - MAX_ACK_WINDOW;
 	if (seq_before(v->seq, low) || seq_after(v->seq, sender->max_end))
-		return c->tcp_flags[dir] & TCP_TRACK_LIBERAL ? TCP_RST_CHALLENGED : TCP_RST_OUTSIDE;
+		return c->half[dir].flags & TCP_TRACK_LIBERAL ? TCP_RST_CHALLENGED : TCP_RST_OUTSIDE;
 	return TCP_RST_CHALLENGED;
 }
 
 bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq)
 {
-	const struct ct_tcp_window *sender = &c->tcp[dir], *receiver = &c->tcp[!dir];
+	const struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 
-	if ((c->tcp_flags[dir] & TCP_TRACK_LIBERAL) || sender->max_win == 0)
+	if ((c->half[dir].flags & TCP_TRACK_LIBERAL) || sender->max_win == 0)
 		return true;
 	/* A keepalive stands one before what is acknowledged. */
-	uint32_t low = c->tcp_flags[!dir] & TCP_TRACK_ACKED ? receiver->max_ack - 1 : sender->end - MAX_ACK_WINDOW;
+	uint32_t low = c->half[!dir].flags & TCP_TRACK_ACKED ? receiver->max_ack - 1 : sender->end - MAX_ACK_WINDOW;
 	return !seq_before(seq, low) && !seq_after(seq, sender->end);
 }

@@ -6,7 +6,7 @@
  * stays where it was; when it fires too early it is armed again for the time
  * that stands in the connection. Only when that time comes nearer (established
  * to TIME_WAIT) is the timer moved at once. So the timer of a confirmed
- * connection is always armed, and never later than expires_tick.
+ * connection is always armed, and never later than conn_expires_tick.
  *
  * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, and so it is until both sides
  * have sent a FIN, whether data are acknowledged or not; transitory 4 min), RFC 7857
@@ -49,11 +49,11 @@ void ct_timeouts_fill(struct ct_timeouts *t)
 	memcpy(t, value, sizeof(value));
 }
 
-/* expires_tick on the full clock. */
+/* conn_expires_tick on the full clock. */
 static uint64_t expires_ns(const struct conntrack *ct, const struct conn *c)
 {
 	uint64_t now = ct->env->now / CT_TICK_NS;
-	int32_t left = (int32_t)(c->expires_tick - (uint32_t)now);
+	int32_t left = (int32_t)(conn_expires_tick(c) - (uint32_t)now);
 
 	return (left <= 0 ? now : now + (uint32_t)left) * CT_TICK_NS;
 }
@@ -68,15 +68,15 @@ void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint6
 	struct conn *c = ct_conn(ct, index);
 	uint32_t tick = (uint32_t)(then / CT_TICK_NS) + seconds * CT_TICKS_PER_S + 1;
 
-	if (tick_before(c->expires_tick, tick))
-		c->expires_tick = tick;
+	if (tick_before(conn_expires_tick(c), tick))
+		c->half[CT_ORIGINAL].expires_tick = c->half[CT_REPLY].expires_tick = tick;
 }
 
 void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds)
 {
-	uint32_t then = ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+	uint32_t then = ct_expires_in(ct, seconds);
 
-	if (tick_before(then, ct_conn(ct, index)->expires_tick))
+	if (tick_before(then, conn_expires_tick(ct_conn(ct, index))))
 		ct_refresh(ct, index, seconds);
 }
 
@@ -111,9 +111,9 @@ static void sort_out(struct due *due)
 		uint32_t index = due->index[i];
 		const struct conn *c = ct_conn(ct, index);
 
-		if (!tick_before(ct_now_tick(ct), c->expires_tick) && ct->alive != NULL)
+		if (!tick_before(ct_now_tick(ct), conn_expires_tick(c)) && ct->alive != NULL)
 			(void)ct->alive(ct->alive_ctx, index);
-		if (tick_before(ct_now_tick(ct), c->expires_tick)) {
+		if (tick_before(ct_now_tick(ct), conn_expires_tick(c))) {
 			ct_arm(ct, index);
 			continue;
 		}
@@ -127,7 +127,7 @@ static void sort_out(struct due *due)
 
 static enum ct_end_reason reason_of(const struct conn *c)
 {
-	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_NR_TCP)
+	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_NR_TCP)
 		return CT_END_TIMEOUT;
 	return c->tcp_state == CT_TCP_CLOSE       ? CT_END_RESET
 	       : c->tcp_state == CT_TCP_TIME_WAIT ? CT_END_CLOSED
@@ -166,7 +166,7 @@ uint64_t conntrack_next_deadline(const struct conntrack *ct)
 
 uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index)
 {
-	int32_t left = (int32_t)(ct_conn(ct, index)->expires_tick - ct_now_tick(ct));
+	int32_t left = (int32_t)(conn_expires_tick(ct_conn(ct, index)) - ct_now_tick(ct));
 
 	return left <= 0 ? 0 : (uint32_t)left / CT_TICKS_PER_S;
 }

@@ -200,16 +200,17 @@ static void read_slice(void *arg)
 			return;
 		}
 		const struct conn *conn = conntrack_conn(ct, index);
-		if (!matches(s, &conn->tuple[CT_ORIGINAL]))
+		if (!matches(s, &conn->half[CT_ORIGINAL].tuple))
 			continue;
 		struct conn_row *r = &s->row[s->n_rows++];
 		r->index = index;
-		memcpy(r->tuple, conn->tuple, sizeof(r->tuple));
+		for (int d = 0; d < N_CT_DIRS; d++)
+			r->tuple[d] = conn->half[d].tuple;
 		/* Before the counters are read. */
 		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, s->core, index);
 		conn_counters(ct, index, &r->counters);
 		r->timeout_s = conn_timeout_s(ct, index);
-		r->mark = conn->mark;
+		r->mark = conntrack_notes(ct, index)->mark;
 		r->status = conn->status;
 		r->tcp_state = conn->tcp_state;
 		if (s->action == ACTION_FLUSH || s->action == ACTION_DELETE)

@@ -145,14 +145,12 @@ static inline struct packet *world_kind(struct world *w, int kind)
 		p->mark = 0x1234;
 	if (kind != CONN)
 		return p;
-	*c = (struct conn){ .status = CT_SEEN_REPLY | CT_ASSURED | CT_CONFIRMED | CT_SNAT,
-			    .mark = 0x12,
-			    .tuple = { [CT_ORIGINAL] = { .src = LAN_HOST,
-							 .dst = FAR,
-							 .sport = 40000,
-							 .dport = 443,
-							 .proto = IPPROTO_NR_TCP,
-							 .zone = 3 } } };
+	*c = (struct conn){ 0 };
+	c->status = CT_SEEN_REPLY | CT_ASSURED | CT_CONFIRMED | CT_SNAT;
+	c->half[CT_ORIGINAL].tuple = (struct tuple){
+		.src = LAN_HOST, .dst = FAR, .sport = 40000, .dport = 443, .proto = IPPROTO_NR_TCP, .zone = 3
+	};
+	conntrack_notes(w->ct, 0)->mark = 0x12;
 	p->conn_ref = 1; /* connection 0, reply */
 	p->ct_info = CT_INFO_ESTABLISHED;
 	return p;

@@ -91,13 +91,13 @@ bool offload_plain(const struct offload_map *m, uint32_t conn)
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
 		return false;
-	switch (c->tuple[CT_ORIGINAL].proto) {
+	switch (c->half[CT_ORIGINAL].tuple.proto) {
 	case IPPROTO_TCP:
 		return c->tcp_state == CT_TCP_ESTABLISHED;
 	case IPPROTO_UDP:
 		return true;
 	case IPPROTO_ICMP:
-		return c->tuple[CT_ORIGINAL].dport == ICMP_ECHO_REQUEST << 8;
+		return c->half[CT_ORIGINAL].tuple.dport == ICMP_ECHO_REQUEST << 8;
 	default:
 		return false;
 	}

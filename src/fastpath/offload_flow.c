@@ -35,8 +35,9 @@ static uint16_t delta(uint32_t change, bool any)
 
 uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir)
 {
-	uint32_t field = min_u32(c->tcp[dir].max_win >> c->tcp_scale[dir], WINDOW_FIELD_MAX);
-	uint64_t far = (uint64_t)max_u32(c->tcp[CT_ORIGINAL].max_win, c->tcp[CT_REPLY].max_win) + WINDOW_FIELD_MAX;
+	uint32_t field = min_u32(c->half[dir].tcp.max_win >> c->half[dir].scale, WINDOW_FIELD_MAX);
+	uint32_t max_win = max_u32(c->half[CT_ORIGINAL].tcp.max_win, c->half[CT_REPLY].tcp.max_win);
+	uint64_t far = (uint64_t)max_win + WINDOW_FIELD_MAX;
 
 	return field | (uint32_t)(far >> FP_TCP_FAR_SHIFT) << FP_TCP_FAR_SHIFT;
 }
@@ -70,7 +71,7 @@ void offload_flow_of(const struct shortcut_view *v, const struct conn *c, enum c
 	};
 	if (in->proto != IPPROTO_TCP)
 		return;
-	out->tcp_end = c->tcp[dir].end;
-	out->tcp_ack = c->tcp[dir].max_ack;
+	out->tcp_end = c->half[dir].tcp.end;
+	out->tcp_ack = c->half[dir].tcp.max_ack;
 	out->tcp_win = offload_tcp_win(c, dir);
 }

@@ -55,12 +55,12 @@ static void renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
 	struct fp_flow *f = offload_flow(m, slot, dir);
 
-	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_TCP)
+	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_TCP)
 		return;
-	if ((int32_t)(c->tcp[dir].end - f->tcp_end) > 0)
-		__atomic_store_n(&f->tcp_end, c->tcp[dir].end, __ATOMIC_RELAXED);
-	if ((int32_t)(c->tcp[dir].max_ack - f->tcp_ack) > 0)
-		__atomic_store_n(&f->tcp_ack, c->tcp[dir].max_ack, __ATOMIC_RELAXED);
+	if ((int32_t)(c->half[dir].tcp.end - f->tcp_end) > 0)
+		__atomic_store_n(&f->tcp_end, c->half[dir].tcp.end, __ATOMIC_RELAXED);
+	if ((int32_t)(c->half[dir].tcp.max_ack - f->tcp_ack) > 0)
+		__atomic_store_n(&f->tcp_ack, c->half[dir].tcp.max_ack, __ATOMIC_RELAXED);
 	uint32_t win = offload_tcp_win(c, dir);
 	if (win >> FP_TCP_FAR_SHIFT > f->tcp_win >> FP_TCP_FAR_SHIFT)
 		__atomic_store_n(&f->tcp_win, win, __ATOMIC_RELAXED);

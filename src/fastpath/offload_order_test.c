@@ -187,7 +187,7 @@ static void test_marks(void **state)
 	open_world(&w);
 	make_conn(&w, 0, IPPROTO_TCP);
 	assert_true(w.o->add(w.m, 0));
-	w.ct.conn[0].tcp[CT_ORIGINAL].end += 50u << 20;
+	w.ct.conn[0].half[CT_ORIGINAL].tcp.end += 50u << 20;
 	pass_time(&w, 11 * MS);
 	p = packet_of(&w, 0, CT_ORIGINAL);
 	p.end += 50u << 20;
@@ -195,13 +195,13 @@ static void test_marks(void **state)
 	p = packet_of(&w, 0, CT_ORIGINAL);
 	p.end += 90u << 20;
 	assert_int_equal(run(&w, &p), FP_UP_WINDOW);
-	w.ct.conn[0].tcp[CT_ORIGINAL].end = p.end;
+	w.ct.conn[0].half[CT_ORIGINAL].tcp.end = p.end;
 	w.o->came_up(w.m, 0, CT_ORIGINAL);
 	assert_int_equal(run(&w, &p), FP_FORWARDED);
 	/* A window that grows. */
 	uint32_t before = flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT;
 	assert_int_equal(before, (40000u << 7 >> 16) + 1);
-	w.ct.conn[0].tcp[CT_REPLY].max_win *= 2;
+	w.ct.conn[0].half[CT_REPLY].tcp.max_win *= 2;
 	pass_time(&w, NS_PER_S);
 	assert_int_equal(flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT, (40000u << 8 >> 16) + 1);
 	assert_int_equal((uint16_t)flow_of(&w, 0, CT_ORIGINAL)->tcp_win, 40000);

@@ -106,7 +106,7 @@ static void widen(struct offload_map *m, uint32_t slot)
 {
 	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
 
-	if (c->tuple[CT_ORIGINAL].proto != IPPROTO_TCP)
+	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_TCP)
 		return;
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		uint32_t *win = &offload_flow(m, slot, dir)->tcp_win;

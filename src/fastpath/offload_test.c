@@ -53,7 +53,7 @@ static void test_flow(void **state)
 	open_world(&w);
 	for (uint32_t i = 0; i < 30; i++) {
 		make_conn(&w, i, protos[i % 3]);
-		w.ct.conn[i].tuple[CT_REPLY].dst += i * 0x01010101;
+		w.ct.conn[i].half[CT_REPLY].tuple.dst += i * 0x01010101;
 		put_in(&w, i);
 		for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 			struct shortcut_view v;
@@ -75,8 +75,8 @@ static void test_flow(void **state)
 	}
 	/* Nothing is translated: nothing is to be added. */
 	make_conn(&w, 40, IPPROTO_UDP);
-	w.ct.conn[40].tuple[CT_REPLY].dst = w.ct.conn[40].tuple[CT_ORIGINAL].src;
-	w.ct.conn[40].tuple[CT_REPLY].dport = 1000;
+	w.ct.conn[40].half[CT_REPLY].tuple.dst = w.ct.conn[40].half[CT_ORIGINAL].tuple.src;
+	w.ct.conn[40].half[CT_REPLY].tuple.dport = 1000;
 	put_in(&w, 40);
 	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->ip_delta, 0);
 	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->l4_delta, 0);
@@ -95,7 +95,7 @@ static void test_refused(void **state)
 	w.ct.conn[2].status &= (uint16_t)~CT_CONFIRMED;
 	assert_false(w.o->add(w.m, 2));
 	make_conn(&w, 3, IPPROTO_ICMP);
-	w.ct.conn[3].tuple[CT_ORIGINAL].dport = 13 << 8;
+	w.ct.conn[3].half[CT_ORIGINAL].tuple.dport = 13 << 8;
 	assert_false(w.o->add(w.m, 3));
 	make_conn(&w, 4, 47);
 	assert_false(w.o->add(w.m, 4));
@@ -358,7 +358,7 @@ static void test_void_all(void **state)
 	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
 	assert_int_equal(w.shortcuts.generation, generation + 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
-	w.ct.conn[0].tuple[CT_REPLY].dst++; /* (only a test can) */
+	w.ct.conn[0].half[CT_REPLY].tuple.dst++; /* (only a test can) */
 	struct fp_flow *f = flow_of(&w, 0, CT_ORIGINAL);
 	assert_true(w.o->add(w.m, 0));
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);

@@ -76,13 +76,13 @@ void ip_adjacency_used(struct ip_stack *s, uint32_t index)
 bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, struct shortcut_view *out)
 {
 	const struct conn *c = &s->ct->conn[conn];
-	const struct tuple *o = &c->tuple[!dir];
+	const struct tuple *o = &c->half[!dir].tuple;
 
-	*out = (struct shortcut_view){ .in = c->tuple[dir], .in_ifindex = dir + 1u, .adjacency = dir + 1u };
+	*out = (struct shortcut_view){ .in = c->half[dir].tuple, .in_ifindex = dir + 1u, .adjacency = dir + 1u };
 	out->out = (struct tuple){ o->dst, o->src, o->dport, o->sport, o->proto, 0, 0 };
 	if (o->proto == IPPROTO_ICMP) {
 		out->out.sport = o->sport;
-		out->out.dport = c->tuple[dir].dport;
+		out->out.dport = c->half[dir].tuple.dport;
 	}
 	return !s->none;
 }
@@ -124,20 +124,22 @@ static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
 	struct conn *c = &w->ct.conn[i];
 
 	*c = (struct conn){ .status = CT_CONFIRMED | CT_SEEN_REPLY | CT_ASSURED };
-	c->tuple[CT_ORIGINAL] = (struct tuple){ 0x0a000000 + (w->core << 20) + i, 0x08080808, 1000, 53, proto, 0, 0 };
-	c->tuple[CT_REPLY] = (struct tuple){ 0x08080808, 0xcb007105 + w->core, 53, (uint16_t)(2000 + i), proto, 0, 0 };
+	c->half[CT_ORIGINAL].tuple =
+		(struct tuple){ 0x0a000000 + (w->core << 20) + i, 0x08080808, 1000, 53, proto, 0, 0 };
+	c->half[CT_REPLY].tuple =
+		(struct tuple){ 0x08080808, 0xcb007105 + w->core, 53, (uint16_t)(2000 + i), proto, 0, 0 };
 	if (proto == IPPROTO_ICMP) {
-		c->tuple[CT_ORIGINAL].dport = 8 << 8;
-		c->tuple[CT_REPLY].sport = (uint16_t)(2000 + i);
-		c->tuple[CT_REPLY].dport = 0;
+		c->half[CT_ORIGINAL].tuple.dport = 8 << 8;
+		c->half[CT_REPLY].tuple.sport = (uint16_t)(2000 + i);
+		c->half[CT_REPLY].tuple.dport = 0;
 	}
 	if (proto == IPPROTO_TCP) {
 		c->tcp_state = CT_TCP_ESTABLISHED;
 		for (int dir = 0; dir < N_CT_DIRS; dir++) {
-			c->tcp[dir].end = 5000;
-			c->tcp[dir].max_ack = 4000;
-			c->tcp[dir].max_win = 40000u << 7;
-			c->tcp_scale[dir] = 7;
+			c->half[dir].tcp.end = 5000;
+			c->half[dir].tcp.max_ack = 4000;
+			c->half[dir].tcp.max_win = 40000u << 7;
+			c->half[dir].scale = 7;
 		}
 	}
 }
@@ -230,7 +232,7 @@ static inline void pass_time(struct world *w, uint64_t ns)
 
 static inline struct model_packet packet_of(const struct world *w, uint32_t conn, enum ct_dir dir)
 {
-	const struct tuple *t = &w->ct.conn[conn].tuple[dir];
+	const struct tuple *t = &w->ct.conn[conn].half[dir].tuple;
 
 	return (struct model_packet){ .src = t->src,
 				      .dst = t->dst,

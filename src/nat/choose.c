@@ -34,7 +34,7 @@
 
 static void mark_sides(struct conn *c)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL], *r = &c->tuple[CT_REPLY];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 
 	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
 	if (r->dst != o->src || nat_outside_port(r) != nat_inside_port(o))
@@ -58,13 +58,13 @@ static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
 
 static void set_destination(struct conn *c, uint32_t addr, uint32_t port)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 	struct tuple want = *o;
 
 	want.dst = addr;
 	if (o->proto == IPPROTO_NR_TCP || o->proto == IPPROTO_NR_UDP)
 		want.dport = (uint16_t)port;
-	c->tuple[CT_REPLY] = tuple_invert(&want);
+	c->half[CT_REPLY].tuple = tuple_invert(&want);
 	mark_sides(c);
 }
 
@@ -94,9 +94,10 @@ static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o
 }
 
 /* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
-static void enter_mapping(struct nat *n, struct conn *c, const struct packet *p)
+static void enter_mapping(struct nat *n, uint32_t index, const struct packet *p)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	struct conn *c = conntrack_conn(n->ct, index);
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
 	if (n->mappings.pool.n_used == 0)
 		return;
@@ -116,20 +117,20 @@ static void enter_mapping(struct nat *n, struct conn *c, const struct packet *p)
 		want.sport = m->in_port;
 	else
 		want.dport = m->in_port;
-	c->tuple[CT_REPLY] = tuple_invert(&want);
+	c->half[CT_REPLY].tuple = tuple_invert(&want);
 	mark_sides(c);
 	/* What an ICMP identifier becomes is decided here, so it is the destination's side. */
-	if (c->tuple[CT_REPLY].src != o->dst)
+	if (c->half[CT_REPLY].tuple.src != o->dst)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
-	c->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
+	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
 	c->status |= CT_MAPPED;
 }
 
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 	struct nat_action a = { .kind = NAT_ACTION_NONE };
 	uint32_t addr = o->dst, port = o->dport;
 
@@ -155,7 +156,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_NONE:
 	case NAT_ACTION_POOL:
 	case NAT_ACTION_MASQUERADE:
-		enter_mapping(n, c, p);
+		enter_mapping(n, index, p);
 		c->status |= CT_DNAT_DONE;
 		return true;
 	}
@@ -195,14 +196,14 @@ static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct 
 	reply.dst = addr;
 	if (!nat_take_port(n, index, address, reply, &w->port, effort))
 		return false;
-	c->nat_ref = nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address);
+	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address);
 	c->status |= CT_MAPPED;
 	return true;
 }
 
 static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply)
 {
-	uint64_t start = start_address(n, &c->tuple[CT_ORIGINAL], w->n_addresses);
+	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (int effort = NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
@@ -215,8 +216,10 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 }
 
 /* The connection uses a mapping as its inside; it may be inside another one already (a hairpin). */
-static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const struct tuple *reply)
+static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const struct tuple *reply)
 {
+	struct conn *c = conntrack_conn(n->ct, index);
+	struct conn_notes *notes = conntrack_notes(n->ct, index);
 	const struct nat_eim *m = nat_mapping_at(n, mapping);
 	uint32_t ref = nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping);
 
@@ -225,12 +228,12 @@ static bool hold_mapping(struct nat *n, struct conn *c, uint32_t mapping, const 
 		if (pair == POOL_NONE)
 			return false;
 		*(struct nat_pair *)pool_at(&n->mappings.pairs, pair) =
-			(struct nat_pair){ .inside = mapping, .outside = nat_ref_index(c->nat_ref) };
+			(struct nat_pair){ .inside = mapping, .outside = nat_ref_index(notes->nat_ref) };
 		ref = nat_ref_of(NAT_HOLD_PAIR, NAT_ORIGIN_POOL, m->pool, pair);
 	}
 	nat_mapping_join(n, mapping);
 	nat_permit_join(n, mapping, reply->src, 0);
-	c->nat_ref = ref;
+	notes->nat_ref = ref;
 	c->status |= CT_MAPPED;
 	return true;
 }
@@ -306,7 +309,7 @@ static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct 
 static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w,
 			 struct tuple reply, struct packet *p)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
 	if (n->crew.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
 		struct nat_loan wanted = { .pool = (uint8_t)w->id,
@@ -322,7 +325,7 @@ static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const st
 	nat_mapping_join(n, mapping);
 	reply.dst = nat_mapping_at(n, mapping)->out_addr;
 	nat_set_outside_port(&reply, nat_mapping_at(n, mapping)->out_port);
-	bool done = conntrack_take_reply(n->ct, index, &reply) && hold_mapping(n, c, mapping, &reply);
+	bool done = conntrack_take_reply(n->ct, index, &reply) && hold_mapping(n, index, mapping, &reply);
 	nat_mapping_leave(n, mapping);
 	return done;
 }
@@ -397,7 +400,7 @@ bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
 static bool wish_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
 			   struct nat_source_wish *w)
 {
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
 	w->ports = n->default_ports;
 	w->n_addresses = 1;
@@ -430,18 +433,21 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 }
 
 /* From inside to the outside of a mapping: the client appears under its own outside address (RFC 4787 REQ-9). */
-static bool is_hairpin(const struct nat *n, const struct conn *c, const struct packet *p)
+static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet *p)
 {
-	if (!(c->status & CT_MAPPED) || nat_ref_kind(c->nat_ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
+	const struct conn *c = conntrack_conn(n->ct, index);
+	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
+
+	if (!(c->status & CT_MAPPED) || nat_ref_kind(ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
 		return false;
-	return nat_mapping_at(n, nat_ref_index(c->nat_ref))->out_ifindex != p->in_ifindex;
+	return nat_mapping_at(n, nat_ref_index(ref))->out_ifindex != p->in_ifindex;
 }
 
 /* Fills in the wish. False when nothing is to be translated. */
 static bool make_wish(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
 {
 	struct nat_source_wish *w = &s->wish;
-	const struct tuple *o = &c->tuple[CT_ORIGINAL];
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
 	*w = (struct nat_source_wish){ .origin = NAT_ORIGIN_RULE };
 	if (!wish_of_action(n, &s->action, p, c, w))
@@ -467,29 +473,29 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		s->state = NAT_SOURCE_DROPPED;
 		return;
 	}
-	s->reply = c->tuple[CT_REPLY];
+	s->reply = c->half[CT_REPLY].tuple;
 	s->reply.zone = conntrack_reply_zone(n->ct, hook, p);
-	if (s->action.kind == NAT_ACTION_NONE && is_hairpin(n, c, p)) {
+	if (s->action.kind == NAT_ACTION_NONE && is_hairpin(n, index, p)) {
 		s->action.kind = NAT_ACTION_POOL;
-		s->action.pool = (uint16_t)nat_ref_id(c->nat_ref);
+		s->action.pool = (uint16_t)nat_ref_id(conntrack_notes(n->ct, index)->nat_ref);
 	}
 	if (s->action.kind == NAT_ACTION_PREFIX)
 		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
 	s->drawn = false;
-	s->before = NULL;
+	s->before = CONN_NONE;
 	s->translates = make_wish(n, p, c, s);
 	/* Drawn once a connection, in the order of connections. */
 	if (!first || !s->translates || s->wish.n_addresses == 0 || s->wish.endpoint_independent)
 		return;
-	s->first = wish_address(&s->wish, start_address(n, &c->tuple[CT_ORIGINAL], s->wish.n_addresses));
+	s->first = wish_address(&s->wish, start_address(n, &c->half[CT_ORIGINAL].tuple, s->wish.n_addresses));
 	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->wish.port, &s->draw);
 	s->before = nat_keep_find(n, index, s);
 }
 
 bool nat_source_hold(struct nat *n, struct nat_source *s)
 {
-	if (s->before != NULL) {
-		nat_keep_hold(s);
+	if (s->before != CONN_NONE) {
+		nat_keep_hold(n, s);
 	} else if (s->translates) {
 		if (!s->drawn)
 			return false;
@@ -508,7 +514,7 @@ void nat_source_let_go(struct nat *n, struct nat_source *s)
 {
 	s->state = NAT_SOURCE_ASKED;
 	/* What is kept may as well be held a little longer. */
-	if (s->before != NULL)
+	if (s->before != CONN_NONE)
 		return;
 	if (s->translates)
 		nat_address_release(n, s->address, s->reply.proto, nat_outside_port(&s->reply));
@@ -521,7 +527,7 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 
 	if (!conntrack_take_reply_at(n->ct, index, &s->reply, s->hash)) {
 		nat_source_let_go(n, s);
-		if (s->before != NULL)
+		if (s->before != CONN_NONE)
 			nat_keep_give_up(n, s);
 		s->drawn = false;
 		return false;
@@ -530,7 +536,7 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 	if (!s->translates)
 		return true;
 	nat_overload_taken(n, &s->reply, s->address);
-	c->nat_ref = nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address);
+	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address);
 	c->status |= CT_MAPPED;
 	return true;
 }

@@ -28,7 +28,7 @@ static enum rewrite_check no_ports(const struct packet *p)
 void nat_error_dst(struct nat *n, struct packet *p)
 {
 	const struct conn *c = conntrack_of(n->ct, p);
-	const struct tuple *quoted = &c->tuple[!conn_dir(p->conn_ref)];
+	const struct tuple *quoted = &c->half[!conn_dir(p->conn_ref)].tuple;
 	struct icmp_quote q;
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
@@ -58,11 +58,11 @@ void nat_error_src(struct nat *n, struct packet *p)
 {
 	const struct conn *c = conntrack_of(n->ct, p);
 	enum ct_dir dir = conn_dir(p->conn_ref);
-	uint32_t shown = c->tuple[!dir].dst;
+	uint32_t shown = c->half[!dir].tuple.dst;
 
-	if (p->in_ifindex == 0 || c->tuple[dir].src == shown)
+	if (p->in_ifindex == 0 || c->half[dir].tuple.src == shown)
 		return;
-	if (p->ip.src != c->tuple[dir].src)
+	if (p->ip.src != c->half[dir].tuple.src)
 		shown = router_outside(n, p, shown);
 	struct rewrite outer = { .src = shown, .dst = p->ip.dst };
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &outer, no_ports(p));

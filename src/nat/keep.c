@@ -37,41 +37,49 @@ static bool wish_has(const struct nat_source *s, uint32_t addr)
 	return w->pool != NULL ? nat_pool_has(w->pool, addr) : (uint32_t)(addr - w->range.first) < w->n_addresses;
 }
 
-static bool can_keep(const struct conn *before, const struct nat_source *s)
+static bool can_keep(const struct nat *n, uint32_t before, const struct nat_source *s)
 {
-	const struct tuple *old = &before->tuple[CT_REPLY];
+	const struct conn *c = conntrack_conn(n->ct, before);
+	const struct tuple *old = &c->half[CT_REPLY].tuple;
+	uint32_t ref = conntrack_notes(n->ct, before)->nat_ref;
 	struct tuple same = s->reply;
 
 	same.dst = old->dst;
 	nat_set_outside_port(&same, nat_outside_port(old));
-	return (before->status & CT_ASSURED) && nat_ref_origin(before->nat_ref) == s->wish.origin &&
-	       nat_ref_id(before->nat_ref) == s->wish.id && tuple_equal(&same, old) &&
-	       port_set_has(s->wish.port.set, nat_outside_port(old)) && wish_has(s, old->dst);
+	return (c->status & CT_ASSURED) && nat_ref_origin(ref) == s->wish.origin && nat_ref_id(ref) == s->wish.id &&
+	       tuple_equal(&same, old) && port_set_has(s->wish.port.set, nat_outside_port(old)) && wish_has(s, old->dst);
 }
 
-struct conn *nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s)
+/* What it holds is given back, or another's from now on. */
+static struct conn *holds_nothing(struct nat *n, uint32_t index)
 {
-	struct conn *before = conntrack_predecessor(n->ct, index);
+	struct conn *c = conntrack_conn(n->ct, index);
 
-	if (before == NULL || nat_ref_kind(before->nat_ref) != NAT_HOLD_PORT)
-		return NULL;
-	if (can_keep(before, s))
+	c->status &= (uint16_t)~CT_MAPPED;
+	return c;
+}
+
+uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s)
+{
+	uint32_t before = conntrack_predecessor(n->ct, index);
+
+	if (before == CONN_NONE || nat_ref_kind(conntrack_notes(n->ct, before)->nat_ref) != NAT_HOLD_PORT)
+		return CONN_NONE;
+	if (can_keep(n, before, s))
 		return before;
 	/* It may be the only port that is left. */
-	before->status &= (uint16_t)~CT_MAPPED;
-	nat_release(n, before, CONN_NONE);
-	return NULL;
+	nat_release(n, holds_nothing(n, before), before);
+	return CONN_NONE;
 }
 
-void nat_keep_hold(struct nat_source *s)
+void nat_keep_hold(struct nat *n, struct nat_source *s)
 {
-	s->before->status &= (uint16_t)~CT_MAPPED;
-	s->address = nat_ref_index(s->before->nat_ref);
-	s->reply = s->before->tuple[CT_REPLY];
+	s->reply = holds_nothing(n, s->before)->half[CT_REPLY].tuple;
+	s->address = nat_ref_index(conntrack_notes(n->ct, s->before)->nat_ref);
 }
 
 void nat_keep_give_up(struct nat *n, struct nat_source *s)
 {
-	nat_release(n, s->before, CONN_NONE);
-	s->before = NULL;
+	nat_release(n, conntrack_conn(n->ct, s->before), s->before);
+	s->before = CONN_NONE;
 }

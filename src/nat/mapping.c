@@ -285,14 +285,13 @@ bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint1
 void nat_release(void *ctx, struct conn *c, uint32_t index)
 {
 	struct nat *n = ctx;
-	const struct tuple *reply = &c->tuple[CT_REPLY];
-	uint32_t held = nat_ref_index(c->nat_ref);
+	const struct tuple *reply = &c->half[CT_REPLY].tuple;
+	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref, held = nat_ref_index(ref);
 
-	(void)index;
-	switch (nat_ref_kind(c->nat_ref)) {
+	switch (nat_ref_kind(ref)) {
 	case NAT_HOLD_PORT:
 		nat_overload_released(n, reply, held);
-		nat_port_done(n, c->nat_ref, held, reply->proto, nat_outside_port(reply));
+		nat_port_done(n, ref, held, reply->proto, nat_outside_port(reply));
 		return;
 	case NAT_HOLD_MAPPING:
 		nat_permit_leave(n, held, reply->src, 0);

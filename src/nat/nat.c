@@ -168,7 +168,7 @@ static struct rewrite as_it_is(const struct packet *p)
 static void translate_dst(const struct conn *c, struct packet *p)
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
-	const struct tuple *other = &c->tuple[!dir];
+	const struct tuple *other = &c->half[!dir].tuple;
 	struct rewrite to = as_it_is(p);
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
@@ -185,7 +185,7 @@ static void translate_dst(const struct conn *c, struct packet *p)
 static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
-	const struct tuple *other = &c->tuple[!dir];
+	const struct tuple *other = &c->half[!dir].tuple;
 	struct rewrite to = as_it_is(p);
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
@@ -229,7 +229,7 @@ static void invalid_dst(const struct nat *n, struct packet *p)
 	}
 	if (c == NULL)
 		return;
-	struct tuple plain = tuple_invert(&c->tuple[!dir]);
+	struct tuple plain = tuple_invert(&c->half[!dir].tuple);
 	if (plain.dst != p->ip.dst ||
 	    (p->l4.kind == L4_ICMP_QUERY ? plain.sport != p->l4.id : plain.dport != p->l4.dport))
 		packet_set_drop(p, DROP_CT_INVALID);
@@ -248,7 +248,7 @@ static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p
 
 	/* A connection that was not decided yet says nothing: it may be this batch's. */
 	if (c != NULL && (c->status & CT_SNAT_DONE)) {
-		struct tuple plain = tuple_invert(&c->tuple[!dir]);
+		struct tuple plain = tuple_invert(&c->half[!dir].tuple);
 		if (plain.src != p->ip.src || (p->l4.kind != L4_ICMP_QUERY && plain.sport != p->l4.sport))
 			packet_set_drop(p, DROP_CT_INVALID);
 		return;
@@ -386,19 +386,20 @@ void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
 /* A new config. */
 
 /* True when the config still has the address and port that the connection uses. */
-static bool still_allowed(const struct nat *n, const struct conn *c)
+static bool still_allowed(const struct nat *n, uint32_t index)
 {
-	const struct tuple *r = &c->tuple[CT_REPLY];
-	uint32_t id = nat_ref_id(c->nat_ref), addr = r->dst;
+	const struct tuple *r = &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple;
+	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
+	uint32_t id = nat_ref_id(ref), addr = r->dst;
 	uint32_t port = nat_outside_port(r);
-	enum nat_hold_kind kind = nat_ref_kind(c->nat_ref);
+	enum nat_hold_kind kind = nat_ref_kind(ref);
 
 	if (kind == NAT_HOLD_MAPPING_IN) {
-		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(c->nat_ref));
+		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(ref));
 		addr = m->out_addr;
 		port = m->out_port;
 	}
-	switch (nat_ref_origin(c->nat_ref)) {
+	switch (nat_ref_origin(ref)) {
 	case NAT_ORIGIN_POOL:
 		if (n->pool[id].n_addresses == 0 || !nat_pool_has(&n->cfg.pool[id], addr))
 			return false;
@@ -427,7 +428,7 @@ static void sweep(struct nat *n)
 			return;
 		}
 		const struct conn *c = conntrack_conn(n->ct, index);
-		if ((c->status & CT_MAPPED) && !still_allowed(n, c))
+		if ((c->status & CT_MAPPED) && !still_allowed(n, index))
 			conntrack_end(n->ct, index, CT_END_CONFIG);
 	}
 }

@@ -35,7 +35,7 @@ struct nat_addresses {
 /* Where a translation comes from: what decides whether a new config still allows it. */
 enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
 
-/* conn.nat_ref: what the connection holds. */
+/* conn_notes.nat_ref: what the connection holds. */
 enum nat_hold_kind {
 	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
 	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
@@ -327,9 +327,9 @@ struct nat_source {
 		NAT_SOURCE_TAKEN,
 	} state;
 	struct nat_action action;
-	bool translates;     /* the wish is filled in */
-	bool drawn;          /* first and draw, too */
-	struct conn *before; /* whose mapping is kept, NULL: nobody's */
+	bool translates; /* the wish is filled in */
+	bool drawn;      /* first and draw, too */
+	uint32_t before; /* whose mapping is kept, CONN_NONE: nobody's */
 	struct nat_source_wish wish;
 	uint32_t first; /* address to try first */
 	struct nat_port_draw draw;
@@ -350,10 +350,10 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 
 /* keep.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
 
-/* Whose mapping the source that was asked for can keep, NULL if none. What cannot be kept is free from here on. */
-struct conn *nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s);
+/* Whose mapping the source that was asked for can keep, CONN_NONE if none. What cannot be kept is free from here on. */
+uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s);
 /* Moves what s->before holds to the source. */
-void nat_keep_hold(struct nat_source *s);
+void nat_keep_hold(struct nat *n, struct nat_source *s);
 /* It cannot be kept after all. */
 void nat_keep_give_up(struct nat *n, struct nat_source *s);
 

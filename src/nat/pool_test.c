@@ -67,7 +67,7 @@ static void test_exhaustion(void **state)
 		.src = gone.src, .dst = gone.dst, .sport = gone.sport, .dport = 53, .proto = IPPROTO_NR_UDP
 	};
 	uint32_t index = conn_index(conntrack_find(nb.b.ct, &t));
-	uint16_t port = conntrack_conn(nb.b.ct, index)->tuple[CT_REPLY].dport;
+	uint16_t port = conntrack_conn(nb.b.ct, index)->half[CT_REPLY].tuple.dport;
 	conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
 	bench_pass(&nb.b, 0);
 	struct came c = nat_send(&nb, &next);
@@ -109,7 +109,7 @@ static void test_busy_destination(void **state)
 		uint32_t cursor = rng_below(&nb.b.env.rng, 1400), index;
 		if (!conntrack_next(nb.b.ct, &cursor, &index))
 			continue;
-		bool ours = conntrack_conn(nb.b.ct, index)->tuple[CT_ORIGINAL].dst == SERVER;
+		bool ours = conntrack_conn(nb.b.ct, index)->half[CT_ORIGINAL].tuple.dst == SERVER;
 		conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
 		bench_pass(&nb.b, 0);
 		struct make m = flow(2000 + (uint32_t)round, SERVER, 53);
@@ -348,7 +348,7 @@ static void test_reload(void **state)
 	uint32_t n = conntrack_n_connections(nb.b.ct), cursor = 0, index;
 	assert_true(n > 20 && n < 80);
 	while (conntrack_next(nb.b.ct, &cursor, &index))
-		assert_int_equal(conntrack_conn(nb.b.ct, index)->tuple[CT_REPLY].dst, POOL_ADDR);
+		assert_int_equal(conntrack_conn(nb.b.ct, index)->half[CT_REPLY].tuple.dst, POOL_ADDR);
 	assert_int_equal(nb.b.n_events[EVENT_CONN_END], 100 - n);
 	assert_int_equal(nb.b.last.reason, CT_END_CONFIG);
 	/* Masquerade goes with its interface's address. */

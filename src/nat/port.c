@@ -314,7 +314,7 @@ static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *
 static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
 			const struct nat_port_wish *wish)
 {
-	uint16_t inside = nat_inside_port(&conntrack_conn(n->ct, index)->tuple[CT_ORIGINAL]);
+	uint16_t inside = nat_inside_port(&conntrack_conn(n->ct, index)->half[CT_ORIGINAL].tuple);
 	const struct portmap *m = nat_address_map(n, address, proto);
 
 	if (wish->port != 0 && port_set_has(wish->set, wish->port)) {

@@ -95,6 +95,12 @@ static uint32_t ct_status_bits(const struct conn *c)
 	return bits;
 }
 
+/* Of a packet with a connection. */
+static uint32_t *mark_of(const struct walk *w)
+{
+	return &conntrack_notes(w->r->ct, conn_index(w->p->conn_ref))->mark;
+}
+
 static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
 {
 	const struct conn *c = conntrack_of(w->r->ct, w->p);
@@ -110,28 +116,28 @@ static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
 		*v = ct_status_bits(c);
 		return true;
 	case KEY_CT_MARK:
-		*v = c->mark;
+		*v = *mark_of(w);
 		return true;
 	case KEY_CT_DIRECTION:
 		*v = conn_dir(w->p->conn_ref);
 		return true;
 	case KEY_CT_ZONE:
-		*v = c->tuple[CT_ORIGINAL].zone;
+		*v = c->half[CT_ORIGINAL].tuple.zone;
 		return true;
 	case KEY_CT_PROTOCOL:
-		*v = c->tuple[CT_ORIGINAL].proto;
+		*v = c->half[CT_ORIGINAL].tuple.proto;
 		return true;
 	case KEY_CT_ORIGINAL_SADDR:
-		*v = c->tuple[CT_ORIGINAL].src;
+		*v = c->half[CT_ORIGINAL].tuple.src;
 		return true;
 	case KEY_CT_ORIGINAL_DADDR:
-		*v = c->tuple[CT_ORIGINAL].dst;
+		*v = c->half[CT_ORIGINAL].tuple.dst;
 		return true;
 	case KEY_CT_ORIGINAL_PROTO_SRC:
-		*v = c->tuple[CT_ORIGINAL].sport;
+		*v = c->half[CT_ORIGINAL].tuple.sport;
 		return true;
 	case KEY_CT_ORIGINAL_PROTO_DST:
-		*v = c->tuple[CT_ORIGINAL].dport;
+		*v = c->half[CT_ORIGINAL].tuple.dport;
 		return true;
 	default:
 		return false;
@@ -367,13 +373,13 @@ static bool nat_by_map(const struct walk *w, const struct insn *in)
 	return true;
 }
 
-static uint32_t set_value(const struct walk *w, const struct insn *in, const struct conn *c)
+static uint32_t set_value(const struct walk *w, const struct insn *in)
 {
 	switch (in->b) {
 	case RULE_VALUE_META_MARK:
 		return (w->p->mark & in->mask) ^ in->a;
 	case RULE_VALUE_CT_MARK:
-		return (c->mark & in->mask) ^ in->a;
+		return (*mark_of(w) & in->mask) ^ in->a;
 	default:
 		return in->a;
 	}
@@ -409,9 +415,9 @@ static void reject(const struct walk *w, const struct insn *in)
 }
 
 /* What was learnt of the connection with another mark does not hold any more, nor does this walk's beginning. */
-static void set_ct_mark(const struct walk *w, struct conn *c, uint32_t mark)
+static void set_ct_mark(const struct walk *w, uint32_t mark)
 {
-	c->mark = mark;
+	*mark_of(w) = mark;
 	w->p->trail = RULES_TRAIL_NONE;
 	if (w->r->mark_changed != NULL)
 		w->r->mark_changed(w->r->mark_changed_ctx, conn_index(w->p->conn_ref));
@@ -424,7 +430,7 @@ static void note_varies(const struct walk *w, const struct insn *in)
 
 	/* ICMP never is. */
 	if (in->varies == INSN_VARIES_UNTIL_ASSURED && c != NULL &&
-	    ((c->status & CT_ASSURED) || c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_ICMP))
+	    ((c->status & CT_ASSURED) || c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_ICMP))
 		return;
 	w->p->trail = RULES_TRAIL_NONE;
 }
@@ -432,7 +438,7 @@ static void note_varies(const struct walk *w, const struct insn *in)
 /* Statements that change something and let the packet go on. False: the rule ends here. */
 static bool act(const struct walk *w, const struct insn *in)
 {
-	struct conn *c = conntrack_of(w->r->ct, w->p);
+	const struct conn *c = conntrack_of(w->r->ct, w->p);
 	struct counter *n;
 	uint32_t mark;
 
@@ -452,14 +458,14 @@ static bool act(const struct walk *w, const struct insn *in)
 	case INSN_SET_MARK:
 		if (in->b == RULE_VALUE_CT_MARK && c == NULL)
 			return false;
-		w->p->mark = set_value(w, in, c);
+		w->p->mark = set_value(w, in);
 		return true;
 	case INSN_SET_CT_MARK:
 		if (c == NULL)
 			return false;
-		mark = set_value(w, in, c);
-		if (mark != c->mark)
-			set_ct_mark(w, c, mark);
+		mark = set_value(w, in);
+		if (mark != *mark_of(w))
+			set_ct_mark(w, mark);
 		return true;
 	case INSN_SET_MSS:
 		return set_mss(w, in);

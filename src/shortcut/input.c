@@ -5,7 +5,7 @@
  *
  *   1  the frames' first bytes are asked for (of the whole batch; the rest in slices of it)
  *   2  parse, hash; the buckets are asked for
- *   3  tags compared; both lines of the connections and the entries are asked for
+ *   3  tags compared; the connections' lines are asked for: of the packet's direction, for TCP both
  *   4  in order: compared, judged, rewritten, queued; or left for the full way
  *
  * A packet is left untouched or dealt with. Whatever is left stays in order, and
@@ -35,6 +35,8 @@ struct way {
 struct pass {
 	struct shortcuts *s;
 	uint32_t ifindex;
+	struct ct_moment moment;
+	bool some_left;
 	uint64_t left_conns[LEFT_WORDS]; /* bits by connection: one of its packets was left */
 	uint64_t left_pieces;            /* bits by addresses: a later fragment was left */
 };
@@ -43,13 +45,14 @@ static bool conn_was_left(const struct pass *pass, uint32_t ref)
 {
 	uint32_t i = conn_index(ref) % (64 * LEFT_WORDS);
 
-	return (pass->left_conns[i / 64] >> i % 64 & 1) != 0;
+	return YG_UNLIKELY(pass->some_left) && (pass->left_conns[i / 64] >> i % 64 & 1) != 0;
 }
 
 static void conn_is_left(struct pass *pass, uint32_t ref)
 {
 	uint32_t i = conn_index(ref) % (64 * LEFT_WORDS);
 
+	pass->some_left = true;
 	pass->left_conns[i / 64] |= UINT64_C(1) << i % 64;
 }
 
@@ -88,11 +91,10 @@ static void guess(const struct shortcuts *s, uint32_t n, struct way *way)
 		w->guess = ct_flow_guess(&s->flows, w->hash);
 		if (w->guess == CONN_NONE)
 			continue;
-		const uint8_t *c = (const uint8_t *)&s->flows.conn[conn_index(w->guess)];
-
-		__builtin_prefetch(c, 1);
-		__builtin_prefetch(c + 64, 1);
-		__builtin_prefetch(&s->entry[w->guess]);
+		__builtin_prefetch(ct_flow_half(&s->flows, w->guess), 1);
+		/* Only windows need the other direction's line. */
+		if (w->plain.proto == IPPROTO_NR_TCP)
+			__builtin_prefetch(ct_flow_half(&s->flows, w->guess ^ 1), 1);
 	}
 }
 
@@ -126,33 +128,41 @@ static bool may_leave(struct packet *p, const struct plain *v, const struct ip_a
 	return v->kind != PLAIN_ECHO || p->offload.csum_valid || plain_echo_sum_ok(packet_frame(p), v->total_len);
 }
 
-static void translate(struct shortcuts *s, struct packet *p, const struct plain *v, const struct tuple *other)
+static void translate(struct shortcuts *s, struct packet *p, const struct plain *v, const struct rewrite *to)
 {
 	bool partial = p->offload.csum_partial;
-	/* The inverse of the other direction; an ICMP identifier stands in sport in both. */
-	struct rewrite to = { .src = other->dst, .dst = other->src, .sport = other->dport, .dport = other->sport };
 	uint16_t id;
-	bool new_id = to.src != v->src && !plain_df(packet_frame(p));
+	bool new_id = to->src != v->src && !plain_df(packet_frame(p));
 
-	if (v->kind == PLAIN_ECHO)
-		to.sport = other->sport;
 	if (new_id)
-		id = nat_next_identification(s->nat, to.src, to.dst, v->proto, gso_n_pieces(p));
-	plain_translate(packet_frame(p), v, &to, new_id ? &id : NULL,
+		id = nat_next_identification(s->nat, to->src, to->dst, v->proto, gso_n_pieces(p));
+	plain_translate(packet_frame(p), v, to, new_id ? &id : NULL,
 			partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL);
 }
 
-static void send(struct shortcuts *s, struct packet *p, const struct plain *v, uint32_t ref,
-		 const struct shortcut_entry *e)
+/* What a packet of ref's direction becomes. */
+static struct rewrite target(const struct shortcuts *s, uint32_t ref, const struct ct_half *h, const struct plain *v)
 {
-	const struct conn *c = &s->flows.conn[conn_index(ref)];
+	if (v->kind == PLAIN_TCP) {
+		const struct tuple *other = ct_flow_tuple(&s->flows, ref ^ 1);
+
+		return (struct rewrite){
+			.src = other->dst, .dst = other->src, .sport = other->dport, .dport = other->sport
+		};
+	}
+	const struct ct_datagram_half *d = &h->datagram;
+
+	return (struct rewrite){ .src = d->src, .dst = d->dst, .sport = d->sport, .dport = d->dport };
+}
+
+static void send(struct shortcuts *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h)
+{
+	const struct ct_shortcut *e = &h->shortcut;
 	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
+	struct rewrite to = target(s, ref, h, v);
 	uint32_t len = PLAIN_L3 + (uint32_t)v->total_len;
 
-	if (c->status & (CT_SNAT | CT_DNAT))
-		translate(s, p, v, &c->tuple[!conn_dir(ref)]);
-	else
-		plain_forward(packet_frame(p));
+	translate(s, p, v, &to);
 	if (p->len != len) /* Ethernet padding */
 		p->len = len;
 	if (YG_UNLIKELY(p->offload.csum_partial && (a->caps & DEVICE_CAP_CSUM) == 0))
@@ -165,21 +175,26 @@ static void send(struct shortcuts *s, struct packet *p, const struct plain *v, u
 	ip_adjacency_send(s->ip, e->adjacency, p);
 }
 
-/* A plain packet of ref's direction, behind none that was left. */
-static bool take(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref)
+static bool judge(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
 {
-	struct shortcuts *s = pass->s;
-	const struct shortcut_entry *e = &s->entry[ref];
 	struct l4_view tcp;
 
+	if (v->kind != PLAIN_TCP)
+		return conntrack_datagram_plain(h, v->total_len, &pass->moment);
+	plain_tcp(packet_frame(p), v->total_len, &tcp);
+	return conntrack_tcp_plain(pass->s->ct, ref, v->total_len, &tcp, packet_frame(p) + PLAIN_L4);
+}
+
+/* A plain packet of ref's direction, behind none that was left. */
+static bool take(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
+{
+	struct shortcuts *s = pass->s;
+	const struct ct_shortcut *e = &h->shortcut;
+
 	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
-	    !may_leave(p, v, &s->adjacency[e->adjacency]))
+	    !may_leave(p, v, &s->adjacency[e->adjacency]) || !judge(pass, p, v, ref, h))
 		return false;
-	if (v->kind == PLAIN_TCP)
-		plain_tcp(packet_frame(p), v->total_len, &tcp);
-	if (!conntrack_plain(s->ct, ref, v->total_len, v->kind == PLAIN_TCP ? &tcp : NULL, packet_frame(p) + PLAIN_L4))
-		return false;
-	send(s, p, v, ref, e);
+	send(s, p, v, ref, h);
 	if (s->offload != NULL && (e->flags & SHORTCUT_OFFLOADED) == 0)
 		shortcut_offer(s, conn_index(ref));
 	return true;
@@ -231,7 +246,9 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 
 	if (ref == CONN_NONE)
 		return false;
-	bool offloaded = shortcut_offloaded(s, ref), counted = false;
+	struct ct_half *h = ct_flow_half(&s->flows, ref);
+	bool offloaded = h->shortcut.generation == s->generation && (h->shortcut.flags & SHORTCUT_OFFLOADED) != 0;
+	bool counted = false;
 
 	if (YG_UNLIKELY(offloaded)) {
 		counted = was_counted(p, v);
@@ -244,7 +261,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	}
 	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
 
-	bool taken = v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref);
+	bool taken = v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref, h);
 
 	if (YG_UNLIKELY(!taken))
 		conn_is_left(pass, ref);
@@ -260,7 +277,7 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 	struct way way[SLICE];
 	uint32_t n = b->n, n_left = 0;
 
-	conntrack_batch_begin(s->ct);
+	conntrack_batch_begin(s->ct, &pass.moment);
 	if (s->mode == SHORTCUTS_OFF)
 		return;
 	for (uint32_t i = 0; i < n; i++)

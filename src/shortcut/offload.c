@@ -21,10 +21,8 @@
 
 static void set_flag(struct shortcuts *s, uint32_t conn, uint8_t flags)
 {
-	struct shortcut_entry *e = &s->entry[conn << 1];
-
-	e[CT_ORIGINAL].flags = flags;
-	e[CT_REPLY].flags = flags;
+	for (uint32_t d = 0; d < N_CT_DIRS; d++)
+		shortcut_entry(s, conn << 1 | d)->flags = flags;
 }
 
 void shortcut_take_back(struct shortcuts *s, uint32_t conn)
@@ -49,13 +47,13 @@ void shortcut_read_back_all(struct shortcuts *s)
 void shortcut_offer(struct shortcuts *s, uint32_t conn)
 {
 	const struct conn *c = &s->flows.conn[conn];
-	uint64_t n_least = min_u64(c->packets[CT_ORIGINAL], c->packets[CT_REPLY]);
+	uint64_t n_least = min_u64(c->half[CT_ORIGINAL].packets, c->half[CT_REPLY].packets);
 
-	if (n_least < OFFER_AFTER || (c->packets[CT_ORIGINAL] + c->packets[CT_REPLY]) % OFFER_EVERY != 0)
+	if (n_least < OFFER_AFTER || (c->half[CT_ORIGINAL].packets + c->half[CT_REPLY].packets) % OFFER_EVERY != 0)
 		return;
 	if (!shortcut_valid(s, conn << 1 | CT_ORIGINAL) || !shortcut_valid(s, conn << 1 | CT_REPLY))
 		return;
-	if (c->tuple[CT_ORIGINAL].proto == IPPROTO_NR_TCP && c->tcp_state != CT_TCP_ESTABLISHED)
+	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP && c->tcp_state != CT_TCP_ESTABLISHED)
 		return;
 	if (s->offload->add(s->offload->ctx, conn))
 		set_flag(s, conn, SHORTCUT_OFFLOADED);
@@ -101,7 +99,7 @@ void shortcuts_left(void *ctx, uint32_t conn)
 void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)
 {
 	uint32_t ref = conn << 1 | dir;
-	const struct shortcut_entry *e = &s->entry[ref];
+	const struct ct_shortcut *e = shortcut_entry(s, ref);
 	struct ct_credit credit = {
 		.packets = debt->packets,
 		.bytes = debt->bytes,

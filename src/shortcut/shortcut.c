@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The memory of shortcuts: an entry for each direction of each connection, beside
- * conntrack's pool and by its numbers.
+ * The memory of shortcuts: an entry for each direction of each connection, in its
+ * line there (ct_half.shortcut), which a packet reads anyway. Conntrack only keeps
+ * the place, and clears it when a connection begins.
  *
  * Life of an entry: shortcuts_learn writes it when a packet of the direction
  * leaves on the full way; it is void when the connection ends or its ct mark
@@ -45,19 +46,11 @@ struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct 
 	s->trail = rules_trails(rules);
 	s->generation = s->trails_since = 1;
 	conntrack_flows(ct, &s->flows);
-	if (pool_init(&s->entries, s->flows.n_conns * N_CT_DIRS, sizeof(*s->entry), sizeof(*s->entry)) != 0) {
-		free(s);
-		return NULL;
-	}
-	s->entry = pool_at(&s->entries, 0);
 	return s;
 }
 
 void shortcuts_destroy(struct shortcuts *s)
 {
-	if (s == NULL)
-		return;
-	pool_fini(&s->entries);
 	free(s);
 }
 
@@ -106,8 +99,8 @@ void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
 
 	if (s->mode == SHORTCUTS_OFF || !can_learn(s, p))
 		return;
-	struct shortcut_entry *e = &s->entry[p->conn_ref];
-	struct shortcut_entry now = {
+	struct ct_shortcut *e = shortcut_entry(s, p->conn_ref);
+	struct ct_shortcut now = {
 		.generation = s->generation,
 		.adjacency = (uint16_t)adjacency,
 		.trail = p->trail,
@@ -125,10 +118,9 @@ void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
 
 static void forget(struct shortcuts *s, uint32_t conn)
 {
-	struct shortcut_entry *e = &s->entry[conn << 1];
-
 	shortcut_take_back(s, conn);
-	e[CT_ORIGINAL] = e[CT_REPLY] = (struct shortcut_entry){ 0 };
+	for (uint32_t d = 0; d < N_CT_DIRS; d++)
+		*shortcut_entry(s, conn << 1 | d) = (struct ct_shortcut){ 0 };
 }
 
 void shortcuts_ended(void *ctx, uint32_t conn)
@@ -154,7 +146,9 @@ void shortcuts_void_all(struct shortcuts *s)
 	s->count[SHORTCUT_VOIDED]++;
 	if (s->generation == UINT16_MAX) {
 		shortcut_read_back_all(s);
-		memset(s->entry, 0, (size_t)s->flows.n_conns * N_CT_DIRS * sizeof(*s->entry));
+		for (uint32_t conn = 0; conn < conntrack_n_numbers(s->ct); conn++)
+			for (uint32_t d = 0; d < N_CT_DIRS; d++)
+				*shortcut_entry(s, conn << 1 | d) = (struct ct_shortcut){ 0 };
 		s->generation = s->trails_since = 0;
 	}
 	s->generation++;
@@ -185,10 +179,10 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 	if (!shortcut_valid(s, ref))
 		return false;
 	*out = (struct shortcut_view){
-		.in = c->tuple[dir],
-		.out = tuple_invert(&c->tuple[!dir]),
-		.in_ifindex = s->entry[ref].in_ifindex,
-		.adjacency = s->entry[ref].adjacency,
+		.in = c->half[dir].tuple,
+		.out = tuple_invert(&c->half[!dir].tuple),
+		.in_ifindex = shortcut_entry(s, ref)->in_ifindex,
+		.adjacency = shortcut_entry(s, ref)->adjacency,
 	};
 	return true;
 }

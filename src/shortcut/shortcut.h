@@ -11,8 +11,8 @@
  * fragments, options, TTL 1, too large, out of window ...) falls out to the full
  * way, in order, and both ways give the same bytes, counters and states.
  *
- * A shortcut is 8 bytes beside its connection. It holds the number of the
- * generation under which it was learnt: one increment makes all of them void,
+ * A shortcut is 8 bytes in its direction's line of the connection (struct
+ * ct_shortcut). It holds the number of the generation under which it was learnt: one increment makes all of them void,
  * and each flow's next packet takes the full way once.
  */
 #ifndef YG_SHORTCUT_SHORTCUT_H
@@ -27,15 +27,7 @@
 #include "nat/nat.h"
 #include "rules/rules.h"
 
-struct shortcut_entry {
-	uint16_t generation; /* 0: none */
-	uint16_t adjacency;
-	uint16_t trail;     /* the rule counters that a packet of this flow adds to (rules.h) */
-	uint8_t in_ifindex; /* learnt from a packet that came in here */
-	uint8_t flags;      /* enum shortcut_flag */
-};
-_Static_assert(sizeof(struct shortcut_entry) == 8, "both directions in 16 bytes");
-
+/* ct_shortcut.flags */
 enum shortcut_flag {
 	SHORTCUT_OFFLOADED = 0x1, /* the kernel has the connection too */
 };

@@ -16,8 +16,6 @@ struct shortcuts {
 	struct ct_flows flows;
 	const struct ip_adjacency *adjacency;    /* by number */
 	struct rules_trail *trail;               /* likewise */
-	struct pool entries;                     /* used as an array */
-	struct shortcut_entry *entry;            /* by reference: connection << 1 | direction */
 	uint16_t generation;                     /* never 0 */
 	uint16_t trails_since;                   /* the generation in which the present trails began */
 	uint8_t mode;                            /* enum shortcuts_mode */
@@ -31,13 +29,18 @@ struct shortcuts {
 	uint64_t count[N_SHORTCUT_COUNTS];
 };
 
+static inline struct ct_shortcut *shortcut_entry(const struct shortcuts *s, uint32_t ref)
+{
+	return &ct_flow_half(&s->flows, ref)->shortcut;
+}
+
 static inline bool shortcut_valid(const struct shortcuts *s, uint32_t ref)
 {
-	return s->entry[ref].generation == s->generation;
+	return shortcut_entry(s, ref)->generation == s->generation;
 }
 
 /* Its trail is one of the present ruleset, also when it is void. */
-static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct shortcut_entry *e)
+static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct ct_shortcut *e)
 {
 	return e->generation != 0 &&
 	       (uint16_t)(s->generation - e->generation) <= (uint16_t)(s->generation - s->trails_since);
@@ -46,7 +49,7 @@ static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct 
 /* The kernel had the connection of ref when the shortcut was good, and may owe something for it. */
 static inline bool shortcut_owed(const struct shortcuts *s, uint32_t ref)
 {
-	return (s->entry[ref].flags & SHORTCUT_OFFLOADED) != 0;
+	return (shortcut_entry(s, ref)->flags & SHORTCUT_OFFLOADED) != 0;
 }
 
 /* The kernel has the connection of ref. */

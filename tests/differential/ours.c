@@ -174,8 +174,9 @@ static uint32_t ours_list(struct rig *r, struct entry *out)
 		struct entry *e = &out[n++];
 
 		memset(e, 0, sizeof(*e));
-		memcpy(e->tuple, c->tuple, sizeof(e->tuple));
-		e->tcp_state = c->tuple[0].proto == IPPROTO_NR_TCP ? c->tcp_state : 0;
+		for (int d = 0; d < N_CT_DIRS; d++)
+			e->tuple[d] = c->half[d].tuple;
+		e->tcp_state = c->half[0].tuple.proto == IPPROTO_NR_TCP ? c->tcp_state : 0;
 		for (uint32_t i = 0; i < ARRAY_LEN(flags); i++)
 			e->status |= c->status & flags[i].ours ? flags[i].theirs : 0;
 	}

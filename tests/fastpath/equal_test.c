@@ -210,7 +210,7 @@ static bool in_step(struct duel *d, const struct flows_frame *frame)
 	if (l4[12] >> 4 >= 8 && l4[20] == 1 && l4[22] == 5)
 		return false;
 	const struct conn *c = conntrack_conn(ct, conn_index(ref));
-	const struct ct_tcp_window *sender = &c->tcp[conn_dir(ref)], *receiver = &c->tcp[!conn_dir(ref)];
+	const struct ct_tcp_window *sender = &c->half[conn_dir(ref)].tcp, *receiver = &c->half[!conn_dir(ref)].tcp;
 	return (int32_t)(receiver->end - ack) >= 0 && (int32_t)(receiver->end - ack) < 30000 &&
 	       (int32_t)(sender->max_end - end) > 0 && (int32_t)(end - sender->end) > -3000;
 }

@@ -226,7 +226,7 @@ static void errors_end_nothing(struct rfc *t)
 	for (uint32_t cursor = 0, index; conntrack_next(gateway_conntrack(t->w.gw), &cursor, &index);) {
 		const struct conn *conn = conntrack_conn(gateway_conntrack(t->w.gw), index);
 
-		if (conn->tuple[CT_ORIGINAL].proto == TCP)
+		if (conn->half[CT_ORIGINAL].tuple.proto == TCP)
 			assert_int_equal(conn->tcp_state, CT_TCP_ESTABLISHED);
 	}
 	rfc_run_s(t, TRANSITORY_S * 2);

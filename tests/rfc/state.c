@@ -10,7 +10,7 @@ uint32_t rfc_connections(struct rfc *t, uint8_t proto)
 	uint32_t cursor = 0, index, n = 0;
 
 	while (conntrack_next(ct, &cursor, &index))
-		n += conntrack_conn(ct, index)->tuple[CT_ORIGINAL].proto == proto;
+		n += conntrack_conn(ct, index)->half[CT_ORIGINAL].tuple.proto == proto;
 	return n;
 }
 
