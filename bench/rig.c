@@ -73,8 +73,8 @@ static void port_tx(struct device *d, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 
-		/* Made here: an ARP request, or an announcement, which asks for itself. */
-		if (YG_UNLIKELY(p->in_ifindex == 0)) {
+		/* Not lent, so made here: an ARP request, or an announcement, which asks for itself. */
+		if (YG_UNLIKELY(p->buf_index != POOL_NONE)) {
 			struct arp_view arp;
 
 			if (arp_parse(packet_frame(p) + ETHER_HEADER_LEN, p->len - ETHER_HEADER_LEN, &arp) &&
