@@ -6,7 +6,8 @@
  * (RFC 1624 equation 3). The result is that of rewrite.c and ipv4.c, which mend
  * it step by step: sums are added modulo 65,535, every change counts as at least
  * 0xffff (the zero that is not "nothing"), so the order and number of steps leave
- * no mark; and what changes nothing leaves the field alone.
+ * no mark; and what changes nothing leaves the field alone. What nearly all frames
+ * are is rewritten in the header (plain_translate_ports); here is the rest.
  *
  * Next: src/device
  */
@@ -86,22 +87,6 @@ static inline uint32_t ttl_take(uint8_t *l3)
 	return delta16((uint16_t)(ttl << 8), (uint16_t)((ttl - 1) << 8));
 }
 
-static inline uint16_t mended(uint16_t check, uint32_t delta)
-{
-	uint32_t sum = (uint32_t)(uint16_t)~check + delta;
-
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint16_t)~sum;
-}
-
-void plain_forward(uint8_t *frame)
-{
-	uint8_t *l3 = frame + PLAIN_L3;
-
-	bytes_put16(l3 + 10, mended(plain_get16(l3 + 10), ttl_take(l3)));
-}
-
 /* Mends the transport checksum; delta is not 0. */
 static inline void l4_mend(uint8_t *l4, const struct plain *v, uint32_t delta)
 {
@@ -112,7 +97,7 @@ static inline void l4_mend(uint8_t *l4, const struct plain *v, uint32_t delta)
 
 	if (v->kind == PLAIN_UDP && check == 0)
 		return;
-	check = mended(check, delta);
+	check = plain_mended(check, delta);
 	bytes_put16(field, check);
 	if (__builtin_expect(check != 0 || v->kind == PLAIN_TCP, 1))
 		return;
@@ -151,8 +136,8 @@ static inline uint32_t ports_write(uint8_t *l4, const struct plain *v, const str
 	return delta;
 }
 
-void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
-		     enum rewrite_check check)
+void plain_translate_other(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
+			   enum rewrite_check check)
 {
 	uint8_t *l3 = frame + PLAIN_L3, *l4 = frame + PLAIN_L4;
 	uint32_t addr_delta = 0, delta = ttl_take(l3);
@@ -169,7 +154,7 @@ void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite
 		delta += delta16(plain_get16(l3 + 4), *id);
 		bytes_put16(l3 + 4, *id);
 	}
-	bytes_put16(l3 + 10, mended(plain_get16(l3 + 10), delta + addr_delta));
+	bytes_put16(l3 + 10, plain_mended(plain_get16(l3 + 10), delta + addr_delta));
 	uint32_t port_delta = ports_write(l4, v, to);
 	uint32_t l4_delta = v->kind == PLAIN_ECHO ? port_delta : addr_delta + port_delta;
 

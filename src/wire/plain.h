@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "wire/bytes.h"
 #include "wire/ether.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
@@ -85,11 +86,8 @@ static inline bool plain_header_sum_ok(const uint8_t *l3)
 
 	memcpy(&last, l3 + 16, sizeof(last));
 	sum = (a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last;
-	sum = (sum >> 32) + (sum & UINT32_MAX);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return sum == 0xffff;
+	/* Folding is the remainder by 65,535 (a header is not all zeros); a compiler makes a multiplication of it. */
+	return sum % 0xffff == 0;
 }
 
 static inline bool plain_addressed(const uint8_t *frame, uint64_t mac)
@@ -183,10 +181,53 @@ static inline void plain_tcp(const uint8_t *frame, uint16_t total_len, struct l4
 /* Of a PLAIN_ECHO frame. */
 bool plain_echo_sum_ok(const uint8_t *frame, uint16_t total_len);
 
-/* TTL less one, the header checksum mended. */
-void plain_forward(uint8_t *frame);
-/* The same, and the addresses and ports (or the identifier, in sport) of `to`; id: NULL to keep it. */
-void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
-		     enum rewrite_check check);
+/* For what is not in plain_translate itself. */
+void plain_translate_other(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
+			   enum rewrite_check check);
+
+/* A checksum under which words changed by delta, the sum of ~from + to; delta is not 0. */
+static inline uint16_t plain_mended(uint16_t check, uint32_t delta)
+{
+	uint32_t sum = (uint32_t)(uint16_t)~check + delta;
+
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t)~sum;
+}
+
+/* TCP and UDP with a whole checksum: everything is written, also what stays as it is, and nothing is asked but what the
+ * result depends on. */
+static inline void plain_translate_ports(uint8_t *frame, const struct plain *v, const struct rewrite *to)
+{
+	uint8_t *l3 = frame + PLAIN_L3, *l4 = frame + PLAIN_L4;
+	uint8_t *field = l4 + (v->kind == PLAIN_TCP ? TCP_CHECK_AT : UDP_CHECK_AT);
+	uint32_t ports_from = (uint32_t)v->sport << 16 | v->dport, ports = (uint32_t)to->sport << 16 | to->dport;
+	uint64_t addr = (uint64_t)(uint32_t)~v->src + (uint32_t)~v->dst + to->src + to->dst;
+	uint32_t delta = (uint32_t)(addr >> 16) + (uint32_t)(addr & 0xffff);
+	uint16_t check = plain_get16(field);
+
+	l3[8]--;
+	/* The TTL is the high byte of its word: ~from + to is this whatever it was. */
+	bytes_put16(l3 + 10, plain_mended(plain_get16(l3 + 10), delta + 0xfeff));
+	bytes_put32(l3 + 12, to->src);
+	bytes_put32(l3 + 16, to->dst);
+	bytes_put32(l4, ports);
+	if (((v->src ^ to->src) | (v->dst ^ to->dst) | (ports_from ^ ports)) == 0 ||
+	    (v->kind == PLAIN_UDP && check == 0))
+		return;
+	addr = (uint64_t)delta + (uint32_t)~ports_from + ports;
+	check = plain_mended(check, (uint32_t)(addr >> 16) + (uint32_t)(addr & 0xffff));
+	bytes_put16(field, check == 0 && v->kind == PLAIN_UDP ? 0xffff : check);
+}
+
+/* TTL less one, and the addresses and ports (or the identifier, in sport) of `to`; id: NULL to keep it. */
+static inline void plain_translate(uint8_t *frame, const struct plain *v, const struct rewrite *to, const uint16_t *id,
+				   enum rewrite_check check)
+{
+	if (__builtin_expect(v->kind != PLAIN_ECHO && id == NULL && check == REWRITE_CHECK_FULL, 1))
+		plain_translate_ports(frame, v, to);
+	else
+		plain_translate_other(frame, v, to, id, check);
+}
 
 #endif
