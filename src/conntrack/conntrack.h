@@ -94,7 +94,8 @@ struct ct_shortcut {
 	uint16_t adjacency;
 	uint16_t trail;     /* the rule counters that a packet of this flow adds to (rules.h) */
 	uint8_t in_ifindex; /* learnt from a packet that came in here */
-	uint8_t flags;      /* enum shortcut_flag */
+	uint8_t adjacency_generation : 7;
+	uint8_t offloaded : 1; /* the kernel has the connection too */
 };
 
 /* One direction of a connection, in a cache line: all that a plain datagram of it reads and writes. A TCP segment is

@@ -27,8 +27,8 @@
  * each chain that the program does not know of (flow_map.c).
  *
  * Void: a flow is good while its generation is that of its way out. A core that
- * takes back all of its flows at once, or gives an adjacency's number to another
- * neighbour, moves its own adjacencies' generation on.
+ * gives an adjacency's number to another neighbour moves that one's generation on;
+ * one that takes back all of its flows at once, that of each of its adjacencies.
  *
  * Taking a flow out: clear its bucket's slot, then wait a tick or two before the
  * line is read for the last time or written anew: a program may still be at it.

@@ -19,7 +19,9 @@
  * core's ways out, and each flow sends its packets up until it is written anew in
  * its place. One that nobody asks for again is taken out by the slices of reading
  * back. What such flows owe is credited when their next packet comes up, or by the
- * slices, not at once.
+ * slices, not at once. When an adjacency's number is given to another neighbour,
+ * the flows by it are void alike, and no others; a flow whose other direction goes
+ * on stays in.
  *
  * Several cores share one flow map. Each has its own range of slots and of
  * adjacencies, numbered from 0 here; only what the program reads, references and
@@ -126,7 +128,7 @@ static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N
 		any |= can_forward(m, &v);
 		offload_flow_of(&v, conntrack_conn(m->ct, conn), dir, &half[dir]);
 		half[dir].adjacency = (uint16_t)(m->first_adjacency + v.adjacency);
-		half[dir].generation = m->generation;
+		half[dir].generation = m->adjacency[v.adjacency].generation;
 	}
 	return any;
 }
@@ -248,7 +250,7 @@ static void read_back_all(void *ctx)
 
 static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)
 {
-	offload_adjacency_changed(ctx, index);
+	offload_adjacency_changed(ctx, index, change);
 }
 
 /* --- the rest --- */
@@ -290,7 +292,6 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 	m->ct = ct;
 	m->shortcuts = shortcuts;
 	take_share(m, share);
-	m->generation = 1;
 	m->slots = (struct shortcuts_offload){ .ctx = m,
 					       .add = add,
 					       .remove = remove_conn,

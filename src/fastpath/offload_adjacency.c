@@ -8,8 +8,11 @@
  * user space, which asks ARP, or drops by name. Only adjacencies that a flow
  * refers to are written. `version` is odd while one is.
  *
- * Each carries the generation of its core's flows. When all of them are void, it
- * moves on in every adjacency of this core, and in no other's.
+ * Each carries the generation of the flows that may leave by it. It moves on when
+ * the number is given to another neighbour; and in every adjacency of this core,
+ * and in no other's, when all flows are void. It comes round after 65,536 times,
+ * but no flow waits for that: about once a second each is looked at, and what is
+ * void is taken out or kept void (offload_read.c).
  *
  * A neighbour that has not been heard of for a while is stale: it may be sent to,
  * and whoever does says so, upon which it is asked whether it is still there. The
@@ -32,7 +35,7 @@ static void write_adjacency(struct offload_map *m, uint32_t index)
 {
 	const struct ip_adjacency *a = ip_adjacency(m->ip, index);
 	struct fp_adjacency *f = &m->maps.adjacency[index];
-	struct fp_adjacency to = { .how = FP_HOW_UP, .port = a->ifindex, .generation = m->generation };
+	struct fp_adjacency to = { .how = FP_HOW_UP, .port = a->ifindex, .generation = m->adjacency[index].generation };
 
 	if (a->ifindex != 0 && a->usable) {
 		to.how = m->port[a->ifindex].how;
@@ -61,24 +64,43 @@ bool offload_adjacency_use(struct offload_map *m, uint32_t index)
 		return true;
 	m->adjacency[index].known = true;
 	m->adjacency[index].last_used = FLOW_LOAD(m->maps.adjacency[index].last_used);
+	m->adjacency[index].generation = FLOW_LOAD(m->maps.adjacency[index].generation);
 	m->n_adjacencies = max_u32(m->n_adjacencies, index + 1);
 	write_adjacency(m, index);
 	return true;
 }
 
-void offload_adjacency_changed(struct offload_map *m, uint32_t index)
+/* Sequentially consistent: counters that are read behind it miss nothing but what a program is just doing. */
+static void move_on(struct offload_map *m, uint32_t index)
 {
-	if (index < m->n_adjacencies && m->adjacency[index].known)
-		write_adjacency(m, index);
+	m->adjacency[index].generation++;
+	__atomic_store_n(&m->maps.adjacency[index].generation, m->adjacency[index].generation, __ATOMIC_SEQ_CST);
+}
+
+void offload_adjacency_changed(struct offload_map *m, uint32_t index, enum ip_adjacency_change change)
+{
+	if (index >= m->n_adjacencies || !m->adjacency[index].known)
+		return;
+	if (change == IP_ADJACENCY_GONE)
+		move_on(m, index);
+	write_adjacency(m, index);
 }
 
 void offload_adjacency_void(struct offload_map *m)
 {
-	m->generation++;
-	/* Sequentially consistent: counters that are read behind it miss nothing but what a program is just doing. */
 	for (uint32_t i = 0; i < m->n_adjacencies; i++)
 		if (m->adjacency[i].known)
-			__atomic_store_n(&m->maps.adjacency[i].generation, m->generation, __ATOMIC_SEQ_CST);
+			move_on(m, i);
+}
+
+bool offload_adjacency_void_for(const struct offload_map *m, const struct fp_flow *f)
+{
+	return f->generation != m->adjacency[f->adjacency - m->first_adjacency].generation;
+}
+
+void offload_adjacency_keep_void(const struct offload_map *m, struct fp_flow *f)
+{
+	STORE(f->generation, (uint16_t)(m->adjacency[f->adjacency - m->first_adjacency].generation - 1));
 }
 
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how)

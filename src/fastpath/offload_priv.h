@@ -50,7 +50,7 @@ struct offload_slot {
 	uint8_t state; /* enum slot_state */
 	bool watched;  /* stands in that list */
 	bool anew;     /* written while it stood there: it waits a whole round from then on */
-	bool is_void;  /* written under an old generation, and seen so once */
+	bool is_void;  /* both directions written under an old generation, and seen so once */
 	struct offload_side side[N_CT_DIRS];
 };
 
@@ -61,8 +61,9 @@ struct offload_list {
 
 /* A way out, as we last saw it. */
 struct offload_adjacency {
-	uint32_t last_used; /* fp_adjacency.last_used */
-	bool known;         /* written at least once */
+	uint32_t last_used;  /* fp_adjacency.last_used */
+	uint16_t generation; /* of flows that are written now */
+	bool known;          /* written at least once */
 };
 
 struct offload_map {
@@ -73,7 +74,6 @@ struct offload_map {
 	struct fastpath_maps maps; /* flows and adjacencies: of this core's range alone, numbered from 0 */
 	struct flow_map *flows;    /* shared, numbered as the program does: */
 	uint32_t first_slot, first_adjacency;
-	uint16_t generation; /* of this core's flows */
 	uint32_t core;
 	struct offload_queues *queues; /* NULL: of one core */
 	struct shortcuts_offload slots;
@@ -170,9 +170,13 @@ void offload_make_room(struct offload_map *m);
 
 /* False when flows cannot refer to it. */
 bool offload_adjacency_use(struct offload_map *m, uint32_t index);
-void offload_adjacency_changed(struct offload_map *m, uint32_t index);
+void offload_adjacency_changed(struct offload_map *m, uint32_t index, enum ip_adjacency_change change);
 /* No flow of this core that was written before is forwarded any more. */
 void offload_adjacency_void(struct offload_map *m);
+/* The flow was written for another neighbour of that number, or before all were void. */
+bool offload_adjacency_void_for(const struct offload_map *m, const struct fp_flow *f);
+/* ... and is so still when the generation comes round. */
+void offload_adjacency_keep_void(const struct offload_map *m, struct fp_flow *f);
 /* Tells ip which stale neighbours were sent to since the last call. */
 void offload_adjacency_read(struct offload_map *m);
 

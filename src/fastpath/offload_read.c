@@ -130,14 +130,23 @@ static void pass(struct offload_map *m, uint32_t slot)
 		offload_leave(m, slot);
 		return;
 	}
-	if (offload_flow(m, slot, CT_ORIGINAL)->generation != m->generation) {
-		/* The connection's next packet may be on its way: once is not enough. */
-		if (sl->is_void)
-			offload_leave(m, slot);
-		sl->is_void = true;
+	uint32_t n_void = 0;
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
+		struct fp_flow *f = offload_flow(m, slot, dir);
+		if (!offload_adjacency_void_for(m, f))
+			continue;
+		offload_adjacency_keep_void(m, f);
+		n_void++;
+	}
+	if (n_void < N_CT_DIRS) {
+		sl->is_void = false;
+		offload_order_look(m, slot);
 		return;
 	}
-	offload_order_look(m, slot);
+	/* The connection's next packet may be on its way: once is not enough. */
+	if (sl->is_void)
+		offload_leave(m, slot);
+	sl->is_void = true;
 }
 
 static uint64_t pass_ns(const struct offload_map *m)

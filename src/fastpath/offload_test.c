@@ -403,7 +403,7 @@ static void test_adjacency(void **state)
 	w.o->came_up(w.m, 0, CT_ORIGINAL);
 	w.ip.adjacency[1].usable = false;
 	w.ip.adjacency[1].mtu = 1500;
-	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_GONE);
+	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
 	w.o->came_up(w.m, 0, CT_ORIGINAL);
 	w.ip.adjacency[1].usable = true;
@@ -412,6 +412,46 @@ static void test_adjacency(void **state)
 	offload_map_set_port(w.m, 2, 0, FP_HOW_REDIRECT);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
 	w.o->adjacency_changed(w.m, 500, IP_ADJACENCY_CHANGED);
+	close_world(&w);
+}
+
+#define OTHER 100u /* a connection with other neighbours */
+
+/* A neighbour's number is given to another. Would catch: the old one's flows that are sent to the new one, also when
+ * the generation has come round; flows of others that go up for it; a flow that leaves although one of its directions
+ * goes on, or that stays when none does. */
+static void test_adjacency_gone(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	w.shortcuts.others_from = OTHER;
+	put_in(&w, 0);
+	put_in(&w, OTHER);
+	for (uint32_t i = 0; i <= UINT16_MAX; i++) {
+		w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_GONE);
+		if (i % 8192 == 0)
+			pass_time(&w, 300 * MS);
+		if (i % 8192 != 0 && i != UINT16_MAX)
+			continue;
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
+		w.o->came_up(w.m, 0, CT_ORIGINAL);
+		assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
+		assert_int_equal(run_one(&w, OTHER, CT_ORIGINAL), FP_FORWARDED);
+		assert_int_equal(run_one(&w, OTHER, CT_REPLY), FP_FORWARDED);
+	}
+	pass_time(&w, 2 * NS_PER_S);
+	assert_true(offload_map_has(w.m, 0));
+	assert_int_equal(w.shortcuts.credit[0].packets[CT_REPLY], 9);
+	w.o->adjacency_changed(w.m, 2, IP_ADJACENCY_GONE);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_STALE);
+	pass_time(&w, 2 * NS_PER_S);
+	assert_false(offload_map_has(w.m, 0));
+	assert_true(offload_map_has(w.m, OTHER));
+	assert_int_equal(w.n_left, 1);
+	/* Anew, by the number as it is now. */
+	put_in(&w, 0);
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	close_world(&w);
 }
 
@@ -450,11 +490,13 @@ static void test_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flow),     cmocka_unit_test(test_refused),   cmocka_unit_test(test_read_back),
-		cmocka_unit_test(test_wrap),     cmocka_unit_test(test_slices),    cmocka_unit_test(test_destroy),
-		cmocka_unit_test(test_slots),    cmocka_unit_test(test_make_room), cmocka_unit_test(test_tcp_closes),
-		cmocka_unit_test(test_void_all), cmocka_unit_test(test_adjacency), cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_flow),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_read_back),  cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_slices),     cmocka_unit_test(test_destroy),
+		cmocka_unit_test(test_slots),      cmocka_unit_test(test_make_room),
+		cmocka_unit_test(test_tcp_closes), cmocka_unit_test(test_void_all),
+		cmocka_unit_test(test_adjacency),  cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_idle),       cmocka_unit_test(test_adjacency_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,8 @@ struct shortcuts {
 	struct conntrack *ct;
 	uint32_t n_credits;
 	struct shortcut_debt last[N_CT_DIRS];
-	bool none; /* nobody has a shortcut */
+	bool none;            /* nobody has a shortcut */
+	uint32_t others_from; /* connections from here on have other neighbours; 0: all the same */
 	const struct fp_adjacency *first_way;
 	uint32_t generation; /* of the first way out at the last credit */
 	struct {
@@ -79,6 +80,8 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 	const struct tuple *o = &c->half[!dir].tuple;
 
 	*out = (struct shortcut_view){ .in = c->half[dir].tuple, .in_ifindex = dir + 1u, .adjacency = dir + 1u };
+	if (s->others_from != 0 && conn >= s->others_from)
+		out->adjacency += 2;
 	out->out = (struct tuple){ o->dst, o->src, o->dport, o->sport, o->proto, 0, 0 };
 	if (o->proto == IPPROTO_ICMP) {
 		out->out.sport = o->sport;

@@ -133,6 +133,16 @@ void neigh_set_state(struct neigh_table *t, struct neigh *n, enum neigh_state st
 		queue_newest(t, n);
 }
 
+/* Of the shortcuts, those that hold this number are void, and no others. */
+static void give_away(struct neigh_table *t, uint32_t index)
+{
+	struct ip_adjacency *a = &t->adjacency[index];
+
+	a->learnt = false;
+	a->generation = (uint8_t)((a->generation + 1u) % IP_ADJACENCY_GENERATIONS);
+	neigh_tell_changed(t, index, IP_ADJACENCY_GONE);
+}
+
 struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr)
 {
 	uint32_t *head = bucket_of(t, ifindex, addr);
@@ -146,10 +156,8 @@ struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr)
 		return NULL;
 	struct neigh *n = neigh_at(t, index);
 
-	if (t->adjacency[index].learnt) {
-		neigh_tell_changed(t, index, IP_ADJACENCY_GONE);
-		t->adjacency[index].learnt = false;
-	}
+	if (t->adjacency[index].learnt)
+		give_away(t, index);
 	*n = (struct neigh){ .ifindex = ifindex, .addr = addr, .in_use = true, .hash_next = *head };
 	timer_node_init(&n->timer);
 	*head = index;
@@ -168,7 +176,8 @@ void neigh_remove(struct neigh_table *t, struct neigh *n)
 		link = &neigh_at(t, *link)->hash_next;
 	*link = n->hash_next;
 	n->in_use = false;
-	t->adjacency[index] = (struct ip_adjacency){ .learnt = t->adjacency[index].learnt };
+	t->adjacency[index] = (struct ip_adjacency){ .learnt = t->adjacency[index].learnt,
+						     .generation = t->adjacency[index].generation };
 	neigh_tell_changed(t, index, IP_ADJACENCY_CHANGED);
 	pool_free(&t->pool, index);
 }

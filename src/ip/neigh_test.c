@@ -300,6 +300,51 @@ static void test_table_full(void **state)
 	bench_destroy(b);
 }
 
+struct gone {
+	struct bench *b;
+	uint32_t n, n_round; /* times that a number was given away, and that its generation came round */
+};
+
+static void see_gone(void *ctx, uint32_t index, enum ip_adjacency_change change)
+{
+	struct gone *g = ctx;
+
+	if (change != IP_ADJACENCY_GONE)
+		return;
+	g->n++;
+	g->n_round += ip_adjacency(g->b->s, index)->generation == 0;
+}
+
+/* Would catch: a number that is given to another neighbour under the same generation, or that is said to be gone
+ * although nobody holds it; a generation that is forgotten with the neighbour, or that comes round unseen. */
+static void test_given_away(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct gone g = { .b = b };
+
+	ip_stack_set_adjacency_changed(b->s, see_gone, &g);
+	for (uint32_t round = 0; g.n < 2 * IP_ADJACENCY_GENERATIONS + 2 && round < 1000; round++) {
+		uint32_t before[16], n = g.n;
+
+		ip_adjacency_learnt(b->s, 7);
+		for (uint32_t i = 0; i < 16; i++)
+			before[i] = ip_adjacency(b->s, i)->generation;
+		/* Nobody answers: the numbers are free again by the next round. */
+		for (uint32_t i = 0; i < 16; i++)
+			send_to(b, NEW_HOST + round % 2 * 16 + i, 0);
+		for (uint32_t i = 0; i < 16; i++)
+			assert_int_equal(ip_adjacency(b->s, i)->generation,
+					 (before[i] + (i == 7 && g.n > n)) % IP_ADJACENCY_GENERATIONS);
+		assert_int_equal(ip_adjacency(b->s, 7)->learnt, g.n == n);
+		assert_in_range(g.n, n, n + 1);
+		bench_run_for(b, 50 * NS_PER_S);
+		bench_forget(b);
+	}
+	assert_int_equal(g.n, 2 * IP_ADJACENCY_GENERATIONS + 2);
+	assert_int_equal(g.n_round, 2);
+	bench_destroy(b);
+}
+
 /* A row: an ARP packet on lan0, what is answered, what is learnt. */
 struct arp_row {
 	const char *name;
@@ -571,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_held_limits),
 		cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_given_away),
 		cmocka_unit_test(test_arp_rows),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_off_prefix),

@@ -190,12 +190,13 @@ static bool take(const struct pass *pass, struct packet *p, const struct plain *
 {
 	struct shortcuts *s = pass->s;
 	const struct ct_shortcut *e = &h->shortcut;
+	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 
 	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
-	    !may_leave(p, v, &s->adjacency[e->adjacency]) || !judge(pass, p, v, ref, h))
+	    e->adjacency_generation != a->generation || !may_leave(p, v, a) || !judge(pass, p, v, ref, h))
 		return false;
 	send(s, p, v, ref, h);
-	if (s->offload != NULL && (e->flags & SHORTCUT_OFFLOADED) == 0)
+	if (s->offload != NULL && !e->offloaded)
 		shortcut_offer(s, conn_index(ref));
 	return true;
 }
@@ -247,7 +248,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	if (ref == CONN_NONE)
 		return false;
 	struct ct_half *h = ct_flow_half(&s->flows, ref);
-	bool offloaded = h->shortcut.generation == s->generation && (h->shortcut.flags & SHORTCUT_OFFLOADED) != 0;
+	bool offloaded = h->shortcut.generation == s->generation && h->shortcut.offloaded;
 	bool counted = false;
 
 	if (YG_UNLIKELY(offloaded)) {

@@ -19,10 +19,10 @@
 /* A refusal is not asked again at once. */
 #define OFFER_EVERY 8
 
-static void set_flag(struct shortcuts *s, uint32_t conn, uint8_t flags)
+static void set_offloaded(struct shortcuts *s, uint32_t conn, bool offloaded)
 {
 	for (uint32_t d = 0; d < N_CT_DIRS; d++)
-		shortcut_entry(s, conn << 1 | d)->flags = flags;
+		shortcut_entry(s, conn << 1 | d)->offloaded = offloaded;
 }
 
 void shortcut_take_back(struct shortcuts *s, uint32_t conn)
@@ -31,11 +31,11 @@ void shortcut_take_back(struct shortcuts *s, uint32_t conn)
 		return;
 	/* Both credit through shortcuts_credit, so the entries still stand. When they are void nothing is forwarded any
 	 * more, and the place may be written anew. */
-	if (s->offload != NULL && shortcut_valid(s, conn << 1))
+	if (s->offload != NULL && shortcut_present(s, conn << 1))
 		s->offload->remove(s->offload->ctx, conn);
 	else if (s->offload != NULL)
 		(void)s->offload->read_back(s->offload->ctx, conn);
-	set_flag(s, conn, 0);
+	set_offloaded(s, conn, false);
 }
 
 void shortcut_read_back_all(struct shortcuts *s)
@@ -56,7 +56,7 @@ void shortcut_offer(struct shortcuts *s, uint32_t conn)
 	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP && c->tcp_state != CT_TCP_ESTABLISHED)
 		return;
 	if (s->offload->add(s->offload->ctx, conn))
-		set_flag(s, conn, SHORTCUT_OFFLOADED);
+		set_offloaded(s, conn, true);
 }
 
 void shortcut_comes_up(struct shortcuts *s, uint32_t ref)
@@ -93,7 +93,7 @@ bool shortcuts_alive(void *ctx, uint32_t conn)
 
 void shortcuts_left(void *ctx, uint32_t conn)
 {
-	set_flag(ctx, conn, 0);
+	set_offloaded(ctx, conn, false);
 }
 
 void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const struct shortcut_debt *debt)

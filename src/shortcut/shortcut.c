@@ -6,10 +6,13 @@
  *
  * Life of an entry: shortcuts_learn writes it when a packet of the direction
  * leaves on the full way; it is void when the connection ends or its ct mark
- * changes (cleared), or when anything changes on which all of them depend: config,
- * rules, routes, devices, a neighbour's number that is given away (the generation
- * moves on). The entries' generation is 16 bits; when it comes round, all entries
- * are cleared.
+ * changes (cleared), when its neighbour's number is given to another (the
+ * adjacency's generation moves on), or when anything changes on which all of them
+ * depend: config, rules, routes, devices (the generation of all moves on).
+ *
+ * Both come round. The generation of all is 16 bits; then all entries are cleared.
+ * An adjacency's is 7 bits; then the generation of all moves on, which happens once
+ * in 128 times that one number is given away.
  *
  * A void entry still says to which rules' counters is owed what others forwarded
  * while it was good; so that is credited before the entry is written anew or
@@ -17,9 +20,10 @@
  * older ones is owed to nobody, for their counters are gone.
  *
  * What always holds: an entry of the present generation belongs to a confirmed
- * connection that has been answered; its adjacency is marked as learnt; its trail
- * is one of the present ruleset. SHORTCUT_OFFLOADED stands in both entries of a
- * connection, which then are of the same generation, or in none.
+ * connection that has been answered; its trail is one of the present ruleset; its
+ * adjacency is marked as learnt, or of another generation by now. `offloaded`
+ * stands in both entries of a connection, which then are of the same generation,
+ * or in none.
  *
  * Next: src/shortcut/input.c
  */
@@ -29,6 +33,7 @@
 #include "shortcut/shortcut_priv.h"
 #include "wire/icmp.h"
 
+_Static_assert(IP_ADJACENCY_GENERATIONS == 1 << 7, "an entry's field");
 _Static_assert(IP_INTERFACES_MAX <= UINT8_MAX && IP_ADJACENCIES_MAX - 1 <= UINT16_MAX, "an entry's fields");
 
 struct shortcuts *shortcuts_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
@@ -105,6 +110,7 @@ void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
 		.adjacency = (uint16_t)adjacency,
 		.trail = p->trail,
 		.in_ifindex = (uint8_t)p->in_ifindex,
+		.adjacency_generation = s->adjacency[adjacency].generation & (IP_ADJACENCY_GENERATIONS - 1),
 	};
 	bool known = shortcut_valid(s, p->conn_ref);
 
@@ -165,7 +171,7 @@ void shortcuts_adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_ch
 {
 	struct shortcuts *s = ctx;
 
-	if (change == IP_ADJACENCY_GONE)
+	if (change == IP_ADJACENCY_GONE && s->adjacency[index].generation == 0)
 		shortcuts_void_all(s);
 	if (s->offload != NULL)
 		s->offload->adjacency_changed(s->offload->ctx, index, change);

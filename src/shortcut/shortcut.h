@@ -12,8 +12,10 @@
  * way, in order, and both ways give the same bytes, counters and states.
  *
  * A shortcut is 8 bytes in its direction's line of the connection (struct
- * ct_shortcut). It holds the number of the generation under which it was learnt: one increment makes all of them void,
- * and each flow's next packet takes the full way once.
+ * ct_shortcut). It holds the number of the generation under which it was learnt:
+ * one increment makes all of them void, and each flow's next packet takes the full
+ * way once. It also holds that of its adjacency: a neighbour's number that is
+ * given away makes void those that held it, and no others.
  */
 #ifndef YG_SHORTCUT_SHORTCUT_H
 #define YG_SHORTCUT_SHORTCUT_H
@@ -27,10 +29,6 @@
 #include "nat/nat.h"
 #include "rules/rules.h"
 
-/* ct_shortcut.flags */
-enum shortcut_flag {
-	SHORTCUT_OFFLOADED = 0x1, /* the kernel has the connection too */
-};
 
 struct shortcuts;
 

@@ -34,9 +34,17 @@ static inline struct ct_shortcut *shortcut_entry(const struct shortcuts *s, uint
 	return &ct_flow_half(&s->flows, ref)->shortcut;
 }
 
-static inline bool shortcut_valid(const struct shortcuts *s, uint32_t ref)
+/* The kernel may have its connection; but its adjacency may be another neighbour's by now. */
+static inline bool shortcut_present(const struct shortcuts *s, uint32_t ref)
 {
 	return shortcut_entry(s, ref)->generation == s->generation;
+}
+
+static inline bool shortcut_valid(const struct shortcuts *s, uint32_t ref)
+{
+	const struct ct_shortcut *e = shortcut_entry(s, ref);
+
+	return shortcut_present(s, ref) && e->adjacency_generation == s->adjacency[e->adjacency].generation;
 }
 
 /* Its trail is one of the present ruleset, also when it is void. */
@@ -49,13 +57,13 @@ static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct 
 /* The kernel had the connection of ref when the shortcut was good, and may owe something for it. */
 static inline bool shortcut_owed(const struct shortcuts *s, uint32_t ref)
 {
-	return (shortcut_entry(s, ref)->flags & SHORTCUT_OFFLOADED) != 0;
+	return shortcut_entry(s, ref)->offloaded;
 }
 
 /* The kernel has the connection of ref. */
 static inline bool shortcut_offloaded(const struct shortcuts *s, uint32_t ref)
 {
-	return shortcut_valid(s, ref) && shortcut_owed(s, ref);
+	return shortcut_present(s, ref) && shortcut_owed(s, ref);
 }
 
 /* offload.c */
