@@ -2,10 +2,10 @@
  *
  * The kernel's fast path, tied to the running cores.
  *
- * A port that is attached but not up has its program, and no flow refers to a way
- * out by it: everything that comes in there goes up. fast_port_up lets flows use
- * it; fast_port_down, which comes before the device goes, takes every way out by
- * it back at once, while flows stay where they are.
+ * A port that is attached but not up has its program, and every way out by it says
+ * "up": so what comes in there, and what would leave there, goes through user
+ * space. fast_port_up opens the ways out by it; fast_port_down, which comes before
+ * the device goes, closes them at once, while flows stay where they are.
  *
  * fast_stop credits what is owed while the core is still whole.
  *
@@ -46,11 +46,13 @@ struct fast {
 
 struct fast_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours, uint32_t n_cores)
 {
+	uint64_t each = n_neighbours != 0 ? n_neighbours : IP_NEIGHBOURS_DEFAULT;
+
 	return (struct fast_limits){
 		.maps.n_connections =
 			offload_max != 0 ? offload_max : min_u32(n_connections, FAST_CONNECTIONS_DEFAULT_MAX),
 		/* With more, a core's neighbours of high numbers are reached through user space. */
-		.maps.n_adjacencies = (uint32_t)min_u64((uint64_t)n_neighbours * n_cores, IP_ADJACENCIES_MAX),
+		.maps.n_adjacencies = (uint32_t)min_u64(each * n_cores, IP_ADJACENCIES_MAX),
 		.n_cores = n_cores,
 	};
 }

@@ -38,7 +38,7 @@ struct fast_limits {
 	struct fastpath_limits maps;
 	uint32_t n_cores; /* 1 to CREW_MAX */
 };
-/* n_connections: of all cores; n_neighbours: of each. */
+/* n_connections: of all cores; n_neighbours: of each, 0: IP_NEIGHBOURS_DEFAULT. */
 struct fast_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours, uint32_t n_cores);
 /* Makes the maps; nothing is attached yet. 0, or -errno and one sentence. */
 int fast_open(const struct fast_limits *limits, struct fast **out, char *err, size_t err_len);

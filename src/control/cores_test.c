@@ -96,7 +96,7 @@ static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
 static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
 {
 	assert_int_equal(((struct crew *)ctx)->inside, core);
-	*out = (struct offload_map_info){ .n_connections = 10 + core, .capacity = 100, .n_added = 20 + core };
+	*out = (struct offload_map_info){ .n_connections = 10 + core, .capacity = 100, .n_added = 20 + core, .n_no_way = 30 + core };
 	return true;
 }
 
@@ -428,6 +428,7 @@ static void test_stats_sums(void **state)
 	assert_int_equal(number(row_of(kernel, "row", "connections now"), "count"), 21);
 	assert_int_equal(number(row_of(kernel, "row", "connections at most"), "count"), 200);
 	assert_int_equal(number(row_of(kernel, "row", "connections put in"), "count"), 41);
+	assert_int_equal(number(row_of(kernel, "row", "times there was no room for a neighbour"), "count"), 61);
 	json_t *ifs = json_object_get(j, "interfaces");
 	assert_int_equal(json_array_size(ifs), 3);
 	assert_int_equal(number(row_of(ifs, "name", "lan0"), "rx_packets"), 320);

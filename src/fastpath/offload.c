@@ -122,9 +122,12 @@ static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N
 
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct shortcut_view v;
-		if (!shortcuts_view(m->shortcuts, conn, dir, &v) || v.in_ifindex >= IP_INTERFACES_MAX ||
-		    !offload_adjacency_use(m, v.adjacency))
+		if (!shortcuts_view(m->shortcuts, conn, dir, &v) || v.in_ifindex >= IP_INTERFACES_MAX)
 			return false;
+		if (!offload_adjacency_use(m, v.adjacency)) {
+			m->info.n_no_way++;
+			return false;
+		}
 		any |= can_forward(m, &v);
 		offload_flow_of(&v, conntrack_conn(m->ct, conn), dir, &half[dir]);
 		half[dir].adjacency = (uint16_t)(m->first_adjacency + v.adjacency);

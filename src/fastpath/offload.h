@@ -78,6 +78,7 @@ struct offload_map_info {
 	uint32_t n_connections, capacity;
 	uint64_t n_added, n_removed;
 	uint64_t n_full;             /* times there was no room */
+	uint64_t n_no_way;           /* times a neighbour's number was beyond the ways out that this core has */
 	uint64_t n_packets, n_bytes; /* forwarded by the kernel and credited to connections */
 	uint64_t n_late;             /* packets that the kernel counted after their connection was taken out */
 	uint64_t n_resynced;         /* times a flow was behind for good: a packet was lost on the way up */

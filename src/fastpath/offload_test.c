@@ -455,6 +455,27 @@ static void test_adjacency_gone(void **state)
 	close_world(&w);
 }
 
+/* Would catch: a flow by a way out that belongs to another core, or does not exist; a refusal that nobody sees. */
+static void test_no_way(void **state)
+{
+	struct world w;
+	struct fastpath_maps maps;
+	struct offload_map_info info;
+	struct flow_map *flows = open_maps(&maps, N_CONNS, 4);
+
+	open_core(&w, N_CONNS, &(struct offload_share){ .maps = &maps, .flows = flows, .n_cores = 1 });
+	w.flows = flows;
+	w.shortcuts.others_from = OTHER;
+	assert_true(w.o->add(w.m, 0));
+	info_of(&w, &info);
+	assert_int_equal(info.n_no_way, 0);
+	assert_false(w.o->add(w.m, OTHER)); /* by 3 and 4 */
+	info_of(&w, &info);
+	assert_int_equal(info.n_no_way, 1);
+	assert_int_equal(info.n_full, 0);
+	close_world(&w);
+}
+
 /* Would catch: a stale neighbour that is sent to for ever without being asked, and one that is asked although nothing
  * is sent to it. */
 static void test_stale(void **state)
@@ -497,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_tcp_closes), cmocka_unit_test(test_void_all),
 		cmocka_unit_test(test_adjacency),  cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_idle),       cmocka_unit_test(test_adjacency_gone),
+		cmocka_unit_test(test_no_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 struct neigh_table *neigh_table_create(struct env *env, const struct ip_limits *limits)
 {
 	struct neigh_table *t = calloc(1, sizeof(*t));
-	uint32_t n = min_u32(or_default(limits->n_neighbours, 4096), IP_ADJACENCIES_MAX);
+	uint32_t n = min_u32(or_default(limits->n_neighbours, IP_NEIGHBOURS_DEFAULT), IP_ADJACENCIES_MAX);
 
 	if (t == NULL)
 		return NULL;

@@ -58,8 +58,10 @@ struct ip_config {
 	uint32_t ttl;                  /* of packets made here; 0: 64 */
 };
 
+#define IP_NEIGHBOURS_DEFAULT 4096u
+
 struct ip_limits {
-	uint32_t n_neighbours;          /* 0: 4096 */
+	uint32_t n_neighbours;          /* at most IP_ADJACENCIES_MAX; 0: IP_NEIGHBOURS_DEFAULT */
 	uint32_t n_neigh_held;          /* packets that wait for one neighbour; 0: 16 */
 	uint32_t n_neigh_held_all;      /* for all neighbours; 0: 1024 */
 	uint32_t n_reassembly;          /* packets being put together; 0: 256 */
