@@ -51,7 +51,7 @@ static const struct row conntrack_sizes[] = {
 static const struct row limits[] = {
 	{ { "packets" }, OPTION(packets.n_packets), 256, 1u << 24 },
 	{ { "large", "packets" }, OPTION(packets.n_large), 1, 1u << 16 },
-	{ { "neighbours" }, OPTION(ip_limits.n_neighbours), 16, 1u << 20 },
+	{ { "neighbours" }, OPTION(ip_limits.n_neighbours), 16, IP_ADJACENCIES_MAX },
 	{ { "neighbour", "queue", "all" }, OPTION(ip_limits.n_neigh_held_all), 1, 1u << 20 },
 	{ { "neighbour", "queue" }, OPTION(ip_limits.n_neigh_held), 1, 1u << 16 },
 	{ { "reassembly", "fragments" }, OPTION(ip_limits.n_reassembly_fragments), 2, 1u << 20 },
