@@ -5,7 +5,8 @@
  *
  * Such a filter stays when the process is killed. So it stands back by itself: a
  * thread of ours writes the time into the maps four times a second, and a program
- * that sees no sign of life for a second passes everything on to the kernel. The
+ * that sees no sign of life for a second passes everything on to the kernel, and
+ * does so from then on. The
  * next start finds the filter by its handle and name, sees that it is not alive,
  * and removes it.
  */
@@ -243,13 +244,20 @@ void clsact_detach(uint32_t ifindex, bool made_qdisc)
 		(void)change_qdisc(ifindex, RTM_DELQDISC, 0);
 }
 
+/* A program that saw a second without it has said so, and believes it again only when that is cleared. */
+static void show_life(struct fastpath *f)
+{
+	__atomic_store_n(&f->maps.config->alive, tick_now(), __ATOMIC_RELEASE);
+	__atomic_store_n(&f->maps.config->gone, 0, __ATOMIC_RELEASE);
+}
+
 static void *beat(void *ctx)
 {
 	struct fastpath *f = ctx;
 	struct pollfd p = { .fd = f->beat_fd, .events = POLLIN };
 
 	do
-		__atomic_store_n(&f->maps.config->alive, tick_now(), __ATOMIC_RELAXED);
+		show_life(f);
 	while (poll(&p, 1, BEAT_MS) <= 0);
 	return NULL;
 }
@@ -261,7 +269,7 @@ int clsact_beat_start(struct fastpath *f, char *err, size_t err_len)
 
 	if (f->beat_fd >= 0)
 		return 0;
-	f->maps.config->alive = tick_now();
+	show_life(f);
 	f->beat_fd = eventfd(0, EFD_CLOEXEC);
 	int r = f->beat_fd < 0 ? errno : 0;
 	/* Signals are for the threads that wait for them. */

@@ -111,7 +111,7 @@ struct fp_config {
 	__u32 on;           /* 0: everything goes up */
 	/* The loader's own: */
 	__u32 alive;        /* tick of the last sign of life, for programs that stay when the process goes */
-	__u32 unused;
+	__u32 gone;         /* set by such a program that saw none for too long, cleared with each */
 	/* The programs' own: */
 	__u64 clock; /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
 	__u64 reserved[2];

@@ -12,7 +12,8 @@
  * checksum as it was.
  *
  * As a filter that stays when the process goes (a kernel without tcx), the
- * program stands back once the process has given no sign of life for a second.
+ * program stands back once the process has given no sign of life for a second, and
+ * until it gives one: ticks come round, so an old one looks new some day.
  *
  * Next: the driver of the way out, or src/device/tap.c
  */
@@ -102,13 +103,28 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 	return FP_FORWARDED;
 }
 
+/* The clock that ticks are of is coarse: a sign of life may be so far ahead of it. */
+#define FP_ALIVE_AHEAD 128u
+
+static __always_inline bool process_gone(__u32 tick)
+{
+	if (program.alive_ticks == 0)
+		return false;
+	if (*(const volatile __u32 *)&config.gone)
+		return true;
+	if (tick - *(const volatile __u32 *)&config.alive + FP_ALIVE_AHEAD <= program.alive_ticks + FP_ALIVE_AHEAD)
+		return false;
+	*(volatile __u32 *)&config.gone = 1;
+	return true;
+}
+
 SEC("tc")
 int yangguan_tc(struct __sk_buff *ctx)
 {
 	__u32 tick = fp_tick_now();
 	struct fp_way way = { 0 };
 
-	if (program.alive_ticks != 0 && (__s32)(tick - config.alive) > (__s32)program.alive_ticks)
+	if (process_gone(tick))
 		return FP_TC_NEXT;
 	enum fp_count what = forward(ctx, tick, &way);
 	if (what != FP_FORWARDED && program.up_ifindex == 0)

@@ -248,22 +248,33 @@ static void test_large_segments(void **state)
 	}
 }
 
-/* Would catch: a filter that outlives its process and still takes packets; one that gives up on a live one. */
+/* Would catch: a filter that outlives its process and still takes packets, or takes them again when 26 or 52 days of
+ * ticks have passed; one that gives up on a live one. */
 static void test_stands_back_when_the_process_is_gone(void **state)
 {
 	struct bed *b = *state;
 	const struct fastpath_port port = { .number = BED_PORT, .ifindex = 1, .kind = FASTPATH_TC, .up_ifindex = 1 };
+	static const uint32_t ages[] = { (uint32_t)-10,    0, 400, 850, 1100, 3000, 1u << 31, (1u << 31) + 1000,
+					 UINT32_MAX - 1000 };
 	struct bed_frame in;
 	char err[256];
 	int tc = b->tc;
 
 	b->tc = program_load(b->f, &port, PROGRAM_STAYS, err, sizeof(err));
 	assert_true(b->tc >= 0);
-	for (int32_t age = -10; age <= 3000; age += 430) {
-		bed_flow_set(b, &bed_udp);
+	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
+		bool gone = ages[i] > 954 && ages[i] < UINT32_MAX - 100;
+
 		bed_frame(&bed_udp, 10, 0, &in);
-		b->m->config->alive = tick_now() - (uint32_t)age;
-		bool gone = age > 954;
+		bed_flow_set(b, &bed_udp);
+		b->m->config->alive = tick_now() - ages[i];
+		b->m->config->gone = 0;
+		assert_int_equal(bed_run(b, BED_TC, &in, 0), gone ? UINT32_MAX : TC_REDIRECT);
+		assert_int_equal(bed_counted(b), gone ? FP_N_COUNTS : FP_FORWARDED);
+		/* The tick has come round since. */
+		bed_frame(&bed_udp, 10, 0, &in);
+		bed_flow_set(b, &bed_udp);
+		b->m->config->alive = tick_now();
 		assert_int_equal(bed_run(b, BED_TC, &in, 0), gone ? UINT32_MAX : TC_REDIRECT);
 		assert_int_equal(bed_counted(b), gone ? FP_N_COUNTS : FP_FORWARDED);
 	}
