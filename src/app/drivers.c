@@ -225,6 +225,8 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 		snprintf(err, err_len, "%s: the driver \"%s\" is unknown", link->name, driver);
 		return -EINVAL;
 	}
+	if (link->index != 0)
+		fastpath_sweep(s->fast != NULL ? fast_path(s->fast) : NULL, link->index);
 	bool is_auto = strcmp(driver, "auto") == 0, fast_told = false;
 	if (c->on == VIRTUAL)
 		text_add(&why, "; xdp: a %s keeps large segments only with tc", link->kind);

@@ -159,6 +159,14 @@ int fastpath_attach_how(struct fastpath *f, const struct fastpath_port *port, en
 					 : attach_xdp(f, a, name, err, err_len);
 }
 
+void fastpath_sweep(const struct fastpath *f, uint32_t ifindex)
+{
+	for (uint32_t i = 0; f != NULL && i < FP_PORTS; i++)
+		if (f->attached[i].hook == FASTPATH_HOOK_CLSACT && f->attached[i].port.ifindex == ifindex)
+			return;
+	clsact_sweep(ifindex);
+}
+
 int fastpath_attach(struct fastpath *f, const struct fastpath_port *port, char *err, size_t err_len)
 {
 	return fastpath_attach_how(f, port, FASTPATH_TC_BEST, err, err_len);

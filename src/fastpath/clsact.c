@@ -6,9 +6,12 @@
  * Such a filter stays when the process is killed. So it stands back by itself: a
  * thread of ours writes the time into the maps four times a second, and a program
  * that sees no sign of life for a second passes everything on to the kernel, and
- * does so from then on. The
- * next start finds the filter by its handle and name, sees that it is not alive,
- * and removes it.
+ * does so from then on.
+ *
+ * The next start finds the filter by its handle and name and removes it at once:
+ * whoever takes a device holds its lock (app/run_ports.c), so nobody else's process
+ * is behind such a filter. The handle also says whether the qdisc was made for it,
+ * and is to go with it.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -29,14 +32,14 @@
 #include "fastpath/netlink_priv.h"
 
 #define FILTER_PRIORITY 1u
-#define FILTER_HANDLE 0x59470002u /* "YG", 2 */
+/* "YG", 2 and 3; quiet_tc.c has 1. */
+#define HANDLE_OUR_QDISC 0x59470002u   /* on a qdisc that we made */
+#define HANDLE_THEIR_QDISC 0x59470003u /* on one that was there */
 #define PARENT_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define PARENT_EGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 #define BUF_BYTES 1024
 #define BEAT_MS 250
-#define ALIVE_TICKS_MAX 1908u /* twice as long as the program waits */
 #define FILTERS_MAX 32u
-#define PROGRAM_MAPS_MAX 16u
 
 struct filter {
 	uint32_t handle, info;
@@ -71,13 +74,18 @@ static int change_qdisc(uint32_t ifindex, uint16_t type, uint16_t flags)
 	return fastpath_netlink(NETLINK_ROUTE, h, NULL, NULL);
 }
 
-static int add_filter(uint32_t ifindex, int prog_fd)
+static uint32_t handle_of(bool made_qdisc)
+{
+	return made_qdisc ? HANDLE_OUR_QDISC : HANDLE_THEIR_QDISC;
+}
+
+static int add_filter(uint32_t ifindex, uint32_t handle, int prog_fd)
 {
 	char buf[BUF_BYTES];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct tcmsg *t = put_header(h, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, ifindex, PARENT_INGRESS);
 
-	t->tcm_handle = FILTER_HANDLE;
+	t->tcm_handle = handle;
 	t->tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL));
 	mnl_attr_put_strz(h, TCA_KIND, "bpf");
 	struct nlattr *options = mnl_attr_nest_start(h, TCA_OPTIONS);
@@ -153,33 +161,34 @@ static uint32_t tick_now(void)
 	return fp_tick_of((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
 }
 
-/* True when the program's process still writes the time. */
-static bool is_alive(uint32_t prog_id)
+/* Takes the qdisc away when nothing hangs on it. */
+static void remove_empty_qdisc(uint32_t ifindex)
 {
-	uint32_t ids[PROGRAM_MAPS_MAX], len = sizeof(struct bpf_prog_info), zero = 0;
-	struct bpf_prog_info info = { .nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (uint64_t)(uintptr_t)ids };
-	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool alive = false;
+	struct filters in, out;
 
-	if (fd < 0)
-		return false;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) != 0)
-		info.nr_map_ids = 0;
-	(void)close(fd);
-	for (uint32_t i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX && !alive; i++) {
-		struct bpf_map_info m = { 0 };
-		struct fp_config config;
+	list_filters(ifindex, PARENT_INGRESS, &in);
+	list_filters(ifindex, PARENT_EGRESS, &out);
+	if (in.n == 0 && out.n == 0)
+		(void)change_qdisc(ifindex, RTM_DELQDISC, 0);
+}
 
-		len = sizeof(m);
-		fd = bpf_map_get_fd_by_id(ids[i]);
-		if (fd < 0)
+static bool is_ours(const struct filter *f)
+{
+	return (f->handle == HANDLE_OUR_QDISC || f->handle == HANDLE_THEIR_QDISC) && strcmp(f->name, FP_NAME_TC) == 0;
+}
+
+void clsact_sweep(uint32_t ifindex)
+{
+	struct filters all;
+
+	list_filters(ifindex, PARENT_INGRESS, &all);
+	for (uint32_t i = 0; i < all.n; i++) {
+		if (!is_ours(&all.f[i]))
 			continue;
-		if (bpf_obj_get_info_by_fd(fd, &m, &len) == 0 && strcmp(m.name, "yg_config") == 0 &&
-		    m.value_size == sizeof(config) && bpf_map_lookup_elem(fd, &zero, &config) == 0)
-			alive = tick_now() - config.alive < ALIVE_TICKS_MAX;
-		(void)close(fd);
+		(void)remove_filter(ifindex, &all.f[i]);
+		if (all.f[i].handle == HANDLE_OUR_QDISC)
+			remove_empty_qdisc(ifindex);
 	}
-	return alive;
 }
 
 int clsact_claim(uint32_t ifindex, char *err, size_t err_len)
@@ -191,19 +200,14 @@ int clsact_claim(uint32_t ifindex, char *err, size_t err_len)
 	list_filters(ifindex, PARENT_INGRESS, &all);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct filter *f = &all.f[i];
-		bool ours = f->handle == FILTER_HANDLE && strcmp(f->name, FP_NAME_TC) == 0;
 
-		if (f->id == 0 && !ours)
+		if (f->id == 0 && !is_ours(f))
 			continue;
-		if (ours && !is_alive(f->id)) {
-			(void)remove_filter(ifindex, f);
-			continue;
-		}
 		probe_ifname(ifindex, name);
 		text_add(&t,
 			 "on %s there is a tc program at ingress already, %s (id %u)%s; remove it with `tc filter del "
 			 "dev %s ingress`, or end its owner",
-			 name, f->name, f->id, ours ? " of a yangguan that runs" : "", name);
+			 name, f->name, f->id, is_ours(f) ? " of another yangguan" : "", name);
 		return -EBUSY;
 	}
 	return 0;
@@ -222,7 +226,7 @@ int clsact_attach(uint32_t ifindex, int prog_fd, bool *made_qdisc, char *err, si
 		return r;
 	}
 	*made_qdisc = r == 0;
-	r = add_filter(ifindex, prog_fd);
+	r = add_filter(ifindex, handle_of(*made_qdisc), prog_fd);
 	if (r == 0)
 		return 0;
 	text_add(&t, "%s does not take a tc program: ", name);
@@ -234,14 +238,12 @@ int clsact_attach(uint32_t ifindex, int prog_fd, bool *made_qdisc, char *err, si
 
 void clsact_detach(uint32_t ifindex, bool made_qdisc)
 {
-	struct filter ours = { .handle = FILTER_HANDLE, .info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL)) };
-	struct filters in, out;
+	struct filter ours = { .handle = handle_of(made_qdisc),
+			       .info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL)) };
 
 	(void)remove_filter(ifindex, &ours);
-	list_filters(ifindex, PARENT_INGRESS, &in);
-	list_filters(ifindex, PARENT_EGRESS, &out);
-	if (made_qdisc && in.n == 0 && out.n == 0)
-		(void)change_qdisc(ifindex, RTM_DELQDISC, 0);
+	if (made_qdisc)
+		remove_empty_qdisc(ifindex);
 }
 
 /* A program that saw a second without it has said so, and believes it again only when that is cleared. */

@@ -53,6 +53,8 @@ struct fastpath_port {
  * whether native XDP works is for the caller to try. 0, or -errno and one sentence. */
 int fastpath_attach(struct fastpath *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fastpath_detach(struct fastpath *f, uint32_t number);
+/* Removes what a killed process of ours left on the device. The caller holds the device's lock; f may be NULL. */
+void fastpath_sweep(const struct fastpath *f, uint32_t ifindex);
 /* The device's Ethernet address has changed: until this, nothing is forwarded that came in there. */
 void fastpath_refresh(struct fastpath *f, uint32_t number);
 

@@ -89,10 +89,12 @@ int probe_mtu(uint32_t ifindex);
 void probe_ifname(uint32_t ifindex, char name[16]);
 int probe_mac(uint32_t ifindex, uint8_t mac[6]);
 
-/* 0 and *made_qdisc; or -errno and a sentence. Removes filters that an earlier process of ours left. */
+/* 0 and *made_qdisc; or -errno and a sentence. */
 int clsact_attach(uint32_t ifindex, int prog_fd, bool *made_qdisc, char *err, size_t err_len);
 void clsact_detach(uint32_t ifindex, bool made_qdisc);
-/* Foreign BPF filters at ingress, as above; filters that an earlier process of ours left are removed. */
+/* Removes the filter that an earlier process of ours left; the caller holds the device's lock, and has none there. */
+void clsact_sweep(uint32_t ifindex);
+/* BPF filters at ingress, as above. */
 int clsact_claim(uint32_t ifindex, char *err, size_t err_len);
 int clsact_beat_start(struct fastpath *f, char *err, size_t err_len);
 void clsact_beat_stop(struct fastpath *f);

@@ -172,8 +172,8 @@ static bool kernel_answers(void)
 	return yes;
 }
 
-/* Would catch: a killed gateway whose program stays and takes packets away; a filter that cannot be replaced, or is
- * taken for dead while its process lives. */
+/* Would catch: a killed gateway whose program stays and takes packets away, or that cannot be followed by another at
+ * once. */
 static void test_killed(void **state)
 {
 	assert_int_equal(world_run("ip addr add 10.0.0.254/24 dev r0"), 0);
@@ -185,6 +185,11 @@ static void test_killed(void **state)
 		assert_int_equal(fastpath_attach(world.f, &p, world.err, sizeof(world.err)), -EBUSY);
 		assert_false(kernel_answers());
 		kill_it(pid);
+		if (world_hooks[i].tc == FASTPATH_TC_CLSACT) {
+			/* Long before the filter stands back. */
+			fastpath_sweep(world.f, world.r0);
+			assert_int_equal(anybody(world.err, sizeof(world.err)), 0);
+		}
 		while (!kernel_answers())
 			assert_true(world_now_ms() < until);
 		/* The link's end is carried out a little after the process's. */
@@ -198,6 +203,36 @@ static void test_killed(void **state)
 	}
 }
 
+/* Would catch: a dead filter or its qdisc that stays; somebody else's filter or qdisc that goes, or our own while it is
+ * in use; a filter that does not stand back without being swept away. */
+static void test_sweep(void **state)
+{
+	const struct world_hook clsact = { FASTPATH_TC, FASTPATH_TC_CLSACT };
+	int tc = world_foreign_program(BPF_PROG_TYPE_SCHED_CLS);
+	uint64_t until = world_now_ms() + PATIENCE_MS;
+
+	assert_int_equal(world_run("ip addr add 10.0.0.254/24 dev r0"), 0);
+	kill_it(other_gateway(&clsact));
+	while (!kernel_answers())
+		assert_true(world_now_ms() < until);
+	fastpath_sweep(NULL, world.r0);
+	assert_int_equal(world_run("test -z \"$(tc qdisc show dev r0 clsact)\""), 0);
+	/* On a qdisc of somebody else's. */
+	assert_int_equal(world_run("tc qdisc add dev r0 clsact"), 0);
+	kill_it(other_gateway(&clsact));
+	fastpath_sweep(world.f, world.r0);
+	assert_int_equal(anybody(world.err, sizeof(world.err)), 0);
+	assert_int_equal(world_run("tc qdisc show dev r0 clsact | grep -q clsact"), 0);
+	add_foreign_filter(tc);
+	fastpath_sweep(world.f, world.r0);
+	assert_int_equal(world_run("tc filter show dev r0 ingress | grep -q somebody_else"), 0);
+	assert_int_equal(world_run("tc qdisc del dev r0 clsact"), 0);
+	world_attach(1, FASTPATH_TC, FASTPATH_TC_CLSACT);
+	fastpath_sweep(world.f, world.r0);
+	assert_int_equal(world_run("tc filter show dev r0 ingress | grep -q yangguan_tc"), 0);
+	close(tc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +240,7 @@ int main(void)
 		WORLD_TEST(test_foreign_programs_are_refused),
 		WORLD_TEST(test_failures_say_what_to_do),
 		WORLD_TEST(test_killed),
+		WORLD_TEST(test_sweep),
 	};
 
 	if (!world_tests_may_run())
