@@ -2,9 +2,9 @@
  *
  * Chooses the way to keep the kernel quiet and remembers the devices.
  *
- * Only the tc way needs the list: its filters must be taken away one by one at
- * the end. The nft way is one table that goes as a whole. Whichever is used, a tc
- * filter that a killed process left on a device is removed when the device is
+ * Only the tc ways need the list: programs and filters must be taken away one by
+ * one at the end. The nft way is one table that goes as a whole. Whichever is used,
+ * a tc filter that a killed process left on a device is removed when the device is
  * added.
  */
 #include "device/quiet.h"
@@ -25,11 +25,13 @@
 struct quiet_device {
 	char name[IF_NAMESIZE]; /* empty: this entry is free */
 	uint32_t ifindex;
+	int link_fd; /* of tcx; -1: by a filter */
 	bool made_qdisc;
 };
 
 struct quiet {
 	struct quiet_nft *nft; /* NULL: by tc */
+	enum quiet_method method;
 	struct quiet_device devices[DEVICES_MAX];
 };
 
@@ -45,8 +47,9 @@ int quiet_open(enum quiet_method method, struct quiet **out, char *err, size_t e
 
 	if (!q)
 		goto fail;
-	r = method == QUIET_TC ? 0 : quiet_nft_open(&q->nft);
-	/* Without nftables the filter is tried when a device is added. */
+	q->method = method;
+	r = method == QUIET_TC || method == QUIET_TCX ? 0 : quiet_nft_open(&q->nft);
+	/* Without nftables the others are tried when a device is added. */
 	if (r < 0 && (method == QUIET_NFT || r == -EPERM))
 		goto fail;
 	*out = q;
@@ -65,21 +68,36 @@ static struct quiet_device *find(struct quiet *q, const char *ifname)
 	return NULL;
 }
 
-static int add_by_tc(struct quiet *q, const char *ifname, uint32_t ifindex)
+static int add_filter(struct quiet_device *d, uint32_t ifindex)
 {
-	struct quiet_device *d = find(q, ifname);
 	bool made_qdisc;
-
-	if (!d)
-		d = find(q, "");
-	if (!d)
-		return -ENOMEM;
 	int r = quiet_tc_add(ifindex, &made_qdisc);
+
 	if (r < 0)
 		return r;
 	/* Added again: what was there before us was learnt the first time. */
 	if (d->name[0] == 0 || d->ifindex != ifindex)
 		d->made_qdisc = made_qdisc;
+	return 0;
+}
+
+static int add_by_tc(struct quiet *q, const char *ifname, uint32_t ifindex)
+{
+	struct quiet_device *d = find(q, ifname);
+
+	if (!d)
+		d = find(q, "");
+	if (!d)
+		return -ENOMEM;
+	int link_fd = q->method == QUIET_TC ? -ENOTSUP : quiet_tcx_add(ifindex);
+	int r = link_fd >= 0 ? 0 : q->method == QUIET_TCX ? link_fd : add_filter(d, ifindex);
+	if (r < 0)
+		return r;
+	if (link_fd >= 0)
+		(void)quiet_tc_remove(ifindex, QUIET_TC_IF_EMPTY);
+	if (d->name[0] != 0 && d->link_fd >= 0)
+		quiet_tcx_remove(d->link_fd);
+	d->link_fd = link_fd >= 0 ? link_fd : -1;
 	d->ifindex = ifindex;
 	snprintf(d->name, sizeof(d->name), "%s", ifname);
 	return 0;
@@ -135,8 +153,11 @@ static int remove_by_tc(struct quiet *q, const char *ifname)
 	int r = 0;
 
 	if (d) {
-		/* The name may be another device's by now: go by the index. */
-		r = quiet_tc_remove(d->ifindex, d->made_qdisc ? QUIET_TC_IF_EMPTY : QUIET_TC_KEEP);
+		/* The name may be another device's by now: go by the link or the index. */
+		if (d->link_fd >= 0)
+			quiet_tcx_remove(d->link_fd);
+		else
+			r = quiet_tc_remove(d->ifindex, d->made_qdisc ? QUIET_TC_IF_EMPTY : QUIET_TC_KEEP);
 		memset(d, 0, sizeof(*d));
 	}
 	return r == -ENODEV || r == -ENOENT ? 0 : r;

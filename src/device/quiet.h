@@ -16,8 +16,9 @@
 #include <stddef.h>
 
 enum quiet_method {
-	QUIET_AUTO, /* nft, else tc */
+	QUIET_AUTO, /* nft, else tcx, else tc */
 	QUIET_NFT,  /* an nftables table that vanishes with this process */
+	QUIET_TCX,  /* a program at tcx ingress, likewise */
 	QUIET_TC,   /* a filter at clsact ingress, removed at the end or by the next start */
 };
 
@@ -34,7 +35,7 @@ int quiet_add(struct quiet *q, const char *ifname, char *err, size_t err_len);
 int quiet_remove(struct quiet *q, const char *ifname, char *err, size_t err_len);
 /* All devices. */
 void quiet_close(struct quiet *q);
-/* "nft" or "tc", for the log. */
+/* "nft" or "tc" (also of tcx), for the log. */
 const char *quiet_method_name(const struct quiet *q);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The two ways to keep the kernel quiet, as quiet.c uses them.
+ * The ways to keep the kernel quiet, as quiet.c uses them.
  */
 #ifndef YG_DEVICE_QUIET_PRIV_H
 #define YG_DEVICE_QUIET_PRIV_H
@@ -18,7 +18,15 @@ int quiet_nft_add(struct quiet_nft *n, const char *ifname);
 int quiet_nft_remove(struct quiet_nft *n, const char *ifname);
 void quiet_nft_close(struct quiet_nft *n);
 
-/* --- traffic control: one filter a device (quiet_tc.c) --- */
+/* --- traffic control: one program a device, by a link that ends with the process (quiet_tcx.c) --- */
+
+#define QUIET_TCX_NAME "yangguan_quiet"
+
+/* The link's descriptor; or -errno: kernels before Linux 6.6, and users without the right to load programs. */
+int quiet_tcx_add(uint32_t ifindex);
+void quiet_tcx_remove(int link_fd);
+
+/* --- traffic control: one filter a device, which stays when the process is killed (quiet_tc.c) --- */
 
 /* *made_qdisc: the device had no clsact before. */
 int quiet_tc_add(uint32_t ifindex, bool *made_qdisc);

@@ -4,7 +4,8 @@
  * that it goes with the process, however that ends.
  *
  *   XDP   a bpf_link of type XDP, native or generic as asked
- *   tc    a tcx link (Linux 6.6); on older kernels a filter of clsact (clsact.c)
+ *   tc    a tcx link (Linux 6.6), before the program that keeps the kernel quiet
+ *         (device/quiet_tcx.c); on older kernels a filter of clsact (clsact.c)
  *
  * A device on which somebody else's program stands is refused, and that program
  * named: two would fight over each packet.
@@ -20,6 +21,7 @@
 
 /* BPF_TCX_INGRESS: headers and libbpf of Debian 12 are older than it. */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
+#define F_BEFORE (1u << 3) /* BPF_F_BEFORE, likewise: before all others */
 #define VETH_MTU_MAX 3506
 
 static void explain_xdp(struct text *t, const char *name, const struct fastpath_port *p, int error)
@@ -108,6 +110,7 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 		     size_t err_len)
 {
 	const struct fastpath_port *p = &a->port;
+	LIBBPF_OPTS(bpf_link_create_opts, first, .flags = F_BEFORE);
 	int r = probe_foreign_tcx(p->ifindex, err, err_len);
 
 	if (r == 0)
@@ -119,7 +122,7 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 	int fd = program_load(f, p, PROGRAM_ENDS_WITH_US, err, err_len);
 	if (fd < 0)
 		return fd;
-	r = bpf_link_create(fd, (int)p->ifindex, ATTACH_TCX_INGRESS, NULL);
+	r = bpf_link_create(fd, (int)p->ifindex, ATTACH_TCX_INGRESS, &first);
 	(void)close(fd);
 	if (r == -EINVAL) /* a kernel that does not know it */
 		return attach_clsact(f, a, err, err_len);

@@ -32,6 +32,7 @@
 #define BUF_BYTES 1024
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 #define TCX_PROGRAMS_MAX 64u
+#define NAME_QUIET "yangguan_quiet" /* device/quiet_tcx.c */
 
 /* linux/netdev.h, which Debian 12 does not have. */
 enum { NETDEV_DEV_GET = 1, NETDEV_DEV_IFINDEX = 1, NETDEV_DEV_XDP_FEATURES = 3, NETDEV_XDP_NDO_XMIT = 4 };
@@ -150,14 +151,20 @@ int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len)
 	char dev[16], name[32];
 
 	/* Older kernels: there is no such thing, so there is none. */
-	if (bpf_prog_query((int)ifindex, ATTACH_TCX_INGRESS, 0, &flags, ids, &n) != 0 || n == 0)
+	if (bpf_prog_query((int)ifindex, ATTACH_TCX_INGRESS, 0, &flags, ids, &n) != 0)
 		return 0;
-	probe_ifname(ifindex, dev);
-	probe_program_name(ids[0], name, sizeof(name));
-	text_add(&t,
-		 "on %s there is a tcx program at ingress already, %s (id %u); end its owner (`bpftool net` lists it)",
-		 dev, name, ids[0]);
-	return -EBUSY;
+	for (uint32_t i = 0; i < n && i < TCX_PROGRAMS_MAX; i++) {
+		probe_program_name(ids[i], name, sizeof(name));
+		if (strcmp(name, NAME_QUIET) == 0)
+			continue;
+		probe_ifname(ifindex, dev);
+		text_add(&t,
+			 "on %s there is a tcx program at ingress already, %s (id %u); end its owner (`bpftool net` "
+			 "lists it)",
+			 dev, name, ids[i]);
+		return -EBUSY;
+	}
+	return 0;
 }
 
 /* --- how frames may leave --- */

@@ -87,6 +87,16 @@ static void give_address(struct netns_world *w)
 			 0);
 }
 
+/* Not in a user namespace, and not before Linux 6.6. */
+static bool has_tcx(void)
+{
+	int fd = quiet_tcx_add(if_nametoindex("r0"));
+
+	if (fd >= 0)
+		quiet_tcx_remove(fd);
+	return fd >= 0;
+}
+
 static struct quiet *be_quiet(enum quiet_method method, const char *ifname)
 {
 	struct quiet *q = NULL;
@@ -102,14 +112,16 @@ static struct quiet *be_quiet(enum quiet_method method, const char *ifname)
 static void test_quiet_on_and_off(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method methods[] = { QUIET_AUTO, QUIET_NFT, QUIET_TC };
+	static const enum quiet_method methods[] = { QUIET_AUTO, QUIET_NFT, QUIET_TCX, QUIET_TC };
 	char err[256];
 
 	give_address(w);
 	assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (methods[i] == QUIET_TCX && !has_tcx())
+			continue;
 		struct quiet *q = be_quiet(methods[i], "r0");
-		assert_string_equal(quiet_method_name(q), methods[i] == QUIET_TC ? "tc" : "nft");
+		assert_string_equal(quiet_method_name(q), methods[i] >= QUIET_TCX ? "tc" : "nft");
 		assert_false(kernel_answers(w, SILENCE_MS));
 		assert_int_equal(quiet_add(q, "r0", err, sizeof(err)), 0);
 		assert_false(kernel_answers(w, SILENCE_MS));
@@ -159,17 +171,23 @@ static void kill_child(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* Would catch: a table that outlives its process, so that the machine does not
- * answer any more after a kill -9. */
+/* Would catch: a table or a program that outlives its process, so that the machine
+ * does not answer any more after a kill -9. */
 static void test_quiet_ends_with_a_killed_process(void **state)
 {
 	struct netns_world *w = *state;
 
+	static const enum quiet_method methods[] = { QUIET_NFT, QUIET_TCX };
+
 	give_address(w);
-	pid_t pid = start_quiet_child(QUIET_NFT);
-	assert_false(kernel_answers(w, SILENCE_MS));
-	kill_child(pid);
-	assert_true(kernel_answers_soon(w));
+	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (methods[i] == QUIET_TCX && !has_tcx())
+			continue;
+		pid_t pid = start_quiet_child(methods[i]);
+		assert_false(kernel_answers(w, SILENCE_MS));
+		kill_child(pid);
+		assert_true(kernel_answers_soon(w));
+	}
 }
 
 /* Would catch: what a killed process could not take along, and the next start
@@ -177,10 +195,12 @@ static void test_quiet_ends_with_a_killed_process(void **state)
 static void test_next_start_removes_leftovers(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method next[] = { QUIET_TC, QUIET_NFT };
+	static const enum quiet_method next[] = { QUIET_TC, QUIET_TCX, QUIET_NFT };
 
 	give_address(w);
 	for (uint32_t i = 0; i < ARRAY_LEN(next); i++) {
+		if (next[i] == QUIET_TCX && !has_tcx())
+			continue;
 		kill_child(start_quiet_child(QUIET_TC));
 		assert_false(kernel_answers(w, SILENCE_MS));
 		struct quiet *q = be_quiet(next[i], "r0");
@@ -222,10 +242,12 @@ static void test_table_without_owner(void **state)
 static void test_quiet_on_a_device_that_came_back(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method methods[] = { QUIET_NFT, QUIET_TC };
+	static const enum quiet_method methods[] = { QUIET_NFT, QUIET_TCX, QUIET_TC };
 	char err[256];
 
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (methods[i] == QUIET_TCX && !has_tcx())
+			continue;
 		struct quiet *q = be_quiet(methods[i], "r0");
 		assert_int_equal(
 			netns_run("ip link del r0 && ip link add r0 type veth peer name a0 netns /proc/%d/fd/%d && "

@@ -110,6 +110,35 @@ static void test_foreign_programs_are_refused(void **state)
 	close(tc);
 }
 
+/* Would catch: the program that keeps the kernel quiet (device/quiet_tcx.c) taken for somebody else's, or before ours,
+ * so that nothing comes up any more. */
+static void test_before_the_quiet_one(void **state)
+{
+	const struct bpf_insn drop[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_SHOT },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "yangguan_quiet", "BSD", drop, sizeof(drop) / sizeof(drop[0]),
+			       NULL);
+	int link = bpf_link_create(fd, (int)world.r0, ATTACH_TCX_INGRESS, NULL);
+	struct fastpath_counts counts;
+	uint64_t n_up = 0;
+
+	assert_true(fd >= 0);
+	if (link < 0)
+		skip();
+	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
+	world_go(CLIENT_NS);
+	(void)world_run("ping -c 1 -W 0.1 10.0.0.254 >/dev/null");
+	world_go(ROUTER);
+	fastpath_counts(world.f, &counts);
+	for (int i = 0; i < FP_N_COUNTS; i++)
+		n_up += counts.count[i];
+	assert_true(n_up > 0);
+	close(link);
+	close(fd);
+}
+
 /* Would catch: a sentence that does not say what to do. */
 static void test_failures_say_what_to_do(void **state)
 {
@@ -238,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_attach_and_detach),
 		WORLD_TEST(test_foreign_programs_are_refused),
+		WORLD_TEST(test_before_the_quiet_one),
 		WORLD_TEST(test_failures_say_what_to_do),
 		WORLD_TEST(test_killed),
 		WORLD_TEST(test_sweep),
