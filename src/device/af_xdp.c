@@ -24,8 +24,10 @@
  *
  * Unfinished checksums. Frames from the other end of a veth, or from a bridge or
  * a TAP, may have been left to "the device" to finish, and AF_XDP does not say
- * which: they are told by their bytes (wire/partial.c). A device with hardware
- * behind it gives finished ones only, and is not asked.
+ * which: they are told by their bytes (wire/partial.c). So may frames from any
+ * device with a generic program, which sees socket buffers: virtio_net lets those of
+ * its host and its neighbours there through unfinished. With a native program a
+ * device with hardware behind it gives finished ones only, and is not asked.
  *
  * Always: a frame that the kernel has belongs to the queue by which it got it,
  * n_out of them by way of the send ring.
@@ -514,7 +516,7 @@ static int open_queues(struct af_xdp *s, char *err, size_t err_len)
 	s->dev.mac = link.mac;
 	s->dev.mtu = link.mtu;
 	s->dev.up = link.running;
-	s->asks_partial = link.kind[0] != '\0';
+	s->asks_partial = link.kind[0] != '\0' || s->opt.copy == AF_XDP_COPY;
 	uint32_t step = max_u32(s->opt.queue_step, 1), n = af_xdp_count_queues(s->dev.name);
 	if (n > AF_XDP_QUEUES_MAX) {
 		snprintf(err, err_len, "device %s: has %u queues, and %d are possible; run: ethtool -L %s combined %d",
