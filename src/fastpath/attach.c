@@ -7,8 +7,9 @@
  *   tc    a tcx link (Linux 6.6), before the program that keeps the kernel quiet
  *         (device/quiet_tcx.c); on older kernels a filter of clsact (clsact.c)
  *
- * A device on which somebody else's program stands is refused, and that program
- * named: two would fight over each packet.
+ * A device on which somebody else's program stands at either hook is refused, and
+ * that program named: two would fight over each packet, or the one behind would see
+ * nothing any more and not know it.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -24,9 +25,10 @@
 #define F_BEFORE (1u << 3) /* BPF_F_BEFORE, likewise: before all others */
 #define VETH_MTU_MAX 3506
 
-static void explain_xdp(struct text *t, const char *name, const struct fastpath_port *p, int error)
+void attach_explain_xdp(struct text *t, const char *name, const struct fastpath_port *p, int error)
 {
-	const char *mode = p->kind == FASTPATH_XDP_NATIVE ? "native" : "generic";
+	bool native = p->kind == FASTPATH_XDP_NATIVE;
+	const char *mode = native ? "native" : "generic", *others = native ? "tc or xdp_generic" : "tc or af_packet";
 
 	text_add(t, "%s does not take a %s XDP program: ", name, mode);
 	switch (error) {
@@ -40,7 +42,7 @@ static void explain_xdp(struct text *t, const char *name, const struct fastpath_
 			 probe_mtu(p->ifindex), VETH_MTU_MAX);
 		break;
 	case EOPNOTSUPP:
-		text_add(t, "its driver has none; take driver tc or generic XDP");
+		text_add(t, "its driver has none; take driver %s", others);
 		break;
 	case EBUSY:
 	case EEXIST:
@@ -52,12 +54,23 @@ static void explain_xdp(struct text *t, const char *name, const struct fastpath_
 		text_add(t, "there is no such device any more");
 		break;
 	case EINVAL:
-		text_add(t, "its driver refuses, perhaps for its features or its number of queues (`dmesg` may say); "
-			    "take driver tc or generic XDP");
+		text_add(t,
+			 "its driver refuses, perhaps for its features or its number of queues (`dmesg` may say); take "
+			 "driver %s",
+			 others);
 		break;
 	default:
 		program_explain(t, error);
 	}
+}
+
+static int refuse_foreign(uint32_t ifindex, char *err, size_t err_len)
+{
+	int r = probe_foreign_xdp(ifindex, err, err_len);
+
+	if (r == 0)
+		r = probe_foreign_tcx(ifindex, err, err_len);
+	return r == 0 ? clsact_claim(ifindex, err, err_len) : r;
 }
 
 static int attach_xdp(struct fastpath *f, struct fastpath_attached *a, const char *name, char *err, size_t err_len)
@@ -66,8 +79,7 @@ static int attach_xdp(struct fastpath *f, struct fastpath_attached *a, const cha
 	const struct fastpath_port *p = &a->port;
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .flags = p->kind == FASTPATH_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-	int r = probe_foreign_xdp(p->ifindex, err, err_len);
-	int fd = r < 0 ? r : program_load(f, p, PROGRAM_ENDS_WITH_US, err, err_len);
+	int r, fd = program_load(f, p, PROGRAM_ENDS_WITH_US, err, err_len);
 
 	if (fd < 0)
 		return fd;
@@ -79,7 +91,7 @@ static int attach_xdp(struct fastpath *f, struct fastpath_attached *a, const cha
 	}
 	r = bpf_link_create(fd, (int)p->ifindex, BPF_XDP, &opts);
 	if (r < 0) {
-		explain_xdp(&t, name, p, -r);
+		attach_explain_xdp(&t, name, p, -r);
 		(void)bpf_map_delete_elem(f->map_fd[FASTPATH_MAP_DEVICES], &p->number);
 		goto out_program;
 	}
@@ -111,12 +123,8 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 {
 	const struct fastpath_port *p = &a->port;
 	LIBBPF_OPTS(bpf_link_create_opts, first, .flags = F_BEFORE);
-	int r = probe_foreign_tcx(p->ifindex, err, err_len);
+	int r;
 
-	if (r == 0)
-		r = clsact_claim(p->ifindex, err, err_len);
-	if (r < 0)
-		return r;
 	if (tc == FASTPATH_TC_CLSACT)
 		return attach_clsact(f, a, err, err_len);
 	int fd = program_load(f, p, PROGRAM_ENDS_WITH_US, err, err_len);
@@ -156,6 +164,9 @@ int fastpath_attach_how(struct fastpath *f, const struct fastpath_port *port, en
 		text_add(&t, "there is no Ethernet device with index %u: %s", port->ifindex, strerror(-r));
 		return r;
 	}
+	r = refuse_foreign(port->ifindex, err, err_len);
+	if (r < 0)
+		return r;
 	struct fastpath_attached *a = &f->attached[port->number];
 	*a = (struct fastpath_attached){ .port = *port, .link_fd = -1 };
 	return port->kind == FASTPATH_TC ? attach_tc(f, a, tc, name, err, err_len)

@@ -65,6 +65,9 @@ enum fastpath_tc { FASTPATH_TC_BEST, FASTPATH_TC_CLSACT };
 int fastpath_attach_how(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
 			size_t err_len);
 
+/* Why the kernel did not hang an XDP program there, and what to do. */
+void attach_explain_xdp(struct text *t, const char *name, const struct fastpath_port *p, int error);
+
 /* A program for one device, over f's maps. Its descriptor, or -errno and a sentence. */
 enum program_life { PROGRAM_ENDS_WITH_US, PROGRAM_STAYS };
 int program_load(struct fastpath *f, const struct fastpath_port *port, enum program_life life, char *err,
@@ -89,7 +92,7 @@ int probe_mtu(uint32_t ifindex);
 void probe_ifname(uint32_t ifindex, char name[16]);
 int probe_mac(uint32_t ifindex, uint8_t mac[6]);
 
-/* 0 and *made_qdisc; or -errno and a sentence. */
+/* 0 and *made_qdisc; or -errno and a sentence. clsact_claim comes before it. */
 int clsact_attach(uint32_t ifindex, int prog_fd, bool *made_qdisc, char *err, size_t err_len);
 void clsact_detach(uint32_t ifindex, bool made_qdisc);
 /* Removes the filter that an earlier process of ours left; the caller holds the device's lock, and has none there. */

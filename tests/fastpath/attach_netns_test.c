@@ -88,24 +88,42 @@ static void refused_by_name(enum fastpath_kind kind, int prog_fd)
 		fail_msg("no name or number: %s", world.err);
 }
 
-/* Would catch: somebody else's program pushed aside or run past; a refusal that does not say whose it is. */
+static void refused_at_every_hook(int prog_fd)
+{
+	for (enum fastpath_kind kind = FASTPATH_XDP_NATIVE; kind <= FASTPATH_TC; kind++)
+		refused_by_name(kind, prog_fd);
+}
+
+/* A filter that keeps the kernel's own stack quiet, as src/device/quiet_tc.c hangs it there. */
+static void test_our_own_filter_is_not_foreign(void **state)
+{
+	assert_int_equal(world_run("tc qdisc add dev r0 clsact && tc filter add dev r0 ingress protocol all prio 1 "
+				   "handle 0x59470001 bpf bytecode '1,6 0 0 2' da"),
+			 0);
+	for (uint32_t i = 0; i < WORLD_HOOKS - 1; i++) {
+		world_attach(1, world_hooks[i].kind, world_hooks[i].tc);
+		fastpath_detach(world.f, 1);
+	}
+}
+
+/* Would catch: somebody else's program pushed aside or run past, at the same hook or at the other one; a refusal that
+ * does not say whose it is. */
 static void test_foreign_programs_are_refused(void **state)
 {
 	int xdp = world_foreign_program(BPF_PROG_TYPE_XDP), tc = world_foreign_program(BPF_PROG_TYPE_SCHED_CLS), link;
 
 	link = bpf_link_create(xdp, (int)world.r0, BPF_XDP, NULL);
 	assert_true(link >= 0);
-	refused_by_name(FASTPATH_XDP_NATIVE, xdp);
-	refused_by_name(FASTPATH_XDP_GENERIC, xdp);
+	refused_at_every_hook(xdp);
 	close(link);
 	link = bpf_link_create(tc, (int)world.r0, ATTACH_TCX_INGRESS, NULL);
 	if (link >= 0) {
-		refused_by_name(FASTPATH_TC, tc);
+		refused_at_every_hook(tc);
 		close(link);
 	}
 	assert_int_equal(world_run("tc qdisc add dev r0 clsact"), 0);
 	add_foreign_filter(tc);
-	refused_by_name(FASTPATH_TC, tc);
+	refused_at_every_hook(tc);
 	close(xdp);
 	close(tc);
 }
@@ -156,6 +174,12 @@ static void test_failures_say_what_to_do(void **state)
 	p.ifindex = if_nametoindex("lo");
 	assert_int_equal(fastpath_attach(world.f, &p, world.err, sizeof(world.err)), -EOPNOTSUPP);
 	assert_non_null(strstr(world.err, "driver tc"));
+	assert_non_null(strstr(world.err, "xdp_generic"));
+	p.kind = FASTPATH_XDP_GENERIC;
+	struct text t = text_of(world.err, sizeof(world.err));
+	attach_explain_xdp(&t, "lo", &p, EINVAL);
+	assert_non_null(strstr(world.err, "driver tc"));
+	assert_null(strstr(world.err, "xdp_generic"));
 	p.number = FP_PORTS;
 	assert_int_equal(fastpath_attach(world.f, &p, world.err, sizeof(world.err)), -EINVAL);
 }
@@ -268,6 +292,7 @@ int main(void)
 		WORLD_TEST(test_attach_and_detach),
 		WORLD_TEST(test_foreign_programs_are_refused),
 		WORLD_TEST(test_before_the_quiet_one),
+		WORLD_TEST(test_our_own_filter_is_not_foreign),
 		WORLD_TEST(test_failures_say_what_to_do),
 		WORLD_TEST(test_killed),
 		WORLD_TEST(test_sweep),
