@@ -6,8 +6,8 @@
  *
  * These frames never were buffers of the gateway, so they stand beside the law of
  * conservation and not in it. What a driver did not take after a redirect is told
- * by the kernel's tracepoints; where those may not be used the number is unknown,
- * which is not 0.
+ * by the kernel's tracepoints; where those may not be used, and with tc, of whose
+ * packets nobody counts that, the number is unknown, which is not 0.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -100,7 +100,7 @@ void cmd_put_kernel(struct command_call *c)
 	row(c, "connections put in", i.info.n_added, KNOWN);
 	row(c, "times there was no room", i.info.n_full, KNOWN);
 	row(c, "times there was no room for a neighbour", i.info.n_no_way, KNOWN);
-	row(c, "packets lost on the way up", i.info.n_resynced, KNOWN);
+	row(c, "times packets were lost on the way up", i.info.n_resynced, KNOWN);
 	row(c, "packets counted too late for a connection", i.info.n_late, KNOWN);
 	output_table_end(&c->output);
 }

@@ -98,6 +98,7 @@ static int attach_xdp(struct fastpath *f, struct fastpath_attached *a, const cha
 	a->link_fd = r;
 	a->hook = FASTPATH_HOOK_LINK;
 	r = 0;
+	lost_open(&f->lost);
 	lost_add(&f->lost, p->ifindex);
 out_program:
 	(void)close(fd);
@@ -115,6 +116,7 @@ static int attach_clsact(struct fastpath *f, struct fastpath_attached *a, char *
 	(void)close(fd);
 	if (r == 0)
 		a->hook = FASTPATH_HOOK_CLSACT;
+	f->had_tc |= r == 0;
 	return r;
 }
 
@@ -143,6 +145,7 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 	}
 	a->link_fd = r;
 	a->hook = FASTPATH_HOOK_LINK;
+	f->had_tc = true;
 	return 0;
 }
 

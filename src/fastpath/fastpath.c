@@ -121,7 +121,7 @@ int fastpath_open(const struct fastpath_limits *limits, struct fastpath **out, c
 	struct fastpath_maps *m = &f->maps;
 	m->n_connections = limits != NULL && limits->n_connections != 0 ? limits->n_connections : N_CONNECTIONS_DEFAULT;
 	m->n_adjacencies = limits != NULL && limits->n_adjacencies != 0 ? limits->n_adjacencies : N_ADJACENCIES_DEFAULT;
-	lost_open(&f->lost);
+	lost_none(&f->lost);
 	int n_cpus = libbpf_num_possible_cpus();
 	f->n_cpus = n_cpus > 0 ? (uint32_t)n_cpus : 1;
 	if (m->n_connections > N_CONNECTIONS_MAX || m->n_adjacencies > UINT16_MAX + 1u) {
@@ -180,11 +180,17 @@ uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue)
 	return number * FP_QUEUES + queue;
 }
 
+/* Nobody counts what tc's packets meet behind the redirect, apart from what else the device sends. */
+static bool lost_known(const struct fastpath *f)
+{
+	return !f->had_tc && (f->lost.known || !f->lost.tried);
+}
+
 void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out)
 {
 	uint64_t *of_cpu = calloc(f->n_cpus, sizeof(*of_cpu));
 
-	*out = (struct fastpath_counts){ .lost_known = f->lost.known, .n_lost = lost_count(&f->lost, f->n_cpus) };
+	*out = (struct fastpath_counts){ .lost_known = lost_known(f), .n_lost = lost_count(&f->lost, f->n_cpus) };
 	for (uint32_t i = 0; i < FP_N_COUNTS && of_cpu != NULL; i++) {
 		if (bpf_map_lookup_elem(f->map_fd[FASTPATH_MAP_COUNTERS], &i, of_cpu) != 0)
 			continue;

@@ -68,8 +68,9 @@ uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue);
 enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex);
 
 /* Sums over all CPUs. n_lost: frames that a driver did not take after an XDP redirect, from the kernel's tracepoints;
- * lost_known false where those may not be used: then n_lost is not 0 but unknown. What a tc program sends on is sent
- * as any packet is: a driver that does not take it counts that itself, in its device's tx_dropped. */
+ * lost_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0 but unknown.
+ * What a tc program sends on is sent as any packet is: who does not take it counts that among all that the device sends
+ * (tx_dropped, its queue discipline), or, at the peer of a veth, nowhere that we can see. */
 struct fastpath_counts {
 	uint64_t count[FP_N_COUNTS];
 	uint64_t n_lost;

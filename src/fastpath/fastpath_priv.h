@@ -43,7 +43,7 @@ struct fastpath_lost {
 	int ours_fd, lost_fd; /* maps; -1 */
 	int link_fd[3];
 	uint32_t netns;
-	bool known;
+	bool tried, known;
 };
 
 struct fastpath {
@@ -54,6 +54,7 @@ struct fastpath {
 	uint32_t n_cpus;
 	struct fastpath_attached attached[FP_PORTS];
 	struct fastpath_lost lost;
+	bool had_tc; /* a port has, or has had, a tc program */
 	/* Signs of life for filters that would outlive us. */
 	pthread_t beat;
 	int beat_fd; /* -1: no thread */
@@ -102,6 +103,8 @@ int clsact_claim(uint32_t ifindex, char *err, size_t err_len);
 int clsact_beat_start(struct fastpath *f, char *err, size_t err_len);
 void clsact_beat_stop(struct fastpath *f);
 
+void lost_none(struct fastpath_lost *l);
+/* For the first port with XDP; once more does nothing. */
 void lost_open(struct fastpath_lost *l);
 void lost_close(struct fastpath_lost *l);
 void lost_add(struct fastpath_lost *l, uint32_t ifindex);

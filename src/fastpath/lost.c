@@ -5,7 +5,8 @@
  * namespace and index; tracepoints see the whole machine).
  *
  * It needs more of the kernel than forwarding does (its own description of its
- * types), so when it cannot be had the number is unknown, and the rest works.
+ * types), so when it cannot be had the number is unknown, and the rest works. The
+ * whole machine's redirects pass it, so it is there only once a port has XDP.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -35,13 +36,20 @@ static int copy_map_fd(const struct bpf_object *o, const char *name)
 	return m == NULL ? -1 : fcntl(bpf_map__fd(m), F_DUPFD_CLOEXEC, 0);
 }
 
+void lost_none(struct fastpath_lost *l)
+{
+	*l = (struct fastpath_lost){ .ours_fd = -1, .lost_fd = -1, .link_fd = { -1, -1, -1 } };
+}
+
 void lost_open(struct fastpath_lost *l)
 {
 	struct bpf_object *o;
 	struct stat st;
 	char err[256];
 
-	*l = (struct fastpath_lost){ .ours_fd = -1, .lost_fd = -1, .link_fd = { -1, -1, -1 } };
+	if (l->tried)
+		return;
+	l->tried = true;
 	if (stat("/proc/self/ns/net", &st) != 0)
 		return;
 	l->netns = (uint32_t)st.st_ino;
@@ -69,7 +77,7 @@ void lost_close(struct fastpath_lost *l)
 		drop_fd(l->link_fd[i]);
 	drop_fd(l->ours_fd);
 	drop_fd(l->lost_fd);
-	*l = (struct fastpath_lost){ .ours_fd = -1, .lost_fd = -1, .link_fd = { -1, -1, -1 } };
+	lost_none(l);
 }
 
 void lost_add(struct fastpath_lost *l, uint32_t ifindex)
