@@ -140,12 +140,13 @@ static int open_handles(struct drivers *s, enum way way, const char *ifname, uin
 	return 0;
 }
 
-static void describe(struct driver_port *p, enum way way)
+static void describe(struct drivers *s, struct driver_port *p, enum way way)
 {
 	struct af_xdp_info info;
 
 	p->has_program = p->attached = ways[way].has_program;
 	p->is_xdp = way == WAY_XDP_NATIVE || way == WAY_XDP_GENERIC;
+	s->umem_used |= p->is_xdp;
 	snprintf(p->mode, sizeof(p->mode), "%s", ways[way].mode);
 	if (!p->is_xdp)
 		return;
@@ -173,7 +174,7 @@ static int try_way(struct drivers *s, enum way way, const struct netlink_link *l
 			return rc;
 		}
 	}
-	describe(p, way);
+	describe(s, p, way);
 	return 0;
 }
 
@@ -212,6 +213,20 @@ static void add_hint(struct text *t, const struct drivers *s, const struct drive
 			    "space, and its large segments are off from now on");
 }
 
+/* What was made for ways that were then refused: maps, descriptors, memory. */
+static void drop_unused(struct drivers *s)
+{
+	if (s->fast != NULL && fast_unused(s->fast)) {
+		fast_close(s->fast);
+		s->fast = NULL;
+		s->fast_asked = false;
+	}
+	for (uint32_t i = 0; i < CREW_MAX && !s->umem_used; i++) {
+		umem_destroy(s->umem[i]);
+		s->umem[i] = NULL;
+	}
+}
+
 int drivers_open(struct drivers *s, const char *driver, const struct netlink_link *link, uint32_t number,
 		 struct driver_port *out, char *err, size_t err_len)
 {
@@ -245,12 +260,14 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 			else if (reasons[0] != '\0')
 				text_add(&note, " (%s)", reasons + 2);
 			add_hint(&note, s, out, c->way[i], link);
+			drop_unused(s);
 			return 0;
 		}
 		/* What keeps one program out keeps all out. */
 		fast_told = w->has_program && s->fast == NULL;
 		add_reason(&why, w->driver, fast_told ? "" : w->mode, bare(refusal, link->name));
 	}
+	drop_unused(s);
 	snprintf(err, err_len, "device %s: %s", link->name, reasons + 2);
 	return rc;
 }

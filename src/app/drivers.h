@@ -26,6 +26,7 @@ struct drivers {
 	struct fast *fast;  /* NULL: nobody has asked, or it cannot be had */
 	uint32_t n_workers; /* each gets a handle of every device; set before the first is opened */
 	struct umem *umem[CREW_MAX];
+	bool umem_used; /* a port has, or has had, XDP: packets may lie there */
 	struct fast_limits fast_limits;
 	bool fast_asked;
 	char fast_refusal[256]; /* why it cannot be had */

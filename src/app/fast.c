@@ -36,6 +36,7 @@ struct fast {
 	struct flow_map *flows;
 	struct offload_queues *queues; /* NULL with one core */
 	uint32_t n_cores;
+	bool used; /* a port has, or has had, a program */
 	struct fast_core core[CREW_MAX];
 	struct {
 		uint32_t ifindex; /* the kernel's; 0: not attached */
@@ -105,10 +106,24 @@ int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, siz
 
 	if (rc != 0)
 		return rc;
+	f->used = true;
 	f->port[port->number].how = fastpath_how(f->path, port->kind, port->ifindex);
 	f->port[port->number].kind = port->kind;
 	f->port[port->number].ifindex = port->ifindex;
 	return 0;
+}
+
+bool fast_unused(const struct fast *f)
+{
+	return !f->used;
+}
+
+bool fast_has_port(const struct fast *f, enum fast_hook hook)
+{
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		if (f->port[i].ifindex != 0 && (f->port[i].kind == FASTPATH_TC) == (hook == FAST_TC))
+			return true;
+	return false;
 }
 
 bool fast_ask_again(struct fast *f, uint32_t number)

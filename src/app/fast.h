@@ -50,6 +50,11 @@ struct fastpath *fast_path(struct fast *f);
 /* Puts the program on a device. Until fast_port_up everything that comes in there goes up. */
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);
 void fast_detach(struct fast *f, uint32_t number);
+/* No port has ever had a program: no core is tied to it, and it may be closed while workers run. */
+bool fast_unused(const struct fast *f);
+/* A port has a program at this hook. */
+enum fast_hook { FAST_XDP, FAST_TC };
+bool fast_has_port(const struct fast *f, enum fast_hook hook);
 /* How frames may leave by a port is the other end's affair too, which may change without word of it: a veth's peer
  * turns GRO on or gets an XDP program. True when it has changed: then fast_port_up again, in each worker. */
 bool fast_ask_again(struct fast *f, uint32_t number);
