@@ -17,8 +17,9 @@
  * device receives between all of them (fewer queues than workers, a TAP), some only
  * send, and those that receive hand over what is not theirs (src/app/crew.h).
  *
- * Devices that a redirected frame cannot leave by are no matter of the driver:
- * packets to them go up and are sent as usual (fastpath_how).
+ * How frames leave by a device is asked when it is opened, and again from time to
+ * time (fastpath_how): where a driver takes no redirected frames, what native XDP
+ * has for it goes up and is sent as usual. The note says so.
  */
 #include "app/drivers.h"
 
@@ -199,9 +200,19 @@ static void add_reason(struct text *t, const char *what, const char *mode, const
 static void add_hint(struct text *t, const struct drivers *s, const struct driver_port *p, enum way way,
 		     const struct netlink_link *link)
 {
-	if (p->has_program && fastpath_how(fast_path(s->fast), ways[way].kind, link->index) == FP_HOW_UP)
-		text_add(t, "; its driver takes no redirected frames, so what leaves by it goes through user space "
-			    "(a veth does when its peer has `ethtool -K PEER gro on`)");
+	const char *why = NULL;
+
+	if (p->has_program)
+		(void)fastpath_how(fast_path(s->fast), ways[way].kind, link->index, &why);
+	if (why != NULL)
+		text_add(t, "; %s", why);
+	/* XDP leaves by ports with XDP alone. */
+	if (way == WAY_TC && fast_has_port(s->fast, FAST_XDP))
+		text_add(t,
+			 "; what comes in by a port with xdp leaves here through user space, as xdp does not reach tc");
+	if (p->is_xdp && fast_has_port(s->fast, FAST_TC))
+		text_add(t,
+			 "; what comes in here leaves by a port with tc through user space, as xdp does not reach tc");
 	if (!p->is_xdp || strcmp(link->kind, "veth") != 0)
 		return;
 	if (way == WAY_XDP_GENERIC)

@@ -19,7 +19,7 @@
 
 #define DRIVER_NAME_MAX 16
 #define DRIVER_MODE_MAX 32
-#define DRIVER_NOTE_MAX 512
+#define DRIVER_NOTE_MAX 1024
 
 /* What all ports of a process share. Zero to begin with; filled in when the first port needs it. */
 struct drivers {

@@ -107,7 +107,7 @@ int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, siz
 	if (rc != 0)
 		return rc;
 	f->used = true;
-	f->port[port->number].how = fastpath_how(f->path, port->kind, port->ifindex);
+	f->port[port->number].how = fastpath_how(f->path, port->kind, port->ifindex, NULL);
 	f->port[port->number].kind = port->kind;
 	f->port[port->number].ifindex = port->ifindex;
 	return 0;
@@ -132,7 +132,7 @@ bool fast_ask_again(struct fast *f, uint32_t number)
 
 	if (f->port[number].ifindex == 0)
 		return false;
-	how = fastpath_how(f->path, f->port[number].kind, f->port[number].ifindex);
+	how = fastpath_how(f->path, f->port[number].kind, f->port[number].ifindex, NULL);
 	if (how == f->port[number].how)
 		return false;
 	f->port[number].how = how;

@@ -64,8 +64,15 @@ uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue);
 #define FASTPATH_QUEUES_MAX FP_QUEUES
 
 /* How frames may leave by a device: what fp_adjacency.how may say for it. As it is now: a veth answers differently
- * when its peer moves to another namespace, or gets or loses an XDP program. */
-enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex);
+ * when its peer moves to another namespace, or gets or loses an XDP program. kind: of the program on that device.
+ * *why (may be NULL): why not by the best way, half a sentence; NULL when it is by that. */
+enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why);
+/* What a program of this kind can take at most. Whatever program is on the way out: a frame of native XDP leaves by the
+ * redirecting function of that device's driver or is lost, one of generic XDP and tc is sent as any packet is. */
+static inline enum fp_how fastpath_how_max(enum fastpath_kind kind)
+{
+	return kind == FASTPATH_TC ? FP_HOW_PEER : kind == FASTPATH_XDP_GENERIC ? FP_HOW_SEND : FP_HOW_REDIRECT;
+}
 
 /* Sums over all CPUs. n_lost: frames that a driver did not take after an XDP redirect, from the kernel's tracepoints;
  * lost_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0 but unknown.

@@ -89,6 +89,13 @@ void probe_program_name(uint32_t id, char *name, size_t len);
 /* Somebody else's program on the device: -EBUSY and a sentence that names it; 0 if there is none. */
 int probe_foreign_xdp(uint32_t ifindex, char *err, size_t err_len);
 int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len);
+/* What is known of a device as a way out, and what follows. *why as in fastpath_how. */
+enum probe_xmit { PROBE_XMIT_UNKNOWN, PROBE_XMIT_NO, PROBE_XMIT_YES };
+struct probe_facts {
+	enum probe_xmit xmit; /* the driver takes redirected frames */
+	bool is_veth, peer_elsewhere, has_queue, large_segments;
+};
+enum fp_how probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why);
 int probe_mtu(uint32_t ifindex);
 void probe_ifname(uint32_t ifindex, char name[16]);
 int probe_mac(uint32_t ifindex, uint8_t mac[6]);

@@ -335,8 +335,7 @@ static __always_inline bool fp_tcp_far(const struct fp_view *v, const struct fp_
 
 /* FP_FORWARDED, and *way is filled in; else the packet goes up, and the flow knows that it did. */
 static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp_flow *f, __u16 version,
-					      __u32 packet_len, __u8 how_max, struct fp_way *way,
-					      struct fp_adjacency **by)
+					      __u32 packet_len, struct fp_way *way, struct fp_adjacency **by)
 {
 	const volatile __u64 *w = (const volatile __u64 *)f;
 	enum fp_count why;
@@ -375,7 +374,7 @@ static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp
 	way->port = (__u8)(header1 >> 56);
 	__u64 next = ((volatile __u64 *)a)[2];
 	fp_read_barrier();
-	if (way->how == FP_HOW_UP || way->how > how_max || (a_version & 1) ||
+	if (way->how == FP_HOW_UP || way->how > program.how_max || (a_version & 1) ||
 	    *(volatile __u32 *)&a->version != a_version)
 		goto up;
 	/* Read with the way out itself: its number is another neighbour's only with another generation. */

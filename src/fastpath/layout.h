@@ -86,10 +86,13 @@ static inline __u64 fp_flow_counts(const struct fp_flow *f)
 }
 
 enum fp_how {
-	FP_HOW_UP,       /* packets go up: not resolved, device down, or one that takes no redirected frames */
+	FP_HOW_UP,       /* packets go up: not resolved, or device down */
 	FP_HOW_REDIRECT, /* out of ifindex */
+	FP_HOW_SEND,     /* the same, but its driver takes no redirected frames: native XDP sends packets for it up, generic
+			    XDP and tc send them as any packet is sent */
 	FP_HOW_PEER,     /* tc: into the peer of ifindex (bpf_redirect_peer) */
 };
+/* A program takes the ways up to its own (fp_program.how_max). */
 
 struct fp_adjacency {
 	__u8 header[14];

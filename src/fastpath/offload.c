@@ -108,11 +108,12 @@ bool offload_plain(const struct offload_map *m, uint32_t conn)
 /* Packets of this direction meet a program and have a way out of it. */
 static bool can_forward(const struct offload_map *m, const struct shortcut_view *v)
 {
-	const struct ip_adjacency *a = ip_adjacency(m->ip, v->adjacency);
+	uint32_t in = v->in_ifindex, out = ip_adjacency(m->ip, v->adjacency)->ifindex;
+	enum fastpath_kind kind = m->port[in].kind;
+	bool reaches = kind == FASTPATH_TC || m->port[out].kind != FASTPATH_TC;
 
-	bool reaches = m->port[v->in_ifindex].kind == FASTPATH_TC || m->port[a->ifindex].kind != FASTPATH_TC;
-
-	return reaches && m->port[v->in_ifindex].kernel_ifindex != 0 && m->port[a->ifindex].how != FP_HOW_UP;
+	return reaches && m->port[in].kernel_ifindex != 0 && m->port[out].how != FP_HOW_UP &&
+	       m->port[out].how <= fastpath_how_max(kind);
 }
 
 /* Both directions as they are to be written. */

@@ -59,7 +59,7 @@ void offload_map_set_left(struct offload_map *m, offload_left_fn *fn, void *ctx)
 /* How frames leave by an interface (fastpath_how) and the kernel's number of it; FP_HOW_UP while it is not attached. */
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how);
 /* By which kind of program an interface is served; FASTPATH_XDP_NATIVE unless it is said. An XDP program reaches only
- * interfaces that have one too, tc reaches all. */
+ * interfaces that have one too, a native one only those whose driver takes redirected frames; tc reaches all. */
 void offload_map_set_kind(struct offload_map *m, uint32_t ifindex, enum fastpath_kind kind);
 
 /* What came up from this interface has all been dealt with: there was no more to receive. With several cores: by this

@@ -3,10 +3,11 @@
  * The ways out, as the kernel's program sees them: ip's adjacencies by their own
  * numbers, with the kernel's number of the device behind each.
  *
- * One that ip calls unusable, or whose interface is not served by a program or
- * takes no redirected frames, says FP_HOW_UP: its packets take the way through
- * user space, which asks ARP, or drops by name. Only adjacencies that a flow
- * refers to are written. `version` is odd while one is.
+ * One that ip calls unusable, or whose interface is not served by a program, says
+ * FP_HOW_UP: its packets take the way through user space, which asks ARP, or drops
+ * by name. One whose interface takes no redirected frames is a way out for some
+ * kinds of program alone (FP_HOW_SEND). Only adjacencies that a flow refers to are
+ * written. `version` is odd while one is.
  *
  * Each carries the generation of the flows that may leave by it. It moves on when
  * the number is given to another neighbour; and in every adjacency of this core,

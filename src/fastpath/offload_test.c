@@ -104,7 +104,7 @@ static void test_refused(void **state)
 	w.shortcuts.none = false;
 	/* Out by tc alone, where no XDP program reaches; and the way back takes no frames. */
 	offload_map_set_port(w.m, 1, 101, FP_HOW_UP);
-	offload_map_set_kind(w.m, 2, FASTPATH_TC);
+	offload_map_set_kind(w.m, 1, FASTPATH_XDP_GENERIC);
 	assert_false(w.o->add(w.m, 5));
 	/* No program on either side. */
 	offload_map_set_port(w.m, 1, 0, FP_HOW_UP);
@@ -113,6 +113,31 @@ static void test_refused(void **state)
 	assert_false(w.o->add(w.m, N_CONNS + 100000));
 	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
 	close_world(&w);
+}
+
+/* Would catch: a flow put in whose program cannot send it where it goes; one left out that could be. Both ways are
+ * of the same sort. */
+static void test_kinds_of_ways(void **state)
+{
+	static const bool goes[3][FP_HOW_PEER + 1] = {
+		[FASTPATH_XDP_NATIVE] = { [FP_HOW_REDIRECT] = true },
+		[FASTPATH_XDP_GENERIC] = { [FP_HOW_REDIRECT] = true, [FP_HOW_SEND] = true },
+		[FASTPATH_TC] = { [FP_HOW_REDIRECT] = true, [FP_HOW_SEND] = true, [FP_HOW_PEER] = true },
+	};
+
+	for (enum fastpath_kind kind = FASTPATH_XDP_NATIVE; kind <= FASTPATH_TC; kind++)
+		for (enum fp_how how = FP_HOW_UP; how <= FP_HOW_PEER; how++) {
+			struct world w;
+
+			open_world(&w);
+			for (uint32_t i = 1; i <= 2; i++) {
+				offload_map_set_kind(w.m, i, kind);
+				offload_map_set_port(w.m, i, 100 + i, how);
+			}
+			if (w.o->add(w.m, 0) != goes[kind][how])
+				fail_msg("kind %d, how %d", kind, how);
+			close_world(&w);
+		}
 }
 
 /* --- reading back --- */
@@ -511,14 +536,14 @@ static void test_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flow),       cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_read_back),  cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_slices),     cmocka_unit_test(test_destroy),
-		cmocka_unit_test(test_slots),      cmocka_unit_test(test_make_room),
-		cmocka_unit_test(test_tcp_closes), cmocka_unit_test(test_void_all),
-		cmocka_unit_test(test_adjacency),  cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_idle),       cmocka_unit_test(test_adjacency_gone),
-		cmocka_unit_test(test_no_way),
+		cmocka_unit_test(test_flow),          cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kinds_of_ways), cmocka_unit_test(test_read_back),
+		cmocka_unit_test(test_wrap),          cmocka_unit_test(test_slices),
+		cmocka_unit_test(test_destroy),       cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_make_room),     cmocka_unit_test(test_tcp_closes),
+		cmocka_unit_test(test_void_all),      cmocka_unit_test(test_adjacency),
+		cmocka_unit_test(test_stale),         cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_adjacency_gone), cmocka_unit_test(test_no_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,8 @@ static inline void open_core(struct world *w, uint32_t n_conns, const struct off
 	w->o = offload_map_slots(w->m);
 	offload_map_set_clock(w->m, w->offset);
 	offload_map_set_left(w->m, left, w);
+	offload_map_set_kind(w->m, 1, FASTPATH_TC);
+	offload_map_set_kind(w->m, 2, FASTPATH_TC);
 	offload_map_set_port(w->m, 1, 101, FP_HOW_REDIRECT);
 	offload_map_set_port(w->m, 2, 102, FP_HOW_PEER);
 }

@@ -2,14 +2,17 @@
  *
  * Questions about devices: what stands on them, and how frames may leave by them.
  *
- * A device takes redirected XDP frames when its driver says so: the netdev family
- * of generic netlink has that since Linux 6.3 (a veth says yes only while its peer
- * would take them too). Before, only trying tells, and lost frames are counted.
+ * A device takes redirected frames of native XDP when its driver says so, whatever
+ * program stands on the device itself: the netdev family of generic netlink has
+ * that since Linux 6.3 (a veth says yes only while its peer would take them too).
+ * Before, what is likely is told from the driver, and lost frames are counted.
+ * Frames of generic XDP and tc are socket buffers, which every device sends.
  *
  * Into the peer of a veth in another namespace the tc program can put packets
- * straight, past the queue between them. A native XDP program at the peer would
- * not see those; while there is one, our end has no large segments (the veth
- * driver takes them away), and then packets go the long way.
+ * straight, past the queue between them, and so past a queue discipline on our end:
+ * where somebody has given it one, packets go the long way. A native XDP program at
+ * the peer would not see them; while there is one, our end has no large segments
+ * (the veth driver takes them away), and they go the long way too.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -201,8 +204,7 @@ static struct nlmsghdr *put_genl(void *buf, uint16_t family, uint8_t cmd)
 	return h;
 }
 
-/* True also when the kernel cannot say. */
-static bool takes_redirected(uint32_t ifindex)
+static enum probe_xmit ask_xmit(uint32_t ifindex)
 {
 	char buf[BUF_BYTES];
 	uint16_t family = 0;
@@ -211,21 +213,17 @@ static bool takes_redirected(uint32_t ifindex)
 
 	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, "netdev");
 	if (fastpath_netlink(NETLINK_GENERIC, h, see_family, &family) < 0 || family == 0)
-		return true;
+		return PROBE_XMIT_UNKNOWN;
 	h = put_genl(buf, family, NETDEV_DEV_GET);
 	mnl_attr_put_u32(h, NETDEV_DEV_IFINDEX, ifindex);
 	if (fastpath_netlink(NETLINK_GENERIC, h, see_features, &features) < 0)
-		return true;
-	return (features & NETDEV_XDP_NDO_XMIT) != 0;
+		return PROBE_XMIT_UNKNOWN;
+	return (features & NETDEV_XDP_NDO_XMIT) != 0 ? PROBE_XMIT_YES : PROBE_XMIT_NO;
 }
-
-struct link_facts {
-	bool is_veth, peer_elsewhere;
-};
 
 static int see_info(const struct nlattr *a, void *ctx)
 {
-	struct link_facts *f = ctx;
+	struct probe_facts *f = ctx;
 
 	if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
 		f->is_veth = strcmp(mnl_attr_get_str(a), "veth") == 0;
@@ -234,7 +232,7 @@ static int see_info(const struct nlattr *a, void *ctx)
 
 static int see_link(const struct nlmsghdr *h, void *ctx)
 {
-	struct link_facts *f = ctx;
+	struct probe_facts *f = ctx;
 	struct nlattr *a; /* the macro casts const away */
 
 	mnl_attr_for_each(a, h, sizeof(struct ifinfomsg))
@@ -243,6 +241,10 @@ static int see_link(const struct nlmsghdr *h, void *ctx)
 			f->peer_elsewhere = true;
 		else if (mnl_attr_get_type(a) == IFLA_LINKINFO)
 			(void)mnl_attr_parse_nested(a, see_info, f);
+		else if (mnl_attr_get_type(a) == IFLA_QDISC)
+			/* noop: it has never been up, and has yet to get one */
+			f->has_queue =
+				strcmp(mnl_attr_get_str(a), "noqueue") != 0 && strcmp(mnl_attr_get_str(a), "noop") != 0;
 	}
 	return MNL_CB_OK;
 }
@@ -255,29 +257,61 @@ static bool has_large_segments(uint32_t ifindex)
 	return ask_device(ifindex, SIOCETHTOOL, &req) == 0 && v.data != 0;
 }
 
-static bool peer_can_be_fed(uint32_t ifindex)
+static void ask_link(uint32_t ifindex, struct probe_facts *facts)
 {
 	char buf[BUF_BYTES];
-	struct link_facts facts = { false };
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
 	h->nlmsg_type = RTM_GETLINK;
 	h->nlmsg_flags = NLM_F_REQUEST;
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_index = (int)ifindex;
-	return fastpath_netlink(NETLINK_ROUTE, h, see_link, &facts) == 0 && facts.is_veth && facts.peer_elsewhere &&
-	       has_large_segments(ifindex);
+	(void)fastpath_netlink(NETLINK_ROUTE, h, see_link, facts);
+	facts->large_segments = has_large_segments(ifindex);
 }
 
-enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex)
+/* A wrong yes loses every frame, a wrong no costs the way through user space. So a yes wants a reason: the kernel's
+ * word, or a driver with native XDP, which as a rule takes redirected frames as well. A veth has that and takes them
+ * only while its peer would, which nothing here can see. */
+static enum fp_how how_by_xdp(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
 {
-	switch (kind) {
-	case FASTPATH_XDP_NATIVE:
-		return takes_redirected(ifindex) ? FP_HOW_REDIRECT : FP_HOW_UP;
-	case FASTPATH_XDP_GENERIC:
-		return FP_HOW_REDIRECT; /* sent as any packet is */
-	case FASTPATH_TC:
-		return peer_can_be_fed(ifindex) ? FP_HOW_PEER : FP_HOW_REDIRECT;
+	if (facts->xmit == PROBE_XMIT_YES)
+		return FP_HOW_REDIRECT;
+	if (facts->xmit == PROBE_XMIT_NO) {
+		*why = "its driver takes no redirected frames, so what native XDP has for it leaves through user space "
+		       "(a veth takes them when its peer has `ethtool -K PEER gro on`)";
+		return FP_HOW_SEND;
 	}
-	return FP_HOW_UP;
+	if (kind == FASTPATH_XDP_NATIVE && !facts->is_veth)
+		return FP_HOW_REDIRECT;
+	*why = "this kernel cannot say whether its driver takes redirected frames (Linux 6.3 or later can), so what "
+	       "native XDP has for it leaves through user space";
+	return FP_HOW_SEND;
+}
+
+enum fp_how probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
+{
+	*why = NULL;
+	if (kind != FASTPATH_TC)
+		return how_by_xdp(kind, facts, why);
+	if (!facts->is_veth || !facts->peer_elsewhere || !facts->large_segments)
+		return FP_HOW_SEND;
+	if (!facts->has_queue)
+		return FP_HOW_PEER;
+	*why = "packets go through its queue discipline; without one they would be put straight into its peer, which "
+	       "is "
+	       "quicker";
+	return FP_HOW_SEND;
+}
+
+enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why)
+{
+	struct probe_facts facts = { .xmit = PROBE_XMIT_UNKNOWN };
+	const char *unused;
+
+	if (kind != FASTPATH_TC)
+		facts.xmit = ask_xmit(ifindex);
+	if (kind == FASTPATH_TC || facts.xmit == PROBE_XMIT_UNKNOWN)
+		ask_link(ifindex, &facts);
+	return probe_judge(kind, &facts, why != NULL ? why : &unused);
 }

@@ -89,7 +89,7 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 	struct fp_flow *f = fp_find(&v, &version);
 	if (!f)
 		return FP_UP_NO_FLOW;
-	why = fp_judge(&v, f, version, piece_len(ctx, &v), FP_HOW_PEER, way, &by);
+	why = fp_judge(&v, f, version, piece_len(ctx, &v), way, &by);
 	if (why != FP_FORWARDED)
 		return why;
 	if (!mend_l4_check(ctx, &v, way))

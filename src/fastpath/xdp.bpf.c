@@ -106,7 +106,7 @@ static __always_inline enum fp_count forward(struct xdp_md *ctx)
 		return FP_UP_NO_FLOW;
 	if (v.proto != FP_PROTO_ICMP && is_partial(ctx, &v))
 		return fp_up(f, FP_UP_PARTIAL);
-	why = fp_judge(&v, f, version, v.tot_len, FP_HOW_REDIRECT, &way, &by);
+	why = fp_judge(&v, f, version, v.tot_len, &way, &by);
 	if (why != FP_FORWARDED)
 		return why;
 	/* Nothing has been changed yet: the device may have gone. */

@@ -215,6 +215,10 @@ SPOIL(adjacency_peer)
 {
 	bed_adjacency(b)->how = FP_HOW_PEER;
 }
+SPOIL(adjacency_send)
+{
+	bed_adjacency(b)->how = FP_HOW_SEND;
+}
 SPOIL(adjacency_unknown)
 {
 	bed_adjacency(b)->how = FP_HOW_PEER + 1;
@@ -283,6 +287,7 @@ static const struct up_row up_rows[] = {
 	{ "adjacency not usable", &bed_udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },
 	{ "adjacency being written", &bed_udp, adjacency_odd, FP_UP_ADJACENCY, .seen = true },
 	{ "peer", &bed_udp, adjacency_peer, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "no redirected frames", &bed_udp, adjacency_send, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
 	{ "unknown way", &bed_udp, adjacency_unknown, FP_UP_ADJACENCY, .seen = true },
 	{ "no such device", &bed_udp, no_device, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
 	{ "partial checksum, UDP", &bed_udp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
