@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The batch path: frames just received go to their look-up, window check, rewrite
- * and device in four passes, so that the waits for memory of a batch overlap:
+ * and device in four passes, so that waits for memory overlap with work:
  *
- *   1  the frames' first bytes are asked for (of the whole batch; the rest in slices of it)
+ *   1  the frames' first bytes are asked for, of the whole batch
  *   2  parse, hash; the buckets are asked for
  *   3  tags compared; the connections' lines are asked for: of the packet's direction, for TCP both
  *   4  in order: compared, judged, rewritten, queued; or left for the full way
+ *
+ * From the second pass on a batch goes through in slices, one behind the other: a
+ * slice is parsed, the one before it has its connections asked for, and the one
+ * before that is worked on. Nothing is decided before the last pass: a bucket or
+ * a connection that has changed meanwhile is looked up anew.
  *
  * A packet is left untouched or dealt with. Whatever is left stays in order, and
  * so does each flow: once a packet of a connection is left, all later ones of it
@@ -27,9 +32,9 @@ struct way {
 	uint64_t hash;
 };
 
-/* Packets whose lines are in flight at one time: enough to hide a miss, few enough that all of it stays in the first
- * cache until it is used. */
-#define SLICE 32
+/* Packets that take a pass together. Their lines are on their way while two other slices are at work, and no more than
+ * these are on their way at one time: a core that has asked for more than it can wait for stands still. */
+#define SLICE 8
 #define LEFT_WORDS 8 /* of 64 bits */
 
 struct pass {
@@ -275,7 +280,7 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 {
 	struct shortcuts *s = ctx;
 	struct pass pass = { .s = s, .ifindex = ifindex };
-	struct way way[SLICE];
+	struct way way[BATCH_MAX];
 	uint32_t n = b->n, n_left = 0;
 
 	conntrack_batch_begin(s->ct, &pass.moment);
@@ -283,14 +288,16 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]), 1);
-	for (uint32_t at = 0; at < n; at += SLICE) {
-		uint32_t n_slice = min_u32(n - at, SLICE);
-
-		parse(&pass, &b->p[at], n_slice, way);
-		guess(s, n_slice, way);
-		for (uint32_t i = 0; i < n_slice; i++)
-			if (!work(&pass, b->p[at + i], &way[i]))
-				b->p[n_left++] = b->p[at + i];
+	for (uint32_t at = 0; at < n + 2 * SLICE; at += SLICE) {
+		if (at < n)
+			parse(&pass, &b->p[at], min_u32(n - at, SLICE), &way[at]);
+		if (at >= SLICE && at - SLICE < n)
+			guess(s, min_u32(n - (at - SLICE), SLICE), &way[at - SLICE]);
+		if (at < 2 * SLICE)
+			continue;
+		for (uint32_t i = at - 2 * SLICE; i < min_u32(n, at - SLICE); i++)
+			if (!work(&pass, b->p[i], &way[i]))
+				b->p[n_left++] = b->p[i];
 	}
 	b->n = n_left;
 	s->count[SHORTCUT_SEEN] += n;
