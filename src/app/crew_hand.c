@@ -24,38 +24,91 @@
 
 #include "app/crew_priv.h"
 
-static bool lend(struct crew_worker *w, uint32_t to, struct crew_slot *slot, struct packet *p)
+/* Lines and parts of them, with what stands around the frame as long as that is the buffer's too: a few loads and
+ * stores of one size. The slot's head is written over it. */
+#define PART 32u
+#define HEAD offsetof(struct crew_slot, bytes)
+
+static inline void put_frame(struct crew_slot *slot, const struct packet *p, uint8_t ifindex, uint8_t flags)
 {
-	slot->lent = p;
-	w->n_lent[to]++;
-	return true;
+	const uint8_t *from = p->buf + p->off;
+	uint32_t n = (p->len + (uint32_t)HEAD + PART - 1) / PART * PART;
+
+	if (YG_UNLIKELY(n > HEAD + CREW_FRAME_BYTES || p->off < HEAD || n - HEAD > p->buf_len - p->off))
+		memcpy(slot->bytes, from, p->len);
+	else
+		for (uint32_t i = 0; i < n; i += PART)
+			memcpy((uint8_t *)slot + i, from - HEAD + i, PART);
+	slot->len = (uint16_t)p->len;
+	slot->ifindex = ifindex;
+	slot->flags = flags;
+}
+
+/* NULL: the ring is full. */
+static inline struct crew_slot *next_slot(struct crew_worker *w, uint32_t to)
+{
+	struct ring *ring = &crew_pair(w->crew, w->id, to)->packets;
+	struct crew_slot *slot = ring_put(ring);
+
+	if (YG_UNLIKELY(slot == NULL))
+		return NULL;
+	prefetch_write(ring_ahead(ring, CREW_AHEAD));
+	w->filled |= UINT64_C(1) << to;
+	return slot;
 }
 
 bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_way *way,
 		    enum crew_keep keep)
 {
-	bool small = p->len <= sizeof(((struct crew_slot *)NULL)->bytes);
+	bool small = p->len <= CREW_FRAME_BYTES;
 	struct crew_slot *slot = NULL;
 
 	if (small || w->n_lent[to] < CREW_RETURNS)
-		slot = ring_put(&crew_pair(w->crew, w->id, to)->packets);
+		slot = next_slot(w, to);
 	if (slot == NULL) {
 		if (keep == CREW_FREE_COPIED)
 			env_drop(w->env, p, DROP_CREW_RING);
 		return false;
 	}
-	w->filled |= UINT64_C(1) << to;
-	slot->lent = NULL;
 	slot->way = *way;
 	slot->offload = p->offload;
-	slot->len = p->len;
-	if (!small)
-		return lend(w, to, slot, p);
-	memcpy(slot->bytes, packet_frame(p), p->len);
+	slot->lent = small ? NULL : p;
+	if (!small) {
+		slot->flags = 0;
+		w->n_lent[to]++;
+		return true;
+	}
+	put_frame(slot, p, 0, 0);
 	w->env->ledger.n_handed_over++;
 	if (keep == CREW_FREE_COPIED)
 		packet_free(w->env->pool, p);
 	return true;
+}
+
+static void hand_with_way(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, uint8_t flags)
+{
+	struct crew_way way = { .ifindex = (uint8_t)ifindex, .flags = flags };
+
+	(void)owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &way.tuple);
+	(void)crew_hand_over(w, to, p, &way, CREW_FREE_COPIED);
+}
+
+void crew_hand_plain(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, uint8_t flags)
+{
+	if (p->len > CREW_FRAME_BYTES || p->offload.csum_partial || p->offload.gso_type != GSO_NONE) {
+		hand_with_way(w, to, p, ifindex, flags);
+		return;
+	}
+	struct crew_slot *slot = next_slot(w, to);
+
+	if (YG_UNLIKELY(slot == NULL)) {
+		env_drop(w->env, p, DROP_CREW_RING);
+		return;
+	}
+	flags |= CREW_BARE | (p->offload.csum_valid ? CREW_CSUM_VALID : 0);
+	put_frame(slot, p, (uint8_t)ifindex, flags);
+	w->env->ledger.n_handed_over++;
+	packet_free(w->env->pool, p);
 }
 
 void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t ifindex)
@@ -120,7 +173,7 @@ static bool send_back(struct crew_worker *w, uint32_t to, struct packet *p, cons
 	/* The connection goes now; the packet behind its batch, which still knows it. */
 	conntrack_packet_gone(gateway_conntrack(w->gw), p);
 	p->conn_ref = CONN_NONE;
-	if (p->len <= sizeof(((struct crew_slot *)NULL)->bytes))
+	if (p->len <= CREW_FRAME_BYTES)
 		batch_add(&w->gone, p);
 	p->verdict = VERDICT_STOLEN;
 	return true;

@@ -33,7 +33,9 @@
 struct inbox {
 	struct crew_worker *w;
 	uint64_t now;
-	uint32_t n, last; /* open, and the one used last */
+	uint32_t n;       /* open */
+	uint32_t ifindex; /* of the one used last; 0: none */
+	struct batch *last;
 	struct {
 		uint32_t ifindex;
 		struct batch batch;
@@ -47,41 +49,49 @@ static void free_gone(struct crew_worker *w)
 	w->gone.n = 0;
 }
 
-static void inbox_enter(struct inbox *in, uint32_t i)
+static void inbox_enter(struct inbox *in, uint32_t ifindex, struct batch *b)
 {
-	if (in->open[i].batch.n == 0)
+	if (b->n == 0)
 		return;
-	gateway_input(in->w->gw, in->open[i].ifindex, &in->open[i].batch, in->now);
+	gateway_input(in->w->gw, ifindex, b, in->now);
 	free_gone(in->w);
 }
 
 static void inbox_flush(struct inbox *in)
 {
 	for (uint32_t i = 0; i < in->n; i++)
-		inbox_enter(in, i);
-	in->n = 0;
+		inbox_enter(in, in->open[i].ifindex, &in->open[i].batch);
+	in->n = in->ifindex = 0;
 }
 
-/* The open batch of an interface. */
-static uint32_t inbox_find(struct inbox *in, uint32_t ifindex)
+/* The open batch of an interface becomes the last one, with room for a packet. */
+static void inbox_turn_to(struct inbox *in, uint32_t ifindex)
 {
-	for (uint32_t i = 0; i < in->n; i++)
-		if (in->open[i].ifindex == ifindex)
-			return i;
-	if (in->n == OPEN_BATCHES)
+	uint32_t i = 0;
+
+	while (i < in->n && in->open[i].ifindex != ifindex)
+		i++;
+	if (i == OPEN_BATCHES) {
 		inbox_flush(in);
-	in->open[in->n].ifindex = ifindex;
-	in->open[in->n].batch.n = 0;
-	return in->n++;
+		i = 0;
+	}
+	if (i == in->n) {
+		in->open[i].ifindex = ifindex;
+		in->open[i].batch.n = 0;
+		in->n++;
+	}
+	if (in->open[i].batch.n == BATCH_MAX)
+		inbox_enter(in, ifindex, &in->open[i].batch);
+	in->ifindex = ifindex;
+	in->last = &in->open[i].batch;
 }
 
-static void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *p)
+static inline void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *p)
 {
-	if (YG_UNLIKELY(in->last >= in->n || in->open[in->last].ifindex != ifindex))
-		in->last = inbox_find(in, ifindex);
-	if (in->open[in->last].batch.n == BATCH_MAX)
-		inbox_enter(in, in->last);
-	batch_add(&in->open[in->last].batch, p);
+	/* No likelihood is told: with it compilers think the caller's loop too rare to have this in it. */
+	if (in->ifindex != ifindex || in->last->n == BATCH_MAX)
+		inbox_turn_to(in, ifindex);
+	batch_add(in->last, p);
 }
 
 static void hand_on(struct inbox *in, uint32_t to, uint32_t ifindex, struct packet *p, const struct tuple *t,
@@ -101,6 +111,21 @@ static void settle(struct inbox *in, uint32_t ifindex, struct packet *p, const s
 		inbox_add(in, ifindex, p);
 	else
 		hand_on(in, to, ifindex, p, t, CREW_FINAL);
+}
+
+/* The same for a plain frame, where redirects may lead elsewhere. */
+static void settle_led(struct inbox *in, uint32_t ifindex, struct packet *p)
+{
+	struct crew_worker *w = in->w;
+	uint32_t to = w->id;
+	struct tuple t;
+
+	if (owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &t))
+		to = crew_redirected(w, &t);
+	if (to == w->id)
+		inbox_add(in, ifindex, p);
+	else
+		crew_hand_plain(w, to, p, ifindex, CREW_FINAL);
 }
 
 /* The tuple is known; whose is it? */
@@ -157,15 +182,12 @@ static void piece(struct inbox *in, uint32_t ifindex, struct packet *p, const st
 	}
 }
 
+/* One that is not plain. */
 static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 {
 	struct crew_worker *w = in->w;
 	struct owner_view v;
 
-	if (YG_LIKELY(owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &v.tuple))) {
-		route(in, ifindex, p, &v.tuple);
-		return;
-	}
 	owner_look(&w->crew->owner, ifindex, packet_frame(p), p->len, &v);
 	switch (v.kind) {
 	case OWNER_FLOW:
@@ -187,6 +209,32 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 		break;
 	}
 	inbox_add(in, ifindex, p);
+}
+
+/* Whose they are, all of them first; then each goes its way. */
+static void receive_all(struct inbox *in, uint32_t ifindex, struct batch *b)
+{
+	struct crew_worker *w = in->w;
+	uint8_t to[BATCH_MAX];
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		struct tuple t;
+
+		to[i] = CREW_NOBODY;
+		if (YG_LIKELY(owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &t)))
+			to[i] = (uint8_t)owner_of_tuple(&w->crew->owner, ifindex, &t);
+	}
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (YG_UNLIKELY(to[i] == CREW_NOBODY))
+			received(in, ifindex, b->p[i]);
+		else if (to[i] != w->id)
+			crew_hand_plain(w, to[i], b->p[i], ifindex, 0);
+		else if (YG_UNLIKELY(w->redirects.pool.n_used != 0))
+			settle_led(in, ifindex, b->p[i]);
+		else
+			inbox_add(in, ifindex, b->p[i]);
+	}
 }
 
 /* --- from other workers --- */
@@ -229,58 +277,68 @@ struct arrival {
 	struct crew_way way;
 };
 
-/* False when there is no buffer: dropped by name. */
-static bool take_over(struct crew_worker *w, uint32_t from, const struct crew_slot *slot, struct arrival *a)
+/* The bytes in a slot are let go of. */
+static void slot_done(void *ctx, uint64_t cookie)
 {
-	struct ring *returns = &crew_pair(w->crew, w->id, from)->returns;
-
-	w->env->ledger.n_taken_over++;
-	if (slot->lent == NULL) {
-		a->p = packet_alloc(w->env->pool, slot->len);
-	} else {
-		const struct packet *o = slot->lent;
-		a->p = packet_lend(w->env->pool, o->buf, o->buf_len, o->off, slot->len, give_back, returns,
-				   (uint64_t)(uintptr_t)o);
-	}
-	if (a->p == NULL) {
-		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
-		if (slot->lent != NULL)
-			give_back(returns, (uint64_t)(uintptr_t)slot->lent);
-		return false;
-	}
-	if (slot->lent == NULL)
-		memcpy(packet_frame(a->p), slot->bytes, slot->len);
-	a->p->offload = slot->offload;
-	a->way = slot->way;
-	return true;
+	(void)cookie;
+	((struct crew_pair *)ctx)->n_used--;
 }
 
-/* At most a batch from all rings together, each looked at first in turn. */
-static uint32_t take_packets(struct crew_worker *w, struct arrival out[BATCH_MAX], uint32_t *n_seen)
+/* A packet around the frame, where it stands. NULL when there is no descriptor: dropped by name. */
+static inline struct packet *take_over(struct crew_worker *w, struct crew_pair *pair, struct crew_slot *slot)
+{
+	struct packet *p = packet_lend(w->env->pool, slot->bytes, CREW_FRAME_BYTES, 0, slot->len, slot_done, pair, 0);
+
+	if (YG_UNLIKELY(p == NULL)) {
+		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
+		return NULL;
+	}
+	pair->n_used++;
+	return p;
+}
+
+/* The same for one whose bytes are somewhere else. */
+static struct packet *take_over_lent(struct crew_worker *w, uint32_t from, const struct packet *o)
+{
+	struct ring *returns = &crew_pair(w->crew, w->id, from)->returns;
+	struct packet *p = packet_lend(w->env->pool, o->buf, o->buf_len, o->off, o->len, give_back, returns,
+				       (uint64_t)(uintptr_t)o);
+
+	if (p == NULL) {
+		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
+		give_back(returns, (uint64_t)(uintptr_t)o);
+	}
+	return p;
+}
+
+/* Packets of others that will be judged: at most a batch from all rings together, each looked at first in turn. */
+struct takings {
+	uint32_t n;
+	uint8_t of[CREW_MAX]; /* each */
+};
+_Static_assert(BATCH_MAX <= UINT8_MAX, "a batch of one of them");
+
+static void see_packets(struct crew_worker *w, struct takings *t)
 {
 	struct crew *c = w->crew;
-	uint32_t n = 0;
 
+	t->n = 0;
 	w->turn++;
-	for (uint32_t k = 0; k < c->n && *n_seen < BATCH_MAX; k++) {
+	for (uint32_t k = 0; k < c->n; k++) {
 		uint32_t from = (w->turn + k) % c->n;
-		struct ring *ring = &crew_pair(c, from, w->id)->packets;
-		uint32_t n_here = from == w->id ? 0 : min_u32(ring_ready(ring), BATCH_MAX - *n_seen);
+		struct crew_pair *pair = crew_pair(c, from, w->id);
 
-		/* They stand in the other core's cache. */
-		for (uint32_t i = 0; i < n_here; i++) {
-			const struct crew_slot *slot = ring_at(ring, i);
+		t->of[from] = 0;
+		if (from == w->id || t->n == BATCH_MAX)
+			continue;
+		uint32_t n = min_u32(ring_ready(&pair->packets) - pair->n_open, BATCH_MAX - t->n);
 
-			__builtin_prefetch(slot);
-			__builtin_prefetch(slot->bytes);
-		}
-		for (uint32_t i = 0; i < n_here; i++)
-			n += take_over(w, from, ring_at(ring, i), &out[n]);
-		if (n_here > 0)
-			ring_take(ring, n_here);
-		*n_seen += n_here;
+		/* They stand in the other core's cache, and will be written. */
+		for (uint32_t i = 0; i < n; i++)
+			prefetch_write(ring_at(&pair->packets, pair->n_open + i));
+		t->of[from] = (uint8_t)n;
+		t->n += n;
 	}
-	return n;
 }
 
 /* Nobody has a port for it, or it was refused for another reason: whoever was asked forgets the way. */
@@ -363,26 +421,87 @@ static void judge_arrival(struct inbox *in, struct arrival *a)
 	}
 }
 
+static inline void arrive(struct inbox *in, uint32_t from, struct crew_pair *pair, struct crew_slot *slot)
+{
+	struct crew_worker *w = in->w;
+	struct arrival a;
+
+	if (YG_LIKELY(slot->flags & CREW_BARE)) {
+		struct packet *p = take_over(w, pair, slot);
+
+		if (YG_UNLIKELY(p == NULL))
+			return;
+		p->offload.csum_valid = (slot->flags & CREW_CSUM_VALID) != 0;
+		if (YG_UNLIKELY((slot->flags & CREW_FINAL) == 0 && w->redirects.pool.n_used != 0))
+			settle_led(in, slot->ifindex, p);
+		else
+			inbox_add(in, slot->ifindex, p);
+		return;
+	}
+	a.p = slot->lent == NULL ? take_over(w, pair, slot) : take_over_lent(w, from, slot->lent);
+	if (a.p == NULL)
+		return;
+	a.p->offload = slot->offload;
+	a.way = slot->way;
+	judge_arrival(in, &a);
+}
+
+static void judge_takings(struct inbox *in, const struct takings *t)
+{
+	struct crew_worker *w = in->w;
+
+	w->env->ledger.n_taken_over += t->n;
+	for (uint32_t k = 0; k < w->crew->n && t->n > 0; k++) {
+		uint32_t from = (w->turn + k) % w->crew->n;
+		struct crew_pair *pair = crew_pair(w->crew, from, w->id);
+
+		for (uint32_t i = 0; i < t->of[from]; i++)
+			arrive(in, from, pair, ring_at(&pair->packets, pair->n_open + i));
+	}
+}
+
+/* Whoever keeps a packet has bytes of its own by now (packet_own); while somebody does not, no slot goes back. */
+static void give_slots_back(struct crew_worker *w, const struct takings *t)
+{
+	bool all = true;
+
+	if (t->n == 0 && !w->slots_open)
+		return;
+	for (uint32_t from = 0; from < w->crew->n; from++) {
+		struct crew_pair *pair = crew_pair(w->crew, from, w->id);
+
+		pair->n_open += t->of[from];
+		if (pair->n_open == 0)
+			continue;
+		if (pair->n_used > 0) {
+			all = false;
+			continue;
+		}
+		ring_take(&pair->packets, pair->n_open);
+		pair->n_open = 0;
+	}
+	w->slots_open = !all;
+}
+
 /* What others have handed over, and what was just received on ifindex (b, may be NULL). */
 static uint32_t judge_all(struct crew_worker *w, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	struct inbox in;
-	struct arrival a[BATCH_MAX];
-	uint32_t n_seen = 0;
+	struct takings t;
 
 	in.w = w;
 	in.now = now;
-	in.n = in.last = 0;
+	in.n = in.ifindex = 0;
 	uint32_t n_returned = take_returns(w);
-	uint32_t n = take_packets(w, a, &n_seen);
+	see_packets(w, &t);
 	crew_read_messages(w);
-	for (uint32_t i = 0; b != NULL && i < b->n; i++)
-		received(&in, ifindex, b->p[i]);
-	for (uint32_t i = 0; i < n; i++)
-		judge_arrival(&in, &a[i]);
+	if (b != NULL)
+		receive_all(&in, ifindex, b);
+	judge_takings(&in, &t);
 	inbox_flush(&in);
 	crew_publish(w);
-	return n_seen + n_returned;
+	give_slots_back(w, &t);
+	return t.n + n_returned;
 }
 
 void crew_input(struct crew *c, uint32_t worker, uint32_t ifindex, struct batch *b, uint64_t now)

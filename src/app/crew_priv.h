@@ -12,6 +12,8 @@
 
 #define CREW_SLOTS 1024u /* packets on the way from one worker to another */
 #define CREW_SLOT_BYTES 256u
+#define CREW_FRAME_BYTES 188u /* larger frames stay where they are */
+#define CREW_AHEAD 4u         /* slots asked for before they are filled */
 #define CREW_MESSAGES 4096u
 #define CREW_RETURNS 1024u /* large packets that others have of one worker */
 #define CREW_NOBODY UINT8_MAX
@@ -25,21 +27,30 @@ struct crew_way {
 	uint8_t flags; /* enum crew_flag */
 };
 
-/* A packet on its way: its bytes, or where they are. */
+/* A packet on its way: its bytes, or where they are. Lines travel between processors, so a small plain frame needs only
+ * as many as it has itself: what is known of it can be seen in it. */
 struct crew_slot {
-	struct packet *lent; /* NULL: the bytes stand here */
+	uint16_t len;    /* of the frame that stands here */
+	uint8_t ifindex; /* CREW_BARE: as in crew_way */
+	uint8_t flags;
+	uint8_t bytes[CREW_FRAME_BYTES];
+	/* --- without CREW_BARE --- */
+	struct packet *lent; /* not NULL: it stands there */
 	struct crew_way way;
 	struct offload offload;
-	uint32_t len;
-	uint8_t bytes[CREW_SLOT_BYTES - 64];
 };
-_Static_assert(offsetof(struct crew_slot, bytes) <= 64 && sizeof(struct crew_slot) <= CREW_SLOT_BYTES, "four lines");
+_Static_assert(offsetof(struct crew_slot, lent) == CREW_SLOT_BYTES - RING_LINE &&
+		       sizeof(struct crew_slot) == CREW_SLOT_BYTES,
+	       "three lines of frame, one of the rest");
 
 enum crew_flag {
 	CREW_FINAL = 0x1,  /* whoever has it keeps it */
 	CREW_PIECE = 0x2,  /* to where the pieces of its packet meet */
 	CREW_BORROW = 0x4, /* its sender's mapping is wanted */
 	CREW_LOAN = 0x8,   /* and comes with it, if loan.lender is set */
+	/* Of a slot, not of a way: */
+	CREW_BARE = 0x10,       /* a plain frame (owner_look_plain), and no more */
+	CREW_CSUM_VALID = 0x20, /* with it: offload.csum_valid */
 };
 
 enum crew_message_kind {
@@ -99,6 +110,9 @@ struct crew_pair {
 	struct ring packets;  /* struct crew_slot */
 	struct ring messages; /* struct crew_message */
 	struct ring returns;  /* struct packet *: of the one that they return to */
+	/* The receiver's: frames are judged where they stand, and their slots go back when all have been let go of. */
+	_Alignas(RING_LINE) uint32_t n_open; /* slots of packets that were judged and did not go back */
+	uint32_t n_used;                     /* packets that stand in them */
 };
 
 struct crew_worker {
@@ -118,6 +132,7 @@ struct crew_worker {
 	uint64_t touched; /* workers to whom something was published */
 	uint64_t filled;  /* workers in whose ring packets wait to be published */
 	uint32_t n_lent[CREW_MAX];
+	bool slots_open;     /* somewhere crew_pair.n_open is not 0 */
 	bool mostly_foreign; /* of the last batch received, many were others' */
 	uint32_t turn;       /* the ring that is looked at first */
 	/* Packets that elsewhere() copied away, freed behind the batch. */
@@ -175,6 +190,8 @@ enum crew_keep { CREW_FREE_COPIED, CREW_KEEP_COPIED };
 /* p goes to another worker, or is dropped by name. CREW_KEEP_COPIED: the caller frees p if it says so (true). */
 bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_way *way,
 		    enum crew_keep keep);
+/* The same for a frame of which owner_look_plain says all there is to know; flags: CREW_FINAL or 0. */
+void crew_hand_plain(struct crew_worker *w, uint32_t to, struct packet *p, uint32_t ifindex, uint8_t flags);
 /* A copy for each of the others. */
 void crew_hand_copies(struct crew_worker *w, const struct packet *p, uint32_t ifindex);
 /* Slots of NAT. */

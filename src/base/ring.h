@@ -47,6 +47,12 @@ static inline void *ring_put(struct ring *r)
 	return r->mem + (size_t)(r->next++ & r->mask) * r->slot_bytes;
 }
 
+/* What ring_put would return behind k more, to have it in the cache by then. */
+static inline void *ring_ahead(const struct ring *r, uint32_t k)
+{
+	return r->mem + (size_t)((r->next + k) & r->mask) * r->slot_bytes;
+}
+
 /* True when there was something to publish. */
 static inline int ring_publish(struct ring *r)
 {

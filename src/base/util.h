@@ -23,6 +23,17 @@
  * monotonic clock that the caller passes in, or of a simulator's clock. */
 #define TIME_NEVER UINT64_MAX
 
+/* p will be written; its line may stand in another processor's cache. */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	/* Without -mprfchw compilers ask for it to be read, and the first store waits again. */
+	__asm__("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;

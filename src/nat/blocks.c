@@ -21,32 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/pool.h"
 #include "nat/portmap.h"
 
-#define IN_USE 0x80u
+#define IN_USE NAT_BLOCK_IN_USE
 #define ALL_IN_USE UINT64_C(0x8080808080808080)
 #define N_WORDS (NAT_BLOCKS_PER_MAP / 8)
-
-struct row {
-	uint8_t state[NAT_BLOCK_PROTOS][NAT_BLOCKS_PER_MAP] __attribute__((aligned(64)));
-};
-
-/* Of an address that is there: addr, zone, row + 1. */
-struct slot {
-	uint32_t addr;
-	uint16_t zone;
-	uint32_t row_plus_1;
-};
-
-struct nat_blocks {
-	uint32_t n_workers;
-	uint32_t n_slots; /* a power of two, at least twice max_rows */
-	uint32_t max_rows, n_rows;
-	struct slot *slot;
-	struct row *row;
-	struct pool slots, rows; /* used as arrays: what nobody touches costs nothing */
-};
 
 struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
 {
@@ -82,27 +61,9 @@ void nat_blocks_destroy(struct nat_blocks *b)
 	free(b);
 }
 
-/* Nobody outside chooses these addresses, so a plain hash does. */
-static uint32_t slot_of(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
-{
-	return (uint32_t)((addr ^ (uint64_t)zone << 32) * UINT64_C(0x9e3779b97f4a7c15) >> 40) & (b->n_slots - 1);
-}
-
-uint32_t nat_blocks_find(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
-{
-	for (uint32_t i = slot_of(b, addr, zone);; i = (i + 1) & (b->n_slots - 1)) {
-		const struct slot *s = &b->slot[i];
-
-		if (s->row_plus_1 == 0)
-			return NAT_BLOCK_NONE;
-		if (s->addr == addr && s->zone == zone)
-			return s->row_plus_1 - 1;
-	}
-}
-
 bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone)
 {
-	uint32_t i = slot_of(b, addr, zone);
+	uint32_t i = nat_blocks_slot_of(b, addr, zone);
 
 	if (nat_blocks_find(b, addr, zone) != NAT_BLOCK_NONE)
 		return true;
@@ -110,7 +71,8 @@ bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone)
 		return false;
 	while (b->slot[i].row_plus_1 != 0)
 		i = (i + 1) & (b->n_slots - 1);
-	b->slot[i] = (struct slot){ .addr = addr, .zone = zone, .row_plus_1 = ++b->n_rows };
+	b->slot[i] = (struct nat_blocks_slot){ .addr = addr, .zone = zone, .row_plus_1 = ++b->n_rows };
+	b->seen[nat_blocks_seen_bit(addr) / 64] |= UINT64_C(1) << nat_blocks_seen_bit(addr) % 64;
 	return true;
 }
 
@@ -124,23 +86,11 @@ static uint8_t load(const struct nat_blocks *b, uint32_t row, uint32_t proto, ui
 	return __atomic_load_n(state_at(b, row, proto, block), __ATOMIC_ACQUIRE);
 }
 
-static uint32_t owner_of(const struct nat_blocks *b, uint32_t row, uint32_t block, uint8_t state)
-{
-	if (state == 0)
-		return (row + block) % b->n_workers;
-	return (state & ~IN_USE) - 1;
-}
-
-uint32_t nat_blocks_owner(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
-{
-	return owner_of(b, row, block, load(b, row, proto, block));
-}
-
 bool nat_blocks_is_idle_of(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)
 {
 	uint8_t state = load(b, row, proto, block);
 
-	return (state & IN_USE) == 0 && owner_of(b, row, block, state) == worker;
+	return (state & IN_USE) == 0 && nat_blocks_owner_of(b, row, block, state) == worker;
 }
 
 static bool change(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint8_t from, uint8_t to)
@@ -153,7 +103,7 @@ bool nat_blocks_use(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t
 {
 	uint8_t state = load(b, row, proto, block);
 
-	return (state & IN_USE) == 0 && owner_of(b, row, block, state) == worker &&
+	return (state & IN_USE) == 0 && nat_blocks_owner_of(b, row, block, state) == worker &&
 	       change(b, row, proto, block, state, (uint8_t)((worker + 1) | IN_USE));
 }
 
@@ -166,7 +116,7 @@ bool nat_blocks_take_one(struct nat_blocks *b, uint32_t row, uint32_t proto, uin
 {
 	uint8_t state = load(b, row, proto, block);
 
-	return (state & IN_USE) == 0 && owner_of(b, row, block, state) != worker &&
+	return (state & IN_USE) == 0 && nat_blocks_owner_of(b, row, block, state) != worker &&
 	       change(b, row, proto, block, state, (uint8_t)(worker + 1));
 }
 

@@ -16,14 +16,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pool.h"
+
 #define NAT_BLOCK_PORTS 64u
 #define NAT_BLOCKS_PER_MAP 1024u
 #define NAT_BLOCK_PROTOS 3 /* enum nat_proto */
 #define NAT_BLOCK_NONE UINT32_MAX
 #define NAT_BLOCK_WORKERS_MAX 64u
 
-struct nat_blocks;
 struct port_set;
+
+/* For the functions below that are asked for every packet. */
+#define NAT_BLOCKS_SEEN_BITS 4096u
+struct nat_blocks_row {
+	uint8_t state[NAT_BLOCK_PROTOS][NAT_BLOCKS_PER_MAP] __attribute__((aligned(64)));
+};
+/* Of an address that is there. */
+struct nat_blocks_slot {
+	uint32_t addr;
+	uint16_t zone;
+	uint32_t row_plus_1; /* 0: nobody's */
+};
+struct nat_blocks {
+	uint32_t n_workers;
+	uint32_t n_slots; /* a power of two, at least twice max_rows */
+	uint32_t max_rows, n_rows;
+	struct nat_blocks_slot *slot;
+	struct nat_blocks_row *row;
+	struct pool slots, rows; /* used as arrays: what nobody touches costs nothing */
+	/* A bit for many addresses: 0 where none of them is there. Most packets go to somebody else, and each would
+	 * wait for another line of the slots. */
+	uint64_t seen[NAT_BLOCKS_SEEN_BITS / 64];
+};
 
 /* NULL without memory. max_addresses is address space only. */
 struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses);
@@ -31,9 +55,48 @@ void nat_blocks_destroy(struct nat_blocks *b);
 /* While every worker is at rest: addresses are added and never taken away. False when there are too many. */
 bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone);
 
+static inline uint32_t nat_blocks_seen_bit(uint32_t addr)
+{
+	return addr * 2654435761u / (UINT32_MAX / NAT_BLOCKS_SEEN_BITS + 1);
+}
+
+/* Nobody outside chooses these addresses, so a plain hash does. */
+static inline uint32_t nat_blocks_slot_of(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	return (uint32_t)((addr ^ (uint64_t)zone << 32) * UINT64_C(0x9e3779b97f4a7c15) >> 40) & (b->n_slots - 1);
+}
+
 /* The row of an address, NAT_BLOCK_NONE when its ports are not shared. */
-uint32_t nat_blocks_find(const struct nat_blocks *b, uint32_t addr, uint16_t zone);
-uint32_t nat_blocks_owner(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block);
+static inline uint32_t nat_blocks_find(const struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	uint32_t bit = nat_blocks_seen_bit(addr);
+
+	if ((b->seen[bit / 64] >> bit % 64 & 1) == 0)
+		return NAT_BLOCK_NONE;
+	for (uint32_t i = nat_blocks_slot_of(b, addr, zone);; i = (i + 1) & (b->n_slots - 1)) {
+		const struct nat_blocks_slot *s = &b->slot[i];
+
+		if (s->row_plus_1 == 0)
+			return NAT_BLOCK_NONE;
+		if (s->addr == addr && s->zone == zone)
+			return s->row_plus_1 - 1;
+	}
+}
+
+#define NAT_BLOCK_IN_USE 0x80u
+static inline uint32_t nat_blocks_owner_of(const struct nat_blocks *b, uint32_t row, uint32_t block, uint8_t state)
+{
+	if (state == 0)
+		return (row + block) % b->n_workers;
+	return (state & ~NAT_BLOCK_IN_USE) - 1;
+}
+
+static inline uint32_t nat_blocks_owner(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
+{
+	return nat_blocks_owner_of(b, row, block,
+				   __atomic_load_n(&b->row[row].state[proto][block], __ATOMIC_ACQUIRE));
+}
+
 /* True when the block is the worker's and nothing in it is in use. */
 bool nat_blocks_is_idle_of(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker);
 
