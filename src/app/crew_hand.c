@@ -3,7 +3,11 @@
  * Packets from one worker to another.
  *
  * A small frame is copied into its slot of the ring and freed at once: that costs
- * less than to send the descriptor back later. Of a large one only the address
+ * less than to send the descriptor back later. Its receiver judges it where it
+ * stands, so the slot is the packet's buffer until the batch is dealt with. What
+ * costs is lines that change processors: a plain frame travels with four bytes in
+ * front and nothing behind, since its receiver can see all else in it, and the
+ * slots to come are asked for before they are filled. Of a large one only the address
  * travels; whoever gets it lends the bytes (packet_lend), and when it lets go of
  * them the descriptor comes back through a ring of its own, whose size bounds how
  * many a worker may have lent to another.

@@ -91,6 +91,28 @@ static void test_by_block(void **state)
 	nat_blocks_destroy(r.blocks);
 }
 
+/* Would catch: an address that is shared and not found, one that is not and found; zones that are mixed up. */
+static void test_addresses(void **state)
+{
+	struct nat_blocks *b = nat_blocks_create(N_WORKERS, 1024);
+	uint32_t step = IP4(0, 3, 7, 1);
+
+	assert_non_null(b);
+	for (uint32_t i = 0; i < 1024; i++) {
+		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), NAT_BLOCK_NONE);
+		assert_true(nat_blocks_add(b, POOL + i * step, 3));
+		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), i);
+		assert_int_equal(nat_blocks_find(b, POOL + i * step, 4), NAT_BLOCK_NONE);
+	}
+	assert_true(nat_blocks_add(b, POOL, 3));
+	assert_false(nat_blocks_add(b, POOL + 1, 3));
+	for (uint32_t i = 0; i < 1024; i++) {
+		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), i);
+		assert_int_equal(nat_blocks_find(b, POOL + i * step + 1, 3), NAT_BLOCK_NONE);
+	}
+	nat_blocks_destroy(b);
+}
+
 /* Would catch: pieces of one packet that meet nowhere. */
 static void test_pieces(void **state)
 {
@@ -112,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_host),
 		cmocka_unit_test(test_by_block),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_pieces),
 	};
 
