@@ -212,6 +212,7 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 }
 
 /* Whose they are, all of them first; then each goes its way. */
+_Static_assert((uint8_t)OWNER_UNKNOWN == CREW_NOBODY && CREW_MAX <= CREW_NOBODY, "kept in a byte");
 static void receive_all(struct inbox *in, uint32_t ifindex, struct batch *b)
 {
 	struct crew_worker *w = in->w;
@@ -219,11 +220,8 @@ static void receive_all(struct inbox *in, uint32_t ifindex, struct batch *b)
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
-		struct tuple t;
 
-		to[i] = CREW_NOBODY;
-		if (YG_LIKELY(owner_look_plain(&w->crew->owner, ifindex, packet_frame(p), p->len, &t)))
-			to[i] = (uint8_t)owner_of_tuple(&w->crew->owner, ifindex, &t);
+		to[i] = (uint8_t)owner_of_plain(&w->crew->owner, ifindex, packet_frame(p), p->len);
 	}
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (YG_UNLIKELY(to[i] == CREW_NOBODY))

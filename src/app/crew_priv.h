@@ -13,7 +13,7 @@
 #define CREW_SLOTS 1024u /* packets on the way from one worker to another */
 #define CREW_SLOT_BYTES 256u
 #define CREW_FRAME_BYTES 188u /* larger frames stay where they are */
-#define CREW_AHEAD 4u         /* slots asked for before they are filled */
+#define CREW_AHEAD 16u        /* slots asked for before they are filled */
 #define CREW_MESSAGES 4096u
 #define CREW_RETURNS 1024u /* large packets that others have of one worker */
 #define CREW_NOBODY UINT8_MAX

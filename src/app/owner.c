@@ -54,3 +54,12 @@ uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v
 
 	return owner_hash(t, siphash13_16(&t->key, hosts, packet));
 }
+
+uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
+{
+	uint32_t row, proto, block;
+
+	if (owner_block(t, tuple, &row, &proto, &block))
+		return nat_blocks_owner(t->blocks, row, proto, block);
+	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
+}

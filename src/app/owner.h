@@ -88,13 +88,20 @@ static inline bool owner_block(const struct owner_tables *t, const struct tuple 
 	return *row != NAT_BLOCK_NONE;
 }
 
-static inline uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
-{
-	uint32_t row, proto, block;
+uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple);
 
-	if (owner_block(t, tuple, &row, &proto, &block))
-		return nat_blocks_owner(t->blocks, row, proto, block);
-	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
+/* owner_of_tuple of what owner_look_plain says, without the tuple; OWNER_UNKNOWN when it says nothing. */
+#define OWNER_UNKNOWN UINT32_MAX
+static inline uint32_t owner_of_plain(const struct owner_tables *t, uint32_t ifindex, const uint8_t *frame, size_t len)
+{
+	struct peek k;
+
+	if (!peek_plain(frame, len, &k))
+		return OWNER_UNKNOWN;
+	uint32_t row = nat_blocks_find(t->blocks, k.dst, t->zone[ifindex]);
+	if (row != NAT_BLOCK_NONE)
+		return nat_blocks_owner(t->blocks, row, k.proto == IPPROTO_NR_UDP, k.dport / NAT_BLOCK_PORTS);
+	return owner_of_host(t, t->outside >> ifindex & 1 ? k.dst : k.src);
 }
 
 #endif

@@ -113,6 +113,50 @@ static void test_addresses(void **state)
 	nat_blocks_destroy(b);
 }
 
+/* An Ethernet frame with nothing wrong in what is looked at. */
+static void frame_of(uint8_t frame[64], const struct tuple *t)
+{
+	const struct ipv4_view ip = { .src = t->src,
+				      .dst = t->dst,
+				      .proto = t->proto,
+				      .ttl = 64,
+				      .header_len = IPV4_HEADER_LEN,
+				      .total_len = 50 };
+	uint8_t *l4 = frame + ETHER_HEADER_LEN + IPV4_HEADER_LEN;
+
+	memset(frame, 0, 64);
+	frame[12] = 0x08;
+	ipv4_emit(frame + ETHER_HEADER_LEN, &ip);
+	l4[0] = (uint8_t)(t->sport >> 8);
+	l4[1] = (uint8_t)t->sport;
+	l4[2] = (uint8_t)(t->dport >> 8);
+	l4[3] = (uint8_t)t->dport;
+}
+
+/* Would catch: a plain frame that has another owner than its tuple, by protocol, direction, zone or block. */
+static void test_plain(void **state)
+{
+	struct rig r = start(1u << WAN);
+	uint32_t row = nat_blocks_find(r.blocks, POOL, 0);
+	uint8_t frame[64];
+
+	for (uint32_t k = 0; k < 4096; k++) {
+		struct tuple t = tcp(IP4(10, 0, 0, 1) + k, (uint16_t)(k * 7), k % 3 ? POOL : IP4(8, 8, 8, 8) + k,
+				     (uint16_t)(k * 97));
+		uint32_t ifindex = k & 8 ? WAN : LAN;
+
+		t.proto = k & 16 ? IPPROTO_NR_UDP : IPPROTO_NR_TCP;
+		r.t.zone[ifindex] = t.zone = k & 32 ? 5 : 0;
+		(void)nat_blocks_take_one(r.blocks, row, k % 2, t.dport / NAT_BLOCK_PORTS, k / 2 % N_WORKERS);
+		frame_of(frame, &t);
+		assert_int_equal(owner_of_plain(&r.t, ifindex, frame, sizeof(frame)),
+				 owner_of_tuple(&r.t, ifindex, &t));
+		frame[14] = 0x46; /* options */
+		assert_int_equal(owner_of_plain(&r.t, ifindex, frame, sizeof(frame)), OWNER_UNKNOWN);
+	}
+	nat_blocks_destroy(r.blocks);
+}
+
 /* Would catch: pieces of one packet that meet nowhere. */
 static void test_pieces(void **state)
 {
@@ -135,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_by_host),
 		cmocka_unit_test(test_by_block),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_pieces),
 	};
 
