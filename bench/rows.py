@@ -156,18 +156,18 @@ def values_of(sides, found, failed, pick, more=lambda samples: {}):
 
 # --- packets a second ---
 
-def wrong(key, samples):
-    """Notes on samples in which frames arrived as they must not."""
+def wrong(key, samples, n_empty_may=0):
+    """Notes on samples in which frames arrived as they must not, or, in more windows than may be so, none at all."""
     notes = []
     for what, text in (("bad", "with a wrong checksum"), ("untranslated", "not translated")):
         n = sum(s[what] for s in samples)
         if n:
             notes.append(f"{key}: {n} frames {text}")
     n = sum(s["pps"] == 0 for s in samples)
-    return notes + ([f"{key}: in {n} windows no frame arrived"] if n else [])
+    return notes + ([f"{key}: in {n} windows no frame arrived"] if n > n_empty_may else [])
 
 
-def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None):
+def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None, n_empty_may=0):
     notes = list(notes)
 
     @contextlib.contextmanager
@@ -182,7 +182,7 @@ def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=No
                                lambda side, lab: lab.blast(seconds or options.seconds), rounds, notes)
     values = values_of(sides, found, failed, lambda s: s["pps"] / 1e6)
     for side in sides:
-        notes += wrong(side.key, found[side.key])
+        notes += wrong(side.key, found[side.key], n_empty_may)
     return [row(name, what, "Mpps", values, bar, notes)]
 
 
@@ -219,9 +219,10 @@ def af_packet(options):
 
 @group("smoke")
 def smoke(options):
-    """Seconds: that the generator sends, Linux forwards, and a table comes out."""
+    """Seconds: that the generator sends, Linux forwards, and a table comes out. On a busy machine a gateway under the
+    sanitizers may get no processor at all in windows as short as these, so one with frames is enough."""
     return packets(options, "smoke", "the bench itself", [LINUX, BARE_XDP, AF_PACKET], "xdp", 64,
-                   Bar("af_packet", "linux"), seconds=min(options.seconds, 0.2), rounds=min(options.rounds, 2))
+                   Bar("af_packet", "linux"), seconds=min(options.seconds, 0.2), rounds=min(options.rounds, 3), n_empty_may=2)
 
 
 # --- all ports taken ---
