@@ -261,13 +261,17 @@ void netns_stream_step(struct netns_stream *s)
 			fail_msg("byte %llu is wrong", (unsigned long long)s->n_received);
 }
 
-/* Runs stream and bridge until n bytes have arrived. */
+/* Runs stream and bridge until n bytes have arrived; patience ends when none have come for so long. */
 void netns_stream_until(struct netns_world *w, struct netns_stream *s, uint64_t n)
 {
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 
 	while (s->n_received < n) {
+		uint64_t n_before = s->n_received;
+
 		netns_stream_step(s);
+		if (s->n_received > n_before)
+			deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 		if (netns_bridge(w) == 0) {
 			struct pollfd p[] = { { w->dev[0]->ops->poll_fd(w->dev[0]), POLLIN, 0 },
 					      { w->dev[1]->ops->poll_fd(w->dev[1]), POLLIN, 0 } };
