@@ -103,7 +103,10 @@ static void fill_slots(struct gateway *g)
 {
 	conntrack_set_refused(g->ct, answer_refused, g);
 	conntrack_set_resume(g->ct, resume_fragments, g);
-	packet_pool_set_gone(g->env.pool, conntrack_packet_gone, g->ct);
+	packet_pool_set_conn_slots(g->env.pool, &(struct packet_conn_slots){ .ctx = g->ct,
+									     .gone = conntrack_packet_gone,
+									     .held = conntrack_packet_held,
+									     .back = conntrack_packet_back });
 	nat_set_rules(g->nat, rules_nat, g->rules);
 	ip_stack_set_unwanted(g->ip, nat_unsolicited_take, g->unsolicited);
 	ip_stack_set_shortcut(g->ip, shortcuts_input, g->shortcuts);

@@ -511,7 +511,7 @@ void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
 				continue;
 			}
 			if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
-				p->conn_unconfirmed = false;
+				ct_let_go(ct, p);
 				conntrack_end(ct, index, CT_END_REFUSED);
 				packet_set_drop(p, DROP_CREW_RING);
 				continue;
@@ -519,6 +519,6 @@ void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
 		} else {
 			ct->counts[CT_COUNT_CLASH_RESOLVED]++;
 		}
-		p->conn_unconfirmed = false;
+		ct_let_go(ct, p);
 	}
 }

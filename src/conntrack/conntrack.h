@@ -39,6 +39,7 @@ enum ct_status {
 	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
 	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
 	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
+	CT_AWAITED = 0x1000,    /* dead, and its number kept for packets that still name it */
 };
 
 /* Linux's states, in Linux's order. */
@@ -175,9 +176,11 @@ void conntrack_in(void *ct, enum ip_hook hook, struct batch *b);      /* PREROUT
 void conntrack_confirm(void *ct, enum ip_hook hook, struct batch *b); /* INPUT, POSTROUTING, last */
 /* For notrack: a packet with ct_info set to CT_INFO_UNTRACKED before -200 is left alone. */
 
-/* A packet whose connection is unconfirmed (p->conn_unconfirmed) and that is freed takes the
- * connection with it. src/app puts this into the slot of the packet pool. */
+/* For the slots of the packet pool (packet_conn_slots). The last packet of an unconfirmed connection that is freed takes
+ * the connection with it. A packet that waits holds its connection's number, whatever becomes of the connection. */
 void conntrack_packet_gone(void *ct, struct packet *p);
+void conntrack_packet_held(void *ct, struct packet *p);
+void conntrack_packet_back(void *ct, struct packet *p);
 
 static inline uint32_t conn_index(uint32_t ref)
 {

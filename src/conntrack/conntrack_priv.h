@@ -32,14 +32,12 @@ struct ct_side {
 	uint32_t source;         /* the counter of its source address, see source.c */
 	struct conn_notes notes;
 	struct ct_tcp_last tcp_last;
+	uint32_t n_packets; /* that hold it: conn_unconfirmed is set in them */
 	union {
 		struct {
 			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
 		};
-		struct {
-			uint32_t n_packets;   /* unconfirmed: packets that share it */
-			uint32_t predecessor; /* ... and whose end it began with, POOL_NONE */
-		};
+		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
 };
 
@@ -92,6 +90,8 @@ uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *
 uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig);
 /* p shares the unconfirmed connection and keeps it alive. */
 void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
+/* The opposite. */
+void ct_let_go(struct conntrack *ct, struct packet *p);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_assure(struct conntrack *ct, uint32_t index);

@@ -54,7 +54,10 @@ static inline void bench_start(struct bench *b, const struct ct_limits *limits)
 	b->env.now = 1000 * NS_PER_S;
 	b->ct = conntrack_create(&b->env, limits);
 	assert_non_null(b->ct);
-	packet_pool_set_gone(b->env.pool, conntrack_packet_gone, b->ct);
+	packet_pool_set_conn_slots(b->env.pool, &(struct packet_conn_slots){ .ctx = b->ct,
+									     .gone = conntrack_packet_gone,
+									     .held = conntrack_packet_held,
+									     .back = conntrack_packet_back });
 }
 
 static inline void bench_check_law(struct bench *b)

@@ -175,26 +175,60 @@ void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p)
 	p->conn_unconfirmed = true;
 }
 
+static void number_free(struct conntrack *ct, uint32_t index)
+{
+	ct_conn(ct, index)->status = 0;
+	pool_free(&ct->conns, index);
+}
+
+void ct_let_go(struct conntrack *ct, struct packet *p)
+{
+	uint32_t index = conn_index(p->conn_ref);
+
+	assert(ct->side[index].n_packets > 0);
+	p->conn_unconfirmed = false;
+	if (--ct->side[index].n_packets == 0 && (ct_conn(ct, index)->status & CT_AWAITED))
+		number_free(ct, index);
+}
+
+void conntrack_packet_held(void *ctx, struct packet *p)
+{
+	if (!p->conn_unconfirmed && p->conn_ref != CONN_NONE)
+		ct_hold(ctx, conn_index(p->conn_ref), p);
+}
+
+void conntrack_packet_back(void *ctx, struct packet *p)
+{
+	struct conntrack *ct = ctx;
+	uint16_t status = ct_conn(ct, conn_index(p->conn_ref))->status;
+
+	if (status & (CT_CONFIRMED | CT_DYING))
+		ct_let_go(ct, p);
+	if ((status & CT_DYING) == 0)
+		return;
+	p->conn_ref = CONN_NONE;
+	p->ct_info = CT_INFO_INVALID;
+}
+
 void conntrack_packet_gone(void *ctx, struct packet *p)
 {
 	struct conntrack *ct = ctx;
 	uint32_t index = conn_index(p->conn_ref);
 	struct conn *c = ct_conn(ct, index);
+	uint16_t status = c->status;
 
-	p->conn_unconfirmed = false;
-	/* Another packet of the flow has confirmed it meanwhile. */
-	if (c->status & (CT_CONFIRMED | CT_DYING))
+	if (!p->conn_unconfirmed)
 		return;
-	assert(ct->side[index].n_packets > 0);
-	if (--ct->side[index].n_packets > 0)
+	ct_let_go(ct, p);
+	/* Another packet of the flow has confirmed it meanwhile. */
+	if ((status & (CT_CONFIRMED | CT_DYING)) || ct->side[index].n_packets > 0)
 		return;
 	struct ct_hashes h = ct_hashes_of(ct, c);
 
 	table_forget(ct, c, index, &h);
 	release_mapping(ct, c, index);
 	ct_source_leave(&ct->sources, ct->side[index].source);
-	c->status = 0;
-	pool_free(&ct->conns, index);
+	number_free(ct, index);
 	ct->n_unconfirmed--;
 	ct->counts[CT_COUNT_DISCARDED]++;
 }
@@ -299,8 +333,10 @@ void ct_flush_limbo(struct conntrack *ct)
 	while (ct->n_limbo > 0) {
 		uint32_t index = ct->limbo[--ct->n_limbo];
 		release_mapping(ct, ct_conn(ct, index), index);
-		ct_conn(ct, index)->status = 0;
-		pool_free(&ct->conns, index);
+		if (ct->side[index].n_packets > 0)
+			ct_conn(ct, index)->status |= CT_AWAITED;
+		else
+			number_free(ct, index);
 	}
 }
 

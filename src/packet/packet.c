@@ -28,8 +28,7 @@ struct packet_pool {
 	struct pool packets;
 	struct pool small;
 	struct pool large;
-	packet_gone_fn *gone;
-	void *gone_ctx;
+	struct packet_conn_slots conn;
 };
 
 struct packet_pool *packet_pool_create(const struct packet_pool_config *cfg)
@@ -206,18 +205,29 @@ struct packet *packet_copy(struct packet_pool *pool, const struct packet *p)
 	return copy;
 }
 
-void packet_pool_set_gone(struct packet_pool *pool, packet_gone_fn *fn, void *ctx)
+void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_conn_slots *slots)
 {
-	pool->gone = fn;
-	pool->gone_ctx = ctx;
+	pool->conn = *slots;
+}
+
+void packet_hold_conn(struct packet_pool *pool, struct packet *p)
+{
+	if (pool->conn.held != NULL)
+		pool->conn.held(pool->conn.ctx, p);
+}
+
+void packet_conn_back(struct packet_pool *pool, struct packet *p)
+{
+	if (p->conn_unconfirmed && pool->conn.back != NULL)
+		pool->conn.back(pool->conn.ctx, p);
 }
 
 void packet_free(struct packet_pool *pool, struct packet *p)
 {
 	assert(p->buf != NULL && "a packet is freed once");
 	assert(pool_at(&pool->packets, p->index) == (void *)p && "a packet goes back to its own pool");
-	if (p->conn_unconfirmed && pool->gone != NULL)
-		pool->gone(pool->gone_ctx, p);
+	if (p->conn_unconfirmed && pool->conn.gone != NULL)
+		pool->conn.gone(pool->conn.ctx, p);
 	if (p->buf_index != POOL_NONE)
 		buffer_free(pool, p->buf_index, p->buf_large);
 	else if (p->release != NULL)

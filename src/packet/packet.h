@@ -178,10 +178,20 @@ bool packet_own(struct packet_pool *pool, struct packet *p);
 struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len);
 /* A copy with its own buffer, metadata included. */
 struct packet *packet_copy(struct packet_pool *pool, const struct packet *p);
-/* Slot: called by packet_free for a packet with conn_unconfirmed set, so that
- * conntrack can take the connection back. A copy never has the flag. */
-typedef void packet_gone_fn(void *ctx, struct packet *p);
-void packet_pool_set_gone(struct packet_pool *pool, packet_gone_fn *fn, void *ctx);
+/* Slots: what becomes of the connection that a packet names (conn_ref). A copy never has conn_unconfirmed. */
+typedef void packet_conn_fn(void *ctx, struct packet *p);
+struct packet_conn_slots {
+	void *ctx;
+	packet_conn_fn *gone; /* by packet_free, for a packet with conn_unconfirmed set */
+	packet_conn_fn *held; /* by packet_hold_conn, for one that names any */
+	packet_conn_fn *back; /* by packet_conn_back, for one with conn_unconfirmed set */
+};
+void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_conn_slots *slots);
+/* p waits for longer than its batch takes, and will still want its connection: its number stays that connection's.
+ * conn_unconfirmed is set from here on. */
+void packet_hold_conn(struct packet_pool *pool, struct packet *p);
+/* It goes on, with its connection as that is now; CT_INFO_INVALID and none, if that has ended. */
+void packet_conn_back(struct packet_pool *pool, struct packet *p);
 
 /* Gives the packet and its bytes back. Does not count: see ledger.h. */
 void packet_free(struct packet_pool *pool, struct packet *p);
