@@ -283,6 +283,13 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 	return rc;
 }
 
+bool drivers_look(const struct driver_port *p)
+{
+	bool has_tap = p->attached && !p->is_xdp;
+
+	return !has_tap || tc_tap_look(p->handle[0]);
+}
+
 void drivers_gone(struct drivers *s, struct driver_port *p, uint32_t number)
 {
 	if (p->attached)

@@ -16,10 +16,11 @@
  * they wait in the device's rings until the workers have it. At the end the cores
  * let go first, then the program goes, then the device.
  *
- * A device with a program, or with several handles, that vanished is not mended when
- * it is back but taken anew, by the best driver that takes it then; so is one whose MTU has become
- * more than its driver carries. If none takes it, that is said, and the next word
- * of the device is the next occasion.
+ * A device with a program, or with several handles, that vanished is not mended
+ * when it is back but taken anew, by the best driver that takes it then; so is one
+ * whose MTU has become more than its driver carries, and one whose TAP somebody
+ * took away (driver tc). If none takes it, that is said, and the next word of the
+ * device is the next occasion.
  */
 #include "app/run_priv.h"
 
@@ -369,8 +370,11 @@ void run_ports_look(struct run *r)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		struct port_call c = { .run = r, .port = &r->port[i], .ifindex = i };
-		if (r->fast_started && c.port->device != NULL && c.port->port.has_program && !c.port->is_gone &&
-		    fast_ask_again(r->drivers.fast, i))
+		if (c.port->device == NULL || !c.port->port.has_program || c.port->is_gone)
+			continue;
+		if (!drivers_look(&c.port->port))
+			take_anew(r, i, "has lost its TAP, and now");
+		else if (r->fast_started && fast_ask_again(r->drivers.fast, i))
 			run_at_rest(r, up_at_rest, &c);
 	}
 }

@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "device/af_packet.h"
@@ -187,6 +190,22 @@ int tc_tap_rebind(struct device *d, char *err, size_t err_len)
 	if (r == 0)
 		take_link(t);
 	return r;
+}
+
+bool tc_tap_look(struct device *d)
+{
+	struct ifreq r = { .ifr_ifindex = (int)of_device(d)->tap_ifindex };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Only the kernel's own word that there is none counts. */
+	bool there = s < 0 || ioctl(s, SIOCGIFNAME, &r) == 0 || errno != ENODEV;
+
+	if (s >= 0 && there && ioctl(s, SIOCGIFFLAGS, &r) == 0 && !(r.ifr_flags & IFF_UP)) {
+		r.ifr_flags |= IFF_UP;
+		(void)ioctl(s, SIOCSIFFLAGS, &r);
+	}
+	if (s >= 0)
+		close(s);
+	return there;
 }
 
 uint32_t tc_tap_up_ifindex(struct device *d)
