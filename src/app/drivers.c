@@ -224,6 +224,14 @@ static void add_hint(struct text *t, const struct drivers *s, const struct drive
 			    "space, and its large segments are off from now on");
 }
 
+static void drop_umem(struct drivers *s)
+{
+	for (uint32_t i = 0; i < CREW_MAX; i++) {
+		umem_destroy(s->umem[i]);
+		s->umem[i] = NULL;
+	}
+}
+
 /* What was made for ways that were then refused: maps, descriptors, memory. */
 static void drop_unused(struct drivers *s)
 {
@@ -232,10 +240,8 @@ static void drop_unused(struct drivers *s)
 		s->fast = NULL;
 		s->fast_asked = false;
 	}
-	for (uint32_t i = 0; i < CREW_MAX && !s->umem_used; i++) {
-		umem_destroy(s->umem[i]);
-		s->umem[i] = NULL;
-	}
+	if (!s->umem_used)
+		drop_umem(s);
 }
 
 int drivers_open(struct drivers *s, const char *driver, const struct netlink_link *link, uint32_t number,
@@ -307,8 +313,5 @@ void drivers_end(struct drivers *s)
 {
 	fast_close(s->fast);
 	s->fast = NULL;
-	for (uint32_t i = 0; i < CREW_MAX; i++) {
-		umem_destroy(s->umem[i]);
-		s->umem[i] = NULL;
-	}
+	drop_umem(s);
 }

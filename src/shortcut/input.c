@@ -253,8 +253,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	if (ref == CONN_NONE)
 		return false;
 	struct ct_half *h = ct_flow_half(&s->flows, ref);
-	bool offloaded = h->shortcut.generation == s->generation && h->shortcut.offloaded;
-	bool counted = false;
+	bool offloaded = shortcut_offloaded(s, ref), counted = false;
 
 	if (YG_UNLIKELY(offloaded)) {
 		counted = was_counted(p, v);

@@ -165,13 +165,7 @@ static void go_on(struct churn *t)
 
 static uint64_t counted(const struct churn *t)
 {
-	uint32_t at = 0;
-	uint64_t n = 0;
-	struct rules_line line;
-
-	while (rules_next(gateway_rules(t->w.gw), &at, &line))
-		n += line.has_counter ? line.packets : 0;
-	return n;
+	return world_rules_counted(&t->w);
 }
 
 /* One whose number has been given away. What was forwarded in its stead before is credited to its rules too. True when

@@ -197,13 +197,7 @@ static struct packet *from_server(struct stand_in *t, uint8_t proto, uint32_t se
 
 static uint64_t counted(const struct stand_in *t)
 {
-	uint32_t at = 0;
-	uint64_t n = 0;
-	struct rules_line line;
-
-	while (rules_next(gateway_rules(t->w.gw), &at, &line))
-		n += line.has_counter ? line.packets : 0;
-	return n;
+	return world_rules_counted(&t->w);
 }
 
 /* Client's numbers from 1001 on, the server's from 9001. */

@@ -347,3 +347,14 @@ void station_clear(struct station *s)
 	while (s->n_inbox > 0)
 		packet_free(s->env.pool, s->inbox[--s->n_inbox]);
 }
+
+uint64_t world_rules_counted(const struct world *w)
+{
+	uint32_t at = 0;
+	uint64_t n = 0;
+	struct rules_line line;
+
+	while (rules_next(gateway_rules(w->gw), &at, &line))
+		n += line.has_counter ? line.packets : 0;
+	return n;
+}

@@ -89,4 +89,7 @@ struct packet *station_next(struct station *s);
 /* Forgets what is in the inbox. */
 void station_clear(struct station *s);
 
+/* Packets that the rules' counters have, all together. */
+uint64_t world_rules_counted(const struct world *w);
+
 #endif
