@@ -9,9 +9,12 @@
  *
  * The RIB is filled with what follows from the interfaces (our addresses, their
  * broadcast addresses, connected prefixes), with the static routes, and with the
- * addresses that only NAT uses: a packet to one of those that no mapping wants
- * must not be forwarded. Where such an address lies on a connected prefix,
- * nobody else will answer ARP for it, so we do (ip_config.proxy).
+ * addresses that only NAT uses: those of pools, those that a `snat to` gives out
+ * (a pool without a name), and those that an interface answers for. A packet to
+ * one of them that no mapping wants must not be forwarded. Where such an address
+ * lies on a connected prefix, nobody else will answer ARP for it, so we do
+ * (ip_config.proxy). What a rule only matches is nobody's for that: a dnat for the
+ * address of some other host translates what it matches, and takes nothing away.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -139,11 +142,9 @@ static bool build_static(struct build *b)
 	return true;
 }
 
-/* A range of addresses that only NAT uses: routed to nowhere, and answered by
- * ARP where it lies on a connected prefix. */
-static bool add_translated(struct build *b, uint32_t first, uint32_t last)
+/* A range of addresses that only NAT uses is routed to nowhere. */
+static bool add_translated_routes(struct build *b, uint32_t first, uint32_t last)
 {
-	struct ip_config *ip = &b->snap->ip;
 	uint64_t at = first;
 
 	while (at <= last) {
@@ -156,52 +157,78 @@ static bool add_translated(struct build *b, uint32_t first, uint32_t last)
 			return false;
 		at += UINT64_C(1) << (32 - len);
 	}
+	return true;
+}
+
+/* Ranges that meet are one. */
+static bool unite_proxy(struct ip_proxy *x, uint32_t ifindex, uint32_t first, uint32_t last)
+{
+	if (x->ifindex != ifindex || first > (uint64_t)x->last + 1 || x->first > (uint64_t)last + 1)
+		return false;
+	x->first = min_u32(x->first, first);
+	x->last = max_u32(x->last, last);
+	return true;
+}
+
+static bool add_proxy(struct build *b, uint32_t ifindex, uint32_t first, uint32_t last)
+{
+	struct ip_config *ip = &b->snap->ip;
+
+	for (uint32_t i = 0; i < ip->n_proxies; i++)
+		if (unite_proxy(&ip->proxy[i], ifindex, first, last))
+			return true;
+	if (ip->n_proxies == IP_PROXIES_MAX) {
+		config_error_add(b->errors, b->cfg, &nowhere,
+				 "pools, snat rules and `answer for` make more than %u ranges of addresses to answer ARP for",
+				 IP_PROXIES_MAX);
+		return false;
+	}
+	ip->proxy[ip->n_proxies++] = (struct ip_proxy){ .ifindex = ifindex, .first = first, .last = last };
+	return true;
+}
+
+/* The same, and answered by ARP where it lies on a connected prefix. */
+static bool add_translated(struct build *b, uint32_t first, uint32_t last)
+{
+	const struct ip_config *ip = &b->snap->ip;
+
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		for (uint32_t k = 0; k < ip->interface[i].n_addresses; k++) {
 			uint32_t mask = ip4_mask(ip->interface[i].address[k].prefix_len);
 			uint32_t net = ip->interface[i].address[k].addr & mask;
 			uint32_t lo = max_u32(first, net), hi = min_u32(last, net | ~mask);
 
-			if (lo > hi || ip->n_proxies == IP_PROXIES_MAX)
-				continue;
-			ip->proxy[ip->n_proxies++] = (struct ip_proxy){ .ifindex = i, .first = lo, .last = hi };
+			if (lo <= hi && !add_proxy(b, i, lo, hi))
+				return false;
 		}
 	}
-	return true;
+	return add_translated_routes(b, first, last);
 }
 
-/* The addresses that a dnat rule is reached by: the destinations that it
- * matches, as far as they are single addresses on a link of ours. A rule that
- * matches a whole prefix says nothing about whose addresses those are. */
-static bool add_dnat_targets(struct build *b, const struct rule *r)
+/* What interface blocks answer for. */
+static bool build_answers(struct build *b)
 {
-	for (size_t i = 0; i < r->n_stmts; i++) {
-		const struct rule_match *m = &r->stmt[i].match;
+	for (size_t k = 0; k < b->cfg->n_interfaces; k++) {
+		const struct config_interface *c = &b->cfg->interface[k];
+		uint32_t i = interface_by_name(b->snap, c->ip.name);
 
-		if (r->stmt[i].kind != STMT_MATCH || m->key != KEY_IP_DADDR || m->op != RULE_OP_EQ || m->has_mask)
-			continue;
-		for (size_t k = 0; k < m->n_ranges; k++) {
-			if (m->range[k].lo == m->range[k].hi && !add_translated(b, m->range[k].lo, m->range[k].hi))
+		for (uint32_t n = 0; n < c->n_answers; n++) {
+			if (!add_proxy(b, i, c->answer[n].first, c->answer[n].last) ||
+			    !add_translated_routes(b, c->answer[n].first, c->answer[n].last))
 				return false;
 		}
 	}
 	return true;
 }
 
-/* By a map a source goes to what its entries hold, and `dnat to ip daddr map` is reached by their keys. */
+/* By a map a source goes to what its entries hold. */
 static bool add_map_addresses(struct build *b, const struct rule_table *t, const struct rule_stmt *s)
 {
 	const struct rule_map *m = rules_map_of(t, s->map);
-	bool by_daddr = s->map->number.kind == RULE_NUMBER_KEY && s->map->number.key[0] == KEY_IP_DADDR;
 
-	for (size_t i = 0; m != NULL && i < m->n_entries; i++) {
-		const struct rule_map_entry *e = &m->entry[i];
-
-		if (s->nat_is_source ? !add_translated(b, e->addr, e->addr)
-				     : by_daddr && !e->is_rest && e->range.lo == e->range.hi &&
-					       !add_translated(b, e->range.lo, e->range.lo))
+	for (size_t i = 0; m != NULL && i < m->n_entries; i++)
+		if (!add_translated(b, m->entry[i].addr, m->entry[i].addr))
 			return false;
-	}
 	return true;
 }
 
@@ -210,14 +237,10 @@ static bool add_rule_addresses(struct build *b, const struct rule_table *t, cons
 	for (size_t i = 0; i < r->n_stmts; i++) {
 		const struct rule_stmt *s = &r->stmt[i];
 
-		if (s->kind != STMT_NAT)
+		if (s->kind != STMT_NAT || !s->nat_is_source)
 			continue;
-		if (s->map != NULL && !add_map_addresses(b, t, s))
-			return false;
-		if (!s->nat_is_source)
-			return add_dnat_targets(b, r);
 		if (s->map != NULL)
-			return true;
+			return add_map_addresses(b, t, s);
 		if (s->nat.kind == NAT_ACTION_RANGE && (s->nat.flags & NAT_FLAG_ADDRESS))
 			return add_translated(b, s->nat.range.first, s->nat.range.last);
 	}
@@ -238,6 +261,9 @@ static bool build_translated(struct build *b)
 		const struct rule_table *table = &b->cfg->rules.table[t];
 
 		for (size_t c = 0; c < table->n_chains; c++) {
+			/* What a chain at input gives out is seen here only, and nobody sends to it. */
+			if (table->chain[c].type == CHAIN_NAT && table->chain[c].hook == HOOK_INPUT)
+				continue;
 			for (size_t r = 0; r < table->chain[c].n_rules; r++) {
 				if (!add_rule_addresses(b, table, &table->chain[c].rule[r]))
 					return false;
@@ -361,7 +387,8 @@ static bool build_rules(struct build *b)
 static bool build_routes(struct build *b)
 {
 	b->snap->rib = rib_create();
-	if (b->snap->rib == NULL || !build_connected(b) || !build_static(b) || !build_translated(b))
+	if (b->snap->rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
+	    !build_translated(b))
 		return false;
 	b->snap->fib = rib_build(b->snap->rib);
 	b->snap->ip.fib = b->snap->fib;

@@ -16,9 +16,13 @@
 #include "route/rib.h"
 #include "rules/rules.h"
 
+#define CONFIG_ANSWERS_MAX 16
+
 struct config_interface {
 	struct ast_pos pos;
 	struct ip_interface_config ip; /* name, addresses, mtu */
+	uint32_t n_answers;
+	struct nat_address_range answer[CONFIG_ANSWERS_MAX]; /* `answer for`: ours on this link, and no interface's */
 	char driver[16];               /* "auto", "af_packet", "tap", ... */
 	bool take_over;                /* `take over yes;`: take it although the kernel has an address on it */
 	uint16_t zone;

@@ -58,6 +58,27 @@ static bool interface_address(struct parser *p, struct config_interface *i)
 	return true;
 }
 
+/* answer for A[, B-C, D/L ...]; */
+static bool interface_answers(struct parser *p, struct config_interface *i)
+{
+	if (!config_expect_word(p, "for"))
+		return false;
+	do {
+		struct token from;
+
+		config_skip_newlines(p);
+		from = *config_peek(p);
+		if (i->n_answers == CONFIG_ANSWERS_MAX) {
+			config_err(p, &from.pos, "an interface can answer for %d ranges at most", CONFIG_ANSWERS_MAX);
+			return false;
+		}
+		if (!config_address_range(p, &i->answer[i->n_answers]))
+			return false;
+		i->n_answers++;
+	} while (config_accept(p, TOK_COMMA));
+	return true;
+}
+
 static bool interface_driver(struct parser *p, struct config_interface *i)
 {
 	static const char *const drivers[] = { "auto", "xdp", "xdp_generic", "tc", "af_packet", "tap" };
@@ -74,13 +95,16 @@ static bool interface_driver(struct parser *p, struct config_interface *i)
 
 static bool interface_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "address", "mtu", "driver", "take", "zone" };
+	static const char *const words[] = { "address", "answer", "mtu", "driver", "take", "zone" };
 	struct config_interface *i = ctx;
 	struct token t = *config_peek(p);
 	uint32_t n;
 
 	if (config_accept_word(p, "address")) {
 		if (!interface_address(p, i))
+			return false;
+	} else if (config_accept_word(p, "answer")) {
+		if (!interface_answers(p, i))
 			return false;
 	} else if (config_accept_word(p, "mtu")) {
 		if (!config_number(p, IPV4_MIN_MTU, UINT16_MAX, "an MTU", &i->ip.mtu))
@@ -96,7 +120,7 @@ static bool interface_statement(struct parser *p, void *ctx)
 			return false;
 		i->zone = (uint16_t)n;
 	} else {
-		return config_unknown(p, &t, "address, mtu, driver, take over or zone", words, ARRAY_LEN(words));
+		return config_unknown(p, &t, "address, answer for, mtu, driver, take over or zone", words, ARRAY_LEN(words));
 	}
 	return config_end(p);
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define RULES_ERRORS_MAX 50
+/* RFC 3021. */
+#define SUBNET_WITHOUT_BROADCAST 31
 
 static const struct config_interface *find_interface(const struct config *c, const char *name)
 {
@@ -49,6 +51,34 @@ static void check_two_addresses(struct parser *p, const struct config_interface 
 			   a->ip.name);
 }
 
+/* Who answers for an address takes it from whoever else has it on that link. */
+static void check_answers(struct parser *p, const struct config_interface *f)
+{
+	const struct config *c = p->c;
+	char text[IP4_TEXT_MAX];
+
+	for (uint32_t n = 0; n < f->n_answers; n++) {
+		const struct nat_address_range *a = &f->answer[n];
+
+		for (uint32_t k = 0; k < f->ip.n_addresses; k++) {
+			uint32_t mask = ip4_mask(f->ip.address[k].prefix_len), net = f->ip.address[k].addr & mask;
+
+			if (f->ip.address[k].prefix_len < 32 && a->first <= net && a->last >= (net | ~mask))
+				config_err(p, &f->pos, "interface \"%s\" answers for all of %s: no host there could be reached",
+					   f->ip.name,
+					   ip4_prefix_format((struct ip4_prefix){ net, f->ip.address[k].prefix_len }, text));
+		}
+		for (size_t k = 0; k < c->n_routes; k++) {
+			uint32_t gateway = c->route[k].route.nexthop.gateway;
+
+			if (c->route[k].route.nexthop.kind == FIB_UNICAST && gateway != 0 && a->first <= gateway &&
+			    a->last >= gateway)
+				config_err(p, &f->pos, "interface \"%s\" answers for %s, the gateway of the route in line %u",
+					   f->ip.name, ip4_format(gateway, text), c->route[k].pos.line);
+		}
+	}
+}
+
 static void check_interfaces(struct parser *p)
 {
 	const struct config *c = p->c;
@@ -61,6 +91,7 @@ static void check_interfaces(struct parser *p)
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *b = &c->interface[i];
 
+		check_answers(p, b);
 		for (size_t k = 0; k <= i; k++) {
 			const struct config_interface *a = &c->interface[k];
 
@@ -223,6 +254,37 @@ static bool pool_has(const struct nat_pool_config *pool, uint32_t addr)
 	return false;
 }
 
+/* An interface's broadcast address can be nobody's source: the pool does without it. False after an error. */
+static bool pool_leave_out(struct parser *p, uint32_t i, uint32_t addr)
+{
+	struct nat_pool_config *pool = &p->c->nat.pool[i];
+	char text[IP4_TEXT_MAX];
+	uint32_t k = 0;
+
+	while (pool->range[k].first > addr || pool->range[k].last < addr)
+		k++;
+	struct nat_address_range *r = &pool->range[k], whole = *r;
+
+	if (whole.first == whole.last) {
+		*r = pool->range[--pool->n_ranges];
+	} else if (whole.first == addr) {
+		r->first = addr + 1;
+	} else {
+		r->last = addr - 1;
+		if (whole.last != addr) {
+			if (pool->n_ranges == NAT_POOL_RANGES_MAX) {
+				config_err(p, &p->pool_pos[i], "pool \"%s\" holds %s, the broadcast address of a link",
+					   pool->name, ip4_format(addr, text));
+				return false;
+			}
+			pool->range[pool->n_ranges++] = (struct nat_address_range){ addr + 1, whole.last };
+		}
+	}
+	config_note(p, &p->pool_pos[i], "pool \"%s\" holds %s, the broadcast address of a link: it is left out%s",
+		    pool->name, ip4_format(addr, text), pool->n_ranges == 0 ? ", and nothing is left" : "");
+	return true;
+}
+
 /* We answer ARP for a pool's addresses on a link of ours: they must be nobody else's. */
 static void check_pool_addresses(struct parser *p, uint32_t i)
 {
@@ -241,17 +303,11 @@ static void check_pool_addresses(struct parser *p, uint32_t i)
 	}
 	for (size_t k = 0; k < c->n_interfaces; k++) {
 		for (uint32_t m = 0; m < c->interface[k].ip.n_addresses; m++) {
-			uint32_t mask = ip4_mask(c->interface[k].ip.address[m].prefix_len);
-			uint32_t net = c->interface[k].ip.address[m].addr & mask, last = net | ~mask;
+			uint8_t len = c->interface[k].ip.address[m].prefix_len;
+			uint32_t last = c->interface[k].ip.address[m].addr | ~ip4_mask(len);
 
-			if (c->interface[k].ip.address[m].prefix_len >= 31 ||
-			    (!pool_has(pool, net) && !pool_has(pool, last)))
-				continue;
-			config_err(p, &p->pool_pos[i],
-				   "pool \"%s\" holds %s, the first or last address of a prefix of interface \"%s\"",
-				   pool->name, ip4_format(pool_has(pool, net) ? net : last, text),
-				   c->interface[k].ip.name);
-			return;
+			if (len < SUBNET_WITHOUT_BROADCAST && pool_has(pool, last) && !pool_leave_out(p, i, last))
+				return;
 		}
 	}
 }
@@ -335,6 +391,8 @@ void config_check(struct parser *p)
 	check_routes(p);
 	check_pools(p);
 	check_rules(p);
-	if (config_n_errors(*p->errors) == 0)
+	if (config_n_errors(*p->errors) == 0) {
 		check_rule_names(p);
+		config_check_held(p);
+	}
 }

@@ -195,6 +195,8 @@ const char *config_nearest(const char *text, size_t len, const char *const *word
 
 /* config_check.c: what one statement alone cannot know. */
 void config_check(struct parser *p);
+/* config_check_held.c: addresses that rules translate to elsewhere, and that nobody holds. */
+void config_check_held(struct parser *p);
 
 /* config_error.c */
 void config_message(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, bool is_note,

@@ -26,7 +26,7 @@
 
 #define IP_INTERFACES_MAX 64
 #define IP_ADDRESSES_MAX 16 /* an interface */
-#define IP_PROXIES_MAX 256
+#define IP_PROXIES_MAX 1024
 
 /* One interface as configured. Its number (ifindex) is its place in
  * ip_config.interface and stays the same over a reload; number 0 is nobody. */
@@ -40,8 +40,8 @@ struct ip_interface_config {
 	uint32_t mtu; /* 0: the device's */
 };
 
-/* Addresses that we answer ARP for besides our own: NAT's, on a connected
- * prefix. Both ends included. */
+/* Addresses that we answer ARP for besides our own: NAT's on a connected prefix,
+ * and what the interface is told to answer for. Both ends included. */
 struct ip_proxy {
 	uint32_t ifindex;
 	uint32_t first, last;

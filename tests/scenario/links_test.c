@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What an interface takes, and whom it answers for: addresses that rules only
+ * name, where a packet may have come from, odd addresses, next hops and frames.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "world.h"
+
+#define HOST1 IP4(10, 77, 0, 2)
+#define PEER IP4(203, 0, 113, 254)
+#define WAN_ADDR IP4(203, 0, 113, 1)
+
+#define LAN "interface lan0 { address 10.77.0.1/24; }\n"
+#define WAN "interface wan0 { address 203.0.113.1/24; }\n"
+#define DEFAULT_ROUTE "route 0.0.0.0/0 via 203.0.113.254;\n"
+#define MASQUERADE                                                                     \
+	"table ip nat { chain post { type nat hook postrouting priority srcnat;\n"      \
+	"  oifname \"wan0\" masquerade\n} }\n"
+
+struct net {
+	struct world w;
+	struct station *lan, *wan;
+};
+
+static void net_start(struct net *n, const char *config)
+{
+	world_start(&n->w, config, NULL);
+	n->lan = world_station(&n->w, "lan0", HOST1, NULL);
+	n->wan = world_station(&n->w, "wan0", PEER, NULL);
+	world_run(&n->w, 5 * NS_PER_S);
+	station_clear(n->lan);
+	station_clear(n->wan);
+}
+
+static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+{
+	station_clear(at);
+	station_send(from, s);
+	world_run(&n->w, 20 * NS_PER_MS);
+	return station_next(at);
+}
+
+static bool answers_for(const struct net *n, uint32_t addr)
+{
+	const struct ip_config *ip = &n->w.snapshot->ip;
+
+	for (uint32_t i = 0; i < ip->n_proxies; i++)
+		if (ip->proxy[i].first <= addr && addr <= ip->proxy[i].last)
+			return true;
+	return false;
+}
+
+/* Would catch: a dnat or redirect for the address of some host that takes that address away from everybody: its other
+ * services, the ARP answers of the host itself, its packets. */
+static void test_dnat_for_a_foreign_address(void **state)
+{
+	struct net n;
+	struct send dns = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
+	struct send ping = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8 };
+	struct send web = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 443, .flags = TCP_SYN };
+	struct send from_it = { .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+
+	net_start(&n, LAN WAN DEFAULT_ROUTE
+		  "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
+		  "  iifname \"lan0\" ip daddr 203.0.113.254 udp dport 53 dnat to 10.77.0.2\n"
+		  "  ip daddr { 203.0.113.254, 203.0.113.9 } tcp dport 80 redirect to :8080\n"
+		  "  tcp dport 81 dnat to ip daddr map { 203.0.113.254 : 10.77.0.2 }\n} }\n");
+	assert_false(answers_for(&n, PEER));
+	assert_false(answers_for(&n, IP4(203, 0, 113, 9)));
+	assert_null(carry(&n, n.lan, &dns, n.wan));
+	assert_non_null(carry(&n, n.lan, &ping, n.wan));
+	assert_non_null(carry(&n, n.lan, &web, n.wan));
+	assert_non_null(carry(&n, n.wan, &from_it, n.lan));
+	assert_int_equal(world_dropped(&n.w, DROP_ARP_SPOOF), 0);
+	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 0);
+	world_end(&n.w);
+}
+
+/* Would catch: an address that an interface answers for which is not announced, is forwarded when nothing is mapped, or
+ * is not translated; and what a chain at input gives out taken for an address of ours. */
+static void test_answer_for(void **state)
+{
+	const uint32_t ours = IP4(203, 0, 113, 66);
+	struct net n;
+	struct send web = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 80, .flags = TCP_SYN };
+	struct send other = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_UDP, .sport = 4001, .dport = 80 };
+
+	net_start(&n, LAN "interface wan0 { address 203.0.113.1/24; answer for 203.0.113.64/28, 203.0.113.80-203.0.113.82; }\n"
+			  DEFAULT_ROUTE
+		  "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
+		  "  ip daddr 203.0.113.66 tcp dport 80 dnat to 10.77.0.2\n}\n"
+		  "chain in { type nat hook input priority srcnat; snat to 203.0.113.99\n} }\n");
+	assert_true(answers_for(&n, ours));
+	assert_true(answers_for(&n, IP4(203, 0, 113, 82)));
+	assert_false(answers_for(&n, IP4(203, 0, 113, 83)));
+	assert_false(answers_for(&n, IP4(203, 0, 113, 99)));
+	assert_int_equal(n.w.snapshot->ip.n_proxies, 1);
+	struct packet *p = carry(&n, n.wan, &web, n.lan);
+	assert_non_null(p);
+	assert_int_equal(p->ip.dst, HOST1);
+	assert_null(carry(&n, n.wan, &other, n.lan));
+	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
+	world_end(&n.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dnat_for_a_foreign_address),
+		cmocka_unit_test(test_answer_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
