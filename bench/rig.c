@@ -412,6 +412,7 @@ void rig_stop(struct rig *r)
 				(unsigned long long)env->ledger.n_dropped[i], drop_info[i].name);
 	must(ledger_dropped(&env->ledger) == 0, "packets were lost");
 	must(ledger_expected_held(&env->ledger) == (int64_t)packet_pool_used(env->pool), "packets are missing");
+	must(nat_law_difference(gateway_nat(r->gw)) == 0, "ports are missing");
 	gateway_destroy(r->gw);
 	snapshot_destroy(r->snapshot);
 	config_free(r->config);

@@ -192,6 +192,7 @@ static void check_law(struct world *w)
 	struct env *env = gateway_env(w->gw);
 
 	assert(ledger_expected_held(&env->ledger) == (int64_t)packet_pool_used(env->pool));
+	assert(nat_law_difference(gateway_nat(w->gw)) == 0);
 }
 
 static void check_connections(struct world *w)

@@ -344,12 +344,15 @@ static int report(const struct capture *c)
 		if (env->ledger.n_dropped[i] > 0)
 			printf("dropped: %" PRIu64 " %s (%s)\n", env->ledger.n_dropped[i], drop_info[i].name,
 			       drop_info[i].text);
-	if (expected == (int64_t)held) {
+	int64_t ports = nat_law_difference(gateway_nat(c->gateway));
+
+	if (expected == (int64_t)held)
 		printf("the law of conservation holds\n");
-		return status;
-	}
-	printf("the law of conservation does NOT hold by %" PRId64 "\n", expected - (int64_t)held);
-	return EXIT_FAILED;
+	else
+		printf("the law of conservation does NOT hold by %" PRId64 "\n", expected - (int64_t)held);
+	if (ports != 0)
+		printf("the law of ports does NOT hold by %" PRId64 "\n", ports);
+	return expected == (int64_t)held && ports == 0 ? status : EXIT_FAILED;
 }
 
 static int with_core(struct capture *c, const struct args *a, const struct gateway_limits *limits,

@@ -35,7 +35,7 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,      /* conn_notes.nat_ref holds something that NAT must give back */
+	CT_MAPPED = 0x100,      /* conn_notes.nat_ref holds something that NAT must give back (conntrack_set_mapped) */
 	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
 	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
 	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
@@ -242,6 +242,12 @@ uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
 /* For NAT: the identification with which all pieces of p's packet leave; *id is a fresh one, which the first piece to
  * ask takes for all. False when they are not followed. */
 bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id);
+
+/* For NAT: the connection holds something (CT_MAPPED) from here on, or nothing any more; and how many do, confirmed or
+ * not. */
+void conntrack_set_mapped(struct conntrack *ct, uint32_t index);
+void conntrack_clear_mapped(struct conntrack *ct, uint32_t index);
+uint32_t conntrack_n_mapped(const struct conntrack *ct);
 
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);

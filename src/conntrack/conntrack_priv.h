@@ -53,6 +53,7 @@ struct conntrack {
 	uint32_t young_first, young_last;
 	uint32_t capacity;
 	uint32_t n_confirmed, n_unconfirmed;
+	uint32_t n_mapped; /* with CT_MAPPED */
 	uint32_t limbo[CT_LIMBO_MAX];
 	uint32_t n_limbo;
 	struct ct_fragments *fragments;

@@ -517,7 +517,7 @@ static void test_end_and_list(void **state)
 	for (uint16_t i = 0; i < 50; i++) {
 		struct make m = udp_make((uint16_t)(100 + i), 53);
 		struct seen s = bench_forward(&b, &m);
-		ct_conn(b.ct, conn_index(s.conn_ref))->status |= CT_MAPPED;
+		conntrack_set_mapped(b.ct, conn_index(s.conn_ref));
 	}
 	while (conntrack_next(b.ct, &cursor, &index)) {
 		n++;
@@ -526,6 +526,7 @@ static void test_end_and_list(void **state)
 	}
 	assert_int_equal(n, 50);
 	assert_int_equal(n_released, 50);
+	assert_int_equal(conntrack_n_mapped(b.ct), 0);
 	assert_int_equal(b.n_events[EVENT_CONN_END], 50);
 	bench_pass(&b, 0);
 	assert_int_equal(b.ct->conns.n_used, 0);

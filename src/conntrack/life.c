@@ -129,11 +129,34 @@ static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t in
 		ct_table_remove(&ct->table, h->hash[CT_REPLY], index << 1 | CT_REPLY);
 }
 
+void conntrack_set_mapped(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	ct->n_mapped += (c->status & CT_MAPPED) == 0;
+	c->status |= CT_MAPPED;
+}
+
+void conntrack_clear_mapped(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	ct->n_mapped -= (c->status & CT_MAPPED) != 0;
+	c->status &= (uint16_t)~CT_MAPPED;
+}
+
+uint32_t conntrack_n_mapped(const struct conntrack *ct)
+{
+	return ct->n_mapped;
+}
+
 static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index)
 {
-	if ((c->status & CT_MAPPED) && ct->release != NULL)
+	if (!(c->status & CT_MAPPED))
+		return;
+	if (ct->release != NULL)
 		ct->release(ct->release_ctx, c, index);
-	c->status &= (uint16_t)~CT_MAPPED;
+	conntrack_clear_mapped(ct, index);
 }
 
 /* The oldest of the young makes room. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * `yangguan stats`: the law of conservation, row by row, read while the worker
- * stands between two batches.
+ * stands between two batches; that of packets, and that of ports and mappings.
  *
  * With several workers all of them stand still for it. The law holds in each by
  * itself, and so in their sum. What went from one to another is compared too:
@@ -59,6 +59,8 @@ struct stats_copy {
 	struct control_between between;
 	struct law sum;
 	struct law worker[CONTROL_CORES_MAX];
+	struct nat_law ports;          /* of all */
+	bool ports_hold_in_each;       /* workers */
 };
 
 static void copy_law(const struct env *env, struct law *law)
@@ -86,7 +88,14 @@ static void copy_stats(void *arg)
 	struct stats_copy *s = arg;
 	const struct control_target *t = s->target;
 
+	s->ports_hold_in_each = true;
 	for (uint32_t i = 0; i < t->n_cores; i++) {
+		struct nat_law ports;
+
+		nat_law_of(t->core[i].nat, &ports);
+		s->ports_hold_in_each &= nat_law_in_use(&ports) == nat_law_held(&ports);
+		for (size_t k = 0; k < N_NAT_LAW_ROWS; k++)
+			s->ports.n[k] += ports.n[k];
 		copy_law(t->core[i].env, &s->worker[i]);
 		for (size_t k = 0; k < N_LAW_ROWS; k++)
 			s->sum.n[k] += s->worker[i].n[k];
@@ -245,6 +254,47 @@ static bool put_law(struct command_call *c, const struct stats_copy *s)
 	return ok;
 }
 
+static const struct out_column port_columns[] = {
+	{ "side", "SIDE", OUT_TEXT },
+	{ "row", "PORTS AND MAPPINGS", OUT_TEXT },
+	{ "count", "COUNT", OUT_U64 },
+};
+static const struct out_table port_table = { "port_law", port_columns, ARRAY_LEN(port_columns), NULL };
+static const struct out_column ports_in_use = { "ports_in_use", NULL, OUT_U64 };
+static const struct out_column ports_held = { "ports_held", NULL, OUT_U64 };
+static const struct out_column ports_hold = { "ports_hold", NULL, OUT_YES_NO };
+static const struct out_column port_verdict = { NULL, "the law of ports", OUT_TEXT };
+
+/* The law of ports and mappings (nat.h). */
+static bool put_port_law(struct command_call *c, const struct stats_copy *s)
+{
+	uint64_t in_use = nat_law_in_use(&s->ports), held = nat_law_held(&s->ports);
+	bool ok = in_use == held && s->ports_hold_in_each;
+	char text[128];
+
+	output_table_begin(&c->output, &port_table);
+	for (size_t i = 0; i < NAT_LAW_FIRST_HOLDER; i++)
+		law_row(c, "in use", nat_law_names[i], s->ports.n[i]);
+	law_row(c, "in use", "= sum", in_use);
+	for (size_t i = NAT_LAW_FIRST_HOLDER; i < N_NAT_LAW_ROWS; i++)
+		law_row(c, "held by", nat_law_names[i], s->ports.n[i]);
+	law_row(c, "held by", "= sum", held);
+	output_table_end(&c->output);
+	output_value(&c->output, &ports_in_use, OUT_U(in_use));
+	output_value(&c->output, &ports_held, OUT_U(held));
+	output_value(&c->output, &ports_hold, OUT_Y(ok));
+	if (ok)
+		snprintf(text, sizeof(text), "holds, %" PRIu64 " = %" PRIu64 "%s", in_use, held,
+			 s->target->n_cores > 1 ? ", in each worker" : "");
+	else if (in_use != held)
+		snprintf(text, sizeof(text), "does NOT hold by %" PRId64, (int64_t)(in_use - held));
+	else
+		snprintf(text, sizeof(text), "does NOT hold in each worker");
+	if (c->output.format == OUTPUT_TEXT)
+		output_value(&c->output, &port_verdict, OUT_T(text));
+	return ok;
+}
+
 static int stats_start(struct command_call *c)
 {
 	struct stats_copy s = { .target = c->target };
@@ -262,6 +312,7 @@ static int stats_start(struct command_call *c)
 	target_call_all(c->target, copy_stats, &s);
 	command_output(c, OUTPUT_OBJECT);
 	bool ok = put_law(c, &s);
+	ok = put_port_law(c, &s) && ok;
 	cmd_put_kernel(c);
 	cmd_put_interfaces(c);
 	output_table_begin(&c->output, &icmp_table);
@@ -290,6 +341,8 @@ const struct command cmd_stats = {
 		.more = "Every packet buffer that came in or was made here went somewhere that has a name. Exit status "
 			"1 if the sums differ. What the kernel forwarded by itself never was such a buffer and is "
 			"counted apart.\n\n"
+			"So it is with ports and mappings: each one in use is held by a connection, or by who is "
+			"named; a port that three connections share counts three times.\n\n"
 			"With several workers the first table is their sum, the next has a row for each, and a third "
 			"compares\nwhat went from one to another; all are of one moment.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "

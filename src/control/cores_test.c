@@ -396,6 +396,7 @@ static void test_stats_law(void **state)
 		w->between = rows[i].between;
 		if (ask(w, "stats") != rows[i].status || strstr(w->out, rows[i].text) == NULL)
 			fail_msg("%s: \"%s\" not in\n%s", rows[i].what, rows[i].text, w->out);
+		assert_non_null(strstr(w->out, "the law of ports: holds, 0 = 0, in each worker"));
 		json_t *j = ask_json(w, "stats -j", rows[i].status);
 		assert_int_equal(json_is_true(json_object_get(j, "holds")), rows[i].status == EXIT_OK);
 		json_decref(j);

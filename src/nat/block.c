@@ -101,6 +101,7 @@ bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint
 	if (!portmap_owns(m, port) || !nat_block_ready(n, address, ip_proto, port))
 		return false;
 	m->pins[block]++;
+	n->n_pins++;
 	nat_address_at(n, address)->n_holders++;
 	return true;
 }
@@ -111,6 +112,7 @@ void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, ui
 	enum nat_proto proto;
 
 	shared_map(n, address, ip_proto, &proto)->pins[block]--;
+	n->n_pins--;
 	nat_address_at(n, address)->n_holders--;
 	nat_block_settle(n, address, ip_proto, port);
 }

@@ -123,8 +123,7 @@ static void enter_mapping(struct nat *n, uint32_t index, const struct packet *p)
 	if (c->half[CT_REPLY].tuple.src != o->dst)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
-	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i);
-	c->status |= CT_MAPPED;
+	(void)nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i)); /* its first */
 }
 
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
@@ -186,7 +185,7 @@ static uint32_t wish_address(const struct nat_source_wish *w, uint64_t k)
 	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
 }
 
-static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply,
+static bool take_on(struct nat *n, uint32_t index, const struct nat_source_wish *w, struct tuple reply,
 		    uint32_t addr, enum nat_port_effort effort)
 {
 	uint32_t address = nat_address_get(n, addr, reply.zone);
@@ -196,9 +195,7 @@ static bool take_on(struct nat *n, struct conn *c, uint32_t index, const struct 
 	reply.dst = addr;
 	if (!nat_take_port(n, index, address, reply, &w->port, effort))
 		return false;
-	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address);
-	c->status |= CT_MAPPED;
-	return true;
+	return nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address));
 }
 
 static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply)
@@ -209,33 +206,20 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 	for (int effort = NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
 		for (uint64_t i = 0; i < n_tries; i++) {
 			uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
-			if (take_on(n, c, index, w, reply, addr, (enum nat_port_effort)effort))
+			if (take_on(n, index, w, reply, addr, (enum nat_port_effort)effort))
 				return true;
 		}
 	return false;
 }
 
-/* The connection uses a mapping as its inside; it may be inside another one already (a hairpin). */
+/* The connection uses a mapping as its inside; it may have come in by another one (a hairpin). */
 static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const struct tuple *reply)
 {
-	struct conn *c = conntrack_conn(n->ct, index);
-	struct conn_notes *notes = conntrack_notes(n->ct, index);
 	const struct nat_eim *m = nat_mapping_at(n, mapping);
-	uint32_t ref = nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping);
 
-	if (c->status & CT_MAPPED) {
-		uint32_t pair = pool_alloc(&n->mappings.pairs);
-		if (pair == POOL_NONE)
-			return false;
-		*(struct nat_pair *)pool_at(&n->mappings.pairs, pair) =
-			(struct nat_pair){ .inside = mapping, .outside = nat_ref_index(notes->nat_ref) };
-		ref = nat_ref_of(NAT_HOLD_PAIR, NAT_ORIGIN_POOL, m->pool, pair);
-	}
 	nat_mapping_join(n, mapping);
 	nat_permit_join(n, mapping, reply->src, 0);
-	notes->nat_ref = ref;
-	c->status |= CT_MAPPED;
-	return true;
+	return nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping));
 }
 
 static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint32_t address,
@@ -391,6 +375,7 @@ bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
 	if (mapping == NAT_NONE)
 		return false;
 	nat_mapping_join(n, mapping);
+	n->mappings.n_for_workers++;
 	loan->addr = nat_mapping_at(n, mapping)->out_addr;
 	loan->port = nat_mapping_at(n, mapping)->out_port;
 	return true;
@@ -523,8 +508,6 @@ void nat_source_let_go(struct nat *n, struct nat_source *s)
 
 bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 {
-	struct conn *c = conntrack_conn(n->ct, index);
-
 	if (!conntrack_take_reply_at(n->ct, index, &s->reply, s->hash)) {
 		nat_source_let_go(n, s);
 		if (s->before != CONN_NONE)
@@ -536,9 +519,12 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 	if (!s->translates)
 		return true;
 	nat_overload_taken(n, &s->reply, s->address);
-	conntrack_notes(n->ct, index)->nat_ref = nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address);
-	c->status |= CT_MAPPED;
-	return true;
+	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address)))
+		return true;
+	s->state = NAT_SOURCE_ASKED;
+	s->before = CONN_NONE;
+	s->drawn = false;
+	return false;
 }
 
 static bool take_wish(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s, struct packet *p)

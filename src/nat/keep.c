@@ -53,10 +53,8 @@ static bool can_keep(const struct nat *n, uint32_t before, const struct nat_sour
 /* What it holds is given back, or another's from now on. */
 static struct conn *holds_nothing(struct nat *n, uint32_t index)
 {
-	struct conn *c = conntrack_conn(n->ct, index);
-
-	c->status &= (uint16_t)~CT_MAPPED;
-	return c;
+	conntrack_clear_mapped(n->ct, index);
+	return conntrack_conn(n->ct, index);
 }
 
 uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1)
- * and what a connection gives back when it ends.
+ * Endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1).
  *
  * A mapping ties an inside address and port to one outside address and port,
  * whatever the destination. It has the outside port to itself and lives while a
@@ -15,7 +14,9 @@
  * attempts (attempt.c): all others are let in by their own connection.
  *
  * What always holds: a mapping stands in both chains and holds its port; its
- * n_holders is the number of connections whose nat_ref names it.
+ * n_holders is the number of connections that hold it, on either side (hold.c), of
+ * attempts, and of other workers that it was lent to or borrowed from; n_holds is
+ * the sum of all.
  */
 #include <assert.h>
 #include <errno.h>
@@ -129,6 +130,8 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 	*in = *out = i;
 	if (m->lender == 0)
 		nat_address_hold(n, m->address, m->proto, m->out_port);
+	else
+		n->mappings.n_borrowed++;
 	return i;
 }
 
@@ -144,6 +147,8 @@ static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
 
 	if (m->lender != 0) {
 		struct nat_loan loan = { .pool = m->pool, .lender = m->lender };
+
+		n->mappings.n_borrowed--;
 		if (n->crew.give_back != NULL)
 			n->crew.give_back(n->crew.ctx, &inside, &loan);
 		return;
@@ -169,8 +174,10 @@ void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool)
 {
 	uint32_t mapping = nat_mapping_of_inside(n, inside, pool);
 
-	if (mapping != NAT_NONE)
-		nat_mapping_leave(n, mapping);
+	if (mapping == NAT_NONE)
+		return;
+	n->mappings.n_for_workers--;
+	nat_mapping_leave(n, mapping);
 }
 
 void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool)
@@ -206,12 +213,14 @@ bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan
 		}
 	}
 	nat_mapping_join(n, mapping);
+	n->mappings.n_for_workers++;
 	return true;
 }
 
 void nat_mapping_join(struct nat *n, uint32_t index)
 {
 	nat_mapping_at(n, index)->n_holders++;
+	n->mappings.n_holds++;
 }
 
 void nat_mapping_leave(struct nat *n, uint32_t index)
@@ -219,6 +228,7 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 	struct nat_eim *m = nat_mapping_at(n, index);
 
 	assert(m->n_holders > 0);
+	n->mappings.n_holds--;
 	if (--m->n_holders > 0)
 		return;
 	uint32_t *link = in_bucket(n, m->in_addr, m->in_port, m->in_zone, m->proto, m->pool);
@@ -280,33 +290,4 @@ void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t
 bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
 	return *permit_link(n, mapping, remote, port) != NAT_NONE;
-}
-
-void nat_release(void *ctx, struct conn *c, uint32_t index)
-{
-	struct nat *n = ctx;
-	const struct tuple *reply = &c->half[CT_REPLY].tuple;
-	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref, held = nat_ref_index(ref);
-
-	switch (nat_ref_kind(ref)) {
-	case NAT_HOLD_PORT:
-		nat_overload_released(n, reply, held);
-		nat_port_done(n, ref, held, reply->proto, nat_outside_port(reply));
-		return;
-	case NAT_HOLD_MAPPING:
-		nat_permit_leave(n, held, reply->src, 0);
-		nat_mapping_leave(n, held);
-		return;
-	case NAT_HOLD_MAPPING_IN:
-		nat_mapping_leave(n, held);
-		return;
-	case NAT_HOLD_PAIR: {
-		struct nat_pair *pair = pool_at(&n->mappings.pairs, held);
-		nat_permit_leave(n, pair->inside, reply->src, 0);
-		nat_mapping_leave(n, pair->inside);
-		nat_mapping_leave(n, pair->outside);
-		pool_free(&n->mappings.pairs, held);
-		return;
-	}
-	}
 }

@@ -385,39 +385,6 @@ void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
 
 /* A new config. */
 
-/* True when the config still has the address and port that the connection uses. */
-static bool still_allowed(const struct nat *n, uint32_t index)
-{
-	const struct tuple *r = &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple;
-	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
-	uint32_t id = nat_ref_id(ref), addr = r->dst;
-	uint32_t port = nat_outside_port(r);
-	enum nat_hold_kind kind = nat_ref_kind(ref);
-
-	if (kind == NAT_HOLD_MAPPING_IN) {
-		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(ref));
-		addr = m->out_addr;
-		port = m->out_port;
-	}
-	switch (nat_ref_origin(ref)) {
-	case NAT_ORIGIN_POOL:
-		if (n->pool[id].n_addresses == 0 || !nat_pool_has(&n->cfg.pool[id], addr))
-			return false;
-		return (r->proto != IPPROTO_NR_TCP && r->proto != IPPROTO_NR_UDP) ||
-		       port_set_has(&n->pool[id].ports, port);
-	case NAT_ORIGIN_MASQUERADE: {
-		const struct ip_interface_config *ifc = &ip_stack_config(n->stack)->interface[id];
-		for (uint32_t i = 0; i < ifc->n_addresses; i++)
-			if (ifc->address[i].addr == addr)
-				return true;
-		return false;
-	}
-	case NAT_ORIGIN_RULE:
-		break;
-	}
-	return true;
-}
-
 static void sweep(struct nat *n)
 {
 	uint32_t index;
@@ -428,7 +395,7 @@ static void sweep(struct nat *n)
 			return;
 		}
 		const struct conn *c = conntrack_conn(n->ct, index);
-		if ((c->status & CT_MAPPED) && !still_allowed(n, index))
+		if ((c->status & CT_MAPPED) && !nat_still_allowed(n, index))
 			conntrack_end(n->ct, index, CT_END_CONFIG);
 	}
 }

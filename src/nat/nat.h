@@ -150,6 +150,35 @@ void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, ui
 void nat_expire(struct nat *n);
 uint64_t nat_next_deadline(const struct nat *n);
 
+/* The second law of conservation, of ports and mappings. Counted in holders (a port that three connections share has
+ * three), in each worker:
+ *
+ *   ports + mappings in use = connections that hold something + what some of them hold besides (a hairpin's other end)
+ *     + mappings, each of which holds a port + ports at rest + attempts + other workers
+ *
+ * The left side is what ports and mappings themselves count, the right side who they are. Between two batches. */
+enum nat_law_row {
+	NAT_LAW_PORTS,
+	NAT_LAW_MAPPINGS,
+	NAT_LAW_CONNECTIONS,
+	NAT_LAW_BESIDES,
+	NAT_LAW_BY_MAPPINGS,
+	NAT_LAW_AT_REST,
+	NAT_LAW_ATTEMPTS,
+	NAT_LAW_WORKERS,
+	N_NAT_LAW_ROWS
+};
+#define NAT_LAW_FIRST_HOLDER NAT_LAW_CONNECTIONS
+extern const char *const nat_law_names[N_NAT_LAW_ROWS];
+struct nat_law {
+	uint64_t n[N_NAT_LAW_ROWS];
+};
+void nat_law_of(const struct nat *n, struct nat_law *out);
+uint64_t nat_law_in_use(const struct nat_law *l);
+uint64_t nat_law_held(const struct nat_law *l);
+/* By how much it does not hold: 0. */
+int64_t nat_law_difference(const struct nat *n);
+
 #define NAT_POOL_INFOS_MAX (NAT_POOLS_MAX + IP_INTERFACES_MAX)
 struct nat_pool_info {
 	uint32_t id; /* below NAT_POOL_INFOS_MAX; the same in all workers of a crew */

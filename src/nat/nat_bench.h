@@ -26,7 +26,7 @@ struct nat_bench {
 	struct ip_config ip;
 	struct nat_action snat; /* of what goes from inside to the WAN */
 	struct nat_action dnat; /* of what comes from the WAN to WAN_ADDR, TCP or UDP port 8080 */
-	struct nat_action hairpin_dnat;
+	struct nat_action snat_in; /* of what goes to the inside */
 	uint32_t n_refusals; /* ICMP 3/13 */
 };
 
@@ -68,6 +68,8 @@ static inline enum packet_verdict bench_rules(void *ctx, enum ip_hook hook, stru
 	out->kind = NAT_ACTION_NONE;
 	if (hook == HOOK_POSTROUTING && p->out_ifindex == WAN && is_inside(p->ip.src))
 		*out = nb->snat;
+	if (hook == HOOK_POSTROUTING && p->out_ifindex == LAN)
+		*out = nb->snat_in;
 	if (hook == HOOK_PREROUTING && p->in_ifindex == WAN && p->ip.dst == WAN_ADDR && p->l4.dport == 8080)
 		*out = nb->dnat;
 	return VERDICT_CONTINUE;
@@ -99,6 +101,7 @@ static inline void nat_bench_stop(struct nat_bench *nb)
 {
 	uint32_t cursor = 0, index;
 
+	assert_int_equal(nat_law_difference(nb->nat), 0);
 	while (conntrack_next(nb->b.ct, &cursor, &index))
 		conntrack_end(nb->b.ct, index, CT_END_FLUSHED);
 	assert_int_equal(nb->b.ct->n_unconfirmed, 0);

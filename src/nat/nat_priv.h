@@ -35,12 +35,12 @@ struct nat_addresses {
 /* Where a translation comes from: what decides whether a new config still allows it. */
 enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
 
-/* conn_notes.nat_ref: what the connection holds. */
+/* conn_notes.nat_ref: what the connection holds (hold.c). */
 enum nat_hold_kind {
 	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
 	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
-	NAT_HOLD_MAPPING_IN, /* ... as somebody from outside */
-	NAT_HOLD_PAIR,       /* both, of two mappings: a hairpin */
+	NAT_HOLD_MAPPING_IN, /* ... as somebody who came in by it */
+	NAT_HOLD_PAIR,       /* a mapping by which it came in, and one of the first two for its source */
 };
 #define NAT_INDEX_BITS 22
 #define NAT_MAPPINGS_LIMIT (1u << NAT_INDEX_BITS)
@@ -98,10 +98,13 @@ struct nat_mappings {
 	struct pool pairs;
 	uint32_t *in, *out, *permit; /* buckets */
 	uint32_t n_buckets;
+	uint32_t n_borrowed;    /* of other workers: they hold no port here */
+	uint32_t n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
+	uint64_t n_holds;       /* holders of all mappings */
 };
 
 struct nat_pair {
-	uint32_t inside, outside; /* mappings */
+	uint32_t entered, source; /* both as a nat_ref */
 };
 
 /* rest.c: ports that nobody uses and nobody may have yet. */
@@ -164,6 +167,7 @@ struct nat {
 	uint16_t identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_crew crew; /* blocks NULL: one worker */
+	uint32_t n_pins;      /* nat_pin without nat_unpin yet */
 	bool sweeping;
 	uint32_t sweep_cursor;
 };
@@ -256,8 +260,15 @@ void nat_mapping_leave(struct nat *n, uint32_t index);
 void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
 void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
 bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+/* hold.c: what a connection holds. */
+
+/* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
+ * been given back. */
+bool nat_hold(struct nat *n, uint32_t index, uint32_t ref);
 /* Slot of conntrack. */
 void nat_release(void *ctx, struct conn *c, uint32_t index);
+/* True when the config still has the addresses and ports that the connection uses. */
+bool nat_still_allowed(const struct nat *n, uint32_t index);
 
 /* choose.c: a mapping for a new connection. */
 

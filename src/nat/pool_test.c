@@ -195,6 +195,57 @@ static void test_hairpin(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* A connection that comes in by a mapping and whose source is translated as well, in each way that a source can be: by
+ * masquerade towards the inside, or as a hairpin from a pool that has changed its kind since. It holds two things then.
+ * Would catch: one of them overwritten by the other: a mapping that never ends, a port that never comes back. */
+static void test_entered_and_translated(void **state)
+{
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		struct nat_bench nb;
+		struct nat_pool_config *pool = pool_start(&nb, 300);
+
+		pool->ports = (struct nat_port_range){ 2000, 2149 };
+		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+		pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
+		nat_configure(nb.nat, &cfg);
+		for (uint32_t i = 0; i < 50; i++) {
+			struct make out = flow(i, SERVER, 53), b = flow(i, SERVER, 53);
+			struct came c = nat_send(&nb, &out);
+			struct make in = answer_to(&c, &out);
+
+			assert_true(c.passed);
+			if (way == 0) {
+				nb.snat_in = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE };
+				in.src = SERVER + 77;
+				in.sport = 777;
+			} else {
+				/* From another host inside, which has a mapping of its own before. */
+				b.src = CLIENT + 1;
+				assert_true(nat_send(&nb, &b).passed);
+				pool->mapping = way == 1 ? NAT_MAP_ENDPOINT_INDEPENDENT
+							 : NAT_MAP_ADDRESS_PORT_DEPENDENT;
+				nat_configure(nb.nat, &cfg);
+				in = b;
+				in.dst = c.ip.src;
+				in.dport = c.l4.sport;
+			}
+			struct came r = nat_send(&nb, &in);
+			assert_true(r.passed);
+			assert_int_equal(r.out, LAN);
+			assert_int_equal(r.ip.dst, CLIENT);
+			assert_int_equal(r.ip.src, way == 0 ? LAN_ADDR : POOL_ADDR);
+			struct make back = answer_to(&r, &in);
+			assert_int_equal(nat_send(&nb, &back).ip.src, POOL_ADDR);
+			assert_int_equal(nat_law_difference(nb.nat), 0);
+			pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+			nat_configure(nb.nat, &cfg);
+		}
+		assert_int_equal(nb.nat->mappings.pairs.n_used, 50);
+		nat_bench_stop(&nb);
+	}
+}
+
 /* Would catch: an option that is not heeded. */
 static void test_options(void **state)
 {
@@ -413,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_busy_destination),
 		cmocka_unit_test(test_endpoint_independent),
 		cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_entered_and_translated),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_spill),
 		cmocka_unit_test(test_prefix),

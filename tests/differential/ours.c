@@ -195,6 +195,8 @@ static void ours_flush(struct rig *r)
 	pass_time(o, PAUSE_NS);
 	if (ledger_expected_held(&env->ledger) != (int64_t)packet_pool_used(env->pool))
 		rig_die("the law of conservation does not hold");
+	if (nat_law_difference(gateway_nat(o->gw)) != 0)
+		rig_die("the law of ports does not hold");
 }
 
 static void ours_close(struct rig *r)

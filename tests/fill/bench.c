@@ -227,6 +227,7 @@ void bench_check_law(struct bench *b)
 
 	bench_settle(b);
 	assert_int_equal(ledger_expected_held(&env->ledger), (int64_t)packet_pool_used(env->pool));
+	assert_int_equal(nat_law_difference(gateway_nat(b->gw)), 0);
 }
 
 void bench_stop(struct bench *b)

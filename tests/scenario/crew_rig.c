@@ -339,6 +339,7 @@ void rig_check_law(struct rig *r)
 		const struct env *env = gateway_env(crew_gateway(r->crew, i));
 
 		assert_int_equal(ledger_expected_held(&env->ledger), (int64_t)packet_pool_used(env->pool));
+		assert_int_equal(nat_law_difference(gateway_nat(crew_gateway(r->crew, i))), 0);
 		n_over += env->ledger.n_handed_over;
 		n_taken += env->ledger.n_taken_over;
 	}

@@ -152,6 +152,9 @@ static void check_law(struct law *l, uint64_t n)
 	if (ledger_expected_held(&env->ledger) != (int64_t)packet_pool_used(env->pool))
 		fail_msg("after %llu packets the law expects %lld held, the pool has %u", (unsigned long long)n,
 			 (long long)ledger_expected_held(&env->ledger), packet_pool_used(env->pool));
+	if (nat_law_difference(gateway_nat(l->gw)) != 0)
+		fail_msg("after %llu packets %lld more ports and mappings are in use than held", (unsigned long long)n,
+			 (long long)nat_law_difference(gateway_nat(l->gw)));
 }
 
 static void law_attach(struct law *l, const struct snapshot *snap, uint64_t now)

@@ -349,6 +349,7 @@ static void compare(struct duel *d)
 				(unsigned long long)b->ledger.n_dropped[r]);
 	assert_memory_equal(&a->ledger, &b->ledger, sizeof(a->ledger));
 	assert_int_equal(ledger_expected_held(&b->ledger), (int64_t)packet_pool_used(b->pool));
+	assert_int_equal(nat_law_difference(gateway_nat(d->way[SHORT].gw)), 0);
 	assert_memory_equal(d->way[FULL].n_events, d->way[SHORT].n_events, sizeof(d->way[FULL].n_events));
 	bool all = all_sent(d);
 

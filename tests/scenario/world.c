@@ -221,6 +221,9 @@ void world_check_law(struct world *w)
 	if (ledger_expected_held(&env->ledger) != (int64_t)packet_pool_used(env->pool))
 		fail_msg("the law of conservation: %lld expected, %u held",
 			 (long long)ledger_expected_held(&env->ledger), packet_pool_used(env->pool));
+	if (nat_law_difference(gateway_nat(w->gw)) != 0)
+		fail_msg("the law of ports: %lld more in use than held",
+			 (long long)nat_law_difference(gateway_nat(w->gw)));
 }
 
 uint64_t world_dropped(const struct world *w, enum drop_reason reason)
