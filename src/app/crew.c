@@ -300,7 +300,7 @@ int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
 	if (c->n > 1) {
 		/* It was judged by the owners of now. */
 		crew_drain(c, now);
-		fib_walk(snap->fib, add_addresses, &adding);
+		fib_walk(snap->ip.fib, add_addresses, &adding);
 		if (!adding.ok) {
 			abandon_all(c);
 			return -ENOSPC;

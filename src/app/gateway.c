@@ -216,6 +216,24 @@ void gateway_abandon(struct gateway *g)
 	g->prepared = NULL;
 }
 
+/* All workers share the routes, and rest now: the first that is told of a link changes them. */
+static void follow_link(struct gateway *g, uint32_t ifindex, bool up)
+{
+	if (g->snapshot != NULL)
+		(void)rib_link_changed(g->snapshot->rib, ifindex, up);
+}
+
+/* The routes of a new config know nothing of the links yet. */
+static void follow_links(struct gateway *g)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct device *d = ip_stack_device(g->ip, i);
+
+		if (d != NULL)
+			follow_link(g, i, d->up);
+	}
+}
+
 int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now)
 {
 	struct hook_list lists[N_HOOKS];
@@ -235,6 +253,7 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 	conntrack_configure(g->ct, &snap->ct);
 	nat_configure(g->nat, &snap->nat);
 	g->snapshot = snap;
+	follow_links(g);
 	ip_flush(g->ip);
 	return 0;
 }
@@ -247,6 +266,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 		d->ledger = &g->env.ledger;
 	}
 	shortcuts_void_all(g->shortcuts);
+	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_attach(g->ip, ifindex, d);
 	ip_flush(g->ip);
 }
@@ -254,7 +274,10 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 {
 	gateway_set_time(g, now);
+	const struct device *d = ip_stack_device(g->ip, ifindex);
+
 	shortcuts_void_all(g->shortcuts);
+	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_device_changed(g->ip, ifindex);
 	ip_flush(g->ip);
 }

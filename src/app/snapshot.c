@@ -390,9 +390,12 @@ static bool build_routes(struct build *b)
 	if (b->snap->rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
 	    !build_translated(b))
 		return false;
-	b->snap->fib = rib_build(b->snap->rib);
-	b->snap->ip.fib = b->snap->fib;
-	return b->snap->fib != NULL;
+	if (rib_build(b->snap->rib) != 0)
+		return false;
+	uint16_t zone;
+
+	b->snap->ip.fib = rib_fib_at(b->snap->rib, 0, &zone);
+	return true;
 }
 
 static void copy_values(struct build *b)
@@ -438,7 +441,6 @@ void snapshot_destroy(struct snapshot *s)
 {
 	if (s == NULL)
 		return;
-	fib_destroy(s->fib);
 	rib_destroy(s->rib);
 	if (s->rules != NULL)
 		ruleset_destroy(s->rules);

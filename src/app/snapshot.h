@@ -24,8 +24,7 @@ struct snapshot {
 	struct ct_config ct;
 	struct nat_config nat;
 	struct ruleset *rules;
-	struct rib *rib;
-	struct fib *fib;
+	struct rib *rib; /* its FIBs follow the links: see gateway.c */
 	char driver[IP_INTERFACES_MAX][16]; /* by interface number */
 	bool take_over[IP_INTERFACES_MAX];
 	uint32_t offload_max; /* connections in the kernel, 0: the default */

@@ -80,6 +80,7 @@
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (answered by ICMP 3/13, as its rate allows)", "add an address to the pool; see: yangguan pools") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
 	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \
+	X(NAT_ROUTE_CHANGED, "nat-route-changed", "a masqueraded connection whose route now leads out of another interface has ended; its next packet begins a new one there", "routes or links have changed; see: yangguan events") \
 	/* rules */ \
 	X(RULE_DROP, "rule-drop", "a rule said drop", "see the rule's counter") \
 	X(RULE_REJECT, "rule-reject", "a rule said reject (answered by ICMP, as its rate allows, or RST)", "see the rule's counter") \
@@ -91,7 +92,7 @@
 	X(TX_REFUSED, "tx-refused", "the driver did not take the frame (queue full)", "the link is slower than what is sent") \
 	X(KERNEL_REDIRECT, "kernel-redirect", "a driver did not take a frame that the kernel forwarded by itself (not in the law's sums: it never came up)", "the link is slower than what is sent; of a veth, the other end must have NAPI (GRO on)") \
 	X(KERNEL_NO_SOCKET, "kernel-no-socket", "a frame that was to come up found no socket for its receive queue (not in the law's sums)", "the device has more queues than were there at start: start anew") \
-	X(TX_DOWN, "tx-down", "the output device is down or gone", "see: yangguan events") \
+	X(TX_DOWN, "tx-down", "the output device is down or gone, and nothing else leads there (answered by ICMP 3/1, as its rate allows)", "see: yangguan events") \
 	X(TX_TOO_BIG, "tx-too-big", "the frame is larger than the device takes", "the device's MTU changed; it is read anew within a second")
 /* clang-format on */
 

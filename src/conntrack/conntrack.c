@@ -46,6 +46,7 @@ const char *const ct_end_reason_names[N_CT_END_REASONS] = {
 	[CT_END_TIMEOUT] = "timeout", [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
 	[CT_END_REUSED] = "reused",   [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
 	[CT_END_CONFIG] = "config",   [CT_END_REFUSED] = "refused",
+	[CT_END_ROUTE] = "route",
 };
 
 const char *const ct_counter_names[N_CT_COUNTERS] = {

@@ -68,6 +68,7 @@ enum ct_end_reason {
 	CT_END_FLUSHED, /* by command */
 	CT_END_CONFIG,  /* its translation left the config */
 	CT_END_REFUSED, /* nobody wanted it */
+	CT_END_ROUTE,   /* masqueraded, and its route leads out of another interface now */
 	N_CT_END_REASONS
 };
 

@@ -262,6 +262,7 @@ static const struct out_column route_columns[] = {
 	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },    { "gateway", NULL, OUT_IP4 },
 	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },  { "prefsrc", NULL, OUT_IP4 },
 	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 }, { "active", NULL, OUT_YES_NO },
+	{ "zone", NULL, OUT_U64 },   { "linkdown", NULL, OUT_YES_NO },
 };
 
 static const char *const route_types[] = {
@@ -300,6 +301,10 @@ static void route_line(const struct out_value *row, char *buf, size_t len)
 		text_add(&t, " src %s", ip4_format(row[5].ip4, addr));
 	if (row[6].u64 != 0)
 		text_add(&t, " metric %llu", (unsigned long long)row[6].u64);
+	if (row[9].u64 != 0)
+		text_add(&t, " zone %llu", (unsigned long long)row[9].u64);
+	if (row[10].yes)
+		text_add(&t, " linkdown");
 	if (!row[8].yes)
 		text_add(&t, " inactive");
 }
@@ -320,6 +325,8 @@ static void route_row(struct command_call *c, const struct rib_route *r)
 				       OUT_U(r->metric),
 				       OUT_U(r->distance),
 				       OUT_Y(r->active),
+				       OUT_U(r->zone),
+				       OUT_Y(r->link_down),
 			       });
 }
 

@@ -176,13 +176,21 @@ static void transmit_segments(struct ip_stack *s, struct packet *p, uint32_t mtu
 	}
 }
 
+/* No link, and no other way: as if the neighbour did not answer (RFC 1812 section 5.2.7.1). */
+static void refuse_down(struct ip_stack *s, struct packet *p)
+{
+	if (p->forwarded)
+		icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0);
+	env_drop(s->env, p, DROP_TX_DOWN);
+}
+
 void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to)
 {
 	const struct device *dev = s->interface[p->out_ifindex].dev;
 	const uint32_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
 
 	if (YG_UNLIKELY(dev == NULL || !dev->up)) {
-		env_drop(s->env, p, DROP_TX_DOWN);
+		refuse_down(s, p);
 		return;
 	}
 	uint32_t mtu = ip_mtu(s, p->out_ifindex);
@@ -228,7 +236,7 @@ static void output_one(struct ip_stack *s, struct packet *p)
 		return;
 	}
 	if (YG_UNLIKELY(dev == NULL || !dev->up)) {
-		env_drop(s->env, p, DROP_TX_DOWN);
+		refuse_down(s, p);
 		return;
 	}
 	if (YG_UNLIKELY(ip4_is_multicast(p->ip.dst))) {

@@ -343,7 +343,7 @@ static void work_src(struct nat *n, enum ip_hook hook, struct packet *p, struct 
 		return;
 	}
 	const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
-	if (c == NULL)
+	if (c == NULL || p->verdict != VERDICT_CONTINUE)
 		return;
 	if (YG_UNLIKELY(p->ct_icmp_error)) {
 		nat_error_src(n, p);
@@ -375,10 +375,43 @@ static void work_sources(struct nat *n, enum ip_hook hook, struct packet *const 
 	}
 }
 
+/* Masqueraded behind one interface, and about to leave by another. */
+static bool has_moved(const struct nat *n, const struct packet *p)
+{
+	const struct conn *c = p->conn_ref == CONN_NONE || p->ct_icmp_error ? NULL : conntrack_of(n->ct, p);
+
+	if (c == NULL || (c->status & (CT_CONFIRMED | CT_MAPPED | CT_SNAT)) != (CT_CONFIRMED | CT_MAPPED | CT_SNAT) ||
+	    conn_dir(p->conn_ref) != CT_ORIGINAL || p->out_ifindex == 0)
+		return false;
+	uint32_t ref = conntrack_notes(n->ct, conn_index(p->conn_ref))->nat_ref;
+
+	return nat_ref_origin(ref) == NAT_ORIGIN_MASQUERADE && nat_ref_id(ref) != p->out_ifindex;
+}
+
+/* The address of one interface must not leave by another, where answers would not come back: such a connection ends,
+ * as in Linux, and its next packet begins a new one. All of a batch are asked first: none may leave by what has ended. */
+static void end_moved(struct nat *n, struct batch *b)
+{
+	uint64_t moved = 0;
+
+	for (uint32_t i = 0; i < b->n; i++)
+		moved |= (uint64_t)has_moved(n, b->p[i]) << i;
+	for (; moved != 0; moved &= moved - 1) {
+		struct packet *p = b->p[__builtin_ctzll(moved)];
+
+		packet_set_drop(p, DROP_NAT_ROUTE_CHANGED);
+		if (!(conntrack_of(n->ct, p)->status & CT_DYING))
+			conntrack_end(n->ct, conn_index(p->conn_ref), CT_END_ROUTE);
+	}
+}
+_Static_assert(BATCH_MAX <= 64, "a bit a packet");
+
 void nat_src(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct nat *n = ctx;
 
+	if (hook == HOOK_POSTROUTING)
+		end_moved(n, b);
 	for (uint32_t at = 0; at < b->n; at += SOURCES)
 		work_sources(n, hook, &b->p[at], min_u32(b->n - at, SOURCES));
 }

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The RIB: an array of all routes, sorted when the FIB is built, so that the
- * candidates of one prefix stand side by side with the best one first, and
- * repetitions beside each other: they are left out then.
+ * The RIB: an array of all routes, sorted when the FIBs are built, so that the
+ * candidates of one prefix of a zone stand side by side with the best one first, and
+ * repetitions beside each other: they are left out then. The order stays; which
+ * candidate is active is asked anew when a link comes or goes.
  *
  * A gateway is resolved over connected routes only: it must be a neighbour
  * (RFC 1812 section 5.2.4.3 keeps the next hop on a connected network). The
  * longest connected prefix that holds it gives interface and source address;
- * with an interface named, only prefixes of that interface count.
+ * with an interface named, only prefixes of that interface count, in whatever zone
+ * it is; else those of the route's own zone, then those of zone 0.
+ *
+ * A route whose interface has no link gives way to the next best of its prefix,
+ * and where there is none, to a shorter prefix. A connected route stays where
+ * nobody else has its prefix: what is for our own hosts is refused while they are
+ * cut off (DROP_TX_DOWN), and does not leave by a default route. Our addresses
+ * are ours with and without a link.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
+#include "ip/stack.h"
 #include "route/rib.h"
 
 const char *const rib_source_names[N_RIB_SOURCES] = {
@@ -26,7 +35,15 @@ const char *const rib_source_names[N_RIB_SOURCES] = {
 struct rib {
 	struct rib_route *route;
 	size_t n, cap;
+	struct table {
+		uint16_t zone;
+		struct fib *fib;
+		size_t first, n; /* its routes */
+	} *table;
+	uint32_t n_tables;
+	uint64_t down; /* a bit an interface */
 };
+_Static_assert(IP_INTERFACES_MAX <= 64, "a bit an interface");
 
 struct rib *rib_create(void)
 {
@@ -37,6 +54,9 @@ void rib_destroy(struct rib *r)
 {
 	if (r == NULL)
 		return;
+	for (uint32_t i = 0; i < r->n_tables; i++)
+		fib_destroy(r->table[i].fib);
+	free(r->table);
 	free(r->route);
 	free(r);
 }
@@ -65,24 +85,28 @@ struct neighbourhood {
 	struct rib_route *connected;
 	size_t n;
 	struct found {
-		uint32_t gateway, ifindex;
+		uint32_t gateway, ifindex, zone;
 		bool known;
 		const struct rib_route *by; /* NULL: on no connected prefix */
 	} found[FOUND_SLOTS];
 };
 
-static const struct rib_route *find_connected(const struct neighbourhood *nb, uint32_t gateway, uint32_t ifindex)
+/* ifindex 0: by any interface of the zone. */
+static const struct rib_route *find_connected(const struct neighbourhood *nb, uint32_t gateway, uint32_t ifindex,
+					      uint16_t zone)
 {
 	const struct rib_route *best = NULL;
 
 	for (size_t i = 0; i < nb->n; i++) {
 		const struct rib_route *c = &nb->connected[i];
 
-		if (!ip4_in(gateway, c->prefix) || (ifindex != 0 && ifindex != c->nexthop.ifindex))
+		if (!ip4_in(gateway, c->prefix) || (ifindex != 0 ? ifindex != c->nexthop.ifindex : zone != c->zone))
 			continue;
 		if (best == NULL || c->prefix.len > best->prefix.len)
 			best = c;
 	}
+	if (best == NULL && ifindex == 0 && zone != 0)
+		return find_connected(nb, gateway, 0, 0);
 	return best;
 }
 
@@ -93,10 +117,11 @@ static void resolve(struct neighbourhood *nb, struct rib_route *route)
 	route->resolved = true;
 	if (nh->kind != FIB_UNICAST || nh->gateway == 0)
 		return;
-	struct found *f = &nb->found[(nh->gateway ^ nh->ifindex << 5) % FOUND_SLOTS];
+	struct found *f = &nb->found[(nh->gateway ^ nh->ifindex << 5 ^ (uint32_t)route->zone << 7) % FOUND_SLOTS];
 
-	if (!f->known || f->gateway != nh->gateway || f->ifindex != nh->ifindex)
-		*f = (struct found){ nh->gateway, nh->ifindex, true, find_connected(nb, nh->gateway, nh->ifindex) };
+	if (!f->known || f->gateway != nh->gateway || f->ifindex != nh->ifindex || f->zone != route->zone)
+		*f = (struct found){ nh->gateway, nh->ifindex, route->zone, true,
+				     find_connected(nb, nh->gateway, nh->ifindex, route->zone) };
 	route->resolved = f->by != NULL;
 	if (f->by == NULL)
 		return;
@@ -109,12 +134,12 @@ static int route_compare(const void *a, const void *b)
 {
 	const struct rib_route *x = a, *y = b;
 
+	if (x->zone != y->zone)
+		return (int)x->zone - (int)y->zone;
 	if (x->prefix.addr != y->prefix.addr)
 		return x->prefix.addr < y->prefix.addr ? -1 : 1;
 	if (x->prefix.len != y->prefix.len)
 		return (int)x->prefix.len - (int)y->prefix.len;
-	if (x->resolved != y->resolved)
-		return x->resolved ? -1 : 1;
 	if (x->distance != y->distance)
 		return (int)x->distance - (int)y->distance;
 	if (x->source != y->source)
@@ -166,31 +191,167 @@ static void sort_and_unite(struct rib *r)
 	r->n = n;
 }
 
-struct fib *rib_build(struct rib *r)
+static bool same_prefix(const struct rib_route *x, const struct rib_route *y)
 {
-	struct fib *f = fib_create();
+	return x->zone == y->zone && x->prefix.addr == y->prefix.addr && x->prefix.len == y->prefix.len;
+}
 
-	if (f == NULL || !resolve_all(r))
-		goto fail;
-	sort_and_unite(r);
-	for (size_t i = 0; i < r->n; i++) {
-		struct rib_route *route = &r->route[i];
-		const struct rib_route *before = i > 0 ? &r->route[i - 1] : NULL;
+static bool is_down(const struct rib *r, const struct rib_route *route)
+{
+	return route->nexthop.kind == FIB_UNICAST && (r->down >> route->nexthop.ifindex & 1) != 0;
+}
 
-		route->active = route->resolved && (before == NULL || before->prefix.addr != route->prefix.addr ||
-						    before->prefix.len != route->prefix.len);
-		if (!route->active)
-			continue;
-		uint32_t nh = fib_nexthop_add(f, &route->nexthop);
+/* Which of the n candidates of a prefix shall stand in the FIB; NULL: none. */
+static struct rib_route *choose(const struct rib *r, struct rib_route *candidate, size_t n)
+{
+	struct rib_route *of_link = NULL;
 
-		if (nh == 0 || fib_insert(f, route->prefix, nh) != 0)
-			goto fail;
+	for (size_t i = 0; i < n; i++) {
+		struct rib_route *route = &candidate[i];
+
+		route->link_down = is_down(r, route);
+		if (route->resolved && !route->link_down)
+			return route;
+		if (route->source == RIB_CONNECTED && of_link == NULL)
+			of_link = route;
 	}
-	return f;
+	return of_link;
+}
 
-fail:
-	fib_destroy(f);
-	return NULL;
+/* Puts the best candidate into f, in place of `before`, which may be NULL. *changed is set when f has changed. */
+static int settle(const struct rib *r, struct fib *f, struct rib_route *candidate, size_t n, bool *changed)
+{
+	struct rib_route *before = NULL, *now = choose(r, candidate, n);
+
+	for (size_t i = 0; i < n; i++) {
+		candidate[i].link_down = is_down(r, &candidate[i]);
+		if (candidate[i].active)
+			before = &candidate[i];
+	}
+	if (now == before)
+		return 0;
+	*changed = true;
+	if (now != NULL) {
+		uint32_t nh = fib_nexthop_add(f, &now->nexthop);
+
+		if (nh == 0 || fib_insert(f, now->prefix, nh) != 0)
+			return -ENOMEM;
+		now->active = true;
+	} else {
+		fib_remove(f, before->prefix);
+	}
+	if (before != NULL)
+		before->active = false;
+	return 0;
+}
+
+/* Candidates from i on, all of one prefix. */
+static size_t n_candidates(const struct rib *r, size_t i)
+{
+	size_t end = i + 1;
+
+	while (end < r->n && same_prefix(&r->route[i], &r->route[end]))
+		end++;
+	return end - i;
+}
+
+/* A table for each zone that has routes, and one for zone 0. */
+static int make_tables(struct rib *r)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->route[i].zone != (i > 0 ? r->route[i - 1].zone : 0);
+	r->table = calloc(n, sizeof(*r->table));
+	if (r->table == NULL)
+		return -ENOMEM;
+	r->n_tables = 1;
+	for (size_t i = 0; i < r->n; i++) {
+		struct table *last = &r->table[r->n_tables - 1];
+
+		if (last->zone != r->route[i].zone) {
+			last = &r->table[r->n_tables++];
+			*last = (struct table){ .zone = r->route[i].zone, .first = i };
+		}
+		last->n++;
+	}
+	for (uint32_t i = 0; i < r->n_tables; i++) {
+		r->table[i].fib = fib_create();
+		if (r->table[i].fib == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int rib_build(struct rib *r)
+{
+	bool changed;
+	size_t n;
+
+	if (!resolve_all(r))
+		return -ENOMEM;
+	sort_and_unite(r);
+	if (make_tables(r) != 0)
+		return -ENOMEM;
+	for (uint32_t t = 0; t < r->n_tables; t++) {
+		const struct table *table = &r->table[t];
+
+		for (size_t i = table->first; i < table->first + table->n; i += n) {
+			n = n_candidates(r, i);
+			if (settle(r, table->fib, &r->route[i], n, &changed) != 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static bool any_by(const struct rib_route *candidate, size_t n, uint32_t ifindex)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (candidate[i].nexthop.ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static bool settle_table(struct rib *r, const struct table *table, uint32_t ifindex)
+{
+	bool changed = false;
+	size_t n;
+
+	for (size_t i = table->first; i < table->first + table->n; i += n) {
+		n = n_candidates(r, i);
+		/* Without memory for a next hop the old one stays; packets by it are refused by name. */
+		if (any_by(&r->route[i], n, ifindex))
+			(void)settle(r, table->fib, &r->route[i], n, &changed);
+	}
+	if (changed)
+		fib_reclaim(table->fib, fib_grace_begin(table->fib));
+	return changed;
+}
+
+bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up)
+{
+	uint64_t bit = UINT64_C(1) << ifindex;
+	bool changed = false;
+
+	if (((r->down & bit) == 0) == up)
+		return false;
+	r->down ^= bit;
+	for (uint32_t t = 0; t < r->n_tables; t++)
+		changed |= settle_table(r, &r->table[t], ifindex);
+	return changed;
+}
+
+uint32_t rib_n_zones(const struct rib *r)
+{
+	return r->n_tables;
+}
+
+const struct fib *rib_fib_at(const struct rib *r, uint32_t i, uint16_t *zone)
+{
+	*zone = r->table[i].zone;
+	return r->table[i].fib;
 }
 
 size_t rib_n_routes(const struct rib *r)
