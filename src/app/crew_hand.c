@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "app/crew_priv.h"
+#include "packet/stamp.h"
 
 /* Lines and parts of them, with what stands around the frame as long as that is the buffer's too: a few loads and
  * stores of one size. The slot's head is written over it. */
@@ -61,6 +62,15 @@ static inline struct crew_slot *next_slot(struct crew_worker *w, uint32_t to)
 	return slot;
 }
 
+/* It travels in the frame, as it came. True when there is one. */
+static bool write_stamp(struct crew_worker *w, uint32_t ifindex, struct packet *p)
+{
+	if (YG_LIKELY(!p->stamp.present))
+		return false;
+	stamp_put(ip_stack_device(gateway_ip(w->gw), ifindex), &p->stamp, packet_frame(p));
+	return true;
+}
+
 bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const struct crew_way *way,
 		    enum crew_keep keep)
 {
@@ -77,6 +87,7 @@ bool crew_hand_over(struct crew_worker *w, uint32_t to, struct packet *p, const 
 	slot->way = *way;
 	slot->offload = p->offload;
 	slot->lent = small ? NULL : p;
+	write_stamp(w, way->ifindex, p);
 	if (!small) {
 		slot->flags = 0;
 		w->n_lent[to]++;
@@ -110,6 +121,7 @@ void crew_hand_plain(struct crew_worker *w, uint32_t to, struct packet *p, uint3
 		return;
 	}
 	flags |= CREW_BARE | (p->offload.csum_valid ? CREW_CSUM_VALID : 0);
+	flags |= write_stamp(w, ifindex, p) ? CREW_STAMPED : 0;
 	put_frame(slot, p, (uint8_t)ifindex, flags);
 	w->env->ledger.n_handed_over++;
 	packet_free(w->env->pool, p);

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "app/crew_priv.h"
+#include "packet/stamp.h"
 
 /* Packets that stay, on their way into the core: a batch an interface, as large as can be. Order counts within a
  * direction of a flow only, and that comes in by one interface. */
@@ -430,6 +431,8 @@ static inline void arrive(struct inbox *in, uint32_t from, struct crew_pair *pai
 		if (YG_UNLIKELY(p == NULL))
 			return;
 		p->offload.csum_valid = (slot->flags & CREW_CSUM_VALID) != 0;
+		if (YG_UNLIKELY(slot->flags & CREW_STAMPED))
+			stamp_take(ip_stack_device(gateway_ip(w->gw), slot->ifindex), p);
 		if (YG_UNLIKELY((slot->flags & CREW_FINAL) == 0 && w->redirects.pool.n_used != 0))
 			settle_led(in, slot->ifindex, p);
 		else
@@ -441,6 +444,7 @@ static inline void arrive(struct inbox *in, uint32_t from, struct crew_pair *pai
 		return;
 	a.p->offload = slot->offload;
 	a.way = slot->way;
+	stamp_take(ip_stack_device(gateway_ip(w->gw), a.way.ifindex), a.p);
 	judge_arrival(in, &a);
 }
 

@@ -51,6 +51,7 @@ enum crew_flag {
 	/* Of a slot, not of a way: */
 	CREW_BARE = 0x10,       /* a plain frame (owner_look_plain), and no more */
 	CREW_CSUM_VALID = 0x20, /* with it: offload.csum_valid */
+	CREW_STAMPED = 0x40,    /* with it: the stamp stands in the frame (packet/stamp.h) */
 };
 
 enum crew_message_kind {

@@ -174,6 +174,8 @@ static int try_way(struct drivers *s, enum way way, const struct netlink_link *l
 			close_handles(p);
 			return rc;
 		}
+		for (uint32_t i = 0; i < s->n_workers; i++)
+			p->handle[i]->stamp_mark = fast_stamp_mark(s->fast);
 	}
 	describe(s, p, way);
 	return 0;

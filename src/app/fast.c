@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "fastpath/flow_map.h"
@@ -62,7 +63,7 @@ int fast_open(const struct fast_limits *limits, struct fast **out, char *err, si
 {
 	struct fast *f = calloc(1, sizeof(*f));
 	int rc = f != NULL ? fastpath_open(&limits->maps, &f->path, err, err_len) : -ENOMEM;
-	uint8_t key[16];
+	uint8_t key[16], mark[2];
 
 	if (rc != 0) {
 		free(f);
@@ -72,6 +73,11 @@ int fast_open(const struct fast_limits *limits, struct fast **out, char *err, si
 	/* Not a core's own random numbers: with and without the kernel the core chooses the same. */
 	if (getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key))
 		f->flows = flow_map_create(fastpath_maps(f->path), key);
+	if (getrandom(mark, sizeof(mark), 0) == (ssize_t)sizeof(mark)) {
+		/* A group's address, given locally, and none that is in use. */
+		mark[0] = (uint8_t)(mark[0] % 11 << 2 | 0x43);
+		memcpy(&fastpath_maps(f->path)->config->stamp_mark, mark, sizeof(mark));
+	}
 	if (f->n_cores > 1)
 		f->queues = offload_queues_create(f->n_cores);
 	if (f->flows == NULL || (f->n_cores > 1 && f->queues == NULL)) {
@@ -98,6 +104,11 @@ void fast_close(struct fast *f)
 struct fastpath *fast_path(struct fast *f)
 {
 	return f->path;
+}
+
+uint16_t fast_stamp_mark(const struct fast *f)
+{
+	return (uint16_t)fastpath_maps(f->path)->config->stamp_mark;
 }
 
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len)

@@ -46,6 +46,8 @@ int fast_open(const struct fast_limits *limits, struct fast **out, char *err, si
 void fast_close(struct fast *f);
 /* For AF_XDP sockets. */
 struct fastpath *fast_path(struct fast *f);
+/* For the devices behind a program (packet/stamp.h). */
+uint16_t fast_stamp_mark(const struct fast *f);
 
 /* Puts the program on a device. Until fast_port_up everything that comes in there goes up. */
 int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, size_t err_len);

@@ -58,7 +58,7 @@ static void add_info(void *arg, const struct control_core *core, uint32_t number
 	i->info.n_added += one.n_added;
 	i->info.n_full += one.n_full;
 	i->info.n_no_way += one.n_no_way;
-	i->info.n_resynced += one.n_resynced;
+	i->info.n_lost += one.n_lost;
 	i->info.n_late += one.n_late;
 }
 
@@ -100,7 +100,7 @@ void cmd_put_kernel(struct command_call *c)
 	row(c, "connections put in", i.info.n_added, KNOWN);
 	row(c, "times there was no room", i.info.n_full, KNOWN);
 	row(c, "times there was no room for a neighbour", i.info.n_no_way, KNOWN);
-	row(c, "times packets were lost on the way up", i.info.n_resynced, KNOWN);
+	row(c, "packets lost on the way up", i.info.n_lost, KNOWN);
 	row(c, "packets counted too late for a connection", i.info.n_late, KNOWN);
 	output_table_end(&c->output);
 }

@@ -97,7 +97,7 @@ static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *
 {
 	assert_int_equal(((struct crew *)ctx)->inside, core);
 	*out = (struct offload_map_info){
-		.n_connections = 10 + core, .capacity = 100, .n_added = 20 + core, .n_no_way = 30 + core, .n_resynced = 3 + core
+		.n_connections = 10 + core, .capacity = 100, .n_added = 20 + core, .n_no_way = 30 + core, .n_lost = 3 + core
 	};
 	return true;
 }
@@ -431,7 +431,7 @@ static void test_stats_sums(void **state)
 	assert_int_equal(number(row_of(kernel, "row", "forwarded"), "count"), 77);
 	/* Not 0, since some of it is not counted. */
 	assert_null(json_object_get(row_of(kernel, "row", "of them not taken by a driver"), "count"));
-	assert_int_equal(number(row_of(kernel, "row", "times packets were lost on the way up"), "count"), 7);
+	assert_int_equal(number(row_of(kernel, "row", "packets lost on the way up"), "count"), 7);
 	assert_int_equal(number(row_of(kernel, "row", "connections now"), "count"), 21);
 	assert_int_equal(number(row_of(kernel, "row", "connections at most"), "count"), 200);
 	assert_int_equal(number(row_of(kernel, "row", "connections put in"), "count"), 41);

@@ -52,6 +52,7 @@
 #include <xdp/xsk.h>
 
 #include "device/netlink.h"
+#include "packet/stamp.h"
 #include "wire/partial.h"
 
 #define RING_SIZE 2048u /* a power of two; the completion ring holds all that the send ring does */
@@ -135,6 +136,7 @@ static void take_frame(struct af_xdp *s, struct queue *q, const struct xdp_desc 
 		packet_drop(s->dev.pool, s->dev.ledger, p, DROP_FRAME_SHORT);
 		return;
 	}
+	stamp_take(&s->dev, p);
 	if (s->asks_partial && partial_find(packet_frame(p), p->len, &offload.csum_start, &offload.csum_offset)) {
 		offload.csum_partial = true;
 		p->offload = offload;

@@ -27,6 +27,7 @@
 #include "device/af_packet.h"
 #include "device/netlink.h"
 #include "device/tap.h"
+#include "packet/stamp.h"
 
 struct tc_tap {
 	struct device dev;
@@ -64,6 +65,8 @@ static uint32_t tc_tap_rx(struct device *d, struct batch *b, uint32_t max)
 	d->n_rx_packets += t->tap->n_rx_packets;
 	d->n_rx_bytes += t->tap->n_rx_bytes;
 	t->tap->n_rx_packets = t->tap->n_rx_bytes = 0;
+	for (uint32_t i = b->n - n; i < b->n; i++)
+		stamp_take(d, b->p[i]);
 	if (n > 0) {
 		t->n_since_idle += n;
 		return n;

@@ -37,7 +37,7 @@ const char *const fastpath_count_names[FP_N_COUNTS] = {
 	[FP_UP_STALE] = "stale",         [FP_UP_BEHIND] = "behind",
 	[FP_UP_WINDOW] = "window",       [FP_UP_TOO_BIG] = "too-big",
 	[FP_UP_ADJACENCY] = "adjacency", [FP_UP_PARTIAL] = "partial-checksum",
-	[FP_UP_REFUSED] = "refused",
+	[FP_UP_REFUSED] = "refused",     [FP_UP_OVERLOAD] = "overload",
 };
 
 struct map_plan {

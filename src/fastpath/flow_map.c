@@ -8,13 +8,15 @@
  * entry never moves: a reader that walks the chain meanwhile would miss it.
  *
  * The order of writes is what keeps a reader from ever being wrong:
- *   insert   version odd; the fields; version even; then the reference; last the tag.
+ *   insert   version odd, a new one; the fields; version even; then the reference; last the tag.
  *   rewrite  version odd; the fields; version even.
  *   remove   the tag; then version odd, which it stays until the next insert.
  * A reader copies what it needs between two looks at the version. Equal and even,
  * the copy is whole; and since it holds the packet's own addresses, it is this
  * packet's flow, however stale the reference was that led here. The version is
- * 16 bits: 32,768 rewrites would have to fit between the two looks.
+ * 16 bits: 32,768 writes would have to fit between the two looks. It is the next of
+ * the whole map each time, so that the stamp of a packet (layout.h) is never taken for
+ * one of what its connection's flow is now.
  *
  * Fields are stored with release order, each of them: none is seen before the
  * odd version is. (A fence would say the same, but ThreadSanitizer knows none.)
@@ -39,6 +41,7 @@
 
 struct flow_map {
 	struct fastpath_maps maps;
+	uint16_t version;        /* of the last write; even */
 	uint32_t lock;           /* of what follows */
 	uint32_t n_free;         /* entries on free_overflow */
 	uint32_t n_fresh;        /* overflow buckets from here on were never used */
@@ -225,17 +228,29 @@ static void unlink_flow(struct flow_map *m, uint32_t ref)
 
 /* --- flows --- */
 
-static void begin_write(struct fp_flow *f)
+/* A version that no flow of the map has, or had lately. */
+static uint16_t next_version(struct flow_map *m)
+{
+	return __atomic_add_fetch(&m->version, 2, __ATOMIC_RELAXED);
+}
+
+static void begin_write(struct fp_flow *f, uint16_t version)
+{
+	STORE(f->version, (uint16_t)(version - 1));
+}
+
+static void end_write(struct fp_flow *f, uint16_t version)
+{
+	STORE(f->version, version);
+}
+
+/* Until it is written. */
+static void shut(struct fp_flow *f)
 {
 	uint16_t version = LOAD_OWN(f->version);
 
 	if ((version & 1) == 0)
 		STORE(f->version, (uint16_t)(version + 1));
-}
-
-static void end_write(struct fp_flow *f)
-{
-	STORE(f->version, (uint16_t)(LOAD_OWN(f->version) + 1));
 }
 
 static void write_tuple(struct fp_flow *f, const struct fp_flow *from)
@@ -270,14 +285,16 @@ static void write_marks(struct fp_flow *f, const struct fp_flow *from)
 
 bool flow_map_insert(struct flow_map *m, uint32_t slot, const struct fp_flow half[2])
 {
+	uint16_t version = next_version(m);
+
 	/* Both before either can be found: a reader of one looks at the other's marks. */
 	for (unsigned dir = 0; dir < 2; dir++) {
 		struct fp_flow *f = flow_map_flow(&m->maps, slot, dir);
-		begin_write(f);
+		begin_write(f, version);
 		write_tuple(f, &half[dir]);
 		write_way(f, &half[dir]);
 		write_marks(f, &half[dir]);
-		end_write(f);
+		end_write(f, version);
 	}
 	if (!link_flow(m, slot << 1))
 		goto none;
@@ -288,17 +305,19 @@ first:
 	unlink_flow(m, slot << 1);
 none:
 	for (unsigned dir = 0; dir < 2; dir++)
-		begin_write(flow_map_flow(&m->maps, slot, dir));
+		shut(flow_map_flow(&m->maps, slot, dir));
 	return false;
 }
 
 void flow_map_rewrite(struct flow_map *m, uint32_t slot, const struct fp_flow half[2])
 {
+	uint16_t version = next_version(m);
+
 	for (unsigned dir = 0; dir < 2; dir++) {
 		struct fp_flow *f = flow_map_flow(&m->maps, slot, dir);
-		begin_write(f);
+		begin_write(f, version);
 		write_way(f, &half[dir]);
-		end_write(f);
+		end_write(f, version);
 	}
 }
 
@@ -306,7 +325,7 @@ void flow_map_remove(struct flow_map *m, uint32_t slot)
 {
 	for (unsigned dir = 0; dir < 2; dir++) {
 		unlink_flow(m, slot << 1 | dir);
-		begin_write(flow_map_flow(&m->maps, slot, dir));
+		shut(flow_map_flow(&m->maps, slot, dir));
 	}
 }
 

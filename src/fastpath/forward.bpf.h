@@ -125,6 +125,8 @@ struct fp_view {
 	__u32 seq, end, ack;
 	__u16 win;
 	__u16 tcp_header; /* bytes */
+	/* It goes up and its flow knows: to be written into the frame; 0: it has none. */
+	__u64 stamp;
 };
 
 /* The way out, copied. */
@@ -211,6 +213,7 @@ static __always_inline enum fp_count fp_parse(const void *data, const void *data
 	v->tot_len = bpf_ntohs(ip->tot_len);
 	v->proto = ip->proto;
 	v->plain_flags = true;
+	v->stamp = 0;
 	if (ip->version_ihl != 0x45 || (ip->frag_off & bpf_htons(FP_IP_MF_OFFSET)) || ip->ttl <= 1 ||
 	    v->tot_len + FP_L3 > frame_len || v->tot_len < FP_MIN - FP_L3)
 		return FP_UP_NOT_PLAIN;
@@ -324,6 +327,26 @@ static __always_inline struct fp_flow *fp_find(const struct fp_view *v, __u16 *v
 	return NULL;
 }
 
+/* A packet of f, seen with this version, goes up for this reason: it gets its number. Words of 16 bits. */
+static __always_inline enum fp_count fp_up(struct fp_view *v, struct fp_flow *f, __u16 version, enum fp_count why)
+{
+	/* `up` is the upper half of the word that begins with `handled`. */
+	__u32 word = *(volatile __u32 *)&f->handled;
+
+	if ((__u16)((word >> 16) - word) >= FP_UP_MAX)
+		return FP_UP_OVERLOAD;
+	word = __sync_fetch_and_add((__u32 *)&f->handled, 0x10000u) + 0x10000u;
+	v->stamp = config.stamp_mark | (__u64)version << 16 | (__u64)(word >> 16) << 32;
+	return why;
+}
+
+/* Into the frame that goes up, over our own address. */
+static __always_inline void fp_stamp(void *data, const struct fp_view *v)
+{
+	*(__u32 *)data = (__u32)v->stamp;
+	*(__u16 *)(data + 4) = (__u16)(v->stamp >> 32);
+}
+
 static __always_inline bool fp_tcp_far(const struct fp_view *v, const struct fp_flow *f)
 {
 	__u32 far = f->tcp_win & 0xffff0000u;
@@ -334,7 +357,7 @@ static __always_inline bool fp_tcp_far(const struct fp_view *v, const struct fp_
 }
 
 /* FP_FORWARDED, and *way is filled in; else the packet goes up, and the flow knows that it did. */
-static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp_flow *f, __u16 version,
+static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow *f, __u16 version,
 					      __u32 packet_len, struct fp_way *way, struct fp_adjacency **by)
 {
 	const volatile __u64 *w = (const volatile __u64 *)f;
@@ -391,16 +414,7 @@ static __always_inline enum fp_count fp_judge(const struct fp_view *v, struct fp
 		goto up;
 	return FP_FORWARDED;
 up:
-	/* `up` is the upper half of the word that begins with `handled`. */
-	__sync_fetch_and_add((__u32 *)&f->handled, 0x10000u);
-	return why;
-}
-
-/* Another reason to go up, found after fp_judge. */
-static __always_inline enum fp_count fp_up(struct fp_flow *f, enum fp_count why)
-{
-	__sync_fetch_and_add((__u32 *)&f->handled, 0x10000u);
-	return why;
+	return fp_up(v, f, version, why);
 }
 
 /* The packet is as good as gone: counters and marks of its flow. */

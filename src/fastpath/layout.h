@@ -14,13 +14,18 @@
  * a torn or stale read sends the packet up, never wrong and never away.
  *
  * No overtaking. While packets of a flow may still be on their way through user
- * space, the next ones follow them: the program counts in `up` those that it sent
- * up, user space in `handled` those that it has dealt with, and only when both
- * are equal is the next packet forwarded here. The program counts every packet
- * whose flow it found, for whatever reason it goes up; fragments, packets with IP
- * options or TTL 1 go up unseen, so user space must not let `handled` run ahead of
- * `up`. And what went up may be lost on the way (a full ring): what `up` was a
- * second ago is over by now, and `handled` is raised to it.
+ * space, the next ones follow them. The program numbers in `up` those that it
+ * sends up, every packet whose flow it found, and writes the number into the frame
+ * in the place of our own Ethernet address (packet/stamp.h), with the version of
+ * the flow, so that no number of another flow that had this place before is taken
+ * for one of this. What goes up comes in order or not at all. So when user space
+ * has dealt with number n, all up to n have come out or are lost: `handled` is n,
+ * and only while it equals `up` is a packet forwarded here. Fragments, packets with
+ * IP options or TTL 1 go up without a number. A flow begins with `handled` one less
+ * than `up`: what went up before it was there stands before its first number.
+ *
+ * A number must not come round while the one before it waits: FP_UP_MAX ahead of
+ * `handled`, which is many times what any queue holds, the program drops.
  *
  * Several cores share the maps. Each has a range of connections and a range of
  * adjacencies to itself, and writes nothing else but buckets, behind a lock for
@@ -117,7 +122,8 @@ struct fp_config {
 	__u32 gone;         /* set by such a program that saw none for too long, cleared with each */
 	/* The programs' own: */
 	__u64 clock; /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
-	__u64 reserved[2];
+	__u32 stamp_mark; /* in the lower half, see packet/stamp.h; 0: none */
+	__u32 reserved[3];
 	__u8 mac[FP_PORTS][8]; /* the Ethernet address of each port: what is for others is not forwarded */
 } __attribute__((aligned(64)));
 
@@ -128,6 +134,8 @@ static inline __u32 fp_tick_of(__u64 monotonic_ns)
 {
 	return (__u32)(monotonic_ns >> FP_TICK_SHIFT);
 }
+
+#define FP_UP_MAX 0xf000u
 
 #define FP_TCP_FAR (1u << 24)
 #define FP_TCP_FAR_SHIFT 16
@@ -145,6 +153,7 @@ enum fp_count {
 	FP_UP_ADJACENCY,
 	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
 	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue: dropped */
+	FP_UP_OVERLOAD,     /* more of its flow than can be numbered wait for user space: dropped */
 	FP_N_COUNTS
 };
 

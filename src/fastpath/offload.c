@@ -228,7 +228,7 @@ static bool read_back(void *ctx, uint32_t conn)
 	return slot != OFFLOAD_NONE && offload_read_slot(m, slot);
 }
 
-static void came_up(void *ctx, uint32_t conn, enum ct_dir dir)
+static void came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp)
 {
 	struct offload_map *m = ctx;
 	uint32_t slot = offload_slot_of(m, conn);
@@ -236,7 +236,7 @@ static void came_up(void *ctx, uint32_t conn, enum ct_dir dir)
 	if (slot == OFFLOAD_NONE)
 		return;
 	if (offload_plain(m, conn))
-		offload_order_came_up(m, slot, dir);
+		offload_order_came_up(m, slot, dir, stamp);
 	else
 		offload_leave(m, slot);
 }

@@ -11,9 +11,8 @@
  * What shortcut owes us:
  *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
  *     RST is judged by windows that the kernel's packets have moved;
- *   - it calls came_up for every packet of an offloaded connection that came up, once, after it has been dealt with
- *     (handed to the driver, dropped, held ...), but not for what the program does not see as part of the flow:
- *     fragments, packets with IP options, with a TTL of 1, ICMP errors;
+ *   - it calls came_up for every packet with a stamp (packet/stamp.h), of whatever connection, once, after it has been
+ *     dealt with (handed to the driver, dropped, held ...), in the order in which they came;
  *   - add is called again for a connection that is in already when its shortcuts were learnt anew: it is written
  *     anew in place;
  *   - add, read_back, came_up and remove of a connection that is not in do nothing: we take connections out by
@@ -81,7 +80,7 @@ struct offload_map_info {
 	uint64_t n_no_way;           /* times a neighbour's number was beyond the ways out that this core has */
 	uint64_t n_packets, n_bytes; /* forwarded by the kernel and credited to connections */
 	uint64_t n_late;             /* packets that the kernel counted after their connection was taken out */
-	uint64_t n_resynced;         /* times a flow was behind for good: a packet was lost on the way up */
+	uint64_t n_lost;             /* packets of flows that went up and never came to their connection */
 };
 void offload_map_info(const struct offload_map *m, struct offload_map_info *out);
 

@@ -2,44 +2,39 @@
  *
  * No packet overtakes another of its flow on the way through user space.
  *
- * The program counts in `up` what it sends up, we count in `handled` what has
- * been dealt with, and it forwards only while both are equal. Two things are not
- * in these counts: packets that went up before the flow was put in, and packets
- * that were lost on the way up. So the difference is not the truth, but the truth
- * plus a constant; and the truth is never negative, and zero whenever there was
- * nothing more to receive. Hence, while a flow is looked at:
+ * The program numbers the packets of a flow that it sends up (`up`), and each
+ * carries its number (packet/stamp.h). We publish in `handled` the number of the
+ * last one that was dealt with, and the program forwards only while both are equal.
+ * Packets come up in the order in which they went, or not at all; so when number n
+ * has been dealt with, nothing before it is on its way any more, whatever went up
+ * before the flow was put in, and whatever was lost. No load and no time enters
+ * into that, and a flow is open the moment that it has nothing on its way.
  *
- *   - each time one of its packets has been dealt with, the least difference is
- *     noted;
- *   - after a round of 10 ms, in which the receive queue was seen empty, that least
- *     difference is taken for zero. We may have stood still for longer than that,
- *     so the time alone says nothing;
- *   - when nothing went up at all in such a round, nothing is on its way: the flow
- *     is at rest, and both are made equal;
- *   - when it has not come to rest in five such rounds, the queue in front of us
- *     stands and may be losing packets all the time. Then both are made equal
- *     once: what stands in the queue is overtaken, once, and the flow leaves the
- *     load that made the queue.
+ * What a number cannot tell: that nothing is on its way when the last packet that
+ * went up was lost, or none has gone up since the flow was put in. Such a flow sends
+ * its next packet up, which opens it. So that it need not, it is looked at meanwhile:
+ * when `up` has not moved for a round of 10 ms, in which the queue in front of us
+ * was seen empty, the flow is at rest, and is opened. We may have stood still for
+ * longer than that, so the time alone says nothing; while the queue stands no round
+ * ends.
  *
- * A flow is looked at from when it is put in, with nothing forwarded in the first
- * round, and from any moment at which a packet of it was dealt with and the counts
- * still differ. A flow that lost a packet and got no other since is found by the
- * slices of reading back, about once a second.
+ * A flow is looked at from when it is put in, with nothing forwarded before, and
+ * from any moment at which a packet of it was dealt with and others are on their
+ * way. One that lost its last packet is found by the slices of reading back, about
+ * once a second.
  *
  * The list is in the order in which slots were put in, and each waits as long: its
- * first is always the next.
+ * first is always the next. No more than WATCH_BUDGET are looked at in a
+ * millisecond, however many wait for a queue that stands.
  */
 #include <netinet/in.h>
 
 #include "fastpath/offload_priv.h"
 
-/* Rounds that a flow may be behind before it is let through. */
-#define ROUNDS_MAX 5
-/* Slots looked at in one call. */
-#define WATCH_BUDGET 4096u
-/* As far from equal as 16 bits allow. */
-#define FAR_AWAY 0x8000u
-#define TRIES_MAX 16
+#define WATCH_BUDGET 1024u
+#define WATCH_PAUSE_NS NS_PER_MS
+/* Two CPUs that send up at the same time may change the order of their packets, by so many at the most. */
+#define ORDER_SLACK 64u
 
 /* What the program compares. Sequentially consistent: `up` is looked at again behind it. */
 static void publish(struct fp_flow *f, uint16_t handled)
@@ -71,17 +66,16 @@ static uint16_t up_now(const struct fp_flow *f)
 	return __atomic_load_n(&f->up, __ATOMIC_SEQ_CST);
 }
 
-/* The program may forward once `up` is side.handled. True when it is so now. */
-static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir)
+/* All up to this number have come out. True when that is all that went up. */
+static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir, uint16_t number)
 {
-	const struct offload_slot *sl = &m->slot[slot];
 	struct fp_flow *f = offload_flow(m, slot, dir);
-	uint16_t handled = sl->side[dir].handled;
 
-	if (FLOW_LOAD(f->handled) != handled)
-		renew_marks(m, slot, dir);
-	publish(f, handled);
-	return up_now(f) == handled;
+	renew_marks(m, slot, dir);
+	m->slot[slot].side[dir].handled = number;
+	m->slot[slot].side[dir].is_new = false;
+	publish(f, number);
+	return up_now(f) == number;
 }
 
 /* Moves on when there was nothing more to receive from the port. */
@@ -100,7 +94,6 @@ static void begin_round(const struct offload_map *m, struct offload_side *s, con
 {
 	s->n_empty = n_empty(m, f->in_port);
 	s->mark = up;
-	s->behind = (int16_t)(up - s->handled);
 }
 
 void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, struct fp_flow *half)
@@ -108,11 +101,11 @@ void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, 
 	struct offload_side *s = &m->slot[slot].side[dir];
 	uint16_t up = up_now(offload_flow(m, slot, dir));
 
-	s->handled = up;
-	s->held = true;
-	s->rounds = 0;
+	/* As if one had gone up that was not dealt with: it stands for all that went before. */
+	s->handled = (uint16_t)(up - 1);
+	s->is_new = true;
 	begin_round(m, s, half, up);
-	half->handled = (uint16_t)(up ^ FAR_AWAY);
+	half->handled = s->handled;
 }
 
 static void watch(struct offload_map *m, uint32_t slot)
@@ -138,9 +131,9 @@ void offload_order_look(struct offload_map *m, uint32_t slot)
 		return;
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct offload_side *s = &sl->side[dir];
-		s->rounds = 0;
-		begin_round(m, s, offload_flow(m, slot, dir), up_now(offload_flow(m, slot, dir)));
-		differ |= s->behind != 0;
+		uint16_t up = up_now(offload_flow(m, slot, dir));
+		begin_round(m, s, offload_flow(m, slot, dir), up);
+		differ |= up != s->handled;
 	}
 	if (differ)
 		watch(m, slot);
@@ -154,82 +147,65 @@ void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex)
 		offload_queues_empty(m->queues, m->core, ifindex);
 }
 
-void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir)
+/* Numbers that never came, from when the flow was put in on; or one that came late after all. */
+static void count_lost(struct offload_map *m, const struct offload_side *s, uint16_t number)
+{
+	uint16_t step = (uint16_t)(number - s->handled);
+
+	if ((uint16_t)-step < ORDER_SLACK)
+		m->info.n_lost -= m->info.n_lost > 0;
+	else
+		m->info.n_lost += step - 1u - s->is_new;
+}
+
+void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir, const struct up_stamp *stamp)
 {
 	struct offload_side *s = &m->slot[slot].side[dir];
-	struct fp_flow *f = offload_flow(m, slot, dir);
-	uint16_t up = up_now(f);
+	const struct fp_flow *f = offload_flow(m, slot, dir);
+	uint16_t went_up = (uint16_t)(up_now(f) - s->handled), step = (uint16_t)(stamp->number - s->handled);
 
-	s->handled++;
-	int16_t behind = (int16_t)(up - s->handled);
-	if (behind == -1 && !s->held) {
-		/* The counts were equal, so this one was not counted. */
-		s->handled = up;
-		behind = 0;
-	} else if (behind < 0 && !s->held) {
-		/* More went up since the last one than 16 bits tell apart. */
-		behind = INT16_MAX;
+	/* Of a flow that was here before, or written anew since. */
+	if (stamp->version != FLOW_LOAD(f->version))
+		return;
+	if (step == 0 || step > went_up) {
+		if (!s->is_new && step != 0 && (uint16_t)-step < ORDER_SLACK)
+			count_lost(m, s, stamp->number);
+		return;
 	}
-	if (behind < s->behind)
-		s->behind = behind;
-	if (s->held) {
-		renew_marks(m, slot, dir);
-		publish(f, (uint16_t)(up ^ FAR_AWAY));
-	} else {
-		open_at(m, slot, dir);
-	}
-	if (behind != 0)
+	count_lost(m, s, stamp->number);
+	if (!open_at(m, slot, dir, stamp->number))
 		offload_order_look(m, slot);
 }
 
-/* The counts are made equal while the program may go on counting: so until it stands still. */
-static bool make_equal(struct offload_map *m, uint32_t slot, enum ct_dir dir)
-{
-	for (int i = 0; i < TRIES_MAX; i++) {
-		m->slot[slot].side[dir].handled = up_now(offload_flow(m, slot, dir));
-		if (open_at(m, slot, dir))
-			return true;
-	}
-	return false;
-}
-
-/* A round is over. True when the flow is through. */
+/* A round is over. True when the flow is open. */
 static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 {
 	struct offload_side *s = &m->slot[slot].side[dir];
 	struct fp_flow *f = offload_flow(m, slot, dir);
 	uint16_t up = up_now(f);
-	int16_t behind = (int16_t)(up - s->handled);
-	bool was_held = s->held;
 
-	if (behind == 0 && !was_held)
+	if (up == s->handled)
 		return true;
-	if (!seen_empty(m, s, f->in_port) && ++s->rounds < ROUNDS_MAX)
-		return false;
-	s->held = false;
-	if (up == s->mark) {
-		/* What goes up from now on is not dealt with yet. */
-		m->info.n_resynced += !was_held;
-		s->handled = up;
-		if (open_at(m, slot, dir))
+	if (!seen_empty(m, s, f->in_port)) {
+		/* What has gone up since waits for a look of its own; the one at what went before goes on. */
+		if (up == s->mark)
+			return false;
+	} else if (up == s->mark) {
+		count_lost(m, s, (uint16_t)(up + 1));
+		if (open_at(m, slot, dir, up))
 			return true;
-	} else if (++s->rounds >= ROUNDS_MAX) {
-		m->info.n_resynced += !was_held;
-		if (make_equal(m, slot, dir))
-			return true;
-	} else {
-		int16_t least = s->behind < behind ? s->behind : behind;
-		s->handled = (uint16_t)(s->handled + least);
-		m->info.n_resynced += !was_held && least != 0;
-		if (open_at(m, slot, dir))
-			return true;
+		up = up_now(f);
 	}
-	begin_round(m, s, f, up_now(f));
+	begin_round(m, s, f, up);
 	return false;
 }
 
 void offload_order_expire(struct offload_map *m)
 {
+	uint64_t now = m->env->now;
+
+	if (now < m->next_watch_ns)
+		return;
 	for (uint32_t i = 0; i < WATCH_BUDGET; i++) {
 		uint32_t slot = offload_list_pop(m, LIST_WATCHED);
 		if (slot == OFFLOAD_NONE)
@@ -244,11 +220,14 @@ void offload_order_expire(struct offload_map *m)
 		if (!first || !second)
 			watch(m, slot);
 	}
+	m->next_watch_ns = now + WATCH_PAUSE_NS;
 }
 
 uint64_t offload_order_next(const struct offload_map *m)
 {
 	uint32_t first = m->list[LIST_WATCHED].first;
 
-	return first == OFFLOAD_NONE ? TIME_NEVER : m->slot[first].since_ns[LIST_WATCHED] + OFFLOAD_REST_NS;
+	return first == OFFLOAD_NONE
+		       ? TIME_NEVER
+		       : max_u64(m->slot[first].since_ns[LIST_WATCHED] + OFFLOAD_REST_NS, m->next_watch_ns);
 }

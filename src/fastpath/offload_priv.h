@@ -28,13 +28,11 @@ enum slot_state {
 struct offload_side {
 	uint64_t counts;  /* fp_flow_counts as they were credited last */
 	uint32_t tick;    /* when it was last seen, as of then */
-	uint16_t handled; /* packets of `up` that were dealt with, as far as we know */
-	/* Since the flow is being looked at: */
-	uint16_t mark;    /* `up` as it was then */
-	int16_t behind;   /* the least that `up` was ahead of `handled` */
-	uint32_t n_empty; /* offload_n_empty of the port as it was then */
-	uint8_t rounds;
-	bool held; /* nothing is forwarded yet: what went up before the flow was put in is not counted */
+	uint16_t handled; /* as it was published */
+	bool is_new;      /* none of its packets has been dealt with since it was written */
+	/* When the round began: */
+	uint16_t mark;    /* `up` */
+	uint32_t n_empty; /* of the port */
 };
 
 enum offload_lists {
@@ -86,6 +84,7 @@ struct offload_map {
 	struct offload_slot *slot;
 	uint32_t n_fresh; /* slots from here on were never used */
 	struct offload_list list[N_OFFLOAD_LISTS];
+	uint64_t next_watch_ns; /* not before then */
 
 	/* reading back */
 	uint32_t cursor, hand;
@@ -139,7 +138,7 @@ uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir);
 
 /* A flow was written: sets side and half->handled so that its packets go up at first. */
 void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, struct fp_flow *half);
-void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir);
+void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir, const struct up_stamp *stamp);
 /* It was written; or its counts may differ: it is looked at after OFFLOAD_REST_NS. */
 void offload_order_written(struct offload_map *m, uint32_t slot);
 void offload_order_look(struct offload_map *m, uint32_t slot);

@@ -15,7 +15,7 @@
  *   e + 3   everybody has marked since: it is dealt with
  * So three steps are enough (OFFLOAD_EMPTY_STEPS), and while workers are busy each
  * takes as long as the slowest of them goes round. One that sleeps marks nothing:
- * then offload_order.c's bound on the number of rounds decides.
+ * then a flow waits for the number of its own next packet (offload_order.c).
  *
  * A worker takes part in a port from its first mark until it leaves.
  */

@@ -207,10 +207,9 @@ static void test_wrap(void **state)
 	p.not_plain = true;
 	assert_int_equal(run(&w, &p), FP_UP_NOT_PLAIN);
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_BEHIND);
-	w.o->came_up(w.m, 0, CT_REPLY);
+	assert_true(comes_up(&w));
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_BEHIND);
-	w.o->came_up(w.m, 0, CT_REPLY);
-	w.o->came_up(w.m, 0, CT_REPLY);
+	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
 	close_world(&w);
 }
@@ -303,7 +302,7 @@ static void test_slots(void **state)
 	assert_int_equal(info.n_added, 3);
 	assert_int_equal(info.n_removed, 1);
 	w.o->remove(w.m, 11);
-	w.o->came_up(w.m, 11, CT_ORIGINAL);
+	w.o->came_up(w.m, 11, CT_ORIGINAL, &(struct up_stamp){ .present = true });
 	close_world(&w);
 }
 
@@ -354,7 +353,7 @@ static void test_tcp_closes(void **state)
 	(void)w.o->read_back(w.m, 0);
 	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
 	w.ct.conn[0].tcp_state = CT_TCP_FIN_WAIT;
-	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	all_come_up(&w);
 	assert_int_equal(w.n_left, 1);
 	assert_false(offload_map_has(w.m, 0));
 	/* By another way: a slice sees it. */
@@ -387,8 +386,7 @@ static void test_void_all(void **state)
 	struct fp_flow *f = flow_of(&w, 0, CT_ORIGINAL);
 	assert_true(w.o->add(w.m, 0));
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
-	w.o->came_up(w.m, 0, CT_ORIGINAL);
-	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	all_come_up(&w);
 	pass_time(&w, 25 * MS);
 	struct model_packet p = packet_of(&w, 0, CT_ORIGINAL);
 	assert_int_equal(run(&w, &p), FP_FORWARDED);
@@ -425,12 +423,12 @@ static void test_adjacency(void **state)
 	assert_int_equal(a->header[0], 99);
 	assert_int_equal(a->version & 1, 0);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_TOO_BIG);
-	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	all_come_up(&w);
 	w.ip.adjacency[1].usable = false;
 	w.ip.adjacency[1].mtu = 1500;
 	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
-	w.o->came_up(w.m, 0, CT_ORIGINAL);
+	all_come_up(&w);
 	w.ip.adjacency[1].usable = true;
 	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
@@ -460,7 +458,7 @@ static void test_adjacency_gone(void **state)
 		if (i % 8192 != 0 && i != UINT16_MAX)
 			continue;
 		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
-		w.o->came_up(w.m, 0, CT_ORIGINAL);
+		all_come_up(&w);
 		assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
 		assert_int_equal(run_one(&w, OTHER, CT_ORIGINAL), FP_FORWARDED);
 		assert_int_equal(run_one(&w, OTHER, CT_REPLY), FP_FORWARDED);

@@ -22,6 +22,7 @@
 #define N_CONNS 4096u
 #define N_ADJACENCIES 8u
 #define MS NS_PER_MS
+#define ROAD_MAX 65536u
 
 static const uint8_t key[16] = { 9, 8, 7 };
 
@@ -112,6 +113,13 @@ struct world {
 	uint32_t n_left, last_left;
 	int64_t offset;
 	bool stands; /* the queue to user space is never empty */
+	/* What went up of which connection, in order; as far as it has a stamp. */
+	uint32_t n_went_up, n_came_up;
+	struct {
+		uint32_t conn;
+		uint8_t dir;
+		struct up_stamp stamp;
+	} road[ROAD_MAX];
 };
 
 static inline void left(void *ctx, uint32_t conn)
@@ -239,7 +247,9 @@ static inline struct model_packet packet_of(const struct world *w, uint32_t conn
 {
 	const struct tuple *t = &w->ct.conn[conn].half[dir].tuple;
 
-	return (struct model_packet){ .src = t->src,
+	return (struct model_packet){ .conn = conn,
+				      .dir = dir,
+				      .src = t->src,
 				      .dst = t->dst,
 				      .sport = t->sport,
 				      .dport = t->dport,
@@ -254,8 +264,40 @@ static inline struct model_packet packet_of(const struct world *w, uint32_t conn
 static inline enum fp_count run(struct world *w, struct model_packet *p)
 {
 	struct fp_flow out;
+	enum fp_count what = model_run(&w->maps, p, w->env.now + (uint64_t)w->offset, &out);
+	uint32_t at = w->n_went_up % ROAD_MAX;
 
-	return model_run(&w->maps, p, w->env.now + (uint64_t)w->offset, &out);
+	if (!p->stamp.present)
+		return what;
+	w->road[at].conn = p->conn;
+	w->road[at].dir = p->dir;
+	w->road[at].stamp = p->stamp;
+	w->n_went_up++;
+	return what;
+}
+
+/* The next one that went up is dealt with. False: there is none. */
+static inline bool comes_up(struct world *w)
+{
+	uint32_t at = w->n_came_up % ROAD_MAX;
+
+	if (w->n_came_up == w->n_went_up)
+		return false;
+	w->n_came_up++;
+	w->o->came_up(w->m, w->road[at].conn, (enum ct_dir)w->road[at].dir, &w->road[at].stamp);
+	return true;
+}
+
+static inline void all_come_up(struct world *w)
+{
+	while (comes_up(w))
+		;
+}
+
+/* The next one that went up is lost. */
+static inline void is_lost(struct world *w)
+{
+	w->n_came_up++;
 }
 
 static inline enum fp_count run_one(struct world *w, uint32_t conn, enum ct_dir dir)

@@ -14,10 +14,13 @@
 #include <string.h>
 
 #include "fastpath/fastpath.h"
+#include "packet/packet.h"
 
 #define MODEL_LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 
 struct model_packet {
+	uint32_t conn; /* for the test's own use, like dir */
+	uint8_t dir;
 	uint32_t src, dst; /* host order, like the ports */
 	uint16_t sport, dport;
 	uint8_t proto, port;
@@ -25,6 +28,7 @@ struct model_packet {
 	uint16_t len;   /* of the IP packet */
 	uint32_t end, ack;
 	uint16_t win;
+	struct up_stamp stamp; /* as it goes up */
 };
 
 /* Memory as the loader makes it. */
@@ -85,9 +89,13 @@ static inline struct fp_flow *model_find(const struct fastpath_maps *m, const st
 	return NULL;
 }
 
-static inline enum fp_count model_up(struct fp_flow *f, enum fp_count why)
+static inline enum fp_count model_up(struct fp_flow *f, struct model_packet *p, uint16_t version, enum fp_count why)
 {
-	__atomic_fetch_add(&f->up, 1, __ATOMIC_SEQ_CST);
+	if ((uint16_t)(MODEL_LOAD(f->up) - MODEL_LOAD(f->handled)) >= FP_UP_MAX)
+		return FP_UP_OVERLOAD;
+	p->stamp.number = __atomic_add_fetch(&f->up, 1, __ATOMIC_SEQ_CST);
+	p->stamp.version = version;
+	p->stamp.present = true;
 	return why;
 }
 
@@ -104,6 +112,7 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 	uint16_t version;
 	struct fp_flow *f = model_find(m, p, &version);
 
+	p->stamp.present = false;
 	if (MODEL_LOAD(m->config->on) == 0 || f == NULL)
 		return FP_UP_NO_FLOW;
 	out->new_src_be = MODEL_LOAD(f->new_src_be);
@@ -118,22 +127,22 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 	if (!model_key_equal(f, p) || (version & 1) || MODEL_LOAD(f->version) != version)
 		return FP_UP_STALE;
 	if (p->not_plain)
-		return model_up(f, FP_UP_NOT_PLAIN);
+		return model_up(f, p, version, FP_UP_NOT_PLAIN);
 	if (out->handled != __atomic_load_n(&f->up, __ATOMIC_SEQ_CST))
-		return model_up(f, FP_UP_BEHIND);
+		return model_up(f, p, version, FP_UP_BEHIND);
 	if (p->proto == IPPROTO_TCP) {
 		uint32_t far = (MODEL_LOAD(f->tcp_win) >> FP_TCP_FAR_SHIFT) << FP_TCP_FAR_SHIFT;
 		int32_t distance = (int32_t)(p->end - MODEL_LOAD(f->tcp_end));
 		if ((uint32_t)abs(distance) > (far == 0 ? FP_TCP_FAR : far))
-			return model_up(f, FP_UP_WINDOW);
+			return model_up(f, p, version, FP_UP_WINDOW);
 	}
 	struct fp_adjacency *a = &m->adjacency[out->adjacency];
 	if (MODEL_LOAD(a->version) % 2 != 0 || MODEL_LOAD(a->how) == FP_HOW_UP)
-		return model_up(f, FP_UP_ADJACENCY);
+		return model_up(f, p, version, FP_UP_ADJACENCY);
 	if (out->generation != MODEL_LOAD(a->generation))
-		return model_up(f, FP_UP_STALE);
+		return model_up(f, p, version, FP_UP_STALE);
 	if (p->len > MODEL_LOAD(a->mtu))
-		return model_up(f, FP_UP_TOO_BIG);
+		return model_up(f, p, version, FP_UP_TOO_BIG);
 	__atomic_fetch_add((__u64 *)(void *)&f->packets, 1 + ((__u64)p->len << 32), __ATOMIC_RELEASE);
 	__atomic_store_n(&f->last_seen, fp_tick_of(mono_ns), __ATOMIC_RELEASE);
 	__atomic_store_n(&a->last_used, fp_tick_of(mono_ns), __ATOMIC_RELEASE);

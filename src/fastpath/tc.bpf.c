@@ -64,11 +64,10 @@ static __always_inline bool mend_l4_check(struct __sk_buff *ctx, const struct fp
 	return false;
 }
 
-static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, struct fp_way *way)
+static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, struct fp_view *v, struct fp_way *way)
 {
 	void *data, *data_end;
 	struct fp_adjacency *by;
-	struct fp_view v;
 	enum fp_count why;
 	__u16 version;
 
@@ -79,27 +78,27 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 		(void)bpf_skb_pull_data(ctx, ctx->len < FP_MIN_TCP ? ctx->len : FP_MIN_TCP);
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
-	why = fp_parse(data, data_end, ctx->len, &v);
+	why = fp_parse(data, data_end, ctx->len, v);
 	if (why != FP_FORWARDED)
 		return why;
 	if (!fp_for_us(data))
 		return FP_UP_NOT_PLAIN;
 	if (!config.on)
 		return FP_UP_NO_FLOW;
-	struct fp_flow *f = fp_find(&v, &version);
+	struct fp_flow *f = fp_find(v, &version);
 	if (!f)
 		return FP_UP_NO_FLOW;
-	why = fp_judge(&v, f, version, piece_len(ctx, &v), way, &by);
+	why = fp_judge(v, f, version, piece_len(ctx, v), way, &by);
 	if (why != FP_FORWARDED)
 		return why;
-	if (!mend_l4_check(ctx, &v, way))
-		return fp_up(f, FP_UP_STALE);
+	if (!mend_l4_check(ctx, v, way))
+		return fp_up(v, f, version, FP_UP_STALE);
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
 	if (data + FP_MIN > data_end)
 		return FP_UP_REFUSED; /* never: for the verifier */
-	fp_rewrite(data, &v, way);
-	fp_account(&v, f, by, tick);
+	fp_rewrite(data, v, way);
+	fp_account(v, f, by, tick);
 	return FP_FORWARDED;
 }
 
@@ -118,21 +117,33 @@ static __always_inline bool process_gone(__u32 tick)
 	return true;
 }
 
+/* Why it goes up or, since nobody takes it, does not. */
+static __always_inline enum fp_count goes_up(struct __sk_buff *ctx, enum fp_count why, const struct fp_view *v)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	if (v->stamp != 0 && data + sizeof(struct fp_eth) <= data_end)
+		fp_stamp(data, v);
+	return program.up_ifindex == 0 ? FP_UP_REFUSED : why;
+}
+
 SEC("tc")
 int yangguan_tc(struct __sk_buff *ctx)
 {
 	__u32 tick = fp_tick_now();
 	struct fp_way way = { 0 };
+	struct fp_view v;
 
+	v.stamp = 0;
 	if (process_gone(tick))
 		return FP_TC_NEXT;
-	enum fp_count what = forward(ctx, tick, &way);
-	if (what != FP_FORWARDED && program.up_ifindex == 0)
-		what = FP_UP_REFUSED;
+	enum fp_count what = forward(ctx, tick, &v, &way);
+	if (what != FP_FORWARDED)
+		what = goes_up(ctx, what, &v);
 	fp_count_one(what);
 	if (what == FP_FORWARDED)
 		return way.how == FP_HOW_PEER ? bpf_redirect_peer(way.ifindex, 0) : bpf_redirect(way.ifindex, 0);
-	return what == FP_UP_REFUSED ? FP_TC_SHOT : bpf_redirect(program.up_ifindex, 0);
+	return what == FP_UP_REFUSED || what == FP_UP_OVERLOAD ? FP_TC_SHOT : bpf_redirect(program.up_ifindex, 0);
 }
 
 char program_license[] SEC("license") = "Dual BSD/GPL";

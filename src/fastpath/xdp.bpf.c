@@ -85,51 +85,55 @@ static __always_inline void rewrite_l4_check(void *data, const struct fp_view *v
 	}
 }
 
-static __always_inline enum fp_count forward(struct xdp_md *ctx)
+static __always_inline enum fp_count forward(struct xdp_md *ctx, struct fp_view *v)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	struct fp_adjacency *by;
-	struct fp_view v;
 	struct fp_way way;
 	enum fp_count why;
 	__u16 version;
 
-	why = fp_parse(data, data_end, (__u32)(data_end - data), &v);
+	why = fp_parse(data, data_end, (__u32)(data_end - data), v);
 	if (why != FP_FORWARDED)
 		return why;
 	if (!fp_for_us(data))
 		return FP_UP_NOT_PLAIN;
 	if (!config.on)
 		return FP_UP_NO_FLOW;
-	struct fp_flow *f = fp_find(&v, &version);
+	struct fp_flow *f = fp_find(v, &version);
 	if (!f)
 		return FP_UP_NO_FLOW;
-	if (v.proto != FP_PROTO_ICMP && is_partial(ctx, &v))
-		return fp_up(f, FP_UP_PARTIAL);
-	why = fp_judge(&v, f, version, v.tot_len, &way, &by);
+	if (v->proto != FP_PROTO_ICMP && is_partial(ctx, v))
+		return fp_up(v, f, version, FP_UP_PARTIAL);
+	why = fp_judge(v, f, version, v->tot_len, &way, &by);
 	if (why != FP_FORWARDED)
 		return why;
 	/* Nothing has been changed yet: the device may have gone. */
 	if (bpf_redirect_map(&devices, way.port, 0) != XDP_REDIRECT)
-		return fp_up(f, FP_UP_ADJACENCY);
-	if (data + (v.proto == FP_PROTO_TCP ? FP_MIN_TCP : FP_MIN) > data_end)
+		return fp_up(v, f, version, FP_UP_ADJACENCY);
+	if (data + (v->proto == FP_PROTO_TCP ? FP_MIN_TCP : FP_MIN) > data_end)
 		return FP_UP_STALE; /* never: for the verifier */
-	rewrite_l4_check(data, &v, &way);
-	fp_rewrite(data, &v, &way);
-	fp_account(&v, f, by, fp_tick_now());
+	rewrite_l4_check(data, v, &way);
+	fp_rewrite(data, v, &way);
+	fp_account(v, f, by, fp_tick_now());
 	return FP_FORWARDED;
 }
 
 SEC("xdp")
 int yangguan_xdp(struct xdp_md *ctx)
 {
-	enum fp_count what = forward(ctx);
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u32 queue = ctx->rx_queue_index;
+	struct fp_view v;
 
-	if (what == FP_FORWARDED) {
-		fp_count_one(FP_FORWARDED);
-		return XDP_REDIRECT;
+	v.stamp = 0;
+	enum fp_count what = forward(ctx, &v);
+	if (what == FP_FORWARDED || what == FP_UP_OVERLOAD) {
+		fp_count_one(what);
+		return what == FP_FORWARDED ? XDP_REDIRECT : XDP_DROP;
 	}
+	if (v.stamp != 0 && data + sizeof(struct fp_eth) <= data_end)
+		fp_stamp(data, &v);
 	if (queue >= FP_QUEUES || bpf_redirect_map(&sockets, program.port * FP_QUEUES + queue, 0) != XDP_REDIRECT) {
 		fp_count_one(FP_UP_REFUSED);
 		return XDP_DROP;

@@ -21,6 +21,7 @@
 
 #include "base/pool.h"
 #include "base/util.h"
+#include "packet/stamp.h"
 
 #define DEFAULT_QUEUE 1024
 #define DEFAULT_MTU 1500
@@ -212,6 +213,8 @@ static void receive(struct device *d, const struct frame *f, struct batch *b)
 	}
 	memcpy(packet_frame(p), f->bytes, f->len);
 	p->offload = f->offload;
+	if (f->len >= ETHER_HEADER_LEN)
+		stamp_take(d, p);
 	batch_add(b, p);
 }
 

@@ -56,6 +56,14 @@ struct offload {
 	uint16_t gso_hdr_len; /* all headers of a segment */
 };
 
+/* Which of its flow's packets it is that a program in the kernel, which knows the flow, sent up. The program writes it
+ * over the frame's destination; whoever receives takes it off again (packet/stamp.h). */
+struct up_stamp {
+	uint16_t version; /* of the flow, as the program saw it */
+	uint16_t number;  /* of those that it sent up, this one included */
+	bool present;
+};
+
 #define CONN_NONE UINT32_MAX
 
 /* What conntrack found; Linux's ip_conntrack_info without the direction. */
@@ -118,6 +126,8 @@ struct packet {
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
 	uint64_t held_since;  /* ns, for whoever holds it */
+
+	struct up_stamp stamp;
 
 	/* --- what packet_lend leaves as it is --- */
 

@@ -225,19 +225,6 @@ static void leave_unkeyed(struct pass *pass, struct packet *p, const struct plai
 		conn_is_left(pass, ref);
 }
 
-/* Whoever forwards in our stead sees p as one of its flow's, and has counted it. One that was not counted must not
- * stand for one that was: a later packet would be let through too soon. */
-static bool was_counted(struct packet *p, const struct plain *v)
-{
-	const uint8_t *l3 = packet_frame(p) + PLAIN_L3;
-
-	if (l3[0] != 0x45 || (plain_get16(l3 + 6) & 0x3fff) != 0 || l3[8] <= 1)
-		return false;
-	if (p->len != PLAIN_L3 + (uint32_t)v->total_len && p->len > ETHER_MIN_FRAME)
-		return false;
-	return v->proto != IPPROTO_NR_UDP || plain_get16(l3 + IPV4_HEADER_LEN + 4) == v->total_len - IPV4_HEADER_LEN;
-}
-
 /* True when p is dealt with. */
 static bool work(struct pass *pass, struct packet *p, const struct way *w)
 {
@@ -253,10 +240,10 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	if (ref == CONN_NONE)
 		return false;
 	struct ct_half *h = ct_flow_half(&s->flows, ref);
-	bool offloaded = shortcut_offloaded(s, ref), counted = false;
+	struct up_stamp stamp = p->stamp;
+	bool offloaded = shortcut_offloaded(s, ref);
 
 	if (YG_UNLIKELY(offloaded)) {
-		counted = was_counted(p, v);
 		shortcut_comes_up(s, ref);
 		if (v->kind == PLAIN_CONTROL)
 			shortcut_take_back(s, conn_index(ref));
@@ -270,8 +257,10 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 
 	if (YG_UNLIKELY(!taken))
 		conn_is_left(pass, ref);
-	if (YG_UNLIKELY(counted))
-		shortcut_came_up(s, ref, taken);
+	/* Also of a connection that is not out there any more, or not yet: nobody listens then. But taken or not, p may be
+	 * gone by now. */
+	if (YG_UNLIKELY(stamp.present))
+		shortcut_came_up(s, ref, &stamp, taken);
 	return taken;
 }
 

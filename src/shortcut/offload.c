@@ -65,11 +65,12 @@ void shortcut_comes_up(struct shortcuts *s, uint32_t ref)
 		(void)s->offload->read_back(s->offload->ctx, conn_index(ref));
 }
 
-void shortcut_came_up(struct shortcuts *s, uint32_t ref, bool taken)
+void shortcut_came_up(struct shortcuts *s, uint32_t ref, const struct up_stamp *stamp, bool taken)
 {
 	if (s->n_came_up == BATCH_MAX)
 		return;
 	s->came_up[s->n_came_up].ref = ref;
+	s->came_up[s->n_came_up].stamp = *stamp;
 	s->came_up[s->n_came_up++].taken = taken;
 }
 
@@ -79,7 +80,7 @@ void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what)
 		uint32_t ref = s->came_up[i].ref;
 
 		if (s->came_up[i].taken || what == SHORTCUTS_FLUSHED_ALL)
-			s->offload->came_up(s->offload->ctx, conn_index(ref), conn_dir(ref));
+			s->offload->came_up(s->offload->ctx, conn_index(ref), conn_dir(ref), &s->came_up[i].stamp);
 	}
 	s->n_came_up = 0;
 }

@@ -104,8 +104,8 @@ struct shortcuts_offload {
 	void (*remove)(void *ctx, uint32_t conn);
 	/* Credit what is owed. True when there was something. */
 	bool (*read_back)(void *ctx, uint32_t conn);
-	/* A packet of an offloaded connection came up and has been dealt with, on either way. */
-	void (*came_up)(void *ctx, uint32_t conn, enum ct_dir dir);
+	/* A packet of an offloaded connection came up with a stamp and has been dealt with, on either way. */
+	void (*came_up)(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp);
 	/* All shortcuts are void: nothing more is forwarded. Takes no longer for many connections than for few: what is
 	 * owed is credited later, and when it is asked for. */
 	void (*void_all)(void *ctx);

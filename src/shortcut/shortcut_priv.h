@@ -24,6 +24,7 @@ struct shortcuts {
 	uint32_t n_came_up;
 	struct {
 		uint32_t ref;
+		struct up_stamp stamp;
 		bool taken;
 	} came_up[BATCH_MAX];
 	uint64_t count[N_SHORTCUT_COUNTS];
@@ -76,6 +77,6 @@ void shortcut_offer(struct shortcuts *s, uint32_t conn);
 /* A packet came up: what the kernel has forwarded before it is credited. */
 void shortcut_comes_up(struct shortcuts *s, uint32_t ref);
 /* It went by the shortcut, or was left: noted for shortcuts_flushed. */
-void shortcut_came_up(struct shortcuts *s, uint32_t ref, bool taken);
+void shortcut_came_up(struct shortcuts *s, uint32_t ref, const struct up_stamp *stamp, bool taken);
 
 #endif

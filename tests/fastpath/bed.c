@@ -111,6 +111,7 @@ void bed_open(struct bed *b)
 	b->m->config->key[0] = 0x0123456789abcdef;
 	b->m->config->key[1] = 0xfedcba9876543210;
 	b->m->config->on = 1;
+	b->m->config->stamp_mark = BED_STAMP_MARK;
 }
 
 void bed_close(struct bed *b)

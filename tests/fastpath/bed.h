@@ -14,6 +14,7 @@
 
 #define BED_PORT 7u
 #define BED_OUT_PORT 9u
+#define BED_STAMP_MARK 0x4743u
 #define BED_UP_IFINDEX 1u /* lo */
 #define BED_FRAME_MAX 2048u
 #define BED_EXIT_SKIP 77

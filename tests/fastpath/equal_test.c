@@ -29,6 +29,7 @@
 #include "app/fast.h"
 #include "base/ip4.h"
 #include "fastpath/fastpath_priv.h"
+#include "packet/stamp.h"
 #include "wire/arp.h"
 #include "wire/checksum.h"
 
@@ -92,13 +93,15 @@ static void set_clock_notes(struct duel *d)
 	}
 }
 
-/* True when the program sent it. */
-static bool program_takes(struct duel *d, int side, const struct flows_frame *frame)
+/* True when the program sent it; else out is the frame as it goes up. */
+static bool program_takes(struct duel *d, int side, const struct flows_frame *frame, struct flows_frame *up)
 {
-	static uint8_t out[FLOWS_FRAME_MAX];
+	uint8_t *out = up->bytes;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->bytes, .data_size_in = frame->len, .data_out = out,
-		    .data_size_out = sizeof(out), .repeat = 1);
+		    .data_size_out = sizeof(up->bytes), .repeat = 1);
 
+	up->len = frame->len;
+	up->offload = frame->offload;
 	int rc = bpf_prog_test_run_opts(d->program[side], &opts);
 	if (rc != 0)
 		fail_msg("BPF_PROG_TEST_RUN: %s (%u bytes)", strerror(-rc), frame->len);
@@ -112,27 +115,31 @@ static bool program_takes(struct duel *d, int side, const struct flows_frame *fr
 
 /* --- both at once --- */
 
-static void add_packet(struct gateway *g, struct batch *b, const struct flows_frame *frame)
+static void add_packet(struct gateway *g, uint32_t ifindex, struct batch *b, const struct flows_frame *frame)
 {
 	struct packet *p = packet_alloc(gateway_env(g)->pool, frame->len);
 
 	assert_non_null(p);
 	gateway_env(g)->ledger.n_received++;
 	memcpy(packet_frame(p), frame->bytes, frame->len);
+	if (frame->len >= ETHER_HEADER_LEN)
+		stamp_take(ip_stack_device(gateway_ip(g), ifindex), p);
 	batch_add(b, p);
 }
 
 static void both_input(struct duel *d, int side, const struct flows_frame *frame, uint32_t n)
 {
 	struct batch full = { .n = 0 }, up = { .n = 0 };
+	static struct flows_frame goes_up;
+	uint32_t ifindex = (uint32_t)side + 1;
 
 	for (uint32_t i = 0; i < n; i++) {
-		add_packet(d->gw[FULL], &full, &frame[i]);
-		if (!program_takes(d, side, &frame[i]))
-			add_packet(d->gw[KERNEL], &up, &frame[i]);
+		add_packet(d->gw[FULL], ifindex, &full, &frame[i]);
+		if (!program_takes(d, side, &frame[i], &goes_up))
+			add_packet(d->gw[KERNEL], ifindex, &up, &goes_up);
 	}
-	gateway_input(d->gw[FULL], (uint32_t)side + 1, &full, d->now);
-	gateway_input(d->gw[KERNEL], (uint32_t)side + 1, &up, d->now);
+	gateway_input(d->gw[FULL], ifindex, &full, d->now);
+	gateway_input(d->gw[KERNEL], ifindex, &up, d->now);
 	d->n_packets += n;
 	equal_compare(d);
 }
@@ -287,6 +294,8 @@ static void answer_asked(struct duel *d)
 	}
 }
 
+#define STAMP_MARK 0x4747u
+
 #define INTERFACES \
 	"interface lan0 { address 10.77.0.1/24; }\n" \
 	"interface wan0 { address 203.0.113.1/24; mtu 1400; }\n" \
@@ -359,6 +368,7 @@ static void open_kernel(struct duel *d, enum fastpath_kind kind)
 	struct gateway *g = d->gw[KERNEL];
 	d->flow_map = flow_map_create(fastpath_maps(d->path), key);
 	assert_non_null(d->flow_map);
+	fastpath_maps(d->path)->config->stamp_mark = STAMP_MARK;
 	d->map = offload_map_create(
 		gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_shortcuts(g),
 		&(struct offload_share){ .maps = fastpath_maps(d->path), .flows = d->flow_map, .n_cores = 1 });
@@ -398,6 +408,7 @@ static void start(struct duel *d, enum fastpath_kind kind, const char *config)
 			e->way = k;
 			e->side = side;
 			e->device = (struct device){ .ops = &end_ops, .mtu = 1500, .up = true };
+			e->device.stamp_mark = k == KERNEL ? STAMP_MARK : 0;
 			e->device.mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)side } };
 			gateway_attach(d->gw[k], (uint32_t)side + 1, &e->device, d->now);
 			d->flows.gateway_mac[side] = e->device.mac;

@@ -2,7 +2,7 @@
  *
  * What the XDP and the tc program do not forward: a row for each reason. The
  * frame is left as it is and sent up, counted under its name, and the flow's next
- * packets wait for it. See bed.h.
+ * packets wait for it: then it has a stamp. See bed.h.
  */
 #include "bed.h"
 
@@ -294,6 +294,14 @@ static const struct up_row up_rows[] = {
 	{ "partial checksum, TCP", &bed_tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
 };
 
+/* What the frame becomes that its flow has numbered (packet/stamp.h). */
+static void write_stamp(struct bed_frame *frame, const struct fp_flow *flow)
+{
+	const uint16_t word[3] = { BED_STAMP_MARK, flow->version, (uint16_t)(flow->up + 1) };
+
+	memcpy(frame->bytes, word, sizeof(word));
+}
+
 static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
 {
 	struct fp_flow *flow = bed_flow_set(b, row->flow);
@@ -302,6 +310,8 @@ static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
 	bed_frame(row->flow, 10, TCP_ACK, &in);
 	row->spoil(b, flow, &in);
 	want = in;
+	if (row->seen)
+		write_stamp(&want, flow);
 	uint16_t up = flow->up, handled = flow->handled;
 	uint32_t verdict = bed_run(b, kind, &in, 0);
 	b->m->config->on = 1;

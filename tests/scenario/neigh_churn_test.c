@@ -69,7 +69,7 @@ static bool on_read_back(void *ctx, uint32_t conn)
 	return false;
 }
 
-static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir)
+static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp)
 {
 }
 

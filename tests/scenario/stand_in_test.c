@@ -49,6 +49,8 @@ struct stand_in {
 	uint32_t conn;
 	struct shortcut_debt owed[N_CT_DIRS];
 	uint16_t port; /* of the client, outside */
+	uint16_t n_up;
+	struct up_stamp came_up; /* the last */
 };
 
 static void called(struct stand_in *t, enum call c)
@@ -110,10 +112,11 @@ static bool on_read_back(void *ctx, uint32_t conn)
 	return t->has && conn == t->conn && pay(t);
 }
 
-static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir)
+static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp)
 {
 	(void)conn;
 	(void)dir;
+	((struct stand_in *)ctx)->came_up = *stamp;
 	called(ctx, CALL_CAME_UP);
 }
 
@@ -152,11 +155,17 @@ static void start(struct stand_in *t, struct shortcuts_offload *o)
 	world_run(&t->w, 5 * NS_PER_S);
 	station_clear(t->client);
 	station_clear(t->server);
+	for (uint32_t i = 1; i <= 2; i++)
+		ip_stack_device(gateway_ip(t->w.gw), i)->stamp_mark = WORLD_STAMP_MARK;
 	shortcuts_set_offload(gateway_shortcuts(t->w.gw), o);
 }
 
 static struct packet *carry(struct stand_in *t, struct station *from, struct send *s)
 {
+	/* It numbers what it sees as one of its own. */
+	s->stamp.present = t->has && !t->is_void && s->ttl != 1 && !s->mf;
+	s->stamp.number = ++t->n_up;
+	s->stamp.version = 6;
 	station_send(from, s);
 	world_run(&t->w, 20 * NS_PER_MS);
 	return station_next(from == t->client ? t->server : t->client);
@@ -409,8 +418,8 @@ static void test_end_when_void(void **state)
 	world_end(&t.w);
 }
 
-/* Would catch: a packet that whoever forwards did not count standing for one that it did, so that the next overtakes.
- */
+/* Would catch: a packet that whoever forwards did not number standing for one that it did, so that the next overtakes;
+ * a number that does not come through, or a frame that is refused for it. */
 static void test_came_up(void **state)
 {
 	static struct stand_in t;
@@ -426,6 +435,8 @@ static void test_came_up(void **state)
 	uint32_t n = t.n_calls[CALL_CAME_UP];
 	assert_non_null(carry(&t, t.client, &s));
 	assert_int_equal(t.n_calls[CALL_CAME_UP], n + 1);
+	assert_int_equal(t.came_up.number, t.n_up);
+	assert_int_equal(t.came_up.version, 6);
 	s.ttl = 1;
 	(void)carry(&t, t.client, &s);
 	s.ttl = 0;

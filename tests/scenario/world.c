@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "packet/stamp.h"
 #include "wire/arp.h"
 #include "world.h"
 
@@ -309,6 +310,8 @@ void station_send(struct station *s, const struct send *p)
 	memset(packet_frame(q), 0, q->len);
 	ether_emit(packet_frame(q), &eth);
 	memcpy(packet_frame(q) + ETHER_HEADER_LEN, bytes, len);
+	if (p->stamp.present)
+		stamp_put(&(struct device){ .stamp_mark = WORLD_STAMP_MARK }, &p->stamp, packet_frame(q));
 	send_frame(s, q);
 }
 

@@ -59,6 +59,8 @@ void world_free(struct world *w);
 void world_check_law(struct world *w);
 uint64_t world_dropped(const struct world *w, enum drop_reason reason);
 
+#define WORLD_STAMP_MARK 0x4747u
+
 /* What a station sends: zero fields are filled with the usual (source: the
  * station, ttl 64). */
 struct send {
@@ -77,6 +79,7 @@ struct send {
 	uint16_t payload_len;   /* bytes counted 0, 1, 2 ... */
 	const uint8_t *payload; /* instead, e.g. a quoted packet */
 	bool link_broadcast;
+	struct up_stamp stamp; /* taken off where the device has WORLD_STAMP_MARK */
 };
 
 /* Hands one packet to the wire; world_run delivers it. */
