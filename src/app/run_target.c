@@ -127,6 +127,15 @@ static bool slot_kernel_counts(void *ctx, struct fastpath_counts *out)
 	return f != NULL;
 }
 
+static void slot_kernel_padding(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	*in = *out = 0;
+	if (f != NULL)
+		fastpath_padding(fast_path(f), ifindex, in, out);
+}
+
 static uint64_t slot_ready(void *ctx)
 {
 	const struct run *r = ctx;
@@ -168,6 +177,7 @@ void run_fill_target(struct run *r)
 		.driver_note = slot_driver_note,
 		.kernel_has = slot_kernel_has,
 		.kernel_info = slot_kernel_info,
+		.kernel_padding = slot_kernel_padding,
 		.kernel_counts = slot_kernel_counts,
 		.reload = run_reload,
 		.ready = slot_ready,

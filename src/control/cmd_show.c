@@ -132,6 +132,7 @@ struct interface_copy {
 };
 
 struct interfaces_copy {
+	const struct control_target *target;
 	struct interface_copy row[IP_INTERFACES_MAX]; /* by number */
 };
 
@@ -152,7 +153,12 @@ static void add_device(struct interface_copy *r, const struct device *d)
 static void add_devices(void *arg, const struct control_core *core, uint32_t number)
 {
 	struct interfaces_copy *copy = arg;
+	const struct control_target *g = copy->target;
+	struct offload_map_info info;
 
+	/* What the kernel has forwarded until now is credited first. */
+	if (g->kernel_info != NULL)
+		(void)g->kernel_info(g->ctx, number, &info);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		const struct device *d = ip_stack_device(core->ip, i);
 
@@ -197,8 +203,11 @@ static void interface_row(struct command_call *c, uint32_t ifindex, const struct
 	struct text t = text_of(buf, sizeof(buf));
 	const struct device *d = &r->device;
 	const struct control_target *g = c->target;
+	uint64_t pad_in = 0, pad_out = 0;
 	char mode[64];
 
+	if (g->kernel_padding != NULL)
+		g->kernel_padding(g->ctx, ifindex, &pad_in, &pad_out);
 	for (uint32_t i = 0; i < cfg->n_addresses; i++)
 		text_add(&t, "%s%s/%u", i > 0 ? " " : "", ip4_format(cfg->address[i].addr, addr),
 			 cfg->address[i].prefix_len);
@@ -214,10 +223,10 @@ static void interface_row(struct command_call *c, uint32_t ifindex, const struct
 			   r->attached ? OUT_M(d->mac) : OUT_ABSENT,
 			   OUT_U(cfg->mtu != 0 ? cfg->mtu : d->mtu),
 			   OUT_U(d->n_rx_packets),
-			   OUT_U(d->n_rx_bytes),
+			   OUT_U(d->n_rx_bytes + pad_in),
 			   OUT_U(d->n_rx_missed),
 			   OUT_U(d->n_tx_packets),
-			   OUT_U(d->n_tx_bytes),
+			   OUT_U(d->n_tx_bytes + pad_out),
 			   OUT_T(buf),
 			   OUT_T(g->driver_note != NULL ? g->driver_note(g->ctx, ifindex) : ""),
 		   });
@@ -226,7 +235,7 @@ static void interface_row(struct command_call *c, uint32_t ifindex, const struct
 void cmd_put_interfaces(struct command_call *c)
 {
 	const struct ip_config *cfg = ip_stack_config(c->target->ip);
-	struct interfaces_copy copy = { 0 };
+	struct interfaces_copy copy = { .target = c->target };
 
 	target_call_each(c->target, add_devices, &copy);
 	output_table_begin(&c->output, &interface_table);

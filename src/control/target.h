@@ -86,6 +86,8 @@ struct control_target {
 	 * capacity one of them has it and the others 0. */
 	bool (*kernel_has)(void *ctx, uint32_t core, uint32_t conn);
 	bool (*kernel_info)(void *ctx, uint32_t core, struct offload_map_info *out);
+	/* Bytes that filled up short frames which the kernel forwarded, come and gone by this interface; NULL: none. */
+	void (*kernel_padding)(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out);
 	/* Control thread; of the programs, so once for all cores. */
 	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
 	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */

@@ -72,6 +72,8 @@ static void plan(const struct fastpath_maps *m, struct map_plan p[N_FASTPATH_MAP
 		(struct map_plan){ "yg_devices", BPF_MAP_TYPE_DEVMAP, sizeof(uint32_t), FP_PORTS, false };
 	p[FASTPATH_MAP_SOCKETS] =
 		(struct map_plan){ "yg_sockets", BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), FP_PORTS * FP_QUEUES, false };
+	p[FASTPATH_MAP_PADDING] = (struct map_plan){ "yg_padding", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(uint64_t),
+						     FP_PORTS * FP_N_PADDINGS, false };
 }
 
 static int make_map(struct fastpath *f, enum fastpath_map which, const struct map_plan *p, struct text *t)
@@ -186,16 +188,32 @@ static bool lost_known(const struct fastpath *f)
 	return !f->had_tc && (f->lost.known || !f->lost.tried);
 }
 
+/* of_cpu: room for all of them. */
+static uint64_t sum_of_cpus(const struct fastpath *f, enum fastpath_map map, uint32_t key, uint64_t *of_cpu)
+{
+	uint64_t sum = 0;
+
+	if (of_cpu != NULL && bpf_map_lookup_elem(f->map_fd[map], &key, of_cpu) == 0)
+		for (uint32_t c = 0; c < f->n_cpus; c++)
+			sum += of_cpu[c];
+	return sum;
+}
+
+void fastpath_padding(const struct fastpath *f, uint32_t number, uint64_t *in, uint64_t *out)
+{
+	uint64_t *of_cpu = calloc(f->n_cpus, sizeof(*of_cpu));
+
+	*in = sum_of_cpus(f, FASTPATH_MAP_PADDING, number * FP_N_PADDINGS + FP_PADDING_IN, of_cpu);
+	*out = sum_of_cpus(f, FASTPATH_MAP_PADDING, number * FP_N_PADDINGS + FP_PADDING_OUT, of_cpu);
+	free(of_cpu);
+}
+
 void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out)
 {
 	uint64_t *of_cpu = calloc(f->n_cpus, sizeof(*of_cpu));
 
 	*out = (struct fastpath_counts){ .lost_known = lost_known(f), .n_lost = lost_count(&f->lost, f->n_cpus) };
-	for (uint32_t i = 0; i < FP_N_COUNTS && of_cpu != NULL; i++) {
-		if (bpf_map_lookup_elem(f->map_fd[FASTPATH_MAP_COUNTERS], &i, of_cpu) != 0)
-			continue;
-		for (uint32_t c = 0; c < f->n_cpus; c++)
-			out->count[i] += of_cpu[c];
-	}
+	for (uint32_t i = 0; i < FP_N_COUNTS; i++)
+		out->count[i] = sum_of_cpus(f, FASTPATH_MAP_COUNTERS, i, of_cpu);
 	free(of_cpu);
 }

@@ -84,6 +84,8 @@ struct fastpath_counts {
 	bool lost_known;
 };
 void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out);
+/* Bytes that filled up the frames of short packets which came by this port, and which left by it, in the kernel. */
+void fastpath_padding(const struct fastpath *f, uint32_t number, uint64_t *in, uint64_t *out);
 extern const char *const fastpath_count_names[FP_N_COUNTS];
 
 #endif

@@ -65,6 +65,13 @@ struct {
 	__uint(max_entries, FP_N_COUNTS);
 } counters SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, FP_PORTS *FP_N_PADDINGS);
+} padding SEC(".maps");
+
 struct fp_config config SEC(".data.config");
 
 /* Filled in by the loader for each device; constants to the verifier. */
@@ -415,6 +422,26 @@ static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow 
 	return FP_FORWARDED;
 up:
 	return fp_up(v, f, version, why);
+}
+
+static __always_inline void fp_count_padding(__u32 port, enum fp_padding which, __u32 bytes)
+{
+	__u32 key = port * FP_N_PADDINGS + which;
+	__u64 *n = bpf_map_lookup_elem(&padding, &key);
+
+	if (n)
+		*n += bytes;
+}
+
+/* A frame of this length goes out as it came. */
+static __always_inline void fp_account_frame(const struct fp_view *v, const struct fp_way *way, __u32 frame_len)
+{
+	__u32 bytes = frame_len - FP_L3 - v->tot_len;
+
+	if (bytes == 0)
+		return;
+	fp_count_padding(program.port, FP_PADDING_IN, bytes);
+	fp_count_padding(way->port, FP_PADDING_OUT, bytes);
 }
 
 /* The packet is as good as gone: counters and marks of its flow. */

@@ -157,6 +157,9 @@ enum fp_count {
 	FP_N_COUNTS
 };
 
+/* Bytes behind short packets that fill up their frames, a number a CPU (map `padding`): received and sent, by port. */
+enum fp_padding { FP_PADDING_IN, FP_PADDING_OUT, FP_N_PADDINGS };
+
 /* NH of UMAC (RFC 4418 section 5.2), then a mixer. m0: src | dst << 32; m1: ports, protocol, in_port.
  *
  * SipHash would be a fifth of the whole program, since BPF has no rotation. Conntrack keeps it: whoever finds

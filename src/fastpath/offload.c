@@ -144,6 +144,13 @@ static void begin(struct offload_map *m, uint32_t slot, struct fp_flow half[N_CT
 		offload_order_begin(m, slot, dir, &half[dir]);
 }
 
+/* Credits what went out by where the flow led until now. */
+static void lead_elsewhere(struct offload_map *m, uint32_t slot, const struct fp_flow half[N_CT_DIRS])
+{
+	(void)offload_read_slot(m, slot);
+	offload_read_ports(m, slot, half);
+}
+
 static bool put_in(struct offload_map *m, uint32_t conn, struct fp_flow half[N_CT_DIRS])
 {
 	uint32_t slot = slot_alloc(m);
@@ -155,6 +162,7 @@ static bool put_in(struct offload_map *m, uint32_t conn, struct fp_flow half[N_C
 	}
 	begin(m, slot, half);
 	offload_read_begin(m, slot);
+	offload_read_ports(m, slot, half);
 	if (!flow_map_insert(m->flows, m->first_slot + slot, half)) {
 		m->info.n_full++;
 		slot_free(m, slot);
@@ -184,6 +192,7 @@ static bool add(void *ctx, uint32_t conn)
 		offload_take_out(m, slot);
 		return put_in(m, conn, half);
 	}
+	lead_elsewhere(m, slot, half);
 	begin(m, slot, half);
 	flow_map_rewrite(m->flows, m->first_slot + slot, half);
 	offload_order_written(m, slot);

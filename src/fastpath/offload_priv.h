@@ -28,6 +28,7 @@ enum slot_state {
 struct offload_side {
 	uint64_t counts;  /* fp_flow_counts as they were credited last */
 	uint32_t tick;    /* when it was last seen, as of then */
+	uint8_t out_port; /* by which it leaves */
 	uint16_t handled; /* as it was published */
 	bool is_new;      /* none of its packets has been dealt with since it was written */
 	/* When the round began: */
@@ -158,6 +159,8 @@ void offload_queues_leave(struct offload_queues *q, uint32_t core, uint32_t port
 
 /* What the program counted before is nobody's any more. */
 void offload_read_begin(struct offload_map *m, uint32_t slot);
+/* By which ports its packets leave from now on. */
+void offload_read_ports(struct offload_map *m, uint32_t slot, const struct fp_flow half[N_CT_DIRS]);
 bool offload_read_slot(struct offload_map *m, uint32_t slot);
 void offload_read_expire(struct offload_map *m);
 /* From now on slices are due. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the program has counted comes back: packets, bytes, the time a flow was
- * last seen and its TCP marks are credited as if the packets had come this way.
+ * last seen and its TCP marks are credited as if the packets had come this way, to
+ * the connection, its rules, and the devices by which they came and went.
  *
  * Three occasions: somebody asks for a connection (conntrack before it lets it
  * expire, shortcut before a packet that came up is judged); the connection is
@@ -67,6 +68,30 @@ void offload_read_begin(struct offload_map *m, uint32_t slot)
 	}
 }
 
+void offload_read_ports(struct offload_map *m, uint32_t slot, const struct fp_flow half[N_CT_DIRS])
+{
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
+		m->slot[slot].side[dir].out_port =
+			ip_adjacency(m->ip, half[dir].adjacency - m->first_adjacency)->ifindex;
+}
+
+/* What a device has received and sent, it has, whoever forwarded it. (Bytes that fill up short frames are not known
+ * here: fastpath_padding.) */
+static void credit_devices(struct offload_map *m, uint8_t in_port, uint8_t out_port, const struct shortcut_debt *debt)
+{
+	struct device *in = ip_stack_device(m->ip, in_port), *out = ip_stack_device(m->ip, out_port);
+	uint64_t bytes = debt->bytes + (uint64_t)debt->packets * ETHER_HEADER_LEN;
+
+	if (in != NULL) {
+		in->n_rx_packets += debt->packets;
+		in->n_rx_bytes += bytes;
+	}
+	if (out != NULL) {
+		out->n_tx_packets += debt->packets;
+		out->n_tx_bytes += bytes;
+	}
+}
+
 static bool read_side(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 {
 	const struct fp_flow *f = offload_flow(m, slot, dir);
@@ -88,6 +113,7 @@ static bool read_side(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	}
 	m->info.n_packets += debt.packets;
 	m->info.n_bytes += debt.bytes;
+	credit_devices(m, f->in_port, s->out_port, &debt);
 	shortcuts_credit(m->shortcuts, m->slot[slot].conn, dir, &debt);
 	return true;
 }

@@ -179,6 +179,35 @@ static void test_read_back(void **state)
 	close_world(&w);
 }
 
+/* Would catch: what the kernel forwarded left out of the devices' counters, counted twice, or at the device by which the
+ * flow leaves only now. */
+static void test_devices(void **state)
+{
+	struct world w;
+
+	open_world(&w);
+	const struct device *d = w.ip.device;
+	put_in(&w, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
+	offload_map_read_all(w.m);
+	offload_map_read_all(w.m);
+	assert_int_equal(d[1].n_rx_packets, 3);
+	assert_int_equal(d[1].n_rx_bytes, 3 * 114);
+	assert_int_equal(d[1].n_tx_packets, 1);
+	assert_int_equal(d[2].n_tx_packets, 3);
+	assert_int_equal(d[2].n_tx_bytes, 3 * 114);
+	assert_int_equal(d[2].n_rx_bytes, 114);
+	/* One more, and then it leads elsewhere. */
+	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
+	w.ip.adjacency[1].ifindex = 1;
+	assert_true(w.o->add(w.m, 0));
+	offload_map_read_all(w.m);
+	assert_int_equal(d[2].n_tx_packets, 4);
+	close_world(&w);
+}
+
 /* Would catch: a counter that wraps and is credited as four thousand millions, a carry from packets into bytes, ticks
  * that wrap after 52 days. */
 static void test_wrap(void **state)
@@ -536,6 +565,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flow),          cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_kinds_of_ways), cmocka_unit_test(test_read_back),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_wrap),          cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_destroy),       cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_make_room),     cmocka_unit_test(test_tcp_closes),

@@ -46,6 +46,7 @@ struct shortcuts {
 };
 
 struct ip_stack {
+	struct device device[IP_INTERFACES_MAX];
 	struct ip_adjacency adjacency[N_ADJACENCIES];
 	uint32_t n_used[N_ADJACENCIES];
 };
@@ -63,6 +64,11 @@ uint32_t conntrack_capacity(const struct conntrack *ct)
 const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index)
 {
 	return &s->adjacency[index];
+}
+
+struct device *ip_stack_device(const struct ip_stack *s, uint32_t ifindex)
+{
+	return (struct device *)(uintptr_t)&s->device[ifindex];
 }
 
 uint32_t ip_n_adjacencies(const struct ip_stack *s)

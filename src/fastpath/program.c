@@ -112,7 +112,7 @@ int program_load(struct fastpath *f, const struct fastpath_port *port, enum prog
 		{ ".data.config", f->map_fd[FASTPATH_MAP_CONFIG] }, { "bucket", f->map_fd[FASTPATH_MAP_BUCKET] },
 		{ "flow", f->map_fd[FASTPATH_MAP_FLOW] },           { "adjacency", f->map_fd[FASTPATH_MAP_ADJACENCY] },
 		{ "counters", f->map_fd[FASTPATH_MAP_COUNTERS] },   { "devices", f->map_fd[FASTPATH_MAP_DEVICES] },
-		{ "sockets", f->map_fd[FASTPATH_MAP_SOCKETS] },
+		{ "sockets", f->map_fd[FASTPATH_MAP_SOCKETS] },     { "padding", f->map_fd[FASTPATH_MAP_PADDING] },
 	};
 	const struct fp_program constants = {
 		.port = port->number,

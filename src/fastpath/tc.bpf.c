@@ -99,6 +99,7 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 		return FP_UP_REFUSED; /* never: for the verifier */
 	fp_rewrite(data, v, way);
 	fp_account(v, f, by, tick);
+	fp_account_frame(v, way, ctx->len);
 	return FP_FORWARDED;
 }
 

@@ -116,6 +116,7 @@ static __always_inline enum fp_count forward(struct xdp_md *ctx, struct fp_view 
 	rewrite_l4_check(data, v, &way);
 	fp_rewrite(data, v, &way);
 	fp_account(v, f, by, fp_tick_now());
+	fp_account_frame(v, &way, (__u32)(data_end - data));
 	return FP_FORWARDED;
 }
 
