@@ -167,13 +167,14 @@ def wrong(key, samples, n_empty_may=0):
     return notes + ([f"{key}: in {n} windows no frame arrived"] if n > n_empty_may else [])
 
 
-def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None, n_empty_may=0):
+def packets(options, name, what, sides, load, n_flows, bar, notes=(), seconds=None, rounds=None, n_empty_may=0,
+            oneway=False):
     notes = list(notes)
 
     @contextlib.contextmanager
     def open_side(side):
         with Lab(options.tools, side, load, n_flows) as lab:
-            answer = lab.warm("spread")
+            answer = lab.warm("oneway", replies=24) if oneway else lab.warm("spread")
             if answer["warm"] < 0.9999:
                 notes.append(f"{side.key}: {answer['warm']:.2%} of the flows were warm after {answer['seconds']:.0f} s")
             yield lab
@@ -203,6 +204,20 @@ def add_packet_rows():
 
 
 add_packet_rows()
+
+
+def add_oneway_rows():
+    """Flows that nobody answers; each has been seen two dozen times before."""
+    for kind, size, least in (("xdp", "1k", 4), ("xdp", "50k", 3), ("tc", "1k", 1.3)):
+        name, n_flows = f"veth-{kind}-oneway-{size}", FLOWS[size]
+
+        @group(name)
+        def oneway(options, name=name, kind=kind, n_flows=n_flows, least=least):
+            return packets(options, name, f"60-byte UDP, {n_flows:,} flows that nobody answers, {kind}",
+                           [LINUX, {"xdp": XDP, "tc": TC}[kind]], kind, n_flows, Bar(kind, "linux", least), oneway=True)
+
+
+add_oneway_rows()
 
 
 @group("veth-af_xdp-1k")

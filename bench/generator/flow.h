@@ -89,6 +89,8 @@ struct gen {
 };
 
 #define RX_CPUS 64
+/* What the server does with a frame: counts it; and sends it back; or counts it by flow. */
+enum rx_answer { RX_SILENT, RX_ANSWERS, RX_SEES };
 enum rx_side { RX_SERVER, RX_CLIENT, RX_N_SIDES };
 
 struct rx_slot {
@@ -101,10 +103,10 @@ struct rx_slot {
 
 /* The receivers' map: one value. */
 struct rx {
-	__u32 answer; /* the server sends every frame back */
+	__u32 answer; /* enum rx_answer */
 	__u32 reserved[15];
 	struct rx_slot slot[RX_N_SIDES][RX_CPUS];
-	__u8 replies[FLOWS_MAX]; /* that came to the client, a flow */
+	__u8 replies[FLOWS_MAX]; /* that came to the client, a flow; with RX_SEES: to the server */
 };
 
 #endif

@@ -5,14 +5,15 @@
  * and answers each with a line of JSON:
  *
  *   warm SET FLOWS REPLIES RATE SECONDS
- *       every flow is sent, and answered, until it has had so many replies. Starts
+ *       every flow is sent, and answered, until it has had so many replies; of SET
+ *       `oneway` nobody answers, and what arrives is counted instead. Starts
  *       at RATE frames a second and finds out what gets through. Ends after
  *       SECONDS at the latest, and says which share of the flows is warm.
  *   blast SECONDS FLOOD
  *       the flows of the last `warm`, at random, as fast as it goes, with FLOOD
  *       frames a second of new flows beside them; counts what arrives.
  *
- * SET is `spread` or `taken` (flow.h). It needs root, and enters the two network
+ * SET is `spread` or `taken` (flow.h), or `oneway`, which are the flows of `spread`. It needs root, and enters the two network
  * namespaces by itself. The programs hang on links and on namespaces that end with
  * the bench, so nothing is left behind.
  */
@@ -58,6 +59,7 @@ struct load {
 	atomic_bool watching, ended;
 	uint64_t end_ns;    /* CLOCK_MONOTONIC: when warming up must be over */
 	uint64_t window_ns; /* of a blast */
+	enum rx_side warms; /* where frames are counted while flows are warmed up */
 	struct sample {
 		uint64_t ns, n_sent, n_flood;
 		struct rx_slot server;
@@ -230,10 +232,10 @@ static void start(struct load *l, enum gen_order order, uint64_t limit, uint32_t
 		l->gen->start_ns -= (uint64_t)((double)l->gen->n_flood / flood_pps * 1e9);
 }
 
-/* Until nothing has come to the client for a while. */
+/* Until nothing has come to where it is counted for a while. */
 static void settle(const struct load *l)
 {
-	for (uint64_t seen = UINT64_MAX, now; (now = total(l, RX_CLIENT).n_frames) != seen; seen = now)
+	for (uint64_t seen = UINT64_MAX, now; (now = total(l, l->warms).n_frames) != seen; seen = now)
 		usleep(30000);
 }
 
@@ -259,12 +261,12 @@ static void *watch_slice(void *load)
 /* Sends a slice of the flows that want replies; the share that was answered. */
 static double warm_slice(struct load *l, uint64_t n, uint32_t rate_pps)
 {
-	uint64_t before = total(l, RX_CLIENT).n_frames;
+	uint64_t before = total(l, l->warms).n_frames;
 
 	start(l, GEN_MISSING, n, rate_pps, 0);
 	run_while(l, watch_slice);
 	settle(l);
-	return l->gen->n_sent == 0 ? 1 : (double)(total(l, RX_CLIENT).n_frames - before) / (double)l->gen->n_sent;
+	return l->gen->n_sent == 0 ? 1 : (double)(total(l, l->warms).n_frames - before) / (double)l->gen->n_sent;
 }
 
 static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted, double rate, double seconds)
@@ -277,7 +279,7 @@ static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted
 	l->gen->set = set;
 	l->gen->n_flows = n_flows;
 	l->gen->position = 0;
-	l->rx->answer = 1;
+	l->rx->answer = l->warms == RX_SERVER ? RX_SEES : RX_ANSWERS;
 	while (n < n_flows * WARM_SHARE && now_ns() < l->end_ns) {
 		/* A reply more each time that all have had their turn: so a flow's packets come far apart. */
 		uint64_t goal = l->gen->position / n_flows + 1;
@@ -290,7 +292,7 @@ static void warm(struct load *l, uint32_t set, uint32_t n_flows, uint32_t wanted
 			rate *= 1.4;
 		n = n_warm(l, n_flows, wanted);
 	}
-	l->rx->answer = 0;
+	l->rx->answer = RX_SILENT;
 	printf("{\"flows\": %u, \"warm\": %.6f, \"rate\": %.0f, \"seconds\": %.2f}\n", n_flows, (double)n / n_flows,
 	       rate, (double)(now_ns() - began) / 1e9);
 }
@@ -347,12 +349,14 @@ static void command(struct load *l, const char *line)
 	double rate, seconds;
 
 	if (sscanf(line, "warm %15s %u %u %lf %lf", set, &n_flows, &wanted, &rate, &seconds) == 5 && n_flows > 0 &&
-	    n_flows <= FLOWS_MAX && wanted > 0 && wanted < 255)
+	    n_flows <= FLOWS_MAX && wanted > 0 && wanted < 255) {
+		l->warms = strcmp(set, "oneway") == 0 ? RX_SERVER : RX_CLIENT;
 		warm(l, strcmp(set, "taken") == 0 ? FLOWS_TAKEN : FLOWS_SPREAD, n_flows, wanted, rate, seconds);
-	else if (sscanf(line, "blast %lf %u", &seconds, &flood) == 2)
+	} else if (sscanf(line, "blast %lf %u", &seconds, &flood) == 2) {
 		blast(l, seconds, flood);
-	else
+	} else {
 		printf("{\"error\": \"no such command\"}\n");
+	}
 	fflush(stdout);
 }
 

@@ -2,8 +2,8 @@
 /*
  * What receives at the server and at the client: counts the generator's frames
  * and takes them out, and lets everything else (ARP) pass. While flows are warmed
- * up the server's turns each frame round and sends it back; the client's counts
- * replies by flow.
+ * up the server's turns each frame round and sends it back, and the client's counts
+ * replies by flow; or, where nobody is to answer, the server's counts itself.
  *
  * The same as an XDP program, which is the cheapest place to count, and as a tc
  * program, which also sees what another device's tc program handed over
@@ -109,7 +109,9 @@ static __always_inline enum what receive(void *data, void *data_end, enum rx_sid
 	}
 	if ((bpf_ntohl(f->ip.saddr) & 0xffc00000) == FLOW_CLIENTS)
 		slot->n_untranslated++;
-	if (!rx->answer)
+	if (rx->answer == RX_SEES && i < FLOWS_MAX && rx->replies[i] < 255)
+		rx->replies[i]++;
+	if (rx->answer != RX_ANSWERS)
 		return TAKEN;
 	turn_round(f);
 	return SEND_BACK;

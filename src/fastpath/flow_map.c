@@ -298,7 +298,7 @@ bool flow_map_insert(struct flow_map *m, uint32_t slot, const struct fp_flow hal
 	}
 	if (!link_flow(m, slot << 1))
 		goto none;
-	if (!link_flow(m, slot << 1 | 1))
+	if (half[1].proto != 0 && !link_flow(m, slot << 1 | 1))
 		goto first;
 	return true;
 first:
@@ -324,7 +324,8 @@ void flow_map_rewrite(struct flow_map *m, uint32_t slot, const struct fp_flow ha
 void flow_map_remove(struct flow_map *m, uint32_t slot)
 {
 	for (unsigned dir = 0; dir < 2; dir++) {
-		unlink_flow(m, slot << 1 | dir);
+		if (flow_map_flow(&m->maps, slot, dir)->proto != 0)
+			unlink_flow(m, slot << 1 | dir);
 		shut(flow_map_flow(&m->maps, slot, dir));
 	}
 }

@@ -27,6 +27,7 @@ static inline struct fp_flow *flow_map_flow(const struct fastpath_maps *maps, ui
 	return &maps->flow[(uint64_t)slot << 1 | dir];
 }
 
+/* A half of protocol 0, only ever the second, is not there. */
 /* Writes both flows of an empty slot, marks included, and then lets them be found. What the program counts (up,
  * packets, bytes, last_seen) goes on from where it was. False, and nothing is found, when a chain is full. */
 bool flow_map_insert(struct flow_map *m, uint32_t slot, const struct fp_flow half[2]);

@@ -11,6 +11,10 @@
  * refusal looks at a few slots, and takes out one that was idle for ten seconds.
  * So the slots go to whoever sends.
  *
+ * A flow that nobody answers is put in with the direction that is there alone; the
+ * other one's half of the slot has protocol 0, and nobody finds it. The first answer
+ * comes up and takes it out, and then both directions are put in as any.
+ *
  * A slot rests before it is used again, because a program that found the flow just
  * before it was taken out may still be counting in it: what it adds after the last
  * credit belongs to nobody and is counted as late.
@@ -87,6 +91,12 @@ static void slot_free(struct offload_map *m, uint32_t slot)
 
 /* --- in and out --- */
 
+/* Nobody has answered yet. */
+static bool is_one_way(const struct conn *c)
+{
+	return c->half[CT_ORIGINAL].tuple.proto == IPPROTO_UDP && (c->status & CT_SEEN_REPLY) == 0;
+}
+
 bool offload_plain(const struct offload_map *m, uint32_t conn)
 {
 	const struct conn *c = conntrack_conn(m->ct, conn);
@@ -96,8 +106,11 @@ bool offload_plain(const struct offload_map *m, uint32_t conn)
 	switch (c->half[CT_ORIGINAL].tuple.proto) {
 	case IPPROTO_TCP:
 		return c->tcp_state == CT_TCP_ESTABLISHED;
-	case IPPROTO_UDP:
-		return true;
+	case IPPROTO_UDP: {
+		uint32_t slot = offload_slot_of(m, conn);
+		/* One-way, and answered since. */
+		return slot == OFFLOAD_NONE || offload_has_reply(m, slot) || is_one_way(c);
+	}
 	case IPPROTO_ICMP:
 		return c->half[CT_ORIGINAL].tuple.dport == ICMP_ECHO_REQUEST << 8;
 	default:
@@ -116,13 +129,17 @@ static bool can_forward(const struct offload_map *m, const struct shortcut_view 
 	       m->port[out].how <= fastpath_how_max(kind);
 }
 
-/* Both directions as they are to be written. */
+/* Both directions as they are to be written; of a one-way flow the reply has protocol 0. */
 static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N_CT_DIRS])
 {
 	bool any = false;
 
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct shortcut_view v;
+		if (dir == CT_REPLY && is_one_way(conntrack_conn(m->ct, conn))) {
+			half[dir] = (struct fp_flow){ 0 };
+			continue;
+		}
 		if (!shortcuts_view(m->shortcuts, conn, dir, &v) || v.in_ifindex >= IP_INTERFACES_MAX)
 			return false;
 		if (!offload_adjacency_use(m, v.adjacency)) {

@@ -101,6 +101,12 @@ void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, 
 	struct offload_side *s = &m->slot[slot].side[dir];
 	uint16_t up = up_now(offload_flow(m, slot, dir));
 
+	if (half->proto == 0) {
+		/* Nothing ever goes up of it. */
+		s->handled = half->handled = up;
+		s->is_new = false;
+		return;
+	}
 	/* As if one had gone up that was not dealt with: it stands for all that went before. */
 	s->handled = (uint16_t)(up - 1);
 	s->is_new = true;

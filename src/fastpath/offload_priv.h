@@ -109,6 +109,12 @@ static inline struct fp_flow *offload_flow(const struct offload_map *m, uint32_t
 	return flow_map_flow(&m->maps, slot, dir);
 }
 
+/* False of a one-way flow, whose reply's half is not there. */
+static inline bool offload_has_reply(const struct offload_map *m, uint32_t slot)
+{
+	return offload_flow(m, slot, CT_REPLY)->proto != 0;
+}
+
 /* OFFLOAD_NONE when the connection is not in. */
 static inline uint32_t offload_slot_of(const struct offload_map *m, uint32_t conn)
 {

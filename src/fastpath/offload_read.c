@@ -72,7 +72,9 @@ void offload_read_ports(struct offload_map *m, uint32_t slot, const struct fp_fl
 {
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
 		m->slot[slot].side[dir].out_port =
-			ip_adjacency(m->ip, half[dir].adjacency - m->first_adjacency)->ifindex;
+			half[dir].proto == 0
+				? 0
+				: ip_adjacency(m->ip, half[dir].adjacency - m->first_adjacency)->ifindex;
 }
 
 /* What a device has received and sent, it has, whoever forwarded it. (Bytes that fill up short frames are not known
@@ -159,9 +161,11 @@ static void pass(struct offload_map *m, uint32_t slot)
 	uint32_t n_void = 0;
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct fp_flow *f = offload_flow(m, slot, dir);
-		if (!offload_adjacency_void_for(m, f))
+		bool is_there = f->proto != 0;
+		if (is_there && !offload_adjacency_void_for(m, f))
 			continue;
-		offload_adjacency_keep_void(m, f);
+		if (is_there)
+			offload_adjacency_keep_void(m, f);
 		n_void++;
 	}
 	if (n_void < N_CT_DIRS) {

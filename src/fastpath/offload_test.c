@@ -208,6 +208,48 @@ static void test_devices(void **state)
 	close_world(&w);
 }
 
+/* A flow that nobody answers, then one that somebody does, in the second core's range of a map.
+ * Would catch: a half that is not there found, waited for, read, or led by another core's way out. */
+static void test_one_way(void **state)
+{
+	struct world w;
+	struct fastpath_maps maps;
+	struct flow_map *flows = open_maps(&maps, 64, 2 * N_ADJACENCIES);
+
+	open_core(&w, 64, &(struct offload_share){ .maps = &maps, .flows = flows, .core = 1, .n_cores = 2 });
+	w.ct.conn[3].status = CT_CONFIRMED;
+	put_in(&w, 3);
+	assert_int_equal(offload_map_next_deadline(w.m) > w.env.now, true);
+	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
+	assert_int_equal(run_one(&w, 3, CT_REPLY), FP_UP_NO_FLOW);
+	pass_time(&w, 3 * NS_PER_S);
+	assert_true(offload_map_has(w.m, 3));
+	assert_int_equal(w.shortcuts.credit[3].packets[CT_ORIGINAL], 1);
+	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
+	/* Void, and written anew in its place. */
+	w.o->void_all(w.m);
+	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_UP_STALE);
+	assert_true(w.o->add(w.m, 3));
+	pass_time(&w, 11 * MS);
+	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
+	/* Answered without our being told. */
+	w.ct.conn[3].status |= CT_SEEN_REPLY;
+	pass_time(&w, 2 * NS_PER_S);
+	assert_int_equal(w.n_left, 1);
+	put_in(&w, 3);
+	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
+	assert_int_equal(run_one(&w, 3, CT_REPLY), FP_FORWARDED);
+	/* Void, and nobody asks for it again. */
+	w.ct.conn[5].status = CT_CONFIRMED;
+	put_in(&w, 5);
+	w.o->void_all(w.m);
+	pass_time(&w, 3 * NS_PER_S);
+	assert_false(offload_map_has(w.m, 5));
+	close_core(&w);
+	flow_map_destroy(flows);
+	model_maps_free(&maps);
+}
+
 /* Would catch: a counter that wraps and is credited as four thousand millions, a carry from packets into bytes, ticks
  * that wrap after 52 days. */
 static void test_wrap(void **state)
@@ -566,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_flow),          cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_kinds_of_ways), cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_wrap),          cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_destroy),       cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_make_room),     cmocka_unit_test(test_tcp_closes),

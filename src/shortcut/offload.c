@@ -4,7 +4,8 @@
  * the slots of shortcuts_set_offload).
  *
  * A connection is offered when both directions have a shortcut, nothing but data
- * is to be expected of it, and it has been used for a while; it is taken back
+ * is to be expected of it, and it has been used for a while; or one direction, when
+ * it has been used for long and never answered (shortcut.c); it is taken back
  * before it ends, before a shortcut of it becomes void, and when a TCP segment
  * with SYN, FIN or RST comes up, since from there on every segment may change its
  * state. Whenever a packet of it comes up, what was forwarded before is credited
@@ -18,6 +19,7 @@
 #define OFFER_AFTER 3
 /* A refusal is not asked again at once. */
 #define OFFER_EVERY 8
+#define ONE_WAY_EVERY 4
 
 static void set_offloaded(struct shortcuts *s, uint32_t conn, bool offloaded)
 {
@@ -57,6 +59,16 @@ void shortcut_offer(struct shortcuts *s, uint32_t conn)
 		return;
 	if (s->offload->add(s->offload->ctx, conn))
 		set_offloaded(s, conn, true);
+}
+
+void shortcut_offer_one_way(struct shortcuts *s, uint32_t conn, uint32_t in_ifindex)
+{
+	if (s->flows.conn[conn].half[CT_ORIGINAL].packets % ONE_WAY_EVERY != 0)
+		return;
+	s->one_way_ifindex = in_ifindex;
+	if (s->offload->add(s->offload->ctx, conn))
+		set_offloaded(s, conn, true);
+	s->one_way_ifindex = 0;
 }
 
 void shortcut_comes_up(struct shortcuts *s, uint32_t ref)

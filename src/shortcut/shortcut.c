@@ -19,8 +19,16 @@
  * cleared. But trails begin anew with the rules (trails_since): what was owed to
  * older ones is owed to nobody, for their counters are gone.
  *
+ * One-way flows (telemetry, media, one leg of an asymmetric path). What is decided
+ * for packets of a connection that nobody has answered may be decided otherwise once
+ * somebody does, so here they all go the full way. But whoever forwards in our stead
+ * tells us of the first answer, since that comes up: after ONE_WAY_AFTER packets UDP
+ * in its original direction gets an entry for them alone, which has no interface,
+ * so that nothing fits it here. The answer takes it back, and both directions learn
+ * anew.
+ *
  * What always holds: an entry of the present generation belongs to a confirmed
- * connection that has been answered; its trail is one of the present ruleset; its
+ * connection that has been answered, unless it is such a one; its trail is one of the present ruleset; its
  * adjacency is marked as learnt, or of another generation by now. `offloaded`
  * stands in both entries of a connection, which then are of the same generation,
  * or in none.
@@ -86,16 +94,28 @@ static bool is_plain(const struct packet *p)
 	}
 }
 
+/* So many packets without an answer: a flood of new flows, each of a few packets, does not get in. */
+#define ONE_WAY_AFTER 12
+
+/* It may go on in the kernel without having been answered. */
+static bool is_one_way(const struct shortcuts *s, const struct packet *p)
+{
+	return s->offload != NULL && p->ct_info == CT_INFO_NEW && conn_dir(p->conn_ref) == CT_ORIGINAL &&
+	       p->l4.kind == L4_UDP && s->flows.conn[conn_index(p->conn_ref)].half[CT_ORIGINAL].packets >= ONE_WAY_AFTER;
+}
+
 static bool can_learn(const struct shortcuts *s, const struct packet *p)
 {
 	const uint16_t wanted = CT_CONFIRMED | CT_SEEN_REPLY;
 
-	if (p->ct_info != CT_INFO_ESTABLISHED || p->conn_ref == CONN_NONE || p->trail == RULES_TRAIL_NONE ||
+	if ((p->ct_info != CT_INFO_ESTABLISHED && p->ct_info != CT_INFO_NEW) || p->conn_ref == CONN_NONE || p->trail == RULES_TRAIL_NONE ||
 	    p->conn_unconfirmed || p->in_ifindex == 0 || p->n_loops > 0 || p->link_group)
 		return false;
 	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip) || !is_plain(p))
 		return false;
-	return (s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING)) == wanted;
+	uint16_t status = s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING);
+
+	return p->ct_info == CT_INFO_ESTABLISHED ? status == wanted : status == CT_CONFIRMED && is_one_way(s, p);
 }
 
 void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
@@ -105,21 +125,24 @@ void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
 	if (s->mode == SHORTCUTS_OFF || !can_learn(s, p))
 		return;
 	struct ct_shortcut *e = shortcut_entry(s, p->conn_ref);
+	bool one_way = p->ct_info == CT_INFO_NEW;
 	struct ct_shortcut now = {
 		.generation = s->generation,
 		.adjacency = (uint16_t)adjacency,
 		.trail = p->trail,
-		.in_ifindex = (uint8_t)p->in_ifindex,
+		.in_ifindex = (uint8_t)(one_way ? 0 : p->in_ifindex),
 		.adjacency_generation = s->adjacency[adjacency].generation & (IP_ADJACENCY_GENERATIONS - 1),
 	};
 	bool known = shortcut_valid(s, p->conn_ref);
 
-	if (known && e->adjacency == now.adjacency && e->trail == now.trail && e->in_ifindex == now.in_ifindex)
-		return;
-	shortcut_take_back(s, conn_index(p->conn_ref));
-	*e = now;
-	ip_adjacency_learnt(s->ip, adjacency);
-	s->count[SHORTCUT_LEARNT]++;
+	if (!known || e->adjacency != now.adjacency || e->trail != now.trail || e->in_ifindex != now.in_ifindex) {
+		shortcut_take_back(s, conn_index(p->conn_ref));
+		*e = now;
+		ip_adjacency_learnt(s->ip, adjacency);
+		s->count[SHORTCUT_LEARNT]++;
+	}
+	if (one_way && !e->offloaded)
+		shortcut_offer_one_way(s, conn_index(p->conn_ref), p->in_ifindex);
 }
 
 static void forget(struct shortcuts *s, uint32_t conn)
@@ -187,7 +210,8 @@ bool shortcuts_view(const struct shortcuts *s, uint32_t conn, enum ct_dir dir, s
 	*out = (struct shortcut_view){
 		.in = c->half[dir].tuple,
 		.out = tuple_invert(&c->half[!dir].tuple),
-		.in_ifindex = shortcut_entry(s, ref)->in_ifindex,
+		.in_ifindex = shortcut_entry(s, ref)->in_ifindex != 0 ? shortcut_entry(s, ref)->in_ifindex
+								      : s->one_way_ifindex,
 		.adjacency = shortcut_entry(s, ref)->adjacency,
 	};
 	return true;

@@ -98,7 +98,8 @@ void shortcuts_credit(struct shortcuts *s, uint32_t conn, enum ct_dir dir, const
 
 struct shortcuts_offload {
 	void *ctx;
-	/* Both directions have a shortcut and have been used a few times. False: not now; asked again later. */
+	/* Both directions have a shortcut and have been used a few times, or the original one of UDP that nobody has answered
+	 * (of the reply there is no view then). False: not now; asked again later. */
 	bool (*add)(void *ctx, uint32_t conn);
 	/* Take it back and credit what is owed: the connection ends, or a shortcut of it does not hold any more. */
 	void (*remove)(void *ctx, uint32_t conn);

@@ -19,6 +19,7 @@ struct shortcuts {
 	uint16_t generation;                     /* never 0 */
 	uint16_t trails_since;                   /* the generation in which the present trails began */
 	uint8_t mode;                            /* enum shortcuts_mode */
+	uint32_t one_way_ifindex;                /* while a one-way flow is offered: where it comes in */
 	const struct shortcuts_offload *offload; /* NULL: nobody */
 	/* The packets of offloaded connections that came up and are not flushed yet. */
 	uint32_t n_came_up;
@@ -74,6 +75,8 @@ void shortcut_take_back(struct shortcuts *s, uint32_t conn);
 void shortcut_read_back_all(struct shortcuts *s);
 /* Offers the connection when the time has come. */
 void shortcut_offer(struct shortcuts *s, uint32_t conn);
+/* The same for one that nobody has answered, whose packets come in there. */
+void shortcut_offer_one_way(struct shortcuts *s, uint32_t conn, uint32_t in_ifindex);
 /* A packet came up: what the kernel has forwarded before it is credited. */
 void shortcut_comes_up(struct shortcuts *s, uint32_t ref);
 /* It went by the shortcut, or was left: noted for shortcuts_flushed. */
