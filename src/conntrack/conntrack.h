@@ -286,6 +286,9 @@ void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew);
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);
 
+/* A TCP connection that was seen from the middle on, so that nothing of it is refused for its windows. */
+bool conntrack_tcp_liberal(const struct conn *c);
+
 /* Numbers from here on have never been a connection's. */
 uint32_t conntrack_n_numbers(const struct conntrack *ct);
 uint32_t conntrack_n_connections(const struct conntrack *ct);

@@ -49,6 +49,11 @@ void ct_tcp_take_options(struct conn *c, enum ct_dir dir, const struct packet *p
 		c->half[dir].flags |= TCP_TRACK_SACK;
 }
 
+bool conntrack_tcp_liberal(const struct conn *c)
+{
+	return ((c->half[CT_ORIGINAL].flags | c->half[CT_REPLY].flags) & TCP_TRACK_LIBERAL) != 0;
+}
+
 void ct_tcp_window_clear(struct conn *c)
 {
 	for (int d = 0; d < N_CT_DIRS; d++) {

@@ -132,6 +132,7 @@ struct fp_view {
 	__u32 seq, end, ack;
 	__u16 win;
 	__u16 tcp_header; /* bytes */
+	__u32 ref;        /* of its flow, when that was found */
 	/* It goes up and its flow knows: to be written into the frame; 0: it has none. */
 	__u64 stamp;
 };
@@ -290,7 +291,7 @@ static __always_inline __u64 fp_tags_equal(__u64 tags, __u16 tag)
 #define FP_SLOT_OF (4ull << 53 | 1ull << 45 | 5ull << 37 | 2ull << 29 | 6ull << 21 | 3ull << 13 | 7ull << 5)
 
 /* The flow of the key, or NULL; *version as it was when the key was compared. */
-static __always_inline struct fp_flow *fp_find(const struct fp_view *v, __u16 *version)
+static __always_inline struct fp_flow *fp_find(struct fp_view *v, __u16 *version)
 {
 	__u64 hash = fp_hash((const __u64 *)config.key, v->m0, v->m1);
 	__u32 mask = config.bucket_mask;
@@ -322,6 +323,7 @@ static __always_inline struct fp_flow *fp_find(const struct fp_view *v, __u16 *v
 				continue;
 			fp_read_barrier();
 			if (key[0] == v->m0) {
+				v->ref = ref;
 				*version = (__u16)(k1 >> 48);
 				return f;
 			}
@@ -354,13 +356,29 @@ static __always_inline void fp_stamp(void *data, const struct fp_view *v)
 	*(__u16 *)(data + 4) = (__u16)(v->stamp >> 32);
 }
 
-static __always_inline bool fp_tcp_far(const struct fp_view *v, const struct fp_flow *f)
+/* Of a mark: the field may have been rounded down. */
+static __always_inline __u32 fp_tcp_window(__u32 tcp_win)
 {
-	__u32 far = f->tcp_win & 0xffff0000u;
+	return ((tcp_win & 0xffff) + 1) << (tcp_win >> FP_TCP_SCALE_SHIFT & FP_TCP_SCALE_MAX);
+}
 
-	if (far == 0)
-		far = FP_TCP_FAR;
-	return v->end - f->tcp_end + far > 2 * far || v->ack - f->tcp_ack + far > 2 * far;
+/* Out of the windows, as conntrack has them: beyond what the receiver allows, behind what it may still want,
+ * acknowledging what was never sent, or what was acknowledged long ago. */
+static __always_inline bool fp_tcp_off(const struct fp_view *v, const struct fp_flow *f)
+{
+	__u32 number = v->ref ^ 1, own = f->tcp_win;
+	const struct fp_flow *other = bpf_map_lookup_elem(&flow, &number);
+
+	if (own & FP_TCP_LIBERAL)
+		return v->end - f->tcp_end + FP_TCP_FAR > 2 * FP_TCP_FAR ||
+		       v->ack - f->tcp_ack + FP_TCP_FAR > 2 * FP_TCP_FAR;
+	if (!other)
+		return true;
+	__u32 window = fp_tcp_window(other->tcp_win), ack_window = fp_tcp_window(own);
+	if (ack_window < FP_TCP_ACK_WINDOW)
+		ack_window = FP_TCP_ACK_WINDOW;
+	return (__s32)(other->tcp_ack + window - v->end) < 0 || (__s32)(v->end - f->tcp_end + window) < 0 ||
+	       other->tcp_end - v->ack > ack_window;
 }
 
 /* FP_FORWARDED, and *way is filled in; else the packet goes up, and the flow knows that it did. */
@@ -390,7 +408,7 @@ static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow 
 	if ((__u16)(rest >> 32) != (__u16)(rest >> 48))
 		goto up;
 	why = FP_UP_WINDOW;
-	if (v->proto == FP_PROTO_TCP && fp_tcp_far(v, f))
+	if (v->proto == FP_PROTO_TCP && fp_tcp_off(v, f))
 		goto up;
 	why = FP_UP_ADJACENCY;
 	if (!a)

@@ -79,8 +79,9 @@ struct fp_flow {
 	 * take differences of the whole (fp_flow_counts), and they are exact however they wrap. */
 	__u32 packets, bytes;
 	__u32 last_seen; /* fp_tick_of() */
-	/* Marks: start as user space set them. The upper half of tcp_win is user space's: how far from the marks a
-	 * packet may be, in units of 64 KiB (the largest window of either side, rounded up); 0: FP_TCP_FAR. */
+	/* Marks: start as user space set them. A segment is judged by those of both directions, as conntrack judges it
+	 * (conntrack/tcp_window.c); so marks go no further than its windows do, whoever sends. tcp_win is the largest
+	 * window field so far; its upper half is user space's: FP_TCP_SCALE and FP_TCP_LIBERAL. */
 	__u32 tcp_end, tcp_ack, tcp_win;
 } __attribute__((aligned(64)));
 
@@ -137,8 +138,14 @@ static inline __u32 fp_tick_of(__u64 monotonic_ns)
 
 #define FP_UP_MAX 0xf000u
 
+/* tcp_win: by how much the window field is shifted; and that windows are not known (a connection that was seen from the
+ * middle on): then a segment may be FP_TCP_FAR off. */
+#define FP_TCP_SCALE_SHIFT 16
+#define FP_TCP_SCALE_MAX 15u
+#define FP_TCP_LIBERAL 0x80000000u
 #define FP_TCP_FAR (1u << 24)
-#define FP_TCP_FAR_SHIFT 16
+/* Segments may overtake each other by so many bytes of acknowledgement, however small the window. */
+#define FP_TCP_ACK_WINDOW 66000u
 
 /* What became of a frame: a counter each, per CPU (map `counters`). */
 enum fp_count {

@@ -267,6 +267,15 @@ static void came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_s
 		offload_leave(m, slot);
 }
 
+static void moved(void *ctx, uint32_t conn, enum ct_dir dir)
+{
+	struct offload_map *m = ctx;
+	uint32_t slot = offload_slot_of(m, conn);
+
+	if (slot != OFFLOAD_NONE)
+		offload_order_renew_marks(m, slot, dir);
+}
+
 static void void_all(void *ctx)
 {
 	/* Nothing is forwarded any more from here on. */
@@ -329,7 +338,8 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 					       .came_up = came_up,
 					       .void_all = void_all,
 					       .read_back_all = read_back_all,
-					       .adjacency_changed = adjacency_changed };
+					       .adjacency_changed = adjacency_changed,
+					       .moved = moved };
 	for (int i = 0; i < N_OFFLOAD_LISTS; i++)
 		m->list[i] = (struct offload_list){ OFFLOAD_NONE, OFFLOAD_NONE };
 	m->next_slice_ns = m->next_adjacencies_ns = TIME_NEVER;

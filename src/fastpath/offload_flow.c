@@ -36,10 +36,9 @@ static uint16_t delta(uint32_t change, bool any)
 uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir)
 {
 	uint32_t field = min_u32(c->half[dir].tcp.max_win >> c->half[dir].scale, WINDOW_FIELD_MAX);
-	uint32_t max_win = max_u32(c->half[CT_ORIGINAL].tcp.max_win, c->half[CT_REPLY].tcp.max_win);
-	uint64_t far = (uint64_t)max_win + WINDOW_FIELD_MAX;
+	uint32_t scale = c->half[dir].scale & FP_TCP_SCALE_MAX;
 
-	return field | (uint32_t)(far >> FP_TCP_FAR_SHIFT) << FP_TCP_FAR_SHIFT;
+	return field | scale << FP_TCP_SCALE_SHIFT | (conntrack_tcp_liberal(c) ? FP_TCP_LIBERAL : 0);
 }
 
 void offload_flow_of(const struct shortcut_view *v, const struct conn *c, enum ct_dir dir, struct fp_flow *out)

@@ -42,23 +42,27 @@ static void publish(struct fp_flow *f, uint16_t handled)
 	__atomic_store_n(&f->handled, handled, __ATOMIC_SEQ_CST);
 }
 
-/* A packet that went through user space has moved conntrack's window, and the other direction, which may be open, is
- * judged by these marks too. While the counts differ the program forwards nothing of this direction, and so does not
- * write them itself. */
-static void renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir)
+/* Unless the program has written it meanwhile: then it is newer. */
+static void raise_mark(uint32_t *mark, uint32_t from, uint32_t to)
+{
+	__atomic_compare_exchange_n(mark, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+void offload_order_renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 {
 	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
 	struct fp_flow *f = offload_flow(m, slot, dir);
 
 	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_TCP)
 		return;
-	if ((int32_t)(c->half[dir].tcp.end - f->tcp_end) > 0)
-		__atomic_store_n(&f->tcp_end, c->half[dir].tcp.end, __ATOMIC_RELAXED);
-	if ((int32_t)(c->half[dir].tcp.max_ack - f->tcp_ack) > 0)
-		__atomic_store_n(&f->tcp_ack, c->half[dir].tcp.max_ack, __ATOMIC_RELAXED);
-	uint32_t win = offload_tcp_win(c, dir);
-	if (win >> FP_TCP_FAR_SHIFT > f->tcp_win >> FP_TCP_FAR_SHIFT)
-		__atomic_store_n(&f->tcp_win, win, __ATOMIC_RELAXED);
+	uint32_t end = FLOW_LOAD(f->tcp_end), ack = FLOW_LOAD(f->tcp_ack), win = FLOW_LOAD(f->tcp_win);
+	uint32_t now = offload_tcp_win(c, dir);
+	if ((int32_t)(c->half[dir].tcp.end - end) > 0)
+		raise_mark(&f->tcp_end, end, c->half[dir].tcp.end);
+	if ((int32_t)(c->half[dir].tcp.max_ack - ack) > 0)
+		raise_mark(&f->tcp_ack, ack, c->half[dir].tcp.max_ack);
+	if ((uint16_t)now > (uint16_t)win || (now ^ win) >> FP_TCP_SCALE_SHIFT != 0)
+		raise_mark(&f->tcp_win, win, (now & ~0xffffu) | max_u32((uint16_t)now, (uint16_t)win));
 }
 
 static uint16_t up_now(const struct fp_flow *f)
@@ -71,7 +75,7 @@ static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir, uint1
 {
 	struct fp_flow *f = offload_flow(m, slot, dir);
 
-	renew_marks(m, slot, dir);
+	offload_order_renew_marks(m, slot, dir);
 	m->slot[slot].side[dir].handled = number;
 	m->slot[slot].side[dir].is_new = false;
 	publish(f, number);

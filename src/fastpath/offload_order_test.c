@@ -216,34 +216,53 @@ static void test_pause(void **state)
 	close_world(&w);
 }
 
-/* Packets that went through user space have moved the window beyond what the program knows.
- * Would catch: a flow whose packets all look far out of the window, for ever. */
+/* Packets that went through user space have moved the windows beyond what the program knows.
+ * Would catch: a flow whose packets all look out of the window, for ever; marks that come only when what answers has
+ * come; a segment beyond what conntrack would let pass. */
 static void test_marks(void **state)
 {
+	enum { WINDOW = 40000 << 7 };
 	struct world w;
 	struct model_packet p;
+	struct ct_half *half;
 
 	open_world(&w);
 	make_conn(&w, 0, IPPROTO_TCP);
-	assert_true(w.o->add(w.m, 0));
-	w.ct.conn[0].half[CT_ORIGINAL].tcp.end += 50u << 20;
-	pass_time(&w, 11 * MS);
+	half = w.ct.conn[0].half;
+	put_in(&w, 0);
+	assert_int_equal(flow_of(&w, 0, CT_ORIGINAL)->tcp_win, 40000 | 7 << FP_TCP_SCALE_SHIFT);
 	p = packet_of(&w, 0, CT_ORIGINAL);
-	p.end += 50u << 20;
+	p.end = 4000 + WINDOW;
+	struct model_packet again = p;
 	assert_int_equal(run(&w, &p), FP_FORWARDED);
-	p = packet_of(&w, 0, CT_ORIGINAL);
-	p.end += 90u << 20;
+	p = again;
+	p.end += 200;
 	assert_int_equal(run(&w, &p), FP_UP_WINDOW);
-	w.ct.conn[0].half[CT_ORIGINAL].tcp.end = p.end;
+	/* That one moves nothing here, whatever it says. */
+	assert_int_equal(flow_of(&w, 0, CT_ORIGINAL)->tcp_end, 4000 + WINDOW);
 	all_come_up(&w);
+	/* An acknowledgement goes through user space, and what it allows is on its way before we are told that it is
+	 * dealt with. */
+	half[CT_REPLY].tcp.max_ack = 5000;
+	w.o->moved(w.m, 0, CT_REPLY);
+	p = again;
+	p.end += 200;
 	assert_int_equal(run(&w, &p), FP_FORWARDED);
-	/* A window that grows. */
-	uint32_t before = flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT;
-	assert_int_equal(before, (40000u << 7 >> 16) + 1);
-	w.ct.conn[0].half[CT_REPLY].tcp.max_win *= 2;
+	/* One that the program does not see as the flow's. */
+	half[CT_REPLY].tcp.max_ack = 8000;
+	half[CT_REPLY].tcp.max_win = 2 * WINDOW;
+	p = again;
+	p.end += 1000 + WINDOW;
+	assert_int_equal(run(&w, &p), FP_UP_WINDOW);
+	all_come_up(&w);
 	pass_time(&w, NS_PER_S);
-	assert_int_equal(flow_of(&w, 0, CT_ORIGINAL)->tcp_win >> FP_TCP_FAR_SHIFT, (40000u << 8 >> 16) + 1);
-	assert_int_equal((uint16_t)flow_of(&w, 0, CT_ORIGINAL)->tcp_win, 40000);
+	p = again;
+	p.end += 1000 + WINDOW;
+	assert_int_equal(run(&w, &p), FP_UP_WINDOW); /* no field says so much */
+	all_come_up(&w);
+	p.end = again.end + 1000;
+	p.src = again.src, p.dst = again.dst, p.sport = again.sport, p.dport = again.dport;
+	assert_int_equal(run(&w, &p), FP_FORWARDED);
 	close_world(&w);
 }
 

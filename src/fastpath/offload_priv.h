@@ -146,6 +146,9 @@ uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir);
 /* A flow was written: sets side and half->handled so that its packets go up at first. */
 void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, struct fp_flow *half);
 void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir, const struct up_stamp *stamp);
+/* Packets that went through user space have moved conntrack's windows; the program judges both directions by these marks
+ * too. Before such a packet is sent, so that what answers it finds them moved. */
+void offload_order_renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir);
 /* It was written; or its counts may differ: it is looked at after OFFLOAD_REST_NS. */
 void offload_order_written(struct offload_map *m, uint32_t slot);
 void offload_order_look(struct offload_map *m, uint32_t slot);

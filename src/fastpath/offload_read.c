@@ -17,7 +17,7 @@
  *
  * Slices also find what nobody told: a flow that lost a packet on its way up, one
  * whose generation is void and which nobody asks for again, a TCP connection that
- * is closing, a window that has grown.
+ * is closing, windows that have moved by what the program did not see.
  */
 #include <netinet/in.h>
 
@@ -128,23 +128,6 @@ bool offload_read_slot(struct offload_map *m, uint32_t slot)
 	return original || reply;
 }
 
-/* The receiver's window may have grown since the flow was written. The program keeps the upper half; if it writes at
- * this moment, the next slice does it. */
-static void widen(struct offload_map *m, uint32_t slot)
-{
-	const struct conn *c = conntrack_conn(m->ct, m->slot[slot].conn);
-
-	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_TCP)
-		return;
-	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
-		uint32_t *win = &offload_flow(m, slot, dir)->tcp_win;
-		uint32_t is = FLOW_LOAD(*win), should = offload_tcp_win(c, dir);
-		if (should >> FP_TCP_FAR_SHIFT > is >> FP_TCP_FAR_SHIFT)
-			__atomic_compare_exchange_n(win, &is, (should & ~0xffffu) | (is & 0xffff), false,
-						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	}
-}
-
 /* What a slice does for one slot. */
 static void pass(struct offload_map *m, uint32_t slot)
 {
@@ -152,8 +135,10 @@ static void pass(struct offload_map *m, uint32_t slot)
 
 	if (sl->state != SLOT_LIVE)
 		return;
-	if (offload_read_slot(m, slot))
-		widen(m, slot);
+	(void)offload_read_slot(m, slot);
+	/* By packets that the program does not see as the flow's. */
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
+		offload_order_renew_marks(m, slot, dir);
 	if (!offload_plain(m, sl->conn)) {
 		offload_leave(m, slot);
 		return;

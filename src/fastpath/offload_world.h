@@ -56,6 +56,11 @@ struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
 	return &ct->conn[index];
 }
 
+bool conntrack_tcp_liberal(const struct conn *c)
+{
+	return false;
+}
+
 uint32_t conntrack_capacity(const struct conntrack *ct)
 {
 	return ct->n;

@@ -131,9 +131,12 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 	if (out->handled != __atomic_load_n(&f->up, __ATOMIC_SEQ_CST))
 		return model_up(f, p, version, FP_UP_BEHIND);
 	if (p->proto == IPPROTO_TCP) {
-		uint32_t far = (MODEL_LOAD(f->tcp_win) >> FP_TCP_FAR_SHIFT) << FP_TCP_FAR_SHIFT;
-		int32_t distance = (int32_t)(p->end - MODEL_LOAD(f->tcp_end));
-		if ((uint32_t)abs(distance) > (far == 0 ? FP_TCP_FAR : far))
+		const struct fp_flow *other = &m->flow[(f - m->flow) ^ 1];
+		uint32_t win = MODEL_LOAD(other->tcp_win);
+		uint32_t window = ((win & 0xffff) + 1) << (win >> FP_TCP_SCALE_SHIFT & FP_TCP_SCALE_MAX);
+		if ((int32_t)(MODEL_LOAD(other->tcp_ack) + window - p->end) < 0 ||
+		    (int32_t)(p->end - MODEL_LOAD(f->tcp_end) + window) < 0 ||
+		    (int32_t)(MODEL_LOAD(other->tcp_end) - p->ack) < 0)
 			return model_up(f, p, version, FP_UP_WINDOW);
 	}
 	struct fp_adjacency *a = &m->adjacency[out->adjacency];

@@ -79,6 +79,8 @@ void shortcut_comes_up(struct shortcuts *s, uint32_t ref)
 
 void shortcut_came_up(struct shortcuts *s, uint32_t ref, const struct up_stamp *stamp, bool taken)
 {
+	if (taken && s->offload != NULL)
+		s->offload->moved(s->offload->ctx, conn_index(ref), conn_dir(ref));
 	if (s->n_came_up == BATCH_MAX)
 		return;
 	s->came_up[s->n_came_up].ref = ref;

@@ -113,6 +113,8 @@ struct shortcuts_offload {
 	/* Credit what is owed for all of them, however long that takes. */
 	void (*read_back_all)(void *ctx);
 	void (*adjacency_changed)(void *ctx, uint32_t index, enum ip_adjacency_change change);
+	/* A packet that came up with a stamp has passed conntrack's windows, and is about to be sent. */
+	void (*moved)(void *ctx, uint32_t conn, enum ct_dir dir);
 };
 /* NULL: nobody. o stays valid. */
 void shortcuts_set_offload(struct shortcuts *s, const struct shortcuts_offload *o);

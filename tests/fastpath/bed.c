@@ -122,6 +122,11 @@ void bed_close(struct bed *b)
 	fastpath_close(b->f);
 }
 
+struct fp_flow *bed_other(struct bed *b)
+{
+	return &b->m->flow[SLOT_REF ^ 1];
+}
+
 struct fp_adjacency *bed_adjacency(struct bed *b)
 {
 	return &b->m->adjacency[ADJACENCY];
@@ -183,6 +188,7 @@ struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
 		.tcp_ack = 5000,
 		.tcp_win = 10,
 	};
+	*bed_other(b) = (struct fp_flow){ .tcp_end = 8000, .tcp_ack = 0xffffff00, .tcp_win = 60000 };
 	memcpy(a->header, bed_next_hop, 6);
 	memcpy(a->header + 6, out_mac, 6);
 	a->header[12] = 8;

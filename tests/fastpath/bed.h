@@ -47,6 +47,8 @@ void bed_open(struct bed *b);
 void bed_close(struct bed *b);
 /* All flows, adjacencies and counters as at the start; adjacency 3 leads out, flow 2 * 5 is f. */
 struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f);
+/* The other direction's: of TCP it has what the frames of bed_frame fit. */
+struct fp_flow *bed_other(struct bed *b);
 struct fp_adjacency *bed_adjacency(struct bed *b);
 /* Where its bucket and place are. */
 struct fp_bucket *bed_home(struct bed *b, const struct bed_flow *f, uint32_t *slot);

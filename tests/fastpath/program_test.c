@@ -291,13 +291,45 @@ static void test_marks_only_grow(void **state)
 
 	flow->tcp_end = 0x100; /* past the wrap, and past this packet */
 	flow->tcp_ack = 7000;
-	flow->tcp_win = 5u << FP_TCP_FAR_SHIFT | 30;
+	flow->tcp_win = 5u << FP_TCP_SCALE_SHIFT | 30;
 	bed_frame(&bed_tcp, 10, TCP_ACK, &in);
 	bed_run(b, BED_XDP, &in, 0);
 	assert_int_equal(bed_counted(b), FP_FORWARDED);
 	assert_int_equal(flow->tcp_end, 0x100);
 	assert_int_equal(flow->tcp_ack, 7000);
-	assert_int_equal(flow->tcp_win, 5u << FP_TCP_FAR_SHIFT | 30);
+	assert_int_equal(flow->tcp_win, 5u << FP_TCP_SCALE_SHIFT | 30);
+}
+
+/* Somebody who hits the window once sends data as far ahead as it goes, each time a step further.
+ * Would catch: marks that forged segments walk away from where the ends are, until the ends' own are out of them. */
+static void test_marks_are_not_walked_away(void **state)
+{
+	struct bed *b = *state;
+
+	for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++) {
+		struct fp_flow *flow = bed_flow_set(b, &bed_tcp);
+		struct bed_frame in;
+		uint32_t n_forwarded = 0;
+
+		for (uint32_t i = 0; i < 100; i++) {
+			uint32_t seq = 0xfffffff0 + i * 30000;
+
+			flow->handled = flow->up; /* what goes up is judged there */
+			bed_frame(&bed_tcp, 1000, TCP_ACK, &in);
+			for (uint32_t k = 0; k < 4; k++)
+				in.bytes[L4 + 4 + k] = (uint8_t)(seq >> (24 - 8 * k));
+			bed_frame_seal(&in);
+			bed_run(b, kind, &in, 0);
+			n_forwarded += bed_counted(b) == FP_FORWARDED;
+		}
+		assert_int_equal(n_forwarded, 2);
+		assert_int_equal(flow->tcp_end, 0xfffffff0 + 30000 + 1000);
+		/* The sender's own goes on. */
+		flow->handled = flow->up;
+		bed_frame(&bed_tcp, 10, TCP_ACK, &in);
+		bed_run(b, kind, &in, 0);
+		assert_int_equal(bed_counted(b), FP_FORWARDED);
+	}
 }
 
 /* --- at the same time --- */
@@ -402,6 +434,7 @@ int main(void)
 		cmocka_unit_test_prestate(test_large_segments, &bed),
 		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &bed),
 		cmocka_unit_test_prestate(test_marks_only_grow, &bed),
+		cmocka_unit_test_prestate(test_marks_are_not_walked_away, &bed),
 		cmocka_unit_test_prestate(test_two_cpus_and_a_writer, &bed),
 	};
 

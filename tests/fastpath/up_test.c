@@ -180,20 +180,29 @@ SPOIL(behind)
 }
 SPOIL(window_ahead)
 {
-	flow->tcp_end -= FP_TCP_FAR + 100;
+	bed_other(b)->tcp_ack -= 60000;
 }
 SPOIL(window_back)
 {
-	flow->tcp_end += FP_TCP_FAR + 100;
+	flow->tcp_end += 60100;
 }
 SPOIL(window_ack)
 {
-	flow->tcp_ack += FP_TCP_FAR + 2000;
+	bed_other(b)->tcp_end += 70000;
 }
-SPOIL(window_own)
+SPOIL(window_ack_unsent)
 {
-	flow->tcp_win |= 2u << FP_TCP_FAR_SHIFT;
-	flow->tcp_end += 0x20000 + 100;
+	bed_other(b)->tcp_end = 5999;
+}
+SPOIL(window_scaled)
+{
+	bed_other(b)->tcp_win = 60000u >> 5 | 5u << FP_TCP_SCALE_SHIFT;
+	flow->tcp_end += 60100;
+}
+SPOIL(window_liberal)
+{
+	flow->tcp_win |= FP_TCP_LIBERAL;
+	flow->tcp_end += FP_TCP_FAR + 100;
 }
 SPOIL(mtu)
 {
@@ -278,10 +287,12 @@ static const struct up_row up_rows[] = {
 	{ "being written", &bed_udp, odd, FP_UP_STALE },
 	{ "old generation", &bed_udp, generation, FP_UP_STALE, .seen = true },
 	{ "others before it", &bed_udp, behind, FP_UP_BEHIND, .seen = true },
-	{ "far ahead", &bed_tcp, window_ahead, FP_UP_WINDOW, .seen = true },
-	{ "far behind", &bed_tcp, window_back, FP_UP_WINDOW, .seen = true },
+	{ "beyond the window", &bed_tcp, window_ahead, FP_UP_WINDOW, .seen = true },
+	{ "behind the window", &bed_tcp, window_back, FP_UP_WINDOW, .seen = true },
 	{ "acknowledges far behind", &bed_tcp, window_ack, FP_UP_WINDOW, .seen = true },
-	{ "farther than its own limit", &bed_tcp, window_own, FP_UP_WINDOW, .seen = true },
+	{ "acknowledges what was not sent", &bed_tcp, window_ack_unsent, FP_UP_WINDOW, .seen = true },
+	{ "behind a scaled window", &bed_tcp, window_scaled, FP_UP_WINDOW, .seen = true },
+	{ "far off where windows are not known", &bed_tcp, window_liberal, FP_UP_WINDOW, .seen = true },
 	{ "larger than the MTU", &bed_udp, mtu, FP_UP_TOO_BIG, .seen = true },
 	{ "no such adjacency", &bed_udp, no_adjacency, FP_UP_ADJACENCY, .seen = true },
 	{ "adjacency not usable", &bed_udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },

@@ -73,6 +73,10 @@ static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct u
 {
 }
 
+static void on_moved(void *ctx, uint32_t conn, enum ct_dir dir)
+{
+}
+
 static void on_void_all(void *ctx)
 {
 	struct churn *t = ctx;
@@ -210,6 +214,7 @@ static void test_churn(void **state)
 		.void_all = on_void_all,
 		.read_back_all = on_read_back_all,
 		.adjacency_changed = on_adjacency,
+		.moved = on_moved,
 	};
 
 	world_start(&t.w, config, &limits);

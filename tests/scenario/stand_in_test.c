@@ -146,11 +146,18 @@ static void on_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change cha
 	called(ctx, CALL_ADJACENCY);
 }
 
+static void on_moved(void *ctx, uint32_t conn, enum ct_dir dir)
+{
+	(void)ctx;
+	(void)conn;
+	(void)dir;
+}
+
 static void start(struct stand_in *t, struct shortcuts_offload *o)
 {
 	memset(t, 0, sizeof(*t));
 	*o = (struct shortcuts_offload){ t,          on_add,      on_remove,        on_read_back,
-					 on_came_up, on_void_all, on_read_back_all, on_adjacency };
+					 on_came_up, on_void_all, on_read_back_all, on_adjacency, on_moved };
 	world_start(&t->w, config, NULL);
 	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
 	t->server = world_station(&t->w, "wan0", SERVER, NULL);
