@@ -33,6 +33,7 @@ struct ct_side {
 	struct conn_notes notes;
 	struct ct_tcp_last tcp_last;
 	uint32_t n_packets; /* that hold it: conn_unconfirmed is set in them */
+	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_HELD */
 	union {
 		struct {
 			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
@@ -96,13 +97,6 @@ void ct_let_go(struct conntrack *ct, struct packet *p);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_assure(struct conntrack *ct, uint32_t index);
-/* Of both tuples; REPLY's only if the connection has it in the table. */
-struct ct_hashes {
-	uint64_t hash[N_CT_DIRS];
-};
-struct ct_hashes ct_hashes_of(const struct conntrack *ct, const struct conn *c);
-/* conntrack_end for whoever has the hashes already. */
-void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, const struct ct_hashes *h);
 /* Gives back what ended before this batch. */
 void ct_flush_limbo(struct conntrack *ct);
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);

@@ -113,20 +113,13 @@ void ct_assure(struct conntrack *ct, uint32_t index)
 	c->status |= CT_ASSURED;
 }
 
-struct ct_hashes ct_hashes_of(const struct conntrack *ct, const struct conn *c)
+static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index)
 {
-	struct ct_hashes h = { { tuple_hash(&ct->key, &c->half[CT_ORIGINAL].tuple), 0 } };
+	const uint32_t *bucket = ct->side[index].bucket;
 
+	ct_table_remove(&ct->table, bucket[CT_ORIGINAL], index << 1 | CT_ORIGINAL);
 	if (c->status & CT_REPLY_HELD)
-		h.hash[CT_REPLY] = tuple_hash(&ct->key, &c->half[CT_REPLY].tuple);
-	return h;
-}
-
-static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index, const struct ct_hashes *h)
-{
-	ct_table_remove(&ct->table, h->hash[CT_ORIGINAL], index << 1 | CT_ORIGINAL);
-	if (c->status & CT_REPLY_HELD)
-		ct_table_remove(&ct->table, h->hash[CT_REPLY], index << 1 | CT_REPLY);
+		ct_table_remove(&ct->table, bucket[CT_REPLY], index << 1 | CT_REPLY);
 }
 
 void conntrack_set_mapped(struct conntrack *ct, uint32_t index)
@@ -185,6 +178,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 		return POOL_NONE;
 	}
 	memset(&ct->side[index], 0, sizeof(ct->side[index]));
+	ct->side[index].bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
 	ct->side[index].source = CT_SOURCE_NONE;
 	ct->side[index].predecessor = POOL_NONE;
 	ct->n_unconfirmed++;
@@ -246,9 +240,7 @@ void conntrack_packet_gone(void *ctx, struct packet *p)
 	/* Another packet of the flow has confirmed it meanwhile. */
 	if ((status & (CT_CONFIRMED | CT_DYING)) || ct->side[index].n_packets > 0)
 		return;
-	struct ct_hashes h = ct_hashes_of(ct, c);
-
-	table_forget(ct, c, index, &h);
+	table_forget(ct, c, index);
 	release_mapping(ct, c, index);
 	ct_source_leave(&ct->sources, ct->side[index].source);
 	number_free(ct, index);
@@ -282,12 +274,13 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 	if (owner != CONN_NONE && conn_index(owner) != index)
 		return false;
 	if (c->status & CT_REPLY_HELD) {
-		ct_table_remove(&ct->table, tuple_hash(&ct->key, &c->half[CT_REPLY].tuple), ref);
+		ct_table_remove(&ct->table, ct->side[index].bucket[CT_REPLY], ref);
 		c->status &= (uint16_t)~CT_REPLY_HELD;
 	}
 	if (owner == CONN_NONE) {
 		if (!ct_table_insert(&ct->table, hash, ref))
 			return false;
+		ct->side[index].bucket[CT_REPLY] = ct_table_number(&ct->table, hash);
 		c->status |= CT_REPLY_HELD;
 	}
 	c->half[CT_REPLY].tuple = *reply;
@@ -318,13 +311,6 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 
 void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason)
 {
-	struct ct_hashes h = ct_hashes_of(ct, ct_conn(ct, index));
-
-	ct_end(ct, index, reason, &h);
-}
-
-void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, const struct ct_hashes *h)
-{
 	struct conn *c = ct_conn(ct, index);
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
@@ -336,7 +322,7 @@ void ct_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason, con
 	timer_disarm(&ct->wheel, index);
 	if (!(c->status & CT_ASSURED))
 		young_remove(ct, index);
-	table_forget(ct, c, index, h);
+	table_forget(ct, c, index);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED)

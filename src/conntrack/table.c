@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/util.h"
+
 #define ENTRIES_PER_BUCKET 5
 #define OVERFLOW_SPARE 64 /* small tables are further from the mean */
 
@@ -92,19 +94,38 @@ static void fill_hole(struct ct_table *t, struct ct_bucket *home, struct ct_buck
 	}
 }
 
-bool ct_table_remove(struct ct_table *t, uint64_t hash, uint32_t ref)
+/* Four references in a vector register. */
+typedef uint32_t refs __attribute__((vector_size(16)));
+
+/* The slots of a bucket with this reference, or with what an empty slot has left of it, a bit each. */
+static inline uint32_t match_ref(const struct ct_bucket *b, uint32_t ref)
 {
-	uint16_t tag = ct_table_tag(hash);
-	struct ct_bucket *home = ct_table_bucket(t, hash);
+	static const refs bit[2] = { { 1, 2, 4, 8 }, { 16, 32, 64, 128 } };
+	refs low, high;
+	uint64_t half[2];
+
+	memcpy(&low, b->ref, sizeof(low));
+	memcpy(&high, b->ref + 4, sizeof(high));
+	low = ((refs)(low == ref) & bit[0]) | ((refs)(high == ref) & bit[1]);
+	memcpy(half, &low, sizeof(half));
+	half[0] |= half[1];
+	return (uint32_t)(half[0] | half[0] >> 32);
+}
+
+bool ct_table_remove(struct ct_table *t, uint32_t number, uint32_t ref)
+{
+	struct ct_bucket *home = pool_at(&t->home, number);
 
 	for (struct ct_bucket *b = home; b != NULL; b = next_of(t, b)) {
-		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
+		for (uint32_t m = match_ref(b, ref); m != 0; m &= m - 1) {
 			uint32_t slot = (uint32_t)__builtin_ctz(m);
-			if (b->ref[slot] != ref)
+			if (b->tag[slot] == 0)
 				continue;
 			b->tag[slot] = 0;
 			t->n_entries--;
-			fill_hole(t, home, b, slot);
+			/* As a rule the bucket stands alone, and a hole may be anywhere in it. */
+			if (YG_UNLIKELY(home->next != 0))
+				fill_hole(t, home, b, slot);
 			return true;
 		}
 	}

@@ -35,9 +35,15 @@ struct ct_table {
 int ct_table_init(struct ct_table *t, uint32_t n_entries);
 void ct_table_fini(struct ct_table *t);
 
+/* The number of a hash's bucket: with it, a reference is taken out again without its hash. */
+static inline uint32_t ct_table_number(const struct ct_table *t, uint64_t hash)
+{
+	return (uint32_t)((hash >> 32) * t->n_buckets >> 32);
+}
+
 static inline struct ct_bucket *ct_table_bucket(const struct ct_table *t, uint64_t hash)
 {
-	return pool_at(&t->home, (uint32_t)((hash >> 32) * t->n_buckets >> 32));
+	return pool_at(&t->home, ct_table_number(t, hash));
 }
 
 static inline uint16_t ct_table_tag(uint64_t hash)
@@ -75,7 +81,7 @@ static inline uint32_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
 
 /* False when there is no room: no free slot and no overflow bucket left. */
 bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref);
-/* True when it was there. */
-bool ct_table_remove(struct ct_table *t, uint64_t hash, uint32_t ref);
+/* Out of the bucket of this number. True when it was there. */
+bool ct_table_remove(struct ct_table *t, uint32_t number, uint32_t ref);
 
 #endif

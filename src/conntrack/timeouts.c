@@ -86,7 +86,6 @@ struct due {
 	struct conntrack *ct;
 	uint32_t n;
 	uint32_t index[DUE_MAX];
-	struct ct_hashes hashes[DUE_MAX];
 };
 
 static void fire(void *ctx, uint32_t index, uint64_t now)
@@ -117,10 +116,9 @@ static void sort_out(struct due *due)
 			ct_arm(ct, index);
 			continue;
 		}
-		struct ct_hashes *h = &due->hashes[due->n];
-		*h = ct_hashes_of(ct, c);
-		for (int d = 0; d < N_CT_DIRS; d++)
-			ct_table_prefetch(&ct->table, h->hash[d]);
+		__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_ORIGINAL]), 1);
+		if (c->status & CT_REPLY_HELD)
+			__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_REPLY]), 1);
 		due->index[due->n++] = index;
 	}
 }
@@ -147,7 +145,7 @@ void conntrack_expire(struct conntrack *ct)
 		bool last = timer_advance(&ct->wheel, ct->env->now, step, fire, &due) < step;
 		sort_out(&due);
 		for (uint32_t i = 0; i < due.n; i++)
-			ct_end(ct, due.index[i], reason_of(ct_conn(ct, due.index[i])), &due.hashes[i]);
+			conntrack_end(ct, due.index[i], reason_of(ct_conn(ct, due.index[i])));
 		if (last)
 			break;
 		left -= step;
