@@ -340,6 +340,8 @@ static void read_config(struct rig *r, uint32_t udp_timeout_s)
 	config_errors_free(errors);
 }
 
+static const _Atomic(uint32_t) nothing;
+
 static void take_notes_of_nothing(void *ctx, const struct event *e)
 {
 	(void)ctx;
@@ -396,6 +398,8 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 		r->seq[i][RIG_LAN] = r->seq[i][RIG_WAN] = i * 2654435761u;
 	read_config(r, udp_timeout_s);
 	r->gw = gateway_create(&limits, seed, r->now, take_notes_of_nothing, NULL);
+	if (r->gw != NULL)
+		gateway_env(r->gw)->wanted = &nothing; /* as in a gateway to whose events nobody listens */
 	must(r->gw != NULL && gateway_configure(r->gw, r->snapshot, r->now) == 0, "no gateway");
 	attach(r);
 	greet(r);

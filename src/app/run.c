@@ -304,6 +304,7 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 		struct gateway *g = crew_gateway(r->crew, i);
 
 		gateway_env(g)->wall_offset_ns = wall_offset(now);
+		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
 		r->core[i].entry = (struct entry){ .crew = r->crew, .worker = i, .gateway = g };
 		worker_set_entry(r->core[i].worker, &r->core[i].entry);

@@ -190,6 +190,11 @@ void worker_want_events(struct worker *w, uint32_t kinds)
 	atomic_store(&w->wanted, kinds | ALWAYS_WANTED);
 }
 
+const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w)
+{
+	return &w->wanted;
+}
+
 void worker_emit(void *ctx, const struct event *e)
 {
 	struct worker *w = ctx;

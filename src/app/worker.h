@@ -54,6 +54,8 @@ uint64_t worker_clock(void);
 event_fn worker_emit;
 /* Kinds (EVENT_BIT) that are put into the ring. */
 void worker_want_events(struct worker *w, uint32_t kinds);
+/* What is wanted now, for the core's env. */
+const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w);
 /* Readable when there is an event, a raw message, or word from the recorder. */
 int worker_notify_fd(const struct worker *w);
 /* Control thread: first this, then the rest of what can be asked. */

@@ -28,6 +28,8 @@ enum event_kind {
 	N_EVENT_KINDS
 };
 
+#define EVENT_BIT(kind) (UINT32_C(1) << (kind))
+
 /* One direction of a connection, host order. */
 struct event_tuple {
 	uint32_t src, dst;

@@ -62,6 +62,9 @@ bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, ui
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
+
+	if (!env_wants(ct->env, kind))
+		return;
 	struct event e = {
 		.kind = kind,
 		.proto = o->proto,

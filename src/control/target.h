@@ -20,7 +20,6 @@
 
 typedef void control_fn(void *arg);
 
-#define EVENT_BIT(kind) (UINT32_C(1) << (kind))
 _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 
 #define CONTROL_CORES_MAX 64
