@@ -374,7 +374,7 @@ static void classify(struct conntrack *ct, const struct packet *p, struct track 
 	else
 		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_PIECE : TRACK_NONE;
 	if (t->kind == TRACK_TUPLE) {
-		t->hash = tuple_hash(&ct->key, &t->tuple);
+		t->hash = p->has_flow_hash ? p->flow_hash : tuple_hash(&ct->key, &t->tuple);
 		ct_table_prefetch(&ct->table, t->hash);
 	}
 }

@@ -247,7 +247,11 @@ void packet_drop(struct packet_pool *pool, struct ledger *ledger, struct packet 
 void batch_settle(struct batch *b, struct packet_pool *pool, struct ledger *ledger)
 {
 	uint32_t n_kept = 0;
-	for (uint32_t i = 0; i < b->n; i++) {
+
+	/* As a rule all go on. */
+	while (n_kept < b->n && YG_LIKELY(b->p[n_kept] != NULL && b->p[n_kept]->verdict == VERDICT_CONTINUE))
+		n_kept++;
+	for (uint32_t i = n_kept; i < b->n; i++) {
 		struct packet *p = b->p[i];
 		if (p == NULL)
 			continue;

@@ -122,6 +122,7 @@ struct packet {
 	uint32_t mark;        /* meta mark */
 	uint16_t trail;       /* the rule counters that it has passed (rules.h), 0 at first */
 	uint8_t ct_info;      /* enum ct_info */
+	bool has_flow_hash;
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
@@ -134,6 +135,7 @@ struct packet {
 	/* values of the headers: valid behind ip_input, or set by whoever made it */
 	struct ipv4_view ip;
 	struct l4_view l4;
+	uint64_t flow_hash;          /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
 	struct ipv4_options options; /* valid when ip.header_len > 20 */
 };
 #define PACKET_CLEARED 128

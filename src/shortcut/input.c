@@ -264,6 +264,16 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	return taken;
 }
 
+/* Connection tracking need not hash anew what was hashed here. */
+static struct packet *leave(struct packet *p, const struct way *w)
+{
+	if (YG_LIKELY(w->plain.kind >= PLAIN_KEYED)) {
+		p->has_flow_hash = true;
+		p->flow_hash = w->hash;
+	}
+	return p;
+}
+
 void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 {
 	struct shortcuts *s = ctx;
@@ -285,7 +295,7 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 			continue;
 		for (uint32_t i = at - 2 * SLICE; i < min_u32(n, at - SLICE); i++)
 			if (!work(&pass, b->p[i], &way[i]))
-				b->p[n_left++] = b->p[i];
+				b->p[n_left++] = leave(b->p[i], &way[i]);
 	}
 	b->n = n_left;
 	s->count[SHORTCUT_SEEN] += n;
