@@ -39,12 +39,8 @@ struct walk {
 	uint32_t depth;
 };
 
-void rules_see_interfaces(struct rules *r)
+void rules_map_interfaces(struct rules *r, const struct ip_config *ip)
 {
-	const struct ip_config *ip = ip_stack_config(r->stack);
-
-	if (YG_LIKELY(ip == r->ip))
-		return;
 	r->ip = ip;
 	if (r->rs == NULL)
 		return;
@@ -103,12 +99,13 @@ static uint32_t *mark_of(const struct walk *w)
 
 static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
 {
-	const struct conn *c = conntrack_of(w->r->ct, w->p);
+	const struct conn *c;
 
 	if (key == KEY_CT_STATE) {
 		*v = ct_state_bit(w->p);
 		return true;
 	}
+	c = conntrack_of(w->r->ct, w->p);
 	if (c == NULL)
 		return false;
 	switch (key) {
@@ -252,8 +249,6 @@ static bool matches(const struct walk *w, const struct insn *in)
 {
 	uint32_t v;
 
-	if (in->op == INSN_IFACE)
-		return iface_in(w->r, in->a, in->key, w->p) != in->negate;
 	if (!fetch(w, in->key, &v))
 		return false;
 	switch (in->op) {
@@ -438,7 +433,6 @@ static void note_varies(const struct walk *w, const struct insn *in)
 /* Statements that change something and let the packet go on. False: the rule ends here. */
 static bool act(const struct walk *w, const struct insn *in)
 {
-	const struct conn *c = conntrack_of(w->r->ct, w->p);
 	struct counter *n;
 	uint32_t mark;
 
@@ -456,12 +450,12 @@ static bool act(const struct walk *w, const struct insn *in)
 			w->p->ct_info = CT_INFO_UNTRACKED;
 		return true;
 	case INSN_SET_MARK:
-		if (in->b == RULE_VALUE_CT_MARK && c == NULL)
+		if (in->b == RULE_VALUE_CT_MARK && conntrack_of(w->r->ct, w->p) == NULL)
 			return false;
 		w->p->mark = set_value(w, in);
 		return true;
 	case INSN_SET_CT_MARK:
-		if (c == NULL)
+		if (conntrack_of(w->r->ct, w->p) == NULL)
 			return false;
 		mark = set_value(w, in);
 		if (mark != *mark_of(w))
@@ -515,17 +509,31 @@ static enum packet_verdict policy(const struct base_chain *chain, struct packet 
 enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
 			       struct nat_action *nat)
 {
-	struct walk w = { .r = r, .p = p, .nat = nat };
+	struct walk w; /* the stack is written before it is read */
 	const struct insn *in;
 	const struct vmap_entry *e;
 	enum packet_verdict verdict;
 	uint32_t at = chain->start;
 
+	w.r = r;
+	w.p = p;
+	w.nat = nat;
+	w.depth = 0;
 	for (;;) {
 		in = &r->rs->insn[at];
 		if (YG_UNLIKELY(in->varies != INSN_SAME))
 			note_varies(&w, in);
 		switch (in->op) {
+		/* What most rules ask for, without further calls. */
+		case INSN_IFACE:
+			at = iface_in(r, in->a, in->key, p) != in->negate ? at + 1 : in->next;
+			break;
+		case INSN_BITS:
+			if (in->key == KEY_CT_STATE)
+				at = ((ct_state_bit(p) & in->a) != 0) != in->negate ? at + 1 : in->next;
+			else
+				at = matches(&w, in) ? at + 1 : in->next;
+			break;
 		case INSN_END:
 		case INSN_RETURN:
 			if (w.depth == 0)

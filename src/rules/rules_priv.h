@@ -224,6 +224,13 @@ uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
 enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
 			       struct nat_action *nat);
 /* Makes iface_mask anew when the IP layer's config is another one. */
-void rules_see_interfaces(struct rules *r);
+void rules_map_interfaces(struct rules *r, const struct ip_config *ip);
+static inline void rules_see_interfaces(struct rules *r)
+{
+	const struct ip_config *ip = ip_stack_config(r->stack);
+
+	if (YG_UNLIKELY(ip != r->ip))
+		rules_map_interfaces(r, ip);
+}
 
 #endif
