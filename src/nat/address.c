@@ -103,21 +103,18 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 	return i;
 }
 
-struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto)
+struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto)
 {
-	struct nat_address *a = nat_address_at(n, address);
+	uint32_t i = pool_alloc(&n->addresses.maps);
 
-	if (a->map[proto] == NAT_NONE) {
-		uint32_t i = pool_alloc(&n->addresses.maps);
-		if (i == POOL_NONE)
-			return NULL;
-		if (a->row == NAT_BLOCK_NONE)
-			portmap_init(pool_at(&n->addresses.maps, i));
-		else
-			nat_blocks_begin(n, a, proto, pool_at(&n->addresses.maps, i));
-		a->map[proto] = i;
-	}
-	return pool_at(&n->addresses.maps, a->map[proto]);
+	if (i == POOL_NONE)
+		return NULL;
+	if (a->row == NAT_BLOCK_NONE)
+		portmap_init(pool_at(&n->addresses.maps, i));
+	else
+		nat_blocks_begin(n, a, proto, pool_at(&n->addresses.maps, i));
+	a->map[proto] = i;
+	return pool_at(&n->addresses.maps, i);
 }
 
 void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)

@@ -332,6 +332,18 @@ static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 	return false;
 }
 
+/* But for its two sets of ports, which are written where they are needed. */
+static void wish_clear(struct nat_source_wish *w)
+{
+	w->origin = NAT_ORIGIN_RULE;
+	w->id = 0;
+	w->pool = NULL;
+	w->range = (struct nat_address_range){ 0 };
+	w->n_addresses = 0;
+	w->port = (struct nat_port_wish){ 0 };
+	w->paired = w->endpoint_independent = false;
+}
+
 static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t pool, const struct tuple *orig)
 {
 	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
@@ -341,7 +353,7 @@ static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t p
 	w->id = pool;
 	w->pool = cfg;
 	w->n_addresses = n->pool[pool].n_addresses;
-	w->ports = n->pool[pool].ports;
+	w->port.set = &n->pool[pool].ports;
 	w->paired = cfg->paired;
 	/* Without ports there is nothing to map independently of the destination. */
 	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && nat_proto_of(orig->proto, &proto);
@@ -352,25 +364,27 @@ static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t p
 /* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */
 static void stay_in_range(struct nat_source_wish *w, uint16_t inside_port)
 {
-	if (w->ports.n == 0 || w->ports.range[0].first >= SYSTEM_PORTS)
+	const struct port_set *set = w->port.set;
+
+	if (set->n == 0 || set->range[0].first >= SYSTEM_PORTS)
 		return;
-	w->near = inside_port < SYSTEM_PORTS ? port_set_within(&w->ports, 0, SYSTEM_PORTS - 1)
-					     : port_set_within(&w->ports, SYSTEM_PORTS, 65535);
+	w->near = inside_port < SYSTEM_PORTS ? port_set_within(set, 0, SYSTEM_PORTS - 1)
+					     : port_set_within(set, SYSTEM_PORTS, 65535);
 	w->port.near = &w->near;
 }
 
 bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
 {
-	struct nat_source_wish w = { .origin = NAT_ORIGIN_POOL };
+	struct nat_source_wish w;
 
+	wish_clear(&w);
 	wish_pool(n, &w, loan->pool, inside);
 	if (w.n_addresses == 0 || !w.endpoint_independent)
 		return false;
 	if (inside->proto == IPPROTO_NR_ICMP)
-		w.ports = n->identifiers;
+		w.port.set = &n->identifiers;
 	else
 		stay_in_range(&w, nat_inside_port(inside));
-	w.port.set = &w.ports;
 	uint32_t mapping = find_mapping(n, inside, &w, loan->zone, loan->out_ifindex);
 	if (mapping == NAT_NONE)
 		return false;
@@ -387,7 +401,7 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
-	w->ports = n->default_ports;
+	w->port.set = &n->default_ports;
 	w->n_addresses = 1;
 	w->range.first = o->src;
 	switch ((enum nat_action_kind)a->kind) {
@@ -410,8 +424,10 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 	case NAT_ACTION_REDIRECT:
 		return false;
 	}
-	if (a->flags & NAT_FLAG_PORT)
+	if (a->flags & NAT_FLAG_PORT) {
 		w->ports = port_set_of(a->ports, NULL, 0);
+		w->port.set = &w->ports;
+	}
 	if (a->flags & NAT_FLAG_PRESERVE)
 		w->port.port = nat_inside_port(o);
 	return true;
@@ -434,14 +450,13 @@ static bool make_wish(struct nat *n, const struct packet *p, const struct conn *
 	struct nat_source_wish *w = &s->wish;
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
-	*w = (struct nat_source_wish){ .origin = NAT_ORIGIN_RULE };
+	wish_clear(w);
 	if (!wish_of_action(n, &s->action, p, c, w))
 		return false;
 	if (o->proto == IPPROTO_NR_ICMP)
-		w->ports = n->identifiers;
+		w->port.set = &n->identifiers;
 	else
 		stay_in_range(w, nat_inside_port(o));
-	w->port.set = &w->ports;
 	return true;
 }
 

@@ -204,13 +204,21 @@ void nat_addresses_fini(struct nat_addresses *a);
 uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone);
 /* Makes it if need be; NAT_NONE when there is no room. */
 uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone);
-/* NULL without room. */
-struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto);
 void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
 void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
 static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t address)
 {
 	return pool_at(&n->addresses.pool, address);
+}
+struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto);
+/* Made at first use; NULL without room. */
+static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto)
+{
+	struct nat_address *a = nat_address_at(n, address);
+
+	if (YG_UNLIKELY(a->map[proto] == NAT_NONE))
+		return nat_address_map_make(n, a, proto);
+	return pool_at(&n->addresses.maps, a->map[proto]);
 }
 
 /* block.c: the blocks of an address that are this worker's. */
@@ -323,8 +331,8 @@ struct nat_source_wish {
 	const struct nat_pool_config *pool;
 	struct nat_address_range range; /* without a pool */
 	uint64_t n_addresses;
-	struct port_set ports, near;
 	struct nat_port_wish port;
+	struct port_set ports, near; /* what port points to, where the config holds no such set */
 	bool paired, endpoint_independent;
 };
 
