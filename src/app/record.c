@@ -42,7 +42,7 @@ struct record {
 	struct record_port port[IP_INTERFACES_MAX];
 	bool dirty;
 	bool failed;
-	char failure[768];
+	char failure[1536];
 	void (*on_failure)(void *ctx);
 	void *on_failure_ctx;
 };

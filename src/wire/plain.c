@@ -20,12 +20,14 @@
 uint64_t plain_mac(const struct ether_addr *mac)
 {
 	uint8_t bytes[8] = { 0 };
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	memcpy(bytes + 2, mac->b, sizeof(mac->b));
+	uint8_t *at = bytes + 2;
 #else
-	memcpy(bytes, mac->b, sizeof(mac->b));
+	uint8_t *at = bytes;
 #endif
+
+	for (uint32_t i = 0; i < sizeof(mac->b); i++)
+		at[i] = mac->b[i];
 	return plain_load64(bytes);
 }
 
