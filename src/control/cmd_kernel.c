@@ -70,11 +70,22 @@ void cmd_kernel_drops(const struct command_call *c, struct kernel_drops *out)
 
 bool cmd_kernel_dropped(const struct kernel_drops *k, enum drop_reason reason, uint64_t *n, bool *known)
 {
-	if (!k->present || (reason != DROP_KERNEL_REDIRECT && reason != DROP_KERNEL_NO_SOCKET))
+	if (!k->present)
 		return false;
-	*n = reason == DROP_KERNEL_REDIRECT ? k->counts.n_lost : k->counts.count[FP_UP_REFUSED];
 	*known = reason != DROP_KERNEL_REDIRECT || k->counts.lost_known;
-	return true;
+	switch ((int)reason) {
+	case DROP_KERNEL_REDIRECT:
+		*n = k->counts.n_lost;
+		return true;
+	case DROP_KERNEL_NO_SOCKET:
+		*n = k->counts.count[FP_UP_REFUSED];
+		return true;
+	case DROP_KERNEL_OVERLOAD:
+		*n = k->counts.count[FP_UP_OVERLOAD];
+		return true;
+	default:
+		return false;
+	}
 }
 
 void cmd_put_kernel(struct command_call *c)
@@ -95,6 +106,7 @@ void cmd_put_kernel(struct command_call *c)
 		row(c, name, k.counts.count[what], KNOWN);
 	}
 	row(c, "dropped, no socket to go up", k.counts.count[FP_UP_REFUSED], KNOWN);
+	row(c, "dropped, its flow waits for user space", k.counts.count[FP_UP_OVERLOAD], KNOWN);
 	row(c, "connections now", i.info.n_connections, KNOWN);
 	row(c, "connections at most", i.info.capacity, KNOWN);
 	row(c, "connections put in", i.info.n_added, KNOWN);

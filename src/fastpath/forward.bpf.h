@@ -349,6 +349,21 @@ static __always_inline enum fp_count fp_up(struct fp_view *v, struct fp_flow *f,
 	return why;
 }
 
+/* A packet of a flow that loses most on the way up, and is not its turn. */
+static __always_inline bool fp_drains(struct fp_flow *f)
+{
+	__u32 tick;
+
+	if ((*(volatile __u32 *)&f->tcp_win & FP_DRAIN) == 0)
+		return false;
+	tick = fp_tick_now();
+	/* Another CPU's clock may be a little ahead. */
+	if ((__s32)(tick - f->last_seen) < (__s32)FP_DRAIN_TICKS)
+		return true;
+	f->last_seen = tick;
+	return false;
+}
+
 /* Into the frame that goes up, over our own address. */
 static __always_inline void fp_stamp(void *data, const struct fp_view *v)
 {
@@ -405,8 +420,11 @@ static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow 
 	if (!v->plain_flags)
 		goto up;
 	why = FP_UP_BEHIND;
-	if ((__u16)(rest >> 32) != (__u16)(rest >> 48))
+	if ((__u16)(rest >> 32) != (__u16)(rest >> 48)) {
+		if (v->proto == FP_PROTO_UDP && fp_drains(f))
+			return FP_UP_OVERLOAD;
 		goto up;
+	}
 	why = FP_UP_WINDOW;
 	if (v->proto == FP_PROTO_TCP && fp_tcp_off(v, f))
 		goto up;

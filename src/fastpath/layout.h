@@ -24,6 +24,11 @@
  * IP options or TTL 1 go up without a number. A flow begins with `handled` one less
  * than `up`: what went up before it was there stands before its first number.
  *
+ * A flow of datagrams that is faster than user space would never have nothing on
+ * its way, and lose most there. So one that user space sees losing (FP_DRAIN) sends
+ * up a packet every FP_DRAIN_TICKS and drops the rest: when that one has come out,
+ * nothing is on its way. TCP has its own means to wait, and is left to them.
+ *
  * A number must not come round while the one before it waits: FP_UP_MAX ahead of
  * `handled`, which is many times what any queue holds, the program drops.
  *
@@ -137,6 +142,9 @@ static inline __u32 fp_tick_of(__u64 monotonic_ns)
 }
 
 #define FP_UP_MAX 0xf000u
+/* Of UDP, in tcp_win, which it has no other use for. */
+#define FP_DRAIN 1u
+#define FP_DRAIN_TICKS 64u
 
 /* tcp_win: by how much the window field is shifted; and that windows are not known (a connection that was seen from the
  * middle on): then a segment may be FP_TCP_FAR off. */
@@ -160,7 +168,7 @@ enum fp_count {
 	FP_UP_ADJACENCY,
 	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
 	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue: dropped */
-	FP_UP_OVERLOAD,     /* more of its flow than can be numbered wait for user space: dropped */
+	FP_UP_OVERLOAD,     /* its flow waits for user space, and loses most on the way or cannot be numbered: dropped */
 	FP_N_COUNTS
 };
 

@@ -18,6 +18,12 @@
  * longer than that, so the time alone says nothing; while the queue stands no round
  * ends.
  *
+ * A flow of datagrams that brings more than we take never has nothing on its way.
+ * Where numbers show that it loses what it sends up (DRAIN_LOST of them since it was
+ * open last), the program is asked to let what is on its way come out, and to drop
+ * what comes meanwhile, which would mostly be lost as well; then it is open. TCP slows
+ * down by itself, and loses nothing for that.
+ *
  * A flow is looked at from when it is put in, with nothing forwarded before, and
  * from any moment at which a packet of it was dealt with and others are on their
  * way. One that lost its last packet is found by the slices of reading back, about
@@ -35,6 +41,8 @@
 #define WATCH_PAUSE_NS NS_PER_MS
 /* Two CPUs that send up at the same time may change the order of their packets, by so many at the most. */
 #define ORDER_SLACK 64u
+/* Numbers that did not come since the flow was put in, or was open last. */
+#define DRAIN_LOST 8u
 
 /* What the program compares. Sequentially consistent: `up` is looked at again behind it. */
 static void publish(struct fp_flow *f, uint16_t handled)
@@ -70,6 +78,17 @@ static uint16_t up_now(const struct fp_flow *f)
 	return __atomic_load_n(&f->up, __ATOMIC_SEQ_CST);
 }
 
+/* The program lets the flow's packets come out before it sends more up; or not any more. */
+static void drain(struct offload_map *m, uint32_t slot, enum ct_dir dir, bool on)
+{
+	struct fp_flow *f = offload_flow(m, slot, dir);
+
+	if (!on)
+		m->slot[slot].side[dir].n_lost = 0;
+	if (f->proto == IPPROTO_UDP && (FLOW_LOAD(f->tcp_win) & FP_DRAIN) != (on ? FP_DRAIN : 0))
+		__atomic_store_n(&f->tcp_win, on ? FP_DRAIN : 0, __ATOMIC_RELEASE);
+}
+
 /* All up to this number have come out. True when that is all that went up. */
 static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir, uint16_t number)
 {
@@ -79,7 +98,10 @@ static bool open_at(struct offload_map *m, uint32_t slot, enum ct_dir dir, uint1
 	m->slot[slot].side[dir].handled = number;
 	m->slot[slot].side[dir].is_new = false;
 	publish(f, number);
-	return up_now(f) == number;
+	if (up_now(f) != number)
+		return false;
+	drain(m, slot, dir, false);
+	return true;
 }
 
 /* Moves on when there was nothing more to receive from the port. */
@@ -114,6 +136,7 @@ void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, 
 	/* As if one had gone up that was not dealt with: it stands for all that went before. */
 	s->handled = (uint16_t)(up - 1);
 	s->is_new = true;
+	s->n_lost = 0;
 	begin_round(m, s, half, up);
 	half->handled = s->handled;
 }
@@ -158,14 +181,16 @@ void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex)
 }
 
 /* Numbers that never came, from when the flow was put in on; or one that came late after all. */
-static void count_lost(struct offload_map *m, const struct offload_side *s, uint16_t number)
+static void count_lost(struct offload_map *m, struct offload_side *s, uint16_t number)
 {
 	uint16_t step = (uint16_t)(number - s->handled);
 
-	if ((uint16_t)-step < ORDER_SLACK)
+	if ((uint16_t)-step < ORDER_SLACK) {
 		m->info.n_lost -= m->info.n_lost > 0;
-	else
-		m->info.n_lost += step - 1u - s->is_new;
+		return;
+	}
+	m->info.n_lost += step - 1u - s->is_new;
+	s->n_lost = (uint8_t)min_u32(s->n_lost + step - 1u - s->is_new, UINT8_MAX);
 }
 
 void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir, const struct up_stamp *stamp)
@@ -183,8 +208,11 @@ void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir
 		return;
 	}
 	count_lost(m, s, stamp->number);
-	if (!open_at(m, slot, dir, stamp->number))
-		offload_order_look(m, slot);
+	if (open_at(m, slot, dir, stamp->number))
+		return;
+	if (s->n_lost >= DRAIN_LOST)
+		drain(m, slot, dir, true);
+	offload_order_look(m, slot);
 }
 
 /* A round is over. True when the flow is open. */

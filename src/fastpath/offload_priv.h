@@ -31,6 +31,7 @@ struct offload_side {
 	uint8_t out_port; /* by which it leaves */
 	uint16_t handled; /* as it was published */
 	bool is_new;      /* none of its packets has been dealt with since it was written */
+	uint8_t n_lost;   /* of its packets, on the way up, since it was open last; at most as many as fit */
 	/* When the round began: */
 	uint16_t mark;    /* `up` */
 	uint32_t n_empty; /* of the port */

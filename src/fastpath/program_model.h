@@ -128,6 +128,12 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 		return FP_UP_STALE;
 	if (p->not_plain)
 		return model_up(f, p, version, FP_UP_NOT_PLAIN);
+	if (out->handled != __atomic_load_n(&f->up, __ATOMIC_SEQ_CST) && p->proto == IPPROTO_UDP &&
+	    (MODEL_LOAD(f->tcp_win) & FP_DRAIN) != 0) {
+		if (fp_tick_of(mono_ns) - MODEL_LOAD(f->last_seen) < FP_DRAIN_TICKS)
+			return FP_UP_OVERLOAD;
+		__atomic_store_n(&f->last_seen, fp_tick_of(mono_ns), __ATOMIC_RELEASE);
+	}
 	if (out->handled != __atomic_load_n(&f->up, __ATOMIC_SEQ_CST))
 		return model_up(f, p, version, FP_UP_BEHIND);
 	if (p->proto == IPPROTO_TCP) {

@@ -300,6 +300,38 @@ static void test_marks_only_grow(void **state)
 	assert_int_equal(flow->tcp_win, 5u << FP_TCP_SCALE_SHIFT | 30);
 }
 
+/* Would catch: a flow that drains and sends up more than one packet in its time, or never one; one whose packets are
+ * dropped while nothing is on its way; TCP, whose window looks like that. */
+static void test_drain(void **state)
+{
+	struct bed *b = *state;
+
+	for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++)
+		for (uint32_t i = 0; i < 3; i++) {
+			struct fp_flow *flow = bed_flow_set(b, flows[i]);
+			bool is_udp = flows[i]->proto == IPPROTO_UDP;
+			uint32_t dropped = kind == BED_XDP ? XDP_DROP : TC_SHOT;
+			struct bed_frame in;
+
+			flow->tcp_win |= FP_DRAIN;
+			bed_frame(flows[i], 10, TCP_ACK, &in);
+			bed_run(b, kind, &in, 0);
+			assert_int_equal(bed_counted(b), FP_FORWARDED);
+			flow->up++;
+			uint16_t up = flow->up;
+			for (uint32_t k = 0; k < 2; k++) {
+				/* Its turn, and right behind it. */
+				flow->last_seen = tick_now() - (k == 0 ? FP_DRAIN_TICKS + 20 : 0);
+				bed_frame(flows[i], 10, TCP_ACK, &in);
+				uint32_t verdict = bed_run(b, kind, &in, 0);
+				bool drops = is_udp && k == 1;
+				assert_int_equal(bed_counted(b), drops ? FP_UP_OVERLOAD : FP_UP_BEHIND);
+				assert_int_equal(verdict, drops ? dropped : bed_redirected(kind));
+				assert_int_equal(flow->up, (uint16_t)(up + (k == 0 || !is_udp ? k + 1 : 1)));
+			}
+		}
+}
+
 /* Somebody who hits the window once sends data as far ahead as it goes, each time a step further.
  * Would catch: marks that forged segments walk away from where the ends are, until the ends' own are out of them. */
 static void test_marks_are_not_walked_away(void **state)
@@ -435,6 +467,7 @@ int main(void)
 		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &bed),
 		cmocka_unit_test_prestate(test_marks_only_grow, &bed),
 		cmocka_unit_test_prestate(test_marks_are_not_walked_away, &bed),
+		cmocka_unit_test_prestate(test_drain, &bed),
 		cmocka_unit_test_prestate(test_two_cpus_and_a_writer, &bed),
 	};
 
