@@ -4,10 +4,13 @@
  * throws it away.
  */
 #include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
 
 #include "app/run.h"
 #include "app/run_priv.h"
 #include "app/tools.h"
+#include "base/printable.h"
 #include "control/command.h"
 #include "control/config.h"
 
@@ -50,9 +53,11 @@ static void show_text(const char *path, const struct snapshot *snap, const struc
 {
 	/* Beside a config that was read there may be notes. */
 	config_errors_print(errors, stderr);
-	if (snap != NULL)
-		printf("%s: no errors; %zu interfaces, %zu routes\n", path, n_interfaces(snap),
-		       rib_n_routes(snap->rib));
+	char *shown = strdup(path);
+	if (snap != NULL && shown != NULL)
+		printf("%s: no errors; %zu interfaces, %zu routes\n", printable_string(shown, PRINTABLE_WORD),
+		       n_interfaces(snap), rib_n_routes(snap->rib));
+	free(shown);
 }
 
 int check_main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "app/run.h"
 #include "app/tools.h"
 #include "base/util.h"
+#include "base/printable.h"
 #include "control/client.h"
 #include "control/command.h"
 
@@ -81,7 +82,9 @@ static int unknown(const char *name)
 		if (!control_commands[i]->hidden)
 			names[n++] = control_commands[i]->info.name;
 	const char *near = args_nearest(name, names, n);
-	fprintf(stderr, "yangguan: unknown command \"%.40s\"", name);
+	char shown[41];
+	snprintf(shown, sizeof(shown), "%s", name);
+	fprintf(stderr, "yangguan: unknown command \"%s\"", printable_string(shown, PRINTABLE_WORD));
 	if (near != NULL)
 		fprintf(stderr, "; did you mean \"%s\"?", near);
 	fprintf(stderr, "\n(yangguan help lists them)\n");

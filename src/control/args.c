@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "base/util.h"
 
 static const struct arg_option *find_name(const struct arg_option *options, const char *name, size_t len)
@@ -119,8 +120,8 @@ static int parse_letters(struct args *a, int argc, const char *const *argv, int 
 	return 0;
 }
 
-int args_parse(struct args *a, const struct arg_option *options, int argc, const char *const *argv, char *err,
-	       size_t err_len)
+static int parse_words(struct args *a, const struct arg_option *options, int argc, const char *const *argv, char *err,
+		       size_t err_len)
 {
 	bool only_words = false;
 
@@ -144,6 +145,16 @@ int args_parse(struct args *a, const struct arg_option *options, int argc, const
 			return rc;
 	}
 	return 0;
+}
+
+int args_parse(struct args *a, const struct arg_option *options, int argc, const char *const *argv, char *err,
+	       size_t err_len)
+{
+	int rc = parse_words(a, options, argc, argv, err, err_len);
+
+	if (rc != 0)
+		printable_string(err, PRINTABLE_LINE);
+	return rc;
 }
 
 const char *args_nth(const struct args *a, const char *name, size_t n)

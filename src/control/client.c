@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "control/command.h"
 #include "control/path.h"
 
@@ -93,8 +94,36 @@ int control_client_read(struct control_client *c)
 	return rc == 0 ? 1 : rc;
 }
 
+/* One of the two streams of an answer. A frame may end in the middle of a character. */
+struct stream {
+	FILE *to;
+	char held[4];
+	size_t n_held;
+};
+
+/* A gateway sends nothing that would steer a terminal; but who knows what answers on a socket. */
+static bool print_text(struct stream *s, const uint8_t *text, size_t len)
+{
+	char buf[4096];
+
+	while (len > 0) {
+		size_t n = len < sizeof(buf) - s->n_held ? len : sizeof(buf) - s->n_held;
+		memcpy(buf, s->held, s->n_held);
+		memcpy(buf + s->n_held, text, n);
+		size_t all = s->n_held + n;
+		s->n_held = printable_piece(buf, all, PRINTABLE_TEXT);
+		all -= s->n_held;
+		memcpy(s->held, buf + all, s->n_held);
+		if (fwrite(buf, 1, all, s->to) != all)
+			return false;
+		text += n;
+		len -= n;
+	}
+	return fflush(s->to) == 0;
+}
+
 /* Prints the frames that are whole. The exit status when it came, else -1. */
-static int print_frames(struct control_client *c)
+static int print_frames(struct control_client *c, struct stream *out, struct stream *err)
 {
 	struct proto_view v;
 	int rc;
@@ -102,8 +131,7 @@ static int print_frames(struct control_client *c)
 	while ((rc = proto_reader_next(&c->reader, &v)) == 1) {
 		if (v.type == PROTO_EXIT)
 			return v.payload[0];
-		FILE *to = v.type == PROTO_OUT ? stdout : stderr;
-		if (fwrite(v.payload, 1, v.len, to) != v.len || fflush(to) != 0)
+		if (!print_text(v.type == PROTO_OUT ? out : err, v.payload, v.len))
 			return EXIT_FAILED;
 	}
 	if (rc == 0)
@@ -115,11 +143,12 @@ static int print_frames(struct control_client *c)
 int control_client_run(const char *path, size_t n_words, const char *const *word)
 {
 	struct control_client c;
+	struct stream to_out = { .to = stdout }, to_err = { .to = stderr };
 	char err[2304];
 	int status = -1;
 
 	if (control_client_open(&c, path, n_words, word, err, sizeof(err)) != 0) {
-		fprintf(stderr, "yangguan: %s\n", err);
+		fprintf(stderr, "yangguan: %s\n", printable_string(err, PRINTABLE_TEXT));
 		return EXIT_USAGE;
 	}
 	while (status < 0) {
@@ -131,7 +160,7 @@ int control_client_run(const char *path, size_t n_words, const char *const *word
 			status = EXIT_FAILED;
 			break;
 		}
-		status = print_frames(&c);
+		status = print_frames(&c, &to_out, &to_err);
 	}
 	control_client_close(&c);
 	return status;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "control/config_priv.h"
 #include "control/output.h"
 
@@ -50,14 +51,6 @@ static const char *find_line(const struct config_source *s, uint32_t line, size_
 	return p;
 }
 
-/* What a file holds must not steer the terminal that it is shown on. */
-static void make_printable(char *text)
-{
-	for (char *c = text; *c != '\0'; c++)
-		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-			*c = '?';
-}
-
 static void keep_line(struct message *m, const struct config_source *s)
 {
 	size_t len, from = 0;
@@ -73,7 +66,7 @@ static void keep_line(struct message *m, const struct config_source *s)
 	m->line = strndup(line + from, len);
 	m->offset = (uint32_t)from;
 	if (m->line != NULL)
-		make_printable(m->line);
+		printable_string(m->line, PRINTABLE_LINE);
 }
 
 static bool before(const struct ast_pos *a, const struct ast_pos *b)
@@ -107,7 +100,8 @@ void config_message(struct config_errors **errors, const struct config *c, const
 	if (e == NULL)
 		return;
 	vsnprintf(m.text, sizeof(m.text), fmt, args);
-	make_printable(m.text);
+	/* What a file holds, and what it is called, must not steer the terminal that it is shown on. */
+	printable_string(m.text, PRINTABLE_LINE);
 	if (said(e, &m))
 		return;
 	if (is_note ? e->n_notes++ >= NOTES_MAX : e->n_errors++ >= ERRORS_MAX)
@@ -168,10 +162,15 @@ static uint32_t last_column(const struct message *m)
 
 static void print_one(const struct message *m, FILE *to)
 {
-	if (m->file != NULL && m->pos.line != 0)
-		fprintf(to, "%s:%u:%u-%u: ", m->file, m->pos.line, m->pos.column, last_column(m));
-	else if (m->file != NULL)
-		fprintf(to, "%s: ", m->file);
+	char *file = m->file != NULL ? strdup(m->file) : NULL;
+
+	if (file != NULL)
+		printable_string(file, PRINTABLE_WORD);
+	if (file != NULL && m->pos.line != 0)
+		fprintf(to, "%s:%u:%u-%u: ", file, m->pos.line, m->pos.column, last_column(m));
+	else if (file != NULL)
+		fprintf(to, "%s: ", file);
+	free(file);
 	fprintf(to, "%s: %s\n", m->is_note ? "Note" : "Error", m->text);
 	if (m->line == NULL)
 		return;

@@ -13,6 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
+
+/* Other characters than ASCII are escaped: some of them steer a terminal. */
+#define JSON_FORM (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15))
+
 static void put(struct output *o, const char *text)
 {
 	o->write(o->ctx, text, strlen(text));
@@ -38,6 +43,7 @@ void output_value_text(enum output_type type, const struct out_value *v, char *b
 	switch (type) {
 	case OUT_TEXT:
 		snprintf(buf, len, "%s", v->text);
+		printable_string(buf, PRINTABLE_WORD);
 		break;
 	case OUT_U64:
 		snprintf(buf, len, "%" PRIu64, v->u64);
@@ -63,13 +69,26 @@ void output_value_text(enum output_type type, const struct out_value *v, char *b
 	}
 }
 
+/* JSON_FORM escapes every control character but DEL. */
+static json_t *text_json(const char *text)
+{
+	char *copy = strdup(text);
+
+	for (char *c = copy; c != NULL && *c != '\0'; c++)
+		if (*c == 0x7f)
+			*c = '?';
+	json_t *j = copy != NULL ? json_string(copy) : NULL;
+	free(copy);
+	return j;
+}
+
 static json_t *value_json(enum output_type type, const struct out_value *v)
 {
 	char buf[64];
 
 	switch (type) {
 	case OUT_TEXT:
-		return json_string(v->text);
+		return text_json(v->text);
 	case OUT_U64:
 		return json_integer((json_int_t)v->u64);
 	case OUT_I64:
@@ -98,7 +117,7 @@ char *output_row_json(const struct out_column *column, size_t n, const struct ou
 		/* Text that is not UTF-8 has no JSON form; it is left out. */
 		json_object_set_new(object, column[i].key, value_json(column[i].type, &row[i]));
 	}
-	char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
+	char *text = json_dumps(object, JSON_FORM | JSON_PRESERVE_ORDER);
 	json_decref(object);
 	return text;
 }
@@ -257,7 +276,7 @@ void output_value(struct output *o, const struct out_column *c, struct out_value
 		if (v.absent)
 			return;
 		json_t *j = value_json(c->type, &v);
-		char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+		char *text = j != NULL ? json_dumps(j, JSON_FORM | JSON_ENCODE_ANY) : NULL;
 		if (text != NULL) {
 			put_key(o, c->key);
 			put(o, text);

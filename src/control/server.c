@@ -31,6 +31,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "control/command.h"
 #include "control/path.h"
 
@@ -142,7 +143,14 @@ static void session_write(void *carrier, enum proto_frame type, const char *text
 	if (type != s->pending_type)
 		flush_pending(s);
 	s->pending_type = type;
-	evbuffer_add(s->pending, text, len);
+	/* Whatever a command has to say and wherever it has it from: a terminal may be at the other end. */
+	struct evbuffer_iovec room;
+	if (len == 0 || evbuffer_reserve_space(s->pending, (ev_ssize_t)len, &room, 1) != 1)
+		return;
+	room.iov_len = len;
+	memcpy(room.iov_base, text, len);
+	printable(room.iov_base, len, PRINTABLE_TEXT);
+	evbuffer_commit_space(s->pending, &room, 1);
 }
 
 static size_t session_backlog(void *carrier)
