@@ -98,6 +98,13 @@ void entry_end_connection(struct entry *e, uint32_t index, enum ct_end_reason re
 	conntrack_end(gateway_conntrack(e->gateway), index, reason);
 }
 
+void entry_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now)
+{
+	if (e->record != NULL)
+		record_wall(e->record, wall_offset_ns, now);
+	gateway_env(e->gateway)->wall_offset_ns = wall_offset_ns;
+}
+
 void entry_idle(struct entry *e)
 {
 	if (e->record != NULL)

@@ -36,6 +36,9 @@ void entry_raw_close(struct entry *e, int socket);
 int entry_raw_send(struct entry *e, int socket, const struct raw_request *rq);
 void entry_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason);
 
+/* Somebody has set the clock: what to add to the core's for UTC. */
+void entry_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now);
+
 /* Nothing to do for a while. */
 void entry_idle(struct entry *e);
 

@@ -11,10 +11,17 @@
  * Frames are written before the line that names them; but both are buffered, so
  * a recording that was cut may lack the frames of its last lines. It also lacks
  * the line `stop`, which tells the replay to expect that.
+ *
+ * A recording holds everybody's packets, and a gateway runs as root. So nothing of
+ * what lies in a directory before is touched: the directory is made new, ours alone,
+ * and every file in it is made new below its descriptor, whatever has become of its
+ * name. The frames of a name go into one pair of files for as long as the recording
+ * takes, however often a device of that name comes and goes and by whichever number.
  */
 #include "app/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,20 +33,31 @@
 #include "app/journal.h"
 #include "device/pcap.h"
 
+#define CAPTURES_MAX 256 /* names that devices have had */
+
+/* What came in and went out by the devices of one name. */
+struct record_capture {
+	char name[DEVICE_NAME_MAX];
+	struct pcap_writer *in, *out;
+};
+
 struct record_port {
 	struct device face; /* what the core sees */
 	struct device *inner;
 	struct record *record;
 	uint32_t ifindex;
-	struct pcap_writer *in, *out;
+	struct record_capture *capture; /* NULL: it could not be opened */
 };
 
 struct record {
 	char dir[512];
+	int dir_fd;
 	FILE *journal;
 	uint64_t wall_offset_ns;
 	uint64_t now; /* of the step under way */
 	struct record_port port[IP_INTERFACES_MAX];
+	uint32_t n_captures;
+	struct record_capture capture[CAPTURES_MAX];
 	bool dirty;
 	bool failed;
 	char failure[1536];
@@ -79,11 +97,10 @@ void record_flush(struct record *r)
 	if (!r->dirty || r->failed)
 		return;
 	r->dirty = false;
-	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++) {
-		struct record_port *p = &r->port[i];
+	for (uint32_t i = 0; i < r->n_captures; i++) {
 		errno = 0;
-		if ((p->in != NULL && !pcap_writer_flush(p->in)) || (p->out != NULL && !pcap_writer_flush(p->out))) {
-			fail(r, p->face.name, errno);
+		if (!pcap_writer_flush(r->capture[i].in) || !pcap_writer_flush(r->capture[i].out)) {
+			fail(r, r->capture[i].name, errno);
 			return;
 		}
 	}
@@ -133,7 +150,7 @@ static void face_tx(struct device *d, struct batch *b)
 	struct record_port *p = port_of(d);
 
 	if (b->n > 0) {
-		write_frames(p->record, p->out, b, d->name);
+		write_frames(p->record, p->capture != NULL ? p->capture->out : NULL, b, d->name);
 		line(p->record, "tx %u %u\n", p->ifindex, b->n);
 	}
 	p->inner->ops->tx(p->inner, b);
@@ -198,25 +215,56 @@ static void begin(struct record *r, uint64_t now)
 
 /* --- life --- */
 
-static int open_dir(struct record *r, char *err, size_t err_len)
+/* A new file of ours in the directory. NULL and errno. */
+static FILE *new_file(struct record *r, const char *name)
+{
+	int fd = openat(r->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	if (f == NULL && fd >= 0)
+		close(fd);
+	return f;
+}
+
+static int refuse_dir(struct record *r, int error, char *err, size_t err_len)
 {
 	char path[600];
 	struct stat st;
 
-	if (mkdir(r->dir, 0755) != 0 && errno != EEXIST) {
-		int rc = -errno;
-		snprintf(err, err_len, "cannot make the directory %s: %s", r->dir, strerror(-rc));
-		return rc;
-	}
 	snprintf(path, sizeof(path), "%s/journal", r->dir);
-	if (stat(path, &st) == 0) {
+	if (error == EEXIST && lstat(path, &st) == 0)
 		snprintf(err, err_len, "%s holds a recording already: give --record another directory", r->dir);
-		return -EEXIST;
+	else if (error == EEXIST)
+		snprintf(err, err_len, "%s is there already: give --record the name of a directory to be made", r->dir);
+	else
+		snprintf(err, err_len, "cannot make the directory %s: %s", r->dir, strerror(error));
+	return -error;
+}
+
+/* Made by us a moment ago, and nobody has put another in its place since. */
+static bool is_ours(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+static int open_dir(struct record *r, char *err, size_t err_len)
+{
+	if (mkdir(r->dir, 0700) != 0)
+		return refuse_dir(r, errno, err, err_len);
+	r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r->dir_fd < 0 || !is_ours(r->dir_fd)) {
+		snprintf(err, err_len, "somebody has put another directory in the place of %s", r->dir);
+		if (r->dir_fd >= 0)
+			close(r->dir_fd);
+		return -EPERM;
 	}
-	r->journal = fopen(path, "wxe");
+	r->journal = new_file(r, "journal");
 	if (r->journal == NULL) {
 		int rc = -errno;
-		snprintf(err, err_len, "cannot write to %s: %s", path, strerror(-rc));
+		snprintf(err, err_len, "cannot write to %s/journal: %s", r->dir, strerror(-rc));
+		close(r->dir_fd);
 		return rc;
 	}
 	setvbuf(r->journal, NULL, _IOFBF, 1 << 16);
@@ -266,13 +314,12 @@ void record_close(struct record *r)
 		return;
 	line(r, "stop\n");
 	record_flush(r);
-	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++) {
-		if (r->port[i].in != NULL)
-			pcap_writer_close(r->port[i].in);
-		if (r->port[i].out != NULL)
-			pcap_writer_close(r->port[i].out);
+	for (uint32_t i = 0; i < r->n_captures; i++) {
+		pcap_writer_close(r->capture[i].in);
+		pcap_writer_close(r->capture[i].out);
 	}
 	fclose(r->journal);
+	close(r->dir_fd);
 	free(r);
 }
 
@@ -280,21 +327,21 @@ void record_close(struct record *r)
 
 void record_configure(struct record *r, const struct snapshot *snap, uint64_t now)
 {
-	char path[600];
+	char name[64];
 
 	begin(r, now);
 	if (r->failed)
 		return;
-	snprintf(path, sizeof(path), "%s/config-%" PRIu64 ".conf", r->dir, snap->generation);
-	FILE *f = fopen(path, "we");
+	snprintf(name, sizeof(name), "config-%" PRIu64 ".conf", snap->generation);
+	FILE *f = new_file(r, name);
 	if (f == NULL) {
-		fail(r, path, errno);
+		fail(r, name, errno);
 		return;
 	}
 	bool ok = fwrite(snap->text, 1, snap->text_len, f) == snap->text_len;
 	ok = fclose(f) == 0 && ok;
 	if (!ok)
-		fail(r, path, errno);
+		fail(r, name, errno);
 	line(r, "configure %" PRIu64 " %" PRIu64 "\n", r->now, snap->generation);
 }
 
@@ -303,21 +350,44 @@ void record_configure_failed(struct record *r, uint64_t generation)
 	line(r, "configure-failed %" PRIu64 "\n", generation);
 }
 
-/* A device that goes and comes back under its number goes on in the same files. */
-static void open_captures(struct record *r, struct record_port *p)
+static struct pcap_writer *new_capture(struct record *r, const char *name, const char *kind)
 {
-	char path[600], err[256];
+	struct pcap_writer *w = NULL;
+	char file[64], err[256];
 
-	if (p->in != NULL || r->failed)
-		return;
-	snprintf(path, sizeof(path), "%s/%s.in.pcap", r->dir, p->face.name);
-	int rc = pcap_writer_open(path, PCAP_FORM_RECORD, &p->in, err, sizeof(err));
-	if (rc == 0) {
-		snprintf(path, sizeof(path), "%s/%s.out.pcap", r->dir, p->face.name);
-		rc = pcap_writer_open(path, PCAP_FORM_RECORD, &p->out, err, sizeof(err));
-	}
+	snprintf(file, sizeof(file), "%s.%s.pcap", name, kind);
+	FILE *f = new_file(r, file);
+	int rc = f != NULL ? pcap_writer_start(f, PCAP_FORM_RECORD, &w, err, sizeof(err)) : -errno;
 	if (rc != 0)
-		fail(r, path, -rc);
+		fail(r, file, -rc);
+	return w;
+}
+
+/* The pair of files of a name; NULL after a failure. */
+static struct record_capture *capture_of(struct record *r, const char *name)
+{
+	struct record_capture *c;
+
+	for (uint32_t i = 0; i < r->n_captures; i++)
+		if (strcmp(r->capture[i].name, name) == 0)
+			return &r->capture[i];
+	if (r->failed)
+		return NULL;
+	if (r->n_captures == CAPTURES_MAX) {
+		fail(r, "devices have had too many names", ENOSPC);
+		return NULL;
+	}
+	c = &r->capture[r->n_captures];
+	c->in = new_capture(r, name, "in");
+	c->out = c->in != NULL ? new_capture(r, name, "out") : NULL;
+	if (c->out == NULL) {
+		if (c->in != NULL)
+			pcap_writer_close(c->in);
+		return NULL;
+	}
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	r->n_captures++;
+	return c;
 }
 
 struct device *record_attach(struct record *r, uint32_t ifindex, struct device *d, uint64_t now)
@@ -325,18 +395,12 @@ struct device *record_attach(struct record *r, uint32_t ifindex, struct device *
 	struct record_port *p = &r->port[ifindex];
 
 	begin(r, now);
-	if (p->in != NULL && strcmp(p->face.name, d->name) != 0) {
-		/* The number has gone to another device, whose frames have files of their own. */
-		pcap_writer_close(p->in);
-		pcap_writer_close(p->out);
-		p->in = p->out = NULL;
-	}
 	p->face = *d;
 	p->face.ops = &face_ops;
 	p->inner = d;
 	p->record = r;
 	p->ifindex = ifindex;
-	open_captures(r, p);
+	p->capture = capture_of(r, d->name);
 	state_line(r, "attach", p, p->face.name);
 	return &p->face;
 }
@@ -354,12 +418,18 @@ void record_device_changed(struct record *r, uint32_t ifindex, uint64_t now)
 	line(r, "told %" PRIu64 " %u\n", r->now, ifindex);
 }
 
+void record_wall(struct record *r, uint64_t wall_offset_ns, uint64_t now)
+{
+	begin(r, now);
+	line(r, "wall %" PRIu64 " %" PRIu64 "\n", r->now, wall_offset_ns);
+}
+
 void record_input(struct record *r, uint32_t ifindex, const struct batch *b, uint64_t now)
 {
 	struct record_port *p = &r->port[ifindex];
 
 	begin(r, now);
-	write_frames(r, p->in, b, p->face.name);
+	write_frames(r, p->capture != NULL ? p->capture->in : NULL, b, p->face.name);
 	line(r, "rx %" PRIu64 " %u %u\n", r->now, ifindex, b->n);
 	if (p->inner != NULL)
 		copy_counters(p);

@@ -9,6 +9,9 @@
  *   DIR/NAME.out.pcap    frames sent, likewise
  *
  * When the disk is full recording ends with one message, and traffic goes on.
+ *
+ * The seed in a recording is the recording's own: a core that is recorded draws its
+ * random numbers from it, and from another one as soon as nothing is recorded any more.
  */
 #ifndef YG_APP_RECORD_H
 #define YG_APP_RECORD_H
@@ -20,7 +23,8 @@
 
 struct record;
 
-/* DIR is made if it is not there, and must hold no recording. 0, or -errno and a sentence. */
+/* DIR is made, and must not be there before; it and what is in it are for its owner alone. seed: drawn for this
+ * recording, and the core's. 0, or -errno and a sentence. */
 int record_open(const char *dir, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
 		uint64_t wall_offset_ns, struct record **out, char *err, size_t err_len);
 /* Writes what is left. */
@@ -37,6 +41,8 @@ void record_configure_failed(struct record *r, uint64_t generation);
 struct device *record_attach(struct record *r, uint32_t ifindex, struct device *d, uint64_t now);
 void record_detach(struct record *r, uint32_t ifindex, uint64_t now);
 void record_device_changed(struct record *r, uint32_t ifindex, uint64_t now);
+/* Somebody has set the clock: what to add to the core's for UTC from here on. */
+void record_wall(struct record *r, uint64_t wall_offset_ns, uint64_t now);
 void record_input(struct record *r, uint32_t ifindex, const struct batch *b, uint64_t now);
 void record_expire(struct record *r, uint64_t now);
 void record_raw_open(struct record *r, uint64_t now);

@@ -20,11 +20,11 @@ void replay_no_event(void *ctx, const struct event *e)
 {
 }
 
-struct snapshot *replay_read_config(const char *path, const struct snapshot *prev, struct gateway_limits *limits)
+/* Builds on what was read, takes it, and prints what there is to say. */
+static struct snapshot *build(struct config *cfg, const struct snapshot *prev, struct gateway_limits *limits,
+			      struct config_errors *errors)
 {
-	struct config_errors *errors = NULL;
 	struct snapshot *snap = NULL;
-	struct config *cfg = config_read_file(path, &errors);
 
 	if (cfg != NULL) {
 		if (limits != NULL)
@@ -37,6 +37,22 @@ struct snapshot *replay_read_config(const char *path, const struct snapshot *pre
 		config_errors_print(errors, stderr);
 	config_errors_free(errors);
 	return snap;
+}
+
+struct snapshot *replay_read_config(const char *path, const struct snapshot *prev, struct gateway_limits *limits)
+{
+	struct config_errors *errors = NULL;
+	struct config *cfg = config_read_file(path, &errors);
+
+	return build(cfg, prev, limits, errors);
+}
+
+struct snapshot *replay_text_config(const char *name, const char *text, size_t len, const struct snapshot *prev)
+{
+	struct config_errors *errors = NULL;
+	struct config *cfg = config_read_text(name, text, len, &errors);
+
+	return build(cfg, prev, NULL, errors);
 }
 
 static const struct arg_option replay_options[] = {

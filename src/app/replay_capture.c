@@ -19,6 +19,7 @@
 #include "app/journal.h"
 #include "app/replay_priv.h"
 #include "base/ledger.h"
+#include "base/printable.h"
 #include "control/command.h"
 #include "device/pcap.h"
 #include "wire/arp.h"
@@ -54,13 +55,13 @@ static int complain(const char *fmt, ...) YG_PRINTF(1, 2);
 
 static int complain(const char *fmt, ...)
 {
+	char line[1024];
 	va_list args;
 
-	fprintf(stderr, "yangguan replay: ");
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	fprintf(stderr, "\n");
+	fprintf(stderr, "yangguan replay: %s\n", printable_string(line, PRINTABLE_LINE));
 	return EXIT_USAGE;
 }
 
@@ -200,7 +201,7 @@ static struct ether_addr guess_mac(const char *path, uint32_t ifindex)
 	}
 	d->pool = pool;
 	d->ledger = &ledger;
-	pcap_device_set_time(d, UINT64_C(1) << 62);
+	pcap_device_set_time(d, PCAP_TIME_END);
 	for (uint32_t i = 0; i < MAC_LOOK_FRAMES && !found; i++) {
 		struct batch b;
 		struct ether_view v;
@@ -332,11 +333,13 @@ static int report(const struct capture *c)
 		char mac[ETHER_TEXT_MAX];
 		if (port->pcap == NULL)
 			continue;
-		printf("%s (%s): %" PRIu64 " frames in, %" PRIu64 " out\n", port->face.name,
+		char name[DEVICE_NAME_MAX];
+		memcpy(name, port->face.name, sizeof(name));
+		printf("%s (%s): %" PRIu64 " frames in, %" PRIu64 " out\n", printable_string(name, PRINTABLE_WORD),
 		       ether_format(&port->face.mac, mac), port->pcap->n_rx_packets, port->pcap->n_tx_packets);
 		const char *error = pcap_device_error(port->pcap);
 		if (error != NULL) {
-			fprintf(stderr, "yangguan replay: %s\n", error);
+			complain("%s", error);
 			status = EXIT_FAILED;
 		}
 	}

@@ -15,6 +15,8 @@ int replay_capture(const struct args *a);
 
 /* A config file and its snapshot; NULL after the errors were printed. limits may be NULL. */
 struct snapshot *replay_read_config(const char *path, const struct snapshot *prev, struct gateway_limits *limits);
+/* The same of a text, which may not include files: for a config that may come from a stranger. */
+struct snapshot *replay_text_config(const char *name, const char *text, size_t len, const struct snapshot *prev);
 /* A core's event slot that takes no notes. */
 event_fn replay_no_event;
 

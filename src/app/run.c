@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "app/run_priv.h"
+#include "base/printable.h"
 #include "control/command.h"
 #include "control/config.h"
 #include "control/event_text.h"
@@ -46,14 +47,15 @@ static bool is_read(FILE *f)
 
 void run_say(const char *fmt, ...)
 {
+	char line[2048];
 	va_list args;
 
 	if (!is_read(stdout))
 		return;
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	putchar('\n');
+	puts(printable_string(line, PRINTABLE_LINE));
 	fflush(stdout);
 }
 
@@ -115,6 +117,12 @@ static void on_link(evutil_socket_t fd, short what, void *ctx)
 static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
 	run_ports_look(ctx);
+	run_clock_look(ctx);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *ctx)
+{
+	run_clock_was_set(ctx, fd);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *ctx)
@@ -131,13 +139,13 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	bool ok = run_reload(ctx, &report);
 
 	if (report != NULL && is_read(ok ? stdout : stderr)) {
-		fputs(report, ok ? stdout : stderr);
+		fputs(printable_string(report, PRINTABLE_TEXT), ok ? stdout : stderr);
 		fflush(stdout);
 	}
 	free(report);
 }
 
-enum { WATCH_LINK, WATCH_LOOK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + CREW_MAX };
+enum { WATCH_LINK, WATCH_LOOK, WATCH_CLOCK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + CREW_MAX };
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
@@ -148,6 +156,7 @@ static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 						     on_notify, &r->core[i]);
 	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
 	watch[WATCH_LOOK] = event_new(r->base, -1, EV_PERSIST, on_look, r);
+	watch[WATCH_CLOCK] = event_new(r->base, r->clock_fd, r->clock_fd < 0 ? EV_PERSIST : EV_READ | EV_PERSIST, on_clock, r);
 	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
 	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
 	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
@@ -208,7 +217,7 @@ static int start_workers(struct run *r)
 	return rc;
 }
 
-static int serve(struct run *r)
+static int serve_watched(struct run *r)
 {
 	struct event *watch[N_WATCHES] = { NULL };
 
@@ -236,11 +245,23 @@ static int serve(struct run *r)
 	return EXIT_OK;
 }
 
+static int serve(struct run *r)
+{
+	r->clock_fd = run_clock_open();
+	int status = serve_watched(r);
+	if (r->clock_fd >= 0)
+		close(r->clock_fd);
+	return status;
+}
+
 /* --- the ladder --- */
 
 static int complain(const char *err)
 {
-	fprintf(stderr, "yangguan: %s\n", err);
+	char line[2048];
+
+	snprintf(line, sizeof(line), "%s", err);
+	fprintf(stderr, "yangguan: %s\n", printable_string(line, PRINTABLE_TEXT));
 	return EXIT_USAGE;
 }
 
@@ -276,14 +297,6 @@ static int with_devices(struct run *r)
 	return status;
 }
 
-static uint64_t wall_offset(uint64_t now)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - now;
-}
-
 static void wake(void *ctx, uint32_t worker)
 {
 	worker_wake(((struct run *)ctx)->core[worker].worker);
@@ -303,7 +316,7 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 	for (uint32_t i = 0; i < r->n_cores; i++) {
 		struct gateway *g = crew_gateway(r->crew, i);
 
-		gateway_env(g)->wall_offset_ns = wall_offset(now);
+		gateway_env(g)->wall_offset_ns = run_wall_offset(now);
 		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
 		r->core[i].entry = (struct entry){ .crew = r->crew, .worker = i, .gateway = g };
@@ -321,25 +334,37 @@ static uint32_t n_connections(struct run *r)
 	return n;
 }
 
+/* In the worker, when recording had to end: nobody who reads the recording is to know what comes now. */
+static void on_record_failed(void *ctx)
+{
+	struct run *r = ctx;
+
+	rng_init(&gateway_env(r->core[0].entry.gateway)->rng, r->seed_after_record);
+	explicit_bzero(r->seed_after_record, sizeof(r->seed_after_record));
+	worker_notify(r->core[0].worker);
+}
+
 static int with_core(struct run *r)
 {
-	uint8_t seed[RNG_SEED_BYTES];
+	uint8_t seed[RNG_SEED_BYTES]; /* with --record it is that recording's, and stands in it */
 	uint64_t now = worker_clock();
 	char err[512];
 	int status = EXIT_USAGE;
 
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
+	    getrandom(r->seed_after_record, RNG_SEED_BYTES, 0) != RNG_SEED_BYTES)
 		return complain("the kernel gave no random numbers");
 	if (!make_cores(r, seed, now))
 		return complain("no memory for the gateway's tables: lower their sizes in the config");
 	if (r->record_dir != NULL &&
-	    record_open(r->record_dir, &r->limits, seed, now, wall_offset(now), &r->record, err, sizeof(err)) != 0) {
+	    record_open(r->record_dir, &r->limits, seed, now, run_wall_offset(now), &r->record, err, sizeof(err)) != 0) {
 		status = complain(err);
 		goto destroy;
 	}
+	explicit_bzero(seed, sizeof(seed));
 	r->core[0].entry.record = r->record;
 	if (r->record != NULL)
-		record_set_failed(r->record, worker_notify, r->core[0].worker);
+		record_set_failed(r->record, on_record_failed, r);
 	int rc = entry_configure(&r->core[0].entry, r->snap, now);
 	if (rc != 0) {
 		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
@@ -408,7 +433,7 @@ static struct snapshot *read_config(const char *path, struct gateway_limits *lim
 static const struct arg_option run_options[] = {
 	{ 'c', "config", "FILE", "the config (- is standard input); docs/config.md has its language" },
 	{ 0, "socket", "PATH", "the control socket (default: by network namespace, see below)" },
-	{ 0, "record", "DIR", "store what comes in, for `yangguan replay DIR`" },
+	{ 0, "record", "DIR", "make DIR, for its owner alone, and store what comes in, for `yangguan replay DIR`" },
 	{ 0 },
 };
 

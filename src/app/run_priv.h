@@ -53,6 +53,8 @@ struct run {
 	struct run_core core[CREW_MAX];
 	struct stage_clock stage_clock;
 	struct record *record;
+	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
+	int clock_fd;                              /* see run_clock.c */
 	struct quiet *quiet;
 	struct drivers drivers; /* what the ports share */
 	bool fast_started;      /* drivers.fast is tied to the cores */
@@ -98,6 +100,16 @@ void run_ports_stop(struct run *r);
 void run_ports_look(struct run *r);
 /* netlink_change_fn; ctx is the run. */
 void run_link_changed(void *ctx, enum netlink_change change, const struct netlink_link *link);
+
+/* --- run_clock.c --- */
+
+/* What to add to `now` of worker_clock for UTC. */
+uint64_t run_wall_offset(uint64_t now);
+/* The cores' offset follows, if somebody has set the clock. Control thread. */
+void run_clock_look(struct run *r);
+/* A descriptor that can be read when the clock was set, for run_clock_was_set; negative when there is none. */
+int run_clock_open(void);
+void run_clock_was_set(struct run *r, int fd);
 
 /* --- run_reload.c --- */
 

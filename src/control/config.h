@@ -57,6 +57,8 @@ struct config {
 	struct config_source *source;
 };
 
+#define CONFIG_FILE_MAX (64u << 20) /* bytes of one file: a million routes, a line each */
+
 struct config_errors; /* collected messages, in order of place */
 
 /* Reads path ("-": standard input) or text. Returns a config, or NULL and at least one error.
@@ -65,6 +67,10 @@ struct config_errors; /* collected messages, in order of place */
 struct config *config_read_file(const char *path, struct config_errors **errors);
 struct config *config_read_text(const char *name, const char *text, size_t len, struct config_errors **errors);
 void config_free(struct config *c);
+
+/* What the file may say for a size of a table, named by its words ("neighbour queue all"). False: there are no such
+ * words. */
+bool config_limit_bounds(const char *words, uint32_t *min, uint32_t *max);
 
 /* For whoever builds on a config (src/app): one more message about a place in it. *errors may be
  * NULL; without memory the message is lost, but config_n_errors still counts it if *errors exists. */

@@ -5,6 +5,8 @@
  */
 #include "control/config_priv.h"
 
+#include <string.h>
+
 #include "base/text.h"
 
 #define ROW_WORDS_MAX 4
@@ -195,4 +197,24 @@ static bool limits_statement(struct parser *p, void *ctx)
 bool config_limits(struct parser *p)
 {
 	return config_block(p, limits_statement, NULL);
+}
+
+static bool bounds_among(const struct row *rows, size_t n, const char *words, uint32_t *min, uint32_t *max)
+{
+	char name[AST_NAME_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(row_name(&rows[i], name), words) != 0)
+			continue;
+		*min = rows[i].min;
+		*max = rows[i].max;
+		return true;
+	}
+	return false;
+}
+
+bool config_limit_bounds(const char *words, uint32_t *min, uint32_t *max)
+{
+	return bounds_among(limits, ARRAY_LEN(limits), words, min, max) ||
+	       bounds_among(conntrack_sizes, ARRAY_LEN(conntrack_sizes), words, min, max);
 }

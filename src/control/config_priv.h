@@ -18,7 +18,6 @@
 #define CONFIG_MESSAGE_MAX 240
 #define CONFIG_INCLUDE_DEPTH_MAX 16
 #define CONFIG_SOURCES_MAX 256
-#define CONFIG_FILE_MAX (64u << 20)    /* bytes of one file: a million routes, a line each */
 #define CONFIG_DEFINE_TOKENS_MAX 65536 /* in one definition */
 #define CONFIG_EXPANDED_MAX (4u << 20) /* tokens that definitions put in, in all */
 #define CONFIG_INPUTS_MAX 64

@@ -4,8 +4,8 @@
  *
  * The device keeps one frame in hand, read ahead: its time is `next`. rx hands
  * out the frames whose time has come and reads on. A time before its
- * predecessor's (captures of several CPUs) counts as the predecessor's, so time
- * never goes back. A file that ends in the middle of a frame gives what is
+ * predecessor's (captures of several CPUs), or one that no clock can show, counts as
+ * the predecessor's, so time never goes back. A file that ends in the middle of a frame gives what is
  * whole, and pcap_device_error says the rest.
  *
  * A capture that was made inside a host shows frames before its card has finished
@@ -43,7 +43,7 @@ struct pcap_writer {
 	uint8_t joined[PACKET_LARGE_BYTES + VNET_HEADER_LEN]; /* frame and trailer */
 };
 
-int pcap_writer_open(const char *path, enum pcap_form form, struct pcap_writer **out, char *err, size_t err_len)
+int pcap_writer_start(FILE *file, enum pcap_form form, struct pcap_writer **out, char *err, size_t err_len)
 {
 	struct pcap_writer *w = calloc(1, sizeof(*w));
 
@@ -51,12 +51,14 @@ int pcap_writer_open(const char *path, enum pcap_form form, struct pcap_writer *
 		w->handle = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, PCAP_SNAPLEN, PCAP_TSTAMP_PRECISION_NANO);
 	if (!w || !w->handle) {
 		free(w);
-		snprintf(err, err_len, "%s: no memory to write a capture", path);
+		fclose(file);
+		snprintf(err, err_len, "no memory to write a capture");
 		return -ENOMEM;
 	}
 	w->form = form;
 	errno = 0;
-	w->dumper = pcap_dump_open(w->handle, path);
+	/* When it fails it has closed the file. */
+	w->dumper = pcap_dump_fopen(w->handle, file);
 	if (!w->dumper) {
 		int error = errno ? errno : EIO;
 		snprintf(err, err_len, "cannot write the capture: %s", pcap_geterr(w->handle));
@@ -66,6 +68,18 @@ int pcap_writer_open(const char *path, enum pcap_form form, struct pcap_writer *
 	}
 	*out = w;
 	return 0;
+}
+
+int pcap_writer_open(const char *path, enum pcap_form form, struct pcap_writer **out, char *err, size_t err_len)
+{
+	FILE *file = fopen(path, "wbe");
+
+	if (!file) {
+		int error = errno;
+		snprintf(err, err_len, "cannot write the capture: %s: %s", path, strerror(error));
+		return -error;
+	}
+	return pcap_writer_start(file, form, out, err, err_len);
 }
 
 bool pcap_writer_write(struct pcap_writer *w, uint64_t time_ns, const uint8_t *frame, uint32_t len,
@@ -118,12 +132,16 @@ bool pcap_writer_close(struct pcap_writer *w)
 
 /* --- reading --- */
 
-static int open_capture(const char *path, pcap_t **out, char *err, size_t err_len)
+/* file: NULL, or path opened already. */
+static int open_capture(const char *path, FILE *file, pcap_t **out, char *err, size_t err_len)
 {
 	char text[PCAP_ERRBUF_SIZE];
-	pcap_t *h = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, text);
+	pcap_t *h = file ? pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, text)
+			 : pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, text);
 
 	if (!h) {
+		if (file)
+			fclose(file);
 		/* libpcap names the file only when it could not open it. */
 		snprintf(err, err_len, "%s%scannot read the capture: %s", strstr(text, path) ? "" : path,
 			 strstr(text, path) ? "" : ": ", text);
@@ -141,8 +159,12 @@ static int open_capture(const char *path, pcap_t **out, char *err, size_t err_le
 	return 0;
 }
 
+/* What no clock can have said counts as no time at all. */
 static uint64_t time_of(const struct pcap_pkthdr *h)
 {
+	if (h->ts.tv_sec < 0 || (uint64_t)h->ts.tv_sec >= PCAP_TIME_END / NS_PER_S || h->ts.tv_usec < 0 ||
+	    (uint64_t)h->ts.tv_usec >= NS_PER_S)
+		return 0;
 	return (uint64_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
 }
 
@@ -151,7 +173,7 @@ int pcap_first_time(const char *path, uint64_t *time_ns, char *err, size_t err_l
 	struct pcap_pkthdr *h;
 	const u_char *data;
 	pcap_t *handle;
-	int r = open_capture(path, &handle, err, err_len);
+	int r = open_capture(path, NULL, &handle, err, err_len);
 
 	if (r < 0)
 		return r;
@@ -335,6 +357,8 @@ int pcap_device_open(const char *name, const struct pcap_config *cfg, struct dev
 	int r = 0;
 
 	if (!c) {
+		if (cfg->in_file)
+			fclose(cfg->in_file);
 		snprintf(err, err_len, "device %s: no memory", name);
 		return -ENOMEM;
 	}
@@ -347,7 +371,7 @@ int pcap_device_open(const char *name, const struct pcap_config *cfg, struct dev
 	c->epoch_ns = cfg->epoch_ns;
 	c->next = TIME_NEVER;
 	if (cfg->in_path)
-		r = open_capture(cfg->in_path, &c->in, err, err_len);
+		r = open_capture(cfg->in_path, cfg->in_file, &c->in, err, err_len);
 	if (r == 0 && cfg->out_path)
 		r = pcap_writer_open(cfg->out_path, cfg->out_form, &c->out, err, err_len);
 	if (r < 0) {

@@ -9,10 +9,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "packet/device.h"
 
 #define PCAP_SNAPLEN 262144
+/* Behind every time of a capture, in nanoseconds; far enough from the type's end for sums. */
+#define PCAP_TIME_END (UINT64_C(1) << 62)
 
 enum pcap_form {
 	/* Frames as they are on a wire. */
@@ -30,6 +33,8 @@ struct pcap_writer;
 /* Nanosecond precision, Ethernet. An existing file is replaced. Returns 0 or
  * -errno and a sentence. */
 int pcap_writer_open(const char *path, enum pcap_form form, struct pcap_writer **out, char *err, size_t err_len);
+/* The same into a file that is open already and is the writer's from here on, also when it fails. */
+int pcap_writer_start(FILE *file, enum pcap_form form, struct pcap_writer **out, char *err, size_t err_len);
 /* time_ns counts from the epoch of the capture. Buffered. False when an earlier
  * or this write failed (disk full): nothing more is written then. Plain form:
  * offload may be NULL. */
@@ -44,6 +49,7 @@ bool pcap_writer_close(struct pcap_writer *w);
 
 struct pcap_config {
 	const char *in_path;  /* NULL: nothing comes in */
+	FILE *in_file;        /* open already, the device's from here on, also when it fails; in_path is its name then */
 	const char *out_path; /* NULL: what is sent is counted and forgotten */
 	enum pcap_form in_form, out_form;
 	uint64_t epoch_ns; /* capture time at which the core's clock is 0 */

@@ -20,7 +20,7 @@ struct env {
 	struct ledger ledger;
 	struct rng rng;
 	uint64_t now;      /* ns, set at each entry into the core, never goes back */
-	uint64_t wall_offset_ns; /* add to now for UTC; only for what people read */
+	uint64_t wall_offset_ns; /* add to now for UTC; for what people read, and ICMP timestamps */
 	event_fn *emit;    /* never NULL; see env_emit */
 	void *emit_ctx;
 	const _Atomic(uint32_t) *wanted; /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
