@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/privileges.h"
 #include "app/run_priv.h"
 #include "base/printable.h"
 #include "control/command.h"
@@ -85,6 +86,15 @@ void run_event(struct run *r, struct event *e)
 		run_say("%s", line);
 	}
 	control_server_event(r->server, e);
+}
+
+static int complain(const char *err)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "%s", err);
+	fprintf(stderr, "yangguan: %s\n", printable_string(line, PRINTABLE_TEXT));
+	return EXIT_USAGE;
 }
 
 /* --- the control thread's loop --- */
@@ -226,6 +236,13 @@ static int serve_watched(struct run *r)
 		unwatch_all(watch);
 		return EXIT_FAILED;
 	}
+	/* Everything is open, and no thread runs: each that is made inherits what is left. */
+	char err[256];
+	if (privileges_drop(err, sizeof(err)) != 0) {
+		complain(err);
+		unwatch_all(watch);
+		return EXIT_FAILED;
+	}
 	int rc = start_workers(r);
 	if (rc != 0) {
 		fprintf(stderr, "yangguan: cannot start a thread: %s\n", strerror(-rc));
@@ -255,15 +272,6 @@ static int serve(struct run *r)
 }
 
 /* --- the ladder --- */
-
-static int complain(const char *err)
-{
-	char line[2048];
-
-	snprintf(line, sizeof(line), "%s", err);
-	fprintf(stderr, "yangguan: %s\n", printable_string(line, PRINTABLE_TEXT));
-	return EXIT_USAGE;
-}
 
 static int with_devices(struct run *r)
 {

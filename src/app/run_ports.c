@@ -4,9 +4,9 @@
  * what becomes of it.
  *
  * A device is taken when the kernel has no address on it (or the config says
- * `take over yes;`), when no other gateway of this network namespace has it (an
- * abstract unix socket of its name is the lock: it is local to the namespace and
- * ends with the process), and when the kernel can be kept quiet on it. Which
+ * `take over yes;`), when no other gateway of this network namespace has it (a
+ * file of its name in the runtime directory is the lock: see control/path.c), and when
+ * the kernel can be kept quiet on it. Which
  * driver it gets is drivers.c's business. From then on word of its link comes
  * from netlink, and each change is made while all workers rest between two batches.
  *
@@ -27,31 +27,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "device/open.h"
-
-static int lock_name(const char *name, char *err, size_t err_len)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1, "yangguan/%s", name);
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, len) != 0) {
-		int rc = -errno;
-		if (rc == -EADDRINUSE)
-			snprintf(err, err_len, "another gateway that runs here has taken %s: stop it first", name);
-		else
-			snprintf(err, err_len, "cannot lock %s: %s", name, strerror(-rc));
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	return fd;
-}
 
 /* Nobody must cut off their own ssh by starting a gateway. */
 static int check_addresses(const struct netlink_link *link, char *err, size_t err_len)
@@ -122,7 +99,7 @@ static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err,
 		return rc;
 
 	snprintf(link.name, sizeof(link.name), "%s", p->name);
-	p->lock_fd = lock_name(p->name, err, err_len);
+	p->lock_fd = control_path_lock(p->name, err, err_len);
 	if (p->lock_fd < 0)
 		return p->lock_fd;
 	if (!is_tap) {
@@ -146,7 +123,7 @@ static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err,
 unquiet:
 	let_speak(r, p);
 unlock:
-	close(p->lock_fd);
+	control_path_unlock(p->name, p->lock_fd);
 	p->lock_fd = -1;
 	return rc;
 }
@@ -230,7 +207,7 @@ static void close_device(struct run *r, struct run_port *p, uint32_t i)
 	drivers_close(&r->drivers, &p->port, i);
 	let_speak(r, p);
 	if (p->lock_fd >= 0)
-		close(p->lock_fd);
+		control_path_unlock(p->name, p->lock_fd);
 	p->lock_fd = -1;
 }
 

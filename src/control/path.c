@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Finding the control socket. A directory is used only if it belongs to us and
- * nobody else can write to it: in /tmp anybody could have made one of that name.
+ * Finding the control socket, and the runtime directory that it and the locks of
+ * devices stand in. A directory is used only if it belongs to us and nobody else can
+ * write to it: in /tmp anybody could have made one of that name. Then another name is
+ * made up, so that nobody keeps a gateway from starting by being first.
  * In a user namespace the same uid has another number outside, so a command looks
  * at every /tmp/yangguan-* that, from where it stands, belongs to it.
+ *
+ * A lock is held (flock) as long as its descriptor is open, and its file goes with it.
+ * So who gets a lock looks whether the file still has its name: it may have waited for
+ * nothing but a file on its way out.
  */
 #include "control/path.h"
 
@@ -15,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -72,29 +79,120 @@ static bool candidate(size_t i, char *dir, size_t len)
 	}
 }
 
+/* A directory in /tmp that is ours: one that is there, else one of a name that nobody has taken. */
+static bool tmp_dir(char *dir, size_t len)
+{
+	bool found = false;
+	glob_t g;
+
+	if (glob("/tmp/yangguan-*", 0, NULL, &g) == 0) {
+		for (size_t i = 0; i < g.gl_pathc && !found; i++) {
+			found = strlen(g.gl_pathv[i]) < len && make_dir(g.gl_pathv[i]);
+			if (found)
+				strcpy(dir, g.gl_pathv[i]);
+		}
+		globfree(&g);
+	}
+	if (found)
+		return true;
+	snprintf(dir, len, "/tmp/yangguan-%u-XXXXXX", (unsigned)geteuid());
+	return mkdtemp(dir) != NULL;
+}
+
+/* The first directory that can be used, made if need be, and the number of the network namespace. */
+static int runtime_dir(char dir[CONTROL_PATH_MAX], unsigned long *ino, char *err, size_t err_len)
+{
+	int rc = namespace_inode(ino);
+
+	if (rc != 0) {
+		snprintf(err, err_len, "cannot tell the network namespace (/proc/self/ns/net: %s)", strerror(-rc));
+		return rc;
+	}
+	for (size_t i = 0; candidate(i, dir, CONTROL_PATH_MAX); i++)
+		if (make_dir(dir))
+			return 0;
+	if (tmp_dir(dir, CONTROL_PATH_MAX))
+		return 0;
+	snprintf(err, err_len,
+		 "no runtime directory (/run/yangguan, $XDG_RUNTIME_DIR/yangguan and /tmp/yangguan-%u cannot be used)",
+		 (unsigned)geteuid());
+	return -EACCES;
+}
+
 int control_path_default(char *path, size_t len, char *err, size_t err_len)
+{
+	char dir[CONTROL_PATH_MAX], why[256];
+	unsigned long ino = 0;
+	int rc = runtime_dir(dir, &ino, why, sizeof(why));
+
+	if (rc != 0) {
+		snprintf(err, err_len, "%s: give --socket PATH", why);
+		return rc;
+	}
+	int n = snprintf(path, len, "%s/%lu.sock", dir, ino);
+	if (n > 0 && (size_t)n < len)
+		return 0;
+	snprintf(err, err_len, "%s is too long for a control socket: give --socket PATH", dir);
+	return -ENAMETOOLONG;
+}
+
+/* The file that stands for a device of this network namespace. */
+static int lock_path(const char *name, char path[CONTROL_LOCK_MAX], char *err, size_t err_len)
 {
 	char dir[CONTROL_PATH_MAX];
 	unsigned long ino = 0;
-	int rc = namespace_inode(&ino);
+	int rc = runtime_dir(dir, &ino, err, err_len);
 
-	if (rc != 0) {
-		snprintf(err, err_len, "cannot tell the network namespace (/proc/self/ns/net: %s): give --socket PATH",
-			 strerror(-rc));
+	if (rc == 0)
+		snprintf(path, CONTROL_LOCK_MAX, "%s/%lu.%s.lock", dir, ino, name);
+	return rc;
+}
+
+/* A descriptor that holds the lock of a file of that name; -EWOULDBLOCK when somebody else does. */
+static int take_lock(const char *path)
+{
+	struct stat st;
+
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
+		int rc = flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 ? -errno : 0;
+		if (rc == 0 && st.st_nlink > 0)
+			return fd;
+		close(fd);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+int control_path_lock(const char *name, char *err, size_t err_len)
+{
+	char path[CONTROL_LOCK_MAX];
+	int rc = lock_path(name, path, err, err_len);
+
+	if (rc != 0)
 		return rc;
+	int fd = take_lock(path);
+	if (fd == -EWOULDBLOCK) {
+		snprintf(err, err_len, "another gateway that runs here has taken %s: stop it first", name);
+		return -EADDRINUSE;
 	}
-	for (size_t i = 0; candidate(i, dir, sizeof(dir)); i++) {
-		if (!make_dir(dir))
-			continue;
-		int n = snprintf(path, len, "%s/%lu.sock", dir, ino);
-		if (n > 0 && (size_t)n < len)
-			return 0;
-	}
-	snprintf(err, err_len,
-		 "no directory for the control socket (/run/yangguan, $XDG_RUNTIME_DIR/yangguan and "
-		 "/tmp/yangguan-%u cannot be used): give --socket PATH",
-		 (unsigned)geteuid());
-	return -EACCES;
+	if (fd < 0)
+		snprintf(err, err_len, "cannot lock %s (%s): %s", name, path, strerror(-fd));
+	return fd;
+}
+
+void control_path_unlock(const char *name, int fd)
+{
+	char path[CONTROL_LOCK_MAX], err[256];
+	struct stat named, held;
+
+	/* Before it is let go of, so that it is ours that goes. */
+	if (lock_path(name, path, err, sizeof(err)) == 0 && lstat(path, &named) == 0 && fstat(fd, &held) == 0 &&
+	    named.st_ino == held.st_ino && named.st_dev == held.st_dev)
+		unlink(path);
+	close(fd);
 }
 
 int control_path_dial(const char *path)

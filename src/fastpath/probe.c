@@ -16,6 +16,7 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/genetlink.h>
@@ -24,6 +25,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -109,6 +111,29 @@ int probe_mac(uint32_t ifindex, uint8_t mac[6])
 	return r;
 }
 
+/* Whether one of this process's descriptors is that program, or a link to it: asked of those that are there, since
+ * opening a program by its number takes rights that a running gateway has given up. */
+static bool is_held_here(uint32_t id)
+{
+	char path[64], line[128];
+	struct dirent *e;
+	bool found = false;
+	DIR *d = opendir("/proc/self/fdinfo");
+
+	while (d != NULL && !found && (e = readdir(d)) != NULL) {
+		unsigned held;
+		(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%.32s", e->d_name);
+		FILE *f = fopen(path, "re");
+		while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+			found = sscanf(line, "prog_id: %u", &held) == 1 && held == id;
+		if (f != NULL)
+			(void)fclose(f);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return found;
+}
+
 void probe_program_name(uint32_t id, char *name, size_t len)
 {
 	struct text t = text_of(name, len);
@@ -158,7 +183,7 @@ int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len)
 		return 0;
 	for (uint32_t i = 0; i < n && i < TCX_PROGRAMS_MAX; i++) {
 		probe_program_name(ids[i], name, sizeof(name));
-		if (strcmp(name, NAME_QUIET) == 0)
+		if (strcmp(name, NAME_QUIET) == 0 || is_held_here(ids[i]))
 			continue;
 		probe_ifname(ifindex, dev);
 		text_add(&t,
