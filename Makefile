@@ -70,6 +70,10 @@ test: setup
 		tests/summary $(BUILD_TEST)$(if $(SUITE),:$(SUITE)); \
 	fi
 
+# README's two commands on a machine that has nothing yet: the least Debian, made for this (tools/fresh); root.
+fresh:
+	@tools/fresh
+
 # Every testable requirement of the RFCs on NAT, one line each (docs/rfc.md).
 # ONLY='4787 REQ-9' runs those whose name contains both words.
 rfc: setup
@@ -119,9 +123,10 @@ help:
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
+	@echo 'make fresh      both commands of README on the least Debian that can be had, made for this; root'
 	@echo 'make setup      install what is missing'
 	@echo 'make clean      remove what was built'
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test bench rfc soak tsan fuzz-build install clean help
+.PHONY: all setup lab test fresh bench rfc soak tsan fuzz-build install clean help

@@ -91,9 +91,32 @@ static const struct {
 	  0 },
 };
 
+/* A root that is no mount: the kernel makes no mounts private below it, and no user namespace. */
+static bool is_chroot(void)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, at[4];
+	size_t room = 0;
+	bool has_root = file == NULL; /* without /proc nobody can tell */
+
+	while (!has_root && getline(&line, &room, file) >= 0)
+		has_root = sscanf(line, "%*s %*s %*s %*s %3s ", at) == 1 && strcmp(at, "/") == 0;
+	free(line);
+	if (file != NULL)
+		fclose(file);
+	return !has_root;
+}
+
 void lab_world_explain(const struct lab_options *options, int error)
 {
 	const char *sudo = options->ordinary_user ? "sudo " : "";
+
+	if (is_chroot()) {
+		fprintf(stderr,
+			"yangguan lab: this is a chroot, in which the kernel allows no mounts and no user namespaces of "
+			"the lab's own: enter it by pivot_root instead, as `systemd-nspawn -D DIR` and `tools/fresh` do\n");
+		return;
+	}
 
 	for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
 		if (read_number(switches[i].path) != switches[i].forbids)
@@ -106,7 +129,8 @@ void lab_world_explain(const struct lab_options *options, int error)
 		return;
 	}
 	fprintf(stderr,
-		"yangguan lab: making namespaces is not allowed here: %s. In a container: docker run --privileged%s\n",
+		"yangguan lab: making namespaces is not allowed here: %s. In a container: docker run --privileged; in a "
+		"chroot: enter it by pivot_root%s\n",
 		strerror(error), options->ordinary_user ? "; elsewhere: sudo yangguan lab" : "");
 }
 
@@ -116,6 +140,11 @@ static int world_fault(const struct lab *lab, const char *what)
 {
 	int error = errno;
 
+	/* Of a root that is no mount the kernel says only that the argument is invalid. */
+	if (error == EINVAL && is_chroot()) {
+		lab_world_explain(&lab->options, error);
+		return -1;
+	}
 	fprintf(stderr, "yangguan lab: %s: %s\n", what, strerror(error));
 	if (error == EPERM || error == EACCES)
 		lab_world_explain(&lab->options, error);
