@@ -53,7 +53,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "device/vnet.h"
@@ -78,7 +77,6 @@ _Static_assert(SLOT_BYTES >= 128 + 65535 + VLAN_TAG_LEN, "a slot holds the large
 struct af_packet {
 	struct device dev;
 	int fd;
-	int claim_fd;      /* see claim */
 	uint16_t protocol; /* that is received: ETH_P_ALL, or 0 for nothing */
 	bool has_group;    /* of handles between which the kernel divides what comes in */
 	uint16_t group;
@@ -318,8 +316,6 @@ static void af_packet_close(struct device *d)
 		munmap(s->ring, s->ring_len);
 	if (s->fd >= 0)
 		close(s->fd);
-	if (s->claim_fd >= 0)
-		close(s->claim_fd);
 	free(s->lent);
 	free(s);
 }
@@ -345,28 +341,6 @@ static int fail(char *err, size_t err_len, const char *ifname, const char *what,
 	else
 		snprintf(err, err_len, "device %s: %s: %s", ifname, what, strerror(error));
 	return -error;
-}
-
-/* Two gateways on one device would both answer. The kernel lets any number of
- * packet sockets on a device, so a name stands for it: an abstract unix socket,
- * which belongs to the network namespace as the device does, and is gone with
- * the process however that ends. */
-static int claim(struct af_packet *s, char *err, size_t err_len)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "yangguan/device/%s", s->dev.name);
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-
-	s->claim_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (s->claim_fd < 0)
-		return fail(err, err_len, s->dev.name, "claiming the device", errno);
-	if (bind(s->claim_fd, (struct sockaddr *)&a, len) == 0)
-		return 0;
-	if (errno != EADDRINUSE)
-		return fail(err, err_len, s->dev.name, "claiming the device", errno);
-	snprintf(err, err_len, "device %s: another gateway has it; stop that one first (ss -xap | grep %s)",
-		 s->dev.name, a.sun_path + 1);
-	return -EBUSY;
 }
 
 /* Index, MAC, MTU, state; refuses what is no Ethernet. */
@@ -508,7 +482,6 @@ static int share(struct af_packet *s, struct af_packet *first, char *err, size_t
 
 struct how {
 	uint16_t protocol; /* 0: for sending only, without a ring */
-	bool more;         /* another handle has the claim */
 	struct af_packet *first;
 	uint32_t ring_mb;
 };
@@ -525,15 +498,12 @@ static int open_socket(const char *ifname, const struct how *how, struct device 
 	s->dev.ops = &af_packet_ops;
 	s->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
 	snprintf(s->dev.name, sizeof(s->dev.name), "%s", ifname);
-	s->claim_fd = -1;
 	s->protocol = how->protocol;
 	/* Protocol 0: nothing comes in before the socket is bound to the device. */
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = s->fd < 0 ? fail(err, err_len, ifname, "packet socket", errno) : 0;
 	if (r == 0)
 		r = read_link(s, &ifindex, err, err_len);
-	if (r == 0 && !how->more)
-		r = claim(s, err, err_len);
 	if (r == 0)
 		r = set_options(s, err, err_len);
 	if (r == 0 && s->protocol != 0)
@@ -563,17 +533,12 @@ int af_packet_open_sender(const char *ifname, struct device **out, char *err, si
 	return open_socket(ifname, &(struct how){ 0 }, out, err, err_len);
 }
 
-int af_packet_open_sender_more(const char *ifname, struct device **out, char *err, size_t err_len)
-{
-	return open_socket(ifname, &(struct how){ .more = true }, out, err, err_len);
-}
-
 int af_packet_open_more(struct device *first, uint32_t ring_mb, struct device **out, char *err, size_t err_len)
 {
-	struct how how = { .protocol = ETH_P_ALL, .more = true, .first = of_device(first), .ring_mb = ring_mb };
+	struct how how = { .protocol = ETH_P_ALL, .first = of_device(first), .ring_mb = ring_mb };
 	int r = open_socket(first->name, &how, out, err, err_len);
 
-	return r == -ENOTSUP ? af_packet_open_sender_more(first->name, out, err, err_len) : r;
+	return r == -ENOTSUP ? af_packet_open_sender(first->name, out, err, err_len) : r;
 }
 
 int af_packet_rebind(struct device *d, char *err, size_t err_len)

@@ -20,8 +20,9 @@
 /* ring_mb: megabytes of kernel memory for received frames, 15 frames each; 0
  * for the default. A smaller ring is taken, down to the minimum, when the
  * kernel has not that much. Returns 0 and a device that must be closed with
- * ops->close after all its packets were freed; or -errno and a sentence in err:
- * -EBUSY when a gateway in this network namespace has the device already. */
+ * ops->close after all its packets were freed; or -errno and a sentence in err.
+ * The kernel lets any number of them on a device: the caller's lock sees to it that
+ * there is one gateway (control/path.h). */
 int af_packet_open(const char *ifname, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
 
 /* The same for sending only: nothing ever comes in, and there is nothing to poll for. */
@@ -31,8 +32,6 @@ int af_packet_open_sender(const char *ifname, struct device **out, char *err, si
  * handles, a flow at one. Where it cannot (the device is down, and Linux is older than 6.10), the new handle is for
  * sending only. A device of several handles cannot be bound anew: open it again. */
 int af_packet_open_more(struct device *first, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
-/* For sending only, beside a handle of any kind. */
-int af_packet_open_sender_more(const char *ifname, struct device **out, char *err, size_t err_len);
 
 /* The device of this name was gone and is back: binds to the new one, and reads
  * its MAC and MTU. Call it from the thread that calls rx and tx. A device that

@@ -53,7 +53,7 @@ static int open_xdp(const char *ifname, const struct device_open_options *opt, s
 {
 	/* With fewer queues than handles the others only send. */
 	if (opt->first && opt->xdp.first_queue >= af_xdp_count_queues(ifname))
-		return af_packet_open_sender_more(ifname, out, err, err_len);
+		return af_packet_open_sender(ifname, out, err, err_len);
 	if (opt->xdp.umem)
 		return af_xdp_open(ifname, &opt->xdp, out, err, err_len);
 	snprintf(err, err_len, "device %s: the driver xdp needs the program of `yangguan run`", ifname);

@@ -173,7 +173,7 @@ int tc_tap_open_more(struct device *first, struct device **out, char *err, size_
 	t->first = of_device(first);
 	t->tap_ifindex = t->first->tap_ifindex;
 	snprintf(t->dev.name, sizeof(t->dev.name), "%s", first->name);
-	int r = af_packet_open_sender_more(first->name, &t->out, err, err_len);
+	int r = af_packet_open_sender(first->name, &t->out, err, err_len);
 	if (r == 0)
 		r = tap_open_inlet_queue(t->first->tap, &t->tap, err, err_len);
 	if (r < 0) {
