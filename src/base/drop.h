@@ -36,6 +36,7 @@
 	X(IP_FRAGMENT_BAD, "ip-fragment-bad", "a fragment with an impossible offset or length", "a faulty or hostile sender") \
 	X(IP_SOURCE_MARTIAN, "ip-source-martian", "a source address that no host can have", "a faulty or hostile sender") \
 	X(IP_SOURCE_OURS, "ip-source-ours", "the source address is one of ours", "spoofed, or a second machine with our address") \
+	X(RPF, "rpf", "the route back to the packet's source does not leave by the interface that it came in by", "spoofed, or an asymmetric path: see `rpf` in the interface's block") \
 	X(IP_DEST_MARTIAN, "ip-dest-martian", "a destination that must not be forwarded or delivered", "a faulty sender") \
 	X(IP_LINK_BROADCAST, "ip-link-broadcast", "a unicast packet in a link-layer broadcast or multicast frame", "RFC 1122 section 3.3.6; a faulty sender") \
 	/* transport headers */ \

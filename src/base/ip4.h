@@ -45,16 +45,11 @@ static inline bool ip4_is_limited_broadcast(uint32_t a)
 	return a == UINT32_MAX;
 }
 
-/* 0.0.0.0/8, "this network" (RFC 1122 section 3.2.1.3 a and b). */
-static inline bool ip4_is_this_network(uint32_t a)
+/* One host can have it. 240.0.0.0/4 and 0.0.0.0/8 but 0.0.0.0 count as such, as in Linux: clouds number their networks
+ * with the former, and nothing is gained by refusing either. */
+static inline bool ip4_is_unicast(uint32_t a)
 {
-	return (a >> 24) == 0;
-}
-
-/* 240.0.0.0/4 without the limited broadcast: reserved (RFC 1112 section 4). */
-static inline bool ip4_is_reserved(uint32_t a)
-{
-	return (a >> 28) == 0xf && a != UINT32_MAX;
+	return a != 0 && !ip4_is_loopback(a) && !ip4_is_multicast(a) && !ip4_is_limited_broadcast(a);
 }
 
 /* Writes dotted quad into buf (IP4_TEXT_MAX bytes) and returns buf. */

@@ -98,13 +98,13 @@ static void classes_end_where_they_should(void **state)
 {
 	assert_true(ip4_is_multicast(IP4(224, 0, 0, 0)) && ip4_is_multicast(IP4(239, 255, 255, 255)));
 	assert_false(ip4_is_multicast(IP4(223, 255, 255, 255)) || ip4_is_multicast(IP4(240, 0, 0, 0)));
-	assert_true(ip4_is_reserved(IP4(240, 0, 0, 0)) && ip4_is_reserved(IP4(255, 255, 255, 254)));
-	assert_false(ip4_is_reserved(UINT32_MAX));
+	assert_true(ip4_is_unicast(IP4(240, 0, 0, 0)) && ip4_is_unicast(IP4(255, 255, 255, 254)));
+	assert_false(ip4_is_unicast(UINT32_MAX) || ip4_is_unicast(0) || ip4_is_unicast(IP4(127, 0, 0, 1)));
+	assert_false(ip4_is_unicast(IP4(224, 0, 0, 0)));
 	assert_true(ip4_is_limited_broadcast(UINT32_MAX));
 	assert_true(ip4_is_loopback(IP4(127, 0, 0, 0)) && ip4_is_loopback(IP4(127, 255, 255, 255)));
 	assert_false(ip4_is_loopback(IP4(128, 0, 0, 0)));
-	assert_true(ip4_is_this_network(IP4(0, 255, 255, 255)));
-	assert_false(ip4_is_this_network(IP4(1, 0, 0, 0)));
+	assert_true(ip4_is_unicast(IP4(0, 0, 0, 1)) && ip4_is_unicast(IP4(1, 0, 0, 0)));
 }
 
 int main(void)

@@ -18,8 +18,7 @@ static bool host_address(struct parser *p, const struct token *from, uint32_t ad
 	uint32_t host = addr & ~ip4_mask(len);
 	const char *what = NULL;
 
-	if (ip4_is_this_network(addr) || ip4_is_loopback(addr) || ip4_is_multicast(addr) || ip4_is_reserved(addr) ||
-	    ip4_is_limited_broadcast(addr))
+	if (!ip4_is_unicast(addr))
 		what = "this address cannot be an interface's: it is no unicast host address";
 	else if (len < SUBNET_WITHOUT_BROADCAST && host == 0)
 		what = "this is the address of the network itself; an interface needs one of its hosts'";
@@ -93,9 +92,23 @@ static bool interface_driver(struct parser *p, struct config_interface *i)
 	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers, ARRAY_LEN(drivers));
 }
 
+static bool interface_rpf(struct parser *p, struct config_interface *i)
+{
+	static const char *const words[] = { [IP_RPF_STRICT] = "strict", [IP_RPF_LOOSE] = "loose", [IP_RPF_OFF] = "off" };
+	struct token t = *config_peek(p);
+
+	for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+		if (config_accept_word(p, words[k])) {
+			i->ip.rpf = (uint8_t)k;
+			return true;
+		}
+	}
+	return config_unknown(p, &t, "strict, loose or off", words, ARRAY_LEN(words));
+}
+
 static bool interface_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "address", "answer", "mtu", "driver", "take", "zone" };
+	static const char *const words[] = { "address", "answer", "mtu", "driver", "rpf", "take", "zone" };
 	struct config_interface *i = ctx;
 	struct token t = *config_peek(p);
 	uint32_t n;
@@ -112,6 +125,9 @@ static bool interface_statement(struct parser *p, void *ctx)
 	} else if (config_accept_word(p, "driver")) {
 		if (!interface_driver(p, i))
 			return false;
+	} else if (config_accept_word(p, "rpf")) {
+		if (!interface_rpf(p, i))
+			return false;
 	} else if (config_accept_word(p, "take")) {
 		if (!config_expect_word(p, "over") || !config_yes_no(p, &i->take_over))
 			return false;
@@ -120,7 +136,7 @@ static bool interface_statement(struct parser *p, void *ctx)
 			return false;
 		i->zone = (uint16_t)n;
 	} else {
-		return config_unknown(p, &t, "address, answer for, mtu, driver, take over or zone", words, ARRAY_LEN(words));
+		return config_unknown(p, &t, "address, answer for, mtu, driver, rpf, take over or zone", words, ARRAY_LEN(words));
 	}
 	return config_end(p);
 }

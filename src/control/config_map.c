@@ -124,7 +124,7 @@ static bool map_value(struct parser *p, struct rule_map_entry *e, bool *has_port
 
 	if (!config_address(p, &e->addr))
 		return false;
-	if (ip4_is_this_network(e->addr) || ip4_is_multicast(e->addr) || ip4_is_limited_broadcast(e->addr)) {
+	if (e->addr == 0 || ip4_is_multicast(e->addr) || ip4_is_limited_broadcast(e->addr)) {
 		config_err(p, &t.pos, "this is no address that a host can have");
 		return false;
 	}

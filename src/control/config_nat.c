@@ -80,7 +80,7 @@ static bool nat_pool(struct parser *p, struct rule_stmt *s)
 
 static bool is_host(uint32_t addr)
 {
-	return !ip4_is_this_network(addr) && !ip4_is_multicast(addr) && !ip4_is_limited_broadcast(addr);
+	return addr != 0 && !ip4_is_multicast(addr) && !ip4_is_limited_broadcast(addr);
 }
 
 /* A, A-B, A/N, each with an optional :P or :P-Q; or :P alone. */

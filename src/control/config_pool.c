@@ -65,8 +65,7 @@ static bool pool_addresses(struct parser *p, struct nat_pool_config *pool)
 			config_err(p, &pos, "a range of a pool can have %u addresses at most", POOL_ADDRESSES_MAX);
 			return false;
 		}
-		if (ip4_is_this_network(r.first) || ip4_is_multicast(r.first) || ip4_is_loopback(r.first) ||
-		    ip4_is_multicast(r.last) || ip4_is_limited_broadcast(r.last)) {
+		if (!ip4_is_unicast(r.first) || !ip4_is_unicast(r.last)) {
 			config_err(p, &pos, "these are no addresses that a host can have");
 			return false;
 		}

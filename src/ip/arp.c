@@ -110,8 +110,7 @@ static enum arp_claim arp_judge(const struct ip_stack *s, uint32_t ifindex, uint
 
 	if (spa == 0)
 		return CLAIM_PROBE;
-	if (ip4_is_this_network(spa) || ip4_is_loopback(spa) || ip4_is_multicast(spa) || ip4_is_reserved(spa) ||
-	    ip4_is_limited_broadcast(spa))
+	if (!ip4_is_unicast(spa))
 		return CLAIM_NO_HOST;
 	if (answered_for(s, ifindex, spa) || ip_is_local(s, spa))
 		return CLAIM_OURS;
@@ -120,8 +119,8 @@ static enum arp_claim arp_judge(const struct ip_stack *s, uint32_t ifindex, uint
 
 		if (((c->address[i].addr ^ spa) & mask) != 0)
 			continue;
-		/* A /31 has two hosts and nothing else (RFC 3021). */
-		if (c->address[i].prefix_len < 31 && ((spa & ~mask) == 0 || (spa & ~mask) == ~mask))
+		/* The lowest address is a host's; a /31 has two hosts and nothing else (RFC 3021). */
+		if (c->address[i].prefix_len < 31 && (spa & ~mask) == ~mask)
 			return CLAIM_NO_HOST;
 		return CLAIM_NEIGHBOUR;
 	}

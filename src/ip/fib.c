@@ -170,14 +170,15 @@ void fib_destroy(struct fib *f)
 
 static bool nexthop_equal(const struct fib_nexthop *a, const struct fib_nexthop *b)
 {
-	return a->kind == b->kind && a->ifindex == b->ifindex && a->gateway == b->gateway && a->source == b->source;
+	return a->kind == b->kind && a->ifindex == b->ifindex && a->gateway == b->gateway && a->source == b->source &&
+	       a->also_from == b->also_from;
 }
 
 static uint32_t *bucket_of(const struct fib *f, const struct fib_nexthop *nh)
 {
 	uint64_t x = (uint64_t)nh->gateway << 32 | nh->source;
 
-	x = (x ^ (uint64_t)nh->ifindex << 8 ^ nh->kind) * UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ nh->also_from ^ (uint64_t)nh->ifindex << 8 ^ nh->kind) * UINT64_C(0x9e3779b97f4a7c15);
 	x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
 	return &f->nexthop_bucket[(uint32_t)(x >> 32) & (f->n_buckets - 1)];
 }

@@ -43,6 +43,8 @@ struct fib_nexthop {
 	uint32_t ifindex;    /* FIB_UNICAST, FIB_LOCAL, FIB_BROADCAST */
 	uint32_t gateway;    /* FIB_UNICAST: neighbour's address, 0 when the destination itself is one */
 	uint32_t source;     /* preferred source address for packets made here */
+	uint64_t also_from;  /* FIB_UNICAST: bits, interfaces besides ifindex by which packets from there may come: other
+			      * routes to the same prefix, which are worse, leave by them */
 };
 
 #define FIB_NO_ROUTE 0u

@@ -3,8 +3,9 @@
  * Refusals that we send: ICMP errors and TCP resets.
  *
  * An error quotes as much of the packet as makes a message of 576 bytes (RFC
- * 1812 section 4.3.2.3), comes from the address of the interface that the packet
- * came in by, and has precedence 6 (section 4.3.2.5). It is never sent for the
+ * 1812 section 4.3.2.3), comes from the address that the packet was for if that is
+ * ours, else from the address of the interface that the error leaves by (as Linux
+ * does), and has precedence 6 (section 4.3.2.5). It is never sent for the
  * five cases of RFC 1122 section 3.2.2, and not more often than two token buckets
  * allow (RFC 1812 section 4.3.2.8): one for all errors, one a destination, the
  * latter not asked for "fragmentation needed", without which a path stands still.
@@ -99,10 +100,7 @@ static bool rate_allows(struct ip_stack *s, uint32_t dst, uint8_t type, uint8_t 
 
 static bool is_one_host(const struct ip_stack *s, uint32_t addr)
 {
-	if (ip4_is_this_network(addr) || ip4_is_loopback(addr) || ip4_is_multicast(addr) || ip4_is_reserved(addr) ||
-	    ip4_is_limited_broadcast(addr))
-		return false;
-	return ip_route(s, addr)->kind != FIB_BROADCAST;
+	return ip4_is_unicast(addr) && ip_route(s, addr)->kind != FIB_BROADCAST;
 }
 
 static bool is_for_many(const struct ip_stack *s, const struct packet *p)
@@ -161,7 +159,8 @@ static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, 
 		return silence;
 	if (!rate_allows(s, p->ip.src, type, code))
 		return ICMP_SILENT_RATE;
-	uint32_t src = ip_source_for(s, p->in_ifindex, p->ip.src);
+	/* 0: by the route (ip_local_out). */
+	uint32_t src = p->to_us && ip_is_local(s, p->ip.dst) ? p->ip.dst : 0;
 	struct packet *q = ip_packet_new(s, src, p->ip.src, IPPROTO_NR_ICMP, ICMP_HEADER_LEN + quote_len(p));
 
 	if (q == NULL)

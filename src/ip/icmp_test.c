@@ -111,17 +111,21 @@ static enum icmp_silence error_from(struct bench *b, uint32_t src, uint8_t type,
 	return got;
 }
 
-/* Would catch: an error that does not come from the interface where the packet
- * came in, when the way back is another (RFC 1812 section 4.3.2.4). */
+/* Would catch: an error that does not come from the interface that it leaves by, when that is not the one where the
+ * packet came in; and one about a packet to us that comes from another address than was asked. */
 static void test_error_source(void **state)
 {
 	struct bench *b = bench_create_settled();
 
+	b->cfg.interface[LAN].rpf = IP_RPF_OFF;
 	bench_input_spec(b, &(struct spec){ .src = FAR, .dst = FAR + 1, .proto = IPPROTO_NR_UDP, .ttl = 1 });
 	struct seen v = bench_seen(b, WAN, 0);
 
 	assert_int_equal(v.ip.dst, FAR);
-	assert_int_equal(v.ip.src, LAN_US);
+	assert_int_equal(v.ip.src, WAN_US);
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = SMALL_US, .proto = IPPROTO_NR_UDP });
+	v = bench_seen(b, LAN, 0);
+	assert_int_equal(v.ip.src, SMALL_US);
 	bench_destroy(b);
 }
 

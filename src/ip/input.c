@@ -6,7 +6,8 @@
  *
  * Refused, each by its name: what RFC 1122 section 3.2.1 and RFC 1812 section
  * 4.2.2 and 5.3.7 call wrong in a header; addresses that cannot be on a wire;
- * a source that is ours; a packet for one host in a frame for many (RFC 1122
+ * a source that is ours; a source that cannot have come in here (RFC 3704: the
+ * route back to it leaves by another interface, so it is spoofed); a packet for one host in a frame for many (RFC 1122
  * section 3.3.6); source routes (RFC 7126 section 4.3). A bad option is answered by ICMP 12/0.
  *
  * The checksum of an ICMP message is checked here, since our own errors and
@@ -84,18 +85,29 @@ static bool parse_headers(struct packet *p)
 	return true;
 }
 
-static bool source_is_martian(uint32_t src)
+/* Asked here, before anything that counts or keeps what a source does; what takes a shortcut was asked by then, since
+ * its first packets came this way by the same interface. */
+static bool route_back_fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
 {
-	return ip4_is_this_network(src) || ip4_is_loopback(src) || ip4_is_multicast(src) || ip4_is_reserved(src) ||
-	       ip4_is_limited_broadcast(src);
+	switch ((enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf) {
+	case IP_RPF_STRICT:
+		return back->kind == FIB_UNICAST &&
+		       (back->ifindex == p->in_ifindex || (back->also_from >> p->in_ifindex & 1) != 0);
+	case IP_RPF_LOOSE:
+		return back->kind == FIB_UNICAST;
+	case IP_RPF_OFF:
+		break;
+	}
+	return true;
 }
 
-/* RFC 1812 section 5.3.7, RFC 1122 section 3.2.1.3 and 3.3.6. */
-static bool check_addresses(const struct ip_stack *s, struct packet *p, enum fib_kind src_kind)
+/* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
+static bool check_addresses(const struct ip_stack *s, struct packet *p, const struct fib_nexthop *back)
 {
+	enum fib_kind src_kind = (enum fib_kind)back->kind;
 	uint32_t src = p->ip.src, dst = p->ip.dst;
 
-	if (YG_UNLIKELY(source_is_martian(src))) {
+	if (YG_UNLIKELY(!ip4_is_unicast(src))) {
 		packet_set_drop(p, DROP_IP_SOURCE_MARTIAN);
 		return false;
 	}
@@ -103,8 +115,12 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p, enum fib
 		packet_set_drop(p, src_kind == FIB_LOCAL ? DROP_IP_SOURCE_OURS : DROP_IP_SOURCE_MARTIAN);
 		return false;
 	}
-	if (YG_UNLIKELY(ip4_is_this_network(dst) || ip4_is_loopback(dst) || ip4_is_reserved(dst))) {
+	if (YG_UNLIKELY(dst == 0 || ip4_is_loopback(dst))) {
 		packet_set_drop(p, DROP_IP_DEST_MARTIAN);
+		return false;
+	}
+	if (YG_UNLIKELY(!route_back_fits(s, p, back))) {
+		packet_set_drop(p, DROP_RPF);
 		return false;
 	}
 	if (YG_UNLIKELY(p->link_group) && !ip4_is_multicast(dst) && !ip4_is_limited_broadcast(dst) &&
@@ -136,10 +152,10 @@ static bool is_icmp(const struct packet *p)
 	return p->l4.kind == L4_ICMP_QUERY || p->l4.kind == L4_ICMP_ERROR || p->l4.kind == L4_ICMP_OTHER;
 }
 
-/* src: the route to the packet's source. */
-static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_nexthop *src)
+/* back: the route to the packet's source. */
+static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_nexthop *back)
 {
-	if (!check_addresses(s, p, (enum fib_kind)src->kind))
+	if (!check_addresses(s, p, back))
 		return;
 	if (is_icmp(p) && !ipv4_is_fragment(&p->ip) && !p->offload.csum_partial && !p->offload.csum_valid &&
 	    !l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p))) {

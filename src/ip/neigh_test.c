@@ -372,7 +372,7 @@ static const struct arp_row arp_rows[] = {
 	{ "from loopback", { ARP_REQUEST, IP4(127, 0, 0, 1), LAN_US }, false, false, true },
 	{ "from a group", { ARP_REQUEST, IP4(224, 0, 0, 1), LAN_US }, false, false, true },
 	{ "from the broadcast address", { ARP_REQUEST, IP4(10, 0, 1, 255), LAN_US }, false, false, true },
-	{ "from the network's address", { ARP_REQUEST, IP4(10, 0, 1, 0), LAN_US }, false, false, true },
+	{ "from the lowest address", { ARP_REQUEST, IP4(10, 0, 1, 0), LAN_US }, true, true, false },
 	{ "from all", { ARP_REQUEST, UINT32_MAX, LAN_US }, false, false, true },
 	{ "unknown operation", { 3, NEW_HOST, LAN_US }, false, false, true },
 };

@@ -28,6 +28,13 @@
 #define IP_ADDRESSES_MAX 16 /* an interface */
 #define IP_PROXIES_MAX 1024
 
+/* Whether a packet may have come in by an interface, by the route back to its source (RFC 3704). */
+enum ip_rpf {
+	IP_RPF_STRICT, /* a route to the source leaves by the interface: the best one, or a worse one to the same prefix */
+	IP_RPF_LOOSE,  /* there is a route to the source */
+	IP_RPF_OFF,
+};
+
 /* One interface as configured. Its number (ifindex) is its place in
  * ip_config.interface and stays the same over a reload; number 0 is nobody. */
 struct ip_interface_config {
@@ -38,6 +45,7 @@ struct ip_interface_config {
 		uint8_t prefix_len;
 	} address[IP_ADDRESSES_MAX]; /* the first is the primary one */
 	uint32_t mtu; /* 0: the device's */
+	uint8_t rpf;  /* enum ip_rpf */
 };
 
 /* Addresses that we answer ARP for besides our own: NAT's on a connected prefix,

@@ -136,7 +136,6 @@ static inline void bench_interface(struct bench *b, uint32_t ifindex, const char
 	bench_route(b, addr, 24, (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = addr });
 	bench_route(b, addr, 32, (struct fib_nexthop){ .kind = FIB_LOCAL, .ifindex = ifindex });
 	bench_route(b, addr | 0xff, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
-	bench_route(b, addr & ~0xffu, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
 }
 
 /* Forgets what was sent so far. */

@@ -114,6 +114,7 @@ static void remember(struct nat_unsolicited *u, const struct packet *p, const st
 		.l3_off = ETHER_HEADER_LEN,
 		.l4_off = (uint16_t)(ETHER_HEADER_LEN + p->ip.header_len),
 		.link_group = p->link_group,
+		.to_us = p->to_us,
 		.offload = p->offload,
 		.ip = p->ip,
 		.l4 = p->l4,

@@ -16,6 +16,9 @@
  * nobody else has its prefix: what is for our own hosts is refused while they are
  * cut off (DROP_TX_DOWN), and does not leave by a default route. Our addresses
  * are ours with and without a link.
+ *
+ * Routes that lose still say by which interfaces their prefix may be heard
+ * (fib_nexthop.also_from): with two uplinks answers come by the worse one too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -218,6 +221,20 @@ static struct rib_route *choose(const struct rib *r, struct rib_route *candidate
 	return of_link;
 }
 
+/* Packets from the prefix may also come by the interfaces of the routes that lose. */
+static uint64_t others_of(const struct rib_route *candidate, size_t n, const struct rib_route *winner)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct fib_nexthop *nh = &candidate[i].nexthop;
+
+		if (candidate[i].resolved && nh->kind == FIB_UNICAST && nh->ifindex != winner->nexthop.ifindex)
+			bits |= UINT64_C(1) << nh->ifindex;
+	}
+	return bits;
+}
+
 /* Puts the best candidate into f, in place of `before`, which may be NULL. *changed is set when f has changed. */
 static int settle(const struct rib *r, struct fib *f, struct rib_route *candidate, size_t n, bool *changed)
 {
@@ -232,6 +249,8 @@ static int settle(const struct rib *r, struct fib *f, struct rib_route *candidat
 		return 0;
 	*changed = true;
 	if (now != NULL) {
+		if (now->nexthop.kind == FIB_UNICAST)
+			now->nexthop.also_from = others_of(candidate, n, now);
 		uint32_t nh = fib_nexthop_add(f, &now->nexthop);
 
 		if (nh == 0 || fib_insert(f, now->prefix, nh) != 0)

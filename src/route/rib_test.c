@@ -179,6 +179,35 @@ static void test_zones(void **state)
 	rib_destroy(r);
 }
 
+/* Would catch: the worse of two uplinks taken for a place where nothing may come from, and a route that cannot be used
+ * taken for one. */
+static void test_also_from(void **state)
+{
+	struct rib *r = rib_create();
+	struct rib_route all[] = {
+		connected(IP4(10, 0, 1, 1), 24, 1),
+		connected(IP4(10, 0, 2, 1), 24, 2),
+		connected(IP4(10, 0, 3, 1), 24, 3),
+		fixed(0, 0, IP4(10, 0, 1, 254), 0, 0),
+		fixed(0, 0, IP4(10, 0, 2, 254), 0, 10),
+		fixed(0, 0, IP4(10, 0, 2, 253), 0, 20),
+		fixed(0, 0, IP4(192, 0, 2, 1), 0, 30), /* nobody's neighbour */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(rib_add(r, &all[i]), 0);
+	const struct fib *f = built(r);
+
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->ifindex, 1);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->also_from, 1u << 2);
+	assert_int_equal(lookup(f, IP4(10, 0, 1, 9))->also_from, 0);
+	assert_int_equal(lookup(f, IP4(10, 0, 2, 9))->also_from, 0);
+	assert_true(rib_link_changed(r, 1, false));
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->ifindex, 2);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->also_from, 1u << 1);
+	rib_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_choice),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_also_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
