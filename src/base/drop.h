@@ -16,7 +16,7 @@
 	/* device and link */ \
 	X(FRAME_CUT, "frame-cut", "the device delivered less of the frame than arrived", "raise the device's frame size, or lower the MTU") \
 	X(FRAME_SHORT, "frame-short", "the frame is shorter than an Ethernet header", "a faulty sender or cable") \
-	X(OFFLOAD_BAD, "offload-bad", "the frame's note of unfinished work (checksum, large segment) does not fit the frame", "a faulty or hostile sender on a virtual device") \
+	X(OFFLOAD_BAD, "offload-bad", "the frame's note of unfinished work (checksum, large segment) does not fit the frame, or asks for pieces that nobody would send", "a faulty or hostile sender on a virtual device") \
 	X(LINK_OTHER_HOST, "link-other-host", "the frame is addressed to another station", "normal on a shared or flooded link") \
 	X(LINK_SOURCE_GROUP, "link-source-group", "the frame's source address is a group address", "a faulty or hostile sender") \
 	X(LINK_ADMIN_DOWN, "link-admin-down", "the frame came in on an interface that is not configured", "add an interface block or leave the device alone") \
@@ -53,7 +53,7 @@
 	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (answered by ICMP 11/0, as its rate allows)", "a traceroute, or a routing loop") \
 	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (answered by ICMP 3/4, as its rate allows)", "normal: path MTU discovery") \
 	X(FORWARD_MULTICAST, "forward-multicast", "multicast is not forwarded", "normal on most links") \
-	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender") \
+	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender; or say `directed broadcast yes` in the block of the interface that it goes to") \
 	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \
 	/* fragments */ \
 	X(FRAGMENT_OVERLAP, "fragment-overlap", "fragments that overlap; all of the packet is dropped (RFC 5722)", "a faulty or hostile sender") \

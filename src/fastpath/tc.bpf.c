@@ -20,6 +20,7 @@
 #include "fastpath/forward.bpf.h"
 
 /* linux/pkt_cls.h has these too, and much that clang for BPF does not find. */
+enum { FP_TCP_SEGMENT_MIN = 20 + 48, FP_PIECES_MAX = 65535 / 48 };
 enum { FP_TC_NEXT = -1, FP_TC_SHOT = 2, FP_TC_REDIRECT = 7 };
 
 /* Bytes of an IP packet on the wire: of each piece of a large segment. */
@@ -30,6 +31,15 @@ static __always_inline __u32 piece_len(const struct __sk_buff *ctx, const struct
 	if (gso_size == 0)
 		return v->tot_len;
 	return gso_size + sizeof(struct fp_ip) + (v->proto == FP_PROTO_TCP ? v->tcp_header : sizeof(struct fp_udp));
+}
+
+/* Pieces so small, or so many, that only somebody who wants us to work asks for them (src/packet/gso.c). */
+static __always_inline bool pieces_odd(const struct __sk_buff *ctx, const struct fp_view *v)
+{
+	__u32 gso_size = ctx->gso_size;
+
+	return gso_size != 0 && (ctx->gso_segs > FP_PIECES_MAX ||
+				 (v->proto == FP_PROTO_TCP && gso_size + v->tcp_header < FP_TCP_SEGMENT_MIN));
 }
 
 /* The helper adds what the words became and what they were, less; raw, as they stand in the packet. */
@@ -81,7 +91,7 @@ static __always_inline enum fp_count forward(struct __sk_buff *ctx, __u32 tick, 
 	why = fp_parse(data, data_end, ctx->len, v);
 	if (why != FP_FORWARDED)
 		return why;
-	if (!fp_for_us(data))
+	if (!fp_for_us(data) || pieces_odd(ctx, v))
 		return FP_UP_NOT_PLAIN;
 	if (!config.on)
 		return FP_UP_NO_FLOW;

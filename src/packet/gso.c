@@ -60,6 +60,24 @@ bool offload_finish_checksum(struct packet *p)
 	return true;
 }
 
+/* Linux makes no smaller segments (tcp_min_snd_mss): options and data are 48 bytes at least. And of no datagram more
+ * pieces (UDP_MAX_SEGMENTS). What asks for more would have a frame cost as much as thousands. */
+#define TCP_SEGMENT_MIN (TCP_HEADER_LEN + 48)
+#define TCP_PIECES_MAX (UINT16_MAX / 48)
+#define UDP_PIECES_MAX 128
+
+/* Of a large segment with good headers. */
+static bool pieces_sane(const struct packet *p)
+{
+	const struct offload *o = &p->offload;
+
+	if (o->gso_size == 0 || p->l4.payload_len == 0)
+		return false;
+	if (o->gso_type == GSO_UDP4)
+		return gso_n_pieces(p) <= UDP_PIECES_MAX;
+	return (uint32_t)p->l4.header_len + o->gso_size >= TCP_SEGMENT_MIN && gso_n_pieces(p) <= TCP_PIECES_MAX;
+}
+
 bool offload_sane(const struct packet *p)
 {
 	const struct offload *o = &p->offload;
@@ -83,9 +101,9 @@ bool offload_sane(const struct packet *p)
 		return true;
 	case GSO_TCP4:
 	case GSO_TCP4_ECN:
-		return tcp && o->gso_size > 0 && p->l4.payload_len > 0 && (p->l4.flags & (TCP_SYN | TCP_RST)) == 0;
+		return tcp && pieces_sane(p) && (p->l4.flags & (TCP_SYN | TCP_RST)) == 0;
 	case GSO_UDP4:
-		return udp && o->gso_size > 0 && p->l4.payload_len > 0;
+		return udp && pieces_sane(p);
 	}
 	return false;
 }

@@ -335,7 +335,7 @@ static const struct make large_makes[] = {
 	{ IPPROTO_NR_UDP, 0, 0, 0, 65000, 1472, GSO_UDP4 },
 	{ IPPROTO_NR_UDP, 4, 0, 0, 11, 5, GSO_UDP4 },
 	{ IPPROTO_NR_TCP, 0, 12, TCP_ACK | TCP_PSH | TCP_CWR, 65000, 536, GSO_TCP4_ECN },
-	{ IPPROTO_NR_TCP, 0, 0, TCP_ACK | TCP_PSH, 640, 10, GSO_TCP4 },
+	{ IPPROTO_NR_TCP, 0, 0, TCP_ACK | TCP_PSH, 3072, 48, GSO_TCP4 },
 	{ IPPROTO_NR_UDP, 0, 0, 0, 6500, 101, GSO_UDP4 },
 };
 
@@ -426,6 +426,38 @@ static void all_or_nothing(void **state)
 	bench_fini(&b);
 }
 
+/* Would catch: a note that has one frame cut into thousands; and one refused that Linux writes for the smallest MSS. */
+static void test_odd_pieces(void **state)
+{
+	static const struct {
+		struct make make;
+		bool sane;
+	} row[] = {
+#define TCP_OF(options, bytes, size)                                                                                   \
+	{ IPPROTO_NR_TCP, .flags = TCP_ACK, .tcp_options = (options), .n_payload = (bytes), .gso_size = (size),        \
+	  .gso_type = GSO_TCP4 }
+#define UDP_OF(bytes, size)                                                                                            \
+	{ IPPROTO_NR_UDP, .n_payload = (bytes), .gso_size = (size), .gso_type = GSO_UDP4 }
+		{ TCP_OF(0, 60000, 1), false },    { TCP_OF(0, 100, 47), false },  { TCP_OF(0, 65000, 48), true },
+		{ TCP_OF(12, 4000, 36), true },    { TCP_OF(12, 4000, 35), false }, { TCP_OF(40, 8000, 8), true },
+		{ TCP_OF(40, 60000, 8), false },   { TCP_OF(0, 60000, 1448), true }, { UDP_OF(1000, 1), false },
+		{ UDP_OF(128, 1), true },          { UDP_OF(60000, 1400), true },  { UDP_OF(60000, 400), false },
+	};
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, 64, 4);
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct packet *p = make_packet(&b, &row[i].make);
+
+		parse_views(p);
+		if (offload_sane(p) != row[i].sane)
+			fail_msg("row %zu", i);
+		packet_drop(b.pool, &b.ledger, p, DROP_OFFLOAD_BAD);
+	}
+	bench_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +468,7 @@ int main(void)
 		cmocka_unit_test(segments_become_right_pieces),
 		cmocka_unit_test(rest_is_a_large_segment),
 		cmocka_unit_test(all_or_nothing),
+		cmocka_unit_test(test_odd_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
