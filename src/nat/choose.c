@@ -146,7 +146,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		addr = replace_prefix(addr, a.range.first, a.prefix_len);
 		break;
 	case NAT_ACTION_REDIRECT:
-		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_source_for(n->stack, p->in_ifindex, p->ip.src);
+		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_interface_address(n->stack, p->in_ifindex, p->ip.src);
 		if (addr == 0) {
 			packet_set_drop(p, DROP_NAT_NO_MAPPING);
 			return false;
@@ -414,7 +414,7 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 	case NAT_ACTION_MASQUERADE:
 		w->origin = NAT_ORIGIN_MASQUERADE;
 		w->id = p->out_ifindex;
-		w->range.first = ip_source_for(n->stack, p->out_ifindex, p->next_hop);
+		w->range.first = ip_interface_address(n->stack, p->out_ifindex, p->next_hop);
 		break;
 	case NAT_ACTION_POOL:
 		wish_pool(n, w, a->pool, o);

@@ -33,6 +33,11 @@ void nat_error_dst(struct nat *n, struct packet *p)
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
 		return;
+	/* A way round the translator is none (Linux drops it, too). */
+	if (p->l4.type == ICMP_REDIRECT && p->l4.kind == L4_ICMP_ERROR) {
+		packet_set_drop(p, DROP_ICMP_IGNORED);
+		return;
+	}
 	if (p->l4.kind == L4_ICMP_ERROR && icmp_quote_parse(packet_l4(p), packet_l4_len(p), &q)) {
 		struct rewrite inner = {
 			.src = quoted->src, .dst = quoted->dst, .sport = quoted->sport, .dport = quoted->dport

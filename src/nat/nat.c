@@ -20,7 +20,8 @@
  *     connection is gone (it waited for a neighbour): dropped, since nobody can put the
  *     quoted packet into its receiver's words any more.
  *   - it is about to be forwarded, and the rules would have translated a new
- *     connection on this way: dropped, or an inside address would leak.
+ *     connection on this way, or on the way back of what it quotes: dropped, or an
+ *     inside address would leak.
  *
  * RFC 3022, RFC 4787, RFC 5382, RFC 5508, RFC 6888.
  *
@@ -66,8 +67,6 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto free_n;
 	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)
 		goto fini_addresses;
-	for (uint32_t i = 0; i < NAT_IDENTIFICATIONS; i++)
-		n->identification[i] = (uint16_t)rng_u32(&env->rng);
 	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
@@ -119,11 +118,17 @@ static enum rewrite_check check_of(const struct packet *p)
 	return p->offload.csum_partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL;
 }
 
+/* A counter belongs to one pair of addresses and protocol at a time, and who takes it over begins anywhere: else a host
+ * could count by its own packets what goes to another that falls into its place. */
 static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto)
 {
 	uint64_t hash = siphash13_16(&n->key, (uint64_t)src << 32 | dst, proto);
+	struct nat_identification *i = &n->identification[hash % NAT_IDENTIFICATIONS];
+	uint16_t owner = (uint16_t)(hash >> 48 | 1);
 
-	return &n->identification[hash % NAT_IDENTIFICATIONS];
+	if (YG_UNLIKELY(i->owner != owner))
+		*i = (struct nat_identification){ .next = (uint16_t)rng_u32(&n->env->rng), .owner = owner };
+	return &i->next;
 }
 
 uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces)
@@ -240,6 +245,28 @@ static bool has_state(uint8_t proto)
 	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
 }
 
+/* Whether the rules would translate a connection that begins the way back of what the error quotes: then it quotes an
+ * inside address, and nobody can put it into its receiver's words. The connection may begin in this very batch. */
+static bool quotes_inside(const struct nat *n, enum ip_hook hook, struct packet *p)
+{
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+	struct packet way = *p;
+	struct icmp_quote q;
+
+	if (p->l4.kind != L4_ICMP_ERROR || !icmp_quote_parse(packet_l4(p), packet_l4_len(p), &q))
+		return false;
+	way.ip = q.ip;
+	way.ip.src = q.ip.dst;
+	way.ip.dst = q.ip.src;
+	way.l4 = q.l4;
+	way.l4.sport = q.l4.dport;
+	way.l4.dport = q.l4.sport;
+	if (q.l4.kind == L4_ICMP_QUERY)
+		way.l4.type = icmp_opposite(q.l4.type);
+	way.ct_info = CT_INFO_NEW;
+	return n->rules(n->rules_ctx, hook, &way, &a) == VERDICT_DROP || a.kind != NAT_ACTION_NONE;
+}
+
 static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p)
 {
 	struct nat_action a = { .kind = NAT_ACTION_NONE };
@@ -257,7 +284,7 @@ static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p
 		return;
 	if (n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP)
 		p->verdict = VERDICT_DROP;
-	else if (a.kind != NAT_ACTION_NONE)
+	else if (a.kind != NAT_ACTION_NONE || quotes_inside(n, hook, p))
 		packet_set_drop(p, DROP_CT_INVALID);
 }
 

@@ -146,7 +146,12 @@ struct nat_refusals {
 };
 
 /* Counters of IP identifications, by hash of both outside addresses and protocol. */
-#define NAT_IDENTIFICATIONS 1024
+#define NAT_IDENTIFICATIONS 2048
+
+struct nat_identification {
+	uint16_t next;
+	uint16_t owner; /* other bits of the hash, never 0; 0: nobody yet */
+};
 
 struct nat {
 	struct env *env;
@@ -164,7 +169,7 @@ struct nat {
 	struct nat_overloads *overloads;
 	struct nat_rests rests;
 	struct nat_attempts attempts;
-	uint16_t identification[NAT_IDENTIFICATIONS];
+	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_crew crew; /* blocks NULL: one worker */
 	uint32_t n_pins;      /* nat_pin without nat_unpin yet */

@@ -527,6 +527,37 @@ static void test_identification(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* One destination looks at the identifications that it gets, and others get some in between. Would catch: a counter that
+ * several share, by which one can count what goes to the others; and numbers that repeat for one destination. */
+static void test_identifications_apart(void **state)
+{
+	enum { N_OTHERS = 3 * NAT_IDENTIFICATIONS };
+	struct nat_bench nb;
+	uint32_t n_small_steps = 0;
+
+	(void)state;
+	nat_bench_start(&nb, 100);
+	uint16_t last = nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1);
+
+	for (uint32_t i = 0; i < 200; i++) {
+		uint16_t next = nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1);
+
+		assert_int_equal((uint16_t)(next - last), 1);
+		last = next;
+	}
+	for (uint32_t round = 0; round < 50; round++) {
+		uint16_t before = nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1);
+
+		for (uint32_t i = 1; i <= N_OTHERS; i++)
+			(void)nat_next_identification(nb.nat, WAN_ADDR, SERVER + i, IPPROTO_NR_UDP, 1);
+		uint16_t step = (uint16_t)(nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1) - before);
+
+		n_small_steps += step > 1 && step < 64; /* some three of the others fall into its place */
+	}
+	assert_in_range(n_small_steps, 0, 2);
+	nat_bench_stop(&nb);
+}
+
 /* Would catch: a second packet of a flow that was refused, or an INVALID one before its first, that leaves with its
  * inside address because it shares a connection that is not decided. */
 static void test_undecided(void **state)
@@ -583,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_own_connections),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_identification),
+		cmocka_unit_test(test_identifications_apart),
 		cmocka_unit_test(test_undecided),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,7 @@ static uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite
 			delta = delta16(l4->id, to->sport);
 			((struct icmp_header *)p)->id = be16_of(to->sport);
 			l4->id = to->sport;
+			l4->info = (uint32_t)to->sport << 16 | (l4->info & 0xffff);
 		}
 		return delta;
 	}
