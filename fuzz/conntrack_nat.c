@@ -45,7 +45,7 @@ struct ip_stack {
 	struct world *w;
 };
 
-uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
+uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 {
 	(void)s;
 	(void)dst;

@@ -406,6 +406,7 @@ static void copy_values(struct build *b)
 	s->generation = b->prev != NULL ? b->prev->generation + 1 : 1;
 	s->ip.icmp_rate_per_s = c->icmp_rate_per_s;
 	s->ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
+	s->ip.icmp_rate_path_mtu_s = c->icmp_rate_path_mtu_s;
 	s->ct.timeout = c->timeout;
 	s->ct.max_per_source = c->ct_max_per_source;
 	s->ct.new_per_source_s = c->ct_new_per_source_s;

@@ -45,7 +45,7 @@ struct config {
 	struct ct_limits ct_limits;
 	struct ip_limits ip_limits;
 	struct packet_pool_config packets; /* zeros where the file says nothing */
-	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s;
+	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s, icmp_rate_path_mtu_s;
 	uint32_t n_workers; /* 0 and 1: one */
 	uint32_t ct_max_per_source, ct_new_per_source_s;
 	bool ct_pick_up;

@@ -108,7 +108,7 @@ static bool interface_rpf(struct parser *p, struct config_interface *i)
 
 static bool interface_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "address", "answer", "mtu", "driver", "rpf", "take", "zone" };
+	static const char *const words[] = { "address", "answer", "mtu", "directed", "driver", "redirects", "rpf", "take", "zone" };
 	struct config_interface *i = ctx;
 	struct token t = *config_peek(p);
 	uint32_t n;
@@ -128,6 +128,12 @@ static bool interface_statement(struct parser *p, void *ctx)
 	} else if (config_accept_word(p, "rpf")) {
 		if (!interface_rpf(p, i))
 			return false;
+	} else if (config_accept_word(p, "directed")) {
+		if (!config_expect_word(p, "broadcast") || !config_yes_no(p, &i->ip.directed_broadcast))
+			return false;
+	} else if (config_accept_word(p, "redirects")) {
+		if (!config_yes_no(p, &i->ip.redirects))
+			return false;
 	} else if (config_accept_word(p, "take")) {
 		if (!config_expect_word(p, "over") || !config_yes_no(p, &i->take_over))
 			return false;
@@ -136,7 +142,7 @@ static bool interface_statement(struct parser *p, void *ctx)
 			return false;
 		i->zone = (uint16_t)n;
 	} else {
-		return config_unknown(p, &t, "address, answer for, mtu, driver, rpf, take over or zone", words, ARRAY_LEN(words));
+		return config_unknown(p, &t, "address, answer for, mtu, directed broadcast, driver, redirects, rpf, take over or zone", words, ARRAY_LEN(words));
 	}
 	return config_end(p);
 }
@@ -163,7 +169,8 @@ bool config_interface(struct parser *p)
 
 static bool route_options(struct parser *p, struct config_route *r)
 {
-	static const char *const words[] = { "dev", "metric" };
+	static const char *const words[] = { "dev", "metric", "onlink" };
+	struct ast_pos onlink = { 0 };
 
 	while (!config_at_end(p)) {
 		struct token t = *config_peek(p);
@@ -174,9 +181,17 @@ static bool route_options(struct parser *p, struct config_route *r)
 		} else if (config_accept_word(p, "metric")) {
 			if (!config_number(p, 0, UINT32_MAX, "a metric", &r->route.metric))
 				return false;
+		} else if (config_accept_word(p, "onlink")) {
+			r->route.onlink = true;
+			onlink = t.pos;
 		} else {
-			return config_unknown(p, &t, "dev, metric or the end of the route", words, ARRAY_LEN(words));
+			return config_unknown(p, &t, "dev, metric, onlink or the end of the route", words,
+					      ARRAY_LEN(words));
 		}
+	}
+	if (r->route.onlink && (r->route.nexthop.gateway == 0 || r->device[0] == '\0')) {
+		config_err(p, &onlink, "onlink says that a gateway is a neighbour on a link: it needs via and dev");
+		return false;
 	}
 	return true;
 }
@@ -240,11 +255,15 @@ static bool icmp_statement(struct parser *p, void *ctx)
 	uint32_t *out = &p->c->icmp_rate_per_s;
 
 	if (!config_accept_word(p, "rate"))
-		return config_unknown(p, &t, "rate or rate per destination", words, ARRAY_LEN(words));
+		return config_unknown(p, &t, "rate, rate per destination or rate path mtu", words, ARRAY_LEN(words));
 	if (config_accept_word(p, "per")) {
 		if (!config_expect_word(p, "destination"))
 			return false;
 		out = &p->c->icmp_rate_per_dest_s;
+	} else if (config_accept_word(p, "path")) {
+		if (!config_expect_word(p, "mtu"))
+			return false;
+		out = &p->c->icmp_rate_path_mtu_s;
 	}
 	return per_second(p, out) && config_end(p);
 }

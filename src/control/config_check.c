@@ -49,6 +49,10 @@ static void check_two_addresses(struct parser *p, const struct config_interface 
 	else if (a != b && lx == ly && ip4_in(x, net))
 		config_err(p, &b->pos, "prefix %s is on interface \"%s\" already", ip4_prefix_format(net, text),
 			   a->ip.name);
+	else if (a != b && lx != ly && lx < SUBNET_WITHOUT_BROADCAST && ly < SUBNET_WITHOUT_BROADCAST &&
+		 ((x ^ y) & ip4_mask(lx < ly ? lx : ly)) == 0)
+		config_err(p, &b->pos, "prefix %s and a prefix of interface \"%s\" lie one in the other: hosts of the larger "
+				       "take those of the smaller for neighbours", ip4_prefix_format(net, text), a->ip.name);
 }
 
 /* Who answers for an address takes it from whoever else has it on that link. */
@@ -121,44 +125,92 @@ static bool is_connected(const struct config_interface *i, uint32_t addr, bool *
 	return found;
 }
 
-/* Of a connected prefix, its first or last address: no host has one (RFC 1122 section 3.2.1.3; RFC 3021 excepts /31).
- */
-static bool is_net_or_broadcast(const struct config *c, uint32_t addr)
+/* Of a connected prefix, its first or last address: hardly a host has the first (*lowest), and none the last (RFC 1122
+ * section 3.2.1.3; RFC 3021 excepts /31). */
+static bool is_net_or_broadcast(const struct config *c, uint32_t addr, bool *lowest)
 {
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		for (uint32_t k = 0; k < c->interface[i].ip.n_addresses; k++) {
 			uint32_t mask = ip4_mask(c->interface[i].ip.address[k].prefix_len);
 			uint32_t net = c->interface[i].ip.address[k].addr & mask;
 
-			if (c->interface[i].ip.address[k].prefix_len < 31 && (addr == net || addr == (net | ~mask)))
+			if (c->interface[i].ip.address[k].prefix_len >= SUBNET_WITHOUT_BROADCAST)
+				continue;
+			*lowest = addr == net;
+			if (addr == net || addr == (net | ~mask))
 				return true;
 		}
 	}
 	return false;
 }
 
-static void check_gateway(struct parser *p, const struct config_route *r)
+/* Routes to a device: every address of theirs is a neighbour on that link. NULL without memory. */
+static const struct config_route **device_routes(struct parser *p, size_t *n)
+{
+	const struct config *c = p->c;
+	const struct config_route **r = calloc(c->n_routes + 1, sizeof(const struct config_route *));
+
+	*n = 0;
+	if (r == NULL)
+		p->no_memory = true;
+	for (size_t i = 0; r != NULL && i < c->n_routes; i++)
+		if (c->route[i].route.nexthop.kind == FIB_UNICAST && c->route[i].route.nexthop.gateway == 0)
+			r[(*n)++] = &c->route[i];
+	return r;
+}
+
+/* Where gateways can be. */
+struct neighbours {
+	const struct config_route **route; /* to devices */
+	size_t n_routes;
+	const struct config_route *last; /* the one looked at before, and good: most routes share a gateway with others */
+};
+
+static bool is_neighbour(const struct config *c, const struct neighbours *nb, const struct config_route *r, bool *own)
 {
 	uint32_t gateway = r->route.nexthop.gateway;
-	bool found = false, own = false;
-	char text[IP4_TEXT_MAX];
+	bool found = r->route.onlink;
 
-	for (size_t i = 0; i < p->c->n_interfaces; i++) {
-		const struct config_interface *f = &p->c->interface[i];
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct config_interface *f = &c->interface[i];
 
 		if (r->device[0] == '\0' || strcmp(r->device, f->ip.name) == 0)
-			found |= is_connected(f, gateway, &own);
+			found |= is_connected(f, gateway, own);
 	}
+	for (size_t i = 0; i < nb->n_routes && !found; i++)
+		found = ip4_in(gateway, nb->route[i]->route.prefix) &&
+			(r->device[0] == '\0' || strcmp(r->device, nb->route[i]->device) == 0);
+	return found;
+}
+
+static void check_gateway(struct parser *p, struct neighbours *nb, const struct config_route *r)
+{
+	uint32_t gateway = r->route.nexthop.gateway;
+	bool own = false, lowest = false;
+	char text[IP4_TEXT_MAX];
+
+	if (nb->last != NULL && nb->last->route.nexthop.gateway == gateway && nb->last->route.onlink == r->route.onlink &&
+	    strcmp(nb->last->device, r->device) == 0)
+		return;
+	bool found = is_neighbour(p->c, nb, r, &own);
+	bool no_host = is_net_or_broadcast(p->c, gateway, &lowest);
+
+	ip4_format(gateway, text);
 	if (own)
-		config_err(p, &r->pos, "the gateway %s is an address of ours", ip4_format(gateway, text));
+		config_err(p, &r->pos, "the gateway %s is an address of ours", text);
 	else if (!found && r->device[0] != '\0')
-		config_err(p, &r->pos, "the gateway %s is on no prefix of interface \"%s\"", ip4_format(gateway, text),
-			   r->device);
+		config_err(p, &r->pos,
+			   "the gateway %s is on no prefix of interface \"%s\"; if it is on that link all the same, say onlink",
+			   text, r->device);
 	else if (!found)
-		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", ip4_format(gateway, text));
-	else if (is_net_or_broadcast(p->c, gateway))
-		config_err(p, &r->pos, "the gateway %s is the first or last address of its prefix: no host has it",
-			   ip4_format(gateway, text));
+		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", text);
+	else if (no_host && !lowest)
+		config_err(p, &r->pos, "the gateway %s is the last address of its prefix: no host has it", text);
+	else if (no_host && !r->route.onlink)
+		config_err(p, &r->pos,
+			   "the gateway %s is the first address of its prefix: if a host has it, say `dev NAME onlink`", text);
+	else
+		nb->last = r;
 }
 
 static int by_route(const void *a, const void *b)
@@ -204,8 +256,10 @@ static void check_route_twice(struct parser *p)
 static void check_routes(struct parser *p)
 {
 	const struct config *c = p->c;
+	struct neighbours nb = { 0 };
 	const char *near;
 
+	nb.route = device_routes(p, &nb.n_routes);
 	for (size_t i = 0; i < c->n_routes; i++) {
 		const struct config_route *r = &c->route[i];
 
@@ -215,9 +269,10 @@ static void check_routes(struct parser *p)
 				   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
 				   near != NULL ? "\"?" : "");
 		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway != 0) {
-			check_gateway(p, r);
+			check_gateway(p, &nb, r);
 		}
 	}
+	free(nb.route);
 	check_route_twice(p);
 }
 

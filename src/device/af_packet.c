@@ -64,6 +64,7 @@
 #define SLOT_RESERVE (128 - VNET_HEADER_LEN - 80)
 #define SEND_BUFFER_BYTES (8 << 20)
 #define VLAN_TAG_LEN 4
+#define VLAN_ID_MASK 0x0fff
 #define EMPTY_ROUNDS 8 /* rounds without a frame between two looks at the socket's error */
 #ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* newer than Debian 12's headers; older kernels pass over it */
@@ -115,7 +116,7 @@ static void slot_release(void *ctx, uint64_t cookie)
 }
 
 /* The kernel takes a frame's VLAN tag out and names it beside the frame; put it
- * back, so that the frame is what was on the wire. There is room: the vnet
+ * back unless it only gives a priority, so that the frame is what was on the wire. There is room: the vnet
  * header, read by now, and the reserve stand in front. */
 static void put_vlan_tag(struct packet *p, const struct tpacket2_hdr *h)
 {
@@ -172,7 +173,7 @@ static void take_slot(struct af_packet *s, uint32_t i, uint32_t status, struct b
 	}
 	s->lent[i] = 1;
 	p->offload = offload;
-	if (status & TP_STATUS_VLAN_VALID)
+	if ((status & TP_STATUS_VLAN_VALID) && (h->tp_vlan_tci & VLAN_ID_MASK) != 0)
 		put_vlan_tag(p, h);
 	batch_add(b, p);
 }

@@ -80,6 +80,14 @@ static void drop_read(struct tap *t, struct packet *p, enum drop_reason reason)
 	t->dev.ledger->n_dropped[reason]++;
 }
 
+/* Before its note is looked at, which counts from the frame's start. */
+static void take_tag_out(struct packet *p, struct virtio_net_hdr *vnet)
+{
+	packet_take_tag_out(p);
+	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		vnet->csum_start = (uint16_t)(vnet->csum_start - min_u32(vnet->csum_start, ETHER_TAG_LEN));
+}
+
 /* One frame: 1 when one was read (and perhaps dropped), 0 when there is none. */
 static int rx_one(struct tap *t, struct batch *b)
 {
@@ -109,9 +117,11 @@ static int rx_one(struct tap *t, struct batch *b)
 		return 1;
 	}
 	p->len = len;
-	if (len < ETHER_HEADER_LEN)
+	if (YG_UNLIKELY(ether_priority_tagged(packet_frame(p), len)))
+		take_tag_out(p, &vnet);
+	if (p->len < ETHER_HEADER_LEN)
 		drop_read(t, p, DROP_FRAME_SHORT);
-	else if (!vnet_to_offload(&vnet, packet_frame(p), len, &p->offload))
+	else if (!vnet_to_offload(&vnet, packet_frame(p), p->len, &p->offload))
 		drop_read(t, p, DROP_OFFLOAD_BAD);
 	else
 		batch_add(b, p);

@@ -12,7 +12,8 @@
  * answered by one announcement in ten seconds (RFC 5227 section 2.4, choice c).
  *
  * An address is answered for on the interface that has it, and on no other
- * (Linux's arp_ignore=1).
+ * (Linux's arp_ignore=1); one that an interface without addresses borrows, there
+ * too.
  *
  * Announcements run in slices, so that a large pool neither stalls the worker
  * nor floods the link, and twice, as RFC 5227 section 2.3 asks.
@@ -92,6 +93,9 @@ static bool is_proxied(const struct ip_stack *s, uint32_t ifindex, uint32_t addr
 
 static bool answered_for(const struct ip_stack *s, uint32_t ifindex, uint32_t addr)
 {
+	/* An interface without an address asks by a borrowed one, so it answers for that. */
+	if (ip_interface_cfg(s, ifindex)->n_addresses == 0 && addr != 0 && addr == ip_source_for(s, ifindex, 0))
+		return true;
 	return is_address_of(s, ifindex, addr) || is_proxied(s, ifindex, addr);
 }
 

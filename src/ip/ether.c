@@ -3,7 +3,8 @@
  * Where frames come in: which station a frame is for, and what it carries.
  *
  * A frame goes on when it is addressed to this interface, to all or to a group,
- * came from one station, and holds IPv4 or ARP. ARP ends here. Of IPv4 the link
+ * came from one station, and holds IPv4 or ARP. A tag that only gives a priority
+ * (VLAN 0) is taken out; most drivers have done so by then. ARP ends here. Of IPv4 the link
  * layer leaves behind which interface it came in by, and whether it came as
  * broadcast or multicast (RFC 1122 section 2.4).
  *
@@ -41,6 +42,8 @@ static void ether_input_one(struct ip_stack *s, const struct device *dev, struct
 {
 	struct ether_view eth;
 
+	if (YG_UNLIKELY(ether_priority_tagged(packet_frame(p), p->len)))
+		packet_take_tag_out(p);
 	if (!ether_parse(packet_frame(p), p->len, &eth)) {
 		packet_set_drop(p, DROP_FRAME_SHORT);
 		return;

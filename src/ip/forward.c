@@ -6,8 +6,8 @@
  * section 5.2.1 and 5.3.1).
  *
  * A packet that goes out by the interface it came in by is forwarded like any
- * other. No redirect is sent: RFC 1812 section 5.2.7.2 allows one, and behind
- * NAT it would teach the sender a way around the gateway.
+ * other; whether its sender hears of a better way is decided behind POSTROUTING
+ * (output.c), when it is known whether it was translated.
  *
  * What is too big and may be cut is cut on the way out, behind POSTROUTING.
  *

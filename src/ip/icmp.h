@@ -21,6 +21,7 @@ enum icmp_silence {
 	ICMP_SILENT_LINK,         /* it came as link-layer broadcast or multicast */
 	ICMP_SILENT_FRAGMENT,     /* it is a fragment other than the first */
 	ICMP_SILENT_SOURCE,       /* its source is not one host */
+	ICMP_SILENT_OURS,         /* it is a reset of ours, or bears somebody else's name: he knows nothing of it */
 	ICMP_SILENT_RATE,         /* too many in all, or to that destination */
 	ICMP_SILENT_NO_BUFFER,
 	N_ICMP_SILENCE

@@ -6,11 +6,20 @@
  * 1812 section 4.3.2.3), comes from the address that the packet was for if that is
  * ours, else from the address of the interface that the error leaves by (as Linux
  * does), and has precedence 6 (section 4.3.2.5). It is never sent for the
- * five cases of RFC 1122 section 3.2.2, and not more often than two token buckets
- * allow (RFC 1812 section 4.3.2.8): one for all errors, one a destination, the
- * latter not asked for "fragmentation needed", without which a path stands still.
- * The destinations' buckets stand in a small keyed hash; those that fall
- * together share one.
+ * five cases of RFC 1122 section 3.2.2, nor to somebody in whose name we made the
+ * packet (a reset).
+ *
+ * It is not sent more often than some budgets allow (RFC 1812 section 4.3.2.8).
+ * Each kind has one for each destination; "fragmentation needed", without which a
+ * path stands still, has one for each interface that packets come in by, so that
+ * nobody elsewhere can use it up; all other kinds share one.
+ *
+ * What is left of a shared budget tells an outsider whether an answer was sent to
+ * somebody else, and so whether a port is in use (SAD DNS, CVE-2020-25705). So an
+ * answer costs the shared ones nothing, one or two tokens by chance, one on the
+ * average: what an outsider counts has a larger spread than what one destination
+ * may cost. And destinations stand in a keyed hash whose key changes with each
+ * window of about a second: who shares a slot with whom is another thing each time.
  *
  * An error and a reset are answers to a packet that conntrack may know, perhaps
  * by a connection that its own look-up would not find: one that is in no table
@@ -35,6 +44,11 @@
 
 #define RATE_ALL_DEFAULT 1000
 #define RATE_DEST_DEFAULT 10
+#define RATE_PATH_MTU_DEFAULT 1000
+/* Of an interface's path MTU messages one destination has at most this share. */
+#define PATH_MTU_SHARE 4
+#define WINDOW_MIN_NS (750 * NS_PER_MS)
+#define WINDOW_SPREAD_MS 500 /* one second on the average */
 #define RATE_MAX 1000000
 #define TOKEN 1000u /* a bucket counts thousandths */
 
@@ -45,17 +59,17 @@ const char *const icmp_silence_names[N_ICMP_SILENCE] = {
 	[ICMP_SILENT_LINK] = "link-layer-broadcast",
 	[ICMP_SILENT_FRAGMENT] = "later-fragment",
 	[ICMP_SILENT_SOURCE] = "source-not-one-host",
+	[ICMP_SILENT_OURS] = "made-here",
 	[ICMP_SILENT_RATE] = "rate",
 	[ICMP_SILENT_NO_BUFFER] = "no-buffer",
 };
 
 void icmp_init(struct ip_stack *s)
 {
-	s->icmp.hash_key = (struct siphash_key){ rng_u64(&s->env->rng), rng_u64(&s->env->rng) };
 	/* Full from the start: nothing has been sent. */
 	s->icmp.all.tokens = UINT32_MAX;
-	for (uint32_t i = 0; i < ICMP_BUCKETS; i++)
-		s->icmp.dest[i].tokens = UINT32_MAX;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		s->icmp.path_mtu[i].tokens = UINT32_MAX;
 }
 
 const uint64_t *icmp_counts(const struct ip_stack *s)
@@ -77,24 +91,51 @@ static void bucket_fill(struct icmp_bucket *b, uint32_t rate_per_s, uint64_t now
 	b->at = now;
 }
 
-static bool rate_allows(struct ip_stack *s, uint32_t dst, uint8_t type, uint8_t code)
+/* Whoever shares a bucket cannot count what others took. */
+static void bucket_take(struct icmp_bucket *b, struct rng *rng)
 {
-	uint32_t rate_all = s->cfg->icmp_rate_per_s != 0 ? s->cfg->icmp_rate_per_s : RATE_ALL_DEFAULT;
-	uint32_t rate_dest = s->cfg->icmp_rate_per_dest_s != 0 ? s->cfg->icmp_rate_per_dest_s : RATE_DEST_DEFAULT;
+	b->tokens -= min_u32(b->tokens, rng_u32(rng) % 3 * TOKEN);
+}
+
+static struct icmp_slot *slot_of(struct ip_stack *s, uint32_t dst, uint8_t type, bool path_mtu)
+{
+	struct icmp_state *c = &s->icmp;
+
+	if (s->env->now >= c->window_ends) {
+		c->window++;
+		c->window_ends = s->env->now + WINDOW_MIN_NS + rng_u32(&s->env->rng) % WINDOW_SPREAD_MS * NS_PER_MS;
+		c->slot_key = (struct siphash_key){ rng_u64(&s->env->rng), rng_u64(&s->env->rng) };
+	}
+	struct icmp_slot *slot =
+		&c->slot[siphash13_16(&c->slot_key, dst, (uint64_t)path_mtu << 8 | type) & (ICMP_SLOTS - 1)];
+
+	if (slot->window != c->window)
+		*slot = (struct icmp_slot){ .window = c->window };
+	return slot;
+}
+
+static uint32_t rate_of(uint32_t configured, uint32_t otherwise)
+{
+	return configured != 0 ? configured : otherwise;
+}
+
+static bool rate_allows(struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code)
+{
+	bool path_mtu = type == ICMP_DEST_UNREACHABLE && code == ICMP_FRAGMENTATION_NEEDED;
+	uint32_t rate = path_mtu ? rate_of(s->cfg->icmp_rate_path_mtu_s, RATE_PATH_MTU_DEFAULT)
+				 : rate_of(s->cfg->icmp_rate_per_s, RATE_ALL_DEFAULT);
+	uint32_t rate_dest = path_mtu ? max_u32(rate / PATH_MTU_SHARE, 1)
+				      : rate_of(s->cfg->icmp_rate_per_dest_s, RATE_DEST_DEFAULT);
+	struct icmp_bucket *shared = path_mtu ? &s->icmp.path_mtu[p->in_ifindex] : &s->icmp.all;
+	struct icmp_slot *slot = slot_of(s, p->ip.src, type, path_mtu);
 
 	if (s->n_shares > 1)
-		rate_all = max_u32(rate_all / s->n_shares, 1);
-	struct icmp_bucket *all = &s->icmp.all;
-	struct icmp_bucket *dest = &s->icmp.dest[siphash13_16(&s->icmp.hash_key, dst, 0) & (ICMP_BUCKETS - 1)];
-	bool per_dest = type != ICMP_DEST_UNREACHABLE || code != ICMP_FRAGMENTATION_NEEDED;
-
-	bucket_fill(all, rate_all, s->env->now);
-	bucket_fill(dest, rate_dest, s->env->now);
-	if (all->tokens < TOKEN || (per_dest && dest->tokens < TOKEN))
+		rate = max_u32(rate / s->n_shares, 1);
+	bucket_fill(shared, rate, s->env->now);
+	if (slot->n_sent >= rate_dest || shared->tokens < TOKEN)
 		return false;
-	all->tokens -= TOKEN;
-	if (per_dest)
-		dest->tokens -= TOKEN;
+	slot->n_sent++;
+	bucket_take(shared, &s->env->rng);
 	return true;
 }
 
@@ -107,6 +148,19 @@ static bool is_for_many(const struct ip_stack *s, const struct packet *p)
 {
 	return p->is_broadcast || ip4_is_multicast(p->ip.dst) || ip4_is_limited_broadcast(p->ip.dst) ||
 	       ip_route(s, p->ip.dst)->kind == FIB_BROADCAST;
+}
+
+/* A reset is made here in the name of whoever would not answer; nobody waits to hear what became of it. */
+static bool is_made_for_another(const struct ip_stack *s, const struct packet *p)
+{
+	enum fib_kind kind;
+
+	if (p->in_ifindex != 0)
+		return false;
+	if (p->l4.kind == L4_TCP && (p->l4.flags & TCP_RST) != 0)
+		return true;
+	kind = (enum fib_kind)ip_route(s, p->ip.src)->kind;
+	return kind != FIB_LOCAL && kind != FIB_TRANSLATED;
 }
 
 /* RFC 1122 section 3.2.2, in its order. */
@@ -122,6 +176,8 @@ static enum icmp_silence must_be_silent(const struct ip_stack *s, const struct p
 		return ICMP_SILENT_LINK;
 	if (!is_one_host(s, p->ip.src))
 		return ICMP_SILENT_SOURCE;
+	if (is_made_for_another(s, p))
+		return ICMP_SILENT_OURS;
 	return ICMP_SENT;
 }
 
@@ -150,6 +206,19 @@ static void write_quote(const struct packet *p, struct packet *q)
 		l4_checksum_set(&p->ip, quote + p->ip.header_len, len - p->ip.header_len);
 }
 
+/* 0: by the route (ip_local_out). */
+static uint32_t error_source(const struct ip_stack *s, const struct packet *p)
+{
+	enum fib_kind back = (enum fib_kind)ip_route(s, p->ip.src)->kind;
+
+	if (p->to_us && ip_is_local(s, p->ip.dst))
+		return p->ip.dst;
+	/* Its source was translated already, and NAT alone knows to whom the error goes: back to where it came from. */
+	if (p->in_ifindex != 0 && (back == FIB_LOCAL || back == FIB_TRANSLATED))
+		return ip_source_for(s, p->in_ifindex, p->ip.src);
+	return 0;
+}
+
 static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code,
 				    uint32_t info)
 {
@@ -157,10 +226,9 @@ static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, 
 
 	if (silence != ICMP_SENT)
 		return silence;
-	if (!rate_allows(s, p->ip.src, type, code))
+	if (!rate_allows(s, p, type, code))
 		return ICMP_SILENT_RATE;
-	/* 0: by the route (ip_local_out). */
-	uint32_t src = p->to_us && ip_is_local(s, p->ip.dst) ? p->ip.dst : 0;
+	uint32_t src = error_source(s, p);
 	struct packet *q = ip_packet_new(s, src, p->ip.src, IPPROTO_NR_ICMP, ICMP_HEADER_LEN + quote_len(p));
 
 	if (q == NULL)

@@ -129,33 +129,94 @@ static void test_error_source(void **state)
 	bench_destroy(b);
 }
 
-/* Would catch: a limit that is not kept, does not recover, lets one destination
- * starve the others, or stops path MTU discovery. */
+/* Would catch: a limit that is not kept, does not recover, lets one destination or one kind starve the others, or stops
+ * path MTU discovery. */
 static void test_rate(void **state)
 {
 	struct bench *b = bench_create_settled();
 	uint32_t n = 0;
 
-	b->cfg.icmp_rate_per_s = 50;
+	b->cfg.icmp_rate_per_s = 100;
 	b->cfg.icmp_rate_per_dest_s = 5;
+	b->cfg.icmp_rate_path_mtu_s = 400;
 	for (uint32_t i = 0; i < 100; i++)
 		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
 	assert_int_equal(n, 5);
+	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_RATE], 95);
 	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_TIME_EXCEEDED, 0), ICMP_SENT);
-	assert_int_equal(error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), ICMP_SENT);
+	assert_int_equal(error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
+	/* A flood to everybody uses up what all share, within its spread, and leaves path MTU messages alone. */
 	n = 0;
 	for (uint32_t i = 0; i < 1000; i++)
-		n += error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED) == ICMP_SENT;
-	assert_int_equal(n, 50 - 7);
-	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_RATE], 95 + 957);
-	/* Ten seconds at a thousand packets a second: the rate, not more. */
+		n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
+	assert_in_range(n, 60, 130);
 	n = 0;
-	for (uint32_t i = 0; i < 10000; i++) {
+	for (uint32_t i = 0; i < 1000; i++) {
+		n += error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED) == ICMP_SENT;
+		ip_flush(b->s);
+		bench_forget(b);
+	}
+	assert_int_equal(n, 100); /* a quarter */
+	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), ICMP_SENT);
+	/* Twenty seconds at a thousand packets a second: the rate, not more. */
+	n = 0;
+	for (uint32_t i = 0; i < 20000; i++) {
 		b->env.now += NS_PER_MS;
 		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
 		ip_flush(b->s);
+		bench_forget(b);
 	}
-	assert_in_range(n, 49, 51);
+	assert_in_range(n, 85, 125);
+	bench_destroy(b);
+}
+
+/* An outsider empties what all share, has an answer sent to somebody else or not, and counts what is left for him.
+ * Would catch: a count that tells him which it was. */
+static void test_no_side_channel(void **state)
+{
+	enum { ROUNDS = 60 };
+	uint32_t sum[2] = { 0 }, least[2] = { UINT32_MAX, UINT32_MAX }, most[2] = { 0 };
+	struct bench *b = bench_create_settled();
+
+	b->cfg.icmp_rate_per_s = 200;
+	for (uint32_t round = 0; round < 2 * ROUNDS; round++) {
+		uint32_t n = 0, kind = round % 2;
+
+		b->env.now += 2 * NS_PER_S;
+		if (kind == 1)
+			assert_int_equal(error_from(b, FAR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
+		for (uint32_t i = 0; i < 500; i++)
+			n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
+		ip_flush(b->s);
+		bench_forget(b);
+		sum[kind] += n;
+		least[kind] = min_u32(least[kind], n);
+		most[kind] = max_u32(most[kind], n);
+	}
+	/* The two spreads lie over each other by far more than the one answer. */
+	assert_true(most[1] > least[0] + 10 && most[0] > least[1] + 10);
+	assert_in_range(sum[0] / ROUNDS, 180, 220);
+	assert_in_range(sum[1] / ROUNDS, 180, 220);
+	bench_destroy(b);
+}
+
+/* Would catch: an error about a reset of ours, sent to him whose name it bears. */
+static void test_own_reset(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct packet *p = ip_packet_new(b->s, FAR, LAN_HOST, IPPROTO_NR_TCP, TCP_HEADER_LEN);
+
+	tcp_emit(packet_l4(p), 80, 1234, 1, 0, TCP_RST, 0);
+	l4_checksum_set(&p->ip, packet_l4(p), TCP_HEADER_LEN);
+	l4_parse(&p->ip, packet_l4(p), TCP_HEADER_LEN, &p->l4);
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
+	p->l4.flags = TCP_ACK; /* whatever else bears a foreign name */
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
+	p->ip.src = LAN_US; /* our own sockets hear of what became of theirs */
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SENT);
+	packet_free(b->env.pool, p);
+	b->env.ledger.n_delivered++;
+	ip_flush(b->s);
 	bench_destroy(b);
 }
 
@@ -417,6 +478,8 @@ int main(void)
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_error_source),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_no_side_channel),
+		cmocka_unit_test(test_own_reset),
 		cmocka_unit_test(test_large_echo),
 		cmocka_unit_test(test_very_many_pieces),
 		cmocka_unit_test(test_timestamp),

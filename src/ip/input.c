@@ -227,9 +227,14 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_next
 		break;
 	case FIB_BROADCAST:
 		/* For the link that it came by it is to us; for another it asks to
-		 * be forwarded, which RFC 2644 forbids. */
-		p->to_us = p->is_broadcast = true;
-		if (p->in_ifindex != 0 && nh->ifindex != p->in_ifindex)
+		 * be forwarded, which RFC 2644 forbids unless asked for. */
+		p->is_broadcast = true;
+		p->to_us = p->in_ifindex == 0 || nh->ifindex == p->in_ifindex;
+		if (p->to_us)
+			break;
+		p->out_ifindex = nh->ifindex;
+		p->next_hop = dst;
+		if (!ip_interface_cfg(s, nh->ifindex)->directed_broadcast)
 			packet_set_drop(p, DROP_FORWARD_BROADCAST);
 		break;
 	case FIB_TRANSLATED:

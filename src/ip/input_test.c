@@ -5,6 +5,7 @@
  */
 #include "ip/stack_bench.h"
 #include "wire/checksum.h"
+#include "wire/checksum.h"
 
 static const struct spec udp_far = {
 	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 100, .sport = 5000, .dport = 53
@@ -124,6 +125,53 @@ static void offload_gso_lie(struct frame *f)
 		.options_len = 8 \
 	}
 #define SILENT -1, -1
+
+static void put_tag(struct frame *f, uint16_t type, uint16_t tci)
+{
+	memmove(f->bytes + 16, f->bytes + 12, f->len - 12);
+	f->bytes[12] = (uint8_t)(type >> 8);
+	f->bytes[13] = (uint8_t)type;
+	f->bytes[14] = (uint8_t)(tci >> 8);
+	f->bytes[15] = (uint8_t)tci;
+	f->len += 4;
+}
+
+/* Would catch: a frame with a priority tag that is dropped, one of a VLAN that is let in, a second tag taken out, and a
+ * note of unfinished work that is left behind by the tag's length. */
+static void test_priority_tags(void **state)
+{
+	static const struct {
+		uint16_t type, tci;
+		bool twice, passes;
+	} row[] = {
+		{ 0x8100, 0, false, true },      { 0x8100, 0xa000, false, true }, { 0x8100, 0xf000, false, true },
+		{ 0x88a8, 0x2000, false, true }, { 0x8100, 5, false, false },     { 0x8100, 0x0100, false, false },
+		{ 0x8100, 0, true, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct bench *b = bench_create_settled();
+		static struct frame f;
+
+		make_frame(&f, &(struct spec)UDP_TO(FAR));
+		if (i == 0) { /* its checksum is left to us */
+			uint16_t sum = checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, UDP_HEADER_LEN + 20));
+
+			f.bytes[34 + 6] = (uint8_t)(sum >> 8);
+			f.bytes[34 + 7] = (uint8_t)sum;
+			f.offload = (struct offload){ .csum_partial = true, .csum_start = 34 + 4, .csum_offset = 6 };
+		}
+		put_tag(&f, row[i].type, row[i].tci);
+		if (row[i].twice)
+			put_tag(&f, row[i].type, row[i].tci);
+		bench_input(b, LAN, &f);
+		assert_int_equal(b->dev[WAN].n, row[i].passes);
+		assert_int_equal(b->env.ledger.n_dropped[DROP_VLAN], !row[i].passes);
+		if (row[i].passes)
+			assert_int_equal(bench_seen(b, WAN, 0).ip.dst, FAR);
+		bench_destroy(b);
+	}
+}
 
 static const struct row drops[] = {
 	{ "short frame", UDP_TO(FAR), cut_to_10, DROP_FRAME_SHORT, SILENT },
@@ -348,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_drops),
+		cmocka_unit_test(test_priority_tags),
 		cmocka_unit_test(test_interface_unknown),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_slot),

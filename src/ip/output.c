@@ -227,9 +227,31 @@ static struct ether_addr group_address(uint32_t group)
 				      (uint8_t)group } };
 }
 
+/* The sender is told when it could have sent p to the next hop itself: both are on the link that p came by and goes out
+ * by again, and nothing was translated, since behind NAT it would learn a way round the gateway. */
+static void redirect_sender(struct ip_stack *s, const struct packet *p)
+{
+	const struct ip_interface_config *c = ip_interface_cfg(s, p->in_ifindex);
+
+	if (p->translated || p->next_hop == p->ip.src)
+		return;
+	for (uint32_t i = 0; i < c->n_addresses; i++) {
+		struct ip4_prefix net = { c->address[i].addr, c->address[i].prefix_len };
+
+		if (!ip4_in(p->ip.src, net) || !ip4_in(p->next_hop, net))
+			continue;
+		(void)icmp_send_error(s, p, ICMP_REDIRECT, ICMP_REDIRECT_HOST, p->next_hop);
+		return;
+	}
+}
+
 static void output_one(struct ip_stack *s, struct packet *p)
 {
 	const struct device *dev = ip_stack_device(s, p->out_ifindex);
+
+	if (YG_UNLIKELY(p->forwarded && p->in_ifindex == p->out_ifindex &&
+			ip_interface_cfg(s, p->in_ifindex)->redirects))
+		redirect_sender(s, p);
 
 	if (p->to_us) {
 		loop_push(s, p);
@@ -318,31 +340,19 @@ static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route
 		p->next_hop = nh->gateway != 0 ? nh->gateway : dst;
 		p->is_broadcast = nh->kind == FIB_BROADCAST;
 		return nh->source != 0 ? nh->source : ip_source_for(s, nh->ifindex, p->next_hop);
-	case FIB_TRANSLATED:
-		if (pass == PASS_BEFORE_OUTPUT)
-			return 0;
-		break;
 	default:
 		break;
 	}
-	packet_set_drop(p, (enum drop_reason)drop_of_route[nh->kind]);
+	/* It may be the address that a reply goes to before NAT puts the right one there. */
+	if (pass == PASS_BEHIND_OUTPUT)
+		packet_set_drop(p, (enum drop_reason)drop_of_route[nh->kind]);
 	return 0;
 }
 
-/* Whatever address we have: an interface without one speaks by another's. */
-static uint32_t any_source(const struct ip_stack *s)
-{
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (ip_interface_known(s, i) && s->cfg->interface[i].n_addresses > 0)
-			return s->cfg->interface[i].address[0].addr;
-	}
-	return 0;
-}
-
-static void fill_source(const struct ip_stack *s, struct packet *p, uint32_t src)
+static void fill_source(struct packet *p, uint32_t src)
 {
 	struct rewrite to = {
-		.src = src != 0 ? src : any_source(s),
+		.src = src,
 		.dst = p->ip.dst,
 		.sport = p->l4.kind == L4_ICMP_QUERY ? p->l4.id : p->l4.sport,
 		.dport = p->l4.dport,
@@ -362,7 +372,7 @@ void ip_local_out(struct ip_stack *s, struct batch *b)
 		uint32_t src = route_out(s, b->p[i], PASS_BEFORE_OUTPUT);
 
 		if (b->p[i]->ip.src == 0 && b->p[i]->verdict == VERDICT_CONTINUE)
-			fill_source(s, b->p[i], src);
+			fill_source(b->p[i], src != 0 ? src : ip_source_for(s, 0, b->p[i]->ip.dst));
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);

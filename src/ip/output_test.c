@@ -236,10 +236,25 @@ static void test_local_out(void **state)
 	assert_int_equal(b->dev[WAN].n, 0);
 	assert_int_equal(b->dev[LAN].n, 3);
 	assert_int_equal(bench_seen(b, LAN, 0).ip.dst, LAN_HOST);
-	/* No route at all is no route, whatever a rule would say. */
+	/* Where no route leads a rule may still lead it elsewhere (a reply, to what a chain at input put there). */
 	bench_dead_routes(b);
 	ip_local_out_one(b->s, our_ping(b, 0, IP4(172, 19, 0, 1), 10));
+	ip_flush(b->s);
+	assert_int_equal(b->dev[LAN].n, 4);
+	bench_destroy(b);
+}
+
+/* Would catch: a packet of ours that leaves although no route leads to its destination, or is not named so. */
+static void test_local_out_nowhere(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	bench_dead_routes(b);
+	ip_local_out_one(b->s, our_ping(b, 0, IP4(172, 19, 0, 1), 10));
+	ip_local_out_one(b->s, our_ping(b, 0, POOL_ADDR, 10));
+	ip_flush(b->s);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NO_ROUTE], 1);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NAT_NO_MAPPING], 1);
 	bench_destroy(b);
 }
 
@@ -331,7 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mtu_exact),     cmocka_unit_test(test_fragment_on_forward),
 		cmocka_unit_test(test_large_segment), cmocka_unit_test(test_partial_checksum),
-		cmocka_unit_test(test_local_out),     cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_local_out), cmocka_unit_test(test_local_out_nowhere),     cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_to_many),       cmocka_unit_test(test_options),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,7 +274,17 @@ void ip_route_batch(const struct ip_stack *s, const uint32_t *dst, const struct 
 		route[i] = f != NULL ? fib_nexthop(f, index[i]) : &no_route;
 }
 
-uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
+/* Whatever address we have: an interface without one speaks by another's. */
+static uint32_t borrowed_address(const struct ip_stack *s)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (ip_interface_known(s, i) && s->cfg->interface[i].n_addresses > 0)
+			return s->cfg->interface[i].address[0].addr;
+	}
+	return 0;
+}
+
+uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 {
 	if (!ip_interface_known(s, ifindex))
 		return 0;
@@ -285,6 +295,13 @@ uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 			return c->address[i].addr;
 	}
 	return c->n_addresses > 0 ? c->address[0].addr : 0;
+}
+
+uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
+{
+	uint32_t addr = ip_interface_address(s, ifindex, dst);
+
+	return addr != 0 ? addr : borrowed_address(s);
 }
 
 bool ip_is_local(const struct ip_stack *s, uint32_t addr)

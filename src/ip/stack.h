@@ -46,6 +46,8 @@ struct ip_interface_config {
 	} address[IP_ADDRESSES_MAX]; /* the first is the primary one */
 	uint32_t mtu; /* 0: the device's */
 	uint8_t rpf;  /* enum ip_rpf */
+	bool directed_broadcast; /* a packet from elsewhere to its broadcast address is forwarded (RFC 2644) */
+	bool redirects; /* who could send to the next hop itself is told so (RFC 1812 section 5.2.7.2) */
 };
 
 /* Addresses that we answer ARP for besides our own: NAT's on a connected prefix,
@@ -61,8 +63,9 @@ struct ip_config {
 	uint32_t n_proxies;
 	struct ip_proxy proxy[IP_PROXIES_MAX];
 	const struct fib *fib;
-	uint32_t icmp_rate_per_s;      /* errors in all; 0: 1000 */
-	uint32_t icmp_rate_per_dest_s; /* errors to one destination; 0: 10 */
+	uint32_t icmp_rate_per_s;      /* errors in all, but those; 0: 1000 */
+	uint32_t icmp_rate_per_dest_s; /* errors of one kind to one destination; 0: 10 */
+	uint32_t icmp_rate_path_mtu_s; /* "fragmentation needed", for what comes in by one interface; 0: 1000 */
 	uint32_t ttl;                  /* of packets made here; 0: 64 */
 };
 
@@ -155,8 +158,10 @@ uint64_t ip_next_deadline(const struct ip_stack *s);
 
 /* The route to dst: never NULL (kind FIB_NONE). */
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint32_t dst);
-/* The primary address of an interface that suits dst: one on the same prefix,
- * else the first; 0 when it has none. */
+/* The address of an interface that suits dst: one on the same prefix, else the first; 0 when it has none. */
+uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
+/* The same, but an interface without one borrows the first address of any other (RFC 1812 section 2.2.7); 0 when there
+ * is none at all. */
 uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
 /* Bytes of IP packet that go out of an interface whose device is there. */
 uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);

@@ -44,18 +44,28 @@ struct ip_interface {
 	uint16_t new_addresses; /* bits: added by the last configure */
 };
 
-#define ICMP_BUCKETS 1024u
-
-/* Tokens of the destinations that fall into one bucket. */
+/* Tokens of what many share. */
 struct icmp_bucket {
 	uint32_t tokens; /* thousandths */
 	uint64_t at;     /* ns, when tokens was right */
 };
 
+#define ICMP_SLOTS 4096u
+
+/* What went to one destination, of one kind, in the window that is. Those that fall together share a slot, until the
+ * next window's key parts them. */
+struct icmp_slot {
+	uint32_t window; /* of another one: nothing was sent yet */
+	uint32_t n_sent;
+};
+
 struct icmp_state {
-	struct siphash_key hash_key;
-	struct icmp_bucket all;
-	struct icmp_bucket dest[ICMP_BUCKETS];
+	struct siphash_key slot_key; /* of this window */
+	uint32_t window;
+	uint64_t window_ends;
+	struct icmp_bucket all;                         /* but path MTU messages */
+	struct icmp_bucket path_mtu[IP_INTERFACES_MAX]; /* by where the packet came in */
+	struct icmp_slot slot[ICMP_SLOTS];
 	uint64_t counts[N_ICMP_SILENCE];
 };
 

@@ -222,6 +222,19 @@ void packet_conn_back(struct packet_pool *pool, struct packet *p)
 		pool->conn.back(pool->conn.ctx, p);
 }
 
+void packet_take_tag_out(struct packet *p)
+{
+	struct offload *o = &p->offload;
+
+	ether_take_tag_out(packet_frame(p));
+	p->off += ETHER_TAG_LEN;
+	p->len -= ETHER_TAG_LEN;
+	if (o->csum_partial)
+		o->csum_start = (uint16_t)(o->csum_start - min_u32(o->csum_start, ETHER_TAG_LEN));
+	if (o->gso_type != GSO_NONE)
+		o->gso_hdr_len = (uint16_t)(o->gso_hdr_len - min_u32(o->gso_hdr_len, ETHER_TAG_LEN));
+}
+
 void packet_free(struct packet_pool *pool, struct packet *p)
 {
 	assert(p->buf != NULL && "a packet is freed once");

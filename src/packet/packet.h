@@ -205,6 +205,9 @@ void packet_hold_conn(struct packet_pool *pool, struct packet *p);
 /* It goes on, with its connection as that is now; CT_INFO_INVALID and none, if that has ended. */
 void packet_conn_back(struct packet_pool *pool, struct packet *p);
 
+/* The frame without its outer VLAN tag, which it has; its note of unfinished work goes with it. */
+void packet_take_tag_out(struct packet *p);
+
 /* Gives the packet and its bytes back. Does not count: see ledger.h. */
 void packet_free(struct packet_pool *pool, struct packet *p);
 /* Frees and counts as dropped for p->reason = reason. */

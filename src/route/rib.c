@@ -5,11 +5,13 @@
  * repetitions beside each other: they are left out then. The order stays; which
  * candidate is active is asked anew when a link comes or goes.
  *
- * A gateway is resolved over connected routes only: it must be a neighbour
- * (RFC 1812 section 5.2.4.3 keeps the next hop on a connected network). The
- * longest connected prefix that holds it gives interface and source address;
- * with an interface named, only prefixes of that interface count, in whatever zone
- * it is; else those of the route's own zone, then those of zone 0.
+ * A gateway must be a neighbour (RFC 1812 section 5.2.4.3 keeps the next hop on a
+ * connected network), so it is resolved over what lies on links: connected
+ * prefixes and static routes to a device. The longest of them that holds it gives
+ * interface and source address; with an interface named, only those of that
+ * interface count, in whatever zone it is; else those of the route's own zone, then
+ * those of zone 0. Or the route itself says that it is a neighbour (onlink): on a
+ * link whose address is a /32, or that has none.
  *
  * A route whose interface has no link gives way to the next best of its prefix,
  * and where there is none, to a shorter prefix. A connected route stays where
@@ -81,7 +83,14 @@ int rib_add(struct rib *r, const struct rib_route *route)
 	return 0;
 }
 
-/* The connected routes, and what was lately found among them: most routes share a gateway with others. */
+/* Every address of its prefix is a neighbour. */
+static bool is_of_link(const struct rib_route *route)
+{
+	return route->source == RIB_CONNECTED || (route->source == RIB_STATIC && route->nexthop.kind == FIB_UNICAST &&
+						  route->nexthop.gateway == 0 && route->nexthop.ifindex != 0);
+}
+
+/* The routes to links, and what was lately found among them: most routes share a gateway with others. */
 #define FOUND_SLOTS 1024u
 
 struct neighbourhood {
@@ -118,7 +127,7 @@ static void resolve(struct neighbourhood *nb, struct rib_route *route)
 	struct fib_nexthop *nh = &route->nexthop;
 
 	route->resolved = true;
-	if (nh->kind != FIB_UNICAST || nh->gateway == 0)
+	if (nh->kind != FIB_UNICAST || nh->gateway == 0 || route->onlink)
 		return;
 	struct found *f = &nb->found[(nh->gateway ^ nh->ifindex << 5 ^ (uint32_t)route->zone << 7) % FOUND_SLOTS];
 
@@ -163,7 +172,7 @@ static bool resolve_all(struct rib *r)
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
-		n += r->route[i].source == RIB_CONNECTED;
+		n += is_of_link(&r->route[i]);
 	if (nb != NULL)
 		nb->connected = calloc(n + 1, sizeof(*nb->connected));
 	if (nb == NULL || nb->connected == NULL) {
@@ -171,7 +180,7 @@ static bool resolve_all(struct rib *r)
 		return false;
 	}
 	for (size_t i = 0; i < r->n; i++) {
-		if (r->route[i].source == RIB_CONNECTED)
+		if (is_of_link(&r->route[i]))
 			nb->connected[nb->n++] = r->route[i];
 	}
 	for (size_t i = 0; i < r->n; i++)

@@ -32,7 +32,8 @@ struct rib_route {
 	uint8_t source;   /* enum rib_source */
 	uint8_t distance;
 	uint32_t metric;
-	bool resolved;    /* its gateway is on a connected prefix */
+	bool onlink;      /* its gateway is a neighbour on nexthop.ifindex, whatever prefixes say */
+	bool resolved;    /* its gateway is on a connected prefix, or on one that a device route calls a link's */
 	bool link_down;   /* its interface has no link */
 	bool active;      /* it stands in its zone's FIB */
 };

@@ -33,6 +33,22 @@ bool ether_parse(const uint8_t *frame, size_t len, struct ether_view *v)
 	return true;
 }
 
+/* 802.1Q section 9.6: a tag's two bytes of control information, the VLAN in the low 12 bits. */
+bool ether_priority_tagged(const uint8_t *frame, size_t len)
+{
+	uint16_t type;
+
+	if (len < ETHER_HEADER_LEN + ETHER_TAG_LEN)
+		return false;
+	type = (uint16_t)(frame[12] << 8 | frame[13]);
+	return (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ) && (frame[14] & 0x0f) == 0 && frame[15] == 0;
+}
+
+void ether_take_tag_out(uint8_t *frame)
+{
+	memmove(frame + ETHER_TAG_LEN, frame, 2 * sizeof(struct ether_addr));
+}
+
 void ether_emit(uint8_t *frame, const struct ether_view *v)
 {
 	struct ether_header *h = (struct ether_header *)frame;

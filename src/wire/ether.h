@@ -56,6 +56,12 @@ struct ether_view {
 
 /* False when len is under ETHER_HEADER_LEN. */
 bool ether_parse(const uint8_t *frame, size_t len, struct ether_view *v);
+#define ETHER_TAG_LEN 4
+/* The frame has an outer tag that names no VLAN but only a priority (802.1Q section 6.9.1: VLAN 0): it belongs to the
+ * untagged network. len may be anything. */
+bool ether_priority_tagged(const uint8_t *frame, size_t len);
+/* Takes that tag out: the addresses move up to what is behind it, and the frame begins ETHER_TAG_LEN later. */
+void ether_take_tag_out(uint8_t *frame);
 /* Writes ETHER_HEADER_LEN bytes. */
 void ether_emit(uint8_t *frame, const struct ether_view *v);
 

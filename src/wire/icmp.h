@@ -43,6 +43,10 @@ enum icmp_unreachable_code {
 	ICMP_ADMIN_PROHIBITED = 13,
 };
 
+enum icmp_redirect_code {
+	ICMP_REDIRECT_HOST = 1, /* the only one that RFC 1812 section 4.3.3.2 allows */
+};
+
 enum icmp_time_exceeded_code {
 	ICMP_TTL_EXCEEDED = 0,
 	ICMP_REASSEMBLY_TIMEOUT = 1,

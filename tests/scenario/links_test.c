@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "ip/icmp.h"
 #include "world.h"
 
 #define HOST1 IP4(10, 77, 0, 2)
@@ -228,6 +229,209 @@ static void test_spoofed_source_and_limits(void **state)
 	world_end(&n.w);
 }
 
+/* Would catch: a next hop outside every prefix that is not asked for by ARP, asks from an address that is not ours, or is
+ * given no answer: behind a /32 with a device route, onlink, and on a link without an address. */
+static void test_next_hops(void **state)
+{
+	static const struct {
+		const char *config;
+		uint32_t asked_for; /* the address that the next hop knows us by */
+	} row[] = {
+		{ "interface wan0 { address 198.51.100.7/32; }\nroute 172.31.1.1/32 dev wan0;\n"
+		  "route 0.0.0.0/0 via 172.31.1.1;\n", IP4(198, 51, 100, 7) },
+		{ "interface wan0 { address 198.51.100.7/32; }\nroute 0.0.0.0/0 via 172.31.1.1 dev wan0 onlink;\n",
+		  IP4(198, 51, 100, 7) },
+		{ "interface wan0 { }\nroute 0.0.0.0/0 via 172.31.1.1 dev wan0 onlink;\n", IP4(10, 77, 0, 1) },
+		{ "interface wan0 { address 172.31.1.0/31; }\nroute 0.0.0.0/0 via 172.31.1.1;\n", IP4(172, 31, 1, 0) },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct send out = { .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct send ping = { .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8 };
+		char text[512];
+		struct world w;
+
+		snprintf(text, sizeof(text), LAN "%s", row[i].config);
+		world_start(&w, text, NULL);
+		struct station *lan = world_station(&w, "lan0", HOST1, NULL);
+		struct station *wan = world_station(&w, "wan0", IP4(172, 31, 1, 1), NULL);
+
+		world_run(&w, 5 * NS_PER_S);
+		station_clear(wan);
+		station_send(lan, &out);
+		world_run(&w, 20 * NS_PER_MS);
+		struct packet *p = station_next(wan);
+
+		assert_non_null(p);
+		assert_int_equal(p->ip.src, HOST1);
+		ping.dst = row[i].asked_for;
+		station_send(wan, &ping);
+		world_run(&w, 20 * NS_PER_MS);
+		p = station_next(wan);
+		assert_non_null(p);
+		assert_int_equal(p->ip.src, row[i].asked_for);
+		world_end(&w);
+	}
+}
+
+/* Would catch: a directed broadcast that is forwarded unasked, or not as a broadcast when asked for; or one that comes
+ * by its own link and goes round. */
+static void test_directed_broadcast(void **state)
+{
+	for (int on = 0; on < 2; on++) {
+		struct net n;
+		struct send s = { .dst = IP4(10, 77, 0, 255), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		char text[512];
+
+		snprintf(text, sizeof(text), "interface lan0 { address 10.77.0.1/24; directed broadcast %s; }\n" WAN DEFAULT_ROUTE,
+			 on ? "yes" : "no");
+		net_start(&n, text);
+		struct packet *p = carry(&n, n.wan, &s, n.lan);
+
+		assert_int_equal(p != NULL, on);
+		if (on) {
+			struct ether_view eth;
+
+			assert_true(ether_parse(packet_frame(p), p->len, &eth));
+			assert_true(ether_is_broadcast(&eth.dst));
+			assert_int_equal(p->ip.ttl, 63);
+		}
+		assert_int_equal(world_dropped(&n.w, DROP_FORWARD_BROADCAST), !on);
+		s.link_broadcast = true;
+		assert_null(carry(&n, n.lan, &s, n.lan));
+		world_end(&n.w);
+	}
+}
+
+/* Would catch: a redirect that is sent unasked, for what is translated, or to a sender that could not use it; and one
+ * that we obey. */
+static void test_redirects(void **state)
+{
+	static const struct {
+		const char *words, *rules;
+		uint32_t src;
+		bool sent;
+	} row[] = {
+		{ "", "", 0, false },
+		{ "redirects yes;", "", 0, true },
+		{ "redirects yes;", "", IP4(10, 77, 1, 9), false }, /* not on the next hop's prefix */
+		{ "redirects yes;", "table ip t { chain post { type nat hook postrouting priority srcnat; masquerade } }\n", 0,
+		  false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct net n;
+		struct send out = { .src = row[i].src, .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct send obey = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_REDIRECT, .code = 1 };
+		uint8_t quote[64];
+		char text[512];
+
+		snprintf(text, sizeof(text), "interface lan0 { address 10.77.0.1/24; address 10.77.1.1/24; %s }\n" WAN
+			 "route 0.0.0.0/0 via 10.77.0.3;\n%s", row[i].words, row[i].rules);
+		net_start(&n, text);
+		struct packet *p = carry(&n, n.lan, &out, n.lan);
+
+		/* The packet itself waits for 10.77.0.3, which is not there. */
+		assert_int_equal(p != NULL, row[i].sent);
+		if (row[i].sent) {
+			assert_int_equal(p->l4.type, ICMP_REDIRECT);
+			assert_int_equal(p->l4.code, ICMP_REDIRECT_HOST);
+			assert_int_equal(p->l4.info, IP4(10, 77, 0, 3));
+			assert_int_equal(p->ip.src, IP4(10, 77, 0, 1));
+		}
+		out.src = IP4(10, 77, 0, 1);
+		out.dst = PEER;
+		obey.payload = quote;
+		obey.payload_len = (uint16_t)station_build(n.lan, &out, quote, sizeof(quote));
+		obey.info = HOST1;
+		station_send(n.lan, &obey);
+		world_run(&n.w, 20 * NS_PER_MS);
+		assert_int_equal(world_dropped(&n.w, DROP_ICMP_IGNORED), 1);
+		assert_int_equal(ip_route(gateway_ip(n.w.gw), PEER)->ifindex, n.wan->ifindex);
+		world_end(&n.w);
+	}
+}
+
+/* Would catch: the gateway's own answer lost when a chain at input gave the question another source: one that is routed,
+ * one that no route leads to, one of ours. */
+static void test_snat_at_input(void **state)
+{
+	static const char *const given[] = { "198.51.100.9", "192.0.2.9", "203.0.113.1", "10.77.0.99" };
+
+	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+		struct send ping = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7,
+				     .payload_len = 8 };
+		struct send closed = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9,
+				       .payload_len = 8 };
+		char text[512];
+		struct net n;
+
+		snprintf(text, sizeof(text), LAN WAN "route 198.51.100.0/24 via 203.0.113.254;\n"
+			 "table ip t { chain in { type nat hook input priority srcnat; ip saddr 10.77.0.2 snat to %s\n} }\n",
+			 given[i]);
+		net_start(&n, text);
+		struct packet *p = carry(&n, n.lan, &ping, n.lan);
+
+		if (p == NULL)
+			fail_msg("no answer with %s", given[i]);
+		assert_int_equal(p->ip.src, IP4(10, 77, 0, 1));
+		assert_int_equal(p->l4.type, ICMP_ECHO_REPLY);
+		assert_int_equal(p->l4.id, 7);
+		p = carry(&n, n.lan, &closed, n.lan);
+		if (p == NULL)
+			fail_msg("no error with %s", given[i]);
+		assert_int_equal(p->l4.code, ICMP_PORT_UNREACHABLE);
+		assert_int_equal(p->ip.src, IP4(10, 77, 0, 1));
+		world_end(&n.w);
+	}
+}
+
+/* Would catch: an ICMP error from inside whose quote shows an inside address outside, since the connection that it is
+ * about begins in the same batch, is over, or never was; with rules that translate by protocol and port only. */
+static void test_quotes_stay_inside(void **state)
+{
+	struct net n;
+	struct send out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
+	struct send in = { .src = PEER, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000, .payload_len = 8 };
+	struct send error = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE, .code = 3 };
+	uint8_t quote[64];
+
+	net_start(&n, LAN WAN DEFAULT_ROUTE
+		  "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
+		  "  oifname \"wan0\" udp dport 53 masquerade\n} }\n");
+	error.payload = quote;
+	error.payload_len = (uint16_t)station_build(n.wan, &in, quote, sizeof(quote));
+	assert_null(carry(&n, n.lan, &error, n.wan));
+	station_send(n.lan, &out);
+	assert_non_null(carry(&n, n.lan, &error, n.wan)); /* the query: both came in one batch */
+	assert_null(station_next(n.wan));
+	assert_int_equal(world_dropped(&n.w, DROP_CT_INVALID), 2);
+	/* Of a way that nobody translates it is as harmless as it was. */
+	in.sport = 54;
+	error.payload_len = (uint16_t)station_build(n.wan, &in, quote, sizeof(quote));
+	assert_non_null(carry(&n, n.lan, &error, n.wan));
+	world_end(&n.w);
+}
+
+/* Would catch: an ICMP error about our own reset, which its receiver does not answer ARP for, sent to whoever the reset
+ * speaks for. */
+static void test_reset_to_a_dead_host(void **state)
+{
+	struct net n;
+	struct send syn = { .src = IP4(10, 77, 0, 99), .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 1234, .dport = 7,
+			    .flags = TCP_SYN };
+
+	net_start(&n, LAN WAN DEFAULT_ROUTE
+		  "table ip f { chain f { type filter hook forward priority filter;\n"
+		  "  iifname \"lan0\" tcp dport 7 reject with tcp reset\n} }\n");
+	station_send(n.lan, &syn);
+	world_run(&n.w, 30 * NS_PER_S);
+	assert_null(station_next(n.wan));
+	assert_int_equal(world_dropped(&n.w, DROP_NEIGH_UNREACHABLE), 1);
+	assert_int_equal(icmp_counts(gateway_ip(n.w.gw))[ICMP_SILENT_OURS], 1);
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +441,12 @@ int main(void)
 		cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_rpf_words),
 		cmocka_unit_test(test_spoofed_source_and_limits),
+		cmocka_unit_test(test_next_hops),
+		cmocka_unit_test(test_directed_broadcast),
+		cmocka_unit_test(test_redirects),
+		cmocka_unit_test(test_snat_at_input),
+		cmocka_unit_test(test_quotes_stay_inside),
+		cmocka_unit_test(test_reset_to_a_dead_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
