@@ -126,12 +126,19 @@ static bool pool_preserve(struct parser *p, struct nat_pool_config *pool)
 	return true;
 }
 
+/* A pool while its block is read. */
+struct pool_block {
+	struct nat_pool_config pool;
+	struct token filtering; /* where that was said */
+};
+
 static bool pool_statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = {
 		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve", "rest"
 	};
-	struct nat_pool_config *pool = ctx;
+	struct pool_block *block = ctx;
+	struct nat_pool_config *pool = &block->pool;
 	struct token t = *config_peek(p);
 	bool ok, yes = false;
 
@@ -144,6 +151,7 @@ static bool pool_statement(struct parser *p, void *ctx)
 	} else if (config_accept_word(p, "mapping")) {
 		ok = pool_option(p, mappings, ARRAY_LEN(mappings), "a way of mapping", &pool->mapping);
 	} else if (config_accept_word(p, "filtering")) {
+		block->filtering = *config_peek(p);
 		ok = pool_option(p, filterings, ARRAY_LEN(filterings), "a way of filtering", &pool->filtering);
 	} else if (config_accept_word(p, "paired")) {
 		ok = config_yes_no(p, &yes);
@@ -176,23 +184,31 @@ static bool has_ports(const struct nat_pool_config *pool)
 
 bool config_pool(struct parser *p)
 {
-	struct nat_pool_config pool = { .ports = { POOL_PORT_FIRST, POOL_PORT_LAST } };
+	struct pool_block block = { .pool = { .ports = { POOL_PORT_FIRST, POOL_PORT_LAST } } };
+	struct nat_pool_config *pool = &block.pool;
 	struct token name = *config_peek(p);
 	struct nat_config *nat = &p->c->nat;
 
-	if (!config_name(p, pool.name, sizeof(pool.name), "a pool's name") || !config_block(p, pool_statement, &pool))
+	if (!config_name(p, pool->name, sizeof(pool->name), "a pool's name") ||
+	    !config_block(p, pool_statement, &block))
 		return false;
 	if (nat->n_pools == NAT_POOLS_MAX) {
 		config_err(p, &name.pos, "there can be %d pools at most", NAT_POOLS_MAX);
 		return true;
 	}
-	if (pool.n_ranges == 0 || !has_ports(&pool))
+	if (pool->n_ranges == 0 || !has_ports(pool))
 		p->n_harmless++;
-	if (pool.n_ranges == 0)
-		config_err(p, &name.pos, "pool \"%s\" has no address", pool.name);
-	else if (!has_ports(&pool))
-		config_err(p, &name.pos, "pool \"%s\" has no port left", pool.name);
+	if (pool->n_ranges == 0)
+		config_err(p, &name.pos, "pool \"%s\" has no address", pool->name);
+	else if (!has_ports(pool))
+		config_err(p, &name.pos, "pool \"%s\" has no port left", pool->name);
+	/* Each destination has a mapping of its own, by which nobody else could come in. */
+	if (pool->filtering != NAT_FILTER_ADDRESS_PORT_DEPENDENT && pool->mapping != NAT_MAP_ENDPOINT_INDEPENDENT) {
+		p->n_harmless++;
+		config_err(p, &block.filtering.pos,
+			   "this filtering needs `mapping endpoint-independent` in pool \"%s\"", pool->name);
+	}
 	p->pool_pos[nat->n_pools] = name.pos;
-	nat->pool[nat->n_pools++] = pool;
+	nat->pool[nat->n_pools++] = *pool;
 	return true;
 }

@@ -73,6 +73,28 @@ static void refused(const char *text, const char *want)
 	config_errors_free(errors);
 }
 
+/* Would catch: a filtering that is taken and not heeded, since each destination has a mapping of its own; a refusal of
+ * what means something, in whatever order it is said. */
+static void test_filtering_needs_mapping(void **state)
+{
+	static const char *const ways[] = { "endpoint-independent", "address-dependent" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		snprintf(text, sizeof(text), "pool p { 203.0.113.16;\n filtering %s; ports 2000-3000;\n}", ways[i]);
+		refused(text, "test:2:12");
+		refused(text, "this filtering needs `mapping endpoint-independent` in pool \"p\"");
+		snprintf(text, sizeof(text),
+			 "pool p { 203.0.113.16; filtering %s; mapping address-and-port-dependent; }", ways[i]);
+		refused(text, "test:1:34");
+		snprintf(text, sizeof(text), "pool p { 203.0.113.16; filtering %s; mapping endpoint-independent; }",
+			 ways[i]);
+		config_free(load(text));
+	}
+	config_free(load("pool p { 203.0.113.16; filtering address-and-port-dependent; }"));
+}
+
 /* Would catch a message that lost its place, its text or its caret. */
 static void test_messages(void **state)
 {
@@ -545,6 +567,8 @@ static void test_many_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_filtering_needs_mapping),
+		cmocka_unit_test(test_filtering_needs_mapping),
 		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_docs),        cmocka_unit_test(test_values),
 		cmocka_unit_test(test_offload),     cmocka_unit_test(test_many_names),
