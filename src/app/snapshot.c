@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "app/snapshot.h"
+#include "app/snapshot_sources.h"
 
 struct build {
 	const struct config *cfg;
@@ -430,7 +431,8 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap == NULL)
 		return NULL;
 	copy_values(&b);
-	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && build_rules(&b) && build_routes(&b))
+	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && snapshot_build_sources(b.snap, cfg) &&
+	    build_rules(&b) && build_routes(&b))
 		return b.snap;
 	if (config_n_errors(*errors) == 0)
 		config_error_add(errors, cfg, &nowhere, "out of memory");
@@ -445,6 +447,7 @@ void snapshot_destroy(struct snapshot *s)
 	rib_destroy(s->rib);
 	if (s->rules != NULL)
 		ruleset_destroy(s->rules);
+	free(s->nat_source);
 	free(s->text);
 	free(s);
 }

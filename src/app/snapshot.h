@@ -23,6 +23,7 @@ struct snapshot {
 	struct ip_config ip;
 	struct ct_config ct;
 	struct nat_config nat;
+	struct nat_address_range *nat_source; /* nat.source, to be freed */
 	struct ruleset *rules;
 	struct rib *rib; /* its FIBs follow the links: see gateway.c */
 	char driver[IP_INTERFACES_MAX][16]; /* by interface number */

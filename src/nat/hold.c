@@ -95,6 +95,35 @@ static bool interface_has(const struct nat *n, uint32_t ifindex, uint32_t addr)
 	return false;
 }
 
+static bool rule_gives(const struct nat *n, uint32_t addr)
+{
+	uint32_t low = 0, high = n->cfg.n_sources;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (n->cfg.source[mid].last < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n->cfg.n_sources && n->cfg.source[low].first <= addr;
+}
+
+/* Somebody here answers for the address, so what is on its way to it finds us. */
+static bool is_ours(const struct nat *n, uint32_t addr)
+{
+	if (rule_gives(n, addr))
+		return true;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		if (interface_has(n, i, addr))
+			return true;
+	for (uint32_t i = 0; i < n->cfg.n_pools; i++)
+		if (nat_pool_has(&n->cfg.pool[i], addr))
+			return true;
+	return false;
+}
+
 static bool ref_is_allowed(const struct nat *n, const struct tuple *reply, uint32_t ref)
 {
 	uint32_t id = nat_ref_id(ref), addr = reply->dst, port = nat_outside_port(reply);
@@ -116,14 +145,21 @@ static bool ref_is_allowed(const struct nat *n, const struct tuple *reply, uint3
 	case NAT_ORIGIN_RULE:
 		break;
 	}
-	return true;
+	return is_ours(n, addr);
 }
 
 bool nat_still_allowed(const struct nat *n, uint32_t index)
 {
-	const struct tuple *reply = &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple;
+	const struct conn *c = conntrack_conn(n->ct, index);
+	const struct tuple *orig = &c->half[CT_ORIGINAL].tuple, *reply = &c->half[CT_REPLY].tuple;
 	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
 
+	/* A prefix for a prefix takes no port. */
+	if (!(c->status & CT_MAPPED))
+		return !(c->status & CT_SNAT) || reply->dst == orig->src || is_ours(n, reply->dst);
+	/* Only the port was another: the address is the sender's. */
+	if (nat_ref_kind(ref) == NAT_HOLD_PORT && nat_ref_origin(ref) == NAT_ORIGIN_RULE && reply->dst == orig->src)
+		return true;
 	if (nat_ref_kind(ref) != NAT_HOLD_PAIR)
 		return ref_is_allowed(n, reply, ref);
 	const struct nat_pair *pair = pair_at(n, ref);

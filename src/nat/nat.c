@@ -455,7 +455,7 @@ static void sweep(struct nat *n)
 			return;
 		}
 		const struct conn *c = conntrack_conn(n->ct, index);
-		if ((c->status & CT_MAPPED) && !nat_still_allowed(n, index))
+		if ((c->status & (CT_MAPPED | CT_SNAT)) && !nat_still_allowed(n, index))
 			conntrack_end(n->ct, index, CT_END_CONFIG);
 	}
 }

@@ -50,6 +50,9 @@ struct nat_pool_config {
 struct nat_config {
 	uint32_t n_pools;
 	struct nat_pool_config pool[NAT_POOLS_MAX]; /* empty name: not in use */
+	/* What rules give as a source by its address (`snat to A`): rising, and none touches the next. Of the snapshot. */
+	const struct nat_address_range *source;
+	uint32_t n_sources;
 };
 
 enum nat_action_kind {

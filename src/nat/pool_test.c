@@ -413,6 +413,60 @@ static void test_reload(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* `snat to A` becomes `snat to B`: nobody answers for A any more, so its connections end; where A is a pool's or an
+ * interface's, or another rule gives it, they stay. Would catch: connections left on an address whose answers no longer
+ * find us; ones that end although it is still ours; a prefix that is forgotten, since it holds no port. */
+static void test_rule_address_left(void **state)
+{
+	static const uint32_t a = IP4(203, 0, 113, 99);
+	const struct nat_address_range rest[] = { { a + 1, a + 5 }, { a + 10, a + 10 } }, both[] = { { a - 3, a + 5 } };
+	static const struct {
+		uint8_t kind;
+		enum { GONE, OTHER_RULE, POOL, INTERFACE } still;
+	} rows[] = {
+		{ NAT_ACTION_RANGE, GONE },	 { NAT_ACTION_RANGE, OTHER_RULE }, { NAT_ACTION_RANGE, POOL },
+		{ NAT_ACTION_RANGE, INTERFACE }, { NAT_ACTION_PREFIX, GONE },	   { NAT_ACTION_PREFIX, OTHER_RULE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct nat_bench nb;
+		struct nat_pool_config *pool = pool_start(&nb, 100);
+		struct make m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
+
+		nb.snat = (struct nat_action){ .kind = rows[i].kind,
+					       .flags = NAT_FLAG_ADDRESS,
+					       .prefix_len = 32,
+					       .range = { a, a } };
+		cfg.source = both;
+		cfg.n_sources = 1;
+		nat_configure(nb.nat, &cfg);
+		assert_int_equal(nat_send(&nb, &m).ip.src, a);
+		/* `snat to :2000` leaves the address as it is. */
+		nb.snat = (struct nat_action){ .kind = NAT_ACTION_RANGE,
+					       .flags = NAT_FLAG_PORT,
+					       .ports = { 2000, 2000 } };
+		assert_int_equal(nat_send(&nb, &port_only).l4.sport, 2000);
+		nat_configure(nb.nat, &cfg);
+		nat_expire(nb.nat);
+		assert_int_equal(conntrack_n_connections(nb.b.ct), 2);
+
+		cfg.source = rows[i].still == OTHER_RULE ? both : rest;
+		cfg.n_sources = rows[i].still == OTHER_RULE ? ARRAY_LEN(both) : ARRAY_LEN(rest);
+		if (rows[i].still == POOL)
+			pool->range[0] = (struct nat_address_range){ a, a };
+		if (rows[i].still == INTERFACE)
+			nb.ip.interface[WAN].address[0].addr = a;
+		nat_configure(nb.nat, &cfg);
+		nat_expire(nb.nat);
+		assert_int_equal(conntrack_n_connections(nb.b.ct), rows[i].still == GONE ? 1 : 2);
+		assert_int_equal(nb.b.n_events[EVENT_CONN_END], rows[i].still == GONE);
+		if (rows[i].still == GONE)
+			assert_int_equal(nb.b.last.reason, CT_END_CONFIG);
+		nat_bench_stop(&nb);
+	}
+}
+
 /* Would catch: a resting port that is given out, alone or shared; one that rests for ever; a hold that is never given
  * back. */
 static void test_rest(void **state)
@@ -470,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_rule_ports),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_rule_address_left),
 		cmocka_unit_test(test_rest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
