@@ -201,7 +201,6 @@ static void filtering_is_an_option(struct rfc *t)
 /* REQ-9. Would catch: a packet from inside to an outside end of ours that is lost, or goes to the wrong host.
  * With a mapping that belongs to one destination the outside end is a published port. */
 static const struct rfc_setup hairpin_setup = {
-	.pool_options = EIF,
 	.prerouting = "ip daddr 203.0.113.16 udp dport 5000 dnat to 10.78.0.2:6000",
 	.postrouting = "snat to pool public",
 };

@@ -231,7 +231,7 @@ static void filtering_by_protocol(struct rfc *t)
 static void refused_packets_refresh_nothing(struct rfc *t, uint8_t proto, uint32_t lives_s)
 {
 	rfc_start(t, &(struct rfc_setup){
-			     .pool_options = EIF,
+			     .pool_options = t->mode == RFC_APDM ? NULL : EIF,
 			     .more = "table ip filter { chain forward { type filter hook forward priority filter;"
 				     " policy accept;\n iifname \"wan0\" ct state new drop\n} }" });
 	struct rfc_end e = rfc_out(t, proto, RFC_HOST1, 4000, RFC_PEER1, 80);
