@@ -47,6 +47,7 @@ const char *const ct_end_reason_names[N_CT_END_REASONS] = {
 	[CT_END_REUSED] = "reused",   [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
 	[CT_END_CONFIG] = "config",   [CT_END_REFUSED] = "refused",
 	[CT_END_ROUTE] = "route",
+	[CT_END_RECLAIMED] = "reclaimed",
 };
 
 const char *const ct_counter_names[N_CT_COUNTERS] = {
@@ -59,6 +60,7 @@ const char *const ct_counter_names[N_CT_COUNTERS] = {
 	[CT_COUNT_ICMP_OUT_OF_WINDOW] = "icmp-out-of-window",
 	[CT_COUNT_CLASH_RESOLVED] = "clash-resolved",
 	[CT_COUNT_EVICTED] = "evicted",
+	[CT_COUNT_RECLAIMED] = "reclaimed",
 };
 
 struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limits)
@@ -302,8 +304,11 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 	}
 	if (dir == CT_REPLY && !(c->status & CT_SEEN_REPLY)) {
 		c->status |= CT_SEEN_REPLY;
-		if (p->l4.kind != L4_TCP && (c->status & CT_CONFIRMED))
+		if (p->l4.kind != L4_TCP && (c->status & CT_CONFIRMED)) {
 			ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+			if (ct->finished != NULL && ct_is_query(c))
+				ct->finished(ct->finished_ctx, index);
+		}
 	}
 	/* A later piece of TCP has no sequence number: the first piece spoke for all. */
 	if (t->proto != IPPROTO_NR_TCP)

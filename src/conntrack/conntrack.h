@@ -69,6 +69,7 @@ enum ct_end_reason {
 	CT_END_CONFIG,  /* its translation left the config */
 	CT_END_REFUSED, /* nobody wanted it */
 	CT_END_ROUTE,   /* masqueraded, and its route leads out of another interface now */
+	CT_END_RECLAIMED, /* finished or idle, and a new one needed its port */
 	N_CT_END_REASONS
 };
 
@@ -144,6 +145,7 @@ struct ct_timeouts {
 		tcp_close, tcp_unacknowledged;
 	uint32_t udp_new, udp_stream;
 	uint32_t udp_well_known; /* to ports below 1024 (RFC 4787 REQ-5a); 0: as the others */
+	uint32_t udp_answered;   /* ... that were answered and never became a stream; 0: as the others */
 	uint32_t icmp;
 	uint32_t other;
 };
@@ -223,6 +225,17 @@ uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);
 /* Ends a connection now: NAT's slot is called, an event is sent. */
 void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason);
 
+/* For NAT: is it needed any more (spare.c)? In rising order of how little. *quiet: since its last packet, in ticks. */
+enum ct_spare { CT_NEEDED, CT_IDLE, CT_FINISHED };
+enum ct_spare conntrack_spare(struct conntrack *ct, uint32_t index, uint32_t *quiet);
+/* A quick look: false where conntrack_spare does not say CT_FINISHED, now or later without another packet. */
+bool conntrack_may_be_finished(const struct conntrack *ct, uint32_t index);
+/* Ends one that is not needed, also within a batch. False: later. */
+bool conntrack_reclaim(struct conntrack *ct, uint32_t index);
+/* Slot for NAT: conntrack_may_be_finished has become true. */
+typedef void ct_finished_fn(void *ctx, uint32_t index);
+void conntrack_set_finished(struct conntrack *ct, ct_finished_fn *fn, void *ctx);
+
 /* The zone that answers to p will come in with: of its output interface, at INPUT of the gateway itself. */
 uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p);
 /* For NAT, before the connection is confirmed: makes `reply` its REPLY tuple and takes it in the table, so that nobody
@@ -289,6 +302,8 @@ uint64_t conntrack_next_deadline(const struct conntrack *ct);
 /* A TCP connection that was seen from the middle on, so that nothing of it is refused for its windows. */
 bool conntrack_tcp_liberal(const struct conn *c);
 
+/* All numbers are below this. */
+uint32_t conntrack_n_numbers_max(const struct conntrack *ct);
 /* Numbers from here on have never been a connection's. */
 uint32_t conntrack_n_numbers(const struct conntrack *ct);
 uint32_t conntrack_n_connections(const struct conntrack *ct);
@@ -306,6 +321,7 @@ enum ct_counter {
 	CT_COUNT_ICMP_OUT_OF_WINDOW,
 	CT_COUNT_CLASH_RESOLVED,
 	CT_COUNT_EVICTED,
+	CT_COUNT_RECLAIMED,
 	N_CT_COUNTERS
 };
 extern const char *const ct_counter_names[N_CT_COUNTERS];

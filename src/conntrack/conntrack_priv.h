@@ -65,6 +65,8 @@ struct conntrack {
 	void *resume_ctx;
 	ct_refused_fn *refused;
 	void *refused_ctx;
+	ct_finished_fn *finished;
+	void *finished_ctx;
 	ct_ended_fn *ended;
 	void *ended_ctx;
 	ct_alive_fn *alive;
@@ -153,6 +155,10 @@ bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 void ct_datagram_begin(struct conntrack *ct, uint32_t index);
 void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir);
 
+/* In seconds, as it is now. */
+uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c);
+/* spare.c: a few datagrams to a well-known port, which have not become a stream. */
+bool ct_is_query(const struct conn *c);
 /* Both tuples are what they will be. */
 void ct_datagram_confirmed(struct conn *c);
 

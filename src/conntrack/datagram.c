@@ -5,7 +5,9 @@
  *
  * UDP: one that was answered lives on as a stream (RFC 4787 REQ-5). It is assured
  * when it still talks two seconds after it began, so that a burst of DNS queries
- * is what goes first when the table is full.
+ * is what goes first when the table is full. With `timeout udp answered` a flow to a
+ * well-known port is a query until then, and ends so long after its answer; the class
+ * is chosen when the flow begins.
  *
  * Later packets of one that was answered read and write no more than the line of
  * their direction (conntrack_datagram_plain): so all that does not change stands
@@ -21,6 +23,10 @@ static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_c
 		if (t->udp_well_known != 0)
 			return t->udp_well_known;
 		return answered ? t->udp_stream : t->udp_new;
+	case CT_DATAGRAM_QUERY:
+		if (answered)
+			return t->udp_answered;
+		return t->udp_well_known != 0 ? t->udp_well_known : t->udp_new;
 	case CT_DATAGRAM_UDP:
 		return answered ? t->udp_stream : t->udp_new;
 	case CT_DATAGRAM_ICMP:
@@ -30,14 +36,16 @@ static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_c
 	}
 }
 
-static enum ct_datagram_class class_of(const struct tuple *orig)
+static enum ct_datagram_class class_of(const struct conntrack *ct, const struct tuple *orig)
 {
+	if (orig->proto == IPPROTO_NR_UDP && orig->dport < 1024)
+		return ct->cfg.timeout.udp_answered != 0 ? CT_DATAGRAM_QUERY : CT_DATAGRAM_WELL_KNOWN;
 	if (orig->proto == IPPROTO_NR_UDP)
-		return orig->dport < 1024 ? CT_DATAGRAM_WELL_KNOWN : CT_DATAGRAM_UDP;
+		return CT_DATAGRAM_UDP;
 	return orig->proto == IPPROTO_NR_ICMP ? CT_DATAGRAM_ICMP : CT_DATAGRAM_OTHER;
 }
 
-static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
+uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c)
 {
 	return timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)c->half[CT_ORIGINAL].scale,
 				(c->status & CT_SEEN_REPLY) != 0);
@@ -54,14 +62,14 @@ void ct_moment_now(const struct conntrack *ct, struct ct_moment *m)
 void ct_datagram_begin(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
-	enum ct_datagram_class class = class_of(&c->half[CT_ORIGINAL].tuple);
+	enum ct_datagram_class class = class_of(ct, &c->half[CT_ORIGINAL].tuple);
 
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].datagram.first_tick = ct_now_tick(ct);
 		c->half[d].scale = (uint8_t)class;
 		c->half[d].flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
 	}
-	ct_refresh(ct, index, timeout_of(ct, c));
+	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
 }
 
 void ct_datagram_confirmed(struct conn *c)
@@ -88,8 +96,12 @@ static void assure(struct conntrack *ct, uint32_t index)
 	struct conn *c = ct_conn(ct, index);
 
 	ct_assure(ct, index);
-	for (int d = 0; d < N_CT_DIRS; d++)
+	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].flags |= CT_DATAGRAM_SETTLED;
+		/* A stream is no query. */
+		if (c->half[d].scale == CT_DATAGRAM_QUERY)
+			c->half[d].scale = CT_DATAGRAM_WELL_KNOWN;
+	}
 	if (c->status & CT_CONFIRMED)
 		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
 }
@@ -101,7 +113,7 @@ void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir)
 	if (is_stream(c, ct_now_tick(ct)))
 		assure(ct, index);
 	(void)dir;
-	ct_refresh(ct, index, timeout_of(ct, c));
+	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
 }
 
 void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit)
@@ -110,5 +122,5 @@ void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_cr
 
 	if (is_stream(c, (uint32_t)(credit->last_ns / CT_TICK_NS)))
 		assure(ct, index);
-	ct_refresh_at(ct, index, timeout_of(ct, c), credit->last_ns);
+	ct_refresh_at(ct, index, ct_datagram_timeout(ct, c), credit->last_ns);
 }

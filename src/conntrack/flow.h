@@ -101,6 +101,7 @@ static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, con
 enum ct_datagram_class {
 	CT_DATAGRAM_UDP,
 	CT_DATAGRAM_WELL_KNOWN, /* UDP to a port below 1024 */
+	CT_DATAGRAM_QUERY,      /* the same, when queries end soon and it is not known to be anything else */
 	CT_DATAGRAM_ICMP,
 	CT_DATAGRAM_OTHER,
 	N_CT_DATAGRAM_CLASSES

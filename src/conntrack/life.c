@@ -367,6 +367,11 @@ struct conn *conntrack_conn(struct conntrack *ct, uint32_t index)
 	return ct_conn(ct, index);
 }
 
+uint32_t conntrack_n_numbers_max(const struct conntrack *ct)
+{
+	return ct->conns.cap;
+}
+
 uint32_t conntrack_n_numbers(const struct conntrack *ct)
 {
 	return ct->conns.n_fresh;

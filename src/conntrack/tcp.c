@@ -234,8 +234,11 @@ static void enter_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state 
 	if (state == CT_TCP_ESTABLISHED && (before == CT_TCP_SYN_RECV || before == CT_TCP_ESTABLISHED) &&
 	    (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
 		ct_assure(ct, index);
-	if (state != before && (c->status & CT_CONFIRMED))
-		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+	if (state == before || !(c->status & CT_CONFIRMED))
+		return;
+	ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+	if (ct->finished != NULL && (state == CT_TCP_TIME_WAIT || state == CT_TCP_CLOSE))
+		ct->finished(ct->finished_ctx, index);
 }
 
 static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)

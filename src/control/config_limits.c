@@ -39,6 +39,7 @@ static const struct row timeouts[] = {
 	{ { "udp", "new" }, OPTION(timeout.udp_new), UDP_SECONDS_MIN, 0 },
 	{ { "udp", "stream" }, OPTION(timeout.udp_stream), UDP_SECONDS_MIN, 0 },
 	{ { "udp", "well-known" }, OPTION(timeout.udp_well_known), 0, 0 },
+	{ { "udp", "answered" }, OPTION(timeout.udp_answered), 0, 0 },
 	{ { "icmp" }, OPTION(timeout.icmp), 0, 0 },
 	{ { "other" }, OPTION(timeout.other), 0, 0 },
 };
