@@ -36,7 +36,6 @@ static void add_block(struct nat *n, uint32_t address, enum nat_proto proto, str
 	if (m->own.word[block] != 0)
 		return;
 	portmap_add_block(m, block);
-	nat_overloads_block(n, address, proto, block, m);
 }
 
 bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set)
@@ -72,7 +71,6 @@ bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t
 	if (nat_blocks_use(n->crew.blocks, nat_address_at(n, address)->row, proto, block, n->crew.worker))
 		return true;
 	portmap_remove_block(m, block);
-	nat_overloads_block(n, address, proto, block, m);
 	return false;
 }
 

@@ -198,17 +198,38 @@ static bool take_on(struct nat *n, uint32_t index, const struct nat_source_wish 
 	return nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address));
 }
 
-static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w, struct tuple reply)
+static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s)
+{
+	const struct nat_source_wish *w = &s->wish;
+	bool all_used = w->n_addresses == 1 && s->none_unused;
+	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+
+	for (int effort = all_used ? NAT_PORT_SHARED : NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
+		for (uint64_t i = 0; i < n_tries; i++) {
+			uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+			if (take_on(n, index, w, s->reply, addr, (enum nat_port_effort)effort))
+				return true;
+		}
+	return false;
+}
+
+/* On an address where one that is finished makes room. */
+static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w,
+			struct tuple reply)
 {
 	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
-	for (int effort = NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
-		for (uint64_t i = 0; i < n_tries; i++) {
-			uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
-			if (take_on(n, index, w, reply, addr, (enum nat_port_effort)effort))
-				return true;
-		}
+	for (uint64_t i = 0; i < n_tries; i++) {
+		uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+		uint32_t address = nat_address_find(n, addr, reply.zone);
+
+		if (address != NAT_NONE && nat_reuse_port(n, address, &reply, w) &&
+		    (take_on(n, index, w, reply, addr, NAT_PORT_UNUSED) ||
+		     take_on(n, index, w, reply, addr, NAT_PORT_SHARED)))
+			return true;
+	}
 	return false;
 }
 
@@ -481,7 +502,7 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	}
 	if (s->action.kind == NAT_ACTION_PREFIX)
 		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
-	s->drawn = false;
+	s->drawn = s->none_unused = false;
 	s->before = CONN_NONE;
 	s->translates = make_wish(n, p, c, s);
 	/* Drawn once a connection, in the order of connections. */
@@ -501,8 +522,13 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 			return false;
 		s->drawn = false;
 		s->address = nat_address_get(n, s->first, s->reply.zone);
-		if (s->address == NAT_NONE || !nat_hold_port(n, s->address, &s->reply, &s->wish.port, &s->draw))
+		if (s->address == NAT_NONE)
 			return false;
+		if (!nat_hold_port(n, s->address, &s->reply, &s->wish.port, &s->draw)) {
+			/* Other workers may have some. */
+			s->none_unused = nat_address_at(n, s->address)->row == NAT_BLOCK_NONE;
+			return false;
+		}
 		s->reply.dst = s->first;
 	}
 	s->hash = conntrack_reach_reply(n->ct, &s->reply);
@@ -533,7 +559,9 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 	s->state = NAT_SOURCE_TAKEN;
 	if (!s->translates)
 		return true;
-	nat_overload_taken(n, &s->reply, s->address);
+	/* What is kept was never released. */
+	if (s->before == CONN_NONE)
+		nat_overload_taken(n, &s->reply, s->address, s->wish.port.set);
 	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address)))
 		return true;
 	s->state = NAT_SOURCE_ASKED;
@@ -548,7 +576,20 @@ static bool take_wish(struct nat *n, struct conn *c, uint32_t index, const struc
 
 	if (w->n_addresses == 0 || wish_address(w, 0) == 0)
 		return false;
-	return w->endpoint_independent ? take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, w, s->reply);
+	return w->endpoint_independent ? take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, s);
+}
+
+/* Rather one that is finished ends than that this one is refused. */
+static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s,
+			       struct packet *p)
+{
+	const struct nat_source_wish *w = &s->wish;
+
+	if (!s->translates || w->n_addresses == 0)
+		return false;
+	if (!w->endpoint_independent)
+		return take_reused(n, c, index, w, s->reply);
+	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) && take_mapping(n, c, index, w, s->reply, p);
 }
 
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)
@@ -563,7 +604,9 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 		return false;
 	if (!done && n->crew.elsewhere != NULL && w->n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
 		return false;
-	if (!done) {
+	if (!done && !take_from_finished(n, c, index, s, p)) {
+		if (p->verdict == VERDICT_STOLEN)
+			return false;
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
 		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? wish_address(w, 0) : 0);
 		return false;

@@ -73,6 +73,7 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 	const struct tuple *reply = &c->half[CT_REPLY].tuple;
 	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
 
+	nat_reuse_gone(n, index);
 	if (nat_ref_kind(ref) == NAT_HOLD_PAIR) {
 		struct nat_pair pair = *pair_at(n, ref);
 

@@ -72,9 +72,14 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_mappings;
 	if (nat_rests_init(&n->rests, n_mappings) != 0)
 		goto destroy_overloads;
+	if (nat_reuse_init(&n->reuse, conntrack_n_numbers_max(ct)) != 0)
+		goto fini_rests;
 	conntrack_set_release(ct, nat_release, n);
+	conntrack_set_finished(ct, nat_reuse_finished, n);
 	return n;
 
+fini_rests:
+	nat_rests_fini(&n->rests);
 destroy_overloads:
 	nat_overloads_destroy(n->overloads);
 fini_mappings:
@@ -91,6 +96,8 @@ void nat_destroy(struct nat *n)
 	if (n == NULL)
 		return;
 	conntrack_set_release(n->ct, NULL, NULL);
+	conntrack_set_finished(n->ct, NULL, NULL);
+	nat_reuse_fini(&n->reuse);
 	nat_rests_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
@@ -464,7 +471,6 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 {
 	nat_attempts_forget(n);
 	nat_pools_build(n, cfg);
-	nat_overloads_forget(n);
 	n->sweeping = true;
 	n->sweep_cursor = 0;
 }

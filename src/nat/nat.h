@@ -191,6 +191,7 @@ struct nat_pool_info {
 	uint64_t n_ports; /* ports of one protocol, all addresses */
 	uint64_t n_used_tcp, n_used_udp, n_used_icmp;
 	uint64_t n_refused; /* new connections that found no port */
+	uint64_t n_reused;  /* connections that were finished or idle and made room for a new one */
 };
 /* For `yangguan pools`; false at the end. Masquerade appears under the name of
  * its interface. */

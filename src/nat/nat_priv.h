@@ -133,6 +133,26 @@ struct nat_attempts {
 	uint32_t head, n;
 };
 
+/* reuse.c: connections that are finished, the longest first. Links by their numbers. */
+struct nat_reuse_queue {
+	uint32_t first, last; /* number + 1 */
+	uint32_t serial;      /* of the queue: what has another one's is in none */
+	uint32_t reserved;
+};
+
+struct nat_reuse_link {
+	uint32_t next, prev; /* number + 1 */
+	uint32_t serial;     /* 0: in no queue */
+	uint32_t overload;   /* whose queue it is, NAT_NONE: that of mappings */
+};
+
+struct nat_reuse {
+	struct pool links; /* used as an array */
+	uint32_t next_serial;
+	bool any; /* ever: while it is false, links are not looked at */
+	struct nat_reuse_queue mappings;
+};
+
 struct nat_pool {
 	struct port_set ports;
 	uint64_t n_addresses;
@@ -141,6 +161,7 @@ struct nat_pool {
 /* How often somebody found nothing, by pool and by interface (masquerade); the last is for rules with addresses. */
 struct nat_refusals {
 	uint64_t count;
+	uint64_t n_reused; /* connections that made room */
 	uint64_t told_ns; /* when an event was sent last */
 	bool told;
 };
@@ -167,6 +188,7 @@ struct nat {
 	struct nat_addresses addresses;
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
+	struct nat_reuse reuse;
 	struct nat_rests rests;
 	struct nat_attempts attempts;
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
@@ -201,6 +223,8 @@ static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
 	else
 		reply->dport = (uint16_t)port;
 }
+
+struct nat_source_wish;
 
 /* address.c: addresses and their port maps. */
 
@@ -315,16 +339,76 @@ bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, cons
 /* Holds the port that was drawn and puts it into the tuple, which is not taken yet. */
 bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
 		   const struct nat_port_draw *draw);
+/* overload.c: busy destinations. */
+
+#define OVERLOAD_CLASSES 4
+#define OVERLOAD_TINY 4u /* a set with no more ports has no map */
+#define OVERLOAD_COMPLETE 65536u
+
+/* A busy destination, for one set of ports. What is unused towards it stands behind the struct. */
+struct overload {
+	uint32_t address, remote;
+	uint16_t remote_port;
+	uint8_t proto, class;
+	uint32_t id, chain; /* chain: id + 1 */
+	uint32_t set_id, n_ports;
+	uint32_t first;    /* port of the first bit */
+	uint32_t n_looked; /* so many, in their order, have been looked up; OVERLOAD_COMPLETE: all */
+	uint32_t start;    /* of that order */
+	uint32_t version;  /* of the port map whose blocks it knows */
+	uint32_t hand;     /* the port at which a search for one that may go on goes on */
+	struct nat_reuse_queue before, finished; /* before it was busy, and since */
+};
+_Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is aligned");
+
+struct nat_overloads {
+	uint32_t n_used;
+	uint32_t n_counters, n_buckets; /* powers of two */
+	uint32_t *counter;		/* connections towards destinations with this hash */
+	uint32_t *bucket;		/* id + 1 */
+	struct pool maps[OVERLOAD_CLASSES];
+};
+
 struct nat_overloads *nat_overloads_create(uint32_t n_connections);
-/* After a change of the config other ports may be allowed: busy destinations are looked at anew. */
-void nat_overloads_forget(struct nat *n);
 void nat_overloads_destroy(struct nat_overloads *o);
-/* A block of ports came to this worker, or went. */
-void nat_overloads_block(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t block,
-			 const struct portmap *m);
-/* The destination's map follows what is taken towards it, and what has gone. */
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address);
+/* Of the destination that the REPLY tuple comes from, for this set; NULL if it has none. */
+struct overload *nat_overload_of(const struct nat *n, const struct tuple *reply, uint32_t address,
+				 const struct port_set *set);
+/* Makes it, although the destination does not look busy; NULL without room. */
+struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
+				   const struct port_set *set);
+/* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
+/* A port that is unused towards it, each equally likely; PORTMAP_NONE when there is none. Somebody without a port may
+ * have the tuple all the same: then it is marked as used. */
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_wish *wish);
+/* One that can be shared, too, if need be at the price of a look at every word. */
+uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const struct portmap *m,
+				     const struct port_set *set);
+void nat_overload_mark(struct overload *o, uint32_t port);
+void nat_overload_unmark(struct overload *o, uint32_t port);
+struct overload *nat_overload_at(const struct nat *n, uint32_t id);
+/* The port is this worker's. */
+bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port);
+/* The used ports of the set in turns. */
+uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set);
+
+/* reuse.c: ports of connections that are not needed any more. */
+
+int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections);
+void nat_reuse_fini(struct nat_reuse *r);
+/* Slot of conntrack: it may be finished. */
+void nat_reuse_finished(void *ctx, uint32_t index);
+/* The same for one that was found towards a busy destination. */
+void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index);
+/* It gives back what it holds. */
+void nat_reuse_gone(struct nat *n, uint32_t index);
+/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the wish comes free.
+ * False when all are needed. */
+bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_wish *w);
+/* The same for a mapping of the wish's pool. */
+bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_wish *w);
 
 /* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
  * memory overlap. What is chosen is what one after the other would choose. */
@@ -353,6 +437,7 @@ struct nat_source {
 	struct nat_action action;
 	bool translates; /* the wish is filled in */
 	bool drawn;      /* first and draw, too */
+	bool none_unused; /* at `first`, seen when it was to be held */
 	uint32_t before; /* whose mapping is kept, CONN_NONE: nobody's */
 	struct nat_source_wish wish;
 	uint32_t first; /* address to try first */
@@ -391,6 +476,7 @@ void nat_error_src(struct nat *n, struct packet *p);
 void nat_pools_build(struct nat *n, const struct nat_config *cfg);
 uint32_t nat_pool_address(const struct nat_pool_config *cfg, uint64_t k);
 bool nat_pool_has(const struct nat_pool_config *cfg, uint32_t addr);
+struct nat_refusals *nat_refusals_of(struct nat *n, enum nat_origin origin, uint32_t id);
 void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr);
 
 #endif

@@ -50,11 +50,16 @@ bool nat_pool_has(const struct nat_pool_config *cfg, uint32_t addr)
 	return false;
 }
 
+struct nat_refusals *nat_refusals_of(struct nat *n, enum nat_origin origin, uint32_t id)
+{
+	return origin == NAT_ORIGIN_POOL         ? &n->pool_refusals[id]
+	       : origin == NAT_ORIGIN_MASQUERADE ? &n->masquerade_refusals[id]
+						 : &n->rule_refusals;
+}
+
 void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr)
 {
-	struct nat_refusals *r = origin == NAT_ORIGIN_POOL         ? &n->pool_refusals[id]
-				 : origin == NAT_ORIGIN_MASQUERADE ? &n->masquerade_refusals[id]
-								   : &n->rule_refusals;
+	struct nat_refusals *r = nat_refusals_of(n, origin, id);
 
 	r->count++;
 	if (!r->told || n->env->now - r->told_ns >= TELL_EVERY_NS) {
@@ -117,6 +122,7 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 			.n_addresses = (uint32_t)pool->n_addresses,
 			.n_ports = pool->n_addresses * pool->ports.n_ports,
 			.n_refused = n->pool_refusals[*cursor].count,
+			.n_reused = n->pool_refusals[*cursor].n_reused,
 		};
 		for (uint32_t i = 0; i < as->pool.n_fresh; i++)
 			if (nat_pool_has(c, nat_address_at(n, i)->addr))
@@ -132,6 +138,7 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 			.id = *cursor,
 			.name = c->name,
 			.n_refused = n->masquerade_refusals[ifindex].count,
+			.n_reused = n->masquerade_refusals[ifindex].n_reused,
 		};
 		for (uint32_t i = 0; i < as->pool.n_fresh; i++) {
 			uint32_t which = interface_has(c, nat_address_at(n, i)->addr);

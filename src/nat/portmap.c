@@ -36,6 +36,7 @@ static void set_add(struct port_set *s, uint32_t first, uint32_t last)
 		return;
 	s->range[s->n++] = (struct nat_port_range){ (uint16_t)first, (uint16_t)last };
 	s->n_ports += last - first + 1;
+	s->id = (s->id ^ (first << 16 | last)) * 2654435761u + 1;
 }
 
 struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded)
@@ -105,6 +106,33 @@ void port_bits_give(struct port_bits *b, uint32_t port)
 	b->group[port >> 12]++;
 }
 
+void port_span_take(const struct port_span *b, uint32_t port)
+{
+	uint32_t at = port - b->first;
+
+	b->unused[at >> 6] &= ~(UINT64_C(1) << (at & 63));
+	b->word[at >> 6]--;
+	b->group[at >> 12]--;
+}
+
+void port_span_give(const struct port_span *b, uint32_t port)
+{
+	uint32_t at = port - b->first;
+
+	b->unused[at >> 6] |= UINT64_C(1) << (at & 63);
+	b->word[at >> 6]++;
+	b->group[at >> 12]++;
+}
+
+void port_span_set(const struct port_span *b, uint32_t port, uint64_t unused)
+{
+	uint32_t w = (port - b->first) >> 6, n = (uint32_t)__builtin_popcountll(unused);
+
+	b->group[w >> 6] = (uint16_t)(b->group[w >> 6] - b->word[w] + n);
+	b->word[w] = (uint8_t)n;
+	b->unused[w] = unused;
+}
+
 void portmap_init(struct portmap *m)
 {
 	memset(m->bits.unused, 0xff, sizeof(m->bits.unused));
@@ -112,7 +140,10 @@ void portmap_init(struct portmap *m)
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
 		m->bits.group[g] = 4096;
 	memset(m->sharers, 0, sizeof(m->sharers));
+	memset(m->unshareable, 0, sizeof(m->unshareable));
+	memset(m->changed, 0, sizeof(m->changed));
 	m->n_shared = 0;
+	m->version = 0;
 	port_bits_take(&m->bits, 0);
 }
 
@@ -133,6 +164,7 @@ void portmap_add_block(struct portmap *m, uint32_t block)
 		both[i]->word[block] = (uint8_t)n;
 		both[i]->group[block >> 6] += (uint16_t)n;
 	}
+	m->changed[block] = ++m->version;
 }
 
 void portmap_remove_block(struct portmap *m, uint32_t block)
@@ -145,6 +177,7 @@ void portmap_remove_block(struct portmap *m, uint32_t block)
 		both[i]->unused[block] = 0;
 		both[i]->word[block] = 0;
 	}
+	m->changed[block] = ++m->version;
 }
 
 bool portmap_owns(const struct portmap *m, uint32_t port)
@@ -157,11 +190,23 @@ bool portmap_block_idle(const struct portmap *m, uint32_t block)
 	return m->bits.word[block] == m->own.word[block] && m->pins[block] == 0;
 }
 
+static void set_unshareable(struct portmap *m, uint32_t port)
+{
+	m->unshareable[port >> 6] |= UINT64_C(1) << (port & 63);
+}
+
+static void clear_unshareable(struct portmap *m, uint32_t port)
+{
+	m->unshareable[port >> 6] &= ~(UINT64_C(1) << (port & 63));
+}
+
 void portmap_use(struct portmap *m, uint32_t port)
 {
 	if (!portmap_unused(m, port)) {
 		assert(m->sharers[port] < SHARERS_MAX);
 		m->n_shared += m->sharers[port]++ == 0;
+		if (m->sharers[port] == SHARERS_MAX)
+			set_unshareable(m, port);
 		return;
 	}
 	port_bits_take(&m->bits, port);
@@ -171,6 +216,8 @@ void portmap_release(struct portmap *m, uint32_t port)
 {
 	assert(!portmap_unused(m, port));
 	if (m->n_shared > 0 && m->sharers[port] > 0) {
+		if (m->sharers[port] == SHARERS_MAX)
+			clear_unshareable(m, port);
 		m->n_shared -= --m->sharers[port] == 0;
 		return;
 	}
@@ -188,6 +235,7 @@ bool portmap_rest(struct portmap *m, uint32_t port)
 	if (m->sharers[port] != 0)
 		return false;
 	m->sharers[port] = RESTING;
+	set_unshareable(m, port);
 	m->n_shared++;
 	return true;
 }
@@ -196,21 +244,8 @@ void portmap_wake(struct portmap *m, uint32_t port)
 {
 	assert(m->sharers[port] == RESTING);
 	m->sharers[port] = 0;
+	clear_unshareable(m, port);
 	m->n_shared--;
-}
-
-/* Unused ports below `port`, which may be 65536. */
-static uint32_t rank(const struct port_bits *b, uint32_t port)
-{
-	uint32_t n = 0, w = port >> 6;
-
-	for (uint32_t g = 0; g < port >> 12; g++)
-		n += b->group[g];
-	for (uint32_t i = w & ~63u; i < w; i++)
-		n += b->word[i];
-	if (port & 63)
-		n += (uint32_t)__builtin_popcountll(b->unused[w] & ((UINT64_C(1) << (port & 63)) - 1));
-	return n;
 }
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
@@ -224,6 +259,24 @@ static uint32_t sum_of_eight(const uint8_t *counts)
 	memcpy(&v, counts, sizeof(v));
 	v = (v & UINT64_C(0x00ff00ff00ff00ff)) + (v >> 8 & UINT64_C(0x00ff00ff00ff00ff));
 	return (uint32_t)(v * UINT64_C(0x0001000100010001) >> 48);
+}
+
+/* Unused ports below `port`, counted from the first of the span; it may be the one behind the last. */
+static inline uint32_t rank(const struct port_span *b, uint32_t port)
+{
+	uint32_t n = 0, w = port >> 6;
+
+	for (uint32_t g = 0; g < port >> 12; g++)
+		n += b->group[g];
+	uint32_t i = w & ~63u;
+
+	for (; i + 8 <= w; i += 8)
+		n += sum_of_eight(&b->word[i]);
+	for (; i < w; i++)
+		n += b->word[i];
+	if (port & 63)
+		n += (uint32_t)__builtin_popcountll(b->unused[w] & ((UINT64_C(1) << (port & 63)) - 1));
+	return n;
 }
 
 /* The number of the k-th bit that is set, from 0; there are more than k. */
@@ -245,7 +298,7 @@ static uint32_t select_bit(uint64_t bits, uint32_t k)
 }
 
 /* The k-th unused port, from 0. */
-static uint32_t select_port(const struct port_bits *b, uint32_t k)
+static inline uint32_t select_port(const struct port_span *b, uint32_t k)
 {
 	uint32_t g = 0, n;
 
@@ -261,12 +314,21 @@ static uint32_t select_port(const struct port_bits *b, uint32_t k)
 	return w * 64 + select_bit(b->unused[w], k);
 }
 
+static struct port_span whole(const struct port_bits *b)
+{
+	/* Whoever only reads gives a const one. */
+	struct port_bits *all = (struct port_bits *)(uintptr_t)b;
+
+	return (struct port_span){ all->group, all->word, all->unused, 0, 65536 };
+}
+
 static uint32_t count_bits(const struct port_bits *b, const struct port_set *s)
 {
+	struct port_span all = whole(b);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n; i++)
-		n += rank(b, s->range[i].last + 1u) - rank(b, s->range[i].first);
+		n += rank(&all, s->range[i].last + 1u) - rank(&all, s->range[i].first);
 	return n;
 }
 
@@ -281,19 +343,19 @@ uint32_t portmap_count_own(const struct portmap *m, const struct port_set *s)
 }
 
 /* Where the unused ports of each range of a set begin in the order of all, and how many they are; returns their sum. */
-static uint32_t count_ranges(const struct port_bits *b, const struct port_set *s, uint32_t *first, uint32_t *n)
+static inline uint32_t count_ranges(const struct port_span *b, const struct port_set *s, uint32_t *first, uint32_t *n)
 {
 	uint32_t total = 0;
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		first[i] = rank(b, s->range[i].first);
-		n[i] = rank(b, s->range[i].last + 1u) - first[i];
+		first[i] = rank(b, s->range[i].first - b->first);
+		n[i] = rank(b, s->range[i].last + 1u - b->first) - first[i];
 		total += n[i];
 	}
 	return total;
 }
 
-static uint32_t select_in_ranges(const struct port_bits *b, const uint32_t *first, const uint32_t *n, uint32_t k)
+static inline uint32_t select_in_ranges(const struct port_span *b, const uint32_t *first, const uint32_t *n, uint32_t k)
 {
 	uint32_t i = 0;
 
@@ -302,16 +364,32 @@ static uint32_t select_in_ranges(const struct port_bits *b, const uint32_t *firs
 	return select_port(b, first[i] + k);
 }
 
-uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
+static inline uint32_t pick(const struct port_span *b, const struct port_set *s, struct rng *rng)
 {
 	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(b, s, first, n);
 
 	return total == 0 ? PORTMAP_NONE : select_in_ranges(b, first, n, rng_below(rng, total));
 }
 
+uint32_t port_span_pick(const struct port_span *b, const struct port_set *s, struct rng *rng)
+{
+	uint32_t at = pick(b, s, rng);
+
+	return at == PORTMAP_NONE ? PORTMAP_NONE : b->first + at;
+}
+
+uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
+{
+	struct port_span all = whole(b);
+
+	return pick(&all, s, rng);
+}
+
 uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number)
 {
-	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(b, s, first, n);
+	struct port_span all = whole(b);
+	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(&all, s, first, n);
 
-	return total == 0 ? PORTMAP_NONE : select_in_ranges(b, first, n, (uint32_t)((uint64_t)number * total >> 32));
+	return total == 0 ? PORTMAP_NONE
+			  : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
 }

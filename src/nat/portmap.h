@@ -20,6 +20,7 @@
 struct port_set {
 	uint32_t n;
 	uint32_t n_ports;
+	uint32_t id; /* of what is in it: equal sets have the same */
 	struct nat_port_range range[PORT_SET_MAX];
 };
 
@@ -53,13 +54,40 @@ uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, str
 /* The same with a random number of the caller's, of 32 bits: equally likely but for one part in 2^16. */
 uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number);
 
+/* The same for a part of all ports, wherever it stands: words from a multiple of 64 on. More than 64 words only from
+ * port 0 on, and a group for each 64. */
+struct port_span {
+	uint16_t *group;
+	uint8_t *word;
+	uint64_t *unused;
+	uint32_t first; /* the port of its first bit */
+	uint32_t n;     /* ports, a multiple of 64 */
+};
+static inline bool port_span_has(const struct port_span *b, uint32_t port)
+{
+	return port - b->first < b->n;
+}
+static inline bool port_span_unused(const struct port_span *b, uint32_t port)
+{
+	return (b->unused[(port - b->first) >> 6] >> (port & 63) & 1) != 0;
+}
+void port_span_take(const struct port_span *b, uint32_t port);
+void port_span_give(const struct port_span *b, uint32_t port);
+/* All 64 ports from `port` on at once. */
+void port_span_set(const struct port_span *b, uint32_t port, uint64_t unused);
+/* The set lies within the span. */
+uint32_t port_span_pick(const struct port_span *b, const struct port_set *s, struct rng *rng);
+
 struct portmap {
 	struct port_bits bits;
 	uint32_t n_shared;       /* ports with sharers, and at rest */
+	uint32_t version;        /* goes up with every change of blocks */
 	uint16_t sharers[65536]; /* connections beyond the first */
 	/* With several workers: the ports of blocks that are ours, whether used or not, and who else needs a block. */
 	struct port_bits own;
 	uint32_t pins[PORTMAP_WORDS];
+	uint32_t changed[PORTMAP_WORDS]; /* the version with which a block came or went */
+	uint64_t unshareable[PORTMAP_WORDS]; /* ports at rest, and those with as many sharers as can be counted */
 };
 
 void portmap_init(struct portmap *m);

@@ -16,8 +16,10 @@
  *   map       once an address: its first port, with the making of the port map
  *   slice     once a busy destination: a pick that finds it busy and makes its map,
  *             the first of the slices in which that map is filled
- *   turns     more full destinations than there are maps for take turns, each with
- *             one connection too many
+ *   turns     destinations that are full by others' tuples alone take turns
+ *   refusedN  full destinations of a rule with N ports take turns, FILL of them, each
+ *             with one connection too many
+ *   lastN     ... each with one port that has come free
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,6 +133,80 @@ static void measure_once(struct nat_bench *nb)
 	part("turns", 0, N_TURNS);
 }
 
+static const struct few {
+	uint32_t n_ports, n_destinations;
+} few[] = { { 64, 1 }, { 64, 100 }, { 64, 10000 }, { 1024, 1 }, { 1024, 100 }, { 8192, 1 }, { 8192, 16 } };
+
+/* A connection as the hooks would make it, without a packet. */
+static bool quick(struct nat_bench *nb, uint32_t dst, uint32_t k, const struct port_set *set)
+{
+	struct tuple orig = { .src = CLIENT + k / 50000,
+			      .dst = dst,
+			      .sport = (uint16_t)(PORTS_FIRST + k % 50000),
+			      .dport = 443,
+			      .proto = IPPROTO_NR_UDP };
+	struct tuple reply = tuple_invert(&orig);
+	struct conntrack *ct = nb->b.ct;
+	struct nat *n = nb->nat;
+	struct nat_port_wish wish = { .set = set };
+	uint32_t index = ct_create(ct, tuple_hash(&ct->key, &orig), &orig);
+	uint32_t address = nat_address_get(n, WAN_ADDR, 0);
+
+	must(index != POOL_NONE, "room for a connection");
+	reply.dst = WAN_ADDR;
+	if (!nat_take_port(n, index, address, reply, &wish, NAT_PORT_UNUSED) &&
+	    !nat_take_port(n, index, address, reply, &wish, NAT_PORT_SHARED))
+		return false;
+	must(nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, NAT_ORIGIN_MASQUERADE, WAN, address)), "a hold");
+	ct_datagram_begin(ct, index);
+	return ct_confirm_one(ct, index);
+}
+
+static void end_one(struct nat_bench *nb, uint32_t dst, uint32_t port)
+{
+	struct tuple t = { .src = dst, .dst = WAN_ADDR, .sport = 443, .dport = (uint16_t)port, .proto = IPPROTO_NR_UDP };
+	uint32_t ref = conntrack_find(nb->b.ct, &t);
+
+	must(ref != CONN_NONE, "a full destination");
+	conntrack_end(nb->b.ct, conn_index(ref), CT_END_FLUSHED);
+}
+
+/* The k-th of the destinations that take turns. */
+static uint32_t destination(const struct few *f, uint32_t k)
+{
+	return SERVER + (uint32_t)((uint64_t)k * 7919 % f->n_destinations);
+}
+
+static void measure_few(const struct few *f)
+{
+	static struct nat_bench nb;
+	struct port_set set = port_set_of((struct nat_port_range){ 3000, (uint16_t)(2999 + f->n_ports) }, NULL, 0);
+	char kind[32];
+
+	nat_bench_start(&nb, f->n_ports * f->n_destinations + 1000);
+	nb.snat.flags = NAT_FLAG_PORT;
+	nb.snat.ports = set.range[0];
+	for (uint32_t d = 0; d < f->n_destinations; d++)
+		for (uint32_t k = 0; k < f->n_ports; k++)
+			must(quick(&nb, SERVER + d, k, &set), "a connection was refused while a port was free");
+	bench_pass(&nb.b, 0);
+	skipped();
+	for (uint32_t k = 0; k < N_PICKS; k++)
+		must(connect_to(&nb, destination(f, k), 60000, 60001) == 0, "nothing is left");
+	(void)snprintf(kind, sizeof(kind), "refused%u", f->n_ports);
+	part(kind, f->n_destinations, N_PICKS);
+	for (uint32_t k = 0; k < N_PICKS; k++) {
+		end_one(&nb, destination(f, k), 3000 + k);
+		bench_pass(&nb.b, 0);
+		skipped();
+		must(connect_to(&nb, destination(f, k), 60100 + k, 60101 + k) == 1, "a free port was missed");
+		(void)snprintf(kind, sizeof(kind), "last%u", f->n_ports);
+		part(kind, f->n_destinations, 1);
+	}
+	nat_bench_stop(&nb);
+	skipped();
+}
+
 int main(void)
 {
 	static struct nat_bench nb;
@@ -148,5 +224,8 @@ int main(void)
 	part("refused", N_PORTS, N_PICKS);
 	measure_once(&nb);
 	nat_bench_stop(&nb);
+	skipped();
+	for (size_t i = 0; i < ARRAY_LEN(few); i++)
+		measure_few(&few[i]);
 	return 0;
 }
