@@ -26,6 +26,7 @@ struct quiet_device {
 	char name[IF_NAMESIZE]; /* empty: this entry is free */
 	uint32_t ifindex;
 	int link_fd; /* of tcx; -1: by a filter */
+	int prog_fd; /* with a link */
 	bool made_qdisc;
 };
 
@@ -89,15 +90,17 @@ static int add_by_tc(struct quiet *q, const char *ifname, uint32_t ifindex)
 		d = find(q, "");
 	if (!d)
 		return -ENOMEM;
-	int link_fd = q->method == QUIET_TC ? -ENOTSUP : quiet_tcx_add(ifindex);
+	int prog_fd = -1;
+	int link_fd = q->method == QUIET_TC ? -ENOTSUP : quiet_tcx_add(ifindex, &prog_fd);
 	int r = link_fd >= 0 ? 0 : q->method == QUIET_TCX ? link_fd : add_filter(d, ifindex);
 	if (r < 0)
 		return r;
 	if (link_fd >= 0)
 		(void)quiet_tc_remove(ifindex, QUIET_TC_IF_EMPTY);
 	if (d->name[0] != 0 && d->link_fd >= 0)
-		quiet_tcx_remove(d->link_fd);
+		quiet_tcx_remove(d->link_fd, d->prog_fd);
 	d->link_fd = link_fd >= 0 ? link_fd : -1;
+	d->prog_fd = prog_fd;
 	d->ifindex = ifindex;
 	snprintf(d->name, sizeof(d->name), "%s", ifname);
 	return 0;
@@ -155,7 +158,7 @@ static int remove_by_tc(struct quiet *q, const char *ifname)
 	if (d) {
 		/* The name may be another device's by now: go by the link or the index. */
 		if (d->link_fd >= 0)
-			quiet_tcx_remove(d->link_fd);
+			quiet_tcx_remove(d->link_fd, d->prog_fd);
 		else
 			r = quiet_tc_remove(d->ifindex, d->made_qdisc ? QUIET_TC_IF_EMPTY : QUIET_TC_KEEP);
 		memset(d, 0, sizeof(*d));

@@ -22,9 +22,10 @@ void quiet_nft_close(struct quiet_nft *n);
 
 #define QUIET_TCX_NAME "yangguan_quiet"
 
-/* The link's descriptor; or -errno: kernels before Linux 6.6, and users without the right to load programs. */
-int quiet_tcx_add(uint32_t ifindex);
-void quiet_tcx_remove(int link_fd);
+/* The link's descriptor, and the program's; or -errno: kernels before Linux 6.6, and users without the right to load
+ * programs. */
+int quiet_tcx_add(uint32_t ifindex, int *prog_fd);
+void quiet_tcx_remove(int link_fd, int prog_fd);
 
 /* --- traffic control: one filter a device, which stays when the process is killed (quiet_tc.c) --- */
 

@@ -26,6 +26,7 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -111,27 +112,38 @@ int probe_mac(uint32_t ifindex, uint8_t mac[6])
 	return r;
 }
 
-/* Whether one of this process's descriptors is that program, or a link to it: asked of those that are there, since
- * opening a program by its number takes rights that a running gateway has given up. */
-static bool is_held_here(uint32_t id)
+/* The program behind a descriptor of this process; 0 if it is none. */
+static uint32_t program_of(const char *fd)
 {
 	char path[64], line[128];
-	struct dirent *e;
-	bool found = false;
-	DIR *d = opendir("/proc/self/fdinfo");
+	unsigned id = 0;
 
-	while (d != NULL && !found && (e = readdir(d)) != NULL) {
-		unsigned held;
-		(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%.32s", e->d_name);
-		FILE *f = fopen(path, "re");
-		while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
-			found = sscanf(line, "prog_id: %u", &held) == 1 && held == id;
-		if (f != NULL)
-			(void)fclose(f);
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%.16s", fd);
+	FILE *f = fopen(path, "re");
+	bool is_program = false; /* a link, too, tells the number of its program, and has no name */
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		is_program |= strncmp(line, "prog_type:", strlen("prog_type:")) == 0;
+		(void)sscanf(line, "prog_id: %u", &id);
 	}
+	if (f != NULL)
+		(void)fclose(f);
+	return is_program ? id : 0;
+}
+
+/* A descriptor of this process for that program, not to be closed, or -1. Opening a program by its number takes rights
+ * that a running gateway has given up; what it has open it may ask. */
+static int held_here(uint32_t id)
+{
+	struct dirent *e;
+	int fd = -1;
+	DIR *d = opendir("/proc/self/fd");
+
+	while (d != NULL && fd < 0 && (e = readdir(d)) != NULL)
+		if (program_of(e->d_name) == id)
+			fd = atoi(e->d_name);
 	if (d != NULL)
 		(void)closedir(d);
-	return found;
+	return fd;
 }
 
 void probe_program_name(uint32_t id, char *name, size_t len)
@@ -139,14 +151,14 @@ void probe_program_name(uint32_t id, char *name, size_t len)
 	struct text t = text_of(name, len);
 	struct bpf_prog_info info = { 0 };
 	uint32_t info_len = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id);
+	int opened = bpf_prog_get_fd_by_id(id), fd = opened >= 0 ? opened : held_here(id);
 
 	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &info_len) == 0 && info.name[0] != '\0')
 		text_add(&t, "%.*s", (int)sizeof(info.name), info.name);
 	else
 		text_add(&t, "?");
-	if (fd >= 0)
-		(void)close(fd);
+	if (opened >= 0)
+		(void)close(opened);
 }
 
 int probe_foreign_xdp(uint32_t ifindex, char *err, size_t err_len)
@@ -183,7 +195,7 @@ int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len)
 		return 0;
 	for (uint32_t i = 0; i < n && i < TCX_PROGRAMS_MAX; i++) {
 		probe_program_name(ids[i], name, sizeof(name));
-		if (strcmp(name, NAME_QUIET) == 0 || is_held_here(ids[i]))
+		if (strcmp(name, NAME_QUIET) == 0)
 			continue;
 		probe_ifname(ifindex, dev);
 		text_add(&t,

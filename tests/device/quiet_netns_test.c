@@ -90,10 +90,10 @@ static void give_address(struct netns_world *w)
 /* Not in a user namespace, and not before Linux 6.6. */
 static bool has_tcx(void)
 {
-	int fd = quiet_tcx_add(if_nametoindex("r0"));
+	int prog_fd, fd = quiet_tcx_add(if_nametoindex("r0"), &prog_fd);
 
 	if (fd >= 0)
-		quiet_tcx_remove(fd);
+		quiet_tcx_remove(fd, prog_fd);
 	return fd >= 0;
 }
 
