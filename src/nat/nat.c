@@ -133,8 +133,12 @@ static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, ui
 	struct nat_identification *i = &n->identification[hash % NAT_IDENTIFICATIONS];
 	uint16_t owner = (uint16_t)(hash >> 48 | 1);
 
-	if (YG_UNLIKELY(i->owner != owner))
-		*i = (struct nat_identification){ .next = (uint16_t)rng_u32(&n->env->rng), .owner = owner };
+	/* Not from the core's random numbers: what is forwarded elsewhere takes no identification here, and everything
+	 * else must come out the same. */
+	if (YG_UNLIKELY(i->owner != owner)) {
+		i->next = (uint16_t)(siphash13_16(&n->key, hash, ++n->n_identification_owners) >> 32);
+		i->owner = owner;
+	}
 	return &i->next;
 }
 
