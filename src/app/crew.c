@@ -250,10 +250,23 @@ void crew_between(struct crew *c, struct crew_between *out)
 struct adding {
 	struct crew *crew;
 	const struct snapshot *snap;
+	uint16_t zone; /* whose table is walked */
 	bool ok;
 };
 
-/* Addresses that are ours or that only NAT uses: their ports are shared, in every zone that there is. */
+/* Where an address is, as a table has it: ours in the zone of its interface, a pool's in zone 0, for all zones. */
+static uint16_t home_of(const struct adding *a, uint32_t addr, const struct fib_nexthop *nh)
+{
+	if (nh->kind == FIB_LOCAL)
+		return a->snap->ct.zone[nh->ifindex];
+	for (uint32_t i = 0; i < a->snap->nat.n_pools; i++) {
+		if (a->snap->nat.pool[i].name[0] != '\0' && nat_pool_has(&a->snap->nat.pool[i], addr))
+			return 0;
+	}
+	return a->zone;
+}
+
+/* Addresses that are ours or that only NAT uses: their ports are shared. */
 static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
 {
 	struct adding *a = ctx;
@@ -261,14 +274,25 @@ static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexth
 
 	if (nh->kind != FIB_LOCAL && nh->kind != FIB_TRANSLATED)
 		return;
-	for (uint32_t i = 0; i < IP_INTERFACES_MAX && a->ok; i++) {
-		bool is_first = true;
+	for (uint64_t j = 0; j < n && a->ok; j++) {
+		uint32_t addr = (uint32_t)(p.addr + j);
+		uint16_t home = home_of(a, addr, nh);
 
-		for (uint32_t k = 0; k < i; k++)
-			is_first = is_first && a->snap->ct.zone[k] != a->snap->ct.zone[i];
-		for (uint64_t j = 0; is_first && j < n && a->ok; j++)
-			a->ok = nat_blocks_add(a->crew->blocks, (uint32_t)(p.addr + j), a->snap->ct.zone[i]);
+		a->ok = nat_blocks_add(a->crew->blocks, addr, home) &&
+			(home == a->zone || nat_blocks_alias(a->crew->blocks, addr, a->zone, home));
 	}
+}
+
+static bool add_all_addresses(struct crew *c, const struct snapshot *snap)
+{
+	struct adding adding = { .crew = c, .snap = snap, .ok = true };
+
+	for (uint32_t i = 0; i < rib_n_zones(snap->rib); i++) {
+		const struct fib *f = rib_fib_at(snap->rib, i, &adding.zone);
+
+		fib_walk(f, add_addresses, &adding);
+	}
+	return adding.ok;
 }
 
 static void abandon_all(struct crew *c)
@@ -292,16 +316,13 @@ static int prepare_all(struct crew *c, const struct snapshot *snap)
 
 int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
 {
-	struct adding adding = { .crew = c, .snap = snap, .ok = true };
-
 	int rc = prepare_all(c, snap);
 	if (rc != 0)
 		return rc;
 	if (c->n > 1) {
 		/* It was judged by the owners of now. */
 		crew_drain(c, now);
-		fib_walk(snap->ip.fib, add_addresses, &adding);
-		if (!adding.ok) {
+		if (!add_all_addresses(c, snap)) {
 			abandon_all(c);
 			return -ENOSPC;
 		}

@@ -75,6 +75,7 @@ static bool build_interfaces(struct build *b)
 			return false;
 		}
 		b->snap->ip.interface[i] = c->ip;
+		b->snap->ip.interface[i].zone = c->zone;
 		b->snap->ct.zone[i] = c->zone;
 		b->snap->take_over[i] = c->take_over;
 		memcpy(b->snap->driver[i], c->driver, sizeof(b->snap->driver[i]));
@@ -82,7 +83,35 @@ static bool build_interfaces(struct build *b)
 	return true;
 }
 
-/* Adds a route; a repetition is no error here. */
+/* True when an interface of the zone has a prefix that holds addr. */
+static bool is_connected_in(const struct build *b, uint16_t zone, uint32_t addr)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct ip_interface_config *c = &b->snap->ip.interface[i];
+
+		for (uint32_t k = 0; c->zone == zone && k < c->n_addresses; k++)
+			if (((c->address[k].addr ^ addr) & ip4_mask(c->address[k].prefix_len)) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* What is ours in zone 0, or NAT's, is so for the other zones too, also for one with a default route of its own; but
+ * where a zone has a network with such an address, that is a host there. */
+static bool add_to_zones(struct build *b, struct rib_route r)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		uint16_t zone = b->snap->ip.interface[i].zone;
+		bool hidden = r.source == RIB_LOCAL && is_connected_in(b, zone, r.prefix.addr);
+
+		r.zone = zone;
+		if (zone != 0 && !hidden && rib_add(b->snap->rib, &r) == -ENOMEM)
+			return false;
+	}
+	return true;
+}
+
+/* Adds a route, in the zone of its interface; a repetition is no error here. */
 static bool add_route(struct build *b, enum rib_source source, uint32_t addr, uint8_t len, struct fib_nexthop nh)
 {
 	struct rib_route r = {
@@ -92,7 +121,11 @@ static bool add_route(struct build *b, enum rib_source source, uint32_t addr, ui
 		.distance = source == RIB_TRANSLATED ? 5 : 0,
 	};
 
-	return rib_add(b->snap->rib, &r) != -ENOMEM;
+	if (nh.ifindex != 0)
+		r.zone = b->snap->ip.interface[nh.ifindex].zone;
+	if (rib_add(b->snap->rib, &r) == -ENOMEM)
+		return false;
+	return r.zone != 0 || (nh.kind != FIB_LOCAL && nh.kind != FIB_TRANSLATED) || add_to_zones(b, r);
 }
 
 static bool build_connected(struct build *b)
@@ -385,6 +418,22 @@ static bool build_rules(struct build *b)
 	return b->snap->rules != NULL;
 }
 
+/* Routes of one zone that lead out of an interface of another. */
+static void find_shared(struct build *b)
+{
+	struct ip_config *ip = &b->snap->ip;
+
+	for (size_t i = 0; i < rib_n_routes(b->snap->rib); i++) {
+		const struct rib_route *r = rib_route_at(b->snap->rib, i);
+		struct ip_interface_config *out = &ip->interface[r->nexthop.ifindex % IP_INTERFACES_MAX];
+
+		if (r->zone == 0 || !r->resolved || r->nexthop.kind != FIB_UNICAST || out->zone == r->zone)
+			continue;
+		for (uint32_t k = 0; k < ip->n_zones; k++)
+			out->used_by |= (uint64_t)(ip->zone[k].number == r->zone) << k;
+	}
+}
+
 static bool build_routes(struct build *b)
 {
 	b->snap->rib = rib_create();
@@ -393,9 +442,17 @@ static bool build_routes(struct build *b)
 		return false;
 	if (rib_build(b->snap->rib) != 0)
 		return false;
+	struct ip_config *ip = &b->snap->ip;
 	uint16_t zone;
 
-	b->snap->ip.fib = rib_fib_at(b->snap->rib, 0, &zone);
+	ip->fib = rib_fib_at(b->snap->rib, 0, &zone);
+	/* No more than there are interfaces: the config's check refuses routes of a zone without one. */
+	for (uint32_t i = 1; i < rib_n_zones(b->snap->rib) && ip->n_zones < IP_INTERFACES_MAX; i++) {
+		struct ip_zone *z = &ip->zone[ip->n_zones++];
+
+		z->fib = rib_fib_at(b->snap->rib, i, &z->number);
+	}
+	find_shared(b);
 	return true;
 }
 

@@ -120,6 +120,9 @@ void conntrack_configure(struct conntrack *ct, const struct ct_config *cfg)
 {
 	ct->cfg = *cfg;
 	ct_timeouts_fill(&ct->cfg.timeout);
+	ct->has_zones = false;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		ct->has_zones |= cfg->zone[i] != 0;
 }
 
 void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx)
@@ -167,7 +170,7 @@ uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
 
 uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p)
 {
-	return conntrack_zone(ct, hook == HOOK_INPUT ? 0 : p->out_ifindex);
+	return hook == HOOK_INPUT || p->out_ifindex == 0 ? p->zone : conntrack_zone(ct, p->out_ifindex);
 }
 
 bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id)
@@ -178,7 +181,7 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 		return false;
 	/* Followed under the addresses with which they came. */
 	const struct tuple *t = &c->half[conn_dir(p->conn_ref)].tuple;
-	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone(ct, p->in_ifindex), id);
+	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone_of(ct, p), id);
 }
 
 bool ct_checksum_ok(struct packet *p)
@@ -266,6 +269,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 	}
 	ct->side[index].source = source;
 	ct->side[index].predecessor = predecessor;
+	ct->side[index].notes.zone = t->zone;
 	if (t->proto == IPPROTO_NR_TCP)
 		ct_tcp_begin(ct, index, p);
 	else
@@ -336,7 +340,7 @@ void conntrack_defrag(void *ctx, enum ip_hook hook, struct batch *b)
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = b->p[i];
 		if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)) && p->ct_info == CT_INFO_NONE)
-			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone(ct, p->in_ifindex));
+			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone_of(ct, p));
 		/* It may come back further down in this very batch. */
 		if (p->verdict == VERDICT_STOLEN)
 			b->p[i] = NULL;
@@ -366,7 +370,7 @@ struct track {
 
 static void classify(struct conntrack *ct, const struct packet *p, struct track *t)
 {
-	uint16_t zone = conntrack_zone(ct, p->in_ifindex);
+	uint16_t zone = conntrack_zone_of(ct, p);
 
 	if (p->ct_info != CT_INFO_NONE && p->ct_info != CT_INFO_UNTRACKED)
 		t->kind = TRACK_SKIP;
@@ -407,7 +411,7 @@ static void prefetch_conn(const struct conntrack *ct, const struct track *t, uin
 /* A later piece goes where its first one went. */
 static void later_piece(struct conntrack *ct, struct packet *p)
 {
-	struct ct_fragment_first first = ct_fragment_first_of(ct->fragments, p, conntrack_zone(ct, p->in_ifindex));
+	struct ct_fragment_first first = ct_fragment_first_of(ct->fragments, p, conntrack_zone_of(ct, p));
 	uint32_t ref;
 
 	switch (first.fate) {
@@ -449,7 +453,7 @@ static void judge_first_piece(struct conntrack *ct, const struct packet *p)
 		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
 		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
 	}
-	ct_fragment_judge(ct->fragments, p, conntrack_zone(ct, p->in_ifindex), &first);
+	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
 }
 
 static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, struct track *t)
@@ -481,6 +485,17 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 		judge_first_piece(ct, p);
 }
 
+/* A connection is routed by one table in each direction, wherever its packets come in. */
+static void choose_table(const struct conntrack *ct, struct packet *p)
+{
+	if (p->conn_ref == CONN_NONE)
+		return;
+	uint32_t index = conn_index(p->conn_ref);
+
+	p->zone = conn_dir(p->conn_ref) == CT_ORIGINAL ? ct->side[index].notes.zone
+						       : ct_conn(ct, index)->half[CT_ORIGINAL].tuple.zone;
+}
+
 void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct conntrack *ct = ctx;
@@ -497,6 +512,8 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 			prefetch_conn(ct, &track[i], &n_new);
 	for (uint32_t i = 0; i < b->n; i++)
 		work(ct, hook, b->p[i], &track[i]);
+	for (uint32_t i = 0; i < b->n && ct->has_zones; i++)
+		choose_table(ct, b->p[i]);
 }
 
 void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)

@@ -137,6 +137,8 @@ _Static_assert(sizeof(struct conn) == 128, "two cache lines");
 struct conn_notes {
 	uint32_t mark;
 	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
+	uint16_t zone;    /* packets of the ORIGINAL direction are routed by its table: where the connection began, but
+			   * where a destination translation leads into another zone */
 };
 
 /* Seconds; 0 takes the default. */
@@ -236,7 +238,8 @@ bool conntrack_reclaim(struct conntrack *ct, uint32_t index);
 typedef void ct_finished_fn(void *ctx, uint32_t index);
 void conntrack_set_finished(struct conntrack *ct, ct_finished_fn *fn, void *ctx);
 
-/* The zone that answers to p will come in with: of its output interface, at INPUT of the gateway itself. */
+/* The zone that answers to p will come in with: of its output interface; those of the gateway itself go back into the
+ * zone that p is routed in. */
 uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p);
 /* For NAT, before the connection is confirmed: makes `reply` its REPLY tuple and takes it in the table, so that nobody
  * else can have it from here on. False when another connection has it (or the table has no room); then nothing has
@@ -252,6 +255,11 @@ uint32_t conntrack_predecessor(const struct conntrack *ct, uint32_t index);
 uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
 /* The zone of an interface. */
 uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
+/* The zone of p's tuple: of its interface, of a packet of ours the one that it is routed in. */
+static inline uint16_t conntrack_zone_of(const struct conntrack *ct, const struct packet *p)
+{
+	return p->in_ifindex != 0 ? conntrack_zone(ct, p->in_ifindex) : p->zone;
+}
 
 /* For NAT: the identification with which all pieces of p's packet leave; *id is a fresh one, which the first piece to
  * ask takes for all. False when they are not followed. */

@@ -46,6 +46,7 @@ struct conntrack {
 	struct env *env;
 	struct ct_config cfg; /* timeouts with the defaults filled in */
 	struct siphash_key key;
+	bool has_zones; /* other than 0 */
 	struct ct_table table;
 	struct pool conns;
 	struct pool sides; /* used as an array */

@@ -80,7 +80,7 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 		return;
 	}
 	if (!icmp_quote_parse(packet_l4(p), packet_l4_len(p), &q) || q.ip.src != p->ip.dst ||
-	    !tuple_of_quote(&q, conntrack_zone(ct, hook == HOOK_OUTPUT ? p->out_ifindex : p->in_ifindex), &quoted)) {
+	    !tuple_of_quote(&q, conntrack_zone_of(ct, p), &quoted)) {
 		ct_set_invalid(ct, p);
 		return;
 	}

@@ -169,8 +169,9 @@ bool config_interface(struct parser *p)
 
 static bool route_options(struct parser *p, struct config_route *r)
 {
-	static const char *const words[] = { "dev", "metric", "onlink" };
+	static const char *const words[] = { "dev", "metric", "zone", "onlink" };
 	struct ast_pos onlink = { 0 };
+	uint32_t n;
 
 	while (!config_at_end(p)) {
 		struct token t = *config_peek(p);
@@ -181,11 +182,15 @@ static bool route_options(struct parser *p, struct config_route *r)
 		} else if (config_accept_word(p, "metric")) {
 			if (!config_number(p, 0, UINT32_MAX, "a metric", &r->route.metric))
 				return false;
+		} else if (config_accept_word(p, "zone")) {
+			if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
+				return false;
+			r->route.zone = (uint16_t)n;
 		} else if (config_accept_word(p, "onlink")) {
 			r->route.onlink = true;
 			onlink = t.pos;
 		} else {
-			return config_unknown(p, &t, "dev, metric, onlink or the end of the route", words,
+			return config_unknown(p, &t, "dev, metric, zone, onlink or the end of the route", words,
 					      ARRAY_LEN(words));
 		}
 	}

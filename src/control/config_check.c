@@ -166,21 +166,29 @@ struct neighbours {
 	const struct config_route *last; /* the one looked at before, and good: most routes share a gateway with others */
 };
 
-static bool is_neighbour(const struct config *c, const struct neighbours *nb, const struct config_route *r, bool *own)
+/* Where a route's gateway may be a neighbour: on the link that it names, else on those of its zone (or of zone 0). */
+static bool is_neighbour_in(const struct config *c, const struct neighbours *nb, const struct config_route *r,
+			    uint16_t zone, bool *own)
 {
 	uint32_t gateway = r->route.nexthop.gateway;
-	bool found = r->route.onlink;
+	bool found = false;
 
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		const struct config_interface *f = &c->interface[i];
 
-		if (r->device[0] == '\0' || strcmp(r->device, f->ip.name) == 0)
+		if (r->device[0] != '\0' ? strcmp(r->device, f->ip.name) == 0 : f->zone == zone)
 			found |= is_connected(f, gateway, own);
 	}
 	for (size_t i = 0; i < nb->n_routes && !found; i++)
 		found = ip4_in(gateway, nb->route[i]->route.prefix) &&
-			(r->device[0] == '\0' || strcmp(r->device, nb->route[i]->device) == 0);
+			(r->device[0] != '\0' ? strcmp(r->device, nb->route[i]->device) == 0
+					      : nb->route[i]->route.zone == zone);
 	return found;
+}
+
+static bool is_neighbour(const struct config *c, const struct neighbours *nb, const struct config_route *r, bool *own)
+{
+	return is_neighbour_in(c, nb, r, r->route.zone, own) || r->route.onlink || is_neighbour_in(c, nb, r, 0, own);
 }
 
 static void check_gateway(struct parser *p, struct neighbours *nb, const struct config_route *r)
@@ -190,7 +198,7 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 	char text[IP4_TEXT_MAX];
 
 	if (nb->last != NULL && nb->last->route.nexthop.gateway == gateway && nb->last->route.onlink == r->route.onlink &&
-	    strcmp(nb->last->device, r->device) == 0)
+	    nb->last->route.zone == r->route.zone && strcmp(nb->last->device, r->device) == 0)
 		return;
 	bool found = is_neighbour(p->c, nb, r, &own);
 	bool no_host = is_net_or_broadcast(p->c, gateway, &lowest);
@@ -219,6 +227,8 @@ static int by_route(const void *a, const void *b)
 				  *y = *(const struct config_route *const *)b;
 	const struct rib_route *r = &x->route, *s = &y->route;
 
+	if (r->zone != s->zone)
+		return r->zone < s->zone ? -1 : 1;
 	if (r->prefix.addr != s->prefix.addr)
 		return r->prefix.addr < s->prefix.addr ? -1 : 1;
 	if (r->prefix.len != s->prefix.len)
@@ -246,11 +256,20 @@ static void check_route_twice(struct parser *p)
 	for (size_t i = 1; i < c->n_routes; i++) {
 		const struct rib_route *a = &r[i - 1]->route, *b = &r[i]->route;
 
-		if (a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len && a->metric == b->metric)
+		if (a->zone == b->zone && a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len && a->metric == b->metric)
 			config_err(p, &r[i]->pos, "a route to %s with metric %u is there already, in line %u",
 				   ip4_prefix_format(a->prefix, text), a->metric, r[i - 1]->pos.line);
 	}
 	free(r);
+}
+
+static bool has_zone(const struct config *c, uint16_t zone)
+{
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		if (c->interface[i].zone == zone)
+			return true;
+	}
+	return zone == 0;
 }
 
 static void check_routes(struct parser *p)
@@ -268,6 +287,9 @@ static void check_routes(struct parser *p)
 			config_err(p, &r->pos, "no interface block is called \"%s\"%s%s%s", r->device,
 				   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
 				   near != NULL ? "\"?" : "");
+		} else if (!has_zone(c, r->route.zone)) {
+			config_err(p, &r->pos, "no interface is in zone %u: nothing would be routed by this",
+				   r->route.zone);
 		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway != 0) {
 			check_gateway(p, &nb, r);
 		}

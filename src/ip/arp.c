@@ -116,7 +116,7 @@ static enum arp_claim arp_judge(const struct ip_stack *s, uint32_t ifindex, uint
 		return CLAIM_PROBE;
 	if (!ip4_is_unicast(spa))
 		return CLAIM_NO_HOST;
-	if (answered_for(s, ifindex, spa) || ip_is_local(s, spa))
+	if (answered_for(s, ifindex, spa) || ip_is_local(s, c->zone, spa))
 		return CLAIM_OURS;
 	for (uint32_t i = 0; i < c->n_addresses; i++) {
 		uint32_t mask = ip4_mask(c->address[i].prefix_len);

@@ -36,6 +36,7 @@ static struct packet *answer_new(struct ip_stack *s, struct packet *p, uint32_t 
 
 	if (q == NULL)
 		return NULL;
+	q->zone = p->zone;
 	q->ip.tos = p->ip.tos;
 	ip_packet_finish(q);
 	memcpy(packet_l4(q), packet_l4(p), l4_len);

@@ -139,15 +139,15 @@ static bool rate_allows(struct ip_stack *s, const struct packet *p, uint8_t type
 	return true;
 }
 
-static bool is_one_host(const struct ip_stack *s, uint32_t addr)
+static bool is_one_host(const struct ip_stack *s, uint16_t zone, uint32_t addr)
 {
-	return ip4_is_unicast(addr) && ip_route(s, addr)->kind != FIB_BROADCAST;
+	return ip4_is_unicast(addr) && ip_route(s, zone, addr)->kind != FIB_BROADCAST;
 }
 
 static bool is_for_many(const struct ip_stack *s, const struct packet *p)
 {
 	return p->is_broadcast || ip4_is_multicast(p->ip.dst) || ip4_is_limited_broadcast(p->ip.dst) ||
-	       ip_route(s, p->ip.dst)->kind == FIB_BROADCAST;
+	       ip_route(s, p->zone, p->ip.dst)->kind == FIB_BROADCAST;
 }
 
 /* A reset is made here in the name of whoever would not answer; nobody waits to hear what became of it. */
@@ -159,7 +159,7 @@ static bool is_made_for_another(const struct ip_stack *s, const struct packet *p
 		return false;
 	if (p->l4.kind == L4_TCP && (p->l4.flags & TCP_RST) != 0)
 		return true;
-	kind = (enum fib_kind)ip_route(s, p->ip.src)->kind;
+	kind = (enum fib_kind)ip_route(s, p->zone, p->ip.src)->kind;
 	return kind != FIB_LOCAL && kind != FIB_TRANSLATED;
 }
 
@@ -174,7 +174,7 @@ static enum icmp_silence must_be_silent(const struct ip_stack *s, const struct p
 		return ICMP_SILENT_DESTINATION;
 	if (p->link_group)
 		return ICMP_SILENT_LINK;
-	if (!is_one_host(s, p->ip.src))
+	if (!is_one_host(s, ip_zone_from(s, p), p->ip.src))
 		return ICMP_SILENT_SOURCE;
 	if (is_made_for_another(s, p))
 		return ICMP_SILENT_OURS;
@@ -209,9 +209,9 @@ static void write_quote(const struct packet *p, struct packet *q)
 /* 0: by the route (ip_local_out). */
 static uint32_t error_source(const struct ip_stack *s, const struct packet *p)
 {
-	enum fib_kind back = (enum fib_kind)ip_route(s, p->ip.src)->kind;
+	enum fib_kind back = (enum fib_kind)ip_route(s, ip_zone_from(s, p), p->ip.src)->kind;
 
-	if (p->to_us && ip_is_local(s, p->ip.dst))
+	if (p->to_us && ip_is_local(s, p->zone, p->ip.dst))
 		return p->ip.dst;
 	/* Its source was translated already, and NAT alone knows to whom the error goes: back to where it came from. */
 	if (p->in_ifindex != 0 && (back == FIB_LOCAL || back == FIB_TRANSLATED))
@@ -240,6 +240,10 @@ static enum icmp_silence send_error(struct ip_stack *s, const struct packet *p, 
 	l4_checksum_set(&q->ip, packet_l4(q), packet_l4_len(q));
 	l4_parse(&q->ip, packet_l4(q), packet_l4_len(q), &q->l4);
 	q->translated = p->translated;
+	q->zone = ip_zone_from(s, p);
+	/* Waited for a neighbour on its other side, and nobody knows any more whose it is: as it stands there. */
+	if (p->translated && !is_tracked(p) && p->out_ifindex != 0)
+		q->zone = ip_interface_cfg(s, p->out_ifindex)->zone;
 	/* A hint that conntrack checks: it has not seen q yet. */
 	if (is_tracked(p))
 		q->conn_ref = p->conn_ref;
@@ -258,7 +262,7 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 void tcp_send_reset(struct ip_stack *s, const struct packet *p)
 {
 	if (p->l4.kind != L4_TCP || (p->l4.flags & TCP_RST) != 0 || ipv4_is_fragment(&p->ip) || p->link_group ||
-	    is_for_many(s, p) || !is_one_host(s, p->ip.src))
+	    is_for_many(s, p) || !is_one_host(s, ip_zone_from(s, p), p->ip.src))
 		return;
 	struct packet *q = ip_packet_new(s, p->ip.dst, p->ip.src, IPPROTO_NR_TCP, TCP_HEADER_LEN);
 
@@ -274,6 +278,7 @@ void tcp_send_reset(struct ip_stack *s, const struct packet *p)
 		flags |= TCP_ACK;
 	}
 	q->ip.df = true;
+	q->zone = p->to_us ? p->zone : ip_zone_from(s, p);
 	ip_packet_finish(q);
 	tcp_emit(packet_l4(q), p->l4.dport, p->l4.sport, seq, ack, flags, 0);
 	l4_checksum_set(&q->ip, packet_l4(q), TCP_HEADER_LEN);

@@ -15,7 +15,9 @@
  * business, and conntrack's where a packet changes a connection's state.
  *
  * Behind PREROUTING the packet's destination, as it is by then, decides: to us,
- * through us, or refused by the route. Both ways keep the order of the batch.
+ * through us, or refused by the route. Both ways keep the order of the batch. Which
+ * zone's routing table is asked: that of the interface, unless the packet belongs to
+ * a connection; an answer goes by the table of the zone in which its connection began.
  *
  * A packet that our own output sent to us comes in here too, by ip_loop_run,
  * behind the checks: its views are valid, and its interface number is 0.
@@ -87,7 +89,7 @@ static bool parse_headers(struct packet *p)
 
 /* Asked here, before anything that counts or keeps what a source does; what takes a shortcut was asked by then, since
  * its first packets came this way by the same interface. */
-static bool route_back_fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
+static bool fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
 {
 	switch ((enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf) {
 	case IP_RPF_STRICT:
@@ -99,6 +101,18 @@ static bool route_back_fits(const struct ip_stack *s, const struct packet *p, co
 		break;
 	}
 	return true;
+}
+
+/* What another zone sends out here is answered here. */
+static bool route_back_fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
+{
+	if (YG_LIKELY(fits(s, p, back)))
+		return true;
+	for (uint64_t zones = ip_interface_cfg(s, p->in_ifindex)->used_by; zones != 0; zones &= zones - 1) {
+		if (fits(s, p, ip_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
+			return true;
+	}
+	return false;
 }
 
 /* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
@@ -124,7 +138,7 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p, const st
 		return false;
 	}
 	if (YG_UNLIKELY(p->link_group) && !ip4_is_multicast(dst) && !ip4_is_limited_broadcast(dst) &&
-	    ip_route(s, dst)->kind != FIB_BROADCAST) {
+	    ip_route(s, p->zone, dst)->kind != FIB_BROADCAST) {
 		packet_set_drop(p, DROP_IP_LINK_BROADCAST);
 		return false;
 	}
@@ -174,7 +188,9 @@ void ip_input(struct ip_stack *s, struct batch *b)
 
 	for (uint32_t i = 0; i < b->n; i++)
 		src[i] = parse_headers(b->p[i]) ? b->p[i]->ip.src : 0;
-	ip_route_batch(s, src, route, b->n);
+	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++)
+		b->p[i]->zone = ip_zone_from(s, b->p[i]);
+	ip_route_batch(s, b, src, route);
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (b->p[i]->verdict == VERDICT_CONTINUE)
 			ip_input_one(s, b->p[i], route[i]);
@@ -263,7 +279,7 @@ static void route_in_all(struct ip_stack *s, struct batch *b)
 
 	for (uint32_t i = 0; i < b->n; i++)
 		dst[i] = b->p[i]->ip.dst;
-	ip_route_batch(s, dst, route, b->n);
+	ip_route_batch(s, b, dst, route);
 	for (uint32_t i = 0; i < b->n; i++)
 		route_in(s, b->p[i], route[i]);
 }

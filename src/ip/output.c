@@ -305,7 +305,7 @@ enum route_pass {
 /* To a group or to all: by the interface that its maker chose, or by the route. */
 static void route_out_many(const struct ip_stack *s, struct packet *p)
 {
-	const struct fib_nexthop *nh = ip_route(s, p->ip.dst);
+	const struct fib_nexthop *nh = ip_route(s, p->zone, p->ip.dst);
 
 	p->next_hop = p->ip.dst;
 	p->is_broadcast = !ip4_is_multicast(p->ip.dst);
@@ -326,7 +326,7 @@ static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route
 		route_out_many(s, p);
 		return ip_source_for(s, p->out_ifindex, dst);
 	}
-	const struct fib_nexthop *nh = ip_route(s, dst);
+	const struct fib_nexthop *nh = ip_route(s, p->zone, dst);
 
 	p->out_ifindex = 0;
 	if (nh->kind == FIB_LOCAL || ip4_is_loopback(dst)) {

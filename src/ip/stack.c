@@ -256,22 +256,59 @@ uint32_t ip_time_ms(const struct ip_stack *s)
 	return (uint32_t)((s->env->now + s->env->wall_offset_ns) % NS_PER_DAY / NS_PER_MS);
 }
 
-const struct fib_nexthop *ip_route(const struct ip_stack *s, uint32_t dst)
+/* NULL: the zone has no table of its own. */
+static const struct fib *table_of(const struct ip_stack *s, uint16_t zone)
 {
-	if (s->cfg->fib == NULL)
-		return &no_route;
-	return fib_nexthop(s->cfg->fib, fib_lookup(s->cfg->fib, dst));
+	uint32_t lo = 0, hi = s->cfg->n_zones;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->cfg->zone[mid].number == zone)
+			return s->cfg->zone[mid].fib;
+		if (s->cfg->zone[mid].number < zone)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
 }
 
-void ip_route_batch(const struct ip_stack *s, const uint32_t *dst, const struct fib_nexthop **route, uint32_t n)
+static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
+{
+	return f == NULL ? &no_route : fib_nexthop(f, fib_lookup(f, dst));
+}
+
+const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
+{
+	if (YG_UNLIKELY(zone != 0)) {
+		const struct fib_nexthop *nh = lookup(table_of(s, zone), dst);
+
+		if (nh->kind != FIB_NONE)
+			return nh;
+	}
+	return lookup(s->cfg->fib, dst);
+}
+
+void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
+		    const struct fib_nexthop **route)
 {
 	const struct fib *f = s->cfg->fib;
 	uint32_t index[BATCH_MAX];
 
 	if (f != NULL)
-		fib_lookup_batch(f, dst, index, n);
-	for (uint32_t i = 0; i < n; i++)
+		fib_lookup_batch(f, addr, index, b->n);
+	for (uint32_t i = 0; i < b->n; i++)
 		route[i] = f != NULL ? fib_nexthop(f, index[i]) : &no_route;
+	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++) {
+		if (b->p[i]->zone != 0)
+			route[i] = ip_route(s, b->p[i]->zone, addr[i]);
+	}
+}
+
+uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p)
+{
+	return p->in_ifindex != 0 ? s->cfg->interface[p->in_ifindex].zone : p->zone;
 }
 
 /* Whatever address we have: an interface without one speaks by another's. */
@@ -304,9 +341,9 @@ uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 	return addr != 0 ? addr : borrowed_address(s);
 }
 
-bool ip_is_local(const struct ip_stack *s, uint32_t addr)
+bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr)
 {
-	return ip_route(s, addr)->kind == FIB_LOCAL;
+	return ip_route(s, zone, addr)->kind == FIB_LOCAL;
 }
 
 void ip_expire(struct ip_stack *s)

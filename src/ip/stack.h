@@ -48,6 +48,14 @@ struct ip_interface_config {
 	uint8_t rpf;  /* enum ip_rpf */
 	bool directed_broadcast; /* a packet from elsewhere to its broadcast address is forwarded (RFC 2644) */
 	bool redirects; /* who could send to the next hop itself is told so (RFC 1812 section 5.2.7.2) */
+	uint16_t zone; /* packets that come in here are routed by its table */
+	uint64_t used_by; /* bits: of ip_config.zone, other zones whose routes leave by it: their answers come in here */
+};
+
+/* The routing table of a zone other than 0. */
+struct ip_zone {
+	uint16_t number;
+	const struct fib *fib;
 };
 
 /* Addresses that we answer ARP for besides our own: NAT's on a connected prefix,
@@ -62,7 +70,9 @@ struct ip_config {
 	struct ip_interface_config interface[IP_INTERFACES_MAX]; /* [0] unused */
 	uint32_t n_proxies;
 	struct ip_proxy proxy[IP_PROXIES_MAX];
-	const struct fib *fib;
+	const struct fib *fib; /* of zone 0 */
+	uint32_t n_zones;
+	struct ip_zone zone[IP_INTERFACES_MAX]; /* the others, by number */
 	uint32_t icmp_rate_per_s;      /* errors in all, but those; 0: 1000 */
 	uint32_t icmp_rate_per_dest_s; /* errors of one kind to one destination; 0: 10 */
 	uint32_t icmp_rate_path_mtu_s; /* "fragmentation needed", for what comes in by one interface; 0: 1000 */
@@ -137,7 +147,7 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* IPv4 packets with ip, l3_off set up by nobody yet: the parse happens here. */
 void ip_input(struct ip_stack *s, struct batch *b);
 /* Packets made here: l3_off, l4_off, ip and l4 views and the bytes agree, the
- * checksums are right; source 0 is filled in from the route. Each was counted as
+ * checksums are right; source 0 is filled in from the route, which is looked up in p->zone. Each was counted as
  * originated by whoever made it. Multicast and 255.255.255.255 go out of
  * p->out_ifindex if its maker set it. */
 void ip_local_out(struct ip_stack *s, struct batch *b);
@@ -156,8 +166,10 @@ void ip_flush(struct ip_stack *s);
 void ip_expire(struct ip_stack *s);
 uint64_t ip_next_deadline(const struct ip_stack *s);
 
-/* The route to dst: never NULL (kind FIB_NONE). */
-const struct fib_nexthop *ip_route(const struct ip_stack *s, uint32_t dst);
+/* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE). */
+const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
+/* The zone that p came from: its sender is there. */
+uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p);
 /* The address of an interface that suits dst: one on the same prefix, else the first; 0 when it has none. */
 uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
 /* The same, but an interface without one borrows the first address of any other (RFC 1812 section 2.2.7); 0 when there
@@ -165,8 +177,8 @@ uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32
 uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
 /* Bytes of IP packet that go out of an interface whose device is there. */
 uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);
-/* True for an address of ours, on any interface. */
-bool ip_is_local(const struct ip_stack *s, uint32_t addr);
+/* True for an address of ours as packets of that zone see it, on any interface. */
+bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr);
 
 struct ip_neigh_info {
 	uint32_t ifindex;

@@ -102,8 +102,9 @@ static inline const struct ip_interface_config *ip_interface_cfg(const struct ip
 }
 /* The configured interface's number is in use. */
 bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
-/* ip_route for the addresses of a batch, at most BATCH_MAX, in one go. */
-void ip_route_batch(const struct ip_stack *s, const uint32_t *dst, const struct fib_nexthop **route, uint32_t n);
+/* ip_route for an address of each packet of b, in its zone, in one go. */
+void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
+		    const struct fib_nexthop **route);
 /* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
 uint32_t ip_time_ms(const struct ip_stack *s);
 

@@ -50,8 +50,23 @@ static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
 	return &n->addresses.bucket[(mixed >> 32) * n->addresses.n_buckets >> 32];
 }
 
+/* Ports of a pool's address are the same in all zones, wherever a packet with it leaves. */
+static uint16_t ports_zone(const struct nat *n, uint32_t addr, uint16_t zone)
+{
+	if (YG_LIKELY(zone == 0))
+		return 0;
+	if (n->crew.blocks != NULL)
+		return nat_blocks_same(n->crew.blocks, addr, zone, 0) ? 0 : zone;
+	for (uint32_t i = 0; i < n->cfg.n_pools; i++) {
+		if (n->pool[i].n_addresses != 0 && nat_pool_has(&n->cfg.pool[i], addr))
+			return 0;
+	}
+	return zone;
+}
+
 uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone)
 {
+	zone = ports_zone(n, addr, zone);
 	for (uint32_t i = *bucket_of(n, addr, zone); i != NAT_NONE; i = nat_address_at(n, i)->chain)
 		if (nat_address_at(n, i)->addr == addr && nat_address_at(n, i)->zone == zone)
 			return i;
@@ -91,6 +106,7 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 		i = pool_alloc(&n->addresses.pool);
 	if (i == POOL_NONE)
 		return NAT_NONE;
+	zone = ports_zone(n, addr, zone);
 	uint32_t *bucket = bucket_of(n, addr, zone);
 	*nat_address_at(n, i) =
 		(struct nat_address){ .addr = addr,

@@ -35,7 +35,7 @@ struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
 		return NULL;
 	b->n_workers = n_workers;
 	b->max_rows = max_addresses;
-	for (b->n_slots = 16; b->n_slots < 2 * max_addresses;)
+	for (b->n_slots = 16; b->n_slots < 4 * max_addresses;)
 		b->n_slots *= 2;
 	if (pool_init(&b->slots, b->n_slots, sizeof(*b->slot), 4) != 0)
 		goto free_blocks;
@@ -61,19 +61,39 @@ void nat_blocks_destroy(struct nat_blocks *b)
 	free(b);
 }
 
-bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone)
+static bool put_slot(struct nat_blocks *b, uint32_t addr, uint16_t zone, uint32_t row_plus_1)
 {
 	uint32_t i = nat_blocks_slot_of(b, addr, zone);
 
-	if (nat_blocks_find(b, addr, zone) != NAT_BLOCK_NONE)
-		return true;
-	if (b->n_rows == b->max_rows)
+	if (b->n_used_slots >= b->n_slots / 2)
 		return false;
+	b->n_used_slots++;
 	while (b->slot[i].row_plus_1 != 0)
 		i = (i + 1) & (b->n_slots - 1);
-	b->slot[i] = (struct nat_blocks_slot){ .addr = addr, .zone = zone, .row_plus_1 = ++b->n_rows };
+	b->slot[i] = (struct nat_blocks_slot){ .addr = addr, .zone = zone, .row_plus_1 = row_plus_1 };
 	b->seen[nat_blocks_seen_bit(addr) / 64] |= UINT64_C(1) << nat_blocks_seen_bit(addr) % 64;
 	return true;
+}
+
+bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone)
+{
+	if (nat_blocks_find(b, addr, zone) != NAT_BLOCK_NONE)
+		return true;
+	return b->n_rows < b->max_rows && put_slot(b, addr, zone, b->n_rows + 1) && ++b->n_rows;
+}
+
+bool nat_blocks_alias(struct nat_blocks *b, uint32_t addr, uint16_t zone, uint16_t home)
+{
+	if (nat_blocks_find(b, addr, zone) != NAT_BLOCK_NONE)
+		return true;
+	return put_slot(b, addr, zone, nat_blocks_find(b, addr, home) + 1);
+}
+
+bool nat_blocks_same(const struct nat_blocks *b, uint32_t addr, uint16_t zone, uint16_t other)
+{
+	uint32_t row = nat_blocks_find(b, addr, zone);
+
+	return row != NAT_BLOCK_NONE && row == nat_blocks_find(b, addr, other);
 }
 
 static uint8_t *state_at(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)

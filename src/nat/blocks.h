@@ -39,8 +39,9 @@ struct nat_blocks_slot {
 };
 struct nat_blocks {
 	uint32_t n_workers;
-	uint32_t n_slots; /* a power of two, at least twice max_rows */
+	uint32_t n_slots; /* a power of two, at least four times max_rows */
 	uint32_t max_rows, n_rows;
+	uint32_t n_used_slots; /* half of them at most */
 	struct nat_blocks_slot *slot;
 	struct nat_blocks_row *row;
 	struct pool slots, rows; /* used as arrays: what nobody touches costs nothing */
@@ -54,6 +55,9 @@ struct nat_blocks *nat_blocks_create(uint32_t n_workers, uint32_t max_addresses)
 void nat_blocks_destroy(struct nat_blocks *b);
 /* While every worker is at rest: addresses are added and never taken away. False when there are too many. */
 bool nat_blocks_add(struct nat_blocks *b, uint32_t addr, uint16_t zone);
+/* The address is seen in that zone too, and is the same as in `home`, where it was added. What it is there it stays. */
+bool nat_blocks_alias(struct nat_blocks *b, uint32_t addr, uint16_t zone, uint16_t home);
+bool nat_blocks_same(const struct nat_blocks *b, uint32_t addr, uint16_t zone, uint16_t other);
 
 static inline uint32_t nat_blocks_seen_bit(uint32_t addr)
 {

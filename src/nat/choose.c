@@ -94,7 +94,7 @@ static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o
 }
 
 /* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
-static void enter_mapping(struct nat *n, uint32_t index, const struct packet *p)
+static void enter_mapping(struct nat *n, uint32_t index, struct packet *p)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
@@ -123,6 +123,7 @@ static void enter_mapping(struct nat *n, uint32_t index, const struct packet *p)
 	if (c->half[CT_REPLY].tuple.src != o->dst)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
+	conntrack_notes(n->ct, index)->zone = p->zone = m->in_zone;
 	(void)nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i)); /* its first */
 }
 
@@ -281,7 +282,6 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 		.in_port = nat_inside_port(o),
 		.out_port = (uint16_t)port,
 		.in_zone = o->zone,
-		.out_zone = zone,
 		.proto = o->proto,
 		.pool = (uint8_t)w->id,
 		.out_ifindex = (uint8_t)out_ifindex,

@@ -79,9 +79,9 @@ static uint32_t *in_bucket(const struct nat *n, uint32_t addr, uint16_t port, ui
 	return &n->mappings.in[siphash13_16(&n->key, m0, (uint64_t)pool << 8 | proto) % n->mappings.n_buckets];
 }
 
-static uint32_t *out_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint16_t zone, uint8_t proto)
+static uint32_t *out_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint8_t proto)
 {
-	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16 | zone;
+	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16;
 
 	return &n->mappings.out[siphash13_16(&n->key, m0, UINT64_C(1) << 32 | proto) % n->mappings.n_buckets];
 }
@@ -103,12 +103,11 @@ uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, ui
 uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig)
 {
 	uint16_t port = orig->proto == IPPROTO_NR_ICMP ? orig->sport : orig->dport;
-	uint32_t i = *out_bucket(n, orig->dst, port, orig->zone, orig->proto);
+	uint32_t i = *out_bucket(n, orig->dst, port, orig->proto);
 
 	for (; i != NAT_NONE; i = nat_mapping_at(n, i)->out_chain) {
 		const struct nat_eim *m = nat_mapping_at(n, i);
-		if (m->out_addr == orig->dst && m->out_port == port && m->out_zone == orig->zone &&
-		    m->proto == orig->proto)
+		if (m->out_addr == orig->dst && m->out_port == port && m->proto == orig->proto)
 			return i;
 	}
 	return NAT_NONE;
@@ -122,7 +121,7 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 		return NAT_NONE;
 	struct nat_eim *m = nat_mapping_at(n, i);
 	uint32_t *in = in_bucket(n, like->in_addr, like->in_port, like->in_zone, like->proto, like->pool);
-	uint32_t *out = out_bucket(n, like->out_addr, like->out_port, like->out_zone, like->proto);
+	uint32_t *out = out_bucket(n, like->out_addr, like->out_port, like->proto);
 	*m = *like;
 	m->n_holders = 0;
 	m->in_chain = *in;
@@ -200,7 +199,6 @@ bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan
 			.proto = inside->proto,
 			.out_addr = loan->addr,
 			.out_port = loan->port,
-			.out_zone = loan->zone,
 			.pool = loan->pool,
 			.out_ifindex = loan->out_ifindex,
 			.lender = loan->lender,
@@ -235,7 +233,7 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 	while (*link != index)
 		link = &nat_mapping_at(n, *link)->in_chain;
 	*link = m->in_chain;
-	link = out_bucket(n, m->out_addr, m->out_port, m->out_zone, m->proto);
+	link = out_bucket(n, m->out_addr, m->out_port, m->proto);
 	while (*link != index)
 		link = &nat_mapping_at(n, *link)->out_chain;
 	*link = m->out_chain;

@@ -224,7 +224,7 @@ static const struct conn *owner_of(const struct nat *n, const struct packet *p, 
 {
 	struct tuple t;
 
-	if (!tuple_of_packet(p, conntrack_zone(n->ct, p->in_ifindex), &t))
+	if (!tuple_of_packet(p, conntrack_zone_of(n->ct, p), &t))
 		return NULL;
 	uint32_t ref = conntrack_find(n->ct, &t);
 	if (ref == CONN_NONE)

@@ -87,6 +87,8 @@ typedef enum packet_verdict nat_rules_fn(void *ctx, enum ip_hook hook, struct pa
 
 struct nat;
 
+bool nat_pool_has(const struct nat_pool_config *cfg, uint32_t addr);
+
 struct nat_limits {
 	uint32_t n_addresses; /* translation addresses that can have a port map, 0: 256 */
 	uint32_t n_mappings;  /* endpoint-independent mappings, 0: as many as connections */

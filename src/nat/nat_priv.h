@@ -74,7 +74,7 @@ static inline uint32_t nat_ref_index(uint32_t ref)
 struct nat_eim {
 	uint32_t in_addr, out_addr;
 	uint16_t in_port, out_port;
-	uint16_t in_zone, out_zone;
+	uint16_t in_zone; /* its outside is the pool's, and pools are of no zone */
 	uint8_t proto;
 	uint8_t pool;
 	uint8_t out_ifindex;
@@ -476,7 +476,6 @@ void nat_error_src(struct nat *n, struct packet *p);
 
 void nat_pools_build(struct nat *n, const struct nat_config *cfg);
 uint32_t nat_pool_address(const struct nat_pool_config *cfg, uint64_t k);
-bool nat_pool_has(const struct nat_pool_config *cfg, uint32_t addr);
 struct nat_refusals *nat_refusals_of(struct nat *n, enum nat_origin origin, uint32_t id);
 void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr);
 

@@ -75,7 +75,7 @@ void nat_unsolicited_destroy(struct nat_unsolicited *u)
 
 static bool is_for_translation(const struct nat_unsolicited *u, const struct packet *p, uint16_t zone)
 {
-	switch ((enum fib_kind)ip_route(u->stack, p->ip.dst)->kind) {
+	switch ((enum fib_kind)ip_route(u->stack, p->zone, p->ip.dst)->kind) {
 	case FIB_TRANSLATED:
 		return true;
 	case FIB_LOCAL:
@@ -88,7 +88,7 @@ static bool is_for_translation(const struct nat_unsolicited *u, const struct pac
 /* A SYN that begins a connection, from outside, towards a mapping that could be. */
 static bool is_unsolicited(const struct nat_unsolicited *u, const struct packet *p, struct tuple *tuple)
 {
-	uint16_t zone = conntrack_zone(u->ct, p->in_ifindex);
+	uint16_t zone = conntrack_zone_of(u->ct, p);
 
 	if (p->l4.kind != L4_TCP || (p->l4.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return false;

@@ -129,6 +129,7 @@ struct packet {
 	uint64_t held_since;  /* ns, for whoever holds it */
 
 	struct up_stamp stamp;
+	uint16_t zone; /* in whose routing table it is looked up: of its interface, then of its connection */
 
 	/* --- what packet_lend leaves as it is --- */
 

@@ -146,7 +146,7 @@ uint16_t raw_id(const struct raw_sockets *r, int socket)
 
 int raw_send_echo(struct raw_sockets *r, int socket, const struct raw_request *rq)
 {
-	const struct fib_nexthop *nh = ip_route(r->stack, rq->dst);
+	const struct fib_nexthop *nh = ip_route(r->stack, rq->zone, rq->dst);
 	uint32_t l4_len = ICMP_HEADER_LEN + (uint32_t)rq->data_len;
 
 	if (nh->kind == FIB_NONE || nh->kind == FIB_UNREACHABLE || nh->kind == FIB_BLACKHOLE ||
@@ -166,6 +166,7 @@ int raw_send_echo(struct raw_sockets *r, int socket, const struct raw_request *r
 		p->ip.ttl = rq->ttl;
 	p->ip.tos = rq->tos;
 	p->ip.df = rq->df;
+	p->zone = rq->zone;
 	ip_packet_finish(p);
 
 	uint8_t *icmp = packet_l4(p);

@@ -41,6 +41,7 @@ struct raw_request {
 	uint8_t ttl;       /* 0: the stack's */
 	uint8_t tos;
 	bool df;
+	uint16_t zone;     /* by whose routing table */
 };
 /* Sends an echo request. 0; -ENETUNREACH without a route, -ENOBUFS, -EMSGSIZE (df and larger than the MTU). */
 int raw_send_echo(struct raw_sockets *r, int socket, const struct raw_request *rq);

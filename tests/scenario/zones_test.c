@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Two tenants with the same network and the same host, each in a zone of its own,
+ * behind one outside interface in zone 0. Whatever one of them sends from the same
+ * addresses and ports as the other, it alone gets the answer.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "world.h"
+
+#define HOST IP4(10, 0, 0, 2)
+#define GATE IP4(10, 0, 0, 1)
+#define PEER IP4(203, 0, 113, 254)
+#define WAN_ADDR IP4(203, 0, 113, 1)
+#define POOL_ADDR IP4(203, 0, 113, 16)
+#define PORT 5060
+
+#define INTERFACES                                                                                                    \
+	"interface lan0 { address 10.0.0.1/24; zone 1; }\n"                                                            \
+	"interface lan1 { address 10.0.0.1/24; zone 2; }\n"                                                            \
+	"interface wan0 { address 203.0.113.1/24; }\n"                                                                 \
+	"route 0.0.0.0/0 via 203.0.113.254;\n"
+#define POST "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n oifname \"wan0\" "
+
+static const char masquerade[] = INTERFACES POST "masquerade\n} }\n";
+static const char mapped[] = INTERFACES "pool public { 203.0.113.16; mapping endpoint-independent;\n"
+					" filtering endpoint-independent; }\n" POST "snat to pool public\n} }\n";
+
+#define N_TENANTS 2
+struct net {
+	struct world w;
+	struct station *tenant[N_TENANTS], *wan;
+};
+
+static void net_start(struct net *n, const char *config)
+{
+	world_start(&n->w, config, NULL);
+	n->tenant[0] = world_station(&n->w, "lan0", HOST, NULL);
+	n->tenant[1] = world_station(&n->w, "lan1", HOST, NULL);
+	n->wan = world_station(&n->w, "wan0", PEER, NULL);
+	world_run(&n->w, 5 * NS_PER_S);
+	for (int i = 0; i < N_TENANTS; i++)
+		station_clear(n->tenant[i]);
+	station_clear(n->wan);
+}
+
+static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+{
+	station_send(from, s);
+	world_run(&n->w, 20 * NS_PER_MS);
+	return station_next(at);
+}
+
+/* It came to this tenant, and nothing to the other one. */
+static struct packet *only(struct net *n, int tenant)
+{
+	struct packet *p = station_next(n->tenant[tenant]);
+
+	assert_non_null(p);
+	assert_int_equal(p->ip.dst, HOST);
+	assert_null(station_next(n->tenant[!tenant]));
+	return p;
+}
+
+/* Would catch: an answer routed by another table than its connection began in; a second tenant who is taken for the
+ * first; and a shortcut that leads into the other zone (rounds enough for one). */
+static void test_udp(void **state)
+{
+	struct net n;
+
+	net_start(&n, masquerade);
+	for (int round = 0; round < 8; round++) {
+		struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53 };
+		uint16_t outside[N_TENANTS];
+
+		for (int i = 0; i < N_TENANTS; i++) {
+			q.payload_len = (uint16_t)(10 + i);
+			struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
+
+			assert_non_null(p);
+			assert_int_equal(p->ip.src, WAN_ADDR);
+			outside[i] = p->l4.sport;
+		}
+		assert_int_not_equal(outside[0], outside[1]);
+		for (int i = 0; i < N_TENANTS; i++) {
+			const struct send back = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53,
+						   .dport = outside[i], .payload_len = (uint16_t)(20 + i) };
+			station_send(n.wan, &back);
+			world_run(&n.w, 20 * NS_PER_MS);
+			struct packet *p = only(&n, i);
+
+			assert_int_equal(p->l4.dport, PORT);
+			assert_int_equal(p->l4.payload_len, 20 + i);
+		}
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: a handshake of one tenant that the other's is taken for. */
+static void test_tcp(void **state)
+{
+	struct net n;
+
+	net_start(&n, masquerade);
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send syn = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = PORT, .dport = 80,
+					  .seq = 1000, .flags = TCP_SYN, .window = 8000 };
+		struct packet *p = carry(&n, n.tenant[i], &syn, n.wan);
+
+		assert_non_null(p);
+		const struct send syn_ack = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = p->l4.sport,
+					      .seq = 5000 + (uint32_t)i, .ack = 1001, .flags = TCP_SYN | TCP_ACK,
+					      .window = 8000 };
+		station_send(n.wan, &syn_ack);
+		world_run(&n.w, 20 * NS_PER_MS);
+		p = only(&n, i);
+		assert_int_equal(p->l4.seq, 5000 + i);
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: pings with the same identifier, through the gateway and to it (whose answers are no connection of one
+ * tenant's zone), that meet. */
+static void test_echo(void **state)
+{
+	static const uint32_t asked[] = { PEER, GATE, WAN_ADDR };
+	struct net n;
+
+	net_start(&n, masquerade);
+	for (size_t k = 0; k < ARRAY_LEN(asked); k++) {
+		for (int i = 0; i < N_TENANTS; i++) {
+			const struct send q = { .dst = asked[k], .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST,
+						.id = 77, .icmp_seq = (uint16_t)(i + 1), .payload_len = 8 };
+			station_send(n.tenant[i], &q);
+			world_run(&n.w, 20 * NS_PER_MS);
+			if (asked[k] == PEER) {
+				struct packet *p = station_next(n.wan);
+
+				assert_non_null(p);
+				const struct send r = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REPLY,
+							.id = p->l4.id, .icmp_seq = (uint16_t)(i + 1), .payload_len = 8 };
+				station_send(n.wan, &r);
+				world_run(&n.w, 20 * NS_PER_MS);
+			}
+			struct packet *p = only(&n, i);
+
+			assert_int_equal(p->l4.type, ICMP_ECHO_REPLY);
+			assert_int_equal(p->ip.src, asked[k]);
+			assert_int_equal(p->l4.id, 77);
+		}
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: an ICMP error that goes to the wrong tenant: one from outside, one of ours about a packet that has just
+ * come, and one about a packet that has waited for a neighbour in vain. */
+static void test_errors(void **state)
+{
+	struct net n;
+	uint8_t quote[64];
+
+	net_start(&n, masquerade);
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 99,
+					.payload_len = (uint16_t)(10 + i) };
+		const struct send dies = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 98, .ttl = 1,
+					   .payload_len = 8 };
+		const struct send nobody = { .dst = IP4(203, 0, 113, 99), .proto = IPPROTO_NR_UDP, .sport = PORT,
+					     .dport = 97, .payload_len = 8 };
+		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
+
+		assert_non_null(p);
+		const struct send as_it_came = { .src = WAN_ADDR, .dst = PEER, .proto = IPPROTO_NR_UDP,
+						 .sport = p->l4.sport, .dport = 99, .payload_len = (uint16_t)(10 + i) };
+		const struct send error = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE,
+					    .code = ICMP_PORT_UNREACHABLE, .payload = quote,
+					    .payload_len = (uint16_t)station_build(n.wan, &as_it_came, quote, sizeof(quote)) };
+		station_send(n.wan, &error);
+		world_run(&n.w, 20 * NS_PER_MS);
+		p = only(&n, i);
+		assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
+		assert_int_equal(p->ip.src, PEER);
+
+		station_send(n.tenant[i], &dies);
+		world_run(&n.w, 20 * NS_PER_MS);
+		p = only(&n, i);
+		assert_int_equal(p->l4.type, ICMP_TIME_EXCEEDED);
+		assert_int_equal(p->ip.src, GATE);
+
+		n.wan->silent = true;
+		station_send(n.tenant[i], &nobody);
+		world_run(&n.w, 5 * NS_PER_S);
+		n.wan->silent = false;
+		p = only(&n, i);
+		assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
+		assert_int_equal(p->l4.code, ICMP_HOST_UNREACHABLE);
+		world_run(&n.w, 10 * NS_PER_S);
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: fragments with equal addresses and identification of two tenants put together, and those of answers that
+ * follow another table than their first one. */
+static void test_fragments(void **state)
+{
+	struct net n;
+	uint16_t outside[N_TENANTS];
+
+	net_start(&n, masquerade);
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send first = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .ip_id = 9,
+					    .mf = true, .payload_len = 32 - 8 };
+		struct packet *p = carry(&n, n.tenant[i], &first, n.wan);
+
+		assert_non_null(p);
+		outside[i] = p->l4.sport;
+	}
+	for (int i = N_TENANTS - 1; i >= 0; i--) {
+		const struct send rest = { .dst = PEER, .proto = IPPROTO_NR_UDP, .ip_id = 9, .frag_off = 32,
+					   .payload_len = (uint16_t)(8 + 8 * i) };
+		struct packet *p = carry(&n, n.tenant[i], &rest, n.wan);
+
+		assert_non_null(p);
+		assert_int_equal(p->ip.src, WAN_ADDR);
+	}
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send rest = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .ip_id = (uint16_t)(20 + i),
+					   .frag_off = 32, .payload_len = 8 };
+		const struct send first = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = outside[i],
+					    .ip_id = (uint16_t)(20 + i), .mf = true, .payload_len = 32 - 8 };
+		station_send(n.wan, &rest); /* waits for the first one */
+		station_send(n.wan, &first);
+		world_run(&n.w, 20 * NS_PER_MS);
+		assert_int_equal(station_next(n.tenant[i])->l4.dport, PORT);
+		assert_int_equal(only(&n, i)->ip.frag_off, 32);
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: a stranger's packet to an endpoint-independent mapping that goes to the other tenant or to the outside,
+ * its answer likewise, and a tenant who cannot reach the other one's mapping. */
+static void test_mappings(void **state)
+{
+	struct net n;
+	uint16_t outside[N_TENANTS];
+
+	net_start(&n, mapped);
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9 };
+		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
+
+		assert_non_null(p);
+		assert_int_equal(p->ip.src, POOL_ADDR);
+		outside[i] = p->l4.sport;
+	}
+	assert_int_not_equal(outside[0], outside[1]);
+	for (int round = 0; round < 4; round++)
+		for (int i = 0; i < N_TENANTS; i++) {
+			const uint32_t stranger = IP4(198, 51, 100, 7);
+			const struct send in = { .src = stranger, .dst = POOL_ADDR, .proto = IPPROTO_NR_UDP, .sport = 1111,
+						 .dport = outside[i], .payload_len = 9 };
+			const struct send back = { .dst = stranger, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 1111,
+						   .payload_len = 9 };
+			station_send(n.wan, &in);
+			world_run(&n.w, 20 * NS_PER_MS);
+			assert_int_equal(only(&n, i)->l4.dport, PORT);
+			struct packet *p = carry(&n, n.tenant[i], &back, n.wan);
+
+			assert_non_null(p);
+			assert_int_equal(p->ip.src, POOL_ADDR);
+			assert_int_equal(p->l4.sport, outside[i]);
+		}
+	for (int round = 0; round < 4; round++)
+		for (int i = 0; i < N_TENANTS; i++) {
+			const struct send to_other = { .dst = POOL_ADDR, .proto = IPPROTO_NR_UDP, .sport = PORT,
+						       .dport = outside[!i], .payload_len = 9 };
+			station_send(n.tenant[i], &to_other);
+			world_run(&n.w, 20 * NS_PER_MS);
+			struct packet *p = only(&n, !i);
+
+			assert_int_equal(p->ip.src, POOL_ADDR);
+			assert_int_equal(p->l4.sport, outside[i]);
+			assert_int_equal(p->l4.dport, PORT);
+		}
+	assert_null(station_next(n.wan));
+	world_end(&n.w);
+}
+
+/* Would catch: a tenant's own default route that is not taken, or taken for answers of the others; an address of the
+ * gateway that such a tenant cannot reach; networks of one tenant that the other reaches. */
+static void test_own_routes(void **state)
+{
+	static const char config[] = INTERFACES
+		"interface wan1 { address 192.0.2.1/24; }\n"
+		"interface lan2 { address 172.16.0.1/16; zone 2; }\n"
+		"route 0.0.0.0/0 via 192.0.2.254 zone 2;\n"
+		"route 10.9.0.0/16 via 10.0.0.9 zone 2;\n"
+		"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+		" oifname { \"wan0\", \"wan1\" } masquerade\n} }\n";
+	struct net n;
+	struct packet *p;
+
+	net_start(&n, config);
+	struct station *wan1 = world_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
+	struct station *lan2 = world_station(&n.w, "lan2", IP4(172, 16, 0, 2), NULL);
+
+	world_run(&n.w, 5 * NS_PER_S);
+	station_clear(wan1);
+	station_clear(lan2);
+	const uint32_t far = IP4(198, 51, 100, 9);
+
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct send q = { .dst = far, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9 };
+
+		for (int round = 0; round < 4; round++) {
+			p = carry(&n, n.tenant[i], &q, i == 0 ? n.wan : wan1);
+			assert_non_null(p);
+			assert_int_equal(p->ip.src, i == 0 ? WAN_ADDR : IP4(192, 0, 2, 1));
+			const struct send back = { .src = far, .dst = p->ip.src, .proto = IPPROTO_NR_UDP, .sport = 53,
+						   .dport = p->l4.sport, .payload_len = 9 };
+			station_send(i == 0 ? n.wan : wan1, &back);
+			world_run(&n.w, 20 * NS_PER_MS);
+			(void)only(&n, i);
+		}
+		/* By 172.16/16 only zone 2 has a network; from zone 1 it is the Internet's. */
+		const struct send inside = { .dst = IP4(172, 16, 0, 2), .proto = IPPROTO_NR_UDP, .sport = 5, .dport = 6,
+					     .payload_len = 9 };
+		p = carry(&n, n.tenant[i], &inside, i == 0 ? n.wan : lan2);
+		assert_non_null(p);
+		const struct send ping = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 3,
+					   .payload_len = 8 };
+		station_send(n.tenant[i], &ping);
+		world_run(&n.w, 20 * NS_PER_MS);
+		assert_int_equal(only(&n, i)->l4.type, ICMP_ECHO_REPLY);
+	}
+	assert_null(station_next(n.wan));
+	world_end(&n.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_udp),       cmocka_unit_test(test_tcp),       cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_errors),    cmocka_unit_test(test_fragments), cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_own_routes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
