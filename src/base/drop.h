@@ -65,7 +65,8 @@
 	/* neighbours */ \
 	X(NEIGH_QUEUE, "neigh-queue", "too many packets wait for the neighbour's address", "the neighbour does not answer ARP, or a burst at start") \
 	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (answered by ICMP 3/1, as its rate allows)", "is the machine up and on this link?") \
-	X(NEIGH_TABLE, "neigh-table", "the neighbour table is full", "a scan of a large connected prefix, or too small a table") \
+	X(NEIGH_TABLE, "neigh-table", "too many neighbours of a link, or of all, are being asked for", "a scan of a large connected prefix, or too small a table (limits: neighbours)") \
+	X(NEIGH_SOURCE, "neigh-source", "its sender waits for too many neighbours already", "it scans a large connected prefix; see: yangguan neigh") \
 	/* local delivery */ \
 	X(PROTO_UNREACHABLE, "proto-unreachable", "nobody here speaks this IP protocol (answered by ICMP 3/2, as its rate allows)", "a probe, or a wrong destination") \
 	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (answered by ICMP 3/3, as its rate allows)", "a probe, or a wrong destination") \

@@ -142,9 +142,11 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 		return;
 	}
 	if (n == NULL) {
-		n = neigh_make(s->neigh, p->out_ifindex, p->next_hop);
+		enum drop_reason why;
+
+		n = neigh_make_for(s->neigh, p, &why);
 		if (n == NULL) {
-			env_drop(s->env, p, DROP_NEIGH_TABLE);
+			env_drop(s->env, p, why);
 			return;
 		}
 		neigh_hold(s->neigh, n, p);

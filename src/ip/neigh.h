@@ -40,8 +40,9 @@ struct neigh {
 	uint8_t state;         /* enum neigh_state */
 	uint8_t n_probes;      /* sent in this state */
 	bool in_use;
-	bool queued;        /* on the list of those that may give way */
+	bool queued;        /* on a list of those that may give way */
 	bool link_was_down; /* STALE since then: another station may have the address */
+	uint16_t asker;     /* on whose behalf it is asked: a number of neigh_table.asker */
 	struct timer_node timer;
 	uint32_t hash_next;
 	uint32_t older, newer; /* that list */
@@ -51,14 +52,30 @@ struct neigh {
 	uint64_t probed_ns; /* last request */
 };
 
+/* What a link, or a sender, has of the table. */
+struct neigh_load {
+	uint32_t n_asked; /* entries that are INCOMPLETE */
+	uint32_t n_held;  /* packets */
+};
+
+/* Entries that may give way, by the time they became so. */
+struct neigh_list {
+	uint32_t oldest, newest;
+};
+
+#define NEIGH_ASKERS 1024u /* senders that meet in a number share it */
+
 struct neigh_table {
 	struct env *env;
 	struct pool pool;
+	struct neigh_load link[IP_INTERFACES_MAX], asker[NEIGH_ASKERS];
+	struct neigh_load max_link, max_asker;
+	uint32_t n_unknown, max_unknown; /* INCOMPLETE and FAILED */
 	uint32_t *bucket;
 	uint32_t n_buckets; /* a power of two */
 	struct siphash_key hash_key;
 	struct timer_wheel wheel;
-	uint32_t oldest, newest; /* STALE and FAILED, by the time they became so */
+	struct neigh_list stale, failed;
 	uint32_t last;           /* found last, or POOL_NONE */
 	uint32_t n_held_all;
 	uint32_t max_held, max_held_all;
@@ -77,9 +94,12 @@ static inline struct neigh *neigh_at(const struct neigh_table *t, uint32_t index
 uint32_t neigh_index(const struct neigh_table *t, const struct neigh *n);
 /* NULL when there is none. */
 struct neigh *neigh_find(struct neigh_table *t, uint32_t ifindex, uint32_t addr);
-/* A new entry, INCOMPLETE; in a full table the oldest that may give way does.
+/* A new entry, INCOMPLETE; in a full table the oldest that may give way does: a FAILED one before any that is STALE.
  * NULL when none may. */
 struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr);
+/* The same for p, whose neighbour nobody knows: within what its sender, its link and all that is unknown may have of the
+ * table. NULL, and *why. */
+struct neigh *neigh_make_for(struct neigh_table *t, const struct packet *p, enum drop_reason *why);
 /* The entry holds no packets any more. */
 void neigh_remove(struct neigh_table *t, struct neigh *n);
 /* Changes the state and keeps the list of those that may give way. */

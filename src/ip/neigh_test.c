@@ -300,6 +300,117 @@ static void test_table_full(void **state)
 	bench_destroy(b);
 }
 
+/* A packet of a station and a host on WAN, for a neighbour on link. */
+static struct packet *asks(struct bench *b, uint8_t station, uint32_t src, uint32_t link, uint32_t target)
+{
+	struct packet *p = packet_alloc(b->env.pool, 64);
+	struct ether_view eth = { .src = { { 2, 0, 0, 0, 0, station } }, .type = ETHERTYPE_IPV4 };
+
+	assert_non_null(p);
+	b->env.ledger.n_originated++;
+	ether_emit(packet_frame(p), &eth);
+	p->in_ifindex = WAN;
+	p->out_ifindex = link;
+	p->next_hop = target;
+	p->ip.src = src;
+	return p;
+}
+
+static struct neigh *ask_for(struct bench *b, struct neigh_table *t, uint8_t station, uint32_t link, uint32_t target,
+			     enum drop_reason *why)
+{
+	struct packet *p = asks(b, station, FAR, link, target);
+	struct neigh *n = neigh_make_for(t, p, why);
+
+	env_drop(&b->env, p, DROP_NEIGH_UNREACHABLE);
+	return n;
+}
+
+/* Would catch: one sender's scan that shuts out other senders, one link's that shuts out other links, and either one
+ * that pushes out neighbours which are known; failed entries that do not make room; shares that are not given back. */
+static void test_shares(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct neigh_table *t = neigh_table_create(&b->env, &(struct ip_limits){ .n_neighbours = 1024 });
+	enum drop_reason why;
+	uint32_t target = IP4(10, 5, 0, 0), n = 0;
+
+	for (uint32_t i = 0; i < 512; i++)
+		neigh_set_state(t, neigh_make(t, LAN, IP4(10, 4, 0, 0) + i), NEIGH_STALE);
+	while (ask_for(b, t, 1, LAN, target + n, &why) != NULL)
+		n++;
+	assert_int_equal(n, 64);
+	assert_int_equal(why, DROP_NEIGH_SOURCE);
+	assert_non_null(ask_for(b, t, 2, LAN, target + n++, &why)); /* the same address, another station */
+	for (uint32_t k = 0; k < 2000; k++)
+		n += ask_for(b, t, (uint8_t)(k % 200), LAN, target + n, &why) != NULL;
+	assert_int_equal(n, 256);
+	assert_null(ask_for(b, t, 201, LAN, target + n, &why));
+	assert_int_equal(why, DROP_NEIGH_TABLE);
+	for (uint32_t k = 0; k < 2000; k++)
+		n += ask_for(b, t, (uint8_t)(k % 200), WAN, target + n, &why) != NULL;
+	assert_int_equal(n, 512);
+	assert_int_equal(t->n_unknown, 512);
+	assert_null(ask_for(b, t, 202, LAN + WAN + 1, target + n, &why));
+	/* Failed ones do not count as asked, and go first. */
+	for (uint32_t i = 0; i < 64; i++)
+		neigh_set_state(t, neigh_find(t, LAN, target + i), NEIGH_FAILED);
+	assert_non_null(ask_for(b, t, 1, LAN, target + n, &why));
+	assert_null(neigh_find(t, LAN, target));
+	for (uint32_t i = 0; i < 512; i++)
+		assert_non_null(neigh_find(t, LAN, IP4(10, 4, 0, 0) + i));
+	for (uint32_t i = 0; i <= n; i++) {
+		struct neigh *x = neigh_find(t, LAN, target + i);
+
+		if (x == NULL)
+			x = neigh_find(t, WAN, target + i);
+		if (x != NULL)
+			neigh_remove(t, x);
+	}
+	assert_int_equal(t->n_unknown, 0);
+	assert_int_equal(t->link[LAN].n_asked + t->link[WAN].n_asked, 0);
+	for (uint32_t i = 0; i < NEIGH_ASKERS; i++)
+		assert_int_equal(t->asker[i].n_asked, 0);
+	neigh_table_destroy(t);
+	bench_destroy(b);
+}
+
+/* Would catch: one sender's packets that leave no room in the queues for those of others, or one link's for those of
+ * another; room that does not come back. */
+static void test_held_shares(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct neigh_table *t = neigh_table_create(
+		&b->env, &(struct ip_limits){ .n_neighbours = 1024, .n_neigh_held = 2, .n_neigh_held_all = 64 });
+	enum drop_reason why;
+	uint32_t n_all = 0;
+
+	for (uint32_t k = 0; k < 100; k++) {
+		struct packet *p = asks(b, (uint8_t)(k / 50), FAR, LAN, NEW_HOST + k);
+		struct neigh *n = neigh_make_for(t, p, &why);
+
+		assert_non_null(n);
+		neigh_hold(t, n, p);
+		n_all += n->n_held;
+		if (k == 49)
+			assert_int_equal(n_all, 8); /* an eighth of all */
+	}
+	assert_int_equal(n_all, 16);
+	assert_int_equal(t->n_held_all, 16);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 84);
+	for (uint32_t k = 0; k < 100; k++)
+		for (struct packet *p = neigh_take_held(t, neigh_find(t, LAN, NEW_HOST + k)), *next; p != NULL; p = next) {
+			next = p->next;
+			env_drop(&b->env, p, DROP_NEIGH_UNREACHABLE);
+		}
+	assert_int_equal(t->n_held_all, 0);
+	assert_int_equal(t->link[LAN].n_held, 0);
+	for (uint32_t i = 0; i < NEIGH_ASKERS; i++)
+		assert_int_equal(t->asker[i].n_held, 0);
+	neigh_table_destroy(t);
+	bench_destroy(b);
+}
+
 struct gone {
 	struct bench *b;
 	uint32_t n, n_round; /* times that a number was given away, and that its generation came round */
@@ -616,6 +727,8 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_held_limits),
 		cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_held_shares),
 		cmocka_unit_test(test_given_away),
 		cmocka_unit_test(test_arp_rows),
 		cmocka_unit_test(test_merge),

@@ -83,8 +83,8 @@ struct ip_config {
 
 struct ip_limits {
 	uint32_t n_neighbours;          /* at most IP_ADJACENCIES_MAX; 0: IP_NEIGHBOURS_DEFAULT */
-	uint32_t n_neigh_held;          /* packets that wait for one neighbour; 0: 16 */
-	uint32_t n_neigh_held_all;      /* for all neighbours; 0: 1024 */
+	uint32_t n_neigh_held;          /* packets that wait for one neighbour; 0: 100 */
+	uint32_t n_neigh_held_all;      /* for all neighbours; 0: 2048 */
 	uint32_t n_reassembly;          /* packets being put together; 0: 256 */
 	uint32_t n_reassembly_fragments; /* fragments held, in all; 0: 2048 */
 	uint32_t n_reassembly_per_source; /* fragments held of one source; 0: 256 */
