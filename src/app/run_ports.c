@@ -25,6 +25,7 @@
 #include "app/run_priv.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,26 @@ static int check_addresses(const struct netlink_link *link, char *err, size_t er
 	return -EADDRINUSE;
 }
 
+/* A bridge and its like take all frames of their ports, before or beside us: such a device is not ours to take. */
+static int check_master(const struct netlink_link *link, char *err, size_t err_len)
+{
+	static const char *const kinds[] = { "bridge", "bond", "team", "openvswitch" };
+	struct netlink_link master;
+	char name[IF_NAMESIZE];
+
+	if (link->master_index == 0 || if_indextoname(link->master_index, name) == NULL ||
+	    netlink_link_get(name, &master, err, err_len) != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (strcmp(master.kind, kinds[i]) != 0)
+			continue;
+		snprintf(err, err_len, "%s is a port of the %s %s, which takes all its frames: take %s instead, or run: ip link set %s nomaster",
+			 link->name, kinds[i], name, name, link->name);
+		return -EBUSY;
+	}
+	return 0;
+}
+
 /* What only a device of the kernel needs. */
 static int check_kernel_device(const char *name, bool take_over, struct netlink_link *link, char *err, size_t err_len)
 {
@@ -58,6 +79,9 @@ static int check_kernel_device(const char *name, bool take_over, struct netlink_
 		snprintf(err, err_len, "%s is no Ethernet device", name);
 		return -ENOTSUP;
 	}
+	rc = check_master(link, err, err_len);
+	if (rc != 0)
+		return rc;
 	return take_over ? 0 : check_addresses(link, err, err_len);
 }
 
@@ -268,6 +292,10 @@ static bool may_take_again(struct run *r, struct run_port *p, const struct netli
 {
 	char err[256];
 
+	if (check_master(link, err, sizeof(err)) != 0) {
+		run_say("%s is back, but %s", link->name, err);
+		return false;
+	}
 	if (!p->take_over && check_addresses(link, err, sizeof(err)) != 0) {
 		run_say("%s is back, but %s", link->name, err);
 		return false;
