@@ -19,3 +19,23 @@ int64_t ledger_expected_held(const struct ledger *l)
 	uint64_t ended = l->n_handed + l->n_delivered + l->n_consumed + l->n_merged + l->n_handed_over + ledger_dropped(l);
 	return (int64_t)(begun - ended);
 }
+
+enum ledger_row ledger_row_of(enum drop_reason reason)
+{
+	switch (reason) {
+#define X(name) case DROP_##name: return LEDGER_ROW_##name;
+	LEDGER_PLACED(X)
+#undef X
+	default:
+		return N_LEDGER_ROWS;
+	}
+}
+
+void ledger_drop(struct ledger *l, enum drop_reason reason, uint32_t ifindex)
+{
+	enum ledger_row row = ledger_row_of(reason);
+
+	l->n_dropped[reason]++;
+	if (row != N_LEDGER_ROWS)
+		l->n_dropped_at[row][ifindex < LEDGER_PLACES ? ifindex : 0]++;
+}

@@ -33,6 +33,25 @@ static void every_field_counts_on_its_side(void **state)
 	assert_int_equal(ledger_expected_held(&l), 6230000 - 600004567 - 123);
 }
 
+/* Catches a reason without the row that it is shown by, a drop that is counted at another link or twice, and a number
+ * beyond the table. */
+static void drops_have_a_place(void **state)
+{
+	struct ledger l = { .n_received = 0 };
+
+	ledger_drop(&l, DROP_NEIGH_QUEUE, 3);
+	ledger_drop(&l, DROP_NEIGH_QUEUE, 3);
+	ledger_drop(&l, DROP_NAT_EXHAUSTED, 63);
+	ledger_drop(&l, DROP_NAT_EXHAUSTED, 1000);
+	ledger_drop(&l, DROP_NO_ROUTE, 3);
+	assert_int_equal(ledger_dropped(&l), 5);
+	assert_int_equal(l.n_dropped[DROP_NEIGH_QUEUE], 2);
+	assert_int_equal(l.n_dropped_at[ledger_row_of(DROP_NEIGH_QUEUE)][3], 2);
+	assert_int_equal(l.n_dropped_at[ledger_row_of(DROP_NAT_EXHAUSTED)][63], 1);
+	assert_int_equal(l.n_dropped_at[ledger_row_of(DROP_NAT_EXHAUSTED)][0], 1);
+	assert_int_equal(ledger_row_of(DROP_NO_ROUTE), N_LEDGER_ROWS);
+}
+
 /* Catches an unsigned result: ending more than was begun must show as negative. */
 static void too_many_endings_are_negative(void **state)
 {
@@ -44,6 +63,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_field_counts_on_its_side),
+	    cmocka_unit_test(drops_have_a_place),
 	    cmocka_unit_test(too_many_endings_are_negative),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,9 +40,12 @@ int cmd_table_done(struct command_call *c)
 
 /* --- drops --- */
 
+_Static_assert(LEDGER_PLACES >= IP_INTERFACES_MAX, "a place an interface");
+
 struct drops_copy {
 	const struct control_target *target;
 	uint64_t n[N_DROP_REASONS];
+	uint64_t at[N_LEDGER_ROWS][LEDGER_PLACES];
 };
 
 /* While all workers rest: the same moment as `stats` would have. */
@@ -53,11 +56,29 @@ static void copy_drops(void *arg)
 	for (uint32_t i = 0; i < d->target->n_cores; i++)
 		for (size_t k = 0; k < N_DROP_REASONS; k++)
 			d->n[k] += d->target->core[i].env->ledger.n_dropped[k];
+	for (uint32_t i = 0; i < d->target->n_cores; i++)
+		for (size_t row = 0; row < N_LEDGER_ROWS; row++)
+			for (size_t k = 0; k < LEDGER_PLACES; k++)
+				d->at[row][k] += d->target->core[i].env->ledger.n_dropped_at[row][k];
+}
+
+/* "wan0=12,lan0=3": on which links, where the reason is one of a link. */
+static const char *where(const struct command_call *c, const struct drops_copy *d, enum drop_reason reason, char *buf,
+			 size_t len)
+{
+	enum ledger_row row = ledger_row_of(reason);
+	struct text t = text_of(buf, len);
+
+	for (uint32_t i = 1; row != N_LEDGER_ROWS && i < LEDGER_PLACES; i++)
+		if (d->at[row][i] != 0)
+			text_add(&t, "%s%s=%" PRIu64, t.len > 0 ? "," : "", target_ifname(c->target, i), d->at[row][i]);
+	return t.len > 0 ? buf : "-";
 }
 
 static const struct out_column drops_json_columns[] = {
 	{ "reason", "REASON", OUT_TEXT },
 	{ "count", "COUNT", OUT_U64 }, /* left out when it is not known */
+	{ "interfaces", "INTERFACES", OUT_TEXT }, /* left out where the reason is of no link */
 	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
 	{ "hint", "WHAT TO DO", OUT_TEXT },
 };
@@ -65,6 +86,7 @@ static const struct out_table drops_json_table = { "drops", drops_json_columns, 
 static const struct out_column drops_columns[] = {
 	{ "reason", "REASON", OUT_TEXT },
 	{ "count", "COUNT", OUT_TEXT },
+	{ "interfaces", "INTERFACES", OUT_TEXT },
 	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
 	{ "hint", "WHAT TO DO", OUT_TEXT },
 };
@@ -74,7 +96,7 @@ static int drops_start(struct command_call *c)
 {
 	struct drops_copy drops = { .target = c->target };
 	struct kernel_drops kernel;
-	char count[24];
+	char count[24], places[LEDGER_PLACES * (DEVICE_NAME_MAX + 24)];
 
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
@@ -91,9 +113,11 @@ static int drops_start(struct command_call *c)
 		snprintf(count, sizeof(count), "%" PRIu64, n);
 		struct out_value number = known ? OUT_U(n) : OUT_ABSENT;
 		struct out_value text = OUT_T(known ? count : "unknown");
+		const char *links = where(c, &drops, (enum drop_reason)i, places, sizeof(places));
 		output_row(&c->output, (struct out_value[]){
 					       OUT_T(drop_info[i].name),
 					       is_json ? number : text,
+					       is_json && links[0] == '-' ? OUT_ABSENT : OUT_T(links),
 					       OUT_T(drop_info[i].text),
 					       OUT_T(drop_info[i].hint),
 				       });
@@ -115,9 +139,9 @@ const struct command cmd_drops = {
 		.help = "every reason for which packets were dropped, how many, and what it means",
 		.options = drops_options,
 		.example = "  yangguan drops\n"
-			   "  REASON       COUNT  WHAT HAPPENED                                         WHAT TO DO\n"
-			   "  policy-drop     12  no rule matched and the chain's policy is drop        add a rule that "
-			   "accepts it",
+			   "  REASON             COUNT  INTERFACES  WHAT HAPPENED                           WHAT TO DO\n"
+			   "  neigh-unreachable     12  lan0=12     the neighbour did not answer ARP (...)  is the "
+			   "machine up and on this link?",
 	},
 	.start = drops_start,
 };

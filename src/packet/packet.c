@@ -253,7 +253,7 @@ void packet_drop(struct packet_pool *pool, struct ledger *ledger, struct packet 
 {
 	assert((unsigned)reason < N_DROP_REASONS);
 	p->reason = (uint16_t)reason;
-	ledger->n_dropped[reason]++;
+	ledger_drop(ledger, reason, p->out_ifindex != 0 ? p->out_ifindex : p->in_ifindex);
 	packet_free(pool, p);
 }
 
