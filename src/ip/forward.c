@@ -16,6 +16,15 @@
 #include "ip/stack_priv.h"
 #include "packet/gso.h"
 
+/* A frame that no link could have carried, without a word of what it was made of (xdp_generic): its sender's packets are
+ * not too big, so nothing is learnt from an error about their size. */
+static bool is_merged(const struct ip_stack *s, const struct packet *p)
+{
+	const struct device *dev = ip_stack_device(s, p->in_ifindex);
+
+	return p->offload.gso_type == GSO_NONE && dev != NULL && p->ip.total_len > dev->mtu;
+}
+
 static void forward_check(struct ip_stack *s, struct packet *p)
 {
 	if (YG_UNLIKELY(p->ip.ttl <= 1)) {
@@ -26,6 +35,10 @@ static void forward_check(struct ip_stack *s, struct packet *p)
 	uint32_t mtu = ip_mtu(s, p->out_ifindex);
 
 	if (YG_UNLIKELY(p->ip.df && offload_piece_len(p) > mtu)) {
+		if (is_merged(s, p)) {
+			packet_set_drop(p, DROP_RX_LARGE);
+			return;
+		}
 		/* RFC 1191 section 4: the MTU in the low half. */
 		icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, mtu);
 		packet_set_drop(p, DROP_MTU_EXCEEDED);

@@ -32,6 +32,12 @@ static void test_mtu_exact(void **state)
 	sp.df = false;
 	bench_input_spec(b, &sp);
 	assert_int_equal(b->dev[SMALL].n, 3);
+	bench_forget(b);
+	/* What the link it came by could not have carried either, is no matter of path MTU: its sender sent smaller ones. */
+	sp = (struct spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .df = true, .payload = 1501 - 28 };
+	bench_input_spec(b, &sp);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_RX_LARGE], 1);
+	assert_int_equal(b->dev[LAN].n, 0);
 	bench_destroy(b);
 }
 
