@@ -61,8 +61,8 @@ void icmp_client_close(struct icmp_client *c)
 int icmp_client_send(struct icmp_client *c, const struct icmp_request *rq)
 {
 	char line[128];
-	int n = snprintf(line, sizeof(line), "send %u %u %u %u %u %u\n", rq->dst, rq->seq, rq->data_len, rq->ttl,
-			 rq->tos, rq->df);
+	int n = snprintf(line, sizeof(line), "send %u %u %u %u %u %u %u\n", rq->dst, rq->seq, rq->data_len, rq->ttl,
+			 rq->tos, rq->df, rq->zone);
 
 	return control_client_send(&c->control, line, (size_t)n);
 }

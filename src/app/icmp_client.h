@@ -24,6 +24,7 @@ struct icmp_request {
 	uint16_t seq, data_len;
 	uint8_t ttl, tos;
 	bool df;
+	uint16_t zone; /* by whose routing table */
 };
 
 enum icmp_answer_kind {

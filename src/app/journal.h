@@ -17,7 +17,7 @@
  *   rx TIME IF N                        the next N frames of NAME.in.pcap
  *   expire TIME
  *   raw-open TIME
- *   raw-send TIME SOCKET DST SRC SEQ LEN TTL TOS DF
+ *   raw-send TIME SOCKET DST SRC SEQ LEN TTL TOS DF [ZONE]
  *   raw-close TIME SOCKET
  *   end TIME INDEX REASON               a connection ended by command
  *   tx IF N                             what the step above sent: the next N frames of NAME.out.pcap

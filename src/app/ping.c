@@ -31,7 +31,7 @@ struct ping {
 	uint32_t dst;
 	uint64_t n_wanted; /* 0: no end */
 	uint64_t interval_ns, wait_ns, deadline_ns;
-	uint64_t size, ttl, tos;
+	uint64_t size, ttl, tos, zone;
 	bool df, quiet, json;
 	struct output out; /* json: "answers" is open */
 	/* so far */
@@ -278,6 +278,7 @@ static int send_next(struct ping *p)
 		.ttl = (uint8_t)p->ttl,
 		.tos = (uint8_t)p->tos,
 		.df = p->df,
+		.zone = (uint16_t)p->zone,
 	};
 
 	p->answered[rq.seq] = false;
@@ -359,6 +360,7 @@ static const struct arg_option ping_options[] = {
 	{ 'M', "pmtudisc", "do|dont", "do: never fragment; dont: allow it (default)" },
 	{ 'w', "deadline", "SECONDS", "end after so long" },
 	{ 'W', "wait", "SECONDS", "wait so long for the last answers" },
+	{ 'Z', "zone", "N", "by the routing table of this zone (default 0)" },
 	{ 'q', "quiet", NULL, "only the summary" },
 	{ 'j', "json", NULL, "JSON instead of text" },
 	{ 'n', "numeric", NULL, "changes nothing: answers are always shown as numbers" },
@@ -368,7 +370,7 @@ static const struct arg_option ping_options[] = {
 
 const struct command_info ping_info = {
 	.name = "ping",
-	.synopsis = "[-c N] [-i SECONDS] [-s BYTES] [-t TTL] [-M do] [-W SECONDS] [-q] [-j] DESTINATION",
+	.synopsis = "[-c N] [-i SECONDS] [-s BYTES] [-t TTL] [-M do] [-W SECONDS] [-Z ZONE] [-q] [-j] DESTINATION",
 	.help = "ping from the gateway itself",
 	.options = ping_options,
 	.more = "Exit status: 0 if there was an answer, 1 if there was none, 2 for other trouble.",
@@ -392,7 +394,8 @@ static int read_options(struct ping *p, const struct args *a)
 	if (!args_number(a, "count", 1, UINT32_MAX, &p->n_wanted, err, sizeof(err)) ||
 	    !args_number(a, "size", 0, 65507, &p->size, err, sizeof(err)) ||
 	    !args_number(a, "ttl", 1, 255, &p->ttl, err, sizeof(err)) ||
-	    !args_number(a, "tos", 0, 255, &p->tos, err, sizeof(err)))
+	    !args_number(a, "tos", 0, 255, &p->tos, err, sizeof(err)) ||
+	    !args_number(a, "zone", 0, UINT16_MAX, &p->zone, err, sizeof(err)))
 		return complain(err);
 	if (interval != NULL && !tools_seconds(interval, 0.002, 1e6, &p->interval_ns))
 		return complain("-i needs seconds, at least 0.002");

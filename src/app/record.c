@@ -456,8 +456,8 @@ void record_raw_close(struct record *r, int socket, uint64_t now)
 void record_raw_send(struct record *r, int socket, const struct raw_request *rq, uint64_t now)
 {
 	begin(r, now);
-	line(r, "raw-send %" PRIu64 " %d %u %u %u %u %u %u %u\n", r->now, socket, rq->dst, rq->src, rq->seq,
-	     rq->data_len, rq->ttl, rq->tos, rq->df);
+	line(r, "raw-send %" PRIu64 " %d %u %u %u %u %u %u %u %u\n", r->now, socket, rq->dst, rq->src, rq->seq,
+	     rq->data_len, rq->ttl, rq->tos, rq->df, rq->zone);
 }
 
 void record_end_connection(struct record *r, uint32_t index, enum ct_end_reason reason, uint64_t now)

@@ -252,6 +252,8 @@ static bool step_raw_send(struct replay *r, const char *line)
 	rq.ttl = (uint8_t)journal_number(&w, 0, UINT8_MAX);
 	rq.tos = (uint8_t)journal_number(&w, 0, UINT8_MAX);
 	rq.df = journal_number(&w, 0, 1) != 0;
+	if (*w.at != '\0') /* older recordings have none */
+		rq.zone = (uint16_t)journal_number(&w, 0, UINT16_MAX);
 	if (!journal_words_end(&w))
 		return false;
 	gateway_set_time(r->gateway, r->now);

@@ -31,7 +31,7 @@ struct probe {
 struct trace {
 	struct icmp_client client;
 	uint32_t dst;
-	uint64_t n_probes, max_ttl, first_ttl, bytes, wait_ns;
+	uint64_t n_probes, max_ttl, first_ttl, bytes, wait_ns, zone;
 	uint16_t first_seq; /* of the hop's probes */
 	struct probe probe[PROBES_MAX];
 	bool reached, json;
@@ -174,6 +174,7 @@ static int do_hop(struct trace *t, uint64_t ttl)
 			.seq = (uint16_t)(t->first_seq + i),
 			.data_len = (uint16_t)(t->bytes - HEADERS),
 			.ttl = (uint8_t)ttl,
+			.zone = (uint16_t)t->zone,
 		};
 		if (icmp_client_send(&t->client, &rq) != 0)
 			return EXIT_FAILED;
@@ -208,6 +209,7 @@ static const struct arg_option traceroute_options[] = {
 	{ 'f', "first", "N", "begin with this time to live (default 1)" },
 	{ 'q', "queries", "N", "probes a hop (default 3, at most 10)" },
 	{ 'w', "wait", "SECONDS", "for an answer (default 5)" },
+	{ 'Z', "zone", "N", "by the routing table of this zone (default 0)" },
 	{ 'n', "numeric", NULL, "changes nothing: hops are always shown as numbers" },
 	{ 'j', "json", NULL, "JSON instead of text" },
 	{ 'I', "icmp", NULL, "changes nothing: probes are always ICMP echo requests" },
@@ -217,7 +219,7 @@ static const struct arg_option traceroute_options[] = {
 
 const struct command_info traceroute_info = {
 	.name = "traceroute",
-	.synopsis = "[-m HOPS] [-q N] [-w SECONDS] [-j] DESTINATION [BYTES]",
+	.synopsis = "[-m HOPS] [-q N] [-w SECONDS] [-Z ZONE] [-j] DESTINATION [BYTES]",
 	.help = "the way from the gateway itself to a destination",
 	.options = traceroute_options,
 	.more = "!H, !N, !P: host, network or protocol unreachable; !X: forbidden; !F-MTU: too big.",
@@ -243,7 +245,8 @@ static int read_options(struct trace *t, const struct args *a)
 	t->json = args_has(a, "json");
 	if (!args_number(a, "max-hops", 1, 255, &t->max_ttl, err, sizeof(err)) ||
 	    !args_number(a, "first", 1, t->max_ttl, &t->first_ttl, err, sizeof(err)) ||
-	    !args_number(a, "queries", 1, PROBES_MAX, &t->n_probes, err, sizeof(err)))
+	    !args_number(a, "queries", 1, PROBES_MAX, &t->n_probes, err, sizeof(err)) ||
+	    !args_number(a, "zone", 0, UINT16_MAX, &t->zone, err, sizeof(err)))
 		return complain(err);
 	if (wait != NULL && !tools_seconds(wait, 0.001, 1e4, &t->wait_ns))
 		return complain("-w needs seconds");

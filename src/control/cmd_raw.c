@@ -4,7 +4,7 @@
  * other end of the control socket (ping, traceroute). Both times of a round
  * trip are taken in the worker, so they do not measure the control socket.
  *
- * Lines from the client:  send DST SEQ DATA-LEN TTL TOS DF
+ * Lines from the client:  send DST SEQ DATA-LEN TTL TOS DF ZONE
  * Lines to the client:    sent SEQ TIME | failed SEQ ERRNO |
  *                         got SEQ FROM TYPE CODE TTL LEN INFO TIME
  * Numbers are decimal, addresses too, times in nanoseconds.
@@ -92,12 +92,12 @@ static int raw_replies(struct command_call *c)
 static int raw_line(struct command_call *c, const char *line)
 {
 	struct raw_state *s = c->state;
-	unsigned dst, seq, len, ttl, tos, df;
+	unsigned dst, seq, len, ttl, tos, df, zone;
 	char end;
 
-	int n = sscanf(line, "send %u %u %u %u %u %u%c", &dst, &seq, &len, &ttl, &tos, &df, &end);
-	if (n != 6 || seq > UINT16_MAX || len > 65507 || ttl > 255 || tos > 255 || df > 1) {
-		command_error(c, "raw: \"%.80s\" is not: send DST SEQ DATA-LEN TTL TOS DF\n", line);
+	int n = sscanf(line, "send %u %u %u %u %u %u %u%c", &dst, &seq, &len, &ttl, &tos, &df, &zone, &end);
+	if (n != 7 || zone > UINT16_MAX || seq > UINT16_MAX || len > 65507 || ttl > 255 || tos > 255 || df > 1) {
+		command_error(c, "raw: \"%.80s\" is not: send DST SEQ DATA-LEN TTL TOS DF ZONE\n", line);
 		return EXIT_USAGE;
 	}
 	s->request = (struct raw_request){
@@ -107,6 +107,7 @@ static int raw_line(struct command_call *c, const char *line)
 		.ttl = (uint8_t)ttl,
 		.tos = (uint8_t)tos,
 		.df = df != 0,
+		.zone = (uint16_t)zone,
 	};
 	target_call(c->target, do_send, s);
 	if (s->result == 0)

@@ -138,7 +138,8 @@ static uint32_t interface_number(const struct snapshot *s, const char *name)
 struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "many hands";
-	static const char *const names[N_RIG_SIDES] = { "lan0", "wan0" };
+	static const char *const names[N_RIG_SIDES] = { "lan0", "wan0", "lan1" };
+	int n_sides = strncmp(rules, "interface lan1", strlen("interface lan1")) == 0 ? N_RIG_SIDES : RIG_LAN1;
 	struct gateway_limits limits = {
 		.packets = { .n_packets = 1024, .n_small = 1024, .n_large = 4 },
 		.conntrack = { .n_connections = n_connections },
@@ -160,7 +161,7 @@ struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 	assert_non_null(r->end);
 	assert_int_equal(crew_configure(r->crew, r->snapshot, r->now), 0);
 	for (uint32_t i = 0; i < n; i++) {
-		for (int side = 0; side < N_RIG_SIDES; side++) {
+		for (int side = 0; side < n_sides; side++) {
 			struct rig_end *e = &r->end[i][side];
 
 			r->ifindex[side] = interface_number(r->snapshot, names[side]);

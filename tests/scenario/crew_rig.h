@@ -14,7 +14,7 @@
 #include "base/ip4.h"
 #include "base/rng.h"
 
-enum rig_side { RIG_LAN, RIG_WAN, N_RIG_SIDES };
+enum rig_side { RIG_LAN, RIG_WAN, RIG_LAN1, N_RIG_SIDES };
 
 #define RIG_FRAME_MAX 1600
 
@@ -73,7 +73,8 @@ struct rig {
 	uint32_t entry;
 };
 
-/* lan0 10.77.0.1/16, wan0 203.0.113.1/24, the rest behind 203.0.113.254, and these rules. */
+/* lan0 10.77.0.1/16, wan0 203.0.113.1/24, the rest behind 203.0.113.254, and these rules. RIG_LAN1 is there when the
+ * rules begin with a block for lan1. */
 struct rig *rig_start(uint32_t n_workers, const char *rules, uint32_t n_connections);
 /* Fails the test if the law does not hold, then ends it. */
 void rig_stop(struct rig *r);
