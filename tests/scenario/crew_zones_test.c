@@ -2,8 +2,8 @@
  *
  * Two networks with the same hosts behind several workers, every frame at a random
  * one: lan0 in zone 0 as the outside is, lan1 in zone 2. Each host of either asks
- * the server, and then the same host of the other network by its outside end.
- * With 1, 2 and 4 workers.
+ * the server, and then a host of the other network by its outside end.
+ * With 1, 2 and 8 workers; the pool has two blocks of ports, so that they change hands.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,12 +22,14 @@
 #define POOL_ADDRESS IP4(203, 0, 113, 16)
 #define N_CLIENTS 40u
 #define PORT 5000
+/* Host k asks this one of the other network: at another worker than its own, mostly. */
+#define OTHER(k) (((k) + 3) % N_CLIENTS)
 /* What a packet of client k of network t is known by: its payload. */
 #define LEN(t, k) ((uint16_t)(100 + 100 * (t) + (k)))
 
 static const char rules[] =
 	"interface lan1 { address 10.77.0.1/16; zone 2; }\n"
-	"pool one { 203.0.113.16; ports 1024-65535; mapping endpoint-independent; filtering endpoint-independent; }\n"
+	"pool one { 203.0.113.16; ports 1024-1151; mapping endpoint-independent; filtering endpoint-independent; }\n"
 	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
 	"  oifname \"wan0\" snat to pool one\n } }\n";
 
@@ -65,13 +67,16 @@ static void at_lan(struct hosts *h, uint32_t t, const struct ipv4_view *ip, cons
 		return;
 	}
 	assert_int_equal(l4->dport, PORT);
-	assert_int_equal(l4->payload_len, LEN(from, k)); /* and not the other network's */
 	if (!h->hairpin) {
+		assert_int_equal(l4->payload_len, LEN(t, k)); /* and not the other network's */
 		h->n_answers[t]++;
 		return;
 	}
+	uint32_t asker = (uint32_t)l4->payload_len - LEN(from, 0);
+
+	assert_true(asker < N_CLIENTS && OTHER(asker) == k);
 	assert_int_equal(ip->src, POOL_ADDRESS);
-	assert_int_equal(l4->sport, h->outside_port[from][k]);
+	assert_int_equal(l4->sport, h->outside_port[from][asker]);
 	h->n_met[t]++;
 }
 
@@ -91,7 +96,7 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
  * the gateway that meet. */
 static void test_networks(void **state)
 {
-	static const uint32_t crews[] = { 1, 2, 4 };
+	static const uint32_t crews[] = { 1, 2, 8 };
 
 	for (size_t c = 0; c < ARRAY_LEN(crews); c++) {
 		struct rig *r = rig_start(crews[c], rules, 4096);
@@ -119,8 +124,8 @@ static void test_networks(void **state)
 		for (uint32_t round = 0; round < 3; round++)
 			for (uint32_t k = 0; k < N_CLIENTS; k++)
 				for (uint32_t t = 0; t < 2; t++) {
-					const struct rig_packet q = { .src = CLIENT + k, .dst = h.outside_addr[!t][k],
-								      .sport = PORT, .dport = h.outside_port[!t][k],
+					const struct rig_packet q = { .src = CLIENT + k, .dst = h.outside_addr[!t][OTHER(k)],
+								      .sport = PORT, .dport = h.outside_port[!t][OTHER(k)],
 								      .proto = IPPROTO_NR_UDP, .payload_len = LEN(t, k) };
 					const struct rig_packet ping = { .src = CLIENT + k, .dst = GATE, .sport = 77,
 									 .proto = IPPROTO_NR_ICMP,
