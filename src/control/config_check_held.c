@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Addresses of a link of ours that a dnat is for and that nobody here holds.
+ * What nobody can be reached by: addresses of a link of ours that a dnat is for and
+ * that nobody here holds, and links that no route leads to.
  *
  * A rule translates what matches, and nothing else: it makes no address ours, so
  * the gateway answers no ARP for one that only a rule names. Where that is meant
@@ -8,6 +9,8 @@
  * missing; where it is not, nothing ever comes. So the one who wrote it is told
  * which line would make the address ours. Held is what an interface has, what a
  * pool holds, what an interface answers for, and what a snat gives out.
+ *
+ * A link without an address that no route names has no way back to anybody there.
  */
 #include "control/config_priv.h"
 
@@ -166,10 +169,28 @@ static void check_rule(struct parser *p, const struct rule_table *t, const struc
 	check_map(p, t, r, dnat);
 }
 
+static bool is_routed(const struct config *c, const struct config_interface *f)
+{
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (strcmp(c->route[i].device, f->ip.name) == 0)
+			return true;
+	return f->ip.n_addresses > 0;
+}
+
+static void check_way_back(struct parser *p, const struct config_interface *f)
+{
+	if (f->ip.rpf == IP_RPF_STRICT && !is_routed(p->c, f))
+		config_note(p, &f->pos,
+			    "no route leads to interface \"%s\", so whatever comes in there is dropped as rpf; to let it in: rpf off",
+			    f->ip.name);
+}
+
 void config_check_held(struct parser *p)
 {
 	const struct rule_ast *ast = &p->c->rules;
 
+	for (size_t i = 0; i < p->c->n_interfaces; i++)
+		check_way_back(p, &p->c->interface[i]);
 	for (size_t t = 0; t < ast->n_tables; t++) {
 		for (size_t c = 0; c < ast->table[t].n_chains; c++) {
 			const struct rule_chain *chain = &ast->table[t].chain[c];
