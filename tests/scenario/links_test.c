@@ -347,7 +347,7 @@ static void test_redirects(void **state)
 		station_send(n.lan, &obey);
 		world_run(&n.w, 20 * NS_PER_MS);
 		assert_int_equal(world_dropped(&n.w, DROP_ICMP_IGNORED), 1);
-		assert_int_equal(ip_route(gateway_ip(n.w.gw), PEER)->ifindex, n.wan->ifindex);
+		assert_int_equal(ip_route(gateway_ip(n.w.gw), 0, PEER)->ifindex, n.wan->ifindex);
 		world_end(&n.w);
 	}
 }
