@@ -470,6 +470,49 @@ static void test_reload(void **state)
 	world_end(&n.w);
 }
 
+#define SOURCE_CONFIG(what)                                                                            \
+	"interface lan0 { address 10.77.0.1/24; }\ninterface wan0 { address 203.0.113.1/24; }\n"      \
+	"table ip nat {\n"                                                                             \
+	" map to { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.99 } }\n"            \
+	" map from { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.98 } }\n"          \
+	" chain post { type nat hook postrouting priority srcnat; policy accept;\n"                    \
+	"  oifname \"wan0\" " what "\n} }\n"
+
+/* The address that a rule gives as a source, in each way that rules can say it. Would catch: a reload after which it is
+ * another, and the connections from before keep it though nobody answers for it; or end though it is still there. */
+static void test_source_address_left(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool ends;
+	} rows[] = {
+		{ SOURCE_CONFIG("snat to 203.0.113.99"), SOURCE_CONFIG("snat to 203.0.113.98"), true },
+		{ SOURCE_CONFIG("snat to 203.0.113.99"), SOURCE_CONFIG("snat to 203.0.113.90-203.0.113.99"), false },
+		{ SOURCE_CONFIG("snat to 203.0.113.99"), SOURCE_CONFIG("snat to ip saddr map @to"), false },
+		{ SOURCE_CONFIG("snat to ip saddr map @to"), SOURCE_CONFIG("snat to ip saddr map @from"), true },
+		{ SOURCE_CONFIG("snat to 203.0.113.99"), SOURCE_CONFIG("masquerade"), true },
+		{ SOURCE_CONFIG("snat prefix to 203.0.113.64/26"), SOURCE_CONFIG("snat prefix to 203.0.113.128/26"),
+		  true },
+		{ SOURCE_CONFIG("snat prefix to 203.0.113.64/26"), SOURCE_CONFIG("snat prefix to 203.0.113.64/26"),
+		  false },
+	};
+	struct net n;
+	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		net_start(&n, rows[i].before);
+		assert_non_null(carry(&n, n.client, &rq, n.server));
+		assert_int_equal(world_reload(&n.w, rows[i].after), 0);
+		world_run(&n.w, NS_PER_S);
+		if (n.w.n_events[EVENT_CONN_END] != rows[i].ends)
+			fail_msg("row %zu: %u connections have ended", i, n.w.n_events[EVENT_CONN_END]);
+		if (rows[i].ends)
+			assert_int_equal(n.w.last_event[EVENT_CONN_END].reason, CT_END_CONFIG);
+		assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), !rows[i].ends);
+		world_end(&n.w);
+	}
+}
+
 /* Would catch: a pool address that nobody answers ARP for, and a packet to one
  * without a mapping that is forwarded. */
 static void test_pool(void **state)
@@ -602,6 +645,7 @@ int main(void)
 		cmocka_unit_test(test_full_pool),
 		cmocka_unit_test(test_silent_neighbour),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_source_address_left),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_raw_sockets),
