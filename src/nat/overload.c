@@ -306,6 +306,15 @@ struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uin
 	return make(n, reply, address, set, hash_of(n, reply, address));
 }
 
+/* With several workers ports of the set are others'. */
+static uint32_t n_ours(const struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set)
+{
+	const struct nat_address *a = nat_address_at(n, address);
+
+	return a->row == NAT_BLOCK_NONE ? set->n_ports
+					: portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), set);
+}
+
 void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
 {
 	struct nat_overloads *os = n->overloads;
@@ -332,7 +341,8 @@ void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t addre
 		if (o->n_looked != OVERLOAD_COMPLETE)
 			look_on(n, o, set, LOOKS);
 	}
-	if (has_map || *counter < set->n_ports / 2)
+	if (has_map || *counter < min_u32(set->n_ports, NAT_BLOCK_PORTS) / 2 ||
+	    *counter < n_ours(n, address, proto, set) / 2)
 		return;
 	struct overload *o = make(n, reply, address, set, hash);
 
@@ -340,14 +350,21 @@ void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t addre
 		look_on(n, o, set, LOOKS);
 }
 
-static bool is_idle(struct overload *o)
+/* Of the ports that it could have most are free, as far as is known. */
+static bool is_idle(const struct nat *n, struct overload *o, enum nat_proto proto)
 {
+	const struct nat_address *a = nat_address_at(n, o->address);
 	const struct port_span b = span_of(o);
-	uint32_t n_free = 0;
+	uint32_t n_free = 0, n_all = o->n_ports;
 
 	for (uint32_t g = 0; g < (b.n + 4095) / 4096; g++)
 		n_free += b.group[g];
-	return n_free > o->n_ports / 4 * 3;
+	if (a->row != NAT_BLOCK_NONE) {
+		struct port_set all = { .n = 1, .range = { { (uint16_t)b.first, (uint16_t)(b.first + b.n - 1) } } };
+
+		n_all = portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), &all);
+	}
+	return n_free > n_all / 4 * 3;
 }
 
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
@@ -370,7 +387,7 @@ void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t ad
 		bring_up_to_date(n, o);
 		/* What was kept for a successor may be somebody else's by now; that is found out when it is picked. */
 		nat_overload_unmark(o, port);
-		if (n_left < o->n_ports / 4 && is_idle(o))
+		if (n_left < o->n_ports / 4 && (o->n_looked != OVERLOAD_COMPLETE || is_idle(n, o, proto)))
 			unmake(n, o, hash);
 	}
 }

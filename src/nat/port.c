@@ -230,9 +230,14 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum na
 	/* While the map knows but some of what is free, chance spreads better. */
 	for (int i = 0; (o == NULL || o->n_looked != OVERLOAD_COMPLETE) && i < SHARED_PROBES; i++) {
 		uint32_t port = probe(n, address, m, set);
-		if (port != PORTMAP_NONE && share(n, index, address, m, reply, port, wish->set))
+		if (port == PORTMAP_NONE)
+			break;
+		if (share(n, index, address, m, reply, port, wish->set))
 			return true;
 	}
+	/* A worker without a port of its own has nothing to share. */
+	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE && portmap_count_own(m, wish->set) == 0)
+		return false;
 	if (o == NULL)
 		o = nat_overload_make(n, reply, address, wish->set);
 	return o != NULL && take_from_map(n, index, address, o, m, reply, wish);
