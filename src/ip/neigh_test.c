@@ -524,6 +524,26 @@ static void test_arp_rows(void **state)
 	}
 }
 
+/* Would catch: an interface without an address that asks by none, or does not answer for the one that it borrows. */
+static void test_borrowed_address(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	b->cfg.interface[LAN].n_addresses = 0;
+	arp_request(b->s, LAN, NEW_HOST, &ether_broadcast);
+	ip_flush(b->s);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, WAN_US);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, WAN_US });
+	assert_int_equal(b->dev[LAN].n, 1);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).op, ARP_REPLY);
+	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, WAN_US);
+	bench_forget(b);
+	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, SMALL_US });
+	assert_int_equal(b->dev[LAN].n, 0);
+	bench_destroy(b);
+}
+
 /* Would catch: a known neighbour's new station that is not taken over (RFC 826), or
  * taken for proven; and a chatty one that never ages. */
 static void test_merge(void **state)
@@ -731,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_held_shares),
 		cmocka_unit_test(test_given_away),
 		cmocka_unit_test(test_arp_rows),
+		cmocka_unit_test(test_borrowed_address),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_off_prefix),
 		cmocka_unit_test(test_conflict),
