@@ -184,6 +184,17 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone_of(ct, p), id);
 }
 
+enum ct_piece conntrack_piece(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk)
+{
+	*walk = NULL;
+	if (!ipv4_is_fragment(&p->ip) || p->datagram_serial == 0)
+		return CT_PIECE_NONE;
+	*walk = ct_fragment_walk(ct->fragments, p);
+	if (p->ip.frag_off == 0)
+		return *walk == NULL ? CT_PIECE_NONE : CT_PIECE_FIRST;
+	return *walk == NULL ? CT_PIECE_LOST : CT_PIECE_LATER;
+}
+
 bool ct_checksum_ok(struct packet *p)
 {
 	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))
@@ -429,7 +440,11 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 			p->ct_info = CT_INFO_RELATED;
 			p->ct_icmp_error = true;
 		} else {
-			bool replied = ct_conn(ct, conn_index(ref))->status & CT_SEEN_REPLY;
+			struct conn *c = ct_conn(ct, conn_index(ref));
+			bool replied = c->status & CT_SEEN_REPLY;
+
+			if (first.has_seq)
+				ct_tcp_later_piece(c, conn_dir(ref), &p->ip, &first);
 			attach(ct, p, ref, replied ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
 		}
 		return;
@@ -452,23 +467,38 @@ static void judge_first_piece(struct conntrack *ct, const struct packet *p)
 	else if (p->conn_ref != CONN_NONE && p->ct_info != CT_INFO_INVALID) {
 		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
 		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
+		if (p->l4.kind == L4_TCP)
+			ct_tcp_first_piece(ct_conn(ct, conn_index(p->conn_ref)), conn_dir(p->conn_ref), p, &first);
 	}
 	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
 }
 
+/* The tracker judges a segment by all of it, as far as that is known: by the end that a piece that came before the
+ * first has shown, else by the first piece; the later ones then move the marks further. */
+static void track(struct conntrack *ct, struct packet *p, const struct track *t)
+{
+	uint32_t ref = ct_find(ct, t->hash, &t->tuple);
+	uint32_t whole = 0, own = p->l4.payload_len;
+
+	if (YG_UNLIKELY(p->ip.mf) && p->l4.kind == L4_TCP)
+		whole = ct_fragment_whole_len(ct->fragments, p);
+	if (whole != 0)
+		p->l4.payload_len = (uint16_t)(own + whole - packet_l4_len(p));
+	if (ref == CONN_NONE)
+		begin(ct, p, t->hash, &t->tuple, POOL_NONE);
+	else
+		go_on(ct, p, ref, t->hash, &t->tuple);
+	p->l4.payload_len = (uint16_t)own;
+}
+
 static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, struct track *t)
 {
-	uint32_t ref;
 
 	switch (t->kind) {
 	case TRACK_SKIP:
 		return;
 	case TRACK_TUPLE:
-		ref = ct_find(ct, t->hash, &t->tuple);
-		if (ref == CONN_NONE)
-			begin(ct, p, t->hash, &t->tuple, POOL_NONE);
-		else
-			go_on(ct, p, ref, t->hash, &t->tuple);
+		track(ct, p, t);
 		break;
 	case TRACK_ERROR:
 		ct_icmp_error(ct, hook, p);

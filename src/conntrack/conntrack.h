@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conntrack/fragment.h"
 #include "conntrack/tuple.h"
 #include "ip/stack.h"
 
@@ -270,6 +271,16 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 void conntrack_set_mapped(struct conntrack *ct, uint32_t index);
 void conntrack_clear_mapped(struct conntrack *ct, uint32_t index);
 uint32_t conntrack_n_mapped(const struct conntrack *ct);
+
+/* For rules and NAT: what p is of the packet that it came in pieces of, and in *walk what was decided about the first
+ * one, who comes through every hook before the others. */
+enum ct_piece {
+	CT_PIECE_NONE,  /* a whole packet, or one of a protocol whose pieces need no first */
+	CT_PIECE_FIRST, /* fills *walk */
+	CT_PIECE_LATER, /* goes by it */
+	CT_PIECE_LOST,  /* a later one; nobody knows any more */
+};
+enum ct_piece conntrack_piece(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk);
 
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);

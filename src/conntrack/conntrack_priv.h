@@ -150,6 +150,12 @@ void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint6
 bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p);
 void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
 enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+/* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
+ */
+void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
+			struct ct_fragment_first *first);
+void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+			const struct ct_fragment_first *first);
 /* A quoted segment of direction dir with this sequence number may be on its way. */
 bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 

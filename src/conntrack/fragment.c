@@ -16,6 +16,10 @@
  * refused, what is held and what is still to come (RFC 5722, RFC 1858 section 4).
  * An exact repetition of a piece is no overlap; networks do that.
  *
+ * What the rules and the TCP tracker made of the first piece stands in the entry
+ * for the others, which find it by its index and serial number: a piece in the
+ * middle of its way has other addresses than it came with.
+ *
  * Bounds: entries and held pieces in all; pieces held in one entry; pieces held
  * of one source (by a hashed counter, so two sources may share one, at worst).
  *
@@ -58,6 +62,8 @@ struct entry {
 	uint32_t n_held;
 	struct packet *held, *held_last;
 	struct ct_fragment_first first;
+	struct ct_fragment_walk walk;
+	uint32_t serial; /* of this entry among all that there were */
 	uint64_t came[UNIT_WORDS];
 	uint64_t began[UNIT_WORDS];
 };
@@ -70,6 +76,7 @@ struct ct_fragments {
 	uint32_t n_held, max_held;
 	uint32_t held_of[SOURCE_COUNTERS];
 	struct packet *ready, *ready_last;
+	uint32_t last_serial;
 	struct siphash_key key;
 };
 
@@ -150,6 +157,7 @@ static void entry_end(struct ct_fragments *f, struct env *env, uint32_t index, e
 		f->newest = e->older;
 	else
 		entry_at(f, e->newer)->older = e->older;
+	e->serial = 0;
 	pool_free(&f->pool, index);
 }
 
@@ -188,7 +196,7 @@ static uint32_t entry_find(const struct ct_fragments *f, const struct key *k, ui
 	return i;
 }
 
-static struct entry *entry_make(struct ct_fragments *f, struct env *env, const struct key *k, uint32_t bucket)
+static uint32_t entry_make(struct ct_fragments *f, struct env *env, const struct key *k, uint32_t bucket)
 {
 	uint32_t index = pool_alloc(&f->pool);
 
@@ -199,6 +207,8 @@ static struct entry *entry_make(struct ct_fragments *f, struct env *env, const s
 	struct entry *e = entry_at(f, index);
 	memset(e, 0, sizeof(*e));
 	e->key = *k;
+	f->last_serial += f->last_serial == UINT32_MAX ? 2 : 1;
+	e->serial = f->last_serial;
 	e->bucket = bucket;
 	e->deadline = env->now + ENTRY_LIFE_NS;
 	e->chain = f->bucket[bucket];
@@ -210,7 +220,7 @@ static struct entry *entry_make(struct ct_fragments *f, struct env *env, const s
 	else
 		entry_at(f, f->newest)->newer = index;
 	f->newest = index;
-	return e;
+	return index;
 }
 
 static bool bit(const uint64_t *map, uint32_t i)
@@ -329,27 +339,43 @@ static bool has_ports(uint8_t proto)
 	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
 }
 
+static void set_datagram(const struct ct_fragments *f, struct packet *p, uint32_t index)
+{
+	if (index == NIL)
+		return;
+	p->datagram = index;
+	p->datagram_serial = entry_at(f, index)->serial;
+}
+
 void ct_fragment_arrive(struct ct_fragments *f, struct env *env, struct packet *p, uint16_t zone)
 {
 	struct key k = key_of(p, zone);
 	uint32_t bucket = bucket_of(f, &k);
 
-	/* One that was held comes in again: it has been judged. */
-	if (!has_ports(p->ip.proto) || p->held_since != 0)
+	p->datagram_serial = 0;
+	if (!has_ports(p->ip.proto))
 		return;
 	uint32_t index = entry_find(f, &k, bucket);
+	/* One that was held comes in again: it has been judged. */
+	if (p->held_since != 0) {
+		set_datagram(f, p, index);
+		return;
+	}
 	/* All of that packet has passed: this is another one with the same identification, or a repetition. */
 	if (index != NIL && is_complete(entry_at(f, index))) {
 		entry_end(f, env, index, DROP_FRAGMENT_LIMIT);
 		index = NIL;
 	}
-	struct entry *e = index == NIL ? entry_make(f, env, &k, bucket) : entry_at(f, index);
+	if (index == NIL)
+		index = entry_make(f, env, &k, bucket);
+	struct entry *e = entry_at(f, index);
 	if (e->refused || !note_piece(e, p)) {
 		e->refused = true;
 		drop_held(f, env, e, DROP_FRAGMENT_OVERLAP);
 		packet_set_drop(p, DROP_FRAGMENT_OVERLAP);
 		return;
 	}
+	set_datagram(f, p, index);
 	if (p->ip.frag_off == 0) {
 		e->has_first = true;
 		set_ready(f, e);
@@ -382,6 +408,30 @@ void ct_fragment_judge(struct ct_fragments *f, const struct packet *p, uint16_t 
 
 	if (index != NIL)
 		entry_at(f, index)->first = *first;
+}
+
+/* The entry that p named when it arrived. */
+static struct entry *entry_of(const struct ct_fragments *f, const struct packet *p)
+{
+	if (p->datagram_serial == 0 || p->datagram >= f->pool.n_fresh)
+		return NULL;
+	struct entry *e = entry_at(f, p->datagram);
+
+	return e->serial == p->datagram_serial ? e : NULL;
+}
+
+uint32_t ct_fragment_whole_len(const struct ct_fragments *f, const struct packet *p)
+{
+	const struct entry *e = entry_of(f, p);
+
+	return e == NULL ? 0 : e->end;
+}
+
+struct ct_fragment_walk *ct_fragment_walk(struct ct_fragments *f, const struct packet *p)
+{
+	struct entry *e = entry_of(f, p);
+
+	return e == NULL ? NULL : &e->walk;
 }
 
 struct ct_fragment_first ct_fragment_first_of(struct ct_fragments *f, const struct packet *p, uint16_t zone)

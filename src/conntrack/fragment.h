@@ -26,6 +26,24 @@ enum ct_fragment_fate {
 struct ct_fragment_first {
 	enum ct_fragment_fate fate;
 	struct tuple tuple;
+	/* TCP that moved its sender's mark: the sequence number at offset 0 of the packet's payload, if each byte had
+	 * one, and whether a FIN stands at its end. */
+	bool has_seq, has_fin;
+	uint32_t seq_zero;
+};
+
+#define CT_FRAGMENT_HITS_MAX 12
+
+/* What the rules made of the first piece, which holds for the others: conntrack keeps it for them. */
+struct ct_fragment_walk {
+	bool dropped;
+	uint16_t reason; /* enum drop_reason */
+	uint32_t mark;   /* meta mark */
+	uint32_t generation; /* of the rules whose counters these are */
+	uint32_t n_hits;
+	struct {
+		uint32_t chain, counter;
+	} hit[CT_FRAGMENT_HITS_MAX];
 };
 
 /* For n packets whose fragments are followed, and n fragments held. NULL without memory. */
@@ -43,6 +61,10 @@ bool ct_fragments_has_ready(const struct ct_fragments *f);
 /* The first piece has been judged. */
 void ct_fragment_judge(struct ct_fragments *f, const struct packet *p, uint16_t zone,
 		       const struct ct_fragment_first *first);
+/* Bytes behind the IP header of the whole packet of which p is a piece, 0: not known yet. */
+uint32_t ct_fragment_whole_len(const struct ct_fragments *f, const struct packet *p);
+/* Of the packet of which p is a piece, also when p was translated; NULL when it is not followed (any more). */
+struct ct_fragment_walk *ct_fragment_walk(struct ct_fragments *f, const struct packet *p);
 /* What the first piece of p's packet was. */
 struct ct_fragment_first ct_fragment_first_of(struct ct_fragments *f, const struct packet *p, uint16_t zone);
 

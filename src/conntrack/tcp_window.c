@@ -19,6 +19,9 @@
  *        66,000 at least, for segments can overtake one another.
  * With SACK the highest block counts as acknowledged in III and IV.
  *
+ * A segment that came as IP fragments moves the marks piece by piece: what is
+ * acknowledged has passed here, whichever piece was the last.
+ *
  * A connection that was seen from the middle on has unknown scale factors:
  * nothing of it is refused.
  *
@@ -237,6 +240,30 @@ bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p
 bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
 {
 	return c->half[dir].tcp.max_win != 0 && take(c, dir, v, header);
+}
+
+void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
+			struct ct_fragment_first *first)
+{
+	/* One that was passed on but ignored moves nothing, nor does the rest of it. */
+	if (c->half[dir].tcp.max_win == 0 || seq_before(c->half[dir].tcp.end, tcp_segment_end(&p->l4)))
+		return;
+	first->has_seq = true;
+	first->has_fin = (p->l4.flags & TCP_FIN) != 0;
+	first->seq_zero = p->l4.seq + p->l4.payload_len + !!(p->l4.flags & TCP_SYN) - packet_l4_len(p);
+}
+
+void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+			const struct ct_fragment_first *first)
+{
+	struct ct_tcp_window *sender = &c->half[dir].tcp;
+	uint32_t end = first->seq_zero + ip->frag_off + ip->total_len - ip->header_len + (first->has_fin && !ip->mf);
+
+	/* It may come so late that the numbers have gone round. */
+	if (!seq_after(end, sender->end) || end - sender->end > UINT16_MAX)
+		return;
+	sender->end = end;
+	c->half[dir].flags |= TCP_TRACK_UNACKED;
 }
 
 /* How far a mark may have moved between two credits; what looks further is behind what came this way meanwhile. Two

@@ -278,7 +278,7 @@ static bool quotes_inside(const struct nat *n, enum ip_hook hook, struct packet 
 	return n->rules(n->rules_ctx, hook, &way, &a) == VERDICT_DROP || a.kind != NAT_ACTION_NONE;
 }
 
-static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p)
+static void invalid_whole_src(const struct nat *n, enum ip_hook hook, struct packet *p)
 {
 	struct nat_action a = { .kind = NAT_ACTION_NONE };
 	enum ct_dir dir;
@@ -297,6 +297,24 @@ static void invalid_src(const struct nat *n, enum ip_hook hook, struct packet *p
 		p->verdict = VERDICT_DROP;
 	else if (a.kind != NAT_ACTION_NONE || quotes_inside(n, hook, p))
 		packet_set_drop(p, DROP_CT_INVALID);
+}
+
+static void invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
+{
+	struct ct_fragment_walk *walk;
+	enum ct_piece piece = conntrack_piece(n->ct, p, &walk);
+
+	/* A later piece has no ports by which the rules could know it. */
+	if (piece == CT_PIECE_LATER) {
+		if (walk->dropped)
+			packet_set_drop(p, (enum drop_reason)walk->reason);
+		return;
+	}
+	invalid_whole_src(n, hook, p);
+	if (piece == CT_PIECE_FIRST && p->verdict == VERDICT_DROP) {
+		walk->dropped = true;
+		walk->reason = p->reason;
+	}
 }
 
 /* The hooks. */

@@ -9,6 +9,9 @@
  * does not speak of such a packet. An interface that is not there has the empty
  * name, so it is unequal to every name.
  *
+ * Of a packet that came in pieces the first one walks, and what came of it holds
+ * for the others (rules.c), as in Linux, whose rules see the whole packet.
+ *
  * On the way the packet's trail is kept: which counters it passed, or that its
  * walk says nothing about the next packet of the flow (rules.h).
  *
@@ -430,6 +433,17 @@ static void note_varies(const struct walk *w, const struct insn *in)
 	w->p->trail = RULES_TRAIL_NONE;
 }
 
+/* A first piece: the others' bytes go to the same counter. */
+static void note_hit(struct rules *r, uint32_t counter)
+{
+	struct ct_fragment_walk *walk = r->walk;
+
+	if (walk->n_hits == CT_FRAGMENT_HITS_MAX)
+		return;
+	walk->hit[walk->n_hits].chain = r->walk_chain;
+	walk->hit[walk->n_hits++].counter = counter;
+}
+
 /* Statements that change something and let the packet go on. False: the rule ends here. */
 static bool act(const struct walk *w, const struct insn *in)
 {
@@ -442,6 +456,8 @@ static bool act(const struct walk *w, const struct insn *in)
 		n->packets++;
 		n->bytes += w->p->ip.total_len;
 		w->p->trail = trail_step(w->r->trails, w->p->trail, in->a);
+		if (YG_UNLIKELY(w->r->walk != NULL))
+			note_hit(w->r, in->a);
 		return true;
 	case INSN_LIMIT:
 		return limit_take(&w->r->rs->limit[in->a], &w->r->limit[in->a], w->r->env->now);

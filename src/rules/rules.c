@@ -124,6 +124,7 @@ void rules_commit(struct rules *r)
 	r->ctx = next->ctx;
 	free(next);
 	r->next = NULL;
+	r->generation++;
 	trails_clear(r->trails);
 	if (r->rs != NULL)
 		state_init(r);
@@ -138,14 +139,76 @@ int rules_configure(struct rules *r, const struct ruleset *rs)
 	return rc;
 }
 
+/* A later piece of a packet has no ports: it meets the verdict that the first one met. Its bytes are counted where the
+ * first was, so that a counter has what it would have of the whole packet. */
+static void as_first(struct rules *r, uint32_t chain, const struct ct_fragment_walk *walk, struct packet *p)
+{
+	if (walk->dropped) {
+		packet_set_drop(p, (enum drop_reason)walk->reason);
+		return;
+	}
+	p->mark = walk->mark;
+	p->trail = RULES_TRAIL_NONE;
+	for (uint32_t i = 0; i < walk->n_hits && walk->generation == r->generation; i++)
+		if (walk->hit[i].chain == chain)
+			r->counter[walk->hit[i].counter].bytes += packet_l4_len(p);
+}
+
+static void walk_first(const struct chain_ctx *c, uint32_t chain, struct packet *p, struct ct_fragment_walk *walk)
+{
+	struct rules *r = c->r;
+	uint32_t n = 0;
+
+	/* A repeated first piece leaves its hits anew. */
+	for (uint32_t i = 0; i < walk->n_hits && walk->generation == r->generation; i++)
+		if (walk->hit[i].chain != chain)
+			walk->hit[n++] = walk->hit[i];
+	walk->n_hits = n;
+	walk->generation = r->generation;
+	r->walk = walk;
+	r->walk_chain = chain;
+	rules_eval(r, c->chain, p, NULL);
+	r->walk = NULL;
+	walk->mark = p->mark;
+	walk->dropped = p->verdict == VERDICT_DROP;
+	walk->reason = p->reason;
+}
+
+static void eval_piece(struct chain_ctx *c, struct packet *p)
+{
+	struct ct_fragment_walk *walk;
+	struct rules *r = c->r;
+	uint32_t chain = (uint32_t)(c->chain - r->rs->base);
+
+	switch (conntrack_piece(r->ct, p, &walk)) {
+	case CT_PIECE_NONE:
+		rules_eval(r, c->chain, p, NULL);
+		return;
+	case CT_PIECE_FIRST:
+		walk_first(c, chain, p, walk);
+		return;
+	case CT_PIECE_LATER:
+		as_first(r, chain, walk, p);
+		return;
+	case CT_PIECE_LOST:
+		packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		return;
+	}
+}
+
 static void rules_hook(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct chain_ctx *c = ctx;
 
 	rules_see_interfaces(c->r);
-	for (uint32_t i = 0; i < b->n; i++)
-		if (b->p[i]->verdict == VERDICT_CONTINUE)
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->p[i]->verdict != VERDICT_CONTINUE)
+			continue;
+		if (YG_UNLIKELY(ipv4_is_fragment(&b->p[i]->ip)))
+			eval_piece(c, b->p[i]);
+		else
 			rules_eval(c->r, c->chain, b->p[i], NULL);
+	}
 }
 
 bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e)

@@ -177,6 +177,9 @@ struct rules {
 	struct chain_ctx *ctx;       /* one a base chain */
 	struct rules *next;          /* prepared: rs and the arrays of the next ruleset; NULL: none */
 	struct trails *trails;
+	uint32_t generation;            /* of rs: one more with each ruleset */
+	struct ct_fragment_walk *walk;  /* a first piece walks: what it leaves for the others; else NULL */
+	uint32_t walk_chain;            /* which base chain it walks */
 	rules_mark_changed_fn *mark_changed;
 	void *mark_changed_ctx;
 };

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Packets that come as IP fragments, through rules, the TCP tracker and NAT: what
+ * holds for the first piece holds for the whole.
+ *
+ *   client 10.77.0.10 -- lan0  gateway  wan0 -- server 203.0.113.2
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "world.h"
+
+#define CLIENT IP4(10, 77, 0, 10)
+#define SERVER IP4(203, 0, 113, 2)
+#define WAN_ADDR IP4(203, 0, 113, 1)
+#define MS NS_PER_MS
+
+#define INTERFACES "interface lan0 { address 10.77.0.1/24; }\ninterface wan0 { address 203.0.113.1/24; }\n"
+#define MASQUERADE \
+	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n" \
+	" oifname \"wan0\" masquerade\n} }\n"
+
+struct net {
+	struct world w;
+	struct station *client, *server;
+};
+
+static void net_start(struct net *n, const char *config)
+{
+	world_start(&n->w, config, NULL);
+	n->client = world_station(&n->w, "lan0", CLIENT, NULL);
+	n->server = world_station(&n->w, "wan0", SERVER, NULL);
+	world_run(&n->w, 5000 * MS); /* announcements are over */
+	station_clear(n->client);
+	station_clear(n->server);
+}
+
+static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+{
+	station_send(from, s);
+	world_run(&n->w, 20 * MS);
+	return station_next(at);
+}
+
+/* --- TCP --- */
+
+#define FIRST_BYTES 1460 /* of data, in the first piece; with the header a multiple of 8 */
+#define ALL_BYTES 1928
+
+/* One connection as the test's two ends know it. */
+struct tcp {
+	struct net *n;
+	uint16_t outside_port;
+	uint32_t seq, peer_seq; /* what each sends next */
+	uint16_t ip_id;
+};
+
+static struct packet *from_client(struct tcp *t, uint8_t flags, uint16_t len)
+{
+	const struct send s = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = t->seq,
+				.ack = t->peer_seq, .flags = flags, .window = 60000, .payload_len = len };
+
+	return carry(t->n, t->n->client, &s, t->n->server);
+}
+
+static struct packet *from_server(struct tcp *t, uint8_t flags, uint32_t ack)
+{
+	const struct send s = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = t->outside_port,
+				.seq = t->peer_seq, .ack = ack, .flags = flags, .window = 60000 };
+
+	return carry(t->n, t->n->server, &s, t->n->client);
+}
+
+static void tcp_open(struct tcp *t, struct net *n)
+{
+	*t = (struct tcp){ .n = n, .seq = 1000, .peer_seq = 0, .ip_id = 100 };
+	struct packet *p = from_client(t, TCP_SYN, 0);
+
+	assert_non_null(p);
+	t->outside_port = p->l4.sport;
+	t->seq++;
+	t->peer_seq = 9000;
+	assert_non_null(from_server(t, TCP_SYN | TCP_ACK, t->seq));
+	t->peer_seq++;
+	assert_non_null(from_client(t, TCP_ACK, 0));
+}
+
+/* A segment of ALL_BYTES from the client in two pieces; both must come out, the first one first. */
+static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
+{
+	const struct send first = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = t->seq,
+				    .ack = t->peer_seq, .flags = flags, .window = 60000, .payload_len = FIRST_BYTES,
+				    .ip_id = t->ip_id, .mf = true };
+	const struct send second = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .ip_id = t->ip_id,
+				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES, .payload_len = ALL_BYTES - FIRST_BYTES };
+
+	station_send(t->n->client, backwards ? &second : &first);
+	world_run(&t->n->w, 20 * MS);
+	assert_int_equal(t->n->server->n_inbox, !backwards);
+	station_send(t->n->client, backwards ? &first : &second);
+	world_run(&t->n->w, 20 * MS);
+	assert_int_equal(t->n->server->n_inbox, 2);
+	assert_int_equal(station_next(t->n->server)->ip.frag_off, 0);
+	assert_int_equal(station_next(t->n->server)->ip.frag_off, TCP_HEADER_LEN + FIRST_BYTES);
+	t->ip_id++;
+	t->seq += ALL_BYTES + !!(flags & TCP_FIN);
+}
+
+static const char tcp_config[] = INTERFACES MASQUERADE
+	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
+	" ct state established accept\n ct state invalid drop\n iifname \"lan0\" accept\n} }\n";
+
+/* Would catch: the acknowledgement of a segment that came in pieces taken for one of data never sent, in either order of
+ * the pieces, and a FIN at the end of the last one looked for at the end of the first. */
+static void test_tcp(void **state)
+{
+	(void)state;
+	for (int backwards = 0; backwards < 2; backwards++) {
+		struct net n;
+		struct tcp t;
+
+		net_start(&n, tcp_config);
+		tcp_open(&t, &n);
+		for (int i = 0; i < 3; i++) {
+			send_in_pieces(&t, TCP_ACK, backwards);
+			assert_non_null(from_server(&t, TCP_ACK, t.seq));
+			/* One byte more was never sent. */
+			assert_null(from_server(&t, TCP_ACK, t.seq + 1));
+		}
+		send_in_pieces(&t, TCP_ACK | TCP_FIN, backwards);
+		assert_null(from_server(&t, TCP_ACK, t.seq + 1));
+		assert_non_null(from_server(&t, TCP_ACK, t.seq));
+		assert_non_null(from_server(&t, TCP_ACK | TCP_FIN, t.seq));
+		t.peer_seq++;
+		assert_non_null(from_client(&t, TCP_ACK, 0));
+		assert_int_equal(n.w.last_event[EVENT_CONN_UPDATE].state, CT_TCP_TIME_WAIT);
+		world_end(&n.w);
+	}
+}
+
+/* Would catch: pieces of an old or forged segment that move the marks of the connection, though the segment does not. */
+static void test_tcp_ignored(void **state)
+{
+	struct net n;
+	struct tcp t;
+
+	(void)state;
+	net_start(&n, tcp_config);
+	tcp_open(&t, &n);
+	for (int i = 0; i < 2; i++)
+		send_in_pieces(&t, TCP_ACK, false);
+	uint32_t seq = t.seq;
+
+	t.seq = 1001; /* all of it once more */
+	send_in_pieces(&t, TCP_ACK, false);
+	assert_null(from_server(&t, TCP_ACK, seq + 1));
+	assert_non_null(from_server(&t, TCP_ACK, seq));
+	world_end(&n.w);
+}
+
+/* --- rules --- */
+
+#define PIECES 3
+#define PIECE_BYTES 1000 /* behind the IP header */
+
+/* A datagram of three pieces to the client's or the server's port dport, the first one sent as number `first_at`. */
+static void send_datagram(struct net *n, struct station *from, uint32_t dst, uint16_t dport, uint32_t first_at)
+{
+	static uint16_t ip_id = 500;
+
+	ip_id++;
+	for (uint32_t i = 0, next = 1; i < PIECES; i++) {
+		uint32_t piece = i == first_at ? 0 : next++;
+		const struct send s = { .dst = dst, .proto = IPPROTO_NR_UDP, .sport = 500, .dport = dport,
+					.ip_id = ip_id, .mf = piece + 1 < PIECES,
+					.frag_off = (uint16_t)(piece * PIECE_BYTES),
+					.payload_len = (uint16_t)(PIECE_BYTES - (piece == 0 ? UDP_HEADER_LEN : 0)) };
+
+		station_send(from, &s);
+	}
+	world_run(&n->w, 20 * MS);
+}
+
+static const char port_config[] = INTERFACES
+	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
+	" ct state established accept\n udp dport 500 counter accept\n udp dport 9 counter drop\n"
+	" udp dport 10 reject\n ip daddr 10.77.0.10 accept\n} }\n";
+
+/* Would catch: a policy of drop that lets the first piece through by its port and drops the others, which have none; a
+ * counter that does not show the bytes of all of them, as of the whole packet in Linux. */
+static void test_accept_by_port(void **state)
+{
+	(void)state;
+	for (uint32_t first_at = 0; first_at < PIECES; first_at++) {
+		struct net n;
+
+		net_start(&n, port_config);
+		send_datagram(&n, n.server, CLIENT, 500, first_at);
+		assert_int_equal(n.client->n_inbox, PIECES);
+		station_clear(n.client);
+		assert_int_equal(world_rules_counted(&n.w), 1);
+		struct rules_line line;
+		uint64_t bytes = 0;
+		for (uint32_t cursor = 0; rules_next(gateway_rules(n.w.gw), &cursor, &line);)
+			bytes += line.has_counter ? line.bytes : 0;
+		assert_int_equal(bytes, IPV4_HEADER_LEN + PIECES * PIECE_BYTES);
+		world_end(&n.w);
+	}
+}
+
+/* Would catch: later pieces that pass by a rule without ports although their first one was dropped, and leave a
+ * connection that it did not begin; in one batch or one by one. */
+static void test_drop_holds(void **state)
+{
+	static const struct {
+		uint16_t port;
+		enum drop_reason reason;
+	} rows[] = { { 9, DROP_RULE_DROP }, { 10, DROP_RULE_REJECT } };
+	struct net n;
+
+	(void)state;
+	net_start(&n, port_config);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		for (uint32_t first_at = 0; first_at < PIECES; first_at++) {
+			uint64_t before = world_dropped(&n.w, rows[i].reason);
+			uint64_t orphans = world_dropped(&n.w, DROP_FRAGMENT_ORPHAN);
+
+			send_datagram(&n, n.server, CLIENT, rows[i].port, first_at);
+			assert_int_equal(n.client->n_inbox, 0);
+			assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
+			/* What comes behind the first one's batch has no connection any more. */
+			assert_int_equal(world_dropped(&n.w, rows[i].reason) - before +
+						 world_dropped(&n.w, DROP_FRAGMENT_ORPHAN) - orphans,
+					 PIECES);
+			station_clear(n.server);
+		}
+	}
+	/* And the link is none the worse for it. */
+	send_datagram(&n, n.server, CLIENT, 500, 0);
+	assert_int_equal(n.client->n_inbox, PIECES);
+	world_end(&n.w);
+}
+
+/* Would catch: raw rules, before connections are known, that judge later pieces by themselves. */
+static void test_raw(void **state)
+{
+	struct net n;
+
+	(void)state;
+	net_start(&n, INTERFACES "table ip raw { chain pre { type filter hook prerouting priority raw; policy drop;\n"
+				 " udp dport 500 notrack accept\n} }\n");
+	for (uint32_t first_at = 0; first_at < PIECES; first_at++) {
+		send_datagram(&n, n.server, CLIENT, 500, first_at);
+		assert_int_equal(n.client->n_inbox, PIECES);
+		station_clear(n.client);
+		send_datagram(&n, n.server, CLIENT, 501, first_at);
+		assert_int_equal(n.client->n_inbox, 0);
+	}
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
+	world_end(&n.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tcp),        cmocka_unit_test(test_tcp_ignored),
+		cmocka_unit_test(test_accept_by_port), cmocka_unit_test(test_drop_holds),
+		cmocka_unit_test(test_raw),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
