@@ -342,8 +342,16 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	}
 	if (class == TCP_CLASS_SYN && (old == CT_TCP_TIME_WAIT || old == CT_TCP_CLOSE))
 		begin_backwards(c);
-	if (!ct_tcp_window_check(c, dir, p))
+	switch (ct_tcp_window_check(c, dir, p)) {
+	case TCP_WINDOW_OUTSIDE:
 		return CT_JUDGE_INVALID;
+	case TCP_WINDOW_LATE:
+	case TCP_WINDOW_AHEAD:
+		/* Its receiver will say what it thinks of it. */
+		return CT_JUDGE_ACCEPT;
+	case TCP_WINDOW_FITS:
+		break;
+	}
 	if (class == TCP_CLASS_FIN)
 		c->half[dir].flags |= TCP_TRACK_FIN;
 	if (old == CT_TCP_CLOSE && class == TCP_CLASS_ACK && p->l4.payload_len > 0 && (c->status & CT_ASSURED))

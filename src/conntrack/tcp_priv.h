@@ -48,8 +48,11 @@ static inline uint32_t tcp_segment_end(const struct l4_view *v)
 void ct_tcp_window_clear(struct conn *c);
 /* The first segment of a connection: a SYN, or one from the middle. */
 void ct_tcp_window_begin(struct conn *c, const struct packet *p);
+/* What the windows say of a segment: it fits, and has moved them; it passes without a word, a late copy or a little
+ * ahead; it cannot be of this connection. */
+enum tcp_window_verdict { TCP_WINDOW_FITS, TCP_WINDOW_LATE, TCP_WINDOW_AHEAD, TCP_WINDOW_OUTSIDE };
 /* Judges the segment against both windows and, when it fits, moves them. */
-bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p);
+enum tcp_window_verdict ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p);
 /* Both for a segment without SYN in an established connection, whose options are in header. */
 bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header);
 /* Moves the windows as segments would that were forwarded elsewhere. */

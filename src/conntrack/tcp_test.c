@@ -122,13 +122,15 @@ static const struct row server_acknowledges[] = {
 
 static const struct row windows[] = {
 	OPEN,
-	/* Beyond what the server allows (1 + 2000). */
-	{ 0, '>', A, 3000, 1, 1000, 10, INVALID, CT_TCP_ESTABLISHED },
+	/* Beyond what the server allows (1 + 2000) by more than another window. */
+	{ 0, '>', A, 4001, 1, 1000, 10, INVALID, CT_TCP_ESTABLISHED },
 	/* Acknowledges what was never sent. */
 	{ 0, '>', A, 1, 5000, 1000, 0, INVALID, CT_TCP_ESTABLISHED },
-	/* Long gone. */
-	{ 0, '>', A, -70000, 1, 1000, 10, INVALID, CT_TCP_ESTABLISHED },
-	{ 0, '<', A, 1, -90000, 1000, 10, INVALID, CT_TCP_ESTABLISHED },
+	/* Long gone: the receiver says what it thinks of it. */
+	{ 0, '>', A, -70000, 1, 1000, 10, VALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', A, 1, -90000, 1000, 10, VALID, CT_TCP_ESTABLISHED },
+	/* So does a FIN that came late, and nothing closes. */
+	{ 0, '<', F | A, -70000, 1, 1000, 10, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '>', A, 1, 1, 1000, 2000, VALID, CT_TCP_ESTABLISHED },
 	/* Out of order is fine. */
 	{ 0, '<', A, 501, 2001, 2000, 500, VALID, CT_TCP_ESTABLISHED },
@@ -143,7 +145,19 @@ static const struct row scaled[] = {
 	{ 0, '>', A, 1, 1, 100, 0, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '<', A, 1, 1, 100, 1400, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '<', A, 11401, 1, 100, 1400, VALID, CT_TCP_ESTABLISHED },
-	{ 0, '<', A, 20000, 1, 100, 1400, INVALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', A, 26000, 1, 100, 1400, INVALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
+/* A sender that does not keep to the window: up to another one beyond it passes, and so does what acknowledges it. */
+static const struct row ahead[] = {
+	OPEN,
+	{ 0, '>', A, 2500, 1, 1000, 100, VALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', A, 1, 2601, 2000, 0, INVALID, CT_TCP_ESTABLISHED },
+	{ 0, '<', A, 1, 2600, 2000, 0, VALID, CT_TCP_ESTABLISHED },
+	/* 2000 + 2600: the acknowledgement has moved the edge. */
+	{ 0, '>', A, 4601, 1, 1000, 1998, VALID, CT_TCP_ESTABLISHED },
+	{ 0, '>', A, 4601, 1, 1000, 1999, INVALID, CT_TCP_ESTABLISHED },
 	{ 0 },
 };
 
@@ -197,6 +211,7 @@ static const struct row refused[] = {
 static const struct row wrong_synack[] = {
 	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
 	{ 0, '<', S | A, 90000, 123456, 2000, 0, INVALID, CT_TCP_SYN_SENT },
+	{ 0, '<', S | A, 90000, -100000, 2000, 0, VALID, CT_TCP_SYN_SENT },
 	/* A guess must not spoil the real one. */
 	{ 0, '<', S | A, 0, 1, 2000, 0, VALID, CT_TCP_SYN_RECV },
 	{ 0, '>', A, 1, 1, 1000, 0, VALID, CT_TCP_ESTABLISHED },
@@ -332,6 +347,7 @@ static const struct story stories[] = {
 	{ "simultaneous open, the client's SYN-ACK lost", 0, simultaneous_open_original_lost },
 	{ "a server that acknowledges", 0, server_acknowledges },
 	{ "windows", 0, windows },
+	{ "ahead of the window", 0, ahead },
 	{ "scaled", 0, scaled },
 	{ "scaled by one side", 0, scaled_by_one },
 	{ "resets", 0, resets },
@@ -556,10 +572,39 @@ static void test_credit_of_gigabytes(void **state)
 	bench_stop(&b);
 }
 
+/* Would catch: forged data that once hit the window and walk its marks away, until what the real ends send is outside. */
+static void test_walk(void **state)
+{
+	static uint8_t options[64];
+	const struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 40000, .dport = 80, .proto = IPPROTO_NR_TCP };
+	int32_t seq = 1;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (int i = 0; i < 3; i++) {
+		struct make m = segment(&open_and_close[i], 1000, 5000, options);
+		assert_true(bench_forward(&b, &m).passed);
+	}
+	uint32_t ref = conntrack_find(b.ct, &t);
+	for (int round = 0; round < 50; round++) {
+		for (int k = 1; k < 200; k++)
+			(void)info_of(&b, &(struct row){ 0, '<', A, seq + k * 400, 1, 1, 1000 });
+		const struct ct_tcp_window *w = &ct_conn(b.ct, conn_index(ref))->half[CT_REPLY].tcp;
+
+		assert_true((int32_t)(w->end - w->max_end) < 2 * 65536);
+		assert_int_equal(info_of(&b, &(struct row){ 0, '<', A, seq, 1, 2000, 500 }), CT_INFO_ESTABLISHED);
+		seq += 500;
+		assert_int_equal(info_of(&b, &(struct row){ 0, '>', A, 1, seq, 1000, 0 }), CT_INFO_ESTABLISHED);
+	}
+	bench_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_credit_of_gigabytes),
 		cmocka_unit_test(test_stories),
 		cmocka_unit_test(test_quote),

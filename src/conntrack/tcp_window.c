@@ -19,6 +19,16 @@
  *        66,000 at least, for segments can overtake one another.
  * With SACK the highest block counts as acknowledged in III and IV.
  *
+ * As in Linux, what is wrong in one of these ways only, and does no harm, passes
+ * and changes nothing, for the receiver knows best what it is:
+ *   II, IV  a late copy, or an acknowledgement that was overtaken: its receiver
+ *           answers with an ACK (RFC 9293 section 3.10.7.4, RFC 5961 section 5);
+ *   I       what reaches beyond the edge by no more than one window: not every
+ *           sender keeps to it. Of this alone `end` takes note, else the
+ *           acknowledgement of these bytes would be refused by III.
+ * `end` is never further than a window beyond max_end, and max_end moves only by
+ * what the receiver says: who forges data cannot walk the marks away.
+ *
  * A segment that came as IP fragments moves the marks piece by piece: what is
  * acknowledged has passed here, whichever piece was the last.
  *
@@ -31,6 +41,7 @@
 #include "conntrack/tcp_priv.h"
 
 #define MAX_ACK_WINDOW 66000
+#define MAX_WINDOW (UINT32_C(1) << 30) /* RFC 7323 section 2.3 */
 /* The smallest list of options that has a SACK block (RFC 2018 section 3), padded. */
 #define SACK_OPTIONS_MIN 12
 
@@ -121,7 +132,7 @@ static void first_of_direction(struct conn *c, enum ct_dir dir, const struct pac
 		receiver->end = receiver->max_end = ack;
 }
 
-static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t end, uint32_t sack)
+static enum tcp_window_verdict judge(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t end, uint32_t sack)
 {
 	const struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 	uint32_t ack_window = max_u32(sender->max_win, MAX_ACK_WINDOW);
@@ -129,14 +140,24 @@ static bool fits(const struct conn *c, enum ct_dir dir, uint32_t seq, uint32_t e
 	/* II only when the receiver's window is known: a SYN with data may be repeated without (RFC 7413
 	 * section 4.1.3). */
 	bool seq_recent = receiver->max_win == 0 || seq_after(end, sender->end - receiver->max_win - 1);
+	bool ack_recent = seq_after(sack, receiver->end - ack_window - 1);
 
-	return seq_before(seq, sender->max_end + 1) && seq_recent && seq_before(sack, receiver->end + 1) &&
-	       seq_after(sack, receiver->end - ack_window - 1);
+	if (YG_UNLIKELY(!seq_before(sack, receiver->end + 1)))
+		return TCP_WINDOW_OUTSIDE;
+	if (YG_LIKELY(seq_before(seq, sender->max_end + 1)))
+		return YG_LIKELY(seq_recent && ack_recent) ? TCP_WINDOW_FITS : TCP_WINDOW_LATE;
+	return seq_recent && ack_recent && end - sender->max_end < receiver->max_win ? TCP_WINDOW_AHEAD
+										      : TCP_WINDOW_OUTSIDE;
 }
 
 bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p)
 {
-	return fits(c, dir, p->l4.seq, tcp_segment_end(&p->l4), p->l4.ack);
+	return judge(c, dir, p->l4.seq, tcp_segment_end(&p->l4), p->l4.ack) == TCP_WINDOW_FITS;
+}
+
+static void widen(struct ct_tcp_window *w, uint32_t bytes)
+{
+	w->max_win = max_u32(w->max_win, min_u32(w->max_win + bytes, MAX_WINDOW));
 }
 
 static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint32_t ack, uint32_t sack)
@@ -150,6 +171,9 @@ static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint3
 	/* The window counts from ack; beyond a hole it reaches as far. */
 	sender->max_win = max_u32(sender->max_win, win + (sack - ack));
 	if (seq_after(end, sender->end)) {
+		/* It began inside and ends beyond: the receiver has more room than it said. */
+		if (YG_UNLIKELY(receiver->max_win != 0 && seq_after(end, sender->max_end)))
+			widen(receiver, end - (seq_after(sender->end, sender->max_end) ? sender->end : sender->max_end));
 		sender->end = end;
 		c->half[dir].flags |= TCP_TRACK_UNACKED;
 	}
@@ -157,10 +181,6 @@ static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint3
 		if (!(c->half[dir].flags & TCP_TRACK_ACKED) || seq_after(ack, sender->max_ack))
 			sender->max_ack = ack;
 		c->half[dir].flags |= TCP_TRACK_ACKED;
-	}
-	if (receiver->max_win != 0 && seq_after(end, sender->max_end)) {
-		receiver->max_win += end - sender->max_end;
-		sender->max_end = end;
 	}
 	if (seq_after(sack + win, receiver->max_end - 1)) {
 		receiver->max_end = sack + win;
@@ -172,17 +192,18 @@ static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint3
 		c->half[!dir].flags &= (uint8_t)~TCP_TRACK_UNACKED;
 }
 
-/* Moves the windows by a segment that fits; false, and nothing changes, when it does not. Both sides are known. */
-static bool take(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
+/* Moves the windows by a segment that fits; nothing changes when it does not. Both sides are known. */
+static enum tcp_window_verdict take(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
 {
 	uint32_t ack = v->flags & TCP_ACK ? v->ack : c->half[!dir].tcp.end;
 	bool may_sack = (v->flags & TCP_ACK) && (c->half[!dir].flags & TCP_TRACK_SACK);
 	uint32_t sack = may_sack ? highest_ack(v, header, ack) : ack;
+	enum tcp_window_verdict verdict = judge(c, dir, v->seq, tcp_segment_end(v), sack);
 
-	if (!fits(c, dir, v->seq, tcp_segment_end(v), sack) && !(c->half[dir].flags & TCP_TRACK_LIBERAL))
-		return false;
+	if (verdict != TCP_WINDOW_FITS && !(c->half[dir].flags & TCP_TRACK_LIBERAL))
+		return verdict;
 	move(c, dir, v, ack, sack);
-	return true;
+	return TCP_WINDOW_FITS;
 }
 
 /* What a segment that does not fit must leave as it was. */
@@ -209,7 +230,7 @@ static void restore(struct conn *c, const struct before *b)
 	}
 }
 
-bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p)
+enum tcp_window_verdict ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p)
 {
 	struct ct_tcp_window *sender = &c->half[dir].tcp;
 	struct before before;
@@ -221,7 +242,7 @@ bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p
 		first_of_direction(c, dir, p, p->l4.ack);
 		/* The second SYN of a simultaneous open says nothing about the first. */
 		if (!has_ack)
-			return true;
+			return TCP_WINDOW_FITS;
 	} else if ((p->l4.flags & TCP_SYN) && seq_after(end, sender->end) &&
 		   ((c->tcp_state == CT_TCP_SYN_SENT && dir == CT_ORIGINAL) ||
 		    (c->tcp_state == CT_TCP_SYN_RECV && dir == CT_REPLY) || c->tcp_state == CT_TCP_SYN_SENT2)) {
@@ -230,16 +251,20 @@ bool ct_tcp_window_check(struct conn *c, enum ct_dir dir, const struct packet *p
 		sender->max_win = max_u32(p->l4.window, 1);
 		ct_tcp_take_options(c, dir, p);
 	}
-	if (!take(c, dir, &p->l4, p->buf + p->off + p->l4_off)) {
+	enum tcp_window_verdict verdict = take(c, dir, &p->l4, p->buf + p->off + p->l4_off);
+
+	if (verdict != TCP_WINDOW_FITS)
 		restore(c, &before);
-		return false;
+	if (verdict == TCP_WINDOW_AHEAD && seq_after(end, sender->end)) {
+		sender->end = end;
+		c->half[dir].flags |= TCP_TRACK_UNACKED;
 	}
-	return true;
+	return verdict;
 }
 
 bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
 {
-	return c->half[dir].tcp.max_win != 0 && take(c, dir, v, header);
+	return c->half[dir].tcp.max_win != 0 && take(c, dir, v, header) == TCP_WINDOW_FITS;
 }
 
 void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,

@@ -16,6 +16,9 @@ const struct explained explained[] = {
 	{ "hostile: *, from another *linux: pass,*",
 	  "Linux gives one port to several flows with different peers, so this host speaks to a flow of its own.",
 	  "Linux: nf_nat_used_tuple" },
+	{ "hostile: *, from another *ours: drop,*another *linux: drop,*another *same state",
+	  "For the same reason the two do not name the same flow.",
+	  "Linux: nf_nat_used_tuple" },
 	{ "hostile: error * quote peer *ours: drop,*linux: pass,*same state",
 	  "For the same reason the quote that was bent is true of another flow.",
 	  "Linux: nf_nat_used_tuple" },
@@ -158,27 +161,30 @@ const struct explained explained[] = {
 	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
 
 	/* --- windows --- */
-	{ "hostile: TCP * ACK *before: FIN_WAIT*ours: pass, CLOSE_WAIT*linux: pass, FIN_WAIT*",
-	  "A late ACK that is just inside the windows here is just outside in Linux, which takes no notice of it.",
-	  "Linux: tcp_in_window, NFCT_TCP_IGNORE" },
 	{ "hostile: TCP * SYN-ACK *before: *states differ",
 	  "A SYN-ACK for a SYN that was ignored begins the connection anew, also when other segments came between the "
 	  "two. Linux remembers the last segment only.",
 	  "RFC 9293 section 3.10.7.3, RFC 5961 section 4" },
-	{ "hostile: TCP *ours: drop,*linux: *same state",
-	  "A segment outside the windows is dropped here. Linux lets the late ones pass, and those up to one window "
-	  "beyond, and takes no notice of them.",
-	  "RFC 9293 section 3.10.7.4; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
-	{ "hostile: TCP *ours: pass,*linux: drop,*same state",
-	  "A segment that begins inside the window and ends beyond it opens the window as far. In Linux the next one is "
-	  "outside.",
-	  "RFC 9293 section 3.8.6; Linux: tcp_in_window" },
-	{ "hostile: TCP * FIN *ours: drop,*linux: *states differ",
-	  "The windows differ since a segment that only one of the two took notice of.",
-	  "Linux: tcp_in_window, NFCT_TCP_IGNORE" },
-	{ "hostile: TCP * FIN *ours: pass,*linux: pass, *states differ",
-	  "A FIN behind such a segment counts. In Linux it passes unnoticed.",
-	  "RFC 9293 section 3.8.6; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
+	{ "hostile: TCP * before: *ours: drop,*linux: pass,*same state",
+	  "Acknowledges what Linux has learnt from a RST that neither of the two believed, or from a segment in SYN_RECV.",
+	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP *, last hop *ours: answer ICMP 11/0,*linux: drop,*same state",
+	  "The other way round: seen from Linux's marks it is late, so its time to live is looked at.",
+	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP * before: CLOSE*ours: pass,*linux: drop,*same state",
+	  "For the same reason: behind the RST the two know different things.",
+	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP * before: *_WAIT *ours: pass,*linux: pass,*states differ",
+	  "Late for one of the two and not for the other, since data in SYN_RECV have widened a window in Linux.",
+	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "sane: TCP outside ACK data in \"aborted\"*ours: drop,*linux: pass,*same state",
+	  "A RST whose data did not come by here is inside the window, not at its edge: it moves no mark, else the same one "
+	  "again would stand at the edge. In Linux it moves the mark, so what it acknowledges is known.",
+	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP outside SYN *before: SYN_SENT replied*ours: pass, SYN_SENT2*linux: pass, SYN_SENT*",
+	  "A SYN-ACK that answers another SYN passes, and its numbers are forgotten: a guess must not stand in the way of "
+	  "the real answer. Linux keeps them.",
+	  "RFC 9293 section 3.10.7.3; Linux: tcp_in_window" },
 };
 /* clang-format on */
 const uint32_t n_explained = sizeof(explained) / sizeof(explained[0]);
