@@ -65,6 +65,12 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 	return ICMP_SENT;
 }
 
+void tcp_send_unknown_reset(struct ip_stack *s, const struct packet *p)
+{
+	(void)s;
+	(void)p;
+}
+
 static bool is_inside(uint32_t addr)
 {
 	return addr >> 24 == 10;

@@ -99,8 +99,14 @@ static void answer_refused(void *ctx, const struct packet *p)
 	(void)icmp_send_error(((struct gateway *)ctx)->ip, p, ICMP_DEST_UNREACHABLE, ICMP_ADMIN_PROHIBITED, 0);
 }
 
+static bool leads_back(void *ctx, const struct packet *p)
+{
+	return ip_leads_back(((struct gateway *)ctx)->ip, p);
+}
+
 static void fill_slots(struct gateway *g)
 {
+	conntrack_set_way_back(g->ct, leads_back, g);
 	conntrack_set_refused(g->ct, answer_refused, g);
 	conntrack_set_resume(g->ct, resume_fragments, g);
 	packet_pool_set_conn_slots(g->env.pool, &(struct packet_conn_slots){ .ctx = g->ct,

@@ -434,6 +434,19 @@ static void find_shared(struct build *b)
 	}
 }
 
+/* What connection tracking takes for outside: what the rules of source NAT name, else where default routes lead. */
+static void tell_outside(struct snapshot *s)
+{
+	s->ct.outside = s->outside;
+	for (uint32_t i = 0; s->outside == 0 && i <= s->ip.n_zones; i++) {
+		const struct fib *fib = i == 0 ? s->ip.fib : s->ip.zone[i - 1].fib;
+		const struct fib_nexthop *nh = fib_nexthop(fib, fib_lookup(fib, IP4(0, 0, 0, 1)));
+
+		if (nh->kind == FIB_UNICAST)
+			s->ct.outside |= UINT64_C(1) << nh->ifindex;
+	}
+}
+
 static bool build_routes(struct build *b)
 {
 	b->snap->rib = rib_create();
@@ -453,6 +466,7 @@ static bool build_routes(struct build *b)
 		z->fib = rib_fib_at(b->snap->rib, i, &z->number);
 	}
 	find_shared(b);
+	tell_outside(b->snap);
 	return true;
 }
 
@@ -468,7 +482,8 @@ static void copy_values(struct build *b)
 	s->ct.timeout = c->timeout;
 	s->ct.max_per_source = c->ct_max_per_source;
 	s->ct.new_per_source_s = c->ct_new_per_source_s;
-	s->ct.pick_up = c->ct_pick_up;
+	s->ct.pick_up = c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP;
+	s->ct.drop_unknown = c->ct_unknown_tcp == CONFIG_UNKNOWN_DROP;
 	s->offload_max = c->offload_max;
 	s->offload_off = c->offload_off;
 	s->n_workers = max_u32(c->n_workers, 1);

@@ -80,6 +80,7 @@
 	X(CT_SOURCE_RATE, "ct-source-rate", "the source opens more connections a second than is allowed", "find the source, or raise `new per source`") \
 	X(CT_CLASH, "ct-clash", "two packets raced to create the same connection and could not be merged", "rare; the sender retries") \
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
+	X(CT_UNKNOWN_TCP, "ct-unknown-tcp", "a TCP segment from inside whose connection is not known, or not any more (answered by RST)", "connections that idle longer than `timeout tcp established`; see `unknown tcp`") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (answered by ICMP 3/13, as its rate allows)", "add an address to the pool; see: yangguan pools") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
 	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \

@@ -61,6 +61,7 @@ const char *const ct_counter_names[N_CT_COUNTERS] = {
 	[CT_COUNT_CLASH_RESOLVED] = "clash-resolved",
 	[CT_COUNT_EVICTED] = "evicted",
 	[CT_COUNT_RECLAIMED] = "reclaimed",
+	[CT_COUNT_SOURCE_CROWDED] = "source-crowded",
 };
 
 struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limits)
@@ -73,15 +74,16 @@ struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limi
 		return NULL;
 	ct->env = env;
 	ct->capacity = n;
-	ct->young_first = ct->young_last = UINT32_MAX;
+	for (uint32_t o = 0; o < N_CT_ORIGINS; o++)
+		ct->young[o].first = ct->young[o].last = UINT32_MAX;
 	ct->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	ct_timeouts_fill(&ct->cfg.timeout);
-	if (pool_init(&ct->conns, n + CT_LIMBO_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
+	if (pool_init(&ct->conns, n + CT_BEYOND_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
 		goto free_ct;
-	if (pool_init(&ct->sides, n + CT_LIMBO_MAX, sizeof(*ct->side), _Alignof(struct ct_side)) != 0)
+	if (pool_init(&ct->sides, n + CT_BEYOND_MAX, sizeof(*ct->side), _Alignof(struct ct_side)) != 0)
 		goto fini_conns;
 	ct->side = pool_at(&ct->sides, 0);
-	if (ct_table_init(&ct->table, 2 * (n + CT_LIMBO_MAX)) != 0)
+	if (ct_table_init(&ct->table, 2 * (n + CT_BEYOND_MAX)) != 0)
 		goto fini_sides;
 	if (ct_sources_init(&ct->sources, min_u32(n, SOURCES_MAX)) != 0)
 		goto fini_table;
@@ -137,6 +139,12 @@ void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx)
 	ct->refused_ctx = ctx;
 }
 
+void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx)
+{
+	ct->way_back = fn;
+	ct->way_back_ctx = ctx;
+}
+
 void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
 {
 	ct->release = fn;
@@ -166,6 +174,13 @@ const uint64_t *conntrack_counts(const struct conntrack *ct)
 uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
 {
 	return ifindex < IP_INTERFACES_MAX ? ct->cfg.zone[ifindex] : 0;
+}
+
+bool conntrack_answers_unknown(const struct conntrack *ct, const struct packet *p)
+{
+	/* Where nobody knows which side is outside, nobody is told. */
+	return ct->cfg.drop_unknown == 0 && ct->cfg.outside != 0 && p->in_ifindex != 0 &&
+	       (ct->cfg.outside >> p->in_ifindex & 1) == 0;
 }
 
 uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p)
@@ -249,11 +264,19 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 		[CT_SOURCE_TOO_FAST] = DROP_CT_SOURCE_RATE,
 	};
 	struct ct_source_limit limit = { .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
-	enum ct_source_verdict v =
-		ct_source_enter(&ct->sources, &ct->key, t->src, t->zone, &limit, ct->env->now, source);
+	struct ct_source_id id = {
+		.addr = t->src,
+		.zone = t->zone,
+		.ifindex = (uint8_t)p->in_ifindex,
+		.outside = (ct->cfg.outside >> p->in_ifindex & 1) != 0,
+		.doubtful = p->in_ifindex != 0 && ct->way_back != NULL && !ct->way_back(ct->way_back_ctx, p),
+	};
+	enum ct_source_verdict v = ct_source_enter(&ct->sources, &ct->key, &id, &limit, ct->env->now, source);
 
 	if (v != CT_SOURCE_OK)
 		refuse(ct, p, (enum drop_reason)reason[v]);
+	else if (ct_source_is_crowded(*source))
+		ct->counts[CT_COUNT_SOURCE_CROWDED]++;
 	return v == CT_SOURCE_OK;
 }
 
@@ -546,32 +569,54 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 		choose_table(ct, b->p[i]);
 }
 
+/* Where no rule says which side is outside, what is translated on its way out began inside. */
+static bool is_from_outside(const struct conntrack *ct, const struct conn *c, const struct packet *p)
+{
+	if (p->in_ifindex == 0)
+		return false;
+	return ct->cfg.outside != 0 ? (ct->cfg.outside >> p->in_ifindex & 1) != 0 : !(c->status & CT_SNAT);
+}
+
+/* False, and p is dropped, when the connection cannot be confirmed. */
+static bool confirm(struct conntrack *ct, enum ip_hook hook, struct packet *p, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if (!ct_make_room(ct)) {
+		refuse(ct, p, DROP_CT_TABLE_FULL);
+		return false;
+	}
+	if (!(c->status & CT_REPLY_HELD))
+		c->half[CT_REPLY].tuple.zone = conntrack_reply_zone(ct, hook, p);
+	if (is_from_outside(ct, c, p))
+		c->status |= CT_OUTSIDE;
+	if (!ct_confirm_one(ct, index)) {
+		packet_set_drop(p, DROP_CT_CLASH);
+		return false;
+	}
+	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+		ct_let_go(ct, p);
+		conntrack_end(ct, index, CT_END_REFUSED);
+		packet_set_drop(p, DROP_CREW_RING);
+		return false;
+	}
+	return true;
+}
+
 void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct conntrack *ct = ctx;
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
-		if (!p->conn_unconfirmed)
+		/* What nobody here takes leaves no trace, as what a rule drops. */
+		if (!p->conn_unconfirmed || p->unclaimed)
 			continue;
 		uint32_t index = conn_index(p->conn_ref);
-		struct conn *c = ct_conn(ct, index);
-		if (!(c->status & (CT_CONFIRMED | CT_DYING))) {
-			if (!(c->status & CT_REPLY_HELD))
-				c->half[CT_REPLY].tuple.zone = conntrack_reply_zone(ct, hook, p);
-			if (!ct_confirm_one(ct, index)) {
-				packet_set_drop(p, DROP_CT_CLASH);
-				continue;
-			}
-			if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
-				ct_let_go(ct, p);
-				conntrack_end(ct, index, CT_END_REFUSED);
-				packet_set_drop(p, DROP_CREW_RING);
-				continue;
-			}
-		} else {
+		if (ct_conn(ct, index)->status & (CT_CONFIRMED | CT_DYING))
 			ct->counts[CT_COUNT_CLASH_RESOLVED]++;
-		}
+		else if (!confirm(ct, hook, p, index))
+			continue;
 		ct_let_go(ct, p);
 	}
 }

@@ -41,6 +41,7 @@ enum ct_status {
 	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
 	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
 	CT_AWAITED = 0x1000,    /* dead, and its number kept for packets that still name it */
+	CT_OUTSIDE = 0x2000,    /* confirmed; it began outside */
 };
 
 /* Linux's states, in Linux's order. */
@@ -159,9 +160,11 @@ extern const struct ct_timeouts ct_default_timeouts; /* RFC 4787, 5382, 5508, 78
 struct ct_config {
 	struct ct_timeouts timeout;
 	uint16_t zone[IP_INTERFACES_MAX]; /* by ifindex */
+	uint64_t outside;                 /* a bit an interface that leads outside; 0: nobody knows */
 	uint32_t max_per_source;          /* 0: no limit */
 	uint32_t new_per_source_s;        /* new connections a second of one source; 0: no limit */
 	uint32_t pick_up;                 /* 1: TCP connections seen in the middle are taken up, 0: INVALID */
+	uint32_t drop_unknown;            /* 1: whose sender then hears nothing, 0: he is told by a reset */
 };
 
 struct ct_limits {
@@ -254,6 +257,8 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 uint32_t conntrack_predecessor(const struct conntrack *ct, uint32_t index);
 /* The reference (index << 1 | direction) of the connection that uses this tuple, CONN_NONE if none. */
 uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
+/* p, of no connection, came in from inside, and its sender is to be told so. */
+bool conntrack_answers_unknown(const struct conntrack *ct, const struct packet *p);
 /* The zone of an interface. */
 uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
 /* The zone of p's tuple: of its interface, of a packet of ours the one that it is routed in. */
@@ -296,6 +301,11 @@ void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx);
  * REQ-8). */
 typedef void ct_refused_fn(void *ctx, const struct packet *p);
 void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx);
+
+/* Slot: true when the route to p's source leads back to where p came in. Asked only for limits per source: what may be
+ * forged is not put on the account of the address. Without it every source is believed. */
+typedef bool ct_way_back_fn(void *ctx, const struct packet *p);
+void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx);
 
 /* Slot: called once when a confirmed connection is about to end, while everything of it still stands. */
 typedef void ct_ended_fn(void *ctx, uint32_t index);
@@ -341,6 +351,7 @@ enum ct_counter {
 	CT_COUNT_CLASH_RESOLVED,
 	CT_COUNT_EVICTED,
 	CT_COUNT_RECLAIMED,
+	CT_COUNT_SOURCE_CROWDED, /* counted with their prefix, not by their source alone */
 	N_CT_COUNTERS
 };
 extern const char *const ct_counter_names[N_CT_COUNTERS];

@@ -18,6 +18,10 @@
 /* Connections beyond the configured number: those that have ended while packets of the present batch still name them.
  */
 #define CT_LIMBO_MAX (4 * BATCH_MAX)
+/* Connections beyond the configured number that are not confirmed: most packets that nobody takes need no more, and so
+ * push nobody out. */
+#define CT_UNCONFIRMED_SPARE 512
+#define CT_BEYOND_MAX (CT_LIMBO_MAX + CT_UNCONFIRMED_SPARE)
 
 /* An ignored segment that is remembered; conn.tcp_last says whether there is one and which. */
 struct ct_tcp_last {
@@ -25,6 +29,9 @@ struct ct_tcp_last {
 	uint16_t win;
 	uint8_t flags, scale;
 };
+
+/* Where a connection began, as far as the young are told apart by it. */
+enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
 
 /* Beside each connection, by its index: what its later packets have no need of. */
 struct ct_side {
@@ -36,7 +43,7 @@ struct ct_side {
 	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_HELD */
 	union {
 		struct {
-			uint32_t next, prev; /* confirmed and not assured: the list of the young, oldest first */
+			uint32_t next, prev; /* confirmed and not assured: its list of the young, oldest first */
 		};
 		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
@@ -52,7 +59,9 @@ struct conntrack {
 	struct pool sides; /* used as an array */
 	struct ct_side *side;
 	struct timer_wheel wheel;
-	uint32_t young_first, young_last;
+	struct {
+		uint32_t first, last, n;
+	} young[N_CT_ORIGINS];
 	uint32_t capacity;
 	uint32_t n_confirmed, n_unconfirmed;
 	uint32_t n_mapped; /* with CT_MAPPED */
@@ -68,6 +77,8 @@ struct conntrack {
 	void *refused_ctx;
 	ct_finished_fn *finished;
 	void *finished_ctx;
+	ct_way_back_fn *way_back;
+	void *way_back_ctx;
 	ct_ended_fn *ended;
 	void *ended_ctx;
 	ct_alive_fn *alive;
@@ -97,6 +108,8 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
 /* The opposite. */
 void ct_let_go(struct conntrack *ct, struct packet *p);
+/* Makes room for one more that is to be confirmed, if need be by the end of a young one. */
+bool ct_make_room(struct conntrack *ct);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_assure(struct conntrack *ct, uint32_t index);

@@ -139,6 +139,78 @@ static void test_eviction(void **state)
 	bench_stop(&b);
 }
 
+static uint32_t n_known(struct bench *b, struct make m, uint16_t first, uint32_t n)
+{
+	uint32_t known = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		m.sport = (uint16_t)(first + i);
+		known += ref_of(b, &m) != CONN_NONE;
+	}
+	return known;
+}
+
+static void flood(struct bench *b, struct make m, uint16_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		m.sport = (uint16_t)(first + i);
+		assert_true(bench_forward(b, &m).passed);
+	}
+}
+
+/* Would catch: a flood from outside that pushes out what hosts inside have just begun; one from inside that leaves no
+ * room at all for what comes from outside. */
+static void test_origins(void **state)
+{
+	struct bench b;
+	struct ct_config cfg = { .outside = UINT64_C(1) << WAN };
+	struct make inside = udp_make(0, 53), outside = turned(inside);
+
+	(void)state;
+	outside.dport = 53;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 64 });
+	conntrack_configure(b.ct, &cfg);
+	flood(&b, inside, 1000, 30);
+	flood(&b, outside, 2000, 1000);
+	assert_int_equal(n_known(&b, inside, 1000, 30), 30);
+	assert_int_equal(n_known(&b, outside, 2966, 34), 34);
+	flood(&b, inside, 5000, 1000);
+	assert_int_equal(n_known(&b, outside, 2992, 8), 8);
+	assert_int_equal(n_known(&b, inside, 5944, 56), 56);
+	assert_int_equal(conntrack_n_connections(b.ct), 64);
+	bench_stop(&b);
+}
+
+/* Would catch: packets that nobody here takes, and that push out what others have begun, or leave a connection. */
+static void test_unclaimed(void **state)
+{
+	struct bench b;
+	struct make young = udp_make(0, 53), stray = turned(young);
+
+	(void)state;
+	stray.out = 0;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	flood(&b, young, 1000, 16);
+	for (uint32_t i = 0; i < 1000; i += BATCH_MAX) {
+		struct batch batch = { .n = 0 };
+
+		for (uint32_t k = 0; k < BATCH_MAX; k++) {
+			stray.sport = (uint16_t)(2000 + i + k);
+			batch_add(&batch, bench_packet(&b, &stray));
+			batch.p[k]->unclaimed = true;
+		}
+		bench_in(&b, HOOK_PREROUTING, &batch);
+		bench_out(&b, HOOK_INPUT, &batch);
+		assert_int_equal(batch.n, BATCH_MAX);
+		for (uint32_t k = 0; k < BATCH_MAX; k++)
+			bench_hand(&b, batch.p[k]);
+	}
+	assert_int_equal(n_known(&b, young, 1000, 16), 16);
+	assert_int_equal(conntrack_n_connections(b.ct), 16);
+	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_EVICTED], 0);
+	bench_stop(&b);
+}
+
 /* Would catch: a packet that is given another connection's translation because its own was evicted in this batch. */
 static void test_evicted_in_batch(void **state)
 {
@@ -539,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_two_in_a_batch),   cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_take_reply),       cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_origins),          cmocka_unit_test(test_unclaimed),
 		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_rate_per_source),
 		cmocka_unit_test(test_udp_well_known),   cmocka_unit_test(test_udp_times),
 		cmocka_unit_test(test_datagram_line),

@@ -19,18 +19,25 @@
  * next one may take it over, so that it has the same mapping.
  *
  * Under pressure the oldest connection that was never assured goes first, an
- * established one never: those not yet assured stand in a list in the order of
- * their confirmation.
+ * established one never: those not yet assured stand in two lists in the order of
+ * their confirmation, one for those that began inside and one for outside. Who is
+ * outside can forge as many sources as he likes, so those go first; but an eighth
+ * of the table is left to them, else nobody could be reached from there while one
+ * host inside opens connections as fast as it can. Room is made when a connection
+ * is confirmed: a packet that nobody takes pushes nobody out.
  *
- * What always holds: n_confirmed + n_unconfirmed <= capacity; a confirmed
- * connection has both tuples in the table and its timer armed; it is in the list
- * of the young exactly when it lacks CT_ASSURED.
+ * What always holds: n_confirmed <= capacity, and with the unconfirmed ones there
+ * are CT_UNCONFIRMED_SPARE more at most; a confirmed connection has both tuples in
+ * the table and its timer armed; it is in a list of the young exactly when it
+ * lacks CT_ASSURED.
  */
 #include "conntrack/conntrack_priv.h"
 
 #include <assert.h>
 
 #define NIL UINT32_MAX
+/* This part of the table is left to the young that began outside. */
+#define OUTSIDE_SHARE 8
 
 uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t)
 {
@@ -78,33 +85,42 @@ void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, u
 	env_emit(ct->env, &e);
 }
 
-/* The list of the young. */
+/* The lists of the young. */
+
+static enum ct_origin origin_of(const struct conn *c)
+{
+	return c->status & CT_OUTSIDE ? CT_FROM_OUTSIDE : CT_FROM_INSIDE;
+}
 
 static void young_append(struct conntrack *ct, uint32_t index)
 {
+	enum ct_origin o = origin_of(ct_conn(ct, index));
 	struct ct_side *s = &ct->side[index];
 
 	s->next = NIL;
-	s->prev = ct->young_last;
-	if (ct->young_last == NIL)
-		ct->young_first = index;
+	s->prev = ct->young[o].last;
+	if (ct->young[o].last == NIL)
+		ct->young[o].first = index;
 	else
-		ct->side[ct->young_last].next = index;
-	ct->young_last = index;
+		ct->side[ct->young[o].last].next = index;
+	ct->young[o].last = index;
+	ct->young[o].n++;
 }
 
 static void young_remove(struct conntrack *ct, uint32_t index)
 {
+	enum ct_origin o = origin_of(ct_conn(ct, index));
 	struct ct_side *s = &ct->side[index];
 
 	if (s->prev == NIL)
-		ct->young_first = s->next;
+		ct->young[o].first = s->next;
 	else
 		ct->side[s->prev].next = s->next;
 	if (s->next == NIL)
-		ct->young_last = s->prev;
+		ct->young[o].last = s->prev;
 	else
 		ct->side[s->next].prev = s->prev;
+	ct->young[o].n--;
 }
 
 void ct_assure(struct conntrack *ct, uint32_t index)
@@ -155,19 +171,33 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 	conntrack_clear_mapped(ct, index);
 }
 
-/* The oldest of the young makes room. */
+/* True when one of the young can make room. */
+static bool can_evict(const struct conntrack *ct)
+{
+	return ct->young[CT_FROM_INSIDE].n + ct->young[CT_FROM_OUTSIDE].n > 0 && ct->n_limbo < CT_LIMBO_MAX;
+}
+
 static bool evict(struct conntrack *ct)
 {
-	if (ct->young_first == NIL || ct->n_limbo == CT_LIMBO_MAX)
+	bool outside = ct->young[CT_FROM_OUTSIDE].n > ct->capacity / OUTSIDE_SHARE || ct->young[CT_FROM_INSIDE].n == 0;
+
+	if (!can_evict(ct))
 		return false;
 	ct->counts[CT_COUNT_EVICTED]++;
-	conntrack_end(ct, ct->young_first, CT_END_EVICTED);
+	conntrack_end(ct, ct->young[outside ? CT_FROM_OUTSIDE : CT_FROM_INSIDE].first, CT_END_EVICTED);
 	return true;
+}
+
+bool ct_make_room(struct conntrack *ct)
+{
+	return ct->n_confirmed < ct->capacity || evict(ct);
 }
 
 uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig)
 {
-	if (ct->n_confirmed + ct->n_unconfirmed >= ct->capacity && !evict(ct))
+	if (ct->n_confirmed >= ct->capacity && !can_evict(ct))
+		return POOL_NONE;
+	if (ct->n_confirmed + ct->n_unconfirmed >= ct->capacity + CT_UNCONFIRMED_SPARE && !evict(ct))
 		return POOL_NONE;
 	uint32_t index = pool_alloc(&ct->conns);
 	if (index == POOL_NONE)

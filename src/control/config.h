@@ -48,7 +48,8 @@ struct config {
 	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s, icmp_rate_path_mtu_s;
 	uint32_t n_workers; /* 0 and 1: one */
 	uint32_t ct_max_per_source, ct_new_per_source_s;
-	bool ct_pick_up;
+	enum { CONFIG_UNKNOWN_RESET, CONFIG_UNKNOWN_DROP, CONFIG_UNKNOWN_PICK_UP } ct_unknown_tcp;
+	struct ast_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
 	uint32_t offload_max; /* connections in the kernel; 0: the file says nothing */
 	bool offload_off;
 	char *text; /* the whole file, includes put in their places: for record and audit */

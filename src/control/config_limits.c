@@ -162,6 +162,59 @@ static bool offload_statement(struct parser *p)
 	return config_number(p, OFFLOAD_MIN, OFFLOAD_MAX, "offload max", &p->c->offload_max) && config_end(p);
 }
 
+/* True, and a message, when another statement has said otherwise before. */
+static bool contradicts(struct parser *p, const struct ast_pos *pos, bool otherwise)
+{
+	const struct ast_pos *before = &p->c->ct_unknown_pos;
+
+	if (before->line == 0 || !otherwise)
+		return false;
+	config_err(p, pos, "contradicts line %u, which says what becomes of unknown TCP", before->line);
+	return true;
+}
+
+/* What becomes of TCP segments without a connection: said twice, it must be the same. */
+static bool unknown_tcp(struct parser *p, const struct ast_pos *pos, uint32_t choice)
+{
+	if (contradicts(p, pos, (uint32_t)p->c->ct_unknown_tcp != choice))
+		return config_end(p);
+	p->c->ct_unknown_tcp = choice;
+	p->c->ct_unknown_pos = *pos;
+	return config_end(p);
+}
+
+/* unknown tcp reset|drop|pick up; */
+static bool unknown_statement(struct parser *p)
+{
+	static const char *const words[] = { "reset", "drop", "pick up" };
+
+	if (!config_expect_word(p, "tcp"))
+		return false;
+	struct token t = *config_peek(p);
+
+	if (config_accept_word(p, "reset"))
+		return unknown_tcp(p, &t.pos, CONFIG_UNKNOWN_RESET);
+	if (config_accept_word(p, "drop"))
+		return unknown_tcp(p, &t.pos, CONFIG_UNKNOWN_DROP);
+	if (config_accept_word(p, "pick"))
+		return config_expect_word(p, "up") && unknown_tcp(p, &t.pos, CONFIG_UNKNOWN_PICK_UP);
+	return config_unknown(p, &t, "reset, drop or pick up", words, ARRAY_LEN(words));
+}
+
+/* pick up yes|no; the short form. */
+static bool pick_up_statement(struct parser *p)
+{
+	struct ast_pos pos = config_peek(p)->pos;
+	bool yes;
+
+	if (!config_expect_word(p, "up") || !config_yes_no(p, &yes))
+		return false;
+	if (yes)
+		return unknown_tcp(p, &pos, CONFIG_UNKNOWN_PICK_UP);
+	(void)contradicts(p, &pos, p->c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP);
+	return config_end(p);
+}
+
 static bool conntrack_statement(struct parser *p, void *ctx)
 {
 	const struct row *r;
@@ -171,11 +224,13 @@ static bool conntrack_statement(struct parser *p, void *ctx)
 		return r != NULL && row_seconds(p, r) && config_end(p);
 	}
 	if (config_accept_word(p, "pick"))
-		return config_expect_word(p, "up") && config_yes_no(p, &p->c->ct_pick_up) && config_end(p);
+		return pick_up_statement(p);
+	if (config_accept_word(p, "unknown"))
+		return unknown_statement(p);
 	if (config_accept_word(p, "offload"))
 		return offload_statement(p);
 	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
-		     "size, timeout, pick up, offload, max per source, new per source or fragments");
+		     "size, timeout, unknown tcp, pick up, offload, max per source, new per source or fragments");
 	return r != NULL && row_number(p, r);
 }
 

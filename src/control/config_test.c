@@ -234,7 +234,7 @@ static void test_values(void **state)
 	assert_int_equal(c->timeout.tcp_syn_sent, 5);
 	assert_int_equal(c->timeout.other, 10);
 	assert_int_equal(c->timeout.udp_new, 0);
-	assert_true(c->ct_pick_up);
+	assert_int_equal(c->ct_unknown_tcp, CONFIG_UNKNOWN_PICK_UP);
 	assert_int_equal(c->offload_max, 5000);
 	assert_false(c->offload_off);
 	assert_int_equal(c->ct_max_per_source, 50);
@@ -265,6 +265,13 @@ static void test_offload(void **state)
 	config_free(c);
 	refused("conntrack { offload on; }\n", "expected max or off, as in \"offload max 100000\", found \"on\"");
 	refused("conntrack { offload max 3; }\n", "offload max");
+	refused("conntrack { unknown tcp maybe; }\n", "reset, drop or pick up");
+	refused("conntrack { unknown udp drop; }\n", "tcp");
+	refused("conntrack { pick up yes; unknown tcp drop; }\n", "contradicts line 1");
+	refused("conntrack { unknown tcp pick up;\n pick up no; }\n", "contradicts line 1");
+	struct config *u = load("conntrack { unknown tcp drop; pick up no; unknown tcp drop; }\n");
+	assert_int_equal(u->ct_unknown_tcp, CONFIG_UNKNOWN_DROP);
+	config_free(u);
 }
 
 struct priority_row {

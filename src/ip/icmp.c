@@ -108,19 +108,24 @@ static void timestamp_input(struct ip_stack *s, struct packet *p)
 	p->verdict = VERDICT_DELIVERED;
 }
 
-void icmp_input(struct ip_stack *s, struct packet *p)
+bool icmp_answers(const struct packet *p)
 {
 	bool to_many = p->is_broadcast || p->link_group || ip4_is_multicast(p->ip.dst);
 
+	return !to_many && (p->l4.type == ICMP_ECHO_REQUEST || p->l4.type == ICMP_TIMESTAMP);
+}
+
+void icmp_input(struct ip_stack *s, struct packet *p)
+{
 	switch (p->l4.type) {
 	case ICMP_ECHO_REQUEST:
-		if (!to_many) {
+		if (icmp_answers(p)) {
 			echo_input(s, p);
 			return;
 		}
 		break;
 	case ICMP_TIMESTAMP:
-		if (!to_many) {
+		if (icmp_answers(p)) {
 			timestamp_input(s, p);
 			return;
 		}

@@ -38,6 +38,9 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 /* An RST in answer to a TCP segment (RFC 9293 section 3.10.7.1); none for an RST. */
 void tcp_send_reset(struct ip_stack *s, const struct packet *p);
 
+/* The same for a segment of no connection, about which connection tracking is not to be asked. */
+void tcp_send_unknown_reset(struct ip_stack *s, const struct packet *p);
+
 /* Counts by enum icmp_silence since start. */
 const uint64_t *icmp_counts(const struct ip_stack *s);
 

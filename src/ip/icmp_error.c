@@ -259,15 +259,16 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 	return silence;
 }
 
-void tcp_send_reset(struct ip_stack *s, const struct packet *p)
+/* The reset that answers p; NULL when none may be sent, or without a buffer. */
+static struct packet *reset_for(struct ip_stack *s, const struct packet *p)
 {
 	if (p->l4.kind != L4_TCP || (p->l4.flags & TCP_RST) != 0 || ipv4_is_fragment(&p->ip) || p->link_group ||
 	    is_for_many(s, p) || !is_one_host(s, ip_zone_from(s, p), p->ip.src))
-		return;
+		return NULL;
 	struct packet *q = ip_packet_new(s, p->ip.dst, p->ip.src, IPPROTO_NR_TCP, TCP_HEADER_LEN);
 
 	if (q == NULL)
-		return;
+		return NULL;
 	uint32_t seq = 0, ack = 0;
 	uint8_t flags = TCP_RST;
 
@@ -283,9 +284,29 @@ void tcp_send_reset(struct ip_stack *s, const struct packet *p)
 	tcp_emit(packet_l4(q), p->l4.dport, p->l4.sport, seq, ack, flags, 0);
 	l4_checksum_set(&q->ip, packet_l4(q), TCP_HEADER_LEN);
 	l4_parse(&q->ip, packet_l4(q), TCP_HEADER_LEN, &q->l4);
+	return q;
+}
+
+void tcp_send_reset(struct ip_stack *s, const struct packet *p)
+{
+	struct packet *q = reset_for(s, p);
+
+	if (q == NULL)
+		return;
 	if (is_tracked(p) && (!p->to_us || p->conn_unconfirmed)) {
 		q->conn_ref = p->conn_ref ^ 1;
 		q->ct_info = CT_INFO_ESTABLISHED;
 	}
+	ip_local_out_one(s, q);
+}
+
+void tcp_send_unknown_reset(struct ip_stack *s, const struct packet *p)
+{
+	struct packet *q = reset_for(s, p);
+
+	if (q == NULL)
+		return;
+	/* It belongs to no connection, and nobody is to translate it or to call it invalid. */
+	q->ct_info = CT_INFO_UNTRACKED;
 	ip_local_out_one(s, q);
 }

@@ -89,9 +89,9 @@ static bool parse_headers(struct packet *p)
 
 /* Asked here, before anything that counts or keeps what a source does; what takes a shortcut was asked by then, since
  * its first packets came this way by the same interface. */
-static bool fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
+static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_nexthop *back)
 {
-	switch ((enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf) {
+	switch (how) {
 	case IP_RPF_STRICT:
 		return back->kind == FIB_UNICAST &&
 		       (back->ifindex == p->in_ifindex || (back->also_from >> p->in_ifindex & 1) != 0);
@@ -104,15 +104,21 @@ static bool fits(const struct ip_stack *s, const struct packet *p, const struct 
 }
 
 /* What another zone sends out here is answered here. */
-static bool route_back_fits(const struct ip_stack *s, const struct packet *p, const struct fib_nexthop *back)
+static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, const struct packet *p,
+			    const struct fib_nexthop *back)
 {
-	if (YG_LIKELY(fits(s, p, back)))
+	if (YG_LIKELY(fits(how, p, back)))
 		return true;
 	for (uint64_t zones = ip_interface_cfg(s, p->in_ifindex)->used_by; zones != 0; zones &= zones - 1) {
-		if (fits(s, p, ip_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
+		if (fits(how, p, ip_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
 			return true;
 	}
 	return false;
+}
+
+bool ip_leads_back(const struct ip_stack *s, const struct packet *p)
+{
+	return route_back_fits(s, IP_RPF_STRICT, p, ip_route(s, p->zone, p->ip.src));
 }
 
 /* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
@@ -133,7 +139,7 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p, const st
 		packet_set_drop(p, DROP_IP_DEST_MARTIAN);
 		return false;
 	}
-	if (YG_UNLIKELY(!route_back_fits(s, p, back))) {
+	if (YG_UNLIKELY(!route_back_fits(s, (enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf, p, back))) {
 		packet_set_drop(p, DROP_RPF);
 		return false;
 	}

@@ -10,6 +10,9 @@
  * wanted has had its receiver, and is not answered so; nor is one that the slot
  * for unwanted packets took. ICMP is built in.
  *
+ * Who takes it is asked before INPUT already: a packet that nobody will take is
+ * marked (unclaimed), so that no connection is confirmed by it.
+ *
  * Next: src/ip/icmp.c, or the protocol in the slot
  */
 #include "ip/stack_priv.h"
@@ -32,6 +35,13 @@ static void local_check(struct ip_stack *s, struct packet *p)
 		return;
 	if (!l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p)))
 		packet_set_drop(p, DROP_L4_CHECKSUM);
+}
+
+/* Somebody here will take it, if the rules let it through. Raw sockets do not count: they hear what was asked for from
+ * here, by connections that stand. */
+static bool is_claimed(const struct ip_stack *s, const struct packet *p)
+{
+	return p->ip.proto == IPPROTO_NR_ICMP ? icmp_answers(p) : s->local[p->ip.proto].fn != NULL;
 }
 
 /* Nobody wanted it. */
@@ -93,8 +103,10 @@ void ip_local_in(struct ip_stack *s, struct batch *b)
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_LOCAL, b->n);
 
 	local_reassemble(s, b);
-	for (uint32_t i = 0; i < b->n; i++)
+	for (uint32_t i = 0; i < b->n; i++) {
 		local_check(s, b->p[i]);
+		b->p[i]->unclaimed = !is_claimed(s, b->p[i]);
+	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	hook_run(s->env, &s->hook[HOOK_INPUT], HOOK_INPUT, b);
 	for (uint32_t i = 0; i < b->n && s->tap != NULL; i++) {

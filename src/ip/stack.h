@@ -170,6 +170,9 @@ uint64_t ip_next_deadline(const struct ip_stack *s);
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
 /* The zone that p came from: its sender is there. */
 uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p);
+/* What goes to p's source may leave by the interface that p came in by: the strict reverse path check, whatever that
+ * interface asks for. */
+bool ip_leads_back(const struct ip_stack *s, const struct packet *p);
 /* The address of an interface that suits dst: one on the same prefix, else the first; 0 when it has none. */
 uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
 /* The same, but an interface without one borrows the first address of any other (RFC 1812 section 2.2.7); 0 when there

@@ -146,5 +146,7 @@ void ip_queue_drop(struct ip_stack *s, uint32_t ifindex);
 void icmp_init(struct ip_stack *s);
 /* icmp.c: an ICMP message to us; leaves the verdict. */
 void icmp_input(struct ip_stack *s, struct packet *p);
+/* A request that icmp_input answers. */
+bool icmp_answers(const struct packet *p);
 
 #endif

@@ -21,7 +21,10 @@
  *     quoted packet into its receiver's words any more.
  *   - it is about to be forwarded, and the rules would have translated a new
  *     connection on this way, or on the way back of what it quotes: dropped, or an
- *     inside address would leak.
+ *     inside address would leak. A TCP segment is then of a connection that the
+ *     gateway has forgotten, and its sender is told by a reset, so that its program
+ *     does not wait in vain. What rules drop before is dropped in silence, and nobody
+ *     outside is ever told.
  *
  * RFC 3022, RFC 4787, RFC 5382, RFC 5508, RFC 6888.
  *
@@ -30,6 +33,7 @@
  */
 #include <stdlib.h>
 
+#include "ip/icmp.h"
 #include "nat/nat_priv.h"
 #include "packet/gso.h"
 #include "wire/rewrite.h"
@@ -251,6 +255,18 @@ static void invalid_dst(const struct nat *n, struct packet *p)
 		packet_set_drop(p, DROP_CT_INVALID);
 }
 
+/* Of no connection, and its way would be translated. The reset stands where the segment's sender expects the next one,
+ * by its own acknowledgement (RFC 9293 section 3.10.7.1, RFC 5961 section 3.2). */
+static void drop_unknown(struct nat *n, struct packet *p)
+{
+	bool told = p->l4.kind == L4_TCP && (p->l4.flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
+		    !ipv4_is_fragment(&p->ip) && conntrack_answers_unknown(n->ct, p);
+
+	if (told)
+		tcp_send_unknown_reset(n->stack, p);
+	packet_set_drop(p, told ? DROP_CT_UNKNOWN_TCP : DROP_CT_INVALID);
+}
+
 static bool has_state(uint8_t proto)
 {
 	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
@@ -278,7 +294,7 @@ static bool quotes_inside(const struct nat *n, enum ip_hook hook, struct packet 
 	return n->rules(n->rules_ctx, hook, &way, &a) == VERDICT_DROP || a.kind != NAT_ACTION_NONE;
 }
 
-static void invalid_whole_src(const struct nat *n, enum ip_hook hook, struct packet *p)
+static void invalid_whole_src(struct nat *n, enum ip_hook hook, struct packet *p)
 {
 	struct nat_action a = { .kind = NAT_ACTION_NONE };
 	enum ct_dir dir;
@@ -296,7 +312,7 @@ static void invalid_whole_src(const struct nat *n, enum ip_hook hook, struct pac
 	if (n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP)
 		p->verdict = VERDICT_DROP;
 	else if (a.kind != NAT_ACTION_NONE || quotes_inside(n, hook, p))
-		packet_set_drop(p, DROP_CT_INVALID);
+		drop_unknown(n, p);
 }
 
 static void invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)

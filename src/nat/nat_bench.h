@@ -28,6 +28,7 @@ struct nat_bench {
 	struct nat_action dnat; /* of what comes from the WAN to WAN_ADDR, TCP or UDP port 8080 */
 	struct nat_action snat_in; /* of what goes to the inside */
 	uint32_t n_refusals; /* ICMP 3/13 */
+	uint32_t n_resets;   /* to senders of unknown TCP */
 };
 
 /* The part of the IP layer that NAT asks. A test's stack is its bench. */
@@ -54,6 +55,12 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 	(void)info;
 	s->bench->n_refusals += type == 3 && code == 13;
 	return ICMP_SENT;
+}
+
+void tcp_send_unknown_reset(struct ip_stack *s, const struct packet *p)
+{
+	(void)p;
+	s->bench->n_resets++;
 }
 
 static inline bool is_inside(uint32_t addr)

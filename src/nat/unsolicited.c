@@ -17,9 +17,9 @@
  *
  * The SYN itself is dropped by name at once; kept is a copy of as much as the
  * error quotes, in a ring of fixed size: all wait for the same time, so the oldest
- * is always the next. Who finds the ring full gets no answer later either. The SYN
- * leaves no connection behind, whose REPLY tuple would stand in the way of the
- * one that is awaited from inside.
+ * is always the next. Who finds the ring full gets no answer later either. Like
+ * every packet that nobody takes, the SYN leaves no connection behind, whose REPLY
+ * tuple would stand in the way of the one that is awaited from inside.
  *
  * Next: src/ip/icmp_error.c
  */
@@ -132,9 +132,6 @@ bool nat_unsolicited_take(void *ctx, struct packet *p)
 		return false;
 	remember(u, p, &tuple);
 	packet_set_drop(p, DROP_NAT_UNSOLICITED);
-	/* One that is not confirmed goes with its packet. */
-	if (!p->conn_unconfirmed)
-		conntrack_end(u->ct, conn_index(p->conn_ref), CT_END_REFUSED);
 	return true;
 }
 

@@ -111,7 +111,8 @@ struct packet {
 	uint8_t n_loops;      /* times it was sent from here to here */
 	bool link_group;      /* the frame came as link-layer broadcast or multicast */
 	bool to_us;           /* routed to local delivery */
-	bool is_broadcast;    /* destination is a broadcast address */
+	bool is_broadcast : 1; /* destination is a broadcast address */
+	bool unclaimed : 1;   /* to us, and nobody here takes it: it leaves no connection behind */
 	bool forwarded;       /* came in and goes out */
 	bool translated;      /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 

@@ -149,8 +149,41 @@ static void test_own_address(void **state)
 	syn.sport++;
 	syn.dport = 6001;
 	assert_null(carry(&n, n.wan, &syn, n.wan));
-	assert_int_equal(n.w.last_event[EVENT_CONN_END].reason, CT_END_REFUSED);
-	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), n_connections + 1);
+	/* Neither the refused one nor the one that is put off was ever one. */
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), n_connections);
+	assert_int_equal(n.w.n_events[EVENT_CONN_END], 0);
+	world_end(&n.w);
+}
+
+/* Would catch: a stray packet of any protocol to the gateway itself that leaves a connection, which then holds the
+ * tuple of the answer that an inside host waits for. */
+static void test_leaves_nothing(void **state)
+{
+	static const struct send strays[] = {
+		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 41641, .payload_len = 9 },
+		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 22, .payload_len = 9 },
+		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5000, .dport = 22, .flags = TCP_SYN },
+		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5001, .dport = 22, .flags = TCP_SYN, .payload_len = 9 },
+		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ADDRESS_MASK, .id = 9, .payload_len = 4 },
+		{ .dst = WAN_ADDR, .proto = 132, .payload_len = 40 },
+		{ .dst = WAN_ADDR, .proto = 47, .payload_len = 40 },
+		{ .dst = WAN_ADDR, .proto = 253, .payload_len = 40 },
+		{ .dst = IP4(203, 0, 113, 255), .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 137, .payload_len = 9,
+		  .link_broadcast = true },
+	};
+	struct net n;
+	struct send ping = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7 };
+
+	net_start(&n);
+	for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
+		(void)carry(&n, n.wan, &strays[i], n.wan);
+		assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
+	}
+	assert_int_equal(n.w.n_events[EVENT_CONN_NEW], 0);
+	/* What is answered is a connection. */
+	station_clear(n.wan);
+	assert_non_null(carry(&n, n.wan, &ping, n.wan));
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
 	world_end(&n.w);
 }
 
@@ -193,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_own_address),
+		cmocka_unit_test(test_leaves_nothing),
 		cmocka_unit_test(test_many_attempts),
 	};
 
