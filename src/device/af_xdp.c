@@ -204,7 +204,7 @@ static bool is_down(int error)
 }
 
 /* Tells the kernel to send what waits in the ring; as far as it takes it now. */
-static void kick(struct af_xdp *s, struct queue *q)
+static void push_out(struct af_xdp *s, struct queue *q)
 {
 	while (n_waiting(q) > 0 && xsk_ring_prod__needs_wakeup(&q->tx)) {
 		uint32_t before = n_waiting(q);
@@ -218,6 +218,13 @@ static void kick(struct af_xdp *s, struct queue *q)
 		if (s->zero_copy || s->stalled || n_waiting(q) == before)
 			return;
 	}
+}
+
+static void kick(struct af_xdp *s, struct queue *q)
+{
+	push_out(s, q);
+	/* With zero copy the ring is the device's own, in which order is kept. */
+	s->dev.tx_waits = !s->zero_copy && n_waiting(q) > 0;
 }
 
 /* Where p's bytes lie in the area, as the kernel's from now on; UINT64_MAX when no frame is free for a copy. */

@@ -53,6 +53,7 @@ struct device {
 	bool up;
 	uint64_t n_rx_packets, n_rx_bytes, n_tx_packets, n_tx_bytes;
 	uint64_t n_rx_missed;     /* the kernel said it lost these before us */
+	bool tx_waits;            /* what tx took has not all left yet: the kernel had no room */
 	uint16_t stamp_mark;      /* frames that begin so have a stamp (packet/stamp.h); 0: none has */
 };
 

@@ -88,12 +88,24 @@ void shortcut_came_up(struct shortcuts *s, uint32_t ref, const struct up_stamp *
 	s->came_up[s->n_came_up++].taken = taken;
 }
 
+/* What was sent by ref's way out may still be in front of the kernel, where what it forwards would overtake it. Then
+ * the packet counts as dealt with when a later one is (or when the flow is at rest). */
+static bool still_waits(const struct shortcuts *s, uint32_t ref)
+{
+	const struct device *d;
+
+	if (!shortcut_valid(s, ref))
+		return false;
+	d = ip_stack_device(s->ip, s->adjacency[shortcut_entry(s, ref)->adjacency].ifindex);
+	return d != NULL && d->tx_waits;
+}
+
 void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what)
 {
 	for (uint32_t i = 0; i < s->n_came_up && s->offload != NULL; i++) {
 		uint32_t ref = s->came_up[i].ref;
 
-		if (s->came_up[i].taken || what == SHORTCUTS_FLUSHED_ALL)
+		if ((s->came_up[i].taken || what == SHORTCUTS_FLUSHED_ALL) && !still_waits(s, ref))
 			s->offload->came_up(s->offload->ctx, conn_index(ref), conn_dir(ref), &s->came_up[i].stamp);
 	}
 	s->n_came_up = 0;

@@ -446,6 +446,11 @@ static void test_came_up(void **state)
 	assert_int_equal(t.n_calls[CALL_CAME_UP], n + 1);
 	assert_int_equal(t.came_up.number, t.n_up);
 	assert_int_equal(t.came_up.version, 6);
+	/* It waits in the driver's ring. */
+	ip_stack_device(gateway_ip(t.w.gw), 2)->tx_waits = true;
+	assert_non_null(carry(&t, t.client, &s));
+	assert_int_equal(t.n_calls[CALL_CAME_UP], n + 1);
+	ip_stack_device(gateway_ip(t.w.gw), 2)->tx_waits = false;
 	s.ttl = 1;
 	(void)carry(&t, t.client, &s);
 	s.ttl = 0;
