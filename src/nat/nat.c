@@ -137,10 +137,12 @@ static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, ui
 	struct nat_identification *i = &n->identification[hash % NAT_IDENTIFICATIONS];
 	uint16_t owner = (uint16_t)(hash >> 48 | 1);
 
-	/* Not from the core's random numbers: what is forwarded elsewhere takes no identification here, and everything
-	 * else must come out the same. */
+	/* Not from the core's random numbers, nor by the order in which pairs come: what is forwarded elsewhere takes no
+	 * identification here, what has a shortcut takes it sooner, and everything else must come out the same. */
 	if (YG_UNLIKELY(i->owner != owner)) {
-		i->next = (uint16_t)(siphash13_16(&n->key, hash, ++n->n_identification_owners) >> 32);
+		uint64_t before = UINT64_C(1) << 32 | (uint64_t)i->owner << 16 | i->next;
+
+		i->next = (uint16_t)(siphash13_16(&n->key, hash, before) >> 32);
 		i->owner = owner;
 	}
 	return &i->next;

@@ -167,7 +167,7 @@ struct nat_refusals {
 };
 
 /* Counters of IP identifications, by hash of both outside addresses and protocol. */
-#define NAT_IDENTIFICATIONS 2048
+#define NAT_IDENTIFICATIONS 65536 /* so that few pairs take a counter from each other; 256 KB, touched as used */
 
 struct nat_identification {
 	uint16_t next;
@@ -192,7 +192,6 @@ struct nat {
 	struct nat_rests rests;
 	struct nat_attempts attempts;
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
-	uint64_t n_identification_owners; /* so far */
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_crew crew; /* blocks NULL: one worker */
 	uint32_t n_pins;      /* nat_pin without nat_unpin yet */
