@@ -24,8 +24,11 @@
  *   II, IV  a late copy, or an acknowledgement that was overtaken: its receiver
  *           answers with an ACK (RFC 9293 section 3.10.7.4, RFC 5961 section 5);
  *   I       what reaches beyond the edge by no more than one window: not every
- *           sender keeps to it. Of this alone `end` takes note, else the
- *           acknowledgement of these bytes would be refused by III.
+ *           sender keeps to it.
+ * Only `end` takes note of them, else the acknowledgement of new bytes in them would
+ * be refused by III. (Linux does so for I alone; there, forged data that move the
+ * marks far ahead make all acknowledgements of the other side late, and what it
+ * sends with them unknown.)
  * `end` is never further than a window beyond max_end, and max_end moves only by
  * what the receiver says: who forges data cannot walk the marks away.
  *
@@ -255,7 +258,7 @@ enum tcp_window_verdict ct_tcp_window_check(struct conn *c, enum ct_dir dir, con
 
 	if (verdict != TCP_WINDOW_FITS)
 		restore(c, &before);
-	if (verdict == TCP_WINDOW_AHEAD && seq_after(end, sender->end)) {
+	if (verdict != TCP_WINDOW_FITS && verdict != TCP_WINDOW_OUTSIDE && seq_after(end, sender->end)) {
 		sender->end = end;
 		c->half[dir].flags |= TCP_TRACK_UNACKED;
 	}

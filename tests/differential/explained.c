@@ -54,6 +54,12 @@ const struct explained explained[] = {
 	  "RFC 5927 section 4.1" },
 
 	/* --- the gateway's own --- */
+	{ "*ours: answer ICMP 3/[23],*-*linux: answer ICMP 3/[23],*known*states differ",
+	  "What nobody at the gateway takes leaves no connection, which could stand in the way of one from inside.",
+	  "RFC 4787 REQ-1, RFC 5382 REQ-4" },
+	{ "*: ICMP *ours: drop,*-*linux: drop,*known*states differ",
+	  "The same for a query that is not answered.",
+	  "RFC 1122 section 3.2.2.9" },
 	{ "*: other inside *before: - | ours: answer ICMP 3/13, -*linux: drop, -*",
 	  "Without ports only one inside host at a time can speak to an outside host. We say so, Linux does not.",
 	  "RFC 1812 section 5.2.7.1" },
@@ -168,6 +174,11 @@ const struct explained explained[] = {
 	{ "hostile: TCP * before: *ours: drop,*linux: pass,*same state",
 	  "Acknowledges what Linux has learnt from a RST that neither of the two believed, or from a segment in SYN_RECV.",
 	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP * FIN *ours: drop,*linux: pass,*states differ",
+	  "The same with a FIN.", "RFC 5961 section 3.2; Linux: tcp_in_window" },
+	{ "hostile: TCP *ours: pass,*linux: drop,*same state",
+	  "New data that passed with an acknowledgement that looks late count as sent, so they may be acknowledged.",
+	  "RFC 9293 section 3.10.7.4; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
 	{ "hostile: TCP *, last hop *ours: answer ICMP 11/0,*linux: drop,*same state",
 	  "The other way round: seen from Linux's marks it is late, so its time to live is looked at.",
 	  "RFC 5961 section 3.2; Linux: tcp_in_window" },
@@ -177,6 +188,10 @@ const struct explained explained[] = {
 	{ "hostile: TCP * before: *_WAIT *ours: pass,*linux: pass,*states differ",
 	  "Late for one of the two and not for the other, since data in SYN_RECV have widened a window in Linux.",
 	  "Linux: tcp_in_window, SYN_RECV and REPLY" },
+	{ "sane: TCP inside ACK data in \"old acknowledgements\"*ours: pass,*linux: drop,*same state",
+	  "New data with an acknowledgement that looks late have passed, so they count as sent. Linux takes no note of them, "
+	  "and calls what acknowledges them invalid.",
+	  "RFC 9293 section 3.10.7.4; Linux: tcp_in_window, NFCT_TCP_IGNORE" },
 	{ "sane: TCP outside ACK data in \"aborted\"*ours: drop,*linux: pass,*same state",
 	  "A RST whose data did not come by here is inside the window, not at its edge: it moves no mark, else the same one "
 	  "again would stand at the edge. In Linux it moves the mark, so what it acknowledges is known.",
