@@ -140,12 +140,6 @@ static void route(struct inbox *in, uint32_t ifindex, struct packet *p, const st
 		hand_on(in, to, ifindex, p, t, 0);
 }
 
-/* Protocols without ports need no first piece. */
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
-}
-
 /* A piece at the worker where the pieces of its packet meet. */
 static void piece(struct inbox *in, uint32_t ifindex, struct packet *p, const struct owner_view *v)
 {
@@ -155,7 +149,7 @@ static void piece(struct inbox *in, uint32_t ifindex, struct packet *p, const st
 	p->in_ifindex = ifindex;
 	p->l3_off = ETHER_HEADER_LEN;
 	/* One that does not hold together is refused by name in the core. */
-	if (ipv4_parse(packet_l3(p), p->len - ETHER_HEADER_LEN, &p->ip) != IPV4_OK || !has_ports(v->proto)) {
+	if (ipv4_parse(packet_l3(p), p->len - ETHER_HEADER_LEN, &p->ip) != IPV4_OK || !l4_needs_header(v->proto)) {
 		route(in, ifindex, p, &v->tuple);
 		return;
 	}

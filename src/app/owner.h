@@ -80,10 +80,12 @@ static inline uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr
 static inline bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
 			       uint32_t *block)
 {
-	if (tuple->proto != IPPROTO_NR_TCP && tuple->proto != IPPROTO_NR_UDP && tuple->proto != IPPROTO_NR_ICMP)
+	enum nat_proto its;
+
+	if (!nat_proto_of(tuple->proto, &its))
 		return false;
 	*row = nat_blocks_find(t->blocks, tuple->dst, tuple->zone);
-	*proto = tuple->proto == IPPROTO_NR_TCP ? 0 : tuple->proto == IPPROTO_NR_UDP ? 1 : 2; /* enum nat_proto */
+	*proto = its;
 	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / NAT_BLOCK_PORTS;
 	return *row != NAT_BLOCK_NONE;
 }
@@ -100,7 +102,8 @@ static inline uint32_t owner_of_plain(const struct owner_tables *t, uint32_t ifi
 		return OWNER_UNKNOWN;
 	uint32_t row = nat_blocks_find(t->blocks, k.dst, t->zone[ifindex]);
 	if (row != NAT_BLOCK_NONE)
-		return nat_blocks_owner(t->blocks, row, k.proto == IPPROTO_NR_UDP, k.dport / NAT_BLOCK_PORTS);
+		return nat_blocks_owner(t->blocks, row, k.proto == IPPROTO_NR_UDP ? NAT_UDP : NAT_TCP,
+					k.dport / NAT_BLOCK_PORTS);
 	return owner_of_host(t, t->outside >> ifindex & 1 ? k.dst : k.src);
 }
 

@@ -42,9 +42,12 @@
 	/* transport headers */ \
 	X(TCP_HEADER, "tcp-header", "a TCP header that is short or lies about its length", "a faulty or hostile sender") \
 	X(UDP_HEADER, "udp-header", "a UDP header that is short or lies about its length", "a faulty or hostile sender") \
+	X(UDPLITE_HEADER, "udplite-header", "a UDP-Lite header that is short or lies about its coverage", "a faulty or hostile sender") \
+	X(DCCP_HEADER, "dccp-header", "a DCCP header that is short or lies about its length, coverage or type", "a faulty or hostile sender") \
+	X(SCTP_HEADER, "sctp-header", "an SCTP header that is short", "a faulty or hostile sender") \
 	X(ICMP_HEADER, "icmp-header", "an ICMP message that is too short for its type", "a faulty or hostile sender") \
 	X(ICMP_QUOTE_CHECKSUM, "icmp-quote-checksum", "the IP header that an ICMP error quotes has a wrong checksum", "RFC 5508 REQ-3a; a faulty or hostile sender") \
-	X(L4_CHECKSUM, "l4-checksum", "the TCP, UDP or ICMP checksum is wrong", "a faulty link or sender") \
+	X(L4_CHECKSUM, "l4-checksum", "the checksum of the TCP, UDP, UDP-Lite, DCCP, SCTP or ICMP packet is wrong", "a faulty link or sender") \
 	/* routing and forwarding */ \
 	X(NO_ROUTE, "no-route", "no route to the destination (answered by ICMP 3/0, as its rate allows)", "add a route; see: yangguan route") \
 	X(ROUTE_BLACKHOLE, "route-blackhole", "the route says blackhole", "as configured") \
@@ -82,6 +85,7 @@
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
 	X(CT_UNKNOWN_TCP, "ct-unknown-tcp", "a TCP segment from inside whose connection is not known, or not any more (answered by RST)", "connections that idle longer than `timeout tcp established`; see `unknown tcp`") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (answered by ICMP 3/13, as its rate allows)", "add an address to the pool; see: yangguan pools") \
+	X(NAT_SCTP_FRAGMENT, "nat-sctp-fragment", "a fragment of an SCTP packet whose port would change: the checksum needs all of the packet", "lower the path MTU of the SCTP hosts; SCTP does without IP fragments") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
 	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \
 	X(NAT_ROUTE_CHANGED, "nat-route-changed", "a masqueraded connection whose route now leads out of another interface has ended; its next packet begins a new one there", "routes or links have changed; see: yangguan events") \

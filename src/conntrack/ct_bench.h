@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "conntrack/conntrack_priv.h"
+#include "wire/bytes.h"
 
 #define LAN 1u
 #define WAN 2u
@@ -94,10 +95,31 @@ struct make {
 	const uint8_t *payload; /* instead of a pattern */
 };
 
+/* Ports; UDP-Lite: coverage of the header; DCCP: flags is the type, with long sequence numbers; SCTP: seq is the
+ * verification tag. */
+static inline void make_ports(uint8_t *p, const struct make *m)
+{
+	bytes_put16(p, m->sport);
+	bytes_put16(p + 2, m->dport);
+	if (m->proto == IPPROTO_NR_UDPLITE)
+		bytes_put16(p + 4, UDP_HEADER_LEN);
+	if (m->proto == IPPROTO_NR_SCTP)
+		bytes_put32(p + 4, m->seq);
+	if (m->proto == IPPROTO_NR_DCCP) {
+		p[4] = 28 / 4;
+		p[8] = (uint8_t)(m->flags << 1 | 1);
+	}
+}
+
 static inline uint32_t make_l4(uint8_t *p, const struct make *m)
 {
-	uint32_t header = m->proto == IPPROTO_NR_TCP ? TCP_HEADER_LEN + m->n_options : m->proto == 99 ? 0 : 8;
+	uint32_t header = m->proto == IPPROTO_NR_TCP    ? TCP_HEADER_LEN + m->n_options
+			  : m->proto == IPPROTO_NR_SCTP ? SCTP_HEADER_LEN
+			  : m->proto == IPPROTO_NR_DCCP ? 28
+			  : m->proto == 99              ? 0
+							: 8;
 
+	memset(p, 0, header);
 	for (uint32_t i = 0; i < m->len; i++)
 		p[header + i] = m->payload != NULL ? m->payload[i] : (uint8_t)(i * 7);
 	switch (m->proto) {
@@ -112,6 +134,11 @@ static inline uint32_t make_l4(uint8_t *p, const struct make *m)
 		break;
 	case IPPROTO_NR_ICMP:
 		icmp_emit(p, (uint8_t)(m->dport >> 8), (uint8_t)m->dport, (uint32_t)m->sport << 16 | m->seq);
+		break;
+	case IPPROTO_NR_UDPLITE:
+	case IPPROTO_NR_DCCP:
+	case IPPROTO_NR_SCTP:
+		make_ports(p, m);
 		break;
 	default:
 		break;

@@ -334,11 +334,6 @@ static void set_ready(struct ct_fragments *f, struct entry *e)
 	f->ready_last = last;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
-}
-
 static void set_datagram(const struct ct_fragments *f, struct packet *p, uint32_t index)
 {
 	if (index == NIL)
@@ -353,7 +348,7 @@ void ct_fragment_arrive(struct ct_fragments *f, struct env *env, struct packet *
 	uint32_t bucket = bucket_of(f, &k);
 
 	p->datagram_serial = 0;
-	if (!has_ports(p->ip.proto))
+	if (!l4_needs_header(p->ip.proto))
 		return;
 	uint32_t index = entry_find(f, &k, bucket);
 	/* One that was held comes in again: it has been judged. */

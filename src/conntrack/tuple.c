@@ -15,23 +15,18 @@
 static bool tuple_of_headers(const struct ipv4_view *ip, const struct l4_view *l4, uint16_t zone, struct tuple *t)
 {
 	*t = (struct tuple){ .src = ip->src, .dst = ip->dst, .proto = ip->proto, .zone = zone };
-	switch (ip->proto) {
-	case IPPROTO_NR_TCP:
-	case IPPROTO_NR_UDP:
-		if (l4->kind != L4_TCP && l4->kind != L4_UDP)
+	if (l4_has_ports(ip->proto)) {
+		if (!l4_kind_has_ports(l4->kind))
 			return false;
 		t->sport = l4->sport;
 		t->dport = l4->dport;
-		return true;
-	case IPPROTO_NR_ICMP:
+	} else if (ip->proto == IPPROTO_NR_ICMP) {
 		if (l4->kind != L4_ICMP_QUERY)
 			return false;
 		t->sport = l4->id;
 		t->dport = (uint16_t)(l4->type << 8 | l4->code);
-		return true;
-	default:
-		return true;
 	}
+	return true;
 }
 
 bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t)

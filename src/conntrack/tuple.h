@@ -31,7 +31,7 @@ static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 }
 
 /* Of a parsed packet (not an ICMP error). False when the packet has no tuple: a
- * later fragment of TCP, UDP or ICMP, an ICMP message that is neither query nor
+ * later fragment of a protocol with ports or of ICMP, an ICMP message that is neither query nor
  * error. */
 bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
 /* Of the packet that an ICMP error quotes, as it stands there. False likewise. */

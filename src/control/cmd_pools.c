@@ -32,6 +32,7 @@ static void add_pool(struct nat_pool_info *sum, const struct nat_pool_info *one)
 	sum->n_used_tcp += one->n_used_tcp;
 	sum->n_used_udp += one->n_used_udp;
 	sum->n_used_icmp += one->n_used_icmp;
+	sum->n_used_other += one->n_used_other;
 	sum->n_refused += one->n_refused;
 	sum->n_reused += one->n_reused;
 }
@@ -50,7 +51,8 @@ static const struct out_column pools_columns[] = {
 	{ "name", "NAME", OUT_TEXT },        { "addresses", "ADDRESSES", OUT_U64 },
 	{ "ports", "PORTS", OUT_U64 },       { "used_tcp", "USED-TCP", OUT_U64 },
 	{ "used_udp", "USED-UDP", OUT_U64 }, { "used_icmp", "USED-ICMP", OUT_U64 },
-	{ "refused", "REFUSED", OUT_U64 },   { "reused", "REUSED", OUT_U64 },
+	{ "used_other", "USED-OTHER", OUT_U64 }, { "refused", "REFUSED", OUT_U64 },
+	{ "reused", "REUSED", OUT_U64 },
 };
 static const struct out_table pools_table = { "pools", pools_columns, ARRAY_LEN(pools_columns), NULL };
 
@@ -74,6 +76,7 @@ static int pools_start(struct command_call *c)
 					       OUT_U(r->n_used_tcp),
 					       OUT_U(r->n_used_udp),
 					       OUT_U(r->n_used_icmp),
+					       OUT_U(r->n_used_other),
 					       OUT_U(r->n_refused),
 					       OUT_U(r->n_reused),
 				       });
@@ -89,7 +92,7 @@ const struct command cmd_pools = {
 		.options = cmd_plain_options,
 		.more = "ports counts those of one protocol over all addresses; refused counts new connections that "
 			"found no port; reused\ncounts those that were finished or idle and made room for a new "
-			"one.",
+			"one; other is SCTP, DCCP and UDP-Lite together.",
 		.example = "  yangguan pools",
 	},
 	.start = pools_start,

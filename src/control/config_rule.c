@@ -207,8 +207,8 @@ static const struct statement statements[] = {
 
 static bool unknown_statement(struct parser *p, const struct token *t)
 {
-	static const char *const more[] = { "meta", "ip",  "tcp",     "udp",     "th",   "icmp",   "ct",
-					    "iif",  "oif", "iifname", "oifname", "mark", "comment" };
+	static const char *const more[] = { "meta", "ip", "tcp", "udp", "sctp",    "dccp",    "udplite", "th",
+					    "icmp", "ct", "iif", "oif", "iifname", "oifname", "mark",    "comment" };
 	const char *words[ARRAY_LEN(statements) + ARRAY_LEN(more)];
 	size_t n = 0;
 

@@ -36,26 +36,48 @@ static const uint16_t drop_of_ipv4_error[] = {
 	[IPV4_FRAGMENT] = DROP_IP_FRAGMENT_BAD,
 };
 
-static const uint16_t drop_of_l4_error[] = {
-	[L4_TCP_HEADER] = DROP_TCP_HEADER,
-	[L4_UDP_HEADER] = DROP_UDP_HEADER,
-	[L4_ICMP_HEADER] = DROP_ICMP_HEADER,
-};
+enum drop_reason ip_drop_of_l4(enum l4_error err)
+{
+	static const uint16_t reason[] = {
+		[L4_TCP_HEADER] = DROP_TCP_HEADER,         [L4_UDP_HEADER] = DROP_UDP_HEADER,
+		[L4_ICMP_HEADER] = DROP_ICMP_HEADER,       [L4_UDPLITE_HEADER] = DROP_UDPLITE_HEADER,
+		[L4_DCCP_HEADER] = DROP_DCCP_HEADER,       [L4_SCTP_HEADER] = DROP_SCTP_HEADER,
+	};
+
+	return (enum drop_reason)reason[err];
+}
 
 static bool has_offload(const struct packet *p)
 {
 	return p->offload.csum_partial || p->offload.gso_type != GSO_NONE;
 }
 
+static bool is_finished_here(const struct packet *p)
+{
+	uint32_t at = p->l4.kind == L4_SCTP      ? SCTP_CHECK_AT
+		      : p->l4.kind == L4_DCCP    ? DCCP_CHECK_AT
+		      : p->l4.kind == L4_UDPLITE ? UDP_CHECK_AT
+						 : 0;
+
+	return at != 0 && p->offload.gso_type == GSO_NONE && p->offload.csum_start == p->l4_off &&
+	       p->offload.csum_offset == at;
+}
+
 /* A large segment or partial checksum is passed on to a driver, so it must be
  * what it says. A partial checksum inside the payload (a tunnel's) is finished,
- * as nobody behind here knows where it is. */
+ * as nobody behind here knows where it is; so is that of a transport whose sum no
+ * driver of ours can be asked for (a CRC, a part of the packet). */
 static bool offload_ok(struct packet *p)
 {
 	if (ipv4_is_fragment(&p->ip))
 		return false;
 	if (offload_sane(p))
 		return true;
+	if (is_finished_here(p)) {
+		l4_checksum_set(&p->ip, packet_l4(p), packet_l4_len(p));
+		p->offload = (struct offload){ .csum_valid = true };
+		return true;
+	}
 	if (p->offload.gso_type != GSO_NONE || p->offload.csum_start < p->l4_off + p->l4.header_len ||
 	    !offload_finish_checksum(p))
 		return false;
@@ -77,7 +99,7 @@ static bool parse_headers(struct packet *p)
 	enum l4_error err4 = l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4);
 
 	if (YG_UNLIKELY(err4 != L4_OK)) {
-		packet_set_drop(p, (enum drop_reason)drop_of_l4_error[err4]);
+		packet_set_drop(p, ip_drop_of_l4(err4));
 		return false;
 	}
 	if (YG_UNLIKELY(has_offload(p)) && !offload_ok(p)) {

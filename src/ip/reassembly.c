@@ -21,7 +21,7 @@
 
 #include "base/pool.h"
 #include "base/siphash.h"
-#include "ip/reassembly.h"
+#include "ip/stack_priv.h"
 
 #define SOURCES 1024u
 #define PAYLOAD_MAX (65535u - IPV4_HEADER_LEN)
@@ -277,16 +277,11 @@ static struct packet *entry_merge(struct reassembly *r, struct entry *e)
 
 static struct packet *whole_check(struct reassembly *r, struct packet *whole)
 {
-	static const uint16_t reason[] = {
-		[L4_TCP_HEADER] = DROP_TCP_HEADER,
-		[L4_UDP_HEADER] = DROP_UDP_HEADER,
-		[L4_ICMP_HEADER] = DROP_ICMP_HEADER,
-	};
 	enum l4_error err = l4_parse(&whole->ip, packet_l4(whole), packet_l4_len(whole), &whole->l4);
 
 	if (err == L4_OK)
 		return whole;
-	env_drop(r->env, whole, (enum drop_reason)reason[err]);
+	env_drop(r->env, whole, ip_drop_of_l4(err));
 	return NULL;
 }
 

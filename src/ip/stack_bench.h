@@ -273,11 +273,34 @@ static inline uint32_t l4_header_len(const struct spec *sp)
 	case IPPROTO_NR_TCP:
 		return TCP_HEADER_LEN;
 	case IPPROTO_NR_UDP:
+	case IPPROTO_NR_UDPLITE:
 	case IPPROTO_NR_ICMP:
 		return 8;
+	case IPPROTO_NR_DCCP:
+		return 20; /* a Request, with its service code */
+	case IPPROTO_NR_SCTP:
+		return SCTP_HEADER_LEN;
 	default:
 		return 0;
 	}
+}
+
+/* UDP-Lite whose checksum covers the header, a DCCP Request, the common header of SCTP with a tag of flags. */
+static inline void make_other_header(uint8_t *l4, const struct spec *sp)
+{
+	memset(l4, 0, l4_header_len(sp));
+	l4[0] = (uint8_t)(sp->sport >> 8);
+	l4[1] = (uint8_t)sp->sport;
+	l4[2] = (uint8_t)(sp->dport >> 8);
+	l4[3] = (uint8_t)sp->dport;
+	if (sp->proto == IPPROTO_NR_UDPLITE)
+		l4[5] = UDP_HEADER_LEN;
+	if (sp->proto == IPPROTO_NR_DCCP) {
+		l4[4] = (uint8_t)(l4_header_len(sp) / 4);
+		l4[8] = 1; /* Request, long sequence numbers */
+	}
+	if (sp->proto == IPPROTO_NR_SCTP)
+		l4[7] = sp->flags;
 }
 
 static inline void make_frame(struct frame *f, const struct spec *sp)
@@ -318,6 +341,8 @@ static inline void make_frame(struct frame *f, const struct spec *sp)
 		udp_emit(l4, sp->sport, sp->dport, (uint16_t)sp->payload);
 	else if (sp->proto == IPPROTO_NR_ICMP)
 		icmp_emit(l4, sp->icmp_type, 0, 0x12340001);
+	else if (l4_has_ports(sp->proto))
+		make_other_header(l4, sp);
 	if (!sp->mf)
 		l4_checksum_set(&ip, l4, l4_len);
 }

@@ -100,6 +100,8 @@ static inline const struct ip_interface_config *ip_interface_cfg(const struct ip
 {
 	return &s->cfg->interface[ifindex];
 }
+/* What a transport header that does not hold together is dropped for. */
+enum drop_reason ip_drop_of_l4(enum l4_error err);
 /* The configured interface's number is in use. */
 bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
 /* ip_route for an address of each packet of b, in its zone, in one go. */

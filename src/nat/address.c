@@ -113,8 +113,9 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 				      .zone = zone,
 				      .row = n->crew.blocks != NULL ? nat_blocks_find(n->crew.blocks, addr, zone)
 								    : NAT_BLOCK_NONE,
-				      .chain = *bucket,
-				      .map = { NAT_NONE, NAT_NONE, NAT_NONE } };
+				      .chain = *bucket };
+	for (int p = 0; p < N_NAT_PROTOS; p++)
+		nat_address_at(n, i)->map[p] = NAT_NONE;
 	*bucket = i;
 	return i;
 }

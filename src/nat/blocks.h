@@ -17,12 +17,44 @@
 #include <stdint.h>
 
 #include "base/pool.h"
+#include "wire/ipv4.h"
 
 #define NAT_BLOCK_PORTS 64u
 #define NAT_BLOCKS_PER_MAP 1024u
-#define NAT_BLOCK_PROTOS 3 /* enum nat_proto */
+#define NAT_BLOCK_PROTOS N_NAT_PROTOS
 #define NAT_BLOCK_NONE UINT32_MAX
 #define NAT_BLOCK_WORKERS_MAX 64u
+
+/* The protocols that have a port map. */
+enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_SCTP, NAT_DCCP, NAT_UDPLITE, N_NAT_PROTOS };
+
+/* False for all others. */
+static inline bool nat_proto_of(uint8_t ip_proto, enum nat_proto *out)
+{
+	switch (ip_proto) {
+	case IPPROTO_NR_TCP:
+		*out = NAT_TCP;
+		return true;
+	case IPPROTO_NR_UDP:
+		*out = NAT_UDP;
+		return true;
+	case IPPROTO_NR_ICMP:
+		*out = NAT_ICMP;
+		return true;
+	case IPPROTO_NR_SCTP:
+		*out = NAT_SCTP;
+		return true;
+	case IPPROTO_NR_DCCP:
+		*out = NAT_DCCP;
+		return true;
+	case IPPROTO_NR_UDPLITE:
+		*out = NAT_UDPLITE;
+		return true;
+	default:
+		*out = N_NAT_PROTOS;
+		return false;
+	}
+}
 
 struct port_set;
 

@@ -39,7 +39,7 @@ static void mark_sides(struct conn *c)
 	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
 	if (r->dst != o->src || nat_outside_port(r) != nat_inside_port(o))
 		c->status |= CT_SNAT;
-	if (r->src != o->dst || (o->proto != IPPROTO_NR_ICMP && r->sport != o->dport))
+	if (r->src != o->dst || (l4_has_ports(o->proto) && r->sport != o->dport))
 		c->status |= CT_DNAT;
 }
 
@@ -62,7 +62,7 @@ static void set_destination(struct conn *c, uint32_t addr, uint32_t port)
 	struct tuple want = *o;
 
 	want.dst = addr;
-	if (o->proto == IPPROTO_NR_TCP || o->proto == IPPROTO_NR_UDP)
+	if (l4_has_ports(o->proto))
 		want.dport = (uint16_t)port;
 	c->half[CT_REPLY].tuple = tuple_invert(&want);
 	mark_sides(c);

@@ -139,8 +139,7 @@ static bool ref_is_allowed(const struct nat *n, const struct tuple *reply, uint3
 	case NAT_ORIGIN_POOL:
 		if (n->pool[id].n_addresses == 0 || !nat_pool_has(&n->cfg.pool[id], addr))
 			return false;
-		return (reply->proto != IPPROTO_NR_TCP && reply->proto != IPPROTO_NR_UDP) ||
-		       port_set_has(&n->pool[id].ports, port);
+		return !l4_has_ports(reply->proto) || port_set_has(&n->pool[id].ports, port);
 	case NAT_ORIGIN_MASQUERADE:
 		return interface_has(n, id, addr);
 	case NAT_ORIGIN_RULE:

@@ -177,6 +177,22 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 	p->ip.id = id;
 }
 
+/* Its CRC changes with its ports and with the length of all of it, which a first piece does not tell. */
+static bool is_sctp_piece(const struct packet *p, const struct rewrite *to)
+{
+	return YG_UNLIKELY(p->l4.kind == L4_SCTP) && p->ip.mf && (to->sport != p->l4.sport || to->dport != p->l4.dport);
+}
+
+static void translate(struct packet *p, const struct rewrite *to)
+{
+	if (is_sctp_piece(p, to)) {
+		packet_set_drop(p, DROP_NAT_SCTP_FRAGMENT);
+		return;
+	}
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, to, check_of(p));
+	p->translated = true;
+}
+
 static struct rewrite as_it_is(const struct packet *p)
 {
 	return (struct rewrite){
@@ -196,12 +212,11 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
 		return;
 	to.dst = other->src;
-	if (p->l4.kind == L4_TCP || p->l4.kind == L4_UDP)
+	if (l4_kind_has_ports(p->l4.kind))
 		to.dport = other->sport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
 		to.sport = other->sport;
-	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
-	p->translated = true;
+	translate(p, &to);
 }
 
 static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
@@ -215,12 +230,11 @@ static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
 	to.src = other->dst;
 	if (to.src != p->ip.src)
 		renumber(n, p, to.src);
-	if (p->l4.kind == L4_TCP || p->l4.kind == L4_UDP)
+	if (l4_kind_has_ports(p->l4.kind))
 		to.sport = other->dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_ORIGINAL)
 		to.sport = other->sport;
-	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check_of(p));
-	p->translated = true;
+	translate(p, &to);
 }
 
 /* INVALID packets. */
@@ -269,11 +283,6 @@ static void drop_unknown(struct nat *n, struct packet *p)
 	packet_set_drop(p, told ? DROP_CT_UNKNOWN_TCP : DROP_CT_INVALID);
 }
 
-static bool has_state(uint8_t proto)
-{
-	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_ICMP;
-}
-
 /* Whether the rules would translate a connection that begins the way back of what the error quotes: then it quotes an
  * inside address, and nobody can put it into its receiver's words. The connection may begin in this very batch. */
 static bool quotes_inside(const struct nat *n, enum ip_hook hook, struct packet *p)
@@ -309,7 +318,7 @@ static void invalid_whole_src(struct nat *n, enum ip_hook hook, struct packet *p
 			packet_set_drop(p, DROP_CT_INVALID);
 		return;
 	}
-	if (hook != HOOK_POSTROUTING || !p->forwarded || !has_state(p->ip.proto) || n->rules == NULL)
+	if (hook != HOOK_POSTROUTING || !p->forwarded || !l4_needs_header(p->ip.proto) || n->rules == NULL)
 		return;
 	if (n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP)
 		p->verdict = VERDICT_DROP;

@@ -191,7 +191,7 @@ struct nat_pool_info {
 	uint32_t n_addresses;
 	uint32_t interface_addresses; /* of an interface: which of its addresses are meant, a bit each by its place */
 	uint64_t n_ports; /* ports of one protocol, all addresses */
-	uint64_t n_used_tcp, n_used_udp, n_used_icmp;
+	uint64_t n_used_tcp, n_used_udp, n_used_icmp, n_used_other; /* other: SCTP, DCCP and UDP-Lite together */
 	uint64_t n_refused; /* new connections that found no port */
 	uint64_t n_reused;  /* connections that were finished or idle and made room for a new one */
 };

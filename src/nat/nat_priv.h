@@ -12,9 +12,6 @@
 
 #define NAT_NONE UINT32_MAX
 
-/* The protocols that have a port map. */
-enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, N_NAT_PROTOS };
-
 /* A translation address in use. */
 struct nat_address {
 	uint32_t addr;
@@ -198,12 +195,6 @@ struct nat {
 	bool sweeping;
 	uint32_t sweep_cursor;
 };
-
-static inline bool nat_proto_of(uint8_t ip_proto, enum nat_proto *out)
-{
-	*out = ip_proto == IPPROTO_NR_TCP ? NAT_TCP : ip_proto == IPPROTO_NR_UDP ? NAT_UDP : NAT_ICMP;
-	return ip_proto == IPPROTO_NR_TCP || ip_proto == IPPROTO_NR_UDP || ip_proto == IPPROTO_NR_ICMP;
-}
 
 /* The source port or identifier of an ORIGINAL tuple, and what it has become in the REPLY tuple. */
 static inline uint16_t nat_inside_port(const struct tuple *orig)

@@ -169,12 +169,30 @@ static bool fetch_l4(const struct packet *p, enum rule_key key, uint32_t *v)
 	case KEY_UDP_LENGTH:
 		*v = (uint32_t)l4->payload_len + UDP_HEADER_LEN;
 		return udp;
+	case KEY_SCTP_SPORT:
+		*v = l4->sport;
+		return l4->kind == L4_SCTP;
+	case KEY_SCTP_DPORT:
+		*v = l4->dport;
+		return l4->kind == L4_SCTP;
+	case KEY_DCCP_SPORT:
+		*v = l4->sport;
+		return l4->kind == L4_DCCP;
+	case KEY_DCCP_DPORT:
+		*v = l4->dport;
+		return l4->kind == L4_DCCP;
+	case KEY_UDPLITE_SPORT:
+		*v = l4->sport;
+		return l4->kind == L4_UDPLITE;
+	case KEY_UDPLITE_DPORT:
+		*v = l4->dport;
+		return l4->kind == L4_UDPLITE;
 	case KEY_TH_SPORT:
 		*v = l4->sport;
-		return tcp || udp;
+		return l4_kind_has_ports(l4->kind);
 	case KEY_TH_DPORT:
 		*v = l4->dport;
-		return tcp || udp;
+		return l4_kind_has_ports(l4->kind);
 	case KEY_ICMP_TYPE:
 		*v = l4->type;
 		return icmp;

@@ -41,6 +41,12 @@ const struct rule_key_info rule_key_info[N_RULE_KEYS] = {
 	[KEY_UDP_SPORT] = { "udp sport", RULE_TYPE_PORT, 16, false, PROTO_UDP },
 	[KEY_UDP_DPORT] = { "udp dport", RULE_TYPE_PORT, 16, false, PROTO_UDP },
 	[KEY_UDP_LENGTH] = { "udp length", RULE_TYPE_NUMBER, 16, false, PROTO_UDP },
+	[KEY_SCTP_SPORT] = { "sctp sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_SCTP },
+	[KEY_SCTP_DPORT] = { "sctp dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_SCTP },
+	[KEY_DCCP_SPORT] = { "dccp sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_DCCP },
+	[KEY_DCCP_DPORT] = { "dccp dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_DCCP },
+	[KEY_UDPLITE_SPORT] = { "udplite sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_UDPLITE },
+	[KEY_UDPLITE_DPORT] = { "udplite dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_UDPLITE },
 	[KEY_TH_SPORT] = { "th sport", RULE_TYPE_PORT, 16, false, 0 },
 	[KEY_TH_DPORT] = { "th dport", RULE_TYPE_PORT, 16, false, 0 },
 	[KEY_ICMP_TYPE] = { "icmp type", RULE_TYPE_ICMP_TYPE, 8, false, PROTO_ICMP },
@@ -61,9 +67,11 @@ _Static_assert(ARRAY_LEN(rule_key_info) == N_RULE_KEYS, "one row a key");
 
 static const struct rule_symbol protocol_names[] = {
 	{ "ip", 0 }, { "icmp", PROTO_ICMP }, { "igmp", 2 }, { "ipencap", 4 }, { "ipip", 4 }, { "tcp", PROTO_TCP },
-	{ "egp", 8 }, { "udp", PROTO_UDP }, { "dccp", 33 }, { "ipv6", 41 }, { "rsvp", 46 }, { "gre", 47 }, { "esp", 50 },
+	{ "egp", 8 }, { "udp", PROTO_UDP }, { "dccp", IPPROTO_NR_DCCP }, { "ipv6", 41 }, { "rsvp", 46 }, { "gre", IPPROTO_NR_GRE },
+	{ "esp", IPPROTO_NR_ESP },
 	{ "ah", 51 }, { "ipv6-icmp", 58 }, { "icmpv6", 58 }, { "ospf", IPPROTO_NR_OSPF }, { "pim", 103 },
-	{ "ipcomp", 108 }, { "comp", 108 }, { "vrrp", 112 }, { "l2tp", 115 }, { "sctp", 132 }, { "udplite", 136 },
+	{ "ipcomp", 108 }, { "comp", 108 }, { "vrrp", 112 }, { "l2tp", 115 }, { "sctp", IPPROTO_NR_SCTP },
+	{ "udplite", IPPROTO_NR_UDPLITE },
 };
 
 static const struct rule_symbol tcp_flag_names[] = {

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * TCP, UDP and ICMP headers to one kind of value, and back.
+ * Transport headers to one kind of value, and back.
  *
  * l4_parse is where the lengths of a transport header are judged, once. Behind
  * it holds, for a packet that is no fragment:
  *   - header_len + payload_len <= the bytes of the packet behind its IP header;
  *     less only for UDP, whose own length may end before the packet does;
+ *   - what the checksum of UDP-Lite or DCCP covers ends within the packet;
  *   - an ICMP error has a quoted IPv4 header and eight bytes (or all of a packet
  *     that was shorter).
  * In the first piece of a fragmented packet the fixed header is there (RFC 1858:
- * 20 bytes of TCP, 8 of UDP and ICMP), options and quotes as far as they reach:
+ * 20 bytes of TCP, 8 of UDP, UDP-Lite and ICMP, 12 of DCCP and SCTP), options and quotes as far as they reach:
  * TCP's header_len may then run past the piece, options_len never does, and
  * payload_len counts bytes of the piece. Later pieces have no header: L4_NONE.
  *
  * The checksum of UDP covers what its length field says and may be absent (RFC
  * 768); TCP's (RFC 9293 section 3.1) and ICMP's (RFC 792) cover the packet, and
- * ICMP has no pseudo header.
+ * ICMP has no pseudo header. UDP-Lite's (RFC 3828 section 3.1) and DCCP's (RFC
+ * 4340 section 9) cover what a field of theirs says, with a pseudo header that has
+ * the whole length. SCTP has a CRC32c over the packet, without a pseudo header,
+ * low byte first (RFC 9260 appendix A).
  *
  * Next: src/ip/input.c
  */
 #include "wire/l4.h"
 
 #include "wire/checksum.h"
+#include "wire/crc32c.h"
+#include "wire/dccp.h"
 #include "wire/icmp.h"
 #include "wire/l4_priv.h"
 
@@ -67,6 +73,80 @@ static enum l4_error udp_parse(const uint8_t *p, size_t len, bool first_piece, s
 	v->sport = be16_get(h->sport);
 	v->dport = be16_get(h->dport);
 	v->check = be16_get(h->check);
+	return L4_OK;
+}
+
+size_t udplite_covered(const struct udplite_header *h, size_t len)
+{
+	size_t coverage = be16_get(h->coverage);
+
+	if (coverage == 0)
+		return len;
+	return coverage < UDP_HEADER_LEN || coverage > len ? 0 : coverage;
+}
+
+size_t dccp_covered(const struct dccp_header *h, size_t len)
+{
+	size_t header_len = (size_t)h->data_offset * 4, cscov = h->ccval_cscov & 15;
+
+	if (header_len < DCCP_HEADER_LEN || header_len > len)
+		return 0;
+	if (cscov == 0)
+		return len;
+	size_t covered = header_len + (cscov - 1) * 4;
+	return covered > len ? 0 : covered;
+}
+
+static enum l4_error udplite_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+{
+	const struct udplite_header *h = (const struct udplite_header *)p;
+
+	/* A coverage that reaches into later pieces is theirs to judge who puts them together. */
+	if (len < UDP_HEADER_LEN || (udplite_covered(h, first_piece ? UINT16_MAX : len) == 0))
+		return L4_UDPLITE_HEADER;
+	v->kind = L4_UDPLITE;
+	v->header_len = UDP_HEADER_LEN;
+	v->payload_len = (uint16_t)(len - UDP_HEADER_LEN);
+	v->sport = be16_get(h->sport);
+	v->dport = be16_get(h->dport);
+	v->check = be16_get(h->check);
+	return L4_OK;
+}
+
+static enum l4_error dccp_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+{
+	const struct dccp_header *h = (const struct dccp_header *)p;
+
+	if (len < DCCP_HEADER_LEN || dccp_covered(h, first_piece ? UINT16_MAX : len) == 0)
+		return L4_DCCP_HEADER;
+	uint8_t type = h->type_x >> 1 & 15;
+	size_t header_len = (size_t)h->data_offset * 4;
+	if (header_len < dccp_header_min(type, h->type_x & 1))
+		return L4_DCCP_HEADER;
+	size_t present = header_len < len ? header_len : len;
+
+	v->kind = L4_DCCP;
+	v->header_len = (uint16_t)header_len;
+	v->payload_len = (uint16_t)(len - present);
+	v->sport = be16_get(h->sport);
+	v->dport = be16_get(h->dport);
+	v->check = be16_get(h->check);
+	v->type = type;
+	return L4_OK;
+}
+
+static enum l4_error sctp_parse(const uint8_t *p, size_t len, struct l4_view *v)
+{
+	const struct sctp_header *h = (const struct sctp_header *)p;
+
+	if (len < SCTP_HEADER_LEN)
+		return L4_SCTP_HEADER;
+	v->kind = L4_SCTP;
+	v->header_len = SCTP_HEADER_LEN;
+	v->payload_len = (uint16_t)(len - SCTP_HEADER_LEN);
+	v->sport = be16_get(h->sport);
+	v->dport = be16_get(h->dport);
+	v->info = be32_get(h->tag);
 	return L4_OK;
 }
 
@@ -119,8 +199,33 @@ enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len,
 		return udp_parse(p, len, first_piece, v);
 	case IPPROTO_NR_ICMP:
 		return icmp_parse(p, len, first_piece, v);
+	case IPPROTO_NR_UDPLITE:
+		return udplite_parse(p, len, first_piece, v);
+	case IPPROTO_NR_DCCP:
+		return dccp_parse(p, len, first_piece, v);
+	case IPPROTO_NR_SCTP:
+		return sctp_parse(p, len, v);
 	default:
 		return L4_OK;
+	}
+}
+
+/* Of protocols that have ports; these stand first in all of them. */
+static enum l4_kind kind_of_proto(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_NR_TCP:
+		return L4_TCP;
+	case IPPROTO_NR_UDP:
+		return L4_UDP;
+	case IPPROTO_NR_UDPLITE:
+		return L4_UDPLITE;
+	case IPPROTO_NR_DCCP:
+		return L4_DCCP;
+	case IPPROTO_NR_SCTP:
+		return L4_SCTP;
+	default:
+		return L4_NONE;
 	}
 }
 
@@ -129,7 +234,7 @@ bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, s
 	*v = (struct l4_view){ 0 };
 	if (ip->frag_off != 0)
 		return true;
-	if (ip->proto != IPPROTO_NR_TCP && ip->proto != IPPROTO_NR_UDP && ip->proto != IPPROTO_NR_ICMP)
+	if (!l4_needs_header(ip->proto))
 		return true;
 	if (len < 8)
 		return false;
@@ -145,13 +250,14 @@ bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, s
 		}
 		return true;
 	}
-	/* Ports stand first in both. */
 	const struct udp_header *h = (const struct udp_header *)p;
-	v->kind = ip->proto == IPPROTO_NR_TCP ? L4_TCP : L4_UDP;
+	v->kind = kind_of_proto(ip->proto);
 	v->sport = be16_get(h->sport);
 	v->dport = be16_get(h->dport);
 	if (v->kind == L4_TCP)
 		v->seq = be32_get(((const struct tcp_header *)p)->seq);
+	if (v->kind == L4_SCTP)
+		v->info = be32_get(((const struct sctp_header *)p)->tag);
 	return true;
 }
 
@@ -183,6 +289,16 @@ static bool l4_cover_of(const struct ipv4_view *ip, const uint8_t *p, size_t len
 	case IPPROTO_NR_ICMP:
 		c->check_at = offsetof(struct icmp_header, check);
 		return len >= ICMP_HEADER_LEN;
+	case IPPROTO_NR_UDPLITE:
+		c->check_at = offsetof(struct udplite_header, check);
+		c->len = len < UDP_HEADER_LEN ? 0 : udplite_covered((const struct udplite_header *)p, len);
+		c->initial = checksum_pseudo(ip->src, ip->dst, ip->proto, (uint32_t)len);
+		return c->len != 0;
+	case IPPROTO_NR_DCCP:
+		c->check_at = offsetof(struct dccp_header, check);
+		c->len = len < DCCP_HEADER_LEN ? 0 : dccp_covered((const struct dccp_header *)p, len);
+		c->initial = checksum_pseudo(ip->src, ip->dst, ip->proto, (uint32_t)len);
+		return c->len != 0;
 	default:
 		c->len = 0;
 		return true;
@@ -191,14 +307,30 @@ static bool l4_cover_of(const struct ipv4_view *ip, const uint8_t *p, size_t len
 	return true;
 }
 
+/* As it stands in the header, its bytes taken as a number that is sent highest byte first. */
+static uint32_t sctp_check(const uint8_t *p, size_t len)
+{
+	static const uint8_t zeros[sizeof(be32)];
+	uint32_t state = crc32c_add(CRC32C_START, p, SCTP_CHECK_AT);
+
+	state = crc32c_add(state, zeros, sizeof(zeros));
+	state = crc32c_add(state, p + SCTP_HEADER_LEN, len - SCTP_HEADER_LEN);
+	return __builtin_bswap32(~state);
+}
+
 bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len)
 {
 	struct l4_cover c;
 
+	if (ip->proto == IPPROTO_NR_SCTP)
+		return len >= SCTP_HEADER_LEN && be32_get(((const struct sctp_header *)p)->check) == sctp_check(p, len);
 	if (!l4_cover_of(ip, p, len, &c))
 		return false;
 	if (c.len == 0)
 		return true;
+	/* UDP-Lite has no "no checksum" (RFC 3828 section 3.1). */
+	if (ip->proto == IPPROTO_NR_UDPLITE && p[c.check_at] == 0 && p[c.check_at + 1] == 0)
+		return false;
 	if (ip->proto == IPPROTO_NR_UDP && p[c.check_at] == 0 && p[c.check_at + 1] == 0)
 		return true;
 	return checksum_fold(checksum_add(c.initial, p, c.len)) == 0xffff;
@@ -208,12 +340,17 @@ void l4_checksum_set(const struct ipv4_view *ip, uint8_t *p, size_t len)
 {
 	struct l4_cover c;
 
+	if (ip->proto == IPPROTO_NR_SCTP) {
+		if (len >= SCTP_HEADER_LEN)
+			((struct sctp_header *)p)->check = be32_of(sctp_check(p, len));
+		return;
+	}
 	if (!l4_cover_of(ip, p, len, &c) || c.len == 0)
 		return;
 	be16 *field = (be16 *)(p + c.check_at);
 	*field = be16_of(0);
 	uint16_t check = checksum_finish(checksum_add(c.initial, p, c.len));
-	if (check == 0 && ip->proto == IPPROTO_NR_UDP)
+	if (check == 0 && (ip->proto == IPPROTO_NR_UDP || ip->proto == IPPROTO_NR_UDPLITE))
 		check = 0xffff;
 	*field = be16_of(check);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the rooms above need of TCP (RFC 9293 section 3.1), UDP (RFC 768) and
- * ICMP (RFC 792) headers, as one value: parsed once at input, with every length
+ * What the rooms above need of TCP (RFC 9293 section 3.1), UDP (RFC 768), ICMP
+ * (RFC 792), UDP-Lite (RFC 3828), DCCP (RFC 4340 section 5.1) and SCTP (RFC 9260
+ * section 3.1) headers, as one value: parsed once at input, with every length
  * checked here.
  */
 #ifndef YG_WIRE_L4_H
@@ -16,11 +17,15 @@
 #define TCP_HEADER_LEN 20
 #define UDP_HEADER_LEN 8
 #define ICMP_HEADER_LEN 8
+#define DCCP_HEADER_LEN 12 /* with short sequence numbers */
+#define SCTP_HEADER_LEN 12
 
 /* Where the checksum stands in each. */
 #define TCP_CHECK_AT 16
 #define UDP_CHECK_AT 6
 #define ICMP_CHECK_AT 2
+#define DCCP_CHECK_AT 6
+#define SCTP_CHECK_AT 8 /* 32 bits, CRC32c */
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -35,6 +40,9 @@ enum l4_kind {
 	L4_NONE,     /* another protocol, or a fragment without the header */
 	L4_TCP,
 	L4_UDP,
+	L4_UDPLITE,
+	L4_DCCP,
+	L4_SCTP,
 	L4_ICMP_QUERY, /* echo, timestamp, information, address mask and their replies: has an identifier */
 	L4_ICMP_ERROR, /* quotes a packet */
 	L4_ICMP_OTHER, /* router advertisement, unknown types */
@@ -44,17 +52,17 @@ struct l4_view {
 	enum l4_kind kind;
 	uint16_t header_len;   /* bytes; TCP with options, as it claims: past the end of a short first fragment */
 	uint16_t payload_len;  /* bytes behind the header; in a fragment, of this piece */
-	uint16_t sport, dport; /* TCP, UDP */
-	uint16_t check;        /* the field as it stands, host order */
+	uint16_t sport, dport; /* of kinds that have ports */
+	uint16_t check;        /* the field as it stands, host order; SCTP: 0, as it is longer */
 	/* TCP */
 	uint8_t options_len;   /* bytes of options that are there: header_len - 20, or less in a first fragment */
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
-	/* ICMP */
+	/* ICMP; DCCP: type is the packet's (enum dccp_type) */
 	uint8_t type, code;
 	uint16_t id, icmp_seq; /* queries */
-	uint32_t info;         /* bytes 4 to 7: gateway, pointer, next-hop MTU */
+	uint32_t info;         /* bytes 4 to 7: gateway, pointer, next-hop MTU; SCTP: the verification tag */
 };
 
 enum l4_error {
@@ -63,7 +71,28 @@ enum l4_error {
 	L4_UDP_HEADER,  /* short, or its length under 8 or past the packet */
 	L4_ICMP_HEADER, /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes (or all
 			 * of a quoted packet that was shorter) */
+	L4_UDPLITE_HEADER, /* short, or a coverage that is past the packet or ends in the header (RFC 3828 section 3.1) */
+	L4_DCCP_HEADER,    /* short, or data offset or coverage that do not fit, or a reserved type */
+	L4_SCTP_HEADER,    /* short */
 };
+
+/* Transports whose header begins with a source and a destination port. */
+static inline bool l4_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_SCTP ||
+	       proto == IPPROTO_NR_DCCP || proto == IPPROTO_NR_UDPLITE;
+}
+
+/* A later fragment of these says nothing of its flow. */
+static inline bool l4_needs_header(uint8_t proto)
+{
+	return l4_has_ports(proto) || proto == IPPROTO_NR_ICMP;
+}
+
+static inline bool l4_kind_has_ports(enum l4_kind kind)
+{
+	return kind >= L4_TCP && kind <= L4_SCTP;
+}
 
 /* p: the L4 header; len: bytes of the packet from there (total_len -
  * header_len; more may be in the buffer). For a fragment: the first piece is
@@ -71,8 +100,8 @@ enum l4_error {
  * error, RFC 1858), later pieces give L4_NONE. Checksums are not looked at. */
 enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
 
-/* The first 8 bytes or more of a quoted packet: ports of TCP and UDP, the TCP
- * sequence number, type, code, identifier of an ICMP query. False when there
+/* The first 8 bytes or more of a quoted packet: ports, the TCP
+ * sequence number, the SCTP verification tag, type, code, identifier of an ICMP query. False when there
  * is not enough. Nothing else in v is filled. */
 bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
 
@@ -80,7 +109,7 @@ bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, s
  * absent). Only for packets that are no fragments and whose checksum is not
  * partial. */
 bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len);
-/* Computes and stores it: TCP, UDP (never 0), ICMP. */
+/* Computes and stores it: of every kind; of UDP and UDP-Lite never 0. */
 void l4_checksum_set(const struct ipv4_view *ip, uint8_t *p, size_t len);
 
 /* TCP options that connection tracking and TCP want (RFC 9293 section 3.2, RFC

@@ -25,6 +25,33 @@ struct udp_header {
 };
 _Static_assert(sizeof(struct udp_header) == UDP_HEADER_LEN, "RFC 768");
 
+/* The length field of UDP has another meaning here (RFC 3828 section 3.1). */
+struct udplite_header {
+	be16 sport, dport, coverage, check;
+};
+_Static_assert(sizeof(struct udplite_header) == UDP_HEADER_LEN, "RFC 3828");
+
+struct dccp_header {
+	be16 sport, dport;
+	uint8_t data_offset; /* in words */
+	uint8_t ccval_cscov; /* coverage in the low half */
+	be16 check;
+	uint8_t type_x; /* three reserved bits, four of type, X: long sequence numbers */
+	uint8_t seq_high_or_reserved;
+	be16 seq;
+};
+_Static_assert(sizeof(struct dccp_header) == DCCP_HEADER_LEN, "RFC 4340 section 5.1");
+
+struct sctp_header {
+	be16 sport, dport;
+	be32 tag, check;
+};
+_Static_assert(sizeof(struct sctp_header) == SCTP_HEADER_LEN, "RFC 9260 section 3.1");
+
+/* Bytes that a checksum of UDP-Lite or DCCP covers, at most len; 0: the header lies. */
+size_t udplite_covered(const struct udplite_header *h, size_t len);
+size_t dccp_covered(const struct dccp_header *h, size_t len);
+
 struct icmp_header {
 	uint8_t type, code;
 	be16 check;

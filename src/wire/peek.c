@@ -33,7 +33,7 @@ static size_t look(const uint8_t *p, size_t len, struct peek *out)
 	if (out->frag_off != 0 || len < header_len + 8)
 		return header_len;
 	const uint8_t *l4 = p + header_len;
-	if (h->proto == IPPROTO_NR_TCP || h->proto == IPPROTO_NR_UDP) {
+	if (l4_has_ports(h->proto)) {
 		out->sport = (uint16_t)(l4[0] << 8 | l4[1]);
 		out->dport = (uint16_t)(l4[2] << 8 | l4[3]);
 	} else if (h->proto == IPPROTO_NR_ICMP && icmp_is_query(l4[0])) {

@@ -8,14 +8,17 @@
  * that was right stays right, and one that was wrong stays wrong: a gateway must
  * not bless a damaged packet. What covers what:
  *   - the IP header checksum: addresses;
- *   - TCP, UDP, full: addresses and ports; partial (only the pseudo header is
+ *   - TCP, UDP, UDP-Lite, DCCP, full: addresses and ports, which even the smallest
+ *     coverage of UDP-Lite and DCCP takes in; partial (only the pseudo header is
  *     summed so far): addresses, since ports are not in it;
+ *   - SCTP: ports, by a CRC whose change follows from theirs and the length of the
+ *     packet (crc32c.c); no addresses;
  *   - ICMP: its own header and data, no addresses. For an error that includes
  *     all of the quote: each change in there, also of a quoted checksum.
  * All of these words stand at even offsets from the start of what is summed.
  *
  * The two zeros: a UDP field of 0 means "no checksum", so 0 stays and a result
- * of 0 is written as 0xffff (RFC 768). An ICMP message of nothing but zeros has
+ * of 0 is written as 0xffff (RFC 768); UDP-Lite forbids a field of 0 (RFC 3828). An ICMP message of nothing but zeros has
  * the checksum 0xffff, and mending cannot know that nothing is left: that one
  * case (an echo reply whose identifier becomes 0) is looked at.
  *
@@ -24,6 +27,7 @@
 #include "wire/rewrite.h"
 
 #include "wire/checksum.h"
+#include "wire/crc32c.h"
 #include "wire/l4_priv.h"
 
 /* ~m + m', never 0 (0xffff is the other zero), so that a delta of 0 says that
@@ -76,7 +80,7 @@ static uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite
 		}
 		return delta;
 	}
-	/* The ports of TCP stand where those of UDP do. */
+	/* The ports of all stand where those of UDP do. */
 	struct udp_header *h = (struct udp_header *)p;
 	if (l4->sport != to->sport) {
 		delta += delta16(l4->sport, to->sport);
@@ -98,6 +102,8 @@ static uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t 
 	static const uint8_t check_at[] = {
 		[L4_TCP] = offsetof(struct tcp_header, check),
 		[L4_UDP] = offsetof(struct udp_header, check),
+		[L4_UDPLITE] = offsetof(struct udplite_header, check),
+		[L4_DCCP] = offsetof(struct dccp_header, check),
 		[L4_ICMP_QUERY] = offsetof(struct icmp_header, check),
 	};
 	uint32_t delta = kind == L4_ICMP_QUERY ? port_delta : addr_delta + port_delta;
@@ -106,13 +112,13 @@ static uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t 
 		return 0;
 	be16 *field = (be16 *)(p + check_at[kind]);
 	uint16_t check = be16_get(*field);
-	if (delta == 0 || (kind == L4_UDP && check == 0))
+	if (delta == 0 || ((kind == L4_UDP || kind == L4_UDPLITE) && check == 0))
 		return check;
 	check = mended(check, delta);
 	*field = be16_of(check);
 	if (check != 0)
 		return check;
-	if (kind == L4_UDP || (kind == L4_ICMP_QUERY && checksum_add(0, p, len) == 0))
+	if (kind == L4_UDP || kind == L4_UDPLITE || (kind == L4_ICMP_QUERY && checksum_add(0, p, len) == 0))
 		check = 0xffff;
 	*field = be16_of(check);
 	return check;
@@ -132,7 +138,16 @@ static uint16_t check_write_partial(uint8_t *p, enum l4_kind kind, uint32_t addr
 
 static bool has_ports(enum l4_kind kind)
 {
-	return kind == L4_TCP || kind == L4_UDP || kind == L4_ICMP_QUERY;
+	return l4_kind_has_ports(kind) || kind == L4_ICMP_QUERY;
+}
+
+/* from, to: both ports as one number; len: of the whole message. */
+static void sctp_mend(uint8_t *p, size_t len, uint32_t from, uint32_t to)
+{
+	struct sctp_header *h = (struct sctp_header *)p;
+
+	if (from != to)
+		h->check = be32_of(be32_get(h->check) ^ __builtin_bswap32(crc32c_delta(from ^ to, len - sizeof(be32))));
 }
 
 void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const struct rewrite *to,
@@ -146,8 +161,11 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
 		h->check = be16_of(mended(be16_get(h->check), addr_delta));
 	if (check == REWRITE_CHECK_NONE || !has_ports(l4->kind))
 		return;
+	uint32_t ports = (uint32_t)l4->sport << 16 | l4->dport;
 	uint32_t port_delta = ports_write(p, l4, to);
-	if (check == REWRITE_CHECK_FULL)
+	if (l4->kind == L4_SCTP)
+		sctp_mend(p, (size_t)l4->header_len + l4->payload_len, ports, (uint32_t)l4->sport << 16 | l4->dport);
+	else if (check == REWRITE_CHECK_FULL)
 		l4->check = check_write(p, (size_t)l4->header_len + l4->payload_len, l4->kind, addr_delta, port_delta);
 	else if (l4->kind != L4_ICMP_QUERY)
 		l4->check = check_write_partial(p, l4->kind, addr_delta);
@@ -175,9 +193,14 @@ void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct
 		 * so the sum over the header before and after gives its part. */
 		size_t n = l4_len < TCP_HEADER_LEN ? l4_len : TCP_HEADER_LEN;
 		uint16_t before = checksum_fold(checksum_add(0, p, n));
+		uint32_t ports = (uint32_t)q->l4.sport << 16 | q->l4.dport;
 		uint32_t port_delta = ports_write(p, &q->l4, to);
 
-		check_write(p, l4_len, q->l4.kind, addr_delta, port_delta);
+		if (q->l4.kind != L4_SCTP)
+			check_write(p, l4_len, q->l4.kind, addr_delta, port_delta);
+		else if (l4_len >= SCTP_HEADER_LEN && !q->ip.mf)
+			sctp_mend(p, (size_t)q->ip.total_len - q->ip.header_len, ports,
+				  (uint32_t)q->l4.sport << 16 | q->l4.dport);
 		uint16_t after = checksum_fold(checksum_add(0, p, n));
 		if (after != before)
 			delta += delta16(before, after);
