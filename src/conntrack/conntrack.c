@@ -237,18 +237,6 @@ static void attach(struct conntrack *ct, struct packet *p, uint32_t ref, enum ct
 		ct_hold(ct, conn_index(ref), p);
 }
 
-static bool can_begin(const struct conntrack *ct, const struct packet *p)
-{
-	switch (p->l4.kind) {
-	case L4_TCP:
-		return ct_tcp_can_begin(ct, p);
-	case L4_ICMP_QUERY:
-		return ct_icmp_can_begin(p);
-	default:
-		return true;
-	}
-}
-
 static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reason)
 {
 	packet_set_drop(p, reason);
@@ -283,9 +271,10 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 /* predecessor: an index, POOL_NONE for none. */
 static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t, uint32_t predecessor)
 {
+	const struct ct_protocol *proto = ct_protocol_of(t->proto);
 	uint32_t source = CT_SOURCE_NONE;
 
-	if (!can_begin(ct, p)) {
+	if (proto->can_begin != NULL && !proto->can_begin(ct, p)) {
 		ct_set_invalid(ct, p);
 		return;
 	}
@@ -304,16 +293,14 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 	ct->side[index].source = source;
 	ct->side[index].predecessor = predecessor;
 	ct->side[index].notes.zone = t->zone;
-	if (t->proto == IPPROTO_NR_TCP)
-		ct_tcp_begin(ct, index, p);
-	else
-		ct_datagram_begin(ct, index);
+	proto->begin(ct, index, p);
 	attach(ct, p, index << 1 | CT_ORIGINAL, CT_INFO_NEW);
 }
 
-static bool changes_state(const struct conn *c, enum ct_dir dir, const struct packet *p)
+static bool changes_state(const struct ct_protocol *proto, const struct conn *c, enum ct_dir dir,
+			  const struct packet *p)
 {
-	if (p->l4.kind == L4_TCP && (p->l4.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+	if (proto->changes_state != NULL && proto->changes_state(p))
 		return true;
 	return dir == CT_REPLY && !(c->status & CT_SEEN_REPLY);
 }
@@ -323,34 +310,24 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 	uint32_t index = conn_index(ref);
 	enum ct_dir dir = conn_dir(ref);
 	struct conn *c = ct_conn(ct, index);
+	const struct ct_protocol *proto = ct_protocol_of(t->proto);
 
-	if (changes_state(c, dir, p) && !ct_checksum_ok(p)) {
+	if (changes_state(proto, c, dir, p) && !ct_checksum_ok(p)) {
 		packet_set_drop(p, DROP_L4_CHECKSUM);
 		return;
 	}
-	if (p->l4.kind == L4_TCP) {
-		enum ct_judgement j = ct_tcp_packet(ct, index, dir, p);
-		if (j == CT_JUDGE_INVALID) {
-			ct_set_invalid(ct, p);
-			return;
-		}
-		if (j == CT_JUDGE_REOPEN && ct->n_limbo < CT_LIMBO_MAX) {
-			conntrack_end(ct, index, CT_END_REUSED);
-			begin(ct, p, hash, t, index);
-			return;
-		}
+	enum ct_judgement j = proto->packet(ct, index, dir, p);
+	if (j == CT_JUDGE_INVALID) {
+		ct_set_invalid(ct, p);
+		return;
 	}
-	if (dir == CT_REPLY && !(c->status & CT_SEEN_REPLY)) {
+	if (j == CT_JUDGE_REOPEN && ct->n_limbo < CT_LIMBO_MAX) {
+		conntrack_end(ct, index, CT_END_REUSED);
+		begin(ct, p, hash, t, index);
+		return;
+	}
+	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
-		if (p->l4.kind != L4_TCP && (c->status & CT_CONFIRMED)) {
-			ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
-			if (ct->finished != NULL && ct_is_query(c))
-				ct->finished(ct->finished_ctx, index);
-		}
-	}
-	/* A later piece of TCP has no sequence number: the first piece spoke for all. */
-	if (t->proto != IPPROTO_NR_TCP)
-		ct_datagram_packet(ct, index, dir);
 	attach(ct, p, ref, c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
 }
 

@@ -61,6 +61,34 @@ enum ct_tcp_state {
 
 extern const char *const ct_tcp_state_names[N_CT_TCP_STATES]; /* "SYN_SENT" ... as conntrack -L prints */
 
+enum ct_sctp_state {
+	CT_SCTP_NONE,
+	CT_SCTP_CLOSED,
+	CT_SCTP_COOKIE_WAIT,
+	CT_SCTP_COOKIE_ECHOED,
+	CT_SCTP_ESTABLISHED,
+	CT_SCTP_SHUTDOWN_SENT,
+	CT_SCTP_SHUTDOWN_RECD,
+	CT_SCTP_SHUTDOWN_ACK_SENT,
+	CT_SCTP_HEARTBEAT_SENT,
+	N_CT_SCTP_STATES
+};
+
+enum ct_dccp_state {
+	CT_DCCP_NONE,
+	CT_DCCP_REQUEST,
+	CT_DCCP_RESPOND,
+	CT_DCCP_PARTOPEN,
+	CT_DCCP_OPEN,
+	CT_DCCP_CLOSEREQ,
+	CT_DCCP_CLOSING,
+	CT_DCCP_TIMEWAIT,
+	N_CT_DCCP_STATES
+};
+
+/* As conntrack -L prints it; NULL for protocols without states. state: conn.tcp_state. */
+const char *ct_state_name(uint8_t proto, uint8_t state);
+
 enum ct_end_reason {
 	CT_END_TIMEOUT,
 	CT_END_CLOSED, /* TCP, its close timer ran out */
@@ -93,6 +121,12 @@ struct ct_datagram_half {
 	uint32_t first_tick;
 };
 
+/* SCTP: the verification tag that packets of this direction carry, 0: not known; and the one that a set-up which is not
+ * finished has announced for them. */
+struct ct_sctp_half {
+	uint32_t tag, next_tag;
+};
+
 /* What src/shortcut keeps of a direction. */
 struct ct_shortcut {
 	uint16_t generation; /* 0: none */
@@ -110,6 +144,7 @@ struct ct_half {
 	uint64_t packets, bytes;
 	union {
 		struct ct_tcp_window tcp;
+		struct ct_sctp_half sctp;
 		struct ct_datagram_half datagram; /* of all others */
 	};
 	struct ct_shortcut shortcut;
@@ -128,8 +163,8 @@ struct conn {
 			uint8_t original[CT_HALF_OWN_BYTES];
 			uint16_t status; /* enum ct_status */
 			uint8_t reply[CT_HALF_OWN_BYTES];
-			uint8_t tcp_state; /* enum ct_tcp_state */
-			uint8_t tcp_last;  /* of a segment that was passed on but ignored; see tcp.c */
+			uint8_t tcp_state; /* enum ct_tcp_state, ct_sctp_state or ct_dccp_state */
+			uint8_t tcp_last;  /* of a segment that was passed on but ignored; see tcp.c and dccp.c */
 		};
 	};
 } __attribute__((aligned(64)));
@@ -150,11 +185,15 @@ struct ct_timeouts {
 	uint32_t udp_new, udp_stream;
 	uint32_t udp_well_known; /* to ports below 1024 (RFC 4787 REQ-5a); 0: as the others */
 	uint32_t udp_answered;   /* ... that were answered and never became a stream; 0: as the others */
+	uint32_t udplite_new, udplite_stream;
+	uint32_t sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent,
+		sctp_shutdown_recd, sctp_shutdown_ack_sent, sctp_heartbeat_sent;
+	uint32_t dccp_request, dccp_respond, dccp_partopen, dccp_open, dccp_closereq, dccp_closing, dccp_timewait;
 	uint32_t icmp;
 	uint32_t other;
 };
 
-extern const struct ct_timeouts ct_default_timeouts; /* RFC 4787, 5382, 5508, 7857 */
+extern const struct ct_timeouts ct_default_timeouts; /* RFC 4787, 5382, 5508, 5597, 7857 */
 
 /* The conntrack part of a snapshot. */
 struct ct_config {

@@ -157,12 +157,34 @@ static inline void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t sec
 /* As if a packet of it had come at `then`, which has passed. */
 void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then);
 
-/* The protocols: tcp.c, datagram.c, icmp.c */
+/* The protocols: tcp.c, sctp.c, dccp.c, datagram.c, icmp.c. What is NULL does nothing. */
+struct ct_protocol {
+	/* False when a connection cannot begin with this packet; NULL: with any. */
+	bool (*can_begin)(const struct conntrack *ct, const struct packet *p);
+	void (*begin)(struct conntrack *ct, uint32_t index, const struct packet *p);
+	/* Its checksum is asked for also when it is not the first of its direction. */
+	bool (*changes_state)(const struct packet *p);
+	/* A later packet, whose checksum was right if it was asked for. */
+	enum ct_judgement (*packet)(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+	/* Both tuples are what they will be. */
+	void (*confirmed)(struct conn *c);
+	/* Its time is up: what for. */
+	enum ct_end_reason (*end_reason)(const struct conn *c);
+	const char *const *state_names;
+	uint8_t n_states;
+};
+extern const struct ct_protocol ct_tcp, ct_sctp, ct_dccp, ct_icmp, ct_datagram;
+const struct ct_protocol *ct_protocol_of(uint8_t proto);
 
-/* False when a connection cannot begin with this segment. */
-bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p);
-void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
-enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+/* A field of the timeouts by its offset. */
+static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset)
+{
+	uint32_t seconds;
+
+	memcpy(&seconds, (const uint8_t *)t + offset, sizeof(seconds));
+	return seconds;
+}
+
 /* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
  */
 void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
@@ -172,14 +194,12 @@ void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view 
 /* A quoted segment of direction dir with this sequence number may be on its way. */
 bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 
-void ct_datagram_begin(struct conntrack *ct, uint32_t index);
-void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir);
-
+void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
+enum ct_judgement ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
 /* In seconds, as it is now. */
 uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c);
 /* spare.c: a few datagrams to a well-known port, which have not become a stream. */
 bool ct_is_query(const struct conn *c);
-/* Both tuples are what they will be. */
 void ct_datagram_confirmed(struct conn *c);
 
 /* flow.c's part of the two trackers: a later segment that changes no state, false when it does not fit or would; by
@@ -192,7 +212,6 @@ struct ct_credit;
 void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit);
 void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit);
 
-bool ct_icmp_can_begin(const struct packet *p);
 /* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
 void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Connections without a state of their own: UDP, ICMP queries, other protocols.
+ * Connections without a state of their own: UDP, UDP-Lite, ICMP queries, other
+ * protocols.
  * Each packet in either direction puts the end off.
  *
  * UDP: one that was answered lives on as a stream (RFC 4787 REQ-5). It is assured
@@ -31,6 +32,8 @@ static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_c
 		return answered ? t->udp_stream : t->udp_new;
 	case CT_DATAGRAM_ICMP:
 		return t->icmp;
+	case CT_DATAGRAM_UDPLITE:
+		return answered ? t->udplite_stream : t->udplite_new;
 	default:
 		return t->other;
 	}
@@ -38,11 +41,18 @@ static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_c
 
 static enum ct_datagram_class class_of(const struct conntrack *ct, const struct tuple *orig)
 {
-	if (orig->proto == IPPROTO_NR_UDP && orig->dport < 1024)
+	switch (orig->proto) {
+	case IPPROTO_NR_UDP:
+		if (orig->dport >= 1024)
+			return CT_DATAGRAM_UDP;
 		return ct->cfg.timeout.udp_answered != 0 ? CT_DATAGRAM_QUERY : CT_DATAGRAM_WELL_KNOWN;
-	if (orig->proto == IPPROTO_NR_UDP)
-		return CT_DATAGRAM_UDP;
-	return orig->proto == IPPROTO_NR_ICMP ? CT_DATAGRAM_ICMP : CT_DATAGRAM_OTHER;
+	case IPPROTO_NR_ICMP:
+		return CT_DATAGRAM_ICMP;
+	case IPPROTO_NR_UDPLITE:
+		return CT_DATAGRAM_UDPLITE;
+	default:
+		return CT_DATAGRAM_OTHER;
+	}
 }
 
 uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c)
@@ -54,12 +64,12 @@ uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c)
 void ct_moment_now(const struct conntrack *ct, struct ct_moment *m)
 {
 	m->tick = ct_now_tick(ct);
-	for (uint32_t i = 0; i < N_CT_DATAGRAM_CLASSES; i++)
+	for (uint32_t i = 0; i < N_CT_PLAIN_CLASSES; i++)
 		m->expires_tick[i] = ct_expires_in(
 			ct, timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)i, true));
 }
 
-void ct_datagram_begin(struct conntrack *ct, uint32_t index)
+void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_datagram_class class = class_of(ct, &c->half[CT_ORIGINAL].tuple);
@@ -69,6 +79,7 @@ void ct_datagram_begin(struct conntrack *ct, uint32_t index)
 		c->half[d].scale = (uint8_t)class;
 		c->half[d].flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
 	}
+	(void)p;
 	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
 }
 
@@ -106,15 +117,30 @@ static void assure(struct conntrack *ct, uint32_t index)
 		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
 }
 
-void ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir)
+enum ct_judgement ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 
+	(void)p;
+	if (dir == CT_REPLY && !(c->status & CT_SEEN_REPLY)) {
+		c->status |= CT_SEEN_REPLY;
+		if (c->status & CT_CONFIRMED) {
+			ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+			if (ct->finished != NULL && ct_is_query(c))
+				ct->finished(ct->finished_ctx, index);
+		}
+	}
 	if (is_stream(c, ct_now_tick(ct)))
 		assure(ct, index);
-	(void)dir;
 	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
+	return CT_JUDGE_ACCEPT;
 }
+
+const struct ct_protocol ct_datagram = {
+	.begin = ct_datagram_begin,
+	.packet = ct_datagram_packet,
+	.confirmed = ct_datagram_confirmed,
+};
 
 void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit)
 {

@@ -103,6 +103,8 @@ enum ct_datagram_class {
 	CT_DATAGRAM_WELL_KNOWN, /* UDP to a port below 1024 */
 	CT_DATAGRAM_QUERY,      /* the same, when queries end soon and it is not known to be anything else */
 	CT_DATAGRAM_ICMP,
+	N_CT_PLAIN_CLASSES, /* those that a plain packet can be of (src/wire/plain.h) */
+	CT_DATAGRAM_UDPLITE = N_CT_PLAIN_CLASSES,
 	CT_DATAGRAM_OTHER,
 	N_CT_DATAGRAM_CLASSES
 };
@@ -114,7 +116,7 @@ enum ct_datagram_class {
 /* The time that a batch came in at, in conntrack's ticks; and when what is answered ends if nothing more comes. */
 struct ct_moment {
 	uint32_t tick;
-	uint32_t expires_tick[N_CT_DATAGRAM_CLASSES];
+	uint32_t expires_tick[N_CT_PLAIN_CLASSES];
 };
 
 /* Before the first packet of a batch is looked up. */

@@ -26,10 +26,18 @@
 #include "conntrack/conntrack_priv.h"
 #include "wire/checksum.h"
 
-bool ct_icmp_can_begin(const struct packet *p)
+static bool can_begin(const struct conntrack *ct, const struct packet *p)
 {
+	(void)ct;
 	return icmp_is_request(p->l4.type);
 }
+
+const struct ct_protocol ct_icmp = {
+	.can_begin = can_begin,
+	.begin = ct_datagram_begin,
+	.packet = ct_datagram_packet,
+	.confirmed = ct_datagram_confirmed,
+};
 
 /* True when the quoted tuple, without its zone, can be what a packet of direction d looks like inside us. */
 static bool quote_of(const struct conn *c, enum ct_dir d, const struct tuple *quoted)

@@ -328,8 +328,10 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	/* NAT has taken it when it chose it, as a rule. */
 	if (!(c->status & CT_REPLY_HELD) && !conntrack_take_reply(ct, index, &reply))
 		return false;
-	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_NR_TCP)
-		ct_datagram_confirmed(c);
+	const struct ct_protocol *proto = ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
+
+	if (proto->confirmed != NULL)
+		proto->confirmed(c);
 	c->status |= CT_CONFIRMED;
 	ct->n_unconfirmed--;
 	ct->n_confirmed++;

@@ -137,9 +137,7 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 		[CT_TCP_CLOSE] = offsetof(struct ct_timeouts, tcp_close),
 	};
 	const struct ct_timeouts *t = &ct->cfg.timeout;
-	uint32_t s;
-
-	memcpy(&s, (const uint8_t *)t + field_of_state[c->tcp_state], sizeof(s));
+	uint32_t s = ct_timeout_at(t, field_of_state[c->tcp_state]);
 
 	/* Data that nobody acknowledges: one end is gone. */
 	if ((c->half[CT_ORIGINAL].flags | c->half[CT_REPLY].flags) & TCP_TRACK_UNACKED)
@@ -147,7 +145,7 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 	return s;
 }
 
-bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p)
+static bool can_begin(const struct conntrack *ct, const struct packet *p)
 {
 	enum tcp_class class;
 
@@ -163,7 +161,7 @@ bool ct_tcp_can_begin(const struct conntrack *ct, const struct packet *p)
 	}
 }
 
-void ct_tcp_begin(struct conntrack *ct, uint32_t index, const struct packet *p)
+static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 
@@ -309,7 +307,7 @@ static void begin_backwards(struct conn *c)
 	c->tcp_last = LAST_NONE;
 }
 
-enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_tcp_state old = (enum ct_tcp_state)c->tcp_state;
@@ -323,7 +321,7 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (next == TCP_TRACK_REOPEN) {
 		if (c->status & CT_CONFIRMED)
 			return CT_JUDGE_REOPEN;
-		ct_tcp_begin(ct, index, p);
+		begin(ct, index, p);
 		return CT_JUDGE_ACCEPT;
 	}
 	if (class == TCP_CLASS_RST)
@@ -361,6 +359,28 @@ enum ct_judgement ct_tcp_packet(struct conntrack *ct, uint32_t index, enum ct_di
 	set_state(ct, index, (enum ct_tcp_state)next);
 	return CT_JUDGE_ACCEPT;
 }
+
+static bool changes_state(const struct packet *p)
+{
+	return (p->l4.flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0;
+}
+
+static enum ct_end_reason end_reason(const struct conn *c)
+{
+	return c->tcp_state == CT_TCP_CLOSE       ? CT_END_RESET
+	       : c->tcp_state == CT_TCP_TIME_WAIT ? CT_END_CLOSED
+						  : CT_END_TIMEOUT;
+}
+
+const struct ct_protocol ct_tcp = {
+	.can_begin = can_begin,
+	.begin = begin,
+	.changes_state = changes_state,
+	.packet = packet,
+	.end_reason = end_reason,
+	.state_names = ct_tcp_state_names,
+	.n_states = N_CT_TCP_STATES,
+};
 
 /* States in which an ACK changes nothing else, in either direction. */
 static bool is_steady(const struct conn *c)

@@ -11,7 +11,9 @@
  * Defaults: RFC 5382 REQ-5 (established 2 h 4 min, and so it is until both sides
  * have sent a FIN, whether data are acknowledged or not; transitory 4 min), RFC 7857
  * section 2.1, RFC 4787 REQ-5 (never under 2 min, REQ-5c: 5 min recommended), RFC 5508
- * REQ-2 (60 s).
+ * REQ-2 (60 s). DCCP: RFC 5597 (as TCP: open 2 h 4 min, transitory never under 4
+ * min). SCTP has no such RFC: Linux's, which lean on heartbeats every 30 s (RFC 9260
+ * section 8.3).
  */
 #include "conntrack/conntrack_priv.h"
 
@@ -27,6 +29,23 @@ const struct ct_timeouts ct_default_timeouts = {
 	.tcp_unacknowledged = 7440,
 	.udp_new = 300,
 	.udp_stream = 300,
+	.udplite_new = 300,
+	.udplite_stream = 300,
+	.sctp_closed = 10,
+	.sctp_cookie_wait = 10,
+	.sctp_cookie_echoed = 10,
+	.sctp_established = 210,
+	.sctp_shutdown_sent = 30,
+	.sctp_shutdown_recd = 30,
+	.sctp_shutdown_ack_sent = 10,
+	.sctp_heartbeat_sent = 30,
+	.dccp_request = 240,
+	.dccp_respond = 480,
+	.dccp_partopen = 480,
+	.dccp_open = 7440,
+	.dccp_closereq = 240,
+	.dccp_closing = 240,
+	.dccp_timewait = 240,
 	.icmp = 60,
 	.other = 600,
 };
@@ -125,11 +144,9 @@ static void sort_out(struct due *due)
 
 static enum ct_end_reason reason_of(const struct conn *c)
 {
-	if (c->half[CT_ORIGINAL].tuple.proto != IPPROTO_NR_TCP)
-		return CT_END_TIMEOUT;
-	return c->tcp_state == CT_TCP_CLOSE       ? CT_END_RESET
-	       : c->tcp_state == CT_TCP_TIME_WAIT ? CT_END_CLOSED
-						  : CT_END_TIMEOUT;
+	const struct ct_protocol *proto = ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
+
+	return proto->end_reason != NULL ? proto->end_reason(c) : CT_END_TIMEOUT;
 }
 
 void conntrack_expire(struct conntrack *ct)

@@ -168,8 +168,8 @@ static void put_row(struct command_call *c, const struct conn_row *r)
 		[COL_ZONE] = o->zone != 0 ? OUT_U(o->zone) : OUT_ABSENT,
 	};
 
-	if (o->proto == IPPROTO_TCP && r->tcp_state < N_CT_TCP_STATES)
-		row[COL_STATE] = OUT_T(ct_tcp_state_names[r->tcp_state]);
+	if (ct_state_name(o->proto, r->tcp_state) != NULL)
+		row[COL_STATE] = OUT_T(ct_state_name(o->proto, r->tcp_state));
 	output_row(&c->output, row);
 }
 

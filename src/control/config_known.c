@@ -13,13 +13,13 @@
 
 /* nft(8); what is here and becomes supported leaves the list. */
 static const char *const known[] = {
-	"ah",       "arp",         "bridge",   "comp",       "dccp",      "dnat-prefix", "dst",       "dup",
+	"ah",       "arp",         "bridge",   "comp",       "dnat-prefix", "dst",       "dup",
 	"dynset",   "egress",      "esp",      "ether",      "exthdr",    "fib",         "flow",      "flowtable",
 	"frag",     "fwd",         "gre",      "geneve",     "hbh",       "helper",      "ibrpvid",   "igmp",
 	"ingress",  "ip6",         "icmpv6",   "ipsec",      "jhash",     "last",        "log",       "map",
 	"meter",    "mh",          "monitor",  "netdev",     "numgen",    "osf",         "queue",     "quota",
-	"rt",       "sctp",        "secmark",  "skgid",      "skuid",     "socket",      "symhash",   "synproxy",
-	"tproxy",   "tunnel",      "typeof",   "udplite",    "update",    "vlan",        "vxlan",     "xt",
+	"rt",       "secmark",  "skgid",      "skuid",     "socket",      "symhash",   "synproxy",
+	"tproxy",   "tunnel",      "typeof",   "update",    "vlan",        "vxlan",     "xt",
 	"nftrace",  "cgroup",      "iifgroup", "oifgroup",   "iiftype",   "oiftype",     "rtclassid", "cpu",
 	"protocol", "priority",    "random",   "secpath",    "ibrname",   "obrname",     "iifkind",   "oifkind",
 	"time",     "day",         "hour",     "expiration", "label",     "l3proto",     "bytes",     "packets",

@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 #define ROW_WORDS_MAX 4
+#define WORDS_MAX 64 /* that could have come, for a message */
 
 struct row {
 	const char *words[ROW_WORDS_MAX];
@@ -40,6 +41,23 @@ static const struct row timeouts[] = {
 	{ { "udp", "stream" }, OPTION(timeout.udp_stream), UDP_SECONDS_MIN, 0 },
 	{ { "udp", "well-known" }, OPTION(timeout.udp_well_known), 0, 0 },
 	{ { "udp", "answered" }, OPTION(timeout.udp_answered), 0, 0 },
+	{ { "udplite", "new" }, OPTION(timeout.udplite_new), 0, 0 },
+	{ { "udplite", "stream" }, OPTION(timeout.udplite_stream), 0, 0 },
+	{ { "sctp", "closed" }, OPTION(timeout.sctp_closed), 0, 0 },
+	{ { "sctp", "cookie-wait" }, OPTION(timeout.sctp_cookie_wait), 0, 0 },
+	{ { "sctp", "cookie-echoed" }, OPTION(timeout.sctp_cookie_echoed), 0, 0 },
+	{ { "sctp", "established" }, OPTION(timeout.sctp_established), 0, 0 },
+	{ { "sctp", "shutdown-sent" }, OPTION(timeout.sctp_shutdown_sent), 0, 0 },
+	{ { "sctp", "shutdown-recd" }, OPTION(timeout.sctp_shutdown_recd), 0, 0 },
+	{ { "sctp", "shutdown-ack-sent" }, OPTION(timeout.sctp_shutdown_ack_sent), 0, 0 },
+	{ { "sctp", "heartbeat-sent" }, OPTION(timeout.sctp_heartbeat_sent), 0, 0 },
+	{ { "dccp", "request" }, OPTION(timeout.dccp_request), 0, 0 },
+	{ { "dccp", "respond" }, OPTION(timeout.dccp_respond), 0, 0 },
+	{ { "dccp", "partopen" }, OPTION(timeout.dccp_partopen), 0, 0 },
+	{ { "dccp", "open" }, OPTION(timeout.dccp_open), 0, 0 },
+	{ { "dccp", "closereq" }, OPTION(timeout.dccp_closereq), 0, 0 },
+	{ { "dccp", "closing" }, OPTION(timeout.dccp_closing), 0, 0 },
+	{ { "dccp", "timewait" }, OPTION(timeout.dccp_timewait), 0, 0 },
 	{ { "icmp" }, OPTION(timeout.icmp), 0, 0 },
 	{ { "other" }, OPTION(timeout.other), 0, 0 },
 };
@@ -77,7 +95,7 @@ static uint32_t common_words(struct parser *p, const struct row *r)
 static const struct row *find_row(struct parser *p, const struct row *rows, size_t n, const char *what)
 {
 	const struct row *best = NULL;
-	const char *words[16];
+	const char *words[WORDS_MAX];
 	uint32_t deepest = 0;
 	size_t n_words = 0;
 	struct token t;
@@ -95,7 +113,7 @@ static const struct row *find_row(struct parser *p, const struct row *rows, size
 	if (best != NULL)
 		return best;
 	for (size_t i = 0; i < n; i++)
-		if (common_words(p, &rows[i]) == deepest && rows[i].words[deepest] != NULL)
+		if (common_words(p, &rows[i]) == deepest && rows[i].words[deepest] != NULL && n_words < WORDS_MAX)
 			words[n_words++] = rows[i].words[deepest];
 	for (size_t i = 0; n_words == 0 && i < n; i++)
 		if (common_words(p, &rows[i]) == deepest)

@@ -87,9 +87,7 @@ void event_time_text(uint64_t wall_ns, char buf[32])
 
 static const char *state_name(const struct event *e)
 {
-	if (e->proto != IPPROTO_TCP || e->state >= N_CT_TCP_STATES)
-		return NULL;
-	return ct_tcp_state_names[e->state];
+	return ct_state_name(e->proto, e->state);
 }
 
 static const char *reason_name(const struct event *e)

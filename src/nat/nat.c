@@ -178,14 +178,17 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 }
 
 /* Its CRC changes with its ports and with the length of all of it, which a first piece does not tell. */
-static bool is_sctp_piece(const struct packet *p, const struct rewrite *to)
+static bool is_sctp_piece(const struct packet *p, const struct conn *c)
 {
-	return YG_UNLIKELY(p->l4.kind == L4_SCTP) && p->ip.mf && (to->sport != p->l4.sport || to->dport != p->l4.dport);
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
+
+	return YG_UNLIKELY(p->ip.proto == IPPROTO_NR_SCTP) && ipv4_is_fragment(&p->ip) &&
+	       (o->sport != r->dport || o->dport != r->sport);
 }
 
-static void translate(struct packet *p, const struct rewrite *to)
+static void translate(struct packet *p, const struct conn *c, const struct rewrite *to)
 {
-	if (is_sctp_piece(p, to)) {
+	if (is_sctp_piece(p, c)) {
 		packet_set_drop(p, DROP_NAT_SCTP_FRAGMENT);
 		return;
 	}
@@ -216,7 +219,7 @@ static void translate_dst(const struct conn *c, struct packet *p)
 		to.dport = other->sport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
 		to.sport = other->sport;
-	translate(p, &to);
+	translate(p, c, &to);
 }
 
 static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
@@ -234,7 +237,7 @@ static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
 		to.sport = other->dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_ORIGINAL)
 		to.sport = other->sport;
-	translate(p, &to);
+	translate(p, c, &to);
 }
 
 /* INVALID packets. */

@@ -146,6 +146,7 @@ static void test_ports_of_their_own(void **state)
 /* Would catch: a first piece of an SCTP packet that leaves with a checksum that nobody can have counted. */
 static void test_sctp_pieces(void **state)
 {
+	static const uint8_t cookie[100] = { 10, 0, 0, 100 };
 	struct nat_bench nb;
 	struct make m = first_packet(IPPROTO_NR_SCTP, CLIENT);
 
@@ -153,8 +154,13 @@ static void test_sctp_pieces(void **state)
 	nat_bench_start(&nb, 64);
 	struct came c = nat_send(&nb, &m);
 	assert_true(c.passed);
+	struct make answer = first_answer(&c, &m);
+	assert_true(nat_send(&nb, &answer).passed);
+	m.seq = 0x5678;
+	m.payload = cookie;
+	m.len = sizeof(cookie);
 	m.mf = true;
-	m.cut = 24;
+	m.cut = 40;
 	m.id = 77;
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_SCTP_FRAGMENT], 1);

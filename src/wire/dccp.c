@@ -15,7 +15,7 @@ static const struct {
 	[DCCP_REQUEST] = { false, false, 4 }, [DCCP_RESPONSE] = { false, true, 4 }, [DCCP_DATA] = { true, false, 0 },
 	[DCCP_ACK] = { true, true, 0 },       [DCCP_DATAACK] = { true, true, 0 },   [DCCP_CLOSEREQ] = { false, true, 0 },
 	[DCCP_CLOSE] = { false, true, 0 },    [DCCP_RESET] = { false, true, 4 },    [DCCP_SYNC] = { false, true, 0 },
-	[DCCP_SYNCACK] = { false, true, 0 },
+	[DCCP_SYNCACK] = { false, true, 0 },  [DCCP_LISTEN] = { false, false, 4 },
 };
 
 size_t dccp_header_min(uint8_t type, bool x)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * DCCP packet types (RFC 4340 section 5.1).
+ * DCCP packet types (RFC 4340 section 5.1, RFC 5596 section 2.2).
  */
 #ifndef YG_WIRE_DCCP_H
 #define YG_WIRE_DCCP_H
@@ -20,6 +20,7 @@ enum dccp_type {
 	DCCP_RESET,
 	DCCP_SYNC,
 	DCCP_SYNCACK,
+	DCCP_LISTEN, /* RFC 5596 */
 	N_DCCP_TYPES
 };
 
