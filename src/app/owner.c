@@ -9,6 +9,11 @@
  * when not. So all of an inside host is at one worker, and what NAT sent out
  * comes back to where it was sent from.
  *
+ * Protocols without ports have nothing by which several hosts behind one address
+ * are told apart but what identifies them at the same host outside (a key, an SPI),
+ * and that is often learnt (src/conntrack/identity.c). So for them it is the host
+ * outside whose hash decides, in both directions.
+ *
  * Where no rule says which side is outside, the source decides, and answers of
  * flows that are not translated find their way by redirects (crew_redirect.c).
  *
@@ -40,6 +45,7 @@ void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *f
 				     .sport = k.sport,
 				     .dport = k.dport,
 				     .proto = k.proto,
+				     .id = k.id,
 				     .zone = t->zone[ifindex] };
 	out->src = k.outer_src;
 	out->dst = k.outer_dst;
@@ -55,11 +61,20 @@ uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v
 	return owner_hash(t, siphash13_16(&t->key, hosts, packet));
 }
 
+static uint32_t owner_of_peer(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
+{
+	if (t->outside == 0)
+		return owner_hash(t, (uint64_t)tuple->src + tuple->dst);
+	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->src : tuple->dst);
+}
+
 uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple)
 {
 	uint32_t row, proto, block;
 
 	if (owner_block(t, tuple, &row, &proto, &block))
 		return nat_blocks_owner(t->blocks, row, proto, block);
+	if (!l4_has_ports(tuple->proto) && tuple->proto != IPPROTO_NR_ICMP)
+		return owner_of_peer(t, ifindex, tuple);
 	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);
 }

@@ -85,6 +85,7 @@
 	X(CT_INVALID, "ct-invalid", "the packet belongs to no connection and cannot open one, and its way is translated", "late packets after a close, or a hostile sender") \
 	X(CT_UNKNOWN_TCP, "ct-unknown-tcp", "a TCP segment from inside whose connection is not known, or not any more (answered by RST)", "connections that idle longer than `timeout tcp established`; see `unknown tcp`") \
 	X(NAT_EXHAUSTED, "nat-exhausted", "no free port or identifier is left for this destination (answered by ICMP 3/13, as its rate allows)", "add an address to the pool; see: yangguan pools") \
+	X(NAT_ID_AWAITED, "nat-id-awaited", "a new ESP or PPTP flow, while another client of the same server waits for its first answer", "it goes through by itself in some seconds; see `timeout esp new`, `timeout gre new`") \
 	X(NAT_SCTP_FRAGMENT, "nat-sctp-fragment", "a fragment of an SCTP packet whose port would change: the checksum needs all of the packet", "lower the path MTU of the SCTP hosts; SCTP does without IP fragments") \
 	X(NAT_NO_MAPPING, "nat-no-mapping", "a packet to a translation address that has no mapping", "scans and late packets; a forwarded port needs a dnat rule") \
 	X(NAT_UNSOLICITED, "nat-unsolicited", "a SYN to a translation address that no mapping lets in (ICMP 3/3 follows after 6 s, unless the connection is opened from inside)", "scans, or two hosts that open a connection to each other; a forwarded port needs a dnat rule") \

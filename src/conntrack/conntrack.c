@@ -484,6 +484,8 @@ static void track(struct conntrack *ct, struct packet *p, const struct track *t)
 		whole = ct_fragment_whole_len(ct->fragments, p);
 	if (whole != 0)
 		p->l4.payload_len = (uint16_t)(own + whole - packet_l4_len(p));
+	if (YG_UNLIKELY(ref == CONN_NONE && tuple_has_own_id(&t->tuple)))
+		ref = ct_identity_learn(ct, &t->tuple, t->hash);
 	if (ref == CONN_NONE)
 		begin(ct, p, t->hash, &t->tuple, POOL_NONE);
 	else

@@ -189,6 +189,7 @@ struct ct_timeouts {
 	uint32_t sctp_closed, sctp_cookie_wait, sctp_cookie_echoed, sctp_established, sctp_shutdown_sent,
 		sctp_shutdown_recd, sctp_shutdown_ack_sent, sctp_heartbeat_sent;
 	uint32_t dccp_request, dccp_respond, dccp_partopen, dccp_open, dccp_closereq, dccp_closing, dccp_timewait;
+	uint32_t gre_new, gre_stream, esp_new, esp_stream;
 	uint32_t icmp;
 	uint32_t other;
 };

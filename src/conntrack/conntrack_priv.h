@@ -49,6 +49,13 @@ struct ct_side {
 	};
 };
 
+/* identity.c: the last connection between two addresses. */
+#define CT_IDENTITIES 1024u
+struct ct_identity {
+	uint32_t conn_plus_1; /* 0: none */
+	bool several;         /* hosts had connections at once */
+};
+
 struct conntrack {
 	struct env *env;
 	struct ct_config cfg; /* timeouts with the defaults filled in */
@@ -69,6 +76,7 @@ struct conntrack {
 	uint32_t n_limbo;
 	struct ct_fragments *fragments;
 	struct ct_sources sources;
+	struct ct_identity identity[CT_IDENTITIES];
 	ct_release_fn *release;
 	void *release_ctx;
 	ct_resume_fn *resume;
@@ -214,6 +222,16 @@ void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_cr
 
 /* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
 void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
+
+/* identity.c */
+
+/* The connection whose answer a packet with this tuple is, though nobody has the tuple: its REPLY tuple is known from
+ * here on, or is not known any more. CONN_NONE if there is none. */
+uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t hash);
+/* The connection that a quoted packet belonged to, which left with this tuple; the reference has the error's direction. */
+uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);
+/* Both tuples stand in the table. */
+void ct_identity_confirmed(struct conntrack *ct, uint32_t index);
 
 /* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */
 bool ct_checksum_ok(struct packet *p);

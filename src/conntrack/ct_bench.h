@@ -96,7 +96,7 @@ struct make {
 };
 
 /* Ports; UDP-Lite: coverage of the header; DCCP: flags is the type, with long sequence numbers; SCTP: seq is the
- * verification tag. */
+ * verification tag. ESP and GRE: seq is the SPI or the key, GRE: flags its first byte, n_options the version. */
 static inline void make_ports(uint8_t *p, const struct make *m)
 {
 	bytes_put16(p, m->sport);
@@ -134,6 +134,15 @@ static inline uint32_t make_l4(uint8_t *p, const struct make *m)
 		break;
 	case IPPROTO_NR_ICMP:
 		icmp_emit(p, (uint8_t)(m->dport >> 8), (uint8_t)m->dport, (uint32_t)m->sport << 16 | m->seq);
+		break;
+	case IPPROTO_NR_ESP:
+		bytes_put32(p, m->seq);
+		break;
+	case IPPROTO_NR_GRE:
+		p[0] = m->flags;
+		p[1] = m->n_options; /* the version */
+		bytes_put16(p + 2, m->n_options == 1 ? 0x880b : 0x0800);
+		bytes_put32(p + 4, m->seq);
 		break;
 	case IPPROTO_NR_UDPLITE:
 	case IPPROTO_NR_DCCP:

@@ -32,6 +32,10 @@ static uint32_t timeout_of_class(const struct ct_timeouts *t, enum ct_datagram_c
 		return answered ? t->udp_stream : t->udp_new;
 	case CT_DATAGRAM_ICMP:
 		return t->icmp;
+	case CT_DATAGRAM_GRE:
+		return answered ? t->gre_stream : t->gre_new;
+	case CT_DATAGRAM_ESP:
+		return answered ? t->esp_stream : t->esp_new;
 	case CT_DATAGRAM_UDPLITE:
 		return answered ? t->udplite_stream : t->udplite_new;
 	default:
@@ -50,6 +54,10 @@ static enum ct_datagram_class class_of(const struct conntrack *ct, const struct 
 		return CT_DATAGRAM_ICMP;
 	case IPPROTO_NR_UDPLITE:
 		return CT_DATAGRAM_UDPLITE;
+	case IPPROTO_NR_GRE:
+		return CT_DATAGRAM_GRE;
+	case IPPROTO_NR_ESP:
+		return CT_DATAGRAM_ESP;
 	default:
 		return CT_DATAGRAM_OTHER;
 	}
@@ -132,6 +140,9 @@ enum ct_judgement ct_datagram_packet(struct conntrack *ct, uint32_t index, enum 
 	}
 	if (is_stream(c, ct_now_tick(ct)))
 		assure(ct, index);
+	/* While it waits for an answer that nobody can know it keeps others from beginning. */
+	if (YG_UNLIKELY(c->half[CT_REPLY].tuple.id == TUPLE_ID_UNKNOWN) && !(c->status & CT_SEEN_REPLY))
+		return CT_JUDGE_ACCEPT;
 	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
 	return CT_JUDGE_ACCEPT;
 }

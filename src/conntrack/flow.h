@@ -105,6 +105,8 @@ enum ct_datagram_class {
 	CT_DATAGRAM_ICMP,
 	N_CT_PLAIN_CLASSES, /* those that a plain packet can be of (src/wire/plain.h) */
 	CT_DATAGRAM_UDPLITE = N_CT_PLAIN_CLASSES,
+	CT_DATAGRAM_GRE,
+	CT_DATAGRAM_ESP,
 	CT_DATAGRAM_OTHER,
 	N_CT_DATAGRAM_CLASSES
 };

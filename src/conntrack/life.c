@@ -339,6 +339,8 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	ct_arm(ct, index);
 	if (!(c->status & CT_ASSURED))
 		young_append(ct, index);
+	if (YG_UNLIKELY(c->half[CT_ORIGINAL].tuple.id != L4_ID_NONE))
+		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
 	ct_emit(ct, c, EVENT_CONN_NEW, 0);
 	return true;

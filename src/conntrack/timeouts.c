@@ -46,6 +46,10 @@ const struct ct_timeouts ct_default_timeouts = {
 	.dccp_closereq = 240,
 	.dccp_closing = 240,
 	.dccp_timewait = 240,
+	.gre_new = 30,
+	.gre_stream = 600,
+	.esp_new = 10,
+	.esp_stream = 600,
 	.icmp = 60,
 	.other = 600,
 };

@@ -4,11 +4,14 @@
  * direction, and the hash.
  *
  * A tuple is compared and hashed as 16 bytes, so every field is always set, also
- * `reserved` and the ports of protocols that have none.
+ * `id` and the ports of protocols that have none.
  *
  * ICMP queries (RFC 5508 section 3.1): the identifier stands in sport in both
  * directions, for it is the asking host's in both; type and code stand in dport,
  * and the other direction has the opposite type.
+ *
+ * GRE and ESP: a key is the same both ways. A call of PPTP and an SPI are chosen by
+ * whoever receives them, so the other direction has one that is not known yet.
  */
 #include "conntrack/tuple.h"
 
@@ -25,6 +28,12 @@ static bool tuple_of_headers(const struct ipv4_view *ip, const struct l4_view *l
 			return false;
 		t->sport = l4->id;
 		t->dport = (uint16_t)(l4->type << 8 | l4->code);
+	} else if (ip->proto == IPPROTO_NR_GRE || ip->proto == IPPROTO_NR_ESP) {
+		if (l4->kind != L4_GRE && l4->kind != L4_ESP)
+			return false;
+		t->id = l4->type;
+		t->sport = (uint16_t)(l4->info >> 16);
+		t->dport = (uint16_t)l4->info;
 	}
 	return true;
 }
@@ -47,6 +56,13 @@ struct tuple tuple_invert(const struct tuple *t)
 	r.dst = t->src;
 	if (t->proto == IPPROTO_NR_ICMP) {
 		r.dport = (uint16_t)(icmp_opposite((uint8_t)(t->dport >> 8)) << 8 | (t->dport & 0xff));
+		return r;
+	}
+	if (t->id == L4_ID_KEY)
+		return r;
+	if (t->id != L4_ID_NONE) {
+		r.id = TUPLE_ID_UNKNOWN;
+		r.sport = r.dport = 0;
 		return r;
 	}
 	r.sport = t->dport;

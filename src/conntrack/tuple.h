@@ -15,15 +15,26 @@
 #include "wire/icmp.h"
 
 /* Host order. ICMP queries: sport is the identifier, dport is type << 8 | code;
- * the other direction has the opposite type. Protocols without ports: zeros. */
+ * the other direction has the opposite type. Protocols without ports: zeros, but
+ * for GRE and ESP: with `id`, an identifier of 32 bits, its high half in sport. */
 struct tuple {
 	uint32_t src, dst;
 	uint16_t sport, dport;
 	uint8_t proto;
-	uint8_t reserved; /* zero */
+	uint8_t id; /* enum l4_id, or TUPLE_ID_UNKNOWN: of GRE and ESP, else 0 */
 	uint16_t zone;
 };
 _Static_assert(sizeof(struct tuple) == 16, "hashed as 16 bytes");
+
+/* The other direction of a flow whose receiver chooses its identifier: it is learnt from the first answer (identity.c).
+ * One flow at a time between two addresses has it. */
+#define TUPLE_ID_UNKNOWN 255
+
+/* Such a flow, one direction of it. */
+static inline bool tuple_has_own_id(const struct tuple *t)
+{
+	return t->id == L4_ID_CALL || t->id == L4_ID_SPI;
+}
 
 static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 {
@@ -31,7 +42,7 @@ static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 }
 
 /* Of a parsed packet (not an ICMP error). False when the packet has no tuple: a
- * later fragment of a protocol with ports or of ICMP, an ICMP message that is neither query nor
+ * later fragment of a protocol with ports, of ICMP, GRE or ESP, an ICMP message that is neither query nor
  * error. */
 bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
 /* Of the packet that an ICMP error quotes, as it stands there. False likewise. */

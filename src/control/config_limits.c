@@ -58,6 +58,10 @@ static const struct row timeouts[] = {
 	{ { "dccp", "closereq" }, OPTION(timeout.dccp_closereq), 0, 0 },
 	{ { "dccp", "closing" }, OPTION(timeout.dccp_closing), 0, 0 },
 	{ { "dccp", "timewait" }, OPTION(timeout.dccp_timewait), 0, 0 },
+	{ { "gre", "new" }, OPTION(timeout.gre_new), 0, 0 },
+	{ { "gre", "stream" }, OPTION(timeout.gre_stream), 0, 0 },
+	{ { "esp", "new" }, OPTION(timeout.esp_new), 0, 0 },
+	{ { "esp", "stream" }, OPTION(timeout.esp_stream), 0, 0 },
 	{ { "icmp" }, OPTION(timeout.icmp), 0, 0 },
 	{ { "other" }, OPTION(timeout.other), 0, 0 },
 };

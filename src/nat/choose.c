@@ -36,8 +36,10 @@ static void mark_sides(struct conn *c)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 
+	bool ports = l4_has_ports(o->proto) || o->proto == IPPROTO_NR_ICMP;
+
 	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
-	if (r->dst != o->src || nat_outside_port(r) != nat_inside_port(o))
+	if (r->dst != o->src || (ports && nat_outside_port(r) != nat_inside_port(o)))
 		c->status |= CT_SNAT;
 	if (r->src != o->dst || (l4_has_ports(o->proto) && r->sport != o->dport))
 		c->status |= CT_DNAT;
@@ -592,6 +594,14 @@ static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, co
 	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) && take_mapping(n, c, index, w, s->reply, p);
 }
 
+/* Another worker may have a port; of what has none all that goes to one host outside is at one worker. */
+static bool takes_port(const struct tuple *reply)
+{
+	enum nat_proto proto;
+
+	return nat_proto_of(reply->proto, &proto);
+}
+
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
@@ -602,7 +612,8 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 		done = s->translates ? take_wish(n, c, index, s, p) : null_binding(n, index, s->reply);
 	if (!done && p->verdict == VERDICT_STOLEN)
 		return false;
-	if (!done && n->crew.elsewhere != NULL && w->n_addresses != 0 && n->crew.elsewhere(n->crew.ctx, p))
+	if (!done && n->crew.elsewhere != NULL && w->n_addresses != 0 && takes_port(&s->reply) &&
+	    n->crew.elsewhere(n->crew.ctx, p))
 		return false;
 	if (!done && !take_from_finished(n, c, index, s, p)) {
 		if (p->verdict == VERDICT_STOLEN)

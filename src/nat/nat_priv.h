@@ -204,6 +204,8 @@ static inline uint16_t nat_inside_port(const struct tuple *orig)
 
 static inline uint16_t nat_outside_port(const struct tuple *reply)
 {
+	if (reply->id != L4_ID_NONE)
+		return 0; /* an identifier is no port */
 	return reply->proto == IPPROTO_NR_ICMP ? reply->sport : reply->dport;
 }
 

@@ -61,6 +61,11 @@ void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_
 {
 	struct nat_refusals *r = nat_refusals_of(n, origin, id);
 
+	/* Nothing is short, and its sender tries again. */
+	if (p->l4.kind == L4_ESP || (p->l4.kind == L4_GRE && p->l4.type == L4_ID_CALL)) {
+		packet_set_drop(p, DROP_NAT_ID_AWAITED);
+		return;
+	}
 	r->count++;
 	if (!r->told || n->env->now - r->told_ns >= TELL_EVERY_NS) {
 		struct event e = { .kind = EVENT_NAT_EXHAUSTED, .addr = addr, .count = r->count, .proto = p->ip.proto };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * UDP-Lite, DCCP and SCTP through NAT: ports of their own, checksums right at both
- * ends (nat_bench.h counts them from scratch), several clients of one server.
+ * ends (nat_bench.h counts them from scratch), several clients of one server; GRE
+ * and ESP: by key and by SPI.
  */
 #include "nat/nat_bench.h"
 
@@ -167,12 +168,121 @@ static void test_sctp_pieces(void **state)
 	nat_bench_stop(&nb);
 }
 
+static struct make esp_make(uint32_t client, uint32_t spi)
+{
+	struct make m = udp_make(0, 0);
+
+	m.proto = IPPROTO_NR_ESP;
+	m.src = client;
+	m.seq = spi;
+	return m;
+}
+
+static struct make from_server(struct make m, uint32_t id)
+{
+	m.in = WAN;
+	m.out = LAN;
+	m.src = SERVER;
+	m.dst = WAN_ADDR;
+	m.seq = id;
+	return m;
+}
+
+static void goes_to(struct nat_bench *nb, const struct make *m, uint32_t client)
+{
+	struct came c = nat_send(nb, m);
+
+	assert_true(c.passed);
+	assert_int_equal(c.ip.dst, client);
+}
+
+/* Would catch: a second client let in while the first one waits for its answer, whose packets it would take; one that
+ * never gets its turn; an answer to the wrong one; a client that makes its association anew and is not known. */
+static void test_esp(void **state)
+{
+	struct nat_bench nb;
+	struct make a = esp_make(CLIENT, 0x100a), b = esp_make(OTHER_CLIENT, 0x100b), a2 = esp_make(CLIENT, 0x200a);
+	struct make to_a = from_server(a, 0xa001), to_b = from_server(a, 0xb001), to_a2 = from_server(a, 0xa002),
+		    stray = from_server(a, 0xffff);
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	struct came out = nat_send(&nb, &a);
+	assert_true(out.passed && out.ip.src == WAN_ADDR && out.l4.info == 0x100a);
+	assert_false(nat_send(&nb, &b).passed);
+	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_ID_AWAITED], 1);
+	goes_to(&nb, &to_a, CLIENT);
+	assert_true(nat_send(&nb, &b).passed);
+	goes_to(&nb, &to_a, CLIENT);
+	goes_to(&nb, &to_b, OTHER_CLIENT);
+	goes_to(&nb, &to_a, CLIENT);
+	/* A restart: a new pair. Now what nobody waits for could be for either. */
+	assert_true(nat_send(&nb, &a2).passed);
+	goes_to(&nb, &to_b, OTHER_CLIENT);
+	goes_to(&nb, &to_a2, CLIENT);
+	struct came lost = nat_send(&nb, &stray);
+	assert_true(!lost.passed || lost.ip.dst == WAN_ADDR);
+	nat_bench_stop(&nb);
+}
+
+/* Would catch: an ICMP error about an association that finds nobody. */
+static void test_esp_error(void **state)
+{
+	struct nat_bench nb;
+	struct make a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001);
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	assert_true(nat_send(&nb, &a).passed);
+	goes_to(&nb, &to_a, CLIENT);
+	struct packet *p = nat_walk(&nb, bench_packet(&nb.b, &a), NULL, NULL);
+	assert_non_null(p);
+	struct packet *e = bench_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
+				       ICMP_FRAGMENTATION_NEEDED, p, 100);
+	bench_hand(&nb.b, p);
+	e = nat_walk(&nb, e, NULL, NULL);
+	assert_non_null(e);
+	assert_int_equal(e->ip.dst, CLIENT);
+	bench_hand(&nb.b, e);
+	nat_bench_stop(&nb);
+}
+
+static struct make gre_make(uint32_t client, uint32_t key)
+{
+	struct make m = esp_make(client, key);
+
+	m.proto = IPPROTO_NR_GRE;
+	m.flags = 0x20;
+	return m;
+}
+
+/* Would catch: two tunnels to one server taken for one, or a second one with the same key that takes the first one's
+ * answers. */
+static void test_gre_keys(void **state)
+{
+	struct nat_bench nb;
+	struct make a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1), same = gre_make(OTHER_CLIENT, 0x10001);
+	struct make to_a = from_server(a, 0x10001), to_b = from_server(a, 1);
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	struct came out = nat_send(&nb, &a);
+	assert_true(out.passed && out.l4.info == 0x10001);
+	assert_true(nat_send(&nb, &b).passed);
+	assert_false(nat_send(&nb, &same).passed);
+	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], 1);
+	goes_to(&nb, &to_b, OTHER_CLIENT);
+	goes_to(&nb, &to_a, CLIENT);
+	nat_bench_stop(&nb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_clients),        cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_published),          cmocka_unit_test(test_ports_of_their_own),
-		cmocka_unit_test(test_sctp_pieces),
+		cmocka_unit_test(test_sctp_pieces),        cmocka_unit_test(test_esp),
+		cmocka_unit_test(test_esp_error),          cmocka_unit_test(test_gre_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,54 @@ static enum l4_error icmp_parse(const uint8_t *p, size_t len, bool first_piece, 
 	return L4_OK;
 }
 
+#define GRE_HEADER_LEN 4
+#define GRE_FLAGS_CHECKSUM_OR_ROUTING 0xc0 /* of the first byte: four more bytes (RFC 1701, RFC 2784) */
+#define GRE_FLAGS_KEY 0x20
+#define GRE_VERSION 0x07 /* of the second byte */
+#define GRE_PROTO_PPP 0x880b
+#define ESP_HEADER_LEN 8
+
+static enum l4_id gre_id_of(const uint8_t *p, size_t len, uint32_t *id)
+{
+	size_t key_at = GRE_HEADER_LEN + ((p[0] & GRE_FLAGS_CHECKSUM_OR_ROUTING) != 0 ? 4 : 0);
+
+	if ((p[0] & GRE_FLAGS_KEY) == 0 || len < key_at + sizeof(be32))
+		return L4_ID_NONE;
+	switch (p[1] & GRE_VERSION) {
+	case 0:
+		*id = be32_get(*(const be32 *)(p + key_at));
+		return L4_ID_KEY;
+	case 1:
+		if (key_at != GRE_HEADER_LEN || be16_get(*(const be16 *)(p + 2)) != GRE_PROTO_PPP)
+			return L4_ID_NONE;
+		*id = be16_get(*(const be16 *)(p + GRE_CALL_AT));
+		return L4_ID_CALL;
+	default:
+		return L4_ID_NONE;
+	}
+}
+
+enum l4_id l4_id_of(uint8_t proto, const uint8_t *p, size_t len, uint32_t *id)
+{
+	*id = 0;
+	if (proto == IPPROTO_NR_GRE && len >= GRE_HEADER_LEN)
+		return gre_id_of(p, len, id);
+	/* SPI 0 never travels (RFC 4303 section 2.1). */
+	if (proto == IPPROTO_NR_ESP && len >= ESP_HEADER_LEN && (*id = be32_get(*(const be32 *)p)) != 0)
+		return L4_ID_SPI;
+	return L4_ID_NONE;
+}
+
+static enum l4_error id_parse(uint8_t proto, const uint8_t *p, size_t len, struct l4_view *v)
+{
+	v->type = (uint8_t)l4_id_of(proto, p, len, &v->info);
+	if (proto == IPPROTO_NR_GRE)
+		v->kind = L4_GRE;
+	else if (v->type == L4_ID_SPI)
+		v->kind = L4_ESP;
+	return L4_OK;
+}
+
 enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v)
 {
 	bool first_piece = ip->mf;
@@ -205,6 +253,9 @@ enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len,
 		return dccp_parse(p, len, first_piece, v);
 	case IPPROTO_NR_SCTP:
 		return sctp_parse(p, len, v);
+	case IPPROTO_NR_GRE:
+	case IPPROTO_NR_ESP:
+		return id_parse(ip->proto, p, len, v);
 	default:
 		return L4_OK;
 	}
@@ -234,6 +285,8 @@ bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, s
 	*v = (struct l4_view){ 0 };
 	if (ip->frag_off != 0)
 		return true;
+	if (ip->proto == IPPROTO_NR_GRE || ip->proto == IPPROTO_NR_ESP)
+		return id_parse(ip->proto, p, len, v) == L4_OK;
 	if (!l4_needs_header(ip->proto))
 		return true;
 	if (len < 8)

@@ -43,9 +43,19 @@ enum l4_kind {
 	L4_UDPLITE,
 	L4_DCCP,
 	L4_SCTP,
+	L4_GRE,
+	L4_ESP,
 	L4_ICMP_QUERY, /* echo, timestamp, information, address mask and their replies: has an identifier */
 	L4_ICMP_ERROR, /* quotes a packet */
 	L4_ICMP_OTHER, /* router advertisement, unknown types */
+};
+
+/* What identifies a flow of a protocol without ports. */
+enum l4_id {
+	L4_ID_NONE,
+	L4_ID_KEY,  /* GRE (RFC 2890): the same both ways, agreed between the ends */
+	L4_ID_CALL, /* GRE of PPTP (RFC 2637 section 4.1): the receiver's number of the call */
+	L4_ID_SPI,  /* ESP (RFC 4303 section 2.1): the receiver's number of the association */
 };
 
 struct l4_view {
@@ -59,10 +69,11 @@ struct l4_view {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
-	/* ICMP; DCCP: type is the packet's (enum dccp_type) */
+	/* ICMP; DCCP: type is the packet's (enum dccp_type); GRE, ESP: type is an enum l4_id */
 	uint8_t type, code;
 	uint16_t id, icmp_seq; /* queries */
-	uint32_t info;         /* bytes 4 to 7: gateway, pointer, next-hop MTU; SCTP: the verification tag */
+	uint32_t info;         /* bytes 4 to 7: gateway, pointer, next-hop MTU; SCTP: the verification tag;
+				* GRE, ESP: the identifier */
 };
 
 enum l4_error {
@@ -86,8 +97,12 @@ static inline bool l4_has_ports(uint8_t proto)
 /* A later fragment of these says nothing of its flow. */
 static inline bool l4_needs_header(uint8_t proto)
 {
-	return l4_has_ports(proto) || proto == IPPROTO_NR_ICMP;
+	return l4_has_ports(proto) || proto == IPPROTO_NR_ICMP || proto == IPPROTO_NR_GRE || proto == IPPROTO_NR_ESP;
 }
+
+/* The identifier of a GRE or ESP packet, whose header begins at p and of which len bytes are there; L4_ID_NONE for one
+ * that has none, or that is too short for it. */
+enum l4_id l4_id_of(uint8_t proto, const uint8_t *p, size_t len, uint32_t *id);
 
 static inline bool l4_kind_has_ports(enum l4_kind kind)
 {

@@ -52,6 +52,9 @@ _Static_assert(sizeof(struct sctp_header) == SCTP_HEADER_LEN, "RFC 9260 section 
 size_t udplite_covered(const struct udplite_header *h, size_t len);
 size_t dccp_covered(const struct dccp_header *h, size_t len);
 
+/* In an enhanced GRE header (RFC 2637 section 4.1). */
+#define GRE_CALL_AT 6
+
 struct icmp_header {
 	uint8_t type, code;
 	be16 check;

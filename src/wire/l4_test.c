@@ -71,8 +71,11 @@ static const struct length_row length_rows[] = {
 	{ "error with a quote of zeros", 1, WHOLE, 64, 3, L4_ICMP_HEADER, 0, 0, 0, 0 },
 	{ "error, first piece", 1, FIRST, 8, 11, L4_OK, L4_ICMP_ERROR, 8, 0, 0 },
 	{ "icmp, later piece", 1, LATER, 2, 3, L4_OK, L4_NONE, 0, 2, 0 },
-	{ "another protocol", 47, WHOLE, 5, 0, L4_OK, L4_NONE, 0, 5, 0 },
-	{ "another protocol, empty", 47, WHOLE, 0, 0, L4_OK, L4_NONE, 0, 0, 0 },
+	{ "another protocol", 4, WHOLE, 5, 0, L4_OK, L4_NONE, 0, 5, 0 },
+	{ "another protocol, empty", 4, WHOLE, 0, 0, L4_OK, L4_NONE, 0, 0, 0 },
+	{ "gre", 47, WHOLE, 5, 0, L4_OK, L4_GRE, 0, 5, 0 },
+	{ "gre, empty", 47, WHOLE, 0, 0, L4_OK, L4_GRE, 0, 0, 0 },
+	{ "esp without an SPI", 50, WHOLE, 40, 0, L4_OK, L4_NONE, 0, 40, 0 },
 };
 
 static struct ipv4_view length_packet(const struct length_row *r, uint8_t *p)

@@ -30,9 +30,20 @@ static size_t look(const uint8_t *p, size_t len, struct peek *out)
 	out->frag_off = (uint16_t)((frag & 0x1fff) * 8);
 	out->kind = frag & 0x3fff ? PEEK_PIECE : PEEK_FLOW;
 	out->sport = out->dport = 0;
-	if (out->frag_off != 0 || len < header_len + 8)
+	out->id = L4_ID_NONE;
+	if (out->frag_off != 0)
 		return header_len;
 	const uint8_t *l4 = p + header_len;
+	if (h->proto == IPPROTO_NR_GRE || h->proto == IPPROTO_NR_ESP) {
+		uint32_t id;
+
+		out->id = (uint8_t)l4_id_of(h->proto, l4, len - header_len, &id);
+		out->sport = (uint16_t)(id >> 16);
+		out->dport = (uint16_t)id;
+		return header_len;
+	}
+	if (len < header_len + 8)
+		return header_len;
 	if (l4_has_ports(h->proto)) {
 		out->sport = (uint16_t)(l4[0] << 8 | l4[1]);
 		out->dport = (uint16_t)(l4[2] << 8 | l4[3]);
@@ -54,6 +65,9 @@ static void turn_round(struct peek *q)
 		q->dport = (uint16_t)(icmp_opposite((uint8_t)(q->dport >> 8)) << 8 | (q->dport & 0xff));
 		return;
 	}
+	/* The same key both ways; of the others nobody here knows the other direction's. */
+	if (q->id == L4_ID_KEY)
+		return;
 	q->sport = q->dport;
 	q->dport = port;
 }
@@ -92,4 +106,5 @@ void peek_frame(const uint8_t *frame, size_t len, struct peek *out)
 	out->sport = quote.sport;
 	out->dport = quote.dport;
 	out->proto = quote.proto;
+	out->id = quote.id;
 }

@@ -13,6 +13,7 @@
 
 #include "wire/ether.h"
 #include "wire/ipv4.h"
+#include "wire/l4.h"
 
 enum peek_kind {
 	PEEK_OTHER, /* neither of the below: no flow */
@@ -28,6 +29,7 @@ struct peek {
 	uint16_t sport, dport;
 	uint8_t proto;
 	uint8_t kind; /* enum peek_kind */
+	uint8_t id;   /* enum l4_id; then the identifier stands in sport (high half) and dport */
 	uint16_t frag_id;
 	uint16_t frag_off;             /* bytes */
 	uint32_t outer_src, outer_dst; /* of the frame itself: differ from src and dst in an ICMP error */

@@ -150,6 +150,15 @@ static void sctp_mend(uint8_t *p, size_t len, uint32_t from, uint32_t to)
 		h->check = be32_of(be32_get(h->check) ^ __builtin_bswap32(crc32c_delta(from ^ to, len - sizeof(be32))));
 }
 
+/* No checksum covers it: the C bit of GRE is 0 in PPTP (RFC 2637 section 4.1). */
+static void call_write(uint8_t *p, struct l4_view *l4, uint16_t call)
+{
+	if (l4->kind != L4_GRE || l4->type != L4_ID_CALL || l4->info == call)
+		return;
+	*(be16 *)(p + GRE_CALL_AT) = be16_of(call);
+	l4->info = call;
+}
+
 void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const struct rewrite *to,
 		    enum rewrite_check check)
 {
@@ -159,7 +168,10 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
 
 	if (addr_delta != 0)
 		h->check = be16_of(mended(be16_get(h->check), addr_delta));
-	if (check == REWRITE_CHECK_NONE || !has_ports(l4->kind))
+	if (check == REWRITE_CHECK_NONE)
+		return;
+	call_write(p, l4, to->dport);
+	if (!has_ports(l4->kind))
 		return;
 	uint32_t ports = (uint32_t)l4->sport << 16 | l4->dport;
 	uint32_t port_delta = ports_write(p, l4, to);

@@ -23,7 +23,7 @@ enum rewrite_check {
 
 struct rewrite {
 	uint32_t src, dst;     /* new addresses */
-	uint16_t sport, dport; /* new ports; ICMP query: sport is the identifier */
+	uint16_t sport, dport; /* new ports; ICMP query: sport is the identifier; GRE of PPTP: dport is the call */
 };
 
 /* Makes the packet's addresses, and its ports or ICMP identifier, those of `to`,

@@ -222,11 +222,49 @@ static void test_quotes(void **state)
 	}
 }
 
+/* Would catch: a key read at the wrong place, or past the end; a call taken for a key; a version that nobody knows. */
+static void test_identifiers(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t proto, bytes[16];
+		size_t len;
+		enum l4_id want;
+		uint32_t id;
+	} rows[] = {
+		{ "gre", 47, { 0, 0, 8, 0, 1, 2, 3, 4 }, 8, L4_ID_NONE, 0 },
+		{ "gre key", 47, { 0x20, 0, 8, 0, 1, 2, 3, 4 }, 8, L4_ID_KEY, 0x01020304 },
+		{ "gre key, cut", 47, { 0x20, 0, 8, 0, 1, 2, 3 }, 7, L4_ID_NONE, 0 },
+		{ "gre checksum and key", 47, { 0xa0, 0, 8, 0, 9, 9, 0, 0, 1, 2, 3, 4 }, 12, L4_ID_KEY, 0x01020304 },
+		{ "gre checksum and key, cut", 47, { 0xa0, 0, 8, 0, 9, 9, 0, 0, 1, 2, 3 }, 11, L4_ID_NONE, 0 },
+		{ "pptp", 47, { 0x30, 1, 0x88, 0x0b, 0, 5, 0x12, 0x34 }, 8, L4_ID_CALL, 0x1234 },
+		{ "pptp, another payload", 47, { 0x30, 1, 8, 0, 0, 5, 0x12, 0x34 }, 8, L4_ID_NONE, 0 },
+		{ "gre version 2", 47, { 0x20, 2, 8, 0, 1, 2, 3, 4 }, 8, L4_ID_NONE, 0 },
+		{ "gre, three bytes", 47, { 0x20, 0, 8 }, 3, L4_ID_NONE, 0 },
+		{ "esp", 50, { 1, 2, 3, 4, 0, 0, 0, 1 }, 8, L4_ID_SPI, 0x01020304 },
+		{ "esp, cut", 50, { 1, 2, 3, 4, 0, 0, 0 }, 7, L4_ID_NONE, 0 },
+		{ "esp, SPI 0", 50, { 0, 0, 0, 0, 0, 0, 0, 1 }, 8, L4_ID_NONE, 0 },
+		{ "another", 99, { 1, 2, 3, 4, 0, 0, 0, 1 }, 8, L4_ID_NONE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t *p = exact_copy(rows[i].bytes, rows[i].len);
+		uint32_t id;
+		enum l4_id got = l4_id_of(rows[i].proto, p, rows[i].len, &id);
+
+		if (got != rows[i].want || id != rows[i].id)
+			fail_msg("%s: %d, %x", rows[i].what, got, id);
+		free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_translation), cmocka_unit_test(test_coverage), cmocka_unit_test(test_udplite_zero),
 		cmocka_unit_test(test_lies),        cmocka_unit_test(test_quotes),
+		cmocka_unit_test(test_identifiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
