@@ -235,6 +235,52 @@ static struct packet *finish(struct world *w, struct ipv4_view ip, const uint8_t
 	return p;
 }
 
+#define PPTP_FAR 1723
+
+/* Another transport than those three: kind says which, number its tag, identifier or call. Returns the protocol. */
+static uint8_t make_other(uint8_t *l4, uint32_t len, uint16_t sport, uint16_t dport, uint8_t kind, uint8_t number)
+{
+	static const uint8_t protos[] = { 47, 47, 47, IPPROTO_NR_ESP, IPPROTO_NR_SCTP, IPPROTO_NR_DCCP, IPPROTO_NR_UDPLITE };
+	uint8_t proto = protos[(kind & 7) % 7];
+
+	fuzz_put16(l4, sport);
+	fuzz_put16(l4 + 2, dport);
+	if (proto == 47 && (kind & 7) != 0) {
+		bool call = (kind & 7) == 2;
+
+		fuzz_put16(l4, call ? 0x3001 : 0x2000);
+		fuzz_put16(l4 + 2, call ? 0x880b : 0x0800);
+		fuzz_put16(l4 + 6, number & 7);
+	} else if (proto == IPPROTO_NR_ESP) {
+		fuzz_put16(l4, 0);
+		fuzz_put16(l4 + 2, 1 + (number & 7));
+	} else if (proto == IPPROTO_NR_SCTP) {
+		l4[7] = number & 7;
+		l4[12] = kind >> 3 & 15;
+		l4[15] = (uint8_t)(len - 12);
+		l4[19] = number >> 3 & 7; /* the initiate tag */
+	} else if (proto == IPPROTO_NR_DCCP) {
+		l4[4] = (uint8_t)(len / 4 > 255 ? 255 : len / 4);
+		l4[8] = (uint8_t)((kind >> 3 & 15) << 1 | 1);
+	} else if (proto == IPPROTO_NR_UDPLITE) {
+		l4[5] = 8;
+	}
+	return proto;
+}
+
+/* A control message of PPTP behind a TCP header, which names a call. */
+static void make_call(uint8_t *p, uint8_t kind, uint8_t number)
+{
+	fuzz_put16(p, 32);
+	fuzz_put16(p + 2, 1);
+	fuzz_put16(p + 4, 0x1a2b);
+	fuzz_put16(p + 6, 0x3c4d);
+	fuzz_put16(p + 8, (uint16_t)(7 + (kind >> 3 & 15) % 9));
+	fuzz_put16(p + 12, number & 7);
+	fuzz_put16(p + 14, number >> 3 & 7);
+	p[16] = (number >> 6 & 1) ^ 1;
+}
+
 static struct packet *make_packet(struct world *w, struct fuzz_input *in)
 {
 	static const uint8_t protos[] = { IPPROTO_NR_TCP, IPPROTO_NR_UDP, IPPROTO_NR_ICMP, 47 };
@@ -270,8 +316,21 @@ static struct packet *make_packet(struct world *w, struct fuzz_input *in)
 		icmp_emit(l4, from_inside ^ (ports >> 7 & 1) ? ICMP_ECHO_REQUEST : ICMP_ECHO_REPLY, 0,
 			  (uint32_t)(from_inside ? near : dport) << 16);
 		break;
-	default:
+	default: {
+		uint8_t kind = (uint8_t)fuzz_take(in, 1), number = (uint8_t)fuzz_take(in, 1);
+
+		if ((kind & 7) != 7) {
+			ip.proto = make_other(l4, len, sport, dport, kind, number);
+			break;
+		}
+		uint32_t numbers = fuzz_take(in, 1), flags = fuzz_take(in, 1);
+		ip.proto = IPPROTO_NR_TCP;
+		len = TCP_HEADER_LEN + 32;
+		tcp_emit(l4, from_inside ? near : PPTP_FAR, from_inside ? PPTP_FAR : dport, 1000 * (numbers & 15),
+			 1000 * (numbers >> 4), (uint8_t)flags, (uint16_t)(flags << 6));
+		make_call(l4 + TCP_HEADER_LEN, kind, number);
 		break;
+	}
 	}
 	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + len);
 	l4_checksum_set(&ip, l4, len);
@@ -388,14 +447,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	pass(w, 31 * NS_PER_S);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 9; i++)
 		pass(w, 8000 * NS_PER_S);
 	check_tables(w);
 	FUZZ_CHECK(packet_pool_used(w->env.pool) == 0);
 	FUZZ_CHECK(conntrack_n_connections(w->ct) == 0);
 	FUZZ_CHECK(w->ct->conns.n_used == 0 && w->ct->table.n_entries == 0 && w->ct->sources.pool.n_used == 0);
 	FUZZ_CHECK(w->nat->mappings.pool.n_used == 0 && w->nat->mappings.pairs.n_used == 0);
-	FUZZ_CHECK(w->nat->mappings.permits.n_used == 0);
+	FUZZ_CHECK(w->nat->mappings.permits.n_used == 0 && w->nat->calls.pool.n_used == 0);
 	nat_destroy(w->nat);
 	conntrack_destroy(w->ct);
 	packet_pool_destroy(w->env.pool);

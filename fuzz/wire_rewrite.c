@@ -14,7 +14,11 @@ static uint8_t *check_field(uint8_t *l4, enum l4_kind kind)
 	case L4_TCP:
 		return l4 + 16;
 	case L4_UDP:
+	case L4_UDPLITE:
+	case L4_DCCP:
 		return l4 + 6;
+	case L4_SCTP:
+		return l4 + 8; /* two bytes of four */
 	case L4_ICMP_QUERY:
 		return l4 + 2;
 	default:
@@ -29,7 +33,7 @@ static uint32_t pseudo_len(const struct ipv4_view *ip, const uint8_t *l4)
 
 static bool transport_right(const struct ipv4_view *ip, uint8_t *l4, enum l4_kind kind, enum rewrite_check check)
 {
-	if (check == REWRITE_CHECK_PARTIAL && kind != L4_ICMP_QUERY)
+	if (check == REWRITE_CHECK_PARTIAL && kind != L4_ICMP_QUERY && kind != L4_SCTP)
 		return fuzz_get16(check_field(l4, kind)) ==
 		       checksum_fold(checksum_pseudo(ip->src, ip->dst, ip->proto, pseudo_len(ip, l4)));
 	return l4_checksum_ok(ip, l4, (size_t)ip->total_len - ip->header_len);
@@ -42,16 +46,16 @@ static void packet_check(uint8_t *p, struct ipv4_view *ip, struct l4_view *l4, c
 		.src = ip->src,
 		.dst = ip->dst,
 		.sport = l4->kind == L4_ICMP_QUERY ? l4->id : l4->sport,
-		.dport = l4->dport,
+		.dport = l4->kind == L4_GRE ? (uint16_t)l4->info : l4->dport,
 	};
 	uint8_t *bytes = p + ip->header_len, *field = check_field(bytes, l4->kind);
 	size_t l4_len = (size_t)ip->total_len - ip->header_len;
 	bool whole = !ipv4_is_fragment(ip) && field != NULL &&
 		     !(check == REWRITE_CHECK_PARTIAL && l4->kind == L4_ICMP_QUERY);
 
-	if (whole && check == REWRITE_CHECK_PARTIAL)
+	if (whole && check == REWRITE_CHECK_PARTIAL && l4->kind != L4_SCTP)
 		fuzz_put16(field, checksum_fold(checksum_pseudo(ip->src, ip->dst, ip->proto, pseudo_len(ip, bytes))));
-	else if (whole && (l4->kind != L4_UDP || fuzz_get16(field) != 0))
+	else if (whole && ((l4->kind != L4_UDP && l4->kind != L4_UDPLITE) || fuzz_get16(field) != 0))
 		l4_checksum_set(ip, bytes, l4_len);
 	uint8_t *before = fuzz_copy(p, ip->total_len);
 
@@ -63,11 +67,12 @@ static void packet_check(uint8_t *p, struct ipv4_view *ip, struct l4_view *l4, c
 	FUZZ_CHECK(ip_again.src == to->src && ip_again.dst == to->dst && ip->src == to->src && ip->dst == to->dst);
 	FUZZ_CHECK(l4_again.sport == l4->sport && l4_again.dport == l4->dport && l4_again.id == l4->id);
 	if (check != REWRITE_CHECK_NONE) {
-		if (l4->kind == L4_TCP || l4->kind == L4_UDP)
+		if (l4_kind_has_ports(l4->kind))
 			FUZZ_CHECK(l4->sport == to->sport && l4->dport == to->dport);
 		FUZZ_CHECK(l4->kind != L4_ICMP_QUERY || l4->id == to->sport);
 		FUZZ_CHECK(!whole || l4_again.check == l4->check);
-		FUZZ_CHECK(!whole || transport_right(ip, bytes, l4->kind, check));
+		FUZZ_CHECK(!whole || (l4->kind == L4_UDPLITE && l4->check == 0) ||
+			   transport_right(ip, bytes, l4->kind, check));
 	}
 	rewrite_packet(p, ip, l4, &from, check);
 	/* In a piece the checksum is anybody's: either zero may come back. */

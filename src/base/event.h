@@ -33,7 +33,7 @@ enum event_kind {
 /* One direction of a connection, host order. */
 struct event_tuple {
 	uint32_t src, dst;
-	uint16_t sport, dport; /* ICMP: identifier; type << 8 | code */
+	uint16_t sport, dport; /* ICMP: identifier; type << 8 | code; GRE, ESP: halves of the identifier */
 };
 
 struct event {
@@ -44,7 +44,7 @@ struct event {
 	uint64_t count;
 	uint8_t mac[6];
 	uint8_t proto;     /* connections: IP protocol */
-	uint8_t state;     /* connections: enum ct_tcp_state for TCP */
+	uint8_t state;     /* connections: conn.tcp_state */
 	uint16_t status;   /* connections: CT_* status bits */
 	uint16_t reason;   /* EVENT_CONN_END: enum ct_end_reason */
 	struct event_tuple orig, reply;

@@ -328,7 +328,44 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 	}
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
-	attach(ct, p, ref, c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
+	attach(ct, p, ref,
+	       c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED
+	       : c->status & CT_EXPECTED ? CT_INFO_RELATED
+					 : CT_INFO_NEW);
+}
+
+uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const struct tuple *orig,
+			  const struct tuple *reply)
+{
+	const struct tuple *both[N_CT_DIRS] = { orig, reply };
+
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		uint32_t ref = conntrack_find(ct, both[d]);
+
+		if (ref != CONN_NONE)
+			conntrack_end(ct, conn_index(ref), CT_END_REUSED);
+	}
+	if (!ct_make_room(ct))
+		return CONN_NONE;
+	uint32_t index = ct_create(ct, tuple_hash(&ct->key, orig), orig);
+	if (index == POOL_NONE)
+		return CONN_NONE;
+	struct conn *c = ct_conn(ct, index);
+
+	c->status |= CT_EXPECTED | CT_SNAT_DONE | CT_DNAT_DONE;
+	c->status |= reply->dst != orig->src ? CT_SNAT : 0;
+	c->status |= reply->src != orig->dst ? CT_DNAT : 0;
+	ct->side[index].notes.zone = c->status & CT_DNAT ? reply->zone : orig->zone;
+	ct_protocol_of(orig->proto)->begin(ct, index, p);
+	if (!conntrack_take_reply(ct, index, reply) || !ct_confirm_one(ct, index)) {
+		ct_discard(ct, index);
+		return CONN_NONE;
+	}
+	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+		conntrack_end(ct, index, CT_END_REFUSED);
+		return CONN_NONE;
+	}
+	return index;
 }
 
 /* Pieces that had to wait for the first one follow it in its batch. */

@@ -42,6 +42,8 @@ enum ct_status {
 	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
 	CT_AWAITED = 0x1000,    /* dead, and its number kept for packets that still name it */
 	CT_OUTSIDE = 0x2000,    /* confirmed; it began outside */
+	CT_EXPECTED = 0x4000,   /* begun by another connection's packet (conntrack_expect) */
+	CT_HELPED = 0x8000,     /* NAT reads what its packets say: none of them takes a shortcut */
 };
 
 /* Linux's states, in Linux's order. */
@@ -292,6 +294,11 @@ bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tup
 /* The same in two steps, for several at a time: the first has the table's line fetched and returns the tuple's hash. */
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
 bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
+/* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it had
+ * passed all hooks, on p's way. Its packets are RELATED until it is answered. Whatever has one of the tuples ends. The
+ * index, CONN_NONE when there is no room. */
+uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const struct tuple *orig,
+			  const struct tuple *reply);
 /* The connection that ended in this batch for this unconfirmed one to begin on its ORIGINAL tuple, while it still holds
  * something for NAT (CT_MAPPED, which whoever takes that over clears); CONN_NONE: none. */
 uint32_t conntrack_predecessor(const struct conntrack *ct, uint32_t index);

@@ -118,6 +118,8 @@ void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
 void ct_let_go(struct conntrack *ct, struct packet *p);
 /* Makes room for one more that is to be confirmed, if need be by the end of a young one. */
 bool ct_make_room(struct conntrack *ct);
+/* An unconfirmed one that no packet holds leaves no trace. */
+void ct_discard(struct conntrack *ct, uint32_t index);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_assure(struct conntrack *ct, uint32_t index);

@@ -101,6 +101,9 @@ void ct_datagram_confirmed(struct conn *c)
 		h->dst = other->src;
 		h->sport = other->proto == IPPROTO_NR_ICMP ? other->sport : other->dport;
 		h->dport = other->sport;
+		/* The receiver's own name for the flow: as it is, unless whoever expected it says otherwise. */
+		if (tuple_has_own_id(&c->half[d].tuple))
+			h->dport = c->half[d].tuple.dport;
 	}
 }
 

@@ -260,6 +260,18 @@ void conntrack_packet_back(void *ctx, struct packet *p)
 	p->ct_info = CT_INFO_INVALID;
 }
 
+void ct_discard(struct conntrack *ct, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	table_forget(ct, c, index);
+	release_mapping(ct, c, index);
+	ct_source_leave(&ct->sources, ct->side[index].source);
+	number_free(ct, index);
+	ct->n_unconfirmed--;
+	ct->counts[CT_COUNT_DISCARDED]++;
+}
+
 void conntrack_packet_gone(void *ctx, struct packet *p)
 {
 	struct conntrack *ct = ctx;
@@ -273,12 +285,7 @@ void conntrack_packet_gone(void *ctx, struct packet *p)
 	/* Another packet of the flow has confirmed it meanwhile. */
 	if ((status & (CT_CONFIRMED | CT_DYING)) || ct->side[index].n_packets > 0)
 		return;
-	table_forget(ct, c, index);
-	release_mapping(ct, c, index);
-	ct_source_leave(&ct->sources, ct->side[index].source);
-	number_free(ct, index);
-	ct->n_unconfirmed--;
-	ct->counts[CT_COUNT_DISCARDED]++;
+	ct_discard(ct, index);
 }
 
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply)

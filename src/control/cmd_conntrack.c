@@ -409,7 +409,8 @@ const struct command cmd_conntrack = {
 		.synopsis = "[-L | -C | -S | -F | -D] [-p PROTO] [-s ADDR] [-d ADDR] [-j]",
 		.help = "the connections that the gateway tracks, in conntrack-tools' form",
 		.options = conntrack_options,
-		.more = "In JSON, sport of an ICMP query is its identifier, and dport is type * 256 + code.",
+		.more = "In JSON, sport of an ICMP query is its identifier, and dport is type * 256 + code; of GRE's key or "
+			"call and of ESP's SPI, they are the high and the low half.",
 		.example = "  yangguan conntrack -L -p tcp -s 10.77.0.0/24\n"
 			   "  tcp      6 7439 ESTABLISHED src=10.77.0.2 dst=203.0.113.80 sport=40000 dport=80 packets=6 "
 			   "bytes=420\n  src=203.0.113.80 dst=203.0.113.1 sport=80 dport=51234 packets=5 bytes=900 "

@@ -92,7 +92,8 @@ const struct command cmd_pools = {
 		.options = cmd_plain_options,
 		.more = "ports counts those of one protocol over all addresses; refused counts new connections that "
 			"found no port; reused\ncounts those that were finished or idle and made room for a new "
-			"one; other is SCTP, DCCP and UDP-Lite together.",
+			"one; other is SCTP, DCCP, UDP-Lite and calls of "
+			"PPTP together.",
 		.example = "  yangguan pools",
 	},
 	.start = pools_start,

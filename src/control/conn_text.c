@@ -51,5 +51,7 @@ void conn_tuple_text(struct text *t, uint8_t proto, const struct event_tuple *tu
 		 proto == IPPROTO_UDPLITE)
 		text_add(t, "sport=%u dport=%u ", tuple->sport, tuple->dport);
 	else if (proto == IPPROTO_GRE)
-		text_add(t, "srckey=0x%x dstkey=0x%x ", tuple->sport, tuple->dport);
+		text_add(t, "srckey=0x0 dstkey=0x%x ", (unsigned)tuple->sport << 16 | tuple->dport);
+	else if (proto == IPPROTO_ESP)
+		text_add(t, "spi=0x%x ", (unsigned)tuple->sport << 16 | tuple->dport);
 }

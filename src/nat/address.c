@@ -139,7 +139,7 @@ void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_
 	enum nat_proto proto;
 
 	nat_address_at(n, address)->n_holders++;
-	if (nat_proto_of(ip_proto, &proto))
+	if (nat_map_of(ip_proto, port, &proto))
 		portmap_use(nat_address_map(n, address, proto), port);
 }
 
@@ -148,7 +148,7 @@ void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint
 	enum nat_proto proto;
 
 	nat_address_at(n, address)->n_holders--;
-	if (nat_proto_of(ip_proto, &proto))
+	if (nat_map_of(ip_proto, port, &proto))
 		portmap_release(nat_address_map(n, address, proto), port);
 	nat_block_settle(n, address, ip_proto, port);
 }

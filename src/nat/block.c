@@ -13,11 +13,12 @@
  */
 #include "nat/nat_priv.h"
 
-static struct portmap *shared_map(struct nat *n, uint32_t address, uint8_t ip_proto, enum nat_proto *proto)
+static struct portmap *shared_map(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port,
+				  enum nat_proto *proto)
 {
 	const struct nat_address *a = nat_address_at(n, address);
 
-	if (a->row == NAT_BLOCK_NONE || !nat_proto_of(ip_proto, proto))
+	if (a->row == NAT_BLOCK_NONE || !nat_map_of(ip_proto, port, proto))
 		return NULL;
 	return nat_address_map(n, address, *proto);
 }
@@ -64,7 +65,7 @@ bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t
 {
 	uint32_t block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;
-	struct portmap *m = shared_map(n, address, ip_proto, &proto);
+	struct portmap *m = shared_map(n, address, ip_proto, port, &proto);
 
 	if (m == NULL || !portmap_block_idle(m, block))
 		return true;
@@ -78,7 +79,7 @@ void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_
 {
 	uint32_t block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;
-	struct portmap *m = shared_map(n, address, ip_proto, &proto);
+	struct portmap *m = shared_map(n, address, ip_proto, port, &proto);
 
 	if (m != NULL && portmap_block_idle(m, block))
 		nat_blocks_free(n->crew.blocks, nat_address_at(n, address)->row, proto, block, n->crew.worker);
@@ -88,7 +89,7 @@ bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint
 {
 	uint32_t address = nat_address_get(n, addr, zone), block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;
-	struct portmap *m = address == NAT_NONE ? NULL : shared_map(n, address, ip_proto, &proto);
+	struct portmap *m = address == NAT_NONE ? NULL : shared_map(n, address, ip_proto, port, &proto);
 
 	if (m == NULL)
 		return false;
@@ -109,7 +110,7 @@ void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, ui
 	uint32_t address = nat_address_find(n, addr, zone), block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;
 
-	shared_map(n, address, ip_proto, &proto)->pins[block]--;
+	shared_map(n, address, ip_proto, port, &proto)->pins[block]--;
 	n->n_pins--;
 	nat_address_at(n, address)->n_holders--;
 	nat_block_settle(n, address, ip_proto, port);

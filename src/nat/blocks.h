@@ -25,10 +25,10 @@
 #define NAT_BLOCK_NONE UINT32_MAX
 #define NAT_BLOCK_WORKERS_MAX 64u
 
-/* The protocols that have a port map. */
-enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_SCTP, NAT_DCCP, NAT_UDPLITE, N_NAT_PROTOS };
+/* What has a port map: protocols, and calls of PPTP (pptp.c). */
+enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_SCTP, NAT_DCCP, NAT_UDPLITE, NAT_CALL, N_NAT_PROTOS };
 
-/* False for all others. */
+/* False for all others, and for GRE: of its connections none holds a call. */
 static inline bool nat_proto_of(uint8_t ip_proto, enum nat_proto *out)
 {
 	switch (ip_proto) {
@@ -54,6 +54,15 @@ static inline bool nat_proto_of(uint8_t ip_proto, enum nat_proto *out)
 		*out = N_NAT_PROTOS;
 		return false;
 	}
+}
+
+/* The map of a port that is held: also of a call, which is never 0. */
+static inline bool nat_map_of(uint8_t ip_proto, uint32_t port, enum nat_proto *out)
+{
+	if (nat_proto_of(ip_proto, out))
+		return true;
+	*out = NAT_CALL;
+	return ip_proto == IPPROTO_NR_GRE && port != 0;
 }
 
 struct port_set;

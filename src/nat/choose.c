@@ -28,6 +28,7 @@
  * Next: src/nat/port.c
  */
 #include "nat/nat_priv.h"
+#include "wire/pptp.h"
 
 #define NULL_BINDING_TRIES 64
 #define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */
@@ -594,6 +595,11 @@ static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, co
 	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) && take_mapping(n, c, index, w, s->reply, p);
 }
 
+static bool is_pptp(const struct tuple *orig)
+{
+	return orig->proto == IPPROTO_NR_TCP && orig->dport == PPTP_PORT;
+}
+
 /* Another worker may have a port; of what has none all that goes to one host outside is at one worker. */
 static bool takes_port(const struct tuple *reply)
 {
@@ -625,5 +631,7 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 	c->status &= (uint16_t)~CT_SNAT_ASKED;
 	c->status |= CT_SNAT_DONE;
 	mark_sides(c);
+	if (YG_UNLIKELY(is_pptp(&c->half[CT_ORIGINAL].tuple)))
+		c->status |= CT_HELPED;
 	return true;
 }

@@ -178,6 +178,7 @@ const char *const nat_law_names[N_NAT_LAW_ROWS] = {
 	[NAT_LAW_AT_REST] = "nobody: held down (rest)",
 	[NAT_LAW_ATTEMPTS] = "attempts of hosts inside to meet",
 	[NAT_LAW_WORKERS] = "other workers",
+	[NAT_LAW_CALLS] = "calls of PPTP",
 };
 
 void nat_law_of(const struct nat *n, struct nat_law *out)
@@ -192,6 +193,7 @@ void nat_law_of(const struct nat *n, struct nat_law *out)
 		[NAT_LAW_AT_REST] = n->rests.n,
 		[NAT_LAW_ATTEMPTS] = n->attempts.n,
 		[NAT_LAW_WORKERS] = n->n_pins + m->n_for_workers,
+		[NAT_LAW_CALLS] = n->calls.pool.n_used,
 	} };
 	/* An address without a holder is none. */
 	for (uint32_t i = 0; i < n->addresses.pool.n_fresh; i++)

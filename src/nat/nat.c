@@ -78,10 +78,14 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto destroy_overloads;
 	if (nat_reuse_init(&n->reuse, conntrack_n_numbers_max(ct)) != 0)
 		goto fini_rests;
+	if (nat_calls_init(&n->calls) != 0)
+		goto fini_reuse;
 	conntrack_set_release(ct, nat_release, n);
 	conntrack_set_finished(ct, nat_reuse_finished, n);
 	return n;
 
+fini_reuse:
+	nat_reuse_fini(&n->reuse);
 fini_rests:
 	nat_rests_fini(&n->rests);
 destroy_overloads:
@@ -102,6 +106,7 @@ void nat_destroy(struct nat *n)
 	conntrack_set_release(n->ct, NULL, NULL);
 	conntrack_set_finished(n->ct, NULL, NULL);
 	nat_reuse_fini(&n->reuse);
+	nat_calls_fini(&n->calls);
 	nat_rests_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
@@ -202,7 +207,7 @@ static struct rewrite as_it_is(const struct packet *p)
 		.src = p->ip.src,
 		.dst = p->ip.dst,
 		.sport = p->l4.kind == L4_ICMP_QUERY ? p->l4.id : p->l4.sport,
-		.dport = p->l4.dport,
+		.dport = p->l4.kind == L4_GRE ? (uint16_t)p->l4.info : p->l4.dport,
 	};
 }
 
@@ -217,6 +222,8 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	to.dst = other->src;
 	if (l4_kind_has_ports(p->l4.kind))
 		to.dport = other->sport;
+	else if (p->l4.kind == L4_GRE && p->l4.type == L4_ID_CALL)
+		to.dport = c->half[dir].datagram.dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
 		to.sport = other->sport;
 	translate(p, c, &to);
@@ -438,6 +445,8 @@ static void work_src(struct nat *n, enum ip_hook hook, struct packet *p, struct 
 	if (YG_UNLIKELY(is_open(c, p, CT_SNAT_DONE)) && !finish_source(n, hook, p, s))
 		return;
 	translate_src(n, c, p);
+	if (YG_UNLIKELY(c->status & CT_HELPED) && hook == HOOK_POSTROUTING)
+		nat_pptp(n, p);
 }
 
 static void work_sources(struct nat *n, enum ip_hook hook, struct packet *const *packet, uint32_t n_packets)
@@ -531,11 +540,12 @@ void nat_expire(struct nat *n)
 {
 	nat_attempts_expire(n);
 	nat_rests_expire(n);
+	nat_calls_expire(n);
 	if (n->sweeping)
 		sweep(n);
 }
 
 uint64_t nat_next_deadline(const struct nat *n)
 {
-	return n->sweeping ? n->env->now : min_u64(nat_rests_deadline(n), nat_attempts_deadline(n));
+	return n->sweeping ? n->env->now : min_u64(min_u64(nat_rests_deadline(n), nat_attempts_deadline(n)), nat_calls_deadline(n));
 }

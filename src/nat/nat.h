@@ -159,7 +159,7 @@ uint64_t nat_next_deadline(const struct nat *n);
  * three), in each worker:
  *
  *   ports + mappings in use = connections that hold something + what some of them hold besides (a hairpin's other end)
- *     + mappings, each of which holds a port + ports at rest + attempts + other workers
+ *     + mappings, each of which holds a port + ports at rest + attempts + other workers + calls of PPTP
  *
  * The left side is what ports and mappings themselves count, the right side who they are. Between two batches. */
 enum nat_law_row {
@@ -171,6 +171,7 @@ enum nat_law_row {
 	NAT_LAW_AT_REST,
 	NAT_LAW_ATTEMPTS,
 	NAT_LAW_WORKERS,
+	NAT_LAW_CALLS,
 	N_NAT_LAW_ROWS
 };
 #define NAT_LAW_FIRST_HOLDER NAT_LAW_CONNECTIONS
@@ -191,7 +192,7 @@ struct nat_pool_info {
 	uint32_t n_addresses;
 	uint32_t interface_addresses; /* of an interface: which of its addresses are meant, a bit each by its place */
 	uint64_t n_ports; /* ports of one protocol, all addresses */
-	uint64_t n_used_tcp, n_used_udp, n_used_icmp, n_used_other; /* other: SCTP, DCCP and UDP-Lite together */
+	uint64_t n_used_tcp, n_used_udp, n_used_icmp, n_used_other; /* other: SCTP, DCCP, UDP-Lite, PPTP together */
 	uint64_t n_refused; /* new connections that found no port */
 	uint64_t n_reused;  /* connections that were finished or idle and made room for a new one */
 };

@@ -150,6 +150,23 @@ struct nat_reuse {
 	struct nat_reuse_queue mappings;
 };
 
+/* pptp.c: calls of hosts inside, and the numbers that they have outside. */
+#define NAT_CALLS_MAX 1024u
+struct nat_call {
+	uint64_t until;
+	uint32_t inside_addr, remote, outside_addr; /* of the control connection's two ends */
+	uint32_t address;
+	uint16_t inside_zone, outside_zone;
+	uint16_t inside, outside; /* numbers */
+	uint32_t in_chain, out_chain;
+};
+
+struct nat_calls {
+	struct pool pool;
+	uint32_t in[NAT_CALLS_MAX], out[NAT_CALLS_MAX]; /* buckets */
+	uint64_t next_look;
+};
+
 struct nat_pool {
 	struct port_set ports;
 	uint64_t n_addresses;
@@ -188,6 +205,7 @@ struct nat {
 	struct nat_reuse reuse;
 	struct nat_rests rests;
 	struct nat_attempts attempts;
+	struct nat_calls calls;
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_crew crew; /* blocks NULL: one worker */
@@ -458,6 +476,15 @@ uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s
 void nat_keep_hold(struct nat *n, struct nat_source *s);
 /* It cannot be kept after all. */
 void nat_keep_give_up(struct nat *n, struct nat_source *s);
+
+/* pptp.c */
+
+int nat_calls_init(struct nat_calls *c);
+void nat_calls_fini(struct nat_calls *c);
+/* p is of a control connection, and translated: numbers of calls in it are, too. */
+void nat_pptp(struct nat *n, struct packet *p);
+void nat_calls_expire(struct nat *n);
+uint64_t nat_calls_deadline(const struct nat *n);
 
 /* icmp.c: errors. */
 

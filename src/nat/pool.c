@@ -98,8 +98,9 @@ static void add_use(const struct nat *n, const struct nat_address *a, const stru
 	out->n_used_tcp += n_used(n, a, NAT_TCP, ports);
 	out->n_used_udp += n_used(n, a, NAT_UDP, ports);
 	out->n_used_icmp += n_used(n, a, NAT_ICMP, &n->identifiers);
-	for (int p = NAT_SCTP; p < N_NAT_PROTOS; p++)
+	for (int p = NAT_SCTP; p < NAT_CALL; p++)
 		out->n_used_other += n_used(n, a, (enum nat_proto)p, ports);
+	out->n_used_other += n_used(n, a, NAT_CALL, &n->identifiers);
 }
 
 _Static_assert(IP_ADDRESSES_MAX <= 32, "a bit an address");

@@ -113,7 +113,7 @@ static bool can_learn(const struct shortcuts *s, const struct packet *p)
 		return false;
 	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip) || !is_plain(p))
 		return false;
-	uint16_t status = s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING);
+	uint16_t status = s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING | CT_HELPED);
 
 	return p->ct_info == CT_INFO_ESTABLISHED ? status == wanted : status == CT_CONFIRMED && is_one_way(s, p);
 }

@@ -183,6 +183,12 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
 		l4->check = check_write_partial(p, l4->kind, addr_delta);
 }
 
+void tcp_check_mend(uint8_t *p, struct l4_view *v, uint32_t delta)
+{
+	v->check = mended(be16_get(((struct tcp_header *)p)->check), delta);
+	((struct tcp_header *)p)->check = be16_of(v->check);
+}
+
 void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct rewrite *to)
 {
 	struct icmp_header *outer = (struct icmp_header *)icmp;
