@@ -63,12 +63,26 @@ static void *room_ctx(struct gateway *g, enum wired_room room)
 	return room == WIRED_CONNTRACK ? (void *)g->ct : (void *)g->nat;
 }
 
+/* The chains of the rules that stand before, or behind, what is built in at the same priority. */
+static bool wire_chains(struct gateway *g, struct hook_list lists[N_HOOKS], bool first)
+{
+	struct hook_entry e;
+
+	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++)
+		for (uint32_t i = 0; rules_hook_entry(g->rules, hook, i, &e); i++)
+			if (rules_hook_is_first(&e) == first && hook_list_add(&lists[hook], &e) != 0)
+				return false;
+	return true;
+}
+
 /* The hook lists for one ruleset. False when a list is too short. */
 static bool wire_hooks(struct gateway *g, struct hook_list lists[N_HOOKS])
 {
 	struct hook_entry e;
 
 	memset(lists, 0, N_HOOKS * sizeof(*lists));
+	if (!wire_chains(g, lists, true))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(wiring); i++) {
 		const struct wire_entry *w = &wiring[i];
 
@@ -78,13 +92,7 @@ static bool wire_hooks(struct gateway *g, struct hook_list lists[N_HOOKS])
 		if (hook_list_add(&lists[w->hook], &e) != 0)
 			return false;
 	}
-	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {
-		for (uint32_t i = 0; rules_hook_entry(g->rules, hook, i, &e); i++) {
-			if (hook_list_add(&lists[hook], &e) != 0)
-				return false;
-		}
-	}
-	return true;
+	return wire_chains(g, lists, false);
 }
 
 /* Fragments that conntrack held go in again where they left the way. */
@@ -248,7 +256,7 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 	if (rc != 0)
 		return rc;
 	gateway_set_time(g, now);
-	shortcuts_rules_change(g->shortcuts);
+	shortcuts_rules_change(g->shortcuts, g->rules);
 	rules_commit(g->rules);
 	g->prepared = NULL;
 	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {

@@ -79,7 +79,9 @@ static const struct row rows[] = {
 	{ "udp sport 53", B(UDP) },
 	{ "udp length 20", B(UDP) },
 	{ "th dport { 80, 5353 }", B(TCP) | B(UDP) },
-	{ "th sport 0-65535", ALL_TCP | B(UDP) },
+	{ "th sport 0-65535", ALL & ~B(FRAG) }, /* whatever stands there */
+	{ "th sport 0x800", B(PING) }, /* type and code */
+	{ "th sport 0x0001", B(SYNACK) },
 	{ "tcp flags syn", B(TCP) | B(SYNACK) },
 	{ "tcp flags syn,ack", ALL_TCP },
 	{ "tcp flags == syn", B(TCP) },
@@ -93,6 +95,30 @@ static const struct row rows[] = {
 	{ "tcp flags ! syn", B(CONN) | B(MARKED) },
 	{ "tcp flags 0x12", ALL_TCP },
 	{ "tcp flags { syn, syn | ack }", B(TCP) | B(SYNACK) },
+	{ "tcp flags { syn | ack, fin }", B(SYNACK) },
+	{ "tcp flags { fin, syn }", B(TCP) },
+	{ "tcp flags { (syn | ack), rst }", B(SYNACK) },
+	{ "tcp flags & (fin | syn) syn", B(TCP) | B(SYNACK) },
+	{ "tcp flags & (syn|ack) { syn, ack }", ALL_TCP & ~B(SYNACK) },
+	{ "tcp flags & syn 0", B(CONN) | B(MARKED) },
+	{ "tcp flags and (syn|ack) syn | ack", B(SYNACK) },
+	{ "tcp flags & fin | syn == syn", ALL_TCP }, /* (flags & fin) | syn */
+	{ "tcp dport { 22, * }", ALL_TCP },
+	{ "tcp dport 0120", B(TCP) }, /* octal */
+	{ "tcp dport 16 | 64", B(TCP) },
+	{ "meta mark & 0xff 0x34", B(MARKED) },
+	{ "meta mark & 0xff { 0x34, 0x35 }", B(MARKED) },
+	{ "meta mark & 0xff00 < 0x1300", ALL },
+	{ "meta mark & 0xff00 >= 0x1200", B(MARKED) },
+	{ "meta mark & 0xff 0x30-0x3f", B(MARKED) },
+	{ "(meta mark & 0xf0) | 3 == 0x33", B(MARKED) },
+	{ "(meta mark & 0xf0) | 3 != { 0x33, 0x43 }", ALL & ~B(MARKED) },
+	{ "meta mark ^ 0x1234 == 0x1234", ALL & ~B(MARKED) },
+	{ "ip daddr & 255.255.255.0 198.51.100.0", ALL },
+	{ "ip daddr and 0.0.0.255 7", ALL },
+	{ "ct state & (new | established) new", ALL & ~B(CONN) },
+	{ "ip protocol ipip", 0 },
+	{ "ip protocol { ipencap, esp }", B(ESP) },
 	{ "icmp type echo-request", B(PING) },
 	{ "icmp type { echo-reply, 13 }", 0 },
 	{ "icmp code 0", B(PING) },
@@ -131,7 +157,7 @@ static const struct row rows[] = {
 	"table ip t {\n" \
 	" set far { type ipv4_addr; flags interval; elements = { 1.2.3.4, 198.51.100.0/24 } }\n" \
 	" set none { type ipv4_addr; }\n" \
-	" set web { type inet_service\n elements = { 80, 443,\n 8080-8090 } }\n" \
+	" set web { type inet_service; flags interval\n elements = { 80, 443,\n 8080-8090 } }\n" \
 	" chain c { type filter hook forward priority filter; policy accept;\n"
 
 static void test_matches(void **state)
@@ -196,7 +222,29 @@ static const struct verdict_row verdict_rows[] = {
 	{ "meta mark set ct mark meta mark 0x12 accept", CONN, -1 },
 	{ "meta mark set ct mark accept", TCP, DROP_POLICY_DROP },
 	{ "ct mark set 9 ct mark 9 accept", CONN, -1 },
-	{ "ct mark set meta mark accept", TCP, DROP_POLICY_DROP },
+	{ "ct mark set meta mark accept", TCP, -1 }, /* nothing to set, and the rule goes on */
+	{ "ct mark set 9 accept", UDP, -1 },
+	{ "ct mark set ct mark or 1 accept", TCP, DROP_POLICY_DROP }, /* nothing to read */
+	{ "meta mark set mark | 0x1 & 0xf0 meta mark 0x1234 accept", MARKED, -1 }, /* & before ^ before | */
+	{ "meta mark set mark & 0xff ^ 0x30 | 0xf0 & 0x130 meta mark 0x34 accept", MARKED, -1 },
+	{ "meta mark set mark ^ 0xff | 0x100 meta mark 0x13cb accept", MARKED, -1 },
+	{ "meta mark set (meta mark & 0xf0) | 3 meta mark 0x33 accept", MARKED, -1 },
+	{ "meta mark set ((mark)) & (0xf0 | 3) meta mark 0x30 accept", MARKED, -1 },
+	{ "meta mark set 3 | 1 << 4 meta mark 0x13 accept", MARKED, -1 },
+	{ "meta mark set mark << 4 meta mark 0x12340 accept", MARKED, -1 },
+	{ "meta mark set mark >> 4 | 1 meta mark 0x123 accept", MARKED, -1 },
+	{ "meta mark set (mark lshift 20) rshift 24 meta mark 0x23 accept", MARKED, -1 },
+	{ "meta mark set mark << 40 meta mark 0 accept", MARKED, -1 },
+	{ "ct mark set (ct mark & 0xf0) ^ 1 ct mark 0x11 accept", CONN, -1 },
+	{ "tcp dport vmap { 22 : drop, * : accept }", TCP, -1 },
+	{ "tcp dport vmap { 80 : drop, * : accept }", TCP, DROP_RULE_DROP },
+	{ "tcp dport vmap { 22 : drop, * : accept }", UDP, DROP_POLICY_DROP }, /* it has no such port */
+	{ "iifname vmap { \"wan0\" : drop, * : jump a }", TCP, -1 },
+	{ "tcp dport vmap { 80 : accept, 80 : accept, 22-70 : drop }", TCP, -1 },
+	{ "tcp flags & (syn|ack) vmap { syn : accept, syn | ack : drop }", TCP, -1 },
+	{ "tcp flags & (syn|ack) vmap { syn : accept, syn | ack : drop }", SYNACK, DROP_RULE_DROP },
+	{ "tcp flags & (syn|ack) vmap { syn : accept, * : drop }", CONN, DROP_RULE_DROP },
+	{ "meta mark & 0xf0 | 3 vmap { 0x33 : accept, 0x13 : drop }", MARKED, -1 },
 };
 
 static void test_verdicts(void **state)
@@ -484,7 +532,7 @@ static void test_prepared_and_abandoned(void **state)
 	rules_commit(w.r);
 	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &before));
 	assert_ptr_equal(before.ctx, prepared.ctx);
-	assert_int_equal(first_counter(&w), 0);
+	assert_int_equal(first_counter(&w), 4); /* the same rule goes on counting */
 	assert_int_equal(rules_prepare(w.r, NULL), 0); /* and closed while prepared */
 	world_close(&w);
 }
@@ -555,7 +603,7 @@ static void test_no_interface(void **state)
 	struct packet *p;
 
 	world_open(&w);
-	world_rules(&w, "table ip t { chain c { type filter hook output priority 0; iifname \"*\" drop\n"
+	world_rules(&w, "table ip t { chain c { type filter hook output priority 0; iifname \"l*\" drop\n"
 			" iifname != lan0 reject; } }");
 	p = world_kind(&w, UDP);
 	p->in_ifindex = 0;

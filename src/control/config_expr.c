@@ -132,22 +132,6 @@ bool config_key(struct parser *p, enum rule_key *key)
 	return false;
 }
 
-/* `X & mask` with nft's words for it too. */
-static bool accept_and(struct parser *p)
-{
-	return config_accept(p, TOK_AND) || config_accept_word(p, "and");
-}
-
-static bool accept_or(struct parser *p)
-{
-	return config_accept(p, TOK_OR) || config_accept_word(p, "or");
-}
-
-static bool accept_xor(struct parser *p)
-{
-	return config_accept(p, TOK_XOR) || config_accept_word(p, "xor");
-}
-
 static bool accept_op(struct parser *p, enum rule_op *op)
 {
 	static const struct {
@@ -184,44 +168,89 @@ static bool set_name(struct parser *p, struct rule_stmt *s)
 	return config_name(p, s->match.set_name, sizeof(s->match.set_name), "a set's name");
 }
 
-/* Values behind a mask: `& mask == ...`. */
+/* A value of `(key & mask) ^ xor` is one of `key & mask`. False for more than one value in a row. */
+static bool fold(struct rule_range *r, uint32_t xor)
+{
+	if (r->lo != r->hi)
+		return xor == 0;
+	r->lo = r->hi = r->lo ^ xor;
+	return true;
+}
+
+static bool fold_values(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct ast_pos *pos)
+{
+	bool ok = left->xor == 0 || (m->set_name[0] == '\0' && (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ));
+
+	for (size_t i = 0; ok && i < m->n_ranges; i++)
+		ok = fold(&m->range[i], left->xor);
+	if (!ok)
+		config_err(p, pos, "behind \"|\" and \"^\" only single values can be compared here");
+	return ok;
+}
+
+/* Without an operator the values are compared as a whole. */
 static bool masked_values(struct parser *p, struct rule_stmt *s)
 {
 	struct rule_match *m = &s->match;
+	const struct rule_key_info *info = &rule_key_info[m->key];
 	uint32_t bits;
 	bool comma;
 
 	if (config_accept(p, TOK_AT))
 		return set_name(p, s);
-	if (rule_key_info[m->key].is_bits && !config_is(p, TOK_LBRACE))
+	if (info->is_bits && !config_is(p, TOK_LBRACE))
 		return config_bits(p, m->key, &bits, &comma) && one_range(p, m, (struct rule_range){ bits, bits });
+	if (info->type == RULE_TYPE_ADDRESS && config_is(p, TOK_NUMBER))
+		return config_constant(p, m->key, &bits) && one_range(p, m, (struct rule_range){ bits, bits });
 	return config_elements(p, m->key, m);
 }
 
-static bool parse_masked(struct parser *p, struct rule_stmt *s)
+static bool check_order(struct parser *p, const struct rule_match *m, const struct token *from)
+{
+	struct ast_pos pos = config_span(p, from);
+
+	if (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ)
+		return true;
+	if (m->n_names == 0 && m->n_ranges == 1 && m->range[0].lo == m->range[0].hi)
+		return true;
+	config_err(p, &pos, "an order such as \"<\" needs one number");
+	return false;
+}
+
+static bool has_order(struct parser *p, const struct rule_match *m)
+{
+	const struct rule_key_info *info = &rule_key_info[m->key];
+
+	if (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ || (info->bits != 0 && !info->is_bits))
+		return true;
+	config_err(p, &p->last.pos, "values of %s have no order", info->name);
+	return false;
+}
+
+/* False after a message for what the packet path does not do. */
+static bool mask_of(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct ast_pos *pos)
+{
+	m->has_mask = !left->is_plain;
+	m->mask = left->mask;
+	if (left->shift == 0)
+		return true;
+	config_err(p, pos, "nft knows shifts in a match, Yangguan does not yet");
+	return false;
+}
+
+static bool parse_masked(struct parser *p, struct rule_stmt *s, const struct bitwise *left)
 {
 	struct rule_match *m = &s->match;
-	struct rule_range mask;
-	struct token t;
-	bool comma;
+	struct token from;
+	struct ast_pos pos;
 
-	if (rule_key_info[m->key].type == RULE_TYPE_IFNAME)
-		return config_expected(p, "the name of an interface");
-	if (rule_key_info[m->key].is_bits || config_is(p, TOK_LPAREN)) {
-		if (!config_bits(p, m->key, &m->mask, &comma))
-			return false;
-	} else {
-		if (!config_key_value(p, m->key, &mask))
-			return false;
-		m->mask = mask.lo;
-	}
-	m->has_mask = true;
-	t = *config_peek(p);
-	if (!accept_op(p, &m->op) || (m->op != RULE_OP_EQ && m->op != RULE_OP_NEQ)) {
-		config_err(p, &t.pos, "expected \"==\" or \"!=\" behind the mask");
+	if (accept_op(p, &m->op) && !has_order(p, m))
 		return false;
-	}
-	return masked_values(p, s);
+	from = *config_peek(p);
+	if (!masked_values(p, s))
+		return false;
+	pos = config_span(p, &from);
+	return check_order(p, m, &from) && fold_values(p, m, left, &pos);
 }
 
 /* Keys of bits: any bit in common without an operator, the whole value with one. */
@@ -258,19 +287,7 @@ static bool parse_bits(struct parser *p, struct rule_stmt *s, bool has_op)
 	return one_range(p, m, (struct rule_range){ bits, bits });
 }
 
-static bool check_order(struct parser *p, const struct rule_match *m, const struct token *from)
-{
-	struct ast_pos pos = config_span(p, from);
-
-	if (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ)
-		return true;
-	if (m->n_names == 0 && m->n_ranges == 1 && m->range[0].lo == m->range[0].hi)
-		return true;
-	config_err(p, &pos, "an order such as \"<\" needs one number");
-	return false;
-}
-
-static bool parse_match(struct parser *p, struct rule_stmt *s)
+static bool parse_match(struct parser *p, struct rule_stmt *s, const struct bitwise *left)
 {
 	struct rule_match *m = &s->match;
 	const struct rule_key_info *info = &rule_key_info[m->key];
@@ -279,18 +296,16 @@ static bool parse_match(struct parser *p, struct rule_stmt *s)
 	uint32_t bits;
 
 	s->kind = STMT_MATCH;
-	if (accept_and(p))
-		return parse_masked(p, s);
+	if (!left->is_plain)
+		return parse_masked(p, s, left);
 	if (info->is_bits && config_accept(p, TOK_NOT)) {
 		m->op = RULE_OP_NEQ;
 		return config_bits(p, m->key, &bits, &has_op) && one_range(p, m, (struct rule_range){ bits, bits });
 	}
 	has_op = accept_op(p, &m->op);
-	from = *config_peek(p);
-	if (has_op && m->op != RULE_OP_EQ && m->op != RULE_OP_NEQ && (info->bits == 0 || info->is_bits)) {
-		config_err(p, &p->last.pos, "values of %s have no order", info->name);
+	if (has_op && !has_order(p, m))
 		return false;
-	}
+	from = *config_peek(p);
 	if (config_accept(p, TOK_AT)) {
 		m->has_mask = info->is_bits;
 		m->mask = rule_key_max(m->key);
@@ -334,30 +349,33 @@ static bool vmap_verdict(struct parser *p, struct rule_stmt *s, struct rule_vmap
 	return config_unknown(p, &t, "a verdict", words, ARRAY_LEN(words));
 }
 
-static bool vmap_entry(struct parser *p, struct rule_stmt *s)
+static bool vmap_value(struct parser *p, enum rule_key key, const struct bitwise *left, struct rule_vmap_entry *e)
 {
-	struct rule_vmap_entry e = { 0 }, *bigger;
-	enum rule_key key = s->match.key;
-	struct token t = *config_peek(p);
-	uint32_t bits;
-	bool comma = false;
+	struct token from = *config_peek(p);
+	struct ast_pos pos;
 
-	if (t.kind == TOK_STAR) {
-		config_err(p, &t.pos, "nft knows \"*\" in maps, Yangguan does not yet");
+	e->is_rest = config_accept(p, TOK_STAR);
+	if (e->is_rest)
+		return true;
+	if (rule_key_info[key].type == RULE_TYPE_IFNAME)
+		return config_key_name(p, &e->name);
+	if (!config_key_value(p, key, &e->range))
 		return false;
-	}
-	if (rule_key_info[key].type == RULE_TYPE_IFNAME) {
-		if (!config_key_name(p, &e.name))
-			return false;
-	} else if (!config_key_value(p, key, &e.range)) {
+	if (fold(&e->range, left->xor))
+		return true;
+	pos = config_span(p, &from);
+	config_err(p, &pos, "behind \"|\" and \"^\" only single values can be compared here");
+	return false;
+}
+
+static bool vmap_entry(struct parser *p, struct rule_stmt *s, const struct bitwise *left)
+{
+	struct token from = *config_peek(p);
+	struct rule_vmap_entry e = { 0 }, *bigger;
+
+	if (!vmap_value(p, s->match.key, left, &e) || !config_element_options(p))
 		return false;
-	}
-	while (rule_key_info[key].is_bits && accept_or(p)) {
-		if (!config_bits(p, key, &bits, &comma))
-			return false;
-		e.range.lo |= bits;
-		e.range.hi = e.range.lo;
-	}
+	e.pos = config_span(p, &from);
 	if (!config_expect(p, TOK_COLON) || !vmap_verdict(p, s, &e))
 		return false;
 	bigger = config_grow(p, s->vmap, s->n_vmap, sizeof(e));
@@ -368,7 +386,7 @@ static bool vmap_entry(struct parser *p, struct rule_stmt *s)
 	return true;
 }
 
-static bool parse_vmap(struct parser *p, struct rule_stmt *s)
+static bool parse_vmap(struct parser *p, struct rule_stmt *s, const struct bitwise *left)
 {
 	struct token t = *config_peek(p);
 
@@ -383,7 +401,7 @@ static bool parse_vmap(struct parser *p, struct rule_stmt *s)
 		config_skip_newlines(p);
 		if (config_is(p, TOK_RBRACE))
 			break;
-		if (!vmap_entry(p, s))
+		if (!vmap_entry(p, s, left))
 			return false;
 		config_skip_newlines(p);
 	} while (config_accept(p, TOK_COMMA));
@@ -392,42 +410,12 @@ static bool parse_vmap(struct parser *p, struct rule_stmt *s)
 	return config_accept(p, TOK_RBRACE) || config_expected(p, "\",\" or \"}\"");
 }
 
-/* & ^ | behind the mark that is read, folded into (mark & value_mask) ^ value. */
-static bool mark_operators(struct parser *p, struct rule_stmt *s)
-{
-	struct rule_range v;
-
-	for (;;) {
-		enum { AND, OR, XOR } op;
-
-		if (accept_and(p))
-			op = AND;
-		else if (accept_or(p))
-			op = OR;
-		else if (accept_xor(p))
-			op = XOR;
-		else
-			return true;
-		if (!config_key_value(p, KEY_META_MARK, &v))
-			return false;
-		if (op == AND) {
-			s->value_mask &= v.lo;
-			s->value &= v.lo;
-		} else if (op == OR) {
-			s->value_mask &= ~v.lo;
-			s->value = (s->value & ~v.lo) | v.lo;
-		} else {
-			s->value ^= v.lo;
-		}
-	}
-}
-
 /* Behind `meta mark set` and `ct mark set`. */
 static bool parse_set(struct parser *p, struct rule_stmt *s)
 {
-	struct rule_range v;
-	struct token t = *config_peek(p);
-	bool ok;
+	struct token from = *config_peek(p);
+	struct bitwise v;
+	struct ast_pos pos;
 
 	if (s->match.key != KEY_META_MARK && s->match.key != KEY_CT_MARK) {
 		config_err(p, &p->last.pos, "nft knows \"%s set\", Yangguan does not yet",
@@ -435,20 +423,19 @@ static bool parse_set(struct parser *p, struct rule_stmt *s)
 		return false;
 	}
 	s->kind = s->match.key == KEY_META_MARK ? STMT_SET_MARK : STMT_SET_CT_MARK;
-	s->value_mask = UINT32_MAX;
-	if (config_accept_word(p, "meta") || config_accept_word(p, "mark")) {
-		s->value_source = RULE_VALUE_META_MARK;
-		ok = token_is(&t, "mark") || config_expect_word(p, "mark");
-		return ok && mark_operators(p, s);
-	}
-	if (config_accept_word(p, "ct")) {
-		s->value_source = RULE_VALUE_CT_MARK;
-		return config_expect_word(p, "mark") && mark_operators(p, s);
-	}
-	s->value_source = RULE_VALUE_CONSTANT;
-	if (!config_key_value(p, KEY_META_MARK, &v))
+	if (!config_bitwise_value(p, KEY_META_MARK, &v))
 		return false;
-	s->value = v.lo;
+	if (v.has_key && v.key != KEY_META_MARK && v.key != KEY_CT_MARK) {
+		pos = config_span(p, &from);
+		config_err(p, &pos, "nft knows a mark of \"%s\", Yangguan only of a number, meta mark and ct mark as yet",
+			   rule_key_info[v.key].name);
+		return false;
+	}
+	s->value_source = !v.has_key ? RULE_VALUE_CONSTANT
+			: v.key == KEY_META_MARK ? RULE_VALUE_META_MARK : RULE_VALUE_CT_MARK;
+	s->value_shift = v.mask == 0 ? 0 : v.shift; /* no bit is left behind 32 */
+	s->value_mask = v.mask;
+	s->value = v.xor;
 	return true;
 }
 
@@ -473,16 +460,18 @@ static bool parse_mss(struct parser *p, struct rule_stmt *s)
 
 bool config_expr(struct parser *p, struct rule_stmt *s)
 {
-	struct token t;
+	struct token from = *config_peek(p), t;
+	struct bitwise left;
+	struct ast_pos pos;
 
 	if (config_is_word(p, "tcp") && token_is(config_peek_at(p, 1), "option"))
 		return parse_mss(p, s);
-	if (!config_key(p, &s->match.key))
+	if (!config_bitwise(p, &left))
 		return false;
+	pos = config_span(p, &from);
+	s->match.key = left.key;
 	t = *config_peek(p);
-	if (config_accept_word(p, "vmap"))
-		return parse_vmap(p, s);
-	if (config_accept_word(p, "set"))
+	if (left.is_plain && config_accept_word(p, "set"))
 		return parse_set(p, s);
 	if (t.kind == TOK_DOT) {
 		config_err(p, &t.pos, "nft knows keys joined by \".\", Yangguan does not yet");
@@ -492,5 +481,9 @@ bool config_expr(struct parser *p, struct rule_stmt *s)
 		config_refuse_known(p, &t);
 		return false;
 	}
-	return parse_match(p, s);
+	if (!mask_of(p, &s->match, &left, &pos))
+		return false;
+	if (config_accept_word(p, "vmap"))
+		return parse_vmap(p, s, &left);
+	return parse_match(p, s, &left);
 }

@@ -24,6 +24,13 @@ static bool symbol(enum rule_type type, const struct token *t, uint32_t *out)
 	return type == RULE_TYPE_PORT && t->kind == TOK_WORD && config_service(t, out);
 }
 
+bool config_is_symbol(struct parser *p, enum rule_key key)
+{
+	uint32_t unused;
+
+	return symbol(rule_key_info[key].type, config_peek(p), &unused);
+}
+
 static bool unknown_symbol(struct parser *p, enum rule_key key, const struct token *t)
 {
 	const char *words[64];
@@ -38,10 +45,12 @@ static bool unknown_symbol(struct parser *p, enum rule_key key, const struct tok
 	return config_unknown(p, t, what, words, n);
 }
 
-static bool scalar(struct parser *p, enum rule_key key, uint32_t *out)
+bool config_scalar(struct parser *p, enum rule_key key, uint32_t *out)
 {
 	struct token t = *config_peek(p);
 
+	if (rule_key_info[key].type == RULE_TYPE_ADDRESS && t.kind != TOK_NUMBER)
+		return config_address(p, out);
 	if (t.kind == TOK_BIG_NUMBER || (t.kind == TOK_NUMBER && t.value > rule_key_max(key))) {
 		config_err(p, &t.pos, "%s is at most %u", rule_key_info[key].name, rule_key_max(key));
 		return false;
@@ -57,13 +66,22 @@ static bool scalar(struct parser *p, enum rule_key key, uint32_t *out)
 	return true;
 }
 
+static void saw_interval(struct parser *p, const struct token *from)
+{
+	if (p->interval.line == 0)
+		p->interval = config_span(p, from);
+}
+
 static bool address_value(struct parser *p, struct rule_range *out)
 {
+	struct token from = *config_peek(p);
 	struct nat_address_range r;
 
 	if (!config_address_range(p, &r))
 		return false;
 	*out = (struct rule_range){ r.first, r.last };
+	if (p->last.kind != TOK_ADDRESS || r.first != r.last)
+		saw_interval(p, &from);
 	return true;
 }
 
@@ -74,13 +92,14 @@ bool config_key_value(struct parser *p, enum rule_key key, struct rule_range *ou
 
 	if (rule_key_info[key].type == RULE_TYPE_ADDRESS)
 		return address_value(p, out);
-	if (!scalar(p, key, &out->lo))
+	if (!config_constant(p, key, &out->lo))
 		return false;
 	out->hi = out->lo;
 	if (!config_accept(p, TOK_DASH))
 		return true;
-	if (!scalar(p, key, &out->hi))
+	if (!config_constant(p, key, &out->hi))
 		return false;
+	saw_interval(p, &from);
 	if (out->lo <= out->hi)
 		return true;
 	pos = config_span(p, &from);
@@ -101,8 +120,14 @@ bool config_key_name(struct parser *p, struct rule_name *out)
 		return false;
 	len = strlen(out->name);
 	out->wildcard = out->name[len - 1] == '*';
-	if (out->wildcard)
-		out->name[len - 1] = '\0';
+	if (!out->wildcard)
+		return true;
+	if (len == 1) {
+		config_err(p, &t.pos, "a \"*\" alone stands for every interface: leave the match out");
+		return false;
+	}
+	out->name[len - 1] = '\0';
+	saw_interval(p, &t);
 	return true;
 }
 
@@ -113,37 +138,24 @@ bool config_bits(struct parser *p, enum rule_key key, uint32_t *out, bool *comma
 	*out = 0;
 	*comma = false;
 	for (;;) {
-		if (config_accept(p, TOK_LPAREN)) {
-			bool inner;
-
-			if (++p->nesting > CONFIG_NESTING_MAX) {
-				config_err(p, &p->last.pos, "more than %d parentheses or braces within each other",
-					   CONFIG_NESTING_MAX);
-				return false;
-			}
-			if (!config_bits(p, key, &bits, &inner) || !config_expect(p, TOK_RPAREN))
-				return false;
-			p->nesting--;
-		} else if (!scalar(p, key, &bits)) {
+		if (!config_constant(p, key, &bits))
 			return false;
-		}
 		*out |= bits;
-		if (config_accept(p, TOK_COMMA))
-			*comma = true;
-		else if (!config_accept(p, TOK_OR) && !config_accept_word(p, "or"))
+		if (!config_accept(p, TOK_COMMA))
 			return true;
+		*comma = true;
 	}
 }
 
 static bool element(struct parser *p, enum rule_key key, struct rule_match *m)
 {
 	struct rule_name name = { 0 }, *names;
-	struct rule_range range = { 0 }, *ranges;
-	uint32_t bits;
-	bool comma;
+	struct rule_range range = { 0, rule_key_max(key) }, *ranges;
+	bool all = p->nesting > 0 && config_accept(p, TOK_STAR); /* in a set "*" is every value */
 
 	if (rule_key_info[key].type == RULE_TYPE_IFNAME) {
-		if (!config_key_name(p, &name))
+		name.wildcard = all;
+		if (!all && !config_key_name(p, &name))
 			return false;
 		names = config_grow(p, m->name, m->n_names, sizeof(name));
 		if (names == NULL)
@@ -152,14 +164,8 @@ static bool element(struct parser *p, enum rule_key key, struct rule_match *m)
 		names[m->n_names++] = name;
 		return true;
 	}
-	if (!config_key_value(p, key, &range))
+	if (!all && !config_key_value(p, key, &range))
 		return false;
-	if (rule_key_info[key].is_bits && config_accept(p, TOK_OR)) {
-		if (!config_bits(p, key, &bits, &comma))
-			return false;
-		range.lo |= bits;
-		range.hi = range.lo;
-	}
 	ranges = config_grow(p, m->range, m->n_ranges, sizeof(range));
 	if (ranges == NULL)
 		return false;

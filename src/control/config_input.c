@@ -3,27 +3,23 @@
  * The stream of tokens that the parser reads: a stack of files (include) and of
  * token lists (what a `$name` stands for). Names are replaced here, before the
  * grammar sees anything, so a definition can stand wherever a value can; what
- * comes from one is reported at the place of its use.
+ * comes from one is reported at the place of its use. A definition made or replaced
+ * inside braces ends with them, as in nft; so a closing brace counts when it is
+ * read, not when the grammar comes to it.
  *
- * Everything is bounded: files by number, size and depth, and a file that
- * includes itself is refused; definitions by their length and by the number of
- * tokens that all uses put in, since definitions of definitions double quickly.
+ * Everything is bounded: files by number, size and depth (config_file.c);
+ * definitions by their length and by the number of tokens that all uses put in,
+ * since definitions of definitions double quickly.
  *
  * On the side the text is copied together with each include replaced by what it
  * brought: a recording of the gateway needs one text.
  */
 #include "control/config_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void flat_add(struct parser *p, const char *text, size_t len)
+void config_flat_add(struct parser *p, const char *text, size_t len)
 {
 	size_t cap = p->flat_cap == 0 ? 4096 : p->flat_cap;
 	char *bigger;
@@ -75,9 +71,9 @@ static void pop(struct parser *p, const struct token *end)
 
 	if (in->is_file) {
 		s = &p->c->source[in->source];
-		flat_add(p, s->text + in->copied, s->len - in->copied);
+		config_flat_add(p, s->text + in->copied, s->len - in->copied);
 		if (s->len > 0 && s->text[s->len - 1] != '\n' && p->n_inputs > 1)
-			flat_add(p, "\n", 1);
+			config_flat_add(p, "\n", 1);
 		if (end != NULL && p->n_inputs > 1 && p->brace_depth != in->brace_depth)
 			config_err(p, &end->pos, "the included file %s in the middle of a block",
 				   p->brace_depth > in->brace_depth ? "ends"
@@ -99,6 +95,42 @@ static struct config_define *find_define(const struct parser *p, const struct to
 	uint32_t i = name_index_find(&p->define_names, &l, name->text, name->len);
 
 	return i == NAME_INDEX_NONE ? NULL : &p->define[i];
+}
+
+/* What a name stands for here, or NULL. */
+static const struct config_meaning *meaning_of(const struct parser *p, const struct token *name)
+{
+	const struct config_define *d = find_define(p, name);
+
+	return d == NULL ? NULL : d->now;
+}
+
+/* Braces that are open behind all that was read, also what was only looked at. */
+static uint32_t depth_read(const struct parser *p)
+{
+	uint32_t depth = p->brace_depth;
+
+	for (uint32_t i = 0; i < p->n_ahead; i++) {
+		if (p->ahead[i].kind == TOK_LBRACE)
+			depth++;
+		else if (p->ahead[i].kind == TOK_RBRACE && depth > 0)
+			depth--;
+	}
+	return depth;
+}
+
+/* A closing brace was read: what was defined inside is forgotten. */
+static void close_scope(struct parser *p)
+{
+	uint32_t depth = depth_read(p);
+
+	while (p->n_scoped > 0 && p->scoped[p->n_scoped - 1].depth > depth) {
+		const struct config_scoped *s = &p->scoped[--p->n_scoped];
+		struct config_define *d = &p->define[s->define];
+
+		if (d->now != NULL && d->now->depth == s->depth)
+			d->now = d->now->outer;
+	}
 }
 
 /* The next token without replacing names. */
@@ -130,7 +162,7 @@ static void fetch_plain(struct parser *p, struct token *t)
 /* Puts what `$name` stands for in front of the input. */
 static bool expand(struct parser *p, const struct token *dollar, struct token *name)
 {
-	const struct config_define *d;
+	const struct config_meaning *d;
 	struct config_input *in;
 	struct token whole = *dollar;
 
@@ -140,7 +172,7 @@ static bool expand(struct parser *p, const struct token *dollar, struct token *n
 		config_err(p, &dollar->pos, "expected a name behind \"$\"");
 		return false;
 	}
-	d = find_define(p, name);
+	d = meaning_of(p, name);
 	if (d == NULL) {
 		config_err(p, &whole.pos, "nothing is defined as \"%.*s\"", (int)name->len, name->text);
 		return false;
@@ -181,14 +213,27 @@ static void fetch(struct parser *p, struct token *t)
 
 const struct token *config_peek_at(struct parser *p, uint32_t i)
 {
-	while (p->n_ahead <= i)
+	while (p->n_ahead <= i) {
 		fetch(p, &p->ahead[p->n_ahead++]);
+		if (p->ahead[p->n_ahead - 1].kind == TOK_RBRACE)
+			close_scope(p);
+	}
 	return &p->ahead[i];
 }
 
 const struct token *config_peek(struct parser *p)
 {
 	return config_peek_at(p, 0);
+}
+
+/* FNV-1a, with an end behind each word. */
+static uint64_t add_word(uint64_t words, const struct token *t)
+{
+	static const uint64_t prime = UINT64_C(1099511628211);
+
+	for (uint32_t i = 0; i < t->len; i++)
+		words = (words ^ (uint8_t)t->text[i]) * prime;
+	return (words ^ 0x100) * prime;
 }
 
 struct token config_next(struct parser *p)
@@ -201,13 +246,14 @@ struct token config_next(struct parser *p)
 		p->brace_depth++;
 	else if (t.kind == TOK_RBRACE && p->brace_depth > 0)
 		p->brace_depth--;
-	if (t.kind != TOK_NEWLINE && t.kind != TOK_END)
+	if (t.kind != TOK_NEWLINE && t.kind != TOK_END) {
 		p->last = t;
+		p->words = add_word(p->words, &t);
+	}
 	return t;
 }
 
-/* Tokens already looked at go under what is pushed next. */
-static void unread(struct parser *p)
+void config_unread(struct parser *p)
 {
 	struct config_input *in;
 
@@ -228,8 +274,24 @@ static void unread(struct parser *p)
 	p->n_ahead = 0;
 }
 
+void config_push_tokens(struct parser *p, struct token *token, size_t n)
+{
+	static const struct ast_pos nowhere;
+	struct config_input *in;
+
+	config_unread(p);
+	in = push(p, n > 0 ? &token->pos : &nowhere);
+	if (in == NULL) {
+		free(token);
+		return;
+	}
+	in->owned = token;
+	in->token = token;
+	in->n = n;
+}
+
 /* Reads the tokens of a definition up to its line's end. */
-static bool define_value(struct parser *p, struct config_define *d)
+static bool define_value(struct parser *p, struct config_meaning *d)
 {
 	uint32_t depth = p->brace_depth;
 	struct token *bigger;
@@ -238,7 +300,7 @@ static bool define_value(struct parser *p, struct config_define *d)
 		const struct token *t = config_peek(p);
 
 		if (p->brace_depth == depth && config_at_end(p))
-			return true;
+			return d->n > 0 || config_expected(p, "a value");
 		if (t->kind == TOK_END || t->kind == TOK_SILENT || t->kind == TOK_BAD)
 			return t->kind == TOK_SILENT ? false : config_expected(p, "a value");
 		if (t->kind == TOK_NEWLINE) {
@@ -257,41 +319,76 @@ static bool define_value(struct parser *p, struct config_define *d)
 	}
 }
 
-bool config_define(struct parser *p, bool again)
+static bool remember_scoped(struct parser *p, uint32_t define, uint32_t depth)
 {
-	struct config_define d = { 0 }, *old, *bigger;
-	struct name_list all;
-	struct token name = *config_peek(p);
+	struct config_scoped *bigger = config_grow(p, p->scoped, p->n_scoped, sizeof(*bigger));
 
-	if (!config_name(p, d.name, sizeof(d.name), "a name"))
-		return false;
-	old = find_define(p, &name);
-	if (old != NULL && !again) {
-		config_err(p, &name.pos, "\"%s\" is defined already; \"redefine\" replaces it", d.name);
-		return false;
-	}
-	if (!config_expect(p, TOK_ASSIGN) || !define_value(p, &d))
-		goto failed;
-	if (d.n == 0) {
-		config_expected(p, "a value");
-		goto failed;
-	}
-	/* A use of the old value may still be on the stack of inputs: it stays until the end. */
-	bigger = config_grow(p, p->define, p->n_defines, sizeof(*p->define));
 	if (bigger == NULL)
-		goto failed;
-	p->define = bigger;
-	old = find_define(p, &name); /* the array may have moved */
-	if (old != NULL)
-		old->name[0] = '\0';
-	p->define[p->n_defines++] = d;
+		return false;
+	p->scoped = bigger;
+	bigger[p->n_scoped++] = (struct config_scoped){ .define = define, .depth = depth };
+	return true;
+}
+
+/* The place of the name, made if need be; NULL without memory. */
+static struct config_define *define_place(struct parser *p, const struct token *name, const char *text)
+{
+	struct config_define *d = find_define(p, name);
+	struct name_list all;
+
+	if (d != NULL)
+		return d;
+	d = config_grow(p, p->define, p->n_defines, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	p->define = d;
+	d = &d[p->n_defines++];
+	snprintf(d->name, sizeof(d->name), "%s", text);
 	all = define_list(p);
 	if (!name_index_add(&p->define_names, &all))
 		p->no_memory = true;
-	return config_end(p);
-failed:
-	free(d.token);
-	return false;
+	return p->no_memory ? NULL : d;
+}
+
+static bool put_meaning(struct parser *p, struct config_define *d, struct config_meaning *m)
+{
+	if (m->depth > depth_read(p)) /* its block is over: "}" stands on the same line */
+		return true;
+	if (d->now != NULL && d->now->depth == m->depth) {
+		m->outer = d->now->outer;
+	} else {
+		m->outer = d->now;
+		if (m->depth > 0 && !remember_scoped(p, (uint32_t)(d - p->define), m->depth))
+			return false;
+	}
+	d->now = m;
+	return true;
+}
+
+bool config_define(struct parser *p, bool again)
+{
+	struct token name = *config_peek(p);
+	char text[AST_NAME_MAX];
+	struct config_meaning *m;
+	struct config_define *d;
+
+	if (!config_nft_name(p, text, "a name"))
+		return false;
+	if (meaning_of(p, &name) != NULL && !again) {
+		config_err(p, &name.pos, "\"%s\" is defined already; \"redefine\" replaces it", text);
+		return false;
+	}
+	m = calloc(1, sizeof(*m));
+	if (m == NULL) {
+		p->no_memory = true;
+		return false;
+	}
+	*m = (struct config_meaning){ .depth = p->brace_depth, .older = p->meanings };
+	p->meanings = m;
+	if (!config_expect(p, TOK_ASSIGN) || !define_value(p, m))
+		return false;
+	d = define_place(p, &name, text);
+	return d != NULL && put_meaning(p, d, m) && config_end(p);
 }
 
 bool config_undefine(struct parser *p)
@@ -300,204 +397,32 @@ bool config_undefine(struct parser *p)
 	char text[AST_NAME_MAX];
 	struct config_define *d;
 
-	if (!config_name(p, text, sizeof(text), "a name"))
+	if (!config_nft_name(p, text, "a name"))
 		return false;
 	d = find_define(p, &name);
-	if (d == NULL) {
+	if (d == NULL || d->now == NULL) {
 		config_err(p, &name.pos, "nothing is defined as \"%s\"", text);
 		return false;
 	}
-	d->name[0] = '\0';
-	return config_end(p);
-}
-
-uint32_t config_add_source(struct config *c, const char *name, char *text, size_t len)
-{
-	struct config_source *s = realloc(c->source, (c->n_sources + 1) * sizeof(*s));
-
-	if (s == NULL) {
-		free(text);
-		return 0;
-	}
-	c->source = s;
-	s[c->n_sources] = (struct config_source){ .name = strdup(name), .text = text, .len = len };
-	if (s[c->n_sources].name == NULL) {
-		free(text);
-		return 0;
-	}
-	return (uint32_t)++c->n_sources;
-}
-
-/* All of a descriptor, at most CONFIG_FILE_MAX bytes; errno on failure. */
-static char *read_all(int fd, size_t *len)
-{
-	size_t cap = 4096;
-	char *text = malloc(cap), *bigger;
-	ssize_t n = 1;
-
-	*len = 0;
-	while (text != NULL && n > 0) {
-		if (*len == cap) {
-			cap *= 2;
-			bigger = cap > CONFIG_FILE_MAX * 2 ? NULL : realloc(text, cap);
-			if (bigger == NULL) {
-				errno = cap > CONFIG_FILE_MAX * 2 ? EFBIG : ENOMEM;
-				free(text);
-				return NULL;
-			}
-			text = bigger;
-		}
-		n = read(fd, text + *len, cap - *len);
-		*len += n > 0 ? (size_t)n : 0;
-	}
-	if (text != NULL && n == 0 && *len <= CONFIG_FILE_MAX)
-		return text;
-	errno = text != NULL && n == 0 ? EFBIG : errno;
-	free(text);
-	return NULL;
-}
-
-static const char *why(int error)
-{
-	return error == EFBIG ? "it is larger than 64 MB" : strerror(error);
-}
-
-uint32_t config_add_file(struct parser *p, const char *path, const struct ast_pos *pos)
-{
-	bool is_stdin = strcmp(path, "-") == 0;
-	struct stat st = { 0 };
-	uint32_t number = 0;
-	char *text = NULL;
-	size_t len;
-	int fd;
-
-	/* Opened without waiting, so that a device cannot hold us up; read with waiting, for a pipe from a shell. */
-	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0 || (!is_stdin && fcntl(fd, F_SETFL, 0) < 0)) {
-		config_err(p, pos, "cannot read \"%s\": %s", path, strerror(errno));
-	} else if (S_ISDIR(st.st_mode) || (!is_stdin && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))) {
-		config_err(p, pos, "cannot read \"%s\": it is not a file", path);
-	} else {
-		text = read_all(fd, &len);
-		if (text == NULL)
-			config_err(p, pos, "cannot read \"%s\": %s", path, why(errno));
-		else
-			number = config_add_source(p->c, is_stdin ? "<stdin>" : path, text, len);
-		if (text != NULL && number == 0)
-			p->no_memory = true;
-	}
-	if (number != 0) {
-		p->c->source[number - 1].dev = st.st_dev;
-		p->c->source[number - 1].ino = st.st_ino;
-	}
-	if (fd >= 0 && !is_stdin)
-		close(fd);
-	return number;
-}
-
-/* The file that is being read: the one on top of the stack. */
-static struct config_input *current_file(struct parser *p)
-{
-	for (uint32_t i = p->n_inputs; i > 0; i--)
-		if (p->input[i - 1].is_file)
-			return &p->input[i - 1];
-	return NULL;
-}
-
-static bool is_open(const struct parser *p, const struct config_source *s)
-{
-	for (uint32_t i = 0; i < p->n_inputs; i++) {
-		const struct config_source *o = &p->c->source[p->input[i].source];
-
-		if (p->input[i].is_file && o->ino == s->ino && o->dev == s->dev)
-			return true;
-	}
-	return false;
-}
-
-static void include_one(struct parser *p, const char *path, const struct token *name)
-{
-	uint32_t number, depth = 0;
-
-	for (uint32_t i = 0; i < p->n_inputs; i++)
-		depth += p->input[i].is_file;
-	if (depth > CONFIG_INCLUDE_DEPTH_MAX || p->c->n_sources >= CONFIG_SOURCES_MAX) {
-		config_err(p, &name->pos, "too many files include each other (%d deep, %d in all)",
-			   CONFIG_INCLUDE_DEPTH_MAX, CONFIG_SOURCES_MAX);
-		return;
-	}
-	number = config_add_file(p, path, &name->pos);
-	if (number == 0)
-		return;
-	if (is_open(p, &p->c->source[number - 1])) {
-		config_err(p, &name->pos, "a circle: \"%s\" is being read already", path);
-		return;
-	}
-	config_push_file(p, number);
-}
-
-/* Where a relative name begins: the folder of the file that includes. Owned by the caller. */
-static char *resolve(struct parser *p, const struct config_input *in, const struct token *name)
-{
-	char *from = strdup(p->c->source[in->source].name), *path = NULL;
-	int n;
-
-	if (from == NULL)
-		return NULL;
-	if (name->len > 0 && name->text[0] == '/')
-		n = asprintf(&path, "%.*s", (int)name->len, name->text);
+	if (d->now->depth == p->brace_depth)
+		d->now = d->now->outer;
 	else
-		n = asprintf(&path, "%s/%.*s", dirname(from), (int)name->len, name->text);
-	free(from);
-	return n < 0 ? NULL : path;
-}
-
-/* Copies the text up to the statement, and leaves the statement out. What a definition brought may have
- * passed this place already. */
-static void flat_cut(struct parser *p, struct config_input *in, const struct token *word, const struct token *name)
-{
-	const struct config_source *s = &p->c->source[in->source];
-	const char *from = s->text + in->copied, *end = s->text + s->len;
-
-	if (word->src < from || word->src > end || name->src < word->src || name->src + name->src_len > end)
-		return;
-	flat_add(p, from, (size_t)(word->src - from));
-	in->copied = (size_t)(name->src + name->src_len - s->text);
-}
-
-void config_include(struct parser *p, const struct token *word, const struct token *name)
-{
-	struct config_input *in = current_file(p);
-	char *path;
-	glob_t g;
-
-	if (!p->may_include) {
-		config_err(p, &name->pos, "include works in a file only: this text has no folder");
-		return;
-	}
-	path = resolve(p, in, name);
-	if (path == NULL) {
-		p->no_memory = true;
-		return;
-	}
-	flat_cut(p, in, word, name);
-	unread(p);
-	if (strpbrk(path, "*?[") == NULL) {
-		include_one(p, path, name);
-	} else if (glob(path, 0, NULL, &g) == 0) { /* none that fits: nothing to include, as in nft */
-		for (size_t i = g.gl_pathc; i > 0; i--)
-			include_one(p, g.gl_pathv[i - 1], name);
-		globfree(&g);
-	}
-	free(path);
+		config_note(p, &name.pos, "\"%s\" is defined outside of this block, and stays", text);
+	return config_end(p);
 }
 
 void config_input_free(struct parser *p)
 {
 	while (p->n_inputs > 0)
 		pop(p, NULL);
-	for (size_t i = 0; i < p->n_defines; i++)
-		free(p->define[i].token);
+	while (p->meanings != NULL) {
+		struct config_meaning *m = p->meanings;
+
+		p->meanings = m->older;
+		free(m->token);
+		free(m);
+	}
+	free(p->scoped);
 	free(p->define);
 	name_index_clear(&p->define_names);
 }

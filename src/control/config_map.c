@@ -149,9 +149,6 @@ static bool map_value(struct parser *p, struct rule_map_entry *e, bool *has_port
 
 static bool map_key(struct parser *p, const struct rule_map *m, struct rule_map_entry *e)
 {
-	uint32_t bits;
-	bool comma = false;
-
 	e->is_rest = config_accept(p, TOK_STAR);
 	if (e->is_rest)
 		return true;
@@ -159,15 +156,7 @@ static bool map_key(struct parser *p, const struct rule_map *m, struct rule_map_
 		return number_range(p, &e->range);
 	if (rule_key_info[m->key].type == RULE_TYPE_IFNAME)
 		return config_key_name(p, &e->name);
-	if (!config_key_value(p, m->key, &e->range))
-		return false;
-	if (!rule_key_info[m->key].is_bits || !(config_accept(p, TOK_OR) || config_accept_word(p, "or")))
-		return true;
-	if (!config_bits(p, m->key, &bits, &comma))
-		return false;
-	e->range.lo |= bits;
-	e->range.hi = e->range.lo;
-	return true;
+	return config_key_value(p, m->key, &e->range);
 }
 
 static bool map_entry(struct parser *p, struct rule_map *m, bool has_type)

@@ -101,7 +101,7 @@ static bool nat_target(struct parser *p, struct rule_stmt *s, bool prefix)
 		return nat_flags(p, a);
 	}
 	a->kind = NAT_ACTION_RANGE;
-	if (!config_is(p, TOK_COLON)) {
+	if (!config_is(p, TOK_COLON) || p->context.nat_says_ip) {
 		if (!config_address_range(p, &a->range))
 			return false;
 		a->flags |= NAT_FLAG_ADDRESS;
@@ -160,7 +160,8 @@ static bool nat_to_address(struct parser *p, struct rule_stmt *s)
 		p->skip_ipv6 = true;
 		return false;
 	}
-	if (config_accept_word(p, "ip") && config_accept_word(p, "addr")) {
+	p->context.nat_says_ip = config_accept_word(p, "ip");
+	if (p->context.nat_says_ip && config_accept_word(p, "addr")) {
 		addr_port = true;
 		if (!config_expect(p, TOK_DOT) || !config_expect_word(p, "port"))
 			return false;

@@ -13,6 +13,8 @@
 
 struct place {
 	size_t table, chain;
+	bool has_policy; /* in the block being read */
+	struct ast_pos policy;
 };
 
 static struct rule_table *table_at(struct parser *p, const struct place *at)
@@ -71,6 +73,7 @@ static bool find_table(struct parser *p, const char *name, bool inet, const stru
 	struct rule_ast *ast = &p->c->rules;
 	struct rule_table *t;
 
+	p->inet = inet;
 	for (at->table = 0; at->table < ast->n_tables; at->table++)
 		if (ast->table[at->table].inet == inet && strcmp(ast->table[at->table].name, name) == 0)
 			return true;
@@ -108,6 +111,7 @@ static bool find_chain(struct parser *p, const char *name, const struct ast_pos 
 	c = &c[t->n_chains++];
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->pos = *pos;
+	c->order = p->n_chains++;
 	return config_index_names(p, t);
 }
 
@@ -116,12 +120,20 @@ static const struct {
 	enum chain_type type;
 } chain_types[] = { { "filter", CHAIN_FILTER }, { "nat", CHAIN_NAT }, { "route", CHAIN_ROUTE } };
 
+#define AT(hook) (1u << HOOK_##hook)
+#define AT_ALL UINT32_MAX
+
 static const struct {
 	const char *word;
 	int32_t value;
+	uint32_t hooks; /* that know the word */
 } priorities[] = {
-	{ "raw", HOOK_PRI_RAW },       { "mangle", HOOK_PRI_MANGLE },     { "dstnat", HOOK_PRI_DSTNAT },
-	{ "filter", HOOK_PRI_FILTER }, { "security", HOOK_PRI_SECURITY }, { "srcnat", HOOK_PRI_SRCNAT },
+	{ "raw", HOOK_PRI_RAW, AT_ALL },
+	{ "mangle", HOOK_PRI_MANGLE, AT_ALL },
+	{ "dstnat", HOOK_PRI_DSTNAT, AT(PREROUTING) | AT(OUTPUT) },
+	{ "filter", HOOK_PRI_FILTER, AT_ALL },
+	{ "security", HOOK_PRI_SECURITY, AT_ALL },
+	{ "srcnat", HOOK_PRI_SRCNAT, AT(POSTROUTING) | AT(INPUT) },
 };
 
 static bool chain_type(struct parser *p, enum chain_type *out)
@@ -153,7 +165,7 @@ static bool chain_hook(struct parser *p, enum ip_hook *out)
 }
 
 /* NAME, NAME + N, NAME - N, N or -N. */
-static bool chain_priority(struct parser *p, int32_t *out)
+static bool chain_priority(struct parser *p, enum ip_hook hook, int32_t *out)
 {
 	const char *words[ARRAY_LEN(priorities)];
 	struct token t = *config_peek(p);
@@ -163,9 +175,14 @@ static bool chain_priority(struct parser *p, int32_t *out)
 
 	for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
 		words[i] = priorities[i].word;
-		if (!named && config_accept_word(p, words[i])) {
-			value = priorities[i].value;
-			named = true;
+		if (named || !config_accept_word(p, words[i]))
+			continue;
+		value = priorities[i].value;
+		named = true;
+		if ((priorities[i].hooks >> hook & 1) == 0) {
+			config_err(p, &t.pos, "hook %s has no priority \"%s\"; write its number, %d", hook_names[hook],
+				   words[i], priorities[i].value);
+			return false;
 		}
 	}
 	if (!named && t.kind == TOK_WORD)
@@ -198,7 +215,7 @@ static bool chain_base(struct parser *p, struct rule_chain *ch)
 		config_refuse_known(p, &from);
 		goto failed;
 	}
-	if (!config_expect_word(p, "priority") || !chain_priority(p, &ch->priority))
+	if (!config_expect_word(p, "priority") || !chain_priority(p, ch->hook, &ch->priority))
 		goto failed;
 	pos = config_span(p, &from);
 	if (was.type != CHAIN_REGULAR &&
@@ -218,7 +235,7 @@ failed:
 	return false;
 }
 
-static bool chain_policy(struct parser *p, struct rule_chain *ch)
+static bool chain_policy(struct parser *p, struct place *at, struct rule_chain *ch)
 {
 	static const char *const words[] = { "accept", "drop" };
 	struct token t = *config_peek(p);
@@ -226,8 +243,12 @@ static bool chain_policy(struct parser *p, struct rule_chain *ch)
 	if (!token_is(&t, "accept") && !token_is(&t, "drop"))
 		return config_unknown(p, &t, "\"accept\" or \"drop\"", words, ARRAY_LEN(words));
 	config_next(p);
-	if (ch->type == CHAIN_REGULAR)
-		config_err(p, &t.pos, "only a chain with a hook has a policy");
+	if (at->has_policy) {
+		config_err(p, &t.pos, "the chain has a policy already, in line %u", at->policy.line);
+		return false;
+	}
+	at->has_policy = true;
+	at->policy = t.pos;
 	ch->policy_drop = token_is(&t, "drop");
 	return config_end(p);
 }
@@ -252,7 +273,7 @@ static bool chain_statement(struct parser *p, void *ctx)
 	if (config_accept_word(p, "type"))
 		return chain_base(p, ch);
 	if (config_accept_word(p, "policy"))
-		return chain_policy(p, ch);
+		return chain_policy(p, ctx, ch);
 	if (token_is(&t, "comment")) {
 		config_next(p);
 		return config_quoted(p) && config_end(p);
@@ -267,13 +288,21 @@ static bool chain_statement(struct parser *p, void *ctx)
 static bool chain(struct parser *p, struct place *at)
 {
 	struct token name = *config_peek(p);
+	size_t before = config_n_errors(*p->errors);
 	char text[AST_NAME_MAX];
+	bool ok;
 
-	if (!config_name(p, text, sizeof(text), "a chain's name") || !find_chain(p, text, &name.pos, at))
+	if (!config_nft_name(p, text, "a chain's name") || !find_chain(p, text, &name.pos, at))
 		return false;
 	if (config_at_end(p))
 		return config_end(p);
-	return config_block(p, chain_statement, at);
+	at->has_policy = false;
+	ok = config_block(p, chain_statement, at);
+	/* The policy may stand before the hook. A hook that could not be read is another mistake. */
+	if (at->has_policy && table_at(p, at)->chain[at->chain].type == CHAIN_REGULAR &&
+	    config_n_errors(*p->errors) == before)
+		config_err(p, &at->policy, "only a chain with a hook has a policy");
+	return ok;
 }
 
 static bool table_statement(struct parser *p, void *ctx)
@@ -306,7 +335,7 @@ static bool table_name(struct parser *p, char name[AST_NAME_MAX], bool *inet, st
 	if (!family(p, inet))
 		return false;
 	*pos = config_peek(p)->pos;
-	return config_name(p, name, AST_NAME_MAX, "a table's name");
+	return config_nft_name(p, name, "a table's name");
 }
 
 bool config_table(struct parser *p)
@@ -408,6 +437,14 @@ bool config_delete(struct parser *p)
 	return one_table(p, true);
 }
 
+/* Of one family, or of all. */
+static void tables_flush(struct rule_ast *ast, bool all, bool inet)
+{
+	for (size_t i = ast->n_tables; i > 0; i--)
+		if (all || ast->table[i - 1].inet == inet)
+			table_remove(ast, i - 1);
+}
+
 bool config_flush(struct parser *p)
 {
 	static const char *const words[] = { "ruleset", "table" };
@@ -417,8 +454,12 @@ bool config_flush(struct parser *p)
 		return one_table(p, false);
 	if (!config_accept_word(p, "ruleset"))
 		return config_unknown(p, &t, "ruleset or table", words, ARRAY_LEN(words));
-	if (config_is_word(p, "inet") || config_is_word(p, "ip"))
-		config_next(p);
-	rule_ast_free(&p->c->rules);
+	if (config_accept_word(p, "inet"))
+		tables_flush(&p->c->rules, false, true);
+	else if (config_accept_word(p, "ip"))
+		tables_flush(&p->c->rules, false, false);
+	else if (!config_accept_word(p, "ip6") && !config_accept_word(p, "arp") && !config_accept_word(p, "bridge") &&
+		 !config_accept_word(p, "netdev")) /* of which we have no tables */
+		tables_flush(&p->c->rules, true, false);
 	return config_end(p);
 }

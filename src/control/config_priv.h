@@ -23,6 +23,7 @@
 #define CONFIG_INPUTS_MAX 64
 #define CONFIG_NESTING_MAX 16 /* sets in sets, parentheses */
 #define CONFIG_LOOKAHEAD 4
+#define CONFIG_WORDS_NONE UINT64_C(14695981039346656037)
 #define NFPROTO_IPV4 2u /* value of meta nfproto */
 
 struct config_source {
@@ -32,10 +33,24 @@ struct config_source {
 	uint64_t dev, ino; /* 0: not a file */
 };
 
-struct config_define {
-	char name[AST_NAME_MAX];
+/* What a name stands for inside the braces in which it was said. Lives as long as the parser, since a use of it may
+ * still be on the stack of inputs. */
+struct config_meaning {
 	struct token *token;
 	size_t n;
+	uint32_t depth;               /* of braces */
+	struct config_meaning *outer; /* what the name stands for outside of them; NULL: nothing */
+	struct config_meaning *older; /* all that were ever made */
+};
+
+struct config_define {
+	char name[AST_NAME_MAX];
+	struct config_meaning *now; /* NULL: nothing */
+};
+
+/* A meaning that ends with its block; the innermost stand last. */
+struct config_scoped {
+	uint32_t define, depth;
 };
 
 /* Where tokens come from: the file on top of the stack, or what a `$name` stands for. */
@@ -53,6 +68,15 @@ struct config_input {
 	uint32_t use_src_len;
 };
 
+/* What the statements of the rule being read say of its packets (config_context.c). */
+struct config_context {
+	bool has_proto;
+	uint32_t proto;
+	bool is_ipv4;
+	bool no_echo;     /* ICMP of other types */
+	bool nat_says_ip; /* `snat ip to` */
+};
+
 struct parser {
 	struct config *c;
 	struct config_errors **errors;
@@ -63,9 +87,13 @@ struct parser {
 	struct token last;    /* consumed last */
 	uint32_t brace_depth; /* of what was consumed */
 	uint32_t nesting;     /* of sets and parentheses */
+	struct ast_pos interval; /* of the first value that was a prefix, a range or a name with "*"; line 0: none */
 	struct config_define *define;
 	size_t n_defines;
 	struct name_index define_names;
+	struct config_meaning *meanings; /* all of them */
+	struct config_scoped *scoped;
+	size_t n_scoped;
 	uint32_t n_expanded;
 	bool may_include;
 	bool no_memory;
@@ -74,6 +102,10 @@ struct parser {
 	struct ast_pos pool_pos[NAT_POOLS_MAX];
 	size_t n_harmless; /* of all errors those that leave names and blocks whole, as one in a rule does */
 	bool skip_ipv6;    /* the rule being read turned out to be for IPv6 */
+	bool inet;         /* the family of the table being read */
+	struct config_context context;
+	uint64_t words;       /* a hash of what was consumed since it was set */
+	uint32_t n_chains; /* that were made so far */
 };
 
 /* config_input.c: the stream of tokens */
@@ -81,15 +113,21 @@ const struct token *config_peek(struct parser *p);
 const struct token *config_peek_at(struct parser *p, uint32_t i); /* i < CONFIG_LOOKAHEAD */
 struct token config_next(struct parser *p);
 void config_push_file(struct parser *p, uint32_t source);
-/* What follows the statement comes behind the file. */
-void config_include(struct parser *p, const struct token *word, const struct token *name);
+/* Tokens already looked at go under what is pushed next. */
+void config_unread(struct parser *p);
+/* These tokens, which are taken over, come next. */
+void config_push_tokens(struct parser *p, struct token *token, size_t n);
+void config_flat_add(struct parser *p, const char *text, size_t len);
 /* `define NAME = ...`, behind the word itself. */
 bool config_define(struct parser *p, bool again);
 bool config_undefine(struct parser *p);
 void config_input_free(struct parser *p);
+/* config_file.c */
+/* What follows the statement comes behind the file. */
+void config_include(struct parser *p, const struct token *word, const struct token *name);
 /* Adds a source; its number, 0 without memory. Takes text over. */
 uint32_t config_add_source(struct config *c, const char *name, char *text, size_t len);
-/* Reads a file as a source; 0 after a message at pos. */
+/* Reads a file as a source, the config itself when nothing is being read; 0 after a message at pos. */
 uint32_t config_add_file(struct parser *p, const char *path, const struct ast_pos *pos);
 
 /* config_parse.c: small steps over tokens */
@@ -124,6 +162,8 @@ void *config_grow(struct parser *p, void *items, size_t n, size_t size);
 
 /* config_value.c */
 bool config_name(struct parser *p, char *out, size_t size, const char *what);
+/* config_keyword.c: a name that nft would take for a table, chain, set, map or definition. */
+bool config_nft_name(struct parser *p, char out[AST_NAME_MAX], const char *what);
 bool config_number(struct parser *p, uint64_t min, uint64_t max, const char *what, uint32_t *out);
 bool config_seconds(struct parser *p, uint32_t *out);
 bool config_yes_no(struct parser *p, bool *out);
@@ -171,19 +211,38 @@ void config_map_notes(struct parser *p, const struct rule_number *n, const struc
 bool config_map_entries(struct parser *p, struct rule_map *m, bool has_type);
 /* config_rule.c: one rule, to the end of its line; adds it to the chain. */
 bool config_rule(struct parser *p, struct rule_chain *ch, bool front);
+/* config_context.c: whether a statement fits to those of its rule before it. */
+bool config_context(struct parser *p, const struct rule_stmt *s);
 /* config_nat.c: snat, dnat, masquerade, redirect; the word is consumed. */
 bool config_nat(struct parser *p, const struct token *word, struct rule_stmt *s);
+/* config_bitwise.c: (key shifted by some bits to the left & mask) ^ xor; without a key xor is the value. */
+struct bitwise {
+	bool has_key, is_plain; /* is_plain: nothing but a key or a constant was written */
+	enum rule_key key;
+	int32_t shift; /* negative: to the right */
+	uint32_t mask, xor;
+};
+/* The left side of a match: a key, perhaps with operators and in parentheses. */
+bool config_bitwise(struct parser *p, struct bitwise *out);
+/* The same, or a constant of the type of this key. */
+bool config_bitwise_value(struct parser *p, enum rule_key type, struct bitwise *out);
+/* A constant of the type of this key, perhaps with operators. */
+bool config_constant(struct parser *p, enum rule_key type, uint32_t *out);
 /* config_expr.c: a match, or a statement that begins like one. */
 bool config_is_key(struct parser *p);
 bool config_key(struct parser *p, enum rule_key *key);
 bool config_expr(struct parser *p, struct rule_stmt *s);
-/* config_expr_value.c: values of a key. */
+/* config_expr_value.c: values of a key. A prefix, a range and a name with "*" are noted in p->interval. */
+bool config_scalar(struct parser *p, enum rule_key key, uint32_t *out);
+/* The next word is the name of such a value. */
+bool config_is_symbol(struct parser *p, enum rule_key key);
 bool config_key_value(struct parser *p, enum rule_key key, struct rule_range *out);
 bool config_key_name(struct parser *p, struct rule_name *out);
 /* What nft allows behind an element: a comment, nothing else that we know. */
 bool config_element_options(struct parser *p);
 /* One element or a set in braces, into ranges or names. */
 bool config_elements(struct parser *p, enum rule_key key, struct rule_match *m);
+/* A list of constants, with commas: all of their bits. */
 bool config_bits(struct parser *p, enum rule_key key, uint32_t *out, bool *comma);
 
 /* config_known.c: words of nft that are not supported, and the nearest word. */

@@ -37,17 +37,16 @@ static bool parse_counter(struct parser *p, const struct token *word, struct rul
 		config_err(p, &t.pos, "nft knows named counters, Yangguan does not yet");
 		return false;
 	}
-	if (!config_accept_word(p, "packets"))
-		return true;
-	t = *config_peek(p);
-	if (!config_expect(p, TOK_NUMBER))
-		return false;
-	s->packets = t.value;
-	if (!config_expect_word(p, "bytes"))
-		return false;
-	t = *config_peek(p);
-	s->bytes = t.value;
-	return config_expect(p, TOK_NUMBER);
+	while (config_is_word(p, "packets") || config_is_word(p, "bytes")) {
+		uint64_t *to = config_is_word(p, "packets") ? &s->packets : &s->bytes;
+
+		config_next(p);
+		t = *config_peek(p);
+		if (!config_expect(p, TOK_NUMBER))
+			return false;
+		*to = t.value;
+	}
+	return true;
 }
 
 static bool parse_chain_name(struct parser *p, const struct token *word, struct rule_stmt *s)
@@ -242,7 +241,7 @@ static bool rule_stmt(struct parser *p, struct rule_stmt *s, bool *is_last)
 		s->pos = config_span(p, &from);
 		return true;
 	}
-	if (!config_is_key(p))
+	if (!config_is_key(p) && from.kind != TOK_LPAREN)
 		return unknown_statement(p, &from);
 	if (!config_expr(p, s))
 		return false;
@@ -285,14 +284,14 @@ static bool rule_statements(struct parser *p, struct rule *r)
 		if (config_accept_word(p, "comment")) {
 			if (!rule_comment(p, r))
 				return false;
-			continue;
+			return config_at_end(p) || config_expected(p, "the end of the rule behind its comment");
 		}
 		if (last != NULL) {
 			config_err(p, &t.pos, "nothing can follow \"%s\": it ends the rule", last);
 			return false;
 		}
 		bigger = NULL;
-		if (rule_stmt(p, &s, &is_last) && rule_fits(p, r, &s))
+		if (rule_stmt(p, &s, &is_last) && rule_fits(p, r, &s) && config_context(p, &s))
 			bigger = config_grow(p, r->stmt, r->n_stmts, sizeof(s));
 		if (bigger == NULL) {
 			rule_stmt_clear(&s);
@@ -365,7 +364,10 @@ bool config_rule(struct parser *p, struct rule_chain *ch, bool front)
 	size_t before = config_n_errors(*p->errors);
 
 	p->skip_ipv6 = false;
+	p->context = (struct config_context){ 0 };
+	p->words = CONFIG_WORDS_NONE;
 	if (rule_statements(p, &r)) {
+		r.words = p->words;
 		r.pos = config_span(p, &from);
 		r.text = rule_text(p, &from);
 		if (r.text != NULL && rule_add(p, ch, front, &r))

@@ -277,25 +277,26 @@ static void test_offload(void **state)
 struct priority_row {
 	const char *text;
 	int32_t want;
+	const char *hook; /* NULL: output */
 };
 
 static void test_base_chains(void **state)
 {
 	static const struct priority_row rows[] = {
 		{ "raw", -300 },   { "mangle", -150 }, { "dstnat", -100 }, { "filter", 0 },     { "security", 50 },
-		{ "srcnat", 100 }, { "-5", -5 },       { "17", 17 },       { "filter + 5", 5 }, { "mangle - 10", -160 },
+		{ "srcnat", 100, "postrouting" }, { "-5", -5 },       { "17", 17 },       { "filter + 5", 5 }, { "mangle - 10", -160 },
 	};
 	char text[256];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		snprintf(text, sizeof(text),
-			 "table inet t { chain c { type filter hook output priority %s; policy drop; } }",
-			 rows[i].text);
+			 "table inet t { chain c { type filter hook %s priority %s; policy drop; } }",
+			 rows[i].hook != NULL ? rows[i].hook : "output", rows[i].text);
 		struct config *c = load(text);
 
 		assert_true(c->rules.table[0].inet);
 		assert_int_equal(c->rules.table[0].chain[0].priority, rows[i].want);
-		assert_int_equal(c->rules.table[0].chain[0].hook, HOOK_OUTPUT);
+		assert_int_equal(c->rules.table[0].chain[0].hook, rows[i].hook ? HOOK_POSTROUTING : HOOK_OUTPUT);
 		assert_true(c->rules.table[0].chain[0].policy_drop);
 		config_free(c);
 	}
@@ -326,9 +327,9 @@ static void test_commands(void **state)
 static void test_definitions(void **state)
 {
 	struct config *c =
-		load("define a = 10.0.0.1\ndefine all = { $a, 10.0.0.2 }\nredefine a = 10.0.0.3\n"
+		load("define a = 10.0.0.1\ndefine both = { $a, 10.0.0.2 }\nredefine a = 10.0.0.3\n"
 		     "define verdict = accept\n"
-		     "table ip t { define inner = 22; chain c { ip saddr $all tcp dport { $inner, 23 } $verdict\n"
+		     "table ip t { define inner = 22; chain c { ip saddr $both tcp dport { $inner, 23 } $verdict\n"
 		     " ip saddr $a drop } }\n");
 	const struct rule_chain *ch = &c->rules.table[0].chain[0];
 
@@ -336,7 +337,7 @@ static void test_definitions(void **state)
 	assert_int_equal(ch->rule[0].n_stmts, 3);
 	assert_int_equal(ch->rule[0].stmt[0].match.range[0].lo, IP4(10, 0, 0, 1));
 	assert_int_equal(ch->rule[1].stmt[0].match.range[0].lo, IP4(10, 0, 0, 3));
-	assert_string_equal(ch->rule[0].text, "ip saddr $all tcp dport { $inner, 23 } $verdict");
+	assert_string_equal(ch->rule[0].text, "ip saddr $both tcp dport { $inner, 23 } $verdict");
 	config_free(c);
 	refused("define a = 1\nundefine a\ntable t { chain c { tcp dport $a drop; } }", "nothing is defined as \"a\"");
 	refused("define a = {\n", "expected a value, found the end of the file");
@@ -382,6 +383,29 @@ static char *error_of(const char *dir, const char *name)
 	text = config_errors_text(errors);
 	config_errors_free(errors);
 	return text;
+}
+
+/* A device may do something when it is read, and a pipe waits for somebody: neither is opened. A file that only looks
+ * like one (here the kernel's log, where it may be opened) does not hold us up. */
+static void include_what_is_no_file(const char *dir)
+{
+	static const char *const names[] = { "/dev/zero", "/dev/null", "fifo", "." };
+	char path[PATH_BYTES], *text;
+
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "include \"%s\"\n", names[i]);
+		put(dir, "special.conf", path);
+		text = error_of(dir, "special.conf");
+		if (strstr(text, "special.conf:1:9-") == NULL || strstr(text, "it is not a file") == NULL)
+			fail_msg("%s: %s", names[i], text);
+		free(text);
+	}
+	put(dir, "special.conf", "include \"/proc/kmsg\"\n");
+	text = error_of(dir, "special.conf");
+	assert_non_null(strstr(text, "cannot read"));
+	free(text);
 }
 
 /* Includes: beside the file, by pattern, nested; what is recorded is one text that says the same. */
@@ -439,6 +463,7 @@ static void test_includes(void **state)
 	assert_non_null(strstr(text, "it is not a file"));
 	free(text);
 	refused("include \"/etc/passwd\"\n", "include works in a file only");
+	include_what_is_no_file(dir);
 	snprintf(path, sizeof(path), "rm -r %s", dir);
 	assert_int_equal(system(path), 0);
 }

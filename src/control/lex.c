@@ -8,6 +8,7 @@
  * A word may have - and . inside but not at its end, so that `echo-request` and
  * `eth0.100` are words and `a - b` is none. Numbers never swallow a dash: 1-5 is
  * a range. A run of hex digits and colons that reads as an IPv6 address is one.
+ * A number that begins with 0 is octal, as in nft; 08 is none.
  */
 #include "control/lex.h"
 
@@ -166,13 +167,14 @@ static enum token_kind number_value(const char *text, size_t len, uint64_t *valu
 	if (len > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
 		base = 16;
 		i = 2;
+	} else if (text[0] == '0') {
+		base = 8;
 	}
 	for (; i < len; i++) {
-		if (is_digit(text[i]))
-			digit = (uint64_t)(text[i] - '0');
-		else if (base == 16 && is_hex(text[i]))
-			digit = (uint64_t)((text[i] | 0x20) - 'a' + 10);
-		else
+		if (!is_hex(text[i]))
+			return TOK_QUANTITY;
+		digit = is_digit(text[i]) ? (uint64_t)(text[i] - '0') : (uint64_t)((text[i] | 0x20) - 'a' + 10);
+		if (digit >= base)
 			return TOK_QUANTITY;
 		if (*value > (UINT64_MAX - digit) / base)
 			return TOK_BIG_NUMBER;

@@ -16,7 +16,7 @@ enum token_kind {
 	TOK_END, /* of the text */
 	TOK_NEWLINE,
 	TOK_WORD,        /* letters, digits and _ - . inside, perhaps a * at its end */
-	TOK_NUMBER,      /* decimal or 0x; value */
+	TOK_NUMBER,      /* decimal, 0x, or octal behind a 0; value */
 	TOK_QUANTITY,    /* a number with letters: 7440s, 1h30m; also a name that begins with a digit */
 	TOK_ADDRESS,     /* dotted quad; value */
 	TOK_ADDRESS6,    /* an IPv6 address, to be named in a message */

@@ -33,7 +33,7 @@ static const struct row rows[] = {
 	{ "wan*", { TOK_WORD } },
 	{ "* a*b", { TOK_STAR, TOK_WORD, TOK_WORD } },
 	{ "1-5", { TOK_NUMBER, TOK_DASH, TOK_NUMBER } },
-	{ "0x1f 08", { TOK_NUMBER, TOK_NUMBER } },
+	{ "0x1f 010", { TOK_NUMBER, TOK_NUMBER } },
 	{ "0x", { TOK_QUANTITY } },
 	{ "1h30m 7440s", { TOK_QUANTITY, TOK_QUANTITY } },
 	{ "18446744073709551615", { TOK_NUMBER } },

@@ -162,6 +162,11 @@ static inline uint8_t *packet_l4(struct packet *p)
 }
 
 /* Bytes of the IPv4 packet behind its header, as total_len says. */
+static inline const uint8_t *packet_l4_const(const struct packet *p)
+{
+	return packet_l4((struct packet *)(uintptr_t)p);
+}
+
 static inline uint32_t packet_l4_len(const struct packet *p)
 {
 	return (uint32_t)p->ip.total_len - p->ip.header_len;

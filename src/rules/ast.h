@@ -142,6 +142,8 @@ enum rule_value_source { RULE_VALUE_CONSTANT, RULE_VALUE_META_MARK, RULE_VALUE_C
 enum rule_reject_kind { REJECT_ICMP, REJECT_TCP_RESET };
 
 struct rule_vmap_entry {
+	struct ast_pos pos;
+	bool is_rest; /* "*": for all that no other entry holds */
 	struct rule_range range;
 	struct rule_name name;
 	enum rule_stmt_kind verdict; /* ACCEPT, DROP, RETURN, CONTINUE, JUMP, GOTO */
@@ -181,6 +183,8 @@ struct rule_map {
 	struct ast_pos pos;
 	enum rule_key key; /* as in rule_set; N_RULE_KEYS: numbers of a numgen or jhash */
 	bool has_ports;    /* of every entry */
+	bool is_interval;   /* as in rule_set; of a named one */
+	uint32_t max_items;
 	size_t n_entries;
 	struct rule_map_entry *entry;
 };
@@ -207,7 +211,8 @@ struct rule_stmt {
 	char pool[NAT_POOL_NAME_MAX]; /* STMT_NAT with NAT_ACTION_POOL: resolved at compile */
 	struct rule_nat_map *map;     /* STMT_NAT: where nat.range comes from, or NULL */
 	uint8_t value_source;         /* STMT_SET_*: enum rule_value_source */
-	uint32_t value_mask;          /* STMT_SET_* from a mark: (mark & value_mask) ^ value */
+	int32_t value_shift;          /* STMT_SET_* from a mark: bits to the left, negative: to the right; -31 to 31 */
+	uint32_t value_mask;          /* STMT_SET_* from a mark: (mark shifted & value_mask) ^ value */
 	uint32_t value;               /* STMT_SET_* */
 	size_t n_vmap;
 	struct rule_vmap_entry *vmap;
@@ -219,6 +224,7 @@ struct rule_stmt {
 
 struct rule {
 	struct ast_pos pos;
+	uint64_t words; /* a hash of them, definitions replaced: of two rules of a chain with the same the state is kept */
 	size_t n_stmts;
 	struct rule_stmt *stmt;
 	char *comment; /* or NULL */
@@ -230,6 +236,7 @@ enum chain_type { CHAIN_REGULAR, CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
 struct rule_chain {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
+	uint32_t order; /* of the file, over all tables: of base chains with one hook and priority the last is asked first */
 	enum chain_type type;
 	enum ip_hook hook; /* base chains */
 	int32_t priority;
@@ -242,6 +249,9 @@ struct rule_set {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
 	enum rule_key key; /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
+	bool is_interval;   /* holds prefixes, ranges, names with "*" */
+	bool auto_merge;    /* and they may overlap */
+	uint32_t max_items; /* `size`; 0: any number */
 	size_t n_ranges;
 	struct rule_range *range;
 	size_t n_names;

@@ -108,6 +108,7 @@ static void check_stmt(struct check *c, const struct rule *r, const struct rule_
 		check_target(c, s, s->chain);
 		break;
 	case STMT_VMAP:
+		rules_check_vmap(s, c->rep);
 		for (size_t i = 0; i < s->n_vmap; i++)
 			if (s->vmap[i].verdict == STMT_JUMP || s->vmap[i].verdict == STMT_GOTO)
 				check_target(c, s, s->vmap[i].chain);
@@ -290,6 +291,8 @@ static void check_table(struct check *c)
 		for (size_t k = 0; k < t->chain[i].n_rules; k++)
 			for (size_t n = 0; n < t->chain[i].rule[k].n_stmts; n++)
 				check_stmt(c, &t->chain[i].rule[k], &t->chain[i].rule[k].stmt[n]);
+	for (size_t i = 0; i < t->n_sets; i++)
+		rules_check_set(&t->set[i], c->rep);
 	for (size_t i = 0; i < t->n_maps; i++)
 		rules_check_map(&t->map[i], c->rep);
 	for (size_t i = 0; i < t->n_chains; i++)

@@ -67,6 +67,9 @@ static enum insn_varies key_varies(const struct insn *in)
 		return bits & (TCP_PSH | TCP_ECE | TCP_CWR) ? INSN_VARIES : INSN_SAME;
 	case KEY_CT_STATUS:
 		return INSN_VARIES_UNTIL_ASSURED;
+	case KEY_TH_SPORT:
+	case KEY_TH_DPORT:
+		return INSN_VARIES_WITHOUT_PORTS;
 	default:
 		return INSN_SAME;
 	}
@@ -227,6 +230,8 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 {
 	bool names = rule_key_info[s->match.key].type == RULE_TYPE_IFNAME;
 	struct vmap_entry *entry;
+	struct vmap *m;
+	uint32_t n = 0;
 
 	if (!grow(c, &c->rs->vmap, c->rs->n_vmaps, sizeof(*c->rs->vmap)))
 		return;
@@ -235,24 +240,27 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 		c->no_memory = true;
 		return;
 	}
-	c->rs->vmap[c->rs->n_vmaps] = (struct vmap){ .n = (uint32_t)s->n_vmap, .entry = entry };
+	m = &c->rs->vmap[c->rs->n_vmaps];
+	*m = (struct vmap){ .entry = entry };
 	for (size_t i = 0; i < s->n_vmap; i++) {
 		const struct rule_vmap_entry *e = &s->vmap[i];
+		struct vmap_entry to = { .op = verdict_ops[e->verdict], .target = chain_number(c, e->verdict, e->chain) };
 
-		entry[i].op = verdict_ops[e->verdict];
-		entry[i].target = chain_number(c, e->verdict, e->chain);
-		entry[i].lo = names ? add_names(c, &e->name, 1) : e->range.lo;
-		entry[i].hi = e->range.hi;
-	}
-	if (!names && s->n_vmap > 1) {
-		qsort(entry, s->n_vmap, sizeof(*entry), by_lo);
-		for (size_t i = 1; i < s->n_vmap; i++) {
-			if (entry[i].lo <= entry[i - 1].hi) {
-				rules_report(c->rep, &s->pos, "two entries of this map hold the same value of %s",
-					     rule_key_info[s->match.key].name);
-				break;
-			}
+		if (e->is_rest) {
+			m->has_rest = true;
+			m->rest = to;
+			continue;
 		}
+		to.lo = names ? add_names(c, &e->name, 1) : e->range.lo;
+		to.hi = e->range.hi;
+		entry[m->n++] = to;
+	}
+	if (!names && m->n > 1) {
+		qsort(entry, m->n, sizeof(*entry), by_lo);
+		for (uint32_t k = 1; k < m->n; k++) /* the same twice is good, and check.c saw to the rest */
+			if (entry[k].lo > entry[n].hi)
+				entry[++n] = entry[k];
+		m->n = n + 1;
 	}
 	emit(c, (struct insn){ .op = INSN_VMAP,
 			       .key = (uint8_t)s->match.key,
@@ -363,7 +371,8 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 	case STMT_SET_CT_MARK:
 		in.op = s->kind == STMT_SET_MARK ? INSN_SET_MARK : INSN_SET_CT_MARK;
 		in.a = s->value;
-		in.b = s->value_source;
+		in.b = s->value_source |
+		       (uint32_t)(s->value_shift < 0 ? 32 - s->value_shift : s->value_shift) << INSN_SOURCE_BITS;
 		in.mask = s->value_mask;
 		break;
 	case STMT_SET_MSS:
@@ -390,14 +399,46 @@ static void add_row(struct compiler *c, const struct rule_chain *ch, const struc
 	c->rs->row[c->rs->n_rows++] = row;
 }
 
+/* By which the rule is known over a reload. */
+static uint64_t rule_id(const struct compiler *c, const struct rule_chain *ch, const struct rule *r)
+{
+	static const struct siphash_key key; /* names are the operator's own */
+	struct {
+		char table[AST_NAME_MAX], chain[AST_NAME_MAX];
+		uint64_t words, inet;
+	} id = { .words = r->words, .inet = c->t->inet };
+
+	memcpy(id.table, c->t->name, strlen(c->t->name));
+	memcpy(id.chain, ch->name, strlen(ch->name));
+	return siphash13(&key, &id, sizeof(id));
+}
+
+/* What was compiled since `from` has state to keep. */
+static void add_state(struct compiler *c, const struct rule_state *from)
+{
+	struct rule_state s = *from;
+
+	s.n_counters = c->rs->n_counters - s.counter;
+	s.n_limits = c->rs->n_limits - s.limit;
+	s.n_nat_maps = c->rs->n_nat_maps - s.nat_map;
+	if (s.n_counters + s.n_limits + s.n_nat_maps > 0 && grow(c, &c->rs->state, c->rs->n_states, sizeof(s)))
+		c->rs->state[c->rs->n_states++] = s;
+}
+
 static void compile_rule(struct compiler *c, const struct rule_chain *ch, const struct rule *r)
 {
 	uint32_t from = c->rs->n_insns, counter = NO_COUNTER;
+	struct rule_state state = { .id = rule_id(c, ch, r),
+				    .place = from,
+				    .counter = c->rs->n_counters,
+				    .limit = c->rs->n_limits,
+				    .nat_map = c->rs->n_nat_maps };
 
 	for (size_t i = 0; i < r->n_stmts; i++)
 		compile_stmt(c, &r->stmt[i], &counter);
 	for (uint32_t i = from; i < c->rs->n_insns; i++)
 		c->rs->insn[i].next = c->rs->n_insns;
+	add_state(c, &state);
 	add_row(c, ch, r, counter);
 }
 
@@ -406,6 +447,7 @@ static void compile_chain(struct compiler *c, const struct rule_chain *ch, uint3
 	struct base_chain base = { .hook = ch->hook,
 				   .type = ch->type,
 				   .priority = ch->priority,
+				   .order = ch->order,
 				   .policy_drop = ch->policy_drop,
 				   .start = c->rs->n_insns };
 
@@ -420,6 +462,12 @@ static void compile_chain(struct compiler *c, const struct rule_chain *ch, uint3
 	c->rs->base[c->rs->n_base++] = base;
 }
 
+static void link_entry(const struct compiler *c, struct vmap_entry *e)
+{
+	if (e->op == INSN_JUMP || e->op == INSN_GOTO)
+		e->target = c->start[e->target];
+}
+
 static void link_jumps(struct compiler *c)
 {
 	struct ruleset *rs = c->rs;
@@ -427,25 +475,45 @@ static void link_jumps(struct compiler *c)
 	for (uint32_t i = 0; i < rs->n_insns; i++)
 		if (rs->insn[i].op == INSN_JUMP || rs->insn[i].op == INSN_GOTO)
 			rs->insn[i].a = c->start[rs->insn[i].a];
-	for (uint32_t i = 0; i < rs->n_vmaps; i++)
+	for (uint32_t i = 0; i < rs->n_vmaps; i++) {
 		for (uint32_t k = 0; k < rs->vmap[i].n; k++)
-			if (rs->vmap[i].entry[k].op == INSN_JUMP || rs->vmap[i].entry[k].op == INSN_GOTO)
-				rs->vmap[i].entry[k].target = c->start[rs->vmap[i].entry[k].target];
+			link_entry(c, &rs->vmap[i].entry[k]);
+		link_entry(c, &rs->vmap[i].rest);
+	}
 }
 
-/* By hook and priority; equal ones stay in the order of the file. There are few. */
+static bool comes_behind(const struct base_chain *a, const struct base_chain *b)
+{
+	if (a->hook != b->hook)
+		return a->hook > b->hook;
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return a->order <= b->order;
+}
+
+/* By hook and priority; of equal ones the last of the file comes first, as in Linux. There are few. */
 static void sort_base(struct ruleset *rs)
 {
 	for (uint32_t i = 1; i < rs->n_base; i++) {
 		struct base_chain b = rs->base[i];
 		uint32_t k = i;
 
-		for (; k > 0 && (rs->base[k - 1].hook > b.hook ||
-				 (rs->base[k - 1].hook == b.hook && rs->base[k - 1].priority > b.priority));
-		     k--)
+		for (; k > 0 && comes_behind(&rs->base[k - 1], &b); k--)
 			rs->base[k] = rs->base[k - 1];
 		rs->base[k] = b;
 	}
+}
+
+/* Chains younger than the first of type nat. */
+static void mark_before_nat(struct ruleset *rs)
+{
+	uint32_t first = UINT32_MAX;
+
+	for (uint32_t i = 0; i < rs->n_base; i++)
+		if (rs->base[i].type == CHAIN_NAT)
+			first = min_u32(first, rs->base[i].order);
+	for (uint32_t i = 0; i < rs->n_base; i++)
+		rs->base[i].before_nat = rs->base[i].order > first;
 }
 
 static void compile_tables(struct compiler *c)
@@ -484,6 +552,8 @@ struct ruleset *rules_compile(const struct rule_ast *ast, const struct nat_confi
 		goto refused;
 	link_jumps(&c);
 	sort_base(c.rs);
+	mark_before_nat(c.rs);
+	rule_states_sort(c.rs);
 	free(c.start);
 	*n_errors = 0;
 	return c.rs;
@@ -518,6 +588,7 @@ void ruleset_destroy(struct ruleset *rs)
 	free(rs->limit);
 	free(rs->base);
 	free(rs->row);
+	free(rs->state);
 	free(rs->string);
 	free(rs);
 }

@@ -144,6 +144,17 @@ static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
 	}
 }
 
+/* The bytes where ports would stand, of any protocol, as in Linux. */
+static bool fetch_th(const struct packet *p, enum rule_key key, uint32_t *v)
+{
+	uint16_t sport, dport;
+
+	if (p->ip.frag_off != 0 || !l4_peek_ports(packet_l4_const(p), packet_l4_len(p), &sport, &dport))
+		return false;
+	*v = key == KEY_TH_SPORT ? sport : dport;
+	return true;
+}
+
 static bool fetch_l4(const struct packet *p, enum rule_key key, uint32_t *v)
 {
 	const struct l4_view *l4 = &p->l4;
@@ -188,11 +199,8 @@ static bool fetch_l4(const struct packet *p, enum rule_key key, uint32_t *v)
 		*v = l4->dport;
 		return l4->kind == L4_UDPLITE;
 	case KEY_TH_SPORT:
-		*v = l4->sport;
-		return l4_kind_has_ports(l4->kind);
 	case KEY_TH_DPORT:
-		*v = l4->dport;
-		return l4_kind_has_ports(l4->kind);
+		return fetch_th(p, key, v);
 	case KEY_ICMP_TYPE:
 		*v = l4->type;
 		return icmp;
@@ -309,7 +317,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		for (uint32_t i = 0; i < m->n; i++)
 			if (iface_in(w->r, m->entry[i].lo, in->key, w->p))
 				return &m->entry[i];
-		return NULL;
+		return m->has_rest ? &m->rest : NULL;
 	}
 	if (!fetch(w, in->key, &v))
 		return NULL;
@@ -324,7 +332,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		else
 			return &m->entry[mid];
 	}
-	return NULL;
+	return m->has_rest ? &m->rest : NULL;
 }
 
 /* One of mod numbers by a hash of the keys; false when the packet lacks one of them. */
@@ -391,14 +399,26 @@ static bool nat_by_map(const struct walk *w, const struct insn *in)
 
 static uint32_t set_value(const struct walk *w, const struct insn *in)
 {
-	switch (in->b) {
+	uint32_t shift = insn_shift_of(in->b), v;
+
+	switch (in->b & ((1u << INSN_SOURCE_BITS) - 1)) {
 	case RULE_VALUE_META_MARK:
-		return (w->p->mark & in->mask) ^ in->a;
+		v = w->p->mark;
+		break;
 	case RULE_VALUE_CT_MARK:
-		return (*mark_of(w) & in->mask) ^ in->a;
+		v = *mark_of(w);
+		break;
 	default:
 		return in->a;
 	}
+	v = shift < 32 ? v << shift : v >> (shift - 32);
+	return (v & in->mask) ^ in->a;
+}
+
+/* True when the value is to be read from a connection that the packet does not have. */
+static bool lacks_source(const struct walk *w, const struct insn *in)
+{
+	return (in->b & ((1u << INSN_SOURCE_BITS) - 1)) == RULE_VALUE_CT_MARK && conntrack_of(w->r->ct, w->p) == NULL;
 }
 
 /* False for what is no TCP: the rule ends there, as in Linux. Without the option nothing happens. */
@@ -448,6 +468,8 @@ static void note_varies(const struct walk *w, const struct insn *in)
 	if (in->varies == INSN_VARIES_UNTIL_ASSURED && c != NULL &&
 	    ((c->status & CT_ASSURED) || c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_ICMP))
 		return;
+	if (in->varies == INSN_VARIES_WITHOUT_PORTS && l4_kind_has_ports(w->p->l4.kind))
+		return;
 	w->p->trail = RULES_TRAIL_NONE;
 }
 
@@ -484,13 +506,13 @@ static bool act(const struct walk *w, const struct insn *in)
 			w->p->ct_info = CT_INFO_UNTRACKED;
 		return true;
 	case INSN_SET_MARK:
-		if (in->b == RULE_VALUE_CT_MARK && conntrack_of(w->r->ct, w->p) == NULL)
+		if (lacks_source(w, in))
 			return false;
 		w->p->mark = set_value(w, in);
 		return true;
-	case INSN_SET_CT_MARK:
+	case INSN_SET_CT_MARK: /* without a connection there is nothing to set, and the rule goes on */
 		if (conntrack_of(w->r->ct, w->p) == NULL)
-			return false;
+			return !lacks_source(w, in);
 		mark = set_value(w, in);
 		if (mark != *mark_of(w))
 			set_ct_mark(w, mark);

@@ -66,12 +66,13 @@ const struct rule_key_info rule_key_info[N_RULE_KEYS] = {
 _Static_assert(ARRAY_LEN(rule_key_info) == N_RULE_KEYS, "one row a key");
 
 static const struct rule_symbol protocol_names[] = {
-	{ "ip", 0 }, { "icmp", PROTO_ICMP }, { "igmp", 2 }, { "ipencap", 4 }, { "ipip", 4 }, { "tcp", PROTO_TCP },
+	{ "ip", 0 }, { "icmp", PROTO_ICMP }, { "igmp", 2 }, { "ipencap", 4 }, { "tcp", PROTO_TCP },
 	{ "egp", 8 }, { "udp", PROTO_UDP }, { "dccp", IPPROTO_NR_DCCP }, { "ipv6", 41 }, { "rsvp", 46 }, { "gre", IPPROTO_NR_GRE },
 	{ "esp", IPPROTO_NR_ESP },
 	{ "ah", 51 }, { "ipv6-icmp", 58 }, { "icmpv6", 58 }, { "ospf", IPPROTO_NR_OSPF }, { "pim", 103 },
 	{ "ipcomp", 108 }, { "comp", 108 }, { "vrrp", 112 }, { "l2tp", 115 }, { "sctp", IPPROTO_NR_SCTP },
 	{ "udplite", IPPROTO_NR_UDPLITE },
+	{ "eigrp", 88 }, { "ipip", 94 }, { "etherip", 97 }, { "isis", 124 },
 };
 
 static const struct rule_symbol tcp_flag_names[] = {

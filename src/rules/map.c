@@ -24,9 +24,10 @@ const struct rule_map *rules_map_of(const struct rule_table *t, const struct rul
 	return i == UINT32_MAX ? NULL : &t->map[i];
 }
 
+/* The bytes of th may be of any protocol. */
 static bool is_port_key(enum rule_key key)
 {
-	return key >= KEY_TCP_SPORT && key <= KEY_TH_DPORT;
+	return key >= KEY_TCP_SPORT && key < KEY_TH_SPORT;
 }
 
 static bool match_knows_ports(const struct rule_match *m)
@@ -45,11 +46,6 @@ bool rules_know_ports(const struct rule *r, const struct rule_stmt *s)
 		if (is_port_key(s->map->number.key[i]))
 			return true;
 	return false;
-}
-
-static bool same_value(const struct rule_map_entry *a, const struct rule_map_entry *b)
-{
-	return a->addr == b->addr && a->ports.first == b->ports.first && a->ports.last == b->ports.last;
 }
 
 /* By value; what stands first in the file comes first of equal ones. */
@@ -94,72 +90,6 @@ static const struct rule_map_entry **sorted(const struct rule_map *m, size_t *n)
 	if (*n > 1)
 		qsort(e, *n, sizeof(const struct rule_map_entry *), is_names(m) ? by_name : by_range);
 	return e;
-}
-
-static bool same_name(const struct rule_map_entry *a, const struct rule_map_entry *b)
-{
-	return a->name.wildcard == b->name.wildcard && strcmp(a->name.name, b->name.name) == 0;
-}
-
-static bool same_range(const struct rule_map_entry *a, const struct rule_map_entry *b)
-{
-	return a->range.lo == b->range.lo && a->range.hi == b->range.hi;
-}
-
-static void report_twice(const struct rule_map_entry *a, const struct rule_map_entry *b, struct rules_report *rep)
-{
-	const struct rule_map_entry *first = a < b ? a : b, *second = a < b ? b : a;
-
-	rules_report(rep, &second->pos, "this value is in the map already, in line %u", first->pos.line);
-}
-
-static void check_names(const struct rule_map_entry *const *e, size_t n, struct rules_report *rep)
-{
-	size_t first = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if (!same_name(e[first], e[i]))
-			first = i;
-		else if (!same_value(e[first], e[i]))
-			report_twice(e[first], e[i], rep);
-	}
-}
-
-static void check_ranges(const struct rule_map_entry *const *e, size_t n, struct rules_report *rep)
-{
-	size_t last = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if (same_range(e[last], e[i]) && same_value(e[last], e[i]))
-			continue;
-		if (e[i]->range.lo <= e[last]->range.hi)
-			report_twice(e[last], e[i], rep);
-		if (e[i]->range.hi > e[last]->range.hi)
-			last = i;
-	}
-}
-
-void rules_check_map(const struct rule_map *m, struct rules_report *rep)
-{
-	const struct rule_map_entry *rest = NULL, **entries;
-	size_t n;
-
-	entries = sorted(m, &n);
-	if (entries == NULL)
-		rules_report(rep, &m->pos, "no memory to check a map");
-	else if (is_names(m))
-		check_names(entries, n, rep);
-	else
-		check_ranges(entries, n, rep);
-	free(entries);
-	for (size_t i = 0; i < m->n_entries; i++) {
-		const struct rule_map_entry *e = &m->entry[i];
-
-		if (e->is_rest && rest == NULL)
-			rest = e;
-		else if (e->is_rest && !same_value(rest, e))
-			report_twice(rest, e, rep);
-	}
 }
 
 void rules_check_nat_map(const struct rule_table *t, const struct rule *r, const struct rule_stmt *s,

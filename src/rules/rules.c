@@ -59,6 +59,15 @@ void rules_destroy(struct rules *r)
 	free(r);
 }
 
+static void next_free(struct rules *next)
+{
+	if (next == NULL)
+		return;
+	state_free(next);
+	rules_plan_clear(&next->plan);
+	free(next);
+}
+
 static bool state_alloc(struct rules *r, const struct ruleset *rs)
 {
 	r->rs = rs;
@@ -72,14 +81,16 @@ static bool state_alloc(struct rules *r, const struct ruleset *rs)
 	return r->counter != NULL && r->limit != NULL && r->turn != NULL && r->iface_mask != NULL && r->ctx != NULL;
 }
 
-static void state_init(struct rules *r)
+static void state_init(struct rules *next, uint64_t now)
 {
-	const struct ruleset *rs = r->rs;
+	const struct ruleset *rs = next->rs;
 
+	if (rs == NULL)
+		return;
 	if (rs->n_counters > 0)
-		memcpy(r->counter, rs->counter, rs->n_counters * sizeof(*r->counter));
+		memcpy(next->counter, rs->counter, rs->n_counters * sizeof(*next->counter));
 	for (uint32_t i = 0; i < rs->n_limits; i++)
-		r->limit[i] = (struct limit_state){ .tokens = rs->limit[i].max, .last_ns = r->env->now };
+		next->limit[i] = (struct limit_state){ .tokens = rs->limit[i].max, .last_ns = now };
 }
 
 int rules_prepare(struct rules *r, const struct ruleset *rs)
@@ -89,9 +100,8 @@ int rules_prepare(struct rules *r, const struct ruleset *rs)
 
 	if (next == NULL)
 		return -ENOMEM;
-	if (!state_alloc(next, rs)) {
-		state_free(next);
-		free(next);
+	if (!state_alloc(next, rs) || !rules_plan_make(&next->plan, r->rs, rs)) {
+		next_free(next);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; rs != NULL && i < rs->n_base; i++)
@@ -102,10 +112,13 @@ int rules_prepare(struct rules *r, const struct ruleset *rs)
 
 void rules_abandon(struct rules *r)
 {
-	if (r->next != NULL)
-		state_free(r->next);
-	free(r->next);
+	next_free(r->next);
 	r->next = NULL;
+}
+
+bool rules_trails_crowded(const struct rules *r)
+{
+	return r->trails->n > RULES_TRAILS_MAX / 2;
 }
 
 void rules_commit(struct rules *r)
@@ -114,6 +127,14 @@ void rules_commit(struct rules *r)
 
 	if (next == NULL)
 		return;
+	trails_fold(r->trails, r->counter);
+	state_init(next, r->env->now);
+	rules_plan_carry(&next->plan, r, next);
+	if (rules_trails_crowded(r))
+		trails_clear(r->trails);
+	else
+		trails_renumber(r->trails, next->plan.counter_to);
+	rules_plan_clear(&next->plan);
 	state_free(r);
 	r->rs = next->rs;
 	r->counter = next->counter;
@@ -125,9 +146,6 @@ void rules_commit(struct rules *r)
 	free(next);
 	r->next = NULL;
 	r->generation++;
-	trails_clear(r->trails);
-	if (r->rs != NULL)
-		state_init(r);
 }
 
 int rules_configure(struct rules *r, const struct ruleset *rs)
@@ -226,6 +244,11 @@ bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hoo
 		return true;
 	}
 	return false;
+}
+
+bool rules_hook_is_first(const struct hook_entry *e)
+{
+	return ((const struct chain_ctx *)e->ctx)->chain->before_nat;
 }
 
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out)

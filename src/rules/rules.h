@@ -31,8 +31,9 @@ struct rules;
 
 struct rules *rules_create(struct env *env, struct ip_stack *stack, struct conntrack *ct);
 void rules_destroy(struct rules *r);
-/* Swaps the ruleset (NULL: none); counters start at what the file says,
- * numgen inc at its first number; what jhash says stays. -ENOMEM leaves the old one.
+/* Swaps the ruleset (NULL: none). A rule of the same table and chain with the same words as before keeps its
+ * counters, the tokens of its limits and the turn of its numgen; of the others counters start at what the file says,
+ * numgen inc at its first number. What jhash says stays. -ENOMEM leaves the old one.
  * Names of interfaces mean what ip_stack_config says at the next packet: another config there is seen
  * by its address, so one that is changed in place needs a call of this. */
 int rules_configure(struct rules *r, const struct ruleset *rs);
@@ -41,6 +42,8 @@ int rules_configure(struct rules *r, const struct ruleset *rs);
 int rules_prepare(struct rules *r, const struct ruleset *rs);
 /* What was prepared is at work from here on. Nothing prepared: nothing happens. */
 void rules_commit(struct rules *r);
+/* The next commit begins trails anew, for too many numbers are taken: what is owed to one must be paid before it. */
+bool rules_trails_crowded(const struct rules *r);
 void rules_abandon(struct rules *r);
 
 /* What a jhash without a seed is keyed with, before the first ruleset: workers that act as one have one key. */
@@ -50,6 +53,9 @@ void rules_set_hash_key(struct rules *r, struct siphash_key key);
  * for the i-th filter or route chain of a hook; false behind the last. Of the
  * ruleset that is prepared, if one is. */
 bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hook_entry *e);
+/* Of such an entry: it is asked before what is built in at the same priority. As in Linux, where NAT is hung into the
+ * hooks with the first chain of type nat, and what comes later stands before it. */
+bool rules_hook_is_first(const struct hook_entry *e);
 /* For NAT's slot. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);
 
@@ -68,7 +74,8 @@ struct rules_trail {
 	uint64_t packets, bytes; /* owed to the counters; bytes of IP packets */
 };
 
-/* RULES_TRAILS_MAX of them, at the same place for good. What is added there shows in rules_next. */
+/* RULES_TRAILS_MAX of them, at the same place for good, with the same numbers over a commit unless
+ * rules_trails_crowded said otherwise. What is added there shows in rules_next. */
 struct rules_trail *rules_trails(struct rules *r);
 /* Slot: a rule has given the ct mark of a connection another value. */
 typedef void rules_mark_changed_fn(void *ctx, uint32_t conn);

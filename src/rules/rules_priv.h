@@ -34,7 +34,7 @@ enum insn_op {
 	INSN_NAT,      /* a: action */
 	INSN_NAT_MAP,  /* a: map of addresses */
 	INSN_NOTRACK,
-	INSN_SET_MARK, /* a: value, b: source, mask */
+	INSN_SET_MARK, /* a: value, b: source and insn_shift, mask */
 	INSN_SET_CT_MARK,
 	INSN_SET_MSS, /* a: at most so many bytes, 0: as the MTU says */
 	INSN_VMAP,  /* a: map */
@@ -47,6 +47,7 @@ enum insn_varies {
 	INSN_SAME,
 	INSN_VARIES,
 	INSN_VARIES_UNTIL_ASSURED,
+	INSN_VARIES_WITHOUT_PORTS, /* where others have ports, their bytes may be anything */
 };
 
 struct insn {
@@ -59,6 +60,13 @@ struct insn {
 	uint32_t a, b;
 };
 _Static_assert(sizeof(struct insn) == 20, "three instructions a cache line");
+
+/* b of INSN_SET_MARK and INSN_SET_CT_MARK. */
+#define INSN_SOURCE_BITS 8
+static inline uint32_t insn_shift_of(uint32_t b)
+{
+	return b >> INSN_SOURCE_BITS; /* to the left; 32 + n: n to the right */
+}
 
 /* Ranges sorted and disjoint; a bitmap as well where values have 16 bits and the ranges are many. */
 struct value_set {
@@ -80,6 +88,8 @@ struct vmap_entry {
 
 struct vmap {
 	uint32_t n;
+	bool has_rest;
+	struct vmap_entry rest; /* "*" */
 	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
 };
 
@@ -112,7 +122,9 @@ struct base_chain {
 	enum ip_hook hook;
 	enum chain_type type;
 	int32_t priority;
+	uint32_t order;   /* as in rule_chain */
 	bool policy_drop;
+	bool before_nat; /* younger than the first chain of type nat, so it stands before NAT's own hooks of its priority */
 	uint32_t start;                  /* instruction */
 	char name[2 * AST_NAME_MAX + 1]; /* "table chain" */
 };
@@ -128,6 +140,13 @@ struct counter {
 	uint64_t packets, bytes;
 };
 
+/* A rule that has something to keep over a reload (keep.c), and where. */
+struct rule_state {
+	uint64_t id;
+	uint32_t place; /* of the rule among all */
+	uint32_t counter, n_counters, limit, n_limits, nat_map, n_nat_maps;
+};
+
 struct ruleset {
 	struct insn *insn;
 	struct value_set *set;
@@ -137,9 +156,11 @@ struct ruleset {
 	struct nat_map *nat_map;
 	struct counter *counter; /* initial values */
 	struct limit_config *limit;
-	struct base_chain *base; /* sorted by hook, then priority */
+	struct base_chain *base; /* sorted by hook, then priority, then the last of the file first */
 	struct rules_row *row;
+	struct rule_state *state; /* sorted by id, then place */
 	char **string; /* what rows point to */
+	uint32_t n_states;
 	uint32_t n_insns, n_sets, n_names, n_vmaps, n_nats, n_nat_maps, n_counters, n_limits, n_base, n_rows, n_strings;
 };
 
@@ -148,9 +169,17 @@ struct limit_state {
 	uint64_t last_ns;
 };
 
+#define RULES_NO_PLACE UINT32_MAX
+
+/* Where each counter, limit and turn of a new ruleset begins: at the number it has in the old one, or RULES_NO_PLACE. */
+struct rules_plan {
+	uint32_t *counter_from, *limit_from, *turn_from;
+	uint32_t *counter_to; /* of each counter of the old one: its number in the new one */
+};
+
 /* The last counter of a trail; those before it are its parent's. Trail 0 is the empty one. */
 struct trail_node {
-	uint32_t counter;
+	uint32_t counter; /* RULES_NO_PLACE: of a rule that is gone */
 	uint16_t parent;
 };
 
@@ -176,6 +205,7 @@ struct rules {
 	const struct ip_config *ip;  /* that iface_mask was made for */
 	struct chain_ctx *ctx;       /* one a base chain */
 	struct rules *next;          /* prepared: rs and the arrays of the next ruleset; NULL: none */
+	struct rules_plan plan;      /* of next: what it keeps of ours */
 	struct trails *trails;
 	uint32_t generation;            /* of rs: one more with each ruleset */
 	struct ct_fragment_walk *walk;  /* a first piece walks: what it leaves for the others; else NULL */
@@ -203,6 +233,8 @@ void trails_clear(struct trails *t);
 uint16_t trail_step(struct trails *t, uint16_t from, uint32_t counter);
 /* Pays what the trails owe into counter. */
 void trails_fold(struct trails *t, struct counter *counter);
+/* The same trails over other counters: to[i] is counter i from now on. */
+void trails_renumber(struct trails *t, const uint32_t *to);
 
 /* What the checks found. */
 struct rules_report {
@@ -210,8 +242,28 @@ struct rules_report {
 	size_t max, n;
 };
 
-/* map.c */
+/* keep.c */
+void rule_states_sort(struct ruleset *rs);
+/* From old to new, each perhaps NULL. False without memory; then too it is to be cleared. */
+bool rules_plan_make(struct rules_plan *plan, const struct ruleset *old, const struct ruleset *new);
+void rules_plan_clear(struct rules_plan *plan);
+void rules_plan_carry(const struct rules_plan *plan, const struct rules *old, struct rules *new);
+
+/* overlap.c: an element of a set or map. */
+struct rules_item {
+	struct rule_range range;
+	const struct rule_name *name; /* NULL: range counts; all of a list alike */
+	uint32_t index;               /* its place in the file */
+};
+/* Elements first and second (by index) hold a value in common; twice: they are the same. */
+typedef void rules_overlap_fn(void *ctx, uint32_t first, uint32_t second, bool twice);
+/* Sorts item, tells of elements that overlap; returns how many different ones there are. */
+uint32_t rules_overlaps(struct rules_item *item, uint32_t n, rules_overlap_fn *found, void *ctx);
+void rules_check_vmap(const struct rule_stmt *s, struct rules_report *rep);
 void rules_check_map(const struct rule_map *m, struct rules_report *rep);
+void rules_check_set(const struct rule_set *set, struct rules_report *rep);
+
+/* map.c */
 void rules_check_nat_map(const struct rule_table *t, const struct rule *r, const struct rule_stmt *s,
 			 struct rules_report *rep);
 /* A sorted copy of src without duplicates; the lo of names is left to the caller. False without memory. */

@@ -3,9 +3,12 @@
  * Trails: sequences of counters, each by one number. They form a tree: a trail is
  * its parent and one counter more, found by a hash of both.
  *
- * Life: made as packets walk, cleared when another ruleset comes, for counters
- * begin anew then. What somebody added to a trail is owed to all counters on it
- * until trails_fold pays; whoever reads a counter has that done first.
+ * Life: made as packets walk. When another ruleset comes they keep their numbers,
+ * for flows that somebody else forwards still owe to them; what is owed goes to
+ * those rules of a trail that the new ruleset has as well. When half of the
+ * numbers are taken by then, all begin anew instead (rules_trails_crowded).
+ * What somebody added to a trail is owed to all counters on it until trails_fold
+ * pays; whoever reads a counter has that done first.
  *
  * What always holds: a trail's parent has a smaller number, so every way up ends
  * at 0.
@@ -56,9 +59,28 @@ void trails_fold(struct trails *t, struct counter *counter)
 		if (owed->packets == 0)
 			continue;
 		for (uint32_t k = i; k != 0; k = t->node[k].parent) {
+			if (t->node[k].counter == RULES_NO_PLACE)
+				continue;
 			counter[t->node[k].counter].packets += owed->packets;
 			counter[t->node[k].counter].bytes += owed->bytes;
 		}
 		*owed = (struct rules_trail){ 0 };
+	}
+}
+
+void trails_renumber(struct trails *t, const uint32_t *to)
+{
+	memset(t->slot, 0, sizeof(t->slot));
+	for (uint32_t i = 1; i < t->n; i++) {
+		struct trail_node *n = &t->node[i];
+		uint32_t at;
+
+		if (n->counter != RULES_NO_PLACE)
+			n->counter = to[n->counter];
+		if (n->counter == RULES_NO_PLACE) /* no walk comes by any more */
+			continue;
+		for (at = slot_of(n->parent, n->counter); t->slot[at] != 0; at = (at + 1) % TRAIL_SLOTS)
+			;
+		t->slot[at] = (uint16_t)i;
 	}
 }

@@ -16,8 +16,9 @@
  *
  * A void entry still says to which rules' counters is owed what others forwarded
  * while it was good; so that is credited before the entry is written anew or
- * cleared. But trails begin anew with the rules (trails_since): what was owed to
- * older ones is owed to nobody, for their counters are gone.
+ * cleared. Trails keep their numbers over a change of rules. Once in thousands of
+ * such changes they begin anew (trails_since); then all that is owed is read back
+ * first, in one go.
  *
  * One-way flows (telemetry, media, one leg of an asymmetric path). What is decided
  * for packets of a connection that nobody has answered may be decided otherwise once
@@ -28,7 +29,7 @@
  * anew.
  *
  * What always holds: an entry of the present generation belongs to a confirmed
- * connection that has been answered, unless it is such a one; its trail is one of the present ruleset; its
+ * connection that has been answered, unless it is such a one; its trail is a present one; its
  * adjacency is marked as learnt, or of another generation by now. `offloaded`
  * stands in both entries of a connection, which then are of the same generation,
  * or in none.
@@ -184,9 +185,12 @@ void shortcuts_void_all(struct shortcuts *s)
 	s->trails_since += s->trails_since == 0;
 }
 
-void shortcuts_rules_change(struct shortcuts *s)
+void shortcuts_rules_change(struct shortcuts *s, const struct rules *rules)
 {
 	shortcuts_void_all(s);
+	if (!rules_trails_crowded(rules))
+		return;
+	shortcut_read_back_all(s);
 	s->trails_since = s->generation;
 }
 

@@ -58,8 +58,8 @@ void shortcuts_flushed(struct shortcuts *s, enum shortcuts_flush what);
 /* All shortcuts are void: config, routes or devices changed. What was forwarded in our stead is credited later,
  * connection by connection: to the rules that it is owed to. */
 void shortcuts_void_all(struct shortcuts *s);
-/* The same, and all counters of rules are about to begin anew: nothing is owed to them any more. */
-void shortcuts_rules_change(struct shortcuts *s);
+/* The same, before a ruleset that was prepared is committed. */
+void shortcuts_rules_change(struct shortcuts *s, const struct rules *rules);
 /* Off: every packet takes the full way (for comparison and tests). On is the default. */
 enum shortcuts_mode { SHORTCUTS_ON, SHORTCUTS_OFF };
 void shortcuts_set_mode(struct shortcuts *s, enum shortcuts_mode mode);

@@ -49,7 +49,7 @@ static inline bool shortcut_valid(const struct shortcuts *s, uint32_t ref)
 	return shortcut_present(s, ref) && e->adjacency_generation == s->adjacency[e->adjacency].generation;
 }
 
-/* Its trail is one of the present ruleset, also when it is void. */
+/* Its trail is a present one, also when it is void. */
 static inline bool shortcut_trail_holds(const struct shortcuts *s, const struct ct_shortcut *e)
 {
 	return e->generation != 0 &&

@@ -371,6 +371,15 @@ static uint32_t sctp_check(const uint8_t *p, size_t len)
 	return __builtin_bswap32(~state);
 }
 
+bool l4_peek_ports(const uint8_t *p, size_t len, uint16_t *sport, uint16_t *dport)
+{
+	if (len < 4)
+		return false;
+	*sport = (uint16_t)(p[0] << 8 | p[1]);
+	*dport = (uint16_t)(p[2] << 8 | p[3]);
+	return true;
+}
+
 bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len)
 {
 	struct l4_cover c;

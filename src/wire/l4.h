@@ -120,6 +120,10 @@ enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len,
  * is not enough. Nothing else in v is filled. */
 bool l4_parse_quoted(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
 
+/* The first four bytes of an L4 header, where protocols with ports have them, whatever the protocol. False when there
+ * are fewer. */
+bool l4_peek_ports(const uint8_t *p, size_t len, uint16_t *sport, uint16_t *dport);
+
 /* True when the transport checksum over the whole payload is right (UDP: or
  * absent). Only for packets that are no fragments and whose checksum is not
  * partial. */

@@ -43,7 +43,7 @@ static const char *config(const char *dnat, const char *snat)
 		 "interface lan2 { address 10.77.2.1/24; }\n"
 		 "interface wan0 { address 203.0.113.1/24; answer for 203.0.113.60-203.0.113.61; }\n"
 		 "table ip nat {\n"
-		 "  map hosts { type ipv4_addr : ipv4_addr; elements = { 10.77.1.10 : 203.0.113.51,\n"
+		 "  map hosts { type ipv4_addr : ipv4_addr; flags interval; elements = { 10.77.1.10 : 203.0.113.51,\n"
 		 "    10.77.2.0/24 : 203.0.113.52 } }\n"
 		 "  chain prerouting { type nat hook prerouting priority dstnat;\n%s\n  }\n"
 		 "  chain postrouting { type nat hook postrouting priority srcnat;\n%s\n  }\n"

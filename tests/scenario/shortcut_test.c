@@ -571,7 +571,7 @@ static const char masquerading[] =
 		   "  oifname \"wan0\" ip saddr 10.77.0.0/30 snat to pool public\n"
 		   "  oifname \"wan0\" counter masquerade } }\n"
 		   "table ip filter {\n"
-		   " set web { type inet_service; elements = { 2000-2031 } }\n"
+		   " set web { type inet_service; flags interval; elements = { 2000-2031 } }\n"
 		   " chain tcps { tcp flags syn tcp option maxseg size set rt mtu\n"
 		   "  counter\n"
 		   "  tcp dport @web counter meta mark set 7 }\n"
