@@ -471,5 +471,6 @@ void config_check(struct parser *p)
 	if (config_n_errors(*p->errors) == 0) {
 		check_rule_names(p);
 		config_check_held(p);
+		config_check_reach(p);
 	}
 }

@@ -253,6 +253,8 @@ const char *config_nearest(const char *text, size_t len, const char *const *word
 
 /* config_check.c: what one statement alone cannot know. */
 void config_check(struct parser *p);
+/* config_check_reach.c: translations that lead nowhere. */
+void config_check_reach(struct parser *p);
 /* config_check_held.c: addresses that rules translate to elsewhere, and that nobody holds. */
 void config_check_held(struct parser *p);
 
