@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "control/config.h"
@@ -150,11 +151,17 @@ static char *report_changes(const struct change_over *c)
 	return text;
 }
 
+/* What was wrong is told to who asked, and its first line to who listens: whoever sent a SIGHUP has no other way. */
 static bool refuse(struct run *r, char **report, const char *text)
 {
+	char first[256];
+
+	if (text == NULL || text[0] == '\0')
+		text = "no memory";
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(text, "\n"), text);
 	if (asprintf(report, "%s\nnothing was changed\n", text) < 0)
 		*report = NULL;
-	run_event(r, &(struct event){ .kind = EVENT_RELOAD_REFUSED, .time_ns = worker_clock() });
+	run_event(r, &(struct event){ .kind = EVENT_RELOAD_REFUSED, .time_ns = worker_clock(), .detail = first });
 	return false;
 }
 
@@ -165,7 +172,7 @@ static bool refuse_errors(struct run *r, char **report, struct config_errors *er
 
 	if (len > 0 && text[len - 1] == '\n')
 		text[len - 1] = '\0';
-	refuse(r, report, text != NULL ? text : "no memory");
+	refuse(r, report, text);
 	free(text);
 	config_errors_free(errors);
 	return false;
@@ -210,11 +217,12 @@ static struct snapshot *read_config(struct run *r, bool *other_limits, char **re
 bool run_reload(void *run, char **report)
 {
 	struct run *r = run;
-	char err[512];
+	char err[512] = "";
+	struct stat st;
 
 	*report = NULL;
-	if (r->config_absolute[0] == '\0')
-		return refuse(r, report, "the config came from standard input and cannot be read again");
+	if (r->config_absolute[0] == '\0' || (stat(r->config_absolute, &st) == 0 && S_ISFIFO(st.st_mode)))
+		return refuse(r, report, "the config came from standard input or a pipe and cannot be read again");
 	struct change_over *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return refuse(r, report, "no memory");
@@ -236,7 +244,7 @@ bool run_reload(void *run, char **report)
 	if (rc != 0) {
 		snapshot_destroy(c->snap);
 		free(c);
-		return refuse(r, report, err);
+		return refuse(r, report, err[0] != '\0' ? err : strerror(-rc));
 	}
 	*report = report_changes(c);
 	commit(c);

@@ -20,7 +20,7 @@ enum event_kind {
 	EVENT_CONN_UPDATE,   /* conn: a new state */
 	EVENT_CONN_END,      /* conn, reason */
 	EVENT_RELOADED,      /* count: generation of the config */
-	EVENT_RELOAD_REFUSED,
+	EVENT_RELOAD_REFUSED, /* detail */
 	EVENT_NAT_EXHAUSTED, /* addr: of the pool, text: its name; rate-limited */
 	EVENT_ADDRESS_CONFLICT, /* ifindex, addr, mac: somebody else has our address (RFC 5227) */
 	EVENT_LOST,          /* count: events that found the queue full */
@@ -49,6 +49,7 @@ struct event {
 	uint16_t reason;   /* EVENT_CONN_END: enum ct_end_reason */
 	struct event_tuple orig, reply;
 	char text[32];
+	const char *detail; /* EVENT_RELOAD_REFUSED: why; the sender's, and good until the slot returns */
 };
 
 typedef void event_fn(void *ctx, const struct event *e);

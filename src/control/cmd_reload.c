@@ -26,7 +26,9 @@ static int reload_start(struct command_call *c)
 	bool ok = c->target->reload(c->target->ctx, &report);
 	if (args_has(&c->args, "json"))
 		put_json(c, ok, report);
-	else if (report != NULL)
+	else if (report == NULL)
+		command_error(c, "reload: no memory for the report\n");
+	else
 		c->write(c->carrier, ok ? PROTO_OUT : PROTO_ERR, report, strlen(report));
 	free(report);
 	return ok ? EXIT_OK : EXIT_FAILED;

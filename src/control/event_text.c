@@ -135,6 +135,8 @@ void event_line(const struct event *e, const char *ifname, uint64_t wall_offset_
 		text_add(&t, " %s=%" PRIu64, count_keys[e->kind], e->count);
 	if ((has & HAS_TEXT) != 0)
 		text_add(&t, " %s", e->text);
+	if (e->detail != NULL)
+		text_add(&t, " %s", e->detail);
 }
 
 /* Columns of the JSON form; a hole is a field that the kind does not have. */
@@ -229,6 +231,8 @@ char *event_json(const struct event *e, const char *ifname, uint64_t wall_offset
 		row[COL_REASON] = OUT_T(reason_name(e));
 	if ((has & HAS_TEXT) != 0)
 		row[COL_POOL] = OUT_T(e->text);
+	if (e->detail != NULL)
+		row[COL_REASON] = OUT_T(e->detail);
 	if ((has & HAS_COUNT) != 0) {
 		column[COL_COUNT].key = count_keys[e->kind];
 		row[COL_COUNT] = OUT_U(e->count);
