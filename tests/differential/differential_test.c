@@ -65,18 +65,6 @@ struct run {
 	uint64_t seed;
 };
 
-void rig_die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	fprintf(stderr, "differential: ");
-	vfprintf(stderr, fmt, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	exit(1);
-}
-
 /* --- comparing --- */
 
 static bool same_packets(const struct seen *a, const struct seen *b)

@@ -65,7 +65,7 @@ static bool write_text(const char *path, const char *text)
 	return ok;
 }
 
-static bool enter(void)
+bool rig_enter(void)
 {
 	char uid[64], gid[64];
 
@@ -256,6 +256,19 @@ static void kernel_flush(struct rig *r)
 	ctnetlink_flush(container_of(r, struct kernel, rig)->netlink);
 }
 
+/* Ours after all tables of the text, so that what it flushes is not ours. */
+static void kernel_rules(struct rig *r, const char *rules)
+{
+	FILE *f;
+
+	/* By itself: what was in the hooks before is out of them. */
+	if (!run("nft flush ruleset", NULL) || (f = popen("nft -f - >&2", "w")) == NULL)
+		rig_die("nft cannot be run");
+	fprintf(f, "%s\n%s", rules, marker_rules);
+	if (pclose(f) != 0)
+		rig_die("nft refuses the rules:\n%s", rules);
+}
+
 static void kernel_close(struct rig *r)
 {
 	struct kernel *k = container_of(r, struct kernel, rig);
@@ -276,7 +289,7 @@ struct rig *rig_linux(const char **reason)
 	*reason = NULL;
 	if (system("nft --version >/dev/null 2>&1") != 0)
 		*reason = "nft is not installed";
-	else if (!enter())
+	else if (!rig_enter())
 		*reason = "this system forbids user namespaces";
 	else if (!run("nft -f - >&2", marker_rules) || !run("nft -f - >&2", rig_rules))
 		*reason = "this kernel has not the nft expressions that the rules need";
@@ -302,6 +315,7 @@ struct rig *rig_linux(const char **reason)
 			       .inject = kernel_inject,
 			       .list = kernel_list,
 			       .flush = kernel_flush,
+			       .rules = kernel_rules,
 			       .close = kernel_close };
 	return &k->rig;
 }

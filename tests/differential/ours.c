@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Our core between two devices that hand it a packet and keep what it sends. It
- * is one gateway for the whole run; its clock goes on by a little with every
+ * is one gateway for the whole run, or for one set of rules; its clock goes on by a little with every
  * packet. Whoever it asks for by ARP answers at once.
  */
 #include <stdio.h>
@@ -199,13 +199,18 @@ static void ours_flush(struct rig *r)
 		rig_die("the law of ports does not hold");
 }
 
+static void stop(struct ours *o)
+{
+	gateway_destroy(o->gw);
+	snapshot_destroy(o->snapshot);
+	config_free(o->config);
+}
+
 static void ours_close(struct rig *r)
 {
 	struct ours *o = container_of(r, struct ours, rig);
 
-	gateway_destroy(o->gw);
-	snapshot_destroy(o->snapshot);
-	config_free(o->config);
+	stop(o);
 	free(o);
 }
 
@@ -231,23 +236,20 @@ static void attach(struct ours *o, enum side side)
 	gateway_attach(o->gw, e->ifindex, &e->device, o->now);
 }
 
-struct rig *rig_ours(void)
+static void begin(struct ours *o, const char *rules)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "differential";
 	static const struct gateway_limits limits = {
 		.packets = { .n_packets = 512, .n_small = 512, .n_large = 8 },
 		.conntrack = { .n_connections = 4096 },
 	};
-	struct ours *o = calloc(1, sizeof(*o));
 	struct config_errors *errors = NULL;
-	char text[4096];
+	char text[8192];
 
-	if (o == NULL)
-		rig_die("no memory");
 	snprintf(text, sizeof(text),
 		 "interface lan0 { address 10.77.0.1/24; }\n"
 		 "interface wan0 { address 203.0.113.1/24; mtu %d; }\n%s",
-		 WAN_MTU, rig_rules);
+		 WAN_MTU, rules);
 	o->config = config_read_text("differential.conf", text, strlen(text), &errors);
 	o->snapshot = o->config == NULL ? NULL : snapshot_build(o->config, NULL, &errors);
 	if (o->snapshot == NULL) {
@@ -261,8 +263,29 @@ struct rig *rig_ours(void)
 	attach(o, INSIDE);
 	attach(o, OUTSIDE);
 	pass_time(o, PAUSE_NS);
-	o->rig = (struct rig){
-		.name = "ours", .inject = ours_inject, .list = ours_list, .flush = ours_flush, .close = ours_close
-	};
+	config_errors_free(errors);
+}
+
+static void ours_rules(struct rig *r, const char *rules)
+{
+	struct ours *o = container_of(r, struct ours, rig);
+
+	stop(o);
+	begin(o, rules);
+}
+
+struct rig *rig_ours(void)
+{
+	struct ours *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		rig_die("no memory");
+	begin(o, rig_rules);
+	o->rig = (struct rig){ .name = "ours",
+			       .inject = ours_inject,
+			       .list = ours_list,
+			       .flush = ours_flush,
+			       .rules = ours_rules,
+			       .close = ours_close };
 	return &o->rig;
 }

@@ -25,7 +25,7 @@
 
 enum side { INSIDE, OUTSIDE, N_SIDES };
 
-/* The rules, the same text for both. */
+/* The rules to begin with, the same text for both. */
 extern const char rig_rules[];
 
 struct ip_packet {
@@ -64,6 +64,8 @@ struct rig {
 	/* All connections; at most ENTRIES_MAX. */
 	uint32_t (*list)(struct rig *r, struct entry *out);
 	void (*flush)(struct rig *r);
+	/* Other rules instead of those at work. */
+	void (*rules)(struct rig *r, const char *rules);
 	void (*close)(struct rig *r);
 	const char *reason; /* why the last packet was dropped, where the rig knows */
 };
@@ -71,6 +73,9 @@ struct rig {
 struct rig *rig_ours(void);
 /* NULL, and why in *reason, where the system does not offer what it takes. */
 struct rig *rig_linux(const char **reason);
+
+/* Into a network namespace of our own; false where the system does not allow it. */
+bool rig_enter(void);
 
 /* Ends the test: the rig itself broke. */
 void rig_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
