@@ -516,7 +516,7 @@ static void test_refusals(void **state)
 	begin(&g, WAY_TC, WAY_XDP);
 	opt.xdp = (struct af_xdp_options){ .umem = g.umem, .map_fd = -1 };
 	assert_int_equal(device_open("tc", "r0", NULL, &d, NULL, 0, err, sizeof(err)), -EBUSY);
-	assert_non_null(strstr(err, "another gateway"));
+	assert_non_null(strstr(err, "another program has this TAP open"));
 	assert_int_equal(device_open("xdp", "r1", &opt, &d, NULL, 0, err, sizeof(err)), -EBUSY);
 	assert_non_null(strstr(err, "another program"));
 	assert_int_equal(device_open("xdp", "nosuch0", &opt, &d, NULL, 0, err, sizeof(err)), -ENODEV);
