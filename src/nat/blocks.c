@@ -123,8 +123,17 @@ bool nat_blocks_use(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t
 {
 	uint8_t state = load(b, row, proto, block);
 
-	return (state & IN_USE) == 0 && nat_blocks_owner_of(b, row, block, state) == worker &&
-	       change(b, row, proto, block, state, (uint8_t)((worker + 1) | IN_USE));
+	if ((state & IN_USE) != 0 || nat_blocks_owner_of(b, row, block, state) != worker ||
+	    !change(b, row, proto, block, state, (uint8_t)((worker + 1) | IN_USE)))
+		return false;
+	if (!nat_blocks_was_used(b, row))
+		__atomic_store_n(&b->row[row].was_used, true, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool nat_blocks_was_used(const struct nat_blocks *b, uint32_t row)
+{
+	return __atomic_load_n(&b->row[row].was_used, __ATOMIC_RELAXED);
 }
 
 void nat_blocks_free(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker)

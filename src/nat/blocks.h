@@ -71,6 +71,7 @@ struct port_set;
 #define NAT_BLOCKS_SEEN_BITS 4096u
 struct nat_blocks_row {
 	uint8_t state[NAT_BLOCK_PROTOS][NAT_BLOCKS_PER_MAP] __attribute__((aligned(64)));
+	bool was_used; /* some worker has translated to this address */
 };
 /* Of an address that is there. */
 struct nat_blocks_slot {
@@ -147,6 +148,8 @@ bool nat_blocks_is_idle_of(const struct nat_blocks *b, uint32_t row, uint32_t pr
 
 /* A free block becomes a used one of the worker, who has it. False: it went to another. */
 bool nat_blocks_use(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker);
+/* Whether any worker ever did, of any protocol. */
+bool nat_blocks_was_used(const struct nat_blocks *b, uint32_t row);
 /* A used block of the worker is free from now on, and anybody's who asks. */
 void nat_blocks_free(struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block, uint32_t worker);
 /* Takes over a free block of another worker that has ports of the set; looks from block `start` on. The block's number,

@@ -73,13 +73,23 @@ void nat_unsolicited_destroy(struct nat_unsolicited *u)
 	free(u);
 }
 
+/* By us or by another worker: the SYN is at the one that has its port, the connection from inside maybe at another. */
+static bool is_translated_to(const struct nat *n, uint32_t addr, uint16_t zone)
+{
+	uint32_t row = n->crew.blocks == NULL ? NAT_BLOCK_NONE : nat_blocks_find(n->crew.blocks, addr, zone);
+
+	if (row != NAT_BLOCK_NONE)
+		return nat_blocks_was_used(n->crew.blocks, row);
+	return nat_address_find(n, addr, zone) != NAT_NONE;
+}
+
 static bool is_for_translation(const struct nat_unsolicited *u, const struct packet *p, uint16_t zone)
 {
 	switch ((enum fib_kind)ip_route(u->stack, p->zone, p->ip.dst)->kind) {
 	case FIB_TRANSLATED:
 		return true;
 	case FIB_LOCAL:
-		return p->l4.dport >= FIRST_PORT && nat_address_find(u->nat, p->ip.dst, zone) != NAT_NONE;
+		return p->l4.dport >= FIRST_PORT && is_translated_to(u->nat, p->ip.dst, zone);
 	default:
 		return false;
 	}
