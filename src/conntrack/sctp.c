@@ -18,7 +18,8 @@
  * changes nothing of it.
  *
  * An ABORT and a SHUTDOWN COMPLETE with the T bit carry the tag of the other
- * direction (section 8.5.1): who sends them does not know his own.
+ * direction (section 8.5.1): who sends them does not know his own. Neither ends an
+ * association that stands by a tag that was only announced: that refuses a restart.
  *
  * An association that has ended begins again in place: same ports, same mapping.
  *
@@ -135,6 +136,15 @@ static bool commit_tags(struct conn *c, enum ct_dir dir, uint32_t tag)
 	return true;
 }
 
+/* An end with a tag that is only announced is that of a set-up, where an association stands: whoever does not know its
+ * tags can announce one by an INIT. */
+static bool ends_all(const struct conn *c, enum ct_dir dir, uint32_t tag, const struct sctp_chunks *k)
+{
+	const struct ct_sctp_half *h = &c->half[k->reflected ? !dir : dir].sctp;
+
+	return tag == (h->tag != 0 ? h->tag : h->next_tag);
+}
+
 /* What a packet's chunks say of tags, and the state after it. */
 static enum ct_sctp_state next_state(struct conn *c, enum ct_dir dir, uint32_t tag, const struct sctp_chunks *k)
 {
@@ -152,7 +162,7 @@ static enum ct_sctp_state next_state(struct conn *c, enum ct_dir dir, uint32_t t
 		return state;
 	}
 	if (sctp_has(k, SCTP_ABORT) || sctp_has(k, SCTP_SHUTDOWN_COMPLETE))
-		return CT_SCTP_CLOSED;
+		return ended || ends_all(c, dir, tag, k) ? CT_SCTP_CLOSED : state;
 	if (ended)
 		return state;
 	/* Of an established one it is a restart, or a repetition. */

@@ -93,6 +93,20 @@ static const struct step forged[] = {
 	{ B, TA, SCTP_ABORT, 0, 0, true, CT_SCTP_CLOSED },
 };
 
+/* Nor does he by announcing a tag himself, and ending with it; and a restart that is refused ends the restart. */
+static const struct step forged_by_own_tag[] = {
+	SET_UP,
+	{ B, 0, SCTP_INIT, 0, 0x2222, true, CT_SCTP_ESTABLISHED },
+	{ B, 0x2222, SCTP_ABORT, 1, 0, true, CT_SCTP_ESTABLISHED },
+	{ B, 0x2222, SCTP_SHUTDOWN_COMPLETE, 1, 0, true, CT_SCTP_ESTABLISHED },
+	{ A, 0x2222, SCTP_ABORT, 0, 0, true, CT_SCTP_ESTABLISHED }, /* our host does not want it */
+	{ A, TB, SCTP_DATA, 0, 0, true, CT_SCTP_ESTABLISHED },
+	{ B, TA, SCTP_DATA, 0, 0, true, CT_SCTP_ESTABLISHED },
+	{ A, TB, SCTP_SHUTDOWN, 0, 0, true, CT_SCTP_SHUTDOWN_SENT },
+	{ B, 0x2222, SCTP_ABORT, 1, 0, true, CT_SCTP_SHUTDOWN_SENT },
+	{ B, TB, SCTP_ABORT, 1, 0, true, CT_SCTP_CLOSED },
+};
+
 static const struct step refused[] = {
 	{ A, 0, SCTP_INIT, 0, TA, true, CT_SCTP_COOKIE_WAIT },
 	{ B, 0x9999, SCTP_ABORT, 0, 0, false, CT_SCTP_COOKIE_WAIT },
@@ -187,6 +201,7 @@ static void test_associations(void **state)
 	PLAY(restart);
 	PLAY(server_restarts);
 	PLAY(forged);
+	PLAY(forged_by_own_tag);
 	PLAY(refused);
 	PLAY(stale_cookie);
 	PLAY(second_path);
