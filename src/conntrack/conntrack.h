@@ -270,8 +270,10 @@ void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_count
 /* Whole seconds until it ends if nothing more comes. */
 uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);
 
-/* Ends a connection now: NAT's slot is called, an event is sent. */
+/* Ends a connection now: NAT's slot is called, an event is sent. Whoever ends more than one for a packet asks
+ * conntrack_may_end before each: packets of the batch may name what has ended, and it waits for them. */
 void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason);
+bool conntrack_may_end(const struct conntrack *ct);
 
 /* For NAT: is it needed any more (spare.c)? In rising order of how little. *quiet: since its last packet, in ticks. */
 enum ct_spare { CT_NEEDED, CT_IDLE, CT_FINISHED };
@@ -295,8 +297,8 @@ bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tup
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
 bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
 /* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it had
- * passed all hooks, on p's way. Its packets are RELATED until it is answered. Whatever has one of the tuples ends. The
- * index, CONN_NONE when there is no room. */
+ * passed all hooks, on p's way. Its packets are RELATED until it is answered. It is counted with the source that p's
+ * connection is of. Whatever has one of the tuples ends. The index, CONN_NONE when there is no room. */
 uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const struct tuple *orig,
 			  const struct tuple *reply);
 /* The connection that ended in this batch for this unconfirmed one to begin on its ORIGINAL tuple, while it still holds

@@ -18,10 +18,12 @@
 /* Connections beyond the configured number: those that have ended while packets of the present batch still name them.
  */
 #define CT_LIMBO_MAX (4 * BATCH_MAX)
+/* And room for those that end however many wait: one a packet and hook at most. */
+#define CT_LIMBO_ROOM (CT_LIMBO_MAX + 2 * BATCH_MAX)
 /* Connections beyond the configured number that are not confirmed: most packets that nobody takes need no more, and so
  * push nobody out. */
 #define CT_UNCONFIRMED_SPARE 512
-#define CT_BEYOND_MAX (CT_LIMBO_MAX + CT_UNCONFIRMED_SPARE)
+#define CT_BEYOND_MAX (CT_LIMBO_ROOM + CT_UNCONFIRMED_SPARE)
 
 /* An ignored segment that is remembered; conn.tcp_last says whether there is one and which. */
 struct ct_tcp_last {
@@ -72,7 +74,7 @@ struct conntrack {
 	uint32_t capacity;
 	uint32_t n_confirmed, n_unconfirmed;
 	uint32_t n_mapped; /* with CT_MAPPED */
-	uint32_t limbo[CT_LIMBO_MAX];
+	uint32_t limbo[CT_LIMBO_ROOM];
 	uint32_t n_limbo;
 	struct ct_fragments *fragments;
 	struct ct_sources sources;

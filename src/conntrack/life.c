@@ -174,7 +174,7 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 /* True when one of the young can make room. */
 static bool can_evict(const struct conntrack *ct)
 {
-	return ct->young[CT_FROM_INSIDE].n + ct->young[CT_FROM_OUTSIDE].n > 0 && ct->n_limbo < CT_LIMBO_MAX;
+	return ct->young[CT_FROM_INSIDE].n + ct->young[CT_FROM_OUTSIDE].n > 0 && conntrack_may_end(ct);
 }
 
 static bool evict(struct conntrack *ct)
@@ -376,9 +376,14 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 	ct->n_confirmed--;
 	ct->counts[CT_COUNT_ENDED]++;
 	/* Commands and sweeps run between batches: nobody names these. */
-	if (ct->n_limbo == CT_LIMBO_MAX)
+	if (ct->n_limbo == CT_LIMBO_ROOM)
 		ct_flush_limbo(ct);
 	ct->limbo[ct->n_limbo++] = index;
+}
+
+bool conntrack_may_end(const struct conntrack *ct)
+{
+	return ct->n_limbo < CT_LIMBO_MAX;
 }
 
 void ct_flush_limbo(struct conntrack *ct)

@@ -175,6 +175,16 @@ enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphas
 	return verdict;
 }
 
+enum ct_source_verdict ct_source_join(struct ct_sources *s, uint32_t index, const struct ct_source_limit *limit,
+				      uint64_t now)
+{
+	if (index == CT_SOURCE_NONE)
+		return CT_SOURCE_OK;
+	if (!ct_source_is_crowded(index))
+		return take(&((struct source *)pool_at(&s->pool, index))->account, limit, now);
+	return enter_crowd(s, index & ~CROWD_BIT, limit, now, &index);
+}
+
 bool ct_source_is_crowded(uint32_t index)
 {
 	return index != CT_SOURCE_NONE && (index & CROWD_BIT) != 0;

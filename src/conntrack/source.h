@@ -51,6 +51,9 @@ struct ct_source_id {
 enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphash_key *key,
 				       const struct ct_source_id *id, const struct ct_source_limit *limit,
 				       uint64_t now, uint32_t *index);
+/* Counts one more where one with this index is counted; CT_SOURCE_NONE: nowhere. */
+enum ct_source_verdict ct_source_join(struct ct_sources *s, uint32_t index, const struct ct_source_limit *limit,
+				      uint64_t now);
 void ct_source_leave(struct ct_sources *s, uint32_t index);
 /* True for an index that was counted with others. */
 bool ct_source_is_crowded(uint32_t index);

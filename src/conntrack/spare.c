@@ -73,7 +73,7 @@ enum ct_spare conntrack_spare(struct conntrack *ct, uint32_t index, uint32_t *qu
 bool conntrack_reclaim(struct conntrack *ct, uint32_t index)
 {
 	/* Packets of this batch may name it. */
-	if (ct->n_limbo == CT_LIMBO_MAX)
+	if (!conntrack_may_end(ct))
 		return false;
 	ct->counts[CT_COUNT_RECLAIMED]++;
 	conntrack_end(ct, index, CT_END_RECLAIMED);

@@ -345,10 +345,15 @@ static void invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
 	if (piece == CT_PIECE_LATER) {
 		if (walk->dropped)
 			packet_set_drop(p, (enum drop_reason)walk->reason);
+		else if (!walk->nat_passed)
+			packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
 		return;
 	}
 	invalid_whole_src(n, hook, p);
-	if (piece == CT_PIECE_FIRST && p->verdict == VERDICT_DROP) {
+	if (piece != CT_PIECE_FIRST)
+		return;
+	walk->nat_passed = p->verdict != VERDICT_DROP;
+	if (!walk->nat_passed) {
 		walk->dropped = true;
 		walk->reason = p->reason;
 	}

@@ -152,6 +152,8 @@ struct nat_reuse {
 
 /* pptp.c: calls of hosts inside, and the numbers that they have outside. */
 #define NAT_CALLS_MAX 1024u
+#define NAT_CALLS_PER_HOST 128u
+#define NAT_CALL_HOSTS 256u
 struct nat_call {
 	uint64_t until;
 	uint32_t inside_addr, remote, outside_addr; /* of the control connection's two ends */
@@ -164,6 +166,7 @@ struct nat_call {
 struct nat_calls {
 	struct pool pool;
 	uint32_t in[NAT_CALLS_MAX], out[NAT_CALLS_MAX]; /* buckets */
+	uint16_t n_of_host[NAT_CALL_HOSTS];             /* by a hash of the inside host */
 	uint64_t next_look;
 };
 

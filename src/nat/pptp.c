@@ -18,6 +18,10 @@
  * another. One that begins in one segment and ends in the next is not translated:
  * nobody sends them so.
  *
+ * A host inside has NAT_CALLS_PER_HOST calls at most (hosts that fall together share
+ * them), so no host takes all that there are; and a server begins no call that nobody
+ * inside has named.
+ *
  * Life of a call: from the message that names it first until its GRE flow has ended
  * and some time has passed, or until it is taken down by a message. The number is
  * held in a map of the address (NAT_CALL), the call being its holder: what the GRE
@@ -59,6 +63,11 @@ static uint32_t *in_bucket(struct nat *n, const struct nat_call *c)
 	uint64_t hosts = (uint64_t)c->inside_addr << 32 | c->remote, rest = (uint64_t)c->inside << 16 | c->inside_zone;
 
 	return &n->calls.in[siphash13_16(&n->key, hosts, rest) % NAT_CALLS_MAX];
+}
+
+static uint16_t *n_of_host(struct nat *n, const struct nat_call *c)
+{
+	return &n->calls.n_of_host[siphash13_16(&n->key, c->inside_addr, c->inside_zone) % NAT_CALL_HOSTS];
 }
 
 static uint32_t *out_bucket(struct nat *n, const struct nat_call *c)
@@ -125,6 +134,8 @@ static uint16_t take_number(struct nat *n, uint32_t address, uint16_t wanted)
 
 static struct nat_call *make_call(struct nat *n, const struct nat_call *like)
 {
+	if (*n_of_host(n, like) >= NAT_CALLS_PER_HOST)
+		return NULL;
 	uint32_t address = nat_address_get(n, like->outside_addr, like->outside_zone), i = pool_alloc(&n->calls.pool);
 
 	if (address == NAT_NONE || i == POOL_NONE)
@@ -140,6 +151,7 @@ static struct nat_call *make_call(struct nat *n, const struct nat_call *like)
 	c->in_chain = *in;
 	c->out_chain = *out;
 	*in = *out = i;
+	++*n_of_host(n, c);
 	n->calls.next_look = min_u64(n->calls.next_look, n->env->now + LOOK_NS);
 	return c;
 
@@ -161,6 +173,7 @@ static void free_call(struct nat *n, struct nat_call *c)
 		link = &call_at(n, *link)->out_chain;
 	*link = c->out_chain;
 	nat_address_release(n, c->address, IPPROTO_NR_GRE, c->outside);
+	--*n_of_host(n, c);
 	pool_free(&n->calls.pool, i);
 }
 
@@ -175,16 +188,24 @@ static struct tuple flow_to_outside(const struct nat_call *c)
 			       .zone = c->outside_zone };
 }
 
-/* A number in a message from or to the inside: `now` as the message has it. False when none is left. */
-static bool number_out(struct nat *n, const struct conn *c, uint16_t now, uint16_t *outside)
+/* The others speak of a call that there is. */
+static bool may_begin_call(const struct pptp_message *m)
+{
+	return m->type != PPTP_CALL_CLEAR_REQUEST && m->type != PPTP_CALL_DISCONNECT_NOTIFY;
+}
+
+/* The number in a message from the inside. False when none is left. */
+static bool number_out(struct nat *n, const struct conn *c, const struct pptp_message *m, uint16_t *outside)
 {
 	struct nat_call like = ends_of(c);
 
-	*outside = now;
+	*outside = m->own;
 	if (!(c->status & CT_SNAT))
 		return true;
-	like.inside = now;
+	like.inside = m->own;
 	struct nat_call *call = find_inside(n, &like);
+	if (call == NULL && !may_begin_call(m))
+		return true;
 	if (call == NULL)
 		call = make_call(n, &like);
 	if (call == NULL)
@@ -194,14 +215,18 @@ static bool number_out(struct nat *n, const struct conn *c, uint16_t now, uint16
 	return true;
 }
 
-static uint16_t number_in(struct nat *n, const struct conn *c, uint16_t now)
+/* `number` of a message to the inside becomes the inside's own. False for a call that nobody there has named. */
+static bool number_in(struct nat *n, const struct conn *c, uint16_t *number)
 {
 	struct nat_call like = ends_of(c);
 
-	like.outside = now;
-	const struct nat_call *call = c->status & CT_SNAT ? find_outside(n, &like) : NULL;
-
-	return call != NULL ? call->inside : now;
+	if (!(c->status & CT_SNAT))
+		return true;
+	like.outside = *number;
+	const struct nat_call *call = find_outside(n, &like);
+	if (call != NULL)
+		*number = call->inside;
+	return call != NULL;
 }
 
 /* Both numbers of a call: as the inside host knows it, as the server's packets name it, and the server's own. */
@@ -245,7 +270,8 @@ static void end_flow(struct nat *n, const struct conn *control, enum ct_dir dir,
 	};
 	uint32_t ref = conntrack_find(n->ct, &t);
 
-	if (ref != CONN_NONE)
+	/* A segment may end any number of them; what does not end now ends when nothing comes any more. */
+	if (ref != CONN_NONE && conntrack_may_end(n->ct))
 		conntrack_end(n->ct, conn_index(ref), CT_END_CLOSED);
 }
 
@@ -255,19 +281,20 @@ static bool take_message(struct nat *n, struct packet *p, const struct conn *c, 
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
 	uint16_t own = m->own, peer = m->peer;
+	bool known = true;
 	struct numbers k;
 
 	if (dir == CT_ORIGINAL) {
-		if (m->has_own && !number_out(n, c, m->own, &own))
+		if (m->has_own && !number_out(n, c, m, &own))
 			return false;
 		k = (struct numbers){ .inside = m->own, .outside = own, .remote = m->peer };
 	} else {
 		if (m->has_peer)
-			peer = number_in(n, c, m->peer);
+			known = number_in(n, c, &peer);
 		k = (struct numbers){ .inside = peer, .outside = m->peer, .remote = m->own };
 	}
 	*delta += pptp_write(bytes, m, own, peer);
-	if (m->connected)
+	if (m->connected && known)
 		begin_flow(n, p, c, &k);
 	if (m->type == PPTP_CALL_DISCONNECT_NOTIFY)
 		end_flow(n, c, dir, own);

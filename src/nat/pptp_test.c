@@ -91,6 +91,7 @@ static void connect_control(struct nat_bench *nb, struct client *c, uint32_t add
 	*c = (struct client){ .addr = addr, .seq = 1000, .server_seq = 9000 };
 	c->syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT);
 	c->syn.src = addr;
+	c->syn.win = 65535;
 	c->port = control(nb, c, true, NULL, 0, TCP_SYN, NULL).l4.sport;
 	assert_int_not_equal(c->port, 0);
 	assert_true(control(nb, c, false, NULL, 0, TCP_SYN | TCP_ACK, NULL).passed);
@@ -225,12 +226,130 @@ static void test_segments(void **state)
 	nat_bench_stop_calls(&nb);
 }
 
+/* Many messages in one segment; returns whether it went on. */
+static bool flood(struct nat_bench *nb, struct client *c, bool from_client, enum pptp_type type, uint16_t first,
+		  uint16_t second, uint32_t n)
+{
+	uint8_t bytes[1400], got[1400];
+	uint16_t len = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		len = (uint16_t)(len + message(bytes + len, type, (uint16_t)(first + i), (uint16_t)(second + i)));
+	return control(nb, c, from_client, bytes, len, TCP_ACK | TCP_PSH, got).passed;
+}
+
+/* Would catch: a host that names so many calls that nobody else has one; a message that ends a call and makes one. */
+static void test_calls_of_one_host(void **state)
+{
+	struct nat_bench nb;
+	struct client a, b;
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	connect_control(&nb, &a, CLIENT);
+	connect_control(&nb, &b, OTHER_CLIENT);
+	assert_true(flood(&nb, &a, true, PPTP_CALL_CLEAR_REQUEST, 1, 0, 80));
+	assert_int_equal(nb.nat->calls.pool.n_used, 0);
+	for (uint32_t i = 0; i < 20; i++)
+		(void)flood(&nb, &a, true, PPTP_INCOMING_CALL_REQUEST, (uint16_t)(1 + 80 * i), 0, 80);
+	assert_int_equal(nb.nat->calls.pool.n_used, NAT_CALLS_PER_HOST);
+	assert_int_not_equal(call(&nb, &b, 7, 101), 7);
+	assert_int_equal(nat_law_difference(nb.nat), 0);
+	nat_bench_stop_calls(&nb);
+}
+
+/* Would catch: a server that begins calls which nobody inside has named; calls that are counted with no source, so that
+ * a host with an accomplice outside has more connections than the limit. */
+static void test_limits(void **state)
+{
+	struct ct_config cfg = { .max_per_source = 5 };
+	struct nat_bench nb;
+	struct client a;
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	conntrack_configure(nb.b.ct, &cfg);
+	connect_control(&nb, &a, CLIENT);
+	assert_true(flood(&nb, &a, false, PPTP_OUTGOING_CALL_REPLY, 1000, 2000, 40));
+	assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
+	for (uint16_t i = 0; i < 10; i++)
+		(void)call(&nb, &a, (uint16_t)(7 + i), (uint16_t)(100 + i));
+	assert_int_equal(conntrack_n_connections(nb.b.ct), 5);
+	nat_bench_stop_calls(&nb);
+}
+
+/* Would catch: calls that one segment ends by the hundred, whose places are taken by others while packets of the batch
+ * still name them. */
+static void test_many_ends(void **state)
+{
+	enum { N_CALLS = 300, SHORT_LEN = 16 };
+	struct batch batch = { .n = 0 };
+	struct nat_bench nb;
+	struct client a;
+	uint8_t bytes[N_CALLS * SHORT_LEN];
+
+	(void)state;
+	nat_bench_start(&nb, 1024);
+	nb.snat.kind = NAT_ACTION_NONE;
+	a = (struct client){ .addr = CLIENT, .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT) };
+	a.syn.win = 65535;
+	struct make m = a.syn;
+	assert_true(nat_send(&nb, &m).passed);
+	m = turned(m);
+	m.flags = TCP_SYN | TCP_ACK;
+	m.seq = 9000;
+	m.ack = 1;
+	assert_true(nat_send(&nb, &m).passed);
+	m.flags = TCP_ACK | TCP_PSH;
+	m.seq++;
+	m.payload = bytes;
+	for (uint32_t i = 0; i < N_CALLS; i += 20, m.seq += m.len) {
+		m.len = 0;
+		for (uint16_t k = 0; k < 20; k++)
+			m.len = (uint16_t)(m.len + message(bytes + m.len, PPTP_OUTGOING_CALL_REPLY,
+							   (uint16_t)(1000 + i + k), (uint16_t)(2000 + i + k)));
+		assert_true(nat_send(&nb, &m).passed);
+	}
+	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1);
+
+	m.len = sizeof(bytes);
+	memset(bytes, 0, sizeof(bytes));
+	for (uint32_t i = 0; i < N_CALLS; i++) {
+		uint8_t *at = bytes + i * SHORT_LEN;
+
+		(void)message(at, PPTP_CALL_CLEAR_REQUEST, (uint16_t)(1000 + i), 0);
+		bytes_put16(at + 8, PPTP_CALL_DISCONNECT_NOTIFY);
+	}
+	struct make data = udp_make(0, 0);
+	data.proto = IPPROTO_NR_GRE;
+	data.flags = 0x30;
+	data.n_options = 1;
+	data.seq = 20u << 16 | 1000;
+	batch_add(&batch, bench_packet(&nb.b, &m));
+	batch_add(&batch, bench_packet(&nb.b, &data));
+	bench_in(&nb.b, HOOK_PREROUTING, &batch);
+	nat_dst(nb.nat, HOOK_PREROUTING, &batch);
+	assert_int_equal(batch.n, 2);
+	const struct conn *of_data = conntrack_of(nb.b.ct, batch.p[1]);
+	assert_non_null(of_data);
+	nat_src(nb.nat, HOOK_POSTROUTING, &batch);
+	assert_true(of_data->status & CT_DYING);
+	assert_int_equal(of_data->half[CT_ORIGINAL].tuple.proto, IPPROTO_NR_GRE);
+	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1 - CT_LIMBO_MAX);
+	while (batch.n > 0)
+		bench_hand(&nb.b, batch.p[--batch.n]);
+	nat_bench_stop_calls(&nb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_clients),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_calls_of_one_host),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,10 +157,18 @@ int rules_configure(struct rules *r, const struct ruleset *rs)
 	return rc;
 }
 
-/* A later piece of a packet has no ports: it meets the verdict that the first one met. Its bytes are counted where the
+_Static_assert(N_HOOKS * HOOK_LIST_MAX <= CT_FRAGMENT_CHAINS_MAX, "a bit a base chain");
+
+/* A later piece of a packet has no ports: it meets the verdict that the first one met, and goes nowhere where that one
+ * never came. Its bytes are counted where the
  * first was, so that a counter has what it would have of the whole packet. */
 static void as_first(struct rules *r, uint32_t chain, const struct ct_fragment_walk *walk, struct packet *p)
 {
+	if (walk->generation == 0 ||
+	    (walk->generation == r->generation && (walk->walked[chain / 64] >> (chain % 64) & 1) == 0)) {
+		packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		return;
+	}
 	if (walk->dropped) {
 		packet_set_drop(p, (enum drop_reason)walk->reason);
 		return;
@@ -177,6 +185,9 @@ static void walk_first(const struct chain_ctx *c, uint32_t chain, struct packet 
 	struct rules *r = c->r;
 	uint32_t n = 0;
 
+	if (walk->generation != r->generation)
+		memset(walk->walked, 0, sizeof(walk->walked));
+	walk->walked[chain / 64] |= UINT64_C(1) << (chain % 64);
 	/* A repeated first piece leaves its hits anew. */
 	for (uint32_t i = 0; i < walk->n_hits && walk->generation == r->generation; i++)
 		if (walk->hit[i].chain != chain)

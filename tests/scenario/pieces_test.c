@@ -265,12 +265,58 @@ static void test_raw(void **state)
 	world_end(&n.w);
 }
 
+/* A segment of no connection in two pieces, the first with this TTL. */
+static void send_invalid(struct net *n, uint8_t ttl)
+{
+	static uint16_t ip_id = 900;
+	const struct send first = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = 1, .ack = 1,
+				    .flags = TCP_SYN | TCP_FIN, .window = 60000, .payload_len = FIRST_BYTES,
+				    .ip_id = ++ip_id, .mf = true, .ttl = ttl };
+	const struct send second = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .ip_id = ip_id,
+				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES, .payload_len = 400 };
+
+	station_send(n->client, &first);
+	station_send(n->client, &second);
+	world_run(&n->w, 20 * MS);
+}
+
+/* Would catch: later pieces that leave with their inside address, or past a chain that would have dropped them, because
+ * their first one ended before it came there: nobody had asked. */
+static void test_first_ends_early(void **state)
+{
+	static const char *const configs[] = {
+		INTERFACES MASQUERADE,
+		INTERFACES "table ip filter { chain forward { type filter hook forward priority filter; policy accept;\n"
+			   " ct state invalid drop\n} }\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+		struct net n;
+
+		net_start(&n, configs[i]);
+		send_invalid(&n, 64);
+		assert_int_equal(n.server->n_inbox, 0);
+		send_invalid(&n, 1);
+		assert_int_equal(n.server->n_inbox, 0);
+		assert_int_equal(world_dropped(&n.w, DROP_FRAGMENT_ORPHAN), 1);
+		world_end(&n.w);
+	}
+	/* Where nobody would have dropped or translated it, it goes as it comes. */
+	struct net n;
+
+	net_start(&n, INTERFACES);
+	send_invalid(&n, 64);
+	assert_int_equal(n.server->n_inbox, 2);
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp),        cmocka_unit_test(test_tcp_ignored),
 		cmocka_unit_test(test_accept_by_port), cmocka_unit_test(test_drop_holds),
-		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_raw),        cmocka_unit_test(test_first_ends_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
