@@ -16,7 +16,8 @@
  * set without a map is small enough to look at all of it.
  *
  * An endpoint-independent mapping makes room when its only connection is finished;
- * those stand in one queue for all pools.
+ * those stand in one queue for all pools. Whoever looks there puts what is of no use
+ * to him behind the others.
  *
  * A pool whose ports rest gains nothing, and is left alone.
  *
@@ -28,6 +29,7 @@
 
 /* Looks a time, at the queue and by the hand. */
 #define LOOKS 4u
+#define MAPPING_LOOKS 16u
 
 int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections)
 {
@@ -258,7 +260,7 @@ bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_
 
 	if (w->pool != NULL && w->pool->rest_s != 0)
 		return false;
-	for (uint32_t i = 0; i < LOOKS && next != 0; i++) {
+	for (uint32_t i = 0; i < MAPPING_LOOKS && next != 0; i++) {
 		uint32_t index = next - 1;
 
 		next = link_of(n, index)->next;
@@ -269,8 +271,13 @@ bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_
 		}
 		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(ref));
 
-		if (m->n_holders > 1 || m->lender != 0 || m->pool != w->id || m->proto != ip_proto ||
-		    conntrack_spare(n->ct, index, &quiet) != CT_FINISHED)
+		/* Behind all others, or a few of them would keep everybody from what stands there. */
+		if (m->n_holders > 1 || m->lender != 0 || m->pool != w->id || m->proto != ip_proto) {
+			take_out(n, &n->reuse.mappings, index);
+			append(n, &n->reuse.mappings, NAT_NONE, index);
+			continue;
+		}
+		if (conntrack_spare(n->ct, index, &quiet) != CT_FINISHED)
 			continue;
 		if (!conntrack_reclaim(n->ct, index))
 			return false;

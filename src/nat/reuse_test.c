@@ -222,6 +222,35 @@ static void test_mappings(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* Would catch: mappings that cannot make room and stand before those that can, so that everybody is refused. */
+static void test_mappings_in_the_way(void **state)
+{
+	struct nat_bench nb;
+	struct nat_pool_config *pool = pool_start(&nb, 60, 1000);
+	uint32_t n_passed = 0;
+
+	(void)state;
+	pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+	nat_configure(nb.nat, &cfg);
+	ask(&nb, 60, 10 * NS_PER_MS);
+	for (uint32_t i = 0; i < 40; i++) {
+		struct make other = query(i);
+
+		other.dst = SERVER + 1;
+		assert_true(nat_send(&nb, &other).passed);
+	}
+	bench_pass(&nb.b, 6 * NS_PER_S);
+	for (uint32_t i = 0; i < 30; i++) {
+		struct make m = query(100 + i);
+
+		n_passed += nat_send(&nb, &m).passed;
+		assert_int_equal(nat_law_difference(nb.nat), 0);
+	}
+	assert_int_equal(n_passed, 20);
+	assert_int_equal(n_reused(&nb), 20);
+	nat_bench_stop(&nb);
+}
+
 /* Would catch: connections that end for nothing, since their ports rest. */
 static void test_rest(void **state)
 {
@@ -281,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answered_queries), cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_finished_before),	 cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_mappings_in_the_way),
 		cmocka_unit_test(test_rest),		 cmocka_unit_test(test_answered_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
