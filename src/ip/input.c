@@ -96,6 +96,9 @@ static bool parse_headers(struct packet *p)
 	}
 	p->len = (uint32_t)p->l3_off + p->ip.total_len;
 	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
+	/* Whoever asks before the pieces are put together (a chain that stands there) is to find nothing of another packet. */
+	if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)))
+		p->datagram_serial = 0;
 	enum l4_error err4 = l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4);
 
 	if (YG_UNLIKELY(err4 != L4_OK)) {

@@ -139,7 +139,8 @@ struct packet {
 	struct l4_view l4;
 	uint64_t flow_hash;          /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
 	struct ipv4_options options; /* valid when ip.header_len > 20 */
-	/* Of a fragment, behind conntrack_defrag: conntrack's name for what it is a piece of; serial 0: none. */
+	/* Of a fragment: conntrack's name for what it is a piece of, set by conntrack_defrag; serial 0, as ip_input leaves
+	 * it: none. */
 	uint32_t datagram, datagram_serial;
 };
 #define PACKET_CLEARED 128
