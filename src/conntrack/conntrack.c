@@ -244,12 +244,12 @@ static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reas
 		ct->refused(ct->refused_ctx, p);
 }
 
-/* False, and p is dropped, when its source has too many connections or opens them too fast. */
 static struct ct_source_limit limit_of(const struct conntrack *ct)
 {
 	return (struct ct_source_limit){ .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
 }
 
+/* False, and p is dropped, when its source has too many connections or opens them too fast. */
 static bool source_allows(struct conntrack *ct, struct packet *p, const struct tuple *t, uint32_t *source)
 {
 	static const uint16_t reason[] = {
