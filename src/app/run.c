@@ -310,7 +310,7 @@ static void wake(void *ctx, uint32_t worker)
 	worker_wake(((struct run *)ctx)->core[worker].worker);
 }
 
-static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64_t now)
+static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64_t now, uint64_t wall_offset_ns)
 {
 	void *emit_ctx[CREW_MAX];
 
@@ -324,7 +324,7 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 	for (uint32_t i = 0; i < r->n_cores; i++) {
 		struct gateway *g = crew_gateway(r->crew, i);
 
-		gateway_env(g)->wall_offset_ns = run_wall_offset(now);
+		gateway_env(g)->wall_offset_ns = wall_offset_ns;
 		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
 		r->core[i].entry = (struct entry){ .crew = r->crew, .worker = i, .gateway = g };
@@ -356,16 +356,17 @@ static int with_core(struct run *r)
 {
 	uint8_t seed[RNG_SEED_BYTES]; /* with --record it is that recording's, and stands in it */
 	uint64_t now = worker_clock();
+	uint64_t wall_offset_ns = run_wall_offset(now); /* read once: the recording has what the cores have */
 	char err[512];
 	int status = EXIT_USAGE;
 
 	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
 	    getrandom(r->seed_after_record, RNG_SEED_BYTES, 0) != RNG_SEED_BYTES)
 		return complain("the kernel gave no random numbers");
-	if (!make_cores(r, seed, now))
+	if (!make_cores(r, seed, now, wall_offset_ns))
 		return complain("no memory for the gateway's tables: lower their sizes in the config");
 	if (r->record_dir != NULL &&
-	    record_open(r->record_dir, &r->limits, seed, now, run_wall_offset(now), &r->record, err, sizeof(err)) != 0) {
+	    record_open(r->record_dir, &r->limits, seed, now, wall_offset_ns, &r->record, err, sizeof(err)) != 0) {
 		status = complain(err);
 		goto destroy;
 	}
