@@ -167,6 +167,25 @@ static void test_tcp(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* Would catch: a query that ends right behind its answer, whose second question or repeated answer finds nobody then. */
+static void test_answered_just_now(void **state)
+{
+	struct nat_bench nb;
+
+	(void)state;
+	pool_start(&nb, 64, 1000);
+	ask(&nb, 64, 0);
+	struct make more = query(100);
+	assert_false(nat_send(&nb, &more).passed);
+	bench_pass(&nb.b, 4 * NS_PER_S);
+	assert_false(nat_send(&nb, &more).passed);
+	assert_int_equal(n_reused(&nb), 0);
+	bench_pass(&nb.b, 2 * NS_PER_S);
+	assert_true(nat_send(&nb, &more).passed);
+	assert_int_equal(n_reused(&nb), 1);
+	nat_bench_stop(&nb);
+}
+
 /* Finished before their destination was busy. Would catch: a map that is made without a look at who is finished. */
 static void test_finished_before(void **state)
 {
@@ -311,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_answered_queries), cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_finished_before),	 cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_mappings_in_the_way),
+		cmocka_unit_test(test_answered_just_now),
 		cmocka_unit_test(test_rest),		 cmocka_unit_test(test_answered_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
