@@ -7,8 +7,9 @@
  *  - capabilities, but for those below (libcap-ng), from the bounding set as well;
  *  - what an exec could give back (no_new_privs);
  *  - system calls that a gateway never makes (seccomp): programs cannot be started,
- *    memory cannot be made code, a process cannot be made (a thread can), nothing can be mounted, traced, loaded into the kernel (but BPF), no namespace
- *    entered, no identity changed, no clock set, no file given another owner or mode.
+ *    memory cannot be made code, a process cannot be made (a thread can), nothing
+ *    can be mounted, traced, loaded into the kernel (but BPF), no namespace entered,
+ *    no identity changed, no clock set, no file given another owner or mode.
  *
  * What stays is what a gateway needs while it runs, whatever its drivers: a device comes
  * back or a reload brings one (AF_PACKET, AF_XDP, TAP, netlink, programs and maps),
