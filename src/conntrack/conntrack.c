@@ -244,11 +244,6 @@ static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reas
 		ct->refused(ct->refused_ctx, p);
 }
 
-static struct ct_source_limit limit_of(const struct conntrack *ct)
-{
-	return (struct ct_source_limit){ .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
-}
-
 /* False, and p is dropped, when its source has too many connections or opens them too fast. */
 static bool source_allows(struct conntrack *ct, struct packet *p, const struct tuple *t, uint32_t *source)
 {
@@ -256,7 +251,7 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 		[CT_SOURCE_TOO_MANY] = DROP_CT_SOURCE_LIMIT,
 		[CT_SOURCE_TOO_FAST] = DROP_CT_SOURCE_RATE,
 	};
-	struct ct_source_limit limit = limit_of(ct);
+	struct ct_source_limit limit = ct_source_limit_of(ct);
 	struct ct_source_id id = {
 		.addr = t->src,
 		.zone = t->zone,
@@ -337,68 +332,6 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 	       c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED
 	       : c->status & CT_EXPECTED ? CT_INFO_RELATED
 					 : CT_INFO_NEW);
-}
-
-/* Ends what has the tuple. False: later. */
-static bool clear_tuple(struct conntrack *ct, const struct tuple *t)
-{
-	uint32_t ref = conntrack_find(ct, t);
-
-	if (ref == CONN_NONE)
-		return true;
-	if (!conntrack_may_end(ct))
-		return false;
-	conntrack_end(ct, conn_index(ref), CT_END_REUSED);
-	return true;
-}
-
-/* A new one beside p's, counted with the same source. */
-static uint32_t create_beside(struct conntrack *ct, const struct packet *p, const struct tuple *orig)
-{
-	uint32_t beside = conn_index(p->conn_ref), index = POOL_NONE;
-	bool limited = ct->cfg.max_per_source != 0 || ct->cfg.new_per_source_s != 0;
-	uint32_t source = limited ? ct->side[beside].source : CT_SOURCE_NONE;
-	struct ct_source_limit limit = limit_of(ct);
-
-	/* Made room for somebody in this batch: it is counted nowhere any more. */
-	if (ct_conn(ct, beside)->status & CT_DYING)
-		return POOL_NONE;
-	if (ct_source_join(&ct->sources, source, &limit, ct->env->now) != CT_SOURCE_OK)
-		return POOL_NONE;
-	if (ct_make_room(ct))
-		index = ct_create(ct, tuple_hash(&ct->key, orig), orig);
-	if (index == POOL_NONE)
-		ct_source_leave(&ct->sources, source);
-	else
-		ct->side[index].source = source;
-	return index;
-}
-
-uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const struct tuple *orig,
-			  const struct tuple *reply)
-{
-	if (!clear_tuple(ct, orig) || !clear_tuple(ct, reply))
-		return CONN_NONE;
-	uint32_t index = create_beside(ct, p, orig);
-	if (index == POOL_NONE)
-		return CONN_NONE;
-	struct conn *c = ct_conn(ct, index);
-
-	c->status |= CT_EXPECTED | CT_SNAT_DONE | CT_DNAT_DONE;
-	c->status |= ct_conn(ct, conn_index(p->conn_ref))->status & CT_OUTSIDE;
-	c->status |= reply->dst != orig->src ? CT_SNAT : 0;
-	c->status |= reply->src != orig->dst ? CT_DNAT : 0;
-	ct->side[index].notes.zone = c->status & CT_DNAT ? reply->zone : orig->zone;
-	ct_protocol_of(orig->proto)->begin(ct, index, p);
-	if (!conntrack_take_reply(ct, index, reply) || !ct_confirm_one(ct, index)) {
-		ct_discard(ct, index);
-		return CONN_NONE;
-	}
-	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
-		conntrack_end(ct, index, CT_END_REFUSED);
-		return CONN_NONE;
-	}
-	return index;
 }
 
 /* Pieces that had to wait for the first one follow it in its batch. */

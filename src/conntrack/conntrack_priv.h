@@ -188,6 +188,12 @@ struct ct_protocol {
 extern const struct ct_protocol ct_tcp, ct_sctp, ct_dccp, ct_icmp, ct_datagram;
 const struct ct_protocol *ct_protocol_of(uint8_t proto);
 
+/* By the config. */
+static inline struct ct_source_limit ct_source_limit_of(const struct conntrack *ct)
+{
+	return (struct ct_source_limit){ .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
+}
+
 /* A field of the timeouts by its offset. */
 static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset)
 {
