@@ -85,6 +85,7 @@ static void connect_slots(struct crew_worker *w, struct siphash_key client_key)
 		.mapping = crew_mapping,
 		.borrow = crew_borrow,
 		.give_back = crew_give_back,
+		.attempt = crew_attempt,
 	};
 	struct ct_crew ct = { .ctx = w, .confirmed = crew_confirmed, .ended = crew_ended };
 

@@ -58,6 +58,7 @@ enum crew_message_kind {
 	CREW_REDIRECT_ADD,
 	CREW_REDIRECT_REMOVE, /* if it still leads to `worker` */
 	CREW_LOAN_RETURN,     /* of the mapping of an inside endpoint; ifindex is the pool */
+	CREW_ATTEMPT,         /* of an inside endpoint to meet another (nat_attempt_here); ifindex is the pool */
 };
 
 struct crew_message {
@@ -177,6 +178,7 @@ void crew_ended(void *ctx, uint32_t index);
 /* Slots of NAT. */
 bool crew_mapping(void *ctx, const struct tuple *inside, enum nat_mapping_event what);
 void crew_give_back(void *ctx, const struct tuple *inside, const struct nat_loan *loan);
+void crew_attempt(void *ctx, const struct tuple *meet, uint32_t pool);
 /* An inside endpoint, as the tuples of a packet of it say. */
 struct tuple crew_inside(const struct tuple *t);
 /* What others have told us. */

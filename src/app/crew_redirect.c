@@ -178,7 +178,7 @@ bool crew_tell(struct crew_worker *w, uint32_t to, const struct crew_message *m)
 	flush_backlog(w);
 	if (w->backlog_n == 0 && put_message(w, to, m))
 		return true;
-	if (m->kind == CREW_REDIRECT_ADD)
+	if (m->kind == CREW_REDIRECT_ADD || m->kind == CREW_ATTEMPT)
 		return false;
 	/* At most one for each direction of a connection of ours, so there is room. */
 	if (w->backlog_n == w->backlog_cap) {
@@ -201,10 +201,34 @@ static void pass_on(struct crew_worker *w, const struct crew_message *m)
 		(void)crew_tell(w, home, m);
 }
 
+/* The mapping is at the home of its host, or where home leads. */
+static void tell_attempt(struct crew_worker *w, const struct crew_message *m)
+{
+	struct tuple inside = crew_inside(&m->tuple);
+	uint32_t to = owner_of_host(&w->crew->owner, inside.src);
+
+	if (to == w->id)
+		to = crew_redirected(w, &inside);
+	if (to != w->id && to != m->worker)
+		(void)crew_tell(w, to, m);
+}
+
+static void read_attempt(struct crew_worker *w, const struct crew_message *m)
+{
+	bool home = owner_of_host(&w->crew->owner, m->tuple.src) == w->id;
+
+	if (!nat_attempt_here(gateway_nat(w->gw), &m->tuple, m->ifindex) && home)
+		tell_attempt(w, m);
+}
+
 static void read_message(struct crew_worker *w, const struct crew_message *m)
 {
 	if (m->kind == CREW_LOAN_RETURN) {
 		nat_lend_end(gateway_nat(w->gw), &m->tuple, m->ifindex);
+		return;
+	}
+	if (m->kind == CREW_ATTEMPT) {
+		read_attempt(w, m);
 		return;
 	}
 	if (m->kind == CREW_REDIRECT_REMOVE) {
@@ -347,6 +371,17 @@ void crew_give_back(void *ctx, const struct tuple *inside, const struct nat_loan
 	};
 
 	(void)crew_tell(w, loan->lender - 1u, &m);
+}
+
+/* Lost when the ring is full: the next packet of the attempt tells it again. */
+void crew_attempt(void *ctx, const struct tuple *meet, uint32_t pool)
+{
+	struct crew_worker *w = ctx;
+	struct crew_message m = {
+		.tuple = *meet, .kind = CREW_ATTEMPT, .worker = (uint8_t)w->id, .ifindex = (uint8_t)pool
+	};
+
+	tell_attempt(w, &m);
 }
 
 /* At rest. */

@@ -12,6 +12,10 @@
  *
  * Attempts stand in a ring of fixed size and all last as long, so the oldest is
  * always the next to go. In a full ring an attempt opens nothing.
+ *
+ * With several workers the refused packet is at the worker that has the mapping
+ * that was tried, and the answer will come to the one that has the sender's: that
+ * one is told, and has the attempt.
  */
 #include "nat/nat_priv.h"
 
@@ -22,24 +26,37 @@ static uint16_t permit_port(const struct nat *n, const struct nat_eim *m, uint16
 	return n->cfg.pool[m->pool].filtering == NAT_FILTER_ADDRESS_PORT_DEPENDENT ? port : 0;
 }
 
-void nat_attempt(struct nat *n, const struct tuple *orig, const struct nat_eim *target)
+bool nat_attempt_here(struct nat *n, const struct tuple *meet, uint32_t pool)
 {
 	struct nat_attempts *a = &n->attempts;
-	uint32_t own = nat_mapping_of_inside(n, orig, target->pool);
+	uint32_t own = nat_mapping_of_inside(n, meet, pool);
 
-	if (own == NAT_NONE || a->n == NAT_ATTEMPTS_MAX || orig->proto == IPPROTO_NR_ICMP)
-		return;
+	if (own == NAT_NONE || nat_mapping_at(n, own)->lender != 0)
+		return false;
 	struct nat_attempt attempt = {
 		.until = n->env->now + LASTS_NS,
 		.mapping = own,
-		.remote = target->in_addr,
-		.port = permit_port(n, target, target->in_port),
+		.remote = meet->dst,
+		.port = permit_port(n, nat_mapping_at(n, own), meet->dport),
 	};
-	if (nat_permitted(n, own, attempt.remote, attempt.port))
-		return;
+	if (a->n == NAT_ATTEMPTS_MAX || nat_permitted(n, own, attempt.remote, attempt.port))
+		return true;
 	nat_mapping_join(n, own);
 	nat_permit_join(n, own, attempt.remote, attempt.port);
 	a->attempt[(a->head + a->n++) % NAT_ATTEMPTS_MAX] = attempt;
+	return true;
+}
+
+void nat_attempt(struct nat *n, const struct tuple *orig, const struct nat_eim *target)
+{
+	struct tuple meet = *orig;
+
+	if (orig->proto == IPPROTO_NR_ICMP)
+		return;
+	meet.dst = target->in_addr;
+	meet.dport = target->in_port;
+	if (!nat_attempt_here(n, &meet, target->pool) && n->crew.attempt != NULL)
+		n->crew.attempt(n->crew.ctx, &meet, target->pool);
 }
 
 static void forget_first(struct nat *n)

@@ -136,6 +136,8 @@ struct nat_crew {
 	bool (*borrow)(void *ctx, struct packet *p, const struct nat_loan *wanted);
 	/* What was borrowed is not needed any more. */
 	void (*give_back)(void *ctx, const struct tuple *inside, const struct nat_loan *loan);
+	/* For nat_attempt_here of the worker that has the sender's mapping. */
+	void (*attempt)(void *ctx, const struct tuple *meet, uint32_t pool);
 };
 void nat_set_crew(struct nat *n, const struct nat_crew *crew);
 /* The mapping of `inside` in loan->pool, made if need be, held for the borrower until nat_lend_end; fills in addr and
@@ -145,6 +147,9 @@ void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool);
 /* Uses what was lent; held once until nat_borrow_end, and by the connections that take it. */
 bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan);
 void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool);
+/* The inside endpoint that is the tuple's source was refused by the mapping of another, its destination, and so lets
+ * that one in (attempt.c). False when it has no mapping in this pool that is this worker's own. */
+bool nat_attempt_here(struct nat *n, const struct tuple *meet, uint32_t pool);
 /* Every mapping of this worker's own. */
 void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tuple *inside), void *ctx);
 /* A port of ours is needed though no mapping holds it: packets to it must go on coming to this worker. False when its
