@@ -8,7 +8,7 @@
  */
 #include "wire_fuzz.h"
 
-/* Both zeros say the same, except in UDP. */
+/* Both zeros say the same, except in UDP and UDP-Lite. */
 static uint16_t zero_class(uint16_t check)
 {
 	return check == 0xffff ? 0 : check;
@@ -16,15 +16,13 @@ static uint16_t zero_class(uint16_t check)
 
 static void zeros_level(uint8_t *icmp, const struct icmp_quote *q)
 {
-	size_t at = q->l4.kind == L4_TCP ? 16 : q->l4.kind == L4_UDP ? 6 : 2;
+	size_t at = q->l4.kind == L4_TCP ? 16 : q->l4.kind == L4_DCCP ? 6 : 2;
 	uint8_t *ip = icmp + q->ip_offset, *field = icmp + q->l4_offset + at;
 
 	fuzz_put16(ip + 10, zero_class(fuzz_get16(ip + 10)));
-	if (q->l4.kind != L4_TCP && q->l4.kind != L4_UDP && q->l4.kind != L4_ICMP_QUERY)
+	if (q->l4.kind != L4_TCP && q->l4.kind != L4_DCCP && q->l4.kind != L4_ICMP_QUERY)
 		return;
-	if (q->l4_offset + at + 2 > q->ip_offset + q->len)
-		return;
-	if (q->l4.kind != L4_UDP)
+	if (q->l4_offset + at + 2 <= q->ip_offset + q->len)
 		fuzz_put16(field, zero_class(fuzz_get16(field)));
 }
 

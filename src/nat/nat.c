@@ -222,7 +222,8 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	to.dst = other->src;
 	if (l4_kind_has_ports(p->l4.kind))
 		to.dport = other->sport;
-	else if (p->l4.kind == L4_GRE && p->l4.type == L4_ID_CALL)
+	/* Not that of another call to the host, which it may begin before the host does (conntrack/identity.c). */
+	else if (p->l4.kind == L4_GRE && p->l4.type == L4_ID_CALL && p->l4.info == c->half[dir].tuple.dport)
 		to.dport = c->half[dir].datagram.dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
 		to.sport = other->sport;

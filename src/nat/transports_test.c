@@ -276,6 +276,28 @@ static void test_gre_keys(void **state)
 	nat_bench_stop(&nb);
 }
 
+/* Would catch: a call that the server begins anew, before the only host that has calls with it does, given the number of
+ * the call before; where no control connection said what it is. */
+static void test_next_call(void **state)
+{
+	struct make a = gre_make(CLIENT, 20u << 16 | 100);
+	struct nat_bench nb;
+
+	(void)state;
+	nat_bench_start(&nb, 64);
+	a.flags = 0x30;
+	a.n_options = 1;
+	assert_true(nat_send(&nb, &a).passed);
+	for (uint32_t call = 7; call < 9; call++) {
+		struct make to_a = from_server(a, 20u << 16 | call);
+		struct came c = nat_send(&nb, &to_a);
+
+		assert_true(c.passed && c.ip.dst == CLIENT);
+		assert_int_equal(c.l4.info, call);
+	}
+	nat_bench_stop(&nb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_published),          cmocka_unit_test(test_ports_of_their_own),
 		cmocka_unit_test(test_sctp_pieces),        cmocka_unit_test(test_esp),
 		cmocka_unit_test(test_esp_error),          cmocka_unit_test(test_gre_keys),
+		cmocka_unit_test(test_next_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
