@@ -100,7 +100,7 @@
 	X(HOOK_MEMORY, "hook-memory", "no memory to hold the packet at this point", "too small a pool, or a burst; it recovers by itself") \
 	X(TX_REFUSED, "tx-refused", "the driver did not take the frame (queue full)", "the link is slower than what is sent") \
 	X(KERNEL_REDIRECT, "kernel-redirect", "a driver did not take a frame that the kernel forwarded by itself (not in the law's sums: it never came up)", "the link is slower than what is sent; of a veth, the other end must have NAPI (GRO on)") \
-	X(KERNEL_NO_SOCKET, "kernel-no-socket", "a frame that was to come up found no socket for its receive queue (not in the law's sums)", "the device has more queues than were there at start: start anew") \
+	X(KERNEL_NO_SOCKET, "kernel-no-socket", "a frame that was to come up found no socket for its receive queue, or was marked as if our program had numbered it (not in the law's sums)", "the device has more queues than were there at start: start anew") \
 	X(KERNEL_OVERLOAD, "kernel-overload", "a packet whose flow loses most on its way up, and waits for what went before to come out so that the kernel can take it (not in the law's sums)", "one flow brings more than user space takes; it ends when the flow is in the kernel") \
 	X(TX_DOWN, "tx-down", "the output device is down or gone, and nothing else leads there (answered by ICMP 3/1, as its rate allows)", "see: yangguan events") \
 	X(TX_TOO_BIG, "tx-too-big", "the frame is larger than the device takes", "the device's MTU changed; it is read anew within a second")

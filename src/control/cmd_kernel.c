@@ -105,7 +105,7 @@ void cmd_put_kernel(struct command_call *c)
 		snprintf(name, sizeof(name), "went up: %s", fastpath_count_names[what]);
 		row(c, name, k.counts.count[what], KNOWN);
 	}
-	row(c, "dropped, no socket to go up", k.counts.count[FP_UP_REFUSED], KNOWN);
+	row(c, "dropped, no socket or forged", k.counts.count[FP_UP_REFUSED], KNOWN);
 	row(c, "dropped, its flow waits for user space", k.counts.count[FP_UP_OVERLOAD], KNOWN);
 	row(c, "connections now", i.info.n_connections, KNOWN);
 	row(c, "connections at most", i.info.capacity, KNOWN);

@@ -371,6 +371,14 @@ static __always_inline void fp_stamp(void *data, const struct fp_view *v)
 	*(__u16 *)(data + 4) = (__u16)(v->stamp >> 32);
 }
 
+/* A frame that came with our mark on it. Nobody but the program writes one: whoever tried all that there are would be
+ * taken for it by whoever takes the stamp off. */
+static __always_inline bool fp_is_forged(const void *data, const void *data_end)
+{
+	return data + sizeof(struct fp_eth) <= data_end && config.stamp_mark != 0 &&
+	       *(const __u16 *)data == (__u16)config.stamp_mark;
+}
+
 /* Of a mark: the field may have been rounded down. */
 static __always_inline __u32 fp_tcp_window(__u32 tcp_win)
 {

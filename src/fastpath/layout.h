@@ -167,7 +167,7 @@ enum fp_count {
 	FP_UP_TOO_BIG,
 	FP_UP_ADJACENCY,
 	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
-	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue: dropped */
+	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue; or a forged stamp: dropped */
 	FP_UP_OVERLOAD,     /* its flow waits for user space, and loses most on the way or cannot be numbered: dropped */
 	FP_N_COUNTS
 };

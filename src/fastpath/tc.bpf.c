@@ -135,6 +135,8 @@ static __always_inline enum fp_count goes_up(struct __sk_buff *ctx, enum fp_coun
 
 	if (v->stamp != 0 && data + sizeof(struct fp_eth) <= data_end)
 		fp_stamp(data, v);
+	else if (fp_is_forged(data, data_end))
+		return FP_UP_REFUSED;
 	return program.up_ifindex == 0 ? FP_UP_REFUSED : why;
 }
 

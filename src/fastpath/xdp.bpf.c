@@ -135,6 +135,8 @@ int yangguan_xdp(struct xdp_md *ctx)
 	}
 	if (v.stamp != 0 && data + sizeof(struct fp_eth) <= data_end)
 		fp_stamp(data, &v);
+	else if (fp_is_forged(data, data_end))
+		queue = FP_QUEUES; /* nobody's */
 	if (queue >= FP_QUEUES || bpf_redirect_map(&sockets, program.port * FP_QUEUES + queue, 0) != XDP_REDIRECT) {
 		fp_count_one(FP_UP_REFUSED);
 		return XDP_DROP;

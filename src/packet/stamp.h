@@ -7,7 +7,8 @@
  * flow is one to our own Ethernet address, which we know; so the program writes
  * over it:
  *
- *   bytes 0, 1   a mark: random, drawn by each process, and no station's address (the group bit is set)
+ *   bytes 0, 1   a mark: random, drawn by each process, and no station's address (the group bit is set); a frame
+ *                that comes with it is dropped by the program
  *   bytes 2, 3   version of the flow
  *   bytes 4, 5   number of the packet
  *

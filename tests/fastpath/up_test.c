@@ -6,10 +6,13 @@
  */
 #include "bed.h"
 
+#include <linux/bpf.h>
 #include <netinet/in.h>
 
 #define L3 14
 #define L4 34
+
+#define TC_SHOT 2u
 
 struct up_row {
 	const char *name;
@@ -344,10 +347,34 @@ static void test_up_by_name(void **state)
 				up_one(*state, &up_rows[i], kind);
 }
 
+/* Would catch: a frame with our mark on it that somebody else wrote, which user space would take for numbered. */
+static void test_forged_stamp(void **state)
+{
+	struct bed *b = *state;
+
+	for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++) {
+		struct fp_flow *flow = bed_flow_set(b, &bed_udp);
+		struct bed_frame in;
+
+		bed_frame(&bed_udp, 10, TCP_ACK, &in);
+		write_stamp(&in, flow);
+		uint32_t verdict = bed_run(b, kind, &in, 0);
+		assert_int_equal(bed_counted(b), FP_UP_REFUSED);
+		assert_int_equal(verdict, kind == BED_XDP ? XDP_DROP : TC_SHOT);
+		/* Another group's frame goes up. */
+		in.bytes[1] ^= 1;
+		assert_int_equal(bed_run(b, kind, &in, 0), bed_redirected(kind));
+		assert_int_equal(bed_counted(b), FP_UP_NOT_PLAIN);
+	}
+}
+
 int main(void)
 {
 	static struct bed bed;
-	const struct CMUnitTest tests[] = { cmocka_unit_test_prestate(test_up_by_name, &bed) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(test_up_by_name, &bed),
+		cmocka_unit_test_prestate(test_forged_stamp, &bed),
+	};
 
 	bed_open(&bed);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
