@@ -516,6 +516,19 @@ static void mark_before_nat(struct ruleset *rs)
 		rs->base[i].before_nat = rs->base[i].order > first;
 }
 
+/* NAT asks those of its hook and need not look at others. */
+static void link_nat(struct ruleset *rs)
+{
+	for (uint32_t h = 0; h < N_HOOKS; h++)
+		rs->first_nat[h] = RULES_NO_PLACE;
+	for (uint32_t i = rs->n_base; i-- > 0;) {
+		if (rs->base[i].type != CHAIN_NAT)
+			continue;
+		rs->base[i].next_nat = rs->first_nat[rs->base[i].hook];
+		rs->first_nat[rs->base[i].hook] = i;
+	}
+}
+
 static void compile_tables(struct compiler *c)
 {
 	uint32_t number = 0;
@@ -553,6 +566,7 @@ struct ruleset *rules_compile(const struct rule_ast *ast, const struct nat_confi
 	link_jumps(&c);
 	sort_base(c.rs);
 	mark_before_nat(c.rs);
+	link_nat(c.rs);
 	rule_states_sort(c.rs);
 	free(c.start);
 	*n_errors = 0;

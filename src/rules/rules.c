@@ -267,14 +267,12 @@ enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, 
 	struct rules *r = rules;
 
 	*out = (struct nat_action){ .kind = NAT_ACTION_NONE };
+	if (r->rs == NULL || r->rs->first_nat[hook] == RULES_NO_PLACE)
+		return VERDICT_CONTINUE;
 	rules_see_interfaces(r);
-	for (uint32_t i = 0; r->rs != NULL && i < r->rs->n_base; i++) {
-		const struct base_chain *b = &r->rs->base[i];
-		enum packet_verdict v;
+	for (uint32_t i = r->rs->first_nat[hook]; i != RULES_NO_PLACE; i = r->rs->base[i].next_nat) {
+		enum packet_verdict v = rules_eval(r, &r->rs->base[i], p, out);
 
-		if (b->hook != hook || b->type != CHAIN_NAT)
-			continue;
-		v = rules_eval(r, b, p, out);
 		if (v != VERDICT_CONTINUE || out->kind != NAT_ACTION_NONE)
 			return v;
 	}

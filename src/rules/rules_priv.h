@@ -14,6 +14,9 @@
 #include "rules/key.h"
 #include "rules/rules.h"
 
+/* A number that says that there is none. */
+#define RULES_NO_PLACE UINT32_MAX
+
 /* Jumps within jumps, as in Linux (NFT_JUMP_STACK_SIZE). */
 #define RULES_JUMP_MAX 16
 
@@ -125,6 +128,7 @@ struct base_chain {
 	uint32_t order;   /* as in rule_chain */
 	bool policy_drop;
 	bool before_nat; /* younger than the first chain of type nat, so it stands before NAT's own hooks of its priority */
+	uint32_t next_nat; /* of type nat: the one behind it at its hook, RULES_NO_PLACE: none */
 	uint32_t start;                  /* instruction */
 	char name[2 * AST_NAME_MAX + 1]; /* "table chain" */
 };
@@ -157,6 +161,7 @@ struct ruleset {
 	struct counter *counter; /* initial values */
 	struct limit_config *limit;
 	struct base_chain *base; /* sorted by hook, then priority, then the last of the file first */
+	uint32_t first_nat[N_HOOKS]; /* chain of type nat, RULES_NO_PLACE: none */
 	struct rules_row *row;
 	struct rule_state *state; /* sorted by id, then place */
 	char **string; /* what rows point to */
@@ -168,8 +173,6 @@ struct limit_state {
 	uint64_t tokens;
 	uint64_t last_ns;
 };
-
-#define RULES_NO_PLACE UINT32_MAX
 
 /* Where each counter, limit and turn of a new ruleset begins: at the number it has in the old one, or RULES_NO_PLACE. */
 struct rules_plan {
