@@ -7,12 +7,27 @@
 #ifndef YG_WIRE_CHECKSUM_H
 #define YG_WIRE_CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Adds len bytes to a partial sum; an odd last byte counts as its high half,
  * so only the last piece of a message may have an odd length. */
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
+/* True when the sum over an IPv4 header without options, 20 bytes that are not all zero, is right. Taken in the machine's
+ * own order: a sum is as right swapped (RFC 1071 section 2 B). */
+static inline bool checksum_plain_header_ok(const uint8_t *header)
+{
+	uint64_t a, b;
+	uint32_t last;
+
+	memcpy(&a, header, sizeof(a));
+	memcpy(&b, header + 8, sizeof(b));
+	memcpy(&last, header + 16, sizeof(last));
+	/* Folding is the remainder by 65,535; a compiler makes a multiplication of it. */
+	return ((a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last) % 0xffff == 0;
+}
 /* The pseudo header of TCP and UDP: addresses, protocol, length in bytes. */
 uint32_t checksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len);
 /* Folded to 16 bits, not complemented. */

@@ -64,6 +64,13 @@ static bool fragment_ok(const struct ipv4_view *v)
 	return (uint32_t)v->frag_off + v->total_len <= UINT16_MAX;
 }
 
+static bool header_sum_ok(const uint8_t *p, size_t header_len)
+{
+	if (header_len == IPV4_HEADER_LEN)
+		return checksum_plain_header_ok(p);
+	return checksum_fold(checksum_add(0, p, header_len)) == 0xffff;
+}
+
 enum ipv4_error ipv4_parse(const uint8_t *p, size_t len, struct ipv4_view *v)
 {
 	enum ipv4_error err = start_check(p, len);
@@ -73,7 +80,7 @@ enum ipv4_error ipv4_parse(const uint8_t *p, size_t len, struct ipv4_view *v)
 	view_fill((const struct ipv4_header *)p, v);
 	if (v->total_len < v->header_len || v->total_len > len)
 		return IPV4_TOTAL_LENGTH;
-	if (checksum_fold(checksum_add(0, p, v->header_len)) != 0xffff)
+	if (!header_sum_ok(p, v->header_len))
 		return IPV4_CHECKSUM;
 	if (ipv4_is_fragment(v) && !fragment_ok(v))
 		return IPV4_FRAGMENT;

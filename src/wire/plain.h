@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "wire/bytes.h"
+#include "wire/checksum.h"
 #include "wire/ether.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
@@ -78,18 +79,6 @@ static inline uint64_t plain_load64(const uint8_t *p)
 	return v;
 }
 
-/* Checked in the machine's own order: a sum is as right swapped (RFC 1071 section 2 B). */
-static inline bool plain_header_sum_ok(const uint8_t *l3)
-{
-	uint32_t last;
-	uint64_t a = plain_load64(l3), b = plain_load64(l3 + 8), sum;
-
-	memcpy(&last, l3 + 16, sizeof(last));
-	sum = (a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last;
-	/* Folding is the remainder by 65,535 (a header is not all zeros); a compiler makes a multiplication of it. */
-	return sum % 0xffff == 0;
-}
-
 static inline bool plain_addressed(const uint8_t *frame, uint64_t mac)
 {
 	uint64_t to = plain_load64(frame);
@@ -152,7 +141,7 @@ static inline void plain_parse(const uint8_t *frame, uint32_t len, uint64_t mac,
 	/* Version and length of the header; fragment but for DF and the reserved bit; TTL. */
 	if (__builtin_expect(l3[0] == 0x45 && (plain_get16(l3 + 6) & 0x3fff) == 0 && l3[8] > 1 &&
 				     v->total_len >= IPV4_HEADER_LEN + UDP_HEADER_LEN &&
-				     v->total_len <= len - PLAIN_L3 && plain_header_sum_ok(l3) &&
+				     v->total_len <= len - PLAIN_L3 && checksum_plain_header_ok(l3) &&
 				     plain_parse_l4(l3 + IPV4_HEADER_LEN, v->total_len - IPV4_HEADER_LEN, v),
 			     1))
 		return;
