@@ -46,10 +46,15 @@ static void mark_sides(struct conn *c)
 		c->status |= CT_DNAT;
 }
 
-/* The same client, the same choice. */
-static uint64_t client_hash(const struct nat *n, const struct tuple *orig)
+/* One of `size`, at most 2^32: the same client, the same choice. It only spreads clients over addresses, and each of them
+ * sees where it lands, so there is nothing to guess: a keyed multiplication, of which the high bits count, is enough. */
+static uint64_t client_choice(const struct nat *n, const struct tuple *orig, uint64_t size)
 {
-	return siphash13_16(&n->crew.client_key, orig->src, orig->zone);
+	const struct siphash_key *key = &n->crew.client_key;
+	uint64_t h = (key->k0 ^ ((uint64_t)orig->zone << 32 | orig->src)) * (key->k1 | 1);
+
+	h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+	return (h >> 32) * size >> 32;
 }
 
 static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
@@ -79,7 +84,7 @@ static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct 
 	if (size <= 1)
 		return first;
 	if (a->flags & NAT_FLAG_PERSISTENT)
-		return (uint32_t)(first + client_hash(n, orig) % size);
+		return (uint32_t)(first + client_choice(n, orig, size));
 	return size > UINT32_MAX ? rng_u32(&n->env->rng) : first + rng_below(&n->env->rng, (uint32_t)size);
 }
 
@@ -175,7 +180,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 /* The address with which a client begins, below n_addresses. */
 static uint64_t start_address(const struct nat *n, const struct tuple *orig, uint64_t n_addresses)
 {
-	return n_addresses == 1 ? 0 : client_hash(n, orig) % n_addresses;
+	return n_addresses == 1 ? 0 : client_choice(n, orig, n_addresses);
 }
 
 /* The one behind it after i more. */
