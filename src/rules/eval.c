@@ -38,7 +38,7 @@ struct walk {
 	struct rules *r;
 	struct packet *p;
 	struct nat_action *nat;
-	uint32_t stack[RULES_JUMP_MAX];
+	const struct insn *stack[RULES_JUMP_MAX];
 	uint32_t depth;
 };
 
@@ -524,10 +524,11 @@ static bool act(const struct walk *w, const struct insn *in)
 	}
 }
 
-/* A verdict that ends the walk leaves VERDICT_CONTINUE or VERDICT_DROP in *out and returns true; the others move *at.
- */
-static bool decide(struct walk *w, uint8_t op, uint32_t target, uint32_t next, uint32_t *at, enum packet_verdict *out)
+/* A verdict that ends the walk leaves VERDICT_CONTINUE or VERDICT_DROP in *out and returns true; the others move *in. */
+static bool decide(struct walk *w, uint8_t op, uint32_t target, const struct insn **in, enum packet_verdict *out)
 {
+	const struct insn *insn = w->r->rs->insn;
+
 	*out = VERDICT_CONTINUE;
 	switch (op) {
 	case INSN_ACCEPT:
@@ -542,14 +543,14 @@ static bool decide(struct walk *w, uint8_t op, uint32_t target, uint32_t next, u
 			*out = VERDICT_DROP;
 			return true;
 		}
-		w->stack[w->depth++] = next;
-		*at = target;
+		w->stack[w->depth++] = &insn[(*in)->next];
+		*in = &insn[target];
 		return false;
 	case INSN_GOTO:
-		*at = target;
+		*in = &insn[target];
 		return false;
 	default: /* INSN_CONTINUE: with the next statement */
-		(*at)++;
+		(*in)++;
 		return false;
 	}
 }
@@ -566,53 +567,51 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 			       struct nat_action *nat)
 {
 	struct walk w; /* the stack is written before it is read */
-	const struct insn *in;
+	const struct insn *insn = r->rs->insn, *in = &insn[chain->start];
 	const struct vmap_entry *e;
 	enum packet_verdict verdict;
-	uint32_t at = chain->start;
 
 	w.r = r;
 	w.p = p;
 	w.nat = nat;
 	w.depth = 0;
 	for (;;) {
-		in = &r->rs->insn[at];
 		if (YG_UNLIKELY(in->varies != INSN_SAME))
 			note_varies(&w, in);
 		switch (in->op) {
 		/* What most rules ask for, without further calls. */
 		case INSN_IFACE:
-			at = iface_in(r, in->a, in->key, p) != in->negate ? at + 1 : in->next;
+			in = iface_in(r, in->a, in->key, p) != in->negate ? in + 1 : &insn[in->next];
 			break;
 		case INSN_BITS:
 			if (in->key == KEY_CT_STATE)
-				at = ((ct_state_bit(p) & in->a) != 0) != in->negate ? at + 1 : in->next;
+				in = ((ct_state_bit(p) & in->a) != 0) != in->negate ? in + 1 : &insn[in->next];
 			else
-				at = matches(&w, in) ? at + 1 : in->next;
+				in = matches(&w, in) ? in + 1 : &insn[in->next];
 			break;
 		case INSN_END:
 		case INSN_RETURN:
 			if (w.depth == 0)
 				return policy(chain, p);
-			at = w.stack[--w.depth];
+			in = w.stack[--w.depth];
 			break;
 		case INSN_ACCEPT:
 		case INSN_DROP:
 		case INSN_JUMP:
 		case INSN_GOTO:
 		case INSN_CONTINUE:
-			if (decide(&w, in->op, in->a, in->next, &at, &verdict))
+			if (decide(&w, in->op, in->a, &in, &verdict))
 				return verdict;
 			break;
 		case INSN_VMAP:
 			e = vmap_find(&w, in);
 			if (e == NULL)
-				at = in->next;
+				in = &insn[in->next];
 			else if (e->op == INSN_RETURN && w.depth == 0)
 				return policy(chain, p);
 			else if (e->op == INSN_RETURN)
-				at = w.stack[--w.depth];
-			else if (decide(&w, e->op, e->target, in->next, &at, &verdict))
+				in = w.stack[--w.depth];
+			else if (decide(&w, e->op, e->target, &in, &verdict))
 				return verdict;
 			break;
 		case INSN_REJECT:
@@ -620,7 +619,7 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 			return VERDICT_DROP;
 		case INSN_NAT:
 			if (nat == NULL) { /* check.c refuses it outside nat chains */
-				at = in->next;
+				in = &insn[in->next];
 				break;
 			}
 			*nat = r->rs->nat[in->a];
@@ -628,10 +627,10 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 		case INSN_NAT_MAP:
 			if (nat_by_map(&w, in))
 				return VERDICT_CONTINUE;
-			at = in->next;
+			in = &insn[in->next];
 			break;
 		default:
-			at = act(&w, in) ? at + 1 : in->next;
+			in = act(&w, in) ? in + 1 : &insn[in->next];
 			break;
 		}
 	}
