@@ -406,10 +406,11 @@ static void classify(struct conntrack *ct, const struct packet *p, struct track 
 static void prefetch_conn(const struct conntrack *ct, const struct track *t, uint32_t *n_new)
 {
 	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->hash);
-	uint32_t m = ct_bucket_match(b, ct_table_tag(t->hash)), index;
+	uint64_t m = ct_bucket_match(b, ct_table_tag(t->hash));
+	uint32_t index;
 
 	if (m != 0) {
-		index = conn_index(b->ref[__builtin_ctz(m)]);
+		index = conn_index(b->ref[ct_slot(m)]);
 	} else {
 		index = pool_upcoming(&ct->conns, (*n_new)++);
 		if (index == POOL_NONE)

@@ -70,10 +70,10 @@ static inline bool ct_flow_is(const struct ct_flows *f, uint32_t ref, const stru
 static inline uint32_t ct_flow_guess(const struct ct_flows *f, uint64_t hash)
 {
 	const struct ct_bucket *b = ct_table_bucket(f->table, hash);
-	uint32_t m = ct_bucket_match(b, ct_table_tag(hash));
+	uint64_t m = ct_bucket_match(b, ct_table_tag(hash));
 
 	if (YG_LIKELY(m != 0))
-		return b->ref[__builtin_ctz(m)];
+		return b->ref[ct_slot(m)];
 	/* What stands in an overflow bucket is found by ct_flow_find. */
 	return CONN_NONE;
 }
@@ -87,8 +87,8 @@ static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, con
 	if (YG_LIKELY(guess != CONN_NONE && ct_flow_is(f, guess, k)))
 		return guess;
 	for (const struct ct_bucket *b = ct_table_bucket(f->table, hash); b != NULL; b = ct_table_next(f->table, b)) {
-		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
-			uint32_t ref = b->ref[__builtin_ctz(m)];
+		for (uint64_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
+			uint32_t ref = b->ref[ct_slot(m)];
 
 			if (ct_flow_is(f, ref, k))
 				return ref;

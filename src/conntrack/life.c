@@ -45,8 +45,8 @@ uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *
 
 	for (const struct ct_bucket *b = ct_table_bucket(&ct->table, hash); b != NULL;
 	     b = ct_table_next(&ct->table, b)) {
-		for (uint32_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
-			uint32_t ref = b->ref[__builtin_ctz(m)];
+		for (uint64_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
+			uint32_t ref = b->ref[ct_slot(m)];
 			if (YG_LIKELY(tuple_equal(&ct_conn(ct, conn_index(ref))->half[conn_dir(ref)].tuple, t)))
 				return ref;
 		}

@@ -53,7 +53,7 @@ bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
 
 	while (b->next != 0)
 		b = next_of(t, b);
-	uint32_t hole = ct_bucket_match(b, 0);
+	uint64_t hole = ct_bucket_match(b, 0);
 	if (hole == 0) {
 		uint32_t more = pool_alloc(&t->overflow);
 		if (more == POOL_NONE)
@@ -61,9 +61,9 @@ bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
 		b->next = more + 1;
 		b = pool_at(&t->overflow, more);
 		memset(b, 0, sizeof(*b));
-		hole = 1;
+		hole = CT_ALL_SLOTS;
 	}
-	uint32_t slot = (uint32_t)__builtin_ctz(hole);
+	uint32_t slot = ct_slot(hole);
 	b->tag[slot] = ct_table_tag(hash);
 	b->ref[slot] = ref;
 	t->n_entries++;
@@ -80,9 +80,9 @@ static void fill_hole(struct ct_table *t, struct ct_bucket *home, struct ct_buck
 		before = last;
 		last = next_of(t, last);
 	}
-	uint32_t used = ~ct_bucket_match(last, 0) & ((1u << CT_BUCKET_SLOTS) - 1);
+	uint64_t used = ct_bucket_match(last, 0) ^ CT_ALL_SLOTS;
 	if (last != b) {
-		uint32_t from = (uint32_t)__builtin_ctz(used);
+		uint32_t from = ct_slot(used);
 		b->tag[slot] = last->tag[from];
 		b->ref[slot] = last->ref[from];
 		last->tag[from] = 0;

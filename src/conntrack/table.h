@@ -61,22 +61,34 @@ static inline void ct_table_prefetch(const struct ct_table *t, uint64_t hash)
 	__builtin_prefetch(ct_table_bucket(t, hash));
 }
 
-/* Eight tags in one vector register of any machine that has them. */
+/* Eight tags in one vector register of any machine that has them, and what a slot is told apart by: a byte. */
 typedef uint16_t ct_tags __attribute__((vector_size(2 * CT_BUCKET_SLOTS)));
+typedef uint8_t ct_slot_bytes __attribute__((vector_size(CT_BUCKET_SLOTS)));
 
-/* The slots of a bucket with this tag, a bit each. */
-static inline uint32_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
+/* Some of the slots of a bucket: a byte each, 1 or 0, in the machine's order; m & (m - 1) takes out that of ct_slot. */
+#define CT_ALL_SLOTS UINT64_C(0x0101010101010101)
+
+/* One of them; there is one. */
+static inline uint32_t ct_slot(uint64_t slots)
 {
-	static const ct_tags bit = { 1, 2, 4, 8, 16, 32, 64, 128 };
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint32_t)__builtin_ctzll(slots) / 8;
+#else
+	return CT_BUCKET_SLOTS - 1 - (uint32_t)__builtin_ctzll(slots) / 8;
+#endif
+}
+
+/* The slots with this tag. */
+static inline uint64_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
+{
+	uint64_t slots;
 	ct_tags tags;
-	uint64_t half[2];
 
 	memcpy(&tags, b->tag, sizeof(tags));
-	tags = (ct_tags)(tags == tag) & bit;
-	memcpy(half, &tags, sizeof(half));
-	half[0] |= half[1];
-	half[0] |= half[0] >> 32;
-	return (uint32_t)(half[0] | half[0] >> 16) & 0xff;
+	tags = (ct_tags)(tags == tag) & 1;
+	ct_slot_bytes byte = __builtin_convertvector(tags, ct_slot_bytes);
+	memcpy(&slots, &byte, sizeof(slots));
+	return slots;
 }
 
 /* False when there is no room: no free slot and no overflow bucket left. */

@@ -19,8 +19,8 @@
 static bool has(const struct ct_table *t, uint64_t hash, uint32_t ref)
 {
 	for (const struct ct_bucket *b = ct_table_bucket(t, hash); b != NULL; b = ct_table_next(t, b))
-		for (uint32_t m = ct_bucket_match(b, ct_table_tag(hash)); m != 0; m &= m - 1)
-			if (b->ref[__builtin_ctz(m)] == ref)
+		for (uint64_t m = ct_bucket_match(b, ct_table_tag(hash)); m != 0; m &= m - 1)
+			if (b->ref[ct_slot(m)] == ref)
 				return true;
 	return false;
 }
@@ -33,7 +33,7 @@ static void check_chains(const struct ct_table *t)
 	for (uint32_t i = 0; i < t->n_buckets; i++) {
 		const struct ct_bucket *home = pool_at(&t->home, i);
 		for (const struct ct_bucket *b = home; b != NULL; b = ct_table_next(t, b)) {
-			uint32_t n_here = CT_BUCKET_SLOTS - (uint32_t)__builtin_popcount(ct_bucket_match(b, 0));
+			uint32_t n_here = CT_BUCKET_SLOTS - (uint32_t)__builtin_popcountll(ct_bucket_match(b, 0));
 			assert_true(b->next == 0 || n_here == CT_BUCKET_SLOTS);
 			assert_true(b == home || n_here > 0);
 			n += n_here;
