@@ -109,14 +109,17 @@ static bool can_learn(const struct shortcuts *s, const struct packet *p)
 {
 	const uint16_t wanted = CT_CONFIRMED | CT_SEEN_REPLY;
 
-	if ((p->ct_info != CT_INFO_ESTABLISHED && p->ct_info != CT_INFO_NEW) || p->conn_ref == CONN_NONE || p->trail == RULES_TRAIL_NONE ||
-	    p->conn_unconfirmed || p->in_ifindex == 0 || p->n_loops > 0 || p->link_group)
+	/* First what keeps out the packets that begin flows. */
+	if (p->conn_ref == CONN_NONE || (p->ct_info != CT_INFO_ESTABLISHED && !is_one_way(s, p)))
+		return false;
+	if (p->trail == RULES_TRAIL_NONE || p->conn_unconfirmed || p->in_ifindex == 0 || p->n_loops > 0 ||
+	    p->link_group)
 		return false;
 	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip) || !is_plain(p))
 		return false;
 	uint16_t status = s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING | CT_HELPED);
 
-	return p->ct_info == CT_INFO_ESTABLISHED ? status == wanted : status == CT_CONFIRMED && is_one_way(s, p);
+	return p->ct_info == CT_INFO_ESTABLISHED ? status == wanted : status == CT_CONFIRMED;
 }
 
 void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
