@@ -330,11 +330,14 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
-	struct tuple reply = c->half[CT_REPLY].tuple;
 
 	/* NAT has taken it when it chose it, as a rule. */
-	if (!(c->status & CT_REPLY_HELD) && !conntrack_take_reply(ct, index, &reply))
-		return false;
+	if (!(c->status & CT_REPLY_HELD)) {
+		struct tuple reply = c->half[CT_REPLY].tuple;
+
+		if (!conntrack_take_reply(ct, index, &reply))
+			return false;
+	}
 	const struct ct_protocol *proto = ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
 
 	if (proto->confirmed != NULL)

@@ -215,10 +215,11 @@ static void translate_dst(const struct conn *c, struct packet *p)
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
 	const struct tuple *other = &c->half[!dir].tuple;
-	struct rewrite to = as_it_is(p);
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
 		return;
+	struct rewrite to = as_it_is(p);
+
 	to.dst = other->src;
 	if (l4_kind_has_ports(p->l4.kind))
 		to.dport = other->sport;
@@ -234,10 +235,11 @@ static void translate_src(struct nat *n, const struct conn *c, struct packet *p)
 {
 	enum ct_dir dir = conn_dir(p->conn_ref);
 	const struct tuple *other = &c->half[!dir].tuple;
-	struct rewrite to = as_it_is(p);
 
 	if (!(c->status & (CT_SNAT | CT_DNAT)))
 		return;
+	struct rewrite to = as_it_is(p);
+
 	to.src = other->dst;
 	if (to.src != p->ip.src)
 		renumber(n, p, to.src);
