@@ -67,7 +67,7 @@ static uint32_t addresses_write(struct ipv4_header *h, struct ipv4_view *ip, con
 }
 
 /* Ports or the identifier, without the checksum. */
-static uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite *to)
+static inline uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite *to)
 {
 	uint32_t delta = 0;
 
@@ -97,7 +97,7 @@ static uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct rewrite
 
 /* Mends the transport checksum field, if p has it within len, and returns what
  * it holds then. */
-static uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t addr_delta, uint32_t port_delta)
+static inline uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t addr_delta, uint32_t port_delta)
 {
 	static const uint8_t check_at[] = {
 		[L4_TCP] = offsetof(struct tcp_header, check),
