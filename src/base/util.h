@@ -17,6 +17,9 @@
 
 #define YG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define YG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* A function of its own, also where it is called once: what happens seldom, so that whoever asks whether it does need
+ * not make room for it. */
+#define YG_SELDOM __attribute__((noinline))
 #define YG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* "never": a deadline that no clock reaches. Times are nanoseconds of a

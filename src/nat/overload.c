@@ -315,19 +315,21 @@ static uint32_t n_ours(const struct nat *n, uint32_t address, enum nat_proto pro
 					: portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), set);
 }
 
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
+/* With less than so many a destination has no map, however few ports of the set are ours. */
+static uint32_t share_of_block(const struct port_set *set)
+{
+	return min_u32(set->n_ports, NAT_BLOCK_PORTS) / 2;
+}
+
+/* There are maps, or the destination may need one: it has n_ports of the set. */
+static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, uint32_t address,
+				    const struct port_set *set, uint64_t hash, uint32_t n_ports)
 {
 	struct nat_overloads *os = n->overloads;
-	uint32_t port = nat_outside_port(reply), *counter;
+	uint32_t port = nat_outside_port(reply);
 	bool has_map = set->n_ports <= OVERLOAD_TINY;
 	enum nat_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto))
-		return;
-	uint64_t hash = hash_of(n, reply, address);
-
-	counter = counter_of(os, hash);
-	++*counter;
 	for (uint32_t i = os->n_used == 0 ? 0 : *bucket_of(os, hash); i != 0; i = at(os, i - 1)->chain) {
 		struct overload *o = at(os, i - 1);
 
@@ -341,13 +343,27 @@ void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t addre
 		if (o->n_looked != OVERLOAD_COMPLETE)
 			look_on(n, o, set, LOOKS);
 	}
-	if (has_map || *counter < min_u32(set->n_ports, NAT_BLOCK_PORTS) / 2 ||
-	    *counter < n_ours(n, address, proto, set) / 2)
+	if (has_map || n_ports < share_of_block(set) || !nat_proto_of(reply->proto, &proto) ||
+	    n_ports < n_ours(n, address, proto, set) / 2)
 		return;
 	struct overload *o = make(n, reply, address, set, hash);
 
 	if (o != NULL)
 		look_on(n, o, set, LOOKS);
+}
+
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
+{
+	struct nat_overloads *os = n->overloads;
+	enum nat_proto proto;
+
+	if (!nat_proto_of(reply->proto, &proto))
+		return;
+	uint64_t hash = hash_of(n, reply, address);
+	uint32_t n_ports = ++*counter_of(os, hash);
+
+	if (YG_UNLIKELY(os->n_used != 0 || n_ports >= share_of_block(set)))
+		taken_of_many(n, reply, address, set, hash, n_ports);
 }
 
 /* Of the ports that it could have most are free, as far as is known. */
@@ -367,18 +383,16 @@ static bool is_idle(const struct nat *n, struct overload *o, enum nat_proto prot
 	return n_free > n_all / 4 * 3;
 }
 
-void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
+/* There are maps, perhaps of the destination, which has n_left ports. */
+static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply, uint32_t address, uint64_t hash,
+				       uint32_t n_left)
 {
 	struct nat_overloads *os = n->overloads;
 	uint32_t port = nat_outside_port(reply), next;
 	enum nat_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto))
-		return;
-	uint64_t hash = hash_of(n, reply, address);
-	uint32_t n_left = --*counter_of(os, hash);
-
-	for (uint32_t i = os->n_used == 0 ? 0 : *bucket_of(os, hash); i != 0; i = next) {
+	(void)nat_proto_of(reply->proto, &proto);
+	for (uint32_t i = *bucket_of(os, hash); i != 0; i = next) {
 		struct overload *o = at(os, i - 1);
 
 		next = o->chain;
@@ -390,6 +404,20 @@ void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t ad
 		if (n_left < o->n_ports / 4 && (o->n_looked != OVERLOAD_COMPLETE || is_idle(n, o, proto)))
 			unmake(n, o, hash);
 	}
+}
+
+void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
+{
+	struct nat_overloads *os = n->overloads;
+	enum nat_proto proto;
+
+	if (!nat_proto_of(reply->proto, &proto))
+		return;
+	uint64_t hash = hash_of(n, reply, address);
+	uint32_t n_left = --*counter_of(os, hash);
+
+	if (YG_UNLIKELY(os->n_used != 0))
+		released_of_many(n, reply, address, hash, n_left);
 }
 
 void nat_overload_mark(struct overload *o, uint32_t port)
