@@ -122,12 +122,8 @@ static bool can_learn(const struct shortcuts *s, const struct packet *p)
 	return p->ct_info == CT_INFO_ESTABLISHED ? status == wanted : status == CT_CONFIRMED;
 }
 
-void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
+static YG_SELDOM void learn(struct shortcuts *s, const struct packet *p, uint32_t adjacency)
 {
-	struct shortcuts *s = ctx;
-
-	if (s->mode == SHORTCUTS_OFF || !can_learn(s, p))
-		return;
 	struct ct_shortcut *e = shortcut_entry(s, p->conn_ref);
 	bool one_way = p->ct_info == CT_INFO_NEW;
 	struct ct_shortcut now = {
@@ -147,6 +143,14 @@ void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
 	}
 	if (one_way && !e->offloaded)
 		shortcut_offer_one_way(s, conn_index(p->conn_ref), p->in_ifindex);
+}
+
+void shortcuts_learn(void *ctx, const struct packet *p, uint32_t adjacency)
+{
+	struct shortcuts *s = ctx;
+
+	if (s->mode != SHORTCUTS_OFF && can_learn(s, p))
+		learn(s, p, adjacency);
 }
 
 static void forget(struct shortcuts *s, uint32_t conn)
