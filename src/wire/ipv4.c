@@ -19,6 +19,7 @@
  */
 #include "wire/ipv4.h"
 
+#include "base/util.h"
 #include "wire/checksum.h"
 
 #define FRAG_DF 0x4000
@@ -64,11 +65,14 @@ static bool fragment_ok(const struct ipv4_view *v)
 	return (uint32_t)v->frag_off + v->total_len <= UINT16_MAX;
 }
 
+static YG_SELDOM bool long_header_sum_ok(const uint8_t *p, size_t header_len)
+{
+	return checksum_fold(checksum_add(0, p, header_len)) == 0xffff;
+}
+
 static bool header_sum_ok(const uint8_t *p, size_t header_len)
 {
-	if (header_len == IPV4_HEADER_LEN)
-		return checksum_plain_header_ok(p);
-	return checksum_fold(checksum_add(0, p, header_len)) == 0xffff;
+	return header_len == IPV4_HEADER_LEN ? checksum_plain_header_ok(p) : long_header_sum_ok(p, header_len);
 }
 
 enum ipv4_error ipv4_parse(const uint8_t *p, size_t len, struct ipv4_view *v)
