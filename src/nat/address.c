@@ -50,11 +50,8 @@ static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
 	return &n->addresses.bucket[(mixed >> 32) * n->addresses.n_buckets >> 32];
 }
 
-/* Ports of a pool's address are the same in all zones, wherever a packet with it leaves. */
-static uint16_t ports_zone(const struct nat *n, uint32_t addr, uint16_t zone)
+static YG_SELDOM uint16_t ports_zone_of(const struct nat *n, uint32_t addr, uint16_t zone)
 {
-	if (YG_LIKELY(zone == 0))
-		return 0;
 	if (n->crew.blocks != NULL)
 		return nat_blocks_same(n->crew.blocks, addr, zone, 0) ? 0 : zone;
 	for (uint32_t i = 0; i < n->cfg.n_pools; i++) {
@@ -62,6 +59,12 @@ static uint16_t ports_zone(const struct nat *n, uint32_t addr, uint16_t zone)
 			return 0;
 	}
 	return zone;
+}
+
+/* Ports of a pool's address are the same in all zones, wherever a packet with it leaves. */
+static uint16_t ports_zone(const struct nat *n, uint32_t addr, uint16_t zone)
+{
+	return YG_LIKELY(zone == 0) ? 0 : ports_zone_of(n, addr, zone);
 }
 
 uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone)
@@ -95,13 +98,10 @@ static bool make_room(struct nat *n)
 	return false;
 }
 
-uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
+static YG_SELDOM uint32_t make_address(struct nat *n, uint32_t addr, uint16_t zone)
 {
-	uint32_t i = nat_address_find(n, addr, zone);
+	uint32_t i = pool_alloc(&n->addresses.pool);
 
-	if (i != NAT_NONE)
-		return i;
-	i = pool_alloc(&n->addresses.pool);
 	if (i == POOL_NONE && make_room(n))
 		i = pool_alloc(&n->addresses.pool);
 	if (i == POOL_NONE)
@@ -118,6 +118,13 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 		nat_address_at(n, i)->map[p] = NAT_NONE;
 	*bucket = i;
 	return i;
+}
+
+uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
+{
+	uint32_t i = nat_address_find(n, addr, zone);
+
+	return YG_LIKELY(i != NAT_NONE) ? i : make_address(n, addr, zone);
 }
 
 struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto)

@@ -61,7 +61,7 @@ void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint3
 		add_block(n, address, proto, m, block);
 }
 
-bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
 	uint32_t block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;
@@ -75,7 +75,7 @@ bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t
 	return false;
 }
 
-void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
 	uint32_t block = port / NAT_BLOCK_PORTS;
 	enum nat_proto proto;

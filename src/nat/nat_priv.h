@@ -6,6 +6,7 @@
 #define YG_NAT_PRIV_H
 
 #include "base/pool.h"
+#include "base/util.h"
 #include "nat/blocks.h"
 #include "nat/nat.h"
 #include "nat/portmap.h"
@@ -271,9 +272,18 @@ void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto
 /* One more block with ports of the set. False: no worker has a free one. */
 bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set);
 /* The port's block is ours and in use from here on. False, and the block is out of the map, when it was taken away. */
-bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	return nat_address_at(n, address)->row == NAT_BLOCK_NONE || nat_block_make_ready(n, address, ip_proto, port);
+}
 /* Behind a release, and behind nat_block_ready when nothing came of it. */
-void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE)
+		nat_block_give_up(n, address, ip_proto, port);
+}
 /* Tries to make this port's block ours. */
 void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port);
 

@@ -40,16 +40,14 @@ static void wake_first(struct nat *n)
 	r->n--;
 }
 
-void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port)
+/* False when nobody may hold it down. */
+static YG_SELDOM bool lay_down(struct nat *n, uint32_t rest_s, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
 	struct nat_rests *r = &n->rests;
-	uint32_t rest_s = nat_ref_origin(ref) == NAT_ORIGIN_POOL ? n->cfg.pool[nat_ref_id(ref)].rest_s : 0;
 	enum nat_proto proto;
 
-	if (rest_s == 0 || !nat_proto_of(ip_proto, &proto) || !portmap_rest(nat_address_map(n, address, proto), port)) {
-		nat_address_release(n, address, ip_proto, port);
-		return;
-	}
+	if (!nat_proto_of(ip_proto, &proto) || !portmap_rest(nat_address_map(n, address, proto), port))
+		return false;
 	if (r->n == r->cap)
 		wake_first(n);
 	uint32_t at = r->head + r->n++;
@@ -57,6 +55,15 @@ void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_pro
 								     .address = address,
 								     .port = (uint16_t)port,
 								     .ip_proto = ip_proto };
+	return true;
+}
+
+void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	uint32_t rest_s = nat_ref_origin(ref) == NAT_ORIGIN_POOL ? n->cfg.pool[nat_ref_id(ref)].rest_s : 0;
+
+	if (rest_s == 0 || !lay_down(n, rest_s, address, ip_proto, port))
+		nat_address_release(n, address, ip_proto, port);
 }
 
 void nat_rests_expire(struct nat *n)
