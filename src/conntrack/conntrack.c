@@ -290,9 +290,11 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 		refuse(ct, p, DROP_CT_TABLE_FULL);
 		return;
 	}
-	ct->side[index].source = source;
-	ct->side[index].predecessor = predecessor;
-	ct->side[index].notes.zone = t->zone;
+	struct ct_side *side = &ct->side[index];
+
+	side->source = source;
+	side->predecessor = predecessor;
+	side->notes.zone = t->zone;
 	proto->begin(ct, index, p);
 	attach(ct, p, index << 1 | CT_ORIGINAL, CT_INFO_NEW);
 }

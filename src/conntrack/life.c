@@ -92,9 +92,9 @@ static enum ct_origin origin_of(const struct conn *c)
 	return c->status & CT_OUTSIDE ? CT_FROM_OUTSIDE : CT_FROM_INSIDE;
 }
 
-static void young_append(struct conntrack *ct, uint32_t index)
+static void young_append(struct conntrack *ct, const struct conn *c, uint32_t index)
 {
-	enum ct_origin o = origin_of(ct_conn(ct, index));
+	enum ct_origin o = origin_of(c);
 	struct ct_side *s = &ct->side[index];
 
 	s->next = NIL;
@@ -107,9 +107,9 @@ static void young_append(struct conntrack *ct, uint32_t index)
 	ct->young[o].n++;
 }
 
-static void young_remove(struct conntrack *ct, uint32_t index)
+static void young_remove(struct conntrack *ct, const struct conn *c, uint32_t index)
 {
-	enum ct_origin o = origin_of(ct_conn(ct, index));
+	enum ct_origin o = origin_of(c);
 	struct ct_side *s = &ct->side[index];
 
 	if (s->prev == NIL)
@@ -128,7 +128,7 @@ void ct_assure(struct conntrack *ct, uint32_t index)
 	struct conn *c = ct_conn(ct, index);
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING | CT_ASSURED)) == CT_CONFIRMED)
-		young_remove(ct, index);
+		young_remove(ct, c, index);
 	c->status |= CT_ASSURED;
 }
 
@@ -149,12 +149,15 @@ void conntrack_set_mapped(struct conntrack *ct, uint32_t index)
 	c->status |= CT_MAPPED;
 }
 
-void conntrack_clear_mapped(struct conntrack *ct, uint32_t index)
+static void clear_mapped(struct conntrack *ct, struct conn *c)
 {
-	struct conn *c = ct_conn(ct, index);
-
 	ct->n_mapped -= (c->status & CT_MAPPED) != 0;
 	c->status &= (uint16_t)~CT_MAPPED;
+}
+
+void conntrack_clear_mapped(struct conntrack *ct, uint32_t index)
+{
+	clear_mapped(ct, ct_conn(ct, index));
 }
 
 uint32_t conntrack_n_mapped(const struct conntrack *ct)
@@ -168,7 +171,7 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 		return;
 	if (ct->release != NULL)
 		ct->release(ct->release_ctx, c, index);
-	conntrack_clear_mapped(ct, index);
+	clear_mapped(ct, c);
 }
 
 /* True when one of the young can make room. */
@@ -203,17 +206,22 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 	if (index == POOL_NONE)
 		return POOL_NONE;
 	struct conn *c = ct_conn(ct, index);
-	memset(c, 0, sizeof(*c));
+	struct ct_side *side = &ct->side[index];
+
+	/* A line at a time, which compilers write as a few vector stores; for more they take an instruction that needs
+	 * longer to begin. */
+	for (int d = 0; d < N_CT_DIRS; d++)
+		memset(&c->half[d], 0, sizeof(c->half[d]));
 	c->half[CT_ORIGINAL].tuple = *orig;
 	c->half[CT_REPLY].tuple = tuple_invert(orig);
 	if (!ct_table_insert(&ct->table, hash, index << 1 | CT_ORIGINAL)) {
 		pool_free(&ct->conns, index);
 		return POOL_NONE;
 	}
-	memset(&ct->side[index], 0, sizeof(ct->side[index]));
-	ct->side[index].bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
-	ct->side[index].source = CT_SOURCE_NONE;
-	ct->side[index].predecessor = POOL_NONE;
+	memset(side, 0, sizeof(*side));
+	side->bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
+	side->source = CT_SOURCE_NONE;
+	side->predecessor = POOL_NONE;
 	ct->n_unconfirmed++;
 	ct->counts[CT_COUNT_CREATED]++;
 	return index;
@@ -348,7 +356,7 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	timer_node_init(&ct->side[index].timer);
 	ct_arm(ct, index);
 	if (!(c->status & CT_ASSURED))
-		young_append(ct, index);
+		young_append(ct, c, index);
 	if (YG_UNLIKELY(c->half[CT_ORIGINAL].tuple.id != L4_ID_NONE))
 		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
@@ -368,7 +376,7 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 		ct->crew.ended(ct->crew.ctx, index);
 	timer_disarm(&ct->wheel, index);
 	if (!(c->status & CT_ASSURED))
-		young_remove(ct, index);
+		young_remove(ct, c, index);
 	table_forget(ct, c, index);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
