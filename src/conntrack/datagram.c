@@ -81,14 +81,17 @@ void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_datagram_class class = class_of(ct, &c->half[CT_ORIGINAL].tuple);
+	uint32_t expires_tick = ct_expires_in(ct, timeout_of_class(&ct->cfg.timeout, class, false));
 
-	for (int d = 0; d < N_CT_DIRS; d++) {
-		c->half[d].datagram.first_tick = ct_now_tick(ct);
-		c->half[d].scale = (uint8_t)class;
-		c->half[d].flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
-	}
 	(void)p;
-	ct_refresh(ct, index, ct_datagram_timeout(ct, c));
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		struct ct_half *h = &c->half[d];
+
+		h->datagram.first_tick = ct_now_tick(ct);
+		h->expires_tick = expires_tick;
+		h->scale = (uint8_t)class;
+		h->flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
+	}
 }
 
 void ct_datagram_confirmed(struct conn *c)
