@@ -288,6 +288,9 @@ static void test_first_ends_early(void **state)
 		INTERFACES MASQUERADE,
 		INTERFACES "table ip filter { chain forward { type filter hook forward priority filter; policy accept;\n"
 			   " ct state invalid drop\n} }\n",
+		/* NAT asks for nothing of this one. */
+		INTERFACES "table ip raw { chain pre { type filter hook prerouting priority raw; policy accept; notrack\n} }\n"
+			   "table ip filter { chain forward { type filter hook forward priority filter; policy drop; } }\n",
 	};
 
 	(void)state;
