@@ -275,9 +275,12 @@ static void af_xdp_tx(struct device *d, struct batch *b)
 
 	if (s->n_queues > 0)
 		reap(s, q);
-	/* Whether it is still down shows only when it is asked. */
-	if (s->stalled && s->n_queues > 0)
+	/* Whether it is still down shows only when it is asked. What waited may have left meanwhile: whoever polls the
+	 * socket sends, too. */
+	if (s->stalled && s->n_queues > 0) {
+		s->stalled = false;
 		kick(s, q);
+	}
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 		uint32_t len = p->len;

@@ -437,7 +437,8 @@ static void test_gone_under_load(void **state)
 	}
 }
 
-/* Would catch: frames that wait for ever, or a round without end, while the device is down. */
+/* Would catch: frames that wait for ever, or a round without end, while the device is down; a device that is taken for
+ * down for ever, because a poll of its socket has sent what waited when it came up. */
 static void test_down_and_up(void **state)
 {
 	static const enum way ways[] = { WAY_TC, WAY_XDP, WAY_XDP_GENERIC };
@@ -452,6 +453,9 @@ static void test_down_and_up(void **state)
 		assert_true(w->ledger.n_dropped[DROP_TX_DOWN] >= 9);
 		assert_true(w->dev[1]->ops->next == NULL || w->dev[1]->ops->next(w->dev[1]) == TIME_NEVER);
 		assert_int_equal(netns_run("ip link set r1 up"), 0);
+		struct pollfd pfd = { .fd = w->dev[1]->ops->poll_fd(w->dev[1]), .events = POLLIN };
+
+		assert_true(poll(&pfd, 1, 0) >= 0);
 		talk(&g, SOCK_STREAM, way_names[ways[k]]);
 		end(&g);
 	}
