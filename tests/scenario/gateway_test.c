@@ -17,11 +17,11 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "pair.h"
 
-#define CLIENT1 IP4(10, 77, 0, 10)
+#define CLIENT1 PAIR_CLIENT
 #define CLIENT2 IP4(10, 77, 0, 20)
-#define SERVER IP4(203, 0, 113, 2)
+#define SERVER PAIR_SERVER
 #define LAN_ADDR IP4(10, 77, 0, 1)
 #define WAN_ADDR IP4(203, 0, 113, 1)
 
@@ -49,29 +49,6 @@ static const char masquerade[] = "interface lan0 { address 10.77.0.1/24; }\n"
 				 "    ct status dnat accept\n"
 				 "  }\n"
 				 "}\n";
-
-struct net {
-	struct world w;
-	struct station *client, *server;
-};
-
-static void net_start(struct net *n, const char *config)
-{
-	world_start(&n->w, config, NULL);
-	n->client = world_station(&n->w, "lan0", CLIENT1, NULL);
-	n->server = world_station(&n->w, "wan0", SERVER, NULL);
-	world_run(&n->w, 5000 * MS); /* announcements are over */
-	station_clear(n->client);
-	station_clear(n->server);
-}
-
-/* Sends and returns what arrives at `at` first; NULL for nothing. */
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
-{
-	station_send(from, s);
-	world_run(&n->w, 20 * MS);
-	return station_next(at);
-}
 
 static void expect(const struct packet *p, uint8_t proto, uint32_t src, uint32_t dst)
 {

@@ -13,10 +13,10 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "pair.h"
 
-#define CLIENT IP4(10, 77, 0, 10)
-#define SERVER IP4(203, 0, 113, 2)
+#define CLIENT PAIR_CLIENT
+#define SERVER PAIR_SERVER
 #define WAN_ADDR IP4(203, 0, 113, 1)
 #define MS NS_PER_MS
 
@@ -24,28 +24,6 @@
 #define MASQUERADE \
 	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n" \
 	" oifname \"wan0\" masquerade\n} }\n"
-
-struct net {
-	struct world w;
-	struct station *client, *server;
-};
-
-static void net_start(struct net *n, const char *config)
-{
-	world_start(&n->w, config, NULL);
-	n->client = world_station(&n->w, "lan0", CLIENT, NULL);
-	n->server = world_station(&n->w, "wan0", SERVER, NULL);
-	world_run(&n->w, 5000 * MS); /* announcements are over */
-	station_clear(n->client);
-	station_clear(n->server);
-}
-
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
-{
-	station_send(from, s);
-	world_run(&n->w, 20 * MS);
-	return station_next(at);
-}
 
 /* --- TCP --- */
 
