@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "app/crew.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "wire/arp.h"
 
@@ -132,9 +133,9 @@ static void shop_config(struct shop *s)
 	must(s->snapshot != NULL, "the config cannot be built");
 	config_errors_free(errors);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (strcmp(s->snapshot->ip.interface[i].name, "lan0") == 0)
+		if (strcmp(s->snapshot->core.ip.interface[i].name, "lan0") == 0)
 			s->ifindex[LAN] = i;
-		if (strcmp(s->snapshot->ip.interface[i].name, "wan0") == 0)
+		if (strcmp(s->snapshot->core.ip.interface[i].name, "wan0") == 0)
 			s->ifindex[WAN] = i;
 	}
 }
@@ -152,7 +153,7 @@ static struct shop *shop_open(uint32_t n, uint32_t n_connections)
 	s->now = NS_PER_S;
 	shop_config(s);
 	s->crew = crew_create(n, &limits, seed, s->now, no_event, ctx);
-	must(s->crew != NULL && crew_configure(s->crew, s->snapshot, s->now) == 0, "no crew");
+	must(s->crew != NULL && crew_configure(s->crew, &s->snapshot->core, s->now) == 0, "no crew");
 	for (uint32_t w = 0; w < n; w++) {
 		for (int side = 0; side < N_SIDES; side++) {
 			struct end *e = &s->end[w][side];

@@ -316,7 +316,7 @@ void rig_establish(struct rig *r, uint32_t n)
 static uint32_t interface_number(const struct snapshot *s, const char *name)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (strcmp(s->ip.interface[i].name, name) == 0)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
 			return i;
 	return 0;
 }
@@ -400,7 +400,7 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 	r->gw = gateway_create(&limits, seed, r->now, take_notes_of_nothing, NULL);
 	if (r->gw != NULL)
 		gateway_env(r->gw)->wanted = &nothing; /* as in a gateway to whose events nobody listens */
-	must(r->gw != NULL && gateway_configure(r->gw, r->snapshot, r->now) == 0, "no gateway");
+	must(r->gw != NULL && gateway_configure(r->gw, &r->snapshot->core, r->now) == 0, "no gateway");
 	attach(r);
 	greet(r);
 	return r;

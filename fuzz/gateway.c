@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 #include "wire/arp.h"
@@ -173,7 +174,7 @@ static void start(struct world *w)
 	w->now = NS_PER_S;
 	w->snap = make_snapshot(configs[0], NULL);
 	w->gw = gateway_create(&limits, seed, w->now, ignore_event, NULL);
-	assert(w->gw != NULL && gateway_configure(w->gw, w->snap, w->now) == 0);
+	assert(w->gw != NULL && gateway_configure(w->gw, &w->snap->core, w->now) == 0);
 	for (int side = 0; side < N_SIDES; side++) {
 		struct end *e = &w->end[side];
 
@@ -350,7 +351,7 @@ static void reload(struct world *w, uint8_t which)
 {
 	struct snapshot *s = make_snapshot(configs[which & 1], w->snap);
 
-	assert(gateway_configure(w->gw, s, w->now) == 0);
+	assert(gateway_configure(w->gw, &s->core, w->now) == 0);
 	snapshot_destroy(w->snap);
 	w->snap = s;
 }

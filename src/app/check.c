@@ -30,7 +30,7 @@ static size_t n_interfaces(const struct snapshot *snap)
 	size_t n = 0;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		n += snap->ip.interface[i].name[0] != '\0';
+		n += snap->core.ip.interface[i].name[0] != '\0';
 	return n;
 }
 
@@ -43,7 +43,7 @@ static void show_json(const char *path, const struct snapshot *snap, const struc
 	tools_json_value(&o, "good", OUT_YES_NO, OUT_Y(snap != NULL));
 	if (snap != NULL) {
 		tools_json_value(&o, "interfaces", OUT_U64, OUT_U(n_interfaces(snap)));
-		tools_json_value(&o, "routes", OUT_U64, OUT_U(rib_n_routes(snap->rib)));
+		tools_json_value(&o, "routes", OUT_U64, OUT_U(rib_n_routes(snap->core.rib)));
 	}
 	config_errors_output(errors, &o);
 	output_end(&o);
@@ -56,7 +56,7 @@ static void show_text(const char *path, const struct snapshot *snap, const struc
 	char *shown = strdup(path);
 	if (snap != NULL && shown != NULL)
 		printf("%s: no errors; %zu interfaces, %zu routes\n", printable_string(shown, PRINTABLE_WORD),
-		       n_interfaces(snap), rib_n_routes(snap->rib));
+		       n_interfaces(snap), rib_n_routes(snap->core.rib));
 	free(shown);
 }
 

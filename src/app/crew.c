@@ -250,7 +250,7 @@ void crew_between(struct crew *c, struct crew_between *out)
 
 struct adding {
 	struct crew *crew;
-	const struct snapshot *snap;
+	const struct core_config *cfg;
 	uint16_t zone; /* whose table is walked */
 	bool ok;
 };
@@ -259,9 +259,9 @@ struct adding {
 static uint16_t home_of(const struct adding *a, uint32_t addr, const struct fib_nexthop *nh)
 {
 	if (nh->kind == FIB_LOCAL)
-		return a->snap->ct.zone[nh->ifindex];
-	for (uint32_t i = 0; i < a->snap->nat.n_pools; i++) {
-		if (a->snap->nat.pool[i].name[0] != '\0' && nat_pool_has(&a->snap->nat.pool[i], addr))
+		return a->cfg->ct.zone[nh->ifindex];
+	for (uint32_t i = 0; i < a->cfg->nat.n_pools; i++) {
+		if (a->cfg->nat.pool[i].name[0] != '\0' && nat_pool_has(&a->cfg->nat.pool[i], addr))
 			return 0;
 	}
 	return a->zone;
@@ -284,12 +284,12 @@ static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexth
 	}
 }
 
-static bool add_all_addresses(struct crew *c, const struct snapshot *snap)
+static bool add_all_addresses(struct crew *c, const struct core_config *cfg)
 {
-	struct adding adding = { .crew = c, .snap = snap, .ok = true };
+	struct adding adding = { .crew = c, .cfg = cfg, .ok = true };
 
-	for (uint32_t i = 0; i < rib_n_zones(snap->rib); i++) {
-		const struct fib *f = rib_fib_at(snap->rib, i, &adding.zone);
+	for (uint32_t i = 0; i < rib_n_zones(cfg->rib); i++) {
+		const struct fib *f = rib_fib_at(cfg->rib, i, &adding.zone);
 
 		fib_walk(f, add_addresses, &adding);
 	}
@@ -303,10 +303,10 @@ static void abandon_all(struct crew *c)
 }
 
 /* All of them or none: otherwise one would judge by the new config and another by the old one. */
-static int prepare_all(struct crew *c, const struct snapshot *snap)
+static int prepare_all(struct crew *c, const struct core_config *cfg)
 {
 	for (uint32_t i = 0; i < c->n; i++) {
-		int rc = gateway_prepare(c->worker[i].gw, snap);
+		int rc = gateway_prepare(c->worker[i].gw, cfg);
 		if (rc != 0) {
 			abandon_all(c);
 			return rc;
@@ -315,23 +315,23 @@ static int prepare_all(struct crew *c, const struct snapshot *snap)
 	return 0;
 }
 
-int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now)
+int crew_configure(struct crew *c, const struct core_config *cfg, uint64_t now)
 {
-	int rc = prepare_all(c, snap);
+	int rc = prepare_all(c, cfg);
 	if (rc != 0)
 		return rc;
 	if (c->n > 1) {
 		/* It was judged by the owners of now. */
 		crew_drain(c, now);
-		if (!add_all_addresses(c, snap)) {
+		if (!add_all_addresses(c, cfg)) {
 			abandon_all(c);
 			return -ENOSPC;
 		}
-		c->owner.outside = snap->outside;
-		memcpy(c->owner.zone, snap->ct.zone, sizeof(c->owner.zone));
+		c->owner.outside = cfg->outside;
+		memcpy(c->owner.zone, cfg->ct.zone, sizeof(c->owner.zone));
 	}
 	for (uint32_t i = 0; i < c->n; i++) {
-		rc = gateway_configure(c->worker[i].gw, snap, now);
+		rc = gateway_configure(c->worker[i].gw, cfg, now);
 		if (rc != 0)
 			return rc;
 	}

@@ -21,7 +21,7 @@
  * number of workers. Endpoint-independent mappings keep to this too: all of an inside endpoint
  * follows its mapping, and in a hairpin the sender's mapping is lent to the worker of the receiver's.
  *
- * Which interfaces are outside is what the rules of source NAT name with oifname (snapshot.outside).
+ * Which interfaces are outside is what the rules of source NAT name with oifname (core_config.outside).
  * All connections through a published port are at one worker, the one with the port's block.
  *
  * Limits: connections by source are exact for hosts inside; each worker sends its share of the rate
@@ -50,7 +50,7 @@ struct gateway *crew_gateway(struct crew *c, uint32_t worker);
 
 /* Everybody at rest: before the threads start, or with each of them stopped between two batches.
  * 0, or -errno and no core has changed. */
-int crew_configure(struct crew *c, const struct snapshot *snap, uint64_t now);
+int crew_configure(struct crew *c, const struct core_config *cfg, uint64_t now);
 /* Likewise: sees what is on its way between workers to its end. No packet lies in memory of another worker then. */
 void crew_drain(struct crew *c, uint64_t now);
 

@@ -9,13 +9,13 @@
  */
 #include "app/entry.h"
 
-int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now)
+int entry_configure(struct entry *e, const struct core_config *cfg, uint64_t now)
 {
-	if (e->record != NULL)
-		record_configure(e->record, snap, now);
-	int rc = crew_configure(e->crew, snap, now);
-	if (rc != 0 && e->record != NULL)
-		record_configure_failed(e->record, snap->generation);
+	if (e->recorder != NULL)
+		e->recorder->configure(e->recorder_ctx, cfg->generation, now);
+	int rc = crew_configure(e->crew, cfg, now);
+	if (rc != 0 && e->recorder != NULL)
+		e->recorder->configure_failed(e->recorder_ctx, cfg->generation);
 	return rc;
 }
 
@@ -23,10 +23,10 @@ void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t 
 {
 	struct device *face = d;
 
-	if (e->record != NULL)
-		face = d != NULL ? record_attach(e->record, ifindex, d, now) : NULL;
-	if (e->record != NULL && d == NULL)
-		record_detach(e->record, ifindex, now);
+	if (e->recorder != NULL)
+		face = d != NULL ? e->recorder->attach(e->recorder_ctx, ifindex, d, now) : NULL;
+	if (e->recorder != NULL && d == NULL)
+		e->recorder->detach(e->recorder_ctx, ifindex, now);
 	gateway_attach(e->gateway, ifindex, face, now);
 	if (d != NULL) {
 		/* The real device receives, whatever stands before it. */
@@ -37,15 +37,15 @@ void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t 
 
 void entry_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
 {
-	if (e->record != NULL)
-		record_device_changed(e->record, ifindex, now);
+	if (e->recorder != NULL)
+		e->recorder->device_changed(e->recorder_ctx, ifindex, now);
 	gateway_device_changed(e->gateway, ifindex, now);
 }
 
 void entry_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)
 {
-	if (e->record != NULL)
-		record_input(e->record, ifindex, b, now);
+	if (e->recorder != NULL)
+		e->recorder->input(e->recorder_ctx, ifindex, b, now);
 	crew_input(e->crew, e->worker, ifindex, b, now);
 }
 
@@ -56,8 +56,8 @@ uint32_t entry_poll(struct entry *e, uint64_t now)
 
 void entry_expire(struct entry *e, uint64_t now)
 {
-	if (e->record != NULL)
-		record_expire(e->record, now);
+	if (e->recorder != NULL)
+		e->recorder->expire(e->recorder_ctx, now);
 	crew_expire(e->crew, e->worker, now);
 }
 
@@ -68,15 +68,15 @@ uint64_t entry_next_deadline(const struct entry *e)
 
 int entry_raw_open(struct entry *e)
 {
-	if (e->record != NULL)
-		record_raw_open(e->record, gateway_env(e->gateway)->now);
+	if (e->recorder != NULL)
+		e->recorder->raw_open(e->recorder_ctx, gateway_env(e->gateway)->now);
 	return raw_open(gateway_raw(e->gateway));
 }
 
 void entry_raw_close(struct entry *e, int socket)
 {
-	if (e->record != NULL)
-		record_raw_close(e->record, socket, gateway_env(e->gateway)->now);
+	if (e->recorder != NULL)
+		e->recorder->raw_close(e->recorder_ctx, socket, gateway_env(e->gateway)->now);
 	raw_close(gateway_raw(e->gateway), socket);
 }
 
@@ -84,8 +84,8 @@ int entry_raw_send(struct entry *e, int socket, const struct raw_request *rq)
 {
 	uint64_t now = gateway_env(e->gateway)->now;
 
-	if (e->record != NULL)
-		record_raw_send(e->record, socket, rq, now);
+	if (e->recorder != NULL)
+		e->recorder->raw_send(e->recorder_ctx, socket, rq, now);
 	int rc = raw_send_echo(gateway_raw(e->gateway), socket, rq);
 	gateway_flush(e->gateway, now);
 	return rc;
@@ -93,20 +93,20 @@ int entry_raw_send(struct entry *e, int socket, const struct raw_request *rq)
 
 void entry_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason)
 {
-	if (e->record != NULL)
-		record_end_connection(e->record, index, reason, gateway_env(e->gateway)->now);
+	if (e->recorder != NULL)
+		e->recorder->end_connection(e->recorder_ctx, index, reason, gateway_env(e->gateway)->now);
 	conntrack_end(gateway_conntrack(e->gateway), index, reason);
 }
 
 void entry_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now)
 {
-	if (e->record != NULL)
-		record_wall(e->record, wall_offset_ns, now);
+	if (e->recorder != NULL)
+		e->recorder->wall(e->recorder_ctx, wall_offset_ns, now);
 	gateway_env(e->gateway)->wall_offset_ns = wall_offset_ns;
 }
 
 void entry_idle(struct entry *e)
 {
-	if (e->record != NULL)
-		record_flush(e->record);
+	if (e->recorder != NULL)
+		e->recorder->flush(e->recorder_ctx);
 }

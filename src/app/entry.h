@@ -9,17 +9,37 @@
 
 #include "app/crew.h"
 #include "app/gateway.h"
-#include "app/record.h"
+
+/* Slot: who writes down what goes into a core. Each is called before the step that it names, but for
+ * configure_failed: the configure just written did not happen. */
+struct core_recorder {
+	void (*configure)(void *ctx, uint64_t generation, uint64_t now);
+	void (*configure_failed)(void *ctx, uint64_t generation);
+	/* The device to give to the core: it writes down what is sent through d. NULL without memory. */
+	struct device *(*attach)(void *ctx, uint32_t ifindex, struct device *d, uint64_t now);
+	void (*detach)(void *ctx, uint32_t ifindex, uint64_t now);
+	void (*device_changed)(void *ctx, uint32_t ifindex, uint64_t now);
+	void (*wall)(void *ctx, uint64_t wall_offset_ns, uint64_t now);
+	void (*input)(void *ctx, uint32_t ifindex, const struct batch *b, uint64_t now);
+	void (*expire)(void *ctx, uint64_t now);
+	void (*raw_open)(void *ctx, uint64_t now);
+	void (*raw_close)(void *ctx, int socket, uint64_t now);
+	void (*raw_send)(void *ctx, int socket, const struct raw_request *rq, uint64_t now);
+	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now);
+	/* Nothing to do for a while. */
+	void (*flush)(void *ctx);
+};
 
 struct entry {
 	struct crew *crew;
 	uint32_t worker;
 	struct gateway *gateway; /* this worker's */
-	struct record *record;   /* NULL: nothing is recorded; with several workers nothing can be */
+	const struct core_recorder *recorder; /* NULL: nothing is recorded; with several workers nothing can be */
+	void *recorder_ctx;
 };
 
 /* All workers at rest: the config of the whole crew. 0, or -errno and nothing changed. */
-int entry_configure(struct entry *e, const struct snapshot *snap, uint64_t now);
+int entry_configure(struct entry *e, const struct core_config *cfg, uint64_t now);
 /* d NULL: takes the device away. */
 void entry_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now);
 /* The device's up, mtu, mac or caps are no longer what they were. */

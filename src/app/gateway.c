@@ -17,8 +17,8 @@
 
 struct gateway {
 	struct env env;
-	const struct snapshot *snapshot;
-	const struct snapshot *prepared; /* the rules have made room for it */
+	const struct core_config *cfg;
+	const struct core_config *prepared; /* the rules have made room for it */
 	struct ip_stack *ip;
 	struct conntrack *ct;
 	struct nat *nat;
@@ -204,11 +204,11 @@ void gateway_set_time(struct gateway *g, uint64_t now)
 	g->env.now = max_u64(g->env.now, now);
 }
 
-static int prepare(struct gateway *g, const struct snapshot *snap, struct hook_list lists[N_HOOKS])
+static int prepare(struct gateway *g, const struct core_config *cfg, struct hook_list lists[N_HOOKS])
 {
-	if (g->prepared != snap && rules_prepare(g->rules, snap->rules) != 0)
+	if (g->prepared != cfg && rules_prepare(g->rules, cfg->rules) != 0)
 		return -ENOMEM;
-	g->prepared = snap;
+	g->prepared = cfg;
 	if (!wire_hooks(g, lists)) {
 		gateway_abandon(g);
 		return -ENOSPC;
@@ -216,12 +216,12 @@ static int prepare(struct gateway *g, const struct snapshot *snap, struct hook_l
 	return 0;
 }
 
-int gateway_prepare(struct gateway *g, const struct snapshot *snap)
+int gateway_prepare(struct gateway *g, const struct core_config *cfg)
 {
 	struct hook_list lists[N_HOOKS];
 
 	gateway_abandon(g);
-	return prepare(g, snap, lists);
+	return prepare(g, cfg, lists);
 }
 
 void gateway_abandon(struct gateway *g)
@@ -233,8 +233,8 @@ void gateway_abandon(struct gateway *g)
 /* All workers share the routes, and rest now: the first that is told of a link changes them. */
 static void follow_link(struct gateway *g, uint32_t ifindex, bool up)
 {
-	if (g->snapshot != NULL)
-		(void)rib_link_changed(g->snapshot->rib, ifindex, up);
+	if (g->cfg != NULL)
+		(void)rib_link_changed(g->cfg->rib, ifindex, up);
 }
 
 /* The routes of a new config know nothing of the links yet. */
@@ -248,11 +248,11 @@ static void follow_links(struct gateway *g)
 	}
 }
 
-int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now)
+int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t now)
 {
 	struct hook_list lists[N_HOOKS];
 
-	int rc = prepare(g, snap, lists);
+	int rc = prepare(g, cfg, lists);
 	if (rc != 0)
 		return rc;
 	gateway_set_time(g, now);
@@ -263,10 +263,10 @@ int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t n
 		hook_list_keep_stats(&lists[hook], ip_stack_hooks(g->ip, hook));
 		*ip_stack_hooks(g->ip, hook) = lists[hook];
 	}
-	ip_stack_configure(g->ip, &snap->ip);
-	conntrack_configure(g->ct, &snap->ct);
-	nat_configure(g->nat, &snap->nat);
-	g->snapshot = snap;
+	ip_stack_configure(g->ip, &cfg->ip);
+	conntrack_configure(g->ct, &cfg->ct);
+	nat_configure(g->nat, &cfg->nat);
+	g->cfg = cfg;
 	follow_links(g);
 	ip_flush(g->ip);
 	return 0;

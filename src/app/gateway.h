@@ -8,7 +8,7 @@
 #ifndef YG_APP_GATEWAY_H
 #define YG_APP_GATEWAY_H
 
-#include "app/snapshot.h"
+#include "app/core_config.h"
 #include "conntrack/conntrack.h"
 #include "ip/stack.h"
 #include "nat/nat.h"
@@ -32,12 +32,12 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 			       event_fn *emit, void *emit_ctx);
 void gateway_destroy(struct gateway *g);
 
-/* Makes snap the config from here on; it must stay valid until the next call
+/* Makes cfg the config from here on; it must stay valid until the next call
  * (the caller frees the old one afterwards). 0, or -errno and nothing changed. */
-int gateway_configure(struct gateway *g, const struct snapshot *snap, uint64_t now);
+int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t now);
 /* Whatever of gateway_configure may fail, and nothing else: after 0 it does not. For several gateways that change
  * together. The caller goes on to gateway_configure or to gateway_abandon. */
-int gateway_prepare(struct gateway *g, const struct snapshot *snap);
+int gateway_prepare(struct gateway *g, const struct core_config *cfg);
 void gateway_abandon(struct gateway *g);
 
 /* The device behind interface number ifindex; sets the device's pool and ledger.

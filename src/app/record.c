@@ -58,6 +58,8 @@ struct record {
 	struct record_port port[IP_INTERFACES_MAX];
 	uint32_t n_captures;
 	struct record_capture capture[CAPTURES_MAX];
+	const char *config_text; /* of the next configure */
+	size_t config_text_len;
 	bool dirty;
 	bool failed;
 	char failure[1536];
@@ -92,7 +94,7 @@ static void line(struct record *r, const char *fmt, ...)
 	r->dirty = true;
 }
 
-void record_flush(struct record *r)
+static void flush(struct record *r)
 {
 	if (!r->dirty || r->failed)
 		return;
@@ -313,7 +315,7 @@ void record_close(struct record *r)
 	if (r == NULL)
 		return;
 	line(r, "stop\n");
-	record_flush(r);
+	flush(r);
 	for (uint32_t i = 0; i < r->n_captures; i++) {
 		pcap_writer_close(r->capture[i].in);
 		pcap_writer_close(r->capture[i].out);
@@ -323,30 +325,39 @@ void record_close(struct record *r)
 	free(r);
 }
 
+void record_config_text(struct record *r, const char *text, size_t len)
+{
+	r->config_text = text;
+	r->config_text_len = len;
+}
+
 /* --- steps --- */
 
-void record_configure(struct record *r, const struct snapshot *snap, uint64_t now)
+static void step_configure(void *ctx, uint64_t generation, uint64_t now)
 {
+	struct record *r = ctx;
 	char name[64];
 
 	begin(r, now);
 	if (r->failed)
 		return;
-	snprintf(name, sizeof(name), "config-%" PRIu64 ".conf", snap->generation);
+	snprintf(name, sizeof(name), "config-%" PRIu64 ".conf", generation);
 	FILE *f = new_file(r, name);
 	if (f == NULL) {
 		fail(r, name, errno);
 		return;
 	}
-	bool ok = fwrite(snap->text, 1, snap->text_len, f) == snap->text_len;
+	bool ok = fwrite(r->config_text, 1, r->config_text_len, f) == r->config_text_len;
 	ok = fclose(f) == 0 && ok;
 	if (!ok)
 		fail(r, name, errno);
-	line(r, "configure %" PRIu64 " %" PRIu64 "\n", r->now, snap->generation);
+	line(r, "configure %" PRIu64 " %" PRIu64 "\n", r->now, generation);
 }
 
-void record_configure_failed(struct record *r, uint64_t generation)
+static void step_configure_failed(void *ctx, uint64_t generation)
 {
+	struct record *r = ctx;
+
 	line(r, "configure-failed %" PRIu64 "\n", generation);
 }
 
@@ -390,8 +401,9 @@ static struct record_capture *capture_of(struct record *r, const char *name)
 	return c;
 }
 
-struct device *record_attach(struct record *r, uint32_t ifindex, struct device *d, uint64_t now)
+static struct device *step_attach(void *ctx, uint32_t ifindex, struct device *d, uint64_t now)
 {
+	struct record *r = ctx;
 	struct record_port *p = &r->port[ifindex];
 
 	begin(r, now);
@@ -405,27 +417,34 @@ struct device *record_attach(struct record *r, uint32_t ifindex, struct device *
 	return &p->face;
 }
 
-void record_detach(struct record *r, uint32_t ifindex, uint64_t now)
+static void step_detach(void *ctx, uint32_t ifindex, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	r->port[ifindex].inner = NULL;
 	line(r, "detach %" PRIu64 " %u\n", r->now, ifindex);
 }
 
-void record_device_changed(struct record *r, uint32_t ifindex, uint64_t now)
+static void step_device_changed(void *ctx, uint32_t ifindex, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "told %" PRIu64 " %u\n", r->now, ifindex);
 }
 
-void record_wall(struct record *r, uint64_t wall_offset_ns, uint64_t now)
+static void step_wall(void *ctx, uint64_t wall_offset_ns, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "wall %" PRIu64 " %" PRIu64 "\n", r->now, wall_offset_ns);
 }
 
-void record_input(struct record *r, uint32_t ifindex, const struct batch *b, uint64_t now)
+static void step_input(void *ctx, uint32_t ifindex, const struct batch *b, uint64_t now)
 {
+	struct record *r = ctx;
 	struct record_port *p = &r->port[ifindex];
 
 	begin(r, now);
@@ -435,33 +454,64 @@ void record_input(struct record *r, uint32_t ifindex, const struct batch *b, uin
 		copy_counters(p);
 }
 
-void record_expire(struct record *r, uint64_t now)
+static void step_expire(void *ctx, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "expire %" PRIu64 "\n", r->now);
 }
 
-void record_raw_open(struct record *r, uint64_t now)
+static void step_raw_open(void *ctx, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "raw-open %" PRIu64 "\n", r->now);
 }
 
-void record_raw_close(struct record *r, int socket, uint64_t now)
+static void step_raw_close(void *ctx, int socket, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "raw-close %" PRIu64 " %d\n", r->now, socket);
 }
 
-void record_raw_send(struct record *r, int socket, const struct raw_request *rq, uint64_t now)
+static void step_raw_send(void *ctx, int socket, const struct raw_request *rq, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "raw-send %" PRIu64 " %d %u %u %u %u %u %u %u %u\n", r->now, socket, rq->dst, rq->src, rq->seq,
 	     rq->data_len, rq->ttl, rq->tos, rq->df, rq->zone);
 }
 
-void record_end_connection(struct record *r, uint32_t index, enum ct_end_reason reason, uint64_t now)
+static void step_end_connection(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now)
 {
+	struct record *r = ctx;
+
 	begin(r, now);
 	line(r, "end %" PRIu64 " %u %d\n", r->now, index, (int)reason);
 }
+
+static void step_flush(void *ctx)
+{
+	flush(ctx);
+}
+
+const struct core_recorder record_steps = {
+	.configure = step_configure,
+	.configure_failed = step_configure_failed,
+	.attach = step_attach,
+	.detach = step_detach,
+	.device_changed = step_device_changed,
+	.wall = step_wall,
+	.input = step_input,
+	.expire = step_expire,
+	.raw_open = step_raw_open,
+	.raw_close = step_raw_close,
+	.raw_send = step_raw_send,
+	.end_connection = step_end_connection,
+	.flush = step_flush,
+};

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/gateway.h"
+#include "app/entry.h"
 
 struct record;
 
@@ -34,22 +34,11 @@ void record_set_failed(struct record *r, void (*fn)(void *ctx), void *ctx);
 /* Why it ended: a sentence, or NULL while it goes on. */
 const char *record_failure(const struct record *r);
 
-void record_configure(struct record *r, const struct snapshot *snap, uint64_t now);
-/* The configure just written did not happen. */
-void record_configure_failed(struct record *r, uint64_t generation);
-/* The device to give to the core: it writes down what is sent through d. Valid until the record is closed. */
-struct device *record_attach(struct record *r, uint32_t ifindex, struct device *d, uint64_t now);
-void record_detach(struct record *r, uint32_t ifindex, uint64_t now);
-void record_device_changed(struct record *r, uint32_t ifindex, uint64_t now);
-/* Somebody has set the clock: what to add to the core's for UTC from here on. */
-void record_wall(struct record *r, uint64_t wall_offset_ns, uint64_t now);
-void record_input(struct record *r, uint32_t ifindex, const struct batch *b, uint64_t now);
-void record_expire(struct record *r, uint64_t now);
-void record_raw_open(struct record *r, uint64_t now);
-void record_raw_close(struct record *r, int socket, uint64_t now);
-void record_raw_send(struct record *r, int socket, const struct raw_request *rq, uint64_t now);
-void record_end_connection(struct record *r, uint32_t index, enum ct_end_reason reason, uint64_t now);
-/* To the disk, if something was written since. */
-void record_flush(struct record *r);
+/* The config that is given to the core next, as text; it must be there until that has happened. */
+void record_config_text(struct record *r, const char *text, size_t len);
+
+/* The steps, for struct entry; their ctx is the struct record. A device that attach returns is valid until the record is
+ * closed. */
+extern const struct core_recorder record_steps;
 
 #endif

@@ -163,7 +163,7 @@ static bool names_interface(const struct snapshot *snap, const char *v)
 	size_t len = strcspn(v, "=");
 
 	for (uint32_t i = 1; v[len] == '=' && len > 0 && i < IP_INTERFACES_MAX; i++)
-		if (strlen(snap->ip.interface[i].name) == len && memcmp(snap->ip.interface[i].name, v, len) == 0)
+		if (strlen(snap->core.ip.interface[i].name) == len && memcmp(snap->core.ip.interface[i].name, v, len) == 0)
 			return true;
 	return false;
 }
@@ -223,7 +223,7 @@ static struct ether_addr guess_mac(const char *path, uint32_t ifindex)
 static int open_port(struct capture *c, const struct args *a, uint32_t i, uint64_t epoch_ns)
 {
 	struct capture_port *port = &c->port[i];
-	const struct ip_interface_config *ifc = &c->snap->ip.interface[i];
+	const struct ip_interface_config *ifc = &c->snap->core.ip.interface[i];
 	const char *mac = value_for(a, "mac", ifc->name);
 	struct pcap_config cfg = {
 		.in_path = value_for(a, "in", ifc->name),
@@ -370,11 +370,11 @@ static int with_core(struct capture *c, const struct args *a, const struct gatew
 	if (c->gateway == NULL)
 		return complain("no memory for the gateway's tables");
 	gateway_env(c->gateway)->wall_offset_ns = epoch_ns;
-	int rc = gateway_configure(c->gateway, c->snap, 0);
+	int rc = gateway_configure(c->gateway, &c->snap->core, 0);
 	if (rc != 0)
 		status = complain("the config does not fit: %s", strerror(-rc));
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX && status == 0; i++)
-		if (c->snap->ip.interface[i].name[0] != '\0')
+		if (c->snap->core.ip.interface[i].name[0] != '\0')
 			status = open_port(c, a, i, epoch_ns);
 	if (status == 0) {
 		run(c);

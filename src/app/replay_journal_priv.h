@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "app/journal.h"
 #include "device/pcap.h"
 

@@ -6,6 +6,7 @@
 #define YG_APP_REPLAY_PRIV_H
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "control/args.h"
 
 /* A recording made by `run --record`. The exit status. */

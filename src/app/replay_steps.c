@@ -176,7 +176,7 @@ static bool step_configure(struct replay *r, const char *line)
 		return true;
 	snprintf(name, sizeof(name), "config-%" PRIu64 ".conf", generation);
 	struct snapshot *snap = read_config(r, name);
-	int rc = snap == NULL ? -EINVAL : gateway_configure(r->gateway, snap, r->now);
+	int rc = snap == NULL ? -EINVAL : gateway_configure(r->gateway, &snap->core, r->now);
 	if (rc != 0) {
 		replay_fail(r, "journal line %" PRIu64 ": %s/%s does not load: %s", r->line_no, r->dir, name,
 			    strerror(-rc));

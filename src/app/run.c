@@ -252,7 +252,7 @@ static int serve_watched(struct run *r)
 	r->ready = true;
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
-	run_event(r, &(struct event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->generation });
+	run_event(r, &(struct event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
 		;
 	last_words(r);
@@ -282,7 +282,7 @@ static int with_devices(struct run *r)
 	if (rc != 0)
 		return complain(err);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX && status == EXIT_OK; i++)
-		if (r->snap->ip.interface[i].name[0] != '\0' &&
+		if (r->snap->core.ip.interface[i].name[0] != '\0' &&
 		    run_port_open(r, r->snap, i, &r->port[i], err, sizeof(err)) != 0)
 			status = complain(err);
 	if (status == EXIT_OK) {
@@ -371,10 +371,13 @@ static int with_core(struct run *r)
 		goto destroy;
 	}
 	explicit_bzero(seed, sizeof(seed));
-	r->core[0].entry.record = r->record;
-	if (r->record != NULL)
+	if (r->record != NULL) {
+		r->core[0].entry.recorder = &record_steps;
+		r->core[0].entry.recorder_ctx = r->record;
 		record_set_failed(r->record, on_record_failed, r);
-	int rc = entry_configure(&r->core[0].entry, r->snap, now);
+		record_config_text(r->record, r->snap->text, r->snap->text_len);
+	}
+	int rc = entry_configure(&r->core[0].entry, &r->snap->core, now);
 	if (rc != 0) {
 		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
 		status = complain(err);

@@ -166,7 +166,7 @@ static int open_and_say(struct run *r, struct run_port *p, uint32_t i, char *err
 int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
 		  size_t err_len)
 {
-	const char *name = snap->ip.interface[i].name;
+	const char *name = snap->core.ip.interface[i].name;
 	const char *driver = snap->driver[i][0] != '\0' ? snap->driver[i] : "auto";
 
 	*out = (struct run_port){ .lock_fd = -1, .take_over = snap->take_over[i] };

@@ -11,6 +11,7 @@
 
 #include "app/drivers.h"
 #include "app/entry.h"
+#include "app/record.h"
 #include "app/snapshot.h"
 #include "app/stage_clock.h"
 #include "app/worker.h"

@@ -53,14 +53,14 @@ static bool same_device(const struct run *r, const struct snapshot *snap, uint32
 {
 	const char *driver = snap->driver[i][0] != '\0' ? snap->driver[i] : "auto";
 
-	return r->port[i].device != NULL && strcmp(r->port[i].device->name, snap->ip.interface[i].name) == 0 &&
+	return r->port[i].device != NULL && strcmp(r->port[i].device->name, snap->core.ip.interface[i].name) == 0 &&
 	       strcmp(r->port[i].driver, driver) == 0;
 }
 
 /* A driver can only be changed by taking the device away and adding it again: the old one holds its lock. */
 static bool other_driver(const struct run *r, const struct snapshot *snap, uint32_t i)
 {
-	return r->port[i].device != NULL && strcmp(r->port[i].device->name, snap->ip.interface[i].name) == 0 &&
+	return r->port[i].device != NULL && strcmp(r->port[i].device->name, snap->core.ip.interface[i].name) == 0 &&
 	       !same_device(r, snap, i);
 }
 
@@ -80,7 +80,7 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 	struct run *r = c->run;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		const char *name = c->snap->ip.interface[i].name;
+		const char *name = c->snap->core.ip.interface[i].name;
 		c->leaves[i] = r->port[i].device != NULL && !same_device(r, c->snap, i);
 		if (name[0] == '\0')
 			continue;
@@ -118,7 +118,9 @@ static void change_over(void *arg)
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
 			run_port_take(r, &r->port[i], i);
-	c->rc = entry_configure(&r->core[0].entry, c->snap, now);
+	if (r->record != NULL)
+		record_config_text(r->record, c->snap->text, c->snap->text_len);
+	c->rc = entry_configure(&r->core[0].entry, &c->snap->core, now);
 	struct run_port *ports = c->rc == 0 ? c->next : r->port;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (ports[i].device != NULL && (c->rc == 0 ? c->is_new[i] : c->leaves[i]))
@@ -134,15 +136,15 @@ static char *report_changes(const struct change_over *c)
 	struct text t = text_of(text, 1024);
 	size_t n_interfaces = 0;
 
-	text_add(&t, "reloaded, generation %llu:", (unsigned long long)c->snap->generation);
+	text_add(&t, "reloaded, generation %llu:", (unsigned long long)c->snap->core.generation);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		n_interfaces += c->snap->ip.interface[i].name[0] != '\0';
+		n_interfaces += c->snap->core.ip.interface[i].name[0] != '\0';
 		if (c->leaves[i])
 			text_add(&t, " %s given back,", c->run->port[i].device->name);
 		if (c->is_new[i])
 			text_add(&t, " %s taken,", c->next[i].device->name);
 	}
-	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, rib_n_routes(c->snap->rib));
+	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, rib_n_routes(c->snap->core.rib));
 	if (c->snap->n_workers != c->run->n_cores)
 		text_add(&t, "; there are %u workers until the next start", c->run->n_cores);
 	if (c->other_limits)
@@ -249,7 +251,7 @@ bool run_reload(void *run, char **report)
 	*report = report_changes(c);
 	commit(c);
 	run_event(r,
-		  &(struct event){ .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->generation });
+		  &(struct event){ .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	free(c);
 	return true;
 }

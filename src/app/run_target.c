@@ -80,7 +80,7 @@ static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum c
 
 static const struct rib *slot_rib(void *ctx)
 {
-	return ((struct run *)ctx)->snap->rib;
+	return ((struct run *)ctx)->snap->core.rib;
 }
 
 static const char *slot_driver(void *ctx, uint32_t ifindex)
@@ -140,7 +140,7 @@ static uint64_t slot_ready(void *ctx)
 {
 	const struct run *r = ctx;
 
-	return r->ready ? r->snap->generation : 0;
+	return r->ready ? r->snap->core.generation : 0;
 }
 
 static const char *slot_stage_clock(void *ctx, uint64_t *hz)

@@ -34,7 +34,7 @@ static const struct ast_pos nowhere;
 
 static bool name_taken_before(const struct snapshot *prev, uint32_t i)
 {
-	return prev != NULL && prev->ip.interface[i].name[0] != 0;
+	return prev != NULL && prev->core.ip.interface[i].name[0] != 0;
 }
 
 static uint32_t interface_number(const struct build *b, const char *name)
@@ -42,12 +42,12 @@ static uint32_t interface_number(const struct build *b, const char *name)
 	uint32_t unused = 0;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (name_taken_before(b->prev, i) && strcmp(b->prev->ip.interface[i].name, name) == 0)
+		if (name_taken_before(b->prev, i) && strcmp(b->prev->core.ip.interface[i].name, name) == 0)
 			return i;
 	}
 	/* Numbers of interfaces that just left are given out again only when all others are in use. */
 	for (uint32_t i = IP_INTERFACES_MAX - 1; i >= 1; i--) {
-		if (b->snap->ip.interface[i].name[0] == 0 && !name_taken_before(b->prev, i))
+		if (b->snap->core.ip.interface[i].name[0] == 0 && !name_taken_before(b->prev, i))
 			unused = i;
 	}
 	return unused;
@@ -56,7 +56,7 @@ static uint32_t interface_number(const struct build *b, const char *name)
 static uint32_t interface_by_name(const struct snapshot *s, const char *name)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (strcmp(s->ip.interface[i].name, name) == 0)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
 			return i;
 	}
 	return 0;
@@ -74,9 +74,9 @@ static bool build_interfaces(struct build *b)
 					 IP_INTERFACES_MAX - 1);
 			return false;
 		}
-		b->snap->ip.interface[i] = c->ip;
-		b->snap->ip.interface[i].zone = c->zone;
-		b->snap->ct.zone[i] = c->zone;
+		b->snap->core.ip.interface[i] = c->ip;
+		b->snap->core.ip.interface[i].zone = c->zone;
+		b->snap->core.ct.zone[i] = c->zone;
 		b->snap->take_over[i] = c->take_over;
 		memcpy(b->snap->driver[i], c->driver, sizeof(b->snap->driver[i]));
 	}
@@ -87,7 +87,7 @@ static bool build_interfaces(struct build *b)
 static bool is_connected_in(const struct build *b, uint16_t zone, uint32_t addr)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		const struct ip_interface_config *c = &b->snap->ip.interface[i];
+		const struct ip_interface_config *c = &b->snap->core.ip.interface[i];
 
 		for (uint32_t k = 0; c->zone == zone && k < c->n_addresses; k++)
 			if (((c->address[k].addr ^ addr) & ip4_mask(c->address[k].prefix_len)) == 0)
@@ -101,11 +101,11 @@ static bool is_connected_in(const struct build *b, uint16_t zone, uint32_t addr)
 static bool add_to_zones(struct build *b, struct rib_route r)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		uint16_t zone = b->snap->ip.interface[i].zone;
+		uint16_t zone = b->snap->core.ip.interface[i].zone;
 		bool hidden = r.source == RIB_LOCAL && is_connected_in(b, zone, r.prefix.addr);
 
 		r.zone = zone;
-		if (zone != 0 && !hidden && rib_add(b->snap->rib, &r) == -ENOMEM)
+		if (zone != 0 && !hidden && rib_add(b->snap->core.rib, &r) == -ENOMEM)
 			return false;
 	}
 	return true;
@@ -122,8 +122,8 @@ static bool add_route(struct build *b, enum rib_source source, uint32_t addr, ui
 	};
 
 	if (nh.ifindex != 0)
-		r.zone = b->snap->ip.interface[nh.ifindex].zone;
-	if (rib_add(b->snap->rib, &r) == -ENOMEM)
+		r.zone = b->snap->core.ip.interface[nh.ifindex].zone;
+	if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
 		return false;
 	return r.zone != 0 || (nh.kind != FIB_LOCAL && nh.kind != FIB_TRANSLATED) || add_to_zones(b, r);
 }
@@ -133,7 +133,7 @@ static bool build_connected(struct build *b)
 	bool ok = add_route(b, RIB_LOCAL, UINT32_MAX, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST });
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		const struct ip_interface_config *c = &b->snap->ip.interface[i];
+		const struct ip_interface_config *c = &b->snap->core.ip.interface[i];
 
 		for (uint32_t k = 0; k < c->n_addresses; k++) {
 			uint32_t addr = c->address[k].addr;
@@ -165,12 +165,12 @@ static bool build_static(struct build *b)
 						 c->device);
 				return false;
 			}
-			const struct ip_interface_config *i = &b->snap->ip.interface[r.nexthop.ifindex];
+			const struct ip_interface_config *i = &b->snap->core.ip.interface[r.nexthop.ifindex];
 
 			if (r.nexthop.gateway == 0 && i->n_addresses > 0)
 				r.nexthop.source = i->address[0].addr;
 		}
-		if (rib_add(b->snap->rib, &r) == -ENOMEM)
+		if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
 			return false;
 	}
 	return true;
@@ -206,7 +206,7 @@ static bool unite_proxy(struct ip_proxy *x, uint32_t ifindex, uint32_t first, ui
 
 static bool add_proxy(struct build *b, uint32_t ifindex, uint32_t first, uint32_t last)
 {
-	struct ip_config *ip = &b->snap->ip;
+	struct ip_config *ip = &b->snap->core.ip;
 
 	for (uint32_t i = 0; i < ip->n_proxies; i++)
 		if (unite_proxy(&ip->proxy[i], ifindex, first, last))
@@ -224,7 +224,7 @@ static bool add_proxy(struct build *b, uint32_t ifindex, uint32_t first, uint32_
 /* The same, and answered by ARP where it lies on a connected prefix. */
 static bool add_translated(struct build *b, uint32_t first, uint32_t last)
 {
-	const struct ip_config *ip = &b->snap->ip;
+	const struct ip_config *ip = &b->snap->core.ip;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		for (uint32_t k = 0; k < ip->interface[i].n_addresses; k++) {
@@ -283,8 +283,8 @@ static bool add_rule_addresses(struct build *b, const struct rule_table *t, cons
 
 static bool build_translated(struct build *b)
 {
-	for (uint32_t i = 0; i < b->snap->nat.n_pools; i++) {
-		const struct nat_pool_config *p = &b->snap->nat.pool[i];
+	for (uint32_t i = 0; i < b->snap->core.nat.n_pools; i++) {
+		const struct nat_pool_config *p = &b->snap->core.nat.pool[i];
 
 		for (uint32_t k = 0; p->name[0] != 0 && k < p->n_ranges; k++) {
 			if (!add_translated(b, p->range[k].first, p->range[k].last))
@@ -310,8 +310,8 @@ static bool build_translated(struct build *b)
 /* Pools by name where they were before. */
 static bool build_pools(struct build *b)
 {
-	struct nat_config *nat = &b->snap->nat;
-	const struct nat_config *old = b->prev != NULL ? &b->prev->nat : NULL;
+	struct nat_config *nat = &b->snap->core.nat;
+	const struct nat_config *old = b->prev != NULL ? &b->prev->core.nat : NULL;
 
 	for (uint32_t k = 0; k < b->cfg->nat.n_pools; k++) {
 		const struct nat_pool_config *c = &b->cfg->nat.pool[k];
@@ -351,7 +351,7 @@ static bool names_it(const struct rule_match *m, const char *name)
 /* A rule for what goes back to the link that it came from (a hairpin) does not make that link outside. */
 static bool is_from(const struct build *b, const struct rule *r, uint32_t ifindex)
 {
-	const struct ip_interface_config *c = &b->snap->ip.interface[ifindex];
+	const struct ip_interface_config *c = &b->snap->core.ip.interface[ifindex];
 
 	for (size_t i = 0; i < r->n_stmts; i++) {
 		const struct rule_match *m = &r->stmt[i].match;
@@ -383,7 +383,7 @@ static uint64_t outputs_of(const struct build *b, const struct rule *r)
 		if (r->stmt[i].kind != STMT_MATCH || m->key != KEY_META_OIFNAME || m->op != RULE_OP_EQ)
 			continue;
 		for (uint32_t k = 1; k < IP_INTERFACES_MAX; k++)
-			if (names_it(m, b->snap->ip.interface[k].name) && !is_from(b, r, k))
+			if (names_it(m, b->snap->core.ip.interface[k].name) && !is_from(b, r, k))
 				outputs |= UINT64_C(1) << k;
 	}
 	return outputs;
@@ -401,7 +401,7 @@ static void find_outside(struct build *b)
 			if (chain->type != CHAIN_NAT || chain->hook != HOOK_POSTROUTING)
 				continue;
 			for (size_t r = 0; r < chain->n_rules; r++)
-				b->snap->outside |= outputs_of(b, &chain->rule[r]);
+				b->snap->core.outside |= outputs_of(b, &chain->rule[r]);
 		}
 	}
 }
@@ -412,19 +412,19 @@ static bool build_rules(struct build *b)
 	size_t n = 0;
 
 	find_outside(b);
-	b->snap->rules = rules_compile(&b->cfg->rules, &b->snap->nat, err, ARRAY_LEN(err), &n);
+	b->snap->core.rules = rules_compile(&b->cfg->rules, &b->snap->core.nat, err, ARRAY_LEN(err), &n);
 	for (size_t i = 0; i < n && i < ARRAY_LEN(err); i++)
 		config_error_add(b->errors, b->cfg, &err[i].pos, "%s", err[i].text);
-	return b->snap->rules != NULL;
+	return b->snap->core.rules != NULL;
 }
 
 /* Routes of one zone that lead out of an interface of another. */
 static void find_shared(struct build *b)
 {
-	struct ip_config *ip = &b->snap->ip;
+	struct ip_config *ip = &b->snap->core.ip;
 
-	for (size_t i = 0; i < rib_n_routes(b->snap->rib); i++) {
-		const struct rib_route *r = rib_route_at(b->snap->rib, i);
+	for (size_t i = 0; i < rib_n_routes(b->snap->core.rib); i++) {
+		const struct rib_route *r = rib_route_at(b->snap->core.rib, i);
 		struct ip_interface_config *out = &ip->interface[r->nexthop.ifindex % IP_INTERFACES_MAX];
 
 		if (r->zone == 0 || !r->resolved || r->nexthop.kind != FIB_UNICAST || out->zone == r->zone)
@@ -437,33 +437,33 @@ static void find_shared(struct build *b)
 /* What connection tracking takes for outside: what the rules of source NAT name, else where default routes lead. */
 static void tell_outside(struct snapshot *s)
 {
-	s->ct.outside = s->outside;
-	for (uint32_t i = 0; s->outside == 0 && i <= s->ip.n_zones; i++) {
-		const struct fib *fib = i == 0 ? s->ip.fib : s->ip.zone[i - 1].fib;
+	s->core.ct.outside = s->core.outside;
+	for (uint32_t i = 0; s->core.outside == 0 && i <= s->core.ip.n_zones; i++) {
+		const struct fib *fib = i == 0 ? s->core.ip.fib : s->core.ip.zone[i - 1].fib;
 		const struct fib_nexthop *nh = fib_nexthop(fib, fib_lookup(fib, IP4(0, 0, 0, 1)));
 
 		if (nh->kind == FIB_UNICAST)
-			s->ct.outside |= UINT64_C(1) << nh->ifindex;
+			s->core.ct.outside |= UINT64_C(1) << nh->ifindex;
 	}
 }
 
 static bool build_routes(struct build *b)
 {
-	b->snap->rib = rib_create();
-	if (b->snap->rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
+	b->snap->core.rib = rib_create();
+	if (b->snap->core.rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
 	    !build_translated(b))
 		return false;
-	if (rib_build(b->snap->rib) != 0)
+	if (rib_build(b->snap->core.rib) != 0)
 		return false;
-	struct ip_config *ip = &b->snap->ip;
+	struct ip_config *ip = &b->snap->core.ip;
 	uint16_t zone;
 
-	ip->fib = rib_fib_at(b->snap->rib, 0, &zone);
+	ip->fib = rib_fib_at(b->snap->core.rib, 0, &zone);
 	/* No more than there are interfaces: the config's check refuses routes of a zone without one. */
-	for (uint32_t i = 1; i < rib_n_zones(b->snap->rib) && ip->n_zones < IP_INTERFACES_MAX; i++) {
+	for (uint32_t i = 1; i < rib_n_zones(b->snap->core.rib) && ip->n_zones < IP_INTERFACES_MAX; i++) {
 		struct ip_zone *z = &ip->zone[ip->n_zones++];
 
-		z->fib = rib_fib_at(b->snap->rib, i, &z->number);
+		z->fib = rib_fib_at(b->snap->core.rib, i, &z->number);
 	}
 	find_shared(b);
 	tell_outside(b->snap);
@@ -475,15 +475,15 @@ static void copy_values(struct build *b)
 	struct snapshot *s = b->snap;
 	const struct config *c = b->cfg;
 
-	s->generation = b->prev != NULL ? b->prev->generation + 1 : 1;
-	s->ip.icmp_rate_per_s = c->icmp_rate_per_s;
-	s->ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
-	s->ip.icmp_rate_path_mtu_s = c->icmp_rate_path_mtu_s;
-	s->ct.timeout = c->timeout;
-	s->ct.max_per_source = c->ct_max_per_source;
-	s->ct.new_per_source_s = c->ct_new_per_source_s;
-	s->ct.pick_up = c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP;
-	s->ct.drop_unknown = c->ct_unknown_tcp == CONFIG_UNKNOWN_DROP;
+	s->core.generation = b->prev != NULL ? b->prev->core.generation + 1 : 1;
+	s->core.ip.icmp_rate_per_s = c->icmp_rate_per_s;
+	s->core.ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
+	s->core.ip.icmp_rate_path_mtu_s = c->icmp_rate_path_mtu_s;
+	s->core.ct.timeout = c->timeout;
+	s->core.ct.max_per_source = c->ct_max_per_source;
+	s->core.ct.new_per_source_s = c->ct_new_per_source_s;
+	s->core.ct.pick_up = c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP;
+	s->core.ct.drop_unknown = c->ct_unknown_tcp == CONFIG_UNKNOWN_DROP;
 	s->offload_max = c->offload_max;
 	s->offload_off = c->offload_off;
 	s->n_workers = max_u32(c->n_workers, 1);
@@ -516,9 +516,9 @@ void snapshot_destroy(struct snapshot *s)
 {
 	if (s == NULL)
 		return;
-	rib_destroy(s->rib);
-	if (s->rules != NULL)
-		ruleset_destroy(s->rules);
+	rib_destroy(s->core.rib);
+	if (s->core.rules != NULL)
+		ruleset_destroy(s->core.rules);
 	free(s->nat_source);
 	free(s->text);
 	free(s);

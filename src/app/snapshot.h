@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A snapshot: everything that a core is told by the config, const from the
- * moment it is built, swapped as one. Interface numbers and pool numbers of the
- * snapshot before are kept by name, so connections survive a reload.
+ * A snapshot: what a config comes down to. `core` is what the cores are told, the
+ * rest is for those who run them. Interface numbers and pool numbers of the snapshot
+ * before are kept by name, so connections survive a reload.
  */
 #ifndef YG_APP_SNAPSHOT_H
 #define YG_APP_SNAPSHOT_H
@@ -11,28 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conntrack/conntrack.h"
+#include "app/core_config.h"
 #include "control/config.h"
-#include "ip/stack.h"
-#include "nat/nat.h"
-#include "route/rib.h"
-#include "rules/rules.h"
 
 struct snapshot {
-	uint64_t generation; /* 1 for the first, + 1 a reload */
-	struct ip_config ip;
-	struct ct_config ct;
-	struct nat_config nat;
-	struct nat_address_range *nat_source; /* nat.source, to be freed */
-	struct ruleset *rules;
-	struct rib *rib; /* its FIBs follow the links: see gateway.c */
-	char driver[IP_INTERFACES_MAX][16]; /* by interface number */
+	struct core_config core;
+	struct nat_address_range *nat_source; /* core.nat.source, to be freed */
+	char driver[IP_INTERFACES_MAX][16];   /* by interface number */
 	bool take_over[IP_INTERFACES_MAX];
 	uint32_t offload_max; /* connections in the kernel, 0: the default */
 	bool offload_off;
 	uint32_t n_workers; /* at least 1 */
-	uint64_t outside; /* a bit an interface: a rule of source NAT names it as output */
-	char *text; /* the config file's text */
+	char *text;         /* the config file's text */
 	size_t text_len;
 };
 

@@ -92,7 +92,7 @@ bool snapshot_build_sources(struct snapshot *s, const struct config *cfg)
 	qsort(r.range, r.n, sizeof(*r.range), by_first);
 	unite(&r);
 	s->nat_source = r.range;
-	s->nat.source = r.range;
-	s->nat.n_sources = (uint32_t)r.n;
+	s->core.nat.source = r.range;
+	s->core.nat.n_sources = (uint32_t)r.n;
 	return true;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/util.h"
 #include "rig.h"
 #include "wire/arp.h"
@@ -231,7 +232,7 @@ static void attach(struct ours *o, enum side side)
 	e->device.up = true;
 	snprintf(e->device.name, sizeof(e->device.name), "%s", names[side]);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (strcmp(o->snapshot->ip.interface[i].name, names[side]) == 0)
+		if (strcmp(o->snapshot->core.ip.interface[i].name, names[side]) == 0)
 			e->ifindex = i;
 	gateway_attach(o->gw, e->ifindex, &e->device, o->now);
 }
@@ -258,7 +259,7 @@ static void begin(struct ours *o, const char *rules)
 	}
 	o->now = 1000 * NS_PER_S;
 	o->gw = gateway_create(&limits, seed, o->now, on_event, o);
-	if (o->gw == NULL || gateway_configure(o->gw, o->snapshot, o->now) != 0)
+	if (o->gw == NULL || gateway_configure(o->gw, &o->snapshot->core, o->now) != 0)
 		rig_die("our core does not start");
 	attach(o, INSIDE);
 	attach(o, OUTSIDE);

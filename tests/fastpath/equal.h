@@ -15,6 +15,7 @@
 
 #include "../scenario/flows.h"
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "fastpath/flow_map.h"
 #include "fastpath/offload.h"
 

@@ -336,7 +336,7 @@ static void configure(struct duel *d)
 	assert_non_null(snap);
 	config_free(cfg);
 	for (int k = 0; k < N_WAYS; k++)
-		assert_int_equal(gateway_configure(d->gw[k], snap, d->now), 0);
+		assert_int_equal(gateway_configure(d->gw[k], &snap->core, d->now), 0);
 	snapshot_destroy(d->snap);
 	d->snap = snap;
 }

@@ -89,7 +89,7 @@ static void on_event(void *ctx, const struct event *e)
 static uint32_t interface_number(const struct snapshot *s, const char *name)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (strcmp(s->ip.interface[i].name, name) == 0)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
 			return i;
 	fail_msg("no interface %s", name);
 	return 0;
@@ -122,7 +122,7 @@ struct bench *bench_start(const char *rules, uint32_t n_connections)
 	b->now = NS_PER_S;
 	b->gw = gateway_create(&limits, seed, b->now, on_event, b);
 	assert_non_null(b->gw);
-	assert_int_equal(gateway_configure(b->gw, b->snapshot, b->now), 0);
+	assert_int_equal(gateway_configure(b->gw, &b->snapshot->core, b->now), 0);
 	for (int side = 0; side < N_SIDES; side++) {
 		struct end *e = &b->end[side];
 

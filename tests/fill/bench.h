@@ -8,6 +8,7 @@
 #define YG_TESTS_FILL_BENCH_H
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 

@@ -221,7 +221,7 @@ static void test_hole(void **state)
 
 static bool answers_for(const struct net *n, uint32_t addr)
 {
-	const struct ip_config *ip = &n->w.snapshot->ip;
+	const struct ip_config *ip = &n->w.snapshot->core.ip;
 
 	for (uint32_t i = 0; i < ip->n_proxies; i++)
 		if (ip->proxy[i].first <= addr && addr <= ip->proxy[i].last)

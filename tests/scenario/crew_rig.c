@@ -129,7 +129,7 @@ static void read_config(struct rig *r, const char *rules, struct config **config
 static uint32_t interface_number(const struct snapshot *s, const char *name)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (strcmp(s->ip.interface[i].name, name) == 0)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
 			return i;
 	fail_msg("no interface %s", name);
 	return 0;
@@ -159,7 +159,7 @@ struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 	r->end = calloc(n, sizeof(*r->end));
 	assert_non_null(r->crew);
 	assert_non_null(r->end);
-	assert_int_equal(crew_configure(r->crew, r->snapshot, r->now), 0);
+	assert_int_equal(crew_configure(r->crew, &r->snapshot->core, r->now), 0);
 	for (uint32_t i = 0; i < n; i++) {
 		for (int side = 0; side < n_sides; side++) {
 			struct rig_end *e = &r->end[i][side];
@@ -184,7 +184,7 @@ int rig_reload(struct rig *r, const char *rules)
 	struct snapshot *snapshot;
 
 	read_config(r, rules, &config, &snapshot);
-	int rc = crew_configure(r->crew, snapshot, r->now);
+	int rc = crew_configure(r->crew, &snapshot->core, r->now);
 	assert_int_equal(rc, 0);
 	snapshot_destroy(r->snapshot);
 	config_free(r->config);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "app/crew.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "base/rng.h"
 

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 #include "hostile.h"
@@ -138,7 +139,7 @@ static void on_event(void *ctx, const struct event *e)
 static uint32_t interface_number(const struct snapshot *s, const char *name)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (strcmp(s->ip.interface[i].name, name) == 0)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
 			return i;
 	}
 	fail_msg("no interface %s", name);
@@ -206,7 +207,7 @@ static void test_million(void **state)
 	hostile_init(&l.hostile, seed);
 	l.gw = gateway_create(&limits, seed, now, on_event, &l);
 	assert_non_null(l.gw);
-	assert_int_equal(gateway_configure(l.gw, snap, now), 0);
+	assert_int_equal(gateway_configure(l.gw, &snap->core, now), 0);
 	law_attach(&l, snap, now);
 
 	struct env *env = gateway_env(l.gw);

@@ -50,7 +50,7 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 
 static bool answers_for(const struct net *n, uint32_t addr)
 {
-	const struct ip_config *ip = &n->w.snapshot->ip;
+	const struct ip_config *ip = &n->w.snapshot->core.ip;
 
 	for (uint32_t i = 0; i < ip->n_proxies; i++)
 		if (ip->proxy[i].first <= addr && addr <= ip->proxy[i].last)
@@ -102,7 +102,7 @@ static void test_answer_for(void **state)
 	assert_true(answers_for(&n, IP4(203, 0, 113, 82)));
 	assert_false(answers_for(&n, IP4(203, 0, 113, 83)));
 	assert_false(answers_for(&n, IP4(203, 0, 113, 99)));
-	assert_int_equal(n.w.snapshot->ip.n_proxies, 1);
+	assert_int_equal(n.w.snapshot->core.ip.n_proxies, 1);
 	struct packet *p = carry(&n, n.wan, &web, n.lan);
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, HOST1);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 #include "conntrack/conntrack_priv.h"
@@ -407,7 +408,7 @@ static void both_configure(struct duel *d, const char *text)
 	assert_non_null(snap);
 	config_free(cfg);
 	for (int k = 0; k < N_WAYS; k++)
-		assert_int_equal(gateway_configure(d->way[k].gw, snap, d->now), 0);
+		assert_int_equal(gateway_configure(d->way[k].gw, &snap->core, d->now), 0);
 	snapshot_destroy(d->snap);
 	d->snap = snap;
 }

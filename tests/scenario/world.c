@@ -61,7 +61,7 @@ void world_start(struct world *w, const char *text, const struct gateway_limits 
 	}
 	w->gw = gateway_create(limits != NULL ? limits : &small, world_seed, w->now, on_event, w);
 	assert_non_null(w->gw);
-	assert_int_equal(gateway_configure(w->gw, w->snapshot, w->now), 0);
+	assert_int_equal(gateway_configure(w->gw, &w->snapshot->core, w->now), 0);
 }
 
 int world_reload(struct world *w, const char *text)
@@ -75,7 +75,7 @@ int world_reload(struct world *w, const char *text)
 		config_free(c);
 		return -1;
 	}
-	assert_int_equal(gateway_configure(w->gw, s, w->now), 0);
+	assert_int_equal(gateway_configure(w->gw, &s->core, w->now), 0);
 	snapshot_destroy(w->snapshot);
 	config_free(w->config);
 	w->snapshot = s;
@@ -103,7 +103,7 @@ struct station *world_station(struct world *w, const char *name, uint32_t addr, 
 	s->mac = (struct ether_addr){ { 2, 0, 0, 0, 1, (uint8_t)w->n_stations } };
 	s->device->mac = s->mac;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (strcmp(w->snapshot->ip.interface[i].name, name) == 0)
+		if (strcmp(w->snapshot->core.ip.interface[i].name, name) == 0)
 			s->ifindex = i;
 	}
 	assert_int_not_equal(s->ifindex, 0);

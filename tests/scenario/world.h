@@ -9,6 +9,7 @@
 #define YG_TESTS_WORLD_H
 
 #include "app/gateway.h"
+#include "app/snapshot.h"
 #include "base/ip4.h"
 #include "packet/memwire.h"
 #include "wire/icmp.h"
