@@ -11,7 +11,7 @@
  * nothing that answers out of such a table can be quicker than one such read. A
  * row is the median of RUNS; each has a line of JSON.
  *
- * Next: src/ip/fib.c, src/route/rib.c
+ * Next: src/stack/ip/fib.c, src/routing/rib/rib.c
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -23,8 +23,8 @@
 
 #include "base/rng.h"
 #include "base/util.h"
-#include "ip/fib.h"
-#include "route/rib.h"
+#include "stack/ip/fib.h"
+#include "routing/rib/rib.h"
 
 #define RUNS 9
 #define N_LOOKUPS (1u << 20)

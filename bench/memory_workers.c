@@ -26,10 +26,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "app/crew.h"
-#include "app/snapshot.h"
+#include "core/workers/crew.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 
 #define MAX_WORKERS 4u
 #define N_FLOWS 8192u

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 
 #define START_NS (1000 * NS_PER_S)
 #define STEP_NS 6400 /* a batch at ten million packets a second */

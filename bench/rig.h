@@ -7,8 +7,8 @@
 #ifndef YG_BENCH_RIG_H
 #define YG_BENCH_RIG_H
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/util.h"
 
 /* Frames that are made beforehand and then go through in one go: as many as the ring of a NIC. They lie densely, in a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The yardstick's loop and its table: eight tags and references in a cache line,
- * five entries a bucket when full, as in src/conntrack/table.c. It is written out
+ * five entries a bucket when full, as in src/gateway/conntrack/table.c. It is written out
  * here so that it stays what it is while the gateway changes; the parse and the
  * hash are those of src/wire and src/base.
  */

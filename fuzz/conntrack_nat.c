@@ -12,9 +12,9 @@
  * tuple of a connection leads to it and to nobody else; ports in use are those of
  * the connections; and when all has ended, nothing is held.
  */
-#include "conntrack/conntrack_priv.h"
-#include "ip/icmp.h"
-#include "nat/nat_priv.h"
+#include "gateway/conntrack/conntrack_priv.h"
+#include "stack/ip/icmp.h"
+#include "gateway/nat/nat_priv.h"
 #include "wire_fuzz.h"
 
 #define LAN 1u

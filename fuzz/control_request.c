@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/args.h"
-#include "control/proto.h"
+#include "daemon/control/commands/args.h"
+#include "daemon/control/commands/proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

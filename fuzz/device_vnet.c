@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/vnet.h"
+#include "daemon/device/vnet.h"
 #include "wire_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

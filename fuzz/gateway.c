@@ -17,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
-#include "wire/arp.h"
-#include "wire/icmp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/icmp.h"
 
 #define N_SIDES 2
 #define FRAME_MAX 700

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ip/stack_priv.h"
-#include "packet/gso.h"
+#include "stack/ip/stack_priv.h"
+#include "stack/packet/gso.h"
 #include "wire_fuzz.h"
 
 #define N_DEVICES 3u

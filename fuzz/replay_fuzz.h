@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/replay.h"
+#include "tools/replay/replay.h"
 
 #define MARK "==== "
 #define FILES_MAX 8

@@ -3,7 +3,7 @@
  * Ethernet, ARP, and hardware addresses as text. Input: a frame, read once as
  * bytes and once as text. Checks that emit and parse agree byte for byte.
  */
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 #include "wire_fuzz.h"
 
 static void frame_check(const uint8_t *p, size_t len)

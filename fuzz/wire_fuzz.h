@@ -15,9 +15,9 @@
 #include <strings.h>
 
 #include "base/be.h"
-#include "wire/checksum.h"
-#include "wire/ipv4.h"
-#include "wire/rewrite.h"
+#include "stack/wire/checksum.h"
+#include "stack/wire/ipv4.h"
+#include "stack/wire/rewrite.h"
 
 #define FUZZ_CHECK(cond) \
 	do { \

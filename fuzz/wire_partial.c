@@ -5,8 +5,8 @@
  */
 #include "wire_fuzz.h"
 
-#include "wire/checksum.h"
-#include "wire/partial.h"
+#include "stack/wire/checksum.h"
+#include "stack/wire/partial.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -7,7 +7,7 @@
  */
 #include "wire_fuzz.h"
 
-#include "wire/plain.h"
+#include "stack/wire/plain.h"
 
 static const struct ether_addr us = { { 2, 0, 0, 0, 0, 7 } };
 

@@ -5,7 +5,7 @@
  * read where they were written, that nothing else has moved, and that the way back
  * restores every byte.
  */
-#include "wire/pptp.h"
+#include "stack/wire/pptp.h"
 #include "wire_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,7 +4,7 @@
  * its common header on. Checks that what is said of a packet does not depend on what
  * lies behind it, and that a part of a whole packet says no more than all of it.
  */
-#include "wire/sctp.h"
+#include "stack/wire/sctp.h"
 #include "wire_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What happened, for whoever listens: a plain value that the core hands to a
- * slot, without text and without allocation. `src/control` turns it into a
+ * slot, without text and without allocation. `src/daemon/control` turns it into a
  * line or a JSON object. A listener that cannot keep up loses events, and the
  * number lost is itself an event.
  */

@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "device/af_packet.h"
-#include "device/netlink.h"
-#include "device/netlink_priv.h"
-#include "device/vnet.h"
+#include "daemon/device/af_packet.h"
+#include "daemon/device/netlink.h"
+#include "daemon/device/netlink_priv.h"
+#include "daemon/device/vnet.h"
 
 #define IFLA_GSO_IPV4_MAX_SIZE_NR 63 /* Linux 6.3 */
 #define UDP_SEGMENT_NR 103

@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/netlink.h"
-#include "device/tc_tap.h"
+#include "daemon/device/netlink.h"
+#include "daemon/device/tc_tap.h"
 #include "programs.h"
 
 enum way { WAY_AF_PACKET, WAY_TC, WAY_XDP, WAY_XDP_GENERIC, N_WAYS };

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "packet/gso.h"
+#include "stack/packet/gso.h"
 #include "programs.h"
 
 #define EXIT_SKIP 77

@@ -25,7 +25,7 @@
 
 #include "base/ip4.h"
 #include "base/util.h"
-#include "device/open.h"
+#include "daemon/device/open.h"
 
 #define NETNS_PATIENCE_MS 10000 /* an event that does not come by then is a failure */
 #define NETNS_ADDR_A IP4(10, 0, 0, 1)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "device/af_xdp.h"
+#include "daemon/device/af_xdp.h"
 
 #define LICENSE "Dual BSD/GPL"
 

@@ -14,12 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/netlink.h"
-#include "device/quiet.h"
-#include "device/quiet_priv.h"
-#include "wire/icmp.h"
-#include "wire/ipv4.h"
-#include "wire/l4.h"
+#include "daemon/device/netlink.h"
+#include "daemon/device/quiet.h"
+#include "daemon/device/quiet_priv.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/ipv4.h"
+#include "stack/wire/l4.h"
 
 #define SILENCE_MS 150 /* an answer that has not come by then is none: the kernel answers at once */
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <net/if.h>
 
-#include "device/netlink.h"
+#include "daemon/device/netlink.h"
 
 /* Would catch: large segments or partial checksums mangled between TAP and
  * AF_PACKET; a TAP that is open twice. The kernel of gw is the peer here, at

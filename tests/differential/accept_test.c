@@ -14,7 +14,7 @@
 
 #include "accept_rows.h"
 #include "base/util.h"
-#include "control/config.h"
+#include "daemon/config/config.h"
 #include "rig.h"
 
 #define EXIT_SKIP 77

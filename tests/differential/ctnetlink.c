@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "wire/icmp.h"
+#include "stack/wire/icmp.h"
 
 #define TUPLES_MAX 512
 

@@ -30,8 +30,8 @@
 #include "base/util.h"
 #include "ctnetlink.h"
 #include "rig.h"
-#include "wire/ether.h"
-#include "wire/ipv4.h"
+#include "stack/wire/ether.h"
+#include "stack/wire/ipv4.h"
 
 #define PATIENCE_MS 10000
 #define MARKER_PROTO 254 /* RFC 3692: for experiments */

@@ -12,8 +12,8 @@
 
 #include "base/util.h"
 #include "rig.h"
-#include "wire/icmp.h"
-#include "wire/l4.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/l4.h"
 
 #define EXIT_SKIP 77
 

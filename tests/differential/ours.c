@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/util.h"
 #include "rig.h"
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 
 /* Long enough that no limit of answers a second is in the way. */
 #define STEP_NS (100 * NS_PER_MS)

@@ -16,10 +16,10 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "conntrack/conntrack.h"
-#include "wire/icmp.h"
-#include "wire/ipv4.h"
-#include "wire/l4.h"
+#include "gateway/conntrack/conntrack.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/ipv4.h"
+#include "stack/wire/l4.h"
 
 #define NOBODYS_PORT 7
 #define LABEL 0xf000 /* the port of flow n is called 0xf000 + n */

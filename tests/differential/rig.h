@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/ip4.h"
-#include "conntrack/tuple.h"
+#include "gateway/conntrack/tuple.h"
 
 #define LAN_ADDR IP4(10, 77, 0, 1)
 #define WAN_ADDR IP4(203, 0, 113, 1)

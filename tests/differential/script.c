@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "wire/icmp.h"
-#include "wire/l4.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/l4.h"
 
 #define S TCP_SYN
 #define A TCP_ACK

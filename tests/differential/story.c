@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "wire/l4.h"
+#include "stack/wire/l4.h"
 
 #define S TCP_SYN
 #define A TCP_ACK

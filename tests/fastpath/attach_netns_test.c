@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fastpath/netlink_priv.h"
+#include "daemon/fastpath/netlink_priv.h"
 
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 
@@ -96,7 +96,7 @@ static void refused_at_every_hook(int prog_fd)
 		refused_by_name(kind, prog_fd);
 }
 
-/* A filter that keeps the kernel's own stack quiet, as src/device/quiet_tc.c hangs it there. */
+/* A filter that keeps the kernel's own stack quiet, as src/daemon/device/quiet_tc.c hangs it there. */
 static void test_our_own_filter_is_not_foreign(void **state)
 {
 	assert_int_equal(world_run("tc qdisc add dev r0 clsact && tc filter add dev r0 ingress protocol all prio 1 "
@@ -130,9 +130,9 @@ static void test_foreign_programs_are_refused(void **state)
 	close(tc);
 }
 
-/* Would catch: the program that keeps the kernel quiet (device/quiet_tcx.c) taken for somebody else's, or before ours,
+/* Would catch: the program that keeps the kernel quiet (daemon/device/quiet_tcx.c) taken for somebody else's, or before ours,
  * so that nothing comes up any more. */
-/* The rights of a running gateway, which has given up to open a program by its number (app/privileges.c). */
+/* The rights of a running gateway, which has given up to open a program by its number (daemon/run/privileges.c). */
 static void set_sys_admin(uint32_t bit)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };

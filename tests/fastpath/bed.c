@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "wire/rewrite.h"
+#include "stack/wire/rewrite.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44

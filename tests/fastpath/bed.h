@@ -7,10 +7,10 @@
 #ifndef YG_TESTS_FASTPATH_BED_H
 #define YG_TESTS_FASTPATH_BED_H
 
-#include "wire/wire_test.h"
+#include "stack/wire/wire_test.h"
 
-#include "fastpath/fastpath_priv.h"
-#include "wire/l4.h"
+#include "daemon/fastpath/fastpath_priv.h"
+#include "stack/wire/l4.h"
 
 #define BED_PORT 7u
 #define BED_OUT_PORT 9u

@@ -14,10 +14,10 @@
 #include <cmocka.h>
 
 #include "../scenario/flows.h"
-#include "app/gateway.h"
-#include "app/snapshot.h"
-#include "fastpath/flow_map.h"
-#include "fastpath/offload.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
+#include "daemon/fastpath/flow_map.h"
+#include "daemon/fastpath/offload.h"
 
 #define SENT_MAX 4096
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {

@@ -26,12 +26,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/fast.h"
+#include "daemon/fastpath/fast.h"
 #include "base/ip4.h"
-#include "fastpath/fastpath_priv.h"
-#include "packet/stamp.h"
-#include "wire/arp.h"
-#include "wire/checksum.h"
+#include "daemon/fastpath/fastpath_priv.h"
+#include "stack/packet/stamp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/checksum.h"
 
 #define N_PACKETS 25000u
 #define EXIT_SKIP 77

@@ -11,11 +11,11 @@
 #ifndef YG_TESTS_FASTPATH_NETNS_WORLD_H
 #define YG_TESTS_FASTPATH_NETNS_WORLD_H
 
-#include "wire/wire_test.h"
+#include "stack/wire/wire_test.h"
 
 #include <bpf/bpf.h>
 
-#include "fastpath/fastpath_priv.h"
+#include "daemon/fastpath/fastpath_priv.h"
 
 #define WORLD_EXIT_SKIP 77
 #define PATIENCE_MS 5000

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/ip4.h"
-#include "wire/checksum.h"
+#include "stack/wire/checksum.h"
 
 #define UDP_SEGMENT_NR 103
 #define CLIENT IP4(10, 0, 0, 1)

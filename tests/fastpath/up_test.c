@@ -308,7 +308,7 @@ static const struct up_row up_rows[] = {
 	{ "partial checksum, TCP", &bed_tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
 };
 
-/* What the frame becomes that its flow has numbered (packet/stamp.h). */
+/* What the frame becomes that its flow has numbered (stack/packet/stamp.h). */
 static void write_stamp(struct bed_frame *frame, const struct fp_flow *flow)
 {
 	const uint16_t word[3] = { BED_STAMP_MARK, flow->version, (uint16_t)(flow->up + 1) };

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "bench.h"
-#include "wire/arp.h"
-#include "wire/icmp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/icmp.h"
 
 #define BATCH_NS 1000
 #define PAYLOAD_BYTES 4

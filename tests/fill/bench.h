@@ -7,8 +7,8 @@
 #ifndef YG_TESTS_FILL_BENCH_H
 #define YG_TESTS_FILL_BENCH_H
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 

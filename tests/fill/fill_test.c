@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "bench.h"
-#include "wire/icmp.h"
+#include "stack/wire/icmp.h"
 
 #define N_DESTINATIONS 17u
 #define N_INBOUND (1u << 20)

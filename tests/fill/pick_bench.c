@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "nat/nat_bench.h"
+#include "gateway/nat/nat_bench.h"
 
 #define PORTS_FIRST 1024u
 #define N_PORTS 64512u

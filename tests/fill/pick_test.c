@@ -26,7 +26,7 @@
 #include <cmocka.h>
 
 #include "bench.h"
-#include "nat/portmap.h"
+#include "gateway/nat/portmap.h"
 
 #define Z_MAX 3.29
 #define N_BUCKETS (N_PORTS / 1024) /* 63 */

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "crew_rig.h"
-#include "wire/arp.h"
-#include "wire/icmp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/icmp.h"
 
 #define STEP_NS NS_PER_US
 #define BATCH_FRAMES 32u

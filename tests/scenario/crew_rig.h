@@ -10,8 +10,8 @@
 
 #include <stdatomic.h>
 
-#include "app/crew.h"
-#include "app/snapshot.h"
+#include "core/workers/crew.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/rng.h"
 

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "crew_rig.h"
-#include "wire/icmp.h"
+#include "stack/wire/icmp.h"
 
 #define CLIENT IP4(10, 77, 1, 0)
 #define WEB IP4(10, 77, 9, 9)

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "crew_rig.h"
-#include "wire/arp.h"
+#include "stack/wire/arp.h"
 
 #define N_WORKERS 3u
 #define N_FLOWS 8192u

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What comes to a worker though another one knows of it. SYNs that nobody asked for,
- * to the gateway's own address (src/nat/unsolicited.c): a host inside has one
+ * to the gateway's own address (src/gateway/nat/unsolicited.c): a host inside has one
  * connection, which one worker has, and the SYNs go to ports of all of them. And
- * hosts inside that open to each other at their outside ends (src/nat/attempt.c):
+ * hosts inside that open to each other at their outside ends (src/gateway/nat/attempt.c):
  * each is refused by the other one's worker until its own knows.
  */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 #include "crew_rig.h"
-#include "nat/blocks.h"
+#include "gateway/nat/blocks.h"
 
 #define CLIENT IP4(10, 77, 1, 0)
 #define SERVER IP4(198, 51, 100, 1)

@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 #include "crew_rig.h"
-#include "wire/icmp.h"
+#include "stack/wire/icmp.h"
 
 #define CLIENT IP4(10, 77, 1, 0)
 #define GATE IP4(10, 77, 0, 1)

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "wire/arp.h"
-#include "wire/checksum.h"
-#include "wire/icmp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/checksum.h"
+#include "stack/wire/icmp.h"
 
 #define N_HOSTS 12
 #define SEQ_START 1000

@@ -9,7 +9,7 @@
 #define YG_TESTS_FLOWS_H
 
 #include "base/rng.h"
-#include "packet/packet.h"
+#include "stack/packet/packet.h"
 
 #define FLOWS_MAX 64
 #define FLOWS_FRAME_MAX 30000

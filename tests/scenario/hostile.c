@@ -9,10 +9,10 @@
 
 #include "base/util.h"
 #include "hostile.h"
-#include "wire/arp.h"
-#include "wire/icmp.h"
-#include "wire/ipv4.h"
-#include "wire/l4.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/icmp.h"
+#include "stack/wire/ipv4.h"
+#include "stack/wire/l4.h"
 
 void hostile_init(struct hostile *h, const uint8_t seed[RNG_SEED_BYTES])
 {

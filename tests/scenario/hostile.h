@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
-#include "wire/ether.h"
+#include "stack/wire/ether.h"
 
 #define HOSTILE_FRAME_MAX 4096
 #define HOSTILE_MEMORY 64

@@ -18,12 +18,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
 #include "hostile.h"
-#include "wire/icmp.h"
+#include "stack/wire/icmp.h"
 
 #define N_PACKETS 1000000u
 

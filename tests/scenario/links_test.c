@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "ip/icmp.h"
+#include "stack/ip/icmp.h"
 #include "world.h"
 
 #define HOST1 IP4(10, 77, 0, 2)

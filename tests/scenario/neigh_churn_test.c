@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "wire/ether.h"
+#include "stack/wire/ether.h"
 #include "world.h"
 
 #define LAN_NET IP4(10, 77, 0, 0)

@@ -19,16 +19,16 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/util.h"
-#include "conntrack/conntrack_priv.h"
+#include "gateway/conntrack/conntrack_priv.h"
 #include "flows.h"
 #include "hostile.h"
-#include "wire/arp.h"
-#include "wire/checksum.h"
-#include "wire/icmp.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/checksum.h"
+#include "stack/wire/icmp.h"
 
 #define N_PACKETS 150000u
 #define SENT_MAX 8192

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * SYNs that nobody asked for, in number and in odd shapes (src/nat/unsolicited.c),
- * and hosts inside that try many doors (src/nat/attempt.c). When they are
+ * SYNs that nobody asked for, in number and in odd shapes (src/gateway/nat/unsolicited.c),
+ * and hosts inside that try many doors (src/gateway/nat/attempt.c). When they are
  * answered at all is RFC 5382 REQ-4, in tests/rfc.
  */
 #include <setjmp.h>

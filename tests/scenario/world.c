@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "packet/stamp.h"
-#include "wire/arp.h"
+#include "stack/packet/stamp.h"
+#include "stack/wire/arp.h"
 #include "world.h"
 
 #define START_NS (1000 * NS_PER_S) /* not 0, so that a time of zero is noticed */

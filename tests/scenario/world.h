@@ -8,11 +8,11 @@
 #ifndef YG_TESTS_WORLD_H
 #define YG_TESTS_WORLD_H
 
-#include "app/gateway.h"
-#include "app/snapshot.h"
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
 #include "base/ip4.h"
-#include "packet/memwire.h"
-#include "wire/icmp.h"
+#include "stack/packet/memwire.h"
+#include "stack/wire/icmp.h"
 
 #define WORLD_STATIONS_MAX 8
 #define STATION_INBOX_MAX 512

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a core is told: values, const from the moment they are given, swapped as
+ * one. It knows nothing of the language that they were written in, of drivers or of
+ * text; whoever made them keeps them valid until the next ones are in force.
+ */
+#ifndef YG_CORE_CONFIG_H
+#define YG_CORE_CONFIG_H
+
+#include <stdint.h>
+
+#include "gateway/conntrack/conntrack.h"
+#include "stack/ip/stack.h"
+#include "gateway/nat/nat.h"
+#include "routing/rib/rib.h"
+#include "gateway/rules/rules.h"
+
+struct core_config {
+	uint64_t generation; /* 1 for the first, + 1 a change */
+	struct ip_config ip;
+	struct ct_config ct;
+	struct nat_config nat;
+	struct ruleset *rules;
+	struct rib *rib;  /* its FIBs follow the links: see gateway.c */
+	uint64_t outside; /* a bit an interface: a rule of source NAT names it as output */
+};
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One gateway core: the rooms from ip to socket, created, wired together in one
+ * visible table, and driven from outside. It does no I/O of its own and reads no
+ * clock: the same object stands under `run`, `replay`, the scenarios and the
+ * fuzzers.
+ */
+#ifndef YG_CORE_GATEWAY_H
+#define YG_CORE_GATEWAY_H
+
+#include "core/config.h"
+#include "gateway/conntrack/conntrack.h"
+#include "stack/ip/stack.h"
+#include "gateway/nat/nat.h"
+#include "stack/packet/env.h"
+#include "gateway/rules/rules.h"
+#include "gateway/flowcache/shortcut.h"
+#include "stack/socket/raw.h"
+
+struct gateway_limits {
+	struct packet_pool_config packets; /* zeros: defaults */
+	struct ip_limits ip;
+	struct ct_limits conntrack;
+	struct nat_limits nat;
+};
+
+struct gateway;
+
+/* now: the clock's first value. The seed decides every random choice. emit is
+ * called from inside the core and must only take notes. NULL without memory. */
+struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
+			       event_fn *emit, void *emit_ctx);
+void gateway_destroy(struct gateway *g);
+
+/* Makes cfg the config from here on; it must stay valid until the next call
+ * (the caller frees the old one afterwards). 0, or -errno and nothing changed. */
+int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t now);
+/* Whatever of gateway_configure may fail, and nothing else: after 0 it does not. For several gateways that change
+ * together. The caller goes on to gateway_configure or to gateway_abandon. */
+int gateway_prepare(struct gateway *g, const struct core_config *cfg);
+void gateway_abandon(struct gateway *g);
+
+/* The device behind interface number ifindex; sets the device's pool and ledger.
+ * NULL takes it away. The gateway does not own it. */
+void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint64_t now);
+void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
+
+/* Packets received on ifindex (counted as received by the device). Sends what
+ * follows from them. b is empty afterwards. */
+void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
+/* The same for those that have a shortcut; the rest stays in b, as it came. */
+void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
+/* Fires what is due; call at gateway_next_deadline at the latest. */
+void gateway_expire(struct gateway *g, uint64_t now);
+uint64_t gateway_next_deadline(const struct gateway *g);
+/* After calling into a room directly (raw_send_echo): sends what waits. */
+void gateway_flush(struct gateway *g, uint64_t now);
+/* Before such a call: sets the core's clock. */
+void gateway_set_time(struct gateway *g, uint64_t now);
+
+/* Slot: somebody beside the core's rooms who has something to do at times, inside gateway_expire. ctx NULL: nobody. */
+struct gateway_side {
+	void *ctx;
+	void (*expire)(void *ctx);
+	uint64_t (*next_deadline)(const void *ctx);
+	/* There is no more to receive from this interface, and what came has been dealt with. */
+	void (*seen_empty)(void *ctx, uint32_t ifindex);
+};
+void gateway_set_side(struct gateway *g, const struct gateway_side *side);
+void gateway_seen_empty(struct gateway *g, uint32_t ifindex);
+
+struct env *gateway_env(struct gateway *g);
+struct ip_stack *gateway_ip(struct gateway *g);
+struct conntrack *gateway_conntrack(struct gateway *g);
+struct nat *gateway_nat(struct gateway *g);
+struct rules *gateway_rules(struct gateway *g);
+struct shortcuts *gateway_shortcuts(struct gateway *g);
+struct raw_sockets *gateway_raw(struct gateway *g);
+
+#endif

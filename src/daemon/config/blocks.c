@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Our own blocks of the language: interface, route and icmp. Pools are in
+ * config_pool.c, sizes and timeouts in config_limits.c. What one statement alone
+ * cannot know (does the gateway of this route lie on a connected prefix?) is
+ * left to config_check.c, so the order of blocks in a file does not matter.
+ */
+#include "daemon/config/config_priv.h"
+
+#include <string.h>
+
+/* Networks of two addresses have neither a network nor a broadcast address (RFC 3021). */
+#define SUBNET_WITHOUT_BROADCAST 31
+
+static bool host_address(struct parser *p, const struct token *from, uint32_t addr, uint8_t len)
+{
+	struct ast_pos pos = config_span(p, from);
+	uint32_t host = addr & ~ip4_mask(len);
+	const char *what = NULL;
+
+	if (!ip4_is_unicast(addr))
+		what = "this address cannot be an interface's: it is no unicast host address";
+	else if (len < SUBNET_WITHOUT_BROADCAST && host == 0)
+		what = "this is the address of the network itself; an interface needs one of its hosts'";
+	else if (len < SUBNET_WITHOUT_BROADCAST && host == ~ip4_mask(len))
+		what = "this is the broadcast address of the network; an interface needs one of its hosts'";
+	if (what != NULL)
+		config_err(p, &pos, "%s", what);
+	return what == NULL;
+}
+
+static bool interface_address(struct parser *p, struct config_interface *i)
+{
+	do {
+		struct token from;
+		uint32_t addr, n = i->ip.n_addresses;
+		uint8_t len;
+
+		config_skip_newlines(p);
+		from = *config_peek(p);
+		if (!config_prefix(p, &addr, &len))
+			return false;
+		if (p->last.kind == TOK_ADDRESS) {
+			config_err(p, &from.pos, "an interface's address needs its prefix length, as in 10.0.0.1/24");
+			return false;
+		}
+		if (!host_address(p, &from, addr, len))
+			return false;
+		if (n == IP_ADDRESSES_MAX) {
+			config_err(p, &from.pos, "an interface can have %d addresses at most", IP_ADDRESSES_MAX);
+			return false;
+		}
+		i->ip.address[n].addr = addr;
+		i->ip.address[n].prefix_len = len;
+		i->ip.n_addresses++;
+	} while (config_accept(p, TOK_COMMA));
+	return true;
+}
+
+/* answer for A[, B-C, D/L ...]; */
+static bool interface_answers(struct parser *p, struct config_interface *i)
+{
+	if (!config_expect_word(p, "for"))
+		return false;
+	do {
+		struct token from;
+
+		config_skip_newlines(p);
+		from = *config_peek(p);
+		if (i->n_answers == CONFIG_ANSWERS_MAX) {
+			config_err(p, &from.pos, "an interface can answer for %d ranges at most", CONFIG_ANSWERS_MAX);
+			return false;
+		}
+		if (!config_address_range(p, &i->answer[i->n_answers]))
+			return false;
+		i->n_answers++;
+	} while (config_accept(p, TOK_COMMA));
+	return true;
+}
+
+static bool interface_driver(struct parser *p, struct config_interface *i)
+{
+	static const char *const drivers[] = { "auto", "xdp", "xdp_generic", "tc", "af_packet", "tap" };
+	struct token t = *config_peek(p);
+
+	for (size_t k = 0; k < ARRAY_LEN(drivers); k++) {
+		if (token_is(&t, drivers[k])) {
+			config_next(p);
+			return config_copy(p, &t, i->driver, sizeof(i->driver), "a driver");
+		}
+	}
+	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers, ARRAY_LEN(drivers));
+}
+
+static bool interface_rpf(struct parser *p, struct config_interface *i)
+{
+	static const char *const words[] = { [IP_RPF_STRICT] = "strict", [IP_RPF_LOOSE] = "loose", [IP_RPF_OFF] = "off" };
+	struct token t = *config_peek(p);
+
+	for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+		if (config_accept_word(p, words[k])) {
+			i->ip.rpf = (uint8_t)k;
+			return true;
+		}
+	}
+	return config_unknown(p, &t, "strict, loose or off", words, ARRAY_LEN(words));
+}
+
+static bool interface_statement(struct parser *p, void *ctx)
+{
+	static const char *const words[] = { "address", "answer", "mtu", "directed", "driver", "redirects", "rpf", "take", "zone" };
+	struct config_interface *i = ctx;
+	struct token t = *config_peek(p);
+	uint32_t n;
+
+	if (config_accept_word(p, "address")) {
+		if (!interface_address(p, i))
+			return false;
+	} else if (config_accept_word(p, "answer")) {
+		if (!interface_answers(p, i))
+			return false;
+	} else if (config_accept_word(p, "mtu")) {
+		if (!config_number(p, IPV4_MIN_MTU, UINT16_MAX, "an MTU", &i->ip.mtu))
+			return false;
+	} else if (config_accept_word(p, "driver")) {
+		if (!interface_driver(p, i))
+			return false;
+	} else if (config_accept_word(p, "rpf")) {
+		if (!interface_rpf(p, i))
+			return false;
+	} else if (config_accept_word(p, "directed")) {
+		if (!config_expect_word(p, "broadcast") || !config_yes_no(p, &i->ip.directed_broadcast))
+			return false;
+	} else if (config_accept_word(p, "redirects")) {
+		if (!config_yes_no(p, &i->ip.redirects))
+			return false;
+	} else if (config_accept_word(p, "take")) {
+		if (!config_expect_word(p, "over") || !config_yes_no(p, &i->take_over))
+			return false;
+	} else if (config_accept_word(p, "zone")) {
+		if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
+			return false;
+		i->zone = (uint16_t)n;
+	} else {
+		return config_unknown(p, &t, "address, answer for, mtu, directed broadcast, driver, redirects, rpf, take over or zone", words, ARRAY_LEN(words));
+	}
+	return config_end(p);
+}
+
+bool config_interface(struct parser *p)
+{
+	struct config_interface i = { .pos = config_peek(p)->pos, .driver = "auto" }, *bigger;
+
+	if (!config_name(p, i.ip.name, sizeof(i.ip.name), "an interface's name"))
+		return false;
+	if (strpbrk(i.ip.name, "/ \t") != NULL || strcmp(i.ip.name, ".") == 0 || strcmp(i.ip.name, "..") == 0) {
+		config_err(p, &i.pos, "\"%s\" cannot be the name of a network device", i.ip.name);
+		return false;
+	}
+	if (!config_block(p, interface_statement, &i))
+		return false;
+	bigger = config_grow(p, p->c->interface, p->c->n_interfaces, sizeof(i));
+	if (bigger == NULL)
+		return false;
+	p->c->interface = bigger;
+	bigger[p->c->n_interfaces++] = i;
+	return true;
+}
+
+static bool route_options(struct parser *p, struct config_route *r)
+{
+	static const char *const words[] = { "dev", "metric", "zone", "onlink" };
+	struct ast_pos onlink = { 0 };
+	uint32_t n;
+
+	while (!config_at_end(p)) {
+		struct token t = *config_peek(p);
+
+		if (config_accept_word(p, "dev")) {
+			if (!config_name(p, r->device, sizeof(r->device), "an interface's name"))
+				return false;
+		} else if (config_accept_word(p, "metric")) {
+			if (!config_number(p, 0, UINT32_MAX, "a metric", &r->route.metric))
+				return false;
+		} else if (config_accept_word(p, "zone")) {
+			if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
+				return false;
+			r->route.zone = (uint16_t)n;
+		} else if (config_accept_word(p, "onlink")) {
+			r->route.onlink = true;
+			onlink = t.pos;
+		} else {
+			return config_unknown(p, &t, "dev, metric, zone, onlink or the end of the route", words,
+					      ARRAY_LEN(words));
+		}
+	}
+	if (r->route.onlink && (r->route.nexthop.gateway == 0 || r->device[0] == '\0')) {
+		config_err(p, &onlink, "onlink says that a gateway is a neighbour on a link: it needs via and dev");
+		return false;
+	}
+	return true;
+}
+
+static const struct {
+	const char *word;
+	enum fib_kind kind;
+} route_kinds[] = {
+	{ "blackhole", FIB_BLACKHOLE },
+	{ "unreachable", FIB_UNREACHABLE },
+	{ "prohibit", FIB_PROHIBIT },
+};
+
+static bool route_target(struct parser *p, struct config_route *r)
+{
+	static const char *const words[] = { "via", "dev", "blackhole", "unreachable", "prohibit" };
+	struct token t = *config_peek(p);
+
+	r->route.nexthop.kind = FIB_UNICAST;
+	if (config_accept_word(p, "via"))
+		return config_address(p, &r->route.nexthop.gateway);
+	if (token_is(&t, "dev"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(route_kinds); i++) {
+		if (config_accept_word(p, route_kinds[i].word)) {
+			r->route.nexthop.kind = (uint8_t)route_kinds[i].kind;
+			return true;
+		}
+	}
+	return config_unknown(p, &t, "via, dev, blackhole, unreachable or prohibit", words, ARRAY_LEN(words));
+}
+
+bool config_route(struct parser *p)
+{
+	struct config_route r = { .route = { .source = RIB_STATIC, .distance = 1 } }, *bigger;
+	struct token from = *config_peek(p);
+
+	if (!config_prefix_strict(p, &r.route.prefix) || !route_target(p, &r) || !route_options(p, &r))
+		return false;
+	r.pos = config_span(p, &from);
+	bigger = config_grow(p, p->c->route, p->c->n_routes, sizeof(r));
+	if (bigger == NULL)
+		return false;
+	p->c->route = bigger;
+	bigger[p->c->n_routes++] = r;
+	return config_end(p);
+}
+
+/* "N" or "N/second". */
+static bool per_second(struct parser *p, uint32_t *out)
+{
+	if (!config_number(p, 1, 1000000, "a rate", out))
+		return false;
+	return !config_accept(p, TOK_SLASH) || config_expect_word(p, "second");
+}
+
+static bool icmp_statement(struct parser *p, void *ctx)
+{
+	static const char *const words[] = { "rate" };
+	struct token t = *config_peek(p);
+	uint32_t *out = &p->c->icmp_rate_per_s;
+
+	if (!config_accept_word(p, "rate"))
+		return config_unknown(p, &t, "rate, rate per destination or rate path mtu", words, ARRAY_LEN(words));
+	if (config_accept_word(p, "per")) {
+		if (!config_expect_word(p, "destination"))
+			return false;
+		out = &p->c->icmp_rate_per_dest_s;
+	} else if (config_accept_word(p, "path")) {
+		if (!config_expect_word(p, "mtu"))
+			return false;
+		out = &p->c->icmp_rate_path_mtu_s;
+	}
+	return per_second(p, out) && config_end(p);
+}
+
+bool config_icmp(struct parser *p)
+{
+	return config_block(p, icmp_statement, NULL);
+}
+
+/* workers N; */
+bool config_workers(struct parser *p)
+{
+	return config_number(p, 1, 64, "the number of workers", &p->c->n_workers) && config_end(p);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * yangguan.conf: read, checked, and turned into values. Nothing here touches a
+ * device or a running gateway; snapshot.c makes of the result what a core is told.
+ */
+#ifndef YG_DAEMON_CONFIG_CONFIG_H
+#define YG_DAEMON_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "stack/ip/stack.h"
+#include "gateway/nat/nat.h"
+#include "routing/rib/rib.h"
+#include "gateway/rules/rules.h"
+
+#define CONFIG_ANSWERS_MAX 16
+
+struct config_interface {
+	struct ast_pos pos;
+	struct ip_interface_config ip; /* name, addresses, mtu */
+	uint32_t n_answers;
+	struct nat_address_range answer[CONFIG_ANSWERS_MAX]; /* `answer for`: ours on this link, and no interface's */
+	char driver[16];               /* "auto", "af_packet", "tap", ... */
+	bool take_over;                /* `take over yes;`: take it although the kernel has an address on it */
+	uint16_t zone;
+};
+
+struct config_route {
+	struct ast_pos pos;
+	struct rib_route route;
+	char device[DEVICE_NAME_MAX]; /* `dev NAME`, resolved to nexthop.ifindex by snapshot.c */
+};
+
+struct config {
+	size_t n_interfaces;
+	struct config_interface *interface;
+	size_t n_routes;
+	struct config_route *route;
+	struct nat_config nat; /* pools */
+	struct rule_ast rules;
+	struct ct_timeouts timeout; /* zeros where the file says nothing */
+	struct ct_limits ct_limits;
+	struct ip_limits ip_limits;
+	struct packet_pool_config packets; /* zeros where the file says nothing */
+	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s, icmp_rate_path_mtu_s;
+	uint32_t n_workers; /* 0 and 1: one */
+	uint32_t ct_max_per_source, ct_new_per_source_s;
+	enum { CONFIG_UNKNOWN_RESET, CONFIG_UNKNOWN_DROP, CONFIG_UNKNOWN_PICK_UP } ct_unknown_tcp;
+	struct ast_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
+	uint32_t offload_max; /* connections in the kernel; 0: the file says nothing */
+	bool offload_off;
+	char *text; /* the whole file, includes put in their places: for record and audit */
+	size_t text_len;
+	size_t n_sources; /* the files it was read from: ast_pos.file is a number from 1 on */
+	struct config_source *source;
+};
+
+#define CONFIG_FILE_MAX (64u << 20) /* bytes of one file: a million routes, a line each */
+
+struct config_errors; /* collected messages, in order of place */
+
+/* Reads path ("-": standard input) or text. Returns a config, or NULL and at least one error.
+ * Several errors are found in one go; name is what messages call the file. *errors may be set in
+ * both cases (notes) and is NULL or the caller's to free. `include` works in files only. */
+struct config *config_read_file(const char *path, struct config_errors **errors);
+struct config *config_read_text(const char *name, const char *text, size_t len, struct config_errors **errors);
+void config_free(struct config *c);
+
+/* What the file may say for a size of a table, named by its words ("neighbour queue all"). False: there are no such
+ * words. */
+bool config_limit_bounds(const char *words, uint32_t *min, uint32_t *max);
+
+/* For whoever builds on a config (snapshot.c): one more message about a place in it. *errors may be
+ * NULL; without memory the message is lost, but config_n_errors still counts it if *errors exists. */
+void config_error_add(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, const char *fmt,
+		      ...) YG_PRINTF(4, 5);
+
+/* As nft prints them:
+ *   yangguan.conf:12:17-23: Error: no pool is called "publik"
+ *           snat to pool publik
+ *                        ^^^^^^
+ */
+size_t config_n_errors(const struct config_errors *e); /* 0 for NULL */
+/* What is worth saying and refuses nothing (a rule for IPv6 only that was left out): printed in the
+ * same form with "Note", and there also beside a config that was read. */
+size_t config_n_notes(const struct config_errors *e);
+void config_errors_print(const struct config_errors *e, FILE *to);
+/* As the table "messages" of a JSON object that is open. */
+struct output;
+void config_errors_output(const struct config_errors *e, struct output *o);
+/* The same as one string, to be freed by the caller. */
+char *config_errors_text(const struct config_errors *e);
+void config_errors_free(struct config_errors *e);
+
+#endif

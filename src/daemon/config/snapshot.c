@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From a config to a snapshot.
+ *
+ * Interfaces and pools get their numbers here: those that the snapshot before
+ * knew by name keep theirs, new ones take the lowest that is free, so that
+ * everything in the core that remembers a number still means the same thing
+ * after a reload.
+ *
+ * The RIB is filled with what follows from the interfaces (our addresses, their
+ * broadcast addresses, connected prefixes), with the static routes, and with the
+ * addresses that only NAT uses: those of pools, those that a `snat to` gives out
+ * (a pool without a name), and those that an interface answers for. A packet to
+ * one of them that no mapping wants must not be forwarded. Where such an address
+ * lies on a connected prefix, nobody else will answer ARP for it, so we do
+ * (ip_config.proxy). What a rule only matches is nobody's for that: a dnat for the
+ * address of some other host translates what it matches, and takes nothing away.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/config/snapshot.h"
+#include "daemon/config/snapshot_sources.h"
+
+struct build {
+	const struct config *cfg;
+	const struct snapshot *prev;
+	struct snapshot *snap;
+	struct config_errors **errors;
+};
+
+static const struct ast_pos nowhere;
+
+static bool name_taken_before(const struct snapshot *prev, uint32_t i)
+{
+	return prev != NULL && prev->core.ip.interface[i].name[0] != 0;
+}
+
+static uint32_t interface_number(const struct build *b, const char *name)
+{
+	uint32_t unused = 0;
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (name_taken_before(b->prev, i) && strcmp(b->prev->core.ip.interface[i].name, name) == 0)
+			return i;
+	}
+	/* Numbers of interfaces that just left are given out again only when all others are in use. */
+	for (uint32_t i = IP_INTERFACES_MAX - 1; i >= 1; i--) {
+		if (b->snap->core.ip.interface[i].name[0] == 0 && !name_taken_before(b->prev, i))
+			unused = i;
+	}
+	return unused;
+}
+
+static uint32_t interface_by_name(const struct snapshot *s, const char *name)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
+			return i;
+	}
+	return 0;
+}
+
+static bool build_interfaces(struct build *b)
+{
+	for (size_t k = 0; k < b->cfg->n_interfaces; k++) {
+		const struct config_interface *c = &b->cfg->interface[k];
+		uint32_t i = interface_number(b, c->ip.name);
+
+		if (i == 0) {
+			config_error_add(b->errors, b->cfg, &c->pos,
+					 "too many interfaces: at most %u, counting those that a reload took away",
+					 IP_INTERFACES_MAX - 1);
+			return false;
+		}
+		b->snap->core.ip.interface[i] = c->ip;
+		b->snap->core.ip.interface[i].zone = c->zone;
+		b->snap->core.ct.zone[i] = c->zone;
+		b->snap->take_over[i] = c->take_over;
+		memcpy(b->snap->driver[i], c->driver, sizeof(b->snap->driver[i]));
+	}
+	return true;
+}
+
+/* True when an interface of the zone has a prefix that holds addr. */
+static bool is_connected_in(const struct build *b, uint16_t zone, uint32_t addr)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct ip_interface_config *c = &b->snap->core.ip.interface[i];
+
+		for (uint32_t k = 0; c->zone == zone && k < c->n_addresses; k++)
+			if (((c->address[k].addr ^ addr) & ip4_mask(c->address[k].prefix_len)) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* What is ours in zone 0, or NAT's, is so for the other zones too, also for one with a default route of its own; but
+ * where a zone has a network with such an address, that is a host there. */
+static bool add_to_zones(struct build *b, struct rib_route r)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		uint16_t zone = b->snap->core.ip.interface[i].zone;
+		bool hidden = r.source == RIB_LOCAL && is_connected_in(b, zone, r.prefix.addr);
+
+		r.zone = zone;
+		if (zone != 0 && !hidden && rib_add(b->snap->core.rib, &r) == -ENOMEM)
+			return false;
+	}
+	return true;
+}
+
+/* Adds a route, in the zone of its interface; a repetition is no error here. */
+static bool add_route(struct build *b, enum rib_source source, uint32_t addr, uint8_t len, struct fib_nexthop nh)
+{
+	struct rib_route r = {
+		.prefix = { addr & ip4_mask(len), len },
+		.nexthop = nh,
+		.source = (uint8_t)source,
+		.distance = source == RIB_TRANSLATED ? 5 : 0,
+	};
+
+	if (nh.ifindex != 0)
+		r.zone = b->snap->core.ip.interface[nh.ifindex].zone;
+	if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
+		return false;
+	return r.zone != 0 || (nh.kind != FIB_LOCAL && nh.kind != FIB_TRANSLATED) || add_to_zones(b, r);
+}
+
+static bool build_connected(struct build *b)
+{
+	bool ok = add_route(b, RIB_LOCAL, UINT32_MAX, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST });
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		const struct ip_interface_config *c = &b->snap->core.ip.interface[i];
+
+		for (uint32_t k = 0; k < c->n_addresses; k++) {
+			uint32_t addr = c->address[k].addr;
+			uint8_t len = c->address[k].prefix_len;
+			struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = i, .source = addr };
+			struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = i, .source = addr };
+			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST, .ifindex = i, .source = addr };
+
+			ok = ok && add_route(b, RIB_LOCAL, addr, 32, local);
+			if (len < 32)
+				ok = ok && add_route(b, RIB_CONNECTED, addr, len, link);
+			if (len < 31) /* RFC 3021: a /31 has no broadcast address */
+				ok = ok && add_route(b, RIB_LOCAL, addr | ~ip4_mask(len), 32, broadcast);
+		}
+	}
+	return ok;
+}
+
+static bool build_static(struct build *b)
+{
+	for (size_t k = 0; k < b->cfg->n_routes; k++) {
+		const struct config_route *c = &b->cfg->route[k];
+		struct rib_route r = c->route;
+
+		if (c->device[0] != 0) {
+			r.nexthop.ifindex = interface_by_name(b->snap, c->device);
+			if (r.nexthop.ifindex == 0) {
+				config_error_add(b->errors, b->cfg, &c->pos, "no interface is called \"%s\"",
+						 c->device);
+				return false;
+			}
+			const struct ip_interface_config *i = &b->snap->core.ip.interface[r.nexthop.ifindex];
+
+			if (r.nexthop.gateway == 0 && i->n_addresses > 0)
+				r.nexthop.source = i->address[0].addr;
+		}
+		if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
+			return false;
+	}
+	return true;
+}
+
+/* A range of addresses that only NAT uses is routed to nowhere. */
+static bool add_translated_routes(struct build *b, uint32_t first, uint32_t last)
+{
+	uint64_t at = first;
+
+	while (at <= last) {
+		uint8_t len = 32;
+
+		/* the largest block that begins here and does not run past the end */
+		while (len > 1 && at % (UINT64_C(2) << (32 - len)) == 0 && at + (UINT64_C(2) << (32 - len)) - 1 <= last)
+			len--;
+		if (!add_route(b, RIB_TRANSLATED, (uint32_t)at, len, (struct fib_nexthop){ .kind = FIB_TRANSLATED }))
+			return false;
+		at += UINT64_C(1) << (32 - len);
+	}
+	return true;
+}
+
+/* Ranges that meet are one. */
+static bool unite_proxy(struct ip_proxy *x, uint32_t ifindex, uint32_t first, uint32_t last)
+{
+	if (x->ifindex != ifindex || first > (uint64_t)x->last + 1 || x->first > (uint64_t)last + 1)
+		return false;
+	x->first = min_u32(x->first, first);
+	x->last = max_u32(x->last, last);
+	return true;
+}
+
+static bool add_proxy(struct build *b, uint32_t ifindex, uint32_t first, uint32_t last)
+{
+	struct ip_config *ip = &b->snap->core.ip;
+
+	for (uint32_t i = 0; i < ip->n_proxies; i++)
+		if (unite_proxy(&ip->proxy[i], ifindex, first, last))
+			return true;
+	if (ip->n_proxies == IP_PROXIES_MAX) {
+		config_error_add(b->errors, b->cfg, &nowhere,
+				 "pools, snat rules and `answer for` make more than %u ranges of addresses to answer ARP for",
+				 IP_PROXIES_MAX);
+		return false;
+	}
+	ip->proxy[ip->n_proxies++] = (struct ip_proxy){ .ifindex = ifindex, .first = first, .last = last };
+	return true;
+}
+
+/* The same, and answered by ARP where it lies on a connected prefix. */
+static bool add_translated(struct build *b, uint32_t first, uint32_t last)
+{
+	const struct ip_config *ip = &b->snap->core.ip;
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		for (uint32_t k = 0; k < ip->interface[i].n_addresses; k++) {
+			uint32_t mask = ip4_mask(ip->interface[i].address[k].prefix_len);
+			uint32_t net = ip->interface[i].address[k].addr & mask;
+			uint32_t lo = max_u32(first, net), hi = min_u32(last, net | ~mask);
+
+			if (lo <= hi && !add_proxy(b, i, lo, hi))
+				return false;
+		}
+	}
+	return add_translated_routes(b, first, last);
+}
+
+/* What interface blocks answer for. */
+static bool build_answers(struct build *b)
+{
+	for (size_t k = 0; k < b->cfg->n_interfaces; k++) {
+		const struct config_interface *c = &b->cfg->interface[k];
+		uint32_t i = interface_by_name(b->snap, c->ip.name);
+
+		for (uint32_t n = 0; n < c->n_answers; n++) {
+			if (!add_proxy(b, i, c->answer[n].first, c->answer[n].last) ||
+			    !add_translated_routes(b, c->answer[n].first, c->answer[n].last))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* By a map a source goes to what its entries hold. */
+static bool add_map_addresses(struct build *b, const struct rule_table *t, const struct rule_stmt *s)
+{
+	const struct rule_map *m = rules_map_of(t, s->map);
+
+	for (size_t i = 0; m != NULL && i < m->n_entries; i++)
+		if (!add_translated(b, m->entry[i].addr, m->entry[i].addr))
+			return false;
+	return true;
+}
+
+static bool add_rule_addresses(struct build *b, const struct rule_table *t, const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_stmt *s = &r->stmt[i];
+
+		if (s->kind != STMT_NAT || !s->nat_is_source)
+			continue;
+		if (s->map != NULL)
+			return add_map_addresses(b, t, s);
+		if (s->nat.kind == NAT_ACTION_RANGE && (s->nat.flags & NAT_FLAG_ADDRESS))
+			return add_translated(b, s->nat.range.first, s->nat.range.last);
+	}
+	return true;
+}
+
+static bool build_translated(struct build *b)
+{
+	for (uint32_t i = 0; i < b->snap->core.nat.n_pools; i++) {
+		const struct nat_pool_config *p = &b->snap->core.nat.pool[i];
+
+		for (uint32_t k = 0; p->name[0] != 0 && k < p->n_ranges; k++) {
+			if (!add_translated(b, p->range[k].first, p->range[k].last))
+				return false;
+		}
+	}
+	for (size_t t = 0; t < b->cfg->rules.n_tables; t++) {
+		const struct rule_table *table = &b->cfg->rules.table[t];
+
+		for (size_t c = 0; c < table->n_chains; c++) {
+			/* What a chain at input gives out is seen here only, and nobody sends to it. */
+			if (table->chain[c].type == CHAIN_NAT && table->chain[c].hook == HOOK_INPUT)
+				continue;
+			for (size_t r = 0; r < table->chain[c].n_rules; r++) {
+				if (!add_rule_addresses(b, table, &table->chain[c].rule[r]))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* Pools by name where they were before. */
+static bool build_pools(struct build *b)
+{
+	struct nat_config *nat = &b->snap->core.nat;
+	const struct nat_config *old = b->prev != NULL ? &b->prev->core.nat : NULL;
+
+	for (uint32_t k = 0; k < b->cfg->nat.n_pools; k++) {
+		const struct nat_pool_config *c = &b->cfg->nat.pool[k];
+		uint32_t place = NAT_POOLS_MAX;
+
+		for (uint32_t i = 0; old != NULL && i < old->n_pools; i++) {
+			if (strcmp(old->pool[i].name, c->name) == 0)
+				place = i;
+		}
+		for (uint32_t i = 0; i < NAT_POOLS_MAX && place == NAT_POOLS_MAX; i++) {
+			bool was = old != NULL && i < old->n_pools && old->pool[i].name[0] != 0;
+
+			if (nat->pool[i].name[0] == 0 && !was)
+				place = i;
+		}
+		if (place == NAT_POOLS_MAX) {
+			config_error_add(b->errors, b->cfg, &nowhere, "too many pools: at most %u", NAT_POOLS_MAX);
+			return false;
+		}
+		nat->pool[place] = *c;
+		nat->n_pools = max_u32(nat->n_pools, place + 1);
+	}
+	return true;
+}
+
+static bool names_it(const struct rule_match *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_names && name[0] != 0; i++) {
+		size_t len = strcspn(m->name[i].name, "*");
+
+		if (m->name[i].wildcard ? strncmp(m->name[i].name, name, len) == 0 : strcmp(m->name[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A rule for what goes back to the link that it came from (a hairpin) does not make that link outside. */
+static bool is_from(const struct build *b, const struct rule *r, uint32_t ifindex)
+{
+	const struct ip_interface_config *c = &b->snap->core.ip.interface[ifindex];
+
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_match *m = &r->stmt[i].match;
+
+		if (r->stmt[i].kind != STMT_MATCH || m->op != RULE_OP_EQ)
+			continue;
+		if (m->key == KEY_META_IIFNAME && names_it(m, c->name))
+			return true;
+		for (size_t k = 0; m->key == KEY_IP_SADDR && k < m->n_ranges; k++)
+			for (uint32_t a = 0; a < c->n_addresses; a++) {
+				uint32_t mask = ip4_mask(c->address[a].prefix_len);
+				uint32_t net = c->address[a].addr & mask;
+
+				if (m->range[k].lo <= (net | ~mask) && m->range[k].hi >= net)
+					return true;
+			}
+	}
+	return false;
+}
+
+/* The interfaces that a rule asks for as output. */
+static uint64_t outputs_of(const struct build *b, const struct rule *r)
+{
+	uint64_t outputs = 0;
+
+	for (size_t i = 0; i < r->n_stmts; i++) {
+		const struct rule_match *m = &r->stmt[i].match;
+
+		if (r->stmt[i].kind != STMT_MATCH || m->key != KEY_META_OIFNAME || m->op != RULE_OP_EQ)
+			continue;
+		for (uint32_t k = 1; k < IP_INTERFACES_MAX; k++)
+			if (names_it(m, b->snap->core.ip.interface[k].name) && !is_from(b, r, k))
+				outputs |= UINT64_C(1) << k;
+	}
+	return outputs;
+}
+
+/* Outside is where a chain of source NAT says that something goes out. */
+static void find_outside(struct build *b)
+{
+	for (size_t t = 0; t < b->cfg->rules.n_tables; t++) {
+		const struct rule_table *table = &b->cfg->rules.table[t];
+
+		for (size_t c = 0; c < table->n_chains; c++) {
+			const struct rule_chain *chain = &table->chain[c];
+
+			if (chain->type != CHAIN_NAT || chain->hook != HOOK_POSTROUTING)
+				continue;
+			for (size_t r = 0; r < chain->n_rules; r++)
+				b->snap->core.outside |= outputs_of(b, &chain->rule[r]);
+		}
+	}
+}
+
+static bool build_rules(struct build *b)
+{
+	struct rules_error err[16];
+	size_t n = 0;
+
+	find_outside(b);
+	b->snap->core.rules = rules_compile(&b->cfg->rules, &b->snap->core.nat, err, ARRAY_LEN(err), &n);
+	for (size_t i = 0; i < n && i < ARRAY_LEN(err); i++)
+		config_error_add(b->errors, b->cfg, &err[i].pos, "%s", err[i].text);
+	return b->snap->core.rules != NULL;
+}
+
+/* Routes of one zone that lead out of an interface of another. */
+static void find_shared(struct build *b)
+{
+	struct ip_config *ip = &b->snap->core.ip;
+
+	for (size_t i = 0; i < rib_n_routes(b->snap->core.rib); i++) {
+		const struct rib_route *r = rib_route_at(b->snap->core.rib, i);
+		struct ip_interface_config *out = &ip->interface[r->nexthop.ifindex % IP_INTERFACES_MAX];
+
+		if (r->zone == 0 || !r->resolved || r->nexthop.kind != FIB_UNICAST || out->zone == r->zone)
+			continue;
+		for (uint32_t k = 0; k < ip->n_zones; k++)
+			out->used_by |= (uint64_t)(ip->zone[k].number == r->zone) << k;
+	}
+}
+
+/* What connection tracking takes for outside: what the rules of source NAT name, else where default routes lead. */
+static void tell_outside(struct snapshot *s)
+{
+	s->core.ct.outside = s->core.outside;
+	for (uint32_t i = 0; s->core.outside == 0 && i <= s->core.ip.n_zones; i++) {
+		const struct fib *fib = i == 0 ? s->core.ip.fib : s->core.ip.zone[i - 1].fib;
+		const struct fib_nexthop *nh = fib_nexthop(fib, fib_lookup(fib, IP4(0, 0, 0, 1)));
+
+		if (nh->kind == FIB_UNICAST)
+			s->core.ct.outside |= UINT64_C(1) << nh->ifindex;
+	}
+}
+
+static bool build_routes(struct build *b)
+{
+	b->snap->core.rib = rib_create();
+	if (b->snap->core.rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
+	    !build_translated(b))
+		return false;
+	if (rib_build(b->snap->core.rib) != 0)
+		return false;
+	struct ip_config *ip = &b->snap->core.ip;
+	uint16_t zone;
+
+	ip->fib = rib_fib_at(b->snap->core.rib, 0, &zone);
+	/* No more than there are interfaces: the config's check refuses routes of a zone without one. */
+	for (uint32_t i = 1; i < rib_n_zones(b->snap->core.rib) && ip->n_zones < IP_INTERFACES_MAX; i++) {
+		struct ip_zone *z = &ip->zone[ip->n_zones++];
+
+		z->fib = rib_fib_at(b->snap->core.rib, i, &z->number);
+	}
+	find_shared(b);
+	tell_outside(b->snap);
+	return true;
+}
+
+static void copy_values(struct build *b)
+{
+	struct snapshot *s = b->snap;
+	const struct config *c = b->cfg;
+
+	s->core.generation = b->prev != NULL ? b->prev->core.generation + 1 : 1;
+	s->core.ip.icmp_rate_per_s = c->icmp_rate_per_s;
+	s->core.ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
+	s->core.ip.icmp_rate_path_mtu_s = c->icmp_rate_path_mtu_s;
+	s->core.ct.timeout = c->timeout;
+	s->core.ct.max_per_source = c->ct_max_per_source;
+	s->core.ct.new_per_source_s = c->ct_new_per_source_s;
+	s->core.ct.pick_up = c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP;
+	s->core.ct.drop_unknown = c->ct_unknown_tcp == CONFIG_UNKNOWN_DROP;
+	s->offload_max = c->offload_max;
+	s->offload_off = c->offload_off;
+	s->n_workers = max_u32(c->n_workers, 1);
+	s->text = malloc(c->text_len + 1);
+	if (s->text != NULL) {
+		memcpy(s->text, c->text, c->text_len);
+		s->text[c->text_len] = 0;
+		s->text_len = c->text_len;
+	}
+}
+
+struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors)
+{
+	struct build b = { .cfg = cfg, .prev = prev, .errors = errors };
+
+	b.snap = calloc(1, sizeof(*b.snap));
+	if (b.snap == NULL)
+		return NULL;
+	copy_values(&b);
+	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && snapshot_build_sources(b.snap, cfg) &&
+	    build_rules(&b) && build_routes(&b))
+		return b.snap;
+	if (config_n_errors(*errors) == 0)
+		config_error_add(errors, cfg, &nowhere, "out of memory");
+	snapshot_destroy(b.snap);
+	return NULL;
+}
+
+struct gateway_limits snapshot_limits(const struct config *cfg)
+{
+	return (struct gateway_limits){
+		.packets = cfg->packets,
+		.ip = cfg->ip_limits,
+		.conntrack = cfg->ct_limits,
+	};
+}
+
+void snapshot_destroy(struct snapshot *s)
+{
+	if (s == NULL)
+		return;
+	rib_destroy(s->core.rib);
+	if (s->core.rules != NULL)
+		ruleset_destroy(s->core.rules);
+	free(s->nat_source);
+	free(s->text);
+	free(s);
+}

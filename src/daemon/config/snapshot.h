@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A snapshot: what a config comes down to. `core` is what the cores are told, the
+ * rest is for those who run them. Interface numbers and pool numbers of the snapshot
+ * before are kept by name, so connections survive a reload.
+ */
+#ifndef YG_DAEMON_CONFIG_SNAPSHOT_H
+#define YG_DAEMON_CONFIG_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/gateway.h"
+#include "daemon/config/config.h"
+
+struct snapshot {
+	struct core_config core;
+	struct nat_address_range *nat_source; /* core.nat.source, to be freed */
+	char driver[IP_INTERFACES_MAX][16];   /* by interface number */
+	bool take_over[IP_INTERFACES_MAX];
+	uint32_t offload_max; /* connections in the kernel, 0: the default */
+	bool offload_off;
+	uint32_t n_workers; /* at least 1 */
+	char *text;         /* the config file's text */
+	size_t text_len;
+};
+
+/* Builds one from a config; prev may be NULL. On failure NULL and at
+ * least one error in *errors, which the caller has set to NULL or to what reading the config
+ * left there (notes); config_errors_free. */
+struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors);
+/* Sizes of tables, as the cores take them when they are made. */
+struct gateway_limits snapshot_limits(const struct config *cfg);
+void snapshot_destroy(struct snapshot *s);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the commands work on: the rooms of a running core, and the slots that
+ * src/daemon/run fills in for what lies above this room.
+ */
+#ifndef YG_DAEMON_CONTROL_COMMANDS_TARGET_H
+#define YG_DAEMON_CONTROL_COMMANDS_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/conntrack/conntrack.h"
+#include "daemon/fastpath/offload.h"
+#include "stack/ip/stack.h"
+#include "gateway/nat/nat.h"
+#include "stack/packet/env.h"
+#include "routing/rib/rib.h"
+#include "gateway/rules/rules.h"
+#include "stack/socket/raw.h"
+
+typedef void control_fn(void *arg);
+
+_Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
+
+#define CONTROL_CORES_MAX 64
+
+/* The rooms of one worker. Read and changed only inside `call` to that worker, but for the config that ip_stack_config
+ * returns: that is const, the same for all, and only the control thread swaps it. Rules and hooks are the same in all,
+ * in the same order. A device in `ip` is this worker's own handle of it: its counters are summed over the workers. */
+#define CONTROL_CORE                 \
+	struct env *env;             \
+	struct ip_stack *ip;         \
+	struct conntrack *conntrack; \
+	struct nat *nat;             \
+	struct rules *rules;         \
+	struct raw_sockets *raw
+
+struct control_core {
+	CONTROL_CORE;
+};
+
+/* Packets between the workers of a crew. With them the law holds across workers:
+ *   handed over (of all) + n_lent = taken over (of all) + n_waiting */
+struct control_between {
+	uint64_t n_waiting; /* in rings: put there, not taken over yet */
+	uint64_t n_lent;    /* of those that went by their address: not back yet, so still held where they came from */
+};
+
+struct control_target {
+	uint32_t n_cores; /* at least 1, the same for good */
+	union {
+		struct control_core core[CONTROL_CORES_MAX];
+		struct {
+			CONTROL_CORE; /* of core 0, which answers for all where all are the same */
+		};
+	};
+
+	void *ctx;
+	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn
+	 * does must be short: packets wait. Called from the control thread only. */
+	void (*call)(void *ctx, uint32_t core, control_fn *fn, void *arg);
+	/* Runs fn once, in whatever thread, while every worker rests between two batches with its core's clock set: fn
+	 * may read and change all cores. All packets wait, so it is for what must be of one moment. Called from the
+	 * control thread only. NULL is allowed with one core: then it is `call`. */
+	void (*call_all)(void *ctx, control_fn *fn, void *arg);
+	/* Inside call_all: what is on its way between workers. NULL with one core. */
+	void (*between)(void *ctx, struct control_between *out);
+	/* Inside `call` of core 0, whose raw sockets these are: what changes it, so that a recording has it too. */
+	int (*raw_open)(void *ctx);
+	void (*raw_close)(void *ctx, int socket);
+	int (*raw_send)(void *ctx, int socket, const struct raw_request *rq);
+	/* Inside `call` of that core; index is of its conntrack. */
+	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
+	/* Control thread. */
+	const struct rib *(*rib)(void *ctx);
+	/* The driver behind an interface as `run` chose it; "" when there is none. */
+	const char *(*driver)(void *ctx, uint32_t ifindex);
+	/* "native, copy" and the like, "" where a driver has but one; and one sentence: why this driver. May be NULL.
+	 */
+	const char *(*driver_mode)(void *ctx, uint32_t ifindex);
+	const char *(*driver_note)(void *ctx, uint32_t ifindex);
+	/* The kernel's fast path; NULL, and false when there is none. kernel_has and kernel_info inside `call` of that
+	 * core: what the kernel has forwarded of a connection is credited first, and of all of the core's when that is
+	 * quick. kernel_info tells of this core's connections; numbers of all cores are summed, so where cores share a
+	 * capacity one of them has it and the others 0. */
+	bool (*kernel_has)(void *ctx, uint32_t core, uint32_t conn);
+	bool (*kernel_info)(void *ctx, uint32_t core, struct offload_map_info *out);
+	/* Bytes that filled up short frames which the kernel forwarded, come and gone by this interface; NULL: none. */
+	void (*kernel_padding)(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out);
+	/* Control thread; of the programs, so once for all cores. */
+	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
+	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
+	bool (*reload)(void *ctx, char **report);
+	/* The config's generation when the gateway forwards, 0 before and after. */
+	uint64_t (*ready)(void *ctx);
+	/* What env->stages is measured by, and how many of that are a second. Control thread. NULL: by nothing. */
+	const char *(*stage_clock)(void *ctx, uint64_t *hz);
+	/* Kinds of events that somebody listens to (EVENT_BIT): connections cost nothing while nobody does. */
+	void (*want_events)(void *ctx, uint32_t kinds);
+};
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Asking a running gateway: connect, send one request, copy what comes to
+ * standard output and error, and end with the status that the gateway gave.
+ */
+#include "daemon/control/server/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/printable.h"
+#include "daemon/control/commands/command.h"
+#include "daemon/control/server/path.h"
+
+int control_client_send(struct control_client *c, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(c->fd, text, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* `events --until KIND` is how scripts wait for a gateway that they have just started: it may not have its socket yet.
+ */
+#define START_RETRY_MS 50
+#define START_TRIES 200
+
+static bool asks_until(size_t n_words, const char *const *word)
+{
+	bool until = false;
+
+	for (size_t i = 1; i < n_words; i++)
+		until = until || strncmp(word[i], "--until", 7) == 0;
+	return until && strcmp(word[0], "events") == 0;
+}
+
+int control_client_open(struct control_client *c, const char *path, size_t n_words, const char *const *word, char *err,
+			size_t err_len)
+{
+	char *line = proto_request_text(n_words, word);
+	if (line == NULL || strlen(line) > PROTO_REQUEST_MAX) {
+		free(line);
+		snprintf(err, err_len, "the command cannot be sent: too long, or not UTF-8");
+		return -EINVAL;
+	}
+	c->fd = control_path_connect(path, err, err_len);
+	for (int tries = asks_until(n_words, word) ? START_TRIES : 0;
+	     tries > 0 && (c->fd == -ENOENT || c->fd == -ECONNREFUSED); tries--) {
+		poll(NULL, 0, START_RETRY_MS);
+		c->fd = control_path_connect(path, err, err_len);
+	}
+	if (c->fd < 0) {
+		free(line);
+		return c->fd;
+	}
+	proto_reader_init(&c->reader);
+	int rc = control_client_send(c, line, strlen(line));
+	free(line);
+	if (rc != 0) {
+		snprintf(err, err_len, "the gateway does not listen: %s", strerror(-rc));
+		control_client_close(c);
+	}
+	return rc;
+}
+
+void control_client_close(struct control_client *c)
+{
+	close(c->fd);
+	proto_reader_fini(&c->reader);
+}
+
+int control_client_read(struct control_client *c)
+{
+	char buf[65536];
+	ssize_t n = read(c->fd, buf, sizeof(buf));
+
+	if (n < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (n == 0)
+		return 0;
+	int rc = proto_reader_add(&c->reader, buf, (size_t)n);
+	return rc == 0 ? 1 : rc;
+}
+
+/* One of the two streams of an answer. A frame may end in the middle of a character. */
+struct stream {
+	FILE *to;
+	char held[4];
+	size_t n_held;
+};
+
+/* A gateway sends nothing that would steer a terminal; but who knows what answers on a socket. */
+static bool print_text(struct stream *s, const uint8_t *text, size_t len)
+{
+	char buf[4096];
+
+	while (len > 0) {
+		size_t n = len < sizeof(buf) - s->n_held ? len : sizeof(buf) - s->n_held;
+		memcpy(buf, s->held, s->n_held);
+		memcpy(buf + s->n_held, text, n);
+		size_t all = s->n_held + n;
+		s->n_held = printable_piece(buf, all, PRINTABLE_TEXT);
+		all -= s->n_held;
+		memcpy(s->held, buf + all, s->n_held);
+		if (fwrite(buf, 1, all, s->to) != all)
+			return false;
+		text += n;
+		len -= n;
+	}
+	return fflush(s->to) == 0;
+}
+
+/* Prints the frames that are whole. The exit status when it came, else -1. */
+static int print_frames(struct control_client *c, struct stream *out, struct stream *err)
+{
+	struct proto_view v;
+	int rc;
+
+	while ((rc = proto_reader_next(&c->reader, &v)) == 1) {
+		if (v.type == PROTO_EXIT)
+			return v.payload[0];
+		if (!print_text(v.type == PROTO_OUT ? out : err, v.payload, v.len))
+			return EXIT_FAILED;
+	}
+	if (rc == 0)
+		return -1;
+	fprintf(stderr, "yangguan: what answers on the control socket is no gateway of this version\n");
+	return EXIT_USAGE;
+}
+
+int control_client_run(const char *path, size_t n_words, const char *const *word)
+{
+	struct control_client c;
+	struct stream to_out = { .to = stdout }, to_err = { .to = stderr };
+	char err[2304];
+	int status = -1;
+
+	if (control_client_open(&c, path, n_words, word, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan: %s\n", printable_string(err, PRINTABLE_TEXT));
+		return EXIT_USAGE;
+	}
+	while (status < 0) {
+		int rc = control_client_read(&c);
+		if (rc == -EINTR)
+			continue;
+		if (rc <= 0) {
+			fprintf(stderr, "yangguan: the gateway ended before it had answered\n");
+			status = EXIT_FAILED;
+			break;
+		}
+		status = print_frames(&c, &to_out, &to_err);
+	}
+	control_client_close(&c);
+	return status;
+}

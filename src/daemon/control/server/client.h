@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The other end of the control socket: a command of the program that asks a
+ * running gateway.
+ */
+#ifndef YG_DAEMON_CONTROL_SERVER_CLIENT_H
+#define YG_DAEMON_CONTROL_SERVER_CLIENT_H
+
+#include <stddef.h>
+
+#include "daemon/control/commands/proto.h"
+
+struct control_client {
+	int fd;
+	struct proto_reader reader;
+};
+
+/* Connects (path NULL: by default place) and sends the request. 0, or -errno and a text. */
+int control_client_open(struct control_client *c, const char *path, size_t n_words, const char *const *word, char *err,
+			size_t err_len);
+void control_client_close(struct control_client *c);
+/* More bytes to the server. 0 or -errno. */
+int control_client_send(struct control_client *c, const char *text, size_t len);
+/* Reads once; waits if nothing is there. 1: something came, 0: the end, -errno. Then proto_reader_next. */
+int control_client_read(struct control_client *c);
+
+/* A whole call: request, answer to standard output and error. The exit status. */
+int control_client_run(const char *path, size_t n_words, const char *const *word);
+
+#endif

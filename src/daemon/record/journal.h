@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The journal of a recording: lines of words, in the order in which things
+ * happened. Times are nanoseconds of the core's clock.
+ *
+ *   yangguan-recording 1
+ *   seed HEX                            of the core's random numbers
+ *   limit NAME N                        sizes of tables, those that are not 0
+ *   start TIME WALL-OFFSET              the core is made; offset + time is UTC
+ *   configure TIME GENERATION           with config-GENERATION.conf
+ *   configure-failed GENERATION         the line above changed nothing
+ *   attach TIME IF NAME MAC MTU CAPS UP a device
+ *   changed TIME IF MAC MTU CAPS UP     what the core sees of it has changed
+ *   told TIME IF                        the core was told so
+ *   wall TIME WALL-OFFSET               somebody has set the clock
+ *   detach TIME IF
+ *   rx TIME IF N                        the next N frames of NAME.in.pcap
+ *   expire TIME
+ *   raw-open TIME
+ *   raw-send TIME SOCKET DST SRC SEQ LEN TTL TOS DF [ZONE]
+ *   raw-close TIME SOCKET
+ *   end TIME INDEX REASON               a connection ended by command
+ *   tx IF N                             what the step above sent: the next N frames of NAME.out.pcap
+ *   stop
+ *
+ * A journal without its last line was cut (kill -9, a full disk): it is good up
+ * to its last whole line, or to the first whose frames are missing.
+ */
+#ifndef YG_DAEMON_RECORD_JOURNAL_H
+#define YG_DAEMON_RECORD_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/gateway.h"
+
+#define JOURNAL_FIRST_LINE "yangguan-recording 1"
+#define JOURNAL_LINE_MAX 512
+/* Behind every time of a journal: far from the end of the type, so that whatever the core adds to a time stays one. */
+#define JOURNAL_TIME_END (UINT64_C(1) << 62)
+
+void journal_limits_write(const struct gateway_limits *limits, FILE *to);
+/* False and a sentence when no limit has that name, or no config could have set it to that. */
+bool journal_limit_set(struct gateway_limits *limits, const char *name, uint64_t value, char *err, size_t err_len);
+void journal_hex(const uint8_t *bytes, size_t n, char *out);
+bool journal_unhex(const char *text, uint8_t *out, size_t n);
+/* A device's name that stands for nothing but a file of that name: the kernel's own rule. */
+bool journal_is_name(const char *name);
+
+/* The words of a line, one behind the other, each behind one blank. What is not there or not as promised gives the
+ * least value, and the words are bad from then on. */
+struct journal_words {
+	const char *at;
+	bool bad;
+};
+
+/* Behind the line's first word. */
+struct journal_words journal_words_of(const char *line);
+/* Decimal digits alone, from min to max. */
+uint64_t journal_number(struct journal_words *w, uint64_t min, uint64_t max);
+/* A word of at most cap - 1 bytes, else "". */
+void journal_word(struct journal_words *w, char *out, size_t cap);
+/* All words were good and there are no more. */
+bool journal_words_end(const struct journal_words *w);
+
+#endif

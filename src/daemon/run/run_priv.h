@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What run.c, run_ports.c and run_reload.c share: one running gateway.
+ */
+#ifndef YG_DAEMON_RUN_RUN_PRIV_H
+#define YG_DAEMON_RUN_RUN_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/run/drivers.h"
+#include "core/workers/entry.h"
+#include "daemon/record/record.h"
+#include "daemon/config/snapshot.h"
+#include "daemon/run/stage_clock.h"
+#include "daemon/run/worker.h"
+#include "daemon/control/server/path.h"
+#include "daemon/control/server/server.h"
+#include "daemon/device/netlink.h"
+#include "daemon/device/quiet.h"
+
+/* One interface and the kernel device behind it. */
+struct run_port {
+	struct device *device; /* worker 0's handle of `port`; NULL: this number is not in use */
+	struct driver_port port;
+	char driver[16]; /* as the config says */
+	char name[DEVICE_NAME_MAX];
+	bool take_over;
+	bool is_quiet;
+	bool is_gone;           /* the kernel device has vanished, or no driver takes it any more */
+	int lock_fd;            /* holds the name in this network namespace */
+	struct device counters; /* as they were before the device was taken anew */
+};
+
+/* A worker and what it has. */
+struct run_core {
+	struct run *run;
+	struct worker *worker;
+	struct entry entry;
+};
+
+struct run {
+	const char *config_path;
+	char config_absolute[4096]; /* for reload */
+	const char *record_dir;
+	char socket_path[CONTROL_PATH_MAX];
+	bool ready, stopping;
+
+	struct gateway_limits limits;
+	struct snapshot *snap;
+	struct crew *crew;
+	uint32_t n_cores;
+	struct run_core core[CREW_MAX];
+	struct stage_clock stage_clock;
+	struct record *record;
+	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
+	int clock_fd;                              /* see run_clock.c */
+	struct quiet *quiet;
+	struct drivers drivers; /* what the ports share */
+	bool fast_started;      /* drivers.fast is tied to the cores */
+	bool fast_off;          /* it never is: every packet takes the way through user space */
+	struct netlink_monitor *monitor;
+	struct run_port port[IP_INTERFACES_MAX];
+
+	struct event_base *base;
+	struct control_target target;
+	struct control_server *server;
+};
+
+/* Says something to whoever watches the program. */
+void run_say(const char *fmt, ...) YG_PRINTF(1, 2);
+/* To the program's output and to all who listen for events. Control thread. */
+void run_event(struct run *r, struct event *e);
+
+/* --- run_target.c --- */
+
+/* r->target, from the cores that there are. */
+void run_fill_target(struct run *r);
+/* Runs fn(arg) in this thread while every worker rests between two batches, with the cores' clocks set, and nothing is
+ * on its way between them. Control thread. */
+void run_at_rest(struct run *r, worker_fn *fn, void *arg);
+
+/* --- run_ports.c --- */
+
+/* Opens what interface i of snap names, with number i. 0, or -errno and one sentence. */
+int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
+		  size_t err_len);
+/* With the workers at rest: the device of `p`, number i, goes into the cores, or out of them. */
+void run_port_put(struct run *r, struct run_port *p, uint32_t i);
+void run_port_take(struct run *r, struct run_port *p, uint32_t i);
+/* The kernel gets the device back. Nobody may use it any more. */
+void run_port_close(struct run *r, struct run_port *p, uint32_t i);
+/* The kernel forwards nothing by port i any more and its device has no program; the number is free for another's. */
+void run_port_strip(struct run *r, uint32_t i);
+/* The device of port i is taken anew, by the best driver there is now. */
+void run_port_again(struct run *r, uint32_t i);
+/* Every port is closed: lets go of what they shared with the cores. The workers have ended. */
+void run_ports_stop(struct run *r);
+/* Now and then: what the kernel sends no word of. Control thread. */
+void run_ports_look(struct run *r);
+/* netlink_change_fn; ctx is the run. */
+void run_link_changed(void *ctx, enum netlink_change change, const struct netlink_link *link);
+
+/* --- run_clock.c --- */
+
+/* What to add to `now` of worker_clock for UTC. */
+uint64_t run_wall_offset(uint64_t now);
+/* The cores' offset follows, if somebody has set the clock. Control thread. */
+void run_clock_look(struct run *r);
+/* A descriptor that can be read when the clock was set, for run_clock_was_set; negative when there is none. */
+int run_clock_open(void);
+void run_clock_was_set(struct run *r, int fd);
+
+/* --- run_reload.c --- */
+
+/* From a file to what a gateway runs with; NULL and errors. There may be notes in both cases. */
+struct snapshot *run_snapshot(const char *path, struct gateway_limits *limits, struct config_errors **errors);
+/* For control_target. */
+bool run_reload(void *run, char **report);
+
+#endif

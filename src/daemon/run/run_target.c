@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What commands see of a running gateway: the rooms of each worker's core, and the
+ * slots through which they reach what lies above them. A slot that touches a core
+ * does so in its worker, or while all workers rest: first each is told to park,
+ * then all are waited for, so they stop at the same time.
+ */
+#include "daemon/run/run_priv.h"
+
+/* --- all workers --- */
+
+static void stop_all(struct run *r)
+{
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_park(r->core[i].worker);
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_parked(r->core[i].worker);
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		gateway_set_time(r->core[i].entry.gateway, worker_clock());
+}
+
+static void go_on_all(struct run *r)
+{
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		gateway_flush(r->core[i].entry.gateway, worker_clock());
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_go(r->core[i].worker);
+}
+
+void run_at_rest(struct run *r, worker_fn *fn, void *arg)
+{
+	stop_all(r);
+	/* A device must not go while another worker has a packet that lies in its ring. */
+	crew_drain(r->crew, worker_clock());
+	fn(arg);
+	go_on_all(r);
+}
+
+/* --- slots of the control room --- */
+
+static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
+{
+	worker_call(((struct run *)ctx)->core[core].worker, fn, arg);
+}
+
+static void slot_call_all(void *ctx, control_fn *fn, void *arg)
+{
+	stop_all(ctx);
+	fn(arg);
+	go_on_all(ctx);
+}
+
+static void slot_between(void *ctx, struct control_between *out)
+{
+	struct crew_between between;
+
+	crew_between(((struct run *)ctx)->crew, &between);
+	*out = (struct control_between){ .n_waiting = between.n_waiting, .n_lent = between.n_lent };
+}
+
+static int slot_raw_open(void *ctx)
+{
+	return entry_raw_open(&((struct run *)ctx)->core[0].entry);
+}
+
+static void slot_raw_close(void *ctx, int socket)
+{
+	entry_raw_close(&((struct run *)ctx)->core[0].entry, socket);
+}
+
+static int slot_raw_send(void *ctx, int socket, const struct raw_request *rq)
+{
+	return entry_raw_send(&((struct run *)ctx)->core[0].entry, socket, rq);
+}
+
+static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
+{
+	entry_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
+}
+
+static const struct rib *slot_rib(void *ctx)
+{
+	return ((struct run *)ctx)->snap->core.rib;
+}
+
+static const char *slot_driver(void *ctx, uint32_t ifindex)
+{
+	const struct device *d = ((struct run *)ctx)->port[ifindex].device;
+
+	return d != NULL ? d->ops->driver : "";
+}
+
+static const char *slot_driver_mode(void *ctx, uint32_t ifindex)
+{
+	return ((struct run *)ctx)->port[ifindex].port.mode;
+}
+
+static const char *slot_driver_note(void *ctx, uint32_t ifindex)
+{
+	return ((struct run *)ctx)->port[ifindex].port.note;
+}
+
+static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	return f != NULL && fast_read_back(f, core, conn);
+}
+
+static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	if (f == NULL)
+		return false;
+	fast_catch_up(f, core);
+	fast_info(f, core, out);
+	return true;
+}
+
+static bool slot_kernel_counts(void *ctx, struct fastpath_counts *out)
+{
+	const struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	if (f != NULL)
+		fast_counts(f, out);
+	return f != NULL;
+}
+
+static void slot_kernel_padding(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out)
+{
+	struct fast *f = ((struct run *)ctx)->drivers.fast;
+
+	*in = *out = 0;
+	if (f != NULL)
+		fastpath_padding(fast_path(f), ifindex, in, out);
+}
+
+static uint64_t slot_ready(void *ctx)
+{
+	const struct run *r = ctx;
+
+	return r->ready ? r->snap->core.generation : 0;
+}
+
+static const char *slot_stage_clock(void *ctx, uint64_t *hz)
+{
+	const struct run *r = ctx;
+
+	*hz = stage_clock_hz(&r->stage_clock);
+	return r->stage_clock.name;
+}
+
+static void slot_want_events(void *ctx, uint32_t kinds)
+{
+	struct run *r = ctx;
+
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		worker_want_events(r->core[i].worker, kinds);
+}
+
+void run_fill_target(struct run *r)
+{
+	r->target = (struct control_target){
+		.n_cores = r->n_cores,
+		.ctx = r,
+		.call = slot_call,
+		.call_all = slot_call_all,
+		.between = slot_between,
+		.raw_open = slot_raw_open,
+		.raw_close = slot_raw_close,
+		.raw_send = slot_raw_send,
+		.end_connection = slot_end_connection,
+		.rib = slot_rib,
+		.driver = slot_driver,
+		.driver_mode = slot_driver_mode,
+		.driver_note = slot_driver_note,
+		.kernel_has = slot_kernel_has,
+		.kernel_info = slot_kernel_info,
+		.kernel_padding = slot_kernel_padding,
+		.kernel_counts = slot_kernel_counts,
+		.reload = run_reload,
+		.ready = slot_ready,
+		.stage_clock = slot_stage_clock,
+		.want_events = slot_want_events,
+	};
+	for (uint32_t i = 0; i < r->n_cores; i++) {
+		struct gateway *g = r->core[i].entry.gateway;
+
+		r->target.core[i] = (struct control_core){
+			.env = gateway_env(g),
+			.ip = gateway_ip(g),
+			.conntrack = gateway_conntrack(g),
+			.nat = gateway_nat(g),
+			.rules = gateway_rules(g),
+			.raw = gateway_raw(g),
+		};
+	}
+}

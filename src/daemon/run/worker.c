@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The worker's loop: a batch from each device in turn, through the core, timers
+ * when they are due, the mailbox, and sleep when there is nothing.
+ *
+ * Sleep is poll() until the core's next deadline, so an idle gateway wakes up
+ * only for its timers. Behind packets it keeps looking for a while before it
+ * sleeps, for as long as that would have paid lately (spin.h).
+ *
+ * Several workers hand packets to each other (src/core/workers/crew.h). A worker that goes to
+ * sleep first says so (asleep), then looks once more at what others have handed
+ * over; who hands over first publishes, then looks at asleep. Both by an exchange, so
+ * that one of them sees the other: nothing is slept over, and
+ * nobody makes a system call to wake a worker that is awake.
+ *
+ * Mailbox: one call at a time, from the control thread. It puts the call's
+ * address into `call`, writes the eventfd and waits on the semaphore; the worker
+ * looks at `call` once a round. Ring of events: one producer (the thread that is
+ * in the core), one consumer (the control thread); both indexes only grow. The
+ * eventfd to the control thread is written at most once between two reads of it,
+ * at the end of a round.
+ *
+ * Next: src/core/workers/entry.c
+ */
+#include "daemon/run/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/run/spin.h"
+#include "base/util.h"
+#include "daemon/control/commands/target.h"
+
+#define RING_EVENTS 4096u /* a power of two */
+/* A descriptor that reports an error so many times in a row, with nothing to read, is left alone for so long. */
+#define ERRORS_MAX 16u
+#define MUTE_NS (100 * NS_PER_MS)
+
+struct port {
+	uint32_t ifindex;
+	struct device *device;
+	int fd;
+	bool is_empty;     /* in this round nothing was received */
+	uint32_t n_errors; /* polls in a row that reported an error and no packet */
+	uint64_t muted_until;
+};
+
+struct call {
+	worker_fn *fn; /* NULL: rest until `go` */
+	void *arg;
+};
+
+struct worker {
+	struct entry *entry;
+	atomic_bool asleep; /* or about to be */
+	pthread_t thread;
+	bool running;
+	uint32_t n_ports;
+	struct port port[IP_INTERFACES_MAX];
+	struct spin spin;
+
+	/* mailbox */
+	_Atomic(struct call *) call;
+	sem_t call_done;
+	struct call park;
+	sem_t parked, go;
+	int wake_fd;
+	bool stop;
+
+	/* to the control thread */
+	int notify_fd;
+	bool notify_wanted;      /* the producer's own */
+	atomic_bool notify_sent; /* and not read yet */
+	_Atomic uint32_t wanted; /* kinds */
+	atomic_bool raw_arrived;
+	_Atomic uint64_t n_lost;
+	_Atomic uint32_t head, tail; /* of the ring: next to write, next to read */
+	struct event ring[RING_EVENTS];
+};
+
+/* What people are told without asking. */
+#define ALWAYS_WANTED \
+	(~(EVENT_BIT(EVENT_CONN_NEW) | EVENT_BIT(EVENT_CONN_UPDATE) | EVENT_BIT(EVENT_CONN_END) | \
+	   EVENT_BIT(EVENT_NEIGH_LEARNT) | EVENT_BIT(EVENT_NEIGH_FAILED)))
+
+uint64_t worker_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+struct worker *worker_create(void)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	(void)sem_init(&w->call_done, 0, 0);
+	(void)sem_init(&w->parked, 0, 0);
+	(void)sem_init(&w->go, 0, 0);
+	if (w->wake_fd < 0 || w->notify_fd < 0) {
+		if (w->wake_fd >= 0)
+			close(w->wake_fd);
+		if (w->notify_fd >= 0)
+			close(w->notify_fd);
+		free(w);
+		return NULL;
+	}
+	atomic_store(&w->wanted, ALWAYS_WANTED);
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	close(w->wake_fd);
+	close(w->notify_fd);
+	sem_destroy(&w->call_done);
+	sem_destroy(&w->parked);
+	sem_destroy(&w->go);
+	free(w);
+}
+
+/* --- to the control thread --- */
+
+static void kick(int fd)
+{
+	uint64_t one = 1;
+
+	/* It can only fail when the counter is full, and then the reader is awake anyway. */
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+void worker_wake(struct worker *w)
+{
+	/* Of two exchanges one is first: either this one finds it asleep, or it sees what was published before. */
+	if (atomic_exchange(&w->asleep, false))
+		kick(w->wake_fd);
+}
+
+static void send_notify(struct worker *w)
+{
+	if (!w->notify_wanted)
+		return;
+	w->notify_wanted = false;
+	if (!atomic_exchange(&w->notify_sent, true))
+		kick(w->notify_fd);
+}
+
+void worker_notify(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->notify_wanted = true;
+}
+
+void worker_notify_clear(struct worker *w)
+{
+	uint64_t n;
+
+	while (read(w->notify_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+	/* From here on what is put in is announced anew; what was put in before is read by the caller. */
+	atomic_store(&w->notify_sent, false);
+}
+
+int worker_notify_fd(const struct worker *w)
+{
+	return w->notify_fd;
+}
+
+void worker_want_events(struct worker *w, uint32_t kinds)
+{
+	atomic_store(&w->wanted, kinds | ALWAYS_WANTED);
+}
+
+const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w)
+{
+	return &w->wanted;
+}
+
+void worker_emit(void *ctx, const struct event *e)
+{
+	struct worker *w = ctx;
+
+	if ((atomic_load_explicit(&w->wanted, memory_order_relaxed) & EVENT_BIT(e->kind)) == 0)
+		return;
+	uint32_t head = atomic_load_explicit(&w->head, memory_order_relaxed);
+	w->notify_wanted = true;
+	if (head - atomic_load_explicit(&w->tail, memory_order_acquire) == RING_EVENTS) {
+		atomic_fetch_add_explicit(&w->n_lost, 1, memory_order_relaxed);
+		return;
+	}
+	w->ring[head % RING_EVENTS] = *e;
+	atomic_store_explicit(&w->head, head + 1, memory_order_release);
+}
+
+bool worker_event_next(struct worker *w, struct event *out)
+{
+	uint32_t tail = atomic_load_explicit(&w->tail, memory_order_relaxed);
+
+	if (tail == atomic_load_explicit(&w->head, memory_order_acquire))
+		return false;
+	*out = w->ring[tail % RING_EVENTS];
+	atomic_store_explicit(&w->tail, tail + 1, memory_order_release);
+	return true;
+}
+
+uint64_t worker_events_lost(struct worker *w)
+{
+	return atomic_exchange(&w->n_lost, 0);
+}
+
+bool worker_raw_arrived(struct worker *w)
+{
+	return atomic_exchange(&w->raw_arrived, false);
+}
+
+static void raw_ready(void *ctx, int socket)
+{
+	struct worker *w = ctx;
+
+	atomic_store(&w->raw_arrived, true);
+	w->notify_wanted = true;
+}
+
+void worker_set_entry(struct worker *w, struct entry *e)
+{
+	w->entry = e;
+	raw_set_ready(gateway_raw(e->gateway), raw_ready, w);
+}
+
+/* --- devices --- */
+
+void worker_set_device(struct worker *w, uint32_t ifindex, struct device *d, uint64_t now)
+{
+	uint32_t i = 0;
+
+	while (i < w->n_ports && w->port[i].ifindex != ifindex)
+		i++;
+	entry_attach(w->entry, ifindex, d, now);
+	if (d != NULL) {
+		w->port[i] = (struct port){ .ifindex = ifindex, .device = d, .fd = d->ops->poll_fd(d) };
+		if (i == w->n_ports)
+			w->n_ports++;
+	} else if (i < w->n_ports) {
+		w->port[i] = w->port[--w->n_ports];
+	}
+}
+
+void worker_refresh_device(struct worker *w, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < w->n_ports; i++)
+		if (w->port[i].ifindex == ifindex) {
+			w->port[i].fd = w->port[i].device->ops->poll_fd(w->port[i].device);
+			w->port[i].muted_until = 0;
+		}
+}
+
+/* --- the loop --- */
+
+static void run_call(struct worker *w, const struct call *c)
+{
+	gateway_set_time(w->entry->gateway, worker_clock());
+	c->fn(c->arg);
+	gateway_flush(w->entry->gateway, worker_clock());
+	send_notify(w);
+}
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem) != 0 && errno == EINTR)
+		;
+}
+
+static void rest(struct worker *w)
+{
+	sem_post(&w->parked);
+	wait_for(&w->go);
+	send_notify(w);
+}
+
+/* True when there was a call: it may have changed anything, also whether to go on. */
+static bool check_mailbox(struct worker *w)
+{
+	struct call *c = atomic_load_explicit(&w->call, memory_order_acquire);
+	if (c == NULL)
+		return false;
+	if (c->fn != NULL)
+		run_call(w, c);
+	else
+		rest(w);
+	atomic_store_explicit(&w->call, NULL, memory_order_relaxed);
+	sem_post(&w->call_done);
+	return true;
+}
+
+void worker_call(struct worker *w, worker_fn *fn, void *arg)
+{
+	struct call c = { .fn = fn, .arg = arg };
+
+	if (!w->running) {
+		run_call(w, &c);
+		return;
+	}
+	atomic_store_explicit(&w->call, &c, memory_order_release);
+	kick(w->wake_fd);
+	wait_for(&w->call_done);
+}
+
+void worker_park(struct worker *w)
+{
+	if (!w->running)
+		return;
+	w->park = (struct call){ 0 };
+	atomic_store_explicit(&w->call, &w->park, memory_order_release);
+	kick(w->wake_fd);
+}
+
+void worker_parked(struct worker *w)
+{
+	if (w->running)
+		wait_for(&w->parked);
+}
+
+void worker_go(struct worker *w)
+{
+	if (!w->running) {
+		send_notify(w);
+		return;
+	}
+	sem_post(&w->go);
+	wait_for(&w->call_done);
+}
+
+/* A batch from each device. Returns the packets, and the time in *now. */
+static uint32_t receive(struct worker *w, uint64_t *now)
+{
+	struct stages *stages = &gateway_env(w->entry->gateway)->stages;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		struct device *d = w->port[i].device;
+		uint64_t start = stages->clock != NULL ? stages->clock() : 0;
+		struct batch b;
+		b.n = 0;
+		w->port[i].is_empty = d->ops->rx(d, &b, BATCH_MAX) == 0;
+		if (w->port[i].is_empty)
+			continue;
+		stage_add(stages, STAGE_RECEIVE, b.n, start);
+		n += b.n;
+		w->port[i].n_errors = 0;
+		*now = worker_clock();
+		entry_input(w->entry, w->port[i].ifindex, &b, *now);
+	}
+	if (n == 0)
+		*now = worker_clock();
+	return n;
+}
+
+/* What others have handed over. When that is nothing either, whatever came by an empty port has been dealt with. */
+static uint32_t take_over(struct worker *w, uint64_t now)
+{
+	uint32_t n_empty = 0, n;
+
+	for (uint32_t i = 0; i < w->n_ports; i++)
+		n_empty += w->port[i].is_empty;
+	if (n_empty == 0 && w->n_ports > 0)
+		return 0;
+	n = entry_poll(w->entry, now);
+	for (uint32_t i = 0; i < w->n_ports && n == 0; i++)
+		if (w->port[i].is_empty)
+			gateway_seen_empty(w->entry->gateway, w->port[i].ifindex);
+	return n;
+}
+
+static uint64_t next_deadline(struct worker *w)
+{
+	uint64_t next = entry_next_deadline(w->entry);
+
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		struct device *d = w->port[i].device;
+		if (d->ops->next != NULL)
+			next = min_u64(next, d->ops->next(d));
+	}
+	return next;
+}
+
+static void drain_wake(struct worker *w)
+{
+	uint64_t n;
+
+	while (read(w->wake_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+}
+
+/* Waits for a packet, a call, or the deadline. */
+static void sleep_until(struct worker *w, uint64_t now, uint64_t deadline)
+{
+	struct pollfd fd[IP_INTERFACES_MAX + 1] = { { .fd = w->wake_fd, .events = POLLIN } };
+
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		bool muted = w->port[i].muted_until > now;
+		fd[i + 1] = (struct pollfd){ .fd = muted ? -1 : w->port[i].fd, .events = POLLIN };
+		if (muted)
+			deadline = min_u64(deadline, w->port[i].muted_until);
+	}
+	struct timespec timeout = { 0 };
+	if (deadline > now) {
+		timeout.tv_sec = (time_t)((deadline - now) / NS_PER_S);
+		timeout.tv_nsec = (long)((deadline - now) % NS_PER_S);
+	}
+	if (ppoll(fd, w->n_ports + 1, deadline == TIME_NEVER ? NULL : &timeout, NULL) <= 0)
+		return;
+	if (fd[0].revents != 0)
+		drain_wake(w);
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		bool error = (fd[i + 1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+		if (error && ++w->port[i].n_errors > ERRORS_MAX)
+			w->port[i].muted_until = now + MUTE_NS;
+		else if (!error && w->port[i].muted_until <= now)
+			w->port[i].n_errors = 0;
+	}
+}
+
+/* Sleeps unless others hand something over in the last moment. Returns how much that was. */
+static uint32_t sleep_when_all_is_done(struct worker *w, uint64_t now)
+{
+	uint32_t n;
+
+	(void)atomic_exchange(&w->asleep, true); /* before the look; see worker_wake */
+	n = entry_poll(w->entry, now);
+	if (n == 0)
+		sleep_until(w, now, next_deadline(w));
+	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
+	return n;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	while (!w->stop) {
+		uint64_t now;
+		uint32_t n = receive(w, &now);
+		n += take_over(w, now);
+		if (entry_next_deadline(w->entry) <= now)
+			entry_expire(w->entry, now);
+		if (check_mailbox(w))
+			continue;
+		send_notify(w);
+		if (n > 0) {
+			spin_found(&w->spin, now);
+			continue;
+		}
+		if (spin_goes_on(&w->spin, now)) {
+			spin_relax();
+			continue;
+		}
+		entry_idle(w->entry);
+		/* The recorder may have had to say something. */
+		send_notify(w);
+		if (sleep_when_all_is_done(w, now) > 0)
+			spin_found(&w->spin, now);
+	}
+	return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+	char name[16] = "worker";
+	sigset_t all, old;
+
+	/* Signals are the control thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	w->stop = false;
+	int rc = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0)
+		return -rc;
+	w->running = true;
+	if (crew_n(w->entry->crew) > 1)
+		snprintf(name, sizeof(name), "worker-%u", w->entry->worker);
+	pthread_setname_np(w->thread, name);
+	return 0;
+}
+
+static void set_stop(void *arg)
+{
+	((struct worker *)arg)->stop = true;
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w->running)
+		return;
+	worker_call(w, set_stop, w);
+	pthread_join(w->thread, NULL);
+	w->running = false;
+}

@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The hooks of connection tracking.
+ *
+ * conntrack_in takes a batch in three passes, so that the waits for memory
+ * overlap: hash every tuple and prefetch its bucket; find the candidate in the
+ * bucket and prefetch its connection; then work through the packets in order.
+ * The order matters: the first packet of a flow creates the connection that the
+ * second one, right behind it, finds.
+ *
+ * What comes of a packet:
+ *   NEW, ESTABLISHED   it belongs to p->conn_ref
+ *   RELATED            an ICMP error about p->conn_ref
+ *   INVALID            it belongs to no connection and cannot begin one, or does not
+ *                      fit into its own; left to the rules, as in Linux, but see
+ *                      src/gateway/nat/nat.c for those whose way is translated
+ *   UNTRACKED          a rule said notrack
+ *   dropped            a wrong checksum where it would matter, a full table
+ *
+ * Checksums are verified where a packet creates a connection or changes its
+ * state: a damaged one must not. Plain packets of a connection go on as they are
+ * and their receiver judges.
+ *
+ * A packet that comes round again (from us to us) keeps what it was given the
+ * first time.
+ *
+ * Next: src/gateway/nat/nat.c
+ */
+#include "gateway/conntrack/conntrack_priv.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_CONNECTIONS 262144
+#define DEFAULT_FRAGMENTS 1024
+#define SOURCES_MAX 65536
+
+const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
+	[CT_TCP_NONE] = "NONE",         [CT_TCP_SYN_SENT] = "SYN_SENT",
+	[CT_TCP_SYN_RECV] = "SYN_RECV", [CT_TCP_ESTABLISHED] = "ESTABLISHED",
+	[CT_TCP_FIN_WAIT] = "FIN_WAIT", [CT_TCP_CLOSE_WAIT] = "CLOSE_WAIT",
+	[CT_TCP_LAST_ACK] = "LAST_ACK", [CT_TCP_TIME_WAIT] = "TIME_WAIT",
+	[CT_TCP_CLOSE] = "CLOSE",       [CT_TCP_SYN_SENT2] = "SYN_SENT2",
+};
+
+const char *const ct_end_reason_names[N_CT_END_REASONS] = {
+	[CT_END_TIMEOUT] = "timeout", [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
+	[CT_END_REUSED] = "reused",   [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
+	[CT_END_CONFIG] = "config",   [CT_END_REFUSED] = "refused",
+	[CT_END_ROUTE] = "route",
+	[CT_END_RECLAIMED] = "reclaimed",
+};
+
+const char *const ct_counter_names[N_CT_COUNTERS] = {
+	[CT_COUNT_CREATED] = "created",
+	[CT_COUNT_CONFIRMED] = "confirmed",
+	[CT_COUNT_DISCARDED] = "discarded",
+	[CT_COUNT_ENDED] = "ended",
+	[CT_COUNT_INVALID] = "invalid",
+	[CT_COUNT_RST_OUT_OF_WINDOW] = "rst-out-of-window",
+	[CT_COUNT_ICMP_OUT_OF_WINDOW] = "icmp-out-of-window",
+	[CT_COUNT_CLASH_RESOLVED] = "clash-resolved",
+	[CT_COUNT_EVICTED] = "evicted",
+	[CT_COUNT_RECLAIMED] = "reclaimed",
+	[CT_COUNT_SOURCE_CROWDED] = "source-crowded",
+};
+
+struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limits)
+{
+	uint32_t n = limits->n_connections != 0 ? limits->n_connections : DEFAULT_CONNECTIONS;
+	uint32_t n_fragments = limits->n_fragments != 0 ? limits->n_fragments : DEFAULT_FRAGMENTS;
+	struct conntrack *ct = calloc(1, sizeof(*ct));
+
+	if (ct == NULL)
+		return NULL;
+	ct->env = env;
+	ct->capacity = n;
+	for (uint32_t o = 0; o < N_CT_ORIGINS; o++)
+		ct->young[o].first = ct->young[o].last = UINT32_MAX;
+	ct->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
+	ct_timeouts_fill(&ct->cfg.timeout);
+	if (pool_init(&ct->conns, n + CT_BEYOND_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
+		goto free_ct;
+	if (pool_init(&ct->sides, n + CT_BEYOND_MAX, sizeof(*ct->side), _Alignof(struct ct_side)) != 0)
+		goto fini_conns;
+	ct->side = pool_at(&ct->sides, 0);
+	if (ct_table_init(&ct->table, 2 * (n + CT_BEYOND_MAX)) != 0)
+		goto fini_sides;
+	if (ct_sources_init(&ct->sources, min_u32(n, SOURCES_MAX)) != 0)
+		goto fini_table;
+	ct->fragments = ct_fragments_create(env, n_fragments);
+	if (ct->fragments == NULL)
+		goto fini_sources;
+	timer_wheel_init(&ct->wheel, &ct->side[0].timer, sizeof(ct->side[0]), CT_TICK_NS, env->now);
+	return ct;
+
+fini_sources:
+	ct_sources_fini(&ct->sources);
+fini_table:
+	ct_table_fini(&ct->table);
+fini_sides:
+	pool_fini(&ct->sides);
+fini_conns:
+	pool_fini(&ct->conns);
+free_ct:
+	free(ct);
+	return NULL;
+}
+
+void conntrack_destroy(struct conntrack *ct)
+{
+	if (ct == NULL)
+		return;
+	ct_fragments_destroy(ct->fragments, ct->env);
+	ct_sources_fini(&ct->sources);
+	ct_table_fini(&ct->table);
+	pool_fini(&ct->sides);
+	pool_fini(&ct->conns);
+	free(ct);
+}
+
+void conntrack_configure(struct conntrack *ct, const struct ct_config *cfg)
+{
+	ct->cfg = *cfg;
+	ct_timeouts_fill(&ct->cfg.timeout);
+	ct->has_zones = false;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		ct->has_zones |= cfg->zone[i] != 0;
+}
+
+void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx)
+{
+	ct->resume = fn;
+	ct->resume_ctx = ctx;
+}
+
+void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx)
+{
+	ct->refused = fn;
+	ct->refused_ctx = ctx;
+}
+
+void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx)
+{
+	ct->way_back = fn;
+	ct->way_back_ctx = ctx;
+}
+
+void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
+{
+	ct->release = fn;
+	ct->release_ctx = ctx;
+}
+
+void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew)
+{
+	ct->crew = *crew;
+}
+
+uint32_t conntrack_n_connections(const struct conntrack *ct)
+{
+	return ct->n_confirmed;
+}
+
+uint32_t conntrack_capacity(const struct conntrack *ct)
+{
+	return ct->capacity;
+}
+
+const uint64_t *conntrack_counts(const struct conntrack *ct)
+{
+	return ct->counts;
+}
+
+uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
+{
+	return ifindex < IP_INTERFACES_MAX ? ct->cfg.zone[ifindex] : 0;
+}
+
+bool conntrack_answers_unknown(const struct conntrack *ct, const struct packet *p)
+{
+	/* Where nobody knows which side is outside, nobody is told. */
+	return ct->cfg.drop_unknown == 0 && ct->cfg.outside != 0 && p->in_ifindex != 0 &&
+	       (ct->cfg.outside >> p->in_ifindex & 1) == 0;
+}
+
+uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p)
+{
+	return hook == HOOK_INPUT || p->out_ifindex == 0 ? p->zone : conntrack_zone(ct, p->out_ifindex);
+}
+
+bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id)
+{
+	const struct conn *c = conntrack_of(ct, p);
+
+	if (c == NULL)
+		return false;
+	/* Followed under the addresses with which they came. */
+	const struct tuple *t = &c->half[conn_dir(p->conn_ref)].tuple;
+	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone_of(ct, p), id);
+}
+
+enum ct_piece conntrack_piece(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk)
+{
+	*walk = NULL;
+	if (!ipv4_is_fragment(&p->ip) || p->datagram_serial == 0)
+		return CT_PIECE_NONE;
+	*walk = ct_fragment_walk(ct->fragments, p);
+	if (p->ip.frag_off == 0)
+		return *walk == NULL ? CT_PIECE_NONE : CT_PIECE_FIRST;
+	return *walk == NULL ? CT_PIECE_LOST : CT_PIECE_LATER;
+}
+
+bool ct_checksum_ok(struct packet *p)
+{
+	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))
+		return true;
+	return l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p));
+}
+
+void ct_set_invalid(struct conntrack *ct, struct packet *p)
+{
+	p->conn_ref = CONN_NONE;
+	p->ct_info = CT_INFO_INVALID;
+	ct->counts[CT_COUNT_INVALID]++;
+}
+
+/* The packet belongs to the connection: count it, and let it keep an unconfirmed one alive. */
+static void attach(struct conntrack *ct, struct packet *p, uint32_t ref, enum ct_info info)
+{
+	struct conn *c = ct_conn(ct, conn_index(ref));
+
+	c->half[conn_dir(ref)].packets++;
+	c->half[conn_dir(ref)].bytes += p->ip.total_len;
+	p->conn_ref = ref;
+	p->ct_info = (uint8_t)info;
+	if (!(c->status & CT_CONFIRMED))
+		ct_hold(ct, conn_index(ref), p);
+}
+
+static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reason)
+{
+	packet_set_drop(p, reason);
+	if (ct->refused != NULL && p->in_ifindex != 0)
+		ct->refused(ct->refused_ctx, p);
+}
+
+/* False, and p is dropped, when its source has too many connections or opens them too fast. */
+static bool source_allows(struct conntrack *ct, struct packet *p, const struct tuple *t, uint32_t *source)
+{
+	static const uint16_t reason[] = {
+		[CT_SOURCE_TOO_MANY] = DROP_CT_SOURCE_LIMIT,
+		[CT_SOURCE_TOO_FAST] = DROP_CT_SOURCE_RATE,
+	};
+	struct ct_source_limit limit = ct_source_limit_of(ct);
+	struct ct_source_id id = {
+		.addr = t->src,
+		.zone = t->zone,
+		.ifindex = (uint8_t)p->in_ifindex,
+		.outside = (ct->cfg.outside >> p->in_ifindex & 1) != 0,
+		.doubtful = p->in_ifindex != 0 && ct->way_back != NULL && !ct->way_back(ct->way_back_ctx, p),
+	};
+	enum ct_source_verdict v = ct_source_enter(&ct->sources, &ct->key, &id, &limit, ct->env->now, source);
+
+	if (v != CT_SOURCE_OK)
+		refuse(ct, p, (enum drop_reason)reason[v]);
+	else if (ct_source_is_crowded(*source))
+		ct->counts[CT_COUNT_SOURCE_CROWDED]++;
+	return v == CT_SOURCE_OK;
+}
+
+/* predecessor: an index, POOL_NONE for none. */
+static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t, uint32_t predecessor)
+{
+	const struct ct_protocol *proto = ct_protocol_of(t->proto);
+	uint32_t source = CT_SOURCE_NONE;
+
+	if (proto->can_begin != NULL && !proto->can_begin(ct, p)) {
+		ct_set_invalid(ct, p);
+		return;
+	}
+	if (!ct_checksum_ok(p)) {
+		packet_set_drop(p, DROP_L4_CHECKSUM);
+		return;
+	}
+	if ((ct->cfg.max_per_source != 0 || ct->cfg.new_per_source_s != 0) && !source_allows(ct, p, t, &source))
+		return;
+	uint32_t index = ct_create(ct, hash, t);
+	if (index == POOL_NONE) {
+		ct_source_leave(&ct->sources, source);
+		refuse(ct, p, DROP_CT_TABLE_FULL);
+		return;
+	}
+	struct ct_side *side = &ct->side[index];
+
+	side->source = source;
+	side->predecessor = predecessor;
+	side->notes.zone = t->zone;
+	proto->begin(ct, index, p);
+	attach(ct, p, index << 1 | CT_ORIGINAL, CT_INFO_NEW);
+}
+
+static bool changes_state(const struct ct_protocol *proto, const struct conn *c, enum ct_dir dir,
+			  const struct packet *p)
+{
+	if (proto->changes_state != NULL && proto->changes_state(p))
+		return true;
+	return dir == CT_REPLY && !(c->status & CT_SEEN_REPLY);
+}
+
+static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t hash, const struct tuple *t)
+{
+	uint32_t index = conn_index(ref);
+	enum ct_dir dir = conn_dir(ref);
+	struct conn *c = ct_conn(ct, index);
+	const struct ct_protocol *proto = ct_protocol_of(t->proto);
+
+	if (changes_state(proto, c, dir, p) && !ct_checksum_ok(p)) {
+		packet_set_drop(p, DROP_L4_CHECKSUM);
+		return;
+	}
+	enum ct_judgement j = proto->packet(ct, index, dir, p);
+	if (j == CT_JUDGE_INVALID) {
+		ct_set_invalid(ct, p);
+		return;
+	}
+	if (j == CT_JUDGE_REOPEN && conntrack_may_end(ct)) {
+		conntrack_end(ct, index, CT_END_REUSED);
+		begin(ct, p, hash, t, index);
+		return;
+	}
+	if (dir == CT_REPLY)
+		c->status |= CT_SEEN_REPLY;
+	attach(ct, p, ref,
+	       c->status & CT_SEEN_REPLY ? CT_INFO_ESTABLISHED
+	       : c->status & CT_EXPECTED ? CT_INFO_RELATED
+					 : CT_INFO_NEW);
+}
+
+/* Pieces that had to wait for the first one follow it in its batch. */
+static void append_ready(struct conntrack *ct, struct batch *b)
+{
+	while (b->n < BATCH_MAX) {
+		struct packet *p = ct_fragment_ready(ct->fragments);
+		if (p == NULL)
+			return;
+		p->verdict = VERDICT_CONTINUE;
+		batch_add(b, p);
+	}
+}
+
+void conntrack_defrag(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+	uint32_t n = b->n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = b->p[i];
+		if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)) && p->ct_info == CT_INFO_NONE)
+			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone_of(ct, p));
+		/* It may come back further down in this very batch. */
+		if (p->verdict == VERDICT_STOLEN)
+			b->p[i] = NULL;
+	}
+	if (hook == HOOK_PREROUTING)
+		append_ready(ct, b);
+}
+
+void ct_resume_ready(struct conntrack *ct)
+{
+	struct batch b = { .n = 0 };
+
+	if (ct->resume == NULL)
+		return;
+	for (append_ready(ct, &b); b.n > 0; append_ready(ct, &b)) {
+		ct->resume(ct->resume_ctx, &b);
+		b.n = 0;
+	}
+}
+
+/* A packet on its way through conntrack_in. */
+struct track {
+	uint64_t hash;
+	struct tuple tuple;
+	enum { TRACK_SKIP, TRACK_TUPLE, TRACK_ERROR, TRACK_LATER_PIECE, TRACK_NONE } kind;
+};
+
+static void classify(struct conntrack *ct, const struct packet *p, struct track *t)
+{
+	uint16_t zone = conntrack_zone_of(ct, p);
+
+	if (p->ct_info != CT_INFO_NONE && p->ct_info != CT_INFO_UNTRACKED)
+		t->kind = TRACK_SKIP;
+	else if (p->ct_info == CT_INFO_UNTRACKED)
+		t->kind = TRACK_NONE;
+	else if (p->l4.kind == L4_ICMP_ERROR)
+		t->kind = TRACK_ERROR;
+	else if (tuple_of_packet(p, zone, &t->tuple))
+		t->kind = TRACK_TUPLE;
+	else
+		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_PIECE : TRACK_NONE;
+	if (t->kind == TRACK_TUPLE) {
+		t->hash = p->has_flow_hash ? p->flow_hash : tuple_hash(&ct->key, &t->tuple);
+		ct_table_prefetch(&ct->table, t->hash);
+	}
+}
+
+/* What the tuple's packet will touch: its connection, or the one that it is going to begin, behind n_new others. */
+static void prefetch_conn(const struct conntrack *ct, const struct track *t, uint32_t *n_new)
+{
+	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->hash);
+	uint64_t m = ct_bucket_match(b, ct_table_tag(t->hash));
+	uint32_t index;
+
+	if (m != 0) {
+		index = conn_index(b->ref[ct_slot(m)]);
+	} else {
+		index = pool_upcoming(&ct->conns, (*n_new)++);
+		if (index == POOL_NONE)
+			return;
+		__builtin_prefetch(&ct->side[index], 1);
+	}
+	const struct conn *c = ct_conn(ct, index);
+
+	__builtin_prefetch(c, 1);
+	__builtin_prefetch((const uint8_t *)c + 64, 1);
+}
+
+/* A later piece goes where its first one went. */
+static void later_piece(struct conntrack *ct, struct packet *p)
+{
+	struct ct_fragment_first first = ct_fragment_first_of(ct->fragments, p, conntrack_zone_of(ct, p));
+	uint32_t ref;
+
+	switch (first.fate) {
+	case CT_FRAGMENT_UNTRACKED:
+		p->ct_info = CT_INFO_UNTRACKED;
+		return;
+	case CT_FRAGMENT_TRACKED:
+	case CT_FRAGMENT_RELATED:
+		ref = conntrack_find(ct, &first.tuple);
+		if (ref == CONN_NONE) {
+			/* The first piece was dropped, and its new connection with it. */
+			packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		} else if (first.fate == CT_FRAGMENT_RELATED) {
+			p->conn_ref = ref;
+			p->ct_info = CT_INFO_RELATED;
+			p->ct_icmp_error = true;
+		} else {
+			struct conn *c = ct_conn(ct, conn_index(ref));
+			bool replied = c->status & CT_SEEN_REPLY;
+
+			if (first.has_seq)
+				ct_tcp_later_piece(c, conn_dir(ref), &p->ip, &first);
+			attach(ct, p, ref, replied ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
+		}
+		return;
+	case CT_FRAGMENT_UNKNOWN:
+		packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
+		return;
+	case CT_FRAGMENT_INVALID:
+		ct_set_invalid(ct, p);
+		return;
+	}
+}
+
+/* Later pieces will ask what became of the first. */
+static void judge_first_piece(struct conntrack *ct, const struct packet *p)
+{
+	struct ct_fragment_first first = { .fate = CT_FRAGMENT_INVALID };
+
+	if (p->ct_info == CT_INFO_UNTRACKED)
+		first.fate = CT_FRAGMENT_UNTRACKED;
+	else if (p->conn_ref != CONN_NONE && p->ct_info != CT_INFO_INVALID) {
+		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
+		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
+		if (p->l4.kind == L4_TCP)
+			ct_tcp_first_piece(ct_conn(ct, conn_index(p->conn_ref)), conn_dir(p->conn_ref), p, &first);
+	}
+	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
+}
+
+/* The tracker judges a segment by all of it, as far as that is known: by the end that a piece that came before the
+ * first has shown, else by the first piece; the later ones then move the marks further. */
+static void track(struct conntrack *ct, struct packet *p, const struct track *t)
+{
+	uint32_t ref = ct_find(ct, t->hash, &t->tuple);
+	uint32_t whole = 0, own = p->l4.payload_len;
+
+	if (YG_UNLIKELY(p->ip.mf) && p->l4.kind == L4_TCP)
+		whole = ct_fragment_whole_len(ct->fragments, p);
+	if (whole != 0)
+		p->l4.payload_len = (uint16_t)(own + whole - packet_l4_len(p));
+	if (YG_UNLIKELY(ref == CONN_NONE && tuple_has_own_id(&t->tuple)))
+		ref = ct_identity_learn(ct, &t->tuple, t->hash);
+	if (ref == CONN_NONE)
+		begin(ct, p, t->hash, &t->tuple, POOL_NONE);
+	else
+		go_on(ct, p, ref, t->hash, &t->tuple);
+	p->l4.payload_len = (uint16_t)own;
+}
+
+static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, struct track *t)
+{
+
+	switch (t->kind) {
+	case TRACK_SKIP:
+		return;
+	case TRACK_TUPLE:
+		track(ct, p, t);
+		break;
+	case TRACK_ERROR:
+		ct_icmp_error(ct, hook, p);
+		break;
+	case TRACK_LATER_PIECE:
+		later_piece(ct, p);
+		return;
+	case TRACK_NONE:
+		if (p->ct_info != CT_INFO_UNTRACKED)
+			ct_set_invalid(ct, p);
+		break;
+	}
+	if (p->ip.mf && p->ip.frag_off == 0)
+		judge_first_piece(ct, p);
+}
+
+/* A connection is routed by one table in each direction, wherever its packets come in. */
+static void choose_table(const struct conntrack *ct, struct packet *p)
+{
+	if (p->conn_ref == CONN_NONE)
+		return;
+	uint32_t index = conn_index(p->conn_ref);
+
+	p->zone = conn_dir(p->conn_ref) == CT_ORIGINAL ? ct->side[index].notes.zone
+						       : ct_conn(ct, index)->half[CT_ORIGINAL].tuple.zone;
+}
+
+void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+	struct track track[BATCH_MAX];
+	uint32_t n_new = 0;
+
+	/* Packets made here may come in the middle of another batch. */
+	if (hook == HOOK_PREROUTING && b->n > 0 && b->p[0]->n_loops == 0)
+		ct_flush_limbo(ct);
+	for (uint32_t i = 0; i < b->n; i++)
+		classify(ct, b->p[i], &track[i]);
+	for (uint32_t i = 0; i < b->n; i++)
+		if (track[i].kind == TRACK_TUPLE)
+			prefetch_conn(ct, &track[i], &n_new);
+	for (uint32_t i = 0; i < b->n; i++)
+		work(ct, hook, b->p[i], &track[i]);
+	for (uint32_t i = 0; i < b->n && ct->has_zones; i++)
+		choose_table(ct, b->p[i]);
+}
+
+/* Where no rule says which side is outside, what is translated on its way out began inside. */
+static bool is_from_outside(const struct conntrack *ct, const struct conn *c, const struct packet *p)
+{
+	if (p->in_ifindex == 0)
+		return false;
+	return ct->cfg.outside != 0 ? (ct->cfg.outside >> p->in_ifindex & 1) != 0 : !(c->status & CT_SNAT);
+}
+
+/* False, and p is dropped, when the connection cannot be confirmed. */
+static bool confirm(struct conntrack *ct, enum ip_hook hook, struct packet *p, uint32_t index)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if (!ct_make_room(ct)) {
+		refuse(ct, p, DROP_CT_TABLE_FULL);
+		return false;
+	}
+	if (!(c->status & CT_REPLY_HELD))
+		c->half[CT_REPLY].tuple.zone = conntrack_reply_zone(ct, hook, p);
+	if (is_from_outside(ct, c, p))
+		c->status |= CT_OUTSIDE;
+	if (!ct_confirm_one(ct, index)) {
+		packet_set_drop(p, DROP_CT_CLASH);
+		return false;
+	}
+	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+		ct_let_go(ct, p);
+		conntrack_end(ct, index, CT_END_REFUSED);
+		packet_set_drop(p, DROP_CREW_RING);
+		return false;
+	}
+	return true;
+}
+
+void conntrack_confirm(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	struct conntrack *ct = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+		/* What nobody here takes leaves no trace, as what a rule drops. */
+		if (!p->conn_unconfirmed || p->unclaimed)
+			continue;
+		uint32_t index = conn_index(p->conn_ref);
+		if (ct_conn(ct, index)->status & (CT_CONFIRMED | CT_DYING))
+			ct->counts[CT_COUNT_CLASH_RESOLVED]++;
+		else if (!confirm(ct, hook, p, index))
+			continue;
+		ct_let_go(ct, p);
+	}
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of connection tracking share.
+ */
+#ifndef YG_GATEWAY_CONNTRACK_CONNTRACK_PRIV_H
+#define YG_GATEWAY_CONNTRACK_CONNTRACK_PRIV_H
+
+#include "base/timer.h"
+#include "gateway/conntrack/conntrack.h"
+#include "gateway/conntrack/fragment.h"
+#include "gateway/conntrack/source.h"
+#include "gateway/conntrack/table.h"
+
+/* Timeouts count in tenths of a second; 32 bits of them are 13 years. */
+#define CT_TICK_NS (NS_PER_S / 10)
+#define CT_TICKS_PER_S 10u
+
+/* Connections beyond the configured number: those that have ended while packets of the present batch still name them.
+ */
+#define CT_LIMBO_MAX (4 * BATCH_MAX)
+/* And room for those that end however many wait: one a packet and hook at most. */
+#define CT_LIMBO_ROOM (CT_LIMBO_MAX + 2 * BATCH_MAX)
+/* Connections beyond the configured number that are not confirmed: most packets that nobody takes need no more, and so
+ * push nobody out. */
+#define CT_UNCONFIRMED_SPARE 512
+#define CT_BEYOND_MAX (CT_LIMBO_ROOM + CT_UNCONFIRMED_SPARE)
+
+/* An ignored segment that is remembered; conn.tcp_last says whether there is one and which. */
+struct ct_tcp_last {
+	uint32_t number;
+	uint16_t win;
+	uint8_t flags, scale;
+};
+
+/* Where a connection began, as far as the young are told apart by it. */
+enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
+
+/* Beside each connection, by its index: what its later packets have no need of. */
+struct ct_side {
+	struct timer_node timer; /* confirmed */
+	uint32_t source;         /* the counter of its source address, see source.c */
+	struct conn_notes notes;
+	struct ct_tcp_last tcp_last;
+	uint32_t n_packets; /* that hold it: conn_unconfirmed is set in them */
+	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_HELD */
+	union {
+		struct {
+			uint32_t next, prev; /* confirmed and not assured: its list of the young, oldest first */
+		};
+		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
+	};
+};
+
+/* identity.c: the last connection between two addresses. */
+#define CT_IDENTITIES 1024u
+struct ct_identity {
+	uint32_t conn_plus_1; /* 0: none */
+	bool several;         /* hosts had connections at once */
+};
+
+struct conntrack {
+	struct env *env;
+	struct ct_config cfg; /* timeouts with the defaults filled in */
+	struct siphash_key key;
+	bool has_zones; /* other than 0 */
+	struct ct_table table;
+	struct pool conns;
+	struct pool sides; /* used as an array */
+	struct ct_side *side;
+	struct timer_wheel wheel;
+	struct {
+		uint32_t first, last, n;
+	} young[N_CT_ORIGINS];
+	uint32_t capacity;
+	uint32_t n_confirmed, n_unconfirmed;
+	uint32_t n_mapped; /* with CT_MAPPED */
+	uint32_t limbo[CT_LIMBO_ROOM];
+	uint32_t n_limbo;
+	struct ct_fragments *fragments;
+	struct ct_sources sources;
+	struct ct_identity identity[CT_IDENTITIES];
+	ct_release_fn *release;
+	void *release_ctx;
+	ct_resume_fn *resume;
+	void *resume_ctx;
+	ct_refused_fn *refused;
+	void *refused_ctx;
+	ct_finished_fn *finished;
+	void *finished_ctx;
+	ct_way_back_fn *way_back;
+	void *way_back_ctx;
+	ct_ended_fn *ended;
+	void *ended_ctx;
+	ct_alive_fn *alive;
+	void *alive_ctx;
+	struct ct_crew crew; /* no functions: one worker */
+	uint64_t counts[N_CT_COUNTERS];
+};
+
+/* What a protocol's tracker says of a packet on a connection. */
+enum ct_judgement {
+	CT_JUDGE_ACCEPT,
+	CT_JUDGE_INVALID,
+	CT_JUDGE_REOPEN, /* the old connection is over: this packet begins a new one on the same tuple */
+};
+
+static inline struct conn *ct_conn(const struct conntrack *ct, uint32_t index)
+{
+	return pool_at(&ct->conns, index);
+}
+
+/* table of connections: life.c */
+
+uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t);
+/* A new, unconfirmed connection with this ORIGINAL tuple, or POOL_NONE when the table is full. It has no packet yet. */
+uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig);
+/* p shares the unconfirmed connection and keeps it alive. */
+void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
+/* The opposite. */
+void ct_let_go(struct conntrack *ct, struct packet *p);
+/* Makes room for one more that is to be confirmed, if need be by the end of a young one. */
+bool ct_make_room(struct conntrack *ct);
+/* An unconfirmed one that no packet holds leaves no trace. */
+void ct_discard(struct conntrack *ct, uint32_t index);
+/* False when the REPLY tuple belongs to another connection. */
+bool ct_confirm_one(struct conntrack *ct, uint32_t index);
+void ct_assure(struct conntrack *ct, uint32_t index);
+/* Gives back what ended before this batch. */
+void ct_flush_limbo(struct conntrack *ct);
+void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);
+
+/* timeouts.c */
+
+void ct_timeouts_fill(struct ct_timeouts *t);
+/* It ends then at the latest. */
+void ct_shorten(struct conntrack *ct, uint32_t index, uint32_t seconds);
+void ct_arm(struct conntrack *ct, uint32_t index);
+static inline uint32_t ct_now_tick(const struct conntrack *ct)
+{
+	return (uint32_t)(ct->env->now / CT_TICK_NS);
+}
+
+static inline bool tick_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* So many seconds from now. One tick more, since the present one has begun. */
+static inline uint32_t ct_expires_in(const struct conntrack *ct, uint32_t seconds)
+{
+	return ct_now_tick(ct) + seconds * CT_TICKS_PER_S + 1;
+}
+
+/* A packet of it has come: it ends so many seconds from now. */
+static inline void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t seconds)
+{
+	struct conn *c = ct_conn(ct, index);
+	uint32_t before = conn_expires_tick(c);
+	uint32_t then = ct_expires_in(ct, seconds);
+
+	/* Nothing to write within one tick. */
+	if (then == before)
+		return;
+	c->half[CT_ORIGINAL].expires_tick = c->half[CT_REPLY].expires_tick = then;
+	if (YG_UNLIKELY(tick_before(then, before)) && (c->status & (CT_CONFIRMED | CT_DYING)) == CT_CONFIRMED)
+		ct_arm(ct, index);
+}
+
+/* As if a packet of it had come at `then`, which has passed. */
+void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then);
+
+/* The protocols: tcp.c, sctp.c, dccp.c, datagram.c, icmp.c. What is NULL does nothing. */
+struct ct_protocol {
+	/* False when a connection cannot begin with this packet; NULL: with any. */
+	bool (*can_begin)(const struct conntrack *ct, const struct packet *p);
+	void (*begin)(struct conntrack *ct, uint32_t index, const struct packet *p);
+	/* Its checksum is asked for also when it is not the first of its direction. */
+	bool (*changes_state)(const struct packet *p);
+	/* A later packet, whose checksum was right if it was asked for. */
+	enum ct_judgement (*packet)(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+	/* Both tuples are what they will be. */
+	void (*confirmed)(struct conn *c);
+	/* Its time is up: what for. */
+	enum ct_end_reason (*end_reason)(const struct conn *c);
+	const char *const *state_names;
+	uint8_t n_states;
+};
+extern const struct ct_protocol ct_tcp, ct_sctp, ct_dccp, ct_icmp, ct_datagram;
+const struct ct_protocol *ct_protocol_of(uint8_t proto);
+
+/* By the config. */
+static inline struct ct_source_limit ct_source_limit_of(const struct conntrack *ct)
+{
+	return (struct ct_source_limit){ .max = ct->cfg.max_per_source, .new_per_s = ct->cfg.new_per_source_s };
+}
+
+/* A field of the timeouts by its offset. */
+static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset)
+{
+	uint32_t seconds;
+
+	memcpy(&seconds, (const uint8_t *)t + offset, sizeof(seconds));
+	return seconds;
+}
+
+/* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
+ */
+void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
+			struct ct_fragment_first *first);
+void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+			const struct ct_fragment_first *first);
+/* A quoted segment of direction dir with this sequence number may be on its way. */
+bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
+
+void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
+enum ct_judgement ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+/* In seconds, as it is now. */
+uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c);
+/* spare.c: a few datagrams to a well-known port, which have not become a stream. */
+bool ct_is_query(const struct conn *c);
+void ct_datagram_confirmed(struct conn *c);
+
+/* flow.c's part of the two trackers: a later segment that changes no state, false when it does not fit or would; by
+ * what later datagrams of this moment are judged; and what others have forwarded. */
+bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v,
+		  const uint8_t *header);
+struct ct_moment;
+void ct_moment_now(const struct conntrack *ct, struct ct_moment *m);
+struct ct_credit;
+void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit);
+void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit);
+
+/* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
+void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
+
+/* identity.c */
+
+/* The connection whose answer a packet with this tuple is, though nobody has the tuple: its REPLY tuple is known from
+ * here on, or is not known any more. CONN_NONE if there is none. */
+uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t hash);
+/* The connection that a quoted packet belonged to, which left with this tuple; the reference has the error's direction. */
+uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);
+/* Both tuples stand in the table. */
+void ct_identity_confirmed(struct conntrack *ct, uint32_t index);
+
+/* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */
+bool ct_checksum_ok(struct packet *p);
+/* Hands on the held pieces that found no room in their batch. */
+void ct_resume_ready(struct conntrack *ct);
+void ct_set_invalid(struct conntrack *ct, struct packet *p);
+
+#endif

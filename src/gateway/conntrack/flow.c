@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Later packets of established connections, without the hooks: judged one by one
+ * by the trackers' own code (conntrack_tcp_plain, conntrack_datagram_plain), or credited together after others
+ * have forwarded them (conntrack_credit).
+ *
+ * What always holds: a packet that these take leaves a connection as
+ * conntrack_in would; whatever would change more than counters, windows and the
+ * end is refused untouched, and takes the hooks.
+ *
+ * Next: src/gateway/flowcache/input.c
+ */
+#include "gateway/conntrack/flow.h"
+
+#include "gateway/conntrack/conntrack_priv.h"
+
+void conntrack_flows(struct conntrack *ct, struct ct_flows *out)
+{
+	*out = (struct ct_flows){
+		.key = ct->key, .table = &ct->table, .conn = pool_at(&ct->conns, 0), .n_conns = ct->conns.cap
+	};
+}
+
+void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m)
+{
+	if (YG_UNLIKELY(ct->n_limbo > 0))
+		ct_flush_limbo(ct);
+	ct_moment_now(ct, m);
+}
+
+bool conntrack_tcp_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len, const struct l4_view *v,
+			 const uint8_t *header)
+{
+	const uint16_t wanted = CT_CONFIRMED | CT_SEEN_REPLY;
+	enum ct_dir dir = conn_dir(ref);
+	struct conn *c = ct_conn(ct, conn_index(ref));
+
+	if ((c->status & (wanted | CT_DYING)) != wanted || !ct_tcp_plain(ct, conn_index(ref), dir, v, header))
+		return false;
+	c->half[dir].packets++;
+	c->half[dir].bytes += total_len;
+	return true;
+}
+
+void conntrack_credit(struct conntrack *ct, uint32_t ref, const struct ct_credit *credit)
+{
+	struct conn *c = ct_conn(ct, conn_index(ref));
+	enum ct_dir dir = conn_dir(ref);
+
+	if (credit->packets == 0 || (c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
+		return;
+	c->half[dir].packets += credit->packets;
+	c->half[dir].bytes += credit->bytes;
+	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP)
+		ct_tcp_credit(ct, conn_index(ref), dir, credit);
+	else
+		ct_datagram_credit(ct, conn_index(ref), credit);
+}
+
+void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx)
+{
+	ct->ended = fn;
+	ct->ended_ctx = ctx;
+}
+
+void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx)
+{
+	ct->alive = fn;
+	ct->alive_ctx = ctx;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1).
+ *
+ * A mapping ties an inside address and port to one outside address and port,
+ * whatever the destination. It has the outside port to itself and lives while a
+ * connection uses it, in either direction. It is found by its inside (a new
+ * connection from there) and by its outside (a new one to there, if filtering
+ * lets it in).
+ *
+ * Filtering (RFC 4787 REQ-8): address-dependent asks whether the inside talks
+ * with that remote address; a permit counts the connections that do. With the
+ * strictest filtering a permit names the port as well, and is there only for
+ * attempts (attempt.c): all others are let in by their own connection.
+ *
+ * What always holds: a mapping stands in both chains and holds its port; its
+ * n_holders is the number of connections that hold it, on either side (hold.c), of
+ * attempts, and of other workers that it was lent to or borrowed from; n_holds is
+ * the sum of all.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/nat/nat_priv.h"
+
+static uint32_t *buckets(uint32_t n)
+{
+	uint32_t *b = malloc(n * sizeof(*b));
+
+	for (uint32_t i = 0; b != NULL && i < n; i++)
+		b[i] = NAT_NONE;
+	return b;
+}
+
+int nat_mappings_init(struct nat_mappings *m, uint32_t n)
+{
+	*m = (struct nat_mappings){ .n_buckets = n };
+	m->in = buckets(n);
+	m->out = buckets(n);
+	m->permit = buckets(n);
+	if (m->in == NULL || m->out == NULL || m->permit == NULL)
+		goto free_buckets;
+	if (pool_init(&m->pool, n, sizeof(struct nat_eim), _Alignof(struct nat_eim)) != 0)
+		goto free_buckets;
+	if (pool_init(&m->permits, n, sizeof(struct nat_permit), _Alignof(struct nat_permit)) != 0)
+		goto fini_pool;
+	if (pool_init(&m->pairs, n, sizeof(struct nat_pair), _Alignof(struct nat_pair)) != 0)
+		goto fini_permits;
+	return 0;
+
+fini_permits:
+	pool_fini(&m->permits);
+fini_pool:
+	pool_fini(&m->pool);
+free_buckets:
+	free(m->in);
+	free(m->out);
+	free(m->permit);
+	return -ENOMEM;
+}
+
+void nat_mappings_fini(struct nat_mappings *m)
+{
+	pool_fini(&m->pairs);
+	pool_fini(&m->permits);
+	pool_fini(&m->pool);
+	free(m->in);
+	free(m->out);
+	free(m->permit);
+}
+
+static uint32_t *in_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint16_t zone, uint8_t proto,
+			   uint32_t pool)
+{
+	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16 | zone;
+
+	return &n->mappings.in[siphash13_16(&n->key, m0, (uint64_t)pool << 8 | proto) % n->mappings.n_buckets];
+}
+
+static uint32_t *out_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint8_t proto)
+{
+	uint64_t m0 = (uint64_t)addr << 32 | (uint64_t)port << 16;
+
+	return &n->mappings.out[siphash13_16(&n->key, m0, UINT64_C(1) << 32 | proto) % n->mappings.n_buckets];
+}
+
+uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, uint32_t pool)
+{
+	uint16_t port = nat_inside_port(orig);
+	uint32_t i = *in_bucket(n, orig->src, port, orig->zone, orig->proto, pool);
+
+	for (; i != NAT_NONE; i = nat_mapping_at(n, i)->in_chain) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		if (m->in_addr == orig->src && m->in_port == port && m->in_zone == orig->zone &&
+		    m->proto == orig->proto && m->pool == pool)
+			return i;
+	}
+	return NAT_NONE;
+}
+
+uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig)
+{
+	uint16_t port = orig->proto == IPPROTO_NR_ICMP ? orig->sport : orig->dport;
+	uint32_t i = *out_bucket(n, orig->dst, port, orig->proto);
+
+	for (; i != NAT_NONE; i = nat_mapping_at(n, i)->out_chain) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		if (m->out_addr == orig->dst && m->out_port == port && m->proto == orig->proto)
+			return i;
+	}
+	return NAT_NONE;
+}
+
+uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
+{
+	uint32_t i = pool_alloc(&n->mappings.pool);
+
+	if (i == POOL_NONE)
+		return NAT_NONE;
+	struct nat_eim *m = nat_mapping_at(n, i);
+	uint32_t *in = in_bucket(n, like->in_addr, like->in_port, like->in_zone, like->proto, like->pool);
+	uint32_t *out = out_bucket(n, like->out_addr, like->out_port, like->proto);
+	*m = *like;
+	m->n_holders = 0;
+	m->in_chain = *in;
+	m->out_chain = *out;
+	*in = *out = i;
+	if (m->lender == 0)
+		nat_address_hold(n, m->address, m->proto, m->out_port);
+	else
+		n->mappings.n_borrowed++;
+	return i;
+}
+
+static struct tuple inside_of(const struct nat_eim *m)
+{
+	return (struct tuple){ .src = m->in_addr, .sport = m->in_port, .proto = m->proto, .zone = m->in_zone };
+}
+
+/* Its port goes back to where it came from. */
+static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
+{
+	struct tuple inside = inside_of(m);
+
+	if (m->lender != 0) {
+		struct nat_loan loan = { .pool = m->pool, .lender = m->lender };
+
+		n->mappings.n_borrowed--;
+		if (n->crew.give_back != NULL)
+			n->crew.give_back(n->crew.ctx, &inside, &loan);
+		return;
+	}
+	if (n->crew.mapping != NULL)
+		(void)n->crew.mapping(n->crew.ctx, &inside, NAT_MAPPING_GONE);
+	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,
+		      m->out_port);
+}
+
+void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tuple *inside), void *ctx)
+{
+	for (uint32_t i = 0; i < n->mappings.pool.n_fresh; i++) {
+		const struct nat_eim *m = nat_mapping_at(n, i);
+		struct tuple inside = inside_of(m);
+
+		if (m->n_holders > 0 && m->lender == 0)
+			fn(ctx, &inside);
+	}
+}
+
+void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+{
+	uint32_t mapping = nat_mapping_of_inside(n, inside, pool);
+
+	if (mapping == NAT_NONE)
+		return;
+	n->mappings.n_for_workers--;
+	nat_mapping_leave(n, mapping);
+}
+
+void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+{
+	nat_lend_end(n, inside, pool);
+}
+
+bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan)
+{
+	uint32_t mapping = nat_mapping_of_inside(n, inside, loan->pool);
+
+	if (mapping != NAT_NONE) {
+		/* Another packet of it came with the same loan: once is enough. */
+		n->crew.give_back(n->crew.ctx, inside, loan);
+	} else {
+		struct nat_eim like = {
+			.in_addr = inside->src,
+			.in_port = inside->sport,
+			.in_zone = inside->zone,
+			.proto = inside->proto,
+			.out_addr = loan->addr,
+			.out_port = loan->port,
+			.pool = loan->pool,
+			.out_ifindex = loan->out_ifindex,
+			.lender = loan->lender,
+			.address = NAT_NONE,
+		};
+		mapping = nat_mapping_make(n, &like);
+		if (mapping == NAT_NONE) {
+			n->crew.give_back(n->crew.ctx, inside, loan);
+			return false;
+		}
+	}
+	nat_mapping_join(n, mapping);
+	n->mappings.n_for_workers++;
+	return true;
+}
+
+void nat_mapping_join(struct nat *n, uint32_t index)
+{
+	nat_mapping_at(n, index)->n_holders++;
+	n->mappings.n_holds++;
+}
+
+void nat_mapping_leave(struct nat *n, uint32_t index)
+{
+	struct nat_eim *m = nat_mapping_at(n, index);
+
+	assert(m->n_holders > 0);
+	n->mappings.n_holds--;
+	if (--m->n_holders > 0)
+		return;
+	uint32_t *link = in_bucket(n, m->in_addr, m->in_port, m->in_zone, m->proto, m->pool);
+	while (*link != index)
+		link = &nat_mapping_at(n, *link)->in_chain;
+	*link = m->in_chain;
+	link = out_bucket(n, m->out_addr, m->out_port, m->proto);
+	while (*link != index)
+		link = &nat_mapping_at(n, *link)->out_chain;
+	*link = m->out_chain;
+	give_up(n, m, index);
+	pool_free(&n->mappings.pool, index);
+}
+
+/* The link that leads to the permit, or to the end of the chain. */
+static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+{
+	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, (uint64_t)port << 32 | 2);
+	uint32_t *link = &n->mappings.permit[hash % n->mappings.n_buckets];
+
+	while (*link != NAT_NONE) {
+		struct nat_permit *x = pool_at(&n->mappings.permits, *link);
+		if (x->mapping == mapping && x->remote == remote && x->port == port)
+			break;
+		link = &x->chain;
+	}
+	return link;
+}
+
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+{
+	uint32_t *link = permit_link(n, mapping, remote, port);
+
+	if (*link == NAT_NONE) {
+		/* As many as connections; a permit that finds no room only keeps somebody out. */
+		uint32_t i = pool_alloc(&n->mappings.permits);
+		if (i == POOL_NONE)
+			return;
+		*(struct nat_permit *)pool_at(&n->mappings.permits, i) =
+			(struct nat_permit){ .mapping = mapping, .remote = remote, .port = port, .chain = NAT_NONE };
+		*link = i;
+	}
+	((struct nat_permit *)pool_at(&n->mappings.permits, *link))->n_holders++;
+}
+
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+{
+	uint32_t *link = permit_link(n, mapping, remote, port), index = *link;
+
+	if (index == NAT_NONE)
+		return;
+	struct nat_permit *x = pool_at(&n->mappings.permits, index);
+	if (--x->n_holders > 0)
+		return;
+	*link = x->chain;
+	pool_free(&n->mappings.permits, index);
+}
+
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+{
+	return *permit_link(n, mapping, remote, port) != NAT_NONE;
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of NAT share.
+ */
+#ifndef YG_GATEWAY_NAT_NAT_PRIV_H
+#define YG_GATEWAY_NAT_NAT_PRIV_H
+
+#include "base/pool.h"
+#include "base/util.h"
+#include "gateway/nat/blocks.h"
+#include "gateway/nat/nat.h"
+#include "gateway/nat/portmap.h"
+
+#define NAT_NONE UINT32_MAX
+
+/* A translation address in use. */
+struct nat_address {
+	uint32_t addr;
+	uint16_t zone;
+	uint32_t chain;
+	uint32_t row;               /* of its blocks, NAT_BLOCK_NONE: its ports are all ours */
+	uint32_t n_holders;         /* connections and mappings on it */
+	uint32_t map[N_NAT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
+};
+
+struct nat_addresses {
+	struct pool pool;
+	struct pool maps;
+	uint32_t *bucket;
+	uint32_t n_buckets;
+};
+
+/* Where a translation comes from: what decides whether a new config still allows it. */
+enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
+
+/* conn_notes.nat_ref: what the connection holds (hold.c). */
+enum nat_hold_kind {
+	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
+	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
+	NAT_HOLD_MAPPING_IN, /* ... as somebody who came in by it */
+	NAT_HOLD_PAIR,       /* a mapping by which it came in, and one of the first two for its source */
+};
+#define NAT_INDEX_BITS 22
+#define NAT_MAPPINGS_LIMIT (1u << NAT_INDEX_BITS)
+
+static inline uint32_t nat_ref_of(enum nat_hold_kind kind, enum nat_origin origin, uint32_t id, uint32_t index)
+{
+	return (uint32_t)kind << 30 | (uint32_t)origin << 28 | (id & 63) << NAT_INDEX_BITS | index;
+}
+
+static inline enum nat_hold_kind nat_ref_kind(uint32_t ref)
+{
+	return (enum nat_hold_kind)(ref >> 30);
+}
+
+static inline enum nat_origin nat_ref_origin(uint32_t ref)
+{
+	return (enum nat_origin)(ref >> 28 & 3);
+}
+
+static inline uint32_t nat_ref_id(uint32_t ref)
+{
+	return ref >> NAT_INDEX_BITS & 63;
+}
+
+static inline uint32_t nat_ref_index(uint32_t ref)
+{
+	return ref & (NAT_MAPPINGS_LIMIT - 1);
+}
+
+/* An endpoint-independent mapping (RFC 4787 REQ-1). */
+struct nat_eim {
+	uint32_t in_addr, out_addr;
+	uint16_t in_port, out_port;
+	uint16_t in_zone; /* its outside is the pool's, and pools are of no zone */
+	uint8_t proto;
+	uint8_t pool;
+	uint8_t out_ifindex;
+	uint8_t lender;     /* worker + 1 to whom it belongs, 0: ours */
+	uint32_t address;   /* index of out_addr's struct nat_address; unused when borrowed */
+	uint32_t n_holders; /* connections */
+	uint32_t in_chain, out_chain;
+};
+
+/* For filtering: the inside of a mapping talks with this remote address, or (port not 0) with this port there. */
+struct nat_permit {
+	uint32_t mapping, remote;
+	uint16_t port;
+	uint32_t n_holders;
+	uint32_t chain;
+};
+
+struct nat_mappings {
+	struct pool pool;
+	struct pool permits;
+	struct pool pairs;
+	uint32_t *in, *out, *permit; /* buckets */
+	uint32_t n_buckets;
+	uint32_t n_borrowed;    /* of other workers: they hold no port here */
+	uint32_t n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
+	uint64_t n_holds;       /* holders of all mappings */
+};
+
+struct nat_pair {
+	uint32_t entered, source; /* both as a nat_ref */
+};
+
+/* rest.c: ports that nobody uses and nobody may have yet. */
+struct nat_rest {
+	uint64_t until;
+	uint32_t address;
+	uint16_t port;
+	uint8_t ip_proto;
+};
+
+struct nat_rests {
+	struct nat_rest *rest; /* a ring */
+	uint32_t cap, head, n;
+};
+
+/* attempt.c: hosts inside that were refused by each other's mappings. */
+#define NAT_ATTEMPTS_MAX 256
+struct nat_attempt {
+	uint64_t until;
+	uint32_t mapping, remote;
+	uint16_t port;
+};
+
+struct nat_attempts {
+	struct nat_attempt attempt[NAT_ATTEMPTS_MAX]; /* a ring */
+	uint32_t head, n;
+};
+
+/* reuse.c: connections that are finished, the longest first. Links by their numbers. */
+struct nat_reuse_queue {
+	uint32_t first, last; /* number + 1 */
+	uint32_t serial;      /* of the queue: what has another one's is in none */
+	uint32_t reserved;
+};
+
+struct nat_reuse_link {
+	uint32_t next, prev; /* number + 1 */
+	uint32_t serial;     /* 0: in no queue */
+	uint32_t overload;   /* whose queue it is, NAT_NONE: that of mappings */
+};
+
+struct nat_reuse {
+	struct pool links; /* used as an array */
+	uint32_t next_serial;
+	bool any; /* ever: while it is false, links are not looked at */
+	struct nat_reuse_queue mappings;
+};
+
+/* pptp.c: calls of hosts inside, and the numbers that they have outside. */
+#define NAT_CALLS_MAX 1024u
+#define NAT_CALLS_PER_HOST 128u
+#define NAT_CALL_HOSTS 256u
+struct nat_call {
+	uint64_t until;
+	uint32_t inside_addr, remote, outside_addr; /* of the control connection's two ends */
+	uint32_t address;
+	uint16_t inside_zone, outside_zone;
+	uint16_t inside, outside; /* numbers */
+	uint32_t in_chain, out_chain;
+};
+
+struct nat_calls {
+	struct pool pool;
+	uint32_t in[NAT_CALLS_MAX], out[NAT_CALLS_MAX]; /* buckets */
+	uint16_t n_of_host[NAT_CALL_HOSTS];             /* by a hash of the inside host */
+	uint64_t next_look;
+};
+
+struct nat_pool {
+	struct port_set ports;
+	uint64_t n_addresses;
+};
+
+/* How often somebody found nothing, by pool and by interface (masquerade); the last is for rules with addresses. */
+struct nat_refusals {
+	uint64_t count;
+	uint64_t n_reused; /* connections that made room */
+	uint64_t told_ns; /* when an event was sent last */
+	bool told;
+};
+
+/* Counters of IP identifications, by hash of both outside addresses and protocol. */
+#define NAT_IDENTIFICATIONS 65536 /* so that few pairs take a counter from each other; 256 KB, touched as used */
+
+struct nat_identification {
+	uint16_t next;
+	uint16_t owner; /* other bits of the hash, never 0; 0: nobody yet */
+};
+
+struct nat {
+	struct env *env;
+	struct ip_stack *stack;
+	struct conntrack *ct;
+	nat_rules_fn *rules;
+	void *rules_ctx;
+	struct siphash_key key;
+	struct rng port_rng; /* for ports that are drawn ahead: so what others draw meanwhile makes no difference */
+	struct nat_config cfg;
+	struct nat_pool pool[NAT_POOLS_MAX];
+	struct port_set default_ports, identifiers;
+	struct nat_addresses addresses;
+	struct nat_mappings mappings;
+	struct nat_overloads *overloads;
+	struct nat_reuse reuse;
+	struct nat_rests rests;
+	struct nat_attempts attempts;
+	struct nat_calls calls;
+	struct nat_identification identification[NAT_IDENTIFICATIONS];
+	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
+	struct nat_crew crew; /* blocks NULL: one worker */
+	uint32_t n_pins;      /* nat_pin without nat_unpin yet */
+	bool sweeping;
+	uint32_t sweep_cursor;
+};
+
+/* The source port or identifier of an ORIGINAL tuple, and what it has become in the REPLY tuple. */
+static inline uint16_t nat_inside_port(const struct tuple *orig)
+{
+	return orig->sport;
+}
+
+static inline uint16_t nat_outside_port(const struct tuple *reply)
+{
+	if (reply->id != L4_ID_NONE)
+		return 0; /* an identifier is no port */
+	return reply->proto == IPPROTO_NR_ICMP ? reply->sport : reply->dport;
+}
+
+static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
+{
+	if (reply->proto == IPPROTO_NR_ICMP)
+		reply->sport = (uint16_t)port;
+	else
+		reply->dport = (uint16_t)port;
+}
+
+struct nat_source_wish;
+
+/* address.c: addresses and their port maps. */
+
+int nat_addresses_init(struct nat_addresses *a, uint32_t n);
+void nat_addresses_fini(struct nat_addresses *a);
+uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone);
+/* Makes it if need be; NAT_NONE when there is no room. */
+uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone);
+void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t address)
+{
+	return pool_at(&n->addresses.pool, address);
+}
+struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto);
+/* Made at first use; NULL without room. */
+static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto)
+{
+	struct nat_address *a = nat_address_at(n, address);
+
+	if (YG_UNLIKELY(a->map[proto] == NAT_NONE))
+		return nat_address_map_make(n, a, proto);
+	return pool_at(&n->addresses.maps, a->map[proto]);
+}
+
+/* block.c: the blocks of an address that are this worker's. */
+
+/* A map for an address whose ports are shared. */
+void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto proto, struct portmap *m);
+/* One more block with ports of the set. False: no worker has a free one. */
+bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set);
+/* The port's block is ours and in use from here on. False, and the block is out of the map, when it was taken away. */
+bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	return nat_address_at(n, address)->row == NAT_BLOCK_NONE || nat_block_make_ready(n, address, ip_proto, port);
+}
+/* Behind a release, and behind nat_block_ready when nothing came of it. */
+void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
+static inline void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE)
+		nat_block_give_up(n, address, ip_proto, port);
+}
+/* Tries to make this port's block ours. */
+void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port);
+
+/* attempt.c */
+
+/* A packet from inside with this ORIGINAL tuple is refused by the mapping of another host inside. */
+void nat_attempt(struct nat *n, const struct tuple *orig, const struct nat_eim *target);
+void nat_attempts_expire(struct nat *n);
+void nat_attempts_forget(struct nat *n);
+uint64_t nat_attempts_deadline(const struct nat *n);
+
+/* rest.c */
+
+int nat_rests_init(struct nat_rests *r, uint32_t cap);
+void nat_rests_fini(struct nat_rests *r);
+/* One holder less of a port; if it was the last and the pool of `ref` (a nat_ref) says so, the port rests. */
+void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port);
+void nat_rests_expire(struct nat *n);
+uint64_t nat_rests_deadline(const struct nat *n);
+
+/* mapping.c: endpoint-independent mappings. */
+
+int nat_mappings_init(struct nat_mappings *m, uint32_t n);
+void nat_mappings_fini(struct nat_mappings *m);
+static inline struct nat_eim *nat_mapping_at(const struct nat *n, uint32_t index)
+{
+	return pool_at(&n->mappings.pool, index);
+}
+uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, uint32_t pool);
+uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig);
+/* A mapping with nobody in it yet; the port is held. NAT_NONE without room. */
+uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *m);
+void nat_mapping_join(struct nat *n, uint32_t index);
+void nat_mapping_leave(struct nat *n, uint32_t index);
+void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+/* hold.c: what a connection holds. */
+
+/* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
+ * been given back. */
+bool nat_hold(struct nat *n, uint32_t index, uint32_t ref);
+/* Slot of conntrack. */
+void nat_release(void *ctx, struct conn *c, uint32_t index);
+/* True when the config still has the addresses and ports that the connection uses. */
+bool nat_still_allowed(const struct nat *n, uint32_t index);
+
+/* choose.c: a mapping for a new connection. */
+
+/* True when it has one now, or needs none. False: the packet is dropped. */
+bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
+
+/* port.c */
+
+/* Takes a port of `address` for the connection: fills in and takes the REPLY tuple. shared: also a port that others
+ * use towards other destinations. False when there is none. */
+enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
+struct nat_port_wish {
+	const struct port_set *set;
+	const struct port_set *near; /* of these, those that are tried first; none: NULL or empty */
+	uint32_t port;               /* wanted if possible, 0: none */
+	bool parity;                 /* like that of the inside port, if possible */
+};
+/* An unused port of an address: a near one, else one of the set; PORTMAP_NONE when no worker has one that is free to
+ * take. */
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish);
+bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
+		   const struct nat_port_wish *wish, enum nat_port_effort effort);
+/* For several connections at a time: a port is drawn for each, by numbers of their own, and what it takes to see
+ * whether it is unused is on its way. False when the wish is no simple one. */
+struct nat_port_draw {
+	uint32_t maybe;  /* the port, each of the set equally likely */
+	uint32_t number; /* which of the unused ones if that is none */
+};
+bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_wish *wish,
+		   struct nat_port_draw *draw);
+/* Holds the port that was drawn and puts it into the tuple, which is not taken yet. */
+bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
+		   const struct nat_port_draw *draw);
+/* overload.c: busy destinations. */
+
+#define OVERLOAD_CLASSES 4
+#define OVERLOAD_TINY 4u /* a set with no more ports has no map */
+#define OVERLOAD_COMPLETE 65536u
+
+/* A busy destination, for one set of ports. What is unused towards it stands behind the struct. */
+struct overload {
+	uint32_t address, remote;
+	uint16_t remote_port;
+	uint8_t proto, class;
+	uint32_t id, chain; /* chain: id + 1 */
+	uint32_t set_id, n_ports;
+	uint32_t first;    /* port of the first bit */
+	uint32_t n_looked; /* so many, in their order, have been looked up; OVERLOAD_COMPLETE: all */
+	uint32_t start;    /* of that order */
+	uint32_t version;  /* of the port map whose blocks it knows */
+	uint32_t hand;     /* the port at which a search for one that may go on goes on */
+	struct nat_reuse_queue before, finished; /* before it was busy, and since */
+};
+_Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is aligned");
+
+struct nat_overloads {
+	uint32_t n_used;
+	uint32_t n_counters, n_buckets; /* powers of two */
+	uint32_t *counter;		/* connections towards destinations with this hash */
+	uint32_t *bucket;		/* id + 1 */
+	struct pool maps[OVERLOAD_CLASSES];
+};
+
+struct nat_overloads *nat_overloads_create(uint32_t n_connections);
+void nat_overloads_destroy(struct nat_overloads *o);
+/* Of the destination that the REPLY tuple comes from, for this set; NULL if it has none. */
+struct overload *nat_overload_of(const struct nat *n, const struct tuple *reply, uint32_t address,
+				 const struct port_set *set);
+/* Makes it, although the destination does not look busy; NULL without room. */
+struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
+				   const struct port_set *set);
+/* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
+void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
+/* A port that is unused towards it, each equally likely; PORTMAP_NONE when there is none. Somebody without a port may
+ * have the tuple all the same: then it is marked as used. */
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_wish *wish);
+/* One that can be shared, too, if need be at the price of a look at every word. */
+uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const struct portmap *m,
+				     const struct port_set *set);
+void nat_overload_mark(struct overload *o, uint32_t port);
+void nat_overload_unmark(struct overload *o, uint32_t port);
+struct overload *nat_overload_at(const struct nat *n, uint32_t id);
+/* The port is this worker's. */
+bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port);
+/* The used ports of the set in turns. */
+uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set);
+
+/* reuse.c: ports of connections that are not needed any more. */
+
+int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections);
+void nat_reuse_fini(struct nat_reuse *r);
+/* Slot of conntrack: it may be finished. */
+void nat_reuse_finished(void *ctx, uint32_t index);
+/* The same for one that was found towards a busy destination. */
+void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index);
+/* It gives back what it holds. */
+void nat_reuse_gone(struct nat *n, uint32_t index);
+/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the wish comes free.
+ * False when all are needed. */
+bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_wish *w);
+/* The same for a mapping of the wish's pool. */
+bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_wish *w);
+
+/* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
+ * memory overlap. What is chosen is what one after the other would choose. */
+
+/* What the rules, or NAT itself, want of a source. */
+struct nat_source_wish {
+	enum nat_origin origin;
+	uint32_t id; /* pool or interface */
+	const struct nat_pool_config *pool;
+	struct nat_address_range range; /* without a pool */
+	uint64_t n_addresses;
+	struct nat_port_wish port;
+	struct port_set ports, near; /* what port points to, where the config holds no such set */
+	bool paired, endpoint_independent;
+};
+
+/* Stays where it is: the wish points into itself. */
+struct nat_source {
+	enum {
+		NAT_SOURCE_NONE,    /* nothing was asked */
+		NAT_SOURCE_DROPPED, /* by the rules */
+		NAT_SOURCE_ASKED,
+		NAT_SOURCE_HELD, /* reply is known and not taken; `address` and its port are held, if it translates */
+		NAT_SOURCE_TAKEN,
+	} state;
+	struct nat_action action;
+	bool translates; /* the wish is filled in */
+	bool drawn;      /* first and draw, too */
+	bool none_unused; /* at `first`, seen when it was to be held */
+	uint32_t before; /* whose mapping is kept, CONN_NONE: nobody's */
+	struct nat_source_wish wish;
+	uint32_t first; /* address to try first */
+	struct nat_port_draw draw;
+	struct tuple reply;
+	uint64_t hash; /* of reply, when it is known */
+	uint32_t address;
+};
+
+/* Asks the rules. */
+void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s);
+/* Holds what was drawn and has the REPLY tuple looked for. False, and nothing is held, when it takes more than that. */
+bool nat_source_hold(struct nat *n, struct nat_source *s);
+void nat_source_let_go(struct nat *n, struct nat_source *s);
+/* Takes what is held; false when the tuple is somebody else's: then it is let go. */
+bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
+/* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
+bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
+
+/* keep.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
+
+/* Whose mapping the source that was asked for can keep, CONN_NONE if none. What cannot be kept is free from here on. */
+uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s);
+/* Moves what s->before holds to the source. */
+void nat_keep_hold(struct nat *n, struct nat_source *s);
+/* It cannot be kept after all. */
+void nat_keep_give_up(struct nat *n, struct nat_source *s);
+
+/* pptp.c */
+
+int nat_calls_init(struct nat_calls *c);
+void nat_calls_fini(struct nat_calls *c);
+/* p is of a control connection, and translated: numbers of calls in it are, too. */
+void nat_pptp(struct nat *n, struct packet *p);
+void nat_calls_expire(struct nat *n);
+uint64_t nat_calls_deadline(const struct nat *n);
+
+/* icmp.c: errors. */
+
+void nat_error_dst(struct nat *n, struct packet *p);
+void nat_error_src(struct nat *n, struct packet *p);
+
+/* pool.c */
+
+void nat_pools_build(struct nat *n, const struct nat_config *cfg);
+uint32_t nat_pool_address(const struct nat_pool_config *cfg, uint64_t k);
+struct nat_refusals *nat_refusals_of(struct nat *n, enum nat_origin origin, uint32_t id);
+void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Ports that are shared: busy destinations and their maps, for sets of every size,
+ * and ports that are wished for.
+ */
+#include "gateway/nat/nat_bench.h"
+
+static struct nat_bench nb;
+
+static void start(uint32_t first, uint32_t last, uint32_t n_connections)
+{
+	nat_bench_start(&nb, n_connections);
+	nb.snat = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE,
+				       .flags = NAT_FLAG_PORT,
+				       .ports = { (uint16_t)first, (uint16_t)last } };
+}
+
+static uint32_t n_sent;
+
+/* One more connection towards a destination; its port, 0 when it was refused. */
+static uint16_t one_more(uint32_t dst)
+{
+	struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(1024 + n_sent % 60000), 4000);
+	m.src = CLIENT + n_sent++ / 60000;
+	m.dst = dst;
+	m.len = 4;
+	struct came c = nat_send(&nb, &m);
+
+	return c.passed ? c.l4.sport : 0;
+}
+
+/* The connection that has this port towards that destination ends. */
+static bool end_if_there(uint32_t dst, uint16_t port)
+{
+	struct tuple t = {
+		.src = dst, .dst = WAN_ADDR, .sport = 4000, .dport = port, .proto = IPPROTO_NR_UDP
+	};
+	uint32_t ref = conntrack_find(nb.b.ct, &t);
+
+	if (ref == CONN_NONE)
+		return false;
+	conntrack_end(nb.b.ct, conn_index(ref), CT_END_FLUSHED);
+	bench_pass(&nb.b, 0);
+	return true;
+}
+
+static void end(uint32_t dst, uint16_t port)
+{
+	assert_true(end_if_there(dst, port));
+}
+
+/* Sets of every class, filled towards several destinations at once, in which ports come and go at the edge. Would catch:
+ * one refusal while a port is free, at any moment; a port that is given twice; a map that is not exact while or after it
+ * is filled, or for another set of the same destination. */
+static void test_exact(void **state)
+{
+	static const struct {
+		uint32_t n_ports, n_destinations;
+	} rows[] = { { 1, 50 }, { 4, 50 }, { 5, 50 }, { 9, 50 }, { 17, 30 }, { 64, 30 }, { 500, 5 }, { 1024, 5 }, { 4096, 2 },
+		     { 8192, 2 } };
+
+	(void)state;
+	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+		uint32_t n = rows[r].n_ports, n_dst = rows[r].n_destinations;
+		static uint8_t has[65536];
+
+		start(3000, 3000 + n - 1, n * n_dst + 1000);
+		assert_int_equal(nb.nat->overloads->n_used, 0);
+		for (uint32_t d = 0; d < n_dst; d++) {
+			memset(has, 0, sizeof(has));
+			for (uint32_t i = 0; i < n; i++) {
+				uint16_t port = one_more(SERVER + d);
+
+				if (port == 0 || has[port]++ != 0)
+					fail_msg("%u ports, destination %u: connection %u got %u", n, d, i, port);
+			}
+			assert_int_equal(one_more(SERVER + d), 0);
+		}
+		for (uint32_t i = 0; i < 300; i++) {
+			uint32_t d = rng_below(&nb.b.env.rng, n_dst), port = 3000 + rng_below(&nb.b.env.rng, n);
+
+			end(SERVER + d, (uint16_t)port);
+			assert_int_equal(one_more(SERVER + d), port);
+			assert_int_equal(one_more(SERVER + d), 0);
+		}
+		/* A set within the other, which is full towards all and then has one place. */
+		if (n >= 64) {
+			nb.snat.ports = (struct nat_port_range){ 3010, 3039 };
+			assert_int_equal(one_more(SERVER), 0);
+			end(SERVER, 3020);
+			end(SERVER, 3050);
+			assert_int_equal(one_more(SERVER), 3020);
+			assert_int_equal(one_more(SERVER), 0);
+			nb.snat.ports = (struct nat_port_range){ 3000, (uint16_t)(3000 + n - 1) };
+			assert_int_equal(one_more(SERVER), 3050);
+		}
+		nat_bench_stop(&nb);
+	}
+}
+
+/* Connections from outside to the gateway itself have the tuples, and hold no port. Would catch: a free port that is
+ * missed since somebody else had it when its map was made. */
+static void test_others_tuples(void **state)
+{
+	(void)state;
+	for (uint32_t n = 4; n <= 64; n += 60) {
+		start(3000, 3000 + n - 1, 1000);
+		for (uint16_t port = 3000; port < 3000 + n; port++) {
+			struct make m = { .in = WAN,
+					  .src = SERVER,
+					  .dst = WAN_ADDR,
+					  .proto = IPPROTO_NR_UDP,
+					  .sport = 4000,
+					  .dport = port,
+					  .len = 20 };
+			assert_true(nat_send(&nb, &m).passed);
+		}
+		assert_int_equal(one_more(SERVER), 0);
+		end(SERVER, 3003);
+		uint16_t port = 0;
+		/* Found again by those who would be refused, some ports a time. */
+		for (uint32_t i = 0; i < n / 4 + 1 && port == 0; i++)
+			port = one_more(SERVER);
+		assert_int_equal(port, 3003);
+		assert_int_equal(nb.nat->overloads->n_used, n > OVERLOAD_TINY);
+		nat_bench_stop(&nb);
+	}
+}
+
+/* Would catch: maps that stay when their destinations are not busy any more, and so run out; one that goes too early, so
+ * that the next connection makes it again. */
+static void test_maps_go(void **state)
+{
+	(void)state;
+	start(3000, 3099, 20000);
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t d = 0; d < 100; d++)
+			for (uint32_t i = 0; i < 100; i++)
+				assert_int_not_equal(one_more(SERVER + d), 0);
+		assert_int_equal(nb.nat->overloads->n_used, 100);
+		for (uint32_t d = 0; d < 100; d++) {
+			for (uint16_t port = 3000; port < 3070; port++)
+				end(SERVER + d, port);
+			assert_true(nb.nat->overloads->n_used >= 100 - d);
+			for (uint16_t port = 3070; port < 3100; port++)
+				end(SERVER + d, port);
+		}
+		/* One that was busy, and never full. */
+		for (uint32_t i = 0; i < 60; i++)
+			assert_int_not_equal(one_more(SERVER + 200), 0);
+		for (uint16_t port = 3000; port < 3100; port++)
+			end_if_there(SERVER + 200, port);
+		/* Two may share a counter. */
+		assert_true(nb.nat->overloads->n_used <= 2);
+	}
+	nat_bench_stop(&nb);
+}
+
+/* Would catch: a host whose port changes towards the second destination although it is free there, alone or with others
+ * in its batch; one that keeps it although another host has it there; a port outside the set. */
+static void test_preserve(void **state)
+{
+	static const uint8_t protos[] = { IPPROTO_NR_UDP, IPPROTO_NR_TCP, IPPROTO_NR_ICMP };
+	static struct nat_config cfg;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * ARRAY_LEN(protos); i++) {
+		struct make m = out_make(protos[i / 2], 41641, 443);
+
+		nat_bench_start(&nb, 1000);
+		memset(&cfg, 0, sizeof(cfg));
+		cfg.n_pools = 1;
+		strcpy(cfg.pool[0].name, "public");
+		cfg.pool[0].n_ranges = 1;
+		cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
+		cfg.pool[0].ports = (struct nat_port_range){ 2000, 65000 };
+		cfg.pool[0].preserve_port = 1;
+		nat_configure(nb.nat, &cfg);
+		nb.snat = i % 2 == 0 ? (struct nat_action){ .kind = NAT_ACTION_MASQUERADE, .flags = NAT_FLAG_PRESERVE }
+				     : (struct nat_action){ .kind = NAT_ACTION_POOL };
+		if (protos[i / 2] == IPPROTO_NR_ICMP)
+			m.dport = ICMP_ECHO_REQUEST << 8;
+		for (uint32_t k = 0; k < 10; k++) {
+			m.dst = SERVER + k;
+			struct came c = nat_send(&nb, &m);
+			struct make back = answer_to(&c, &m);
+
+			assert_true(c.passed);
+			assert_int_equal(protos[i / 2] == IPPROTO_NR_ICMP ? c.l4.id : c.l4.sport, 41641);
+			assert_int_equal(nat_send(&nb, &back).ip.dst, CLIENT);
+		}
+		/* Another host with this port: to where it is taken, and to where it is not. */
+		m.src = CLIENT + 1;
+		for (uint32_t k = 0; k < 20; k++) {
+			m.dst = SERVER + k;
+			struct came c = nat_send(&nb, &m);
+			uint16_t port = protos[i / 2] == IPPROTO_NR_ICMP ? c.l4.id : c.l4.sport;
+
+			assert_true(c.passed);
+			if (k < 10)
+				assert_int_not_equal(port, 41641);
+			else
+				assert_int_equal(port, 41641);
+		}
+		nat_bench_stop(&nb);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_others_tuples),
+		cmocka_unit_test(test_maps_go),
+		cmocka_unit_test(test_preserve),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The program: one table of subcommands. Those that work by themselves stand
+ * here with their function; those that ask a running gateway come from the
+ * control room's table and are all carried by the same client.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/lab/lab.h"
+#include "tools/replay/replay.h"
+#include "daemon/run/run.h"
+#include "tools/ping/tools.h"
+#include "base/util.h"
+#include "base/printable.h"
+#include "daemon/control/server/client.h"
+#include "daemon/control/commands/command.h"
+
+#define NAMES_MAX 64
+
+static int help_main(int argc, char **argv);
+static int version_main(int argc, char **argv);
+
+static const struct command_info version_info = {
+	.name = "version",
+	.synopsis = "",
+	.help = "the version",
+	.example = "  yangguan version",
+};
+
+static const struct command_info help_info = {
+	.name = "help",
+	.synopsis = "[COMMAND]",
+	.help = "the list of commands, or one command's help",
+	.example = "  yangguan help run",
+};
+
+static const struct local_command {
+	const struct command_info *info;
+	int (*run)(int argc, char **argv);
+} local_commands[] = {
+	{ &run_info, run_main },
+	{ &check_info, check_main },
+	{ &lab_info, lab_main },
+	{ &ping_info, ping_main },
+	{ &traceroute_info, traceroute_main },
+	{ &replay_info, replay_main },
+	{ &version_info, version_main },
+	{ &help_info, help_main },
+};
+
+static const struct local_command *find_local(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++)
+		if (strcmp(local_commands[i].info->name, name) == 0)
+			return &local_commands[i];
+	return NULL;
+}
+
+static void list_commands(FILE *to)
+{
+	fprintf(to, "usage: yangguan COMMAND [OPTIONS]      (or short: yg)\n\n"
+		    "A NAT gateway and router in one ordinary process.\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++)
+		fprintf(to, "  %-12s %s\n", local_commands[i].info->name, local_commands[i].info->help);
+	fprintf(to, "\nof a running gateway:\n");
+	for (size_t i = 0; control_commands[i] != NULL; i++)
+		if (!control_commands[i]->hidden)
+			fprintf(to, "  %-12s %s\n", control_commands[i]->info.name, control_commands[i]->info.help);
+	fprintf(to, "\nyangguan COMMAND --help says more. These find the gateway of the network namespace that they\n"
+		    "run in, also through `ip netns exec`; --socket PATH names another.\n");
+}
+
+static int unknown(const char *name)
+{
+	const char *names[NAMES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++)
+		names[n++] = local_commands[i].info->name;
+	for (size_t i = 0; control_commands[i] != NULL && n < NAMES_MAX; i++)
+		if (!control_commands[i]->hidden)
+			names[n++] = control_commands[i]->info.name;
+	const char *near = args_nearest(name, names, n);
+	char shown[41];
+	snprintf(shown, sizeof(shown), "%s", name);
+	fprintf(stderr, "yangguan: unknown command \"%s\"", printable_string(shown, PRINTABLE_WORD));
+	if (near != NULL)
+		fprintf(stderr, "; did you mean \"%s\"?", near);
+	fprintf(stderr, "\n(yangguan help lists them)\n");
+	return EXIT_USAGE;
+}
+
+static int version_main(int argc, char **argv)
+{
+	printf("yangguan " YG_VERSION "\n");
+	return EXIT_OK;
+}
+
+/* A command's help is asked of the command itself, so that each has one place for it. */
+static int help_main(int argc, char **argv)
+{
+	if (argc < 2 || argv[1][0] == '-') {
+		list_commands(stdout);
+		return EXIT_OK;
+	}
+	const struct local_command *local = find_local(argv[1]);
+	const struct command *remote = control_command_find(argv[1]);
+	char help[] = "--help";
+	char *words[] = { argv[1], help, NULL };
+	if (local != NULL && local->run == lab_main)
+		return lab_main(2, words);
+	if (local == NULL && remote == NULL)
+		return unknown(argv[1]);
+	command_info_print(local != NULL ? local->info : &remote->info, stdout);
+	return EXIT_OK;
+}
+
+/* Words are checked here too, so that a slip needs no gateway to be told; then the gateway does the work. */
+static int ask_gateway(const struct command *command, int argc, char **argv)
+{
+	const char *word[PROTO_WORDS_MAX];
+	struct args a;
+	char err[160];
+
+	if (argc > PROTO_WORDS_MAX ||
+	    args_parse(&a, command->info.options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan %s: %s (see: yangguan %s --help)\n", argv[0],
+			argc > PROTO_WORDS_MAX ? "too many words" : err, argv[0]);
+		return EXIT_USAGE;
+	}
+	if (a.help) {
+		command_info_print(&command->info, stdout);
+		return EXIT_OK;
+	}
+	for (int i = 0; i < argc; i++)
+		word[i] = argv[i];
+	return control_client_run(args_value(&a, "socket"), (size_t)argc, word);
+}
+
+/* `yangguan --socket PATH COMMAND ...`: the option may stand in front too, and then goes behind the command. */
+static void move_socket(int argc, char **argv, char *option)
+{
+	if (argc < 4 || (strcmp(argv[1], "--socket") != 0 && strcmp(argv[1], "-s") != 0))
+		return;
+	char *path = argv[2];
+	argv[1] = argv[3];
+	argv[2] = option;
+	argv[3] = path;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		list_commands(stderr);
+		return EXIT_USAGE;
+	}
+	char option[] = "--socket";
+	move_socket(argc, argv, option);
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	const struct local_command *local = find_local(name);
+	if (local != NULL && local->run == version_main && argc > 2 && strcmp(argv[2], "--help") == 0) {
+		command_info_print(local->info, stdout);
+		return EXIT_OK;
+	}
+	if (local != NULL)
+		return local->run(argc - 1, argv + 1);
+	const struct command *remote = control_command_find(name);
+	if (remote != NULL && !remote->hidden)
+		return ask_gateway(remote, argc - 1, argv + 1);
+	return unknown(name);
+}

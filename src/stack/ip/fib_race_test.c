@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The FIB read by other threads while it changes. Worth most in a build with
+ * ThreadSanitizer (meson setup build-tsan, see the top meson.build).
+ *
+ * Prefixes of a family lie in each other; those of an odd place come and go,
+ * the others stand. So for each probe the answers that it may ever have are
+ * known: the longest standing prefix, and those longer ones that come and go.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/util.h"
+#include "stack/ip/fib.h"
+
+#define N_READERS 2
+#define N_CHANGES 4000
+#define CHANGES_PER_GRACE 16
+
+enum coming { STANDS, COMES };
+
+static const struct {
+	struct ip4_prefix p;
+	enum coming coming;
+} family[] = {
+	{ { 0, 0 }, STANDS },
+	{ { IP4(10, 0, 0, 0), 8 }, COMES },
+	{ { IP4(10, 16, 0, 0), 12 }, STANDS },
+	{ { IP4(10, 16, 0, 0), 16 }, COMES },
+	{ { IP4(10, 16, 64, 0), 18 }, COMES },
+	{ { IP4(10, 16, 64, 0), 20 }, STANDS },
+	{ { IP4(10, 16, 64, 0), 24 }, COMES },
+	{ { IP4(10, 16, 64, 128), 25 }, COMES },
+	{ { IP4(10, 16, 64, 192), 28 }, COMES },
+	{ { IP4(10, 16, 64, 200), 32 }, COMES },
+	/* Alone in their blocks, which open and close with them. */
+	{ { IP4(10, 17, 3, 0), 24 }, COMES },
+	{ { IP4(10, 18, 3, 4), 32 }, COMES },
+	{ { IP4(172, 16, 0, 0), 13 }, COMES },
+	{ { IP4(192, 168, 3, 0), 24 }, COMES },
+	{ { IP4(198, 18, 3, 4), 32 }, COMES },
+};
+
+static const uint32_t probe[] = {
+	IP4(9, 0, 0, 1),    IP4(10, 1, 0, 1),     IP4(10, 16, 0, 1),    IP4(10, 16, 127, 1),    IP4(10, 16, 65, 1),
+	IP4(10, 16, 64, 1), IP4(10, 16, 64, 129), IP4(10, 16, 64, 193), IP4(10, 16, 64, 200),   IP4(10, 17, 3, 1),
+	IP4(10, 17, 4, 1),  IP4(10, 18, 3, 4),    IP4(10, 18, 3, 5),    IP4(172, 17, 255, 255),
+};
+
+struct race {
+	struct fib *f;
+	atomic_bool stop;
+	atomic_uint n_wrong;
+	_Atomic uint64_t rounds[N_READERS]; /* each ends at rest */
+};
+
+struct reader {
+	struct race *race;
+	uint32_t number;
+};
+
+/* A next hop's gateway says whose it is: place in the family, then any number. */
+static bool may_answer(uint32_t gateway, uint32_t dst)
+{
+	uint32_t got = gateway >> 16;
+	size_t standing = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(family); i++) {
+		if (ip4_in(dst, family[i].p) && family[i].coming == STANDS && family[i].p.len >= family[standing].p.len)
+			standing = i;
+	}
+	return got < ARRAY_LEN(family) && ip4_in(dst, family[got].p) && family[got].p.len >= family[standing].p.len;
+}
+
+static void *read_on(void *arg)
+{
+	struct reader *me = arg;
+	struct race *r = me->race;
+	uint32_t nh[ARRAY_LEN(probe)];
+
+	while (!atomic_load(&r->stop)) {
+		fib_lookup_batch(r->f, probe, nh, ARRAY_LEN(probe));
+		for (size_t i = 0; i < ARRAY_LEN(probe); i++) {
+			uint32_t one = fib_lookup(r->f, probe[i]);
+
+			if (!may_answer(fib_nexthop(r->f, nh[i])->gateway, probe[i]) ||
+			    !may_answer(fib_nexthop(r->f, one)->gateway, probe[i]))
+				atomic_fetch_add(&r->n_wrong, 1);
+		}
+		/* With fewer processors than threads the writer would wait for a time slice each time. */
+		if (atomic_fetch_add(&r->rounds[me->number], 1) % 16 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void put(struct fib *f, size_t i, uint32_t version)
+{
+	struct fib_nexthop nh = { .kind = FIB_UNICAST, .gateway = (uint32_t)i << 16 | (version & 0xffff) };
+	uint32_t index = fib_nexthop_add(f, &nh);
+
+	assert_int_not_equal(index, 0);
+	assert_int_equal(fib_insert(f, family[i].p, index), 0);
+}
+
+/* Every reader ends the round that it was in when generation g ended. */
+static void wait_for_grace(struct race *r, uint64_t g)
+{
+
+	for (uint32_t i = 0; i < N_READERS; i++) {
+		uint64_t was = atomic_load(&r->rounds[i]);
+
+		while (atomic_load(&r->rounds[i]) == was)
+			sched_yield();
+	}
+	fib_reclaim(r->f, g);
+}
+
+static void change(struct race *r, struct rng *rng, uint32_t version, bool there[])
+{
+	size_t i = rng_below(rng, ARRAY_LEN(family));
+
+	if (there[i] && family[i].coming == COMES && rng_below(rng, 2) == 0) {
+		assert_int_equal(fib_remove(r->f, family[i].p), 0);
+		there[i] = false;
+	} else {
+		put(r->f, i, version);
+		there[i] = true;
+	}
+}
+
+/* Would catch: a leaf that for a moment holds another prefix's answer, a block
+ * that is seen before it is filled, and a block or a next hop that is used again
+ * while a reader is in it. */
+static void test_readers_meet_old_or_new(void **state)
+{
+	struct race r = { .f = fib_create() };
+	bool there[ARRAY_LEN(family)] = { false };
+	uint8_t seed[RNG_SEED_BYTES] = { 7 };
+	struct reader reader[N_READERS];
+	pthread_t thread[N_READERS];
+	struct rng rng;
+
+	assert_non_null(r.f);
+	rng_init(&rng, seed);
+	for (size_t i = 0; i < ARRAY_LEN(family); i++) {
+		if (family[i].coming == STANDS) {
+			put(r.f, i, 0);
+			there[i] = true;
+		}
+	}
+	for (uint32_t i = 0; i < N_READERS; i++) {
+		reader[i] = (struct reader){ &r, i };
+		assert_int_equal(pthread_create(&thread[i], NULL, read_on, &reader[i]), 0);
+	}
+	size_t bytes = 0;
+	for (uint32_t k = 0; k < N_CHANGES; k++) {
+		change(&r, &rng, k, there);
+		if (k % CHANGES_PER_GRACE == 0) {
+			uint64_t g = fib_grace_begin(r.f);
+
+			change(&r, &rng, k, there);
+			wait_for_grace(&r, g);
+		}
+		if (k == N_CHANGES / 10)
+			bytes = fib_bytes(r.f);
+	}
+	/* What is taken out is used again: no change for the worse after the first tenth. */
+	assert_in_range(fib_bytes(r.f), 1, bytes + 8 * 1024);
+	atomic_store(&r.stop, true);
+	for (uint32_t i = 0; i < N_READERS; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(atomic_load(&r.n_wrong), 0);
+	fib_destroy(r.f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_readers_meet_old_or_new) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

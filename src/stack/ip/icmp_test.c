@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * ICMP answers and errors: when they are sent, when they must not be, how often,
+ * and what they say.
+ */
+#include "stack/ip/stack_bench.h"
+
+#define UDP_LAN(a, ...) \
+	{ \
+		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, __VA_ARGS__ \
+	}
+
+/* A packet through PREROUTING that must cause an error, if it may: its TTL is 1. */
+struct silence_row {
+	const char *name;
+	struct spec spec;
+	enum icmp_silence want;
+	uint8_t link_group;
+};
+
+/* The five cases of RFC 1122 section 3.2.2 and the twins that do cause an error. */
+static const struct silence_row silence_rows[] = {
+	{ "plain", UDP_LAN(FAR, .ttl = 1), ICMP_SENT, 0 },
+	{ "about an error",
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_DEST_UNREACHABLE, .payload = 40 },
+	  ICMP_SILENT_ERROR,
+	  0 },
+	{ "about an unknown type",
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = 77, .payload = 40 },
+	  ICMP_SILENT_ERROR,
+	  0 },
+	{ "about a query",
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .payload = 40 },
+	  ICMP_SENT,
+	  0 },
+	{ "to multicast", UDP_LAN(IP4(224, 0, 0, 5)), ICMP_SILENT_DESTINATION, 0 },
+	{ "to all", UDP_LAN(UINT32_MAX), ICMP_SILENT_DESTINATION, 0 },
+	{ "to a directed broadcast", UDP_LAN(IP4(10, 0, 1, 255)), ICMP_SILENT_DESTINATION, 0 },
+	{ "link broadcast", UDP_LAN(FAR), ICMP_SILENT_LINK, 1 },
+	{ "later fragment",
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 64, .frag_off = 64 },
+	  ICMP_SILENT_FRAGMENT,
+	  0 },
+	{ "first fragment",
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 64, .mf = true },
+	  ICMP_SENT,
+	  0 },
+	{ "from zero", { .src = 0, .dst = FAR, .proto = IPPROTO_NR_UDP }, ICMP_SILENT_SOURCE, 0 },
+	{ "from loopback", { .src = IP4(127, 0, 0, 1), .dst = FAR, .proto = IPPROTO_NR_UDP }, ICMP_SILENT_SOURCE, 0 },
+	{ "from multicast", { .src = IP4(230, 0, 0, 1), .dst = FAR, .proto = IPPROTO_NR_UDP }, ICMP_SILENT_SOURCE, 0 },
+	{ "from all", { .src = UINT32_MAX, .dst = FAR, .proto = IPPROTO_NR_UDP }, ICMP_SILENT_SOURCE, 0 },
+	{ "from a directed broadcast",
+	  { .src = IP4(10, 0, 1, 255), .dst = FAR, .proto = IPPROTO_NR_UDP },
+	  ICMP_SILENT_SOURCE,
+	  0 },
+};
+
+/* A packet as ip_input leaves it. */
+static struct packet *parsed(struct bench *b, const struct spec *sp)
+{
+	struct frame *f = malloc(sizeof(*f));
+
+	make_frame(f, sp);
+	/* An error must quote something. */
+	if (sp->icmp_type == ICMP_DEST_UNREACHABLE) {
+		struct ipv4_view quoted = {
+			.src = FAR, .dst = LAN_HOST, .total_len = 40, .proto = IPPROTO_NR_UDP, .ttl = 9
+		};
+
+		ipv4_emit(f->bytes + 14 + 20 + 8, &quoted);
+	}
+	struct packet *p = bench_receive(b, f);
+
+	p->in_ifindex = LAN;
+	p->l3_off = ETHER_HEADER_LEN;
+	assert_int_equal(ipv4_parse(packet_l3(p), p->len - 14, &p->ip), IPV4_OK);
+	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
+	assert_int_equal(l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4), L4_OK);
+	free(f);
+	return p;
+}
+
+/* Would catch: an error in one of the five cases, and silence in their twins. */
+static void test_silence(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(silence_rows); i++) {
+		const struct silence_row *r = &silence_rows[i];
+		struct bench *b = bench_create_settled();
+		struct packet *p = parsed(b, &r->spec);
+
+		p->link_group = r->link_group;
+		enum icmp_silence got = icmp_send_error(b->s, p, ICMP_TIME_EXCEEDED, 0, 0);
+
+		if (got != r->want)
+			print_error("row: %s\n", r->name);
+		assert_int_equal(got, r->want);
+		assert_int_equal(icmp_counts(b->s)[r->want], 1);
+		ip_flush(b->s);
+		assert_int_equal(bench_n_sent(b), r->want == ICMP_SENT);
+		env_drop(&b->env, p, DROP_TTL_EXPIRED);
+		bench_destroy(b);
+	}
+}
+
+static enum icmp_silence error_from(struct bench *b, uint32_t src, uint8_t type, uint8_t code)
+{
+	struct packet *p = parsed(b, &(struct spec){ .src = src, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 20 });
+	enum icmp_silence got = icmp_send_error(b->s, p, type, code, 0);
+
+	env_drop(&b->env, p, DROP_TTL_EXPIRED);
+	return got;
+}
+
+/* Would catch: an error that does not come from the interface that it leaves by, when that is not the one where the
+ * packet came in; and one about a packet to us that comes from another address than was asked. */
+static void test_error_source(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	b->cfg.interface[LAN].rpf = IP_RPF_OFF;
+	bench_input_spec(b, &(struct spec){ .src = FAR, .dst = FAR + 1, .proto = IPPROTO_NR_UDP, .ttl = 1 });
+	struct seen v = bench_seen(b, WAN, 0);
+
+	assert_int_equal(v.ip.dst, FAR);
+	assert_int_equal(v.ip.src, WAN_US);
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = SMALL_US, .proto = IPPROTO_NR_UDP });
+	v = bench_seen(b, LAN, 0);
+	assert_int_equal(v.ip.src, SMALL_US);
+	bench_destroy(b);
+}
+
+/* Would catch: a limit that is not kept, does not recover, lets one destination or one kind starve the others, or stops
+ * path MTU discovery. */
+static void test_rate(void **state)
+{
+	struct bench *b = bench_create_settled();
+	uint32_t n = 0;
+
+	b->cfg.icmp_rate_per_s = 100;
+	b->cfg.icmp_rate_per_dest_s = 5;
+	b->cfg.icmp_rate_path_mtu_s = 400;
+	for (uint32_t i = 0; i < 100; i++)
+		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
+	assert_int_equal(n, 5);
+	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_RATE], 95);
+	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_TIME_EXCEEDED, 0), ICMP_SENT);
+	assert_int_equal(error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
+	/* A flood to everybody uses up what all share, within its spread, and leaves path MTU messages alone. */
+	n = 0;
+	for (uint32_t i = 0; i < 1000; i++)
+		n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
+	assert_in_range(n, 60, 130);
+	n = 0;
+	for (uint32_t i = 0; i < 1000; i++) {
+		n += error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED) == ICMP_SENT;
+		ip_flush(b->s);
+		bench_forget(b);
+	}
+	assert_int_equal(n, 100); /* a quarter */
+	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), ICMP_SENT);
+	/* Twenty seconds at a thousand packets a second: the rate, not more. */
+	n = 0;
+	for (uint32_t i = 0; i < 20000; i++) {
+		b->env.now += NS_PER_MS;
+		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
+		ip_flush(b->s);
+		bench_forget(b);
+	}
+	assert_in_range(n, 85, 125);
+	bench_destroy(b);
+}
+
+/* An outsider empties what all share, has an answer sent to somebody else or not, and counts what is left for him.
+ * Would catch: a count that tells him which it was. */
+static void test_no_side_channel(void **state)
+{
+	enum { ROUNDS = 60 };
+	uint32_t sum[2] = { 0 }, least[2] = { UINT32_MAX, UINT32_MAX }, most[2] = { 0 };
+	struct bench *b = bench_create_settled();
+
+	b->cfg.icmp_rate_per_s = 200;
+	for (uint32_t round = 0; round < 2 * ROUNDS; round++) {
+		uint32_t n = 0, kind = round % 2;
+
+		b->env.now += 2 * NS_PER_S;
+		if (kind == 1)
+			assert_int_equal(error_from(b, FAR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
+		for (uint32_t i = 0; i < 500; i++)
+			n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
+		ip_flush(b->s);
+		bench_forget(b);
+		sum[kind] += n;
+		least[kind] = min_u32(least[kind], n);
+		most[kind] = max_u32(most[kind], n);
+	}
+	/* The two spreads lie over each other by far more than the one answer. */
+	assert_true(most[1] > least[0] + 10 && most[0] > least[1] + 10);
+	assert_in_range(sum[0] / ROUNDS, 180, 220);
+	assert_in_range(sum[1] / ROUNDS, 180, 220);
+	bench_destroy(b);
+}
+
+/* Would catch: an error about a reset of ours, sent to him whose name it bears. */
+static void test_own_reset(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct packet *p = ip_packet_new(b->s, FAR, LAN_HOST, IPPROTO_NR_TCP, TCP_HEADER_LEN);
+
+	tcp_emit(packet_l4(p), 80, 1234, 1, 0, TCP_RST, 0);
+	l4_checksum_set(&p->ip, packet_l4(p), TCP_HEADER_LEN);
+	l4_parse(&p->ip, packet_l4(p), TCP_HEADER_LEN, &p->l4);
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
+	p->l4.flags = TCP_ACK; /* whatever else bears a foreign name */
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
+	p->ip.src = LAN_US; /* our own sockets hear of what became of theirs */
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SENT);
+	packet_free(b->env.pool, p);
+	b->env.ledger.n_delivered++;
+	ip_flush(b->s);
+	bench_destroy(b);
+}
+
+/* Would catch: an answer that is cut, has other data, or is not sent for a ping
+ * that came in pieces; and pieces that are counted wrong. */
+static void test_large_echo(void **state)
+{
+	static const uint32_t sizes[] = { 0, 1, 1472, 1473, 4000, 65507 };
+	struct frame *whole = malloc(sizeof(*whole)), *f = malloc(sizeof(*f));
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct bench *b = bench_create_settled();
+		struct spec sp = { .src = LAN_HOST,
+				   .dst = LAN_US,
+				   .proto = IPPROTO_NR_ICMP,
+				   .icmp_type = ICMP_ECHO_REQUEST,
+				   .payload = sizes[i] };
+		uint32_t l4_len = ICMP_HEADER_LEN + sizes[i], at = 0;
+
+		make_frame(whole, &sp);
+		while (at < l4_len) {
+			struct spec piece = sp;
+			uint32_t n = min_u32(1480, l4_len - at);
+
+			piece.id = 77;
+			piece.frag_off = (uint16_t)at;
+			piece.mf = at + n < l4_len;
+			piece.payload = at == 0 ? n - ICMP_HEADER_LEN : n;
+			make_frame(f, &piece);
+			memcpy(f->bytes + 34, whole->bytes + 34 + at, n);
+			ipv4_set_tos(f->bytes + ETHER_HEADER_LEN, 0xb8);
+			bench_input(b, LAN, f);
+			at += n;
+		}
+		at = 0;
+		for (uint32_t k = 0; k < b->dev[LAN].n; k++) {
+			struct seen v = bench_seen(b, LAN, k);
+
+			assert_int_equal(v.ip.frag_off, at);
+			assert_int_equal(v.ip.tos, 0xb8);
+			if (k == 0) {
+				assert_int_equal(v.l4.type, ICMP_ECHO_REPLY);
+				assert_int_equal(v.l4.info, 0x12340001);
+				assert_memory_equal(v.p4 + 8, whole->bytes + 42, v.l4_len - 8);
+			} else {
+				assert_memory_equal(v.p4, whole->bytes + 34 + at, v.l4_len);
+			}
+			at += v.l4_len;
+		}
+		assert_int_equal(at, l4_len);
+		assert_int_equal(b->env.ledger.n_delivered, 1);
+		assert_int_equal(packet_pool_used(b->env.pool), 0);
+		bench_destroy(b);
+	}
+	free(whole);
+	free(f);
+}
+
+/* Would catch: a packet of more pieces than a batch takes that is dropped. */
+static void test_very_many_pieces(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct packet *p = ip_packet_new(b->s, 0, SMALL_HOST, 47, 65000);
+
+	b->dev[SMALL].dev.mtu = 300;
+	memset(packet_l4(p), 7, 65000);
+	ip_local_out_one(b->s, p);
+	ip_flush(b->s);
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < b->dev[SMALL].n; i++) {
+		struct seen v = bench_seen(b, SMALL, i);
+
+		assert_true(v.ip.total_len <= 300);
+		assert_int_equal(v.ip.frag_off, at);
+		at += v.l4_len;
+	}
+	assert_int_equal(at, 65000);
+	bench_destroy(b);
+}
+
+/* Would catch: a timestamp reply with other than the asker's own time in front. */
+static void test_timestamp(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	b->env.wall_offset_ns = 5 * NS_PER_S;
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
+					    .dst = LAN_US,
+					    .proto = IPPROTO_NR_ICMP,
+					    .icmp_type = ICMP_TIMESTAMP,
+					    .payload = 12 });
+	struct seen v = bench_seen(b, LAN, 0);
+	uint32_t want = ip_time_ms(b->s);
+	const uint8_t stamp[4] = { (uint8_t)(want >> 24), (uint8_t)(want >> 16), (uint8_t)(want >> 8), (uint8_t)want };
+
+	assert_int_equal(v.l4.type, ICMP_TIMESTAMP_REPLY);
+	assert_int_equal(v.p4[8], 8 * 7);
+	assert_memory_equal(v.p4 + 12, stamp, 4);
+	assert_memory_equal(v.p4 + 16, stamp, 4);
+	bench_destroy(b);
+}
+
+/* Would catch: an echo whose record of the way does not come back (ping -R). */
+static void test_echo_options(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
+					    .dst = LAN_US,
+					    .proto = IPPROTO_NR_ICMP,
+					    .icmp_type = ICMP_ECHO_REQUEST,
+					    .payload = 30,
+					    .options = { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 4 },
+					    .options_len = 12 });
+	static const uint8_t want[] = { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 8, 10, 0, 1, 1, 0, 0, 0, 0 };
+	struct seen v = bench_seen(b, LAN, 0);
+
+	assert_int_equal(v.ip.header_len, 32);
+	assert_memory_equal(v.l3 + IPV4_HEADER_LEN, want, sizeof(want));
+	assert_int_equal(v.l4.payload_len, 30);
+	bench_destroy(b);
+}
+
+/* Would catch: an error from the packet's destination, that is, an answer, for a
+ * fragment whose time was over; and silence about it. */
+static void test_reassembly_timeout(void **state)
+{
+	struct bench *b = bench_create_settled();
+
+	bench_input_spec(
+		b,
+		&(struct spec){
+			.src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_UDP, .payload = 64, .mf = true, .id = 1 });
+	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
+					    .dst = LAN_US,
+					    .proto = IPPROTO_NR_UDP,
+					    .payload = 64,
+					    .frag_off = 800,
+					    .id = 2 });
+	assert_int_equal(packet_pool_used(b->env.pool), 2);
+	bench_run_for(b, 61 * NS_PER_S);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_FRAGMENT_TIMEOUT], 2);
+	/* The neighbour is STALE by now, and packets still pass. */
+	struct seen v = bench_seen(b, LAN, 0);
+
+	assert_int_equal(b->dev[LAN].n, 1);
+	assert_int_equal(v.l4.type, ICMP_TIME_EXCEEDED);
+	assert_int_equal(v.l4.code, ICMP_REASSEMBLY_TIMEOUT);
+	bench_destroy(b);
+}
+
+struct reset_row {
+	uint8_t flags;
+	uint32_t payload;
+	bool sent;
+	uint8_t want_flags;
+	uint32_t want_seq, want_ack;
+};
+
+/* RFC 9293 section 3.10.7.1; the segment has sequence 1000, acknowledgement 2000. */
+static const struct reset_row reset_rows[] = {
+	{ TCP_SYN, 0, true, TCP_RST | TCP_ACK, 0, 1001 }, { TCP_SYN | TCP_ACK, 0, true, TCP_RST, 2000, 0 },
+	{ TCP_ACK, 10, true, TCP_RST, 2000, 0 },          { TCP_FIN, 10, true, TCP_RST | TCP_ACK, 0, 1011 },
+	{ 0, 10, true, TCP_RST | TCP_ACK, 0, 1010 },      { TCP_RST, 0, false, 0, 0, 0 },
+	{ TCP_RST | TCP_ACK, 0, false, 0, 0, 0 },
+};
+
+/* Would catch: a reset that the sender would not accept, and one for a reset. */
+static void test_reset(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(reset_rows); i++) {
+		const struct reset_row *r = &reset_rows[i];
+		struct bench *b = bench_create_settled();
+
+		bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
+						    .dst = LAN_US,
+						    .proto = IPPROTO_NR_TCP,
+						    .sport = 4000,
+						    .dport = 80,
+						    .flags = r->flags,
+						    .payload = r->payload });
+		assert_int_equal(b->env.ledger.n_dropped[DROP_TCP_NO_SOCKET], 1);
+		assert_int_equal(bench_n_sent(b), r->sent);
+		if (r->sent) {
+			struct seen v = bench_seen(b, LAN, 0);
+
+			assert_int_equal(v.l4.flags, r->want_flags);
+			assert_int_equal(v.l4.seq, r->want_seq);
+			assert_int_equal(v.l4.ack, r->want_ack);
+			assert_int_equal(v.l4.sport, 80);
+			assert_int_equal(v.l4.dport, 4000);
+			assert_int_equal(v.ip.src, LAN_US);
+		}
+		bench_destroy(b);
+	}
+}
+
+/* Would catch: an error for our own packet that goes out to the link, or answers
+ * itself for ever: a ping from here to a host that does not answer ARP. */
+static void test_error_to_us(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct packet *p = ip_packet_new(b->s, 0, LAN_HOST + 70, IPPROTO_NR_ICMP, 20);
+
+	memset(packet_l4(p), 0, 20);
+	icmp_emit(packet_l4(p), ICMP_ECHO_REQUEST, 0, 1);
+	l4_checksum_set(&p->ip, packet_l4(p), 20);
+	l4_parse(&p->ip, packet_l4(p), 20, &p->l4);
+	ip_local_out_one(b->s, p);
+	ip_flush(b->s);
+	bench_run_for(b, 4 * NS_PER_S);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 1);
+	assert_int_equal(icmp_counts(b->s)[ICMP_SENT], 1);
+	assert_int_equal(b->env.ledger.n_delivered, 1);
+	for (uint32_t i = 0; i < b->dev[LAN].n; i++)
+		assert_int_equal(bench_seen(b, LAN, i).eth.type, ETHERTYPE_ARP);
+	bench_destroy(b);
+}
+
+/* Would catch: an empty packet pool that crashes, and that is not survived. */
+static void test_no_buffer(void **state)
+{
+	struct bench *b = bench_create_settled();
+	struct packet *taken[2048];
+	uint32_t n = 0;
+
+	struct frame *f = malloc(sizeof(*f));
+
+	make_frame(f, &(struct spec)UDP_LAN(FAR, .ttl = 1));
+	struct batch batch = { .n = 1, .p = { bench_receive(b, f) } };
+
+	while ((taken[n] = packet_alloc(b->env.pool, 100)) != NULL)
+		n++;
+	ether_input(b->s, LAN, &batch);
+	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_NO_BUFFER], 1);
+	make_frame(f, &(struct spec){ .src = LAN_HOST,
+				      .dst = LAN_US,
+				      .proto = IPPROTO_NR_ICMP,
+				      .icmp_type = ICMP_ECHO_REQUEST,
+				      .payload = 10 });
+	packet_free(b->env.pool, taken[--n]);
+	batch = (struct batch){ .n = 1, .p = { bench_receive(b, f) } };
+	while (n < 2048 && (taken[n] = packet_alloc(b->env.pool, 100)) != NULL)
+		n++;
+	ether_input(b->s, LAN, &batch);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NO_BUFFER], 1);
+	while (n > 0)
+		packet_free(b->env.pool, taken[--n]);
+	bench_input(b, LAN, f);
+	assert_int_equal(b->dev[LAN].n, 1);
+	free(f);
+	bench_destroy(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_error_source),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_no_side_channel),
+		cmocka_unit_test(test_own_reset),
+		cmocka_unit_test(test_large_echo),
+		cmocka_unit_test(test_very_many_pieces),
+		cmocka_unit_test(test_timestamp),
+		cmocka_unit_test(test_echo_options),
+		cmocka_unit_test(test_reassembly_timeout),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_error_to_us),
+		cmocka_unit_test(test_no_buffer),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The way out, for packets through us and from us.
+ *
+ *   ip_local_out   route, OUTPUT, route again, POSTROUTING
+ *   ip_output      POSTROUTING, then by the next hop: the link's broadcast or
+ *                  group address (RFC 1112 section 6.4), or the neighbour's
+ *   ip_transmit    the link address is known: large segments and partial
+ *                  checksums are left to the device if it can, done here if not;
+ *                  what is larger than the MTU is cut; then the frame waits in
+ *                  the interface's batch
+ *
+ * A packet of ours is routed before OUTPUT, since rules there ask for its output
+ * interface, and again behind it, since dnat may have changed its destination. A
+ * packet that leads back to us waits in a list for ip_flush or ip_expire and comes in
+ * again behind the checks of input.c; it may do so IP_LOOPS_MAX times.
+ *
+ * A packet is cut only here, last of all, so that hooks see whole packets and a
+ * neighbour's queue holds one packet and not its pieces.
+ *
+ * Next: src/stack/ip/neigh.c, then src/device
+ */
+#include <string.h>
+
+#include "stack/ip/fragment.h"
+#include "stack/ip/stack_priv.h"
+#include "stack/packet/gso.h"
+#include "stack/wire/rewrite.h"
+
+#define TTL_DEFAULT 64
+
+struct packet *ip_packet_new(struct ip_stack *s, uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len)
+{
+	if (l4_len > UINT16_MAX - IPV4_HEADER_LEN)
+		return NULL;
+	struct packet *p = packet_alloc(s->env->pool, ETHER_HEADER_LEN + IPV4_HEADER_LEN + l4_len);
+
+	if (p == NULL)
+		return NULL;
+	s->env->ledger.n_originated++;
+	memset(packet_frame(p), 0, ETHER_HEADER_LEN);
+	p->l3_off = ETHER_HEADER_LEN;
+	p->l4_off = ETHER_HEADER_LEN + IPV4_HEADER_LEN;
+	p->ip = (struct ipv4_view){
+		.src = src,
+		.dst = dst,
+		.total_len = (uint16_t)(IPV4_HEADER_LEN + l4_len),
+		.id = (uint16_t)rng_u32(&s->env->rng),
+		.header_len = IPV4_HEADER_LEN,
+		.ttl = (uint8_t)(s->cfg->ttl != 0 ? s->cfg->ttl : TTL_DEFAULT),
+		.proto = proto,
+	};
+	ip_packet_finish(p);
+	return p;
+}
+
+void ip_packet_finish(struct packet *p)
+{
+	ipv4_emit(packet_l3(p), &p->ip);
+}
+
+/* Queues. */
+
+void ip_queue_send(struct ip_stack *s, uint32_t ifindex)
+{
+	struct ip_interface *ifc = &s->interface[ifindex];
+
+	s->tx_pending &= ~(UINT64_C(1) << ifindex);
+	if (ifc->tx.n == 0)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SEND, ifc->tx.n);
+
+	ifc->dev->ops->tx(ifc->dev, &ifc->tx);
+	stage_leave(&s->env->stages, outer);
+}
+
+void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p)
+{
+	struct ip_interface *ifc = &s->interface[ifindex];
+
+	if (YG_UNLIKELY(ifc->dev == NULL || !ifc->dev->up)) {
+		env_drop(s->env, p, DROP_TX_DOWN);
+		return;
+	}
+	batch_add(&ifc->tx, p);
+	s->tx_pending |= UINT64_C(1) << ifindex;
+	if (ifc->tx.n == BATCH_MAX)
+		ip_queue_send(s, ifindex);
+}
+
+void ip_queue_drop(struct ip_stack *s, uint32_t ifindex)
+{
+	struct ip_interface *ifc = &s->interface[ifindex];
+
+	s->tx_pending &= ~(UINT64_C(1) << ifindex);
+	for (uint32_t i = 0; i < ifc->tx.n; i++)
+		env_drop(s->env, ifc->tx.p[i], DROP_TX_DOWN);
+	ifc->tx.n = 0;
+}
+_Static_assert(IP_INTERFACES_MAX <= 64, "tx_pending has a bit an interface");
+
+void ip_flush(struct ip_stack *s)
+{
+	ip_loop_run(s);
+	while (s->tx_pending != 0)
+		ip_queue_send(s, (uint32_t)__builtin_ctzll(s->tx_pending));
+}
+
+/* From the packet to frames. */
+
+static void queue_ipv4(struct ip_stack *s, struct packet *p, const struct ether_addr *to)
+{
+	const struct device *dev = s->interface[p->out_ifindex].dev;
+	struct ether_view eth = { .dst = *to, .src = dev->mac, .type = ETHERTYPE_IPV4 };
+
+	if (p->offload.csum_partial && (dev->caps & DEVICE_CAP_CSUM) == 0)
+		offload_finish_checksum(p);
+	ether_emit(packet_frame(p), &eth);
+	ip_queue_frame(s, p->out_ifindex, p);
+}
+
+/* Pieces of one piece, when a packet has more than a batch takes. */
+#define CUT_TWICE 32u
+
+/* Cuts p to mtu. A packet of very many pieces is cut into large ones first. */
+static void transmit_cut(struct ip_stack *s, struct packet *p, uint32_t mtu, const struct ether_addr *to)
+{
+	struct batch out = { .n = 0 };
+	uint32_t step = mtu;
+
+	if (ip_fragment_count(p, mtu) > BATCH_MAX)
+		step = p->ip.header_len + CUT_TWICE * ((mtu - p->ip.header_len) & ~7u);
+	if (ip_fragment(s->env, p, step, &out) == 0) {
+		env_drop(s->env, p, DROP_NO_BUFFER);
+		return;
+	}
+	for (uint32_t i = 0; i < out.n; i++) {
+		if (out.p[i]->ip.total_len > mtu)
+			transmit_cut(s, out.p[i], mtu, to);
+		else
+			queue_ipv4(s, out.p[i], to);
+	}
+}
+
+/* No large segment any more. */
+static void transmit_plain(struct ip_stack *s, struct packet *p, uint32_t mtu, const struct ether_addr *to)
+{
+	if (YG_LIKELY(p->ip.total_len <= mtu)) {
+		queue_ipv4(s, p, to);
+		return;
+	}
+	if (p->ip.df) {
+		/* Ours (the sender was asked to look first), or the MTU shrank since forward.c looked. */
+		if (p->forwarded)
+			icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, mtu);
+		env_drop(s->env, p, DROP_MTU_EXCEEDED);
+		return;
+	}
+	/* A piece has no checksum of its own. */
+	if (p->offload.csum_partial)
+		offload_finish_checksum(p);
+	transmit_cut(s, p, mtu, to);
+}
+
+static void transmit_segments(struct ip_stack *s, struct packet *p, uint32_t mtu, const struct ether_addr *to)
+{
+	while (p != NULL) {
+		struct batch out = { .n = 0 };
+
+		if (gso_segment_some(s->env->pool, &s->env->ledger, &p, &out) == 0) {
+			env_drop(s->env, p, DROP_NO_BUFFER);
+			return;
+		}
+		for (uint32_t i = 0; i < out.n; i++)
+			transmit_plain(s, out.p[i], mtu, to);
+	}
+}
+
+/* No link, and no other way: as if the neighbour did not answer (RFC 1812 section 5.2.7.1). */
+static void refuse_down(struct ip_stack *s, struct packet *p)
+{
+	if (p->forwarded)
+		icmp_send_error(s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0);
+	env_drop(s->env, p, DROP_TX_DOWN);
+}
+
+void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to)
+{
+	const struct device *dev = s->interface[p->out_ifindex].dev;
+	const uint32_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
+
+	if (YG_UNLIKELY(dev == NULL || !dev->up)) {
+		refuse_down(s, p);
+		return;
+	}
+	uint32_t mtu = ip_mtu(s, p->out_ifindex);
+
+	if (p->offload.gso_type == GSO_NONE)
+		transmit_plain(s, p, mtu, to);
+	else if ((dev->caps & whole) == whole && offload_piece_len(p) <= mtu)
+		queue_ipv4(s, p, to);
+	else
+		transmit_segments(s, p, mtu, to);
+}
+
+/* By the next hop. */
+
+static void loop_push(struct ip_stack *s, struct packet *p)
+{
+	if (++p->n_loops > IP_LOOPS_MAX) {
+		env_drop(s->env, p, DROP_LOOP);
+		return;
+	}
+	if (!packet_own(s->env->pool, p)) {
+		env_drop(s->env, p, DROP_NO_BUFFER);
+		return;
+	}
+	p->next = NULL;
+	*(s->loop_first == NULL ? &s->loop_first : &s->loop_last->next) = p;
+	s->loop_last = p;
+}
+
+/* RFC 1112 section 6.4: the low 23 bits behind 01-00-5e. */
+static struct ether_addr group_address(uint32_t group)
+{
+	return (struct ether_addr){ { 0x01, 0x00, 0x5e, (uint8_t)(group >> 16 & 0x7f), (uint8_t)(group >> 8),
+				      (uint8_t)group } };
+}
+
+/* The sender is told when it could have sent p to the next hop itself: both are on the link that p came by and goes out
+ * by again, and nothing was translated, since behind NAT it would learn a way round the gateway. */
+static void redirect_sender(struct ip_stack *s, const struct packet *p)
+{
+	const struct ip_interface_config *c = ip_interface_cfg(s, p->in_ifindex);
+
+	if (p->translated || p->next_hop == p->ip.src)
+		return;
+	for (uint32_t i = 0; i < c->n_addresses; i++) {
+		struct ip4_prefix net = { c->address[i].addr, c->address[i].prefix_len };
+
+		if (!ip4_in(p->ip.src, net) || !ip4_in(p->next_hop, net))
+			continue;
+		(void)icmp_send_error(s, p, ICMP_REDIRECT, ICMP_REDIRECT_HOST, p->next_hop);
+		return;
+	}
+}
+
+static void output_one(struct ip_stack *s, struct packet *p)
+{
+	const struct device *dev = ip_stack_device(s, p->out_ifindex);
+
+	if (YG_UNLIKELY(p->forwarded && p->in_ifindex == p->out_ifindex &&
+			ip_interface_cfg(s, p->in_ifindex)->redirects))
+		redirect_sender(s, p);
+
+	if (p->to_us) {
+		loop_push(s, p);
+		return;
+	}
+	if (YG_UNLIKELY(dev == NULL || !dev->up)) {
+		refuse_down(s, p);
+		return;
+	}
+	if (YG_UNLIKELY(ip4_is_multicast(p->ip.dst))) {
+		struct ether_addr to = group_address(p->ip.dst);
+
+		ip_transmit(s, p, &to);
+		return;
+	}
+	if (YG_UNLIKELY(p->is_broadcast))
+		ip_transmit(s, p, &ether_broadcast);
+	else
+		neigh_output(s, p);
+}
+
+void ip_output(struct ip_stack *s, struct batch *b)
+{
+	hook_run(s->env, &s->hook[HOOK_POSTROUTING], HOOK_POSTROUTING, b);
+	if (b->n == 0)
+		return;
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_OUTPUT, b->n);
+
+	for (uint32_t i = 0; i < b->n; i++)
+		output_one(s, b->p[i]);
+	b->n = 0;
+	stage_leave(&s->env->stages, outer);
+}
+
+/* From us. */
+
+/* Routes that lead nowhere. For a packet of ours there is nobody to tell. */
+static const uint16_t drop_of_route[] = {
+	[FIB_NONE] = DROP_NO_ROUTE,
+	[FIB_TRANSLATED] = DROP_NAT_NO_MAPPING,
+	[FIB_BLACKHOLE] = DROP_ROUTE_BLACKHOLE,
+	[FIB_UNREACHABLE] = DROP_ROUTE_UNREACHABLE,
+	[FIB_PROHIBIT] = DROP_ROUTE_PROHIBIT,
+};
+
+enum route_pass {
+	PASS_BEFORE_OUTPUT, /* dnat may yet lead it elsewhere */
+	PASS_BEHIND_OUTPUT,
+};
+
+/* To a group or to all: by the interface that its maker chose, or by the route. */
+static void route_out_many(const struct ip_stack *s, struct packet *p)
+{
+	const struct fib_nexthop *nh = ip_route(s, p->zone, p->ip.dst);
+
+	p->next_hop = p->ip.dst;
+	p->is_broadcast = !ip4_is_multicast(p->ip.dst);
+	if (p->out_ifindex != 0)
+		return;
+	if (p->is_broadcast || nh->kind != FIB_UNICAST)
+		packet_set_drop(p, DROP_NO_ROUTE);
+	else
+		p->out_ifindex = nh->ifindex;
+}
+
+static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route_pass pass)
+{
+	uint32_t dst = p->ip.dst;
+
+	p->to_us = p->is_broadcast = false;
+	if (ip4_is_multicast(dst) || ip4_is_limited_broadcast(dst)) {
+		route_out_many(s, p);
+		return ip_source_for(s, p->out_ifindex, dst);
+	}
+	const struct fib_nexthop *nh = ip_route(s, p->zone, dst);
+
+	p->out_ifindex = 0;
+	if (nh->kind == FIB_LOCAL || ip4_is_loopback(dst)) {
+		p->to_us = true;
+		return dst;
+	}
+	switch ((enum fib_kind)nh->kind) {
+	case FIB_UNICAST:
+	case FIB_BROADCAST:
+		p->out_ifindex = nh->ifindex;
+		p->next_hop = nh->gateway != 0 ? nh->gateway : dst;
+		p->is_broadcast = nh->kind == FIB_BROADCAST;
+		return nh->source != 0 ? nh->source : ip_source_for(s, nh->ifindex, p->next_hop);
+	default:
+		break;
+	}
+	/* It may be the address that a reply goes to before NAT puts the right one there. */
+	if (pass == PASS_BEHIND_OUTPUT)
+		packet_set_drop(p, (enum drop_reason)drop_of_route[nh->kind]);
+	return 0;
+}
+
+static void fill_source(struct packet *p, uint32_t src)
+{
+	struct rewrite to = {
+		.src = src,
+		.dst = p->ip.dst,
+		.sport = p->l4.kind == L4_ICMP_QUERY ? p->l4.id : p->l4.sport,
+		.dport = p->l4.dport,
+	};
+	enum rewrite_check check = p->ip.frag_off != 0       ? REWRITE_CHECK_NONE
+				   : p->offload.csum_partial ? REWRITE_CHECK_PARTIAL
+							     : REWRITE_CHECK_FULL;
+
+	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check);
+}
+
+void ip_local_out(struct ip_stack *s, struct batch *b)
+{
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ORIGIN, b->n);
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		uint32_t src = route_out(s, b->p[i], PASS_BEFORE_OUTPUT);
+
+		if (b->p[i]->ip.src == 0 && b->p[i]->verdict == VERDICT_CONTINUE)
+			fill_source(b->p[i], src != 0 ? src : ip_source_for(s, 0, b->p[i]->ip.dst));
+	}
+	batch_settle(b, s->env->pool, &s->env->ledger);
+	hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);
+	for (uint32_t i = 0; i < b->n; i++)
+		route_out(s, b->p[i], PASS_BEHIND_OUTPUT);
+	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
+	if (b->n > 0)
+		ip_output(s, b);
+}
+
+void ip_local_out_one(struct ip_stack *s, struct packet *p)
+{
+	struct batch b = { .n = 1, .p = { p } };
+
+	ip_local_out(s, &b);
+}

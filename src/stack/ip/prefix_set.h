@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A set of IPv4 prefixes with a small value each, 8 bytes a place: what the FIB
+ * was told, beside the trie that it became. One thread only.
+ */
+#ifndef YG_STACK_IP_PREFIX_SET_H
+#define YG_STACK_IP_PREFIX_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ip4.h"
+
+#define PREFIX_SET_VALUE_BITS 26
+#define PREFIX_SET_VALUE_MAX ((1u << PREFIX_SET_VALUE_BITS) - 1)
+
+struct prefix_set {
+	uint64_t *slot; /* address, length + 1, value from the top; 0: free */
+	size_t n, n_slots;
+	uint32_t n_of_len[33];
+};
+
+/* 0 or -ENOMEM. */
+int prefix_set_init(struct prefix_set *s);
+void prefix_set_fini(struct prefix_set *s);
+/* Room for one more. 0 or -ENOMEM. */
+int prefix_set_reserve(struct prefix_set *s);
+/* Adds or replaces, behind prefix_set_reserve; p.addr has no bits below p.len. True when it was there, with *old. */
+bool prefix_set_put(struct prefix_set *s, struct ip4_prefix p, uint32_t value, uint32_t *old);
+/* Takes it out. False when it is not there. */
+bool prefix_set_take(struct prefix_set *s, struct ip4_prefix p, uint32_t *old);
+/* The longest prefix that is shorter than p and covers it. */
+bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value);
+size_t prefix_set_bytes(const struct prefix_set *s);
+/* All n of them by address, then length; the caller frees. NULL without memory. */
+uint64_t *prefix_set_sorted(const struct prefix_set *s);
+
+static inline struct ip4_prefix prefix_set_prefix(uint64_t slot)
+{
+	return (struct ip4_prefix){ (uint32_t)(slot >> 32), (uint8_t)((slot >> PREFIX_SET_VALUE_BITS & 63) - 1) };
+}
+
+static inline uint32_t prefix_set_value(uint64_t slot)
+{
+	return (uint32_t)slot & PREFIX_SET_VALUE_MAX;
+}
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The IP layer as an object: made once, configured again and again, and driven
+ * by its owner's clock. What one worker needs to know of addresses, routes and
+ * devices is asked here.
+ *
+ * An interface is a place in the config (its number is its ifindex) and, when
+ * one is attached, a device. Both come and go by themselves; only where both are
+ * there do packets pass. The config is const and belongs to whoever made it; the
+ * stack holds a pointer from one ip_stack_configure to the next, and an empty
+ * one before the first, so nobody asks whether there is a config.
+ *
+ * All memory is taken in ip_stack_create.
+ *
+ * Next: src/stack/ip/ether.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/ip/stack_priv.h"
+
+#define NS_PER_DAY (UINT64_C(86400) * NS_PER_S)
+
+static const struct ip_config empty_config;
+static const struct fib_nexthop no_route = { .kind = FIB_NONE };
+
+static void reassembly_timed_out(void *ctx, struct packet *first)
+{
+	icmp_send_error(ctx, first, ICMP_TIME_EXCEEDED, ICMP_REASSEMBLY_TIMEOUT, 0);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+	return value != 0 ? value : fallback;
+}
+
+struct ip_stack *ip_stack_create(struct env *env, const struct ip_limits *limits)
+{
+	struct ip_stack *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env = env;
+	s->cfg = &empty_config;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
+		s->interface[i].announce.at = TIME_NEVER;
+	icmp_init(s);
+	s->neigh = neigh_table_create(env, limits);
+	if (s->neigh == NULL)
+		goto free_stack;
+	s->reassembly = reassembly_create(env, or_default(limits->n_reassembly, 256),
+					  or_default(limits->n_reassembly_fragments, 2048),
+					  or_default(limits->n_reassembly_per_source, 256), reassembly_timed_out, s);
+	if (s->reassembly == NULL)
+		goto destroy_neigh;
+	return s;
+
+destroy_neigh:
+	neigh_table_destroy(s->neigh);
+free_stack:
+	free(s);
+	return NULL;
+}
+
+void ip_stack_destroy(struct ip_stack *s)
+{
+	if (s == NULL)
+		return;
+	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++) {
+		for (uint32_t k = 0; k < s->interface[i].tx.n; k++)
+			packet_free(s->env->pool, s->interface[i].tx.p[k]);
+	}
+	while (s->loop_first != NULL) {
+		struct packet *p = s->loop_first;
+
+		s->loop_first = p->next;
+		packet_free(s->env->pool, p);
+	}
+	reassembly_destroy(s->reassembly);
+	neigh_table_destroy(s->neigh);
+	free(s);
+}
+
+struct env *ip_stack_env(struct ip_stack *s)
+{
+	return s->env;
+}
+
+const struct ip_config *ip_stack_config(const struct ip_stack *s)
+{
+	return s->cfg;
+}
+
+bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex)
+{
+	return ifindex > 0 && ifindex < IP_INTERFACES_MAX && s->cfg->interface[ifindex].name[0] != '\0';
+}
+
+static bool has_address(const struct ip_interface_config *c, uint32_t addr)
+{
+	for (uint32_t i = 0; i < c->n_addresses; i++) {
+		if (c->address[i].addr == addr)
+			return true;
+	}
+	return false;
+}
+
+static bool has_proxy(const struct ip_config *cfg, const struct ip_proxy *x)
+{
+	for (uint32_t i = 0; i < cfg->n_proxies; i++) {
+		const struct ip_proxy *o = &cfg->proxy[i];
+
+		if (o->ifindex == x->ifindex && o->first == x->first && o->last == x->last)
+			return true;
+	}
+	return false;
+}
+
+/* Marks what the new config has and the old one had not. */
+static void mark_new(struct ip_stack *s, uint32_t ifindex, const struct ip_config *old)
+{
+	const struct ip_interface_config *now = ip_interface_cfg(s, ifindex);
+	struct ip_interface *ifc = &s->interface[ifindex];
+	bool some = false;
+
+	ifc->new_addresses = 0;
+	for (uint32_t i = 0; i < now->n_addresses; i++) {
+		if (has_address(&old->interface[ifindex], now->address[i].addr))
+			continue;
+		ifc->new_addresses |= (uint16_t)(1u << i);
+		some = true;
+	}
+	for (uint32_t i = 0; i < s->cfg->n_proxies; i++)
+		some |= s->cfg->proxy[i].ifindex == ifindex && s->new_proxy[i];
+	/* What was under way walks lists that are gone, so it starts over. */
+	if (ifc->announce.at != TIME_NEVER)
+		arp_announce_start(s, ifindex, true);
+	else if (some)
+		arp_announce_start(s, ifindex, false);
+}
+
+void ip_stack_configure(struct ip_stack *s, const struct ip_config *cfg)
+{
+	const struct ip_config *old = s->cfg;
+
+	s->cfg = cfg;
+	for (uint32_t i = 0; i < cfg->n_proxies; i++)
+		s->new_proxy[i] = !has_proxy(old, &cfg->proxy[i]);
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (strcmp(old->interface[i].name, cfg->interface[i].name) != 0 && old->interface[i].name[0] != '\0') {
+			ip_queue_drop(s, i);
+			neigh_drop_interface(s, i);
+			s->interface[i].announce.at = TIME_NEVER;
+		}
+		if (ip_interface_known(s, i)) {
+			mark_new(s, i, old);
+			adjacency_sync_interface(s, i); /* the configured MTU */
+		}
+	}
+}
+
+void ip_stack_attach(struct ip_stack *s, uint32_t ifindex, struct device *d)
+{
+	struct ip_interface *ifc = &s->interface[ifindex];
+
+	ip_queue_drop(s, ifindex);
+	if (ifc->dev != NULL)
+		neigh_drop_interface(s, ifindex);
+	ifc->dev = d;
+	adjacency_sync_interface(s, ifindex);
+	if (d == NULL)
+		ifc->announce.at = TIME_NEVER;
+	else if (d->up)
+		ip_stack_device_changed(s, ifindex);
+}
+
+struct device *ip_stack_device(const struct ip_stack *s, uint32_t ifindex)
+{
+	return ifindex < IP_INTERFACES_MAX ? s->interface[ifindex].dev : NULL;
+}
+
+void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex)
+{
+	struct device *d = ip_stack_device(s, ifindex);
+
+	if (d == NULL || !d->up) {
+		ip_queue_drop(s, ifindex);
+		adjacency_sync_interface(s, ifindex);
+		return;
+	}
+	neigh_refresh_interface(s, ifindex);
+	adjacency_sync_interface(s, ifindex);
+	arp_announce_start(s, ifindex, true);
+}
+
+void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n)
+{
+	s->share_number = number;
+	s->n_shares = n;
+}
+
+struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook)
+{
+	return &s->hook[hook];
+}
+
+void ip_stack_set_local(struct ip_stack *s, uint8_t proto, ip_local_fn *fn, void *ctx)
+{
+	s->local[proto].fn = fn;
+	s->local[proto].ctx = ctx;
+}
+
+void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx)
+{
+	s->tap = fn;
+	s->tap_ctx = ctx;
+}
+
+void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx)
+{
+	s->unwanted = fn;
+	s->unwanted_ctx = ctx;
+}
+
+void ip_stack_set_shortcut(struct ip_stack *s, ip_shortcut_fn *fn, void *ctx)
+{
+	s->shortcut = fn;
+	s->shortcut_ctx = ctx;
+}
+
+void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx)
+{
+	s->learn = fn;
+	s->learn_ctx = ctx;
+}
+
+void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx)
+{
+	s->neigh->changed = fn;
+	s->neigh->changed_ctx = ctx;
+}
+
+uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex)
+{
+	uint32_t configured = s->cfg->interface[ifindex].mtu;
+	const struct device *d = s->interface[ifindex].dev;
+	uint32_t mtu = d != NULL ? d->mtu : UINT16_MAX;
+
+	if (configured != 0)
+		mtu = min_u32(mtu, configured);
+	return max_u32(mtu, IPV4_MIN_MTU);
+}
+
+uint32_t ip_time_ms(const struct ip_stack *s)
+{
+	return (uint32_t)((s->env->now + s->env->wall_offset_ns) % NS_PER_DAY / NS_PER_MS);
+}
+
+/* NULL: the zone has no table of its own. */
+static const struct fib *table_of(const struct ip_stack *s, uint16_t zone)
+{
+	uint32_t lo = 0, hi = s->cfg->n_zones;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->cfg->zone[mid].number == zone)
+			return s->cfg->zone[mid].fib;
+		if (s->cfg->zone[mid].number < zone)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
+{
+	return f == NULL ? &no_route : fib_nexthop(f, fib_lookup(f, dst));
+}
+
+const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
+{
+	if (YG_UNLIKELY(zone != 0)) {
+		const struct fib_nexthop *nh = lookup(table_of(s, zone), dst);
+
+		if (nh->kind != FIB_NONE)
+			return nh;
+	}
+	return lookup(s->cfg->fib, dst);
+}
+
+void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
+		    const struct fib_nexthop **route)
+{
+	const struct fib *f = s->cfg->fib;
+	uint32_t index[BATCH_MAX];
+
+	if (f != NULL)
+		fib_lookup_batch(f, addr, index, b->n);
+	for (uint32_t i = 0; i < b->n; i++)
+		route[i] = f != NULL ? fib_nexthop(f, index[i]) : &no_route;
+	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++) {
+		if (b->p[i]->zone != 0)
+			route[i] = ip_route(s, b->p[i]->zone, addr[i]);
+	}
+}
+
+uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p)
+{
+	return p->in_ifindex != 0 ? s->cfg->interface[p->in_ifindex].zone : p->zone;
+}
+
+/* Whatever address we have: an interface without one speaks by another's. */
+static uint32_t borrowed_address(const struct ip_stack *s)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (ip_interface_known(s, i) && s->cfg->interface[i].n_addresses > 0)
+			return s->cfg->interface[i].address[0].addr;
+	}
+	return 0;
+}
+
+uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
+{
+	if (!ip_interface_known(s, ifindex))
+		return 0;
+	const struct ip_interface_config *c = ip_interface_cfg(s, ifindex);
+
+	for (uint32_t i = 0; i < c->n_addresses; i++) {
+		if (((c->address[i].addr ^ dst) & ip4_mask(c->address[i].prefix_len)) == 0)
+			return c->address[i].addr;
+	}
+	return c->n_addresses > 0 ? c->address[0].addr : 0;
+}
+
+uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
+{
+	uint32_t addr = ip_interface_address(s, ifindex, dst);
+
+	return addr != 0 ? addr : borrowed_address(s);
+}
+
+bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr)
+{
+	return ip_route(s, zone, addr)->kind == FIB_LOCAL;
+}
+
+void ip_expire(struct ip_stack *s)
+{
+	neigh_expire(s);
+	reassembly_expire(s->reassembly);
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (s->interface[i].announce.at <= s->env->now)
+			arp_announce_run(s, i);
+	}
+	ip_loop_run(s);
+}
+
+uint64_t ip_next_deadline(const struct ip_stack *s)
+{
+	uint64_t when = min_u64(neigh_next_deadline(s), reassembly_next_deadline(s->reassembly));
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		when = min_u64(when, s->interface[i].announce.at);
+	return s->loop_first != NULL ? s->env->now : when;
+}

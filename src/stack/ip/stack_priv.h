@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the IP layer share: the stack itself, and the steps of the
+ * packet's way that one file hands to the next. A step that takes a batch leaves
+ * it empty; a step that takes one packet ends its life or passes it on.
+ */
+#ifndef YG_STACK_IP_STACK_PRIV_H
+#define YG_STACK_IP_STACK_PRIV_H
+
+#include "stack/ip/icmp.h"
+#include "stack/ip/neigh.h"
+#include "stack/ip/reassembly.h"
+#include "stack/ip/stack.h"
+#include "stack/wire/icmp.h"
+
+/* Times that a packet may pass from our output to our input. */
+#define IP_LOOPS_MAX 4
+
+/* RFC 5227 section 1.1. */
+#define ARP_ANNOUNCE_NUM 2
+#define ARP_ANNOUNCE_INTERVAL_NS (2 * NS_PER_S)
+#define ARP_DEFEND_INTERVAL_NS (10 * NS_PER_S)
+/* How fast many addresses are announced. */
+#define ARP_ANNOUNCE_SLICE 100
+#define ARP_ANNOUNCE_SLICE_NS (10 * NS_PER_MS)
+
+/* What is still to be announced on one interface: its addresses, then the ranges
+ * of the config that name it. */
+struct arp_announcer {
+	uint64_t at; /* when to go on, TIME_NEVER when done */
+	uint64_t round_start;
+	uint32_t round;  /* 0 to ARP_ANNOUNCE_NUM - 1 */
+	uint32_t item;   /* index over addresses, then proxies */
+	uint32_t offset; /* within a proxy's range */
+	bool all;        /* else only what the last configure added */
+};
+
+struct ip_interface {
+	struct device *dev;
+	struct batch tx;
+	struct arp_announcer announce;
+	bool has_defended;
+	uint64_t defended_at;   /* last answer to an address conflict */
+	uint16_t new_addresses; /* bits: added by the last configure */
+};
+
+/* Tokens of what many share. */
+struct icmp_bucket {
+	uint32_t tokens; /* thousandths */
+	uint64_t at;     /* ns, when tokens was right */
+};
+
+#define ICMP_SLOTS 4096u
+
+/* What went to one destination, of one kind, in the window that is. Those that fall together share a slot, until the
+ * next window's key parts them. */
+struct icmp_slot {
+	uint32_t window; /* of another one: nothing was sent yet */
+	uint32_t n_sent;
+};
+
+struct icmp_state {
+	struct siphash_key slot_key; /* of this window */
+	uint32_t window;
+	uint64_t window_ends;
+	struct icmp_bucket all;                         /* but path MTU messages */
+	struct icmp_bucket path_mtu[IP_INTERFACES_MAX]; /* by where the packet came in */
+	struct icmp_slot slot[ICMP_SLOTS];
+	uint64_t counts[N_ICMP_SILENCE];
+};
+
+struct ip_stack {
+	struct env *env;
+	const struct ip_config *cfg; /* never NULL */
+	uint32_t share_number, n_shares; /* of n stacks that act as one; n_shares 0: alone */
+	struct ip_interface interface[IP_INTERFACES_MAX];
+	uint64_t tx_pending; /* bits: interfaces with packets in tx */
+	bool new_proxy[IP_PROXIES_MAX];
+	struct hook_list hook[N_HOOKS];
+	struct {
+		ip_local_fn *fn;
+		void *ctx;
+	} local[256];
+	ip_tap_fn *tap;
+	void *tap_ctx;
+	ip_unwanted_fn *unwanted;
+	void *unwanted_ctx;
+	ip_shortcut_fn *shortcut;
+	void *shortcut_ctx;
+	ip_learn_fn *learn;
+	void *learn_ctx;
+	struct neigh_table *neigh;
+	struct reassembly *reassembly;
+	struct icmp_state icmp;
+	struct packet *loop_first, *loop_last; /* from here to here, through packet.next */
+};
+
+/* stack.c */
+static inline const struct ip_interface_config *ip_interface_cfg(const struct ip_stack *s, uint32_t ifindex)
+{
+	return &s->cfg->interface[ifindex];
+}
+/* What a transport header that does not hold together is dropped for. */
+enum drop_reason ip_drop_of_l4(enum l4_error err);
+/* The configured interface's number is in use. */
+bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
+/* ip_route for an address of each packet of b, in its zone, in one go. */
+void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
+		    const struct fib_nexthop **route);
+/* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
+uint32_t ip_time_ms(const struct ip_stack *s);
+
+/* arp.c */
+/* Takes an ARP frame: leaves CONSUMED or DROP in p. */
+void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *eth);
+/* Asks who has target; to: broadcast, or the neighbour's last known address. */
+void arp_request(struct ip_stack *s, uint32_t ifindex, uint32_t target, const struct ether_addr *to);
+/* Everything on that interface, or only what is marked new, from now on. */
+void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all);
+void arp_announce_run(struct ip_stack *s, uint32_t ifindex);
+
+/* adjacency.c */
+/* Writes the neighbour's adjacency anew, as it and its device stand now. */
+void adjacency_sync(struct ip_stack *s, const struct neigh *n);
+/* The same for all neighbours of an interface. */
+void adjacency_sync_interface(struct ip_stack *s, uint32_t ifindex);
+
+/* input.c: PREROUTING and the route for packets whose views are valid. */
+void ip_input_routed(struct ip_stack *s, struct batch *b);
+/* Packets that our own output sent to us. */
+void ip_loop_run(struct ip_stack *s);
+
+/* local.c */
+void ip_local_in(struct ip_stack *s, struct batch *b);
+/* forward.c */
+void ip_forward(struct ip_stack *s, struct batch *b);
+/* output.c: POSTROUTING and out; out_ifindex and next_hop are set, or to_us. */
+void ip_output(struct ip_stack *s, struct batch *b);
+/* The link address is known: cuts, finishes and queues for the device. */
+void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to);
+/* A whole frame whose Ethernet header is written. */
+void ip_queue_frame(struct ip_stack *s, uint32_t ifindex, struct packet *p);
+/* Hands what waits for an interface to its device. */
+void ip_queue_send(struct ip_stack *s, uint32_t ifindex);
+/* What waits for an interface that lost its device. */
+void ip_queue_drop(struct ip_stack *s, uint32_t ifindex);
+/* icmp_error.c */
+void icmp_init(struct ip_stack *s);
+/* icmp.c: an ICMP message to us; leaves the verdict. */
+void icmp_input(struct ip_stack *s, struct packet *p);
+/* A request that icmp_input answers. */
+bool icmp_answers(const struct packet *p);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Raw ICMP sockets.
+ *
+ * A socket owns an ICMP identifier, which no other socket of this worker has.
+ * What comes in is seen through the stack's tap, before the built-in ICMP: an
+ * echo reply goes to the socket with its identifier, an error to the socket
+ * whose request it quotes. A message is a small value in the socket's ring; the
+ * packet itself goes on its way. A full ring loses the newest message, counted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "stack/socket/raw.h"
+#include "stack/wire/icmp.h"
+
+#define ECHO_DATA_MAX (65535u - IPV4_HEADER_LEN - ICMP_HEADER_LEN)
+
+struct raw_socket {
+	bool open;
+	uint16_t id;
+	uint32_t head, n; /* ring of messages */
+	struct raw_message queue[RAW_QUEUE_MAX];
+};
+
+struct raw_sockets {
+	struct ip_stack *stack;
+	raw_ready_fn *ready;
+	void *ready_ctx;
+	uint64_t n_overflowed;
+	struct raw_socket socket[RAW_SOCKETS_MAX];
+};
+
+static int by_id(const struct raw_sockets *r, uint16_t id)
+{
+	for (int i = 0; i < RAW_SOCKETS_MAX; i++) {
+		if (r->socket[i].open && r->socket[i].id == id)
+			return i;
+	}
+	return -1;
+}
+
+static void push(struct raw_sockets *r, int socket, const struct raw_message *m)
+{
+	struct raw_socket *s = &r->socket[socket];
+
+	if (s->n == RAW_QUEUE_MAX) {
+		r->n_overflowed++;
+		return;
+	}
+	s->queue[(s->head + s->n) % RAW_QUEUE_MAX] = *m;
+	s->n++;
+	if (r->ready != NULL)
+		r->ready(r->ready_ctx, socket);
+}
+
+/* The socket whose request the error quotes, -1 if none. */
+static int by_quote(const struct raw_sockets *r, const uint8_t *icmp, size_t len, uint16_t *seq)
+{
+	struct icmp_quote q;
+
+	if (!icmp_quote_parse(icmp, len, &q) || q.ip.proto != IPPROTO_NR_ICMP || q.l4.type != ICMP_ECHO_REQUEST)
+		return -1;
+	*seq = q.l4.icmp_seq;
+	return by_id(r, q.l4.id);
+}
+
+/* The stack's tap. */
+static bool tap(void *ctx, const struct packet *p)
+{
+	struct raw_sockets *r = ctx;
+	const uint8_t *icmp = p->buf + p->off + p->l4_off;
+	uint16_t seq = p->l4.icmp_seq;
+	int socket = -1;
+
+	if (p->ip.proto != IPPROTO_NR_ICMP)
+		return false;
+	if (p->l4.kind == L4_ICMP_ERROR)
+		socket = by_quote(r, icmp, packet_l4_len(p), &seq);
+	else if (p->l4.kind == L4_ICMP_QUERY && p->l4.type == ICMP_ECHO_REPLY)
+		socket = by_id(r, p->l4.id);
+	if (socket < 0)
+		return false;
+	struct raw_message m = {
+		.received_ns = ip_stack_env(r->stack)->now,
+		.from = p->ip.src,
+		.type = p->l4.type,
+		.code = p->l4.code,
+		.ttl = p->ip.ttl,
+		.seq = seq,
+		.len = (uint16_t)packet_l4_len(p),
+		.info = p->l4.info,
+	};
+
+	push(r, socket, &m);
+	return true;
+}
+
+struct raw_sockets *raw_create(struct ip_stack *s)
+{
+	struct raw_sockets *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->stack = s;
+	ip_stack_set_tap(s, tap, r);
+	return r;
+}
+
+void raw_destroy(struct raw_sockets *r)
+{
+	free(r);
+}
+
+int raw_open(struct raw_sockets *r)
+{
+	struct env *env = ip_stack_env(r->stack);
+
+	for (int i = 0; i < RAW_SOCKETS_MAX; i++) {
+		struct raw_socket *s = &r->socket[i];
+
+		if (s->open)
+			continue;
+		*s = (struct raw_socket){ .open = false };
+		do
+			s->id = (uint16_t)rng_below(&env->rng, UINT16_MAX) + 1;
+		while (by_id(r, s->id) >= 0);
+		s->open = true;
+		return i;
+	}
+	return -EMFILE;
+}
+
+void raw_close(struct raw_sockets *r, int socket)
+{
+	r->socket[socket].open = false;
+	r->socket[socket].n = 0;
+}
+
+uint16_t raw_id(const struct raw_sockets *r, int socket)
+{
+	return r->socket[socket].id;
+}
+
+int raw_send_echo(struct raw_sockets *r, int socket, const struct raw_request *rq)
+{
+	const struct fib_nexthop *nh = ip_route(r->stack, rq->zone, rq->dst);
+	uint32_t l4_len = ICMP_HEADER_LEN + (uint32_t)rq->data_len;
+
+	if (nh->kind == FIB_NONE || nh->kind == FIB_UNREACHABLE || nh->kind == FIB_BLACKHOLE ||
+	    nh->kind == FIB_PROHIBIT)
+		return -ENETUNREACH;
+	if (rq->data_len > ECHO_DATA_MAX)
+		return -EMSGSIZE;
+	struct device *d = ip_stack_device(r->stack, nh->ifindex);
+
+	if (rq->df && nh->kind == FIB_UNICAST && d != NULL && l4_len + IPV4_HEADER_LEN > d->mtu)
+		return -EMSGSIZE;
+	struct packet *p = ip_packet_new(r->stack, rq->src, rq->dst, IPPROTO_NR_ICMP, l4_len);
+
+	if (p == NULL)
+		return -ENOBUFS;
+	if (rq->ttl != 0)
+		p->ip.ttl = rq->ttl;
+	p->ip.tos = rq->tos;
+	p->ip.df = rq->df;
+	p->zone = rq->zone;
+	ip_packet_finish(p);
+
+	uint8_t *icmp = packet_l4(p);
+
+	icmp_emit(icmp, ICMP_ECHO_REQUEST, 0, (uint32_t)r->socket[socket].id << 16 | rq->seq);
+	/* What ping has always sent: a count of the bytes. */
+	for (uint32_t i = ICMP_HEADER_LEN; i < l4_len; i++)
+		icmp[i] = (uint8_t)i;
+	l4_checksum_set(&p->ip, icmp, l4_len);
+	l4_parse(&p->ip, icmp, l4_len, &p->l4);
+	ip_local_out_one(r->stack, p);
+	return 0;
+}
+
+bool raw_receive(struct raw_sockets *r, int socket, struct raw_message *out)
+{
+	struct raw_socket *s = &r->socket[socket];
+
+	if (s->n == 0)
+		return false;
+	*out = s->queue[s->head];
+	s->head = (s->head + 1) % RAW_QUEUE_MAX;
+	s->n--;
+	return true;
+}
+
+void raw_set_ready(struct raw_sockets *r, raw_ready_fn *fn, void *ctx)
+{
+	r->ready = fn;
+	r->ready_ctx = ctx;
+}
+
+uint64_t raw_n_overflowed(const struct raw_sockets *r)
+{
+	return r->n_overflowed;
+}

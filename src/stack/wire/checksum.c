@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The Internet checksum, computed whole (RFC 1071) and mended (RFC 1624).
+ *
+ * The sum of big-endian words may be taken in the machine's own order and
+ * swapped once at the end (RFC 1071 section 2 B), and in words of any width as
+ * long as carries come back in at the bottom (section 2 C). So checksum_add
+ * takes headers eight bytes at a time, in two sums that do not wait for each
+ * other, and long pieces in vectors.
+ *
+ * What always holds: a partial sum is zero only when every byte summed so far
+ * was zero. Folding keeps that, so the two zeros of one's complement are never
+ * mixed up here: checksum_finish gives 0xffff for all-zero data only, and
+ * equation 3 of RFC 1624 gives what a sum from scratch would give, except when
+ * the change leaves nothing but zeros (see rewrite.c).
+ */
+#include "stack/wire/checksum.h"
+
+#include <string.h>
+
+static inline uint64_t add_carry(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
+
+static inline uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t load32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t load16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* A sum in the machine's order, folded to one big-endian word. */
+static inline uint16_t fold64(uint64_t sum)
+{
+	sum = (sum >> 32) + (sum & UINT32_MAX);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap16((uint16_t)sum);
+#else
+	return (uint16_t)sum;
+#endif
+}
+
+/* Two words of eight bytes, in one vector register of any machine that has them. */
+typedef uint64_t lanes __attribute__((vector_size(16)));
+
+#define LONG_MIN_BYTES 128
+
+/* The halves of 32 bits are summed apart, so a lane has no carry to lose for
+ * 2^32 rounds. len: a multiple of sizeof(lanes). */
+static uint64_t add_long(const uint8_t *p, size_t len)
+{
+	lanes low = { 0 }, high = { 0 };
+
+	for (; len > 0; p += sizeof(lanes), len -= sizeof(lanes)) {
+		lanes v;
+
+		memcpy(&v, p, sizeof(v));
+		low += v & UINT32_MAX;
+		high += v >> 32;
+	}
+	uint64_t sum = 0;
+	for (int i = 0; i < 2; i++)
+		sum = add_carry(add_carry(sum, low[i]), high[i]);
+	return sum;
+}
+
+uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t a = 0, b = 0;
+
+	if (len >= LONG_MIN_BYTES) {
+		size_t n = len / sizeof(lanes) * sizeof(lanes);
+
+		a = add_long(p, n);
+		p += n;
+		len -= n;
+	}
+	for (; len >= 16; p += 16, len -= 16) {
+		a = add_carry(a, load64(p));
+		b = add_carry(b, load64(p + 8));
+	}
+	for (; len >= 8; p += 8, len -= 8)
+		a = add_carry(a, load64(p));
+	if (len & 4) {
+		b = add_carry(b, load32(p));
+		p += 4;
+	}
+	if (len & 2) {
+		b = add_carry(b, load16(p));
+		p += 2;
+	}
+	if (len & 1) {
+		const uint8_t last[2] = { p[0], 0 };
+
+		b = add_carry(b, load16(last));
+	}
+	uint64_t all = (uint64_t)sum + fold64(add_carry(a, b));
+	return (uint32_t)(all + (all >> 32));
+}
+
+uint32_t checksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len)
+{
+	return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + proto + (l4_len >> 16) + (l4_len & 0xffff);
+}
+
+uint16_t checksum_fold(uint32_t sum)
+{
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t)sum;
+}
+
+uint16_t checksum_finish(uint32_t sum)
+{
+	return (uint16_t)~checksum_fold(sum);
+}
+
+/* ~from + to, for 32 bits at once: at most 4 * 0xffff. */
+static inline uint32_t delta32(uint32_t from, uint32_t to)
+{
+	return (~from >> 16) + (~from & 0xffff) + (to >> 16) + (to & 0xffff);
+}
+
+uint16_t checksum_update16(uint16_t check, uint16_t from, uint16_t to)
+{
+	return checksum_finish((uint32_t)(uint16_t)~check + (uint16_t)~from + to);
+}
+
+uint16_t checksum_update32(uint16_t check, uint32_t from, uint32_t to)
+{
+	return checksum_finish((uint32_t)(uint16_t)~check + delta32(from, to));
+}
+
+uint16_t checksum_update32_partial(uint16_t sum, uint32_t from, uint32_t to)
+{
+	return checksum_fold(sum + delta32(from, to));
+}
