@@ -151,9 +151,9 @@ static struct fib *load_fib(const struct table *t)
 
 	for (size_t i = 0; f != NULL && i < t->n; i++) {
 		/* Neighbours in the table often have the same next hop. */
-		struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = IP4(10, 0, 0, 1) };
+		struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = ip_addr_v4(IP4(10, 0, 0, 1)) };
 
-		nh.gateway += (uint32_t)(i / 16 % N_NEXTHOPS);
+		nh.gateway.v4 += (uint32_t)(i / 16 % N_NEXTHOPS);
 		if (fib_insert(f, t->prefix[i], fib_nexthop_add(f, &nh)) != 0)
 			abort();
 	}
@@ -213,7 +213,7 @@ static void bench_rib(const struct table *t)
 			struct rib_route route = { .prefix = t->prefix[i], .source = RIB_STATIC, .distance = 1 };
 
 			route.nexthop.kind = FIB_UNICAST;
-			route.nexthop.gateway = IP4(10, 0, 0, 1) + (uint32_t)(i / 16 % N_NEXTHOPS);
+			route.nexthop.gateway = ip_addr_v4(IP4(10, 0, 0, 1) + (uint32_t)(i / 16 % N_NEXTHOPS));
 			if (rib_add(r, &route) != 0)
 				abort();
 		}
@@ -233,7 +233,7 @@ static void bench_rib(const struct table *t)
 /* One of the prefixes is withdrawn and comes back. */
 static double run_changes(struct fib *f, const struct table *t, struct rng *rng)
 {
-	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = IP4(10, 0, 0, 9) };
+	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = ip_addr_v4(IP4(10, 0, 0, 9)) };
 	uint64_t start = clock_ns();
 
 	for (uint32_t i = 0; i < N_CHANGES / 2; i++) {
@@ -249,7 +249,7 @@ static double run_changes(struct fib *f, const struct table *t, struct rng *rng)
 
 static void bench_changes(struct fib *f, const struct table *t)
 {
-	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = IP4(10, 0, 0, 8) };
+	const struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = ip_addr_v4(IP4(10, 0, 0, 8)) };
 	const struct ip4_prefix all = { 0, 0 };
 	double one[RUNS], def[RUNS];
 	uint8_t seed[RNG_SEED_BYTES] = { 6 };

@@ -159,7 +159,7 @@ static void add_interface(struct world *w, struct fib *f, uint32_t i, uint32_t m
 		struct ip4_prefix p;
 		struct fib_nexthop nh;
 	} route[] = {
-		{ { addr & ~0xffu, 24 }, { .kind = FIB_UNICAST, .ifindex = i, .source = addr } },
+		{ { addr & ~0xffu, 24 }, { .kind = FIB_UNICAST, .ifindex = i, .source = ip_addr_v4(addr) } },
 		{ { addr, 32 }, { .kind = FIB_LOCAL, .ifindex = i } },
 		{ { addr | 0xff, 32 }, { .kind = FIB_BROADCAST, .ifindex = i } },
 	};
@@ -183,7 +183,7 @@ static void world_init(struct world *w)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = { 3 };
 	struct fib *f = fib_create();
-	const struct fib_nexthop via = { .kind = FIB_UNICAST, .ifindex = 2, .gateway = IP4(10, 0, 2, 254) };
+	const struct fib_nexthop via = { .kind = FIB_UNICAST, .ifindex = 2, .gateway = ip_addr_v4(IP4(10, 0, 2, 254)) };
 	const struct fib_nexthop pool = { .kind = FIB_TRANSLATED };
 
 	memset(w, 0, sizeof(*w));

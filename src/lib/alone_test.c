@@ -144,8 +144,8 @@ static struct ruleset *make_rules(const struct nat_config *nat)
 static void add_link(struct core_config *c, uint32_t ifindex, const char *name, uint32_t addr)
 {
 	struct ip_interface_config *i = &c->ip.interface[ifindex];
-	struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = ifindex, .source = addr };
-	struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = ifindex, .source = addr };
+	struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = ifindex, .source = ip_addr_v4(addr) };
+	struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = ifindex, .source = ip_addr_v4(addr) };
 
 	memcpy(i->name, name, strlen(name) + 1);
 	i->n_addresses = 1;

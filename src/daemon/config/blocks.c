@@ -194,7 +194,7 @@ static bool route_options(struct parser *p, struct config_route *r)
 					      ARRAY_LEN(words));
 		}
 	}
-	if (r->route.onlink && (r->route.nexthop.gateway == 0 || r->device[0] == '\0')) {
+	if (r->route.onlink && (r->route.nexthop.gateway.v4 == 0 || r->device[0] == '\0')) {
 		config_err(p, &onlink, "onlink says that a gateway is a neighbour on a link: it needs via and dev");
 		return false;
 	}
@@ -210,6 +210,16 @@ static const struct {
 	{ "prohibit", FIB_PROHIBIT },
 };
 
+static bool route_gateway(struct parser *p, struct ip_addr *out)
+{
+	uint32_t v4;
+
+	if (!config_address(p, &v4))
+		return false;
+	*out = ip_addr_v4(v4);
+	return true;
+}
+
 static bool route_target(struct parser *p, struct config_route *r)
 {
 	static const char *const words[] = { "via", "dev", "blackhole", "unreachable", "prohibit" };
@@ -217,7 +227,7 @@ static bool route_target(struct parser *p, struct config_route *r)
 
 	r->route.nexthop.kind = FIB_UNICAST;
 	if (config_accept_word(p, "via"))
-		return config_address(p, &r->route.nexthop.gateway);
+		return route_gateway(p, &r->route.nexthop.gateway);
 	if (token_is(&t, "dev"))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(route_kinds); i++) {

@@ -73,7 +73,7 @@ static void check_answers(struct parser *p, const struct config_interface *f)
 					   ip4_prefix_format((struct ip4_prefix){ net, f->ip.address[k].prefix_len }, text));
 		}
 		for (size_t k = 0; k < c->n_routes; k++) {
-			uint32_t gateway = c->route[k].route.nexthop.gateway;
+			uint32_t gateway = c->route[k].route.nexthop.gateway.v4;
 
 			if (c->route[k].route.nexthop.kind == FIB_UNICAST && gateway != 0 && a->first <= gateway &&
 			    a->last >= gateway)
@@ -154,7 +154,7 @@ static const struct config_route **device_routes(struct parser *p, size_t *n)
 	if (r == NULL)
 		p->no_memory = true;
 	for (size_t i = 0; r != NULL && i < c->n_routes; i++)
-		if (c->route[i].route.nexthop.kind == FIB_UNICAST && c->route[i].route.nexthop.gateway == 0)
+		if (c->route[i].route.nexthop.kind == FIB_UNICAST && c->route[i].route.nexthop.gateway.v4 == 0)
 			r[(*n)++] = &c->route[i];
 	return r;
 }
@@ -170,7 +170,7 @@ struct neighbours {
 static bool is_neighbour_in(const struct config *c, const struct neighbours *nb, const struct config_route *r,
 			    uint16_t zone, bool *own)
 {
-	uint32_t gateway = r->route.nexthop.gateway;
+	uint32_t gateway = r->route.nexthop.gateway.v4;
 	bool found = false;
 
 	for (size_t i = 0; i < c->n_interfaces; i++) {
@@ -193,11 +193,11 @@ static bool is_neighbour(const struct config *c, const struct neighbours *nb, co
 
 static void check_gateway(struct parser *p, struct neighbours *nb, const struct config_route *r)
 {
-	uint32_t gateway = r->route.nexthop.gateway;
+	uint32_t gateway = r->route.nexthop.gateway.v4;
 	bool own = false, lowest = false;
 	char text[IP4_TEXT_MAX];
 
-	if (nb->last != NULL && nb->last->route.nexthop.gateway == gateway && nb->last->route.onlink == r->route.onlink &&
+	if (nb->last != NULL && nb->last->route.nexthop.gateway.v4 == gateway && nb->last->route.onlink == r->route.onlink &&
 	    nb->last->route.zone == r->route.zone && strcmp(nb->last->device, r->device) == 0)
 		return;
 	bool found = is_neighbour(p->c, nb, r, &own);
@@ -290,7 +290,7 @@ static void check_routes(struct parser *p)
 		} else if (!has_zone(c, r->route.zone)) {
 			config_err(p, &r->pos, "no interface is in zone %u: nothing would be routed by this",
 				   r->route.zone);
-		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway != 0) {
+		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway.v4 != 0) {
 			check_gateway(p, &nb, r);
 		}
 	}
@@ -372,10 +372,10 @@ static void check_pool_addresses(struct parser *p, uint32_t i)
 	for (size_t k = 0; k < c->n_routes; k++) {
 		const struct fib_nexthop *nh = &c->route[k].route.nexthop;
 
-		if (nh->kind != FIB_UNICAST || nh->gateway == 0 || !pool_has(pool, nh->gateway))
+		if (nh->kind != FIB_UNICAST || nh->gateway.v4 == 0 || !pool_has(pool, nh->gateway.v4))
 			continue;
 		config_err(p, &p->pool_pos[i], "pool \"%s\" holds %s, the gateway of the route in line %u", pool->name,
-			   ip4_format(nh->gateway, text), c->route[k].pos.line);
+			   ip4_format(nh->gateway.v4, text), c->route[k].pos.line);
 		return;
 	}
 	for (size_t k = 0; k < c->n_interfaces; k++) {

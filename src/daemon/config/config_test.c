@@ -204,7 +204,7 @@ static void test_values(void **state)
 	assert_false(c->interface[1].take_over);
 	assert_int_equal(c->n_routes, 5);
 	assert_int_equal(c->route[0].route.prefix.len, 0);
-	assert_int_equal(c->route[0].route.nexthop.gateway, IP4(203, 0, 113, 254));
+	assert_int_equal(c->route[0].route.nexthop.gateway.v4, IP4(203, 0, 113, 254));
 	assert_int_equal(c->route[0].route.metric, 5);
 	assert_string_equal(c->route[0].device, "wan0");
 	assert_int_equal(c->route[0].route.source, RIB_STATIC);

@@ -138,9 +138,9 @@ static bool build_connected(struct build *b)
 		for (uint32_t k = 0; k < c->n_addresses; k++) {
 			uint32_t addr = c->address[k].addr;
 			uint8_t len = c->address[k].prefix_len;
-			struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = i, .source = addr };
-			struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = i, .source = addr };
-			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST, .ifindex = i, .source = addr };
+			struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = i, .source = ip_addr_v4(addr) };
+			struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = i, .source = ip_addr_v4(addr) };
+			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST, .ifindex = i, .source = ip_addr_v4(addr) };
 
 			ok = ok && add_route(b, RIB_LOCAL, addr, 32, local);
 			if (len < 32)
@@ -167,8 +167,8 @@ static bool build_static(struct build *b)
 			}
 			const struct ip_interface_config *i = &b->snap->core.ip.interface[r.nexthop.ifindex];
 
-			if (r.nexthop.gateway == 0 && i->n_addresses > 0)
-				r.nexthop.source = i->address[0].addr;
+			if (r.nexthop.gateway.v4 == 0 && i->n_addresses > 0)
+				r.nexthop.source = ip_addr_v4(i->address[0].addr);
 		}
 		if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
 			return false;

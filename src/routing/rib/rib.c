@@ -20,7 +20,7 @@
  * are ours with and without a link.
  *
  * Routes that lose still say by which interfaces their prefix may be heard
- * (fib_nexthop.also_from): with two uplinks answers come by the worse one too.
+ * (fib_route.from): with two uplinks answers come by the worse one too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ int rib_add(struct rib *r, const struct rib_route *route)
 static bool is_of_link(const struct rib_route *route)
 {
 	return route->source == RIB_CONNECTED || (route->source == RIB_STATIC && route->nexthop.kind == FIB_UNICAST &&
-						  route->nexthop.gateway == 0 && route->nexthop.ifindex != 0);
+						  route->nexthop.gateway.v4 == 0 && route->nexthop.ifindex != 0);
 }
 
 /* The routes to links, and what was lately found among them: most routes share a gateway with others. */
@@ -127,18 +127,18 @@ static void resolve(struct neighbourhood *nb, struct rib_route *route)
 	struct fib_nexthop *nh = &route->nexthop;
 
 	route->resolved = true;
-	if (nh->kind != FIB_UNICAST || nh->gateway == 0 || route->onlink)
+	if (nh->kind != FIB_UNICAST || nh->gateway.v4 == 0 || route->onlink)
 		return;
-	struct found *f = &nb->found[(nh->gateway ^ nh->ifindex << 5 ^ (uint32_t)route->zone << 7) % FOUND_SLOTS];
+	struct found *f = &nb->found[(nh->gateway.v4 ^ nh->ifindex << 5 ^ (uint32_t)route->zone << 7) % FOUND_SLOTS];
 
-	if (!f->known || f->gateway != nh->gateway || f->ifindex != nh->ifindex || f->zone != route->zone)
-		*f = (struct found){ nh->gateway, nh->ifindex, route->zone, true,
-				     find_connected(nb, nh->gateway, nh->ifindex, route->zone) };
+	if (!f->known || f->gateway != nh->gateway.v4 || f->ifindex != nh->ifindex || f->zone != route->zone)
+		*f = (struct found){ nh->gateway.v4, nh->ifindex, route->zone, true,
+				     find_connected(nb, nh->gateway.v4, nh->ifindex, route->zone) };
 	route->resolved = f->by != NULL;
 	if (f->by == NULL)
 		return;
 	nh->ifindex = f->by->nexthop.ifindex;
-	if (nh->source == 0)
+	if (nh->source.v4 == 0)
 		nh->source = f->by->nexthop.source;
 }
 
@@ -158,8 +158,8 @@ static int route_compare(const void *a, const void *b)
 		return (int)x->source - (int)y->source;
 	if (x->metric != y->metric)
 		return x->metric < y->metric ? -1 : 1;
-	if (x->nexthop.gateway != y->nexthop.gateway)
-		return x->nexthop.gateway < y->nexthop.gateway ? -1 : 1;
+	if (x->nexthop.gateway.v4 != y->nexthop.gateway.v4)
+		return x->nexthop.gateway.v4 < y->nexthop.gateway.v4 ? -1 : 1;
 	if (x->nexthop.ifindex != y->nexthop.ifindex)
 		return x->nexthop.ifindex < y->nexthop.ifindex ? -1 : 1;
 	return (int)x->nexthop.kind - (int)y->nexthop.kind;
@@ -244,6 +244,23 @@ static uint64_t others_of(const struct rib_route *candidate, size_t n, const str
 	return bits;
 }
 
+/* The group of the winner alone; 0 without memory. */
+static uint32_t group_of(struct fib *f, const struct rib_route *winner, uint64_t from)
+{
+	struct fib_exit_path path = { .nexthop = winner->nexthop, .weight = 1 };
+	uint32_t group = FIB_NO_ROUTE, exit;
+
+	if (winner->nexthop.kind != FIB_UNICAST || from == 0)
+		return fib_nexthop_add(f, &winner->nexthop);
+	exit = fib_exit_new(f, FIB_EXIT_PLAIN);
+	if (exit == FIB_NO_EXIT)
+		return FIB_NO_ROUTE;
+	if (fib_exit_set(f, exit, &path, 1) == 0)
+		group = fib_group_add(f, exit, FIB_NO_EXIT, from);
+	fib_exit_put(f, exit);
+	return group;
+}
+
 /* Puts the best candidate into f, in place of `before`, which may be NULL. *changed is set when f has changed. */
 static int settle(const struct rib *r, struct fib *f, struct rib_route *candidate, size_t n, bool *changed)
 {
@@ -258,11 +275,9 @@ static int settle(const struct rib *r, struct fib *f, struct rib_route *candidat
 		return 0;
 	*changed = true;
 	if (now != NULL) {
-		if (now->nexthop.kind == FIB_UNICAST)
-			now->nexthop.also_from = others_of(candidate, n, now);
-		uint32_t nh = fib_nexthop_add(f, &now->nexthop);
+		uint32_t group = group_of(f, now, others_of(candidate, n, now));
 
-		if (nh == 0 || fib_insert(f, now->prefix, nh) != 0)
+		if (group == FIB_NO_ROUTE || fib_insert(f, now->prefix, group) != 0)
 			return -ENOMEM;
 		now->active = true;
 	} else {

@@ -92,8 +92,8 @@ static void *read_on(void *arg)
 		for (size_t i = 0; i < ARRAY_LEN(probe); i++) {
 			uint32_t one = fib_lookup(r->f, probe[i]);
 
-			if (!may_answer(fib_nexthop(r->f, nh[i])->gateway, probe[i]) ||
-			    !may_answer(fib_nexthop(r->f, one)->gateway, probe[i]))
+			if (!may_answer(fib_nexthop(r->f, nh[i])->gateway.v4, probe[i]) ||
+			    !may_answer(fib_nexthop(r->f, one)->gateway.v4, probe[i]))
 				atomic_fetch_add(&r->n_wrong, 1);
 		}
 		/* With fewer processors than threads the writer would wait for a time slice each time. */
@@ -105,7 +105,7 @@ static void *read_on(void *arg)
 
 static void put(struct fib *f, size_t i, uint32_t version)
 {
-	struct fib_nexthop nh = { .kind = FIB_UNICAST, .gateway = (uint32_t)i << 16 | (version & 0xffff) };
+	struct fib_nexthop nh = { .kind = FIB_UNICAST, .gateway = ip_addr_v4((uint32_t)i << 16 | (version & 0xffff)) };
 	uint32_t index = fib_nexthop_add(f, &nh);
 
 	assert_int_not_equal(index, 0);
@@ -183,9 +183,90 @@ static void test_readers_meet_old_or_new(void **state)
 	fib_destroy(r.f);
 }
 
+/* --- links --- */
+
+#define N_LINKS 3u
+#define N_FLAPS 3000
+
+/* A next hop's gateway says by which interface it is. */
+static bool is_whole(const struct fib_nexthop *nh)
+{
+	return nh->kind == FIB_NONE ||
+	       (nh->kind == FIB_UNICAST && nh->ifindex >= 1 && nh->ifindex <= N_LINKS && nh->gateway.v4 == nh->ifindex * 100);
+}
+
+static void *read_groups(void *arg)
+{
+	struct reader *me = arg;
+	struct race *r = me->race;
+	uint32_t hash = 0;
+
+	while (!atomic_load(&r->stop)) {
+		for (uint32_t i = 0; i < 64; i++) {
+			const struct fib_route *route = fib_route(r->f, fib_lookup(r->f, IP4(10, i % 4, 0, 1)));
+
+			if (!is_whole(&route->nexthop) || (route->paths != NULL && !is_whole(fib_path(route, hash++))))
+				atomic_fetch_add(&r->n_wrong, 1);
+		}
+		if (atomic_fetch_add(&r->rounds[me->number], 1) % 16 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* Would catch: a next hop or a table of buckets that is seen before it is written, or given back while a reader has it,
+ * when links and neighbours come and go and exits lead elsewhere. */
+static void test_links_come_and_go(void **state)
+{
+	struct race r = { .f = fib_create() };
+	uint8_t seed[RNG_SEED_BYTES] = { 9 };
+	struct fib_exit_path path[N_LINKS];
+	struct reader reader[N_READERS];
+	pthread_t thread[N_READERS];
+	uint32_t exit[2];
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	for (uint32_t i = 0; i < N_LINKS; i++)
+		path[i] = (struct fib_exit_path){ { .kind = FIB_UNICAST,
+						    .ifindex = 1 + i,
+						    .gateway = ip_addr_v4(100 * (1 + i)) }, 1 + i };
+	for (uint32_t i = 0; i < 2; i++) {
+		exit[i] = fib_exit_new(r.f, FIB_EXIT_PLAIN);
+		fib_exit_set(r.f, exit[i], path, N_LINKS - i);
+	}
+	for (uint32_t i = 0; i < 4; i++)
+		fib_insert(r.f, (struct ip4_prefix){ IP4(10, i, 0, 0), 16 },
+			   fib_group_add(r.f, exit[i & 1], i & 2 ? exit[!(i & 1)] : FIB_NO_EXIT, 0));
+	for (uint32_t i = 0; i < N_READERS; i++) {
+		reader[i] = (struct reader){ &r, i };
+		assert_int_equal(pthread_create(&thread[i], NULL, read_groups, &reader[i]), 0);
+	}
+	for (uint32_t k = 0; k < N_FLAPS; k++) {
+		uint32_t i = rng_below(&rng, N_LINKS);
+
+		if (rng_below(&rng, 4) == 0)
+			fib_exit_set(r.f, exit[i & 1], path, 1 + rng_below(&rng, N_LINKS));
+		else if (rng_below(&rng, 2) == 0)
+			fib_neighbour(r.f, 1 + i, &path[i].nexthop.gateway, rng_below(&rng, 2) == 0);
+		else
+			fib_link(r.f, 1 + i, rng_below(&rng, 2) == 0);
+		if (k % CHANGES_PER_GRACE == 0)
+			wait_for_grace(&r, fib_grace_begin(r.f));
+	}
+	atomic_store(&r.stop, true);
+	for (uint32_t i = 0; i < N_READERS; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(atomic_load(&r.n_wrong), 0);
+	fib_destroy(r.f);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_readers_meet_old_or_new) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_readers_meet_old_or_new),
+		cmocka_unit_test(test_links_come_and_go),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 
 static uint32_t via(struct fib *f, uint32_t gateway)
 {
-	struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = gateway };
+	struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = 1, .gateway = ip_addr_v4(gateway) };
 	uint32_t i = fib_nexthop_add(f, &nh);
 
 	assert_int_not_equal(i, 0);
@@ -56,7 +56,7 @@ static void test_longest_wins(void **state)
 			assert_int_equal(fib_insert(f, route[i].p, via(f, route[i].gw)), 0);
 		}
 		for (size_t i = 0; i < ARRAY_LEN(want); i++)
-			assert_int_equal(fib_nexthop(f, fib_lookup(f, want[i].dst))->gateway, want[i].gw);
+			assert_int_equal(fib_nexthop(f, fib_lookup(f, want[i].dst))->gateway.v4, want[i].gw);
 		fib_destroy(f);
 	}
 }
@@ -112,7 +112,7 @@ static void check_probes(const struct fib *f, const struct model *m, struct rng 
 	for (size_t i = 0; i < ARRAY_LEN(dst); i++) {
 		assert_int_equal(fib_lookup(f, dst[i]), nh[i]);
 		if (i < 8)
-			assert_int_equal(fib_nexthop(f, nh[i])->gateway, full_search(m, dst[i]));
+			assert_int_equal(fib_nexthop(f, nh[i])->gateway.v4, full_search(m, dst[i]));
 	}
 }
 
@@ -172,11 +172,11 @@ static void test_what_is_gone_is_used_again(void **state)
 		uint32_t nh = via(f, 1 + round);
 
 		assert_int_equal(fib_insert(f, p, nh), 0);
-		assert_int_equal(fib_nexthop(f, fib_lookup(f, p.addr))->gateway, 1 + round);
+		assert_int_equal(fib_nexthop(f, fib_lookup(f, p.addr))->gateway.v4, 1 + round);
 		assert_int_equal(fib_remove(f, p), 0);
 		uint64_t g = fib_grace_begin(f);
 		/* A reader from before may still have the number. */
-		assert_int_equal(fib_nexthop(f, nh)->gateway, 1 + round);
+		assert_int_equal(fib_nexthop(f, nh)->gateway.v4, 1 + round);
 		fib_reclaim(f, g);
 		if (round == 10)
 			bytes = fib_bytes(f);
@@ -192,7 +192,7 @@ static void test_what_is_gone_is_used_again(void **state)
 
 	fib_insert(f, p, nh);
 	fib_reclaim(f, g);
-	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 1, 1, 1)))->gateway, 7);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 1, 1, 1)))->gateway.v4, 7);
 	assert_int_equal(via(f, 7), nh);
 	/* Taken out anew behind g: another grace is needed. */
 	fib_remove(f, p);

@@ -114,14 +114,13 @@ static bool parse_headers(struct packet *p)
 
 /* Asked here, before anything that counts or keeps what a source does; what takes a shortcut was asked by then, since
  * its first packets came this way by the same interface. */
-static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_nexthop *back)
+static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_route *back)
 {
 	switch (how) {
 	case IP_RPF_STRICT:
-		return back->kind == FIB_UNICAST &&
-		       (back->ifindex == p->in_ifindex || (back->also_from >> p->in_ifindex & 1) != 0);
+		return back->nexthop.kind == FIB_UNICAST && (back->from >> p->in_ifindex & 1) != 0;
 	case IP_RPF_LOOSE:
-		return back->kind == FIB_UNICAST;
+		return back->nexthop.kind == FIB_UNICAST;
 	case IP_RPF_OFF:
 		break;
 	}
@@ -130,12 +129,12 @@ static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_nexth
 
 /* What another zone sends out here is answered here. */
 static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, const struct packet *p,
-			    const struct fib_nexthop *back)
+			    const struct fib_route *back)
 {
 	if (YG_LIKELY(fits(how, p, back)))
 		return true;
 	for (uint64_t zones = ip_interface_cfg(s, p->in_ifindex)->used_by; zones != 0; zones &= zones - 1) {
-		if (fits(how, p, ip_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
+		if (fits(how, p, ip_fib_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
 			return true;
 	}
 	return false;
@@ -143,13 +142,13 @@ static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, const str
 
 bool ip_leads_back(const struct ip_stack *s, const struct packet *p)
 {
-	return route_back_fits(s, IP_RPF_STRICT, p, ip_route(s, p->zone, p->ip.src));
+	return route_back_fits(s, IP_RPF_STRICT, p, ip_fib_route(s, p->zone, p->ip.src));
 }
 
 /* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
-static bool check_addresses(const struct ip_stack *s, struct packet *p, const struct fib_nexthop *back)
+static bool check_addresses(const struct ip_stack *s, struct packet *p, const struct fib_route *back)
 {
-	enum fib_kind src_kind = (enum fib_kind)back->kind;
+	enum fib_kind src_kind = (enum fib_kind)back->nexthop.kind;
 	uint32_t src = p->ip.src, dst = p->ip.dst;
 
 	if (YG_UNLIKELY(!ip4_is_unicast(src))) {
@@ -198,7 +197,7 @@ static bool is_icmp(const struct packet *p)
 }
 
 /* back: the route to the packet's source. */
-static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_nexthop *back)
+static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_route *back)
 {
 	if (!check_addresses(s, p, back))
 		return;
@@ -213,7 +212,7 @@ static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_
 
 void ip_input(struct ip_stack *s, struct batch *b)
 {
-	const struct fib_nexthop *route[BATCH_MAX];
+	const struct fib_route *route[BATCH_MAX];
 	uint32_t src[BATCH_MAX];
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_IP, b->n);
 
@@ -240,10 +239,11 @@ static void refuse(struct ip_stack *s, struct packet *p, enum drop_reason reason
 	packet_set_drop(p, reason);
 }
 
-/* Routes p by its destination, to which nh is the route: sets to_us, or
+/* Routes p by its destination, to which r is the route: sets to_us, or
  * out_ifindex and next_hop, or the verdict. */
-static void route_in(struct ip_stack *s, struct packet *p, const struct fib_nexthop *nh)
+static void route_in(struct ip_stack *s, struct packet *p, const struct fib_route *r)
 {
+	const struct fib_nexthop *nh = ip_choose_path(r, p);
 	uint32_t dst = p->ip.dst;
 
 	if (YG_UNLIKELY(ip4_is_multicast(dst))) {
@@ -267,7 +267,7 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_next
 	switch ((enum fib_kind)nh->kind) {
 	case FIB_UNICAST:
 		p->out_ifindex = nh->ifindex;
-		p->next_hop = nh->gateway != 0 ? nh->gateway : dst;
+		p->next_hop = nh->gateway.v4 != 0 ? nh->gateway.v4 : dst;
 		break;
 	case FIB_LOCAL:
 		p->to_us = true;
@@ -305,7 +305,7 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_next
 
 static void route_in_all(struct ip_stack *s, struct batch *b)
 {
-	const struct fib_nexthop *route[BATCH_MAX];
+	const struct fib_route *route[BATCH_MAX];
 	uint32_t dst[BATCH_MAX];
 
 	for (uint32_t i = 0; i < b->n; i++)

@@ -574,7 +574,7 @@ static void test_off_prefix(void **state)
 	struct bench *b = bench_create_settled();
 
 	bench_route(b, IP4(203, 0, 113, 0), 24,
-		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = LAN, .gateway = gateway });
+		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = LAN, .gateway = ip_addr_v4(gateway) });
 	send_to(b, IP4(203, 0, 113, 7), 1);
 	bench_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, gateway, LAN_US, .unicast = true });

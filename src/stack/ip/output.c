@@ -326,7 +326,7 @@ static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route
 		route_out_many(s, p);
 		return ip_source_for(s, p->out_ifindex, dst);
 	}
-	const struct fib_nexthop *nh = ip_route(s, p->zone, dst);
+	const struct fib_nexthop *nh = ip_choose_path(ip_fib_route(s, p->zone, dst), p);
 
 	p->out_ifindex = 0;
 	if (nh->kind == FIB_LOCAL || ip4_is_loopback(dst)) {
@@ -337,9 +337,9 @@ static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route
 	case FIB_UNICAST:
 	case FIB_BROADCAST:
 		p->out_ifindex = nh->ifindex;
-		p->next_hop = nh->gateway != 0 ? nh->gateway : dst;
+		p->next_hop = nh->gateway.v4 != 0 ? nh->gateway.v4 : dst;
 		p->is_broadcast = nh->kind == FIB_BROADCAST;
-		return nh->source != 0 ? nh->source : ip_source_for(s, nh->ifindex, p->next_hop);
+		return nh->source.v4 != 0 ? nh->source.v4 : ip_source_for(s, nh->ifindex, p->next_hop);
 	default:
 		break;
 	}

@@ -103,6 +103,11 @@ bool prefix_set_take(struct prefix_set *s, struct ip4_prefix p, uint32_t *old)
 	return true;
 }
 
+uint32_t prefix_set_get(const struct prefix_set *s, struct ip4_prefix p)
+{
+	return prefix_set_value(s->slot[find(s, key_of(p))]);
+}
+
 bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value)
 {
 	for (uint8_t len = p.len; len-- > 0;) {

@@ -30,6 +30,8 @@ int prefix_set_reserve(struct prefix_set *s);
 bool prefix_set_put(struct prefix_set *s, struct ip4_prefix p, uint32_t value, uint32_t *old);
 /* Takes it out. False when it is not there. */
 bool prefix_set_take(struct prefix_set *s, struct ip4_prefix p, uint32_t *old);
+/* Its value; 0 when it is not there. */
+uint32_t prefix_set_get(const struct prefix_set *s, struct ip4_prefix p);
 /* The longest prefix that is shorter than p and covers it. */
 bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value);
 size_t prefix_set_bytes(const struct prefix_set *s);

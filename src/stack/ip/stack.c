@@ -22,7 +22,7 @@
 #define NS_PER_DAY (UINT64_C(86400) * NS_PER_S)
 
 static const struct ip_config empty_config;
-static const struct fib_nexthop no_route = { .kind = FIB_NONE };
+static const struct fib_route no_route = { .nexthop = { .kind = FIB_NONE } };
 
 static void reassembly_timed_out(void *ctx, struct packet *first)
 {
@@ -274,24 +274,51 @@ static const struct fib *table_of(const struct ip_stack *s, uint16_t zone)
 	return NULL;
 }
 
-static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
+static const struct fib_route *lookup(const struct fib *f, uint32_t dst)
 {
-	return f == NULL ? &no_route : fib_nexthop(f, fib_lookup(f, dst));
+	return f == NULL ? &no_route : fib_route(f, fib_lookup(f, dst));
 }
 
-const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
+const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
 {
 	if (YG_UNLIKELY(zone != 0)) {
-		const struct fib_nexthop *nh = lookup(table_of(s, zone), dst);
+		const struct fib_route *r = lookup(table_of(s, zone), dst);
 
-		if (nh->kind != FIB_NONE)
-			return nh;
+		if (r->nexthop.kind != FIB_NONE)
+			return r;
 	}
 	return lookup(s->cfg->fib, dst);
 }
 
+const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
+{
+	return &ip_fib_route(s, zone, dst)->nexthop;
+}
+
+uint32_t ip_flow_hash(const struct ip_flow *f)
+{
+	uint64_t x = ((uint64_t)f->src << 32 | f->dst) * UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 32 ^ ((uint64_t)f->proto << 32 | (uint32_t)f->sport << 16 | f->dport)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 29) * UINT64_C(0x94d049bb133111eb);
+	return (uint32_t)(x >> 32);
+}
+
+const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p)
+{
+	struct ip_flow f = { .src = p->in_ifindex != 0 ? p->ip.src : 0, .dst = p->ip.dst, .proto = p->ip.proto };
+
+	if (!ipv4_is_fragment(&p->ip) && p->l4.kind == L4_ICMP_QUERY) {
+		f.sport = p->l4.id;
+	} else if (!ipv4_is_fragment(&p->ip) && l4_kind_has_ports((enum l4_kind)p->l4.kind)) {
+		f.sport = p->l4.sport;
+		f.dport = p->l4.dport;
+	}
+	return fib_path(r, ip_flow_hash(&f));
+}
+
 void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
-		    const struct fib_nexthop **route)
+		    const struct fib_route **route)
 {
 	const struct fib *f = s->cfg->fib;
 	uint32_t index[BATCH_MAX];
@@ -299,10 +326,10 @@ void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint3
 	if (f != NULL)
 		fib_lookup_batch(f, addr, index, b->n);
 	for (uint32_t i = 0; i < b->n; i++)
-		route[i] = f != NULL ? fib_nexthop(f, index[i]) : &no_route;
+		route[i] = f != NULL ? fib_route(f, index[i]) : &no_route;
 	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++) {
 		if (b->p[i]->zone != 0)
-			route[i] = ip_route(s, b->p[i]->zone, addr[i]);
+			route[i] = ip_fib_route(s, b->p[i]->zone, addr[i]);
 	}
 }
 

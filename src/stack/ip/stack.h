@@ -166,8 +166,19 @@ void ip_flush(struct ip_stack *s);
 void ip_expire(struct ip_stack *s);
 uint64_t ip_next_deadline(const struct ip_stack *s);
 
-/* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE). */
+/* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE). Good
+ * until the batch is over. */
+const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
+/* Its next hop; of several, one. */
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
+/* By what flows are divided over several next hops: as it is routed, behind destination NAT and before source NAT. src is 0
+ * of what is made here, since the way decides the source; ports are 0 of fragments, and where there are none. */
+struct ip_flow {
+	uint32_t src, dst;
+	uint16_t sport, dport; /* an ICMP query's identifier is in sport */
+	uint8_t proto;
+};
+uint32_t ip_flow_hash(const struct ip_flow *f);
 /* The zone that p came from: its sender is there. */
 uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p);
 /* What goes to p's source may leave by the interface that p came in by: the strict reverse path check, whatever that

@@ -106,7 +106,13 @@ enum drop_reason ip_drop_of_l4(enum l4_error err);
 bool ip_interface_known(const struct ip_stack *s, uint32_t ifindex);
 /* ip_route for an address of each packet of b, in its zone, in one go. */
 void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
-		    const struct fib_nexthop **route);
+		    const struct fib_route **route);
+/* The next hop of p's flow. */
+const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p);
+static inline const struct fib_nexthop *ip_choose_path(const struct fib_route *r, const struct packet *p)
+{
+	return YG_LIKELY(r->paths == NULL) ? &r->nexthop : ip_choose_path_of(r, p);
+}
 /* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
 uint32_t ip_time_ms(const struct ip_stack *s);
 

@@ -351,10 +351,10 @@ static void route_row(struct command_call *c, const struct rib_route *r)
 	output_row(&c->output, (struct out_value[]){
 				       OUT_P(r->prefix),
 				       OUT_T(nh->kind < ARRAY_LEN(route_types) ? route_types[nh->kind] : "?"),
-				       nh->gateway != 0 ? OUT_A(nh->gateway) : OUT_ABSENT,
+				       nh->gateway.v4 != 0 ? OUT_A(nh->gateway.v4) : OUT_ABSENT,
 				       nh->ifindex != 0 ? OUT_T(target_ifname(c->target, nh->ifindex)) : OUT_ABSENT,
 				       OUT_T(rib_source_names[r->source]),
-				       nh->source != 0 ? OUT_A(nh->source) : OUT_ABSENT,
+				       nh->source.v4 != 0 ? OUT_A(nh->source.v4) : OUT_ABSENT,
 				       OUT_U(r->metric),
 				       OUT_U(r->distance),
 				       OUT_Y(r->active),

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Groups, exits and the buckets of several next hops.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/util.h"
+#include "stack/ip/fib_priv.h"
+
+static struct fib_exit_path path(uint32_t ifindex, uint32_t gateway, uint32_t weight)
+{
+	return (struct fib_exit_path){ { .kind = FIB_UNICAST, .ifindex = ifindex, .gateway = ip_addr_v4(gateway) }, weight };
+}
+
+static uint32_t exit_of(struct fib *f, uint32_t ifindex, uint32_t gateway)
+{
+	struct fib_exit_path p = path(ifindex, gateway, 1);
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN);
+
+	assert_int_not_equal(e, FIB_NO_EXIT);
+	assert_int_equal(fib_exit_set(f, e, &p, 1), 0);
+	return e;
+}
+
+static uint32_t gateway_to(const struct fib *f, uint32_t dst)
+{
+	return fib_nexthop(f, fib_lookup(f, dst))->gateway.v4;
+}
+
+#define N_PREFIXES 1000u
+
+/* Would catch: a lost interface or neighbour that takes more than a write a group, leaves prefixes without their second
+ * best, or does not give them back; a group that does not say by which interfaces its prefixes may be heard. */
+static void test_second_best(void **state)
+{
+	struct fib *f = fib_create();
+	uint32_t e[3] = { exit_of(f, 1, 11), exit_of(f, 2, 12), exit_of(f, 2, 13) };
+	struct ip_addr twelve = ip_addr_v4(12);
+
+	for (uint32_t i = 0; i < N_PREFIXES; i++) {
+		struct ip4_prefix p = { IP4(10, i >> 8, i & 255, 0), 24 };
+
+		assert_int_equal(fib_insert(f, p, fib_group_add(f, e[i % 3], e[(i + 1) % 3], 1u << 5)), 0);
+	}
+	assert_int_equal(fib_n_groups(f), 3);
+	assert_int_equal(gateway_to(f, IP4(10, 0, 0, 1)), 11);
+	assert_int_equal(fib_link(f, 1, false), 2);
+	assert_int_equal(gateway_to(f, IP4(10, 0, 0, 1)), 12);
+	assert_int_equal(fib_route(f, fib_lookup(f, IP4(10, 0, 0, 1)))->from, 1u << 1 | 1u << 2 | 1u << 5);
+	assert_int_equal(gateway_to(f, IP4(10, 0, 2, 1)), 13);
+	assert_int_equal(fib_neighbour(f, 2, &twelve, false), 2);
+	assert_int_equal(fib_neighbour(f, 2, &twelve, false), 0);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 0, 0, 1)))->kind, FIB_NONE);
+	assert_int_equal(gateway_to(f, IP4(10, 0, 1, 1)), 13);
+	assert_false(fib_exit_is_up(f, e[1]));
+	assert_int_equal(fib_link(f, 1, true), 2);
+	assert_int_equal(fib_neighbour(f, 2, &twelve, true), 2);
+	assert_int_equal(gateway_to(f, IP4(10, 0, 1, 1)), 12);
+	for (uint32_t i = 0; i < 3; i++)
+		fib_exit_put(f, e[i]);
+	fib_reclaim(f, fib_grace_begin(f));
+	assert_int_equal(gateway_to(f, IP4(10, 0, 0, 1)), 11);
+	fib_destroy(f);
+}
+
+/* Would catch: our own hosts looked for elsewhere while their link is down, or somebody who has another way refused. */
+static void test_stays(void **state)
+{
+	struct fib *f = fib_create();
+	struct fib_exit_path ours = path(1, 0, 1);
+	uint32_t e = fib_exit_new(f, FIB_EXIT_STAYS), other = exit_of(f, 2, 9);
+
+	assert_int_equal(fib_exit_set(f, e, &ours, 1), 0);
+	fib_insert(f, (struct ip4_prefix){ IP4(10, 0, 0, 0), 24 }, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	fib_insert(f, (struct ip4_prefix){ IP4(10, 0, 1, 0), 24 }, fib_group_add(f, e, other, 0));
+	fib_link(f, 1, false);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 0, 0, 1)))->ifindex, 1);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 0, 1, 1)))->ifindex, 2);
+	fib_link(f, 2, false);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 0, 1, 1)))->ifindex, 1);
+	fib_destroy(f);
+}
+
+/* Would catch: a gateway that is resolved anew and does not take all its prefixes along, and memory of what was there
+ * before that is not given back. */
+static void test_exit_changes(void **state)
+{
+	struct fib *f = fib_create();
+	uint32_t e = exit_of(f, 1, 11);
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < N_PREFIXES; i++)
+		fib_insert(f, (struct ip4_prefix){ IP4(10, i >> 8, i & 255, 0), 24 }, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	for (uint32_t round = 0; round < 100; round++) {
+		struct fib_exit_path p[2] = { path(1 + round % 3, 12 + round, 1), path(2, 5, 1) };
+
+		assert_int_equal(fib_exit_set(f, e, p, 1 + round % 2), 0);
+		if (round % 2 == 0)
+			assert_int_equal(gateway_to(f, IP4(10, 3, 0, 1)), 12 + round);
+		fib_reclaim(f, fib_grace_begin(f));
+		if (round == 11)
+			bytes = fib_bytes(f);
+	}
+	assert_int_equal(fib_bytes(f), bytes);
+	assert_int_equal(fib_exit_set(f, e, NULL, 0), 0);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 3, 0, 1)))->kind, FIB_NONE);
+	fib_exit_put(f, e);
+	fib_destroy(f);
+}
+
+/* --- buckets --- */
+
+struct buckets {
+	uint32_t gateway[FIB_BUCKETS];
+};
+
+static struct buckets read_buckets(const struct fib *f, uint32_t dst)
+{
+	const struct fib_route *r = fib_route(f, fib_lookup(f, dst));
+	struct buckets b;
+
+	for (uint32_t i = 0; i < FIB_BUCKETS; i++)
+		b.gateway[i] = r->paths != NULL ? fib_path(r, i)->gateway.v4 : r->nexthop.gateway.v4;
+	return b;
+}
+
+static uint32_t n_of(const struct buckets *b, uint32_t gateway)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FIB_BUCKETS; i++)
+		n += b->gateway[i] == gateway;
+	return n;
+}
+
+/* Buckets whose next hop changed, though it had this one before (0: any). */
+static uint32_t n_moved(const struct buckets *a, const struct buckets *b, uint32_t except)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FIB_BUCKETS; i++)
+		n += a->gateway[i] != b->gateway[i] && a->gateway[i] != except;
+	return n;
+}
+
+/* Would catch: flows that are not divided by weight; a next hop that goes and moves flows of the others, one that is back
+ * and takes what was not its own, a second loss that moves those of the first anew, and a new one that takes more than
+ * its part. */
+static void test_buckets(void **state)
+{
+	struct fib *f = fib_create();
+	struct fib_exit_path p[4] = { path(1, 1, 1), path(2, 2, 1), path(3, 3, 2), path(4, 4, 4) };
+	struct ip4_prefix all = { 0, 0 };
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN);
+
+	fib_exit_set(f, e, p, 3);
+	fib_insert(f, all, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	struct buckets whole = read_buckets(f, 1);
+
+	assert_int_equal(n_of(&whole, 1), 32);
+	assert_int_equal(n_of(&whole, 3), 64);
+	fib_link(f, 1, false);
+	struct buckets one = read_buckets(f, 1);
+
+	assert_int_equal(n_of(&one, 1), 0);
+	assert_int_equal(n_moved(&whole, &one, 1), 0);
+	assert_in_range(n_of(&one, 3), 84, 86);
+	fib_link(f, 3, false);
+	struct buckets two = read_buckets(f, 1);
+
+	assert_int_equal(n_of(&two, 2), FIB_BUCKETS);
+	fib_link(f, 3, true);
+	struct buckets again = read_buckets(f, 1);
+
+	assert_int_equal(n_moved(&whole, &again, 1), 0);
+	assert_in_range(n_of(&again, 3), 84, 86);
+	fib_link(f, 1, true);
+	again = read_buckets(f, 1);
+	assert_memory_equal(&again, &whole, sizeof(whole));
+
+	fib_exit_set(f, e, p, 4);
+	struct buckets more = read_buckets(f, 1);
+
+	assert_int_equal(n_of(&more, 4), 64);
+	assert_int_equal(n_moved(&whole, &more, 0), 64);
+	fib_exit_set(f, e, p + 1, 3); /* the first is withdrawn */
+	struct buckets less = read_buckets(f, 1);
+
+	assert_int_equal(n_of(&less, 1), 0);
+	assert_int_equal(n_moved(&more, &less, 1), 0);
+	fib_exit_put(f, e);
+	fib_destroy(f);
+}
+
+/* Would catch: an arbitrary history after which a bucket is with a next hop that is down, shares are not by weight, or
+ * flows moved that need not have. */
+static void test_any_history(void **state)
+{
+	struct fib *f = fib_create();
+	uint8_t seed[RNG_SEED_BYTES] = { 8 };
+	struct ip4_prefix all = { 0, 0 };
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN), up = 0xff;
+	struct fib_exit_path p[8];
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	for (uint32_t i = 0; i < 8; i++)
+		p[i] = path(1 + i, 1 + i, 1 + i % 3);
+	fib_exit_set(f, e, p, 8);
+	fib_insert(f, all, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	for (uint32_t step = 0; step < 2000; step++) {
+		struct buckets before = read_buckets(f, 1), after;
+		uint32_t i = rng_below(&rng, 8), total = 0;
+
+		if ((up ^ 1u << i) == 0)
+			continue;
+		up ^= 1u << i;
+		fib_link(f, 1 + i, (up >> i & 1) != 0);
+		fib_reclaim(f, fib_grace_begin(f));
+		after = read_buckets(f, 1);
+		for (uint32_t k = 0; k < 8; k++)
+			total += (up >> k & 1) != 0 ? p[k].weight : 0;
+		for (uint32_t k = 0; k < 8; k++) {
+			uint32_t quota = (up >> k & 1) != 0 ? FIB_BUCKETS * p[k].weight / total : 0;
+
+			assert_in_range(n_of(&after, 1 + k), quota, quota + ((up >> k & 1) != 0));
+		}
+		if ((up >> i & 1) == 0) {
+			/* Rounding may shift one bucket of each. */
+			assert_in_range(n_moved(&before, &after, 1 + i), 0, 8);
+		} else {
+			assert_in_range(n_moved(&before, &after, 0), 0, n_of(&after, 1 + i) + 8);
+		}
+	}
+	fib_exit_put(f, e);
+	fib_destroy(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_second_best), cmocka_unit_test(test_stays),       cmocka_unit_test(test_exit_changes),
+		cmocka_unit_test(test_buckets),     cmocka_unit_test(test_any_history),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
