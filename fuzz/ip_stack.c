@@ -124,7 +124,7 @@ static void whim_hook(void *ctx, enum ip_hook hook, struct batch *b)
 	}
 }
 
-static bool whim_tap(void *ctx, const struct packet *p)
+static bool whim_raw(void *ctx, const struct packet *p)
 {
 	const struct world *w = ctx;
 
@@ -132,7 +132,7 @@ static bool whim_tap(void *ctx, const struct packet *p)
 }
 
 /* A protocol that wants some packets and keeps none. */
-static void whim_slot(void *ctx, struct batch *b)
+static void whim_input(void *ctx, struct batch *b)
 {
 	struct world *w = ctx;
 
@@ -149,6 +149,15 @@ static void whim_slot(void *ctx, struct batch *b)
 			b->p[i] = NULL;
 		}
 	}
+}
+
+/* Only what can have been ours. */
+static void whim_error(void *ctx, const struct ip_icmp_error *e)
+{
+	const struct world *w = ctx;
+
+	FUZZ_CHECK(e->quote->ip.src == e->p->ip.dst && e->quote->ip.frag_off == 0 && e->quote->ip.total_len > 0);
+	FUZZ_CHECK(e->p->in_ifindex == 0 || ip_is_local(w->s, e->p->zone, e->quote->ip.src));
 }
 
 static void add_interface(struct world *w, struct fib *f, uint32_t i, uint32_t mtu, uint32_t caps)
@@ -207,9 +216,17 @@ static void world_init(struct world *w)
 
 		hook_list_add(ip_stack_hooks(w->s, (enum ip_hook)h), &e);
 	}
-	ip_stack_set_tap(w->s, whim_tap, w);
-	ip_stack_set_local(w->s, IPPROTO_NR_UDP, whim_slot, w);
-	ip_stack_set_local(w->s, IPPROTO_NR_OSPF, whim_slot, w);
+	struct ip_protocol whims = {
+		.ctx = w, .input = whim_input, .icmp_error = whim_error, .unreachable = IP_UNREACHABLE_PORT
+	};
+	struct ip_protocol errors = { .ctx = w, .icmp_error = whim_error, .unreachable = IP_UNREACHABLE_PROTOCOL };
+
+	FUZZ_CHECK(ip_stack_add_raw(w->s, IPPROTO_NR_UDP, whim_raw, w) == 0);
+	FUZZ_CHECK(ip_stack_add_raw(w->s, IPPROTO_NR_ICMP, whim_raw, w) == 0);
+	ip_stack_set_protocol(w->s, IPPROTO_NR_UDP, &whims);
+	ip_stack_set_protocol(w->s, IPPROTO_NR_OSPF, &whims);
+	ip_stack_set_protocol(w->s, IPPROTO_NR_ICMP, &errors);
+	FUZZ_CHECK(ip_group_join(w->s, 1, IP4(224, 0, 0, 5)) == 0);
 	ip_stack_configure(w->s, &w->cfg);
 	for (uint32_t i = 1; i <= N_DEVICES; i++)
 		ip_stack_attach(w->s, i, &w->dev[i]);

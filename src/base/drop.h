@@ -56,7 +56,7 @@
 	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (answered by ICMP 11/0, as its rate allows)", "a traceroute, or a routing loop") \
 	X(RX_LARGE, "rx-large", "too big for the next link, and for the one that it came by: segments that a sender or the kernel has left in one piece", "turn that off: ethtool -K PEER tso off gso off, and gro off on the device itself (docs/config.md, drivers)") \
 	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (answered by ICMP 3/4, as its rate allows)", "normal: path MTU discovery") \
-	X(FORWARD_MULTICAST, "forward-multicast", "multicast is not forwarded", "normal on most links") \
+	X(GROUP_NOT_JOINED, "group-not-joined", "a multicast packet to a group that nobody here has joined on this interface (multicast is not forwarded)", "normal on most links") \
 	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender; or say `directed broadcast yes` in the block of the interface that it goes to") \
 	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \
 	/* fragments */ \
@@ -75,6 +75,7 @@
 	X(PROTO_UNREACHABLE, "proto-unreachable", "nobody here speaks this IP protocol (answered by ICMP 3/2, as its rate allows)", "a probe, or a wrong destination") \
 	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (answered by ICMP 3/3, as its rate allows)", "a probe, or a wrong destination") \
 	X(TCP_NO_SOCKET, "tcp-no-socket", "nobody listens on this TCP port here (answered by RST)", "a probe, or a wrong destination") \
+	X(ICMP_ERROR_STRAY, "icmp-error-stray", "an ICMP error about a packet that we cannot have sent: its source is not the address that is told, or the error does not fit it", "a faulty sender, or somebody who wants to end or slow down connections") \
 	X(ICMP_IGNORED, "icmp-ignored", "an ICMP message that asks for nothing or is refused (redirects, broadcast echo)", "normal") \
 	X(SOCKET_QUEUE, "socket-queue", "the socket's receive queue is full", "the program does not read fast enough") \
 	/* connection tracking and NAT */ \

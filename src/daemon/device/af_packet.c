@@ -55,6 +55,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/device/memberships.h"
 #include "daemon/device/vnet.h"
 
 #define BLOCK_BYTES (1u << 20)
@@ -77,6 +78,7 @@ _Static_assert(SLOT_BYTES >= 128 + 65535 + VLAN_TAG_LEN, "a slot holds the large
 
 struct af_packet {
 	struct device dev;
+	struct memberships groups;
 	int fd;
 	uint16_t protocol; /* that is received: ETH_P_ALL, or 0 for nothing */
 	bool has_group;    /* of handles between which the kernel divides what comes in */
@@ -309,10 +311,17 @@ static int af_packet_poll_fd(struct device *d)
 	return of_device(d)->ring != NULL ? of_device(d)->fd : -1;
 }
 
+static void af_packet_set_groups(struct device *d, const struct ether_addr *mac, uint32_t n)
+{
+	/* What the kernel refuses is not heard; it comes again when the device comes up. */
+	(void)memberships_set(&of_device(d)->groups, d->name, mac, n);
+}
+
 static void af_packet_close(struct device *d)
 {
 	struct af_packet *s = of_device(d);
 
+	memberships_close(&s->groups);
 	if (s->ring)
 		munmap(s->ring, s->ring_len);
 	if (s->fd >= 0)
@@ -326,6 +335,7 @@ static const struct device_ops af_packet_ops = {
 	.rx = af_packet_rx,
 	.tx = af_packet_tx,
 	.poll_fd = af_packet_poll_fd,
+	.set_groups = af_packet_set_groups,
 	.close = af_packet_close,
 };
 

@@ -51,6 +51,7 @@
 #include <unistd.h>
 #include <xdp/xsk.h>
 
+#include "daemon/device/memberships.h"
 #include "daemon/device/netlink.h"
 #include "stack/packet/stamp.h"
 #include "stack/wire/partial.h"
@@ -80,6 +81,7 @@ struct queue {
 
 struct af_xdp {
 	struct device dev;
+	struct memberships groups;
 	struct af_xdp_options opt;
 	struct umem *umem;
 	bool asks_partial; /* frames may be unfinished */
@@ -365,10 +367,17 @@ static void close_queues(struct af_xdp *s)
 	s->epoll_fd = -1;
 }
 
+static void af_xdp_set_groups(struct device *d, const struct ether_addr *mac, uint32_t n)
+{
+	/* What the kernel refuses is not heard; it comes again when the device comes up. */
+	(void)memberships_set(&of_device(d)->groups, d->name, mac, n);
+}
+
 static void af_xdp_close(struct device *d)
 {
 	struct af_xdp *s = of_device(d);
 
+	memberships_close(&s->groups);
 	close_queues(s);
 	free(s);
 }
@@ -379,6 +388,7 @@ static const struct device_ops af_xdp_ops = {
 	.tx = af_xdp_tx,
 	.poll_fd = af_xdp_poll_fd,
 	.next = af_xdp_next,
+	.set_groups = af_xdp_set_groups,
 	.close = af_xdp_close,
 };
 

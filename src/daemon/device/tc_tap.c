@@ -97,6 +97,13 @@ static int tc_tap_poll_fd(struct device *d)
 	return t->tap->ops->poll_fd(t->tap);
 }
 
+static void tc_tap_set_groups(struct device *d, const struct ether_addr *mac, uint32_t n)
+{
+	struct tc_tap *t = of_device(d);
+
+	t->out->ops->set_groups(t->out, mac, n);
+}
+
 static void tc_tap_close(struct device *d)
 {
 	struct tc_tap *t = of_device(d);
@@ -113,6 +120,7 @@ static const struct device_ops tc_tap_ops = {
 	.rx = tc_tap_rx,
 	.tx = tc_tap_tx,
 	.poll_fd = tc_tap_poll_fd,
+	.set_groups = tc_tap_set_groups,
 	.close = tc_tap_close,
 };
 

@@ -174,6 +174,14 @@ static uint64_t face_next(struct device *d)
 }
 
 /* The real device belongs to whoever opened it. */
+static void face_set_groups(struct device *d, const struct ether_addr *mac, uint32_t n)
+{
+	struct device *inner = port_of(d)->inner;
+
+	if (inner->ops->set_groups != NULL)
+		inner->ops->set_groups(inner, mac, n);
+}
+
 static void face_close(struct device *d)
 {
 }
@@ -184,6 +192,7 @@ static const struct device_ops face_ops = {
 	.tx = face_tx,
 	.poll_fd = face_poll_fd,
 	.next = face_next,
+	.set_groups = face_set_groups,
 	.close = face_close,
 };
 

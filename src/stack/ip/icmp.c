@@ -6,10 +6,18 @@
  *                      data and type of service; not when it was broadcast
  *                      (RFC 1122 section 3.2.2.6 allows the silence)
  *   timestamp request  answered likewise (section 3.2.2.8)
- *   errors and replies the tap has had them, nothing else to do
+ *   replies            to the row of ICMP, whose requests they may answer
+ *   errors             to the row of the protocol that they quote (section 3.2.2),
+ *                      if we can have sent what they quote
  *   all else           ignored: redirects (a router that obeys them can be led
  *                      astray), address mask and information requests (RFC 6633
  *                      and 6918 buried source quench and those), and what nobody knows
+ *
+ * Anybody can send an error, and what believes it ends a connection or sends
+ * smaller packets from then on. So an error goes on only to the source of what it quotes,
+ * about a packet to one host, and "fragmentation needed" only if that packet was
+ * too big for the MTU that it names and forbade to be cut (RFC 1122 section
+ * 4.2.3.9, RFC 5927 sections 4 and 7). That it was sent, the protocol knows alone.
  *
  * The answer is a packet of its own: the request is delivered, the answer
  * originated. Options of the request that record the way are answered in kind
@@ -108,6 +116,49 @@ static void timestamp_input(struct ip_stack *s, struct packet *p)
 	p->verdict = VERDICT_DELIVERED;
 }
 
+/* An error about a packet with this quote may be true. */
+static bool may_be_ours(const struct ip_stack *s, const struct packet *p, const struct icmp_quote *q)
+{
+	uint32_t mtu = p->l4.info & 0xffff;
+
+	if (q->ip.src != p->ip.dst || ip4_is_multicast(q->ip.dst) || ip4_is_limited_broadcast(q->ip.dst))
+		return false;
+	if (!ip_is_local(s, p->zone, q->ip.src) && !(p->in_ifindex == 0 && ip4_is_loopback(q->ip.src)))
+		return false;
+	if (p->l4.type != ICMP_DEST_UNREACHABLE || p->l4.code != ICMP_FRAGMENTATION_NEEDED)
+		return true;
+	/* Routers older than RFC 1191 name no MTU. */
+	return q->ip.df && mtu < q->ip.total_len;
+}
+
+static void error_input(struct ip_stack *s, struct packet *p)
+{
+	struct icmp_quote quote;
+
+	if (!icmp_quote_parse(packet_l4(p), packet_l4_len(p), &quote) || !may_be_ours(s, p, &quote)) {
+		packet_set_drop(p, DROP_ICMP_ERROR_STRAY);
+		return;
+	}
+	const struct ip_protocol *row = &s->protocol[quote.ip.proto];
+	struct ip_icmp_error e = { .p = p, .quote = &quote };
+
+	if (row->icmp_error != NULL)
+		row->icmp_error(row->ctx, &e);
+	p->verdict = VERDICT_DELIVERED;
+}
+
+/* Whoever asked has it now, or nobody did: either way it has come to its end. */
+static void reply_input(struct ip_stack *s, struct packet *p)
+{
+	const struct ip_protocol *row = &s->protocol[IPPROTO_NR_ICMP];
+	struct batch b = { .n = 1, .p = { p } };
+
+	if (row->input != NULL)
+		row->input(row->ctx, &b);
+	if (b.p[0] != NULL && p->verdict == VERDICT_CONTINUE)
+		p->verdict = VERDICT_DELIVERED;
+}
+
 bool icmp_answers(const struct packet *p)
 {
 	bool to_many = p->is_broadcast || p->link_group || ip4_is_multicast(p->ip.dst);
@@ -132,10 +183,12 @@ void icmp_input(struct ip_stack *s, struct packet *p)
 		break;
 	case ICMP_ECHO_REPLY:
 	case ICMP_TIMESTAMP_REPLY:
+		reply_input(s, p);
+		return;
 	case ICMP_DEST_UNREACHABLE:
 	case ICMP_TIME_EXCEEDED:
 	case ICMP_PARAMETER_PROBLEM:
-		p->verdict = VERDICT_DELIVERED;
+		error_input(s, p);
 		return;
 	default:
 		break;

@@ -247,10 +247,10 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_rout
 	uint32_t dst = p->ip.dst;
 
 	if (YG_UNLIKELY(ip4_is_multicast(dst))) {
-		/* Only for a protocol that asked for packets, never through us. */
-		p->to_us = s->local[p->ip.proto].fn != NULL;
+		/* Never through us. */
+		p->to_us = ip_group_is_joined(s, p->in_ifindex, dst);
 		if (!p->to_us)
-			packet_set_drop(p, DROP_FORWARD_MULTICAST);
+			packet_set_drop(p, DROP_GROUP_NOT_JOINED);
 		return;
 	}
 	if (YG_UNLIKELY(ip4_is_limited_broadcast(dst))) {

@@ -220,13 +220,6 @@ static void loop_push(struct ip_stack *s, struct packet *p)
 	s->loop_last = p;
 }
 
-/* RFC 1112 section 6.4: the low 23 bits behind 01-00-5e. */
-static struct ether_addr group_address(uint32_t group)
-{
-	return (struct ether_addr){ { 0x01, 0x00, 0x5e, (uint8_t)(group >> 16 & 0x7f), (uint8_t)(group >> 8),
-				      (uint8_t)group } };
-}
-
 /* The sender is told when it could have sent p to the next hop itself: both are on the link that p came by and goes out
  * by again, and nothing was translated, since behind NAT it would learn a way round the gateway. */
 static void redirect_sender(struct ip_stack *s, const struct packet *p)
@@ -262,7 +255,7 @@ static void output_one(struct ip_stack *s, struct packet *p)
 		return;
 	}
 	if (YG_UNLIKELY(ip4_is_multicast(p->ip.dst))) {
-		struct ether_addr to = group_address(p->ip.dst);
+		struct ether_addr to = ip_group_address(p->ip.dst);
 
 		ip_transmit(s, p, &to);
 		return;

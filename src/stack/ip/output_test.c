@@ -264,31 +264,32 @@ static void test_local_out_nowhere(void **state)
 	bench_destroy(b);
 }
 
-static bool tap_all(void *ctx, const struct packet *p)
+static bool hear_all(void *ctx, const struct packet *p)
 {
 	(*(uint32_t *)ctx)++;
 	return true;
 }
 
-/* Would catch: a ping to ourselves that is lost or goes round for ever, and a tap
- * that is not asked. */
+/* Would catch: a ping to ourselves that is lost or goes round for ever, and a raw
+ * input hook that is not asked. */
 static void test_loop(void **state)
 {
 	struct bench *b = bench_create_settled();
-	uint32_t n_tapped = 0;
+	uint32_t n_heard = 0;
 
-	ip_stack_set_tap(b->s, tap_all, &n_tapped);
+	assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_ICMP, hear_all, &n_heard), 0);
+	assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_UDP, hear_all, &n_heard), 0);
 	ip_local_out_one(b->s, our_ping(b, 0, LAN_US, 2000));
 	bench_check_law(b);
 	assert_int_equal(ip_next_deadline(b->s), b->env.now);
 	ip_flush(b->s);
 	assert_int_equal(bench_n_sent(b), 0);
-	assert_int_equal(n_tapped, 2); /* request and reply */
+	assert_int_equal(n_heard, 2); /* request and reply */
 	assert_int_equal(b->env.ledger.n_delivered, 2);
 
 	/* Somebody wanted it: no answer that says otherwise. */
 	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
-	assert_int_equal(n_tapped, 3);
+	assert_int_equal(n_heard, 3);
 	assert_int_equal(b->env.ledger.n_delivered, 3);
 	assert_int_equal(bench_n_sent(b), 0);
 

@@ -45,6 +45,7 @@ struct ip_stack *ip_stack_create(struct env *env, const struct ip_limits *limits
 	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
 		s->interface[i].announce.at = TIME_NEVER;
 	icmp_init(s);
+	ip_local_init(s);
 	s->neigh = neigh_table_create(env, limits);
 	if (s->neigh == NULL)
 		goto free_stack;
@@ -190,6 +191,7 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex)
 	}
 	neigh_refresh_interface(s, ifindex);
 	adjacency_sync_interface(s, ifindex);
+	ip_groups_tell(s, ifindex);
 	arp_announce_start(s, ifindex, true);
 }
 
@@ -202,18 +204,6 @@ void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n)
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook)
 {
 	return &s->hook[hook];
-}
-
-void ip_stack_set_local(struct ip_stack *s, uint8_t proto, ip_local_fn *fn, void *ctx)
-{
-	s->local[proto].fn = fn;
-	s->local[proto].ctx = ctx;
-}
-
-void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx)
-{
-	s->tap = fn;
-	s->tap_ctx = ctx;
 }
 
 void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx)

@@ -117,17 +117,54 @@ void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n);
  * each configure by core/gateway.c, in one visible table. */
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook);
 
-/* What takes packets to us by protocol: leaves a verdict in each packet
- * (DELIVERED, STOLEN, DROP), or CONTINUE when nobody wants it. Such a packet, and
- * one whose protocol has no slot, is refused: UDP by PORT_UNREACHABLE, TCP by RST,
- * others by PROTO_UNREACHABLE. ICMP is built in. As in a hook, the place in b of a packet that
- * was taken and may be freed already is set to NULL. */
+/* --- local delivery: who takes a packet to us, by IP protocol --- */
+
+/* What a packet that nobody took is answered by, and the name of its drop. */
+enum ip_unreachable {
+	IP_UNREACHABLE_PROTOCOL, /* ICMP 3/2 (RFC 1122 section 3.2.2.1): of a protocol that nobody here speaks */
+	IP_UNREACHABLE_PORT,     /* ICMP 3/3 (section 4.1.3.1): of UDP, if no row says otherwise */
+	IP_UNREACHABLE_RESET,    /* a reset (RFC 9293 section 3.10.7.1): of TCP, likewise */
+	N_IP_UNREACHABLE
+};
+
+/* An ICMP error about a packet that we may have sent: to its source, which is an address of ours, about its first
+ * piece, and possible for what it quotes. Whether the protocol has sent such a packet, it says itself (TCP: the quoted
+ * sequence number must be in flight, RFC 5927 section 4.1). */
+struct ip_icmp_error {
+	const struct packet *p; /* the error; p->l4 has its type, its code, and bytes 4 to 7: of 3/4 the next hop's MTU */
+	const struct icmp_quote *quote; /* our packet, as we know it */
+};
+
+/* Takes packets: leaves a verdict in each (DELIVERED, STOLEN, DROP), or CONTINUE when nobody wants it: then the policy
+ * answers. As in a hook, the place in b of a packet that was taken and may be freed already is set to NULL. */
 typedef void ip_local_fn(void *ctx, struct batch *b);
-void ip_stack_set_local(struct ip_stack *s, uint8_t proto, ip_local_fn *fn, void *ctx);
-/* Sees every packet to us before its protocol does (raw sockets); must not
- * change or keep it. Returns true when somebody wanted it: then no "unreachable" is sent for it. */
-typedef bool ip_tap_fn(void *ctx, const struct packet *p);
-void ip_stack_set_tap(struct ip_stack *s, ip_tap_fn *fn, void *ctx);
+typedef void ip_icmp_error_fn(void *ctx, const struct ip_icmp_error *e);
+
+struct ip_protocol {
+	void *ctx;
+	ip_local_fn *input;           /* NULL: takes no packets */
+	ip_icmp_error_fn *icmp_error; /* NULL: does not want to hear of it */
+	enum ip_unreachable unreachable;
+};
+/* NULL: nobody's, as at first. ICMP is built in: its row gets replies alone, one by
+ * one, and takes them or not, but keeps and frees none. */
+void ip_stack_set_protocol(struct ip_stack *s, uint8_t number, const struct ip_protocol *row);
+
+/* Raw input hook: sees each packet to us of that protocol before the protocol does, in the order in which they were
+ * added; must not change or keep it. True when somebody wanted it: then no policy answers it. 0, or -ENOSPC. */
+typedef bool ip_raw_fn(void *ctx, const struct packet *p);
+#define IP_RAW_MAX 16
+int ip_stack_add_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, void *ctx);
+void ip_stack_remove_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, void *ctx);
+
+/* Packets to the group that come in by the interface are to us until it was left as often as it was joined; those to a
+ * group that nobody joined are dropped by name. The device's filter is told. All hosts (224.0.0.1) is joined for good
+ * (RFC 1112 section 7.2). No IGMP is spoken: behind a switch that listens to it only groups of the link (224.0.0.0/24)
+ * are heard. 0, -EINVAL when it is no group or the interface has no number of ours, -ENOSPC. */
+#define IP_GROUPS_MAX 64
+int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+
 /* Asked about a packet to an address of ours, or to one that only NAT uses, which nobody wanted, before it is refused.
  * True: its verdict is drop now, and nothing is answered. */
 typedef bool ip_unwanted_fn(void *ctx, struct packet *p);

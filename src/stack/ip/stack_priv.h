@@ -69,6 +69,20 @@ struct icmp_state {
 	uint64_t counts[N_ICMP_SILENCE];
 };
 
+/* A raw input hook. */
+struct ip_raw {
+	ip_raw_fn *fn;
+	void *ctx;
+	uint8_t protocol;
+};
+
+/* A multicast group on an interface. */
+struct ip_group {
+	uint32_t group;
+	uint32_t ifindex;
+	uint32_t n_joined;
+};
+
 struct ip_stack {
 	struct env *env;
 	const struct ip_config *cfg; /* never NULL */
@@ -77,12 +91,11 @@ struct ip_stack {
 	uint64_t tx_pending; /* bits: interfaces with packets in tx */
 	bool new_proxy[IP_PROXIES_MAX];
 	struct hook_list hook[N_HOOKS];
-	struct {
-		ip_local_fn *fn;
-		void *ctx;
-	} local[256];
-	ip_tap_fn *tap;
-	void *tap_ctx;
+	struct ip_protocol protocol[256]; /* local.c */
+	struct ip_raw raw[IP_RAW_MAX];
+	uint32_t n_raw;
+	struct ip_group group[IP_GROUPS_MAX];
+	uint32_t n_groups;
 	ip_unwanted_fn *unwanted;
 	void *unwanted_ctx;
 	ip_shortcut_fn *shortcut;
@@ -137,7 +150,14 @@ void ip_input_routed(struct ip_stack *s, struct batch *b);
 void ip_loop_run(struct ip_stack *s);
 
 /* local.c */
+void ip_local_init(struct ip_stack *s);
 void ip_local_in(struct ip_stack *s, struct batch *b);
+/* group.c */
+bool ip_group_is_joined(const struct ip_stack *s, uint32_t ifindex, uint32_t group);
+/* What the device's filter must let in, once it is there, and when it came back. */
+void ip_groups_tell(struct ip_stack *s, uint32_t ifindex);
+/* Where a group's packets go on a link (RFC 1112 section 6.4). */
+struct ether_addr ip_group_address(uint32_t group);
 /* forward.c */
 void ip_forward(struct ip_stack *s, struct batch *b);
 /* output.c: POSTROUTING and out; out_ifindex and next_hop are set, or to_us. */

@@ -39,6 +39,9 @@ struct device_ops {
 	/* When rx has something to give without the descriptor: a deadline on
 	 * the core's clock, TIME_NEVER if none. NULL: never. */
 	uint64_t (*next)(struct device *d);
+	/* The group addresses that are wanted, all of them, instead of those before: the device's filter lets them in
+	 * from here on, as far as it can. NULL: it lets in whatever comes. */
+	void (*set_groups)(struct device *d, const struct ether_addr *mac, uint32_t n);
 	void (*close)(struct device *d);
 };
 

@@ -2,11 +2,10 @@
  *
  * Raw ICMP sockets.
  *
- * A socket owns an ICMP identifier, which no other socket of this worker has.
- * What comes in is seen through the stack's tap, before the built-in ICMP: an
- * echo reply goes to the socket with its identifier, an error to the socket
- * whose request it quotes. A message is a small value in the socket's ring; the
- * packet itself goes on its way. A full ring loses the newest message, counted.
+ * A socket owns an ICMP identifier, which no other socket of this stack has.
+ * They are the row of ICMP in local delivery: an echo reply goes to the socket with
+ * its identifier, an error to the socket whose request it quotes. A message is a
+ * small value in the socket's ring. A full ring loses the newest message, counted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -56,33 +55,9 @@ static void push(struct raw_sockets *r, int socket, const struct raw_message *m)
 		r->ready(r->ready_ctx, socket);
 }
 
-/* The socket whose request the error quotes, -1 if none. */
-static int by_quote(const struct raw_sockets *r, const uint8_t *icmp, size_t len, uint16_t *seq)
+/* p, an answer to the request of that sequence number. */
+static void hear(struct raw_sockets *r, int socket, const struct packet *p, uint16_t seq)
 {
-	struct icmp_quote q;
-
-	if (!icmp_quote_parse(icmp, len, &q) || q.ip.proto != IPPROTO_NR_ICMP || q.l4.type != ICMP_ECHO_REQUEST)
-		return -1;
-	*seq = q.l4.icmp_seq;
-	return by_id(r, q.l4.id);
-}
-
-/* The stack's tap. */
-static bool tap(void *ctx, const struct packet *p)
-{
-	struct raw_sockets *r = ctx;
-	const uint8_t *icmp = p->buf + p->off + p->l4_off;
-	uint16_t seq = p->l4.icmp_seq;
-	int socket = -1;
-
-	if (p->ip.proto != IPPROTO_NR_ICMP)
-		return false;
-	if (p->l4.kind == L4_ICMP_ERROR)
-		socket = by_quote(r, icmp, packet_l4_len(p), &seq);
-	else if (p->l4.kind == L4_ICMP_QUERY && p->l4.type == ICMP_ECHO_REPLY)
-		socket = by_id(r, p->l4.id);
-	if (socket < 0)
-		return false;
 	struct raw_message m = {
 		.received_ns = ip_stack_env(r->stack)->now,
 		.from = p->ip.src,
@@ -94,8 +69,25 @@ static bool tap(void *ctx, const struct packet *p)
 		.info = p->l4.info,
 	};
 
-	push(r, socket, &m);
-	return true;
+	if (socket >= 0)
+		push(r, socket, &m);
+}
+
+static void replies(void *ctx, struct batch *b)
+{
+	struct raw_sockets *r = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++)
+		if (b->p[i]->l4.type == ICMP_ECHO_REPLY)
+			hear(r, by_id(r, b->p[i]->l4.id), b->p[i], b->p[i]->l4.icmp_seq);
+}
+
+static void error(void *ctx, const struct ip_icmp_error *e)
+{
+	struct raw_sockets *r = ctx;
+
+	if (e->quote->l4.type == ICMP_ECHO_REQUEST)
+		hear(r, by_id(r, e->quote->l4.id), e->p, e->quote->l4.icmp_seq);
 }
 
 struct raw_sockets *raw_create(struct ip_stack *s)
@@ -105,7 +97,8 @@ struct raw_sockets *raw_create(struct ip_stack *s)
 	if (r == NULL)
 		return NULL;
 	r->stack = s;
-	ip_stack_set_tap(s, tap, r);
+	ip_stack_set_protocol(s, IPPROTO_NR_ICMP,
+			      &(struct ip_protocol){ .ctx = r, .input = replies, .icmp_error = error });
 	return r;
 }
 
