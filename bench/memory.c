@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a packet costs in memory, on one core: the whole way from receive to send
+ * What a packet costs in memory, on one core: the slow path from receive to send
  * beside the yardstick, and what a flow costs in bytes.
  *
  *   memory [--instructions] [ROW...]
@@ -18,7 +18,7 @@
  * part of what is measured.
  *
  * Memory a flow: what the process has grown by in resident memory, once every flow
- * has been used both ways; so it has tables, timers, port maps and shortcuts in it
+ * has been used both ways; so it has tables, timers, port maps and flow cache entries in it
  * and whatever else is touched.
  *
  * --instructions runs each row that is small enough once more under callgrind.

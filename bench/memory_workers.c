@@ -26,7 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/workers/crew.h"
+#include "core/workers/workers.h"
 #include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "stack/wire/arp.h"
@@ -71,7 +71,7 @@ struct shop {
 	uint32_t n;
 	struct config *config;
 	struct snapshot *snapshot;
-	struct crew *crew;
+	struct workers *workers;
 	uint32_t ifindex[N_SIDES];
 	struct end end[MAX_WORKERS][N_SIDES];
 	uint64_t now;
@@ -119,7 +119,7 @@ static void end_tx(struct device *d, struct batch *b)
 
 static const struct device_ops end_ops = { .driver = "bench", .tx = end_tx };
 
-static void no_event(void *ctx, const struct event *e)
+static void no_event(void *ctx, const struct yg_event *e)
 {
 }
 
@@ -152,8 +152,8 @@ static struct shop *shop_open(uint32_t n, uint32_t n_connections)
 	s->n = n;
 	s->now = NS_PER_S;
 	shop_config(s);
-	s->crew = crew_create(n, &limits, seed, s->now, no_event, ctx);
-	must(s->crew != NULL && crew_configure(s->crew, &s->snapshot->core, s->now) == 0, "no crew");
+	s->workers = workers_create(n, &limits, seed, s->now, no_event, ctx);
+	must(s->workers != NULL && workers_configure(s->workers, &s->snapshot->core, s->now) == 0, "no workers");
 	for (uint32_t w = 0; w < n; w++) {
 		for (int side = 0; side < N_SIDES; side++) {
 			struct end *e = &s->end[w][side];
@@ -164,7 +164,7 @@ static struct shop *shop_open(uint32_t n, uint32_t n_connections)
 			e->device.mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)side } };
 			e->device.mtu = 1500;
 			e->device.up = true;
-			gateway_attach(crew_gateway(s->crew, w), s->ifindex[side], &e->device, s->now);
+			gateway_attach(workers_gateway(s->workers, w), s->ifindex[side], &e->device, s->now);
 		}
 	}
 	return s;
@@ -172,7 +172,7 @@ static struct shop *shop_open(uint32_t n, uint32_t n_connections)
 
 static void shop_close(struct shop *s)
 {
-	crew_destroy(s->crew);
+	workers_destroy(s->workers);
 	snapshot_destroy(s->snapshot);
 	config_free(s->config);
 	free(s);
@@ -206,7 +206,7 @@ static void udp_frame(uint8_t *frame, enum side side, const struct tuple *t)
 
 static void enter_one(struct shop *s, uint32_t worker, enum side side, const uint8_t *frame)
 {
-	struct env *env = gateway_env(crew_gateway(s->crew, worker));
+	struct env *env = gateway_env(workers_gateway(s->workers, worker));
 	struct packet *p = packet_alloc(env->pool, FRAME_BYTES);
 	struct batch b = { .n = 1, .p = { p } };
 
@@ -214,7 +214,7 @@ static void enter_one(struct shop *s, uint32_t worker, enum side side, const uin
 	memcpy(packet_frame(p), frame, FRAME_BYTES);
 	env->ledger.n_received++;
 	s->now += NS_PER_US;
-	crew_input(s->crew, worker, s->ifindex[side], &b, s->now);
+	workers_input(s->workers, worker, s->ifindex[side], &b, s->now);
 }
 
 static void settle(struct shop *s)
@@ -222,7 +222,7 @@ static void settle(struct shop *s)
 	for (bool moved = true; moved;) {
 		moved = false;
 		for (uint32_t w = 0; w < s->n; w++) {
-			moved |= crew_poll(s->crew, w, s->now) > 0;
+			moved |= workers_poll(s->workers, w, s->now) > 0;
 			for (int side = 0; side < N_SIDES; side++) {
 				struct end *e = &s->end[w][side];
 				uint8_t frame[FRAME_BYTES];
@@ -265,7 +265,7 @@ static void establish(struct shop *s)
 		enter_one(s, 0, LAN, frame);
 		settle(s);
 		for (uint32_t w = 0; w < s->n && !found; w++) {
-			struct conntrack *ct = gateway_conntrack(crew_gateway(s->crew, w));
+			struct conntrack *ct = gateway_conntrack(workers_gateway(s->workers, w));
 			uint32_t ref = conntrack_find(ct, &t);
 
 			found = ref != CONN_NONE;
@@ -315,29 +315,29 @@ static double seconds(clockid_t clock)
 static void lane_step(struct lane *l, uint32_t first, uint64_t now)
 {
 	struct shop *s = l->shop;
-	struct env *env = gateway_env(crew_gateway(s->crew, l->worker));
+	struct env *env = gateway_env(workers_gateway(s->workers, l->worker));
 	struct batch b = { .n = 0 };
 
 	for (uint32_t i = first; i < first + BATCH_MAX; i++) {
 		uint8_t *slot = l->slot + (size_t)i * SLOT_BYTES;
 
 		memcpy(slot + HEADROOM, l->frame + (size_t)i * SLOT_BYTES, FRAME_BYTES);
-		struct packet *p = packet_lend(env->pool, slot, SLOT_BYTES, HEADROOM, FRAME_BYTES, NULL, NULL, 0);
+		struct packet *p = packet_set_external(env->pool, slot, SLOT_BYTES, HEADROOM, FRAME_BYTES, NULL, NULL, 0);
 		if (p != NULL)
 			batch_add(&b, p);
 	}
 	env->ledger.n_received += b.n;
-	crew_input(s->crew, l->worker, s->ifindex[first / BATCH_MAX % 2 == 0 ? LAN : WAN], &b, now);
-	(void)crew_poll(s->crew, l->worker, now);
-	if (crew_next_deadline(s->crew, l->worker) <= now)
-		crew_expire(s->crew, l->worker, now);
+	workers_input(s->workers, l->worker, s->ifindex[first / BATCH_MAX % 2 == 0 ? LAN : WAN], &b, now);
+	(void)workers_poll(s->workers, l->worker, now);
+	if (workers_next_deadline(s->workers, l->worker) <= now)
+		workers_expire(s->workers, l->worker, now);
 }
 
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
 	struct shop *s = l->shop;
-	const struct ledger *ledger = &gateway_env(crew_gateway(s->crew, l->worker))->ledger;
+	const struct ledger *ledger = &gateway_env(workers_gateway(s->workers, l->worker))->ledger;
 	uint64_t now = s->now, n_dropped = 0;
 
 	pthread_barrier_wait(&s->start);
@@ -345,8 +345,8 @@ static void *lane_run(void *arg)
 	     first = (first + BATCH_MAX) % FRAMES) {
 		lane_step(l, first, now += 6400);
 		/* The other worker is not running: on a machine of its own it would be. */
-		if (ledger->n_dropped[DROP_CREW_RING] != n_dropped) {
-			n_dropped = ledger->n_dropped[DROP_CREW_RING];
+		if (ledger->n_dropped[DROP_HANDOFF_RING] != n_dropped) {
+			n_dropped = ledger->n_dropped[DROP_HANDOFF_RING];
 			sched_yield();
 		}
 	}
@@ -443,7 +443,7 @@ static uint64_t ring_drops(const struct shop *s)
 	uint64_t n = 0;
 
 	for (uint32_t w = 0; w < s->n; w++)
-		n += gateway_env(crew_gateway(s->crew, w))->ledger.n_dropped[DROP_CREW_RING];
+		n += gateway_env(workers_gateway(s->workers, w))->ledger.n_dropped[DROP_HANDOFF_RING];
 	return n;
 }
 
@@ -498,8 +498,8 @@ static void fill_row(uint32_t n)
 		settle(s);
 	}
 	for (uint32_t w = 0; w < n; w++) {
-		refused += gateway_env(crew_gateway(s->crew, w))->ledger.n_dropped[DROP_NAT_EXHAUSTED];
-		for (uint32_t cursor = 0; nat_pool_next(gateway_nat(crew_gateway(s->crew, w)), &cursor, &info);)
+		refused += gateway_env(workers_gateway(s->workers, w))->ledger.n_dropped[DROP_NAT_EXHAUSTED];
+		for (uint32_t cursor = 0; nat_pool_next(gateway_nat(workers_gateway(s->workers, w)), &cursor, &info);)
 			used += info.n_used_udp;
 	}
 	printf("{\"row\":\"workers-fill-%u\",\"ratio\":%.4f,\"bar\":1,\"used\":%llu,\"ports\":%u,\"refused\":%llu}\n",

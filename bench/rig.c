@@ -98,7 +98,7 @@ static uint32_t port_rx(struct rig *r, enum rig_side side, uint32_t first, struc
 
 	for (uint32_t i = 0; i < BATCH_MAX; i++, slot += RIG_SLOT_BYTES) {
 		struct packet *p =
-			packet_lend(d->pool, slot, RIG_SLOT_BYTES, RIG_HEADROOM, RIG_FRAME_BYTES, NULL, NULL, 0);
+			packet_set_external(d->pool, slot, RIG_SLOT_BYTES, RIG_HEADROOM, RIG_FRAME_BYTES, NULL, NULL, 0);
 
 		if (p == NULL)
 			break;
@@ -342,7 +342,7 @@ static void read_config(struct rig *r, uint32_t udp_timeout_s)
 
 static const _Atomic(uint32_t) nothing;
 
-static void take_notes_of_nothing(void *ctx, const struct event *e)
+static void take_notes_of_nothing(void *ctx, const struct yg_event *e)
 {
 	(void)ctx;
 	(void)e;

@@ -88,7 +88,7 @@ static enum packet_verdict rules(void *ctx, enum ip_hook hook, struct packet *p,
 	return VERDICT_CONTINUE;
 }
 
-static void ignore_event(void *ctx, const struct event *e)
+static void ignore_event(void *ctx, const struct yg_event *e)
 {
 	(void)ctx;
 	(void)e;
@@ -116,7 +116,7 @@ static void check_tables(struct world *w)
 	}
 	FUZZ_CHECK(n == conntrack_n_connections(w->ct));
 	FUZZ_CHECK(w->ct->n_unconfirmed == 0);
-	FUZZ_CHECK(n_mapped + w->ct->n_limbo >= conntrack_n_mapped(w->ct));
+	FUZZ_CHECK(n_mapped + w->ct->n_dying >= conntrack_n_mapped(w->ct));
 	FUZZ_CHECK(n_mapped <= conntrack_n_mapped(w->ct));
 	FUZZ_CHECK(nat_law_difference(w->nat) == 0);
 	FUZZ_CHECK(ledger_expected_held(&w->env.ledger) == (int64_t)packet_pool_used(w->env.pool));
@@ -422,7 +422,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->ct = conntrack_create(&w->env, &(struct ct_limits){ .n_connections = 12, .n_fragments = 12 });
 	w->nat = nat_create(&w->env, &stack, w->ct, &(struct nat_limits){ .n_addresses = 3, .n_mappings = 8 });
 	FUZZ_CHECK(w->env.pool != NULL && w->ct != NULL && w->nat != NULL);
-	packet_pool_set_conn_slots(w->env.pool, &(struct packet_conn_slots){ .ctx = w->ct, .gone = conntrack_packet_gone });
+	packet_pool_set_conn_slots(w->env.pool, &(struct packet_conn_slots){ .ctx = w->ct, .gone = conntrack_packet_put });
 	conntrack_set_resume(w->ct, resume, w);
 	nat_set_rules(w->nat, rules, w);
 	configure(w, fuzz_take(&in, 2));
@@ -454,7 +454,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(conntrack_n_connections(w->ct) == 0);
 	FUZZ_CHECK(w->ct->conns.n_used == 0 && w->ct->table.n_entries == 0 && w->ct->sources.pool.n_used == 0);
 	FUZZ_CHECK(w->nat->mappings.pool.n_used == 0 && w->nat->mappings.pairs.n_used == 0);
-	FUZZ_CHECK(w->nat->mappings.permits.n_used == 0 && w->nat->calls.pool.n_used == 0);
+	FUZZ_CHECK(w->nat->mappings.pinholes.n_used == 0 && w->nat->calls.pool.n_used == 0);
 	nat_destroy(w->nat);
 	conntrack_destroy(w->ct);
 	packet_pool_destroy(w->env.pool);

@@ -51,7 +51,7 @@ static const char *const configs[2] = {
 	"interface lan0 { address 10.77.0.1/24; }\n"
 	"interface wan0 { address 203.0.113.1/24; }\n"
 	"route 0.0.0.0/0 via 203.0.113.2;\n"
-	"pool p { 203.0.113.17; rest 120s; }\n"
+	"pool p { 203.0.113.17; hold-down 120s; }\n"
 	"conntrack { max per source 5; pick up yes; }\n"
 	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
 	"  oifname \"wan0\" snat to pool p } }\n",
@@ -141,7 +141,7 @@ static void end_tx(struct device *d, struct batch *b)
 
 static const struct device_ops end_ops = { .driver = "fuzz", .tx = end_tx };
 
-static void ignore_event(void *ctx, const struct event *e)
+static void ignore_event(void *ctx, const struct yg_event *e)
 {
 	(void)ctx;
 	(void)e;

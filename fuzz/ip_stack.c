@@ -67,7 +67,7 @@ static void check_sent(const struct world *w, const struct device *d, struct pac
 	if (!ipv4_is_fragment(&ip))
 		FUZZ_CHECK(l4_parse(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &l4) == L4_OK);
 	if (p->offload.gso_type != GSO_NONE)
-		FUZZ_CHECK((d->caps & DEVICE_CAP_GSO) != 0 && offload_piece_len(p) <= mtu);
+		FUZZ_CHECK((d->caps & DEVICE_CAP_GSO) != 0 && offload_segment_len(p) <= mtu);
 	else
 		FUZZ_CHECK(ip.total_len <= mtu);
 	if (p->offload.csum_partial)
@@ -95,7 +95,7 @@ static void dev_tx(struct device *d, struct batch *b)
 
 static const struct device_ops dev_ops = { .driver = "fuzz", .tx = dev_tx };
 
-static void quiet(void *ctx, const struct event *e)
+static void quiet(void *ctx, const struct yg_event *e)
 {
 }
 
@@ -340,7 +340,7 @@ static void step_frames(struct world *w, struct fuzz_input *in)
 		in->p += want;
 		in->n_left -= want;
 		help(bytes, len, ifindex, how & 15);
-		struct packet *p = packet_lend(w->env.pool, bytes, (uint32_t)len, 0, (uint32_t)len, give_back, NULL,
+		struct packet *p = packet_set_external(w->env.pool, bytes, (uint32_t)len, 0, (uint32_t)len, give_back, NULL,
 					       (uint64_t)(uintptr_t)bytes);
 
 		if (p == NULL) {

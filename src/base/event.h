@@ -36,7 +36,7 @@ struct event_tuple {
 	uint16_t sport, dport; /* ICMP: identifier; type << 8 | code; GRE, ESP: halves of the identifier */
 };
 
-struct event {
+struct yg_event {
 	enum event_kind kind;
 	uint64_t time_ns;  /* the core's clock */
 	uint32_t ifindex;  /* index of the gateway's interface, 0 if none */
@@ -52,6 +52,6 @@ struct event {
 	const char *detail; /* EVENT_RELOAD_REFUSED: why; the sender's, and good until the slot returns */
 };
 
-typedef void event_fn(void *ctx, const struct event *e);
+typedef void event_fn(void *ctx, const struct yg_event *e);
 
 #endif

@@ -24,9 +24,9 @@ struct gateway {
 	struct nat *nat;
 	struct nat_unsolicited *unsolicited;
 	struct rules *rules;
-	struct shortcuts *shortcuts;
-	struct raw_sockets *raw;
-	struct gateway_side side;
+	struct flowcache *flowcache;
+	struct ping_sockets *raw;
+	struct gateway_aux side;
 };
 
 /* Defaults, in packets: a burst of a few milliseconds at a million a second,
@@ -118,23 +118,23 @@ static void fill_slots(struct gateway *g)
 	conntrack_set_refused(g->ct, answer_refused, g);
 	conntrack_set_resume(g->ct, resume_fragments, g);
 	packet_pool_set_conn_slots(g->env.pool, &(struct packet_conn_slots){ .ctx = g->ct,
-									     .gone = conntrack_packet_gone,
-									     .held = conntrack_packet_held,
-									     .back = conntrack_packet_back });
+									     .gone = conntrack_packet_put,
+									     .held = conntrack_packet_get,
+									     .back = conntrack_packet_revalidate });
 	nat_set_rules(g->nat, rules_nat, g->rules);
-	ip_stack_set_unwanted(g->ip, nat_unsolicited_take, g->unsolicited);
-	ip_stack_set_shortcut(g->ip, shortcuts_input, g->shortcuts);
-	ip_stack_set_learn(g->ip, shortcuts_learn, g->shortcuts);
-	ip_stack_set_adjacency_changed(g->ip, shortcuts_adjacency_changed, g->shortcuts);
-	conntrack_set_ended(g->ct, shortcuts_ended, g->shortcuts);
-	conntrack_set_alive(g->ct, shortcuts_alive, g->shortcuts);
-	rules_set_mark_changed(g->rules, shortcuts_mark_changed, g->shortcuts);
+	ip_stack_set_unclaimed(g->ip, nat_unsolicited_take, g->unsolicited);
+	ip_stack_set_flowcache(g->ip, flowcache_input, g->flowcache);
+	ip_stack_set_install(g->ip, flowcache_install, g->flowcache);
+	ip_stack_set_adjacency_changed(g->ip, flowcache_adjacency_changed, g->flowcache);
+	conntrack_set_ended(g->ct, flowcache_ended, g->flowcache);
+	conntrack_set_alive(g->ct, flowcache_alive, g->flowcache);
+	rules_set_mark_changed(g->rules, flowcache_mark_changed, g->flowcache);
 }
 
 static void empty_slots(struct gateway *g)
 {
-	ip_stack_set_shortcut(g->ip, NULL, NULL);
-	ip_stack_set_learn(g->ip, NULL, NULL);
+	ip_stack_set_flowcache(g->ip, NULL, NULL);
+	ip_stack_set_install(g->ip, NULL, NULL);
 	ip_stack_set_adjacency_changed(g->ip, NULL, NULL);
 	conntrack_set_ended(g->ct, NULL, NULL);
 	conntrack_set_alive(g->ct, NULL, NULL);
@@ -168,7 +168,7 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
 	    (g->unsolicited = nat_unsolicited_create(&g->env, g->ip, g->ct, g->nat)) == NULL ||
 	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL ||
-	    (g->shortcuts = shortcuts_create(&g->env, g->ip, g->ct, g->nat, g->rules)) == NULL || (g->raw = raw_create(g->ip)) == NULL) {
+	    (g->flowcache = flowcache_create(&g->env, g->ip, g->ct, g->nat, g->rules)) == NULL || (g->raw = ping_sockets_create(g->ip)) == NULL) {
 		gateway_destroy(g);
 		return NULL;
 	}
@@ -180,11 +180,11 @@ void gateway_destroy(struct gateway *g)
 {
 	if (g == NULL)
 		return;
-	raw_destroy(g->raw);
-	/* Whatever ends from here on has no shortcut. */
-	if (g->shortcuts != NULL)
+	ping_sockets_destroy(g->raw);
+	/* Whatever ends from here on has no flow cache entry. */
+	if (g->flowcache != NULL)
 		empty_slots(g);
-	shortcuts_destroy(g->shortcuts);
+	flowcache_destroy(g->flowcache);
 	if (g->rules != NULL)
 		rules_destroy(g->rules);
 	/* Held packets may own unconfirmed connections: they go before conntrack does. */
@@ -256,7 +256,7 @@ int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t
 	if (rc != 0)
 		return rc;
 	gateway_set_time(g, now);
-	shortcuts_rules_change(g->shortcuts, g->rules);
+	flowcache_rules_change(g->flowcache, g->rules);
 	rules_commit(g->rules);
 	g->prepared = NULL;
 	for (enum ip_hook hook = 0; hook < N_HOOKS; hook++) {
@@ -279,7 +279,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 		d->pool = g->env.pool;
 		d->ledger = &g->env.ledger;
 	}
-	shortcuts_void_all(g->shortcuts);
+	flowcache_invalidate_all(g->flowcache);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_attach(g->ip, ifindex, d);
 	ip_flush(g->ip);
@@ -290,18 +290,18 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 	gateway_set_time(g, now);
 	const struct device *d = ip_stack_device(g->ip, ifindex);
 
-	shortcuts_void_all(g->shortcuts);
+	flowcache_invalidate_all(g->flowcache);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_device_changed(g->ip, ifindex);
 	ip_flush(g->ip);
 }
 
-void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
+void gateway_input_cached(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	gateway_set_time(g, now);
-	ether_shortcut(g->ip, ifindex, b);
+	ether_input_cached(g->ip, ifindex, b);
 	ip_flush(g->ip);
-	shortcuts_flushed(g->shortcuts, SHORTCUTS_FLUSHED_TAKEN);
+	flowcache_flushed(g->flowcache, FLOWCACHE_FLUSHED_TAKEN);
 }
 
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
@@ -309,7 +309,7 @@ void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_
 	gateway_set_time(g, now);
 	ether_input(g->ip, ifindex, b);
 	ip_flush(g->ip);
-	shortcuts_flushed(g->shortcuts, SHORTCUTS_FLUSHED_ALL);
+	flowcache_flushed(g->flowcache, FLOWCACHE_FLUSHED_ALL);
 }
 
 void gateway_expire(struct gateway *g, uint64_t now)
@@ -335,7 +335,7 @@ uint64_t gateway_next_deadline(const struct gateway *g)
 	return min_u64(min_u64(ip_next_deadline(g->ip), side), min_u64(conntrack_next_deadline(g->ct), nat));
 }
 
-void gateway_set_side(struct gateway *g, const struct gateway_side *side)
+void gateway_set_aux(struct gateway *g, const struct gateway_aux *side)
 {
 	g->side = *side;
 }
@@ -377,12 +377,12 @@ struct rules *gateway_rules(struct gateway *g)
 	return g->rules;
 }
 
-struct shortcuts *gateway_shortcuts(struct gateway *g)
+struct flowcache *gateway_flowcache(struct gateway *g)
 {
-	return g->shortcuts;
+	return g->flowcache;
 }
 
-struct raw_sockets *gateway_raw(struct gateway *g)
+struct ping_sockets *gateway_ping_sockets(struct gateway *g)
 {
 	return g->raw;
 }

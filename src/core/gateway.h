@@ -14,8 +14,8 @@
 #include "gateway/nat/nat.h"
 #include "stack/packet/env.h"
 #include "gateway/rules/rules.h"
-#include "gateway/flowcache/shortcut.h"
-#include "stack/socket/raw.h"
+#include "gateway/flowcache/flowcache.h"
+#include "stack/socket/ping_socket.h"
 
 struct gateway_limits {
 	struct packet_pool_config packets; /* zeros: defaults */
@@ -48,25 +48,25 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
 /* Packets received on ifindex (counted as received by the device). Sends what
  * follows from them. b is empty afterwards. */
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
-/* The same for those that have a shortcut; the rest stays in b, as it came. */
-void gateway_shortcut(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
+/* The same for those that have a flow cache entry; the rest stays in b, as it came. */
+void gateway_input_cached(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
 /* Fires what is due; call at gateway_next_deadline at the latest. */
 void gateway_expire(struct gateway *g, uint64_t now);
 uint64_t gateway_next_deadline(const struct gateway *g);
-/* After calling into a room directly (raw_send_echo): sends what waits. */
+/* After calling into a room directly (ping_socket_send): sends what waits. */
 void gateway_flush(struct gateway *g, uint64_t now);
 /* Before such a call: sets the core's clock. */
 void gateway_set_time(struct gateway *g, uint64_t now);
 
 /* Slot: somebody beside the core's rooms who has something to do at times, inside gateway_expire. ctx NULL: nobody. */
-struct gateway_side {
+struct gateway_aux {
 	void *ctx;
 	void (*expire)(void *ctx);
 	uint64_t (*next_deadline)(const void *ctx);
 	/* There is no more to receive from this interface, and what came has been dealt with. */
 	void (*seen_empty)(void *ctx, uint32_t ifindex);
 };
-void gateway_set_side(struct gateway *g, const struct gateway_side *side);
+void gateway_set_aux(struct gateway *g, const struct gateway_aux *side);
 void gateway_seen_empty(struct gateway *g, uint32_t ifindex);
 
 struct env *gateway_env(struct gateway *g);
@@ -74,7 +74,7 @@ struct ip_stack *gateway_ip(struct gateway *g);
 struct conntrack *gateway_conntrack(struct gateway *g);
 struct nat *gateway_nat(struct gateway *g);
 struct rules *gateway_rules(struct gateway *g);
-struct shortcuts *gateway_shortcuts(struct gateway *g);
-struct raw_sockets *gateway_raw(struct gateway *g);
+struct flowcache *gateway_flowcache(struct gateway *g);
+struct ping_sockets *gateway_ping_sockets(struct gateway *g);
 
 #endif

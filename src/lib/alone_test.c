@@ -45,7 +45,7 @@ static void port_tx(struct device *d, struct batch *b)
 
 static const struct device_ops port_ops = { .driver = "test", .tx = port_tx };
 
-static void ignore_event(void *ctx, const struct event *e)
+static void ignore_event(void *ctx, const struct yg_event *e)
 {
 }
 

@@ -85,7 +85,7 @@ static void take(struct rig *g, int i, enum way way)
 	attach(g, i, way);
 }
 
-static void quiet_hosts(struct rig *g)
+static void suppress_hosts(struct rig *g)
 {
 	for (enum netns_place p = NETNS_GW; p < N_NETNS_PLACES; p++) {
 		netns_go(g->w, p);
@@ -103,7 +103,7 @@ static void begin(struct rig *g, enum way first, enum way second)
 	g->w = netns_make();
 	if (umem_create(AREA_FRAMES, &g->umem, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
-	quiet_hosts(g);
+	suppress_hosts(g);
 	take(g, 0, first);
 	take(g, 1, second);
 }
@@ -308,7 +308,7 @@ static void test_xdp_queues(void **state)
 			  "numrxqueues 4 numtxqueues 4 netns /proc/%d/fd/%d && ip link set r0 up",
 			  getpid(), g.w->ns[NETNS_A]),
 		0);
-	quiet_hosts(&g);
+	suppress_hosts(&g);
 	netns_go(g.w, NETNS_A);
 	assert_int_equal(netns_run("ip addr add 10.0.0.1/24 dev a0 && ip link set a0 up"), 0);
 	netns_go(g.w, NETNS_GW);

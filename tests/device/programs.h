@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Programs for the kernel, a few instructions each, that send everything up: in
- * place of src/fastpath, so that drivers are tested by themselves.
+ * place of daemon/fastpath, so that drivers are tested by themselves.
  */
 #ifndef YG_TESTS_DEVICE_PROGRAMS_H
 #define YG_TESTS_DEVICE_PROGRAMS_H

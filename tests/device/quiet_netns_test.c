@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The kernel's silence on our devices: from quiet_add to quiet_remove, and not a
+ * The kernel's silence on our devices: from suppress_add to suppress_remove, and not a
  * moment longer than the process lives.
  */
 #include "netns.h"
@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "daemon/device/netlink.h"
-#include "daemon/device/quiet.h"
-#include "daemon/device/quiet_priv.h"
+#include "daemon/device/suppress.h"
+#include "daemon/device/suppress_priv.h"
 #include "stack/wire/icmp.h"
 #include "stack/wire/ipv4.h"
 #include "stack/wire/l4.h"
@@ -90,19 +90,19 @@ static void give_address(struct netns_world *w)
 /* Not in a user namespace, and not before Linux 6.6. */
 static bool has_tcx(void)
 {
-	int prog_fd, fd = quiet_tcx_add(if_nametoindex("r0"), &prog_fd);
+	int prog_fd, fd = suppress_tcx_add(if_nametoindex("r0"), &prog_fd);
 
 	if (fd >= 0)
-		quiet_tcx_remove(fd, prog_fd);
+		suppress_tcx_remove(fd, prog_fd);
 	return fd >= 0;
 }
 
-static struct quiet *be_quiet(enum quiet_method method, const char *ifname)
+static struct quiet *suppress_it(enum suppress_method method, const char *ifname)
 {
 	struct quiet *q = NULL;
 	char err[256];
 
-	if (quiet_open(method, &q, err, sizeof(err)) < 0 || quiet_add(q, ifname, err, sizeof(err)) < 0)
+	if (suppress_open(method, &q, err, sizeof(err)) < 0 || suppress_add(q, ifname, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
 	return q;
 }
@@ -112,29 +112,29 @@ static struct quiet *be_quiet(enum quiet_method method, const char *ifname)
 static void test_quiet_on_and_off(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method methods[] = { QUIET_AUTO, QUIET_NFT, QUIET_TCX, QUIET_TC };
+	static const enum suppress_method methods[] = { SUPPRESS_AUTO, SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
 	char err[256];
 
 	give_address(w);
 	assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (methods[i] == QUIET_TCX && !has_tcx())
+		if (methods[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		struct quiet *q = be_quiet(methods[i], "r0");
-		assert_string_equal(quiet_method_name(q), methods[i] >= QUIET_TCX ? "tc" : "nft");
+		struct quiet *q = suppress_it(methods[i], "r0");
+		assert_string_equal(suppress_method_name(q), methods[i] >= SUPPRESS_TCX ? "tc" : "nft");
 		assert_false(kernel_answers(w, SILENCE_MS));
-		assert_int_equal(quiet_add(q, "r0", err, sizeof(err)), 0);
+		assert_int_equal(suppress_add(q, "r0", err, sizeof(err)), 0);
 		assert_false(kernel_answers(w, SILENCE_MS));
-		assert_int_equal(quiet_remove(q, "r0", err, sizeof(err)), 0);
-		assert_int_equal(quiet_remove(q, "r0", err, sizeof(err)), 0);
+		assert_int_equal(suppress_remove(q, "r0", err, sizeof(err)), 0);
+		assert_int_equal(suppress_remove(q, "r0", err, sizeof(err)), 0);
 		assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
-		assert_int_equal(quiet_add(q, "r0", err, sizeof(err)), 0);
-		assert_int_equal(quiet_add(q, "r1", err, sizeof(err)), 0);
+		assert_int_equal(suppress_add(q, "r0", err, sizeof(err)), 0);
+		assert_int_equal(suppress_add(q, "r1", err, sizeof(err)), 0);
 		assert_false(kernel_answers(w, SILENCE_MS));
-		assert_int_equal(quiet_add(q, "nosuch0", err, sizeof(err)), -ENODEV);
-		quiet_close(q);
+		assert_int_equal(suppress_add(q, "nosuch0", err, sizeof(err)), -ENODEV);
+		suppress_close(q);
 		assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
-		assert_int_equal(quiet_tc_remove(if_nametoindex("r0"), QUIET_TC_KEEP), -ENOENT);
+		assert_int_equal(suppress_tc_remove(if_nametoindex("r0"), SUPPRESS_TC_KEEP), -ENOENT);
 	}
 	/* No trace: neither table nor qdisc. */
 	assert_int_not_equal(netns_run("tc qdisc show dev r0 2>/dev/null | grep -q clsact"), 0);
@@ -142,7 +142,7 @@ static void test_quiet_on_and_off(void **state)
 }
 
 /* A process that is quiet on r0 until it is killed. */
-static pid_t start_quiet_child(enum quiet_method method)
+static pid_t start_suppress_child(enum suppress_method method)
 {
 	int ready[2];
 	char c;
@@ -152,7 +152,7 @@ static pid_t start_quiet_child(enum quiet_method method)
 	if (pid == 0) {
 		struct quiet *q = NULL;
 		char err[256];
-		int ok = quiet_open(method, &q, err, sizeof(err)) == 0 && quiet_add(q, "r0", err, sizeof(err)) == 0;
+		int ok = suppress_open(method, &q, err, sizeof(err)) == 0 && suppress_add(q, "r0", err, sizeof(err)) == 0;
 		if (write(ready[1], ok ? "y" : "n", 1) < 0)
 			_exit(1);
 		for (;;)
@@ -177,13 +177,13 @@ static void test_quiet_ends_with_a_killed_process(void **state)
 {
 	struct netns_world *w = *state;
 
-	static const enum quiet_method methods[] = { QUIET_NFT, QUIET_TCX };
+	static const enum suppress_method methods[] = { SUPPRESS_NFT, SUPPRESS_TCX };
 
 	give_address(w);
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (methods[i] == QUIET_TCX && !has_tcx())
+		if (methods[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		pid_t pid = start_quiet_child(methods[i]);
+		pid_t pid = start_suppress_child(methods[i]);
 		assert_false(kernel_answers(w, SILENCE_MS));
 		kill_child(pid);
 		assert_true(kernel_answers_soon(w));
@@ -195,17 +195,17 @@ static void test_quiet_ends_with_a_killed_process(void **state)
 static void test_next_start_removes_leftovers(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method next[] = { QUIET_TC, QUIET_TCX, QUIET_NFT };
+	static const enum suppress_method next[] = { SUPPRESS_TC, SUPPRESS_TCX, SUPPRESS_NFT };
 
 	give_address(w);
 	for (uint32_t i = 0; i < ARRAY_LEN(next); i++) {
-		if (next[i] == QUIET_TCX && !has_tcx())
+		if (next[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		kill_child(start_quiet_child(QUIET_TC));
+		kill_child(start_suppress_child(SUPPRESS_TC));
 		assert_false(kernel_answers(w, SILENCE_MS));
-		struct quiet *q = be_quiet(next[i], "r0");
+		struct quiet *q = suppress_it(next[i], "r0");
 		assert_false(kernel_answers(w, SILENCE_MS));
-		quiet_close(q);
+		suppress_close(q);
 		assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 		assert_int_not_equal(netns_run("tc qdisc show dev r0 2>/dev/null | grep -q clsact"), 0);
 	}
@@ -231,24 +231,24 @@ static void test_table_without_owner(void **state)
 			  pid, getpid()),
 		0);
 	assert_false(kernel_answers(w, SILENCE_MS));
-	struct quiet *q = be_quiet(QUIET_NFT, "r1");
+	struct quiet *q = suppress_it(SUPPRESS_NFT, "r1");
 	assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 	assert_int_equal(netns_run("nft list tables | grep -q 'yangguan_%d_1$'", getpid()), 0);
 	assert_int_equal(netns_run("nft list tables | grep -q other"), 0);
-	quiet_close(q);
+	suppress_close(q);
 }
 
 /* Would catch: a device that came back and on which the kernel answers. */
 static void test_quiet_on_a_device_that_came_back(void **state)
 {
 	struct netns_world *w = *state;
-	static const enum quiet_method methods[] = { QUIET_NFT, QUIET_TCX, QUIET_TC };
+	static const enum suppress_method methods[] = { SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
 	char err[256];
 
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (methods[i] == QUIET_TCX && !has_tcx())
+		if (methods[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		struct quiet *q = be_quiet(methods[i], "r0");
+		struct quiet *q = suppress_it(methods[i], "r0");
 		assert_int_equal(
 			netns_run("ip link del r0 && ip link add r0 type veth peer name a0 netns /proc/%d/fd/%d && "
 				  "ip link set r0 up",
@@ -259,9 +259,9 @@ static void test_quiet_on_a_device_that_came_back(void **state)
 		netns_go(w, NETNS_GW);
 		assert_int_equal(device_rebind(w->dev[0], err, sizeof(err)), 0);
 		give_address(w);
-		assert_int_equal(quiet_add(q, "r0", err, sizeof(err)), 0);
+		assert_int_equal(suppress_add(q, "r0", err, sizeof(err)), 0);
 		assert_false(kernel_answers(w, SILENCE_MS));
-		quiet_close(q);
+		suppress_close(q);
 		assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 	}
 }

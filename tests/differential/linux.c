@@ -155,7 +155,7 @@ static void no_offload(const char *name)
 	close(fd);
 }
 
-static int raw_socket(const char *name)
+static int ping_socket(const char *name)
 {
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
 	struct sockaddr_ll a = { .sll_family = AF_PACKET,
@@ -308,8 +308,8 @@ struct rig *rig_linux(const char **reason)
 		rig_die("the links cannot be set up");
 	no_offload("lan0");
 	no_offload("wan0");
-	k->fd[INSIDE] = raw_socket("far-lan0");
-	k->fd[OUTSIDE] = raw_socket("far-wan0");
+	k->fd[INSIDE] = ping_socket("far-lan0");
+	k->fd[OUTSIDE] = ping_socket("far-wan0");
 	k->netlink = ctnetlink_open();
 	k->rig = (struct rig){ .name = "linux",
 			       .inject = kernel_inject,

@@ -215,7 +215,7 @@ static void ours_close(struct rig *r)
 	free(o);
 }
 
-static void on_event(void *ctx, const struct event *e)
+static void on_event(void *ctx, const struct yg_event *e)
 {
 	(void)ctx;
 	(void)e;

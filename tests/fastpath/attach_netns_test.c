@@ -96,7 +96,7 @@ static void refused_at_every_hook(int prog_fd)
 		refused_by_name(kind, prog_fd);
 }
 
-/* A filter that keeps the kernel's own stack quiet, as src/daemon/device/quiet_tc.c hangs it there. */
+/* A filter that keeps the kernel's own stack quiet, as src/daemon/device/suppress_tc.c hangs it there. */
 static void test_our_own_filter_is_not_foreign(void **state)
 {
 	assert_int_equal(world_run("tc qdisc add dev r0 clsact && tc filter add dev r0 ingress protocol all prio 1 "
@@ -130,7 +130,7 @@ static void test_foreign_programs_are_refused(void **state)
 	close(tc);
 }
 
-/* Would catch: the program that keeps the kernel quiet (daemon/device/quiet_tcx.c) taken for somebody else's, or before ours,
+/* Would catch: the program that keeps the kernel quiet (daemon/device/suppress_tcx.c) taken for somebody else's, or before ours,
  * so that nothing comes up any more. */
 /* The rights of a running gateway, which has given up to open a program by its number (daemon/run/privileges.c). */
 static void set_sys_admin(uint32_t bit)
@@ -215,7 +215,7 @@ static pid_t other_gateway(const struct world_hook *hook)
 
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (fastpath_open(NULL, &f, world.err, sizeof(world.err)) == 0 &&
-		    fastpath_attach_how(f, &p, hook->tc, world.err, sizeof(world.err)) == 0 &&
+		    fastpath_attach_egress(f, &p, hook->tc, world.err, sizeof(world.err)) == 0 &&
 		    write(ready[1], "y", 1) == 1)
 			for (;;)
 				pause();
@@ -262,7 +262,7 @@ static void test_killed(void **state)
 		while (!kernel_answers())
 			assert_true(world_now_ms() < until);
 		/* The link's end is carried out a little after the process's. */
-		while (fastpath_attach_how(world.f, &p, world_hooks[i].tc, world.err, sizeof(world.err)) != 0)
+		while (fastpath_attach_egress(world.f, &p, world_hooks[i].tc, world.err, sizeof(world.err)) != 0)
 			assert_true(world_now_ms() < until);
 		assert_int_equal(world_run("test \"$(tc filter show dev r0 ingress | grep -c yangguan)\" = %d",
 					   world_hooks[i].tc == FASTPATH_TC_CLSACT),

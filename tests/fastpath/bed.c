@@ -192,7 +192,7 @@ struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
 	memcpy(a->header, bed_next_hop, 6);
 	memcpy(a->header + 6, out_mac, 6);
 	a->header[12] = 8;
-	a->how = FP_HOW_REDIRECT;
+	a->how = FP_EGRESS_REDIRECT;
 	a->port = BED_OUT_PORT;
 	a->ifindex = 1;
 	a->mtu = MTU;

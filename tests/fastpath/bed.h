@@ -57,7 +57,7 @@ struct fp_bucket *bed_home(struct bed *b, const struct bed_flow *f, uint32_t *sl
 void bed_frame(const struct bed_flow *f, uint32_t n_payload, uint8_t tcp_flags, struct bed_frame *out);
 /* The checksums anew, after bytes were changed. */
 void bed_frame_seal(struct bed_frame *f);
-/* What the full way makes of it. */
+/* What the slow path makes of it. */
 void bed_frame_forwarded(const struct bed_flow *f, const struct bed_frame *in, struct bed_frame *out);
 
 enum bed_kind { BED_XDP, BED_TC };

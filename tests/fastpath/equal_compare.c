@@ -71,14 +71,14 @@ static void compare_sent(struct duel *d, int side)
 		/* The program leaves the filling of a short frame where it is. */
 		uint32_t len = min_u32(x->len, y->len);
 		if (max_u32(x->len, y->len) > max_u32(len, 60) || memcmp(x->bytes, y->bytes, len) != 0) {
-			print_frame("full way", x);
+			print_frame("slow path", x);
 			print_frame("kernel", y);
 			fail_msg("after %llu packets: another frame on side %d", (unsigned long long)d->n_packets,
 				 side);
 		}
 	}
 	if (a->n != b->n)
-		fail_msg("after %llu packets: %u frames on the full way, %u with the kernel",
+		fail_msg("after %llu packets: %u frames on the slow path, %u with the kernel",
 			 (unsigned long long)d->n_packets, a->n, b->n);
 	for (uint32_t i = 0; i < a->n; i++) {
 		free(a->sent[i].bytes);
@@ -110,7 +110,7 @@ static void compare_connections(const struct duel *d)
 	while (conntrack_next(a, &at[FULL], &i)) {
 		assert_true(conntrack_next(b, &at[KERNEL], &j));
 		const struct conn *x = conntrack_conn(a, i), *y = conntrack_conn(b, j);
-		if (i == j && conn_equal(x, y) && conntrack_notes(a, i)->mark == conntrack_notes(b, j)->mark)
+		if (i == j && conn_equal(x, y) && conntrack_ext(a, i)->mark == conntrack_ext(b, j)->mark)
 			continue;
 		for (int k = 0; k < N_CT_DIRS; k++)
 			fprintf(stderr, "direction %d: packets %llu %llu, bytes %llu %llu, end %u %u, max_ack %u %u\n",
@@ -133,7 +133,7 @@ static void compare_rules(const struct duel *d)
 	while (rules_next(gateway_rules(d->gw[FULL]), &at[FULL], &x)) {
 		assert_true(rules_next(gateway_rules(d->gw[KERNEL]), &at[KERNEL], &y));
 		if (x.packets != y.packets || x.bytes != y.bytes)
-			fail_msg("after %llu packets: %s: %llu packets on the full way, %llu with the kernel",
+			fail_msg("after %llu packets: %s: %llu packets on the slow path, %llu with the kernel",
 				 (unsigned long long)d->n_packets, x.rule, (unsigned long long)x.packets,
 				 (unsigned long long)y.packets);
 	}
@@ -146,7 +146,7 @@ void equal_compare(struct duel *d)
 	offload_map_read_all(d->map);
 	for (int r = 0; r < N_DROP_REASONS; r++)
 		if (a->ledger.n_dropped[r] != b->ledger.n_dropped[r])
-			fail_msg("after %llu packets: dropped as %s: %llu on the full way, %llu with the kernel",
+			fail_msg("after %llu packets: dropped as %s: %llu on the slow path, %llu with the kernel",
 				 (unsigned long long)d->n_packets, drop_info[r].name,
 				 (unsigned long long)a->ledger.n_dropped[r],
 				 (unsigned long long)b->ledger.n_dropped[r]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The kernel's fast path against the full way: two gateways with the same seed,
+ * The kernel's fast path against the slow path: two gateways with the same seed,
  * given the same frames at the same times. The one takes every packet the full
  * way. Before the other stands the real program, run by BPF_PROG_TEST_RUN over
  * the real maps, which the offload fills: what it forwards is sent, what it does
@@ -9,7 +9,7 @@
  * counters, states and times, and the rules' counters.
  *
  * Two things may differ: the order of frames between flows, and the
- * identification of packets that may be fragmented, which the full way draws anew
+ * identification of packets that may be fragmented, which the slow path draws anew
  * behind a translation.
  *
  * The clock is virtual and goes in whole ticks; the program's notes of when it saw
@@ -39,7 +39,7 @@
 #define XDP_VERDICT_REDIRECT 4
 #define TC_VERDICT_REDIRECT 7
 
-static const uint8_t seed[RNG_SEED_BYTES] = "kernel and full way";
+static const uint8_t seed[RNG_SEED_BYTES] = "kernel and slow path";
 static const uint8_t key[16] = { 5, 4, 3, 2, 1 };
 
 /* --- devices --- */
@@ -75,7 +75,7 @@ static void end_tx(struct device *dev, struct batch *b)
 
 static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
 
-static void on_event(void *ctx, const struct event *e)
+static void on_event(void *ctx, const struct yg_event *e)
 {
 }
 
@@ -156,7 +156,7 @@ static void both_wait(struct duel *d, uint64_t ticks)
 enum kind { ORDINARY, UNSEEN, LEFT_OUT };
 
 /* What the program does not see as part of a flow (odd padding, options, fragments, the last hop) is overtaken by what
- * it forwards, so it comes alone. An echo with a wrong checksum is dropped on the full way, which looks at all of it;
+ * it forwards, so it comes alone. An echo with a wrong checksum is dropped on the slow path, which looks at all of it;
  * the program passes it on as wrong as it was. */
 static enum kind kind_of(const struct flows_frame *frame)
 {
@@ -370,13 +370,13 @@ static void open_kernel(struct duel *d, enum fastpath_kind kind)
 	assert_non_null(d->flow_map);
 	fastpath_maps(d->path)->config->stamp_mark = STAMP_MARK;
 	d->map = offload_map_create(
-		gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_shortcuts(g),
+		gateway_env(g), gateway_ip(g), gateway_conntrack(g), gateway_flowcache(g),
 		&(struct offload_share){ .maps = fastpath_maps(d->path), .flows = d->flow_map, .n_cores = 1 });
 	assert_non_null(d->map);
-	offload_map_set_left(d->map, shortcuts_left, gateway_shortcuts(g));
-	shortcuts_set_offload(gateway_shortcuts(g), offload_map_slots(d->map));
+	offload_map_set_left(d->map, flowcache_left, gateway_flowcache(g));
+	flowcache_set_offload(gateway_flowcache(g), offload_map_slots(d->map));
 	for (uint32_t side = 0; side < N_FLOWS_SIDES; side++)
-		offload_map_set_port(d->map, side + 1, 1, FP_HOW_REDIRECT);
+		offload_map_set_port(d->map, side + 1, 1, FP_EGRESS_REDIRECT);
 }
 
 static void start(struct duel *d, enum fastpath_kind kind, const char *config)
@@ -399,7 +399,7 @@ static void start(struct duel *d, enum fastpath_kind kind, const char *config)
 		d->gw[k] = gateway_create(&limits, seed, d->now, on_event, NULL);
 		assert_non_null(d->gw[k]);
 	}
-	shortcuts_set_mode(gateway_shortcuts(d->gw[FULL]), SHORTCUTS_OFF);
+	flowcache_set_mode(gateway_flowcache(d->gw[FULL]), FLOWCACHE_OFF);
 	configure(d);
 	for (int k = 0; k < N_WAYS; k++)
 		for (int side = 0; side < N_FLOWS_SIDES; side++) {
@@ -418,7 +418,7 @@ static void start(struct duel *d, enum fastpath_kind kind, const char *config)
 
 static void finish(struct duel *d)
 {
-	shortcuts_set_offload(gateway_shortcuts(d->gw[KERNEL]), NULL);
+	flowcache_set_offload(gateway_flowcache(d->gw[KERNEL]), NULL);
 	offload_map_destroy(d->map);
 	flow_map_destroy(d->flow_map);
 	for (int side = 0; side < N_FLOWS_SIDES; side++)
@@ -460,8 +460,8 @@ static void run(enum fastpath_kind kind, const char *config, const char *name)
 	finish(&d);
 }
 
-/* Would catch: a frame that the program rewrites otherwise than the full way, one that overtakes another of its flow,
- * a packet that is forwarded and not credited, or forwarded although the full way drops it. */
+/* Would catch: a frame that the program rewrites otherwise than the slow path, one that overtakes another of its flow,
+ * a packet that is forwarded and not credited, or forwarded although the slow path drops it. */
 static void test_xdp(void **state)
 {
 	run(FASTPATH_XDP_NATIVE, masquerade, "xdp");

@@ -127,7 +127,7 @@ void world_attach(uint32_t number, enum fastpath_kind kind, enum fastpath_tc tc)
 {
 	struct fastpath_port p = world_port(number, kind);
 
-	if (fastpath_attach_how(world.f, &p, tc, world.err, sizeof(world.err)) != 0)
+	if (fastpath_attach_egress(world.f, &p, tc, world.err, sizeof(world.err)) != 0)
 		fail_msg("%s", world.err);
 }
 

@@ -32,7 +32,7 @@ static uint16_t change(uint32_t from, uint32_t to)
 	return checksum_fold((from >> 16) + (from & 0xffff) + (~to >> 16) + (~to & 0xffff));
 }
 
-static void add_flow(enum fp_how how)
+static void add_flow(enum fp_egress how)
 {
 	static const uint8_t header[14] = { 2, 0, 0, 0, 0, 0x22, 2, 0, 0, 0, 0, 0x11, 8, 0 };
 	const struct fastpath_maps *m = fastpath_maps(world.f);
@@ -120,19 +120,19 @@ static uint64_t counted(enum fp_count what)
  * kernel looks at them. */
 static void test_tc_keeps_what_senders_leave_unfinished(void **state)
 {
-	enum fp_how peer = fastpath_how(world.f, FASTPATH_TC, world.r1, NULL);
+	enum fp_egress peer = fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL);
 
-	assert_int_equal(peer, FP_HOW_PEER);
+	assert_int_equal(peer, FP_EGRESS_PEER);
 	for (uint32_t i = 2; i < 4; i++) {
 		world_attach(1, FASTPATH_TC, world_hooks[i].tc);
-		for (enum fp_how how = FP_HOW_REDIRECT; how <= FP_HOW_PEER; how++) {
+		for (enum fp_egress how = FP_EGRESS_REDIRECT; how <= FP_EGRESS_PEER; how++) {
 			uint64_t before = counted(FP_FORWARDED);
 
 			add_flow(how);
 			assert_true(arrives(1, 100));
 			assert_true(arrives(1, 1472));
 			assert_true(arrives(10, 1000));
-			if (how != FP_HOW_PEER) {
+			if (how != FP_EGRESS_PEER) {
 				world_offload("r1", ETHTOOL_STXCSUM, 0);
 				assert_true(arrives(1, 101));
 				assert_true(arrives(10, 1000));
@@ -186,23 +186,23 @@ static void test_judging(void **state)
 	static const struct {
 		enum fastpath_kind kind;
 		struct probe_facts facts;
-		enum fp_how how;
+		enum fp_egress how;
 		const char *why;
 	} rows[] = {
-		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_YES }, FP_HOW_REDIRECT, NULL },
-		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_YES }, FP_HOW_REDIRECT, NULL },
-		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_NO }, FP_HOW_SEND, "takes no redirected" },
-		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_NO }, FP_HOW_SEND, "takes no redirected" },
-		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_UNKNOWN }, FP_HOW_REDIRECT, NULL },
-		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_UNKNOWN }, FP_HOW_SEND, "cannot say" },
-		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_UNKNOWN, .is_veth = true }, FP_HOW_SEND, "cannot say" },
-		{ FASTPATH_TC, { .xmit = PROBE_XMIT_NO }, FP_HOW_SEND, NULL },
-		{ FASTPATH_TC, { .is_veth = true, .large_segments = true }, FP_HOW_SEND, NULL },
-		{ FASTPATH_TC, { .is_veth = true, .peer_elsewhere = true }, FP_HOW_SEND, NULL },
-		{ FASTPATH_TC, { .is_veth = true, .peer_elsewhere = true, .large_segments = true }, FP_HOW_PEER, NULL },
+		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_YES }, FP_EGRESS_REDIRECT, NULL },
+		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_YES }, FP_EGRESS_REDIRECT, NULL },
+		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_NO }, FP_EGRESS_SEND, "takes no redirected" },
+		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_NO }, FP_EGRESS_SEND, "takes no redirected" },
+		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_UNKNOWN }, FP_EGRESS_REDIRECT, NULL },
+		{ FASTPATH_XDP_GENERIC, { .xmit = PROBE_XMIT_UNKNOWN }, FP_EGRESS_SEND, "cannot say" },
+		{ FASTPATH_XDP_NATIVE, { .xmit = PROBE_XMIT_UNKNOWN, .is_veth = true }, FP_EGRESS_SEND, "cannot say" },
+		{ FASTPATH_TC, { .xmit = PROBE_XMIT_NO }, FP_EGRESS_SEND, NULL },
+		{ FASTPATH_TC, { .is_veth = true, .large_segments = true }, FP_EGRESS_SEND, NULL },
+		{ FASTPATH_TC, { .is_veth = true, .peer_elsewhere = true }, FP_EGRESS_SEND, NULL },
+		{ FASTPATH_TC, { .is_veth = true, .peer_elsewhere = true, .large_segments = true }, FP_EGRESS_PEER, NULL },
 		{ FASTPATH_TC,
 		  { .is_veth = true, .peer_elsewhere = true, .large_segments = true, .has_queue = true },
-		  FP_HOW_SEND,
+		  FP_EGRESS_SEND,
 		  "queue discipline" },
 	};
 
@@ -222,9 +222,9 @@ static void test_a_kernel_that_cannot_say(void **state)
 	const char *why;
 
 	no_generic_netlink = true;
-	assert_int_equal(fastpath_how(world.f, FASTPATH_XDP_NATIVE, world.r1, &why), FP_HOW_SEND);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, &why), FP_EGRESS_SEND);
 	assert_non_null(strstr(why, "Linux 6.3"));
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1, NULL), FP_HOW_PEER);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_PEER);
 	no_generic_netlink = false;
 }
 
@@ -233,17 +233,17 @@ static void test_a_queue_discipline_is_kept(void **state)
 {
 	const char *why;
 
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1, &why), FP_HOW_PEER);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, &why), FP_EGRESS_PEER);
 	assert_null(why);
 	assert_int_equal(world_run("tc qdisc add dev r1 root pfifo"), 0);
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1, &why), FP_HOW_SEND);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, &why), FP_EGRESS_SEND);
 	assert_non_null(why);
 	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
-	add_flow(FP_HOW_SEND);
+	add_flow(FP_EGRESS_SEND);
 	assert_true(arrives(1, 100));
 	assert_int_equal(world_run("test \"$(tc -s qdisc show dev r1 | grep -c 'Sent 0 ')\" = 0"), 0);
 	assert_int_equal(world_run("tc qdisc del dev r1 root"), 0);
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1, NULL), FP_HOW_PEER);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_PEER);
 }
 
 /* Would catch: a native program's frames sent to a driver that drops them, because of the program that stands there;
@@ -263,7 +263,7 @@ static void test_every_pair_of_programs(void **state)
 				world_attach(2, out, FASTPATH_TC_BEST);
 				uint64_t forwarded = counted(FP_FORWARDED), refused = counted(FP_UP_REFUSED);
 				const char *why;
-				add_flow(fastpath_how(world.f, out, world.r1, &why));
+				add_flow(fastpath_egress(world.f, out, world.r1, &why));
 				/* A kernel before 6.3 cannot say. */
 				bool good = gro == 1 && (why == NULL || strstr(why, "cannot say") == NULL);
 				bool should = good || in == FASTPATH_XDP_GENERIC;
@@ -279,7 +279,7 @@ static void test_every_pair_of_programs(void **state)
 	world_go(ROUTER);
 	assert_int_equal(world_run("ip link add br0 type bridge && ip link set br0 up"), 0);
 	uint32_t br0 = if_nametoindex("br0");
-	assert_int_equal(fastpath_how(world.f, FASTPATH_XDP_GENERIC, br0, NULL), FP_HOW_SEND);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_GENERIC, br0, NULL), FP_EGRESS_SEND);
 }
 
 /* Would catch: the whole machine's redirects looked at for a gateway that has none; a number for what nobody counts. */
@@ -290,12 +290,12 @@ static void test_what_is_known_to_be_lost(void **state)
 	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
 	assert_false(world.f->lost.tried);
 	fastpath_counts(world.f, &c);
-	assert_false(c.lost_known);
+	assert_false(c.redirect_drops_known);
 	world_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
 	assert_true(world.f->lost.tried);
 	fastpath_detach(world.f, 1);
 	fastpath_counts(world.f, &c);
-	assert_false(c.lost_known);
+	assert_false(c.redirect_drops_known);
 }
 
 /* Would catch: a device that drops redirected frames taken for one that takes them; drops that nobody counts; a
@@ -305,19 +305,19 @@ static void test_ways_out_and_what_is_lost(void **state)
 	struct fastpath_counts c;
 
 	/* Nobody at the other end polls for frames. */
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.up0, NULL), FP_HOW_SEND);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.up0, NULL), FP_EGRESS_SEND);
 	world_go(CLIENT_NS);
 	world_offload("c0", ETHTOOL_STXCSUM, 0);
 	world_go(ROUTER);
 	world_attach(1, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
 	world_attach(2, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
-	add_flow(FP_HOW_REDIRECT);
-	assert_int_equal(fastpath_how(world.f, FASTPATH_XDP_NATIVE, world.r1, NULL), FP_HOW_SEND);
+	add_flow(FP_EGRESS_REDIRECT);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, NULL), FP_EGRESS_SEND);
 	bool arrived = arrives(1, 100);
 	fastpath_counts(world.f, &c);
 	assert_int_equal(c.count[FP_FORWARDED], 1);
 	assert_false(arrived);
-	if (c.lost_known)
+	if (c.redirect_drops_known)
 		assert_int_equal(c.n_lost, 1);
 
 	int xdp = world_foreign_program(BPF_PROG_TYPE_XDP); /* passes all */
@@ -327,9 +327,9 @@ static void test_ways_out_and_what_is_lost(void **state)
 	world_go(ROUTER);
 	/* A kernel before 6.3 cannot say. */
 	const char *why;
-	enum fp_how how = fastpath_how(world.f, FASTPATH_XDP_NATIVE, world.r1, &why);
-	assert_true(how == FP_HOW_REDIRECT || strstr(why, "cannot say") != NULL);
-	assert_int_equal(fastpath_how(world.f, FASTPATH_TC, world.r1, NULL), FP_HOW_SEND);
+	enum fp_egress how = fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, &why);
+	assert_true(how == FP_EGRESS_REDIRECT || strstr(why, "cannot say") != NULL);
+	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_SEND);
 	assert_true(arrives(1, 100));
 	/* And with the sender's checksums left undone: seen, and sent up, where nobody is. */
 	world_go(CLIENT_NS);
@@ -351,7 +351,7 @@ static void test_a_device_that_goes(void **state)
 	world_go(ROUTER);
 	world_attach(1, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
 	world_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
-	add_flow(FP_HOW_REDIRECT);
+	add_flow(FP_EGRESS_REDIRECT);
 	assert_true(arrives(1, 100));
 	assert_int_equal(world_run("ip link del r1"), 0);
 	assert_true(fastpath_maps(world.f)->flow[0].up == 0);

@@ -57,7 +57,7 @@ static void forward_one(struct bed *b, const struct bed_flow *f, enum bed_kind k
 	}
 }
 
-/* Would catch: a byte rewritten wrongly, a checksum that is not the full way's, a counter or mark not kept. */
+/* Would catch: a byte rewritten wrongly, a checksum that is not the slow path's, a counter or mark not kept. */
 static void test_forwarded_to_the_byte(void **state)
 {
 	for (uint32_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++)

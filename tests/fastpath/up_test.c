@@ -217,7 +217,7 @@ SPOIL(no_adjacency)
 }
 SPOIL(adjacency_up)
 {
-	bed_adjacency(b)->how = FP_HOW_UP;
+	bed_adjacency(b)->how = FP_EGRESS_UP;
 }
 SPOIL(adjacency_odd)
 {
@@ -225,15 +225,15 @@ SPOIL(adjacency_odd)
 }
 SPOIL(adjacency_peer)
 {
-	bed_adjacency(b)->how = FP_HOW_PEER;
+	bed_adjacency(b)->how = FP_EGRESS_PEER;
 }
 SPOIL(adjacency_send)
 {
-	bed_adjacency(b)->how = FP_HOW_SEND;
+	bed_adjacency(b)->how = FP_EGRESS_SEND;
 }
 SPOIL(adjacency_unknown)
 {
-	bed_adjacency(b)->how = FP_HOW_PEER + 1;
+	bed_adjacency(b)->how = FP_EGRESS_PEER + 1;
 }
 SPOIL(no_device)
 {

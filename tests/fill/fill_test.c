@@ -19,7 +19,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "bench.h"
+#include "fixture.h"
 #include "stack/wire/icmp.h"
 
 #define N_DESTINATIONS 17u

@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
 #define PORTS_FIRST 1024u
 #define N_PORTS 64512u
@@ -63,7 +63,7 @@ static void skipped(void)
 
 /* Connections number from to to - 1 of one client; the source address follows from the number, so any number of them
  * goes. Returns how many were let out. */
-static uint32_t connect_to(struct nat_bench *nb, uint32_t dst, uint32_t from, uint32_t to)
+static uint32_t connect_to(struct nat_fixture *nb, uint32_t dst, uint32_t from, uint32_t to)
 {
 	uint32_t n = 0;
 
@@ -85,7 +85,7 @@ static void must(bool good, const char *what)
 	exit(1);
 }
 
-static void measure(struct nat_bench *nb, const char *kind, uint32_t dst, uint32_t n_before)
+static void measure(struct nat_fixture *nb, const char *kind, uint32_t dst, uint32_t n_before)
 {
 	uint32_t done = n_before, n = n_before;
 
@@ -104,7 +104,7 @@ static void measure(struct nat_bench *nb, const char *kind, uint32_t dst, uint32
 }
 
 /* What is done once: behind a rule with so few ports that a destination is full at once. */
-static void measure_once(struct nat_bench *nb)
+static void measure_once(struct nat_fixture *nb)
 {
 	nb->snat.flags = NAT_FLAG_PORT;
 	nb->snat.ports = (struct nat_port_range){ FEW_FIRST, FEW_LAST };
@@ -138,7 +138,7 @@ static const struct few {
 } few[] = { { 64, 1 }, { 64, 100 }, { 64, 10000 }, { 1024, 1 }, { 1024, 100 }, { 8192, 1 }, { 8192, 16 } };
 
 /* A connection as the hooks would make it, without a packet. */
-static bool quick(struct nat_bench *nb, uint32_t dst, uint32_t k, const struct port_set *set)
+static bool quick(struct nat_fixture *nb, uint32_t dst, uint32_t k, const struct port_set *set)
 {
 	struct tuple orig = { .src = CLIENT + k / 50000,
 			      .dst = dst,
@@ -148,21 +148,21 @@ static bool quick(struct nat_bench *nb, uint32_t dst, uint32_t k, const struct p
 	struct tuple reply = tuple_invert(&orig);
 	struct conntrack *ct = nb->b.ct;
 	struct nat *n = nb->nat;
-	struct nat_port_wish wish = { .set = set };
+	struct nat_port_request request = { .set = set };
 	uint32_t index = ct_create(ct, tuple_hash(&ct->key, &orig), &orig);
 	uint32_t address = nat_address_get(n, WAN_ADDR, 0);
 
 	must(index != POOL_NONE, "room for a connection");
 	reply.dst = WAN_ADDR;
-	if (!nat_take_port(n, index, address, reply, &wish, NAT_PORT_UNUSED) &&
-	    !nat_take_port(n, index, address, reply, &wish, NAT_PORT_SHARED))
+	if (!nat_take_port(n, index, address, reply, &request, NAT_PORT_UNUSED) &&
+	    !nat_take_port(n, index, address, reply, &request, NAT_PORT_SHARED))
 		return false;
 	must(nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, NAT_ORIGIN_MASQUERADE, WAN, address)), "a hold");
 	ct_datagram_begin(ct, index, NULL);
 	return ct_confirm_one(ct, index);
 }
 
-static void end_one(struct nat_bench *nb, uint32_t dst, uint32_t port)
+static void end_one(struct nat_fixture *nb, uint32_t dst, uint32_t port)
 {
 	struct tuple t = { .src = dst, .dst = WAN_ADDR, .sport = 443, .dport = (uint16_t)port, .proto = IPPROTO_NR_UDP };
 	uint32_t ref = conntrack_find(nb->b.ct, &t);
@@ -179,11 +179,11 @@ static uint32_t destination(const struct few *f, uint32_t k)
 
 static void measure_few(const struct few *f)
 {
-	static struct nat_bench nb;
+	static struct nat_fixture nb;
 	struct port_set set = port_set_of((struct nat_port_range){ 3000, (uint16_t)(2999 + f->n_ports) }, NULL, 0);
 	char kind[32];
 
-	nat_bench_start(&nb, f->n_ports * f->n_destinations + 1000);
+	nat_fixture_start(&nb, f->n_ports * f->n_destinations + 1000);
 	nb.snat.flags = NAT_FLAG_PORT;
 	nb.snat.ports = set.range[0];
 	for (uint32_t d = 0; d < f->n_destinations; d++)
@@ -203,15 +203,15 @@ static void measure_few(const struct few *f)
 		(void)snprintf(kind, sizeof(kind), "last%u", f->n_ports);
 		part(kind, f->n_destinations, 1);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 	skipped();
 }
 
 int main(void)
 {
-	static struct nat_bench nb;
+	static struct nat_fixture nb;
 
-	nat_bench_start(&nb, 3 * N_PORTS);
+	nat_fixture_start(&nb, 3 * N_PORTS);
 	skipped();
 	must(connect_to(&nb, SERVER, 0, 1) == 1, "the first connection");
 	part("map", 0, 1);
@@ -223,7 +223,7 @@ int main(void)
 	must(connect_to(&nb, SERVER + 1, N_PORTS + 20, N_PORTS + 20 + N_PICKS) == 0, "nothing is left");
 	part("refused", N_PORTS, N_PICKS);
 	measure_once(&nb);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 	skipped();
 	for (size_t i = 0; i < ARRAY_LEN(few); i++)
 		measure_few(&few[i]);

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "bench.h"
+#include "fixture.h"
 #include "gateway/nat/portmap.h"
 
 #define Z_MAX 3.29

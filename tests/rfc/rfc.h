@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The requirements of an RFC as a table, one executable scenario a row. A
- * scenario runs on the virtual-time world of tests/scenario/world.h, once with
+ * scenario runs on the virtual-time world of tests/scenario/fixture.h, once with
  * each kind of mapping:
  *
  *   hosts 10.78.0.0/16 -- router 10.77.0.254 -- lan0 10.77.0.1
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "../scenario/world.h"
+#include "../scenario/fixture.h"
 #include "base/util.h"
 #include "check/cmocka.h"
 

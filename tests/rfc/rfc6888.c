@@ -141,14 +141,14 @@ static void rests(struct rfc *t, const char *options, uint32_t seconds)
 	rfc_out(t, UDP, RFC_HOST2, 4000, RFC_PEER2, 99);
 }
 
-static void ports_rest(struct rfc *t)
+static void ports_held_down(struct rfc *t)
 {
-	rests(t, "ports 2000-2003; rest 120s;", 120);
+	rests(t, "ports 2000-2003; hold-down 120s;", 120);
 }
 
 static void rest_is_an_option(struct rfc *t)
 {
-	rests(t, "ports 2000-2003; rest 300s;", 300);
+	rests(t, "ports 2000-2003; hold-down 300s;", 300);
 }
 
 /* REQ-11A. */
@@ -260,7 +260,7 @@ static const struct rfc_row rows[] = {
 	{ "REQ-6", "translation can be turned off for destination addresses and ports", no_translation_for_some },
 	{ "REQ-7", "endpoint-independent filtering can be had, for UDP and TCP", everybody_is_let_in,
 	  .why = { [RFC_APDM] = BY_FILTER } },
-	{ "REQ-8", "a port rests 120 seconds before it is given out again (when asked for)", ports_rest },
+	{ "REQ-8", "a port rests 120 seconds before it is given out again (when asked for)", ports_held_down },
 	{ "REQ-8D", "how long it rests can be configured", rest_is_an_option },
 	{ "REQ-8D", "how many rest at most can be configured", .later = "an option for the number" },
 	{ "REQ-9", "subscribers control mappings by a protocol", .why = { PCP, PCP } },

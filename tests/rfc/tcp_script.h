@@ -26,7 +26,7 @@ void tcp_send(struct tcp_end *e, uint8_t flags, uint16_t len);
 /* A segment with another sequence number; nothing is counted as sent. */
 void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len);
 /* Takes what arrived: fails the scenario unless it is a segment from the peer to this end with these flags and this
- * length, and continues what came before. An end without peer learns it. */
+ * length, and continues what came before. An end without peer installs it. */
 void tcp_take(struct tcp_end *e, uint8_t flags, uint16_t len);
 
 /* Sent, and taken by the other. */

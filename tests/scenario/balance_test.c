@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "fixture.h"
 
 #define N_SERVERS 3
 #define SERVER(i) IP4(10, 77, (i), 10)

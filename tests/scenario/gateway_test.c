@@ -533,10 +533,10 @@ static void test_timeout(void **state)
 	world_end(&n.w);
 }
 
-static struct packet *echo(struct net *n, int socket, const struct raw_request *rq)
+static struct packet *echo(struct net *n, int socket, const struct ping_request *rq)
 {
 	gateway_set_time(n->w.gw, n->w.now);
-	assert_int_equal(raw_send_echo(gateway_raw(n->w.gw), socket, rq), 0);
+	assert_int_equal(ping_socket_send(gateway_ping_sockets(n->w.gw), socket, rq), 0);
 	gateway_flush(n->w.gw, n->w.now);
 	world_run(&n->w, 20 * MS);
 	return station_next(n->server);
@@ -547,12 +547,12 @@ static struct packet *echo(struct net *n, int socket, const struct raw_request *
 static void test_raw_sockets(void **state)
 {
 	struct net n;
-	struct raw_message m;
-	struct raw_request rq = { .dst = SERVER, .seq = 3, .data_len = 56 };
+	struct ping_message m;
+	struct ping_request rq = { .dst = SERVER, .seq = 3, .data_len = 56 };
 
 	net_start(&n, masquerade);
-	struct raw_sockets *raw = gateway_raw(n.w.gw);
-	int one = raw_open(raw), two = raw_open(raw);
+	struct ping_sockets *raw = gateway_ping_sockets(n.w.gw);
+	int one = ping_socket_open(raw), two = ping_socket_open(raw);
 	struct packet *p = echo(&n, one, &rq);
 
 	expect(p, IPPROTO_NR_ICMP, WAN_ADDR, SERVER);
@@ -570,12 +570,12 @@ static void test_raw_sockets(void **state)
 	station_send(n.server, &stranger);
 	station_send(n.server, &reply);
 	world_run(&n.w, 20 * MS);
-	assert_false(raw_receive(raw, two, &m));
-	assert_true(raw_receive(raw, one, &m));
+	assert_false(ping_socket_receive(raw, two, &m));
+	assert_true(ping_socket_receive(raw, one, &m));
 	assert_int_equal(m.from, SERVER);
 	assert_int_equal(m.seq, 3);
 	assert_int_equal(m.ttl, 64);
-	assert_false(raw_receive(raw, one, &m));
+	assert_false(ping_socket_receive(raw, one, &m));
 	/* a router on the way says: no */
 	rq.seq = 4;
 	rq.ttl = 1;
@@ -591,18 +591,18 @@ static void test_raw_sockets(void **state)
 
 	station_send(n.server, &err);
 	world_run(&n.w, 20 * MS);
-	assert_true(raw_receive(raw, two, &m));
+	assert_true(ping_socket_receive(raw, two, &m));
 	assert_int_equal(m.type, ICMP_TIME_EXCEEDED);
 	assert_int_equal(m.from, IP4(203, 0, 113, 254));
 	assert_int_equal(m.seq, 4);
 	/* what cannot be sent is said at once */
-	rq = (struct raw_request){ .dst = SERVER, .data_len = 1473, .df = true };
-	assert_int_equal(raw_send_echo(raw, one, &rq), -EMSGSIZE);
+	rq = (struct ping_request){ .dst = SERVER, .data_len = 1473, .df = true };
+	assert_int_equal(ping_socket_send(raw, one, &rq), -EMSGSIZE);
 	assert_int_equal(world_reload(&n.w, "interface wan0 { address 203.0.113.1/24; }"), 0);
-	rq = (struct raw_request){ .dst = IP4(8, 8, 8, 8) };
-	assert_int_equal(raw_send_echo(raw, one, &rq), -ENETUNREACH);
-	raw_close(raw, one);
-	raw_close(raw, two);
+	rq = (struct ping_request){ .dst = IP4(8, 8, 8, 8) };
+	assert_int_equal(ping_socket_send(raw, one, &rq), -ENETUNREACH);
+	ping_socket_close(raw, one);
+	ping_socket_close(raw, two);
 	world_end(&n.w);
 }
 

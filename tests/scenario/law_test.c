@@ -131,7 +131,7 @@ static void end_tx(struct device *d, struct batch *b)
 
 static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
 
-static void on_event(void *ctx, const struct event *e)
+static void on_event(void *ctx, const struct yg_event *e)
 {
 	((struct law *)ctx)->n_events++;
 }

@@ -15,7 +15,7 @@
 
 #include "base/util.h"
 #include "stack/wire/ether.h"
-#include "world.h"
+#include "fixture.h"
 
 #define LAN_NET IP4(10, 77, 0, 0)
 #define SERVER IP4(203, 0, 113, 9)
@@ -39,9 +39,9 @@ struct churn {
 	struct station *lan, *server;
 	uint16_t port[N_HOSTS]; /* outside */
 	uint32_t conn[N_HOSTS];
-	/* Who forwards in the shortcut's stead: */
+	/* Who forwards in the flow cache's stead: */
 	bool has[N_HOSTS + 1]; /* by connection */
-	uint32_t n_void, n_gone, owed;
+	uint32_t n_invalid, n_gone, owed;
 };
 
 static bool on_add(void *ctx, uint32_t conn)
@@ -55,12 +55,12 @@ static bool on_add(void *ctx, uint32_t conn)
 static void on_remove(void *ctx, uint32_t conn)
 {
 	struct churn *t = ctx;
-	struct shortcut_debt debt = { .packets = t->owed, .bytes = 40ull * t->owed, .last_ns = t->w.now };
+	struct flowcache_deferred deferred = { .packets = t->owed, .bytes = 40ull * t->owed, .last_ns = t->w.now };
 
 	if (!t->has[conn])
 		return;
 	t->has[conn] = false;
-	shortcuts_credit(gateway_shortcuts(t->w.gw), conn, CT_REPLY, &debt);
+	flowcache_flush_counters(gateway_flowcache(t->w.gw), conn, CT_REPLY, &deferred);
 	t->owed = 0;
 }
 
@@ -77,11 +77,11 @@ static void on_moved(void *ctx, uint32_t conn, enum ct_dir dir)
 {
 }
 
-static void on_void_all(void *ctx)
+static void on_invalidate_all(void *ctx)
 {
 	struct churn *t = ctx;
 
-	t->n_void++;
+	t->n_invalid++;
 	memset(t->has, 0, sizeof(t->has));
 }
 
@@ -125,11 +125,11 @@ static void to_host(struct churn *t, uint32_t host)
 	assert_int_equal(station_next(t->lan)->ip.dst, t->lan->addr);
 }
 
-static bool has_shortcut(const struct churn *t, uint32_t host, enum ct_dir dir)
+static bool is_cached(const struct churn *t, uint32_t host, enum ct_dir dir)
 {
-	struct shortcut_view v;
+	struct flowcache_view v;
 
-	return shortcuts_view(gateway_shortcuts(t->w.gw), t->conn[host], dir, &v);
+	return flowcache_view(gateway_flowcache(t->w.gw), t->conn[host], dir, &v);
 }
 
 static void talk(struct churn *t, uint32_t host)
@@ -145,15 +145,15 @@ static void talk(struct churn *t, uint32_t host)
 	assert_int_not_equal(ref, CONN_NONE);
 	t->conn[host] = ref >> 1;
 	assert_true(t->has[t->conn[host]]);
-	assert_true(has_shortcut(t, host, CT_ORIGINAL) && has_shortcut(t, host, CT_REPLY));
+	assert_true(is_cached(t, host, CT_ORIGINAL) && is_cached(t, host, CT_REPLY));
 }
 
 /* Time passes, in which host 0 talks. */
 static void go_on(struct churn *t)
 {
-	const uint64_t *count = shortcuts_counts(gateway_shortcuts(t->w.gw));
+	const uint64_t *count = flowcache_counts(gateway_flowcache(t->w.gw));
 
-	uint64_t voided = count[SHORTCUT_VOIDED], taken = count[SHORTCUT_TAKEN];
+	uint64_t voided = count[FLOWCACHE_INVALIDATED], taken = count[FLOWCACHE_TAKEN];
 
 	become(t, 0);
 	for (int i = 0; i < SECONDS; i++) {
@@ -162,9 +162,9 @@ static void go_on(struct churn *t)
 		to_host(t, 0);
 	}
 	/* All but the first of each direction, and one when the flow has become a stream. */
-	if (voided == count[SHORTCUT_VOIDED])
-		assert_true(count[SHORTCUT_TAKEN] >= taken + 2 * SECONDS - 3);
-	assert_true(has_shortcut(t, 0, CT_ORIGINAL) && has_shortcut(t, 0, CT_REPLY));
+	if (voided == count[FLOWCACHE_INVALIDATED])
+		assert_true(count[FLOWCACHE_TAKEN] >= taken + 2 * SECONDS - 3);
+	assert_true(is_cached(t, 0, CT_ORIGINAL) && is_cached(t, 0, CT_REPLY));
 }
 
 static uint64_t counted(const struct churn *t)
@@ -178,19 +178,19 @@ static bool comes_back(struct churn *t, uint32_t host)
 {
 	bool in_stead = t->has[t->conn[host]];
 	uint64_t before = counted(t);
-	uint32_t n_void = t->n_void;
+	uint32_t n_invalid = t->n_invalid;
 
 	become(t, host);
-	assert_false(has_shortcut(t, host, CT_REPLY));
+	assert_false(is_cached(t, host, CT_REPLY));
 	t->owed = 5;
 	/* One waits for ARP, the next one learns. */
 	to_host(t, host);
 	to_host(t, host);
-	in_stead &= t->n_void == n_void;
+	in_stead &= t->n_invalid == n_invalid;
 	assert_int_equal(t->owed, in_stead ? 0 : 5);
 	assert_int_equal(counted(t), before + 2 + 5 - t->owed);
 	assert_false(t->has[t->conn[host]]);
-	assert_true(has_shortcut(t, host, CT_REPLY));
+	assert_true(is_cached(t, host, CT_REPLY));
 	return in_stead;
 }
 
@@ -205,13 +205,13 @@ static void test_churn(void **state)
 		.ip = { .n_neighbours = N_NEIGHBOURS },
 	};
 	static struct churn t;
-	struct shortcuts_offload o = {
+	struct flowcache_offload o = {
 		.ctx = &t,
 		.add = on_add,
 		.remove = on_remove,
 		.read_back = on_read_back,
 		.came_up = on_came_up,
-		.void_all = on_void_all,
+		.invalidate_all = on_invalidate_all,
 		.read_back_all = on_read_back_all,
 		.adjacency_changed = on_adjacency,
 		.moved = on_moved,
@@ -223,9 +223,9 @@ static void test_churn(void **state)
 	world_run(&t.w, 5 * NS_PER_S);
 	station_clear(t.lan);
 	station_clear(t.server);
-	shortcuts_set_offload(gateway_shortcuts(t.w.gw), &o);
+	flowcache_set_offload(gateway_flowcache(t.w.gw), &o);
 	talk(&t, 0);
-	uint32_t n_void = t.n_void, n_round = 0;
+	uint32_t n_invalid = t.n_invalid, n_round = 0;
 
 	for (uint32_t i = 1; i < N_HOSTS; i++) {
 		talk(&t, i);
@@ -235,9 +235,9 @@ static void test_churn(void **state)
 			n_round += !comes_back(&t, i - LATER + 1);
 	}
 	assert_true(t.n_gone > (N_NEIGHBOURS - 2) * IP_ADJACENCY_GENERATIONS);
-	assert_in_range(t.n_void - n_void, 1, t.n_gone / IP_ADJACENCY_GENERATIONS);
-	assert_in_range(n_round, 1, LATER * (t.n_void - n_void));
-	shortcuts_set_offload(gateway_shortcuts(t.w.gw), NULL);
+	assert_in_range(t.n_invalid - n_invalid, 1, t.n_gone / IP_ADJACENCY_GENERATIONS);
+	assert_in_range(n_round, 1, LATER * (t.n_invalid - n_invalid));
+	flowcache_set_offload(gateway_flowcache(t.w.gw), NULL);
 	world_end(&t.w);
 }
 

@@ -5,7 +5,7 @@
 #ifndef YG_SCENARIO_PAIR_H
 #define YG_SCENARIO_PAIR_H
 
-#include "world.h"
+#include "fixture.h"
 
 #define PAIR_CLIENT IP4(10, 77, 0, 10)
 #define PAIR_SERVER IP4(203, 0, 113, 2)

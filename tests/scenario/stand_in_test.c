@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Somebody who forwards in the shortcut's stead, played by the test: when it is
+ * Somebody who forwards in the flow cache's stead, played by the test: when it is
  * offered a connection, when it is asked what it owes, and when it is told to let
  * go; and that conntrack judges as if all packets had come this way.
  */
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "fixture.h"
 
 #define CLIENT IP4(10, 77, 0, 2)
 #define SERVER IP4(203, 0, 113, 9)
@@ -33,7 +33,7 @@ enum call {
 	CALL_REMOVE,
 	CALL_READ_BACK,
 	CALL_CAME_UP,
-	CALL_VOID_ALL,
+	CALL_INVALIDATE_ALL,
 	CALL_READ_BACK_ALL,
 	CALL_ADJACENCY
 };
@@ -45,10 +45,10 @@ struct stand_in {
 	enum call last[64];
 	uint32_t n_last;
 	bool has;
-	bool is_void; /* it has it, and forwards nothing of it */
+	bool is_invalid; /* it has it, and forwards nothing of it */
 	bool has_reply; /* and not the original direction alone */
 	uint32_t conn;
-	struct shortcut_debt owed[N_CT_DIRS];
+	struct flowcache_deferred owed[N_CT_DIRS];
 	uint16_t port; /* of the client, outside */
 	uint16_t n_up;
 	struct up_stamp came_up; /* the last */
@@ -66,8 +66,8 @@ static bool pay(struct stand_in *t)
 
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		some |= t->owed[d].packets > 0;
-		shortcuts_credit(gateway_shortcuts(t->w.gw), t->conn, (enum ct_dir)d, &t->owed[d]);
-		t->owed[d] = (struct shortcut_debt){ 0 };
+		flowcache_flush_counters(gateway_flowcache(t->w.gw), t->conn, (enum ct_dir)d, &t->owed[d]);
+		t->owed[d] = (struct flowcache_deferred){ 0 };
 	}
 	return some;
 }
@@ -75,13 +75,13 @@ static bool pay(struct stand_in *t)
 static bool on_add(void *ctx, uint32_t conn)
 {
 	struct stand_in *t = ctx;
-	struct shortcut_view v[N_CT_DIRS];
+	struct flowcache_view v[N_CT_DIRS];
 
 	called(t, CALL_ADD);
-	assert_true(!t->has || t->is_void);
+	assert_true(!t->has || t->is_invalid);
 	assert_true(!t->has || t->conn == conn);
 	for (int d = 0; d < N_CT_DIRS; d++)
-		t->has_reply = shortcuts_view(gateway_shortcuts(t->w.gw), conn, (enum ct_dir)d, &v[d]);
+		t->has_reply = flowcache_view(gateway_flowcache(t->w.gw), conn, (enum ct_dir)d, &v[d]);
 	assert_true(v[CT_ORIGINAL].in.src == CLIENT && v[CT_ORIGINAL].in.dst == SERVER);
 	assert_true(v[CT_ORIGINAL].out.src == WAN_ADDR && v[CT_ORIGINAL].out.dst == SERVER);
 	assert_int_equal(v[CT_ORIGINAL].in_ifindex, 1);
@@ -89,7 +89,7 @@ static bool on_add(void *ctx, uint32_t conn)
 		assert_true(v[CT_REPLY].in.dst == WAN_ADDR && v[CT_REPLY].out.dst == CLIENT && v[CT_REPLY].in_ifindex == 2);
 	assert_int_equal(ip_adjacency(gateway_ip(t->w.gw), v[CT_ORIGINAL].adjacency)->ifindex, 2);
 	t->has = true;
-	t->is_void = false;
+	t->is_invalid = false;
 	t->conn = conn;
 	return true;
 }
@@ -122,12 +122,12 @@ static void on_came_up(void *ctx, uint32_t conn, enum ct_dir dir, const struct u
 	called(ctx, CALL_CAME_UP);
 }
 
-static void on_void_all(void *ctx)
+static void on_invalidate_all(void *ctx)
 {
 	struct stand_in *t = ctx;
 
-	called(t, CALL_VOID_ALL);
-	t->is_void = t->has;
+	called(t, CALL_INVALIDATE_ALL);
+	t->is_invalid = t->has;
 }
 
 static void on_read_back_all(void *ctx)
@@ -153,11 +153,11 @@ static void on_moved(void *ctx, uint32_t conn, enum ct_dir dir)
 	(void)dir;
 }
 
-static void start(struct stand_in *t, struct shortcuts_offload *o)
+static void start(struct stand_in *t, struct flowcache_offload *o)
 {
 	memset(t, 0, sizeof(*t));
-	*o = (struct shortcuts_offload){ t,          on_add,      on_remove,        on_read_back,
-					 on_came_up, on_void_all, on_read_back_all, on_adjacency, on_moved };
+	*o = (struct flowcache_offload){ t,          on_add,      on_remove,        on_read_back,
+					 on_came_up, on_invalidate_all, on_read_back_all, on_adjacency, on_moved };
 	world_start(&t->w, config, NULL);
 	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
 	t->server = world_station(&t->w, "wan0", SERVER, NULL);
@@ -166,13 +166,13 @@ static void start(struct stand_in *t, struct shortcuts_offload *o)
 	station_clear(t->server);
 	for (uint32_t i = 1; i <= 2; i++)
 		ip_stack_device(gateway_ip(t->w.gw), i)->stamp_mark = WORLD_STAMP_MARK;
-	shortcuts_set_offload(gateway_shortcuts(t->w.gw), o);
+	flowcache_set_offload(gateway_flowcache(t->w.gw), o);
 }
 
 static struct packet *carry(struct stand_in *t, struct station *from, struct send *s)
 {
 	/* It numbers what it sees as one of its own. */
-	s->stamp.present = t->has && !t->is_void && s->ttl != 1 && !s->mf;
+	s->stamp.present = t->has && !t->is_invalid && s->ttl != 1 && !s->mf;
 	s->stamp.number = ++t->n_up;
 	s->stamp.version = 6;
 	station_send(from, s);
@@ -235,14 +235,14 @@ static void open_tcp(struct stand_in *t)
 /* The stand-in has forwarded what it was not asked for yet: the client's numbers are 101001, the server's 9001. */
 static void owe(struct stand_in *t)
 {
-	t->owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 100,
+	t->owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100,
 						       .bytes = 104000,
 						       .last_ns = t->w.now,
 						       .has_tcp = true,
 						       .tcp_end = 101001,
 						       .tcp_ack = 9001,
 						       .tcp_win = 5000 };
-	t->owed[CT_REPLY] = (struct shortcut_debt){ .packets = 50,
+	t->owed[CT_REPLY] = (struct flowcache_deferred){ .packets = 50,
 						    .bytes = 2000,
 						    .last_ns = t->w.now,
 						    .has_tcp = true,
@@ -256,7 +256,7 @@ static void owe(struct stand_in *t)
 static void test_tcp(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 	struct conn_counters before, after;
 
 	start(&t, &o);
@@ -290,7 +290,7 @@ static void test_tcp(void **state)
 static void test_udp_lives_on(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 
 	start(&t, &o);
 	for (int i = 0; i < 12; i++) {
@@ -301,12 +301,12 @@ static void test_udp_lives_on(void **state)
 	/* Nothing comes up for ten minutes, but something was forwarded a minute ago. */
 	for (int i = 0; i < 10; i++) {
 		world_run(&t.w, 60 * NS_PER_S);
-		t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
+		t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
 	}
 	assert_true(t.has);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 1);
 	assert_true(t.n_calls[CALL_READ_BACK] > 0);
-	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ 0 };
+	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ 0 };
 	world_run(&t.w, 700 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
 	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
@@ -319,39 +319,39 @@ static void test_udp_lives_on(void **state)
 static void test_reload(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 
 	start(&t, &o);
 	open_tcp(&t);
-	uint32_t n_void = t.n_calls[CALL_VOID_ALL];
+	uint32_t n_invalid = t.n_calls[CALL_INVALIDATE_ALL];
 	uint64_t before = counted(&t);
 
 	assert_true(before > 0);
 	assert_int_equal(world_reload(&t.w, config), 0);
-	assert_true(t.n_calls[CALL_VOID_ALL] > n_void);
-	assert_true(t.is_void);
+	assert_true(t.n_calls[CALL_INVALIDATE_ALL] > n_invalid);
+	assert_true(t.is_invalid);
 	assert_int_equal(counted(&t), before);
 	for (int i = 0; i < 8; i++) {
 		from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
 		assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
 	}
-	assert_true(t.has && !t.is_void);
+	assert_true(t.has && !t.is_invalid);
 	assert_int_equal(counted(&t), before + 16);
 	uint32_t n_all = t.n_calls[CALL_READ_BACK_ALL];
-	shortcuts_set_offload(gateway_shortcuts(t.w.gw), NULL);
+	flowcache_set_offload(gateway_flowcache(t.w.gw), NULL);
 	assert_int_equal(t.n_calls[CALL_READ_BACK_ALL], n_all + 1);
 	from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
 	world_end(&t.w);
 }
 
-/* All shortcuts become void while something is owed, by a device or by a reload. Would catch: all of it credited at
+/* All flow cache entries become invalid while something is owed, by a device or by a reload. Would catch: all of it credited at
  * once; packets that are judged by windows which do not know what was forwarded; debts to rules that are lost or counted
  * twice, also over a reload that leaves the rules as they are. */
 static void test_owed_when_void(void **state)
 {
 	for (int with_rules = 0; with_rules < 2; with_rules++) {
 		static struct stand_in t;
-		struct shortcuts_offload o;
+		struct flowcache_offload o;
 		struct conn_counters before, after;
 
 		start(&t, &o);
@@ -365,7 +365,7 @@ static void test_owed_when_void(void **state)
 		if (with_rules)
 			assert_int_equal(world_reload(&t.w, config), 0);
 		else
-			shortcuts_void_all(gateway_shortcuts(t.w.gw));
+			flowcache_invalidate_all(gateway_flowcache(t.w.gw));
 		assert_int_equal(t.n_calls[CALL_READ_BACK] + t.n_calls[CALL_READ_BACK_ALL], n_read_back);
 		assert_int_equal(t.owed[CT_ORIGINAL].packets, 100);
 		/* Out of the window for those who do not know. */
@@ -384,15 +384,15 @@ static void test_owed_when_void(void **state)
 static void test_owed_at_the_end(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 
 	start(&t, &o);
 	open_tcp(&t);
-	struct shortcuts *s = gateway_shortcuts(t.w.gw);
+	struct flowcache *s = gateway_flowcache(t.w.gw);
 	uint64_t before = counted(&t);
 
 	owe(&t);
-	shortcuts_void_all(s);
+	flowcache_invalidate_all(s);
 	conntrack_end(gateway_conntrack(t.w.gw), t.conn, CT_END_FLUSHED);
 	world_run(&t.w, NS_PER_S);
 	assert_false(t.has);
@@ -401,25 +401,25 @@ static void test_owed_at_the_end(void **state)
 
 	start(&t, &o);
 	open_tcp(&t);
-	s = gateway_shortcuts(t.w.gw);
+	s = gateway_flowcache(t.w.gw);
 	before = counted(&t);
 	owe(&t);
 	for (uint32_t i = 0; i <= UINT16_MAX; i++)
-		shortcuts_void_all(s);
+		flowcache_invalidate_all(s);
 	assert_int_equal(counted(&t), before + 150);
 	world_end(&t.w);
 }
 
-/* Ends while its shortcuts are void. Would catch: a number that goes to another connection while somebody still
+/* Ends while its flow cache entries are void. Would catch: a number that goes to another connection while somebody still
  * forwards and counts for the first. */
 static void test_end_when_void(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 
 	start(&t, &o);
 	open_tcp(&t);
-	shortcuts_void_all(gateway_shortcuts(t.w.gw));
+	flowcache_invalidate_all(gateway_flowcache(t.w.gw));
 	assert_true(t.has);
 	assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 0, TCP_RST, 0));
 	world_run(&t.w, 300 * NS_PER_S);
@@ -434,7 +434,7 @@ static void test_end_when_void(void **state)
 static void test_came_up(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 	struct send s = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80, .payload_len = 16 };
 
 	start(&t, &o);
@@ -469,7 +469,7 @@ static void test_came_up(void **state)
 static void test_one_way(void **state)
 {
 	static struct stand_in t;
-	struct shortcuts_offload o;
+	struct flowcache_offload o;
 	struct conntrack *ct;
 	struct conn_counters counters;
 
@@ -484,14 +484,14 @@ static void test_one_way(void **state)
 	assert_int_equal(t.n_calls[CALL_ADD], 1);
 	assert_int_equal(counted(&t), 0); /* none is established */
 	/* What it forwards counts, and keeps the connection as long as one without an answer lives. */
-	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 100, .bytes = 3800, .last_ns = t.w.now };
+	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100, .bytes = 3800, .last_ns = t.w.now };
 	uint32_t n_came_up = t.n_calls[CALL_CAME_UP];
 	from_client(&t, IPPROTO_NR_UDP, 0, 0, 0, 10);
 	assert_int_equal(t.n_calls[CALL_CAME_UP], n_came_up + 1);
 	conn_counters(ct, t.conn, &counters);
 	assert_int_equal(counters.packets[CT_ORIGINAL], 117);
 	assert_int_equal(counters.packets[CT_REPLY], 0);
-	t.owed[CT_ORIGINAL] = (struct shortcut_debt){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
+	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
 	/* The answer, which nobody has numbered: the flow is taken back, and is an ordinary one from here on. */
 	struct send answer = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10 };
 	station_send(t.server, &answer);
@@ -528,7 +528,7 @@ static void test_rules_on_flags(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		static struct stand_in t;
-		struct shortcuts_offload o;
+		struct flowcache_offload o;
 		char text[sizeof(config) + 64];
 
 		start(&t, &o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * SYNs that nobody asked for, in number and in odd shapes (src/gateway/nat/unsolicited.c),
- * and hosts inside that try many doors (src/gateway/nat/attempt.c). When they are
+ * and hosts inside that try many doors (src/gateway/nat/pending_open.c). When they are
  * answered at all is RFC 5382 REQ-4, in tests/rfc.
  */
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "fixture.h"
 
 #define HOST1 IP4(10, 77, 0, 10)
 #define PEER IP4(203, 0, 113, 254)

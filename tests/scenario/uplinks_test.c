@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "fixture.h"
 
 #define HOST IP4(10, 77, 0, 10)
 #define GATE1 IP4(203, 0, 113, 254)

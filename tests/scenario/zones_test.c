@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "world.h"
+#include "fixture.h"
 
 #define HOST IP4(10, 0, 0, 2)
 #define GATE IP4(10, 0, 0, 1)
@@ -69,7 +69,7 @@ static struct packet *only(struct net *n, int tenant)
 }
 
 /* Would catch: an answer routed by another table than its connection began in; a second tenant who is taken for the
- * first; and a shortcut that leads into the other zone (rounds enough for one). */
+ * first; and a flow cache entry that leads into the other zone (rounds enough for one). */
 static void test_udp(void **state)
 {
 	struct net n;

@@ -15,12 +15,12 @@
  * outside whose hash decides, in both directions.
  *
  * Where no rule says which side is outside, the source decides, and answers of
- * flows that are not translated find their way by redirects (crew_redirect.c).
+ * flows that are not translated find their way by redirects (redirect.c).
  *
  * What always holds: the answer changes only with the tables, and the byte of a
  * block does not change while anything in it is in use.
  *
- * Next: src/core/workers/crew_packets.c
+ * Next: src/core/workers/packets.c
  */
 #include "core/workers/owner.h"
 
@@ -39,7 +39,7 @@ void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *f
 		out->kind = OWNER_ALL;
 		return;
 	}
-	out->kind = k.kind == PEEK_PIECE ? OWNER_PIECE : OWNER_FLOW;
+	out->kind = k.kind == PEEK_FRAGMENT ? OWNER_FRAGMENT : OWNER_FLOW;
 	out->tuple = (struct tuple){ .src = k.src,
 				     .dst = k.dst,
 				     .sport = k.sport,
@@ -54,7 +54,7 @@ void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *f
 	out->frag_off = k.frag_off;
 }
 
-uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v)
+uint32_t owner_of_fragment(const struct owner_tables *t, const struct owner_view *v)
 {
 	uint64_t hosts = (uint64_t)v->src << 32 | v->dst, packet = (uint64_t)v->id << 8 | v->proto;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Which worker a packet belongs to: one pure function of the packet's bytes, the
- * interface that it came in by, and tables that all workers share. See crew.h.
+ * interface that it came in by, and tables that all workers share. See workers.h.
  */
 #ifndef YG_CORE_WORKERS_OWNER_H
 #define YG_CORE_WORKERS_OWNER_H
@@ -25,7 +25,7 @@ enum owner_kind {
 	OWNER_NOBODY, /* neither IPv4 nor ARP: whoever received it */
 	OWNER_ALL,    /* ARP */
 	OWNER_FLOW,   /* owner_of_tuple */
-	OWNER_PIECE,  /* a fragment: owner_of_piece, who then knows its flow; *tuple if it is the first piece */
+	OWNER_FRAGMENT,  /* a fragment: owner_of_fragment, who then knows its flow; *tuple if it is the first piece */
 };
 
 struct owner_view {
@@ -38,7 +38,7 @@ struct owner_view {
 
 void owner_look(const struct owner_tables *t, uint32_t ifindex, const uint8_t *frame, size_t len,
 		struct owner_view *out);
-uint32_t owner_of_piece(const struct owner_tables *t, const struct owner_view *v);
+uint32_t owner_of_fragment(const struct owner_tables *t, const struct owner_view *v);
 
 /* The rest is asked for every packet. */
 

@@ -162,13 +162,13 @@ static void test_pieces(void **state)
 {
 	struct rig r = start(0);
 	struct owner_view v = { .src = IP4(10, 0, 0, 1), .dst = POOL, .id = 7, .proto = IPPROTO_NR_UDP };
-	uint32_t owner = owner_of_piece(&r.t, &v), n_other = 0;
+	uint32_t owner = owner_of_fragment(&r.t, &v), n_other = 0;
 
 	v.tuple = tcp(1, 2, 3, 4);
 	v.frag_off = 1480;
-	assert_int_equal(owner_of_piece(&r.t, &v), owner);
+	assert_int_equal(owner_of_fragment(&r.t, &v), owner);
 	for (v.id = 0; v.id < 100; v.id++)
-		n_other += owner_of_piece(&r.t, &v) != owner;
+		n_other += owner_of_fragment(&r.t, &v) != owner;
 	assert_in_range(n_other, 50, 95);
 	nat_blocks_destroy(r.blocks);
 }

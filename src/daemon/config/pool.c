@@ -135,7 +135,7 @@ struct pool_block {
 static bool pool_statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = {
-		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve", "rest"
+		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve", "hold-down"
 	};
 	struct pool_block *block = ctx;
 	struct nat_pool_config *pool = &block->pool;
@@ -158,11 +158,14 @@ static bool pool_statement(struct parser *p, void *ctx)
 		pool->paired = yes;
 	} else if (config_accept_word(p, "preserve")) {
 		ok = pool_preserve(p, pool);
-	} else if (config_accept_word(p, "rest")) {
-		ok = config_seconds(p, &pool->rest_s);
+	} else if (config_accept_word(p, "hold-down")) {
+		ok = config_seconds(p, &pool->hold_down_s);
+	} else if (config_is_word(p, "rest")) {
+		config_err(p, &t.pos, "`rest` is called hold-down now");
+		return false;
 	} else {
 		return config_unknown(p, &t,
-				      "an address, ports, exclude ports, mapping, filtering, paired, preserve or rest",
+				      "an address, ports, exclude ports, mapping, filtering, paired, preserve or hold-down",
 				      words, ARRAY_LEN(words));
 	}
 	return ok && config_end(p);

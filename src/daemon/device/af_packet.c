@@ -4,7 +4,7 @@
  *
  * Receive. The kernel copies each frame into the next slot of a TPACKET_V2 ring
  * and marks it TP_STATUS_USER. rx lends the slot to a packet; when the packet is
- * freed or moved to a buffer of its own (packet_own), the slot goes back. Slots
+ * freed or moved to a buffer of its own (packet_copy_on_hold), the slot goes back. Slots
  * are filled in order, so the kernel stops at one that is still lent: whoever
  * keeps a packet longer than its batch owns it. A slot holds any frame that a
  * kernel makes, 64 KB included, so slots are few for their memory: 960 in 64 MB.
@@ -167,7 +167,7 @@ static void take_slot(struct af_packet *s, uint32_t i, uint32_t status, struct b
 		drop_slot(s, i, DROP_OFFLOAD_BAD);
 		return;
 	}
-	struct packet *p = packet_lend(s->dev.pool, slot + TPACKET2_HDRLEN, SLOT_BYTES - TPACKET2_HDRLEN,
+	struct packet *p = packet_set_external(s->dev.pool, slot + TPACKET2_HDRLEN, SLOT_BYTES - TPACKET2_HDRLEN,
 				       h->tp_mac - (uint32_t)TPACKET2_HDRLEN, h->tp_snaplen, slot_release, s, i);
 	if (!p) {
 		drop_slot(s, i, DROP_NO_BUFFER);

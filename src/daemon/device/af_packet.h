@@ -4,7 +4,7 @@
  * root in a user namespace. Large segments and partial checksums travel both
  * ways (DEVICE_CAP_CSUM and DEVICE_CAP_GSO).
  *
- * The kernel's own stack still sees every frame: see quiet.h.
+ * The kernel's own stack still sees every frame: see suppress.h.
  */
 #ifndef YG_DAEMON_DEVICE_AF_PACKET_H
 #define YG_DAEMON_DEVICE_AF_PACKET_H

@@ -129,7 +129,7 @@ static void take_frame(struct af_xdp *s, struct queue *q, const struct xdp_desc 
 	s->dev.ledger->n_received++;
 	s->dev.n_rx_packets++;
 	s->dev.n_rx_bytes += desc->len;
-	struct packet *p = umem_lend(s->umem, s->dev.pool, q->number, frame, off, desc->len);
+	struct packet *p = umem_set_external(s->umem, s->dev.pool, q->number, frame, off, desc->len);
 	if (!p) {
 		s->dev.ledger->n_dropped[DROP_NO_BUFFER]++;
 		return;

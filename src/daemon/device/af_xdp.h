@@ -4,7 +4,7 @@
  * What comes in is what an XDP program on the device redirects into its XSKMAP:
  * without the program, nothing. Frames leave complete: no capabilities.
  *
- * The kernel's own stack sees what the program passes: see quiet.h.
+ * The kernel's own stack sees what the program passes: see suppress.h.
  */
 #ifndef YG_DAEMON_DEVICE_AF_XDP_H
 #define YG_DAEMON_DEVICE_AF_XDP_H

@@ -5,7 +5,7 @@
  * ways.
  *
  * The kernel's own end is a neighbour of ours: it has a MAC and may well have
- * addresses, and quiet.h is not for it.
+ * addresses, and suppress.h is not for it.
  */
 #ifndef YG_DAEMON_DEVICE_TAP_H
 #define YG_DAEMON_DEVICE_TAP_H

@@ -5,7 +5,7 @@
  * goes out of the device itself. Large segments and unfinished checksums travel
  * both ways. Without the program attached nothing comes in.
  *
- * The kernel's own stack sees what the program passes: see quiet.h.
+ * The kernel's own stack sees what the program passes: see suppress.h.
  */
 #ifndef YG_DAEMON_DEVICE_TC_TAP_H
 #define YG_DAEMON_DEVICE_TC_TAP_H

@@ -5,7 +5,7 @@
  *
  *   XDP   a bpf_link of type XDP, native or generic as asked
  *   tc    a tcx link (Linux 6.6), before the program that keeps the kernel quiet
- *         (daemon/device/quiet_tcx.c); on older kernels a filter of clsact (clsact.c)
+ *         (daemon/device/suppress_tcx.c); on older kernels a filter of clsact (clsact.c)
  *
  * A device on which somebody else's program stands at either hook is refused, and
  * that program named: two would fight over each packet, or the one behind would see
@@ -98,8 +98,8 @@ static int attach_xdp(struct fastpath *f, struct fastpath_attached *a, const cha
 	a->link_fd = r;
 	a->hook = FASTPATH_HOOK_LINK;
 	r = 0;
-	lost_open(&f->lost);
-	lost_add(&f->lost, p->ifindex);
+	redirect_drops_open(&f->lost);
+	redirect_drops_add(&f->lost, p->ifindex);
 out_program:
 	(void)close(fd);
 	return r;
@@ -149,7 +149,7 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 	return 0;
 }
 
-int fastpath_attach_how(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
+int fastpath_attach_egress(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
 			size_t err_len)
 {
 	struct text t = text_of(err, err_len);
@@ -186,7 +186,7 @@ void fastpath_sweep(const struct fastpath *f, uint32_t ifindex)
 
 int fastpath_attach(struct fastpath *f, const struct fastpath_port *port, char *err, size_t err_len)
 {
-	return fastpath_attach_how(f, port, FASTPATH_TC_BEST, err, err_len);
+	return fastpath_attach_egress(f, port, FASTPATH_TC_BEST, err, err_len);
 }
 
 void fastpath_refresh(struct fastpath *f, uint32_t number)
@@ -206,7 +206,7 @@ void fastpath_detach(struct fastpath *f, uint32_t number)
 		(void)close(a->link_fd);
 	if (a->port.kind != FASTPATH_TC) {
 		(void)bpf_map_delete_elem(f->map_fd[FASTPATH_MAP_DEVICES], &number);
-		lost_remove(&f->lost, a->port.ifindex);
+		redirect_drops_remove(&f->lost, a->port.ifindex);
 	}
 	*a = (struct fastpath_attached){ .hook = FASTPATH_HOOK_NONE };
 	memset(f->maps.config->mac[number], 0, sizeof(f->maps.config->mac[number]));

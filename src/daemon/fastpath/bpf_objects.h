@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-extern const unsigned char bpf_object_xdp[], bpf_object_tc[], bpf_object_lost[];
-extern const size_t bpf_object_xdp_len, bpf_object_tc_len, bpf_object_lost_len;
+extern const unsigned char bpf_object_xdp[], bpf_object_tc[], bpf_object_redirect_drops[];
+extern const size_t bpf_object_xdp_len, bpf_object_tc_len, bpf_object_redirect_drops_len;
 
 #endif

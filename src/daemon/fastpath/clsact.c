@@ -32,7 +32,7 @@
 #include "daemon/fastpath/netlink_priv.h"
 
 #define FILTER_PRIORITY 1u
-/* "YG", 2 and 3; quiet_tc.c has 1. */
+/* "YG", 2 and 3; suppress_tc.c has 1. */
 #define HANDLE_OUR_QDISC 0x59470002u   /* on a qdisc that we made */
 #define HANDLE_THEIR_QDISC 0x59470003u /* on one that was there */
 #define PARENT_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)

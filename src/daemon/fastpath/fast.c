@@ -38,11 +38,11 @@ struct fast {
 	struct offload_queues *queues; /* NULL with one core */
 	uint32_t n_cores;
 	bool used; /* a port has, or has had, a program */
-	struct fast_core core[CREW_MAX];
+	struct fast_core core[WORKERS_MAX];
 	struct {
 		uint32_t ifindex; /* the kernel's; 0: not attached */
 		enum fastpath_kind kind;
-		enum fp_how how;
+		enum fp_egress how;
 	} port[IP_INTERFACES_MAX];
 };
 
@@ -118,7 +118,7 @@ int fast_attach(struct fast *f, const struct fastpath_port *port, char *err, siz
 	if (rc != 0)
 		return rc;
 	f->used = true;
-	f->port[port->number].how = fastpath_how(f->path, port->kind, port->ifindex, NULL);
+	f->port[port->number].how = fastpath_egress(f->path, port->kind, port->ifindex, NULL);
 	f->port[port->number].kind = port->kind;
 	f->port[port->number].ifindex = port->ifindex;
 	return 0;
@@ -139,11 +139,11 @@ bool fast_has_port(const struct fast *f, enum fast_hook hook)
 
 bool fast_ask_again(struct fast *f, uint32_t number)
 {
-	enum fp_how how;
+	enum fp_egress how;
 
 	if (f->port[number].ifindex == 0)
 		return false;
-	how = fastpath_how(f->path, f->port[number].kind, f->port[number].ifindex, NULL);
+	how = fastpath_egress(f->path, f->port[number].kind, f->port[number].ifindex, NULL);
 	if (how == f->port[number].how)
 		return false;
 	f->port[number].how = how;
@@ -180,19 +180,19 @@ int fast_start(struct fast *f, uint32_t core, struct gateway *g)
 					     .queues = f->queues,
 					     .core = core,
 					     .n_cores = f->n_cores };
-	struct shortcuts *shortcuts = gateway_shortcuts(g);
+	struct flowcache *flowcache = gateway_flowcache(g);
 	struct fast_core *c = &f->core[core];
 
 	if (c->map != NULL)
 		return 0;
-	c->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), shortcuts, &share);
+	c->map = offload_map_create(gateway_env(g), gateway_ip(g), gateway_conntrack(g), flowcache, &share);
 	if (c->map == NULL)
 		return -ENOMEM;
 	c->gateway = g;
-	offload_map_set_left(c->map, shortcuts_left, shortcuts);
-	shortcuts_set_offload(shortcuts, offload_map_slots(c->map));
-	gateway_set_side(
-		g, &(struct gateway_side){
+	offload_map_set_left(c->map, flowcache_left, flowcache);
+	flowcache_set_offload(flowcache, offload_map_slots(c->map));
+	gateway_set_aux(
+		g, &(struct gateway_aux){
 			   .ctx = c, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
 	return 0;
 }
@@ -203,9 +203,9 @@ void fast_stop(struct fast *f, uint32_t core)
 
 	if (c->map == NULL)
 		return;
-	gateway_set_side(c->gateway, &(struct gateway_side){ 0 });
-	/* Voids all shortcuts, upon which what is owed is credited; then nobody asks us any more. */
-	shortcuts_set_offload(gateway_shortcuts(c->gateway), NULL);
+	gateway_set_aux(c->gateway, &(struct gateway_aux){ 0 });
+	/* Invalidates all flow cache entries, upon which what is owed is credited; then nobody asks us any more. */
+	flowcache_set_offload(gateway_flowcache(c->gateway), NULL);
 	offload_map_destroy(c->map);
 	*c = (struct fast_core){ 0 };
 }
@@ -221,7 +221,7 @@ void fast_port_up(struct fast *f, uint32_t core, uint32_t number)
 void fast_port_down(struct fast *f, uint32_t core, uint32_t number)
 {
 	if (f->core[core].map != NULL)
-		offload_map_set_port(f->core[core].map, number, 0, FP_HOW_UP);
+		offload_map_set_port(f->core[core].map, number, 0, FP_EGRESS_UP);
 }
 
 /* --- for people --- */
@@ -229,7 +229,7 @@ void fast_port_down(struct fast *f, uint32_t core, uint32_t number)
 bool fast_read_back(struct fast *f, uint32_t core, uint32_t conn)
 {
 	struct offload_map *m = f->core[core].map;
-	const struct shortcuts_offload *o;
+	const struct flowcache_offload *o;
 
 	if (m == NULL || !offload_map_has(m, conn))
 		return false;

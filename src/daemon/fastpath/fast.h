@@ -11,9 +11,9 @@
  * Threads. Opening, attaching and detaching make system calls: control thread.
  * What names a core is called in the thread of that core's worker, inside
  * worker_call, or while that worker stands still; cores need not wait for one
- * another. Its timers are the core's (gateway_set_side). A worker calls
+ * another. Its timers are the core's (gateway_set_aux). A worker calls
  * gateway_seen_empty for a port when it has received nothing from it and, with
- * several, when nothing of what others had handed over was left (crew_poll: 0).
+ * several, when nothing of what others had handed over was left (workers_poll: 0).
  *
  *   open     fast_open -> fast_attach -> open the device -> in each worker: fast_start (once), fast_port_up
  *   close    in each worker: fast_port_down -> close the device -> fast_detach
@@ -25,7 +25,7 @@
 #ifndef YG_DAEMON_FASTPATH_FAST_H
 #define YG_DAEMON_FASTPATH_FAST_H
 
-#include "core/workers/crew.h"
+#include "core/workers/workers.h"
 #include "core/gateway.h"
 #include "daemon/fastpath/fastpath.h"
 #include "daemon/fastpath/offload.h"
@@ -36,7 +36,7 @@ struct fast;
 #define FAST_CONNECTIONS_DEFAULT_MAX (1u << 20)
 struct fast_limits {
 	struct fastpath_limits maps;
-	uint32_t n_cores; /* 1 to CREW_MAX */
+	uint32_t n_cores; /* 1 to WORKERS_MAX */
 };
 /* n_connections: of all cores; n_neighbours: of each, 0: IP_NEIGHBOURS_DEFAULT. */
 struct fast_limits fast_limits(uint32_t offload_max, uint32_t n_connections, uint32_t n_neighbours, uint32_t n_cores);

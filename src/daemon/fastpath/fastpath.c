@@ -156,7 +156,7 @@ void fastpath_close(struct fastpath *f)
 	for (uint32_t i = 0; i < FP_PORTS; i++)
 		fastpath_detach(f, i);
 	clsact_beat_stop(f);
-	lost_close(&f->lost);
+	redirect_drops_close(&f->lost);
 	for (uint32_t i = 0; i < N_FASTPATH_MAPS; i++) {
 		if (f->memory[i] != NULL)
 			(void)munmap(f->memory[i], f->memory_len[i]);
@@ -183,7 +183,7 @@ uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue)
 }
 
 /* Nobody counts what tc's packets meet behind the redirect, apart from what else the device sends. */
-static bool lost_known(const struct fastpath *f)
+static bool redirect_drops_known(const struct fastpath *f)
 {
 	return !f->had_tc && (f->lost.known || !f->lost.tried);
 }
@@ -212,7 +212,7 @@ void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out)
 {
 	uint64_t *of_cpu = calloc(f->n_cpus, sizeof(*of_cpu));
 
-	*out = (struct fastpath_counts){ .lost_known = lost_known(f), .n_lost = lost_count(&f->lost, f->n_cpus) };
+	*out = (struct fastpath_counts){ .redirect_drops_known = redirect_drops_known(f), .n_lost = redirect_drops_count(&f->lost, f->n_cpus) };
 	for (uint32_t i = 0; i < FP_N_COUNTS; i++)
 		out->count[i] = sum_of_cpus(f, FASTPATH_MAP_COUNTERS, i, of_cpu);
 	free(of_cpu);

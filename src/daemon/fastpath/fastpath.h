@@ -66,22 +66,22 @@ uint32_t fastpath_xsk_key(uint32_t number, uint32_t queue);
 /* How frames may leave by a device: what fp_adjacency.how may say for it. As it is now: a veth answers differently
  * when its peer moves to another namespace, or gets or loses an XDP program. kind: of the program on that device.
  * *why (may be NULL): why not by the best way, half a sentence; NULL when it is by that. */
-enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why);
+enum fp_egress fastpath_egress(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why);
 /* What a program of this kind can take at most. Whatever program is on the way out: a frame of native XDP leaves by the
  * redirecting function of that device's driver or is lost, one of generic XDP and tc is sent as any packet is. */
-static inline enum fp_how fastpath_how_max(enum fastpath_kind kind)
+static inline enum fp_egress fastpath_egress_max(enum fastpath_kind kind)
 {
-	return kind == FASTPATH_TC ? FP_HOW_PEER : kind == FASTPATH_XDP_GENERIC ? FP_HOW_SEND : FP_HOW_REDIRECT;
+	return kind == FASTPATH_TC ? FP_EGRESS_PEER : kind == FASTPATH_XDP_GENERIC ? FP_EGRESS_SEND : FP_EGRESS_REDIRECT;
 }
 
 /* Sums over all CPUs. n_lost: frames that a driver did not take after an XDP redirect, from the kernel's tracepoints;
- * lost_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0 but unknown.
+ * redirect_drops_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0 but unknown.
  * What a tc program sends on is sent as any packet is: who does not take it counts that among all that the device sends
  * (tx_dropped, its queue discipline), or, at the peer of a veth, nowhere that we can see. */
 struct fastpath_counts {
 	uint64_t count[FP_N_COUNTS];
 	uint64_t n_lost;
-	bool lost_known;
+	bool redirect_drops_known;
 };
 void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out);
 /* Bytes that filled up the frames of short packets which came by this port, and which left by it, in the kernel. */

@@ -2,7 +2,7 @@
  *
  * What the files of the loader share: fastpath.c (maps, counters), program.c
  * (loading a program for a device), attach.c (links), clsact.c (a filter, where
- * there are no links for tc), probe.c (questions about devices), lost.c (frames
+ * there are no links for tc), probe.c (questions about devices), redirect_drops.c (frames
  * that drivers did not take).
  */
 #ifndef YG_DAEMON_FASTPATH_FASTPATH_PRIV_H
@@ -40,8 +40,8 @@ struct fastpath_attached {
 	bool made_qdisc;
 };
 
-struct fastpath_lost {
-	int ours_fd, lost_fd; /* maps; -1 */
+struct fastpath_redirect_drops {
+	int ours_fd, redirect_drops_fd; /* maps; -1 */
 	int link_fd[3];
 	uint32_t netns;
 	bool tried, known;
@@ -54,7 +54,7 @@ struct fastpath {
 	struct fastpath_maps maps;
 	uint32_t n_cpus;
 	struct fastpath_attached attached[FP_PORTS];
-	struct fastpath_lost lost;
+	struct fastpath_redirect_drops lost;
 	bool had_tc; /* a port has, or has had, a tc program */
 	/* Signs of life for filters that would outlive us. */
 	pthread_t beat;
@@ -64,7 +64,7 @@ struct fastpath {
 /* Which way for tc: tests take the old one on a new kernel. */
 enum fastpath_tc { FASTPATH_TC_BEST, FASTPATH_TC_CLSACT };
 
-int fastpath_attach_how(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
+int fastpath_attach_egress(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
 			size_t err_len);
 
 /* Why the kernel did not hang an XDP program there, and what to do. */
@@ -90,13 +90,13 @@ void probe_program_name(uint32_t id, char *name, size_t len);
 /* Somebody else's program on the device: -EBUSY and a sentence that names it; 0 if there is none. */
 int probe_foreign_xdp(uint32_t ifindex, char *err, size_t err_len);
 int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len);
-/* What is known of a device as a way out, and what follows. *why as in fastpath_how. */
+/* What is known of a device as a way out, and what follows. *why as in fastpath_egress. */
 enum probe_xmit { PROBE_XMIT_UNKNOWN, PROBE_XMIT_NO, PROBE_XMIT_YES };
 struct probe_facts {
 	enum probe_xmit xmit; /* the driver takes redirected frames */
 	bool is_veth, peer_elsewhere, has_queue, large_segments;
 };
-enum fp_how probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why);
+enum fp_egress probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why);
 int probe_mtu(uint32_t ifindex);
 void probe_ifname(uint32_t ifindex, char name[16]);
 int probe_mac(uint32_t ifindex, uint8_t mac[6]);
@@ -111,12 +111,12 @@ int clsact_claim(uint32_t ifindex, char *err, size_t err_len);
 int clsact_beat_start(struct fastpath *f, char *err, size_t err_len);
 void clsact_beat_stop(struct fastpath *f);
 
-void lost_none(struct fastpath_lost *l);
+void lost_none(struct fastpath_redirect_drops *l);
 /* For the first port with XDP; once more does nothing. */
-void lost_open(struct fastpath_lost *l);
-void lost_close(struct fastpath_lost *l);
-void lost_add(struct fastpath_lost *l, uint32_t ifindex);
-void lost_remove(struct fastpath_lost *l, uint32_t ifindex);
-uint64_t lost_count(const struct fastpath_lost *l, uint32_t n_cpus);
+void redirect_drops_open(struct fastpath_redirect_drops *l);
+void redirect_drops_close(struct fastpath_redirect_drops *l);
+void redirect_drops_add(struct fastpath_redirect_drops *l, uint32_t ifindex);
+void redirect_drops_remove(struct fastpath_redirect_drops *l, uint32_t ifindex);
+uint64_t redirect_drops_count(const struct fastpath_redirect_drops *l, uint32_t n_cpus);
 
 #endif

@@ -31,7 +31,7 @@ static void open_world(struct world *w, uint32_t n_connections, uint32_t n_home,
 {
 	model_maps(&w->maps, n_connections, n_home, n_overflow, 4);
 	w->maps.adjacency[0] =
-		(struct fp_adjacency){ .how = FP_HOW_REDIRECT, .ifindex = 7, .mtu = 1500, .generation = 1 };
+		(struct fp_adjacency){ .how = FP_EGRESS_REDIRECT, .ifindex = 7, .mtu = 1500, .generation = 1 };
 	w->map = flow_map_create(&w->maps, key);
 	assert_non_null(w->map);
 }

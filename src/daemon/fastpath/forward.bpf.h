@@ -190,7 +190,7 @@ static __always_inline __u32 fp_fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* RFC 1624 equation 3: never ends in the zero that the full way would not write. extra: more to add, complemented. */
+/* RFC 1624 equation 3: never ends in the zero that the slow path would not write. extra: more to add, complemented. */
 static __always_inline __u16 fp_mend(__u16 check, __u16 delta, __u32 extra)
 {
 	return (__u16)~fp_fold((__u32)(__u16)~check + (__u16)~delta + extra);
@@ -448,7 +448,7 @@ static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow 
 	way->port = (__u8)(header1 >> 56);
 	__u64 next = ((volatile __u64 *)a)[2];
 	fp_read_barrier();
-	if (way->how == FP_HOW_UP || way->how > program.how_max || (a_version & 1) ||
+	if (way->how == FP_EGRESS_UP || way->how > program.how_max || (a_version & 1) ||
 	    *(volatile __u32 *)&a->version != a_version)
 		goto up;
 	/* Read with the way out itself: its number is another neighbour's only with another generation. */

@@ -96,18 +96,18 @@ static inline __u64 fp_flow_counts(const struct fp_flow *f)
 	return *(const volatile __u64 *)(const volatile void *)&f->packets;
 }
 
-enum fp_how {
-	FP_HOW_UP,       /* packets go up: not resolved, or device down */
-	FP_HOW_REDIRECT, /* out of ifindex */
-	FP_HOW_SEND,     /* the same, but its driver takes no redirected frames: native XDP sends packets for it up, generic
+enum fp_egress {
+	FP_EGRESS_UP,       /* packets go up: not resolved, or device down */
+	FP_EGRESS_REDIRECT, /* out of ifindex */
+	FP_EGRESS_SEND,     /* the same, but its driver takes no redirected frames: native XDP sends packets for it up, generic
 			    XDP and tc send them as any packet is sent */
-	FP_HOW_PEER,     /* tc: into the peer of ifindex (bpf_redirect_peer) */
+	FP_EGRESS_PEER,     /* tc: into the peer of ifindex (bpf_redirect_peer) */
 };
 /* A program takes the ways up to its own (fp_program.how_max). */
 
 struct fp_adjacency {
 	__u8 header[14];
-	__u8 how;  /* enum fp_how */
+	__u8 how;  /* enum fp_egress */
 	__u8 port; /* gateway's interface number */
 	__u32 ifindex; /* the kernel's */
 	__u16 mtu;     /* bytes of IP packet */

@@ -19,7 +19,7 @@
  * before it was taken out may still be counting in it: what it adds after the last
  * credit belongs to nobody and is counted as late.
  *
- * When all shortcuts are void, so are all flows: the generation moves on in this
+ * When all flow cache entries are invalid, so are all flows: the generation moves on in this
  * core's ways out, and each flow sends its packets up until it is written anew in
  * its place. One that nobody asks for again is taken out by the slices of reading
  * back. What such flows owe is credited when their next packet comes up, or by the
@@ -119,14 +119,14 @@ bool offload_plain(const struct offload_map *m, uint32_t conn)
 }
 
 /* Packets of this direction meet a program and have a way out of it. */
-static bool can_forward(const struct offload_map *m, const struct shortcut_view *v)
+static bool can_forward(const struct offload_map *m, const struct flowcache_view *v)
 {
 	uint32_t in = v->in_ifindex, out = ip_adjacency(m->ip, v->adjacency)->ifindex;
 	enum fastpath_kind kind = m->port[in].kind;
 	bool reaches = kind == FASTPATH_TC || m->port[out].kind != FASTPATH_TC;
 
-	return reaches && m->port[in].kernel_ifindex != 0 && m->port[out].how != FP_HOW_UP &&
-	       m->port[out].how <= fastpath_how_max(kind);
+	return reaches && m->port[in].kernel_ifindex != 0 && m->port[out].how != FP_EGRESS_UP &&
+	       m->port[out].how <= fastpath_egress_max(kind);
 }
 
 /* Both directions as they are to be written; of a one-way flow the reply has protocol 0. */
@@ -135,12 +135,12 @@ static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N
 	bool any = false;
 
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
-		struct shortcut_view v;
+		struct flowcache_view v;
 		if (dir == CT_REPLY && is_one_way(conntrack_conn(m->ct, conn))) {
 			half[dir] = (struct fp_flow){ 0 };
 			continue;
 		}
-		if (!shortcuts_view(m->shortcuts, conn, dir, &v) || v.in_ifindex >= IP_INTERFACES_MAX)
+		if (!flowcache_view(m->flowcache, conn, dir, &v) || v.in_ifindex >= IP_INTERFACES_MAX)
 			return false;
 		if (!offload_adjacency_use(m, v.adjacency)) {
 			m->info.n_no_way++;
@@ -156,13 +156,13 @@ static bool flows_of(struct offload_map *m, uint32_t conn, struct fp_flow half[N
 
 static void begin(struct offload_map *m, uint32_t slot, struct fp_flow half[N_CT_DIRS])
 {
-	m->slot[slot].is_void = false;
+	m->slot[slot].is_invalid = false;
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
 		offload_order_begin(m, slot, dir, &half[dir]);
 }
 
 /* Credits what went out by where the flow led until now. */
-static void lead_elsewhere(struct offload_map *m, uint32_t slot, const struct fp_flow half[N_CT_DIRS])
+static void steer_elsewhere(struct offload_map *m, uint32_t slot, const struct fp_flow half[N_CT_DIRS])
 {
 	(void)offload_read_slot(m, slot);
 	offload_read_ports(m, slot, half);
@@ -209,7 +209,7 @@ static bool add(void *ctx, uint32_t conn)
 		offload_take_out(m, slot);
 		return put_in(m, conn, half);
 	}
-	lead_elsewhere(m, slot, half);
+	steer_elsewhere(m, slot, half);
 	begin(m, slot, half);
 	flow_map_rewrite(m->flows, m->first_slot + slot, half);
 	offload_order_written(m, slot);
@@ -235,7 +235,7 @@ void offload_leave(struct offload_map *m, uint32_t slot)
 		m->left(m->left_ctx, conn);
 }
 
-/* --- slots of shortcut --- */
+/* --- slots of the flow cache --- */
 
 static void remove_conn(void *ctx, uint32_t conn)
 {
@@ -276,10 +276,10 @@ static void moved(void *ctx, uint32_t conn, enum ct_dir dir)
 		offload_order_renew_marks(m, slot, dir);
 }
 
-static void void_all(void *ctx)
+static void invalidate_all(void *ctx)
 {
 	/* Nothing is forwarded any more from here on. */
-	offload_adjacency_void(ctx);
+	offload_adjacency_invalidate(ctx);
 }
 
 static void read_back_all(void *ctx)
@@ -318,7 +318,7 @@ static void take_share(struct offload_map *m, const struct offload_share *share)
 }
 
 struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, struct conntrack *ct,
-				       struct shortcuts *shortcuts, const struct offload_share *share)
+				       struct flowcache *flowcache, const struct offload_share *share)
 {
 	struct offload_map *m = calloc(1, sizeof(*m));
 
@@ -329,14 +329,14 @@ struct offload_map *offload_map_create(struct env *env, struct ip_stack *ip, str
 	m->env = env;
 	m->ip = ip;
 	m->ct = ct;
-	m->shortcuts = shortcuts;
+	m->flowcache = flowcache;
 	take_share(m, share);
-	m->slots = (struct shortcuts_offload){ .ctx = m,
+	m->slots = (struct flowcache_offload){ .ctx = m,
 					       .add = add,
 					       .remove = remove_conn,
 					       .read_back = read_back,
 					       .came_up = came_up,
-					       .void_all = void_all,
+					       .invalidate_all = invalidate_all,
 					       .read_back_all = read_back_all,
 					       .adjacency_changed = adjacency_changed,
 					       .moved = moved };
@@ -370,7 +370,7 @@ void offload_map_destroy(struct offload_map *m)
 	free(m);
 }
 
-const struct shortcuts_offload *offload_map_slots(struct offload_map *m)
+const struct flowcache_offload *offload_map_slots(struct offload_map *m)
 {
 	return &m->slots;
 }

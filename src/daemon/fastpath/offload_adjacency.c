@@ -4,14 +4,14 @@
  * numbers, with the kernel's number of the device behind each.
  *
  * One that ip calls unusable, or whose interface is not served by a program, says
- * FP_HOW_UP: its packets take the way through user space, which asks ARP, or drops
+ * FP_EGRESS_UP: its packets take the way through user space, which asks ARP, or drops
  * by name. One whose interface takes no redirected frames is a way out for some
- * kinds of program alone (FP_HOW_SEND). Only adjacencies that a flow refers to are
+ * kinds of program alone (FP_EGRESS_SEND). Only adjacencies that a flow refers to are
  * written. `version` is odd while one is.
  *
  * Each carries the generation of the flows that may leave by it. It moves on when
  * the number is given to another neighbour; and in every adjacency of this core,
- * and in no other's, when all flows are void. It comes round after 65,536 times,
+ * and in no other's, when all flows are invalid. It comes round after 65,536 times,
  * but no flow waits for that: about once a second each is looked at, and what is
  * void is taken out or kept void (offload_read.c).
  *
@@ -36,7 +36,7 @@ static void write_adjacency(struct offload_map *m, uint32_t index)
 {
 	const struct ip_adjacency *a = ip_adjacency(m->ip, index);
 	struct fp_adjacency *f = &m->maps.adjacency[index];
-	struct fp_adjacency to = { .how = FP_HOW_UP, .port = a->ifindex, .generation = m->adjacency[index].generation };
+	struct fp_adjacency to = { .how = FP_EGRESS_UP, .port = a->ifindex, .generation = m->adjacency[index].generation };
 
 	if (a->ifindex != 0 && a->usable) {
 		to.how = m->port[a->ifindex].how;
@@ -87,30 +87,30 @@ void offload_adjacency_changed(struct offload_map *m, uint32_t index, enum ip_ad
 	write_adjacency(m, index);
 }
 
-void offload_adjacency_void(struct offload_map *m)
+void offload_adjacency_invalidate(struct offload_map *m)
 {
 	for (uint32_t i = 0; i < m->n_adjacencies; i++)
 		if (m->adjacency[i].known)
 			move_on(m, i);
 }
 
-bool offload_adjacency_void_for(const struct offload_map *m, const struct fp_flow *f)
+bool offload_adjacency_invalidate_for(const struct offload_map *m, const struct fp_flow *f)
 {
 	return f->generation != m->adjacency[f->adjacency - m->first_adjacency].generation;
 }
 
-void offload_adjacency_keep_void(const struct offload_map *m, struct fp_flow *f)
+void offload_adjacency_keep_invalid(const struct offload_map *m, struct fp_flow *f)
 {
 	STORE(f->generation, (uint16_t)(m->adjacency[f->adjacency - m->first_adjacency].generation - 1));
 }
 
-void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_how how)
+void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_egress how)
 {
 	m->port[ifindex].kernel_ifindex = kernel_ifindex;
 	/* Nothing comes from there any more, and nobody waits for it. */
 	if (kernel_ifindex == 0 && m->queues != NULL)
 		offload_queues_leave(m->queues, m->core, ifindex);
-	m->port[ifindex].how = (uint8_t)(kernel_ifindex == 0 ? FP_HOW_UP : how);
+	m->port[ifindex].how = (uint8_t)(kernel_ifindex == 0 ? FP_EGRESS_UP : how);
 	for (uint32_t i = 0; i < m->n_adjacencies; i++)
 		if (m->adjacency[i].known && ip_adjacency(m->ip, i)->ifindex == ifindex)
 			write_adjacency(m, i);

@@ -5,11 +5,11 @@
  */
 #include <pthread.h>
 
-#include "daemon/fastpath/offload_world.h"
+#include "daemon/fastpath/offload_fixture.h"
 
 #define CORES_MAX 7u
 
-struct crew {
+struct workers {
 	struct fastpath_maps maps;
 	struct flow_map *flows;
 	struct offload_queues *queues;
@@ -17,7 +17,7 @@ struct crew {
 	struct world core[CORES_MAX];
 };
 
-static void open_crew(struct crew *c, uint32_t n, uint32_t n_conns, uint32_t n_slots)
+static void open_workers(struct workers *c, uint32_t n, uint32_t n_conns, uint32_t n_slots)
 {
 	c->n = n;
 	c->flows = open_maps(&c->maps, n_slots, n * N_ADJACENCIES);
@@ -29,7 +29,7 @@ static void open_crew(struct crew *c, uint32_t n, uint32_t n_conns, uint32_t n_s
 				  .maps = &c->maps, .flows = c->flows, .queues = c->queues, .core = i, .n_cores = n });
 }
 
-static void close_crew(struct crew *c)
+static void close_workers(struct workers *c)
 {
 	for (uint32_t i = 0; i < c->n; i++)
 		close_core(&c->core[i]);
@@ -39,7 +39,7 @@ static void close_crew(struct crew *c)
 }
 
 /* Time for all of them. */
-static void pass_all(struct crew *c, uint64_t ns)
+static void pass_all(struct workers *c, uint64_t ns)
 {
 	for (uint64_t at = 0; at < ns; at += MS)
 		for (uint32_t i = 0; i < c->n; i++) {
@@ -55,14 +55,14 @@ static void test_ranges(void **state)
 {
 	static const uint32_t n_cores[] = { 1, 2, 3, 7 };
 	enum { N_SLOTS = 1001 };
-	static struct crew c;
+	static struct workers c;
 	static bool used[N_SLOTS];
 
 	for (size_t k = 0; k < sizeof(n_cores) / sizeof(n_cores[0]); k++) {
 		struct offload_map_info info;
 		uint32_t total = 0;
 
-		open_crew(&c, n_cores[k], N_SLOTS + 1, N_SLOTS);
+		open_workers(&c, n_cores[k], N_SLOTS + 1, N_SLOTS);
 		memset(used, 0, sizeof(used));
 		for (uint32_t i = 0; i < c.n; i++) {
 			struct world *w = &c.core[i];
@@ -83,7 +83,7 @@ static void test_ranges(void **state)
 			total += n;
 		}
 		assert_int_equal(total, N_SLOTS);
-		close_crew(&c);
+		close_workers(&c);
 	}
 }
 
@@ -91,15 +91,15 @@ static void test_ranges(void **state)
  * its own go on. */
 static void test_void_of_one(void **state)
 {
-	static struct crew c;
+	static struct workers c;
 
-	open_crew(&c, 2, 64, 64);
+	open_workers(&c, 2, 64, 64);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_true(c.core[i].o->add(c.core[i].m, 5));
 	pass_all(&c, 25 * MS);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(run_one(&c.core[i], 5, CT_ORIGINAL), FP_FORWARDED);
-	c.core[0].o->void_all(c.core[0].m);
+	c.core[0].o->invalidate_all(c.core[0].m);
 	assert_int_equal(run_one(&c.core[0], 5, CT_ORIGINAL), FP_UP_STALE);
 	assert_int_equal(run_one(&c.core[1], 5, CT_ORIGINAL), FP_FORWARDED);
 	/* The same number of ip's, another way out. */
@@ -110,7 +110,7 @@ static void test_void_of_one(void **state)
 	assert_false(offload_map_has(c.core[0].m, 5));
 	assert_true(offload_map_has(c.core[1].m, 5));
 	assert_int_equal(c.core[1].n_left, 0);
-	close_crew(&c);
+	close_workers(&c);
 }
 
 /* A packet waits in the queue of a worker that does not get on, while the flow's owner does.
@@ -118,10 +118,10 @@ static void test_void_of_one(void **state)
  * or for one that has let go of the port. */
 static void test_other_stands(void **state)
 {
-	static struct crew c;
+	static struct workers c;
 	struct world *w = &c.core[0];
 
-	open_crew(&c, 2, 64, 64);
+	open_workers(&c, 2, 64, 64);
 	pass_all(&c, 5 * MS);
 	c.core[1].stands = true;
 	assert_true(w->o->add(w->m, 0));
@@ -142,12 +142,12 @@ static void test_other_stands(void **state)
 	assert_int_equal(run_one(w, 1, CT_ORIGINAL), FP_FORWARDED);
 	c.core[1].stands = true;
 	/* It has nothing to do with the port any more. */
-	offload_map_set_port(c.core[1].m, 1, 0, FP_HOW_UP);
-	offload_map_set_port(c.core[1].m, 2, 0, FP_HOW_UP);
+	offload_map_set_port(c.core[1].m, 1, 0, FP_EGRESS_UP);
+	offload_map_set_port(c.core[1].m, 2, 0, FP_EGRESS_UP);
 	assert_true(w->o->add(w->m, 2));
 	pass_all(&c, 15 * MS);
 	assert_int_equal(run_one(w, 2, CT_ORIGINAL), FP_FORWARDED);
-	close_crew(&c);
+	close_workers(&c);
 }
 
 /* --- at the same time --- */
@@ -164,7 +164,7 @@ struct job {
 	struct world *w;
 	bool voids;
 	uint64_t forwarded[N_EACH][N_CT_DIRS];
-	uint64_t n_forwarded, n_voids, n_wrong, n_stale;
+	uint64_t n_forwarded, n_invalidations, n_wrong, n_stale;
 	uint32_t x;
 };
 
@@ -205,8 +205,8 @@ static void *work(void *arg)
 			pass_time(w, 2 * MS);
 		if (!j->voids || n % 4096 != 0)
 			continue;
-		w->o->void_all(w->m);
-		j->n_voids++;
+		w->o->invalidate_all(w->m);
+		j->n_invalidations++;
 		uint64_t before = j->n_forwarded;
 		for (uint32_t i = 0; i < N_EACH; i++)
 			one_packet(j, i, CT_ORIGINAL);
@@ -223,11 +223,11 @@ static void *work(void *arg)
  * reaches the other; under ThreadSanitizer any access that is not synchronised. */
 static void test_at_once(void **state)
 {
-	static struct crew c;
+	static struct workers c;
 	static struct job job[2];
 	pthread_t thread[2];
 
-	open_crew(&c, 2, N_EACH, N_SLOTS_ALL);
+	open_workers(&c, 2, N_EACH, N_SLOTS_ALL);
 	for (uint32_t i = 0; i < 2; i++) {
 		job[i] = (struct job){ .w = &c.core[i], .voids = i == 0, .x = i + 1 };
 		assert_int_equal(pthread_create(&thread[i], NULL, work, &job[i]), 0);
@@ -243,16 +243,16 @@ static void test_at_once(void **state)
 		offload_map_read_all(w->m);
 		for (uint32_t k = 0; k < N_EACH; k++)
 			for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
-				assert_int_equal(w->shortcuts.credit[k].packets[dir], job[i].forwarded[k][dir]);
+				assert_int_equal(w->flowcache.credit[k].packets[dir], job[i].forwarded[k][dir]);
 		info_of(w, &info);
 		assert_int_equal(info.n_packets, job[i].n_forwarded);
 		assert_int_equal(info.n_late, 0);
 		assert_int_equal(job[i].n_wrong, 0);
 		assert_true(job[i].n_forwarded > 1000);
 	}
-	assert_true(job[0].n_voids > 3 && job[0].n_stale > 0);
+	assert_true(job[0].n_invalidations > 3 && job[0].n_stale > 0);
 	assert_int_equal(job[1].n_stale, 0);
-	close_crew(&c);
+	close_workers(&c);
 }
 
 int main(void)

@@ -41,7 +41,7 @@ uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir)
 	return field | scale << FP_TCP_SCALE_SHIFT | (conntrack_tcp_liberal(c) ? FP_TCP_LIBERAL : 0);
 }
 
-void offload_flow_of(const struct shortcut_view *v, const struct conn *c, enum ct_dir dir, struct fp_flow *out)
+void offload_flow_of(const struct flowcache_view *v, const struct conn *c, enum ct_dir dir, struct fp_flow *out)
 {
 	const struct tuple *in = &v->in, *to = &v->out;
 	uint32_t addresses = change32(in->src, to->src) + change32(in->dst, to->dst);

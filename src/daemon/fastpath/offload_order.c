@@ -181,7 +181,7 @@ void offload_map_seen_empty(struct offload_map *m, uint32_t ifindex)
 }
 
 /* Numbers that never came, from when the flow was put in on; or one that came late after all. */
-static void count_lost(struct offload_map *m, struct offload_side *s, uint16_t number)
+static void count_redirect_drop(struct offload_map *m, struct offload_side *s, uint16_t number)
 {
 	uint16_t step = (uint16_t)(number - s->handled);
 
@@ -204,10 +204,10 @@ void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir
 		return;
 	if (step == 0 || step > went_up) {
 		if (!s->is_new && step != 0 && (uint16_t)-step < ORDER_SLACK)
-			count_lost(m, s, stamp->number);
+			count_redirect_drop(m, s, stamp->number);
 		return;
 	}
-	count_lost(m, s, stamp->number);
+	count_redirect_drop(m, s, stamp->number);
 	if (open_at(m, slot, dir, stamp->number))
 		return;
 	if (s->n_lost >= DRAIN_LOST)
@@ -229,7 +229,7 @@ static bool end_round(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 		if (up == s->mark)
 			return false;
 	} else if (up == s->mark) {
-		count_lost(m, s, (uint16_t)(up + 1));
+		count_redirect_drop(m, s, (uint16_t)(up + 1));
 		if (open_at(m, slot, dir, up))
 			return true;
 		up = up_now(f);

@@ -2,7 +2,7 @@
  *
  * No packet overtakes another of its flow; see offload_order.c.
  */
-#include "daemon/fastpath/offload_world.h"
+#include "daemon/fastpath/offload_fixture.h"
 
 /* --- no overtaking --- */
 
@@ -50,7 +50,7 @@ static void test_written_anew(void **state)
 
 	open_world(&w);
 	put_in(&w, 0);
-	w.o->void_all(w.m);
+	w.o->invalidate_all(w.m);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
 	assert_true(w.o->add(w.m, 0));
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);

@@ -50,7 +50,7 @@ struct offload_slot {
 	uint8_t state; /* enum slot_state */
 	bool watched;  /* stands in that list */
 	bool anew;     /* written while it stood there: it waits a whole round from then on */
-	bool is_void;  /* both directions written under an old generation, and seen so once */
+	bool is_invalid;  /* both directions written under an old generation, and seen so once */
 	struct offload_side side[N_CT_DIRS];
 };
 
@@ -70,13 +70,13 @@ struct offload_map {
 	struct env *env;
 	struct ip_stack *ip;
 	struct conntrack *ct;
-	struct shortcuts *shortcuts;
+	struct flowcache *flowcache;
 	struct fastpath_maps maps; /* flows and adjacencies: of this core's range alone, numbered from 0 */
 	struct flow_map *flows;    /* shared, numbered as the program does: */
 	uint32_t first_slot, first_adjacency;
 	uint32_t core;
 	struct offload_queues *queues; /* NULL: of one core */
-	struct shortcuts_offload slots;
+	struct flowcache_offload slots;
 	offload_left_fn *left;
 	void *left_ctx;
 	int64_t clock_offset_ns;
@@ -95,7 +95,7 @@ struct offload_map {
 
 	struct {
 		uint32_t kernel_ifindex;
-		uint8_t how;      /* enum fp_how */
+		uint8_t how;      /* enum fp_egress */
 		uint8_t kind;     /* enum fastpath_kind */
 		uint32_t n_empty; /* times that nothing was on its way up, of one core */
 	} port[IP_INTERFACES_MAX];
@@ -138,7 +138,7 @@ bool offload_plain(const struct offload_map *m, uint32_t conn);
 /* --- offload_flow.c --- */
 
 /* The first part and the TCP marks of one direction's flow. */
-void offload_flow_of(const struct shortcut_view *v, const struct conn *c, enum ct_dir dir, struct fp_flow *out);
+void offload_flow_of(const struct flowcache_view *v, const struct conn *c, enum ct_dir dir, struct fp_flow *out);
 /* fp_flow.tcp_win as conntrack would have it. */
 uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir);
 
@@ -184,11 +184,11 @@ void offload_make_room(struct offload_map *m);
 bool offload_adjacency_use(struct offload_map *m, uint32_t index);
 void offload_adjacency_changed(struct offload_map *m, uint32_t index, enum ip_adjacency_change change);
 /* No flow of this core that was written before is forwarded any more. */
-void offload_adjacency_void(struct offload_map *m);
-/* The flow was written for another neighbour of that number, or before all were void. */
-bool offload_adjacency_void_for(const struct offload_map *m, const struct fp_flow *f);
+void offload_adjacency_invalidate(struct offload_map *m);
+/* The flow was written for another neighbour of that number, or before all were invalid. */
+bool offload_adjacency_invalidate_for(const struct offload_map *m, const struct fp_flow *f);
 /* ... and is so still when the generation comes round. */
-void offload_adjacency_keep_void(const struct offload_map *m, struct fp_flow *f);
+void offload_adjacency_keep_invalid(const struct offload_map *m, struct fp_flow *f);
 /* Tells ip which stale neighbours were sent to since the last call. */
 void offload_adjacency_read(struct offload_map *m);
 

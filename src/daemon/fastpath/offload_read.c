@@ -5,7 +5,7 @@
  * the connection, its rules, and the devices by which they came and went.
  *
  * Three occasions: somebody asks for a connection (conntrack before it lets it
- * expire, shortcut before a packet that came up is judged); the connection is
+ * expire, the flow cache before a packet that came up is judged); the connection is
  * taken out; and the slices, which pass every slot about once a second, and four
  * times as often while the slots are few. Slices keep counters that people read at
  * most that old, and keep differences of 32-bit counters and of TCP's numbers
@@ -79,17 +79,17 @@ void offload_read_ports(struct offload_map *m, uint32_t slot, const struct fp_fl
 
 /* What a device has received and sent, it has, whoever forwarded it. (Bytes that fill up short frames are not known
  * here: fastpath_padding.) */
-static void credit_devices(struct offload_map *m, uint8_t in_port, uint8_t out_port, const struct shortcut_debt *debt)
+static void credit_devices(struct offload_map *m, uint8_t in_port, uint8_t out_port, const struct flowcache_deferred *deferred)
 {
 	struct device *in = ip_stack_device(m->ip, in_port), *out = ip_stack_device(m->ip, out_port);
-	uint64_t bytes = debt->bytes + (uint64_t)debt->packets * ETHER_HEADER_LEN;
+	uint64_t bytes = deferred->bytes + (uint64_t)deferred->packets * ETHER_HEADER_LEN;
 
 	if (in != NULL) {
-		in->n_rx_packets += debt->packets;
+		in->n_rx_packets += deferred->packets;
 		in->n_rx_bytes += bytes;
 	}
 	if (out != NULL) {
-		out->n_tx_packets += debt->packets;
+		out->n_tx_packets += deferred->packets;
 		out->n_tx_bytes += bytes;
 	}
 }
@@ -104,19 +104,19 @@ static bool read_side(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 		return false;
 	s->counts = counts;
 	s->tick = FLOW_LOAD(f->last_seen);
-	struct shortcut_debt debt = { .packets = (uint32_t)since,
+	struct flowcache_deferred deferred = { .packets = (uint32_t)since,
 				      .bytes = since >> 32,
 				      .last_ns = tick_time(m, s->tick),
 				      .has_tcp = f->proto == IPPROTO_TCP };
-	if (debt.has_tcp) {
-		debt.tcp_end = FLOW_LOAD(f->tcp_end);
-		debt.tcp_ack = FLOW_LOAD(f->tcp_ack);
-		debt.tcp_win = (uint16_t)FLOW_LOAD(f->tcp_win);
+	if (deferred.has_tcp) {
+		deferred.tcp_end = FLOW_LOAD(f->tcp_end);
+		deferred.tcp_ack = FLOW_LOAD(f->tcp_ack);
+		deferred.tcp_win = (uint16_t)FLOW_LOAD(f->tcp_win);
 	}
-	m->info.n_packets += debt.packets;
-	m->info.n_bytes += debt.bytes;
-	credit_devices(m, f->in_port, s->out_port, &debt);
-	shortcuts_credit(m->shortcuts, m->slot[slot].conn, dir, &debt);
+	m->info.n_packets += deferred.packets;
+	m->info.n_bytes += deferred.bytes;
+	credit_devices(m, f->in_port, s->out_port, &deferred);
+	flowcache_flush_counters(m->flowcache, m->slot[slot].conn, dir, &deferred);
 	return true;
 }
 
@@ -143,25 +143,25 @@ static void pass(struct offload_map *m, uint32_t slot)
 		offload_leave(m, slot);
 		return;
 	}
-	uint32_t n_void = 0;
+	uint32_t n_invalid = 0;
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
 		struct fp_flow *f = offload_flow(m, slot, dir);
 		bool is_there = f->proto != 0;
-		if (is_there && !offload_adjacency_void_for(m, f))
+		if (is_there && !offload_adjacency_invalidate_for(m, f))
 			continue;
 		if (is_there)
-			offload_adjacency_keep_void(m, f);
-		n_void++;
+			offload_adjacency_keep_invalid(m, f);
+		n_invalid++;
 	}
-	if (n_void < N_CT_DIRS) {
-		sl->is_void = false;
+	if (n_invalid < N_CT_DIRS) {
+		sl->is_invalid = false;
 		offload_order_look(m, slot);
 		return;
 	}
 	/* The connection's next packet may be on its way: once is not enough. */
-	if (sl->is_void)
+	if (sl->is_invalid)
 		offload_leave(m, slot);
-	sl->is_void = true;
+	sl->is_invalid = true;
 }
 
 static uint64_t pass_ns(const struct offload_map *m)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "daemon/fastpath/offload_world.h"
+#include "daemon/fastpath/offload_fixture.h"
 
 /* --- what a flow looks like --- */
 
@@ -56,9 +56,9 @@ static void test_flow(void **state)
 		w.ct.conn[i].half[CT_REPLY].tuple.dst += i * 0x01010101;
 		put_in(&w, i);
 		for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
-			struct shortcut_view v;
+			struct flowcache_view v;
 			struct model_packet p = packet_of(&w, i, dir);
-			shortcuts_view(&w.shortcuts, i, dir, &v);
+			flowcache_view(&w.flowcache, i, dir, &v);
 			const struct fp_flow *f = flow_of(&w, i, dir);
 			assert_non_null(f);
 			assert_int_equal(run(&w, &p), FP_FORWARDED);
@@ -99,16 +99,16 @@ static void test_refused(void **state)
 	assert_false(w.o->add(w.m, 3));
 	make_conn(&w, 4, 47);
 	assert_false(w.o->add(w.m, 4));
-	w.shortcuts.none = true;
+	w.flowcache.none = true;
 	assert_false(w.o->add(w.m, 5));
-	w.shortcuts.none = false;
+	w.flowcache.none = false;
 	/* Out by tc alone, where no XDP program reaches; and the way back takes no frames. */
-	offload_map_set_port(w.m, 1, 101, FP_HOW_UP);
+	offload_map_set_port(w.m, 1, 101, FP_EGRESS_UP);
 	offload_map_set_kind(w.m, 1, FASTPATH_XDP_GENERIC);
 	assert_false(w.o->add(w.m, 5));
 	/* No program on either side. */
-	offload_map_set_port(w.m, 1, 0, FP_HOW_UP);
-	offload_map_set_port(w.m, 2, 0, FP_HOW_UP);
+	offload_map_set_port(w.m, 1, 0, FP_EGRESS_UP);
+	offload_map_set_port(w.m, 2, 0, FP_EGRESS_UP);
 	assert_false(w.o->add(w.m, 5));
 	assert_false(w.o->add(w.m, N_CONNS + 100000));
 	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
@@ -119,14 +119,14 @@ static void test_refused(void **state)
  * of the same sort. */
 static void test_kinds_of_ways(void **state)
 {
-	static const bool goes[3][FP_HOW_PEER + 1] = {
-		[FASTPATH_XDP_NATIVE] = { [FP_HOW_REDIRECT] = true },
-		[FASTPATH_XDP_GENERIC] = { [FP_HOW_REDIRECT] = true, [FP_HOW_SEND] = true },
-		[FASTPATH_TC] = { [FP_HOW_REDIRECT] = true, [FP_HOW_SEND] = true, [FP_HOW_PEER] = true },
+	static const bool goes[3][FP_EGRESS_PEER + 1] = {
+		[FASTPATH_XDP_NATIVE] = { [FP_EGRESS_REDIRECT] = true },
+		[FASTPATH_XDP_GENERIC] = { [FP_EGRESS_REDIRECT] = true, [FP_EGRESS_SEND] = true },
+		[FASTPATH_TC] = { [FP_EGRESS_REDIRECT] = true, [FP_EGRESS_SEND] = true, [FP_EGRESS_PEER] = true },
 	};
 
 	for (enum fastpath_kind kind = FASTPATH_XDP_NATIVE; kind <= FASTPATH_TC; kind++)
-		for (enum fp_how how = FP_HOW_UP; how <= FP_HOW_PEER; how++) {
+		for (enum fp_egress how = FP_EGRESS_UP; how <= FP_EGRESS_PEER; how++) {
 			struct world w;
 
 			open_world(&w);
@@ -161,8 +161,8 @@ static void test_read_back(void **state)
 	assert_int_equal(run_one(&w, 7, CT_ORIGINAL), FP_FORWARDED);
 	w.env.now += 300 * MS;
 	assert_true(w.o->read_back(w.m, 7));
-	assert_int_equal(w.shortcuts.n_credits, 1);
-	struct shortcut_debt *d = &w.shortcuts.last[CT_ORIGINAL];
+	assert_int_equal(w.flowcache.n_credits, 1);
+	struct flowcache_deferred *d = &w.flowcache.last[CT_ORIGINAL];
 	assert_int_equal(d->packets, 2);
 	assert_int_equal(d->bytes, 200);
 	assert_true(d->has_tcp);
@@ -175,7 +175,7 @@ static void test_read_back(void **state)
 	assert_int_equal(run_one(&w, 7, CT_REPLY), FP_FORWARDED);
 	flow_of(&w, 7, CT_REPLY)->last_seen += 5;
 	assert_true(w.o->read_back(w.m, 7));
-	assert_int_equal(w.shortcuts.last[CT_REPLY].last_ns, w.env.now);
+	assert_int_equal(w.flowcache.last[CT_REPLY].last_ns, w.env.now);
 	close_world(&w);
 }
 
@@ -224,10 +224,10 @@ static void test_one_way(void **state)
 	assert_int_equal(run_one(&w, 3, CT_REPLY), FP_UP_NO_FLOW);
 	pass_time(&w, 3 * NS_PER_S);
 	assert_true(offload_map_has(w.m, 3));
-	assert_int_equal(w.shortcuts.credit[3].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.flowcache.credit[3].packets[CT_ORIGINAL], 1);
 	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
 	/* Void, and written anew in its place. */
-	w.o->void_all(w.m);
+	w.o->invalidate_all(w.m);
 	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_UP_STALE);
 	assert_true(w.o->add(w.m, 3));
 	pass_time(&w, 11 * MS);
@@ -242,7 +242,7 @@ static void test_one_way(void **state)
 	/* Void, and nobody asks for it again. */
 	w.ct.conn[5].status = CT_CONFIRMED;
 	put_in(&w, 5);
-	w.o->void_all(w.m);
+	w.o->invalidate_all(w.m);
 	pass_time(&w, 3 * NS_PER_S);
 	assert_false(offload_map_has(w.m, 5));
 	close_core(&w);
@@ -270,9 +270,9 @@ static void test_wrap(void **state)
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	w.env.now += 50 * MS;
 	assert_true(w.o->read_back(w.m, 0));
-	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
-	assert_int_equal(w.shortcuts.credit[0].bytes[CT_ORIGINAL], 100);
-	assert_in_range(w.shortcuts.last[CT_ORIGINAL].last_ns, then - 2 * MS, then + 2 * MS);
+	assert_int_equal(w.flowcache.credit[0].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.flowcache.credit[0].bytes[CT_ORIGINAL], 100);
+	assert_in_range(w.flowcache.last[CT_ORIGINAL].last_ns, then - 2 * MS, then + 2 * MS);
 	/* `up` wraps too. */
 	struct model_packet p = packet_of(&w, 0, CT_REPLY);
 	p.not_plain = true;
@@ -303,16 +303,16 @@ static void test_slices(void **state)
 		end = w.env.now + NS_PER_S;
 		while ((next = offload_map_next_deadline(w.m)) <= end) {
 			w.env.now = max_u64(w.env.now, next);
-			before = w.shortcuts.n_credits;
+			before = w.flowcache.n_credits;
 			offload_map_expire(w.m);
-			most = max_u32(most, w.shortcuts.n_credits - before);
+			most = max_u32(most, w.flowcache.n_credits - before);
 		}
 		w.env.now = end;
-		assert_int_equal(w.shortcuts.n_credits, (uint32_t)(round + 1) * N);
+		assert_int_equal(w.flowcache.n_credits, (uint32_t)(round + 1) * N);
 	}
 	assert_true(most <= 4096);
 	for (uint32_t i = 0; i < N; i++)
-		assert_int_equal(w.shortcuts.credit[i].packets[i & 1], 3);
+		assert_int_equal(w.flowcache.credit[i].packets[i & 1], 3);
 	close_world(&w);
 }
 
@@ -328,13 +328,13 @@ static void test_destroy(void **state)
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(run_one(&w, i, CT_REPLY), FP_FORWARDED);
 	offload_map_read_all(w.m);
-	assert_int_equal(w.shortcuts.n_credits, 100);
+	assert_int_equal(w.flowcache.n_credits, 100);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(run_one(&w, i, CT_REPLY), FP_FORWARDED);
 	offload_map_destroy(w.m);
 	assert_int_equal(w.n_left, 100);
 	for (uint32_t i = 0; i < 100; i++) {
-		assert_int_equal(w.shortcuts.credit[i].packets[CT_REPLY], 2);
+		assert_int_equal(w.flowcache.credit[i].packets[CT_REPLY], 2);
 		assert_int_equal(run_one(&w, i, CT_REPLY), FP_UP_NO_FLOW);
 	}
 	w.m = NULL;
@@ -422,7 +422,7 @@ static void test_tcp_closes(void **state)
 	fin.not_plain = true;
 	assert_int_equal(run(&w, &fin), FP_UP_NOT_PLAIN);
 	(void)w.o->read_back(w.m, 0);
-	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.flowcache.credit[0].packets[CT_ORIGINAL], 1);
 	w.ct.conn[0].tcp_state = CT_TCP_FIN_WAIT;
 	all_come_up(&w);
 	assert_int_equal(w.n_left, 1);
@@ -431,7 +431,7 @@ static void test_tcp_closes(void **state)
 	w.ct.conn[1].tcp_state = CT_TCP_CLOSE;
 	pass_time(&w, 2 * NS_PER_S);
 	assert_int_equal(w.n_left, 2);
-	assert_int_equal(w.shortcuts.credit[1].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.flowcache.credit[1].packets[CT_ORIGINAL], 1);
 	close_world(&w);
 }
 
@@ -446,12 +446,12 @@ static void test_void_all(void **state)
 	put_in(&w, 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	uint32_t generation = w.maps.adjacency[1].generation;
-	w.o->void_all(w.m);
+	w.o->invalidate_all(w.m);
 	/* Not at once for all of them; but whoever asks gets it, and behind the end of forwarding. */
-	assert_int_equal(w.shortcuts.n_credits, 0);
+	assert_int_equal(w.flowcache.n_credits, 0);
 	assert_true(w.o->read_back(w.m, 0));
-	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 1);
-	assert_int_equal(w.shortcuts.generation, generation + 1);
+	assert_int_equal(w.flowcache.credit[0].packets[CT_ORIGINAL], 1);
+	assert_int_equal(w.flowcache.generation, generation + 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
 	w.ct.conn[0].half[CT_REPLY].tuple.dst++; /* (only a test can) */
 	struct fp_flow *f = flow_of(&w, 0, CT_ORIGINAL);
@@ -466,7 +466,7 @@ static void test_void_all(void **state)
 	assert_true(offload_map_has(w.m, 0));
 	assert_false(offload_map_has(w.m, 1));
 	assert_int_equal(w.last_left, 1);
-	assert_int_equal(w.shortcuts.credit[0].packets[CT_ORIGINAL], 2);
+	assert_int_equal(w.flowcache.credit[0].packets[CT_ORIGINAL], 2);
 	(void)f;
 	close_world(&w);
 }
@@ -482,12 +482,12 @@ static void test_adjacency(void **state)
 	open_world(&w);
 	put_in(&w, 0);
 	a = &w.maps.adjacency[1];
-	assert_int_equal(a->how, FP_HOW_PEER);
+	assert_int_equal(a->how, FP_EGRESS_PEER);
 	assert_int_equal(a->ifindex, 102);
 	assert_int_equal(a->port, 2);
 	assert_int_equal(a->mtu, 1500);
 	assert_int_equal(a->header[0], 1);
-	assert_int_equal(w.maps.adjacency[3].how, FP_HOW_UP);
+	assert_int_equal(w.maps.adjacency[3].how, FP_EGRESS_UP);
 	w.ip.adjacency[1].header[0] = 99;
 	w.ip.adjacency[1].mtu = 50;
 	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
@@ -503,7 +503,7 @@ static void test_adjacency(void **state)
 	w.ip.adjacency[1].usable = true;
 	w.o->adjacency_changed(w.m, 1, IP_ADJACENCY_CHANGED);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
-	offload_map_set_port(w.m, 2, 0, FP_HOW_REDIRECT);
+	offload_map_set_port(w.m, 2, 0, FP_EGRESS_REDIRECT);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
 	w.o->adjacency_changed(w.m, 500, IP_ADJACENCY_CHANGED);
 	close_world(&w);
@@ -519,7 +519,7 @@ static void test_adjacency_gone(void **state)
 	struct world w;
 
 	open_world(&w);
-	w.shortcuts.others_from = OTHER;
+	w.flowcache.others_from = OTHER;
 	put_in(&w, 0);
 	put_in(&w, OTHER);
 	for (uint32_t i = 0; i <= UINT16_MAX; i++) {
@@ -536,7 +536,7 @@ static void test_adjacency_gone(void **state)
 	}
 	pass_time(&w, 2 * NS_PER_S);
 	assert_true(offload_map_has(w.m, 0));
-	assert_int_equal(w.shortcuts.credit[0].packets[CT_REPLY], 9);
+	assert_int_equal(w.flowcache.credit[0].packets[CT_REPLY], 9);
 	w.o->adjacency_changed(w.m, 2, IP_ADJACENCY_GONE);
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_STALE);
 	pass_time(&w, 2 * NS_PER_S);
@@ -559,7 +559,7 @@ static void test_no_way(void **state)
 
 	open_core(&w, N_CONNS, &(struct offload_share){ .maps = &maps, .flows = flows, .n_cores = 1 });
 	w.flows = flows;
-	w.shortcuts.others_from = OTHER;
+	w.flowcache.others_from = OTHER;
 	assert_true(w.o->add(w.m, 0));
 	info_of(&w, &info);
 	assert_int_equal(info.n_no_way, 0);

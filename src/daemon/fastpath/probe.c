@@ -38,7 +38,7 @@
 #define BUF_BYTES 1024
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 #define TCX_PROGRAMS_MAX 64u
-#define NAME_QUIET "yangguan_quiet" /* daemon/device/quiet_tcx.c */
+#define NAME_QUIET "yangguan_quiet" /* daemon/device/suppress_tcx.c */
 
 /* linux/netdev.h, which Debian 12 does not have. */
 enum { NETDEV_DEV_GET = 1, NETDEV_DEV_IFINDEX = 1, NETDEV_DEV_XDP_FEATURES = 3, NETDEV_XDP_NDO_XMIT = 4 };
@@ -310,38 +310,38 @@ static void ask_link(uint32_t ifindex, struct probe_facts *facts)
 /* A wrong yes loses every frame, a wrong no costs the way through user space. So a yes wants a reason: the kernel's
  * word, or a driver with native XDP, which as a rule takes redirected frames as well. A veth has that and takes them
  * only while its peer would, which nothing here can see. */
-static enum fp_how how_by_xdp(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
+static enum fp_egress how_by_xdp(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
 {
 	if (facts->xmit == PROBE_XMIT_YES)
-		return FP_HOW_REDIRECT;
+		return FP_EGRESS_REDIRECT;
 	if (facts->xmit == PROBE_XMIT_NO) {
 		*why = "its driver takes no redirected frames, so what native XDP has for it leaves through user space "
 		       "(a veth takes them when its peer has `ethtool -K PEER gro on`)";
-		return FP_HOW_SEND;
+		return FP_EGRESS_SEND;
 	}
 	if (kind == FASTPATH_XDP_NATIVE && !facts->is_veth)
-		return FP_HOW_REDIRECT;
+		return FP_EGRESS_REDIRECT;
 	*why = "this kernel cannot say whether its driver takes redirected frames (Linux 6.3 or later can), so what "
 	       "native XDP has for it leaves through user space";
-	return FP_HOW_SEND;
+	return FP_EGRESS_SEND;
 }
 
-enum fp_how probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
+enum fp_egress probe_judge(enum fastpath_kind kind, const struct probe_facts *facts, const char **why)
 {
 	*why = NULL;
 	if (kind != FASTPATH_TC)
 		return how_by_xdp(kind, facts, why);
 	if (!facts->is_veth || !facts->peer_elsewhere || !facts->large_segments)
-		return FP_HOW_SEND;
+		return FP_EGRESS_SEND;
 	if (!facts->has_queue)
-		return FP_HOW_PEER;
+		return FP_EGRESS_PEER;
 	*why = "packets go through its queue discipline; without one they would be put straight into its peer, which "
 	       "is "
 	       "quicker";
-	return FP_HOW_SEND;
+	return FP_EGRESS_SEND;
 }
 
-enum fp_how fastpath_how(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why)
+enum fp_egress fastpath_egress(const struct fastpath *f, enum fastpath_kind kind, uint32_t ifindex, const char **why)
 {
 	struct probe_facts facts = { .xmit = PROBE_XMIT_UNKNOWN };
 	const char *unused;

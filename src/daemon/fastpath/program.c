@@ -118,7 +118,7 @@ int program_load(struct fastpath *f, const struct fastpath_port *port, enum prog
 		.port = port->number,
 		.up_ifindex = port->up_ifindex,
 		.alive_ticks = life == PROGRAM_STAYS ? ALIVE_TICKS : 0,
-		.how_max = fastpath_how_max(port->kind),
+		.how_max = fastpath_egress_max(port->kind),
 	};
 	bool tc = port->kind == FASTPATH_TC;
 	struct bpf_object *o;

@@ -12,7 +12,7 @@ struct fp_program {
 	__u32 up_ifindex;  /* tc: where that goes which is not forwarded; 0: nobody takes it */
 	__u32 alive_ticks; /* the program stands back when fp_config.alive is older than this; 0: it goes with the
 			      process */
-	__u32 how_max;     /* enum fp_how: the last that this kind of program can take */
+	__u32 how_max;     /* enum fp_egress: the last that this kind of program can take */
 };
 
 /* Names of our programs, as `bpftool prog` and `tc filter` show them. */

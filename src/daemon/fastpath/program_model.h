@@ -146,7 +146,7 @@ static inline enum fp_count model_run(const struct fastpath_maps *m, struct mode
 			return model_up(f, p, version, FP_UP_WINDOW);
 	}
 	struct fp_adjacency *a = &m->adjacency[out->adjacency];
-	if (MODEL_LOAD(a->version) % 2 != 0 || MODEL_LOAD(a->how) == FP_HOW_UP)
+	if (MODEL_LOAD(a->version) % 2 != 0 || MODEL_LOAD(a->how) == FP_EGRESS_UP)
 		return model_up(f, p, version, FP_UP_ADJACENCY);
 	if (out->generation != MODEL_LOAD(a->generation))
 		return model_up(f, p, version, FP_UP_STALE);

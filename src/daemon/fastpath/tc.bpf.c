@@ -20,7 +20,7 @@
 #include "daemon/fastpath/forward.bpf.h"
 
 /* linux/pkt_cls.h has these too, and much that clang for BPF does not find. */
-enum { FP_TCP_SEGMENT_MIN = 20 + 48, FP_PIECES_MAX = 65535 / 48 };
+enum { FP_TCP_SEGMENT_MIN = 20 + 48, FP_SEGMENTS_MAX = 65535 / 48 };
 enum { FP_TC_NEXT = -1, FP_TC_SHOT = 2, FP_TC_REDIRECT = 7 };
 
 /* Bytes of an IP packet on the wire: of each piece of a large segment. */
@@ -38,7 +38,7 @@ static __always_inline bool pieces_odd(const struct __sk_buff *ctx, const struct
 {
 	__u32 gso_size = ctx->gso_size;
 
-	return gso_size != 0 && (ctx->gso_segs > FP_PIECES_MAX ||
+	return gso_size != 0 && (ctx->gso_segs > FP_SEGMENTS_MAX ||
 				 (v->proto == FP_PROTO_TCP && gso_size + v->tcp_header < FP_TCP_SEGMENT_MIN));
 }
 
@@ -155,7 +155,7 @@ int yangguan_tc(struct __sk_buff *ctx)
 		what = goes_up(ctx, what, &v);
 	fp_count_one(what);
 	if (what == FP_FORWARDED)
-		return way.how == FP_HOW_PEER ? bpf_redirect_peer(way.ifindex, 0) : bpf_redirect(way.ifindex, 0);
+		return way.how == FP_EGRESS_PEER ? bpf_redirect_peer(way.ifindex, 0) : bpf_redirect(way.ifindex, 0);
 	return what == FP_UP_REFUSED || what == FP_UP_OVERLOAD ? FP_TC_SHOT : bpf_redirect(program.up_ifindex, 0);
 }
 

@@ -487,7 +487,7 @@ static void step_raw_close(void *ctx, int socket, uint64_t now)
 	line(r, "raw-close %" PRIu64 " %d\n", r->now, socket);
 }
 
-static void step_raw_send(void *ctx, int socket, const struct raw_request *rq, uint64_t now)
+static void step_raw_send(void *ctx, int socket, const struct ping_request *rq, uint64_t now)
 {
 	struct record *r = ctx;
 
@@ -518,8 +518,8 @@ const struct core_recorder record_steps = {
 	.wall = step_wall,
 	.input = step_input,
 	.expire = step_expire,
-	.raw_open = step_raw_open,
-	.raw_close = step_raw_close,
+	.ping_socket_open = step_raw_open,
+	.ping_socket_close = step_raw_close,
 	.raw_send = step_raw_send,
 	.end_connection = step_end_connection,
 	.flush = step_flush,

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/workers/entry.h"
+#include "core/workers/core_api.h"
 
 struct record;
 

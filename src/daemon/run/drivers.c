@@ -15,10 +15,10 @@
  *
  * Each worker gets a handle of its own. Where the kernel cannot divide what a
  * device receives between all of them (fewer queues than workers, a TAP), some only
- * send, and those that receive hand over what is not theirs (src/core/workers/crew.h).
+ * send, and those that receive hand over what is not theirs (src/core/workers/workers.h).
  *
  * How frames leave by a device is asked when it is opened, and again from time to
- * time (fastpath_how): where a driver takes no redirected frames, what native XDP
+ * time (fastpath_egress): where a driver takes no redirected frames, what native XDP
  * has for it goes up and is sent as usual. The note says so.
  */
 #include "daemon/run/drivers.h"
@@ -117,7 +117,7 @@ static int prepare(struct drivers *s, enum way way, uint32_t number, uint32_t wo
 /* The first, upon which the others lean, last. */
 static void close_handles(struct driver_port *p)
 {
-	for (uint32_t i = CREW_MAX; i-- > 0;) {
+	for (uint32_t i = WORKERS_MAX; i-- > 0;) {
 		if (p->handle[i] != NULL)
 			p->handle[i]->ops->close(p->handle[i]);
 		p->handle[i] = NULL;
@@ -205,7 +205,7 @@ static void add_hint(struct text *t, const struct drivers *s, const struct drive
 	const char *why = NULL;
 
 	if (p->has_program)
-		(void)fastpath_how(fast_path(s->fast), ways[way].kind, link->index, &why);
+		(void)fastpath_egress(fast_path(s->fast), ways[way].kind, link->index, &why);
 	if (why != NULL)
 		text_add(t, "; %s", why);
 	/* XDP leaves by ports with XDP alone. */
@@ -228,7 +228,7 @@ static void add_hint(struct text *t, const struct drivers *s, const struct drive
 
 static void drop_umem(struct drivers *s)
 {
-	for (uint32_t i = 0; i < CREW_MAX; i++) {
+	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
 		umem_destroy(s->umem[i]);
 		s->umem[i] = NULL;
 	}

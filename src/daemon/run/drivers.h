@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Which driver a port gets: a device (src/device) and, for xdp and tc, the
- * program beside it (src/fastpath). The two rooms do not know each other; here
+ * program beside it (daemon/fastpath). The two rooms do not know each other; here
  * they meet. Control thread.
  */
 #ifndef YG_DAEMON_RUN_DRIVERS_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/workers/crew.h"
+#include "core/workers/workers.h"
 #include "daemon/fastpath/fast.h"
 #include "daemon/device/netlink.h"
 #include "daemon/device/umem.h"
@@ -25,7 +25,7 @@
 struct drivers {
 	struct fast *fast;  /* NULL: nobody has asked, or it cannot be had */
 	uint32_t n_workers; /* each gets a handle of every device; set before the first is opened */
-	struct umem *umem[CREW_MAX];
+	struct umem *umem[WORKERS_MAX];
 	bool umem_used; /* a port has, or has had, XDP: packets may lie there */
 	struct fast_limits fast_limits;
 	bool fast_asked;
@@ -33,7 +33,7 @@ struct drivers {
 };
 
 struct driver_port {
-	struct device *handle[CREW_MAX]; /* one a worker; [0] NULL: not open */
+	struct device *handle[WORKERS_MAX]; /* one a worker; [0] NULL: not open */
 	bool has_program;                /* beside the device */
 	bool attached;                   /* and it is there, under the port's number */
 	bool is_xdp;

@@ -8,10 +8,10 @@
  * Afterwards this thread is the control thread: it waits (libevent) for
  * commands, signals, word of the links, and events from the workers, and never
  * does anything that packets would have to wait for beyond a worker_call, or a
- * moment in which all workers rest (run_at_rest): a new config, a device that
+ * moment in which all workers rest (run_quiesced): a new config, a device that
  * comes, changes or goes.
  *
- * libevent calls its own, opaque watcher `struct event` too. Watchers are kept
+ * libevent calls its own, opaque watcher `struct yg_event` too. Watchers are kept
  * here as pointers only and never meet ours.
  */
 #include "daemon/run/run.h"
@@ -75,7 +75,7 @@ static bool is_worth_a_line(enum event_kind kind)
 	}
 }
 
-void run_event(struct run *r, struct event *e)
+void run_event(struct run *r, struct yg_event *e)
 {
 	char line[512];
 
@@ -103,14 +103,14 @@ static void on_notify(evutil_socket_t fd, short what, void *ctx)
 {
 	struct run_core *c = ctx;
 	struct run *r = c->run;
-	struct event e;
+	struct yg_event e;
 
 	worker_notify_clear(c->worker);
 	uint64_t n_lost = worker_events_lost(c->worker);
 	while (worker_event_next(c->worker, &e))
 		run_event(r, &e);
 	if (n_lost > 0)
-		run_event(r, &(struct event){ .kind = EVENT_LOST, .time_ns = worker_clock(), .count = n_lost });
+		run_event(r, &(struct yg_event){ .kind = EVENT_LOST, .time_ns = worker_clock(), .count = n_lost });
 	if (worker_raw_arrived(c->worker))
 		control_server_raw(r->server);
 	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL) {
@@ -155,7 +155,7 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	free(report);
 }
 
-enum { WATCH_LINK, WATCH_LOOK, WATCH_CLOCK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + CREW_MAX };
+enum { WATCH_LINK, WATCH_LOOK, WATCH_CLOCK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + WORKERS_MAX };
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
@@ -200,7 +200,7 @@ static void last_words(struct run *r)
 	struct timeval slice = { .tv_usec = 10000 };
 
 	r->ready = false;
-	run_event(r, &(struct event){ .kind = EVENT_STOPPED, .time_ns = worker_clock() });
+	run_event(r, &(struct yg_event){ .kind = EVENT_STOPPED, .time_ns = worker_clock() });
 	control_server_shut(r->server);
 	while (control_server_n_sessions(r->server) > 0 && worker_clock() < end) {
 		event_base_loopexit(r->base, &slice);
@@ -213,7 +213,7 @@ static void stop_workers(struct run *r)
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		worker_stop(r->core[i].worker);
 	/* What they had from each other. */
-	crew_drain(r->crew, worker_clock());
+	workers_drain(r->workers, worker_clock());
 }
 
 static int start_workers(struct run *r)
@@ -252,7 +252,7 @@ static int serve_watched(struct run *r)
 	r->ready = true;
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
-	run_event(r, &(struct event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->core.generation });
+	run_event(r, &(struct yg_event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
 		;
 	last_words(r);
@@ -288,19 +288,19 @@ static int with_devices(struct run *r)
 	if (status == EXIT_OK) {
 		for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 			if (r->port[i].device != NULL)
-				run_port_put(r, &r->port[i], i);
+				run_port_attach(r, &r->port[i], i);
 		run_say("control socket %s", r->socket_path);
 		status = serve(r);
 	}
 	/* The cores let go of what they hold before the devices that lent it are closed. */
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (r->port[i].device != NULL)
-			run_port_take(r, &r->port[i], i);
+			run_port_detach(r, &r->port[i], i);
 	run_ports_stop(r);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		run_port_close(r, &r->port[i], i);
 	if (r->quiet != NULL)
-		quiet_close(r->quiet);
+		suppress_close(r->quiet);
 	netlink_monitor_close(r->monitor);
 	return status;
 }
@@ -312,23 +312,23 @@ static void wake(void *ctx, uint32_t worker)
 
 static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64_t now, uint64_t wall_offset_ns)
 {
-	void *emit_ctx[CREW_MAX];
+	void *emit_ctx[WORKERS_MAX];
 
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		emit_ctx[i] = r->core[i].worker;
-	r->crew = crew_create(r->n_cores, &r->limits, seed, now, worker_emit, emit_ctx);
-	if (r->crew == NULL)
+	r->workers = workers_create(r->n_cores, &r->limits, seed, now, worker_emit, emit_ctx);
+	if (r->workers == NULL)
 		return false;
-	crew_set_wake(r->crew, wake, r);
+	workers_set_wake(r->workers, wake, r);
 	stage_clock_start(&r->stage_clock);
 	for (uint32_t i = 0; i < r->n_cores; i++) {
-		struct gateway *g = crew_gateway(r->crew, i);
+		struct gateway *g = workers_gateway(r->workers, i);
 
 		gateway_env(g)->wall_offset_ns = wall_offset_ns;
 		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
-		r->core[i].entry = (struct entry){ .crew = r->crew, .worker = i, .gateway = g };
-		worker_set_entry(r->core[i].worker, &r->core[i].entry);
+		r->core[i].entry = (struct entry){ .workers = r->workers, .worker = i, .gateway = g };
+		worker_set_core_api(r->core[i].worker, &r->core[i].entry);
 	}
 	return true;
 }
@@ -377,7 +377,7 @@ static int with_core(struct run *r)
 		record_set_failed(r->record, on_record_failed, r);
 		record_config_text(r->record, r->snap->text, r->snap->text_len);
 	}
-	int rc = entry_configure(&r->core[0].entry, &r->snap->core, now);
+	int rc = core_api_configure(&r->core[0].entry, &r->snap->core, now);
 	if (rc != 0) {
 		snprintf(err, sizeof(err), "the config does not fit: %s", strerror(-rc));
 		status = complain(err);
@@ -401,7 +401,7 @@ close_record:
 		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
 	record_close(r->record);
 destroy:
-	crew_destroy(r->crew);
+	workers_destroy(r->workers);
 	drivers_end(&r->drivers);
 	return status;
 }

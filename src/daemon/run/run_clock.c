@@ -33,7 +33,7 @@ static void set_wall(void *arg)
 {
 	struct wall_call *c = arg;
 
-	entry_set_wall(c->entry, c->offset_ns, worker_clock());
+	core_api_set_wall(c->entry, c->offset_ns, worker_clock());
 }
 
 void run_clock_look(struct run *r)

@@ -88,16 +88,16 @@ static int check_kernel_device(const char *name, bool take_over, struct netlink_
 static int keep_quiet(struct run *r, const char *name, char *err, size_t err_len)
 {
 	if (r->quiet == NULL) {
-		int rc = quiet_open(QUIET_AUTO, &r->quiet, err, err_len);
+		int rc = suppress_open(SUPPRESS_AUTO, &r->quiet, err, err_len);
 		if (rc != 0)
 			return rc;
 	}
-	return quiet_add(r->quiet, name, err, err_len);
+	return suppress_add(r->quiet, name, err, err_len);
 }
 
 static void take_link_state(struct run_port *p, const struct netlink_link *link)
 {
-	for (uint32_t k = 0; k < CREW_MAX && p->port.handle[k] != NULL; k++) {
+	for (uint32_t k = 0; k < WORKERS_MAX && p->port.handle[k] != NULL; k++) {
 		p->port.handle[k]->up = link->admin_up && link->running;
 		p->port.handle[k]->mtu = link->mtu;
 		p->port.handle[k]->mac = link->mac;
@@ -108,9 +108,9 @@ static void let_speak(struct run *r, struct run_port *p)
 {
 	char err[256];
 
-	if (p->is_quiet && quiet_remove(r->quiet, p->name, err, sizeof(err)) != 0)
+	if (p->is_suppressed && suppress_remove(r->quiet, p->name, err, sizeof(err)) != 0)
 		run_say("%s", err);
-	p->is_quiet = false;
+	p->is_suppressed = false;
 }
 
 /* Lock, quiet, device: in this order, since the lock says who may touch the rest. */
@@ -130,7 +130,7 @@ static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err,
 		rc = keep_quiet(r, p->name, err, err_len);
 		if (rc != 0)
 			goto unlock;
-		p->is_quiet = true;
+		p->is_suppressed = true;
 	}
 	rc = drivers_open(&r->drivers, p->driver, &link, i, &p->port, err, err_len);
 	if (rc != 0)
@@ -197,7 +197,7 @@ static void fast_down(struct run *r, uint32_t i)
 		fast_port_down(r->drivers.fast, k, i);
 }
 
-void run_port_put(struct run *r, struct run_port *p, uint32_t i)
+void run_port_attach(struct run *r, struct run_port *p, uint32_t i)
 {
 	for (uint32_t k = 0; k < r->n_cores; k++)
 		worker_set_device(r->core[k].worker, i, p->port.handle[k], worker_clock());
@@ -210,7 +210,7 @@ void run_port_put(struct run *r, struct run_port *p, uint32_t i)
 		fast_up(r, i);
 }
 
-void run_port_take(struct run *r, struct run_port *p, uint32_t i)
+void run_port_detach(struct run *r, struct run_port *p, uint32_t i)
 {
 	if (p->port.has_program && r->fast_started)
 		fast_down(r, i);
@@ -259,7 +259,7 @@ struct link_change {
 static void say_changed(struct run *r, uint32_t i)
 {
 	for (uint32_t k = 0; k < r->n_cores; k++)
-		entry_device_changed(&r->core[k].entry, i, worker_clock());
+		core_api_device_changed(&r->core[k].entry, i, worker_clock());
 }
 
 /* With the workers at rest. */
@@ -300,7 +300,7 @@ static bool may_take_again(struct run *r, struct run_port *p, const struct netli
 		run_say("%s is back, but %s", link->name, err);
 		return false;
 	}
-	if (p->is_quiet && quiet_add(r->quiet, link->name, err, sizeof(err)) != 0) {
+	if (p->is_suppressed && suppress_add(r->quiet, link->name, err, sizeof(err)) != 0) {
 		run_say("%s is back, but %s", link->name, err);
 		return false;
 	}
@@ -319,14 +319,14 @@ static void take_at_rest(void *arg)
 {
 	struct port_call *c = arg;
 
-	run_port_take(c->run, c->port, c->ifindex);
+	run_port_detach(c->run, c->port, c->ifindex);
 }
 
 static void put_at_rest(void *arg)
 {
 	struct port_call *c = arg;
 
-	run_port_put(c->run, c->port, c->ifindex);
+	run_port_attach(c->run, c->port, c->ifindex);
 	say_changed(c->run, c->ifindex);
 }
 
@@ -349,7 +349,7 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 
 	if (p->device != NULL) {
 		p->counters = (struct device){ 0 };
-		run_at_rest(r, take_at_rest, &c);
+		run_quiesced(r, take_at_rest, &c);
 		for (uint32_t k = 0; k < r->n_cores; k++)
 			carry_counters(&p->counters, p->port.handle[k]);
 		close_device(r, p, i);
@@ -360,7 +360,7 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 		return;
 	}
 	carry_counters(p->device, &p->counters);
-	run_at_rest(r, put_at_rest, &c);
+	run_quiesced(r, put_at_rest, &c);
 	p->is_gone = false;
 }
 
@@ -380,7 +380,7 @@ void run_ports_look(struct run *r)
 		if (!drivers_look(&c.port->port))
 			take_anew(r, i, "has lost its TAP, and now");
 		else if (r->fast_started && fast_ask_again(r->drivers.fast, i))
-			run_at_rest(r, up_at_rest, &c);
+			run_quiesced(r, up_at_rest, &c);
 	}
 }
 
@@ -391,17 +391,17 @@ static void down_at_rest(void *arg)
 	fast_down(c->run, c->ifindex);
 }
 
-void run_port_strip(struct run *r, uint32_t i)
+void run_port_detach_program(struct run *r, uint32_t i)
 {
 	struct port_call c = { .run = r, .port = &r->port[i], .ifindex = i };
 
 	/* Programs name a way out by its number: what they still send there would leave by the next device of it. */
 	if (r->fast_started)
-		run_at_rest(r, down_at_rest, &c);
+		run_quiesced(r, down_at_rest, &c);
 	drivers_gone(&r->drivers, &c.port->port, i);
 }
 
-void run_port_again(struct run *r, uint32_t i)
+void run_port_reopen(struct run *r, uint32_t i)
 {
 	take_anew(r, i, "stays, but");
 }
@@ -434,7 +434,7 @@ static void follow(struct run *r, uint32_t i, enum netlink_change change, const 
 		p->is_gone = true;
 	if (change == NETLINK_CHANGE_BACK && !may_take_again(r, p, link))
 		return;
-	run_at_rest(r, apply_change, &c);
+	run_quiesced(r, apply_change, &c);
 	if (c.rc != 0) {
 		run_say("%s is back, but %s", link->name, c.err);
 		return;
@@ -465,7 +465,7 @@ static void change_port(struct run *r, uint32_t i, enum netlink_change change, c
 	bool is_up = p->device != NULL && p->device->up;
 	if (is_up == was_up)
 		return;
-	run_event(r, &(struct event){
+	run_event(r, &(struct yg_event){
 			     .kind = is_up ? EVENT_DEVICE_UP : EVENT_DEVICE_DOWN,
 			     .time_ns = worker_clock(),
 			     .ifindex = i,

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "daemon/run/drivers.h"
-#include "core/workers/entry.h"
+#include "core/workers/core_api.h"
 #include "daemon/record/record.h"
 #include "daemon/config/snapshot.h"
 #include "daemon/run/stage_clock.h"
@@ -18,7 +18,7 @@
 #include "daemon/control/server/path.h"
 #include "daemon/control/server/server.h"
 #include "daemon/device/netlink.h"
-#include "daemon/device/quiet.h"
+#include "daemon/device/suppress.h"
 
 /* One interface and the kernel device behind it. */
 struct run_port {
@@ -27,7 +27,7 @@ struct run_port {
 	char driver[16]; /* as the config says */
 	char name[DEVICE_NAME_MAX];
 	bool take_over;
-	bool is_quiet;
+	bool is_suppressed;
 	bool is_gone;           /* the kernel device has vanished, or no driver takes it any more */
 	int lock_fd;            /* holds the name in this network namespace */
 	struct device counters; /* as they were before the device was taken anew */
@@ -49,9 +49,9 @@ struct run {
 
 	struct gateway_limits limits;
 	struct snapshot *snap;
-	struct crew *crew;
+	struct workers *workers;
 	uint32_t n_cores;
-	struct run_core core[CREW_MAX];
+	struct run_core core[WORKERS_MAX];
 	struct stage_clock stage_clock;
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
@@ -71,7 +71,7 @@ struct run {
 /* Says something to whoever watches the program. */
 void run_say(const char *fmt, ...) YG_PRINTF(1, 2);
 /* To the program's output and to all who listen for events. Control thread. */
-void run_event(struct run *r, struct event *e);
+void run_event(struct run *r, struct yg_event *e);
 
 /* --- run_target.c --- */
 
@@ -79,7 +79,7 @@ void run_event(struct run *r, struct event *e);
 void run_fill_target(struct run *r);
 /* Runs fn(arg) in this thread while every worker rests between two batches, with the cores' clocks set, and nothing is
  * on its way between them. Control thread. */
-void run_at_rest(struct run *r, worker_fn *fn, void *arg);
+void run_quiesced(struct run *r, worker_fn *fn, void *arg);
 
 /* --- run_ports.c --- */
 
@@ -87,14 +87,14 @@ void run_at_rest(struct run *r, worker_fn *fn, void *arg);
 int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
 		  size_t err_len);
 /* With the workers at rest: the device of `p`, number i, goes into the cores, or out of them. */
-void run_port_put(struct run *r, struct run_port *p, uint32_t i);
-void run_port_take(struct run *r, struct run_port *p, uint32_t i);
+void run_port_attach(struct run *r, struct run_port *p, uint32_t i);
+void run_port_detach(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel gets the device back. Nobody may use it any more. */
 void run_port_close(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel forwards nothing by port i any more and its device has no program; the number is free for another's. */
-void run_port_strip(struct run *r, uint32_t i);
+void run_port_detach_program(struct run *r, uint32_t i);
 /* The device of port i is taken anew, by the best driver there is now. */
-void run_port_again(struct run *r, uint32_t i);
+void run_port_reopen(struct run *r, uint32_t i);
 /* Every port is closed: lets go of what they shared with the cores. The workers have ended. */
 void run_ports_stop(struct run *r);
 /* Now and then: what the kernel sends no word of. Control thread. */

@@ -62,7 +62,7 @@ static void close_new(struct change_over *c)
 			run_port_close(c->run, &c->next[i], i);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->stripped[i])
-			run_port_again(c->run, i);
+			run_port_reopen(c->run, i);
 }
 
 /* 0, or -errno and a sentence, and nothing is open that was not before. */
@@ -85,7 +85,7 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 			snprintf(err, err_len, "%s: its driver cannot be changed by a reload: start anew", name);
 		} else {
 			if (r->port[i].port.attached) {
-				run_port_strip(r, i);
+				run_port_detach_program(r, i);
 				c->stripped[i] = true;
 			}
 			rc = run_port_open(r, c->snap, i, &c->next[i], err, err_len);
@@ -108,14 +108,14 @@ static void change_over(void *arg)
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->leaves[i])
-			run_port_take(r, &r->port[i], i);
+			run_port_detach(r, &r->port[i], i);
 	if (r->record != NULL)
 		record_config_text(r->record, c->snap->text, c->snap->text_len);
-	c->rc = entry_configure(&r->core[0].entry, &c->snap->core, now);
+	c->rc = core_api_configure(&r->core[0].entry, &c->snap->core, now);
 	struct run_port *ports = c->rc == 0 ? c->next : r->port;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (ports[i].device != NULL && (c->rc == 0 ? c->is_new[i] : c->leaves[i]))
-			run_port_put(r, &ports[i], i);
+			run_port_attach(r, &ports[i], i);
 }
 
 /* One line: what is different now. */
@@ -154,7 +154,7 @@ static bool refuse(struct run *r, char **report, const char *text)
 	snprintf(first, sizeof(first), "%.*s", (int)strcspn(text, "\n"), text);
 	if (asprintf(report, "%s\nnothing was changed\n", text) < 0)
 		*report = NULL;
-	run_event(r, &(struct event){ .kind = EVENT_RELOAD_REFUSED, .time_ns = worker_clock(), .detail = first });
+	run_event(r, &(struct yg_event){ .kind = EVENT_RELOAD_REFUSED, .time_ns = worker_clock(), .detail = first });
 	return false;
 }
 
@@ -227,7 +227,7 @@ bool run_reload(void *run, char **report)
 	}
 	int rc = open_new(c, err, sizeof(err));
 	if (rc == 0) {
-		run_at_rest(r, change_over, c);
+		run_quiesced(r, change_over, c);
 		rc = c->rc;
 		if (rc != 0) {
 			snprintf(err, sizeof(err), "the new config does not fit: %s", strerror(-rc));
@@ -242,7 +242,7 @@ bool run_reload(void *run, char **report)
 	*report = report_changes(c);
 	commit(c);
 	run_event(r,
-		  &(struct event){ .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->core.generation });
+		  &(struct yg_event){ .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	free(c);
 	return true;
 }

@@ -12,9 +12,9 @@
 static void stop_all(struct run *r)
 {
 	for (uint32_t i = 0; i < r->n_cores; i++)
-		worker_park(r->core[i].worker);
+		worker_quiesce(r->core[i].worker);
 	for (uint32_t i = 0; i < r->n_cores; i++)
-		worker_parked(r->core[i].worker);
+		worker_is_quiesced(r->core[i].worker);
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		gateway_set_time(r->core[i].entry.gateway, worker_clock());
 }
@@ -24,14 +24,14 @@ static void go_on_all(struct run *r)
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		gateway_flush(r->core[i].entry.gateway, worker_clock());
 	for (uint32_t i = 0; i < r->n_cores; i++)
-		worker_go(r->core[i].worker);
+		worker_resume(r->core[i].worker);
 }
 
-void run_at_rest(struct run *r, worker_fn *fn, void *arg)
+void run_quiesced(struct run *r, worker_fn *fn, void *arg)
 {
 	stop_all(r);
 	/* A device must not go while another worker has a packet that lies in its ring. */
-	crew_drain(r->crew, worker_clock());
+	workers_drain(r->workers, worker_clock());
 	fn(arg);
 	go_on_all(r);
 }
@@ -52,30 +52,30 @@ static void slot_call_all(void *ctx, control_fn *fn, void *arg)
 
 static void slot_between(void *ctx, struct control_between *out)
 {
-	struct crew_between between;
+	struct workers_between between;
 
-	crew_between(((struct run *)ctx)->crew, &between);
+	workers_between(((struct run *)ctx)->workers, &between);
 	*out = (struct control_between){ .n_waiting = between.n_waiting, .n_lent = between.n_lent };
 }
 
 static int slot_raw_open(void *ctx)
 {
-	return entry_raw_open(&((struct run *)ctx)->core[0].entry);
+	return core_api_ping_socket_open(&((struct run *)ctx)->core[0].entry);
 }
 
 static void slot_raw_close(void *ctx, int socket)
 {
-	entry_raw_close(&((struct run *)ctx)->core[0].entry, socket);
+	core_api_ping_socket_close(&((struct run *)ctx)->core[0].entry, socket);
 }
 
-static int slot_raw_send(void *ctx, int socket, const struct raw_request *rq)
+static int slot_raw_send(void *ctx, int socket, const struct ping_request *rq)
 {
-	return entry_raw_send(&((struct run *)ctx)->core[0].entry, socket, rq);
+	return core_api_ping_socket_send(&((struct run *)ctx)->core[0].entry, socket, rq);
 }
 
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
-	entry_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
+	core_api_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
 }
 
 static const struct rib *slot_rib(void *ctx)
@@ -167,8 +167,8 @@ void run_fill_target(struct run *r)
 		.call = slot_call,
 		.call_all = slot_call_all,
 		.between = slot_between,
-		.raw_open = slot_raw_open,
-		.raw_close = slot_raw_close,
+		.ping_socket_open = slot_raw_open,
+		.ping_socket_close = slot_raw_close,
 		.raw_send = slot_raw_send,
 		.end_connection = slot_end_connection,
 		.rib = slot_rib,
@@ -193,7 +193,7 @@ void run_fill_target(struct run *r)
 			.conntrack = gateway_conntrack(g),
 			.nat = gateway_nat(g),
 			.rules = gateway_rules(g),
-			.raw = gateway_raw(g),
+			.raw = gateway_ping_sockets(g),
 		};
 	}
 }

@@ -7,7 +7,7 @@
  * only for its timers. Behind packets it keeps looking for a while before it
  * sleeps, for as long as that would have paid lately (spin.h).
  *
- * Several workers hand packets to each other (src/core/workers/crew.h). A worker that goes to
+ * Several workers hand packets to each other (src/core/workers/workers.h). A worker that goes to
  * sleep first says so (asleep), then looks once more at what others have handed
  * over; who hands over first publishes, then looks at asleep. Both by an exchange, so
  * that one of them sees the other: nothing is slept over, and
@@ -20,7 +20,7 @@
  * eventfd to the control thread is written at most once between two reads of it,
  * at the end of a round.
  *
- * Next: src/core/workers/entry.c
+ * Next: src/core/workers/core_api.c
  */
 #include "daemon/run/worker.h"
 
@@ -73,7 +73,7 @@ struct worker {
 	_Atomic(struct call *) call;
 	sem_t call_done;
 	struct call park;
-	sem_t parked, go;
+	sem_t quiesced, go;
 	int wake_fd;
 	bool stop;
 
@@ -85,7 +85,7 @@ struct worker {
 	atomic_bool raw_arrived;
 	_Atomic uint64_t n_lost;
 	_Atomic uint32_t head, tail; /* of the ring: next to write, next to read */
-	struct event ring[RING_EVENTS];
+	struct yg_event ring[RING_EVENTS];
 };
 
 /* What people are told without asking. */
@@ -110,7 +110,7 @@ struct worker *worker_create(void)
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	(void)sem_init(&w->call_done, 0, 0);
-	(void)sem_init(&w->parked, 0, 0);
+	(void)sem_init(&w->quiesced, 0, 0);
 	(void)sem_init(&w->go, 0, 0);
 	if (w->wake_fd < 0 || w->notify_fd < 0) {
 		if (w->wake_fd >= 0)
@@ -131,7 +131,7 @@ void worker_destroy(struct worker *w)
 	close(w->wake_fd);
 	close(w->notify_fd);
 	sem_destroy(&w->call_done);
-	sem_destroy(&w->parked);
+	sem_destroy(&w->quiesced);
 	sem_destroy(&w->go);
 	free(w);
 }
@@ -195,7 +195,7 @@ const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w)
 	return &w->wanted;
 }
 
-void worker_emit(void *ctx, const struct event *e)
+void worker_emit(void *ctx, const struct yg_event *e)
 {
 	struct worker *w = ctx;
 
@@ -211,7 +211,7 @@ void worker_emit(void *ctx, const struct event *e)
 	atomic_store_explicit(&w->head, head + 1, memory_order_release);
 }
 
-bool worker_event_next(struct worker *w, struct event *out)
+bool worker_event_next(struct worker *w, struct yg_event *out)
 {
 	uint32_t tail = atomic_load_explicit(&w->tail, memory_order_relaxed);
 
@@ -240,10 +240,10 @@ static void raw_ready(void *ctx, int socket)
 	w->notify_wanted = true;
 }
 
-void worker_set_entry(struct worker *w, struct entry *e)
+void worker_set_core_api(struct worker *w, struct entry *e)
 {
 	w->entry = e;
-	raw_set_ready(gateway_raw(e->gateway), raw_ready, w);
+	ping_sockets_set_ready(gateway_ping_sockets(e->gateway), raw_ready, w);
 }
 
 /* --- devices --- */
@@ -254,7 +254,7 @@ void worker_set_device(struct worker *w, uint32_t ifindex, struct device *d, uin
 
 	while (i < w->n_ports && w->port[i].ifindex != ifindex)
 		i++;
-	entry_attach(w->entry, ifindex, d, now);
+	core_api_attach(w->entry, ifindex, d, now);
 	if (d != NULL) {
 		w->port[i] = (struct port){ .ifindex = ifindex, .device = d, .fd = d->ops->poll_fd(d) };
 		if (i == w->n_ports)
@@ -291,7 +291,7 @@ static void wait_for(sem_t *sem)
 
 static void rest(struct worker *w)
 {
-	sem_post(&w->parked);
+	sem_post(&w->quiesced);
 	wait_for(&w->go);
 	send_notify(w);
 }
@@ -324,7 +324,7 @@ void worker_call(struct worker *w, worker_fn *fn, void *arg)
 	wait_for(&w->call_done);
 }
 
-void worker_park(struct worker *w)
+void worker_quiesce(struct worker *w)
 {
 	if (!w->running)
 		return;
@@ -333,13 +333,13 @@ void worker_park(struct worker *w)
 	kick(w->wake_fd);
 }
 
-void worker_parked(struct worker *w)
+void worker_is_quiesced(struct worker *w)
 {
 	if (w->running)
-		wait_for(&w->parked);
+		wait_for(&w->quiesced);
 }
 
-void worker_go(struct worker *w)
+void worker_resume(struct worker *w)
 {
 	if (!w->running) {
 		send_notify(w);
@@ -367,7 +367,7 @@ static uint32_t receive(struct worker *w, uint64_t *now)
 		n += b.n;
 		w->port[i].n_errors = 0;
 		*now = worker_clock();
-		entry_input(w->entry, w->port[i].ifindex, &b, *now);
+		core_api_input(w->entry, w->port[i].ifindex, &b, *now);
 	}
 	if (n == 0)
 		*now = worker_clock();
@@ -383,7 +383,7 @@ static uint32_t take_over(struct worker *w, uint64_t now)
 		n_empty += w->port[i].is_empty;
 	if (n_empty == 0 && w->n_ports > 0)
 		return 0;
-	n = entry_poll(w->entry, now);
+	n = core_api_poll(w->entry, now);
 	for (uint32_t i = 0; i < w->n_ports && n == 0; i++)
 		if (w->port[i].is_empty)
 			gateway_seen_empty(w->entry->gateway, w->port[i].ifindex);
@@ -392,7 +392,7 @@ static uint32_t take_over(struct worker *w, uint64_t now)
 
 static uint64_t next_deadline(struct worker *w)
 {
-	uint64_t next = entry_next_deadline(w->entry);
+	uint64_t next = core_api_next_deadline(w->entry);
 
 	for (uint32_t i = 0; i < w->n_ports; i++) {
 		struct device *d = w->port[i].device;
@@ -445,7 +445,7 @@ static uint32_t sleep_when_all_is_done(struct worker *w, uint64_t now)
 	uint32_t n;
 
 	(void)atomic_exchange(&w->asleep, true); /* before the look; see worker_wake */
-	n = entry_poll(w->entry, now);
+	n = core_api_poll(w->entry, now);
 	if (n == 0)
 		sleep_until(w, now, next_deadline(w));
 	atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
@@ -460,8 +460,8 @@ static void *worker_main(void *arg)
 		uint64_t now;
 		uint32_t n = receive(w, &now);
 		n += take_over(w, now);
-		if (entry_next_deadline(w->entry) <= now)
-			entry_expire(w->entry, now);
+		if (core_api_next_deadline(w->entry) <= now)
+			core_api_expire(w->entry, now);
 		if (check_mailbox(w))
 			continue;
 		send_notify(w);
@@ -473,7 +473,7 @@ static void *worker_main(void *arg)
 			spin_relax();
 			continue;
 		}
-		entry_idle(w->entry);
+		core_api_idle(w->entry);
 		/* The recorder may have had to say something. */
 		send_notify(w);
 		if (sleep_when_all_is_done(w, now) > 0)
@@ -496,7 +496,7 @@ int worker_start(struct worker *w)
 	if (rc != 0)
 		return -rc;
 	w->running = true;
-	if (crew_n(w->entry->crew) > 1)
+	if (workers_n(w->entry->workers) > 1)
 		snprintf(name, sizeof(name), "worker-%u", w->entry->worker);
 	pthread_setname_np(w->thread, name);
 	return 0;

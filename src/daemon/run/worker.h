@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/workers/entry.h"
+#include "core/workers/core_api.h"
 #include "base/event.h"
 
 struct worker;
@@ -22,7 +22,7 @@ struct worker *worker_create(void);
 /* The thread must have ended. */
 void worker_destroy(struct worker *w);
 /* The core to drive; e outlives the worker. Fills in the slot of its raw sockets. */
-void worker_set_entry(struct worker *w, struct entry *e);
+void worker_set_core_api(struct worker *w, struct entry *e);
 /* 0 or -errno. */
 int worker_start(struct worker *w);
 /* Ends the thread and waits for it. Calls run in the caller's thread from then on. */
@@ -32,11 +32,11 @@ void worker_stop(struct worker *w);
  * and what waits sent after, and waits for it. Control thread only. */
 void worker_call(struct worker *w, worker_fn *fn, void *arg);
 
-/* Stops the worker between two batches until worker_go. In three steps, so that several stop together: first
- * worker_park for each, then worker_parked, after which the control thread may do to the core what it likes. */
-void worker_park(struct worker *w);
-void worker_parked(struct worker *w);
-void worker_go(struct worker *w);
+/* Stops the worker between two batches until worker_resume. In three steps, so that several stop together: first
+ * worker_quiesce for each, then worker_is_quiesced, after which the control thread may do to the core what it likes. */
+void worker_quiesce(struct worker *w);
+void worker_is_quiesced(struct worker *w);
+void worker_resume(struct worker *w);
 
 /* Another worker has handed something over. Any thread. */
 void worker_wake(struct worker *w);
@@ -60,7 +60,7 @@ const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w);
 int worker_notify_fd(const struct worker *w);
 /* Control thread: first this, then the rest of what can be asked. */
 void worker_notify_clear(struct worker *w);
-bool worker_event_next(struct worker *w, struct event *out);
+bool worker_event_next(struct worker *w, struct yg_event *out);
 /* Events that found the ring full since the last call. */
 uint64_t worker_events_lost(struct worker *w);
 /* True once after a message for a raw socket. */

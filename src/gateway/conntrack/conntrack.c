@@ -75,12 +75,12 @@ struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limi
 	ct->env = env;
 	ct->capacity = n;
 	for (uint32_t o = 0; o < N_CT_ORIGINS; o++)
-		ct->young[o].first = ct->young[o].last = UINT32_MAX;
+		ct->unassured[o].first = ct->unassured[o].last = UINT32_MAX;
 	ct->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	ct_timeouts_fill(&ct->cfg.timeout);
 	if (pool_init(&ct->conns, n + CT_BEYOND_MAX, sizeof(struct conn), _Alignof(struct conn)) != 0)
 		goto free_ct;
-	if (pool_init(&ct->sides, n + CT_BEYOND_MAX, sizeof(*ct->side), _Alignof(struct ct_side)) != 0)
+	if (pool_init(&ct->sides, n + CT_BEYOND_MAX, sizeof(*ct->side), _Alignof(struct ct_ext)) != 0)
 		goto fini_conns;
 	ct->side = pool_at(&ct->sides, 0);
 	if (ct_table_init(&ct->table, 2 * (n + CT_BEYOND_MAX)) != 0)
@@ -151,9 +151,9 @@ void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
 	ct->release_ctx = ctx;
 }
 
-void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew)
+void conntrack_set_workers(struct conntrack *ct, const struct ct_workers *workers)
 {
-	ct->crew = *crew;
+	ct->workers = *workers;
 }
 
 uint32_t conntrack_n_connections(const struct conntrack *ct)
@@ -199,15 +199,15 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone_of(ct, p), id);
 }
 
-enum ct_piece conntrack_piece(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk)
+enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk)
 {
 	*walk = NULL;
 	if (!ipv4_is_fragment(&p->ip) || p->datagram_serial == 0)
-		return CT_PIECE_NONE;
+		return CT_FRAGMENT_NONE;
 	*walk = ct_fragment_walk(ct->fragments, p);
 	if (p->ip.frag_off == 0)
-		return *walk == NULL ? CT_PIECE_NONE : CT_PIECE_FIRST;
-	return *walk == NULL ? CT_PIECE_LOST : CT_PIECE_LATER;
+		return *walk == NULL ? CT_FRAGMENT_NONE : CT_FRAGMENT_FIRST;
+	return *walk == NULL ? CT_FRAGMENT_LOST : CT_FRAGMENT_LATER;
 }
 
 bool ct_checksum_ok(struct packet *p)
@@ -290,7 +290,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 		refuse(ct, p, DROP_CT_TABLE_FULL);
 		return;
 	}
-	struct ct_side *side = &ct->side[index];
+	struct ct_ext *side = &ct->side[index];
 
 	side->source = source;
 	side->predecessor = predecessor;
@@ -381,7 +381,7 @@ void ct_resume_ready(struct conntrack *ct)
 struct track {
 	uint64_t hash;
 	struct tuple tuple;
-	enum { TRACK_SKIP, TRACK_TUPLE, TRACK_ERROR, TRACK_LATER_PIECE, TRACK_NONE } kind;
+	enum { TRACK_SKIP, TRACK_TUPLE, TRACK_ERROR, TRACK_LATER_FRAGMENT, TRACK_NONE } kind;
 };
 
 static void classify(struct conntrack *ct, const struct packet *p, struct track *t)
@@ -397,7 +397,7 @@ static void classify(struct conntrack *ct, const struct packet *p, struct track 
 	else if (tuple_of_packet(p, zone, &t->tuple))
 		t->kind = TRACK_TUPLE;
 	else
-		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_PIECE : TRACK_NONE;
+		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_FRAGMENT : TRACK_NONE;
 	if (t->kind == TRACK_TUPLE) {
 		t->hash = p->has_flow_hash ? p->flow_hash : tuple_hash(&ct->key, &t->tuple);
 		ct_table_prefetch(&ct->table, t->hash);
@@ -450,7 +450,7 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 			bool replied = c->status & CT_SEEN_REPLY;
 
 			if (first.has_seq)
-				ct_tcp_later_piece(c, conn_dir(ref), &p->ip, &first);
+				ct_tcp_later_fragment(c, conn_dir(ref), &p->ip, &first);
 			attach(ct, p, ref, replied ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
 		}
 		return;
@@ -464,7 +464,7 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 }
 
 /* Later pieces will ask what became of the first. */
-static void judge_first_piece(struct conntrack *ct, const struct packet *p)
+static void judge_first_fragment(struct conntrack *ct, const struct packet *p)
 {
 	struct ct_fragment_first first = { .fate = CT_FRAGMENT_INVALID };
 
@@ -474,7 +474,7 @@ static void judge_first_piece(struct conntrack *ct, const struct packet *p)
 		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
 		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
 		if (p->l4.kind == L4_TCP)
-			ct_tcp_first_piece(ct_conn(ct, conn_index(p->conn_ref)), conn_dir(p->conn_ref), p, &first);
+			ct_tcp_first_fragment(ct_conn(ct, conn_index(p->conn_ref)), conn_dir(p->conn_ref), p, &first);
 	}
 	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
 }
@@ -511,7 +511,7 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 	case TRACK_ERROR:
 		ct_icmp_error(ct, hook, p);
 		break;
-	case TRACK_LATER_PIECE:
+	case TRACK_LATER_FRAGMENT:
 		later_piece(ct, p);
 		return;
 	case TRACK_NONE:
@@ -520,7 +520,7 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 		break;
 	}
 	if (p->ip.mf && p->ip.frag_off == 0)
-		judge_first_piece(ct, p);
+		judge_first_fragment(ct, p);
 }
 
 /* A connection is routed by one table in each direction, wherever its packets come in. */
@@ -542,7 +542,7 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 
 	/* Packets made here may come in the middle of another batch. */
 	if (hook == HOOK_PREROUTING && b->n > 0 && b->p[0]->n_loops == 0)
-		ct_flush_limbo(ct);
+		ct_flush_dying(ct);
 	for (uint32_t i = 0; i < b->n; i++)
 		classify(ct, b->p[i], &track[i]);
 	for (uint32_t i = 0; i < b->n; i++)
@@ -571,7 +571,7 @@ static bool confirm(struct conntrack *ct, enum ip_hook hook, struct packet *p, u
 		refuse(ct, p, DROP_CT_TABLE_FULL);
 		return false;
 	}
-	if (!(c->status & CT_REPLY_HELD))
+	if (!(c->status & CT_REPLY_RESERVED))
 		c->half[CT_REPLY].tuple.zone = conntrack_reply_zone(ct, hook, p);
 	if (is_from_outside(ct, c, p))
 		c->status |= CT_OUTSIDE;
@@ -579,10 +579,10 @@ static bool confirm(struct conntrack *ct, enum ip_hook hook, struct packet *p, u
 		packet_set_drop(p, DROP_CT_CLASH);
 		return false;
 	}
-	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+	if (ct->workers.confirmed != NULL && !ct->workers.confirmed(ct->workers.ctx, index, p)) {
 		ct_let_go(ct, p);
 		conntrack_end(ct, index, CT_END_REFUSED);
-		packet_set_drop(p, DROP_CREW_RING);
+		packet_set_drop(p, DROP_HANDOFF_RING);
 		return false;
 	}
 	return true;

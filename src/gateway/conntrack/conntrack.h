@@ -36,14 +36,14 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,      /* conn_notes.nat_ref holds something that NAT must give back (conntrack_set_mapped) */
+	CT_MAPPED = 0x100,      /* conn_ext.nat_ref holds something that NAT must give back (conntrack_set_mapped) */
 	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
-	CT_REPLY_HELD = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
+	CT_REPLY_RESERVED = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
 	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
-	CT_AWAITED = 0x1000,    /* dead, and its number kept for packets that still name it */
+	CT_HELD_DEAD = 0x1000,    /* dead, and its number kept for packets that still name it */
 	CT_OUTSIDE = 0x2000,    /* confirmed; it began outside */
 	CT_EXPECTED = 0x4000,   /* begun by another connection's packet (conntrack_expect) */
-	CT_HELPED = 0x8000,     /* NAT reads what its packets say: none of them takes a shortcut */
+	CT_HELPED = 0x8000,     /* NAT reads what its packets say: none of them takes a flow cache entry */
 };
 
 /* Linux's states, in Linux's order. */
@@ -129,11 +129,11 @@ struct ct_sctp_half {
 	uint32_t tag, next_tag;
 };
 
-/* What src/shortcut keeps of a direction. */
-struct ct_shortcut {
+/* What gateway/flowcache keeps of a direction. */
+struct ct_flowcache {
 	uint16_t generation; /* 0: none */
 	uint16_t adjacency;
-	uint16_t trail;     /* the rule counters that a packet of this flow adds to (rules.h) */
+	uint16_t path;     /* the rule counters that a packet of this flow adds to (rules.h) */
 	uint8_t in_ifindex; /* learnt from a packet that came in here */
 	uint8_t adjacency_generation : 7;
 	uint8_t offloaded : 1; /* the kernel has the connection too */
@@ -149,7 +149,7 @@ struct ct_half {
 		struct ct_sctp_half sctp;
 		struct ct_datagram_half datagram; /* of all others */
 	};
-	struct ct_shortcut shortcut;
+	struct ct_flowcache flowcache;
 	uint32_t expires_tick; /* when the connection would end by the packets of this direction (conn_expires_tick) */
 	uint8_t flags, scale;  /* conntrack's own: see tcp_priv.h and datagram.c */
 	uint16_t of_both;      /* conn.status in one line, conn.tcp_state and conn.tcp_last in the other */
@@ -173,7 +173,7 @@ struct conn {
 _Static_assert(sizeof(struct conn) == 128, "two cache lines");
 
 /* What others note of a connection, beside it. */
-struct conn_notes {
+struct conn_ext {
 	uint32_t mark;
 	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
 	uint16_t zone;    /* packets of the ORIGINAL direction are routed by its table: where the connection began, but
@@ -229,9 +229,9 @@ void conntrack_confirm(void *ct, enum ip_hook hook, struct batch *b); /* INPUT, 
 
 /* For the slots of the packet pool (packet_conn_slots). The last packet of an unconfirmed connection that is freed takes
  * the connection with it. A packet that waits holds its connection's number, whatever becomes of the connection. */
-void conntrack_packet_gone(void *ct, struct packet *p);
-void conntrack_packet_held(void *ct, struct packet *p);
-void conntrack_packet_back(void *ct, struct packet *p);
+void conntrack_packet_put(void *ct, struct packet *p);
+void conntrack_packet_get(void *ct, struct packet *p);
+void conntrack_packet_revalidate(void *ct, struct packet *p);
 
 static inline uint32_t conn_index(uint32_t ref)
 {
@@ -244,7 +244,7 @@ static inline enum ct_dir conn_dir(uint32_t ref)
 }
 
 struct conn *conntrack_conn(struct conntrack *ct, uint32_t index);
-struct conn_notes *conntrack_notes(const struct conntrack *ct, uint32_t index);
+struct conn_ext *conntrack_ext(const struct conntrack *ct, uint32_t index);
 /* The connection of a packet, NULL when it has none. */
 static inline struct conn *conntrack_of(struct conntrack *ct, const struct packet *p)
 {
@@ -292,10 +292,10 @@ uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, con
 /* For NAT, before the connection is confirmed: makes `reply` its REPLY tuple and takes it in the table, so that nobody
  * else can have it from here on. False when another connection has it (or the table has no room); then nothing has
  * changed. */
-bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply);
+bool conntrack_reserve_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply);
 /* The same in two steps, for several at a time: the first has the table's line fetched and returns the tuple's hash. */
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
-bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
+bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
 /* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it had
  * passed all hooks, on p's way. Its packets are RELATED until it is answered. It is counted with the source that p's
  * connection is of. Whatever has one of the tuples ends. The index, CONN_NONE when there is no room. */
@@ -328,13 +328,13 @@ uint32_t conntrack_n_mapped(const struct conntrack *ct);
 
 /* For rules and NAT: what p is of the packet that it came in pieces of, and in *walk what was decided about the first
  * one, who comes through every hook before the others. */
-enum ct_piece {
-	CT_PIECE_NONE,  /* a whole packet, or one of a protocol whose pieces need no first */
-	CT_PIECE_FIRST, /* fills *walk */
-	CT_PIECE_LATER, /* goes by it */
-	CT_PIECE_LOST,  /* a later one; nobody knows any more */
+enum ct_fragment_place {
+	CT_FRAGMENT_NONE,  /* a whole packet, or one of a protocol whose pieces need no first */
+	CT_FRAGMENT_FIRST, /* fills *walk */
+	CT_FRAGMENT_LATER, /* goes by it */
+	CT_FRAGMENT_LOST,  /* a later one; nobody knows any more */
 };
-enum ct_piece conntrack_piece(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk);
+enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk);
 
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);
@@ -360,19 +360,19 @@ void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx)
 typedef void ct_ended_fn(void *ctx, uint32_t index);
 void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx);
 /* Slot: the time of a connection is up, or a packet will be judged by its windows. Whoever forwards packets of it
- * elsewhere credits them now (conntrack_credit). True when there were some. */
+ * elsewhere credits them now (conntrack_add_deferred). True when there were some. */
 typedef bool ct_alive_fn(void *ctx, uint32_t index);
 void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx);
 
-/* Slot for a crew of workers (src/core/workers/crew.h). */
-struct ct_crew {
+/* Slot for a group of workers (src/core/workers/workers.h). */
+struct ct_workers {
 	void *ctx;
 	/* The connection was just confirmed by p. False: it cannot be, since another worker cannot be told of it. */
 	bool (*confirmed)(void *ctx, uint32_t index, const struct packet *p);
 	/* A confirmed connection is about to end. */
 	void (*ended)(void *ctx, uint32_t index);
 };
-void conntrack_set_crew(struct conntrack *ct, const struct ct_crew *crew);
+void conntrack_set_workers(struct conntrack *ct, const struct ct_workers *workers);
 
 void conntrack_expire(struct conntrack *ct);
 uint64_t conntrack_next_deadline(const struct conntrack *ct);

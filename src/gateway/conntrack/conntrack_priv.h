@@ -17,13 +17,13 @@
 
 /* Connections beyond the configured number: those that have ended while packets of the present batch still name them.
  */
-#define CT_LIMBO_MAX (4 * BATCH_MAX)
+#define CT_DYING_MAX (4 * BATCH_MAX)
 /* And room for those that end however many wait: one a packet and hook at most. */
-#define CT_LIMBO_ROOM (CT_LIMBO_MAX + 2 * BATCH_MAX)
+#define CT_DYING_ROOM (CT_DYING_MAX + 2 * BATCH_MAX)
 /* Connections beyond the configured number that are not confirmed: most packets that nobody takes need no more, and so
  * push nobody out. */
 #define CT_UNCONFIRMED_SPARE 512
-#define CT_BEYOND_MAX (CT_LIMBO_ROOM + CT_UNCONFIRMED_SPARE)
+#define CT_BEYOND_MAX (CT_DYING_ROOM + CT_UNCONFIRMED_SPARE)
 
 /* An ignored segment that is remembered; conn.tcp_last says whether there is one and which. */
 struct ct_tcp_last {
@@ -36,13 +36,13 @@ struct ct_tcp_last {
 enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
 
 /* Beside each connection, by its index: what its later packets have no need of. */
-struct ct_side {
+struct ct_ext {
 	struct timer_node timer; /* confirmed */
 	uint32_t source;         /* the counter of its source address, see source.c */
-	struct conn_notes notes;
+	struct conn_ext notes;
 	struct ct_tcp_last tcp_last;
 	uint32_t n_packets; /* that hold it: conn_unconfirmed is set in them */
-	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_HELD */
+	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_RESERVED */
 	union {
 		struct {
 			uint32_t next, prev; /* confirmed and not assured: its list of the young, oldest first */
@@ -66,16 +66,16 @@ struct conntrack {
 	struct ct_table table;
 	struct pool conns;
 	struct pool sides; /* used as an array */
-	struct ct_side *side;
+	struct ct_ext *side;
 	struct timer_wheel wheel;
 	struct {
 		uint32_t first, last, n;
-	} young[N_CT_ORIGINS];
+	} unassured[N_CT_ORIGINS];
 	uint32_t capacity;
 	uint32_t n_confirmed, n_unconfirmed;
 	uint32_t n_mapped; /* with CT_MAPPED */
-	uint32_t limbo[CT_LIMBO_ROOM];
-	uint32_t n_limbo;
+	uint32_t dying[CT_DYING_ROOM];
+	uint32_t n_dying;
 	struct ct_fragments *fragments;
 	struct ct_sources sources;
 	struct ct_identity identity[CT_IDENTITIES];
@@ -93,7 +93,7 @@ struct conntrack {
 	void *ended_ctx;
 	ct_alive_fn *alive;
 	void *alive_ctx;
-	struct ct_crew crew; /* no functions: one worker */
+	struct ct_workers workers; /* no functions: one worker */
 	uint64_t counts[N_CT_COUNTERS];
 };
 
@@ -124,9 +124,9 @@ bool ct_make_room(struct conntrack *ct);
 void ct_discard(struct conntrack *ct, uint32_t index);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
-void ct_assure(struct conntrack *ct, uint32_t index);
+void ct_set_assured(struct conntrack *ct, uint32_t index);
 /* Gives back what ended before this batch. */
-void ct_flush_limbo(struct conntrack *ct);
+void ct_flush_dying(struct conntrack *ct);
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);
 
 /* timeouts.c */
@@ -205,9 +205,9 @@ static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset
 
 /* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
  */
-void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
+void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
 			struct ct_fragment_first *first);
-void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
 			const struct ct_fragment_first *first);
 /* A quoted segment of direction dir with this sequence number may be on its way. */
 bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
@@ -226,9 +226,9 @@ bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const s
 		  const uint8_t *header);
 struct ct_moment;
 void ct_moment_now(const struct conntrack *ct, struct ct_moment *m);
-struct ct_credit;
-void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit);
-void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit);
+struct ct_deferred;
+void ct_tcp_add_deferred(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_deferred *credit);
+void ct_datagram_add_deferred(struct conntrack *ct, uint32_t index, const struct ct_deferred *credit);
 
 /* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
 void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);

@@ -2,7 +2,7 @@
  *
  * Connections in batches, their limits and ends, UDP, ICMP and errors.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 #include "gateway/conntrack/flow.h"
 
 static uint32_t ref_of(const struct bench *b, const struct make *m)
@@ -95,14 +95,14 @@ static void test_take_reply(void **state)
 	uint32_t i1 = conn_index(batch.p[0]->conn_ref), i2 = conn_index(batch.p[1]->conn_ref);
 	reply = ct_conn(b.ct, i1)->half[CT_REPLY].tuple;
 	reply.dst = IP4(192, 0, 2, 1);
-	assert_true(conntrack_take_reply(b.ct, i1, &reply));
-	assert_false(conntrack_take_reply(b.ct, i2, &reply));
+	assert_true(conntrack_reserve_reply(b.ct, i1, &reply));
+	assert_false(conntrack_reserve_reply(b.ct, i2, &reply));
 	assert_true(conntrack_tuple_taken(b.ct, &reply, i2));
 	assert_false(conntrack_tuple_taken(b.ct, &reply, i1));
 	reply.dport++;
-	assert_true(conntrack_take_reply(b.ct, i1, &reply));
+	assert_true(conntrack_reserve_reply(b.ct, i1, &reply));
 	reply.dport--;
-	assert_true(conntrack_take_reply(b.ct, i2, &reply));
+	assert_true(conntrack_reserve_reply(b.ct, i2, &reply));
 	bench_out(&b, HOOK_POSTROUTING, &batch);
 	assert_int_equal(batch.n, 2);
 	assert_int_equal(b.ct->table.n_entries, 4);
@@ -133,9 +133,9 @@ static void test_eviction(void **state)
 	assert_int_not_equal(ref_of(&b, &keep), CONN_NONE);
 	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_EVICTED], 93);
 	/* The oldest went: the seven newest are there. */
-	struct make old = udp_make(2092, 53), young = udp_make(2093, 53);
+	struct make old = udp_make(2092, 53), unassured = udp_make(2093, 53);
 	assert_int_equal(ref_of(&b, &old), CONN_NONE);
-	assert_int_not_equal(ref_of(&b, &young), CONN_NONE);
+	assert_int_not_equal(ref_of(&b, &unassured), CONN_NONE);
 	bench_stop(&b);
 }
 
@@ -185,12 +185,12 @@ static void test_origins(void **state)
 static void test_unclaimed(void **state)
 {
 	struct bench b;
-	struct make young = udp_make(0, 53), stray = turned(young);
+	struct make unassured = udp_make(0, 53), stray = turned(unassured);
 
 	(void)state;
 	stray.out = 0;
 	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
-	flood(&b, young, 1000, 16);
+	flood(&b, unassured, 1000, 16);
 	for (uint32_t i = 0; i < 1000; i += BATCH_MAX) {
 		struct batch batch = { .n = 0 };
 
@@ -205,7 +205,7 @@ static void test_unclaimed(void **state)
 		for (uint32_t k = 0; k < BATCH_MAX; k++)
 			bench_hand(&b, batch.p[k]);
 	}
-	assert_int_equal(n_known(&b, young, 1000, 16), 16);
+	assert_int_equal(n_known(&b, unassured, 1000, 16), 16);
 	assert_int_equal(conntrack_n_connections(b.ct), 16);
 	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_EVICTED], 0);
 	bench_stop(&b);

@@ -120,7 +120,7 @@ static void assure(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
 
-	ct_assure(ct, index);
+	ct_set_assured(ct, index);
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].flags |= CT_DATAGRAM_SETTLED;
 		/* A stream is no query. */
@@ -159,7 +159,7 @@ const struct ct_protocol ct_datagram = {
 	.confirmed = ct_datagram_confirmed,
 };
 
-void ct_datagram_credit(struct conntrack *ct, uint32_t index, const struct ct_credit *credit)
+void ct_datagram_add_deferred(struct conntrack *ct, uint32_t index, const struct ct_deferred *credit)
 {
 	const struct conn *c = ct_conn(ct, index);
 

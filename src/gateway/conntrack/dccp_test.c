@@ -2,7 +2,7 @@
  *
  * The DCCP tracker, a packet a row: direction, type; and what comes of it.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 
 #include "stack/wire/dccp.h"
 

@@ -59,11 +59,11 @@ uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const st
 	c->status |= reply->src != orig->dst ? CT_DNAT : 0;
 	ct->side[index].notes.zone = c->status & CT_DNAT ? reply->zone : orig->zone;
 	ct_protocol_of(orig->proto)->begin(ct, index, p);
-	if (!conntrack_take_reply(ct, index, reply) || !ct_confirm_one(ct, index)) {
+	if (!conntrack_reserve_reply(ct, index, reply) || !ct_confirm_one(ct, index)) {
 		ct_discard(ct, index);
 		return CONN_NONE;
 	}
-	if (ct->crew.confirmed != NULL && !ct->crew.confirmed(ct->crew.ctx, index, p)) {
+	if (ct->workers.confirmed != NULL && !ct->workers.confirmed(ct->workers.ctx, index, p)) {
 		conntrack_end(ct, index, CT_END_REFUSED);
 		return CONN_NONE;
 	}

@@ -2,7 +2,7 @@
  *
  * Later packets of established connections, without the hooks: judged one by one
  * by the trackers' own code (conntrack_tcp_plain, conntrack_datagram_plain), or credited together after others
- * have forwarded them (conntrack_credit).
+ * have forwarded them (conntrack_add_deferred).
  *
  * What always holds: a packet that these take leaves a connection as
  * conntrack_in would; whatever would change more than counters, windows and the
@@ -23,8 +23,8 @@ void conntrack_flows(struct conntrack *ct, struct ct_flows *out)
 
 void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m)
 {
-	if (YG_UNLIKELY(ct->n_limbo > 0))
-		ct_flush_limbo(ct);
+	if (YG_UNLIKELY(ct->n_dying > 0))
+		ct_flush_dying(ct);
 	ct_moment_now(ct, m);
 }
 
@@ -42,7 +42,7 @@ bool conntrack_tcp_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len,
 	return true;
 }
 
-void conntrack_credit(struct conntrack *ct, uint32_t ref, const struct ct_credit *credit)
+void conntrack_add_deferred(struct conntrack *ct, uint32_t ref, const struct ct_deferred *credit)
 {
 	struct conn *c = ct_conn(ct, conn_index(ref));
 	enum ct_dir dir = conn_dir(ref);
@@ -52,9 +52,9 @@ void conntrack_credit(struct conntrack *ct, uint32_t ref, const struct ct_credit
 	c->half[dir].packets += credit->packets;
 	c->half[dir].bytes += credit->bytes;
 	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP)
-		ct_tcp_credit(ct, conn_index(ref), dir, credit);
+		ct_tcp_add_deferred(ct, conn_index(ref), dir, credit);
 	else
-		ct_datagram_credit(ct, conn_index(ref), credit);
+		ct_datagram_add_deferred(ct, conn_index(ref), credit);
 }
 
 void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx)

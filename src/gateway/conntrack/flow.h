@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Connection tracking for whoever forwards later packets of a flow without the
- * hooks (src/shortcut): the look-up in pieces, so that a batch can have all its
+ * hooks (gateway/flowcache): the look-up in pieces, so that a batch can have all its
  * misses in flight at once; the judgement of a packet that changes no state, by
  * the same code as in the hooks; and credit for what was forwarded elsewhere.
  */
@@ -137,7 +137,7 @@ static inline bool conntrack_datagram_plain(struct ct_half *h, uint32_t total_le
 {
 	uint32_t then = m->expires_tick[h->scale];
 
-	/* Sooner than by the packet before, when the config has changed: whoever comes the full way sets both lines. */
+	/* Sooner than by the packet before, when the config has changed: whoever comes the slow path sets both lines. */
 	if (YG_UNLIKELY(ct_datagram_may_settle(h, m->tick) || (int32_t)(then - h->expires_tick) < 0))
 		return false;
 	h->expires_tick = then;
@@ -152,12 +152,12 @@ bool conntrack_tcp_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len,
 			 const uint8_t *header);
 
 /* What was forwarded elsewhere of one direction. */
-struct ct_credit {
+struct ct_deferred {
 	uint64_t packets, bytes;
 	uint64_t last_ns; /* when the last of them came */
 	bool has_tcp;
 	uint32_t tcp_end, tcp_ack, tcp_win; /* highest seq + length, highest ack, largest window field */
 };
-void conntrack_credit(struct conntrack *ct, uint32_t ref, const struct ct_credit *credit);
+void conntrack_add_deferred(struct conntrack *ct, uint32_t ref, const struct ct_deferred *credit);
 
 #endif

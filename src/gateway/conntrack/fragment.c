@@ -304,7 +304,7 @@ static void hold(struct ct_fragments *f, struct env *env, struct entry *e, struc
 		packet_set_drop(p, DROP_FRAGMENT_LIMIT);
 		return;
 	}
-	if (!packet_own(env->pool, p)) {
+	if (!packet_copy_on_hold(env->pool, p)) {
 		packet_set_drop(p, DROP_NO_BUFFER);
 		return;
 	}

@@ -3,7 +3,7 @@
  * Fragments of packets in transit: every order, overlaps, bounds, and what
  * becomes of the later pieces when the first is dropped.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 
 #define N_PIECES 4
 #define PIECE 256

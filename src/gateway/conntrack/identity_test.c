@@ -2,7 +2,7 @@
  *
  * Flows that are told apart by an identifier: a key of GRE, calls of PPTP, SPIs of ESP.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 
 enum { KEY_FLAG = 0x20 };
 

@@ -2,13 +2,13 @@
  *
  * The life of a connection, from creation to its end.
  *
- *   ct_create -> unconfirmed -> ct_confirm_one -> confirmed -> conntrack_end -> limbo -> the pool
- *                     \-> conntrack_packet_gone (its last packet was dropped) ----------^
+ *   ct_create -> unconfirmed -> ct_confirm_one -> confirmed -> conntrack_end -> the dying list -> the pool
+ *                     \-> conntrack_packet_put (its last packet was dropped) ----------^
  *
  * Its ORIGINAL tuple stands in the table from creation on, so that a second
  * packet of the flow in the same batch finds it and shares it: one connection,
  * and no clash to resolve later. NAT takes the REPLY tuple in the table at the
- * moment it chooses it (conntrack_take_reply); so two connections never agree on
+ * moment it chooses it (conntrack_reserve_reply); so two connections never agree on
  * one mapping, confirmed or not. For everybody else (listing, counts, eviction)
  * an unconfirmed connection does not exist.
  *
@@ -72,7 +72,7 @@ void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, u
 
 	if (!env_wants(ct->env, kind))
 		return;
-	struct event e = {
+	struct yg_event e = {
 		.kind = kind,
 		.proto = o->proto,
 		.state = c->tcp_state,
@@ -92,43 +92,43 @@ static enum ct_origin origin_of(const struct conn *c)
 	return c->status & CT_OUTSIDE ? CT_FROM_OUTSIDE : CT_FROM_INSIDE;
 }
 
-static void young_append(struct conntrack *ct, const struct conn *c, uint32_t index)
+static void unassured_append(struct conntrack *ct, const struct conn *c, uint32_t index)
 {
 	enum ct_origin o = origin_of(c);
-	struct ct_side *s = &ct->side[index];
+	struct ct_ext *s = &ct->side[index];
 
 	s->next = NIL;
-	s->prev = ct->young[o].last;
-	if (ct->young[o].last == NIL)
-		ct->young[o].first = index;
+	s->prev = ct->unassured[o].last;
+	if (ct->unassured[o].last == NIL)
+		ct->unassured[o].first = index;
 	else
-		ct->side[ct->young[o].last].next = index;
-	ct->young[o].last = index;
-	ct->young[o].n++;
+		ct->side[ct->unassured[o].last].next = index;
+	ct->unassured[o].last = index;
+	ct->unassured[o].n++;
 }
 
-static void young_remove(struct conntrack *ct, const struct conn *c, uint32_t index)
+static void unassured_remove(struct conntrack *ct, const struct conn *c, uint32_t index)
 {
 	enum ct_origin o = origin_of(c);
-	struct ct_side *s = &ct->side[index];
+	struct ct_ext *s = &ct->side[index];
 
 	if (s->prev == NIL)
-		ct->young[o].first = s->next;
+		ct->unassured[o].first = s->next;
 	else
 		ct->side[s->prev].next = s->next;
 	if (s->next == NIL)
-		ct->young[o].last = s->prev;
+		ct->unassured[o].last = s->prev;
 	else
 		ct->side[s->next].prev = s->prev;
-	ct->young[o].n--;
+	ct->unassured[o].n--;
 }
 
-void ct_assure(struct conntrack *ct, uint32_t index)
+void ct_set_assured(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING | CT_ASSURED)) == CT_CONFIRMED)
-		young_remove(ct, c, index);
+		unassured_remove(ct, c, index);
 	c->status |= CT_ASSURED;
 }
 
@@ -137,7 +137,7 @@ static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t in
 	const uint32_t *bucket = ct->side[index].bucket;
 
 	ct_table_remove(&ct->table, bucket[CT_ORIGINAL], index << 1 | CT_ORIGINAL);
-	if (c->status & CT_REPLY_HELD)
+	if (c->status & CT_REPLY_RESERVED)
 		ct_table_remove(&ct->table, bucket[CT_REPLY], index << 1 | CT_REPLY);
 }
 
@@ -177,17 +177,17 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 /* True when one of the young can make room. */
 static bool can_evict(const struct conntrack *ct)
 {
-	return ct->young[CT_FROM_INSIDE].n + ct->young[CT_FROM_OUTSIDE].n > 0 && conntrack_may_end(ct);
+	return ct->unassured[CT_FROM_INSIDE].n + ct->unassured[CT_FROM_OUTSIDE].n > 0 && conntrack_may_end(ct);
 }
 
 static bool evict(struct conntrack *ct)
 {
-	bool outside = ct->young[CT_FROM_OUTSIDE].n > ct->capacity / OUTSIDE_SHARE || ct->young[CT_FROM_INSIDE].n == 0;
+	bool outside = ct->unassured[CT_FROM_OUTSIDE].n > ct->capacity / OUTSIDE_SHARE || ct->unassured[CT_FROM_INSIDE].n == 0;
 
 	if (!can_evict(ct))
 		return false;
 	ct->counts[CT_COUNT_EVICTED]++;
-	conntrack_end(ct, ct->young[outside ? CT_FROM_OUTSIDE : CT_FROM_INSIDE].first, CT_END_EVICTED);
+	conntrack_end(ct, ct->unassured[outside ? CT_FROM_OUTSIDE : CT_FROM_INSIDE].first, CT_END_EVICTED);
 	return true;
 }
 
@@ -206,7 +206,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 	if (index == POOL_NONE)
 		return POOL_NONE;
 	struct conn *c = ct_conn(ct, index);
-	struct ct_side *side = &ct->side[index];
+	struct ct_ext *side = &ct->side[index];
 
 	/* A line at a time, which compilers write as a few vector stores; for more they take an instruction that needs
 	 * longer to begin. */
@@ -245,17 +245,17 @@ void ct_let_go(struct conntrack *ct, struct packet *p)
 
 	assert(ct->side[index].n_packets > 0);
 	p->conn_unconfirmed = false;
-	if (--ct->side[index].n_packets == 0 && (ct_conn(ct, index)->status & CT_AWAITED))
+	if (--ct->side[index].n_packets == 0 && (ct_conn(ct, index)->status & CT_HELD_DEAD))
 		number_free(ct, index);
 }
 
-void conntrack_packet_held(void *ctx, struct packet *p)
+void conntrack_packet_get(void *ctx, struct packet *p)
 {
 	if (!p->conn_unconfirmed && p->conn_ref != CONN_NONE)
 		ct_hold(ctx, conn_index(p->conn_ref), p);
 }
 
-void conntrack_packet_back(void *ctx, struct packet *p)
+void conntrack_packet_revalidate(void *ctx, struct packet *p)
 {
 	struct conntrack *ct = ctx;
 	uint16_t status = ct_conn(ct, conn_index(p->conn_ref))->status;
@@ -280,7 +280,7 @@ void ct_discard(struct conntrack *ct, uint32_t index)
 	ct->counts[CT_COUNT_DISCARDED]++;
 }
 
-void conntrack_packet_gone(void *ctx, struct packet *p)
+void conntrack_packet_put(void *ctx, struct packet *p)
 {
 	struct conntrack *ct = ctx;
 	uint32_t index = conn_index(p->conn_ref);
@@ -304,12 +304,12 @@ uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *r
 	return hash;
 }
 
-bool conntrack_take_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply)
+bool conntrack_reserve_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply)
 {
-	return conntrack_take_reply_at(ct, index, reply, tuple_hash(&ct->key, reply));
+	return conntrack_reserve_reply_at(ct, index, reply, tuple_hash(&ct->key, reply));
 }
 
-bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash)
+bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash)
 {
 	struct conn *c = ct_conn(ct, index);
 	uint32_t ref = index << 1 | CT_REPLY;
@@ -321,15 +321,15 @@ bool conntrack_take_reply_at(struct conntrack *ct, uint32_t index, const struct 
 	/* A connection from an address to itself may have twice the same tuple: then the ORIGINAL one serves. */
 	if (owner != CONN_NONE && conn_index(owner) != index)
 		return false;
-	if (c->status & CT_REPLY_HELD) {
+	if (c->status & CT_REPLY_RESERVED) {
 		ct_table_remove(&ct->table, ct->side[index].bucket[CT_REPLY], ref);
-		c->status &= (uint16_t)~CT_REPLY_HELD;
+		c->status &= (uint16_t)~CT_REPLY_RESERVED;
 	}
 	if (owner == CONN_NONE) {
 		if (!ct_table_insert(&ct->table, hash, ref))
 			return false;
 		ct->side[index].bucket[CT_REPLY] = ct_table_number(&ct->table, hash);
-		c->status |= CT_REPLY_HELD;
+		c->status |= CT_REPLY_RESERVED;
 	}
 	c->half[CT_REPLY].tuple = *reply;
 	return true;
@@ -340,10 +340,10 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	struct conn *c = ct_conn(ct, index);
 
 	/* NAT has taken it when it chose it, as a rule. */
-	if (!(c->status & CT_REPLY_HELD)) {
+	if (!(c->status & CT_REPLY_RESERVED)) {
 		struct tuple reply = c->half[CT_REPLY].tuple;
 
-		if (!conntrack_take_reply(ct, index, &reply))
+		if (!conntrack_reserve_reply(ct, index, &reply))
 			return false;
 	}
 	const struct ct_protocol *proto = ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
@@ -356,7 +356,7 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	timer_node_init(&ct->side[index].timer);
 	ct_arm(ct, index);
 	if (!(c->status & CT_ASSURED))
-		young_append(ct, c, index);
+		unassured_append(ct, c, index);
 	if (YG_UNLIKELY(c->half[CT_ORIGINAL].tuple.id != L4_ID_NONE))
 		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
@@ -372,11 +372,11 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 		return;
 	if (ct->ended != NULL)
 		ct->ended(ct->ended_ctx, index);
-	if (ct->crew.ended != NULL)
-		ct->crew.ended(ct->crew.ctx, index);
+	if (ct->workers.ended != NULL)
+		ct->workers.ended(ct->workers.ctx, index);
 	timer_disarm(&ct->wheel, index);
 	if (!(c->status & CT_ASSURED))
-		young_remove(ct, c, index);
+		unassured_remove(ct, c, index);
 	table_forget(ct, c, index);
 	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
@@ -387,23 +387,23 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 	ct->n_confirmed--;
 	ct->counts[CT_COUNT_ENDED]++;
 	/* Commands and sweeps run between batches: nobody names these. */
-	if (ct->n_limbo == CT_LIMBO_ROOM)
-		ct_flush_limbo(ct);
-	ct->limbo[ct->n_limbo++] = index;
+	if (ct->n_dying == CT_DYING_ROOM)
+		ct_flush_dying(ct);
+	ct->dying[ct->n_dying++] = index;
 }
 
 bool conntrack_may_end(const struct conntrack *ct)
 {
-	return ct->n_limbo < CT_LIMBO_MAX;
+	return ct->n_dying < CT_DYING_MAX;
 }
 
-void ct_flush_limbo(struct conntrack *ct)
+void ct_flush_dying(struct conntrack *ct)
 {
-	while (ct->n_limbo > 0) {
-		uint32_t index = ct->limbo[--ct->n_limbo];
+	while (ct->n_dying > 0) {
+		uint32_t index = ct->dying[--ct->n_dying];
 		release_mapping(ct, ct_conn(ct, index), index);
 		if (ct->side[index].n_packets > 0)
-			ct_conn(ct, index)->status |= CT_AWAITED;
+			ct_conn(ct, index)->status |= CT_HELD_DEAD;
 		else
 			number_free(ct, index);
 	}
@@ -434,7 +434,7 @@ uint32_t conntrack_n_numbers(const struct conntrack *ct)
 	return ct->conns.n_fresh;
 }
 
-struct conn_notes *conntrack_notes(const struct conntrack *ct, uint32_t index)
+struct conn_ext *conntrack_ext(const struct conntrack *ct, uint32_t index)
 {
 	return &ct->side[index].notes;
 }

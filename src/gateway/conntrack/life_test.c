@@ -2,7 +2,7 @@
  *
  * Packets that wait longer than their batch, and what becomes of their connections meanwhile.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 
 /* A packet that has been through PREROUTING and waits (fragments do). */
 static struct packet *waiting(struct bench *b, const struct make *m)

@@ -195,7 +195,7 @@ static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
 	if (state == CT_SCTP_ESTABLISHED && (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
-		ct_assure(ct, index);
+		ct_set_assured(ct, index);
 	if (state != before && (c->status & CT_CONFIRMED))
 		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
 	/* What comes after the end keeps nothing alive. */

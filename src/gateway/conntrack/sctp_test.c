@@ -2,7 +2,7 @@
  *
  * The SCTP tracker, a packet a row: direction, tag, chunks; and what comes of it.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 
 #include "stack/wire/sctp.h"
 

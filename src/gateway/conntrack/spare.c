@@ -38,7 +38,7 @@ bool conntrack_may_be_finished(const struct conntrack *ct, uint32_t index)
 }
 
 /* Since its last packet, as long as the config is the same. */
-static uint32_t quiet_ticks(const struct conntrack *ct, const struct conn *c)
+static uint32_t suppress_ticks(const struct conntrack *ct, const struct conn *c)
 {
 	const struct ct_timeouts *t = &ct->cfg.timeout;
 	uint32_t lives_s;
@@ -64,7 +64,7 @@ enum ct_spare conntrack_spare(struct conntrack *ct, uint32_t index, uint32_t *qu
 		return CT_NEEDED;
 	if (ct->alive != NULL)
 		(void)ct->alive(ct->alive_ctx, index);
-	*quiet = quiet_ticks(ct, c);
+	*quiet = suppress_ticks(ct, c);
 	if (conntrack_may_be_finished(ct, index) && (tcp || *quiet >= ANSWERED_TICKS))
 		return CT_FINISHED;
 	return !tcp && *quiet >= IDLE_TICKS ? CT_IDLE : CT_NEEDED;

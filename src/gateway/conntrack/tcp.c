@@ -231,7 +231,7 @@ static void enter_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state 
 	c->tcp_state = (uint8_t)state;
 	if (state == CT_TCP_ESTABLISHED && (before == CT_TCP_SYN_RECV || before == CT_TCP_ESTABLISHED) &&
 	    (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
-		ct_assure(ct, index);
+		ct_set_assured(ct, index);
 	if (state == before || !(c->status & CT_CONFIRMED))
 		return;
 	ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
@@ -398,12 +398,12 @@ bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const s
 	return true;
 }
 
-void ct_tcp_credit(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_credit *credit)
+void ct_tcp_add_deferred(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_deferred *credit)
 {
 	struct conn *c = ct_conn(ct, index);
 
 	if (credit->has_tcp)
-		ct_tcp_window_credit(c, dir, credit);
+		ct_tcp_window_add_deferred(c, dir, credit);
 	if (is_steady(c))
 		ct_refresh_at(ct, index, timeout_of(ct, c), credit->last_ns);
 }

@@ -56,8 +56,8 @@ enum tcp_window_verdict ct_tcp_window_check(struct conn *c, enum ct_dir dir, con
 /* Both for a segment without SYN in an established connection, whose options are in header. */
 bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *v, const uint8_t *header);
 /* Moves the windows as segments would that were forwarded elsewhere. */
-struct ct_credit;
-void ct_tcp_window_credit(struct conn *c, enum ct_dir dir, const struct ct_credit *credit);
+struct ct_deferred;
+void ct_tcp_window_add_deferred(struct conn *c, enum ct_dir dir, const struct ct_deferred *credit);
 /* Only judges; for a segment with an acknowledgement. */
 bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p);
 /* Takes the sender's options from a SYN. */

@@ -4,7 +4,7 @@
  * to the client's first (seq of '>' rows, ack of '<' rows) or the server's, so
  * that each table runs with several first numbers, some of which wrap.
  */
-#include "gateway/conntrack/ct_bench.h"
+#include "gateway/conntrack/ct_fixture.h"
 #include "gateway/conntrack/flow.h"
 #include "gateway/conntrack/tcp_priv.h"
 
@@ -543,13 +543,13 @@ static void test_credit_of_gigabytes(void **state)
 		assert_true(bench_forward(&b, &m).passed);
 	}
 	uint32_t ref = conntrack_find(b.ct, &t);
-	struct ct_credit sent = { .packets = 1000000,
+	struct ct_deferred sent = { .packets = 1000000,
 				  .has_tcp = true,
 				  .tcp_end = (uint32_t)(1000 + gone),
 				  .tcp_ack = 5001,
 				  .tcp_win = 1000,
 				  .last_ns = b.env.now };
-	struct ct_credit acked = { .packets = 500000,
+	struct ct_deferred acked = { .packets = 500000,
 				   .has_tcp = true,
 				   .tcp_end = 5001,
 				   .tcp_ack = (uint32_t)(1000 + gone),
@@ -557,8 +557,8 @@ static void test_credit_of_gigabytes(void **state)
 				   .last_ns = b.env.now };
 
 	for (int round = 0; round < 3; round++) {
-		conntrack_credit(b.ct, ref, &sent);
-		conntrack_credit(b.ct, ref ^ 1, &acked);
+		conntrack_add_deferred(b.ct, ref, &sent);
+		conntrack_add_deferred(b.ct, ref ^ 1, &acked);
 		const struct conn *c = ct_conn(b.ct, conn_index(ref));
 		assert_int_equal(c->half[CT_ORIGINAL].tcp.end, sent.tcp_end);
 		assert_int_equal(c->half[CT_ORIGINAL].tcp.max_end, sent.tcp_end + 2000);

@@ -270,7 +270,7 @@ bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *
 	return c->half[dir].tcp.max_win != 0 && take(c, dir, v, header) == TCP_WINDOW_FITS;
 }
 
-void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct packet *p,
+void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
 			struct ct_fragment_first *first)
 {
 	/* One that was passed on but ignored moves nothing, nor does the rest of it. */
@@ -281,7 +281,7 @@ void ct_tcp_first_piece(const struct conn *c, enum ct_dir dir, const struct pack
 	first->seq_zero = p->l4.seq + p->l4.payload_len + !!(p->l4.flags & TCP_SYN) - packet_l4_len(p);
 }
 
-void ct_tcp_later_piece(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
 			const struct ct_fragment_first *first)
 {
 	struct ct_tcp_window *sender = &c->half[dir].tcp;
@@ -306,7 +306,7 @@ static bool is_forward(uint32_t from, uint32_t to)
 /* The marks of one direction are taken as they are: who set them has judged each packet. The two directions are
  * credited one after the other, so the data of one may be ahead of the acknowledgements of the other; that is no sign
  * of a larger window, as it would be in a packet. */
-void ct_tcp_window_credit(struct conn *c, enum ct_dir dir, const struct ct_credit *credit)
+void ct_tcp_window_add_deferred(struct conn *c, enum ct_dir dir, const struct ct_deferred *credit)
 {
 	struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 	uint32_t win = min_u32(credit->tcp_win, UINT16_MAX) << c->half[dir].scale;

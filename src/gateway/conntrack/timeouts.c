@@ -57,7 +57,7 @@ const struct ct_timeouts ct_default_timeouts = {
 /* Fires at most so many in one go. */
 #define EXPIRE_BUDGET 1024
 #define DUE_MAX 64
-_Static_assert(DUE_MAX <= CT_LIMBO_MAX, "what ends together waits together");
+_Static_assert(DUE_MAX <= CT_DYING_MAX, "what ends together waits together");
 
 void ct_timeouts_fill(struct ct_timeouts *t)
 {
@@ -140,7 +140,7 @@ static void sort_out(struct due *due)
 			continue;
 		}
 		__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_ORIGINAL]), 1);
-		if (c->status & CT_REPLY_HELD)
+		if (c->status & CT_REPLY_RESERVED)
 			__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_REPLY]), 1);
 		due->index[due->n++] = index;
 	}
@@ -161,7 +161,7 @@ void conntrack_expire(struct conntrack *ct)
 	for (uint32_t left = EXPIRE_BUDGET; left > 0;) {
 		uint32_t step = min_u32(left, DUE_MAX);
 
-		ct_flush_limbo(ct);
+		ct_flush_dying(ct);
 		due.n = 0;
 		bool last = timer_advance(&ct->wheel, ct->env->now, step, fire, &due) < step;
 		sort_out(&due);
@@ -171,7 +171,7 @@ void conntrack_expire(struct conntrack *ct)
 			break;
 		left -= step;
 	}
-	ct_flush_limbo(ct);
+	ct_flush_dying(ct);
 	ct_fragments_expire(ct->fragments, ct->env);
 	ct_resume_ready(ct);
 }

@@ -6,7 +6,7 @@
  *   1  the frames' first bytes are asked for, of the whole batch
  *   2  parse, hash; the buckets are asked for
  *   3  tags compared; the connections' lines are asked for: of the packet's direction, for TCP both
- *   4  in order: compared, judged, rewritten, queued; or left for the full way
+ *   4  in order: compared, judged, rewritten, queued; or left for the slow path
  *
  * From the second pass on a batch goes through in slices, one behind the other: a
  * slice is parsed, the one before it has its connections asked for, and the one
@@ -21,7 +21,7 @@
  * Next: src/device; src/stack/ip/ether.c for what is left
  */
 #include "stack/packet/gso.h"
-#include "gateway/flowcache/shortcut_priv.h"
+#include "gateway/flowcache/flowcache_priv.h"
 #include "stack/wire/plain.h"
 
 /* A packet on its way through the passes. */
@@ -38,7 +38,7 @@ struct way {
 #define LEFT_WORDS 8 /* of 64 bits */
 
 struct pass {
-	struct shortcuts *s;
+	struct flowcache *s;
 	uint32_t ifindex;
 	struct ct_moment moment;
 	bool some_left;
@@ -68,7 +68,7 @@ static uint64_t address_bit(const struct plain *v)
 
 static void parse(const struct pass *pass, struct packet *const *packet, uint32_t n, struct way *way)
 {
-	struct shortcuts *s = pass->s;
+	struct flowcache *s = pass->s;
 	uint64_t mac = plain_mac(&ip_stack_device(s->ip, pass->ifindex)->mac);
 	uint16_t zone = conntrack_zone(s->ct, pass->ifindex);
 
@@ -86,7 +86,7 @@ static void parse(const struct pass *pass, struct packet *const *packet, uint32_
 	}
 }
 
-static void guess(const struct shortcuts *s, uint32_t n, struct way *way)
+static void guess(const struct flowcache *s, uint32_t n, struct way *way)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct way *w = &way[i];
@@ -112,7 +112,7 @@ static bool offload_fits(struct packet *p, const struct ip_adjacency *a)
 	p->l4_off = PLAIN_L4;
 	if (ipv4_parse(packet_l3(p), p->len - PLAIN_L3, &p->ip) != IPV4_OK ||
 	    l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4) != L4_OK || !offload_sane(p) ||
-	    offload_piece_len(p) > a->mtu)
+	    offload_segment_len(p) > a->mtu)
 		return false;
 	return p->offload.gso_type == GSO_NONE || (a->caps & whole) == whole;
 }
@@ -133,20 +133,20 @@ static bool may_leave(struct packet *p, const struct plain *v, const struct ip_a
 	return v->kind != PLAIN_ECHO || p->offload.csum_valid || plain_echo_sum_ok(packet_frame(p), v->total_len);
 }
 
-static void translate(struct shortcuts *s, struct packet *p, const struct plain *v, const struct rewrite *to)
+static void translate(struct flowcache *s, struct packet *p, const struct plain *v, const struct rewrite *to)
 {
 	bool partial = p->offload.csum_partial;
 	uint16_t id;
 	bool new_id = to->src != v->src && !plain_df(packet_frame(p));
 
 	if (new_id)
-		id = nat_next_identification(s->nat, to->src, to->dst, v->proto, gso_n_pieces(p));
+		id = nat_next_identification(s->nat, to->src, to->dst, v->proto, gso_n_segments(p));
 	plain_translate(packet_frame(p), v, to, new_id ? &id : NULL,
 			partial ? REWRITE_CHECK_PARTIAL : REWRITE_CHECK_FULL);
 }
 
 /* What a packet of ref's direction becomes. */
-static struct rewrite target(const struct shortcuts *s, uint32_t ref, const struct ct_half *h, const struct plain *v)
+static struct rewrite target(const struct flowcache *s, uint32_t ref, const struct ct_half *h, const struct plain *v)
 {
 	if (v->kind == PLAIN_TCP) {
 		const struct tuple *other = ct_flow_tuple(&s->flows, ref ^ 1);
@@ -160,9 +160,9 @@ static struct rewrite target(const struct shortcuts *s, uint32_t ref, const stru
 	return (struct rewrite){ .src = d->src, .dst = d->dst, .sport = d->sport, .dport = d->dport };
 }
 
-static void send(struct shortcuts *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h)
+static void send(struct flowcache *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h)
 {
-	const struct ct_shortcut *e = &h->shortcut;
+	const struct ct_flowcache *e = &h->flowcache;
 	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 	struct rewrite to = target(s, ref, h, v);
 	uint32_t len = PLAIN_L3 + (uint32_t)v->total_len;
@@ -172,8 +172,8 @@ static void send(struct shortcuts *s, struct packet *p, const struct plain *v, u
 		p->len = len;
 	if (YG_UNLIKELY(p->offload.csum_partial && (a->caps & DEVICE_CAP_CSUM) == 0))
 		offload_finish_checksum(p);
-	s->trail[e->trail].packets++;
-	s->trail[e->trail].bytes += v->total_len;
+	s->path[e->path].packets++;
+	s->path[e->path].bytes += v->total_len;
 	if (YG_UNLIKELY(a->stale))
 		ip_adjacency_used(s->ip, e->adjacency);
 	memcpy(packet_frame(p), a->header, sizeof(a->header));
@@ -193,8 +193,8 @@ static bool judge(const struct pass *pass, struct packet *p, const struct plain 
 /* A plain packet of ref's direction, behind none that was left. */
 static bool take(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
 {
-	struct shortcuts *s = pass->s;
-	const struct ct_shortcut *e = &h->shortcut;
+	struct flowcache *s = pass->s;
+	const struct ct_flowcache *e = &h->flowcache;
 	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 
 	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
@@ -202,7 +202,7 @@ static bool take(const struct pass *pass, struct packet *p, const struct plain *
 		return false;
 	send(s, p, v, ref, h);
 	if (s->offload != NULL && !e->offloaded)
-		shortcut_offer(s, conn_index(ref));
+		flowcache_offer(s, conn_index(ref));
 	return true;
 }
 
@@ -213,7 +213,7 @@ static void leave_unkeyed(struct pass *pass, struct packet *p, const struct plai
 	struct tuple quoted;
 	uint32_t ref;
 
-	if (v->kind == PLAIN_PIECE)
+	if (v->kind == PLAIN_FRAGMENT)
 		pass->left_pieces |= address_bit(v);
 	/* An error is judged by the windows as they stand when it comes. */
 	if (v->kind != PLAIN_ERROR || !plain_quote(packet_frame(p), v->total_len, &q) ||
@@ -228,7 +228,7 @@ static void leave_unkeyed(struct pass *pass, struct packet *p, const struct plai
 /* True when p is dealt with. */
 static bool work(struct pass *pass, struct packet *p, const struct way *w)
 {
-	struct shortcuts *s = pass->s;
+	struct flowcache *s = pass->s;
 	const struct plain *v = &w->plain;
 
 	if (YG_UNLIKELY(v->kind < PLAIN_KEYED)) {
@@ -241,15 +241,15 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 		return false;
 	struct ct_half *h = ct_flow_half(&s->flows, ref);
 	struct up_stamp stamp = p->stamp;
-	bool offloaded = shortcut_offloaded(s, ref);
+	bool offloaded = flowcache_offloaded(s, ref);
 
 	if (YG_UNLIKELY(offloaded)) {
-		shortcut_comes_up(s, ref);
+		flowcache_punts(s, ref);
 		if (v->kind == PLAIN_CONTROL)
-			shortcut_take_back(s, conn_index(ref));
-	} else if (YG_UNLIKELY(shortcut_owed(s, ref))) {
+			flowcache_take_back(s, conn_index(ref));
+	} else if (YG_UNLIKELY(flowcache_has_deferred(s, ref))) {
 		/* Void: conntrack judges what comes up by windows as they are. */
-		shortcut_take_back(s, conn_index(ref));
+		flowcache_take_back(s, conn_index(ref));
 	}
 	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
 
@@ -260,7 +260,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	/* Also of a connection that is not out there any more, or not yet: nobody listens then. But taken or not, p may be
 	 * gone by now. */
 	if (YG_UNLIKELY(stamp.present))
-		shortcut_came_up(s, ref, &stamp, taken);
+		flowcache_punted(s, ref, &stamp, taken);
 	return taken;
 }
 
@@ -274,15 +274,15 @@ static struct packet *leave(struct packet *p, const struct way *w)
 	return p;
 }
 
-void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
+void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 {
-	struct shortcuts *s = ctx;
+	struct flowcache *s = ctx;
 	struct pass pass = { .s = s, .ifindex = ifindex };
 	struct way way[BATCH_MAX];
 	uint32_t n = b->n, n_left = 0;
 
 	conntrack_batch_begin(s->ct, &pass.moment);
-	if (s->mode == SHORTCUTS_OFF)
+	if (s->mode == FLOWCACHE_OFF)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]), 1);
@@ -298,6 +298,6 @@ void shortcuts_input(void *ctx, uint32_t ifindex, struct batch *b)
 				b->p[n_left++] = leave(b->p[i], &way[i]);
 	}
 	b->n = n_left;
-	s->count[SHORTCUT_SEEN] += n;
-	s->count[SHORTCUT_TAKEN] += n - n_left;
+	s->count[FLOWCACHE_SEEN] += n;
+	s->count[FLOWCACHE_TAKEN] += n - n_left;
 }

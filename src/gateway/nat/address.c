@@ -52,8 +52,8 @@ static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
 
 static YG_SELDOM uint16_t ports_zone_of(const struct nat *n, uint32_t addr, uint16_t zone)
 {
-	if (n->crew.blocks != NULL)
-		return nat_blocks_same(n->crew.blocks, addr, zone, 0) ? 0 : zone;
+	if (n->workers.blocks != NULL)
+		return nat_blocks_same(n->workers.blocks, addr, zone, 0) ? 0 : zone;
 	for (uint32_t i = 0; i < n->cfg.n_pools; i++) {
 		if (n->pool[i].n_addresses != 0 && nat_pool_has(&n->cfg.pool[i], addr))
 			return 0;
@@ -111,7 +111,7 @@ static YG_SELDOM uint32_t make_address(struct nat *n, uint32_t addr, uint16_t zo
 	*nat_address_at(n, i) =
 		(struct nat_address){ .addr = addr,
 				      .zone = zone,
-				      .row = n->crew.blocks != NULL ? nat_blocks_find(n->crew.blocks, addr, zone)
+				      .row = n->workers.blocks != NULL ? nat_blocks_find(n->workers.blocks, addr, zone)
 								    : NAT_BLOCK_NONE,
 				      .chain = *bucket };
 	for (int p = 0; p < N_NAT_PROTOS; p++)

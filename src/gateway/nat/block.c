@@ -27,7 +27,7 @@ void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto
 {
 	portmap_init_shared(m);
 	for (uint32_t block = 0; block < NAT_BLOCKS_PER_MAP; block++)
-		if (nat_blocks_is_idle_of(n->crew.blocks, a->row, proto, block, n->crew.worker))
+		if (nat_blocks_is_idle_of(n->workers.blocks, a->row, proto, block, n->workers.worker))
 			portmap_add_block(m, block);
 }
 
@@ -41,8 +41,8 @@ static void add_block(struct nat *n, uint32_t address, enum nat_proto proto, str
 
 bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set)
 {
-	uint32_t block = nat_blocks_take(n->crew.blocks, nat_address_at(n, address)->row, proto, set,
-					 rng_below(&n->env->rng, NAT_BLOCKS_PER_MAP), n->crew.worker);
+	uint32_t block = nat_blocks_take(n->workers.blocks, nat_address_at(n, address)->row, proto, set,
+					 rng_below(&n->env->rng, NAT_BLOCKS_PER_MAP), n->workers.worker);
 
 	if (block == NAT_BLOCK_NONE)
 		return false;
@@ -57,7 +57,7 @@ void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint3
 	uint32_t block = port / NAT_BLOCK_PORTS;
 
 	if (m != NULL && !portmap_owns(m, port) &&
-	    nat_blocks_take_one(n->crew.blocks, a->row, proto, block, n->crew.worker))
+	    nat_blocks_take_one(n->workers.blocks, a->row, proto, block, n->workers.worker))
 		add_block(n, address, proto, m, block);
 }
 
@@ -69,7 +69,7 @@ bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uin
 
 	if (m == NULL || !portmap_block_idle(m, block))
 		return true;
-	if (nat_blocks_use(n->crew.blocks, nat_address_at(n, address)->row, proto, block, n->crew.worker))
+	if (nat_blocks_use(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
 		return true;
 	portmap_remove_block(m, block);
 	return false;
@@ -82,7 +82,7 @@ void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32
 	struct portmap *m = shared_map(n, address, ip_proto, port, &proto);
 
 	if (m != NULL && portmap_block_idle(m, block))
-		nat_blocks_free(n->crew.blocks, nat_address_at(n, address)->row, proto, block, n->crew.worker);
+		nat_blocks_free(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker);
 }
 
 bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port)
@@ -95,7 +95,7 @@ bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint
 		return false;
 	/* It may have come back to us without the map's knowing. */
 	if (!portmap_owns(m, port) &&
-	    nat_blocks_is_idle_of(n->crew.blocks, nat_address_at(n, address)->row, proto, block, n->crew.worker))
+	    nat_blocks_is_idle_of(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
 		add_block(n, address, proto, m, block);
 	if (!portmap_owns(m, port) || !nat_block_ready(n, address, ip_proto, port))
 		return false;

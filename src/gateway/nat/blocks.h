@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Ports shared among the workers of a crew, in blocks of 64: one byte for each
+ * Ports shared among the workers of a group, in blocks of 64: one byte for each
  * block of an (address, zone, protocol) says which worker it belongs to and
  * whether anything in it is in use. All workers read and write it; nobody locks.
  *

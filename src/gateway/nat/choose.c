@@ -23,7 +23,7 @@
  * which others were in its batch.
  *
  * A connection that begins on the ORIGINAL tuple of one that has just ended keeps
- * that one's mapping, if the rules still want it (keep.c).
+ * that one's mapping, if the rules still want it (tuple_reuse.c).
  *
  * Next: src/gateway/nat/port.c
  */
@@ -50,7 +50,7 @@ static void mark_sides(struct conn *c)
  * sees where it lands, so there is nothing to guess: a keyed multiplication, of which the high bits count, is enough. */
 static uint64_t client_choice(const struct nat *n, const struct tuple *orig, uint64_t size)
 {
-	const struct siphash_key *key = &n->crew.client_key;
+	const struct siphash_key *key = &n->workers.client_key;
 	uint64_t h = (key->k0 ^ ((uint64_t)orig->zone << 32 | orig->src)) * (key->k1 | 1);
 
 	h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
@@ -94,11 +94,11 @@ static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o
 	case NAT_FILTER_ENDPOINT_INDEPENDENT:
 		return true;
 	case NAT_FILTER_ADDRESS_DEPENDENT:
-		return nat_permitted(n, mapping, o->src, 0);
+		return nat_pinhole_for(n, mapping, o->src, 0);
 	case NAT_FILTER_ADDRESS_PORT_DEPENDENT:
 		break;
 	}
-	return o->sport != 0 && nat_permitted(n, mapping, o->src, o->sport);
+	return o->sport != 0 && nat_pinhole_for(n, mapping, o->src, o->sport);
 }
 
 /* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
@@ -116,7 +116,7 @@ static void enter_mapping(struct nat *n, uint32_t index, struct packet *p)
 	const struct nat_eim *m = nat_mapping_at(n, i);
 	if (!lets_in(n, i, o)) {
 		if (p->in_ifindex != m->out_ifindex)
-			nat_attempt(n, o, m);
+			nat_pending_open(n, o, m);
 		return;
 	}
 	struct tuple want = *o;
@@ -131,7 +131,7 @@ static void enter_mapping(struct nat *n, uint32_t index, struct packet *p)
 	if (c->half[CT_REPLY].tuple.src != o->dst)
 		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
-	conntrack_notes(n->ct, index)->zone = p->zone = m->in_zone;
+	conntrack_ext(n->ct, index)->zone = p->zone = m->in_zone;
 	(void)nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i)); /* its first */
 }
 
@@ -189,12 +189,12 @@ static uint64_t later_address(uint64_t start, uint64_t i, uint64_t n_addresses)
 	return start + i < n_addresses ? start + i : start + i - n_addresses;
 }
 
-static uint32_t wish_address(const struct nat_source_wish *w, uint64_t k)
+static uint32_t request_address(const struct nat_source_request *w, uint64_t k)
 {
 	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
 }
 
-static bool take_on(struct nat *n, uint32_t index, const struct nat_source_wish *w, struct tuple reply,
+static bool take_on(struct nat *n, uint32_t index, const struct nat_source_request *w, struct tuple reply,
 		    uint32_t addr, enum nat_port_effort effort)
 {
 	uint32_t address = nat_address_get(n, addr, reply.zone);
@@ -209,14 +209,14 @@ static bool take_on(struct nat *n, uint32_t index, const struct nat_source_wish 
 
 static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s)
 {
-	const struct nat_source_wish *w = &s->wish;
+	const struct nat_source_request *w = &s->request;
 	bool all_used = w->n_addresses == 1 && s->none_unused;
 	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (int effort = all_used ? NAT_PORT_SHARED : NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
 		for (uint64_t i = 0; i < n_tries; i++) {
-			uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+			uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
 			if (take_on(n, index, w, s->reply, addr, (enum nat_port_effort)effort))
 				return true;
 		}
@@ -224,14 +224,14 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 }
 
 /* On an address where one that is finished makes room. */
-static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w,
+static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
 			struct tuple reply)
 {
 	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (uint64_t i = 0; i < n_tries; i++) {
-		uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+		uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
 		uint32_t address = nat_address_find(n, addr, reply.zone);
 
 		if (address != NAT_NONE && nat_reuse_port(n, address, &reply, w) &&
@@ -248,11 +248,11 @@ static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const 
 	const struct nat_eim *m = nat_mapping_at(n, mapping);
 
 	nat_mapping_join(n, mapping);
-	nat_permit_join(n, mapping, reply->src, 0);
+	nat_pinhole_join(n, mapping, reply->src, 0);
 	return nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping));
 }
 
-static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint32_t address,
+static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint32_t address,
 			     enum nat_proto proto)
 {
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
@@ -269,7 +269,7 @@ static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct 
 }
 
 /* A new mapping on one address: an unused port, which nobody shares. */
-static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint16_t zone,
+static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint16_t zone,
 			     uint32_t addr, uint32_t out_ifindex)
 {
 	uint32_t address = nat_address_get(n, addr, zone), port;
@@ -297,7 +297,7 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 	};
 	struct tuple inside = { .src = o->src, .sport = like.in_port, .proto = o->proto, .zone = o->zone };
 	uint32_t made = NAT_NONE;
-	if (n->crew.mapping == NULL || n->crew.mapping(n->crew.ctx, &inside, NAT_MAPPING_MADE))
+	if (n->workers.mapping == NULL || n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_MADE))
 		made = nat_mapping_make(n, &like);
 	if (made == NAT_NONE)
 		nat_block_settle(n, address, o->proto, port);
@@ -305,7 +305,7 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 }
 
 /* The mapping of an inside endpoint; NAT_NONE without a port or room. */
-static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct nat_source_wish *w, uint16_t zone,
+static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint16_t zone,
 			     uint32_t out_ifindex)
 {
 	uint32_t mapping = nat_mapping_of_inside(n, o, w->id);
@@ -313,22 +313,22 @@ static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct 
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++) {
-		uint32_t addr = wish_address(w, later_address(start, i, w->n_addresses));
+		uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
 		mapping = make_mapping(n, o, w, zone, addr, out_ifindex);
 	}
 	return mapping;
 }
 
-static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_wish *w,
+static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
 			 struct tuple reply, struct packet *p)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
-	if (n->crew.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
-		struct nat_loan wanted = { .pool = (uint8_t)w->id,
+	if (n->workers.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
+		struct nat_lease wanted = { .pool = (uint8_t)w->id,
 					   .zone = reply.zone,
 					   .out_ifindex = (uint8_t)p->out_ifindex };
-		if (n->crew.borrow(n->crew.ctx, p, &wanted))
+		if (n->workers.borrow(n->workers.ctx, p, &wanted))
 			return false;
 	}
 	uint32_t mapping = find_mapping(n, o, w, reply.zone, p->out_ifindex);
@@ -338,7 +338,7 @@ static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const st
 	nat_mapping_join(n, mapping);
 	reply.dst = nat_mapping_at(n, mapping)->out_addr;
 	nat_set_outside_port(&reply, nat_mapping_at(n, mapping)->out_port);
-	bool done = conntrack_take_reply(n->ct, index, &reply) && hold_mapping(n, index, mapping, &reply);
+	bool done = conntrack_reserve_reply(n->ct, index, &reply) && hold_mapping(n, index, mapping, &reply);
 	nat_mapping_leave(n, mapping);
 	return done;
 }
@@ -348,32 +348,32 @@ static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 {
 	enum nat_proto proto;
 
-	if (conntrack_take_reply(n->ct, index, &reply))
+	if (conntrack_reserve_reply(n->ct, index, &reply))
 		return true;
 	if (!nat_proto_of(reply.proto, &proto))
 		return false;
 	for (int i = 0; i < NULL_BINDING_TRIES; i++) {
 		uint32_t port = port_set_at(&n->default_ports, rng_below(&n->env->rng, n->default_ports.n_ports));
 		nat_set_outside_port(&reply, port);
-		if (conntrack_take_reply(n->ct, index, &reply))
+		if (conntrack_reserve_reply(n->ct, index, &reply))
 			return true;
 	}
 	return false;
 }
 
 /* But for its two sets of ports, which are written where they are needed. */
-static void wish_clear(struct nat_source_wish *w)
+static void request_clear(struct nat_source_request *w)
 {
 	w->origin = NAT_ORIGIN_RULE;
 	w->id = 0;
 	w->pool = NULL;
 	w->range = (struct nat_address_range){ 0 };
 	w->n_addresses = 0;
-	w->port = (struct nat_port_wish){ 0 };
+	w->port = (struct nat_port_request){ 0 };
 	w->paired = w->endpoint_independent = false;
 }
 
-static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t pool, const struct tuple *orig)
+static void request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig)
 {
 	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
 	enum nat_proto proto;
@@ -391,7 +391,7 @@ static void wish_pool(const struct nat *n, struct nat_source_wish *w, uint32_t p
 }
 
 /* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */
-static void stay_in_range(struct nat_source_wish *w, uint16_t inside_port)
+static void stay_in_range(struct nat_source_request *w, uint16_t inside_port)
 {
 	const struct port_set *set = w->port.set;
 
@@ -402,31 +402,31 @@ static void stay_in_range(struct nat_source_wish *w, uint16_t inside_port)
 	w->port.near = &w->near;
 }
 
-bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan)
+bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease *lease)
 {
-	struct nat_source_wish w;
+	struct nat_source_request w;
 
-	wish_clear(&w);
-	wish_pool(n, &w, loan->pool, inside);
+	request_clear(&w);
+	request_pool(n, &w, lease->pool, inside);
 	if (w.n_addresses == 0 || !w.endpoint_independent)
 		return false;
 	if (inside->proto == IPPROTO_NR_ICMP)
 		w.port.set = &n->identifiers;
 	else
 		stay_in_range(&w, nat_inside_port(inside));
-	uint32_t mapping = find_mapping(n, inside, &w, loan->zone, loan->out_ifindex);
+	uint32_t mapping = find_mapping(n, inside, &w, lease->zone, lease->out_ifindex);
 	if (mapping == NAT_NONE)
 		return false;
 	nat_mapping_join(n, mapping);
 	n->mappings.n_for_workers++;
-	loan->addr = nat_mapping_at(n, mapping)->out_addr;
-	loan->port = nat_mapping_at(n, mapping)->out_port;
+	lease->addr = nat_mapping_at(n, mapping)->out_addr;
+	lease->port = nat_mapping_at(n, mapping)->out_port;
 	return true;
 }
 
 /* False when the action asks for nothing. */
-static bool wish_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
-			   struct nat_source_wish *w)
+static bool request_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
+			   struct nat_source_request *w)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
@@ -446,7 +446,7 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 		w->range.first = ip_interface_address(n->stack, p->out_ifindex, p->next_hop);
 		break;
 	case NAT_ACTION_POOL:
-		wish_pool(n, w, a->pool, o);
+		request_pool(n, w, a->pool, o);
 		break;
 	case NAT_ACTION_NONE:
 	case NAT_ACTION_PREFIX:
@@ -466,21 +466,21 @@ static bool wish_of_action(struct nat *n, const struct nat_action *a, const stru
 static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet *p)
 {
 	const struct conn *c = conntrack_conn(n->ct, index);
-	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
+	uint32_t ref = conntrack_ext(n->ct, index)->nat_ref;
 
 	if (!(c->status & CT_MAPPED) || nat_ref_kind(ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
 		return false;
 	return nat_mapping_at(n, nat_ref_index(ref))->out_ifindex != p->in_ifindex;
 }
 
-/* Fills in the wish. False when nothing is to be translated. */
-static bool make_wish(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
+/* Fills in the request. False when nothing is to be translated. */
+static bool make_request(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
 {
-	struct nat_source_wish *w = &s->wish;
+	struct nat_source_request *w = &s->request;
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
-	wish_clear(w);
-	if (!wish_of_action(n, &s->action, p, c, w))
+	request_clear(w);
+	if (!request_of_action(n, &s->action, p, c, w))
 		return false;
 	if (o->proto == IPPROTO_NR_ICMP)
 		w->port.set = &n->identifiers;
@@ -506,25 +506,25 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	s->reply.zone = conntrack_reply_zone(n->ct, hook, p);
 	if (s->action.kind == NAT_ACTION_NONE && is_hairpin(n, index, p)) {
 		s->action.kind = NAT_ACTION_POOL;
-		s->action.pool = (uint16_t)nat_ref_id(conntrack_notes(n->ct, index)->nat_ref);
+		s->action.pool = (uint16_t)nat_ref_id(conntrack_ext(n->ct, index)->nat_ref);
 	}
 	if (s->action.kind == NAT_ACTION_PREFIX)
 		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
 	s->drawn = s->none_unused = false;
 	s->before = CONN_NONE;
-	s->translates = make_wish(n, p, c, s);
+	s->translates = make_request(n, p, c, s);
 	/* Drawn once a connection, in the order of connections. */
-	if (!first || !s->translates || s->wish.n_addresses == 0 || s->wish.endpoint_independent)
+	if (!first || !s->translates || s->request.n_addresses == 0 || s->request.endpoint_independent)
 		return;
-	s->first = wish_address(&s->wish, start_address(n, &c->half[CT_ORIGINAL].tuple, s->wish.n_addresses));
-	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->wish.port, &s->draw);
-	s->before = nat_keep_find(n, index, s);
+	s->first = request_address(&s->request, start_address(n, &c->half[CT_ORIGINAL].tuple, s->request.n_addresses));
+	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->request.port, &s->draw);
+	s->before = nat_tuple_reuse_find(n, index, s);
 }
 
 bool nat_source_hold(struct nat *n, struct nat_source *s)
 {
 	if (s->before != CONN_NONE) {
-		nat_keep_hold(n, s);
+		nat_tuple_reuse_hold(n, s);
 	} else if (s->translates) {
 		if (!s->drawn)
 			return false;
@@ -532,7 +532,7 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 		s->address = nat_address_get(n, s->first, s->reply.zone);
 		if (s->address == NAT_NONE)
 			return false;
-		if (!nat_hold_port(n, s->address, &s->reply, &s->wish.port, &s->draw)) {
+		if (!nat_hold_port(n, s->address, &s->reply, &s->request.port, &s->draw)) {
 			/* Other workers may have some. */
 			s->none_unused = nat_address_at(n, s->address)->row == NAT_BLOCK_NONE;
 			return false;
@@ -557,10 +557,10 @@ void nat_source_let_go(struct nat *n, struct nat_source *s)
 
 bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 {
-	if (!conntrack_take_reply_at(n->ct, index, &s->reply, s->hash)) {
+	if (!conntrack_reserve_reply_at(n->ct, index, &s->reply, s->hash)) {
 		nat_source_let_go(n, s);
 		if (s->before != CONN_NONE)
-			nat_keep_give_up(n, s);
+			nat_tuple_reuse_give_up(n, s);
 		s->drawn = false;
 		return false;
 	}
@@ -569,8 +569,8 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 		return true;
 	/* What is kept was never released. */
 	if (s->before == CONN_NONE)
-		nat_overload_taken(n, &s->reply, s->address, s->wish.port.set);
-	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->wish.origin, s->wish.id, s->address)))
+		nat_overload_taken(n, &s->reply, s->address, s->request.port.set);
+	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->request.origin, s->request.id, s->address)))
 		return true;
 	s->state = NAT_SOURCE_ASKED;
 	s->before = CONN_NONE;
@@ -578,11 +578,11 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 	return false;
 }
 
-static bool take_wish(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s, struct packet *p)
+static bool take_request(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s, struct packet *p)
 {
-	const struct nat_source_wish *w = &s->wish;
+	const struct nat_source_request *w = &s->request;
 
-	if (w->n_addresses == 0 || wish_address(w, 0) == 0)
+	if (w->n_addresses == 0 || request_address(w, 0) == 0)
 		return false;
 	return w->endpoint_independent ? take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, s);
 }
@@ -591,7 +591,7 @@ static bool take_wish(struct nat *n, struct conn *c, uint32_t index, const struc
 static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s,
 			       struct packet *p)
 {
-	const struct nat_source_wish *w = &s->wish;
+	const struct nat_source_request *w = &s->request;
 
 	if (!s->translates || w->n_addresses == 0)
 		return false;
@@ -616,21 +616,21 @@ static bool takes_port(const struct tuple *reply)
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
-	const struct nat_source_wish *w = &s->wish;
+	const struct nat_source_request *w = &s->request;
 	bool done = s->state == NAT_SOURCE_TAKEN;
 
 	if (!done)
-		done = s->translates ? take_wish(n, c, index, s, p) : null_binding(n, index, s->reply);
+		done = s->translates ? take_request(n, c, index, s, p) : null_binding(n, index, s->reply);
 	if (!done && p->verdict == VERDICT_STOLEN)
 		return false;
-	if (!done && n->crew.elsewhere != NULL && w->n_addresses != 0 && takes_port(&s->reply) &&
-	    n->crew.elsewhere(n->crew.ctx, p))
+	if (!done && n->workers.elsewhere != NULL && w->n_addresses != 0 && takes_port(&s->reply) &&
+	    n->workers.elsewhere(n->workers.ctx, p))
 		return false;
 	if (!done && !take_from_finished(n, c, index, s, p)) {
 		if (p->verdict == VERDICT_STOLEN)
 			return false;
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
-		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? wish_address(w, 0) : 0);
+		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? request_address(w, 0) : 0);
 		return false;
 	}
 	c->status &= (uint16_t)~CT_SNAT_ASKED;

@@ -7,7 +7,7 @@
  * it is one of them; a hairpin has both, and so has a connection from outside whose
  * source is hidden from the inside. Each is a holder of its own there (n_holders of
  * an address, a mapping, a permit), and each is given back when the connection ends.
- * One stands in conn_notes.nat_ref itself, two in a struct nat_pair that it names.
+ * One stands in conn_ext.nat_ref itself, two in a struct nat_hairpin_pair that it names.
  *
  * The law of ports and mappings (nat.h) compares what those count with who holds
  * them, as others know it: conntrack knows how many connections hold something, the
@@ -17,7 +17,7 @@
 
 #include "gateway/nat/nat_priv.h"
 
-static struct nat_pair *pair_at(const struct nat *n, uint32_t ref)
+static struct nat_hairpin_pair *pair_at(const struct nat *n, uint32_t ref)
 {
 	return pool_at(&n->mappings.pairs, nat_ref_index(ref));
 }
@@ -32,7 +32,7 @@ static void give_back(struct nat *n, const struct tuple *reply, uint32_t ref)
 		nat_port_done(n, ref, held, reply->proto, nat_outside_port(reply));
 		return;
 	case NAT_HOLD_MAPPING:
-		nat_permit_leave(n, held, reply->src, 0);
+		nat_pinhole_leave(n, held, reply->src, 0);
 		nat_mapping_leave(n, held);
 		return;
 	case NAT_HOLD_MAPPING_IN:
@@ -47,7 +47,7 @@ static void give_back(struct nat *n, const struct tuple *reply, uint32_t ref)
 bool nat_hold(struct nat *n, uint32_t index, uint32_t ref)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
-	struct conn_notes *notes = conntrack_notes(n->ct, index);
+	struct conn_ext *notes = conntrack_ext(n->ct, index);
 
 	if (!(c->status & CT_MAPPED)) {
 		notes->nat_ref = ref;
@@ -61,8 +61,8 @@ bool nat_hold(struct nat *n, uint32_t index, uint32_t ref)
 		give_back(n, &c->half[CT_REPLY].tuple, ref);
 		return false;
 	}
-	*(struct nat_pair *)pool_at(&n->mappings.pairs, pair) =
-		(struct nat_pair){ .entered = notes->nat_ref, .source = ref };
+	*(struct nat_hairpin_pair *)pool_at(&n->mappings.pairs, pair) =
+		(struct nat_hairpin_pair){ .entered = notes->nat_ref, .source = ref };
 	notes->nat_ref = nat_ref_of(NAT_HOLD_PAIR, nat_ref_origin(ref), nat_ref_id(ref), pair);
 	return true;
 }
@@ -71,11 +71,11 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 {
 	struct nat *n = ctx;
 	const struct tuple *reply = &c->half[CT_REPLY].tuple;
-	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
+	uint32_t ref = conntrack_ext(n->ct, index)->nat_ref;
 
 	nat_reuse_gone(n, index);
 	if (nat_ref_kind(ref) == NAT_HOLD_PAIR) {
-		struct nat_pair pair = *pair_at(n, ref);
+		struct nat_hairpin_pair pair = *pair_at(n, ref);
 
 		pool_free(&n->mappings.pairs, nat_ref_index(ref));
 		give_back(n, reply, pair.entered);
@@ -152,7 +152,7 @@ bool nat_still_allowed(const struct nat *n, uint32_t index)
 {
 	const struct conn *c = conntrack_conn(n->ct, index);
 	const struct tuple *orig = &c->half[CT_ORIGINAL].tuple, *reply = &c->half[CT_REPLY].tuple;
-	uint32_t ref = conntrack_notes(n->ct, index)->nat_ref;
+	uint32_t ref = conntrack_ext(n->ct, index)->nat_ref;
 
 	/* A prefix for a prefix takes no port. */
 	if (!(c->status & CT_MAPPED))
@@ -162,7 +162,7 @@ bool nat_still_allowed(const struct nat *n, uint32_t index)
 		return true;
 	if (nat_ref_kind(ref) != NAT_HOLD_PAIR)
 		return ref_is_allowed(n, reply, ref);
-	const struct nat_pair *pair = pair_at(n, ref);
+	const struct nat_hairpin_pair *pair = pair_at(n, ref);
 
 	return ref_is_allowed(n, reply, pair->entered) && ref_is_allowed(n, reply, pair->source);
 }
@@ -175,8 +175,8 @@ const char *const nat_law_names[N_NAT_LAW_ROWS] = {
 	[NAT_LAW_CONNECTIONS] = "connections",
 	[NAT_LAW_BESIDES] = "connections, besides (the other end of a hairpin)",
 	[NAT_LAW_BY_MAPPINGS] = "endpoint-independent mappings, a port each",
-	[NAT_LAW_AT_REST] = "nobody: held down (rest)",
-	[NAT_LAW_ATTEMPTS] = "attempts of hosts inside to meet",
+	[NAT_LAW_HELD_DOWN] = "nobody: held down",
+	[NAT_LAW_PENDING_OPENS] = "attempts of hosts inside to meet",
 	[NAT_LAW_WORKERS] = "other workers",
 	[NAT_LAW_CALLS] = "calls of PPTP",
 };
@@ -189,9 +189,9 @@ void nat_law_of(const struct nat *n, struct nat_law *out)
 		[NAT_LAW_MAPPINGS] = m->n_holds,
 		[NAT_LAW_CONNECTIONS] = conntrack_n_mapped(n->ct),
 		[NAT_LAW_BESIDES] = m->pairs.n_used,
-		[NAT_LAW_BY_MAPPINGS] = m->pool.n_used - m->n_borrowed,
-		[NAT_LAW_AT_REST] = n->rests.n,
-		[NAT_LAW_ATTEMPTS] = n->attempts.n,
+		[NAT_LAW_BY_MAPPINGS] = m->pool.n_used - m->n_leased,
+		[NAT_LAW_HELD_DOWN] = n->rests.n,
+		[NAT_LAW_PENDING_OPENS] = n->pending_opens.n,
 		[NAT_LAW_WORKERS] = n->n_pins + m->n_for_workers,
 		[NAT_LAW_CALLS] = n->calls.pool.n_used,
 	} };

@@ -11,7 +11,7 @@
  * Filtering (RFC 4787 REQ-8): address-dependent asks whether the inside talks
  * with that remote address; a permit counts the connections that do. With the
  * strictest filtering a permit names the port as well, and is there only for
- * attempts (attempt.c): all others are let in by their own connection.
+ * attempts (pending_open.c): all others are let in by their own connection.
  *
  * What always holds: a mapping stands in both chains and holds its port; its
  * n_holders is the number of connections that hold it, on either side (hold.c), of
@@ -39,36 +39,36 @@ int nat_mappings_init(struct nat_mappings *m, uint32_t n)
 	*m = (struct nat_mappings){ .n_buckets = n };
 	m->in = buckets(n);
 	m->out = buckets(n);
-	m->permit = buckets(n);
-	if (m->in == NULL || m->out == NULL || m->permit == NULL)
+	m->pinhole = buckets(n);
+	if (m->in == NULL || m->out == NULL || m->pinhole == NULL)
 		goto free_buckets;
 	if (pool_init(&m->pool, n, sizeof(struct nat_eim), _Alignof(struct nat_eim)) != 0)
 		goto free_buckets;
-	if (pool_init(&m->permits, n, sizeof(struct nat_permit), _Alignof(struct nat_permit)) != 0)
+	if (pool_init(&m->pinholes, n, sizeof(struct nat_pinhole), _Alignof(struct nat_pinhole)) != 0)
 		goto fini_pool;
-	if (pool_init(&m->pairs, n, sizeof(struct nat_pair), _Alignof(struct nat_pair)) != 0)
-		goto fini_permits;
+	if (pool_init(&m->pairs, n, sizeof(struct nat_hairpin_pair), _Alignof(struct nat_hairpin_pair)) != 0)
+		goto fini_pinholes;
 	return 0;
 
-fini_permits:
-	pool_fini(&m->permits);
+fini_pinholes:
+	pool_fini(&m->pinholes);
 fini_pool:
 	pool_fini(&m->pool);
 free_buckets:
 	free(m->in);
 	free(m->out);
-	free(m->permit);
+	free(m->pinhole);
 	return -ENOMEM;
 }
 
 void nat_mappings_fini(struct nat_mappings *m)
 {
 	pool_fini(&m->pairs);
-	pool_fini(&m->permits);
+	pool_fini(&m->pinholes);
 	pool_fini(&m->pool);
 	free(m->in);
 	free(m->out);
-	free(m->permit);
+	free(m->pinhole);
 }
 
 static uint32_t *in_bucket(const struct nat *n, uint32_t addr, uint16_t port, uint16_t zone, uint8_t proto,
@@ -127,10 +127,10 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 	m->in_chain = *in;
 	m->out_chain = *out;
 	*in = *out = i;
-	if (m->lender == 0)
+	if (m->lessor == 0)
 		nat_address_hold(n, m->address, m->proto, m->out_port);
 	else
-		n->mappings.n_borrowed++;
+		n->mappings.n_leased++;
 	return i;
 }
 
@@ -144,16 +144,16 @@ static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
 {
 	struct tuple inside = inside_of(m);
 
-	if (m->lender != 0) {
-		struct nat_loan loan = { .pool = m->pool, .lender = m->lender };
+	if (m->lessor != 0) {
+		struct nat_lease lease = { .pool = m->pool, .lessor = m->lessor };
 
-		n->mappings.n_borrowed--;
-		if (n->crew.give_back != NULL)
-			n->crew.give_back(n->crew.ctx, &inside, &loan);
+		n->mappings.n_leased--;
+		if (n->workers.give_back != NULL)
+			n->workers.give_back(n->workers.ctx, &inside, &lease);
 		return;
 	}
-	if (n->crew.mapping != NULL)
-		(void)n->crew.mapping(n->crew.ctx, &inside, NAT_MAPPING_GONE);
+	if (n->workers.mapping != NULL)
+		(void)n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_GONE);
 	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,
 		      m->out_port);
 }
@@ -164,12 +164,12 @@ void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tu
 		const struct nat_eim *m = nat_mapping_at(n, i);
 		struct tuple inside = inside_of(m);
 
-		if (m->n_holders > 0 && m->lender == 0)
+		if (m->n_holders > 0 && m->lessor == 0)
 			fn(ctx, &inside);
 	}
 }
 
-void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+void nat_lease_grant_end(struct nat *n, const struct tuple *inside, uint32_t pool)
 {
 	uint32_t mapping = nat_mapping_of_inside(n, inside, pool);
 
@@ -179,34 +179,34 @@ void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool)
 	nat_mapping_leave(n, mapping);
 }
 
-void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool)
+void nat_lease_take_end(struct nat *n, const struct tuple *inside, uint32_t pool)
 {
-	nat_lend_end(n, inside, pool);
+	nat_lease_grant_end(n, inside, pool);
 }
 
-bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan)
+bool nat_lease_take(struct nat *n, const struct tuple *inside, const struct nat_lease *lease)
 {
-	uint32_t mapping = nat_mapping_of_inside(n, inside, loan->pool);
+	uint32_t mapping = nat_mapping_of_inside(n, inside, lease->pool);
 
 	if (mapping != NAT_NONE) {
-		/* Another packet of it came with the same loan: once is enough. */
-		n->crew.give_back(n->crew.ctx, inside, loan);
+		/* Another packet of it came with the same lease: once is enough. */
+		n->workers.give_back(n->workers.ctx, inside, lease);
 	} else {
 		struct nat_eim like = {
 			.in_addr = inside->src,
 			.in_port = inside->sport,
 			.in_zone = inside->zone,
 			.proto = inside->proto,
-			.out_addr = loan->addr,
-			.out_port = loan->port,
-			.pool = loan->pool,
-			.out_ifindex = loan->out_ifindex,
-			.lender = loan->lender,
+			.out_addr = lease->addr,
+			.out_port = lease->port,
+			.pool = lease->pool,
+			.out_ifindex = lease->out_ifindex,
+			.lessor = lease->lessor,
 			.address = NAT_NONE,
 		};
 		mapping = nat_mapping_make(n, &like);
 		if (mapping == NAT_NONE) {
-			n->crew.give_back(n->crew.ctx, inside, loan);
+			n->workers.give_back(n->workers.ctx, inside, lease);
 			return false;
 		}
 	}
@@ -242,13 +242,13 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 }
 
 /* The link that leads to the permit, or to the end of the chain. */
-static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+static uint32_t *pinhole_link(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
 	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, (uint64_t)port << 32 | 2);
-	uint32_t *link = &n->mappings.permit[hash % n->mappings.n_buckets];
+	uint32_t *link = &n->mappings.pinhole[hash % n->mappings.n_buckets];
 
 	while (*link != NAT_NONE) {
-		struct nat_permit *x = pool_at(&n->mappings.permits, *link);
+		struct nat_pinhole *x = pool_at(&n->mappings.pinholes, *link);
 		if (x->mapping == mapping && x->remote == remote && x->port == port)
 			break;
 		link = &x->chain;
@@ -256,36 +256,36 @@ static uint32_t *permit_link(const struct nat *n, uint32_t mapping, uint32_t rem
 	return link;
 }
 
-void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+void nat_pinhole_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	uint32_t *link = permit_link(n, mapping, remote, port);
+	uint32_t *link = pinhole_link(n, mapping, remote, port);
 
 	if (*link == NAT_NONE) {
 		/* As many as connections; a permit that finds no room only keeps somebody out. */
-		uint32_t i = pool_alloc(&n->mappings.permits);
+		uint32_t i = pool_alloc(&n->mappings.pinholes);
 		if (i == POOL_NONE)
 			return;
-		*(struct nat_permit *)pool_at(&n->mappings.permits, i) =
-			(struct nat_permit){ .mapping = mapping, .remote = remote, .port = port, .chain = NAT_NONE };
+		*(struct nat_pinhole *)pool_at(&n->mappings.pinholes, i) =
+			(struct nat_pinhole){ .mapping = mapping, .remote = remote, .port = port, .chain = NAT_NONE };
 		*link = i;
 	}
-	((struct nat_permit *)pool_at(&n->mappings.permits, *link))->n_holders++;
+	((struct nat_pinhole *)pool_at(&n->mappings.pinholes, *link))->n_holders++;
 }
 
-void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+void nat_pinhole_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	uint32_t *link = permit_link(n, mapping, remote, port), index = *link;
+	uint32_t *link = pinhole_link(n, mapping, remote, port), index = *link;
 
 	if (index == NAT_NONE)
 		return;
-	struct nat_permit *x = pool_at(&n->mappings.permits, index);
+	struct nat_pinhole *x = pool_at(&n->mappings.pinholes, index);
 	if (--x->n_holders > 0)
 		return;
 	*link = x->chain;
-	pool_free(&n->mappings.permits, index);
+	pool_free(&n->mappings.pinholes, index);
 }
 
-bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
+bool nat_pinhole_for(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
-	return *permit_link(n, mapping, remote, port) != NAT_NONE;
+	return *pinhole_link(n, mapping, remote, port) != NAT_NONE;
 }

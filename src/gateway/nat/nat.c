@@ -63,7 +63,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->stack = stack;
 	n->ct = ct;
 	n->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
-	n->crew.client_key = n->key;
+	n->workers.client_key = n->key;
 	seed_ports(n);
 	n->default_ports = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
 	n->identifiers = port_set_of((struct nat_port_range){ 1, 65535 }, NULL, 0);
@@ -74,10 +74,10 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
-	if (nat_rests_init(&n->rests, n_mappings) != 0)
+	if (nat_hold_downs_init(&n->rests, n_mappings) != 0)
 		goto destroy_overloads;
 	if (nat_reuse_init(&n->reuse, conntrack_n_numbers_max(ct)) != 0)
-		goto fini_rests;
+		goto fini_hold_downs;
 	if (nat_calls_init(&n->calls) != 0)
 		goto fini_reuse;
 	conntrack_set_release(ct, nat_release, n);
@@ -86,8 +86,8 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 
 fini_reuse:
 	nat_reuse_fini(&n->reuse);
-fini_rests:
-	nat_rests_fini(&n->rests);
+fini_hold_downs:
+	nat_hold_downs_fini(&n->rests);
 destroy_overloads:
 	nat_overloads_destroy(n->overloads);
 fini_mappings:
@@ -107,7 +107,7 @@ void nat_destroy(struct nat *n)
 	conntrack_set_finished(n->ct, NULL, NULL);
 	nat_reuse_fini(&n->reuse);
 	nat_calls_fini(&n->calls);
-	nat_rests_fini(&n->rests);
+	nat_hold_downs_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
 	nat_addresses_fini(&n->addresses);
@@ -120,9 +120,9 @@ void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx)
 	n->rules_ctx = ctx;
 }
 
-void nat_set_crew(struct nat *n, const struct nat_crew *crew)
+void nat_set_workers(struct nat *n, const struct nat_workers *workers)
 {
-	n->crew = *crew;
+	n->workers = *workers;
 }
 
 /* Rewriting. */
@@ -143,7 +143,7 @@ static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, ui
 	uint16_t owner = (uint16_t)(hash >> 48 | 1);
 
 	/* Not from the core's random numbers, nor by the order in which pairs come: what is forwarded elsewhere takes no
-	 * identification here, what has a shortcut takes it sooner, and everything else must come out the same. */
+	 * identification here, what has a flow cache entry takes it sooner, and everything else must come out the same. */
 	if (YG_UNLIKELY(i->owner != owner)) {
 		uint64_t before = UINT64_C(1) << 32 | (uint64_t)i->owner << 16 | i->next;
 
@@ -177,13 +177,13 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 	if (piece && !conntrack_fragment_id(n->ct, p, &id))
 		return;
 	if (id == *next)
-		*next = (uint16_t)(*next + gso_n_pieces(p)); /* a large segment takes a row of numbers */
+		*next = (uint16_t)(*next + gso_n_segments(p)); /* a large segment takes a row of numbers */
 	ipv4_set_id(packet_l3(p), id);
 	p->ip.id = id;
 }
 
 /* Its CRC changes with its ports and with the length of all of it, which a first piece does not tell. */
-static bool is_sctp_piece(const struct packet *p, const struct conn *c)
+static bool is_sctp_fragment(const struct packet *p, const struct conn *c)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 
@@ -193,7 +193,7 @@ static bool is_sctp_piece(const struct packet *p, const struct conn *c)
 
 static void translate(struct packet *p, const struct conn *c, const struct rewrite *to)
 {
-	if (is_sctp_piece(p, c)) {
+	if (is_sctp_fragment(p, c)) {
 		packet_set_drop(p, DROP_NAT_SCTP_FRAGMENT);
 		return;
 	}
@@ -342,10 +342,10 @@ static void invalid_whole_src(struct nat *n, enum ip_hook hook, struct packet *p
 static void invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
 {
 	struct ct_fragment_walk *walk;
-	enum ct_piece piece = conntrack_piece(n->ct, p, &walk);
+	enum ct_fragment_place piece = conntrack_fragment_place(n->ct, p, &walk);
 
 	/* A later piece has no ports by which the rules could know it. */
-	if (piece == CT_PIECE_LATER) {
+	if (piece == CT_FRAGMENT_LATER) {
 		if (walk->dropped)
 			packet_set_drop(p, (enum drop_reason)walk->reason);
 		else if (!walk->nat_passed)
@@ -353,7 +353,7 @@ static void invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
 		return;
 	}
 	invalid_whole_src(n, hook, p);
-	if (piece != CT_PIECE_FIRST)
+	if (piece != CT_FRAGMENT_FIRST)
 		return;
 	walk->nat_passed = p->verdict != VERDICT_DROP;
 	if (!walk->nat_passed) {
@@ -388,8 +388,8 @@ void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 			continue;
 		}
 		if (YG_UNLIKELY(is_open(c, p, CT_DNAT_DONE))) {
-			if (n->crew.begins != NULL && p->in_ifindex != 0)
-				n->crew.begins(n->crew.ctx, p);
+			if (n->workers.begins != NULL && p->in_ifindex != 0)
+				n->workers.begins(n->workers.ctx, p);
 			if (!nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
 				continue;
 		}
@@ -486,7 +486,7 @@ static bool has_moved(const struct nat *n, const struct packet *p)
 	if (c == NULL || (c->status & (CT_CONFIRMED | CT_MAPPED | CT_SNAT)) != (CT_CONFIRMED | CT_MAPPED | CT_SNAT) ||
 	    conn_dir(p->conn_ref) != CT_ORIGINAL || p->out_ifindex == 0)
 		return false;
-	uint32_t ref = conntrack_notes(n->ct, conn_index(p->conn_ref))->nat_ref;
+	uint32_t ref = conntrack_ext(n->ct, conn_index(p->conn_ref))->nat_ref;
 
 	return nat_ref_origin(ref) == NAT_ORIGIN_MASQUERADE && nat_ref_id(ref) != p->out_ifindex;
 }
@@ -538,7 +538,7 @@ static void sweep(struct nat *n)
 
 void nat_configure(struct nat *n, const struct nat_config *cfg)
 {
-	nat_attempts_forget(n);
+	nat_pending_opens_forget(n);
 	nat_pools_build(n, cfg);
 	n->sweeping = true;
 	n->sweep_cursor = 0;
@@ -546,8 +546,8 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 
 void nat_expire(struct nat *n)
 {
-	nat_attempts_expire(n);
-	nat_rests_expire(n);
+	nat_pending_opens_expire(n);
+	nat_hold_downs_expire(n);
 	nat_calls_expire(n);
 	if (n->sweeping)
 		sweep(n);
@@ -555,5 +555,5 @@ void nat_expire(struct nat *n)
 
 uint64_t nat_next_deadline(const struct nat *n)
 {
-	return n->sweeping ? n->env->now : min_u64(min_u64(nat_rests_deadline(n), nat_attempts_deadline(n)), nat_calls_deadline(n));
+	return n->sweeping ? n->env->now : min_u64(min_u64(nat_hold_downs_deadline(n), nat_pending_opens_deadline(n)), nat_calls_deadline(n));
 }

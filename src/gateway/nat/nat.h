@@ -43,7 +43,7 @@ struct nat_pool_config {
 	uint8_t filtering;                      /* enum nat_filtering */
 	uint8_t paired;                         /* 1: one inside address keeps one outside address */
 	uint8_t preserve_port, preserve_parity; /* 1: wanted */
-	uint32_t rest_s; /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
+	uint32_t hold_down_s; /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
 };
 
 /* The NAT part of a snapshot. Pool numbers stay the same over a reload. */
@@ -108,19 +108,19 @@ uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint
 void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
 void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
 
-/* With several workers (src/core/workers/crew.h). Before the first configuration. */
+/* With several workers (src/core/workers/workers.h). Before the first configuration. */
 struct nat_blocks;
 enum nat_mapping_event { NAT_MAPPING_MADE, NAT_MAPPING_GONE };
 /* An endpoint-independent mapping that one worker has and another uses: the sender's in a hairpin. */
-struct nat_loan {
+struct nat_lease {
 	uint32_t addr; /* outside */
 	uint16_t port;
 	uint16_t zone; /* of the outside */
 	uint8_t pool;
 	uint8_t out_ifindex;
-	uint8_t borrower, lender; /* lender: worker + 1, 0: nobody yet */
+	uint8_t lessee, lessor; /* lessor: worker + 1, 0: nobody yet */
 };
-struct nat_crew {
+struct nat_workers {
 	struct nat_blocks *blocks; /* the ports of all workers */
 	uint32_t worker;
 	struct siphash_key client_key; /* the same for all, for choices that follow from the client */
@@ -133,23 +133,23 @@ struct nat_crew {
 	 * have one, since its own worker cannot be told. */
 	bool (*mapping)(void *ctx, const struct tuple *inside, enum nat_mapping_event what);
 	/* The sender's mapping in this pool is another worker's. True: that one is asked for it, and has the packet. */
-	bool (*borrow)(void *ctx, struct packet *p, const struct nat_loan *wanted);
+	bool (*borrow)(void *ctx, struct packet *p, const struct nat_lease *wanted);
 	/* What was borrowed is not needed any more. */
-	void (*give_back)(void *ctx, const struct tuple *inside, const struct nat_loan *loan);
-	/* For nat_attempt_here of the worker that has the sender's mapping. */
-	void (*attempt)(void *ctx, const struct tuple *meet, uint32_t pool);
+	void (*give_back)(void *ctx, const struct tuple *inside, const struct nat_lease *lease);
+	/* For nat_pending_open_here of the worker that has the sender's mapping. */
+	void (*pending_open)(void *ctx, const struct tuple *meet, uint32_t pool);
 };
-void nat_set_crew(struct nat *n, const struct nat_crew *crew);
-/* The mapping of `inside` in loan->pool, made if need be, held for the borrower until nat_lend_end; fills in addr and
+void nat_set_workers(struct nat *n, const struct nat_workers *workers);
+/* The mapping of `inside` in lease->pool, made if need be, held for the borrower until nat_lease_grant_end; fills in addr and
  * port. False when there is none to be had. */
-bool nat_lend(struct nat *n, const struct tuple *inside, struct nat_loan *loan);
-void nat_lend_end(struct nat *n, const struct tuple *inside, uint32_t pool);
-/* Uses what was lent; held once until nat_borrow_end, and by the connections that take it. */
-bool nat_borrow(struct nat *n, const struct tuple *inside, const struct nat_loan *loan);
-void nat_borrow_end(struct nat *n, const struct tuple *inside, uint32_t pool);
+bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease *lease);
+void nat_lease_grant_end(struct nat *n, const struct tuple *inside, uint32_t pool);
+/* Uses what was lent; held once until nat_lease_take_end, and by the connections that take it. */
+bool nat_lease_take(struct nat *n, const struct tuple *inside, const struct nat_lease *lease);
+void nat_lease_take_end(struct nat *n, const struct tuple *inside, uint32_t pool);
 /* The inside endpoint that is the tuple's source was refused by the mapping of another, its destination, and so lets
- * that one in (attempt.c). False when it has no mapping in this pool that is this worker's own. */
-bool nat_attempt_here(struct nat *n, const struct tuple *meet, uint32_t pool);
+ * that one in (pending_open.c). False when it has no mapping in this pool that is this worker's own. */
+bool nat_pending_open_here(struct nat *n, const struct tuple *meet, uint32_t pool);
 /* Every mapping of this worker's own. */
 void nat_each_mapping(const struct nat *n, void (*fn)(void *ctx, const struct tuple *inside), void *ctx);
 /* A port of ours is needed though no mapping holds it: packets to it must go on coming to this worker. False when its
@@ -173,8 +173,8 @@ enum nat_law_row {
 	NAT_LAW_CONNECTIONS,
 	NAT_LAW_BESIDES,
 	NAT_LAW_BY_MAPPINGS,
-	NAT_LAW_AT_REST,
-	NAT_LAW_ATTEMPTS,
+	NAT_LAW_HELD_DOWN,
+	NAT_LAW_PENDING_OPENS,
 	NAT_LAW_WORKERS,
 	NAT_LAW_CALLS,
 	N_NAT_LAW_ROWS
@@ -192,7 +192,7 @@ int64_t nat_law_difference(const struct nat *n);
 
 #define NAT_POOL_INFOS_MAX (NAT_POOLS_MAX + IP_INTERFACES_MAX)
 struct nat_pool_info {
-	uint32_t id; /* below NAT_POOL_INFOS_MAX; the same in all workers of a crew */
+	uint32_t id; /* below NAT_POOL_INFOS_MAX; the same in all workers of a group */
 	const char *name;
 	uint32_t n_addresses;
 	uint32_t interface_addresses; /* of an interface: which of its addresses are meant, a bit each by its place */

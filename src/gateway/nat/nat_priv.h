@@ -33,7 +33,7 @@ struct nat_addresses {
 /* Where a translation comes from: what decides whether a new config still allows it. */
 enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
 
-/* conn_notes.nat_ref: what the connection holds (hold.c). */
+/* conn_ext.nat_ref: what the connection holds (hold.c). */
 enum nat_hold_kind {
 	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
 	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
@@ -76,14 +76,14 @@ struct nat_eim {
 	uint8_t proto;
 	uint8_t pool;
 	uint8_t out_ifindex;
-	uint8_t lender;     /* worker + 1 to whom it belongs, 0: ours */
+	uint8_t lessor;     /* worker + 1 to whom it belongs, 0: ours */
 	uint32_t address;   /* index of out_addr's struct nat_address; unused when borrowed */
 	uint32_t n_holders; /* connections */
 	uint32_t in_chain, out_chain;
 };
 
 /* For filtering: the inside of a mapping talks with this remote address, or (port not 0) with this port there. */
-struct nat_permit {
+struct nat_pinhole {
 	uint32_t mapping, remote;
 	uint16_t port;
 	uint32_t n_holders;
@@ -92,46 +92,46 @@ struct nat_permit {
 
 struct nat_mappings {
 	struct pool pool;
-	struct pool permits;
+	struct pool pinholes;
 	struct pool pairs;
-	uint32_t *in, *out, *permit; /* buckets */
+	uint32_t *in, *out, *pinhole; /* buckets */
 	uint32_t n_buckets;
-	uint32_t n_borrowed;    /* of other workers: they hold no port here */
+	uint32_t n_leased;    /* of other workers: they hold no port here */
 	uint32_t n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
 	uint64_t n_holds;       /* holders of all mappings */
 };
 
-struct nat_pair {
+struct nat_hairpin_pair {
 	uint32_t entered, source; /* both as a nat_ref */
 };
 
-/* rest.c: ports that nobody uses and nobody may have yet. */
-struct nat_rest {
+/* hold_down.c: ports that nobody uses and nobody may have yet. */
+struct nat_hold_down {
 	uint64_t until;
 	uint32_t address;
 	uint16_t port;
 	uint8_t ip_proto;
 };
 
-struct nat_rests {
-	struct nat_rest *rest; /* a ring */
+struct nat_hold_downs {
+	struct nat_hold_down *rest; /* a ring */
 	uint32_t cap, head, n;
 };
 
-/* attempt.c: hosts inside that were refused by each other's mappings. */
-#define NAT_ATTEMPTS_MAX 256
-struct nat_attempt {
+/* pending_open.c: hosts inside that were refused by each other's mappings. */
+#define NAT_PENDING_OPENS_MAX 256
+struct nat_pending_open {
 	uint64_t until;
 	uint32_t mapping, remote;
 	uint16_t port;
 };
 
-struct nat_attempts {
-	struct nat_attempt attempt[NAT_ATTEMPTS_MAX]; /* a ring */
+struct nat_pending_opens {
+	struct nat_pending_open pending_open[NAT_PENDING_OPENS_MAX]; /* a ring */
 	uint32_t head, n;
 };
 
-/* reuse.c: connections that are finished, the longest first. Links by their numbers. */
+/* reclaim.c: connections that are finished, the longest first. Links by their numbers. */
 struct nat_reuse_queue {
 	uint32_t first, last; /* number + 1 */
 	uint32_t serial;      /* of the queue: what has another one's is in none */
@@ -207,12 +207,12 @@ struct nat {
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
 	struct nat_reuse reuse;
-	struct nat_rests rests;
-	struct nat_attempts attempts;
+	struct nat_hold_downs rests;
+	struct nat_pending_opens pending_opens;
 	struct nat_calls calls;
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
-	struct nat_crew crew; /* blocks NULL: one worker */
+	struct nat_workers workers; /* blocks NULL: one worker */
 	uint32_t n_pins;      /* nat_pin without nat_unpin yet */
 	bool sweeping;
 	uint32_t sweep_cursor;
@@ -239,7 +239,7 @@ static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
 		reply->dport = (uint16_t)port;
 }
 
-struct nat_source_wish;
+struct nat_source_request;
 
 /* address.c: addresses and their port maps. */
 
@@ -287,22 +287,22 @@ static inline void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_
 /* Tries to make this port's block ours. */
 void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port);
 
-/* attempt.c */
+/* pending_open.c */
 
 /* A packet from inside with this ORIGINAL tuple is refused by the mapping of another host inside. */
-void nat_attempt(struct nat *n, const struct tuple *orig, const struct nat_eim *target);
-void nat_attempts_expire(struct nat *n);
-void nat_attempts_forget(struct nat *n);
-uint64_t nat_attempts_deadline(const struct nat *n);
+void nat_pending_open(struct nat *n, const struct tuple *orig, const struct nat_eim *target);
+void nat_pending_opens_expire(struct nat *n);
+void nat_pending_opens_forget(struct nat *n);
+uint64_t nat_pending_opens_deadline(const struct nat *n);
 
-/* rest.c */
+/* hold_down.c */
 
-int nat_rests_init(struct nat_rests *r, uint32_t cap);
-void nat_rests_fini(struct nat_rests *r);
+int nat_hold_downs_init(struct nat_hold_downs *r, uint32_t cap);
+void nat_hold_downs_fini(struct nat_hold_downs *r);
 /* One holder less of a port; if it was the last and the pool of `ref` (a nat_ref) says so, the port rests. */
 void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port);
-void nat_rests_expire(struct nat *n);
-uint64_t nat_rests_deadline(const struct nat *n);
+void nat_hold_downs_expire(struct nat *n);
+uint64_t nat_hold_downs_deadline(const struct nat *n);
 
 /* mapping.c: endpoint-independent mappings. */
 
@@ -318,9 +318,9 @@ uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig);
 uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *m);
 void nat_mapping_join(struct nat *n, uint32_t index);
 void nat_mapping_leave(struct nat *n, uint32_t index);
-void nat_permit_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
-void nat_permit_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
-bool nat_permitted(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+void nat_pinhole_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+void nat_pinhole_leave(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
+bool nat_pinhole_for(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);
 /* hold.c: what a connection holds. */
 
 /* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
@@ -341,7 +341,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 /* Takes a port of `address` for the connection: fills in and takes the REPLY tuple. shared: also a port that others
  * use towards other destinations. False when there is none. */
 enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
-struct nat_port_wish {
+struct nat_port_request {
 	const struct port_set *set;
 	const struct port_set *near; /* of these, those that are tried first; none: NULL or empty */
 	uint32_t port;               /* wanted if possible, 0: none */
@@ -349,19 +349,19 @@ struct nat_port_wish {
 };
 /* An unused port of an address: a near one, else one of the set; PORTMAP_NONE when no worker has one that is free to
  * take. */
-uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish);
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_request *request);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
-		   const struct nat_port_wish *wish, enum nat_port_effort effort);
+		   const struct nat_port_request *request, enum nat_port_effort effort);
 /* For several connections at a time: a port is drawn for each, by numbers of their own, and what it takes to see
- * whether it is unused is on its way. False when the wish is no simple one. */
+ * whether it is unused is on its way. False when the request is no simple one. */
 struct nat_port_draw {
 	uint32_t maybe;  /* the port, each of the set equally likely */
 	uint32_t number; /* which of the unused ones if that is none */
 };
-bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_wish *wish,
+bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_request *request,
 		   struct nat_port_draw *draw);
 /* Holds the port that was drawn and puts it into the tuple, which is not taken yet. */
-bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
+bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_request *request,
 		   const struct nat_port_draw *draw);
 /* overload.c: busy destinations. */
 
@@ -406,7 +406,7 @@ void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t addre
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
 /* A port that is unused towards it, each equally likely; PORTMAP_NONE when there is none. Somebody without a port may
  * have the tuple all the same: then it is marked as used. */
-uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_wish *wish);
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_request *request);
 /* One that can be shared, too, if need be at the price of a look at every word. */
 uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const struct portmap *m,
 				     const struct port_set *set);
@@ -418,7 +418,7 @@ bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t p
 /* The used ports of the set in turns. */
 uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set);
 
-/* reuse.c: ports of connections that are not needed any more. */
+/* reclaim.c: ports of connections that are not needed any more. */
 
 int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections);
 void nat_reuse_fini(struct nat_reuse *r);
@@ -428,28 +428,28 @@ void nat_reuse_finished(void *ctx, uint32_t index);
 void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index);
 /* It gives back what it holds. */
 void nat_reuse_gone(struct nat *n, uint32_t index);
-/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the wish comes free.
+/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the request comes free.
  * False when all are needed. */
-bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_wish *w);
-/* The same for a mapping of the wish's pool. */
-bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_wish *w);
+bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w);
+/* The same for a mapping of the request's pool. */
+bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w);
 
 /* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
  * memory overlap. What is chosen is what one after the other would choose. */
 
 /* What the rules, or NAT itself, want of a source. */
-struct nat_source_wish {
+struct nat_source_request {
 	enum nat_origin origin;
 	uint32_t id; /* pool or interface */
 	const struct nat_pool_config *pool;
 	struct nat_address_range range; /* without a pool */
 	uint64_t n_addresses;
-	struct nat_port_wish port;
+	struct nat_port_request port;
 	struct port_set ports, near; /* what port points to, where the config holds no such set */
 	bool paired, endpoint_independent;
 };
 
-/* Stays where it is: the wish points into itself. */
+/* Stays where it is: the request points into itself. */
 struct nat_source {
 	enum {
 		NAT_SOURCE_NONE,    /* nothing was asked */
@@ -459,11 +459,11 @@ struct nat_source {
 		NAT_SOURCE_TAKEN,
 	} state;
 	struct nat_action action;
-	bool translates; /* the wish is filled in */
+	bool translates; /* the request is filled in */
 	bool drawn;      /* first and draw, too */
 	bool none_unused; /* at `first`, seen when it was to be held */
 	uint32_t before; /* whose mapping is kept, CONN_NONE: nobody's */
-	struct nat_source_wish wish;
+	struct nat_source_request request;
 	uint32_t first; /* address to try first */
 	struct nat_port_draw draw;
 	struct tuple reply;
@@ -481,14 +481,14 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
 /* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
 
-/* keep.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
+/* tuple_reuse.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
 
 /* Whose mapping the source that was asked for can keep, CONN_NONE if none. What cannot be kept is free from here on. */
-uint32_t nat_keep_find(struct nat *n, uint32_t index, const struct nat_source *s);
+uint32_t nat_tuple_reuse_find(struct nat *n, uint32_t index, const struct nat_source *s);
 /* Moves what s->before holds to the source. */
-void nat_keep_hold(struct nat *n, struct nat_source *s);
+void nat_tuple_reuse_hold(struct nat *n, struct nat_source *s);
 /* It cannot be kept after all. */
-void nat_keep_give_up(struct nat *n, struct nat_source *s);
+void nat_tuple_reuse_give_up(struct nat *n, struct nat_source *s);
 
 /* pptp.c */
 

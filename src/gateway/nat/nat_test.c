@@ -2,7 +2,7 @@
  *
  * Translation of packets at the hooks.
  */
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
 static const uint8_t protos[] = { IPPROTO_NR_TCP, IPPROTO_NR_UDP, IPPROTO_NR_ICMP };
 
@@ -16,10 +16,10 @@ static void test_masquerade(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(protos); i++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct make m = out_make(protos[i], 4000, 80);
 
-		nat_bench_start(&nb, 100);
+		nat_fixture_start(&nb, 100);
 		struct came c = nat_send(&nb, &m);
 		assert_true(c.passed);
 		assert_int_equal(c.out, WAN);
@@ -37,18 +37,18 @@ static void test_masquerade(void **state)
 		struct came again = nat_send(&nb, &m);
 		assert_int_equal(port_of(&again), port_of(&c));
 		assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* Would catch: a checksum left to the device, or one that is absent, treated as a whole one. */
 static void test_checksum_kinds(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	struct packet *p = bench_packet(&nb.b, &m);
 	packet_l4(p)[6] = packet_l4(p)[7] = 0;
 	p->l4.check = 0;
@@ -66,11 +66,11 @@ static void test_checksum_kinds(void **state)
 	sum = checksum_fold(checksum_pseudo(p->ip.src, p->ip.dst, p->ip.proto, packet_l4_len(p)));
 	assert_int_equal(packet_l4(p)[6] << 8 | packet_l4(p)[7], sum);
 	bench_hand(&nb.b, p);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* The gateway's own connection to where the clients' go: its tuple is none of the map's. */
-static void open_own(struct nat_bench *nb, uint16_t port)
+static void open_own(struct nat_fixture *nb, uint16_t port)
 {
 	struct make own = out_make(IPPROTO_NR_UDP, port, 53);
 	struct batch batch = { .n = 0 };
@@ -91,11 +91,11 @@ static void open_own(struct nat_bench *nb, uint16_t port)
 /* The ports that new flows get, by their own, in batches of n packets; 0: refused. Every third one sends twice. */
 static void ports_in_batches(uint32_t n, uint16_t *port)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct packet *out[BATCH_MAX];
 
 	memset(port, 0, N_TOGETHER * sizeof(*port));
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	nb.snat.flags = NAT_FLAG_PORT;
 	nb.snat.ports = (struct nat_port_range){ 2000, 2031 };
 	for (uint16_t i = 2000; i < 2008; i++)
@@ -127,7 +127,7 @@ static void ports_in_batches(uint32_t n, uint16_t *port)
 		for (uint32_t k = 0; k < batch.n; k++)
 			bench_hand(&nb.b, batch.p[k]);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: flows whose ports depend on which others were in their batch; one that finds its tuple taken and those
@@ -152,12 +152,12 @@ static void test_batch_as_one_by_one(void **state)
 /* Would catch: two packets of a new flow in one batch with two mappings. */
 static void test_one_mapping_a_batch(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	struct batch batch = { .n = 0 };
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	for (int i = 0; i < 4; i++)
 		batch_add(&batch, bench_packet(&nb.b, &m));
 	bench_in(&nb.b, HOOK_PREROUTING, &batch);
@@ -180,13 +180,13 @@ static void test_one_mapping_a_batch(void **state)
 	for (int i = 0; i < 3; i++)
 		bench_hand(&nb.b, batch.p[i]);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a forwarded port that goes astray, or an inbound connection that uses up a port of the map. */
 static void test_dnat(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = { .in = WAN,
 			  .src = SERVER,
 			  .dst = WAN_ADDR,
@@ -197,7 +197,7 @@ static void test_dnat(void **state)
 			  .win = 1000 };
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	struct came c = nat_send(&nb, &m);
 	assert_int_equal(c.out, LAN);
 	assert_int_equal(c.ip.dst, CLIENT);
@@ -210,13 +210,13 @@ static void test_dnat(void **state)
 	assert_int_equal(r.ip.src, WAN_ADDR);
 	assert_int_equal(r.l4.sport, 8080);
 	assert_int_equal(nb.nat->addresses.pool.n_used, 0);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: one of the two sides lost when both are translated. */
 static void test_both(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = { .in = WAN,
 			  .src = IP4(10, 9, 9, 9),
 			  .dst = WAN_ADDR,
@@ -226,7 +226,7 @@ static void test_both(void **state)
 			  .len = 30 };
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	/* From an inside-looking address back out of the WAN. */
 	nb.dnat.range = (struct nat_address_range){ SERVER, SERVER };
 	struct came c = nat_send(&nb, &m);
@@ -239,7 +239,7 @@ static void test_both(void **state)
 	assert_int_equal(r.l4.sport, 8080);
 	assert_int_equal(r.ip.dst, IP4(10, 9, 9, 9));
 	assert_int_equal(r.l4.dport, 999);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* One error and what must come of it. */
@@ -273,11 +273,11 @@ static void test_errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(error_rows); i++) {
 		const struct error_row *r = &error_rows[i];
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct make m = out_make(r->proto, 4000, 53);
 		struct icmp_quote q;
 
-		nat_bench_start(&nb, 100);
+		nat_fixture_start(&nb, 100);
 		if (r->inbound) {
 			m.in = WAN;
 			m.src = SERVER;
@@ -315,12 +315,12 @@ static void test_errors(void **state)
 		}
 		bench_hand(&nb.b, e);
 		bench_hand(&nb.b, left);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* An error of the gateway itself, with the packet quoted as it stands in `about`. */
-static void check_own_error(struct nat_bench *nb, struct packet *about, const struct make *sent)
+static void check_own_error(struct nat_fixture *nb, struct packet *about, const struct make *sent)
 {
 	struct batch batch = { .n = 0 };
 	struct icmp_quote q;
@@ -352,11 +352,11 @@ static void test_own_errors(void **state)
 	(void)state;
 	for (int with_hint = 0; with_hint < 2; with_hint++)
 		for (int both = 0; both <= with_hint; both++) {
-			struct nat_bench nb;
+			struct nat_fixture nb;
 			struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
 			struct batch batch = { .n = 0 };
 
-			nat_bench_start(&nb, 100);
+			nat_fixture_start(&nb, 100);
 			if (both) {
 				m.in = WAN;
 				m.src = IP4(10, 9, 9, 9);
@@ -388,7 +388,7 @@ static void test_own_errors(void **state)
 			p->conn_ref = ref;
 			check_own_error(&nb, p, &other);
 			bench_hand(&nb.b, p);
-			nat_bench_stop(&nb);
+			nat_fixture_stop(&nb);
 		}
 }
 
@@ -396,11 +396,11 @@ static void test_own_errors(void **state)
  * or one that is dropped although nothing is translated. */
 static void test_invalid(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = out_make(IPPROTO_NR_TCP, 4000, 80), stray = m;
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	stray.sport = 4001;
 	stray.flags = TCP_ACK;
 	assert_false(nat_send(&nb, &stray).passed);
@@ -416,16 +416,16 @@ static void test_invalid(void **state)
 	struct came s = nat_send(&nb, &stray);
 	assert_true(s.passed);
 	assert_int_equal(s.info, CT_INFO_INVALID);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: two connections of the gateway and of a client with one REPLY tuple. */
 static void test_own_connections(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	nb.snat.flags = NAT_FLAG_PRESERVE;
 	struct make client = out_make(IPPROTO_NR_ICMP, 77, 0);
 	struct came c = nat_send(&nb, &client);
@@ -451,7 +451,7 @@ static void test_own_connections(void **state)
 		assert_int_equal(r.ip.dst, WAN_ADDR);
 		assert_int_equal(r.l4.id, 77);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a fragment that goes out untranslated, or a packet whose checksum is wrong when it is put together. */
@@ -463,12 +463,12 @@ static void test_fragments(void **state)
 	(void)state;
 	for (size_t o = 0; o < ARRAY_LEN(orders); o++)
 		for (size_t k = 0; k < ARRAY_LEN(protos); k++) {
-			struct nat_bench nb;
+			struct nat_fixture nb;
 			uint8_t whole[2000] = { 0 };
 			uint32_t n_bytes = 0, n_pieces = 0;
 			struct ipv4_view ip = { 0 };
 
-			nat_bench_start(&nb, 100);
+			nat_fixture_start(&nb, 100);
 			for (int i = 0; i < 3; i++) {
 				struct make m = out_make(protos[k], 4000, 53);
 				struct packet *out[8];
@@ -494,18 +494,18 @@ static void test_fragments(void **state)
 			ip.mf = false;
 			ip.total_len = (uint16_t)(20 + n_bytes);
 			assert_true(l4_checksum_ok(&ip, whole, n_bytes));
-			nat_bench_stop(&nb);
+			nat_fixture_stop(&nb);
 		}
 }
 
 /* Would catch: pieces of two hosts behind one address that a receiver would put together. */
 static void test_identification(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	uint16_t seen[4];
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	for (uint32_t i = 0; i < 4; i++) {
 		struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
 		m.src = CLIENT + i;
@@ -524,7 +524,7 @@ static void test_identification(void **state)
 	assert_int_equal(nat_send(&nb, &m).ip.id, 77);
 	m.df = false;
 	assert_int_not_equal(nat_send(&nb, &m).ip.id, 77);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* One destination looks at the identifications that it gets, and others get some in between. Would catch: a counter that
@@ -532,11 +532,11 @@ static void test_identification(void **state)
 static void test_identifications_apart(void **state)
 {
 	enum { N_OTHERS = 3 * NAT_IDENTIFICATIONS };
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	uint32_t n_small_steps = 0;
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	uint16_t last = nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1);
 
 	for (uint32_t i = 0; i < 200; i++) {
@@ -555,7 +555,7 @@ static void test_identifications_apart(void **state)
 		n_small_steps += step > 1 && step < 64; /* some three of the others fall into its place */
 	}
 	assert_in_range(n_small_steps, 0, 2);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a second packet of a flow that was refused, or an INVALID one before its first, that leaves with its
@@ -564,11 +564,11 @@ static void test_undecided(void **state)
 {
 	(void)state;
 	for (int invalid_first = 0; invalid_first < 2; invalid_first++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct batch batch = { .n = 0 };
 		struct make m = out_make(IPPROTO_NR_TCP, 4000, 80), odd = m;
 
-		nat_bench_start(&nb, 100);
+		nat_fixture_start(&nb, 100);
 		if (!invalid_first)
 			nb.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 1 };
 		odd.flags = TCP_SYN | TCP_FIN;
@@ -595,7 +595,7 @@ static void test_undecided(void **state)
 			assert_int_equal(batch.p[i]->ip.src, WAN_ADDR);
 			bench_hand(&nb.b, batch.p[i]);
 		}
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 

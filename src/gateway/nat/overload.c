@@ -27,7 +27,7 @@
  *
  * A connection that holds no port can have a tuple too (one of the gateway's own, or
  * one from outside). That is found out when the port is picked; when it has gone
- * again, by the looks of whoever would be refused (reuse.c).
+ * again, by the looks of whoever would be refused (reclaim.c).
  *
  * With several workers a map has the ports of this worker's blocks. Blocks come and
  * go without a look at any map: each is brought up to date when it is used.
@@ -436,24 +436,24 @@ void nat_overload_unmark(struct overload *o, uint32_t port)
 		port_span_give(&b, port);
 }
 
-static bool is_near(const struct nat_port_wish *wish)
+static bool is_near(const struct nat_port_request *request)
 {
-	return wish->near != NULL && wish->near->n_ports != 0;
+	return request->near != NULL && request->near->n_ports != 0;
 }
 
-uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_wish *wish)
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_request *request)
 {
 	struct port_span b = span_of(o);
 
 	for (;;) {
-		uint32_t port = is_near(wish) ? port_span_pick(&b, wish->near, &n->env->rng) : PORTMAP_NONE;
+		uint32_t port = is_near(request) ? port_span_pick(&b, request->near, &n->env->rng) : PORTMAP_NONE;
 
 		if (port == PORTMAP_NONE)
-			port = port_span_pick(&b, wish->set, &n->env->rng);
+			port = port_span_pick(&b, request->set, &n->env->rng);
 		if (port != PORTMAP_NONE || o->n_looked == OVERLOAD_COMPLETE)
 			return port;
 		/* Only where a destination was full before it could be seen coming. */
-		look_on(n, o, wish->set, LOOKS);
+		look_on(n, o, request->set, LOOKS);
 	}
 }
 

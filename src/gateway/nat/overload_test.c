@@ -3,13 +3,13 @@
  * Ports that are shared: busy destinations and their maps, for sets of every size,
  * and ports that are wished for.
  */
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
-static struct nat_bench nb;
+static struct nat_fixture nb;
 
 static void start(uint32_t first, uint32_t last, uint32_t n_connections)
 {
-	nat_bench_start(&nb, n_connections);
+	nat_fixture_start(&nb, n_connections);
 	nb.snat = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE,
 				       .flags = NAT_FLAG_PORT,
 				       .ports = { (uint16_t)first, (uint16_t)last } };
@@ -94,7 +94,7 @@ static void test_exact(void **state)
 			nb.snat.ports = (struct nat_port_range){ 3000, (uint16_t)(3000 + n - 1) };
 			assert_int_equal(one_more(SERVER), 3050);
 		}
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
@@ -123,7 +123,7 @@ static void test_others_tuples(void **state)
 			port = one_more(SERVER);
 		assert_int_equal(port, 3003);
 		assert_int_equal(nb.nat->overloads->n_used, n > OVERLOAD_TINY);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
@@ -153,7 +153,7 @@ static void test_maps_go(void **state)
 		/* Two may share a counter. */
 		assert_true(nb.nat->overloads->n_used <= 2);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a host whose port changes towards the second destination although it is free there, alone or with others
@@ -167,7 +167,7 @@ static void test_preserve(void **state)
 	for (uint32_t i = 0; i < 2 * ARRAY_LEN(protos); i++) {
 		struct make m = out_make(protos[i / 2], 41641, 443);
 
-		nat_bench_start(&nb, 1000);
+		nat_fixture_start(&nb, 1000);
 		memset(&cfg, 0, sizeof(cfg));
 		cfg.n_pools = 1;
 		strcpy(cfg.pool[0].name, "public");
@@ -202,7 +202,7 @@ static void test_preserve(void **state)
 			else
 				assert_int_equal(port, 41641);
 		}
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 

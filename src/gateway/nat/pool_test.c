@@ -3,13 +3,13 @@
  * Pools: full ones, shared ports, endpoint-independent mappings and their
  * filters, hairpins, options, and what a new config leaves.
  */
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
 static struct nat_config cfg;
 
-static struct nat_pool_config *pool_start(struct nat_bench *nb, uint32_t n_connections)
+static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_connections)
 {
-	nat_bench_start(nb, n_connections);
+	nat_fixture_start(nb, n_connections);
 	memset(&cfg, 0, sizeof(cfg));
 	cfg.n_pools = 1;
 	strcpy(cfg.pool[0].name, "public");
@@ -34,7 +34,7 @@ static struct make flow(uint32_t i, uint32_t dst, uint16_t dport)
  * late or without a word; other destinations that suffer from it. */
 static void test_exhaustion(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	static uint8_t given[2][65536];
 	struct nat_pool_info info;
 	uint32_t cursor = 0;
@@ -82,13 +82,13 @@ static void test_exhaustion(void **state)
 	assert_int_equal(info.n_used_udp, 64512);
 	assert_int_equal(info.n_used_tcp, 1);
 	assert_int_equal(info.n_refused, 6);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a full destination that refuses while ports are free, once its map is filled: ports come and go. */
 static void test_busy_destination(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct nat_pool_config *pool = pool_start(&nb, 4000);
 	uint32_t n_passed = 0;
 
@@ -115,7 +115,7 @@ static void test_busy_destination(void **state)
 		struct make m = flow(2000 + (uint32_t)round, SERVER, 53);
 		assert_int_equal(nat_send(&nb, &m).passed, ours);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a mapping that depends on the destination, a filter that lets in too much or too little. */
@@ -132,7 +132,7 @@ static void test_endpoint_independent(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 100);
 		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
 		pool->filtering = rows[i].filtering;
@@ -159,14 +159,14 @@ static void test_endpoint_independent(void **state)
 			assert_int_equal(o.ip.src, POOL_ADDR);
 			assert_int_equal(o.l4.sport, c.l4.sport);
 		}
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* Would catch: two clients behind us that cannot reach each other by their outside addresses, or see an inside one. */
 static void test_hairpin(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct nat_pool_config *pool = pool_start(&nb, 100);
 
 	(void)state;
@@ -192,7 +192,7 @@ static void test_hairpin(void **state)
 	assert_int_equal(o.l4.sport, cb.l4.sport);
 	assert_int_equal(o.ip.dst, CLIENT);
 	assert_int_equal(o.l4.dport, 11);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* A connection that comes in by a mapping and whose source is translated as well, in each way that a source can be: by
@@ -202,7 +202,7 @@ static void test_entered_and_translated(void **state)
 {
 	(void)state;
 	for (int way = 0; way < 3; way++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 300);
 
 		pool->ports = (struct nat_port_range){ 2000, 2149 };
@@ -242,14 +242,14 @@ static void test_entered_and_translated(void **state)
 			nat_configure(nb.nat, &cfg);
 		}
 		assert_int_equal(nb.nat->mappings.pairs.n_used, 50);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* Would catch: an option that is not heeded. */
 static void test_options(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct nat_pool_config *pool = pool_start(&nb, 1000);
 
 	(void)state;
@@ -283,7 +283,7 @@ static void test_options(void **state)
 		n_addresses |= 1u << (nat_send(&nb, &m).ip.src - POOL_ADDR);
 	}
 	assert_int_equal(n_addresses, 0xf);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a full address that is the end although the pool has another; a pair that is torn apart. */
@@ -291,7 +291,7 @@ static void test_spill(void **state)
 {
 	(void)state;
 	for (uint8_t paired = 0; paired < 2; paired++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 1000);
 		uint32_t n_passed = 0;
 
@@ -304,17 +304,17 @@ static void test_spill(void **state)
 			n_passed += nat_send(&nb, &m).passed;
 		}
 		assert_int_equal(n_passed, paired ? 10 : 30);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* Would catch: a prefix of which more or less than its bits is replaced, a port that changes without need. */
 static void test_prefix(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	nb.snat = (struct nat_action){ .kind = NAT_ACTION_PREFIX,
 				       .prefix_len = 24,
 				       .range = { IP4(192, 0, 2, 0), IP4(192, 0, 2, 0) } };
@@ -332,17 +332,17 @@ static void test_prefix(void **state)
 	m = out_make(99, 0, 0);
 	c = nat_send(&nb, &m);
 	assert_int_equal(c.ip.src, IP4(192, 0, 2, 2));
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: explicit ports that are not kept to. */
 static void test_rule_ports(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	uint32_t n_passed = 0;
 
 	(void)state;
-	nat_bench_start(&nb, 100);
+	nat_fixture_start(&nb, 100);
 	nb.snat = (struct nat_action){ .kind = NAT_ACTION_RANGE,
 				       .flags = NAT_FLAG_ADDRESS | NAT_FLAG_PORT,
 				       .range = { POOL_ADDR, POOL_ADDR },
@@ -371,13 +371,13 @@ static void test_rule_ports(void **state)
 		seen |= 1u << (c.l4.dport - 81);
 	}
 	assert_int_equal(seen, 7);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a connection that keeps a translation which the config no longer has, or loses one that it still has. */
 static void test_reload(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct nat_pool_config *pool = pool_start(&nb, 1000);
 
 	(void)state;
@@ -410,7 +410,7 @@ static void test_reload(void **state)
 	nat_configure(nb.nat, &cfg);
 	nat_expire(nb.nat);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), n);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* `snat to A` becomes `snat to B`: nobody answers for A any more, so its connections end; where A is a pool's or an
@@ -430,7 +430,7 @@ static void test_rule_address_left(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 100);
 		struct make m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
 
@@ -463,7 +463,7 @@ static void test_rule_address_left(void **state)
 		assert_int_equal(nb.b.n_events[EVENT_CONN_END], rows[i].still == GONE);
 		if (rows[i].still == GONE)
 			assert_int_equal(nb.b.last.reason, CT_END_CONFIG);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
@@ -471,13 +471,13 @@ static void test_rule_address_left(void **state)
  * back. */
 static void test_rest(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 
 	(void)state;
 	for (int mapping = 0; mapping < 2; mapping++) {
 		struct nat_pool_config *pool = pool_start(&nb, 100);
 		pool->ports = (struct nat_port_range){ 2000, 2003 };
-		pool->rest_s = 120;
+		pool->hold_down_s = 120;
 		pool->mapping = (uint8_t)mapping;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 3; i++) {
@@ -507,7 +507,7 @@ static void test_rest(void **state)
 		nb.b.env.now += 121 * NS_PER_S;
 		nat_expire(nb.nat);
 		assert_int_equal(nat_next_deadline(nb.nat), TIME_NEVER);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 

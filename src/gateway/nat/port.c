@@ -19,7 +19,7 @@
  * pick is exact and costs the same at every fill. Any other has at most half of the
  * ports, and a few random probes of the REPLY tuple find one.
  *
- * Next: src/gateway/nat/reuse.c, when there is none.
+ * Next: src/gateway/nat/reclaim.c, when there is none.
  */
 #include "gateway/nat/nat_priv.h"
 
@@ -27,51 +27,51 @@
 #define SHARED_PROBES 8
 #define PARITY_TRIES 16
 
-static bool has_near(const struct nat_port_wish *wish)
+static bool has_near(const struct nat_port_request *request)
 {
-	return wish->near != NULL && wish->near->n_ports != 0;
+	return request->near != NULL && request->near->n_ports != 0;
 }
 
-static uint32_t pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_wish *wish)
+static uint32_t pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_request *request)
 {
-	uint32_t port = has_near(wish) ? port_bits_pick(b, wish->near, &n->env->rng) : PORTMAP_NONE;
+	uint32_t port = has_near(request) ? port_bits_pick(b, request->near, &n->env->rng) : PORTMAP_NONE;
 
-	return port != PORTMAP_NONE ? port : port_bits_pick(b, wish->set, &n->env->rng);
+	return port != PORTMAP_NONE ? port : port_bits_pick(b, request->set, &n->env->rng);
 }
 
-uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_wish *wish)
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_request *request)
 {
 	const struct portmap *m = nat_address_map(n, address, proto);
 	uint32_t port;
 
 	if (m == NULL)
 		return PORTMAP_NONE;
-	while ((port = pick_port(n, &m->bits, wish)) == PORTMAP_NONE ||
-	       (has_near(wish) && !port_set_has(wish->near, port))) {
+	while ((port = pick_port(n, &m->bits, request)) == PORTMAP_NONE ||
+	       (has_near(request) && !port_set_has(request->near, port))) {
 		/* Near ports of other workers come before far ones of ours. */
 		if (nat_address_at(n, address)->row == NAT_BLOCK_NONE)
 			return port;
-		if (has_near(wish) && nat_blocks_more(n, address, proto, wish->near))
+		if (has_near(request) && nat_blocks_more(n, address, proto, request->near))
 			continue;
-		if (port == PORTMAP_NONE && nat_blocks_more(n, address, proto, wish->set))
+		if (port == PORTMAP_NONE && nat_blocks_more(n, address, proto, request->set))
 			continue;
 		return port;
 	}
 	return port;
 }
 
-bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_wish *wish,
+bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_request *request,
 		   struct nat_port_draw *draw)
 {
-	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
+	const struct port_set *set = has_near(request) ? request->near : request->set;
 	enum nat_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto) || set->n_ports == 0 || wish->parity)
+	if (!nat_proto_of(reply->proto, &proto) || set->n_ports == 0 || request->parity)
 		return false;
 	draw->maybe = port_set_at(set, rng_below(&n->port_rng, set->n_ports));
 	draw->number = rng_u32(&n->port_rng);
-	if (wish->port != 0 && port_set_has(wish->set, wish->port))
-		draw->maybe = wish->port;
+	if (request->port != 0 && port_set_has(request->set, request->port))
+		draw->maybe = request->port;
 	uint32_t address = nat_address_find(n, addr, reply->zone);
 
 	if (address != NAT_NONE && nat_address_at(n, address)->map[proto] != NAT_NONE)
@@ -79,10 +79,10 @@ bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, cons
 	return true;
 }
 
-bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_wish *wish,
+bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_request *request,
 		   const struct nat_port_draw *draw)
 {
-	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
+	const struct port_set *set = has_near(request) ? request->near : request->set;
 	uint32_t port = draw->maybe;
 	enum nat_proto proto;
 
@@ -92,13 +92,13 @@ bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const s
 
 	if (m == NULL)
 		return false;
-	if (port == wish->port)
+	if (port == request->port)
 		nat_block_want(n, address, proto, port);
 	/* One that is wished for may be others' towards other destinations. */
-	bool wished = port == wish->port && portmap_can_share(m, port) &&
+	bool requested = port == request->port && portmap_can_share(m, port) &&
 		      (nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port));
 
-	if (!portmap_unused(m, port) && !wished)
+	if (!portmap_unused(m, port) && !requested)
 		port = port_bits_pick_by(&m->bits, set, draw->number);
 	if (port == PORTMAP_NONE || !nat_block_ready(n, address, reply->proto, port))
 		return false;
@@ -112,7 +112,7 @@ static bool take(struct nat *n, uint32_t index, uint32_t address, struct tuple *
 		 const struct port_set *set)
 {
 	nat_set_outside_port(reply, port);
-	if (!conntrack_take_reply(n->ct, index, reply)) {
+	if (!conntrack_reserve_reply(n->ct, index, reply)) {
 		nat_block_settle(n, address, reply->proto, port);
 		return false;
 	}
@@ -130,7 +130,7 @@ static bool share(struct nat *n, uint32_t index, uint32_t address, const struct 
 }
 
 /* A port that is wished for is ours to give. */
-static bool can_have_wished(struct nat *n, uint32_t address, enum nat_proto proto, const struct portmap *m,
+static bool can_have_requested(struct nat *n, uint32_t address, enum nat_proto proto, const struct portmap *m,
 			    uint32_t port)
 {
 	nat_block_want(n, address, proto, port);
@@ -138,32 +138,32 @@ static bool can_have_wished(struct nat *n, uint32_t address, enum nat_proto prot
 }
 
 static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
-			const struct nat_port_wish *wish)
+			const struct nat_port_request *request)
 {
 	uint16_t inside = nat_inside_port(&conntrack_conn(n->ct, index)->half[CT_ORIGINAL].tuple);
 	const struct portmap *m = nat_address_map(n, address, proto);
 
-	if (wish->port != 0 && port_set_has(wish->set, wish->port)) {
-		if (can_have_wished(n, address, proto, m, wish->port) &&
-		    share(n, index, address, m, reply, wish->port, wish->set))
+	if (request->port != 0 && port_set_has(request->set, request->port)) {
+		if (can_have_requested(n, address, proto, m, request->port) &&
+		    share(n, index, address, m, reply, request->port, request->set))
 			return true;
 	}
-	for (int i = 0; wish->parity && i < PARITY_TRIES; i++) {
-		uint32_t port = nat_pick_unused(n, address, proto, wish);
+	for (int i = 0; request->parity && i < PARITY_TRIES; i++) {
+		uint32_t port = nat_pick_unused(n, address, proto, request);
 		if (port == PORTMAP_NONE)
 			return false;
 		if ((port & 1) == (inside & 1u) && nat_block_ready(n, address, reply->proto, port) &&
-		    take(n, index, address, reply, port, wish->set))
+		    take(n, index, address, reply, port, request->set))
 			return true;
 	}
 	for (int i = 0; i < UNUSED_TRIES;) {
-		uint32_t port = nat_pick_unused(n, address, proto, wish);
+		uint32_t port = nat_pick_unused(n, address, proto, request);
 		if (port == PORTMAP_NONE)
 			return false;
 		/* Else its block went to another worker, and this map has one less. */
 		if (!nat_block_ready(n, address, reply->proto, port))
 			continue;
-		if (take(n, index, address, reply, port, wish->set))
+		if (take(n, index, address, reply, port, request->set))
 			return true;
 		i++;
 	}
@@ -198,16 +198,16 @@ static bool take_one_of_few(struct nat *n, uint32_t index, uint32_t address, con
 
 /* Of those that the destination's map says are free. */
 static bool take_from_map(struct nat *n, uint32_t index, uint32_t address, struct overload *o, const struct portmap *m,
-			  struct tuple *reply, const struct nat_port_wish *wish)
+			  struct tuple *reply, const struct nat_port_request *request)
 {
 	for (int i = 0; i < 2 * UNUSED_TRIES; i++) {
 		/* Where most of what is free rests, the last tries are for one that does not. */
-		uint32_t port = i < UNUSED_TRIES ? nat_overload_pick(n, o, wish)
-						 : nat_overload_pick_shareable(n, o, m, wish->set);
+		uint32_t port = i < UNUSED_TRIES ? nat_overload_pick(n, o, request)
+						 : nat_overload_pick_shareable(n, o, m, request->set);
 
 		if (port == PORTMAP_NONE)
 			return false;
-		if (share(n, index, address, m, reply, port, wish->set))
+		if (share(n, index, address, m, reply, port, request->set))
 			return true;
 		/* Somebody who holds no port of the map has the tuple. */
 		if (portmap_can_share(m, port))
@@ -217,45 +217,45 @@ static bool take_from_map(struct nat *n, uint32_t index, uint32_t address, struc
 }
 
 static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
-			const struct nat_port_wish *wish)
+			const struct nat_port_request *request)
 {
 	const struct portmap *m = nat_address_map(n, address, proto);
-	const struct port_set *set = has_near(wish) ? wish->near : wish->set;
+	const struct port_set *set = has_near(request) ? request->near : request->set;
 
-	if (wish->set->n_ports <= OVERLOAD_TINY)
-		return (has_near(wish) && take_one_of_few(n, index, address, m, reply, wish->near)) ||
-		       take_one_of_few(n, index, address, m, reply, wish->set);
-	struct overload *o = nat_overload_of(n, reply, address, wish->set);
+	if (request->set->n_ports <= OVERLOAD_TINY)
+		return (has_near(request) && take_one_of_few(n, index, address, m, reply, request->near)) ||
+		       take_one_of_few(n, index, address, m, reply, request->set);
+	struct overload *o = nat_overload_of(n, reply, address, request->set);
 
 	/* While the map knows but some of what is free, chance spreads better. */
 	for (int i = 0; (o == NULL || o->n_looked != OVERLOAD_COMPLETE) && i < SHARED_PROBES; i++) {
 		uint32_t port = probe(n, address, m, set);
 		if (port == PORTMAP_NONE)
 			break;
-		if (share(n, index, address, m, reply, port, wish->set))
+		if (share(n, index, address, m, reply, port, request->set))
 			return true;
 	}
 	/* A worker without a port of its own has nothing to share. */
-	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE && portmap_count_own(m, wish->set) == 0)
+	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE && portmap_count_own(m, request->set) == 0)
 		return false;
 	if (o == NULL)
-		o = nat_overload_make(n, reply, address, wish->set);
-	return o != NULL && take_from_map(n, index, address, o, m, reply, wish);
+		o = nat_overload_make(n, reply, address, request->set);
+	return o != NULL && take_from_map(n, index, address, o, m, reply, request);
 }
 
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
-		   const struct nat_port_wish *wish, enum nat_port_effort effort)
+		   const struct nat_port_request *request, enum nat_port_effort effort)
 {
 	enum nat_proto proto;
 
 	if (!nat_proto_of(reply.proto, &proto)) {
-		if (!conntrack_take_reply(n->ct, index, &reply))
+		if (!conntrack_reserve_reply(n->ct, index, &reply))
 			return false;
 		nat_address_hold(n, address, reply.proto, 0);
 		return true;
 	}
-	if (nat_address_map(n, address, proto) == NULL || wish->set->n_ports == 0)
+	if (nat_address_map(n, address, proto) == NULL || request->set->n_ports == 0)
 		return false;
-	return effort == NAT_PORT_UNUSED ? take_unused(n, index, address, proto, &reply, wish)
-					 : take_shared(n, index, address, proto, &reply, wish);
+	return effort == NAT_PORT_UNUSED ? take_unused(n, index, address, proto, &reply, request)
+					 : take_shared(n, index, address, proto, &reply, request);
 }

@@ -229,7 +229,7 @@ bool portmap_can_share(const struct portmap *m, uint32_t port)
 	return m->n_shared == 0 || m->sharers[port] < SHARERS_MAX;
 }
 
-bool portmap_rest(struct portmap *m, uint32_t port)
+bool portmap_hold_down(struct portmap *m, uint32_t port)
 {
 	assert(!portmap_unused(m, port));
 	if (m->sharers[port] != 0)

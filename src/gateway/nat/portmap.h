@@ -116,7 +116,7 @@ static inline void portmap_prefetch(const struct portmap *m, uint32_t port)
 void portmap_use(struct portmap *m, uint32_t port);
 void portmap_release(struct portmap *m, uint32_t port);
 /* A port with one connection left: it stays in use and cannot be shared. False, and nothing done, when it is shared. */
-bool portmap_rest(struct portmap *m, uint32_t port);
+bool portmap_hold_down(struct portmap *m, uint32_t port);
 /* A resting port can be released. */
 void portmap_wake(struct portmap *m, uint32_t port);
 /* False when it rests, and when a port has as many sharers as can be counted. */

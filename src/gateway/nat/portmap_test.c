@@ -186,9 +186,9 @@ static void test_rest(void **state)
 
 	portmap_use(m, 2002);
 	portmap_use(m, 2002);
-	assert_false(portmap_rest(m, 2002));
+	assert_false(portmap_hold_down(m, 2002));
 	portmap_release(m, 2002);
-	assert_true(portmap_rest(m, 2002));
+	assert_true(portmap_hold_down(m, 2002));
 	assert_false(portmap_can_share(m, 2002));
 	assert_false(portmap_unused(m, 2002));
 	portmap_wake(m, 2002);

@@ -114,7 +114,7 @@ static struct nat_call *find_outside(struct nat *n, const struct nat_call *like)
 /* A number that nobody has on the address: held from here on. 0: there is none. */
 static uint16_t take_number(struct nat *n, uint32_t address, uint16_t wanted)
 {
-	struct nat_port_wish wish = { .set = &n->identifiers };
+	struct nat_port_request request = { .set = &n->identifiers };
 	const struct portmap *m = nat_address_map(n, address, NAT_CALL);
 	uint32_t number = wanted;
 
@@ -123,9 +123,9 @@ static uint16_t take_number(struct nat *n, uint32_t address, uint16_t wanted)
 	if (wanted != 0)
 		nat_block_want(n, address, NAT_CALL, wanted);
 	if (wanted == 0 || !portmap_unused(m, wanted))
-		number = nat_pick_unused(n, address, NAT_CALL, &wish);
+		number = nat_pick_unused(n, address, NAT_CALL, &request);
 	while (number != PORTMAP_NONE && !nat_block_ready(n, address, IPPROTO_NR_GRE, number))
-		number = nat_pick_unused(n, address, NAT_CALL, &wish);
+		number = nat_pick_unused(n, address, NAT_CALL, &request);
 	if (number == PORTMAP_NONE)
 		return 0;
 	nat_address_hold(n, address, IPPROTO_NR_GRE, number);

@@ -3,7 +3,7 @@
  * PPTP through NAT: two clients that chose the same number for their calls, what the
  * server sees of it, and whose its packets are.
  */
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
 #include "stack/wire/bytes.h"
 #include "stack/wire/pptp.h"
@@ -18,7 +18,7 @@ struct client {
 };
 
 /* Calls outlive their flows for a while. */
-static void nat_bench_stop_calls(struct nat_bench *nb)
+static void nat_fixture_stop_calls(struct nat_fixture *nb)
 {
 	uint32_t cursor = 0, index;
 
@@ -31,7 +31,7 @@ static void nat_bench_stop_calls(struct nat_bench *nb)
 	assert_int_equal(nb->nat->calls.pool.n_used, 0);
 	assert_int_equal(nat_law_difference(nb->nat), 0);
 	assert_int_equal(nat_next_deadline(nb->nat), TIME_NEVER);
-	nat_bench_stop(nb);
+	nat_fixture_stop(nb);
 }
 
 /* A message of RFC 2637 with these two numbers. */
@@ -56,7 +56,7 @@ static uint16_t message(uint8_t *p, enum pptp_type type, uint16_t first, uint16_
 }
 
 /* Sends a segment and returns a copy of its payload as it went on in `out`. */
-static struct came control(struct nat_bench *nb, struct client *c, bool from_client, const uint8_t *payload, uint16_t len,
+static struct came control(struct nat_fixture *nb, struct client *c, bool from_client, const uint8_t *payload, uint16_t len,
 			   uint8_t flags, uint8_t *out)
 {
 	struct make m = c->syn;
@@ -86,7 +86,7 @@ static struct came control(struct nat_bench *nb, struct client *c, bool from_cli
 	return came;
 }
 
-static void connect_control(struct nat_bench *nb, struct client *c, uint32_t addr)
+static void connect_control(struct nat_fixture *nb, struct client *c, uint32_t addr)
 {
 	*c = (struct client){ .addr = addr, .seq = 1000, .server_seq = 9000 };
 	c->syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT);
@@ -99,7 +99,7 @@ static void connect_control(struct nat_bench *nb, struct client *c, uint32_t add
 }
 
 /* The number of the call `inside` as the server gets to know it; it answers with its own, `remote`. */
-static uint16_t call(struct nat_bench *nb, struct client *c, uint16_t inside, uint16_t remote)
+static uint16_t call(struct nat_fixture *nb, struct client *c, uint16_t inside, uint16_t remote)
 {
 	uint8_t bytes[200], got[200];
 
@@ -114,7 +114,7 @@ static uint16_t call(struct nat_bench *nb, struct client *c, uint16_t inside, ui
 	return outside;
 }
 
-static struct came gre(struct nat_bench *nb, uint32_t client, bool from_client, uint16_t number)
+static struct came gre(struct nat_fixture *nb, uint32_t client, bool from_client, uint16_t number)
 {
 	struct make m = udp_make(0, 0);
 
@@ -136,11 +136,11 @@ static struct came gre(struct nat_bench *nb, uint32_t client, bool from_client, 
  * call that go to the other, data of a call that no rule would know. */
 static void test_two_clients(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a, b;
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	connect_control(&nb, &a, CLIENT);
 	connect_control(&nb, &b, OTHER_CLIENT);
 	uint16_t a_out = call(&nb, &a, 7, 100), b_out = call(&nb, &b, 7, 101);
@@ -156,19 +156,19 @@ static void test_two_clients(void **state)
 	c = gre(&nb, CLIENT, false, 7);
 	assert_true(c.passed && c.ip.dst == CLIENT && c.l4.info == 7);
 	assert_int_equal(nat_law_difference(nb.nat), 0);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 /* Would catch: a request sent again that is given another number; a call begun anew with the same number that is not
  * let in; one that was taken down and still has its flow; a number that never comes back. */
 static void test_restart(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a, b;
 	uint8_t bytes[200], got[200];
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	connect_control(&nb, &a, CLIENT);
 	connect_control(&nb, &b, OTHER_CLIENT);
 	assert_int_equal(call(&nb, &a, 7, 100), 7);
@@ -196,19 +196,19 @@ static void test_restart(void **state)
 		(void)gre(&nb, CLIENT, false, 7);
 	}
 	assert_int_equal(nb.nat->calls.pool.n_used, 1);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 /* Would catch: a message behind another one missed, a segment that is no message or half of one touched, a wrong
  * checksum (nat_walk counts it). */
 static void test_segments(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a, b;
 	uint8_t bytes[400], got[400], half[400];
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	connect_control(&nb, &a, CLIENT);
 	connect_control(&nb, &b, OTHER_CLIENT);
 	assert_int_equal(call(&nb, &a, 7, 100), 7);
@@ -223,11 +223,11 @@ static void test_segments(void **state)
 	half[4] ^= 1; /* the cookie */
 	assert_true(control(&nb, &b, true, half, len, TCP_ACK, got).passed);
 	assert_memory_equal(half, got, len);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 /* Many messages in one segment; returns whether it went on. */
-static bool flood(struct nat_bench *nb, struct client *c, bool from_client, enum pptp_type type, uint16_t first,
+static bool flood(struct nat_fixture *nb, struct client *c, bool from_client, enum pptp_type type, uint16_t first,
 		  uint16_t second, uint32_t n)
 {
 	uint8_t bytes[1400], got[1400];
@@ -241,11 +241,11 @@ static bool flood(struct nat_bench *nb, struct client *c, bool from_client, enum
 /* Would catch: a host that names so many calls that nobody else has one; a message that ends a call and makes one. */
 static void test_calls_of_one_host(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a, b;
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	connect_control(&nb, &a, CLIENT);
 	connect_control(&nb, &b, OTHER_CLIENT);
 	assert_true(flood(&nb, &a, true, PPTP_CALL_CLEAR_REQUEST, 1, 0, 80));
@@ -255,7 +255,7 @@ static void test_calls_of_one_host(void **state)
 	assert_int_equal(nb.nat->calls.pool.n_used, NAT_CALLS_PER_HOST);
 	assert_int_not_equal(call(&nb, &b, 7, 101), 7);
 	assert_int_equal(nat_law_difference(nb.nat), 0);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 /* Would catch: a server that begins calls which nobody inside has named; calls that are counted with no source, so that
@@ -263,11 +263,11 @@ static void test_calls_of_one_host(void **state)
 static void test_limits(void **state)
 {
 	struct ct_config cfg = { .max_per_source = 5 };
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a;
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	conntrack_configure(nb.b.ct, &cfg);
 	connect_control(&nb, &a, CLIENT);
 	assert_true(flood(&nb, &a, false, PPTP_OUTGOING_CALL_REPLY, 1000, 2000, 40));
@@ -275,7 +275,7 @@ static void test_limits(void **state)
 	for (uint16_t i = 0; i < 10; i++)
 		(void)call(&nb, &a, (uint16_t)(7 + i), (uint16_t)(100 + i));
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 5);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 /* Would catch: calls that one segment ends by the hundred, whose places are taken by others while packets of the batch
@@ -284,12 +284,12 @@ static void test_many_ends(void **state)
 {
 	enum { N_CALLS = 300, SHORT_LEN = 16 };
 	struct batch batch = { .n = 0 };
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct client a;
 	uint8_t bytes[N_CALLS * SHORT_LEN];
 
 	(void)state;
-	nat_bench_start(&nb, 1024);
+	nat_fixture_start(&nb, 1024);
 	nb.snat.kind = NAT_ACTION_NONE;
 	a = (struct client){ .addr = CLIENT, .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT) };
 	a.syn.win = 65535;
@@ -335,10 +335,10 @@ static void test_many_ends(void **state)
 	nat_src(nb.nat, HOOK_POSTROUTING, &batch);
 	assert_true(of_data->status & CT_DYING);
 	assert_int_equal(of_data->half[CT_ORIGINAL].tuple.proto, IPPROTO_NR_GRE);
-	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1 - CT_LIMBO_MAX);
+	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1 - CT_DYING_MAX);
 	while (batch.n > 0)
 		bench_hand(&nb.b, batch.p[--batch.n]);
-	nat_bench_stop_calls(&nb);
+	nat_fixture_stop_calls(&nb);
 }
 
 int main(void)

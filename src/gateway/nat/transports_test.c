@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * UDP-Lite, DCCP and SCTP through NAT: ports of their own, checksums right at both
- * ends (nat_bench.h counts them from scratch), several clients of one server; GRE
+ * ends (nat_fixture.h counts them from scratch), several clients of one server; GRE
  * and ESP: by key and by SPI.
  */
-#include "gateway/nat/nat_bench.h"
+#include "gateway/nat/nat_fixture.h"
 
 #include "stack/wire/rewrite.h"
 
@@ -44,11 +44,11 @@ static void test_two_clients(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(protos); i++) {
 		static const uint32_t client[2] = { CLIENT, OTHER_CLIENT };
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct came out[2];
 		struct make sent[2];
 
-		nat_bench_start(&nb, 64);
+		nat_fixture_start(&nb, 64);
 		for (int k = 0; k < 2; k++) {
 			sent[k] = first_packet(protos[i], client[k]);
 			out[k] = nat_send(&nb, &sent[k]);
@@ -66,7 +66,7 @@ static void test_two_clients(void **state)
 			assert_int_equal(back.l4.dport, 4000);
 			assert_int_equal(back.info, CT_INFO_ESTABLISHED);
 		}
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
@@ -75,11 +75,11 @@ static void test_errors(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(protos); i++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct make sent = first_packet(protos[i], CLIENT);
 		struct icmp_quote q;
 
-		nat_bench_start(&nb, 64);
+		nat_fixture_start(&nb, 64);
 		struct packet *p = nat_walk(&nb, bench_packet(&nb.b, &sent), NULL, NULL);
 		assert_non_null(p);
 		struct packet *e = bench_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
@@ -91,7 +91,7 @@ static void test_errors(void **state)
 		assert_true(icmp_quote_parse(packet_l4(e), packet_l4_len(e), &q));
 		assert_true(q.ip.src == CLIENT && q.l4.sport == 4000 && q.l4.dport == 3868);
 		bench_hand(&nb.b, e);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
@@ -100,10 +100,10 @@ static void test_published(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(protos); i++) {
-		struct nat_bench nb;
+		struct nat_fixture nb;
 		struct make m = first_packet(protos[i], SERVER);
 
-		nat_bench_start(&nb, 64);
+		nat_fixture_start(&nb, 64);
 		m.in = WAN;
 		m.dst = WAN_ADDR;
 		m.dport = 8080;
@@ -114,19 +114,19 @@ static void test_published(void **state)
 		struct came back = nat_send(&nb, &answer);
 		assert_true(back.passed);
 		assert_true(back.ip.src == WAN_ADDR && back.l4.sport == 8080 && back.ip.dst == SERVER);
-		nat_bench_stop(&nb);
+		nat_fixture_stop(&nb);
 	}
 }
 
 /* Would catch: ports of one of these taken from another's: each has all of them to itself. */
 static void test_ports_of_their_own(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct nat_pool_info info;
 	uint32_t cursor = 0;
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	nb.snat = (struct nat_action){ .kind = NAT_ACTION_RANGE,
 				       .flags = NAT_FLAG_ADDRESS | NAT_FLAG_PORT,
 				       .range = { WAN_ADDR, WAN_ADDR },
@@ -141,18 +141,18 @@ static void test_ports_of_their_own(void **state)
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], 3);
 	while (nat_pool_next(nb.nat, &cursor, &info))
 		assert_int_equal(info.n_used_other, 3);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a first piece of an SCTP packet that leaves with a checksum that nobody can have counted. */
 static void test_sctp_pieces(void **state)
 {
 	static const uint8_t cookie[100] = { 10, 0, 0, 100 };
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make m = first_packet(IPPROTO_NR_SCTP, CLIENT);
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	struct came c = nat_send(&nb, &m);
 	assert_true(c.passed);
 	struct make answer = first_answer(&c, &m);
@@ -165,7 +165,7 @@ static void test_sctp_pieces(void **state)
 	m.id = 77;
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_SCTP_FRAGMENT], 1);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 static struct make esp_make(uint32_t client, uint32_t spi)
@@ -188,7 +188,7 @@ static struct make from_server(struct make m, uint32_t id)
 	return m;
 }
 
-static void goes_to(struct nat_bench *nb, const struct make *m, uint32_t client)
+static void goes_to(struct nat_fixture *nb, const struct make *m, uint32_t client)
 {
 	struct came c = nat_send(nb, m);
 
@@ -200,13 +200,13 @@ static void goes_to(struct nat_bench *nb, const struct make *m, uint32_t client)
  * never gets its turn; an answer to the wrong one; a client that makes its association anew and is not known. */
 static void test_esp(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make a = esp_make(CLIENT, 0x100a), b = esp_make(OTHER_CLIENT, 0x100b), a2 = esp_make(CLIENT, 0x200a);
 	struct make to_a = from_server(a, 0xa001), to_b = from_server(a, 0xb001), to_a2 = from_server(a, 0xa002),
 		    stray = from_server(a, 0xffff);
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	struct came out = nat_send(&nb, &a);
 	assert_true(out.passed && out.ip.src == WAN_ADDR && out.l4.info == 0x100a);
 	assert_false(nat_send(&nb, &b).passed);
@@ -222,17 +222,17 @@ static void test_esp(void **state)
 	goes_to(&nb, &to_a2, CLIENT);
 	struct came lost = nat_send(&nb, &stray);
 	assert_true(!lost.passed || lost.ip.dst == WAN_ADDR);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: an ICMP error about an association that finds nobody. */
 static void test_esp_error(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001);
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	assert_true(nat_send(&nb, &a).passed);
 	goes_to(&nb, &to_a, CLIENT);
 	struct packet *p = nat_walk(&nb, bench_packet(&nb.b, &a), NULL, NULL);
@@ -244,7 +244,7 @@ static void test_esp_error(void **state)
 	assert_non_null(e);
 	assert_int_equal(e->ip.dst, CLIENT);
 	bench_hand(&nb.b, e);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 static struct make gre_make(uint32_t client, uint32_t key)
@@ -260,12 +260,12 @@ static struct make gre_make(uint32_t client, uint32_t key)
  * answers. */
 static void test_gre_keys(void **state)
 {
-	struct nat_bench nb;
+	struct nat_fixture nb;
 	struct make a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1), same = gre_make(OTHER_CLIENT, 0x10001);
 	struct make to_a = from_server(a, 0x10001), to_b = from_server(a, 1);
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	struct came out = nat_send(&nb, &a);
 	assert_true(out.passed && out.l4.info == 0x10001);
 	assert_true(nat_send(&nb, &b).passed);
@@ -273,7 +273,7 @@ static void test_gre_keys(void **state)
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], 1);
 	goes_to(&nb, &to_b, OTHER_CLIENT);
 	goes_to(&nb, &to_a, CLIENT);
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 /* Would catch: a call that the server begins anew, before the only host that has calls with it does, given the number of
@@ -281,10 +281,10 @@ static void test_gre_keys(void **state)
 static void test_next_call(void **state)
 {
 	struct make a = gre_make(CLIENT, 20u << 16 | 100);
-	struct nat_bench nb;
+	struct nat_fixture nb;
 
 	(void)state;
-	nat_bench_start(&nb, 64);
+	nat_fixture_start(&nb, 64);
 	a.flags = 0x30;
 	a.n_options = 1;
 	assert_true(nat_send(&nb, &a).passed);
@@ -295,7 +295,7 @@ static void test_next_call(void **state)
 		assert_true(c.passed && c.ip.dst == CLIENT);
 		assert_int_equal(c.l4.info, call);
 	}
-	nat_bench_stop(&nb);
+	nat_fixture_stop(&nb);
 }
 
 int main(void)

@@ -16,7 +16,7 @@ struct nat_unsolicited *nat_unsolicited_create(struct env *env, struct ip_stack 
 					       const struct nat *n);
 void nat_unsolicited_destroy(struct nat_unsolicited *u);
 
-/* For the slot of the IP layer (ip_unwanted_fn). */
+/* For the slot of the IP layer (ip_unclaimed_fn). */
 bool nat_unsolicited_take(void *u, struct packet *p);
 
 void nat_unsolicited_expire(struct nat_unsolicited *u);

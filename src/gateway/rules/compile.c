@@ -247,7 +247,7 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 		struct vmap_entry to = { .op = verdict_ops[e->verdict], .target = chain_number(c, e->verdict, e->chain) };
 
 		if (e->is_rest) {
-			m->has_rest = true;
+			m->has_hold_down = true;
 			m->rest = to;
 			continue;
 		}

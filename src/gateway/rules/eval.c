@@ -12,7 +12,7 @@
  * Of a packet that came in pieces the first one walks, and what came of it holds
  * for the others (rules.c), as in Linux, whose rules see the whole packet.
  *
- * On the way the packet's trail is kept: which counters it passed, or that its
+ * On the way the packet's counter path is kept: which counters it passed, or that its
  * walk says nothing about the next packet of the flow (rules.h).
  *
  * A stack of return places is all the state of a walk; check.c has made sure
@@ -97,7 +97,7 @@ static uint32_t ct_status_bits(const struct conn *c)
 /* Of a packet with a connection. */
 static uint32_t *mark_of(const struct walk *w)
 {
-	return &conntrack_notes(w->r->ct, conn_index(w->p->conn_ref))->mark;
+	return &conntrack_ext(w->r->ct, conn_index(w->p->conn_ref))->mark;
 }
 
 static bool fetch_ct(const struct walk *w, enum rule_key key, uint32_t *v)
@@ -317,7 +317,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		for (uint32_t i = 0; i < m->n; i++)
 			if (iface_in(w->r, m->entry[i].lo, in->key, w->p))
 				return &m->entry[i];
-		return m->has_rest ? &m->rest : NULL;
+		return m->has_hold_down ? &m->rest : NULL;
 	}
 	if (!fetch(w, in->key, &v))
 		return NULL;
@@ -332,7 +332,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		else
 			return &m->entry[mid];
 	}
-	return m->has_rest ? &m->rest : NULL;
+	return m->has_hold_down ? &m->rest : NULL;
 }
 
 /* One of mod numbers by a hash of the keys; false when the packet lacks one of them. */
@@ -358,7 +358,7 @@ static const struct nat_map_entry *nat_map_pick(const struct walk *w, const stru
 		for (uint32_t i = 0; i < m->n; i++)
 			if (iface_in(w->r, m->entry[i].lo, m->number.key[0], w->p))
 				return &m->entry[i];
-		return m->has_rest ? &m->rest : NULL;
+		return m->has_hold_down ? &m->rest : NULL;
 	}
 	switch (m->number.kind) {
 	case RULE_NUMBER_KEY:
@@ -454,7 +454,7 @@ static void reject(const struct walk *w, const struct insn *in)
 static void set_ct_mark(const struct walk *w, uint32_t mark)
 {
 	*mark_of(w) = mark;
-	w->p->trail = RULES_TRAIL_NONE;
+	w->p->path = RULES_COUNTER_PATH_NONE;
 	if (w->r->mark_changed != NULL)
 		w->r->mark_changed(w->r->mark_changed_ctx, conn_index(w->p->conn_ref));
 }
@@ -470,7 +470,7 @@ static void note_varies(const struct walk *w, const struct insn *in)
 		return;
 	if (in->varies == INSN_VARIES_WITHOUT_PORTS && l4_kind_has_ports(w->p->l4.kind))
 		return;
-	w->p->trail = RULES_TRAIL_NONE;
+	w->p->path = RULES_COUNTER_PATH_NONE;
 }
 
 /* A first piece: the others' bytes go to the same counter. */
@@ -495,7 +495,7 @@ static bool act(const struct walk *w, const struct insn *in)
 		n = &w->r->counter[in->a];
 		n->packets++;
 		n->bytes += w->p->ip.total_len;
-		w->p->trail = trail_step(w->r->trails, w->p->trail, in->a);
+		w->p->path = counter_path_step(w->r->paths, w->p->path, in->a);
 		if (YG_UNLIKELY(w->r->walk != NULL))
 			note_hit(w->r, in->a);
 		return true;

@@ -9,8 +9,8 @@
  * have their rules sorted by it, so one pass finds who is whose; that is done
  * when the new one is prepared, and the change over copies arrays of numbers.
  *
- * Whoever forwards in our stead counts by trails (trail.c). Their numbers stay,
- * and what comes in late goes to the counters of those rules of a trail that
+ * Whoever forwards in our stead counts by counter paths (counter_path.c). Their numbers stay,
+ * and what comes in late goes to the counters of those rules of a counter path that
  * are still there.
  */
 #include <stdlib.h>

@@ -26,12 +26,12 @@ struct rules *rules_create(struct env *env, struct ip_stack *stack, struct connt
 	r->stack = stack;
 	r->ct = ct;
 	r->hash_key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
-	r->trails = malloc(sizeof(*r->trails));
-	if (r->trails == NULL) {
+	r->paths = malloc(sizeof(*r->paths));
+	if (r->paths == NULL) {
 		free(r);
 		return NULL;
 	}
-	trails_clear(r->trails);
+	counter_paths_clear(r->paths);
 	return r;
 }
 
@@ -55,7 +55,7 @@ void rules_destroy(struct rules *r)
 		return;
 	rules_abandon(r);
 	state_free(r);
-	free(r->trails);
+	free(r->paths);
 	free(r);
 }
 
@@ -116,9 +116,9 @@ void rules_abandon(struct rules *r)
 	r->next = NULL;
 }
 
-bool rules_trails_crowded(const struct rules *r)
+bool rules_counter_paths_crowded(const struct rules *r)
 {
-	return r->trails->n > RULES_TRAILS_MAX / 2;
+	return r->paths->n > RULES_COUNTER_PATHS_MAX / 2;
 }
 
 void rules_commit(struct rules *r)
@@ -127,13 +127,13 @@ void rules_commit(struct rules *r)
 
 	if (next == NULL)
 		return;
-	trails_fold(r->trails, r->counter);
+	counter_paths_flush(r->paths, r->counter);
 	state_init(next, r->env->now);
 	rules_plan_carry(&next->plan, r, next);
-	if (rules_trails_crowded(r))
-		trails_clear(r->trails);
+	if (rules_counter_paths_crowded(r))
+		counter_paths_clear(r->paths);
 	else
-		trails_renumber(r->trails, next->plan.counter_to);
+		counter_paths_renumber(r->paths, next->plan.counter_to);
 	rules_plan_clear(&next->plan);
 	state_free(r);
 	r->rs = next->rs;
@@ -174,7 +174,7 @@ static void as_first(struct rules *r, uint32_t chain, const struct ct_fragment_w
 		return;
 	}
 	p->mark = walk->mark;
-	p->trail = RULES_TRAIL_NONE;
+	p->path = RULES_COUNTER_PATH_NONE;
 	for (uint32_t i = 0; i < walk->n_hits && walk->generation == r->generation; i++)
 		if (walk->hit[i].chain == chain)
 			r->counter[walk->hit[i].counter].bytes += packet_l4_len(p);
@@ -209,17 +209,17 @@ static void eval_piece(struct chain_ctx *c, struct packet *p)
 	struct rules *r = c->r;
 	uint32_t chain = (uint32_t)(c->chain - r->rs->base);
 
-	switch (conntrack_piece(r->ct, p, &walk)) {
-	case CT_PIECE_NONE:
+	switch (conntrack_fragment_place(r->ct, p, &walk)) {
+	case CT_FRAGMENT_NONE:
 		rules_eval(r, c->chain, p, NULL);
 		return;
-	case CT_PIECE_FIRST:
+	case CT_FRAGMENT_FIRST:
 		walk_first(c, chain, p, walk);
 		return;
-	case CT_PIECE_LATER:
+	case CT_FRAGMENT_LATER:
 		as_first(r, chain, walk, p);
 		return;
-	case CT_PIECE_LOST:
+	case CT_FRAGMENT_LOST:
 		packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
 		return;
 	}
@@ -279,9 +279,9 @@ enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, 
 	return VERDICT_CONTINUE;
 }
 
-struct rules_trail *rules_trails(struct rules *r)
+struct rules_counter_path *rules_counter_paths(struct rules *r)
 {
-	return r->trails->count;
+	return r->paths->count;
 }
 
 void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ctx)
@@ -305,7 +305,7 @@ bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 		.has_counter = row->counter != UINT32_MAX,
 	};
 	if (out->has_counter) {
-		trails_fold(r->trails, r->counter);
+		counter_paths_flush(r->paths, r->counter);
 		out->packets = r->counter[row->counter].packets;
 		out->bytes = r->counter[row->counter].bytes;
 		out->start_packets = r->rs->counter[row->counter].packets;

@@ -42,8 +42,8 @@ int rules_configure(struct rules *r, const struct ruleset *rs);
 int rules_prepare(struct rules *r, const struct ruleset *rs);
 /* What was prepared is at work from here on. Nothing prepared: nothing happens. */
 void rules_commit(struct rules *r);
-/* The next commit begins trails anew, for too many numbers are taken: what is owed to one must be paid before it. */
-bool rules_trails_crowded(const struct rules *r);
+/* The next commit begins counter paths anew, for too many numbers are taken: what is owed to one must be paid before it. */
+bool rules_counter_paths_crowded(const struct rules *r);
 void rules_abandon(struct rules *r);
 
 /* What a jhash without a seed is keyed with, before the first ruleset: workers that act as one have one key. */
@@ -59,24 +59,24 @@ bool rules_hook_is_first(const struct hook_entry *e);
 /* For NAT's slot. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);
 
-/* Trails: the counters that a walk through all chains has passed, in order, by one number (packet.trail). So a later
+/* Counter paths: the counters that a walk through all chains has passed, in order, by one number (packet.path). So a later
  * packet of which it is known that it would walk the same way is counted by adding to one pair of numbers.
- * RULES_TRAIL_NONE: something on the walk does not depend on the flow alone (a length, a rate ...), or there are too
- * many trails; the next packet of the flow has to walk by itself.
+ * RULES_COUNTER_PATH_NONE: something on the walk does not depend on the flow alone (a length, a rate ...), or there are too
+ * many counter paths; the next packet of the flow has to walk by itself.
  *
  * "The flow" here: a packet of a confirmed connection in state ESTABLISHED, of one direction, that came in by one
  * interface; TCP with ACK and perhaps PSH; no options, no fragment, not a broadcast. Its ct mark counts as constant:
- * whoever relies on a trail listens to rules_set_mark_changed. */
-#define RULES_TRAILS_MAX 4096
-#define RULES_TRAIL_NONE UINT16_MAX
+ * whoever relies on a counter path listens to rules_set_mark_changed. */
+#define RULES_COUNTER_PATHS_MAX 4096
+#define RULES_COUNTER_PATH_NONE UINT16_MAX
 
-struct rules_trail {
+struct rules_counter_path {
 	uint64_t packets, bytes; /* owed to the counters; bytes of IP packets */
 };
 
-/* RULES_TRAILS_MAX of them, at the same place for good, with the same numbers over a commit unless
- * rules_trails_crowded said otherwise. What is added there shows in rules_next. */
-struct rules_trail *rules_trails(struct rules *r);
+/* RULES_COUNTER_PATHS_MAX of them, at the same place for good, with the same numbers over a commit unless
+ * rules_counter_paths_crowded said otherwise. What is added there shows in rules_next. */
+struct rules_counter_path *rules_counter_paths(struct rules *r);
 /* Slot: a rule has given the ct mark of a connection another value. */
 typedef void rules_mark_changed_fn(void *ctx, uint32_t conn);
 void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ctx);

@@ -45,7 +45,7 @@ enum insn_op {
 	N_INSN_OPS
 };
 
-/* Whether all packets of a flow get the same answer (rules.h on trails). */
+/* Whether all packets of a flow get the same answer (rules.h on counter paths). */
 enum insn_varies {
 	INSN_SAME,
 	INSN_VARIES,
@@ -91,7 +91,7 @@ struct vmap_entry {
 
 struct vmap {
 	uint32_t n;
-	bool has_rest;
+	bool has_hold_down;
 	struct vmap_entry rest; /* "*" */
 	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
 };
@@ -107,7 +107,7 @@ struct nat_map {
 	struct rule_number number;
 	struct nat_action action; /* all but what the entry says */
 	bool is_names, has_ports;
-	bool has_rest;
+	bool has_hold_down;
 	struct nat_map_entry rest;
 	uint32_t n;
 	struct nat_map_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
@@ -180,19 +180,19 @@ struct rules_plan {
 	uint32_t *counter_to; /* of each counter of the old one: its number in the new one */
 };
 
-/* The last counter of a trail; those before it are its parent's. Trail 0 is the empty one. */
-struct trail_node {
+/* The last counter of a counter path; those before it are its parent's. Counter path 0 is the empty one. */
+struct counter_path_node {
 	uint32_t counter; /* RULES_NO_PLACE: of a rule that is gone */
 	uint16_t parent;
 };
 
-#define TRAIL_SLOTS (2 * RULES_TRAILS_MAX)
+#define COUNTER_PATH_SLOTS (2 * RULES_COUNTER_PATHS_MAX)
 
-struct trails {
+struct paths {
 	uint32_t n;
-	struct rules_trail count[RULES_TRAILS_MAX];
-	struct trail_node node[RULES_TRAILS_MAX];
-	uint16_t slot[TRAIL_SLOTS]; /* by parent and counter; 0: free */
+	struct rules_counter_path count[RULES_COUNTER_PATHS_MAX];
+	struct counter_path_node node[RULES_COUNTER_PATHS_MAX];
+	uint16_t slot[COUNTER_PATH_SLOTS]; /* by parent and counter; 0: free */
 };
 
 struct rules {
@@ -209,7 +209,7 @@ struct rules {
 	struct chain_ctx *ctx;       /* one a base chain */
 	struct rules *next;          /* prepared: rs and the arrays of the next ruleset; NULL: none */
 	struct rules_plan plan;      /* of next: what it keeps of ours */
-	struct trails *trails;
+	struct paths *paths;
 	uint32_t generation;            /* of rs: one more with each ruleset */
 	struct ct_fragment_walk *walk;  /* a first piece walks: what it leaves for the others; else NULL */
 	uint32_t walk_chain;            /* which base chain it walks */
@@ -230,14 +230,14 @@ void value_set_fini(struct value_set *s);
 bool value_set_has(const struct value_set *s, uint32_t value);
 bool rule_name_matches(const struct rule_name *pattern, const char *name);
 
-/* trail.c */
-void trails_clear(struct trails *t);
-/* The trail that is `from` and this counter; RULES_TRAIL_NONE behind RULES_TRAIL_NONE, and when there is no room. */
-uint16_t trail_step(struct trails *t, uint16_t from, uint32_t counter);
-/* Pays what the trails owe into counter. */
-void trails_fold(struct trails *t, struct counter *counter);
-/* The same trails over other counters: to[i] is counter i from now on. */
-void trails_renumber(struct trails *t, const uint32_t *to);
+/* counter_path.c */
+void counter_paths_clear(struct paths *t);
+/* The counter path that is `from` and this counter; RULES_COUNTER_PATH_NONE behind RULES_COUNTER_PATH_NONE, and when there is no room. */
+uint16_t counter_path_step(struct paths *t, uint16_t from, uint32_t counter);
+/* Pays what the counter paths owe into counter. */
+void counter_paths_flush(struct paths *t, struct counter *counter);
+/* The same counter paths over other counters: to[i] is counter i from now on. */
+void counter_paths_renumber(struct paths *t, const uint32_t *to);
 
 /* What the checks found. */
 struct rules_report {

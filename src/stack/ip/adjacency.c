@@ -29,7 +29,7 @@ void adjacency_sync(struct ip_stack *s, const struct neigh *n)
 	uint32_t index = neigh_index(s->neigh, n);
 	struct ip_adjacency *a = &s->neigh->adjacency[index];
 	const struct device *dev = s->interface[n->ifindex].dev;
-	struct ip_adjacency now = { .ifindex = (uint8_t)n->ifindex, .learnt = a->learnt, .generation = a->generation };
+	struct ip_adjacency now = { .ifindex = (uint8_t)n->ifindex, .installed = a->installed, .generation = a->generation };
 
 	now.stale = n->state == NEIGH_STALE;
 	if (n->state != NEIGH_INCOMPLETE && n->state != NEIGH_FAILED && dev != NULL) {
@@ -64,9 +64,9 @@ void ip_adjacency_used(struct ip_stack *s, uint32_t index)
 		neigh_use_stale(s, n);
 }
 
-void ip_adjacency_learnt(struct ip_stack *s, uint32_t index)
+void ip_adjacency_installed(struct ip_stack *s, uint32_t index)
 {
-	s->neigh->adjacency[index].learnt = true;
+	s->neigh->adjacency[index].installed = true;
 }
 
 void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p)

@@ -2,10 +2,10 @@
  *
  * Adjacencies: what stands in front of an IPv4 packet to a neighbour, by number.
  *
- * A flow's shortcut keeps the number and never the bytes, so a neighbour's new
+ * A flow cache entry keeps the number and never the bytes, so a neighbour's new
  * Ethernet address is one write here and touches no flow. The number is that of
  * the neighbour's entry. Whoever keeps a number keeps its generation too, which
- * moves on when a number that was learnt is given to another neighbour: what was
+ * moves on when a number that was installed is given to another neighbour: what was
  * kept before is void then, and nothing else is.
  */
 #ifndef YG_STACK_IP_ADJACENCY_H
@@ -22,9 +22,9 @@ struct ip_stack;
 struct ip_adjacency {
 	uint8_t header[ETHER_HEADER_LEN]; /* destination, source, type IPv4 */
 	uint8_t ifindex;                  /* gateway's interface number; 0: the number is not in use */
-	bool usable;                      /* false: packets take the full way (not resolved, device down) */
+	bool usable;                      /* false: packets take the slow path (not resolved, device down) */
 	bool stale;                       /* whoever sends by it calls ip_adjacency_used */
-	bool learnt;                      /* a shortcut may hold the number */
+	bool installed;                      /* a flow cache entry may hold the number */
 	uint8_t generation;               /* below IP_ADJACENCY_GENERATIONS; comes round to 0 */
 	uint8_t caps;                     /* DEVICE_CAP_* of the device behind it */
 	uint16_t mtu;                     /* bytes of IP packet */
@@ -40,7 +40,7 @@ uint32_t ip_n_adjacencies(const struct ip_stack *s);
 void ip_adjacency_used(struct ip_stack *s, uint32_t index);
 /* From here on somebody may hold the number: it gets another generation, and the slot is told GONE, before another
  * neighbour gets it. */
-void ip_adjacency_learnt(struct ip_stack *s, uint32_t index);
+void ip_adjacency_installed(struct ip_stack *s, uint32_t index);
 /* p's frame is whole, its Ethernet header written, its offload work within caps: it waits in the batch of a usable
  * adjacency's device, which ip_flush sends. */
 void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p);

@@ -9,9 +9,9 @@
  * broadcast or multicast (RFC 1122 section 2.4).
  *
  * The device counted the frames as received; from here each has one verdict. But
- * first they are shown to whoever knows a shortcut: what it takes never comes here.
+ * first they are shown to whoever knows a flow cache entry: what it takes never comes here.
  *
- * Next: src/stack/ip/input.c, or src/stack/ip/arp.c; src/gateway/flowcache/input.c for the shortcut
+ * Next: src/stack/ip/input.c, or src/stack/ip/arp.c; src/gateway/flowcache/input.c for the flow cache
  */
 #include "stack/ip/stack_priv.h"
 
@@ -65,13 +65,13 @@ static const struct device *input_device(const struct ip_stack *s, uint32_t ifin
 	return ip_interface_known(s, ifindex) ? s->interface[ifindex].dev : NULL;
 }
 
-void ether_shortcut(struct ip_stack *s, uint32_t ifindex, struct batch *b)
+void ether_input_cached(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
-	if (input_device(s, ifindex) == NULL || s->shortcut == NULL)
+	if (input_device(s, ifindex) == NULL || s->flowcache == NULL)
 		return;
-	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SHORTCUT, b->n);
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_FLOWCACHE, b->n);
 
-	s->shortcut(s->shortcut_ctx, ifindex, b);
+	s->flowcache(s->flowcache_ctx, ifindex, b);
 	stage_leave(&s->env->stages, outer);
 }
 
@@ -79,7 +79,7 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
 	const struct device *dev = input_device(s, ifindex);
 
-	ether_shortcut(s, ifindex, b);
+	ether_input_cached(s, ifindex, b);
 	if (b->n == 0)
 		return;
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ETHER, b->n);

@@ -4,8 +4,8 @@
  * what a leaf's number stands for, fib_buckets.c who of several next hops has which
  * flows.
  */
-#ifndef YG_IP_FIB_PRIV_H
-#define YG_IP_FIB_PRIV_H
+#ifndef YG_STACK_IP_FIB_PRIV_H
+#define YG_STACK_IP_FIB_PRIV_H
 
 #include <stdatomic.h>
 

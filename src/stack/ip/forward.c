@@ -34,7 +34,7 @@ static void forward_check(struct ip_stack *s, struct packet *p)
 	}
 	uint32_t mtu = ip_mtu(s, p->out_ifindex);
 
-	if (YG_UNLIKELY(p->ip.df && offload_piece_len(p) > mtu)) {
+	if (YG_UNLIKELY(p->ip.df && offload_segment_len(p) > mtu)) {
 		if (is_merged(s, p)) {
 			packet_set_drop(p, DROP_RX_LARGE);
 			return;

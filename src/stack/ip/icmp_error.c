@@ -189,14 +189,14 @@ static bool is_tracked(const struct packet *p)
 
 static uint32_t quote_len(const struct packet *p)
 {
-	return min_u32(offload_piece_len(p), ICMP_ERROR_MAX - IPV4_HEADER_LEN - ICMP_HEADER_LEN);
+	return min_u32(offload_segment_len(p), ICMP_ERROR_MAX - IPV4_HEADER_LEN - ICMP_HEADER_LEN);
 }
 
 /* Copies the head of p behind q's ICMP header, finished as far as it can be. */
 static void write_quote(const struct packet *p, struct packet *q)
 {
 	uint8_t *quote = packet_l4(q) + ICMP_HEADER_LEN;
-	uint32_t len = quote_len(p), piece_len = offload_piece_len(p);
+	uint32_t len = quote_len(p), piece_len = offload_segment_len(p);
 
 	memcpy(quote, p->buf + p->off + p->l3_off, len);
 	if (p->offload.gso_type != GSO_NONE)

@@ -3,7 +3,7 @@
  * ICMP answers and errors: when they are sent, when they must not be, how often,
  * and what they say.
  */
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 
 #define UDP_LAN(a, ...) \
 	{ \

@@ -112,7 +112,7 @@ static bool parse_headers(struct packet *p)
 	return true;
 }
 
-/* Asked here, before anything that counts or keeps what a source does; what takes a shortcut was asked by then, since
+/* Asked here, before anything that counts or keeps what a source does; what takes a flow cache entry was asked by then, since
  * its first packets came this way by the same interface. */
 static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_route *back)
 {
@@ -285,7 +285,7 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_rout
 			packet_set_drop(p, DROP_FORWARD_BROADCAST);
 		break;
 	case FIB_TRANSLATED:
-		if (s->unwanted == NULL || !s->unwanted(s->unwanted_ctx, p))
+		if (s->unclaimed == NULL || !s->unclaimed(s->unclaimed_ctx, p))
 			refuse(s, p, DROP_NAT_NO_MAPPING, -1);
 		break;
 	case FIB_BLACKHOLE:

@@ -3,7 +3,7 @@
  * Frames in: what is let through, what is dropped by which name, and what the
  * sender is told.
  */
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 #include "stack/wire/checksum.h"
 #include "stack/wire/checksum.h"
 

@@ -75,7 +75,7 @@ static void local_refuse(struct ip_stack *s, struct packet *p)
 		[IP_UNREACHABLE_RESET] = refuse_reset,
 	};
 
-	if (s->unwanted != NULL && s->unwanted(s->unwanted_ctx, p))
+	if (s->unclaimed != NULL && s->unclaimed(s->unclaimed_ctx, p))
 		return;
 	policy[s->protocol[p->ip.proto].unreachable](s, p);
 }

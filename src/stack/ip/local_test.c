@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 
 /* One raw input hook or protocol, and what it was shown. */
 struct listener {

@@ -41,7 +41,7 @@ static void arm(struct neigh_table *t, struct neigh *n, uint64_t delay_ns)
 
 static void tell(struct ip_stack *s, const struct neigh *n, enum event_kind kind)
 {
-	struct event e = { .kind = kind, .ifindex = n->ifindex, .addr = n->addr };
+	struct yg_event e = { .kind = kind, .ifindex = n->ifindex, .addr = n->addr };
 
 	memcpy(e.mac, n->mac.b, sizeof(e.mac));
 	env_emit(s->env, &e);
@@ -128,7 +128,7 @@ void neigh_use_stale(struct ip_stack *s, struct neigh *n)
 static void transmit(struct ip_stack *s, struct packet *p, const struct neigh *n)
 {
 	if (s->learn != NULL && p->forwarded)
-		s->learn(s->learn_ctx, p, neigh_index(s->neigh, n));
+		s->learn(s->install_ctx, p, neigh_index(s->neigh, n));
 	ip_transmit(s, p, &n->mac);
 }
 

@@ -178,12 +178,12 @@ void neigh_set_state(struct neigh_table *t, struct neigh *n, enum neigh_state st
 		queue_newest(t, n);
 }
 
-/* Of the shortcuts, those that hold this number are void, and no others. */
+/* Of the flow cache entries, those that hold this number are void, and no others. */
 static void give_away(struct neigh_table *t, uint32_t index)
 {
 	struct ip_adjacency *a = &t->adjacency[index];
 
-	a->learnt = false;
+	a->installed = false;
 	a->generation = (uint8_t)((a->generation + 1u) % IP_ADJACENCY_GENERATIONS);
 	neigh_tell_changed(t, index, IP_ADJACENCY_GONE);
 }
@@ -202,7 +202,7 @@ static struct neigh *make(struct neigh_table *t, uint32_t ifindex, uint32_t addr
 	struct neigh *n = neigh_at(t, index);
 	uint32_t *head = bucket_of(t, ifindex, addr);
 
-	if (t->adjacency[index].learnt)
+	if (t->adjacency[index].installed)
 		give_away(t, index);
 	*n = (struct neigh){
 		.ifindex = ifindex, .addr = addr, .in_use = true, .asker = asker, .hash_next = *head, .state = NEIGH_INCOMPLETE
@@ -260,7 +260,7 @@ void neigh_remove(struct neigh_table *t, struct neigh *n)
 		link = &neigh_at(t, *link)->hash_next;
 	*link = n->hash_next;
 	n->in_use = false;
-	t->adjacency[index] = (struct ip_adjacency){ .learnt = t->adjacency[index].learnt,
+	t->adjacency[index] = (struct ip_adjacency){ .installed = t->adjacency[index].installed,
 						     .generation = t->adjacency[index].generation };
 	neigh_tell_changed(t, index, IP_ADJACENCY_CHANGED);
 	pool_free(&t->pool, index);
@@ -295,7 +295,7 @@ static bool is_full(const struct neigh_table *t, const struct neigh *n, const st
 
 void neigh_hold(struct neigh_table *t, struct neigh *n, struct packet *p)
 {
-	if (!packet_own(t->env->pool, p)) {
+	if (!packet_copy_on_hold(t->env->pool, p)) {
 		env_drop(t->env, p, DROP_NO_BUFFER);
 		return;
 	}

@@ -2,7 +2,7 @@
  *
  * Neighbours and ARP on a virtual clock.
  */
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 
 #define NEW_HOST IP4(10, 0, 1, 50)
 
@@ -145,7 +145,7 @@ static void test_lent(void **state)
 	uint32_t n_back = 0;
 
 	make_frame(f, &sp);
-	struct packet *p = packet_lend(b->env.pool, f->bytes, f->len, 0, f->len, give_back, &n_back, 0);
+	struct packet *p = packet_set_external(b->env.pool, f->bytes, f->len, 0, f->len, give_back, &n_back, 0);
 	struct batch batch = { .n = 1, .p = { p } };
 
 	b->env.ledger.n_received++;
@@ -437,7 +437,7 @@ static void test_given_away(void **state)
 	for (uint32_t round = 0; g.n < 2 * IP_ADJACENCY_GENERATIONS + 2 && round < 1000; round++) {
 		uint32_t before[16], n = g.n;
 
-		ip_adjacency_learnt(b->s, 7);
+		ip_adjacency_installed(b->s, 7);
 		for (uint32_t i = 0; i < 16; i++)
 			before[i] = ip_adjacency(b->s, i)->generation;
 		/* Nobody answers: the numbers are free again by the next round. */
@@ -446,7 +446,7 @@ static void test_given_away(void **state)
 		for (uint32_t i = 0; i < 16; i++)
 			assert_int_equal(ip_adjacency(b->s, i)->generation,
 					 (before[i] + (i == 7 && g.n > n)) % IP_ADJACENCY_GENERATIONS);
-		assert_int_equal(ip_adjacency(b->s, 7)->learnt, g.n == n);
+		assert_int_equal(ip_adjacency(b->s, 7)->installed, g.n == n);
 		assert_in_range(g.n, n, n + 1);
 		bench_run_for(b, 50 * NS_PER_S);
 		bench_forget(b);

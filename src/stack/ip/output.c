@@ -197,7 +197,7 @@ void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *
 
 	if (p->offload.gso_type == GSO_NONE)
 		transmit_plain(s, p, mtu, to);
-	else if ((dev->caps & whole) == whole && offload_piece_len(p) <= mtu)
+	else if ((dev->caps & whole) == whole && offload_segment_len(p) <= mtu)
 		queue_ipv4(s, p, to);
 	else
 		transmit_segments(s, p, mtu, to);
@@ -211,7 +211,7 @@ static void loop_push(struct ip_stack *s, struct packet *p)
 		env_drop(s->env, p, DROP_LOOP);
 		return;
 	}
-	if (!packet_own(s->env->pool, p)) {
+	if (!packet_copy_on_hold(s->env->pool, p)) {
 		env_drop(s->env, p, DROP_NO_BUFFER);
 		return;
 	}

@@ -2,7 +2,7 @@
  *
  * The way out: fragments, large segments, packets of our own, loops, groups.
  */
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 #include "stack/packet/gso.h"
 #include "stack/wire/checksum.h"
 

@@ -294,7 +294,7 @@ struct packet *reassembly_input(struct reassembly *r, struct packet *frag)
 		env_drop(r->env, frag, DROP_FRAGMENT_LIMIT);
 		return NULL;
 	}
-	if (!packet_own(r->env->pool, frag)) {
+	if (!packet_copy_on_hold(r->env->pool, frag)) {
 		env_drop(r->env, frag, DROP_NO_BUFFER);
 		return NULL;
 	}

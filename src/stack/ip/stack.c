@@ -206,22 +206,22 @@ struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook)
 	return &s->hook[hook];
 }
 
-void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx)
+void ip_stack_set_unclaimed(struct ip_stack *s, ip_unclaimed_fn *fn, void *ctx)
 {
-	s->unwanted = fn;
-	s->unwanted_ctx = ctx;
+	s->unclaimed = fn;
+	s->unclaimed_ctx = ctx;
 }
 
-void ip_stack_set_shortcut(struct ip_stack *s, ip_shortcut_fn *fn, void *ctx)
+void ip_stack_set_flowcache(struct ip_stack *s, ip_flowcache_fn *fn, void *ctx)
 {
-	s->shortcut = fn;
-	s->shortcut_ctx = ctx;
+	s->flowcache = fn;
+	s->flowcache_ctx = ctx;
 }
 
-void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx)
+void ip_stack_set_install(struct ip_stack *s, ip_install_fn *fn, void *ctx)
 {
 	s->learn = fn;
-	s->learn_ctx = ctx;
+	s->install_ctx = ctx;
 }
 
 void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx)

@@ -167,18 +167,18 @@ void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group);
 
 /* Asked about a packet to an address of ours, or to one that only NAT uses, which nobody wanted, before it is refused.
  * True: its verdict is drop now, and nothing is answered. */
-typedef bool ip_unwanted_fn(void *ctx, struct packet *p);
-void ip_stack_set_unwanted(struct ip_stack *s, ip_unwanted_fn *fn, void *ctx);
+typedef bool ip_unclaimed_fn(void *ctx, struct packet *p);
+void ip_stack_set_unclaimed(struct ip_stack *s, ip_unclaimed_fn *fn, void *ctx);
 /* Sees the frames just received before anybody else and takes out of b what it deals with; the rest stays in order. */
-typedef void ip_shortcut_fn(void *ctx, uint32_t ifindex, struct batch *b);
-void ip_stack_set_shortcut(struct ip_stack *s, ip_shortcut_fn *fn, void *ctx);
+typedef void ip_flowcache_fn(void *ctx, uint32_t ifindex, struct batch *b);
+void ip_stack_set_flowcache(struct ip_stack *s, ip_flowcache_fn *fn, void *ctx);
 /* Told of a packet through us whose next hop's address is known, just before it leaves by that adjacency. */
-typedef void ip_learn_fn(void *ctx, const struct packet *p, uint32_t adjacency);
-void ip_stack_set_learn(struct ip_stack *s, ip_learn_fn *fn, void *ctx);
+typedef void ip_install_fn(void *ctx, const struct packet *p, uint32_t adjacency);
+void ip_stack_set_install(struct ip_stack *s, ip_install_fn *fn, void *ctx);
 void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx);
 
-/* Frames just received on ifindex: only those that have a shortcut, the rest stays in b. */
-void ether_shortcut(struct ip_stack *s, uint32_t ifindex, struct batch *b);
+/* Frames just received on ifindex: only those that have a flow cache entry, the rest stays in b. */
+void ether_input_cached(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* Frames just received on ifindex. */
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* IPv4 packets with ip, l3_off set up by nobody yet: the parse happens here. */

@@ -96,12 +96,12 @@ struct ip_stack {
 	uint32_t n_raw;
 	struct ip_group group[IP_GROUPS_MAX];
 	uint32_t n_groups;
-	ip_unwanted_fn *unwanted;
-	void *unwanted_ctx;
-	ip_shortcut_fn *shortcut;
-	void *shortcut_ctx;
-	ip_learn_fn *learn;
-	void *learn_ctx;
+	ip_unclaimed_fn *unclaimed;
+	void *unclaimed_ctx;
+	ip_flowcache_fn *flowcache;
+	void *flowcache_ctx;
+	ip_install_fn *learn;
+	void *install_ctx;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	struct icmp_state icmp;

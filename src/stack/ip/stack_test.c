@@ -3,7 +3,7 @@
  * The packet's way through the IP layer: frames in, frames out or a drop by
  * name, and the law of conservation behind each.
  */
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 
 static const struct spec udp_far = {
 	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 100, .sport = 5000, .dport = 53

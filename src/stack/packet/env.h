@@ -34,7 +34,7 @@ static inline bool env_wants(const struct env *env, enum event_kind kind)
 	       (atomic_load_explicit(env->wanted, memory_order_relaxed) & EVENT_BIT(kind)) != 0;
 }
 
-static inline void env_emit(struct env *env, struct event *e)
+static inline void env_emit(struct env *env, struct yg_event *e)
 {
 	e->time_ns = env->now;
 	env->emit(env->emit_ctx, e);

@@ -63,8 +63,8 @@ bool offload_finish_checksum(struct packet *p)
 /* Linux makes no smaller segments (tcp_min_snd_mss): options and data are 48 bytes at least. And of no datagram more
  * pieces (UDP_MAX_SEGMENTS). What asks for more would have a frame cost as much as thousands. */
 #define TCP_SEGMENT_MIN (TCP_HEADER_LEN + 48)
-#define TCP_PIECES_MAX (UINT16_MAX / 48)
-#define UDP_PIECES_MAX 128
+#define TCP_SEGMENTS_MAX (UINT16_MAX / 48)
+#define UDP_SEGMENTS_MAX 128
 
 /* Of a large segment with good headers. */
 static bool pieces_sane(const struct packet *p)
@@ -74,8 +74,8 @@ static bool pieces_sane(const struct packet *p)
 	if (o->gso_size == 0 || p->l4.payload_len == 0)
 		return false;
 	if (o->gso_type == GSO_UDP4)
-		return gso_n_pieces(p) <= UDP_PIECES_MAX;
-	return (uint32_t)p->l4.header_len + o->gso_size >= TCP_SEGMENT_MIN && gso_n_pieces(p) <= TCP_PIECES_MAX;
+		return gso_n_segments(p) <= UDP_SEGMENTS_MAX;
+	return (uint32_t)p->l4.header_len + o->gso_size >= TCP_SEGMENT_MIN && gso_n_segments(p) <= TCP_SEGMENTS_MAX;
 }
 
 bool offload_sane(const struct packet *p)
@@ -119,14 +119,14 @@ static uint32_t payload_len(const struct packet *p)
 	return packet_l4_len(p) - p->l4.header_len;
 }
 
-uint32_t offload_piece_len(const struct packet *p)
+uint32_t offload_segment_len(const struct packet *p)
 {
 	if (p->offload.gso_type == GSO_NONE)
 		return p->ip.total_len;
 	return min_u32(p->ip.total_len, ip_headers_len(p) + p->offload.gso_size);
 }
 
-uint32_t gso_n_pieces(const struct packet *p)
+uint32_t gso_n_segments(const struct packet *p)
 {
 	uint32_t size = p->offload.gso_size;
 	if (p->offload.gso_type == GSO_NONE || size == 0)
@@ -216,7 +216,7 @@ static bool alloc_pieces(struct packet_pool *pool, const struct packet *p, uint3
 uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **large, struct batch *out)
 {
 	struct packet *p = *large;
-	uint32_t n_pieces = gso_n_pieces(p);
+	uint32_t n_pieces = gso_n_segments(p);
 	uint32_t n = min_u32(n_pieces, BATCH_MAX - out->n);
 	if (n == 0 || !alloc_pieces(pool, p, n, out))
 		return 0;
@@ -237,7 +237,7 @@ uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struc
 
 uint32_t gso_segment(struct packet_pool *pool, struct ledger *ledger, struct packet *p, struct batch *out)
 {
-	if (gso_n_pieces(p) > BATCH_MAX - out->n)
+	if (gso_n_segments(p) > BATCH_MAX - out->n)
 		return 0;
 	return gso_segment_some(pool, ledger, &p, out);
 }

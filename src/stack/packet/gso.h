@@ -22,7 +22,7 @@ bool offload_sane(const struct packet *p);
 
 /* IPv4 bytes of the largest piece that p becomes on the wire: total_len for an
  * ordinary packet, headers + gso_size for a large segment. */
-uint32_t offload_piece_len(const struct packet *p);
+uint32_t offload_segment_len(const struct packet *p);
 
 /* Cuts one large segment into ordinary frames with finished checksums, appended
  * to out as far as it has room for all of them; p is then used up (freed) and
@@ -40,6 +40,6 @@ uint32_t gso_segment(struct packet_pool *pool, struct ledger *ledger, struct pac
 uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **p, struct batch *out);
 
 /* Pieces that gso_segment would make. */
-uint32_t gso_n_pieces(const struct packet *p);
+uint32_t gso_n_segments(const struct packet *p);
 
 #endif

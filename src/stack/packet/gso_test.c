@@ -208,7 +208,7 @@ static void finish_looks_at_the_frame_only(void **state)
 		uint8_t *bytes = malloc(made->len);
 		assert_non_null(bytes);
 		memcpy(bytes, packet_frame(made), made->len);
-		struct packet *p = packet_lend(b.pool, bytes, made->len, 0, made->len, NULL, NULL, 0);
+		struct packet *p = packet_set_external(b.pool, bytes, made->len, 0, made->len, NULL, NULL, 0);
 		p->offload = made->offload;
 		p->offload.csum_start = rows[i].start;
 		p->offload.csum_offset = rows[i].offset;
@@ -351,13 +351,13 @@ static void segments_become_right_pieces(void **state)
 		struct packet *p = make_packet(&b, m);
 		uint32_t n_pieces = (m->n_payload + m->gso_size - 1) / m->gso_size;
 		assert_true(offload_sane(p));
-		assert_int_equal(gso_n_pieces(p), n_pieces);
-		assert_int_equal(offload_piece_len(p),
+		assert_int_equal(gso_n_segments(p), n_pieces);
+		assert_int_equal(offload_segment_len(p),
 				 p->ip.header_len + p->l4.header_len + min_u32(m->gso_size, m->n_payload));
 		uint32_t n_seen = 0, n_before = 0;
 		while (p != NULL) {
 			assert_true(offload_sane(p));
-			assert_int_equal(gso_n_pieces(p), n_pieces - n_seen);
+			assert_int_equal(gso_n_segments(p), n_pieces - n_seen);
 			assert_true(gso_segment_some(b.pool, &b.ledger, &p, &b.out) > 0);
 			for (uint32_t i = 0; i < b.out.n; i++, n_seen++)
 				n_before += check_piece(b.out.p[i], m, n_seen, n_before, n_seen + 1 == n_pieces);

@@ -3,8 +3,8 @@
  * Packets and their memory: three pools of fixed size, one of descriptors and
  * two of buffers. Every operation costs the same at every fill.
  *
- * Life of a packet: packet_alloc (bytes in a pool buffer) or packet_lend (bytes
- * of a driver) begins it; packet_own may move lent bytes into a pool buffer on
+ * Life of a packet: packet_alloc (bytes in a pool buffer) or packet_set_external (bytes
+ * of a driver) begins it; packet_copy_on_hold may move lent bytes into a pool buffer on
  * the way; packet_free ends it. Beginnings and endings are counted in the
  * ledger by those who know why (ledger.h).
  *
@@ -148,7 +148,7 @@ struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len)
 	return p;
 }
 
-struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
+struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
 			   void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie)
 {
 	assert(buf != NULL && off <= buf_len && frame_len <= buf_len - off);
@@ -165,7 +165,7 @@ struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_
 	return p;
 }
 
-bool packet_own(struct packet_pool *pool, struct packet *p)
+bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p)
 {
 	if (p->buf_index != POOL_NONE)
 		return true;

@@ -5,7 +5,7 @@
  * The descriptor comes from a pool sized at start. The bytes are either in a
  * buffer of that pool, or lent by a driver (a slot of its receive ring), and go
  * back when the packet is freed. Whoever keeps a packet longer than the batch it
- * came in calls packet_own first, so that a driver's ring never starves.
+ * came in calls packet_copy_on_hold first, so that a driver's ring never starves.
  *
  * Two sizes of buffer: small ones for ordinary frames, a few large ones for
  * segments of 64 KB.
@@ -78,8 +78,8 @@ enum ct_info {
 
 struct packet_pool;
 
-/* In the order in which a packet's way needs them: a packet that takes a shortcut
- * touches little more than the first line, and packet_lend clears the first two. */
+/* In the order in which a packet's way needs them: a packet that takes a flow cache entry
+ * touches little more than the first line, and packet_set_external clears the first two. */
 struct packet {
 	/* bytes */
 	uint8_t *buf;       /* first byte that may be written */
@@ -121,7 +121,7 @@ struct packet {
 	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
 	uint32_t conn_ref;    /* index << 1 | direction, CONN_NONE */
 	uint32_t mark;        /* meta mark */
-	uint16_t trail;       /* the rule counters that it has passed (rules.h), 0 at first */
+	uint16_t path;       /* the rule counters that it has passed (rules.h), 0 at first */
 	uint8_t ct_info;      /* enum ct_info */
 	bool has_flow_hash;
 
@@ -132,7 +132,7 @@ struct packet {
 	struct up_stamp stamp;
 	uint16_t zone; /* in whose routing table it is looked up: of its interface, then of its connection */
 
-	/* --- what packet_lend leaves as it is --- */
+	/* --- what packet_set_external leaves as it is --- */
 
 	/* values of the headers: valid behind ip_input, or set by whoever made it */
 	struct ipv4_view ip;
@@ -190,11 +190,11 @@ uint32_t packet_pool_capacity(const struct packet_pool *pool);
  * CONN_NONE. NULL when the pool has none. The caller counts it. */
 struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
 /* A packet around lent bytes: the frame stands at buf + off. The values of its headers are not cleared. */
-struct packet *packet_lend(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
+struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
 			   void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie);
-/* Moves lent bytes into a pool buffer and lets go of the loan. False, and the
+/* Moves lent bytes into a pool buffer and lets go of the lease. False, and the
  * packet unchanged, when no buffer is free. */
-bool packet_own(struct packet_pool *pool, struct packet *p);
+bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);
 /* A packet with p's metadata and a buffer of its own for frame_len bytes, which
  * are not filled: for the pieces of p. */
 struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len);

@@ -109,8 +109,8 @@ static void large_stands_in_for_small(void **state)
 	packet_free(pool, b);
 	/* Descriptors out: no buffer may stay behind. */
 	static uint8_t lent[64];
-	b = packet_lend(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
-	c = packet_lend(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
+	b = packet_set_external(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
+	c = packet_set_external(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
 	for (int i = 0; i < 10; i++)
 		assert_null(packet_alloc(pool, 60000));
 	packet_free(pool, a);
@@ -126,73 +126,73 @@ static void large_stands_in_for_small(void **state)
 	packet_pool_destroy(pool);
 }
 
-struct lender {
+struct lessor {
 	unsigned n_released;
 	uint64_t cookie;
 };
 
 static void take_back(void *ctx, uint64_t cookie)
 {
-	struct lender *l = ctx;
+	struct lessor *l = ctx;
 	l->n_released++;
 	l->cookie = cookie;
 }
 
-/* Catches a loan that is never given back, given back twice, or with another's cookie. */
+/* Catches a lease that is never given back, given back twice, or with another's cookie. */
 static void lent_bytes_go_back_once(void **state)
 {
 	struct packet_pool *pool = pool_of(2, 1, 0);
 	uint8_t ring[256];
-	struct lender lender = {0};
-	struct packet *p = packet_lend(pool, ring, sizeof(ring), 32, 100, take_back, &lender, 42);
+	struct lessor lessor = {0};
+	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 32, 100, take_back, &lessor, 42);
 	assert_non_null(p);
 	assert_ptr_equal(packet_frame(p), ring + 32);
 	assert_int_equal(p->conn_ref, CONN_NONE);
 	packet_free(pool, p);
-	assert_int_equal(lender.n_released, 1);
-	assert_true(lender.cookie == 42);
+	assert_int_equal(lessor.n_released, 1);
+	assert_true(lessor.cookie == 42);
 	assert_int_equal(packet_pool_used(pool), 0);
 	packet_pool_destroy(pool);
 }
 
 /* Catches bytes or metadata lost on the way into the pool, a second release when
- * the packet ends, and a loan given back although no buffer was free. */
+ * the packet ends, and a lease given back although no buffer was free. */
 static void owning_moves_the_bytes(void **state)
 {
 	struct packet_pool *pool = pool_of(3, 1, 0);
 	uint8_t ring[256];
 	for (unsigned i = 0; i < sizeof(ring); i++)
 		ring[i] = (uint8_t)i;
-	struct lender lender = {0};
-	struct packet *p = packet_lend(pool, ring, sizeof(ring), 32, 100, take_back, &lender, 1);
+	struct lessor lessor = {0};
+	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 32, 100, take_back, &lessor, 1);
 	p->mark = 5;
 	struct packet *other = packet_alloc(pool, 60);
-	assert_false(packet_own(pool, p));
-	assert_int_equal(lender.n_released, 0);
+	assert_false(packet_copy_on_hold(pool, p));
+	assert_int_equal(lessor.n_released, 0);
 	assert_ptr_equal(packet_frame(p), ring + 32);
 	packet_free(pool, other);
 
-	assert_true(packet_own(pool, p));
-	assert_int_equal(lender.n_released, 1);
+	assert_true(packet_copy_on_hold(pool, p));
+	assert_int_equal(lessor.n_released, 1);
 	assert_memory_equal(packet_frame(p), ring + 32, 100);
 	assert_int_equal(p->len, 100);
 	assert_int_equal(p->mark, 5);
 	assert_int_equal(p->off, PACKET_HEADROOM);
-	assert_true(packet_own(pool, p));
+	assert_true(packet_copy_on_hold(pool, p));
 	packet_free(pool, p);
-	assert_int_equal(lender.n_released, 1);
+	assert_int_equal(lessor.n_released, 1);
 	assert_int_equal(packet_pool_used(pool), 0);
 	packet_pool_destroy(pool);
 }
 
-/* Catches a copy that shares bytes with its original, gives back its loan, or
+/* Catches a copy that shares bytes with its original, gives back its lease, or
  * hangs in its list. */
 static void copy_stands_alone(void **state)
 {
 	struct packet_pool *pool = pool_of(3, 2, 0);
 	uint8_t ring[128] = {1, 2, 3, 4};
-	struct lender lender = {0};
-	struct packet *p = packet_lend(pool, ring, sizeof(ring), 0, 80, take_back, &lender, 1);
+	struct lessor lessor = {0};
+	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 0, 80, take_back, &lessor, 1);
 	p->l3_off = 14;
 	p->ip.src = 9;
 	p->conn_ref = 3;
@@ -205,7 +205,7 @@ static void copy_stands_alone(void **state)
 	packet_frame(c)[0] = 99;
 	assert_int_equal(ring[0], 1);
 	packet_free(pool, c);
-	assert_int_equal(lender.n_released, 0);
+	assert_int_equal(lessor.n_released, 0);
 	struct packet *hog1 = packet_alloc(pool, 60), *hog2 = packet_alloc(pool, 60);
 	assert_null(packet_copy(pool, p));
 	packet_free(pool, hog1);

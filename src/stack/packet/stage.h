@@ -17,7 +17,7 @@
 
 enum stage {
 	STAGE_RECEIVE,  /* taking a batch from a device */
-	STAGE_SHORTCUT, /* flows that are known */
+	STAGE_FLOWCACHE, /* flows that are known */
 	STAGE_ETHER,    /* link layer; ARP whole */
 	STAGE_IP,       /* parse and checks */
 	STAGE_ROUTE,    /* of packets that came in */

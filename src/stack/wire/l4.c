@@ -31,14 +31,14 @@
 #include "stack/wire/icmp.h"
 #include "stack/wire/l4_priv.h"
 
-static enum l4_error tcp_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+static enum l4_error tcp_parse(const uint8_t *p, size_t len, bool first_fragment, struct l4_view *v)
 {
 	const struct tcp_header *h = (const struct tcp_header *)p;
 
 	if (len < TCP_HEADER_LEN)
 		return L4_TCP_HEADER;
 	size_t header_len = (size_t)(h->data_offset >> 4) * 4;
-	if (header_len < TCP_HEADER_LEN || (header_len > len && !first_piece))
+	if (header_len < TCP_HEADER_LEN || (header_len > len && !first_fragment))
 		return L4_TCP_HEADER;
 	size_t present = header_len < len ? header_len : len;
 
@@ -56,14 +56,14 @@ static enum l4_error tcp_parse(const uint8_t *p, size_t len, bool first_piece, s
 	return L4_OK;
 }
 
-static enum l4_error udp_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+static enum l4_error udp_parse(const uint8_t *p, size_t len, bool first_fragment, struct l4_view *v)
 {
 	const struct udp_header *h = (const struct udp_header *)p;
 
 	if (len < UDP_HEADER_LEN)
 		return L4_UDP_HEADER;
 	size_t udp_len = be16_get(h->len);
-	if (udp_len < UDP_HEADER_LEN || (udp_len > len && !first_piece))
+	if (udp_len < UDP_HEADER_LEN || (udp_len > len && !first_fragment))
 		return L4_UDP_HEADER;
 	size_t present = udp_len < len ? udp_len : len;
 
@@ -97,12 +97,12 @@ size_t dccp_covered(const struct dccp_header *h, size_t len)
 	return covered > len ? 0 : covered;
 }
 
-static enum l4_error udplite_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+static enum l4_error udplite_parse(const uint8_t *p, size_t len, bool first_fragment, struct l4_view *v)
 {
 	const struct udplite_header *h = (const struct udplite_header *)p;
 
 	/* A coverage that reaches into later pieces is theirs to judge who puts them together. */
-	if (len < UDP_HEADER_LEN || (udplite_covered(h, first_piece ? UINT16_MAX : len) == 0))
+	if (len < UDP_HEADER_LEN || (udplite_covered(h, first_fragment ? UINT16_MAX : len) == 0))
 		return L4_UDPLITE_HEADER;
 	v->kind = L4_UDPLITE;
 	v->header_len = UDP_HEADER_LEN;
@@ -113,11 +113,11 @@ static enum l4_error udplite_parse(const uint8_t *p, size_t len, bool first_piec
 	return L4_OK;
 }
 
-static enum l4_error dccp_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+static enum l4_error dccp_parse(const uint8_t *p, size_t len, bool first_fragment, struct l4_view *v)
 {
 	const struct dccp_header *h = (const struct dccp_header *)p;
 
-	if (len < DCCP_HEADER_LEN || dccp_covered(h, first_piece ? UINT16_MAX : len) == 0)
+	if (len < DCCP_HEADER_LEN || dccp_covered(h, first_fragment ? UINT16_MAX : len) == 0)
 		return L4_DCCP_HEADER;
 	uint8_t type = h->type_x >> 1 & 15;
 	size_t header_len = (size_t)h->data_offset * 4;
@@ -159,16 +159,16 @@ static bool icmp_quote_present(const uint8_t *p, size_t len)
 	return len - ICMP_HEADER_LEN - quoted.header_len >= icmp_quote_need(&quoted);
 }
 
-static enum l4_error icmp_parse(const uint8_t *p, size_t len, bool first_piece, struct l4_view *v)
+static enum l4_error icmp_parse(const uint8_t *p, size_t len, bool first_fragment, struct l4_view *v)
 {
 	const struct icmp_header *h = (const struct icmp_header *)p;
 
 	if (len < ICMP_HEADER_LEN)
 		return L4_ICMP_HEADER;
 	const struct icmp_trait *trait = icmp_trait_of(h->type);
-	if (!first_piece && len < trait->min_len)
+	if (!first_fragment && len < trait->min_len)
 		return L4_ICMP_HEADER;
-	if (!first_piece && trait->kind == L4_ICMP_ERROR && !icmp_quote_present(p, len))
+	if (!first_fragment && trait->kind == L4_ICMP_ERROR && !icmp_quote_present(p, len))
 		return L4_ICMP_HEADER;
 
 	v->kind = trait->kind;
@@ -235,22 +235,22 @@ static enum l4_error id_parse(uint8_t proto, const uint8_t *p, size_t len, struc
 
 enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v)
 {
-	bool first_piece = ip->mf;
+	bool first_fragment = ip->mf;
 
 	*v = (struct l4_view){ .payload_len = (uint16_t)len };
 	if (ip->frag_off != 0)
 		return L4_OK;
 	switch (ip->proto) {
 	case IPPROTO_NR_TCP:
-		return tcp_parse(p, len, first_piece, v);
+		return tcp_parse(p, len, first_fragment, v);
 	case IPPROTO_NR_UDP:
-		return udp_parse(p, len, first_piece, v);
+		return udp_parse(p, len, first_fragment, v);
 	case IPPROTO_NR_ICMP:
-		return icmp_parse(p, len, first_piece, v);
+		return icmp_parse(p, len, first_fragment, v);
 	case IPPROTO_NR_UDPLITE:
-		return udplite_parse(p, len, first_piece, v);
+		return udplite_parse(p, len, first_fragment, v);
 	case IPPROTO_NR_DCCP:
-		return dccp_parse(p, len, first_piece, v);
+		return dccp_parse(p, len, first_fragment, v);
 	case IPPROTO_NR_SCTP:
 		return sctp_parse(p, len, v);
 	case IPPROTO_NR_GRE:

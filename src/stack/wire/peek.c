@@ -28,7 +28,7 @@ static size_t look(const uint8_t *p, size_t len, struct peek *out)
 	out->proto = h->proto;
 	out->frag_id = be16_get(h->id);
 	out->frag_off = (uint16_t)((frag & 0x1fff) * 8);
-	out->kind = frag & 0x3fff ? PEEK_PIECE : PEEK_FLOW;
+	out->kind = frag & 0x3fff ? PEEK_FRAGMENT : PEEK_FLOW;
 	out->sport = out->dport = 0;
 	out->id = L4_ID_NONE;
 	if (out->frag_off != 0)

@@ -19,7 +19,7 @@ enum peek_kind {
 	PEEK_OTHER, /* neither of the below: no flow */
 	PEEK_ARP,
 	PEEK_FLOW,  /* addresses, and ports if the protocol has them */
-	PEEK_PIECE, /* the same of a fragment; ports only of a first one */
+	PEEK_FRAGMENT, /* the same of a fragment; ports only of a first one */
 };
 
 /* As in struct tuple (src/conntrack): host order; ICMP queries have the identifier in sport and type << 8 | code in

@@ -45,9 +45,9 @@ static void test_kinds(void **state)
 		{ IPPROTO_NR_TCP, 0, false, true, PEEK_FLOW },
 		{ IPPROTO_NR_UDP, 0, false, true, PEEK_FLOW },
 		{ 47, 0, false, false, PEEK_FLOW },
-		{ IPPROTO_NR_UDP, 0, true, true, PEEK_PIECE },
-		{ IPPROTO_NR_UDP, 8, true, false, PEEK_PIECE },
-		{ IPPROTO_NR_UDP, 800, false, false, PEEK_PIECE },
+		{ IPPROTO_NR_UDP, 0, true, true, PEEK_FRAGMENT },
+		{ IPPROTO_NR_UDP, 8, true, false, PEEK_FRAGMENT },
+		{ IPPROTO_NR_UDP, 800, false, false, PEEK_FRAGMENT },
 	};
 	uint8_t frame[128];
 	struct peek k, plain;

@@ -43,7 +43,7 @@ void plain_parse_other(const uint8_t *frame, uint32_t len, struct plain *v)
 		return;
 	v->total_len = ip.total_len;
 	if (ip.frag_off != 0) {
-		v->kind = PLAIN_PIECE;
+		v->kind = PLAIN_FRAGMENT;
 	} else if (l4.kind == L4_TCP || l4.kind == L4_UDP) {
 		v->kind = l4.flags & (TCP_SYN | TCP_FIN | TCP_RST) ? PLAIN_CONTROL : PLAIN_KEYED;
 		v->sport = l4.sport;

@@ -23,7 +23,7 @@
 
 enum plain_kind {
 	PLAIN_NOT,     /* nothing that a flow of plain packets could have to do with */
-	PLAIN_PIECE,   /* a later fragment: only src and dst are known */
+	PLAIN_FRAGMENT,   /* a later fragment: only src and dst are known */
 	PLAIN_ERROR,   /* an ICMP error: likewise */
 	PLAIN_KEYED,   /* of a flow, but not plain */
 	PLAIN_CONTROL, /* likewise: TCP with SYN, FIN or RST */

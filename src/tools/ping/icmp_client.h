@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A raw ICMP socket on a running gateway's stack, from another process: what
- * ping and traceroute stand on. See src/daemon/control/commands/cmd_raw.c for what goes over.
+ * ping and traceroute stand on. See src/daemon/control/commands/cmd_ping.c for what goes over.
  */
 #ifndef YG_TOOLS_PING_ICMP_CLIENT_H
 #define YG_TOOLS_PING_ICMP_CLIENT_H

@@ -16,7 +16,7 @@
 #include "daemon/control/commands/command.h"
 #include "daemon/config/config.h"
 
-void replay_no_event(void *ctx, const struct event *e)
+void replay_no_event(void *ctx, const struct yg_event *e)
 {
 }
 

@@ -47,7 +47,7 @@ struct replay {
 	uint64_t now, wall_offset_ns; /* wall_offset_ns: as at the start, which the captures' times keep */
 	struct gateway *gateway;
 	struct snapshot *snap; /* NULL until the first config */
-	bool socket_open[RAW_SOCKETS_MAX];
+	bool socket_open[PING_SOCKETS_MAX];
 	struct packet_pool *reader_pool;
 	struct ledger reader_ledger;
 	struct replay_port port[IP_INTERFACES_MAX];

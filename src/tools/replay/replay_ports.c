@@ -235,7 +235,7 @@ struct packet *replay_frame(struct replay *r, struct replay_port *port)
 		return NULL;
 	}
 	struct packet *from = b.p[0];
-	struct packet *p = packet_lend(env->pool, from->buf, from->buf_len, from->off, from->len, give_back,
+	struct packet *p = packet_set_external(env->pool, from->buf, from->buf_len, from->off, from->len, give_back,
 				       r->reader_pool, (uint64_t)(uintptr_t)from);
 	if (p == NULL) {
 		packet_free(r->reader_pool, from);

@@ -210,7 +210,7 @@ static bool step_raw_open(struct replay *r, const char *line)
 	if (!journal_words_end(&w))
 		return false;
 	gateway_set_time(r->gateway, r->now);
-	int socket = raw_open(gateway_raw(r->gateway));
+	int socket = ping_socket_open(gateway_ping_sockets(r->gateway));
 	if (socket >= 0)
 		r->socket_open[socket] = true;
 	return true;
@@ -219,7 +219,7 @@ static bool step_raw_open(struct replay *r, const char *line)
 /* A socket that is open. */
 static int read_socket(struct replay *r, struct journal_words *w)
 {
-	uint64_t socket = journal_number(w, 0, RAW_SOCKETS_MAX - 1);
+	uint64_t socket = journal_number(w, 0, PING_SOCKETS_MAX - 1);
 
 	w->bad = w->bad || !r->socket_open[socket];
 	return (int)socket;
@@ -233,7 +233,7 @@ static bool step_raw_close(struct replay *r, const char *line)
 	if (!journal_words_end(&w))
 		return false;
 	gateway_set_time(r->gateway, r->now);
-	raw_close(gateway_raw(r->gateway), socket);
+	ping_socket_close(gateway_ping_sockets(r->gateway), socket);
 	r->socket_open[socket] = false;
 	return true;
 }
@@ -242,8 +242,8 @@ static bool step_raw_send(struct replay *r, const char *line)
 {
 	struct journal_words w = step_words(r, line);
 	int socket = read_socket(r, &w);
-	struct raw_message drop;
-	struct raw_request rq = { 0 };
+	struct ping_message drop;
+	struct ping_request rq = { 0 };
 
 	rq.dst = (uint32_t)journal_number(&w, 0, UINT32_MAX);
 	rq.src = (uint32_t)journal_number(&w, 0, UINT32_MAX);
@@ -257,9 +257,9 @@ static bool step_raw_send(struct replay *r, const char *line)
 	if (!journal_words_end(&w))
 		return false;
 	gateway_set_time(r->gateway, r->now);
-	raw_send_echo(gateway_raw(r->gateway), socket, &rq);
+	ping_socket_send(gateway_ping_sockets(r->gateway), socket, &rq);
 	gateway_flush(r->gateway, r->now);
-	while (raw_receive(gateway_raw(r->gateway), socket, &drop))
+	while (ping_socket_receive(gateway_ping_sockets(r->gateway), socket, &drop))
 		;
 	return true;
 }

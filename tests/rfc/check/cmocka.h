@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The few checks of cmocka that tests/scenario/world.c and the scenarios use, on
+ * The few checks of cmocka that tests/scenario/fixture.c and the scenarios use, on
  * top of rfc_fail. A failed one ends the scenario and not the program, which
  * cmocka can do only within a group of its own tests. This folder stands before
  * cmocka's in the include path.

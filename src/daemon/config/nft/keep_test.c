@@ -3,7 +3,7 @@
  * What rules keep when a ruleset takes over from another one, and the order in
  * which base chains are asked.
  */
-#include "daemon/config/nft/eval_bench.h"
+#include "daemon/config/nft/eval_fixture.h"
 
 #define HEAD "table ip t { chain c { type filter hook forward priority 0; policy accept;\n"
 #define TAIL "\n} }"
@@ -80,8 +80,8 @@ static void test_twins(void **state)
 	world_close(&w);
 }
 
-/* The trail that a packet of this kind leaves. */
-static uint16_t trail(struct world *w, int kind)
+/* The counter path that a packet of this kind leaves. */
+static uint16_t path(struct world *w, int kind)
 {
 	struct packet *p = world_kind(w, kind);
 	struct batch b = { .n = 1, .p = { p } };
@@ -90,24 +90,24 @@ static uint16_t trail(struct world *w, int kind)
 
 	assert_true(rules_hook_entry(w->r, HOOK_FORWARD, 0, &e));
 	e.fn(e.ctx, HOOK_FORWARD, &b);
-	number = p->trail;
+	number = p->path;
 	env_drop(&w->b->env, p, DROP_RULE_DROP);
 	return number;
 }
 
-/* Whoever forwards in our stead tells late what it did, by trails of the rules before. Would catch: what is owed that is
- * lost or goes to other rules; a new walk that ends in a trail of rules that are gone. */
+/* Whoever forwards in our stead tells late what it did, by counter paths of the rules before. Would catch: what is owed that is
+ * lost or goes to other rules; a new walk that ends in a counter path of rules that are gone. */
 static void test_owed(void **state)
 {
-	struct rules_trail *owed;
+	struct rules_counter_path *owed;
 	uint16_t udp, tcp;
 	struct world w;
 
 	world_open(&w);
-	owed = rules_trails(w.r);
+	owed = rules_counter_paths(w.r);
 	world_rules(&w, HEAD "counter\nip protocol tcp counter\nip protocol udp counter" TAIL);
-	udp = trail(&w, UDP);
-	tcp = trail(&w, TCP);
+	udp = path(&w, UDP);
+	tcp = path(&w, TCP);
 	assert_int_not_equal(udp, tcp);
 	owed[udp].packets = 10; /* before the change, and not asked for yet */
 	world_rules(&w, HEAD "ip protocol udp counter\ncounter\nip protocol icmp counter" TAIL);
@@ -116,15 +116,15 @@ static void test_owed(void **state)
 	assert_int_equal(count(&w, 0), 111); /* with the packet of the walk itself */
 	assert_int_equal(count(&w, 1), 1112);
 	assert_int_equal(count(&w, 2), 0);
-	assert_int_not_equal(trail(&w, UDP), udp); /* the counters come in another order now */
+	assert_int_not_equal(path(&w, UDP), udp); /* the counters come in another order now */
 	world_rules(&w, HEAD "ip protocol icmp counter" TAIL);
 	owed[udp].packets += 7;
-	owed[trail(&w, PING)].packets += 5;
+	owed[path(&w, PING)].packets += 5;
 	assert_int_equal(count(&w, 0), 6);
 	world_close(&w);
 }
 
-/* Numbers of trails do not run out however many rulesets come and go. */
+/* Numbers of counter paths do not run out however many rulesets come and go. */
 static void test_trails_last(void **state)
 {
 	uint32_t n_crowded = 0;
@@ -132,14 +132,14 @@ static void test_trails_last(void **state)
 	struct world w;
 
 	world_open(&w);
-	for (int i = 0; i < 3 * RULES_TRAILS_MAX; i++) {
-		n_crowded += rules_trails_crowded(w.r);
+	for (int i = 0; i < 3 * RULES_COUNTER_PATHS_MAX; i++) {
+		n_crowded += rules_counter_paths_crowded(w.r);
 		snprintf(text, sizeof(text), HEAD "counter packets %d\ncounter" TAIL, i);
 		world_rules(&w, text);
-		assert_int_not_equal(trail(&w, UDP), RULES_TRAIL_NONE);
+		assert_int_not_equal(path(&w, UDP), RULES_COUNTER_PATH_NONE);
 	}
 	assert_true(n_crowded > 0 && n_crowded < 20);
-	assert_int_equal(count(&w, 1), 3 * RULES_TRAILS_MAX);
+	assert_int_equal(count(&w, 1), 3 * RULES_COUNTER_PATHS_MAX);
 	world_close(&w);
 }
 

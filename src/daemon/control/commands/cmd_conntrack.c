@@ -210,7 +210,7 @@ static void read_slice(void *arg)
 		r->offload = s->target->kernel_has != NULL && s->target->kernel_has(s->target->ctx, s->core, index);
 		conn_counters(ct, index, &r->counters);
 		r->timeout_s = conn_timeout_s(ct, index);
-		r->mark = conntrack_notes(ct, index)->mark;
+		r->mark = conntrack_ext(ct, index)->mark;
 		r->status = conn->status;
 		r->tcp_state = conn->tcp_state;
 		if (s->action == ACTION_FLUSH || s->action == ACTION_DELETE)

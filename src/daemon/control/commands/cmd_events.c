@@ -25,7 +25,7 @@ struct events_state {
 	uint64_t n_lost;
 };
 
-static void put_event(struct command_call *c, const struct event *e)
+static void put_event(struct command_call *c, const struct yg_event *e)
 {
 	const char *ifname = target_ifname(c->target, e->ifindex);
 	uint64_t offset = c->target->env->wall_offset_ns;
@@ -43,7 +43,7 @@ static void put_event(struct command_call *c, const struct event *e)
 }
 
 /* Shows e if it is wanted; the result is the command's. */
-static int show(struct command_call *c, const struct event *e)
+static int show(struct command_call *c, const struct yg_event *e)
 {
 	struct events_state *s = c->state;
 
@@ -63,13 +63,13 @@ static int show(struct command_call *c, const struct event *e)
 static int show_lost(struct command_call *c, uint64_t time_ns)
 {
 	struct events_state *s = c->state;
-	struct event lost = { .kind = EVENT_LOST, .time_ns = time_ns, .count = s->n_lost };
+	struct yg_event lost = { .kind = EVENT_LOST, .time_ns = time_ns, .count = s->n_lost };
 
 	s->n_lost = 0;
 	return show(c, &lost);
 }
 
-static int events_event(struct command_call *c, const struct event *e)
+static int events_event(struct command_call *c, const struct yg_event *e)
 {
 	struct events_state *s = c->state;
 	bool last = e->kind == EVENT_STOPPED || s->until == (int)e->kind;
@@ -150,7 +150,7 @@ static int events_start(struct command_call *c)
 	if (generation == 0 || args_has(&c->args, "only-new"))
 		return COMMAND_WAIT;
 	target_call(c->target, copy_now, &n);
-	struct event ready = { .kind = EVENT_READY, .time_ns = n.now, .count = generation };
+	struct yg_event ready = { .kind = EVENT_READY, .time_ns = n.now, .count = generation };
 	return show(c, &ready);
 }
 

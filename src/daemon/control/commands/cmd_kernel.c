@@ -72,7 +72,7 @@ bool cmd_kernel_dropped(const struct kernel_drops *k, enum drop_reason reason, u
 {
 	if (!k->present)
 		return false;
-	*known = reason != DROP_KERNEL_REDIRECT || k->counts.lost_known;
+	*known = reason != DROP_KERNEL_REDIRECT || k->counts.redirect_drops_known;
 	switch ((int)reason) {
 	case DROP_KERNEL_REDIRECT:
 		*n = k->counts.n_lost;
@@ -100,7 +100,7 @@ void cmd_put_kernel(struct command_call *c)
 	target_call_each(c->target, add_info, &i);
 	output_table_begin(&c->output, c->output.format == OUTPUT_JSON ? &json_table : &text_table);
 	row(c, "forwarded", k.counts.count[FP_FORWARDED], KNOWN);
-	row(c, "of them not taken by a driver", k.counts.n_lost, k.counts.lost_known ? KNOWN : UNKNOWN);
+	row(c, "of them not taken by a driver", k.counts.n_lost, k.counts.redirect_drops_known ? KNOWN : UNKNOWN);
 	for (enum fp_count what = FP_FORWARDED + 1; what < FP_UP_REFUSED; what++) {
 		snprintf(name, sizeof(name), "went up: %s", fastpath_count_names[what]);
 		row(c, name, k.counts.count[what], KNOWN);

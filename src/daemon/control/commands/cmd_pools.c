@@ -2,7 +2,7 @@
  *
  * `yangguan pools`: what NAT translates to and how full it is.
  *
- * The workers of a crew share each address: its ports are there once, and what
+ * The workers share each address: its ports are there once, and what
  * each of them uses is summed. A pool's addresses are the config's and so the same
  * for all; of an interface that masquerades a worker knows the addresses that it
  * has used.

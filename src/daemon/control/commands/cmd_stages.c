@@ -41,7 +41,7 @@ static const struct {
 	bool is_hook;
 	uint8_t number;
 } way[] = {
-	{ false, STAGE_RECEIVE },   { false, STAGE_SHORTCUT }, { false, STAGE_ETHER },  { false, STAGE_IP },
+	{ false, STAGE_RECEIVE },   { false, STAGE_FLOWCACHE }, { false, STAGE_ETHER },  { false, STAGE_IP },
 	{ true, HOOK_PREROUTING },  { false, STAGE_ROUTE },    { false, STAGE_LOCAL },  { true, HOOK_INPUT },
 	{ false, STAGE_FORWARD },   { true, HOOK_FORWARD },    { false, STAGE_ORIGIN }, { true, HOOK_OUTPUT },
 	{ true, HOOK_POSTROUTING }, { false, STAGE_OUTPUT },   { false, STAGE_SEND },   { false, STAGE_TIMERS },

@@ -36,7 +36,7 @@ struct command_call {
 	void *carrier;
 };
 
-struct event;
+struct yg_event;
 
 struct command {
 	struct command_info info;
@@ -44,7 +44,7 @@ struct command {
 	size_t state_bytes;
 	int (*start)(struct command_call *c);
 	int (*more)(struct command_call *c);
-	int (*event)(struct command_call *c, const struct event *e);
+	int (*event)(struct command_call *c, const struct yg_event *e);
 	int (*line)(struct command_call *c, const char *line);
 	int (*raw)(struct command_call *c);
 	void (*end)(struct command_call *c); /* always called once after start */

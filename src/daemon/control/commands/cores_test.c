@@ -6,7 +6,7 @@
  */
 #include <jansson.h>
 
-#include "stack/ip/stack_bench.h"
+#include "stack/ip/stack_fixture.h"
 
 #include "daemon/control/commands/command.h"
 #include "daemon/config/config.h"
@@ -32,7 +32,7 @@ struct core {
 	struct nat *nat;
 };
 
-struct crew {
+struct workers {
 	struct core core[N_CORES];
 	struct config *cfg;
 	struct ruleset *rs;
@@ -47,7 +47,7 @@ struct crew {
 
 static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
 {
-	struct crew *w = ctx;
+	struct workers *w = ctx;
 
 	assert_int_equal(w->inside, NOBODY);
 	assert_true(core < w->target.n_cores);
@@ -58,7 +58,7 @@ static void slot_call(void *ctx, uint32_t core, control_fn *fn, void *arg)
 
 static void slot_call_all(void *ctx, control_fn *fn, void *arg)
 {
-	struct crew *w = ctx;
+	struct workers *w = ctx;
 
 	assert_int_equal(w->inside, NOBODY);
 	w->inside = EVERYBODY;
@@ -68,7 +68,7 @@ static void slot_call_all(void *ctx, control_fn *fn, void *arg)
 
 static void slot_between(void *ctx, struct control_between *out)
 {
-	struct crew *w = ctx;
+	struct workers *w = ctx;
 
 	assert_int_equal(w->inside, EVERYBODY);
 	*out = w->between;
@@ -76,7 +76,7 @@ static void slot_between(void *ctx, struct control_between *out)
 
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
-	struct crew *w = ctx;
+	struct workers *w = ctx;
 
 	assert_int_equal(w->inside, core);
 	conntrack_end(w->core[core].ct, index, reason);
@@ -89,13 +89,13 @@ static const char *slot_driver(void *ctx, uint32_t ifindex)
 
 static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
 {
-	assert_int_equal(((struct crew *)ctx)->inside, core);
+	assert_int_equal(((struct workers *)ctx)->inside, core);
 	return core == 1;
 }
 
 static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
 {
-	assert_int_equal(((struct crew *)ctx)->inside, core);
+	assert_int_equal(((struct workers *)ctx)->inside, core);
 	*out = (struct offload_map_info){
 		.n_connections = 10 + core, .capacity = 100, .n_added = 20 + core, .n_no_way = 30 + core, .n_lost = 3 + core
 	};
@@ -104,7 +104,7 @@ static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *
 
 static bool slot_kernel_counts(void *ctx, struct fastpath_counts *out)
 {
-	*out = (struct fastpath_counts){ .count = { [FP_FORWARDED] = 77 }, .lost_known = false };
+	*out = (struct fastpath_counts){ .count = { [FP_FORWARDED] = 77 }, .redirect_drops_known = false };
 	return true;
 }
 
@@ -129,7 +129,7 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 	nat_configure(c->nat, &cfg->nat);
 	nat_set_rules(c->nat, rules_nat, c->rules);
 	packet_pool_set_conn_slots(c->b->env.pool, &(struct packet_conn_slots){ .ctx = c->ct,
-										.gone = conntrack_packet_gone });
+										.gone = conntrack_packet_put });
 	assert_int_equal(rules_configure(c->rules, rs), 0);
 	e.ctx = c->ct;
 	assert_int_equal(hook_list_add(ip_stack_hooks(c->b->s, HOOK_PREROUTING), &e), 0);
@@ -154,7 +154,7 @@ static void core_close(struct core *c)
 
 static int setup(void **state)
 {
-	struct crew *w = calloc(1, sizeof(*w));
+	struct workers *w = calloc(1, sizeof(*w));
 	struct config_errors *errors = NULL;
 	struct rules_error re[4];
 	size_t n;
@@ -191,7 +191,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	for (uint32_t i = 0; i < N_CORES; i++)
 		core_close(&w->core[i]);
@@ -202,7 +202,7 @@ static int teardown(void **state)
 }
 
 /* One packet from inside to a host and port outside. */
-static void send_one(struct crew *w, uint32_t core, uint32_t src, uint32_t dst, uint32_t sport)
+static void send_one(struct workers *w, uint32_t core, uint32_t src, uint32_t dst, uint32_t sport)
 {
 	struct bench *b = w->core[core].b;
 
@@ -216,7 +216,7 @@ static void send_one(struct crew *w, uint32_t core, uint32_t src, uint32_t dst, 
 	bench_forget(b);
 }
 
-static void send_many(struct crew *w, uint32_t core, uint32_t dst, uint32_t n)
+static void send_many(struct workers *w, uint32_t core, uint32_t dst, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		send_one(w, core, LAN_HOST, dst, 1000 + i);
@@ -226,7 +226,7 @@ static void send_many(struct crew *w, uint32_t core, uint32_t dst, uint32_t n)
 
 static void carrier_write(void *carrier, enum proto_frame type, const char *text, size_t len)
 {
-	struct crew *w = carrier;
+	struct workers *w = carrier;
 
 	assert_int_equal(w->inside, NOBODY);
 	assert_true(w->len + len < sizeof(w->out));
@@ -244,7 +244,7 @@ static size_t carrier_backlog(void *carrier)
 }
 
 /* line: words with a space between. The exit status; w->out has what was written. */
-static int ask(struct crew *w, const char *line)
+static int ask(struct workers *w, const char *line)
 {
 	struct command_call c = { .write = carrier_write, .backlog = carrier_backlog, .carrier = w };
 	char copy[128], *save = NULL;
@@ -265,7 +265,7 @@ static int ask(struct crew *w, const char *line)
 	return rc;
 }
 
-static json_t *ask_json(struct crew *w, const char *line, int status)
+static json_t *ask_json(struct workers *w, const char *line, int status)
 {
 	json_error_t err;
 
@@ -299,7 +299,7 @@ static json_t *row_of(json_t *table, const char *key, const char *name)
 
 /* --- conntrack --- */
 
-static void expect_count(struct crew *w, unsigned n)
+static void expect_count(struct workers *w, unsigned n)
 {
 	char text[16];
 
@@ -308,7 +308,7 @@ static void expect_count(struct crew *w, unsigned n)
 	assert_string_equal(w->out, text);
 }
 
-static void expect_listed(struct crew *w, const char *line, size_t n, size_t n_offload)
+static void expect_listed(struct workers *w, const char *line, size_t n, size_t n_offload)
 {
 	json_t *j = ask_json(w, line, EXIT_OK), *row;
 	size_t i, offload = 0;
@@ -323,7 +323,7 @@ static void expect_listed(struct crew *w, const char *line, size_t n, size_t n_o
  * core's connection. */
 static void test_conntrack_lists(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	expect_count(w, 0);
 	expect_listed(w, "conntrack -L -j", 0, 0);
@@ -348,7 +348,7 @@ static void test_conntrack_lists(void **state)
 /* Would catch: a connection ended that has the same number in another core, a flush that leaves a core. */
 static void test_conntrack_deletes(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	send_many(w, 0, FAR, 5);
 	send_many(w, 1, FAR, 2);
@@ -382,7 +382,7 @@ static void test_stats_law(void **state)
 		{ "lost in a worker", { 2, 0 }, 5, 3, { 0, 1 }, EXIT_FAILED, "NOT hold by 1" },
 		{ "one too many", { 2, 0 }, 5, 3, { 1, -1 }, EXIT_FAILED, "NOT hold in each worker" },
 	};
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct ledger *l0 = &w->core[0].b->env.ledger, *l1 = &w->core[1].b->env.ledger;
@@ -408,7 +408,7 @@ static void test_stats_law(void **state)
 /* Would catch: numbers of one worker shown as all, or the kernel's own counted once a worker. */
 static void test_stats_sums(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	w->target.kernel_info = slot_kernel_info;
 	w->target.kernel_counts = slot_kernel_counts;
@@ -454,7 +454,7 @@ static void test_stats_sums(void **state)
 /* Would catch: several workers' rows where there is one worker, or a slot asked for that it need not have. */
 static void test_stats_one_core(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	w->target.n_cores = 1;
 	w->target.call_all = NULL;
@@ -472,7 +472,7 @@ static void test_stats_one_core(void **state)
 /* Would catch: sums of stages over one worker, a share of the wrong whole, a worker that --reset forgets. */
 static void test_stages(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	for (uint32_t i = 0; i < N_CORES; i++) {
 		w->core[i].b->env.stages.own[STAGE_ROUTE] = (struct stage_stats){ 1, 10 + i, 100 * (i + 1) };
@@ -504,7 +504,7 @@ static void test_stages(void **state)
 /* Would catch: ports counted once a worker, an address of an interface that only the second worker has used. */
 static void test_pools(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	send_many(w, 0, FAR, 3);
 	send_many(w, 1, FAR, 4);
@@ -549,7 +549,7 @@ static void test_pools(void **state)
 /* Would catch: a rule shown once a worker, one worker's count, a start value that every worker adds. */
 static void test_rules(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	send_many(w, 0, FAR, 3);
 	send_many(w, 1, FAR, 4);
@@ -568,7 +568,7 @@ static void test_rules(void **state)
 	json_decref(j);
 }
 
-static void check_neigh(struct crew *w, const char *dst, const char *state, int confirmed_s)
+static void check_neigh(struct workers *w, const char *dst, const char *state, int confirmed_s)
 {
 	json_t *j = ask_json(w, "neigh -j", EXIT_OK), *row = row_of(j, "dst", dst);
 
@@ -581,7 +581,7 @@ static void check_neigh(struct crew *w, const char *dst, const char *state, int 
  * the second worker has left out. */
 static void test_neigh(void **state)
 {
-	struct crew *w = *state;
+	struct workers *w = *state;
 
 	/* Core 0's have become stale; core 1 has heard of the host again. Of the one at small0 core 1 has heard last,
 	 * but its device was down since. */

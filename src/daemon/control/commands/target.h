@@ -16,7 +16,7 @@
 #include "stack/packet/env.h"
 #include "routing/rib/rib.h"
 #include "gateway/rules/rules.h"
-#include "stack/socket/raw.h"
+#include "stack/socket/ping_socket.h"
 
 typedef void control_fn(void *arg);
 
@@ -33,13 +33,13 @@ _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 	struct conntrack *conntrack; \
 	struct nat *nat;             \
 	struct rules *rules;         \
-	struct raw_sockets *raw
+	struct ping_sockets *raw
 
 struct control_core {
 	CONTROL_CORE;
 };
 
-/* Packets between the workers of a crew. With them the law holds across workers:
+/* Packets between the workers of a group. With them the law holds across workers:
  *   handed over (of all) + n_lent = taken over (of all) + n_waiting */
 struct control_between {
 	uint64_t n_waiting; /* in rings: put there, not taken over yet */
@@ -66,9 +66,9 @@ struct control_target {
 	/* Inside call_all: what is on its way between workers. NULL with one core. */
 	void (*between)(void *ctx, struct control_between *out);
 	/* Inside `call` of core 0, whose raw sockets these are: what changes it, so that a recording has it too. */
-	int (*raw_open)(void *ctx);
-	void (*raw_close)(void *ctx, int socket);
-	int (*raw_send)(void *ctx, int socket, const struct raw_request *rq);
+	int (*ping_socket_open)(void *ctx);
+	void (*ping_socket_close)(void *ctx, int socket);
+	int (*raw_send)(void *ctx, int socket, const struct ping_request *rq);
 	/* Inside `call` of that core; index is of its conntrack. */
 	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */

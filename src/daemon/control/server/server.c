@@ -12,7 +12,7 @@
  * are stuck never keep others out. A session that only has to hand out the rest
  * of its answer does not count; of those, too, only so many are kept.
  *
- * libevent, too, calls its watcher `struct event`. In this file a pointer of that
+ * libevent, too, calls its watcher `struct yg_event`. In this file a pointer of that
  * type is always ours, but for the opaque one that evconnlistener keeps inside.
  */
 #include "daemon/control/server/server.h"
@@ -460,7 +460,7 @@ void control_server_destroy(struct control_server *srv)
 	free(srv);
 }
 
-void control_server_event(struct control_server *srv, const struct event *e)
+void control_server_event(struct control_server *srv, const struct yg_event *e)
 {
 	struct session *next;
 

@@ -23,7 +23,7 @@ int control_server_create(struct event_base *base, const char *path, const struc
 /* Ends all sessions and removes the socket. */
 void control_server_destroy(struct control_server *s);
 /* To all who listen. */
-void control_server_event(struct control_server *s, const struct event *e);
+void control_server_event(struct control_server *s, const struct yg_event *e);
 /* Something arrived for a raw socket. */
 void control_server_raw(struct control_server *s);
 /* Sessions that still have something to say. */

@@ -63,7 +63,7 @@ static bool slot_reload(void *ctx, char **report)
 	return n != 0;
 }
 
-static void emit(void *ctx, const struct event *e)
+static void emit(void *ctx, const struct yg_event *e)
 {
 }
 
@@ -236,7 +236,7 @@ static void test_client_leaves(void **state)
 		assert_int_equal(control_server_n_sessions(f->server), 1);
 		close(fd);
 		turn(f);
-		control_server_event(f->server, &(struct event){ .kind = EVENT_DEVICE_UP });
+		control_server_event(f->server, &(struct yg_event){ .kind = EVENT_DEVICE_UP });
 		turn(f);
 		assert_int_equal(control_server_n_sessions(f->server), 0);
 	}
@@ -253,7 +253,7 @@ static void test_ready(void **state)
 	assert_int_equal(ask(f, early, "[\"events\",\"--until\",\"ready\"]\n", out, sizeof(out)), -1);
 	assert_true(f->wants);
 	f->ready = true;
-	control_server_event(f->server, &(struct event){ .kind = EVENT_READY, .count = 1 });
+	control_server_event(f->server, &(struct yg_event){ .kind = EVENT_READY, .count = 1 });
 	assert_int_equal(ask(f, early, NULL, out, sizeof(out)), 0);
 	assert_non_null(strstr(out, " ready generation=1\n"));
 	close(early);
@@ -265,7 +265,7 @@ static void test_ready(void **state)
 
 	int stopped = dial(f);
 	assert_int_equal(ask(f, stopped, "[\"events\",\"--until\",\"conn-new\"]\n", out, sizeof(out)), -1);
-	control_server_event(f->server, &(struct event){ .kind = EVENT_STOPPED });
+	control_server_event(f->server, &(struct yg_event){ .kind = EVENT_STOPPED });
 	assert_int_equal(ask(f, stopped, NULL, out, sizeof(out)), 1);
 	close(stopped);
 	turn(f);
@@ -283,7 +283,7 @@ static void test_slow_reader(void **state)
 
 	assert_int_equal(ask(f, fd, "[\"events\"]\n", out, sizeof(out)), -1);
 	for (int i = 0; i < 100000; i++) {
-		control_server_event(f->server, &(struct event){ .kind = EVENT_DEVICE_UP });
+		control_server_event(f->server, &(struct yg_event){ .kind = EVENT_DEVICE_UP });
 		if (i % 64 == 0)
 			turn(f);
 	}
@@ -350,7 +350,7 @@ static void test_idle_clients(void **state)
 			assert_true(control_server_n_sessions(f->server) <= 2 * CONTROL_SESSIONS_MAX);
 			if (!rows[i].at_work)
 				continue;
-			control_server_event(f->server, &(struct event){ .kind = EVENT_DEVICE_UP });
+			control_server_event(f->server, &(struct yg_event){ .kind = EVENT_DEVICE_UP });
 			assert_int_equal(ask(f, at_work, NULL, out, sizeof(out)), -1);
 			assert_non_null(strstr(out, "device-up"));
 		}

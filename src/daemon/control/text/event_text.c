@@ -31,7 +31,7 @@ const char *const event_kind_names[N_EVENT_KINDS] = {
 	[EVENT_STOPPED] = "stopped",
 };
 
-/* Which fields of struct event a kind fills in. */
+/* Which fields of struct yg_event a kind fills in. */
 enum {
 	HAS_INTERFACE = 0x01,
 	HAS_ADDR = 0x02,
@@ -85,17 +85,17 @@ void event_time_text(uint64_t wall_ns, char buf[32])
 	snprintf(buf, 32, "%s.%06uZ", date, (unsigned)(wall_ns % NS_PER_S / NS_PER_US) % 1000000u);
 }
 
-static const char *state_name(const struct event *e)
+static const char *state_name(const struct yg_event *e)
 {
 	return ct_state_name(e->proto, e->state);
 }
 
-static const char *reason_name(const struct event *e)
+static const char *reason_name(const struct yg_event *e)
 {
 	return e->reason < N_CT_END_REASONS ? ct_end_reason_names[e->reason] : "?";
 }
 
-static void conn_line(struct text *t, const struct event *e)
+static void conn_line(struct text *t, const struct yg_event *e)
 {
 	text_add(t, " %s", conn_proto_name(e->proto));
 	if (state_name(e) != NULL)
@@ -111,7 +111,7 @@ static void conn_line(struct text *t, const struct event *e)
 	t->buf[--t->len] = '\0';
 }
 
-void event_line(const struct event *e, const char *ifname, uint64_t wall_offset_ns, char *buf, size_t len)
+void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns, char *buf, size_t len)
 {
 	struct text t = text_of(buf, len);
 	uint8_t has = kind_fields[e->kind];
@@ -187,7 +187,7 @@ static const struct out_column event_columns[N_COLS] = {
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
 };
 
-static void conn_values(const struct event *e, struct out_value *row)
+static void conn_values(const struct yg_event *e, struct out_value *row)
 {
 	row[COL_PROTO] = OUT_U(e->proto);
 	if (state_name(e) != NULL)
@@ -204,7 +204,7 @@ static void conn_values(const struct event *e, struct out_value *row)
 	row[COL_ASSURED] = OUT_Y((e->status & CT_ASSURED) != 0);
 }
 
-char *event_json(const struct event *e, const char *ifname, uint64_t wall_offset_ns)
+char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns)
 {
 	struct out_value row[N_COLS];
 	struct out_column column[N_COLS];

@@ -16,9 +16,9 @@ int event_kind_find(const char *name);
 
 /* One line without newline. ifname: of e->ifindex. wall_offset_ns: added to the
  * event's time it gives UTC. */
-void event_line(const struct event *e, const char *ifname, uint64_t wall_offset_ns, char *buf, size_t len);
+void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns, char *buf, size_t len);
 /* One object without newline, to be freed by the caller; NULL without memory. */
-char *event_json(const struct event *e, const char *ifname, uint64_t wall_offset_ns);
+char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns);
 
 /* "2026-11-22T17:12:16.123456Z" into 32 bytes. */
 void event_time_text(uint64_t wall_ns, char buf[32]);

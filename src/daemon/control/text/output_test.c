@@ -102,7 +102,7 @@ static void test_abandon(void **state)
 #define WALL_OFFSET UINT64_C(1795367536000000000)
 
 static const struct {
-	struct event e;
+	struct yg_event e;
 	const char *text, *json;
 } events[] = {
 	{ { .kind = EVENT_READY, .time_ns = 1500000, .count = 1 },
@@ -154,7 +154,7 @@ static void test_events(void **state)
 static void test_every_kind(void **state)
 {
 	for (int i = 0; i < N_EVENT_KINDS; i++) {
-		struct event e = { .kind = (enum event_kind)i };
+		struct yg_event e = { .kind = (enum event_kind)i };
 		char buf[512];
 		assert_non_null(event_kind_names[i]);
 		assert_int_equal(event_kind_find(event_kind_names[i]), i);

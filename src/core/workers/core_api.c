@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The thin layer between whoever drives a core (worker, control thread through
+ * the worker) and the core. Always: first the record, then the entry; what an
+ * entry does beyond changing the core's state (frames that leave) is written by
+ * the recorder's own device around the real one.
+ *
+ * Next: src/core/workers/packets.c
+ */
+#include "core/workers/core_api.h"
+
+int core_api_configure(struct entry *e, const struct core_config *cfg, uint64_t now)
+{
+	if (e->recorder != NULL)
+		e->recorder->configure(e->recorder_ctx, cfg->generation, now);
+	int rc = workers_configure(e->workers, cfg, now);
+	if (rc != 0 && e->recorder != NULL)
+		e->recorder->configure_failed(e->recorder_ctx, cfg->generation);
+	return rc;
+}
+
+void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now)
+{
+	struct device *face = d;
+
+	if (e->recorder != NULL)
+		face = d != NULL ? e->recorder->attach(e->recorder_ctx, ifindex, d, now) : NULL;
+	if (e->recorder != NULL && d == NULL)
+		e->recorder->detach(e->recorder_ctx, ifindex, now);
+	gateway_attach(e->gateway, ifindex, face, now);
+	if (d != NULL) {
+		/* The real device receives, whatever stands before it. */
+		d->pool = face->pool;
+		d->ledger = face->ledger;
+	}
+}
+
+void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
+{
+	if (e->recorder != NULL)
+		e->recorder->device_changed(e->recorder_ctx, ifindex, now);
+	gateway_device_changed(e->gateway, ifindex, now);
+}
+
+void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)
+{
+	if (e->recorder != NULL)
+		e->recorder->input(e->recorder_ctx, ifindex, b, now);
+	workers_input(e->workers, e->worker, ifindex, b, now);
+}
+
+uint32_t core_api_poll(struct entry *e, uint64_t now)
+{
+	return workers_poll(e->workers, e->worker, now);
+}
+
+void core_api_expire(struct entry *e, uint64_t now)
+{
+	if (e->recorder != NULL)
+		e->recorder->expire(e->recorder_ctx, now);
+	workers_expire(e->workers, e->worker, now);
+}
+
+uint64_t core_api_next_deadline(const struct entry *e)
+{
+	return workers_next_deadline(e->workers, e->worker);
+}
+
+int core_api_ping_socket_open(struct entry *e)
+{
+	if (e->recorder != NULL)
+		e->recorder->ping_socket_open(e->recorder_ctx, gateway_env(e->gateway)->now);
+	return ping_socket_open(gateway_ping_sockets(e->gateway));
+}
+
+void core_api_ping_socket_close(struct entry *e, int socket)
+{
+	if (e->recorder != NULL)
+		e->recorder->ping_socket_close(e->recorder_ctx, socket, gateway_env(e->gateway)->now);
+	ping_socket_close(gateway_ping_sockets(e->gateway), socket);
+}
+
+int core_api_ping_socket_send(struct entry *e, int socket, const struct ping_request *rq)
+{
+	uint64_t now = gateway_env(e->gateway)->now;
+
+	if (e->recorder != NULL)
+		e->recorder->raw_send(e->recorder_ctx, socket, rq, now);
+	int rc = ping_socket_send(gateway_ping_sockets(e->gateway), socket, rq);
+	gateway_flush(e->gateway, now);
+	return rc;
+}
+
+void core_api_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason)
+{
+	if (e->recorder != NULL)
+		e->recorder->end_connection(e->recorder_ctx, index, reason, gateway_env(e->gateway)->now);
+	conntrack_end(gateway_conntrack(e->gateway), index, reason);
+}
+
+void core_api_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now)
+{
+	if (e->recorder != NULL)
+		e->recorder->wall(e->recorder_ctx, wall_offset_ns, now);
+	gateway_env(e->gateway)->wall_offset_ns = wall_offset_ns;
+}
+
+void core_api_idle(struct entry *e)
+{
+	if (e->recorder != NULL)
+		e->recorder->flush(e->recorder_ctx);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the flow cache share.
+ */
+#ifndef YG_GATEWAY_FLOWCACHE_FLOWCACHE_PRIV_H
+#define YG_GATEWAY_FLOWCACHE_FLOWCACHE_PRIV_H
+
+#include "gateway/conntrack/flow.h"
+#include "gateway/flowcache/flowcache.h"
+
+struct flowcache {
+	struct env *env;
+	struct ip_stack *ip;
+	struct conntrack *ct;
+	struct nat *nat;
+	struct ct_flows flows;
+	const struct ip_adjacency *adjacency;    /* by number */
+	struct rules_counter_path *path;               /* likewise */
+	uint16_t generation;                     /* never 0 */
+	uint16_t counter_paths_since;                   /* the generation in which the present counter paths began */
+	uint8_t mode;                            /* enum flowcache_mode */
+	uint32_t one_way_ifindex;                /* while a one-way flow is offered: where it comes in */
+	const struct flowcache_offload *offload; /* NULL: nobody */
+	/* The packets of offloaded connections that came up and are not flushed yet. */
+	uint32_t n_came_up;
+	struct {
+		uint32_t ref;
+		struct up_stamp stamp;
+		bool taken;
+	} came_up[BATCH_MAX];
+	uint64_t count[N_SHORTCUT_COUNTS];
+};
+
+static inline struct ct_flowcache *flowcache_entry(const struct flowcache *s, uint32_t ref)
+{
+	return &ct_flow_half(&s->flows, ref)->flowcache;
+}
+
+/* The kernel may have its connection; but its adjacency may be another neighbour's by now. */
+static inline bool flowcache_present(const struct flowcache *s, uint32_t ref)
+{
+	return flowcache_entry(s, ref)->generation == s->generation;
+}
+
+static inline bool flowcache_valid(const struct flowcache *s, uint32_t ref)
+{
+	const struct ct_flowcache *e = flowcache_entry(s, ref);
+
+	return flowcache_present(s, ref) && e->adjacency_generation == s->adjacency[e->adjacency].generation;
+}
+
+/* Its counter path is a present one, also when it is invalid. */
+static inline bool flowcache_path_holds(const struct flowcache *s, const struct ct_flowcache *e)
+{
+	return e->generation != 0 &&
+	       (uint16_t)(s->generation - e->generation) <= (uint16_t)(s->generation - s->counter_paths_since);
+}
+
+/* The kernel had the connection of ref when the flow cache entry was good, and may owe something for it. */
+static inline bool flowcache_has_deferred(const struct flowcache *s, uint32_t ref)
+{
+	return flowcache_entry(s, ref)->offloaded;
+}
+
+/* The kernel has the connection of ref. */
+static inline bool flowcache_offloaded(const struct flowcache *s, uint32_t ref)
+{
+	return flowcache_present(s, ref) && flowcache_has_deferred(s, ref);
+}
+
+/* offload.c */
+/* Takes it back from whoever forwards in our stead, if somebody does; what was forwarded is credited. */
+void flowcache_take_back(struct flowcache *s, uint32_t conn);
+/* All that is owed is credited. */
+void flowcache_read_back_all(struct flowcache *s);
+/* Offers the connection when the time has come. */
+void flowcache_offer(struct flowcache *s, uint32_t conn);
+/* The same for one that nobody has answered, whose packets come in there. */
+void flowcache_offer_one_way(struct flowcache *s, uint32_t conn, uint32_t in_ifindex);
+/* A packet came up: what the kernel has forwarded before it is credited. */
+void flowcache_punts(struct flowcache *s, uint32_t ref);
+/* It went by the flow cache entry, or was left: noted for flowcache_flushed. */
+void flowcache_punted(struct flowcache *s, uint32_t ref, const struct up_stamp *stamp, bool taken);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Ports that rest: a pool may ask that a port which nobody uses any more is not
+ * given out for a while, so that what is still under way to its last user, and
+ * a log that names him, do not meet the next one (RFC 6888 REQ-8: 120 seconds).
+ *
+ * A resting port stays in use in its map and cannot be shared. It waits in one
+ * queue in the order in which ports were let go; the head decides, so behind a
+ * longer rest of another pool a shorter one lasts as long. When the queue is
+ * full its head goes free early: better that than to hold back ports without a
+ * bound.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/nat/nat_priv.h"
+
+int nat_hold_downs_init(struct nat_hold_downs *r, uint32_t cap)
+{
+	*r = (struct nat_hold_downs){ .cap = cap };
+	r->rest = calloc(cap, sizeof(*r->rest));
+	return r->rest != NULL ? 0 : -ENOMEM;
+}
+
+void nat_hold_downs_fini(struct nat_hold_downs *r)
+{
+	free(r->rest);
+}
+
+static void wake_first(struct nat *n)
+{
+	struct nat_hold_downs *r = &n->rests;
+	const struct nat_hold_down *first = &r->rest[r->head];
+	enum nat_proto proto;
+
+	nat_proto_of(first->ip_proto, &proto);
+	portmap_wake(nat_address_map(n, first->address, proto), first->port);
+	nat_address_release(n, first->address, first->ip_proto, first->port);
+	r->head = r->head + 1 == r->cap ? 0 : r->head + 1;
+	r->n--;
+}
+
+/* False when nobody may hold it down. */
+static YG_SELDOM bool lay_down(struct nat *n, uint32_t hold_down_s, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	struct nat_hold_downs *r = &n->rests;
+	enum nat_proto proto;
+
+	if (!nat_proto_of(ip_proto, &proto) || !portmap_hold_down(nat_address_map(n, address, proto), port))
+		return false;
+	if (r->n == r->cap)
+		wake_first(n);
+	uint32_t at = r->head + r->n++;
+	r->rest[at < r->cap ? at : at - r->cap] = (struct nat_hold_down){ .until = n->env->now + hold_down_s * NS_PER_S,
+								     .address = address,
+								     .port = (uint16_t)port,
+								     .ip_proto = ip_proto };
+	return true;
+}
+
+void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port)
+{
+	uint32_t hold_down_s = nat_ref_origin(ref) == NAT_ORIGIN_POOL ? n->cfg.pool[nat_ref_id(ref)].hold_down_s : 0;
+
+	if (hold_down_s == 0 || !lay_down(n, hold_down_s, address, ip_proto, port))
+		nat_address_release(n, address, ip_proto, port);
+}
+
+void nat_hold_downs_expire(struct nat *n)
+{
+	while (n->rests.n > 0 && n->rests.rest[n->rests.head].until <= n->env->now)
+		wake_first(n);
+}
+
+uint64_t nat_hold_downs_deadline(const struct nat *n)
+{
+	return n->rests.n > 0 ? n->rests.rest[n->rests.head].until : TIME_NEVER;
+}

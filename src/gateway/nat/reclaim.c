@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Ports of connections that nobody needs any more: rather than that a new one is
+ * refused, the longest finished one makes room (gateway/conntrack/spare.c says what is
+ * finished; RFC 6888 REQ-8 a allows it for TCP, whose state is tracked). Established
+ * and fresh ones never do. Each that does is counted, and its end is an event with
+ * the reason `reclaimed`.
+ *
+ * Only a destination that is full towards needs this, and such a destination has a
+ * map (overload.c). With it stands a queue of the connections that may be finished,
+ * in the order in which they became so; and before that another of those that were
+ * finished before there was a map, in any order. Whoever looks takes the first that
+ * is indeed: a query may have gone on. Idle UDP is found by a hand that goes round
+ * the ports, some of them with each that would be refused: which of those is idle
+ * longest. So where few of many are idle, some are refused until the hand is there. A
+ * set without a map is small enough to look at all of it.
+ *
+ * An endpoint-independent mapping makes room when its only connection is finished;
+ * those stand in one queue for all pools. Whoever looks there puts what is of no use
+ * to him behind the others.
+ *
+ * A pool whose ports rest gains nothing, and is left alone.
+ *
+ * What always holds: a link's serial is that of a queue exactly as long as its
+ * connection stands in it; a queue whose map is gone has serial 0, and nobody looks
+ * at the links that still name the old one.
+ */
+#include "gateway/nat/nat_priv.h"
+
+/* Looks a time, at the queue and by the hand. */
+#define LOOKS 4u
+#define MAPPING_LOOKS 16u
+
+int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections)
+{
+	*r = (struct nat_reuse){ .next_serial = 1, .mappings = { .serial = 1 } };
+	return pool_init(&r->links, n_connections, sizeof(struct nat_reuse_link), _Alignof(struct nat_reuse_link));
+}
+
+void nat_reuse_fini(struct nat_reuse *r)
+{
+	pool_fini(&r->links);
+}
+
+static struct nat_reuse_link *link_of(const struct nat *n, uint32_t index)
+{
+	return (struct nat_reuse_link *)n->reuse.links.mem + index;
+}
+
+/* NULL when its map is gone, and the queue with it. */
+static struct nat_reuse_queue *queue_of(struct nat *n, const struct nat_reuse_link *l)
+{
+	if (l->overload == NAT_NONE)
+		return &n->reuse.mappings;
+	struct overload *o = nat_overload_at(n, l->overload);
+
+	return l->serial == o->before.serial ? &o->before : l->serial == o->finished.serial ? &o->finished : NULL;
+}
+
+static void append(struct nat *n, struct nat_reuse_queue *q, uint32_t overload, uint32_t index)
+{
+	struct nat_reuse_link *l = link_of(n, index);
+
+	if (l->serial != 0 && queue_of(n, l) != NULL)
+		return;
+	*l = (struct nat_reuse_link){ .prev = q->last, .serial = q->serial, .overload = overload };
+	if (q->last == 0)
+		q->first = index + 1;
+	else
+		link_of(n, q->last - 1)->next = index + 1;
+	q->last = index + 1;
+	n->reuse.any = true;
+}
+
+static void take_out(struct nat *n, struct nat_reuse_queue *q, uint32_t index)
+{
+	struct nat_reuse_link *l = link_of(n, index);
+
+	if (l->prev == 0)
+		q->first = l->next;
+	else
+		link_of(n, l->prev - 1)->next = l->next;
+	if (l->next == 0)
+		q->last = l->prev;
+	else
+		link_of(n, l->next - 1)->prev = l->prev;
+	l->serial = 0;
+}
+
+/* What it holds for its source; false when that is nothing. */
+static bool source_of(const struct nat *n, uint32_t index, uint32_t *ref)
+{
+	if (!(conntrack_conn(n->ct, index)->status & CT_MAPPED))
+		return false;
+	*ref = conntrack_ext(n->ct, index)->nat_ref;
+	if (nat_ref_kind(*ref) == NAT_HOLD_PAIR)
+		*ref = ((const struct nat_hairpin_pair *)pool_at(&n->mappings.pairs, nat_ref_index(*ref)))->source;
+	return nat_ref_kind(*ref) == NAT_HOLD_PORT || nat_ref_kind(*ref) == NAT_HOLD_MAPPING;
+}
+
+void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index)
+{
+	uint32_t ref;
+
+	if (conntrack_may_be_finished(n->ct, index) && source_of(n, index, &ref) &&
+	    nat_ref_kind(ref) == NAT_HOLD_PORT)
+		append(n, &o->before, o->id, index);
+}
+
+void nat_reuse_finished(void *ctx, uint32_t index)
+{
+	struct nat *n = ctx;
+	uint32_t ref;
+
+	if (n->overloads->n_used == 0 && n->mappings.pool.n_used == 0)
+		return;
+	if (!source_of(n, index, &ref))
+		return;
+	if (nat_ref_kind(ref) == NAT_HOLD_MAPPING) {
+		append(n, &n->reuse.mappings, NAT_NONE, index);
+		return;
+	}
+	struct overload *o = nat_overload_of(n, &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple,
+					     nat_ref_index(ref), NULL);
+
+	if (o != NULL)
+		append(n, &o->finished, o->id, index);
+}
+
+void nat_reuse_gone(struct nat *n, uint32_t index)
+{
+	if (!n->reuse.any)
+		return;
+	struct nat_reuse_link *l = link_of(n, index);
+
+	if (l->serial == 0)
+		return;
+	struct nat_reuse_queue *q = queue_of(n, l);
+
+	if (q != NULL)
+		take_out(n, q, index);
+	l->serial = 0;
+}
+
+static void note(struct nat *n, const struct nat_source_request *w)
+{
+	nat_refusals_of(n, w->origin, w->id)->n_reused++;
+}
+
+/* The first of the queue that is finished and has a port of the request. */
+static uint32_t first_finished(struct nat *n, struct nat_reuse_queue *q, const struct port_set *set)
+{
+	uint32_t quiet, next = q->first;
+
+	for (uint32_t i = 0; i < LOOKS && next != 0; i++) {
+		uint32_t index = next - 1;
+
+		next = link_of(n, index)->next;
+		if (!conntrack_may_be_finished(n->ct, index)) {
+			take_out(n, q, index);
+			continue;
+		}
+		const struct tuple *reply = &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple;
+
+		if (port_set_has(set, nat_outside_port(reply)) && conntrack_spare(n->ct, index, &quiet) == CT_FINISHED)
+			return index;
+	}
+	return CONN_NONE;
+}
+
+/* Of some connections the one that is needed least. */
+struct least {
+	uint32_t index, quiet;
+	enum ct_spare spare;
+};
+
+static void consider(struct nat *n, struct least *least, uint32_t index)
+{
+	uint32_t quiet, ref;
+	enum ct_spare spare = conntrack_spare(n->ct, index, &quiet);
+
+	if (spare == CT_NEEDED || spare < least->spare || (spare == least->spare && quiet <= least->quiet))
+		return;
+	if (source_of(n, index, &ref) && nat_ref_kind(ref) == NAT_HOLD_PORT)
+		*least = (struct least){ index, quiet, spare };
+}
+
+/* All ports of a set without a map. */
+static bool free_one_of_few(struct nat *n, uint32_t address, struct tuple reply, const struct port_set *set)
+{
+	struct least least = { .index = CONN_NONE, .spare = CT_NEEDED };
+
+	reply.dst = nat_address_at(n, address)->addr;
+	for (uint32_t i = 0; i < set->n_ports; i++) {
+		nat_set_outside_port(&reply, port_set_at(set, i));
+		uint32_t ref = conntrack_find(n->ct, &reply);
+
+		if (ref != CONN_NONE)
+			consider(n, &least, conn_index(ref));
+	}
+	return least.index != CONN_NONE && conntrack_reclaim(n->ct, least.index);
+}
+
+/* Some ports from the hand on. A tuple that nobody has any more, and of whose end the map was not told since no port was
+ * held for it, is free at once. */
+static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, struct tuple reply,
+			 const struct port_set *set)
+{
+	struct least least = { .index = CONN_NONE, .spare = CT_NEEDED };
+
+	reply.dst = nat_address_at(n, address)->addr;
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		uint32_t port = nat_overload_next_used(o, set);
+
+		if (port == PORTMAP_NONE)
+			break;
+		nat_set_outside_port(&reply, port);
+		uint32_t ref = conntrack_find(n->ct, &reply);
+
+		if (ref == CONN_NONE && nat_overload_owns(n, o, port)) {
+			nat_overload_unmark(o, port);
+			return true;
+		}
+		if (ref != CONN_NONE)
+			consider(n, &least, conn_index(ref));
+	}
+	return least.index != CONN_NONE && conntrack_reclaim(n->ct, least.index);
+}
+
+bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w)
+{
+	const struct port_set *set = w->port.set;
+	enum nat_proto proto;
+	bool done;
+
+	if (!nat_proto_of(reply->proto, &proto) || (w->pool != NULL && w->pool->hold_down_s != 0))
+		return false;
+	if (set->n_ports <= OVERLOAD_TINY) {
+		done = free_one_of_few(n, address, *reply, set);
+	} else {
+		struct overload *o = nat_overload_of(n, reply, address, set);
+
+		if (o == NULL)
+			return false;
+		uint32_t index = first_finished(n, &o->before, set);
+
+		if (index == CONN_NONE)
+			index = first_finished(n, &o->finished, set);
+		done = index != CONN_NONE ? conntrack_reclaim(n->ct, index)
+					  : free_by_hand(n, address, o, *reply, set);
+	}
+	if (done)
+		note(n, w);
+	return done;
+}
+
+bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w)
+{
+	uint32_t quiet, ref, next = n->reuse.mappings.first;
+
+	if (w->pool != NULL && w->pool->hold_down_s != 0)
+		return false;
+	for (uint32_t i = 0; i < MAPPING_LOOKS && next != 0; i++) {
+		uint32_t index = next - 1;
+
+		next = link_of(n, index)->next;
+		if (!conntrack_may_be_finished(n->ct, index) || !source_of(n, index, &ref) ||
+		    nat_ref_kind(ref) != NAT_HOLD_MAPPING) {
+			take_out(n, &n->reuse.mappings, index);
+			continue;
+		}
+		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(ref));
+
+		/* Behind all others, or a few of them would keep everybody from what stands there. */
+		if (m->n_holders > 1 || m->lessor != 0 || m->pool != w->id || m->proto != ip_proto) {
+			take_out(n, &n->reuse.mappings, index);
+			append(n, &n->reuse.mappings, NAT_NONE, index);
+			continue;
+		}
+		if (conntrack_spare(n->ct, index, &quiet) != CT_FINISHED)
+			continue;
+		if (!conntrack_reclaim(n->ct, index))
+			return false;
+		note(n, w);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The world's clock: the earliest of what is on a wire and what the gateway
+ * waits for decides the next step. Everything that is due at one instant is
+ * handed to the gateway in batches, as a driver would.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "stack/packet/stamp.h"
+#include "stack/wire/arp.h"
+#include "fixture.h"
+
+#define START_NS (1000 * NS_PER_S) /* not 0, so that a time of zero is noticed */
+
+static const uint8_t world_seed[RNG_SEED_BYTES] = "a world that is the same again";
+
+static void on_event(void *ctx, const struct yg_event *e)
+{
+	struct world *w = ctx;
+
+	w->n_events[e->kind]++;
+	w->last_event[e->kind] = *e;
+}
+
+static struct config *read_config(const char *text)
+{
+	struct config_errors *errors = NULL;
+	struct config *c = config_read_text("test.conf", text, strlen(text), &errors);
+
+	if (c == NULL)
+		config_errors_print(errors, stderr);
+	config_errors_free(errors);
+	return c;
+}
+
+void world_start(struct world *w, const char *text, const struct gateway_limits *limits)
+{
+	static const struct gateway_limits small = {
+		.packets = { .n_packets = 4096, .n_small = 2048, .n_large = 64 },
+		.conntrack = { .n_connections = 65536 },
+	};
+	struct config_errors *errors = NULL;
+
+	memset(w, 0, sizeof(*w));
+	w->now = START_NS;
+	w->config = read_config(text);
+	if (w->config == NULL)
+		fail_msg("the config was refused");
+	w->snapshot = snapshot_build(w->config, NULL, &errors);
+	if (w->snapshot == NULL) {
+		config_errors_print(errors, stderr);
+		fail_msg("no snapshot");
+	}
+	w->gw = gateway_create(limits != NULL ? limits : &small, world_seed, w->now, on_event, w);
+	assert_non_null(w->gw);
+	assert_int_equal(gateway_configure(w->gw, &w->snapshot->core, w->now), 0);
+}
+
+int world_reload(struct world *w, const char *text)
+{
+	struct config_errors *errors = NULL;
+	struct config *c = read_config(text);
+	struct snapshot *s = c == NULL ? NULL : snapshot_build(c, w->snapshot, &errors);
+
+	if (s == NULL) {
+		config_errors_free(errors);
+		config_free(c);
+		return -1;
+	}
+	assert_int_equal(gateway_configure(w->gw, &s->core, w->now), 0);
+	snapshot_destroy(w->snapshot);
+	config_free(w->config);
+	w->snapshot = s;
+	w->config = c;
+	return 0;
+}
+
+struct station *world_station(struct world *w, const char *name, uint32_t addr, const struct memwire_config *wire)
+{
+	static const struct memwire_config plain = { .mtu = 1500 };
+	static const struct packet_pool_config pool = { .n_packets = 2048, .n_small = 2048, .n_large = 16 };
+	struct station *s = &w->station[w->n_stations];
+	const struct memwire_config *cfg = wire != NULL ? wire : &plain;
+
+	assert_true(w->n_stations < WORLD_STATIONS_MAX);
+	s->wire = memwire_create(cfg, cfg, world_seed);
+	assert_non_null(s->wire);
+	memwire_set_time(s->wire, w->now);
+	s->env.pool = packet_pool_create(&pool);
+	s->env.now = w->now;
+	s->device = memwire_end(s->wire, 0);
+	s->device->pool = s->env.pool;
+	s->device->ledger = &s->env.ledger;
+	s->addr = addr;
+	s->mac = (struct ether_addr){ { 2, 0, 0, 0, 1, (uint8_t)w->n_stations } };
+	s->device->mac = s->mac;
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (strcmp(w->snapshot->core.ip.interface[i].name, name) == 0)
+			s->ifindex = i;
+	}
+	assert_int_not_equal(s->ifindex, 0);
+	w->n_stations++;
+
+	struct device *d = memwire_end(s->wire, 1);
+
+	s->gateway_mac = (struct ether_addr){ { 2, 0, 0, 0, 2, (uint8_t)s->ifindex } };
+	d->mac = s->gateway_mac;
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	gateway_attach(w->gw, s->ifindex, d, w->now);
+	return s;
+}
+
+static void send_frame(struct station *s, struct packet *p)
+{
+	struct batch b = { .n = 0 };
+
+	s->env.ledger.n_originated++;
+	batch_add(&b, p);
+	s->device->ops->tx(s->device, &b);
+}
+
+static void answer_arp(struct station *s, const struct arp_view *rq)
+{
+	struct packet *p = packet_alloc(s->env.pool, ETHER_MIN_FRAME);
+	struct ether_view eth = { .dst = rq->sha, .src = s->mac, .type = ETHERTYPE_ARP };
+	struct arp_view rp = { .op = ARP_REPLY, .sha = s->mac, .spa = rq->tpa, .tha = rq->sha, .tpa = rq->spa };
+
+	assert_non_null(p);
+	memset(packet_frame(p), 0, p->len);
+	ether_emit(packet_frame(p), &eth);
+	arp_emit(packet_frame(p) + ETHER_HEADER_LEN, &rp);
+	send_frame(s, p);
+}
+
+/* ARP is answered for the station's own address; all IPv4 is kept. */
+static void station_take(struct station *s, struct packet *p)
+{
+	struct ether_view eth;
+	struct arp_view arp;
+
+	assert_true(ether_parse(packet_frame(p), p->len, &eth));
+	if (eth.type == ETHERTYPE_ARP &&
+	    arp_parse(packet_frame(p) + ETHER_HEADER_LEN, p->len - ETHER_HEADER_LEN, &arp)) {
+		if (arp.op == ARP_REQUEST && arp.tpa == s->addr && !s->silent)
+			answer_arp(s, &arp);
+		s->env.ledger.n_consumed++;
+		packet_free(s->env.pool, p);
+		return;
+	}
+	if (s->n_inbox == STATION_INBOX_MAX)
+		fail_msg("a station's inbox is full");
+	assert_true(packet_copy_on_hold(s->env.pool, p));
+	s->inbox[s->n_inbox++] = p;
+}
+
+static void pump(struct world *w)
+{
+	for (bool moved = true; moved;) {
+		moved = false;
+		for (uint32_t i = 0; i < w->n_stations; i++) {
+			struct station *s = &w->station[i];
+			struct device *gd = memwire_end(s->wire, 1);
+			struct batch b = { .n = 0 };
+
+			if (gd->ops->rx(gd, &b, BATCH_MAX) > 0) {
+				gateway_input(w->gw, s->ifindex, &b, w->now);
+				assert_int_equal(b.n, 0);
+				moved = true;
+			}
+			b.n = 0;
+			if (s->device->ops->rx(s->device, &b, BATCH_MAX) > 0) {
+				for (uint32_t k = 0; k < b.n; k++)
+					station_take(s, b.p[k]);
+				moved = true;
+			}
+		}
+	}
+}
+
+static void set_time(struct world *w, uint64_t now)
+{
+	w->now = now;
+	for (uint32_t i = 0; i < w->n_stations; i++) {
+		w->station[i].env.now = now;
+		memwire_set_time(w->station[i].wire, now);
+	}
+}
+
+void world_run(struct world *w, uint64_t ns)
+{
+	uint64_t end = w->now + ns;
+
+	for (;;) {
+		uint64_t next = TIME_NEVER;
+
+		pump(w);
+		for (uint32_t i = 0; i < w->n_stations; i++)
+			next = min_u64(next, memwire_next(w->station[i].wire));
+		next = min_u64(next, gateway_next_deadline(w->gw));
+		if (next > end)
+			break;
+		set_time(w, max_u64(next, w->now));
+		if (gateway_next_deadline(w->gw) <= w->now)
+			gateway_expire(w->gw, w->now);
+	}
+	set_time(w, end);
+	pump(w);
+}
+
+void world_check_law(struct world *w)
+{
+	struct env *env = gateway_env(w->gw);
+
+	if (ledger_expected_held(&env->ledger) != (int64_t)packet_pool_used(env->pool))
+		fail_msg("the law of conservation: %lld expected, %u held",
+			 (long long)ledger_expected_held(&env->ledger), packet_pool_used(env->pool));
+	if (nat_law_difference(gateway_nat(w->gw)) != 0)
+		fail_msg("the law of ports: %lld more in use than held",
+			 (long long)nat_law_difference(gateway_nat(w->gw)));
+}
+
+uint64_t world_dropped(const struct world *w, enum drop_reason reason)
+{
+	return gateway_env(w->gw)->ledger.n_dropped[reason];
+}
+
+void world_end(struct world *w)
+{
+	world_check_law(w);
+	world_free(w);
+}
+
+void world_free(struct world *w)
+{
+	gateway_destroy(w->gw);
+	for (uint32_t i = 0; i < w->n_stations; i++) {
+		struct station *s = &w->station[i];
+
+		station_clear(s);
+		memwire_destroy(s->wire);
+		packet_pool_destroy(s->env.pool);
+	}
+	snapshot_destroy(w->snapshot);
+	config_free(w->config);
+}
+
+static uint32_t emit_l4(const struct send *p, uint8_t *l4)
+{
+	switch (p->proto) {
+	case IPPROTO_NR_UDP:
+		udp_emit(l4, p->sport, p->dport, p->payload_len);
+		return UDP_HEADER_LEN;
+	case IPPROTO_NR_TCP:
+		tcp_emit(l4, p->sport, p->dport, p->seq, p->ack, p->flags, p->window != 0 ? p->window : 65535);
+		return TCP_HEADER_LEN;
+	case IPPROTO_NR_ICMP:
+		icmp_emit(l4, p->type, p->code, p->info != 0 ? p->info : (uint32_t)p->id << 16 | p->icmp_seq);
+		return ICMP_HEADER_LEN;
+	default:
+		return 0;
+	}
+}
+
+uint32_t station_build(const struct station *s, const struct send *p, uint8_t *out, uint32_t cap)
+{
+	struct ipv4_view ip = {
+		.src = p->src != 0 ? p->src : s->addr,
+		.dst = p->dst,
+		.proto = p->proto,
+		.ttl = p->ttl != 0 ? p->ttl : 64,
+		.df = p->df,
+		.mf = p->mf,
+		.frag_off = p->frag_off,
+		.id = p->ip_id,
+		.header_len = IPV4_HEADER_LEN,
+	};
+	uint8_t *l4 = out + IPV4_HEADER_LEN;
+
+	assert_true(cap >= IPV4_HEADER_LEN + TCP_HEADER_LEN + (uint32_t)p->payload_len);
+	/* a later fragment is payload only */
+	uint32_t header_len = p->frag_off != 0 ? 0 : emit_l4(p, l4);
+
+	for (uint32_t i = 0; i < p->payload_len; i++)
+		l4[header_len + i] = p->payload != NULL ? p->payload[i] : (uint8_t)i;
+	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + header_len + p->payload_len);
+	ipv4_emit(out, &ip);
+	if (!ipv4_is_fragment(&ip) && header_len > 0)
+		l4_checksum_set(&ip, l4, header_len + (uint32_t)p->payload_len);
+	return ip.total_len;
+}
+
+void station_send(struct station *s, const struct send *p)
+{
+	struct ether_view eth = { .dst = p->link_broadcast ? ether_broadcast : s->gateway_mac,
+				  .src = s->mac,
+				  .type = ETHERTYPE_IPV4 };
+	static uint8_t bytes[65536];
+	uint32_t len = station_build(s, p, bytes, sizeof(bytes));
+	struct packet *q = packet_alloc(s->env.pool, max_u32(ETHER_HEADER_LEN + len, ETHER_MIN_FRAME));
+
+	assert_non_null(q);
+	memset(packet_frame(q), 0, q->len);
+	ether_emit(packet_frame(q), &eth);
+	memcpy(packet_frame(q) + ETHER_HEADER_LEN, bytes, len);
+	if (p->stamp.present)
+		stamp_put(&(struct device){ .stamp_mark = WORLD_STAMP_MARK }, &p->stamp, packet_frame(q));
+	send_frame(s, q);
+}
+
+/* Views and checksums of what arrived; a wrong one fails the test, whichever
+ * test it is. */
+static void check_packet(struct packet *p)
+{
+	p->l3_off = ETHER_HEADER_LEN;
+	assert_int_equal(ipv4_parse(packet_l3(p), p->len - p->l3_off, &p->ip), IPV4_OK);
+	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
+	assert_int_equal(l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4), L4_OK);
+	assert_false(p->offload.csum_partial);
+	if (!ipv4_is_fragment(&p->ip) && p->l4.kind != L4_NONE)
+		assert_true(l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p)));
+}
+
+struct packet *station_next(struct station *s)
+{
+	static struct packet seen;
+	static uint8_t bytes[PACKET_LARGE_BYTES];
+
+	if (s->n_inbox == 0)
+		return NULL;
+	struct packet *p = s->inbox[0];
+
+	memmove(&s->inbox[0], &s->inbox[1], --s->n_inbox * sizeof(s->inbox[0]));
+	check_packet(p);
+	seen = *p;
+	memcpy(bytes, packet_frame(p), p->len);
+	seen.buf = bytes;
+	seen.off = 0;
+	s->env.ledger.n_delivered++;
+	packet_free(s->env.pool, p);
+	return &seen;
+}
+
+void station_clear(struct station *s)
+{
+	while (s->n_inbox > 0)
+		packet_free(s->env.pool, s->inbox[--s->n_inbox]);
+}
+
+uint64_t world_rules_counted(const struct world *w)
+{
+	uint32_t at = 0;
+	uint64_t n = 0;
+	struct rules_line line;
+
+	while (rules_next(gateway_rules(w->gw), &at, &line))
+		n += line.has_counter ? line.packets : 0;
+	return n;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A small world on a virtual clock: one real gateway core between stations, on
+ * in-memory wires. A station is the test's own hand at the end of a wire: it has
+ * a MAC and an address, answers ARP, keeps whatever else reaches it, and sends
+ * what the test tells it to.
+ */
+#ifndef YG_TESTS_WORLD_H
+#define YG_TESTS_WORLD_H
+
+#include "core/gateway.h"
+#include "daemon/config/snapshot.h"
+#include "base/ip4.h"
+#include "stack/packet/memwire.h"
+#include "stack/wire/icmp.h"
+
+#define WORLD_STATIONS_MAX 8
+#define STATION_INBOX_MAX 512
+
+struct station {
+	struct memwire *wire;
+	struct device *device; /* the station's end */
+	struct env env;
+	uint32_t addr;
+	struct ether_addr mac;
+	struct ether_addr gateway_mac;
+	uint32_t ifindex; /* of the gateway's end */
+	bool silent;      /* does not answer ARP */
+	uint32_t n_inbox;
+	struct packet *inbox[STATION_INBOX_MAX];
+};
+
+struct world {
+	uint64_t now;
+	struct gateway *gw;
+	struct config *config;
+	struct snapshot *snapshot;
+	uint32_t n_stations;
+	struct station station[WORLD_STATIONS_MAX];
+	uint32_t n_events[N_EVENT_KINDS];
+	struct yg_event last_event[N_EVENT_KINDS];
+};
+
+/* A gateway with the config of text (yangguan.conf); fails the test if it is
+ * refused. limits may be NULL. */
+void world_start(struct world *w, const char *text, const struct gateway_limits *limits);
+/* A station with this address on the gateway's interface `name`. wire may be
+ * NULL: no delay, no limit, mtu 1500. */
+struct station *world_station(struct world *w, const char *name, uint32_t addr, const struct memwire_config *wire);
+/* Another config for the running gateway; 0, or -1 when the text is refused. */
+int world_reload(struct world *w, const char *text);
+/* Lets time pass: every frame that arrives and every timer that is due until
+ * then happens, in order. */
+void world_run(struct world *w, uint64_t ns);
+/* Ends it. Fails the test if the law of conservation does not hold. */
+void world_end(struct world *w);
+/* Ends it whatever holds: what a failed scenario leaves, also one whose start failed. */
+void world_free(struct world *w);
+/* Fails the test if the law of conservation does not hold now. */
+void world_check_law(struct world *w);
+uint64_t world_dropped(const struct world *w, enum drop_reason reason);
+
+#define WORLD_STAMP_MARK 0x4747u
+
+/* What a station sends: zero fields are filled with the usual (source: the
+ * station, ttl 64). */
+struct send {
+	uint32_t src, dst;
+	uint8_t proto; /* IPPROTO_NR_* */
+	uint8_t ttl;
+	bool df, mf;
+	uint16_t frag_off, ip_id;
+	uint16_t sport, dport; /* UDP, TCP */
+	uint32_t seq, ack;
+	uint8_t flags;
+	uint16_t window;
+	uint8_t type, code; /* ICMP */
+	uint16_t id, icmp_seq;
+	uint32_t info;
+	uint16_t payload_len;   /* bytes counted 0, 1, 2 ... */
+	const uint8_t *payload; /* instead, e.g. a quoted packet */
+	bool link_broadcast;
+	struct up_stamp stamp; /* taken off where the device has WORLD_STAMP_MARK */
+};
+
+/* Hands one packet to the wire; world_run delivers it. */
+void station_send(struct station *s, const struct send *p);
+/* The IPv4 packet (from its header) that station_send would send; returns its length. */
+uint32_t station_build(const struct station *s, const struct send *p, uint8_t *out, uint32_t cap);
+/* The next packet that reached the station, with its views filled and every
+ * checksum verified; NULL if none. Valid until the next call. */
+struct packet *station_next(struct station *s);
+/* Forgets what is in the inbox. */
+void station_clear(struct station *s);
+
+/* Packets that the rules' counters have, all together. */
+uint64_t world_rules_counted(const struct world *w);
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The rig of workers_fixture.h. Neighbours answer ARP by themselves: every address has
+ * one MAC. Time moves by a microsecond a step.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "workers_fixture.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/icmp.h"
+
+#define STEP_NS NS_PER_US
+#define BATCH_FRAMES 32u
+
+static const struct ether_addr peer_mac = { { 2, 0, 0, 0, 0, 0x99 } };
+
+static const char interfaces[] = "interface lan0 { address 10.77.0.1/16; }\n"
+				 "interface wan0 { address 203.0.113.1/24; }\n"
+				 "route 0.0.0.0/0 via 203.0.113.254;\n";
+
+static struct rig_frame *queue_put(struct rig *r)
+{
+	if (r->queue_n == r->queue_cap) {
+		uint32_t cap = r->queue_cap == 0 ? 1024 : 2 * r->queue_cap;
+		struct rig_frame *q = malloc(cap * sizeof(*q));
+
+		assert_non_null(q);
+		for (uint32_t i = 0; i < r->queue_n; i++)
+			q[i] = r->queue[(r->queue_first + i) % r->queue_cap];
+		free(r->queue);
+		r->queue = q;
+		r->queue_cap = cap;
+		r->queue_first = 0;
+	}
+	return &r->queue[(r->queue_first + r->queue_n++) % r->queue_cap];
+}
+
+static void start_frame(struct rig *r, struct rig_frame *f, enum rig_side side, uint16_t type)
+{
+	struct ether_view eth = { .dst = r->end[0][side].device.mac, .src = peer_mac, .type = type };
+
+	f->side = (uint8_t)side;
+	ether_emit(f->bytes, &eth);
+}
+
+static void answer_arp(struct rig *r, enum rig_side side, const uint8_t *l3, size_t len)
+{
+	struct arp_view ask;
+
+	assert_true(arp_parse(l3, len, &ask));
+	if (ask.op == ARP_REPLY)
+		r->n_arp_replies++;
+	/* An announcement asks for itself. */
+	if (ask.op != ARP_REQUEST || ask.tpa == ask.spa)
+		return;
+	struct rig_frame *f = queue_put(r);
+	struct arp_view reply = { .op = ARP_REPLY, .sha = peer_mac, .tha = ask.sha, .spa = ask.tpa, .tpa = ask.spa };
+
+	start_frame(r, f, side, ETHERTYPE_ARP);
+	f->len = ETHER_HEADER_LEN + ARP_LEN;
+	arp_emit(f->bytes + ETHER_HEADER_LEN, &reply);
+}
+
+static void look_at(struct rig_end *e, struct packet *p)
+{
+	struct rig *r = e->rig;
+	const uint8_t *l3 = packet_frame(p) + ETHER_HEADER_LEN;
+	struct ether_view eth;
+	struct ipv4_view ip;
+	struct l4_view l4;
+
+	assert_true(ether_parse(packet_frame(p), p->len, &eth));
+	if (eth.type == ETHERTYPE_ARP) {
+		answer_arp(r, e->side, l3, p->len - ETHER_HEADER_LEN);
+		return;
+	}
+	assert_int_equal(ipv4_parse(l3, p->len - ETHER_HEADER_LEN, &ip), IPV4_OK);
+	assert_int_equal(l4_parse(&ip, l3 + ip.header_len, ip.total_len - ip.header_len, &l4), L4_OK);
+	if (!ipv4_is_fragment(&ip))
+		assert_true(l4_checksum_ok(&ip, l3 + ip.header_len, ip.total_len - ip.header_len));
+	r->n_left[e->side]++;
+	if (r->seen != NULL)
+		r->seen(r, e->side, p, &ip, &l4);
+}
+
+static void end_tx(struct device *d, struct batch *batch)
+{
+	struct rig_end *e = container_of(d, struct rig_end, device);
+
+	for (uint32_t i = 0; i < batch->n; i++) {
+		look_at(e, batch->p[i]);
+		d->ledger->n_handed++;
+		packet_free(d->pool, batch->p[i]);
+	}
+	batch->n = 0;
+}
+
+static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
+
+static void on_event(void *ctx, const struct yg_event *e)
+{
+	/* Perhaps from several threads. */
+	atomic_fetch_add(&((struct rig *)ctx)->n_events[e->kind], 1);
+}
+
+static void read_config(struct rig *r, const char *rules, struct config **config, struct snapshot **snapshot)
+{
+	struct config_errors *errors = NULL;
+	char text[4096];
+
+	(void)snprintf(text, sizeof(text), "%s%s", interfaces, rules);
+	*config = config_read_text("workers.conf", text, strlen(text), &errors);
+	if (*config == NULL)
+		config_errors_print(errors, stderr);
+	assert_non_null(*config);
+	config_errors_free(errors);
+	errors = NULL;
+	*snapshot = snapshot_build(*config, r->snapshot, &errors);
+	assert_non_null(*snapshot);
+}
+
+static uint32_t interface_number(const struct snapshot *s, const char *name)
+{
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		if (strcmp(s->core.ip.interface[i].name, name) == 0)
+			return i;
+	fail_msg("no interface %s", name);
+	return 0;
+}
+
+struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
+{
+	static const uint8_t seed[RNG_SEED_BYTES] = "many hands";
+	static const char *const names[N_RIG_SIDES] = { "lan0", "wan0", "lan1" };
+	int n_sides = strncmp(rules, "interface lan1", strlen("interface lan1")) == 0 ? N_RIG_SIDES : RIG_LAN1;
+	struct gateway_limits limits = {
+		.packets = { .n_packets = 1024, .n_small = 1024, .n_large = 4 },
+		.conntrack = { .n_connections = n_connections },
+	};
+	struct rig *r = calloc(1, sizeof(*r));
+	void *ctx[WORKERS_MAX];
+
+	assert_non_null(r);
+	for (uint32_t i = 0; i < n; i++)
+		ctx[i] = r;
+	rng_init(&r->rng, seed);
+	r->n = n;
+	r->entry = WORKERS_MAX;
+	r->now = NS_PER_S;
+	read_config(r, rules, &r->config, &r->snapshot);
+	r->workers = workers_create(n, &limits, seed, r->now, on_event, ctx);
+	r->end = calloc(n, sizeof(*r->end));
+	assert_non_null(r->workers);
+	assert_non_null(r->end);
+	assert_int_equal(workers_configure(r->workers, &r->snapshot->core, r->now), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		for (int side = 0; side < n_sides; side++) {
+			struct rig_end *e = &r->end[i][side];
+
+			r->ifindex[side] = interface_number(r->snapshot, names[side]);
+			*e = (struct rig_end){ .rig = r, .worker = i, .side = (enum rig_side)side };
+			e->device.ops = &end_ops;
+			e->device.mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)side } };
+			e->device.mtu = 1500;
+			e->device.up = true;
+			(void)snprintf(e->device.name, sizeof(e->device.name), "%s", names[side]);
+			gateway_attach(workers_gateway(r->workers, i), r->ifindex[side], &e->device, r->now);
+		}
+	}
+	rig_run(r);
+	return r;
+}
+
+int rig_reload(struct rig *r, const char *rules)
+{
+	struct config *config;
+	struct snapshot *snapshot;
+
+	read_config(r, rules, &config, &snapshot);
+	int rc = workers_configure(r->workers, &snapshot->core, r->now);
+	assert_int_equal(rc, 0);
+	snapshot_destroy(r->snapshot);
+	config_free(r->config);
+	r->config = config;
+	r->snapshot = snapshot;
+	return rc;
+}
+
+void rig_stop(struct rig *r)
+{
+	rig_run(r);
+	rig_check_law(r);
+	workers_destroy(r->workers);
+	snapshot_destroy(r->snapshot);
+	config_free(r->config);
+	free(r->queue);
+	free(r->end);
+	free(r);
+}
+
+/* The L4 bytes of a whole packet. */
+static uint32_t build_l4(const struct rig_packet *p, struct ipv4_view *ip, uint8_t *l4, uint16_t payload_len)
+{
+	uint32_t head = p->proto == IPPROTO_NR_TCP    ? TCP_HEADER_LEN
+			: p->proto == IPPROTO_NR_UDP  ? UDP_HEADER_LEN
+			: p->proto == IPPROTO_NR_ICMP ? ICMP_HEADER_LEN
+						      : 0;
+	uint32_t len = head + payload_len;
+
+	for (uint32_t i = 0; i < payload_len; i++)
+		l4[head + i] = p->quote != NULL ? p->quote[i] : (uint8_t)i;
+	if (p->proto == IPPROTO_NR_TCP)
+		tcp_emit(l4, p->sport, p->dport, 1, p->flags & TCP_ACK ? 2 : 0, p->flags != 0 ? p->flags : TCP_SYN,
+			 65535);
+	else if (p->proto == IPPROTO_NR_UDP)
+		udp_emit(l4, p->sport, p->dport, payload_len);
+	else if (p->proto == IPPROTO_NR_ICMP)
+		icmp_emit(l4, p->icmp_type, p->icmp_code, p->quote != NULL ? p->info : (uint32_t)p->sport << 16 | 1);
+	ip->total_len = (uint16_t)(IPV4_HEADER_LEN + len);
+	if (head != 0)
+		l4_checksum_set(ip, l4, len);
+	return len;
+}
+
+uint32_t rig_build(const struct rig_packet *p, uint8_t *l3)
+{
+	uint8_t whole[8192];
+	struct ipv4_view ip = { .src = p->src,
+				.dst = p->dst,
+				.proto = p->proto,
+				.ttl = p->ttl != 0 ? p->ttl : 64,
+				.header_len = IPV4_HEADER_LEN,
+				.id = p->id };
+	bool is_piece = p->mf || p->frag_off != 0;
+	uint32_t len = build_l4(p, &ip, whole, is_piece ? p->total_payload : p->payload_len);
+
+	if (is_piece)
+		len = p->mf ? p->payload_len : len - p->frag_off;
+	ip.frag_off = p->frag_off;
+	ip.mf = p->mf;
+	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + len);
+	memcpy(l3 + IPV4_HEADER_LEN, whole + p->frag_off, len);
+	ipv4_emit(l3, &ip);
+	return IPV4_HEADER_LEN + len;
+}
+
+void rig_put(struct rig *r, enum rig_side side, const struct rig_packet *p)
+{
+	struct rig_frame *f = queue_put(r);
+
+	start_frame(r, f, side, ETHERTYPE_IPV4);
+	f->len = (uint16_t)(ETHER_HEADER_LEN + rig_build(p, f->bytes + ETHER_HEADER_LEN));
+	assert_true(f->len <= RIG_FRAME_MAX);
+}
+
+/* Some frames of one side enter at one worker. */
+static void enter(struct rig *r)
+{
+	uint32_t worker = r->entry < r->n ? r->entry : rng_below(&r->rng, r->n);
+	uint32_t most = 1 + rng_below(&r->rng, BATCH_FRAMES);
+	struct env *env = gateway_env(workers_gateway(r->workers, worker));
+	uint8_t side = r->queue[r->queue_first].side;
+	struct batch b = { .n = 0 };
+
+	while (r->queue_n > 0 && b.n < most && r->queue[r->queue_first].side == side) {
+		const struct rig_frame *f = &r->queue[r->queue_first];
+		struct packet *p = packet_alloc(env->pool, f->len);
+
+		assert_non_null(p);
+		env->ledger.n_received++;
+		memcpy(packet_frame(p), f->bytes, f->len);
+		batch_add(&b, p);
+		r->queue_first = (r->queue_first + 1) % r->queue_cap;
+		r->queue_n--;
+	}
+	workers_input(r->workers, worker, r->ifindex[side], &b, r->now);
+	assert_int_equal(b.n, 0);
+}
+
+/* Everybody in turn, from a drawn one on; true when somebody had something. */
+static bool poll_all(struct rig *r)
+{
+	uint32_t start = rng_below(&r->rng, r->n);
+	bool moved = false;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		uint32_t w = (start + i) % r->n;
+
+		moved |= workers_poll(r->workers, w, r->now) > 0;
+		if (workers_next_deadline(r->workers, w) <= r->now)
+			workers_expire(r->workers, w, r->now);
+	}
+	return moved;
+}
+
+void rig_step(struct rig *r)
+{
+	r->now += STEP_NS;
+	if (r->queue_n > 0)
+		enter(r);
+	/* Not always: what stands in rings may wait. */
+	if (rng_below(&r->rng, 2) == 0 || r->queue_n == 0)
+		(void)poll_all(r);
+}
+
+void rig_run(struct rig *r)
+{
+	do {
+		while (r->queue_n > 0)
+			rig_step(r);
+		r->now += STEP_NS;
+	} while (poll_all(r) || r->queue_n > 0);
+}
+
+void rig_wait(struct rig *r, uint64_t ns)
+{
+	uint64_t end = r->now + ns;
+
+	while (r->now < end) {
+		r->now = min_u64(end, r->now + 100 * NS_PER_MS);
+		for (uint32_t i = 0; i < r->n; i++)
+			workers_expire(r->workers, i, r->now);
+		rig_run(r);
+	}
+}
+
+void rig_check_law(struct rig *r)
+{
+	uint64_t n_over = 0, n_taken = 0;
+
+	rig_run(r);
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct env *env = gateway_env(workers_gateway(r->workers, i));
+
+		assert_int_equal(ledger_expected_held(&env->ledger), (int64_t)packet_pool_used(env->pool));
+		assert_int_equal(nat_law_difference(gateway_nat(workers_gateway(r->workers, i))), 0);
+		n_over += env->ledger.n_handed_over;
+		n_taken += env->ledger.n_taken_over;
+	}
+	assert_int_equal(n_over, n_taken);
+}
+
+static uint64_t sum_of(const struct rig *r, size_t offset)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		n += *(const uint64_t *)((const char *)&gateway_env(workers_gateway(r->workers, i))->ledger + offset);
+	return n;
+}
+
+uint64_t rig_dropped(const struct rig *r, enum drop_reason reason)
+{
+	return sum_of(r, offsetof(struct ledger, n_dropped) + reason * sizeof(uint64_t));
+}
+
+uint64_t rig_dropped_all(const struct rig *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		n += ledger_dropped(&gateway_env(workers_gateway(r->workers, i))->ledger);
+	return n;
+}
+
+void rig_print_drops(const struct rig *r)
+{
+	for (uint32_t i = 0; i < N_DROP_REASONS; i++)
+		if (rig_dropped(r, (enum drop_reason)i) != 0)
+			print_message("  %s %llu\n", drop_info[i].name,
+				      (unsigned long long)rig_dropped(r, (enum drop_reason)i));
+}
+
+uint64_t rig_handed_over(const struct rig *r)
+{
+	return sum_of(r, offsetof(struct ledger, n_handed_over));
+}
+
+uint32_t rig_n_connections(const struct rig *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		n += conntrack_n_connections(gateway_conntrack(workers_gateway(r->workers, i)));
+	return n;
+}
+
+struct nat_pool_info rig_pools(const struct rig *r)
+{
+	struct nat_pool_info sum = { 0 }, info;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		for (uint32_t cursor = 0; nat_pool_next(gateway_nat(workers_gateway(r->workers, i)), &cursor, &info);) {
+			sum.n_used_tcp += info.n_used_tcp;
+			sum.n_used_udp += info.n_used_udp;
+			sum.n_used_icmp += info.n_used_icmp;
+			sum.n_refused += info.n_refused;
+		}
+	}
+	return sum;
+}
