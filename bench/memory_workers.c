@@ -322,7 +322,8 @@ static void lane_step(struct lane *l, uint32_t first, uint64_t now)
 		uint8_t *slot = l->slot + (size_t)i * SLOT_BYTES;
 
 		memcpy(slot + HEADROOM, l->frame + (size_t)i * SLOT_BYTES, FRAME_BYTES);
-		struct packet *p = packet_set_external(env->pool, slot, SLOT_BYTES, HEADROOM, FRAME_BYTES, NULL, NULL, 0);
+		struct packet *p =
+			packet_set_external(env->pool, slot, SLOT_BYTES, HEADROOM, FRAME_BYTES, NULL, NULL, 0);
 		if (p != NULL)
 			batch_add(&b, p);
 	}

@@ -97,8 +97,8 @@ static uint32_t port_rx(struct rig *r, enum rig_side side, uint32_t first, struc
 	uint8_t *slot = r->ring + (size_t)first * RIG_SLOT_BYTES;
 
 	for (uint32_t i = 0; i < BATCH_MAX; i++, slot += RIG_SLOT_BYTES) {
-		struct packet *p =
-			packet_set_external(d->pool, slot, RIG_SLOT_BYTES, RIG_HEADROOM, RIG_FRAME_BYTES, NULL, NULL, 0);
+		struct packet *p = packet_set_external(d->pool, slot, RIG_SLOT_BYTES, RIG_HEADROOM, RIG_FRAME_BYTES,
+						       NULL, NULL, 0);
 
 		if (p == NULL)
 			break;

@@ -240,7 +240,9 @@ static struct packet *finish(struct world *w, struct ipv4_view ip, const uint8_t
 /* Another transport than those three: kind says which, number its tag, identifier or call. Returns the protocol. */
 static uint8_t make_other(uint8_t *l4, uint32_t len, uint16_t sport, uint16_t dport, uint8_t kind, uint8_t number)
 {
-	static const uint8_t protos[] = { 47, 47, 47, IPPROTO_NR_ESP, IPPROTO_NR_SCTP, IPPROTO_NR_DCCP, IPPROTO_NR_UDPLITE };
+	static const uint8_t protos[] = {
+		47, 47, 47, IPPROTO_NR_ESP, IPPROTO_NR_SCTP, IPPROTO_NR_DCCP, IPPROTO_NR_UDPLITE
+	};
 	uint8_t proto = protos[(kind & 7) % 7];
 
 	fuzz_put16(l4, sport);
@@ -422,7 +424,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->ct = conntrack_create(&w->env, &(struct ct_limits){ .n_connections = 12, .n_fragments = 12 });
 	w->nat = nat_create(&w->env, &stack, w->ct, &(struct nat_limits){ .n_addresses = 3, .n_mappings = 8 });
 	FUZZ_CHECK(w->env.pool != NULL && w->ct != NULL && w->nat != NULL);
-	packet_pool_set_conn_slots(w->env.pool, &(struct packet_conn_slots){ .ctx = w->ct, .gone = conntrack_packet_put });
+	packet_pool_set_conn_slots(w->env.pool,
+				   &(struct packet_conn_slots){ .ctx = w->ct, .gone = conntrack_packet_put });
 	conntrack_set_resume(w->ct, resume, w);
 	nat_set_rules(w->nat, rules, w);
 	configure(w, fuzz_take(&in, 2));

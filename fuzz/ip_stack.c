@@ -340,8 +340,8 @@ static void step_frames(struct world *w, struct fuzz_input *in)
 		in->p += want;
 		in->n_left -= want;
 		help(bytes, len, ifindex, how & 15);
-		struct packet *p = packet_set_external(w->env.pool, bytes, (uint32_t)len, 0, (uint32_t)len, give_back, NULL,
-					       (uint64_t)(uintptr_t)bytes);
+		struct packet *p = packet_set_external(w->env.pool, bytes, (uint32_t)len, 0, (uint32_t)len, give_back,
+						       NULL, (uint64_t)(uintptr_t)bytes);
 
 		if (p == NULL) {
 			free(bytes);

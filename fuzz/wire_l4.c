@@ -22,7 +22,8 @@ static void promises_check(const struct ipv4_view *ip, const struct l4_view *v, 
 		FUZZ_CHECK(v->header_len == 8 && 8u + v->payload_len <= len);
 		break;
 	case L4_DCCP:
-		FUZZ_CHECK(v->header_len >= DCCP_HEADER_LEN && (ip->mf || (size_t)v->header_len + v->payload_len == len));
+		FUZZ_CHECK(v->header_len >= DCCP_HEADER_LEN &&
+			   (ip->mf || (size_t)v->header_len + v->payload_len == len));
 		break;
 	case L4_SCTP:
 		FUZZ_CHECK(v->header_len == SCTP_HEADER_LEN && (size_t)v->header_len + v->payload_len == len);
@@ -45,7 +46,8 @@ static void quoted_agrees(const struct ipv4_view *ip, const uint8_t *p, const st
 
 	FUZZ_CHECK(l4_parse_quoted(ip, eight, 8, &q));
 	FUZZ_CHECK(q.kind == v->kind && q.sport == v->sport && q.dport == v->dport && q.id == v->id);
-	FUZZ_CHECK(q.seq == v->seq && (q.type == v->type || v->kind == L4_DCCP || v->kind == L4_GRE) && q.code == v->code);
+	FUZZ_CHECK(q.seq == v->seq && (q.type == v->type || v->kind == L4_DCCP || v->kind == L4_GRE) &&
+		   q.code == v->code);
 	FUZZ_CHECK(!l4_parse_quoted(ip, eight, 7, &q) || v->kind == L4_NONE || ip->proto == IPPROTO_NR_GRE ||
 		   ip->proto == IPPROTO_NR_ESP);
 	free(eight);
@@ -93,9 +95,9 @@ static void emit_check(const struct l4_view *v)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t protos[] = { IPPROTO_NR_TCP, IPPROTO_NR_UDP,     IPPROTO_NR_ICMP, IPPROTO_NR_OSPF,
-					  IPPROTO_NR_SCTP, IPPROTO_NR_UDPLITE, IPPROTO_NR_DCCP, IPPROTO_NR_GRE,
-					  IPPROTO_NR_ESP };
+	static const uint8_t protos[] = { IPPROTO_NR_TCP,  IPPROTO_NR_UDP,  IPPROTO_NR_ICMP,
+					  IPPROTO_NR_OSPF, IPPROTO_NR_SCTP, IPPROTO_NR_UDPLITE,
+					  IPPROTO_NR_DCCP, IPPROTO_NR_GRE,  IPPROTO_NR_ESP };
 	struct fuzz_input in = { data, size };
 	struct ipv4_view ip = { .proto = protos[fuzz_take(&in, 1) % sizeof(protos)], .header_len = IPV4_HEADER_LEN };
 	uint8_t piece = (uint8_t)fuzz_take(&in, 1);

@@ -13,9 +13,9 @@
  *       the flows of the last `warm`, at random, as fast as it goes, with FLOOD
  *       frames a second of new flows beside them; counts what arrives.
  *
- * SET is `spread` or `taken` (flow.h), or `oneway`, which are the flows of `spread`. It needs root, and enters the two network
- * namespaces by itself. The programs hang on links and on namespaces that end with
- * the bench, so nothing is left behind.
+ * SET is `spread` or `taken` (flow.h), or `oneway`, which are the flows of `spread`. It needs root, and enters the two
+ * network namespaces by itself. The programs hang on links and on namespaces that end with the bench, so nothing is
+ * left behind.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -111,7 +111,7 @@ enum drop_reason {
 #define X(id, name, text, hint) DROP_##id,
 	DROP_REASONS(X)
 #undef X
-	N_DROP_REASONS
+		N_DROP_REASONS
 };
 
 struct drop_info {

@@ -46,9 +46,9 @@ static void names_match_the_enum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_reason_has_words),
-	    cmocka_unit_test(names_are_unique),
-	    cmocka_unit_test(names_match_the_enum),
+		cmocka_unit_test(every_reason_has_words),
+		cmocka_unit_test(names_are_unique),
+		cmocka_unit_test(names_match_the_enum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

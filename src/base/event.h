@@ -11,20 +11,20 @@
 #include <stdint.h>
 
 enum event_kind {
-	EVENT_READY,       /* the gateway forwards from now on */
-	EVENT_DEVICE_UP,   /* ifindex */
-	EVENT_DEVICE_DOWN, /* ifindex */
-	EVENT_NEIGH_LEARNT,  /* ifindex, addr, mac */
-	EVENT_NEIGH_FAILED,  /* ifindex, addr */
-	EVENT_CONN_NEW,      /* conn */
-	EVENT_CONN_UPDATE,   /* conn: a new state */
-	EVENT_CONN_END,      /* conn, reason */
-	EVENT_RELOADED,      /* count: generation of the config */
-	EVENT_RELOAD_REFUSED, /* detail */
-	EVENT_NAT_EXHAUSTED, /* addr: of the pool, text: its name; rate-limited */
+	EVENT_READY,            /* the gateway forwards from now on */
+	EVENT_DEVICE_UP,        /* ifindex */
+	EVENT_DEVICE_DOWN,      /* ifindex */
+	EVENT_NEIGH_LEARNT,     /* ifindex, addr, mac */
+	EVENT_NEIGH_FAILED,     /* ifindex, addr */
+	EVENT_CONN_NEW,         /* conn */
+	EVENT_CONN_UPDATE,      /* conn: a new state */
+	EVENT_CONN_END,         /* conn, reason */
+	EVENT_RELOADED,         /* count: generation of the config */
+	EVENT_RELOAD_REFUSED,   /* detail */
+	EVENT_NAT_EXHAUSTED,    /* addr: of the pool, text: its name; rate-limited */
 	EVENT_ADDRESS_CONFLICT, /* ifindex, addr, mac: somebody else has our address (RFC 5227) */
-	EVENT_LOST,          /* count: events that found the queue full */
-	EVENT_STOPPED,       /* the gateway ends; the last event of all */
+	EVENT_LOST,             /* count: events that found the queue full */
+	EVENT_STOPPED,          /* the gateway ends; the last event of all */
 	N_EVENT_KINDS
 };
 
@@ -38,15 +38,15 @@ struct event_tuple {
 
 struct yg_event {
 	enum event_kind kind;
-	uint64_t time_ns;  /* the core's clock */
-	uint32_t ifindex;  /* index of the gateway's interface, 0 if none */
+	uint64_t time_ns; /* the core's clock */
+	uint32_t ifindex; /* index of the gateway's interface, 0 if none */
 	uint32_t addr;
 	uint64_t count;
 	uint8_t mac[6];
-	uint8_t proto;     /* connections: IP protocol */
-	uint8_t state;     /* connections: conn.tcp_state */
-	uint16_t status;   /* connections: CT_* status bits */
-	uint16_t reason;   /* EVENT_CONN_END: enum ct_end_reason */
+	uint8_t proto;   /* connections: IP protocol */
+	uint8_t state;   /* connections: conn.tcp_state */
+	uint16_t status; /* connections: CT_* status bits */
+	uint16_t reason; /* EVENT_CONN_END: enum ct_end_reason */
 	struct event_tuple orig, reply;
 	char text[32];
 	const char *detail; /* EVENT_RELOAD_REFUSED: why; the sender's, and good until the slot returns */

@@ -24,30 +24,30 @@ static void parse_is_strict(void **state)
 		size_t used;
 		uint32_t addr;
 	} rows[] = {
-	    {"0.0.0.0", 7, 0},
-	    {"255.255.255.255", 15, UINT32_MAX},
-	    {"10.0.0.1", 8, IP4(10, 0, 0, 1)},
-	    {"10.0.0.1/24", 8, IP4(10, 0, 0, 1)},
-	    {"192.168.100.9 ;", 13, IP4(192, 168, 100, 9)},
-	    {"1.2.3.4.5", 7, IP4(1, 2, 3, 4)},
-	    {"1.2.3.4-1.2.3.9", 7, IP4(1, 2, 3, 4)},
-	    {"", 0, 0},
-	    {"1", 0, 0},
-	    {"1.2.3", 0, 0},
-	    {"1.2.3.", 0, 0},
-	    {".1.2.3", 0, 0},
-	    {"1..2.3", 0, 0},
-	    {"256.1.1.1", 0, 0},
-	    {"1.1.1.256", 0, 0},
-	    {"1.1.1.1234", 0, 0},
-	    {"4294967297.1.1.1", 0, 0},
-	    {"01.2.3.4", 0, 0},
-	    {"1.2.3.04", 0, 0},
-	    {"00.2.3.4", 0, 0},
-	    {" 1.2.3.4", 0, 0},
-	    {"-1.2.3.4", 0, 0},
-	    {"1.2.+3.4", 0, 0},
-	    {"0x1.2.3.4", 0, 0},
+		{ "0.0.0.0", 7, 0 },
+		{ "255.255.255.255", 15, UINT32_MAX },
+		{ "10.0.0.1", 8, IP4(10, 0, 0, 1) },
+		{ "10.0.0.1/24", 8, IP4(10, 0, 0, 1) },
+		{ "192.168.100.9 ;", 13, IP4(192, 168, 100, 9) },
+		{ "1.2.3.4.5", 7, IP4(1, 2, 3, 4) },
+		{ "1.2.3.4-1.2.3.9", 7, IP4(1, 2, 3, 4) },
+		{ "", 0, 0 },
+		{ "1", 0, 0 },
+		{ "1.2.3", 0, 0 },
+		{ "1.2.3.", 0, 0 },
+		{ ".1.2.3", 0, 0 },
+		{ "1..2.3", 0, 0 },
+		{ "256.1.1.1", 0, 0 },
+		{ "1.1.1.256", 0, 0 },
+		{ "1.1.1.1234", 0, 0 },
+		{ "4294967297.1.1.1", 0, 0 },
+		{ "01.2.3.4", 0, 0 },
+		{ "1.2.3.04", 0, 0 },
+		{ "00.2.3.4", 0, 0 },
+		{ " 1.2.3.4", 0, 0 },
+		{ "-1.2.3.4", 0, 0 },
+		{ "1.2.+3.4", 0, 0 },
+		{ "0x1.2.3.4", 0, 0 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint32_t addr = 0;
@@ -73,16 +73,16 @@ static void format_and_parse_agree(void **state)
 		assert_int_equal(back, addr);
 	}
 	assert_string_equal(ip4_format(IP4(100, 10, 9, 0), buf), "100.10.9.0");
-	struct ip4_prefix longest = {UINT32_MAX, 32};
+	struct ip4_prefix longest = { UINT32_MAX, 32 };
 	assert_string_equal(ip4_prefix_format(longest, buf), "255.255.255.255/32");
-	struct ip4_prefix all = {0, 0};
+	struct ip4_prefix all = { 0, 0 };
 	assert_string_equal(ip4_prefix_format(all, buf), "0.0.0.0/0");
 }
 
 /* Catches the shift by 32 that length 0 invites, and a mask that is off by one. */
 static void prefixes_hold_their_addresses(void **state)
 {
-	struct ip4_prefix all = {0, 0}, host = {IP4(10, 0, 0, 1), 32}, net = {IP4(10, 0, 0, 0), 25};
+	struct ip4_prefix all = { 0, 0 }, host = { IP4(10, 0, 0, 1), 32 }, net = { IP4(10, 0, 0, 0), 25 };
 	assert_int_equal(ip4_mask(0), 0);
 	assert_int_equal(ip4_mask(1), 0x80000000u);
 	assert_int_equal(ip4_mask(32), UINT32_MAX);
@@ -110,10 +110,10 @@ static void classes_end_where_they_should(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(parse_is_strict),
-	    cmocka_unit_test(format_and_parse_agree),
-	    cmocka_unit_test(prefixes_hold_their_addresses),
-	    cmocka_unit_test(classes_end_where_they_should),
+		cmocka_unit_test(parse_is_strict),
+		cmocka_unit_test(format_and_parse_agree),
+		cmocka_unit_test(prefixes_hold_their_addresses),
+		cmocka_unit_test(classes_end_where_they_should),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

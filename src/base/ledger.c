@@ -16,15 +16,18 @@ uint64_t ledger_dropped(const struct ledger *l)
 int64_t ledger_expected_held(const struct ledger *l)
 {
 	uint64_t begun = l->n_received + l->n_originated + l->n_pieces_made + l->n_taken_over;
-	uint64_t ended = l->n_handed + l->n_delivered + l->n_consumed + l->n_merged + l->n_handed_over + ledger_dropped(l);
+	uint64_t ended =
+		l->n_handed + l->n_delivered + l->n_consumed + l->n_merged + l->n_handed_over + ledger_dropped(l);
 	return (int64_t)(begun - ended);
 }
 
 enum ledger_row ledger_row_of(enum drop_reason reason)
 {
 	switch (reason) {
-#define X(name) case DROP_##name: return LEDGER_ROW_##name;
-	LEDGER_PLACED(X)
+#define X(name) \
+	case DROP_##name: \
+		return LEDGER_ROW_##name;
+		LEDGER_PLACED(X)
 #undef X
 	default:
 		return N_LEDGER_ROWS;

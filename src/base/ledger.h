@@ -25,13 +25,15 @@
 /* Interfaces that are told apart; number 0 is "none", and what lies beyond. */
 #define LEDGER_PLACES 64
 /* Reasons that an operator looks for on one link: of neighbours, of translation, of an output device. */
-#define LEDGER_PLACED(X) X(NEIGH_QUEUE) X(NEIGH_UNREACHABLE) X(NEIGH_TABLE) X(NEIGH_SOURCE) X(NAT_EXHAUSTED) \
-	X(NAT_NO_MAPPING) X(NAT_UNSOLICITED) X(NAT_ROUTE_CHANGED) X(TX_DOWN)
+#define LEDGER_PLACED(X) \
+	X(NEIGH_QUEUE) \
+	X(NEIGH_UNREACHABLE) X(NEIGH_TABLE) X(NEIGH_SOURCE) X(NAT_EXHAUSTED) X(NAT_NO_MAPPING) X(NAT_UNSOLICITED) \
+		X(NAT_ROUTE_CHANGED) X(TX_DOWN)
 enum ledger_row {
 #define X(name) LEDGER_ROW_##name,
 	LEDGER_PLACED(X)
 #undef X
-	N_LEDGER_ROWS
+		N_LEDGER_ROWS
 };
 
 struct ledger {

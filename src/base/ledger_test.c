@@ -15,15 +15,15 @@
 static void every_field_counts_on_its_side(void **state)
 {
 	struct ledger l = {
-	    .n_received = 1000000,
-	    .n_originated = 200000,
-	    .n_pieces_made = 30000,
-	    .n_taken_over = 5000000,
-	    .n_handed_over = 600000000,
-	    .n_handed = 4000,
-	    .n_delivered = 500,
-	    .n_consumed = 60,
-	    .n_merged = 7,
+		.n_received = 1000000,
+		.n_originated = 200000,
+		.n_pieces_made = 30000,
+		.n_taken_over = 5000000,
+		.n_handed_over = 600000000,
+		.n_handed = 4000,
+		.n_delivered = 500,
+		.n_consumed = 60,
+		.n_merged = 7,
 	};
 	assert_int_equal(ledger_expected_held(&l), 6230000 - 600004567);
 	l.n_dropped[0] = 3;
@@ -55,16 +55,16 @@ static void drops_have_a_place(void **state)
 /* Catches an unsigned result: ending more than was begun must show as negative. */
 static void too_many_endings_are_negative(void **state)
 {
-	struct ledger l = {.n_received = 1, .n_handed = 2};
+	struct ledger l = { .n_received = 1, .n_handed = 2 };
 	assert_true(ledger_expected_held(&l) == -1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_field_counts_on_its_side),
-	    cmocka_unit_test(drops_have_a_place),
-	    cmocka_unit_test(too_many_endings_are_negative),
+		cmocka_unit_test(every_field_counts_on_its_side),
+		cmocka_unit_test(drops_have_a_place),
+		cmocka_unit_test(too_many_endings_are_negative),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void last_back_is_first_out(void **state)
 /* Catches objects that overlap or stand where their alignment forbids. */
 static void objects_are_aligned(void **state)
 {
-	static const size_t aligns[] = {1, 8, 64, 4096};
+	static const size_t aligns[] = { 1, 8, 64, 4096 };
 	for (size_t i = 0; i < 4; i++) {
 		struct pool p;
 		assert_int_equal(pool_init(&p, 5, 65, aligns[i]), 0);
@@ -85,10 +85,10 @@ static void impossible_and_empty_sizes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(fills_empties_and_fills_again),
-	    cmocka_unit_test(last_back_is_first_out),
-	    cmocka_unit_test(objects_are_aligned),
-	    cmocka_unit_test(impossible_and_empty_sizes),
+		cmocka_unit_test(fills_empties_and_fills_again),
+		cmocka_unit_test(last_back_is_first_out),
+		cmocka_unit_test(objects_are_aligned),
+		cmocka_unit_test(impossible_and_empty_sizes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

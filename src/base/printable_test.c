@@ -32,16 +32,26 @@ static void makes_fit(void **state)
 		{ "\x7f\x01\x1f", "???", PRINTABLE_TEXT },
 		{ "\xe9\x98\xb3\xe5\x85\xb3", "\xe9\x98\xb3\xe5\x85\xb3", PRINTABLE_WORD }, /* the project's name */
 		{ "\xf0\x9f\x90\xab", "\xf0\x9f\x90\xab", PRINTABLE_WORD },
-		{ "\xc2\x9b" "31m", "??31m", PRINTABLE_TEXT },             /* C1's introducer */
-		{ "\x9b" "31m", "?31m", PRINTABLE_TEXT },                  /* the same in Latin-1 */
-		{ "\xc0\x9b" "31m", "??31m", PRINTABLE_TEXT },             /* ESC in a long form */
-		{ "\xe0\x80\x9b" "31m", "???31m", PRINTABLE_TEXT },
-		{ "\xed\xa0\x80", "???", PRINTABLE_TEXT },                 /* a surrogate */
-		{ "\xf4\x90\x80\x80", "????", PRINTABLE_TEXT },            /* behind the last character */
+		{ "\xc2\x9b"
+		  "31m",
+		  "??31m", PRINTABLE_TEXT }, /* C1's introducer */
+		{ "\x9b"
+		  "31m",
+		  "?31m", PRINTABLE_TEXT }, /* the same in Latin-1 */
+		{ "\xc0\x9b"
+		  "31m",
+		  "??31m", PRINTABLE_TEXT }, /* ESC in a long form */
+		{ "\xe0\x80\x9b"
+		  "31m",
+		  "???31m", PRINTABLE_TEXT },
+		{ "\xed\xa0\x80", "???", PRINTABLE_TEXT },      /* a surrogate */
+		{ "\xf4\x90\x80\x80", "????", PRINTABLE_TEXT }, /* behind the last character */
 		{ "\xff\xfe", "??", PRINTABLE_TEXT },
-		{ "a\xe2\x80\xae" "b", "a???b", PRINTABLE_TEXT },          /* right to left from here on */
-		{ "\xc3(", "?(", PRINTABLE_TEXT },                         /* the second byte is a character of its own */
-		{ "x\xe9\x98", "x??", PRINTABLE_TEXT },                    /* cut */
+		{ "a\xe2\x80\xae"
+		  "b",
+		  "a???b", PRINTABLE_TEXT },            /* right to left from here on */
+		{ "\xc3(", "?(", PRINTABLE_TEXT },      /* the second byte is a character of its own */
+		{ "x\xe9\x98", "x??", PRINTABLE_TEXT }, /* cut */
 		{ "", "", PRINTABLE_WORD },
 	};
 

@@ -35,7 +35,7 @@ struct reader_option {
 	uint8_t kind;
 	const uint8_t *body; /* behind the length byte */
 	uint8_t body_len;
-	size_t offset;       /* of the kind byte, from the list's start */
+	size_t offset; /* of the kind byte, from the list's start */
 };
 
 /* True and *opt filled for the next option other than kind 1; false at the

@@ -20,7 +20,7 @@
  * that forgets its failure when a smaller getter would still fit. */
 static void fails_once_and_stays_failed(void **state)
 {
-	static const uint8_t bytes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+	static const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 	struct reader r = reader_of(bytes, sizeof(bytes));
 	assert_int_equal(reader_u8(&r), 1);
 	assert_int_equal(reader_be16(&r), 0x0203);
@@ -36,7 +36,7 @@ static void fails_once_and_stays_failed(void **state)
 /* Catches a last byte that is refused, and an empty input that is read. */
 static void reads_to_the_very_end(void **state)
 {
-	static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff};
+	static const uint8_t bytes[] = { 0xff, 0xff, 0xff, 0xff };
 	struct reader r = reader_of(bytes, 4);
 	assert_int_equal(reader_be32(&r), UINT32_MAX);
 	assert_false(r.failed);
@@ -57,18 +57,18 @@ static void option_lists(void **state)
 		uint8_t n_options;
 		bool lies;
 	} rows[] = {
-	    {{0}, 0, 0, false},
-	    {{0, 9, 9, 9}, 4, 0, false},
-	    {{1, 1, 1, 1}, 4, 0, false},
-	    {{1, 2, 4, 5, 0xb4}, 5, 1, false},
-	    {{2, 4, 5, 0xb4, 1, 3, 3, 7}, 8, 2, false},
-	    {{4, 2, 1, 0}, 4, 1, false},
-	    {{4, 0}, 2, 0, true},
-	    {{4, 1, 1, 1}, 4, 0, true},
-	    {{4}, 1, 0, true},
-	    {{4, 5, 1, 1}, 4, 0, true},
-	    {{3, 3, 7, 2, 4, 5}, 6, 1, true},
-	    {{3, 255, 7}, 3, 0, true},
+		{ { 0 }, 0, 0, false },
+		{ { 0, 9, 9, 9 }, 4, 0, false },
+		{ { 1, 1, 1, 1 }, 4, 0, false },
+		{ { 1, 2, 4, 5, 0xb4 }, 5, 1, false },
+		{ { 2, 4, 5, 0xb4, 1, 3, 3, 7 }, 8, 2, false },
+		{ { 4, 2, 1, 0 }, 4, 1, false },
+		{ { 4, 0 }, 2, 0, true },
+		{ { 4, 1, 1, 1 }, 4, 0, true },
+		{ { 4 }, 1, 0, true },
+		{ { 4, 5, 1, 1 }, 4, 0, true },
+		{ { 3, 3, 7, 2, 4, 5 }, 6, 1, true },
+		{ { 3, 255, 7 }, 3, 0, true },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		/* A copy of exactly this length, so that the sanitizer sees every step beyond. */
@@ -94,9 +94,9 @@ static void option_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(fails_once_and_stays_failed),
-	    cmocka_unit_test(reads_to_the_very_end),
-	    cmocka_unit_test(option_lists),
+		cmocka_unit_test(fails_once_and_stays_failed),
+		cmocka_unit_test(reads_to_the_very_end),
+		cmocka_unit_test(option_lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

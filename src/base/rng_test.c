@@ -19,8 +19,8 @@
 static void block_function_of_the_rfc(void **state)
 {
 	static const uint32_t expected[16] = {
-	    0xe4e7f110, 0x15593bd1, 0x1fdd0f50, 0xc47120a3, 0xc7f4d1c7, 0x0368c033, 0x9aaa2204, 0x4e6cd4c3,
-	    0x466482d2, 0x09aa9f07, 0x05d7c214, 0xa2028bd9, 0xd19c12b5, 0xb94e16de, 0xe883d0cb, 0x4e3c50a2,
+		0xe4e7f110, 0x15593bd1, 0x1fdd0f50, 0xc47120a3, 0xc7f4d1c7, 0x0368c033, 0x9aaa2204, 0x4e6cd4c3,
+		0x466482d2, 0x09aa9f07, 0x05d7c214, 0xa2028bd9, 0xd19c12b5, 0xb94e16de, 0xe883d0cb, 0x4e3c50a2,
 	};
 	uint8_t key[RNG_SEED_BYTES];
 	for (unsigned i = 0; i < sizeof(key); i++)
@@ -40,10 +40,10 @@ static void block_function_of_the_rfc(void **state)
 static void stream_of_the_zero_seed(void **state)
 {
 	static const uint32_t expected[32] = {
-	    0xade0b876, 0x903df1a0, 0xe56a5d40, 0x28bd8653, 0xb819d2bd, 0x1aed8da0, 0xccef36a8, 0xc70d778b,
-	    0x7c5941da, 0x8d485751, 0x3fe02477, 0x374ad8b8, 0xf4b8436a, 0x1ca11815, 0x69b687c3, 0x8665eeb2,
-	    0xbee7079f, 0x7a385155, 0x7c97ba98, 0x0d082d73, 0xa0290fcb, 0x6965e348, 0x3e53c612, 0xed7aee32,
-	    0x7621b729, 0x434ee69c, 0xb03371d5, 0xd539d874, 0x281fed31, 0x45fb0a51, 0x1f0ae1ac, 0x6f4d794b,
+		0xade0b876, 0x903df1a0, 0xe56a5d40, 0x28bd8653, 0xb819d2bd, 0x1aed8da0, 0xccef36a8, 0xc70d778b,
+		0x7c5941da, 0x8d485751, 0x3fe02477, 0x374ad8b8, 0xf4b8436a, 0x1ca11815, 0x69b687c3, 0x8665eeb2,
+		0xbee7079f, 0x7a385155, 0x7c97ba98, 0x0d082d73, 0xa0290fcb, 0x6965e348, 0x3e53c612, 0xed7aee32,
+		0x7621b729, 0x434ee69c, 0xb03371d5, 0xd539d874, 0x281fed31, 0x45fb0a51, 0x1f0ae1ac, 0x6f4d794b,
 	};
 	static const uint8_t seed[RNG_SEED_BYTES];
 	struct rng r;
@@ -69,7 +69,7 @@ static void counter_carries(void **state)
 /* Catches a number at or past the bound, and one that never comes. */
 static void below_stays_below_and_reaches_all(void **state)
 {
-	static const uint8_t seed[RNG_SEED_BYTES] = {1};
+	static const uint8_t seed[RNG_SEED_BYTES] = { 1 };
 	struct rng r;
 	rng_init(&r, seed);
 	for (uint32_t bound = 1; bound <= 40; bound++) {
@@ -89,11 +89,11 @@ static void below_stays_below_and_reaches_all(void **state)
  * rejection, a third of them would come twice as often as the others. */
 static void below_has_no_bias(void **state)
 {
-	static const uint8_t seed[RNG_SEED_BYTES] = {2};
+	static const uint8_t seed[RNG_SEED_BYTES] = { 2 };
 	enum { N = 300000 };
 	struct rng r;
 	rng_init(&r, seed);
-	uint32_t n[3] = {0};
+	uint32_t n[3] = { 0 };
 	for (int i = 0; i < N; i++)
 		n[rng_below(&r, UINT32_C(3) << 30) % 3]++;
 	for (int k = 0; k < 3; k++)
@@ -103,9 +103,9 @@ static void below_has_no_bias(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(block_function_of_the_rfc), cmocka_unit_test(stream_of_the_zero_seed),
-	    cmocka_unit_test(counter_carries),           cmocka_unit_test(below_stays_below_and_reaches_all),
-	    cmocka_unit_test(below_has_no_bias),
+		cmocka_unit_test(block_function_of_the_rfc), cmocka_unit_test(stream_of_the_zero_seed),
+		cmocka_unit_test(counter_carries),           cmocka_unit_test(below_stays_below_and_reaches_all),
+		cmocka_unit_test(below_has_no_bias),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,10 +45,10 @@ static inline struct sip sip_start(const struct siphash_key *key)
 {
 	/* "somepseudorandomlygeneratedbytes" */
 	return (struct sip){
-	    .v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
-	    .v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),
-	    .v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
-	    .v3 = key->k1 ^ UINT64_C(0x7465646279746573),
+		.v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
+		.v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),
+		.v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
+		.v3 = key->k1 ^ UINT64_C(0x7465646279746573),
 	};
 }
 

@@ -13,7 +13,7 @@ struct text text_of(char *buf, size_t cap)
 {
 	assert(cap > 0);
 	buf[0] = '\0';
-	return (struct text){.buf = buf, .cap = cap};
+	return (struct text){ .buf = buf, .cap = cap };
 }
 
 void text_add_v(struct text *t, const char *fmt, va_list args)

@@ -54,8 +54,8 @@ static void cuts_at_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(adds_in_order),
-	    cmocka_unit_test(cuts_at_the_end),
+		cmocka_unit_test(adds_in_order),
+		cmocka_unit_test(cuts_at_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,7 +121,7 @@ void timer_wheel_init(struct timer_wheel *w, void *first_node, size_t stride, ui
 
 void timer_node_init(struct timer_node *n)
 {
-	*n = (struct timer_node){.next = NIL, .prev = UNARMED};
+	*n = (struct timer_node){ .next = NIL, .prev = UNARMED };
 }
 
 bool timer_armed(const struct timer_node *n)
@@ -242,7 +242,7 @@ uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, tim
 
 uint64_t timer_next(const struct timer_wheel *w)
 {
-	struct upcoming u = {.tick = w->base_tick};
+	struct upcoming u = { .tick = w->base_tick };
 	if (w->moving == NIL && !find_upcoming(w, &u))
 		return TIME_NEVER;
 	uint64_t when;

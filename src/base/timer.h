@@ -29,13 +29,13 @@ struct timer_node {
 typedef void timer_fn(void *ctx, uint32_t index, uint64_t now);
 
 struct timer_wheel {
-	uint8_t *nodes;       /* node of object 0 */
-	size_t stride;        /* bytes from one object's node to the next */
+	uint8_t *nodes; /* node of object 0 */
+	size_t stride;  /* bytes from one object's node to the next */
 	uint64_t tick_ns;
-	uint64_t now_tick;    /* of the last advance; nothing is armed for it or before */
-	uint64_t base_tick;   /* every timer before it has fired; behind now_tick when a budget ran out */
+	uint64_t now_tick;  /* of the last advance; nothing is armed for it or before */
+	uint64_t base_tick; /* every timer before it has fired; behind now_tick when a budget ran out */
 	uint32_t n_armed;
-	uint32_t moving;      /* list on its way from a slot to lower levels */
+	uint32_t moving;                 /* list on its way from a slot to lower levels */
 	uint64_t occupied[TIMER_LEVELS]; /* a bit a slot */
 	uint32_t slot[TIMER_LEVELS][TIMER_SLOTS];
 };

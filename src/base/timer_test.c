@@ -70,26 +70,27 @@ static uint32_t advance(struct bench *b, uint64_t now, uint32_t budget)
 static void fires_at_its_tick(void **state)
 {
 	static const uint64_t starts[] = {
-	    0, 1, 63, 64, 4095, 123456789, (UINT64_C(1) << 32) - 2, (UINT64_C(7) << 40) + 5};
+		0, 1, 63, 64, 4095, 123456789, (UINT64_C(1) << 32) - 2, (UINT64_C(7) << 40) + 5
+	};
 	static const uint64_t distances[] = {
-	    1,
-	    2,
-	    63,
-	    64,
-	    65,
-	    4095,
-	    4096,
-	    4097,
-	    262143,
-	    262144,
-	    262145,
-	    16777215,
-	    16777216,
-	    16777217,
-	    HORIZON_TICKS - 1,
-	    HORIZON_TICKS,
-	    HORIZON_TICKS + 1,
-	    2 * HORIZON_TICKS - 1,
+		1,
+		2,
+		63,
+		64,
+		65,
+		4095,
+		4096,
+		4097,
+		262143,
+		262144,
+		262145,
+		16777215,
+		16777216,
+		16777217,
+		HORIZON_TICKS - 1,
+		HORIZON_TICKS,
+		HORIZON_TICKS + 1,
+		2 * HORIZON_TICKS - 1,
 	};
 	static struct bench b;
 	for (size_t s = 0; s < ARRAY_LEN(starts); s++) {
@@ -195,7 +196,7 @@ static void budget_loses_nothing(void **state)
 	for (uint32_t i = 0; i < N_OBJECTS; i++)
 		timer_arm(&b.w, i, (5000 + i / 100) * TICK_NS);
 	uint32_t n = 0;
-	bool seen[N_OBJECTS] = {false};
+	bool seen[N_OBJECTS] = { false };
 	uint32_t last = 0;
 	for (int calls = 0; n < N_OBJECTS; calls++) {
 		assert_true(calls < N_OBJECTS);
@@ -350,7 +351,7 @@ static void reference_advance(struct reference *r)
 static void random_run(uint8_t seed_byte, uint64_t start_ns, unsigned max_distance_bits, uint64_t n_operations)
 {
 	static struct reference r;
-	uint8_t seed[RNG_SEED_BYTES] = {seed_byte};
+	uint8_t seed[RNG_SEED_BYTES] = { seed_byte };
 	memset(&r, 0, sizeof(r));
 	bench_init(&r.b, start_ns);
 	rng_init(&r.rng, seed);
@@ -437,20 +438,20 @@ static void crowded_slot_is_moved_in_parts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(fires_at_its_tick),
-	    cmocka_unit_test(rounds_up),
-	    cmocka_unit_test(past_fires_at_the_next_tick),
-	    cmocka_unit_test(rearm_disarm_and_never),
-	    cmocka_unit_test(very_far_is_not_early),
-	    cmocka_unit_test(backward_clock_changes_nothing),
-	    cmocka_unit_test(idle_gap_is_one_step),
-	    cmocka_unit_test(budget_loses_nothing),
-	    cmocka_unit_test(self_rearming_ends),
-	    cmocka_unit_test(disarm_in_the_same_slot),
-	    cmocka_unit_test(random_near),
-	    cmocka_unit_test(random_all_levels),
-	    cmocka_unit_test(random_past_the_horizon),
-	    cmocka_unit_test(crowded_slot_is_moved_in_parts),
+		cmocka_unit_test(fires_at_its_tick),
+		cmocka_unit_test(rounds_up),
+		cmocka_unit_test(past_fires_at_the_next_tick),
+		cmocka_unit_test(rearm_disarm_and_never),
+		cmocka_unit_test(very_far_is_not_early),
+		cmocka_unit_test(backward_clock_changes_nothing),
+		cmocka_unit_test(idle_gap_is_one_step),
+		cmocka_unit_test(budget_loses_nothing),
+		cmocka_unit_test(self_rearming_ends),
+		cmocka_unit_test(disarm_in_the_same_slot),
+		cmocka_unit_test(random_near),
+		cmocka_unit_test(random_all_levels),
+		cmocka_unit_test(random_past_the_horizon),
+		cmocka_unit_test(crowded_slot_is_moved_in_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

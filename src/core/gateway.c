@@ -168,7 +168,8 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
 	    (g->unsolicited = nat_unsolicited_create(&g->env, g->ip, g->ct, g->nat)) == NULL ||
 	    (g->rules = rules_create(&g->env, g->ip, g->ct)) == NULL ||
-	    (g->flowcache = flowcache_create(&g->env, g->ip, g->ct, g->nat, g->rules)) == NULL || (g->raw = ping_sockets_create(g->ip)) == NULL) {
+	    (g->flowcache = flowcache_create(&g->env, g->ip, g->ct, g->nat, g->rules)) == NULL ||
+	    (g->raw = ping_sockets_create(g->ip)) == NULL) {
 		gateway_destroy(g);
 		return NULL;
 	}

@@ -80,7 +80,8 @@ static void input(struct gateway *g, uint32_t ifindex, const uint8_t *frame, uin
 }
 
 /* 60 bytes of Ethernet, IPv4 and UDP without a checksum (RFC 768 allows that). */
-static void make_udp(uint8_t frame[60], const struct device *to, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport)
+static void make_udp(uint8_t frame[60], const struct device *to, uint32_t src, uint32_t dst, uint16_t sport,
+		     uint16_t dport)
 {
 	uint8_t *ip = frame + 14;
 
@@ -123,13 +124,18 @@ static struct ruleset *make_rules(const struct nat_config *nat)
 {
 	struct rule_name wan = { .name = "wan0" };
 	struct rule_stmt stmt[2] = {
-		{ .kind = STMT_MATCH, .match = { .key = KEY_META_OIFNAME, .op = RULE_OP_EQ, .n_names = 1, .name = &wan } },
+		{ .kind = STMT_MATCH,
+		  .match = { .key = KEY_META_OIFNAME, .op = RULE_OP_EQ, .n_names = 1, .name = &wan } },
 		{ .kind = STMT_NAT, .nat_is_source = true, .nat = { .kind = NAT_ACTION_MASQUERADE } },
 	};
 	char text[] = "oifname \"wan0\" masquerade";
 	struct rule rule = { .n_stmts = 2, .stmt = stmt, .text = text };
-	struct rule_chain chain = { .name = "postrouting", .type = CHAIN_NAT, .hook = HOOK_POSTROUTING, .priority = 100,
-				    .n_rules = 1, .rule = &rule };
+	struct rule_chain chain = { .name = "postrouting",
+				    .type = CHAIN_NAT,
+				    .hook = HOOK_POSTROUTING,
+				    .priority = 100,
+				    .n_rules = 1,
+				    .rule = &rule };
 	struct rule_table table = { .name = "nat", .n_chains = 1, .chain = &chain };
 	struct rule_ast ast = { .n_tables = 1, .table = &table };
 	struct rules_error err;
@@ -179,7 +185,9 @@ static void test_translates(void **state)
 	assert_non_null(g);
 	assert_int_equal(gateway_configure(g, &c, NS_PER_S), 0);
 	for (uint32_t i = LAN; i <= WAN; i++) {
-		port[i].device = (struct device){ .ops = &port_ops, .mac = { { 0x02, 0, 0, 0, 1, (uint8_t)i } }, .mtu = 1500, .up = true };
+		port[i].device = (struct device){
+			.ops = &port_ops, .mac = { { 0x02, 0, 0, 0, 1, (uint8_t)i } }, .mtu = 1500, .up = true
+		};
 		gateway_attach(g, i, &port[i].device, NS_PER_S);
 	}
 

@@ -152,7 +152,8 @@ static pid_t start_suppress_child(enum suppress_method method)
 	if (pid == 0) {
 		struct quiet *q = NULL;
 		char err[256];
-		int ok = suppress_open(method, &q, err, sizeof(err)) == 0 && suppress_add(q, "r0", err, sizeof(err)) == 0;
+		int ok = suppress_open(method, &q, err, sizeof(err)) == 0 &&
+			 suppress_add(q, "r0", err, sizeof(err)) == 0;
 		if (write(ready[1], ok ? "y" : "n", 1) < 0)
 			_exit(1);
 		for (;;)

@@ -37,55 +37,64 @@ static const struct row rows[] = {
 	{ "== and |", FORWARD("tcp flags == syn | ack drop") },
 	{ "ct mark set without a connection", FORWARD("ct state invalid ct mark set 1 drop") },
 	{ "ct mark set from a mark without a connection", FORWARD("ct state invalid ct mark set meta mark drop") },
-	{ "ct mark read without a connection", FORWARD("ct state invalid ct mark set ct mark | 1 drop\ntcp dport 53 drop") },
+	{ "ct mark read without a connection",
+	  FORWARD("ct state invalid ct mark set ct mark | 1 drop\ntcp dport 53 drop") },
 	{ "mark set from ct mark without a connection", FORWARD("meta mark set ct mark drop") },
-	{ "& before |", FORWARD("udp dport 53 meta mark set 0x6\nmeta mark set meta mark | 0x1 & 0xf0\nmeta mark 0x6 drop") },
+	{ "& before |",
+	  FORWARD("udp dport 53 meta mark set 0x6\nmeta mark set meta mark | 0x1 & 0xf0\nmeta mark 0x6 drop") },
 	{ "& before ^ before |",
 	  FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set meta mark & 0xff ^ 0x30 | 0xf0 & 0x130\n"
 		  "meta mark 0x34 drop") },
-	{ "^ before |", FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set mark ^ 0xff | 0x100\nmeta mark 0x13cb drop") },
-	{ "parentheses",
-	  FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set (meta mark | 0xf) & (0xf0 | 3)\nmeta mark 0x33 drop") },
-	{ "shifts", FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set (meta mark << 20) >> 24\nmeta mark 0x23 drop") },
+	{ "^ before |",
+	  FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set mark ^ 0xff | 0x100\nmeta mark 0x13cb drop") },
+	{ "parentheses", FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set (meta mark | 0xf) & (0xf0 | "
+				 "3)\nmeta mark 0x33 drop") },
+	{ "shifts",
+	  FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark set (meta mark << 20) >> 24\nmeta mark 0x23 drop") },
 	{ "a mask and a value", FORWARD("udp dport 53 meta mark set 0x1234\nmeta mark & 0xf0 0x30 drop") },
 	{ "a mask, | and a value", FORWARD("udp dport 53 meta mark set 0x1234\n(meta mark & 0xf0) | 3 == 0x33 drop") },
 	{ "| without parentheses", FORWARD("tcp flags & fin | syn == syn drop") },
 	{ "flags behind a mask", FORWARD("tcp flags & (syn | ack) syn drop") },
-	{ "flags in a masked verdict map", FORWARD("tcp flags & (syn | ack) vmap { syn : drop, syn | ack : accept, ack : drop }") },
+	{ "flags in a masked verdict map",
+	  FORWARD("tcp flags & (syn | ack) vmap { syn : drop, syn | ack : accept, ack : drop }") },
 	{ "* in a verdict map", FORWARD("udp dport vmap { 53 : accept, * : drop }") },
 	{ "* in a set", FORWARD("udp dport { 7, * } drop") },
 	{ "a masked address", FORWARD("ip daddr & 0.0.0.255 == 0.0.0.12 drop") },
-	{ "nat chains of equal priority", "table ip one {\n" DNAT("p", "203.0.113.12") "}\ntable ip two {\n" DNAT("p", "203.0.113.13") "}\n" },
-	{ "nat chains of equal priority in one table", "table ip one {\n" DNAT("a", "203.0.113.12") DNAT("b", "203.0.113.13") "}\n" },
+	{ "nat chains of equal priority",
+	  "table ip one {\n" DNAT("p", "203.0.113.12") "}\ntable ip two {\n" DNAT("p", "203.0.113.13") "}\n" },
+	{ "nat chains of equal priority in one table",
+	  "table ip one {\n" DNAT("a", "203.0.113.12") DNAT("b", "203.0.113.13") "}\n" },
 	{ "a chain added to a table further up",
-	  "table ip one {\n" DNAT("a", "203.0.113.11") "}\ntable ip two {\n" DNAT("a", "203.0.113.12") "}\n"
-	  "table ip one {\n" DNAT("b", "203.0.113.13") "}\n" },
+	  "table ip one {\n" DNAT("a", "203.0.113.11") "}\ntable ip two {\n" DNAT(
+		  "a", "203.0.113.12") "}\n"
+				       "table ip one {\n" DNAT("b", "203.0.113.13") "}\n" },
 	{ "filter chains of equal priority",
-	  "table ip t {\nchain a { " FILTER("forward", "filter", "meta mark 1 drop")
-	  "}\nchain b { " FILTER("forward", "filter", "udp dport 53 meta mark set 1") "}\n}\n" },
+	  "table ip t {\nchain a { " FILTER("forward", "filter", "meta mark 1 drop") "}\nchain b { " FILTER(
+		  "forward", "filter", "udp dport 53 meta mark set 1") "}\n}\n" },
 	{ "a filter chain behind a nat chain of equal priority",
-	  "table ip t {\n" DNAT("n", "203.0.113.12") "chain f { " FILTER("prerouting", "dstnat", "ip daddr 203.0.113.12 drop")
-	  "}\n}\n" },
+	  "table ip t {\n" DNAT("n", "203.0.113.12") "chain f { " FILTER("prerouting", "dstnat",
+									 "ip daddr 203.0.113.12 drop") "}\n}\n" },
 	{ "a filter chain before a nat chain of equal priority",
-	  "table ip t {\nchain f { " FILTER("prerouting", "dstnat", "ip daddr 203.0.113.12 drop") "}\n" DNAT("n", "203.0.113.12")
-	  "}\n" },
+	  "table ip t {\nchain f { " FILTER("prerouting", "dstnat",
+					    "ip daddr 203.0.113.12 drop") "}\n" DNAT("n", "203.0.113.12") "}\n" },
 	{ "flush ruleset ip",
-	  "table inet guard {\nchain f { " FILTER("forward", "filter", "udp dport 53 drop") "}\n}\n" FORWARD("tcp dport 80 drop")
-	  "flush ruleset ip\n" },
+	  "table inet guard {\nchain f { " FILTER("forward", "filter", "udp dport 53 drop") "}\n}\n" FORWARD(
+		  "tcp dport 80 drop") "flush ruleset ip\n" },
 	{ "flush ruleset inet",
-	  "table inet guard {\nchain f { " FILTER("forward", "filter", "udp dport 53 drop") "}\n}\n" FORWARD("tcp dport 80 drop")
-	  "flush ruleset inet\n" },
+	  "table inet guard {\nchain f { " FILTER("forward", "filter", "udp dport 53 drop") "}\n}\n" FORWARD(
+		  "tcp dport 80 drop") "flush ruleset inet\n" },
 	{ "octal", FORWARD("udp dport 065 drop\nip ttl 077 meta mark set 010 meta mark 8 drop") },
 	{ "octal in a set", FORWARD("udp dport { 01, 065 } drop") },
 	{ "ipip", FORWARD("ip protocol ipip drop") },
 	{ "ipencap", FORWARD("ip protocol ipencap drop") },
 	{ "a definition in a block",
-	  "define port = 53\ntable ip t {\nchain x {\nredefine port = 80\n}\nchain f { "
-	  FILTER("forward", "filter", "udp dport $port drop") "}\n}\n" },
-	{ "a definition replaced outside of blocks", "define port = 80\nredefine port = 53\n" FORWARD("udp dport $port drop") },
+	  "define port = 53\ntable ip t {\nchain x {\nredefine port = 80\n}\nchain f { " FILTER(
+		  "forward", "filter", "udp dport $port drop") "}\n}\n" },
+	{ "a definition replaced outside of blocks",
+	  "define port = 80\nredefine port = 53\n" FORWARD("udp dport $port drop") },
 	{ "a definition forgotten in a block",
-	  "define port = 53\ntable ip t {\nchain f { " FILTER("forward", "filter", "redefine port = 80\nundefine port\nudp dport $port drop")
-	  "}\n}\n" },
+	  "define port = 53\ntable ip t {\nchain f { " FILTER(
+		  "forward", "filter", "redefine port = 80\nundefine port\nudp dport $port drop") "}\n}\n" },
 	{ "th dport of any protocol", FORWARD("th dport 53 drop") },
 	{ "th sport of any protocol", FORWARD("th sport 0x0800 drop") },
 	{ "th dport of one protocol", FORWARD("ip protocol esp th dport 0x35 drop") },
@@ -94,16 +103,16 @@ static const struct row rows[] = {
 	  "table ip t {\nchain p { type nat hook prerouting priority dstnat; policy accept;\n"
 	  "iifname \"lan0\" ip daddr 203.0.113.11 udp dport 53 dnat to 10.77.0.12\n}\n}\n" },
 	{ "elements before the type",
-	  "table ip t {\nset s { elements = { 53, 80 }\ntype inet_service\n}\nchain f { "
-	  FILTER("forward", "filter", "th dport @s drop") "}\n}\n" },
+	  "table ip t {\nset s { elements = { 53, 80 }\ntype inet_service\n}\nchain f { " FILTER(
+		  "forward", "filter", "th dport @s drop") "}\n}\n" },
 	{ "a set given twice",
-	  "table ip t {\nset s { type inet_service\nelements = { 80 }\n}\nset s { type inet_service\nelements = { 53 }\n}\nchain f { "
-	  FILTER("forward", "filter", "udp dport @s drop") "}\n}\n" },
+	  "table ip t {\nset s { type inet_service\nelements = { 80 }\n}\nset s { type inet_service\nelements = { 53 "
+	  "}\n}\nchain f { " FILTER("forward", "filter", "udp dport @s drop") "}\n}\n" },
 	{ "elements twice in one set",
-	  "table ip t {\nset s { type inet_service\nelements = { 53 }\nelements = { 5353 }\n}\nchain f { "
-	  FILTER("forward", "filter", "udp dport @s drop") "}\n}\n" },
-	{ "a policy before the hook",
-	  "table ip t {\nchain f { policy drop\ntype filter hook forward priority filter\nip protocol { 254, tcp } accept\n}\n}\n" },
+	  "table ip t {\nset s { type inet_service\nelements = { 53 }\nelements = { 5353 }\n}\nchain f { " FILTER(
+		  "forward", "filter", "udp dport @s drop") "}\n}\n" },
+	{ "a policy before the hook", "table ip t {\nchain f { policy drop\ntype filter hook forward priority "
+				      "filter\nip protocol { 254, tcp } accept\n}\n}\n" },
 	{ "a protocol that contradicts", FORWARD("tcp dport 80 ip protocol udp drop\nudp dport 53 drop") },
 	{ "tcp reset for all", FORWARD("th dport 53 reject with tcp reset") },
 	{ "counter with packets alone", FORWARD("udp dport 53 counter packets 7 drop") },
@@ -160,8 +169,9 @@ static void build(const struct kind *k, struct ip_packet *p)
 		icmp_emit(l4, k->flags, 0, 0x12340001);
 		break;
 	default: /* what stands where others have ports */
-		memcpy(l4, (const uint8_t[]){ (uint8_t)(k->sport >> 8), (uint8_t)k->sport, (uint8_t)(k->dport >> 8),
-					      (uint8_t)k->dport },
+		memcpy(l4,
+		       (const uint8_t[]){ (uint8_t)(k->sport >> 8), (uint8_t)k->sport, (uint8_t)(k->dport >> 8),
+					  (uint8_t)k->dport },
 		       4);
 		break;
 	}
@@ -183,9 +193,9 @@ static void tell(const struct outcome *o, char *text, size_t size)
 
 		if (ipv4_parse(p->bytes, p->len, &ip) != IPV4_OK)
 			rig_die("a packet that does not parse");
-		n += (size_t)snprintf(text + n, size - n, "%s%s to %u.%u.%u.%u, protocol %u, %02x%02x", i > 0 ? "; " : "",
-				      p->side == INSIDE ? "in" : "out", ip.dst >> 24, ip.dst >> 16 & 255, ip.dst >> 8 & 255,
-				      ip.dst & 255, ip.proto, l4[0], l4[1]);
+		n += (size_t)snprintf(text + n, size - n, "%s%s to %u.%u.%u.%u, protocol %u, %02x%02x",
+				      i > 0 ? "; " : "", p->side == INSIDE ? "in" : "out", ip.dst >> 24,
+				      ip.dst >> 16 & 255, ip.dst >> 8 & 255, ip.dst & 255, ip.proto, l4[0], l4[1]);
 		if (n < size && ip.proto != IPPROTO_NR_ICMP) /* whose checksum follows */
 			n += (size_t)snprintf(text + n, size - n, "%02x%02x", l4[2], l4[3]);
 	}
@@ -241,7 +251,8 @@ int main(void)
 	n_bad += !one_row(rig, &none, plain);
 	for (uint32_t i = 0; i < ARRAY_LEN(rows); i++)
 		n_bad += !one_row(rig, &rows[i], plain);
-	printf("%zu rulesets, %zu packets each, %u rulesets with another meaning\n", ARRAY_LEN(rows), ARRAY_LEN(kinds), n_bad);
+	printf("%zu rulesets, %zu packets each, %u rulesets with another meaning\n", ARRAY_LEN(rows), ARRAY_LEN(kinds),
+	       n_bad);
 	for (int i = 0; i < N_RIGS; i++)
 		rig[i]->close(rig[i]);
 	return n_bad != 0;

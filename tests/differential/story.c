@@ -31,7 +31,11 @@ struct story {
 	struct row row[ROWS_MAX];
 };
 
-#define OPEN { '>', S, 0, 0, 4000 }, { '<', S | A, 0, 1, 8000 }, { '>', A, 1, 1, 4000 }
+#define OPEN \
+	{ '>', S, 0, 0, 4000 }, { '<', S | A, 0, 1, 8000 }, \
+	{ \
+		'>', A, 1, 1, 4000 \
+	}
 
 /* clang-format off */
 static const struct story stories[] = {
@@ -108,8 +112,8 @@ static const struct story stories[] = {
 
 enum change { AS_IT_IS, TWICE, LATER, AT_THE_END, LOST, N_CHANGES };
 static const char *const change_names[N_CHANGES] = {
-	[AS_IT_IS] = "as it is", [TWICE] = "twice", [LATER] = "late", [AT_THE_END] = "again at the end",
-	[LOST] = "lost",
+	[AS_IT_IS] = "as it is",           [TWICE] = "twice", [LATER] = "late",
+	[AT_THE_END] = "again at the end", [LOST] = "lost",
 };
 
 static uint32_t n_rows(const struct story *s)
@@ -177,9 +181,18 @@ static void set_options(struct step *st, const struct flow *f, const struct row 
 			memset(o + 4, 1, 4);
 		st->n_options = p->sack ? 12 : 8;
 	} else if (row->sack != 0 && p->sack) {
-		const uint8_t block[] = { 1, 1, 5, 10, (uint8_t)(left >> 24), (uint8_t)(left >> 16), (uint8_t)(left >> 8),
-					  (uint8_t)left, (uint8_t)(right >> 24), (uint8_t)(right >> 16),
-					  (uint8_t)(right >> 8), (uint8_t)right };
+		const uint8_t block[] = { 1,
+					  1,
+					  5,
+					  10,
+					  (uint8_t)(left >> 24),
+					  (uint8_t)(left >> 16),
+					  (uint8_t)(left >> 8),
+					  (uint8_t)left,
+					  (uint8_t)(right >> 24),
+					  (uint8_t)(right >> 16),
+					  (uint8_t)(right >> 8),
+					  (uint8_t)right };
 
 		memcpy(o, block, sizeof(block));
 		st->n_options = sizeof(block);
@@ -188,8 +201,8 @@ static void set_options(struct step *st, const struct flow *f, const struct row 
 
 static const char *flags_text(uint8_t flags)
 {
-	static const char *const name[] = { [A] = "ACK", [S] = "SYN", [S | A] = "SYN-ACK", [F | A] = "FIN", [R] = "RST",
-					    [R | A] = "RST-ACK" };
+	static const char *const name[] = { [A] = "ACK",     [S] = "SYN", [S | A] = "SYN-ACK",
+					    [F | A] = "FIN", [R] = "RST", [R | A] = "RST-ACK" };
 
 	return name[flags & (S | A | F | R)];
 }
@@ -236,8 +249,8 @@ bool story_step(struct story_run *r, const struct script *s, struct step *out)
 	out->window = row->flags & S ? row->window : (uint16_t)(row->window >> f->peer[from].scale);
 	out->payload_len = row->len;
 	set_options(out, f, row);
-	snprintf(out->text, sizeof(out->text), "TCP %s %s%s in \"%s\", row %u, %u %s", from == INSIDE ? "inside" : "outside",
-		 flags_text(row->flags), row->len != 0 ? " data" : "", story->name, number, r->row,
-		 change_names[r->change]);
+	snprintf(out->text, sizeof(out->text), "TCP %s %s%s in \"%s\", row %u, %u %s",
+		 from == INSIDE ? "inside" : "outside", flags_text(row->flags), row->len != 0 ? " data" : "",
+		 story->name, number, r->row, change_names[r->change]);
 	return true;
 }

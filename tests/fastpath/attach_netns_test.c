@@ -130,8 +130,8 @@ static void test_foreign_programs_are_refused(void **state)
 	close(tc);
 }
 
-/* Would catch: the program that keeps the kernel quiet (daemon/device/suppress_tcx.c) taken for somebody else's, or before ours,
- * so that nothing comes up any more. */
+/* Would catch: the program that keeps the kernel quiet (daemon/device/suppress_tcx.c) taken for somebody else's, or
+ * before ours, so that nothing comes up any more. */
 /* The rights of a running gateway, which has given up to open a program by its number (daemon/run/privileges.c). */
 static void set_sys_admin(uint32_t bit)
 {

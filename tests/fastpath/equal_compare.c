@@ -89,8 +89,8 @@ static void compare_sent(struct duel *d, int side)
 
 static bool conn_equal(const struct conn *x, const struct conn *y)
 {
-	bool equal = x->status == y->status && x->tcp_state == y->tcp_state &&
-		     conn_expires_tick(x) == conn_expires_tick(y);
+	bool equal =
+		x->status == y->status && x->tcp_state == y->tcp_state && conn_expires_tick(x) == conn_expires_tick(y);
 
 	for (int k = 0; k < N_CT_DIRS; k++) {
 		equal &= tuple_equal(&x->half[k].tuple, &y->half[k].tuple);

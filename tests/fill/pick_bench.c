@@ -164,7 +164,9 @@ static bool quick(struct nat_fixture *nb, uint32_t dst, uint32_t k, const struct
 
 static void end_one(struct nat_fixture *nb, uint32_t dst, uint32_t port)
 {
-	struct tuple t = { .src = dst, .dst = WAN_ADDR, .sport = 443, .dport = (uint16_t)port, .proto = IPPROTO_NR_UDP };
+	struct tuple t = {
+		.src = dst, .dst = WAN_ADDR, .sport = 443, .dport = (uint16_t)port, .proto = IPPROTO_NR_UDP
+	};
 	uint32_t ref = conntrack_find(nb->b.ct, &t);
 
 	must(ref != CONN_NONE, "a full destination");

@@ -39,7 +39,7 @@ enum { FULL, SHORT, N_WAYS };
 struct sent {
 	uint64_t flow;  /* who must stay in order */
 	uint64_t hosts; /* and protocol: within these an identification stands for one packet */
-	uint32_t id;   /* the identification, with a bit above; 0: DF */
+	uint32_t id;    /* the identification, with a bit above; 0: DF */
 	uint32_t len, seq, n_ids;
 	struct offload offload;
 	uint8_t *bytes; /* the identification and the header checksum are cleared when id is not 0 */
@@ -200,8 +200,8 @@ static void print_frame(const char *who, const struct sent *s)
 	fprintf(stderr, "\n");
 }
 
-/* How many there are, counted apart for each two hosts and protocol. A large segment takes a row of identifications; all
- * pieces of a packet have the same. */
+/* How many there are, counted apart for each two hosts and protocol. A large segment takes a row of identifications;
+ * all pieces of a packet have the same. */
 static uint32_t count_ids(const struct end *e)
 {
 	static uint64_t ids[8 * SENT_MAX];
@@ -341,10 +341,10 @@ static void compare(struct duel *d)
 
 	for (int r = 0; r < N_DROP_REASONS; r++)
 		if (a->ledger.n_dropped[r] != b->ledger.n_dropped[r])
-			fail_msg(
-				"after %llu packets: dropped for reason %d: %llu on the slow path, %llu by the flow cache",
-				(unsigned long long)d->n_packets, r, (unsigned long long)a->ledger.n_dropped[r],
-				(unsigned long long)b->ledger.n_dropped[r]);
+			fail_msg("after %llu packets: dropped for reason %d: %llu on the slow path, %llu by the flow "
+				 "cache",
+				 (unsigned long long)d->n_packets, r, (unsigned long long)a->ledger.n_dropped[r],
+				 (unsigned long long)b->ledger.n_dropped[r]);
 	assert_memory_equal(&a->ledger, &b->ledger, sizeof(a->ledger));
 	assert_int_equal(ledger_expected_held(&b->ledger), (int64_t)packet_pool_used(b->pool));
 	assert_int_equal(nat_law_difference(gateway_nat(d->way[SHORT].gw)), 0);
@@ -430,7 +430,8 @@ static void answer_asked(struct duel *d)
 
 static uint32_t fill_batch(struct duel *d, int side, bool hostile, struct flows_frame *frame)
 {
-	/* Pieces that waited for their first one join its batch if there is room; what the flow cache entry takes makes room. */
+	/* Pieces that waited for their first one join its batch if there is room; what the flow cache entry takes makes
+	 * room. */
 	uint32_t n = 0, wanted = 1 + rng_below(&d->rng, BATCH_MAX - 8);
 
 	while (n + 2 <= wanted) {
@@ -611,8 +612,8 @@ static const char bare[] = INTERFACES "conntrack { pick up yes; }\n";
 
 #define ALL_CAPS (DEVICE_CAP_CSUM | DEVICE_CAP_GSO)
 
-/* Would catch: a flow cache entry that keeps a connection's window, counter or time otherwise than the slow path, or a rule's
- * counter, or rewrites another byte. */
+/* Would catch: a flow cache entry that keeps a connection's window, counter or time otherwise than the slow path, or a
+ * rule's counter, or rewrites another byte. */
 static void test_masquerade(void **state)
 {
 	run(&(struct duel_case){ "masquerade", { masquerading, masquerading }, { ALL_CAPS, ALL_CAPS }, false, 35 });

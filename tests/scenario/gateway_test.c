@@ -447,12 +447,12 @@ static void test_reload(void **state)
 	world_end(&n.w);
 }
 
-#define SOURCE_CONFIG(what)                                                                            \
-	"interface lan0 { address 10.77.0.1/24; }\ninterface wan0 { address 203.0.113.1/24; }\n"      \
-	"table ip nat {\n"                                                                             \
-	" map to { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.99 } }\n"            \
-	" map from { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.98 } }\n"          \
-	" chain post { type nat hook postrouting priority srcnat; policy accept;\n"                    \
+#define SOURCE_CONFIG(what) \
+	"interface lan0 { address 10.77.0.1/24; }\ninterface wan0 { address 203.0.113.1/24; }\n" \
+	"table ip nat {\n" \
+	" map to { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.99 } }\n" \
+	" map from { type ipv4_addr : ipv4_addr; elements = { 10.77.0.10 : 203.0.113.98 } }\n" \
+	" chain post { type nat hook postrouting priority srcnat; policy accept;\n" \
 	"  oifname \"wan0\" " what "\n} }\n"
 
 /* The address that a rule gives as a source, in each way that rules can say it. Would catch: a reload after which it is

@@ -21,8 +21,8 @@
 #define LAN "interface lan0 { address 10.77.0.1/24; }\n"
 #define WAN "interface wan0 { address 203.0.113.1/24; }\n"
 #define DEFAULT_ROUTE "route 0.0.0.0/0 via 203.0.113.254;\n"
-#define MASQUERADE                                                                     \
-	"table ip nat { chain post { type nat hook postrouting priority srcnat;\n"      \
+#define MASQUERADE \
+	"table ip nat { chain post { type nat hook postrouting priority srcnat;\n" \
 	"  oifname \"wan0\" masquerade\n} }\n"
 
 struct net {
@@ -64,15 +64,16 @@ static void test_dnat_for_a_foreign_address(void **state)
 {
 	struct net n;
 	struct send dns = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
-	struct send ping = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8 };
+	struct send ping = {
+		.dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
+	};
 	struct send web = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 443, .flags = TCP_SYN };
 	struct send from_it = { .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
 
-	net_start(&n, LAN WAN DEFAULT_ROUTE
-		  "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
-		  "  iifname \"lan0\" ip daddr 203.0.113.254 udp dport 53 dnat to 10.77.0.2\n"
-		  "  ip daddr { 203.0.113.254, 203.0.113.9 } tcp dport 80 redirect to :8080\n"
-		  "  tcp dport 81 dnat to ip daddr map { 203.0.113.254 : 10.77.0.2 }\n} }\n");
+	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
+					    "  iifname \"lan0\" ip daddr 203.0.113.254 udp dport 53 dnat to 10.77.0.2\n"
+					    "  ip daddr { 203.0.113.254, 203.0.113.9 } tcp dport 80 redirect to :8080\n"
+					    "  tcp dport 81 dnat to ip daddr map { 203.0.113.254 : 10.77.0.2 }\n} }\n");
 	assert_false(answers_for(&n, PEER));
 	assert_false(answers_for(&n, IP4(203, 0, 113, 9)));
 	assert_null(carry(&n, n.lan, &dns, n.wan));
@@ -90,14 +91,16 @@ static void test_answer_for(void **state)
 {
 	const uint32_t ours = IP4(203, 0, 113, 66);
 	struct net n;
-	struct send web = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 80, .flags = TCP_SYN };
+	struct send web = {
+		.dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 80, .flags = TCP_SYN
+	};
 	struct send other = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_UDP, .sport = 4001, .dport = 80 };
 
-	net_start(&n, LAN "interface wan0 { address 203.0.113.1/24; answer for 203.0.113.64/28, 203.0.113.80-203.0.113.82; }\n"
-			  DEFAULT_ROUTE
-		  "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
-		  "  ip daddr 203.0.113.66 tcp dport 80 dnat to 10.77.0.2\n}\n"
-		  "chain in { type nat hook input priority srcnat; snat to 203.0.113.99\n} }\n");
+	net_start(&n,
+		  LAN "interface wan0 { address 203.0.113.1/24; answer for 203.0.113.64/28, 203.0.113.80-203.0.113.82; "
+		      "}\n" DEFAULT_ROUTE "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
+		      "  ip daddr 203.0.113.66 tcp dport 80 dnat to 10.77.0.2\n}\n"
+		      "chain in { type nat hook input priority srcnat; snat to 203.0.113.99\n} }\n");
 	assert_true(answers_for(&n, ours));
 	assert_true(answers_for(&n, IP4(203, 0, 113, 82)));
 	assert_false(answers_for(&n, IP4(203, 0, 113, 83)));
@@ -112,7 +115,8 @@ static void test_answer_for(void **state)
 }
 
 /* Would catch: a source that cannot have come in where it did, and is believed: another link's host, one of ours, a
- * broadcast address; and a source that is refused though it can: any beyond the uplink, class E, 0/8, a lowest address. */
+ * broadcast address; and a source that is refused though it can: any beyond the uplink, class E, 0/8, a lowest address.
+ */
 static void test_sources(void **state)
 {
 	static const struct {
@@ -176,16 +180,23 @@ static void test_rpf_words(void **state)
 	static const struct {
 		const char *word;
 		bool inside, nowhere; /* what passes at the uplink: an inside source; one to which no route leads */
-	} row[] = { { "", false, false }, { "rpf strict;", false, false }, { "rpf loose;", true, false }, { "rpf off;", true, true } };
+	} row[] = { { "", false, false },
+		    { "rpf strict;", false, false },
+		    { "rpf loose;", true, false },
+		    { "rpf off;", true, true } };
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct send inside = { .src = IP4(10, 77, 0, 9), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct send inside = {
+			.src = IP4(10, 77, 0, 9), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
+		};
 		struct send nowhere = inside;
 		char text[512];
 		struct net n;
 
-		snprintf(text, sizeof(text), LAN "interface wan0 { address 203.0.113.1/24; %s }\n"
-			 "route 198.51.100.0/24 via 203.0.113.254;\n", row[i].word);
+		snprintf(text, sizeof(text),
+			 LAN "interface wan0 { address 203.0.113.1/24; %s }\n"
+			     "route 198.51.100.0/24 via 203.0.113.254;\n",
+			 row[i].word);
 		net_start(&n, text);
 		nowhere.src = IP4(192, 0, 2, 1);
 		assert_int_equal(carry(&n, n.wan, &inside, n.lan) != NULL, row[i].inside);
@@ -196,9 +207,11 @@ static void test_rpf_words(void **state)
 	struct net n;
 
 	net_start(&n, LAN WAN "interface wan1 { address 192.0.2.1/24; }\n" DEFAULT_ROUTE
-				"route 0.0.0.0/0 via 192.0.2.254 metric 10;\n" MASQUERADE);
+			      "route 0.0.0.0/0 via 192.0.2.254 metric 10;\n" MASQUERADE);
 	struct station *second = world_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
-	struct send far = { .src = IP4(198, 51, 100, 7), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+	struct send far = {
+		.src = IP4(198, 51, 100, 7), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
+	};
 
 	world_run(&n.w, 5 * NS_PER_S);
 	assert_non_null(carry(&n, second, &far, n.lan));
@@ -215,7 +228,9 @@ static void test_spoofed_source_and_limits(void **state)
 {
 	struct net n;
 	struct send spoofed = { .src = HOST1, .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .dport = 9 };
-	struct send ping = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8 };
+	struct send ping = {
+		.dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
+	};
 
 	net_start(&n, LAN WAN DEFAULT_ROUTE "conntrack { max per source 5; new per source 5; }\n" MASQUERADE);
 	for (uint16_t i = 0; i < 50; i++) {
@@ -229,8 +244,8 @@ static void test_spoofed_source_and_limits(void **state)
 	world_end(&n.w);
 }
 
-/* Would catch: a next hop outside every prefix that is not asked for by ARP, asks from an address that is not ours, or is
- * given no answer: behind a /32 with a device route, onlink, and on a link without an address. */
+/* Would catch: a next hop outside every prefix that is not asked for by ARP, asks from an address that is not ours, or
+ * is given no answer: behind a /32 with a device route, onlink, and on a link without an address. */
 static void test_next_hops(void **state)
 {
 	static const struct {
@@ -238,7 +253,8 @@ static void test_next_hops(void **state)
 		uint32_t asked_for; /* the address that the next hop knows us by */
 	} row[] = {
 		{ "interface wan0 { address 198.51.100.7/32; }\nroute 172.31.1.1/32 dev wan0;\n"
-		  "route 0.0.0.0/0 via 172.31.1.1;\n", IP4(198, 51, 100, 7) },
+		  "route 0.0.0.0/0 via 172.31.1.1;\n",
+		  IP4(198, 51, 100, 7) },
 		{ "interface wan0 { address 198.51.100.7/32; }\nroute 0.0.0.0/0 via 172.31.1.1 dev wan0 onlink;\n",
 		  IP4(198, 51, 100, 7) },
 		{ "interface wan0 { }\nroute 0.0.0.0/0 via 172.31.1.1 dev wan0 onlink;\n", IP4(10, 77, 0, 1) },
@@ -283,7 +299,8 @@ static void test_directed_broadcast(void **state)
 		struct send s = { .dst = IP4(10, 77, 0, 255), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
 		char text[512];
 
-		snprintf(text, sizeof(text), "interface lan0 { address 10.77.0.1/24; directed broadcast %s; }\n" WAN DEFAULT_ROUTE,
+		snprintf(text, sizeof(text),
+			 "interface lan0 { address 10.77.0.1/24; directed broadcast %s; }\n" WAN DEFAULT_ROUTE,
 			 on ? "yes" : "no");
 		net_start(&n, text);
 		struct packet *p = carry(&n, n.wan, &s, n.lan);
@@ -315,19 +332,25 @@ static void test_redirects(void **state)
 		{ "", "", 0, false },
 		{ "redirects yes;", "", 0, true },
 		{ "redirects yes;", "", IP4(10, 77, 1, 9), false }, /* not on the next hop's prefix */
-		{ "redirects yes;", "table ip t { chain post { type nat hook postrouting priority srcnat; masquerade } }\n", 0,
-		  false },
+		{ "redirects yes;",
+		  "table ip t { chain post { type nat hook postrouting priority srcnat; masquerade } }\n", 0, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		struct net n;
-		struct send out = { .src = row[i].src, .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
-		struct send obey = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_REDIRECT, .code = 1 };
+		struct send out = {
+			.src = row[i].src, .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
+		};
+		struct send obey = {
+			.dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_REDIRECT, .code = 1
+		};
 		uint8_t quote[64];
 		char text[512];
 
-		snprintf(text, sizeof(text), "interface lan0 { address 10.77.0.1/24; address 10.77.1.1/24; %s }\n" WAN
-			 "route 0.0.0.0/0 via 10.77.0.3;\n%s", row[i].words, row[i].rules);
+		snprintf(text, sizeof(text),
+			 "interface lan0 { address 10.77.0.1/24; address 10.77.1.1/24; %s }\n" WAN
+			 "route 0.0.0.0/0 via 10.77.0.3;\n%s",
+			 row[i].words, row[i].rules);
 		net_start(&n, text);
 		struct packet *p = carry(&n, n.lan, &out, n.lan);
 
@@ -352,22 +375,28 @@ static void test_redirects(void **state)
 	}
 }
 
-/* Would catch: the gateway's own answer lost when a chain at input gave the question another source: one that is routed,
- * one that no route leads to, one of ours. */
+/* Would catch: the gateway's own answer lost when a chain at input gave the question another source: one that is
+ * routed, one that no route leads to, one of ours. */
 static void test_snat_at_input(void **state)
 {
 	static const char *const given[] = { "198.51.100.9", "192.0.2.9", "203.0.113.1", "10.77.0.99" };
 
 	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
-		struct send ping = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7,
+		struct send ping = { .dst = IP4(10, 77, 0, 1),
+				     .proto = IPPROTO_NR_ICMP,
+				     .type = ICMP_ECHO_REQUEST,
+				     .id = 7,
 				     .payload_len = 8 };
-		struct send closed = { .dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9,
-				       .payload_len = 8 };
+		struct send closed = {
+			.dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9, .payload_len = 8
+		};
 		char text[512];
 		struct net n;
 
-		snprintf(text, sizeof(text), LAN WAN "route 198.51.100.0/24 via 203.0.113.254;\n"
-			 "table ip t { chain in { type nat hook input priority srcnat; ip saddr 10.77.0.2 snat to %s\n} }\n",
+		snprintf(text, sizeof(text),
+			 LAN WAN "route 198.51.100.0/24 via 203.0.113.254;\n"
+				 "table ip t { chain in { type nat hook input priority srcnat; ip saddr 10.77.0.2 snat "
+				 "to %s\n} }\n",
 			 given[i]);
 		net_start(&n, text);
 		struct packet *p = carry(&n, n.lan, &ping, n.lan);
@@ -392,13 +421,14 @@ static void test_quotes_stay_inside(void **state)
 {
 	struct net n;
 	struct send out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
-	struct send in = { .src = PEER, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000, .payload_len = 8 };
+	struct send in = {
+		.src = PEER, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000, .payload_len = 8
+	};
 	struct send error = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE, .code = 3 };
 	uint8_t quote[64];
 
-	net_start(&n, LAN WAN DEFAULT_ROUTE
-		  "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
-		  "  oifname \"wan0\" udp dport 53 masquerade\n} }\n");
+	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
+					    "  oifname \"wan0\" udp dport 53 masquerade\n} }\n");
 	error.payload = quote;
 	error.payload_len = (uint16_t)station_build(n.wan, &in, quote, sizeof(quote));
 	assert_null(carry(&n, n.lan, &error, n.wan));
@@ -418,12 +448,15 @@ static void test_quotes_stay_inside(void **state)
 static void test_reset_to_a_dead_host(void **state)
 {
 	struct net n;
-	struct send syn = { .src = IP4(10, 77, 0, 99), .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 1234, .dport = 7,
+	struct send syn = { .src = IP4(10, 77, 0, 99),
+			    .dst = PEER,
+			    .proto = IPPROTO_NR_TCP,
+			    .sport = 1234,
+			    .dport = 7,
 			    .flags = TCP_SYN };
 
-	net_start(&n, LAN WAN DEFAULT_ROUTE
-		  "table ip f { chain f { type filter hook forward priority filter;\n"
-		  "  iifname \"lan0\" tcp dport 7 reject with tcp reset\n} }\n");
+	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip f { chain f { type filter hook forward priority filter;\n"
+					    "  iifname \"lan0\" tcp dport 7 reject with tcp reset\n} }\n");
 	station_send(n.lan, &syn);
 	world_run(&n.w, 30 * NS_PER_S);
 	assert_null(station_next(n.wan));

@@ -40,16 +40,29 @@ struct tcp {
 
 static struct packet *from_client(struct tcp *t, uint8_t flags, uint16_t len)
 {
-	const struct send s = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = t->seq,
-				.ack = t->peer_seq, .flags = flags, .window = 60000, .payload_len = len };
+	const struct send s = { .dst = SERVER,
+				.proto = IPPROTO_NR_TCP,
+				.sport = 4000,
+				.dport = 80,
+				.seq = t->seq,
+				.ack = t->peer_seq,
+				.flags = flags,
+				.window = 60000,
+				.payload_len = len };
 
 	return carry(t->n, t->n->client, &s, t->n->server);
 }
 
 static struct packet *from_server(struct tcp *t, uint8_t flags, uint32_t ack)
 {
-	const struct send s = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = t->outside_port,
-				.seq = t->peer_seq, .ack = ack, .flags = flags, .window = 60000 };
+	const struct send s = { .dst = WAN_ADDR,
+				.proto = IPPROTO_NR_TCP,
+				.sport = 80,
+				.dport = t->outside_port,
+				.seq = t->peer_seq,
+				.ack = ack,
+				.flags = flags,
+				.window = 60000 };
 
 	return carry(t->n, t->n->server, &s, t->n->client);
 }
@@ -71,11 +84,22 @@ static void tcp_open(struct tcp *t, struct net *n)
 /* A segment of ALL_BYTES from the client in two pieces; both must come out, the first one first. */
 static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
 {
-	const struct send first = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = t->seq,
-				    .ack = t->peer_seq, .flags = flags, .window = 60000, .payload_len = FIRST_BYTES,
-				    .ip_id = t->ip_id, .mf = true };
-	const struct send second = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .ip_id = t->ip_id,
-				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES, .payload_len = ALL_BYTES - FIRST_BYTES };
+	const struct send first = { .dst = SERVER,
+				    .proto = IPPROTO_NR_TCP,
+				    .sport = 4000,
+				    .dport = 80,
+				    .seq = t->seq,
+				    .ack = t->peer_seq,
+				    .flags = flags,
+				    .window = 60000,
+				    .payload_len = FIRST_BYTES,
+				    .ip_id = t->ip_id,
+				    .mf = true };
+	const struct send second = { .dst = SERVER,
+				     .proto = IPPROTO_NR_TCP,
+				     .ip_id = t->ip_id,
+				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
+				     .payload_len = ALL_BYTES - FIRST_BYTES };
 
 	station_send(t->n->client, backwards ? &second : &first);
 	world_run(&t->n->w, 20 * MS);
@@ -93,8 +117,8 @@ static const char tcp_config[] = INTERFACES MASQUERADE
 	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
 	" ct state established accept\n ct state invalid drop\n iifname \"lan0\" accept\n} }\n";
 
-/* Would catch: the acknowledgement of a segment that came in pieces taken for one of data never sent, in either order of
- * the pieces, and a FIN at the end of the last one looked for at the end of the first. */
+/* Would catch: the acknowledgement of a segment that came in pieces taken for one of data never sent, in either order
+ * of the pieces, and a FIN at the end of the last one looked for at the end of the first. */
 static void test_tcp(void **state)
 {
 	(void)state;
@@ -121,7 +145,8 @@ static void test_tcp(void **state)
 	}
 }
 
-/* Would catch: pieces of an old or forged segment that move the marks of the connection, though the segment does not. */
+/* Would catch: pieces of an old or forged segment that move the marks of the connection, though the segment does not.
+ */
 static void test_tcp_ignored(void **state)
 {
 	struct net n;
@@ -154,8 +179,12 @@ static void send_datagram(struct net *n, struct station *from, uint32_t dst, uin
 	ip_id++;
 	for (uint32_t i = 0, next = 1; i < PIECES; i++) {
 		uint32_t piece = i == first_at ? 0 : next++;
-		const struct send s = { .dst = dst, .proto = IPPROTO_NR_UDP, .sport = 500, .dport = dport,
-					.ip_id = ip_id, .mf = piece + 1 < PIECES,
+		const struct send s = { .dst = dst,
+					.proto = IPPROTO_NR_UDP,
+					.sport = 500,
+					.dport = dport,
+					.ip_id = ip_id,
+					.mf = piece + 1 < PIECES,
 					.frag_off = (uint16_t)(piece * PIECE_BYTES),
 					.payload_len = (uint16_t)(PIECE_BYTES - (piece == 0 ? UDP_HEADER_LEN : 0)) };
 
@@ -164,10 +193,10 @@ static void send_datagram(struct net *n, struct station *from, uint32_t dst, uin
 	world_run(&n->w, 20 * MS);
 }
 
-static const char port_config[] = INTERFACES
-	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
-	" ct state established accept\n udp dport 500 counter accept\n udp dport 9 counter drop\n"
-	" udp dport 10 reject\n ip daddr 10.77.0.10 accept\n} }\n";
+static const char port_config[] =
+	INTERFACES "table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
+		   " ct state established accept\n udp dport 500 counter accept\n udp dport 9 counter drop\n"
+		   " udp dport 10 reject\n ip daddr 10.77.0.10 accept\n} }\n";
 
 /* Would catch: a policy of drop that lets the first piece through by its port and drops the others, which have none; a
  * counter that does not show the bytes of all of them, as of the whole packet in Linux. */
@@ -247,11 +276,23 @@ static void test_raw(void **state)
 static void send_invalid(struct net *n, uint8_t ttl)
 {
 	static uint16_t ip_id = 900;
-	const struct send first = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = 1, .ack = 1,
-				    .flags = TCP_SYN | TCP_FIN, .window = 60000, .payload_len = FIRST_BYTES,
-				    .ip_id = ++ip_id, .mf = true, .ttl = ttl };
-	const struct send second = { .dst = SERVER, .proto = IPPROTO_NR_TCP, .ip_id = ip_id,
-				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES, .payload_len = 400 };
+	const struct send first = { .dst = SERVER,
+				    .proto = IPPROTO_NR_TCP,
+				    .sport = 4000,
+				    .dport = 80,
+				    .seq = 1,
+				    .ack = 1,
+				    .flags = TCP_SYN | TCP_FIN,
+				    .window = 60000,
+				    .payload_len = FIRST_BYTES,
+				    .ip_id = ++ip_id,
+				    .mf = true,
+				    .ttl = ttl };
+	const struct send second = { .dst = SERVER,
+				     .proto = IPPROTO_NR_TCP,
+				     .ip_id = ip_id,
+				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
+				     .payload_len = 400 };
 
 	station_send(n->client, &first);
 	station_send(n->client, &second);
@@ -264,11 +305,13 @@ static void test_first_ends_early(void **state)
 {
 	static const char *const configs[] = {
 		INTERFACES MASQUERADE,
-		INTERFACES "table ip filter { chain forward { type filter hook forward priority filter; policy accept;\n"
-			   " ct state invalid drop\n} }\n",
+		INTERFACES
+		"table ip filter { chain forward { type filter hook forward priority filter; policy accept;\n"
+		" ct state invalid drop\n} }\n",
 		/* NAT asks for nothing of this one. */
-		INTERFACES "table ip raw { chain pre { type filter hook prerouting priority raw; policy accept; notrack\n} }\n"
-			   "table ip filter { chain forward { type filter hook forward priority filter; policy drop; } }\n",
+		INTERFACES
+		"table ip raw { chain pre { type filter hook prerouting priority raw; policy accept; notrack\n} }\n"
+		"table ip filter { chain forward { type filter hook forward priority filter; policy drop; } }\n",
 	};
 
 	(void)state;
@@ -295,9 +338,12 @@ static void test_first_ends_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tcp),        cmocka_unit_test(test_tcp_ignored),
-		cmocka_unit_test(test_accept_by_port), cmocka_unit_test(test_drop_holds),
-		cmocka_unit_test(test_raw),        cmocka_unit_test(test_first_ends_early),
+		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_tcp_ignored),
+		cmocka_unit_test(test_accept_by_port),
+		cmocka_unit_test(test_drop_holds),
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_first_ends_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

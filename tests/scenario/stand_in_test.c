@@ -46,7 +46,7 @@ struct stand_in {
 	uint32_t n_last;
 	bool has;
 	bool is_invalid; /* it has it, and forwards nothing of it */
-	bool has_reply; /* and not the original direction alone */
+	bool has_reply;  /* and not the original direction alone */
 	uint32_t conn;
 	struct flowcache_deferred owed[N_CT_DIRS];
 	uint16_t port; /* of the client, outside */
@@ -86,7 +86,8 @@ static bool on_add(void *ctx, uint32_t conn)
 	assert_true(v[CT_ORIGINAL].out.src == WAN_ADDR && v[CT_ORIGINAL].out.dst == SERVER);
 	assert_int_equal(v[CT_ORIGINAL].in_ifindex, 1);
 	if (t->has_reply)
-		assert_true(v[CT_REPLY].in.dst == WAN_ADDR && v[CT_REPLY].out.dst == CLIENT && v[CT_REPLY].in_ifindex == 2);
+		assert_true(v[CT_REPLY].in.dst == WAN_ADDR && v[CT_REPLY].out.dst == CLIENT &&
+			    v[CT_REPLY].in_ifindex == 2);
 	assert_int_equal(ip_adjacency(gateway_ip(t->w.gw), v[CT_ORIGINAL].adjacency)->ifindex, 2);
 	t->has = true;
 	t->is_invalid = false;
@@ -156,8 +157,10 @@ static void on_moved(void *ctx, uint32_t conn, enum ct_dir dir)
 static void start(struct stand_in *t, struct flowcache_offload *o)
 {
 	memset(t, 0, sizeof(*t));
-	*o = (struct flowcache_offload){ t,          on_add,      on_remove,        on_read_back,
-					 on_came_up, on_invalidate_all, on_read_back_all, on_adjacency, on_moved };
+	*o = (struct flowcache_offload){
+		t,       on_add, on_remove, on_read_back, on_came_up, on_invalidate_all, on_read_back_all, on_adjacency,
+		on_moved
+	};
 	world_start(&t->w, config, NULL);
 	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
 	t->server = world_station(&t->w, "wan0", SERVER, NULL);
@@ -236,19 +239,19 @@ static void open_tcp(struct stand_in *t)
 static void owe(struct stand_in *t)
 {
 	t->owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100,
-						       .bytes = 104000,
-						       .last_ns = t->w.now,
-						       .has_tcp = true,
-						       .tcp_end = 101001,
-						       .tcp_ack = 9001,
-						       .tcp_win = 5000 };
+							    .bytes = 104000,
+							    .last_ns = t->w.now,
+							    .has_tcp = true,
+							    .tcp_end = 101001,
+							    .tcp_ack = 9001,
+							    .tcp_win = 5000 };
 	t->owed[CT_REPLY] = (struct flowcache_deferred){ .packets = 50,
-						    .bytes = 2000,
-						    .last_ns = t->w.now,
-						    .has_tcp = true,
-						    .tcp_end = 9001,
-						    .tcp_ack = 101001,
-						    .tcp_win = 5000 };
+							 .bytes = 2000,
+							 .last_ns = t->w.now,
+							 .has_tcp = true,
+							 .tcp_end = 9001,
+							 .tcp_ack = 101001,
+							 .tcp_win = 5000 };
 }
 
 /* Would catch: a FIN judged by windows that do not know what was forwarded elsewhere, a connection that is left to
@@ -344,9 +347,9 @@ static void test_reload(void **state)
 	world_end(&t.w);
 }
 
-/* All flow cache entries become invalid while something is owed, by a device or by a reload. Would catch: all of it credited at
- * once; packets that are judged by windows which do not know what was forwarded; debts to rules that are lost or counted
- * twice, also over a reload that leaves the rules as they are. */
+/* All flow cache entries become invalid while something is owed, by a device or by a reload. Would catch: all of it
+ * credited at once; packets that are judged by windows which do not know what was forwarded; debts to rules that are
+ * lost or counted twice, also over a reload that leaves the rules as they are. */
 static void test_owed_when_void(void **state)
 {
 	for (int with_rules = 0; with_rules < 2; with_rules++) {
@@ -410,8 +413,8 @@ static void test_owed_at_the_end(void **state)
 	world_end(&t.w);
 }
 
-/* Ends while its flow cache entries are void. Would catch: a number that goes to another connection while somebody still
- * forwards and counts for the first. */
+/* Ends while its flow cache entries are void. Would catch: a number that goes to another connection while somebody
+ * still forwards and counts for the first. */
 static void test_end_when_void(void **state)
 {
 	static struct stand_in t;
@@ -493,7 +496,9 @@ static void test_one_way(void **state)
 	assert_int_equal(counters.packets[CT_REPLY], 0);
 	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
 	/* The answer, which nobody has numbered: the flow is taken back, and is an ordinary one from here on. */
-	struct send answer = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10 };
+	struct send answer = {
+		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10
+	};
 	station_send(t.server, &answer);
 	world_run(&t.w, 20 * NS_PER_MS);
 	assert_non_null(station_next(t.client));

@@ -27,8 +27,14 @@
 
 static struct send to_server(uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	return (struct send){ .dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 80, .seq = seq, .ack = ack,
-			      .flags = flags, .payload_len = flags == (TCP_ACK | TCP_PSH) ? 10 : 0 };
+	return (struct send){ .dst = SERVER,
+			      .proto = IPPROTO_NR_TCP,
+			      .sport = 4000,
+			      .dport = 80,
+			      .seq = seq,
+			      .ack = ack,
+			      .flags = flags,
+			      .payload_len = flags == (TCP_ACK | TCP_PSH) ? 10 : 0 };
 }
 
 /* The client's segment is answered by a RST that stands where the client expects the next one, and goes no further. */
@@ -69,8 +75,13 @@ static void test_timed_out(void **state)
 		  " ct state invalid drop\n} }\n");
 	struct packet *p = carry(&n, n.client, &syn, n.server);
 	assert_non_null(p);
-	struct send synack = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = p->l4.sport,
-			       .seq = 123455, .ack = 777, .flags = TCP_SYN | TCP_ACK };
+	struct send synack = { .dst = WAN_ADDR,
+			       .proto = IPPROTO_NR_TCP,
+			       .sport = 80,
+			       .dport = p->l4.sport,
+			       .seq = 123455,
+			       .ack = 777,
+			       .flags = TCP_SYN | TCP_ACK };
 	assert_non_null(carry(&n, n.server, &synack, n.client));
 	struct send ack = to_server(TCP_ACK, 777, 123456);
 	assert_non_null(carry(&n, n.client, &ack, n.server));
@@ -87,7 +98,7 @@ static void test_timed_out(void **state)
  * where somebody else may have the connection. */
 static void test_not_told(void **state)
 {
-	static const uint8_t flags[] = { TCP_RST, TCP_RST | TCP_ACK, TCP_FIN, 0, TCP_SYN | TCP_ACK,
+	static const uint8_t flags[] = { TCP_RST,           TCP_RST | TCP_ACK,          TCP_FIN, 0, TCP_SYN | TCP_ACK,
 					 TCP_SYN | TCP_FIN, TCP_FIN | TCP_PSH | TCP_URG };
 	static const char *const silent[] = {
 		INTERFACES MASQUERADE "conntrack { unknown tcp drop; }\n",
@@ -109,8 +120,9 @@ static void test_not_told(void **state)
 	piece.payload_len = 500 + 4;
 	expect_silence(&n, &piece);
 	/* To an inside host, past NAT. */
-	struct send s = { .dst = CLIENT, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = 4000, .seq = 1, .ack = 2,
-			  .flags = TCP_ACK };
+	struct send s = {
+		.dst = CLIENT, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = 4000, .seq = 1, .ack = 2, .flags = TCP_ACK
+	};
 	station_send(n.server, &s);
 	world_run(&n.w, 20 * MS);
 	assert_null(station_next(n.server));
@@ -125,8 +137,8 @@ static void test_not_told(void **state)
 	}
 }
 
-/* Would catch: a choice that does not do what it says; one that is lost when the config names no outside but the default
- * route does. */
+/* Would catch: a choice that does not do what it says; one that is lost when the config names no outside but the
+ * default route does. */
 static void test_choices(void **state)
 {
 	struct send ack = to_server(TCP_ACK | TCP_PSH, 777, 123456);

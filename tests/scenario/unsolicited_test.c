@@ -163,12 +163,21 @@ static void test_leaves_nothing(void **state)
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 41641, .payload_len = 9 },
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 22, .payload_len = 9 },
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5000, .dport = 22, .flags = TCP_SYN },
-		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5001, .dport = 22, .flags = TCP_SYN, .payload_len = 9 },
+		{ .dst = WAN_ADDR,
+		  .proto = IPPROTO_NR_TCP,
+		  .sport = 5001,
+		  .dport = 22,
+		  .flags = TCP_SYN,
+		  .payload_len = 9 },
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ADDRESS_MASK, .id = 9, .payload_len = 4 },
 		{ .dst = WAN_ADDR, .proto = 132, .payload_len = 40 },
 		{ .dst = WAN_ADDR, .proto = 47, .payload_len = 40 },
 		{ .dst = WAN_ADDR, .proto = 253, .payload_len = 40 },
-		{ .dst = IP4(203, 0, 113, 255), .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 137, .payload_len = 9,
+		{ .dst = IP4(203, 0, 113, 255),
+		  .proto = IPPROTO_NR_UDP,
+		  .sport = 5000,
+		  .dport = 137,
+		  .payload_len = 9,
 		  .link_broadcast = true },
 	};
 	struct net n;
@@ -223,10 +232,8 @@ static void test_many_attempts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flood),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_own_address),
-		cmocka_unit_test(test_leaves_nothing),
+		cmocka_unit_test(test_flood),         cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_own_address),   cmocka_unit_test(test_leaves_nothing),
 		cmocka_unit_test(test_many_attempts),
 	};
 

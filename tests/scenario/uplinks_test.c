@@ -61,8 +61,12 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 
 static void answered(struct net *n, struct station *wan, const struct packet *q)
 {
-	const struct send back = { .src = FAR, .dst = q->ip.src, .proto = IPPROTO_NR_UDP,
-				   .sport = q->l4.dport, .dport = q->l4.sport, .payload_len = 9 };
+	const struct send back = { .src = FAR,
+				   .dst = q->ip.src,
+				   .proto = IPPROTO_NR_UDP,
+				   .sport = q->l4.dport,
+				   .dport = q->l4.sport,
+				   .payload_len = 9 };
 	struct packet *p = carry(n, wan, &back, n->lan);
 
 	assert_non_null(p);
@@ -71,9 +75,9 @@ static void answered(struct net *n, struct station *wan, const struct packet *q)
 
 static const struct send ask = { .dst = FAR, .proto = IPPROTO_NR_UDP, .sport = 5060, .dport = 5060, .payload_len = 8 };
 
-/* Would catch: a default route that stays while its link is down or does not come back, a running flow that stays on the
- * dead uplink, and one that leaves by an uplink with the other one's address: also the second packet of the batch in
- * which that is found. */
+/* Would catch: a default route that stays while its link is down or does not come back, a running flow that stays on
+ * the dead uplink, and one that leaves by an uplink with the other one's address: also the second packet of the batch
+ * in which that is found. */
 static void test_uplinks(void **state)
 {
 	struct net n;

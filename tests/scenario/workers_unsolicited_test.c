@@ -71,11 +71,9 @@ static void test_own_address(void **state)
 	for (size_t c = 0; c < ARRAY_LEN(worker_groups); c++) {
 		struct rig *r = rig_start(worker_groups[c], rules, 1024);
 		struct outside o = { 0 };
-		const struct rig_packet out = { .src = CLIENT,
-						.dst = SERVER,
-						.sport = 4000,
-						.dport = 9,
-						.proto = IPPROTO_NR_UDP };
+		const struct rig_packet out = {
+			.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 9, .proto = IPPROTO_NR_UDP
+		};
 
 		r->seen = seen;
 		r->ctx = &o;

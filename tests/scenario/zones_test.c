@@ -21,10 +21,10 @@
 #define POOL_ADDR IP4(203, 0, 113, 16)
 #define PORT 5060
 
-#define INTERFACES                                                                                                    \
-	"interface lan0 { address 10.0.0.1/24; zone 1; }\n"                                                            \
-	"interface lan1 { address 10.0.0.1/24; zone 2; }\n"                                                            \
-	"interface wan0 { address 203.0.113.1/24; }\n"                                                                 \
+#define INTERFACES \
+	"interface lan0 { address 10.0.0.1/24; zone 1; }\n" \
+	"interface lan1 { address 10.0.0.1/24; zone 2; }\n" \
+	"interface wan0 { address 203.0.113.1/24; }\n" \
 	"route 0.0.0.0/0 via 203.0.113.254;\n"
 #define POST "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n oifname \"wan0\" "
 
@@ -89,8 +89,11 @@ static void test_udp(void **state)
 		}
 		assert_int_not_equal(outside[0], outside[1]);
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send back = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53,
-						   .dport = outside[i], .payload_len = (uint16_t)(20 + i) };
+			const struct send back = { .dst = WAN_ADDR,
+						   .proto = IPPROTO_NR_UDP,
+						   .sport = 53,
+						   .dport = outside[i],
+						   .payload_len = (uint16_t)(20 + i) };
 			station_send(n.wan, &back);
 			world_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, i);
@@ -109,13 +112,23 @@ static void test_tcp(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send syn = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = PORT, .dport = 80,
-					  .seq = 1000, .flags = TCP_SYN, .window = 8000 };
+		const struct send syn = { .dst = PEER,
+					  .proto = IPPROTO_NR_TCP,
+					  .sport = PORT,
+					  .dport = 80,
+					  .seq = 1000,
+					  .flags = TCP_SYN,
+					  .window = 8000 };
 		struct packet *p = carry(&n, n.tenant[i], &syn, n.wan);
 
 		assert_non_null(p);
-		const struct send syn_ack = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = p->l4.sport,
-					      .seq = 5000 + (uint32_t)i, .ack = 1001, .flags = TCP_SYN | TCP_ACK,
+		const struct send syn_ack = { .dst = WAN_ADDR,
+					      .proto = IPPROTO_NR_TCP,
+					      .sport = 80,
+					      .dport = p->l4.sport,
+					      .seq = 5000 + (uint32_t)i,
+					      .ack = 1001,
+					      .flags = TCP_SYN | TCP_ACK,
 					      .window = 8000 };
 		station_send(n.wan, &syn_ack);
 		world_run(&n.w, 20 * NS_PER_MS);
@@ -135,16 +148,24 @@ static void test_echo(void **state)
 	net_start(&n, masquerade);
 	for (size_t k = 0; k < ARRAY_LEN(asked); k++) {
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send q = { .dst = asked[k], .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST,
-						.id = 77, .icmp_seq = (uint16_t)(i + 1), .payload_len = 8 };
+			const struct send q = { .dst = asked[k],
+						.proto = IPPROTO_NR_ICMP,
+						.type = ICMP_ECHO_REQUEST,
+						.id = 77,
+						.icmp_seq = (uint16_t)(i + 1),
+						.payload_len = 8 };
 			station_send(n.tenant[i], &q);
 			world_run(&n.w, 20 * NS_PER_MS);
 			if (asked[k] == PEER) {
 				struct packet *p = station_next(n.wan);
 
 				assert_non_null(p);
-				const struct send r = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REPLY,
-							.id = p->l4.id, .icmp_seq = (uint16_t)(i + 1), .payload_len = 8 };
+				const struct send r = { .dst = WAN_ADDR,
+							.proto = IPPROTO_NR_ICMP,
+							.type = ICMP_ECHO_REPLY,
+							.id = p->l4.id,
+							.icmp_seq = (uint16_t)(i + 1),
+							.payload_len = 8 };
 				station_send(n.wan, &r);
 				world_run(&n.w, 20 * NS_PER_MS);
 			}
@@ -167,20 +188,35 @@ static void test_errors(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 99,
+		const struct send q = { .dst = PEER,
+					.proto = IPPROTO_NR_UDP,
+					.sport = PORT,
+					.dport = 99,
 					.payload_len = (uint16_t)(10 + i) };
-		const struct send dies = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 98, .ttl = 1,
-					   .payload_len = 8 };
-		const struct send nobody = { .dst = IP4(203, 0, 113, 99), .proto = IPPROTO_NR_UDP, .sport = PORT,
-					     .dport = 97, .payload_len = 8 };
+		const struct send dies = {
+			.dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 98, .ttl = 1, .payload_len = 8
+		};
+		const struct send nobody = { .dst = IP4(203, 0, 113, 99),
+					     .proto = IPPROTO_NR_UDP,
+					     .sport = PORT,
+					     .dport = 97,
+					     .payload_len = 8 };
 		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
 
 		assert_non_null(p);
-		const struct send as_it_came = { .src = WAN_ADDR, .dst = PEER, .proto = IPPROTO_NR_UDP,
-						 .sport = p->l4.sport, .dport = 99, .payload_len = (uint16_t)(10 + i) };
-		const struct send error = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE,
-					    .code = ICMP_PORT_UNREACHABLE, .payload = quote,
-					    .payload_len = (uint16_t)station_build(n.wan, &as_it_came, quote, sizeof(quote)) };
+		const struct send as_it_came = { .src = WAN_ADDR,
+						 .dst = PEER,
+						 .proto = IPPROTO_NR_UDP,
+						 .sport = p->l4.sport,
+						 .dport = 99,
+						 .payload_len = (uint16_t)(10 + i) };
+		const struct send error = { .dst = WAN_ADDR,
+					    .proto = IPPROTO_NR_ICMP,
+					    .type = ICMP_DEST_UNREACHABLE,
+					    .code = ICMP_PORT_UNREACHABLE,
+					    .payload = quote,
+					    .payload_len =
+						    (uint16_t)station_build(n.wan, &as_it_came, quote, sizeof(quote)) };
 		station_send(n.wan, &error);
 		world_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
@@ -214,15 +250,23 @@ static void test_fragments(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send first = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .ip_id = 9,
-					    .mf = true, .payload_len = 32 - 8 };
+		const struct send first = { .dst = PEER,
+					    .proto = IPPROTO_NR_UDP,
+					    .sport = PORT,
+					    .dport = 53,
+					    .ip_id = 9,
+					    .mf = true,
+					    .payload_len = 32 - 8 };
 		struct packet *p = carry(&n, n.tenant[i], &first, n.wan);
 
 		assert_non_null(p);
 		outside[i] = p->l4.sport;
 	}
 	for (int i = N_TENANTS - 1; i >= 0; i--) {
-		const struct send rest = { .dst = PEER, .proto = IPPROTO_NR_UDP, .ip_id = 9, .frag_off = 32,
+		const struct send rest = { .dst = PEER,
+					   .proto = IPPROTO_NR_UDP,
+					   .ip_id = 9,
+					   .frag_off = 32,
 					   .payload_len = (uint16_t)(8 + 8 * i) };
 		struct packet *p = carry(&n, n.tenant[i], &rest, n.wan);
 
@@ -230,10 +274,18 @@ static void test_fragments(void **state)
 		assert_int_equal(p->ip.src, WAN_ADDR);
 	}
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send rest = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .ip_id = (uint16_t)(20 + i),
-					   .frag_off = 32, .payload_len = 8 };
-		const struct send first = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = outside[i],
-					    .ip_id = (uint16_t)(20 + i), .mf = true, .payload_len = 32 - 8 };
+		const struct send rest = { .dst = WAN_ADDR,
+					   .proto = IPPROTO_NR_UDP,
+					   .ip_id = (uint16_t)(20 + i),
+					   .frag_off = 32,
+					   .payload_len = 8 };
+		const struct send first = { .dst = WAN_ADDR,
+					    .proto = IPPROTO_NR_UDP,
+					    .sport = 53,
+					    .dport = outside[i],
+					    .ip_id = (uint16_t)(20 + i),
+					    .mf = true,
+					    .payload_len = 32 - 8 };
 		station_send(n.wan, &rest); /* waits for the first one */
 		station_send(n.wan, &first);
 		world_run(&n.w, 20 * NS_PER_MS);
@@ -252,7 +304,9 @@ static void test_mappings(void **state)
 
 	net_start(&n, mapped);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9 };
+		const struct send q = {
+			.dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9
+		};
 		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
 
 		assert_non_null(p);
@@ -263,10 +317,15 @@ static void test_mappings(void **state)
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < N_TENANTS; i++) {
 			const uint32_t stranger = IP4(198, 51, 100, 7);
-			const struct send in = { .src = stranger, .dst = POOL_ADDR, .proto = IPPROTO_NR_UDP, .sport = 1111,
-						 .dport = outside[i], .payload_len = 9 };
-			const struct send back = { .dst = stranger, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 1111,
-						   .payload_len = 9 };
+			const struct send in = { .src = stranger,
+						 .dst = POOL_ADDR,
+						 .proto = IPPROTO_NR_UDP,
+						 .sport = 1111,
+						 .dport = outside[i],
+						 .payload_len = 9 };
+			const struct send back = {
+				.dst = stranger, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 1111, .payload_len = 9
+			};
 			station_send(n.wan, &in);
 			world_run(&n.w, 20 * NS_PER_MS);
 			assert_int_equal(only(&n, i)->l4.dport, PORT);
@@ -278,8 +337,11 @@ static void test_mappings(void **state)
 		}
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send to_other = { .dst = POOL_ADDR, .proto = IPPROTO_NR_UDP, .sport = PORT,
-						       .dport = outside[!i], .payload_len = 9 };
+			const struct send to_other = { .dst = POOL_ADDR,
+						       .proto = IPPROTO_NR_UDP,
+						       .sport = PORT,
+						       .dport = outside[!i],
+						       .payload_len = 9 };
 			station_send(n.tenant[i], &to_other);
 			world_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, !i);
@@ -296,13 +358,13 @@ static void test_mappings(void **state)
  * gateway that such a tenant cannot reach; networks of one tenant that the other reaches. */
 static void test_own_routes(void **state)
 {
-	static const char config[] = INTERFACES
-		"interface wan1 { address 192.0.2.1/24; }\n"
-		"interface lan2 { address 172.16.0.1/16; zone 2; }\n"
-		"route 0.0.0.0/0 via 192.0.2.254 zone 2;\n"
-		"route 10.9.0.0/16 via 10.0.0.9 zone 2;\n"
-		"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
-		" oifname { \"wan0\", \"wan1\" } masquerade\n} }\n";
+	static const char config[] =
+		INTERFACES "interface wan1 { address 192.0.2.1/24; }\n"
+			   "interface lan2 { address 172.16.0.1/16; zone 2; }\n"
+			   "route 0.0.0.0/0 via 192.0.2.254 zone 2;\n"
+			   "route 10.9.0.0/16 via 10.0.0.9 zone 2;\n"
+			   "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
+			   " oifname { \"wan0\", \"wan1\" } masquerade\n} }\n";
 	struct net n;
 	struct packet *p;
 
@@ -316,25 +378,33 @@ static void test_own_routes(void **state)
 	const uint32_t far = IP4(198, 51, 100, 9);
 
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = { .dst = far, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9 };
+		const struct send q = {
+			.dst = far, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9
+		};
 
 		for (int round = 0; round < 4; round++) {
 			p = carry(&n, n.tenant[i], &q, i == 0 ? n.wan : wan1);
 			assert_non_null(p);
 			assert_int_equal(p->ip.src, i == 0 ? WAN_ADDR : IP4(192, 0, 2, 1));
-			const struct send back = { .src = far, .dst = p->ip.src, .proto = IPPROTO_NR_UDP, .sport = 53,
-						   .dport = p->l4.sport, .payload_len = 9 };
+			const struct send back = { .src = far,
+						   .dst = p->ip.src,
+						   .proto = IPPROTO_NR_UDP,
+						   .sport = 53,
+						   .dport = p->l4.sport,
+						   .payload_len = 9 };
 			station_send(i == 0 ? n.wan : wan1, &back);
 			world_run(&n.w, 20 * NS_PER_MS);
 			(void)only(&n, i);
 		}
 		/* By 172.16/16 only zone 2 has a network; from zone 1 it is the Internet's. */
-		const struct send inside = { .dst = IP4(172, 16, 0, 2), .proto = IPPROTO_NR_UDP, .sport = 5, .dport = 6,
-					     .payload_len = 9 };
+		const struct send inside = {
+			.dst = IP4(172, 16, 0, 2), .proto = IPPROTO_NR_UDP, .sport = 5, .dport = 6, .payload_len = 9
+		};
 		p = carry(&n, n.tenant[i], &inside, i == 0 ? n.wan : lan2);
 		assert_non_null(p);
-		const struct send ping = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 3,
-					   .payload_len = 8 };
+		const struct send ping = {
+			.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 3, .payload_len = 8
+		};
 		station_send(n.tenant[i], &ping);
 		world_run(&n.w, 20 * NS_PER_MS);
 		assert_int_equal(only(&n, i)->l4.type, ICMP_ECHO_REPLY);
@@ -346,8 +416,8 @@ static void test_own_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_udp),       cmocka_unit_test(test_tcp),       cmocka_unit_test(test_echo),
-		cmocka_unit_test(test_errors),    cmocka_unit_test(test_fragments), cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_udp),        cmocka_unit_test(test_tcp),       cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_errors),     cmocka_unit_test(test_fragments), cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_own_routes),
 	};
 

@@ -33,7 +33,7 @@ struct core_recorder {
 struct entry {
 	struct workers *workers;
 	uint32_t worker;
-	struct gateway *gateway; /* this worker's */
+	struct gateway *gateway;              /* this worker's */
 	const struct core_recorder *recorder; /* NULL: nothing is recorded; with several workers nothing can be */
 	void *recorder_ctx;
 };

@@ -229,9 +229,10 @@ bool workers_lease(void *ctx, struct packet *p, const struct nat_lease *wanted)
 		to = workers_redirected(w, &inside);
 	if (to == w->id)
 		return false;
-	struct handoff_meta way = {
-		.tuple = s->tuple, .lease = *wanted, .ifindex = (uint8_t)p->in_ifindex, .flags = HANDOFF_FINAL | HANDOFF_LEASE_WANTED
-	};
+	struct handoff_meta way = { .tuple = s->tuple,
+				    .lease = *wanted,
+				    .ifindex = (uint8_t)p->in_ifindex,
+				    .flags = HANDOFF_FINAL | HANDOFF_LEASE_WANTED };
 	way.lease.lessee = (uint8_t)w->id;
 	return send_back(w, to, p, s, &way);
 }

@@ -22,10 +22,10 @@ struct owner_tables {
 };
 
 enum owner_kind {
-	OWNER_NOBODY, /* neither IPv4 nor ARP: whoever received it */
-	OWNER_ALL,    /* ARP */
-	OWNER_FLOW,   /* owner_of_tuple */
-	OWNER_FRAGMENT,  /* a fragment: owner_of_fragment, who then knows its flow; *tuple if it is the first piece */
+	OWNER_NOBODY,   /* neither IPv4 nor ARP: whoever received it */
+	OWNER_ALL,      /* ARP */
+	OWNER_FLOW,     /* owner_of_tuple */
+	OWNER_FRAGMENT, /* a fragment: owner_of_fragment, who then knows its flow; *tuple if it is the first piece */
 };
 
 struct owner_view {

@@ -176,11 +176,8 @@ static void test_pieces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_by_host),
-		cmocka_unit_test(test_by_block),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_by_host), cmocka_unit_test(test_by_block), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_plain),   cmocka_unit_test(test_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

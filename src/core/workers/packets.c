@@ -280,7 +280,8 @@ static void slot_done(void *ctx, uint64_t cookie)
 /* A packet around the frame, where it stands. NULL when there is no descriptor: dropped by name. */
 static inline struct packet *take_over(struct workers_member *w, struct workers_pair *pair, struct handoff_slot *slot)
 {
-	struct packet *p = packet_set_external(w->env->pool, slot->bytes, HANDOFF_FRAME_BYTES, 0, slot->len, slot_done, pair, 0);
+	struct packet *p =
+		packet_set_external(w->env->pool, slot->bytes, HANDOFF_FRAME_BYTES, 0, slot->len, slot_done, pair, 0);
 
 	if (YG_UNLIKELY(p == NULL)) {
 		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
@@ -295,7 +296,7 @@ static struct packet *take_over_lent(struct workers_member *w, uint32_t from, co
 {
 	struct ring *returns = &workers_pair(w->workers, w->id, from)->returns;
 	struct packet *p = packet_set_external(w->env->pool, o->buf, o->buf_len, o->off, o->len, give_back, returns,
-				       (uint64_t)(uintptr_t)o);
+					       (uint64_t)(uintptr_t)o);
 
 	if (p == NULL) {
 		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
@@ -339,9 +340,9 @@ static void ask_failed(struct workers_member *w, const struct handoff_meta *way)
 {
 	for (uint32_t i = 0; i < w->workers->n; i++) {
 		struct workers_message m = { .tuple = way->tuple,
-					  .kind = WORKERS_REDIRECT_REMOVE,
-					  .worker = (uint8_t)w->id,
-					  .ifindex = way->ifindex };
+					     .kind = WORKERS_REDIRECT_REMOVE,
+					     .worker = (uint8_t)w->id,
+					     .ifindex = way->ifindex };
 
 		if ((way->asked >> i & 1) != 0 && i != w->id)
 			(void)workers_tell(w, i, &m);
@@ -456,7 +457,8 @@ static void judge_takings(struct inbox *in, const struct takings *t)
 	}
 }
 
-/* Whoever keeps a packet has bytes of its own by now (packet_copy_on_hold); while somebody does not, no slot goes back. */
+/* Whoever keeps a packet has bytes of its own by now (packet_copy_on_hold); while somebody does not, no slot goes back.
+ */
 static void give_slots_back(struct workers_member *w, const struct takings *t)
 {
 	bool all = true;
@@ -511,8 +513,8 @@ void workers_input(struct workers *c, uint32_t worker, uint32_t ifindex, struct 
 		return;
 	}
 	gateway_set_time(w->gw, now);
-	/* A flow is at one worker only: what has a flow cache entry here need not be asked whose it is. Where many packets are
-	 * others', the look-up in vain would cost more. */
+	/* A flow is at one worker only: what has a flow cache entry here need not be asked whose it is. Where many
+	 * packets are others', the look-up in vain would cost more. */
 	if (!w->mostly_foreign) {
 		workers_read_messages(w);
 		gateway_input_cached(w->gw, ifindex, b, now);

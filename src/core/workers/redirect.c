@@ -273,7 +273,7 @@ static bool holds_reply(const struct conn *c)
 enum how { BY_RING, AT_REST };
 
 static bool tell_arrival(struct workers_member *w, uint32_t home, const struct tuple *t, uint32_t ifindex,
-		      enum workers_message_kind kind, enum how how)
+			 enum workers_message_kind kind, enum how how)
 {
 	struct workers_message m = {
 		.tuple = *t, .kind = (uint8_t)kind, .worker = (uint8_t)w->id, .ifindex = (uint8_t)ifindex
@@ -286,7 +286,8 @@ static bool tell_arrival(struct workers_member *w, uint32_t home, const struct t
 }
 
 /* Sees to it that packets of this direction find their way here. */
-static bool steer_here(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir, enum how how)
+static bool steer_here(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir,
+		       enum how how)
 {
 	const struct tuple *t = &c->half[dir].tuple;
 	uint32_t ifindex = s->ifindex[dir];
@@ -317,7 +318,8 @@ static void forget(struct workers_member *w, const struct conn *c, struct worker
 	if (s->flags & flag)
 		unpin(w, &c->half[dir].tuple);
 	if (s->home[dir] != w->id)
-		(void)tell_arrival(w, s->home[dir], &c->half[dir].tuple, s->ifindex[dir], WORKERS_REDIRECT_REMOVE, BY_RING);
+		(void)tell_arrival(w, s->home[dir], &c->half[dir].tuple, s->ifindex[dir], WORKERS_REDIRECT_REMOVE,
+				   BY_RING);
 	s->flags &= (uint8_t)~flag;
 	s->home[dir] = (uint8_t)w->id;
 }
@@ -329,7 +331,7 @@ bool workers_confirmed(void *ctx, uint32_t index, const struct packet *p)
 	struct workers_ext *s = &w->side[index];
 
 	*s = (struct workers_ext){ .flags = WORKERS_EXT_KNOWN,
-				 .ifindex = { (uint8_t)p->in_ifindex, p->to_us ? 0 : (uint8_t)p->out_ifindex } };
+				   .ifindex = { (uint8_t)p->in_ifindex, p->to_us ? 0 : (uint8_t)p->out_ifindex } };
 	if (p == w->ask.p)
 		w->ask.settled = true;
 	s->home[CT_REPLY] = (uint8_t)w->id;
@@ -358,8 +360,8 @@ bool workers_mapping(void *ctx, const struct tuple *inside, enum nat_mapping_eve
 	uint32_t home = owner_of_host(&w->workers->owner, inside->src);
 
 	return home == w->id ||
-	       tell_arrival(w, home, inside, 0, what == NAT_MAPPING_MADE ? WORKERS_REDIRECT_ADD : WORKERS_REDIRECT_REMOVE,
-			 BY_RING) ||
+	       tell_arrival(w, home, inside, 0,
+			    what == NAT_MAPPING_MADE ? WORKERS_REDIRECT_ADD : WORKERS_REDIRECT_REMOVE, BY_RING) ||
 	       what == NAT_MAPPING_GONE;
 }
 

@@ -104,9 +104,10 @@ static bool create_rings(struct workers *c)
 	for (uint32_t i = 0; i < c->n * c->n; i++) {
 		struct workers_pair *p = &c->pair[i];
 
-		if (i / c->n != i % c->n && (ring_init(&p->packets, HANDOFF_SLOTS, HANDOFF_SLOT_BYTES) != 0 ||
-					     ring_init(&p->messages, WORKERS_MESSAGES, sizeof(struct workers_message)) != 0 ||
-					     ring_init(&p->returns, HANDOFF_RETURNS, sizeof(struct packet *)) != 0))
+		if (i / c->n != i % c->n &&
+		    (ring_init(&p->packets, HANDOFF_SLOTS, HANDOFF_SLOT_BYTES) != 0 ||
+		     ring_init(&p->messages, WORKERS_MESSAGES, sizeof(struct workers_message)) != 0 ||
+		     ring_init(&p->returns, HANDOFF_RETURNS, sizeof(struct packet *)) != 0))
 			return false;
 	}
 	return true;
@@ -140,7 +141,7 @@ static bool create_shared(struct workers *c, const uint8_t seed[RNG_SEED_BYTES])
 }
 
 struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
-			 uint64_t now, event_fn *emit, void *const emit_ctx[])
+			       uint64_t now, event_fn *emit, void *const emit_ctx[])
 {
 	struct gateway_limits one = limits_of_one(limits, n);
 	struct workers *c = n == 0 || n > WORKERS_MAX ? NULL : calloc(1, sizeof(*c));

@@ -43,7 +43,7 @@ struct workers;
 
 /* n cores with the same limits (tables are divided between them), seeds derived from seed. */
 struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
-			 uint64_t now, event_fn *emit, void *const emit_ctx[]);
+			       uint64_t now, event_fn *emit, void *const emit_ctx[]);
 void workers_destroy(struct workers *c);
 uint32_t workers_n(const struct workers *c);
 struct gateway *workers_gateway(struct workers *c, uint32_t worker);

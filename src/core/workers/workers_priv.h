@@ -20,8 +20,8 @@
 
 /* What is known of a packet that changes hands. */
 struct handoff_meta {
-	struct tuple tuple;   /* by which its flow is found; pieces: of the first one */
-	uint64_t asked;       /* workers that had no port for it; 0: nobody was asked */
+	struct tuple tuple;     /* by which its flow is found; pieces: of the first one */
+	uint64_t asked;         /* workers that had no port for it; 0: nobody was asked */
 	struct nat_lease lease; /* HANDOFF_LEASE_WANTED, HANDOFF_LEASE */
 	uint8_t ifindex;
 	uint8_t flags; /* enum handoff_flag */
@@ -44,12 +44,12 @@ _Static_assert(offsetof(struct handoff_slot, lent) == HANDOFF_SLOT_BYTES - RING_
 	       "three lines of frame, one of the rest");
 
 enum handoff_flag {
-	HANDOFF_FINAL = 0x1,  /* whoever has it keeps it */
-	HANDOFF_FRAGMENT = 0x2,  /* to where the pieces of its packet meet */
+	HANDOFF_FINAL = 0x1,        /* whoever has it keeps it */
+	HANDOFF_FRAGMENT = 0x2,     /* to where the pieces of its packet meet */
 	HANDOFF_LEASE_WANTED = 0x4, /* its sender's mapping is wanted */
-	HANDOFF_LEASE = 0x8,   /* and comes with it, if lease.lessor is set */
+	HANDOFF_LEASE = 0x8,        /* and comes with it, if lease.lessor is set */
 	/* Of a slot, not of a way: */
-	HANDOFF_INLINE = 0x10,       /* a plain frame (owner_look_plain), and no more */
+	HANDOFF_INLINE = 0x10,     /* a plain frame (owner_look_plain), and no more */
 	HANDOFF_CSUM_VALID = 0x20, /* with it: offload.csum_valid */
 	HANDOFF_STAMPED = 0x40,    /* with it: the stamp stands in the frame (stack/packet/stamp.h) */
 };
@@ -57,8 +57,8 @@ enum handoff_flag {
 enum workers_message_kind {
 	WORKERS_REDIRECT_ADD,
 	WORKERS_REDIRECT_REMOVE, /* if it still leads to `worker` */
-	WORKERS_LEASE_RETURN,     /* of the mapping of an inside endpoint; ifindex is the pool */
-	WORKERS_PENDING_OPEN,         /* of an inside endpoint to meet another (nat_pending_open_here); ifindex is the pool */
+	WORKERS_LEASE_RETURN,    /* of the mapping of an inside endpoint; ifindex is the pool */
+	WORKERS_PENDING_OPEN, /* of an inside endpoint to meet another (nat_pending_open_here); ifindex is the pool */
 };
 
 struct workers_message {

@@ -89,12 +89,15 @@ static bool interface_driver(struct parser *p, struct config_interface *i)
 			return config_copy(p, &t, i->driver, sizeof(i->driver), "a driver");
 		}
 	}
-	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers, ARRAY_LEN(drivers));
+	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers,
+			      ARRAY_LEN(drivers));
 }
 
 static bool interface_rpf(struct parser *p, struct config_interface *i)
 {
-	static const char *const words[] = { [IP_RPF_STRICT] = "strict", [IP_RPF_LOOSE] = "loose", [IP_RPF_OFF] = "off" };
+	static const char *const words[] = {
+		[IP_RPF_STRICT] = "strict", [IP_RPF_LOOSE] = "loose", [IP_RPF_OFF] = "off"
+	};
 	struct token t = *config_peek(p);
 
 	for (size_t k = 0; k < ARRAY_LEN(words); k++) {
@@ -108,7 +111,8 @@ static bool interface_rpf(struct parser *p, struct config_interface *i)
 
 static bool interface_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "address", "answer", "mtu", "directed", "driver", "redirects", "rpf", "take", "zone" };
+	static const char *const words[] = { "address",   "answer", "mtu",  "directed", "driver",
+					     "redirects", "rpf",    "take", "zone" };
 	struct config_interface *i = ctx;
 	struct token t = *config_peek(p);
 	uint32_t n;
@@ -142,7 +146,10 @@ static bool interface_statement(struct parser *p, void *ctx)
 			return false;
 		i->zone = (uint16_t)n;
 	} else {
-		return config_unknown(p, &t, "address, answer for, mtu, directed broadcast, driver, redirects, rpf, take over or zone", words, ARRAY_LEN(words));
+		return config_unknown(
+			p, &t,
+			"address, answer for, mtu, directed broadcast, driver, redirects, rpf, take over or zone",
+			words, ARRAY_LEN(words));
 	}
 	return config_end(p);
 }

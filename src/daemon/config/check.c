@@ -51,8 +51,10 @@ static void check_two_addresses(struct parser *p, const struct config_interface 
 			   a->ip.name);
 	else if (a != b && lx != ly && lx < SUBNET_WITHOUT_BROADCAST && ly < SUBNET_WITHOUT_BROADCAST &&
 		 ((x ^ y) & ip4_mask(lx < ly ? lx : ly)) == 0)
-		config_err(p, &b->pos, "prefix %s and a prefix of interface \"%s\" lie one in the other: hosts of the larger "
-				       "take those of the smaller for neighbours", ip4_prefix_format(net, text), a->ip.name);
+		config_err(p, &b->pos,
+			   "prefix %s and a prefix of interface \"%s\" lie one in the other: hosts of the larger "
+			   "take those of the smaller for neighbours",
+			   ip4_prefix_format(net, text), a->ip.name);
 }
 
 /* Who answers for an address takes it from whoever else has it on that link. */
@@ -68,16 +70,19 @@ static void check_answers(struct parser *p, const struct config_interface *f)
 			uint32_t mask = ip4_mask(f->ip.address[k].prefix_len), net = f->ip.address[k].addr & mask;
 
 			if (f->ip.address[k].prefix_len < 32 && a->first <= net && a->last >= (net | ~mask))
-				config_err(p, &f->pos, "interface \"%s\" answers for all of %s: no host there could be reached",
+				config_err(p, &f->pos,
+					   "interface \"%s\" answers for all of %s: no host there could be reached",
 					   f->ip.name,
-					   ip4_prefix_format((struct ip4_prefix){ net, f->ip.address[k].prefix_len }, text));
+					   ip4_prefix_format((struct ip4_prefix){ net, f->ip.address[k].prefix_len },
+							     text));
 		}
 		for (size_t k = 0; k < c->n_routes; k++) {
 			uint32_t gateway = c->route[k].route.nexthop.gateway.v4;
 
 			if (c->route[k].route.nexthop.kind == FIB_UNICAST && gateway != 0 && a->first <= gateway &&
 			    a->last >= gateway)
-				config_err(p, &f->pos, "interface \"%s\" answers for %s, the gateway of the route in line %u",
+				config_err(p, &f->pos,
+					   "interface \"%s\" answers for %s, the gateway of the route in line %u",
 					   f->ip.name, ip4_format(gateway, text), c->route[k].pos.line);
 		}
 	}
@@ -163,7 +168,8 @@ static const struct config_route **device_routes(struct parser *p, size_t *n)
 struct neighbours {
 	const struct config_route **route; /* to devices */
 	size_t n_routes;
-	const struct config_route *last; /* the one looked at before, and good: most routes share a gateway with others */
+	const struct config_route
+		*last; /* the one looked at before, and good: most routes share a gateway with others */
 };
 
 /* Where a route's gateway may be a neighbour: on the link that it names, else on those of its zone (or of zone 0). */
@@ -197,8 +203,9 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 	bool own = false, lowest = false;
 	char text[IP4_TEXT_MAX];
 
-	if (nb->last != NULL && nb->last->route.nexthop.gateway.v4 == gateway && nb->last->route.onlink == r->route.onlink &&
-	    nb->last->route.zone == r->route.zone && strcmp(nb->last->device, r->device) == 0)
+	if (nb->last != NULL && nb->last->route.nexthop.gateway.v4 == gateway &&
+	    nb->last->route.onlink == r->route.onlink && nb->last->route.zone == r->route.zone &&
+	    strcmp(nb->last->device, r->device) == 0)
 		return;
 	bool found = is_neighbour(p->c, nb, r, &own);
 	bool no_host = is_net_or_broadcast(p->c, gateway, &lowest);
@@ -208,7 +215,8 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 		config_err(p, &r->pos, "the gateway %s is an address of ours", text);
 	else if (!found && r->device[0] != '\0')
 		config_err(p, &r->pos,
-			   "the gateway %s is on no prefix of interface \"%s\"; if it is on that link all the same, say onlink",
+			   "the gateway %s is on no prefix of interface \"%s\"; if it is on that link all the same, "
+			   "say onlink",
 			   text, r->device);
 	else if (!found)
 		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", text);
@@ -216,7 +224,8 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 		config_err(p, &r->pos, "the gateway %s is the last address of its prefix: no host has it", text);
 	else if (no_host && !r->route.onlink)
 		config_err(p, &r->pos,
-			   "the gateway %s is the first address of its prefix: if a host has it, say `dev NAME onlink`", text);
+			   "the gateway %s is the first address of its prefix: if a host has it, say `dev NAME onlink`",
+			   text);
 	else
 		nb->last = r;
 }
@@ -256,7 +265,8 @@ static void check_route_twice(struct parser *p)
 	for (size_t i = 1; i < c->n_routes; i++) {
 		const struct rib_route *a = &r[i - 1]->route, *b = &r[i]->route;
 
-		if (a->zone == b->zone && a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len && a->metric == b->metric)
+		if (a->zone == b->zone && a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len &&
+		    a->metric == b->metric)
 			config_err(p, &r[i]->pos, "a route to %s with metric %u is there already, in line %u",
 				   ip4_prefix_format(a->prefix, text), a->metric, r[i - 1]->pos.line);
 	}

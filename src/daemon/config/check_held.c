@@ -119,8 +119,10 @@ static void check_address(struct parser *p, const struct rule *r, const struct a
 	    !may_come_by(r, i->ip.name))
 		return;
 	ip4_format(addr, text);
-	config_note(p, pos, "nobody here holds %s, so no ARP is answered for it; to make it ours: interface %s { answer for %s; }",
-		    text, i->ip.name, text);
+	config_note(
+		p, pos,
+		"nobody here holds %s, so no ARP is answered for it; to make it ours: interface %s { answer for %s; }",
+		text, i->ip.name, text);
 }
 
 /* The destinations of a match, as far as they are single addresses: a whole prefix says nothing of whose they are. */
@@ -181,7 +183,8 @@ static void check_way_back(struct parser *p, const struct config_interface *f)
 {
 	if (f->ip.rpf == IP_RPF_STRICT && !is_routed(p->c, f))
 		config_note(p, &f->pos,
-			    "no route leads to interface \"%s\", so whatever comes in there is dropped as rpf; to let it in: rpf off",
+			    "no route leads to interface \"%s\", so whatever comes in there is dropped as rpf; to let "
+			    "it in: rpf off",
 			    f->ip.name);
 }
 

@@ -30,10 +30,10 @@ static bool parse_insert(struct parser *p)
 }
 
 static const struct top_word top_words[] = {
-	{ "interface", config_interface }, { "route", config_route },   { "pool", config_pool },
-	{ "conntrack", config_conntrack }, { "limits", config_limits }, { "icmp", config_icmp },
-	{ "table", config_table },         { "add", parse_add },        { "create", parse_add },
-	{ "insert", parse_insert },        { "delete", config_delete }, { "destroy", config_delete },
+	{ "interface", config_interface }, { "route", config_route },     { "pool", config_pool },
+	{ "conntrack", config_conntrack }, { "limits", config_limits },   { "icmp", config_icmp },
+	{ "table", config_table },         { "add", parse_add },          { "create", parse_add },
+	{ "insert", parse_insert },        { "delete", config_delete },   { "destroy", config_delete },
 	{ "flush", config_flush },         { "workers", config_workers },
 };
 

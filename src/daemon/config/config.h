@@ -23,8 +23,8 @@ struct config_interface {
 	struct ip_interface_config ip; /* name, addresses, mtu */
 	uint32_t n_answers;
 	struct nat_address_range answer[CONFIG_ANSWERS_MAX]; /* `answer for`: ours on this link, and no interface's */
-	char driver[16];               /* "auto", "af_packet", "tap", ... */
-	bool take_over;                /* `take over yes;`: take it although the kernel has an address on it */
+	char driver[16];                                     /* "auto", "af_packet", "tap", ... */
+	bool take_over; /* `take over yes;`: take it although the kernel has an address on it */
 	uint16_t zone;
 };
 
@@ -50,7 +50,7 @@ struct config {
 	uint32_t ct_max_per_source, ct_new_per_source_s;
 	enum { CONFIG_UNKNOWN_RESET, CONFIG_UNKNOWN_DROP, CONFIG_UNKNOWN_PICK_UP } ct_unknown_tcp;
 	struct ast_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
-	uint32_t offload_max; /* connections in the kernel; 0: the file says nothing */
+	uint32_t offload_max;          /* connections in the kernel; 0: the file says nothing */
 	bool offload_off;
 	char *text; /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;

@@ -84,9 +84,9 @@ struct parser {
 	uint32_t n_inputs;
 	struct token ahead[CONFIG_LOOKAHEAD];
 	uint32_t n_ahead;
-	struct token last;    /* consumed last */
-	uint32_t brace_depth; /* of what was consumed */
-	uint32_t nesting;     /* of sets and parentheses */
+	struct token last;       /* consumed last */
+	uint32_t brace_depth;    /* of what was consumed */
+	uint32_t nesting;        /* of sets and parentheses */
 	struct ast_pos interval; /* of the first value that was a prefix, a range or a name with "*"; line 0: none */
 	struct config_define *define;
 	size_t n_defines;
@@ -104,7 +104,7 @@ struct parser {
 	bool skip_ipv6;    /* the rule being read turned out to be for IPv6 */
 	bool inet;         /* the family of the table being read */
 	struct config_context context;
-	uint64_t words;       /* a hash of what was consumed since it was set */
+	uint64_t words;    /* a hash of what was consumed since it was set */
 	uint32_t n_chains; /* that were made so far */
 };
 

@@ -283,8 +283,11 @@ struct priority_row {
 static void test_base_chains(void **state)
 {
 	static const struct priority_row rows[] = {
-		{ "raw", -300 },   { "mangle", -150 }, { "dstnat", -100 }, { "filter", 0 },     { "security", 50 },
-		{ "srcnat", 100, "postrouting" }, { "-5", -5 },       { "17", 17 },       { "filter + 5", 5 }, { "mangle - 10", -160 },
+		{ "raw", -300 },     { "mangle", -150 },
+		{ "dstnat", -100 },  { "filter", 0 },
+		{ "security", 50 },  { "srcnat", 100, "postrouting" },
+		{ "-5", -5 },        { "17", 17 },
+		{ "filter + 5", 5 }, { "mangle - 10", -160 },
 	};
 	char text[256];
 
@@ -601,13 +604,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filtering_needs_mapping),
 		cmocka_unit_test(test_filtering_needs_mapping),
-		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_docs),        cmocka_unit_test(test_values),
-		cmocka_unit_test(test_offload),     cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
-		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_nft_output),  cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_docs),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_base_chains),
+		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_definitions),
+		cmocka_unit_test(test_definitions_explode),
+		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nft_output),
+		cmocka_unit_test(test_cut_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

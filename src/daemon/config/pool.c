@@ -134,9 +134,8 @@ struct pool_block {
 
 static bool pool_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = {
-		"address", "ports", "exclude", "mapping", "filtering", "paired", "preserve", "hold-down"
-	};
+	static const char *const words[] = { "address",   "ports",  "exclude",  "mapping",
+					     "filtering", "paired", "preserve", "hold-down" };
 	struct pool_block *block = ctx;
 	struct nat_pool_config *pool = &block->pool;
 	struct token t = *config_peek(p);
@@ -164,9 +163,9 @@ static bool pool_statement(struct parser *p, void *ctx)
 		config_err(p, &t.pos, "`rest` is called hold-down now");
 		return false;
 	} else {
-		return config_unknown(p, &t,
-				      "an address, ports, exclude ports, mapping, filtering, paired, preserve or hold-down",
-				      words, ARRAY_LEN(words));
+		return config_unknown(
+			p, &t, "an address, ports, exclude ports, mapping, filtering, paired, preserve or hold-down",
+			words, ARRAY_LEN(words));
 	}
 	return ok && config_end(p);
 }

@@ -140,7 +140,9 @@ static bool build_connected(struct build *b)
 			uint8_t len = c->address[k].prefix_len;
 			struct fib_nexthop local = { .kind = FIB_LOCAL, .ifindex = i, .source = ip_addr_v4(addr) };
 			struct fib_nexthop link = { .kind = FIB_UNICAST, .ifindex = i, .source = ip_addr_v4(addr) };
-			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST, .ifindex = i, .source = ip_addr_v4(addr) };
+			struct fib_nexthop broadcast = { .kind = FIB_BROADCAST,
+							 .ifindex = i,
+							 .source = ip_addr_v4(addr) };
 
 			ok = ok && add_route(b, RIB_LOCAL, addr, 32, local);
 			if (len < 32)
@@ -212,9 +214,10 @@ static bool add_proxy(struct build *b, uint32_t ifindex, uint32_t first, uint32_
 		if (unite_proxy(&ip->proxy[i], ifindex, first, last))
 			return true;
 	if (ip->n_proxies == IP_PROXIES_MAX) {
-		config_error_add(b->errors, b->cfg, &nowhere,
-				 "pools, snat rules and `answer for` make more than %u ranges of addresses to answer ARP for",
-				 IP_PROXIES_MAX);
+		config_error_add(
+			b->errors, b->cfg, &nowhere,
+			"pools, snat rules and `answer for` make more than %u ranges of addresses to answer ARP for",
+			IP_PROXIES_MAX);
 		return false;
 	}
 	ip->proxy[ip->n_proxies++] = (struct ip_proxy){ .ifindex = ifindex, .first = first, .last = last };

@@ -167,8 +167,9 @@ static void take_slot(struct af_packet *s, uint32_t i, uint32_t status, struct b
 		drop_slot(s, i, DROP_OFFLOAD_BAD);
 		return;
 	}
-	struct packet *p = packet_set_external(s->dev.pool, slot + TPACKET2_HDRLEN, SLOT_BYTES - TPACKET2_HDRLEN,
-				       h->tp_mac - (uint32_t)TPACKET2_HDRLEN, h->tp_snaplen, slot_release, s, i);
+	struct packet *p =
+		packet_set_external(s->dev.pool, slot + TPACKET2_HDRLEN, SLOT_BYTES - TPACKET2_HDRLEN,
+				    h->tp_mac - (uint32_t)TPACKET2_HDRLEN, h->tp_snaplen, slot_release, s, i);
 	if (!p) {
 		drop_slot(s, i, DROP_NO_BUFFER);
 		return;

@@ -16,7 +16,9 @@
 
 static int add(int fd, unsigned int ifindex, const struct ether_addr *mac)
 {
-	struct packet_mreq m = { .mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_MULTICAST, .mr_alen = sizeof(mac->b) };
+	struct packet_mreq m = { .mr_ifindex = (int)ifindex,
+				 .mr_type = PACKET_MR_MULTICAST,
+				 .mr_alen = sizeof(mac->b) };
 
 	memcpy(m.mr_address, mac->b, sizeof(mac->b));
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) < 0 ? -errno : 0;

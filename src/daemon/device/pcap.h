@@ -48,8 +48,8 @@ bool pcap_writer_close(struct pcap_writer *w);
 /* --- a device --- */
 
 struct pcap_config {
-	const char *in_path;  /* NULL: nothing comes in */
-	FILE *in_file;        /* open already, the device's from here on, also when it fails; in_path is its name then */
+	const char *in_path; /* NULL: nothing comes in */
+	FILE *in_file;       /* open already, the device's from here on, also when it fails; in_path is its name then */
 	const char *out_path; /* NULL: what is sent is counted and forgotten */
 	enum pcap_form in_form, out_form;
 	uint64_t epoch_ns; /* capture time at which the core's clock is 0 */

@@ -109,7 +109,8 @@ int suppress_tc_remove(uint32_t ifindex, enum suppress_tc_qdisc qdisc)
 	/* No qdisc there at all is EINVAL. */
 	if (r < 0)
 		return r == -EINVAL ? -ENOENT : r;
-	if (qdisc == SUPPRESS_TC_IF_EMPTY && !has_filters(ifindex, PARENT_INGRESS) && !has_filters(ifindex, PARENT_EGRESS))
+	if (qdisc == SUPPRESS_TC_IF_EMPTY && !has_filters(ifindex, PARENT_INGRESS) &&
+	    !has_filters(ifindex, PARENT_EGRESS))
 		r = change_qdisc(ifindex, RTM_DELQDISC, 0);
 	return r;
 }

@@ -178,11 +178,11 @@ static void release(void *ctx, uint64_t cookie)
 }
 
 struct packet *umem_set_external(struct umem *u, struct packet_pool *pool, uint16_t queue, uint32_t frame, uint32_t off,
-			 uint32_t len)
+				 uint32_t len)
 {
 	assert(frame < u->n_frames && OWNER(u, frame) == queue && "the kernel fills what it has");
-	struct packet *p = packet_set_external(pool, u->area + (size_t)frame * UMEM_FRAME_BYTES, UMEM_FRAME_BYTES, off, len,
-				       release, u, frame);
+	struct packet *p = packet_set_external(pool, u->area + (size_t)frame * UMEM_FRAME_BYTES, UMEM_FRAME_BYTES, off,
+					       len, release, u, frame);
 	if (p)
 		SET_OWNER(u, frame, OWNER_US);
 	else

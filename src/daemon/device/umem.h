@@ -39,7 +39,7 @@ uint32_t umem_give(struct umem *u, uint16_t queue, uint32_t n, uint32_t *frame);
 void umem_sent(struct umem *u, uint16_t queue, uint32_t frame);
 /* The kernel has filled it: a packet around len bytes at off, or NULL (no descriptor) and the frame is free. */
 struct packet *umem_set_external(struct umem *u, struct packet_pool *pool, uint16_t queue, uint32_t frame, uint32_t off,
-			 uint32_t len);
+				 uint32_t len);
 /* If p's bytes lie in a frame of this area, the frame goes to the kernel, p has no bytes of its own any more (free
  * it), and their place in the area is returned; else UINT64_MAX. */
 uint64_t umem_take_over(struct umem *u, uint16_t queue, struct packet *p);

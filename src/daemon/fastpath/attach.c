@@ -150,7 +150,7 @@ static int attach_tc(struct fastpath *f, struct fastpath_attached *a, enum fastp
 }
 
 int fastpath_attach_egress(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
-			size_t err_len)
+			   size_t err_len)
 {
 	struct text t = text_of(err, err_len);
 	char name[16];

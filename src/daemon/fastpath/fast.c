@@ -191,9 +191,9 @@ int fast_start(struct fast *f, uint32_t core, struct gateway *g)
 	c->gateway = g;
 	offload_map_set_left(c->map, flowcache_left, flowcache);
 	flowcache_set_offload(flowcache, offload_map_slots(c->map));
-	gateway_set_aux(
-		g, &(struct gateway_aux){
-			   .ctx = c, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
+	gateway_set_aux(g,
+			&(struct gateway_aux){
+				.ctx = c, .expire = expire, .next_deadline = next_deadline, .seen_empty = seen_empty });
 	return 0;
 }
 

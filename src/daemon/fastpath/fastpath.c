@@ -212,7 +212,8 @@ void fastpath_counts(const struct fastpath *f, struct fastpath_counts *out)
 {
 	uint64_t *of_cpu = calloc(f->n_cpus, sizeof(*of_cpu));
 
-	*out = (struct fastpath_counts){ .redirect_drops_known = redirect_drops_known(f), .n_lost = redirect_drops_count(&f->lost, f->n_cpus) };
+	*out = (struct fastpath_counts){ .redirect_drops_known = redirect_drops_known(f),
+					 .n_lost = redirect_drops_count(&f->lost, f->n_cpus) };
 	for (uint32_t i = 0; i < FP_N_COUNTS; i++)
 		out->count[i] = sum_of_cpus(f, FASTPATH_MAP_COUNTERS, i, of_cpu);
 	free(of_cpu);

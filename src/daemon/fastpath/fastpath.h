@@ -71,13 +71,15 @@ enum fp_egress fastpath_egress(const struct fastpath *f, enum fastpath_kind kind
  * redirecting function of that device's driver or is lost, one of generic XDP and tc is sent as any packet is. */
 static inline enum fp_egress fastpath_egress_max(enum fastpath_kind kind)
 {
-	return kind == FASTPATH_TC ? FP_EGRESS_PEER : kind == FASTPATH_XDP_GENERIC ? FP_EGRESS_SEND : FP_EGRESS_REDIRECT;
+	return kind == FASTPATH_TC            ? FP_EGRESS_PEER
+	       : kind == FASTPATH_XDP_GENERIC ? FP_EGRESS_SEND
+					      : FP_EGRESS_REDIRECT;
 }
 
 /* Sums over all CPUs. n_lost: frames that a driver did not take after an XDP redirect, from the kernel's tracepoints;
- * redirect_drops_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0 but unknown.
- * What a tc program sends on is sent as any packet is: who does not take it counts that among all that the device sends
- * (tx_dropped, its queue discipline), or, at the peer of a veth, nowhere that we can see. */
+ * redirect_drops_known false where those may not be used, and once a port has had a tc program: then n_lost is not 0
+ * but unknown. What a tc program sends on is sent as any packet is: who does not take it counts that among all that the
+ * device sends (tx_dropped, its queue discipline), or, at the peer of a veth, nowhere that we can see. */
 struct fastpath_counts {
 	uint64_t count[FP_N_COUNTS];
 	uint64_t n_lost;

@@ -65,7 +65,7 @@ struct fastpath {
 enum fastpath_tc { FASTPATH_TC_BEST, FASTPATH_TC_CLSACT };
 
 int fastpath_attach_egress(struct fastpath *f, const struct fastpath_port *port, enum fastpath_tc tc, char *err,
-			size_t err_len);
+			   size_t err_len);
 
 /* Why the kernel did not hang an XDP program there, and what to do. */
 void attach_explain_xdp(struct text *t, const char *name, const struct fastpath_port *p, int error);

@@ -349,17 +349,19 @@ static uint64_t hash_of_kind(const __u64 hash_key[2], uint32_t kind, uint32_t i)
 {
 	switch (kind) {
 	case 0:
-		return fp_hash_flow(hash_key, htonl(0x0a4d0002), htonl(0xcb0071fe), htons((uint16_t)i), htons(443), 6, 1);
+		return fp_hash_flow(hash_key, htonl(0x0a4d0002), htonl(0xcb0071fe), htons((uint16_t)i), htons(443), 6,
+				    1);
 	case 1:
 		return fp_hash_flow(hash_key, htonl(0x0a000000 + i), htonl(0x08080808), htons(40000), htons(53), 17, 1);
 	case 2:
-		return fp_hash_flow(hash_key, htonl(0x0a000001 + (i << 8)), htonl(0x08080808), htons(40000), htons(53), 17, 1);
+		return fp_hash_flow(hash_key, htonl(0x0a000001 + (i << 8)), htonl(0x08080808), htons(40000), htons(53),
+				    17, 1);
 	case 3:
 		return fp_hash_flow(hash_key, htonl(0xc6120000 + i % 256), htonl(0xcb007101), htons(53),
 				    htons((uint16_t)(1024 + i / 4)), 17, 2);
 	default:
-		return fp_hash_flow(hash_key, htonl(0x64400000 + i % 1024), htonl(0xc6120000 + i / 1024), htons((uint16_t)(i * 7)),
-				    htons(80), 6, 1);
+		return fp_hash_flow(hash_key, htonl(0x64400000 + i % 1024), htonl(0xc6120000 + i / 1024),
+				    htons((uint16_t)(i * 7)), htons(80), 6, 1);
 	}
 }
 
@@ -406,7 +408,7 @@ int main(void)
 		cmocka_unit_test(test_both_directions), cmocka_unit_test(test_a_million),
 		cmocka_unit_test(test_chain_full),      cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_generation),      cmocka_unit_test(test_concurrent),
-		cmocka_unit_test(test_two_writers),   cmocka_unit_test(test_hash_spreads),
+		cmocka_unit_test(test_two_writers),     cmocka_unit_test(test_hash_spreads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

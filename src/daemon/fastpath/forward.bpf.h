@@ -405,8 +405,8 @@ static __always_inline bool fp_tcp_off(const struct fp_view *v, const struct fp_
 }
 
 /* FP_FORWARDED, and *way is filled in; else the packet goes up, and the flow knows that it did. */
-static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow *f, __u16 version,
-					      __u32 packet_len, struct fp_way *way, struct fp_adjacency **by)
+static __always_inline enum fp_count fp_judge(struct fp_view *v, struct fp_flow *f, __u16 version, __u32 packet_len,
+					      struct fp_way *way, struct fp_adjacency **by)
 {
 	const volatile __u64 *w = (const volatile __u64 *)f;
 	enum fp_count why;

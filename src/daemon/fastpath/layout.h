@@ -85,8 +85,8 @@ struct fp_flow {
 	__u32 packets, bytes;
 	__u32 last_seen; /* fp_tick_of() */
 	/* Marks: start as user space set them. A segment is judged by those of both directions, as conntrack judges it
-	 * (gateway/conntrack/tcp_window.c); so marks go no further than its windows do, whoever sends. tcp_win is the largest
-	 * window field so far; its upper half is user space's: FP_TCP_SCALE and FP_TCP_LIBERAL. */
+	 * (gateway/conntrack/tcp_window.c); so marks go no further than its windows do, whoever sends. tcp_win is the
+	 * largest window field so far; its upper half is user space's: FP_TCP_SCALE and FP_TCP_LIBERAL. */
 	__u32 tcp_end, tcp_ack, tcp_win;
 } __attribute__((aligned(64)));
 
@@ -99,35 +99,35 @@ static inline __u64 fp_flow_counts(const struct fp_flow *f)
 enum fp_egress {
 	FP_EGRESS_UP,       /* packets go up: not resolved, or device down */
 	FP_EGRESS_REDIRECT, /* out of ifindex */
-	FP_EGRESS_SEND,     /* the same, but its driver takes no redirected frames: native XDP sends packets for it up, generic
-			    XDP and tc send them as any packet is sent */
+	FP_EGRESS_SEND,     /* the same, but its driver takes no redirected frames: native XDP sends packets for it up,
+			    generic     XDP and tc send them as any packet is sent */
 	FP_EGRESS_PEER,     /* tc: into the peer of ifindex (bpf_redirect_peer) */
 };
 /* A program takes the ways up to its own (fp_program.how_max). */
 
 struct fp_adjacency {
 	__u8 header[14];
-	__u8 how;  /* enum fp_egress */
-	__u8 port; /* gateway's interface number */
-	__u32 ifindex; /* the kernel's */
-	__u16 mtu;     /* bytes of IP packet */
+	__u8 how;         /* enum fp_egress */
+	__u8 port;        /* gateway's interface number */
+	__u32 ifindex;    /* the kernel's */
+	__u16 mtu;        /* bytes of IP packet */
 	__u16 generation; /* of flows that may leave by it */
-	__u32 last_used; /* fp_tick_of(), the program's */
-	__u32 version;   /* odd: being written */
+	__u32 last_used;  /* fp_tick_of(), the program's */
+	__u32 version;    /* odd: being written */
 };
 
 #define FP_PORTS 256
 #define FP_QUEUES 64
 
 struct fp_config {
-	__u64 key[2];       /* of fp_hash, random */
-	__u32 bucket_mask;  /* home buckets - 1 */
-	__u32 on;           /* 0: everything goes up */
+	__u64 key[2];      /* of fp_hash, random */
+	__u32 bucket_mask; /* home buckets - 1 */
+	__u32 on;          /* 0: everything goes up */
 	/* The loader's own: */
-	__u32 alive;        /* tick of the last sign of life, for programs that stay when the process goes */
-	__u32 gone;         /* set by such a program that saw none for too long, cleared with each */
+	__u32 alive; /* tick of the last sign of life, for programs that stay when the process goes */
+	__u32 gone;  /* set by such a program that saw none for too long, cleared with each */
 	/* The programs' own: */
-	__u64 clock; /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
+	__u64 clock;      /* a jiffy << 32 | the tick then: the kernel is asked for the time once a jiffy */
 	__u32 stamp_mark; /* in the lower half, see stack/packet/stamp.h; 0: none */
 	__u32 reserved[3];
 	__u8 mac[FP_PORTS][8]; /* the Ethernet address of each port: what is for others is not forwarded */
@@ -158,17 +158,17 @@ static inline __u32 fp_tick_of(__u64 monotonic_ns)
 /* What became of a frame: a counter each, per CPU (map `counters`). */
 enum fp_count {
 	FP_FORWARDED,
-	FP_UP_NOT_IPV4,     /* ARP and the rest */
-	FP_UP_NOT_PLAIN,    /* options, fragment, TTL 1, flags, protocol, length, not to our Ethernet address */
+	FP_UP_NOT_IPV4,  /* ARP and the rest */
+	FP_UP_NOT_PLAIN, /* options, fragment, TTL 1, flags, protocol, length, not to our Ethernet address */
 	FP_UP_NO_FLOW,
-	FP_UP_STALE,        /* torn read, old generation, other interface */
-	FP_UP_BEHIND,       /* follows packets that are still in user space */
-	FP_UP_WINDOW,       /* far out of the TCP window */
+	FP_UP_STALE,  /* torn read, old generation, other interface */
+	FP_UP_BEHIND, /* follows packets that are still in user space */
+	FP_UP_WINDOW, /* far out of the TCP window */
 	FP_UP_TOO_BIG,
 	FP_UP_ADJACENCY,
-	FP_UP_PARTIAL,      /* XDP: the checksum looks like one that is left to the device */
-	FP_UP_REFUSED,      /* nobody takes what goes up, no socket for this queue; or a forged stamp: dropped */
-	FP_UP_OVERLOAD,     /* its flow waits for user space, and loses most on the way or cannot be numbered: dropped */
+	FP_UP_PARTIAL,  /* XDP: the checksum looks like one that is left to the device */
+	FP_UP_REFUSED,  /* nobody takes what goes up, no socket for this queue; or a forged stamp: dropped */
+	FP_UP_OVERLOAD, /* its flow waits for user space, and loses most on the way or cannot be numbered: dropped */
 	FP_N_COUNTS
 };
 

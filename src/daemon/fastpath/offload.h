@@ -11,10 +11,10 @@
  * What the flow cache owes us:
  *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
  *     RST is judged by windows that the kernel's packets have moved;
- *   - it calls came_up for every packet with a stamp (stack/packet/stamp.h), of whatever connection, once, after it has been
- *     dealt with (handed to the driver, dropped, held ...), in the order in which they came;
- *   - add is called again for a connection that is in already when its flow cache entries were installed anew: it is written
- *     anew in place;
+ *   - it calls came_up for every packet with a stamp (stack/packet/stamp.h), of whatever connection, once, after it has
+ * been dealt with (handed to the driver, dropped, held ...), in the order in which they came;
+ *   - add is called again for a connection that is in already when its flow cache entries were installed anew: it is
+ * written anew in place;
  *   - add, read_back, came_up and remove of a connection that is not in do nothing: we take connections out by
  *     ourselves too (TCP that closes, idle ones when others ask), and tell so through `left`.
  */
@@ -55,7 +55,8 @@ void offload_map_set_clock(struct offload_map *m, int64_t monotonic_minus_now_ns
 typedef void offload_left_fn(void *ctx, uint32_t conn);
 void offload_map_set_left(struct offload_map *m, offload_left_fn *fn, void *ctx);
 
-/* How frames leave by an interface (fastpath_egress) and the kernel's number of it; FP_EGRESS_UP while it is not attached. */
+/* How frames leave by an interface (fastpath_egress) and the kernel's number of it; FP_EGRESS_UP while it is not
+ * attached. */
 void offload_map_set_port(struct offload_map *m, uint32_t ifindex, uint32_t kernel_ifindex, enum fp_egress how);
 /* By which kind of program an interface is served; FASTPATH_XDP_NATIVE unless it is said. An XDP program reaches only
  * interfaces that have one too, a native one only those whose driver takes redirected frames; tc reaches all. */

@@ -36,7 +36,9 @@ static void write_adjacency(struct offload_map *m, uint32_t index)
 {
 	const struct ip_adjacency *a = ip_adjacency(m->ip, index);
 	struct fp_adjacency *f = &m->maps.adjacency[index];
-	struct fp_adjacency to = { .how = FP_EGRESS_UP, .port = a->ifindex, .generation = m->adjacency[index].generation };
+	struct fp_adjacency to = { .how = FP_EGRESS_UP,
+				   .port = a->ifindex,
+				   .generation = m->adjacency[index].generation };
 
 	if (a->ifindex != 0 && a->usable) {
 		to.how = m->port[a->ifindex].how;

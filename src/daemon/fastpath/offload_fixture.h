@@ -102,7 +102,8 @@ bool flowcache_view(const struct flowcache *s, uint32_t conn, enum ct_dir dir, s
 	return !s->none;
 }
 
-void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir, const struct flowcache_deferred *deferred)
+void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir,
+			      const struct flowcache_deferred *deferred)
 {
 	s->n_credits++;
 	s->generation = MODEL_LOAD(s->first_way->generation);

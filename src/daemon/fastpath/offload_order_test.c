@@ -97,8 +97,8 @@ static void test_steady(void **state)
 	close_world(&w);
 }
 
-/* Would catch: a flow that is stuck because a packet was lost on the way up; one let through by that while others are on
- * their way; a loss that is not counted, or counted where there was none. */
+/* Would catch: a flow that is stuck because a packet was lost on the way up; one let through by that while others are
+ * on their way; a loss that is not counted, or counted where there was none. */
 static void test_lost(void **state)
 {
 	struct world w;
@@ -298,8 +298,8 @@ static void test_marks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady), cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),  cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady),       cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),        cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_far_behind),    cmocka_unit_test(test_written_anew),
 	};
 

@@ -47,10 +47,10 @@ struct offload_slot {
 	uint32_t conn;
 	uint32_t next[N_OFFLOAD_LISTS];
 	uint64_t since_ns[N_OFFLOAD_LISTS];
-	uint8_t state; /* enum slot_state */
-	bool watched;  /* stands in that list */
-	bool anew;     /* written while it stood there: it waits a whole round from then on */
-	bool is_invalid;  /* both directions written under an old generation, and seen so once */
+	uint8_t state;   /* enum slot_state */
+	bool watched;    /* stands in that list */
+	bool anew;       /* written while it stood there: it waits a whole round from then on */
+	bool is_invalid; /* both directions written under an old generation, and seen so once */
 	struct offload_side side[N_CT_DIRS];
 };
 
@@ -147,8 +147,8 @@ uint32_t offload_tcp_win(const struct conn *c, enum ct_dir dir);
 /* A flow was written: sets side and half->handled so that its packets go up at first. */
 void offload_order_begin(struct offload_map *m, uint32_t slot, enum ct_dir dir, struct fp_flow *half);
 void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir, const struct up_stamp *stamp);
-/* Packets that went through user space have moved conntrack's windows; the program judges both directions by these marks
- * too. Before such a packet is sent, so that what answers it finds them moved. */
+/* Packets that went through user space have moved conntrack's windows; the program judges both directions by these
+ * marks too. Before such a packet is sent, so that what answers it finds them moved. */
 void offload_order_renew_marks(struct offload_map *m, uint32_t slot, enum ct_dir dir);
 /* It was written; or its counts may differ: it is looked at after OFFLOAD_REST_NS. */
 void offload_order_written(struct offload_map *m, uint32_t slot);

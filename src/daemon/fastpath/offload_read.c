@@ -72,14 +72,14 @@ void offload_read_ports(struct offload_map *m, uint32_t slot, const struct fp_fl
 {
 	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++)
 		m->slot[slot].side[dir].out_port =
-			half[dir].proto == 0
-				? 0
-				: ip_adjacency(m->ip, half[dir].adjacency - m->first_adjacency)->ifindex;
+			half[dir].proto == 0 ? 0
+					     : ip_adjacency(m->ip, half[dir].adjacency - m->first_adjacency)->ifindex;
 }
 
 /* What a device has received and sent, it has, whoever forwarded it. (Bytes that fill up short frames are not known
  * here: fastpath_padding.) */
-static void credit_devices(struct offload_map *m, uint8_t in_port, uint8_t out_port, const struct flowcache_deferred *deferred)
+static void credit_devices(struct offload_map *m, uint8_t in_port, uint8_t out_port,
+			   const struct flowcache_deferred *deferred)
 {
 	struct device *in = ip_stack_device(m->ip, in_port), *out = ip_stack_device(m->ip, out_port);
 	uint64_t bytes = deferred->bytes + (uint64_t)deferred->packets * ETHER_HEADER_LEN;
@@ -105,9 +105,9 @@ static bool read_side(struct offload_map *m, uint32_t slot, enum ct_dir dir)
 	s->counts = counts;
 	s->tick = FLOW_LOAD(f->last_seen);
 	struct flowcache_deferred deferred = { .packets = (uint32_t)since,
-				      .bytes = since >> 32,
-				      .last_ns = tick_time(m, s->tick),
-				      .has_tcp = f->proto == IPPROTO_TCP };
+					       .bytes = since >> 32,
+					       .last_ns = tick_time(m, s->tick),
+					       .has_tcp = f->proto == IPPROTO_TCP };
 	if (deferred.has_tcp) {
 		deferred.tcp_end = FLOW_LOAD(f->tcp_end);
 		deferred.tcp_ack = FLOW_LOAD(f->tcp_ack);

@@ -179,8 +179,8 @@ static void test_read_back(void **state)
 	close_world(&w);
 }
 
-/* Would catch: what the kernel forwarded left out of the devices' counters, counted twice, or at the device by which the
- * flow leaves only now. */
+/* Would catch: what the kernel forwarded left out of the devices' counters, counted twice, or at the device by which
+ * the flow leaves only now. */
 static void test_devices(void **state)
 {
 	struct world w;
@@ -605,15 +605,14 @@ static void test_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flow),          cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_kinds_of_ways), cmocka_unit_test(test_read_back),
-		cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_one_way),
-		cmocka_unit_test(test_wrap),          cmocka_unit_test(test_slices),
-		cmocka_unit_test(test_destroy),       cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_make_room),     cmocka_unit_test(test_tcp_closes),
-		cmocka_unit_test(test_void_all),      cmocka_unit_test(test_adjacency),
-		cmocka_unit_test(test_stale),         cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_flow),           cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kinds_of_ways),  cmocka_unit_test(test_read_back),
+		cmocka_unit_test(test_devices),        cmocka_unit_test(test_one_way),
+		cmocka_unit_test(test_wrap),           cmocka_unit_test(test_slices),
+		cmocka_unit_test(test_destroy),        cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_make_room),      cmocka_unit_test(test_tcp_closes),
+		cmocka_unit_test(test_void_all),       cmocka_unit_test(test_adjacency),
+		cmocka_unit_test(test_stale),          cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_adjacency_gone), cmocka_unit_test(test_no_way),
 	};
 

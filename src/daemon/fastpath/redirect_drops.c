@@ -53,7 +53,8 @@ void redirect_drops_open(struct fastpath_redirect_drops *l)
 	if (stat("/proc/self/ns/net", &st) != 0)
 		return;
 	l->netns = (uint32_t)st.st_ino;
-	if (program_object(bpf_object_redirect_drops, bpf_object_redirect_drops_len, NULL, 0, NULL, &o, err, sizeof(err)) != 0)
+	if (program_object(bpf_object_redirect_drops, bpf_object_redirect_drops_len, NULL, 0, NULL, &o, err,
+			   sizeof(err)) != 0)
 		return;
 	l->ours_fd = copy_map_fd(o, "ours");
 	l->redirect_drops_fd = copy_map_fd(o, "lost");

@@ -71,7 +71,9 @@ static void words(void **state)
 static void names(void **state)
 {
 	static const char *const good[] = { "lan0", "eth0.100", "a-b", "...", "123456789012345" };
-	static const char *const bad[] = { "", ".", "..", "../x", "a/b", "/x", "a:b", "a b", "a\nb", "1234567890123456" };
+	static const char *const bad[] = {
+		"", ".", "..", "../x", "a/b", "/x", "a:b", "a b", "a\nb", "1234567890123456"
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_true(journal_is_name(good[i]));
@@ -126,8 +128,11 @@ static void written_and_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers), cmocka_unit_test(words),		cmocka_unit_test(names),
-		cmocka_unit_test(limits),  cmocka_unit_test(written_and_read),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(words),
+		cmocka_unit_test(names),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(written_and_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

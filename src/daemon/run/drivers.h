@@ -34,8 +34,8 @@ struct drivers {
 
 struct driver_port {
 	struct device *handle[WORKERS_MAX]; /* one a worker; [0] NULL: not open */
-	bool has_program;                /* beside the device */
-	bool attached;                   /* and it is there, under the port's number */
+	bool has_program;                   /* beside the device */
+	bool attached;                      /* and it is there, under the port's number */
 	bool is_xdp;
 	char mode[DRIVER_MODE_MAX]; /* "native, copy"; empty where there is but one */
 	char note[DRIVER_NOTE_MAX]; /* one sentence: what was chosen, and why each better one was not */

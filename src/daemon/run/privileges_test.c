@@ -96,8 +96,8 @@ static int sets_clock(void)
 
 static void an_intruders_calls_end_it(void **state)
 {
-	static int (*const call[])(void) = { starts_program,	mounts,	      enters_namespace, makes_namespace,
-					     changes_identity, loads_module, gives_away,	sets_clock };
+	static int (*const call[])(void) = { starts_program,   mounts,       enters_namespace, makes_namespace,
+					     changes_identity, loads_module, gives_away,       sets_clock };
 
 	for (size_t i = 0; i < ARRAY_LEN(call); i++) {
 		int status = in_child(call[i]);
@@ -136,7 +136,8 @@ static uint64_t status_field(const char *name)
 
 static int shows_capabilities(void)
 {
-	uint64_t left = status_field("CapEff:") | status_field("CapPrm:") | status_field("CapInh:") | status_field("CapAmb:");
+	uint64_t left =
+		status_field("CapEff:") | status_field("CapPrm:") | status_field("CapInh:") | status_field("CapAmb:");
 
 	return (left & ~KEPT) == 0 && status_field("NoNewPrivs:") == 1 && status_field("Seccomp:") == 2 ? GOOD : BAD;
 }

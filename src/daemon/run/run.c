@@ -155,7 +155,16 @@ static void on_hup(evutil_socket_t signal, short what, void *ctx)
 	free(report);
 }
 
-enum { WATCH_LINK, WATCH_LOOK, WATCH_CLOCK, WATCH_INT, WATCH_TERM, WATCH_HUP, WATCH_WORKERS, N_WATCHES = WATCH_WORKERS + WORKERS_MAX };
+enum {
+	WATCH_LINK,
+	WATCH_LOOK,
+	WATCH_CLOCK,
+	WATCH_INT,
+	WATCH_TERM,
+	WATCH_HUP,
+	WATCH_WORKERS,
+	N_WATCHES = WATCH_WORKERS + WORKERS_MAX
+};
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
@@ -166,7 +175,8 @@ static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 						     on_notify, &r->core[i]);
 	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
 	watch[WATCH_LOOK] = event_new(r->base, -1, EV_PERSIST, on_look, r);
-	watch[WATCH_CLOCK] = event_new(r->base, r->clock_fd, r->clock_fd < 0 ? EV_PERSIST : EV_READ | EV_PERSIST, on_clock, r);
+	watch[WATCH_CLOCK] =
+		event_new(r->base, r->clock_fd, r->clock_fd < 0 ? EV_PERSIST : EV_READ | EV_PERSIST, on_clock, r);
 	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
 	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
 	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
@@ -252,7 +262,8 @@ static int serve_watched(struct run *r)
 	r->ready = true;
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
-	run_event(r, &(struct yg_event){ .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->core.generation });
+	run_event(r, &(struct yg_event){
+			     .kind = EVENT_READY, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
 		;
 	last_words(r);

@@ -62,7 +62,9 @@ static int check_master(const struct netlink_link *link, char *err, size_t err_l
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (strcmp(master.kind, kinds[i]) != 0)
 			continue;
-		snprintf(err, err_len, "%s is a port of the %s %s, which takes all its frames: take %s instead, or run: ip link set %s nomaster",
+		snprintf(err, err_len,
+			 "%s is a port of the %s %s, which takes all its frames: take %s instead, or run: ip link set "
+			 "%s nomaster",
 			 link->name, kinds[i], name, name, link->name);
 		return -EBUSY;
 	}

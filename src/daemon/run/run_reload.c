@@ -241,8 +241,8 @@ bool run_reload(void *run, char **report)
 	}
 	*report = report_changes(c);
 	commit(c);
-	run_event(r,
-		  &(struct yg_event){ .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->core.generation });
+	run_event(r, &(struct yg_event){
+			     .kind = EVENT_RELOADED, .time_ns = worker_clock(), .count = r->snap->core.generation });
 	free(c);
 	return true;
 }

@@ -43,10 +43,9 @@ const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
 };
 
 const char *const ct_end_reason_names[N_CT_END_REASONS] = {
-	[CT_END_TIMEOUT] = "timeout", [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
-	[CT_END_REUSED] = "reused",   [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
-	[CT_END_CONFIG] = "config",   [CT_END_REFUSED] = "refused",
-	[CT_END_ROUTE] = "route",
+	[CT_END_TIMEOUT] = "timeout",     [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
+	[CT_END_REUSED] = "reused",       [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
+	[CT_END_CONFIG] = "config",       [CT_END_REFUSED] = "refused", [CT_END_ROUTE] = "route",
 	[CT_END_RECLAIMED] = "reclaimed",
 };
 
@@ -199,7 +198,8 @@ bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_
 	return ct_fragment_identify(ct->fragments, p, t->src, t->dst, conntrack_zone_of(ct, p), id);
 }
 
-enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk)
+enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p,
+						struct ct_fragment_walk **walk)
 {
 	*walk = NULL;
 	if (!ipv4_is_fragment(&p->ip) || p->datagram_serial == 0)

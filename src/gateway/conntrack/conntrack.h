@@ -36,14 +36,14 @@ enum ct_status {
 	CT_SNAT_DONE = 0x020, /* the nat hook has decided about the source */
 	CT_DNAT_DONE = 0x040,
 	CT_DYING = 0x080,
-	CT_MAPPED = 0x100,      /* conn_ext.nat_ref holds something that NAT must give back (conntrack_set_mapped) */
-	CT_PICKED_UP = 0x200,   /* TCP, first seen in the middle */
-	CT_REPLY_RESERVED = 0x400,  /* the REPLY tuple stands in the table; ORIGINAL does from the start */
-	CT_SNAT_ASKED = 0x800,  /* the rules have been asked about the source, which is not decided yet */
-	CT_HELD_DEAD = 0x1000,    /* dead, and its number kept for packets that still name it */
-	CT_OUTSIDE = 0x2000,    /* confirmed; it began outside */
-	CT_EXPECTED = 0x4000,   /* begun by another connection's packet (conntrack_expect) */
-	CT_HELPED = 0x8000,     /* NAT reads what its packets say: none of them takes a flow cache entry */
+	CT_MAPPED = 0x100,         /* conn_ext.nat_ref holds something that NAT must give back (conntrack_set_mapped) */
+	CT_PICKED_UP = 0x200,      /* TCP, first seen in the middle */
+	CT_REPLY_RESERVED = 0x400, /* the REPLY tuple stands in the table; ORIGINAL does from the start */
+	CT_SNAT_ASKED = 0x800,     /* the rules have been asked about the source, which is not decided yet */
+	CT_HELD_DEAD = 0x1000,     /* dead, and its number kept for packets that still name it */
+	CT_OUTSIDE = 0x2000,       /* confirmed; it began outside */
+	CT_EXPECTED = 0x4000,      /* begun by another connection's packet (conntrack_expect) */
+	CT_HELPED = 0x8000,        /* NAT reads what its packets say: none of them takes a flow cache entry */
 };
 
 /* Linux's states, in Linux's order. */
@@ -95,12 +95,12 @@ enum ct_end_reason {
 	CT_END_TIMEOUT,
 	CT_END_CLOSED, /* TCP, its close timer ran out */
 	CT_END_RESET,
-	CT_END_REUSED,  /* a new SYN on an old tuple */
-	CT_END_EVICTED, /* under pressure, unreplied */
-	CT_END_FLUSHED, /* by command */
-	CT_END_CONFIG,  /* its translation left the config */
-	CT_END_REFUSED, /* nobody wanted it */
-	CT_END_ROUTE,   /* masqueraded, and its route leads out of another interface now */
+	CT_END_REUSED,    /* a new SYN on an old tuple */
+	CT_END_EVICTED,   /* under pressure, unreplied */
+	CT_END_FLUSHED,   /* by command */
+	CT_END_CONFIG,    /* its translation left the config */
+	CT_END_REFUSED,   /* nobody wanted it */
+	CT_END_ROUTE,     /* masqueraded, and its route leads out of another interface now */
 	CT_END_RECLAIMED, /* finished or idle, and a new one needed its port */
 	N_CT_END_REASONS
 };
@@ -133,7 +133,7 @@ struct ct_sctp_half {
 struct ct_flowcache {
 	uint16_t generation; /* 0: none */
 	uint16_t adjacency;
-	uint16_t path;     /* the rule counters that a packet of this flow adds to (rules.h) */
+	uint16_t path;      /* the rule counters that a packet of this flow adds to (rules.h) */
 	uint8_t in_ifindex; /* learnt from a packet that came in here */
 	uint8_t adjacency_generation : 7;
 	uint8_t offloaded : 1; /* the kernel has the connection too */
@@ -227,8 +227,9 @@ void conntrack_in(void *ct, enum ip_hook hook, struct batch *b);      /* PREROUT
 void conntrack_confirm(void *ct, enum ip_hook hook, struct batch *b); /* INPUT, POSTROUTING, last */
 /* For notrack: a packet with ct_info set to CT_INFO_UNTRACKED before -200 is left alone. */
 
-/* For the slots of the packet pool (packet_conn_slots). The last packet of an unconfirmed connection that is freed takes
- * the connection with it. A packet that waits holds its connection's number, whatever becomes of the connection. */
+/* For the slots of the packet pool (packet_conn_slots). The last packet of an unconfirmed connection that is freed
+ * takes the connection with it. A packet that waits holds its connection's number, whatever becomes of the connection.
+ */
 void conntrack_packet_put(void *ct, struct packet *p);
 void conntrack_packet_get(void *ct, struct packet *p);
 void conntrack_packet_revalidate(void *ct, struct packet *p);
@@ -296,9 +297,9 @@ bool conntrack_reserve_reply(struct conntrack *ct, uint32_t index, const struct 
 /* The same in two steps, for several at a time: the first has the table's line fetched and returns the tuple's hash. */
 uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
 bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
-/* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it had
- * passed all hooks, on p's way. Its packets are RELATED until it is answered. It is counted with the source that p's
- * connection is of. Whatever has one of the tuples ends. The index, CONN_NONE when there is no room. */
+/* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it
+ * had passed all hooks, on p's way. Its packets are RELATED until it is answered. It is counted with the source that
+ * p's connection is of. Whatever has one of the tuples ends. The index, CONN_NONE when there is no room. */
 uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const struct tuple *orig,
 			  const struct tuple *reply);
 /* The connection that ended in this batch for this unconfirmed one to begin on its ORIGINAL tuple, while it still holds
@@ -334,7 +335,8 @@ enum ct_fragment_place {
 	CT_FRAGMENT_LATER, /* goes by it */
 	CT_FRAGMENT_LOST,  /* a later one; nobody knows any more */
 };
-enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p, struct ct_fragment_walk **walk);
+enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p,
+						struct ct_fragment_walk **walk);
 
 /* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
 typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);

@@ -41,7 +41,7 @@ struct ct_ext {
 	uint32_t source;         /* the counter of its source address, see source.c */
 	struct conn_ext notes;
 	struct ct_tcp_last tcp_last;
-	uint32_t n_packets; /* that hold it: conn_unconfirmed is set in them */
+	uint32_t n_packets;         /* that hold it: conn_unconfirmed is set in them */
 	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_RESERVED */
 	union {
 		struct {
@@ -206,9 +206,9 @@ static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset
 /* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
  */
 void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
-			struct ct_fragment_first *first);
+			   struct ct_fragment_first *first);
 void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
-			const struct ct_fragment_first *first);
+			   const struct ct_fragment_first *first);
 /* A quoted segment of direction dir with this sequence number may be on its way. */
 bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
 
@@ -238,7 +238,8 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
 /* The connection whose answer a packet with this tuple is, though nobody has the tuple: its REPLY tuple is known from
  * here on, or is not known any more. CONN_NONE if there is none. */
 uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t hash);
-/* The connection that a quoted packet belonged to, which left with this tuple; the reference has the error's direction. */
+/* The connection that a quoted packet belonged to, which left with this tuple; the reference has the error's direction.
+ */
 uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);
 /* Both tuples stand in the table. */
 void ct_identity_confirmed(struct conntrack *ct, uint32_t index);

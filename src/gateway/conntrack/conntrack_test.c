@@ -608,16 +608,25 @@ static void test_end_and_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_in_a_batch),   cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_take_reply),       cmocka_unit_test(test_eviction),
-		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_origins),          cmocka_unit_test(test_unclaimed),
-		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_rate_per_source),
-		cmocka_unit_test(test_udp_well_known),   cmocka_unit_test(test_udp_times),
+		cmocka_unit_test(test_two_in_a_batch),
+		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_take_reply),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_evicted_in_batch),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_origins),
+		cmocka_unit_test(test_unclaimed),
+		cmocka_unit_test(test_per_source),
+		cmocka_unit_test(test_rate_per_source),
+		cmocka_unit_test(test_udp_well_known),
+		cmocka_unit_test(test_udp_times),
 		cmocka_unit_test(test_datagram_line),
-		cmocka_unit_test(test_checksums),        cmocka_unit_test(test_icmp_query),
-		cmocka_unit_test(test_icmp_errors),      cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_others),           cmocka_unit_test(test_end_and_list),
+		cmocka_unit_test(test_checksums),
+		cmocka_unit_test(test_icmp_query),
+		cmocka_unit_test(test_icmp_errors),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_end_and_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

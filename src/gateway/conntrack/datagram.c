@@ -73,8 +73,8 @@ void ct_moment_now(const struct conntrack *ct, struct ct_moment *m)
 {
 	m->tick = ct_now_tick(ct);
 	for (uint32_t i = 0; i < N_CT_PLAIN_CLASSES; i++)
-		m->expires_tick[i] = ct_expires_in(
-			ct, timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)i, true));
+		m->expires_tick[i] =
+			ct_expires_in(ct, timeout_of_class(&ct->cfg.timeout, (enum ct_datagram_class)i, true));
 }
 
 void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet *p)
@@ -89,7 +89,7 @@ void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet
 
 		h->datagram.first_tick = ct_now_tick(ct);
 		h->expires_tick = expires_tick;
-		h->scale = (uint8_t)class;
+		h->scale = (uint8_t) class;
 		h->flags = class == CT_DATAGRAM_ICMP ? CT_DATAGRAM_SETTLED : 0;
 	}
 }

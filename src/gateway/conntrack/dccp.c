@@ -20,8 +20,8 @@
 #include "stack/wire/dccp.h"
 
 const char *const ct_dccp_state_names[N_CT_DCCP_STATES] = {
-	[CT_DCCP_NONE] = "NONE",         [CT_DCCP_REQUEST] = "REQUEST", [CT_DCCP_RESPOND] = "RESPOND",
-	[CT_DCCP_PARTOPEN] = "PARTOPEN", [CT_DCCP_OPEN] = "OPEN",       [CT_DCCP_CLOSEREQ] = "CLOSEREQ",
+	[CT_DCCP_NONE] = "NONE",         [CT_DCCP_REQUEST] = "REQUEST",   [CT_DCCP_RESPOND] = "RESPOND",
+	[CT_DCCP_PARTOPEN] = "PARTOPEN", [CT_DCCP_OPEN] = "OPEN",         [CT_DCCP_CLOSEREQ] = "CLOSEREQ",
 	[CT_DCCP_CLOSING] = "CLOSING",   [CT_DCCP_TIMEWAIT] = "TIMEWAIT",
 };
 

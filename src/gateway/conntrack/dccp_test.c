@@ -19,7 +19,10 @@ struct step {
 
 #define SET_UP \
 	{ A, DCCP_REQUEST, true, CT_DCCP_REQUEST }, { B, DCCP_RESPONSE, true, CT_DCCP_RESPOND }, \
-		{ A, DCCP_ACK, true, CT_DCCP_PARTOPEN }, { B, DCCP_DATAACK, true, CT_DCCP_OPEN }
+		{ A, DCCP_ACK, true, CT_DCCP_PARTOPEN }, \
+	{ \
+		B, DCCP_DATAACK, true, CT_DCCP_OPEN \
+	}
 
 static const struct step client_closes[] = {
 	SET_UP,
@@ -56,10 +59,8 @@ static const struct step wrong_order[] = {
 
 /* RFC 5596: the server behind the gateway makes way for its client. */
 static const struct step listen_first[] = {
-	{ A, DCCP_LISTEN, true, CT_DCCP_REQUEST },
-	{ B, DCCP_REQUEST, true, CT_DCCP_REQUEST },
-	{ A, DCCP_RESPONSE, true, CT_DCCP_RESPOND },
-	{ B, DCCP_ACK, true, CT_DCCP_PARTOPEN },
+	{ A, DCCP_LISTEN, true, CT_DCCP_REQUEST },   { B, DCCP_REQUEST, true, CT_DCCP_REQUEST },
+	{ A, DCCP_RESPONSE, true, CT_DCCP_RESPOND }, { B, DCCP_ACK, true, CT_DCCP_PARTOPEN },
 	{ A, DCCP_DATA, true, CT_DCCP_OPEN },
 };
 
@@ -74,9 +75,7 @@ static struct make packet_of(const struct step *s)
 
 static uint32_t ref_now(struct bench *b)
 {
-	struct tuple t = {
-		.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 5001, .proto = IPPROTO_NR_DCCP
-	};
+	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 5001, .proto = IPPROTO_NR_DCCP };
 
 	return conntrack_find(b->ct, &t);
 }
@@ -101,8 +100,8 @@ static void play(const char *what, const struct step *steps, size_t n)
 
 #define PLAY(steps) play(#steps, steps, sizeof(steps) / sizeof((steps)[0]))
 
-/* Would catch: a packet of the wrong side or out of order taken, a connection that never opens or cannot be opened again
- * on the same ports, roles that are not turned round behind a DCCP-Listen. */
+/* Would catch: a packet of the wrong side or out of order taken, a connection that never opens or cannot be opened
+ * again on the same ports, roles that are not turned round behind a DCCP-Listen. */
 static void test_connections(void **state)
 {
 	(void)state;

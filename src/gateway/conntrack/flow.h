@@ -137,7 +137,8 @@ static inline bool conntrack_datagram_plain(struct ct_half *h, uint32_t total_le
 {
 	uint32_t then = m->expires_tick[h->scale];
 
-	/* Sooner than by the packet before, when the config has changed: whoever comes the slow path sets both lines. */
+	/* Sooner than by the packet before, when the config has changed: whoever comes the slow path sets both lines.
+	 */
 	if (YG_UNLIKELY(ct_datagram_may_settle(h, m->tick) || (int32_t)(then - h->expires_tick) < 0))
 		return false;
 	h->expires_tick = then;

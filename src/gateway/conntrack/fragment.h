@@ -39,10 +39,10 @@ struct ct_fragment_first {
  * never came (its TTL was over before), none of the others comes through. */
 struct ct_fragment_walk {
 	bool dropped;
-	bool nat_passed; /* an invalid one, by the last question of NAT */
-	uint16_t reason; /* enum drop_reason */
-	uint32_t mark;   /* meta mark */
-	uint32_t generation; /* of the rules whose chains and counters these are; 0: of none */
+	bool nat_passed;                              /* an invalid one, by the last question of NAT */
+	uint16_t reason;                              /* enum drop_reason */
+	uint32_t mark;                                /* meta mark */
+	uint32_t generation;                          /* of the rules whose chains and counters these are; 0: of none */
 	uint64_t walked[CT_FRAGMENT_CHAINS_MAX / 64]; /* a bit a chain that the first piece came to */
 	uint32_t n_hits;
 	struct {

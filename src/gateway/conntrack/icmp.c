@@ -104,8 +104,8 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 	}
 	if (ref == CONN_NONE && tuple_has_own_id(&quoted))
 		ref = ct_identity_quoted(ct, &quoted);
-	/* Of one that begins in this very batch nobody can have seen a packet; and how it is translated is not known yet,
-	 * so its quote could not be put right. */
+	/* Of one that begins in this very batch nobody can have seen a packet; and how it is translated is not known
+	 * yet, so its quote could not be put right. */
 	if (ref == CONN_NONE || (hook != HOOK_OUTPUT && !(ct_conn(ct, conn_index(ref))->status & CT_CONFIRMED))) {
 		ct_set_invalid(ct, p);
 		return;

@@ -68,8 +68,8 @@ void ct_identity_confirmed(struct conntrack *ct, uint32_t index)
 		return;
 	last = identity_of(ct, reply);
 	const struct conn *before = last_of(ct, reply, &before_index);
-	last->several = before != NULL && (last->several || before->half[CT_ORIGINAL].tuple.src !=
-								    c->half[CT_ORIGINAL].tuple.src);
+	last->several = before != NULL &&
+			(last->several || before->half[CT_ORIGINAL].tuple.src != c->half[CT_ORIGINAL].tuple.src);
 	last->conn_plus_1 = index + 1;
 }
 

@@ -112,8 +112,9 @@ static void test_keys(void **state)
 static void test_calls(void **state)
 {
 	struct bench b;
-	struct make a = gre(CLIENT, SERVER, KEY_FLAG | 0x10, 1, 0x140007), back = gre(SERVER, CLIENT, 0x30, 1, 0x140009),
-		    c = gre(CLIENT, SERVER, KEY_FLAG, 1, 8), key = gre(CLIENT, SERVER, KEY_FLAG, 0, 7);
+	struct make a = gre(CLIENT, SERVER, KEY_FLAG | 0x10, 1, 0x140007),
+		    back = gre(SERVER, CLIENT, 0x30, 1, 0x140009), c = gre(CLIENT, SERVER, KEY_FLAG, 1, 8),
+		    key = gre(CLIENT, SERVER, KEY_FLAG, 0, 7);
 
 	(void)state;
 	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });

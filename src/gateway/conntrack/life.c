@@ -182,7 +182,8 @@ static bool can_evict(const struct conntrack *ct)
 
 static bool evict(struct conntrack *ct)
 {
-	bool outside = ct->unassured[CT_FROM_OUTSIDE].n > ct->capacity / OUTSIDE_SHARE || ct->unassured[CT_FROM_INSIDE].n == 0;
+	bool outside =
+		ct->unassured[CT_FROM_OUTSIDE].n > ct->capacity / OUTSIDE_SHARE || ct->unassured[CT_FROM_INSIDE].n == 0;
 
 	if (!can_evict(ct))
 		return false;

@@ -25,9 +25,12 @@ struct step {
 #define TB2 0xb2b2b2b2
 
 #define SET_UP \
-	{ A, 0, SCTP_INIT, 0, TA, true, CT_SCTP_COOKIE_WAIT }, { B, TA, SCTP_INIT_ACK, 0, TB, true, CT_SCTP_COOKIE_WAIT }, \
+	{ A, 0, SCTP_INIT, 0, TA, true, CT_SCTP_COOKIE_WAIT }, \
+		{ B, TA, SCTP_INIT_ACK, 0, TB, true, CT_SCTP_COOKIE_WAIT }, \
 		{ A, TB, SCTP_COOKIE_ECHO, 0, 0, true, CT_SCTP_COOKIE_ECHOED }, \
-		{ B, TA, SCTP_COOKIE_ACK, 0, 0, true, CT_SCTP_ESTABLISHED }
+	{ \
+		B, TA, SCTP_COOKIE_ACK, 0, 0, true, CT_SCTP_ESTABLISHED \
+	}
 
 static const struct step set_up_and_down[] = {
 	SET_UP,
@@ -136,9 +139,9 @@ static const struct step second_path[] = {
 
 /* What no association begins with. */
 static const struct step strays[] = {
-	{ A, TB, SCTP_DATA, 0, 0, false, NO_CONN },        { A, TB, SCTP_ABORT, 0, 0, false, NO_CONN },
+	{ A, TB, SCTP_DATA, 0, 0, false, NO_CONN },         { A, TB, SCTP_ABORT, 0, 0, false, NO_CONN },
 	{ A, TB, SCTP_SHUTDOWN_ACK, 0, 0, false, NO_CONN }, { A, TB, SCTP_COOKIE_ECHO, 0, 0, false, NO_CONN },
-	{ A, TB, SCTP_INIT, 0, TA, false, NO_CONN },       { A, TA, SCTP_INIT_ACK, 0, TB, false, NO_CONN },
+	{ A, TB, SCTP_INIT, 0, TA, false, NO_CONN },        { A, TA, SCTP_INIT_ACK, 0, TB, false, NO_CONN },
 	{ A, 0, SCTP_HEARTBEAT, 0, 0, false, NO_CONN },
 };
 
@@ -163,9 +166,7 @@ static struct make packet_of(const struct step *s, uint8_t *chunk)
 
 static uint8_t state_now(struct bench *b)
 {
-	struct tuple t = {
-		.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP
-	};
+	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP };
 	uint32_t ref = conntrack_find(b->ct, &t);
 
 	return ref == CONN_NONE ? NO_CONN : conntrack_conn(b->ct, conn_index(ref))->tcp_state;
@@ -234,15 +235,14 @@ static void test_checksum(void **state)
 	bench_stop(&b);
 }
 
-/* Would catch: a timeout of the wrong state, one that the config does not reach, an assured association under pressure. */
+/* Would catch: a timeout of the wrong state, one that the config does not reach, an assured association under pressure.
+ */
 static void test_times(void **state)
 {
 	static const struct step steps[] = { SET_UP, { A, TB, SCTP_SHUTDOWN, 0, 0, true, 0 } };
 	static const uint32_t want[] = { 10, 10, 10, 777, 30 };
 	struct ct_config cfg = { .timeout = { .sctp_established = 777 } };
-	struct tuple t = {
-		.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP
-	};
+	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP };
 	struct bench b;
 	uint8_t chunk[20];
 

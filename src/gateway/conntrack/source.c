@@ -151,8 +151,8 @@ static struct source *enter_anew(struct ct_sources *s, const struct siphash_key 
 }
 
 enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphash_key *key,
-				       const struct ct_source_id *id, const struct ct_source_limit *limit,
-				       uint64_t now, uint32_t *index)
+				       const struct ct_source_id *id, const struct ct_source_limit *limit, uint64_t now,
+				       uint32_t *index)
 {
 	uint32_t b = (uint32_t)((siphash13_16(key, id->addr, id->zone) >> 32) * s->n_buckets >> 32);
 	enum ct_source_verdict verdict;

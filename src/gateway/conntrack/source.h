@@ -49,8 +49,8 @@ struct ct_source_id {
 /* Counts one more connection of id, if the limits allow. *index is what ct_source_leave wants; CT_SOURCE_NONE when it
  * was refused. now: ns. */
 enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphash_key *key,
-				       const struct ct_source_id *id, const struct ct_source_limit *limit,
-				       uint64_t now, uint32_t *index);
+				       const struct ct_source_id *id, const struct ct_source_limit *limit, uint64_t now,
+				       uint32_t *index);
 /* Counts one more where one with this index is counted; CT_SOURCE_NONE: nowhere. */
 enum ct_source_verdict ct_source_join(struct ct_sources *s, uint32_t index, const struct ct_source_limit *limit,
 				      uint64_t now);

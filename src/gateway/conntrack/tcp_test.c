@@ -544,17 +544,17 @@ static void test_credit_of_gigabytes(void **state)
 	}
 	uint32_t ref = conntrack_find(b.ct, &t);
 	struct ct_deferred sent = { .packets = 1000000,
-				  .has_tcp = true,
-				  .tcp_end = (uint32_t)(1000 + gone),
-				  .tcp_ack = 5001,
-				  .tcp_win = 1000,
-				  .last_ns = b.env.now };
+				    .has_tcp = true,
+				    .tcp_end = (uint32_t)(1000 + gone),
+				    .tcp_ack = 5001,
+				    .tcp_win = 1000,
+				    .last_ns = b.env.now };
 	struct ct_deferred acked = { .packets = 500000,
-				   .has_tcp = true,
-				   .tcp_end = 5001,
-				   .tcp_ack = (uint32_t)(1000 + gone),
-				   .tcp_win = 2000,
-				   .last_ns = b.env.now };
+				     .has_tcp = true,
+				     .tcp_end = 5001,
+				     .tcp_ack = (uint32_t)(1000 + gone),
+				     .tcp_win = 2000,
+				     .last_ns = b.env.now };
 
 	for (int round = 0; round < 3; round++) {
 		conntrack_add_deferred(b.ct, ref, &sent);
@@ -572,7 +572,8 @@ static void test_credit_of_gigabytes(void **state)
 	bench_stop(&b);
 }
 
-/* Would catch: forged data that once hit the window and walk its marks away, until what the real ends send is outside. */
+/* Would catch: forged data that once hit the window and walk its marks away, until what the real ends send is outside.
+ */
 static void test_walk(void **state)
 {
 	static uint8_t options[64];

@@ -150,7 +150,7 @@ static enum tcp_window_verdict judge(const struct conn *c, enum ct_dir dir, uint
 	if (YG_LIKELY(seq_before(seq, sender->max_end + 1)))
 		return YG_LIKELY(seq_recent && ack_recent) ? TCP_WINDOW_FITS : TCP_WINDOW_LATE;
 	return seq_recent && ack_recent && end - sender->max_end < receiver->max_win ? TCP_WINDOW_AHEAD
-										      : TCP_WINDOW_OUTSIDE;
+										     : TCP_WINDOW_OUTSIDE;
 }
 
 bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p)
@@ -176,7 +176,8 @@ static void move(struct conn *c, enum ct_dir dir, const struct l4_view *v, uint3
 	if (seq_after(end, sender->end)) {
 		/* It began inside and ends beyond: the receiver has more room than it said. */
 		if (YG_UNLIKELY(receiver->max_win != 0 && seq_after(end, sender->max_end)))
-			widen(receiver, end - (seq_after(sender->end, sender->max_end) ? sender->end : sender->max_end));
+			widen(receiver,
+			      end - (seq_after(sender->end, sender->max_end) ? sender->end : sender->max_end));
 		sender->end = end;
 		c->half[dir].flags |= TCP_TRACK_UNACKED;
 	}
@@ -271,7 +272,7 @@ bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *
 }
 
 void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
-			struct ct_fragment_first *first)
+			   struct ct_fragment_first *first)
 {
 	/* One that was passed on but ignored moves nothing, nor does the rest of it. */
 	if (c->half[dir].tcp.max_win == 0 || seq_before(c->half[dir].tcp.end, tcp_segment_end(&p->l4)))
@@ -282,7 +283,7 @@ void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct p
 }
 
 void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
-			const struct ct_fragment_first *first)
+			   const struct ct_fragment_first *first)
 {
 	struct ct_tcp_window *sender = &c->half[dir].tcp;
 	uint32_t end = first->seq_zero + ip->frag_off + ip->total_len - ip->header_len + (first->has_fin && !ip->mf);

@@ -102,7 +102,8 @@ static bool is_plain(const struct packet *p)
 static bool is_one_way(const struct flowcache *s, const struct packet *p)
 {
 	return s->offload != NULL && p->ct_info == CT_INFO_NEW && conn_dir(p->conn_ref) == CT_ORIGINAL &&
-	       p->l4.kind == L4_UDP && s->flows.conn[conn_index(p->conn_ref)].half[CT_ORIGINAL].packets >= ONE_WAY_AFTER;
+	       p->l4.kind == L4_UDP &&
+	       s->flows.conn[conn_index(p->conn_ref)].half[CT_ORIGINAL].packets >= ONE_WAY_AFTER;
 }
 
 static bool can_install(const struct flowcache *s, const struct packet *p)
@@ -164,8 +165,8 @@ void flowcache_ended(void *ctx, uint32_t conn)
 {
 	struct flowcache *s = ctx;
 
-	/* Also one whose flow cache entries were invalid already: its number is about to be another's. First, while the entries say
-	 * to whom it owes what it owes. */
+	/* Also one whose flow cache entries were invalid already: its number is about to be another's. First, while the
+	 * entries say to whom it owes what it owes. */
 	if (s->offload != NULL)
 		s->offload->remove(s->offload->ctx, conn);
 	forget(s, conn);
@@ -222,7 +223,7 @@ bool flowcache_view(const struct flowcache *s, uint32_t conn, enum ct_dir dir, s
 		.in = c->half[dir].tuple,
 		.out = tuple_invert(&c->half[!dir].tuple),
 		.in_ifindex = flowcache_entry(s, ref)->in_ifindex != 0 ? flowcache_entry(s, ref)->in_ifindex
-								      : s->one_way_ifindex,
+								       : s->one_way_ifindex,
 		.adjacency = flowcache_entry(s, ref)->adjacency,
 	};
 	return true;

@@ -29,14 +29,14 @@
 #include "gateway/nat/nat.h"
 #include "gateway/rules/rules.h"
 
-
 struct flowcache;
 
 struct flowcache *flowcache_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
 				   struct rules *rules);
 void flowcache_destroy(struct flowcache *s);
 
-/* Slot of ip: the frames just received on ifindex. Sends those that have a flow cache entry; the rest stays in b, in order. */
+/* Slot of ip: the frames just received on ifindex. Sends those that have a flow cache entry; the rest stays in b, in
+ * order. */
 void flowcache_input(void *s, uint32_t ifindex, struct batch *b);
 /* Slot of ip: p has come the slow path and leaves by this adjacency, whole. */
 void flowcache_install(void *s, const struct packet *p, uint32_t adjacency);
@@ -55,8 +55,8 @@ enum flowcache_flush {
 };
 void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
 
-/* All flow cache entries are invalid: config, routes or devices changed. What was forwarded in our stead is credited later,
- * connection by connection: to the rules that it is owed to. */
+/* All flow cache entries are invalid: config, routes or devices changed. What was forwarded in our stead is credited
+ * later, connection by connection: to the rules that it is owed to. */
 void flowcache_invalidate_all(struct flowcache *s);
 /* The same, before a ruleset that was prepared is committed. */
 void flowcache_rules_change(struct flowcache *s, const struct rules *rules);
@@ -65,9 +65,9 @@ enum flowcache_mode { FLOWCACHE_ON, FLOWCACHE_OFF };
 void flowcache_set_mode(struct flowcache *s, enum flowcache_mode mode);
 
 enum flowcache_count {
-	FLOWCACHE_SEEN,   /* frames that came in */
-	FLOWCACHE_TAKEN,  /* ... and went by a flow cache entry */
-	FLOWCACHE_INSTALLED, /* directions */
+	FLOWCACHE_SEEN,        /* frames that came in */
+	FLOWCACHE_TAKEN,       /* ... and went by a flow cache entry */
+	FLOWCACHE_INSTALLED,   /* directions */
 	FLOWCACHE_INVALIDATED, /* times that all became void */
 	N_SHORTCUT_COUNTS
 };
@@ -94,21 +94,23 @@ struct flowcache_deferred {
 					     * field as it stands in the header */
 };
 /* Counters of the connection and of the rules, its timer, its windows: as if the packets had come this way. */
-void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir, const struct flowcache_deferred *deferred);
+void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir,
+			      const struct flowcache_deferred *deferred);
 
 struct flowcache_offload {
 	void *ctx;
-	/* Both directions have a flow cache entry and have been used a few times, or the original one of UDP that nobody has answered
-	 * (of the reply there is no view then). False: not now; asked again later. */
+	/* Both directions have a flow cache entry and have been used a few times, or the original one of UDP that
+	 * nobody has answered (of the reply there is no view then). False: not now; asked again later. */
 	bool (*add)(void *ctx, uint32_t conn);
-	/* Take it back and credit what is owed: the connection ends, or a flow cache entry of it does not hold any more. */
+	/* Take it back and credit what is owed: the connection ends, or a flow cache entry of it does not hold any
+	 * more. */
 	void (*remove)(void *ctx, uint32_t conn);
 	/* Credit what is owed. True when there was something. */
 	bool (*read_back)(void *ctx, uint32_t conn);
 	/* A packet of an offloaded connection came up with a stamp and has been dealt with, on either way. */
 	void (*came_up)(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp);
-	/* All flow cache entries are invalid: nothing more is forwarded. Takes no longer for many connections than for few: what is
-	 * owed is credited later, and when it is asked for. */
+	/* All flow cache entries are invalid: nothing more is forwarded. Takes no longer for many connections than for
+	 * few: what is owed is credited later, and when it is asked for. */
 	void (*invalidate_all)(void *ctx);
 	/* Credit what is owed for all of them, however long that takes. */
 	void (*read_back_all)(void *ctx);

@@ -15,9 +15,9 @@ struct flowcache {
 	struct nat *nat;
 	struct ct_flows flows;
 	const struct ip_adjacency *adjacency;    /* by number */
-	struct rules_counter_path *path;               /* likewise */
+	struct rules_counter_path *path;         /* likewise */
 	uint16_t generation;                     /* never 0 */
-	uint16_t counter_paths_since;                   /* the generation in which the present counter paths began */
+	uint16_t counter_paths_since;            /* the generation in which the present counter paths began */
 	uint8_t mode;                            /* enum flowcache_mode */
 	uint32_t one_way_ifindex;                /* while a one-way flow is offered: where it comes in */
 	const struct flowcache_offload *offload; /* NULL: nobody */

@@ -257,8 +257,8 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 
 	if (YG_UNLIKELY(!taken))
 		conn_is_left(pass, ref);
-	/* Also of a connection that is not out there any more, or not yet: nobody listens then. But taken or not, p may be
-	 * gone by now. */
+	/* Also of a connection that is not out there any more, or not yet: nobody listens then. But taken or not, p may
+	 * be gone by now. */
 	if (YG_UNLIKELY(stamp.present))
 		flowcache_punted(s, ref, &stamp, taken);
 	return taken;

@@ -31,8 +31,8 @@ void flowcache_take_back(struct flowcache *s, uint32_t conn)
 {
 	if (!flowcache_has_deferred(s, conn << 1))
 		return;
-	/* Both credit through flowcache_flush_counters, so the entries still stand. When they are void nothing is forwarded any
-	 * more, and the place may be written anew. */
+	/* Both credit through flowcache_flush_counters, so the entries still stand. When they are void nothing is
+	 * forwarded any more, and the place may be written anew. */
 	if (s->offload != NULL && flowcache_present(s, conn << 1))
 		s->offload->remove(s->offload->ctx, conn);
 	else if (s->offload != NULL)
@@ -115,7 +115,8 @@ bool flowcache_alive(void *ctx, uint32_t conn)
 {
 	struct flowcache *s = ctx;
 
-	return s->offload != NULL && flowcache_has_deferred(s, conn << 1) && s->offload->read_back(s->offload->ctx, conn);
+	return s->offload != NULL && flowcache_has_deferred(s, conn << 1) &&
+	       s->offload->read_back(s->offload->ctx, conn);
 }
 
 void flowcache_left(void *ctx, uint32_t conn)
@@ -123,7 +124,8 @@ void flowcache_left(void *ctx, uint32_t conn)
 	set_offloaded(ctx, conn, false);
 }
 
-void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir, const struct flowcache_deferred *deferred)
+void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir dir,
+			      const struct flowcache_deferred *deferred)
 {
 	uint32_t ref = conn << 1 | dir;
 	const struct ct_flowcache *e = flowcache_entry(s, ref);

@@ -112,7 +112,7 @@ static YG_SELDOM uint32_t make_address(struct nat *n, uint32_t addr, uint16_t zo
 		(struct nat_address){ .addr = addr,
 				      .zone = zone,
 				      .row = n->workers.blocks != NULL ? nat_blocks_find(n->workers.blocks, addr, zone)
-								    : NAT_BLOCK_NONE,
+								       : NAT_BLOCK_NONE,
 				      .chain = *bucket };
 	for (int p = 0; p < N_NAT_PROTOS; p++)
 		nat_address_at(n, i)->map[p] = NAT_NONE;

@@ -139,8 +139,7 @@ static inline uint32_t nat_blocks_owner_of(const struct nat_blocks *b, uint32_t 
 
 static inline uint32_t nat_blocks_owner(const struct nat_blocks *b, uint32_t row, uint32_t proto, uint32_t block)
 {
-	return nat_blocks_owner_of(b, row, block,
-				   __atomic_load_n(&b->row[row].state[proto][block], __ATOMIC_ACQUIRE));
+	return nat_blocks_owner_of(b, row, block, __atomic_load_n(&b->row[row].state[proto][block], __ATOMIC_ACQUIRE));
 }
 
 /* True when the block is the worker's and nothing in it is in use. */

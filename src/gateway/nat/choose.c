@@ -46,8 +46,9 @@ static void mark_sides(struct conn *c)
 		c->status |= CT_DNAT;
 }
 
-/* One of `size`, at most 2^32: the same client, the same choice. It only spreads clients over addresses, and each of them
- * sees where it lands, so there is nothing to guess: a keyed multiplication, of which the high bits count, is enough. */
+/* One of `size`, at most 2^32: the same client, the same choice. It only spreads clients over addresses, and each of
+ * them sees where it lands, so there is nothing to guess: a keyed multiplication, of which the high bits count, is
+ * enough. */
 static uint64_t client_choice(const struct nat *n, const struct tuple *orig, uint64_t size)
 {
 	const struct siphash_key *key = &n->workers.client_key;
@@ -155,7 +156,8 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		addr = replace_prefix(addr, a.range.first, a.prefix_len);
 		break;
 	case NAT_ACTION_REDIRECT:
-		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1) : ip_interface_address(n->stack, p->in_ifindex, p->ip.src);
+		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1)
+					   : ip_interface_address(n->stack, p->in_ifindex, p->ip.src);
 		if (addr == 0) {
 			packet_set_drop(p, DROP_NAT_NO_MAPPING);
 			return false;
@@ -326,8 +328,8 @@ static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const st
 
 	if (n->workers.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
 		struct nat_lease wanted = { .pool = (uint8_t)w->id,
-					   .zone = reply.zone,
-					   .out_ifindex = (uint8_t)p->out_ifindex };
+					    .zone = reply.zone,
+					    .out_ifindex = (uint8_t)p->out_ifindex };
 		if (n->workers.borrow(n->workers.ctx, p, &wanted))
 			return false;
 	}
@@ -426,7 +428,7 @@ bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease
 
 /* False when the action asks for nothing. */
 static bool request_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
-			   struct nat_source_request *w)
+			      struct nat_source_request *w)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 

@@ -52,9 +52,9 @@ static YG_SELDOM bool lay_down(struct nat *n, uint32_t hold_down_s, uint32_t add
 		wake_first(n);
 	uint32_t at = r->head + r->n++;
 	r->rest[at < r->cap ? at : at - r->cap] = (struct nat_hold_down){ .until = n->env->now + hold_down_s * NS_PER_S,
-								     .address = address,
-								     .port = (uint16_t)port,
-								     .ip_proto = ip_proto };
+									  .address = address,
+									  .port = (uint16_t)port,
+									  .ip_proto = ip_proto };
 	return true;
 }
 

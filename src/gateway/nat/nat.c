@@ -142,8 +142,9 @@ static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, ui
 	struct nat_identification *i = &n->identification[hash % NAT_IDENTIFICATIONS];
 	uint16_t owner = (uint16_t)(hash >> 48 | 1);
 
-	/* Not from the core's random numbers, nor by the order in which pairs come: what is forwarded elsewhere takes no
-	 * identification here, what has a flow cache entry takes it sooner, and everything else must come out the same. */
+	/* Not from the core's random numbers, nor by the order in which pairs come: what is forwarded elsewhere takes
+	 * no identification here, what has a flow cache entry takes it sooner, and everything else must come out the
+	 * same. */
 	if (YG_UNLIKELY(i->owner != owner)) {
 		uint64_t before = UINT64_C(1) << 32 | (uint64_t)i->owner << 16 | i->next;
 
@@ -223,7 +224,8 @@ static void translate_dst(const struct conn *c, struct packet *p)
 	to.dst = other->src;
 	if (l4_kind_has_ports(p->l4.kind))
 		to.dport = other->sport;
-	/* Not that of another call to the host, which it may begin before the host does (gateway/conntrack/identity.c). */
+	/* Not that of another call to the host, which it may begin before the host does (gateway/conntrack/identity.c).
+	 */
 	else if (p->l4.kind == L4_GRE && p->l4.type == L4_ID_CALL && p->l4.info == c->half[dir].tuple.dport)
 		to.dport = c->half[dir].datagram.dport;
 	else if (p->l4.kind == L4_ICMP_QUERY && dir == CT_REPLY)
@@ -492,7 +494,8 @@ static bool has_moved(const struct nat *n, const struct packet *p)
 }
 
 /* The address of one interface must not leave by another, where answers would not come back: such a connection ends,
- * as in Linux, and its next packet begins a new one. All of a batch are asked first: none may leave by what has ended. */
+ * as in Linux, and its next packet begins a new one. All of a batch are asked first: none may leave by what has ended.
+ */
 static void end_moved(struct nat *n, struct batch *b)
 {
 	uint64_t moved = 0;
@@ -555,5 +558,7 @@ void nat_expire(struct nat *n)
 
 uint64_t nat_next_deadline(const struct nat *n)
 {
-	return n->sweeping ? n->env->now : min_u64(min_u64(nat_hold_downs_deadline(n), nat_pending_opens_deadline(n)), nat_calls_deadline(n));
+	return n->sweeping ? n->env->now
+			   : min_u64(min_u64(nat_hold_downs_deadline(n), nat_pending_opens_deadline(n)),
+				     nat_calls_deadline(n));
 }

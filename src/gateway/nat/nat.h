@@ -50,7 +50,8 @@ struct nat_pool_config {
 struct nat_config {
 	uint32_t n_pools;
 	struct nat_pool_config pool[NAT_POOLS_MAX]; /* empty name: not in use */
-	/* What rules give as a source by its address (`snat to A`): rising, and none touches the next. Of the snapshot. */
+	/* What rules give as a source by its address (`snat to A`): rising, and none touches the next. Of the snapshot.
+	 */
 	const struct nat_address_range *source;
 	uint32_t n_sources;
 };
@@ -140,8 +141,8 @@ struct nat_workers {
 	void (*pending_open)(void *ctx, const struct tuple *meet, uint32_t pool);
 };
 void nat_set_workers(struct nat *n, const struct nat_workers *workers);
-/* The mapping of `inside` in lease->pool, made if need be, held for the borrower until nat_lease_grant_end; fills in addr and
- * port. False when there is none to be had. */
+/* The mapping of `inside` in lease->pool, made if need be, held for the borrower until nat_lease_grant_end; fills in
+ * addr and port. False when there is none to be had. */
 bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease *lease);
 void nat_lease_grant_end(struct nat *n, const struct tuple *inside, uint32_t pool);
 /* Uses what was lent; held once until nat_lease_take_end, and by the connections that take it. */
@@ -196,10 +197,10 @@ struct nat_pool_info {
 	const char *name;
 	uint32_t n_addresses;
 	uint32_t interface_addresses; /* of an interface: which of its addresses are meant, a bit each by its place */
-	uint64_t n_ports; /* ports of one protocol, all addresses */
+	uint64_t n_ports;             /* ports of one protocol, all addresses */
 	uint64_t n_used_tcp, n_used_udp, n_used_icmp, n_used_other; /* other: SCTP, DCCP, UDP-Lite, PPTP together */
-	uint64_t n_refused; /* new connections that found no port */
-	uint64_t n_reused;  /* connections that were finished or idle and made room for a new one */
+	uint64_t n_refused;                                         /* new connections that found no port */
+	uint64_t n_reused; /* connections that were finished or idle and made room for a new one */
 };
 /* For `yangguan pools`; false at the end. Masquerade appears under the name of
  * its interface. */

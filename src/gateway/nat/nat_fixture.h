@@ -24,11 +24,11 @@ struct nat_fixture {
 	struct bench b;
 	struct nat *nat;
 	struct ip_config ip;
-	struct nat_action snat; /* of what goes from inside to the WAN */
-	struct nat_action dnat; /* of what comes from the WAN to WAN_ADDR, TCP or UDP port 8080 */
+	struct nat_action snat;    /* of what goes from inside to the WAN */
+	struct nat_action dnat;    /* of what comes from the WAN to WAN_ADDR, TCP or UDP port 8080 */
 	struct nat_action snat_in; /* of what goes to the inside */
-	uint32_t n_refusals; /* ICMP 3/13 */
-	uint32_t n_resets;   /* to senders of unknown TCP */
+	uint32_t n_refusals;       /* ICMP 3/13 */
+	uint32_t n_resets;         /* to senders of unknown TCP */
 };
 
 /* The part of the IP layer that NAT asks. A test's stack is its bench. */

@@ -96,9 +96,10 @@ struct nat_mappings {
 	struct pool pairs;
 	uint32_t *in, *out, *pinhole; /* buckets */
 	uint32_t n_buckets;
-	uint32_t n_leased;    /* of other workers: they hold no port here */
-	uint32_t n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
-	uint64_t n_holds;       /* holders of all mappings */
+	uint32_t n_leased; /* of other workers: they hold no port here */
+	uint32_t
+		n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
+	uint64_t n_holds;      /* holders of all mappings */
 };
 
 struct nat_hairpin_pair {
@@ -180,7 +181,7 @@ struct nat_pool {
 struct nat_refusals {
 	uint64_t count;
 	uint64_t n_reused; /* connections that made room */
-	uint64_t told_ns; /* when an event was sent last */
+	uint64_t told_ns;  /* when an event was sent last */
 	bool told;
 };
 
@@ -213,7 +214,7 @@ struct nat {
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_workers workers; /* blocks NULL: one worker */
-	uint32_t n_pins;      /* nat_pin without nat_unpin yet */
+	uint32_t n_pins;            /* nat_pin without nat_unpin yet */
 	bool sweeping;
 	uint32_t sweep_cursor;
 };
@@ -388,8 +389,8 @@ _Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is align
 struct nat_overloads {
 	uint32_t n_used;
 	uint32_t n_counters, n_buckets; /* powers of two */
-	uint32_t *counter;		/* connections towards destinations with this hash */
-	uint32_t *bucket;		/* id + 1 */
+	uint32_t *counter;              /* connections towards destinations with this hash */
+	uint32_t *bucket;               /* id + 1 */
 	struct pool maps[OVERLOAD_CLASSES];
 };
 
@@ -428,8 +429,8 @@ void nat_reuse_finished(void *ctx, uint32_t index);
 void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index);
 /* It gives back what it holds. */
 void nat_reuse_gone(struct nat *n, uint32_t index);
-/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the request comes free.
- * False when all are needed. */
+/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the request comes
+ * free. False when all are needed. */
 bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w);
 /* The same for a mapping of the request's pool. */
 bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w);
@@ -459,10 +460,10 @@ struct nat_source {
 		NAT_SOURCE_TAKEN,
 	} state;
 	struct nat_action action;
-	bool translates; /* the request is filled in */
-	bool drawn;      /* first and draw, too */
+	bool translates;  /* the request is filled in */
+	bool drawn;       /* first and draw, too */
 	bool none_unused; /* at `first`, seen when it was to be held */
-	uint32_t before; /* whose mapping is kept, CONN_NONE: nobody's */
+	uint32_t before;  /* whose mapping is kept, CONN_NONE: nobody's */
 	struct nat_source_request request;
 	uint32_t first; /* address to try first */
 	struct nat_port_draw draw;

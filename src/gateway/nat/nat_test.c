@@ -527,8 +527,8 @@ static void test_identification(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* One destination looks at the identifications that it gets, and others get some in between. Would catch: a counter that
- * several share, by which one can count what goes to the others; and numbers that repeat for one destination. */
+/* One destination looks at the identifications that it gets, and others get some in between. Would catch: a counter
+ * that several share, by which one can count what goes to the others; and numbers that repeat for one destination. */
 static void test_identifications_apart(void **state)
 {
 	enum { N_OTHERS = 3 * NAT_IDENTIFICATIONS };
@@ -550,7 +550,8 @@ static void test_identifications_apart(void **state)
 
 		for (uint32_t i = 1; i <= N_OTHERS; i++)
 			(void)nat_next_identification(nb.nat, WAN_ADDR, SERVER + i, IPPROTO_NR_UDP, 1);
-		uint16_t step = (uint16_t)(nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1) - before);
+		uint16_t step =
+			(uint16_t)(nat_next_identification(nb.nat, WAN_ADDR, SERVER, IPPROTO_NR_UDP, 1) - before);
 
 		n_small_steps += step > 1 && step < 64; /* some three of the others fall into its place */
 	}

@@ -41,7 +41,8 @@
 #define CLASS_SHIFT 28u
 
 /* By the words of 64 ports: how many connections there are for each map of the class, at least. */
-static const struct class {
+static const struct class
+{
 	uint32_t n_words, n_groups, n_connections;
 } classes[OVERLOAD_CLASSES] = {
 	{ 2, 4, OVERLOAD_TINY / 2 }, /* 4: so that what follows stands at a multiple of 8 */
@@ -74,7 +75,7 @@ static struct port_span span_of(struct overload *o)
  * over all, and a pick among it says little. The k-th of 2^m numbers is k * ORDER + start, mod 2^m. */
 #define ORDER 0x9e3779b1u
 #define ORDER_INVERSE 0x0e8b2f51u
-_Static_assert((uint32_t)(ORDER * ORDER_INVERSE) == 1, "undoes it");
+_Static_assert((uint32_t)(ORDER *ORDER_INVERSE) == 1, "undoes it");
 
 static uint32_t port_in_order(const struct overload *o, uint32_t n, uint32_t k)
 {
@@ -136,8 +137,8 @@ static uint16_t remote_port(const struct tuple *reply)
 	return reply->proto == IPPROTO_NR_ICMP ? reply->dport : reply->sport;
 }
 
-/* Keyed, and cheap, since each connection asks for it: whoever finds two destinations that meet gains a map that is made
- * early. */
+/* Keyed, and cheap, since each connection asks for it: whoever finds two destinations that meet gains a map that is
+ * made early. */
 static uint64_t hash_of(const struct nat *n, const struct tuple *reply, uint32_t address)
 {
 	uint64_t h = ((uint64_t)reply->src << 32 | address) ^ n->key.k0;
@@ -192,9 +193,12 @@ static void bring_up_to_date(const struct nat *n, struct overload *o)
 static void look_on(struct nat *n, struct overload *o, const struct port_set *set, uint32_t n_left)
 {
 	const struct nat_address *a = nat_address_at(n, o->address);
-	struct tuple reply = {
-		.src = o->remote, .dst = a->addr, .sport = o->remote_port, .dport = o->remote_port, .proto = o->proto, .zone = a->zone
-	};
+	struct tuple reply = { .src = o->remote,
+			       .dst = a->addr,
+			       .sport = o->remote_port,
+			       .dport = o->remote_port,
+			       .proto = o->proto,
+			       .zone = a->zone };
 	struct port_span b = span_of(o);
 	uint32_t k = o->n_looked;
 	enum nat_proto proto = NAT_UDP;
@@ -227,14 +231,14 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	enum nat_proto proto;
 
 	while (class + 1 < OVERLOAD_CLASSES && last - first >= classes[class].n_words * 64)
-		class++;
+		class ++;
 	uint32_t place = pool_alloc(&os->maps[class]);
 	if (place == POOL_NONE)
 		return NULL;
 	struct overload *o = pool_at(&os->maps[class], place);
 
 	memset(o, 0, size_of(&classes[class]));
-	o->class = (uint8_t)class;
+	o->class = (uint8_t) class;
 	o->first = min_u32(first, 65536 - classes[class].n_words * 64);
 	o->address = address;
 	o->remote = reply->src;

@@ -32,9 +32,7 @@ static uint16_t one_more(uint32_t dst)
 /* The connection that has this port towards that destination ends. */
 static bool end_if_there(uint32_t dst, uint16_t port)
 {
-	struct tuple t = {
-		.src = dst, .dst = WAN_ADDR, .sport = 4000, .dport = port, .proto = IPPROTO_NR_UDP
-	};
+	struct tuple t = { .src = dst, .dst = WAN_ADDR, .sport = 4000, .dport = port, .proto = IPPROTO_NR_UDP };
 	uint32_t ref = conntrack_find(nb.b.ct, &t);
 
 	if (ref == CONN_NONE)
@@ -49,15 +47,15 @@ static void end(uint32_t dst, uint16_t port)
 	assert_true(end_if_there(dst, port));
 }
 
-/* Sets of every class, filled towards several destinations at once, in which ports come and go at the edge. Would catch:
- * one refusal while a port is free, at any moment; a port that is given twice; a map that is not exact while or after it
- * is filled, or for another set of the same destination. */
+/* Sets of every class, filled towards several destinations at once, in which ports come and go at the edge. Would
+ * catch: one refusal while a port is free, at any moment; a port that is given twice; a map that is not exact while or
+ * after it is filled, or for another set of the same destination. */
 static void test_exact(void **state)
 {
 	static const struct {
 		uint32_t n_ports, n_destinations;
-	} rows[] = { { 1, 50 }, { 4, 50 }, { 5, 50 }, { 9, 50 }, { 17, 30 }, { 64, 30 }, { 500, 5 }, { 1024, 5 }, { 4096, 2 },
-		     { 8192, 2 } };
+	} rows[] = { { 1, 50 },  { 4, 50 },  { 5, 50 },   { 9, 50 },   { 17, 30 },
+		     { 64, 30 }, { 500, 5 }, { 1024, 5 }, { 4096, 2 }, { 8192, 2 } };
 
 	(void)state;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
@@ -127,8 +125,8 @@ static void test_others_tuples(void **state)
 	}
 }
 
-/* Would catch: maps that stay when their destinations are not busy any more, and so run out; one that goes too early, so
- * that the next connection makes it again. */
+/* Would catch: maps that stay when their destinations are not busy any more, and so run out; one that goes too early,
+ * so that the next connection makes it again. */
 static void test_maps_go(void **state)
 {
 	(void)state;

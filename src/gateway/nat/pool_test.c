@@ -223,8 +223,8 @@ static void test_entered_and_translated(void **state)
 				/* From another host inside, which has a mapping of its own before. */
 				b.src = CLIENT + 1;
 				assert_true(nat_send(&nb, &b).passed);
-				pool->mapping = way == 1 ? NAT_MAP_ENDPOINT_INDEPENDENT
-							 : NAT_MAP_ADDRESS_PORT_DEPENDENT;
+				pool->mapping =
+					way == 1 ? NAT_MAP_ENDPOINT_INDEPENDENT : NAT_MAP_ADDRESS_PORT_DEPENDENT;
 				nat_configure(nb.nat, &cfg);
 				in = b;
 				in.dst = c.ip.src;
@@ -424,8 +424,8 @@ static void test_rule_address_left(void **state)
 		uint8_t kind;
 		enum { GONE, OTHER_RULE, POOL, INTERFACE } still;
 	} rows[] = {
-		{ NAT_ACTION_RANGE, GONE },	 { NAT_ACTION_RANGE, OTHER_RULE }, { NAT_ACTION_RANGE, POOL },
-		{ NAT_ACTION_RANGE, INTERFACE }, { NAT_ACTION_PREFIX, GONE },	   { NAT_ACTION_PREFIX, OTHER_RULE },
+		{ NAT_ACTION_RANGE, GONE },      { NAT_ACTION_RANGE, OTHER_RULE }, { NAT_ACTION_RANGE, POOL },
+		{ NAT_ACTION_RANGE, INTERFACE }, { NAT_ACTION_PREFIX, GONE },      { NAT_ACTION_PREFIX, OTHER_RULE },
 	};
 
 	(void)state;
@@ -434,10 +434,9 @@ static void test_rule_address_left(void **state)
 		struct nat_pool_config *pool = pool_start(&nb, 100);
 		struct make m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
 
-		nb.snat = (struct nat_action){ .kind = rows[i].kind,
-					       .flags = NAT_FLAG_ADDRESS,
-					       .prefix_len = 32,
-					       .range = { a, a } };
+		nb.snat = (struct nat_action){
+			.kind = rows[i].kind, .flags = NAT_FLAG_ADDRESS, .prefix_len = 32, .range = { a, a }
+		};
 		cfg.source = both;
 		cfg.n_sources = 1;
 		nat_configure(nb.nat, &cfg);

@@ -96,7 +96,7 @@ bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const s
 		nat_block_want(n, address, proto, port);
 	/* One that is wished for may be others' towards other destinations. */
 	bool requested = port == request->port && portmap_can_share(m, port) &&
-		      (nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port));
+			 (nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port));
 
 	if (!portmap_unused(m, port) && !requested)
 		port = port_bits_pick_by(&m->bits, set, draw->number);
@@ -131,7 +131,7 @@ static bool share(struct nat *n, uint32_t index, uint32_t address, const struct 
 
 /* A port that is wished for is ours to give. */
 static bool can_have_requested(struct nat *n, uint32_t address, enum nat_proto proto, const struct portmap *m,
-			    uint32_t port)
+			       uint32_t port)
 {
 	nat_block_want(n, address, proto, port);
 	return nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port);
@@ -177,8 +177,6 @@ static uint32_t probe(struct nat *n, uint32_t address, const struct portmap *m, 
 		return port_bits_pick(&m->own, set, &n->env->rng);
 	return port_set_at(set, rng_below(&n->env->rng, set->n_ports));
 }
-
-
 
 /* Each port of a small set, from a random one on. */
 static bool take_one_of_few(struct nat *n, uint32_t index, uint32_t address, const struct portmap *m,

@@ -390,6 +390,5 @@ uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, 
 	struct port_span all = whole(b);
 	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(&all, s, first, n);
 
-	return total == 0 ? PORTMAP_NONE
-			  : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
+	return total == 0 ? PORTMAP_NONE : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
 }

@@ -86,7 +86,7 @@ struct portmap {
 	/* With several workers: the ports of blocks that are ours, whether used or not, and who else needs a block. */
 	struct port_bits own;
 	uint32_t pins[PORTMAP_WORDS];
-	uint32_t changed[PORTMAP_WORDS]; /* the version with which a block came or went */
+	uint32_t changed[PORTMAP_WORDS];     /* the version with which a block came or went */
 	uint64_t unshareable[PORTMAP_WORDS]; /* ports at rest, and those with as many sharers as can be counted */
 };
 

@@ -45,7 +45,8 @@ int nat_calls_init(struct nat_calls *c)
 	for (uint32_t i = 0; i < NAT_CALLS_MAX; i++)
 		c->in[i] = c->out[i] = NAT_NONE;
 	c->next_look = TIME_NEVER;
-	return pool_init(&c->pool, NAT_CALLS_MAX, sizeof(struct nat_call), _Alignof(struct nat_call)) != 0 ? -ENOMEM : 0;
+	return pool_init(&c->pool, NAT_CALLS_MAX, sizeof(struct nat_call), _Alignof(struct nat_call)) != 0 ? -ENOMEM
+													   : 0;
 }
 
 void nat_calls_fini(struct nat_calls *c)
@@ -72,7 +73,8 @@ static uint16_t *n_of_host(struct nat *n, const struct nat_call *c)
 
 static uint32_t *out_bucket(struct nat *n, const struct nat_call *c)
 {
-	uint64_t hosts = (uint64_t)c->outside_addr << 32 | c->remote, rest = (uint64_t)c->outside << 16 | c->outside_zone;
+	uint64_t hosts = (uint64_t)c->outside_addr << 32 | c->remote,
+		 rest = (uint64_t)c->outside << 16 | c->outside_zone;
 
 	return &n->calls.out[siphash13_16(&n->key, hosts, rest) % NAT_CALLS_MAX];
 }
@@ -265,9 +267,12 @@ static void begin_flow(struct nat *n, const struct packet *p, const struct conn 
 static void end_flow(struct nat *n, const struct conn *control, enum ct_dir dir, uint16_t own)
 {
 	const struct tuple *to = &control->half[!dir].tuple;
-	struct tuple t = {
-		.src = to->src, .dst = to->dst, .dport = own, .proto = IPPROTO_NR_GRE, .id = L4_ID_CALL, .zone = to->zone
-	};
+	struct tuple t = { .src = to->src,
+			   .dst = to->dst,
+			   .dport = own,
+			   .proto = IPPROTO_NR_GRE,
+			   .id = L4_ID_CALL,
+			   .zone = to->zone };
 	uint32_t ref = conntrack_find(n->ct, &t);
 
 	/* A segment may end any number of them; what does not end now ends when nothing comes any more. */

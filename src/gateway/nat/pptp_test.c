@@ -56,8 +56,8 @@ static uint16_t message(uint8_t *p, enum pptp_type type, uint16_t first, uint16_
 }
 
 /* Sends a segment and returns a copy of its payload as it went on in `out`. */
-static struct came control(struct nat_fixture *nb, struct client *c, bool from_client, const uint8_t *payload, uint16_t len,
-			   uint8_t flags, uint8_t *out)
+static struct came control(struct nat_fixture *nb, struct client *c, bool from_client, const uint8_t *payload,
+			   uint16_t len, uint8_t flags, uint8_t *out)
 {
 	struct make m = c->syn;
 	struct came came = { .passed = false };
@@ -291,7 +291,9 @@ static void test_many_ends(void **state)
 	(void)state;
 	nat_fixture_start(&nb, 1024);
 	nb.snat.kind = NAT_ACTION_NONE;
-	a = (struct client){ .addr = CLIENT, .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT) };
+	a = (struct client){
+		.addr = CLIENT, .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT)
+	};
 	a.syn.win = 65535;
 	struct make m = a.syn;
 	assert_true(nat_send(&nb, &m).passed);
@@ -344,12 +346,9 @@ static void test_many_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_clients),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_calls_of_one_host),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_many_ends),
+		cmocka_unit_test(test_two_clients), cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_segments),    cmocka_unit_test(test_calls_of_one_host),
+		cmocka_unit_test(test_limits),      cmocka_unit_test(test_many_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

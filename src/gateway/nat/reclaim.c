@@ -102,8 +102,7 @@ void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index)
 {
 	uint32_t ref;
 
-	if (conntrack_may_be_finished(n->ct, index) && source_of(n, index, &ref) &&
-	    nat_ref_kind(ref) == NAT_HOLD_PORT)
+	if (conntrack_may_be_finished(n->ct, index) && source_of(n, index, &ref) && nat_ref_kind(ref) == NAT_HOLD_PORT)
 		append(n, &o->before, o->id, index);
 }
 
@@ -120,8 +119,8 @@ void nat_reuse_finished(void *ctx, uint32_t index)
 		append(n, &n->reuse.mappings, NAT_NONE, index);
 		return;
 	}
-	struct overload *o = nat_overload_of(n, &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple,
-					     nat_ref_index(ref), NULL);
+	struct overload *o =
+		nat_overload_of(n, &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple, nat_ref_index(ref), NULL);
 
 	if (o != NULL)
 		append(n, &o->finished, o->id, index);
@@ -201,8 +200,8 @@ static bool free_one_of_few(struct nat *n, uint32_t address, struct tuple reply,
 	return least.index != CONN_NONE && conntrack_reclaim(n->ct, least.index);
 }
 
-/* Some ports from the hand on. A tuple that nobody has any more, and of whose end the map was not told since no port was
- * held for it, is free at once. */
+/* Some ports from the hand on. A tuple that nobody has any more, and of whose end the map was not told since no port
+ * was held for it, is free at once. */
 static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, struct tuple reply,
 			 const struct port_set *set)
 {
@@ -246,8 +245,7 @@ bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, 
 
 		if (index == CONN_NONE)
 			index = first_finished(n, &o->finished, set);
-		done = index != CONN_NONE ? conntrack_reclaim(n->ct, index)
-					  : free_by_hand(n, address, o, *reply, set);
+		done = index != CONN_NONE ? conntrack_reclaim(n->ct, index) : free_by_hand(n, address, o, *reply, set);
 	}
 	if (done)
 		note(n, w);

@@ -63,15 +63,17 @@ static uint32_t asked_with(uint16_t port, uint32_t n)
 	return 0;
 }
 
-/* For sets of each size that is dealt with in its own way. Would catch: a refusal while answered queries hold ports; the
- * newest that goes instead of the oldest; one that became a stream, or was answered just now, that goes; a port that is
- * lost or won; an end that is not told. */
+/* For sets of each size that is dealt with in its own way. Would catch: a refusal while answered queries hold ports;
+ * the newest that goes instead of the oldest; one that became a stream, or was answered just now, that goes; a port
+ * that is lost or won; an end that is not told. */
 static void test_answered_queries(void **state)
 {
 	static const struct {
 		uint32_t n_ports;
 		uint64_t between_ns;
-	} rows[] = { { 4, 300 * NS_PER_MS }, { 12, 300 * NS_PER_MS }, { 64, 100 * NS_PER_MS }, { 1024, 10 * NS_PER_MS } };
+	} rows[] = {
+		{ 4, 300 * NS_PER_MS }, { 12, 300 * NS_PER_MS }, { 64, 100 * NS_PER_MS }, { 1024, 10 * NS_PER_MS }
+	};
 
 	(void)state;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
@@ -167,7 +169,8 @@ static void test_tcp(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a query that ends right behind its answer, whose second question or repeated answer finds nobody then. */
+/* Would catch: a query that ends right behind its answer, whose second question or repeated answer finds nobody then.
+ */
 static void test_answered_just_now(void **state)
 {
 	struct nat_fixture nb;
@@ -212,8 +215,8 @@ static void test_finished_before(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: an endpoint-independent mapping that is kept for an answered query, or taken from under a connection that
- * shares it. */
+/* Would catch: an endpoint-independent mapping that is kept for an answered query, or taken from under a connection
+ * that shares it. */
 static void test_mappings(void **state)
 {
 	struct nat_fixture nb;
@@ -327,11 +330,14 @@ static void test_answered_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answered_queries), cmocka_unit_test(test_tcp),
-		cmocka_unit_test(test_finished_before),	 cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_answered_queries),
+		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_finished_before),
+		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_mappings_in_the_way),
 		cmocka_unit_test(test_answered_just_now),
-		cmocka_unit_test(test_rest),		 cmocka_unit_test(test_answered_timeout),
+		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_answered_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,7 +261,8 @@ static struct make gre_make(uint32_t client, uint32_t key)
 static void test_gre_keys(void **state)
 {
 	struct nat_fixture nb;
-	struct make a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1), same = gre_make(OTHER_CLIENT, 0x10001);
+	struct make a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1),
+		    same = gre_make(OTHER_CLIENT, 0x10001);
 	struct make to_a = from_server(a, 0x10001), to_b = from_server(a, 1);
 
 	(void)state;
@@ -276,8 +277,8 @@ static void test_gre_keys(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a call that the server begins anew, before the only host that has calls with it does, given the number of
- * the call before; where no control connection said what it is. */
+/* Would catch: a call that the server begins anew, before the only host that has calls with it does, given the number
+ * of the call before; where no control connection said what it is. */
 static void test_next_call(void **state)
 {
 	struct make a = gre_make(CLIENT, 20u << 16 | 100);
@@ -301,10 +302,10 @@ static void test_next_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_clients),        cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_published),          cmocka_unit_test(test_ports_of_their_own),
-		cmocka_unit_test(test_sctp_pieces),        cmocka_unit_test(test_esp),
-		cmocka_unit_test(test_esp_error),          cmocka_unit_test(test_gre_keys),
+		cmocka_unit_test(test_two_clients), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_published),   cmocka_unit_test(test_ports_of_their_own),
+		cmocka_unit_test(test_sctp_pieces), cmocka_unit_test(test_esp),
+		cmocka_unit_test(test_esp_error),   cmocka_unit_test(test_gre_keys),
 		cmocka_unit_test(test_next_call),
 	};
 

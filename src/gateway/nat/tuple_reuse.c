@@ -46,8 +46,9 @@ static bool can_keep(const struct nat *n, uint32_t before, const struct nat_sour
 
 	same.dst = old->dst;
 	nat_set_outside_port(&same, nat_outside_port(old));
-	return (c->status & CT_ASSURED) && nat_ref_origin(ref) == s->request.origin && nat_ref_id(ref) == s->request.id &&
-	       tuple_equal(&same, old) && port_set_has(s->request.port.set, nat_outside_port(old)) && request_has(s, old->dst);
+	return (c->status & CT_ASSURED) && nat_ref_origin(ref) == s->request.origin &&
+	       nat_ref_id(ref) == s->request.id && tuple_equal(&same, old) &&
+	       port_set_has(s->request.port.set, nat_outside_port(old)) && request_has(s, old->dst);
 }
 
 /* What it holds is given back, or another's from now on. */

@@ -183,7 +183,7 @@ struct rule_map {
 	struct ast_pos pos;
 	enum rule_key key; /* as in rule_set; N_RULE_KEYS: numbers of a numgen or jhash */
 	bool has_ports;    /* of every entry */
-	bool is_interval;   /* as in rule_set; of a named one */
+	bool is_interval;  /* as in rule_set; of a named one */
 	uint32_t max_items;
 	size_t n_entries;
 	struct rule_map_entry *entry;
@@ -224,7 +224,8 @@ struct rule_stmt {
 
 struct rule {
 	struct ast_pos pos;
-	uint64_t words; /* a hash of them, definitions replaced: of two rules of a chain with the same the state is kept */
+	uint64_t words; /* a hash of them, definitions replaced: of two rules of a chain with the same the state is kept
+			 */
 	size_t n_stmts;
 	struct rule_stmt *stmt;
 	char *comment; /* or NULL */
@@ -236,7 +237,8 @@ enum chain_type { CHAIN_REGULAR, CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
 struct rule_chain {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
-	uint32_t order; /* of the file, over all tables: of base chains with one hook and priority the last is asked first */
+	uint32_t order; /* of the file, over all tables: of base chains with one hook and priority the last is asked
+			   first */
 	enum chain_type type;
 	enum ip_hook hook; /* base chains */
 	int32_t priority;
@@ -249,8 +251,8 @@ struct rule_set {
 	char name[AST_NAME_MAX];
 	struct ast_pos pos;
 	enum rule_key key; /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
-	bool is_interval;   /* holds prefixes, ranges, names with "*" */
-	bool auto_merge;    /* and they may overlap */
+	bool is_interval;  /* holds prefixes, ranges, names with "*" */
+	bool auto_merge;   /* and they may overlap */
 	uint32_t max_items; /* `size`; 0: any number */
 	size_t n_ranges;
 	struct rule_range *range;

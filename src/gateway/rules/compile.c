@@ -244,7 +244,8 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 	*m = (struct vmap){ .entry = entry };
 	for (size_t i = 0; i < s->n_vmap; i++) {
 		const struct rule_vmap_entry *e = &s->vmap[i];
-		struct vmap_entry to = { .op = verdict_ops[e->verdict], .target = chain_number(c, e->verdict, e->chain) };
+		struct vmap_entry to = { .op = verdict_ops[e->verdict],
+					 .target = chain_number(c, e->verdict, e->chain) };
 
 		if (e->is_rest) {
 			m->has_hold_down = true;
@@ -371,8 +372,8 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 	case STMT_SET_CT_MARK:
 		in.op = s->kind == STMT_SET_MARK ? INSN_SET_MARK : INSN_SET_CT_MARK;
 		in.a = s->value;
-		in.b = s->value_source |
-		       (uint32_t)(s->value_shift < 0 ? 32 - s->value_shift : s->value_shift) << INSN_SOURCE_BITS;
+		in.b = s->value_source | (uint32_t)(s->value_shift < 0 ? 32 - s->value_shift : s->value_shift)
+						 << INSN_SOURCE_BITS;
 		in.mask = s->value_mask;
 		break;
 	case STMT_SET_MSS:

@@ -524,7 +524,8 @@ static bool act(const struct walk *w, const struct insn *in)
 	}
 }
 
-/* A verdict that ends the walk leaves VERDICT_CONTINUE or VERDICT_DROP in *out and returns true; the others move *in. */
+/* A verdict that ends the walk leaves VERDICT_CONTINUE or VERDICT_DROP in *out and returns true; the others move *in.
+ */
 static bool decide(struct walk *w, uint8_t op, uint32_t target, const struct insn **in, enum packet_verdict *out)
 {
 	const struct insn *insn = w->r->rs->insn;

@@ -104,8 +104,8 @@ static void found_in_set(void *ctx, uint32_t first, uint32_t second, bool twice)
 		return;
 	f->reported = true;
 	rules_report(f->rep, &f->set->pos,
-		     "set \"%s\": elements %u and %u hold the same value; \"auto-merge\" makes one of them", f->set->name,
-		     first + 1, second + 1);
+		     "set \"%s\": elements %u and %u hold the same value; \"auto-merge\" makes one of them",
+		     f->set->name, first + 1, second + 1);
 }
 
 static void too_many(struct rules_report *rep, const struct ast_pos *pos, const char *name, uint32_t n, uint32_t max)

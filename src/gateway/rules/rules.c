@@ -157,7 +157,7 @@ int rules_configure(struct rules *r, const struct ruleset *rs)
 	return rc;
 }
 
-_Static_assert(N_HOOKS * HOOK_LIST_MAX <= CT_FRAGMENT_CHAINS_MAX, "a bit a base chain");
+_Static_assert(N_HOOKS *HOOK_LIST_MAX <= CT_FRAGMENT_CHAINS_MAX, "a bit a base chain");
 
 /* A later piece of a packet has no ports: it meets the verdict that the first one met, and goes nowhere where that one
  * never came. Its bytes are counted where the

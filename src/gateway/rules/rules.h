@@ -42,7 +42,8 @@ int rules_configure(struct rules *r, const struct ruleset *rs);
 int rules_prepare(struct rules *r, const struct ruleset *rs);
 /* What was prepared is at work from here on. Nothing prepared: nothing happens. */
 void rules_commit(struct rules *r);
-/* The next commit begins counter paths anew, for too many numbers are taken: what is owed to one must be paid before it. */
+/* The next commit begins counter paths anew, for too many numbers are taken: what is owed to one must be paid before
+ * it. */
 bool rules_counter_paths_crowded(const struct rules *r);
 void rules_abandon(struct rules *r);
 
@@ -59,10 +60,10 @@ bool rules_hook_is_first(const struct hook_entry *e);
 /* For NAT's slot. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);
 
-/* Counter paths: the counters that a walk through all chains has passed, in order, by one number (packet.path). So a later
- * packet of which it is known that it would walk the same way is counted by adding to one pair of numbers.
- * RULES_COUNTER_PATH_NONE: something on the walk does not depend on the flow alone (a length, a rate ...), or there are too
- * many counter paths; the next packet of the flow has to walk by itself.
+/* Counter paths: the counters that a walk through all chains has passed, in order, by one number (packet.path). So a
+ * later packet of which it is known that it would walk the same way is counted by adding to one pair of numbers.
+ * RULES_COUNTER_PATH_NONE: something on the walk does not depend on the flow alone (a length, a rate ...), or there are
+ * too many counter paths; the next packet of the flow has to walk by itself.
  *
  * "The flow" here: a packet of a confirmed connection in state ESTABLISHED, of one direction, that came in by one
  * interface; TCP with ACK and perhaps PSH; no options, no fragment, not a broadcast. Its ct mark counts as constant:
@@ -82,9 +83,9 @@ typedef void rules_mark_changed_fn(void *ctx, uint32_t conn);
 void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ctx);
 
 struct rules_line {
-	const char *table, *chain, *rule; /* rule: its text; NULL for the chain's policy line */
-	const char *family;               /* "ip" or "inet" */
-	uint64_t packets, bytes;          /* of its first counter */
+	const char *table, *chain, *rule;    /* rule: its text; NULL for the chain's policy line */
+	const char *family;                  /* "ip" or "inet" */
+	uint64_t packets, bytes;             /* of its first counter */
 	uint64_t start_packets, start_bytes; /* what of them the file said */
 	bool has_counter;
 };

@@ -40,8 +40,8 @@ enum insn_op {
 	INSN_SET_MARK, /* a: value, b: source and insn_shift, mask */
 	INSN_SET_CT_MARK,
 	INSN_SET_MSS, /* a: at most so many bytes, 0: as the MTU says */
-	INSN_VMAP,  /* a: map */
-	INSN_LIMIT, /* a: limit */
+	INSN_VMAP,    /* a: map */
+	INSN_LIMIT,   /* a: limit */
 	N_INSN_OPS
 };
 
@@ -58,7 +58,7 @@ struct insn {
 	uint8_t key; /* enum rule_key, of those that look at a value */
 	bool negate;
 	uint8_t varies; /* enum insn_varies */
-	uint32_t next; /* where the next rule begins */
+	uint32_t next;  /* where the next rule begins */
 	uint32_t mask;
 	uint32_t a, b;
 };
@@ -92,7 +92,7 @@ struct vmap_entry {
 struct vmap {
 	uint32_t n;
 	bool has_hold_down;
-	struct vmap_entry rest; /* "*" */
+	struct vmap_entry rest;   /* "*" */
 	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
 };
 
@@ -125,11 +125,12 @@ struct base_chain {
 	enum ip_hook hook;
 	enum chain_type type;
 	int32_t priority;
-	uint32_t order;   /* as in rule_chain */
+	uint32_t order; /* as in rule_chain */
 	bool policy_drop;
-	bool before_nat; /* younger than the first chain of type nat, so it stands before NAT's own hooks of its priority */
+	bool before_nat;   /* younger than the first chain of type nat, so it stands before NAT's own hooks of its
+			      priority */
 	uint32_t next_nat; /* of type nat: the one behind it at its hook, RULES_NO_PLACE: none */
-	uint32_t start;                  /* instruction */
+	uint32_t start;    /* instruction */
 	char name[2 * AST_NAME_MAX + 1]; /* "table chain" */
 };
 
@@ -160,11 +161,11 @@ struct ruleset {
 	struct nat_map *nat_map;
 	struct counter *counter; /* initial values */
 	struct limit_config *limit;
-	struct base_chain *base; /* sorted by hook, then priority, then the last of the file first */
+	struct base_chain *base;     /* sorted by hook, then priority, then the last of the file first */
 	uint32_t first_nat[N_HOOKS]; /* chain of type nat, RULES_NO_PLACE: none */
 	struct rules_row *row;
 	struct rule_state *state; /* sorted by id, then place */
-	char **string; /* what rows point to */
+	char **string;            /* what rows point to */
 	uint32_t n_states;
 	uint32_t n_insns, n_sets, n_names, n_vmaps, n_nats, n_nat_maps, n_counters, n_limits, n_base, n_rows, n_strings;
 };
@@ -174,7 +175,8 @@ struct limit_state {
 	uint64_t last_ns;
 };
 
-/* Where each counter, limit and turn of a new ruleset begins: at the number it has in the old one, or RULES_NO_PLACE. */
+/* Where each counter, limit and turn of a new ruleset begins: at the number it has in the old one, or RULES_NO_PLACE.
+ */
 struct rules_plan {
 	uint32_t *counter_from, *limit_from, *turn_from;
 	uint32_t *counter_to; /* of each counter of the old one: its number in the new one */
@@ -210,9 +212,9 @@ struct rules {
 	struct rules *next;          /* prepared: rs and the arrays of the next ruleset; NULL: none */
 	struct rules_plan plan;      /* of next: what it keeps of ours */
 	struct paths *paths;
-	uint32_t generation;            /* of rs: one more with each ruleset */
-	struct ct_fragment_walk *walk;  /* a first piece walks: what it leaves for the others; else NULL */
-	uint32_t walk_chain;            /* which base chain it walks */
+	uint32_t generation;           /* of rs: one more with each ruleset */
+	struct ct_fragment_walk *walk; /* a first piece walks: what it leaves for the others; else NULL */
+	uint32_t walk_chain;           /* which base chain it walks */
 	rules_mark_changed_fn *mark_changed;
 	void *mark_changed_ctx;
 };
@@ -232,7 +234,8 @@ bool rule_name_matches(const struct rule_name *pattern, const char *name);
 
 /* counter_path.c */
 void counter_paths_clear(struct paths *t);
-/* The counter path that is `from` and this counter; RULES_COUNTER_PATH_NONE behind RULES_COUNTER_PATH_NONE, and when there is no room. */
+/* The counter path that is `from` and this counter; RULES_COUNTER_PATH_NONE behind RULES_COUNTER_PATH_NONE, and when
+ * there is no room. */
 uint16_t counter_path_step(struct paths *t, uint16_t from, uint32_t counter);
 /* Pays what the counter paths owe into counter. */
 void counter_paths_flush(struct paths *t, struct counter *counter);

@@ -44,7 +44,7 @@ struct rib {
 		uint16_t zone;
 		struct fib *fib;
 		size_t first, n; /* its routes */
-	} *table;
+	} * table;
 	uint32_t n_tables;
 	uint64_t down; /* a bit an interface */
 };

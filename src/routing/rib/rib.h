@@ -16,9 +16,9 @@
 #include "stack/ip/fib.h"
 
 enum rib_source {
-	RIB_LOCAL,     /* our addresses and their broadcast addresses: distance 0 */
-	RIB_CONNECTED, /* prefixes of our interfaces: 0 */
-	RIB_STATIC,    /* configured: 1 */
+	RIB_LOCAL,      /* our addresses and their broadcast addresses: distance 0 */
+	RIB_CONNECTED,  /* prefixes of our interfaces: 0 */
+	RIB_STATIC,     /* configured: 1 */
 	RIB_TRANSLATED, /* addresses that only NAT uses: 5 */
 	N_RIB_SOURCES
 };
@@ -29,13 +29,13 @@ struct rib_route {
 	struct ip4_prefix prefix;
 	uint16_t zone;
 	struct fib_nexthop nexthop; /* unicast with a gateway: ifindex 0 means "by the connected route" */
-	uint8_t source;   /* enum rib_source */
+	uint8_t source;             /* enum rib_source */
 	uint8_t distance;
 	uint32_t metric;
-	bool onlink;      /* its gateway is a neighbour on nexthop.ifindex, whatever prefixes say */
-	bool resolved;    /* its gateway is on a connected prefix, or on one that a device route calls a link's */
-	bool link_down;   /* its interface has no link */
-	bool active;      /* it stands in its zone's FIB */
+	bool onlink;    /* its gateway is a neighbour on nexthop.ifindex, whatever prefixes say */
+	bool resolved;  /* its gateway is on a connected prefix, or on one that a device route calls a link's */
+	bool link_down; /* its interface has no link */
+	bool active;    /* it stands in its zone's FIB */
 };
 
 struct rib;

@@ -17,11 +17,13 @@ static struct rib_route connected(uint32_t addr, uint8_t len, uint32_t ifindex)
 
 static struct rib_route fixed(uint32_t addr, uint8_t len, uint32_t gateway, uint32_t ifindex, uint32_t metric)
 {
-	return (struct rib_route){ .prefix = { addr, len },
-				   .nexthop = { .kind = FIB_UNICAST, .gateway = ip_addr_v4(gateway), .ifindex = ifindex },
-				   .source = RIB_STATIC,
-				   .distance = 1,
-				   .metric = metric };
+	return (struct rib_route){
+		.prefix = { addr, len },
+		.nexthop = { .kind = FIB_UNICAST, .gateway = ip_addr_v4(gateway), .ifindex = ifindex },
+		.source = RIB_STATIC,
+		.distance = 1,
+		.metric = metric
+	};
 }
 
 static const struct fib_nexthop *lookup(const struct fib *f, uint32_t dst)
@@ -111,7 +113,8 @@ static void test_links(void **state)
 {
 	struct rib *r = rib_create();
 	struct rib_route ours = { .prefix = { IP4(10, 1, 0, 1), 32 },
-				  .nexthop = { .kind = FIB_LOCAL, .ifindex = 1, .source = ip_addr_v4(IP4(10, 1, 0, 1)) } };
+				  .nexthop = {
+					  .kind = FIB_LOCAL, .ifindex = 1, .source = ip_addr_v4(IP4(10, 1, 0, 1)) } };
 	struct rib_route all[] = {
 		connected(IP4(10, 1, 0, 1), 24, 1),
 		ours,
@@ -149,15 +152,18 @@ static void test_links(void **state)
 	rib_destroy(r);
 }
 
-/* Would catch: zones that see each other's routes, a gateway resolved over another tenant's prefix, and one of the shared
- * zone that a tenant's route cannot name. */
+/* Would catch: zones that see each other's routes, a gateway resolved over another tenant's prefix, and one of the
+ * shared zone that a tenant's route cannot name. */
 static void test_zones(void **state)
 {
 	struct rib *r = rib_create();
 	struct rib_route all[] = {
-		connected(IP4(203, 0, 113, 1), 24, 1),         fixed(0, 0, IP4(203, 0, 113, 254), 0, 0),
-		connected(IP4(10, 0, 0, 1), 24, 2),            connected(IP4(10, 0, 0, 1), 24, 3),
-		fixed(IP4(10, 9, 0, 0), 16, IP4(10, 0, 0, 9), 0, 0), fixed(IP4(10, 9, 0, 0), 16, IP4(10, 0, 0, 8), 0, 0),
+		connected(IP4(203, 0, 113, 1), 24, 1),
+		fixed(0, 0, IP4(203, 0, 113, 254), 0, 0),
+		connected(IP4(10, 0, 0, 1), 24, 2),
+		connected(IP4(10, 0, 0, 1), 24, 3),
+		fixed(IP4(10, 9, 0, 0), 16, IP4(10, 0, 0, 9), 0, 0),
+		fixed(IP4(10, 9, 0, 0), 16, IP4(10, 0, 0, 8), 0, 0),
 		fixed(0, 0, IP4(203, 0, 113, 253), 0, 0),
 	};
 	const uint16_t zone[] = { 0, 0, 1, 7, 1, 7, 7 };
@@ -190,12 +196,9 @@ static void test_from(void **state)
 {
 	struct rib *r = rib_create();
 	struct rib_route all[] = {
-		connected(IP4(10, 0, 1, 1), 24, 1),
-		connected(IP4(10, 0, 2, 1), 24, 2),
-		connected(IP4(10, 0, 3, 1), 24, 3),
-		fixed(0, 0, IP4(10, 0, 1, 254), 0, 0),
-		fixed(0, 0, IP4(10, 0, 2, 254), 0, 10),
-		fixed(0, 0, IP4(10, 0, 2, 253), 0, 20),
+		connected(IP4(10, 0, 1, 1), 24, 1),     connected(IP4(10, 0, 2, 1), 24, 2),
+		connected(IP4(10, 0, 3, 1), 24, 3),     fixed(0, 0, IP4(10, 0, 1, 254), 0, 0),
+		fixed(0, 0, IP4(10, 0, 2, 254), 0, 10), fixed(0, 0, IP4(10, 0, 2, 253), 0, 20),
 		fixed(0, 0, IP4(192, 0, 2, 1), 0, 30), /* nobody's neighbour */
 	};
 
@@ -216,11 +219,8 @@ static void test_from(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolution),
-		cmocka_unit_test(test_choice),
-		cmocka_unit_test(test_links),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_from),
+		cmocka_unit_test(test_resolution), cmocka_unit_test(test_choice), cmocka_unit_test(test_links),
+		cmocka_unit_test(test_zones),      cmocka_unit_test(test_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,9 @@ void adjacency_sync(struct ip_stack *s, const struct neigh *n)
 	uint32_t index = neigh_index(s->neigh, n);
 	struct ip_adjacency *a = &s->neigh->adjacency[index];
 	const struct device *dev = s->interface[n->ifindex].dev;
-	struct ip_adjacency now = { .ifindex = (uint8_t)n->ifindex, .installed = a->installed, .generation = a->generation };
+	struct ip_adjacency now = { .ifindex = (uint8_t)n->ifindex,
+				    .installed = a->installed,
+				    .generation = a->generation };
 
 	now.stale = n->state == NEIGH_STALE;
 	if (n->state != NEIGH_INCOMPLETE && n->state != NEIGH_FAILED && dev != NULL) {

@@ -24,7 +24,7 @@ struct ip_adjacency {
 	uint8_t ifindex;                  /* gateway's interface number; 0: the number is not in use */
 	bool usable;                      /* false: packets take the slow path (not resolved, device down) */
 	bool stale;                       /* whoever sends by it calls ip_adjacency_used */
-	bool installed;                      /* a flow cache entry may hold the number */
+	bool installed;                   /* a flow cache entry may hold the number */
 	uint8_t generation;               /* below IP_ADJACENCY_GENERATIONS; comes round to 0 */
 	uint8_t caps;                     /* DEVICE_CAP_* of the device behind it */
 	uint16_t mtu;                     /* bytes of IP packet */

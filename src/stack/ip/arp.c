@@ -199,8 +199,8 @@ void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *et
 	if (claim != CLAIM_PROBE) {
 		bool answer = v.op == ARP_REPLY && for_us && !ether_is_group(&eth->dst);
 		/* With several stacks the answer to one is news for all. */
-		bool create = claim == CLAIM_NEIGHBOUR &&
-			      ((v.op == ARP_REQUEST && for_us) || (answer && s->n_shares > 1));
+		bool create =
+			claim == CLAIM_NEIGHBOUR && ((v.op == ARP_REQUEST && for_us) || (answer && s->n_shares > 1));
 
 		neigh_learn(s, ifindex, v.spa, &v.sha, answer ? NEIGH_PROOF_ANSWER : NEIGH_PROOF_HEARSAY,
 			    create ? NEIGH_CREATE_YES : NEIGH_CREATE_NO);

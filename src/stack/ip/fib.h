@@ -64,8 +64,8 @@ struct fib_paths {
 
 /* What a group stands for at a moment; unchanged while a reader may have it. */
 struct fib_route {
-	struct fib_nexthop nexthop;    /* the only one in use, or one of several: kind is that of all */
-	uint64_t from;                 /* bits, interfaces by which packets from there may come: of all routes to the prefix */
+	struct fib_nexthop nexthop; /* the only one in use, or one of several: kind is that of all */
+	uint64_t from; /* bits, interfaces by which packets from there may come: of all routes to the prefix */
 	const struct fib_paths *paths; /* NULL: there is but one next hop */
 };
 _Static_assert(sizeof(struct fib_route) == 64, "a cache line");
@@ -104,7 +104,8 @@ struct fib_exit_path {
 
 enum fib_exit_kind {
 	FIB_EXIT_PLAIN, /* without a next hop that is up, nothing leaves by it */
-	FIB_EXIT_STAYS, /* it is in use even then, where there is no other: our own hosts are not looked for elsewhere */
+	FIB_EXIT_STAYS, /* it is in use even then, where there is no other: our own hosts are not looked for elsewhere
+			 */
 };
 
 /* An exit without next hops, or FIB_NO_EXIT without memory. */
@@ -115,9 +116,9 @@ int fib_exit_set(struct fib *f, uint32_t exit, const struct fib_exit_path *path,
 /* Its maker does not need it any more; it goes when no group has it. */
 void fib_exit_put(struct fib *f, uint32_t exit);
 
-/* The group of best and second best (or FIB_NO_EXIT), with the interfaces of still worse routes as bits of `from`; equal
- * ones share. 0 when there is no memory. It stays while a prefix uses it; one that no prefix uses is gone with the next
- * fib_reclaim. */
+/* The group of best and second best (or FIB_NO_EXIT), with the interfaces of still worse routes as bits of `from`;
+ * equal ones share. 0 when there is no memory. It stays while a prefix uses it; one that no prefix uses is gone with
+ * the next fib_reclaim. */
 uint32_t fib_group_add(struct fib *f, uint32_t best, uint32_t second, uint64_t from);
 /* The group of this next hop alone: equal ones share. */
 uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh);

@@ -17,7 +17,7 @@
 #include "stack/ip/fib_priv.h"
 
 /* Neighbouring buckets go to different members: all numbers in turn, since the step is odd. */
-#define SCATTER(i) ((i) * 37u % FIB_BUCKETS)
+#define SCATTER(i) ((i)*37u % FIB_BUCKETS)
 _Static_assert((FIB_BUCKETS & (FIB_BUCKETS - 1)) == 0, "all numbers in turn");
 
 struct tally {

@@ -15,7 +15,8 @@
 
 static struct fib_exit_path path(uint32_t ifindex, uint32_t gateway, uint32_t weight)
 {
-	return (struct fib_exit_path){ { .kind = FIB_UNICAST, .ifindex = ifindex, .gateway = ip_addr_v4(gateway) }, weight };
+	return (struct fib_exit_path){ { .kind = FIB_UNICAST, .ifindex = ifindex, .gateway = ip_addr_v4(gateway) },
+				       weight };
 }
 
 static uint32_t exit_of(struct fib *f, uint32_t ifindex, uint32_t gateway)
@@ -96,7 +97,8 @@ static void test_exit_changes(void **state)
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < N_PREFIXES; i++)
-		fib_insert(f, (struct ip4_prefix){ IP4(10, i >> 8, i & 255, 0), 24 }, fib_group_add(f, e, FIB_NO_EXIT, 0));
+		fib_insert(f, (struct ip4_prefix){ IP4(10, i >> 8, i & 255, 0), 24 },
+			   fib_group_add(f, e, FIB_NO_EXIT, 0));
 	for (uint32_t round = 0; round < 100; round++) {
 		struct fib_exit_path p[2] = { path(1 + round % 3, 12 + round, 1), path(2, 5, 1) };
 
@@ -149,9 +151,9 @@ static uint32_t n_moved(const struct buckets *a, const struct buckets *b, uint32
 	return n;
 }
 
-/* Would catch: flows that are not divided by weight; a next hop that goes and moves flows of the others, one that is back
- * and takes what was not its own, a second loss that moves those of the first anew, and a new one that takes more than
- * its part. */
+/* Would catch: flows that are not divided by weight; a next hop that goes and moves flows of the others, one that is
+ * back and takes what was not its own, a second loss that moves those of the first anew, and a new one that takes more
+ * than its part. */
 static void test_buckets(void **state)
 {
 	struct fib *f = fib_create();
@@ -245,8 +247,9 @@ static void test_any_history(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_second_best), cmocka_unit_test(test_stays),       cmocka_unit_test(test_exit_changes),
-		cmocka_unit_test(test_buckets),     cmocka_unit_test(test_any_history),
+		cmocka_unit_test(test_second_best),  cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_exit_changes), cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_any_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

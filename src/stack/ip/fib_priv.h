@@ -54,7 +54,7 @@ struct fib_group {
 
 /* Chains of numbers. */
 struct fib_hash {
-	uint32_t *bucket; /* POOL_NONE: empty */
+	uint32_t *bucket;   /* POOL_NONE: empty */
 	uint32_t n_buckets; /* a power of two */
 	uint32_t n;
 };
@@ -92,7 +92,7 @@ typedef _Atomic uint32_t fib_entry;
 struct fib {
 	/* What readers read, in a line that nobody writes to. */
 	fib_entry *root;
-	fib_entry *block; /* blocks.mem */
+	fib_entry *block;         /* blocks.mem */
 	fib_published *published; /* groups.published.mem */
 
 	_Alignas(64) struct fib_groups groups;
@@ -110,8 +110,8 @@ void fib_group_put(struct fib_groups *g, uint32_t group);
 void fib_groups_reclaim(struct fib_groups *g, uint64_t generation);
 size_t fib_groups_bytes(const struct fib_groups *g);
 
-/* Divides the buckets among the members that are up, by weight; whoever has some already gives up none that another does
- * not need. */
+/* Divides the buckets among the members that are up, by weight; whoever has some already gives up none that another
+ * does not need. */
 void fib_buckets_divide(struct fib_shares *s, const struct fib_member *m, uint32_t n);
 /* The members have other numbers: those of old number i have now[i], FIB_NOBODY: they are gone. */
 void fib_buckets_renumber(struct fib_shares *s, const uint8_t now[FIB_PATHS_MAX]);

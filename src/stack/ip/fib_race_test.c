@@ -191,8 +191,8 @@ static void test_readers_meet_old_or_new(void **state)
 /* A next hop's gateway says by which interface it is. */
 static bool is_whole(const struct fib_nexthop *nh)
 {
-	return nh->kind == FIB_NONE ||
-	       (nh->kind == FIB_UNICAST && nh->ifindex >= 1 && nh->ifindex <= N_LINKS && nh->gateway.v4 == nh->ifindex * 100);
+	return nh->kind == FIB_NONE || (nh->kind == FIB_UNICAST && nh->ifindex >= 1 && nh->ifindex <= N_LINKS &&
+					nh->gateway.v4 == nh->ifindex * 100);
 }
 
 static void *read_groups(void *arg)
@@ -228,9 +228,9 @@ static void test_links_come_and_go(void **state)
 
 	rng_init(&rng, seed);
 	for (uint32_t i = 0; i < N_LINKS; i++)
-		path[i] = (struct fib_exit_path){ { .kind = FIB_UNICAST,
-						    .ifindex = 1 + i,
-						    .gateway = ip_addr_v4(100 * (1 + i)) }, 1 + i };
+		path[i] = (struct fib_exit_path){
+			{ .kind = FIB_UNICAST, .ifindex = 1 + i, .gateway = ip_addr_v4(100 * (1 + i)) }, 1 + i
+		};
 	for (uint32_t i = 0; i < 2; i++) {
 		exit[i] = fib_exit_new(r.f, FIB_EXIT_PLAIN);
 		fib_exit_set(r.f, exit[i], path, N_LINKS - i);

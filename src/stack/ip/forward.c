@@ -16,8 +16,8 @@
 #include "stack/ip/stack_priv.h"
 #include "stack/packet/gso.h"
 
-/* A frame that no link could have carried, without a word of what it was made of (xdp_generic): its sender's packets are
- * not too big, so nothing is learnt from an error about their size. */
+/* A frame that no link could have carried, without a word of what it was made of (xdp_generic): its sender's packets
+ * are not too big, so nothing is learnt from an error about their size. */
 static bool is_merged(const struct ip_stack *s, const struct packet *p)
 {
 	const struct device *dev = ip_stack_device(s, p->in_ifindex);

@@ -11,14 +11,7 @@
 #include "stack/packet/packet.h"
 #include "stack/packet/stage.h"
 
-enum ip_hook {
-	HOOK_PREROUTING,
-	HOOK_INPUT,
-	HOOK_FORWARD,
-	HOOK_OUTPUT,
-	HOOK_POSTROUTING,
-	N_HOOKS
-};
+enum ip_hook { HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING, N_HOOKS };
 
 enum hook_priority {
 	HOOK_PRI_FIRST = -2147483647,

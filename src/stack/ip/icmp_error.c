@@ -124,8 +124,8 @@ static bool rate_allows(struct ip_stack *s, const struct packet *p, uint8_t type
 	bool path_mtu = type == ICMP_DEST_UNREACHABLE && code == ICMP_FRAGMENTATION_NEEDED;
 	uint32_t rate = path_mtu ? rate_of(s->cfg->icmp_rate_path_mtu_s, RATE_PATH_MTU_DEFAULT)
 				 : rate_of(s->cfg->icmp_rate_per_s, RATE_ALL_DEFAULT);
-	uint32_t rate_dest = path_mtu ? max_u32(rate / PATH_MTU_SHARE, 1)
-				      : rate_of(s->cfg->icmp_rate_per_dest_s, RATE_DEST_DEFAULT);
+	uint32_t rate_dest =
+		path_mtu ? max_u32(rate / PATH_MTU_SHARE, 1) : rate_of(s->cfg->icmp_rate_per_dest_s, RATE_DEST_DEFAULT);
 	struct icmp_bucket *shared = path_mtu ? &s->icmp.path_mtu[p->in_ifindex] : &s->icmp.all;
 	struct icmp_slot *slot = slot_of(s, p->ip.src, type, path_mtu);
 

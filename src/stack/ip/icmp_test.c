@@ -186,7 +186,8 @@ static void test_no_side_channel(void **state)
 		if (kind == 1)
 			assert_int_equal(error_from(b, FAR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
 		for (uint32_t i = 0; i < 500; i++)
-			n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
+			n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) ==
+			     ICMP_SENT;
 		ip_flush(b->s);
 		bench_forget(b);
 		sum[kind] += n;

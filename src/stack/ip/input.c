@@ -39,9 +39,9 @@ static const uint16_t drop_of_ipv4_error[] = {
 enum drop_reason ip_drop_of_l4(enum l4_error err)
 {
 	static const uint16_t reason[] = {
-		[L4_TCP_HEADER] = DROP_TCP_HEADER,         [L4_UDP_HEADER] = DROP_UDP_HEADER,
-		[L4_ICMP_HEADER] = DROP_ICMP_HEADER,       [L4_UDPLITE_HEADER] = DROP_UDPLITE_HEADER,
-		[L4_DCCP_HEADER] = DROP_DCCP_HEADER,       [L4_SCTP_HEADER] = DROP_SCTP_HEADER,
+		[L4_TCP_HEADER] = DROP_TCP_HEADER,   [L4_UDP_HEADER] = DROP_UDP_HEADER,
+		[L4_ICMP_HEADER] = DROP_ICMP_HEADER, [L4_UDPLITE_HEADER] = DROP_UDPLITE_HEADER,
+		[L4_DCCP_HEADER] = DROP_DCCP_HEADER, [L4_SCTP_HEADER] = DROP_SCTP_HEADER,
 	};
 
 	return (enum drop_reason)reason[err];
@@ -96,7 +96,8 @@ static bool parse_headers(struct packet *p)
 	}
 	p->len = (uint32_t)p->l3_off + p->ip.total_len;
 	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
-	/* Whoever asks before the pieces are put together (a chain that stands there) is to find nothing of another packet. */
+	/* Whoever asks before the pieces are put together (a chain that stands there) is to find nothing of another
+	 * packet. */
 	if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)))
 		p->datagram_serial = 0;
 	enum l4_error err4 = l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4);
@@ -112,8 +113,8 @@ static bool parse_headers(struct packet *p)
 	return true;
 }
 
-/* Asked here, before anything that counts or keeps what a source does; what takes a flow cache entry was asked by then, since
- * its first packets came this way by the same interface. */
+/* Asked here, before anything that counts or keeps what a source does; what takes a flow cache entry was asked by then,
+ * since its first packets came this way by the same interface. */
 static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_route *back)
 {
 	switch (how) {

@@ -155,7 +155,8 @@ static void test_priority_tags(void **state)
 
 		make_frame(&f, &(struct spec)UDP_TO(FAR));
 		if (i == 0) { /* its checksum is left to us */
-			uint16_t sum = checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, UDP_HEADER_LEN + 20));
+			uint16_t sum =
+				checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, UDP_HEADER_LEN + 20));
 
 			f.bytes[34 + 6] = (uint8_t)(sum >> 8);
 			f.bytes[34 + 7] = (uint8_t)sum;
@@ -381,8 +382,9 @@ static void test_protocol(void **state)
 	struct bench *b = bench_create_settled();
 	uint32_t n = 0;
 
-	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP,
-			      &(struct ip_protocol){ .ctx = &n, .input = udp_input, .unreachable = IP_UNREACHABLE_PORT });
+	ip_stack_set_protocol(
+		b->s, IPPROTO_NR_UDP,
+		&(struct ip_protocol){ .ctx = &n, .input = udp_input, .unreachable = IP_UNREACHABLE_PORT });
 	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
 	assert_int_equal(b->env.ledger.n_delivered, 1);
 	assert_int_equal(bench_n_sent(b), 0);
@@ -407,7 +409,8 @@ static void test_piece_of_nothing(void **state)
 	struct frame f;
 	struct hook_entry e = { .priority = -500, .name = "see", .fn = see_datagram, .ctx = &seen };
 
-	make_frame(&f, &(struct spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .frag_off = 64, .payload = 64 });
+	make_frame(&f, &(struct spec){
+			       .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .frag_off = 64, .payload = 64 });
 	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_PREROUTING), &e), 0);
 	struct batch batch = { .n = 1, .p = { bench_receive(b, &f) } };
 	/* As of a descriptor that is used again for lent bytes. */

@@ -69,7 +69,7 @@ static void refuse_reset(struct ip_stack *s, struct packet *p)
 
 static void local_refuse(struct ip_stack *s, struct packet *p)
 {
-	static void (*const policy[N_IP_UNREACHABLE])(struct ip_stack *s, struct packet *p) = {
+	static void (*const policy[N_IP_UNREACHABLE])(struct ip_stack * s, struct packet * p) = {
 		[IP_UNREACHABLE_PROTOCOL] = refuse_protocol,
 		[IP_UNREACHABLE_PORT] = refuse_port,
 		[IP_UNREACHABLE_RESET] = refuse_reset,

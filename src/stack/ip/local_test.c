@@ -190,8 +190,8 @@ struct error_row {
 	uint32_t info;
 	struct ipv4_view quoted;
 	uint16_t drop; /* 0: it is heard */
-	uint32_t to; /* 0: LAN_US */
-	uint32_t cut; /* bytes of the quoted UDP header that are missing */
+	uint32_t to;   /* 0: LAN_US */
+	uint32_t cut;  /* bytes of the quoted UDP header that are missing */
 };
 
 #define QUOTE(from, to, ...) \
@@ -211,7 +211,8 @@ static const struct error_row error_rows[] = {
 	{ "another address of ours", 3, 3, 0, QUOTE(WAN_US, FAR, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "about a group", 3, 3, 0, QUOTE(LAN_US, GROUP, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "about all", 3, 3, 0, QUOTE(LAN_US, UINT32_MAX, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
-	{ "to all, about it", 3, 3, 0, QUOTE(IP4(10, 0, 1, 255), FAR, .df = false), DROP_ICMP_ERROR_STRAY, IP4(10, 0, 1, 255), 0 },
+	{ "to all, about it", 3, 3, 0, QUOTE(IP4(10, 0, 1, 255), FAR, .df = false), DROP_ICMP_ERROR_STRAY,
+	  IP4(10, 0, 1, 255), 0 },
 	{ "mtu of what may be cut", 3, 4, 576, QUOTE(LAN_US, FAR, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "mtu that it fits into", 3, 4, 1000, QUOTE(LAN_US, FAR, .df = true), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "later piece", 3, 3, 0, QUOTE(LAN_US, FAR, .frag_off = 64), DROP_ICMP_ERROR_STRAY, 0, 0 },
@@ -252,9 +253,13 @@ static void test_errors(void **state)
 		struct listener l = { 0 }, other = { 0 };
 
 		ip_stack_set_protocol(b->s, IPPROTO_NR_UDP,
-				      &(struct ip_protocol){ .ctx = &l, .icmp_error = hear_error, .unreachable = IP_UNREACHABLE_PORT });
+				      &(struct ip_protocol){ .ctx = &l,
+							     .icmp_error = hear_error,
+							     .unreachable = IP_UNREACHABLE_PORT });
 		ip_stack_set_protocol(b->s, IPPROTO_NR_TCP,
-				      &(struct ip_protocol){ .ctx = &other, .icmp_error = hear_error, .unreachable = IP_UNREACHABLE_RESET });
+				      &(struct ip_protocol){ .ctx = &other,
+							     .icmp_error = hear_error,
+							     .unreachable = IP_UNREACHABLE_RESET });
 		input_error(b, r);
 		if (l.n != (r->drop == 0) || (r->drop != 0 && b->env.ledger.n_dropped[r->drop] != 1))
 			fail_msg("%s: heard %u times", r->name, l.n);

@@ -76,7 +76,7 @@ struct neigh_table {
 	struct siphash_key hash_key;
 	struct timer_wheel wheel;
 	struct neigh_list stale, failed;
-	uint32_t last;           /* found last, or POOL_NONE */
+	uint32_t last; /* found last, or POOL_NONE */
 	uint32_t n_held_all;
 	uint32_t max_held, max_held_all;
 	struct ip_adjacency *adjacency; /* by the entry's index */
@@ -97,8 +97,8 @@ struct neigh *neigh_find(struct neigh_table *t, uint32_t ifindex, uint32_t addr)
 /* A new entry, INCOMPLETE; in a full table the oldest that may give way does: a FAILED one before any that is STALE.
  * NULL when none may. */
 struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr);
-/* The same for p, whose neighbour nobody knows: within what its sender, its link and all that is unknown may have of the
- * table. NULL, and *why. */
+/* The same for p, whose neighbour nobody knows: within what its sender, its link and all that is unknown may have of
+ * the table. NULL, and *why. */
 struct neigh *neigh_make_for(struct neigh_table *t, const struct packet *p, enum drop_reason *why);
 /* The entry holds no packets any more. */
 void neigh_remove(struct neigh_table *t, struct neigh *n);

@@ -204,9 +204,12 @@ static struct neigh *make(struct neigh_table *t, uint32_t ifindex, uint32_t addr
 
 	if (t->adjacency[index].installed)
 		give_away(t, index);
-	*n = (struct neigh){
-		.ifindex = ifindex, .addr = addr, .in_use = true, .asker = asker, .hash_next = *head, .state = NEIGH_INCOMPLETE
-	};
+	*n = (struct neigh){ .ifindex = ifindex,
+			     .addr = addr,
+			     .in_use = true,
+			     .asker = asker,
+			     .hash_next = *head,
+			     .state = NEIGH_INCOMPLETE };
 	timer_node_init(&n->timer);
 	*head = index;
 	count(t, n, 1);

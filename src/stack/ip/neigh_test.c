@@ -399,7 +399,8 @@ static void test_held_shares(void **state)
 	assert_int_equal(t->n_held_all, 16);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 84);
 	for (uint32_t k = 0; k < 100; k++)
-		for (struct packet *p = neigh_take_held(t, neigh_find(t, LAN, NEW_HOST + k)), *next; p != NULL; p = next) {
+		for (struct packet *p = neigh_take_held(t, neigh_find(t, LAN, NEW_HOST + k)), *next; p != NULL;
+		     p = next) {
 			next = p->next;
 			env_drop(&b->env, p, DROP_NEIGH_UNREACHABLE);
 		}

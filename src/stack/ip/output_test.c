@@ -33,7 +33,8 @@ static void test_mtu_exact(void **state)
 	bench_input_spec(b, &sp);
 	assert_int_equal(b->dev[SMALL].n, 3);
 	bench_forget(b);
-	/* What the link it came by could not have carried either, is no matter of path MTU: its sender sent smaller ones. */
+	/* What the link it came by could not have carried either, is no matter of path MTU: its sender sent smaller
+	 * ones. */
 	sp = (struct spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .df = true, .payload = 1501 - 28 };
 	bench_input_spec(b, &sp);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_RX_LARGE], 1);
@@ -353,8 +354,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mtu_exact),     cmocka_unit_test(test_fragment_on_forward),
 		cmocka_unit_test(test_large_segment), cmocka_unit_test(test_partial_checksum),
-		cmocka_unit_test(test_local_out), cmocka_unit_test(test_local_out_nowhere),     cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_to_many),       cmocka_unit_test(test_options),
+		cmocka_unit_test(test_local_out),     cmocka_unit_test(test_local_out_nowhere),
+		cmocka_unit_test(test_loop),          cmocka_unit_test(test_to_many),
+		cmocka_unit_test(test_options),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

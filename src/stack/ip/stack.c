@@ -289,7 +289,8 @@ uint32_t ip_flow_hash(const struct ip_flow *f)
 {
 	uint64_t x = ((uint64_t)f->src << 32 | f->dst) * UINT64_C(0x9e3779b97f4a7c15);
 
-	x = (x ^ x >> 32 ^ ((uint64_t)f->proto << 32 | (uint32_t)f->sport << 16 | f->dport)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 32 ^ ((uint64_t)f->proto << 32 | (uint32_t)f->sport << 16 | f->dport)) *
+	    UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ x >> 29) * UINT64_C(0x94d049bb133111eb);
 	return (uint32_t)(x >> 32);
 }

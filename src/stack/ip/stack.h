@@ -30,7 +30,8 @@
 
 /* Whether a packet may have come in by an interface, by the route back to its source (RFC 3704). */
 enum ip_rpf {
-	IP_RPF_STRICT, /* a route to the source leaves by the interface: the best one, or a worse one to the same prefix */
+	IP_RPF_STRICT, /* a route to the source leaves by the interface: the best one, or a worse one to the same prefix
+			*/
 	IP_RPF_LOOSE,  /* there is a route to the source */
 	IP_RPF_OFF,
 };
@@ -44,12 +45,13 @@ struct ip_interface_config {
 		uint32_t addr;
 		uint8_t prefix_len;
 	} address[IP_ADDRESSES_MAX]; /* the first is the primary one */
-	uint32_t mtu; /* 0: the device's */
-	uint8_t rpf;  /* enum ip_rpf */
-	bool directed_broadcast; /* a packet from elsewhere to its broadcast address is forwarded (RFC 2644) */
-	bool redirects; /* who could send to the next hop itself is told so (RFC 1812 section 5.2.7.2) */
-	uint16_t zone; /* packets that come in here are routed by its table */
-	uint64_t used_by; /* bits: of ip_config.zone, other zones whose routes leave by it: their answers come in here */
+	uint32_t mtu;                /* 0: the device's */
+	uint8_t rpf;                 /* enum ip_rpf */
+	bool directed_broadcast;     /* a packet from elsewhere to its broadcast address is forwarded (RFC 2644) */
+	bool redirects;              /* who could send to the next hop itself is told so (RFC 1812 section 5.2.7.2) */
+	uint16_t zone;               /* packets that come in here are routed by its table */
+	uint64_t
+		used_by; /* bits: of ip_config.zone, other zones whose routes leave by it: their answers come in here */
 };
 
 /* The routing table of a zone other than 0. */
@@ -73,8 +75,8 @@ struct ip_config {
 	const struct fib *fib; /* of zone 0 */
 	uint32_t n_zones;
 	struct ip_zone zone[IP_INTERFACES_MAX]; /* the others, by number */
-	uint32_t icmp_rate_per_s;      /* errors in all, but those; 0: 1000 */
-	uint32_t icmp_rate_per_dest_s; /* errors of one kind to one destination; 0: 10 */
+	uint32_t icmp_rate_per_s;               /* errors in all, but those; 0: 1000 */
+	uint32_t icmp_rate_per_dest_s;          /* errors of one kind to one destination; 0: 10 */
 	uint32_t icmp_rate_path_mtu_s; /* "fragmentation needed", for what comes in by one interface; 0: 1000 */
 	uint32_t ttl;                  /* of packets made here; 0: 64 */
 };
@@ -82,11 +84,11 @@ struct ip_config {
 #define IP_NEIGHBOURS_DEFAULT 4096u
 
 struct ip_limits {
-	uint32_t n_neighbours;          /* at most IP_ADJACENCIES_MAX; 0: IP_NEIGHBOURS_DEFAULT */
-	uint32_t n_neigh_held;          /* packets that wait for one neighbour; 0: 100 */
-	uint32_t n_neigh_held_all;      /* for all neighbours; 0: 2048 */
-	uint32_t n_reassembly;          /* packets being put together; 0: 256 */
-	uint32_t n_reassembly_fragments; /* fragments held, in all; 0: 2048 */
+	uint32_t n_neighbours;            /* at most IP_ADJACENCIES_MAX; 0: IP_NEIGHBOURS_DEFAULT */
+	uint32_t n_neigh_held;            /* packets that wait for one neighbour; 0: 100 */
+	uint32_t n_neigh_held_all;        /* for all neighbours; 0: 2048 */
+	uint32_t n_reassembly;            /* packets being put together; 0: 256 */
+	uint32_t n_reassembly_fragments;  /* fragments held, in all; 0: 2048 */
 	uint32_t n_reassembly_per_source; /* fragments held of one source; 0: 256 */
 };
 
@@ -131,7 +133,8 @@ enum ip_unreachable {
  * piece, and possible for what it quotes. Whether the protocol has sent such a packet, it says itself (TCP: the quoted
  * sequence number must be in flight, RFC 5927 section 4.1). */
 struct ip_icmp_error {
-	const struct packet *p; /* the error; p->l4 has its type, its code, and bytes 4 to 7: of 3/4 the next hop's MTU */
+	const struct packet
+		*p; /* the error; p->l4 has its type, its code, and bytes 4 to 7: of 3/4 the next hop's MTU */
 	const struct icmp_quote *quote; /* our packet, as we know it */
 };
 
@@ -203,13 +206,13 @@ void ip_flush(struct ip_stack *s);
 void ip_expire(struct ip_stack *s);
 uint64_t ip_next_deadline(const struct ip_stack *s);
 
-/* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE). Good
- * until the batch is over. */
+/* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE).
+ * Good until the batch is over. */
 const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
 /* Its next hop; of several, one. */
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
-/* By what flows are divided over several next hops: as it is routed, behind destination NAT and before source NAT. src is 0
- * of what is made here, since the way decides the source; ports are 0 of fragments, and where there are none. */
+/* By what flows are divided over several next hops: as it is routed, behind destination NAT and before source NAT. src
+ * is 0 of what is made here, since the way decides the source; ports are 0 of fragments, and where there are none. */
 struct ip_flow {
 	uint32_t src, dst;
 	uint16_t sport, dport; /* an ICMP query's identifier is in sport */

@@ -133,7 +133,8 @@ static inline void bench_interface(struct bench *b, uint32_t ifindex, const char
 				  .mac = mac_of_us(ifindex),
 				  .mtu = mtu,
 				  .up = true };
-	bench_route(b, addr, 24, (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = ip_addr_v4(addr) });
+	bench_route(b, addr, 24,
+		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = ip_addr_v4(addr) });
 	bench_route(b, addr, 32, (struct fib_nexthop){ .kind = FIB_LOCAL, .ifindex = ifindex });
 	bench_route(b, addr | 0xff, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
 }
@@ -200,7 +201,10 @@ static inline struct bench *bench_create(void)
 	bench_interface(b, WAN, "wan0", WAN_US, 1500);
 	bench_interface(b, SMALL, "small0", SMALL_US, 576);
 	bench_route(b, 0, 0,
-		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = WAN, .gateway = ip_addr_v4(ROUTER), .source = ip_addr_v4(WAN_US) });
+		    (struct fib_nexthop){ .kind = FIB_UNICAST,
+					  .ifindex = WAN,
+					  .gateway = ip_addr_v4(ROUTER),
+					  .source = ip_addr_v4(WAN_US) });
 	bench_route(b, POOL_ADDR, 28, (struct fib_nexthop){ .kind = FIB_TRANSLATED });
 	b->cfg.fib = b->fib;
 	b->s = ip_stack_create(&b->env, &limits);

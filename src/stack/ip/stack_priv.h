@@ -85,7 +85,7 @@ struct ip_group {
 
 struct ip_stack {
 	struct env *env;
-	const struct ip_config *cfg; /* never NULL */
+	const struct ip_config *cfg;     /* never NULL */
 	uint32_t share_number, n_shares; /* of n stacks that act as one; n_shares 0: alone */
 	struct ip_interface interface[IP_INTERFACES_MAX];
 	uint64_t tx_pending; /* bits: interfaces with packets in tx */

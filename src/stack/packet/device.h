@@ -51,13 +51,13 @@ struct device {
 	struct ledger *ledger;    /* likewise */
 	char name[DEVICE_NAME_MAX];
 	struct ether_addr mac;
-	uint32_t mtu;             /* bytes of IP packet */
-	uint32_t caps;            /* DEVICE_CAP_* */
+	uint32_t mtu;  /* bytes of IP packet */
+	uint32_t caps; /* DEVICE_CAP_* */
 	bool up;
 	uint64_t n_rx_packets, n_rx_bytes, n_tx_packets, n_tx_bytes;
-	uint64_t n_rx_missed;     /* the kernel said it lost these before us */
-	bool tx_waits;            /* what tx took has not all left yet: the kernel had no room */
-	uint16_t stamp_mark;      /* frames that begin so have a stamp (stack/packet/stamp.h); 0: none has */
+	uint64_t n_rx_missed; /* the kernel said it lost these before us */
+	bool tx_waits;        /* what tx took has not all left yet: the kernel had no room */
+	uint16_t stamp_mark;  /* frames that begin so have a stamp (stack/packet/stamp.h); 0: none has */
 };
 
 #endif

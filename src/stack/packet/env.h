@@ -19,19 +19,19 @@ struct env {
 	struct packet_pool *pool;
 	struct ledger ledger;
 	struct rng rng;
-	uint64_t now;      /* ns, set at each entry into the core, never goes back */
+	uint64_t now;            /* ns, set at each entry into the core, never goes back */
 	uint64_t wall_offset_ns; /* add to now for UTC; for what people read, and ICMP timestamps */
-	event_fn *emit;    /* never NULL; see env_emit */
+	event_fn *emit;          /* never NULL; see env_emit */
 	void *emit_ctx;
-	const _Atomic(uint32_t) *wanted; /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
+	const _Atomic(uint32_t)
+		*wanted;      /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
 	struct stages stages; /* stages.clock: a counter to measure by, or NULL */
 };
 
 /* Whether an event of this kind would be heard: for whoever makes so many that filling one in counts. */
 static inline bool env_wants(const struct env *env, enum event_kind kind)
 {
-	return env->wanted == NULL ||
-	       (atomic_load_explicit(env->wanted, memory_order_relaxed) & EVENT_BIT(kind)) != 0;
+	return env->wanted == NULL || (atomic_load_explicit(env->wanted, memory_order_relaxed) & EVENT_BIT(kind)) != 0;
 }
 
 static inline void env_emit(struct env *env, struct yg_event *e)

@@ -56,7 +56,7 @@ bool offload_finish_checksum(struct packet *p)
 	bytes_put16(frame + check_at, check);
 	if (p->l4.kind != L4_NONE && o->csum_start == p->l4_off)
 		p->l4.check = check;
-	p->offload = (struct offload){.csum_valid = true};
+	p->offload = (struct offload){ .csum_valid = true };
 	return true;
 }
 
@@ -171,7 +171,7 @@ static void fill_piece(const struct packet *p, struct packet *piece, uint32_t n,
 	l4_checksum_set(&piece->ip, packet_l4(piece), packet_l4_len(piece));
 	piece->l4.check =
 		bytes_get16(packet_l4(piece) + (p->offload.gso_type == GSO_UDP4 ? UDP_CHECK_AT : TCP_CHECK_AT));
-	piece->offload = (struct offload){.csum_valid = true};
+	piece->offload = (struct offload){ .csum_valid = true };
 }
 
 /* Takes the first n pieces off p, which has more: the headers move up to what is

@@ -433,15 +433,17 @@ static void test_odd_pieces(void **state)
 		struct make make;
 		bool sane;
 	} row[] = {
-#define TCP_OF(options, bytes, size)                                                                                   \
-	{ IPPROTO_NR_TCP, .flags = TCP_ACK, .tcp_options = (options), .n_payload = (bytes), .gso_size = (size),        \
-	  .gso_type = GSO_TCP4 }
-#define UDP_OF(bytes, size)                                                                                            \
-	{ IPPROTO_NR_UDP, .n_payload = (bytes), .gso_size = (size), .gso_type = GSO_UDP4 }
-		{ TCP_OF(0, 60000, 1), false },    { TCP_OF(0, 100, 47), false },  { TCP_OF(0, 65000, 48), true },
-		{ TCP_OF(12, 4000, 36), true },    { TCP_OF(12, 4000, 35), false }, { TCP_OF(40, 8000, 8), true },
-		{ TCP_OF(40, 60000, 8), false },   { TCP_OF(0, 60000, 1448), true }, { UDP_OF(1000, 1), false },
-		{ UDP_OF(128, 1), true },          { UDP_OF(60000, 1400), true },  { UDP_OF(60000, 400), false },
+#define TCP_OF(options, bytes, size) \
+	{ IPPROTO_NR_TCP,       .flags = TCP_ACK,   .tcp_options = (options), \
+	  .n_payload = (bytes), .gso_size = (size), .gso_type = GSO_TCP4 }
+#define UDP_OF(bytes, size) \
+	{ \
+		IPPROTO_NR_UDP, .n_payload = (bytes), .gso_size = (size), .gso_type = GSO_UDP4 \
+	}
+		{ TCP_OF(0, 60000, 1), false },  { TCP_OF(0, 100, 47), false },    { TCP_OF(0, 65000, 48), true },
+		{ TCP_OF(12, 4000, 36), true },  { TCP_OF(12, 4000, 35), false },  { TCP_OF(40, 8000, 8), true },
+		{ TCP_OF(40, 60000, 8), false }, { TCP_OF(0, 60000, 1448), true }, { UDP_OF(1000, 1), false },
+		{ UDP_OF(128, 1), true },        { UDP_OF(60000, 1400), true },    { UDP_OF(60000, 400), false },
 	};
 	struct bench b;
 

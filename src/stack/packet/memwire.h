@@ -18,15 +18,15 @@
 #include "stack/packet/device.h"
 
 struct memwire_config {
-	uint64_t rate_bps;         /* of frame bytes; 0: no limit */
+	uint64_t rate_bps; /* of frame bytes; 0: no limit */
 	uint64_t delay_ns;
-	uint32_t queue_packets;    /* at most so many not yet received; 0: 1024 */
-	uint32_t loss_ppm;         /* millionths */
+	uint32_t queue_packets; /* at most so many not yet received; 0: 1024 */
+	uint32_t loss_ppm;      /* millionths */
 	uint32_t duplicate_ppm;
 	uint32_t reorder_ppm;
 	uint64_t reorder_delay_ns;
-	uint32_t mtu;              /* 0: 1500 */
-	uint32_t caps;             /* DEVICE_CAP_* that the ends claim */
+	uint32_t mtu;  /* 0: 1500 */
+	uint32_t caps; /* DEVICE_CAP_* that the ends claim */
 };
 
 struct memwire;

@@ -148,8 +148,9 @@ struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len)
 	return p;
 }
 
-struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
-			   void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie)
+struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off,
+				   uint32_t frame_len, void (*release)(void *ctx, uint64_t cookie), void *ctx,
+				   uint64_t cookie)
 {
 	assert(buf != NULL && off <= buf_len && frame_len <= buf_len - off);
 	struct packet *p = descriptor_alloc(pool);
@@ -184,7 +185,7 @@ struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *
 	struct packet *like = packet_alloc(pool, frame_len);
 	if (like == NULL)
 		return NULL;
-	struct buffer b = {like->buf, like->buf_len, like->buf_index, like->buf_large};
+	struct buffer b = { like->buf, like->buf_len, like->buf_index, like->buf_large };
 	uint32_t index = like->index;
 	*like = *p;
 	like->index = index;

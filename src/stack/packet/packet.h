@@ -25,15 +25,15 @@
 #include "stack/wire/ipv4.h"
 #include "stack/wire/l4.h"
 
-#define PACKET_HEADROOM 128        /* bytes free before the frame in a pool buffer */
-#define PACKET_SMALL_BYTES 2304    /* small buffer, headroom included */
-#define PACKET_LARGE_BYTES 67840   /* large buffer: 65,535 + headers + headroom */
+#define PACKET_HEADROOM 128      /* bytes free before the frame in a pool buffer */
+#define PACKET_SMALL_BYTES 2304  /* small buffer, headroom included */
+#define PACKET_LARGE_BYTES 67840 /* large buffer: 65,535 + headers + headroom */
 #define BATCH_MAX 64
 
 enum packet_verdict {
 	VERDICT_CONTINUE,
-	VERDICT_DROP,   /* p->reason says why */
-	VERDICT_STOLEN, /* somebody else owns it now */
+	VERDICT_DROP,      /* p->reason says why */
+	VERDICT_STOLEN,    /* somebody else owns it now */
 	VERDICT_DELIVERED, /* a local protocol or socket has had it: counted, freed */
 	VERDICT_CONSUMED,  /* used up by the gateway itself (ARP): counted, freed */
 };
@@ -52,7 +52,7 @@ struct offload {
 	uint8_t gso_type;    /* enum gso_type */
 	uint16_t csum_start; /* from the frame's start */
 	uint16_t csum_offset;
-	uint16_t gso_size;   /* payload bytes of one segment */
+	uint16_t gso_size;    /* payload bytes of one segment */
 	uint16_t gso_hdr_len; /* all headers of a segment */
 };
 
@@ -82,12 +82,12 @@ struct packet_pool;
  * touches little more than the first line, and packet_set_external clears the first two. */
 struct packet {
 	/* bytes */
-	uint8_t *buf;       /* first byte that may be written */
-	uint32_t buf_len;   /* bytes from buf on */
-	uint32_t off;       /* of the frame (Ethernet header) in buf */
-	uint32_t len;       /* of the frame */
-	uint32_t index;     /* in the descriptor pool */
-	uint32_t buf_index; /* of the pool buffer, POOL_NONE if lent */
+	uint8_t *buf;        /* first byte that may be written */
+	uint32_t buf_len;    /* bytes from buf on */
+	uint32_t off;        /* of the frame (Ethernet header) in buf */
+	uint32_t len;        /* of the frame */
+	uint32_t index;      /* in the descriptor pool */
+	uint32_t buf_index;  /* of the pool buffer, POOL_NONE if lent */
 	uint32_t in_ifindex; /* gateway's interface number; 0: made here */
 
 	/* lent bytes: called once when the packet lets go of them */
@@ -95,10 +95,10 @@ struct packet {
 	void *release_ctx;
 	uint64_t release_cookie;
 
-	uint16_t l3_off;      /* from the frame's start; 14 */
-	uint16_t l4_off;      /* likewise */
-	uint16_t reason;      /* enum drop_reason with VERDICT_DROP */
-	uint8_t verdict;      /* enum packet_verdict */
+	uint16_t l3_off; /* from the frame's start; 14 */
+	uint16_t l4_off; /* likewise */
+	uint16_t reason; /* enum drop_reason with VERDICT_DROP */
+	uint8_t verdict; /* enum packet_verdict */
 	bool buf_large;
 
 	/* --- the second line --- */
@@ -106,28 +106,28 @@ struct packet {
 	struct offload offload;
 
 	/* way */
-	uint32_t out_ifindex; /* 0: not routed yet */
-	uint32_t next_hop;    /* IPv4 of the neighbour; valid with out_ifindex */
-	uint8_t n_loops;      /* times it was sent from here to here */
-	bool link_group;      /* the frame came as link-layer broadcast or multicast */
-	bool to_us;           /* routed to local delivery */
+	uint32_t out_ifindex;  /* 0: not routed yet */
+	uint32_t next_hop;     /* IPv4 of the neighbour; valid with out_ifindex */
+	uint8_t n_loops;       /* times it was sent from here to here */
+	bool link_group;       /* the frame came as link-layer broadcast or multicast */
+	bool to_us;            /* routed to local delivery */
 	bool is_broadcast : 1; /* destination is a broadcast address */
-	bool unclaimed : 1;   /* to us, and nobody here takes it: it leaves no connection behind */
-	bool forwarded;       /* came in and goes out */
-	bool translated;      /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
+	bool unclaimed : 1;    /* to us, and nobody here takes it: it leaves no connection behind */
+	bool forwarded;        /* came in and goes out */
+	bool translated;       /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 
 	/* connection */
-	bool ct_icmp_error;   /* RELATED by its quote, conn_ref names the quoted connection */
+	bool ct_icmp_error;    /* RELATED by its quote, conn_ref names the quoted connection */
 	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
-	uint32_t conn_ref;    /* index << 1 | direction, CONN_NONE */
-	uint32_t mark;        /* meta mark */
-	uint16_t path;       /* the rule counters that it has passed (rules.h), 0 at first */
-	uint8_t ct_info;      /* enum ct_info */
+	uint32_t conn_ref;     /* index << 1 | direction, CONN_NONE */
+	uint32_t mark;         /* meta mark */
+	uint16_t path;         /* the rule counters that it has passed (rules.h), 0 at first */
+	uint8_t ct_info;       /* enum ct_info */
 	bool has_flow_hash;
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
-	uint64_t held_since;  /* ns, for whoever holds it */
+	uint64_t held_since; /* ns, for whoever holds it */
 
 	struct up_stamp stamp;
 	uint16_t zone; /* in whose routing table it is looked up: of its interface, then of its connection */
@@ -137,10 +137,10 @@ struct packet {
 	/* values of the headers: valid behind ip_input, or set by whoever made it */
 	struct ipv4_view ip;
 	struct l4_view l4;
-	uint64_t flow_hash;          /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
+	uint64_t flow_hash; /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
 	struct ipv4_options options; /* valid when ip.header_len > 20 */
-	/* Of a fragment: conntrack's name for what it is a piece of, set by conntrack_defrag; serial 0, as ip_input leaves
-	 * it: none. */
+	/* Of a fragment: conntrack's name for what it is a piece of, set by conntrack_defrag; serial 0, as ip_input
+	 * leaves it: none. */
 	uint32_t datagram, datagram_serial;
 };
 #define PACKET_CLEARED 128
@@ -190,8 +190,9 @@ uint32_t packet_pool_capacity(const struct packet_pool *pool);
  * CONN_NONE. NULL when the pool has none. The caller counts it. */
 struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
 /* A packet around lent bytes: the frame stands at buf + off. The values of its headers are not cleared. */
-struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off, uint32_t frame_len,
-			   void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie);
+struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off,
+				   uint32_t frame_len, void (*release)(void *ctx, uint64_t cookie), void *ctx,
+				   uint64_t cookie);
 /* Moves lent bytes into a pool buffer and lets go of the lease. False, and the
  * packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);

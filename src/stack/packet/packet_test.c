@@ -21,7 +21,7 @@
 
 static struct packet_pool *pool_of(uint32_t n_packets, uint32_t n_small, uint32_t n_large)
 {
-	struct packet_pool_config cfg = {.n_packets = n_packets, .n_small = n_small, .n_large = n_large};
+	struct packet_pool_config cfg = { .n_packets = n_packets, .n_small = n_small, .n_large = n_large };
 	struct packet_pool *pool = packet_pool_create(&cfg);
 	assert_non_null(pool);
 	return pool;
@@ -38,11 +38,11 @@ static void alloc_gives_a_clean_packet(void **state)
 		uint32_t len;
 		bool large;
 	} rows[] = {
-	    {0, false},
-	    {60, false},
-	    {PACKET_SMALL_BYTES - PACKET_HEADROOM, false},
-	    {PACKET_SMALL_BYTES - PACKET_HEADROOM + 1, true},
-	    {PACKET_LARGE_BYTES - PACKET_HEADROOM, true},
+		{ 0, false },
+		{ 60, false },
+		{ PACKET_SMALL_BYTES - PACKET_HEADROOM, false },
+		{ PACKET_SMALL_BYTES - PACKET_HEADROOM + 1, true },
+		{ PACKET_LARGE_BYTES - PACKET_HEADROOM, true },
 	};
 	assert_true(small_most >= 2048 && large_most >= 65535 + 14);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -143,7 +143,7 @@ static void lent_bytes_go_back_once(void **state)
 {
 	struct packet_pool *pool = pool_of(2, 1, 0);
 	uint8_t ring[256];
-	struct lessor lessor = {0};
+	struct lessor lessor = { 0 };
 	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 32, 100, take_back, &lessor, 42);
 	assert_non_null(p);
 	assert_ptr_equal(packet_frame(p), ring + 32);
@@ -163,7 +163,7 @@ static void owning_moves_the_bytes(void **state)
 	uint8_t ring[256];
 	for (unsigned i = 0; i < sizeof(ring); i++)
 		ring[i] = (uint8_t)i;
-	struct lessor lessor = {0};
+	struct lessor lessor = { 0 };
 	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 32, 100, take_back, &lessor, 1);
 	p->mark = 5;
 	struct packet *other = packet_alloc(pool, 60);
@@ -190,8 +190,8 @@ static void owning_moves_the_bytes(void **state)
 static void copy_stands_alone(void **state)
 {
 	struct packet_pool *pool = pool_of(3, 2, 0);
-	uint8_t ring[128] = {1, 2, 3, 4};
-	struct lessor lessor = {0};
+	uint8_t ring[128] = { 1, 2, 3, 4 };
+	struct lessor lessor = { 0 };
 	struct packet *p = packet_set_external(pool, ring, sizeof(ring), 0, 80, take_back, &lessor, 1);
 	p->l3_off = 14;
 	p->ip.src = 9;
@@ -219,7 +219,7 @@ static void copy_stands_alone(void **state)
 static void drop_counts_and_frees(void **state)
 {
 	struct packet_pool *pool = pool_of(1, 1, 0);
-	struct ledger ledger = {.n_received = 1};
+	struct ledger ledger = { .n_received = 1 };
 	packet_drop(pool, &ledger, packet_alloc(pool, 60), DROP_TTL_EXPIRED);
 	assert_int_equal(ledger.n_dropped[DROP_TTL_EXPIRED], 1);
 	assert_int_equal(ledger_dropped(&ledger), 1);
@@ -232,8 +232,8 @@ static void drop_counts_and_frees(void **state)
 static void settle_sorts_by_verdict(void **state)
 {
 	struct packet_pool *pool = pool_of(BATCH_MAX, BATCH_MAX, 0);
-	struct ledger ledger = {0};
-	struct batch b = {0};
+	struct ledger ledger = { 0 };
+	struct batch b = { 0 };
 	struct packet *stolen[BATCH_MAX];
 	uint32_t n_stolen = 0, n_dropped = 0;
 	for (uint32_t i = 0; i < BATCH_MAX; i++) {
@@ -284,7 +284,7 @@ static int signal_of_freeing(struct packet_pool *pool, struct packet *p, int tim
 	pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		static const struct rlimit no_core = {0, 0};
+		static const struct rlimit no_core = { 0, 0 };
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGABRT, SIG_DFL);
 		if (freopen("/dev/null", "w", stderr) == NULL)
@@ -317,12 +317,12 @@ static void wrong_free_is_noticed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(alloc_gives_a_clean_packet), cmocka_unit_test(empty_pool_recovers),
-	    cmocka_unit_test(large_stands_in_for_small),  cmocka_unit_test(lent_bytes_go_back_once),
-	    cmocka_unit_test(owning_moves_the_bytes),     cmocka_unit_test(copy_stands_alone),
-	    cmocka_unit_test(drop_counts_and_frees),      cmocka_unit_test(settle_sorts_by_verdict),
+		cmocka_unit_test(alloc_gives_a_clean_packet), cmocka_unit_test(empty_pool_recovers),
+		cmocka_unit_test(large_stands_in_for_small),  cmocka_unit_test(lent_bytes_go_back_once),
+		cmocka_unit_test(owning_moves_the_bytes),     cmocka_unit_test(copy_stands_alone),
+		cmocka_unit_test(drop_counts_and_frees),      cmocka_unit_test(settle_sorts_by_verdict),
 #ifndef NDEBUG
-	    cmocka_unit_test(wrong_free_is_noticed),
+		cmocka_unit_test(wrong_free_is_noticed),
 #endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

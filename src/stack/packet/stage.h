@@ -16,17 +16,17 @@
 #include "base/util.h"
 
 enum stage {
-	STAGE_RECEIVE,  /* taking a batch from a device */
+	STAGE_RECEIVE,   /* taking a batch from a device */
 	STAGE_FLOWCACHE, /* flows that are known */
-	STAGE_ETHER,    /* link layer; ARP whole */
-	STAGE_IP,       /* parse and checks */
-	STAGE_ROUTE,    /* of packets that came in */
-	STAGE_LOCAL,    /* to us */
-	STAGE_FORWARD,  /* time to live, size */
-	STAGE_ORIGIN,   /* from us, with its routes */
-	STAGE_OUTPUT,   /* next hop, neighbour, cutting, frame */
-	STAGE_SEND,     /* giving a batch to a device */
-	STAGE_TIMERS,   /* what is due; a batch is one call, without packets */
+	STAGE_ETHER,     /* link layer; ARP whole */
+	STAGE_IP,        /* parse and checks */
+	STAGE_ROUTE,     /* of packets that came in */
+	STAGE_LOCAL,     /* to us */
+	STAGE_FORWARD,   /* time to live, size */
+	STAGE_ORIGIN,    /* from us, with its routes */
+	STAGE_OUTPUT,    /* next hop, neighbour, cutting, frame */
+	STAGE_SEND,      /* giving a batch to a device */
+	STAGE_TIMERS,    /* what is due; a batch is one call, without packets */
 	N_STAGES
 };
 

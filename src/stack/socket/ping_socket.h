@@ -22,9 +22,9 @@ struct ping_message {
 	uint64_t received_ns;
 	uint32_t from;
 	uint8_t type, code, ttl;
-	uint16_t seq;      /* of the request that it answers */
-	uint16_t len;      /* ICMP bytes, header included */
-	uint32_t info;     /* bytes 4 to 7 */
+	uint16_t seq;  /* of the request that it answers */
+	uint16_t len;  /* ICMP bytes, header included */
+	uint32_t info; /* bytes 4 to 7 */
 };
 
 struct ping_sockets *ping_sockets_create(struct ip_stack *s);
@@ -35,13 +35,13 @@ void ping_socket_close(struct ping_sockets *r, int socket);
 uint16_t raw_id(const struct ping_sockets *r, int socket);
 struct ping_request {
 	uint32_t dst;
-	uint32_t src;      /* 0: by the route */
+	uint32_t src; /* 0: by the route */
 	uint16_t seq;
 	uint16_t data_len; /* bytes behind the ICMP header, at most 65,507 */
 	uint8_t ttl;       /* 0: the stack's */
 	uint8_t tos;
 	bool df;
-	uint16_t zone;     /* by whose routing table */
+	uint16_t zone; /* by whose routing table */
 };
 /* Sends an echo request. 0; -ENETUNREACH without a route, -ENOBUFS, -EMSGSIZE (df and larger than the MTU). */
 int ping_socket_send(struct ping_sockets *r, int socket, const struct ping_request *rq);

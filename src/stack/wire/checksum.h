@@ -15,8 +15,8 @@
 /* Adds len bytes to a partial sum; an odd last byte counts as its high half,
  * so only the last piece of a message may have an odd length. */
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
-/* True when the sum over an IPv4 header without options, 20 bytes that are not all zero, is right. Taken in the machine's
- * own order: a sum is as right swapped (RFC 1071 section 2 B). */
+/* True when the sum over an IPv4 header without options, 20 bytes that are not all zero, is right. Taken in the
+ * machine's own order: a sum is as right swapped (RFC 1071 section 2 B). */
 static inline bool checksum_plain_header_ok(const uint8_t *header)
 {
 	uint64_t a, b;

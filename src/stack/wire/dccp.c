@@ -12,10 +12,12 @@ static const struct {
 	bool may_be_short, has_ack;
 	uint8_t more; /* a service code, or reset code and data */
 } traits[N_DCCP_TYPES] = {
-	[DCCP_REQUEST] = { false, false, 4 }, [DCCP_RESPONSE] = { false, true, 4 }, [DCCP_DATA] = { true, false, 0 },
-	[DCCP_ACK] = { true, true, 0 },       [DCCP_DATAACK] = { true, true, 0 },   [DCCP_CLOSEREQ] = { false, true, 0 },
-	[DCCP_CLOSE] = { false, true, 0 },    [DCCP_RESET] = { false, true, 4 },    [DCCP_SYNC] = { false, true, 0 },
-	[DCCP_SYNCACK] = { false, true, 0 },  [DCCP_LISTEN] = { false, false, 4 },
+	[DCCP_REQUEST] = { false, false, 4 }, [DCCP_RESPONSE] = { false, true, 4 },
+	[DCCP_DATA] = { true, false, 0 },     [DCCP_ACK] = { true, true, 0 },
+	[DCCP_DATAACK] = { true, true, 0 },   [DCCP_CLOSEREQ] = { false, true, 0 },
+	[DCCP_CLOSE] = { false, true, 0 },    [DCCP_RESET] = { false, true, 4 },
+	[DCCP_SYNC] = { false, true, 0 },     [DCCP_SYNCACK] = { false, true, 0 },
+	[DCCP_LISTEN] = { false, false, 4 },
 };
 
 size_t dccp_header_min(uint8_t type, bool x)

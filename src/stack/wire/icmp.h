@@ -59,7 +59,7 @@ enum icmp_time_exceeded_code {
 /* The two sorts of RFC 1122 section 3.2.2. Unknown types count as errors there
  * (nothing is ever sent in answer), so exactly the known queries are queries. */
 bool icmp_is_error(uint8_t type);
-bool icmp_is_query(uint8_t type);  /* request or reply, has an identifier */
+bool icmp_is_query(uint8_t type); /* request or reply, has an identifier */
 bool icmp_is_request(uint8_t type);
 /* The reply's type for a request's and the other way round. */
 uint8_t icmp_opposite(uint8_t type);
@@ -68,9 +68,9 @@ uint8_t icmp_opposite(uint8_t type);
 struct icmp_quote {
 	struct ipv4_view ip;
 	struct l4_view l4;
-	size_t ip_offset;  /* of the quoted IP header, from the ICMP header */
-	size_t l4_offset;  /* of the quoted L4 header, likewise */
-	size_t len;        /* quoted bytes from the IP header on, without padding and extensions (RFC 4884) */
+	size_t ip_offset; /* of the quoted IP header, from the ICMP header */
+	size_t l4_offset; /* of the quoted L4 header, likewise */
+	size_t len;       /* quoted bytes from the IP header on, without padding and extensions (RFC 4884) */
 };
 
 /* p, len: the ICMP message. False when it quotes nothing by its type, when the

@@ -48,13 +48,13 @@ struct ipv4_header {
 _Static_assert(sizeof(struct ipv4_header) == IPV4_HEADER_LEN, "RFC 791 section 3.1");
 
 struct ipv4_view {
-	uint32_t src, dst;    /* host order */
-	uint16_t total_len;   /* bytes, header included */
+	uint32_t src, dst;  /* host order */
+	uint16_t total_len; /* bytes, header included */
 	uint16_t id;
-	uint16_t frag_off;    /* bytes */
-	uint8_t header_len;   /* bytes, options included */
+	uint16_t frag_off;  /* bytes */
+	uint8_t header_len; /* bytes, options included */
 	uint8_t tos, ttl, proto;
-	bool df, mf;          /* don't fragment, more fragments */
+	bool df, mf; /* don't fragment, more fragments */
 };
 
 /* Any piece of a fragmented packet, the first one too. */
@@ -98,8 +98,8 @@ void ipv4_set_fragment(uint8_t *p, uint16_t total_len, uint16_t frag_off, bool d
 
 /* What the options ask for, after all of them were checked. */
 struct ipv4_options {
-	bool bad;            /* malformed: send parameter problem */
-	uint8_t bad_offset;  /* from the IP header's start: the pointer field */
+	bool bad;           /* malformed: send parameter problem */
+	uint8_t bad_offset; /* from the IP header's start: the pointer field */
 	bool source_route;
 	bool router_alert;
 	uint8_t record_route; /* offset of the option from the header's start, 0 if none */

@@ -37,7 +37,7 @@
 #define TCP_CWR 0x80
 
 enum l4_kind {
-	L4_NONE,     /* another protocol, or a fragment without the header */
+	L4_NONE, /* another protocol, or a fragment without the header */
 	L4_TCP,
 	L4_UDP,
 	L4_UDPLITE,
@@ -65,7 +65,7 @@ struct l4_view {
 	uint16_t sport, dport; /* of kinds that have ports */
 	uint16_t check;        /* the field as it stands, host order; SCTP: 0, as it is longer */
 	/* TCP */
-	uint8_t options_len;   /* bytes of options that are there: header_len - 20, or less in a first fragment */
+	uint8_t options_len; /* bytes of options that are there: header_len - 20, or less in a first fragment */
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
@@ -78,11 +78,12 @@ struct l4_view {
 
 enum l4_error {
 	L4_OK,
-	L4_TCP_HEADER,  /* short, or data offset under 5 or past the packet */
-	L4_UDP_HEADER,  /* short, or its length under 8 or past the packet */
-	L4_ICMP_HEADER, /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes (or all
-			 * of a quoted packet that was shorter) */
-	L4_UDPLITE_HEADER, /* short, or a coverage that is past the packet or ends in the header (RFC 3828 section 3.1) */
+	L4_TCP_HEADER,     /* short, or data offset under 5 or past the packet */
+	L4_UDP_HEADER,     /* short, or its length under 8 or past the packet */
+	L4_ICMP_HEADER,    /* shorter than its type demands; an error whose quote has no IPv4 header and 8 bytes (or all
+			    * of a quoted packet that was shorter) */
+	L4_UDPLITE_HEADER, /* short, or a coverage that is past the packet or ends in the header (RFC 3828 section 3.1)
+			    */
 	L4_DCCP_HEADER,    /* short, or data offset or coverage that do not fit, or a reserved type */
 	L4_SCTP_HEADER,    /* short */
 };
@@ -148,7 +149,8 @@ struct tcp_options {
  * (RFC 9293 MUST-5 to 7: unknown options are skipped); returns false then. */
 bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_options *o);
 
-/* True for the list that nearly every later segment has: NOP, NOP, timestamp (RFC 7323 appendix A), and nothing else. */
+/* True for the list that nearly every later segment has: NOP, NOP, timestamp (RFC 7323 appendix A), and nothing else.
+ */
 bool tcp_options_only_timestamp(const uint8_t *p, const struct l4_view *v);
 
 /* Headers to bytes. Checksum zero; call l4_checksum_set when the rest is there. */

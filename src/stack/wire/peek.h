@@ -18,7 +18,7 @@
 enum peek_kind {
 	PEEK_OTHER, /* neither of the below: no flow */
 	PEEK_ARP,
-	PEEK_FLOW,  /* addresses, and ports if the protocol has them */
+	PEEK_FLOW,     /* addresses, and ports if the protocol has them */
 	PEEK_FRAGMENT, /* the same of a fragment; ports only of a first one */
 };
 

@@ -22,12 +22,12 @@
 #include "stack/wire/rewrite.h"
 
 enum plain_kind {
-	PLAIN_NOT,     /* nothing that a flow of plain packets could have to do with */
-	PLAIN_FRAGMENT,   /* a later fragment: only src and dst are known */
-	PLAIN_ERROR,   /* an ICMP error: likewise */
-	PLAIN_KEYED,   /* of a flow, but not plain */
-	PLAIN_CONTROL, /* likewise: TCP with SYN, FIN or RST */
-	PLAIN_TCP,     /* from here on: plain */
+	PLAIN_NOT,      /* nothing that a flow of plain packets could have to do with */
+	PLAIN_FRAGMENT, /* a later fragment: only src and dst are known */
+	PLAIN_ERROR,    /* an ICMP error: likewise */
+	PLAIN_KEYED,    /* of a flow, but not plain */
+	PLAIN_CONTROL,  /* likewise: TCP with SYN, FIN or RST */
+	PLAIN_TCP,      /* from here on: plain */
 	PLAIN_UDP,
 	PLAIN_ECHO,
 };

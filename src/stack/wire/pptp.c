@@ -22,10 +22,10 @@ struct trait {
 };
 
 static const struct trait traits[] = {
-	[PPTP_OUTGOING_CALL_REQUEST] = { 16, 12, 0, 0 },  [PPTP_OUTGOING_CALL_REPLY] = { 32, 12, 14, 16 },
-	[PPTP_INCOMING_CALL_REQUEST] = { 16, 12, 0, 0 },  [PPTP_INCOMING_CALL_REPLY] = { 24, 12, 14, 16 },
+	[PPTP_OUTGOING_CALL_REQUEST] = { 16, 12, 0, 0 },   [PPTP_OUTGOING_CALL_REPLY] = { 32, 12, 14, 16 },
+	[PPTP_INCOMING_CALL_REQUEST] = { 16, 12, 0, 0 },   [PPTP_INCOMING_CALL_REPLY] = { 24, 12, 14, 16 },
 	[PPTP_INCOMING_CALL_CONNECTED] = { 16, 0, 12, 0 }, [PPTP_CALL_CLEAR_REQUEST] = { 16, 12, 0, 0 },
-	[PPTP_CALL_DISCONNECT_NOTIFY] = { 16, 12, 0, 0 }, [PPTP_WAN_ERROR_NOTIFY] = { 16, 0, 12, 0 },
+	[PPTP_CALL_DISCONNECT_NOTIFY] = { 16, 12, 0, 0 },  [PPTP_WAN_ERROR_NOTIFY] = { 16, 0, 12, 0 },
 	[PPTP_SET_LINK_INFO] = { 16, 0, 12, 0 },
 };
 
@@ -60,7 +60,7 @@ static uint32_t write_at(uint8_t *p, uint16_t *now, uint16_t to)
 {
 	if (*now == to)
 		return 0;
-	uint32_t delta = (uint32_t)(uint16_t)~*now + to;
+	uint32_t delta = (uint32_t)(uint16_t) ~*now + to;
 
 	bytes_put16(p, to);
 	*now = to;

@@ -35,8 +35,8 @@ struct pptp_message {
 /* The message that begins at p; len: bytes from there on. False when there is none, or not all of it. */
 bool pptp_parse(const uint8_t *p, size_t len, struct pptp_message *m);
 
-/* Writes other numbers into a message that was parsed, those that it has: its bytes, and m. The sum of ~old + new of the
- * 16-bit words that changed, 0 when none did. */
+/* Writes other numbers into a message that was parsed, those that it has: its bytes, and m. The sum of ~old + new of
+ * the 16-bit words that changed, 0 when none did. */
 uint32_t pptp_write(uint8_t *p, struct pptp_message *m, uint16_t own, uint16_t peer);
 
 #endif

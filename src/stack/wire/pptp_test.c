@@ -32,12 +32,18 @@ static void test_messages(void **state)
 		uint16_t type, least;
 		uint16_t own, peer; /* 0: has none */
 	} rows[] = {
-		{ PPTP_OUTGOING_CALL_REQUEST, 16, 0x1111, 0 },   { PPTP_OUTGOING_CALL_REPLY, 32, 0x1111, 0x2222 },
-		{ PPTP_INCOMING_CALL_REQUEST, 16, 0x1111, 0 },   { PPTP_INCOMING_CALL_REPLY, 24, 0x1111, 0x2222 },
-		{ PPTP_INCOMING_CALL_CONNECTED, 16, 0, 0x1111 }, { PPTP_CALL_CLEAR_REQUEST, 16, 0x1111, 0 },
-		{ PPTP_CALL_DISCONNECT_NOTIFY, 16, 0x1111, 0 },  { PPTP_WAN_ERROR_NOTIFY, 16, 0, 0x1111 },
-		{ PPTP_SET_LINK_INFO, 16, 0, 0x1111 },           { 1, 12, 0, 0 },
-		{ 5, 12, 0, 0 },                                 { 4000, 12, 0, 0 },
+		{ PPTP_OUTGOING_CALL_REQUEST, 16, 0x1111, 0 },
+		{ PPTP_OUTGOING_CALL_REPLY, 32, 0x1111, 0x2222 },
+		{ PPTP_INCOMING_CALL_REQUEST, 16, 0x1111, 0 },
+		{ PPTP_INCOMING_CALL_REPLY, 24, 0x1111, 0x2222 },
+		{ PPTP_INCOMING_CALL_CONNECTED, 16, 0, 0x1111 },
+		{ PPTP_CALL_CLEAR_REQUEST, 16, 0x1111, 0 },
+		{ PPTP_CALL_DISCONNECT_NOTIFY, 16, 0x1111, 0 },
+		{ PPTP_WAN_ERROR_NOTIFY, 16, 0, 0x1111 },
+		{ PPTP_SET_LINK_INFO, 16, 0, 0x1111 },
+		{ 1, 12, 0, 0 },
+		{ 5, 12, 0, 0 },
+		{ 4000, 12, 0, 0 },
 	};
 
 	(void)state;

@@ -18,9 +18,9 @@
  * All of these words stand at even offsets from the start of what is summed.
  *
  * The two zeros: a UDP field of 0 means "no checksum", so 0 stays and a result
- * of 0 is written as 0xffff (RFC 768); UDP-Lite forbids a field of 0 (RFC 3828). An ICMP message of nothing but zeros has
- * the checksum 0xffff, and mending cannot know that nothing is left: that one
- * case (an echo reply whose identifier becomes 0) is looked at.
+ * of 0 is written as 0xffff (RFC 768); UDP-Lite forbids a field of 0 (RFC 3828). An ICMP message of nothing but zeros
+ * has the checksum 0xffff, and mending cannot know that nothing is left: that one case (an echo reply whose identifier
+ * becomes 0) is looked at.
  *
  * Next: src/stack/ip/output.c
  */
@@ -100,10 +100,8 @@ static inline uint32_t ports_write(uint8_t *p, struct l4_view *l4, const struct 
 static inline uint16_t check_write(uint8_t *p, size_t len, enum l4_kind kind, uint32_t addr_delta, uint32_t port_delta)
 {
 	static const uint8_t check_at[] = {
-		[L4_TCP] = offsetof(struct tcp_header, check),
-		[L4_UDP] = offsetof(struct udp_header, check),
-		[L4_UDPLITE] = offsetof(struct udplite_header, check),
-		[L4_DCCP] = offsetof(struct dccp_header, check),
+		[L4_TCP] = offsetof(struct tcp_header, check),         [L4_UDP] = offsetof(struct udp_header, check),
+		[L4_UDPLITE] = offsetof(struct udplite_header, check), [L4_DCCP] = offsetof(struct dccp_header, check),
 		[L4_ICMP_QUERY] = offsetof(struct icmp_header, check),
 	};
 	uint32_t delta = kind == L4_ICMP_QUERY ? port_delta : addr_delta + port_delta;

@@ -39,8 +39,8 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
  * then mends the ICMP checksum (RFC 5508 section 4.2). */
 void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct rewrite *to);
 
-/* Mends a whole TCP checksum, in the bytes and in v, under which words at even offsets changed: delta is the sum of ~old +
- * new. */
+/* Mends a whole TCP checksum, in the bytes and in v, under which words at even offsets changed: delta is the sum of
+ * ~old + new. */
 void tcp_check_mend(uint8_t *p, struct l4_view *v, uint32_t delta);
 
 /* Lowers the MSS option of a TCP header to mss, never raises it (RFC 9293

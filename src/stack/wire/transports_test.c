@@ -55,11 +55,13 @@ static void make(struct rng *r, uint8_t proto, uint8_t *packet, size_t len)
 		bytes_put16(p + 4, rng_below(r, 3) == 0 ? 0 : (uint16_t)(8 + rng_below(r, (uint32_t)len - 7)));
 	if (proto == IPPROTO_NR_DCCP) {
 		p[4] = 7; /* words */
-		p[5] = (uint8_t)(rng_u32(r) & 0xf0) | (uint8_t)(rng_below(r, (uint32_t)min_u64(15, (len - 28) / 4 + 1)));
+		p[5] = (uint8_t)(rng_u32(r) & 0xf0) |
+		       (uint8_t)(rng_below(r, (uint32_t)min_u64(15, (len - 28) / 4 + 1)));
 		p[8] = (uint8_t)(rng_below(r, N_DCCP_TYPES) << 1 | 1);
 	}
-	ipv4_emit(packet, &(struct ipv4_view){
-				  .src = src, .dst = dst, .proto = proto, .ttl = 9, .total_len = (uint16_t)(L4_AT + len) });
+	ipv4_emit(packet,
+		  &(struct ipv4_view){
+			  .src = src, .dst = dst, .proto = proto, .ttl = 9, .total_len = (uint16_t)(L4_AT + len) });
 	seal(proto, src, dst, p, len);
 }
 
@@ -208,7 +210,8 @@ static void test_quotes(void **state)
 		assert_int_equal(q.l4.kind, kinds[i % 3]);
 		assert_true(q.l4.sport == bytes_get16(packet + 20) && q.l4.dport == bytes_get16(packet + 22));
 		if (proto == IPPROTO_NR_SCTP)
-			assert_int_equal(q.l4.info, (uint32_t)bytes_get16(packet + 24) << 16 | bytes_get16(packet + 26));
+			assert_int_equal(q.l4.info,
+					 (uint32_t)bytes_get16(packet + 24) << 16 | bytes_get16(packet + 26));
 		struct rewrite to = { corner32(&r), corner32(&r), corner16(&r), corner16(&r) };
 		rewrite_quote(p, 8 + quoted, &q, &to);
 		assert_int_equal(naive_checksum(0, p, 8 + quoted), 0);
@@ -262,9 +265,9 @@ static void test_identifiers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_translation), cmocka_unit_test(test_coverage), cmocka_unit_test(test_udplite_zero),
-		cmocka_unit_test(test_lies),        cmocka_unit_test(test_quotes),
-		cmocka_unit_test(test_identifiers),
+		cmocka_unit_test(test_translation),  cmocka_unit_test(test_coverage),
+		cmocka_unit_test(test_udplite_zero), cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_quotes),       cmocka_unit_test(test_identifiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,8 +40,8 @@ enum lab_mode { LAB_STAY, LAB_CHECK };
 struct lab_options {
 	enum lab_mode mode;
 	enum lab_forwarder forwarder;
-	bool ordinary_user; /* outside; inside the lab everybody is root */
-	const char *driver; /* NULL: the config says nothing of it */
+	bool ordinary_user;  /* outside; inside the lab everybody is root */
+	const char *driver;  /* NULL: the config says nothing of it */
 	const char *program; /* what to type for this program in another terminal */
 };
 

@@ -112,9 +112,10 @@ void lab_world_explain(const struct lab_options *options, int error)
 	const char *sudo = options->ordinary_user ? "sudo " : "";
 
 	if (is_chroot()) {
-		fprintf(stderr,
-			"yangguan lab: this is a chroot, in which the kernel allows no mounts and no user namespaces of "
-			"the lab's own: enter it by pivot_root instead, as `systemd-nspawn -D DIR` and `tools/fresh` do\n");
+		fprintf(stderr, "yangguan lab: this is a chroot, in which the kernel allows no mounts and no user "
+				"namespaces of "
+				"the lab's own: enter it by pivot_root instead, as `systemd-nspawn -D DIR` and "
+				"`tools/fresh` do\n");
 		return;
 	}
 
@@ -129,7 +130,8 @@ void lab_world_explain(const struct lab_options *options, int error)
 		return;
 	}
 	fprintf(stderr,
-		"yangguan lab: making namespaces is not allowed here: %s. In a container: docker run --privileged; in a "
+		"yangguan lab: making namespaces is not allowed here: %s. In a container: docker run --privileged; in "
+		"a "
 		"chroot: enter it by pivot_root%s\n",
 		strerror(error), options->ordinary_user ? "; elsewhere: sudo yangguan lab" : "");
 }

@@ -163,7 +163,8 @@ static bool names_interface(const struct snapshot *snap, const char *v)
 	size_t len = strcspn(v, "=");
 
 	for (uint32_t i = 1; v[len] == '=' && len > 0 && i < IP_INTERFACES_MAX; i++)
-		if (strlen(snap->core.ip.interface[i].name) == len && memcmp(snap->core.ip.interface[i].name, v, len) == 0)
+		if (strlen(snap->core.ip.interface[i].name) == len &&
+		    memcmp(snap->core.ip.interface[i].name, v, len) == 0)
 			return true;
 	return false;
 }

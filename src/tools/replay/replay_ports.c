@@ -48,7 +48,7 @@ static void compare_frame(struct replay_port *port, struct packet *p)
 		r->was_cut = !r->is_whole;
 		if (r->is_whole)
 			replay_fail(r, "journal line %" PRIu64 ": %s.out.pcap ends before frame %" PRIu64, r->line_no,
-			     files->name, files->n_expected + 1);
+				    files->name, files->n_expected + 1);
 		return;
 	}
 	struct packet *e = b.p[0];
@@ -56,12 +56,13 @@ static void compare_frame(struct replay_port *port, struct packet *p)
 	uint32_t at = first_difference(packet_frame(p), packet_frame(e), min_u32(p->len, e->len));
 	if (p->len != e->len || at < p->len)
 		replay_fail(r,
-		     "journal line %" PRIu64 ": frame %" PRIu64
-		     " of %s.out.pcap was %u bytes, is %u now, and differs from byte %u on",
-		     r->line_no, files->n_expected, files->name, e->len, p->len, at);
+			    "journal line %" PRIu64 ": frame %" PRIu64
+			    " of %s.out.pcap was %u bytes, is %u now, and differs from byte %u on",
+			    r->line_no, files->n_expected, files->name, e->len, p->len, at);
 	else if (!offload_equal(&p->offload, &e->offload))
-		replay_fail(r, "journal line %" PRIu64 ": frame %" PRIu64 " of %s.out.pcap has other offload fields now",
-		     r->line_no, files->n_expected, files->name);
+		replay_fail(r,
+			    "journal line %" PRIu64 ": frame %" PRIu64 " of %s.out.pcap has other offload fields now",
+			    r->line_no, files->n_expected, files->name);
 	packet_free(r->reader_pool, e);
 }
 
@@ -75,8 +76,8 @@ static void sink_tx(struct device *d, struct batch *b)
 		struct journal_words w = journal_words_of(r->line);
 		uint64_t ifindex = journal_number(&w, 1, IP_INTERFACES_MAX - 1), n = journal_number(&w, 1, BATCH_MAX);
 		if (!replay_next_is(r, "tx") || !journal_words_end(&w) || ifindex != port->ifindex || n != b->n)
-			replay_fail(r, "journal line %" PRIu64 " is \"%.60s\", but now %u frames are sent on %s", r->line_no,
-			     r->line, b->n, d->name);
+			replay_fail(r, "journal line %" PRIu64 " is \"%.60s\", but now %u frames are sent on %s",
+				    r->line_no, r->line, b->n, d->name);
 		r->have_line = false;
 	}
 	for (uint32_t i = 0; i < b->n; i++) {
@@ -84,7 +85,8 @@ static void sink_tx(struct device *d, struct batch *b)
 		if (!r->failed && !r->was_cut)
 			compare_frame(port, p);
 		if (port->files->out != NULL)
-			pcap_writer_write(port->files->out, r->now + r->wall_offset_ns, packet_frame(p), p->len, &p->offload);
+			pcap_writer_write(port->files->out, r->now + r->wall_offset_ns, packet_frame(p), p->len,
+					  &p->offload);
 		d->ledger->n_handed++;
 		d->n_tx_packets++;
 		d->n_tx_bytes += p->len;
@@ -231,12 +233,13 @@ struct packet *replay_frame(struct replay *r, struct replay_port *port)
 	if (port->files->in->ops->rx(port->files->in, &b, 1) != 1) {
 		r->was_cut = !r->is_whole;
 		if (r->is_whole)
-			replay_fail(r, "journal line %" PRIu64 ": %s.in.pcap ends too early", r->line_no, port->sink.name);
+			replay_fail(r, "journal line %" PRIu64 ": %s.in.pcap ends too early", r->line_no,
+				    port->sink.name);
 		return NULL;
 	}
 	struct packet *from = b.p[0];
 	struct packet *p = packet_set_external(env->pool, from->buf, from->buf_len, from->off, from->len, give_back,
-				       r->reader_pool, (uint64_t)(uintptr_t)from);
+					       r->reader_pool, (uint64_t)(uintptr_t)from);
 	if (p == NULL) {
 		packet_free(r->reader_pool, from);
 		replay_fail(r, "journal line %" PRIu64 ": the packet pool is empty now and was not then", r->line_no);

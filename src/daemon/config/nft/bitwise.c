@@ -15,7 +15,7 @@
 /* Of all values: their width does not matter to the operators. */
 #define VALUE_BITS 32
 
-enum operator { OP_OR, OP_XOR, OP_AND, OP_LEFT, OP_RIGHT, N_OPERATORS };
+enum operator{ OP_OR, OP_XOR, OP_AND, OP_LEFT, OP_RIGHT, N_OPERATORS };
 
 static const struct {
 	enum token_kind kind;
@@ -38,7 +38,7 @@ struct operands {
 static bool climb(struct parser *p, struct operands *o, uint32_t level, struct bitwise *out);
 
 /* True when an operator comes next. */
-static bool next_operator(struct parser *p, enum operator *op)
+static bool next_operator(struct parser *p, enum operator* op)
 {
 	const struct token *t = config_peek(p);
 
@@ -166,7 +166,7 @@ bool config_constant(struct parser *p, enum rule_key type, uint32_t *out)
 
 	if (!climb(p, &o, 0, &b))
 		return false;
-	*out = b.xor;
+	*out = b.xor ;
 	if (b.xor <= rule_key_max(type))
 		return true;
 	pos = config_span(p, &from);

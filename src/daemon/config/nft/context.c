@@ -71,7 +71,8 @@ static void learn_protocol(struct parser *p, const struct rule_stmt *s)
 	if (!is_list(s))
 		return;
 	if (c->has_proto && c->proto != SEVERAL_PROTOCOLS && !holds(m, c->proto))
-		config_note(p, &s->pos, "this rule never matches: it asks for %s before", protocol_name(c->proto, text));
+		config_note(p, &s->pos, "this rule never matches: it asks for %s before",
+			    protocol_name(c->proto, text));
 	if (c->has_proto)
 		return;
 	for (size_t i = 0; i < m->n_ranges; i++) {

@@ -80,7 +80,7 @@ static const struct row rows[] = {
 	{ "udp length 20", B(UDP) },
 	{ "th dport { 80, 5353 }", B(TCP) | B(UDP) },
 	{ "th sport 0-65535", ALL & ~B(FRAG) }, /* whatever stands there */
-	{ "th sport 0x800", B(PING) }, /* type and code */
+	{ "th sport 0x800", B(PING) },          /* type and code */
 	{ "th sport 0x0001", B(SYNACK) },
 	{ "tcp flags syn", B(TCP) | B(SYNACK) },
 	{ "tcp flags syn,ack", ALL_TCP },
@@ -224,7 +224,7 @@ static const struct verdict_row verdict_rows[] = {
 	{ "ct mark set 9 ct mark 9 accept", CONN, -1 },
 	{ "ct mark set meta mark accept", TCP, -1 }, /* nothing to set, and the rule goes on */
 	{ "ct mark set 9 accept", UDP, -1 },
-	{ "ct mark set ct mark or 1 accept", TCP, DROP_POLICY_DROP }, /* nothing to read */
+	{ "ct mark set ct mark or 1 accept", TCP, DROP_POLICY_DROP },              /* nothing to read */
 	{ "meta mark set mark | 0x1 & 0xf0 meta mark 0x1234 accept", MARKED, -1 }, /* & before ^ before | */
 	{ "meta mark set mark & 0xff ^ 0x30 | 0xf0 & 0x130 meta mark 0x34 accept", MARKED, -1 },
 	{ "meta mark set mark ^ 0xff | 0x100 meta mark 0x13cb accept", MARKED, -1 },
@@ -532,7 +532,7 @@ static void test_prepared_and_abandoned(void **state)
 	rules_commit(w.r);
 	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &before));
 	assert_ptr_equal(before.ctx, prepared.ctx);
-	assert_int_equal(first_counter(&w), 4); /* the same rule goes on counting */
+	assert_int_equal(first_counter(&w), 4);        /* the same rule goes on counting */
 	assert_int_equal(rules_prepare(w.r, NULL), 0); /* and closed while prepared */
 	world_close(&w);
 }

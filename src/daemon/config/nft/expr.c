@@ -427,15 +427,17 @@ static bool parse_set(struct parser *p, struct rule_stmt *s)
 		return false;
 	if (v.has_key && v.key != KEY_META_MARK && v.key != KEY_CT_MARK) {
 		pos = config_span(p, &from);
-		config_err(p, &pos, "nft knows a mark of \"%s\", Yangguan only of a number, meta mark and ct mark as yet",
+		config_err(p, &pos,
+			   "nft knows a mark of \"%s\", Yangguan only of a number, meta mark and ct mark as yet",
 			   rule_key_info[v.key].name);
 		return false;
 	}
-	s->value_source = !v.has_key ? RULE_VALUE_CONSTANT
-			: v.key == KEY_META_MARK ? RULE_VALUE_META_MARK : RULE_VALUE_CT_MARK;
+	s->value_source = !v.has_key               ? RULE_VALUE_CONSTANT
+			  : v.key == KEY_META_MARK ? RULE_VALUE_META_MARK
+						   : RULE_VALUE_CT_MARK;
 	s->value_shift = v.mask == 0 ? 0 : v.shift; /* no bit is left behind 32 */
 	s->value_mask = v.mask;
-	s->value = v.xor;
+	s->value = v.xor ;
 	return true;
 }
 

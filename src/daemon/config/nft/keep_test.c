@@ -34,8 +34,9 @@ static void test_counters(void **state)
 	struct world w;
 
 	world_open(&w);
-	world_rules(&w, "define port = 80\n" HEAD "ip protocol tcp counter\nip protocol udp counter packets 10 bytes 20\n"
-			"tcp dport $port counter\ncounter comment \"a\"" TAIL);
+	world_rules(&w,
+		    "define port = 80\n" HEAD "ip protocol tcp counter\nip protocol udp counter packets 10 bytes 20\n"
+		    "tcp dport $port counter\ncounter comment \"a\"" TAIL);
 	send(&w, TCP, 3);
 	send(&w, UDP, 2);
 	assert_int_equal(count(&w, 1), 12);
@@ -47,8 +48,9 @@ static void test_counters(void **state)
 	assert_int_equal(count(&w, 3), 3);
 	assert_int_equal(count(&w, 4), 0); /* another comment is another rule */
 	send(&w, UDP, 1);
-	world_rules(&w, "define port = 81\n" HEAD "ip protocol udp counter packets 11 bytes 20\ntcp dport $port counter\n"
-			"ip protocol tcp counter" TAIL);
+	world_rules(&w,
+		    "define port = 81\n" HEAD "ip protocol udp counter packets 11 bytes 20\ntcp dport $port counter\n"
+		    "ip protocol tcp counter" TAIL);
 	assert_int_equal(count(&w, 0), 11); /* another start */
 	assert_int_equal(count(&w, 1), 0);  /* what the name stands for changed */
 	assert_int_equal(count(&w, 2), 3);
@@ -95,8 +97,8 @@ static uint16_t path(struct world *w, int kind)
 	return number;
 }
 
-/* Whoever forwards in our stead tells late what it did, by counter paths of the rules before. Would catch: what is owed that is
- * lost or goes to other rules; a new walk that ends in a counter path of rules that are gone. */
+/* Whoever forwards in our stead tells late what it did, by counter paths of the rules before. Would catch: what is owed
+ * that is lost or goes to other rules; a new walk that ends in a counter path of rules that are gone. */
 static void test_owed(void **state)
 {
 	struct rules_counter_path *owed;
@@ -159,8 +161,8 @@ static void test_limits(void **state)
 	world_close(&w);
 }
 
-/* Of chains with one priority the last of the file is asked first, in the hooks and by NAT; also one that was added to a
- * table further up. What comes behind the first nat chain stands before NAT. */
+/* Of chains with one priority the last of the file is asked first, in the hooks and by NAT; also one that was added to
+ * a table further up. What comes behind the first nat chain stands before NAT. */
 static void test_order(void **state)
 {
 	struct hook_entry e;
@@ -172,9 +174,10 @@ static void test_order(void **state)
 	world_rules(&w, "table ip a { chain one { type filter hook forward priority 0; mark 1 drop; } }\n"
 			"table ip b { chain one { type filter hook forward priority 0; meta mark set 1; } }");
 	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_RULE_DROP);
-	world_rules(&w, "table ip a { chain one { type filter hook forward priority 0; mark 1 drop; } }\n"
-			"table ip b { chain one { type filter hook forward priority 0; meta mark set 0; } }\n"
-			"add chain ip a two { type filter hook forward priority 0; }\nadd rule ip a two meta mark set 1\n");
+	world_rules(&w,
+		    "table ip a { chain one { type filter hook forward priority 0; mark 1 drop; } }\n"
+		    "table ip b { chain one { type filter hook forward priority 0; meta mark set 0; } }\n"
+		    "add chain ip a two { type filter hook forward priority 0; }\nadd rule ip a two meta mark set 1\n");
 	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
 	world_rules(&w, "table ip f { chain early { type filter hook prerouting priority -100; }\n}\n"
 			"table ip n { chain one { type nat hook prerouting priority dstnat; dnat to 10.0.1.1; }\n"
@@ -195,7 +198,7 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counters), cmocka_unit_test(test_twins),	 cmocka_unit_test(test_owed),
+		cmocka_unit_test(test_counters),    cmocka_unit_test(test_twins),  cmocka_unit_test(test_owed),
 		cmocka_unit_test(test_trails_last), cmocka_unit_test(test_limits), cmocka_unit_test(test_order),
 	};
 

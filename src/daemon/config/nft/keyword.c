@@ -11,7 +11,7 @@
 
 /* In order. Those of nft 1.0.6 that it does not take as a name wherever they stand. */
 static const char *const keywords[] = {
-/* clang-format off */
+	/* clang-format off */
 	"accept", "add", "ah", "all", "and", "arp", "auto-merge", "bridge", "cgroup", "chain", "comment", "comp",
 	"constant", "continue", "counter", "cpu", "create", "ct", "day", "dccp", "define", "delete", "describe",
 	"device", "devices", "dnat", "drop", "dst", "dup", "dynamic", "ecn", "element", "elements", "eq", "esp",
@@ -26,7 +26,7 @@ static const char *const keywords[] = {
 	"sctp", "secmark", "set", "size", "skgid", "skuid", "snat", "socket", "srh", "symhash", "synproxy",
 	"table", "tcp", "th", "time", "timeout", "tproxy", "type", "typeof", "udp", "udplite", "undefine",
 	"update", "vlan", "vmap", "xor", "xt",
-/* clang-format on */
+	/* clang-format on */
 };
 
 static int by_word(const void *key, const void *word)
@@ -46,10 +46,9 @@ bool config_nft_name(struct parser *p, char out[AST_NAME_MAX], const char *what)
 		config_err(p, &t.pos, "%s is a word without quotes that begins with a letter, as in nft", what);
 		return false;
 	}
-	if (t.kind == TOK_WORD &&
-	    bsearch(&t, keywords, ARRAY_LEN(keywords), sizeof(keywords[0]), by_word) != NULL) {
-		config_err(p, &t.pos, "\"%.*s\" is a word of nft's language: %s must be another one", (int)t.len, t.text,
-			   what);
+	if (t.kind == TOK_WORD && bsearch(&t, keywords, ARRAY_LEN(keywords), sizeof(keywords[0]), by_word) != NULL) {
+		config_err(p, &t.pos, "\"%.*s\" is a word of nft's language: %s must be another one", (int)t.len,
+			   t.text, what);
 		return false;
 	}
 	return config_name(p, out, AST_NAME_MAX, what);

@@ -288,9 +288,12 @@ static bool set_grow(struct parser *p, struct rule_set *old, const struct rule_s
 
 bool config_set(struct parser *p, struct rule_table *t)
 {
-	struct set_place at = {
-		.t = t, .i = t->n_sets, .what = "set", .name_pos = config_peek(p)->pos, .type = set_type, .elements = set_elements
-	};
+	struct set_place at = { .t = t,
+				.i = t->n_sets,
+				.what = "set",
+				.name_pos = config_peek(p)->pos,
+				.type = set_type,
+				.elements = set_elements };
 	char text[AST_NAME_MAX];
 	struct rule_set *s;
 	uint32_t old;
@@ -379,9 +382,12 @@ static bool map_grow(struct parser *p, struct rule_map *old, const struct rule_m
 
 bool config_map(struct parser *p, struct rule_table *t)
 {
-	struct set_place at = {
-		.t = t, .i = t->n_maps, .what = "map", .name_pos = config_peek(p)->pos, .type = map_type, .elements = map_elements
-	};
+	struct set_place at = { .t = t,
+				.i = t->n_maps,
+				.what = "map",
+				.name_pos = config_peek(p)->pos,
+				.type = map_type,
+				.elements = map_elements };
 	char text[AST_NAME_MAX];
 	struct rule_map *m;
 	uint32_t old;

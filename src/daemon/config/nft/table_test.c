@@ -26,9 +26,11 @@ struct row {
 
 static const struct row rows[] = {
 	/* Definitions have the scope of their block. */
-	{ T("chain f { define x = 1\n tcp dport $x drop\n}\nchain g { tcp dport $x drop\n}"), "nothing is defined as \"x\"" },
+	{ T("chain f { define x = 1\n tcp dport $x drop\n}\nchain g { tcp dport $x drop\n}"),
+	  "nothing is defined as \"x\"" },
 	{ T("chain f { define x = 1 }\nchain g { tcp dport $x drop\n}"), "nothing is defined as \"x\"" },
-	{ "table ip t { define x = 1\n chain f { tcp dport $x drop\n}\n}\ntable ip u { chain f { tcp dport $x drop\n}\n}\n",
+	{ "table ip t { define x = 1\n chain f { tcp dport $x drop\n}\n}\ntable ip u { chain f { tcp dport $x "
+	  "drop\n}\n}\n",
 	  "5:34-35: Error: nothing is defined as \"x\"" },
 	{ T("define s = { 1, 2 }\nchain f { tcp dport $s drop\n}"), NULL },
 	{ T("chain f { define x = 1\n}\nchain g { define x = 2\n tcp dport $x drop\n}"), NULL },
@@ -74,7 +76,8 @@ static const struct row rows[] = {
 	{ T("chain f { policy drop\n}"), "only a chain with a hook has a policy" },
 	{ CHAIN("policy accept") "table ip t { chain f { policy drop\n}\n}\n", NULL },
 	{ T("chain f { type filter hook forward priority dstnat\n}"), "hook forward has no priority \"dstnat\"" },
-	{ T("chain f { type nat hook output priority dstnat\n}\nchain g { type nat hook input priority srcnat\n}"), NULL },
+	{ T("chain f { type nat hook output priority dstnat\n}\nchain g { type nat hook input priority srcnat\n}"),
+	  NULL },
 	/* Sets. */
 	{ T("set s { type ipv4_addr\n elements = { 10.0.0.0/8 }\n}"), "3:15-24: Error: prefixes, ranges" },
 	{ T("set s { type inet_service\n elements = { 1-2 }\n}"), "need \"flags interval\" in the set" },
@@ -91,7 +94,8 @@ static const struct row rows[] = {
 	{ T("set s { type ipv4_addr\n size 2\n elements = { 1.1.1.1, 1.1.1.2, 1.1.1.3 }\n}"),
 	  "\"s\" has 3 elements, and its size is 2" },
 	{ T("set s { type ipv4_addr\n size 2\n elements = { 1.1.1.1, 1.1.1.1, 1.1.1.3 }\n}"), NULL },
-	{ T("set s { type ipv4_addr\n size 1\n flags interval\n auto-merge\n elements = { 1.1.1.2, 1.1.1.3 }\n}"), NULL },
+	{ T("set s { type ipv4_addr\n size 1\n flags interval\n auto-merge\n elements = { 1.1.1.2, 1.1.1.3 }\n}"),
+	  NULL },
 	{ T("map m { type ipv4_addr : ipv4_addr\n size 1\n elements = { 1.1.1.1 : 2.2.2.2, * : 2.2.2.2 }\n}"),
 	  "\"m\" has 2 elements" },
 	{ T("set s { type ipv4_addr\n}\nset s { type inet_service\n}"), "set \"s\" is declared otherwise in line 2" },
@@ -208,11 +212,12 @@ static void test_flush_of_one_family(void **state)
 /* Would catch: elements that are lost or read by another type when they stand first, or when the set is said twice. */
 static void test_sets_in_pieces(void **state)
 {
-	struct config *c = load(T("set s { elements = { 10.0.0.1, 10.0.0.9 comment \"x\",\n 10.0.0.3 }\n type ipv4_addr\n}\n"
-				  "set s { type ipv4_addr\n elements = { 10.0.0.4 }\n}\n"
-				  "map m { elements = { 80 : 10.0.0.1 . 90 }\n type inet_service : ipv4_addr . inet_service\n}\n"
-				  "map m { type inet_service : ipv4_addr . inet_service\n elements = { 81 : 10.0.0.2 . 91 }\n}\n"
-				  "set last { type inet_service\n elements = { 1 }\n elements = { 2 }\n}"));
+	struct config *c =
+		load(T("set s { elements = { 10.0.0.1, 10.0.0.9 comment \"x\",\n 10.0.0.3 }\n type ipv4_addr\n}\n"
+		       "set s { type ipv4_addr\n elements = { 10.0.0.4 }\n}\n"
+		       "map m { elements = { 80 : 10.0.0.1 . 90 }\n type inet_service : ipv4_addr . inet_service\n}\n"
+		       "map m { type inet_service : ipv4_addr . inet_service\n elements = { 81 : 10.0.0.2 . 91 }\n}\n"
+		       "set last { type inet_service\n elements = { 1 }\n elements = { 2 }\n}"));
 	const struct rule_table *t = &c->rules.table[0];
 
 	assert_int_equal(t->n_sets, 2);

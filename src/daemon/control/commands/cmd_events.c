@@ -156,7 +156,9 @@ static int events_start(struct command_call *c)
 
 static const struct arg_option events_options[] = {
 	{ 'n', "count", "N", "end after N events" },
-	{ 0, "until", "KIND", "end, with status 0, when an event of this kind was shown; waits up to 10 s for a gateway that is only starting" },
+	{ 0, "until", "KIND",
+	  "end, with status 0, when an event of this kind was shown; waits up to 10 s for a gateway that is only "
+	  "starting" },
 	{ 0, "replay-ready", NULL, "begin with `ready` if the gateway is ready already (this is the default)" },
 	{ 0, "only-new", NULL, "do not" },
 	OPTION_JSON,

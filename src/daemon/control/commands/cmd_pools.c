@@ -48,10 +48,14 @@ static void add_pools(void *arg, const struct control_core *core, uint32_t numbe
 }
 
 static const struct out_column pools_columns[] = {
-	{ "name", "NAME", OUT_TEXT },        { "addresses", "ADDRESSES", OUT_U64 },
-	{ "ports", "PORTS", OUT_U64 },       { "used_tcp", "USED-TCP", OUT_U64 },
-	{ "used_udp", "USED-UDP", OUT_U64 }, { "used_icmp", "USED-ICMP", OUT_U64 },
-	{ "used_other", "USED-OTHER", OUT_U64 }, { "refused", "REFUSED", OUT_U64 },
+	{ "name", "NAME", OUT_TEXT },
+	{ "addresses", "ADDRESSES", OUT_U64 },
+	{ "ports", "PORTS", OUT_U64 },
+	{ "used_tcp", "USED-TCP", OUT_U64 },
+	{ "used_udp", "USED-UDP", OUT_U64 },
+	{ "used_icmp", "USED-ICMP", OUT_U64 },
+	{ "used_other", "USED-OTHER", OUT_U64 },
+	{ "refused", "REFUSED", OUT_U64 },
 	{ "reused", "REUSED", OUT_U64 },
 };
 static const struct out_table pools_table = { "pools", pools_columns, ARRAY_LEN(pools_columns), NULL };

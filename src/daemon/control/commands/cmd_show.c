@@ -76,18 +76,14 @@ static const char *where(const struct command_call *c, const struct drops_copy *
 }
 
 static const struct out_column drops_json_columns[] = {
-	{ "reason", "REASON", OUT_TEXT },
-	{ "count", "COUNT", OUT_U64 }, /* left out when it is not known */
+	{ "reason", "REASON", OUT_TEXT },         { "count", "COUNT", OUT_U64 }, /* left out when it is not known */
 	{ "interfaces", "INTERFACES", OUT_TEXT }, /* left out where the reason is of no link */
-	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
-	{ "hint", "WHAT TO DO", OUT_TEXT },
+	{ "meaning", "WHAT HAPPENED", OUT_TEXT }, { "hint", "WHAT TO DO", OUT_TEXT },
 };
 static const struct out_table drops_json_table = { "drops", drops_json_columns, ARRAY_LEN(drops_json_columns), NULL };
 static const struct out_column drops_columns[] = {
-	{ "reason", "REASON", OUT_TEXT },
-	{ "count", "COUNT", OUT_TEXT },
-	{ "interfaces", "INTERFACES", OUT_TEXT },
-	{ "meaning", "WHAT HAPPENED", OUT_TEXT },
+	{ "reason", "REASON", OUT_TEXT },         { "count", "COUNT", OUT_TEXT },
+	{ "interfaces", "INTERFACES", OUT_TEXT }, { "meaning", "WHAT HAPPENED", OUT_TEXT },
 	{ "hint", "WHAT TO DO", OUT_TEXT },
 };
 static const struct out_table drops_table = { "drops", drops_columns, ARRAY_LEN(drops_columns), NULL };
@@ -292,9 +288,9 @@ const struct command cmd_interfaces = {
 /* --- route --- */
 
 static const struct out_column route_columns[] = {
-	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },    { "gateway", NULL, OUT_IP4 },
-	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },  { "prefsrc", NULL, OUT_IP4 },
-	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 }, { "active", NULL, OUT_YES_NO },
+	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },       { "gateway", NULL, OUT_IP4 },
+	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },     { "prefsrc", NULL, OUT_IP4 },
+	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 },    { "active", NULL, OUT_YES_NO },
 	{ "zone", NULL, OUT_U64 },   { "linkdown", NULL, OUT_YES_NO },
 };
 

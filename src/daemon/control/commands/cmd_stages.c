@@ -42,9 +42,9 @@ static const struct {
 	uint8_t number;
 } way[] = {
 	{ false, STAGE_RECEIVE },   { false, STAGE_FLOWCACHE }, { false, STAGE_ETHER },  { false, STAGE_IP },
-	{ true, HOOK_PREROUTING },  { false, STAGE_ROUTE },    { false, STAGE_LOCAL },  { true, HOOK_INPUT },
-	{ false, STAGE_FORWARD },   { true, HOOK_FORWARD },    { false, STAGE_ORIGIN }, { true, HOOK_OUTPUT },
-	{ true, HOOK_POSTROUTING }, { false, STAGE_OUTPUT },   { false, STAGE_SEND },   { false, STAGE_TIMERS },
+	{ true, HOOK_PREROUTING },  { false, STAGE_ROUTE },     { false, STAGE_LOCAL },  { true, HOOK_INPUT },
+	{ false, STAGE_FORWARD },   { true, HOOK_FORWARD },     { false, STAGE_ORIGIN }, { true, HOOK_OUTPUT },
+	{ true, HOOK_POSTROUTING }, { false, STAGE_OUTPUT },    { false, STAGE_SEND },   { false, STAGE_TIMERS },
 };
 _Static_assert(ARRAY_LEN(way) == N_STAGES + N_HOOKS, "each stage and hook has its place");
 

@@ -59,8 +59,8 @@ struct stats_copy {
 	struct control_between between;
 	struct law sum;
 	struct law worker[CONTROL_CORES_MAX];
-	struct nat_law ports;          /* of all */
-	bool ports_hold_in_each;       /* workers */
+	struct nat_law ports;    /* of all */
+	bool ports_hold_in_each; /* workers */
 };
 
 static void copy_law(const struct env *env, struct law *law)

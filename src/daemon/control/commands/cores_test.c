@@ -96,9 +96,11 @@ static bool slot_kernel_has(void *ctx, uint32_t core, uint32_t conn)
 static bool slot_kernel_info(void *ctx, uint32_t core, struct offload_map_info *out)
 {
 	assert_int_equal(((struct workers *)ctx)->inside, core);
-	*out = (struct offload_map_info){
-		.n_connections = 10 + core, .capacity = 100, .n_added = 20 + core, .n_no_way = 30 + core, .n_lost = 3 + core
-	};
+	*out = (struct offload_map_info){ .n_connections = 10 + core,
+					  .capacity = 100,
+					  .n_added = 20 + core,
+					  .n_no_way = 30 + core,
+					  .n_lost = 3 + core };
 	return true;
 }
 
@@ -128,8 +130,8 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 	c->nat = nat_create(&c->b->env, c->b->s, c->ct, &nat_limits);
 	nat_configure(c->nat, &cfg->nat);
 	nat_set_rules(c->nat, rules_nat, c->rules);
-	packet_pool_set_conn_slots(c->b->env.pool, &(struct packet_conn_slots){ .ctx = c->ct,
-										.gone = conntrack_packet_put });
+	packet_pool_set_conn_slots(c->b->env.pool,
+				   &(struct packet_conn_slots){ .ctx = c->ct, .gone = conntrack_packet_put });
 	assert_int_equal(rules_configure(c->rules, rs), 0);
 	e.ctx = c->ct;
 	assert_int_equal(hook_list_add(ip_stack_hooks(c->b->s, HOOK_PREROUTING), &e), 0);

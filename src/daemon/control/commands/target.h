@@ -27,12 +27,12 @@ _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 /* The rooms of one worker. Read and changed only inside `call` to that worker, but for the config that ip_stack_config
  * returns: that is const, the same for all, and only the control thread swaps it. Rules and hooks are the same in all,
  * in the same order. A device in `ip` is this worker's own handle of it: its counters are summed over the workers. */
-#define CONTROL_CORE                 \
-	struct env *env;             \
-	struct ip_stack *ip;         \
+#define CONTROL_CORE \
+	struct env *env; \
+	struct ip_stack *ip; \
 	struct conntrack *conntrack; \
-	struct nat *nat;             \
-	struct rules *rules;         \
+	struct nat *nat; \
+	struct rules *rules; \
 	struct ping_sockets *raw
 
 struct control_core {
