@@ -86,7 +86,7 @@ def machine():
     cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").split("\n") if line.startswith("model name")]
     memory = [int(line.split()[1]) for line in read("/proc/meminfo").split("\n") if line.startswith("MemTotal")]
     clock = read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-    return {"cpu": f"{len(cpu)} x {cpu[0] if cpu else platform.machine()}", "kernel": platform.release(),
+    return {"cpu": f"{len(cpu)} x {cpu[0] if cpu else platform.machine()}", "kernel": ".".join(platform.release().split(".")[:2]),
             "memory_gib": round(memory[0] / 2**20, 1) if memory else None, "clock": clock,
             "load_before": os.getloadavg()[0]}
 
