@@ -14,7 +14,7 @@
 
 static bool host_address(struct parser *p, const struct token *from, uint32_t addr, uint8_t len)
 {
-	struct ast_pos pos = config_span(p, from);
+	struct text_pos pos = config_span(p, from);
 	uint32_t host = addr & ~ip4_mask(len);
 	const char *what = NULL;
 
@@ -71,7 +71,7 @@ static bool interface_answers(struct parser *p, struct config_interface *i)
 			config_err(p, &from.pos, "an interface can answer for %d ranges at most", CONFIG_ANSWERS_MAX);
 			return false;
 		}
-		if (!config_address_range(p, &i->answer[i->n_answers]))
+		if (!config_address_range(p, &i->answer[i->n_answers].first, &i->answer[i->n_answers].last))
 			return false;
 		i->n_answers++;
 	} while (config_accept(p, TOK_COMMA));
@@ -166,18 +166,18 @@ bool config_interface(struct parser *p)
 	}
 	if (!config_block(p, interface_statement, &i))
 		return false;
-	bigger = config_grow(p, p->c->interface, p->c->n_interfaces, sizeof(i));
+	bigger = config_grow(p, config_of(p)->interface, config_of(p)->n_interfaces, sizeof(i));
 	if (bigger == NULL)
 		return false;
-	p->c->interface = bigger;
-	bigger[p->c->n_interfaces++] = i;
+	config_of(p)->interface = bigger;
+	bigger[config_of(p)->n_interfaces++] = i;
 	return true;
 }
 
 static bool route_options(struct parser *p, struct config_route *r)
 {
 	static const char *const words[] = { "dev", "metric", "zone", "onlink" };
-	struct ast_pos onlink = { 0 };
+	struct text_pos onlink = { 0 };
 	uint32_t n;
 
 	while (!config_at_end(p)) {
@@ -254,11 +254,11 @@ bool config_route(struct parser *p)
 	if (!config_prefix_strict(p, &r.route.prefix) || !route_target(p, &r) || !route_options(p, &r))
 		return false;
 	r.pos = config_span(p, &from);
-	bigger = config_grow(p, p->c->route, p->c->n_routes, sizeof(r));
+	bigger = config_grow(p, config_of(p)->route, config_of(p)->n_routes, sizeof(r));
 	if (bigger == NULL)
 		return false;
-	p->c->route = bigger;
-	bigger[p->c->n_routes++] = r;
+	config_of(p)->route = bigger;
+	bigger[config_of(p)->n_routes++] = r;
 	return config_end(p);
 }
 
@@ -274,18 +274,18 @@ static bool icmp_statement(struct parser *p, void *ctx)
 {
 	static const char *const words[] = { "rate" };
 	struct token t = *config_peek(p);
-	uint32_t *out = &p->c->icmp_rate_per_s;
+	uint32_t *out = &config_of(p)->icmp_rate_per_s;
 
 	if (!config_accept_word(p, "rate"))
 		return config_unknown(p, &t, "rate, rate per destination or rate path mtu", words, ARRAY_LEN(words));
 	if (config_accept_word(p, "per")) {
 		if (!config_expect_word(p, "destination"))
 			return false;
-		out = &p->c->icmp_rate_per_dest_s;
+		out = &config_of(p)->icmp_rate_per_dest_s;
 	} else if (config_accept_word(p, "path")) {
 		if (!config_expect_word(p, "mtu"))
 			return false;
-		out = &p->c->icmp_rate_path_mtu_s;
+		out = &config_of(p)->icmp_rate_path_mtu_s;
 	}
 	return per_second(p, out) && config_end(p);
 }
@@ -298,5 +298,5 @@ bool config_icmp(struct parser *p)
 /* workers N; */
 bool config_workers(struct parser *p)
 {
-	return config_number(p, 1, 64, "the number of workers", &p->c->n_workers) && config_end(p);
+	return config_number(p, 1, 64, "the number of workers", &config_of(p)->n_workers) && config_end(p);
 }

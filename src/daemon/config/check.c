@@ -60,7 +60,7 @@ static void check_two_addresses(struct parser *p, const struct config_interface 
 /* Who answers for an address takes it from whoever else has it on that link. */
 static void check_answers(struct parser *p, const struct config_interface *f)
 {
-	const struct config *c = p->c;
+	const struct config *c = config_of(p);
 	char text[IP4_TEXT_MAX];
 
 	for (uint32_t n = 0; n < f->n_answers; n++) {
@@ -90,7 +90,7 @@ static void check_answers(struct parser *p, const struct config_interface *f)
 
 static void check_interfaces(struct parser *p)
 {
-	const struct config *c = p->c;
+	const struct config *c = config_of(p);
 
 	if (c->n_interfaces > IP_INTERFACES_MAX - 1) {
 		config_err(p, &c->interface[IP_INTERFACES_MAX - 1].pos, "there can be %d interfaces at most",
@@ -152,7 +152,7 @@ static bool is_net_or_broadcast(const struct config *c, uint32_t addr, bool *low
 /* Routes to a device: every address of theirs is a neighbour on that link. NULL without memory. */
 static const struct config_route **device_routes(struct parser *p, size_t *n)
 {
-	const struct config *c = p->c;
+	const struct config *c = config_of(p);
 	const struct config_route **r = calloc(c->n_routes + 1, sizeof(const struct config_route *));
 
 	*n = 0;
@@ -207,8 +207,8 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 	    nb->last->route.onlink == r->route.onlink && nb->last->route.zone == r->route.zone &&
 	    strcmp(nb->last->device, r->device) == 0)
 		return;
-	bool found = is_neighbour(p->c, nb, r, &own);
-	bool no_host = is_net_or_broadcast(p->c, gateway, &lowest);
+	bool found = is_neighbour(config_of(p), nb, r, &own);
+	bool no_host = is_net_or_broadcast(config_of(p), gateway, &lowest);
 
 	ip4_format(gateway, text);
 	if (own)
@@ -250,7 +250,7 @@ static int by_route(const void *a, const void *b)
 /* Two routes to one prefix with one metric: which one is meant cannot be known. */
 static void check_route_twice(struct parser *p)
 {
-	const struct config *c = p->c;
+	const struct config *c = config_of(p);
 	const struct config_route **r = calloc(c->n_routes + 1, sizeof(const struct config_route *));
 	char text[IP4_TEXT_MAX];
 
@@ -284,7 +284,7 @@ static bool has_zone(const struct config *c, uint16_t zone)
 
 static void check_routes(struct parser *p)
 {
-	const struct config *c = p->c;
+	const struct config *c = config_of(p);
 	struct neighbours nb = { 0 };
 	const char *near;
 
@@ -310,12 +310,12 @@ static void check_routes(struct parser *p)
 
 static void check_two_pools(struct parser *p, uint32_t a, uint32_t b)
 {
-	const struct nat_pool_config *x = &p->c->nat.pool[a], *y = &p->c->nat.pool[b];
+	const struct nat_pool_config *x = &config_of(p)->nat.pool[a], *y = &config_of(p)->nat.pool[b];
 	char text[IP4_TEXT_MAX];
 
 	if (a != b && strcmp(x->name, y->name) == 0) {
-		config_err(p, &p->pool_pos[b], "pool \"%s\" has a block already, in line %u", y->name,
-			   p->pool_pos[a].line);
+		config_err(p, &config_parser_of(p)->pool_pos[b], "pool \"%s\" has a block already, in line %u", y->name,
+			   config_parser_of(p)->pool_pos[a].line);
 		return;
 	}
 	for (uint32_t i = 0; i < x->n_ranges; i++) {
@@ -324,10 +324,12 @@ static void check_two_pools(struct parser *p, uint32_t a, uint32_t b)
 				continue;
 			ip4_format(max_u32(x->range[i].first, y->range[k].first), text);
 			if (a == b)
-				config_err(p, &p->pool_pos[b], "pool \"%s\" holds %s twice", x->name, text);
+				config_err(p, &config_parser_of(p)->pool_pos[b], "pool \"%s\" holds %s twice", x->name,
+					   text);
 			else
-				config_err(p, &p->pool_pos[b], "pool \"%s\" holds %s, which is in pool \"%s\" already",
-					   y->name, text, x->name);
+				config_err(p, &config_parser_of(p)->pool_pos[b],
+					   "pool \"%s\" holds %s, which is in pool \"%s\" already", y->name, text,
+					   x->name);
 			return;
 		}
 	}
@@ -344,7 +346,7 @@ static bool pool_has(const struct nat_pool_config *pool, uint32_t addr)
 /* An interface's broadcast address can be nobody's source: the pool does without it. False after an error. */
 static bool pool_leave_out(struct parser *p, uint32_t i, uint32_t addr)
 {
-	struct nat_pool_config *pool = &p->c->nat.pool[i];
+	struct nat_pool_config *pool = &config_of(p)->nat.pool[i];
 	char text[IP4_TEXT_MAX];
 	uint32_t k = 0;
 
@@ -360,23 +362,25 @@ static bool pool_leave_out(struct parser *p, uint32_t i, uint32_t addr)
 		r->last = addr - 1;
 		if (whole.last != addr) {
 			if (pool->n_ranges == NAT_POOL_RANGES_MAX) {
-				config_err(p, &p->pool_pos[i], "pool \"%s\" holds %s, the broadcast address of a link",
-					   pool->name, ip4_format(addr, text));
+				config_err(p, &config_parser_of(p)->pool_pos[i],
+					   "pool \"%s\" holds %s, the broadcast address of a link", pool->name,
+					   ip4_format(addr, text));
 				return false;
 			}
 			pool->range[pool->n_ranges++] = (struct nat_address_range){ addr + 1, whole.last };
 		}
 	}
-	config_note(p, &p->pool_pos[i], "pool \"%s\" holds %s, the broadcast address of a link: it is left out%s",
-		    pool->name, ip4_format(addr, text), pool->n_ranges == 0 ? ", and nothing is left" : "");
+	config_note(p, &config_parser_of(p)->pool_pos[i],
+		    "pool \"%s\" holds %s, the broadcast address of a link: it is left out%s", pool->name,
+		    ip4_format(addr, text), pool->n_ranges == 0 ? ", and nothing is left" : "");
 	return true;
 }
 
 /* We answer ARP for a pool's addresses on a link of ours: they must be nobody else's. */
 static void check_pool_addresses(struct parser *p, uint32_t i)
 {
-	const struct nat_pool_config *pool = &p->c->nat.pool[i];
-	const struct config *c = p->c;
+	const struct nat_pool_config *pool = &config_of(p)->nat.pool[i];
+	const struct config *c = config_of(p);
 	char text[IP4_TEXT_MAX];
 
 	for (size_t k = 0; k < c->n_routes; k++) {
@@ -384,7 +388,8 @@ static void check_pool_addresses(struct parser *p, uint32_t i)
 
 		if (nh->kind != FIB_UNICAST || nh->gateway.v4 == 0 || !pool_has(pool, nh->gateway.v4))
 			continue;
-		config_err(p, &p->pool_pos[i], "pool \"%s\" holds %s, the gateway of the route in line %u", pool->name,
+		config_err(p, &config_parser_of(p)->pool_pos[i],
+			   "pool \"%s\" holds %s, the gateway of the route in line %u", pool->name,
 			   ip4_format(nh->gateway.v4, text), c->route[k].pos.line);
 		return;
 	}
@@ -401,7 +406,7 @@ static void check_pool_addresses(struct parser *p, uint32_t i)
 
 static void check_pools(struct parser *p)
 {
-	for (uint32_t b = 0; b < p->c->nat.n_pools; b++) {
+	for (uint32_t b = 0; b < config_of(p)->nat.n_pools; b++) {
 		for (uint32_t a = 0; a <= b; a++)
 			check_two_pools(p, a, b);
 		check_pool_addresses(p, b);
@@ -432,11 +437,11 @@ static void check_names(struct parser *p, const struct rule_stmt *s, struct note
 	for (size_t i = 0; i < s->match.n_names; i++) {
 		const char *name = s->match.name[i].name;
 
-		if (s->match.name[i].wildcard || strcmp(name, "lo") == 0 || find_interface(p->c, name) != NULL ||
-		    is_noted(noted, name))
+		if (s->match.name[i].wildcard || strcmp(name, "lo") == 0 ||
+		    find_interface(config_of(p), name) != NULL || is_noted(noted, name))
 			continue;
 		noted->name[noted->n++] = name;
-		near = nearest_interface(p->c, name);
+		near = nearest_interface(config_of(p), name);
 		config_note(p, &s->pos, "no interface block is called \"%s\"%s%s%s", name,
 			    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
 			    near != NULL ? "\"?" : "");
@@ -445,10 +450,10 @@ static void check_names(struct parser *p, const struct rule_stmt *s, struct note
 
 static void check_rule_names(struct parser *p)
 {
-	const struct rule_ast *ast = &p->c->rules;
+	const struct rule_ast *ast = &config_of(p)->rules;
 	struct noted noted = { 0 };
 
-	if (p->c->n_interfaces == 0) /* rules alone, to be included elsewhere */
+	if (config_of(p)->n_interfaces == 0) /* rules alone, to be included elsewhere */
 		return;
 	for (size_t t = 0; t < ast->n_tables; t++)
 		for (size_t c = 0; c < ast->table[t].n_chains; c++)
@@ -466,7 +471,7 @@ static void check_rules(struct parser *p)
 		p->no_memory = true;
 		return;
 	}
-	ruleset_destroy(rules_compile(&p->c->rules, &p->c->nat, errors, RULES_ERRORS_MAX, &n));
+	ruleset_destroy(rules_compile(&config_of(p)->rules, &config_of(p)->nat, errors, RULES_ERRORS_MAX, &n));
 	for (size_t i = 0; i < n; i++)
 		config_err(p, &errors[i].pos, "%s", errors[i].text);
 	free(errors);

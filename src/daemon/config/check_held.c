@@ -110,13 +110,13 @@ static bool may_come_by(const struct rule *r, const char *name)
 	return true;
 }
 
-static void check_address(struct parser *p, const struct rule *r, const struct ast_pos *pos, uint32_t addr)
+static void check_address(struct parser *p, const struct rule *r, const struct text_pos *pos, uint32_t addr)
 {
-	const struct config_interface *i = link_of(p->c, addr);
+	const struct config_interface *i = link_of(config_of(p), addr);
 	char text[IP4_TEXT_MAX];
 
-	if (i == NULL || held_by_interfaces(p->c, addr) || held_by_pools(p->c, addr) || held_by_rules(p->c, addr) ||
-	    !may_come_by(r, i->ip.name))
+	if (i == NULL || held_by_interfaces(config_of(p), addr) || held_by_pools(config_of(p), addr) ||
+	    held_by_rules(config_of(p), addr) || !may_come_by(r, i->ip.name))
 		return;
 	ip4_format(addr, text);
 	config_note(
@@ -181,7 +181,7 @@ static bool is_routed(const struct config *c, const struct config_interface *f)
 
 static void check_way_back(struct parser *p, const struct config_interface *f)
 {
-	if (f->ip.rpf == IP_RPF_STRICT && !is_routed(p->c, f))
+	if (f->ip.rpf == IP_RPF_STRICT && !is_routed(config_of(p), f))
 		config_note(p, &f->pos,
 			    "no route leads to interface \"%s\", so whatever comes in there is dropped as rpf; to let "
 			    "it in: rpf off",
@@ -190,10 +190,10 @@ static void check_way_back(struct parser *p, const struct config_interface *f)
 
 void config_check_held(struct parser *p)
 {
-	const struct rule_ast *ast = &p->c->rules;
+	const struct rule_ast *ast = &config_of(p)->rules;
 
-	for (size_t i = 0; i < p->c->n_interfaces; i++)
-		check_way_back(p, &p->c->interface[i]);
+	for (size_t i = 0; i < config_of(p)->n_interfaces; i++)
+		check_way_back(p, &config_of(p)->interface[i]);
 	for (size_t t = 0; t < ast->n_tables; t++) {
 		for (size_t c = 0; c < ast->table[t].n_chains; c++) {
 			const struct rule_chain *chain = &ast->table[t].chain[c];

@@ -57,15 +57,16 @@ static bool routed_by(const struct config *c, const char *name)
 static void check_masquerade(struct parser *p, const struct rule_table *t, const struct rule_chain *ch,
 			     const struct rule *r, const struct rule_stmt *s)
 {
-	for (size_t i = 0; i < p->c->n_interfaces; i++) {
-		const struct ip_interface_config *f = &p->c->interface[i].ip;
+	for (size_t i = 0; i < config_of(p)->n_interfaces; i++) {
+		const struct ip_interface_config *f = &config_of(p)->interface[i].ip;
 		enum leaves by;
 
 		if (f->n_addresses > 0)
 			continue;
 		by = leaves_by(t, r, f->name);
 		/* Of another chain's rules only who jumps to them knows the interface. */
-		if (by == LEAVES_NAMED || (by == LEAVES_PERHAPS && ch->type == CHAIN_NAT && routed_by(p->c, f->name)))
+		if (by == LEAVES_NAMED ||
+		    (by == LEAVES_PERHAPS && ch->type == CHAIN_NAT && routed_by(config_of(p), f->name)))
 			config_note(p, &s->pos,
 				    "interface \"%s\" has no address: what this rule would masquerade there is dropped",
 				    f->name);
@@ -102,11 +103,11 @@ static bool is_reached(const struct config *c, uint32_t addr)
 	return reached;
 }
 
-static void check_address(struct parser *p, const struct ast_pos *pos, uint32_t addr)
+static void check_address(struct parser *p, const struct text_pos *pos, uint32_t addr)
 {
 	char text[IP4_TEXT_MAX];
 
-	if (!is_reached(p->c, addr))
+	if (!is_reached(config_of(p), addr))
 		config_note(p, pos, "no route leads to %s: what is sent there is dropped", ip4_format(addr, text));
 }
 
@@ -139,9 +140,9 @@ static void check_rule(struct parser *p, const struct rule_table *t, const struc
 
 void config_check_reach(struct parser *p)
 {
-	const struct rule_ast *ast = &p->c->rules;
+	const struct rule_ast *ast = &config_of(p)->rules;
 
-	if (p->c->n_interfaces == 0) /* rules alone, to be included elsewhere */
+	if (config_of(p)->n_interfaces == 0) /* rules alone, to be included elsewhere */
 		return;
 	for (size_t t = 0; t < ast->n_tables; t++)
 		for (size_t c = 0; c < ast->table[t].n_chains; c++)

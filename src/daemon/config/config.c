@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The top of the config language, and the life of a config: text to tokens
- * (lex.c, config_input.c), tokens to values (one file a kind of block), values
- * checked against each other (config_check.c). The result owns all that it
+ * (lang), tokens to values (one file a kind of block), values
+ * checked against each other (check.c). The result owns all that it
  * points to; with one error there is no result, but every error that could be
  * found is reported.
  *
@@ -78,8 +78,8 @@ static void parse_all(struct parser *p)
 /* Parses source 1; the config lives on if there is no error. */
 static struct config *finish(struct parser *p)
 {
-	static const struct ast_pos nowhere;
-	struct config *c = p->c;
+	static const struct text_pos nowhere;
+	struct config *c = config_of(p);
 
 	config_push_file(p, 1);
 	parse_all(p);
@@ -96,63 +96,76 @@ static struct config *finish(struct parser *p)
 	return NULL;
 }
 
-static struct parser *parser_new(struct config_errors **errors)
+void config_error_add(struct config_errors **errors, const struct config *c, const struct text_pos *pos,
+		      const char *fmt, ...)
 {
-	struct parser *p = calloc(1, sizeof(*p));
+	va_list args;
+
+	va_start(args, fmt);
+	config_message(errors, c != NULL ? &c->sources : NULL, pos, false, fmt, args);
+	va_end(args);
+}
+
+static struct config_parser *parser_new(struct config_errors **errors)
+{
+	struct config_parser *r = calloc(1, sizeof(*r));
 
 	*errors = NULL;
-	if (p != NULL)
-		p->c = calloc(1, sizeof(*p->c));
-	if (p == NULL || p->c == NULL) {
-		static const struct ast_pos nowhere;
+	if (r != NULL)
+		r->c = calloc(1, sizeof(*r->c));
+	if (r == NULL || r->c == NULL) {
+		static const struct text_pos nowhere;
 
 		config_error_add(errors, NULL, &nowhere, "no memory to read the config");
-		free(p);
+		free(r);
 		return NULL;
 	}
-	p->errors = errors;
-	return p;
+	r->nft.rules = &r->c->rules;
+	r->nft.p.sources = &r->c->sources;
+	r->nft.p.words_of = &nft_words;
+	r->nft.p.errors = errors;
+	return r;
 }
 
 struct config *config_read_file(const char *path, struct config_errors **errors)
 {
-	static const struct ast_pos nowhere;
-	struct parser *p = parser_new(errors);
+	static const struct text_pos nowhere;
+	struct config_parser *r = parser_new(errors);
 	struct config *c = NULL;
 
-	if (p == NULL)
+	if (r == NULL)
 		return NULL;
-	p->may_include = true;
-	if (config_add_file(p, path, &nowhere) != 0)
-		c = finish(p);
+	r->nft.p.may_include = true;
+	if (config_add_file(&r->nft.p, path, &nowhere) != 0)
+		c = finish(&r->nft.p);
 	else
-		config_free(p->c);
-	free(p);
+		config_free(r->c);
+	free(r);
 	return c;
 }
 
 struct config *config_read_text(const char *name, const char *text, size_t len, struct config_errors **errors)
 {
-	static const struct ast_pos nowhere;
-	struct parser *p = parser_new(errors);
+	static const struct text_pos nowhere;
+	struct config_parser *r = parser_new(errors);
 	struct config *c = NULL;
 	char *copy;
 
-	if (p == NULL)
+	if (r == NULL)
 		return NULL;
 	copy = len > CONFIG_FILE_MAX ? NULL : malloc(len + 1);
 	if (copy != NULL) {
 		memcpy(copy, text, len);
 		copy[len] = '\0';
 	}
-	if (copy != NULL && config_add_source(p->c, name, copy, len) != 0) {
-		c = finish(p);
+	if (copy != NULL && config_add_source(&r->c->sources, name, copy, len) != 0) {
+		c = finish(&r->nft.p);
 	} else {
-		config_err(p, &nowhere,
+		config_err(&r->nft.p, &nowhere,
 			   len > CONFIG_FILE_MAX ? "the config is larger than 64 MB" : "no memory to read the config");
-		config_free(p->c);
+		config_free(r->c);
 	}
-	free(p);
+	free(r);
 	return c;
 }
 
@@ -160,12 +173,12 @@ void config_free(struct config *c)
 {
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < c->n_sources; i++) {
-		free(c->source[i].name);
-		free(c->source[i].text);
+	for (size_t i = 0; i < c->sources.n; i++) {
+		free(c->sources.at[i].name);
+		free(c->sources.at[i].text);
 	}
 	rule_ast_free(&c->rules);
-	free(c->source);
+	free(c->sources.at);
 	free(c->interface);
 	free(c->route);
 	free(c->text);

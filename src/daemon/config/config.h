@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
+#include "daemon/config/lang/error.h"
 #include "stack/ip/stack.h"
 #include "gateway/nat/nat.h"
 #include "routing/rib/rib.h"
@@ -19,7 +19,7 @@
 #define CONFIG_ANSWERS_MAX 16
 
 struct config_interface {
-	struct ast_pos pos;
+	struct text_pos pos;
 	struct ip_interface_config ip; /* name, addresses, mtu */
 	uint32_t n_answers;
 	struct nat_address_range answer[CONFIG_ANSWERS_MAX]; /* `answer for`: ours on this link, and no interface's */
@@ -29,7 +29,7 @@ struct config_interface {
 };
 
 struct config_route {
-	struct ast_pos pos;
+	struct text_pos pos;
 	struct rib_route route;
 	char device[DEVICE_NAME_MAX]; /* `dev NAME`, resolved to nexthop.ifindex by snapshot.c */
 };
@@ -49,18 +49,13 @@ struct config {
 	uint32_t n_workers; /* 0 and 1: one */
 	uint32_t ct_max_per_source, ct_new_per_source_s;
 	enum { CONFIG_UNKNOWN_RESET, CONFIG_UNKNOWN_DROP, CONFIG_UNKNOWN_PICK_UP } ct_unknown_tcp;
-	struct ast_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
-	uint32_t offload_max;          /* connections in the kernel; 0: the file says nothing */
+	struct text_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
+	uint32_t offload_max;           /* connections in the kernel; 0: the file says nothing */
 	bool offload_off;
 	char *text; /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;
-	size_t n_sources; /* the files it was read from: ast_pos.file is a number from 1 on */
-	struct config_source *source;
+	struct config_sources sources;
 };
-
-#define CONFIG_FILE_MAX (64u << 20) /* bytes of one file: a million routes, a line each */
-
-struct config_errors; /* collected messages, in order of place */
 
 /* Reads path ("-": standard input) or text. Returns a config, or NULL and at least one error.
  * Several errors are found in one go; name is what messages call the file. *errors may be set in
@@ -75,24 +70,7 @@ bool config_limit_bounds(const char *words, uint32_t *min, uint32_t *max);
 
 /* For whoever builds on a config (snapshot.c): one more message about a place in it. *errors may be
  * NULL; without memory the message is lost, but config_n_errors still counts it if *errors exists. */
-void config_error_add(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, const char *fmt,
-		      ...) YG_PRINTF(4, 5);
-
-/* As nft prints them:
- *   yangguan.conf:12:17-23: Error: no pool is called "publik"
- *           snat to pool publik
- *                        ^^^^^^
- */
-size_t config_n_errors(const struct config_errors *e); /* 0 for NULL */
-/* What is worth saying and refuses nothing (a rule for IPv6 only that was left out): printed in the
- * same form with "Note", and there also beside a config that was read. */
-size_t config_n_notes(const struct config_errors *e);
-void config_errors_print(const struct config_errors *e, FILE *to);
-/* As the table "messages" of a JSON object that is open. */
-struct output;
-void config_errors_output(const struct config_errors *e, struct output *o);
-/* The same as one string, to be freed by the caller. */
-char *config_errors_text(const struct config_errors *e);
-void config_errors_free(struct config_errors *e);
+void config_error_add(struct config_errors **errors, const struct config *c, const struct text_pos *pos,
+		      const char *fmt, ...) YG_PRINTF(4, 5);
 
 #endif

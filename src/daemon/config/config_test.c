@@ -439,7 +439,7 @@ static void test_includes(void **state)
 	config_errors_print(errors, stderr);
 	assert_non_null(c);
 	assert_null(errors);
-	assert_int_equal(c->n_sources, 6);
+	assert_int_equal(c->sources.n, 6);
 	assert_int_equal(c->rules.table[0].chain[0].n_rules, 2);
 	assert_int_equal(c->nat.n_pools, 2);
 	assert_string_equal(c->nat.pool[0].name, "one");

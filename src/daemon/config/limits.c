@@ -143,13 +143,13 @@ static const char *row_name(const struct row *r, char name[AST_NAME_MAX])
 
 static uint32_t *row_value(struct parser *p, const struct row *r)
 {
-	return (uint32_t *)((char *)p->c + r->offset);
+	return (uint32_t *)((char *)config_of(p) + r->offset);
 }
 
 /* A time of the row's least or more. */
 static bool row_seconds(struct parser *p, const struct row *r)
 {
-	struct ast_pos pos = config_peek(p)->pos;
+	struct text_pos pos = config_peek(p)->pos;
 	char name[AST_NAME_MAX];
 
 	if (!config_seconds(p, row_value(p, r)))
@@ -175,19 +175,19 @@ static bool offload_statement(struct parser *p)
 	struct token t = *config_peek(p);
 
 	if (config_accept_word(p, "off")) {
-		p->c->offload_off = true;
+		config_of(p)->offload_off = true;
 		return config_end(p);
 	}
 	if (!config_accept_word(p, "max"))
 		return config_unknown(p, &t, "max or off, as in \"offload max 100000\"", words, ARRAY_LEN(words));
-	p->c->offload_off = false;
-	return config_number(p, OFFLOAD_MIN, OFFLOAD_MAX, "offload max", &p->c->offload_max) && config_end(p);
+	config_of(p)->offload_off = false;
+	return config_number(p, OFFLOAD_MIN, OFFLOAD_MAX, "offload max", &config_of(p)->offload_max) && config_end(p);
 }
 
 /* True, and a message, when another statement has said otherwise before. */
-static bool contradicts(struct parser *p, const struct ast_pos *pos, bool otherwise)
+static bool contradicts(struct parser *p, const struct text_pos *pos, bool otherwise)
 {
-	const struct ast_pos *before = &p->c->ct_unknown_pos;
+	const struct text_pos *before = &config_of(p)->ct_unknown_pos;
 
 	if (before->line == 0 || !otherwise)
 		return false;
@@ -196,12 +196,12 @@ static bool contradicts(struct parser *p, const struct ast_pos *pos, bool otherw
 }
 
 /* What becomes of TCP segments without a connection: said twice, it must be the same. */
-static bool unknown_tcp(struct parser *p, const struct ast_pos *pos, uint32_t choice)
+static bool unknown_tcp(struct parser *p, const struct text_pos *pos, uint32_t choice)
 {
-	if (contradicts(p, pos, (uint32_t)p->c->ct_unknown_tcp != choice))
+	if (contradicts(p, pos, (uint32_t)config_of(p)->ct_unknown_tcp != choice))
 		return config_end(p);
-	p->c->ct_unknown_tcp = choice;
-	p->c->ct_unknown_pos = *pos;
+	config_of(p)->ct_unknown_tcp = choice;
+	config_of(p)->ct_unknown_pos = *pos;
 	return config_end(p);
 }
 
@@ -226,14 +226,14 @@ static bool unknown_statement(struct parser *p)
 /* pick up yes|no; the short form. */
 static bool pick_up_statement(struct parser *p)
 {
-	struct ast_pos pos = config_peek(p)->pos;
+	struct text_pos pos = config_peek(p)->pos;
 	bool yes;
 
 	if (!config_expect_word(p, "up") || !config_yes_no(p, &yes))
 		return false;
 	if (yes)
 		return unknown_tcp(p, &pos, CONFIG_UNKNOWN_PICK_UP);
-	(void)contradicts(p, &pos, p->c->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP);
+	(void)contradicts(p, &pos, config_of(p)->ct_unknown_tcp == CONFIG_UNKNOWN_PICK_UP);
 	return config_end(p);
 }
 
@@ -268,7 +268,7 @@ static bool limits_statement(struct parser *p, void *ctx)
 
 	if (r == NULL || !row_number(p, r))
 		return false;
-	p->c->packets.n_small = p->c->packets.n_packets; /* an ordinary packet needs one of each */
+	config_of(p)->packets.n_small = config_of(p)->packets.n_packets; /* an ordinary packet needs one of each */
 	return true;
 }
 

@@ -50,11 +50,11 @@ static bool pool_addresses(struct parser *p, struct nat_pool_config *pool)
 	do {
 		struct nat_address_range r;
 		struct token from;
-		struct ast_pos pos;
+		struct text_pos pos;
 
 		config_skip_newlines(p);
 		from = *config_peek(p);
-		if (!config_address_range(p, &r))
+		if (!config_address_range(p, &r.first, &r.last))
 			return false;
 		pos = config_span(p, &from);
 		if (pool->n_ranges == NAT_POOL_RANGES_MAX) {
@@ -88,7 +88,8 @@ static bool pool_exclude(struct parser *p, struct nat_pool_config *pool)
 				   ARRAY_LEN(pool->excluded));
 			return false;
 		}
-		if (!config_port_range(p, &pool->excluded[pool->n_excluded]))
+		if (!config_port_range(p, &pool->excluded[pool->n_excluded].first,
+				       &pool->excluded[pool->n_excluded].last))
 			return false;
 		pool->n_excluded++;
 	} while (config_accept(p, TOK_COMMA));
@@ -98,9 +99,9 @@ static bool pool_exclude(struct parser *p, struct nat_pool_config *pool)
 static bool pool_ports(struct parser *p, struct nat_pool_config *pool)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 
-	if (!config_port_range(p, &pool->ports))
+	if (!config_port_range(p, &pool->ports.first, &pool->ports.last))
 		return false;
 	if (pool->ports.first != 0)
 		return true;
@@ -189,7 +190,7 @@ bool config_pool(struct parser *p)
 	struct pool_block block = { .pool = { .ports = { POOL_PORT_FIRST, POOL_PORT_LAST } } };
 	struct nat_pool_config *pool = &block.pool;
 	struct token name = *config_peek(p);
-	struct nat_config *nat = &p->c->nat;
+	struct nat_config *nat = &config_of(p)->nat;
 
 	if (!config_name(p, pool->name, sizeof(pool->name), "a pool's name") ||
 	    !config_block(p, pool_statement, &block))
@@ -210,7 +211,7 @@ bool config_pool(struct parser *p)
 		config_err(p, &block.filtering.pos,
 			   "this filtering needs `mapping endpoint-independent` in pool \"%s\"", pool->name);
 	}
-	p->pool_pos[nat->n_pools] = name.pos;
+	config_parser_of(p)->pool_pos[nat->n_pools] = name.pos;
 	nat->pool[nat->n_pools++] = *pool;
 	return true;
 }

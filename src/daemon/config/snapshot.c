@@ -30,7 +30,7 @@ struct build {
 	struct config_errors **errors;
 };
 
-static const struct ast_pos nowhere;
+static const struct text_pos nowhere;
 
 static bool name_taken_before(const struct snapshot *prev, uint32_t i)
 {

@@ -12,16 +12,11 @@
 #include <stdint.h>
 
 #include "base/name_index.h"
+#include "base/text_pos.h"
 #include "stack/ip/hook.h"
 #include "gateway/nat/nat.h"
 
 #define AST_NAME_MAX 64
-
-/* Where something stands in a config file, for messages; 1-based, 0 unknown. */
-struct ast_pos {
-	uint32_t file; /* number of the file (includes) */
-	uint32_t line, column, length;
-};
 
 /* Bits of ct state and ct status, with Linux's numbers. */
 #define RULE_CT_STATE_INVALID 0x01u
@@ -142,7 +137,7 @@ enum rule_value_source { RULE_VALUE_CONSTANT, RULE_VALUE_META_MARK, RULE_VALUE_C
 enum rule_reject_kind { REJECT_ICMP, REJECT_TCP_RESET };
 
 struct rule_vmap_entry {
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool is_rest; /* "*": for all that no other entry holds */
 	struct rule_range range;
 	struct rule_name name;
@@ -170,7 +165,7 @@ struct rule_number {
 
 /* `VALUE : ADDRESS [. PORT[-PORT]]` */
 struct rule_map_entry {
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool is_rest; /* "*": for all that no other entry holds */
 	struct rule_range range;
 	struct rule_name name;
@@ -180,7 +175,7 @@ struct rule_map_entry {
 
 struct rule_map {
 	char name[AST_NAME_MAX]; /* empty: it stands in its rule */
-	struct ast_pos pos;
+	struct text_pos pos;
 	enum rule_key key; /* as in rule_set; N_RULE_KEYS: numbers of a numgen or jhash */
 	bool has_ports;    /* of every entry */
 	bool is_interval;  /* as in rule_set; of a named one */
@@ -198,8 +193,8 @@ struct rule_nat_map {
 
 struct rule_stmt {
 	enum rule_stmt_kind kind;
-	struct ast_pos pos;
-	struct ast_pos name_pos;  /* of the chain, set, map or pool that it names */
+	struct text_pos pos;
+	struct text_pos name_pos;  /* of the chain, set, map or pool that it names */
 	struct rule_match match;  /* STMT_MATCH; STMT_VMAP uses key and mask of it */
 	char chain[AST_NAME_MAX]; /* STMT_JUMP, STMT_GOTO */
 	uint64_t packets, bytes;  /* STMT_COUNTER: initial values */
@@ -223,7 +218,7 @@ struct rule_stmt {
 };
 
 struct rule {
-	struct ast_pos pos;
+	struct text_pos pos;
 	uint64_t words; /* a hash of them, definitions replaced: of two rules of a chain with the same the state is kept
 			 */
 	size_t n_stmts;
@@ -236,7 +231,7 @@ enum chain_type { CHAIN_REGULAR, CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
 
 struct rule_chain {
 	char name[AST_NAME_MAX];
-	struct ast_pos pos;
+	struct text_pos pos;
 	uint32_t order; /* of the file, over all tables: of base chains with one hook and priority the last is asked
 			   first */
 	enum chain_type type;
@@ -249,7 +244,7 @@ struct rule_chain {
 
 struct rule_set {
 	char name[AST_NAME_MAX];
-	struct ast_pos pos;
+	struct text_pos pos;
 	enum rule_key key; /* a key of the set's type: KEY_IP_SADDR for ipv4_addr, KEY_TCP_DPORT for inet_service ... */
 	bool is_interval;  /* holds prefixes, ranges, names with "*" */
 	bool auto_merge;   /* and they may overlap */
@@ -263,7 +258,7 @@ struct rule_set {
 struct rule_table {
 	char name[AST_NAME_MAX];
 	bool inet; /* family inet; else ip */
-	struct ast_pos pos;
+	struct text_pos pos;
 	size_t n_chains;
 	struct rule_chain *chain;
 	size_t n_sets;

@@ -42,7 +42,7 @@ struct check {
 	bool broken;      /* a circle or too deep: heights mean nothing */
 };
 
-void rules_report(struct rules_report *rep, const struct ast_pos *pos, const char *fmt, ...)
+void rules_report(struct rules_report *rep, const struct text_pos *pos, const char *fmt, ...)
 {
 	va_list args;
 

@@ -545,7 +545,7 @@ static void compile_tables(struct compiler *c)
 struct ruleset *rules_compile(const struct rule_ast *ast, const struct nat_config *pools, struct rules_error *errors,
 			      size_t max_errors, size_t *n_errors)
 {
-	static const struct ast_pos nowhere;
+	static const struct text_pos nowhere;
 	struct rules_report rep = { .error = errors, .max = max_errors };
 	struct compiler c = { .ast = ast, .pools = pools, .rep = &rep };
 	size_t n_chains = 1;

@@ -73,7 +73,7 @@ struct finding {
 	bool reported; /* one message a set */
 };
 
-static void report_twice(struct rules_report *rep, const struct ast_pos *first, const struct ast_pos *second)
+static void report_twice(struct rules_report *rep, const struct text_pos *first, const struct text_pos *second)
 {
 	rules_report(rep, second, "this value is in the map already, in line %u", first->line);
 }
@@ -108,13 +108,13 @@ static void found_in_set(void *ctx, uint32_t first, uint32_t second, bool twice)
 		     f->set->name, first + 1, second + 1);
 }
 
-static void too_many(struct rules_report *rep, const struct ast_pos *pos, const char *name, uint32_t n, uint32_t max)
+static void too_many(struct rules_report *rep, const struct text_pos *pos, const char *name, uint32_t n, uint32_t max)
 {
 	if (max != 0 && n > max)
 		rules_report(rep, pos, "\"%s\" has %u elements, and its size is %u", name, n, max);
 }
 
-static struct rules_item *items(size_t n, const struct ast_pos *pos, struct rules_report *rep)
+static struct rules_item *items(size_t n, const struct text_pos *pos, struct rules_report *rep)
 {
 	struct rules_item *item = calloc(n + 1, sizeof(*item));
 

@@ -16,7 +16,7 @@ struct ruleset;
 
 /* One message of the compiler. */
 struct rules_error {
-	struct ast_pos pos;
+	struct text_pos pos;
 	char text[200];
 };
 

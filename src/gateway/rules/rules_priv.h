@@ -277,7 +277,7 @@ bool nat_map_init(struct nat_map *m, const struct rule_map *src);
 const struct nat_map_entry *nat_map_find(const struct nat_map *m, uint32_t value);
 
 /* check.c: what a rule may say in which chain. */
-void rules_report(struct rules_report *rep, const struct ast_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
+void rules_report(struct rules_report *rep, const struct text_pos *pos, const char *fmt, ...) YG_PRINTF(3, 4);
 void rules_check(const struct rule_ast *ast, const struct nat_config *pools, struct rules_report *rep);
 uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
 

@@ -2,7 +2,7 @@
  *
  * What the rules room promises whoever hands it a tree: sets that are searched
  * right, trees that must be refused, and an order of chains. What single matches
- * mean is tested from their text in src/daemon/config/nft/eval_test.c.
+ * mean is tested from their text in src/daemon/config/nft_eval_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>

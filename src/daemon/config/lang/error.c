@@ -5,14 +5,13 @@
  * its own. Columns count bytes, as editors do in ASCII text; the carets are set
  * by characters, with the line's own tabs kept.
  */
-#include "daemon/config/config.h"
+#include "daemon/config/lang/error.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/printable.h"
-#include "daemon/config/config_priv.h"
 #include "daemon/control/text/output.h"
 
 /* More than anybody mends in one go. */
@@ -22,7 +21,7 @@
 #define LINE_MAX_BYTES 160
 
 struct message {
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool is_note;
 	char text[CONFIG_MESSAGE_MAX];
 	char *file;
@@ -69,7 +68,7 @@ static void keep_line(struct message *m, const struct config_source *s)
 		printable_string(m->line, PRINTABLE_LINE);
 }
 
-static bool before(const struct ast_pos *a, const struct ast_pos *b)
+static bool before(const struct text_pos *a, const struct text_pos *b)
 {
 	if (a->file != b->file)
 		return a->file < b->file;
@@ -86,8 +85,8 @@ static bool said(const struct config_errors *e, const struct message *m)
 	return false;
 }
 
-void config_message(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, bool is_note,
-		    const char *fmt, va_list args)
+void config_message(struct config_errors **errors, const struct config_sources *sources, const struct text_pos *pos,
+		    bool is_note, const char *fmt, va_list args)
 {
 	const struct config_source *s;
 	struct config_errors *e;
@@ -106,24 +105,14 @@ void config_message(struct config_errors **errors, const struct config *c, const
 		return;
 	if (is_note ? e->n_notes++ >= NOTES_MAX : e->n_errors++ >= ERRORS_MAX)
 		return;
-	if (c != NULL && pos->file > 0 && pos->file <= c->n_sources) {
-		s = &c->source[pos->file - 1];
+	if (sources != NULL && pos->file > 0 && pos->file <= sources->n) {
+		s = &sources->at[pos->file - 1];
 		m.file = strdup(s->name);
 		keep_line(&m, s);
 	}
 	for (i = e->n++; i > 0 && before(&m.pos, &e->m[i - 1].pos); i--)
 		e->m[i] = e->m[i - 1];
 	e->m[i] = m;
-}
-
-void config_error_add(struct config_errors **errors, const struct config *c, const struct ast_pos *pos, const char *fmt,
-		      ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	config_message(errors, c, pos, false, fmt, args);
-	va_end(args);
 }
 
 size_t config_n_errors(const struct config_errors *e)

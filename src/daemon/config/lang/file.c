@@ -4,7 +4,7 @@
  * depth; a file that includes itself is refused, and so is whatever is no file:
  * reading a device can have effects, and a pipe may never end.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/lang/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,21 +15,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-uint32_t config_add_source(struct config *c, const char *name, char *text, size_t len)
+uint32_t config_add_source(struct config_sources *s, const char *name, char *text, size_t len)
 {
-	struct config_source *s = realloc(c->source, (c->n_sources + 1) * sizeof(*s));
+	struct config_source *at = realloc(s->at, (s->n + 1) * sizeof(*at));
 
-	if (s == NULL) {
+	if (at == NULL) {
 		free(text);
 		return 0;
 	}
-	c->source = s;
-	s[c->n_sources] = (struct config_source){ .name = strdup(name), .text = text, .len = len };
-	if (s[c->n_sources].name == NULL) {
+	s->at = at;
+	at[s->n] = (struct config_source){ .name = strdup(name), .text = text, .len = len };
+	if (at[s->n].name == NULL) {
 		free(text);
 		return 0;
 	}
-	return (uint32_t)++c->n_sources;
+	return (uint32_t)++s->n;
 }
 
 /* All of a descriptor, at most CONFIG_FILE_MAX bytes; errno on failure. */
@@ -106,7 +106,7 @@ static int open_file(const char *path, bool included, struct stat *st, const cha
 	return -1;
 }
 
-uint32_t config_add_file(struct parser *p, const char *path, const struct ast_pos *pos)
+uint32_t config_add_file(struct parser *p, const char *path, const struct text_pos *pos)
 {
 	bool is_stdin = strcmp(path, "-") == 0 && p->n_inputs == 0;
 	const char *reason = NULL;
@@ -124,12 +124,12 @@ uint32_t config_add_file(struct parser *p, const char *path, const struct ast_po
 	if (reason != NULL)
 		config_err(p, pos, "cannot read \"%s\": %s", path, reason);
 	if (text != NULL) {
-		number = config_add_source(p->c, is_stdin ? "<stdin>" : path, text, len);
+		number = config_add_source(p->sources, is_stdin ? "<stdin>" : path, text, len);
 		p->no_memory |= number == 0;
 	}
 	if (number != 0) {
-		p->c->source[number - 1].dev = st.st_dev;
-		p->c->source[number - 1].ino = st.st_ino;
+		p->sources->at[number - 1].dev = st.st_dev;
+		p->sources->at[number - 1].ino = st.st_ino;
 	}
 	if (fd >= 0 && !is_stdin)
 		close(fd);
@@ -148,7 +148,7 @@ static struct config_input *current_file(struct parser *p)
 static bool is_open(const struct parser *p, const struct config_source *s)
 {
 	for (uint32_t i = 0; i < p->n_inputs; i++) {
-		const struct config_source *o = &p->c->source[p->input[i].source];
+		const struct config_source *o = &p->sources->at[p->input[i].source];
 
 		if (p->input[i].is_file && o->ino == s->ino && o->dev == s->dev)
 			return true;
@@ -162,7 +162,7 @@ static void include_one(struct parser *p, const char *path, const struct token *
 
 	for (uint32_t i = 0; i < p->n_inputs; i++)
 		depth += p->input[i].is_file;
-	if (depth > CONFIG_INCLUDE_DEPTH_MAX || p->c->n_sources >= CONFIG_SOURCES_MAX) {
+	if (depth > CONFIG_INCLUDE_DEPTH_MAX || p->sources->n >= CONFIG_SOURCES_MAX) {
 		config_err(p, &name->pos, "too many files include each other (%d deep, %d in all)",
 			   CONFIG_INCLUDE_DEPTH_MAX, CONFIG_SOURCES_MAX);
 		return;
@@ -170,7 +170,7 @@ static void include_one(struct parser *p, const char *path, const struct token *
 	number = config_add_file(p, path, &name->pos);
 	if (number == 0)
 		return;
-	if (is_open(p, &p->c->source[number - 1])) {
+	if (is_open(p, &p->sources->at[number - 1])) {
 		config_err(p, &name->pos, "a circle: \"%s\" is being read already", path);
 		return;
 	}
@@ -180,7 +180,7 @@ static void include_one(struct parser *p, const char *path, const struct token *
 /* Where a relative name begins: the folder of the file that includes. Owned by the caller. */
 static char *resolve(struct parser *p, const struct config_input *in, const struct token *name)
 {
-	char *from = strdup(p->c->source[in->source].name), *path = NULL;
+	char *from = strdup(p->sources->at[in->source].name), *path = NULL;
 	int n;
 
 	if (from == NULL)
@@ -197,7 +197,7 @@ static char *resolve(struct parser *p, const struct config_input *in, const stru
  * passed this place already. */
 static void flat_cut(struct parser *p, struct config_input *in, const struct token *word, const struct token *name)
 {
-	const struct config_source *s = &p->c->source[in->source];
+	const struct config_source *s = &p->sources->at[in->source];
 	const char *from = s->text + in->copied, *end = s->text + s->len;
 
 	if (word->src < from || word->src > end || name->src < word->src || name->src + name->src_len > end)

@@ -14,7 +14,7 @@
  * On the side the text is copied together with each include replaced by what it
  * brought: a recording of the gateway needs one text.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/lang/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ void config_flat_add(struct parser *p, const char *text, size_t len)
 	p->flat[p->flat_len] = '\0';
 }
 
-static struct config_input *push(struct parser *p, const struct ast_pos *pos)
+static struct config_input *push(struct parser *p, const struct text_pos *pos)
 {
 	if (p->n_inputs == CONFIG_INPUTS_MAX) {
 		config_err(p, pos, "too many definitions or files within each other");
@@ -52,9 +52,9 @@ static struct config_input *push(struct parser *p, const struct ast_pos *pos)
 
 void config_push_file(struct parser *p, uint32_t source)
 {
-	static const struct ast_pos nowhere;
+	static const struct text_pos nowhere;
 	struct config_input *in = push(p, &nowhere);
-	const struct config_source *s = &p->c->source[source - 1];
+	const struct config_source *s = &p->sources->at[source - 1];
 
 	if (in == NULL)
 		return;
@@ -70,7 +70,7 @@ static void pop(struct parser *p, const struct token *end)
 	const struct config_source *s;
 
 	if (in->is_file) {
-		s = &p->c->source[in->source];
+		s = &p->sources->at[in->source];
 		config_flat_add(p, s->text + in->copied, s->len - in->copied);
 		if (s->len > 0 && s->text[s->len - 1] != '\n' && p->n_inputs > 1)
 			config_flat_add(p, "\n", 1);
@@ -276,7 +276,7 @@ void config_unread(struct parser *p)
 
 void config_push_tokens(struct parser *p, struct token *token, size_t n)
 {
-	static const struct ast_pos nowhere;
+	static const struct text_pos nowhere;
 	struct config_input *in;
 
 	config_unread(p);
@@ -368,11 +368,11 @@ static bool put_meaning(struct parser *p, struct config_define *d, struct config
 bool config_define(struct parser *p, bool again)
 {
 	struct token name = *config_peek(p);
-	char text[AST_NAME_MAX];
+	char text[CONFIG_NAME_MAX];
 	struct config_meaning *m;
 	struct config_define *d;
 
-	if (!config_nft_name(p, text, "a name"))
+	if (!config_own_name(p, text, "a name"))
 		return false;
 	if (meaning_of(p, &name) != NULL && !again) {
 		config_err(p, &name.pos, "\"%s\" is defined already; \"redefine\" replaces it", text);
@@ -394,10 +394,10 @@ bool config_define(struct parser *p, bool again)
 bool config_undefine(struct parser *p)
 {
 	struct token name = *config_peek(p);
-	char text[AST_NAME_MAX];
+	char text[CONFIG_NAME_MAX];
 	struct config_define *d;
 
-	if (!config_nft_name(p, text, "a name"))
+	if (!config_own_name(p, text, "a name"))
 		return false;
 	d = find_define(p, &name);
 	if (d == NULL || d->now == NULL) {

@@ -282,7 +282,7 @@ void lexer_next(struct lexer *lx, struct token *out)
 
 	skip_blank(lx);
 	*out = (struct token){ .kind = TOK_END, .text = lx->text + lx->at };
-	out->pos = (struct ast_pos){
+	out->pos = (struct text_pos){
 		.file = lx->file, .line = lx->line, .column = (uint32_t)(lx->at - lx->line_start + 1), .length = 1
 	};
 	out->src = out->text;

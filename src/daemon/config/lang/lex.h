@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/rules/ast.h"
+#include "base/text_pos.h"
 
 enum token_kind {
 	TOK_END, /* of the text */
@@ -57,7 +57,7 @@ enum token_kind {
 
 struct token {
 	enum token_kind kind;
-	struct ast_pos pos;
+	struct text_pos pos;
 	const char *text;
 	uint32_t len;
 	uint64_t value;

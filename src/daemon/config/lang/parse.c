@@ -10,26 +10,26 @@
  * end inside deeper braces ends the statement as well when the line neither
  * ends with a comma or an opening brace nor is followed by one that continues.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/lang/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void config_err(struct parser *p, const struct ast_pos *pos, const char *fmt, ...)
+void config_err(struct parser *p, const struct text_pos *pos, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	config_message(p->errors, p->c, pos, false, fmt, args);
+	config_message(p->errors, p->sources, pos, false, fmt, args);
 	va_end(args);
 }
 
-void config_note(struct parser *p, const struct ast_pos *pos, const char *fmt, ...)
+void config_note(struct parser *p, const struct text_pos *pos, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	config_message(p->errors, p->c, pos, true, fmt, args);
+	config_message(p->errors, p->sources, pos, true, fmt, args);
 	va_end(args);
 }
 
@@ -87,7 +87,7 @@ bool config_expect(struct parser *p, enum token_kind kind)
 
 bool config_expect_word(struct parser *p, const char *word)
 {
-	char what[AST_NAME_MAX];
+	char what[CONFIG_NAME_MAX];
 
 	if (config_accept_word(p, word))
 		return true;
@@ -165,9 +165,9 @@ void config_skip_statement(struct parser *p)
 		config_next(p);
 }
 
-struct ast_pos config_span(const struct parser *p, const struct token *from)
+struct text_pos config_span(const struct parser *p, const struct token *from)
 {
-	struct ast_pos pos = from->pos;
+	struct text_pos pos = from->pos;
 
 	if (p->last.pos.file == pos.file && p->last.pos.line == pos.line &&
 	    p->last.pos.column + p->last.pos.length > pos.column + pos.length)

@@ -6,7 +6,7 @@
  * Names of services come from a table of the common ones first, so that a file
  * means the same on every machine, and from /etc/services for the rest.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/lang/parse.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -140,7 +140,7 @@ bool config_prefix(struct parser *p, uint32_t *addr, uint8_t *len)
 bool config_prefix_strict(struct parser *p, struct ip4_prefix *out)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 	char text[IP4_TEXT_MAX];
 
 	if (config_accept_word(p, "default")) {
@@ -161,31 +161,34 @@ bool config_prefix_strict(struct parser *p, struct ip4_prefix *out)
 /* True for the ends of a range in their order; it began at from. */
 static bool in_order(struct parser *p, const struct token *from, uint32_t first, uint32_t last)
 {
-	struct ast_pos pos = config_span(p, from);
+	struct text_pos pos = config_span(p, from);
 
 	if (first > last)
 		config_err(p, &pos, "the range ends before it begins");
 	return first <= last;
 }
 
-bool config_address_range(struct parser *p, struct nat_address_range *out)
+bool config_address_range(struct parser *p, uint32_t *first, uint32_t *last)
 {
 	struct token from = *config_peek(p);
 	uint8_t len;
 
-	if (!config_prefix(p, &out->first, &len))
+	if (!config_prefix(p, first, &len))
 		return false;
-	out->last = out->first | ~ip4_mask(len);
-	out->first &= ip4_mask(len);
+	*last = *first | ~ip4_mask(len);
+	*first &= ip4_mask(len);
 	if (len < 32 || !config_accept(p, TOK_DASH))
 		return true;
-	if (!config_address(p, &out->last))
+	if (!config_address(p, last))
 		return false;
-	return in_order(p, &from, out->first, out->last);
+	return in_order(p, &from, *first, *last);
 }
 
 /* The common ones (IANA's registry), as /etc/services spells them. */
-static const struct rule_symbol services[] = {
+static const struct service {
+	const char *name;
+	uint32_t value;
+} services[] = {
 	{ "echo", 7 },
 	{ "discard", 9 },
 	{ "ftp-data", 20 },
@@ -290,14 +293,14 @@ bool config_port(struct parser *p, uint16_t *out)
 	return true;
 }
 
-bool config_port_range(struct parser *p, struct nat_port_range *out)
+bool config_port_range(struct parser *p, uint16_t *first, uint16_t *last)
 {
 	struct token from = *config_peek(p);
 
-	if (!config_port(p, &out->first))
+	if (!config_port(p, first))
 		return false;
-	out->last = out->first;
-	if (config_accept(p, TOK_DASH) && !config_port(p, &out->last))
+	*last = *first;
+	if (config_accept(p, TOK_DASH) && !config_port(p, last))
 		return false;
-	return in_order(p, &from, out->first, out->last);
+	return in_order(p, &from, *first, *last);
 }

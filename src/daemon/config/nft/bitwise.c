@@ -10,7 +10,7 @@
  * since each operator with a constant takes such a value to another one. So the
  * packet path has one step for all of them.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 /* Of all values: their width does not matter to the operators. */
 #define VALUE_BITS 32
@@ -162,7 +162,7 @@ bool config_constant(struct parser *p, enum rule_key type, uint32_t *out)
 	struct operands o = { .type = type };
 	struct token from = *config_peek(p);
 	struct bitwise b;
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (!climb(p, &o, 0, &b))
 		return false;

@@ -8,7 +8,7 @@
  * As in nft, the first match that settles the protocol counts, a set of several
  * protocols is none of them, and "!=" and masks settle nothing.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include "stack/wire/icmp.h"
 
@@ -30,9 +30,9 @@ static const char *protocol_name(uint32_t proto, char text[16])
 }
 
 /* A header of this protocol is looked at. */
-static bool needs(struct parser *p, const struct ast_pos *pos, uint32_t proto)
+static bool needs(struct parser *p, const struct text_pos *pos, uint32_t proto)
 {
-	struct config_context *c = &p->context;
+	struct config_context *c = &nft_of(p)->context;
 	char a[16], b[16];
 
 	if (!c->has_proto) {
@@ -65,7 +65,7 @@ static bool is_list(const struct rule_stmt *s)
 static void learn_protocol(struct parser *p, const struct rule_stmt *s)
 {
 	const struct rule_match *m = &s->match;
-	struct config_context *c = &p->context;
+	struct config_context *c = &nft_of(p)->context;
 	char text[16];
 
 	if (!is_list(s))
@@ -92,10 +92,10 @@ static bool icmp_key(struct parser *p, const struct rule_stmt *s)
 {
 	const struct rule_match *m = &s->match;
 
-	p->context.is_ipv4 = true;
+	nft_of(p)->context.is_ipv4 = true;
 	if (m->key == KEY_ICMP_TYPE && is_list(s))
-		p->context.no_echo = !holds(m, ICMP_ECHO_REPLY) && !holds(m, ICMP_ECHO_REQUEST);
-	if (m->key != KEY_ICMP_ID || !p->context.no_echo)
+		nft_of(p)->context.no_echo = !holds(m, ICMP_ECHO_REPLY) && !holds(m, ICMP_ECHO_REQUEST);
+	if (m->key != KEY_ICMP_ID || !nft_of(p)->context.no_echo)
 		return true;
 	config_err(p, &s->pos, "only echo has an id, and the type before it is another one");
 	return false;
@@ -111,15 +111,15 @@ static bool key(struct parser *p, const struct rule_stmt *s)
 	if (m->key == KEY_META_L4PROTO || m->key == KEY_IP_PROTOCOL || m->key == KEY_CT_PROTOCOL)
 		learn_protocol(p, s);
 	if (m->key >= KEY_IP_SADDR && m->key <= KEY_IP_FRAG_OFF)
-		p->context.is_ipv4 = true;
+		nft_of(p)->context.is_ipv4 = true;
 	if (m->key == KEY_META_NFPROTO && m->op == RULE_OP_EQ)
-		p->context.is_ipv4 = true;
+		nft_of(p)->context.is_ipv4 = true;
 	return info->proto != IPPROTO_NR_ICMP || icmp_key(p, s);
 }
 
 static bool reject(struct parser *p, const struct rule_stmt *s)
 {
-	const struct config_context *c = &p->context;
+	const struct config_context *c = &nft_of(p)->context;
 	char text[16];
 
 	if (s->reject_kind != REJECT_TCP_RESET || !c->has_proto || c->proto == IPPROTO_NR_TCP)
@@ -133,7 +133,8 @@ static bool nat(struct parser *p, const struct rule_stmt *s)
 {
 	bool address = s->map != NULL || (s->nat.flags & NAT_FLAG_ADDRESS) != 0;
 
-	if (!p->inet || !address || s->nat.kind == NAT_ACTION_POOL || p->context.is_ipv4 || p->context.nat_says_ip)
+	if (!nft_of(p)->inet || !address || s->nat.kind == NAT_ACTION_POOL || nft_of(p)->context.is_ipv4 ||
+	    nft_of(p)->context.nat_says_ip)
 		return true;
 	config_err(p, &s->pos, "in a table of family inet write \"%s ip to\", as in nft",
 		   s->nat_is_source ? "snat" : "dnat");

@@ -9,7 +9,7 @@
  * `tcp flags & (syn|ack) == syn`. A list with commas behind `!=` is refused: nft
  * compares the whole value there too, which is never what was meant.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,12 +112,12 @@ bool config_key(struct parser *p, enum rule_key *key)
 	struct token t = config_next(p);
 
 	if (token_is(&t, "ip6") || token_is(&t, "icmpv6")) {
-		p->skip_ipv6 = true;
+		nft_of(p)->skip_ipv6 = true;
 		return false;
 	}
 	if (token_is(&t, "ct") && config_accept_word(p, "original")) {
 		if (config_is_word(p, "ip6")) {
-			p->skip_ipv6 = true;
+			nft_of(p)->skip_ipv6 = true;
 			return false;
 		}
 		config_accept_word(p, "ip");
@@ -177,7 +177,7 @@ static bool fold(struct rule_range *r, uint32_t xor)
 	return true;
 }
 
-static bool fold_values(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct ast_pos *pos)
+static bool fold_values(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct text_pos *pos)
 {
 	bool ok = left->xor == 0 || (m->set_name[0] == '\0' && (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ));
 
@@ -207,7 +207,7 @@ static bool masked_values(struct parser *p, struct rule_stmt *s)
 
 static bool check_order(struct parser *p, const struct rule_match *m, const struct token *from)
 {
-	struct ast_pos pos = config_span(p, from);
+	struct text_pos pos = config_span(p, from);
 
 	if (m->op == RULE_OP_EQ || m->op == RULE_OP_NEQ)
 		return true;
@@ -228,7 +228,7 @@ static bool has_order(struct parser *p, const struct rule_match *m)
 }
 
 /* False after a message for what the packet path does not do. */
-static bool mask_of(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct ast_pos *pos)
+static bool mask_of(struct parser *p, struct rule_match *m, const struct bitwise *left, const struct text_pos *pos)
 {
 	m->has_mask = !left->is_plain;
 	m->mask = left->mask;
@@ -242,7 +242,7 @@ static bool parse_masked(struct parser *p, struct rule_stmt *s, const struct bit
 {
 	struct rule_match *m = &s->match;
 	struct token from;
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (accept_op(p, &m->op) && !has_order(p, m))
 		return false;
@@ -258,7 +258,7 @@ static bool parse_bits(struct parser *p, struct rule_stmt *s, bool has_op)
 {
 	struct rule_match *m = &s->match;
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 	uint32_t bits, mask;
 	bool comma;
 
@@ -317,7 +317,7 @@ static bool parse_match(struct parser *p, struct rule_stmt *s, const struct bitw
 		return false;
 	/* `meta nfproto ipv6`: whatever follows is not for us. */
 	if (m->key == KEY_META_NFPROTO && m->op == RULE_OP_EQ && m->n_ranges == 1 && m->range[0].lo > NFPROTO_IPV4) {
-		p->skip_ipv6 = true;
+		nft_of(p)->skip_ipv6 = true;
 		return false;
 	}
 	return true;
@@ -352,7 +352,7 @@ static bool vmap_verdict(struct parser *p, struct rule_stmt *s, struct rule_vmap
 static bool vmap_value(struct parser *p, enum rule_key key, const struct bitwise *left, struct rule_vmap_entry *e)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	e->is_rest = config_accept(p, TOK_STAR);
 	if (e->is_rest)
@@ -415,7 +415,7 @@ static bool parse_set(struct parser *p, struct rule_stmt *s)
 {
 	struct token from = *config_peek(p);
 	struct bitwise v;
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (s->match.key != KEY_META_MARK && s->match.key != KEY_CT_MARK) {
 		config_err(p, &p->last.pos, "nft knows \"%s set\", Yangguan does not yet",
@@ -464,7 +464,7 @@ bool config_expr(struct parser *p, struct rule_stmt *s)
 {
 	struct token from = *config_peek(p), t;
 	struct bitwise left;
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (config_is_word(p, "tcp") && token_is(config_peek_at(p, 1), "option"))
 		return parse_mss(p, s);

@@ -5,7 +5,7 @@
  * alone, as a range, or in a set with braces. Sets in sets are laid out flat, as
  * a definition that holds a set brings them.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <string.h>
 
@@ -68,8 +68,8 @@ bool config_scalar(struct parser *p, enum rule_key key, uint32_t *out)
 
 static void saw_interval(struct parser *p, const struct token *from)
 {
-	if (p->interval.line == 0)
-		p->interval = config_span(p, from);
+	if (nft_of(p)->interval.line == 0)
+		nft_of(p)->interval = config_span(p, from);
 }
 
 static bool address_value(struct parser *p, struct rule_range *out)
@@ -77,7 +77,7 @@ static bool address_value(struct parser *p, struct rule_range *out)
 	struct token from = *config_peek(p);
 	struct nat_address_range r;
 
-	if (!config_address_range(p, &r))
+	if (!config_address_range(p, &r.first, &r.last))
 		return false;
 	*out = (struct rule_range){ r.first, r.last };
 	if (p->last.kind != TOK_ADDRESS || r.first != r.last)
@@ -88,7 +88,7 @@ static bool address_value(struct parser *p, struct rule_range *out)
 bool config_key_value(struct parser *p, enum rule_key key, struct rule_range *out)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (rule_key_info[key].type == RULE_TYPE_ADDRESS)
 		return address_value(p, out);

@@ -4,7 +4,7 @@
  * packet, or a number that numgen or jhash draws. Entries that a number never
  * meets, and numbers without an entry, are good for nft and get a note here.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <string.h>
 
@@ -104,7 +104,7 @@ bool config_map_number(struct parser *p, struct rule_number *n)
 static bool number_range(struct parser *p, struct rule_range *out)
 {
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (!config_number(p, 0, UINT32_MAX, "a number", &out->lo))
 		return false;
@@ -139,7 +139,7 @@ static bool map_value(struct parser *p, struct rule_map_entry *e, bool *has_port
 	}
 	*has_ports = config_accept(p, TOK_DOT);
 	t = *config_peek(p);
-	if (!*has_ports || !config_port_range(p, &e->ports))
+	if (!*has_ports || !config_port_range(p, &e->ports.first, &e->ports.last))
 		return !*has_ports;
 	if (e->ports.first > 0)
 		return true;

@@ -4,7 +4,7 @@
  * `preserve` (keep the port when it is free) are ours; all else is nft's.
  * Whether a chain may hold such a statement is asked in src/gateway/rules/check.c.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <stdlib.h>
 
@@ -57,7 +57,7 @@ static bool nat_ports(struct parser *p, struct nat_action *a)
 		config_err(p, &from.pos, "nft knows maps of ports alone, Yangguan does not yet");
 		return false;
 	}
-	if (!config_port_range(p, &a->ports))
+	if (!config_port_range(p, &a->ports.first, &a->ports.last))
 		return false;
 	if (a->ports.first == 0) {
 		config_err(p, &from.pos, "port 0 cannot be used");
@@ -88,7 +88,7 @@ static bool nat_target(struct parser *p, struct rule_stmt *s, bool prefix)
 {
 	struct nat_action *a = &s->nat;
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 	struct ip4_prefix net;
 
 	if (prefix) {
@@ -101,8 +101,8 @@ static bool nat_target(struct parser *p, struct rule_stmt *s, bool prefix)
 		return nat_flags(p, a);
 	}
 	a->kind = NAT_ACTION_RANGE;
-	if (!config_is(p, TOK_COLON) || p->context.nat_says_ip) {
-		if (!config_address_range(p, &a->range))
+	if (!config_is(p, TOK_COLON) || nft_of(p)->context.nat_says_ip) {
+		if (!config_address_range(p, &a->range.first, &a->range.last))
 			return false;
 		a->flags |= NAT_FLAG_ADDRESS;
 		pos = config_span(p, &from);
@@ -157,11 +157,11 @@ static bool nat_to_address(struct parser *p, struct rule_stmt *s)
 	bool prefix, addr_port = false;
 
 	if (token_is(&t, "ip6")) {
-		p->skip_ipv6 = true;
+		nft_of(p)->skip_ipv6 = true;
 		return false;
 	}
-	p->context.nat_says_ip = config_accept_word(p, "ip");
-	if (p->context.nat_says_ip && config_accept_word(p, "addr")) {
+	nft_of(p)->context.nat_says_ip = config_accept_word(p, "ip");
+	if (nft_of(p)->context.nat_says_ip && config_accept_word(p, "addr")) {
 		addr_port = true;
 		if (!config_expect(p, TOK_DOT) || !config_expect_word(p, "port"))
 			return false;
@@ -171,7 +171,7 @@ static bool nat_to_address(struct parser *p, struct rule_stmt *s)
 		return false;
 	t = *config_peek(p);
 	if (t.kind == TOK_ADDRESS6) {
-		p->skip_ipv6 = true;
+		nft_of(p)->skip_ipv6 = true;
 		return false;
 	}
 	if (config_accept_word(p, "pool"))

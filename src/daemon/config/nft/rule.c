@@ -8,7 +8,7 @@
  * never speak of a packet of ours, and an inet table of a kernel gateway is
  * full of them. The rule's text is kept in one line, for `yangguan rules`.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +114,7 @@ static bool parse_reject(struct parser *p, const struct token *word, struct rule
 		return parse_icmpx(p, s);
 	}
 	if (token_is(&t, "icmpv6")) {
-		p->skip_ipv6 = true;
+		nft_of(p)->skip_ipv6 = true;
 		return false;
 	}
 	if (!config_accept_word(p, "icmp"))
@@ -363,8 +363,8 @@ bool config_rule(struct parser *p, struct rule_chain *ch, bool front)
 	struct token from = *config_peek(p);
 	size_t before = config_n_errors(*p->errors);
 
-	p->skip_ipv6 = false;
-	p->context = (struct config_context){ 0 };
+	nft_of(p)->skip_ipv6 = false;
+	nft_of(p)->context = (struct config_context){ 0 };
 	p->words = CONFIG_WORDS_NONE;
 	if (rule_statements(p, &r)) {
 		r.words = p->words;
@@ -376,7 +376,7 @@ bool config_rule(struct parser *p, struct rule_chain *ch, bool front)
 	}
 	rule_clear(&r);
 	p->n_harmless += config_n_errors(*p->errors) - before;
-	if (!p->skip_ipv6)
+	if (!nft_of(p)->skip_ipv6)
 		return false;
 	config_note(p, &from.pos, "this rule is for IPv6 and is left out");
 	config_skip_statement(p);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 static const struct {
 	const char *word;
@@ -27,14 +27,14 @@ struct set_place {
 	struct rule_table *t;
 	size_t i;
 	const char *what; /* "set" or "map" */
-	struct ast_pos name_pos;
+	struct text_pos name_pos;
 	set_part_fn *type, *elements;
 	enum rule_key *key; /* N_RULE_KEYS until the type is known */
 	bool skip;          /* it is for IPv6 */
 	bool is_interval, auto_merge;
 	uint32_t size;
-	struct ast_pos interval; /* of the first element that needs `flags interval` */
-	struct token *early;     /* elements before the type: read when it is known */
+	struct text_pos interval; /* of the first element that needs `flags interval` */
+	struct token *early;      /* elements before the type: read when it is known */
 	size_t n_early;
 };
 
@@ -169,9 +169,9 @@ static bool elements(struct parser *p, struct set_place *at)
 	config_next(p);
 	if (*at->key == N_RULE_KEYS)
 		return elements_early(p, at, &word);
-	p->interval = (struct ast_pos){ 0 };
+	nft_of(p)->interval = (struct text_pos){ 0 };
 	ok = at->elements(p, at);
-	at->interval = p->interval;
+	at->interval = nft_of(p)->interval;
 	return ok;
 }
 
@@ -256,7 +256,7 @@ static bool new_name(struct parser *p, const struct rule_table *t, char *out, bo
 	struct token name = *config_peek(p);
 	uint32_t other;
 
-	if (!config_nft_name(p, out, is_map ? "a map's name" : "a set's name"))
+	if (!config_own_name(p, out, is_map ? "a map's name" : "a set's name"))
 		return false;
 	other = is_map ? rules_find_set(t, out) : rules_find_map(t, out);
 	if (other == UINT32_MAX)

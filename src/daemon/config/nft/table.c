@@ -6,7 +6,7 @@
  * file begins with no rules at all, so a flush only takes away what the same
  * file said before. A table or chain that is given twice grows, as in nft.
  */
-#include "daemon/config/config_priv.h"
+#include "daemon/config/nft/nft.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +14,12 @@
 struct place {
 	size_t table, chain;
 	bool has_policy; /* in the block being read */
-	struct ast_pos policy;
+	struct text_pos policy;
 };
 
 static struct rule_table *table_at(struct parser *p, const struct place *at)
 {
-	return &p->c->rules.table[at->table];
+	return &nft_of(p)->rules->table[at->table];
 }
 
 /* define, include and the like, which can stand anywhere. *done: it was one of them. */
@@ -68,12 +68,12 @@ static bool family(struct parser *p, bool *inet)
 }
 
 /* Finds or makes the table; false without memory. */
-static bool find_table(struct parser *p, const char *name, bool inet, const struct ast_pos *pos, struct place *at)
+static bool find_table(struct parser *p, const char *name, bool inet, const struct text_pos *pos, struct place *at)
 {
-	struct rule_ast *ast = &p->c->rules;
+	struct rule_ast *ast = nft_of(p)->rules;
 	struct rule_table *t;
 
-	p->inet = inet;
+	nft_of(p)->inet = inet;
 	for (at->table = 0; at->table < ast->n_tables; at->table++)
 		if (ast->table[at->table].inet == inet && strcmp(ast->table[at->table].name, name) == 0)
 			return true;
@@ -95,7 +95,7 @@ bool config_index_names(struct parser *p, struct rule_table *t)
 	return !p->no_memory;
 }
 
-static bool find_chain(struct parser *p, const char *name, const struct ast_pos *pos, struct place *at)
+static bool find_chain(struct parser *p, const char *name, const struct text_pos *pos, struct place *at)
 {
 	struct rule_table *t = table_at(p, at);
 	struct rule_chain *c;
@@ -111,7 +111,7 @@ static bool find_chain(struct parser *p, const char *name, const struct ast_pos 
 	c = &c[t->n_chains++];
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->pos = *pos;
-	c->order = p->n_chains++;
+	c->order = nft_of(p)->n_chains++;
 	return config_index_names(p, t);
 }
 
@@ -206,7 +206,7 @@ static bool chain_base(struct parser *p, struct rule_chain *ch)
 {
 	struct rule_chain was = *ch;
 	struct token from = *config_peek(p);
-	struct ast_pos pos;
+	struct text_pos pos;
 
 	if (!chain_type(p, &ch->type) || !config_expect_word(p, "hook") || !chain_hook(p, &ch->hook))
 		goto failed;
@@ -292,7 +292,7 @@ static bool chain(struct parser *p, struct place *at)
 	char text[AST_NAME_MAX];
 	bool ok;
 
-	if (!config_nft_name(p, text, "a chain's name") || !find_chain(p, text, &name.pos, at))
+	if (!config_own_name(p, text, "a chain's name") || !find_chain(p, text, &name.pos, at))
 		return false;
 	if (config_at_end(p))
 		return config_end(p);
@@ -330,19 +330,19 @@ static bool table_statement(struct parser *p, void *ctx)
 }
 
 /* [family] NAME; without a name in out-of-memory only. */
-static bool table_name(struct parser *p, char name[AST_NAME_MAX], bool *inet, struct ast_pos *pos)
+static bool table_name(struct parser *p, char name[AST_NAME_MAX], bool *inet, struct text_pos *pos)
 {
 	if (!family(p, inet))
 		return false;
 	*pos = config_peek(p)->pos;
-	return config_nft_name(p, name, "a table's name");
+	return config_own_name(p, name, "a table's name");
 }
 
 bool config_table(struct parser *p)
 {
 	struct place at = { 0 };
 	char name[AST_NAME_MAX];
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool inet;
 
 	if (!table_name(p, name, &inet, &pos) || !find_table(p, name, inet, &pos, &at))
@@ -359,7 +359,7 @@ bool config_add(struct parser *p, bool front)
 	struct token t = *config_peek(p);
 	struct place at = { 0 };
 	char name[AST_NAME_MAX];
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool inet;
 
 	if (!front && config_accept_word(p, "table"))
@@ -408,9 +408,9 @@ static void chains_flush(struct rule_table *t)
 /* delete or flush of one table: what the file itself said before; nothing else is there. */
 static bool one_table(struct parser *p, bool remove)
 {
-	struct rule_ast *ast = &p->c->rules;
+	struct rule_ast *ast = nft_of(p)->rules;
 	char name[AST_NAME_MAX];
-	struct ast_pos pos;
+	struct text_pos pos;
 	bool inet;
 
 	if (!table_name(p, name, &inet, &pos))
@@ -455,11 +455,11 @@ bool config_flush(struct parser *p)
 	if (!config_accept_word(p, "ruleset"))
 		return config_unknown(p, &t, "ruleset or table", words, ARRAY_LEN(words));
 	if (config_accept_word(p, "inet"))
-		tables_flush(&p->c->rules, false, true);
+		tables_flush(nft_of(p)->rules, false, true);
 	else if (config_accept_word(p, "ip"))
-		tables_flush(&p->c->rules, false, false);
+		tables_flush(nft_of(p)->rules, false, false);
 	else if (!config_accept_word(p, "ip6") && !config_accept_word(p, "arp") && !config_accept_word(p, "bridge") &&
 		 !config_accept_word(p, "netdev")) /* of which we have no tables */
-		tables_flush(&p->c->rules, true, false);
+		tables_flush(nft_of(p)->rules, true, false);
 	return config_end(p);
 }

@@ -4,7 +4,7 @@
  * and asked about packets. A row of the first table would catch a match that is
  * read as something else than nft means by it.
  */
-#include "daemon/config/nft/eval_fixture.h"
+#include "daemon/config/nft_eval_fixture.h"
 
 struct row {
 	const char *match;

@@ -3,7 +3,7 @@
  * What rules keep when a ruleset takes over from another one, and the order in
  * which base chains are asked.
  */
-#include "daemon/config/nft/eval_fixture.h"
+#include "daemon/config/nft_eval_fixture.h"
 
 #define HEAD "table ip t { chain c { type filter hook forward priority 0; policy accept;\n"
 #define TAIL "\n} }"

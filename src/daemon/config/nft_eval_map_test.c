@@ -3,7 +3,7 @@
  * Maps to the address of a translation, from text to what NAT is told: looked up
  * by a key of the packet, by a drawn number or by a hash.
  */
-#include "daemon/config/nft/eval_fixture.h"
+#include "daemon/config/nft_eval_fixture.h"
 
 struct map_row {
 	const char *rule;     /* in a nat chain; behind it stands a dnat to 10.0.1.99 */

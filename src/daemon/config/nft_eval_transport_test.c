@@ -2,7 +2,7 @@
  *
  * Ports of every transport that has them, from text to verdict, and what has none.
  */
-#include "daemon/config/nft/eval_fixture.h"
+#include "daemon/config/nft_eval_fixture.h"
 
 enum { N_TRANSPORTS = 7 };
 
