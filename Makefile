@@ -90,8 +90,8 @@ soak: setup
 	@ninja --quiet -C $(BUILD_TEST) yangguan
 	@tests/soak/soak $(BUILD_TEST)/yangguan --minutes $(MINUTES) --driver $(DRIVER) --workers $(WORKERS)
 
-# What several threads share, under ThreadSanitizer: rings, and a group of workers with a thread for each worker.
-TSAN_TESTS = src/base_ring_test tests/scenario/scenario_workers_thread_test
+# What several threads share, under ThreadSanitizer: rings, a group of workers with a thread for each, and a host.
+TSAN_TESTS = src/base_ring_test tests/scenario/scenario_workers_thread_test tests/scenario/scenario_host_thread_test
 tsan: setup
 	$(call configure,$(BUILD_TSAN),-Dbuildtype=debugoptimized -Db_sanitize=thread -Dtests=enabled $(MESON_WERROR))
 	@ninja --quiet -C $(BUILD_TSAN) $(TSAN_TESTS)

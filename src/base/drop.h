@@ -98,6 +98,7 @@
 	/* memory and output */ \
 	X(NO_BUFFER, "no-buffer", "the packet pool was empty", "too small a pool, or a burst; it recovers by itself") \
 	X(HANDOFF_RING, "handoff-ring", "the ring to the worker that owns the packet was full", "that worker has too much to do: see its share in `yangguan stats`") \
+	X(HOST_BUSY, "host-busy", "a packet to the gateway itself, whose host has as many waiting as there is room for", "the host does something that takes long; it concerns packets to the gateway alone") \
 	X(HOOK_MEMORY, "hook-memory", "no memory to hold the packet at this point", "too small a pool, or a burst; it recovers by itself") \
 	X(TX_REFUSED, "tx-refused", "the driver did not take the frame (queue full)", "the link is slower than what is sent") \
 	X(KERNEL_REDIRECT, "kernel-redirect", "a driver did not take a frame that the kernel forwarded by itself (not in the law's sums: it never came up)", "the link is slower than what is sent; of a veth, the other end must have NAPI (GRO on)") \

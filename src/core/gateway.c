@@ -27,6 +27,7 @@ struct gateway {
 	struct flowcache *flowcache;
 	struct ping_sockets *raw;
 	struct gateway_aux side;
+	bool is_host; /* ip and sockets are all of it */
 };
 
 /* Defaults, in packets: a burst of a few milliseconds at a million a second,
@@ -146,8 +147,9 @@ static uint32_t or_default(uint32_t v, uint32_t def)
 	return v != 0 ? v : def;
 }
 
-struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
-			       event_fn *emit, void *emit_ctx)
+/* With memory for packets, and no room yet. */
+static struct gateway *create_env(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
+				  event_fn *emit, void *emit_ctx)
 {
 	struct gateway *g = calloc(1, sizeof(*g));
 	struct packet_pool_config packets = {
@@ -162,8 +164,21 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	g->env.now = now;
 	g->env.emit = emit;
 	g->env.emit_ctx = emit_ctx;
-	if ((g->env.pool = packet_pool_create(&packets)) == NULL ||
-	    (g->ip = ip_stack_create(&g->env, &limits->ip)) == NULL ||
+	if ((g->env.pool = packet_pool_create(&packets)) == NULL) {
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
+			       event_fn *emit, void *emit_ctx)
+{
+	struct gateway *g = create_env(limits, seed, now, emit, emit_ctx);
+
+	if (g == NULL)
+		return NULL;
+	if ((g->ip = ip_stack_create(&g->env, &limits->ip)) == NULL ||
 	    (g->ct = conntrack_create(&g->env, &limits->conntrack)) == NULL ||
 	    (g->nat = nat_create(&g->env, g->ip, g->ct, &limits->nat)) == NULL ||
 	    (g->unsolicited = nat_unsolicited_create(&g->env, g->ip, g->ct, g->nat)) == NULL ||
@@ -174,6 +189,21 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 		return NULL;
 	}
 	fill_slots(g);
+	return g;
+}
+
+struct gateway *gateway_create_host(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
+				    uint64_t now, event_fn *emit, void *emit_ctx)
+{
+	struct gateway *g = create_env(limits, seed, now, emit, emit_ctx);
+
+	if (g == NULL)
+		return NULL;
+	if ((g->ip = ip_stack_create(&g->env, &limits->ip)) == NULL || (g->raw = ping_sockets_create(g->ip)) == NULL) {
+		gateway_destroy(g);
+		return NULL;
+	}
+	g->is_host = true;
 	return g;
 }
 
@@ -221,12 +251,16 @@ int gateway_prepare(struct gateway *g, const struct core_config *cfg)
 {
 	struct hook_list lists[N_HOOKS];
 
+	if (g->is_host)
+		return 0;
 	gateway_abandon(g);
 	return prepare(g, cfg, lists);
 }
 
 void gateway_abandon(struct gateway *g)
 {
+	if (g->is_host)
+		return;
 	rules_abandon(g->rules);
 	g->prepared = NULL;
 }
@@ -234,7 +268,7 @@ void gateway_abandon(struct gateway *g)
 /* All workers share the routes, and rest now: the first that is told of a link changes them. */
 static void follow_link(struct gateway *g, uint32_t ifindex, bool up)
 {
-	if (g->cfg != NULL)
+	if (g->cfg != NULL && !g->is_host)
 		(void)rib_link_changed(g->cfg->rib, ifindex, up);
 }
 
@@ -253,6 +287,12 @@ int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t
 {
 	struct hook_list lists[N_HOOKS];
 
+	if (g->is_host) {
+		gateway_set_time(g, now);
+		ip_stack_configure(g->ip, &cfg->ip);
+		g->cfg = cfg;
+		return 0;
+	}
 	int rc = prepare(g, cfg, lists);
 	if (rc != 0)
 		return rc;
@@ -273,6 +313,12 @@ int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t
 	return 0;
 }
 
+static void void_shortcuts(struct gateway *g)
+{
+	if (!g->is_host)
+		flowcache_invalidate_all(g->flowcache);
+}
+
 void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint64_t now)
 {
 	gateway_set_time(g, now);
@@ -280,7 +326,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 		d->pool = g->env.pool;
 		d->ledger = &g->env.ledger;
 	}
-	flowcache_invalidate_all(g->flowcache);
+	void_shortcuts(g);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_attach(g->ip, ifindex, d);
 	ip_flush(g->ip);
@@ -291,7 +337,7 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 	gateway_set_time(g, now);
 	const struct device *d = ip_stack_device(g->ip, ifindex);
 
-	flowcache_invalidate_all(g->flowcache);
+	void_shortcuts(g);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_device_changed(g->ip, ifindex);
 	ip_flush(g->ip);
@@ -319,9 +365,11 @@ void gateway_expire(struct gateway *g, uint64_t now)
 	struct stage_stats *outer = stage_enter(&g->env.stages, STAGE_TIMERS, 0);
 
 	ip_expire(g->ip);
-	conntrack_expire(g->ct);
-	nat_expire(g->nat);
-	nat_unsolicited_expire(g->unsolicited);
+	if (!g->is_host) {
+		conntrack_expire(g->ct);
+		nat_expire(g->nat);
+		nat_unsolicited_expire(g->unsolicited);
+	}
 	if (g->side.ctx != NULL)
 		g->side.expire(g->side.ctx);
 	ip_flush(g->ip);
@@ -330,10 +378,14 @@ void gateway_expire(struct gateway *g, uint64_t now)
 
 uint64_t gateway_next_deadline(const struct gateway *g)
 {
-	uint64_t nat = min_u64(nat_next_deadline(g->nat), nat_unsolicited_deadline(g->unsolicited));
 	uint64_t side = g->side.ctx != NULL ? g->side.next_deadline(g->side.ctx) : TIME_NEVER;
+	uint64_t next = min_u64(ip_next_deadline(g->ip), side);
 
-	return min_u64(min_u64(ip_next_deadline(g->ip), side), min_u64(conntrack_next_deadline(g->ct), nat));
+	if (g->is_host)
+		return next;
+	uint64_t nat = min_u64(nat_next_deadline(g->nat), nat_unsolicited_deadline(g->unsolicited));
+
+	return min_u64(next, min_u64(conntrack_next_deadline(g->ct), nat));
 }
 
 void gateway_set_aux(struct gateway *g, const struct gateway_aux *side)
@@ -345,6 +397,19 @@ void gateway_seen_empty(struct gateway *g, uint32_t ifindex)
 {
 	if (g->side.ctx != NULL)
 		g->side.seen_empty(g->side.ctx, ifindex);
+}
+
+void gateway_host_input(struct gateway *g, struct batch *b, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ip_host_input(g->ip, b);
+}
+
+void gateway_host_output(struct gateway *g, struct batch *b, uint64_t now)
+{
+	gateway_set_time(g, now);
+	ip_host_output(g->ip, b);
+	ip_flush(g->ip);
 }
 
 void gateway_flush(struct gateway *g, uint64_t now)

@@ -30,6 +30,10 @@ struct gateway;
  * called from inside the core and must only take notes. NULL without memory. */
 struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
 			       event_fn *emit, void *emit_ctx);
+/* A host alone, without devices that receive: what it makes is carried away (ip_stack_be_host). It has no connection
+ * tracking, NAT, rules and flow cache entries; what is asked of those below must not be asked of it. */
+struct gateway *gateway_create_host(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
+				    uint64_t now, event_fn *emit, void *emit_ctx);
 void gateway_destroy(struct gateway *g);
 
 /* Makes cfg the config from here on; it must stay valid until the next call
@@ -50,6 +54,10 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
 void gateway_input(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
 /* The same for those that have a flow cache entry; the rest stays in b, as it came. */
 void gateway_input_cached(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now);
+/* Frames for the host that another core has taken in and judged; and, of such a core, frames that the host made
+ * (ip/host.c). b is empty afterwards. */
+void gateway_host_input(struct gateway *g, struct batch *b, uint64_t now);
+void gateway_host_output(struct gateway *g, struct batch *b, uint64_t now);
 /* Fires what is due; call at gateway_next_deadline at the latest. */
 void gateway_expire(struct gateway *g, uint64_t now);
 uint64_t gateway_next_deadline(const struct gateway *g);

@@ -135,7 +135,7 @@ static uint32_t interface_number(const struct snapshot *s, const char *name)
 	return 0;
 }
 
-struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
+static struct rig *start(uint32_t n, bool host, const char *rules, uint32_t n_connections)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "many hands";
 	static const char *const names[N_RIG_SIDES] = { "lan0", "wan0", "lan1" };
@@ -152,6 +152,7 @@ struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 		ctx[i] = r;
 	rng_init(&r->rng, seed);
 	r->n = n;
+	r->n_members = n + host;
 	r->entry = WORKERS_MAX;
 	r->now = NS_PER_S;
 	read_config(r, rules, &r->config, &r->snapshot);
@@ -159,6 +160,8 @@ struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 	r->end = calloc(n, sizeof(*r->end));
 	assert_non_null(r->workers);
 	assert_non_null(r->end);
+	if (host)
+		assert_int_equal(workers_add_host(r->workers, &limits, seed, r->now, on_event, r), 0);
 	assert_int_equal(workers_configure(r->workers, &r->snapshot->core, r->now), 0);
 	for (uint32_t i = 0; i < n; i++) {
 		for (int side = 0; side < n_sides; side++) {
@@ -172,10 +175,22 @@ struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
 			e->device.up = true;
 			(void)snprintf(e->device.name, sizeof(e->device.name), "%s", names[side]);
 			gateway_attach(workers_gateway(r->workers, i), r->ifindex[side], &e->device, r->now);
+			if (i == 0)
+				workers_show_device(r->workers, r->ifindex[side], &e->device, r->now);
 		}
 	}
 	rig_run(r);
 	return r;
+}
+
+struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
+{
+	return start(n, false, rules, n_connections);
+}
+
+struct rig *rig_start_with_host(uint32_t n, const char *rules, uint32_t n_connections)
+{
+	return start(n, true, rules, n_connections);
 }
 
 int rig_reload(struct rig *r, const char *rules)
@@ -287,12 +302,14 @@ static void enter(struct rig *r)
 /* Everybody in turn, from a drawn one on; true when somebody had something. */
 static bool poll_all(struct rig *r)
 {
-	uint32_t start = rng_below(&r->rng, r->n);
+	uint32_t start = rng_below(&r->rng, r->n_members);
 	bool moved = false;
 
-	for (uint32_t i = 0; i < r->n; i++) {
-		uint32_t w = (start + i) % r->n;
+	for (uint32_t i = 0; i < r->n_members; i++) {
+		uint32_t w = (start + i) % r->n_members;
 
+		if (w == r->n && r->host_sleeps)
+			continue;
 		moved |= workers_poll(r->workers, w, r->now) > 0;
 		if (workers_next_deadline(r->workers, w) <= r->now)
 			workers_expire(r->workers, w, r->now);
@@ -325,8 +342,9 @@ void rig_wait(struct rig *r, uint64_t ns)
 
 	while (r->now < end) {
 		r->now = min_u64(end, r->now + 100 * NS_PER_MS);
-		for (uint32_t i = 0; i < r->n; i++)
-			workers_expire(r->workers, i, r->now);
+		for (uint32_t i = 0; i < r->n_members; i++)
+			if (i < r->n || !r->host_sleeps)
+				workers_expire(r->workers, i, r->now);
 		rig_run(r);
 	}
 }
@@ -334,24 +352,29 @@ void rig_wait(struct rig *r, uint64_t ns)
 void rig_check_law(struct rig *r)
 {
 	uint64_t n_over = 0, n_taken = 0;
+	struct workers_between between;
 
 	rig_run(r);
-	for (uint32_t i = 0; i < r->n; i++) {
+	for (uint32_t i = 0; i < r->n_members; i++) {
 		const struct env *env = gateway_env(workers_gateway(r->workers, i));
 
 		assert_int_equal(ledger_expected_held(&env->ledger), (int64_t)packet_pool_used(env->pool));
-		assert_int_equal(nat_law_difference(gateway_nat(workers_gateway(r->workers, i))), 0);
+		if (i < r->n)
+			assert_int_equal(nat_law_difference(gateway_nat(workers_gateway(r->workers, i))), 0);
 		n_over += env->ledger.n_handed_over;
 		n_taken += env->ledger.n_taken_over;
 	}
-	assert_int_equal(n_over, n_taken);
+	workers_between(r->workers, &between);
+	assert_int_equal(n_over + between.n_lent, n_taken + between.n_waiting);
+	if (!r->host_sleeps)
+		assert_int_equal(between.n_waiting, 0);
 }
 
 static uint64_t sum_of(const struct rig *r, size_t offset)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < r->n; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		n += *(const uint64_t *)((const char *)&gateway_env(workers_gateway(r->workers, i))->ledger + offset);
 	return n;
 }
@@ -365,7 +388,7 @@ uint64_t rig_dropped_all(const struct rig *r)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < r->n; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		n += ledger_dropped(&gateway_env(workers_gateway(r->workers, i))->ledger);
 	return n;
 }

@@ -56,7 +56,7 @@ struct rig_frame {
 
 struct rig {
 	struct workers *workers;
-	uint32_t n;
+	uint32_t n, n_members; /* workers; and the host, if there is one */
 	struct config *config;
 	struct snapshot *snapshot;
 	uint64_t now;
@@ -70,6 +70,7 @@ struct rig {
 	uint64_t n_left[N_RIG_SIDES]; /* IPv4 packets that left */
 	uint64_t n_arp_replies;
 	atomic_uint n_events[N_EVENT_KINDS];
+	bool host_sleeps; /* it is at something else, and looks at nothing */
 	/* Frames all enter here; WORKERS_MAX: anywhere. */
 	uint32_t entry;
 };
@@ -77,6 +78,8 @@ struct rig {
 /* lan0 10.77.0.1/16, wan0 203.0.113.1/24, the rest behind 203.0.113.254, and these rules. RIG_LAN1 is there when the
  * rules begin with a block for lan1. */
 struct rig *rig_start(uint32_t n_workers, const char *rules, uint32_t n_connections);
+/* The same with a host of its own. */
+struct rig *rig_start_with_host(uint32_t n_workers, const char *rules, uint32_t n_connections);
 /* Fails the test if the law does not hold, then ends it. */
 void rig_stop(struct rig *r);
 /* 0, or what workers_configure says. */

@@ -28,6 +28,8 @@ void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64
 	if (e->recorder != NULL && d == NULL)
 		e->recorder->detach(e->recorder_ctx, ifindex, now);
 	gateway_attach(e->gateway, ifindex, face, now);
+	if (e->worker == 0)
+		workers_show_device(e->workers, ifindex, face, now);
 	if (d != NULL) {
 		/* The real device receives, whatever stands before it. */
 		d->pool = face->pool;
@@ -40,6 +42,8 @@ void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
 	if (e->recorder != NULL)
 		e->recorder->device_changed(e->recorder_ctx, ifindex, now);
 	gateway_device_changed(e->gateway, ifindex, now);
+	if (e->worker == 0)
+		workers_show_device(e->workers, ifindex, ip_stack_device(gateway_ip(e->gateway), ifindex), now);
 }
 
 void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)
@@ -66,6 +70,11 @@ uint64_t core_api_next_deadline(const struct entry *e)
 	return workers_next_deadline(e->workers, e->worker);
 }
 
+void entry_flush(struct entry *e, uint64_t now)
+{
+	workers_flush(e->workers, e->worker, now);
+}
+
 int core_api_ping_socket_open(struct entry *e)
 {
 	if (e->recorder != NULL)
@@ -87,7 +96,7 @@ int core_api_ping_socket_send(struct entry *e, int socket, const struct ping_req
 	if (e->recorder != NULL)
 		e->recorder->raw_send(e->recorder_ctx, socket, rq, now);
 	int rc = ping_socket_send(gateway_ping_sockets(e->gateway), socket, rq);
-	gateway_flush(e->gateway, now);
+	entry_flush(e, now);
 	return rc;
 }
 

@@ -2,7 +2,7 @@
  *
  * Every entry into a running core, in one place: with `run --record` each is
  * written down before it happens, so that a replay can do the same. One for each
- * worker; what concerns the config concerns all of them.
+ * worker and the host; what concerns the config concerns all of them.
  */
 #ifndef YG_CORE_WORKERS_CORE_API_H
 #define YG_CORE_WORKERS_CORE_API_H
@@ -49,6 +49,9 @@ void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t
 uint32_t core_api_poll(struct entry *e, uint64_t now);
 void core_api_expire(struct entry *e, uint64_t now);
 uint64_t core_api_next_deadline(const struct entry *e);
+
+/* After calling into the core directly: sends what waits. */
+void entry_flush(struct entry *e, uint64_t now);
 
 /* At the time that the core has. */
 int core_api_ping_socket_open(struct entry *e);

@@ -207,7 +207,13 @@ bool workers_elsewhere(void *ctx, struct packet *p)
 	struct handoff_meta way = {
 		.tuple = s->tuple, .asked = asked, .ifindex = (uint8_t)p->in_ifindex, .flags = HANDOFF_FINAL
 	};
-	uint32_t to = next_to_ask(w->workers, &s->tuple, asked);
+	/* What the host sends is led by its answer, and made anew there. */
+	if (p->in_ifindex == 0) {
+		way.tuple = tuple_invert(&s->tuple);
+		way.flags |= WORKERS_HOST;
+		way.host.zone = p->zone;
+	}
+	uint32_t to = next_to_ask(w->workers, &way.tuple, asked);
 	if (to == WORKERS_NOBODY || !send_back(w, to, p, s, &way))
 		return false;
 	w->n_asked++;
@@ -219,7 +225,7 @@ bool workers_elsewhere(void *ctx, struct packet *p)
 bool workers_lease(void *ctx, struct packet *p, const struct nat_lease *wanted)
 {
 	struct workers_member *w = ctx;
-	const struct workers_stash *s = p == w->ask.p ? NULL : stash_of(w, p);
+	const struct workers_stash *s = p == w->ask.p || p->in_ifindex == 0 ? NULL : stash_of(w, p);
 
 	if (s == NULL)
 		return false;

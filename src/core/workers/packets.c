@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-#include "core/workers/workers_priv.h"
+#include "core/workers/take.h"
 #include "stack/packet/stamp.h"
 
 /* Packets that stay, on their way into the core: a batch an interface, as large as can be. Order counts within a
@@ -41,6 +41,7 @@ struct inbox {
 		uint32_t ifindex;
 		struct batch batch;
 	} open[OPEN_BATCHES];
+	struct batch host; /* packets that the host made */
 };
 
 static void free_gone(struct workers_member *w)
@@ -58,11 +59,20 @@ static void inbox_enter(struct inbox *in, uint32_t ifindex, struct batch *b)
 	free_gone(in->w);
 }
 
+static void inbox_flush_host(struct inbox *in)
+{
+	if (in->host.n == 0)
+		return;
+	gateway_host_output(in->w->gw, &in->host, in->now);
+	free_gone(in->w);
+}
+
 static void inbox_flush(struct inbox *in)
 {
 	for (uint32_t i = 0; i < in->n; i++)
 		inbox_enter(in, in->open[i].ifindex, &in->open[i].batch);
 	in->n = in->ifindex = 0;
+	inbox_flush_host(in);
 }
 
 /* The open batch of an interface becomes the last one, with room for a packet. */
@@ -93,6 +103,13 @@ static inline void inbox_add(struct inbox *in, uint32_t ifindex, struct packet *
 	if (in->ifindex != ifindex || in->last->n == BATCH_MAX)
 		inbox_turn_to(in, ifindex);
 	batch_add(in->last, p);
+}
+
+static void inbox_add_host(struct inbox *in, struct packet *p)
+{
+	if (in->host.n == BATCH_MAX)
+		inbox_flush_host(in);
+	batch_add(&in->host, p);
 }
 
 static void hand_on(struct inbox *in, uint32_t to, uint32_t ifindex, struct packet *p, const struct tuple *t,
@@ -232,109 +249,6 @@ static void receive_all(struct inbox *in, uint32_t ifindex, struct batch *b)
 
 /* --- from other workers --- */
 
-/* A large packet is let go of: its descriptor goes home. */
-static void give_back(void *ctx, uint64_t cookie)
-{
-	struct ring *returns = ctx;
-	/* As many slots as packets that can be lent. */
-	struct packet **slot = ring_put(returns);
-
-	*slot = (struct packet *)(uintptr_t)cookie;
-	ring_publish(returns);
-}
-
-static uint32_t take_returns(struct workers_member *w)
-{
-	uint32_t total = 0;
-
-	for (uint32_t from = 0; from < w->workers->n; from++) {
-		struct ring *ring = &workers_pair(w->workers, from, w->id)->returns;
-		uint32_t n = from == w->id || w->n_lent[from] == 0 ? 0 : ring_ready_now(ring);
-
-		for (uint32_t i = 0; i < n; i++) {
-			w->env->ledger.n_handed_over++;
-			packet_free(w->env->pool, *(struct packet **)ring_at(ring, i));
-		}
-		if (n == 0)
-			continue;
-		ring_take(ring, n);
-		w->n_lent[from] -= n;
-		total += n;
-	}
-	return total;
-}
-
-/* A packet out of a ring, and what came with it. */
-struct arrival {
-	struct packet *p;
-	struct handoff_meta way;
-};
-
-/* The bytes in a slot are let go of. */
-static void slot_done(void *ctx, uint64_t cookie)
-{
-	(void)cookie;
-	((struct workers_pair *)ctx)->n_used--;
-}
-
-/* A packet around the frame, where it stands. NULL when there is no descriptor: dropped by name. */
-static inline struct packet *take_over(struct workers_member *w, struct workers_pair *pair, struct handoff_slot *slot)
-{
-	struct packet *p =
-		packet_set_external(w->env->pool, slot->bytes, HANDOFF_FRAME_BYTES, 0, slot->len, slot_done, pair, 0);
-
-	if (YG_UNLIKELY(p == NULL)) {
-		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
-		return NULL;
-	}
-	pair->n_used++;
-	return p;
-}
-
-/* The same for one whose bytes are somewhere else. */
-static struct packet *take_over_lent(struct workers_member *w, uint32_t from, const struct packet *o)
-{
-	struct ring *returns = &workers_pair(w->workers, w->id, from)->returns;
-	struct packet *p = packet_set_external(w->env->pool, o->buf, o->buf_len, o->off, o->len, give_back, returns,
-					       (uint64_t)(uintptr_t)o);
-
-	if (p == NULL) {
-		w->env->ledger.n_dropped[DROP_NO_BUFFER]++;
-		give_back(returns, (uint64_t)(uintptr_t)o);
-	}
-	return p;
-}
-
-/* Packets of others that will be judged: at most a batch from all rings together, each looked at first in turn. */
-struct takings {
-	uint32_t n;
-	uint8_t of[WORKERS_MAX]; /* each */
-};
-_Static_assert(BATCH_MAX <= UINT8_MAX, "a batch of one of them");
-
-static void see_packets(struct workers_member *w, struct takings *t)
-{
-	struct workers *c = w->workers;
-
-	t->n = 0;
-	w->turn++;
-	for (uint32_t k = 0; k < c->n; k++) {
-		uint32_t from = (w->turn + k) % c->n;
-		struct workers_pair *pair = workers_pair(c, from, w->id);
-
-		t->of[from] = 0;
-		if (from == w->id || t->n == BATCH_MAX)
-			continue;
-		uint32_t n = min_u32(ring_ready(&pair->packets) - pair->n_open, BATCH_MAX - t->n);
-
-		/* They stand in the other core's cache, and will be written. */
-		for (uint32_t i = 0; i < n; i++)
-			prefetch_write(ring_at(&pair->packets, pair->n_open + i));
-		t->of[from] = (uint8_t)n;
-		t->n += n;
-	}
-}
-
 /* Nobody has a port for it, or it was refused for another reason: whoever was asked forgets the way. */
 static void ask_failed(struct workers_member *w, const struct handoff_meta *way)
 {
@@ -358,7 +272,10 @@ static void judge_alone(struct inbox *in, const struct arrival *a)
 	w->ask.p = a->p;
 	w->ask.asked = a->way.asked;
 	w->ask.settled = false;
-	inbox_add(in, a->way.ifindex, a->p);
+	if (a->way.flags & WORKERS_HOST)
+		inbox_add_host(in, a->p);
+	else
+		inbox_add(in, a->way.ifindex, a->p);
 	inbox_flush(in);
 	w->ask.p = NULL;
 }
@@ -393,15 +310,33 @@ static void use_lease(struct inbox *in, struct arrival *a)
 		nat_lease_take_end(nat, &inside, a->way.lease.pool);
 }
 
+/* The host made it; here or where a redirect leads its flow is. */
+static void judge_host(struct inbox *in, struct arrival *a)
+{
+	uint32_t to = a->way.flags & HANDOFF_FINAL ? in->w->id : workers_redirected(in->w, &a->way.tuple);
+
+	if (to == in->w->id) {
+		workers_host_restore(a->p, &a->way);
+		inbox_add_host(in, a->p);
+		return;
+	}
+	a->way.flags |= HANDOFF_FINAL;
+	(void)handoff_packet(in->w, to, a->p, &a->way, HANDOFF_FREE_COPIED);
+}
+
 static void judge_arrival(struct inbox *in, struct arrival *a)
 {
 	struct owner_view v;
 
-	if (a->way.flags & HANDOFF_LEASE_WANTED) {
+	if ((a->way.flags & WORKERS_HOST) && a->way.asked == 0) {
+		judge_host(in, a);
+	} else if (a->way.flags & HANDOFF_LEASE_WANTED) {
 		lease_mapping(in, a);
 	} else if (a->way.flags & HANDOFF_LEASE) {
 		use_lease(in, a);
 	} else if (a->way.asked != 0) {
+		if (a->way.flags & WORKERS_HOST)
+			workers_host_restore(a->p, &a->way);
 		judge_alone(in, a);
 		if (!in->w->ask.settled)
 			ask_failed(in->w, &a->way);
@@ -439,7 +374,8 @@ static inline void arrive(struct inbox *in, uint32_t from, struct workers_pair *
 		return;
 	a.p->offload = slot->offload;
 	a.way = slot->way;
-	stamp_take(ip_stack_device(gateway_ip(w->gw), a.way.ifindex), a.p);
+	if (YG_LIKELY((a.way.flags & WORKERS_HOST) == 0))
+		stamp_take(ip_stack_device(gateway_ip(w->gw), a.way.ifindex), a.p);
 	judge_arrival(in, &a);
 }
 
@@ -448,37 +384,13 @@ static void judge_takings(struct inbox *in, const struct takings *t)
 	struct workers_member *w = in->w;
 
 	w->env->ledger.n_taken_over += t->n;
-	for (uint32_t k = 0; k < w->workers->n && t->n > 0; k++) {
-		uint32_t from = (w->turn + k) % w->workers->n;
+	for (uint32_t k = 0; k < w->workers->n_members && t->n > 0; k++) {
+		uint32_t from = (w->turn + k) % w->workers->n_members;
 		struct workers_pair *pair = workers_pair(w->workers, from, w->id);
 
 		for (uint32_t i = 0; i < t->of[from]; i++)
 			arrive(in, from, pair, ring_at(&pair->packets, pair->n_open + i));
 	}
-}
-
-/* Whoever keeps a packet has bytes of its own by now (packet_copy_on_hold); while somebody does not, no slot goes back.
- */
-static void give_slots_back(struct workers_member *w, const struct takings *t)
-{
-	bool all = true;
-
-	if (t->n == 0 && !w->slots_open)
-		return;
-	for (uint32_t from = 0; from < w->workers->n; from++) {
-		struct workers_pair *pair = workers_pair(w->workers, from, w->id);
-
-		pair->n_open += t->of[from];
-		if (pair->n_open == 0)
-			continue;
-		if (pair->n_used > 0) {
-			all = false;
-			continue;
-		}
-		ring_take(&pair->packets, pair->n_open);
-		pair->n_open = 0;
-	}
-	w->slots_open = !all;
 }
 
 /* What others have handed over, and what was just received on ifindex (b, may be NULL). */
@@ -489,7 +401,7 @@ static uint32_t judge_all(struct workers_member *w, uint32_t ifindex, struct bat
 
 	in.w = w;
 	in.now = now;
-	in.n = in.ifindex = 0;
+	in.n = in.ifindex = in.host.n = 0;
 	uint32_t n_returned = take_returns(w);
 	see_packets(w, &t);
 	workers_read_messages(w);
@@ -502,6 +414,20 @@ static uint32_t judge_all(struct workers_member *w, uint32_t ifindex, struct bat
 	return t.n + n_returned;
 }
 
+/* One worker and a host: nothing has come from it, and nothing goes to it. */
+static bool is_host_quiet(struct workers_member *w)
+{
+	struct workers_pair *from = workers_pair(w->workers, w->workers->n, w->id);
+
+	return ring_ready(&from->packets) == from->n_open && ring_ready(&from->messages) == 0 &&
+	       w->n_lent[w->workers->n] == 0 && (w->filled | w->touched) == 0;
+}
+
+static uint32_t poll_host_alone(struct workers_member *w, uint64_t now)
+{
+	return w->workers->n_members == 1 || is_host_quiet(w) ? 0 : judge_all(w, 0, NULL, now);
+}
+
 void workers_input(struct workers *c, uint32_t worker, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	struct workers_member *w = &c->worker[worker];
@@ -510,6 +436,7 @@ void workers_input(struct workers *c, uint32_t worker, uint32_t ifindex, struct 
 
 	if (c->n == 1) {
 		gateway_input(w->gw, ifindex, b, now);
+		(void)poll_host_alone(w, now);
 		return;
 	}
 	gateway_set_time(w->gw, now);
@@ -530,10 +457,10 @@ uint32_t workers_poll(struct workers *c, uint32_t worker, uint64_t now)
 {
 	struct workers_member *w = &c->worker[worker];
 
-	if (c->n == 1)
-		return 0;
 	gateway_set_time(w->gw, now);
-	return judge_all(w, 0, NULL, now);
+	if (worker == c->n)
+		return workers_host_poll(w, now);
+	return c->n == 1 ? poll_host_alone(w, now) : judge_all(w, 0, NULL, now);
 }
 
 void workers_expire(struct workers *c, uint32_t worker, uint64_t now)
@@ -541,9 +468,10 @@ void workers_expire(struct workers *c, uint32_t worker, uint64_t now)
 	struct workers_member *w = &c->worker[worker];
 
 	gateway_expire(w->gw, now);
-	if (c->n == 1)
+	if (c->n_members == 1)
 		return;
-	ct_fragments_expire(w->fragments, w->env);
+	if (w->fragments != NULL)
+		ct_fragments_expire(w->fragments, w->env);
 	workers_publish(w);
 }
 
@@ -552,5 +480,12 @@ uint64_t workers_next_deadline(const struct workers *c, uint32_t worker)
 	const struct workers_member *w = &c->worker[worker];
 	uint64_t next = gateway_next_deadline(w->gw);
 
-	return c->n == 1 ? next : min_u64(next, ct_fragments_deadline(w->fragments));
+	return w->fragments == NULL ? next : min_u64(next, ct_fragments_deadline(w->fragments));
+}
+
+void workers_flush(struct workers *c, uint32_t worker, uint64_t now)
+{
+	gateway_flush(c->worker[worker].gw, now);
+	if (c->n_members > 1)
+		workers_publish(&c->worker[worker]);
 }

@@ -221,8 +221,20 @@ static void read_pending_open(struct workers_member *w, const struct workers_mes
 		tell_pending_open(w, m);
 }
 
+static void read_group(struct workers_member *w, const struct workers_message *m)
+{
+	if (m->worker != 0)
+		(void)ip_group_join(gateway_ip(w->gw), m->ifindex, m->tuple.dst);
+	else
+		ip_group_leave(gateway_ip(w->gw), m->ifindex, m->tuple.dst);
+}
+
 static void read_message(struct workers_member *w, const struct workers_message *m)
 {
+	if (m->kind == WORKERS_GROUP) {
+		read_group(w, m);
+		return;
+	}
 	if (m->kind == WORKERS_LEASE_RETURN) {
 		nat_lease_grant_end(gateway_nat(w->gw), &m->tuple, m->ifindex);
 		return;
@@ -247,7 +259,7 @@ void workers_read_messages(struct workers_member *w)
 	const struct workers *c = w->workers;
 
 	flush_backlog(w);
-	for (uint32_t from = 0; from < c->n; from++) {
+	for (uint32_t from = 0; from < c->n_members; from++) {
 		if (from == w->id)
 			continue;
 		struct ring *ring = &workers_pair(c, from, w->id)->messages;
@@ -285,42 +297,66 @@ static bool tell_arrival(struct workers_member *w, uint32_t home, const struct t
 	return true;
 }
 
+/* By what packets of this direction are led, and from which interface. What the host sends is led by its answer
+ * (host.c): false when that is what the other direction is led by already. */
+static bool led_by(const struct workers_member *w, const struct conn *c, const struct workers_ext *s, enum ct_dir dir,
+		   struct tuple *t)
+{
+	const struct owner_tables *o = &w->workers->owner;
+	const struct tuple *other = &c->half[!dir].tuple;
+
+	*t = c->half[dir].tuple;
+	if (s->ifindex[dir] != 0)
+		return true;
+	*t = tuple_invert(t);
+	return !tuple_equal(t, other) || owner_of_tuple(o, 0, t) != owner_of_tuple(o, s->ifindex[!dir], other);
+}
+
 /* Sees to it that packets of this direction find their way here. */
 static bool steer_here(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir,
 		       enum how how)
 {
-	const struct tuple *t = &c->half[dir].tuple;
 	uint32_t ifindex = s->ifindex[dir];
+	struct tuple t;
 
 	s->home[dir] = (uint8_t)w->id;
-	if (ifindex == 0)
+	if (!led_by(w, c, s, dir, &t))
 		return true;
-	uint32_t home = owner_of_tuple(&w->workers->owner, ifindex, t);
+	uint32_t home = owner_of_tuple(&w->workers->owner, ifindex, &t);
 	if (home == w->id) {
-		if ((dir == CT_REPLY && holds_reply(c)) || !by_block(w, t))
+		if ((dir == CT_REPLY && ifindex != 0 && holds_reply(c)) || !by_block(w, &t))
 			return true;
-		if (pin(w, t)) {
+		if (pin(w, &t)) {
 			s->flags |= dir == CT_ORIGINAL ? WORKERS_EXT_PIN_ORIGINAL : WORKERS_EXT_PIN_REPLY;
 			return true;
 		}
-		home = owner_of_tuple(&w->workers->owner, ifindex, t);
+		home = owner_of_tuple(&w->workers->owner, ifindex, &t);
 		if (home == w->id)
 			return true;
 	}
 	s->home[dir] = (uint8_t)home;
-	return tell_arrival(w, home, t, ifindex, WORKERS_REDIRECT_ADD, how);
+	return tell_arrival(w, home, &t, ifindex, WORKERS_REDIRECT_ADD, how);
+}
+
+static void unpin_dir(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir)
+{
+	uint8_t flag = dir == CT_ORIGINAL ? WORKERS_EXT_PIN_ORIGINAL : WORKERS_EXT_PIN_REPLY;
+	struct tuple t;
+
+	(void)led_by(w, c, s, dir, &t);
+	if (s->flags & flag)
+		unpin(w, &t);
+	s->flags &= (uint8_t)~flag;
 }
 
 static void forget(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir)
 {
-	uint8_t flag = dir == CT_ORIGINAL ? WORKERS_EXT_PIN_ORIGINAL : WORKERS_EXT_PIN_REPLY;
+	struct tuple t;
 
-	if (s->flags & flag)
-		unpin(w, &c->half[dir].tuple);
+	(void)led_by(w, c, s, dir, &t);
+	unpin_dir(w, c, s, dir);
 	if (s->home[dir] != w->id)
-		(void)tell_arrival(w, s->home[dir], &c->half[dir].tuple, s->ifindex[dir], WORKERS_REDIRECT_REMOVE,
-				   BY_RING);
-	s->flags &= (uint8_t)~flag;
+		(void)tell_arrival(w, s->home[dir], &t, s->ifindex[dir], WORKERS_REDIRECT_REMOVE, BY_RING);
 	s->home[dir] = (uint8_t)w->id;
 }
 
@@ -424,10 +460,8 @@ static void each_connection(struct workers_member *w,
 
 static void unpin_both(struct workers_member *w, const struct conn *c, struct workers_ext *s)
 {
-	if (s->flags & WORKERS_EXT_PIN_ORIGINAL)
-		unpin(w, &c->half[CT_ORIGINAL].tuple);
-	if (s->flags & WORKERS_EXT_PIN_REPLY)
-		unpin(w, &c->half[CT_REPLY].tuple);
+	unpin_dir(w, c, s, CT_ORIGINAL);
+	unpin_dir(w, c, s, CT_REPLY);
 	s->flags = WORKERS_EXT_KNOWN;
 }
 

@@ -95,21 +95,27 @@ static void connect_slots(struct workers_member *w, struct siphash_key client_ke
 	ip_stack_set_share(gateway_ip(w->gw), w->id, w->workers->n);
 }
 
-static bool create_rings(struct workers *c)
+int workers_pair_init(struct workers_pair *p)
 {
-	c->pair = aligned_alloc(RING_LINE, c->n * c->n * sizeof(*c->pair));
+	if (ring_init(&p->packets, HANDOFF_SLOTS, HANDOFF_SLOT_BYTES) != 0 ||
+	    ring_init(&p->messages, WORKERS_MESSAGES, sizeof(struct workers_message)) != 0 ||
+	    ring_init(&p->returns, HANDOFF_RETURNS, sizeof(struct packet *)) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* With a place for the host, whose rings are made when it comes. */
+static bool create_pairs(struct workers *c)
+{
+	uint32_t n = (c->n + 1) * (c->n + 1);
+
+	c->pair = aligned_alloc(RING_LINE, n * sizeof(*c->pair));
 	if (c->pair == NULL)
 		return false;
-	memset(c->pair, 0, c->n * c->n * sizeof(*c->pair));
-	for (uint32_t i = 0; i < c->n * c->n; i++) {
-		struct workers_pair *p = &c->pair[i];
-
-		if (i / c->n != i % c->n &&
-		    (ring_init(&p->packets, HANDOFF_SLOTS, HANDOFF_SLOT_BYTES) != 0 ||
-		     ring_init(&p->messages, WORKERS_MESSAGES, sizeof(struct workers_message)) != 0 ||
-		     ring_init(&p->returns, HANDOFF_RETURNS, sizeof(struct packet *)) != 0))
+	memset(c->pair, 0, n * sizeof(*c->pair));
+	for (uint32_t i = 0; i < c->n * c->n; i++)
+		if (i / c->n != i % c->n && workers_pair_init(workers_pair(c, i / c->n, i % c->n)) != 0)
 			return false;
-	}
 	return true;
 }
 
@@ -118,10 +124,12 @@ static bool create_shared(struct workers *c, const uint8_t seed[RNG_SEED_BYTES])
 	struct rng rng;
 	uint8_t own[RNG_SEED_BYTES];
 
+	if (!create_pairs(c))
+		return false;
 	if (c->n == 1)
 		return true;
 	c->blocks = nat_blocks_create(c->n, ADDRESSES_MAX);
-	if (c->blocks == NULL || !create_rings(c))
+	if (c->blocks == NULL)
 		return false;
 	seed_of(seed, WORKERS_MAX, own);
 	rng_init(&rng, own);
@@ -148,8 +156,8 @@ struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, 
 
 	if (c == NULL)
 		return NULL;
-	c->n = n;
-	c->worker = calloc(n, sizeof(*c->worker));
+	c->n = c->n_members = n;
+	c->worker = calloc(n + 1, sizeof(*c->worker));
 	if (c->worker == NULL)
 		goto destroy;
 	for (uint32_t i = 0; i < n; i++) {
@@ -196,9 +204,11 @@ void workers_destroy(struct workers *c)
 			destroy_worker(&c->worker[i]);
 		}
 	}
-	for (uint32_t i = 0; c->worker != NULL && i < c->n; i++)
+	for (uint32_t i = 0; c->worker != NULL && i <= c->n; i++)
 		gateway_destroy(c->worker[i].gw);
-	for (uint32_t i = 0; c->pair != NULL && i < c->n * c->n; i++) {
+	if (c->worker != NULL)
+		free(c->worker[c->n].backlog);
+	for (uint32_t i = 0; c->pair != NULL && i < (c->n + 1) * (c->n + 1); i++) {
 		ring_fini(&c->pair[i].packets);
 		ring_fini(&c->pair[i].messages);
 		ring_fini(&c->pair[i].returns);
@@ -212,6 +222,11 @@ void workers_destroy(struct workers *c)
 uint32_t workers_n(const struct workers *c)
 {
 	return c->n;
+}
+
+bool workers_has_host(const struct workers *c)
+{
+	return c->n_members > c->n;
 }
 
 struct gateway *workers_gateway(struct workers *c, uint32_t worker)
@@ -241,12 +256,16 @@ void workers_drain(struct workers *c, uint64_t now)
 void workers_between(struct workers *c, struct workers_between *out)
 {
 	*out = (struct workers_between){ 0 };
-	for (uint32_t i = 0; i < c->n * c->n && c->n > 1; i++) {
-		if (i / c->n == i % c->n)
-			continue;
-		out->n_waiting += ring_ready_now(&c->pair[i].packets);
-		out->n_lent += c->worker[i / c->n].n_lent[i % c->n];
-	}
+	for (uint32_t from = 0; from < c->n_members; from++)
+		for (uint32_t to = 0; to < c->n_members; to++) {
+			if (from == to)
+				continue;
+			/* Those whose slots are not given back are taken over. */
+			struct workers_pair *pair = workers_pair(c, from, to);
+
+			out->n_waiting += ring_ready_now(&pair->packets) - pair->n_open;
+			out->n_lent += c->worker[from].n_lent[to];
+		}
 }
 
 struct adding {
@@ -338,5 +357,7 @@ int workers_configure(struct workers *c, const struct core_config *cfg, uint64_t
 	}
 	if (c->n > 1)
 		workers_resync(c);
+	if (workers_has_host(c))
+		return gateway_configure(c->worker[c->n].gw, cfg, now);
 	return 0;
 }

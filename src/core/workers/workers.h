@@ -28,6 +28,9 @@
  * of ICMP errors; a `limit` in a rule counts in each worker by itself, so N of them let through up to
  * N times as much. A packet for which another worker is asked for a port passes the rules of both.
  *
+ * The host (sockets, and what stands on them) is one more member, without devices (host.c): what is addressed
+ * to us is handed to it behind INPUT, by the worker that has its connection, and what it sends goes to that worker.
+ *
  * A worker group has no thread of its own: each worker's thread calls the functions below for its own
  * number, and only that thread touches that core. Rings have one producer and one consumer.
  * With one worker nothing of this is in the way: workers_input is gateway_input.
@@ -44,6 +47,12 @@ struct workers;
 /* n cores with the same limits (tables are divided between them), seeds derived from seed. */
 struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
 			       uint64_t now, event_fn *emit, void *const emit_ctx[]);
+/* The host on a thread of its own (host.c): member workers_n(c), for the functions below that take a worker.
+ * Before the threads start; without it each core is host for what it receives, and sockets are those of core 0. limits:
+ * of its packets. 0 or -ENOMEM. */
+int workers_add_host(struct workers *c, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
+		     uint64_t now, event_fn *emit, void *emit_ctx);
+bool workers_has_host(const struct workers *c);
 void workers_destroy(struct workers *c);
 uint32_t workers_n(const struct workers *c);
 struct gateway *workers_gateway(struct workers *c, uint32_t worker);
@@ -53,6 +62,9 @@ struct gateway *workers_gateway(struct workers *c, uint32_t worker);
 int workers_configure(struct workers *c, const struct core_config *cfg, uint64_t now);
 /* Likewise: sees what is on its way between workers to its end. No packet lies in memory of another worker then. */
 void workers_drain(struct workers *c, uint64_t now);
+
+/* Likewise: the host is shown what has been attached to the workers (NULL: nothing any more), or how it has changed. */
+void workers_show_device(struct workers *c, uint32_t ifindex, const struct device *d, uint64_t now);
 
 /* Likewise: what is on its way. Handed over (of all) + n_lent = taken over (of all) + n_waiting. */
 struct workers_between {
@@ -69,6 +81,8 @@ void workers_input(struct workers *c, uint32_t worker, uint32_t ifindex, struct 
 uint32_t workers_poll(struct workers *c, uint32_t worker, uint64_t now);
 void workers_expire(struct workers *c, uint32_t worker, uint64_t now);
 uint64_t workers_next_deadline(const struct workers *c, uint32_t worker);
+/* After calling into the core directly: sends what waits, and wakes who was given something. */
+void workers_flush(struct workers *c, uint32_t worker, uint64_t now);
 
 /* Called by a producer when a ring that was empty no longer is: wakes that worker. */
 typedef void workers_wake_fn(void *ctx, uint32_t worker);

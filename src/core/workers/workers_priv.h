@@ -20,9 +20,19 @@
 
 /* What is known of a packet that changes hands. */
 struct handoff_meta {
-	struct tuple tuple;     /* by which its flow is found; pieces: of the first one */
-	uint64_t asked;         /* workers that had no port for it; 0: nobody was asked */
-	struct nat_lease lease; /* HANDOFF_LEASE_WANTED, HANDOFF_LEASE */
+	struct tuple tuple; /* by which its flow is found; pieces: of the first one; WORKERS_HOST: of its answer */
+	union {
+		uint64_t asked; /* workers that had no port for it; 0: nobody was asked */
+		uint64_t since; /* to the host: when it was handed over */
+	};
+	union {
+		struct nat_lease lease; /* HANDOFF_LEASE_WANTED, HANDOFF_LEASE */
+		struct {
+			uint16_t zone;
+			uint8_t out_ifindex;           /* from it */
+			bool is_broadcast, link_group; /* to it */
+		} host;                                /* from the host, and to it */
+	};
 	uint8_t ifindex;
 	uint8_t flags; /* enum handoff_flag */
 };
@@ -48,6 +58,7 @@ enum handoff_flag {
 	HANDOFF_FRAGMENT = 0x2,     /* to where the pieces of its packet meet */
 	HANDOFF_LEASE_WANTED = 0x4, /* its sender's mapping is wanted */
 	HANDOFF_LEASE = 0x8,        /* and comes with it, if lease.lessor is set */
+	WORKERS_HOST = 0x80,        /* the host made it */
 	/* Of a slot, not of a way: */
 	HANDOFF_INLINE = 0x10,     /* a plain frame (owner_look_plain), and no more */
 	HANDOFF_CSUM_VALID = 0x20, /* with it: offload.csum_valid */
@@ -58,6 +69,7 @@ enum workers_message_kind {
 	WORKERS_REDIRECT_ADD,
 	WORKERS_REDIRECT_REMOVE, /* if it still leads to `worker` */
 	WORKERS_LEASE_RETURN,    /* of the mapping of an inside endpoint; ifindex is the pool */
+	WORKERS_GROUP,           /* the host has joined the group tuple.dst (worker 1) or left it (0) on ifindex */
 	WORKERS_PENDING_OPEN, /* of an inside endpoint to meet another (nat_pending_open_here); ifindex is the pool */
 };
 
@@ -133,7 +145,7 @@ struct workers_member {
 	uint32_t backlog_cap, backlog_first, backlog_n;
 	uint64_t touched; /* workers to whom something was published */
 	uint64_t filled;  /* workers in whose ring packets wait to be published */
-	uint32_t n_lent[WORKERS_MAX];
+	uint32_t n_lent[WORKERS_MAX + 1];
 	bool slots_open;     /* somewhere workers_pair.n_open is not 0 */
 	bool mostly_foreign; /* of the last batch received, many were others' */
 	uint32_t turn;       /* the ring that is looked at first */
@@ -149,19 +161,26 @@ struct workers_member {
 };
 
 struct workers {
-	uint32_t n;
+	uint32_t n;         /* workers */
+	uint32_t n_members; /* and the host, if there is one: number n */
 	struct owner_tables owner;
 	struct nat_blocks *blocks;
 	struct workers_member *worker;
-	struct workers_pair *pair; /* [from * n + to] */
+	struct workers_pair *pair; /* [from * (n + 1) + to] */
+	struct ip_host_wants wants;
+	struct device face[IP_INTERFACES_MAX]; /* what the host knows of the devices */
 	workers_wake_fn *wake;
 	void *wake_ctx;
 };
 
 static inline struct workers_pair *workers_pair(const struct workers *c, uint32_t from, uint32_t to)
 {
-	return &c->pair[from * c->n + to];
+	return &c->pair[from * (c->n + 1) + to];
 }
+
+/* --- workers.c --- */
+
+int workers_pair_init(struct workers_pair *p);
 
 /* --- redirect.c --- */
 
@@ -203,5 +222,16 @@ bool workers_elsewhere(void *ctx, struct packet *p);
 bool workers_lease(void *ctx, struct packet *p, const struct nat_lease *wanted);
 /* Makes what was put into rings visible, and wakes. */
 void workers_publish(struct workers_member *w);
+
+/* --- host.c --- */
+
+/* Slots of a worker's stack, of the host's. */
+bool workers_to_host(void *ctx, struct packet *p);
+void workers_carry(void *ctx, struct batch *b);
+void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined);
+/* A packet of the host's as its maker had it. */
+void workers_host_restore(struct packet *p, const struct handoff_meta *way);
+/* By the host: what was handed over to it. */
+uint32_t workers_host_poll(struct workers_member *w, uint64_t now);
 
 #endif

@@ -163,14 +163,14 @@ enum {
 	WATCH_TERM,
 	WATCH_HUP,
 	WATCH_WORKERS,
-	N_WATCHES = WATCH_WORKERS + WORKERS_MAX
+	N_WATCHES = WATCH_WORKERS + WORKERS_MAX + 1
 };
 
 static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 {
 	static const struct timeval look_every = { .tv_sec = 1 };
 
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		watch[WATCH_WORKERS + i] = event_new(r->base, worker_notify_fd(r->core[i].worker), EV_READ | EV_PERSIST,
 						     on_notify, &r->core[i]);
 	watch[WATCH_LINK] = event_new(r->base, netlink_monitor_fd(r->monitor), EV_READ | EV_PERSIST, on_link, r);
@@ -180,7 +180,7 @@ static bool watch_all(struct run *r, struct event *watch[N_WATCHES])
 	watch[WATCH_INT] = evsignal_new(r->base, SIGINT, on_stop, r);
 	watch[WATCH_TERM] = evsignal_new(r->base, SIGTERM, on_stop, r);
 	watch[WATCH_HUP] = evsignal_new(r->base, SIGHUP, on_hup, r);
-	for (size_t i = 0; i < WATCH_WORKERS + r->n_cores; i++)
+	for (size_t i = 0; i < WATCH_WORKERS + r->n_members; i++)
 		if (watch[i] == NULL || event_add(watch[i], i == WATCH_LOOK ? &look_every : NULL) != 0)
 			return false;
 	return true;
@@ -220,7 +220,8 @@ static void last_words(struct run *r)
 
 static void stop_workers(struct run *r)
 {
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	/* The host first, as in stop_all (run_target.c). */
+	for (uint32_t i = r->n_members; i-- > 0;)
 		worker_stop(r->core[i].worker);
 	/* What they had from each other. */
 	workers_drain(r->workers, worker_clock());
@@ -230,7 +231,7 @@ static int start_workers(struct run *r)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < r->n_cores && rc == 0; i++)
+	for (uint32_t i = 0; i < r->n_members && rc == 0; i++)
 		rc = worker_start(r->core[i].worker);
 	if (rc != 0)
 		stop_workers(r);
@@ -321,6 +322,14 @@ static void wake(void *ctx, uint32_t worker)
 	worker_wake(((struct run *)ctx)->core[worker].worker);
 }
 
+static bool make_host(struct run *r, uint64_t now)
+{
+	uint8_t seed[RNG_SEED_BYTES];
+
+	return getrandom(seed, sizeof(seed), 0) == (ssize_t)sizeof(seed) &&
+	       workers_add_host(r->workers, &r->limits, seed, now, worker_emit, r->core[r->n_cores].worker) == 0;
+}
+
 static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64_t now, uint64_t wall_offset_ns)
 {
 	void *emit_ctx[WORKERS_MAX];
@@ -330,9 +339,11 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 	r->workers = workers_create(r->n_cores, &r->limits, seed, now, worker_emit, emit_ctx);
 	if (r->workers == NULL)
 		return false;
+	if (r->n_members > r->n_cores && !make_host(r, now))
+		return false;
 	workers_set_wake(r->workers, wake, r);
 	stage_clock_start(&r->stage_clock);
-	for (uint32_t i = 0; i < r->n_cores; i++) {
+	for (uint32_t i = 0; i < r->n_members; i++) {
 		struct gateway *g = workers_gateway(r->workers, i);
 
 		gateway_env(g)->wall_offset_ns = wall_offset_ns;
@@ -424,7 +435,7 @@ static int with_loop(struct run *r)
 
 	r->base = event_base_new();
 	ok = r->base != NULL;
-	for (uint32_t i = 0; i < r->n_cores; i++) {
+	for (uint32_t i = 0; i < r->n_members; i++) {
 		r->core[i].run = r;
 		r->core[i].worker = worker_create();
 		ok = ok && r->core[i].worker != NULL;
@@ -433,7 +444,7 @@ static int with_loop(struct run *r)
 		status = with_core(r);
 	else
 		complain("no memory or descriptors");
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_destroy(r->core[i].worker);
 	if (r->base != NULL)
 		event_base_free(r->base);
@@ -518,6 +529,9 @@ int run_main(int argc, char **argv)
 		snapshot_destroy(r->snap);
 	} else if (r->snap != NULL) {
 		r->n_cores = r->snap->n_workers;
+		/* What is recorded happens in one order: the host is in the core then, and what it does a step like
+		 * others. */
+		r->n_members = r->n_cores + (r->record_dir == NULL);
 		if (path != NULL)
 			strcpy(r->socket_path, path);
 		if (path == NULL && control_path_default(r->socket_path, sizeof(r->socket_path), err, sizeof(err)) != 0)

@@ -43,7 +43,7 @@ void run_clock_look(struct run *r)
 
 	if (step < (int64_t)STEP_NS && step > -(int64_t)STEP_NS)
 		return;
-	for (uint32_t i = 0; i < r->n_cores; i++) {
+	for (uint32_t i = 0; i < r->n_members; i++) {
 		struct wall_call c = { .entry = &r->core[i].entry, .offset_ns = offset };
 		worker_call(r->core[i].worker, set_wall, &c);
 	}

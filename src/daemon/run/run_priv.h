@@ -33,7 +33,7 @@ struct run_port {
 	struct device counters; /* as they were before the device was taken anew */
 };
 
-/* A worker and what it has. */
+/* A worker and what it has; so is the host. */
 struct run_core {
 	struct run *run;
 	struct worker *worker;
@@ -50,8 +50,9 @@ struct run {
 	struct gateway_limits limits;
 	struct snapshot *snap;
 	struct workers *workers;
-	uint32_t n_cores;
-	struct run_core core[WORKERS_MAX];
+	uint32_t n_cores;   /* workers */
+	uint32_t n_members; /* and the host behind them, if it has a thread: not where something is recorded */
+	struct run_core core[WORKERS_MAX + 1];
 	struct stage_clock stage_clock;
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */

@@ -3,7 +3,8 @@
  * What commands see of a running gateway: the rooms of each worker's core, and the
  * slots through which they reach what lies above them. A slot that touches a core
  * does so in its worker, or while all workers rest: first each is told to park,
- * then all are waited for, so they stop at the same time.
+ * then all are waited for, so they stop at the same time. The host rests before them,
+ * and whoever waits for it keeps no packet waiting.
  */
 #include "daemon/run/run_priv.h"
 
@@ -11,19 +12,24 @@
 
 static void stop_all(struct run *r)
 {
+	/* The host first, while packets pass: what it is at may take long. */
+	for (uint32_t i = r->n_cores; i < r->n_members; i++) {
+		worker_quiesce(r->core[i].worker);
+		worker_is_quiesced(r->core[i].worker);
+	}
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		worker_quiesce(r->core[i].worker);
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		worker_is_quiesced(r->core[i].worker);
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		gateway_set_time(r->core[i].entry.gateway, worker_clock());
 }
 
 static void go_on_all(struct run *r)
 {
-	for (uint32_t i = 0; i < r->n_cores; i++)
-		gateway_flush(r->core[i].entry.gateway, worker_clock());
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
+		entry_flush(&r->core[i].entry, worker_clock());
+	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_resume(r->core[i].worker);
 }
 
@@ -58,19 +64,30 @@ static void slot_between(void *ctx, struct control_between *out)
 	*out = (struct control_between){ .n_waiting = between.n_waiting, .n_lent = between.n_lent };
 }
 
+/* The host is the last member: it has a thread of its own, or is core 0. */
+static struct run_core *host_of(struct run *r)
+{
+	return &r->core[r->n_members > r->n_cores ? r->n_cores : 0];
+}
+
+static void slot_call_host(void *ctx, control_fn *fn, void *arg)
+{
+	worker_call(host_of(ctx)->worker, fn, arg);
+}
+
 static int slot_raw_open(void *ctx)
 {
-	return core_api_ping_socket_open(&((struct run *)ctx)->core[0].entry);
+	return core_api_ping_socket_open(&host_of(ctx)->entry);
 }
 
 static void slot_raw_close(void *ctx, int socket)
 {
-	core_api_ping_socket_close(&((struct run *)ctx)->core[0].entry, socket);
+	core_api_ping_socket_close(&host_of(ctx)->entry, socket);
 }
 
 static int slot_raw_send(void *ctx, int socket, const struct ping_request *rq)
 {
-	return core_api_ping_socket_send(&((struct run *)ctx)->core[0].entry, socket, rq);
+	return core_api_ping_socket_send(&host_of(ctx)->entry, socket, rq);
 }
 
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
@@ -155,8 +172,20 @@ static void slot_want_events(void *ctx, uint32_t kinds)
 {
 	struct run *r = ctx;
 
-	for (uint32_t i = 0; i < r->n_cores; i++)
+	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_want_events(r->core[i].worker, kinds);
+}
+
+static struct control_core rooms_of(struct gateway *g)
+{
+	return (struct control_core){
+		.env = gateway_env(g),
+		.ip = gateway_ip(g),
+		.conntrack = gateway_conntrack(g),
+		.nat = gateway_nat(g),
+		.rules = gateway_rules(g),
+		.raw = gateway_ping_sockets(g),
+	};
 }
 
 void run_fill_target(struct run *r)
@@ -166,6 +195,7 @@ void run_fill_target(struct run *r)
 		.ctx = r,
 		.call = slot_call,
 		.call_all = slot_call_all,
+		.call_host = slot_call_host,
 		.between = slot_between,
 		.ping_socket_open = slot_raw_open,
 		.ping_socket_close = slot_raw_close,
@@ -184,16 +214,10 @@ void run_fill_target(struct run *r)
 		.stage_clock = slot_stage_clock,
 		.want_events = slot_want_events,
 	};
-	for (uint32_t i = 0; i < r->n_cores; i++) {
-		struct gateway *g = r->core[i].entry.gateway;
-
-		r->target.core[i] = (struct control_core){
-			.env = gateway_env(g),
-			.ip = gateway_ip(g),
-			.conntrack = gateway_conntrack(g),
-			.nat = gateway_nat(g),
-			.rules = gateway_rules(g),
-			.raw = gateway_ping_sockets(g),
-		};
+	for (uint32_t i = 0; i < r->n_cores; i++)
+		r->target.core[i] = rooms_of(r->core[i].entry.gateway);
+	if (r->n_members > r->n_cores) {
+		r->target.has_host = true;
+		r->target.host = rooms_of(host_of(r)->entry.gateway);
 	}
 }

@@ -279,7 +279,7 @@ static void run_call(struct worker *w, const struct call *c)
 {
 	gateway_set_time(w->entry->gateway, worker_clock());
 	c->fn(c->arg);
-	gateway_flush(w->entry->gateway, worker_clock());
+	entry_flush(w->entry, worker_clock());
 	send_notify(w);
 }
 
@@ -496,7 +496,9 @@ int worker_start(struct worker *w)
 	if (rc != 0)
 		return -rc;
 	w->running = true;
-	if (workers_n(w->entry->workers) > 1)
+	if (w->entry->worker == workers_n(w->entry->workers))
+		snprintf(name, sizeof(name), "host");
+	else if (workers_n(w->entry->workers) > 1)
 		snprintf(name, sizeof(name), "worker-%u", w->entry->worker);
 	pthread_setname_np(w->thread, name);
 	return 0;

@@ -7,7 +7,8 @@
  * stand in one short list that is looked through. What the list has of an interface
  * is what its device's filter must let in: the device is told the whole of it when
  * it changes, and again when the device came up, since a device that was gone and is
- * back has forgotten. Of several stacks that act as one, the first tells it.
+ * back has forgotten. Of several stacks that act as one, the first tells it. The stack
+ * of a host without devices has it told to those of the workers (host.c).
  *
  * Next: src/stack/ip/local.c
  */
@@ -51,6 +52,14 @@ void ip_groups_tell(struct ip_stack *s, uint32_t ifindex)
 	d->ops->set_groups(d, mac, n);
 }
 
+static void tell(struct ip_stack *s, uint32_t ifindex, uint32_t group, bool joined)
+{
+	if (s->carrier.group != NULL)
+		s->carrier.group(s->carrier.ctx, ifindex, group, joined);
+	else
+		ip_groups_tell(s, ifindex);
+}
+
 int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 {
 	struct ip_group *g;
@@ -65,7 +74,7 @@ int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 	if (s->n_groups == IP_GROUPS_MAX)
 		return -ENOSPC;
 	s->group[s->n_groups++] = (struct ip_group){ .group = group, .ifindex = ifindex, .n_joined = 1 };
-	ip_groups_tell(s, ifindex);
+	tell(s, ifindex, group, true);
 	return 0;
 }
 
@@ -76,5 +85,5 @@ void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 	if (g == NULL || --g->n_joined > 0)
 		return;
 	*g = s->group[--s->n_groups];
-	ip_groups_tell(s, ifindex);
+	tell(s, ifindex, group, false);
 }

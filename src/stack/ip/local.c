@@ -44,7 +44,9 @@ static void local_check(struct ip_stack *s, struct packet *p)
  * from here, by connections that stand. */
 static bool is_claimed(const struct ip_stack *s, const struct packet *p)
 {
-	return p->ip.proto == IPPROTO_NR_ICMP ? icmp_answers(p) : s->protocol[p->ip.proto].input != NULL;
+	return p->ip.proto == IPPROTO_NR_ICMP
+		       ? icmp_answers(p)
+		       : s->protocol[p->ip.proto].input != NULL || ip_host_claims(s, p->ip.proto);
 }
 
 /* --- what nobody took --- */
@@ -98,6 +100,7 @@ void ip_local_init(struct ip_stack *s)
 void ip_stack_set_protocol(struct ip_stack *s, uint8_t number, const struct ip_protocol *row)
 {
 	s->protocol[number] = row != NULL ? *row : nobody_of(number);
+	ip_host_tell_wants(s);
 }
 
 int ip_stack_add_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, void *ctx)
@@ -105,6 +108,7 @@ int ip_stack_add_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, void *
 	if (s->n_raw == IP_RAW_MAX)
 		return -ENOSPC;
 	s->raw[s->n_raw++] = (struct ip_raw){ .fn = fn, .ctx = ctx, .protocol = protocol };
+	ip_host_tell_wants(s);
 	return 0;
 }
 
@@ -119,6 +123,7 @@ void ip_stack_remove_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, vo
 			s->raw[n++] = *r;
 	}
 	s->n_raw = n;
+	ip_host_tell_wants(s);
 }
 
 /* All of them see it, whoever wants it. */
@@ -165,8 +170,7 @@ static void local_deliver(struct ip_stack *s, struct batch *b, uint32_t first, u
 	}
 }
 
-/* What has passed INPUT. */
-static void deliver_all(struct ip_stack *s, struct batch *b)
+void ip_local_deliver(struct ip_stack *s, struct batch *b)
 {
 	uint64_t wanted = 0;
 
@@ -194,6 +198,8 @@ void ip_local_in(struct ip_stack *s, struct batch *b)
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	hook_run(s->env, &s->hook[HOOK_INPUT], HOOK_INPUT, b);
-	deliver_all(s, b);
+	if (s->host.hand_over != NULL)
+		ip_host_hand_over(s, b);
+	ip_local_deliver(s, b);
 	stage_leave(&s->env->stages, outer);
 }

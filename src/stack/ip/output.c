@@ -368,6 +368,11 @@ void ip_local_out(struct ip_stack *s, struct batch *b)
 			fill_source(b->p[i], src != 0 ? src : ip_source_for(s, 0, b->p[i]->ip.dst));
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
+	if (s->carrier.carry != NULL) {
+		s->carrier.carry(s->carrier.ctx, b);
+		stage_leave(&s->env->stages, outer);
+		return;
+	}
 	hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);
 	for (uint32_t i = 0; i < b->n; i++)
 		route_out(s, b->p[i], PASS_BEHIND_OUTPUT);

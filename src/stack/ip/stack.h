@@ -14,6 +14,7 @@
 #ifndef YG_STACK_IP_STACK_H
 #define YG_STACK_IP_STACK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -167,6 +168,42 @@ void ip_stack_remove_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, vo
 #define IP_GROUPS_MAX 64
 int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group);
 void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+
+/* --- a host on a thread of its own (host.c) --- */
+
+/* What it takes: IP_HOST_WANTS_* by protocol. Written by its stack, read by those of the workers. */
+struct ip_host_wants {
+	_Atomic uint8_t protocol[256];
+};
+#define IP_HOST_WANTS_INPUT 0x1u /* a row takes packets; of ICMP also: a row is told of errors */
+#define IP_HOST_WANTS_RAW 0x2u   /* a raw input hook */
+
+/* Of a worker's stack: packets that have passed INPUT and that the host wants. True: p is not this stack's any more;
+ * false: it is dropped, by the reason in it. hand_over NULL: the host is this stack itself. */
+struct ip_host_slots {
+	void *ctx;
+	const struct ip_host_wants *wants;
+	bool (*hand_over)(void *ctx, struct packet *p);
+};
+void ip_stack_set_host(struct ip_stack *s, const struct ip_host_slots *slots);
+
+/* Of the host's stack, which has no hooks and sends nothing itself. */
+struct ip_carrier_slots {
+	void *ctx;
+	struct ip_host_wants *wants;
+	/* Packets made here, with their source; empties b. */
+	void (*carry)(void *ctx, struct batch *b);
+	/* A group is the first time joined, or left for the last time: the workers have to know. */
+	void (*group)(void *ctx, uint32_t ifindex, uint32_t group, bool joined);
+};
+void ip_stack_be_host(struct ip_stack *s, const struct ip_carrier_slots *slots);
+/* Of the host's stack: frames that were handed over, with their in_ifindex, zone, is_broadcast, link_group and
+ * held_since. */
+void ip_host_input(struct ip_stack *s, struct batch *b);
+/* When p, which somebody here is shown, was received: on a host's stack when it was handed over. */
+uint64_t ip_received_at(const struct ip_stack *s, const struct packet *p);
+/* Of a worker's: frames that the host made, with their zone, and out_ifindex if they are for many. */
+void ip_host_output(struct ip_stack *s, struct batch *b);
 
 /* Asked about a packet to an address of ours, or to one that only NAT uses, which nobody wanted, before it is refused.
  * True: its verdict is drop now, and nothing is answered. */

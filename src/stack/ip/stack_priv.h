@@ -96,6 +96,8 @@ struct ip_stack {
 	uint32_t n_raw;
 	struct ip_group group[IP_GROUPS_MAX];
 	uint32_t n_groups;
+	struct ip_host_slots host;
+	struct ip_carrier_slots carrier;
 	ip_unclaimed_fn *unclaimed;
 	void *unclaimed_ctx;
 	ip_flowcache_fn *flowcache;
@@ -152,6 +154,12 @@ void ip_loop_run(struct ip_stack *s);
 /* local.c */
 void ip_local_init(struct ip_stack *s);
 void ip_local_in(struct ip_stack *s, struct batch *b);
+/* What has passed INPUT. */
+void ip_local_deliver(struct ip_stack *s, struct batch *b);
+/* host.c: takes out of b what the host wants */
+void ip_host_hand_over(struct ip_stack *s, struct batch *b);
+bool ip_host_claims(const struct ip_stack *s, uint8_t protocol);
+void ip_host_tell_wants(struct ip_stack *s);
 /* group.c */
 bool ip_group_is_joined(const struct ip_stack *s, uint32_t ifindex, uint32_t group);
 /* What the device's filter must let in, once it is there, and when it came back. */

@@ -29,6 +29,7 @@ struct ping_sockets {
 	ping_socket_ready_fn *ready;
 	void *ready_ctx;
 	uint64_t n_overflowed;
+	uint32_t n_open;
 	struct ping_socket socket[PING_SOCKETS_MAX];
 };
 
@@ -59,7 +60,7 @@ static void push(struct ping_sockets *r, int socket, const struct ping_message *
 static void hear(struct ping_sockets *r, int socket, const struct packet *p, uint16_t seq)
 {
 	struct ping_message m = {
-		.received_ns = ip_stack_env(r->stack)->now,
+		.received_ns = ip_received_at(r->stack, p),
 		.from = p->ip.src,
 		.type = p->l4.type,
 		.code = p->l4.code,
@@ -97,14 +98,22 @@ struct ping_sockets *ping_sockets_create(struct ip_stack *s)
 	if (r == NULL)
 		return NULL;
 	r->stack = s;
-	ip_stack_set_protocol(s, IPPROTO_NR_ICMP,
-			      &(struct ip_protocol){ .ctx = r, .input = replies, .icmp_error = error });
 	return r;
 }
 
 void ping_sockets_destroy(struct ping_sockets *r)
 {
 	free(r);
+}
+
+/* While none is open nobody needs to be shown anything. */
+static void listen_if_any(struct ping_sockets *r)
+{
+	const struct ip_protocol row = {
+		.ctx = r, .input = replies, .icmp_error = error, .unreachable = IP_UNREACHABLE_PROTOCOL
+	};
+
+	ip_stack_set_protocol(r->stack, IPPROTO_NR_ICMP, r->n_open > 0 ? &row : NULL);
 }
 
 int ping_socket_open(struct ping_sockets *r)
@@ -121,6 +130,8 @@ int ping_socket_open(struct ping_sockets *r)
 			s->id = (uint16_t)rng_below(&env->rng, UINT16_MAX) + 1;
 		while (by_id(r, s->id) >= 0);
 		s->open = true;
+		r->n_open++;
+		listen_if_any(r);
 		return i;
 	}
 	return -EMFILE;
@@ -128,8 +139,10 @@ int ping_socket_open(struct ping_sockets *r)
 
 void ping_socket_close(struct ping_sockets *r, int socket)
 {
+	r->n_open -= r->socket[socket].open;
 	r->socket[socket].open = false;
 	r->socket[socket].n = 0;
+	listen_if_any(r);
 }
 
 uint16_t raw_id(const struct ping_sockets *r, int socket)

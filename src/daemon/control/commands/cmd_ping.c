@@ -2,7 +2,8 @@
  *
  * `raw`: a raw ICMP socket on the gateway's own stack for a program at the
  * other end of the control socket (ping, traceroute). Both times of a round
- * trip are taken in the worker, so they do not measure the control socket.
+ * trip are taken in the gateway: when the host sends, and when a worker has received;
+ * so they do not measure the control socket.
  *
  * Lines from the client:  send DST SEQ DATA-LEN TTL TOS DF ZONE
  * Lines to the client:    sent SEQ TIME | failed SEQ ERRNO |
@@ -48,7 +49,7 @@ static void do_send(void *arg)
 {
 	struct raw_state *s = arg;
 
-	s->sent_ns = s->target->env->now;
+	s->sent_ns = target_host(s->target)->env->now;
 	s->result = s->target->raw_send(s->target->ctx, s->socket, &s->request);
 }
 
@@ -57,7 +58,7 @@ static void do_receive(void *arg)
 	struct raw_state *s = arg;
 
 	for (s->n = 0; s->n < PING_SOCKET_QUEUE_MAX; s->n++)
-		if (!ping_socket_receive(s->target->raw, s->socket, &s->message[s->n]))
+		if (!ping_socket_receive(target_host(s->target)->raw, s->socket, &s->message[s->n]))
 			return;
 }
 
@@ -66,7 +67,7 @@ static int raw_start(struct command_call *c)
 	struct raw_state *s = c->state;
 
 	s->target = c->target;
-	target_call(c->target, do_open, s);
+	target_call_host(c->target, do_open, s);
 	if (s->socket < 0) {
 		command_error(c, "the gateway has no raw socket left (%d are open)\n", PING_SOCKETS_MAX);
 		return EXIT_USAGE;
@@ -80,7 +81,7 @@ static int raw_replies(struct command_call *c)
 
 	if (c->backlog(c->carrier) > BACKLOG_MAX)
 		return COMMAND_MORE;
-	target_call(c->target, do_receive, s);
+	target_call_host(c->target, do_receive, s);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct ping_message *m = &s->message[i];
 		command_printf(c, "got %u %" PRIu32 " %u %u %u %u %" PRIu32 " %" PRIu64 "\n", m->seq, m->from, m->type,
@@ -109,12 +110,12 @@ static int raw_line(struct command_call *c, const char *line)
 		.df = df != 0,
 		.zone = (uint16_t)zone,
 	};
-	target_call(c->target, do_send, s);
+	target_call_host(c->target, do_send, s);
 	if (s->result == 0)
 		command_printf(c, "sent %u %" PRIu64 "\n", seq, s->sent_ns);
 	else
 		command_printf(c, "failed %u %d\n", seq, -s->result);
-	/* What we sent to ourselves is answered already. */
+	/* What we sent to ourselves may be answered already. */
 	return raw_replies(c);
 }
 
@@ -123,7 +124,7 @@ static void raw_end(struct command_call *c)
 	struct raw_state *s = c->state;
 
 	if (s->target != NULL && s->socket >= 0)
-		target_call(c->target, do_close, s);
+		target_call_host(c->target, do_close, s);
 }
 
 const struct command cmd_ping_socket = {

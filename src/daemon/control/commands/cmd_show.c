@@ -48,18 +48,24 @@ struct drops_copy {
 	uint64_t at[N_LEDGER_ROWS][LEDGER_PLACES];
 };
 
+static void add_drops(struct drops_copy *d, const struct ledger *l)
+{
+	for (size_t k = 0; k < N_DROP_REASONS; k++)
+		d->n[k] += l->n_dropped[k];
+	for (size_t row = 0; row < N_LEDGER_ROWS; row++)
+		for (size_t k = 0; k < LEDGER_PLACES; k++)
+			d->at[row][k] += l->n_dropped_at[row][k];
+}
+
 /* While all workers rest: the same moment as `stats` would have. */
 static void copy_drops(void *arg)
 {
 	struct drops_copy *d = arg;
 
 	for (uint32_t i = 0; i < d->target->n_cores; i++)
-		for (size_t k = 0; k < N_DROP_REASONS; k++)
-			d->n[k] += d->target->core[i].env->ledger.n_dropped[k];
-	for (uint32_t i = 0; i < d->target->n_cores; i++)
-		for (size_t row = 0; row < N_LEDGER_ROWS; row++)
-			for (size_t k = 0; k < LEDGER_PLACES; k++)
-				d->at[row][k] += d->target->core[i].env->ledger.n_dropped_at[row][k];
+		add_drops(d, &d->target->core[i].env->ledger);
+	if (d->target->has_host)
+		add_drops(d, &d->target->host.env->ledger);
 }
 
 /* "wan0=12,lan0=3": on which links, where the reason is one of a link. */

@@ -3,7 +3,7 @@
  * `yangguan stats`: the law of conservation, row by row, read while the worker
  * stands between two batches; that of packets, and that of ports and mappings.
  *
- * With several workers all of them stand still for it. The law holds in each by
+ * All workers, and the host before them, stand still for it. The law holds in each by
  * itself, and so in their sum. What went from one to another is compared too:
  * what was handed over is taken over, or waits in a ring. A large packet travels
  * by its address and is held by the first worker until that comes back; such
@@ -59,6 +59,7 @@ struct stats_copy {
 	struct control_between between;
 	struct law sum;
 	struct law worker[CONTROL_CORES_MAX];
+	struct law host;
 	struct nat_law ports;    /* of all */
 	bool ports_hold_in_each; /* workers */
 };
@@ -82,6 +83,17 @@ static void copy_law(const struct env *env, struct law *law)
 	} };
 }
 
+/* Of a worker, or the host. */
+static void copy_member(struct stats_copy *s, const struct control_core *core, struct law *law)
+{
+	copy_law(core->env, law);
+	for (size_t k = 0; k < N_LAW_ROWS; k++)
+		s->sum.n[k] += law->n[k];
+	s->capacity += packet_pool_capacity(core->env->pool);
+	for (size_t k = 0; k < N_ICMP_SILENCE; k++)
+		s->icmp[k] += icmp_counts(core->ip)[k];
+}
+
 /* While all workers rest. */
 static void copy_stats(void *arg)
 {
@@ -89,6 +101,8 @@ static void copy_stats(void *arg)
 	const struct control_target *t = s->target;
 
 	s->ports_hold_in_each = true;
+	if (t->has_host)
+		copy_member(s, &t->host, &s->host);
 	for (uint32_t i = 0; i < t->n_cores; i++) {
 		struct nat_law ports;
 
@@ -96,14 +110,9 @@ static void copy_stats(void *arg)
 		s->ports_hold_in_each &= nat_law_in_use(&ports) == nat_law_held(&ports);
 		for (size_t k = 0; k < N_NAT_LAW_ROWS; k++)
 			s->ports.n[k] += ports.n[k];
-		copy_law(t->core[i].env, &s->worker[i]);
-		for (size_t k = 0; k < N_LAW_ROWS; k++)
-			s->sum.n[k] += s->worker[i].n[k];
-		s->capacity += packet_pool_capacity(t->core[i].env->pool);
-		for (size_t k = 0; k < N_ICMP_SILENCE; k++)
-			s->icmp[k] += icmp_counts(t->core[i].ip)[k];
+		copy_member(s, &t->core[i], &s->worker[i]);
 	}
-	if (t->n_cores > 1)
+	if (t->n_cores > 1 || t->has_host)
 		t->between(t->ctx, &s->between);
 }
 
@@ -143,7 +152,7 @@ static const struct out_column law_columns[] = {
 static const struct out_table law_table = { "law", law_columns, ARRAY_LEN(law_columns), NULL };
 static const struct out_column between_columns[] = {
 	{ "side", "SIDE", OUT_TEXT },
-	{ "row", "PACKETS BETWEEN WORKERS", OUT_TEXT },
+	{ "row", "PACKETS BETWEEN WORKERS, AND THE HOST", OUT_TEXT },
 	{ "count", "COUNT", OUT_U64 },
 };
 static const struct out_table between_table = { "between", between_columns, ARRAY_LEN(between_columns), NULL };
@@ -164,6 +173,24 @@ static const struct out_column worker_columns[] = {
 };
 _Static_assert(ARRAY_LEN(worker_columns) == N_LAW_ROWS + 2, "a column a row of the law");
 static const struct out_table worker_table = { "workers", worker_columns, ARRAY_LEN(worker_columns), NULL };
+/* The same of the host, whose row has a word where a worker has its number. */
+static const struct out_column host_columns[] = {
+	{ "host", "HOST", OUT_TEXT },
+	{ "received", "RECEIVED", OUT_U64 },
+	{ "originated", "ORIGINATED", OUT_U64 },
+	{ "pieces_made", "PIECES", OUT_U64 },
+	{ "taken_over", "TAKEN-OVER", OUT_U64 },
+	{ "handed", "HANDED", OUT_U64 },
+	{ "delivered", "DELIVERED", OUT_U64 },
+	{ "consumed", "CONSUMED", OUT_U64 },
+	{ "held", "HELD", OUT_U64 },
+	{ "merged", "MERGED", OUT_U64 },
+	{ "handed_over", "HANDED-OVER", OUT_U64 },
+	{ "dropped", "DROPPED", OUT_U64 },
+	{ "holds", "HOLDS", OUT_YES_NO },
+};
+_Static_assert(ARRAY_LEN(host_columns) == N_LAW_ROWS + 2, "a column a row of the law");
+static const struct out_table host_table = { "host", host_columns, ARRAY_LEN(host_columns), NULL };
 static const struct out_column sum_in = { "in", NULL, OUT_U64 };
 static const struct out_column sum_out = { "out", NULL, OUT_U64 };
 static const struct out_column holds = { "holds", NULL, OUT_YES_NO };
@@ -195,24 +222,34 @@ static void put_sum(struct command_call *c, const struct law *sum)
 	output_table_end(&c->output);
 }
 
-/* Worker by worker, and between them. False when something does not balance. */
-static bool put_workers(struct command_call *c, const struct stats_copy *s)
+static bool put_member(struct command_call *c, struct out_value name, const struct law *law)
+{
+	struct out_value row[N_LAW_ROWS + 2] = { name };
+	bool holds_here = law_in(law) == law_out(law);
+
+	for (size_t k = 0; k < N_LAW_ROWS; k++)
+		row[1 + k] = OUT_U(law->n[k]);
+	row[1 + N_LAW_ROWS] = OUT_Y(holds_here);
+	output_row(&c->output, row);
+	return holds_here;
+}
+
+/* Worker by worker, the host, and between them. False when something does not balance. */
+static bool put_members(struct command_call *c, const struct stats_copy *s)
 {
 	bool ok = between_in(s) == between_out(s);
 
-	output_table_begin(&c->output, &worker_table);
-	for (uint32_t i = 0; i < s->target->n_cores; i++) {
-		const struct law *law = &s->worker[i];
-		struct out_value row[N_LAW_ROWS + 2] = { OUT_U(i) };
-		bool holds_here = law_in(law) == law_out(law);
-
-		for (size_t k = 0; k < N_LAW_ROWS; k++)
-			row[1 + k] = OUT_U(law->n[k]);
-		row[1 + N_LAW_ROWS] = OUT_Y(holds_here);
-		output_row(&c->output, row);
-		ok = ok && holds_here;
+	if (s->target->n_cores > 1) {
+		output_table_begin(&c->output, &worker_table);
+		for (uint32_t i = 0; i < s->target->n_cores; i++)
+			ok = put_member(c, OUT_U(i), &s->worker[i]) && ok;
+		output_table_end(&c->output);
 	}
-	output_table_end(&c->output);
+	if (s->target->has_host) {
+		output_table_begin(&c->output, &host_table);
+		ok = put_member(c, OUT_T("host"), &s->host) && ok;
+		output_table_end(&c->output);
+	}
 	output_table_begin(&c->output, &between_table);
 	law_row(c, "in", "handed over", s->sum.n[LAW_HANDED_OVER]);
 	law_row(c, "in", "lent and not back yet", s->between.n_lent);
@@ -228,12 +265,12 @@ static bool put_law(struct command_call *c, const struct stats_copy *s)
 {
 	uint64_t in = law_in(&s->sum), out = law_out(&s->sum);
 	int64_t diff = (int64_t)(in - out), diff_between = (int64_t)(between_in(s) - between_out(s));
-	bool several = s->target->n_cores > 1, ok = diff == 0;
+	bool several = s->target->n_cores > 1 || s->target->has_host, ok = diff == 0;
 	char text[128];
 
 	put_sum(c, &s->sum);
 	if (several)
-		ok = put_workers(c, s) && ok;
+		ok = put_members(c, s) && ok;
 	output_value(&c->output, &sum_in, OUT_U(in));
 	output_value(&c->output, &sum_out, OUT_U(out));
 	output_value(&c->output, &holds, OUT_Y(ok));
@@ -242,7 +279,9 @@ static bool put_law(struct command_call *c, const struct stats_copy *s)
 	output_value(&c->output, &pool_capacity, OUT_U(s->capacity));
 	if (ok)
 		snprintf(text, sizeof(text), "holds, %" PRIu64 " = %" PRIu64 "%s", in, out,
-			 several ? ", in each worker and between them" : "");
+			 s->target->has_host ? ", in each worker and the host, and between them"
+			 : several           ? ", in each worker and between them"
+					     : "");
 	else if (diff != 0)
 		snprintf(text, sizeof(text), "does NOT hold by %" PRId64, diff);
 	else if (diff_between != 0)
@@ -343,8 +382,8 @@ const struct command cmd_stats = {
 			"counted apart.\n\n"
 			"So it is with ports and mappings: each one in use is held by a connection, or by who is "
 			"named; a port that three connections share counts three times.\n\n"
-			"With several workers the first table is their sum, the next has a row for each, and a third "
-			"compares\nwhat went from one to another; all are of one moment.\n\n"
+			"The first table is the sum of all; workers, if there are several, and the host have rows of their own "
+			"behind it, and the next\ncompares what went from one to another; all are of one moment.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
 			"its own, without those of the stages in it, and clocks a second are told below the table. With "
 			"several workers\nit is their sum; -j has each by itself too.",

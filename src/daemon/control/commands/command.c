@@ -178,9 +178,22 @@ void target_call_each(const struct control_target *t, target_core_fn *fn, void *
 	}
 }
 
+const struct control_core *target_host(const struct control_target *t)
+{
+	return t->has_host ? &t->host : &t->core[0];
+}
+
+void target_call_host(const struct control_target *t, control_fn *fn, void *arg)
+{
+	if (t->call_host != NULL)
+		t->call_host(t->ctx, fn, arg);
+	else
+		target_call(t, fn, arg);
+}
+
 void target_call_all(const struct control_target *t, control_fn *fn, void *arg)
 {
-	if (t->n_cores == 1)
+	if (t->n_cores == 1 && !t->has_host)
 		target_call(t, fn, arg);
 	else
 		t->call_all(t->ctx, fn, arg);

@@ -73,6 +73,9 @@ void target_call_core(const struct control_target *t, uint32_t core, control_fn 
 /* Runs fn in each worker, one after the other: what is read of a core is of one moment, of two cores it is not. */
 typedef void target_core_fn(void *arg, const struct control_core *core, uint32_t number);
 void target_call_each(const struct control_target *t, target_core_fn *fn, void *arg);
+/* In the thread of the host, and what it has. */
+void target_call_host(const struct control_target *t, control_fn *fn, void *arg);
+const struct control_core *target_host(const struct control_target *t);
 /* Runs fn(arg) once while all workers rest: for what must be of one moment in all of them. Short. */
 void target_call_all(const struct control_target *t, control_fn *fn, void *arg);
 

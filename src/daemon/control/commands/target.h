@@ -55,17 +55,25 @@ struct control_target {
 		};
 	};
 
+	/* The host when it has a thread of its own: env, ip and raw, the rest is NULL. Else core 0 is the host. */
+	bool has_host;
+	struct control_core host;
+
 	void *ctx;
 	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn
 	 * does must be short: packets wait. Called from the control thread only. */
 	void (*call)(void *ctx, uint32_t core, control_fn *fn, void *arg);
 	/* Runs fn once, in whatever thread, while every worker rests between two batches with its core's clock set: fn
 	 * may read and change all cores. All packets wait, so it is for what must be of one moment. Called from the
-	 * control thread only. NULL is allowed with one core: then it is `call`. */
+	 * control thread only. NULL is allowed with one core and no host: then it is `call`. */
 	void (*call_all)(void *ctx, control_fn *fn, void *arg);
-	/* Inside call_all: what is on its way between workers. NULL with one core. */
+	/* The same as `call` in the thread of the host, which may be at something that takes a second. NULL: that of
+	 * core 0. */
+	void (*call_host)(void *ctx, control_fn *fn, void *arg);
+	/* Inside call_all: what is on its way between workers, and between them and the host. NULL with one core and no
+	 * host. */
 	void (*between)(void *ctx, struct control_between *out);
-	/* Inside `call` of core 0, whose raw sockets these are: what changes it, so that a recording has it too. */
+	/* Inside call_host, whose raw sockets these are: what changes it, so that a recording has it too. */
 	int (*ping_socket_open)(void *ctx);
 	void (*ping_socket_close)(void *ctx, int socket);
 	int (*raw_send)(void *ctx, int socket, const struct ping_request *rq);
