@@ -37,7 +37,9 @@ define configure
 	@command -v meson >/dev/null && command -v ninja >/dev/null || \
 		{ echo "meson or ninja is missing: run tools/setup" >&2; exit 1; }
 	@if [ ! -f $(1)/build.ninja ] || [ "$$(cat $(1)/.configured 2>/dev/null)" != "$(CC) $(2)" ]; then \
-		rm -rf $(1) && meson setup $(1) $(2) && echo "$(CC) $(2)" >$(1)/.configured; \
+		rm -rf $(1) && mkdir -p $(1) && echo "$(1): configuring for $(CC) $(2)" && \
+		{ meson setup $(1) $(2) >$(1)/configure.log 2>&1 || { cat $(1)/configure.log; false; }; } && \
+		echo "$(CC) $(2)" >$(1)/.configured; \
 	fi
 endef
 
@@ -47,7 +49,7 @@ OPTIMISED = -Dbuildtype=debugoptimized -Doptimization=3 $(if $(findstring clang,
 
 all:
 	$(call configure,$(BUILD),-Dprefix=$(prefix) $(OPTIMISED) -Dtests=disabled $(MESON_WERROR))
-	@ninja -C $(BUILD)
+	@tools/build $(BUILD)
 
 setup:
 	@tools/setup
@@ -61,7 +63,7 @@ lab: setup
 test: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
 		-Dtests=enabled $(MESON_WERROR))
-	@ninja -C $(BUILD_TEST)
+	@tools/build $(BUILD_TEST)
 	@if [ -z "$(SUITE)" ]; then $(MAKE) --no-print-directory tsan; fi
 	@if [ -z "$(SUITE)" ] && [ "$(FUZZ)" != no ] && tools/has-libfuzzer; then \
 		$(MAKE) --no-print-directory fuzz-build CC=clang && \
@@ -100,13 +102,17 @@ tsan: setup
 # Linux and Yangguan side by side; root, some minutes. ROWS='veth-xdp*' measures only those (bench/run --list),
 # SECONDS= is how long each of the windows takes, PREFIXES= a file with a full Internet table.
 bench: setup all
-	@ninja -C $(BUILD) bench-programs
+	@tools/build $(BUILD) bench-programs
 	@bench/run $(BUILD) --rows '$(ROWS)' --seconds $(SECONDS) --rounds $(ROUNDS) $(if $(PREFIXES),--prefixes $(PREFIXES))
+
+# All C files in the form of .clang-format (a test of the suite `tools` holds them to it).
+format:
+	@tools/format
 
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
-	@ninja -C $(BUILD_FUZZ)
+	@tools/build $(BUILD_FUZZ)
 
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
@@ -122,6 +128,7 @@ help:
 	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
+	@echo 'make format     all C files in the form of .clang-format'
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make fresh      both commands of README on the least Debian that can be had, made for this; root'
 	@echo 'make setup      install what is missing'
@@ -129,4 +136,4 @@ help:
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fresh bench rfc soak tsan fuzz-build install clean help
+.PHONY: all setup lab test fresh bench rfc soak tsan format fuzz-build install clean help

@@ -25,10 +25,11 @@
 /* Interfaces that are told apart; number 0 is "none", and what lies beyond. */
 #define LEDGER_PLACES 64
 /* Reasons that an operator looks for on one link: of neighbours, of translation, of an output device. */
+/* clang-format off */
 #define LEDGER_PLACED(X) \
-	X(NEIGH_QUEUE) \
-	X(NEIGH_UNREACHABLE) X(NEIGH_TABLE) X(NEIGH_SOURCE) X(NAT_EXHAUSTED) X(NAT_NO_MAPPING) X(NAT_UNSOLICITED) \
-		X(NAT_ROUTE_CHANGED) X(TX_DOWN)
+	X(NEIGH_QUEUE) X(NEIGH_UNREACHABLE) X(NEIGH_TABLE) X(NEIGH_SOURCE) \
+	X(NAT_EXHAUSTED) X(NAT_NO_MAPPING) X(NAT_UNSOLICITED) X(NAT_ROUTE_CHANGED) X(TX_DOWN)
+/* clang-format on */
 enum ledger_row {
 #define X(name) LEDGER_ROW_##name,
 	LEDGER_PLACED(X)

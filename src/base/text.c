@@ -40,10 +40,3 @@ void text_add(struct text *t, const char *fmt, ...)
 	text_add_v(t, fmt, args);
 	va_end(args);
 }
-
-void text_clear(struct text *t)
-{
-	t->buf[0] = '\0';
-	t->len = 0;
-	t->cut = false;
-}

@@ -25,7 +25,5 @@ struct text text_of(char *buf, size_t cap);
 /* Adds as printf does; what runs past the end is cut off. */
 void text_add(struct text *t, const char *fmt, ...) YG_PRINTF(2, 3);
 void text_add_v(struct text *t, const char *fmt, va_list args) YG_PRINTF(2, 0);
-/* Empties it for the next use of the same buffer. */
-void text_clear(struct text *t);
 
 #endif

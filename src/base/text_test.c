@@ -24,8 +24,6 @@ static void adds_in_order(void **state)
 	assert_string_equal(buf, "a=1 b");
 	assert_int_equal(t.len, 5);
 	assert_false(t.cut);
-	text_clear(&t);
-	assert_string_equal(buf, "");
 }
 
 /* Catches a write past the end, a text that fits and is called cut, and a later
@@ -39,7 +37,7 @@ static void cuts_at_the_end(void **state)
 	assert_false(t.cut);
 	text_add(&t, "%s", "");
 	assert_false(t.cut);
-	text_clear(&t);
+	t = text_of(buf, 6);
 	text_add(&t, "123");
 	text_add(&t, "456");
 	assert_true(t.cut);

@@ -79,8 +79,10 @@ static void test_udp_segments(void **state)
 	assert_int_equal(bind(at, (struct sockaddr *)&to, sizeof(to)), 0);
 	netns_go(w, NETNS_A);
 	from = socket(AF_INET, SOCK_DGRAM, 0);
-	if (setsockopt(from, SOL_UDP, UDP_SEGMENT_NR, &size, sizeof(size)) < 0)
+	if (setsockopt(from, SOL_UDP, UDP_SEGMENT_NR, &size, sizeof(size)) < 0) {
+		printf("skipped: this kernel has no UDP_SEGMENT\n");
 		skip();
+	}
 	netns_go(w, NETNS_GW);
 	for (uint32_t i = 0; i < sizeof(out); i++)
 		out[i] = (uint8_t)(i / 1000 + i);
@@ -332,8 +334,10 @@ static void test_cut_frame_is_a_named_drop(void **state)
 	netns_go(w, NETNS_A);
 	int r = set_gso_sizes("a0", 180000);
 	netns_go(w, NETNS_GW);
-	if (r < 0)
+	if (r < 0) {
+		printf("skipped: this kernel makes no segments of more than 64 KB\n");
 		skip();
+	}
 	netns_stream_start(w, &s, UINT64_C(100) << 20);
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 	while (w->ledger.n_dropped[DROP_FRAME_CUT] == 0 && netns_now_ms() < deadline) {
@@ -421,21 +425,18 @@ static void test_held_packets_keep_their_bytes(void **state)
 static void test_open_errors(void **state)
 {
 	struct device *d = NULL;
-	char err[256], note[256];
+	char err[256];
 
-	assert_int_equal(device_open("af_packet", "nosuch0", NULL, &d, note, sizeof(note), err, sizeof(err)), -ENODEV);
+	assert_int_equal(device_open("af_packet", "nosuch0", NULL, &d, err, sizeof(err)), -ENODEV);
 	assert_non_null(strstr(err, "nosuch0"));
-	assert_int_equal(device_open("auto", "a-name-that-is-too-long", NULL, &d, note, sizeof(note), err, sizeof(err)),
-			 -ENODEV);
-	assert_int_equal(device_open("af_packet", "lo", NULL, &d, note, sizeof(note), err, sizeof(err)),
-			 -EPROTONOSUPPORT);
+	assert_int_equal(device_open("af_packet", "a-name-that-is-too-long", NULL, &d, err, sizeof(err)), -ENODEV);
+	assert_int_equal(device_open("af_packet", "lo", NULL, &d, err, sizeof(err)), -EPROTONOSUPPORT);
 	assert_non_null(strstr(err, "Ethernet"));
-	assert_int_equal(device_open("dpdk", "r0", NULL, &d, note, sizeof(note), err, sizeof(err)), -EINVAL);
+	assert_int_equal(device_open("dpdk", "r0", NULL, &d, err, sizeof(err)), -EINVAL);
 	assert_non_null(strstr(err, "unknown"));
 	assert_null(d);
 	assert_int_equal(netns_run("ip link add r2 type veth peer name r3"), 0);
-	assert_int_equal(device_open("auto", "r2", NULL, &d, note, sizeof(note), err, sizeof(err)), 0);
-	assert_non_null(strstr(note, "af_packet"));
+	assert_int_equal(device_open("af_packet", "r2", NULL, &d, err, sizeof(err)), 0);
 	d->ops->close(d);
 	d = NULL;
 	assert_null(d);

@@ -79,7 +79,7 @@ static void take(struct rig *g, int i, enum way way)
 					   .copy = way == WAY_XDP_GENERIC ? AF_XDP_COPY : AF_XDP_COPY_IF_NEEDED,
 					   .map_fd = g->map_fd[i] };
 	const char *driver = way == WAY_AF_PACKET ? "af_packet" : way == WAY_TC ? "tc" : "xdp";
-	if (device_open(driver, names[i], &opt, &d, NULL, 0, err, sizeof(err)) < 0)
+	if (device_open(driver, names[i], &opt, &d, err, sizeof(err)) < 0)
 		fail_msg("%s: %s", way_names[way], err);
 	netns_take(g->w, i, d);
 	attach(g, i, way);
@@ -499,7 +499,7 @@ static void test_killed(void **state)
 		struct device *d;
 		char err[256];
 		for (int i = 0; i < 2; i++) {
-			if (device_open("af_packet", names[i], NULL, &d, NULL, 0, err, sizeof(err)) < 0)
+			if (device_open("af_packet", names[i], NULL, &d, err, sizeof(err)) < 0)
 				fail_msg("%s", err);
 			netns_take(w, i, d);
 		}
@@ -516,17 +516,17 @@ static void test_refusals(void **state)
 	struct device_open_options opt = { 0 };
 	char err[256];
 
-	assert_int_equal(device_open("xdp", "r0", NULL, &d, NULL, 0, err, sizeof(err)), -EINVAL);
+	assert_int_equal(device_open("xdp", "r0", NULL, &d, err, sizeof(err)), -EINVAL);
 	begin(&g, WAY_TC, WAY_XDP);
 	opt.xdp = (struct af_xdp_options){ .umem = g.umem, .map_fd = -1 };
-	assert_int_equal(device_open("tc", "r0", NULL, &d, NULL, 0, err, sizeof(err)), -EBUSY);
+	assert_int_equal(device_open("tc", "r0", NULL, &d, err, sizeof(err)), -EBUSY);
 	assert_non_null(strstr(err, "another program has this TAP open"));
-	assert_int_equal(device_open("xdp", "r1", &opt, &d, NULL, 0, err, sizeof(err)), -EBUSY);
+	assert_int_equal(device_open("xdp", "r1", &opt, &d, err, sizeof(err)), -EBUSY);
 	assert_non_null(strstr(err, "another program"));
-	assert_int_equal(device_open("xdp", "nosuch0", &opt, &d, NULL, 0, err, sizeof(err)), -ENODEV);
-	assert_int_equal(device_open("tc", "nosuch0", NULL, &d, NULL, 0, err, sizeof(err)), -ENODEV);
+	assert_int_equal(device_open("xdp", "nosuch0", &opt, &d, err, sizeof(err)), -ENODEV);
+	assert_int_equal(device_open("tc", "nosuch0", NULL, &d, err, sizeof(err)), -ENODEV);
 	assert_int_equal(netns_run("ip link add m0 mtu 9000 type veth peer name m1 mtu 9000"), 0);
-	assert_int_equal(device_open("xdp", "m0", &opt, &d, NULL, 0, err, sizeof(err)), -ERANGE);
+	assert_int_equal(device_open("xdp", "m0", &opt, &d, err, sizeof(err)), -ERANGE);
 	assert_non_null(strstr(err, "MTU of 9000"));
 	int r = programs_xdp_attach(g.map_fd[0], if_nametoindex("m0"), PROGRAMS_XDP_NATIVE);
 	assert_true(r < 0);

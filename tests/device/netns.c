@@ -125,7 +125,7 @@ int netns_set_up(void **state)
 	char err[256];
 
 	for (int i = 0; i < 2; i++) {
-		if (device_open("auto", i ? "r1" : "r0", NULL, &d, NULL, 0, err, sizeof(err)) < 0)
+		if (device_open("af_packet", i ? "r1" : "r0", NULL, &d, err, sizeof(err)) < 0)
 			fail_msg("%s", err);
 		netns_take(w, i, d);
 	}

@@ -219,8 +219,10 @@ static void test_table_without_owner(void **state)
 	struct netns_world *w = *state;
 	int dead = 0;
 
-	if (netns_run("nft --version >/dev/null 2>&1") != 0)
+	if (netns_run("nft --version >/dev/null 2>&1") != 0) {
+		printf("skipped: nft is missing: run tools/setup\n");
 		skip();
+	}
 	give_address(w);
 	pid_t pid = fork();
 	if (pid == 0)

@@ -18,7 +18,7 @@ static void test_tap(void **state)
 	static struct netns_stream s;
 	struct device *tap = NULL, *second = NULL, *r0 = w->dev[0];
 	char err[256];
-	int r = device_open("tap", "tap0", NULL, &tap, NULL, 0, err, sizeof(err));
+	int r = device_open("tap", "tap0", NULL, &tap, err, sizeof(err));
 
 	if (r == -EACCES || r == -ENOENT) {
 		printf("skipped: %s\n", err);
@@ -28,9 +28,9 @@ static void test_tap(void **state)
 		fail_msg("%s", err);
 	assert_true(tap->up);
 	assert_int_equal(tap->mtu, 1500);
-	assert_int_equal(device_open("tap", "tap0", NULL, &second, NULL, 0, err, sizeof(err)), -EBUSY);
+	assert_int_equal(device_open("tap", "tap0", NULL, &second, err, sizeof(err)), -EBUSY);
 	assert_non_null(strstr(err, "another program"));
-	assert_true(device_open("tap", "r0", NULL, &second, NULL, 0, err, sizeof(err)) < 0);
+	assert_true(device_open("tap", "r0", NULL, &second, err, sizeof(err)) < 0);
 	tap->pool = w->pool;
 	tap->ledger = &w->ledger;
 	assert_int_equal(netns_run("ip addr add 10.0.0.1/24 dev tap0"), 0);

@@ -156,8 +156,10 @@ static void test_before_the_quiet_one(void **state)
 	uint64_t n_up = 0;
 
 	assert_true(fd >= 0);
-	if (link < 0)
+	if (link < 0) {
+		printf("skipped: this kernel has no tcx\n");
 		skip();
+	}
 	/* As a device that is back is taken: without the right to open programs. */
 	set_sys_admin(0);
 	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);

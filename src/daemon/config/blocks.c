@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 /* Networks of two addresses have neither a network nor a broadcast address (RFC 3021). */
 #define SUBNET_WITHOUT_BROADCAST 31
 
@@ -78,19 +80,31 @@ static bool interface_answers(struct parser *p, struct config_interface *i)
 	return true;
 }
 
+/* The only list of them: `run` has a row for each (daemon/run/drivers.c). */
+const char *const config_driver_names[N_CONFIG_DRIVERS] = {
+	[DRIVER_AUTO] = "auto",
+	[DRIVER_XDP] = "xdp",
+	[DRIVER_XDP_GENERIC] = "xdp_generic",
+	[DRIVER_TC] = "tc",
+	[DRIVER_AF_PACKET] = "af_packet",
+	[DRIVER_TAP] = "tap",
+};
+
 static bool interface_driver(struct parser *p, struct config_interface *i)
 {
-	static const char *const drivers[] = { "auto", "xdp", "xdp_generic", "tc", "af_packet", "tap" };
-	struct token t = *config_peek(p);
+	char what[128];
+	struct text t = text_of(what, sizeof(what));
+	struct token word = *config_peek(p);
 
-	for (size_t k = 0; k < ARRAY_LEN(drivers); k++) {
-		if (token_is(&t, drivers[k])) {
-			config_next(p);
-			return config_copy(p, &t, i->driver, sizeof(i->driver), "a driver");
+	for (enum config_driver k = 0; k < N_CONFIG_DRIVERS; k++) {
+		if (config_accept_word(p, config_driver_names[k])) {
+			i->driver = k;
+			return true;
 		}
+		text_add(&t, "%s%s", k == 0 ? "a driver (" : ", ", config_driver_names[k]);
 	}
-	return config_unknown(p, &t, "a driver (auto, xdp, xdp_generic, tc, af_packet, tap)", drivers,
-			      ARRAY_LEN(drivers));
+	text_add(&t, ")");
+	return config_unknown(p, &word, what, config_driver_names, N_CONFIG_DRIVERS);
 }
 
 static bool interface_rpf(struct parser *p, struct config_interface *i)
@@ -156,7 +170,7 @@ static bool interface_statement(struct parser *p, void *ctx)
 
 bool config_interface(struct parser *p)
 {
-	struct config_interface i = { .pos = config_peek(p)->pos, .driver = "auto" }, *bigger;
+	struct config_interface i = { .pos = config_peek(p)->pos, .driver = DRIVER_AUTO }, *bigger;
 
 	if (!config_name(p, i.ip.name, sizeof(i.ip.name), "an interface's name"))
 		return false;

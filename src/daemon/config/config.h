@@ -18,12 +18,25 @@
 
 #define CONFIG_ANSWERS_MAX 16
 
+/* What `driver` can say. */
+enum config_driver {
+	DRIVER_AUTO,
+	DRIVER_XDP,
+	DRIVER_XDP_GENERIC,
+	DRIVER_TC,
+	DRIVER_AF_PACKET,
+	DRIVER_TAP,
+	N_CONFIG_DRIVERS
+};
+
+extern const char *const config_driver_names[N_CONFIG_DRIVERS];
+
 struct config_interface {
 	struct text_pos pos;
 	struct ip_interface_config ip; /* name, addresses, mtu */
 	uint32_t n_answers;
 	struct nat_address_range answer[CONFIG_ANSWERS_MAX]; /* `answer for`: ours on this link, and no interface's */
-	char driver[16];                                     /* "auto", "af_packet", "tap", ... */
+	enum config_driver driver;
 	bool take_over; /* `take over yes;`: take it although the kernel has an address on it */
 	uint16_t zone;
 };

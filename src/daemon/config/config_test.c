@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include <glob.h>
-#include <libgen.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -24,12 +23,10 @@
 
 #define PATH_BYTES 512
 
-/* A path below this file's folder. Tests run in the build's folder, where __FILE__ holds. */
+/* A path below this file's folder, wherever the test runs. */
 static char *beside(const char *name, char path[PATH_BYTES])
 {
-	char here[] = __FILE__;
-
-	snprintf(path, PATH_BYTES, "%s/%s", dirname(here), name);
+	snprintf(path, PATH_BYTES, "%s/%s", YG_TEST_FOLDER, name);
 	return path;
 }
 
@@ -199,8 +196,8 @@ static void test_values(void **state)
 	assert_int_equal(c->interface[0].ip.mtu, 1400);
 	assert_int_equal(c->interface[0].zone, 7);
 	assert_true(c->interface[0].take_over);
-	assert_string_equal(c->interface[0].driver, "af_packet");
-	assert_string_equal(c->interface[1].driver, "auto");
+	assert_int_equal(c->interface[0].driver, DRIVER_AF_PACKET);
+	assert_int_equal(c->interface[1].driver, DRIVER_AUTO);
 	assert_false(c->interface[1].take_over);
 	assert_int_equal(c->n_routes, 5);
 	assert_int_equal(c->route[0].route.prefix.len, 0);

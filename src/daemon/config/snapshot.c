@@ -78,7 +78,7 @@ static bool build_interfaces(struct build *b)
 		b->snap->core.ip.interface[i].zone = c->zone;
 		b->snap->core.ct.zone[i] = c->zone;
 		b->snap->take_over[i] = c->take_over;
-		memcpy(b->snap->driver[i], c->driver, sizeof(b->snap->driver[i]));
+		b->snap->driver[i] = c->driver;
 	}
 	return true;
 }

@@ -17,8 +17,8 @@
 
 struct snapshot {
 	struct core_config core;
-	struct nat_address_range *nat_source; /* core.nat.source, to be freed */
-	char driver[IP_INTERFACES_MAX][16];   /* by interface number */
+	struct nat_address_range *nat_source;         /* core.nat.source, to be freed */
+	enum config_driver driver[IP_INTERFACES_MAX]; /* by interface number */
 	bool take_over[IP_INTERFACES_MAX];
 	uint32_t offload_max; /* connections in the kernel, 0: the default */
 	bool offload_off;

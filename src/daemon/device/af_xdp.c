@@ -606,10 +606,3 @@ void af_xdp_info(struct device *d, struct af_xdp_info *out)
 		.n_copied = s->n_copied,
 	};
 }
-
-int af_xdp_queue_fd(struct device *d, uint32_t queue)
-{
-	struct af_xdp *s = of_device(d);
-
-	return queue < s->n_queues ? s->queue[queue].fd : -1;
-}

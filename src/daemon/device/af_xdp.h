@@ -51,7 +51,5 @@ struct af_xdp_info {
 	uint64_t n_copied; /* sent packets that did not lie in the memory of AF_XDP */
 };
 void af_xdp_info(struct device *d, struct af_xdp_info *out);
-/* The socket of a queue, to be entered in an XSKMAP. */
-int af_xdp_queue_fd(struct device *d, uint32_t queue);
 
 #endif

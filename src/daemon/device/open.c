@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The table of drivers, and `auto` as far as it goes without a program in the
- * kernel: that is af_packet. xdp and tc take nothing in before daemon/fastpath has
- * attached the program, so which of them can be had is found out there
- * (daemon/run/drivers.c), which also says why each better one was passed over.
+ * The table of drivers. xdp and tc take nothing in before daemon/fastpath has
+ * attached the program, so which of them can be had, and what the config's `auto`
+ * becomes, is found out there (daemon/run/drivers.c).
  */
 #include "daemon/device/open.h"
 
@@ -76,10 +75,6 @@ static const struct driver drivers[] = {
 	{ "pcap", open_pcap, NULL },
 };
 
-const char *const device_drivers[] = { "auto", "xdp", "tc", "af_packet", "tap", "pcap", NULL };
-
-#define AUTO_CHOICE "af_packet"
-
 static const struct driver *driver_named(const char *name)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(drivers); i++)
@@ -89,22 +84,16 @@ static const struct driver *driver_named(const char *name)
 }
 
 int device_open(const char *driver, const char *ifname, const struct device_open_options *opt, struct device **out,
-		char *note, size_t note_len, char *err, size_t err_len)
+		char *err, size_t err_len)
 {
 	static const struct device_open_options defaults;
-	bool is_auto = strcmp(driver, "auto") == 0;
-	const struct driver *drv = driver_named(is_auto ? AUTO_CHOICE : driver);
+	const struct driver *drv = driver_named(driver);
 
 	if (!drv) {
-		snprintf(err, err_len,
-			 "device %s: driver %s is unknown; use one of auto, xdp, tc, af_packet, tap, pcap", ifname,
-			 driver);
+		snprintf(err, err_len, "device %s: driver %s is unknown", ifname, driver);
 		return -EINVAL;
 	}
-	int r = drv->open(ifname, opt ? opt : &defaults, out, err, err_len);
-	if (r == 0 && note)
-		snprintf(note, note_len, "device %s: driver %s%s", ifname, drv->name, is_auto ? " (auto)" : "");
-	return r;
+	return drv->open(ifname, opt ? opt : &defaults, out, err, err_len);
 }
 
 int device_rebind(struct device *d, char *err, size_t err_len)

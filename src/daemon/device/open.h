@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Devices by driver name: what the config's `driver` says becomes a device.
+ * Devices by the name of their driver.
  */
 #ifndef YG_DAEMON_DEVICE_OPEN_H
 #define YG_DAEMON_DEVICE_OPEN_H
@@ -23,18 +23,14 @@ struct device_open_options {
 	struct device *first;
 };
 
-/* driver: "auto" (here the same as "af_packet"), "xdp", "tc", "af_packet", "tap"
- * or "pcap". opt may be NULL except for xdp and pcap. note, if not NULL, receives
- * one sentence for the log. Returns 0, or -errno and one sentence in err that
- * says what to do. */
+/* driver: "xdp", "tc", "af_packet", "tap" or "pcap", what device_ops.driver says
+ * of each. opt may be NULL except for xdp and pcap. Returns 0, or -errno and one
+ * sentence in err that says what to do. */
 int device_open(const char *driver, const char *ifname, const struct device_open_options *opt, struct device **out,
-		char *note, size_t note_len, char *err, size_t err_len);
+		char *err, size_t err_len);
 
 /* The kernel device of this name was gone and is back. Call it from the thread
  * that calls rx and tx. Drivers that need nothing return 0. */
 int device_rebind(struct device *d, char *err, size_t err_len);
-
-/* The names that device_open takes, NULL at the end: for `check` and messages. */
-extern const char *const device_drivers[];
 
 #endif

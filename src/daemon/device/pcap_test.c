@@ -417,8 +417,10 @@ static void test_full_disk_is_told(void **state)
 	struct bench *t = *state;
 	struct device *d;
 
-	if (access("/dev/full", W_OK) != 0)
+	if (access("/dev/full", W_OK) != 0) {
+		printf("skipped: there is no /dev/full\n");
 		skip();
+	}
 	d = open_device(t, &(struct pcap_config){ .out_path = "/dev/full" });
 	for (int i = 0; i < 200; i++) {
 		t->ledger.n_originated++;

@@ -52,27 +52,26 @@ static const struct way_info {
 #define UMEM_FRAMES_OF_SEVERAL(n) (UMEM_FRAMES / min_u32((n), 4))
 
 static const struct choice {
-	const char *driver;
+	enum config_driver driver;
 	enum { ANY, HARDWARE, VIRTUAL } on;
 	uint32_t n;
 	enum way way[WAYS_MAX];
 } choices[] = {
-	{ "auto", HARDWARE, 3, { WAY_XDP_NATIVE, WAY_TC, WAY_AF_PACKET } },
-	{ "auto", VIRTUAL, 2, { WAY_TC, WAY_AF_PACKET } },
-	{ "xdp", ANY, 2, { WAY_XDP_NATIVE, WAY_XDP_GENERIC } },
-	{ "xdp_generic", ANY, 1, { WAY_XDP_GENERIC } },
-	{ "tc", ANY, 1, { WAY_TC } },
-	{ "af_packet", ANY, 1, { WAY_AF_PACKET } },
-	{ "tap", ANY, 1, { WAY_TAP } },
+	{ DRIVER_AUTO, HARDWARE, 3, { WAY_XDP_NATIVE, WAY_TC, WAY_AF_PACKET } },
+	{ DRIVER_AUTO, VIRTUAL, 2, { WAY_TC, WAY_AF_PACKET } },
+	{ DRIVER_XDP, ANY, 2, { WAY_XDP_NATIVE, WAY_XDP_GENERIC } },
+	{ DRIVER_XDP_GENERIC, ANY, 1, { WAY_XDP_GENERIC } },
+	{ DRIVER_TC, ANY, 1, { WAY_TC } },
+	{ DRIVER_AF_PACKET, ANY, 1, { WAY_AF_PACKET } },
+	{ DRIVER_TAP, ANY, 1, { WAY_TAP } },
 };
 
-static const struct choice *choice_for(const char *driver, const struct netlink_link *link)
+static const struct choice *choice_for(enum config_driver driver, const struct netlink_link *link)
 {
 	bool is_virtual = link->kind[0] != '\0';
 
 	for (size_t i = 0; i < ARRAY_LEN(choices); i++)
-		if (strcmp(choices[i].driver, driver) == 0 &&
-		    (choices[i].on == ANY || (choices[i].on == VIRTUAL) == is_virtual))
+		if (choices[i].driver == driver && (choices[i].on == ANY || (choices[i].on == VIRTUAL) == is_virtual))
 			return &choices[i];
 	return NULL;
 }
@@ -132,7 +131,7 @@ static int open_handles(struct drivers *s, enum way way, const char *ifname, uin
 		int rc = prepare(s, way, number, i, &opt, err, err_len);
 
 		if (rc == 0)
-			rc = device_open(ways[way].driver, ifname, &opt, &p->handle[i], NULL, 0, err, err_len);
+			rc = device_open(ways[way].driver, ifname, &opt, &p->handle[i], err, err_len);
 		if (rc != 0) {
 			close_handles(p);
 			return rc;
@@ -246,7 +245,7 @@ static void drop_unused(struct drivers *s)
 		drop_umem(s);
 }
 
-int drivers_open(struct drivers *s, const char *driver, const struct netlink_link *link, uint32_t number,
+int drivers_open(struct drivers *s, enum config_driver driver, const struct netlink_link *link, uint32_t number,
 		 struct driver_port *out, char *err, size_t err_len)
 {
 	const struct choice *c = choice_for(driver, link);
@@ -256,12 +255,12 @@ int drivers_open(struct drivers *s, const char *driver, const struct netlink_lin
 
 	*out = (struct driver_port){ 0 };
 	if (c == NULL) {
-		snprintf(err, err_len, "%s: the driver \"%s\" is unknown", link->name, driver);
+		snprintf(err, err_len, "%s: the driver %s has no way here", link->name, config_driver_names[driver]);
 		return -EINVAL;
 	}
 	if (link->index != 0)
 		fastpath_sweep(s->fast != NULL ? fast_path(s->fast) : NULL, link->index);
-	bool is_auto = strcmp(driver, "auto") == 0, fast_told = false;
+	bool is_auto = driver == DRIVER_AUTO, fast_told = false;
 	if (c->on == VIRTUAL)
 		text_add(&why, "; xdp: a %s keeps large segments only with tc", link->kind);
 	for (uint32_t i = 0; i < c->n; i++) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/workers/workers.h"
+#include "daemon/config/config.h"
 #include "daemon/fastpath/fast.h"
 #include "daemon/device/netlink.h"
 #include "daemon/device/umem.h"
@@ -43,7 +44,7 @@ struct driver_port {
 
 /* driver: as the config says. link: the device as the kernel has it (for tap: its name only). number: the gateway's.
  * 0, or -errno and one sentence. */
-int drivers_open(struct drivers *s, const char *driver, const struct netlink_link *link, uint32_t number,
+int drivers_open(struct drivers *s, enum config_driver driver, const struct netlink_link *link, uint32_t number,
 		 struct driver_port *out, char *err, size_t err_len);
 /* The program first, then the device. The worker must have let go of it. */
 void drivers_close(struct drivers *s, struct driver_port *p, uint32_t number);

@@ -118,7 +118,7 @@ static void let_speak(struct run *r, struct run_port *p)
 /* Lock, quiet, device: in this order, since the lock says who may touch the rest. */
 static int open_device(struct run *r, struct run_port *p, uint32_t i, char *err, size_t err_len)
 {
-	bool is_tap = strcmp(p->driver, "tap") == 0;
+	bool is_tap = p->driver == DRIVER_TAP;
 	struct netlink_link link = { 0 };
 	int rc = is_tap ? 0 : check_kernel_device(p->name, p->take_over, &link, err, err_len);
 	if (rc != 0)
@@ -169,15 +169,9 @@ int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct
 		  size_t err_len)
 {
 	const char *name = snap->core.ip.interface[i].name;
-	const char *driver = snap->driver[i][0] != '\0' ? snap->driver[i] : "auto";
 
-	*out = (struct run_port){ .lock_fd = -1, .take_over = snap->take_over[i] };
-	snprintf(out->driver, sizeof(out->driver), "%s", driver);
+	*out = (struct run_port){ .lock_fd = -1, .take_over = snap->take_over[i], .driver = snap->driver[i] };
 	snprintf(out->name, sizeof(out->name), "%s", name);
-	if (strcmp(driver, "pcap") == 0) {
-		snprintf(err, err_len, "%s: the driver pcap is for `yangguan replay`", name);
-		return -EINVAL;
-	}
 	return open_and_say(r, out, i, err, err_len);
 }
 
@@ -479,6 +473,6 @@ void run_link_changed(void *ctx, enum netlink_change change, const struct netlin
 	struct run *r = ctx;
 
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		if (strcmp(r->port[i].name, link->name) == 0 && strcmp(r->port[i].driver, "tap") != 0)
+		if (strcmp(r->port[i].name, link->name) == 0 && r->port[i].driver != DRIVER_TAP)
 			change_port(r, i, change, link);
 }

@@ -24,7 +24,7 @@
 struct run_port {
 	struct device *device; /* worker 0's handle of `port`; NULL: this number is not in use */
 	struct driver_port port;
-	char driver[16]; /* as the config says */
+	enum config_driver driver; /* as the config says */
 	char name[DEVICE_NAME_MAX];
 	bool take_over;
 	bool is_suppressed;

@@ -42,10 +42,8 @@ struct change_over {
 
 static bool same_device(const struct run *r, const struct snapshot *snap, uint32_t i)
 {
-	const char *driver = snap->driver[i][0] != '\0' ? snap->driver[i] : "auto";
-
 	return r->port[i].device != NULL && strcmp(r->port[i].device->name, snap->core.ip.interface[i].name) == 0 &&
-	       strcmp(r->port[i].driver, driver) == 0;
+	       r->port[i].driver == snap->driver[i];
 }
 
 /* A driver can only be changed by taking the device away and adding it again: the old one holds its lock. */

@@ -252,10 +252,6 @@ static inline struct conn *conntrack_of(struct conntrack *ct, const struct packe
 	return p->conn_ref == CONN_NONE ? NULL : conntrack_conn(ct, conn_index(p->conn_ref));
 }
 
-/* True when a connection other than `except` (an index, CONN_NONE for none) uses this tuple in either direction: what
- * NAT asks before it takes a reply tuple. One that is not confirmed yet counts as well. */
-bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except);
-
 /* When it ends if nothing more comes, in ticks of conntrack's clock: the later of what its directions say. */
 static inline uint32_t conn_expires_tick(const struct conn *c)
 {

@@ -59,13 +59,6 @@ uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t)
 	return ct_find(ct, tuple_hash(&ct->key, t), t);
 }
 
-bool conntrack_tuple_taken(const struct conntrack *ct, const struct tuple *t, uint32_t except)
-{
-	uint32_t ref = conntrack_find(ct, t);
-
-	return ref != CONN_NONE && conn_index(ref) != except;
-}
-
 void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;

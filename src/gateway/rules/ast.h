@@ -194,7 +194,7 @@ struct rule_nat_map {
 struct rule_stmt {
 	enum rule_stmt_kind kind;
 	struct text_pos pos;
-	struct text_pos name_pos;  /* of the chain, set, map or pool that it names */
+	struct text_pos name_pos; /* of the chain, set, map or pool that it names */
 	struct rule_match match;  /* STMT_MATCH; STMT_VMAP uses key and mask of it */
 	char chain[AST_NAME_MAX]; /* STMT_JUMP, STMT_GOTO */
 	uint64_t packets, bytes;  /* STMT_COUNTER: initial values */

@@ -145,11 +145,6 @@ void ping_socket_close(struct ping_sockets *r, int socket)
 	listen_if_any(r);
 }
 
-uint16_t raw_id(const struct ping_sockets *r, int socket)
-{
-	return r->socket[socket].id;
-}
-
 int ping_socket_send(struct ping_sockets *r, int socket, const struct ping_request *rq)
 {
 	const struct fib_nexthop *nh = ip_route(r->stack, rq->zone, rq->dst);

@@ -32,7 +32,6 @@ void ping_sockets_destroy(struct ping_sockets *r);
 /* A socket number, or -EMFILE. Its identifier is drawn at random and unused. */
 int ping_socket_open(struct ping_sockets *r);
 void ping_socket_close(struct ping_sockets *r, int socket);
-uint16_t raw_id(const struct ping_sockets *r, int socket);
 struct ping_request {
 	uint32_t dst;
 	uint32_t src; /* 0: by the route */

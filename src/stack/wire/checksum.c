@@ -153,8 +153,3 @@ uint16_t checksum_update32(uint16_t check, uint32_t from, uint32_t to)
 {
 	return checksum_finish((uint32_t)(uint16_t)~check + delta32(from, to));
 }
-
-uint16_t checksum_update32_partial(uint16_t sum, uint32_t from, uint32_t to)
-{
-	return checksum_fold(sum + delta32(from, to));
-}

@@ -40,8 +40,4 @@ uint16_t checksum_finish(uint32_t sum);
 uint16_t checksum_update16(uint16_t check, uint16_t from, uint16_t to);
 uint16_t checksum_update32(uint16_t check, uint32_t from, uint32_t to);
 
-/* The same for a field that holds a bare pseudo-header sum (folded, not
- * complemented): what a partial checksum looks like. */
-uint16_t checksum_update32_partial(uint16_t sum, uint32_t from, uint32_t to);
-
 #endif

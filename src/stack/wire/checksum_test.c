@@ -109,8 +109,6 @@ static void test_updates_are_sums_from_scratch(void **state)
 		assert_int_equal(checksum_update32(check, from, to), naive_checksum(sum32, NULL, 0));
 		assert_int_equal(checksum_update16(check, words[1], (uint16_t)(to >> 16)),
 				 naive_checksum(sum16, NULL, 0));
-		assert_int_equal(checksum_update32_partial((uint16_t)~check, from, to),
-				 (uint16_t)~naive_checksum(sum32, NULL, 0));
 	}
 }
 

@@ -120,11 +120,6 @@ size_t config_n_errors(const struct config_errors *e)
 	return e == NULL ? 0 : e->n_errors;
 }
 
-size_t config_n_notes(const struct config_errors *e)
-{
-	return e == NULL ? 0 : e->n_notes;
-}
-
 static bool is_continuation(char c)
 {
 	return ((unsigned char)c & 0xc0) == 0x80;

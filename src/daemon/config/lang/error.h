@@ -44,9 +44,8 @@ void config_message(struct config_errors **errors, const struct config_sources *
  *                        ^^^^^^
  */
 size_t config_n_errors(const struct config_errors *e); /* 0 for NULL */
-/* What is worth saying and refuses nothing (a rule for IPv6 only that was left out): printed in the
- * same form with "Note", and there also beside a config that was read. */
-size_t config_n_notes(const struct config_errors *e);
+/* What is worth saying and refuses nothing (a rule for IPv6 only that was left out) is printed with them in the same
+ * form with "Note", and there also beside a config that was read. */
 void config_errors_print(const struct config_errors *e, FILE *to);
 /* As the table "messages" of a JSON object that is open. */
 struct output;
