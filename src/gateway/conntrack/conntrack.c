@@ -13,7 +13,7 @@
  *   RELATED            an ICMP error about p->conn_ref
  *   INVALID            it belongs to no connection and cannot begin one, or does not
  *                      fit into its own; left to the rules, as in Linux, but see
- *                      src/gateway/nat/nat.c for those whose way is translated
+ *                      src/gateway/nat/invalid.c for those whose way is translated
  *   UNTRACKED          a rule said notrack
  *   dropped            a wrong checksum where it would matter, a full table
  *
@@ -24,7 +24,7 @@
  * A packet that comes round again (from us to us) keeps what it was given the
  * first time.
  *
- * Next: src/gateway/nat/nat.c
+ * Next: src/gateway/nat/hooks.c
  */
 #include "gateway/conntrack/conntrack_priv.h"
 

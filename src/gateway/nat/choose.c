@@ -14,13 +14,16 @@
  * REQ-2; strictly with `paired`), first for an unused port on any, then for a
  * shared one.
  *
- * Sources of a batch go through steps (nat_src in src/gateway/nat/nat.c): all are asked for,
+ * Sources of a batch go through steps (nat_src in src/gateway/nat/hooks.c): all are asked for,
  * and a port is drawn for each; then ports are held, and the table's lines for
  * their REPLY tuples come while the next ones are held; then the tuples are taken,
  * in order. A connection whose port is not simply one of the unused waits for its
  * turn, and those behind it with it; one that finds its tuple taken has those
  * behind it let go what they hold. So what a connection gets does not depend on
  * which others were in its batch.
+ *
+ * What a rule wants as a request is request.c; endpoint-independent mappings are in
+ * endpoint.c.
  *
  * A connection that begins on the ORIGINAL tuple of one that has just ended keeps
  * that one's mapping, if the rules still want it (tuple_reuse.c).
@@ -31,9 +34,8 @@
 #include "stack/wire/pptp.h"
 
 #define NULL_BINDING_TRIES 64
-#define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */
 
-static void mark_sides(struct conn *c)
+void nat_mark_sides(struct conn *c)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 
@@ -44,18 +46,6 @@ static void mark_sides(struct conn *c)
 		c->status |= CT_SNAT;
 	if (r->src != o->dst || (l4_has_ports(o->proto) && r->sport != o->dport))
 		c->status |= CT_DNAT;
-}
-
-/* One of `size`, at most 2^32: the same client, the same choice. It only spreads clients over addresses, and each of
- * them sees where it lands, so there is nothing to guess: a keyed multiplication, of which the high bits count, is
- * enough. */
-static uint64_t client_choice(const struct nat *n, const struct tuple *orig, uint64_t size)
-{
-	const struct siphash_key *key = &n->workers.client_key;
-	uint64_t h = (key->k0 ^ ((uint64_t)orig->zone << 32 | orig->src)) * (key->k1 | 1);
-
-	h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
-	return (h >> 32) * size >> 32;
 }
 
 static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
@@ -74,7 +64,7 @@ static void set_destination(struct conn *c, uint32_t addr, uint32_t port)
 	if (l4_has_ports(o->proto))
 		want.dport = (uint16_t)port;
 	c->half[CT_REPLY].tuple = tuple_invert(&want);
-	mark_sides(c);
+	nat_mark_sides(c);
 }
 
 static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct tuple *orig, uint32_t first,
@@ -85,55 +75,8 @@ static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct 
 	if (size <= 1)
 		return first;
 	if (a->flags & NAT_FLAG_PERSISTENT)
-		return (uint32_t)(first + client_choice(n, orig, size));
+		return (uint32_t)(first + nat_client_choice(n, orig, size));
 	return size > UINT32_MAX ? rng_u32(&n->env->rng) : first + rng_below(&n->env->rng, (uint32_t)size);
-}
-
-static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o)
-{
-	switch ((enum nat_filtering)n->cfg.pool[nat_mapping_at(n, mapping)->pool].filtering) {
-	case NAT_FILTER_ENDPOINT_INDEPENDENT:
-		return true;
-	case NAT_FILTER_ADDRESS_DEPENDENT:
-		return nat_pinhole_for(n, mapping, o->src, 0);
-	case NAT_FILTER_ADDRESS_PORT_DEPENDENT:
-		break;
-	}
-	return o->sport != 0 && nat_pinhole_for(n, mapping, o->src, o->sport);
-}
-
-/* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
-static void enter_mapping(struct nat *n, uint32_t index, struct packet *p)
-{
-	struct conn *c = conntrack_conn(n->ct, index);
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
-
-	if (n->mappings.pool.n_used == 0)
-		return;
-	uint32_t i = nat_mapping_of_outside(n, o);
-
-	if (i == NAT_NONE)
-		return;
-	const struct nat_eim *m = nat_mapping_at(n, i);
-	if (!lets_in(n, i, o)) {
-		if (p->in_ifindex != m->out_ifindex)
-			nat_pending_open(n, o, m);
-		return;
-	}
-	struct tuple want = *o;
-	want.dst = m->in_addr;
-	if (o->proto == IPPROTO_NR_ICMP)
-		want.sport = m->in_port;
-	else
-		want.dport = m->in_port;
-	c->half[CT_REPLY].tuple = tuple_invert(&want);
-	mark_sides(c);
-	/* What an ICMP identifier becomes is decided here, so it is the destination's side. */
-	if (c->half[CT_REPLY].tuple.src != o->dst)
-		c->status |= CT_DNAT;
-	nat_mapping_join(n, i);
-	conntrack_ext(n->ct, index)->zone = p->zone = m->in_zone;
-	(void)nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i)); /* its first */
 }
 
 bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
@@ -166,7 +109,7 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	case NAT_ACTION_NONE:
 	case NAT_ACTION_POOL:
 	case NAT_ACTION_MASQUERADE:
-		enter_mapping(n, index, p);
+		nat_enter_mapping(n, index, p);
 		c->status |= CT_DNAT_DONE;
 		return true;
 	}
@@ -178,23 +121,6 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 }
 
 /* Source. */
-
-/* The address with which a client begins, below n_addresses. */
-static uint64_t start_address(const struct nat *n, const struct tuple *orig, uint64_t n_addresses)
-{
-	return n_addresses == 1 ? 0 : client_choice(n, orig, n_addresses);
-}
-
-/* The one behind it after i more. */
-static uint64_t later_address(uint64_t start, uint64_t i, uint64_t n_addresses)
-{
-	return start + i < n_addresses ? start + i : start + i - n_addresses;
-}
-
-static uint32_t request_address(const struct nat_source_request *w, uint64_t k)
-{
-	return w->pool != NULL ? nat_pool_address(w->pool, k) : (uint32_t)(w->range.first + k);
-}
 
 static bool take_on(struct nat *n, uint32_t index, const struct nat_source_request *w, struct tuple reply,
 		    uint32_t addr, enum nat_port_effort effort)
@@ -213,12 +139,12 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 {
 	const struct nat_source_request *w = &s->request;
 	bool all_used = w->n_addresses == 1 && s->none_unused;
-	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
+	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (int effort = all_used ? NAT_PORT_SHARED : NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
 		for (uint64_t i = 0; i < n_tries; i++) {
-			uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
+			uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
 			if (take_on(n, index, w, s->reply, addr, (enum nat_port_effort)effort))
 				return true;
 		}
@@ -229,11 +155,11 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
 			struct tuple reply)
 {
-	uint64_t start = start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
+	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
 
 	for (uint64_t i = 0; i < n_tries; i++) {
-		uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
+		uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
 		uint32_t address = nat_address_find(n, addr, reply.zone);
 
 		if (address != NAT_NONE && nat_reuse_port(n, address, &reply, w) &&
@@ -242,107 +168,6 @@ static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const str
 			return true;
 	}
 	return false;
-}
-
-/* The connection uses a mapping as its inside; it may have come in by another one (a hairpin). */
-static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const struct tuple *reply)
-{
-	const struct nat_eim *m = nat_mapping_at(n, mapping);
-
-	nat_mapping_join(n, mapping);
-	nat_pinhole_join(n, mapping, reply->src, 0);
-	return nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping));
-}
-
-static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint32_t address,
-			     enum nat_proto proto)
-{
-	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
-		nat_block_want(n, address, proto, w->port.port);
-		if (portmap_unused(nat_address_map(n, address, proto), w->port.port))
-			return w->port.port;
-	}
-	for (int i = 0; w->port.parity && i < 16; i++) {
-		uint32_t maybe = nat_pick_unused(n, address, proto, &w->port);
-		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
-			return maybe;
-	}
-	return nat_pick_unused(n, address, proto, &w->port);
-}
-
-/* A new mapping on one address: an unused port, which nobody shares. */
-static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint16_t zone,
-			     uint32_t addr, uint32_t out_ifindex)
-{
-	uint32_t address = nat_address_get(n, addr, zone), port;
-	enum nat_proto proto;
-
-	if (address == NAT_NONE || !nat_proto_of(o->proto, &proto))
-		return NAT_NONE;
-	if (nat_address_map(n, address, proto) == NULL)
-		return NAT_NONE;
-	do {
-		port = mapping_port(n, o, w, address, proto);
-		if (port == PORTMAP_NONE)
-			return NAT_NONE;
-	} while (!nat_block_ready(n, address, o->proto, port));
-	struct nat_eim like = {
-		.in_addr = o->src,
-		.out_addr = addr,
-		.in_port = nat_inside_port(o),
-		.out_port = (uint16_t)port,
-		.in_zone = o->zone,
-		.proto = o->proto,
-		.pool = (uint8_t)w->id,
-		.out_ifindex = (uint8_t)out_ifindex,
-		.address = address,
-	};
-	struct tuple inside = { .src = o->src, .sport = like.in_port, .proto = o->proto, .zone = o->zone };
-	uint32_t made = NAT_NONE;
-	if (n->workers.mapping == NULL || n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_MADE))
-		made = nat_mapping_make(n, &like);
-	if (made == NAT_NONE)
-		nat_block_settle(n, address, o->proto, port);
-	return made;
-}
-
-/* The mapping of an inside endpoint; NAT_NONE without a port or room. */
-static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint16_t zone,
-			     uint32_t out_ifindex)
-{
-	uint32_t mapping = nat_mapping_of_inside(n, o, w->id);
-	uint64_t start = start_address(n, o, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
-
-	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++) {
-		uint32_t addr = request_address(w, later_address(start, i, w->n_addresses));
-		mapping = make_mapping(n, o, w, zone, addr, out_ifindex);
-	}
-	return mapping;
-}
-
-static bool take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
-			 struct tuple reply, struct packet *p)
-{
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
-
-	if (n->workers.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
-		struct nat_lease wanted = { .pool = (uint8_t)w->id,
-					    .zone = reply.zone,
-					    .out_ifindex = (uint8_t)p->out_ifindex };
-		if (n->workers.borrow(n->workers.ctx, p, &wanted))
-			return false;
-	}
-	uint32_t mapping = find_mapping(n, o, w, reply.zone, p->out_ifindex);
-	if (mapping == NAT_NONE)
-		return false;
-	/* Held over the attempt, so that one made in vain goes away again. */
-	nat_mapping_join(n, mapping);
-	reply.dst = nat_mapping_at(n, mapping)->out_addr;
-	nat_set_outside_port(&reply, nat_mapping_at(n, mapping)->out_port);
-	bool done = conntrack_reserve_reply(n->ct, index, &reply) && hold_mapping(n, index, mapping, &reply);
-	nat_mapping_leave(n, mapping);
-	return done;
 }
 
 /* Nothing to translate; but two connections must not have the same REPLY tuple. */
@@ -363,107 +188,6 @@ static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 	return false;
 }
 
-/* But for its two sets of ports, which are written where they are needed. */
-static void request_clear(struct nat_source_request *w)
-{
-	w->origin = NAT_ORIGIN_RULE;
-	w->id = 0;
-	w->pool = NULL;
-	w->range = (struct nat_address_range){ 0 };
-	w->n_addresses = 0;
-	w->port = (struct nat_port_request){ 0 };
-	w->paired = w->endpoint_independent = false;
-}
-
-static void request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig)
-{
-	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
-	enum nat_proto proto;
-
-	w->origin = NAT_ORIGIN_POOL;
-	w->id = pool;
-	w->pool = cfg;
-	w->n_addresses = n->pool[pool].n_addresses;
-	w->port.set = &n->pool[pool].ports;
-	w->paired = cfg->paired;
-	/* Without ports there is nothing to map independently of the destination. */
-	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && nat_proto_of(orig->proto, &proto);
-	w->port.port = cfg->preserve_port ? nat_inside_port(orig) : 0;
-	w->port.parity = cfg->preserve_parity != 0;
-}
-
-/* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */
-static void stay_in_range(struct nat_source_request *w, uint16_t inside_port)
-{
-	const struct port_set *set = w->port.set;
-
-	if (set->n == 0 || set->range[0].first >= SYSTEM_PORTS)
-		return;
-	w->near = inside_port < SYSTEM_PORTS ? port_set_within(set, 0, SYSTEM_PORTS - 1)
-					     : port_set_within(set, SYSTEM_PORTS, 65535);
-	w->port.near = &w->near;
-}
-
-bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease *lease)
-{
-	struct nat_source_request w;
-
-	request_clear(&w);
-	request_pool(n, &w, lease->pool, inside);
-	if (w.n_addresses == 0 || !w.endpoint_independent)
-		return false;
-	if (inside->proto == IPPROTO_NR_ICMP)
-		w.port.set = &n->identifiers;
-	else
-		stay_in_range(&w, nat_inside_port(inside));
-	uint32_t mapping = find_mapping(n, inside, &w, lease->zone, lease->out_ifindex);
-	if (mapping == NAT_NONE)
-		return false;
-	nat_mapping_join(n, mapping);
-	n->mappings.n_for_workers++;
-	lease->addr = nat_mapping_at(n, mapping)->out_addr;
-	lease->port = nat_mapping_at(n, mapping)->out_port;
-	return true;
-}
-
-/* False when the action asks for nothing. */
-static bool request_of_action(struct nat *n, const struct nat_action *a, const struct packet *p, const struct conn *c,
-			      struct nat_source_request *w)
-{
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
-
-	w->port.set = &n->default_ports;
-	w->n_addresses = 1;
-	w->range.first = o->src;
-	switch ((enum nat_action_kind)a->kind) {
-	case NAT_ACTION_RANGE:
-		if (a->flags & NAT_FLAG_ADDRESS) {
-			w->range = a->range;
-			w->n_addresses = (uint64_t)a->range.last - a->range.first + 1;
-		}
-		break;
-	case NAT_ACTION_MASQUERADE:
-		w->origin = NAT_ORIGIN_MASQUERADE;
-		w->id = p->out_ifindex;
-		w->range.first = ip_interface_address(n->stack, p->out_ifindex, p->next_hop);
-		break;
-	case NAT_ACTION_POOL:
-		request_pool(n, w, a->pool, o);
-		break;
-	case NAT_ACTION_NONE:
-	case NAT_ACTION_PREFIX:
-	case NAT_ACTION_REDIRECT:
-		return false;
-	}
-	if (a->flags & NAT_FLAG_PORT) {
-		w->ports = port_set_of(a->ports, NULL, 0);
-		w->port.set = &w->ports;
-	}
-	if (a->flags & NAT_FLAG_PRESERVE)
-		w->port.port = nat_inside_port(o);
-	return true;
-}
-
 /* From inside to the outside of a mapping: the client appears under its own outside address (RFC 4787 REQ-9). */
 static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet *p)
 {
@@ -473,22 +197,6 @@ static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet 
 	if (!(c->status & CT_MAPPED) || nat_ref_kind(ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
 		return false;
 	return nat_mapping_at(n, nat_ref_index(ref))->out_ifindex != p->in_ifindex;
-}
-
-/* Fills in the request. False when nothing is to be translated. */
-static bool make_request(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
-{
-	struct nat_source_request *w = &s->request;
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
-
-	request_clear(w);
-	if (!request_of_action(n, &s->action, p, c, w))
-		return false;
-	if (o->proto == IPPROTO_NR_ICMP)
-		w->port.set = &n->identifiers;
-	else
-		stay_in_range(w, nat_inside_port(o));
-	return true;
 }
 
 void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s)
@@ -514,11 +222,12 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		s->reply.dst = replace_prefix(s->reply.dst, s->action.range.first, s->action.prefix_len);
 	s->drawn = s->none_unused = false;
 	s->before = CONN_NONE;
-	s->translates = make_request(n, p, c, s);
+	s->translates = nat_request_make(n, p, c, s);
 	/* Drawn once a connection, in the order of connections. */
 	if (!first || !s->translates || s->request.n_addresses == 0 || s->request.endpoint_independent)
 		return;
-	s->first = request_address(&s->request, start_address(n, &c->half[CT_ORIGINAL].tuple, s->request.n_addresses));
+	s->first = nat_request_address(&s->request,
+				       nat_start_address(n, &c->half[CT_ORIGINAL].tuple, s->request.n_addresses));
 	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->request.port, &s->draw);
 	s->before = nat_tuple_reuse_find(n, index, s);
 }
@@ -584,9 +293,9 @@ static bool take_request(struct nat *n, struct conn *c, uint32_t index, const st
 {
 	const struct nat_source_request *w = &s->request;
 
-	if (w->n_addresses == 0 || request_address(w, 0) == 0)
+	if (w->n_addresses == 0 || nat_request_address(w, 0) == 0)
 		return false;
-	return w->endpoint_independent ? take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, s);
+	return w->endpoint_independent ? nat_take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, s);
 }
 
 /* Rather one that is finished ends than that this one is refused. */
@@ -599,7 +308,8 @@ static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, co
 		return false;
 	if (!w->endpoint_independent)
 		return take_reused(n, c, index, w, s->reply);
-	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) && take_mapping(n, c, index, w, s->reply, p);
+	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) &&
+	       nat_take_mapping(n, c, index, w, s->reply, p);
 }
 
 static bool is_pptp(const struct tuple *orig)
@@ -632,12 +342,12 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 		if (p->verdict == VERDICT_STOLEN)
 			return false;
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
-		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? request_address(w, 0) : 0);
+		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? nat_request_address(w, 0) : 0);
 		return false;
 	}
 	c->status &= (uint16_t)~CT_SNAT_ASKED;
 	c->status |= CT_SNAT_DONE;
-	mark_sides(c);
+	nat_mark_sides(c);
 	if (YG_UNLIKELY(is_pptp(&c->half[CT_ORIGINAL].tuple)))
 		c->status |= CT_HELPED;
 	return true;

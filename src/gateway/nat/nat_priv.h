@@ -512,4 +512,46 @@ uint32_t nat_pool_address(const struct nat_pool_config *cfg, uint64_t k);
 struct nat_refusals *nat_refusals_of(struct nat *n, enum nat_origin origin, uint32_t id);
 void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_t id, uint32_t addr);
 
+/* --- translate.c --- */
+
+/* Rewrites a packet of a connection at the hooks of its destination and of its source. */
+void nat_translate_dst(const struct conn *c, struct packet *p);
+void nat_translate_src(struct nat *n, const struct conn *c, struct packet *p);
+
+/* --- invalid.c --- */
+
+/* Leave a verdict in an INVALID packet. */
+void nat_invalid_dst(const struct nat *n, struct packet *p);
+void nat_invalid_src(struct nat *n, enum ip_hook hook, struct packet *p);
+
+/* --- request.c --- */
+
+/* Fills in the request. False when nothing is to be translated. */
+bool nat_request_make(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s);
+/* But for its two sets of ports, which are written where they are needed. */
+void nat_request_clear(struct nat_source_request *w);
+/* From this pool. */
+void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig);
+void nat_request_stay_in_range(struct nat_source_request *w, uint16_t inside_port);
+/* The k-th address, below w->n_addresses. */
+uint32_t nat_request_address(const struct nat_source_request *w, uint64_t k);
+/* The address with which a client begins, below n_addresses, and the one behind it after i more. */
+uint64_t nat_start_address(const struct nat *n, const struct tuple *orig, uint64_t n_addresses);
+uint64_t nat_later_address(uint64_t start, uint64_t i, uint64_t n_addresses);
+/* One of `size`, at most 2^32: the same client, the same choice. */
+uint64_t nat_client_choice(const struct nat *n, const struct tuple *orig, uint64_t size);
+
+/* --- endpoint.c --- */
+
+/* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
+void nat_enter_mapping(struct nat *n, uint32_t index, struct packet *p);
+/* By the mapping of its inside endpoint, which is made if there is none. */
+bool nat_take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
+		      struct tuple reply, struct packet *p);
+
+/* --- choose.c --- */
+
+/* CT_SNAT and CT_DNAT, as the tuples say. */
+void nat_mark_sides(struct conn *c);
+
 #endif

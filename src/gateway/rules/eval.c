@@ -18,7 +18,7 @@
  * A stack of return places is all the state of a walk; check.c has made sure
  * that no chain can need more of it than RULES_JUMP_MAX.
  *
- * Next: src/ip/ (the hook list that called), or src/nat/ for a translation.
+ * Next: src/stack/ip/hook.c (the list that called), or src/gateway/nat/choose.c for a translation.
  */
 #include "gateway/rules/rules_priv.h"
 
