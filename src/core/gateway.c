@@ -304,10 +304,13 @@ int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t
 		hook_list_keep_stats(&lists[hook], ip_stack_hooks(g->ip, hook));
 		*ip_stack_hooks(g->ip, hook) = lists[hook];
 	}
+	/* By the first of several workers, for all. What finds no memory is not reached, as if it were not there. */
+	(void)rib_change_apply(cfg->rib, cfg->routes);
 	ip_stack_configure(g->ip, &cfg->ip);
 	conntrack_configure(g->ct, &cfg->ct);
 	nat_configure(g->nat, &cfg->nat);
 	g->cfg = cfg;
+	flowcache_set_routes(g->flowcache, rib_version(cfg->rib));
 	follow_links(g);
 	ip_flush(g->ip);
 	return 0;
@@ -343,6 +346,12 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 	ip_flush(g->ip);
 }
 
+void gateway_settle_routes(struct gateway *g)
+{
+	if (g->cfg != NULL)
+		(void)rib_work(g->cfg->rib, UINT32_MAX);
+}
+
 void gateway_input_cached(struct gateway *g, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	gateway_set_time(g, now);
@@ -366,6 +375,7 @@ void gateway_expire(struct gateway *g, uint64_t now)
 
 	ip_expire(g->ip);
 	if (!g->is_host) {
+		flowcache_expire(g->flowcache);
 		conntrack_expire(g->ct);
 		nat_expire(g->nat);
 		nat_unsolicited_expire(g->unsolicited);
@@ -385,6 +395,7 @@ uint64_t gateway_next_deadline(const struct gateway *g)
 		return next;
 	uint64_t nat = min_u64(nat_next_deadline(g->nat), nat_unsolicited_deadline(g->unsolicited));
 
+	next = min_u64(next, flowcache_next_deadline(g->flowcache));
 	return min_u64(next, min_u64(conntrack_next_deadline(g->ct), nat));
 }
 

@@ -157,8 +157,8 @@ static void add_link(struct core_config *c, uint32_t ifindex, const char *name, 
 	i->n_addresses = 1;
 	i->address[0].addr = addr;
 	i->address[0].prefix_len = 24;
-	assert_int_equal(rib_add(c->rib, &(struct rib_route){ .prefix = { addr, 32 }, .nexthop = local }), 0);
-	assert_int_equal(rib_add(c->rib, &(struct rib_route){ .prefix = { addr & ip4_mask(24), 24 },
+	assert_int_equal(rib_set(c->rib, &(struct rib_route){ .prefix = ip_prefix_v4(addr, 32), .nexthop = local }), 0);
+	assert_int_equal(rib_set(c->rib, &(struct rib_route){ .prefix = ip_prefix_v4(addr, 24),
 							      .nexthop = link,
 							      .source = RIB_CONNECTED }),
 			 0);
@@ -171,15 +171,14 @@ static void test_translates(void **state)
 	struct gateway_limits limits = { 0 };
 	const uint8_t seed[RNG_SEED_BYTES] = { 1 };
 	struct port port[3] = { 0 };
-	uint16_t zone;
 	uint8_t frame[60];
 
-	c.rib = rib_create();
+	c.rib = rib_create(RIB_FORWARDS);
 	c.generation = 1;
 	add_link(&c, LAN, "lan0", IP4(10, 77, 0, 1));
 	add_link(&c, WAN, "wan0", OURS);
-	assert_int_equal(rib_build(c.rib), 0);
-	c.ip.fib = rib_fib_at(c.rib, 0, &zone);
+	assert_int_equal(rib_flush(c.rib), 0);
+	c.ip.fib = rib_fib_hold(c.rib, 0);
 	c.rules = make_rules(&c.nat);
 	struct gateway *g = gateway_create(&limits, seed, NS_PER_S, ignore_event, NULL);
 	assert_non_null(g);
@@ -213,7 +212,7 @@ static void test_translates(void **state)
 	assert_int_equal(ledger_expected_held(&gateway_env(g)->ledger), packet_pool_used(gateway_env(g)->pool));
 	gateway_destroy(g);
 	ruleset_destroy(c.rules);
-	rib_destroy(c.rib);
+	rib_release(c.rib);
 }
 
 int main(void)

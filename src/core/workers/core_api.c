@@ -9,11 +9,19 @@
  */
 #include "core/workers/core_api.h"
 
+/* A replay has nobody who goes on with the routes beside the core. */
+static void settle_routes(struct entry *e)
+{
+	if (e->recorder != NULL)
+		gateway_settle_routes(e->gateway);
+}
+
 int core_api_configure(struct entry *e, const struct core_config *cfg, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->configure(e->recorder_ctx, cfg->generation, now);
 	int rc = workers_configure(e->workers, cfg, now);
+	settle_routes(e);
 	if (rc != 0 && e->recorder != NULL)
 		e->recorder->configure_failed(e->recorder_ctx, cfg->generation);
 	return rc;
@@ -30,6 +38,7 @@ void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64
 	gateway_attach(e->gateway, ifindex, face, now);
 	if (e->worker == 0)
 		workers_show_device(e->workers, ifindex, face, now);
+	settle_routes(e);
 	if (d != NULL) {
 		/* The real device receives, whatever stands before it. */
 		d->pool = face->pool;
@@ -44,6 +53,7 @@ void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
 	gateway_device_changed(e->gateway, ifindex, now);
 	if (e->worker == 0)
 		workers_show_device(e->workers, ifindex, ip_stack_device(gateway_ip(e->gateway), ifindex), now);
+	settle_routes(e);
 }
 
 void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)

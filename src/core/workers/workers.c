@@ -7,8 +7,8 @@
  * Life: workers_create makes the cores, the shared bytes of the port blocks and three
  * rings for each ordered pair of workers. workers_configure runs while everybody is at
  * rest: it sees what is on its way to its end, adds the addresses whose ports are
- * shared, gives each core the snapshot, and leads every connection anew, since
- * owners may have changed. workers_destroy ends all of it.
+ * shared, gives each core its values, and, if somebody has another owner than
+ * before, leads every connection anew. workers_destroy ends all of it.
  *
  * Limits: what counts by source is exact for hosts inside, since each has one
  * worker; the rate of our own ICMP errors is divided evenly; `limit` in rules
@@ -268,52 +268,41 @@ void workers_between(struct workers *c, struct workers_between *out)
 		}
 }
 
-struct adding {
-	struct workers *workers;
-	const struct core_config *cfg;
-	uint16_t zone; /* whose table is walked */
-	bool ok;
-};
-
 /* Where an address is, as a table has it: ours in the zone of its interface, a pool's in zone 0, for all zones. */
-static uint16_t home_of(const struct adding *a, uint32_t addr, const struct fib_nexthop *nh)
+static uint16_t home_of(const struct core_config *cfg, const struct core_address *a, uint32_t addr)
 {
-	if (nh->kind == FIB_LOCAL)
-		return a->cfg->ct.zone[nh->ifindex];
-	for (uint32_t i = 0; i < a->cfg->nat.n_pools; i++) {
-		if (a->cfg->nat.pool[i].name[0] != '\0' && nat_pool_has(&a->cfg->nat.pool[i], addr))
+	if (a->is_ours)
+		return cfg->ct.zone[a->ifindex];
+	for (uint32_t i = 0; i < cfg->nat.n_pools; i++) {
+		if (cfg->nat.pool[i].name[0] != '\0' && nat_pool_has(&cfg->nat.pool[i], addr))
 			return 0;
 	}
 	return a->zone;
 }
 
 /* Addresses that are ours or that only NAT uses: their ports are shared. */
-static void add_addresses(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
+static bool add_addresses(struct workers *c, const struct core_config *cfg, const struct core_address *a)
 {
-	struct adding *a = ctx;
-	uint64_t n = UINT64_C(1) << (32 - p.len);
+	uint64_t n = UINT64_C(1) << (32 - a->prefix.len);
 
-	if (nh->kind != FIB_LOCAL && nh->kind != FIB_TRANSLATED)
-		return;
-	for (uint64_t j = 0; j < n && a->ok; j++) {
-		uint32_t addr = (uint32_t)(p.addr + j);
-		uint16_t home = home_of(a, addr, nh);
+	for (uint64_t j = 0; j < n; j++) {
+		uint32_t addr = (uint32_t)(a->prefix.addr + j);
+		uint16_t home = home_of(cfg, a, addr);
 
-		a->ok = nat_blocks_add(a->workers->blocks, addr, home) &&
-			(home == a->zone || nat_blocks_alias(a->workers->blocks, addr, a->zone, home));
+		if (!nat_blocks_add(c->blocks, addr, home) ||
+		    (home != a->zone && !nat_blocks_alias(c->blocks, addr, a->zone, home)))
+			return false;
 	}
+	return true;
 }
 
 static bool add_all_addresses(struct workers *c, const struct core_config *cfg)
 {
-	struct adding adding = { .workers = c, .cfg = cfg, .ok = true };
-
-	for (uint32_t i = 0; i < rib_n_zones(cfg->rib); i++) {
-		const struct fib *f = rib_fib_at(cfg->rib, i, &adding.zone);
-
-		fib_walk(f, add_addresses, &adding);
+	for (uint32_t i = 0; i < cfg->n_addresses; i++) {
+		if (!add_addresses(c, cfg, &cfg->address[i]))
+			return false;
 	}
-	return adding.ok;
+	return true;
 }
 
 static void abandon_all(struct workers *c)
@@ -335,27 +324,39 @@ static int prepare_all(struct workers *c, const struct core_config *cfg)
 	return 0;
 }
 
+/* Who owns a packet from here on. *moved: somebody has another owner than before. */
+static int change_owners(struct workers *c, const struct core_config *cfg, uint64_t now, bool *moved)
+{
+	/* Addresses are only ever added. */
+	uint32_t n_addresses = c->blocks->n_used_slots;
+
+	/* It was judged by the owners of now. */
+	workers_drain(c, now);
+	if (!add_all_addresses(c, cfg))
+		return -ENOSPC;
+	*moved = n_addresses != c->blocks->n_used_slots || c->owner.outside != cfg->outside ||
+		 memcmp(c->owner.zone, cfg->ct.zone, sizeof(c->owner.zone)) != 0;
+	c->owner.outside = cfg->outside;
+	memcpy(c->owner.zone, cfg->ct.zone, sizeof(c->owner.zone));
+	return 0;
+}
+
 int workers_configure(struct workers *c, const struct core_config *cfg, uint64_t now)
 {
+	bool moved = false;
 	int rc = prepare_all(c, cfg);
 	if (rc != 0)
 		return rc;
-	if (c->n > 1) {
-		/* It was judged by the owners of now. */
-		workers_drain(c, now);
-		if (!add_all_addresses(c, cfg)) {
-			abandon_all(c);
-			return -ENOSPC;
-		}
-		c->owner.outside = cfg->outside;
-		memcpy(c->owner.zone, cfg->ct.zone, sizeof(c->owner.zone));
+	if (c->n > 1 && (rc = change_owners(c, cfg, now, &moved)) != 0) {
+		abandon_all(c);
+		return rc;
 	}
 	for (uint32_t i = 0; i < c->n; i++) {
 		rc = gateway_configure(c->worker[i].gw, cfg, now);
 		if (rc != 0)
 			return rc;
 	}
-	if (c->n > 1)
+	if (moved)
 		workers_resync(c);
 	if (workers_has_host(c))
 		return gateway_configure(c->worker[c->n].gw, cfg, now);

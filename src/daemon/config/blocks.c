@@ -188,47 +188,11 @@ bool config_interface(struct parser *p)
 	return true;
 }
 
-static bool route_options(struct parser *p, struct config_route *r)
-{
-	static const char *const words[] = { "dev", "metric", "zone", "onlink" };
-	struct text_pos onlink = { 0 };
+/* A route as it is read: with several gateways, a path each. What is said of the route is said in the first. */
+struct route_paths {
 	uint32_t n;
-
-	while (!config_at_end(p)) {
-		struct token t = *config_peek(p);
-
-		if (config_accept_word(p, "dev")) {
-			if (!config_name(p, r->device, sizeof(r->device), "an interface's name"))
-				return false;
-		} else if (config_accept_word(p, "metric")) {
-			if (!config_number(p, 0, UINT32_MAX, "a metric", &r->route.metric))
-				return false;
-		} else if (config_accept_word(p, "zone")) {
-			if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
-				return false;
-			r->route.zone = (uint16_t)n;
-		} else if (config_accept_word(p, "onlink")) {
-			r->route.onlink = true;
-			onlink = t.pos;
-		} else {
-			return config_unknown(p, &t, "dev, metric, zone, onlink or the end of the route", words,
-					      ARRAY_LEN(words));
-		}
-	}
-	if (r->route.onlink && (r->route.nexthop.gateway.v4 == 0 || r->device[0] == '\0')) {
-		config_err(p, &onlink, "onlink says that a gateway is a neighbour on a link: it needs via and dev");
-		return false;
-	}
-	return true;
-}
-
-static const struct {
-	const char *word;
-	enum fib_kind kind;
-} route_kinds[] = {
-	{ "blackhole", FIB_BLACKHOLE },
-	{ "unreachable", FIB_UNREACHABLE },
-	{ "prohibit", FIB_PROHIBIT },
+	struct config_route path[FIB_PATHS_MAX];
+	struct text_pos onlink[FIB_PATHS_MAX]; /* line 0: not said */
 };
 
 static bool route_gateway(struct parser *p, struct ip_addr *out)
@@ -240,6 +204,116 @@ static bool route_gateway(struct parser *p, struct ip_addr *out)
 	*out = ip_addr_v4(v4);
 	return true;
 }
+
+/* Behind `via`. */
+static bool another_path(struct parser *p, struct route_paths *r, const struct token *at)
+{
+	if (r->path[0].route.nexthop.gateway.v4 == 0) {
+		config_err(p, &at->pos, "only a route that begins with via can have one more way");
+		return false;
+	}
+	if (r->n == FIB_PATHS_MAX) {
+		config_err(p, &at->pos, "a route has at most %u ways", FIB_PATHS_MAX);
+		return false;
+	}
+	r->path[r->n] = r->path[0];
+	r->path[r->n].device[0] = '\0';
+	r->path[r->n].route.onlink = false;
+	r->path[r->n].weight = 1;
+	r->path[r->n].goes_on = true;
+	r->n++;
+	return route_gateway(p, &r->path[r->n - 1].route.nexthop.gateway);
+}
+
+/* What is said of the last path. 1: it was; 0: it is another word; -1: an error. */
+static int path_option(struct parser *p, struct route_paths *r)
+{
+	struct config_route *path = &r->path[r->n - 1];
+	struct token t = *config_peek(p);
+
+	if (config_accept_word(p, "via"))
+		return another_path(p, r, &t) ? 1 : -1;
+	if (config_accept_word(p, "dev"))
+		return config_name(p, path->device, sizeof(path->device), "an interface's name") ? 1 : -1;
+	if (config_accept_word(p, "weight"))
+		return config_number(p, 1, 256, "a weight", &path->weight) ? 1 : -1;
+	if (!config_accept_word(p, "onlink"))
+		return 0;
+	path->route.onlink = true;
+	r->onlink[r->n - 1] = t.pos;
+	return 1;
+}
+
+/* The same of the route. */
+static int route_option(struct parser *p, struct rib_route *route)
+{
+	uint32_t n;
+
+	if (config_accept_word(p, "metric"))
+		return config_number(p, 0, UINT32_MAX, "a metric", &route->metric) ? 1 : -1;
+	if (config_accept_word(p, "zone")) {
+		if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
+			return -1;
+		route->zone = (uint16_t)n;
+		return 1;
+	}
+	if (!config_accept_word(p, "recursive"))
+		return 0;
+	route->recursive = true;
+	if (!config_accept_word(p, "over"))
+		return 1;
+	route->over_default = true;
+	return config_expect_word(p, "default") ? 1 : -1;
+}
+
+static bool check_options(struct parser *p, const struct route_paths *r, const struct token *from)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct config_route *c = &r->path[i];
+
+		if (c->route.onlink && (c->route.nexthop.gateway.v4 == 0 || c->device[0] == '\0')) {
+			config_err(p, &r->onlink[i],
+				   "onlink says that a gateway is a neighbour on a link: it needs via and dev");
+			return false;
+		}
+		if (r->path[0].route.recursive && (c->route.nexthop.gateway.v4 == 0 || c->device[0] != '\0')) {
+			config_err(p, &from->pos,
+				   "recursive says that a gateway is looked for by other routes: it needs via, and no "
+				   "dev");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool route_options(struct parser *p, struct route_paths *r, const struct token *from)
+{
+	static const char *const words[] = { "via", "dev", "weight", "metric", "zone", "onlink", "recursive" };
+
+	while (!config_at_end(p)) {
+		struct token t = *config_peek(p);
+		int found = path_option(p, r);
+
+		if (found == 0)
+			found = route_option(p, &r->path[0].route);
+		if (found < 0)
+			return false;
+		if (found == 0)
+			return config_unknown(
+				p, &t, "via, dev, weight, metric, zone, onlink, recursive or the end of the route",
+				words, ARRAY_LEN(words));
+	}
+	return check_options(p, r, from);
+}
+
+static const struct {
+	const char *word;
+	enum fib_kind kind;
+} route_kinds[] = {
+	{ "blackhole", FIB_BLACKHOLE },
+	{ "unreachable", FIB_UNREACHABLE },
+	{ "prohibit", FIB_PROHIBIT },
+};
 
 static bool route_target(struct parser *p, struct config_route *r)
 {
@@ -260,19 +334,41 @@ static bool route_target(struct parser *p, struct config_route *r)
 	return config_unknown(p, &t, "via, dev, blackhole, unreachable or prohibit", words, ARRAY_LEN(words));
 }
 
-bool config_route(struct parser *p)
+static bool add_path(struct parser *p, const struct config_route *path)
 {
-	struct config_route r = { .route = { .source = RIB_STATIC, .distance = 1 } }, *bigger;
-	struct token from = *config_peek(p);
+	struct config_route *bigger = config_grow(p, config_of(p)->route, config_of(p)->n_routes, sizeof(*path));
 
-	if (!config_prefix_strict(p, &r.route.prefix) || !route_target(p, &r) || !route_options(p, &r))
-		return false;
-	r.pos = config_span(p, &from);
-	bigger = config_grow(p, config_of(p)->route, config_of(p)->n_routes, sizeof(r));
 	if (bigger == NULL)
 		return false;
 	config_of(p)->route = bigger;
-	bigger[config_of(p)->n_routes++] = r;
+	bigger[config_of(p)->n_routes++] = *path;
+	return true;
+}
+
+bool config_route(struct parser *p)
+{
+	struct route_paths r = { .n = 1 };
+	struct rib_route *all = &r.path[0].route;
+	struct token from = *config_peek(p);
+	struct ip4_prefix to;
+
+	r.path[0] = (struct config_route){ .route = { .source = RIB_STATIC, .distance = 1 }, .weight = 1 };
+	if (!config_prefix_strict(p, &to) || !route_target(p, &r.path[0]) || !route_options(p, &r, &from))
+		return false;
+	all->prefix = ip_prefix_v4(to.addr, to.len);
+	/* One route with each metric: see check.c. */
+	all->instance = all->metric;
+	r.path[0].pos = config_span(p, &from);
+	for (uint32_t i = 0; i < r.n; i++) {
+		struct rib_route own = r.path[i].route;
+
+		r.path[i].route = *all;
+		r.path[i].route.nexthop.gateway = own.nexthop.gateway;
+		r.path[i].route.onlink = own.onlink;
+		r.path[i].pos = r.path[0].pos;
+		if (!add_path(p, &r.path[i]))
+			return false;
+	}
 	return config_end(p);
 }
 

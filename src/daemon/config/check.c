@@ -186,7 +186,7 @@ static bool is_neighbour_in(const struct config *c, const struct neighbours *nb,
 			found |= is_connected(f, gateway, own);
 	}
 	for (size_t i = 0; i < nb->n_routes && !found; i++)
-		found = ip4_in(gateway, nb->route[i]->route.prefix) &&
+		found = ip4_in(gateway, ip_prefix_to_v4(&nb->route[i]->route.prefix)) &&
 			(r->device[0] != '\0' ? strcmp(r->device, nb->route[i]->device) == 0
 					      : nb->route[i]->route.zone == zone);
 	return found;
@@ -204,10 +204,10 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 	char text[IP4_TEXT_MAX];
 
 	if (nb->last != NULL && nb->last->route.nexthop.gateway.v4 == gateway &&
-	    nb->last->route.onlink == r->route.onlink && nb->last->route.zone == r->route.zone &&
-	    strcmp(nb->last->device, r->device) == 0)
+	    nb->last->route.onlink == r->route.onlink && nb->last->route.recursive == r->route.recursive &&
+	    nb->last->route.zone == r->route.zone && strcmp(nb->last->device, r->device) == 0)
 		return;
-	bool found = is_neighbour(config_of(p), nb, r, &own);
+	bool found = is_neighbour(config_of(p), nb, r, &own) || r->route.recursive;
 	bool no_host = is_net_or_broadcast(config_of(p), gateway, &lowest);
 
 	ip4_format(gateway, text);
@@ -220,9 +220,9 @@ static void check_gateway(struct parser *p, struct neighbours *nb, const struct 
 			   text, r->device);
 	else if (!found)
 		config_err(p, &r->pos, "the gateway %s is on no prefix of an interface", text);
-	else if (no_host && !lowest)
+	else if (no_host && !lowest && !r->route.recursive)
 		config_err(p, &r->pos, "the gateway %s is the last address of its prefix: no host has it", text);
-	else if (no_host && !r->route.onlink)
+	else if (no_host && !r->route.onlink && !r->route.recursive)
 		config_err(p, &r->pos,
 			   "the gateway %s is the first address of its prefix: if a host has it, say `dev NAME onlink`",
 			   text);
@@ -238,13 +238,25 @@ static int by_route(const void *a, const void *b)
 
 	if (r->zone != s->zone)
 		return r->zone < s->zone ? -1 : 1;
-	if (r->prefix.addr != s->prefix.addr)
-		return r->prefix.addr < s->prefix.addr ? -1 : 1;
-	if (r->prefix.len != s->prefix.len)
-		return r->prefix.len < s->prefix.len ? -1 : 1;
+	if (!ip_prefix_equal(&r->prefix, &s->prefix))
+		return ip_prefix_compare(&r->prefix, &s->prefix);
 	if (r->metric != s->metric)
 		return r->metric < s->metric ? -1 : 1;
 	return x < y ? -1 : x > y;
+}
+
+/* Two ways of one route by the same gateway: a weight says that better. */
+static void check_path_twice(struct parser *p, const struct config_route **r, size_t i)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t k = i; k-- > 0 && r[k + 1]->goes_on;) {
+		const struct fib_nexthop *a = &r[k]->route.nexthop, *b = &r[i]->route.nexthop;
+
+		if (ip_addr_equal(&a->gateway, &b->gateway) && strcmp(r[k]->device, r[i]->device) == 0)
+			config_err(p, &r[i]->pos, "this route goes by %s twice: give it a weight",
+				   ip_addr_format(&b->gateway, text));
+	}
 }
 
 /* Two routes to one prefix with one metric: which one is meant cannot be known. */
@@ -252,7 +264,7 @@ static void check_route_twice(struct parser *p)
 {
 	const struct config *c = config_of(p);
 	const struct config_route **r = calloc(c->n_routes + 1, sizeof(const struct config_route *));
-	char text[IP4_TEXT_MAX];
+	char text[IP_TEXT_MAX];
 
 	if (r == NULL) {
 		p->no_memory = true;
@@ -265,10 +277,11 @@ static void check_route_twice(struct parser *p)
 	for (size_t i = 1; i < c->n_routes; i++) {
 		const struct rib_route *a = &r[i - 1]->route, *b = &r[i]->route;
 
-		if (a->zone == b->zone && a->prefix.addr == b->prefix.addr && a->prefix.len == b->prefix.len &&
-		    a->metric == b->metric)
+		if (r[i]->goes_on)
+			check_path_twice(p, r, i);
+		else if (a->zone == b->zone && ip_prefix_equal(&a->prefix, &b->prefix) && a->metric == b->metric)
 			config_err(p, &r[i]->pos, "a route to %s with metric %u is there already, in line %u",
-				   ip4_prefix_format(a->prefix, text), a->metric, r[i - 1]->pos.line);
+				   ip_prefix_format(&a->prefix, text), a->metric, r[i - 1]->pos.line);
 	}
 	free(r);
 }

@@ -83,11 +83,11 @@ static bool is_reached(const struct config *c, uint32_t addr)
 	for (size_t i = 0; i < c->n_routes; i++) {
 		const struct rib_route *r = &c->route[i].route;
 
-		if (!ip4_in(addr, r->prefix) || r->prefix.len < len ||
-		    (r->prefix.len == len && best != NULL && r->metric >= best->metric))
+		if (!ip4_in(addr, ip_prefix_to_v4(&r->prefix)) || (int)r->prefix.len < len ||
+		    ((int)r->prefix.len == len && best != NULL && r->metric >= best->metric))
 			continue;
 		best = r;
-		len = r->prefix.len;
+		len = (int)r->prefix.len;
 		reached = r->nexthop.kind == FIB_UNICAST;
 	}
 	for (size_t i = 0; i < c->n_interfaces; i++) {

@@ -211,6 +211,7 @@ static void test_values(void **state)
 	assert_int_equal(c->route[3].route.nexthop.kind, FIB_UNREACHABLE);
 	assert_int_equal(c->route[3].route.prefix.len, 32);
 	assert_int_equal(c->route[4].route.nexthop.kind, FIB_PROHIBIT);
+	assert_false(c->route[0].goes_on);
 	const struct nat_pool_config *p = &c->nat.pool[0];
 
 	assert_int_equal(c->nat.n_pools, 1);

@@ -7,8 +7,8 @@
  * everything in the core that remembers a number still means the same thing
  * after a reload.
  *
- * The RIB is filled with what follows from the interfaces (our addresses, their
- * broadcast addresses, connected prefixes), with the static routes, and with the
+ * The routes are what follows from the interfaces (our addresses, their
+ * broadcast addresses, connected prefixes), the static routes, and the
  * addresses that only NAT uses: those of pools, those that a `snat to` gives out
  * (a pool without a name), and those that an interface answers for. A packet to
  * one of them that no mapping wants must not be forwarded. Where such an address
@@ -16,15 +16,24 @@
  * (ip_config.proxy). What a rule only matches is nobody's for that: a dnat for the
  * address of some other host translates what it matches, and takes nothing away.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/config/snapshot.h"
 #include "daemon/config/snapshot_sources.h"
 
+/* The paths of a route that has several. */
+struct path_list {
+	struct path_list *next;
+	struct rib_path path[FIB_PATHS_MAX];
+};
+
 struct build {
 	const struct config *cfg;
+	struct path_list *paths;
+	struct rib_route *route; /* all that follow from the config */
+	size_t n_routes, cap_routes;
+	struct rib *asked; /* they alone, to be asked where they lead */
 	const struct snapshot *prev;
 	struct snapshot *snap;
 	struct config_errors **errors;
@@ -96,16 +105,31 @@ static bool is_connected_in(const struct build *b, uint16_t zone, uint32_t addr)
 	return false;
 }
 
+static bool list_route(struct build *b, const struct rib_route *r)
+{
+	if (b->n_routes == b->cap_routes) {
+		size_t cap = b->cap_routes ? 2 * b->cap_routes : 16;
+		struct rib_route *bigger = realloc(b->route, cap * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return false;
+		b->route = bigger;
+		b->cap_routes = cap;
+	}
+	b->route[b->n_routes++] = *r;
+	return true;
+}
+
 /* What is ours in zone 0, or NAT's, is so for the other zones too, also for one with a default route of its own; but
  * where a zone has a network with such an address, that is a host there. */
 static bool add_to_zones(struct build *b, struct rib_route r)
 {
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
 		uint16_t zone = b->snap->core.ip.interface[i].zone;
-		bool hidden = r.source == RIB_LOCAL && is_connected_in(b, zone, r.prefix.addr);
+		bool hidden = r.source == RIB_LOCAL && is_connected_in(b, zone, r.prefix.addr.v4);
 
 		r.zone = zone;
-		if (zone != 0 && !hidden && rib_add(b->snap->core.rib, &r) == -ENOMEM)
+		if (zone != 0 && !hidden && !list_route(b, &r))
 			return false;
 	}
 	return true;
@@ -115,15 +139,16 @@ static bool add_to_zones(struct build *b, struct rib_route r)
 static bool add_route(struct build *b, enum rib_source source, uint32_t addr, uint8_t len, struct fib_nexthop nh)
 {
 	struct rib_route r = {
-		.prefix = { addr & ip4_mask(len), len },
+		.prefix = ip_prefix_v4(addr, len),
 		.nexthop = nh,
 		.source = (uint8_t)source,
+		.instance = nh.ifindex << 1 | (nh.kind == FIB_BROADCAST),
 		.distance = source == RIB_TRANSLATED ? 5 : 0,
 	};
 
 	if (nh.ifindex != 0)
 		r.zone = b->snap->core.ip.interface[nh.ifindex].zone;
-	if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
+	if (!list_route(b, &r))
 		return false;
 	return r.zone != 0 || (nh.kind != FIB_LOCAL && nh.kind != FIB_TRANSLATED) || add_to_zones(b, r);
 }
@@ -154,25 +179,63 @@ static bool build_connected(struct build *b)
 	return ok;
 }
 
+/* The next hop of a route, or of one of its paths, with the interface that it names. */
+static bool resolve_device(struct build *b, const struct config_route *c, struct fib_nexthop *nh)
+{
+	*nh = c->route.nexthop;
+	if (c->device[0] == 0)
+		return true;
+	nh->ifindex = interface_by_name(b->snap, c->device);
+	if (nh->ifindex == 0) {
+		config_error_add(b->errors, b->cfg, &c->pos, "no interface is called \"%s\"", c->device);
+		return false;
+	}
+	const struct ip_interface_config *i = &b->snap->core.ip.interface[nh->ifindex];
+
+	if (nh->gateway.v4 == 0 && i->n_addresses > 0)
+		nh->source = ip_addr_v4(i->address[0].addr);
+	return true;
+}
+
+/* Several paths stand one behind the other in the config. *n: how many; they are kept in b->path. */
+static bool build_paths(struct build *b, size_t first, size_t *n)
+{
+	for (*n = 1; first + *n < b->cfg->n_routes && b->cfg->route[first + *n].goes_on;)
+		++*n;
+	if (*n == 1)
+		return true;
+	struct path_list *list = malloc(sizeof(*list));
+
+	if (list == NULL)
+		return false;
+	*list = (struct path_list){ .next = b->paths };
+	b->paths = list;
+	for (size_t i = 0; i < *n; i++) {
+		const struct config_route *c = &b->cfg->route[first + i];
+
+		list->path[i] = (struct rib_path){ .weight = c->weight, .onlink = c->route.onlink };
+		if (!resolve_device(b, c, &list->path[i].nexthop))
+			return false;
+	}
+	return true;
+}
+
 static bool build_static(struct build *b)
 {
-	for (size_t k = 0; k < b->cfg->n_routes; k++) {
-		const struct config_route *c = &b->cfg->route[k];
-		struct rib_route r = c->route;
+	size_t n;
 
-		if (c->device[0] != 0) {
-			r.nexthop.ifindex = interface_by_name(b->snap, c->device);
-			if (r.nexthop.ifindex == 0) {
-				config_error_add(b->errors, b->cfg, &c->pos, "no interface is called \"%s\"",
-						 c->device);
-				return false;
-			}
-			const struct ip_interface_config *i = &b->snap->core.ip.interface[r.nexthop.ifindex];
+	for (size_t k = 0; k < b->cfg->n_routes; k += n) {
+		struct rib_route r = b->cfg->route[k].route;
 
-			if (r.nexthop.gateway.v4 == 0 && i->n_addresses > 0)
-				r.nexthop.source = ip_addr_v4(i->address[0].addr);
+		if (!build_paths(b, k, &n) || !resolve_device(b, &b->cfg->route[k], &r.nexthop))
+			return false;
+		if (n > 1) {
+			r.n_paths = (uint8_t)n;
+			r.path = b->paths->path;
+			r.nexthop = (struct fib_nexthop){ .kind = FIB_UNICAST };
+			r.onlink = false;
 		}
-		if (rib_add(b->snap->core.rib, &r) == -ENOMEM)
+		if (!list_route(b, &r))
 			return false;
 	}
 	return true;
@@ -421,56 +484,137 @@ static bool build_rules(struct build *b)
 	return b->snap->core.rules != NULL;
 }
 
-/* Routes of one zone that lead out of an interface of another. */
-static void find_shared(struct build *b)
+/* A route of one zone that leads out of an interface of another. */
+static void note_shared(struct build *b, const struct rib_info *r, const struct fib_nexthop *nh)
 {
 	struct ip_config *ip = &b->snap->core.ip;
+	struct ip_interface_config *out = &ip->interface[nh->ifindex % IP_INTERFACES_MAX];
 
-	for (size_t i = 0; i < rib_n_routes(b->snap->core.rib); i++) {
-		const struct rib_route *r = rib_route_at(b->snap->core.rib, i);
-		struct ip_interface_config *out = &ip->interface[r->nexthop.ifindex % IP_INTERFACES_MAX];
+	if (!r->resolved || nh->kind != FIB_UNICAST || out->zone == r->route.zone)
+		return;
+	for (uint32_t k = 0; k < ip->n_zones; k++)
+		out->used_by |= (uint64_t)(ip->zone[k].number == r->route.zone) << k;
+}
 
-		if (r->zone == 0 || !r->resolved || r->nexthop.kind != FIB_UNICAST || out->zone == r->zone)
+static void find_shared(struct build *b)
+{
+	struct rib_info r;
+
+	for (size_t i = 0; i < b->n_routes; i++) {
+		if (b->route[i].zone == 0)
 			continue;
-		for (uint32_t k = 0; k < ip->n_zones; k++)
-			out->used_by |= (uint64_t)(ip->zone[k].number == r->zone) << k;
+		for (uint32_t k = 0; rib_route_of(b->asked, rib_prefix_name(&b->route[i]), k, &r); k++) {
+			note_shared(b, &r, &r.route.nexthop);
+			for (uint32_t w = 0; w < r.n_ways; w++)
+				note_shared(b, &r, &r.way[w].nexthop);
+		}
 	}
 }
 
 /* What connection tracking takes for outside: what the rules of source NAT name, else where default routes lead. */
-static void tell_outside(struct snapshot *s)
+static void tell_outside(struct build *b)
 {
-	s->core.ct.outside = s->core.outside;
-	for (uint32_t i = 0; s->core.outside == 0 && i <= s->core.ip.n_zones; i++) {
-		const struct fib *fib = i == 0 ? s->core.ip.fib : s->core.ip.zone[i - 1].fib;
-		const struct fib_nexthop *nh = fib_nexthop(fib, fib_lookup(fib, IP4(0, 0, 0, 1)));
+	struct core_config *core = &b->snap->core;
 
-		if (nh->kind == FIB_UNICAST)
-			s->core.ct.outside |= UINT64_C(1) << nh->ifindex;
+	core->ct.outside = core->outside;
+	for (uint32_t i = 0; core->outside == 0 && i <= core->ip.n_zones; i++) {
+		struct fib_nexthop nh = rib_ask(b->asked, i == 0 ? 0 : core->ip.zone[i - 1].number, IP4(0, 0, 0, 1));
+
+		if (nh.kind == FIB_UNICAST)
+			core->ct.outside |= UINT64_C(1) << nh.ifindex;
 	}
+}
+
+/* The first route to its prefix that leads somewhere is of the same kind. */
+static bool is_in_force(const struct build *b, const struct rib_route *route)
+{
+	struct rib_info r;
+
+	for (uint32_t k = 0; rib_route_of(b->asked, rib_prefix_name(route), k, &r); k++) {
+		if (r.resolved)
+			return r.route.nexthop.kind == route->nexthop.kind;
+	}
+	return false;
+}
+
+/* Addresses that are ours or that only NAT uses. */
+static bool list_addresses(struct build *b)
+{
+	struct core_config *core = &b->snap->core;
+
+	core->address = calloc(b->n_routes + 1, sizeof(*core->address));
+	for (size_t i = 0; i < b->n_routes && core->address != NULL; i++) {
+		const struct rib_route *r = &b->route[i];
+
+		if ((r->nexthop.kind == FIB_LOCAL || r->nexthop.kind == FIB_TRANSLATED) && is_in_force(b, r))
+			core->address[core->n_addresses++] =
+				(struct core_address){ .prefix = ip_prefix_to_v4(&r->prefix),
+						       .zone = r->zone,
+						       .is_ours = r->nexthop.kind == FIB_LOCAL,
+						       .ifindex = (uint8_t)r->nexthop.ifindex };
+	}
+	return core->address != NULL;
+}
+
+/* Zones that have routes, in order. No more than there are interfaces: the config's check refuses routes of a zone
+ * without one. */
+static bool hold_zone(struct build *b, uint16_t zone)
+{
+	struct ip_config *ip = &b->snap->core.ip;
+	uint32_t i = 0;
+
+	while (i < ip->n_zones && ip->zone[i].number < zone)
+		i++;
+	if (zone == 0 || (i < ip->n_zones && ip->zone[i].number == zone) || ip->n_zones == IP_INTERFACES_MAX)
+		return true;
+	const struct fib *fib = rib_fib_hold(b->snap->core.rib, zone);
+
+	if (fib == NULL)
+		return false;
+	memmove(&ip->zone[i + 1], &ip->zone[i], (ip->n_zones - i) * sizeof(ip->zone[0]));
+	ip->zone[i] = (struct ip_zone){ .number = zone, .fib = fib };
+	ip->n_zones++;
+	return true;
+}
+
+static bool hold_tables(struct build *b)
+{
+	struct core_config *core = &b->snap->core;
+
+	core->rib = b->prev != NULL ? rib_hold(b->prev->core.rib) : rib_create(RIB_FORWARDS);
+	if (core->rib == NULL || (core->ip.fib = rib_fib_hold(core->rib, 0)) == NULL)
+		return false;
+	for (size_t i = 0; i < b->n_routes; i++) {
+		if (!hold_zone(b, b->route[i].zone))
+			return false;
+	}
+	return true;
+}
+
+/* Of repetitions the first counts. */
+static bool build_asked(struct build *b)
+{
+	b->asked = rib_create(RIB_ASKED);
+	for (size_t i = b->n_routes; i-- > 0 && b->asked != NULL;) {
+		if (rib_set(b->asked, &b->route[i]) != 0)
+			return false;
+	}
+	return b->asked != NULL && rib_flush(b->asked) == 0;
 }
 
 static bool build_routes(struct build *b)
 {
-	b->snap->core.rib = rib_create();
-	if (b->snap->core.rib == NULL || !build_connected(b) || !build_static(b) || !build_answers(b) ||
-	    !build_translated(b))
-		return false;
-	if (rib_build(b->snap->core.rib) != 0)
-		return false;
-	struct ip_config *ip = &b->snap->core.ip;
-	uint16_t zone;
+	struct snapshot *snap = b->snap;
 
-	ip->fib = rib_fib_at(b->snap->core.rib, 0, &zone);
-	/* No more than there are interfaces: the config's check refuses routes of a zone without one. */
-	for (uint32_t i = 1; i < rib_n_zones(b->snap->core.rib) && ip->n_zones < IP_INTERFACES_MAX; i++) {
-		struct ip_zone *z = &ip->zone[ip->n_zones++];
-
-		z->fib = rib_fib_at(b->snap->core.rib, i, &z->number);
-	}
+	if (!build_connected(b) || !build_static(b) || !build_answers(b) || !build_translated(b))
+		return false;
+	if (!hold_tables(b) || !build_asked(b) || !list_addresses(b))
+		return false;
 	find_shared(b);
-	tell_outside(b->snap);
-	return true;
+	tell_outside(b);
+	snap->n_routes = rib_n_routes(b->asked);
+	snap->core.routes = rib_change_to(snap->core.rib, b->route, b->n_routes);
+	return snap->core.routes != NULL;
 }
 
 static void copy_values(struct build *b)
@@ -498,6 +642,16 @@ static void copy_values(struct build *b)
 	}
 }
 
+static void free_paths(struct build *b)
+{
+	while (b->paths != NULL) {
+		struct path_list *next = b->paths->next;
+
+		free(b->paths);
+		b->paths = next;
+	}
+}
+
 struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors)
 {
 	struct build b = { .cfg = cfg, .prev = prev, .errors = errors };
@@ -506,8 +660,13 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap == NULL)
 		return NULL;
 	copy_values(&b);
-	if (b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) && snapshot_build_sources(b.snap, cfg) &&
-	    build_rules(&b) && build_routes(&b))
+	bool ok = b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) &&
+		  snapshot_build_sources(b.snap, cfg) && build_rules(&b) && build_routes(&b);
+
+	rib_release(b.asked);
+	free(b.route);
+	free_paths(&b);
+	if (ok)
 		return b.snap;
 	if (config_n_errors(*errors) == 0)
 		config_error_add(errors, cfg, &nowhere, "out of memory");
@@ -528,7 +687,13 @@ void snapshot_destroy(struct snapshot *s)
 {
 	if (s == NULL)
 		return;
-	rib_destroy(s->core.rib);
+	if (s->core.ip.fib != NULL)
+		rib_fib_release(s->core.rib, 0);
+	for (uint32_t i = 0; i < s->core.ip.n_zones; i++)
+		rib_fib_release(s->core.rib, s->core.ip.zone[i].number);
+	rib_change_free(s->core.routes);
+	rib_release(s->core.rib);
+	free(s->core.address);
 	if (s->core.rules != NULL)
 		ruleset_destroy(s->core.rules);
 	free(s->nat_source);

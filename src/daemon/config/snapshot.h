@@ -23,6 +23,7 @@ struct snapshot {
 	uint32_t offload_max; /* connections in the kernel, 0: the default */
 	bool offload_off;
 	uint32_t n_workers; /* at least 1 */
+	size_t n_routes;    /* that follow from the config */
 	char *text;         /* the config file's text */
 	size_t text_len;
 };

@@ -43,7 +43,7 @@ static void show_json(const char *path, const struct snapshot *snap, const struc
 	print_json_value(&o, "good", OUT_YES_NO, OUT_Y(snap != NULL));
 	if (snap != NULL) {
 		print_json_value(&o, "interfaces", OUT_U64, OUT_U(n_interfaces(snap)));
-		print_json_value(&o, "routes", OUT_U64, OUT_U(rib_n_routes(snap->core.rib)));
+		print_json_value(&o, "routes", OUT_U64, OUT_U(snap->n_routes));
 	}
 	config_errors_output(errors, &o);
 	output_end(&o);
@@ -56,7 +56,7 @@ static void show_text(const char *path, const struct snapshot *snap, const struc
 	char *shown = strdup(path);
 	if (snap != NULL && shown != NULL)
 		printf("%s: no errors; %zu interfaces, %zu routes\n", printable_string(shown, PRINTABLE_WORD),
-		       n_interfaces(snap), rib_n_routes(snap->core.rib));
+		       n_interfaces(snap), snap->n_routes);
 	free(shown);
 }
 

@@ -128,6 +128,7 @@ static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
 	run_ports_look(ctx);
 	run_clock_look(ctx);
+	run_routes_look(ctx);
 }
 
 static void on_clock(evutil_socket_t fd, short what, void *ctx)
@@ -440,12 +441,14 @@ static int with_loop(struct run *r)
 		r->core[i].worker = worker_create();
 		ok = ok && r->core[i].worker != NULL;
 	}
+	ok = ok && run_routes_begin(r);
 	if (ok)
 		status = with_core(r);
 	else
 		complain("no memory or descriptors");
 	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_destroy(r->core[i].worker);
+	run_routes_end(r);
 	if (r->base != NULL)
 		event_base_free(r->base);
 	return status;

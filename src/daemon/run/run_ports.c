@@ -357,6 +357,7 @@ static void take_anew(struct run *r, uint32_t i, const char *what)
 	}
 	carry_counters(p->device, &p->counters);
 	run_quiesced(r, put_at_rest, &c);
+	run_routes_changed(r);
 	p->is_gone = false;
 }
 
@@ -431,6 +432,7 @@ static void follow(struct run *r, uint32_t i, enum netlink_change change, const 
 	if (change == NETLINK_CHANGE_BACK && !may_take_again(r, p, link))
 		return;
 	run_quiesced(r, apply_change, &c);
+	run_routes_changed(r);
 	if (c.rc != 0) {
 		run_say("%s is back, but %s", link->name, c.err);
 		return;

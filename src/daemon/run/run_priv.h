@@ -53,6 +53,9 @@ struct run {
 	uint32_t n_cores;   /* workers */
 	uint32_t n_members; /* and the host behind them, if it has a thread: not where something is recorded */
 	struct run_core core[WORKERS_MAX + 1];
+	struct grace *grace; /* of the routes that the workers read */
+	bool in_grace;
+	bool routes_busy; /* there is more to do for the routes, and it will be */
 	struct stage_clock stage_clock;
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
@@ -102,6 +105,17 @@ void run_ports_stop(struct run *r);
 void run_ports_look(struct run *r);
 /* netlink_change_fn; ctx is the run. */
 void run_link_changed(void *ctx, enum netlink_change change, const struct netlink_link *link);
+
+/* --- run_routes.c --- */
+
+/* Memory for what follows, before the workers start. False without. */
+bool run_routes_begin(struct run *r);
+void run_routes_end(struct run *r);
+/* The routes have changed, or may have: sleeping workers look, and what is left to be done is done by and by. Control
+ * thread. */
+void run_routes_changed(struct run *r);
+/* Now and then: memory that no worker looks at any more is given back. */
+void run_routes_look(struct run *r);
 
 /* --- run_clock.c --- */
 

@@ -133,7 +133,7 @@ static char *report_changes(const struct change_over *c)
 		if (c->is_new[i])
 			text_add(&t, " %s taken,", c->next[i].device->name);
 	}
-	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, rib_n_routes(c->snap->core.rib));
+	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, c->snap->n_routes);
 	if (c->snap->n_workers != c->run->n_cores)
 		text_add(&t, "; there are %u workers until the next start", c->run->n_cores);
 	if (c->other_limits)
@@ -180,6 +180,7 @@ static void commit(struct change_over *c)
 	memcpy(r->port, c->next, sizeof(r->port));
 	r->snap = c->snap;
 	snapshot_destroy(old);
+	run_routes_changed(r);
 }
 
 /* The new config and its snapshot; NULL and *report. */

@@ -68,6 +68,7 @@ struct worker {
 	uint32_t n_ports;
 	struct port port[IP_INTERFACES_MAX];
 	struct spin spin;
+	struct grace_reader *reader;
 
 	/* mailbox */
 	_Atomic(struct call *) call;
@@ -426,7 +427,10 @@ static void sleep_until(struct worker *w, uint64_t now, uint64_t deadline)
 		timeout.tv_sec = (time_t)((deadline - now) / NS_PER_S);
 		timeout.tv_nsec = (long)((deadline - now) % NS_PER_S);
 	}
-	if (ppoll(fd, w->n_ports + 1, deadline == TIME_NEVER ? NULL : &timeout, NULL) <= 0)
+	grace_leave(w->reader);
+	int n = ppoll(fd, w->n_ports + 1, deadline == TIME_NEVER ? NULL : &timeout, NULL);
+	grace_enter(w->reader);
+	if (n <= 0)
 		return;
 	if (fd[0].revents != 0)
 		drain_wake(w);
@@ -456,8 +460,11 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	grace_enter(w->reader);
 	while (!w->stop) {
 		uint64_t now;
+
+		grace_pass(w->reader);
 		uint32_t n = receive(w, &now);
 		n += take_over(w, now);
 		if (core_api_next_deadline(w->entry) <= now)
@@ -479,7 +486,13 @@ static void *worker_main(void *arg)
 		if (sleep_when_all_is_done(w, now) > 0)
 			spin_found(&w->spin, now);
 	}
+	grace_leave(w->reader);
 	return NULL;
+}
+
+void worker_set_reader(struct worker *w, struct grace_reader *r)
+{
+	w->reader = r;
 }
 
 int worker_start(struct worker *w)

@@ -12,6 +12,7 @@
 
 #include "core/workers/core_api.h"
 #include "base/event.h"
+#include "base/grace.h"
 
 struct worker;
 
@@ -23,6 +24,8 @@ struct worker *worker_create(void);
 void worker_destroy(struct worker *w);
 /* The core to drive; e outlives the worker. Fills in the slot of its raw sockets. */
 void worker_set_core_api(struct worker *w, struct entry *e);
+/* Says between two batches that it holds nothing of the routes (base/grace.h). Before it starts. */
+void worker_set_reader(struct worker *w, struct grace_reader *r);
 /* 0 or -errno. */
 int worker_start(struct worker *w);
 /* Ends the thread and waits for it. Calls run in the caller's thread from then on. */

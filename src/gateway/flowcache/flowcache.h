@@ -20,6 +20,7 @@
 #ifndef YG_GATEWAY_FLOWCACHE_FLOWCACHE_H
 #define YG_GATEWAY_FLOWCACHE_FLOWCACHE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,15 +61,22 @@ void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
 void flowcache_invalidate_all(struct flowcache *s);
 /* The same, before a ruleset that was prepared is committed. */
 void flowcache_rules_change(struct flowcache *s, const struct rules *rules);
+/* The number that moves on with each change of routes, at any time. When it has, flows that are led elsewhere, or whose
+ * source may not come in any more where it does, are found by and by (flowcache_expire), and no others are touched. All
+ * flows are taken to be in keeping with the number as it is now. */
+void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version);
+void flowcache_expire(struct flowcache *s);
+uint64_t flowcache_next_deadline(const struct flowcache *s);
 /* Off: every packet takes the slow path (for comparison and tests). On is the default. */
 enum flowcache_mode { FLOWCACHE_ON, FLOWCACHE_OFF };
 void flowcache_set_mode(struct flowcache *s, enum flowcache_mode mode);
 
 enum flowcache_count {
-	FLOWCACHE_SEEN,        /* frames that came in */
-	FLOWCACHE_TAKEN,       /* ... and went by a flow cache entry */
-	FLOWCACHE_INSTALLED,   /* directions */
-	FLOWCACHE_INVALIDATED, /* times that all became void */
+	FLOWCACHE_SEEN,          /* frames that came in */
+	FLOWCACHE_TAKEN,         /* ... and went by a flow cache entry */
+	FLOWCACHE_INSTALLED,     /* directions */
+	FLOWCACHE_INVALIDATED,   /* times that all became void */
+	FLOWCACHE_LED_ELSEWHERE, /* directions whose routes have changed */
 	N_SHORTCUT_COUNTS
 };
 const uint64_t *flowcache_counts(const struct flowcache *s);

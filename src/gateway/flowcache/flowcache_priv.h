@@ -29,6 +29,13 @@ struct flowcache {
 		bool taken;
 	} came_up[BATCH_MAX];
 	uint64_t count[N_SHORTCUT_COUNTS];
+
+	/* sweep.c */
+	const _Atomic(uint64_t) *routes_version;
+	uint64_t routes_seen; /* flows have been, or are being, held against the routes of then */
+	bool sweeping;
+	uint32_t sweep_at; /* the connection that is next */
+	uint64_t next_slice_ns;
 };
 
 static inline struct ct_flowcache *flowcache_entry(const struct flowcache *s, uint32_t ref)

@@ -1,408 +1,623 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The RIB: an array of all routes, sorted when the FIBs are built, so that the
- * candidates of one prefix of a zone stand side by side with the best one first, and
- * repetitions beside each other: they are left out then. The order stays; which
- * candidate is active is asked anew when a link comes or goes.
+ * The RIB: records of routes in chains, one a prefix with the best first, and the
+ * FIBs that follow from them.
  *
- * A gateway must be a neighbour (RFC 1812 section 5.2.4.3 keeps the next hop on a
- * connected network), so it is resolved over what lies on links: connected
- * prefixes and static routes to a device. The longest of them that holds it gives
- * interface and source address; with an interface named, only those of that
- * interface count, in whatever zone it is; else those of the route's own zone, then
- * those of zone 0. Or the route itself says that it is a neighbour (onlink): on a
- * link whose address is a /32, or that has none.
+ * Life of a change: rib_set and rib_unset put a record in its place in the chain, or
+ * take it out, and note the prefix; rib_flush resolves what exits are new or may be
+ * led elsewhere (rib_exit.c), and settles each noted prefix: it is written into the
+ * FIB if its group is another one than there. So what ends as it began costs no
+ * write, and whoever changes much flushes seldom.
  *
- * A route whose interface has no link gives way to the next best of its prefix,
- * and where there is none, to a shorter prefix. A connected route stays where
- * nobody else has its prefix: what is for our own hosts is refused while they are
- * cut off (DROP_TX_DOWN), and does not leave by a default route. Our addresses
- * are ours with and without a link.
+ * Which routes stand in the FIB: of those that lead somewhere the first two, as
+ * best and second best, whatever their links do just now: the FIB itself knows which
+ * are up and takes the second while the first is not. Only when both are down does
+ * a third one come in; then, and when an exit leads somewhere or nowhere anew, all
+ * prefixes are looked through, in slices (rib_work). When no route of a prefix is up
+ * it leaves the FIB, and a shorter prefix has its packets, but where the interface
+ * has the prefix itself: what is for our own hosts is refused while they are cut off
+ * (DROP_TX_DOWN), and does not leave by a default route. Our addresses are ours with
+ * and without a link.
  *
  * Routes that lose still say by which interfaces their prefix may be heard
  * (fib_route.from): with two uplinks answers come by the worse one too.
+ *
+ * What always holds behind rib_flush and a finished rib_work: the FIBs are what they
+ * would be if all routes had been set in any other order.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "stack/ip/stack.h"
-#include "routing/rib/rib.h"
+#include "routing/rib/rib_priv.h"
+
+#define PREFIXES_MAX (1u << 26)
+#define RECORDS_MAX (1u << 27)
+#define EXITS_MAX FIB_GROUPS_MAX
+#define BUCKETS_MIN 64u
+/* Looked at at once when a link changes: a fraction of a millisecond. */
+#define WALK_AT_ONCE 1024u
 
 const char *const rib_source_names[N_RIB_SOURCES] = {
-	[RIB_LOCAL] = "local",
-	[RIB_CONNECTED] = "connected",
-	[RIB_STATIC] = "static",
-	[RIB_TRANSLATED] = "nat",
+	[RIB_LOCAL] = "local",   [RIB_CONNECTED] = "connected", [RIB_STATIC] = "static", [RIB_TRANSLATED] = "nat",
+	[RIB_KERNEL] = "kernel", [RIB_OSPF] = "ospf",           [RIB_BGP] = "bgp",
 };
 
-struct rib {
-	struct rib_route *route;
-	size_t n, cap;
-	struct table {
-		uint16_t zone;
-		struct fib *fib;
-		size_t first, n; /* its routes */
-	} * table;
-	uint32_t n_tables;
-	uint64_t down; /* a bit an interface */
-};
-_Static_assert(IP_INTERFACES_MAX <= 64, "a bit an interface");
+/* --- life --- */
 
-struct rib *rib_create(void)
+static bool hash_init(struct rib_hash *h, uint32_t n)
 {
-	return calloc(1, sizeof(struct rib));
+	h->n_buckets = n;
+	h->bucket = malloc(n * sizeof(*h->bucket));
+	if (h->bucket != NULL)
+		memset(h->bucket, 0xff, n * sizeof(*h->bucket)); /* RIB_NONE */
+	return h->bucket != NULL;
 }
 
-void rib_destroy(struct rib *r)
+struct rib *rib_create(enum rib_use use)
 {
+	struct rib *r = calloc(1, sizeof(*r));
+
 	if (r == NULL)
+		return NULL;
+	r->use = use;
+	r->n_holders = 1;
+	r->gateways = calloc(65536, sizeof(*r->gateways));
+	if (r->gateways == NULL || !hash_init(&r->by_prefix, BUCKETS_MIN) || !hash_init(&r->by_exit, BUCKETS_MIN) ||
+	    pool_init(&r->prefixes, PREFIXES_MAX, sizeof(struct rib_prefix), 8) != 0 ||
+	    pool_init(&r->records, RECORDS_MAX, sizeof(struct rib_record), 4) != 0 ||
+	    pool_init(&r->exits, EXITS_MAX, sizeof(struct rib_exit), 8) != 0) {
+		rib_release(r);
+		return NULL;
+	}
+	return r;
+}
+
+struct rib *rib_hold(struct rib *r)
+{
+	r->n_holders++;
+	return r;
+}
+
+void rib_release(struct rib *r)
+{
+	if (r == NULL || --r->n_holders > 0)
 		return;
+	for (uint32_t i = 0; i < r->exits.n_fresh; i++) {
+		free(rib_exit_at(r, i)->path);
+		free(rib_exit_at(r, i)->way);
+	}
 	for (uint32_t i = 0; i < r->n_tables; i++)
 		fib_destroy(r->table[i].fib);
+	pool_fini(&r->exits);
+	pool_fini(&r->records);
+	pool_fini(&r->prefixes);
+	free(r->by_prefix.bucket);
+	free(r->by_exit.bucket);
+	free(r->gateways);
+	free(r->is_dirty);
+	free(r->dirty);
 	free(r->table);
-	free(r->route);
 	free(r);
 }
 
-int rib_add(struct rib *r, const struct rib_route *route)
+/* --- tables --- */
+
+/* Its place, or where it would be. */
+static uint32_t table_place(const struct rib *r, uint16_t zone)
 {
-	if (r->n == r->cap) {
-		size_t cap = r->cap ? 2 * r->cap : 16;
-		struct rib_route *bigger = realloc(r->route, cap * sizeof(*bigger));
+	uint32_t lo = 0, hi = r->n_tables;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (r->table[mid].zone < zone)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct rib_table *rib_table_of(const struct rib *r, uint16_t zone)
+{
+	uint32_t i = table_place(r, zone);
+
+	return i < r->n_tables && r->table[i].zone == zone ? &r->table[i] : NULL;
+}
+
+static struct rib_table *table_get(struct rib *r, uint16_t zone)
+{
+	uint32_t i = table_place(r, zone);
+	struct rib_table *bigger, made = { .zone = zone };
+
+	if (i < r->n_tables && r->table[i].zone == zone)
+		return &r->table[i];
+	bigger = realloc(r->table, (r->n_tables + 1) * sizeof(*bigger));
+	if (bigger == NULL)
+		return NULL;
+	r->table = bigger;
+	if (r->use == RIB_FORWARDS && (made.fib = fib_create()) == NULL)
+		return NULL;
+	for (uint32_t k = 0; k < 64 && made.fib != NULL; k++) {
+		if (r->down >> k & 1)
+			(void)fib_link(made.fib, k, false);
+	}
+	memmove(&r->table[i + 1], &r->table[i], (r->n_tables - i) * sizeof(*r->table));
+	r->table[i] = made;
+	r->n_tables++;
+	return &r->table[i];
+}
+
+static void table_drop_unused(struct rib *r, struct rib_table *t)
+{
+	if (t->n_users > 0 || t->n_prefixes > 0)
+		return;
+	fib_destroy(t->fib);
+	r->n_tables--;
+	memmove(t, t + 1, (size_t)(&r->table[r->n_tables] - t) * sizeof(*t));
+}
+
+const struct fib *rib_fib_hold(struct rib *r, uint16_t zone)
+{
+	struct rib_table *t = table_get(r, zone);
+
+	if (t == NULL)
+		return NULL;
+	t->n_users++;
+	return t->fib;
+}
+
+void rib_fib_release(struct rib *r, uint16_t zone)
+{
+	struct rib_table *t = rib_table_of(r, zone);
+
+	t->n_users--;
+	table_drop_unused(r, t);
+}
+
+/* --- prefixes --- */
+
+static uint32_t *prefix_bucket(const struct rib *r, uint64_t key)
+{
+	uint64_t h = key * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &r->by_prefix.bucket[(uint32_t)(h >> 32) & (r->by_prefix.n_buckets - 1)];
+}
+
+uint32_t rib_prefix_find(const struct rib *r, uint64_t key)
+{
+	uint32_t i = *prefix_bucket(r, key);
+
+	while (i != RIB_NONE && rib_prefix_at(r, i)->key != key)
+		i = rib_prefix_at(r, i)->hash_next;
+	return i;
+}
+
+/* More buckets than prefixes; without memory the chains get longer. */
+static void prefixes_grow(struct rib *r)
+{
+	struct rib_hash old = r->by_prefix, bigger;
+
+	if (r->prefixes.n_used < old.n_buckets || !hash_init(&bigger, 2 * old.n_buckets))
+		return;
+	r->by_prefix = bigger;
+	for (uint32_t i = 0; i < old.n_buckets; i++) {
+		for (uint32_t next, k = old.bucket[i]; k != RIB_NONE; k = next) {
+			uint32_t *head = prefix_bucket(r, rib_prefix_at(r, k)->key);
+
+			next = rib_prefix_at(r, k)->hash_next;
+			rib_prefix_at(r, k)->hash_next = *head;
+			*head = k;
+		}
+	}
+	free(old.bucket);
+}
+
+static uint32_t prefix_get(struct rib *r, uint64_t key)
+{
+	uint32_t i = rib_prefix_find(r, key);
+
+	if (i != RIB_NONE)
+		return i;
+	prefixes_grow(r);
+	i = pool_alloc(&r->prefixes);
+	if (i == POOL_NONE)
+		return RIB_NONE;
+	struct rib_table *t = rib_table_of(r, rib_key_zone(key));
+	uint32_t *head = prefix_bucket(r, key);
+
+	*rib_prefix_at(r, i) = (struct rib_prefix){ .key = key, .first = RIB_NONE, .hash_next = *head };
+	*head = i;
+	t->n_prefixes++;
+	t->n_of_len[key & 0xff]++;
+	return i;
+}
+
+/* It has no routes and stands in no FIB. */
+static void prefix_drop(struct rib *r, uint32_t prefix)
+{
+	uint64_t key = rib_prefix_at(r, prefix)->key;
+	struct rib_table *t = rib_table_of(r, rib_key_zone(key));
+	uint32_t *at = prefix_bucket(r, key);
+
+	while (*at != prefix)
+		at = &rib_prefix_at(r, *at)->hash_next;
+	*at = rib_prefix_at(r, prefix)->hash_next;
+	rib_prefix_at(r, prefix)->key = UINT64_MAX;
+	pool_free(&r->prefixes, prefix);
+	t->n_prefixes--;
+	t->n_of_len[key & 0xff]--;
+	table_drop_unused(r, t);
+}
+
+/* Room to note one more. */
+static bool dirty_reserve(struct rib *r)
+{
+	size_t words = r->prefixes.n_fresh / 64 + 1;
+
+	if (words > r->dirty_words) {
+		size_t n = 2 * words + 64;
+		uint64_t *bigger = realloc(r->is_dirty, n * sizeof(*bigger));
 
 		if (bigger == NULL)
-			return -ENOMEM;
-		r->route = bigger;
-		r->cap = cap;
+			return false;
+		memset(bigger + r->dirty_words, 0, (n - r->dirty_words) * sizeof(*bigger));
+		r->is_dirty = bigger;
+		r->dirty_words = n;
 	}
-	r->route[r->n] = *route;
-	r->route[r->n].prefix.addr &= ip4_mask(route->prefix.len);
-	r->n++;
-	return 0;
-}
+	if (r->n_dirty < r->dirty_cap)
+		return true;
+	size_t cap = 2 * r->dirty_cap + 64;
+	uint32_t *bigger = realloc(r->dirty, cap * sizeof(*bigger));
 
-/* Every address of its prefix is a neighbour. */
-static bool is_of_link(const struct rib_route *route)
-{
-	return route->source == RIB_CONNECTED || (route->source == RIB_STATIC && route->nexthop.kind == FIB_UNICAST &&
-						  route->nexthop.gateway.v4 == 0 && route->nexthop.ifindex != 0);
-}
-
-/* The routes to links, and what was lately found among them: most routes share a gateway with others. */
-#define FOUND_SLOTS 1024u
-
-struct neighbourhood {
-	struct rib_route *connected;
-	size_t n;
-	struct found {
-		uint32_t gateway, ifindex, zone;
-		bool known;
-		const struct rib_route *by; /* NULL: on no connected prefix */
-	} found[FOUND_SLOTS];
-};
-
-/* ifindex 0: by any interface of the zone. */
-static const struct rib_route *find_connected(const struct neighbourhood *nb, uint32_t gateway, uint32_t ifindex,
-					      uint16_t zone)
-{
-	const struct rib_route *best = NULL;
-
-	for (size_t i = 0; i < nb->n; i++) {
-		const struct rib_route *c = &nb->connected[i];
-
-		if (!ip4_in(gateway, c->prefix) || (ifindex != 0 ? ifindex != c->nexthop.ifindex : zone != c->zone))
-			continue;
-		if (best == NULL || c->prefix.len > best->prefix.len)
-			best = c;
-	}
-	if (best == NULL && ifindex == 0 && zone != 0)
-		return find_connected(nb, gateway, 0, 0);
-	return best;
-}
-
-static void resolve(struct neighbourhood *nb, struct rib_route *route)
-{
-	struct fib_nexthop *nh = &route->nexthop;
-
-	route->resolved = true;
-	if (nh->kind != FIB_UNICAST || nh->gateway.v4 == 0 || route->onlink)
-		return;
-	struct found *f = &nb->found[(nh->gateway.v4 ^ nh->ifindex << 5 ^ (uint32_t)route->zone << 7) % FOUND_SLOTS];
-
-	if (!f->known || f->gateway != nh->gateway.v4 || f->ifindex != nh->ifindex || f->zone != route->zone)
-		*f = (struct found){ nh->gateway.v4, nh->ifindex, route->zone, true,
-				     find_connected(nb, nh->gateway.v4, nh->ifindex, route->zone) };
-	route->resolved = f->by != NULL;
-	if (f->by == NULL)
-		return;
-	nh->ifindex = f->by->nexthop.ifindex;
-	if (nh->source.v4 == 0)
-		nh->source = f->by->nexthop.source;
-}
-
-static int route_compare(const void *a, const void *b)
-{
-	const struct rib_route *x = a, *y = b;
-
-	if (x->zone != y->zone)
-		return (int)x->zone - (int)y->zone;
-	if (x->prefix.addr != y->prefix.addr)
-		return x->prefix.addr < y->prefix.addr ? -1 : 1;
-	if (x->prefix.len != y->prefix.len)
-		return (int)x->prefix.len - (int)y->prefix.len;
-	if (x->distance != y->distance)
-		return (int)x->distance - (int)y->distance;
-	if (x->source != y->source)
-		return (int)x->source - (int)y->source;
-	if (x->metric != y->metric)
-		return x->metric < y->metric ? -1 : 1;
-	if (x->nexthop.gateway.v4 != y->nexthop.gateway.v4)
-		return x->nexthop.gateway.v4 < y->nexthop.gateway.v4 ? -1 : 1;
-	if (x->nexthop.ifindex != y->nexthop.ifindex)
-		return x->nexthop.ifindex < y->nexthop.ifindex ? -1 : 1;
-	return (int)x->nexthop.kind - (int)y->nexthop.kind;
-}
-
-/* Resolves every gateway. False without memory. */
-static bool resolve_all(struct rib *r)
-{
-	struct neighbourhood *nb = calloc(1, sizeof(*nb));
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		n += is_of_link(&r->route[i]);
-	if (nb != NULL)
-		nb->connected = calloc(n + 1, sizeof(*nb->connected));
-	if (nb == NULL || nb->connected == NULL) {
-		free(nb);
+	if (bigger == NULL)
 		return false;
-	}
-	for (size_t i = 0; i < r->n; i++) {
-		if (is_of_link(&r->route[i]))
-			nb->connected[nb->n++] = r->route[i];
-	}
-	for (size_t i = 0; i < r->n; i++)
-		resolve(nb, &r->route[i]);
-	free(nb->connected);
-	free(nb);
+	r->dirty = bigger;
+	r->dirty_cap = cap;
 	return true;
 }
 
-static void sort_and_unite(struct rib *r)
+static bool is_noted(const struct rib *r, uint32_t prefix)
 {
-	size_t n = 0;
+	return prefix / 64 < r->dirty_words && (r->is_dirty[prefix / 64] >> prefix % 64 & 1) != 0;
+}
 
-	if (r->n > 1)
-		qsort(r->route, r->n, sizeof(*r->route), route_compare);
-	for (size_t i = 0; i < r->n; i++) {
-		if (n == 0 || route_compare(&r->route[n - 1], &r->route[i]) != 0)
-			r->route[n++] = r->route[i];
+static void note(struct rib *r, uint32_t prefix)
+{
+	if (!is_noted(r, prefix))
+		r->dirty[r->n_dirty++] = prefix;
+	r->is_dirty[prefix / 64] |= UINT64_C(1) << prefix % 64;
+	rib_prefix_moved(r, rib_prefix_at(r, prefix)->key);
+}
+
+/* --- routes --- */
+
+bool rib_is_of_link(const struct rib *r, const struct rib_record *x)
+{
+	const struct rib_exit *e = rib_exit_at(r, x->exit);
+	const struct fib_nexthop *nh = &e->path[0].nexthop;
+
+	return x->source == RIB_CONNECTED ||
+	       (e->n == 1 && nh->kind == FIB_UNICAST && nh->gateway.v4 == 0 && nh->ifindex != 0);
+}
+
+static int compare_numbers(uint32_t a, uint32_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* Below 0: a goes first. */
+static int compare(const struct rib *r, const struct rib_record *a, const struct rib_record *b)
+{
+	int order = compare_numbers(a->distance, b->distance);
+
+	if (order == 0)
+		order = compare_numbers(a->source, b->source);
+	if (order == 0)
+		order = compare_numbers(a->metric, b->metric);
+	if (order == 0)
+		order = rib_exit_compare(rib_exit_at(r, a->exit), rib_exit_at(r, b->exit));
+	return order != 0 ? order : compare_numbers(a->instance, b->instance);
+}
+
+static void join_chain(struct rib *r, uint32_t prefix, uint32_t record)
+{
+	uint32_t *at = &rib_prefix_at(r, prefix)->first;
+
+	while (*at != RIB_NONE && compare(r, rib_record_at(r, *at), rib_record_at(r, record)) < 0)
+		at = &rib_record_at(r, *at)->next;
+	rib_record_at(r, record)->next = *at;
+	*at = record;
+}
+
+/* The link in the chain to the record of that source and instance; it leads to RIB_NONE when there is none. */
+static uint32_t *find_record(const struct rib *r, uint32_t prefix, const struct rib_route *route)
+{
+	uint32_t *at = &rib_prefix_at(r, prefix)->first;
+
+	while (*at != RIB_NONE &&
+	       (rib_record_at(r, *at)->source != route->source || rib_record_at(r, *at)->instance != route->instance))
+		at = &rib_record_at(r, *at)->next;
+	return at;
+}
+
+bool rib_record_is_that(const struct rib *r, const struct rib_record *x, const struct rib_route *route)
+{
+	return x->distance == route->distance && x->metric == route->metric && rib_exit_is_that(r, x->exit, route);
+}
+
+static int add_record(struct rib *r, uint32_t prefix, const struct rib_route *route, uint32_t exit)
+{
+	uint32_t record = pool_alloc(&r->records);
+
+	if (record == POOL_NONE)
+		return -ENOMEM;
+	*rib_record_at(r, record) = (struct rib_record){ .exit = exit,
+							 .prefix = prefix,
+							 .metric = route->metric,
+							 .instance = route->instance,
+							 .source = route->source,
+							 .distance = route->distance };
+	join_chain(r, prefix, record);
+	return 0;
+}
+
+int rib_set(struct rib *r, const struct rib_route *route)
+{
+	uint32_t prefix, exit, *old;
+
+	if (route->prefix.addr.family != IP_FAMILY_V4)
+		return -EAFNOSUPPORT;
+	if (table_get(r, route->zone) == NULL || (prefix = prefix_get(r, rib_key_of(route))) == RIB_NONE)
+		return -ENOMEM;
+	old = find_record(r, prefix, route);
+	if (*old != RIB_NONE && rib_record_is_that(r, rib_record_at(r, *old), route))
+		return 0;
+	if (!dirty_reserve(r) || (exit = rib_exit_get(r, route)) == RIB_NONE)
+		goto no_memory;
+	uint32_t record = *old;
+
+	if (record == RIB_NONE) {
+		if (add_record(r, prefix, route, exit) != 0) {
+			rib_exit_put(r, exit);
+			goto no_memory;
+		}
+	} else {
+		struct rib_record *x = rib_record_at(r, record);
+
+		*old = x->next;
+		rib_exit_put(r, x->exit);
+		x->exit = exit;
+		x->metric = route->metric;
+		x->distance = route->distance;
+		join_chain(r, prefix, record);
 	}
-	r->n = n;
+	note(r, prefix);
+	return 0;
+
+no_memory:
+	if (rib_prefix_at(r, prefix)->first == RIB_NONE && !is_noted(r, prefix))
+		prefix_drop(r, prefix);
+	return -ENOMEM;
 }
 
-static bool same_prefix(const struct rib_route *x, const struct rib_route *y)
+int rib_unset(struct rib *r, const struct rib_route *route)
 {
-	return x->zone == y->zone && x->prefix.addr == y->prefix.addr && x->prefix.len == y->prefix.len;
+	uint32_t prefix = rib_prefix_find(r, rib_key_of(route));
+	uint32_t *at = prefix != RIB_NONE ? find_record(r, prefix, route) : NULL;
+
+	if (at == NULL || *at == RIB_NONE)
+		return -ENOENT;
+	if (!dirty_reserve(r))
+		return -ENOMEM;
+	uint32_t record = *at;
+
+	*at = rib_record_at(r, record)->next;
+	rib_exit_put(r, rib_record_at(r, record)->exit);
+	pool_free(&r->records, record);
+	note(r, prefix);
+	return 0;
 }
 
-static bool is_down(const struct rib *r, const struct rib_route *route)
+/* --- what stands in the FIB --- */
+
+struct choice {
+	uint32_t best, second; /* exits; RIB_NONE: none */
+	uint64_t from;         /* by the others */
+};
+
+static bool is_up(const struct rib *r, const struct rib_table *t, uint32_t exit)
 {
-	return route->nexthop.kind == FIB_UNICAST && (r->down >> route->nexthop.ifindex & 1) != 0;
+	return fib_exit_is_up(t->fib, rib_exit_at(r, exit)->fib_exit);
 }
 
-/* Which of the n candidates of a prefix shall stand in the FIB; NULL: none. */
-static struct rib_route *choose(const struct rib *r, struct rib_route *candidate, size_t n)
+/* The next exit of a chain that leads somewhere and is another one; RIB_NONE: none. */
+static uint32_t next_exit(const struct rib *r, uint32_t *record, uint32_t but)
 {
-	struct rib_route *of_link = NULL;
+	for (; *record != RIB_NONE; *record = rib_record_at(r, *record)->next) {
+		uint32_t exit = rib_record_at(r, *record)->exit;
 
-	for (size_t i = 0; i < n; i++) {
-		struct rib_route *route = &candidate[i];
-
-		route->link_down = is_down(r, route);
-		if (route->resolved && !route->link_down)
-			return route;
-		if (route->source == RIB_CONNECTED && of_link == NULL)
-			of_link = route;
+		if (exit != but && rib_exit_at(r, exit)->n_ways > 0)
+			return exit;
 	}
-	return of_link;
+	return RIB_NONE;
 }
 
-/* Packets from the prefix may also come by the interfaces of the routes that lose. */
-static uint64_t others_of(const struct rib_route *candidate, size_t n, const struct rib_route *winner)
+/* A route that is in use though nothing is up; RIB_NONE: there is none. */
+static uint32_t staying(const struct rib *r, uint32_t first)
 {
-	uint64_t bits = 0;
+	for (uint32_t i = first; i != RIB_NONE; i = rib_record_at(r, i)->next) {
+		const struct rib_exit *e = rib_exit_at(r, rib_record_at(r, i)->exit);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct fib_nexthop *nh = &candidate[i].nexthop;
-
-		if (candidate[i].resolved && nh->kind == FIB_UNICAST && nh->ifindex != winner->nexthop.ifindex)
-			bits |= UINT64_C(1) << nh->ifindex;
+		if (e->stays && e->n_ways > 0)
+			return rib_record_at(r, i)->exit;
 	}
-	return bits;
+	return RIB_NONE;
 }
 
-/* The group of the winner alone; 0 without memory. */
-static uint32_t group_of(struct fib *f, const struct rib_route *winner, uint64_t from)
+static void choose(const struct rib *r, const struct rib_table *t, uint32_t first, struct choice *c)
 {
-	struct fib_exit_path path = { .nexthop = winner->nexthop, .weight = 1 };
-	uint32_t group = FIB_NO_ROUTE, exit;
+	uint32_t at = first, exit;
 
-	if (winner->nexthop.kind != FIB_UNICAST || from == 0)
-		return fib_nexthop_add(f, &winner->nexthop);
-	exit = fib_exit_new(f, FIB_EXIT_PLAIN);
-	if (exit == FIB_NO_EXIT)
-		return FIB_NO_ROUTE;
-	if (fib_exit_set(f, exit, &path, 1) == 0)
-		group = fib_group_add(f, exit, FIB_NO_EXIT, from);
-	fib_exit_put(f, exit);
-	return group;
-}
+	*c = (struct choice){ RIB_NONE, RIB_NONE, 0 };
+	c->best = next_exit(r, &at, RIB_NONE);
+	if (c->best == RIB_NONE)
+		return;
+	bool best_up = is_up(r, t, c->best), second_up = false;
 
-/* Puts the best candidate into f, in place of `before`, which may be NULL. *changed is set when f has changed. */
-static int settle(const struct rib *r, struct fib *f, struct rib_route *candidate, size_t n, bool *changed)
-{
-	struct rib_route *before = NULL, *now = choose(r, candidate, n);
-
-	for (size_t i = 0; i < n; i++) {
-		candidate[i].link_down = is_down(r, &candidate[i]);
-		if (candidate[i].active)
-			before = &candidate[i];
+	for (; (exit = next_exit(r, &at, c->best)) != RIB_NONE; at = rib_record_at(r, at)->next) {
+		if (c->second == RIB_NONE || (!best_up && !second_up && is_up(r, t, exit))) {
+			c->second = exit;
+			second_up = is_up(r, t, exit);
+		}
+		c->from |= rib_exit_at(r, exit)->interfaces;
 	}
-	if (now == before)
+	if (best_up || second_up)
+		return;
+	exit = staying(r, first);
+	c->from |= rib_exit_at(r, c->best)->interfaces;
+	c->best = exit;
+	c->second = RIB_NONE;
+}
+
+/* 0, or -ENOMEM and the FIB is as it was. *changed is set when it is not. */
+static int settle(struct rib *r, uint32_t prefix, bool *changed)
+{
+	uint64_t key = rib_prefix_at(r, prefix)->key;
+	struct rib_table *t = rib_table_of(r, rib_key_zone(key));
+	struct ip4_prefix p = rib_key_prefix(key);
+	uint32_t group, before;
+	struct choice c;
+
+	if (t->fib == NULL)
+		return 0;
+	choose(r, t, rib_prefix_at(r, prefix)->first, &c);
+	before = fib_group_of(t->fib, p);
+	if (c.best == RIB_NONE) {
+		*changed |= before != FIB_NO_ROUTE;
+		(void)fib_remove(t->fib, p);
+		return 0;
+	}
+	/* What its own exits say of where it may be heard is theirs to say. */
+	c.from &= ~rib_exit_at(r, c.best)->interfaces;
+	if (c.second != RIB_NONE)
+		c.from &= ~rib_exit_at(r, c.second)->interfaces;
+	group = fib_group_add(t->fib, rib_exit_at(r, c.best)->fib_exit,
+			      c.second != RIB_NONE ? rib_exit_at(r, c.second)->fib_exit : FIB_NO_EXIT, c.from);
+	if (group == FIB_NO_ROUTE)
+		return -ENOMEM;
+	if (group == before)
 		return 0;
 	*changed = true;
-	if (now != NULL) {
-		uint32_t group = group_of(f, now, others_of(candidate, n, now));
-
-		if (group == FIB_NO_ROUTE || fib_insert(f, now->prefix, group) != 0)
-			return -ENOMEM;
-		now->active = true;
-	} else {
-		fib_remove(f, before->prefix);
-	}
-	if (before != NULL)
-		before->active = false;
-	return 0;
+	return fib_insert(t->fib, p, group);
 }
 
-/* Candidates from i on, all of one prefix. */
-static size_t n_candidates(const struct rib *r, size_t i)
+static void changed(struct rib *r)
 {
-	size_t end = i + 1;
-
-	while (end < r->n && same_prefix(&r->route[i], &r->route[end]))
-		end++;
-	return end - i;
+	/* Whoever sees the number sees what was written. */
+	atomic_fetch_add_explicit(&r->version, 1, memory_order_release);
 }
 
-/* A table for each zone that has routes, and one for zone 0. */
-static int make_tables(struct rib *r)
+static bool walk(struct rib *r, uint32_t max, bool *any)
 {
-	size_t n = 1;
+	while (r->walk_left > 0 && max-- > 0) {
+		uint32_t prefix = r->walk_left - 1;
 
-	for (size_t i = 0; i < r->n; i++)
-		n += r->route[i].zone != (i > 0 ? r->route[i - 1].zone : 0);
-	r->table = calloc(n, sizeof(*r->table));
-	if (r->table == NULL)
-		return -ENOMEM;
-	r->n_tables = 1;
-	for (size_t i = 0; i < r->n; i++) {
-		struct table *last = &r->table[r->n_tables - 1];
-
-		if (last->zone != r->route[i].zone) {
-			last = &r->table[r->n_tables++];
-			*last = (struct table){ .zone = r->route[i].zone, .first = i };
-		}
-		last->n++;
+		/* One that was given back has no key; without memory it is tried again. */
+		if (rib_prefix_at(r, prefix)->key != UINT64_MAX && settle(r, prefix, any) != 0)
+			break;
+		r->walk_left--;
 	}
-	for (uint32_t i = 0; i < r->n_tables; i++) {
-		r->table[i].fib = fib_create();
-		if (r->table[i].fib == NULL)
-			return -ENOMEM;
-	}
-	return 0;
+	return r->walk_left > 0;
 }
 
-int rib_build(struct rib *r)
+bool rib_work(struct rib *r, uint32_t max_prefixes)
 {
-	bool changed;
-	size_t n;
+	bool any = false, more = walk(r, max_prefixes, &any);
 
-	if (!resolve_all(r))
-		return -ENOMEM;
-	sort_and_unite(r);
-	if (make_tables(r) != 0)
-		return -ENOMEM;
-	for (uint32_t t = 0; t < r->n_tables; t++) {
-		const struct table *table = &r->table[t];
-
-		for (size_t i = table->first; i < table->first + table->n; i += n) {
-			n = n_candidates(r, i);
-			if (settle(r, table->fib, &r->route[i], n, &changed) != 0)
-				return -ENOMEM;
-		}
-	}
-	return 0;
+	if (any)
+		changed(r);
+	return more;
 }
 
-static bool any_by(const struct rib_route *candidate, size_t n, uint32_t ifindex)
+int rib_flush(struct rib *r)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (candidate[i].nexthop.ifindex == ifindex)
-			return true;
+	bool any = false;
+	int rc = rib_exits_resolve(r, &any);
+
+	while (rc == 0 && r->n_dirty > 0) {
+		uint32_t prefix = r->dirty[r->n_dirty - 1];
+
+		rc = settle(r, prefix, &any);
+		if (rc != 0)
+			break;
+		r->n_dirty--;
+		r->is_dirty[prefix / 64] &= ~(UINT64_C(1) << prefix % 64);
+		if (rib_prefix_at(r, prefix)->first == RIB_NONE)
+			prefix_drop(r, prefix);
 	}
-	return false;
+	(void)walk(r, WALK_AT_ONCE, &any);
+	if (any)
+		changed(r);
+	return rc;
 }
 
-static bool settle_table(struct rib *r, const struct table *table, uint32_t ifindex)
-{
-	bool changed = false;
-	size_t n;
+/* --- links --- */
 
-	for (size_t i = table->first; i < table->first + table->n; i += n) {
-		n = n_candidates(r, i);
-		/* Without memory for a next hop the old one stays; packets by it are refused by name. */
-		if (any_by(&r->route[i], n, ifindex))
-			(void)settle(r, table->fib, &r->route[i], n, &changed);
-	}
-	if (changed)
-		fib_reclaim(table->fib, fib_grace_begin(table->fib));
-	return changed;
+/* The FIBs have taken note: what is left is for prefixes that need a third way, and for those that have left. */
+static bool follow(struct rib *r, bool any)
+{
+	r->walk_left = r->prefixes.n_fresh;
+	(void)walk(r, WALK_AT_ONCE, &any);
+	if (any)
+		changed(r);
+	return any;
 }
 
 bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up)
 {
 	uint64_t bit = UINT64_C(1) << ifindex;
-	bool changed = false;
+	bool any = false;
 
 	if (((r->down & bit) == 0) == up)
 		return false;
 	r->down ^= bit;
-	for (uint32_t t = 0; t < r->n_tables; t++)
-		changed |= settle_table(r, &r->table[t], ifindex);
-	return changed;
+	for (uint32_t i = 0; i < r->n_tables && r->use == RIB_FORWARDS; i++)
+		any |= fib_link(r->table[i].fib, ifindex, up) > 0;
+	return follow(r, any);
 }
 
-uint32_t rib_n_zones(const struct rib *r)
+bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
 {
-	return r->n_tables;
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->n_tables && r->use == RIB_FORWARDS; i++)
+		any |= fib_neighbour(r->table[i].fib, ifindex, addr, up) > 0;
+	return follow(r, any);
 }
 
-const struct fib *rib_fib_at(const struct rib *r, uint32_t i, uint16_t *zone)
+/* --- readers --- */
+
+const _Atomic(uint64_t) *rib_version(const struct rib *r)
 {
-	*zone = r->table[i].zone;
-	return r->table[i].fib;
+	return &r->version;
 }
 
-size_t rib_n_routes(const struct rib *r)
+bool rib_grace_begin(struct rib *r)
 {
-	return r->n;
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->n_tables; i++) {
+		any |= fib_waits(r->table[i].fib);
+		r->table[i].grace = fib_grace_begin(r->table[i].fib);
+	}
+	return any;
 }
 
-const struct rib_route *rib_route_at(const struct rib *r, size_t i)
+void rib_grace_over(struct rib *r)
 {
-	return &r->route[i];
+	for (uint32_t i = 0; i < r->n_tables; i++)
+		fib_reclaim(r->table[i].fib, r->table[i].grace);
 }

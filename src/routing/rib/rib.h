@@ -3,16 +3,25 @@
  * The routing information base: every route that somebody knows, and which of
  * them stands in a FIB. A zone is a routing table: it has a FIB of its own. For
  * one prefix of a zone the lowest distance wins, then the lowest metric, then the
- * lower gateway address, among those whose link is up.
+ * lower gateway address, among those that lead somewhere.
+ *
+ * It lives for as long as the gateway and is changed route by route, by the
+ * control thread alone; what differs then is written into the FIBs, which all
+ * workers read meanwhile. A route is known by its prefix, zone, source and
+ * instance: a second one of the same is the first one changed.
+ *
+ *   rib_set, rib_unset ...   any number of changes
+ *   rib_flush                they are in force
  */
 #ifndef YG_ROUTING_RIB_RIB_H
 #define YG_ROUTING_RIB_RIB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/ip4.h"
+#include "base/addr.h"
 #include "stack/ip/fib.h"
 
 enum rib_source {
@@ -20,40 +29,105 @@ enum rib_source {
 	RIB_CONNECTED,  /* prefixes of our interfaces: 0 */
 	RIB_STATIC,     /* configured: 1 */
 	RIB_TRANSLATED, /* addresses that only NAT uses: 5 */
+	RIB_OF_CONFIG,  /* those before are the config's */
+	RIB_KERNEL = RIB_OF_CONFIG,
+	RIB_OSPF,
+	RIB_BGP,
 	N_RIB_SOURCES
 };
 
 extern const char *const rib_source_names[N_RIB_SOURCES];
 
+/* One of several ways of a route. */
+struct rib_path {
+	struct fib_nexthop nexthop; /* unicast */
+	uint32_t weight;
+	bool onlink;
+};
+
 struct rib_route {
-	struct ip4_prefix prefix;
+	struct ip_prefix prefix;
 	uint16_t zone;
-	struct fib_nexthop nexthop; /* unicast with a gateway: ifindex 0 means "by the connected route" */
-	uint8_t source;             /* enum rib_source */
+	uint8_t source; /* enum rib_source */
 	uint8_t distance;
 	uint32_t metric;
-	bool onlink;    /* its gateway is a neighbour on nexthop.ifindex, whatever prefixes say */
-	bool resolved;  /* its gateway is on a connected prefix, or on one that a device route calls a link's */
-	bool link_down; /* its interface has no link */
-	bool active;    /* it stands in its zone's FIB */
+	uint32_t instance;          /* the source's own: which of its routes to the prefix */
+	struct fib_nexthop nexthop; /* unicast with a gateway: ifindex 0 means "by the connected route" */
+	bool onlink;                /* its gateway is a neighbour on nexthop.ifindex, whatever prefixes say */
+	bool recursive;             /* its gateway need not be a neighbour: it is looked for by other routes */
+	bool over_default;          /* ... and by default routes too */
+	uint8_t n_paths;            /* 0: nexthop is all; else these are, and nexthop.kind is FIB_UNICAST */
+	const struct rib_path *path;
 };
 
 struct rib;
 
-struct rib *rib_create(void);
-void rib_destroy(struct rib *r);
-/* Adds a copy; an exact repetition is left out by rib_build. 0 or -ENOMEM. */
-int rib_add(struct rib *r, const struct rib_route *route);
-/* Resolves gateways over connected routes, chooses, and builds the FIBs, which are the RIB's own. Once, when all routes
- * are there. Routes that cannot be resolved stay inactive; every link counts as up. 0 or -ENOMEM. */
-int rib_build(struct rib *r);
-/* The link of an interface came or went: other routes may stand in the FIBs now. Nobody may look anything up meanwhile.
- * True when a FIB has changed. */
+/* With the FIBs to write to, or only to be asked what would stand in them. */
+enum rib_use { RIB_FORWARDS, RIB_ASKED };
+struct rib *rib_create(enum rib_use use);
+/* Who has it counts: it ends with the last. */
+struct rib *rib_hold(struct rib *r);
+void rib_release(struct rib *r);
+
+/* --- changes --- */
+
+/* Adds the route, or changes the one with its prefix, zone, source and instance. The paths are copied. 0 or -ENOMEM,
+ * and nothing is changed. */
+int rib_set(struct rib *r, const struct rib_route *route);
+/* -ENOENT when it is not there. Of the route only prefix, zone, source and instance count. */
+int rib_unset(struct rib *r, const struct rib_route *route);
+/* What was set and unset is in force. 0, or -ENOMEM: what found no memory is tried again by the next call. */
+int rib_flush(struct rib *r);
+
+/* The link of an interface, or a neighbour, came or went. A write for each group of routes that is concerned, whatever
+ * the number of prefixes; prefixes that need a third way are seen to by rib_work, the first thousand at once. True
+ * when a FIB has changed. */
 bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up);
-/* The zones that have routes, in order; zone 0 always. */
-uint32_t rib_n_zones(const struct rib *r);
-const struct fib *rib_fib_at(const struct rib *r, uint32_t i, uint16_t *zone);
+bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up);
+/* Goes on with what a change of a link or of a gateway has left, for so many prefixes. True when there is more. */
+bool rib_work(struct rib *r, uint32_t max_prefixes);
+
+/* --- the config's routes, as a whole --- */
+
+/* What makes the routes of the config those that are given (n, any order; of repetitions the first). Computed aside,
+ * while packets flow; NULL without memory. */
+struct rib_change *rib_change_to(struct rib *r, const struct rib_route *route, size_t n);
+/* In force. It costs what is different, and nothing the second time. 0 or -ENOMEM, as rib_flush. */
+int rib_change_apply(struct rib *r, struct rib_change *c);
+size_t rib_change_size(const struct rib_change *c);
+void rib_change_free(struct rib_change *c);
+
+/* --- readers --- */
+
+/* The FIB of a zone, made if need be and kept for as long as somebody has it; NULL without memory. */
+const struct fib *rib_fib_hold(struct rib *r, uint16_t zone);
+void rib_fib_release(struct rib *r, uint16_t zone);
+/* Moves on with each change that is in force. Any thread. */
+const _Atomic(uint64_t) *rib_version(const struct rib *r);
+/* All FIBs: begins a grace, one at a time; it is over. True: there is something to be reclaimed. */
+bool rib_grace_begin(struct rib *r);
+void rib_grace_over(struct rib *r);
+
+/* --- for people --- */
+
+struct rib_info {
+	struct rib_route route;             /* with the gateway as it is resolved, of several paths the first */
+	bool resolved;                      /* it leads somewhere */
+	bool link_down;                     /* its interface has no link */
+	bool active;                        /* packets go by it */
+	uint32_t n_ways;                    /* several: */
+	struct rib_path way[FIB_PATHS_MAX]; /* as they are resolved */
+};
+
 size_t rib_n_routes(const struct rib *r);
-const struct rib_route *rib_route_at(const struct rib *r, size_t i); /* sorted by zone and prefix after rib_build */
+/* What a prefix of a zone is called. */
+uint64_t rib_prefix_name(const struct rib_route *route);
+/* All of them by zone, address and length, to be freed; then the routes of each, the best first, as they are by then.
+ * NULL without memory. */
+uint64_t *rib_prefixes(const struct rib *r, size_t *n);
+/* The route number i of a prefix. False when there are no more. */
+bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_info *out);
+/* The next hop towards an address if every link were up; kind FIB_NONE: there is none. */
+struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr);
 
 #endif

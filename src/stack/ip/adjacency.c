@@ -71,6 +71,18 @@ void ip_adjacency_installed(struct ip_stack *s, uint32_t index)
 	s->neigh->adjacency[index].installed = true;
 }
 
+bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct fib_route *route,
+			const struct ip_flow *f)
+{
+	const struct neigh *n = neigh_at(s->neigh, index);
+	const struct fib_nexthop *nh = &route->nexthop;
+
+	if (YG_UNLIKELY(route->paths != NULL))
+		nh = fib_path(route, ip_flow_hash(f));
+	return n->in_use && nh->kind == FIB_UNICAST && nh->ifindex == n->ifindex &&
+	       (nh->gateway.v4 != 0 ? nh->gateway.v4 : f->dst) == n->addr;
+}
+
 void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p)
 {
 	ip_queue_frame(s, s->neigh->adjacency[index].ifindex, p);

@@ -18,6 +18,8 @@
 #include "stack/wire/ether.h"
 
 struct ip_stack;
+struct ip_flow;
+struct fib_route;
 
 struct ip_adjacency {
 	uint8_t header[ETHER_HEADER_LEN]; /* destination, source, type IPv4 */
@@ -41,6 +43,9 @@ void ip_adjacency_used(struct ip_stack *s, uint32_t index);
 /* From here on somebody may hold the number: it gets another generation, and the slot is told GONE, before another
  * neighbour gets it. */
 void ip_adjacency_installed(struct ip_stack *s, uint32_t index);
+/* A packet of this flow, which has that route, would leave by it. */
+bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct fib_route *route,
+			const struct ip_flow *f);
 /* p's frame is whole, its Ethernet header written, its offload work within caps: it waits in the batch of a usable
  * adjacency's device, which ip_flush sends. */
 void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p);

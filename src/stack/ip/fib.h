@@ -127,9 +127,13 @@ uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh);
  * memory stays as it is. Returns how many groups have changed. */
 uint32_t fib_link(struct fib *f, uint32_t ifindex, bool up);
 uint32_t fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up);
+/* The exit by which a group's packets go now; FIB_NO_EXIT: none. */
+uint32_t fib_group_exit(const struct fib *f, uint32_t group);
 /* Some next hop of it is up (or it needs none). */
 bool fib_exit_is_up(const struct fib *f, uint32_t exit);
 
+/* Something was taken out that readers may still look at. */
+bool fib_waits(const struct fib *f);
 /* Ends a generation of changes and returns its number. */
 uint64_t fib_grace_begin(struct fib *f);
 /* No reader looks any more at what the generations up to this one took out. */

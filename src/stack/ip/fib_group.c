@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a leaf's number stands for: a group, its two exits, and which next hops of
- * them are up.
+ * What a leaf's number stands for: a group, made of two exits (fib_exit.c) by value,
+ * so equal ones are one.
  *
- * An exit is its maker's: what it leads to may change (a gateway that is resolved
- * anew), and it keeps a list of the groups that have it. A group is made of two
- * exits by value, so equal ones are one. What readers have of a group is one
- * pointer to a fib_route, which never changes once it is published: when an exit
- * changes, or an interface or a neighbour of it is lost or back, each group of its
- * list gets a new one by one store. The old one waits for the readers' grace, and
- * so does a group that no prefix uses any more; both queues are in the order of
- * generations.
+ * What readers have of a group is one pointer to a fib_route, which never changes
+ * once it is published: when an exit leads elsewhere, or an interface or a neighbour
+ * of it is lost or back, each group that has it gets a new one by one store. The old
+ * one waits for the readers' grace, and so does a group that no prefix uses any
+ * more; both queues are in the order of generations.
  *
  * Which exit a group's packets take: the best, if a next hop of it is up; else the
  * second best, if one of that is; else the first that stays (FIB_EXIT_STAYS); else
@@ -142,10 +139,15 @@ static void hash_take(struct fib_groups *g, struct fib_hash *h, uint32_t index)
 	h->n--;
 }
 
+void fib_exit_unshare(struct fib_groups *g, uint32_t exit)
+{
+	hash_take(g, &g->shared_exits, exit);
+}
+
 /* --- what readers may still look at --- */
 
 /* Room for one more in the queue. */
-static bool retire_reserve(struct fib_groups *g)
+bool fib_retire_reserve(struct fib_groups *g)
 {
 	if (g->retired_first + g->n_retired < g->retired_cap)
 		return true;
@@ -165,7 +167,7 @@ static bool retire_reserve(struct fib_groups *g)
 	return true;
 }
 
-static void retire(struct fib_groups *g, const void *memory)
+void fib_retire(struct fib_groups *g, const void *memory)
 {
 	if (memory == NULL || memory == &no_route)
 		return;
@@ -237,18 +239,18 @@ static bool publish(struct fib_groups *g, uint32_t index)
 
 	if (before != NULL && memcmp(before, &now, sizeof(now)) == 0)
 		return true;
-	if (!retire_reserve(g) || (copy = aligned_alloc(64, sizeof(*copy))) == NULL)
+	if (!fib_retire_reserve(g) || (copy = aligned_alloc(64, sizeof(*copy))) == NULL)
 		return false;
 	*copy = now;
 	/* Whoever follows it finds it written. */
 	atomic_store_explicit(published_at(g, index), copy, memory_order_release);
-	retire(g, before);
+	fib_retire(g, before);
 	g->n_bytes += before == NULL ? sizeof(*copy) : 0;
 	return true;
 }
 
 /* All groups of an exit. How many there are. */
-static uint32_t publish_groups(struct fib_groups *g, const struct fib_exit *e)
+uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e)
 {
 	uint32_t n = 0;
 
@@ -257,147 +259,6 @@ static uint32_t publish_groups(struct fib_groups *g, const struct fib_exit *e)
 		n++;
 	}
 	return n;
-}
-
-/* --- exits --- */
-
-static bool is_lost(const struct fib_groups *g, const struct fib_nexthop *nh)
-{
-	if (nh->kind != FIB_UNICAST)
-		return false;
-	if (g->down >> (nh->ifindex & 63) & 1)
-		return true;
-	for (uint32_t i = 0; i < g->n_lost; i++) {
-		if (g->lost[i].ifindex == nh->ifindex && ip_addr_equal(&g->lost[i].addr, &nh->gateway))
-			return true;
-	}
-	return false;
-}
-
-/* Who is up, who has which buckets, and what readers are to see of it; groups are told by the caller. False without
- * memory for that; then readers keep what they have. */
-static bool exit_settle(struct fib_groups *g, struct fib_exit *e)
-{
-	struct fib_paths *paths = NULL;
-
-	e->n_up = 0;
-	for (uint32_t i = 0; i < e->n; i++) {
-		e->member[i].is_up = !is_lost(g, &e->member[i].nexthop);
-		e->n_up += e->member[i].is_up;
-	}
-	if (e->shares != NULL)
-		fib_buckets_divide(e->shares, e->member, e->n);
-	if (!retire_reserve(g))
-		return false;
-	if (e->n_up > 1) {
-		paths = calloc(1, sizeof(*paths));
-		if (paths == NULL)
-			return false;
-		paths->n = e->n;
-		memcpy(paths->bucket, e->shares->owner, sizeof(paths->bucket));
-		for (uint32_t i = 0; i < e->n; i++)
-			paths->nexthop[i] = e->member[i].nexthop;
-	}
-	g->n_bytes += paths != NULL ? sizeof(*paths) : 0;
-	g->n_bytes -= e->paths != NULL ? sizeof(*paths) : 0;
-	retire(g, e->paths);
-	e->paths = paths;
-	return true;
-}
-
-static uint32_t exit_changed(struct fib_groups *g, struct fib_exit *e)
-{
-	return exit_settle(g, e) ? publish_groups(g, e) : 0;
-}
-
-static uint32_t exit_new(struct fib_groups *g, enum fib_exit_kind kind)
-{
-	uint32_t index = pool_alloc(&g->exits);
-
-	if (index == POOL_NONE)
-		return FIB_NO_EXIT;
-	*exit_at(g, index) = (struct fib_exit){ .groups = POOL_NONE, .n_holders = 1, .kind = (uint8_t)kind };
-	return index;
-}
-
-static size_t exit_bytes(const struct fib_exit *e)
-{
-	return e->n * sizeof(*e->member) + (e->shares != NULL ? sizeof(*e->shares) : 0) +
-	       (e->paths != NULL ? sizeof(*e->paths) : 0);
-}
-
-static void exit_put(struct fib_groups *g, uint32_t index)
-{
-	struct fib_exit *e = exit_at(g, index);
-
-	if (--e->n_holders > 0)
-		return;
-	if (e->is_shared)
-		hash_take(g, &g->shared_exits, index);
-	g->n_bytes -= exit_bytes(e);
-	/* No group has it, so no reader comes to it any more; but one may still be there. */
-	if (e->paths != NULL && retire_reserve(g))
-		retire(g, e->paths);
-	free(e->member);
-	free(e->shares);
-	*e = (struct fib_exit){ .groups = POOL_NONE };
-	pool_free(&g->exits, index);
-}
-
-/* Buckets of the next hops that were there before stay theirs. */
-static struct fib_shares *shares_like(const struct fib_exit *old, const struct fib_member *m, uint32_t n)
-{
-	uint8_t now[FIB_PATHS_MAX];
-	struct fib_shares *s = malloc(sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	memset(now, FIB_NOBODY, sizeof(now));
-	for (uint32_t i = 0; i < old->n; i++) {
-		for (uint32_t k = 0; k < n; k++) {
-			if (memcmp(&old->member[i].nexthop, &m[k].nexthop, sizeof(m[k].nexthop)) == 0)
-				now[i] = (uint8_t)k;
-		}
-	}
-	if (old->shares != NULL) {
-		*s = *old->shares;
-	} else {
-		/* All of them were the only one's. */
-		memset(s->owner, old->n == 1 ? 0 : FIB_NOBODY, sizeof(s->owner));
-		memset(s->before, FIB_NOBODY, sizeof(s->before));
-	}
-	fib_buckets_renumber(s, now);
-	return s;
-}
-
-static int exit_set(struct fib_groups *g, struct fib_exit *e, const struct fib_exit_path *path, uint32_t n)
-{
-	struct fib_exit now = *e;
-
-	now.n = n;
-	now.shares = NULL;
-	now.member = calloc(n + 1, sizeof(*now.member));
-	if (now.member == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++)
-		now.member[i] = (struct fib_member){ .nexthop = path[i].nexthop, .weight = max_u32(path[i].weight, 1) };
-	if (n > 1 && (now.shares = shares_like(e, now.member, n)) == NULL)
-		goto free_all;
-	g->n_bytes += exit_bytes(&now) - exit_bytes(e);
-	if (!exit_settle(g, &now)) {
-		g->n_bytes += exit_bytes(e) - exit_bytes(&now);
-		goto free_all;
-	}
-	free(e->member);
-	free(e->shares);
-	*e = now;
-	publish_groups(g, e);
-	return 0;
-
-free_all:
-	free(now.member);
-	free(now.shares);
-	return -ENOMEM;
 }
 
 /* --- groups --- */
@@ -431,7 +292,7 @@ static void list_leave(struct fib_groups *g, uint32_t index, int place)
 		group_at(g, previous >> 1)->next[previous & 1] = next;
 	else
 		exit_at(g, x->exit[place])->groups = next;
-	exit_put(g, x->exit[place]);
+	fib_exit_drop(g, x->exit[place]);
 }
 
 static void enqueue(struct fib_groups *g, uint32_t index)
@@ -535,6 +396,7 @@ void fib_groups_reclaim(struct fib_groups *g, uint64_t generation)
 int fib_groups_init(struct fib_groups *g)
 {
 	g->first_old = g->last_old = POOL_NONE;
+	g->generation = 1; /* so that nothing is of the one before */
 	if (hash_init(&g->shared_exits, BUCKETS_MIN) != 0 || hash_init(&g->by_value, BUCKETS_MIN) != 0 ||
 	    pool_init(&g->exits, FIB_GROUPS_MAX, sizeof(struct fib_exit), 8) != 0 ||
 	    pool_init(&g->groups, FIB_GROUPS_MAX, sizeof(struct fib_group), 8) != 0 ||
@@ -576,26 +438,19 @@ size_t fib_groups_bytes(const struct fib_groups *g)
 
 /* --- for whoever fills the table --- */
 
-uint32_t fib_exit_new(struct fib *f, enum fib_exit_kind kind)
+uint32_t fib_group_exit(const struct fib *f, uint32_t group)
 {
-	return exit_new(&f->groups, kind);
+	const struct fib_group *x = group_at(&f->groups, group);
+	const struct fib_exit *e = exit_in_use(&f->groups, x);
+
+	if (e == NULL)
+		return FIB_NO_EXIT;
+	return x->exit[0] != FIB_NO_EXIT && e == exit_at(&f->groups, x->exit[0]) ? x->exit[0] : x->exit[1];
 }
 
-int fib_exit_set(struct fib *f, uint32_t exit, const struct fib_exit_path *path, uint32_t n)
+bool fib_waits(const struct fib *f)
 {
-	struct fib_groups *g = &f->groups;
-
-	return exit_set(g, exit_at(g, exit), path, n);
-}
-
-void fib_exit_put(struct fib *f, uint32_t exit)
-{
-	exit_put(&f->groups, exit);
-}
-
-bool fib_exit_is_up(const struct fib *f, uint32_t exit)
-{
-	return exit_at(&f->groups, exit)->n_up > 0;
+	return f->groups.n_retired > 0 || f->groups.first_old != POOL_NONE || f->first_old != POOL_NONE;
 }
 
 uint32_t fib_group_add(struct fib *f, uint32_t best, uint32_t second, uint64_t from)
@@ -613,72 +468,19 @@ uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh)
 		if (memcmp(&exit_at(g, exit)->member[0].nexthop, nh, sizeof(*nh)) == 0)
 			return group_add(g, exit, FIB_NO_EXIT, 0);
 	}
-	exit = exit_new(g, FIB_EXIT_PLAIN);
+	exit = fib_exit_make(g, FIB_EXIT_PLAIN);
 	if (exit == FIB_NO_EXIT)
 		return FIB_NO_ROUTE;
 	uint32_t group = FIB_NO_ROUTE;
 
-	if (exit_set(g, exit_at(g, exit), &path, 1) == 0) {
+	if (fib_exit_lead(g, exit_at(g, exit), &path, 1) == 0) {
 		exit_at(g, exit)->is_shared = true;
 		hash_put(g, &g->shared_exits, exit);
 		group = group_add(g, exit, FIB_NO_EXIT, 0);
 	}
 	/* The group holds it. */
-	exit_put(g, exit);
+	fib_exit_drop(g, exit);
 	return group;
-}
-
-static uint32_t interface_changed(struct fib_groups *g, uint32_t ifindex)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < g->exits.n_fresh; i++) {
-		struct fib_exit *e = exit_at(g, i);
-		bool concerned = false;
-
-		for (uint32_t k = 0; k < e->n; k++) {
-			const struct fib_member *m = &e->member[k];
-
-			concerned |= m->nexthop.ifindex == ifindex && m->is_up == is_lost(g, &m->nexthop);
-		}
-		if (concerned)
-			n += exit_changed(g, e);
-	}
-	return n;
-}
-
-uint32_t fib_link(struct fib *f, uint32_t ifindex, bool up)
-{
-	struct fib_groups *g = &f->groups;
-	uint64_t bit = UINT64_C(1) << (ifindex & 63);
-
-	g->down = up ? g->down & ~bit : g->down | bit;
-	return interface_changed(g, ifindex);
-}
-
-uint32_t fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up)
-{
-	struct fib_groups *g = &f->groups;
-	uint32_t i = 0;
-
-	while (i < g->n_lost && (g->lost[i].ifindex != ifindex || !ip_addr_equal(&g->lost[i].addr, addr)))
-		i++;
-	if ((i == g->n_lost) == up)
-		return 0;
-	if (up) {
-		g->lost[i] = g->lost[--g->n_lost];
-		return interface_changed(g, ifindex);
-	}
-	if (g->n_lost == g->lost_cap) {
-		struct fib_lost *bigger = realloc(g->lost, (2 * g->lost_cap + 8) * sizeof(*bigger));
-
-		if (bigger == NULL)
-			return 0;
-		g->lost = bigger;
-		g->lost_cap = 2 * g->lost_cap + 8;
-	}
-	g->lost[g->n_lost++] = (struct fib_lost){ ifindex, *addr };
-	return interface_changed(g, ifindex);
 }
 
 uint32_t fib_n_groups(const struct fib *f)

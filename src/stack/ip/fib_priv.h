@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of the FIB share: fib.c has the trie and the prefixes, fib_group.c
- * what a leaf's number stands for, fib_buckets.c who of several next hops has which
+ * what a leaf's number stands for, fib_exit.c where that leads, fib_buckets.c who of several next hops has which
  * flows.
  */
 #ifndef YG_STACK_IP_FIB_PRIV_H
@@ -109,6 +109,26 @@ void fib_group_get(struct fib_groups *g, uint32_t group);
 void fib_group_put(struct fib_groups *g, uint32_t group);
 void fib_groups_reclaim(struct fib_groups *g, uint64_t generation);
 size_t fib_groups_bytes(const struct fib_groups *g);
+
+/* --- fib_group.c, for fib_exit.c --- */
+
+/* Room for one more in the queue of what readers may still look at; false without memory. */
+bool fib_retire_reserve(struct fib_groups *g);
+/* Behind that: freed when the grace of this generation is over. */
+void fib_retire(struct fib_groups *g, const void *memory);
+/* An exit has changed: what readers have of its groups follows. How many there are. */
+uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e);
+/* One that fib_nexthop_add made is found by it no more. */
+void fib_exit_unshare(struct fib_groups *g, uint32_t exit);
+
+/* --- fib_exit.c --- */
+
+uint32_t fib_exit_make(struct fib_groups *g, enum fib_exit_kind kind);
+int fib_exit_lead(struct fib_groups *g, struct fib_exit *e, const struct fib_exit_path *path, uint32_t n);
+/* One holder less. */
+void fib_exit_drop(struct fib_groups *g, uint32_t exit);
+
+/* --- fib_buckets.c --- */
 
 /* Divides the buckets among the members that are up, by weight; whoever has some already gives up none that another
  * does not need. */

@@ -115,11 +115,11 @@ static bool parse_headers(struct packet *p)
 
 /* Asked here, before anything that counts or keeps what a source does; what takes a flow cache entry was asked by then,
  * since its first packets came this way by the same interface. */
-static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_route *back)
+static bool fits(enum ip_rpf how, uint32_t ifindex, const struct fib_route *back)
 {
 	switch (how) {
 	case IP_RPF_STRICT:
-		return back->nexthop.kind == FIB_UNICAST && (back->from >> p->in_ifindex & 1) != 0;
+		return back->nexthop.kind == FIB_UNICAST && (back->from >> ifindex & 1) != 0;
 	case IP_RPF_LOOSE:
 		return back->nexthop.kind == FIB_UNICAST;
 	case IP_RPF_OFF:
@@ -129,13 +129,13 @@ static bool fits(enum ip_rpf how, const struct packet *p, const struct fib_route
 }
 
 /* What another zone sends out here is answered here. */
-static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, const struct packet *p,
+static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, uint32_t ifindex, uint32_t src,
 			    const struct fib_route *back)
 {
-	if (YG_LIKELY(fits(how, p, back)))
+	if (YG_LIKELY(fits(how, ifindex, back)))
 		return true;
-	for (uint64_t zones = ip_interface_cfg(s, p->in_ifindex)->used_by; zones != 0; zones &= zones - 1) {
-		if (fits(how, p, ip_fib_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, p->ip.src)))
+	for (uint64_t zones = ip_interface_cfg(s, ifindex)->used_by; zones != 0; zones &= zones - 1) {
+		if (fits(how, ifindex, ip_fib_route(s, s->cfg->zone[__builtin_ctzll(zones)].number, src)))
 			return true;
 	}
 	return false;
@@ -143,7 +143,17 @@ static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, const str
 
 bool ip_leads_back(const struct ip_stack *s, const struct packet *p)
 {
-	return route_back_fits(s, IP_RPF_STRICT, p, ip_fib_route(s, p->zone, p->ip.src));
+	return route_back_fits(s, IP_RPF_STRICT, p->in_ifindex, p->ip.src, ip_fib_route(s, p->zone, p->ip.src));
+}
+
+bool ip_source_fits(const struct ip_stack *s, uint32_t ifindex, uint32_t src, const struct fib_route *back)
+{
+	const struct ip_interface_config *c = ip_interface_cfg(s, ifindex);
+
+	if (c->zone != 0)
+		back = ip_fib_route(s, c->zone, src);
+	return back->nexthop.kind != FIB_LOCAL && back->nexthop.kind != FIB_BROADCAST &&
+	       route_back_fits(s, (enum ip_rpf)c->rpf, ifindex, src, back);
 }
 
 /* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
@@ -164,7 +174,8 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p, const st
 		packet_set_drop(p, DROP_IP_DEST_MARTIAN);
 		return false;
 	}
-	if (YG_UNLIKELY(!route_back_fits(s, (enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf, p, back))) {
+	if (YG_UNLIKELY(!route_back_fits(s, (enum ip_rpf)ip_interface_cfg(s, p->in_ifindex)->rpf, p->in_ifindex, src,
+					 back))) {
 		packet_set_drop(p, DROP_RPF);
 		return false;
 	}

@@ -308,16 +308,26 @@ const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const str
 	return fib_path(r, ip_flow_hash(&f));
 }
 
+void ip_fib_routes(const struct ip_stack *s, const uint32_t *addr, const struct fib_route **route, uint32_t n)
+{
+	const struct fib *f = s->cfg->fib;
+	uint32_t group[BATCH_MAX];
+
+	if (f != NULL)
+		fib_lookup_batch(f, addr, group, n);
+	for (uint32_t i = 0; i < n; i++)
+		route[i] = f != NULL ? fib_route(f, group[i]) : &no_route;
+}
+
+bool ip_has_zones(const struct ip_stack *s)
+{
+	return s->cfg->n_zones > 0;
+}
+
 void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
 		    const struct fib_route **route)
 {
-	const struct fib *f = s->cfg->fib;
-	uint32_t index[BATCH_MAX];
-
-	if (f != NULL)
-		fib_lookup_batch(f, addr, index, b->n);
-	for (uint32_t i = 0; i < b->n; i++)
-		route[i] = f != NULL ? fib_route(f, index[i]) : &no_route;
+	ip_fib_routes(s, addr, route, b->n);
 	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++) {
 		if (b->p[i]->zone != 0)
 			route[i] = ip_fib_route(s, b->p[i]->zone, addr[i]);

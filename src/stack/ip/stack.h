@@ -246,6 +246,13 @@ uint64_t ip_next_deadline(const struct ip_stack *s);
 /* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE).
  * Good until the batch is over. */
 const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
+/* The same for at most BATCH_MAX addresses by zone 0's table, in one go. */
+void ip_fib_routes(const struct ip_stack *s, const uint32_t *addr, const struct fib_route **route, uint32_t n);
+/* There are other tables. */
+bool ip_has_zones(const struct ip_stack *s);
+/* A packet from that source may come in by that interface, as its reverse path check has it. back: zone 0's route to
+ * it. */
+bool ip_source_fits(const struct ip_stack *s, uint32_t ifindex, uint32_t src, const struct fib_route *back);
 /* Its next hop; of several, one. */
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
 /* By what flows are divided over several next hops: as it is routed, behind destination NAT and before source NAT. src

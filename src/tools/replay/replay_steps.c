@@ -68,6 +68,7 @@ static bool step_attach(struct replay *r, const char *line)
 	d->up = state.up;
 	r->port[i].attached = true;
 	gateway_attach(r->gateway, i, d, r->now);
+	gateway_settle_routes(r->gateway);
 	return true;
 }
 
@@ -94,6 +95,7 @@ static bool step_told(struct replay *r, const char *line)
 	if (!journal_words_end(&w))
 		return false;
 	gateway_device_changed(r->gateway, i, r->now);
+	gateway_settle_routes(r->gateway);
 	return true;
 }
 
@@ -116,6 +118,7 @@ static bool step_detach(struct replay *r, const char *line)
 	if (!journal_words_end(&w))
 		return false;
 	gateway_attach(r->gateway, i, NULL, r->now);
+	gateway_settle_routes(r->gateway);
 	r->port[i].attached = false;
 	return true;
 }
@@ -183,6 +186,7 @@ static bool step_configure(struct replay *r, const char *line)
 		snapshot_destroy(snap);
 		return true;
 	}
+	gateway_settle_routes(r->gateway);
 	snapshot_destroy(r->snap);
 	r->snap = snap;
 	return true;

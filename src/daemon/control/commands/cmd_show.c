@@ -297,7 +297,7 @@ static const struct out_column route_columns[] = {
 	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },       { "gateway", NULL, OUT_IP4 },
 	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },     { "prefsrc", NULL, OUT_IP4 },
 	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 },    { "active", NULL, OUT_YES_NO },
-	{ "zone", NULL, OUT_U64 },   { "linkdown", NULL, OUT_YES_NO },
+	{ "zone", NULL, OUT_U64 },   { "linkdown", NULL, OUT_YES_NO }, { "nexthops", NULL, OUT_TEXT },
 };
 
 static const char *const route_types[] = {
@@ -342,50 +342,83 @@ static void route_line(const struct out_value *row, char *buf, size_t len)
 		text_add(&t, " linkdown");
 	if (!row[8].yes)
 		text_add(&t, " inactive");
+	for (const char *at = row[11].absent ? NULL : row[11].text; at != NULL;) {
+		size_t n = strcspn(at, ",");
+
+		text_add(&t, "\n\tnexthop %.*s", (int)n, at);
+		at = at[n] == ',' ? at + n + 2 : NULL;
+	}
 }
 
 static const struct out_table route_table = { "route", route_columns, ARRAY_LEN(route_columns), route_line };
 
-static void route_row(struct command_call *c, const struct rib_route *r)
+/* Of several: each as `ip route` has it, between commas. */
+static struct out_value next_hops(const struct command_call *c, const struct rib_info *info, char *buf, size_t len)
 {
-	const struct fib_nexthop *nh = &r->nexthop;
+	struct text t = text_of(buf, len);
+	char addr[IP_TEXT_MAX];
 
-	output_row(&c->output, (struct out_value[]){
-				       OUT_P(r->prefix),
-				       OUT_T(nh->kind < ARRAY_LEN(route_types) ? route_types[nh->kind] : "?"),
-				       nh->gateway.v4 != 0 ? OUT_A(nh->gateway.v4) : OUT_ABSENT,
-				       nh->ifindex != 0 ? OUT_T(target_ifname(c->target, nh->ifindex)) : OUT_ABSENT,
-				       OUT_T(rib_source_names[r->source]),
-				       nh->source.v4 != 0 ? OUT_A(nh->source.v4) : OUT_ABSENT,
-				       OUT_U(r->metric),
-				       OUT_U(r->distance),
-				       OUT_Y(r->active),
-				       OUT_U(r->zone),
-				       OUT_Y(r->link_down),
-			       });
+	if (info->n_ways == 0)
+		return OUT_ABSENT;
+	for (uint32_t i = 0; i < info->n_ways; i++) {
+		const struct fib_nexthop *nh = &info->way[i].nexthop;
+
+		text_add(&t, "%svia %s dev %s weight %u", i > 0 ? ", " : "", ip_addr_format(&nh->gateway, addr),
+			 target_ifname(c->target, nh->ifindex), info->way[i].weight);
+	}
+	return OUT_T(buf);
 }
 
-/* Routes beyond a slice come when the reader has taken the last one. A reload in between starts a new table: the
- * listing ends with what it has. */
+static void route_row(struct command_call *c, const struct rib_info *info)
+{
+	char ways[FIB_PATHS_MAX * 80];
+	bool several = info->n_ways > 0;
+
+	const struct rib_route *r = &info->route;
+	const struct fib_nexthop *nh = &r->nexthop;
+
+	output_row(&c->output,
+		   (struct out_value[]){
+			   OUT_P(ip_prefix_to_v4(&r->prefix)),
+			   OUT_T(nh->kind < ARRAY_LEN(route_types) ? route_types[nh->kind] : "?"),
+			   nh->gateway.v4 != 0 && !several ? OUT_A(nh->gateway.v4) : OUT_ABSENT,
+			   nh->ifindex != 0 && !several ? OUT_T(target_ifname(c->target, nh->ifindex)) : OUT_ABSENT,
+			   OUT_T(rib_source_names[r->source]),
+			   nh->source.v4 != 0 && !several ? OUT_A(nh->source.v4) : OUT_ABSENT,
+			   OUT_U(r->metric),
+			   OUT_U(r->distance),
+			   OUT_Y(info->active),
+			   OUT_U(r->zone),
+			   OUT_Y(info->link_down),
+			   next_hops(c, info, ways, sizeof(ways)),
+		   });
+}
+
+/* Routes beyond a slice come when the reader has taken the last one; each prefix as it is by then. */
 struct route_state {
-	const struct rib *rib;
-	size_t i;
+	uint64_t *prefix;
+	size_t n, i;
 };
+
+static void route_rows(struct command_call *c, uint64_t prefix)
+{
+	const struct rib *rib = c->target->rib(c->target->ctx);
+	struct rib_info info;
+
+	for (uint32_t k = 0; rib_route_of(rib, prefix, k, &info); k++) {
+		if (info.route.source != RIB_LOCAL || args_has(&c->args, "all"))
+			route_row(c, &info);
+	}
+}
 
 static int route_more(struct command_call *c)
 {
 	struct route_state *s = c->state;
-	const struct rib *rib = c->target->rib(c->target->ctx);
-
-	if (rib != s->rib)
-		return cmd_table_done(c);
 	size_t end = s->i + SLICE;
-	for (; s->i < rib_n_routes(rib) && s->i < end; s->i++) {
-		const struct rib_route *r = rib_route_at(rib, s->i);
-		if (r->source != RIB_LOCAL || args_has(&c->args, "all"))
-			route_row(c, r);
-	}
-	return s->i < rib_n_routes(rib) ? COMMAND_MORE : cmd_table_done(c);
+
+	for (; s->i < s->n && s->i < end; s->i++)
+		route_rows(c, s->prefix[s->i]);
+	return s->i < s->n ? COMMAND_MORE : cmd_table_done(c);
 }
 
 static int route_start(struct command_call *c)
@@ -394,9 +427,14 @@ static int route_start(struct command_call *c)
 
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
-	s->rib = c->target->rib(c->target->ctx);
+	s->prefix = rib_prefixes(c->target->rib(c->target->ctx), &s->n);
 	cmd_table_start(c, &route_table);
 	return COMMAND_MORE;
+}
+
+static void route_end(struct command_call *c)
+{
+	free(((struct route_state *)c->state)->prefix);
 }
 
 static const struct arg_option route_options[] = {
@@ -418,6 +456,7 @@ const struct command cmd_route = {
 	.state_bytes = sizeof(struct route_state),
 	.start = route_start,
 	.more = route_more,
+	.end = route_end,
 };
 
 /* --- rules --- */

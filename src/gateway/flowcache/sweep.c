@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Routes change while flows go on: what was installed for a flow is held against
+ * the routes as they are now, connection by connection, in slices.
+ *
+ * A flow cache entry knows by which adjacency a direction leaves and by which interface it
+ * comes in. The first holds while the route to where the direction goes leads to
+ * that neighbour; the second while a packet of that source may come in there. Two
+ * look-ups answer both for both directions, since each goes to where the other
+ * comes from. What does not hold is taken back and forgotten: its next packet goes
+ * the slow path. All others keep what they have, in the kernel too, whatever number
+ * of routes change a second.
+ *
+ * A sweep passes all connections. Changes that come meanwhile make another one due,
+ * so each connection is looked at behind each change, once for as many of them as
+ * there were by then. A slice takes some ten microseconds, and there is one a
+ * millisecond: some percent of a processor while routes change, nothing else.
+ */
+#include "gateway/flowcache/flowcache_priv.h"
+
+#define SLICE_CONNS 512u
+#define SLICE_EVERY_NS NS_PER_MS
+/* Connections whose look-ups are in flight together, and how far ahead their lines are asked for. */
+#define GROUP 32u
+#define AHEAD 16u
+
+struct group {
+	uint32_t n;
+	uint32_t conn[GROUP];
+	uint32_t source[GROUP * N_CT_DIRS]; /* of the original direction, then of the reply */
+	const struct fib_route *route[GROUP * N_CT_DIRS];
+};
+
+static bool any_present(const struct flowcache *s, uint32_t conn)
+{
+	return flowcache_present(s, conn << 1 | CT_ORIGINAL) || flowcache_present(s, conn << 1 | CT_REPLY);
+}
+
+/* As it is routed: behind destination NAT, before source NAT. */
+static struct ip_flow flow_of(const struct conn *c, enum ct_dir dir)
+{
+	const struct tuple *t = &c->half[dir].tuple, *back = &c->half[!dir].tuple;
+	struct ip_flow f = {
+		.src = t->src, .dst = back->src, .sport = t->sport, .dport = back->sport, .proto = t->proto
+	};
+
+	/* A query's identifier is its sender's, both ways. */
+	if (t->proto == IPPROTO_NR_ICMP) {
+		f.sport = c->half[CT_ORIGINAL].tuple.sport;
+		f.dport = 0;
+	}
+	return f;
+}
+
+/* to, from: the routes to where this direction goes, and to where it comes from. */
+static bool holds(const struct flowcache *s, uint32_t conn, enum ct_dir dir, const struct fib_route *to,
+		  const struct fib_route *from)
+{
+	const struct ct_flowcache *e = flowcache_entry(s, conn << 1 | dir);
+	struct ip_flow f = flow_of(&s->flows.conn[conn], dir);
+
+	if (!ip_adjacency_leads(s->ip, e->adjacency, to, &f))
+		return false;
+	/* That of a one-way flow has none; what nobody answered begins anew before long. */
+	return e->in_ifindex == 0 || ip_source_fits(s->ip, e->in_ifindex, f.src, from);
+}
+
+static void look_at(struct flowcache *s, const struct group *g, uint32_t i)
+{
+	uint32_t conn = g->conn[i];
+
+	for (enum ct_dir dir = CT_ORIGINAL; dir < N_CT_DIRS; dir++) {
+		const struct fib_route *to = g->route[2 * i + !dir], *from = g->route[2 * i + dir];
+
+		if (!flowcache_present(s, conn << 1 | dir) || holds(s, conn, dir, to, from))
+			continue;
+		flowcache_take_back(s, conn);
+		*flowcache_entry(s, conn << 1 | dir) = (struct ct_flowcache){ 0 };
+		s->count[FLOWCACHE_LED_ELSEWHERE]++;
+	}
+}
+
+static void look_at_group(struct flowcache *s, struct group *g)
+{
+	ip_fib_routes(s->ip, g->source, g->route, 2 * g->n);
+	/* In a zone the routes are those of its own table; the others' are few. */
+	for (uint32_t i = 0; i < g->n && ip_has_zones(s->ip); i++) {
+		uint16_t zone = conntrack_ext(s->ct, g->conn[i])->zone;
+
+		for (uint32_t k = 0; k < N_CT_DIRS && zone != 0; k++)
+			g->route[2 * i + k] = ip_fib_route(s->ip, zone, g->source[2 * i + k]);
+	}
+	for (uint32_t i = 0; i < g->n; i++)
+		look_at(s, g, i);
+	g->n = 0;
+}
+
+static void ask_ahead(const struct flowcache *s, uint32_t conn, uint32_t end)
+{
+	if (conn >= end)
+		return;
+	__builtin_prefetch(&s->flows.conn[conn].half[CT_ORIGINAL]);
+	__builtin_prefetch(&s->flows.conn[conn].half[CT_REPLY]);
+}
+
+static void slice(struct flowcache *s)
+{
+	uint32_t all = conntrack_n_numbers(s->ct), end = min_u32(all, s->sweep_at + SLICE_CONNS);
+	struct group g = { .n = 0 };
+
+	for (; s->sweep_at < end; s->sweep_at++) {
+		uint32_t conn = s->sweep_at;
+
+		ask_ahead(s, conn + AHEAD, end);
+		if (!any_present(s, conn))
+			continue;
+		for (uint32_t k = 0; k < N_CT_DIRS; k++)
+			g.source[2 * g.n + k] = s->flows.conn[conn].half[k].tuple.src;
+		g.conn[g.n++] = conn;
+		if (g.n == GROUP)
+			look_at_group(s, &g);
+	}
+	look_at_group(s, &g);
+	s->sweeping = s->sweep_at < all;
+}
+
+static uint64_t version(const struct flowcache *s)
+{
+	/* What was changed before it moved on is seen behind it. */
+	return s->routes_version != NULL ? atomic_load_explicit(s->routes_version, memory_order_acquire) : 0;
+}
+
+void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version)
+{
+	s->routes_version = routes_version;
+	s->routes_seen = version(s);
+}
+
+void flowcache_expire(struct flowcache *s)
+{
+	uint64_t now = s->env->now;
+
+	if (now < flowcache_next_deadline(s))
+		return;
+	if (!s->sweeping) {
+		s->routes_seen = version(s);
+		s->sweeping = true;
+		s->sweep_at = 0;
+	}
+	slice(s);
+	s->next_slice_ns = now + SLICE_EVERY_NS;
+}
+
+uint64_t flowcache_next_deadline(const struct flowcache *s)
+{
+	return s->sweeping || version(s) != s->routes_seen ? s->next_slice_ns : TIME_NEVER;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the RIB share: rib.c has routes and prefixes and writes the
+ * FIBs, rib_exit.c resolves gateways, rib_change.c compares a config with what is
+ * there, rib_show.c lists.
+ */
+#ifndef YG_ROUTING_RIB_RIB_PRIV_H
+#define YG_ROUTING_RIB_RIB_PRIV_H
+
+#include "base/pool.h"
+#include "routing/rib/rib.h"
+
+#define RIB_NONE UINT32_MAX
+#define RIB_DEPTH_MAX 8
+
+/* A routing table. */
+struct rib_table {
+	uint16_t zone;
+	struct fib *fib; /* NULL of a RIB that is only asked */
+	uint32_t n_users;
+	uint32_t n_prefixes;
+	uint32_t n_of_len[33];
+	uint64_t grace;
+};
+
+/* What routes name as their way, by value: most routes share it with others. */
+struct rib_exit {
+	struct rib_path *path; /* n of them, as they were given */
+	uint32_t n;
+	uint32_t hash_next;
+	uint32_t n_routes;         /* that name it; 0: not in use */
+	uint32_t fib_exit;         /* in its table's FIB; RIB_NONE: none yet */
+	uint64_t interfaces;       /* bits: of what it is resolved to */
+	struct fib_exit_path *way; /* what it is resolved to */
+	uint32_t n_ways;
+	uint16_t zone;
+	bool stays; /* FIB_EXIT_STAYS */
+	bool recursive, over_default;
+	bool is_fresh; /* not resolved yet */
+};
+
+struct rib_prefix {
+	uint64_t key;
+	uint32_t first; /* its routes, the best first; RIB_NONE: none */
+	uint32_t hash_next;
+};
+
+struct rib_record {
+	uint32_t next;
+	uint32_t exit;
+	uint32_t prefix;
+	uint32_t metric, instance;
+	uint8_t source, distance;
+	uint16_t seen; /* by rib_change_to */
+};
+
+struct rib_hash {
+	uint32_t *bucket;
+	uint32_t n_buckets;
+};
+
+struct rib {
+	enum rib_use use;
+	uint32_t n_holders;
+	_Atomic(uint64_t) version;
+	struct rib_table *table;
+	uint32_t n_tables;
+	struct pool prefixes, records, exits;
+	struct rib_hash by_prefix, by_exit;
+	uint64_t down;      /* bits: interfaces without a link */
+	uint32_t *gateways; /* how many there are, by the upper 16 bits */
+	uint32_t n_gateways;
+	uint32_t *dirty; /* keys' numbers: prefixes whose routes have changed */
+	size_t n_dirty, dirty_cap;
+	uint64_t *is_dirty; /* bits by prefix number */
+	size_t dirty_words;
+	struct ip4_prefix moved[32]; /* prefixes with gateways in them whose routes have changed */
+	uint16_t moved_zone[32];
+	uint32_t n_moved; /* more than there is room for: all */
+	bool exits_fresh;
+	uint32_t walk_left; /* prefixes below this number are still to be looked at */
+	uint16_t seen;
+};
+
+/* zone, address, length from the top. */
+static inline uint64_t rib_key(uint16_t zone, uint32_t addr, uint32_t len)
+{
+	return (uint64_t)zone << 40 | (uint64_t)addr << 8 | len;
+}
+
+static inline uint64_t rib_key_of(const struct rib_route *route)
+{
+	return rib_key(route->zone, route->prefix.addr.v4 & ip4_mask((uint8_t)route->prefix.len), route->prefix.len);
+}
+
+static inline struct ip4_prefix rib_key_prefix(uint64_t key)
+{
+	return (struct ip4_prefix){ (uint32_t)(key >> 8), (uint8_t)key };
+}
+
+static inline uint16_t rib_key_zone(uint64_t key)
+{
+	return (uint16_t)(key >> 40);
+}
+
+static inline struct rib_prefix *rib_prefix_at(const struct rib *r, uint32_t i)
+{
+	return pool_at(&r->prefixes, i);
+}
+
+static inline struct rib_record *rib_record_at(const struct rib *r, uint32_t i)
+{
+	return pool_at(&r->records, i);
+}
+
+static inline struct rib_exit *rib_exit_at(const struct rib *r, uint32_t i)
+{
+	return pool_at(&r->exits, i);
+}
+
+/* --- rib.c --- */
+
+/* NULL: there is none. */
+struct rib_table *rib_table_of(const struct rib *r, uint16_t zone);
+/* RIB_NONE: it is not there. */
+uint32_t rib_prefix_find(const struct rib *r, uint64_t key);
+/* It stands in the RIB as it is. */
+bool rib_record_is_that(const struct rib *r, const struct rib_record *x, const struct rib_route *route);
+/* Every address of its prefix is a neighbour. */
+bool rib_is_of_link(const struct rib *r, const struct rib_record *x);
+
+/* --- rib_exit.c --- */
+
+/* The exit that a route names, one route more; RIB_NONE without memory. */
+uint32_t rib_exit_get(struct rib *r, const struct rib_route *route);
+void rib_exit_put(struct rib *r, uint32_t exit);
+bool rib_exit_is_that(const struct rib *r, uint32_t exit, const struct rib_route *route);
+/* Which of two exits goes first, all else being equal. */
+int rib_exit_compare(const struct rib_exit *a, const struct rib_exit *b);
+/* Resolves those that are new, and those whose gateway lies where routes have changed; *changed is set when one of
+ * these leads elsewhere. 0 or -ENOMEM. */
+int rib_exits_resolve(struct rib *r, bool *changed);
+/* A gateway may be led elsewhere by this prefix. */
+void rib_prefix_moved(struct rib *r, uint64_t key);
+
+#endif

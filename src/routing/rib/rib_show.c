@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The RIB for people, and for whoever asks where something would go: a list of all
+ * prefixes in order, made once for a listing, and the routes of each as they are by
+ * the time that they are asked for.
+ */
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "routing/rib/rib_priv.h"
+
+size_t rib_n_routes(const struct rib *r)
+{
+	return r->records.n_used;
+}
+
+uint64_t rib_prefix_name(const struct rib_route *route)
+{
+	return rib_key_of(route);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t *rib_prefixes(const struct rib *r, size_t *n)
+{
+	uint64_t *all = malloc((r->prefixes.n_used + 1) * sizeof(*all));
+
+	*n = 0;
+	if (all == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < r->prefixes.n_fresh; i++) {
+		if (rib_prefix_at(r, i)->key != UINT64_MAX)
+			all[(*n)++] = rib_prefix_at(r, i)->key;
+	}
+	qsort(all, *n, sizeof(*all), by_key);
+	return all;
+}
+
+/* The exit by which packets of a prefix go now; FIB_NO_EXIT: none. */
+static uint32_t exit_in_use(const struct rib *r, uint64_t key)
+{
+	const struct rib_table *t = rib_table_of(r, rib_key_zone(key));
+
+	return t->fib == NULL ? FIB_NO_EXIT : fib_group_exit(t->fib, fib_group_of(t->fib, rib_key_prefix(key)));
+}
+
+static void fill_ways(const struct rib *r, const struct rib_exit *e, struct rib_info *out)
+{
+	out->resolved = e->n_ways > 0;
+	out->route.nexthop = e->n_ways > 0 ? e->way[0].nexthop : e->path[0].nexthop;
+	out->route.onlink = e->path[0].onlink;
+	out->route.recursive = e->recursive;
+	out->route.over_default = e->over_default;
+	out->n_ways = e->n_ways > 1 ? e->n_ways : 0;
+	for (uint32_t i = 0; i < out->n_ways; i++)
+		out->way[i] = (struct rib_path){ .nexthop = e->way[i].nexthop, .weight = e->way[i].weight };
+	uint64_t interfaces = e->n_ways > 0 ? e->interfaces : UINT64_C(1) << (e->path[0].nexthop.ifindex & 63);
+
+	out->link_down = out->route.nexthop.kind == FIB_UNICAST && (interfaces & ~r->down) == 0;
+}
+
+bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_info *out)
+{
+	uint32_t p = rib_prefix_find(r, prefix);
+	uint32_t at = p != RIB_NONE ? rib_prefix_at(r, p)->first : RIB_NONE;
+	uint32_t in_use = p != RIB_NONE ? exit_in_use(r, prefix) : FIB_NO_EXIT;
+	bool found = false; /* one before has that exit */
+
+	for (; at != RIB_NONE && i > 0; i--) {
+		const struct rib_record *x = rib_record_at(r, at);
+
+		found |= in_use != FIB_NO_EXIT && rib_exit_at(r, x->exit)->fib_exit == in_use;
+		at = x->next;
+	}
+	if (at == RIB_NONE)
+		return false;
+	const struct rib_record *x = rib_record_at(r, at);
+	const struct rib_exit *e = rib_exit_at(r, x->exit);
+	struct ip4_prefix v4 = rib_key_prefix(prefix);
+
+	*out = (struct rib_info){ .route = { .prefix = ip_prefix_v4(v4.addr, v4.len),
+					     .zone = rib_key_zone(prefix),
+					     .source = x->source,
+					     .distance = x->distance,
+					     .metric = x->metric,
+					     .instance = x->instance } };
+	fill_ways(r, e, out);
+	out->active = !found && in_use != FIB_NO_EXIT && e->fib_exit == in_use;
+	return true;
+}
+
+/* The first route of a prefix that leads somewhere. */
+static const struct rib_exit *first_exit(const struct rib *r, uint32_t prefix)
+{
+	for (uint32_t i = rib_prefix_at(r, prefix)->first; i != RIB_NONE; i = rib_record_at(r, i)->next) {
+		const struct rib_exit *e = rib_exit_at(r, rib_record_at(r, i)->exit);
+
+		if (e->n_ways > 0)
+			return e;
+	}
+	return NULL;
+}
+
+struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr)
+{
+	const struct rib_table *t = rib_table_of(r, zone);
+
+	for (uint32_t len = 33; t != NULL && len-- > 0;) {
+		uint32_t prefix = t->n_of_len[len] == 0
+					  ? RIB_NONE
+					  : rib_prefix_find(r, rib_key(zone, addr & ip4_mask((uint8_t)len), len));
+		const struct rib_exit *e = prefix != RIB_NONE ? first_exit(r, prefix) : NULL;
+
+		if (e != NULL)
+			return e->way[0].nexthop;
+	}
+	return (struct fib_nexthop){ .kind = FIB_NONE };
+}

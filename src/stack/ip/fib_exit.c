@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Exits: the next hops of a way out, which of them are up, and who of several has
+ * which flows.
+ *
+ * An exit is its maker's, who may lead it elsewhere; groups hold it too, and it goes
+ * with the last of its holders. Whatever changes of it (its next hops, a link, a
+ * neighbour) is settled here and then published for each group that has it
+ * (fib_group.c). Readers see next hops in the groups' fib_route, and of several the
+ * exit's own fib_paths, which never changes either: a new one takes its place, and
+ * the old one waits for their grace.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "stack/ip/fib_priv.h"
+
+static struct fib_exit *exit_at(const struct fib_groups *g, uint32_t index)
+{
+	return pool_at(&g->exits, index);
+}
+
+static bool is_lost(const struct fib_groups *g, const struct fib_nexthop *nh)
+{
+	if (nh->kind != FIB_UNICAST)
+		return false;
+	if (g->down >> (nh->ifindex & 63) & 1)
+		return true;
+	for (uint32_t i = 0; i < g->n_lost; i++) {
+		if (g->lost[i].ifindex == nh->ifindex && ip_addr_equal(&g->lost[i].addr, &nh->gateway))
+			return true;
+	}
+	return false;
+}
+
+/* Who is up, who has which buckets, and what readers are to see of it; groups are told by the caller. False without
+ * memory for that; then readers keep what they have. */
+static bool exit_settle(struct fib_groups *g, struct fib_exit *e)
+{
+	struct fib_paths *paths = NULL;
+
+	e->n_up = 0;
+	for (uint32_t i = 0; i < e->n; i++) {
+		e->member[i].is_up = !is_lost(g, &e->member[i].nexthop);
+		e->n_up += e->member[i].is_up;
+	}
+	if (e->shares != NULL)
+		fib_buckets_divide(e->shares, e->member, e->n);
+	if (!fib_retire_reserve(g))
+		return false;
+	if (e->n_up > 1) {
+		paths = calloc(1, sizeof(*paths));
+		if (paths == NULL)
+			return false;
+		paths->n = e->n;
+		memcpy(paths->bucket, e->shares->owner, sizeof(paths->bucket));
+		for (uint32_t i = 0; i < e->n; i++)
+			paths->nexthop[i] = e->member[i].nexthop;
+	}
+	g->n_bytes += paths != NULL ? sizeof(*paths) : 0;
+	g->n_bytes -= e->paths != NULL ? sizeof(*paths) : 0;
+	fib_retire(g, e->paths);
+	e->paths = paths;
+	return true;
+}
+
+static uint32_t exit_changed(struct fib_groups *g, struct fib_exit *e)
+{
+	return exit_settle(g, e) ? fib_groups_publish(g, e) : 0;
+}
+
+uint32_t fib_exit_make(struct fib_groups *g, enum fib_exit_kind kind)
+{
+	uint32_t index = pool_alloc(&g->exits);
+
+	if (index == POOL_NONE)
+		return FIB_NO_EXIT;
+	*exit_at(g, index) = (struct fib_exit){ .groups = POOL_NONE, .n_holders = 1, .kind = (uint8_t)kind };
+	return index;
+}
+
+static size_t exit_bytes(const struct fib_exit *e)
+{
+	return e->n * sizeof(*e->member) + (e->shares != NULL ? sizeof(*e->shares) : 0) +
+	       (e->paths != NULL ? sizeof(*e->paths) : 0);
+}
+
+void fib_exit_drop(struct fib_groups *g, uint32_t index)
+{
+	struct fib_exit *e = exit_at(g, index);
+
+	if (--e->n_holders > 0)
+		return;
+	if (e->is_shared)
+		fib_exit_unshare(g, index);
+	g->n_bytes -= exit_bytes(e);
+	/* No group has it, so no reader comes to it any more; but one may still be there. */
+	if (e->paths != NULL && fib_retire_reserve(g))
+		fib_retire(g, e->paths);
+	free(e->member);
+	free(e->shares);
+	*e = (struct fib_exit){ .groups = POOL_NONE };
+	pool_free(&g->exits, index);
+}
+
+/* Buckets of the next hops that were there before stay theirs. */
+static struct fib_shares *shares_like(const struct fib_exit *old, const struct fib_member *m, uint32_t n)
+{
+	uint8_t now[FIB_PATHS_MAX];
+	struct fib_shares *s = malloc(sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	memset(now, FIB_NOBODY, sizeof(now));
+	for (uint32_t i = 0; i < old->n; i++) {
+		for (uint32_t k = 0; k < n; k++) {
+			if (memcmp(&old->member[i].nexthop, &m[k].nexthop, sizeof(m[k].nexthop)) == 0)
+				now[i] = (uint8_t)k;
+		}
+	}
+	if (old->shares != NULL) {
+		*s = *old->shares;
+	} else {
+		/* All of them were the only one's. */
+		memset(s->owner, old->n == 1 ? 0 : FIB_NOBODY, sizeof(s->owner));
+		memset(s->before, FIB_NOBODY, sizeof(s->before));
+	}
+	fib_buckets_renumber(s, now);
+	return s;
+}
+
+int fib_exit_lead(struct fib_groups *g, struct fib_exit *e, const struct fib_exit_path *path, uint32_t n)
+{
+	struct fib_exit now = *e;
+
+	now.n = n;
+	now.shares = NULL;
+	now.member = calloc(n + 1, sizeof(*now.member));
+	if (now.member == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		now.member[i] = (struct fib_member){ .nexthop = path[i].nexthop, .weight = max_u32(path[i].weight, 1) };
+	if (n > 1 && (now.shares = shares_like(e, now.member, n)) == NULL)
+		goto free_all;
+	g->n_bytes += exit_bytes(&now) - exit_bytes(e);
+	if (!exit_settle(g, &now)) {
+		g->n_bytes += exit_bytes(e) - exit_bytes(&now);
+		goto free_all;
+	}
+	free(e->member);
+	free(e->shares);
+	*e = now;
+	fib_groups_publish(g, e);
+	return 0;
+
+free_all:
+	free(now.member);
+	free(now.shares);
+	return -ENOMEM;
+}
+
+/* --- for whoever fills the table --- */
+
+uint32_t fib_exit_new(struct fib *f, enum fib_exit_kind kind)
+{
+	return fib_exit_make(&f->groups, kind);
+}
+
+int fib_exit_set(struct fib *f, uint32_t exit, const struct fib_exit_path *path, uint32_t n)
+{
+	struct fib_groups *g = &f->groups;
+
+	return fib_exit_lead(g, exit_at(g, exit), path, n);
+}
+
+void fib_exit_put(struct fib *f, uint32_t exit)
+{
+	fib_exit_drop(&f->groups, exit);
+}
+
+bool fib_exit_is_up(const struct fib *f, uint32_t exit)
+{
+	return exit_at(&f->groups, exit)->n_up > 0;
+}
+
+static uint32_t interface_changed(struct fib_groups *g, uint32_t ifindex)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->exits.n_fresh; i++) {
+		struct fib_exit *e = exit_at(g, i);
+		bool concerned = false;
+
+		for (uint32_t k = 0; k < e->n; k++) {
+			const struct fib_member *m = &e->member[k];
+
+			concerned |= m->nexthop.ifindex == ifindex && m->is_up == is_lost(g, &m->nexthop);
+		}
+		if (concerned)
+			n += exit_changed(g, e);
+	}
+	return n;
+}
+
+uint32_t fib_link(struct fib *f, uint32_t ifindex, bool up)
+{
+	struct fib_groups *g = &f->groups;
+	uint64_t bit = UINT64_C(1) << (ifindex & 63);
+
+	g->down = up ? g->down & ~bit : g->down | bit;
+	return interface_changed(g, ifindex);
+}
+
+uint32_t fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up)
+{
+	struct fib_groups *g = &f->groups;
+	uint32_t i = 0;
+
+	while (i < g->n_lost && (g->lost[i].ifindex != ifindex || !ip_addr_equal(&g->lost[i].addr, addr)))
+		i++;
+	if ((i == g->n_lost) == up)
+		return 0;
+	if (up) {
+		g->lost[i] = g->lost[--g->n_lost];
+		return interface_changed(g, ifindex);
+	}
+	if (g->n_lost == g->lost_cap) {
+		struct fib_lost *bigger = realloc(g->lost, (2 * g->lost_cap + 8) * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return 0;
+		g->lost = bigger;
+		g->lost_cap = 2 * g->lost_cap + 8;
+	}
+	g->lost[g->n_lost++] = (struct fib_lost){ ifindex, *addr };
+	return interface_changed(g, ifindex);
+}
