@@ -201,26 +201,28 @@ static void bench_rib(const struct table *t)
 
 	for (uint32_t k = 0; k < RUNS; k++) {
 		uint64_t start = clock_ns();
-		struct rib *r = rib_create();
+		struct rib *r = rib_create(RIB_FORWARDS);
 		struct rib_route link = {
-			.prefix = { IP4(10, 0, 0, 0), 24 },
+			.prefix = ip_prefix_v4(IP4(10, 0, 0, 0), 24),
 			.nexthop = { .kind = FIB_UNICAST, .ifindex = 1 },
 			.source = RIB_CONNECTED,
 		};
 
-		rib_add(r, &link);
+		rib_set(r, &link);
 		for (size_t i = 0; i < t->n; i++) {
-			struct rib_route route = { .prefix = t->prefix[i], .source = RIB_STATIC, .distance = 1 };
+			struct rib_route route = { .prefix = ip_prefix_v4(t->prefix[i].addr, t->prefix[i].len),
+						   .source = RIB_STATIC,
+						   .distance = 1 };
 
 			route.nexthop.kind = FIB_UNICAST;
 			route.nexthop.gateway = ip_addr_v4(IP4(10, 0, 0, 1) + (uint32_t)(i / 16 % N_NEXTHOPS));
-			if (rib_add(r, &route) != 0)
+			if (rib_set(r, &route) != 0)
 				abort();
 		}
-		if (rib_build(r) != 0)
+		if (rib_flush(r) != 0)
 			abort();
 		ms[k] = (double)(clock_ns() - start) / (double)NS_PER_MS;
-		rib_destroy(r);
+		rib_release(r);
 	}
 	row("rib-and-fib-load", median(ms), "ms");
 }

@@ -421,6 +421,8 @@ def idle(options):
 MEMORY_ROWS = [f"memory-{name}" for name in ("udp-1", "udp-1000", "udp-64000", "udp-1000000", "udp-10000000",
                                              "tcp-64000", "new-10000", "new-8000000", "flow-bytes")]
 WORKERS_ROWS = ["workers-disjoint", "workers-shared-half", "workers-fill-1", "workers-fill-2", "workers-fill-4"]
+ROUTES_ROWS = ["routes-changes", "routes-lost"] + [f"routes-{name}-{n}" for name in ("flows", "pause", "reload")
+                                                   for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
 # What a row of bench/fib must reach: in its own unit.
 FIB_BARS = {"fib-random-of-bare": ("at least", 70), "fib-drawn-of-bare": ("at least", 70), "fib-load": ("at most", 1000),
@@ -481,6 +483,18 @@ def workers(options):
     for f in program(options, "memory_workers"):
         text = f"{f['mpps_2']:.2f} against {f['mpps_1']:.2f} Mpps" if "mpps_2" in f else f"{f['used']:,} of {f['ports']:,}"
         rows.append(memory_row(f["row"], text, f"{f['ratio']:.2f}", f">= {f['bar']:g}", f["ratio"] >= f["bar"], f))
+    return rows
+
+
+@group(*ROUTES_ROWS)
+def routes(options):
+    """Routes that change while packets flow (bench/routes.c)."""
+    rows = []
+    for f in program(options, "routes"):
+        ok = f["value"] >= f["bar"] if f["sense"] == "at least" else f["value"] <= f["bar"]
+        text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
+        rows.append(memory_row(f["row"], text, "", f"{f['sense']} {f['bar']:g}", ok, f, f["unit"],
+                               command="make bench ROWS='routes-*'"))
     return rows
 
 

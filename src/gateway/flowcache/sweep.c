@@ -18,7 +18,7 @@
  */
 #include "gateway/flowcache/flowcache_priv.h"
 
-#define SLICE_CONNS 512u
+#define SLICE_CONNS 256u
 #define SLICE_EVERY_NS NS_PER_MS
 /* Connections whose look-ups are in flight together, and how far ahead their lines are asked for. */
 #define GROUP 32u
