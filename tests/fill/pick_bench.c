@@ -158,7 +158,7 @@ static bool quick(struct nat_fixture *nb, uint32_t dst, uint32_t k, const struct
 	    !nat_take_port(n, index, address, reply, &request, NAT_PORT_SHARED))
 		return false;
 	must(nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, NAT_ORIGIN_MASQUERADE, WAN, address)), "a hold");
-	ct_datagram_begin(ct, index, NULL);
+	ct_begin(ct, index, &ct_udp, NULL);
 	return ct_confirm_one(ct, index);
 }
 

@@ -34,14 +34,6 @@
 #define DEFAULT_FRAGMENTS 1024
 #define SOURCES_MAX 65536
 
-const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
-	[CT_TCP_NONE] = "NONE",         [CT_TCP_SYN_SENT] = "SYN_SENT",
-	[CT_TCP_SYN_RECV] = "SYN_RECV", [CT_TCP_ESTABLISHED] = "ESTABLISHED",
-	[CT_TCP_FIN_WAIT] = "FIN_WAIT", [CT_TCP_CLOSE_WAIT] = "CLOSE_WAIT",
-	[CT_TCP_LAST_ACK] = "LAST_ACK", [CT_TCP_TIME_WAIT] = "TIME_WAIT",
-	[CT_TCP_CLOSE] = "CLOSE",       [CT_TCP_SYN_SENT2] = "SYN_SENT2",
-};
-
 const char *const ct_end_reason_names[N_CT_END_REASONS] = {
 	[CT_END_TIMEOUT] = "timeout",     [CT_END_CLOSED] = "closed",   [CT_END_RESET] = "reset",
 	[CT_END_REUSED] = "reused",       [CT_END_EVICTED] = "evicted", [CT_END_FLUSHED] = "flushed",
@@ -170,11 +162,6 @@ const uint64_t *conntrack_counts(const struct conntrack *ct)
 	return ct->counts;
 }
 
-uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
-{
-	return ifindex < IP_INTERFACES_MAX ? ct->cfg.zone[ifindex] : 0;
-}
-
 bool conntrack_answers_unknown(const struct conntrack *ct, const struct packet *p)
 {
 	/* Where nobody knows which side is outside, nobody is told. */
@@ -208,20 +195,6 @@ enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const stru
 	if (p->ip.frag_off == 0)
 		return *walk == NULL ? CT_FRAGMENT_NONE : CT_FRAGMENT_FIRST;
 	return *walk == NULL ? CT_FRAGMENT_LOST : CT_FRAGMENT_LATER;
-}
-
-bool ct_checksum_ok(struct packet *p)
-{
-	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))
-		return true;
-	return l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p));
-}
-
-void ct_set_invalid(struct conntrack *ct, struct packet *p)
-{
-	p->conn_ref = CONN_NONE;
-	p->ct_info = CT_INFO_INVALID;
-	ct->counts[CT_COUNT_INVALID]++;
 }
 
 /* The packet belongs to the connection: count it, and let it keep an unconfirmed one alive. */
@@ -295,7 +268,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 	side->source = source;
 	side->predecessor = predecessor;
 	side->notes.zone = t->zone;
-	proto->begin(ct, index, p);
+	ct_begin(ct, index, proto, p);
 	attach(ct, p, index << 1 | CT_ORIGINAL, CT_INFO_NEW);
 }
 
@@ -318,7 +291,7 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 		packet_set_drop(p, DROP_L4_CHECKSUM);
 		return;
 	}
-	enum ct_judgement j = proto->packet(ct, index, dir, p);
+	ct_judgement j = proto->packet(ct, index, dir, p);
 	if (j == CT_JUDGE_INVALID) {
 		ct_set_invalid(ct, p);
 		return;
@@ -328,6 +301,7 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 		begin(ct, p, hash, t, index);
 		return;
 	}
+	ct_follow(ct, index, proto, j);
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
 	attach(ct, p, ref,
@@ -449,8 +423,8 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 			struct conn *c = ct_conn(ct, conn_index(ref));
 			bool replied = c->status & CT_SEEN_REPLY;
 
-			if (first.has_seq)
-				ct_tcp_later_fragment(c, conn_dir(ref), &p->ip, &first);
+			if (ct_protocol_of_conn(c)->later_fragment != NULL)
+				ct_protocol_of_conn(c)->later_fragment(c, conn_dir(ref), &p->ip, &first);
 			attach(ct, p, ref, replied ? CT_INFO_ESTABLISHED : CT_INFO_NEW);
 		}
 		return;
@@ -471,10 +445,13 @@ static void judge_first_fragment(struct conntrack *ct, const struct packet *p)
 	if (p->ct_info == CT_INFO_UNTRACKED)
 		first.fate = CT_FRAGMENT_UNTRACKED;
 	else if (p->conn_ref != CONN_NONE && p->ct_info != CT_INFO_INVALID) {
+		const struct conn *c = ct_conn(ct, conn_index(p->conn_ref));
+		enum ct_dir dir = conn_dir(p->conn_ref);
+
 		first.fate = p->ct_icmp_error ? CT_FRAGMENT_RELATED : CT_FRAGMENT_TRACKED;
-		first.tuple = ct_conn(ct, conn_index(p->conn_ref))->half[conn_dir(p->conn_ref)].tuple;
-		if (p->l4.kind == L4_TCP)
-			ct_tcp_first_fragment(ct_conn(ct, conn_index(p->conn_ref)), conn_dir(p->conn_ref), p, &first);
+		first.tuple = c->half[dir].tuple;
+		if (ct_protocol_of_conn(c)->first_fragment != NULL)
+			ct_protocol_of_conn(c)->first_fragment(c, dir, p, &first);
 	}
 	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
 }

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of connection tracking share.
+ *
+ * They stand on each other in this order, and none calls one behind it:
+ *
+ *   tuple, table, source, fragment      what knows nothing of connections
+ *   timeouts, lookup                    when a connection ends, who has a tuple
+ *   tcp_window; tcp, datagram, sctp, dccp; protocol
+ *                                       the trackers, a row of one table each: they judge
+ *                                       and say what follows from it
+ *   identity, life                      which do it
+ *   spare, expect, icmp, flow, export   what others ask for
+ *   conntrack                           the hooks
+ *   expiry                              what the clock ends
  */
 #ifndef YG_GATEWAY_CONNTRACK_CONNTRACK_PRIV_H
 #define YG_GATEWAY_CONNTRACK_CONNTRACK_PRIV_H
@@ -97,21 +109,17 @@ struct conntrack {
 	uint64_t counts[N_CT_COUNTERS];
 };
 
-/* What a protocol's tracker says of a packet on a connection. */
-enum ct_judgement {
-	CT_JUDGE_ACCEPT,
-	CT_JUDGE_INVALID,
-	CT_JUDGE_REOPEN, /* the old connection is over: this packet begins a new one on the same tuple */
-};
-
 static inline struct conn *ct_conn(const struct conntrack *ct, uint32_t index)
 {
 	return pool_at(&ct->conns, index);
 }
 
-/* table of connections: life.c */
+/* lookup.c */
 
 uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t);
+
+/* life.c */
+
 /* A new, unconfirmed connection with this ORIGINAL tuple, or POOL_NONE when the table is full. It has no packet yet. */
 uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig);
 /* p shares the unconfirmed connection and keeps it alive. */
@@ -127,7 +135,6 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index);
 void ct_set_assured(struct conntrack *ct, uint32_t index);
 /* Gives back what ended before this batch. */
 void ct_flush_dying(struct conntrack *ct);
-void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason);
 
 /* timeouts.c */
 
@@ -169,24 +176,81 @@ static inline void ct_refresh(struct conntrack *ct, uint32_t index, uint32_t sec
 /* As if a packet of it had come at `then`, which has passed. */
 void ct_refresh_at(struct conntrack *ct, uint32_t index, uint32_t seconds, uint64_t then);
 
-/* The protocols: tcp.c, sctp.c, dccp.c, datagram.c, icmp.c. What is NULL does nothing. */
+/* What a tracker says of a packet of a connection, and of what others have forwarded: whether it belongs to it, and
+ * what follows from that (ct_follow). */
+enum ct_judgement {
+	CT_JUDGE_INVALID = 0,
+	CT_JUDGE_ACCEPT = 0x01,
+	CT_JUDGE_REOPEN = 0x02,   /* the old connection is over: this packet begins a new one on the same tuple */
+	CT_JUDGE_REFRESH = 0x04,  /* the connection ends so long from now as its row says */
+	CT_JUDGE_SHORTEN = 0x08,  /* ... at the latest */
+	CT_JUDGE_ASSURE = 0x10,   /* it is assured from here on */
+	CT_JUDGE_CHANGED = 0x20,  /* its state is another one */
+	CT_JUDGE_FINISHED = 0x40, /* conntrack_may_be_finished has become true */
+};
+typedef uint32_t ct_judgement; /* bits of it */
+
+struct ct_deferred;
+
+/* A row of the table of protocols (protocol.c): all that is particular to one. What is NULL does nothing, what is 0 is
+ * never. None of the functions touches a timer, a list or a slot: they read packets and write the connection. */
 struct ct_protocol {
 	/* False when a connection cannot begin with this packet; NULL: with any. */
 	bool (*can_begin)(const struct conntrack *ct, const struct packet *p);
-	void (*begin)(struct conntrack *ct, uint32_t index, const struct packet *p);
+	/* Returns how many seconds it lives without another packet. */
+	uint32_t (*begin)(struct conntrack *ct, uint32_t index, const struct packet *p);
 	/* Its checksum is asked for also when it is not the first of its direction. */
 	bool (*changes_state)(const struct packet *p);
 	/* A later packet, whose checksum was right if it was asked for. */
-	enum ct_judgement (*packet)(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
+	ct_judgement (*packet)(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
 	/* Both tuples are what they will be. */
 	void (*confirmed)(struct conn *c);
+	/* How long it lives without a packet, as it is now; in seconds. */
+	uint32_t (*timeout)(const struct ct_timeouts *t, const struct conn *c);
 	/* Its time is up: what for. */
 	enum ct_end_reason (*end_reason)(const struct conn *c);
+	/* What others have forwarded of it (flow.h); CT_JUDGE_REFRESH is then from the last of that on. */
+	ct_judgement (*deferred)(struct conn *c, enum ct_dir dir, const struct ct_deferred *credit);
+
+	/* It is over but for its port, once it was silent for so many ticks; and what was silent so long nobody may
+	 * count on (spare.c). */
+	bool (*finished)(const struct conn *c);
+	uint32_t finished_ticks, idle_ticks;
+
+	/* Of a packet that came in pieces: the first one was judged, what the later ones need to know of it; and one of
+	 * those. */
+	void (*first_fragment)(const struct conn *c, enum ct_dir dir, const struct packet *p,
+			       struct ct_fragment_first *first);
+	void (*later_fragment)(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+			       const struct ct_fragment_first *first);
+	/* A quoted packet of direction dir may be on its way; NULL: any. */
+	bool (*quote_fits)(const struct conn *c, enum ct_dir dir, const struct l4_view *quoted);
+
 	const char *const *state_names;
 	uint8_t n_states;
 };
-extern const struct ct_protocol ct_tcp, ct_sctp, ct_dccp, ct_icmp, ct_datagram;
-const struct ct_protocol *ct_protocol_of(uint8_t proto);
+extern const struct ct_protocol ct_tcp, ct_udp, ct_udplite, ct_icmp, ct_sctp, ct_dccp, ct_gre, ct_esp, ct_other;
+extern const struct ct_protocol *const ct_protocols[256];
+static inline const struct ct_protocol *ct_protocol_of(uint8_t proto)
+{
+	return ct_protocols[proto] != NULL ? ct_protocols[proto] : &ct_other;
+}
+
+static inline const struct ct_protocol *ct_protocol_of_conn(const struct conn *c)
+{
+	return ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
+}
+
+/* What follows from a judgement, in life.c: the rest of the house hears of it, and the end is put off. */
+void ct_follow(struct conntrack *ct, uint32_t index, const struct ct_protocol *proto, ct_judgement j);
+static inline void ct_begin(struct conntrack *ct, uint32_t index, const struct ct_protocol *proto,
+			    const struct packet *p)
+{
+	uint32_t then = ct_expires_in(ct, proto->begin(ct, index, p));
+	struct conn *c = ct_conn(ct, index);
+
+	c->half[CT_ORIGINAL].expires_tick = c->half[CT_REPLY].expires_tick = then;
+}
 
 /* By the config. */
 static inline struct ct_source_limit ct_source_limit_of(const struct conntrack *ct)
@@ -203,32 +267,12 @@ static inline uint32_t ct_timeout_at(const struct ct_timeouts *t, uint8_t offset
 	return seconds;
 }
 
-/* Of a segment that came in pieces: the first one was judged, what the later ones need to know of it; and one of those.
- */
-void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
-			   struct ct_fragment_first *first);
-void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
-			   const struct ct_fragment_first *first);
-/* A quoted segment of direction dir with this sequence number may be on its way. */
-bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq);
-
-void ct_datagram_begin(struct conntrack *ct, uint32_t index, const struct packet *p);
-enum ct_judgement ct_datagram_packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p);
-/* In seconds, as it is now. */
-uint32_t ct_datagram_timeout(const struct conntrack *ct, const struct conn *c);
-/* spare.c: a few datagrams to a well-known port, which have not become a stream. */
-bool ct_is_query(const struct conn *c);
-void ct_datagram_confirmed(struct conn *c);
-
-/* flow.c's part of the two trackers: a later segment that changes no state, false when it does not fit or would; by
- * what later datagrams of this moment are judged; and what others have forwarded. */
-bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v,
-		  const uint8_t *header);
+/* flow.c's part of two trackers: a later segment that changes no state, 0 when it does not fit or would, else how many
+ * seconds its connection lives from here on; and by what later datagrams of this moment are judged. */
+uint32_t ct_tcp_plain(const struct ct_timeouts *t, struct conn *c, enum ct_dir dir, const struct l4_view *v,
+		      const uint8_t *header);
 struct ct_moment;
 void ct_moment_now(const struct conntrack *ct, struct ct_moment *m);
-struct ct_deferred;
-void ct_tcp_add_deferred(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_deferred *credit);
-void ct_datagram_add_deferred(struct conntrack *ct, uint32_t index, const struct ct_deferred *credit);
 
 /* Finds the connection that an ICMP error is about: sets conn_ref and ct_info of p, or drops it. */
 void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
@@ -244,10 +288,22 @@ uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);
 /* Both tuples stand in the table. */
 void ct_identity_confirmed(struct conntrack *ct, uint32_t index);
 
-/* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */
-bool ct_checksum_ok(struct packet *p);
 /* Hands on the held pieces that found no room in their batch. */
 void ct_resume_ready(struct conntrack *ct);
-void ct_set_invalid(struct conntrack *ct, struct packet *p);
+
+/* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */
+static inline bool ct_checksum_ok(struct packet *p)
+{
+	if (p->offload.csum_partial || p->offload.csum_valid || ipv4_is_fragment(&p->ip))
+		return true;
+	return l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p));
+}
+
+static inline void ct_set_invalid(struct conntrack *ct, struct packet *p)
+{
+	p->conn_ref = CONN_NONE;
+	p->ct_info = CT_INFO_INVALID;
+	ct->counts[CT_COUNT_INVALID]++;
+}
 
 #endif

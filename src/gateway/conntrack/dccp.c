@@ -76,7 +76,7 @@ static const uint8_t next_state[N_ROLES][N_DCCP_TYPES][N_CT_DCCP_STATES] = {
 #undef CG
 #undef TW
 
-static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
+static uint32_t timeout(const struct ct_timeouts *t, const struct conn *c)
 {
 	static const uint8_t field_of_state[N_CT_DCCP_STATES] = {
 		[CT_DCCP_NONE] = offsetof(struct ct_timeouts, dccp_timewait),
@@ -89,7 +89,7 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 		[CT_DCCP_TIMEWAIT] = offsetof(struct ct_timeouts, dccp_timewait),
 	};
 
-	return ct_timeout_at(&ct->cfg.timeout, field_of_state[c->tcp_state]);
+	return ct_timeout_at(t, field_of_state[c->tcp_state]);
 }
 
 /* Taken up in the middle when the config says so: what goes both ways, as if it were open. */
@@ -104,7 +104,7 @@ static bool can_begin(const struct conntrack *ct, const struct packet *p)
 	       (ct->cfg.pick_up != 0 && is_middle(p->l4.type));
 }
 
-static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
+static uint32_t begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 
@@ -112,7 +112,7 @@ static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 	c->tcp_last = p->l4.type == DCCP_LISTEN ? CLIENT_IS_REPLY : CLIENT_IS_ORIGINAL;
 	if (is_middle(p->l4.type))
 		c->status |= CT_PICKED_UP;
-	ct_refresh(ct, index, timeout_of(ct, c));
+	return timeout(&ct->cfg.timeout, c);
 }
 
 static bool changes_state(const struct packet *p)
@@ -120,11 +120,12 @@ static bool changes_state(const struct packet *p)
 	return !is_middle(p->l4.type) && p->l4.type != DCCP_SYNC && p->l4.type != DCCP_SYNCACK;
 }
 
-static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+static ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum role role = (dir == CT_REPLY) == (c->tcp_last == CLIENT_IS_REPLY) ? CLIENT_ROLE : SERVER_ROLE;
 	uint8_t before = c->tcp_state, next = next_state[role][p->l4.type][before];
+	ct_judgement j = CT_JUDGE_ACCEPT;
 
 	/* Behind the end whoever was the server may be the next client. */
 	if (p->l4.type == DCCP_REQUEST && before == CT_DCCP_TIMEWAIT && dir == CT_ORIGINAL)
@@ -140,12 +141,12 @@ static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
 	if (next == CT_DCCP_OPEN && (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
-		ct_set_assured(ct, index);
-	if (next != before && (c->status & CT_CONFIRMED))
-		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+		j |= CT_JUDGE_ASSURE;
+	if (next != before)
+		j |= CT_JUDGE_CHANGED;
 	if (next != CT_DCCP_TIMEWAIT || before != CT_DCCP_TIMEWAIT)
-		ct_refresh(ct, index, timeout_of(ct, c));
-	return CT_JUDGE_ACCEPT;
+		j |= CT_JUDGE_REFRESH;
+	return j;
 }
 
 static enum ct_end_reason end_reason(const struct conn *c)
@@ -158,6 +159,7 @@ const struct ct_protocol ct_dccp = {
 	.begin = begin,
 	.changes_state = changes_state,
 	.packet = packet,
+	.timeout = timeout,
 	.end_reason = end_reason,
 	.state_names = ct_dccp_state_names,
 	.n_states = N_CT_DCCP_STATES,

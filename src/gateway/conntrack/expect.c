@@ -58,7 +58,7 @@ uint32_t conntrack_expect(struct conntrack *ct, const struct packet *p, const st
 	c->status |= reply->dst != orig->src ? CT_SNAT : 0;
 	c->status |= reply->src != orig->dst ? CT_DNAT : 0;
 	ct->side[index].notes.zone = c->status & CT_DNAT ? reply->zone : orig->zone;
-	ct_protocol_of(orig->proto)->begin(ct, index, p);
+	ct_begin(ct, index, ct_protocol_of(orig->proto), p);
 	if (!conntrack_reserve_reply(ct, index, reply) || !ct_confirm_one(ct, index)) {
 		ct_discard(ct, index);
 		return CONN_NONE;

@@ -35,8 +35,13 @@ bool conntrack_tcp_plain(struct conntrack *ct, uint32_t ref, uint32_t total_len,
 	enum ct_dir dir = conn_dir(ref);
 	struct conn *c = ct_conn(ct, conn_index(ref));
 
-	if ((c->status & (wanted | CT_DYING)) != wanted || !ct_tcp_plain(ct, conn_index(ref), dir, v, header))
+	if ((c->status & (wanted | CT_DYING)) != wanted)
 		return false;
+	uint32_t lives_s = ct_tcp_plain(&ct->cfg.timeout, c, dir, v, header);
+
+	if (lives_s == 0)
+		return false;
+	ct_refresh(ct, conn_index(ref), lives_s);
 	c->half[dir].packets++;
 	c->half[dir].bytes += total_len;
 	return true;
@@ -51,10 +56,14 @@ void conntrack_add_deferred(struct conntrack *ct, uint32_t ref, const struct ct_
 		return;
 	c->half[dir].packets += credit->packets;
 	c->half[dir].bytes += credit->bytes;
-	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP)
-		ct_tcp_add_deferred(ct, conn_index(ref), dir, credit);
-	else
-		ct_datagram_add_deferred(ct, conn_index(ref), credit);
+	const struct ct_protocol *proto = ct_protocol_of_conn(c);
+	if (proto->deferred == NULL)
+		return;
+	ct_judgement j = proto->deferred(c, dir, credit);
+
+	ct_follow(ct, conn_index(ref), proto, j & ~(ct_judgement)CT_JUDGE_REFRESH);
+	if (j & CT_JUDGE_REFRESH)
+		ct_refresh_at(ct, conn_index(ref), proto->timeout(&ct->cfg.timeout, c), credit->last_ns);
 }
 
 void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx)

@@ -97,18 +97,14 @@ static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, con
 	return CONN_NONE;
 }
 
-/* Datagrams by how long they live; in both lines of their connections (ct_half.scale). */
+/* UDP and ICMP by how long they live; in both lines of their connections (ct_half.scale). */
 enum ct_datagram_class {
 	CT_DATAGRAM_UDP,
 	CT_DATAGRAM_WELL_KNOWN, /* UDP to a port below 1024 */
 	CT_DATAGRAM_QUERY,      /* the same, when queries end soon and it is not known to be anything else */
 	CT_DATAGRAM_ICMP,
 	N_CT_PLAIN_CLASSES, /* those that a plain packet can be of (src/stack/wire/plain.h) */
-	CT_DATAGRAM_UDPLITE = N_CT_PLAIN_CLASSES,
-	CT_DATAGRAM_GRE,
-	CT_DATAGRAM_ESP,
-	CT_DATAGRAM_OTHER,
-	N_CT_DATAGRAM_CLASSES
+	CT_DATAGRAM_OTHER = N_CT_PLAIN_CLASSES
 };
 
 /* ct_half.flags of a datagram's connection, in both lines. */

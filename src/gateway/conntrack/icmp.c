@@ -26,19 +26,6 @@
 #include "gateway/conntrack/conntrack_priv.h"
 #include "stack/wire/checksum.h"
 
-static bool can_begin(const struct conntrack *ct, const struct packet *p)
-{
-	(void)ct;
-	return icmp_is_request(p->l4.type);
-}
-
-const struct ct_protocol ct_icmp = {
-	.can_begin = can_begin,
-	.begin = ct_datagram_begin,
-	.packet = ct_datagram_packet,
-	.confirmed = ct_datagram_confirmed,
-};
-
 /* True when the quoted tuple, without its zone, can be what a packet of direction d looks like inside us. */
 static bool quote_of(const struct conn *c, enum ct_dir d, const struct tuple *quoted)
 {
@@ -113,7 +100,8 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 	if (ct->alive != NULL)
 		(void)ct->alive(ct->alive_ctx, conn_index(ref));
 	const struct conn *c = ct_conn(ct, conn_index(ref));
-	if (hook != HOOK_OUTPUT && q.l4.kind == L4_TCP && !ct_tcp_quote_fits(c, !conn_dir(ref), q.l4.seq)) {
+	const struct ct_protocol *proto = ct_protocol_of_conn(c);
+	if (hook != HOOK_OUTPUT && proto->quote_fits != NULL && !proto->quote_fits(c, !conn_dir(ref), &q.l4)) {
 		ct->counts[CT_COUNT_ICMP_OUT_OF_WINDOW]++;
 		ct_set_invalid(ct, p);
 		return;

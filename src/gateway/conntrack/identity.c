@@ -84,7 +84,7 @@ static bool set_tuple(struct conntrack *ct, uint32_t ref, const struct tuple *t,
 	ct_table_remove(&ct->table, *bucket, ref);
 	*bucket = ct_table_number(&ct->table, hash);
 	c->half[conn_dir(ref)].tuple = *t;
-	ct_datagram_confirmed(c);
+	ct_protocol_of_conn(c)->confirmed(c);
 	return true;
 }
 

@@ -30,6 +30,9 @@
  * are CT_UNCONFIRMED_SPARE more at most; a confirmed connection has both tuples in
  * the table and its timer armed; it is in a list of the young exactly when it
  * lacks CT_ASSURED.
+ *
+ * What a packet does to a connection its protocol's tracker says, in bits (enum
+ * ct_judgement); ct_follow does it.
  */
 #include "gateway/conntrack/conntrack_priv.h"
 
@@ -39,27 +42,7 @@
 /* This part of the table is left to the young that began outside. */
 #define OUTSIDE_SHARE 8
 
-uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t)
-{
-	uint16_t tag = ct_table_tag(hash);
-
-	for (const struct ct_bucket *b = ct_table_bucket(&ct->table, hash); b != NULL;
-	     b = ct_table_next(&ct->table, b)) {
-		for (uint64_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
-			uint32_t ref = b->ref[ct_slot(m)];
-			if (YG_LIKELY(tuple_equal(&ct_conn(ct, conn_index(ref))->half[conn_dir(ref)].tuple, t)))
-				return ref;
-		}
-	}
-	return CONN_NONE;
-}
-
-uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t)
-{
-	return ct_find(ct, tuple_hash(&ct->key, t), t);
-}
-
-void ct_emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
+static void emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
 
@@ -123,6 +106,22 @@ void ct_set_assured(struct conntrack *ct, uint32_t index)
 	if ((c->status & (CT_CONFIRMED | CT_DYING | CT_ASSURED)) == CT_CONFIRMED)
 		unassured_remove(ct, c, index);
 	c->status |= CT_ASSURED;
+}
+
+void ct_follow(struct conntrack *ct, uint32_t index, const struct ct_protocol *proto, ct_judgement j)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	if (j & CT_JUDGE_ASSURE)
+		ct_set_assured(ct, index);
+	if ((j & CT_JUDGE_CHANGED) && (c->status & CT_CONFIRMED))
+		emit(ct, c, EVENT_CONN_UPDATE, 0);
+	if ((j & CT_JUDGE_FINISHED) && (c->status & CT_CONFIRMED) && ct->finished != NULL)
+		ct->finished(ct->finished_ctx, index);
+	if (j & CT_JUDGE_REFRESH)
+		ct_refresh(ct, index, proto->timeout(&ct->cfg.timeout, c));
+	else if (j & CT_JUDGE_SHORTEN)
+		ct_shorten(ct, index, proto->timeout(&ct->cfg.timeout, c));
 }
 
 static void table_forget(struct conntrack *ct, const struct conn *c, uint32_t index)
@@ -340,7 +339,7 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 		if (!conntrack_reserve_reply(ct, index, &reply))
 			return false;
 	}
-	const struct ct_protocol *proto = ct_protocol_of(c->half[CT_ORIGINAL].tuple.proto);
+	const struct ct_protocol *proto = ct_protocol_of_conn(c);
 
 	if (proto->confirmed != NULL)
 		proto->confirmed(c);
@@ -354,7 +353,7 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	if (YG_UNLIKELY(c->half[CT_ORIGINAL].tuple.id != L4_ID_NONE))
 		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
-	ct_emit(ct, c, EVENT_CONN_NEW, 0);
+	emit(ct, c, EVENT_CONN_NEW, 0);
 	return true;
 }
 
@@ -372,7 +371,7 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 	if (!(c->status & CT_ASSURED))
 		unassured_remove(ct, c, index);
 	table_forget(ct, c, index);
-	ct_emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
+	emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED)
 		release_mapping(ct, c, index);

@@ -51,7 +51,7 @@ const char *const ct_sctp_state_names[N_CT_SCTP_STATES] = {
 /* Chunks that belong to a set-up, and may carry a tag that is only announced. */
 #define SETUP_CHUNKS (BIT(SCTP_INIT_ACK) | BIT(SCTP_COOKIE_ECHO) | BIT(SCTP_ERROR) | BIT(SCTP_ABORT))
 
-static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
+static uint32_t timeout(const struct ct_timeouts *t, const struct conn *c)
 {
 	static const uint8_t field_of_state[N_CT_SCTP_STATES] = {
 		[CT_SCTP_NONE] = offsetof(struct ct_timeouts, sctp_closed),
@@ -65,7 +65,7 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 		[CT_SCTP_HEARTBEAT_SENT] = offsetof(struct ct_timeouts, sctp_heartbeat_sent),
 	};
 
-	return ct_timeout_at(&ct->cfg.timeout, field_of_state[c->tcp_state]);
+	return ct_timeout_at(t, field_of_state[c->tcp_state]);
 }
 
 static bool chunks_of(const struct packet *p, struct sctp_chunks *k)
@@ -88,7 +88,7 @@ static bool can_begin(const struct conntrack *ct, const struct packet *p)
 	return sctp_has(&k, SCTP_INIT) ? p->l4.info == 0 : p->l4.info != 0 && begins_in_the_middle(ct, &k);
 }
 
-static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
+static uint32_t begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	struct sctp_chunks k;
@@ -100,7 +100,7 @@ static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 		c->tcp_state = CT_SCTP_HEARTBEAT_SENT;
 		c->half[CT_ORIGINAL].sctp.tag = p->l4.info;
 	}
-	ct_refresh(ct, index, timeout_of(ct, c));
+	return timeout(&ct->cfg.timeout, c);
 }
 
 static bool changes_state(const struct packet *p)
@@ -181,10 +181,11 @@ static enum ct_sctp_state next_state(struct conn *c, enum ct_dir dir, uint32_t t
 	return state;
 }
 
-static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+static ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_sctp_state before = (enum ct_sctp_state)c->tcp_state;
+	ct_judgement j = CT_JUDGE_ACCEPT;
 	struct sctp_chunks k;
 
 	if (!chunks_of(p, &k) || !tag_fits(c, dir, p->l4.info, &k))
@@ -195,13 +196,13 @@ static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
 	if (state == CT_SCTP_ESTABLISHED && (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
-		ct_set_assured(ct, index);
-	if (state != before && (c->status & CT_CONFIRMED))
-		ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
+		j |= CT_JUDGE_ASSURE;
+	if (state != before)
+		j |= CT_JUDGE_CHANGED;
 	/* What comes after the end keeps nothing alive. */
 	if (state != CT_SCTP_CLOSED || before != CT_SCTP_CLOSED)
-		ct_refresh(ct, index, timeout_of(ct, c));
-	return CT_JUDGE_ACCEPT;
+		j |= CT_JUDGE_REFRESH;
+	return j;
 }
 
 static enum ct_end_reason end_reason(const struct conn *c)
@@ -214,6 +215,7 @@ const struct ct_protocol ct_sctp = {
 	.begin = begin,
 	.changes_state = changes_state,
 	.packet = packet,
+	.timeout = timeout,
 	.end_reason = end_reason,
 	.state_names = ct_sctp_state_names,
 	.n_states = N_CT_SCTP_STATES,

@@ -40,6 +40,14 @@
 #include "gateway/conntrack/flow.h"
 #include "gateway/conntrack/tcp_priv.h"
 
+const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
+	[CT_TCP_NONE] = "NONE",         [CT_TCP_SYN_SENT] = "SYN_SENT",
+	[CT_TCP_SYN_RECV] = "SYN_RECV", [CT_TCP_ESTABLISHED] = "ESTABLISHED",
+	[CT_TCP_FIN_WAIT] = "FIN_WAIT", [CT_TCP_CLOSE_WAIT] = "CLOSE_WAIT",
+	[CT_TCP_LAST_ACK] = "LAST_ACK", [CT_TCP_TIME_WAIT] = "TIME_WAIT",
+	[CT_TCP_CLOSE] = "CLOSE",       [CT_TCP_SYN_SENT2] = "SYN_SENT2",
+};
+
 /* Short names for the table. */
 #define NO CT_TCP_NONE
 #define SS CT_TCP_SYN_SENT
@@ -122,7 +130,7 @@ static bool class_of(uint8_t flags, enum tcp_class *out)
 	}
 }
 
-static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
+static inline uint32_t timeout(const struct ct_timeouts *t, const struct conn *c)
 {
 	static const uint8_t field_of_state[N_CT_TCP_STATES] = {
 		[CT_TCP_NONE] = offsetof(struct ct_timeouts, tcp_close),
@@ -136,7 +144,6 @@ static uint32_t timeout_of(const struct conntrack *ct, const struct conn *c)
 		[CT_TCP_TIME_WAIT] = offsetof(struct ct_timeouts, tcp_time_wait),
 		[CT_TCP_CLOSE] = offsetof(struct ct_timeouts, tcp_close),
 	};
-	const struct ct_timeouts *t = &ct->cfg.timeout;
 	uint32_t s = ct_timeout_at(t, field_of_state[c->tcp_state]);
 
 	/* Data that nobody acknowledges: one end is gone. */
@@ -161,7 +168,7 @@ static bool can_begin(const struct conntrack *ct, const struct packet *p)
 	}
 }
 
-static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
+static uint32_t begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 
@@ -172,7 +179,7 @@ static void begin(struct conntrack *ct, uint32_t index, const struct packet *p)
 		c->tcp_state = CT_TCP_ESTABLISHED;
 		c->status |= CT_PICKED_UP;
 	}
-	ct_refresh(ct, index, timeout_of(ct, c));
+	return timeout(&ct->cfg.timeout, c);
 }
 
 /* tcp_last: which ignored segment is remembered. */
@@ -223,29 +230,23 @@ static void begin_anew(struct conn *c, const struct ct_tcp_last *last, enum ct_d
 	c->tcp_last = LAST_NONE;
 }
 
-static void enter_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
+static ct_judgement enter_state(struct conn *c, enum ct_tcp_state state)
 {
-	struct conn *c = ct_conn(ct, index);
 	enum ct_tcp_state before = (enum ct_tcp_state)c->tcp_state;
+	ct_judgement j = CT_JUDGE_ACCEPT;
 
 	c->tcp_state = (uint8_t)state;
 	if (state == CT_TCP_ESTABLISHED && (before == CT_TCP_SYN_RECV || before == CT_TCP_ESTABLISHED) &&
 	    (c->status & (CT_SEEN_REPLY | CT_ASSURED)) == CT_SEEN_REPLY)
-		ct_set_assured(ct, index);
-	if (state == before || !(c->status & CT_CONFIRMED))
-		return;
-	ct_emit(ct, c, EVENT_CONN_UPDATE, 0);
-	if (ct->finished != NULL && (state == CT_TCP_TIME_WAIT || state == CT_TCP_CLOSE))
-		ct->finished(ct->finished_ctx, index);
+		j |= CT_JUDGE_ASSURE;
+	if (state == before)
+		return j;
+	if (state == CT_TCP_TIME_WAIT || state == CT_TCP_CLOSE)
+		j |= CT_JUDGE_FINISHED;
+	return j | CT_JUDGE_CHANGED;
 }
 
-static void set_state(struct conntrack *ct, uint32_t index, enum ct_tcp_state state)
-{
-	enter_state(ct, index, state);
-	ct_refresh(ct, index, timeout_of(ct, ct_conn(ct, index)));
-}
-
-static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+static ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	/* The answer to a challenge ACK on a connection we know only by its SYN. */
@@ -268,9 +269,7 @@ static enum ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
 	/* A refusal keeps nothing alive (RFC 7857 section 7.1). */
-	enter_state(ct, index, CT_TCP_CLOSE);
-	ct_shorten(ct, index, timeout_of(ct, c));
-	return CT_JUDGE_ACCEPT;
+	return enter_state(c, CT_TCP_CLOSE) | CT_JUDGE_SHORTEN;
 }
 
 /* A segment whose sender may know more than we. True when it begins the connection anew and goes on as the answer to
@@ -307,7 +306,7 @@ static void begin_backwards(struct conn *c)
 	c->tcp_last = LAST_NONE;
 }
 
-static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
+static ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct packet *p)
 {
 	struct conn *c = ct_conn(ct, index);
 	enum ct_tcp_state old = (enum ct_tcp_state)c->tcp_state;
@@ -321,8 +320,8 @@ static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_di
 	if (next == TCP_TRACK_REOPEN) {
 		if (c->status & CT_CONFIRMED)
 			return CT_JUDGE_REOPEN;
-		begin(ct, index, p);
-		return CT_JUDGE_ACCEPT;
+		(void)begin(ct, index, p);
+		return CT_JUDGE_ACCEPT | CT_JUDGE_REFRESH;
 	}
 	if (class == TCP_CLASS_RST)
 		return take_rst(ct, index, dir, p);
@@ -356,8 +355,7 @@ static enum ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_di
 		next = CT_TCP_ESTABLISHED;
 	if (dir == CT_REPLY)
 		c->status |= CT_SEEN_REPLY;
-	set_state(ct, index, (enum ct_tcp_state)next);
-	return CT_JUDGE_ACCEPT;
+	return enter_state(c, (enum ct_tcp_state)next) | CT_JUDGE_REFRESH;
 }
 
 static bool changes_state(const struct packet *p)
@@ -372,38 +370,44 @@ static enum ct_end_reason end_reason(const struct conn *c)
 						  : CT_END_TIMEOUT;
 }
 
-const struct ct_protocol ct_tcp = {
-	.can_begin = can_begin,
-	.begin = begin,
-	.changes_state = changes_state,
-	.packet = packet,
-	.end_reason = end_reason,
-	.state_names = ct_tcp_state_names,
-	.n_states = N_CT_TCP_STATES,
-};
-
 /* States in which an ACK changes nothing else, in either direction. */
 static bool is_steady(const struct conn *c)
 {
 	return c->tcp_state == CT_TCP_ESTABLISHED || c->tcp_state == CT_TCP_CLOSE_WAIT;
 }
 
-bool ct_tcp_plain(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct l4_view *v, const uint8_t *header)
+uint32_t ct_tcp_plain(const struct ct_timeouts *t, struct conn *c, enum ct_dir dir, const struct l4_view *v,
+		      const uint8_t *header)
 {
-	struct conn *c = ct_conn(ct, index);
-
 	if (!(c->status & CT_ASSURED) || !is_steady(c) || !ct_tcp_window_plain(c, dir, v, header))
-		return false;
-	ct_refresh(ct, index, timeout_of(ct, c));
-	return true;
+		return 0;
+	return timeout(t, c);
 }
 
-void ct_tcp_add_deferred(struct conntrack *ct, uint32_t index, enum ct_dir dir, const struct ct_deferred *credit)
+static ct_judgement deferred(struct conn *c, enum ct_dir dir, const struct ct_deferred *credit)
 {
-	struct conn *c = ct_conn(ct, index);
-
 	if (credit->has_tcp)
 		ct_tcp_window_add_deferred(c, dir, credit);
-	if (is_steady(c))
-		ct_refresh_at(ct, index, timeout_of(ct, c), credit->last_ns);
+	return is_steady(c) ? CT_JUDGE_ACCEPT | CT_JUDGE_REFRESH : CT_JUDGE_ACCEPT;
 }
+
+static bool finished(const struct conn *c)
+{
+	return c->tcp_state == CT_TCP_TIME_WAIT || c->tcp_state == CT_TCP_CLOSE;
+}
+
+const struct ct_protocol ct_tcp = {
+	.can_begin = can_begin,
+	.begin = begin,
+	.changes_state = changes_state,
+	.packet = packet,
+	.timeout = timeout,
+	.end_reason = end_reason,
+	.deferred = deferred,
+	.finished = finished,
+	.first_fragment = ct_tcp_first_fragment,
+	.later_fragment = ct_tcp_later_fragment,
+	.quote_fits = ct_tcp_quote_fits,
+	.state_names = ct_tcp_state_names,
+	.n_states = N_CT_TCP_STATES,
+};

@@ -60,6 +60,13 @@ struct ct_deferred;
 void ct_tcp_window_add_deferred(struct conn *c, enum ct_dir dir, const struct ct_deferred *credit);
 /* Only judges; for a segment with an acknowledgement. */
 bool ct_tcp_window_fits(const struct conn *c, enum ct_dir dir, const struct packet *p);
+/* Of the row: see struct ct_protocol. */
+void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
+			   struct ct_fragment_first *first);
+void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
+			   const struct ct_fragment_first *first);
+/* A quoted segment of direction dir with this sequence number may be on its way. */
+bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, const struct l4_view *quoted);
 /* Takes the sender's options from a SYN. */
 void ct_tcp_take_options(struct conn *c, enum ct_dir dir, const struct packet *p);
 

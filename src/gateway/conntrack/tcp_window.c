@@ -274,6 +274,8 @@ bool ct_tcp_window_plain(struct conn *c, enum ct_dir dir, const struct l4_view *
 void ct_tcp_first_fragment(const struct conn *c, enum ct_dir dir, const struct packet *p,
 			   struct ct_fragment_first *first)
 {
+	if (p->l4.kind != L4_TCP)
+		return;
 	/* One that was passed on but ignored moves nothing, nor does the rest of it. */
 	if (c->half[dir].tcp.max_win == 0 || seq_before(c->half[dir].tcp.end, tcp_segment_end(&p->l4)))
 		return;
@@ -286,6 +288,9 @@ void ct_tcp_later_fragment(struct conn *c, enum ct_dir dir, const struct ipv4_vi
 			   const struct ct_fragment_first *first)
 {
 	struct ct_tcp_window *sender = &c->half[dir].tcp;
+
+	if (!first->has_seq)
+		return;
 	uint32_t end = first->seq_zero + ip->frag_off + ip->total_len - ip->header_len + (first->has_fin && !ip->mf);
 
 	/* It may come so late that the numbers have gone round. */
@@ -354,7 +359,7 @@ enum tcp_rst_verdict ct_tcp_judge_rst(const struct conn *c, enum ct_dir dir, con
 	return TCP_RST_CHALLENGED;
 }
 
-bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq)
+bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, const struct l4_view *quoted)
 {
 	const struct ct_tcp_window *sender = &c->half[dir].tcp, *receiver = &c->half[!dir].tcp;
 
@@ -362,5 +367,5 @@ bool ct_tcp_quote_fits(const struct conn *c, enum ct_dir dir, uint32_t seq)
 		return true;
 	/* A keepalive stands one before what is acknowledged. */
 	uint32_t low = c->half[!dir].flags & TCP_TRACK_ACKED ? receiver->max_ack - 1 : sender->end - MAX_ACK_WINDOW;
-	return !seq_before(seq, low) && !seq_after(seq, sender->end);
+	return !seq_before(quoted->seq, low) && !seq_after(quoted->seq, sender->end);
 }
