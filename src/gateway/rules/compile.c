@@ -54,25 +54,11 @@ static enum insn_varies key_varies(const struct insn *in)
 	/* INSN_BITS has its bits in a, and no mask. */
 	uint32_t bits = in->op == INSN_BITS ? in->a : in->mask;
 
-	switch ((enum rule_key)in->key) {
-	case KEY_META_LENGTH:
-	case KEY_IP_TTL:
-	case KEY_IP_DSCP:
-	case KEY_IP_ID:
-	case KEY_IP_LENGTH:
-	case KEY_IP_FRAG_OFF:
-	case KEY_UDP_LENGTH:
-		return INSN_VARIES;
-	case KEY_TCP_FLAGS: /* the kernel's program forwards segments with the last two */
-		return bits & (TCP_PSH | TCP_ECE | TCP_CWR) ? INSN_VARIES : INSN_SAME;
-	case KEY_CT_STATUS:
-		return INSN_VARIES_UNTIL_ASSURED;
-	case KEY_TH_SPORT:
-	case KEY_TH_DPORT:
-		return INSN_VARIES_WITHOUT_PORTS;
-	default:
+	/* The numbers of a numgen or a hash are no key. */
+	if (in->key >= N_RULE_KEYS ||
+	    (rule_key_info[in->key].varying_bits != UINT32_MAX && (rule_key_info[in->key].varying_bits & bits) == 0))
 		return INSN_SAME;
-	}
+	return (enum insn_varies)rule_key_info[in->key].varies;
 }
 
 static enum insn_varies insn_varies(const struct insn *in)

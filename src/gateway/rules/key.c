@@ -2,8 +2,10 @@
  *
  * The key table: one row for each thing that a match can look at, in nft's
  * words, and one list of names for each type of value. The parser of the config
- * language reads values by these rows, the compiler checks widths by them, and
- * eval.c fetches them from a packet; the enum ties the three together.
+ * language reads keys and values by these rows, the compiler checks widths by
+ * them and asks them whether a flow may do without the walk, and eval.c fetches
+ * them from a packet. A new key takes its enum in ast.h, its row here, and its
+ * fetch in eval.c.
  *
  * Names and numbers are those of nft(8); protocol numbers are IANA's, ICMP types
  * and codes RFC 792 and RFC 1812, code points of DSCP RFC 2474, 2597, 3246,
@@ -18,50 +20,62 @@
 #define PROTO_TCP IPPROTO_NR_TCP
 #define PROTO_UDP IPPROTO_NR_UDP
 
+/* A row says everything, and does not compile without its last column: whether the next packet of an established flow
+ * may have another value. A flow whose walk asked for such a key is not put into the flow cache, nor given to the
+ * kernel: NEVER is a promise. */
+#define KEY(key, name, type, bits, is_bits, proto, varies) \
+	[KEY_##key] = { name, RULE_TYPE_##type, bits, is_bits, proto, VARIES_##varies }
+#define VARIES_NEVER INSN_SAME, 0
+#define VARIES_ALWAYS INSN_VARIES, UINT32_MAX
+#define VARIES_OF_BITS(bits) INSN_VARIES, (bits) /* a match that looks at others only sees the same */
+#define VARIES_UNTIL_ASSURED INSN_VARIES_UNTIL_ASSURED, UINT32_MAX
+#define VARIES_WITHOUT_PORTS INSN_VARIES_WITHOUT_PORTS, UINT32_MAX
+
 /* clang-format off */
 const struct rule_key_info rule_key_info[N_RULE_KEYS] = {
-	[KEY_META_IIFNAME] = { "iifname", RULE_TYPE_IFNAME, 0, false, 0 },
-	[KEY_META_OIFNAME] = { "oifname", RULE_TYPE_IFNAME, 0, false, 0 },
-	[KEY_META_L4PROTO] = { "meta l4proto", RULE_TYPE_PROTOCOL, 8, false, 0 },
-	[KEY_META_LENGTH] = { "meta length", RULE_TYPE_NUMBER, 32, false, 0 },
-	[KEY_META_MARK] = { "meta mark", RULE_TYPE_MARK, 32, false, 0 },
-	[KEY_META_PKTTYPE] = { "meta pkttype", RULE_TYPE_PKTTYPE, 8, false, 0 },
-	[KEY_META_NFPROTO] = { "meta nfproto", RULE_TYPE_NFPROTO, 8, false, 0 },
-	[KEY_IP_SADDR] = { "ip saddr", RULE_TYPE_ADDRESS, 32, false, 0 },
-	[KEY_IP_DADDR] = { "ip daddr", RULE_TYPE_ADDRESS, 32, false, 0 },
-	[KEY_IP_PROTOCOL] = { "ip protocol", RULE_TYPE_PROTOCOL, 8, false, 0 },
-	[KEY_IP_TTL] = { "ip ttl", RULE_TYPE_NUMBER, 8, false, 0 },
-	[KEY_IP_DSCP] = { "ip dscp", RULE_TYPE_DSCP, 6, false, 0 },
-	[KEY_IP_ID] = { "ip id", RULE_TYPE_NUMBER, 16, false, 0 },
-	[KEY_IP_LENGTH] = { "ip length", RULE_TYPE_NUMBER, 16, false, 0 },
-	[KEY_IP_FRAG_OFF] = { "ip frag-off", RULE_TYPE_NUMBER, 16, false, 0 },
-	[KEY_TCP_SPORT] = { "tcp sport", RULE_TYPE_PORT, 16, false, PROTO_TCP },
-	[KEY_TCP_DPORT] = { "tcp dport", RULE_TYPE_PORT, 16, false, PROTO_TCP },
-	[KEY_TCP_FLAGS] = { "tcp flags", RULE_TYPE_TCP_FLAGS, 8, true, PROTO_TCP },
-	[KEY_UDP_SPORT] = { "udp sport", RULE_TYPE_PORT, 16, false, PROTO_UDP },
-	[KEY_UDP_DPORT] = { "udp dport", RULE_TYPE_PORT, 16, false, PROTO_UDP },
-	[KEY_UDP_LENGTH] = { "udp length", RULE_TYPE_NUMBER, 16, false, PROTO_UDP },
-	[KEY_SCTP_SPORT] = { "sctp sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_SCTP },
-	[KEY_SCTP_DPORT] = { "sctp dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_SCTP },
-	[KEY_DCCP_SPORT] = { "dccp sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_DCCP },
-	[KEY_DCCP_DPORT] = { "dccp dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_DCCP },
-	[KEY_UDPLITE_SPORT] = { "udplite sport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_UDPLITE },
-	[KEY_UDPLITE_DPORT] = { "udplite dport", RULE_TYPE_PORT, 16, false, IPPROTO_NR_UDPLITE },
-	[KEY_TH_SPORT] = { "th sport", RULE_TYPE_PORT, 16, false, 0 },
-	[KEY_TH_DPORT] = { "th dport", RULE_TYPE_PORT, 16, false, 0 },
-	[KEY_ICMP_TYPE] = { "icmp type", RULE_TYPE_ICMP_TYPE, 8, false, PROTO_ICMP },
-	[KEY_ICMP_CODE] = { "icmp code", RULE_TYPE_ICMP_CODE, 8, false, PROTO_ICMP },
-	[KEY_ICMP_ID] = { "icmp id", RULE_TYPE_NUMBER, 16, false, PROTO_ICMP },
-	[KEY_CT_STATE] = { "ct state", RULE_TYPE_CT_STATE, 32, true, 0 },
-	[KEY_CT_STATUS] = { "ct status", RULE_TYPE_CT_STATUS, 32, true, 0 },
-	[KEY_CT_MARK] = { "ct mark", RULE_TYPE_MARK, 32, false, 0 },
-	[KEY_CT_DIRECTION] = { "ct direction", RULE_TYPE_CT_DIRECTION, 8, false, 0 },
-	[KEY_CT_ZONE] = { "ct zone", RULE_TYPE_NUMBER, 16, false, 0 },
-	[KEY_CT_PROTOCOL] = { "ct protocol", RULE_TYPE_PROTOCOL, 8, false, 0 },
-	[KEY_CT_ORIGINAL_SADDR] = { "ct original ip saddr", RULE_TYPE_ADDRESS, 32, false, 0 },
-	[KEY_CT_ORIGINAL_DADDR] = { "ct original ip daddr", RULE_TYPE_ADDRESS, 32, false, 0 },
-	[KEY_CT_ORIGINAL_PROTO_SRC] = { "ct original proto-src", RULE_TYPE_PORT, 16, false, 0 },
-	[KEY_CT_ORIGINAL_PROTO_DST] = { "ct original proto-dst", RULE_TYPE_PORT, 16, false, 0 },
+	KEY(META_IIFNAME, "iifname", IFNAME, 0, false, 0, NEVER),
+	KEY(META_OIFNAME, "oifname", IFNAME, 0, false, 0, NEVER),
+	KEY(META_L4PROTO, "meta l4proto", PROTOCOL, 8, false, 0, NEVER),
+	KEY(META_LENGTH, "meta length", NUMBER, 32, false, 0, ALWAYS),
+	KEY(META_MARK, "meta mark", MARK, 32, false, 0, NEVER),
+	KEY(META_PKTTYPE, "meta pkttype", PKTTYPE, 8, false, 0, NEVER),
+	KEY(META_NFPROTO, "meta nfproto", NFPROTO, 8, false, 0, NEVER),
+	KEY(IP_SADDR, "ip saddr", ADDRESS, 32, false, 0, NEVER),
+	KEY(IP_DADDR, "ip daddr", ADDRESS, 32, false, 0, NEVER),
+	KEY(IP_PROTOCOL, "ip protocol", PROTOCOL, 8, false, 0, NEVER),
+	KEY(IP_TTL, "ip ttl", NUMBER, 8, false, 0, ALWAYS),
+	KEY(IP_DSCP, "ip dscp", DSCP, 6, false, 0, ALWAYS),
+	KEY(IP_ID, "ip id", NUMBER, 16, false, 0, ALWAYS),
+	KEY(IP_LENGTH, "ip length", NUMBER, 16, false, 0, ALWAYS),
+	KEY(IP_FRAG_OFF, "ip frag-off", NUMBER, 16, false, 0, ALWAYS),
+	KEY(TCP_SPORT, "tcp sport", PORT, 16, false, PROTO_TCP, NEVER),
+	KEY(TCP_DPORT, "tcp dport", PORT, 16, false, PROTO_TCP, NEVER),
+	/* The kernel's program forwards segments with these three. */
+	KEY(TCP_FLAGS, "tcp flags", TCP_FLAGS, 8, true, PROTO_TCP, OF_BITS(TCP_PSH | TCP_ECE | TCP_CWR)),
+	KEY(UDP_SPORT, "udp sport", PORT, 16, false, PROTO_UDP, NEVER),
+	KEY(UDP_DPORT, "udp dport", PORT, 16, false, PROTO_UDP, NEVER),
+	KEY(UDP_LENGTH, "udp length", NUMBER, 16, false, PROTO_UDP, ALWAYS),
+	KEY(SCTP_SPORT, "sctp sport", PORT, 16, false, IPPROTO_NR_SCTP, NEVER),
+	KEY(SCTP_DPORT, "sctp dport", PORT, 16, false, IPPROTO_NR_SCTP, NEVER),
+	KEY(DCCP_SPORT, "dccp sport", PORT, 16, false, IPPROTO_NR_DCCP, NEVER),
+	KEY(DCCP_DPORT, "dccp dport", PORT, 16, false, IPPROTO_NR_DCCP, NEVER),
+	KEY(UDPLITE_SPORT, "udplite sport", PORT, 16, false, IPPROTO_NR_UDPLITE, NEVER),
+	KEY(UDPLITE_DPORT, "udplite dport", PORT, 16, false, IPPROTO_NR_UDPLITE, NEVER),
+	KEY(TH_SPORT, "th sport", PORT, 16, false, 0, WITHOUT_PORTS),
+	KEY(TH_DPORT, "th dport", PORT, 16, false, 0, WITHOUT_PORTS),
+	KEY(ICMP_TYPE, "icmp type", ICMP_TYPE, 8, false, PROTO_ICMP, NEVER),
+	KEY(ICMP_CODE, "icmp code", ICMP_CODE, 8, false, PROTO_ICMP, NEVER),
+	KEY(ICMP_ID, "icmp id", NUMBER, 16, false, PROTO_ICMP, NEVER),
+	KEY(CT_STATE, "ct state", CT_STATE, 32, true, 0, NEVER),
+	KEY(CT_STATUS, "ct status", CT_STATUS, 32, true, 0, UNTIL_ASSURED),
+	KEY(CT_MARK, "ct mark", MARK, 32, false, 0, NEVER),
+	KEY(CT_DIRECTION, "ct direction", CT_DIRECTION, 8, false, 0, NEVER),
+	KEY(CT_ZONE, "ct zone", NUMBER, 16, false, 0, NEVER),
+	KEY(CT_PROTOCOL, "ct protocol", PROTOCOL, 8, false, 0, NEVER),
+	KEY(CT_ORIGINAL_SADDR, "ct original ip saddr", ADDRESS, 32, false, 0, NEVER),
+	KEY(CT_ORIGINAL_DADDR, "ct original ip daddr", ADDRESS, 32, false, 0, NEVER),
+	KEY(CT_ORIGINAL_PROTO_SRC, "ct original proto-src", PORT, 16, false, 0, NEVER),
+	KEY(CT_ORIGINAL_PROTO_DST, "ct original proto-dst", PORT, 16, false, 0, NEVER),
 };
 _Static_assert(ARRAY_LEN(rule_key_info) == N_RULE_KEYS, "one row a key");
 

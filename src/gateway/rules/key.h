@@ -27,12 +27,22 @@ enum rule_type {
 	N_RULE_TYPES
 };
 
+/* Whether what a match looks at may be otherwise for the next packet of an established flow. */
+enum insn_varies {
+	INSN_SAME,
+	INSN_VARIES,
+	INSN_VARIES_UNTIL_ASSURED,
+	INSN_VARIES_WITHOUT_PORTS, /* where others have ports, their bytes may be anything */
+};
+
 struct rule_key_info {
 	const char *name; /* as nft writes it */
 	enum rule_type type;
-	uint8_t bits;  /* width of its values; 0 for names */
-	bool is_bits;  /* a set of bits: without an operator a match asks for any bit in common */
-	uint8_t proto; /* IP protocol that a packet must have for the key to be there, 0: any */
+	uint8_t bits;          /* width of its values; 0 for names */
+	bool is_bits;          /* a set of bits: without an operator a match asks for any bit in common */
+	uint8_t proto;         /* IP protocol that a packet must have for the key to be there, 0: any */
+	uint8_t varies;        /* enum insn_varies */
+	uint32_t varying_bits; /* of those bits of its values alone */
 };
 
 extern const struct rule_key_info rule_key_info[N_RULE_KEYS];

@@ -46,12 +46,6 @@ enum insn_op {
 };
 
 /* Whether all packets of a flow get the same answer (rules.h on counter paths). */
-enum insn_varies {
-	INSN_SAME,
-	INSN_VARIES,
-	INSN_VARIES_UNTIL_ASSURED,
-	INSN_VARIES_WITHOUT_PORTS, /* where others have ports, their bytes may be anything */
-};
 
 struct insn {
 	uint8_t op;  /* enum insn_op */

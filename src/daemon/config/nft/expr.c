@@ -14,96 +14,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WORD_BYTES 16
+#define ORIGINAL "ct original "
+
 struct key_words {
-	const char *first, *second;
+	char first[WORD_BYTES];
+	const char *second; /* NULL: there is but one word */
 	enum rule_key key;
+	bool original; /* behind `ct original`, and `ip` if it stands there */
 };
 
-static const struct key_words keys[] = {
-	{ "iifname", NULL, KEY_META_IIFNAME },
-	{ "oifname", NULL, KEY_META_OIFNAME },
-	{ "iif", NULL, KEY_META_IIFNAME },
-	{ "oif", NULL, KEY_META_OIFNAME },
-	{ "mark", NULL, KEY_META_MARK },
-	{ "pkttype", NULL, KEY_META_PKTTYPE },
-	{ "meta", "iifname", KEY_META_IIFNAME },
-	{ "meta", "oifname", KEY_META_OIFNAME },
-	{ "meta", "iif", KEY_META_IIFNAME },
-	{ "meta", "oif", KEY_META_OIFNAME },
-	{ "meta", "l4proto", KEY_META_L4PROTO },
-	{ "meta", "length", KEY_META_LENGTH },
-	{ "meta", "mark", KEY_META_MARK },
-	{ "meta", "pkttype", KEY_META_PKTTYPE },
-	{ "meta", "nfproto", KEY_META_NFPROTO },
-	{ "ip", "saddr", KEY_IP_SADDR },
-	{ "ip", "daddr", KEY_IP_DADDR },
-	{ "ip", "protocol", KEY_IP_PROTOCOL },
-	{ "ip", "ttl", KEY_IP_TTL },
-	{ "ip", "dscp", KEY_IP_DSCP },
-	{ "ip", "id", KEY_IP_ID },
-	{ "ip", "length", KEY_IP_LENGTH },
-	{ "ip", "frag-off", KEY_IP_FRAG_OFF },
-	{ "tcp", "sport", KEY_TCP_SPORT },
-	{ "tcp", "dport", KEY_TCP_DPORT },
-	{ "tcp", "flags", KEY_TCP_FLAGS },
-	{ "udp", "sport", KEY_UDP_SPORT },
-	{ "udp", "dport", KEY_UDP_DPORT },
-	{ "udp", "length", KEY_UDP_LENGTH },
-	{ "sctp", "sport", KEY_SCTP_SPORT },
-	{ "sctp", "dport", KEY_SCTP_DPORT },
-	{ "dccp", "sport", KEY_DCCP_SPORT },
-	{ "dccp", "dport", KEY_DCCP_DPORT },
-	{ "udplite", "sport", KEY_UDPLITE_SPORT },
-	{ "udplite", "dport", KEY_UDPLITE_DPORT },
-	{ "th", "sport", KEY_TH_SPORT },
-	{ "th", "dport", KEY_TH_DPORT },
-	{ "icmp", "type", KEY_ICMP_TYPE },
-	{ "icmp", "code", KEY_ICMP_CODE },
-	{ "icmp", "id", KEY_ICMP_ID },
-	{ "ct", "state", KEY_CT_STATE },
-	{ "ct", "status", KEY_CT_STATUS },
-	{ "ct", "mark", KEY_CT_MARK },
-	{ "ct", "direction", KEY_CT_DIRECTION },
-	{ "ct", "zone", KEY_CT_ZONE },
-	{ "ct", "protocol", KEY_CT_PROTOCOL },
+/* Other words for keys than those of the key table (gateway/rules/key.c). */
+static const struct key_words aliases[] = {
+	{ "iif", NULL, KEY_META_IIFNAME, false },       { "oif", NULL, KEY_META_OIFNAME, false },
+	{ "mark", NULL, KEY_META_MARK, false },         { "pkttype", NULL, KEY_META_PKTTYPE, false },
+	{ "meta", "iifname", KEY_META_IIFNAME, false }, { "meta", "oifname", KEY_META_OIFNAME, false },
+	{ "meta", "iif", KEY_META_IIFNAME, false },     { "meta", "oif", KEY_META_OIFNAME, false },
 };
+#define N_KEY_WORDS (ARRAY_LEN(aliases) + N_RULE_KEYS)
 
-/* Behind `ct original`. */
-static const struct key_words original_keys[] = {
-	{ "original", "saddr", KEY_CT_ORIGINAL_SADDR },
-	{ "original", "daddr", KEY_CT_ORIGINAL_DADDR },
-	{ "original", "proto-src", KEY_CT_ORIGINAL_PROTO_SRC },
-	{ "original", "proto-dst", KEY_CT_ORIGINAL_PROTO_DST },
-};
+static struct key_words key_words(size_t i)
+{
+	if (i < ARRAY_LEN(aliases))
+		return aliases[i];
+	const char *name = rule_key_info[i - ARRAY_LEN(aliases)].name, *space = strrchr(name, ' ');
+	struct key_words w = {
+		.second = space == NULL ? NULL : space + 1,
+		.key = (enum rule_key)(i - ARRAY_LEN(aliases)),
+		.original = strncmp(name, ORIGINAL, strlen(ORIGINAL)) == 0,
+	};
+
+	snprintf(w.first, sizeof(w.first), "%.*s", (int)strcspn(name, " "), name);
+	return w;
+}
 
 bool config_is_key(struct parser *p)
 {
 	if (config_is_word(p, "ip6") || config_is_word(p, "icmpv6"))
 		return true;
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (config_is_word(p, keys[i].first))
+	for (size_t i = 0; i < N_KEY_WORDS; i++) {
+		struct key_words w = key_words(i);
+
+		if (config_is_word(p, w.first))
 			return true;
+	}
 	return false;
 }
 
-static bool second_word(struct parser *p, const char *first, const struct key_words *table, size_t n,
-			enum rule_key *key)
+static bool second_word(struct parser *p, const char *first, bool original, enum rule_key *key)
 {
-	const char *words[ARRAY_LEN(keys) + 1];
+	const char *words[N_KEY_WORDS];
 	struct token t = *config_peek(p);
 	char what[AST_NAME_MAX];
 	size_t n_words = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(table[i].first, first) != 0)
+	for (size_t i = 0; i < N_KEY_WORDS; i++) {
+		struct key_words w = key_words(i);
+
+		if (w.second == NULL || w.original != original || strcmp(w.first, first) != 0)
 			continue;
-		if (config_accept_word(p, table[i].second)) {
-			*key = table[i].key;
+		if (config_accept_word(p, w.second)) {
+			*key = w.key;
 			return true;
 		}
-		words[n_words++] = table[i].second;
+		words[n_words++] = w.second;
 	}
-	snprintf(what, sizeof(what), "what of \"%s\" to look at", first);
+	snprintf(what, sizeof(what), "what of \"%s\" to look at", original ? "original" : first);
 	return config_unknown(p, &t, what, words, n_words);
 }
 
@@ -121,13 +97,15 @@ bool config_key(struct parser *p, enum rule_key *key)
 			return false;
 		}
 		config_accept_word(p, "ip");
-		return second_word(p, "original", original_keys, ARRAY_LEN(original_keys), key);
+		return second_word(p, "ct", true, key);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		if (!token_is(&t, keys[i].first))
+	for (size_t i = 0; i < N_KEY_WORDS; i++) {
+		struct key_words w = key_words(i);
+
+		if (!token_is(&t, w.first))
 			continue;
-		*key = keys[i].key;
-		return keys[i].second == NULL || second_word(p, keys[i].first, keys, ARRAY_LEN(keys), key);
+		*key = w.key;
+		return w.second == NULL || second_word(p, w.first, false, key);
 	}
 	return false;
 }
