@@ -357,6 +357,68 @@ static void test_slow_host(void **state)
 	each_size(sleeper);
 }
 
+/* A timer of something that runs on the host. */
+struct alarm {
+	struct town *t;
+	uint64_t due;
+	uint32_t n_rang, n_asked; /* by then */
+};
+
+static uint64_t alarm_due(const void *ctx)
+{
+	return ((const struct alarm *)ctx)->due;
+}
+
+static void ring(void *ctx)
+{
+	struct alarm *a = ctx;
+
+	a->n_rang++;
+	a->n_asked = a->t->n_asked;
+	a->due += NS_PER_MS;
+}
+
+/* A round of its thread (daemon/run/worker.c). */
+static void host_round(struct town *t)
+{
+	struct rig *r = t->rig;
+
+	(void)workers_poll(r->workers, r->n, r->now);
+	if (workers_next_deadline(r->workers, r->n) <= r->now)
+		workers_expire(r->workers, r->n, r->now);
+}
+
+static void flood(struct town *t)
+{
+	struct alarm a = { .t = t, .due = TIME_NEVER };
+	struct gateway_aux aux = { .ctx = &a, .expire = ring, .next_deadline = alarm_due };
+
+	open_service(t);
+	gateway_set_aux(t->host, &aux);
+	t->rig->host_sleeps = true;
+	for (uint32_t i = 0; i < 4000; i++)
+		ask(t, RIG_LAN, CLIENT + i % N_CLIENTS, LAN_ADDR, SERVICE, 30);
+	rig_run(t->rig);
+	assert_true(rig_dropped(t->rig, DROP_HOST_BUSY) > 0);
+	for (uint32_t k = 1; k <= 5; k++) {
+		uint32_t n_asked = t->n_asked;
+
+		a.due = t->rig->now;
+		host_round(t);
+		assert_int_equal(a.n_rang, k);
+		assert_int_equal(a.n_asked - n_asked, BATCH_MAX);
+	}
+	a.due = TIME_NEVER;
+	t->rig->host_sleeps = false;
+	rig_run(t->rig);
+}
+
+/* Would catch: a timer of the host's that waits until all that others have sent it is dealt with. */
+static void test_timers(void **state)
+{
+	each_size(flood);
+}
+
 static void groups(struct town *t)
 {
 	struct ip_stack *s = gateway_ip(t->host);
@@ -487,9 +549,9 @@ static void test_shared_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ping),           cmocka_unit_test(test_service), cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_slow_host),      cmocka_unit_test(test_groups),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_shared_address),
+		cmocka_unit_test(test_ping),      cmocka_unit_test(test_service),        cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_slow_host), cmocka_unit_test(test_timers),         cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_errors),    cmocka_unit_test(test_shared_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
