@@ -130,7 +130,7 @@ static void ping(struct town *t, uint16_t seq)
 
 	(void)ping_socket_send(t->raw, t->socket, &rq);
 	while (ping_socket_receive(t->raw, t->socket, &m))
-		t->n_pongs++;
+		t->n_pongs += !m.is_sent;
 }
 
 static void *be_host(void *arg)

@@ -75,6 +75,7 @@ static void carry_one(struct workers_member *w, struct packet *p)
 	struct handoff_meta way = {
 		.flags = WORKERS_HOST,
 		.host = { .zone = p->zone,
+			  .cookie = (uint32_t)p->held_since,
 			  .out_ifindex =
 				  (uint8_t)(p->is_broadcast || ip4_is_multicast(p->ip.dst) ? p->out_ifindex : 0) },
 	};
@@ -98,10 +99,20 @@ void workers_carry(void *ctx, struct batch *b)
 	b->n = 0;
 }
 
-void workers_host_restore(struct packet *p, const struct handoff_meta *way)
+/* The answer to what is told of here comes later, whichever worker it comes by: who asked hears of this first. */
+static void tell_sent(struct workers_member *w, uint32_t cookie)
+{
+	struct workers_message m = { .sent = { .at = w->env->now, .cookie = cookie }, .kind = WORKERS_SENT };
+
+	(void)workers_tell(w, w->workers->n, &m);
+}
+
+void workers_host_restore(struct workers_member *w, struct packet *p, const struct handoff_meta *way)
 {
 	p->zone = way->host.zone;
 	p->out_ifindex = way->host.out_ifindex;
+	if (way->host.cookie != 0)
+		tell_sent(w, way->host.cookie);
 }
 
 void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined)
@@ -140,6 +151,7 @@ uint32_t workers_host_poll(struct workers_member *w, uint64_t now)
 	uint32_t n_returned = take_returns(w);
 
 	see_packets(w, &t);
+	workers_read_messages(w);
 	w->env->ledger.n_taken_over += t.n;
 	for (uint32_t k = 0; k < w->workers->n && t.n > 0; k++) {
 		uint32_t from = (w->turn + k) % w->workers->n;

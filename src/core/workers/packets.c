@@ -316,7 +316,7 @@ static void judge_host(struct inbox *in, struct arrival *a)
 	uint32_t to = a->way.flags & HANDOFF_FINAL ? in->w->id : workers_redirected(in->w, &a->way.tuple);
 
 	if (to == in->w->id) {
-		workers_host_restore(a->p, &a->way);
+		workers_host_restore(in->w, a->p, &a->way);
 		inbox_add_host(in, a->p);
 		return;
 	}
@@ -336,7 +336,7 @@ static void judge_arrival(struct inbox *in, struct arrival *a)
 		use_lease(in, a);
 	} else if (a->way.asked != 0) {
 		if (a->way.flags & WORKERS_HOST)
-			workers_host_restore(a->p, &a->way);
+			workers_host_restore(in->w, a->p, &a->way);
 		judge_alone(in, a);
 		if (!in->w->ask.settled)
 			ask_failed(in->w, &a->way);

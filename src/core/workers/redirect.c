@@ -178,7 +178,7 @@ bool workers_tell(struct workers_member *w, uint32_t to, const struct workers_me
 	flush_backlog(w);
 	if (w->backlog_n == 0 && put_message(w, to, m))
 		return true;
-	if (m->kind == WORKERS_REDIRECT_ADD || m->kind == WORKERS_PENDING_OPEN)
+	if (m->kind == WORKERS_REDIRECT_ADD || m->kind == WORKERS_PENDING_OPEN || m->kind == WORKERS_SENT)
 		return false;
 	/* At most one for each direction of a connection of ours, so there is room. */
 	if (w->backlog_n == w->backlog_cap) {
@@ -231,6 +231,10 @@ static void read_group(struct workers_member *w, const struct workers_message *m
 
 static void read_message(struct workers_member *w, const struct workers_message *m)
 {
+	if (m->kind == WORKERS_SENT) {
+		ip_host_sent(gateway_ip(w->gw), m->sent.cookie, m->sent.at);
+		return;
+	}
 	if (m->kind == WORKERS_GROUP) {
 		read_group(w, m);
 		return;

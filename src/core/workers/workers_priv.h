@@ -31,6 +31,7 @@ struct handoff_meta {
 			uint16_t zone;
 			uint8_t out_ifindex;           /* from it */
 			bool is_broadcast, link_group; /* to it */
+			uint32_t cookie;               /* from it: of ip_ask_sent, 0: nobody asks */
 		} host;                                /* from the host, and to it */
 	};
 	uint8_t ifindex;
@@ -69,12 +70,19 @@ enum workers_message_kind {
 	WORKERS_REDIRECT_ADD,
 	WORKERS_REDIRECT_REMOVE, /* if it still leads to `worker` */
 	WORKERS_LEASE_RETURN,    /* of the mapping of an inside endpoint; ifindex is the pool */
+	WORKERS_SENT,            /* a packet of the host's, with sent.cookie, was taken to be sent */
 	WORKERS_GROUP,           /* the host has joined the group tuple.dst (worker 1) or left it (0) on ifindex */
 	WORKERS_PENDING_OPEN, /* of an inside endpoint to meet another (nat_pending_open_here); ifindex is the pool */
 };
 
 struct workers_message {
-	struct tuple tuple;
+	union {
+		struct tuple tuple;
+		struct {
+			uint64_t at;
+			uint32_t cookie;
+		} sent;
+	};
 	uint8_t kind; /* enum workers_message_kind */
 	uint8_t worker;
 	uint8_t ifindex; /* where packets with this tuple come in */
@@ -230,7 +238,7 @@ bool workers_to_host(void *ctx, struct packet *p);
 void workers_carry(void *ctx, struct batch *b);
 void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined);
 /* A packet of the host's as its maker had it. */
-void workers_host_restore(struct packet *p, const struct handoff_meta *way);
+void workers_host_restore(struct workers_member *w, struct packet *p, const struct handoff_meta *way);
 /* By the host: what was handed over to it. */
 uint32_t workers_host_poll(struct workers_member *w, uint64_t now);
 

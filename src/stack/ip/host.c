@@ -119,6 +119,23 @@ uint64_t ip_received_at(const struct ip_stack *s, const struct packet *p)
 	return s->carrier.carry != NULL ? p->held_since : s->env->now;
 }
 
+void ip_ask_sent(struct packet *p, uint32_t cookie)
+{
+	p->held_since = cookie;
+}
+
+void ip_stack_set_sent(struct ip_stack *s, ip_sent_fn *fn, void *ctx)
+{
+	s->sent = fn;
+	s->sent_ctx = ctx;
+}
+
+void ip_host_sent(struct ip_stack *s, uint32_t cookie, uint64_t at_ns)
+{
+	if (s->sent != NULL)
+		s->sent(s->sent_ctx, cookie, at_ns);
+}
+
 void ip_host_output(struct ip_stack *s, struct batch *b)
 {
 	parse_all(s, b);

@@ -202,6 +202,12 @@ void ip_stack_be_host(struct ip_stack *s, const struct ip_carrier_slots *slots);
 void ip_host_input(struct ip_stack *s, struct batch *b);
 /* When p, which somebody here is shown, was received: on a host's stack when it was handed over. */
 uint64_t ip_received_at(const struct ip_stack *s, const struct packet *p);
+/* On a host's stack: p, which was made here and is not on its way yet, shall be told of by the slot when a worker takes
+ * it to send; cookie is not 0. */
+void ip_ask_sent(struct packet *p, uint32_t cookie);
+typedef void ip_sent_fn(void *ctx, uint32_t cookie, uint64_t at_ns);
+void ip_stack_set_sent(struct ip_stack *s, ip_sent_fn *fn, void *ctx);
+void ip_host_sent(struct ip_stack *s, uint32_t cookie, uint64_t at_ns);
 /* Of a worker's: frames that the host made, with their zone, and out_ifindex if they are for many. */
 void ip_host_output(struct ip_stack *s, struct batch *b);
 

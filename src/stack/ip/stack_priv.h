@@ -98,6 +98,8 @@ struct ip_stack {
 	uint32_t n_groups;
 	struct ip_host_slots host;
 	struct ip_carrier_slots carrier;
+	ip_sent_fn *sent;
+	void *sent_ctx;
 	ip_unclaimed_fn *unclaimed;
 	void *unclaimed_ctx;
 	ip_flowcache_fn *flowcache;

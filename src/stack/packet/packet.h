@@ -127,7 +127,7 @@ struct packet {
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
-	uint64_t held_since; /* ns, for whoever holds it; at the host: when it was handed over */
+	uint64_t held_since; /* ns, for whoever holds it; at the host: when it was handed over, or ip_ask_sent's */
 
 	struct up_stamp stamp;
 	uint16_t zone; /* in whose routing table it is looked up: of its interface, then of its connection */

@@ -91,6 +91,17 @@ static void error(void *ctx, const struct ip_icmp_error *e)
 		hear(r, by_id(r, e->quote->l4.id), e->p, e->quote->l4.icmp_seq);
 }
 
+/* A worker has taken the request to send. */
+static void sent(void *ctx, uint32_t cookie, uint64_t at_ns)
+{
+	struct ping_sockets *r = ctx;
+	uint32_t socket = (cookie >> 16) - 1;
+	struct ping_message m = { .received_ns = at_ns, .is_sent = true, .seq = (uint16_t)cookie };
+
+	if (socket < PING_SOCKETS_MAX && r->socket[socket].open)
+		push(r, (int)socket, &m);
+}
+
 struct ping_sockets *ping_sockets_create(struct ip_stack *s)
 {
 	struct ping_sockets *r = calloc(1, sizeof(*r));
@@ -98,6 +109,7 @@ struct ping_sockets *ping_sockets_create(struct ip_stack *s)
 	if (r == NULL)
 		return NULL;
 	r->stack = s;
+	ip_stack_set_sent(s, sent, r);
 	return r;
 }
 
@@ -178,6 +190,7 @@ int ping_socket_send(struct ping_sockets *r, int socket, const struct ping_reque
 		icmp[i] = (uint8_t)i;
 	l4_checksum_set(&p->ip, icmp, l4_len);
 	l4_parse(&p->ip, icmp, l4_len, &p->l4);
+	ip_ask_sent(p, ((uint32_t)socket + 1) << 16 | rq->seq);
 	ip_local_out_one(r->stack, p);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct ping_sockets; /* all of one worker */
 
 struct ping_message {
 	uint64_t received_ns;
+	bool is_sent; /* no answer: the request of this seq itself, received_ns is when it went out */
 	uint32_t from;
 	uint8_t type, code, ttl;
 	uint16_t seq;  /* of the request that it answers */

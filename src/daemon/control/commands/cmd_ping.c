@@ -2,8 +2,9 @@
  *
  * `raw`: a raw ICMP socket on the gateway's own stack for a program at the
  * other end of the control socket (ping, traceroute). Both times of a round
- * trip are taken in the gateway: when the host sends, and when a worker has received;
- * so they do not measure the control socket.
+ * trip are taken in a worker, so they do not measure the control socket, nor the way
+ * between the host and a worker: `sent` tells first when the host sent it, and once more when
+ * the worker did.
  *
  * Lines from the client:  send DST SEQ DATA-LEN TTL TOS DF ZONE
  * Lines to the client:    sent SEQ TIME | failed SEQ ERRNO |
@@ -84,6 +85,11 @@ static int raw_replies(struct command_call *c)
 	target_call_host(c->target, do_receive, s);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct ping_message *m = &s->message[i];
+
+		if (m->is_sent) {
+			command_printf(c, "sent %u %" PRIu64 "\n", m->seq, m->received_ns);
+			continue;
+		}
 		command_printf(c, "got %u %" PRIu32 " %u %u %u %u %" PRIu32 " %" PRIu64 "\n", m->seq, m->from, m->type,
 			       m->code, m->ttl, m->len, m->info, m->received_ns);
 	}
