@@ -53,8 +53,7 @@ struct shop {
 	atomic_bool stop;
 	pthread_barrier_t start;
 	struct grace grace;  /* of the routes */
-	uint64_t longest_ns; /* of the last measurement: between two moments in which a worker could be asked for
-				something */
+	double longest_s; /* of the last measurement: that a worker's timers took between two batches */
 };
 
 struct lane {
@@ -64,7 +63,7 @@ struct lane {
 	uint8_t *frame; /* what the wire brings */
 	uint8_t *slot;  /* where it is received */
 	double cpu_s;
-	uint64_t longest_ns;
+	double longest_s;
 };
 
 /* Ends the program. */
