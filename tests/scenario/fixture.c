@@ -127,17 +127,30 @@ static void send_frame(struct station *s, struct packet *p)
 	s->device->ops->tx(s->device, &b);
 }
 
-static void answer_arp(struct station *s, const struct arp_view *rq)
+static void send_arp(struct station *s, const struct ether_addr *to, const struct arp_view *arp)
 {
 	struct packet *p = packet_alloc(s->env.pool, ETHER_MIN_FRAME);
-	struct ether_view eth = { .dst = rq->sha, .src = s->mac, .type = ETHERTYPE_ARP };
-	struct arp_view rp = { .op = ARP_REPLY, .sha = s->mac, .spa = rq->tpa, .tha = rq->sha, .tpa = rq->spa };
+	struct ether_view eth = { .dst = *to, .src = s->mac, .type = ETHERTYPE_ARP };
 
 	assert_non_null(p);
 	memset(packet_frame(p), 0, p->len);
 	ether_emit(packet_frame(p), &eth);
-	arp_emit(packet_frame(p) + ETHER_HEADER_LEN, &rp);
+	arp_emit(packet_frame(p) + ETHER_HEADER_LEN, arp);
 	send_frame(s, p);
+}
+
+static void answer_arp(struct station *s, const struct arp_view *rq)
+{
+	struct arp_view rp = { .op = ARP_REPLY, .sha = s->mac, .spa = rq->tpa, .tha = rq->sha, .tpa = rq->spa };
+
+	send_arp(s, &rq->sha, &rp);
+}
+
+void station_ask(struct station *s, uint32_t addr)
+{
+	struct arp_view rq = { .op = ARP_REQUEST, .sha = s->mac, .spa = s->addr, .tpa = addr };
+
+	send_arp(s, &ether_broadcast, &rq);
 }
 
 /* ARP is answered for the station's own address; all IPv4 is kept. */
@@ -151,6 +164,10 @@ static void station_take(struct station *s, struct packet *p)
 	    arp_parse(packet_frame(p) + ETHER_HEADER_LEN, p->len - ETHER_HEADER_LEN, &arp)) {
 		if (arp.op == ARP_REQUEST && arp.tpa == s->addr && !s->silent)
 			answer_arp(s, &arp);
+		if (arp.op == ARP_REPLY && arp.tpa == s->addr) {
+			s->n_arp_replies++;
+			s->arp_reply = arp;
+		}
 		s->env.ledger.n_consumed++;
 		packet_free(s->env.pool, p);
 		return;

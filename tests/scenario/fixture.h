@@ -12,6 +12,7 @@
 #include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "stack/packet/memwire.h"
+#include "stack/wire/arp.h"
 #include "stack/wire/icmp.h"
 
 #define WORLD_STATIONS_MAX 8
@@ -26,6 +27,8 @@ struct station {
 	struct ether_addr gateway_mac;
 	uint32_t ifindex; /* of the gateway's end */
 	bool silent;      /* does not answer ARP */
+	uint32_t n_arp_replies;
+	struct arp_view arp_reply; /* the last */
 	uint32_t n_inbox;
 	struct packet *inbox[STATION_INBOX_MAX];
 };
@@ -47,6 +50,8 @@ void world_start(struct world *w, const char *text, const struct gateway_limits 
 /* A station with this address on the gateway's interface `name`. wire may be
  * NULL: no delay, no limit, mtu 1500. */
 struct station *world_station(struct world *w, const char *name, uint32_t addr, const struct memwire_config *wire);
+/* Asks by ARP who has addr; the answer is counted when time passes. */
+void station_ask(struct station *s, uint32_t addr);
 /* Another config for the running gateway; 0, or -1 when the text is refused. */
 int world_reload(struct world *w, const char *text);
 /* Lets time pass: every frame that arrives and every timer that is due until

@@ -513,6 +513,41 @@ static void test_pool(void **state)
 
 	assert_null(carry(&n, n.server, &stray, n.client));
 	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
+	for (uint32_t i = 0; i < 6; i++) {
+		uint32_t n_replies = n.server->n_arp_replies, a = IP4(203, 0, 113, 15) + i;
+		bool ours = i >= 1 && i <= 4;
+
+		station_ask(n.server, a);
+		world_run(&n.w, 20 * MS);
+		assert_int_equal(n.server->n_arp_replies, n_replies + ours);
+		assert_true(!ours || n.server->arp_reply.spa == a);
+		assert_true(!ours || ether_equal(&n.server->arp_reply.sha, &n.server->gateway_mac));
+	}
+	world_end(&n.w);
+}
+
+/* Would catch: counters of a hook's entries that begin anew with each reload, or that go to another entry. */
+static void test_hook_counters_over_a_reload(void **state)
+{
+	struct net n;
+
+	net_start(&n, masquerade);
+	struct hook_list *before = ip_stack_hooks(gateway_ip(n.w.gw), HOOK_POSTROUTING);
+	uint32_t n_entries = before->n;
+
+	assert_true(n_entries >= 2);
+	for (uint32_t i = 0; i < n_entries; i++)
+		before->entry[i].stats =
+			(struct stage_stats){ .n_batches = 1 + i, .n_packets = 10 + i, .clocks = 100 + i };
+	assert_int_equal(world_reload(&n.w, masquerade), 0);
+	const struct hook_list *after = ip_stack_hooks(gateway_ip(n.w.gw), HOOK_POSTROUTING);
+
+	assert_int_equal(after->n, n_entries);
+	for (uint32_t i = 0; i < n_entries; i++) {
+		assert_int_equal(after->entry[i].stats.n_batches, 1 + i);
+		assert_int_equal(after->entry[i].stats.n_packets, 10 + i);
+		assert_int_equal(after->entry[i].stats.clocks, 100 + i);
+	}
 	world_end(&n.w);
 }
 
@@ -606,6 +641,41 @@ static void test_raw_sockets(void **state)
 	world_end(&n.w);
 }
 
+/* Would catch: a full queue of messages that loses the oldest, writes beside itself, or stays full. */
+static void test_full_ping_socket(void **state)
+{
+	struct net n;
+	struct ping_message m;
+	struct ping_request rq = { .dst = SERVER, .seq = 0, .data_len = 8 };
+
+	net_start(&n, masquerade);
+	struct ping_sockets *raw = gateway_ping_sockets(n.w.gw);
+	int one = ping_socket_open(raw);
+	struct packet *p = echo(&n, one, &rq);
+	struct send reply = {
+		.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REPLY, .id = p->l4.id, .payload_len = 8
+	};
+
+	for (uint16_t i = 0; i < PING_SOCKET_QUEUE_MAX + 3; i++) {
+		reply.icmp_seq = i;
+		station_send(n.server, &reply);
+		world_run(&n.w, 2 * MS);
+	}
+	assert_int_equal(ping_socket_n_overflowed(raw), 3);
+	for (uint16_t i = 0; i < PING_SOCKET_QUEUE_MAX; i++) {
+		assert_true(ping_socket_receive(raw, one, &m));
+		assert_int_equal(m.seq, i);
+	}
+	assert_false(ping_socket_receive(raw, one, &m));
+	reply.icmp_seq = 999;
+	station_send(n.server, &reply);
+	world_run(&n.w, 2 * MS);
+	assert_true(ping_socket_receive(raw, one, &m));
+	assert_int_equal(m.seq, 999);
+	assert_int_equal(ping_socket_n_overflowed(raw), 3);
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -626,6 +696,8 @@ int main(void)
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_raw_sockets),
+		cmocka_unit_test(test_hook_counters_over_a_reload),
+		cmocka_unit_test(test_full_ping_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

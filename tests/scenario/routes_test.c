@@ -277,10 +277,8 @@ static void test_paths_of_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_route_changes),
-		cmocka_unit_test(test_reverse_path_and_no_way),
-		cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_several_paths),
+		cmocka_unit_test(test_a_route_changes), cmocka_unit_test(test_reverse_path_and_no_way),
+		cmocka_unit_test(test_reload),          cmocka_unit_test(test_several_paths),
 		cmocka_unit_test(test_paths_of_config),
 	};
 

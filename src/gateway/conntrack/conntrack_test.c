@@ -294,6 +294,39 @@ static void test_per_source(void **state)
 	bench_stop(&b);
 }
 
+/* Would catch: a connection that never came to be (a rule dropped its packet) and counts for its source for ever, or is
+ * taken off twice. */
+static void test_per_source_discarded(void **state)
+{
+	struct bench b;
+	struct ct_config cfg = { .max_per_source = 3 };
+	struct make stays = udp_make(9, 53);
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 100 });
+	conntrack_configure(b.ct, &cfg);
+	assert_true(bench_forward(&b, &stays).passed);
+	for (uint16_t i = 0; i < 8; i++) {
+		struct make m = udp_make((uint16_t)(10 + i), 53);
+		struct batch batch = { .n = 0 };
+
+		batch_add(&batch, bench_packet(&b, &m));
+		bench_in(&b, HOOK_PREROUTING, &batch);
+		assert_int_equal(batch.n, 1);
+		packet_set_drop(batch.p[0], DROP_RULE_DROP);
+		batch_settle(&batch, b.env.pool, &b.env.ledger);
+		assert_int_equal(batch.n, 0);
+	}
+	assert_int_equal(conntrack_n_connections(b.ct), 1);
+	/* one is there, so two more */
+	for (uint16_t i = 0; i < 4; i++) {
+		struct make m = udp_make((uint16_t)(100 + i), 53);
+
+		assert_int_equal(bench_forward(&b, &m).passed, i < 2);
+	}
+	bench_stop(&b);
+}
+
 /* Would catch: a rate that refuses too early or never, and a source that never gets on again. */
 static void test_rate_per_source(void **state)
 {
@@ -607,25 +640,16 @@ static void test_end_and_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_in_a_batch),
-		cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_take_reply),
-		cmocka_unit_test(test_eviction),
-		cmocka_unit_test(test_evicted_in_batch),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_origins),
-		cmocka_unit_test(test_unclaimed),
-		cmocka_unit_test(test_per_source),
-		cmocka_unit_test(test_rate_per_source),
-		cmocka_unit_test(test_udp_well_known),
-		cmocka_unit_test(test_udp_times),
-		cmocka_unit_test(test_datagram_line),
-		cmocka_unit_test(test_checksums),
-		cmocka_unit_test(test_icmp_query),
-		cmocka_unit_test(test_icmp_errors),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_others),
-		cmocka_unit_test(test_end_and_list),
+		cmocka_unit_test(test_two_in_a_batch),   cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_take_reply),       cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_origins),          cmocka_unit_test(test_unclaimed),
+		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_per_source_discarded),
+		cmocka_unit_test(test_rate_per_source),  cmocka_unit_test(test_udp_well_known),
+		cmocka_unit_test(test_udp_times),        cmocka_unit_test(test_datagram_line),
+		cmocka_unit_test(test_checksums),        cmocka_unit_test(test_icmp_query),
+		cmocka_unit_test(test_icmp_errors),      cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_others),           cmocka_unit_test(test_end_and_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

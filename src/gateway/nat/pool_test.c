@@ -510,6 +510,42 @@ static void test_rest(void **state)
 	}
 }
 
+/* Would catch: a full queue of ports held down that runs over, holds back ports without a bound, or lets another than
+ * its head go. */
+static void test_full_hold_down(void **state)
+{
+	struct nat_fixture nb;
+	struct nat_pool_config *pool = pool_start(&nb, 8);
+	uint32_t cap = nb.nat->rests.cap, first = 0, second = 0;
+
+	(void)state;
+	assert_in_range(cap, 2, 60000);
+	pool->ports = (struct nat_port_range){ 2000, (uint16_t)(2000 + cap) };
+	pool->hold_down_s = 120;
+	pool->mapping = NAT_MAP_ADDRESS_PORT_DEPENDENT;
+	nat_configure(nb.nat, &cfg);
+	/* One port more than the queue holds, and each is used once; then what went first goes first. */
+	for (uint32_t i = 0; i < cap + 3; i++) {
+		struct make m = flow(i, SERVER, 53);
+		struct came c = nat_send(&nb, &m);
+		uint32_t cursor = 0, index;
+
+		assert_true(c.passed);
+		first = i == 0 ? c.l4.sport : first;
+		second = i == 1 ? c.l4.sport : second;
+		if (i == cap + 1)
+			assert_int_equal(c.l4.sport, first);
+		if (i == cap + 2)
+			assert_int_equal(c.l4.sport, second);
+		while (conntrack_next(nb.b.ct, &cursor, &index))
+			conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
+		assert_int_equal(nb.nat->rests.n, min_u32(i + 1, cap));
+	}
+	nb.b.env.now += 121 * NS_PER_S;
+	nat_expire(nb.nat);
+	nat_fixture_stop(&nb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_rule_address_left),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_full_hold_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

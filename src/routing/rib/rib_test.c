@@ -115,6 +115,9 @@ static void test_choice(void **state)
 		fixed(IP4(10, 0, 0, 0), 24, IP4(10, 0, 0, 7), 0, 0),
 		fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 9), 0, 20),
 		fixed(IP4(10, 4, 0, 0), 16, IP4(10, 0, 0, 8), 0, 10),
+		/* the other way round: neither who came last nor the lower gateway wins */
+		fixed(IP4(10, 6, 0, 0), 16, IP4(10, 0, 0, 9), 0, 10),
+		fixed(IP4(10, 6, 0, 0), 16, IP4(10, 0, 0, 8), 0, 20),
 		fixed(IP4(10, 5, 0, 0), 16, IP4(203, 0, 113, 1), 0, 10),
 		blackhole,
 	};
@@ -125,6 +128,7 @@ static void test_choice(void **state)
 
 	assert_int_equal(lookup(f, IP4(10, 0, 0, 5))->gateway.v4, 0);
 	assert_int_equal(lookup(f, IP4(10, 4, 0, 1))->gateway.v4, IP4(10, 0, 0, 8));
+	assert_int_equal(lookup(f, IP4(10, 6, 0, 1))->gateway.v4, IP4(10, 0, 0, 9));
 	assert_int_equal(lookup(f, IP4(10, 5, 0, 1))->kind, FIB_BLACKHOLE);
 	assert_int_equal(lookup(f, IP4(11, 0, 0, 1))->kind, FIB_NONE);
 	rib_release(r);
