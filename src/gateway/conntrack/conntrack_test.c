@@ -327,6 +327,42 @@ static void test_per_source_discarded(void **state)
 	bench_stop(&b);
 }
 
+/* Would catch: the same of a connection that found no room. */
+static void test_per_source_no_room(void **state)
+{
+	struct bench b;
+	struct ct_config cfg = { .max_per_source = 2 };
+	uint32_t cursor = 0, index;
+
+	(void)state;
+	bench_start(&b, &(struct ct_limits){ .n_connections = 2 });
+	conntrack_configure(b.ct, &cfg);
+	for (uint16_t i = 0; i < 2; i++) {
+		struct make m = udp_make((uint16_t)(10 + i), 53), back;
+
+		m.src = CLIENT + 1;
+		back = turned(m);
+		bench_forward(&b, &m);
+		bench_forward(&b, &back);
+		bench_pass(&b, 3 * NS_PER_S);
+		bench_forward(&b, &back);
+	}
+	for (uint16_t i = 0; i < 5; i++) {
+		struct make m = udp_make((uint16_t)(20 + i), 53);
+
+		assert_false(bench_forward(&b, &m).passed);
+		assert_int_equal(b.env.ledger.n_dropped[DROP_CT_TABLE_FULL], i + 1);
+	}
+	while (conntrack_next(b.ct, &cursor, &index))
+		conntrack_end(b.ct, index, CT_END_FLUSHED);
+	for (uint16_t i = 0; i < 2; i++) {
+		struct make m = udp_make((uint16_t)(30 + i), 53);
+
+		assert_true(bench_forward(&b, &m).passed);
+	}
+	bench_stop(&b);
+}
+
 /* Would catch: a rate that refuses too early or never, and a source that never gets on again. */
 static void test_rate_per_source(void **state)
 {
@@ -640,16 +676,27 @@ static void test_end_and_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_in_a_batch),   cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_take_reply),       cmocka_unit_test(test_eviction),
-		cmocka_unit_test(test_evicted_in_batch), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_origins),          cmocka_unit_test(test_unclaimed),
-		cmocka_unit_test(test_per_source),       cmocka_unit_test(test_per_source_discarded),
-		cmocka_unit_test(test_rate_per_source),  cmocka_unit_test(test_udp_well_known),
-		cmocka_unit_test(test_udp_times),        cmocka_unit_test(test_datagram_line),
-		cmocka_unit_test(test_checksums),        cmocka_unit_test(test_icmp_query),
-		cmocka_unit_test(test_icmp_errors),      cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_others),           cmocka_unit_test(test_end_and_list),
+		cmocka_unit_test(test_two_in_a_batch),
+		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_take_reply),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_evicted_in_batch),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_origins),
+		cmocka_unit_test(test_unclaimed),
+		cmocka_unit_test(test_per_source),
+		cmocka_unit_test(test_per_source_discarded),
+		cmocka_unit_test(test_per_source_no_room),
+		cmocka_unit_test(test_rate_per_source),
+		cmocka_unit_test(test_udp_well_known),
+		cmocka_unit_test(test_udp_times),
+		cmocka_unit_test(test_datagram_line),
+		cmocka_unit_test(test_checksums),
+		cmocka_unit_test(test_icmp_query),
+		cmocka_unit_test(test_icmp_errors),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_end_and_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
