@@ -52,8 +52,8 @@ struct shop {
 	struct tuple reply[N_FLOWS];
 	atomic_bool stop;
 	pthread_barrier_t start;
-	struct grace grace;  /* of the routes */
-	double longest_s; /* of the last measurement: that a worker's timers took between two batches */
+	struct grace grace; /* of the routes */
+	double longest_s;   /* of the last measurement: that a worker's timers took between two batches */
 };
 
 struct lane {
