@@ -425,7 +425,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->nat = nat_create(&w->env, &stack, w->ct, &(struct nat_limits){ .n_addresses = 3, .n_mappings = 8 });
 	FUZZ_CHECK(w->env.pool != NULL && w->ct != NULL && w->nat != NULL);
 	packet_pool_set_conn_slots(w->env.pool,
-				   &(struct packet_conn_slots){ .ctx = w->ct, .gone = conntrack_packet_put });
+				   &(struct packet_conn_slots){ .ctx = w->ct, .put = conntrack_packet_put });
 	conntrack_set_resume(w->ct, resume, w);
 	nat_set_rules(w->nat, rules, w);
 	configure(w, fuzz_take(&in, 2));

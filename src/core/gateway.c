@@ -118,10 +118,11 @@ static void fill_slots(struct gateway *g)
 	conntrack_set_way_back(g->ct, leads_back, g);
 	conntrack_set_refused(g->ct, answer_refused, g);
 	conntrack_set_resume(g->ct, resume_fragments, g);
-	packet_pool_set_conn_slots(g->env.pool, &(struct packet_conn_slots){ .ctx = g->ct,
-									     .gone = conntrack_packet_put,
-									     .held = conntrack_packet_get,
-									     .back = conntrack_packet_revalidate });
+	packet_pool_set_conn_slots(g->env.pool,
+				   &(struct packet_conn_slots){ .ctx = g->ct,
+								.put = conntrack_packet_put,
+								.get = conntrack_packet_get,
+								.revalidate = conntrack_packet_revalidate });
 	nat_set_rules(g->nat, rules_nat, g->rules);
 	ip_stack_set_unclaimed(g->ip, nat_unsolicited_take, g->unsolicited);
 	ip_stack_set_flowcache(g->ip, flowcache_input, g->flowcache);

@@ -55,10 +55,11 @@ static inline void bench_start(struct bench *b, const struct ct_limits *limits)
 	b->env.now = 1000 * NS_PER_S;
 	b->ct = conntrack_create(&b->env, limits);
 	assert_non_null(b->ct);
-	packet_pool_set_conn_slots(b->env.pool, &(struct packet_conn_slots){ .ctx = b->ct,
-									     .gone = conntrack_packet_put,
-									     .held = conntrack_packet_get,
-									     .back = conntrack_packet_revalidate });
+	packet_pool_set_conn_slots(b->env.pool,
+				   &(struct packet_conn_slots){ .ctx = b->ct,
+								.put = conntrack_packet_put,
+								.get = conntrack_packet_get,
+								.revalidate = conntrack_packet_revalidate });
 }
 
 static inline void bench_check_law(struct bench *b)

@@ -12,7 +12,7 @@ static struct packet *waiting(struct bench *b, const struct make *m)
 	batch_add(&batch, bench_packet(b, m));
 	bench_in(b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, 1);
-	packet_hold_conn(b->env.pool, batch.p[0]);
+	packet_get_conn(b->env.pool, batch.p[0]);
 	return batch.p[0];
 }
 
@@ -77,7 +77,7 @@ static void test_goes_on(void **state)
 	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	/* Nobody has confirmed it: it does so itself. */
 	struct packet *p = waiting(&b, &m);
-	packet_conn_back(b.env.pool, p);
+	packet_revalidate_conn(b.env.pool, p);
 	assert_true(p->conn_unconfirmed);
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
 	goes_on(&b, p);
@@ -85,14 +85,14 @@ static void test_goes_on(void **state)
 	/* It is confirmed and goes on. */
 	p = waiting(&b, &m);
 	uint32_t ref = p->conn_ref;
-	packet_conn_back(b.env.pool, p);
+	packet_revalidate_conn(b.env.pool, p);
 	assert_false(p->conn_unconfirmed);
 	assert_int_equal(p->conn_ref, ref);
 	goes_on(&b, p);
 	/* It has ended. */
 	p = waiting(&b, &m);
 	end_and_fill(&b, ref, 3);
-	packet_conn_back(b.env.pool, p);
+	packet_revalidate_conn(b.env.pool, p);
 	assert_false(p->conn_unconfirmed);
 	assert_int_equal(p->conn_ref, CONN_NONE);
 	assert_int_equal(p->ct_info, CT_INFO_INVALID);

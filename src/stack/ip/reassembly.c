@@ -256,7 +256,7 @@ static struct packet *entry_merge(struct reassembly *r, struct entry *e)
 	whole->conn_ref = first->conn_ref;
 	whole->conn_unconfirmed = first->conn_unconfirmed;
 	first->conn_unconfirmed = false; /* the connection goes on with the whole packet */
-	packet_conn_back(r->env->pool, whole);
+	packet_revalidate_conn(r->env->pool, whole);
 	whole->l3_off = first->l3_off;
 	whole->l4_off = first->l4_off;
 	whole->options = first->options;
@@ -318,7 +318,7 @@ struct packet *reassembly_input(struct reassembly *r, struct packet *frag)
 	}
 	frag->held_since = r->env->now;
 	/* By the time it goes on, that number might be another connection's. */
-	packet_hold_conn(r->env->pool, frag);
+	packet_get_conn(r->env->pool, frag);
 	e->n_held++;
 	r->n_held++;
 	(*of_source)++;

@@ -211,16 +211,16 @@ void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_co
 	pool->conn = *slots;
 }
 
-void packet_hold_conn(struct packet_pool *pool, struct packet *p)
+void packet_get_conn(struct packet_pool *pool, struct packet *p)
 {
-	if (pool->conn.held != NULL)
-		pool->conn.held(pool->conn.ctx, p);
+	if (pool->conn.get != NULL)
+		pool->conn.get(pool->conn.ctx, p);
 }
 
-void packet_conn_back(struct packet_pool *pool, struct packet *p)
+void packet_revalidate_conn(struct packet_pool *pool, struct packet *p)
 {
-	if (p->conn_unconfirmed && pool->conn.back != NULL)
-		pool->conn.back(pool->conn.ctx, p);
+	if (p->conn_unconfirmed && pool->conn.revalidate != NULL)
+		pool->conn.revalidate(pool->conn.ctx, p);
 }
 
 void packet_take_tag_out(struct packet *p)
@@ -240,8 +240,8 @@ void packet_free(struct packet_pool *pool, struct packet *p)
 {
 	assert(p->buf != NULL && "a packet is freed once");
 	assert(pool_at(&pool->packets, p->index) == (void *)p && "a packet goes back to its own pool");
-	if (p->conn_unconfirmed && pool->conn.gone != NULL)
-		pool->conn.gone(pool->conn.ctx, p);
+	if (p->conn_unconfirmed && pool->conn.put != NULL)
+		pool->conn.put(pool->conn.ctx, p);
 	if (p->buf_index != POOL_NONE)
 		buffer_free(pool, p->buf_index, p->buf_large);
 	else if (p->release != NULL)

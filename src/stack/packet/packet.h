@@ -193,7 +193,7 @@ struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
 struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off,
 				   uint32_t frame_len, void (*release)(void *ctx, uint64_t cookie), void *ctx,
 				   uint64_t cookie);
-/* Moves lent bytes into a pool buffer and lets go of the lease. False, and the
+/* Moves external bytes into a pool buffer and lets go of them. False, and the
  * packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);
 /* A packet with p's metadata and a buffer of its own for frame_len bytes, which
@@ -205,16 +205,16 @@ struct packet *packet_copy(struct packet_pool *pool, const struct packet *p);
 typedef void packet_conn_fn(void *ctx, struct packet *p);
 struct packet_conn_slots {
 	void *ctx;
-	packet_conn_fn *gone; /* by packet_free, for a packet with conn_unconfirmed set */
-	packet_conn_fn *held; /* by packet_hold_conn, for one that names any */
-	packet_conn_fn *back; /* by packet_conn_back, for one with conn_unconfirmed set */
+	packet_conn_fn *put;        /* by packet_free, for a packet with conn_unconfirmed set */
+	packet_conn_fn *get;        /* by packet_get_conn, for one that names any */
+	packet_conn_fn *revalidate; /* by packet_revalidate_conn, for one with conn_unconfirmed set */
 };
 void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_conn_slots *slots);
 /* p waits for longer than its batch takes, and will still want its connection: its number stays that connection's.
  * conn_unconfirmed is set from here on. */
-void packet_hold_conn(struct packet_pool *pool, struct packet *p);
+void packet_get_conn(struct packet_pool *pool, struct packet *p);
 /* It goes on, with its connection as that is now; CT_INFO_INVALID and none, if that has ended. */
-void packet_conn_back(struct packet_pool *pool, struct packet *p);
+void packet_revalidate_conn(struct packet_pool *pool, struct packet *p);
 
 /* The frame without its outer VLAN tag, which it has; its note of unfinished work goes with it. */
 void packet_take_tag_out(struct packet *p);
