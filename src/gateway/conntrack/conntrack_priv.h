@@ -10,7 +10,7 @@
  *                                       the trackers, a row of one table each: they judge
  *                                       and say what follows from it
  *   identity, life                      which do it
- *   spare, expect, icmp, flow, export   what others ask for
+ *   spare, expect, icmp, flow, record   what others ask for
  *   conntrack                           the hooks
  *   expiry                              what the clock ends
  */
@@ -191,6 +191,7 @@ enum ct_judgement {
 typedef uint32_t ct_judgement; /* bits of it */
 
 struct ct_deferred;
+struct ct_record;
 
 /* A row of the table of protocols (protocol.c): all that is particular to one. What is NULL does nothing, what is 0 is
  * never. None of the functions touches a timer, a list or a slot: they read packets and write the connection. */
@@ -225,6 +226,10 @@ struct ct_protocol {
 			       const struct ct_fragment_first *first);
 	/* A quoted packet of direction dir may be on its way; NULL: any. */
 	bool (*quote_fits)(const struct conn *c, enum ct_dir dir, const struct l4_view *quoted);
+
+	/* What a record of the connection (record.h) has besides what all have; written, and read behind that. */
+	void (*save)(const struct conntrack *ct, uint32_t index, struct ct_record *out);
+	void (*restore)(struct conntrack *ct, uint32_t index, const struct ct_record *r);
 
 	const char *const *state_names;
 	uint8_t n_states;

@@ -17,6 +17,7 @@
  */
 #include "gateway/conntrack/conntrack_priv.h"
 #include "gateway/conntrack/flow.h"
+#include "gateway/conntrack/record.h"
 
 /* Both questions of a resolver (A and AAAA), each asked twice. */
 #define QUERY_PACKETS_MAX 4
@@ -228,12 +229,50 @@ static ct_judgement deferred(struct conn *c, enum ct_dir dir, const struct ct_de
 	return j;
 }
 
+static void save(const struct conntrack *ct, uint32_t index, struct ct_record *out)
+{
+	uint32_t age = ct_now_tick(ct) - ct_conn(ct, index)->half[CT_ORIGINAL].datagram.first_tick;
+
+	out->age_ms = (uint64_t)age * (CT_TICK_NS / NS_PER_MS);
+}
+
+/* It has just begun, by the config of this core. */
+static void grow_old(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	for (int d = 0; d < N_CT_DIRS; d++)
+		c->half[d].datagram.first_tick -= (uint32_t)(r->age_ms / (CT_TICK_NS / NS_PER_MS));
+	if (c->status & CT_ASSURED)
+		(void)become_stream(c);
+}
+
+static void udp_restore(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	(void)udp_begin(ct, index, NULL);
+	grow_old(ct, index, r);
+}
+
+static void icmp_restore(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	(void)icmp_begin(ct, index, NULL);
+	grow_old(ct, index, r);
+}
+
+static void restore(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	set_class(ct, index, CT_DATAGRAM_OTHER, 0);
+	grow_old(ct, index, r);
+}
+
 const struct ct_protocol ct_udp = {
 	.begin = udp_begin,
 	.packet = udp_packet,
 	.confirmed = confirmed,
 	.timeout = plain_timeout,
 	.deferred = deferred,
+	.save = save,
+	.restore = udp_restore,
 	.finished = is_answered_query,
 	.finished_ticks = ANSWERED_TICKS,
 	.idle_ticks = IDLE_TICKS,
@@ -246,13 +285,15 @@ const struct ct_protocol ct_icmp = {
 	.confirmed = confirmed,
 	.timeout = plain_timeout,
 	.deferred = deferred,
+	.save = save,
+	.restore = icmp_restore,
 };
 
 /* Those that differ in nothing but how long they live. */
 #define ROW(begin_, timeout_) \
 	{ \
 		.begin = (begin_), .packet = packet, .confirmed = confirmed, .timeout = (timeout_), \
-		.deferred = deferred \
+		.deferred = deferred, .save = save, .restore = restore \
 	}
 
 const struct ct_protocol ct_udplite = ROW(udplite_begin, udplite_timeout);

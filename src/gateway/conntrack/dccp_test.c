@@ -80,7 +80,8 @@ static uint32_t ref_now(struct bench *b)
 	return conntrack_find(b->ct, &t);
 }
 
-static void play(const char *what, const struct step *steps, size_t n)
+/* reborn: behind each step all connections are begun again from their records. */
+static void play(const char *what, const struct step *steps, size_t n, bool reborn)
 {
 	struct bench b;
 
@@ -94,14 +95,18 @@ static void play(const char *what, const struct step *steps, size_t n)
 
 		if (passes != steps[i].passes || state != steps[i].state)
 			fail_msg("%s, step %zu: %d, state %u", what, i, passes, state);
+		if (reborn)
+			bench_reborn(&b);
 	}
 	bench_stop(&b);
 }
 
-#define PLAY(steps) play(#steps, steps, sizeof(steps) / sizeof((steps)[0]))
+#define PLAY(steps) \
+	(play(#steps, steps, sizeof(steps) / sizeof((steps)[0]), false), \
+	 play(#steps ", from records", steps, sizeof(steps) / sizeof((steps)[0]), true))
 
 /* Would catch: a packet of the wrong side or out of order taken, a connection that never opens or cannot be opened
- * again on the same ports, roles that are not turned round behind a DCCP-Listen. */
+ * again on the same ports, roles that are not turned round behind a DCCP-Listen; a record without them. */
 static void test_connections(void **state)
 {
 	(void)state;

@@ -31,6 +31,7 @@
  * Next: src/gateway/conntrack/conntrack.c
  */
 #include "gateway/conntrack/conntrack_priv.h"
+#include "gateway/conntrack/record.h"
 #include "stack/wire/sctp.h"
 
 const char *const ct_sctp_state_names[N_CT_SCTP_STATES] = {
@@ -210,6 +211,18 @@ static enum ct_end_reason end_reason(const struct conn *c)
 	return c->tcp_state == CT_SCTP_CLOSED ? CT_END_CLOSED : CT_END_TIMEOUT;
 }
 
+static void save(const struct conntrack *ct, uint32_t index, struct ct_record *out)
+{
+	for (int d = 0; d < N_CT_DIRS; d++)
+		out->half[d].sctp = ct_conn(ct, index)->half[d].sctp;
+}
+
+static void restore(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	for (int d = 0; d < N_CT_DIRS; d++)
+		ct_conn(ct, index)->half[d].sctp = r->half[d].sctp;
+}
+
 const struct ct_protocol ct_sctp = {
 	.can_begin = can_begin,
 	.begin = begin,
@@ -217,6 +230,8 @@ const struct ct_protocol ct_sctp = {
 	.packet = packet,
 	.timeout = timeout,
 	.end_reason = end_reason,
+	.save = save,
+	.restore = restore,
 	.state_names = ct_sctp_state_names,
 	.n_states = N_CT_SCTP_STATES,
 };

@@ -172,7 +172,8 @@ static uint8_t state_now(struct bench *b)
 	return ref == CONN_NONE ? NO_CONN : conntrack_conn(b->ct, conn_index(ref))->tcp_state;
 }
 
-static void play(const char *what, const struct step *steps, size_t n)
+/* reborn: behind each step all connections are begun again from their records. */
+static void play(const char *what, const struct step *steps, size_t n, bool reborn)
 {
 	struct bench b;
 
@@ -185,15 +186,19 @@ static void play(const char *what, const struct step *steps, size_t n)
 
 		if (passes != steps[i].passes || state_now(&b) != steps[i].state)
 			fail_msg("%s, step %zu: %d, state %u", what, i, passes, state_now(&b));
+		if (reborn)
+			bench_reborn(&b);
 	}
 	bench_stop(&b);
 }
 
-#define PLAY(steps) play(#steps, steps, sizeof(steps) / sizeof((steps)[0]))
+#define PLAY(steps) \
+	(play(#steps, steps, sizeof(steps) / sizeof((steps)[0]), false), \
+	 play(#steps ", from records", steps, sizeof(steps) / sizeof((steps)[0]), true))
 
 /* Would catch: a state that is entered by the wrong side or not at all; a tag that is not asked for, or asked for where
  * it may be another; an association that cannot be set up again in place; a restart that is refused, or that the first
- * packet of a forger brings about. */
+ * packet of a forger brings about; a record (record.h) without something that the next packet is judged by. */
 static void test_associations(void **state)
 {
 	(void)state;

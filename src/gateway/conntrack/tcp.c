@@ -38,6 +38,7 @@
 #include <stddef.h>
 
 #include "gateway/conntrack/flow.h"
+#include "gateway/conntrack/record.h"
 #include "gateway/conntrack/tcp_priv.h"
 
 const char *const ct_tcp_state_names[N_CT_TCP_STATES] = {
@@ -396,6 +397,32 @@ static bool finished(const struct conn *c)
 	return c->tcp_state == CT_TCP_TIME_WAIT || c->tcp_state == CT_TCP_CLOSE;
 }
 
+static void save(const struct conntrack *ct, uint32_t index, struct ct_record *out)
+{
+	const struct conn *c = ct_conn(ct, index);
+	const struct ct_tcp_last *last = &ct->side[index].tcp_last;
+
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		out->half[d].tcp = c->half[d].tcp;
+		out->half[d].flags = c->half[d].flags;
+		out->half[d].scale = c->half[d].scale;
+	}
+	out->tcp_last = (struct ct_record_last){ last->number, last->win, last->flags, last->scale };
+}
+
+static void restore(struct conntrack *ct, uint32_t index, const struct ct_record *r)
+{
+	struct conn *c = ct_conn(ct, index);
+
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		c->half[d].tcp = r->half[d].tcp;
+		c->half[d].flags = r->half[d].flags;
+		c->half[d].scale = r->half[d].scale;
+	}
+	ct->side[index].tcp_last =
+		(struct ct_tcp_last){ r->tcp_last.number, r->tcp_last.win, r->tcp_last.flags, r->tcp_last.scale };
+}
+
 const struct ct_protocol ct_tcp = {
 	.can_begin = can_begin,
 	.begin = begin,
@@ -408,6 +435,8 @@ const struct ct_protocol ct_tcp = {
 	.first_fragment = ct_tcp_first_fragment,
 	.later_fragment = ct_tcp_later_fragment,
 	.quote_fits = ct_tcp_quote_fits,
+	.save = save,
+	.restore = restore,
 	.state_names = ct_tcp_state_names,
 	.n_states = N_CT_TCP_STATES,
 };

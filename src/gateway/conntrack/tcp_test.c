@@ -414,7 +414,8 @@ static bool is_end(const struct row *r)
 	return r->dir == 0 && r->after_s == 0;
 }
 
-static void run_story(const struct story *s, uint32_t client0, uint32_t server0)
+/* reborn: behind each row all connections are begun again from their records. */
+static void run_story(const struct story *s, uint32_t client0, uint32_t server0, bool reborn)
 {
 	struct bench b;
 	struct ct_config cfg = { .pick_up = s->pick_up, .timeout = { .tcp_unacknowledged = 300 } };
@@ -434,6 +435,8 @@ static void run_story(const struct story *s, uint32_t client0, uint32_t server0)
 		}
 		if (state_now(&b) != r->state)
 			fail_msg("%s, row %d: state %d, not %d", s->name, (int)(r - s->row), state_now(&b), r->state);
+		if (reborn)
+			bench_reborn(&b);
 	}
 	bench_stop(&b);
 }
@@ -446,7 +449,15 @@ static void test_stories(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(stories); i++)
 		for (size_t k = 0; k < ARRAY_LEN(first); k++)
-			run_story(&stories[i], first[k][0], first[k][1]);
+			run_story(&stories[i], first[k][0], first[k][1], false);
+}
+
+/* Would catch: a record (record.h) without something that the next segment is judged by. */
+static void test_stories_from_records(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(stories); i++)
+		run_story(&stories[i], 1000, 5000, true);
 }
 
 /* Would catch: a state or class added without its cells, a value that is none, a cell through which a stray segment
@@ -611,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_credit_of_gigabytes),
 		cmocka_unit_test(test_stories),
+		cmocka_unit_test(test_stories_from_records),
 		cmocka_unit_test(test_quote),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

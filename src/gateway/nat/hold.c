@@ -67,6 +67,22 @@ bool nat_hold(struct nat *n, uint32_t index, uint32_t ref)
 	return true;
 }
 
+uint32_t nat_holds_of(const struct nat *n, uint32_t index, uint32_t ref[2])
+{
+	const struct conn *c = conntrack_conn(n->ct, index);
+
+	ref[0] = conntrack_ext(n->ct, index)->nat_ref;
+	if (!(c->status & CT_MAPPED))
+		return 0;
+	if (nat_ref_kind(ref[0]) != NAT_HOLD_PAIR)
+		return 1;
+	const struct nat_hairpin_pair *pair = pair_at(n, ref[0]);
+
+	ref[0] = pair->entered;
+	ref[1] = pair->source;
+	return 2;
+}
+
 void nat_release(void *ctx, struct conn *c, uint32_t index)
 {
 	struct nat *n = ctx;

@@ -327,6 +327,8 @@ bool nat_pinhole_for(const struct nat *n, uint32_t mapping, uint32_t remote, uin
 /* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
  * been given back. */
 bool nat_hold(struct nat *n, uint32_t index, uint32_t ref);
+/* What it holds, none of them a pair; how many there are: 0 to 2. */
+uint32_t nat_holds_of(const struct nat *n, uint32_t index, uint32_t ref[2]);
 /* Slot of conntrack. */
 void nat_release(void *ctx, struct conn *c, uint32_t index);
 /* True when the config still has the addresses and ports that the connection uses. */
