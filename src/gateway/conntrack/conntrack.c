@@ -529,6 +529,8 @@ void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)
 		work(ct, hook, b->p[i], &track[i]);
 	for (uint32_t i = 0; i < b->n && ct->has_zones; i++)
 		choose_table(ct, b->p[i]);
+	if (env_traced(ct->env))
+		ct_trace(ct, b);
 }
 
 /* Where no rule says which side is outside, what is translated on its way out began inside. */

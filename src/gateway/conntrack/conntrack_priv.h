@@ -311,4 +311,7 @@ static inline void ct_set_invalid(struct conntrack *ct, struct packet *p)
 	ct->counts[CT_COUNT_INVALID]++;
 }
 
+/* trace.c: tells the trace slot, when somebody listens, what each packet of b belongs to. */
+void ct_trace(struct conntrack *ct, const struct batch *b);
+
 #endif

@@ -160,6 +160,27 @@ static struct rewrite target(const struct flowcache *s, uint32_t ref, const stru
 	return (struct rewrite){ .src = d->src, .dst = d->dst, .sport = d->sport, .dport = d->dport };
 }
 
+/* For the trace slot, before the packet is changed. Apart, so that nothing of it weighs on packets that nobody traces.
+ */
+static __attribute__((noinline, cold)) void tell(const struct flowcache *s, const struct packet *p,
+						 const struct plain *v, uint32_t ref, const struct ct_half *h)
+{
+	const struct ip_adjacency *a = &s->adjacency[h->flowcache.adjacency];
+	struct rewrite to = target(s, ref, h, v);
+	struct trace_step step = { .kind = TRACE_FLOWCACHE, .p = p };
+
+	step.flow.conn = conn_index(ref);
+	step.flow.is_reply = conn_dir(ref) == CT_REPLY;
+	step.flow.ifindex = a->ifindex;
+	memcpy(step.flow.mac.b, a->header, sizeof(step.flow.mac.b));
+	step.flow.now = (struct trace_tuple){ .src = ip_addr_v4(to.src),
+					      .dst = ip_addr_v4(to.dst),
+					      .sport = to.sport,
+					      .dport = to.dport,
+					      .proto = v->proto };
+	env_trace(s->env, &step);
+}
+
 static void send(struct flowcache *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h)
 {
 	const struct ct_flowcache *e = &h->flowcache;
@@ -167,6 +188,8 @@ static void send(struct flowcache *s, struct packet *p, const struct plain *v, u
 	struct rewrite to = target(s, ref, h, v);
 	uint32_t len = PLAIN_L3 + (uint32_t)v->total_len;
 
+	if (env_traced(s->env))
+		tell(s, p, v, ref, h);
 	translate(s, p, v, &to);
 	if (p->len != len) /* Ethernet padding */
 		p->len = len;

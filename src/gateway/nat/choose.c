@@ -79,24 +79,23 @@ static uint32_t pick_in(struct nat *n, const struct nat_action *a, const struct 
 	return size > UINT32_MAX ? rng_u32(&n->env->rng) : first + rng_below(&n->env->rng, (uint32_t)size);
 }
 
-bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
+static bool choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_action *a)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
-	struct nat_action a = { .kind = NAT_ACTION_NONE };
 	uint32_t addr = o->dst, port = o->dport;
 
-	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, &a) == VERDICT_DROP) {
+	if (n->rules != NULL && n->rules(n->rules_ctx, hook, p, a) == VERDICT_DROP) {
 		p->verdict = VERDICT_DROP;
 		return false;
 	}
-	switch ((enum nat_action_kind)a.kind) {
+	switch ((enum nat_action_kind)a->kind) {
 	case NAT_ACTION_RANGE:
-		if (a.flags & NAT_FLAG_ADDRESS)
-			addr = pick_in(n, &a, o, a.range.first, a.range.last);
+		if (a->flags & NAT_FLAG_ADDRESS)
+			addr = pick_in(n, a, o, a->range.first, a->range.last);
 		break;
 	case NAT_ACTION_PREFIX:
-		addr = replace_prefix(addr, a.range.first, a.prefix_len);
+		addr = replace_prefix(addr, a->range.first, a->prefix_len);
 		break;
 	case NAT_ACTION_REDIRECT:
 		addr = hook == HOOK_OUTPUT ? IP4(127, 0, 0, 1)
@@ -114,10 +113,20 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 		return true;
 	}
 	c->status |= CT_DNAT_DONE;
-	if (a.flags & NAT_FLAG_PORT)
-		port = pick_in(n, &a, o, a.ports.first, a.ports.last);
+	if (a->flags & NAT_FLAG_PORT)
+		port = pick_in(n, a, o, a->ports.first, a->ports.last);
 	set_destination(c, addr, port);
 	return true;
+}
+
+bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index)
+{
+	struct nat_action a = { .kind = NAT_ACTION_NONE };
+	bool done = choose_dst(n, hook, p, index, &a);
+
+	if (env_traced(n->env) && p->verdict != VERDICT_STOLEN)
+		nat_trace_choice(n, TRACE_DESTINATION, p, &a, done ? NAT_CHOICE_MADE : NAT_CHOICE_REFUSED);
+	return done;
 }
 
 /* Source. */
@@ -342,6 +351,8 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 		if (p->verdict == VERDICT_STOLEN)
 			return false;
 		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
+		if (env_traced(n->env))
+			nat_trace_choice(n, TRACE_SOURCE, p, &s->action, NAT_CHOICE_REFUSED);
 		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? nat_request_address(w, 0) : 0);
 		return false;
 	}
@@ -350,5 +361,7 @@ bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct n
 	nat_mark_sides(c);
 	if (YG_UNLIKELY(is_pptp(&c->half[CT_ORIGINAL].tuple)))
 		c->status |= CT_HELPED;
+	if (env_traced(n->env))
+		nat_trace_choice(n, TRACE_SOURCE, p, &s->action, NAT_CHOICE_MADE);
 	return true;
 }

@@ -474,6 +474,11 @@ struct nat_source {
 	uint32_t address;
 };
 
+/* trace.c: for the trace slot, when somebody listens. */
+enum nat_choice { NAT_CHOICE_MADE, NAT_CHOICE_REFUSED };
+__attribute__((cold)) void nat_trace_choice(const struct nat *n, enum trace_kind side, const struct packet *p,
+					    const struct nat_action *a, enum nat_choice choice);
+
 /* Asks the rules. */
 void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s);
 /* Holds what was drawn and has the REPLY tuple looked for. False, and nothing is held, when it takes more than that. */

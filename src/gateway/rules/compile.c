@@ -373,9 +373,12 @@ static void compile_stmt(struct compiler *c, const struct rule_stmt *s, uint32_t
 	emit(c, in);
 }
 
-static void add_row(struct compiler *c, const struct rule_chain *ch, const struct rule *r, uint32_t counter)
+static void add_row(struct compiler *c, const struct rule_chain *ch, const struct rule *r, uint32_t start,
+		    uint32_t counter)
 {
-	struct rules_row row = { .inet = c->t->inet, .counter = counter };
+	struct rules_row row = {
+		.inet = c->t->inet, .counter = counter, .start = start, .pos = r != NULL ? r->pos : ch->pos
+	};
 
 	if (!grow(c, &c->rs->row, c->rs->n_rows, sizeof(row)))
 		return;
@@ -426,7 +429,7 @@ static void compile_rule(struct compiler *c, const struct rule_chain *ch, const 
 	for (uint32_t i = from; i < c->rs->n_insns; i++)
 		c->rs->insn[i].next = c->rs->n_insns;
 	add_state(c, &state);
-	add_row(c, ch, r, counter);
+	add_row(c, ch, r, from, counter);
 }
 
 static void compile_chain(struct compiler *c, const struct rule_chain *ch, uint32_t number)
@@ -436,10 +439,11 @@ static void compile_chain(struct compiler *c, const struct rule_chain *ch, uint3
 				   .priority = ch->priority,
 				   .order = ch->order,
 				   .policy_drop = ch->policy_drop,
-				   .start = c->rs->n_insns };
+				   .start = c->rs->n_insns,
+				   .row = c->rs->n_rows };
 
 	c->start[number] = c->rs->n_insns;
-	add_row(c, ch, NULL, NO_COUNTER);
+	add_row(c, ch, NULL, c->rs->n_insns, NO_COUNTER);
 	for (size_t i = 0; i < ch->n_rules; i++)
 		compile_rule(c, ch, &ch->rule[i]);
 	emit(c, (struct insn){ .op = INSN_END });

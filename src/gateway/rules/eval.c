@@ -564,75 +564,115 @@ static enum packet_verdict policy(const struct base_chain *chain, struct packet 
 	return VERDICT_DROP;
 }
 
-enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
-			       struct nat_action *nat)
+/* What follows from a map: as decide, and *in stands behind the rule where the map has nothing. */
+static bool decide_map(struct walk *w, const struct vmap_entry *e, const struct insn **in,
+		       const struct base_chain *chain, enum packet_verdict *out)
+{
+	if (e == NULL) {
+		*in = &w->r->rs->insn[(*in)->next];
+		return false;
+	}
+	if (e->op != INSN_RETURN)
+		return decide(w, e->op, e->target, in, out);
+	if (w->depth == 0) {
+		*out = policy(chain, w->p);
+		return true;
+	}
+	*in = w->stack[--w->depth];
+	return false;
+}
+
+/* One walk, compiled twice: `traced` is a constant, and costs nothing where it is false. */
+static inline __attribute__((always_inline)) enum packet_verdict
+walk_chain(struct rules *r, const struct base_chain *chain, struct packet *p, struct nat_action *nat, bool traced)
 {
 	struct walk w; /* the stack is written before it is read */
 	const struct insn *insn = r->rs->insn, *in = &insn[chain->start];
 	const struct vmap_entry *e;
 	enum packet_verdict verdict;
+	bool passed;
 
 	w.r = r;
 	w.p = p;
 	w.nat = nat;
 	w.depth = 0;
-	for (;;) {
+	for (;; in = passed ? in + 1 : &insn[in->next]) {
+	again:
 		if (YG_UNLIKELY(in->varies != INSN_SAME))
 			note_varies(&w, in);
 		switch (in->op) {
 		/* What most rules ask for, without further calls. */
 		case INSN_IFACE:
-			in = iface_in(r, in->a, in->key, p) != in->negate ? in + 1 : &insn[in->next];
+			passed = iface_in(r, in->a, in->key, p) != in->negate;
 			break;
 		case INSN_BITS:
-			if (in->key == KEY_CT_STATE)
-				in = ((ct_state_bit(p) & in->a) != 0) != in->negate ? in + 1 : &insn[in->next];
-			else
-				in = matches(&w, in) ? in + 1 : &insn[in->next];
+			passed = in->key == KEY_CT_STATE ? ((ct_state_bit(p) & in->a) != 0) != in->negate
+							 : matches(&w, in);
 			break;
 		case INSN_END:
 		case INSN_RETURN:
+			if (traced)
+				rules_trace_return(r, p, in, w.depth == 0 ? chain : NULL);
 			if (w.depth == 0)
 				return policy(chain, p);
 			in = w.stack[--w.depth];
-			break;
+			goto again;
 		case INSN_ACCEPT:
 		case INSN_DROP:
 		case INSN_JUMP:
 		case INSN_GOTO:
 		case INSN_CONTINUE:
+			if (traced)
+				rules_trace_rule(r, p, in, in->op);
 			if (decide(&w, in->op, in->a, &in, &verdict))
 				return verdict;
-			break;
+			goto again;
 		case INSN_VMAP:
 			e = vmap_find(&w, in);
-			if (e == NULL)
-				in = &insn[in->next];
-			else if (e->op == INSN_RETURN && w.depth == 0)
-				return policy(chain, p);
-			else if (e->op == INSN_RETURN)
-				in = w.stack[--w.depth];
-			else if (decide(&w, e->op, e->target, &in, &verdict))
+			if (traced && e != NULL)
+				rules_trace_map(r, p, in, e->op, w.depth == 0 ? chain : NULL);
+			if (decide_map(&w, e, &in, chain, &verdict))
 				return verdict;
-			break;
+			goto again;
 		case INSN_REJECT:
+			if (traced)
+				rules_trace_rule(r, p, in, in->op);
 			reject(&w, in);
 			return VERDICT_DROP;
-		case INSN_NAT:
-			if (nat == NULL) { /* check.c refuses it outside nat chains */
-				in = &insn[in->next];
+		case INSN_NAT: /* check.c refuses it outside nat chains */
+			passed = false;
+			if (nat == NULL)
 				break;
-			}
 			*nat = r->rs->nat[in->a];
+			if (traced)
+				rules_trace_rule(r, p, in, in->op);
 			return VERDICT_CONTINUE;
 		case INSN_NAT_MAP:
-			if (nat_by_map(&w, in))
-				return VERDICT_CONTINUE;
-			in = &insn[in->next];
-			break;
+			passed = false;
+			if (!nat_by_map(&w, in))
+				break;
+			if (traced)
+				rules_trace_rule(r, p, in, in->op);
+			return VERDICT_CONTINUE;
 		default:
-			in = act(&w, in) ? in + 1 : &insn[in->next];
+			passed = act(&w, in);
 			break;
 		}
+		if (traced && passed && in + 1 == &insn[in->next])
+			rules_trace_rule(r, p, in, in->op);
 	}
+}
+
+static __attribute__((noinline, cold)) enum packet_verdict walk_traced(struct rules *r, const struct base_chain *chain,
+								       struct packet *p, struct nat_action *nat)
+{
+	return walk_chain(r, chain, p, nat, true);
+}
+
+enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
+			       struct nat_action *nat)
+{
+	if (env_traced(r->env))
+		return walk_traced(r, chain, p, nat);
+	return walk_chain(r, chain, p, nat, false);
 }

@@ -290,13 +290,13 @@ void rules_set_mark_changed(struct rules *r, rules_mark_changed_fn *fn, void *ct
 	r->mark_changed_ctx = ctx;
 }
 
-bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
+bool rules_line_at(const struct rules *r, uint32_t i, struct rules_line *out)
 {
 	const struct rules_row *row;
 
-	if (r->rs == NULL || *cursor >= r->rs->n_rows)
+	if (r->rs == NULL || i >= r->rs->n_rows)
 		return false;
-	row = &r->rs->row[(*cursor)++];
+	row = &r->rs->row[i];
 	*out = (struct rules_line){
 		.table = row->table,
 		.chain = row->chain,
@@ -304,6 +304,15 @@ bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
 		.family = row->inet ? "inet" : "ip",
 		.has_counter = row->counter != UINT32_MAX,
 	};
+	return true;
+}
+
+bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out)
+{
+	if (!rules_line_at(r, *cursor, out))
+		return false;
+	const struct rules_row *row = &r->rs->row[(*cursor)++];
+
 	if (out->has_counter) {
 		counter_paths_flush(r->paths, r->counter);
 		out->packets = r->counter[row->counter].packets;

@@ -89,6 +89,8 @@ struct rules_line {
 	uint64_t start_packets, start_bytes; /* what of them the file said */
 	bool has_counter;
 };
+/* The names and the text of a row (of rules_next, or of a traced rule), without its counter. False behind the last. */
+bool rules_line_at(const struct rules *r, uint32_t row, struct rules_line *out);
 /* For `yangguan rules`: every rule in order; false at the end. */
 bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out);
 

@@ -125,6 +125,7 @@ struct base_chain {
 			      priority */
 	uint32_t next_nat; /* of type nat: the one behind it at its hook, RULES_NO_PLACE: none */
 	uint32_t start;    /* instruction */
+	uint32_t row;      /* the chain's own */
 	char name[2 * AST_NAME_MAX + 1]; /* "table chain" */
 };
 
@@ -133,6 +134,8 @@ struct rules_row {
 	const char *table, *chain, *text; /* text NULL: the chain's own line */
 	bool inet;
 	uint32_t counter; /* UINT32_MAX: none */
+	uint32_t start;   /* instruction with which it begins */
+	struct text_pos pos;
 };
 
 struct counter {
@@ -278,6 +281,13 @@ uint32_t rules_find_pool(const struct nat_config *pools, const char *name);
 /* eval.c: walks one chain for one packet. With nat not NULL a translation ends the walk and stands there. */
 enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
 			       struct nat_action *nat);
+/* trace.c: for the trace slot, when somebody listens. op: what the rule said, INSN_*; ended: the base chain that ends
+ * there, or NULL. */
+void rules_trace_rule(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op);
+void rules_trace_return(const struct rules *r, const struct packet *p, const struct insn *in,
+			const struct base_chain *ended);
+void rules_trace_map(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op,
+		     const struct base_chain *ended);
 /* Makes iface_mask anew when the IP layer's config is another one. */
 void rules_map_interfaces(struct rules *r, const struct ip_config *ip);
 static inline void rules_see_interfaces(struct rules *r)

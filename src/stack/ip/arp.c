@@ -33,6 +33,8 @@ static void arp_send(struct ip_stack *s, uint32_t ifindex, const struct arp_view
 	if (p == NULL)
 		return;
 	s->env->ledger.n_originated++;
+	if (env_traced(s->env))
+		trace_end(&s->env->trace, TRACE_MADE, p);
 	struct ether_view eth = { .dst = *to, .src = v->sha, .type = ETHERTYPE_ARP };
 
 	memset(packet_frame(p), 0, ETHER_MIN_FRAME);

@@ -79,6 +79,8 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
 	const struct device *dev = input_device(s, ifindex);
 
+	if (env_traced(s->env))
+		trace_batch(&s->env->trace, &(struct trace_step){ .kind = TRACE_RECEIVED, .ifindex = ifindex }, b);
 	ether_input_cached(s, ifindex, b);
 	if (b->n == 0)
 		return;

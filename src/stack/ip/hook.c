@@ -52,6 +52,31 @@ void hook_list_keep_stats(struct hook_list *list, const struct hook_list *old)
 	}
 }
 
+/* What the entry has left: packets that it took and may have freed are NULL by now. */
+static void tell_done(struct env *env, struct trace_step *step, const struct batch *b)
+{
+	step->kind = TRACE_HOOK_DONE;
+	for (uint32_t i = 0; i < b->n; i++) {
+		step->p = b->p[i];
+		if (step->p == NULL)
+			continue;
+		step->hook.verdict = step->p->verdict;
+		env_trace(env, step);
+	}
+}
+
+/* The same as running it, told before and behind. */
+static void run_traced(struct env *env, struct hook_list *list, uint32_t i, enum ip_hook hook, struct batch *b)
+{
+	struct hook_entry *e = &list->entry[i];
+	struct trace_step step = { .kind = TRACE_HOOK,
+				   .hook = { .hook = (uint8_t)hook, .entry = i, .priority = e->priority } };
+
+	trace_batch(&env->trace, &step, b);
+	e->fn(e->ctx, hook, b);
+	tell_done(env, &step, b);
+}
+
 void hook_run(struct env *env, struct hook_list *list, enum ip_hook hook, struct batch *b)
 {
 	struct stage_stats *outer = env->stages.at_work;
@@ -60,7 +85,10 @@ void hook_run(struct env *env, struct hook_list *list, enum ip_hook hook, struct
 		return;
 	for (uint32_t i = 0; i < list->n && b->n > 0; i++) {
 		stage_next_at(&env->stages, &list->entry[i].stats, b->n);
-		list->entry[i].fn(list->entry[i].ctx, hook, b);
+		if (env_traced(env))
+			run_traced(env, list, i, hook, b);
+		else
+			list->entry[i].fn(list->entry[i].ctx, hook, b);
 		batch_settle(b, env->pool, &env->ledger);
 	}
 	stage_leave(&env->stages, outer);

@@ -256,6 +256,8 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 	enum icmp_silence silence = send_error(s, p, type, code, info);
 
 	s->icmp.counts[silence]++;
+	if (env_traced(s->env))
+		ip_trace_answered(s, p, type, code, silence);
 	return silence;
 }
 
@@ -279,6 +281,8 @@ static struct packet *reset_for(struct ip_stack *s, const struct packet *p)
 		flags |= TCP_ACK;
 	}
 	q->ip.df = true;
+	if (env_traced(s->env))
+		trace_end(&s->env->trace, TRACE_RESET, p);
 	q->zone = p->to_us ? p->zone : ip_zone_from(s, p);
 	ip_packet_finish(q);
 	tcp_emit(packet_l4(q), p->l4.dport, p->l4.sport, seq, ack, flags, 0);

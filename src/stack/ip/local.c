@@ -20,12 +20,22 @@
 
 #include "stack/ip/stack_priv.h"
 
+static struct packet *reassemble_traced(struct ip_stack *s, struct packet *p)
+{
+	trace_end(&s->env->trace, TRACE_REASSEMBLY, p);
+	struct packet *whole = reassembly_input(s->reassembly, p);
+	if (whole != NULL)
+		trace_end(&s->env->trace, TRACE_MADE, whole);
+	return whole;
+}
+
 /* Fragments out, whole packets in their last fragment's place. */
 static void local_reassemble(struct ip_stack *s, struct batch *b)
 {
 	for (uint32_t i = 0; i < b->n; i++) {
-		if (YG_UNLIKELY(ipv4_is_fragment(&b->p[i]->ip)))
-			b->p[i] = reassembly_input(s->reassembly, b->p[i]);
+		if (YG_LIKELY(!ipv4_is_fragment(&b->p[i]->ip)))
+			continue;
+		b->p[i] = env_traced(s->env) ? reassemble_traced(s, b->p[i]) : reassembly_input(s->reassembly, b->p[i]);
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 }

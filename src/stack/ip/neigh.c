@@ -136,6 +136,8 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 {
 	struct neigh *n = neigh_find(s->neigh, p->out_ifindex, p->next_hop);
 
+	if (env_traced(s->env) && n != NULL)
+		ip_trace_neigh(s, p, n);
 	if (YG_LIKELY(n != NULL &&
 		      (n->state == NEIGH_REACHABLE || n->state == NEIGH_DELAY || n->state == NEIGH_PROBE))) {
 		transmit(s, p, n);
@@ -145,6 +147,8 @@ void neigh_output(struct ip_stack *s, struct packet *p)
 		enum drop_reason why;
 
 		n = neigh_make_for(s->neigh, p, &why);
+		if (env_traced(s->env))
+			ip_trace_neigh(s, p, n);
 		if (n == NULL) {
 			env_drop(s->env, p, why);
 			return;

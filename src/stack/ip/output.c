@@ -38,6 +38,8 @@ struct packet *ip_packet_new(struct ip_stack *s, uint32_t src, uint32_t dst, uin
 	if (p == NULL)
 		return NULL;
 	s->env->ledger.n_originated++;
+	if (env_traced(s->env))
+		trace_end(&s->env->trace, TRACE_MADE, p);
 	memset(packet_frame(p), 0, ETHER_HEADER_LEN);
 	p->l3_off = ETHER_HEADER_LEN;
 	p->l4_off = ETHER_HEADER_LEN + IPV4_HEADER_LEN;
@@ -70,6 +72,8 @@ void ip_queue_send(struct ip_stack *s, uint32_t ifindex)
 		return;
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_SEND, ifc->tx.n);
 
+	if (env_traced(s->env))
+		trace_batch(&s->env->trace, &(struct trace_step){ .kind = TRACE_SENT, .ifindex = ifindex }, &ifc->tx);
 	ifc->dev->ops->tx(ifc->dev, &ifc->tx);
 	stage_leave(&s->env->stages, outer);
 }
@@ -134,6 +138,8 @@ static void transmit_cut(struct ip_stack *s, struct packet *p, uint32_t mtu, con
 		env_drop(s->env, p, DROP_NO_BUFFER);
 		return;
 	}
+	if (env_traced(s->env))
+		trace_pieces(&s->env->trace, p->index, &out);
 	for (uint32_t i = 0; i < out.n; i++) {
 		if (out.p[i]->ip.total_len > mtu)
 			transmit_cut(s, out.p[i], mtu, to);
@@ -166,11 +172,14 @@ static void transmit_segments(struct ip_stack *s, struct packet *p, uint32_t mtu
 {
 	while (p != NULL) {
 		struct batch out = { .n = 0 };
+		uint32_t large = p->index;
 
 		if (gso_segment_some(s->env->pool, &s->env->ledger, &p, &out) == 0) {
 			env_drop(s->env, p, DROP_NO_BUFFER);
 			return;
 		}
+		if (env_traced(s->env))
+			trace_pieces(&s->env->trace, large, &out);
 		for (uint32_t i = 0; i < out.n; i++)
 			transmit_plain(s, out.p[i], mtu, to);
 	}
@@ -376,6 +385,8 @@ void ip_local_out(struct ip_stack *s, struct batch *b)
 	hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);
 	for (uint32_t i = 0; i < b->n; i++)
 		route_out(s, b->p[i], PASS_BEHIND_OUTPUT);
+	for (uint32_t i = 0; i < b->n && env_traced(s->env); i++)
+		ip_trace_route(s, b->p[i], ip_fib_route(s, b->p[i]->zone, b->p[i]->ip.dst));
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	stage_leave(&s->env->stages, outer);
 	if (b->n > 0)

@@ -133,6 +133,12 @@ static inline const struct fib_nexthop *ip_choose_path(const struct fib_route *r
 /* Milliseconds since midnight UT (RFC 791 and 792 timestamps). */
 uint32_t ip_time_ms(const struct ip_stack *s);
 
+/* trace.c: when somebody listens. r: the route to p's destination; n: NULL when there was no room for one. */
+void ip_trace_route(const struct ip_stack *s, const struct packet *p, const struct fib_route *r);
+void ip_trace_neigh(const struct ip_stack *s, const struct packet *p, const struct neigh *n);
+void ip_trace_answered(const struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code,
+		       enum icmp_silence silence);
+
 /* arp.c */
 /* Takes an ARP frame: leaves CONSUMED or DROP in p. */
 void arp_input(struct ip_stack *s, struct packet *p, const struct ether_view *eth);

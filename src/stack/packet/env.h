@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "stack/packet/packet.h"
 #include "stack/packet/stage.h"
+#include "stack/packet/trace.h"
 
 struct env {
 	struct packet_pool *pool;
@@ -24,8 +25,9 @@ struct env {
 	event_fn *emit;          /* never NULL; see env_emit */
 	void *emit_ctx;
 	const _Atomic(uint32_t)
-		*wanted;      /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
-	struct stages stages; /* stages.clock: a counter to measure by, or NULL */
+		*wanted;         /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
+	struct stages stages;    /* stages.clock: a counter to measure by, or NULL */
+	struct trace_slot trace; /* told each packet's steps; see env_set_trace */
 };
 
 /* Whether an event of this kind would be heard: for whoever makes so many that filling one in counts. */
@@ -38,6 +40,24 @@ static inline void env_emit(struct env *env, struct yg_event *e)
 {
 	e->time_ns = env->now;
 	env->emit(env->emit_ctx, e);
+}
+
+/* fn NULL: nobody listens. Between two entries into the core. */
+static inline void env_set_trace(struct env *env, trace_fn *fn, void *ctx)
+{
+	env->trace = (struct trace_slot){ .fn = fn, .ctx = ctx };
+	packet_pool_set_trace(env->pool, &env->trace);
+}
+
+static inline bool env_traced(const struct env *env)
+{
+	return YG_UNLIKELY(env->trace.fn != NULL);
+}
+
+/* Only when it is traced. */
+static inline void env_trace(const struct env *env, const struct trace_step *step)
+{
+	env->trace.fn(env->trace.ctx, step);
 }
 
 static inline void env_drop(struct env *env, struct packet *p, enum drop_reason reason)

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stack/packet/trace.h"
+
 #define CACHE_LINE 64
 
 struct packet_pool {
@@ -29,6 +31,7 @@ struct packet_pool {
 	struct pool small;
 	struct pool large;
 	struct packet_conn_slots conn;
+	struct trace_slot trace;
 };
 
 struct packet_pool *packet_pool_create(const struct packet_pool_config *cfg)
@@ -211,6 +214,11 @@ void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_co
 	pool->conn = *slots;
 }
 
+void packet_pool_set_trace(struct packet_pool *pool, const struct trace_slot *t)
+{
+	pool->trace = *t;
+}
+
 void packet_get_conn(struct packet_pool *pool, struct packet *p)
 {
 	if (pool->conn.get != NULL)
@@ -254,6 +262,8 @@ void packet_drop(struct packet_pool *pool, struct ledger *ledger, struct packet 
 {
 	assert((unsigned)reason < N_DROP_REASONS);
 	p->reason = (uint16_t)reason;
+	if (YG_UNLIKELY(pool->trace.fn != NULL))
+		trace_end(&pool->trace, TRACE_DROPPED, p);
 	ledger_drop(ledger, reason, p->out_ifindex != 0 ? p->out_ifindex : p->in_ifindex);
 	packet_free(pool, p);
 }
@@ -274,7 +284,11 @@ void batch_settle(struct batch *b, struct packet_pool *pool, struct ledger *ledg
 		else if (p->verdict == VERDICT_DROP)
 			packet_drop(pool, ledger, p, (enum drop_reason)p->reason);
 		else if (p->verdict == VERDICT_DELIVERED || p->verdict == VERDICT_CONSUMED) {
-			*(p->verdict == VERDICT_DELIVERED ? &ledger->n_delivered : &ledger->n_consumed) += 1;
+			bool delivered = p->verdict == VERDICT_DELIVERED;
+
+			*(delivered ? &ledger->n_delivered : &ledger->n_consumed) += 1;
+			if (YG_UNLIKELY(pool->trace.fn != NULL))
+				trace_end(&pool->trace, delivered ? TRACE_DELIVERED : TRACE_CONSUMED, p);
 			packet_free(pool, p);
 		}
 	}

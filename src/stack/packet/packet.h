@@ -210,6 +210,9 @@ struct packet_conn_slots {
 	packet_conn_fn *revalidate; /* by packet_revalidate_conn, for one with conn_unconfirmed set */
 };
 void packet_pool_set_conn_slots(struct packet_pool *pool, const struct packet_conn_slots *slots);
+/* Told of what is dropped, delivered and consumed (stack/packet/env.h, env_set_trace); copied. */
+struct trace_slot;
+void packet_pool_set_trace(struct packet_pool *pool, const struct trace_slot *t);
 /* p waits for longer than its batch takes, and will still want its connection: its number stays that connection's.
  * conn_unconfirmed is set from here on. */
 void packet_get_conn(struct packet_pool *pool, struct packet *p);
