@@ -652,6 +652,20 @@ static void free_paths(struct build *b)
 	}
 }
 
+static bool copy_file_names(struct build *b)
+{
+	const struct config *cfg = b->cfg;
+
+	b->snap->file = calloc(cfg->sources.n + 1, sizeof(*b->snap->file));
+	for (size_t i = 0; b->snap->file != NULL && i < cfg->sources.n; i++) {
+		b->snap->file[i] = strdup(cfg->sources.at[i].name);
+		if (b->snap->file[i] == NULL)
+			return false;
+		b->snap->n_files++;
+	}
+	return b->snap->file != NULL;
+}
+
 struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot *prev, struct config_errors **errors)
 {
 	struct build b = { .cfg = cfg, .prev = prev, .errors = errors };
@@ -660,7 +674,7 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap == NULL)
 		return NULL;
 	copy_values(&b);
-	bool ok = b.snap->text != NULL && build_interfaces(&b) && build_pools(&b) &&
+	bool ok = b.snap->text != NULL && copy_file_names(&b) && build_interfaces(&b) && build_pools(&b) &&
 		  snapshot_build_sources(b.snap, cfg) && build_rules(&b) && build_routes(&b);
 
 	rib_release(b.asked);
@@ -697,6 +711,9 @@ void snapshot_destroy(struct snapshot *s)
 	if (s->core.rules != NULL)
 		ruleset_destroy(s->core.rules);
 	free(s->nat_source);
+	for (uint32_t i = 0; i < s->n_files; i++)
+		free(s->file[i]);
+	free(s->file);
 	free(s->text);
 	free(s);
 }

@@ -26,6 +26,8 @@ struct snapshot {
 	size_t n_routes;    /* that follow from the config */
 	char *text;         /* the config file's text */
 	size_t text_len;
+	uint32_t n_files; /* that the config was read from; text_pos.file is a number from 1 on */
+	char **file;      /* their names */
 };
 
 /* Builds one from a config; prev may be NULL. On failure NULL and at

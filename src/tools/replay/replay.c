@@ -57,6 +57,7 @@ struct snapshot *replay_text_config(const char *name, const char *text, size_t l
 
 static const struct arg_option replay_options[] = {
 	{ 'o', "out", "DIR|IF=FILE", "recording: where to put what is sent; captures: what IF sends goes to FILE" },
+	{ 'x', "explain", NULL, "print the walk of every packet, step by step" },
 	{ 'c', "config", "FILE", "captures: the config" },
 	{ 'i', "in", "IF=FILE", "captures: what comes in on IF (pcap or pcapng)" },
 	{ 'm', "mac", "IF=MAC", "captures: IF's address (default: the first unicast destination in its capture)" },
@@ -68,7 +69,7 @@ static const struct arg_option replay_options[] = {
 
 const struct command_info replay_info = {
 	.name = "replay",
-	.synopsis = "DIR [--out DIR2]  |  -c FILE --in IF=a.pcap... --out IF=b.pcap...",
+	.synopsis = "[--explain] DIR [--out DIR2]  |  -c FILE --in IF=a.pcap... --out IF=b.pcap...",
 	.help = "run a recording or captures through the gateway's core, the same each time",
 	.options = replay_options,
 	.more = "DIR is what `run --record DIR` has stored: seed, configs, every step with its time. What the core "
@@ -79,7 +80,11 @@ const struct command_info replay_info = {
 		"would\n"
 		"answer the gateway's ARP requests, so the replay answers them, with the address 02:00 and the four "
 		"bytes\n"
-		"of the IPv4 address; frames that were sent by the captured machines keep their own.",
+		"of the IPv4 address; frames that were sent by the captured machines keep their own.\n\n"
+		"With --explain each packet has a number and a paragraph: each hook, each rule that matched with its\n"
+		"file and line, its connection, mapping, route and neighbour, and how it ended. A packet that waits\n"
+		"goes on under its number. What goes by the flow cache shows what that decided, and no rules.\n"
+		"Nothing else is changed by it (docs/explain.md).",
 	.example = "  yangguan replay /tmp/recording\n"
 		   "  yangguan replay -c yangguan.conf --in lan0=lan.pcap --in wan0=wan.pcap --out wan0=sent.pcap",
 };
@@ -100,7 +105,7 @@ int replay_main(int argc, char **argv)
 	if (a.n_words == 0 && args_has(&a, "config"))
 		return replay_capture(&a);
 	if (a.n_words == 1 && !args_has(&a, "config") && !args_has(&a, "in"))
-		return replay_journal(a.word[0], args_value(&a, "out"));
+		return replay_journal(a.word[0], &a);
 	fprintf(stderr, "yangguan replay: either DIR, or -c FILE with --in and --out (see: yangguan replay --help)\n");
 	return EXIT_USAGE;
 }

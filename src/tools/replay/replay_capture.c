@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "daemon/record/journal.h"
+#include "tools/replay/explain.h"
 #include "tools/replay/replay_priv.h"
 #include "base/ledger.h"
 #include "base/printable.h"
@@ -44,6 +45,7 @@ struct answer {
 struct capture {
 	struct gateway *gateway;
 	struct snapshot *snap;
+	struct explain *explain; /* NULL: without --explain */
 	bool neigh_auto;
 	uint64_t now, last_input;
 	struct capture_port port[IP_INTERFACES_MAX];
@@ -105,6 +107,7 @@ static void deliver_answers(struct capture *c)
 		b.n = 0;
 		batch_add(&b, p);
 		gateway_input(c->gateway, c->answer[i].ifindex, &b, c->now);
+		explain_print(c->explain);
 	}
 	c->n_answers = 0;
 }
@@ -300,6 +303,7 @@ static void input_due(struct capture *c)
 		port->face.n_rx_packets = port->pcap->n_rx_packets;
 		port->face.n_rx_bytes = port->pcap->n_rx_bytes;
 		gateway_input(c->gateway, i, &b, c->now);
+		explain_print(c->explain);
 		deliver_answers(c);
 	}
 }
@@ -317,6 +321,7 @@ static void run(struct capture *c)
 		input_due(c);
 		if (timer <= c->now) {
 			gateway_expire(c->gateway, c->now);
+			explain_print(c->explain);
 			deliver_answers(c);
 		}
 	}
@@ -371,7 +376,14 @@ static int with_core(struct capture *c, const struct args *a, const struct gatew
 	if (c->gateway == NULL)
 		return complain("no memory for the gateway's tables");
 	gateway_env(c->gateway)->wall_offset_ns = epoch_ns;
-	int rc = gateway_configure(c->gateway, &c->snap->core, 0);
+	if (args_has(a, "explain")) {
+		c->explain = explain_start(c->gateway);
+		if (c->explain == NULL)
+			status = complain("no memory for --explain");
+		else
+			explain_config(c->explain, c->snap);
+	}
+	int rc = status == 0 ? gateway_configure(c->gateway, &c->snap->core, 0) : 0;
 	if (rc != 0)
 		status = complain("the config does not fit: %s", strerror(-rc));
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX && status == 0; i++)
@@ -379,8 +391,11 @@ static int with_core(struct capture *c, const struct args *a, const struct gatew
 			status = open_port(c, a, i, epoch_ns);
 	if (status == 0) {
 		run(c);
+		explain_stop(c->explain);
+		c->explain = NULL;
 		status = report(c);
 	}
+	explain_stop(c->explain);
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (c->port[i].pcap != NULL)
 			gateway_attach(c->gateway, i, NULL, c->now);

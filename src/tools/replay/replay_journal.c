@@ -176,8 +176,14 @@ static void run_steps(struct replay *r)
 		return;
 	}
 	gateway_env(r->gateway)->wall_offset_ns = r->wall_offset_ns;
-	while (!r->failed && !r->stopped && !r->was_cut && replay_peek(r))
+	if (r->explains && (r->explain = explain_start(r->gateway)) == NULL)
+		replay_fail(r, "no memory for --explain");
+	while (!r->failed && !r->stopped && !r->was_cut && replay_peek(r)) {
 		replay_step(r);
+		explain_print(r->explain);
+	}
+	explain_stop(r->explain);
+	r->explain = NULL;
 	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++)
 		if (ip_stack_device(gateway_ip(r->gateway), i) != NULL)
 			gateway_attach(r->gateway, i, NULL, r->now);
@@ -232,15 +238,16 @@ static void close_all(struct replay *r)
 		close(r->dir_fd);
 }
 
-int replay_journal(const char *dir, const char *out_dir)
+int replay_journal(const char *dir, const struct args *a)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return EXIT_FAILED;
 	r->dir = dir;
+	r->explains = args_has(a, "explain");
 	r->dir_fd = r->out_fd = -1;
-	bool is_recording = open_all(r, out_dir);
+	bool is_recording = open_all(r, args_value(a, "out"));
 	if (!r->failed)
 		run_steps(r);
 	replay_captures_close(r);

@@ -14,6 +14,7 @@
 #include "core/gateway.h"
 #include "daemon/record/journal.h"
 #include "daemon/device/pcap.h"
+#include "tools/replay/explain.h"
 
 #define REPLAY_CAPTURES_MAX 256 /* names that devices have had, as in the recorder */
 
@@ -46,7 +47,9 @@ struct replay {
 	uint8_t seed[RNG_SEED_BYTES];
 	uint64_t now, wall_offset_ns; /* wall_offset_ns: as at the start, which the captures' times keep */
 	struct gateway *gateway;
-	struct snapshot *snap; /* NULL until the first config */
+	struct snapshot *snap;   /* NULL until the first config */
+	bool explains;           /* --explain */
+	struct explain *explain; /* NULL without it */
 	bool socket_open[PING_SOCKETS_MAX];
 	struct packet_pool *reader_pool;
 	struct ledger reader_ledger;

@@ -10,7 +10,7 @@
 #include "daemon/control/commands/args.h"
 
 /* A recording made by `run --record`. The exit status. */
-int replay_journal(const char *dir, const char *out_dir);
+int replay_journal(const char *dir, const struct args *a);
 /* Captures from elsewhere. */
 int replay_capture(const struct args *a);
 

@@ -187,6 +187,10 @@ static bool step_configure(struct replay *r, const char *line)
 		return true;
 	}
 	gateway_settle_routes(r->gateway);
+	if (r->explain != NULL) {
+		explain_print(r->explain); /* by the names that held */
+		explain_config(r->explain, snap);
+	}
 	snapshot_destroy(r->snap);
 	r->snap = snap;
 	return true;
