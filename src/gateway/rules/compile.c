@@ -234,7 +234,7 @@ static void compile_vmap(struct compiler *c, const struct rule_stmt *s)
 					 .target = chain_number(c, e->verdict, e->chain) };
 
 		if (e->is_rest) {
-			m->has_hold_down = true;
+			m->has_rest = true;
 			m->rest = to;
 			continue;
 		}

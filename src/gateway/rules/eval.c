@@ -317,7 +317,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		for (uint32_t i = 0; i < m->n; i++)
 			if (iface_in(w->r, m->entry[i].lo, in->key, w->p))
 				return &m->entry[i];
-		return m->has_hold_down ? &m->rest : NULL;
+		return m->has_rest ? &m->rest : NULL;
 	}
 	if (!fetch(w, in->key, &v))
 		return NULL;
@@ -332,7 +332,7 @@ static const struct vmap_entry *vmap_find(const struct walk *w, const struct ins
 		else
 			return &m->entry[mid];
 	}
-	return m->has_hold_down ? &m->rest : NULL;
+	return m->has_rest ? &m->rest : NULL;
 }
 
 /* One of mod numbers by a hash of the keys; false when the packet lacks one of them. */
@@ -358,7 +358,7 @@ static const struct nat_map_entry *nat_map_pick(const struct walk *w, const stru
 		for (uint32_t i = 0; i < m->n; i++)
 			if (iface_in(w->r, m->entry[i].lo, m->number.key[0], w->p))
 				return &m->entry[i];
-		return m->has_hold_down ? &m->rest : NULL;
+		return m->has_rest ? &m->rest : NULL;
 	}
 	switch (m->number.kind) {
 	case RULE_NUMBER_KEY:

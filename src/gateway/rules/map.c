@@ -150,8 +150,8 @@ bool nat_map_init(struct nat_map *m, const struct rule_map *src)
 	free(e);
 	if (m->is_names)
 		add_names_in_order(m, src);
-	for (size_t i = 0; i < src->n_entries && !m->has_hold_down; i++) {
-		m->has_hold_down = src->entry[i].is_rest;
+	for (size_t i = 0; i < src->n_entries && !m->has_rest; i++) {
+		m->has_rest = src->entry[i].is_rest;
 		m->rest = entry_of(&src->entry[i]);
 	}
 	return true;
@@ -171,5 +171,5 @@ const struct nat_map_entry *nat_map_find(const struct nat_map *m, uint32_t value
 		else
 			return &m->entry[mid];
 	}
-	return m->has_hold_down ? &m->rest : NULL;
+	return m->has_rest ? &m->rest : NULL;
 }

@@ -85,7 +85,7 @@ struct vmap_entry {
 
 struct vmap {
 	uint32_t n;
-	bool has_hold_down;
+	bool has_rest;
 	struct vmap_entry rest;   /* "*" */
 	struct vmap_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */
 };
@@ -101,7 +101,7 @@ struct nat_map {
 	struct rule_number number;
 	struct nat_action action; /* all but what the entry says */
 	bool is_names, has_ports;
-	bool has_hold_down;
+	bool has_rest;
 	struct nat_map_entry rest;
 	uint32_t n;
 	struct nat_map_entry *entry; /* sorted by lo, disjoint; in the order of the file for names */

@@ -220,7 +220,7 @@ void ip_stack_set_flowcache(struct ip_stack *s, ip_flowcache_fn *fn, void *ctx)
 
 void ip_stack_set_install(struct ip_stack *s, ip_install_fn *fn, void *ctx)
 {
-	s->learn = fn;
+	s->install = fn;
 	s->install_ctx = ctx;
 }
 

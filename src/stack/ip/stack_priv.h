@@ -104,7 +104,7 @@ struct ip_stack {
 	void *unclaimed_ctx;
 	ip_flowcache_fn *flowcache;
 	void *flowcache_ctx;
-	ip_install_fn *learn;
+	ip_install_fn *install;
 	void *install_ctx;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
