@@ -44,7 +44,7 @@ struct config_interface {
 struct config_route {
 	struct text_pos pos;
 	struct rib_route route;
-	char device[DEVICE_NAME_MAX]; /* `dev NAME`, resolved to nexthop.ifindex by snapshot.c */
+	char device[DEVICE_NAME_MAX]; /* `dev NAME`, resolved to nexthop.ifindex by snapshot_routes.c */
 	uint32_t weight;              /* of a path, 1 if nothing is said */
 	bool goes_on;                 /* one more path of the route before it: the same in all but its gateway */
 };
