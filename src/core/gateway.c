@@ -317,7 +317,7 @@ int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t
 	return 0;
 }
 
-static void void_shortcuts(struct gateway *g)
+static void invalidate_flows(struct gateway *g)
 {
 	if (!g->is_host)
 		flowcache_invalidate_all(g->flowcache);
@@ -330,7 +330,7 @@ void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint6
 		d->pool = g->env.pool;
 		d->ledger = &g->env.ledger;
 	}
-	void_shortcuts(g);
+	invalidate_flows(g);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_attach(g->ip, ifindex, d);
 	ip_flush(g->ip);
@@ -341,7 +341,7 @@ void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now)
 	gateway_set_time(g, now);
 	const struct device *d = ip_stack_device(g->ip, ifindex);
 
-	void_shortcuts(g);
+	invalidate_flows(g);
 	follow_link(g, ifindex, d != NULL && d->up);
 	ip_stack_device_changed(g->ip, ifindex);
 	ip_flush(g->ip);

@@ -10,13 +10,13 @@
 #include "core/workers/core_api.h"
 
 /* A replay has nobody who goes on with the routes beside the core. */
-static void settle_routes(struct entry *e)
+static void settle_routes(struct core_api *e)
 {
 	if (e->recorder != NULL)
 		gateway_settle_routes(e->gateway);
 }
 
-int core_api_configure(struct entry *e, const struct core_config *cfg, uint64_t now)
+int core_api_configure(struct core_api *e, const struct core_config *cfg, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->configure(e->recorder_ctx, cfg->generation, now);
@@ -27,7 +27,7 @@ int core_api_configure(struct entry *e, const struct core_config *cfg, uint64_t 
 	return rc;
 }
 
-void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now)
+void core_api_attach(struct core_api *e, uint32_t ifindex, struct device *d, uint64_t now)
 {
 	struct device *face = d;
 
@@ -46,7 +46,7 @@ void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64
 	}
 }
 
-void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
+void core_api_device_changed(struct core_api *e, uint32_t ifindex, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->device_changed(e->recorder_ctx, ifindex, now);
@@ -56,50 +56,50 @@ void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now)
 	settle_routes(e);
 }
 
-void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now)
+void core_api_input(struct core_api *e, uint32_t ifindex, struct batch *b, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->input(e->recorder_ctx, ifindex, b, now);
 	workers_input(e->workers, e->worker, ifindex, b, now);
 }
 
-uint32_t core_api_poll(struct entry *e, uint64_t now)
+uint32_t core_api_poll(struct core_api *e, uint64_t now)
 {
 	return workers_poll(e->workers, e->worker, now);
 }
 
-void core_api_expire(struct entry *e, uint64_t now)
+void core_api_expire(struct core_api *e, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->expire(e->recorder_ctx, now);
 	workers_expire(e->workers, e->worker, now);
 }
 
-uint64_t core_api_next_deadline(const struct entry *e)
+uint64_t core_api_next_deadline(const struct core_api *e)
 {
 	return workers_next_deadline(e->workers, e->worker);
 }
 
-void entry_flush(struct entry *e, uint64_t now)
+void entry_flush(struct core_api *e, uint64_t now)
 {
 	workers_flush(e->workers, e->worker, now);
 }
 
-int core_api_ping_socket_open(struct entry *e)
+int core_api_ping_socket_open(struct core_api *e)
 {
 	if (e->recorder != NULL)
 		e->recorder->ping_socket_open(e->recorder_ctx, gateway_env(e->gateway)->now);
 	return ping_socket_open(gateway_ping_sockets(e->gateway));
 }
 
-void core_api_ping_socket_close(struct entry *e, int socket)
+void core_api_ping_socket_close(struct core_api *e, int socket)
 {
 	if (e->recorder != NULL)
 		e->recorder->ping_socket_close(e->recorder_ctx, socket, gateway_env(e->gateway)->now);
 	ping_socket_close(gateway_ping_sockets(e->gateway), socket);
 }
 
-int core_api_ping_socket_send(struct entry *e, int socket, const struct ping_request *rq)
+int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_request *rq)
 {
 	uint64_t now = gateway_env(e->gateway)->now;
 
@@ -110,21 +110,21 @@ int core_api_ping_socket_send(struct entry *e, int socket, const struct ping_req
 	return rc;
 }
 
-void core_api_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason)
+void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_reason reason)
 {
 	if (e->recorder != NULL)
 		e->recorder->end_connection(e->recorder_ctx, index, reason, gateway_env(e->gateway)->now);
 	conntrack_end(gateway_conntrack(e->gateway), index, reason);
 }
 
-void core_api_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now)
+void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now)
 {
 	if (e->recorder != NULL)
 		e->recorder->wall(e->recorder_ctx, wall_offset_ns, now);
 	gateway_env(e->gateway)->wall_offset_ns = wall_offset_ns;
 }
 
-void core_api_idle(struct entry *e)
+void core_api_idle(struct core_api *e)
 {
 	if (e->recorder != NULL)
 		e->recorder->flush(e->recorder_ctx);

@@ -30,7 +30,7 @@ struct core_recorder {
 	void (*flush)(void *ctx);
 };
 
-struct entry {
+struct core_api {
 	struct workers *workers;
 	uint32_t worker;
 	struct gateway *gateway;              /* this worker's */
@@ -39,30 +39,30 @@ struct entry {
 };
 
 /* All workers at rest: the config of the whole workers. 0, or -errno and nothing changed. */
-int core_api_configure(struct entry *e, const struct core_config *cfg, uint64_t now);
+int core_api_configure(struct core_api *e, const struct core_config *cfg, uint64_t now);
 /* d NULL: takes the device away. */
-void core_api_attach(struct entry *e, uint32_t ifindex, struct device *d, uint64_t now);
+void core_api_attach(struct core_api *e, uint32_t ifindex, struct device *d, uint64_t now);
 /* The device's up, mtu, mac or caps are no longer what they were. */
-void core_api_device_changed(struct entry *e, uint32_t ifindex, uint64_t now);
-void core_api_input(struct entry *e, uint32_t ifindex, struct batch *b, uint64_t now);
+void core_api_device_changed(struct core_api *e, uint32_t ifindex, uint64_t now);
+void core_api_input(struct core_api *e, uint32_t ifindex, struct batch *b, uint64_t now);
 /* What other workers have handed over; how much there was. */
-uint32_t core_api_poll(struct entry *e, uint64_t now);
-void core_api_expire(struct entry *e, uint64_t now);
-uint64_t core_api_next_deadline(const struct entry *e);
+uint32_t core_api_poll(struct core_api *e, uint64_t now);
+void core_api_expire(struct core_api *e, uint64_t now);
+uint64_t core_api_next_deadline(const struct core_api *e);
 
 /* After calling into the core directly: sends what waits. */
-void entry_flush(struct entry *e, uint64_t now);
+void entry_flush(struct core_api *e, uint64_t now);
 
 /* At the time that the core has. */
-int core_api_ping_socket_open(struct entry *e);
-void core_api_ping_socket_close(struct entry *e, int socket);
-int core_api_ping_socket_send(struct entry *e, int socket, const struct ping_request *rq);
-void core_api_end_connection(struct entry *e, uint32_t index, enum ct_end_reason reason);
+int core_api_ping_socket_open(struct core_api *e);
+void core_api_ping_socket_close(struct core_api *e, int socket);
+int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_request *rq);
+void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_reason reason);
 
 /* Somebody has set the clock: what to add to the core's for UTC. */
-void core_api_set_wall(struct entry *e, uint64_t wall_offset_ns, uint64_t now);
+void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now);
 
 /* Nothing to do for a while. */
-void core_api_idle(struct entry *e);
+void core_api_idle(struct core_api *e);
 
 #endif

@@ -37,8 +37,8 @@ const char *record_failure(const struct record *r);
 /* The config that is given to the core next, as text; it must be there until that has happened. */
 void record_config_text(struct record *r, const char *text, size_t len);
 
-/* The steps, for struct entry; their ctx is the struct record. A device that attach returns is valid until the record
- * is closed. */
+/* The steps, for struct core_api; their ctx is the struct record. A device that attach returns is valid until the
+ * record is closed. */
 extern const struct core_recorder record_steps;
 
 #endif

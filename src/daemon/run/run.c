@@ -350,7 +350,7 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 		gateway_env(g)->wall_offset_ns = wall_offset_ns;
 		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
-		r->core[i].entry = (struct entry){ .workers = r->workers, .worker = i, .gateway = g };
+		r->core[i].entry = (struct core_api){ .workers = r->workers, .worker = i, .gateway = g };
 		worker_set_core_api(r->core[i].worker, &r->core[i].entry);
 	}
 	return true;

@@ -25,7 +25,7 @@ uint64_t run_wall_offset(uint64_t now)
 }
 
 struct wall_call {
-	struct entry *entry;
+	struct core_api *entry;
 	uint64_t offset_ns;
 };
 

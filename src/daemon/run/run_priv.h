@@ -37,7 +37,7 @@ struct run_port {
 struct run_core {
 	struct run *run;
 	struct worker *worker;
-	struct entry entry;
+	struct core_api entry;
 };
 
 struct run {

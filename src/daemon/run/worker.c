@@ -61,7 +61,7 @@ struct call {
 };
 
 struct worker {
-	struct entry *entry;
+	struct core_api *entry;
 	atomic_bool asleep; /* or about to be */
 	pthread_t thread;
 	bool running;
@@ -241,7 +241,7 @@ static void raw_ready(void *ctx, int socket)
 	w->notify_wanted = true;
 }
 
-void worker_set_core_api(struct worker *w, struct entry *e)
+void worker_set_core_api(struct worker *w, struct core_api *e)
 {
 	w->entry = e;
 	ping_sockets_set_ready(gateway_ping_sockets(e->gateway), raw_ready, w);

@@ -23,7 +23,7 @@ struct worker *worker_create(void);
 /* The thread must have ended. */
 void worker_destroy(struct worker *w);
 /* The core to drive; e outlives the worker. Fills in the slot of its raw sockets. */
-void worker_set_core_api(struct worker *w, struct entry *e);
+void worker_set_core_api(struct worker *w, struct core_api *e);
 /* Says between two batches that it holds nothing of the routes (base/grace.h). Before it starts. */
 void worker_set_reader(struct worker *w, struct grace_reader *r);
 /* 0 or -errno. */
