@@ -35,6 +35,17 @@ struct ip_prefix {
 };
 _Static_assert(sizeof(struct ip_prefix) == 24, "no bytes that nobody clears");
 
+/* One direction of a flow. Ports in host order; ICMP: the identifier, and type << 8 | code; GRE and ESP: the halves of
+ * the identifier; 0 where there are none. What is not known or not told is 0 too, an address of no family. */
+struct ip_tuple {
+	struct ip_addr src, dst;
+	uint16_t sport, dport;
+	uint16_t zone;
+	uint8_t proto;
+	uint8_t reserved;
+};
+_Static_assert(sizeof(struct ip_tuple) == 48, "no bytes that nobody clears");
+
 /* "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128" and its NUL. */
 #define IP_TEXT_MAX 50
 

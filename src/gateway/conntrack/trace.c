@@ -6,16 +6,6 @@
  */
 #include "gateway/conntrack/conntrack_priv.h"
 
-struct trace_tuple tuple_traced(const struct tuple *t)
-{
-	return (struct trace_tuple){ .src = ip_addr_v4(t->src),
-				     .dst = ip_addr_v4(t->dst),
-				     .sport = t->sport,
-				     .dport = t->dport,
-				     .zone = t->zone,
-				     .proto = t->proto };
-}
-
 static void tell(struct conntrack *ct, const struct packet *p)
 {
 	const struct conn *c = conntrack_of(ct, p);
@@ -27,8 +17,8 @@ static void tell(struct conntrack *ct, const struct packet *p)
 	if (c != NULL) {
 		step.conn.index = conn_index(p->conn_ref);
 		step.conn.is_reply = conn_dir(p->conn_ref) == CT_REPLY;
-		step.conn.original = tuple_traced(&c->half[CT_ORIGINAL].tuple);
-		step.conn.reply = tuple_traced(&c->half[CT_REPLY].tuple);
+		step.conn.original = tuple_to_ip(&c->half[CT_ORIGINAL].tuple);
+		step.conn.reply = tuple_to_ip(&c->half[CT_REPLY].tuple);
 	}
 	env_trace(ct->env, &step);
 }

@@ -70,6 +70,16 @@ struct tuple tuple_invert(const struct tuple *t)
 	return r;
 }
 
+struct ip_tuple tuple_to_ip(const struct tuple *t)
+{
+	return (struct ip_tuple){ .src = ip_addr_v4(t->src),
+				  .dst = ip_addr_v4(t->dst),
+				  .sport = t->sport,
+				  .dport = t->dport,
+				  .zone = t->zone,
+				  .proto = t->proto };
+}
+
 uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t)
 {
 	uint64_t m[2];

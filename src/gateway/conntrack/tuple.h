@@ -50,8 +50,8 @@ bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
 bool tuple_of_quote(const struct icmp_quote *q, uint16_t zone, struct tuple *t);
 /* The other direction without translation. */
 struct tuple tuple_invert(const struct tuple *t);
-/* As the trace slot has it. */
-struct trace_tuple tuple_traced(const struct tuple *t);
+/* As a value of either family, for whoever is told of it. */
+struct ip_tuple tuple_to_ip(const struct tuple *t);
 uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t);
 
 #endif

@@ -173,11 +173,11 @@ static __attribute__((noinline, cold)) void tell(const struct flowcache *s, cons
 	step.flow.is_reply = conn_dir(ref) == CT_REPLY;
 	step.flow.ifindex = a->ifindex;
 	memcpy(step.flow.mac.b, a->header, sizeof(step.flow.mac.b));
-	step.flow.now = (struct trace_tuple){ .src = ip_addr_v4(to.src),
-					      .dst = ip_addr_v4(to.dst),
-					      .sport = to.sport,
-					      .dport = to.dport,
-					      .proto = v->proto };
+	step.flow.now = (struct ip_tuple){ .src = ip_addr_v4(to.src),
+					   .dst = ip_addr_v4(to.dst),
+					   .sport = to.sport,
+					   .dport = to.dport,
+					   .proto = v->proto };
 	env_trace(s->env, &step);
 }
 

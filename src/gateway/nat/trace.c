@@ -15,7 +15,7 @@ void nat_trace_choice(const struct nat *n, enum trace_kind side, const struct pa
 	step.nat.action = a->kind;
 	step.nat.pool = a->pool;
 	step.nat.is_done = choice == NAT_CHOICE_MADE;
-	step.nat.was = tuple_traced(&c->half[CT_ORIGINAL].tuple);
-	step.nat.now = tuple_traced(&now);
+	step.nat.was = tuple_to_ip(&c->half[CT_ORIGINAL].tuple);
+	step.nat.now = tuple_to_ip(&now);
 	env_trace(n->env, &step);
 }

@@ -48,14 +48,6 @@ enum trace_kind {
 	N_TRACE_KINDS
 };
 
-/* One direction of a connection; ports as in struct tuple (gateway/conntrack). */
-struct trace_tuple {
-	struct ip_addr src, dst;
-	uint16_t sport, dport;
-	uint16_t zone;
-	uint8_t proto;
-};
-
 enum trace_rule_verdict {
 	TRACE_RULE_GOES_ON, /* no verdict: with the next rule */
 	TRACE_RULE_ACCEPT,
@@ -100,13 +92,13 @@ struct trace_step {
 			uint8_t is_reply;
 			uint8_t info;     /* enum ct_info */
 			uint8_t is_quote; /* an ICMP error about it */
-			struct trace_tuple original, reply;
+			struct ip_tuple original, reply;
 		} conn;
 		struct {
-			uint8_t action;              /* enum nat_action_kind */
-			uint8_t is_done;             /* 0: refused, or waits for another worker */
-			uint16_t pool;               /* of the config, with the action that names one */
-			struct trace_tuple was, now; /* of the packet: behind it is rewritten so */
+			uint8_t action;           /* enum nat_action_kind */
+			uint8_t is_done;          /* 0: refused, or waits for another worker */
+			uint16_t pool;            /* of the config, with the action that names one */
+			struct ip_tuple was, now; /* of the packet: behind it is rewritten so */
 		} nat;
 		struct {
 			struct ip_addr dst, next_hop; /* looked up; next_hop: none if there is no way */
@@ -126,7 +118,7 @@ struct trace_step {
 			uint32_t ifindex;
 			struct ether_addr mac;
 			uint8_t is_reply;
-			struct trace_tuple now; /* what the packet becomes */
+			struct ip_tuple now; /* what the packet becomes */
 		} flow;
 		struct {
 			uint8_t type, code;

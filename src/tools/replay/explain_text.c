@@ -108,7 +108,7 @@ const char *explain_rule_verdict(uint8_t verdict)
 	return verdict < N_TRACE_RULE_VERDICTS ? words[verdict] : "?";
 }
 
-static void add_tuple(struct text *t, const struct trace_tuple *tuple)
+static void add_tuple(struct text *t, const struct ip_tuple *tuple)
 {
 	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
 
@@ -154,7 +154,7 @@ void explain_nat(const struct trace_step *step, char *buf, size_t len)
 		[NAT_ACTION_REDIRECT] = "redirect",
 	};
 	struct text t = text_of(buf, len);
-	const struct trace_tuple *was = &step->nat.was, *now = &step->nat.now;
+	const struct ip_tuple *was = &step->nat.was, *now = &step->nat.now;
 	bool is_source = step->kind == TRACE_SOURCE;
 	const struct ip_addr *from = is_source ? &was->src : &was->dst, *to = is_source ? &now->src : &now->dst;
 	/* The identifier of a query goes with its sender. */
