@@ -380,7 +380,7 @@ static void configure(struct world *w, uint32_t how)
 	strcpy(pool->name, "p");
 	pool->n_ranges = 1;
 	pool->range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR + (how >> 2 & 1) };
-	pool->ports = (struct nat_port_range){ 2000, (uint16_t)(how & 8 ? 2001 : 2007) };
+	pool->ports = (struct port_range){ 2000, (uint16_t)(how & 8 ? 2001 : 2007) };
 	pool->mapping = how >> 4 & 1;
 	pool->filtering = (uint8_t)((how >> 5 & 3) % 3);
 	pool->preserve_parity = how >> 7 & 1;

@@ -107,7 +107,7 @@ static void measure(struct nat_fixture *nb, const char *kind, uint32_t dst, uint
 static void measure_once(struct nat_fixture *nb)
 {
 	nb->snat.flags = NAT_FLAG_PORT;
-	nb->snat.ports = (struct nat_port_range){ FEW_FIRST, FEW_LAST };
+	nb->snat.ports = (struct port_range){ FEW_FIRST, FEW_LAST };
 	/* Connections from outside to the gateway hold no port but have the tuples: a destination is full at once. */
 	for (uint32_t dst = SERVER + 2; dst <= SERVER + 2 + N_TURNS; dst++) {
 		for (uint32_t port = FEW_FIRST; port <= FEW_LAST; port++) {
@@ -182,7 +182,7 @@ static uint32_t destination(const struct few *f, uint32_t k)
 static void measure_few(const struct few *f)
 {
 	static struct nat_fixture nb;
-	struct port_set set = port_set_of((struct nat_port_range){ 3000, (uint16_t)(2999 + f->n_ports) }, NULL, 0);
+	struct port_set set = port_set_of((struct port_range){ 3000, (uint16_t)(2999 + f->n_ports) }, NULL, 0);
 	char kind[32];
 
 	nat_fixture_start(&nb, f->n_ports * f->n_destinations + 1000);

@@ -26,13 +26,13 @@
 #include <cmocka.h>
 
 #include "fixture.h"
-#include "gateway/nat/portmap.h"
+#include "stack/ports/portmap.h"
 
 #define Z_MAX 3.29
 #define N_BUCKETS (N_PORTS / 1024) /* 63 */
 #define SERVER IP4(198, 51, 100, 1)
 
-static const struct nat_port_range all_ports = { PORTS_FIRST, PORTS_LAST };
+static const struct port_range all_ports = { PORTS_FIRST, PORTS_LAST };
 
 /* Chi-squared of n counts that should be equal, as a z. fraction: how much of the population was left, for draws
  * without replacement; 1 with. */

@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 #include "workers_fixture.h"
-#include "gateway/nat/blocks.h"
+#include "stack/ports/port_blocks.h"
 
 #define CLIENT IP4(10, 77, 1, 0)
 #define SERVER IP4(198, 51, 100, 1)
@@ -52,7 +52,7 @@ static void put_syns(struct rig *r, uint16_t sport)
 		const struct rig_packet syn = { .src = SERVER,
 						.dst = WAN_ADDR,
 						.sport = sport,
-						.dport = (uint16_t)(32768 + i * NAT_BLOCK_PORTS),
+						.dport = (uint16_t)(32768 + i * PORT_BLOCK_PORTS),
 						.proto = IPPROTO_NR_TCP,
 						.flags = TCP_SYN };
 		rig_put(r, RIG_WAN, &syn);

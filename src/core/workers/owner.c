@@ -73,7 +73,7 @@ uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const st
 	uint32_t row, proto, block;
 
 	if (owner_block(t, tuple, &row, &proto, &block))
-		return nat_blocks_owner(t->blocks, row, proto, block);
+		return port_blocks_owner(t->blocks, row, proto, block);
 	if (!l4_has_ports(tuple->proto) && tuple->proto != IPPROTO_NR_ICMP)
 		return owner_of_peer(t, ifindex, tuple);
 	return owner_of_host(t, t->outside >> ifindex & 1 ? tuple->dst : tuple->src);

@@ -10,7 +10,7 @@
 
 #include "gateway/conntrack/tuple.h"
 #include "stack/ip/stack.h"
-#include "gateway/nat/blocks.h"
+#include "stack/ports/port_blocks.h"
 #include "stack/wire/peek.h"
 
 struct owner_tables {
@@ -18,7 +18,7 @@ struct owner_tables {
 	struct siphash_key key; /* nobody outside can choose his worker */
 	uint64_t outside;       /* a bit an interface: source NAT happens on the way out of it; 0: nobody knows */
 	uint16_t zone[IP_INTERFACES_MAX];
-	const struct nat_blocks *blocks;
+	const struct port_blocks *blocks;
 };
 
 enum owner_kind {
@@ -80,14 +80,14 @@ static inline uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr
 static inline bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
 			       uint32_t *block)
 {
-	enum nat_proto its;
+	enum port_proto its;
 
-	if (!nat_proto_of(tuple->proto, &its))
+	if (!port_proto_of(tuple->proto, &its))
 		return false;
-	*row = nat_blocks_find(t->blocks, tuple->dst, tuple->zone);
+	*row = port_blocks_find(t->blocks, tuple->dst, tuple->zone);
 	*proto = its;
-	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / NAT_BLOCK_PORTS;
-	return *row != NAT_BLOCK_NONE;
+	*block = (tuple->proto == IPPROTO_NR_ICMP ? tuple->sport : tuple->dport) / PORT_BLOCK_PORTS;
+	return *row != PORT_BLOCK_NONE;
 }
 
 uint32_t owner_of_tuple(const struct owner_tables *t, uint32_t ifindex, const struct tuple *tuple);
@@ -100,10 +100,10 @@ static inline uint32_t owner_of_plain(const struct owner_tables *t, uint32_t ifi
 
 	if (!peek_plain(frame, len, &k))
 		return OWNER_UNKNOWN;
-	uint32_t row = nat_blocks_find(t->blocks, k.dst, t->zone[ifindex]);
-	if (row != NAT_BLOCK_NONE)
-		return nat_blocks_owner(t->blocks, row, k.proto == IPPROTO_NR_UDP ? NAT_UDP : NAT_TCP,
-					k.dport / NAT_BLOCK_PORTS);
+	uint32_t row = port_blocks_find(t->blocks, k.dst, t->zone[ifindex]);
+	if (row != PORT_BLOCK_NONE)
+		return port_blocks_owner(t->blocks, row, k.proto == IPPROTO_NR_UDP ? PORT_PROTO_UDP : PORT_PROTO_TCP,
+					 k.dport / PORT_BLOCK_PORTS);
 	return owner_of_host(t, t->outside >> ifindex & 1 ? k.dst : k.src);
 }
 

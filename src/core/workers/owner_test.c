@@ -15,15 +15,15 @@
 
 struct rig {
 	struct owner_tables t;
-	struct nat_blocks *blocks;
+	struct port_blocks *blocks;
 };
 
 static struct rig start(uint64_t outside)
 {
-	struct rig r = { .blocks = nat_blocks_create(N_WORKERS, 16) };
+	struct rig r = { .blocks = port_blocks_create(N_WORKERS, 16) };
 
 	assert_non_null(r.blocks);
-	assert_true(nat_blocks_add(r.blocks, POOL, 0));
+	assert_true(port_blocks_add(r.blocks, POOL, 0));
 	r.t = (struct owner_tables){ .n_workers = N_WORKERS,
 				     .key = { UINT64_C(0x8c1f0b3a92d4e657), UINT64_C(0x51e7a96c0f3b82d4) },
 				     .outside = outside,
@@ -57,7 +57,7 @@ static void test_by_host(void **state)
 	}
 	for (uint32_t w = 0; w < N_WORKERS; w++)
 		assert_in_range(n_hosts[w], 150, 350);
-	nat_blocks_destroy(r.blocks);
+	port_blocks_destroy(r.blocks);
 }
 
 /* Would catch: a port whose packets go to another worker than the one that has its block; a block in use that moves;
@@ -65,10 +65,10 @@ static void test_by_host(void **state)
 static void test_by_block(void **state)
 {
 	struct rig r = start(1u << WAN);
-	uint32_t row = nat_blocks_find(r.blocks, POOL, 0);
+	uint32_t row = port_blocks_find(r.blocks, POOL, 0);
 
-	for (uint32_t block = 0; block < NAT_BLOCKS_PER_MAP; block++) {
-		struct tuple t = tcp(IP4(8, 8, 8, 8), 443, POOL, (uint16_t)(block * NAT_BLOCK_PORTS + block % 64));
+	for (uint32_t block = 0; block < PORT_BLOCKS_PER_MAP; block++) {
+		struct tuple t = tcp(IP4(8, 8, 8, 8), 443, POOL, (uint16_t)(block * PORT_BLOCK_PORTS + block % 64));
 		uint32_t owner = owner_of_tuple(&r.t, WAN, &t), other = (owner + 1) % N_WORKERS;
 		struct tuple udp = t, ping = t;
 
@@ -77,40 +77,40 @@ static void test_by_block(void **state)
 		ping.sport = t.dport;
 		ping.dport = 0;
 		assert_int_equal(owner_of_tuple(&r.t, LAN, &t), owner);
-		assert_true(nat_blocks_take_one(r.blocks, row, 0, block, other));
+		assert_true(port_blocks_take_one(r.blocks, row, 0, block, other));
 		assert_int_equal(owner_of_tuple(&r.t, WAN, &t), other);
 		assert_int_equal(owner_of_tuple(&r.t, WAN, &udp), owner);
 		assert_int_equal(owner_of_tuple(&r.t, WAN, &ping), owner);
-		assert_false(nat_blocks_use(r.blocks, row, 0, block, owner));
-		assert_true(nat_blocks_use(r.blocks, row, 0, block, other));
-		assert_false(nat_blocks_take_one(r.blocks, row, 0, block, owner));
-		nat_blocks_free(r.blocks, row, 0, block, other);
+		assert_false(port_blocks_use(r.blocks, row, 0, block, owner));
+		assert_true(port_blocks_use(r.blocks, row, 0, block, other));
+		assert_false(port_blocks_take_one(r.blocks, row, 0, block, owner));
+		port_blocks_free(r.blocks, row, 0, block, other);
 		assert_int_equal(owner_of_tuple(&r.t, WAN, &t), other);
-		assert_true(nat_blocks_take_one(r.blocks, row, 0, block, owner));
+		assert_true(port_blocks_take_one(r.blocks, row, 0, block, owner));
 	}
-	nat_blocks_destroy(r.blocks);
+	port_blocks_destroy(r.blocks);
 }
 
 /* Would catch: an address that is shared and not found, one that is not and found; zones that are mixed up. */
 static void test_addresses(void **state)
 {
-	struct nat_blocks *b = nat_blocks_create(N_WORKERS, 1024);
+	struct port_blocks *b = port_blocks_create(N_WORKERS, 1024);
 	uint32_t step = IP4(0, 3, 7, 1);
 
 	assert_non_null(b);
 	for (uint32_t i = 0; i < 1024; i++) {
-		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), NAT_BLOCK_NONE);
-		assert_true(nat_blocks_add(b, POOL + i * step, 3));
-		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), i);
-		assert_int_equal(nat_blocks_find(b, POOL + i * step, 4), NAT_BLOCK_NONE);
+		assert_int_equal(port_blocks_find(b, POOL + i * step, 3), PORT_BLOCK_NONE);
+		assert_true(port_blocks_add(b, POOL + i * step, 3));
+		assert_int_equal(port_blocks_find(b, POOL + i * step, 3), i);
+		assert_int_equal(port_blocks_find(b, POOL + i * step, 4), PORT_BLOCK_NONE);
 	}
-	assert_true(nat_blocks_add(b, POOL, 3));
-	assert_false(nat_blocks_add(b, POOL + 1, 3));
+	assert_true(port_blocks_add(b, POOL, 3));
+	assert_false(port_blocks_add(b, POOL + 1, 3));
 	for (uint32_t i = 0; i < 1024; i++) {
-		assert_int_equal(nat_blocks_find(b, POOL + i * step, 3), i);
-		assert_int_equal(nat_blocks_find(b, POOL + i * step + 1, 3), NAT_BLOCK_NONE);
+		assert_int_equal(port_blocks_find(b, POOL + i * step, 3), i);
+		assert_int_equal(port_blocks_find(b, POOL + i * step + 1, 3), PORT_BLOCK_NONE);
 	}
-	nat_blocks_destroy(b);
+	port_blocks_destroy(b);
 }
 
 /* An Ethernet frame with nothing wrong in what is looked at. */
@@ -137,7 +137,7 @@ static void frame_of(uint8_t frame[64], const struct tuple *t)
 static void test_plain(void **state)
 {
 	struct rig r = start(1u << WAN);
-	uint32_t row = nat_blocks_find(r.blocks, POOL, 0);
+	uint32_t row = port_blocks_find(r.blocks, POOL, 0);
 	uint8_t frame[64];
 
 	for (uint32_t k = 0; k < 4096; k++) {
@@ -147,14 +147,14 @@ static void test_plain(void **state)
 
 		t.proto = k & 16 ? IPPROTO_NR_UDP : IPPROTO_NR_TCP;
 		r.t.zone[ifindex] = t.zone = k & 32 ? 5 : 0;
-		(void)nat_blocks_take_one(r.blocks, row, k % 2, t.dport / NAT_BLOCK_PORTS, k / 2 % N_WORKERS);
+		(void)port_blocks_take_one(r.blocks, row, k % 2, t.dport / PORT_BLOCK_PORTS, k / 2 % N_WORKERS);
 		frame_of(frame, &t);
 		assert_int_equal(owner_of_plain(&r.t, ifindex, frame, sizeof(frame)),
 				 owner_of_tuple(&r.t, ifindex, &t));
 		frame[14] = 0x46; /* options */
 		assert_int_equal(owner_of_plain(&r.t, ifindex, frame, sizeof(frame)), OWNER_UNKNOWN);
 	}
-	nat_blocks_destroy(r.blocks);
+	port_blocks_destroy(r.blocks);
 }
 
 /* Would catch: pieces of one packet that meet nowhere. */
@@ -170,7 +170,7 @@ static void test_pieces(void **state)
 	for (v.id = 0; v.id < 100; v.id++)
 		n_other += owner_of_fragment(&r.t, &v) != owner;
 	assert_in_range(n_other, 50, 95);
-	nat_blocks_destroy(r.blocks);
+	port_blocks_destroy(r.blocks);
 }
 
 int main(void)

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #include "core/workers/workers_priv.h"
-#include "gateway/nat/blocks.h"
+#include "stack/ports/port_blocks.h"
 
 /* Address space for the ports of so many translation addresses. */
 #define ADDRESSES_MAX 131072u
@@ -128,7 +128,7 @@ static bool create_shared(struct workers *c, const uint8_t seed[RNG_SEED_BYTES])
 		return false;
 	if (c->n == 1)
 		return true;
-	c->blocks = nat_blocks_create(c->n, ADDRESSES_MAX);
+	c->blocks = port_blocks_create(c->n, ADDRESSES_MAX);
 	if (c->blocks == NULL)
 		return false;
 	seed_of(seed, WORKERS_MAX, own);
@@ -213,7 +213,7 @@ void workers_destroy(struct workers *c)
 		ring_fini(&c->pair[i].messages);
 		ring_fini(&c->pair[i].returns);
 	}
-	nat_blocks_destroy(c->blocks);
+	port_blocks_destroy(c->blocks);
 	free(c->pair);
 	free(c->worker);
 	free(c);
@@ -289,8 +289,8 @@ static bool add_addresses(struct workers *c, const struct core_config *cfg, cons
 		uint32_t addr = (uint32_t)(a->prefix.addr + j);
 		uint16_t home = home_of(cfg, a, addr);
 
-		if (!nat_blocks_add(c->blocks, addr, home) ||
-		    (home != a->zone && !nat_blocks_alias(c->blocks, addr, a->zone, home)))
+		if (!port_blocks_add(c->blocks, addr, home) ||
+		    (home != a->zone && !port_blocks_alias(c->blocks, addr, a->zone, home)))
 			return false;
 	}
 	return true;

@@ -172,7 +172,7 @@ struct workers {
 	uint32_t n;         /* workers */
 	uint32_t n_members; /* and the host, if there is one: number n */
 	struct owner_tables owner;
-	struct nat_blocks *blocks;
+	struct port_blocks *blocks;
 	struct workers_member *worker;
 	struct workers_pair *pair; /* [from * (n + 1) + to] */
 	struct ip_host_wants wants;

@@ -22,7 +22,7 @@ int nat_addresses_init(struct nat_addresses *a, uint32_t n)
 		return -ENOMEM;
 	if (pool_init(&a->pool, n, sizeof(struct nat_address), _Alignof(struct nat_address)) != 0)
 		goto free_bucket;
-	if (pool_init(&a->maps, n * N_NAT_PROTOS, sizeof(struct portmap), 64) != 0)
+	if (pool_init(&a->maps, n * N_PORT_PROTOS, sizeof(struct portmap), 64) != 0)
 		goto fini_pool;
 	for (uint32_t i = 0; i < n; i++)
 		a->bucket[i] = NAT_NONE;
@@ -53,7 +53,7 @@ static uint32_t *bucket_of(const struct nat *n, uint32_t addr, uint16_t zone)
 static YG_SELDOM uint16_t ports_zone_of(const struct nat *n, uint32_t addr, uint16_t zone)
 {
 	if (n->workers.blocks != NULL)
-		return nat_blocks_same(n->workers.blocks, addr, zone, 0) ? 0 : zone;
+		return port_blocks_same(n->workers.blocks, addr, zone, 0) ? 0 : zone;
 	for (uint32_t i = 0; i < n->cfg.n_pools; i++) {
 		if (n->pool[i].n_addresses != 0 && nat_pool_has(&n->cfg.pool[i], addr))
 			return 0;
@@ -89,7 +89,7 @@ static bool make_room(struct nat *n)
 		while (*link != i)
 			link = &nat_address_at(n, *link)->chain;
 		*link = x->chain;
-		for (int p = 0; p < N_NAT_PROTOS; p++)
+		for (int p = 0; p < N_PORT_PROTOS; p++)
 			if (x->map[p] != NAT_NONE)
 				pool_free(&a->maps, x->map[p]);
 		pool_free(&a->pool, i);
@@ -111,10 +111,10 @@ static YG_SELDOM uint32_t make_address(struct nat *n, uint32_t addr, uint16_t zo
 	*nat_address_at(n, i) =
 		(struct nat_address){ .addr = addr,
 				      .zone = zone,
-				      .row = n->workers.blocks != NULL ? nat_blocks_find(n->workers.blocks, addr, zone)
-								       : NAT_BLOCK_NONE,
+				      .row = n->workers.blocks != NULL ? port_blocks_find(n->workers.blocks, addr, zone)
+								       : PORT_BLOCK_NONE,
 				      .chain = *bucket };
-	for (int p = 0; p < N_NAT_PROTOS; p++)
+	for (int p = 0; p < N_PORT_PROTOS; p++)
 		nat_address_at(n, i)->map[p] = NAT_NONE;
 	*bucket = i;
 	return i;
@@ -127,35 +127,35 @@ uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone)
 	return YG_LIKELY(i != NAT_NONE) ? i : make_address(n, addr, zone);
 }
 
-struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto)
+struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum port_proto proto)
 {
 	uint32_t i = pool_alloc(&n->addresses.maps);
 
 	if (i == POOL_NONE)
 		return NULL;
-	if (a->row == NAT_BLOCK_NONE)
+	if (a->row == PORT_BLOCK_NONE)
 		portmap_init(pool_at(&n->addresses.maps, i));
 	else
-		nat_blocks_begin(n, a, proto, pool_at(&n->addresses.maps, i));
+		port_blocks_begin(n, a, proto, pool_at(&n->addresses.maps, i));
 	a->map[proto] = i;
 	return pool_at(&n->addresses.maps, i);
 }
 
 void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	nat_address_at(n, address)->n_holders++;
-	if (nat_map_of(ip_proto, port, &proto))
+	if (port_proto_of_held(ip_proto, port, &proto))
 		portmap_use(nat_address_map(n, address, proto), port);
 }
 
 void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	nat_address_at(n, address)->n_holders--;
-	if (nat_map_of(ip_proto, port, &proto))
+	if (port_proto_of_held(ip_proto, port, &proto))
 		portmap_release(nat_address_map(n, address, proto), port);
 	nat_block_settle(n, address, ip_proto, port);
 }

@@ -14,24 +14,24 @@
 #include "gateway/nat/nat_priv.h"
 
 static struct portmap *shared_map(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port,
-				  enum nat_proto *proto)
+				  enum port_proto *proto)
 {
 	const struct nat_address *a = nat_address_at(n, address);
 
-	if (a->row == NAT_BLOCK_NONE || !nat_map_of(ip_proto, port, proto))
+	if (a->row == PORT_BLOCK_NONE || !port_proto_of_held(ip_proto, port, proto))
 		return NULL;
 	return nat_address_map(n, address, *proto);
 }
 
-void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto proto, struct portmap *m)
+void port_blocks_begin(struct nat *n, const struct nat_address *a, enum port_proto proto, struct portmap *m)
 {
 	portmap_init_shared(m);
-	for (uint32_t block = 0; block < NAT_BLOCKS_PER_MAP; block++)
-		if (nat_blocks_is_idle_of(n->workers.blocks, a->row, proto, block, n->workers.worker))
+	for (uint32_t block = 0; block < PORT_BLOCKS_PER_MAP; block++)
+		if (port_blocks_is_idle_of(n->workers.blocks, a->row, proto, block, n->workers.worker))
 			portmap_add_block(m, block);
 }
 
-static void add_block(struct nat *n, uint32_t address, enum nat_proto proto, struct portmap *m, uint32_t block)
+static void add_block(struct nat *n, uint32_t address, enum port_proto proto, struct portmap *m, uint32_t block)
 {
 	/* One that went and comes back before anybody noticed. */
 	if (m->own.word[block] != 0)
@@ -39,37 +39,37 @@ static void add_block(struct nat *n, uint32_t address, enum nat_proto proto, str
 	portmap_add_block(m, block);
 }
 
-bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set)
+bool port_blocks_more(struct nat *n, uint32_t address, enum port_proto proto, const struct port_set *set)
 {
-	uint32_t block = nat_blocks_take(n->workers.blocks, nat_address_at(n, address)->row, proto, set,
-					 rng_below(&n->env->rng, NAT_BLOCKS_PER_MAP), n->workers.worker);
+	uint32_t block = port_blocks_take(n->workers.blocks, nat_address_at(n, address)->row, proto, set,
+					  rng_below(&n->env->rng, PORT_BLOCKS_PER_MAP), n->workers.worker);
 
-	if (block == NAT_BLOCK_NONE)
+	if (block == PORT_BLOCK_NONE)
 		return false;
 	add_block(n, address, proto, nat_address_map(n, address, proto), block);
 	return true;
 }
 
-void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port)
+void nat_block_want(struct nat *n, uint32_t address, enum port_proto proto, uint32_t port)
 {
 	const struct nat_address *a = nat_address_at(n, address);
-	struct portmap *m = a->row == NAT_BLOCK_NONE ? NULL : nat_address_map(n, address, proto);
-	uint32_t block = port / NAT_BLOCK_PORTS;
+	struct portmap *m = a->row == PORT_BLOCK_NONE ? NULL : nat_address_map(n, address, proto);
+	uint32_t block = port / PORT_BLOCK_PORTS;
 
 	if (m != NULL && !portmap_owns(m, port) &&
-	    nat_blocks_take_one(n->workers.blocks, a->row, proto, block, n->workers.worker))
+	    port_blocks_take_one(n->workers.blocks, a->row, proto, block, n->workers.worker))
 		add_block(n, address, proto, m, block);
 }
 
 bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	uint32_t block = port / NAT_BLOCK_PORTS;
-	enum nat_proto proto;
+	uint32_t block = port / PORT_BLOCK_PORTS;
+	enum port_proto proto;
 	struct portmap *m = shared_map(n, address, ip_proto, port, &proto);
 
 	if (m == NULL || !portmap_block_idle(m, block))
 		return true;
-	if (nat_blocks_use(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
+	if (port_blocks_use(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
 		return true;
 	portmap_remove_block(m, block);
 	return false;
@@ -77,25 +77,25 @@ bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uin
 
 void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	uint32_t block = port / NAT_BLOCK_PORTS;
-	enum nat_proto proto;
+	uint32_t block = port / PORT_BLOCK_PORTS;
+	enum port_proto proto;
 	struct portmap *m = shared_map(n, address, ip_proto, port, &proto);
 
 	if (m != NULL && portmap_block_idle(m, block))
-		nat_blocks_free(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker);
+		port_blocks_free(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker);
 }
 
 bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port)
 {
-	uint32_t address = nat_address_get(n, addr, zone), block = port / NAT_BLOCK_PORTS;
-	enum nat_proto proto;
+	uint32_t address = nat_address_get(n, addr, zone), block = port / PORT_BLOCK_PORTS;
+	enum port_proto proto;
 	struct portmap *m = address == NAT_NONE ? NULL : shared_map(n, address, ip_proto, port, &proto);
 
 	if (m == NULL)
 		return false;
 	/* It may have come back to us without the map's knowing. */
 	if (!portmap_owns(m, port) &&
-	    nat_blocks_is_idle_of(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
+	    port_blocks_is_idle_of(n->workers.blocks, nat_address_at(n, address)->row, proto, block, n->workers.worker))
 		add_block(n, address, proto, m, block);
 	if (!portmap_owns(m, port) || !nat_block_ready(n, address, ip_proto, port))
 		return false;
@@ -107,8 +107,8 @@ bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint
 
 void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port)
 {
-	uint32_t address = nat_address_find(n, addr, zone), block = port / NAT_BLOCK_PORTS;
-	enum nat_proto proto;
+	uint32_t address = nat_address_find(n, addr, zone), block = port / PORT_BLOCK_PORTS;
+	enum port_proto proto;
 
 	shared_map(n, address, ip_proto, port, &proto)->pins[block]--;
 	n->n_pins--;

@@ -182,11 +182,11 @@ static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const str
 /* Nothing to translate; but two connections must not have the same REPLY tuple. */
 static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	if (conntrack_reserve_reply(n->ct, index, &reply))
 		return true;
-	if (!nat_proto_of(reply.proto, &proto))
+	if (!port_proto_of(reply.proto, &proto))
 		return false;
 	for (int i = 0; i < NULL_BINDING_TRIES; i++) {
 		uint32_t port = port_set_at(&n->default_ports, rng_below(&n->env->rng, n->default_ports.n_ports));
@@ -254,7 +254,7 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 			return false;
 		if (!nat_hold_port(n, s->address, &s->reply, &s->request.port, &s->draw)) {
 			/* Other workers may have some. */
-			s->none_unused = nat_address_at(n, s->address)->row == NAT_BLOCK_NONE;
+			s->none_unused = nat_address_at(n, s->address)->row == PORT_BLOCK_NONE;
 			return false;
 		}
 		s->reply.dst = s->first;
@@ -329,9 +329,9 @@ static bool is_pptp(const struct tuple *orig)
 /* Another worker may have a port; of what has none all that goes to one host outside is at one worker. */
 static bool takes_port(const struct tuple *reply)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	return nat_proto_of(reply->proto, &proto);
+	return port_proto_of(reply->proto, &proto);
 }
 
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)

@@ -66,7 +66,7 @@ static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const 
 }
 
 static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint32_t address,
-			     enum nat_proto proto)
+			     enum port_proto proto)
 {
 	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
 		nat_block_want(n, address, proto, w->port.port);
@@ -75,7 +75,7 @@ static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct 
 	}
 	for (int i = 0; w->port.parity && i < 16; i++) {
 		uint32_t maybe = nat_pick_unused(n, address, proto, &w->port);
-		if (maybe == PORTMAP_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
+		if (maybe == PORT_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
 			return maybe;
 	}
 	return nat_pick_unused(n, address, proto, &w->port);
@@ -86,15 +86,15 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 			     uint32_t addr, uint32_t out_ifindex)
 {
 	uint32_t address = nat_address_get(n, addr, zone), port;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (address == NAT_NONE || !nat_proto_of(o->proto, &proto))
+	if (address == NAT_NONE || !port_proto_of(o->proto, &proto))
 		return NAT_NONE;
 	if (nat_address_map(n, address, proto) == NULL)
 		return NAT_NONE;
 	do {
 		port = mapping_port(n, o, w, address, proto);
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			return NAT_NONE;
 	} while (!nat_block_ready(n, address, o->proto, port));
 	struct nat_eim like = {

@@ -31,9 +31,9 @@ static void wake_first(struct nat *n)
 {
 	struct nat_hold_downs *r = &n->rests;
 	const struct nat_hold_down *first = &r->rest[r->head];
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	nat_proto_of(first->ip_proto, &proto);
+	port_proto_of(first->ip_proto, &proto);
 	portmap_wake(nat_address_map(n, first->address, proto), first->port);
 	nat_address_release(n, first->address, first->ip_proto, first->port);
 	r->head = r->head + 1 == r->cap ? 0 : r->head + 1;
@@ -44,9 +44,9 @@ static void wake_first(struct nat *n)
 static YG_SELDOM bool lay_down(struct nat *n, uint32_t hold_down_s, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
 	struct nat_hold_downs *r = &n->rests;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(ip_proto, &proto) || !portmap_hold_down(nat_address_map(n, address, proto), port))
+	if (!port_proto_of(ip_proto, &proto) || !portmap_hold_down(nat_address_map(n, address, proto), port))
 		return false;
 	if (r->n == r->cap)
 		wake_first(n);

@@ -39,8 +39,8 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	n->workers.client_key = n->key;
 	seed_ports(n);
-	n->default_ports = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
-	n->identifiers = port_set_of((struct nat_port_range){ 1, 65535 }, NULL, 0);
+	n->default_ports = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
+	n->identifiers = port_set_of((struct port_range){ 1, 65535 }, NULL, 0);
 	if (nat_addresses_init(&n->addresses, min_u32(n_addresses, NAT_MAPPINGS_LIMIT)) != 0)
 		goto free_n;
 	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)

@@ -16,6 +16,7 @@
 #include "base/siphash.h"
 #include "gateway/conntrack/conntrack.h"
 #include "stack/ip/stack.h"
+#include "stack/ports/port_set.h"
 
 #define NAT_POOLS_MAX 64
 #define NAT_POOL_RANGES_MAX 64
@@ -28,17 +29,13 @@ struct nat_address_range {
 	uint32_t first, last; /* both included */
 };
 
-struct nat_port_range {
-	uint16_t first, last; /* both included */
-};
-
 struct nat_pool_config {
 	char name[NAT_POOL_NAME_MAX];
 	uint32_t n_ranges;
 	struct nat_address_range range[NAT_POOL_RANGES_MAX];
-	struct nat_port_range ports; /* default 1024-65535 */
+	struct port_range ports; /* default 1024-65535 */
 	uint32_t n_excluded;
-	struct nat_port_range excluded[16];
+	struct port_range excluded[16];
 	uint8_t mapping;                        /* enum nat_mapping */
 	uint8_t filtering;                      /* enum nat_filtering */
 	uint8_t paired;                         /* 1: one inside address keeps one outside address */
@@ -79,7 +76,7 @@ struct nat_action {
 	uint8_t prefix_len;
 	uint16_t pool;
 	struct nat_address_range range;
-	struct nat_port_range ports;
+	struct port_range ports;
 };
 
 /* Asked once per connection and side. CONTINUE with *out filled (NONE when no
@@ -110,7 +107,7 @@ void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT
 void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
 
 /* With several workers (src/core/workers/workers.h). Before the first configuration. */
-struct nat_blocks;
+struct port_blocks;
 enum nat_mapping_event { NAT_MAPPING_MADE, NAT_MAPPING_GONE };
 /* An endpoint-independent mapping that one worker has and another uses: the sender's in a hairpin. */
 struct nat_lease {
@@ -122,7 +119,7 @@ struct nat_lease {
 	uint8_t lessee, lessor; /* lessor: worker + 1, 0: nobody yet */
 };
 struct nat_workers {
-	struct nat_blocks *blocks; /* the ports of all workers */
+	struct port_blocks *blocks; /* the ports of all workers */
 	uint32_t worker;
 	struct siphash_key client_key; /* the same for all, for choices that follow from the client */
 	void *ctx;

@@ -7,9 +7,9 @@
 
 #include "base/pool.h"
 #include "base/util.h"
-#include "gateway/nat/blocks.h"
+#include "stack/ports/port_blocks.h"
 #include "gateway/nat/nat.h"
-#include "gateway/nat/portmap.h"
+#include "stack/ports/portmap.h"
 
 #define NAT_NONE UINT32_MAX
 
@@ -18,9 +18,9 @@ struct nat_address {
 	uint32_t addr;
 	uint16_t zone;
 	uint32_t chain;
-	uint32_t row;               /* of its blocks, NAT_BLOCK_NONE: its ports are all ours */
-	uint32_t n_holders;         /* connections and mappings on it */
-	uint32_t map[N_NAT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
+	uint32_t row;                /* of its blocks, PORT_BLOCK_NONE: its ports are all ours */
+	uint32_t n_holders;          /* connections and mappings on it */
+	uint32_t map[N_PORT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
 };
 
 struct nat_addresses {
@@ -255,9 +255,9 @@ static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t a
 {
 	return pool_at(&n->addresses.pool, address);
 }
-struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum nat_proto proto);
+struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum port_proto proto);
 /* Made at first use; NULL without room. */
-static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, enum nat_proto proto)
+static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, enum port_proto proto)
 {
 	struct nat_address *a = nat_address_at(n, address);
 
@@ -269,24 +269,24 @@ static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, e
 /* block.c: the blocks of an address that are this worker's. */
 
 /* A map for an address whose ports are shared. */
-void nat_blocks_begin(struct nat *n, const struct nat_address *a, enum nat_proto proto, struct portmap *m);
+void port_blocks_begin(struct nat *n, const struct nat_address *a, enum port_proto proto, struct portmap *m);
 /* One more block with ports of the set. False: no worker has a free one. */
-bool nat_blocks_more(struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set);
+bool port_blocks_more(struct nat *n, uint32_t address, enum port_proto proto, const struct port_set *set);
 /* The port's block is ours and in use from here on. False, and the block is out of the map, when it was taken away. */
 bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
 static inline bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	return nat_address_at(n, address)->row == NAT_BLOCK_NONE || nat_block_make_ready(n, address, ip_proto, port);
+	return nat_address_at(n, address)->row == PORT_BLOCK_NONE || nat_block_make_ready(n, address, ip_proto, port);
 }
 /* Behind a release, and behind nat_block_ready when nothing came of it. */
 void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
 static inline void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
-	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE)
+	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE)
 		nat_block_give_up(n, address, ip_proto, port);
 }
 /* Tries to make this port's block ours. */
-void nat_block_want(struct nat *n, uint32_t address, enum nat_proto proto, uint32_t port);
+void nat_block_want(struct nat *n, uint32_t address, enum port_proto proto, uint32_t port);
 
 /* pending_open.c */
 
@@ -350,9 +350,10 @@ struct nat_port_request {
 	uint32_t port;               /* wanted if possible, 0: none */
 	bool parity;                 /* like that of the inside port, if possible */
 };
-/* An unused port of an address: a near one, else one of the set; PORTMAP_NONE when no worker has one that is free to
+/* An unused port of an address: a near one, else one of the set; PORT_NONE when no worker has one that is free to
  * take. */
-uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_request *request);
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum port_proto proto,
+			 const struct nat_port_request *request);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_request *request, enum nat_port_effort effort);
 /* For several connections at a time: a port is drawn for each, by numbers of their own, and what it takes to see
@@ -407,7 +408,7 @@ struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uin
 /* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
 void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
-/* A port that is unused towards it, each equally likely; PORTMAP_NONE when there is none. Somebody without a port may
+/* A port that is unused towards it, each equally likely; PORT_NONE when there is none. Somebody without a port may
  * have the tuple all the same: then it is marked as used. */
 uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_request *request);
 /* One that can be shared, too, if need be at the price of a look at every word. */

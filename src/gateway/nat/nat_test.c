@@ -97,7 +97,7 @@ static void ports_in_batches(uint32_t n, uint16_t *port)
 	memset(port, 0, N_TOGETHER * sizeof(*port));
 	nat_fixture_start(&nb, 100);
 	nb.snat.flags = NAT_FLAG_PORT;
-	nb.snat.ports = (struct nat_port_range){ 2000, 2031 };
+	nb.snat.ports = (struct port_range){ 2000, 2031 };
 	for (uint16_t i = 2000; i < 2008; i++)
 		open_own(&nb, i);
 	for (uint32_t i = 0; i < N_TOGETHER;) {

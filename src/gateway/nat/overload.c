@@ -168,9 +168,9 @@ static bool is_towards(const struct overload *o, const struct tuple *reply, uint
 /* Blocks that came and went since it was used last. Towards this destination nothing is taken in a block that came. */
 static void bring_up_to_date(const struct nat *n, struct overload *o)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (nat_address_at(n, o->address)->row == NAT_BLOCK_NONE || !nat_proto_of(o->proto, &proto))
+	if (nat_address_at(n, o->address)->row == PORT_BLOCK_NONE || !port_proto_of(o->proto, &proto))
 		return;
 	const struct portmap *m = pool_at(&n->addresses.maps, nat_address_at(n, o->address)->map[proto]);
 
@@ -201,10 +201,10 @@ static void look_on(struct nat *n, struct overload *o, const struct port_set *se
 			       .zone = a->zone };
 	struct port_span b = span_of(o);
 	uint32_t k = o->n_looked;
-	enum nat_proto proto = NAT_UDP;
+	enum port_proto proto = PORT_PROTO_UDP;
 
-	(void)nat_proto_of(o->proto, &proto);
-	const struct portmap *own = a->row == NAT_BLOCK_NONE ? NULL : pool_at(&n->addresses.maps, a->map[proto]);
+	(void)port_proto_of(o->proto, &proto);
+	const struct portmap *own = a->row == PORT_BLOCK_NONE ? NULL : pool_at(&n->addresses.maps, a->map[proto]);
 
 	for (; k < b.n && n_left > 0; k++) {
 		uint32_t port = port_in_order(o, b.n, k);
@@ -228,7 +228,7 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	struct nat_overloads *os = n->overloads;
 	uint32_t first = set->range[0].first & ~63u, last = set->range[set->n - 1].last, class = 0;
 	uint32_t *bucket = bucket_of(os, hash);
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	while (class + 1 < OVERLOAD_CLASSES && last - first >= classes[class].n_words * 64)
 		class ++;
@@ -251,7 +251,7 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	o->before.serial = ++n->reuse.next_serial;
 	o->finished.serial = ++n->reuse.next_serial;
 	o->id = class << CLASS_SHIFT | place;
-	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE && nat_proto_of(o->proto, &proto))
+	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE && port_proto_of(o->proto, &proto))
 		o->version = nat_address_map(n, address, proto)->version;
 	o->chain = *bucket;
 	*bucket = o->id + 1;
@@ -298,10 +298,10 @@ struct overload *nat_overload_at(const struct nat *n, uint32_t id)
 bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port)
 {
 	const struct nat_address *a = nat_address_at(n, o->address);
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	return a->row == NAT_BLOCK_NONE ||
-	       (nat_proto_of(o->proto, &proto) && portmap_owns(pool_at(&n->addresses.maps, a->map[proto]), port));
+	return a->row == PORT_BLOCK_NONE ||
+	       (port_proto_of(o->proto, &proto) && portmap_owns(pool_at(&n->addresses.maps, a->map[proto]), port));
 }
 
 struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
@@ -311,18 +311,18 @@ struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uin
 }
 
 /* With several workers ports of the set are others'. */
-static uint32_t n_ours(const struct nat *n, uint32_t address, enum nat_proto proto, const struct port_set *set)
+static uint32_t n_ours(const struct nat *n, uint32_t address, enum port_proto proto, const struct port_set *set)
 {
 	const struct nat_address *a = nat_address_at(n, address);
 
-	return a->row == NAT_BLOCK_NONE ? set->n_ports
-					: portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), set);
+	return a->row == PORT_BLOCK_NONE ? set->n_ports
+					 : portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), set);
 }
 
 /* With less than so many a destination has no map, however few ports of the set are ours. */
 static uint32_t share_of_block(const struct port_set *set)
 {
-	return min_u32(set->n_ports, NAT_BLOCK_PORTS) / 2;
+	return min_u32(set->n_ports, PORT_BLOCK_PORTS) / 2;
 }
 
 /* There are maps, or the destination may need one: it has n_ports of the set. */
@@ -332,7 +332,7 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 	struct nat_overloads *os = n->overloads;
 	uint32_t port = nat_outside_port(reply);
 	bool has_map = set->n_ports <= OVERLOAD_TINY;
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	for (uint32_t i = os->n_used == 0 ? 0 : *bucket_of(os, hash); i != 0; i = at(os, i - 1)->chain) {
 		struct overload *o = at(os, i - 1);
@@ -347,7 +347,7 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 		if (o->n_looked != OVERLOAD_COMPLETE)
 			look_on(n, o, set, LOOKS);
 	}
-	if (has_map || n_ports < share_of_block(set) || !nat_proto_of(reply->proto, &proto) ||
+	if (has_map || n_ports < share_of_block(set) || !port_proto_of(reply->proto, &proto) ||
 	    n_ports < n_ours(n, address, proto, set) / 2)
 		return;
 	struct overload *o = make(n, reply, address, set, hash);
@@ -359,9 +359,9 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
 {
 	struct nat_overloads *os = n->overloads;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto))
+	if (!port_proto_of(reply->proto, &proto))
 		return;
 	uint64_t hash = hash_of(n, reply, address);
 	uint32_t n_ports = ++*counter_of(os, hash);
@@ -371,7 +371,7 @@ void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t addre
 }
 
 /* Of the ports that it could have most are free, as far as is known. */
-static bool is_idle(const struct nat *n, struct overload *o, enum nat_proto proto)
+static bool is_idle(const struct nat *n, struct overload *o, enum port_proto proto)
 {
 	const struct nat_address *a = nat_address_at(n, o->address);
 	const struct port_span b = span_of(o);
@@ -379,7 +379,7 @@ static bool is_idle(const struct nat *n, struct overload *o, enum nat_proto prot
 
 	for (uint32_t g = 0; g < (b.n + 4095) / 4096; g++)
 		n_free += b.group[g];
-	if (a->row != NAT_BLOCK_NONE) {
+	if (a->row != PORT_BLOCK_NONE) {
 		struct port_set all = { .n = 1, .range = { { (uint16_t)b.first, (uint16_t)(b.first + b.n - 1) } } };
 
 		n_all = portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), &all);
@@ -393,9 +393,9 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 {
 	struct nat_overloads *os = n->overloads;
 	uint32_t port = nat_outside_port(reply), next;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	(void)nat_proto_of(reply->proto, &proto);
+	(void)port_proto_of(reply->proto, &proto);
 	for (uint32_t i = *bucket_of(os, hash); i != 0; i = next) {
 		struct overload *o = at(os, i - 1);
 
@@ -413,9 +413,9 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
 {
 	struct nat_overloads *os = n->overloads;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto))
+	if (!port_proto_of(reply->proto, &proto))
 		return;
 	uint64_t hash = hash_of(n, reply, address);
 	uint32_t n_left = --*counter_of(os, hash);
@@ -450,11 +450,11 @@ uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_p
 	struct port_span b = span_of(o);
 
 	for (;;) {
-		uint32_t port = is_near(request) ? port_span_pick(&b, request->near, &n->env->rng) : PORTMAP_NONE;
+		uint32_t port = is_near(request) ? port_span_pick(&b, request->near, &n->env->rng) : PORT_NONE;
 
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			port = port_span_pick(&b, request->set, &n->env->rng);
-		if (port != PORTMAP_NONE || o->n_looked == OVERLOAD_COMPLETE)
+		if (port != PORT_NONE || o->n_looked == OVERLOAD_COMPLETE)
 			return port;
 		/* Only where a destination was full before it could be seen coming. */
 		look_on(n, o, request->set, LOOKS);
@@ -478,7 +478,7 @@ uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const st
 				return port;
 		}
 	}
-	return PORTMAP_NONE;
+	return PORT_NONE;
 }
 
 uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set)
@@ -487,12 +487,12 @@ uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set)
 
 	for (uint32_t i = 0; i < HAND_STEPS; i++) {
 		/* The next port of the set at the hand or behind it. */
-		uint32_t port = PORTMAP_NONE;
+		uint32_t port = PORT_NONE;
 
-		for (uint32_t k = 0; k < set->n && port == PORTMAP_NONE; k++)
+		for (uint32_t k = 0; k < set->n && port == PORT_NONE; k++)
 			if (o->hand <= set->range[k].last)
 				port = max_u32(o->hand, set->range[k].first);
-		if (port == PORTMAP_NONE) {
+		if (port == PORT_NONE) {
 			o->hand = set->range[0].first;
 			continue;
 		}
@@ -500,5 +500,5 @@ uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set)
 		if (!port_span_unused(&b, port))
 			return port;
 	}
-	return PORTMAP_NONE;
+	return PORT_NONE;
 }

@@ -83,13 +83,13 @@ static void test_exact(void **state)
 		}
 		/* A set within the other, which is full towards all and then has one place. */
 		if (n >= 64) {
-			nb.snat.ports = (struct nat_port_range){ 3010, 3039 };
+			nb.snat.ports = (struct port_range){ 3010, 3039 };
 			assert_int_equal(one_more(SERVER), 0);
 			end(SERVER, 3020);
 			end(SERVER, 3050);
 			assert_int_equal(one_more(SERVER), 3020);
 			assert_int_equal(one_more(SERVER), 0);
-			nb.snat.ports = (struct nat_port_range){ 3000, (uint16_t)(3000 + n - 1) };
+			nb.snat.ports = (struct port_range){ 3000, (uint16_t)(3000 + n - 1) };
 			assert_int_equal(one_more(SERVER), 3050);
 		}
 		nat_fixture_stop(&nb);
@@ -171,7 +171,7 @@ static void test_preserve(void **state)
 		strcpy(cfg.pool[0].name, "public");
 		cfg.pool[0].n_ranges = 1;
 		cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-		cfg.pool[0].ports = (struct nat_port_range){ 2000, 65000 };
+		cfg.pool[0].ports = (struct port_range){ 2000, 65000 };
 		cfg.pool[0].preserve_port = 1;
 		nat_configure(nb.nat, &cfg);
 		nb.snat = i % 2 == 0 ? (struct nat_action){ .kind = NAT_ACTION_MASQUERADE, .flags = NAT_FLAG_PRESERVE }

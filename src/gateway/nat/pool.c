@@ -16,14 +16,14 @@ void nat_pools_build(struct nat *n, const struct nat_config *cfg)
 	n->cfg = *cfg;
 	for (uint32_t i = 0; i < NAT_POOLS_MAX; i++) {
 		const struct nat_pool_config *c = &n->cfg.pool[i];
-		struct nat_port_range ports = c->ports;
+		struct port_range ports = c->ports;
 
 		if (i >= n->cfg.n_pools || c->name[0] == '\0') {
 			n->pool[i] = (struct nat_pool){ 0 };
 			continue;
 		}
 		if (ports.first == 0 && ports.last == 0)
-			ports = (struct nat_port_range){ 1024, 65535 };
+			ports = (struct port_range){ 1024, 65535 };
 		n->pool[i].ports = port_set_of(ports, c->excluded, c->n_excluded);
 		n->pool[i].n_addresses = 0;
 		for (uint32_t r = 0; r < c->n_ranges; r++)
@@ -84,25 +84,25 @@ void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_
 }
 
 /* Ports of the set in use on one address. */
-static uint64_t n_used(const struct nat *n, const struct nat_address *a, enum nat_proto proto,
+static uint64_t n_used(const struct nat *n, const struct nat_address *a, enum port_proto proto,
 		       const struct port_set *set)
 {
 	if (a->map[proto] == NAT_NONE)
 		return 0;
 	const struct portmap *m = pool_at(&n->addresses.maps, a->map[proto]);
-	uint32_t n_ours = a->row == NAT_BLOCK_NONE ? set->n_ports : portmap_count_own(m, set);
+	uint32_t n_ours = a->row == PORT_BLOCK_NONE ? set->n_ports : portmap_count_own(m, set);
 	return n_ours - portmap_count(m, set);
 }
 
 static void add_use(const struct nat *n, const struct nat_address *a, const struct port_set *ports,
 		    struct nat_pool_info *out)
 {
-	out->n_used_tcp += n_used(n, a, NAT_TCP, ports);
-	out->n_used_udp += n_used(n, a, NAT_UDP, ports);
-	out->n_used_icmp += n_used(n, a, NAT_ICMP, &n->identifiers);
-	for (int p = NAT_SCTP; p < NAT_CALL; p++)
-		out->n_used_other += n_used(n, a, (enum nat_proto)p, ports);
-	out->n_used_other += n_used(n, a, NAT_CALL, &n->identifiers);
+	out->n_used_tcp += n_used(n, a, PORT_PROTO_TCP, ports);
+	out->n_used_udp += n_used(n, a, PORT_PROTO_UDP, ports);
+	out->n_used_icmp += n_used(n, a, PORT_PROTO_ICMP, &n->identifiers);
+	for (int p = PORT_PROTO_SCTP; p < PORT_PROTO_CALL; p++)
+		out->n_used_other += n_used(n, a, (enum port_proto)p, ports);
+	out->n_used_other += n_used(n, a, PORT_PROTO_CALL, &n->identifiers);
 }
 
 _Static_assert(IP_ADDRESSES_MAX <= 32, "a bit an address");

@@ -15,7 +15,7 @@ static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_con
 	strcpy(cfg.pool[0].name, "public");
 	cfg.pool[0].n_ranges = 1;
 	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct nat_port_range){ 1024, 65535 };
+	cfg.pool[0].ports = (struct port_range){ 1024, 65535 };
 	nb->snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
 	return &cfg.pool[0];
 }
@@ -93,7 +93,7 @@ static void test_busy_destination(void **state)
 	uint32_t n_passed = 0;
 
 	(void)state;
-	pool->ports = (struct nat_port_range){ 2000, 2999 };
+	pool->ports = (struct port_range){ 2000, 2999 };
 	nat_configure(nb.nat, &cfg);
 	/* 500 towards another destination hold the first ports; then this one fills up. */
 	for (uint32_t i = 0; i < 500; i++) {
@@ -205,7 +205,7 @@ static void test_entered_and_translated(void **state)
 		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 300);
 
-		pool->ports = (struct nat_port_range){ 2000, 2149 };
+		pool->ports = (struct port_range){ 2000, 2149 };
 		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
 		pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
 		nat_configure(nb.nat, &cfg);
@@ -296,7 +296,7 @@ static void test_spill(void **state)
 		uint32_t n_passed = 0;
 
 		pool->range[0].last = POOL_ADDR + 2;
-		pool->ports = (struct nat_port_range){ 2000, 2009 };
+		pool->ports = (struct port_range){ 2000, 2009 };
 		pool->paired = paired;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 40; i++) {
@@ -356,7 +356,7 @@ static void test_rule_ports(void **state)
 	}
 	assert_int_equal(n_passed, 5);
 	/* dnat to a range of ports stays within it. */
-	nb.dnat.ports = (struct nat_port_range){ 81, 83 };
+	nb.dnat.ports = (struct port_range){ 81, 83 };
 	uint32_t seen = 0;
 	for (uint16_t i = 0; i < 40; i++) {
 		struct make m = { .in = WAN,
@@ -475,7 +475,7 @@ static void test_rest(void **state)
 	(void)state;
 	for (int mapping = 0; mapping < 2; mapping++) {
 		struct nat_pool_config *pool = pool_start(&nb, 100);
-		pool->ports = (struct nat_port_range){ 2000, 2003 };
+		pool->ports = (struct port_range){ 2000, 2003 };
 		pool->hold_down_s = 120;
 		pool->mapping = (uint8_t)mapping;
 		nat_configure(nb.nat, &cfg);
@@ -520,7 +520,7 @@ static void test_full_hold_down(void **state)
 
 	(void)state;
 	assert_in_range(cap, 2, 60000);
-	pool->ports = (struct nat_port_range){ 2000, (uint16_t)(2000 + cap) };
+	pool->ports = (struct port_range){ 2000, (uint16_t)(2000 + cap) };
 	pool->hold_down_s = 120;
 	pool->mapping = NAT_MAP_ADDRESS_PORT_DEPENDENT;
 	nat_configure(nb.nat, &cfg);

@@ -34,26 +34,26 @@ static bool has_near(const struct nat_port_request *request)
 
 static uint32_t pick_port(struct nat *n, const struct port_bits *b, const struct nat_port_request *request)
 {
-	uint32_t port = has_near(request) ? port_bits_pick(b, request->near, &n->env->rng) : PORTMAP_NONE;
+	uint32_t port = has_near(request) ? port_bits_pick(b, request->near, &n->env->rng) : PORT_NONE;
 
-	return port != PORTMAP_NONE ? port : port_bits_pick(b, request->set, &n->env->rng);
+	return port != PORT_NONE ? port : port_bits_pick(b, request->set, &n->env->rng);
 }
 
-uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum nat_proto proto, const struct nat_port_request *request)
+uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum port_proto proto, const struct nat_port_request *request)
 {
 	const struct portmap *m = nat_address_map(n, address, proto);
 	uint32_t port;
 
 	if (m == NULL)
-		return PORTMAP_NONE;
-	while ((port = pick_port(n, &m->bits, request)) == PORTMAP_NONE ||
+		return PORT_NONE;
+	while ((port = pick_port(n, &m->bits, request)) == PORT_NONE ||
 	       (has_near(request) && !port_set_has(request->near, port))) {
 		/* Near ports of other workers come before far ones of ours. */
-		if (nat_address_at(n, address)->row == NAT_BLOCK_NONE)
+		if (nat_address_at(n, address)->row == PORT_BLOCK_NONE)
 			return port;
-		if (has_near(request) && nat_blocks_more(n, address, proto, request->near))
+		if (has_near(request) && port_blocks_more(n, address, proto, request->near))
 			continue;
-		if (port == PORTMAP_NONE && nat_blocks_more(n, address, proto, request->set))
+		if (port == PORT_NONE && port_blocks_more(n, address, proto, request->set))
 			continue;
 		return port;
 	}
@@ -64,9 +64,9 @@ bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, cons
 		   struct nat_port_draw *draw)
 {
 	const struct port_set *set = has_near(request) ? request->near : request->set;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto) || set->n_ports == 0 || request->parity)
+	if (!port_proto_of(reply->proto, &proto) || set->n_ports == 0 || request->parity)
 		return false;
 	draw->maybe = port_set_at(set, rng_below(&n->port_rng, set->n_ports));
 	draw->number = rng_u32(&n->port_rng);
@@ -84,9 +84,9 @@ bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const s
 {
 	const struct port_set *set = has_near(request) ? request->near : request->set;
 	uint32_t port = draw->maybe;
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(reply->proto, &proto))
+	if (!port_proto_of(reply->proto, &proto))
 		return false;
 	const struct portmap *m = nat_address_map(n, address, proto);
 
@@ -96,11 +96,11 @@ bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const s
 		nat_block_want(n, address, proto, port);
 	/* One that is wished for may be others' towards other destinations. */
 	bool requested = port == request->port && portmap_can_share(m, port) &&
-			 (nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port));
+			 (nat_address_at(n, address)->row == PORT_BLOCK_NONE || portmap_owns(m, port));
 
 	if (!portmap_unused(m, port) && !requested)
 		port = port_bits_pick_by(&m->bits, set, draw->number);
-	if (port == PORTMAP_NONE || !nat_block_ready(n, address, reply->proto, port))
+	if (port == PORT_NONE || !nat_block_ready(n, address, reply->proto, port))
 		return false;
 	nat_set_outside_port(reply, port);
 	nat_address_hold(n, address, reply->proto, port);
@@ -130,14 +130,14 @@ static bool share(struct nat *n, uint32_t index, uint32_t address, const struct 
 }
 
 /* A port that is wished for is ours to give. */
-static bool can_have_requested(struct nat *n, uint32_t address, enum nat_proto proto, const struct portmap *m,
+static bool can_have_requested(struct nat *n, uint32_t address, enum port_proto proto, const struct portmap *m,
 			       uint32_t port)
 {
 	nat_block_want(n, address, proto, port);
-	return nat_address_at(n, address)->row == NAT_BLOCK_NONE || portmap_owns(m, port);
+	return nat_address_at(n, address)->row == PORT_BLOCK_NONE || portmap_owns(m, port);
 }
 
-static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
+static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum port_proto proto, struct tuple *reply,
 			const struct nat_port_request *request)
 {
 	uint16_t inside = nat_inside_port(&conntrack_conn(n->ct, index)->half[CT_ORIGINAL].tuple);
@@ -150,7 +150,7 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum na
 	}
 	for (int i = 0; request->parity && i < PARITY_TRIES; i++) {
 		uint32_t port = nat_pick_unused(n, address, proto, request);
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			return false;
 		if ((port & 1) == (inside & 1u) && nat_block_ready(n, address, reply->proto, port) &&
 		    take(n, index, address, reply, port, request->set))
@@ -158,7 +158,7 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum na
 	}
 	for (int i = 0; i < UNUSED_TRIES;) {
 		uint32_t port = nat_pick_unused(n, address, proto, request);
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			return false;
 		/* Else its block went to another worker, and this map has one less. */
 		if (!nat_block_ready(n, address, reply->proto, port))
@@ -173,7 +173,7 @@ static bool take_unused(struct nat *n, uint32_t index, uint32_t address, enum na
 /* A port to share, by chance. */
 static uint32_t probe(struct nat *n, uint32_t address, const struct portmap *m, const struct port_set *set)
 {
-	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE)
+	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE)
 		return port_bits_pick(&m->own, set, &n->env->rng);
 	return port_set_at(set, rng_below(&n->env->rng, set->n_ports));
 }
@@ -183,7 +183,7 @@ static bool take_one_of_few(struct nat *n, uint32_t index, uint32_t address, con
 			    struct tuple *reply, const struct port_set *set)
 {
 	uint32_t start = rng_below(&n->env->rng, set->n_ports);
-	bool all_ours = nat_address_at(n, address)->row == NAT_BLOCK_NONE;
+	bool all_ours = nat_address_at(n, address)->row == PORT_BLOCK_NONE;
 
 	for (uint32_t i = 0; i < set->n_ports; i++) {
 		uint32_t port = port_set_at(set, (start + i) % set->n_ports);
@@ -203,7 +203,7 @@ static bool take_from_map(struct nat *n, uint32_t index, uint32_t address, struc
 		uint32_t port = i < UNUSED_TRIES ? nat_overload_pick(n, o, request)
 						 : nat_overload_pick_shareable(n, o, m, request->set);
 
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			return false;
 		if (share(n, index, address, m, reply, port, request->set))
 			return true;
@@ -214,7 +214,7 @@ static bool take_from_map(struct nat *n, uint32_t index, uint32_t address, struc
 	return false;
 }
 
-static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum nat_proto proto, struct tuple *reply,
+static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum port_proto proto, struct tuple *reply,
 			const struct nat_port_request *request)
 {
 	const struct portmap *m = nat_address_map(n, address, proto);
@@ -228,13 +228,13 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum na
 	/* While the map knows but some of what is free, chance spreads better. */
 	for (int i = 0; (o == NULL || o->n_looked != OVERLOAD_COMPLETE) && i < SHARED_PROBES; i++) {
 		uint32_t port = probe(n, address, m, set);
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			break;
 		if (share(n, index, address, m, reply, port, request->set))
 			return true;
 	}
 	/* A worker without a port of its own has nothing to share. */
-	if (nat_address_at(n, address)->row != NAT_BLOCK_NONE && portmap_count_own(m, request->set) == 0)
+	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE && portmap_count_own(m, request->set) == 0)
 		return false;
 	if (o == NULL)
 		o = nat_overload_make(n, reply, address, request->set);
@@ -244,9 +244,9 @@ static bool take_shared(struct nat *n, uint32_t index, uint32_t address, enum na
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
 		   const struct nat_port_request *request, enum nat_port_effort effort)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (!nat_proto_of(reply.proto, &proto)) {
+	if (!port_proto_of(reply.proto, &proto)) {
 		if (!conntrack_reserve_reply(n->ct, index, &reply))
 			return false;
 		nat_address_hold(n, address, reply.proto, 0);

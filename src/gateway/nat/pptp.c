@@ -24,7 +24,7 @@
  *
  * Life of a call: from the message that names it first until its GRE flow has ended
  * and some time has passed, or until it is taken down by a message. The number is
- * held in a map of the address (NAT_CALL), the call being its holder: what the GRE
+ * held in a map of the address (PORT_PROTO_CALL), the call being its holder: what the GRE
  * connection itself holds is nothing.
  *
  * What always holds: a call stands in both chains and holds its number; one that is
@@ -117,18 +117,18 @@ static struct nat_call *find_outside(struct nat *n, const struct nat_call *like)
 static uint16_t take_number(struct nat *n, uint32_t address, uint16_t wanted)
 {
 	struct nat_port_request request = { .set = &n->identifiers };
-	const struct portmap *m = nat_address_map(n, address, NAT_CALL);
+	const struct portmap *m = nat_address_map(n, address, PORT_PROTO_CALL);
 	uint32_t number = wanted;
 
 	if (m == NULL)
 		return 0;
 	if (wanted != 0)
-		nat_block_want(n, address, NAT_CALL, wanted);
+		nat_block_want(n, address, PORT_PROTO_CALL, wanted);
 	if (wanted == 0 || !portmap_unused(m, wanted))
-		number = nat_pick_unused(n, address, NAT_CALL, &request);
-	while (number != PORTMAP_NONE && !nat_block_ready(n, address, IPPROTO_NR_GRE, number))
-		number = nat_pick_unused(n, address, NAT_CALL, &request);
-	if (number == PORTMAP_NONE)
+		number = nat_pick_unused(n, address, PORT_PROTO_CALL, &request);
+	while (number != PORT_NONE && !nat_block_ready(n, address, IPPROTO_NR_GRE, number))
+		number = nat_pick_unused(n, address, PORT_PROTO_CALL, &request);
+	if (number == PORT_NONE)
 		return 0;
 	nat_address_hold(n, address, IPPROTO_NR_GRE, number);
 	return (uint16_t)number;

@@ -211,7 +211,7 @@ static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, st
 	for (uint32_t i = 0; i < LOOKS; i++) {
 		uint32_t port = nat_overload_next_used(o, set);
 
-		if (port == PORTMAP_NONE)
+		if (port == PORT_NONE)
 			break;
 		nat_set_outside_port(&reply, port);
 		uint32_t ref = conntrack_find(n->ct, &reply);
@@ -229,10 +229,10 @@ static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, st
 bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w)
 {
 	const struct port_set *set = w->port.set;
-	enum nat_proto proto;
+	enum port_proto proto;
 	bool done;
 
-	if (!nat_proto_of(reply->proto, &proto) || (w->pool != NULL && w->pool->hold_down_s != 0))
+	if (!port_proto_of(reply->proto, &proto) || (w->pool != NULL && w->pool->hold_down_s != 0))
 		return false;
 	if (set->n_ports <= OVERLOAD_TINY) {
 		done = free_one_of_few(n, address, *reply, set);

@@ -15,7 +15,7 @@ static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_por
 	strcpy(cfg.pool[0].name, "public");
 	cfg.pool[0].n_ranges = 1;
 	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct nat_port_range){ 2000, (uint16_t)(2000 + n_ports - 1) };
+	cfg.pool[0].ports = (struct port_range){ 2000, (uint16_t)(2000 + n_ports - 1) };
 	nb->snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
 	nat_configure(nb->nat, &cfg);
 	return &cfg.pool[0];

@@ -144,12 +144,12 @@ static int origin_of(const struct nat *n, const struct nat_record_hold *h, enum 
 static int find_port(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint32_t port, bool shared,
 		     uint32_t *address)
 {
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	*address = nat_address_get(n, addr, zone);
 	if (*address == NAT_NONE)
 		return -ENOSPC;
-	if (!nat_proto_of(ip_proto, &proto))
+	if (!port_proto_of(ip_proto, &proto))
 		return 0;
 	const struct portmap *m = nat_address_map(n, *address, proto);
 
@@ -220,9 +220,9 @@ static int find_mapping(struct nat *n, const struct nat_record_hold *h, uint8_t 
 	struct tuple inside = {
 		.src = h->inside.v4, .sport = h->inside_port, .proto = ip_proto, .zone = h->inside_zone
 	};
-	enum nat_proto proto;
+	enum port_proto proto;
 
-	if (h->inside.family != IP_FAMILY_V4 || h->outside.family != IP_FAMILY_V4 || !nat_proto_of(ip_proto, &proto))
+	if (h->inside.family != IP_FAMILY_V4 || h->outside.family != IP_FAMILY_V4 || !port_proto_of(ip_proto, &proto))
 		return -EINVAL;
 	*mapping = nat_mapping_of_inside(n, &inside, pool);
 	if (*mapping == NAT_NONE)

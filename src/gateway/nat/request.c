@@ -52,7 +52,7 @@ void nat_request_clear(struct nat_source_request *w)
 void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig)
 {
 	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
-	enum nat_proto proto;
+	enum port_proto proto;
 
 	w->origin = NAT_ORIGIN_POOL;
 	w->id = pool;
@@ -61,7 +61,7 @@ void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_
 	w->port.set = &n->pool[pool].ports;
 	w->paired = cfg->paired;
 	/* Without ports there is nothing to map independently of the destination. */
-	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && nat_proto_of(orig->proto, &proto);
+	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && port_proto_of(orig->proto, &proto);
 	w->port.port = cfg->preserve_port ? nat_inside_port(orig) : 0;
 	w->port.parity = cfg->preserve_parity != 0;
 }

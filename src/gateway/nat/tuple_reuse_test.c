@@ -99,7 +99,7 @@ static void start(struct nat_fixture *nb, uint32_t n_connections)
 		strcpy(cfg.pool[i].name, i == 0 ? "one" : "two");
 		cfg.pool[i].n_ranges = 1;
 		cfg.pool[i].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR + 3 };
-		cfg.pool[i].ports = (struct nat_port_range){ 1024, 65535 };
+		cfg.pool[i].ports = (struct port_range){ 1024, 65535 };
 	}
 }
 
@@ -215,7 +215,7 @@ static void test_rules_changed(void **state)
 	assert_in_range(n_same, 0, 1);
 	/* A narrower pool: the connection has gone with its port. */
 	uint16_t there = c.l4.sport < 30000 ? 40000 : 20000;
-	cfg.pool[0].ports = (struct nat_port_range){ there, (uint16_t)(there + 3) };
+	cfg.pool[0].ports = (struct port_range){ there, (uint16_t)(there + 3) };
 	nat_configure(nb.nat, &cfg);
 	c = whole(&nb, 4000, SERVER, 90 * 100000, BY_FIN);
 	assert_in_range(c.l4.sport, there, there + 3);
@@ -285,7 +285,7 @@ static void test_rest(void **state)
 	(void)state;
 	start(&nb, 100);
 	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct nat_port_range){ 2000, 2000 };
+	cfg.pool[0].ports = (struct port_range){ 2000, 2000 };
 	cfg.pool[0].hold_down_s = 120;
 	nat_configure(nb.nat, &cfg);
 	nb.snat = from_pool(0);

@@ -170,7 +170,7 @@ struct rule_map_entry {
 	struct rule_range range;
 	struct rule_name name;
 	uint32_t addr;
-	struct nat_port_range ports;
+	struct port_range ports;
 };
 
 struct rule_map {

@@ -93,7 +93,7 @@ struct vmap {
 struct nat_map_entry {
 	uint32_t lo, hi; /* of interface names: lo is the name set */
 	uint32_t addr;
-	struct nat_port_range ports;
+	struct port_range ports;
 };
 
 /* A translation whose address is looked up. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "gateway/nat/portmap.h"
+#include "stack/ports/portmap.h"
 
 static struct rng rng;
 
@@ -48,7 +48,7 @@ static void test_all_once(void **state)
 {
 	struct portmap *m = *state;
 	static uint8_t given[65536];
-	struct port_set s = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
+	struct port_set s = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
 
 	memset(given, 0, sizeof(given));
 	assert_int_equal(s.n_ports, 64512);
@@ -59,7 +59,7 @@ static void test_all_once(void **state)
 		assert_int_equal(given[port]++, 0);
 		portmap_use(m, port);
 	}
-	assert_int_equal(port_bits_pick(&m->bits, &s, &rng), PORTMAP_NONE);
+	assert_int_equal(port_bits_pick(&m->bits, &s, &rng), PORT_NONE);
 	check_counts(m);
 	/* The one that comes back is the one that is picked. */
 	portmap_release(m, 33333);
@@ -75,7 +75,7 @@ static void test_all_once(void **state)
 static void test_sets(void **state)
 {
 	static const struct {
-		struct nat_port_range ports, excluded[3];
+		struct port_range ports, excluded[3];
 		uint32_t n_excluded, n, n_ports;
 	} rows[] = {
 		{ { 1, 65535 }, { { 0 } }, 0, 1, 65535 },
@@ -146,7 +146,7 @@ static void check_uniform(const struct portmap *m, const struct port_set *s)
 static void test_uniform(void **state)
 {
 	struct portmap *m = *state;
-	struct port_set s = port_set_of((struct nat_port_range){ 1024, 65535 }, NULL, 0);
+	struct port_set s = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
 
 	check_uniform(m, &s);
 	/* One long run, then 50% and 99% at random. */

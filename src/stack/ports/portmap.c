@@ -20,7 +20,7 @@
  * usual one, never reads that long array; word[w] is the number of bits in unused[w], group[g] the sum
  * of its words; port 0 is never unused; a port with sharers is not unused.
  */
-#include "gateway/nat/portmap.h"
+#include "stack/ports/portmap.h"
 
 #define RESTING UINT16_MAX /* as a number of sharers */
 #define SHARERS_MAX (RESTING - 1)
@@ -29,68 +29,6 @@
 #include <string.h>
 
 #include "base/util.h"
-
-static void set_add(struct port_set *s, uint32_t first, uint32_t last)
-{
-	if (first > last || s->n == PORT_SET_MAX)
-		return;
-	s->range[s->n++] = (struct nat_port_range){ (uint16_t)first, (uint16_t)last };
-	s->n_ports += last - first + 1;
-	s->id = (s->id ^ (first << 16 | last)) * 2654435761u + 1;
-}
-
-struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded)
-{
-	struct port_set s = { 0 };
-	uint32_t at = ports.first == 0 ? 1 : ports.first;
-
-	while (at <= ports.last) {
-		/* The next port that is left out, and where that hole ends. */
-		uint32_t hole = (uint32_t)ports.last + 1, behind = hole;
-		for (uint32_t i = 0; i < n_excluded; i++) {
-			uint32_t first = excluded[i].first > at ? excluded[i].first : at;
-			if (excluded[i].last < at || first > hole)
-				continue;
-			if (first < hole || excluded[i].last + 1u > behind)
-				behind = excluded[i].last + 1u;
-			hole = first;
-		}
-		set_add(&s, at, hole - 1);
-		at = behind;
-		if (hole > ports.last)
-			break;
-	}
-	return s;
-}
-
-struct port_set port_set_within(const struct port_set *s, uint32_t first, uint32_t last)
-{
-	struct port_set w = { 0 };
-
-	for (uint32_t i = 0; i < s->n; i++)
-		set_add(&w, max_u32(s->range[i].first, first), min_u32(s->range[i].last, last));
-	return w;
-}
-
-bool port_set_has(const struct port_set *s, uint32_t port)
-{
-	for (uint32_t i = 0; i < s->n; i++)
-		if (port >= s->range[i].first && port <= s->range[i].last)
-			return true;
-	return false;
-}
-
-uint32_t port_set_at(const struct port_set *s, uint32_t k)
-{
-	for (uint32_t i = 0; i < s->n; i++) {
-		uint32_t n = s->range[i].last - s->range[i].first + 1u;
-		if (k < n)
-			return s->range[i].first + k;
-		k -= n;
-	}
-	assert(!"k is below n_ports");
-	return 0;
-}
 
 void port_bits_take(struct port_bits *b, uint32_t port)
 {
@@ -368,14 +306,14 @@ static inline uint32_t pick(const struct port_span *b, const struct port_set *s,
 {
 	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(b, s, first, n);
 
-	return total == 0 ? PORTMAP_NONE : select_in_ranges(b, first, n, rng_below(rng, total));
+	return total == 0 ? PORT_NONE : select_in_ranges(b, first, n, rng_below(rng, total));
 }
 
 uint32_t port_span_pick(const struct port_span *b, const struct port_set *s, struct rng *rng)
 {
 	uint32_t at = pick(b, s, rng);
 
-	return at == PORTMAP_NONE ? PORTMAP_NONE : b->first + at;
+	return at == PORT_NONE ? PORT_NONE : b->first + at;
 }
 
 uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng)
@@ -390,5 +328,5 @@ uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, 
 	struct port_span all = whole(b);
 	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(&all, s, first, n);
 
-	return total == 0 ? PORTMAP_NONE : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
+	return total == 0 ? PORT_NONE : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
 }

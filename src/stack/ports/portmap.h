@@ -4,33 +4,14 @@
  * by how many connections each other one is shared. A pick is uniform among the
  * unused ports and costs the same at every fill.
  */
-#ifndef YG_GATEWAY_NAT_PORTMAP_H
-#define YG_GATEWAY_NAT_PORTMAP_H
+#ifndef YG_STACK_PORTS_PORTMAP_H
+#define YG_STACK_PORTS_PORTMAP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rng.h"
-#include "gateway/nat/nat.h"
-
-#define PORTMAP_NONE UINT32_MAX
-
-/* Port ranges in rising order that do not touch. */
-#define PORT_SET_MAX 18
-struct port_set {
-	uint32_t n;
-	uint32_t n_ports;
-	uint32_t id; /* of what is in it: equal sets have the same */
-	struct nat_port_range range[PORT_SET_MAX];
-};
-
-/* `ports` without `excluded` and without 0. */
-struct port_set port_set_of(struct nat_port_range ports, const struct nat_port_range *excluded, uint32_t n_excluded);
-/* The ports of s from first to last. */
-struct port_set port_set_within(const struct port_set *s, uint32_t first, uint32_t last);
-bool port_set_has(const struct port_set *s, uint32_t port);
-/* The k-th port of the set, k < n_ports. */
-uint32_t port_set_at(const struct port_set *s, uint32_t k);
+#include "stack/ports/port_set.h"
 
 #define PORTMAP_WORDS 1024
 #define PORTMAP_GROUPS 16 /* of 64 words */
@@ -49,7 +30,7 @@ static inline bool port_bits_unused(const struct port_bits *b, uint32_t port)
 /* An unused port becomes used, and the other way round. */
 void port_bits_take(struct port_bits *b, uint32_t port);
 void port_bits_give(struct port_bits *b, uint32_t port);
-/* An unused port of the set, each equally likely; PORTMAP_NONE when there is none. */
+/* An unused port of the set, each equally likely; PORT_NONE when there is none. */
 uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng);
 /* The same with a random number of the caller's, of 32 bits: equally likely but for one part in 2^16. */
 uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number);
