@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/addr.h"
+
 enum event_kind {
 	EVENT_READY,            /* the gateway forwards from now on */
 	EVENT_DEVICE_UP,        /* ifindex */
@@ -18,7 +20,7 @@ enum event_kind {
 	EVENT_NEIGH_FAILED,     /* ifindex, addr */
 	EVENT_CONN_NEW,         /* conn */
 	EVENT_CONN_UPDATE,      /* conn: a new state */
-	EVENT_CONN_END,         /* conn, reason */
+	EVENT_CONN_END,         /* conn, reason, packets, bytes, duration */
 	EVENT_RELOADED,         /* count: generation of the config */
 	EVENT_RELOAD_REFUSED,   /* detail */
 	EVENT_NAT_EXHAUSTED,    /* addr: of the pool, text: its name; rate-limited */
@@ -30,24 +32,20 @@ enum event_kind {
 
 #define EVENT_BIT(kind) (UINT32_C(1) << (kind))
 
-/* One direction of a connection, host order. */
-struct event_tuple {
-	uint32_t src, dst;
-	uint16_t sport, dport; /* ICMP: identifier; type << 8 | code; GRE, ESP: halves of the identifier */
-};
-
 struct yg_event {
 	enum event_kind kind;
 	uint64_t time_ns; /* the core's clock */
 	uint32_t ifindex; /* index of the gateway's interface, 0 if none */
-	uint32_t addr;
+	struct ip_addr addr;
 	uint64_t count;
 	uint8_t mac[6];
 	uint8_t proto;   /* connections: IP protocol */
 	uint8_t state;   /* connections: conn.tcp_state */
 	uint16_t status; /* connections: CT_* status bits */
 	uint16_t reason; /* EVENT_CONN_END: enum ct_end_reason */
-	struct event_tuple orig, reply;
+	struct ip_tuple orig, reply;
+	uint64_t packets[2], bytes[2]; /* EVENT_CONN_END: of the ORIGINAL and the REPLY direction */
+	uint64_t duration_ns;          /* EVENT_CONN_END: since its first packet */
 	char text[32];
 	const char *detail; /* EVENT_RELOAD_REFUSED: why; the sender's, and good until the slot returns */
 };

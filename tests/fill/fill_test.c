@@ -128,7 +128,7 @@ static void fill_and_refuse(const char *rules, uint32_t address, uint8_t proto, 
 	assert_int_equal(b->error_to, CLIENT + 1);
 	assert_int_equal(b->n_exhausted_events, 1);
 	assert_string_equal(b->last_exhausted.text, name);
-	assert_int_equal(b->last_exhausted.addr, address);
+	assert_int_equal(b->last_exhausted.addr.v4, address);
 	/* Every further one is refused and counted; the event is not repeated within the second. */
 	for (uint32_t i = 0; i < 100; i++)
 		refuse_one(b, c, proto, 0);

@@ -551,20 +551,34 @@ static void test_hook_counters_over_a_reload(void **state)
 	world_end(&n.w);
 }
 
-/* Would catch: a connection that never ends, or ends too soon. */
+/* Would catch: a connection that never ends, or ends too soon; an end that does not tell what passed each way, or for
+ * how long. */
 static void test_timeout(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 30 };
+	const struct yg_event *end = &n.w.last_event[EVENT_CONN_END];
 
 	net_start(&n, masquerade);
-	carry(&n, n.client, &rq, n.server);
+	uint64_t begun = n.w.now;
+	struct packet *p = carry(&n, n.client, &rq, n.server);
+	struct send answer = {
+		.dst = p->ip.src, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport, .payload_len = 100
+	};
+	assert_non_null(carry(&n, n.server, &answer, n.client));
+	assert_non_null(carry(&n, n.client, &rq, n.server));
 	world_run(&n.w, 110 * NS_PER_S); /* RFC 4787 REQ-5: not under two minutes */
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
 	world_run(&n.w, 400 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	assert_int_equal(n.w.n_events[EVENT_CONN_END], 1);
-	assert_int_equal(n.w.last_event[EVENT_CONN_END].reason, CT_END_TIMEOUT);
+	assert_int_equal(end->reason, CT_END_TIMEOUT);
+	assert_int_equal(end->packets[CT_ORIGINAL], 2);
+	assert_int_equal(end->bytes[CT_ORIGINAL], 2 * (28 + 30));
+	assert_int_equal(end->packets[CT_REPLY], 1);
+	assert_int_equal(end->bytes[CT_REPLY], 28 + 100);
+	assert_true(end->duration_ns >= 300 * NS_PER_S);
+	assert_in_range(end->time_ns - end->duration_ns, begun, begun + NS_PER_MS);
 	world_end(&n.w);
 }
 

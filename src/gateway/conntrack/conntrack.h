@@ -264,6 +264,8 @@ struct conn_counters {
 	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
 };
 void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_counters *out);
+/* Since its first packet. */
+uint64_t conntrack_age_ns(const struct conntrack *ct, uint32_t index);
 /* Whole seconds until it ends if nothing more comes. */
 uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);
 

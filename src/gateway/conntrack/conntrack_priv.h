@@ -49,6 +49,7 @@ enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
 
 /* Beside each connection, by its index: what its later packets have no need of. */
 struct ct_ext {
+	uint64_t begun_ns;       /* when it was created, by the core's clock */
 	struct timer_node timer; /* confirmed */
 	uint32_t source;         /* the counter of its source address, see source.c */
 	struct conn_ext notes;
@@ -62,6 +63,7 @@ struct ct_ext {
 		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
 };
+_Static_assert(sizeof(struct ct_ext) == 64, "a cache line");
 
 /* identity.c: the last connection between two addresses. */
 #define CT_IDENTITIES 1024u

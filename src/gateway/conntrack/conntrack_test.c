@@ -436,7 +436,7 @@ static void test_udp_times(void **state)
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
 	assert_int_equal(b.n_events[EVENT_CONN_END], 1);
 	assert_int_equal(b.last.reason, CT_END_TIMEOUT);
-	assert_int_equal(b.last.orig.src, CLIENT);
+	assert_int_equal(b.last.orig.src.v4, CLIENT);
 	assert_int_equal(b.last.reply.dport, 1000);
 	assert_int_equal(b.ct->table.n_entries, 0);
 	assert_int_equal(b.ct->conns.n_used, 0);

@@ -229,13 +229,6 @@ static ct_judgement deferred(struct conn *c, enum ct_dir dir, const struct ct_de
 	return j;
 }
 
-static void save(const struct conntrack *ct, uint32_t index, struct ct_record *out)
-{
-	uint32_t age = ct_now_tick(ct) - ct_conn(ct, index)->half[CT_ORIGINAL].datagram.first_tick;
-
-	out->age_ms = (uint64_t)age * (CT_TICK_NS / NS_PER_MS);
-}
-
 /* It has just begun, by the config of this core. */
 static void grow_old(struct conntrack *ct, uint32_t index, const struct ct_record *r)
 {
@@ -271,7 +264,6 @@ const struct ct_protocol ct_udp = {
 	.confirmed = confirmed,
 	.timeout = plain_timeout,
 	.deferred = deferred,
-	.save = save,
 	.restore = udp_restore,
 	.finished = is_answered_query,
 	.finished_ticks = ANSWERED_TICKS,
@@ -285,7 +277,6 @@ const struct ct_protocol ct_icmp = {
 	.confirmed = confirmed,
 	.timeout = plain_timeout,
 	.deferred = deferred,
-	.save = save,
 	.restore = icmp_restore,
 };
 
@@ -293,7 +284,7 @@ const struct ct_protocol ct_icmp = {
 #define ROW(begin_, timeout_) \
 	{ \
 		.begin = (begin_), .packet = packet, .confirmed = confirmed, .timeout = (timeout_), \
-		.deferred = deferred, .save = save, .restore = restore \
+		.deferred = deferred, .restore = restore \
 	}
 
 const struct ct_protocol ct_udplite = ROW(udplite_begin, udplite_timeout);

@@ -42,22 +42,41 @@
 /* This part of the table is left to the young that began outside. */
 #define OUTSIDE_SHARE 8
 
-static void emit(struct conntrack *ct, const struct conn *c, enum event_kind kind, uint16_t reason)
+static struct yg_event event_of(const struct conn *c, enum event_kind kind)
 {
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
-
-	if (!env_wants(ct->env, kind))
-		return;
-	struct yg_event e = {
+	return (struct yg_event){
 		.kind = kind,
-		.proto = o->proto,
+		.proto = c->half[CT_ORIGINAL].tuple.proto,
 		.state = c->tcp_state,
 		.status = c->status,
-		.reason = reason,
-		.orig = { .src = o->src, .dst = o->dst, .sport = o->sport, .dport = o->dport },
-		.reply = { .src = r->src, .dst = r->dst, .sport = r->sport, .dport = r->dport },
+		.orig = tuple_to_ip(&c->half[CT_ORIGINAL].tuple),
+		.reply = tuple_to_ip(&c->half[CT_REPLY].tuple),
 	};
+}
 
+static void emit(struct conntrack *ct, const struct conn *c, enum event_kind kind)
+{
+	if (!env_wants(ct->env, kind))
+		return;
+	struct yg_event e = event_of(c, kind);
+
+	env_emit(ct->env, &e);
+}
+
+static void emit_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reason)
+{
+	const struct conn *c = ct_conn(ct, index);
+
+	if (!env_wants(ct->env, EVENT_CONN_END))
+		return;
+	struct yg_event e = event_of(c, EVENT_CONN_END);
+
+	e.reason = (uint16_t)reason;
+	e.duration_ns = conntrack_age_ns(ct, index);
+	for (int d = 0; d < N_CT_DIRS; d++) {
+		e.packets[d] = c->half[d].packets;
+		e.bytes[d] = c->half[d].bytes;
+	}
 	env_emit(ct->env, &e);
 }
 
@@ -115,7 +134,7 @@ void ct_follow(struct conntrack *ct, uint32_t index, const struct ct_protocol *p
 	if (j & CT_JUDGE_ASSURE)
 		ct_set_assured(ct, index);
 	if ((j & CT_JUDGE_CHANGED) && (c->status & CT_CONFIRMED))
-		emit(ct, c, EVENT_CONN_UPDATE, 0);
+		emit(ct, c, EVENT_CONN_UPDATE);
 	if ((j & CT_JUDGE_FINISHED) && (c->status & CT_CONFIRMED) && ct->finished != NULL)
 		ct->finished(ct->finished_ctx, index);
 	if (j & CT_JUDGE_REFRESH)
@@ -215,6 +234,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 	side->bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
 	side->source = CT_SOURCE_NONE;
 	side->predecessor = POOL_NONE;
+	side->begun_ns = ct->env->now;
 	ct->n_unconfirmed++;
 	ct->counts[CT_COUNT_CREATED]++;
 	return index;
@@ -353,7 +373,7 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 	if (YG_UNLIKELY(c->half[CT_ORIGINAL].tuple.id != L4_ID_NONE))
 		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
-	emit(ct, c, EVENT_CONN_NEW, 0);
+	emit(ct, c, EVENT_CONN_NEW);
 	return true;
 }
 
@@ -371,7 +391,7 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 	if (!(c->status & CT_ASSURED))
 		unassured_remove(ct, c, index);
 	table_forget(ct, c, index);
-	emit(ct, c, EVENT_CONN_END, (uint16_t)reason);
+	emit_end(ct, index, reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED)
 		release_mapping(ct, c, index);
@@ -440,6 +460,11 @@ void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_count
 		out->packets[d] = c->half[d].packets;
 		out->bytes[d] = c->half[d].bytes;
 	}
+}
+
+uint64_t conntrack_age_ns(const struct conntrack *ct, uint32_t index)
+{
+	return ct->env->now - ct->side[index].begun_ns;
 }
 
 bool conntrack_next(const struct conntrack *ct, uint32_t *cursor, uint32_t *index)

@@ -68,6 +68,7 @@ int conntrack_export(struct conntrack *ct, uint32_t index, struct ct_record *out
 	out->mark = side->notes.mark;
 	out->zone = side->notes.zone;
 	out->left_ms = left < 0 ? 0 : (uint64_t)left * TICK_MS;
+	out->age_ms = conntrack_age_ns(ct, index) / NS_PER_MS;
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		out->half[d].tuple = tuple_to_record(&c->half[d].tuple);
 		out->half[d].packets = c->half[d].packets;
@@ -118,6 +119,7 @@ static void fill(struct conntrack *ct, uint32_t index, const struct ct_record *r
 	c->tcp_last = r->last;
 	side->notes.mark = r->mark;
 	side->notes.zone = r->zone;
+	side->begun_ns -= r->age_ms * NS_PER_MS; /* also before this core's clock began: ages are differences */
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].packets = r->half[d].packets;
 		c->half[d].bytes = r->half[d].bytes;

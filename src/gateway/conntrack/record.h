@@ -43,7 +43,7 @@ struct ct_record {
 	uint32_t mark;
 	uint16_t zone;    /* whose routes it goes by */
 	uint64_t left_ms; /* it ends so long from now if nothing more comes */
-	uint64_t age_ms;  /* it began so long ago; of connections without a state, else 0 */
+	uint64_t age_ms;  /* it began so long ago */
 };
 
 /* What is true of a connection wherever it is; all others are set by whoever has it. */

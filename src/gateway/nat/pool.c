@@ -69,7 +69,7 @@ void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_
 	r->count++;
 	if (!r->told || n->env->now - r->told_ns >= TELL_EVERY_NS) {
 		struct yg_event e = {
-			.kind = EVENT_NAT_EXHAUSTED, .addr = addr, .count = r->count, .proto = p->ip.proto
+			.kind = EVENT_NAT_EXHAUSTED, .addr = ip_addr_v4(addr), .count = r->count, .proto = p->ip.proto
 		};
 		const char *name = origin == NAT_ORIGIN_POOL         ? n->cfg.pool[id].name
 				   : origin == NAT_ORIGIN_MASQUERADE ? ip_stack_config(n->stack)->interface[id].name

@@ -153,7 +153,7 @@ static void arp_conflict(struct ip_stack *s, uint32_t ifindex, const struct arp_
 		return;
 	ifc->has_defended = true;
 	ifc->defended_at = s->env->now;
-	struct yg_event e = { .kind = EVENT_ADDRESS_CONFLICT, .ifindex = ifindex, .addr = v->spa };
+	struct yg_event e = { .kind = EVENT_ADDRESS_CONFLICT, .ifindex = ifindex, .addr = ip_addr_v4(v->spa) };
 
 	memcpy(e.mac, v->sha.b, sizeof(e.mac));
 	env_emit(s->env, &e);

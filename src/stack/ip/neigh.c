@@ -41,7 +41,7 @@ static void arm(struct neigh_table *t, struct neigh *n, uint64_t delay_ns)
 
 static void tell(struct ip_stack *s, const struct neigh *n, enum event_kind kind)
 {
-	struct yg_event e = { .kind = kind, .ifindex = n->ifindex, .addr = n->addr };
+	struct yg_event e = { .kind = kind, .ifindex = n->ifindex, .addr = ip_addr_v4(n->addr) };
 
 	memcpy(e.mac, n->mac.b, sizeof(e.mac));
 	env_emit(s->env, &e);

@@ -98,7 +98,7 @@ static const struct out_column port_columns[N_COLS] = {
 
 static void line_tuple(struct text *t, uint8_t proto, const struct out_value *v)
 {
-	struct event_tuple tuple = { .src = v[0].ip4, .dst = v[1].ip4 };
+	struct ip_tuple tuple = { .src = ip_addr_v4(v[0].ip4), .dst = ip_addr_v4(v[1].ip4) };
 
 	if (!v[2].absent) {
 		tuple.sport = (uint16_t)v[2].u64;

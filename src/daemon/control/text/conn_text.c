@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ip4.h"
-
 static const struct {
 	uint8_t proto;
 	const char *name;
@@ -40,11 +38,11 @@ int conn_proto_parse(const char *text)
 	return (int)v;
 }
 
-void conn_tuple_text(struct text *t, uint8_t proto, const struct event_tuple *tuple)
+void conn_tuple_text(struct text *t, uint8_t proto, const struct ip_tuple *tuple)
 {
-	char src[IP4_TEXT_MAX], dst[IP4_TEXT_MAX];
+	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
 
-	text_add(t, "src=%s dst=%s ", ip4_format(tuple->src, src), ip4_format(tuple->dst, dst));
+	text_add(t, "src=%s dst=%s ", ip_addr_format(&tuple->src, src), ip_addr_format(&tuple->dst, dst));
 	if (proto == IPPROTO_ICMP)
 		text_add(t, "type=%u code=%u id=%u ", tuple->dport >> 8, tuple->dport & 0xff, tuple->sport);
 	else if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||

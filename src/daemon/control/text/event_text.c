@@ -11,7 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/ip4.h"
 #include "daemon/control/text/conn_text.h"
 
 const char *const event_kind_names[N_EVENT_KINDS] = {
@@ -40,6 +39,7 @@ enum {
 	HAS_CONN = 0x10,
 	HAS_REASON = 0x20,
 	HAS_TEXT = 0x40,
+	HAS_TRAFFIC = 0x80,
 };
 
 static const uint8_t kind_fields[N_EVENT_KINDS] = {
@@ -50,7 +50,7 @@ static const uint8_t kind_fields[N_EVENT_KINDS] = {
 	[EVENT_NEIGH_FAILED] = HAS_INTERFACE | HAS_ADDR,
 	[EVENT_CONN_NEW] = HAS_CONN,
 	[EVENT_CONN_UPDATE] = HAS_CONN,
-	[EVENT_CONN_END] = HAS_CONN | HAS_REASON,
+	[EVENT_CONN_END] = HAS_CONN | HAS_TRAFFIC | HAS_REASON,
 	[EVENT_RELOADED] = HAS_COUNT,
 	[EVENT_RELOAD_REFUSED] = 0,
 	[EVENT_NAT_EXHAUSTED] = HAS_ADDR | HAS_TEXT,
@@ -95,6 +95,12 @@ static const char *reason_name(const struct yg_event *e)
 	return e->reason < N_CT_END_REASONS ? ct_end_reason_names[e->reason] : "?";
 }
 
+static void traffic_text(struct text *t, const struct yg_event *e, enum ct_dir dir)
+{
+	if ((kind_fields[e->kind] & HAS_TRAFFIC) != 0)
+		text_add(t, "packets=%" PRIu64 " bytes=%" PRIu64 " ", e->packets[dir], e->bytes[dir]);
+}
+
 static void conn_line(struct text *t, const struct yg_event *e)
 {
 	text_add(t, " %s", conn_proto_name(e->proto));
@@ -102,9 +108,11 @@ static void conn_line(struct text *t, const struct yg_event *e)
 		text_add(t, " %s", state_name(e));
 	text_add(t, " ");
 	conn_tuple_text(t, e->proto, &e->orig);
+	traffic_text(t, e, CT_ORIGINAL);
 	if ((e->status & CT_SEEN_REPLY) == 0)
 		text_add(t, "[UNREPLIED] ");
 	conn_tuple_text(t, e->proto, &e->reply);
+	traffic_text(t, e, CT_REPLY);
 	if ((e->status & CT_ASSURED) != 0)
 		text_add(t, "[ASSURED] ");
 	/* Each word above is followed by a space; a line does not end with one. */
@@ -115,7 +123,7 @@ void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offs
 {
 	struct text t = text_of(buf, len);
 	uint8_t has = kind_fields[e->kind];
-	char time_text[32], addr[IP4_TEXT_MAX], mac[ETHER_TEXT_MAX];
+	char time_text[32], addr[IP_TEXT_MAX], mac[ETHER_TEXT_MAX];
 	struct ether_addr ether;
 
 	event_time_text(e->time_ns + wall_offset_ns, time_text);
@@ -123,12 +131,15 @@ void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offs
 	if ((has & HAS_INTERFACE) != 0)
 		text_add(&t, " %s", ifname);
 	if ((has & HAS_ADDR) != 0)
-		text_add(&t, " %s", ip4_format(e->addr, addr));
+		text_add(&t, " %s", ip_addr_format(&e->addr, addr));
 	memcpy(ether.b, e->mac, sizeof(ether.b));
 	if ((has & HAS_MAC) != 0)
 		text_add(&t, " %s", ether_format(&ether, mac));
 	if ((has & HAS_CONN) != 0)
 		conn_line(&t, e);
+	if ((has & HAS_TRAFFIC) != 0)
+		text_add(&t, " duration=%" PRIu64 ".%06u", e->duration_ns / NS_PER_S,
+			 (unsigned)(e->duration_ns % NS_PER_S / NS_PER_US));
 	if ((has & HAS_REASON) != 0)
 		text_add(&t, " reason=%s", reason_name(e));
 	if ((has & HAS_COUNT) != 0)
@@ -152,12 +163,17 @@ enum {
 	COL_DST,
 	COL_SPORT,
 	COL_DPORT,
+	COL_PACKETS,
+	COL_BYTES,
 	COL_REPLY_SRC,
 	COL_REPLY_DST,
 	COL_REPLY_SPORT,
 	COL_REPLY_DPORT,
+	COL_REPLY_PACKETS,
+	COL_REPLY_BYTES,
 	COL_REPLIED,
 	COL_ASSURED,
+	COL_DURATION,
 	COL_REASON,
 	COL_POOL,
 	COL_COUNT,
@@ -168,20 +184,25 @@ static const struct out_column event_columns[N_COLS] = {
 	[COL_TIME] = { "time", NULL, OUT_TEXT },
 	[COL_EVENT] = { "event", NULL, OUT_TEXT },
 	[COL_INTERFACE] = { "interface", NULL, OUT_TEXT },
-	[COL_ADDRESS] = { "address", NULL, OUT_IP4 },
+	[COL_ADDRESS] = { "address", NULL, OUT_ADDR },
 	[COL_MAC] = { "mac", NULL, OUT_MAC },
 	[COL_PROTO] = { "proto", NULL, OUT_U64 },
 	[COL_STATE] = { "state", NULL, OUT_TEXT },
-	[COL_SRC] = { "src", NULL, OUT_IP4 },
-	[COL_DST] = { "dst", NULL, OUT_IP4 },
+	[COL_SRC] = { "src", NULL, OUT_ADDR },
+	[COL_DST] = { "dst", NULL, OUT_ADDR },
 	[COL_SPORT] = { "sport", NULL, OUT_U64 },
 	[COL_DPORT] = { "dport", NULL, OUT_U64 },
-	[COL_REPLY_SRC] = { "reply_src", NULL, OUT_IP4 },
-	[COL_REPLY_DST] = { "reply_dst", NULL, OUT_IP4 },
+	[COL_PACKETS] = { "packets", NULL, OUT_U64 },
+	[COL_BYTES] = { "bytes", NULL, OUT_U64 },
+	[COL_REPLY_SRC] = { "reply_src", NULL, OUT_ADDR },
+	[COL_REPLY_DST] = { "reply_dst", NULL, OUT_ADDR },
 	[COL_REPLY_SPORT] = { "reply_sport", NULL, OUT_U64 },
 	[COL_REPLY_DPORT] = { "reply_dport", NULL, OUT_U64 },
+	[COL_REPLY_PACKETS] = { "reply_packets", NULL, OUT_U64 },
+	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
 	[COL_REPLIED] = { "replied", NULL, OUT_YES_NO },
 	[COL_ASSURED] = { "assured", NULL, OUT_YES_NO },
+	[COL_DURATION] = { "duration", NULL, OUT_SECONDS },
 	[COL_REASON] = { "reason", NULL, OUT_TEXT },
 	[COL_POOL] = { "pool", NULL, OUT_TEXT },
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
@@ -192,16 +213,25 @@ static void conn_values(const struct yg_event *e, struct out_value *row)
 	row[COL_PROTO] = OUT_U(e->proto);
 	if (state_name(e) != NULL)
 		row[COL_STATE] = OUT_T(state_name(e));
-	row[COL_SRC] = OUT_A(e->orig.src);
-	row[COL_DST] = OUT_A(e->orig.dst);
+	row[COL_SRC] = OUT_IP(e->orig.src);
+	row[COL_DST] = OUT_IP(e->orig.dst);
 	row[COL_SPORT] = OUT_U(e->orig.sport);
 	row[COL_DPORT] = OUT_U(e->orig.dport);
-	row[COL_REPLY_SRC] = OUT_A(e->reply.src);
-	row[COL_REPLY_DST] = OUT_A(e->reply.dst);
+	row[COL_REPLY_SRC] = OUT_IP(e->reply.src);
+	row[COL_REPLY_DST] = OUT_IP(e->reply.dst);
 	row[COL_REPLY_SPORT] = OUT_U(e->reply.sport);
 	row[COL_REPLY_DPORT] = OUT_U(e->reply.dport);
 	row[COL_REPLIED] = OUT_Y((e->status & CT_SEEN_REPLY) != 0);
 	row[COL_ASSURED] = OUT_Y((e->status & CT_ASSURED) != 0);
+}
+
+static void traffic_values(const struct yg_event *e, struct out_value *row)
+{
+	row[COL_PACKETS] = OUT_U(e->packets[CT_ORIGINAL]);
+	row[COL_BYTES] = OUT_U(e->bytes[CT_ORIGINAL]);
+	row[COL_REPLY_PACKETS] = OUT_U(e->packets[CT_REPLY]);
+	row[COL_REPLY_BYTES] = OUT_U(e->bytes[CT_REPLY]);
+	row[COL_DURATION] = OUT_U(e->duration_ns);
 }
 
 char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns)
@@ -221,12 +251,14 @@ char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_off
 	if ((has & HAS_INTERFACE) != 0)
 		row[COL_INTERFACE] = OUT_T(ifname);
 	if ((has & HAS_ADDR) != 0)
-		row[COL_ADDRESS] = OUT_A(e->addr);
+		row[COL_ADDRESS] = OUT_IP(e->addr);
 	memcpy(ether.b, e->mac, sizeof(ether.b));
 	if ((has & HAS_MAC) != 0)
 		row[COL_MAC] = OUT_M(ether);
 	if ((has & HAS_CONN) != 0)
 		conn_values(e, row);
+	if ((has & HAS_TRAFFIC) != 0)
+		traffic_values(e, row);
 	if ((has & HAS_REASON) != 0)
 		row[COL_REASON] = OUT_T(reason_name(e));
 	if ((has & HAS_TEXT) != 0)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "base/util.h"
 
 /* Other characters than ASCII are escaped: some of them steer a terminal. */
 #define JSON_FORM (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15))
@@ -33,7 +34,7 @@ void output_begin(struct output *o, enum output_format format, enum output_shape
 
 void output_value_text(enum output_type type, const struct out_value *v, char *buf, size_t len)
 {
-	char text[IP4_TEXT_MAX];
+	char text[IP4_TEXT_MAX], ip[IP_TEXT_MAX];
 	char mac[ETHER_TEXT_MAX];
 
 	if (v->absent) {
@@ -53,6 +54,12 @@ void output_value_text(enum output_type type, const struct out_value *v, char *b
 		break;
 	case OUT_TENTHS:
 		snprintf(buf, len, "%" PRIu64 ".%u", v->u64 / 10, (unsigned)(v->u64 % 10));
+		break;
+	case OUT_SECONDS:
+		snprintf(buf, len, "%" PRIu64 ".%06u", v->u64 / NS_PER_S, (unsigned)(v->u64 % NS_PER_S / NS_PER_US));
+		break;
+	case OUT_ADDR:
+		snprintf(buf, len, "%s", ip_addr_format(&v->addr, ip));
 		break;
 	case OUT_IP4:
 		snprintf(buf, len, "%s", ip4_format(v->ip4, text));
@@ -95,8 +102,14 @@ static json_t *value_json(enum output_type type, const struct out_value *v)
 		return json_integer((json_int_t)v->i64);
 	case OUT_TENTHS:
 		return json_real((double)v->u64 / 10);
+	case OUT_SECONDS:
+		return json_real((double)(v->u64 / NS_PER_US) / 1e6);
 	case OUT_YES_NO:
 		return json_boolean(v->yes);
+	case OUT_ADDR:
+		if (ip_addr_is_none(&v->addr))
+			return json_null();
+		break;
 	case OUT_IP4:
 	case OUT_PREFIX:
 	case OUT_MAC:
@@ -212,7 +225,7 @@ static void drop_cells(struct output *o)
 
 static bool right_aligned(enum output_type type)
 {
-	return type == OUT_U64 || type == OUT_I64 || type == OUT_TENTHS;
+	return type == OUT_U64 || type == OUT_I64 || type == OUT_TENTHS || type == OUT_SECONDS;
 }
 
 /* One line of an aligned table; the last column is not padded. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/ip4.h"
 #include "stack/wire/ether.h"
 
@@ -20,8 +21,10 @@ enum output_type {
 	OUT_TEXT,
 	OUT_U64,
 	OUT_I64,
-	OUT_TENTHS, /* u64 tenths: 123 is 12.3 */
+	OUT_TENTHS,  /* u64 tenths: 123 is 12.3 */
+	OUT_SECONDS, /* u64 nanoseconds: 12.345678, a number in JSON */
 	OUT_IP4,
+	OUT_ADDR, /* of either family; "-" and null for none */
 	OUT_PREFIX,
 	OUT_MAC,
 	OUT_YES_NO, /* true and false in JSON */
@@ -35,6 +38,7 @@ struct out_value {
 		uint64_t u64;
 		int64_t i64;
 		uint32_t ip4;
+		struct ip_addr addr;
 		struct ip4_prefix prefix;
 		struct ether_addr mac;
 		bool yes;
@@ -46,6 +50,7 @@ struct out_value {
 #define OUT_U(v) ((struct out_value){ .u64 = (v) })
 #define OUT_I(v) ((struct out_value){ .i64 = (v) })
 #define OUT_A(v) ((struct out_value){ .ip4 = (v) })
+#define OUT_IP(v) ((struct out_value){ .addr = (v) })
 #define OUT_P(v) ((struct out_value){ .prefix = (v) })
 #define OUT_M(v) ((struct out_value){ .mac = (v) })
 #define OUT_Y(v) ((struct out_value){ .yes = (v) })

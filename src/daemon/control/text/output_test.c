@@ -98,6 +98,11 @@ static void test_abandon(void **state)
 	assert_int_equal(s.len, 0);
 }
 
+#define V4(addr_) \
+	{ \
+		.family = IP_FAMILY_V4, .v4 = (addr_) \
+	}
+
 /* 2026-11-22T17:12:16Z */
 #define WALL_OFFSET UINT64_C(1795367536000000000)
 
@@ -111,7 +116,7 @@ static const struct {
 	{ { .kind = EVENT_DEVICE_DOWN, .ifindex = 1 },
 	  "2026-11-22T17:12:16.000000Z device-down lan0",
 	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"event\":\"device-down\",\"interface\":\"lan0\"}" },
-	{ { .kind = EVENT_NEIGH_LEARNT, .ifindex = 1, .addr = IP4(10, 0, 0, 2), .mac = { 2, 0, 0, 0, 0, 9 } },
+	{ { .kind = EVENT_NEIGH_LEARNT, .ifindex = 1, .addr = V4(IP4(10, 0, 0, 2)), .mac = { 2, 0, 0, 0, 0, 9 } },
 	  "2026-11-22T17:12:16.000000Z neigh-learnt lan0 10.0.0.2 02:00:00:00:00:09",
 	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"event\":\"neigh-learnt\",\"interface\":\"lan0\","
 	  "\"address\":\"10.0.0.2\",\"mac\":\"02:00:00:00:00:09\"}" },
@@ -120,15 +125,22 @@ static const struct {
 	    .state = CT_TCP_CLOSE,
 	    .status = CT_SEEN_REPLY | CT_ASSURED,
 	    .reason = CT_END_RESET,
-	    .orig = { IP4(10, 0, 0, 2), IP4(192, 0, 2, 1), 40000, 80 },
-	    .reply = { IP4(192, 0, 2, 1), IP4(203, 0, 113, 1), 80, 50000 } },
-	  "2026-11-22T17:12:16.000000Z conn-end tcp CLOSE src=10.0.0.2 dst=192.0.2.1 sport=40000 dport=80 "
-	  "src=192.0.2.1 dst=203.0.113.1 sport=80 dport=50000 [ASSURED] reason=",
-	  "\"proto\":6,\"state\":\"CLOSE\",\"src\":\"10.0.0.2\",\"dst\":\"192.0.2.1\",\"sport\":40000,\"dport\":80," },
+	    .orig = { V4(IP4(10, 0, 0, 2)), V4(IP4(192, 0, 2, 1)), 40000, 80 },
+	    .reply = { V4(IP4(192, 0, 2, 1)), V4(IP4(203, 0, 113, 1)), 80, 50000 },
+	    .packets = { 5, 4 },
+	    .bytes = { 300, 1240 },
+	    .duration_ns = 61234567890 },
+	  "2026-11-22T17:12:16.000000Z conn-end tcp CLOSE src=10.0.0.2 dst=192.0.2.1 sport=40000 dport=80 packets=5 "
+	  "bytes=300 src=192.0.2.1 dst=203.0.113.1 sport=80 dport=50000 packets=4 bytes=1240 [ASSURED] "
+	  "duration=61.234567 reason=reset",
+	  "\"proto\":6,\"state\":\"CLOSE\",\"src\":\"10.0.0.2\",\"dst\":\"192.0.2.1\",\"sport\":40000,\"dport\":80,"
+	  "\"packets\":5,\"bytes\":300,\"reply_src\":\"192.0.2.1\",\"reply_dst\":\"203.0.113.1\",\"reply_sport\":80,"
+	  "\"reply_dport\":50000,\"reply_packets\":4,\"reply_bytes\":1240,\"replied\":true,\"assured\":true,"
+	  "\"duration\":61.234567,\"reason\":\"reset\"}" },
 	{ { .kind = EVENT_CONN_NEW,
 	    .proto = 1,
-	    .orig = { IP4(10, 0, 0, 2), IP4(192, 0, 2, 1), 77, 0x800 },
-	    .reply = { IP4(192, 0, 2, 1), IP4(10, 0, 0, 2), 77, 0 } },
+	    .orig = { V4(IP4(10, 0, 0, 2)), V4(IP4(192, 0, 2, 1)), 77, 0x800 },
+	    .reply = { V4(IP4(192, 0, 2, 1)), V4(IP4(10, 0, 0, 2)), 77, 0 } },
 	  "2026-11-22T17:12:16.000000Z conn-new icmp src=10.0.0.2 dst=192.0.2.1 type=8 code=0 id=77 [UNREPLIED] "
 	  "src=192.0.2.1 dst=10.0.0.2 type=0 code=0 id=77",
 	  "\"event\":\"conn-new\"" },
