@@ -147,6 +147,11 @@ void conntrack_set_workers(struct conntrack *ct, const struct ct_workers *worker
 	ct->workers = *workers;
 }
 
+void conntrack_set_log(struct conntrack *ct, const struct ct_log *log)
+{
+	ct->log = *log;
+}
+
 uint32_t conntrack_n_connections(const struct conntrack *ct)
 {
 	return ct->n_confirmed;

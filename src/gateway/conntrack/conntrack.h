@@ -364,6 +364,15 @@ void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx);
 typedef bool ct_alive_fn(void *ctx, uint32_t index);
 void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx);
 
+/* Slot for who keeps a record of connections: one is in the table, with both tuples; one ends, with all that passed
+ * counted, while NAT still holds what it has. Empty: a branch. */
+struct ct_log {
+	void (*began)(void *ctx, uint32_t index);
+	void (*ended)(void *ctx, uint32_t index, enum ct_end_reason reason);
+	void *ctx;
+};
+void conntrack_set_log(struct conntrack *ct, const struct ct_log *log);
+
 /* Slot for a group of workers (src/core/workers/workers.h). */
 struct ct_workers {
 	void *ctx;

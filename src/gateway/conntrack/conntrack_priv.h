@@ -108,6 +108,7 @@ struct conntrack {
 	ct_alive_fn *alive;
 	void *alive_ctx;
 	struct ct_workers workers; /* no functions: one worker */
+	struct ct_log log;         /* no functions: nobody keeps records */
 	uint64_t counts[N_CT_COUNTERS];
 };
 

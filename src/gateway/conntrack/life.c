@@ -374,6 +374,8 @@ bool ct_confirm_one(struct conntrack *ct, uint32_t index)
 		ct_identity_confirmed(ct, index);
 	ct->counts[CT_COUNT_CONFIRMED]++;
 	emit(ct, c, EVENT_CONN_NEW);
+	if (YG_UNLIKELY(ct->log.began != NULL))
+		ct->log.began(ct->log.ctx, index);
 	return true;
 }
 
@@ -392,6 +394,8 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 		unassured_remove(ct, c, index);
 	table_forget(ct, c, index);
 	emit_end(ct, index, reason);
+	if (YG_UNLIKELY(ct->log.ended != NULL))
+		ct->log.ended(ct->log.ctx, index, reason);
 	/* The connection that follows at once finds the mapping as it was (RFC 4787 REQ-1). */
 	if (reason != CT_END_REUSED)
 		release_mapping(ct, c, index);

@@ -124,13 +124,17 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 	uint32_t *out = out_bucket(n, like->out_addr, like->out_port, like->proto);
 	*m = *like;
 	m->n_holders = 0;
+	m->begun_ns = n->env->now;
 	m->in_chain = *in;
 	m->out_chain = *out;
 	*in = *out = i;
-	if (m->lessor == 0)
-		nat_address_hold(n, m->address, m->proto, m->out_port);
-	else
+	if (m->lessor != 0) {
 		n->mappings.n_leased++;
+		return i;
+	}
+	nat_address_hold(n, m->address, m->proto, m->out_port);
+	if (YG_UNLIKELY(n->log.any & NAT_LOG_MAPPINGS))
+		nat_log_mapping(n, m, LOG_MAPPING_BEGIN);
 	return i;
 }
 
@@ -152,6 +156,8 @@ static void give_up(struct nat *n, const struct nat_eim *m, uint32_t index)
 			n->workers.give_back(n->workers.ctx, &inside, &lease);
 		return;
 	}
+	if (YG_UNLIKELY(n->log.any & NAT_LOG_MAPPINGS))
+		nat_log_mapping(n, m, LOG_MAPPING_END);
 	if (n->workers.mapping != NULL)
 		(void)n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_GONE);
 	nat_port_done(n, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, index), m->address, m->proto,

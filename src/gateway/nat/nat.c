@@ -79,6 +79,7 @@ void nat_destroy(struct nat *n)
 		return;
 	conntrack_set_release(n->ct, NULL, NULL);
 	conntrack_set_finished(n->ct, NULL, NULL);
+	conntrack_set_log(n->ct, &(struct ct_log){ 0 });
 	nat_reuse_fini(&n->reuse);
 	nat_calls_fini(&n->calls);
 	nat_hold_downs_fini(&n->rests);
@@ -120,6 +121,7 @@ void nat_configure(struct nat *n, const struct nat_config *cfg)
 {
 	nat_pending_opens_forget(n);
 	nat_pools_build(n, cfg);
+	nat_log_configure(n);
 	n->sweeping = true;
 	n->sweep_cursor = 0;
 }

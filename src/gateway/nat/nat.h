@@ -40,8 +40,13 @@ struct nat_pool_config {
 	uint8_t filtering;                      /* enum nat_filtering */
 	uint8_t paired;                         /* 1: one inside address keeps one outside address */
 	uint8_t preserve_port, preserve_parity; /* 1: wanted */
+	uint8_t log_own;                        /* 1: `log` counts, 0: that of all */
+	uint8_t log;                            /* enum nat_log_what: what the pool does that is logged */
 	uint32_t hold_down_s; /* a port is not given out again for so long (RFC 6888 REQ-8); 0: at once */
 };
+
+/* What records are kept of (base/log_record.h). */
+enum nat_log_what { NAT_LOG_SESSIONS = 0x1, NAT_LOG_MAPPINGS = 0x2 };
 
 /* The NAT part of a snapshot. Pool numbers stay the same over a reload. */
 struct nat_config {
@@ -51,6 +56,8 @@ struct nat_config {
 	 */
 	const struct nat_address_range *source;
 	uint32_t n_sources;
+	uint8_t log;                 /* enum nat_log_what, where a pool does not say it itself, or there is none */
+	uint8_t log_no_destinations; /* 1: records of sessions leave out whom the inside talks with (RFC 6888 REQ-12) */
 };
 
 enum nat_action_kind {
@@ -96,6 +103,8 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 void nat_destroy(struct nat *n);
 /* Swaps the config; connections whose address or port left it end (CT_END_CONFIG). */
 void nat_configure(struct nat *n, const struct nat_config *cfg);
+/* Whether it keeps any records. */
+bool nat_logs_any(const struct nat *n);
 void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
 
 /* The identification that a whole packet without DF leaves with behind NAT, to dst from the outside address src, and

@@ -80,6 +80,7 @@ struct nat_eim {
 	uint32_t address;   /* index of out_addr's struct nat_address; unused when borrowed */
 	uint32_t n_holders; /* connections */
 	uint32_t in_chain, out_chain;
+	uint64_t begun_ns; /* when it was made, by the core's clock */
 };
 
 /* For filtering: the inside of a mapping talks with this remote address, or (port not 0) with this port there. */
@@ -193,6 +194,16 @@ struct nat_identification {
 	uint16_t owner; /* other bits of the hash, never 0; 0: nobody yet */
 };
 
+/* log.c: what is logged. */
+struct nat_log {
+	uint8_t what; /* enum nat_log_what, of what belongs to no pool */
+	uint8_t any;  /* of all together; what is not in it costs a branch */
+	struct {
+		char name[NAT_POOL_NAME_MAX];
+		uint8_t what;
+	} pool[NAT_POOLS_MAX]; /* as they were last in a config: what a pool began is told to its end */
+};
+
 struct nat {
 	struct env *env;
 	struct ip_stack *stack;
@@ -211,6 +222,7 @@ struct nat {
 	struct nat_hold_downs rests;
 	struct nat_pending_opens pending_opens;
 	struct nat_calls calls;
+	struct nat_log log;
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_workers workers; /* blocks NULL: one worker */
@@ -474,6 +486,13 @@ struct nat_source {
 	uint64_t hash; /* of reply, when it is known */
 	uint32_t address;
 };
+
+/* log.c: for the log slot. */
+
+/* By the new config. */
+void nat_log_configure(struct nat *n);
+/* A mapping of ours begins, or ends. */
+__attribute__((cold)) void nat_log_mapping(const struct nat *n, const struct nat_eim *m, enum log_kind kind);
 
 /* trace.c: for the trace slot, when somebody listens. */
 enum nat_choice { NAT_CHOICE_MADE, NAT_CHOICE_REFUSED };

@@ -11,6 +11,7 @@
 
 #include "base/event.h"
 #include "base/ledger.h"
+#include "base/log_record.h"
 #include "base/rng.h"
 #include "stack/packet/packet.h"
 #include "stack/packet/stage.h"
@@ -26,6 +27,7 @@ struct env {
 	void *emit_ctx;
 	const _Atomic(uint32_t)
 		*wanted;         /* EVENT_BITs of the kinds that somebody listens to, changed at any time; NULL: all */
+	struct log_slot log;     /* told what NAT did, as far as the config asks for it */
 	struct stages stages;    /* stages.clock: a counter to measure by, or NULL */
 	struct trace_slot trace; /* told each packet's steps; see env_set_trace */
 };
@@ -40,6 +42,12 @@ static inline void env_emit(struct env *env, struct yg_event *e)
 {
 	e->time_ns = env->now;
 	env->emit(env->emit_ctx, e);
+}
+
+/* Only with env->log.fn. */
+static inline void env_log(const struct env *env, const struct log_record *r)
+{
+	env->log.fn(env->log.ctx, r);
 }
 
 /* fn NULL: nobody listens. Between two entries into the core. */

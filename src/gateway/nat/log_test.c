@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What is logged: sessions and mappings from begin to end, by the config and no more.
+ */
+#include "gateway/nat/nat_fixture.h"
+
+#define WALL_NS UINT64_C(1795367536000000000)
+#define RECORDS_MAX 64
+
+static struct nat_config cfg;
+
+struct fixture {
+	struct nat_fixture nat;
+	uint32_t n;
+	struct log_record record[RECORDS_MAX];
+};
+
+static void note(void *ctx, const struct log_record *r)
+{
+	struct fixture *f = ctx;
+
+	assert_true(f->n < RECORDS_MAX);
+	f->record[f->n++] = *r;
+}
+
+static void start(struct fixture *f)
+{
+	f->n = 0;
+	nat_fixture_start(&f->nat, 1000);
+	f->nat.b.env.wall_offset_ns = WALL_NS;
+	f->nat.b.env.log = (struct log_slot){ .fn = note, .ctx = f };
+	memset(&cfg, 0, sizeof(cfg));
+	cfg.n_pools = 1;
+	strcpy(cfg.pool[0].name, "public");
+	cfg.pool[0].n_ranges = 1;
+	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
+	cfg.pool[0].ports = (struct port_range){ 1024, 65535 };
+	cfg.log = NAT_LOG_SESSIONS;
+	nat_configure(f->nat.nat, &cfg);
+}
+
+static void end_all(struct fixture *f)
+{
+	uint32_t cursor = 0, index;
+
+	while (conntrack_next(f->nat.b.ct, &cursor, &index))
+		conntrack_end(f->nat.b.ct, index, CT_END_FLUSHED);
+	bench_pass(&f->nat.b, 0);
+}
+
+/* The next record that was not looked at; of this kind. */
+static const struct log_record *next(struct fixture *f, uint32_t *seen, enum log_kind kind)
+{
+	assert_true(*seen < f->n);
+	assert_int_equal(f->record[*seen].kind, kind);
+	return &f->record[(*seen)++];
+}
+
+static void is_tuple(const struct ip_tuple *t, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
+{
+	assert_int_equal(t->src.v4, src);
+	assert_int_equal(t->dst.v4, dst);
+	assert_int_equal(t->src.family, src != 0 ? IP_FAMILY_V4 : IP_FAMILY_NONE);
+	assert_int_equal(t->dst.family, dst != 0 ? IP_FAMILY_V4 : IP_FAMILY_NONE);
+	assert_int_equal(t->sport, sport);
+	assert_int_equal(t->dport, dport);
+}
+
+/* Would catch: a session without one of its ends, with other ports than the packets have, with counters of the wrong
+ * direction, a time that is not UTC, a duration that is not its own; one that NAT has nothing to do with. */
+static void test_session(void **state)
+{
+	struct fixture f;
+	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	uint32_t seen = 0;
+
+	(void)state;
+	start(&f);
+	uint64_t begun = f.nat.b.env.now;
+	struct came c = nat_send(&f.nat, &m);
+	const struct log_record *r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, CLIENT, 4000, SERVER, 53);
+	is_tuple(&r->reply, SERVER, 53, WAN_ADDR, c.l4.sport);
+	assert_int_equal(r->orig.proto, IPPROTO_NR_UDP);
+	assert_string_equal(r->pool, "wan0");
+	assert_int_equal(r->time_ns, WALL_NS + begun);
+	assert_int_equal(r->begin_ns, 0);
+	struct make back = answer_to(&c, &m);
+	back.len = 100;
+	assert_true(nat_send(&f.nat, &back).passed);
+	assert_true(nat_send(&f.nat, &m).passed);
+	bench_pass(&f.nat.b, 700 * NS_PER_S);
+	r = next(&f, &seen, LOG_SESSION_END);
+	is_tuple(&r->orig, CLIENT, 4000, SERVER, 53);
+	is_tuple(&r->reply, SERVER, 53, WAN_ADDR, c.l4.sport);
+	assert_int_equal(r->packets[CT_ORIGINAL], 2);
+	assert_int_equal(r->packets[CT_REPLY], 1);
+	assert_int_equal(r->bytes[CT_ORIGINAL], 2 * (28 + m.len));
+	assert_int_equal(r->bytes[CT_REPLY], 128);
+	assert_int_equal(r->reason, CT_END_TIMEOUT);
+	assert_int_equal(r->begin_ns, WALL_NS + begun);
+	assert_true(r->time_ns > r->begin_ns + 200 * NS_PER_S);
+
+	/* From outside, to a host inside by a rule: no pool. */
+	struct make in = out_make(IPPROTO_NR_UDP, 7000, 8080);
+	in.in = WAN;
+	in.src = SERVER;
+	in.dst = WAN_ADDR;
+	assert_true(nat_send(&f.nat, &in).passed);
+	r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, SERVER, 7000, WAN_ADDR, 8080);
+	is_tuple(&r->reply, CLIENT, 80, SERVER, 7000);
+	assert_string_equal(r->pool, "");
+	/* Not translated: nobody's business here. */
+	f.nat.snat.kind = NAT_ACTION_NONE;
+	m.sport = 4001;
+	assert_true(nat_send(&f.nat, &m).passed);
+	end_all(&f);
+	assert_int_equal(next(&f, &seen, LOG_SESSION_END)->reason, CT_END_FLUSHED);
+	assert_int_equal(seen, f.n);
+	nat_fixture_stop(&f.nat);
+}
+
+/* Would catch: records that nobody asked for, also where nobody takes them; a pool that does not have its own say. */
+static void test_by_the_config(void **state)
+{
+	struct fixture f;
+	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	uint32_t seen = 0;
+
+	(void)state;
+	start(&f);
+	cfg.log = 0;
+	nat_configure(f.nat.nat, &cfg);
+	assert_false(nat_logs_any(f.nat.nat));
+	assert_null(f.nat.b.ct->log.began);
+	assert_true(nat_send(&f.nat, &m).passed);
+	/* What began before is told to its end once somebody asks, and has its beginning. */
+	cfg.log = NAT_LOG_SESSIONS;
+	cfg.pool[0].log_own = 1;
+	nat_configure(f.nat.nat, &cfg);
+	end_all(&f);
+	assert_true(next(&f, &seen, LOG_SESSION_END)->begin_ns >= WALL_NS);
+	/* The pool says no. */
+	f.nat.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
+	assert_true(nat_send(&f.nat, &m).passed);
+	end_all(&f);
+	assert_int_equal(seen, f.n);
+	/* Only the pool says yes. */
+	cfg.log = 0;
+	cfg.pool[0].log = NAT_LOG_SESSIONS;
+	nat_configure(f.nat.nat, &cfg);
+	assert_true(nat_send(&f.nat, &m).passed);
+	assert_string_equal(next(&f, &seen, LOG_SESSION_BEGIN)->pool, "public");
+	f.nat.snat.kind = NAT_ACTION_MASQUERADE;
+	m.sport = 4001;
+	assert_true(nat_send(&f.nat, &m).passed);
+	assert_int_equal(seen, f.n);
+	/* What a pool began is told to its end when the pool is gone, by its name. */
+	strcpy(cfg.pool[0].name, "");
+	cfg.n_pools = 0;
+	nat_configure(f.nat.nat, &cfg);
+	nat_expire(f.nat.nat);
+	const struct log_record *r = next(&f, &seen, LOG_SESSION_END);
+	assert_string_equal(r->pool, "public");
+	assert_int_equal(r->reason, CT_END_CONFIG);
+	/* Nobody takes them. */
+	cfg.log = NAT_LOG_SESSIONS | NAT_LOG_MAPPINGS;
+	nat_configure(f.nat.nat, &cfg);
+	f.nat.b.env.log.fn = NULL;
+	m.sport = 4002;
+	assert_true(nat_send(&f.nat, &m).passed);
+	end_all(&f);
+	assert_int_equal(seen, f.n);
+	nat_fixture_stop(&f.nat);
+}
+
+/* Would catch: a mapping's record with a destination in it, one for each of its connections, one that ends while
+ * somebody still uses it; sessions of the pool that come along unasked. */
+static void test_mapping(void **state)
+{
+	struct fixture f;
+	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	uint32_t seen = 0;
+
+	(void)state;
+	start(&f);
+	cfg.log = NAT_LOG_MAPPINGS;
+	cfg.pool[0].mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+	nat_configure(f.nat.nat, &cfg);
+	f.nat.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
+	uint64_t begun = f.nat.b.env.now;
+	struct came c = nat_send(&f.nat, &m);
+	const struct log_record *r = next(&f, &seen, LOG_MAPPING_BEGIN);
+	is_tuple(&r->orig, CLIENT, 4000, 0, 0);
+	is_tuple(&r->reply, 0, 0, POOL_ADDR, c.l4.sport);
+	assert_int_equal(r->orig.proto, IPPROTO_NR_UDP);
+	assert_string_equal(r->pool, "public");
+	bench_pass(&f.nat.b, 100 * NS_PER_S);
+	m.dst = SERVER + 1;
+	assert_true(nat_send(&f.nat, &m).passed);
+	assert_int_equal(seen, f.n);
+	/* The first connection is over, the second goes on. */
+	bench_pass(&f.nat.b, 250 * NS_PER_S);
+	assert_int_equal(conntrack_n_connections(f.nat.b.ct), 1);
+	assert_int_equal(seen, f.n);
+	end_all(&f);
+	r = next(&f, &seen, LOG_MAPPING_END);
+	is_tuple(&r->orig, CLIENT, 4000, 0, 0);
+	is_tuple(&r->reply, 0, 0, POOL_ADDR, c.l4.sport);
+	assert_int_equal(r->begin_ns, WALL_NS + begun);
+	assert_true(r->time_ns >= r->begin_ns + 350 * NS_PER_S);
+	assert_int_equal(seen, f.n);
+	nat_fixture_stop(&f.nat);
+}
+
+/* Would catch: a destination that is logged although it must not be, or a subscriber that is not although he must. */
+static void test_no_destinations(void **state)
+{
+	struct fixture f;
+	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53), in = out_make(IPPROTO_NR_UDP, 7000, 8080);
+	struct make echo = out_make(IPPROTO_NR_ICMP, 77, 0);
+	uint32_t seen = 0;
+
+	(void)state;
+	start(&f);
+	cfg.log_no_destinations = 1;
+	nat_configure(f.nat.nat, &cfg);
+	struct came c = nat_send(&f.nat, &m);
+	const struct log_record *r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, CLIENT, 4000, 0, 0);
+	is_tuple(&r->reply, 0, 0, WAN_ADDR, c.l4.sport);
+	in.in = WAN;
+	in.src = SERVER;
+	in.dst = WAN_ADDR;
+	assert_true(nat_send(&f.nat, &in).passed);
+	r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, 0, 0, WAN_ADDR, 8080);
+	is_tuple(&r->reply, CLIENT, 80, 0, 0);
+	c = nat_send(&f.nat, &echo);
+	r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, CLIENT, 77, 0, ICMP_ECHO_REQUEST << 8);
+	is_tuple(&r->reply, 0, c.l4.id, WAN_ADDR, ICMP_ECHO_REPLY << 8);
+	end_all(&f);
+	for (uint32_t i = seen; i < f.n; i++) {
+		assert_int_not_equal(f.record[i].orig.src.v4, SERVER);
+		assert_int_not_equal(f.record[i].orig.dst.v4, SERVER);
+		assert_int_not_equal(f.record[i].reply.src.v4, SERVER);
+		assert_int_not_equal(f.record[i].reply.dst.v4, SERVER);
+	}
+	assert_int_equal(f.n - seen, 3);
+	nat_fixture_stop(&f.nat);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_by_the_config),
+		cmocka_unit_test(test_mapping),
+		cmocka_unit_test(test_no_destinations),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
