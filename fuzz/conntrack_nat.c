@@ -16,6 +16,7 @@
 #include "stack/ip/icmp.h"
 #include "gateway/nat/nat_priv.h"
 #include "wire_fuzz.h"
+#include "stack/ip/route.h"
 
 #define LAN 1u
 #define WAN 2u
@@ -426,7 +427,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(w->env.pool != NULL && w->ct != NULL && w->nat != NULL);
 	packet_pool_set_conn_slots(w->env.pool,
 				   &(struct packet_conn_slots){ .ctx = w->ct, .put = conntrack_packet_put });
-	conntrack_set_resume(w->ct, resume, w);
+	conntrack_set_ip(w->ct, &(struct ct_ip_ops){ .resume = resume }, w);
 	nat_set_rules(w->nat, rules, w);
 	configure(w, fuzz_take(&in, 2));
 	while (in.n_left > 0) {

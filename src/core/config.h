@@ -30,7 +30,7 @@ struct core_config {
 	struct ct_config ct;
 	struct nat_config nat;
 	struct ruleset *rules;
-	struct rib *rib;              /* its FIBs follow the links: see gateway.c */
+	struct rib *rib;              /* its FIBs follow the links: see modules.c */
 	struct rib_change *routes;    /* what these values change in it; NULL: nothing */
 	struct core_address *address; /* ours and NAT's: their ports are shared between workers */
 	uint32_t n_addresses;

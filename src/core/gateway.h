@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One gateway core: the rooms from ip to socket, created, wired together in one
- * visible table, and driven from outside. It does no I/O of its own and reads no
+ * One gateway core: the rooms from ip to socket, created, wired together by one
+ * visible table (modules.c), and driven from outside. It does no I/O of its own and reads no
  * clock: the same object stands under `run`, `replay`, the scenarios and the
  * fuzzers.
  */
@@ -17,6 +17,24 @@
 #include "gateway/flowcache/flowcache.h"
 #include "stack/socket/ping_socket.h"
 
+/* What a core consists of. All but ip can be left out. */
+enum gateway_module {
+	GATEWAY_CONNTRACK,
+	GATEWAY_IP,
+	GATEWAY_NAT,
+	GATEWAY_UNSOLICITED, /* NAT's: connections that begin outside, and that no mapping lets in */
+	GATEWAY_RULES,
+	GATEWAY_FLOWCACHE,
+	GATEWAY_ROUTES, /* follows links and config; left out where another core does so for all */
+	GATEWAY_SOCKETS,
+	N_GATEWAY_MODULES
+};
+
+/* A router, which is also a host; one that knows connections and filters them; all. */
+#define GATEWAY_ROUTER (1u << GATEWAY_IP | 1u << GATEWAY_ROUTES | 1u << GATEWAY_SOCKETS)
+#define GATEWAY_FIREWALL (GATEWAY_ROUTER | 1u << GATEWAY_CONNTRACK | 1u << GATEWAY_RULES | 1u << GATEWAY_FLOWCACHE)
+#define GATEWAY_ALL ((1u << N_GATEWAY_MODULES) - 1)
+
 struct gateway_limits {
 	struct packet_pool_config packets; /* zeros: defaults */
 	struct ip_limits ip;
@@ -30,14 +48,14 @@ struct gateway;
  * called from inside the core and must only take notes. NULL without memory. */
 struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
 			       event_fn *emit, void *emit_ctx);
-/* A host alone, without devices that receive: what it makes is carried away (ip_stack_be_host). It has no connection
- * tracking, NAT, rules and flow cache entries; what is asked of those below must not be asked of it. */
-struct gateway *gateway_create_host(const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
-				    uint64_t now, event_fn *emit, void *emit_ctx);
+/* The same of some modules, bits of enum gateway_module; what they need comes with them. */
+struct gateway *gateway_create_of(uint32_t modules, const struct gateway_limits *limits,
+				  const uint8_t seed[RNG_SEED_BYTES], uint64_t now, event_fn *emit, void *emit_ctx);
 void gateway_destroy(struct gateway *g);
 
 /* Makes cfg the config from here on; it must stay valid until the next call
- * (the caller frees the old one afterwards). 0, or -errno and nothing changed. */
+ * (the caller frees the old one afterwards). 0, or -errno and nothing changed. What it says to a module that is left
+ * out is not read. */
 int gateway_configure(struct gateway *g, const struct core_config *cfg, uint64_t now);
 /* Whatever of gateway_configure may fail, and nothing else: after 0 it does not. For several gateways that change
  * together. The caller goes on to gateway_configure or to gateway_abandon. */
@@ -77,10 +95,11 @@ struct gateway_aux {
 	/* There is no more to receive from this interface, and what came has been dealt with. */
 	void (*seen_empty)(void *ctx, uint32_t ifindex);
 };
-void gateway_set_aux(struct gateway *g, const struct gateway_aux *side);
+void gateway_set_aux(struct gateway *g, const struct gateway_aux *aux);
 void gateway_seen_empty(struct gateway *g, uint32_t ifindex);
 
 struct env *gateway_env(struct gateway *g);
+/* Its modules; NULL: left out. */
 struct ip_stack *gateway_ip(struct gateway *g);
 struct conntrack *gateway_conntrack(struct gateway *g);
 struct nat *gateway_nat(struct gateway *g);

@@ -47,6 +47,8 @@ struct world {
 /* A gateway with the config of text (yangguan.conf); fails the test if it is
  * refused. limits may be NULL. */
 void world_start(struct world *w, const char *text, const struct gateway_limits *limits);
+/* The same with a core of those modules (gateway_create_of). */
+void world_start_of(struct world *w, uint32_t modules, const char *text, const struct gateway_limits *limits);
 /* A station with this address on the gateway's interface `name`. wire may be
  * NULL: no delay, no limit, mtu 1500. */
 struct station *world_station(struct world *w, const char *name, uint32_t addr, const struct memwire_config *wire);

@@ -14,6 +14,8 @@
 
 #include "workers_fixture.h"
 #include "stack/wire/icmp.h"
+#include "stack/ip/local.h"
+#include "stack/ip/route.h"
 
 #define LAN_ADDR IP4(10, 77, 0, 1)
 #define WAN_ADDR IP4(203, 0, 113, 1)

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "workers_fixture.h"
+#include "stack/ip/local.h"
 
 #define N_WORKERS 2u
 #define CLIENT IP4(10, 77, 1, 0)

@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "stack/ip/icmp.h"
 #include "fixture.h"
+#include "stack/ip/route.h"
 
 #define HOST1 IP4(10, 77, 0, 2)
 #define PEER IP4(203, 0, 113, 254)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The host among the workers: the member of a worker group that has sockets and no devices.
- * It is a core of ip and sockets alone (gateway_create_host), on a thread of its own.
+ * It is a core of ip and sockets alone, on a thread of its own.
  *
  * To it: a worker has done with a packet all that a gateway does up to INPUT, and hands
  * it over through the ring between them. The host may be at something that takes a
@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "core/workers/take.h"
+#include "stack/ip/local.h"
 
 /* Large packets of a worker that the host has: in all, and of those with one of the few large buffers. */
 #define HOST_LENT_MAX 256u
@@ -184,7 +185,8 @@ int workers_add_host(struct workers *c, const struct gateway_limits *limits, con
 
 	w->workers = c;
 	w->id = c->n;
-	w->gw = gateway_create_host(limits, seed, now, emit, emit_ctx);
+	/* Its routes are those of the workers, who change them. */
+	w->gw = gateway_create_of(1u << GATEWAY_IP | 1u << GATEWAY_SOCKETS, limits, seed, now, emit, emit_ctx);
 	if (w->gw == NULL || !create_backlog(w))
 		return -ENOMEM;
 	w->env = gateway_env(w->gw);

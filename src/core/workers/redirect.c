@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "core/workers/workers_priv.h"
+#include "stack/ip/local.h"
 
 int workers_redirects_init(struct workers_redirects *r, uint32_t cap)
 {

@@ -9,6 +9,7 @@
 #include "core/workers/owner.h"
 #include "base/ring.h"
 #include "gateway/conntrack/fragment.h"
+#include "stack/ip/local.h"
 
 #define HANDOFF_SLOTS 1024u /* packets on the way from one worker to another */
 #define HANDOFF_SLOT_BYTES 256u

@@ -118,28 +118,22 @@ void conntrack_configure(struct conntrack *ct, const struct ct_config *cfg)
 		ct->has_zones |= cfg->zone[i] != 0;
 }
 
-void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx)
+void conntrack_set_ip(struct conntrack *ct, const struct ct_ip_ops *ops, void *ctx)
 {
-	ct->resume = fn;
-	ct->resume_ctx = ctx;
+	ct->ip = ops != NULL ? *ops : (struct ct_ip_ops){ 0 };
+	ct->ip_ctx = ctx;
 }
 
-void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx)
+void conntrack_set_nat(struct conntrack *ct, const struct ct_nat_ops *ops, void *ctx)
 {
-	ct->refused = fn;
-	ct->refused_ctx = ctx;
+	ct->nat = ops != NULL ? *ops : (struct ct_nat_ops){ 0 };
+	ct->nat_ctx = ctx;
 }
 
-void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx)
+void conntrack_set_flowcache(struct conntrack *ct, const struct ct_flowcache_ops *ops, void *ctx)
 {
-	ct->way_back = fn;
-	ct->way_back_ctx = ctx;
-}
-
-void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx)
-{
-	ct->release = fn;
-	ct->release_ctx = ctx;
+	ct->flowcache = ops != NULL ? *ops : (struct ct_flowcache_ops){ 0 };
+	ct->flowcache_ctx = ctx;
 }
 
 void conntrack_set_workers(struct conntrack *ct, const struct ct_workers *workers)
@@ -218,8 +212,8 @@ static void attach(struct conntrack *ct, struct packet *p, uint32_t ref, enum ct
 static void refuse(struct conntrack *ct, struct packet *p, enum drop_reason reason)
 {
 	packet_set_drop(p, reason);
-	if (ct->refused != NULL && p->in_ifindex != 0)
-		ct->refused(ct->refused_ctx, p);
+	if (ct->ip.refused != NULL && p->in_ifindex != 0)
+		ct->ip.refused(ct->ip_ctx, p);
 }
 
 /* False, and p is dropped, when its source has too many connections or opens them too fast. */
@@ -235,7 +229,7 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 		.zone = t->zone,
 		.ifindex = (uint8_t)p->in_ifindex,
 		.outside = (ct->cfg.outside >> p->in_ifindex & 1) != 0,
-		.doubtful = p->in_ifindex != 0 && ct->way_back != NULL && !ct->way_back(ct->way_back_ctx, p),
+		.doubtful = p->in_ifindex != 0 && ct->ip.leads_back != NULL && !ct->ip.leads_back(ct->ip_ctx, p),
 	};
 	enum ct_source_verdict v = ct_source_enter(&ct->sources, &ct->key, &id, &limit, ct->env->now, source);
 
@@ -348,10 +342,10 @@ void ct_resume_ready(struct conntrack *ct)
 {
 	struct batch b = { .n = 0 };
 
-	if (ct->resume == NULL)
+	if (ct->ip.resume == NULL)
 		return;
 	for (append_ready(ct, &b); b.n > 0; append_ready(ct, &b)) {
-		ct->resume(ct->resume_ctx, &b);
+		ct->ip.resume(ct->ip_ctx, &b);
 		b.n = 0;
 	}
 }

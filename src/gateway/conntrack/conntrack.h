@@ -281,10 +281,6 @@ enum ct_spare conntrack_spare(struct conntrack *ct, uint32_t index, uint32_t *qu
 bool conntrack_may_be_finished(const struct conntrack *ct, uint32_t index);
 /* Ends one that is not needed, also within a batch. False: later. */
 bool conntrack_reclaim(struct conntrack *ct, uint32_t index);
-/* Slot for NAT: conntrack_may_be_finished has become true. */
-typedef void ct_finished_fn(void *ctx, uint32_t index);
-void conntrack_set_finished(struct conntrack *ct, ct_finished_fn *fn, void *ctx);
-
 /* The zone that answers to p will come in with: of its output interface; those of the gateway itself go back into the
  * zone that p is routed in. */
 uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, const struct packet *p);
@@ -336,33 +332,42 @@ enum ct_fragment_place {
 enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const struct packet *p,
 						struct ct_fragment_walk **walk);
 
-/* Slot for NAT: called once when a connection with CT_MAPPED ends or is discarded. */
-typedef void ct_release_fn(void *ctx, struct conn *c, uint32_t index);
-void conntrack_set_release(struct conntrack *ct, ct_release_fn *fn, void *ctx);
+/* Slots of NAT. */
+struct ct_nat_ops {
+	/* Called once when a connection with CT_MAPPED ends or is discarded. */
+	void (*release)(void *ctx, struct conn *c, uint32_t index);
+	/* conntrack_may_be_finished has become true. */
+	void (*finished)(void *ctx, uint32_t index);
+};
+/* ops NULL: nobody, as at first. */
+void conntrack_set_nat(struct conntrack *ct, const struct ct_nat_ops *ops, void *ctx);
 
-/* Slot for fragments that were held until their first piece came and found no room in its batch: takes them, in order,
- * as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next batch. */
-typedef void ct_resume_fn(void *ctx, struct batch *b);
-void conntrack_set_resume(struct conntrack *ct, ct_resume_fn *fn, void *ctx);
+/* Slots of the IP layer. */
+struct ct_ip_ops {
+	/* Fragments that were held until their first piece came and found no room in its batch: takes them, in order,
+	 * as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next batch. */
+	void (*resume)(void *ctx, struct batch *b);
+	/* A packet that came in, would have begun a connection and is dropped for want of room: too many of its source,
+	 * too fast, or the table is full. Told before the packet is freed, so that its sender can be answered (RFC 5508
+	 * REQ-8). */
+	void (*refused)(void *ctx, const struct packet *p);
+	/* True when the route to p's source leads back to where p came in. Asked only for limits per source: what may
+	 * be forged is not put on the account of the address. Without it every source is believed. */
+	bool (*leads_back)(void *ctx, const struct packet *p);
+};
+/* ops NULL: nobody, as at first. */
+void conntrack_set_ip(struct conntrack *ct, const struct ct_ip_ops *ops, void *ctx);
 
-/* Slot for a packet that came in, would have begun a connection and is dropped for want of room: too many of its
- * source, too fast, or the table is full. Told before the packet is freed, so that its sender can be answered (RFC 5508
- * REQ-8). */
-typedef void ct_refused_fn(void *ctx, const struct packet *p);
-void conntrack_set_refused(struct conntrack *ct, ct_refused_fn *fn, void *ctx);
-
-/* Slot: true when the route to p's source leads back to where p came in. Asked only for limits per source: what may be
- * forged is not put on the account of the address. Without it every source is believed. */
-typedef bool ct_way_back_fn(void *ctx, const struct packet *p);
-void conntrack_set_way_back(struct conntrack *ct, ct_way_back_fn *fn, void *ctx);
-
-/* Slot: called once when a confirmed connection is about to end, while everything of it still stands. */
-typedef void ct_ended_fn(void *ctx, uint32_t index);
-void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx);
-/* Slot: the time of a connection is up, or a packet will be judged by its windows. Whoever forwards packets of it
- * elsewhere credits them now (conntrack_add_deferred). True when there were some. */
-typedef bool ct_alive_fn(void *ctx, uint32_t index);
-void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx);
+/* Slots of the flow cache. */
+struct ct_flowcache_ops {
+	/* Called once when a confirmed connection is about to end, while everything of it still stands. */
+	void (*ended)(void *ctx, uint32_t index);
+	/* The time of a connection is up, or a packet will be judged by its windows. Whoever forwards packets of it
+	 * elsewhere credits them now (conntrack_add_deferred). True when there were some. */
+	bool (*alive)(void *ctx, uint32_t index);
+};
+/* ops NULL: nobody, as at first. */
+void conntrack_set_flowcache(struct conntrack *ct, const struct ct_flowcache_ops *ops, void *ctx);
 
 /* Slot for who keeps a record of connections: one is in the table, with both tuples; one ends, with all that passed
  * counted, while NAT still holds what it has. Empty: a branch. */

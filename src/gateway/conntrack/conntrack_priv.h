@@ -93,22 +93,15 @@ struct conntrack {
 	struct ct_fragments *fragments;
 	struct ct_sources sources;
 	struct ct_identity identity[CT_IDENTITIES];
-	ct_release_fn *release;
-	void *release_ctx;
-	ct_resume_fn *resume;
-	void *resume_ctx;
-	ct_refused_fn *refused;
-	void *refused_ctx;
-	ct_finished_fn *finished;
-	void *finished_ctx;
-	ct_way_back_fn *way_back;
-	void *way_back_ctx;
-	ct_ended_fn *ended;
-	void *ended_ctx;
-	ct_alive_fn *alive;
-	void *alive_ctx;
-	struct ct_workers workers; /* no functions: one worker */
-	struct ct_log log;         /* no functions: nobody keeps records */
+	/* Slots; no functions: nobody. */
+	struct ct_ip_ops ip;
+	void *ip_ctx;
+	struct ct_nat_ops nat;
+	void *nat_ctx;
+	struct ct_flowcache_ops flowcache;
+	void *flowcache_ctx;
+	struct ct_workers workers;
+	struct ct_log log;
 	uint64_t counts[N_CT_COUNTERS];
 };
 

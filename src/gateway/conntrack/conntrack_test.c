@@ -261,7 +261,7 @@ static void test_full(void **state)
 	assert_int_equal(s.reason, DROP_CT_TABLE_FULL);
 	/* whoever wants to tell the sender learns of it; nobody is told of a packet of our own */
 	uint32_t n_told = 0;
-	conntrack_set_refused(b.ct, count_refused, &n_told);
+	conntrack_set_ip(b.ct, &(struct ct_ip_ops){ .refused = count_refused }, &n_told);
 	bench_forward(&b, &m);
 	assert_int_equal(n_told, 1);
 	m.in = 0;
@@ -653,7 +653,7 @@ static void test_end_and_list(void **state)
 
 	(void)state;
 	bench_start(&b, &(struct ct_limits){ .n_connections = 100 });
-	conntrack_set_release(b.ct, count_release, &n_released);
+	conntrack_set_nat(b.ct, &(struct ct_nat_ops){ .release = count_release }, &n_released);
 	for (uint16_t i = 0; i < 50; i++) {
 		struct make m = udp_make((uint16_t)(100 + i), 53);
 		struct seen s = bench_forward(&b, &m);

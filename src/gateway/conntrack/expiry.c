@@ -45,8 +45,8 @@ static void sort_out(struct due *due)
 		uint32_t index = due->index[i];
 		const struct conn *c = ct_conn(ct, index);
 
-		if (!tick_before(ct_now_tick(ct), conn_expires_tick(c)) && ct->alive != NULL)
-			(void)ct->alive(ct->alive_ctx, index);
+		if (!tick_before(ct_now_tick(ct), conn_expires_tick(c)) && ct->flowcache.alive != NULL)
+			(void)ct->flowcache.alive(ct->flowcache_ctx, index);
 		if (tick_before(ct_now_tick(ct), conn_expires_tick(c))) {
 			ct_arm(ct, index);
 			continue;
@@ -90,7 +90,7 @@ void conntrack_expire(struct conntrack *ct)
 
 uint64_t conntrack_next_deadline(const struct conntrack *ct)
 {
-	if (ct->resume != NULL && ct_fragments_has_ready(ct->fragments))
+	if (ct->ip.resume != NULL && ct_fragments_has_ready(ct->fragments))
 		return ct->env->now;
 	return min_u64(timer_next(&ct->wheel), ct_fragments_deadline(ct->fragments));
 }

@@ -65,15 +65,3 @@ void conntrack_add_deferred(struct conntrack *ct, uint32_t ref, const struct ct_
 	if (j & CT_JUDGE_REFRESH)
 		ct_refresh_at(ct, conn_index(ref), proto->timeout(&ct->cfg.timeout, c), credit->last_ns);
 }
-
-void conntrack_set_ended(struct conntrack *ct, ct_ended_fn *fn, void *ctx)
-{
-	ct->ended = fn;
-	ct->ended_ctx = ctx;
-}
-
-void conntrack_set_alive(struct conntrack *ct, ct_alive_fn *fn, void *ctx)
-{
-	ct->alive = fn;
-	ct->alive_ctx = ctx;
-}

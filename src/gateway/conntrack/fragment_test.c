@@ -223,7 +223,7 @@ static void test_full_batch(void **state)
 
 	(void)state;
 	bench_start(&b, &(struct ct_limits){ .n_connections = 100 });
-	conntrack_set_resume(b.ct, take_back, &b);
+	conntrack_set_ip(b.ct, &(struct ct_ip_ops){ .resume = take_back }, &b);
 	for (uint32_t i = 1; i < N_PIECES; i++) {
 		struct make m = piece(udp_make(1000, 53), i);
 		assert_int_equal(send_piece(&b, &m, &ref), 0);

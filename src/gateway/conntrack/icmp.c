@@ -97,8 +97,8 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p)
 		ct_set_invalid(ct, p);
 		return;
 	}
-	if (ct->alive != NULL)
-		(void)ct->alive(ct->alive_ctx, conn_index(ref));
+	if (ct->flowcache.alive != NULL)
+		(void)ct->flowcache.alive(ct->flowcache_ctx, conn_index(ref));
 	const struct conn *c = ct_conn(ct, conn_index(ref));
 	const struct ct_protocol *proto = ct_protocol_of_conn(c);
 	if (hook != HOOK_OUTPUT && proto->quote_fits != NULL && !proto->quote_fits(c, !conn_dir(ref), &q.l4)) {

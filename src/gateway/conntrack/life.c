@@ -135,8 +135,8 @@ void ct_follow(struct conntrack *ct, uint32_t index, const struct ct_protocol *p
 		ct_set_assured(ct, index);
 	if ((j & CT_JUDGE_CHANGED) && (c->status & CT_CONFIRMED))
 		emit(ct, c, EVENT_CONN_UPDATE);
-	if ((j & CT_JUDGE_FINISHED) && (c->status & CT_CONFIRMED) && ct->finished != NULL)
-		ct->finished(ct->finished_ctx, index);
+	if ((j & CT_JUDGE_FINISHED) && (c->status & CT_CONFIRMED) && ct->nat.finished != NULL)
+		ct->nat.finished(ct->nat_ctx, index);
 	if (j & CT_JUDGE_REFRESH)
 		ct_refresh(ct, index, proto->timeout(&ct->cfg.timeout, c));
 	else if (j & CT_JUDGE_SHORTEN)
@@ -180,8 +180,8 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 {
 	if (!(c->status & CT_MAPPED))
 		return;
-	if (ct->release != NULL)
-		ct->release(ct->release_ctx, c, index);
+	if (ct->nat.release != NULL)
+		ct->nat.release(ct->nat_ctx, c, index);
 	clear_mapped(ct, c);
 }
 
@@ -385,8 +385,8 @@ void conntrack_end(struct conntrack *ct, uint32_t index, enum ct_end_reason reas
 
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED)
 		return;
-	if (ct->ended != NULL)
-		ct->ended(ct->ended_ctx, index);
+	if (ct->flowcache.ended != NULL)
+		ct->flowcache.ended(ct->flowcache_ctx, index);
 	if (ct->workers.ended != NULL)
 		ct->workers.ended(ct->workers.ctx, index);
 	timer_disarm(&ct->wheel, index);

@@ -57,8 +57,8 @@ int conntrack_export(struct conntrack *ct, uint32_t index, struct ct_record *out
 		return -ENOENT;
 	if ((c->status & (CT_HELPED | CT_EXPECTED)) || c->half[CT_ORIGINAL].tuple.id == L4_ID_CALL)
 		return -ENOTSUP;
-	if (ct->alive != NULL)
-		(void)ct->alive(ct->alive_ctx, index);
+	if (ct->flowcache.alive != NULL)
+		(void)ct->flowcache.alive(ct->flowcache_ctx, index);
 	int32_t left = (int32_t)(conn_expires_tick(c) - ct_now_tick(ct));
 
 	memset(out, 0, sizeof(*out));
@@ -171,8 +171,8 @@ void conntrack_import_confirm(struct conntrack *ct, uint32_t index)
 {
 	/* Its REPLY tuple is reserved, so nothing can fail. */
 	(void)ct_confirm_one(ct, index);
-	if (ct->finished != NULL && conntrack_may_be_finished(ct, index))
-		ct->finished(ct->finished_ctx, index);
+	if (ct->nat.finished != NULL && conntrack_may_be_finished(ct, index))
+		ct->nat.finished(ct->nat_ctx, index);
 }
 
 void conntrack_import_discard(struct conntrack *ct, uint32_t index)

@@ -38,8 +38,8 @@ enum ct_spare conntrack_spare(struct conntrack *ct, uint32_t index, uint32_t *qu
 	*quiet = 0;
 	if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED || proto->finished == NULL)
 		return CT_NEEDED;
-	if (ct->alive != NULL)
-		(void)ct->alive(ct->alive_ctx, index);
+	if (ct->flowcache.alive != NULL)
+		(void)ct->flowcache.alive(ct->flowcache_ctx, index);
 	*quiet = quiet_ticks(ct, proto, c);
 	if (proto->finished(c) && *quiet >= proto->finished_ticks)
 		return CT_FINISHED;
@@ -54,10 +54,4 @@ bool conntrack_reclaim(struct conntrack *ct, uint32_t index)
 	ct->counts[CT_COUNT_RECLAIMED]++;
 	conntrack_end(ct, index, CT_END_RECLAIMED);
 	return true;
-}
-
-void conntrack_set_finished(struct conntrack *ct, ct_finished_fn *fn, void *ctx)
-{
-	ct->finished = fn;
-	ct->finished_ctx = ctx;
 }

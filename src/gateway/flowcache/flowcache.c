@@ -4,7 +4,7 @@
  * line there (ct_half.flowcache), which a packet reads anyway. Conntrack only keeps
  * the place, and clears it when a connection begins.
  *
- * Life of an entry: flowcache_install writes it when a packet of the direction
+ * Life of an entry: install_from writes it when a packet of the direction
  * leaves on the slow path; it is void when the connection ends or its ct mark
  * changes (cleared), when its neighbour's number is given to another (the
  * adjacency's generation moves on), or when anything changes on which all of them
@@ -57,6 +57,7 @@ struct flowcache *flowcache_create(struct env *env, struct ip_stack *ip, struct 
 	s->ct = ct;
 	s->nat = nat;
 	s->adjacency = ip_adjacency(ip, 0);
+	s->rules = rules;
 	s->path = rules_counter_paths(rules);
 	s->generation = s->counter_paths_since = 1;
 	conntrack_flows(ct, &s->flows);
@@ -146,7 +147,7 @@ static YG_SELDOM void install(struct flowcache *s, const struct packet *p, uint3
 		flowcache_offer_one_way(s, conn_index(p->conn_ref), p->in_ifindex);
 }
 
-void flowcache_install(void *ctx, const struct packet *p, uint32_t adjacency)
+static void install_from(void *ctx, const struct packet *p, uint32_t adjacency)
 {
 	struct flowcache *s = ctx;
 
@@ -161,7 +162,7 @@ static void forget(struct flowcache *s, uint32_t conn)
 		*flowcache_entry(s, conn << 1 | d) = (struct ct_flowcache){ 0 };
 }
 
-void flowcache_ended(void *ctx, uint32_t conn)
+static void ended(void *ctx, uint32_t conn)
 {
 	struct flowcache *s = ctx;
 
@@ -193,16 +194,16 @@ void flowcache_invalidate_all(struct flowcache *s)
 	s->counter_paths_since += s->counter_paths_since == 0;
 }
 
-void flowcache_rules_change(struct flowcache *s, const struct rules *rules)
+void flowcache_rules_change(struct flowcache *s)
 {
 	flowcache_invalidate_all(s);
-	if (!rules_counter_paths_crowded(rules))
+	if (!rules_counter_paths_crowded(s->rules))
 		return;
 	flowcache_read_back_all(s);
 	s->counter_paths_since = s->generation;
 }
 
-void flowcache_adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)
+static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_change change)
 {
 	struct flowcache *s = ctx;
 
@@ -211,6 +212,11 @@ void flowcache_adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_ch
 	if (s->offload != NULL)
 		s->offload->adjacency_changed(s->offload->ctx, index, change);
 }
+
+const struct ip_flowcache_ops flowcache_ip_ops = { .input = flowcache_input,
+						   .install = install_from,
+						   .adjacency_changed = adjacency_changed };
+const struct ct_flowcache_ops flowcache_ct_ops = { .ended = ended, .alive = flowcache_alive };
 
 bool flowcache_view(const struct flowcache *s, uint32_t conn, enum ct_dir dir, struct flowcache_view *out)
 {

@@ -32,27 +32,20 @@
 
 struct flowcache;
 
+/* nat NULL: nothing is translated. */
 struct flowcache *flowcache_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
 				   struct rules *rules);
 void flowcache_destroy(struct flowcache *s);
 
-/* Slot of ip: the frames just received on ifindex. Sends those that have a flow cache entry; the rest stays in b, in
- * order. */
-void flowcache_input(void *s, uint32_t ifindex, struct batch *b);
-/* Slot of ip: p has come the slow path and leaves by this adjacency, whole. */
-void flowcache_install(void *s, const struct packet *p, uint32_t adjacency);
-/* Slot of conntrack: the connection has ended, or its number is about to be used again. */
-void flowcache_ended(void *s, uint32_t conn);
-/* Slot of conntrack: its time is up. True when it has been used since conntrack last knew, which has been credited. */
-bool flowcache_alive(void *s, uint32_t conn);
-/* Slot of ip. */
-ip_adjacency_fn flowcache_adjacency_changed;
-/* Slot of rules: what was installed with another ct mark is invalid. */
+/* For the slots of ip, of conntrack and of rules. */
+extern const struct ip_flowcache_ops flowcache_ip_ops;
+extern const struct ct_flowcache_ops flowcache_ct_ops;
+/* What was installed with another ct mark is invalid. */
 void flowcache_mark_changed(void *s, uint32_t conn);
 /* Behind ip_flush: what came in has been dealt with and handed to the devices. */
 enum flowcache_flush {
 	FLOWCACHE_FLUSHED_ALL,
-	FLOWCACHE_FLUSHED_TAKEN, /* what was left is not dealt with, and will be shown to flowcache_input again */
+	FLOWCACHE_FLUSHED_TAKEN, /* what was left is not dealt with, and will be shown again */
 };
 void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
 
@@ -60,7 +53,7 @@ void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
  * later, connection by connection: to the rules that it is owed to. */
 void flowcache_invalidate_all(struct flowcache *s);
 /* The same, before a ruleset that was prepared is committed. */
-void flowcache_rules_change(struct flowcache *s, const struct rules *rules);
+void flowcache_rules_change(struct flowcache *s);
 /* The number that moves on with each change of routes, at any time. When it has, flows that are led elsewhere, or whose
  * source may not come in any more where it does, are found by and by (flowcache_expire), and no others are touched. All
  * flows are taken to be in keeping with the number as it is now. */

@@ -12,7 +12,8 @@ struct flowcache {
 	struct env *env;
 	struct ip_stack *ip;
 	struct conntrack *ct;
-	struct nat *nat;
+	struct nat *nat; /* NULL: nothing is translated */
+	const struct rules *rules;
 	struct ct_flows flows;
 	const struct ip_adjacency *adjacency;    /* by number */
 	struct rules_counter_path *path;         /* likewise */
@@ -88,5 +89,12 @@ void flowcache_offer_one_way(struct flowcache *s, uint32_t conn, uint32_t in_ifi
 void flowcache_punts(struct flowcache *s, uint32_t ref);
 /* It went by the flow cache entry, or was left: noted for flowcache_flushed. */
 void flowcache_punted(struct flowcache *s, uint32_t ref, const struct up_stamp *stamp, bool taken);
+
+/* input.c: slot of ip, the frames just received on ifindex. Sends those that have a flow cache entry; the rest stays in
+ * b, in order. */
+void flowcache_input(void *s, uint32_t ifindex, struct batch *b);
+/* offload.c: slot of conntrack, its time is up. True when it has been used since conntrack last knew, which has been
+ * credited. */
+bool flowcache_alive(void *s, uint32_t conn);
 
 #endif

@@ -17,6 +17,7 @@
  * millisecond: some percent of a processor while routes change, nothing else.
  */
 #include "gateway/flowcache/flowcache_priv.h"
+#include "stack/ip/route.h"
 
 #define SLICE_CONNS 256u
 #define SLICE_EVERY_NS NS_PER_MS

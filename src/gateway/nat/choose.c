@@ -32,6 +32,7 @@
  */
 #include "gateway/nat/nat_priv.h"
 #include "stack/wire/pptp.h"
+#include "stack/ip/route.h"
 
 #define NULL_BINDING_TRIES 64
 

@@ -16,6 +16,8 @@
 /* Connections looked at in one go after a change of the config. */
 #define SWEEP_SLICE 4096
 
+static const struct ct_nat_ops ct_ops = { .release = nat_release, .finished = nat_reuse_finished };
+
 static void seed_ports(struct nat *n)
 {
 	uint8_t seed[RNG_SEED_BYTES];
@@ -54,8 +56,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_hold_downs;
 	if (nat_calls_init(&n->calls) != 0)
 		goto fini_reuse;
-	conntrack_set_release(ct, nat_release, n);
-	conntrack_set_finished(ct, nat_reuse_finished, n);
+	conntrack_set_nat(ct, &ct_ops, n);
 	return n;
 
 fini_reuse:
@@ -77,8 +78,7 @@ void nat_destroy(struct nat *n)
 {
 	if (n == NULL)
 		return;
-	conntrack_set_release(n->ct, NULL, NULL);
-	conntrack_set_finished(n->ct, NULL, NULL);
+	conntrack_set_nat(n->ct, NULL, NULL);
 	conntrack_set_log(n->ct, &(struct ct_log){ 0 });
 	nat_reuse_fini(&n->reuse);
 	nat_calls_fini(&n->calls);

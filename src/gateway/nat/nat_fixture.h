@@ -15,6 +15,7 @@
 #include "stack/ip/icmp.h"
 #include "gateway/nat/nat_priv.h"
 #include "stack/wire/checksum.h"
+#include "stack/ip/route.h"
 
 #define LAN_ADDR IP4(10, 0, 0, 1)
 #define WAN_ADDR IP4(203, 0, 113, 1)

@@ -5,6 +5,7 @@
  * tried from one that follows from the source address alone.
  */
 #include "gateway/nat/nat_priv.h"
+#include "stack/ip/route.h"
 
 #define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */
 

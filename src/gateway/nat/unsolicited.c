@@ -30,6 +30,7 @@
 
 #include "stack/ip/icmp.h"
 #include "gateway/nat/nat_priv.h"
+#include "stack/ip/route.h"
 
 #define N_WAITING 256
 #define WAIT_NS (6 * NS_PER_S)

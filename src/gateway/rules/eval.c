@@ -28,6 +28,7 @@
 #include "stack/ip/icmp.h"
 #include "stack/wire/icmp.h"
 #include "stack/wire/rewrite.h"
+#include "stack/ip/route.h"
 
 #define NFPROTO_NR_IPV4 2
 

@@ -67,11 +67,11 @@ static const struct device *input_device(const struct ip_stack *s, uint32_t ifin
 
 void ether_input_cached(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 {
-	if (input_device(s, ifindex) == NULL || s->flowcache == NULL)
+	if (input_device(s, ifindex) == NULL || s->flowcache.input == NULL)
 		return;
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_FLOWCACHE, b->n);
 
-	s->flowcache(s->flowcache_ctx, ifindex, b);
+	s->flowcache.input(s->flowcache_ctx, ifindex, b);
 	stage_leave(&s->env->stages, outer);
 }
 

@@ -6,6 +6,7 @@
 #include "stack/ip/stack_fixture.h"
 #include "stack/wire/checksum.h"
 #include "stack/wire/checksum.h"
+#include "stack/ip/local.h"
 
 static const struct spec udp_far = {
 	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 100, .sport = 5000, .dport = 53

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "stack/ip/stack_fixture.h"
+#include "stack/ip/local.h"
 
 /* One raw input hook or protocol, and what it was shown. */
 struct listener {

@@ -127,8 +127,8 @@ void neigh_use_stale(struct ip_stack *s, struct neigh *n)
 
 static void transmit(struct ip_stack *s, struct packet *p, const struct neigh *n)
 {
-	if (s->install != NULL && p->forwarded)
-		s->install(s->install_ctx, p, neigh_index(s->neigh, n));
+	if (s->flowcache.install != NULL && p->forwarded)
+		s->flowcache.install(s->flowcache_ctx, p, neigh_index(s->neigh, n));
 	ip_transmit(s, p, &n->mac);
 }
 

@@ -123,11 +123,11 @@ static void test_held_leave_first(void **state)
 	for (uint16_t i = 0; i < 3; i++)
 		send_to(b, NEW_HOST, i);
 	bench_forget(b);
-	ip_stack_set_adjacency_changed(b->s, see_adjacency, &o);
+	ip_stack_set_flowcache(b->s, &(struct ip_flowcache_ops){ .adjacency_changed = see_adjacency }, &o);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_int_equal(o.n_opened, 1);
 	assert_int_equal(o.n_sent, 3);
-	ip_stack_set_adjacency_changed(b->s, NULL, NULL);
+	ip_stack_set_flowcache(b->s, NULL, NULL);
 	bench_destroy(b);
 }
 
@@ -434,7 +434,7 @@ static void test_given_away(void **state)
 	struct bench *b = bench_create_settled();
 	struct gone g = { .b = b };
 
-	ip_stack_set_adjacency_changed(b->s, see_gone, &g);
+	ip_stack_set_flowcache(b->s, &(struct ip_flowcache_ops){ .adjacency_changed = see_gone }, &g);
 	for (uint32_t round = 0; g.n < 2 * IP_ADJACENCY_GENERATIONS + 2 && round < 1000; round++) {
 		uint32_t before[16], n = g.n;
 

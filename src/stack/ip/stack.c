@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The IP layer as an object: made once, configured again and again, and driven
- * by its owner's clock. What one worker needs to know of addresses, routes and
- * devices is asked here.
+ * by its owner's clock. What is asked of it on a packet's way stands in route.c.
  *
  * An interface is a place in the config (its number is its ifindex) and, when
  * one is attached, a device. Both come and go by themselves; only where both are
@@ -22,7 +21,6 @@
 #define NS_PER_DAY (UINT64_C(86400) * NS_PER_S)
 
 static const struct ip_config empty_config;
-static const struct fib_route no_route = { .nexthop = { .kind = FIB_NONE } };
 
 static void reassembly_timed_out(void *ctx, struct packet *first)
 {
@@ -85,6 +83,11 @@ void ip_stack_destroy(struct ip_stack *s)
 struct env *ip_stack_env(struct ip_stack *s)
 {
 	return s->env;
+}
+
+uint32_t ip_time_ms(const struct ip_stack *s)
+{
+	return (uint32_t)((s->env->now + s->env->wall_offset_ns) % NS_PER_DAY / NS_PER_MS);
 }
 
 const struct ip_config *ip_stack_config(const struct ip_stack *s)
@@ -212,166 +215,12 @@ void ip_stack_set_unclaimed(struct ip_stack *s, ip_unclaimed_fn *fn, void *ctx)
 	s->unclaimed_ctx = ctx;
 }
 
-void ip_stack_set_flowcache(struct ip_stack *s, ip_flowcache_fn *fn, void *ctx)
+void ip_stack_set_flowcache(struct ip_stack *s, const struct ip_flowcache_ops *ops, void *ctx)
 {
-	s->flowcache = fn;
+	s->flowcache = ops != NULL ? *ops : (struct ip_flowcache_ops){ 0 };
 	s->flowcache_ctx = ctx;
-}
-
-void ip_stack_set_install(struct ip_stack *s, ip_install_fn *fn, void *ctx)
-{
-	s->install = fn;
-	s->install_ctx = ctx;
-}
-
-void ip_stack_set_adjacency_changed(struct ip_stack *s, ip_adjacency_fn *fn, void *ctx)
-{
-	s->neigh->changed = fn;
+	s->neigh->changed = s->flowcache.adjacency_changed;
 	s->neigh->changed_ctx = ctx;
-}
-
-uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex)
-{
-	uint32_t configured = s->cfg->interface[ifindex].mtu;
-	const struct device *d = s->interface[ifindex].dev;
-	uint32_t mtu = d != NULL ? d->mtu : UINT16_MAX;
-
-	if (configured != 0)
-		mtu = min_u32(mtu, configured);
-	return max_u32(mtu, IPV4_MIN_MTU);
-}
-
-uint32_t ip_time_ms(const struct ip_stack *s)
-{
-	return (uint32_t)((s->env->now + s->env->wall_offset_ns) % NS_PER_DAY / NS_PER_MS);
-}
-
-/* NULL: the zone has no table of its own. */
-static const struct fib *table_of(const struct ip_stack *s, uint16_t zone)
-{
-	uint32_t lo = 0, hi = s->cfg->n_zones;
-
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (s->cfg->zone[mid].number == zone)
-			return s->cfg->zone[mid].fib;
-		if (s->cfg->zone[mid].number < zone)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
-static const struct fib_route *lookup(const struct fib *f, uint32_t dst)
-{
-	return f == NULL ? &no_route : fib_route(f, fib_lookup(f, dst));
-}
-
-const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
-{
-	if (YG_UNLIKELY(zone != 0)) {
-		const struct fib_route *r = lookup(table_of(s, zone), dst);
-
-		if (r->nexthop.kind != FIB_NONE)
-			return r;
-	}
-	return lookup(s->cfg->fib, dst);
-}
-
-const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
-{
-	return &ip_fib_route(s, zone, dst)->nexthop;
-}
-
-uint32_t ip_flow_hash(const struct ip_flow *f)
-{
-	uint64_t x = ((uint64_t)f->src << 32 | f->dst) * UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 32 ^ ((uint64_t)f->proto << 32 | (uint32_t)f->sport << 16 | f->dport)) *
-	    UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 29) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)(x >> 32);
-}
-
-const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p)
-{
-	struct ip_flow f = { .src = p->in_ifindex != 0 ? p->ip.src : 0, .dst = p->ip.dst, .proto = p->ip.proto };
-
-	if (!ipv4_is_fragment(&p->ip) && p->l4.kind == L4_ICMP_QUERY) {
-		f.sport = p->l4.id;
-	} else if (!ipv4_is_fragment(&p->ip) && l4_kind_has_ports((enum l4_kind)p->l4.kind)) {
-		f.sport = p->l4.sport;
-		f.dport = p->l4.dport;
-	}
-	return fib_path(r, ip_flow_hash(&f));
-}
-
-void ip_fib_routes(const struct ip_stack *s, const uint32_t *addr, const struct fib_route **route, uint32_t n)
-{
-	const struct fib *f = s->cfg->fib;
-	uint32_t group[BATCH_MAX];
-
-	if (f != NULL)
-		fib_lookup_batch(f, addr, group, n);
-	for (uint32_t i = 0; i < n; i++)
-		route[i] = f != NULL ? fib_route(f, group[i]) : &no_route;
-}
-
-bool ip_has_zones(const struct ip_stack *s)
-{
-	return s->cfg->n_zones > 0;
-}
-
-void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint32_t *addr,
-		    const struct fib_route **route)
-{
-	ip_fib_routes(s, addr, route, b->n);
-	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++) {
-		if (b->p[i]->zone != 0)
-			route[i] = ip_fib_route(s, b->p[i]->zone, addr[i]);
-	}
-}
-
-uint16_t ip_zone_from(const struct ip_stack *s, const struct packet *p)
-{
-	return p->in_ifindex != 0 ? s->cfg->interface[p->in_ifindex].zone : p->zone;
-}
-
-/* Whatever address we have: an interface without one speaks by another's. */
-static uint32_t borrowed_address(const struct ip_stack *s)
-{
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (ip_interface_known(s, i) && s->cfg->interface[i].n_addresses > 0)
-			return s->cfg->interface[i].address[0].addr;
-	}
-	return 0;
-}
-
-uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
-{
-	if (!ip_interface_known(s, ifindex))
-		return 0;
-	const struct ip_interface_config *c = ip_interface_cfg(s, ifindex);
-
-	for (uint32_t i = 0; i < c->n_addresses; i++) {
-		if (((c->address[i].addr ^ dst) & ip4_mask(c->address[i].prefix_len)) == 0)
-			return c->address[i].addr;
-	}
-	return c->n_addresses > 0 ? c->address[0].addr : 0;
-}
-
-uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
-{
-	uint32_t addr = ip_interface_address(s, ifindex, dst);
-
-	return addr != 0 ? addr : borrowed_address(s);
-}
-
-bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr)
-{
-	return ip_route(s, zone, addr)->kind == FIB_LOCAL;
 }
 
 void ip_expire(struct ip_stack *s)

@@ -9,7 +9,9 @@
 
 #include "stack/ip/icmp.h"
 #include "stack/ip/neigh.h"
+#include "stack/ip/local.h"
 #include "stack/ip/reassembly.h"
+#include "stack/ip/route.h"
 #include "stack/ip/stack.h"
 #include "stack/wire/icmp.h"
 
@@ -102,10 +104,8 @@ struct ip_stack {
 	void *sent_ctx;
 	ip_unclaimed_fn *unclaimed;
 	void *unclaimed_ctx;
-	ip_flowcache_fn *flowcache;
+	struct ip_flowcache_ops flowcache; /* no functions: nobody */
 	void *flowcache_ctx;
-	ip_install_fn *install;
-	void *install_ctx;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	struct icmp_state icmp;

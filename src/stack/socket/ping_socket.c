@@ -14,6 +14,8 @@
 #include "base/util.h"
 #include "stack/socket/ping_socket.h"
 #include "stack/wire/icmp.h"
+#include "stack/ip/local.h"
+#include "stack/ip/route.h"
 
 #define ECHO_DATA_MAX (65535u - IPV4_HEADER_LEN - ICMP_HEADER_LEN)
 
