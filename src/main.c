@@ -4,8 +4,11 @@
  * here with their function; those that ask a running gateway come from the
  * control room's table and are all carried by the same client.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/lab/lab.h"
 #include "tools/replay/replay.h"
@@ -116,6 +119,24 @@ static int help_main(int argc, char **argv)
 	return EXIT_OK;
 }
 
+/* The file of lines that the command takes: -1, and *good, when it takes none. */
+static int open_lines(const struct command *command, const struct args *a, bool *good)
+{
+	const char *path = command->input_option != NULL ? args_value(a, command->input_option) : NULL;
+	int fd = path == NULL ? -1 : strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+
+	*good = path == NULL || fd >= 0;
+	if (!*good) {
+		char shown[256];
+		int error = errno;
+
+		snprintf(shown, sizeof(shown), "%s", path);
+		fprintf(stderr, "yangguan %s: %s: %s\n", command->info.name, printable_string(shown, PRINTABLE_WORD),
+			strerror(error));
+	}
+	return fd;
+}
+
 /* Words are checked here too, so that a slip needs no gateway to be told; then the gateway does the work. */
 static int ask_gateway(const struct command *command, int argc, char **argv)
 {
@@ -135,7 +156,10 @@ static int ask_gateway(const struct command *command, int argc, char **argv)
 	}
 	for (int i = 0; i < argc; i++)
 		word[i] = argv[i];
-	return control_client_run(args_value(&a, "socket"), (size_t)argc, word);
+	bool good;
+	int fd = open_lines(command, &a, &good);
+
+	return good ? control_client_run(args_value(&a, "socket"), (size_t)argc, word, fd) : EXIT_USAGE;
 }
 
 /* `yangguan --socket PATH COMMAND ...`: the option may stand in front too, and then goes behind the command. */

@@ -117,6 +117,19 @@ void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_rea
 	conntrack_end(gateway_conntrack(e->gateway), index, reason);
 }
 
+int core_api_change_route(struct core_api *e, struct rib *rib, enum core_route_change how,
+			  const struct rib_route *route)
+{
+	if (e->recorder != NULL)
+		e->recorder->route(e->recorder_ctx, how, route, gateway_env(e->gateway)->now);
+	int rc = how == CORE_ROUTE_SET ? rib_set(rib, route) : rib_unset(rib, route);
+
+	if (rc == 0)
+		rc = rib_flush(rib);
+	settle_routes(e);
+	return rc;
+}
+
 void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now)
 {
 	if (e->recorder != NULL)

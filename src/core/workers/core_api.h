@@ -10,6 +10,9 @@
 #include "core/workers/workers.h"
 #include "core/gateway.h"
 
+/* A route that somebody sets, or takes away, while the gateway runs. */
+enum core_route_change { CORE_ROUTE_SET, CORE_ROUTE_UNSET };
+
 /* Slot: who writes down what goes into a core. Each is called before the step that it names, but for
  * configure_failed: the configure just written did not happen. */
 struct core_recorder {
@@ -26,6 +29,7 @@ struct core_recorder {
 	void (*ping_socket_close)(void *ctx, int socket, uint64_t now);
 	void (*raw_send)(void *ctx, int socket, const struct ping_request *rq, uint64_t now);
 	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now);
+	void (*route)(void *ctx, enum core_route_change how, const struct rib_route *route, uint64_t now);
 	/* Nothing to do for a while. */
 	void (*flush)(void *ctx);
 };
@@ -58,6 +62,11 @@ int core_api_ping_socket_open(struct core_api *e);
 void core_api_ping_socket_close(struct core_api *e, int socket);
 int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_request *rq);
 void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_reason reason);
+
+/* Where something is recorded, inside the worker: a change of the routes that its config is about, in force at once.
+ * Else nobody need come here: routes are the control thread's. 0, or what rib_set and rib_unset return. */
+int core_api_change_route(struct core_api *e, struct rib *rib, enum core_route_change how,
+			  const struct rib_route *route);
 
 /* Somebody has set the clock: what to add to the core's for UTC. */
 void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now);

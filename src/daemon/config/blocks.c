@@ -372,6 +372,29 @@ bool config_route(struct parser *p)
 	return config_end(p);
 }
 
+bool config_route_name(struct parser *p, struct rib_route *out)
+{
+	static const char *const words[] = { "metric", "zone" };
+	struct ip4_prefix to;
+
+	*out = (struct rib_route){ 0 };
+	if (!config_prefix_strict(p, &to))
+		return false;
+	while (!config_at_end(p)) {
+		struct token t = *config_peek(p);
+		int found = token_is(&t, "recursive") ? 0 : route_option(p, out);
+
+		if (found == 0)
+			return config_unknown(p, &t, "metric, zone or the end: a route is known by these", words,
+					      ARRAY_LEN(words));
+		if (found < 0)
+			return false;
+	}
+	out->prefix = ip_prefix_v4(to.addr, to.len);
+	out->instance = out->metric;
+	return config_end(p);
+}
+
 /* "N" or "N/second". */
 static bool per_second(struct parser *p, uint32_t *out)
 {

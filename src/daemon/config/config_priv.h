@@ -31,6 +31,8 @@ static inline struct config *config_of(struct parser *p)
 /* blocks.c: our own blocks; the first word is consumed. */
 bool config_interface(struct parser *p);
 bool config_route(struct parser *p);
+/* What a route is known by: "PREFIX [metric N] [zone N]". */
+bool config_route_name(struct parser *p, struct rib_route *out);
 bool config_icmp(struct parser *p);
 bool config_workers(struct parser *p);
 /* pool.c */

@@ -20,6 +20,8 @@
  *   raw-send TIME SOCKET DST SRC SEQ LEN TTL TOS DF [ZONE]
  *   raw-close TIME SOCKET
  *   end TIME INDEX REASON               a connection ended by command
+ *   route TIME ROUTE ...                a route was set: see journal_route_write
+ *   route-del TIME ZONE ADDRESS LENGTH SOURCE INSTANCE   and taken away
  *   tx IF N                             what the step above sent: the next N frames of NAME.out.pcap
  *   stop
  *
@@ -37,13 +39,17 @@
 #include "core/gateway.h"
 
 #define JOURNAL_FIRST_LINE "yangguan-recording 1"
-#define JOURNAL_LINE_MAX 512
+#define JOURNAL_LINE_MAX 1536 /* a route with sixteen ways */
 /* Behind every time of a journal: far from the end of the type, so that whatever the core adds to a time stays one. */
 #define JOURNAL_TIME_END (UINT64_C(1) << 62)
 
 void journal_limits_write(const struct gateway_limits *limits, FILE *to);
 /* False and a sentence when no limit has that name, or no config could have set it to that. */
 bool journal_limit_set(struct gateway_limits *limits, const char *name, uint64_t value, char *err, size_t err_len);
+/* ZONE ADDRESS LENGTH SOURCE INSTANCE, which is all that it is known by; and with everything behind it DISTANCE METRIC
+ * KIND RECURSIVE OVER-DEFAULT N, then of each of its N ways GATEWAY INTERFACE FROM WEIGHT ONLINK. Addresses are
+ * numbers, 0: none. */
+void journal_route_write(const struct rib_route *route, bool everything, char *out, size_t cap);
 void journal_hex(const uint8_t *bytes, size_t n, char *out);
 bool journal_unhex(const char *text, uint8_t *out, size_t n);
 /* A device's name that stands for nothing but a file of that name: the kernel's own rule. */
@@ -62,6 +68,9 @@ struct journal_words journal_words_of(const char *line);
 uint64_t journal_number(struct journal_words *w, uint64_t min, uint64_t max);
 /* A word of at most cap - 1 bytes, else "". */
 void journal_word(struct journal_words *w, char *out, size_t cap);
+/* What journal_route_write wrote, to the line's end; the ways are put into path. False when it cannot be so. */
+bool journal_route_read(struct journal_words *w, bool everything, struct rib_route *out,
+			struct rib_path path[FIB_PATHS_MAX]);
 /* All words were good and there are no more. */
 bool journal_words_end(const struct journal_words *w);
 

@@ -125,14 +125,90 @@ static void written_and_read(void **state)
 	assert_memory_equal(&l, &again, sizeof(l));
 }
 
+static void same_route(const struct rib_route *r)
+{
+	struct rib_path path[FIB_PATHS_MAX];
+	char text[JOURNAL_LINE_MAX], line[JOURNAL_LINE_MAX + 8], again[JOURNAL_LINE_MAX];
+	struct rib_route back;
+
+	for (int everything = 0; everything < 2; everything++) {
+		journal_route_write(r, everything, text, sizeof(text));
+		snprintf(line, sizeof(line), "route %s", text);
+		struct journal_words w = journal_words_of(line);
+
+		assert_true(journal_route_read(&w, everything, &back, path));
+		journal_route_write(&back, everything, again, sizeof(again));
+		assert_string_equal(text, again);
+	}
+	assert_int_equal(back.nexthop.kind, r->nexthop.kind);
+	assert_int_equal(back.n_paths, r->n_paths);
+	for (uint32_t i = 0; i < r->n_paths; i++)
+		assert_memory_equal(&back.path[i].nexthop, &r->path[i].nexthop, sizeof(r->path[i].nexthop));
+	if (r->n_paths == 0)
+		assert_memory_equal(&back.nexthop, &r->nexthop, sizeof(r->nexthop));
+}
+
+/* Routes of every kind, the longest one in one line; and lines of strangers. Would catch a word that is left out, and a
+ * number that is used as an index unseen. */
+static void routes(void **state)
+{
+	static const char *const bad[] = {
+		"route 0 167772160 8 4 0 1 0 1 0 0 1 16843009 64 0 1 0",  /* no such interface */
+		"route 0 167772160 8 4 0 1 0 1 0 0 17 16843009 1 0 1 0",  /* too many ways */
+		"route 0 167772160 8 4 0 1 0 1 0 0 2 16843009 1 0 1 0",   /* fewer than it says */
+		"route 0 167772160 8 4 0 1 0 1 0 0 1 16843009 1 0 1 0 9", /* more */
+		"route 0 167772161 8 4 0 1 0 1 0 0 1 16843009 1 0 1 0",   /* bits behind the prefix */
+		"route 0 167772160 33 4 0 1 0 1 0 0 1 16843009 1 0 1 0",
+		"route 0 167772160 8 2 0 1 0 1 0 0 1 16843009 1 0 1 0", /* the config's */
+		"route 0 167772160 8 4 0 1 0 2 0 0 1 0 1 0 1 0",        /* an address of ours */
+		"route 0 167772160 8 4 0 1 0 1 0 0 1 0 0 0 1 0",        /* to nobody */
+		"route 0 167772160 8 4 0 1 0 1 0 0 1 16843009 0 0 1 1", /* on no link */
+	};
+	struct rib_path path[FIB_PATHS_MAX];
+	struct rib_route r = { .prefix = ip_prefix_v4(IP4(255, 255, 255, 255), 32),
+			       .zone = UINT16_MAX,
+			       .source = RIB_RUNTIME,
+			       .distance = 255,
+			       .metric = UINT32_MAX,
+			       .instance = UINT32_MAX,
+			       .nexthop = { .kind = FIB_BLACKHOLE } };
+
+	same_route(&r);
+	r.nexthop = (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = 3, .source = ip_addr_v4(IP4(10, 0, 0, 1)) };
+	same_route(&r);
+	r.nexthop.gateway = ip_addr_v4(IP4(10, 0, 0, 9));
+	r.onlink = true;
+	same_route(&r);
+	r.onlink = false;
+	r.nexthop = (struct fib_nexthop){ .kind = FIB_UNICAST, .gateway = ip_addr_v4(IP4(1, 2, 3, 4)) };
+	r.recursive = r.over_default = true;
+	same_route(&r);
+	for (uint32_t i = 0; i < FIB_PATHS_MAX; i++)
+		path[i] = (struct rib_path){ .nexthop = { .kind = FIB_UNICAST,
+							  .ifindex = IP_INTERFACES_MAX - 1,
+							  .gateway = ip_addr_v4(UINT32_MAX - i),
+							  .source = ip_addr_v4(UINT32_MAX) },
+					     .weight = 256,
+					     .onlink = true };
+	r.nexthop = (struct fib_nexthop){ .kind = FIB_UNICAST };
+	r.n_paths = FIB_PATHS_MAX;
+	r.path = path;
+	same_route(&r);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct journal_words w = journal_words_of(bad[i]);
+
+		assert_false(journal_route_read(&w, true, &r, path));
+	}
+	struct journal_words good = journal_words_of("route 0 167772160 8 4 0 1 0 1 0 0 1 16843009 1 0 1 0");
+
+	assert_true(journal_route_read(&good, true, &r, path));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(words),
-		cmocka_unit_test(names),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(written_and_read),
+		cmocka_unit_test(routes), cmocka_unit_test(numbers), cmocka_unit_test(words),
+		cmocka_unit_test(names),  cmocka_unit_test(limits),  cmocka_unit_test(written_and_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

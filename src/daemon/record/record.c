@@ -504,6 +504,16 @@ static void step_end_connection(void *ctx, uint32_t index, enum ct_end_reason re
 	line(r, "end %" PRIu64 " %u %d\n", r->now, index, (int)reason);
 }
 
+static void step_route(void *ctx, enum core_route_change how, const struct rib_route *route, uint64_t now)
+{
+	struct record *r = ctx;
+	char text[JOURNAL_LINE_MAX];
+
+	begin(r, now);
+	journal_route_write(route, how == CORE_ROUTE_SET, text, sizeof(text));
+	line(r, "%s %" PRIu64 " %s\n", how == CORE_ROUTE_SET ? "route" : "route-del", r->now, text);
+}
+
 static void step_flush(void *ctx)
 {
 	flush(ctx);
@@ -522,5 +532,6 @@ const struct core_recorder record_steps = {
 	.ping_socket_close = step_raw_close,
 	.raw_send = step_raw_send,
 	.end_connection = step_end_connection,
+	.route = step_route,
 	.flush = step_flush,
 };

@@ -56,6 +56,7 @@ struct run {
 	struct grace *grace; /* of the routes that the workers read */
 	bool in_grace;
 	bool routes_busy; /* there is more to do for the routes, and it will be */
+	bool routes_set;  /* routes were set or unset, and will be in force before this thread waits again */
 	struct stage_clock stage_clock;
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
@@ -116,6 +117,12 @@ void run_routes_end(struct run *r);
 void run_routes_changed(struct run *r);
 /* Now and then: memory that no worker looks at any more is given back. */
 void run_routes_look(struct run *r);
+/* For control_target. */
+int run_route_set(void *run, const struct rib_route *route);
+int run_route_unset(void *run, const struct rib_route *route);
+int run_routes_flush(void *run);
+/* After a reload: routes of commands that cannot stand beside the new config end, each with a line. */
+void run_routes_refit(struct run *r, const struct snapshot *before);
 
 /* --- run_clock.c --- */
 

@@ -179,6 +179,7 @@ static void commit(struct change_over *c)
 			run_port_close(r, &r->port[i], i);
 	memcpy(r->port, c->next, sizeof(r->port));
 	r->snap = c->snap;
+	run_routes_refit(r, old);
 	snapshot_destroy(old);
 	run_routes_changed(r);
 }

@@ -11,14 +11,22 @@
  * A worker that sleeps is woken after a change, since flows that the kernel forwards
  * may have to be taken back.
  *
- * With a recording the routes change only where the recording says so: what is left
- * to be done is done at once.
+ * With a recording the routes change only where the recording says so: each change
+ * is a step of the worker's, and what is left to be done is done at once.
+ *
+ * Routes of commands are set as they are read, and come into force together when
+ * there is nothing more to be read just now: so a feed of twenty thousand a second
+ * flushes a few hundred times.
  */
 #include "daemon/run/run_priv.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "daemon/config/route_fits.h"
 
 /* A slice: two milliseconds at most. */
 #define PREFIXES_A_SLICE 8192u
@@ -39,7 +47,7 @@ void run_routes_end(struct run *r)
 	free(r->grace);
 }
 
-void run_routes_look(struct run *r)
+static void reclaim(struct run *r)
 {
 	struct rib *rib = r->snap->core.rib;
 
@@ -53,6 +61,12 @@ void run_routes_look(struct run *r)
 		return;
 	grace_begin(r->grace);
 	r->in_grace = true;
+}
+
+void run_routes_look(struct run *r)
+{
+	(void)run_routes_flush(r);
+	reclaim(r);
 }
 
 static void wake_all(struct run *r)
@@ -69,11 +83,148 @@ static void go_on(evutil_socket_t fd, short what, void *ctx)
 	r->routes_busy = rib_work(r->snap->core.rib, PREFIXES_A_SLICE) &&
 			 event_base_once(r->base, -1, EV_TIMEOUT, go_on, r, &at_once) == 0;
 	wake_all(r);
-	run_routes_look(r);
+	reclaim(r);
 }
 
 void run_routes_changed(struct run *r)
 {
 	if (!r->routes_busy)
 		go_on(-1, 0, r);
+}
+
+/* --- routes of commands --- */
+
+int run_routes_flush(void *run)
+{
+	struct run *r = run;
+
+	if (!r->routes_set)
+		return 0;
+	int rc = rib_flush(r->snap->core.rib);
+
+	/* What found no memory is tried again when this thread next looks. */
+	r->routes_set = rc != 0;
+	run_routes_changed(r);
+	return rc;
+}
+
+static void flush_soon(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)run_routes_flush(ctx);
+}
+
+static void note_change(struct run *r)
+{
+	static const struct timeval at_once;
+
+	if (r->routes_set)
+		return;
+	r->routes_set = true;
+	if (event_base_once(r->base, -1, EV_TIMEOUT, flush_soon, r, &at_once) != 0)
+		(void)run_routes_flush(r);
+}
+
+struct route_call {
+	struct run *run;
+	enum core_route_change how;
+	const struct rib_route *route;
+	int rc;
+};
+
+static void change_in_worker(void *arg)
+{
+	struct route_call *c = arg;
+
+	c->rc = core_api_change_route(&c->run->core[0].entry, c->run->snap->core.rib, c->how, c->route);
+}
+
+static int change_route(struct run *r, enum core_route_change how, const struct rib_route *route)
+{
+	struct route_call c = { .run = r, .how = how, .route = route };
+	struct rib *rib = r->snap->core.rib;
+
+	if (how == CORE_ROUTE_UNSET && !rib_has(rib, route))
+		return -ENOENT;
+	if (r->record != NULL) {
+		worker_call(r->core[0].worker, change_in_worker, &c);
+		return c.rc;
+	}
+	int rc = how == CORE_ROUTE_SET ? rib_set(rib, route) : rib_unset(rib, route);
+
+	if (rc == 0)
+		note_change(r);
+	return rc;
+}
+
+int run_route_set(void *run, const struct rib_route *route)
+{
+	struct run *r = run;
+	const struct rib *rib = r->snap->core.rib;
+
+	if (rib_n_of(rib, RIB_RUNTIME) >= CONTROL_RUNTIME_ROUTES_MAX && !rib_has(rib, route))
+		return -ENOSPC;
+	return change_route(r, CORE_ROUTE_SET, route);
+}
+
+int run_route_unset(void *run, const struct rib_route *route)
+{
+	return change_route(run, CORE_ROUTE_UNSET, route);
+}
+
+/* The first route of a command to that prefix which does not fit. gone: bits, interfaces that were other ones before.
+ */
+static bool find_unfit(const struct run *r, uint64_t gone, uint64_t prefix, struct rib_route *out, char *err,
+		       size_t err_len)
+{
+	const struct snapshot *snap = r->snap;
+	struct rib_info info;
+
+	for (uint32_t k = 0; rib_route_of(snap->core.rib, prefix, k, &info); k++) {
+		*out = info.route;
+		if (out->source != RIB_RUNTIME)
+			continue;
+		if (info.n_ways > 0) {
+			out->n_paths = (uint8_t)info.n_ways;
+			out->path = info.way;
+		}
+		bool fits = route_fits(snap->core.rib, &snap->core.ip, out, err, err_len);
+
+		if (fits && (info.named & gone) != 0) {
+			snprintf(err, err_len, "its interface has left the config");
+			fits = false;
+		}
+		out->n_paths = 0;
+		out->path = NULL;
+		if (!fits)
+			return true;
+	}
+	return false;
+}
+
+#define TOLD_MAX 10u
+
+void run_routes_refit(struct run *r, const struct snapshot *before)
+{
+	struct rib *rib = r->snap->core.rib;
+	char err[200], text[IP_TEXT_MAX];
+	struct rib_route route;
+	uint64_t gone = 0;
+	size_t n, n_ended = 0;
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		gone |= (uint64_t)(strcmp(before->core.ip.interface[i].name, r->snap->core.ip.interface[i].name) != 0)
+			<< i;
+	uint64_t *prefix = rib_n_of(rib, RIB_RUNTIME) > 0 ? rib_prefixes(rib, &n) : NULL;
+
+	for (size_t i = 0; prefix != NULL && i < n; i++) {
+		while (find_unfit(r, gone, prefix[i], &route, err, sizeof(err)) && run_route_unset(r, &route) == 0) {
+			if (n_ended++ < TOLD_MAX)
+				run_say("the route to %s that a command added ends: %s",
+					ip_prefix_format(&route.prefix, text), err);
+		}
+	}
+	free(prefix);
+	if (n_ended > TOLD_MAX)
+		run_say("and %zu more", n_ended - TOLD_MAX);
+	(void)run_routes_flush(r);
 }

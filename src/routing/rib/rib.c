@@ -40,8 +40,8 @@
 #define WALK_AT_ONCE 1024u
 
 const char *const rib_source_names[N_RIB_SOURCES] = {
-	[RIB_LOCAL] = "local",   [RIB_CONNECTED] = "connected", [RIB_STATIC] = "static", [RIB_TRANSLATED] = "nat",
-	[RIB_KERNEL] = "kernel", [RIB_OSPF] = "ospf",           [RIB_BGP] = "bgp",
+	[RIB_LOCAL] = "local",     [RIB_CONNECTED] = "connected", [RIB_STATIC] = "static", [RIB_TRANSLATED] = "nat",
+	[RIB_RUNTIME] = "runtime", [RIB_KERNEL] = "kernel",       [RIB_OSPF] = "ospf",     [RIB_BGP] = "bgp",
 };
 
 /* --- life --- */
@@ -308,15 +308,23 @@ static int compare_numbers(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
+/* Metrics of one source are comparable, and those of a command and of the config are: both are an operator's. */
+static uint32_t metric_class(const struct rib_record *x)
+{
+	return x->source == RIB_RUNTIME ? RIB_STATIC : x->source;
+}
+
 /* Below 0: a goes first. */
 static int compare(const struct rib *r, const struct rib_record *a, const struct rib_record *b)
 {
 	int order = compare_numbers(a->distance, b->distance);
 
 	if (order == 0)
-		order = compare_numbers(a->source, b->source);
+		order = compare_numbers(metric_class(a), metric_class(b));
 	if (order == 0)
 		order = compare_numbers(a->metric, b->metric);
+	if (order == 0)
+		order = compare_numbers(b->source, a->source);
 	if (order == 0)
 		order = rib_exit_compare(rib_exit_at(r, a->exit), rib_exit_at(r, b->exit));
 	return order != 0 ? order : compare_numbers(a->instance, b->instance);
@@ -361,6 +369,7 @@ static int add_record(struct rib *r, uint32_t prefix, const struct rib_route *ro
 							 .source = route->source,
 							 .distance = route->distance };
 	join_chain(r, prefix, record);
+	r->n_of[route->source]++;
 	return 0;
 }
 
@@ -417,6 +426,7 @@ int rib_unset(struct rib *r, const struct rib_route *route)
 	*at = rib_record_at(r, record)->next;
 	rib_exit_put(r, rib_record_at(r, record)->exit);
 	pool_free(&r->records, record);
+	r->n_of[route->source]--;
 	note(r, prefix);
 	return 0;
 }

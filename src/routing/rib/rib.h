@@ -3,7 +3,8 @@
  * The routing information base: every route that somebody knows, and which of
  * them stands in a FIB. A zone is a routing table: it has a FIB of its own. For
  * one prefix of a zone the lowest distance wins, then the lowest metric, then the
- * lower gateway address, among those that lead somewhere.
+ * lower gateway address, among those that lead somewhere. Of the same distance and
+ * metric what a command said goes before what the config says.
  *
  * It lives for as long as the gateway and is changed route by route, by the
  * control thread alone; what differs then is written into the FIBs, which all
@@ -25,12 +26,13 @@
 #include "stack/ip/fib.h"
 
 enum rib_source {
-	RIB_LOCAL,      /* our addresses and their broadcast addresses: distance 0 */
-	RIB_CONNECTED,  /* prefixes of our interfaces: 0 */
-	RIB_STATIC,     /* configured: 1 */
-	RIB_TRANSLATED, /* addresses that only NAT uses: 5 */
-	RIB_OF_CONFIG,  /* those before are the config's */
-	RIB_KERNEL = RIB_OF_CONFIG,
+	RIB_LOCAL,                   /* our addresses and their broadcast addresses: distance 0 */
+	RIB_CONNECTED,               /* prefixes of our interfaces: 0 */
+	RIB_STATIC,                  /* configured: 1 */
+	RIB_TRANSLATED,              /* addresses that only NAT uses: 5 */
+	RIB_OF_CONFIG,               /* those before are the config's */
+	RIB_RUNTIME = RIB_OF_CONFIG, /* of a command, until it is taken back or the gateway ends: 1 */
+	RIB_KERNEL,
 	RIB_OSPF,
 	RIB_BGP,
 	N_RIB_SOURCES
@@ -115,11 +117,15 @@ struct rib_info {
 	bool resolved;                      /* it leads somewhere */
 	bool link_down;                     /* its interface has no link */
 	bool active;                        /* packets go by it */
+	uint64_t named;                     /* bits: interfaces that it names */
 	uint32_t n_ways;                    /* several: */
 	struct rib_path way[FIB_PATHS_MAX]; /* as they are resolved */
 };
 
 size_t rib_n_routes(const struct rib *r);
+size_t rib_n_of(const struct rib *r, enum rib_source source);
+/* The route with its prefix, zone, source and instance is there. */
+bool rib_has(const struct rib *r, const struct rib_route *route);
 /* What a prefix of a zone is called. */
 uint64_t rib_prefix_name(const struct rib_route *route);
 /* All of them by zone, address and length, to be freed; then the routes of each, the best first, as they are by then.
@@ -129,5 +135,7 @@ uint64_t *rib_prefixes(const struct rib *r, size_t *n);
 bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_info *out);
 /* The next hop towards an address if every link were up; kind FIB_NONE: there is none. */
 struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr);
+/* The same by the config's routes alone, and the longest prefix that holds all of this one. */
+struct fib_nexthop rib_ask_config(const struct rib *r, uint16_t zone, const struct ip_prefix *prefix);
 
 #endif

@@ -53,7 +53,7 @@ static bool copy_paths(struct rib_route *route)
 	return true;
 }
 
-static struct rib_record *find(const struct rib *r, const struct rib_route *route)
+struct rib_record *rib_record_of(const struct rib *r, const struct rib_route *route)
 {
 	uint32_t prefix = rib_prefix_find(r, rib_key_of(route)), i;
 
@@ -70,7 +70,7 @@ static struct rib_record *find(const struct rib *r, const struct rib_route *rout
 /* Marks what is there; true also when it is to be set. */
 static bool want(struct rib *r, struct rib_change *c, const struct rib_route *route)
 {
-	struct rib_record *x = find(r, route);
+	struct rib_record *x = rib_record_of(r, route);
 	struct rib_route copy = *route;
 	bool seen = x != NULL && x->seen == r->seen;
 

@@ -95,6 +95,49 @@ static void test_recursive(void **state)
 	rib_release(r);
 }
 
+/* Would catch: a command's route that the config's hides, or that hides a better one; one that a new config takes away;
+ * and a question about the config alone that a command answers. */
+static void test_runtime(void **state)
+{
+	struct rib *r = rib_create(RIB_FORWARDS);
+	const struct fib *f = rib_fib_hold(r, 0);
+	struct rib_route link = connected(IP4(10, 0, 0, 1), 24, 1), config = via(0, 0, IP4(10, 0, 0, 2)), command;
+	struct rib_route all[] = { link, config };
+	struct ip_prefix inside = ip_prefix_v4(IP4(44, 0, 0, 0), 8);
+
+	all[1].source = RIB_STATIC;
+	all[1].distance = 1;
+	command = all[1];
+	command.source = RIB_RUNTIME;
+	command.nexthop.gateway = ip_addr_v4(IP4(10, 0, 0, 3));
+	set_all(r, all, 2);
+	assert_false(rib_has(r, &command));
+	set_all(r, &command, 1);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, IP4(10, 0, 0, 3));
+	assert_int_equal(rib_n_of(r, RIB_RUNTIME), 1);
+	assert_true(rib_has(r, &command));
+	assert_int_equal(rib_ask(r, 0, IP4(44, 0, 0, 1)).gateway.v4, IP4(10, 0, 0, 3));
+	assert_int_equal(rib_ask_config(r, 0, &inside).gateway.v4, IP4(10, 0, 0, 2));
+
+	struct rib_change *c = rib_change_to(r, all, 2);
+	assert_int_equal(rib_change_size(c), 0);
+	rib_change_free(c);
+
+	/* The better metric wins, whoever says it. */
+	command.metric = 7;
+	set_all(r, &command, 1);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, IP4(10, 0, 0, 2));
+	all[1].metric = 8;
+	set_all(r, all, 2);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, IP4(10, 0, 0, 3));
+	assert_int_equal(rib_unset(r, &command), 0);
+	assert_int_equal(rib_n_of(r, RIB_RUNTIME), 0);
+	assert_int_equal(rib_flush(r), 0);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, IP4(10, 0, 0, 2));
+	rib_fib_release(r, 0);
+	rib_release(r);
+}
+
 /* Would catch: a chain of nine steps followed, or one of eight not; and two that lead to each other for ever. */
 static void test_depth(void **state)
 {
@@ -366,8 +409,11 @@ static void test_any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recursive), cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_paths),     cmocka_unit_test(test_changes_of_config),
+		cmocka_unit_test(test_runtime),
+		cmocka_unit_test(test_recursive),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_changes_of_config),
 		cmocka_unit_test(test_any_order),
 	};
 

@@ -66,6 +66,7 @@ struct rib {
 	struct rib_table *table;
 	uint32_t n_tables;
 	struct pool prefixes, records, exits;
+	size_t n_of[N_RIB_SOURCES]; /* records */
 	struct rib_hash by_prefix, by_exit;
 	uint64_t down;      /* bits: interfaces without a link */
 	uint32_t *gateways; /* how many there are, by the upper 16 bits */
@@ -128,6 +129,11 @@ uint32_t rib_prefix_find(const struct rib *r, uint64_t key);
 bool rib_record_is_that(const struct rib *r, const struct rib_record *x, const struct rib_route *route);
 /* Every address of its prefix is a neighbour. */
 bool rib_is_of_link(const struct rib *r, const struct rib_record *x);
+
+/* --- rib_change.c --- */
+
+/* The record of a route; NULL: it is not there. */
+struct rib_record *rib_record_of(const struct rib *r, const struct rib_route *route);
 
 /* --- rib_exit.c --- */
 

@@ -14,6 +14,16 @@ size_t rib_n_routes(const struct rib *r)
 	return r->records.n_used;
 }
 
+size_t rib_n_of(const struct rib *r, enum rib_source source)
+{
+	return r->n_of[source];
+}
+
+bool rib_has(const struct rib *r, const struct rib_route *route)
+{
+	return rib_record_of(r, route) != NULL;
+}
+
 uint64_t rib_prefix_name(const struct rib_route *route)
 {
 	return rib_key_of(route);
@@ -59,6 +69,9 @@ static void fill_ways(const struct rib *r, const struct rib_exit *e, struct rib_
 	out->n_ways = e->n_ways > 1 ? e->n_ways : 0;
 	for (uint32_t i = 0; i < out->n_ways; i++)
 		out->way[i] = (struct rib_path){ .nexthop = e->way[i].nexthop, .weight = e->way[i].weight };
+	for (uint32_t i = 0; i < e->n; i++)
+		out->named |= UINT64_C(1) << (e->path[i].nexthop.ifindex & 63);
+	out->named &= ~UINT64_C(1);
 	uint64_t interfaces = e->n_ways > 0 ? e->interfaces : UINT64_C(1) << (e->path[0].nexthop.ifindex & 63);
 
 	out->link_down = out->route.nexthop.kind == FIB_UNICAST && (interfaces & ~r->down) == 0;
@@ -94,30 +107,40 @@ bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_i
 	return true;
 }
 
-/* The first route of a prefix that leads somewhere. */
-static const struct rib_exit *first_exit(const struct rib *r, uint32_t prefix)
+/* The first route of a prefix that leads somewhere, of sources below this one. */
+static const struct rib_exit *first_exit(const struct rib *r, uint32_t prefix, enum rib_source end)
 {
 	for (uint32_t i = rib_prefix_at(r, prefix)->first; i != RIB_NONE; i = rib_record_at(r, i)->next) {
 		const struct rib_exit *e = rib_exit_at(r, rib_record_at(r, i)->exit);
 
-		if (e->n_ways > 0)
+		if (e->n_ways > 0 && rib_record_at(r, i)->source < end)
 			return e;
 	}
 	return NULL;
 }
 
-struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr)
+static struct fib_nexthop ask(const struct rib *r, uint16_t zone, uint32_t addr, uint32_t max_len, enum rib_source end)
 {
 	const struct rib_table *t = rib_table_of(r, zone);
 
-	for (uint32_t len = 33; t != NULL && len-- > 0;) {
+	for (uint32_t len = max_len + 1; t != NULL && len-- > 0;) {
 		uint32_t prefix = t->n_of_len[len] == 0
 					  ? RIB_NONE
 					  : rib_prefix_find(r, rib_key(zone, addr & ip4_mask((uint8_t)len), len));
-		const struct rib_exit *e = prefix != RIB_NONE ? first_exit(r, prefix) : NULL;
+		const struct rib_exit *e = prefix != RIB_NONE ? first_exit(r, prefix, end) : NULL;
 
 		if (e != NULL)
 			return e->way[0].nexthop;
 	}
 	return (struct fib_nexthop){ .kind = FIB_NONE };
+}
+
+struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr)
+{
+	return ask(r, zone, addr, 32, N_RIB_SOURCES);
+}
+
+struct fib_nexthop rib_ask_config(const struct rib *r, uint16_t zone, const struct ip_prefix *prefix)
+{
+	return ask(r, zone, prefix->addr.v4, prefix->len, RIB_OF_CONFIG);
 }

@@ -14,7 +14,9 @@
 
 #include "tools/replay/replay_journal_priv.h"
 #include "tools/replay/replay_priv.h"
+#include "core/workers/core_api.h"
 #include "daemon/config/config.h"
+#include "daemon/config/route_fits.h"
 
 /* No device carries more; what is less than IPv4's least counts as that (ip_mtu). */
 #define MTU_MAX (1u << 17)
@@ -285,6 +287,33 @@ static bool step_end(struct replay *r, const char *line)
 	return true;
 }
 
+static bool change_route(struct replay *r, const char *line, enum core_route_change how)
+{
+	struct core_api e = { .gateway = r->gateway };
+	struct journal_words w = step_words(r, line);
+	struct rib_path path[FIB_PATHS_MAX];
+	struct rib_route route;
+	char err[200];
+
+	if (!journal_route_read(&w, how == CORE_ROUTE_SET, &route, path) ||
+	    !route_fits(r->snap->core.rib, &r->snap->core.ip, &route, err, sizeof(err)))
+		return false;
+	gateway_set_time(r->gateway, r->now);
+	(void)core_api_change_route(&e, r->snap->core.rib, how, &route);
+	gateway_settle_routes(r->gateway);
+	return true;
+}
+
+static bool step_route(struct replay *r, const char *line)
+{
+	return change_route(r, line, CORE_ROUTE_SET);
+}
+
+static bool step_route_del(struct replay *r, const char *line)
+{
+	return change_route(r, line, CORE_ROUTE_UNSET);
+}
+
 static bool step_tx(struct replay *r, const char *line)
 {
 	replay_fail(r, "journal line %" PRIu64 ": \"%.60s\" was sent then, and is not now", r->line_no, line);
@@ -315,6 +344,8 @@ static const struct {
 	{ "raw-send", step_raw_send },
 	{ "raw-close", step_raw_close },
 	{ "end", step_end },
+	{ "route", step_route },
+	{ "route-del", step_route_del },
 	{ "stop", step_stop },
 };
 

@@ -53,9 +53,9 @@ static const char *find_line(const struct config_source *s, uint32_t line, size_
 static void keep_line(struct message *m, const struct config_source *s)
 {
 	size_t len, from = 0;
-	const char *line = find_line(s, m->pos.line, &len);
+	const char *line = m->pos.line > s->n_before ? find_line(s, m->pos.line - s->n_before, &len) : NULL;
 
-	if (line == NULL || m->pos.line == 0)
+	if (line == NULL)
 		return;
 	if (len > LINE_MAX_BYTES && m->pos.column > LINE_MAX_BYTES / 2)
 		from = m->pos.column - LINE_MAX_BYTES / 2;

@@ -23,6 +23,7 @@ struct config_source {
 	char *text;
 	size_t len;
 	uint64_t dev, ino; /* 0: not a file */
+	uint32_t n_before; /* lines of the file that are not in text: messages count them */
 };
 
 /* The texts that were read: text_pos.file is a number from 1 on. */

@@ -62,6 +62,7 @@ void config_push_file(struct parser *p, uint32_t source)
 	in->source = source - 1;
 	in->brace_depth = p->brace_depth;
 	lexer_init(&in->lx, s->text, s->len, source);
+	in->lx.line += s->n_before;
 }
 
 static void pop(struct parser *p, const struct token *end)

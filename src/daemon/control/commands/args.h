@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #define ARGS_GIVEN_MAX 64
-#define ARGS_WORDS_MAX 32
+#define ARGS_WORDS_MAX 128 /* a route with sixteen ways */
 
 struct arg_option {
 	char letter;       /* 0: none */

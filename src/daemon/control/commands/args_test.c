@@ -98,16 +98,16 @@ static void test_number(void **state)
 /* Catches more options or words than there is room for: an overflow under AddressSanitizer. */
 static void test_too_many(void **state)
 {
-	const char *argv[100];
+	const char *argv[ARGS_WORDS_MAX + 1];
 	struct args a;
 	char err[160];
 
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		argv[i] = "-j";
-	assert_int_equal(args_parse(&a, options, 100, argv, err, sizeof(err)), -22);
+	assert_int_equal(args_parse(&a, options, ARRAY_LEN(argv), argv, err, sizeof(err)), -22);
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		argv[i] = "word";
-	assert_int_equal(args_parse(&a, options, 100, argv, err, sizeof(err)), -22);
+	assert_int_equal(args_parse(&a, options, ARRAY_LEN(argv), argv, err, sizeof(err)), -22);
 }
 
 /* Catches a suggestion for a word that is like none, and none for an ordinary slip. */

@@ -41,6 +41,9 @@ struct yg_event;
 struct command {
 	struct command_info info;
 	bool hidden; /* left out of the list: for other parts of this program */
+	/* The value of this option is a file whose lines the client sends: an empty one as `#`, and an empty one at its
+	 * end. NULL: none. */
+	const char *input_option;
 	size_t state_bytes;
 	int (*start)(struct command_call *c);
 	int (*more)(struct command_call *c);

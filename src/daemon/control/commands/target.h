@@ -23,6 +23,7 @@ typedef void control_fn(void *arg);
 _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 
 #define CONTROL_CORES_MAX 64
+#define CONTROL_RUNTIME_ROUTES_MAX (2u << 20)
 
 /* The rooms of one worker. Read and changed only inside `call` to that worker, but for the config that ip_stack_config
  * returns: that is const, the same for all, and only the control thread swaps it. Rules and hooks are the same in all,
@@ -81,6 +82,12 @@ struct control_target {
 	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */
 	const struct rib *(*rib)(void *ctx);
+	/* Changes of routes of commands: source RIB_RUNTIME, interfaces by their numbers. In force with flush_routes,
+	 * and without it before the control thread waits again. 0, -ENOENT (there is none to be unset), -ENOSPC
+	 * (CONTROL_RUNTIME_ROUTES_MAX) or -ENOMEM. Control thread. */
+	int (*set_route)(void *ctx, const struct rib_route *route);
+	int (*unset_route)(void *ctx, const struct rib_route *route);
+	int (*flush_routes)(void *ctx);
 	/* The driver behind an interface as `run` chose it; "" when there is none. */
 	const char *(*driver)(void *ctx, uint32_t ifindex);
 	/* "native, copy" and the like, "" where a driver has but one; and one sentence: why this driver. May be NULL.

@@ -140,9 +140,84 @@ static int print_frames(struct control_client *c, struct stream *out, struct str
 	return EXIT_USAGE;
 }
 
-int control_client_run(const char *path, size_t n_words, const char *const *word)
+/* --- lines of a file to the server, while its answer comes --- */
+
+struct feed {
+	int fd;        /* -1: nothing, or no more of it */
+	bool at_begin; /* of a line */
+	char out[65536];
+	size_t n_out, n_sent;
+};
+
+static void feed_put(struct feed *f, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		/* An empty line is the end; so one of the file goes as a comment. */
+		if (f->at_begin && text[i] == '\n')
+			f->out[f->n_out++] = '#';
+		f->out[f->n_out++] = text[i];
+		f->at_begin = text[i] == '\n';
+	}
+}
+
+/* All of `out` has gone. */
+static void feed_fill(struct feed *f)
+{
+	char buf[sizeof(f->out) / 2 - 2];
+	ssize_t n = read(f->fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	f->n_out = f->n_sent = 0;
+	if (n < 0)
+		fprintf(stderr, "yangguan: cannot read the lines: %s\n", strerror(errno));
+	if (n > 0) {
+		feed_put(f, buf, (size_t)n);
+		return;
+	}
+	if (!f->at_begin)
+		f->out[f->n_out++] = '\n';
+	f->out[f->n_out++] = '\n';
+	f->fd = -1;
+}
+
+/* A server that takes no more has its reasons, and is about to say them. */
+static void feed_send(struct feed *f, int to)
+{
+	ssize_t n = send(to, f->out + f->n_sent, f->n_out - f->n_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n >= 0) {
+		f->n_sent += (size_t)n;
+	} else if (errno != EINTR && errno != EAGAIN) {
+		f->n_sent = f->n_out;
+		f->fd = -1;
+	}
+}
+
+/* Until something has come, which is left to be read. False: something else happened. */
+static bool feed_wait(struct feed *f, int server)
+{
+	bool to_send = f->n_sent < f->n_out;
+	struct pollfd p[2] = { { .fd = server, .events = (short)(to_send ? POLLIN | POLLOUT : POLLIN) },
+			       { .fd = to_send ? -1 : f->fd, .events = POLLIN } };
+
+	if (f->fd < 0 && !to_send)
+		return true;
+	if (poll(p, 2, -1) < 0)
+		return false;
+	if (p[0].revents & (POLLIN | POLLERR | POLLHUP))
+		return true;
+	if (p[0].revents & POLLOUT)
+		feed_send(f, server);
+	if (p[1].revents != 0)
+		feed_fill(f);
+	return false;
+}
+
+int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd)
 {
 	struct control_client c;
+	struct feed feed = { .fd = lines_fd, .at_begin = true };
 	struct stream to_out = { .to = stdout }, to_err = { .to = stderr };
 	char err[2304];
 	int status = -1;
@@ -152,6 +227,8 @@ int control_client_run(const char *path, size_t n_words, const char *const *word
 		return EXIT_USAGE;
 	}
 	while (status < 0) {
+		if (!feed_wait(&feed, c.fd))
+			continue;
 		int rc = control_client_read(&c);
 		if (rc == -EINTR)
 			continue;

@@ -24,7 +24,8 @@ int control_client_send(struct control_client *c, const char *text, size_t len);
 /* Reads once; waits if nothing is there. 1: something came, 0: the end, -errno. Then proto_reader_next. */
 int control_client_read(struct control_client *c);
 
-/* A whole call: request, answer to standard output and error. The exit status. */
-int control_client_run(const char *path, size_t n_words, const char *const *word);
+/* A whole call: request, answer to standard output and error. The exit status. lines_fd: what is read there is sent
+ * behind the request, for a command that takes lines (command.h, input_option); -1: nothing. */
+int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd);
 
 #endif
