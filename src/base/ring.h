@@ -11,6 +11,7 @@
 #define YG_BASE_RING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,14 @@ static inline void *ring_put(struct ring *r)
 			return NULL;
 	}
 	return r->mem + (size_t)(r->next++ & r->mask) * r->slot_bytes;
+}
+
+/* Whether the next n puts will find a slot each. */
+static inline bool ring_has_room(struct ring *r, uint32_t n)
+{
+	if (r->next + n - r->seen_tail > r->mask + 1)
+		r->seen_tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+	return r->next + n - r->seen_tail <= r->mask + 1;
 }
 
 /* What ring_put would return behind k more, to have it in the cache by then. */

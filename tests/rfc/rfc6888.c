@@ -224,6 +224,38 @@ static void every_port_is_used(struct rfc *t)
 	assert_int_equal(rfc_try_out(t, UDP, RFC_HOST1, 9000, RFC_PEER1, 53).addr, 0);
 }
 
+static bool names(const struct log_record *r, uint32_t addr)
+{
+	return r->orig.src.v4 == addr || r->orig.dst.v4 == addr || r->reply.src.v4 == addr || r->reply.dst.v4 == addr;
+}
+
+/* REQ-12. Would catch: a log that nobody has asked for, a destination in one of mappings, or of sessions without
+ * destinations; a subscriber whose port nobody can find in it. */
+static void no_destinations(struct rfc *t)
+{
+	const char *log = t->mode == RFC_EIM ? "log { mappings yes; }" : "log { sessions yes; destinations no; }";
+
+	rfc_start(t, NULL);
+	rfc_out(t, UDP, RFC_HOST1, 4000, RFC_PEER1, 53);
+	assert_int_equal(t->w.n_logged, 0);
+	rfc_reload(t, &(struct rfc_setup){ .more = log });
+	struct rfc_end e = rfc_out(t, UDP, RFC_HOST2, 4001, RFC_PEER1, 53);
+	rfc_out(t, UDP, RFC_HOST2, 4001, RFC_PEER2, 54);
+	assert_int_equal(t->w.n_logged, t->mode == RFC_EIM ? 1 : 2);
+	rfc_run_s(t, 3600);
+	assert_true(t->w.n_logged >= 2 && t->w.n_logged <= WORLD_LOGGED_MAX);
+	for (uint32_t i = 0; i < t->w.n_logged; i++) {
+		const struct log_record *r = &t->w.logged[i];
+
+		assert_false(names(r, RFC_PEER1) || names(r, RFC_PEER2));
+		assert_int_not_equal(r->orig.dport, 53);
+		assert_int_not_equal(r->reply.sport, 53);
+	}
+	assert_int_equal(t->w.logged[0].orig.src.v4, RFC_HOST2);
+	assert_int_equal(t->w.logged[0].orig.sport, 4001);
+	assert_true(rfc_is_end(e, t->w.logged[0].reply.dst.v4, t->w.logged[0].reply.dport));
+}
+
 /* REQ-15. Would catch: ports in a row, the client's own ones, a part of the range that is never used. */
 static void ports_are_hard_to_guess(struct rfc *t)
 {
@@ -269,9 +301,9 @@ static const struct rfc_row rows[] = {
 	{ "REQ-11B", "its sender is told by ICMP", .why = { CODE_1, CODE_1 } },
 	{ "REQ-11C", "the operator is told, at a limited rate", operator_is_told },
 	{ "REQ-11D", "no mapping is ended to make room in a full pool", no_mapping_makes_room },
-	{ "REQ-12", "destinations are not logged", .later = "logging of mappings" },
+	{ "REQ-12", "destinations are not logged", no_destinations },
 	{ "REQ-13", "every port of a pool is used", every_port_is_used },
-	{ "REQ-14", "the log is small", .later = "logging of port blocks" },
+	{ "REQ-14", "the log is small", .later = "blocks of ports of a subscriber" },
 	{ "REQ-15", "ports are hard to guess", ports_are_hard_to_guess },
 };
 

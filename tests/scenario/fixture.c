@@ -30,6 +30,15 @@ static void on_event(void *ctx, const struct yg_event *e)
 	w->last_event[e->kind] = *e;
 }
 
+static void on_log(void *ctx, const struct log_record *r)
+{
+	struct world *w = ctx;
+
+	if (w->n_logged < WORLD_LOGGED_MAX)
+		w->logged[w->n_logged] = *r;
+	w->n_logged++;
+}
+
 static struct config *read_config(const char *text)
 {
 	struct config_errors *errors = NULL;
@@ -61,6 +70,7 @@ void world_start_of(struct world *w, uint32_t modules, const char *text, const s
 	}
 	w->gw = gateway_create_of(modules, limits != NULL ? limits : &small, world_seed, w->now, on_event, w);
 	assert_non_null(w->gw);
+	gateway_env(w->gw)->log = (struct log_slot){ .fn = on_log, .ctx = w };
 	assert_int_equal(gateway_configure(w->gw, &w->snapshot->core, w->now), 0);
 }
 

@@ -33,6 +33,8 @@ struct station {
 	struct packet *inbox[STATION_INBOX_MAX];
 };
 
+#define WORLD_LOGGED_MAX 64
+
 struct world {
 	uint64_t now;
 	struct gateway *gw;
@@ -42,6 +44,8 @@ struct world {
 	struct station station[WORLD_STATIONS_MAX];
 	uint32_t n_events[N_EVENT_KINDS];
 	struct yg_event last_event[N_EVENT_KINDS];
+	uint32_t n_logged; /* log records, of which the first WORLD_LOGGED_MAX are kept */
+	struct log_record logged[WORLD_LOGGED_MAX];
 };
 
 /* A gateway with the config of text (yangguan.conf); fails the test if it is

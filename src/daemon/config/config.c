@@ -34,7 +34,7 @@ static const struct top_word top_words[] = {
 	{ "conntrack", config_conntrack }, { "limits", config_limits },   { "icmp", config_icmp },
 	{ "table", config_table },         { "add", parse_add },          { "create", parse_add },
 	{ "insert", parse_insert },        { "delete", config_delete },   { "destroy", config_delete },
-	{ "flush", config_flush },         { "workers", config_workers },
+	{ "flush", config_flush },         { "workers", config_workers }, { "log", config_log },
 };
 
 static bool top_statement(struct parser *p)
@@ -53,7 +53,7 @@ static bool top_statement(struct parser *p)
 			return top_words[i].parse(p);
 	}
 	memcpy(&words[ARRAY_LEN(top_words)], common, sizeof(common));
-	return config_unknown(p, &t, "interface, route, pool, conntrack, limits, icmp or table", words,
+	return config_unknown(p, &t, "interface, route, pool, conntrack, limits, icmp, log, workers or table", words,
 			      ARRAY_LEN(words));
 }
 

@@ -54,7 +54,7 @@ struct config {
 	struct config_interface *interface;
 	size_t n_routes;
 	struct config_route *route;
-	struct nat_config nat; /* pools */
+	struct nat_config nat; /* pools, and what is logged */
 	struct rule_ast rules;
 	struct ct_timeouts timeout; /* zeros where the file says nothing */
 	struct ct_limits ct_limits;
@@ -67,7 +67,8 @@ struct config {
 	struct text_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
 	uint32_t offload_max;           /* connections in the kernel; 0: the file says nothing */
 	bool offload_off;
-	char *text; /* the whole file, includes put in their places: for record and audit */
+	uint32_t n_log_records; /* that wait for whoever reads them, in each worker; 0: the file says nothing */
+	char *text;             /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;
 	struct config_sources sources;
 };

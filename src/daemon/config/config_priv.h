@@ -37,6 +37,9 @@ bool config_icmp(struct parser *p);
 bool config_workers(struct parser *p);
 /* pool.c */
 bool config_pool(struct parser *p);
+/* log.c */
+bool config_log(struct parser *p);
+bool config_pool_log(struct parser *p, struct nat_pool_config *pool);
 /* limits.c */
 bool config_conntrack(struct parser *p);
 bool config_limits(struct parser *p);

@@ -70,6 +70,39 @@ static void refused(const char *text, const char *want)
 	config_errors_free(errors);
 }
 
+/* Would catch: a kind of record that is not asked for though the file says so, or is though it does not; a word that is
+ * passed over; mappings of a pool that has none. */
+static void test_log(void **state)
+{
+	(void)state;
+	struct config *c = load("pool plain { 203.0.113.16; }\n"
+				"pool own { 203.0.113.17; mapping endpoint-independent; log mappings, sessions; }\n"
+				"pool silent { 203.0.113.18; log none; }\n"
+				"log { sessions yes; mappings yes; destinations no; size 5000; }\n"
+				"log { mappings no; }\n");
+	assert_int_equal(c->nat.log, NAT_LOG_SESSIONS);
+	assert_int_equal(c->nat.log_no_destinations, 1);
+	assert_int_equal(c->n_log_records, 5000);
+	assert_int_equal(c->nat.pool[0].log_own, 0);
+	assert_int_equal(c->nat.pool[1].log_own, 1);
+	assert_int_equal(c->nat.pool[1].log, NAT_LOG_SESSIONS | NAT_LOG_MAPPINGS);
+	assert_int_equal(c->nat.pool[2].log_own, 1);
+	assert_int_equal(c->nat.pool[2].log, 0);
+	config_free(c);
+	c = load("pool plain { 203.0.113.16; }\n");
+	assert_int_equal(c->nat.log, 0);
+	assert_int_equal(c->nat.log_no_destinations, 0);
+	config_free(c);
+	refused("log { session yes; }",
+		"expected sessions, mappings, destinations or size, found \"session\"; did you mean "
+		"\"sessions\"?");
+	refused("log { sessions; }", "test:1:15");
+	refused("log { size 63; }", "size");
+	refused("pool p { 203.0.113.16; log sessions, all; }", "expected sessions, mappings or none, found \"all\"");
+	refused("pool p { 203.0.113.16; log none, sessions; }", "test:1:32");
+	refused("pool p { 203.0.113.16; log mappings; }", "`mapping endpoint-independent` only");
+}
+
 /* Would catch: a filtering that is taken and not heeded, since each destination has a mapping of its own; a refusal of
  * what means something, in whatever order it is said. */
 static void test_filtering_needs_mapping(void **state)
@@ -600,6 +633,7 @@ static void test_many_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_filtering_needs_mapping),
 		cmocka_unit_test(test_filtering_needs_mapping),
 		cmocka_unit_test(test_messages),

@@ -130,13 +130,13 @@ static bool pool_preserve(struct parser *p, struct nat_pool_config *pool)
 /* A pool while its block is read. */
 struct pool_block {
 	struct nat_pool_config pool;
-	struct token filtering; /* where that was said */
+	struct token filtering, log; /* where that was said */
 };
 
 static bool pool_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "address",   "ports",  "exclude",  "mapping",
-					     "filtering", "paired", "preserve", "hold-down" };
+	static const char *const words[] = { "address", "ports",    "exclude",   "mapping", "filtering",
+					     "paired",  "preserve", "hold-down", "log" };
 	struct pool_block *block = ctx;
 	struct nat_pool_config *pool = &block->pool;
 	struct token t = *config_peek(p);
@@ -160,12 +160,16 @@ static bool pool_statement(struct parser *p, void *ctx)
 		ok = pool_preserve(p, pool);
 	} else if (config_accept_word(p, "hold-down")) {
 		ok = config_seconds(p, &pool->hold_down_s);
+	} else if (config_accept_word(p, "log")) {
+		block->log = *config_peek(p);
+		ok = config_pool_log(p, pool);
 	} else if (config_is_word(p, "rest")) {
 		config_err(p, &t.pos, "`rest` is called hold-down now");
 		return false;
 	} else {
 		return config_unknown(
-			p, &t, "an address, ports, exclude ports, mapping, filtering, paired, preserve or hold-down",
+			p, &t,
+			"an address, ports, exclude ports, mapping, filtering, paired, preserve, hold-down or log",
 			words, ARRAY_LEN(words));
 	}
 	return ok && config_end(p);
@@ -210,6 +214,13 @@ bool config_pool(struct parser *p)
 		p->n_harmless++;
 		config_err(p, &block.filtering.pos,
 			   "this filtering needs `mapping endpoint-independent` in pool \"%s\"", pool->name);
+	}
+	if ((pool->log & NAT_LOG_MAPPINGS) && pool->mapping != NAT_MAP_ENDPOINT_INDEPENDENT) {
+		p->n_harmless++;
+		config_err(p, &block.log.pos,
+			   "there are mappings to log with `mapping endpoint-independent` only; sessions are what pool "
+			   "\"%s\" has",
+			   pool->name);
 	}
 	config_parser_of(p)->pool_pos[nat->n_pools] = name.pos;
 	nat->pool[nat->n_pools++] = *pool;

@@ -193,6 +193,9 @@ static void copy_values(struct build *b)
 	s->core.ct.drop_unknown = c->ct_unknown_tcp == CONFIG_UNKNOWN_DROP;
 	s->offload_max = c->offload_max;
 	s->offload_off = c->offload_off;
+	s->n_log_records = c->n_log_records;
+	s->core.nat.log = c->nat.log;
+	s->core.nat.log_no_destinations = c->nat.log_no_destinations;
 	s->n_workers = max_u32(c->n_workers, 1);
 	s->text = malloc(c->text_len + 1);
 	if (s->text != NULL) {

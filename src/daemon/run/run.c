@@ -111,6 +111,8 @@ static void on_notify(evutil_socket_t fd, short what, void *ctx)
 		run_event(r, &e);
 	if (n_lost > 0)
 		run_event(r, &(struct yg_event){ .kind = EVENT_LOST, .time_ns = worker_clock(), .count = n_lost });
+	if (worker_log_arrived(c->worker))
+		control_server_log(r->server);
 	if (worker_raw_arrived(c->worker))
 		control_server_raw(r->server);
 	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL) {
@@ -350,6 +352,8 @@ static bool make_cores(struct run *r, const uint8_t seed[RNG_SEED_BYTES], uint64
 		gateway_env(g)->wall_offset_ns = wall_offset_ns;
 		gateway_env(g)->wanted = worker_wanted_events(r->core[i].worker);
 		gateway_env(g)->stages.clock = r->stage_clock.read;
+		if (r->core[i].log != NULL)
+			gateway_env(g)->log = (struct log_slot){ .fn = worker_log, .ctx = r->core[i].worker };
 		r->core[i].entry = (struct core_api){ .workers = r->workers, .worker = i, .gateway = g };
 		worker_set_core_api(r->core[i].worker, &r->core[i].entry);
 	}
@@ -441,7 +445,7 @@ static int with_loop(struct run *r)
 		r->core[i].worker = worker_create();
 		ok = ok && r->core[i].worker != NULL;
 	}
-	ok = ok && run_routes_begin(r);
+	ok = ok && run_log_begin(r) && run_routes_begin(r);
 	if (ok)
 		status = with_core(r);
 	else
@@ -449,6 +453,7 @@ static int with_loop(struct run *r)
 	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_destroy(r->core[i].worker);
 	run_routes_end(r);
+	run_log_end(r);
 	if (r->base != NULL)
 		event_base_free(r->base);
 	return status;

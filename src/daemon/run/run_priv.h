@@ -37,6 +37,7 @@ struct run_port {
 struct run_core {
 	struct run *run;
 	struct worker *worker;
+	struct log_ring *log; /* of a worker: its records */
 	struct core_api entry;
 };
 
@@ -46,6 +47,7 @@ struct run {
 	const char *record_dir;
 	char socket_path[CONTROL_PATH_MAX];
 	bool ready, stopping;
+	bool log_is_read; /* by a command */
 
 	struct gateway_limits limits;
 	struct snapshot *snap;
@@ -123,6 +125,17 @@ int run_route_unset(void *run, const struct rib_route *route);
 int run_routes_flush(void *run);
 /* After a reload: routes of commands that cannot stand beside the new config end, each with a line. */
 void run_routes_refit(struct run *r, const struct snapshot *before);
+
+/* --- run_log.c --- */
+
+/* Rings for the workers' records, before the cores are made. False without memory; run_log_end in both cases. */
+bool run_log_begin(struct run *r);
+void run_log_end(struct run *r);
+/* For control_target. */
+bool run_log_open(void *run);
+void run_log_close(void *run);
+bool run_log_next(void *run, struct log_record *out);
+void run_log_counts(void *run, struct control_log_counts *out);
 
 /* --- run_clock.c --- */
 

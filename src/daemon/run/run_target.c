@@ -216,6 +216,10 @@ void run_fill_target(struct run *r)
 		.ready = slot_ready,
 		.stage_clock = slot_stage_clock,
 		.want_events = slot_want_events,
+		.log_open = run_log_open,
+		.log_close = run_log_close,
+		.log_next = run_log_next,
+		.log_counts = run_log_counts,
 	};
 	for (uint32_t i = 0; i < r->n_cores; i++)
 		r->target.core[i] = rooms_of(r->core[i].entry.gateway);

@@ -84,6 +84,8 @@ struct worker {
 	atomic_bool notify_sent; /* and not read yet */
 	_Atomic uint32_t wanted; /* kinds */
 	atomic_bool raw_arrived;
+	struct log_ring *log;
+	atomic_bool log_wanted, log_arrived;
 	_Atomic uint64_t n_lost;
 	_Atomic uint32_t head, tail; /* of the ring: next to write, next to read */
 	struct yg_event ring[RING_EVENTS];
@@ -226,6 +228,35 @@ bool worker_event_next(struct worker *w, struct yg_event *out)
 uint64_t worker_events_lost(struct worker *w)
 {
 	return atomic_exchange(&w->n_lost, 0);
+}
+
+void worker_set_log(struct worker *w, struct log_ring *log)
+{
+	w->log = log;
+}
+
+void worker_want_log(struct worker *w, bool wanted)
+{
+	atomic_store(&w->log_wanted, wanted);
+	atomic_thread_fence(memory_order_seq_cst); /* before the ring is looked into; see worker_log */
+}
+
+void worker_log(void *ctx, const struct log_record *r)
+{
+	struct worker *w = ctx;
+
+	log_ring_put(w->log, r);
+	/* Of two fences one is first: who has just begun to read finds this one in the ring, or it is told of here. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&w->log_wanted, memory_order_relaxed))
+		return;
+	atomic_store(&w->log_arrived, true);
+	w->notify_wanted = true;
+}
+
+bool worker_log_arrived(struct worker *w)
+{
+	return atomic_exchange(&w->log_arrived, false);
 }
 
 bool worker_raw_arrived(struct worker *w)

@@ -12,6 +12,7 @@
 
 #include "core/workers/core_api.h"
 #include "base/event.h"
+#include "daemon/run/log_ring.h"
 #include "base/grace.h"
 
 struct worker;
@@ -59,13 +60,21 @@ event_fn worker_emit;
 void worker_want_events(struct worker *w, uint32_t kinds);
 /* What is wanted now, for the core's env. */
 const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w);
-/* Readable when there is an event, a raw message, or word from the recorder. */
+/* The core's log slot; ctx is the worker. */
+log_fn worker_log;
+/* Where its records go. Before it starts; the caller's, and there for as long as the core. */
+void worker_set_log(struct worker *w, struct log_ring *log);
+/* Somebody reads them: the control thread hears of new ones from here on, or not any more. */
+void worker_want_log(struct worker *w, bool wanted);
+/* Readable when there is an event, a log record that is wanted, a raw message, or word from the recorder. */
 int worker_notify_fd(const struct worker *w);
 /* Control thread: first this, then the rest of what can be asked. */
 void worker_notify_clear(struct worker *w);
 bool worker_event_next(struct worker *w, struct yg_event *out);
 /* Events that found the ring full since the last call. */
 uint64_t worker_events_lost(struct worker *w);
+/* True once after log records that were wanted. */
+bool worker_log_arrived(struct worker *w);
 /* True once after a message for a raw socket. */
 bool worker_raw_arrived(struct worker *w);
 /* Wakes the control thread; for the recorder. ctx is the worker. */

@@ -12,12 +12,28 @@
 #include <string.h>
 
 #include "tools/replay/replay_priv.h"
+#include "base/printable.h"
 #include "daemon/config/snapshot.h"
 #include "daemon/control/commands/command.h"
 #include "daemon/config/config.h"
+#include "daemon/control/text/log_text.h"
 
 void replay_no_event(void *ctx, const struct yg_event *e)
 {
+}
+
+static void print_record(void *ctx, const struct log_record *r)
+{
+	char line[LOG_LINE_MAX];
+
+	log_line(r, line, sizeof(line));
+	puts(printable_string(line, PRINTABLE_LINE));
+}
+
+void replay_log(struct gateway *g, const struct args *a)
+{
+	if (args_has(a, "log"))
+		gateway_env(g)->log = (struct log_slot){ .fn = print_record };
 }
 
 /* Builds on what was read, takes it, and prints what there is to say. */
@@ -57,6 +73,7 @@ struct snapshot *replay_text_config(const char *name, const char *text, size_t l
 
 static const struct arg_option replay_options[] = {
 	{ 'o', "out", "DIR|IF=FILE", "recording: where to put what is sent; captures: what IF sends goes to FILE" },
+	{ 0, "log", NULL, "print what was logged, as `yangguan log` does" },
 	{ 'x', "explain", NULL, "print the walk of every packet, step by step" },
 	{ 'c', "config", "FILE", "captures: the config" },
 	{ 'i', "in", "IF=FILE", "captures: what comes in on IF (pcap or pcapng)" },
@@ -69,7 +86,7 @@ static const struct arg_option replay_options[] = {
 
 const struct command_info replay_info = {
 	.name = "replay",
-	.synopsis = "[--explain] DIR [--out DIR2]  |  -c FILE --in IF=a.pcap... --out IF=b.pcap...",
+	.synopsis = "[--explain] [--log] DIR [--out DIR2]  |  -c FILE --in IF=a.pcap... --out IF=b.pcap...",
 	.help = "run a recording or captures through the gateway's core, the same each time",
 	.options = replay_options,
 	.more = "DIR is what `run --record DIR` has stored: seed, configs, every step with its time. What the core "
@@ -84,7 +101,10 @@ const struct command_info replay_info = {
 		"With --explain each packet has a number and a paragraph: each hook, each rule that matched with its\n"
 		"file and line, its connection, mapping, route and neighbour, and how it ended. A packet that waits\n"
 		"goes on under its number. What goes by the flow cache shows what that decided, and no rules.\n"
-		"Nothing else is changed by it (docs/explain.md).",
+		"Nothing else is changed by it (docs/explain.md).\n\n"
+		"With --log the log records that the config asks for are printed as they are made: of a recording the "
+		"same\n"
+		"as then.",
 	.example = "  yangguan replay /tmp/recording\n"
 		   "  yangguan replay -c yangguan.conf --in lan0=lan.pcap --in wan0=wan.pcap --out wan0=sent.pcap",
 };

@@ -376,6 +376,7 @@ static int with_core(struct capture *c, const struct args *a, const struct gatew
 	if (c->gateway == NULL)
 		return complain("no memory for the gateway's tables");
 	gateway_env(c->gateway)->wall_offset_ns = epoch_ns;
+	replay_log(c->gateway, a);
 	if (args_has(a, "explain")) {
 		c->explain = explain_start(c->gateway);
 		if (c->explain == NULL)

@@ -176,7 +176,8 @@ static void run_steps(struct replay *r)
 		return;
 	}
 	gateway_env(r->gateway)->wall_offset_ns = r->wall_offset_ns;
-	if (r->explains && (r->explain = explain_start(r->gateway)) == NULL)
+	replay_log(r->gateway, r->args);
+	if (args_has(r->args, "explain") && (r->explain = explain_start(r->gateway)) == NULL)
 		replay_fail(r, "no memory for --explain");
 	while (!r->failed && !r->stopped && !r->was_cut && replay_peek(r)) {
 		replay_step(r);
@@ -245,7 +246,7 @@ int replay_journal(const char *dir, const struct args *a)
 	if (r == NULL)
 		return EXIT_FAILED;
 	r->dir = dir;
-	r->explains = args_has(a, "explain");
+	r->args = a;
 	r->dir_fd = r->out_fd = -1;
 	bool is_recording = open_all(r, args_value(a, "out"));
 	if (!r->failed)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "core/gateway.h"
+#include "daemon/control/commands/args.h"
 #include "daemon/record/journal.h"
 #include "daemon/device/pcap.h"
 #include "tools/replay/explain.h"
@@ -35,6 +36,7 @@ struct replay_port {
 };
 
 struct replay {
+	const struct args *args; /* of the command line */
 	const char *dir;
 	int dir_fd, out_fd; /* out_fd: -1 without --out */
 	FILE *journal;
@@ -48,7 +50,6 @@ struct replay {
 	uint64_t now, wall_offset_ns; /* wall_offset_ns: as at the start, which the captures' times keep */
 	struct gateway *gateway;
 	struct snapshot *snap;   /* NULL until the first config */
-	bool explains;           /* --explain */
 	struct explain *explain; /* NULL without it */
 	bool socket_open[PING_SOCKETS_MAX];
 	struct packet_pool *reader_pool;

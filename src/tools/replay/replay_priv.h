@@ -18,6 +18,8 @@ int replay_capture(const struct args *a);
 struct snapshot *replay_read_config(const char *path, const struct snapshot *prev, struct gateway_limits *limits);
 /* The same of a text, which may not include files: for a config that may come from a stranger. */
 struct snapshot *replay_text_config(const char *name, const char *text, size_t len, const struct snapshot *prev);
+/* With --log: prints the records that g makes from here on. */
+void replay_log(struct gateway *g, const struct args *a);
 /* A core's event slot that takes no notes. */
 event_fn replay_no_event;
 

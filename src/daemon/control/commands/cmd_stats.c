@@ -334,6 +334,30 @@ static bool put_port_law(struct command_call *c, const struct stats_copy *s)
 	return ok;
 }
 
+static const struct out_column log_columns[] = {
+	{ "row", "LOG RECORDS", OUT_TEXT },
+	{ "count", "COUNT", OUT_U64 },
+};
+static const struct out_table log_table = { "log_records", log_columns, ARRAY_LEN(log_columns), NULL };
+
+/* Nothing in text when none was ever made. */
+static void put_log(struct command_call *c)
+{
+	struct control_log_counts n;
+
+	if (c->target->log_counts == NULL)
+		return;
+	c->target->log_counts(c->target->ctx, &n);
+	if (n.n_made == 0 && c->output.format == OUTPUT_TEXT)
+		return;
+	output_table_begin(&c->output, &log_table);
+	output_row(&c->output, (struct out_value[]){ OUT_T("made"), OUT_U(n.n_made) });
+	output_row(&c->output, (struct out_value[]){ OUT_T("read"), OUT_U(n.n_read) });
+	output_row(&c->output, (struct out_value[]){ OUT_T("waiting"), OUT_U(n.n_waiting) });
+	output_row(&c->output, (struct out_value[]){ OUT_T("lost"), OUT_U(n.n_lost) });
+	output_table_end(&c->output);
+}
+
 static int stats_start(struct command_call *c)
 {
 	struct stats_copy s = { .target = c->target };
@@ -354,6 +378,7 @@ static int stats_start(struct command_call *c)
 	ok = put_port_law(c, &s) && ok;
 	cmd_put_kernel(c);
 	cmd_put_interfaces(c);
+	put_log(c);
 	output_table_begin(&c->output, &icmp_table);
 	for (size_t i = 0; i < N_ICMP_SILENCE; i++)
 		if (s.icmp[i] != 0 || c->output.format == OUTPUT_JSON)
@@ -384,6 +409,7 @@ const struct command cmd_stats = {
 			"named; a port that three connections share counts three times.\n\n"
 			"The first table is the sum of all; workers, if there are several, and the host have rows of their own "
 			"behind it, and the next\ncompares what went from one to another; all are of one moment.\n\n"
+			"Log records (`yangguan log`) that were made are read, wait, or were lost: their ring was full.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
 			"its own, without those of the stages in it, and clocks a second are told below the table. With "
 			"several workers\nit is their sum; -j has each by itself too.",

@@ -14,7 +14,7 @@
 #include "daemon/control/commands/proto.h"
 #include "daemon/control/commands/target.h"
 
-/* What start, more, event, line and raw return: an exit status from 0 on, or: */
+/* What start, more, event, line, raw and log return: an exit status from 0 on, or: */
 #define COMMAND_MORE (-1) /* call `more` when the output has drained */
 #define COMMAND_WAIT (-2) /* there is nothing to do until something happens */
 
@@ -50,6 +50,7 @@ struct command {
 	int (*event)(struct command_call *c, const struct yg_event *e);
 	int (*line)(struct command_call *c, const char *line);
 	int (*raw)(struct command_call *c);
+	int (*log)(struct command_call *c);  /* there may be log records; also once when the gateway ends */
 	void (*end)(struct command_call *c); /* always called once after start */
 };
 

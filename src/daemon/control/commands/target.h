@@ -47,6 +47,11 @@ struct control_between {
 	uint64_t n_lent;    /* of those that went by their address: not back yet, so still held where they came from */
 };
 
+/* Log records of all workers, since the start: made = read + waiting + lost. */
+struct control_log_counts {
+	uint64_t n_made, n_read, n_waiting, n_lost;
+};
+
 struct control_target {
 	uint32_t n_cores; /* at least 1, the same for good */
 	union {
@@ -112,6 +117,12 @@ struct control_target {
 	const char *(*stage_clock)(void *ctx, uint64_t *hz);
 	/* Kinds of events that somebody listens to (EVENT_BIT): connections cost nothing while nobody does. */
 	void (*want_events)(void *ctx, uint32_t kinds);
+	/* Log records; control thread. One reads at a time: log_open is false when somebody does, log_close lets the
+	 * next one. log_next takes the oldest of those that wait in the workers' rings; false: none does. */
+	bool (*log_open)(void *ctx);
+	void (*log_close)(void *ctx);
+	bool (*log_next)(void *ctx, struct log_record *out);
+	void (*log_counts)(void *ctx, struct control_log_counts *out);
 };
 
 #endif

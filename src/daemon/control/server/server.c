@@ -443,8 +443,13 @@ void control_server_shut(struct control_server *srv)
 	struct session *next;
 	for (struct session *s = srv->sessions; s != NULL; s = next) {
 		next = s->next;
+		int rc = EXIT_FAILED;
+
+		/* What it has not read yet it gets now. */
+		if (s->phase == PHASE_RUNNING && s->call.command->log != NULL)
+			rc = s->call.command->log(&s->call);
 		if (s->phase != PHASE_CLOSING)
-			session_result(s, EXIT_FAILED);
+			session_result(s, rc >= 0 ? rc : EXIT_FAILED);
 	}
 }
 
@@ -481,6 +486,17 @@ void control_server_raw(struct control_server *srv)
 		next = s->next;
 		if (s->phase == PHASE_RUNNING && s->call.command->raw != NULL && !s->wants_more)
 			session_result(s, s->call.command->raw(&s->call));
+	}
+}
+
+void control_server_log(struct control_server *srv)
+{
+	struct session *next;
+
+	for (struct session *s = srv->sessions; s != NULL; s = next) {
+		next = s->next;
+		if (s->phase == PHASE_RUNNING && s->call.command->log != NULL && !s->wants_more)
+			session_result(s, s->call.command->log(&s->call));
 	}
 }
 

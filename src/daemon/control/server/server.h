@@ -26,6 +26,8 @@ void control_server_destroy(struct control_server *s);
 void control_server_event(struct control_server *s, const struct yg_event *e);
 /* Something arrived for a raw socket. */
 void control_server_raw(struct control_server *s);
+/* There are log records for whoever reads them. */
+void control_server_log(struct control_server *s);
 /* Sessions that still have something to say. */
 size_t control_server_n_sessions(const struct control_server *s);
 /* No more requests; sessions are closed as they drain. */
