@@ -9,8 +9,9 @@
  * A packet is known by its descriptor's index; a slot an index keeps its number and
  * how it was last described, so that a line says what has changed and nothing else.
  *
- * Names come from the config that the core goes by. They may be a stranger's, so each
- * section is made fit for a terminal before it is printed.
+ * Names come from the config that the core goes by. They may be a stranger's, and a
+ * file's may hold a line's end: so each piece of a line is made fit for a terminal, and
+ * no name can begin a line.
  */
 #include "tools/replay/explain.h"
 
@@ -68,31 +69,46 @@ static struct section *section_new(struct explain *x, struct slot *slot)
 	return &x->section[x->n_sections++];
 }
 
+/* Room for len bytes and an end behind what there is. */
+static bool reserve(struct section *s, size_t len)
+{
+	if (s->len + len + 1 <= s->cap)
+		return true;
+	size_t cap = 2 * s->cap + len + 256;
+	char *text = realloc(s->text, cap);
+
+	if (text == NULL)
+		return false;
+	s->text = text;
+	s->cap = cap;
+	return true;
+}
+
 static void add(struct explain *x, struct section *s, const char *fmt, ...) YG_PRINTF(3, 4);
 
-/* A line's piece; without memory the rest of the walk is lost, and that is said at the end. */
+/* A line's piece, of any length, that ends a line only where fmt does; without memory the rest of the walk is lost, and
+ * that is said at the end. */
 static void add(struct explain *x, struct section *s, const char *fmt, ...)
 {
-	char piece[1024];
-	va_list args;
+	va_list args, again;
 
 	va_start(args, fmt);
-	int n = vsnprintf(piece, sizeof(piece), fmt, args);
-	va_end(args);
-	size_t len = n < 0 ? 0 : min_u32((uint32_t)n, sizeof(piece) - 1);
-	if (s->len + len + 1 > s->cap) {
-		size_t cap = 2 * s->cap + len + 256;
-		char *text = realloc(s->text, cap);
-		if (text == NULL) {
-			x->no_memory = true;
-			return;
-		}
-		s->text = text;
-		s->cap = cap;
+	va_copy(again, args);
+	int n = vsnprintf(NULL, 0, fmt, args);
+	size_t len = n < 0 ? 0 : (size_t)n;
+
+	if (n < 0 || !reserve(s, len)) {
+		x->no_memory = true;
+	} else {
+		char *piece = s->text + s->len;
+		size_t end = len > 0 && fmt[strlen(fmt) - 1] == '\n';
+
+		vsnprintf(piece, len + 1, fmt, again);
+		printable(piece, len - end, PRINTABLE_LINE);
+		s->len += len;
 	}
-	memcpy(s->text + s->len, piece, len);
-	s->len += len;
-	s->text[s->len] = '\0';
+	va_end(again);
+	va_end(args);
 }
 
 static void add_time(struct explain *x, struct section *s, uint64_t number)
@@ -312,10 +328,8 @@ void explain_print(struct explain *x)
 	for (uint32_t i = 0; i < x->n_sections; i++) {
 		struct section *s = &x->section[i];
 
-		if (s->text != NULL) {
-			printable(s->text, s->len, PRINTABLE_TEXT);
+		if (s->text != NULL)
 			printf("%s%s\n", s->text, s->ended ? "" : "    waits\n");
-		}
 		free(s->text);
 	}
 	x->n_sections = 0;
