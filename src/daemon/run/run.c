@@ -524,8 +524,10 @@ int run_main(int argc, char **argv)
 	struct run *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return complain("no memory");
-	/* A reader of our output that goes away must not end the gateway. */
+	/* A reader of our output that goes away must not end the gateway, nor a recording that grows to the limit of a
+	 * file's size (RLIMIT_FSIZE). */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	hold_reloads(SIG_BLOCK);
 	r->record_dir = args_value(&a, "record");
 	if (strcmp(config, "-") != 0 && realpath(config, r->config_absolute) == NULL)
