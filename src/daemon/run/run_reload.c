@@ -116,13 +116,16 @@ static void change_over(void *arg)
 			run_port_attach(r, &ports[i], i);
 }
 
+/* Every interface may have left and be another one now; the rest is words and numbers. */
+#define REPORT_MAX (2 * IP_INTERFACES_MAX * (DEVICE_NAME_MAX + sizeof(" given back,")) + 256)
+
 /* One line: what is different now. */
 static char *report_changes(const struct change_over *c)
 {
-	char *text = malloc(1024);
+	char *text = malloc(REPORT_MAX);
 	if (text == NULL)
 		return NULL;
-	struct text t = text_of(text, 1024);
+	struct text t = text_of(text, REPORT_MAX);
 	size_t n_interfaces = 0;
 
 	text_add(&t, "reloaded, generation %llu:", (unsigned long long)c->snap->core.generation);
