@@ -107,12 +107,28 @@ static bool drop_unseen(struct rib *r, struct rib_change *c)
 	return true;
 }
 
+/* Another number to mark with. A record that was set since has 0, which is none; when the numbers begin again, all
+ * have. */
+static void seen_next(struct rib *r)
+{
+	if (++r->seen != 0)
+		return;
+	for (uint32_t p = 0; p < r->prefixes.n_fresh; p++) {
+		const struct rib_prefix *prefix = rib_prefix_at(r, p);
+
+		for (uint32_t i = prefix->key != UINT64_MAX ? prefix->first : RIB_NONE; i != RIB_NONE;
+		     i = rib_record_at(r, i)->next)
+			rib_record_at(r, i)->seen = 0;
+	}
+	r->seen = 1;
+}
+
 struct rib_change *rib_change_to(struct rib *r, const struct rib_route *route, size_t n)
 {
 	struct rib_change *c = calloc(1, sizeof(*c));
 	bool ok = c != NULL;
 
-	r->seen++;
+	seen_next(r);
 	for (size_t i = 0; i < n && ok; i++)
 		ok = want(r, c, &route[i]);
 	if (ok && drop_unseen(r, c))

@@ -406,6 +406,30 @@ static void test_any_order(void **state)
 	rib_release(r);
 }
 
+/* Would catch: a config's route that is taken for one of the next config's, after as many changes as there are numbers
+ * to mark them with. */
+static void test_changes_without_end(void **state)
+{
+	struct rib *r = rib_create(RIB_FORWARDS);
+	const struct fib *f = rib_fib_hold(r, 0);
+	struct rib_route one = connected(IP4(10, 0, 1, 1), 24, 1);
+	struct rib_change *c;
+
+	(void)state;
+	for (uint32_t i = 0; i < UINT16_MAX + 9u; i++) {
+		bool is_there = i % 3 == 2;
+
+		c = rib_change_to(r, &one, is_there);
+		assert_non_null(c);
+		assert_int_equal(rib_change_size(c), i > 0 && i % 3 != 1);
+		assert_int_equal(rib_change_apply(r, c), 0);
+		rib_change_free(c);
+		assert_int_equal(lookup(f, IP4(10, 0, 1, 9))->kind, is_there ? FIB_UNICAST : FIB_NONE);
+	}
+	rib_fib_release(r, 0);
+	rib_release(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_changes_of_config),
 		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_changes_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
