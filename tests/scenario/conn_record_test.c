@@ -42,6 +42,9 @@
 
 static const char config[] = CONFIG("endpoint-independent");
 static const char filtering[] = CONFIG("address-dependent");
+static const char holding_down[] =
+	INTERFACES "pool public { 203.0.113.16; mapping endpoint-independent; hold-down 120s; }\n" POST
+		   "  oifname \"wan0\" snat to pool public\n} }\n";
 static const char without_pool[] = INTERFACES POST "  oifname \"wan0\" masquerade\n} }\n";
 
 enum { FIRST, SECOND, N_CORES };
@@ -427,6 +430,37 @@ static void test_refused(void **state)
 	world_end(&other.w);
 }
 
+/* Would catch: a port that is held down for a connection that was refused, and so never used it. */
+static void test_refused_holds_nothing(void **state)
+{
+	static struct net net[N_CORES];
+	struct flow flow;
+	struct conn_record r;
+
+	(void)state;
+	for (int i = 0; i < N_CORES; i++)
+		net_start(&net[i], holding_down);
+	begin_udp(&net[FIRST], &flow, HOST, 40004);
+	assert_int_equal(export_all(&net[FIRST], record), 1);
+	r = record[0];
+	assert_int_equal(r.nat.hold[0].kind, NAT_RECORD_MAPPING);
+	/* The pool has the address, but no such port. */
+	r.nat.hold[0].outside_port = 80;
+	r.ct.half[CT_REPLY].tuple.dport = 80;
+	struct nat *n = gateway_nat(net[SECOND].w.gw);
+	struct nat_law law;
+
+	assert_int_equal(conn_import(net[SECOND].w.gw, &r, net[SECOND].w.now), -EADDRNOTAVAIL);
+	nat_law_of(n, &law);
+	assert_int_equal(nat_law_in_use(&law), 0);
+	assert_int_equal(conn_import(net[SECOND].w.gw, &record[0], net[SECOND].w.now), 0);
+	world_run(&net[SECOND].w, 301 * NS_PER_S);
+	nat_law_of(n, &law);
+	assert_int_equal(law.n[NAT_LAW_HELD_DOWN], 1);
+	for (int i = 0; i < N_CORES; i++)
+		world_end(&net[i].w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_mapping),
 		cmocka_unit_test(test_filtering),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_holds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_pro
 {
 	uint32_t hold_down_s = nat_ref_origin(ref) == NAT_ORIGIN_POOL ? n->cfg.pool[nat_ref_id(ref)].hold_down_s : 0;
 
-	if (hold_down_s == 0 || !lay_down(n, hold_down_s, address, ip_proto, port))
+	if (hold_down_s == 0 || n->rests.is_off || !lay_down(n, hold_down_s, address, ip_proto, port))
 		nat_address_release(n, address, ip_proto, port);
 }
 

@@ -118,6 +118,7 @@ struct nat_hold_down {
 struct nat_hold_downs {
 	struct nat_hold_down *rest; /* a ring */
 	uint32_t cap, head, n;
+	bool is_off; /* what is let go of now was never used */
 };
 
 /* pending_open.c: hosts inside that were refused by each other's mappings. */

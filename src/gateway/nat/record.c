@@ -290,10 +290,8 @@ static bool is_valid(const struct nat_record *r)
 	       (first == NAT_RECORD_MAPPING_IN && (second == NAT_RECORD_PORT || second == NAT_RECORD_MAPPING));
 }
 
-int nat_import(struct nat *n, uint32_t index, const struct nat_record *r)
+static int import_holds(struct nat *n, uint32_t index, const struct nat_record *r)
 {
-	if (!is_valid(r))
-		return -EINVAL;
 	for (uint32_t i = 0; i < NAT_RECORD_HOLDS_MAX && r->hold[i].kind != NAT_RECORD_NONE; i++) {
 		int error = import_hold(n, index, &r->hold[i]);
 
@@ -301,4 +299,28 @@ int nat_import(struct nat *n, uint32_t index, const struct nat_record *r)
 			return error;
 	}
 	return nat_still_allowed(n, index) ? 0 : -EADDRNOTAVAIL;
+}
+
+/* What was held of a record that is refused was never used outside, so no port of it is held down. */
+static void give_back(struct nat *n, uint32_t index)
+{
+	struct conn *c = conntrack_conn(n->ct, index);
+
+	if (!(c->status & CT_MAPPED))
+		return;
+	nat_release(n, c, index);
+	conntrack_clear_mapped(n->ct, index);
+}
+
+int nat_import(struct nat *n, uint32_t index, const struct nat_record *r)
+{
+	if (!is_valid(r))
+		return -EINVAL;
+	n->rests.is_off = true;
+	int error = import_holds(n, index, r);
+
+	if (error != 0)
+		give_back(n, index);
+	n->rests.is_off = false;
+	return error;
 }

@@ -36,10 +36,13 @@ struct nat_record {
 
 /* 0; -ENOTSUP: it uses another worker's mapping. */
 int nat_export(const struct nat *n, uint32_t index, struct nat_record *out);
-/* For an unconfirmed connection whose both tuples are what they will be. 0, or what conntrack gives back when the
- * caller discards the connection: -EINVAL         a value that no connection has -ENOENT         the config has no such
- * pool or interface -EADDRNOTAVAIL  the pool or interface does not have the address or port (any more) -EADDRINUSE
- * somebody else has the port, or the inside has another -ENOSPC         no room */
+/* For an unconfirmed connection whose both tuples are what they will be. 0, or
+ *   -EINVAL         a value that no connection has
+ *   -ENOENT         the config has no such pool or interface
+ *   -EADDRNOTAVAIL  the pool or interface does not have the address or port (any more)
+ *   -EADDRINUSE     somebody else has the port, or the inside has another
+ *   -ENOSPC         no room
+ * and nothing has changed. */
 int nat_import(struct nat *n, uint32_t index, const struct nat_record *r);
 
 #endif
