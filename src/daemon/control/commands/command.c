@@ -126,6 +126,13 @@ int command_start(struct command_call *c, const struct control_target *target, s
 	return c->command->start(c);
 }
 
+bool command_takes_lines(const struct command_call *c)
+{
+	const struct command *cmd = c->command;
+
+	return cmd->line != NULL && (cmd->input_option == NULL || args_value(&c->args, cmd->input_option) != NULL);
+}
+
 void command_end(struct command_call *c)
 {
 	/* Without its state a command has not begun, so it has nothing to end. */

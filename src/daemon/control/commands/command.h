@@ -61,6 +61,8 @@ const struct command *control_command_find(const char *name);
  * command, reads its options, starts it. *c is ready for `more` and the others
  * if the result is below 0. Errors are written to the call. */
 int command_start(struct command_call *c, const struct control_target *target, size_t argc, const char *const *argv);
+/* Whether lines behind the request are the command's: where a file is named (input_option), or always. */
+bool command_takes_lines(const struct command_call *c);
 /* Must follow every command_start, also a failed one. */
 void command_end(struct command_call *c);
 

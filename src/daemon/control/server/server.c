@@ -213,7 +213,7 @@ static void on_read(struct bufferevent *bev, void *ctx)
 	size_t len;
 
 	made_progress(s);
-	while (s->phase == PHASE_REQUEST || (s->phase == PHASE_RUNNING && s->call.command->line != NULL)) {
+	while (s->phase == PHASE_REQUEST || (s->phase == PHASE_RUNNING && command_takes_lines(&s->call))) {
 		if (s->phase == PHASE_RUNNING && session_backlog(s) > INPUT_HIGH) {
 			bufferevent_disable(bev, EV_READ);
 			return;
