@@ -418,7 +418,7 @@ static void flood(struct town *t)
 		assert_int_equal(a.n_rang, k);
 		assert_int_equal(a.n_asked - n_asked, BATCH_MAX);
 	}
-	a.due = TIME_NEVER;
+	gateway_set_aux(t->host, &(struct gateway_aux){ 0 });
 	t->rig->host_sleeps = false;
 	rig_run(t->rig);
 }
