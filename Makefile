@@ -4,6 +4,7 @@
 #   CC         the compiler (a change of it sets the build directory up anew)
 #   WERROR=1   warnings are errors
 #   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario
+#   FILES=     with `make tidy`: only these
 #   ROWS=, SECONDS=, ROUNDS=, PREFIXES=   with `make bench`
 #   DESTDIR=, prefix=   with `make install`
 
@@ -14,6 +15,7 @@ ROWS ?= *
 SECONDS ?= 1
 ROUNDS ?= 5
 PREFIXES ?= $(wildcard ../shared/data/prefixes.txt.gz)
+FILES ?=
 BUILD ?= build
 BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
@@ -109,6 +111,14 @@ bench: setup all
 format:
 	@tools/format
 
+# All C files against .clang-tidy, the analyzer too: half an hour of processor time. (The rest of it is a test of the
+# suite `tools`.) FILES='src/base/pool.c ...' looks at those only.
+tidy: setup
+	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+		-Dtests=enabled $(MESON_WERROR))
+	@tools/build $(BUILD_TEST)
+	@tools/tidy $(BUILD_TEST) $(FILES)
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -129,6 +139,7 @@ help:
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
 	@echo 'make format     all C files in the form of .clang-format'
+	@echo "make tidy       all C files against .clang-tidy, with the analyzer (FILES='a.c b.c': only these)"
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make fresh      both commands of README on the least Debian that can be had, made for this; root'
 	@echo 'make setup      install what is missing'
@@ -136,4 +147,4 @@ help:
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fresh bench rfc soak tsan format fuzz-build install clean help
+.PHONY: all setup lab test fresh bench rfc soak tsan format tidy fuzz-build install clean help

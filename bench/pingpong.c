@@ -116,8 +116,9 @@ static int ask(const char *address, uint16_t port, uint32_t n)
 	if (n_good == 0)
 		fail("no answer");
 	qsort(took, n_good, sizeof(*took), compare);
-	printf("{\"median_us\": %.2f, \"p99_us\": %.2f, \"n\": %u, \"lost\": %d}\n", (double)took[n_good / 2] / 1e3,
-	       (double)took[(uint64_t)n_good * 99 / 100] / 1e3, n_good, n_lost);
+	uint64_t median_ns = took[n_good / 2], p99_ns = took[(uint64_t)n_good * 99 / 100];
+	printf("{\"median_us\": %.2f, \"p99_us\": %.2f, \"n\": %u, \"lost\": %d}\n", (double)median_ns / 1e3,
+	       (double)p99_ns / 1e3, n_good, n_lost);
 	free(took);
 	close(fd);
 	return 0;

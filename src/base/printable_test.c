@@ -47,6 +47,7 @@ static void makes_fit(void **state)
 		{ "\xed\xa0\x80", "???", PRINTABLE_TEXT },      /* a surrogate */
 		{ "\xf4\x90\x80\x80", "????", PRINTABLE_TEXT }, /* behind the last character */
 		{ "\xff\xfe", "??", PRINTABLE_TEXT },
+		/* NOLINTNEXTLINE(misc-misleading-bidirectional) */
 		{ "a\xe2\x80\xae"
 		  "b",
 		  "a???b", PRINTABLE_TEXT },            /* right to left from here on */

@@ -43,8 +43,10 @@ static const char *const names[2] = { "r0", "r1" };
 
 /* In place of netlink_link_get, for the drivers: as of hardware, where the kernel names no kind of device. */
 static bool looks_like_hardware;
+/* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
 int __real_netlink_link_get(const char *ifname, struct netlink_link *out, char *err, size_t err_len);
 int __wrap_netlink_link_get(const char *ifname, struct netlink_link *out, char *err, size_t err_len);
+/* NOLINTEND(bugprone-reserved-identifier) */
 int __wrap_netlink_link_get(const char *ifname, struct netlink_link *out, char *err, size_t err_len)
 {
 	int r = __real_netlink_link_get(ifname, out, err, err_len);

@@ -415,7 +415,7 @@ static void pieces_in_any_order(struct rfc *t)
 	rq.payload_len = rp.payload_len = 1000;
 	rp.dst = e.addr;
 	rp.dport = e.port;
-	for (uint16_t i = 0; i < ARRAY_LEN(order); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		rq.ip_id = rp.ip_id = (uint16_t)(100 + i);
 		rfc_send_pieces(t, t->lan, &rq, order[i], 3);
 		struct rfc_whole w = rfc_gather(t, t->wan);

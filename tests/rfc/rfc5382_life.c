@@ -215,9 +215,9 @@ static void errors_end_nothing(struct rfc *t)
 			      .flags = TCP_ACK };
 	struct send from_lan = rfc_error_about(rfc_carry(t, t->wan, &data, t->lan), RFC_HOST1, 0, 0, in, sizeof(in));
 	for (uint32_t type = 0; type < 64; type++)
-		for (uint8_t code = 0; code < (type == ICMP_DEST_UNREACHABLE ? 16 : 2); code++) {
+		for (int code = 0; code < (type == ICMP_DEST_UNREACHABLE ? 16 : 2); code++) {
 			from_wan.type = from_lan.type = (uint8_t)type;
-			from_wan.code = from_lan.code = code;
+			from_wan.code = from_lan.code = (uint8_t)code;
 			rfc_send(t, t->wan, &from_wan);
 			rfc_send(t, t->lan, &from_lan);
 			station_clear(t->lan);

@@ -32,7 +32,7 @@ static void end_and_fill(struct bench *b, uint32_t ref, uint32_t n)
 	uint32_t before = conntrack_n_connections(b->ct);
 
 	conntrack_end(b->ct, conn_index(ref), CT_END_FLUSHED);
-	for (uint16_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct make other = udp_make((uint16_t)(2000 + i), 53);
 		struct seen s = bench_forward(b, &other);
 		assert_true(s.passed);

@@ -41,7 +41,7 @@ void flowcache_destroy(struct flowcache *s);
 extern const struct ip_flowcache_ops flowcache_ip_ops;
 extern const struct ct_flowcache_ops flowcache_ct_ops;
 /* What was installed with another ct mark is invalid. */
-void flowcache_mark_changed(void *s, uint32_t conn);
+void flowcache_mark_changed(void *ctx, uint32_t conn);
 /* Behind ip_flush: what came in has been dealt with and handed to the devices. */
 enum flowcache_flush {
 	FLOWCACHE_FLUSHED_ALL,
@@ -122,6 +122,6 @@ struct flowcache_offload {
 /* NULL: nobody. o stays valid. */
 void flowcache_set_offload(struct flowcache *s, const struct flowcache_offload *o);
 /* o has taken a connection out by itself: add may be called again. */
-void flowcache_left(void *s, uint32_t conn);
+void flowcache_left(void *ctx, uint32_t conn);
 
 #endif

@@ -112,8 +112,8 @@ void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
 uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces);
 
 /* Hooks. */
-void nat_dst(void *n, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
-void nat_src(void *n, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
+void nat_dst(void *ctx, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
+void nat_src(void *ctx, enum ip_hook hook, struct batch *b); /* POSTROUTING, INPUT, 100 */
 
 /* With several workers (src/core/workers/workers.h). Before the first configuration. */
 struct port_blocks;

@@ -329,7 +329,7 @@ static inline struct nat_eim *nat_mapping_at(const struct nat *n, uint32_t index
 uint32_t nat_mapping_of_inside(const struct nat *n, const struct tuple *orig, uint32_t pool);
 uint32_t nat_mapping_of_outside(const struct nat *n, const struct tuple *orig);
 /* A mapping with nobody in it yet; the port is held. NAT_NONE without room. */
-uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *m);
+uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like);
 void nat_mapping_join(struct nat *n, uint32_t index);
 void nat_mapping_leave(struct nat *n, uint32_t index);
 void nat_pinhole_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port);

@@ -103,13 +103,13 @@ static void test_others_tuples(void **state)
 	(void)state;
 	for (uint32_t n = 4; n <= 64; n += 60) {
 		start(3000, 3000 + n - 1, 1000);
-		for (uint16_t port = 3000; port < 3000 + n; port++) {
+		for (uint32_t port = 3000; port < 3000 + n; port++) {
 			struct make m = { .in = WAN,
 					  .src = SERVER,
 					  .dst = WAN_ADDR,
 					  .proto = IPPROTO_NR_UDP,
 					  .sport = 4000,
-					  .dport = port,
+					  .dport = (uint16_t)port,
 					  .len = 20 };
 			assert_true(nat_send(&nb, &m).passed);
 		}

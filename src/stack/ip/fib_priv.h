@@ -126,7 +126,7 @@ void fib_exit_unshare(struct fib_groups *g, uint32_t exit);
 uint32_t fib_exit_make(struct fib_groups *g, enum fib_exit_kind kind);
 int fib_exit_lead(struct fib_groups *g, struct fib_exit *e, const struct fib_exit_path *path, uint32_t n);
 /* One holder less. */
-void fib_exit_drop(struct fib_groups *g, uint32_t exit);
+void fib_exit_drop(struct fib_groups *g, uint32_t index);
 
 /* --- fib_buckets.c --- */
 

@@ -5,7 +5,6 @@
  */
 #include "stack/ip/stack_fixture.h"
 #include "stack/wire/checksum.h"
-#include "stack/wire/checksum.h"
 #include "stack/ip/local.h"
 
 static const struct spec udp_far = {

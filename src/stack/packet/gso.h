@@ -37,7 +37,7 @@ uint32_t gso_segment(struct packet_pool *pool, struct ledger *ledger, struct pac
  * rest, still a large segment, for the next call with a batch that has room.
  * Returns the number appended; 0 and *p untouched when out is full or a buffer is
  * missing. */
-uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **p, struct batch *out);
+uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **large, struct batch *out);
 
 /* Pieces that gso_segment would make. */
 uint32_t gso_n_segments(const struct packet *p);

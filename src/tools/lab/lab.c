@@ -277,7 +277,8 @@ static int wait_for_lab(pid_t init, const sigset_t *signals)
 			fprintf(stderr, "yangguan lab: process %d is dying, but a `lab sh` does not let it go\n",
 				(int)init);
 			return EXIT_TROUBLE;
-		} else if (number < 0 && errno == EAGAIN) {
+		}
+		if (number < 0 && errno == EAGAIN) {
 			fprintf(stderr, "yangguan lab: it does not end by itself, killing it\n");
 			kill(init, SIGKILL);
 			killed = true;

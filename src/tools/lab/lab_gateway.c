@@ -139,6 +139,7 @@ static int wait_ready(struct lab *lab)
 
 int lab_gateway_start(struct lab *lab)
 {
+	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): a path of two strings */
 	static const char *const argv[] = { "yangguan", "run", "-c", CONFIG_PATH, NULL };
 	FILE *file;
 

@@ -323,7 +323,7 @@ static char *one_line(const char *from, const char *to)
 		}
 		quoted ^= *from == '"';
 		if (quoted || !blank)
-			text[n++] = (unsigned char)*from < 0x20 || *from == 0x7f ? '?' : *from;
+			text[n++] = (char)((unsigned char)*from < 0x20 || *from == 0x7f ? '?' : *from);
 		else if (n > 0 && text[n - 1] != ' ')
 			text[n++] = ' ';
 	}

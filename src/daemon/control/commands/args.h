@@ -41,8 +41,8 @@ int args_parse(struct args *a, const struct arg_option *options, int argc, const
 bool args_has(const struct args *a, const char *name);
 /* The value given last; NULL when the option is not there. */
 const char *args_value(const struct args *a, const char *name);
-/* The i-th value of an option that may be repeated; NULL behind the last. */
-const char *args_nth(const struct args *a, const char *name, size_t i);
+/* The n-th value (from 0) of an option that may be repeated; NULL behind the last. */
+const char *args_nth(const struct args *a, const char *name, size_t n);
 /* Reads a number from min to max; true and *out unchanged when the option is not there. False and a sentence
  * when the value is no such number. */
 bool args_number(const struct args *a, const char *name, uint64_t min, uint64_t max, uint64_t *out, char *err,

@@ -92,6 +92,7 @@ static json_t *text_json(const char *text)
 static json_t *value_json(enum output_type type, const struct out_value *v)
 {
 	char buf[64];
+	uint64_t us;
 
 	switch (type) {
 	case OUT_TEXT:
@@ -103,7 +104,8 @@ static json_t *value_json(enum output_type type, const struct out_value *v)
 	case OUT_TENTHS:
 		return json_real((double)v->u64 / 10);
 	case OUT_SECONDS:
-		return json_real((double)(v->u64 / NS_PER_US) / 1e6);
+		us = v->u64 / NS_PER_US;
+		return json_real((double)us / 1e6);
 	case OUT_YES_NO:
 		return json_boolean(v->yes);
 	case OUT_ADDR:
