@@ -71,6 +71,17 @@ static bool write_stamp(struct workers_member *w, uint32_t ifindex, struct packe
 	return true;
 }
 
+void handoff_trace(const struct workers_member *w, enum trace_kind kind, uint32_t other, const struct packet *p,
+		   uint32_t ifindex)
+{
+	struct trace_step step = { .kind = kind, .p = p };
+
+	step.handoff.from = (uint8_t)(kind == TRACE_HANDED_OVER ? w->id : other);
+	step.handoff.to = (uint8_t)(kind == TRACE_HANDED_OVER ? other : w->id);
+	step.handoff.ifindex = ifindex;
+	env_trace(w->env, &step);
+}
+
 bool handoff_packet(struct workers_member *w, uint32_t to, struct packet *p, const struct handoff_meta *way,
 		    enum handoff_keep keep)
 {
@@ -88,6 +99,8 @@ bool handoff_packet(struct workers_member *w, uint32_t to, struct packet *p, con
 	slot->offload = p->offload;
 	slot->lent = small ? NULL : p;
 	write_stamp(w, way->ifindex, p);
+	if (env_traced(w->env))
+		handoff_trace(w, TRACE_HANDED_OVER, to, p, way->ifindex);
 	if (!small) {
 		slot->flags = 0;
 		w->n_lent[to]++;
@@ -123,6 +136,8 @@ void handoff_inline(struct workers_member *w, uint32_t to, struct packet *p, uin
 	flags |= HANDOFF_INLINE | (p->offload.csum_valid ? HANDOFF_CSUM_VALID : 0);
 	flags |= write_stamp(w, ifindex, p) ? HANDOFF_STAMPED : 0;
 	put_frame(slot, p, (uint8_t)ifindex, flags);
+	if (env_traced(w->env))
+		handoff_trace(w, TRACE_HANDED_OVER, to, p, ifindex);
 	w->env->ledger.n_handed_over++;
 	packet_free(w->env->pool, p);
 }

@@ -136,6 +136,8 @@ static void arrive(struct workers_member *w, uint32_t from, struct workers_pair 
 
 	if (p == NULL)
 		return;
+	if (env_traced(w->env))
+		handoff_trace(w, TRACE_TAKEN_OVER, from, p, slot->way.ifindex);
 	p->offload = slot->offload;
 	p->in_ifindex = slot->way.ifindex;
 	p->zone = slot->way.host.zone;

@@ -360,6 +360,8 @@ static inline void arrive(struct inbox *in, uint32_t from, struct workers_pair *
 
 		if (YG_UNLIKELY(p == NULL))
 			return;
+		if (env_traced(w->env))
+			handoff_trace(w, TRACE_TAKEN_OVER, from, p, slot->ifindex);
 		p->offload.csum_valid = (slot->flags & HANDOFF_CSUM_VALID) != 0;
 		if (YG_UNLIKELY(slot->flags & HANDOFF_STAMPED))
 			stamp_take(ip_stack_device(gateway_ip(w->gw), slot->ifindex), p);
@@ -372,6 +374,8 @@ static inline void arrive(struct inbox *in, uint32_t from, struct workers_pair *
 	a.p = slot->lent == NULL ? take_over(w, pair, slot) : take_over_lent(w, from, slot->lent);
 	if (a.p == NULL)
 		return;
+	if (env_traced(w->env))
+		handoff_trace(w, TRACE_TAKEN_OVER, from, a.p, slot->way.ifindex);
 	a.p->offload = slot->offload;
 	a.way = slot->way;
 	if (YG_LIKELY((a.way.flags & WORKERS_HOST) == 0))

@@ -217,6 +217,10 @@ void workers_resync(struct workers *c);
 
 /* --- handoff.c --- */
 
+/* For the trace slot, when somebody listens: p goes to the other worker, or has come from it. */
+__attribute__((cold)) void handoff_trace(const struct workers_member *w, enum trace_kind kind, uint32_t other,
+					 const struct packet *p, uint32_t ifindex);
+
 enum handoff_keep { HANDOFF_FREE_COPIED, HANDOFF_KEEP_COPIED };
 /* p goes to another worker, or is dropped by name. HANDOFF_KEEP_COPIED: the caller frees p if it says so (true). */
 bool handoff_packet(struct workers_member *w, uint32_t to, struct packet *p, const struct handoff_meta *way,

@@ -282,7 +282,7 @@ static uint32_t follow(const fib_entry *e)
 	return atomic_load_explicit(e, memory_order_acquire);
 }
 
-uint32_t fib_lookup(const struct fib *f, uint32_t dst)
+static inline uint32_t leaf_for(const struct fib *f, uint32_t dst)
 {
 	uint32_t e = follow(&f->root[dst >> 16]);
 
@@ -291,7 +291,20 @@ uint32_t fib_lookup(const struct fib *f, uint32_t dst)
 		if (YG_UNLIKELY(e & ENTRY_CHILD))
 			e = follow(&child_of(f, e)[dst & 0xff]);
 	}
-	return e & LEAF_GROUP_MASK;
+	return e;
+}
+
+uint32_t fib_lookup(const struct fib *f, uint32_t dst)
+{
+	return leaf_for(f, dst) & LEAF_GROUP_MASK;
+}
+
+uint32_t fib_lookup_prefix(const struct fib *f, uint32_t dst, struct ip4_prefix *prefix)
+{
+	uint32_t leaf = leaf_for(f, dst);
+
+	*prefix = (struct ip4_prefix){ dst & ip4_mask(leaf_len(leaf)), leaf_len(leaf) };
+	return leaf & LEAF_GROUP_MASK;
 }
 
 #define LOOKUPS_IN_FLIGHT 64u

@@ -142,7 +142,9 @@ void fib_reclaim(struct fib *f, uint64_t generation);
 /* --- look-ups: any thread --- */
 
 uint32_t fib_lookup(const struct fib *f, uint32_t dst);
-/* The same for n addresses, whose misses in the cache are in flight together. */
+/* The same, and the prefix that gives the answer; without a route that is 0.0.0.0/0. */
+uint32_t fib_lookup_prefix(const struct fib *f, uint32_t dst, struct ip4_prefix *prefix);
+/* fib_lookup for n addresses, whose misses in the cache are in flight together. */
 void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *group, uint32_t n);
 /* Never NULL. */
 const struct fib_route *fib_route(const struct fib *f, uint32_t group);

@@ -57,6 +57,24 @@ const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, ui
 	return lookup(s->cfg->fib, dst);
 }
 
+uint32_t ip_route_prefix(const struct ip_stack *s, uint16_t zone, uint32_t dst, struct ip_prefix *prefix,
+			 uint16_t *table)
+{
+	const struct fib *f = zone != 0 ? table_of(s, zone) : s->cfg->fib;
+	bool is_own = zone == 0 || lookup(f, dst)->nexthop.kind != FIB_NONE;
+	struct ip4_prefix found;
+
+	*prefix = (struct ip_prefix){ 0 };
+	*table = is_own ? zone : 0;
+	if (!is_own)
+		f = s->cfg->fib;
+	uint32_t group = f != NULL ? fib_lookup_prefix(f, dst, &found) : FIB_NO_ROUTE;
+
+	if (group != FIB_NO_ROUTE)
+		*prefix = ip_prefix_v4(found.addr, found.len);
+	return group;
+}
+
 const struct fib_nexthop *ip_route(const struct ip_stack *s, uint16_t zone, uint32_t dst)
 {
 	return &ip_fib_route(s, zone, dst)->nexthop;

@@ -13,6 +13,10 @@
 /* The route to dst in a zone: that of its own table, or where that has none, of zone 0's. Never NULL (kind FIB_NONE).
  * Good until the batch is over. */
 const struct fib_route *ip_fib_route(const struct ip_stack *s, uint16_t zone, uint32_t dst);
+/* For whoever listens: the group of that route, by which prefix it was found (none: there is no route), and in which
+ * zone's table. */
+uint32_t ip_route_prefix(const struct ip_stack *s, uint16_t zone, uint32_t dst, struct ip_prefix *prefix,
+			 uint16_t *table);
 /* The same for at most BATCH_MAX addresses by zone 0's table, in one go. */
 void ip_fib_routes(const struct ip_stack *s, const uint32_t *addr, const struct fib_route **route, uint32_t n);
 /* There are other tables. */

@@ -20,6 +20,7 @@ void ip_trace_route(const struct ip_stack *s, const struct packet *p, const stru
 		step.route.ifindex = nh->ifindex;
 		step.route.next_hop = nh->gateway.v4 != 0 ? nh->gateway : step.route.dst;
 	}
+	step.route.group = ip_route_prefix(s, p->zone, p->ip.dst, &step.route.prefix, &step.route.table);
 	step.route.n_ways = (uint8_t)(r->paths != NULL ? r->paths->n : 0);
 	env_trace(s->env, &step);
 }

@@ -12,6 +12,12 @@
  * (TRACE_RECEIVED, TRACE_MADE, TRACE_PIECE) to the one that ends it (TRACE_SENT,
  * TRACE_DROPPED, TRACE_DELIVERED, TRACE_CONSUMED), or until the index begins
  * another: a fragment that became part of a whole packet has no end of its own.
+ *
+ * Each worker has a slot, and descriptors of its own. What is another worker's is told
+ * as handed over, and its way ends here, but for the hook in which that happened
+ * (TRACE_HOOK_DONE); most often nothing else is told of it, since nobody looks into it
+ * before. There it begins with TRACE_TAKEN_OVER, and goes on as any other: often with
+ * TRACE_RECEIVED.
  */
 #ifndef YG_STACK_PACKET_TRACE_H
 #define YG_STACK_PACKET_TRACE_H
@@ -45,6 +51,8 @@ enum trace_kind {
 	TRACE_DROPPED,     /* reason */
 	TRACE_DELIVERED,   /* a local protocol or socket has had it */
 	TRACE_CONSUMED,    /* used up by the gateway itself: ARP */
+	TRACE_HANDED_OVER, /* handoff: to another worker, or the host, in whose trace its way goes on */
+	TRACE_TAKEN_OVER,  /* handoff: from there */
 	N_TRACE_KINDS
 };
 
@@ -102,10 +110,13 @@ struct trace_step {
 		} nat;
 		struct {
 			struct ip_addr dst, next_hop; /* looked up; next_hop: none if there is no way */
+			struct ip_prefix prefix;      /* that dst was found by; none without a route */
+			uint32_t group;               /* that the prefix leads to, by its number in the table */
 			uint32_t ifindex;             /* out; 0: to us, or nowhere */
-			uint16_t zone;
-			uint8_t kind;   /* enum fib_kind */
-			uint8_t n_ways; /* of which one was chosen by the flow; 0: there is but one */
+			uint16_t zone;                /* in whose table it was looked for ... */
+			uint16_t table;               /* ... and whose has it: that, or 0 */
+			uint8_t kind;                 /* enum fib_kind */
+			uint8_t n_ways;               /* of which one was chosen by the flow; 0: there is but one */
 		} route;
 		struct {
 			struct ip_addr addr;
@@ -120,6 +131,10 @@ struct trace_step {
 			uint8_t is_reply;
 			struct ip_tuple now; /* what the packet becomes */
 		} flow;
+		struct {
+			uint8_t from, to; /* workers; the host has the number behind the last */
+			uint32_t ifindex; /* by which it came in; 0: it was made here */
+		} handoff;
 		struct {
 			uint8_t type, code;
 			uint8_t silence; /* enum icmp_silence: why none is sent */

@@ -188,9 +188,8 @@ static void add_step(struct explain *x, struct section *s, const struct trace_st
 		add_nat(x, s, step);
 		return;
 	case TRACE_ROUTE:
-		explain_route(step, text, sizeof(text));
-		add(x, s, "    route: %s%s%s\n", text, step->route.ifindex != 0 ? " on " : "",
-		    step->route.ifindex != 0 ? interface_name(x, step->route.ifindex) : "");
+		explain_route(step, interface_name(x, step->route.ifindex), text, sizeof(text));
+		add(x, s, "    route: %s\n", text);
 		return;
 	case TRACE_NEIGHBOUR:
 		explain_neigh(step, text, sizeof(text));

@@ -17,7 +17,7 @@ void explain_packet(const struct packet *p, char *buf, size_t len);
 const char *explain_rule_verdict(uint8_t verdict);
 /* TRACE_DESTINATION and TRACE_SOURCE. */
 void explain_nat(const struct trace_step *step, char *buf, size_t len);
-void explain_route(const struct trace_step *step, char *buf, size_t len);
+void explain_route(const struct trace_step *step, const char *interface, char *buf, size_t len);
 void explain_neigh(const struct trace_step *step, char *buf, size_t len);
 void explain_flow(const struct trace_step *step, char *buf, size_t len);
 /* Steps that name nothing of the config. */

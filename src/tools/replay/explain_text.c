@@ -172,7 +172,8 @@ void explain_nat(const struct trace_step *step, char *buf, size_t len)
 			 how[step->nat.action]);
 }
 
-void explain_route(const struct trace_step *step, char *buf, size_t len)
+/* Where it leads: nowhere, or how and by how many ways. */
+static void add_way(struct text *t, const struct trace_step *step)
 {
 	static const char *const nowhere[] = {
 		[FIB_NONE] = "none",
@@ -182,25 +183,38 @@ void explain_route(const struct trace_step *step, char *buf, size_t len)
 		[FIB_UNREACHABLE] = "unreachable",
 		[FIB_PROHIBIT] = "prohibit",
 	};
+	char via[IP_TEXT_MAX];
+
+	if (step->route.kind == FIB_BROADCAST)
+		text_add(t, "the link's broadcast address");
+	else if (step->route.kind != FIB_UNICAST)
+		text_add(t, "%s", step->route.kind < ARRAY_LEN(nowhere) ? nowhere[step->route.kind] : "?");
+	else if (ip_addr_equal(&step->route.next_hop, &step->route.dst))
+		text_add(t, "on the link");
+	else
+		text_add(t, "via %s", ip_addr_format(&step->route.next_hop, via));
+}
+
+void explain_route(const struct trace_step *step, const char *interface, char *buf, size_t len)
+{
 	struct text t = text_of(buf, len);
-	char dst[IP_TEXT_MAX], via[IP_TEXT_MAX];
+	char dst[IP_TEXT_MAX], prefix[IP_TEXT_MAX];
 
 	text_add(&t, "%s ", ip_addr_format(&step->route.dst, dst));
 	if (step->route.zone != 0)
 		text_add(&t, "zone %u ", step->route.zone);
 	text_add(&t, "is ");
-	if (step->route.kind != FIB_UNICAST && step->route.kind != FIB_BROADCAST) {
-		text_add(&t, "%s", step->route.kind < ARRAY_LEN(nowhere) ? nowhere[step->route.kind] : "?");
-		return;
-	}
-	if (step->route.kind == FIB_BROADCAST)
-		text_add(&t, "the link's broadcast address");
-	else if (ip_addr_equal(&step->route.next_hop, &step->route.dst))
-		text_add(&t, "on the link");
-	else
-		text_add(&t, "via %s", ip_addr_format(&step->route.next_hop, via));
+	add_way(&t, step);
+	if (step->route.ifindex != 0)
+		text_add(&t, " on %s", interface);
 	if (step->route.n_ways > 0)
 		text_add(&t, ", one way of %u", step->route.n_ways);
+	if (ip_addr_is_none(&step->route.prefix.addr))
+		return;
+	text_add(&t, ": %s", ip_prefix_format(&step->route.prefix, prefix));
+	if (step->route.table != step->route.zone)
+		text_add(&t, " of zone %u", step->route.table);
+	text_add(&t, ", group %u", step->route.group);
 }
 
 void explain_neigh(const struct trace_step *step, char *buf, size_t len)
@@ -270,6 +284,12 @@ void explain_plain(const struct trace_step *step, char *buf, size_t len)
 		break;
 	case TRACE_CONSUMED:
 		text_add(&t, "used by the gateway itself");
+		break;
+	case TRACE_HANDED_OVER:
+		text_add(&t, "handed over by worker %u to worker %u", step->handoff.from, step->handoff.to);
+		break;
+	case TRACE_TAKEN_OVER:
+		text_add(&t, "taken over by worker %u from worker %u", step->handoff.to, step->handoff.from);
 		break;
 	default:
 		break;
