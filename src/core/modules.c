@@ -163,12 +163,7 @@ static void destroy_flowcache(void *fc)
 static void configure_flowcache(void *fc, const struct core_config *cfg)
 {
 	flowcache_rules_change(fc);
-	flowcache_set_routes(fc, rib_version(cfg->rib));
-}
-
-static void flowcache_link_changed(void *fc, uint32_t ifindex, bool up)
-{
-	flowcache_invalidate_all(fc);
+	flowcache_set_routes(fc, rib_version(cfg->rib), rib_lost_hops(cfg->rib));
 }
 
 static void expire_flowcache(void *fc)
@@ -285,7 +280,6 @@ const struct module modules[N_GATEWAY_MODULES] = {
 		.create = create_flowcache,
 		.destroy = destroy_flowcache,
 		.configure = configure_flowcache,
-		.link_changed = flowcache_link_changed,
 		.expire = expire_flowcache,
 		.next_deadline = flowcache_deadline,
 	},

@@ -274,9 +274,210 @@ static void test_paths_of_config(void **state)
 	world_end(&n.w);
 }
 
+/* More connections than a slice of the sweep looks at, each of one packet. */
+#define N_BEFORE 600u
+
+static void crowd(struct net *n)
+{
+	for (uint32_t i = 0; i < N_BEFORE; i++) {
+		struct send s = {
+			.dst = server(200), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(5000 + i), .dport = 53
+		};
+
+		station_send(n->client, &s);
+		if (i % 32 == 31) {
+			world_run(&n->w, NS_PER_MS);
+			clear(n);
+		}
+	}
+}
+
+/* The same as out, without any time for a sweep. */
+static uint32_t out_at_once(struct net *n, uint32_t i)
+{
+	struct send s = { .dst = server(i), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(1000 + i), .dport = 53 };
+
+	clear(n);
+	station_send(n->client, &s);
+	world_run(&n->w, 0);
+	return station_next(n->router[0]) != NULL ? 0 : station_next(n->router[1]) != NULL ? 1 : 2;
+}
+
+/* Would catch: established flows by a next hop that is lost, which wait for the sweep; and flows by others that lose
+ * their entries. Also with a link that is set down, and one whose device goes. */
+static void test_lost_at_once(void **state)
+{
+	struct ip_addr lost = ip_addr_v4(ROUTER1);
+	struct net n;
+
+	start(&n, config);
+	crowd(&n);
+	set(&n, told(server(6), 16, ROUTER2));
+	set(&n, told(server(7), 16, ROUTER2));
+	(void)out(&n, 6); /* asks for the second router */
+	establish(&n, 8);
+	uint64_t invalidated = count(&n, FLOWCACHE_INVALIDATED);
+	struct device *dev = ip_stack_device(gateway_ip(n.w.gw), n.router[0]->ifindex);
+
+	for (int how = 0; how < 3; how++) {
+		uint64_t led = count(&n, FLOWCACHE_LED_ELSEWHERE), installed = count(&n, FLOWCACHE_INSTALLED);
+
+		dev->up = how != 1;
+		if (how == 0)
+			assert_true(rib_neighbour_changed(n.rib, n.router[0]->ifindex, &lost, false));
+		else if (how == 1)
+			gateway_device_changed(n.w.gw, n.router[0]->ifindex, n.w.now);
+		else
+			gateway_attach(n.w.gw, n.router[0]->ifindex, NULL, n.w.now);
+		for (uint32_t i = 0; i < 8; i++)
+			assert_int_equal(out_at_once(&n, i), 1);
+		assert_int_equal(count(&n, FLOWCACHE_LED_ELSEWHERE), led);
+		/* Of the six that had to, each its own direction. */
+		assert_int_equal(count(&n, FLOWCACHE_INSTALLED), installed + 6);
+
+		dev->up = true;
+		if (how == 0)
+			assert_true(rib_neighbour_changed(n.rib, n.router[0]->ifindex, &lost, true));
+		else if (how == 1)
+			gateway_device_changed(n.w.gw, n.router[0]->ifindex, n.w.now);
+		else
+			gateway_attach(n.w.gw, n.router[0]->ifindex, dev, n.w.now);
+		world_run(&n.w, 10 * NS_PER_MS);
+		(void)out(&n, 0); /* its neighbours are asked anew */
+		for (uint32_t i = 0; i < 8; i++) {
+			assert_int_equal(out(&n, i), i >= 6);
+			assert_true(back(&n, i, i >= 6));
+		}
+		installed = count(&n, FLOWCACHE_INSTALLED);
+		for (uint32_t i = 6; i < 8; i++)
+			assert_int_equal(out(&n, i), 1);
+		assert_int_equal(count(&n, FLOWCACHE_INSTALLED), installed);
+	}
+	assert_int_equal(count(&n, FLOWCACHE_INVALIDATED), invalidated);
+	world_end(&n.w);
+}
+
+/* Would catch: a ring of lost next hops that is read behind its end, by who looks seldom. */
+static void test_more_lost_than_told(void **state)
+{
+	struct net n;
+
+	start(&n, config);
+	establish(&n, 4);
+	for (uint32_t i = 0; i <= LOST_HOPS; i++) {
+		struct rib_route r = told(IP4(60, i, 0, 0), 16, IP4(192, 0, 2, 10) + i);
+		struct ip_addr hop = r.nexthop.gateway;
+
+		assert_int_equal(rib_set(n.rib, &r), 0);
+		assert_int_equal(rib_flush(n.rib), 0);
+		assert_true(rib_neighbour_changed(n.rib, n.router[0]->ifindex, &hop, false));
+	}
+	uint64_t invalidated = count(&n, FLOWCACHE_INVALIDATED);
+	struct ip_addr lost = ip_addr_v4(ROUTER1);
+
+	(void)rib_neighbour_changed(n.rib, n.router[0]->ifindex, &lost, false);
+	(void)out(&n, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(out(&n, i), 1);
+	assert_int_equal(count(&n, FLOWCACHE_INVALIDATED), invalidated + 1);
+	world_end(&n.w);
+}
+
+/* Would catch: flows by a recursive route that stay where they were when what leads to its gateway is taken away, or
+ * when the neighbour behind it is lost. */
+static void test_resolver_goes(void **state)
+{
+	struct rib_route far = told(IP4(44, 0, 0, 0), 8, IP4(9, 9, 9, 9)),
+			 to_gateway = told(IP4(9, 9, 9, 0), 24, ROUTER2);
+	struct rib_route wider = told(IP4(9, 0, 0, 0), 8, ROUTER1);
+	struct ip_addr lost = ip_addr_v4(ROUTER2);
+	struct net n;
+
+	start(&n, config);
+	far.recursive = true;
+	assert_int_equal(rib_set(n.rib, &wider), 0);
+	assert_int_equal(rib_set(n.rib, &far), 0);
+	set(&n, to_gateway);
+	(void)out(&n, 0);
+	establish(&n, 8);
+	assert_int_equal(out(&n, 0), 1);
+	/* The neighbour is lost: the route is, and the default route has its packets, at once. */
+	assert_true(rib_neighbour_changed(n.rib, n.router[1]->ifindex, &lost, false));
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(out_at_once(&n, i), 0);
+	assert_true(rib_neighbour_changed(n.rib, n.router[1]->ifindex, &lost, true));
+	world_run(&n.w, 10 * NS_PER_MS);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(out(&n, i), 1);
+	/* The resolver goes: a wider one leads elsewhere. */
+	assert_int_equal(rib_unset(n.rib, &to_gateway), 0);
+	assert_int_equal(rib_flush(n.rib), 0);
+	world_run(&n.w, 10 * NS_PER_MS);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(out(&n, i), 0);
+	world_end(&n.w);
+}
+
+/* Routes, next hops and links flap while flows are sent. Would catch: a flow that is left behind by some history, or a
+ * packet that is lost though there was a way; and others' flows that lose their entries, but for the neighbour's
+ * generation that comes round (once in 128 losses). */
+static void test_flaps(void **state)
+{
+	struct rng rng;
+	uint8_t seed[RNG_SEED_BYTES] = { 5 };
+	bool up[2] = { true, true }, is_set[4] = { false };
+	uint32_t n_lost = 0;
+	struct net n;
+
+	rng_init(&rng, seed);
+	start(&n, config);
+	crowd(&n);
+	establish(&n, 8);
+	for (uint32_t i = 0; i < 8; i++) { /* both routers are known */
+		set(&n, told(server(i), 16, ROUTER2));
+		(void)out(&n, i);
+	}
+	for (uint32_t i = 0; i < 8; i++) {
+		struct rib_route gone = told(server(i), 16, ROUTER2);
+
+		assert_int_equal(rib_unset(n.rib, &gone), 0);
+	}
+	assert_int_equal(rib_flush(n.rib), 0);
+	world_run(&n.w, 10 * NS_PER_MS);
+	for (uint32_t round = 0; round < 2000; round++) {
+		uint32_t r = rng_below(&rng, 2), i = rng_below(&rng, 4);
+		struct ip_addr hop = ip_addr_v4(r == 0 ? ROUTER1 : ROUTER2);
+		struct rib_route route = told(server(i), 16, ROUTER2);
+
+		if (rng_below(&rng, 3) > 0) {
+			assert_int_equal(is_set[i] ? rib_unset(n.rib, &route) : rib_set(n.rib, &route), 0);
+			assert_int_equal(rib_flush(n.rib), 0);
+			is_set[i] = !is_set[i];
+		} else if (!up[r] || up[!r]) {
+			up[r] = !up[r];
+			n_lost += !up[r];
+			assert_true(rib_neighbour_changed(n.rib, n.router[r]->ifindex, &hop, up[r]));
+		}
+		/* In the middle of it a flow goes some way; by a lost neighbour it does not. */
+		uint32_t flow = rng_below(&rng, 8), by = out_at_once(&n, flow);
+
+		assert_in_range(by, 0, 1);
+		assert_true(up[by]);
+		if (round % 50 != 49)
+			continue;
+		world_run(&n.w, 10 * NS_PER_MS);
+		for (uint32_t k = 0; k < 8; k++)
+			assert_int_equal(out(&n, k), !up[0] || (up[1] && k < 4 && is_set[k]));
+	}
+	assert_in_range(count(&n, FLOWCACHE_INVALIDATED), 0, 3 + n_lost / IP_ADJACENCY_GENERATIONS);
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lost_at_once),    cmocka_unit_test(test_more_lost_than_told),
+		cmocka_unit_test(test_resolver_goes),   cmocka_unit_test(test_flaps),
 		cmocka_unit_test(test_a_route_changes), cmocka_unit_test(test_reverse_path_and_no_way),
 		cmocka_unit_test(test_reload),          cmocka_unit_test(test_several_paths),
 		cmocka_unit_test(test_paths_of_config),

@@ -130,6 +130,16 @@ int core_api_change_route(struct core_api *e, struct rib *rib, enum core_route_c
 	return rc;
 }
 
+void core_api_change_next_hop(struct core_api *e, struct rib *rib, uint32_t ifindex, uint32_t addr, bool up)
+{
+	struct ip_addr hop = ip_addr_v4(addr);
+
+	if (e->recorder != NULL)
+		e->recorder->next_hop(e->recorder_ctx, ifindex, addr, up, gateway_env(e->gateway)->now);
+	(void)rib_neighbour_changed(rib, ifindex, &hop, up);
+	settle_routes(e);
+}
+
 void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now)
 {
 	if (e->recorder != NULL)

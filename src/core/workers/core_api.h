@@ -30,6 +30,7 @@ struct core_recorder {
 	void (*raw_send)(void *ctx, int socket, const struct ping_request *rq, uint64_t now);
 	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now);
 	void (*route)(void *ctx, enum core_route_change how, const struct rib_route *route, uint64_t now);
+	void (*next_hop)(void *ctx, uint32_t ifindex, uint32_t addr, bool up, uint64_t now);
 	/* Nothing to do for a while. */
 	void (*flush)(void *ctx);
 };
@@ -67,6 +68,8 @@ void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_rea
  * Else nobody need come here: routes are the control thread's. 0, or what rib_set and rib_unset return. */
 int core_api_change_route(struct core_api *e, struct rib *rib, enum core_route_change how,
 			  const struct rib_route *route);
+/* Likewise: rib_neighbour_changed. */
+void core_api_change_next_hop(struct core_api *e, struct rib *rib, uint32_t ifindex, uint32_t addr, bool up);
 
 /* Somebody has set the clock: what to add to the core's for UTC. */
 void core_api_set_wall(struct core_api *e, uint64_t wall_offset_ns, uint64_t now);

@@ -21,6 +21,7 @@
  *   raw-close TIME SOCKET
  *   end TIME INDEX REASON               a connection ended by command
  *   route TIME ROUTE ...                a route was set: see journal_route_write
+ *   next-hop TIME IF ADDRESS UP         routes go by that neighbour, or do not
  *   route-del TIME ZONE ADDRESS LENGTH SOURCE INSTANCE   and taken away
  *   tx IF N                             what the step above sent: the next N frames of NAME.out.pcap
  *   stop

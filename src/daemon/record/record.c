@@ -514,6 +514,14 @@ static void step_route(void *ctx, enum core_route_change how, const struct rib_r
 	line(r, "%s %" PRIu64 " %s\n", how == CORE_ROUTE_SET ? "route" : "route-del", r->now, text);
 }
 
+static void step_next_hop(void *ctx, uint32_t ifindex, uint32_t addr, bool up, uint64_t now)
+{
+	struct record *r = ctx;
+
+	begin(r, now);
+	line(r, "next-hop %" PRIu64 " %u %u %u\n", r->now, ifindex, addr, up);
+}
+
 static void step_flush(void *ctx)
 {
 	flush(ctx);
@@ -533,5 +541,6 @@ const struct core_recorder record_steps = {
 	.raw_send = step_raw_send,
 	.end_connection = step_end_connection,
 	.route = step_route,
+	.next_hop = step_next_hop,
 	.flush = step_flush,
 };

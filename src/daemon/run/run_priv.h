@@ -123,6 +123,7 @@ void run_routes_look(struct run *r);
 int run_route_set(void *run, const struct rib_route *route);
 int run_route_unset(void *run, const struct rib_route *route);
 int run_routes_flush(void *run);
+int run_next_hop_change(void *run, uint32_t ifindex, uint32_t addr, bool up);
 /* After a reload: routes of commands that cannot stand beside the new config end, each with a line. */
 void run_routes_refit(struct run *r, const struct snapshot *before);
 

@@ -171,6 +171,58 @@ int run_route_unset(void *run, const struct rib_route *route)
 	return change_route(run, CORE_ROUTE_UNSET, route);
 }
 
+/* --- next hops --- */
+
+struct hop_call {
+	struct run *run;
+	uint32_t ifindex, addr;
+	bool up;
+};
+
+static void change_hop_in_worker(void *arg)
+{
+	struct hop_call *c = arg;
+
+	core_api_change_next_hop(&c->run->core[0].entry, c->run->snap->core.rib, c->ifindex, c->addr, c->up);
+}
+
+int run_next_hop_change(void *run, uint32_t ifindex, uint32_t addr, bool up)
+{
+	struct run *r = run;
+	struct hop_call c = { .run = r, .ifindex = ifindex, .addr = addr, .up = up };
+	struct ip_addr hop = ip_addr_v4(addr), lost;
+	size_t n = 0;
+	uint32_t on;
+	bool is_lost = false;
+
+	for (; rib_lost(r->snap->core.rib, n, &on, &lost); n++)
+		is_lost |= on == ifindex && ip_addr_equal(&lost, &hop);
+	if (is_lost != up)
+		return -EALREADY;
+	if (!up && n >= CONTROL_DEAD_HOPS_MAX)
+		return -ENOSPC;
+	if (r->record != NULL)
+		worker_call(r->core[0].worker, change_hop_in_worker, &c);
+	else
+		(void)rib_neighbour_changed(r->snap->core.rib, ifindex, &hop, up);
+	run_routes_changed(r);
+	return 0;
+}
+
+/* Numbers of interfaces that are gone may be given to others. */
+static void forget_hops(struct run *r, uint64_t gone)
+{
+	struct ip_addr addr;
+	uint32_t ifindex;
+
+	for (size_t i = 0; rib_lost(r->snap->core.rib, i, &ifindex, &addr);) {
+		if ((gone >> ifindex & 1) == 0 || run_next_hop_change(r, ifindex, addr.v4, true) != 0)
+			i++;
+	}
+}
+
+/* --- after a reload --- */
+
 /* The first route of a command to that prefix which does not fit. gone: bits, interfaces that were other ones before.
  */
 static bool find_unfit(const struct run *r, uint64_t gone, uint64_t prefix, struct rib_route *out, char *err,
@@ -214,6 +266,7 @@ void run_routes_refit(struct run *r, const struct snapshot *before)
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		gone |= (uint64_t)(strcmp(before->core.ip.interface[i].name, r->snap->core.ip.interface[i].name) != 0)
 			<< i;
+	forget_hops(r, gone);
 	uint64_t *prefix = rib_n_of(rib, RIB_RUNTIME) > 0 ? rib_prefixes(rib, &n) : NULL;
 
 	for (size_t i = 0; prefix != NULL && i < n; i++) {

@@ -205,6 +205,7 @@ void run_fill_target(struct run *r)
 		.set_route = run_route_set,
 		.unset_route = run_route_unset,
 		.flush_routes = run_routes_flush,
+		.change_next_hop = run_next_hop_change,
 		.driver = slot_driver,
 		.driver_mode = slot_driver_mode,
 		.driver_note = slot_driver_note,

@@ -6,13 +6,15 @@
  *
  * Life of an entry: install_from writes it when a packet of the direction
  * leaves on the slow path; it is void when the connection ends or its ct mark
- * changes (cleared), when its neighbour's number is given to another (the
- * adjacency's generation moves on), or when anything changes on which all of them
- * depend: config, rules, routes, devices (the generation of all moves on).
+ * changes (cleared), when its neighbour's number is given to another or the neighbour
+ * is lost as a next hop (the adjacency's generation moves on), when its own route has
+ * changed (sweep.c), or when anything changes on which all of them depend: config and
+ * rules (the generation of all moves on). Of devices it depends by its adjacency, which
+ * is not usable without a link; what comes by a device without one is left.
  *
  * Both come round. The generation of all is 16 bits; then all entries are cleared.
  * An adjacency's is 7 bits; then the generation of all moves on, which happens once
- * in 128 times that one number is given away.
+ * in 128 times that one number is given away or lost.
  *
  * A void entry still says to which rules' counters is owed what others forwarded
  * while it was good; so that is credited before the entry is written anew or

@@ -26,6 +26,7 @@
 
 #include "gateway/conntrack/conntrack.h"
 #include "stack/ip/adjacency.h"
+#include "stack/ip/lost_hops.h"
 #include "stack/ip/stack.h"
 #include "gateway/nat/nat.h"
 #include "gateway/rules/rules.h"
@@ -49,15 +50,16 @@ enum flowcache_flush {
 };
 void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
 
-/* All flow cache entries are invalid: config, routes or devices changed. What was forwarded in our stead is credited
+/* All flow cache entries are invalid: the config has changed. What was forwarded in our stead is credited
  * later, connection by connection: to the rules that it is owed to. */
 void flowcache_invalidate_all(struct flowcache *s);
 /* The same, before a ruleset that was prepared is committed. */
 void flowcache_rules_change(struct flowcache *s);
 /* The number that moves on with each change of routes, at any time. When it has, flows that are led elsewhere, or whose
  * source may not come in any more where it does, are found by and by (flowcache_expire), and no others are touched. All
- * flows are taken to be in keeping with the number as it is now. */
-void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version);
+ * flows are taken to be in keeping with the number as it is now. lost: neighbours by which flows may have gone; those
+ * ask anew with their next packet. */
+void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version, const struct lost_hops *lost);
 void flowcache_expire(struct flowcache *s);
 uint64_t flowcache_next_deadline(const struct flowcache *s);
 /* Off: every packet takes the slow path (for comparison and tests). On is the default. */

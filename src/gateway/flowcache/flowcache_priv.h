@@ -34,6 +34,8 @@ struct flowcache {
 	/* sweep.c */
 	const _Atomic(uint64_t) *routes_version;
 	uint64_t routes_seen; /* flows have been, or are being, held against the routes of then */
+	const struct lost_hops *lost;
+	uint64_t n_lost_seen; /* flows by these take the slow path */
 	bool sweeping;
 	uint32_t sweep_at; /* the connection that is next */
 	uint64_t next_slice_ns;
@@ -74,6 +76,15 @@ static inline bool flowcache_has_deferred(const struct flowcache *s, uint32_t re
 static inline bool flowcache_offloaded(const struct flowcache *s, uint32_t ref)
 {
 	return flowcache_present(s, ref) && flowcache_has_deferred(s, ref);
+}
+
+/* sweep.c */
+/* Neighbours have been lost: flows by them take the slow path from here on. */
+void flowcache_leave_lost(struct flowcache *s);
+
+static inline bool flowcache_has_lost(const struct flowcache *s)
+{
+	return s->lost != NULL && lost_hops_count(s->lost) != s->n_lost_seen;
 }
 
 /* offload.c */

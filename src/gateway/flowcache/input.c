@@ -305,8 +305,11 @@ void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 	uint32_t n = b->n, n_left = 0;
 
 	conntrack_batch_begin(s->ct, &pass.moment);
-	if (s->mode == FLOWCACHE_OFF)
+	/* What comes by a link that is down is judged by the routes as they are without it. */
+	if (s->mode == FLOWCACHE_OFF || YG_UNLIKELY(!ip_stack_device(s->ip, ifindex)->up))
 		return;
+	if (YG_UNLIKELY(flowcache_has_lost(s)))
+		flowcache_leave_lost(s);
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]), 1);
 	for (uint32_t at = 0; at < n + 2 * SLICE; at += SLICE) {

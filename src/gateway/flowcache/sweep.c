@@ -11,6 +11,12 @@
  * the slow path. All others keep what they have, in the kernel too, whatever number
  * of routes change a second.
  *
+ * That takes seconds with millions of connections. Flows by a neighbour that is lost as
+ * a next hop need not wait for it: its adjacency gets another generation, here and in
+ * the kernel, which is one write however many they are, and each of them asks the
+ * routes with its next packet. So do those by an interface without a link, whose
+ * adjacencies are not usable.
+ *
  * A sweep passes all connections. Changes that come meanwhile make another one due,
  * so each connection is looked at behind each change, once for as many of them as
  * there were by then. A slice takes some ten microseconds, and there is one a
@@ -131,16 +137,37 @@ static uint64_t version(const struct flowcache *s)
 	return s->routes_version != NULL ? atomic_load_explicit(s->routes_version, memory_order_acquire) : 0;
 }
 
-void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version)
+void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version, const struct lost_hops *lost)
 {
 	s->routes_version = routes_version;
 	s->routes_seen = version(s);
+	s->lost = lost;
+	s->n_lost_seen = lost != NULL ? lost_hops_count(lost) : 0;
+}
+
+void flowcache_leave_lost(struct flowcache *s)
+{
+	uint64_t n = lost_hops_count(s->lost);
+	bool all = n - s->n_lost_seen > LOST_HOPS;
+
+	for (; s->n_lost_seen < n && !all; s->n_lost_seen++) {
+		uint32_t ifindex, addr;
+
+		all = !lost_hops_get(s->lost, s->n_lost_seen, &ifindex, &addr);
+		if (!all)
+			ip_adjacency_lost(s->ip, ifindex, addr);
+	}
+	if (all)
+		flowcache_invalidate_all(s);
+	s->n_lost_seen = n;
 }
 
 void flowcache_expire(struct flowcache *s)
 {
 	uint64_t now = s->env->now;
 
+	if (flowcache_has_lost(s))
+		flowcache_leave_lost(s);
 	if (now < flowcache_next_deadline(s))
 		return;
 	if (!s->sweeping) {
@@ -154,5 +181,7 @@ void flowcache_expire(struct flowcache *s)
 
 uint64_t flowcache_next_deadline(const struct flowcache *s)
 {
+	if (flowcache_has_lost(s))
+		return 0;
 	return s->sweeping || version(s) != s->routes_seen ? s->next_slice_ns : TIME_NEVER;
 }

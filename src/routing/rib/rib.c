@@ -96,6 +96,7 @@ void rib_release(struct rib *r)
 	free(r->by_prefix.bucket);
 	free(r->by_exit.bucket);
 	free(r->gateways);
+	free(r->lost);
 	free(r->is_dirty);
 	free(r->dirty);
 	free(r->table);
@@ -144,6 +145,8 @@ static struct rib_table *table_get(struct rib *r, uint16_t zone)
 		if (r->down >> k & 1)
 			(void)fib_link(made.fib, k, false);
 	}
+	for (size_t k = 0; k < r->n_lost && made.fib != NULL; k++)
+		(void)fib_neighbour(made.fib, r->lost[k].ifindex, &r->lost[k].addr, false);
 	memmove(&r->table[i + 1], &r->table[i], (r->n_tables - i) * sizeof(*r->table));
 	r->table[i] = made;
 	r->n_tables++;
@@ -599,12 +602,42 @@ bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up)
 	return follow(r, any);
 }
 
+/* False when it was so already, or without memory to note it. */
+static bool note_lost(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
+{
+	size_t i = 0;
+
+	while (i < r->n_lost && (r->lost[i].ifindex != ifindex || !ip_addr_equal(&r->lost[i].addr, addr)))
+		i++;
+	if ((i == r->n_lost) == up)
+		return false;
+	if (up) {
+		r->lost[i] = r->lost[--r->n_lost];
+		return true;
+	}
+	if (r->n_lost == r->lost_cap) {
+		struct rib_lost *bigger = realloc(r->lost, (2 * r->lost_cap + 8) * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return false;
+		r->lost = bigger;
+		r->lost_cap = 2 * r->lost_cap + 8;
+	}
+	r->lost[r->n_lost++] = (struct rib_lost){ ifindex, *addr };
+	return true;
+}
+
 bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
 {
 	bool any = false;
 
+	if (!note_lost(r, ifindex, addr, up))
+		return false;
 	for (uint32_t i = 0; i < r->n_tables && r->use == RIB_FORWARDS; i++)
 		any |= fib_neighbour(r->table[i].fib, ifindex, addr, up) > 0;
+	/* Behind the FIBs: whoever hears of it finds the other way. */
+	if (any && !up)
+		lost_hops_tell(&r->told, ifindex, addr->v4);
 	return follow(r, any);
 }
 
@@ -613,6 +646,11 @@ bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr
 const _Atomic(uint64_t) *rib_version(const struct rib *r)
 {
 	return &r->version;
+}
+
+const struct lost_hops *rib_lost_hops(const struct rib *r)
+{
+	return &r->told;
 }
 
 bool rib_grace_begin(struct rib *r)

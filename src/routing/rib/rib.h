@@ -24,6 +24,7 @@
 
 #include "base/addr.h"
 #include "stack/ip/fib.h"
+#include "stack/ip/lost_hops.h"
 
 enum rib_source {
 	RIB_LOCAL,                   /* our addresses and their broadcast addresses: distance 0 */
@@ -81,9 +82,9 @@ int rib_unset(struct rib *r, const struct rib_route *route);
 /* What was set and unset is in force. 0, or -ENOMEM: what found no memory is tried again by the next call. */
 int rib_flush(struct rib *r);
 
-/* The link of an interface, or a neighbour, came or went. A write for each group of routes that is concerned, whatever
- * the number of prefixes; prefixes that need a third way are seen to by rib_work, the first thousand at once. True
- * when a FIB has changed. */
+/* The link of an interface, or a neighbour as a next hop, came or went, and so it is until it changes again. A write
+ * for each group of routes that is concerned, whatever the number of prefixes; prefixes that need a third way are seen
+ * to by rib_work, the first thousand at once. True when a FIB has changed. */
 bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up);
 bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up);
 /* Goes on with what a change of a link or of a gateway has left, for so many prefixes. True when there is more. */
@@ -106,6 +107,8 @@ const struct fib *rib_fib_hold(struct rib *r, uint16_t zone);
 void rib_fib_release(struct rib *r, uint16_t zone);
 /* Moves on with each change that is in force. Any thread. */
 const _Atomic(uint64_t) *rib_version(const struct rib *r);
+/* The neighbours that were lost while routes went by them: flows need not wait for a look at all. Any thread. */
+const struct lost_hops *rib_lost_hops(const struct rib *r);
 /* All FIBs: begins a grace, one at a time; it is over. True: there is something to be reclaimed. */
 bool rib_grace_begin(struct rib *r);
 void rib_grace_over(struct rib *r);
@@ -116,6 +119,7 @@ struct rib_info {
 	struct rib_route route;             /* with the gateway as it is resolved, of several paths the first */
 	bool resolved;                      /* it leads somewhere */
 	bool link_down;                     /* its interface has no link */
+	bool dead;                          /* its neighbours are lost (rib_neighbour_changed) */
 	bool active;                        /* packets go by it */
 	uint64_t named;                     /* bits: interfaces that it names */
 	uint32_t n_ways;                    /* several: */
@@ -128,6 +132,8 @@ size_t rib_n_of(const struct rib *r, enum rib_source source);
 bool rib_has(const struct rib *r, const struct rib_route *route);
 /* What a prefix of a zone is called. */
 uint64_t rib_prefix_name(const struct rib_route *route);
+/* The i-th of the neighbours that are lost. False when there are no more. */
+bool rib_lost(const struct rib *r, size_t i, uint32_t *ifindex, struct ip_addr *addr);
 /* All of them by zone, address and length, to be freed; then the routes of each, the best first, as they are by then.
  * NULL without memory. */
 uint64_t *rib_prefixes(const struct rib *r, size_t *n);

@@ -59,6 +59,12 @@ struct rib_hash {
 	uint32_t n_buckets;
 };
 
+/* A neighbour that nothing leaves by. */
+struct rib_lost {
+	uint32_t ifindex;
+	struct ip_addr addr;
+};
+
 struct rib {
 	enum rib_use use;
 	uint32_t n_holders;
@@ -68,7 +74,12 @@ struct rib {
 	struct pool prefixes, records, exits;
 	size_t n_of[N_RIB_SOURCES]; /* records */
 	struct rib_hash by_prefix, by_exit;
-	uint64_t down;      /* bits: interfaces without a link */
+	uint64_t down; /* bits: interfaces without a link */
+	struct rib_lost *lost;
+	size_t n_lost, lost_cap;
+	/* Workers look at it with each batch, so it shares no line with what this thread writes. */
+	uint8_t apart[64];
+	struct lost_hops told;
 	uint32_t *gateways; /* how many there are, by the upper 16 bits */
 	uint32_t n_gateways;
 	uint32_t *dirty; /* keys' numbers: prefixes whose routes have changed */

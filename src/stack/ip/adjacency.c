@@ -71,6 +71,14 @@ void ip_adjacency_installed(struct ip_stack *s, uint32_t index)
 	s->neigh->adjacency[index].installed = true;
 }
 
+void ip_adjacency_lost(struct ip_stack *s, uint32_t ifindex, uint32_t addr)
+{
+	const struct neigh *n = neigh_find(s->neigh, ifindex, addr);
+
+	if (n != NULL)
+		neigh_void(s->neigh, neigh_index(s->neigh, n));
+}
+
 bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct fib_route *route,
 			const struct ip_flow *f)
 {

@@ -5,8 +5,8 @@
  * A flow cache entry keeps the number and never the bytes, so a neighbour's new
  * Ethernet address is one write here and touches no flow. The number is that of
  * the neighbour's entry. Whoever keeps a number keeps its generation too, which
- * moves on when a number that was installed is given to another neighbour: what was
- * kept before is void then, and nothing else is.
+ * moves on when a number that was installed is given to another neighbour, or the
+ * neighbour is lost as a next hop: what was kept before is void then, and nothing else is.
  */
 #ifndef YG_STACK_IP_ADJACENCY_H
 #define YG_STACK_IP_ADJACENCY_H
@@ -43,6 +43,9 @@ void ip_adjacency_used(struct ip_stack *s, uint32_t index);
 /* From here on somebody may hold the number: it gets another generation, and the slot is told GONE, before another
  * neighbour gets it. */
 void ip_adjacency_installed(struct ip_stack *s, uint32_t index);
+/* The next hop is lost: whatever is held of its number is void, and flows by it take the slow path. The neighbour is as
+ * before, and who still has no other way goes on by it. */
+void ip_adjacency_lost(struct ip_stack *s, uint32_t ifindex, uint32_t addr);
 /* A packet of this flow, which has that route, would leave by it. */
 bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct fib_route *route,
 			const struct ip_flow *f);
@@ -51,8 +54,8 @@ bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct f
 void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p);
 
 /* Slot: the adjacency is not what it was (address, device, usable, stale). GONE: the number will be given to another
- * neighbour; whoever holds it with the generation before holds nothing any more. When the generation is 0 it has come
- * round: then nobody may hold it with any. */
+ * neighbour, or this one is lost; whoever holds it with the generation before holds nothing any more. When the
+ * generation is 0 it has come round: then nobody may hold it with any. */
 enum ip_adjacency_change { IP_ADJACENCY_CHANGED, IP_ADJACENCY_GONE };
 typedef void ip_adjacency_fn(void *ctx, uint32_t index, enum ip_adjacency_change change);
 

@@ -100,6 +100,8 @@ struct neigh *neigh_make(struct neigh_table *t, uint32_t ifindex, uint32_t addr)
 /* The same for p, whose neighbour nobody knows: within what its sender, its link and all that is unknown may have of
  * the table. NULL, and *why. */
 struct neigh *neigh_make_for(struct neigh_table *t, const struct packet *p, enum drop_reason *why);
+/* Of the flow cache entries, those that hold this number are void, and no others. */
+void neigh_void(struct neigh_table *t, uint32_t index);
 /* The entry holds no packets any more. */
 void neigh_remove(struct neigh_table *t, struct neigh *n);
 /* Changes the state and keeps the list of those that may give way. */

@@ -178,11 +178,12 @@ void neigh_set_state(struct neigh_table *t, struct neigh *n, enum neigh_state st
 		queue_newest(t, n);
 }
 
-/* Of the flow cache entries, those that hold this number are void, and no others. */
-static void give_away(struct neigh_table *t, uint32_t index)
+void neigh_void(struct neigh_table *t, uint32_t index)
 {
 	struct ip_adjacency *a = &t->adjacency[index];
 
+	if (!a->installed)
+		return;
 	a->installed = false;
 	a->generation = (uint8_t)((a->generation + 1u) % IP_ADJACENCY_GENERATIONS);
 	neigh_tell_changed(t, index, IP_ADJACENCY_GONE);
@@ -202,8 +203,7 @@ static struct neigh *make(struct neigh_table *t, uint32_t ifindex, uint32_t addr
 	struct neigh *n = neigh_at(t, index);
 	uint32_t *head = bucket_of(t, ifindex, addr);
 
-	if (t->adjacency[index].installed)
-		give_away(t, index);
+	neigh_void(t, index);
 	*n = (struct neigh){ .ifindex = ifindex,
 			     .addr = addr,
 			     .in_use = true,

@@ -314,6 +314,21 @@ static bool step_route_del(struct replay *r, const char *line)
 	return change_route(r, line, CORE_ROUTE_UNSET);
 }
 
+static bool step_next_hop(struct replay *r, const char *line)
+{
+	struct core_api e = { .gateway = r->gateway };
+	struct journal_words w = step_words(r, line);
+	uint32_t i = read_interface(&w), addr = (uint32_t)journal_number(&w, 1, UINT32_MAX);
+	bool up = journal_number(&w, 0, 1) != 0;
+
+	if (!journal_words_end(&w))
+		return false;
+	gateway_set_time(r->gateway, r->now);
+	core_api_change_next_hop(&e, r->snap->core.rib, i, addr, up);
+	gateway_settle_routes(r->gateway);
+	return true;
+}
+
 static bool step_tx(struct replay *r, const char *line)
 {
 	replay_fail(r, "journal line %" PRIu64 ": \"%.60s\" was sent then, and is not now", r->line_no, line);
@@ -346,6 +361,7 @@ static const struct {
 	{ "end", step_end },
 	{ "route", step_route },
 	{ "route-del", step_route_del },
+	{ "next-hop", step_next_hop },
 	{ "stop", step_stop },
 };
 

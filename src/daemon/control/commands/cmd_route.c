@@ -14,10 +14,11 @@
 #define SLICE 256
 
 static const struct out_column route_columns[] = {
-	{ "dst", NULL, OUT_PREFIX }, { "type", NULL, OUT_TEXT },       { "gateway", NULL, OUT_IP4 },
-	{ "dev", NULL, OUT_TEXT },   { "source", NULL, OUT_TEXT },     { "prefsrc", NULL, OUT_IP4 },
-	{ "metric", NULL, OUT_U64 }, { "distance", NULL, OUT_U64 },    { "active", NULL, OUT_YES_NO },
-	{ "zone", NULL, OUT_U64 },   { "linkdown", NULL, OUT_YES_NO }, { "nexthops", NULL, OUT_TEXT },
+	{ "dst", NULL, OUT_PREFIX },  { "type", NULL, OUT_TEXT },       { "gateway", NULL, OUT_IP4 },
+	{ "dev", NULL, OUT_TEXT },    { "source", NULL, OUT_TEXT },     { "prefsrc", NULL, OUT_IP4 },
+	{ "metric", NULL, OUT_U64 },  { "distance", NULL, OUT_U64 },    { "active", NULL, OUT_YES_NO },
+	{ "zone", NULL, OUT_U64 },    { "linkdown", NULL, OUT_YES_NO }, { "nexthops", NULL, OUT_TEXT },
+	{ "dead", NULL, OUT_YES_NO },
 };
 
 static const char *const route_types[] = {
@@ -60,6 +61,8 @@ static void route_line(const struct out_value *row, char *buf, size_t len)
 		text_add(&t, " zone %llu", (unsigned long long)row[9].u64);
 	if (row[10].yes)
 		text_add(&t, " linkdown");
+	if (row[12].yes)
+		text_add(&t, " dead");
 	if (!row[8].yes)
 		text_add(&t, " inactive");
 	for (const char *at = row[11].absent ? NULL : row[11].text; at != NULL;) {
@@ -111,6 +114,7 @@ static void route_row(struct command_call *c, const struct rib_info *info)
 			   OUT_U(r->zone),
 			   OUT_Y(info->link_down),
 			   next_hops(c, info, ways, sizeof(ways)),
+			   OUT_Y(info->dead),
 		   });
 }
 
@@ -183,7 +187,7 @@ static const struct arg_option route_options[] = {
 const struct command cmd_route = {
 	.info = {
 		.name = "route",
-		.synopsis = "[-a] [-j]  |  add|replace|del ROUTE  |  --batch FILE [--force]",
+		.synopsis = "[-a] [-j]  |  add|replace|del ROUTE  |  down|up ADDRESS [dev NAME]  |  --batch FILE [--force]",
 		.help = "the routes, where each comes from, and which are in use; and changes of them",
 		.options = route_options,
 		.more = "ROUTE is what stands in the config behind the word `route`; for del, PREFIX [metric N] [zone N].\n"
@@ -191,6 +195,8 @@ const struct command cmd_route = {
 			"keep it, a new start does not. Of the same metric it goes before the config's. `add` refuses one that\n"
 			"is there already, with this prefix, metric and zone; `replace` changes it. Flows whose route has\n"
 			"changed follow within seconds, and no others notice.\n\n"
+			"`down` takes a neighbour out of use as a next hop until it is `up`: its routes are `dead`, and all that\n"
+			"went by it goes the second best way with the next packet, however much that is.\n\n"
 			"A line of FILE is a change (`add 10.9.0.0/16 via 203.0.113.9`), empty, or a comment (#). They are\n"
 			"in force as they are read, many at a time.",
 		.example = "  yangguan route\n  default via 203.0.113.254 dev wan0 proto static\n"

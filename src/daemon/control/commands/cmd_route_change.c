@@ -259,6 +259,52 @@ int cmd_route_line(struct command_call *c, const char *line)
 	return good || args_has(&c->args, "force") ? COMMAND_WAIT : batch_done(c, false);
 }
 
+/* --- a neighbour as next hop --- */
+
+static bool find_neighbour(struct command_call *c, uint32_t *ifindex, uint32_t *addr)
+{
+	const char *const *word = c->args.word;
+	const struct ip_config *ip = ip_stack_config(c->target->ip);
+
+	if ((c->args.n_words != 2 && (c->args.n_words != 4 || strcmp(word[2], "dev") != 0)) ||
+	    ip4_parse(word[1], strlen(word[1]), addr) != strlen(word[1])) {
+		command_error(c, "route: %s ADDRESS [dev NAME]\n", word[0]);
+		return false;
+	}
+	*ifindex = c->args.n_words == 4 ? interface_by_name(ip, word[3]) : 0;
+	if (c->args.n_words == 4 && *ifindex == 0) {
+		command_error(c, "route: no interface of the config is called \"%.40s\"\n", word[3]);
+		return false;
+	}
+	struct fib_nexthop nh = rib_ask(rib_of(c), 0, *addr);
+
+	if (*ifindex == 0 && nh.kind == FIB_UNICAST && nh.gateway.v4 == 0)
+		*ifindex = nh.ifindex;
+	if (*ifindex == 0)
+		command_error(c, "route: %s is on no prefix of an interface of zone 0: say dev NAME\n", word[1]);
+	return *ifindex != 0;
+}
+
+static int change_hop(struct command_call *c, bool up)
+{
+	uint32_t ifindex, addr;
+
+	if (!find_neighbour(c, &ifindex, &addr))
+		return EXIT_USAGE;
+	switch (c->target->change_next_hop(c->target->ctx, ifindex, addr, up)) {
+	case 0:
+		return EXIT_OK;
+	case -EALREADY:
+		command_error(c, "route: %s on %s is %s already\n", c->args.word[1], target_ifname(c->target, ifindex),
+			      up ? "up" : "down");
+		break;
+	default:
+		command_error(c, "route: %u neighbours are down already\n", CONTROL_DEAD_HOPS_MAX);
+		break;
+	}
+	return EXIT_FAILED;
+}
+
 /* --- one --- */
 
 static int one(struct command_call *c)
@@ -269,8 +315,11 @@ static int one(struct command_call *c)
 	struct text t = text_of(text, sizeof(text));
 	struct rib_route route;
 
+	if (strcmp(word, "down") == 0 || strcmp(word, "up") == 0)
+		return change_hop(c, strcmp(word, "up") == 0);
 	if (k == N_CHANGES) {
-		command_error(c, "route: \"%.40s\" is not add, replace or del (see: yangguan route --help)\n", word);
+		command_error(c, "route: \"%.40s\" is not add, replace, del, down or up (see: yangguan route --help)\n",
+			      word);
 		return EXIT_USAGE;
 	}
 	for (size_t i = 1; i < c->args.n_words; i++)

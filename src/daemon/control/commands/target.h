@@ -24,6 +24,7 @@ _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 
 #define CONTROL_CORES_MAX 64
 #define CONTROL_RUNTIME_ROUTES_MAX (2u << 20)
+#define CONTROL_DEAD_HOPS_MAX 64u
 
 /* The rooms of one worker. Read and changed only inside `call` to that worker, but for the config that ip_stack_config
  * returns: that is const, the same for all, and only the control thread swaps it. Rules and hooks are the same in all,
@@ -93,6 +94,9 @@ struct control_target {
 	int (*set_route)(void *ctx, const struct rib_route *route);
 	int (*unset_route)(void *ctx, const struct rib_route *route);
 	int (*flush_routes)(void *ctx);
+	/* Routes go by this neighbour no more, or again: at once. 0, -EALREADY or -ENOSPC (CONTROL_DEAD_HOPS_MAX).
+	 * Control thread. */
+	int (*change_next_hop)(void *ctx, uint32_t ifindex, uint32_t addr, bool up);
 	/* The driver behind an interface as `run` chose it; "" when there is none. */
 	const char *(*driver)(void *ctx, uint32_t ifindex);
 	/* "native, copy" and the like, "" where a driver has but one; and one sentence: why this driver. May be NULL.
