@@ -45,12 +45,13 @@ static const struct arg_option lab_options[] = {
 	{ 0, "kernel", NULL, "the same lab with Linux and nft as the gateway, to compare" },
 	{ 0, "driver", "DRIVER",
 	  "the driver of the gateway's devices: auto, af_packet; with root also tc, xdp, xdp_generic" },
+	{ 0, "record", "DIR", "make DIR and store there what the gateway does, for `yangguan replay --explain DIR`" },
 	{ 0 },
 };
 
 const struct command_info lab_info = {
 	.name = "lab",
-	.synopsis = "[--check] [--kernel] [--driver DRIVER] | sh HOST [COMMAND...]",
+	.synopsis = "[--check] [--kernel] [--driver DRIVER] [--record DIR] | sh HOST [COMMAND...]",
 	.help = "see the gateway at work: clients and a server in namespaces of their own, real programs on them",
 	.options = lab_options,
 	.more = "Needs no root where the kernel lets ordinary users make namespaces, touches nothing outside them, "
@@ -61,6 +62,8 @@ const struct command_info lab_info = {
 		"command, on a host of the running lab: client1, client2, gateway, server or switch. Exit status with\n"
 		"--check: 0 if all hold, 1 if one does not, 2 if the lab could not be made.",
 	.example = "  yangguan lab --check\n"
+		   "  yangguan lab --record /tmp/walk         then, when it has ended: yangguan replay --explain "
+		   "/tmp/walk\n"
 		   "  yangguan lab sh client1 curl http://server/",
 };
 
@@ -196,7 +199,11 @@ static void print_hints(const struct lab *lab)
 		printf("    %s lab sh gateway conntrack -L\n", program);
 	for (size_t i = 0; i < ARRAY_LEN(yangguan) && lab->options.forwarder != LAB_KERNEL; i++)
 		printf("    %s lab sh %s\n", program, yangguan[i]);
-	printf("Ctrl-C ends it and takes everything away.\n");
+	if (lab->options.record)
+		printf("What the gateway does is recorded: when the lab has ended, see each packet's walk with\n"
+		       "    %s replay --explain %s\n",
+		       program, lab->options.record);
+	printf("Ctrl-C ends it and takes everything away%s.\n", lab->options.record ? ", but the recording" : "");
 	fflush(stdout);
 }
 
@@ -333,6 +340,27 @@ static int run_lab(const struct lab_options *options)
 	return status;
 }
 
+/* The whole path of what --record names, which the lab can reach. NULL after a sentence; freed by nobody. */
+static const char *record_path(const char *given)
+{
+	const char *slash = strrchr(given, '/');
+	char *parent = slash == NULL   ? strdup(".")
+		       : slash > given ? strndup(given, (size_t)(slash - given))
+				       : strdup("/");
+	char *whole = parent ? realpath(parent, NULL) : NULL, *path = NULL;
+
+	if (!whole)
+		fprintf(stderr, "yangguan lab: --record %s: %s\n", given, strerror(errno));
+	else if (strcmp(whole, "/run") == 0 || strncmp(whole, "/run/", 5) == 0)
+		fprintf(stderr, "yangguan lab: --record %s: the lab has a /run of its own; name another place\n",
+			given);
+	else if (asprintf(&path, "%s/%s", strcmp(whole, "/") == 0 ? "" : whole, slash ? slash + 1 : given) < 0)
+		path = NULL;
+	free(whole);
+	free(parent);
+	return path;
+}
+
 int lab_main(int argc, char **argv)
 {
 	struct lab_options options = { .mode = LAB_STAY, .forwarder = LAB_YANGGUAN };
@@ -361,5 +389,11 @@ int lab_main(int argc, char **argv)
 		options.forwarder = LAB_KERNEL;
 	options.ordinary_user = geteuid() != 0;
 	options.driver = args_value(&args, "driver");
+	if (args_value(&args, "record") && options.forwarder == LAB_KERNEL) {
+		fprintf(stderr, "yangguan lab: --record is of our own gateway, and --kernel has Linux's\n");
+		return EXIT_TROUBLE;
+	}
+	if (args_value(&args, "record") && !(options.record = record_path(args_value(&args, "record"))))
+		return EXIT_TROUBLE;
 	return tools_are_there(&options) ? run_lab(&options) : EXIT_TROUBLE;
 }

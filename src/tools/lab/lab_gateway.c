@@ -139,8 +139,9 @@ static int wait_ready(struct lab *lab)
 
 int lab_gateway_start(struct lab *lab)
 {
+	const char *record = lab->options.record;
 	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): a path of two strings */
-	static const char *const argv[] = { "yangguan", "run", "-c", CONFIG_PATH, NULL };
+	const char *const argv[] = { "yangguan", "run", "-c", CONFIG_PATH, record ? "--record" : NULL, record, NULL };
 	FILE *file;
 
 	if (lab->options.forwarder == LAB_KERNEL)

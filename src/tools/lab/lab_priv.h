@@ -42,6 +42,7 @@ struct lab_options {
 	enum lab_forwarder forwarder;
 	bool ordinary_user;  /* outside; inside the lab everybody is root */
 	const char *driver;  /* NULL: the config says nothing of it */
+	const char *record;  /* a whole path, for `run --record`; NULL: nothing is recorded */
 	const char *program; /* what to type for this program in another terminal */
 };
 
