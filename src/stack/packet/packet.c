@@ -10,8 +10,9 @@
  *
  * What always holds of a packet in use: buf is not NULL, and exactly one of
  * these is true: buf_index names a pool buffer, or the bytes are lent and
- * buf_index is POOL_NONE. The descriptor of a freed packet has buf NULL, and so
- * a second free is noticed.
+ * buf_index is POOL_NONE. Only a buffer made by packet_buffer_alloc may be shared, and
+ * only what packet_share makes shares it: others never look at the counts. The descriptor of a freed packet has buf
+ * NULL, and so a second free is noticed.
  *
  * A frame that needs a small buffer gets a large one when the small ones are
  * used up: better to spend it than to lose the frame.
@@ -30,6 +31,8 @@ struct packet_pool {
 	struct pool packets;
 	struct pool small;
 	struct pool large;
+	/* Of shared buffers: how many have them, less one. */
+	uint16_t *small_shares, *large_shares;
 	struct packet_conn_slots conn;
 	struct trace_slot trace;
 };
@@ -45,8 +48,16 @@ struct packet_pool *packet_pool_create(const struct packet_pool_config *cfg)
 		goto fini_packets;
 	if (pool_init(&pool->large, cfg->n_large, PACKET_LARGE_BYTES, CACHE_LINE) != 0)
 		goto fini_small;
+	pool->small_shares = calloc(cfg->n_small, sizeof(*pool->small_shares));
+	pool->large_shares = calloc(cfg->n_large, sizeof(*pool->large_shares));
+	if (pool->small_shares == NULL || pool->large_shares == NULL)
+		goto free_shares;
 	return pool;
 
+free_shares:
+	free(pool->large_shares);
+	free(pool->small_shares);
+	pool_fini(&pool->large);
 fini_small:
 	pool_fini(&pool->small);
 fini_packets:
@@ -60,6 +71,8 @@ void packet_pool_destroy(struct packet_pool *pool)
 {
 	if (pool == NULL)
 		return;
+	free(pool->large_shares);
+	free(pool->small_shares);
 	pool_fini(&pool->large);
 	pool_fini(&pool->small);
 	pool_fini(&pool->packets);
@@ -76,19 +89,11 @@ uint32_t packet_pool_capacity(const struct packet_pool *pool)
 	return pool->packets.cap;
 }
 
-/* A pool buffer for a frame behind the headroom. */
-struct buffer {
-	uint8_t *bytes;
-	uint32_t len;
-	uint32_t index;
-	bool large;
-};
-
-static bool buffer_alloc(struct packet_pool *pool, uint32_t frame_len, struct buffer *b)
+bool packet_buffer_alloc(struct packet_pool *pool, uint32_t len, struct packet_buffer *b)
 {
-	if (frame_len > PACKET_LARGE_BYTES - PACKET_HEADROOM)
+	if (len > PACKET_LARGE_BYTES)
 		return false;
-	b->large = frame_len > PACKET_SMALL_BYTES - PACKET_HEADROOM;
+	b->large = len > PACKET_SMALL_BYTES;
 	b->index = b->large ? POOL_NONE : pool_alloc(&pool->small);
 	if (b->index == POOL_NONE) {
 		b->large = true;
@@ -104,6 +109,48 @@ static bool buffer_alloc(struct packet_pool *pool, uint32_t frame_len, struct bu
 static void buffer_free(struct packet_pool *pool, uint32_t index, bool large)
 {
 	pool_free(large ? &pool->large : &pool->small, index);
+}
+
+static uint16_t *shares_of(const struct packet_pool *pool, uint32_t index, bool large)
+{
+	return (large ? pool->large_shares : pool->small_shares) + index;
+}
+
+static void buffer_put(struct packet_pool *pool, uint32_t index, bool large)
+{
+	uint16_t *shares = shares_of(pool, index, large);
+
+	if (*shares == 0)
+		buffer_free(pool, index, large);
+	else
+		(*shares)--;
+}
+
+void packet_buffer_put(struct packet_pool *pool, const struct packet_buffer *b)
+{
+	buffer_put(pool, b->index, b->large);
+}
+
+bool packet_buffer_is_own(const struct packet_pool *pool, const struct packet_buffer *b)
+{
+	return *shares_of(pool, b->index, b->large) == 0;
+}
+
+struct packet_buffer packet_buffer_at(const struct packet_pool *pool, uint32_t index, bool large)
+{
+	return (struct packet_buffer){
+		.bytes = pool_at(large ? &pool->large : &pool->small, index),
+		.len = large ? PACKET_LARGE_BYTES : PACKET_SMALL_BYTES,
+		.index = index,
+		.large = large,
+	};
+}
+
+/* A pool buffer for a frame behind the headroom. */
+static bool buffer_alloc(struct packet_pool *pool, uint32_t frame_len, struct packet_buffer *b)
+{
+	return frame_len <= PACKET_LARGE_BYTES - PACKET_HEADROOM &&
+	       packet_buffer_alloc(pool, frame_len + PACKET_HEADROOM, b);
 }
 
 /* A descriptor in its first state, without bytes. Constant sizes of a line each, which compilers write as a few vector
@@ -122,13 +169,14 @@ static struct packet *descriptor_alloc(struct packet_pool *pool)
 	return p;
 }
 
-static void use_buffer(struct packet *p, const struct buffer *b)
+static void use_buffer(struct packet *p, const struct packet_buffer *b)
 {
 	p->buf = b->bytes;
 	p->buf_len = b->len;
 	p->off = PACKET_HEADROOM;
 	p->buf_index = b->index;
 	p->buf_large = b->large;
+	p->buf_shared = false;
 	p->release = NULL;
 	p->release_ctx = NULL;
 	p->release_cookie = 0;
@@ -136,7 +184,7 @@ static void use_buffer(struct packet *p, const struct buffer *b)
 
 struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len)
 {
-	struct buffer b;
+	struct packet_buffer b;
 	if (!buffer_alloc(pool, frame_len, &b))
 		return NULL;
 	struct packet *p = descriptor_alloc(pool);
@@ -148,6 +196,24 @@ struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len)
 	memset((uint8_t *)p + PACKET_CLEARED, 0, sizeof(*p) - PACKET_CLEARED);
 	use_buffer(p, &b);
 	p->len = frame_len;
+	return p;
+}
+
+struct packet *packet_share(struct packet_pool *pool, const struct packet_buffer *b, uint32_t off, uint32_t len)
+{
+	uint16_t *shares = shares_of(pool, b->index, b->large);
+
+	assert(off <= b->len && len <= b->len - off);
+	if (YG_UNLIKELY(*shares == UINT16_MAX))
+		return NULL;
+	struct packet *p = descriptor_alloc(pool);
+	if (p == NULL)
+		return NULL;
+	use_buffer(p, b);
+	p->off = off;
+	p->len = len;
+	p->buf_shared = true;
+	(*shares)++;
 	return p;
 }
 
@@ -173,7 +239,7 @@ bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p)
 {
 	if (p->buf_index != POOL_NONE)
 		return true;
-	struct buffer b;
+	struct packet_buffer b;
 	if (!buffer_alloc(pool, p->len, &b))
 		return false;
 	memcpy(b.bytes + PACKET_HEADROOM, packet_frame(p), p->len);
@@ -188,7 +254,7 @@ struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *
 	struct packet *like = packet_alloc(pool, frame_len);
 	if (like == NULL)
 		return NULL;
-	struct buffer b = { like->buf, like->buf_len, like->buf_index, like->buf_large };
+	struct packet_buffer b = { like->buf, like->buf_len, like->buf_index, like->buf_large };
 	uint32_t index = like->index;
 	*like = *p;
 	like->index = index;
@@ -250,7 +316,9 @@ void packet_free(struct packet_pool *pool, struct packet *p)
 	assert(pool_at(&pool->packets, p->index) == (void *)p && "a packet goes back to its own pool");
 	if (p->conn_unconfirmed && pool->conn.put != NULL)
 		pool->conn.put(pool->conn.ctx, p);
-	if (p->buf_index != POOL_NONE)
+	if (p->buf_index != POOL_NONE && YG_UNLIKELY(p->buf_shared))
+		buffer_put(pool, p->buf_index, p->buf_large);
+	else if (p->buf_index != POOL_NONE)
 		buffer_free(pool, p->buf_index, p->buf_large);
 	else if (p->release != NULL)
 		p->release(p->release_ctx, p->release_cookie);

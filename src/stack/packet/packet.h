@@ -99,7 +99,8 @@ struct packet {
 	uint16_t l4_off; /* likewise */
 	uint16_t reason; /* enum drop_reason with VERDICT_DROP */
 	uint8_t verdict; /* enum packet_verdict */
-	bool buf_large;
+	bool buf_large : 1;
+	bool buf_shared : 1; /* others may have the pool buffer too: its bytes are not written (packet_share) */
 
 	/* --- the second line --- */
 
@@ -193,6 +194,25 @@ struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
 struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off,
 				   uint32_t frame_len, void (*release)(void *ctx, uint64_t cookie), void *ctx,
 				   uint64_t cookie);
+/* A pool buffer without a packet, for bytes that packets are made around more than once (what TCP sends and may send
+ * again). It is counted by those who have it, and free when the last has put it. */
+struct packet_buffer {
+	uint8_t *bytes;
+	uint32_t len; /* all of it; there is no headroom but what its owner leaves */
+	uint32_t index;
+	bool large;
+};
+/* len: at least so many bytes. False when there is none. */
+bool packet_buffer_alloc(struct packet_pool *pool, uint32_t len, struct packet_buffer *b);
+void packet_buffer_put(struct packet_pool *pool, const struct packet_buffer *b);
+/* Nobody else has it: its bytes may be written. */
+bool packet_buffer_is_own(const struct packet_pool *pool, const struct packet_buffer *b);
+/* One that packet_buffer_alloc gave, by its number. */
+struct packet_buffer packet_buffer_at(const struct packet_pool *pool, uint32_t index, bool large);
+/* A packet around len bytes at off, which has the buffer too from here on. Headers in it that others may have written
+ * are as they are. NULL without a descriptor. */
+struct packet *packet_share(struct packet_pool *pool, const struct packet_buffer *b, uint32_t off, uint32_t len);
+
 /* Moves external bytes into a pool buffer and lets go of them. False, and the
  * packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);

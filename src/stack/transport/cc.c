@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The congestion controls by name, and HyStart++ (RFC 9406), which ends slow start
+ * when the round trip grows: before the queue on the way is full, and so before
+ * anything is lost. It goes on slower for some rounds first, in case it was noise.
+ */
+#include "stack/transport/cc_priv.h"
+
+const struct cc_ops *const cc_all[] = { &cc_cubic, &cc_newreno, NULL };
+
+const struct cc_ops *cc_find(const char *name)
+{
+	for (uint32_t i = 0; cc_all[i] != NULL; i++)
+		if (strcmp(cc_all[i]->name, name) == 0)
+			return cc_all[i];
+	return NULL;
+}
+
+/* RFC 9406 section 4.3. */
+#define MIN_RTT_THRESH (4 * NS_PER_MS)
+#define MAX_RTT_THRESH (16 * NS_PER_MS)
+#define N_RTT_SAMPLE 8u
+#define CSS_GROWTH_DIVISOR 4u
+#define CSS_ROUNDS 5u
+#define GROWTH_LIMIT 8u /* segments an acknowledgement, of what is not paced */
+
+void hystart_init(struct hystart *h)
+{
+	*h = (struct hystart){ .last_min_rtt = UINT64_MAX, .round_min_rtt = UINT64_MAX };
+}
+
+static void hystart_round(struct hystart *h)
+{
+	h->last_min_rtt = h->round_min_rtt;
+	h->round_min_rtt = UINT64_MAX;
+	h->n_samples = 0;
+	if (h->css_rounds > 0)
+		h->css_rounds++;
+}
+
+static bool rtt_has_grown(const struct hystart *h)
+{
+	if (h->n_samples < N_RTT_SAMPLE || h->round_min_rtt == UINT64_MAX || h->last_min_rtt == UINT64_MAX)
+		return false;
+	uint64_t thresh = max_u64(MIN_RTT_THRESH, min_u64(h->last_min_rtt / 8, MAX_RTT_THRESH));
+
+	return h->round_min_rtt >= h->last_min_rtt + thresh;
+}
+
+void slow_start(struct tcp_conn *c, struct hystart *h, const struct cc_sample *s)
+{
+	uint64_t more = min_u64(s->acked, (uint64_t)GROWTH_LIMIT * c->mss);
+
+	if (s->round_began)
+		hystart_round(h);
+	if (s->rtt != 0 && !h->done) {
+		h->round_min_rtt = min_u64(h->round_min_rtt, s->rtt);
+		h->n_samples++;
+	}
+	if (h->css_rounds == 0) {
+		if (!h->done && rtt_has_grown(h)) {
+			h->css_baseline = h->round_min_rtt;
+			h->css_rounds = 1;
+		}
+	} else if (h->n_samples >= N_RTT_SAMPLE && h->round_min_rtt < h->css_baseline) {
+		h->css_rounds = 0; /* it was noise */
+	} else if (h->css_rounds > CSS_ROUNDS) {
+		c->ssthresh = c->cwnd;
+		h->done = true;
+		h->css_rounds = 0;
+	}
+	if (h->css_rounds > 0)
+		more /= CSS_GROWTH_DIVISOR;
+	c->cwnd += more;
+}

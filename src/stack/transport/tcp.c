@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * TCP as an object, and what sockets ask of it.
+ *
+ * All memory is taken in tcp_create; a pool that is empty is an errno of whoever asks.
+ * What the user does takes effect at the end of his call: one look at what may be
+ * sent, for however many bytes he wrote.
+ *
+ * Next: src/stack/transport/tcp_queue.c for bytes that are written, tcp_output.c
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stack/ip/route.h"
+#include "stack/transport/tcp_input.h"
+#include "stack/transport/tcp_priv.h"
+
+const struct tcp_config tcp_default_config = {
+	.sndbuf = 87040,
+	.sndbuf_max = 4 << 20,
+	.rcvbuf = 131072,
+	.rcvbuf_max = 6 << 20,
+	.port_first = 32768,
+	.port_last = 60999,
+	.syn_retries = 6,
+	.synack_retries = 5,
+	.retries1 = 3,
+	.retries2 = 15,
+	.orphan_retries = 8,
+	.keepalive_probes = 9,
+	.keepalive_time = 7200 * NS_PER_S,
+	.keepalive_interval = 75 * NS_PER_S,
+	.fin_timeout = 60 * NS_PER_S,
+	.time_wait = 60 * NS_PER_S,
+	.rto_min = 200 * NS_PER_MS,
+	.rto_max = 120 * NS_PER_S,
+	.init_cwnd = 10,
+	.timestamps = true,
+	.window_scaling = true,
+	.sack = true,
+	.syncookies = true,
+	.slow_start_after_idle = true,
+	.ecn = 2,
+	.congestion = "cubic",
+};
+
+const char *const tcp_state_names[N_TCP_STATES] = {
+	[TCP_CLOSED] = "UNCONN",         [TCP_LISTEN] = "LISTEN",         [TCP_SYN_SENT] = "SYN-SENT",
+	[TCP_SYN_RECEIVED] = "SYN-RECV", [TCP_ESTABLISHED] = "ESTAB",     [TCP_FIN_WAIT_1] = "FIN-WAIT-1",
+	[TCP_FIN_WAIT_2] = "FIN-WAIT-2", [TCP_CLOSE_WAIT] = "CLOSE-WAIT", [TCP_CLOSING] = "CLOSING",
+	[TCP_LAST_ACK] = "LAST-ACK",     [TCP_TIME_WAIT] = "TIME-WAIT",
+};
+
+const char *const tcp_reason_names[N_TCP_REASONS] = {
+	[TCP_REASON_NONE] = "none",
+	[TCP_REASON_NO_LISTENER] = "no-listener",
+	[TCP_REASON_ABORTED] = "aborted",
+	[TCP_REASON_UNREAD] = "unread-data",
+	[TCP_REASON_DATA_AFTER_CLOSE] = "data-after-close",
+	[TCP_REASON_BAD_ACK] = "bad-ack",
+	[TCP_REASON_SYN_IN_WINDOW] = "syn-in-window",
+	[TCP_REASON_BACKLOG] = "backlog",
+	[TCP_REASON_MEMORY] = "memory",
+	[TCP_REASON_TIMED_OUT] = "timed-out",
+	[TCP_REASON_KEEPALIVE] = "keepalive",
+	[TCP_REASON_RESET] = "reset",
+	[TCP_REASON_REFUSED] = "refused",
+	[TCP_REASON_ICMP] = "icmp",
+	[TCP_REASON_CLOSED] = "closed",
+};
+
+const char *const tcp_counter_names[N_TCP_COUNTERS] = {
+	[TCP_COUNT_IN_SEGMENTS] = "in-segments",
+	[TCP_COUNT_OUT_SEGMENTS] = "out-segments",
+	[TCP_COUNT_RETRANSMITTED] = "retransmitted",
+	[TCP_COUNT_ACTIVE_OPENS] = "active-opens",
+	[TCP_COUNT_PASSIVE_OPENS] = "passive-opens",
+	[TCP_COUNT_CHALLENGE_ACKS] = "challenge-acks",
+	[TCP_COUNT_PAWS_DROPPED] = "paws-dropped",
+	[TCP_COUNT_NO_TIMESTAMP] = "no-timestamp",
+	[TCP_COUNT_OUT_OF_WINDOW] = "out-of-window",
+	[TCP_COUNT_DUPLICATE_BYTES] = "duplicate-bytes",
+	[TCP_COUNT_OUT_OF_ORDER] = "out-of-order",
+	[TCP_COUNT_OUT_OF_ORDER_FULL] = "out-of-order-full",
+	[TCP_COUNT_RCV_PRUNED] = "receive-pruned",
+	[TCP_COUNT_RTOS] = "timeouts",
+	[TCP_COUNT_TLPS] = "loss-probes",
+	[TCP_COUNT_RECOVERIES] = "recoveries",
+	[TCP_COUNT_UNDONE] = "undone",
+	[TCP_COUNT_DSACKS_IN] = "dsacks-in",
+	[TCP_COUNT_DSACKS_OUT] = "dsacks-out",
+	[TCP_COUNT_SACK_DISCARDED] = "sack-discarded",
+	[TCP_COUNT_ZERO_WINDOW_PROBES] = "window-probes",
+	[TCP_COUNT_KEEPALIVES] = "keepalives",
+	[TCP_COUNT_COOKIES_SENT] = "cookies-sent",
+	[TCP_COUNT_COOKIES_TAKEN] = "cookies-taken",
+	[TCP_COUNT_COOKIES_REFUSED] = "cookies-refused",
+	[TCP_COUNT_LISTEN_OVERFLOWED] = "listen-overflowed",
+	[TCP_COUNT_LISTEN_DROPPED] = "listen-dropped",
+	[TCP_COUNT_TIME_WAIT_REUSED] = "time-wait-reused",
+	[TCP_COUNT_TIME_WAIT_EVICTED] = "time-wait-evicted",
+	[TCP_COUNT_NO_SEGMENT] = "no-segment",
+};
+
+static uint32_t or_default(uint32_t v, uint32_t def)
+{
+	return v != 0 ? v : def;
+}
+
+/* --- life --- */
+
+static int init_pools(struct tcp *t, const struct tcp_limits *l)
+{
+	uint32_t n_conns = or_default(l->n_connections, 16384), n_half_open = or_default(l->n_half_open, 16384);
+	uint32_t n_time_wait = or_default(l->n_time_wait, 65536);
+
+	if (pool_init(&t->conns, n_conns, sizeof(struct tcp_conn), 64) != 0 ||
+	    pool_init(&t->half_open, n_half_open, sizeof(struct tcp_half_open), 32) != 0 ||
+	    pool_init(&t->time_wait, n_time_wait, sizeof(struct tcp_time_wait), 64) != 0 ||
+	    pool_init(&t->segments, or_default(l->n_segments, 65536), sizeof(struct tcp_segment), 16) != 0 ||
+	    pool_init(&t->islands, max_u32(n_conns / 8, 16), sizeof(struct tcp_islands), 64) != 0 ||
+	    pool_init(&t->listeners, or_default(l->n_listeners, 1024), sizeof(struct tcp_listener), 64) != 0 ||
+	    tcp_table_init(&t->table, n_conns + n_half_open + n_time_wait) != 0)
+		return -ENOMEM;
+	struct tcp_conn *first = pool_at(&t->conns, 0);
+	struct tcp_half_open *half_open = pool_at(&t->half_open, 0);
+
+	timer_wheel_init(&t->wheel, &first->timer, t->conns.stride, TCP_TICK_NS, t->env->now);
+	timer_wheel_init(&t->half_open_wheel, &half_open->timer, t->half_open.stride, NS_PER_MS, t->env->now);
+	return 0;
+}
+
+struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_limits *limits,
+		       const struct tcp_config *cfg)
+{
+	struct tcp *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->env = env;
+	t->ip = ip;
+	t->cfg = cfg != NULL ? *cfg : tcp_default_config;
+	t->pending = POOL_NONE;
+	t->time_wait_oldest = t->time_wait_newest = POOL_NONE;
+	memset(t->listener_of, 0xff, sizeof(t->listener_of));
+	tcp_secret_init(t);
+	if (init_pools(t, limits) != 0) {
+		tcp_destroy(t);
+		return NULL;
+	}
+	ip_stack_set_protocol(ip, IPPROTO_NR_TCP,
+			      &(struct ip_protocol){ .ctx = t,
+						     .input = tcp_input,
+						     .icmp_error = tcp_icmp_error,
+						     .unreachable = IP_UNREACHABLE_RESET });
+	return t;
+}
+
+void tcp_destroy(struct tcp *t)
+{
+	if (t == NULL)
+		return;
+	ip_stack_set_protocol(t->ip, IPPROTO_NR_TCP, NULL);
+	for (uint32_t i = 0; i < t->conns.n_fresh; i++) {
+		struct tcp_conn *c = tcp_conn_at(t, i);
+
+		if (c->index != i || !c->is_used)
+			continue;
+		tcp_queue_free(t, c);
+		tcp_receive_free(t, c);
+	}
+	for (uint32_t i = 0; i < t->out.n; i++)
+		env_drop(t->env, t->out.p[i], DROP_TX_DOWN);
+	tcp_table_fini(&t->table);
+	pool_fini(&t->listeners);
+	pool_fini(&t->islands);
+	pool_fini(&t->segments);
+	pool_fini(&t->time_wait);
+	pool_fini(&t->half_open);
+	pool_fini(&t->conns);
+	free(t);
+}
+
+void tcp_set_user(struct tcp *t, const struct tcp_user_ops *ops, void *ctx)
+{
+	t->user = ops != NULL ? *ops : (struct tcp_user_ops){ 0 };
+	t->user_ctx = ctx;
+}
+
+struct tcp_config *tcp_config(struct tcp *t)
+{
+	return &t->cfg;
+}
+
+const uint64_t *tcp_counts(const struct tcp *t)
+{
+	return t->counts;
+}
+
+const uint64_t *tcp_resets(const struct tcp *t)
+{
+	return t->resets;
+}
+
+#define TIMERS_AT_ONCE 4096u
+
+void tcp_expire(struct tcp *t)
+{
+	(void)timer_advance(&t->wheel, t->env->now, TIMERS_AT_ONCE, tcp_timer_fired, t);
+	(void)timer_advance(&t->half_open_wheel, t->env->now, TIMERS_AT_ONCE, tcp_half_open_expire, t);
+	tcp_time_wait_expire(t);
+	tcp_send_pending(t);
+}
+
+uint64_t tcp_next_deadline(const struct tcp *t)
+{
+	uint64_t next = min_u64(timer_next(&t->wheel), timer_next(&t->half_open_wheel));
+
+	if (t->time_wait_oldest == POOL_NONE)
+		return next;
+	const struct tcp_time_wait *w = pool_at(&t->time_wait, t->time_wait_oldest);
+
+	return min_u64(next, w->expires);
+}
+
+/* --- connections --- */
+
+struct tcp_conn *tcp_conn_new(struct tcp *t)
+{
+	uint32_t index = pool_alloc(&t->conns);
+
+	if (index == POOL_NONE)
+		return NULL;
+	struct tcp_conn *c = tcp_conn_at(t, index);
+
+	memset(c, 0, sizeof(*c));
+	c->index = index;
+	c->is_used = true;
+	c->listener = c->next_accept = c->oldest = c->newest = c->inbox.islands = POOL_NONE;
+	c->sndbuf = t->cfg.sndbuf;
+	c->rcvbuf = t->cfg.rcvbuf;
+	c->cc = cc_find(t->cfg.congestion);
+	c->reo_wnd_mult = 1;
+	c->armed_for = c->rtx_at = c->reorder_at = c->delack_at = c->keep_at = c->pace_timer_at = TIME_NEVER;
+	timer_node_init(&c->timer);
+	return c;
+}
+
+void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
+{
+	timer_disarm(&t->wheel, c->index);
+	tcp_remove(t, &c->node);
+	tcp_queue_free(t, c);
+	tcp_receive_free(t, c);
+	c->is_used = false;
+	pool_free(&t->conns, c->index);
+}
+
+void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int err)
+{
+	if (c->state == TCP_CLOSED)
+		return;
+	c->state = TCP_CLOSED;
+	c->reason = (uint8_t)why;
+	c->error = err;
+	c->rtx_at = c->reorder_at = c->delack_at = c->keep_at = c->pace_timer_at = TIME_NEVER;
+	tcp_remove(t, &c->node);
+	tcp_queue_free(t, c);
+	timer_disarm(&t->wheel, c->index);
+	c->armed_for = TIME_NEVER;
+	/* What came before a reset is not to be read: the other end may not have meant it. */
+	if (err != 0)
+		tcp_receive_free(t, c);
+	tcp_changed(t, c);
+	/* Whoever works on it is not done; it goes when all is sent. */
+	tcp_pend(t, c);
+}
+
+struct tcp_conn *tcp_open(struct tcp *t, uint64_t user)
+{
+	struct tcp_conn *c = tcp_conn_new(t);
+
+	if (c != NULL)
+		tcp_set_conn_user(c, user);
+	return c;
+}
+
+void tcp_set_conn_user(struct tcp_conn *c, uint64_t user)
+{
+	c->user = user;
+	c->has_user = true;
+}
+
+int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct tcp_end *local,
+		const struct tcp_end *remote)
+{
+	if (c->state != TCP_CLOSED)
+		return c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED ? -EALREADY : -EISCONN;
+	const struct fib_nexthop *nh = ip_route(t->ip, zone, remote->addr.v4);
+	struct tcp_node n = { .laddr = local->addr.v4,
+			      .raddr = remote->addr.v4,
+			      .lport = local->port,
+			      .rport = remote->port,
+			      .zone = zone };
+
+	if (ip4_is_multicast(n.raddr) || ip4_is_limited_broadcast(n.raddr) || nh->kind == FIB_BROADCAST)
+		return -ENETUNREACH;
+	if (n.laddr == 0)
+		n.laddr = nh->kind == FIB_LOCAL || ip4_is_loopback(n.raddr) ? n.raddr
+			  : nh->kind != FIB_UNICAST                         ? 0
+			  : nh->source.v4 != 0
+				  ? nh->source.v4
+				  : ip_source_for(t->ip, nh->ifindex, nh->gateway.v4 != 0 ? nh->gateway.v4 : n.raddr);
+	if (n.laddr == 0)
+		return -ENETUNREACH;
+	if (n.lport == 0) {
+		int rc = tcp_choose_port(t, &n);
+
+		if (rc != 0)
+			return rc;
+	}
+	uint32_t ref = tcp_find(t, &n);
+	uint32_t beyond = 0;
+
+	if (ref != POOL_NONE) {
+		struct tcp_time_wait *w = pool_at(&t->time_wait, tcp_ref_index(ref));
+
+		if (tcp_ref_kind(ref) != TCP_KIND_TIME_WAIT || !tcp_time_wait_may_reuse(t, w))
+			return -EADDRNOTAVAIL;
+		beyond = w->snd_nxt + UINT16_MAX + 2;
+		t->counts[TCP_COUNT_TIME_WAIT_REUSED]++;
+		tcp_time_wait_free(t, tcp_ref_index(ref));
+	}
+	n.is_in = false;
+	c->node = n;
+	c->error = 0;
+	c->reason = TCP_REASON_NONE;
+	c->fin_received = c->fin_queued = c->rcv_closed = false;
+	c->is_active = true;
+	c->iss = tcp_isn(t, &n);
+	if (ref != POOL_NONE && seq_before(c->iss, beyond))
+		c->iss = beyond;
+	c->snd_una = c->iss;
+	c->snd_nxt = c->write_seq = c->iss + 1;
+	c->ts_offset = tcp_ts_offset(t, &n);
+	c->mss_own = tcp_own_mss(t, &n);
+	if (c->o.user_mss != 0)
+		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o.user_mss);
+	c->path_mtu = tcp_own_mss(t, &n) + IPV4_HEADER_LEN + TCP_HEADER_LEN;
+	c->mss_peer = TCP_MSS_DEFAULT;
+	c->mss = TCP_MSS_DEFAULT;
+	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0;
+	tcp_rtt_init(t, c);
+	c->state = TCP_SYN_SENT;
+	c->syn_sent_at = c->syn_first_at = t->env->now;
+	t->counts[TCP_COUNT_ACTIVE_OPENS]++;
+	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
+	tcp_send_syn(t, c);
+	c->rtx_at = t->env->now + tcp_rto(t, c);
+	tcp_rearm(t, c);
+	tcp_flush(t);
+	return -EINPROGRESS;
+}
+
+/* --- bytes --- */
+
+static int may_write(struct tcp_conn *c)
+{
+	if (c->error != 0)
+		return -tcp_take_error(c);
+	if (c->fin_queued)
+		return -EPIPE;
+	switch ((enum tcp_state)c->state) {
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE_WAIT:
+		return 0;
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECEIVED:
+		return -EAGAIN;
+	default:
+		return c->reason != TCP_REASON_NONE ? -EPIPE : -ENOTCONN;
+	}
+}
+
+int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
+{
+	int rc = may_write(c);
+
+	if (rc != 0)
+		return rc;
+	int64_t sent = tcp_queue_write(t, c, span, n, !(flags & TCP_SEND_MORE));
+
+	c->more = (flags & TCP_SEND_MORE) != 0;
+	c->wants_room = sent == -EAGAIN || tcp_queue_room(t, c) == 0;
+	tcp_pend(t, c);
+	tcp_send_pending(t);
+	return sent;
+}
+
+int tcp_reserve(struct tcp *t, struct tcp_conn *c, struct span *out)
+{
+	int rc = may_write(c);
+
+	return rc != 0 ? rc : tcp_queue_reserve(t, c, out);
+}
+
+int tcp_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, uint32_t flags)
+{
+	int rc = may_write(c);
+
+	if (rc != 0)
+		return rc;
+	tcp_queue_commit(t, c, bytes, !(flags & TCP_SEND_MORE));
+	c->more = (flags & TCP_SEND_MORE) != 0;
+	tcp_pend(t, c);
+	tcp_send_pending(t);
+	return 0;
+}
+
+/* --- ends --- */
+
+static void queue_fin(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->fin_queued)
+		return;
+	/* Without memory for it: the reset is all that is left. */
+	if (!tcp_queue_fin(t, c)) {
+		tcp_reset(t, c, TCP_REASON_MEMORY);
+		tcp_conn_end(t, c, TCP_REASON_MEMORY, ENOBUFS);
+		return;
+	}
+	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
+	c->more = false;
+	tcp_pend(t, c);
+}
+
+int tcp_shutdown(struct tcp *t, struct tcp_conn *c, uint32_t how)
+{
+	if (c->state != TCP_ESTABLISHED && c->state != TCP_CLOSE_WAIT && c->state != TCP_FIN_WAIT_1 &&
+	    c->state != TCP_FIN_WAIT_2 && c->state != TCP_LAST_ACK && c->state != TCP_CLOSING)
+		return -ENOTCONN;
+	if (how & TCP_SHUT_RD)
+		c->rcv_closed = true;
+	if ((how & TCP_SHUT_WR) && (c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT))
+		queue_fin(t, c);
+	tcp_changed(t, c);
+	tcp_send_pending(t);
+	return 0;
+}
+
+void tcp_abort(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->state >= TCP_SYN_RECEIVED)
+		tcp_reset(t, c, TCP_REASON_ABORTED);
+	c->has_user = false;
+	if (c->state == TCP_CLOSED)
+		tcp_pend(t, c);
+	else
+		tcp_conn_end(t, c, TCP_REASON_ABORTED, 0);
+	tcp_send_pending(t);
+}
+
+void tcp_close(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->o.linger && c->o.linger_s == 0) {
+		tcp_abort(t, c);
+		return;
+	}
+	c->has_user = false;
+	/* RFC 1122 section 4.2.2.13: the other end is told that not all was read. */
+	if (c->inbox.bytes > 0 && c->state >= TCP_ESTABLISHED) {
+		tcp_reset(t, c, TCP_REASON_UNREAD);
+		tcp_conn_end(t, c, TCP_REASON_UNREAD, 0);
+	}
+	switch ((enum tcp_state)c->state) {
+	case TCP_CLOSED:
+		tcp_pend(t, c);
+		break;
+	case TCP_SYN_SENT:
+		tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
+		break;
+	case TCP_SYN_RECEIVED:
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE_WAIT:
+		queue_fin(t, c);
+		break;
+	case TCP_FIN_WAIT_2:
+		c->keep_at = t->env->now + (c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout);
+		tcp_rearm(t, c);
+		break;
+	default:
+		break;
+	}
+	tcp_send_pending(t);
+}
+
+/* --- what it is like --- */
+
+uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint32_t bits = 0;
+
+	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1) || c->fin_received || c->rcv_closed)
+		bits |= TCP_POLL_IN;
+	if (c->fin_received || c->rcv_closed)
+		bits |= TCP_POLL_RDHUP;
+	if (c->urgent_ready && !c->urgent_taken)
+		bits |= TCP_POLL_PRI;
+	if (c->error != 0)
+		bits |= TCP_POLL_ERROR | TCP_POLL_IN | TCP_POLL_OUT;
+	if (c->state == TCP_CLOSED || (c->fin_queued && (c->fin_received || c->rcv_closed)))
+		bits |= TCP_POLL_HUP;
+	if (c->state == TCP_CLOSED)
+		bits |= TCP_POLL_OUT | (c->reason != TCP_REASON_NONE ? TCP_POLL_IN | TCP_POLL_RDHUP : 0);
+	else if (c->fin_queued)
+		bits |= TCP_POLL_OUT;
+	/* As Linux: room for a third of the buffer. */
+	else if ((c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT) && tcp_queue_room(t, c) >= c->sndbuf / 3)
+		bits |= TCP_POLL_OUT;
+	return bits;
+}
+
+int tcp_take_error(struct tcp_conn *c)
+{
+	int err = c->error;
+
+	c->error = 0;
+	return err;
+}
+
+void tcp_ends(const struct tcp_conn *c, struct tcp_end *local, struct tcp_end *remote)
+{
+	*local = (struct tcp_end){ ip_addr_v4(c->node.laddr), c->node.lport };
+	*remote = (struct tcp_end){ ip_addr_v4(c->node.raddr), c->node.rport };
+}
+
+enum tcp_state tcp_state(const struct tcp_conn *c)
+{
+	return (enum tcp_state)c->state;
+}

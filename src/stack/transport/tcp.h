@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * TCP (RFC 9293) of one stack, as sockets see it: connections, listeners, bytes in
+ * and bytes out. No call blocks; whoever wants to wait is told of every change (tcp_user).
+ *
+ * A connection is a place in a pool. It belongs to its user from tcp_open or tcp_accept
+ * to tcp_close; what is left to be done behind that (data on its way, the closing
+ * handshake, TIME_WAIT) is TCP's own business. After tcp_close the pointer is not
+ * valid.
+ *
+ * Results are 0 or a count, or -errno as Linux has it.
+ */
+#ifndef YG_STACK_TRANSPORT_TCP_H
+#define YG_STACK_TRANSPORT_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/span.h"
+#include "stack/ip/stack.h"
+#include "stack/packet/env.h"
+
+struct tcp_limits {
+	uint32_t n_connections; /* 0: 16,384 */
+	uint32_t n_listeners;   /* 0: 1,024 */
+	uint32_t n_half_open;   /* of all listeners together; 0: 16,384 */
+	uint32_t n_time_wait;   /* 0: 65,536 */
+	uint32_t n_segments;    /* sent or waiting to be, and not acknowledged; 0: 65,536 */
+};
+
+/* What Linux keeps under net.ipv4.tcp_*. Times in ns, sizes in bytes. tcp_default_config has Linux's values. */
+struct tcp_config {
+	uint32_t sndbuf, sndbuf_max; /* at first; what it may grow to */
+	uint32_t rcvbuf, rcvbuf_max;
+	uint16_t port_first, port_last; /* local ports that connect draws from, both included */
+	uint8_t syn_retries, synack_retries;
+	uint8_t retries1, retries2; /* RFC 1122 section 4.2.3.5: R1, R2 */
+	uint8_t orphan_retries;
+	uint8_t keepalive_probes;
+	uint64_t keepalive_time, keepalive_interval;
+	uint64_t fin_timeout; /* FIN_WAIT_2 of a connection that nobody has any more */
+	uint64_t time_wait;   /* 2 MSL */
+	uint64_t rto_min, rto_max;
+	uint32_t init_cwnd; /* segments (RFC 6928) */
+	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;
+	uint8_t ecn;            /* 0: no, 1: asked for and answered, 2: answered */
+	const char *congestion; /* name of the congestion control */
+};
+extern const struct tcp_config tcp_default_config;
+
+struct tcp;
+struct tcp_conn;
+struct tcp_listener;
+
+/* Slots of whoever has connections. Called in the middle of TCP's work: takes notes. */
+struct tcp_user_ops {
+	/* What tcp_poll says of it may have changed. */
+	void (*changed)(void *ctx, uint64_t user);
+	/* There is somebody to accept. */
+	void (*acceptable)(void *ctx, uint64_t user);
+};
+
+/* cfg is copied. NULL without memory. TCP is the row of IPPROTO_TCP in ip from here on. */
+struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_limits *limits,
+		       const struct tcp_config *cfg);
+/* Nobody is told; every connection is gone, without a word to the other ends. */
+void tcp_destroy(struct tcp *t);
+void tcp_set_user(struct tcp *t, const struct tcp_user_ops *ops, void *ctx);
+struct tcp_config *tcp_config(struct tcp *t);
+void tcp_expire(struct tcp *t);
+uint64_t tcp_next_deadline(const struct tcp *t);
+
+/* An end. addr none: any. */
+struct tcp_end {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+/* A connection in CLOSED. user: handed back to the slots. NULL: no room (ENOBUFS). */
+struct tcp_conn *tcp_open(struct tcp *t, uint64_t user);
+void tcp_set_conn_user(struct tcp_conn *c, uint64_t user);
+/* Sends the SYN: -EINPROGRESS. local: what bind left; port 0: drawn (RFC 6056). */
+int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct tcp_end *local,
+		const struct tcp_end *remote);
+
+struct tcp_listen_options {
+	uint32_t backlog; /* of connections to be accepted; and of half open ones */
+	bool reuse_port;
+	uint8_t defer_accept; /* seconds that a connection waits for data before it is to be accepted; 0: it does not */
+};
+/* -EADDRINUSE. */
+int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const struct tcp_listen_options *o,
+	       uint64_t user, struct tcp_listener **out);
+void tcp_listen_change(struct tcp_listener *l, const struct tcp_listen_options *o);
+/* Those that nobody has accepted are reset. */
+void tcp_unlisten(struct tcp *t, struct tcp_listener *l);
+/* NULL: nobody (EAGAIN). */
+struct tcp_conn *tcp_accept(struct tcp *t, struct tcp_listener *l, uint64_t user);
+bool tcp_acceptable(const struct tcp_listener *l);
+
+enum tcp_send_flags { TCP_SEND_MORE = 1, TCP_SEND_URGENT = 2 };
+/* As many bytes as there was room for. -EAGAIN, -EPIPE, -ENOTCONN or the connection's error. */
+int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags);
+enum tcp_recv_flags { TCP_RECV_PEEK = 1, TCP_RECV_TRUNC = 2, TCP_RECV_URGENT = 4 };
+/* 0: the other end has closed and everything has been read. With TCP_RECV_TRUNC the bytes are thrown away. */
+int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags);
+/* Where received bytes stand, without copying: the first up to n pieces. Valid until the next call for c. */
+uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t n);
+void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
+/* Room for at least one byte to be sent that stands in place: *out, of which tcp_commit sends the first bytes. */
+int tcp_reserve(struct tcp *t, struct tcp_conn *c, struct span *out);
+int tcp_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, uint32_t flags);
+
+#define TCP_SHUT_RD 1u
+#define TCP_SHUT_WR 2u
+int tcp_shutdown(struct tcp *t, struct tcp_conn *c, uint32_t how);
+/* The user has it no more. With unread data, or linger of 0 seconds, it ends by RST (RFC 1122 section 4.2.2.13). */
+void tcp_close(struct tcp *t, struct tcp_conn *c);
+void tcp_abort(struct tcp *t, struct tcp_conn *c);
+
+/* Bits: what a call would not wait for. */
+enum tcp_poll {
+	TCP_POLL_IN = 0x01,    /* bytes, or the end of them */
+	TCP_POLL_OUT = 0x02,   /* room */
+	TCP_POLL_PRI = 0x04,   /* urgent data */
+	TCP_POLL_ERROR = 0x08, /* tcp_error has something */
+	TCP_POLL_HUP = 0x10,   /* closed both ways */
+	TCP_POLL_RDHUP = 0x20, /* the other end has closed */
+};
+uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c);
+/* The error of the connection as a positive errno, which is forgotten; 0: none. */
+int tcp_take_error(struct tcp_conn *c);
+void tcp_ends(const struct tcp_conn *c, struct tcp_end *local, struct tcp_end *remote);
+
+enum tcp_state {
+	TCP_CLOSED,
+	TCP_LISTEN,
+	TCP_SYN_SENT,
+	TCP_SYN_RECEIVED,
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSE_WAIT,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+	TCP_TIME_WAIT,
+	N_TCP_STATES
+};
+extern const char *const tcp_state_names[N_TCP_STATES]; /* as ss prints them: "ESTAB" */
+enum tcp_state tcp_state(const struct tcp_conn *c);
+
+/* Why a reset was sent, or a connection ended. */
+enum tcp_reason {
+	TCP_REASON_NONE,
+	TCP_REASON_NO_LISTENER,      /* sent: nobody listens there */
+	TCP_REASON_ABORTED,          /* sent: the user ended it (linger 0, destroy) */
+	TCP_REASON_UNREAD,           /* sent: closed with data that nobody read */
+	TCP_REASON_DATA_AFTER_CLOSE, /* sent: data came that nobody can read any more */
+	TCP_REASON_BAD_ACK,          /* sent: an acknowledgement of what was never sent, before the connection stood */
+	TCP_REASON_SYN_IN_WINDOW,    /* sent: a SYN in the middle */
+	TCP_REASON_BACKLOG,          /* sent: nobody accepted it in time, the listener went */
+	TCP_REASON_MEMORY,           /* sent: no room for the connection */
+	TCP_REASON_TIMED_OUT,        /* nobody answered */
+	TCP_REASON_KEEPALIVE,        /* likewise, asked by keepalive */
+	TCP_REASON_RESET,            /* the other end reset it */
+	TCP_REASON_REFUSED,          /* likewise, at once */
+	TCP_REASON_ICMP,             /* a hard error (RFC 1122 section 4.2.3.9) */
+	TCP_REASON_CLOSED,           /* both ends have closed */
+	N_TCP_REASONS
+};
+extern const char *const tcp_reason_names[N_TCP_REASONS];
+
+enum tcp_counter {
+	TCP_COUNT_IN_SEGMENTS,
+	TCP_COUNT_OUT_SEGMENTS,
+	TCP_COUNT_RETRANSMITTED,
+	TCP_COUNT_ACTIVE_OPENS,
+	TCP_COUNT_PASSIVE_OPENS,
+	TCP_COUNT_CHALLENGE_ACKS,
+	TCP_COUNT_PAWS_DROPPED,
+	TCP_COUNT_NO_TIMESTAMP,  /* taken without one, though they were agreed on */
+	TCP_COUNT_OUT_OF_WINDOW, /* not in the window: answered by an acknowledgement, as its rate allows */
+	TCP_COUNT_DUPLICATE_BYTES,
+	TCP_COUNT_OUT_OF_ORDER,
+	TCP_COUNT_OUT_OF_ORDER_FULL, /* no room among what is out of order */
+	TCP_COUNT_RCV_PRUNED,        /* no room in the receive buffer */
+	TCP_COUNT_RTOS,
+	TCP_COUNT_TLPS,
+	TCP_COUNT_RECOVERIES,
+	TCP_COUNT_UNDONE,
+	TCP_COUNT_DSACKS_IN,
+	TCP_COUNT_DSACKS_OUT,
+	TCP_COUNT_SACK_DISCARDED,
+	TCP_COUNT_ZERO_WINDOW_PROBES,
+	TCP_COUNT_KEEPALIVES,
+	TCP_COUNT_COOKIES_SENT,
+	TCP_COUNT_COOKIES_TAKEN,
+	TCP_COUNT_COOKIES_REFUSED,
+	TCP_COUNT_LISTEN_OVERFLOWED, /* the accept queue was full */
+	TCP_COUNT_LISTEN_DROPPED,    /* the SYN queue was full, and no cookie may be sent */
+	TCP_COUNT_TIME_WAIT_REUSED,
+	TCP_COUNT_TIME_WAIT_EVICTED,
+	TCP_COUNT_NO_SEGMENT, /* nothing could be queued or sent for want of memory */
+	N_TCP_COUNTERS
+};
+extern const char *const tcp_counter_names[N_TCP_COUNTERS];
+const uint64_t *tcp_counts(const struct tcp *t);
+/* By enum tcp_reason. */
+const uint64_t *tcp_resets(const struct tcp *t);
+
+#endif

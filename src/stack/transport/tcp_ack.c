@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Acknowledgements: what the other end has, and all that follows from it. The steps
+ * of tcp_ack_input, in order:
+ *
+ *   is it one that can be                    RFC 9293 section 3.10.7.4, RFC 5961 section 5
+ *   the window that comes with it            SND.WL1, SND.WL2
+ *   what it acknowledges by number, by SACK  take_acked, tcp_sack.c
+ *   the round trip, the rate                 tcp_rtt.c, tcp_rate.c
+ *   what is lost                             tcp_rack.c
+ *   what is done about that                  tcp_recovery.c
+ *   how much may be on its way from here on  the congestion control
+ */
+#include "stack/transport/tcp_priv.h"
+
+static uint32_t size_of(const struct tcp_segment *s)
+{
+	return s->len + ((s->flags & SEGMENT_FIN) != 0);
+}
+
+/* The first segment is acknowledged as a whole. */
+static void first_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	struct tcp_segment *s = tcp_queue_at(t, c, 0);
+
+	if (s->flags & SEGMENT_SACKED)
+		c->sacked -= size_of(s);
+	else
+		tcp_segment_delivered(t, c, s, c->queue.at[c->queue.head], a);
+	a->rtx_acked |= (s->flags & SEGMENT_EVER_RETRANSMITTED) != 0;
+	c->bytes_acked += s->len;
+	tcp_queue_drop_first(t, c);
+}
+
+/* Some bytes of it. */
+static void first_trimmed(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, uint32_t bytes)
+{
+	const struct tcp_segment *s = tcp_queue_at(t, c, 0);
+
+	if (s->flags & SEGMENT_SACKED)
+		c->sacked -= bytes;
+	if (s->flags & SEGMENT_LOST)
+		c->lost -= bytes;
+	if (s->flags & SEGMENT_RETRANSMITTED)
+		c->retransmitted -= bytes;
+	c->bytes_acked += bytes;
+	c->delivered += bytes;
+	a->sample.acked += bytes;
+	tcp_queue_trim_first(t, c, bytes);
+}
+
+static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	a->acked_new = a->ack - c->snd_una;
+	if (!c->sack_ok)
+		c->sacked -= min_u32(c->sacked, a->acked_new);
+	while (c->queue.n_sent > 0) {
+		const struct tcp_segment *s = tcp_queue_at(t, c, 0);
+
+		if (!seq_after(s->seq + size_of(s), a->ack)) {
+			first_acked(t, c, a);
+			continue;
+		}
+		if (seq_after(a->ack, s->seq))
+			first_trimmed(t, c, a, a->ack - s->seq);
+		break;
+	}
+	c->snd_una = a->ack;
+	if (seq_before(c->fack, c->snd_una))
+		c->fack = c->snd_una;
+	if (seq_before(c->lost_from, c->snd_una))
+		c->lost_from = c->snd_una;
+	c->n_rtx = c->n_probes = 0;
+	c->soft_error = 0;
+	c->rtx_since = c->queue.n_sent > 0 ? t->env->now : 0;
+	c->rtx_at = TIME_NEVER;
+}
+
+/* RFC 9293: a window is taken from what is newest. True: it is another one. */
+static bool take_window(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t wnd = (uint32_t)p->l4.window << c->snd_scale;
+
+	if (!seq_before(c->snd_wl1, p->l4.seq) && !(c->snd_wl1 == p->l4.seq && !seq_after(c->snd_wl2, p->l4.ack)))
+		return false;
+	bool is_other = wnd != c->snd_wnd;
+
+	c->snd_wnd = wnd;
+	c->snd_wl1 = p->l4.seq;
+	c->snd_wl2 = p->l4.ack;
+	c->snd_wnd_max = max_u32(c->snd_wnd_max, wnd);
+	return is_other;
+}
+
+static void take_rtt(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	uint64_t rtt = a->rtt;
+	bool has = a->has_rtt;
+
+	/* Of something that was sent twice only the timestamp says which one it was (RFC 7323 section 4). */
+	if (!has && a->acked_new > 0 && c->ts_ok && a->options != NULL && a->options->has_timestamp &&
+	    a->options->ts_ecr != 0) {
+		int32_t ms = (int32_t)(tcp_ts_now(t, c) - a->options->ts_ecr);
+
+		if (ms >= 0 && ms < 3600 * 1000) {
+			rtt = (uint64_t)ms * TCP_TS_NS;
+			has = true;
+		}
+	}
+	if (!has)
+		return;
+	tcp_rtt_sample(t, c, rtt);
+	a->sample.rtt = a->has_rtt ? max_u64(a->rtt, 1) : 0;
+}
+
+/* RFC 5681's duplicate: nothing in it but the number, while something is on its way. */
+static void count_duplicate(struct tcp_conn *c, struct tcp_ack *a)
+{
+	if (!a->is_duplicate)
+		return;
+	c->n_dupacks += c->n_dupacks < UINT8_MAX;
+	/* It says that one more has left the path. */
+	if (!c->sack_ok && c->sacked + c->mss <= c->snd_nxt - c->snd_una - c->mss)
+		c->sacked += c->mss;
+	if (!c->sack_ok)
+		a->sacked_new += c->mss;
+}
+
+static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	struct cc_sample *s = &a->sample;
+
+	s->now = t->env->now;
+	s->lost = a->lost_new;
+	s->ece = a->ece;
+	s->in_recovery = c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR;
+	s->cwnd_limited = c->cwnd_limited;
+	s->round_began = !seq_before(a->ack, c->round_end) && a->acked_new > 0;
+	if (s->round_began)
+		c->round_end = c->snd_nxt;
+	if (s->acked == 0 || s->in_recovery)
+		return;
+	c->cc->acked(c, s);
+	c->cwnd = max_u64(c->cwnd, c->mss);
+	/* Whether it keeps anything back shows anew. */
+	if (s->round_began)
+		c->cwnd_limited = false;
+}
+
+static void judge(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	uint64_t lost = c->lost_total;
+
+	tcp_rack_update(t, c, a);
+	uint64_t look_again = tcp_rack_detect(t, c);
+
+	a->lost_new = (uint32_t)(c->lost_total - lost);
+	tcp_rack_probe_answered(t, c, a);
+	tcp_rate_sample(t, c, a);
+	tcp_recovery_ack(t, c, a);
+	control(t, c, a);
+	c->reorder_at = look_again != 0 && c->queue.n_sent > 0 ? look_again : TIME_NEVER;
+}
+
+static bool is_acceptable(struct tcp *t, struct tcp_conn *c, uint32_t ack)
+{
+	if (!seq_after(ack, c->snd_nxt) && !seq_before(ack, c->snd_una - c->snd_wnd_max))
+		return true;
+	tcp_send_challenge(t, c);
+	return false;
+}
+
+bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+{
+	struct tcp_ack a = { .ack = p->l4.ack, .prior_una = c->snd_una, .prior_fack = c->fack, .options = o };
+	bool has_something = c->snd_nxt != c->snd_una;
+	uint32_t room = tcp_queue_room(t, c);
+
+	if (!is_acceptable(t, c, a.ack))
+		return false;
+	a.sample.inflight = tcp_inflight(c);
+	a.has_data = p->l4.payload_len > 0;
+	a.ece = (p->l4.flags & TCP_ECE) != 0;
+	if (seq_before(a.ack, c->snd_una)) {
+		/* Old: it may still tell by SACK. */
+		a.ack = c->snd_una;
+		a.prior_una = p->l4.ack;
+	} else {
+		a.window_changed = take_window(c, p);
+		c->n_unanswered = 0;
+		if (c->snd_wnd > 0)
+			c->n_probes = 0;
+	}
+	a.is_duplicate = p->l4.ack == c->snd_una && !a.has_data && !a.window_changed && has_something &&
+			 !(p->l4.flags & (TCP_SYN | TCP_FIN));
+	if (seq_after(a.ack, c->snd_una)) {
+		c->n_dupacks = 0;
+		take_acked(t, c, &a);
+	}
+	if (has_something) {
+		tcp_sack_input(t, c, &a);
+		count_duplicate(c, &a);
+		take_rtt(t, c, &a);
+		judge(t, c, &a);
+	}
+	if (tcp_queue_room(t, c) > room)
+		tcp_changed(t, c);
+	tcp_pend(t, c);
+	return true;
+}
+
+void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+{
+	c->snd_una = p->l4.ack;
+	c->fack = c->lost_from = c->snd_una;
+	c->snd_wl1 = p->l4.seq;
+	c->snd_wl2 = p->l4.ack;
+	/* The window of a SYN is not scaled. */
+	c->snd_wnd = (uint32_t)p->l4.window << ((p->l4.flags & TCP_SYN) ? 0 : c->snd_scale);
+	c->snd_wnd_max = c->snd_wnd;
+	if (c->n_rtx == 0 && c->syn_sent_at != 0)
+		tcp_rtt_sample(t, c, t->env->now - c->syn_sent_at);
+	else if (c->ts_ok && o->has_timestamp && o->ts_ecr != 0)
+		tcp_rtt_sample(t, c, (uint64_t)(tcp_ts_now(t, c) - o->ts_ecr) * TCP_TS_NS);
+	c->n_rtx = 0;
+	c->rtx_since = 0;
+	c->rtx_at = TIME_NEVER;
+}

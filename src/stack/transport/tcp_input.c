@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Segments that arrive: RFC 9293 section 3.10.7, a function a step, and who they are for.
+ *
+ *   tcp_input         by the tuple: a connection, a half open one, a TIME_WAIT record, a listener;
+ *                     what is for nobody is left to ip, which answers by a reset (local.c)
+ *   tcp_conn_input    in SYN_SENT: syn_sent (section 3.10.7.3); else section 3.10.7.4:
+ *       first    the sequence number and the timestamp    check_sequence
+ *       second   RST                                      check_reset
+ *       fourth   SYN                                      check_syn
+ *       fifth    ACK                                      check_ack
+ *       sixth    URG                                      check_urgent
+ *       seventh  the data                                 take_data
+ *       eighth   FIN                                      take_fin
+ *
+ * Whatever a step answers is sent at the end of the batch (tcp_pend).
+ *
+ * Next: src/stack/transport/tcp_ack.c, tcp_receive.c, tcp_output.c
+ */
+#include <errno.h>
+
+#include "stack/transport/tcp_input.h"
+#include "stack/transport/tcp_priv.h"
+#include "stack/ip/local.h"
+
+#define ECN_MASK 0x03u
+#define ECN_CE 0x03u
+/* RFC 7323 section 5.5: a timestamp that is older than 24 days says nothing. */
+#define TS_OLD (24 * 86400 * NS_PER_S)
+/* Acknowledgements of what is out of the window: one in so long for a connection, as Linux has it. */
+#define OOW_ACK_NS (500 * NS_PER_MS)
+
+/* --- first: the sequence number --- */
+
+static uint32_t length_of(const struct packet *p)
+{
+	return p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
+}
+
+/* True: it is older than what was seen (RFC 7323 section 5.2). */
+static bool is_paws_old(const struct tcp *t, const struct tcp_conn *c, const struct tcp_options *o)
+{
+	return c->ts_ok && o->has_timestamp && seq_before(o->ts_val, c->ts_recent) &&
+	       t->env->now - c->ts_recent_at < TS_OLD;
+}
+
+/* RFC 9293's table: something of it is in the window. */
+static bool is_in_window(const struct tcp *t, const struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t len = length_of(p), seq = p->l4.seq;
+	uint32_t right = seq_max(c->rcv_adv, c->rcv_nxt), wnd = right - c->rcv_nxt;
+
+	if (len == 0)
+		return wnd == 0 ? seq == c->rcv_nxt : seq_between(c->rcv_nxt, seq, right);
+	if (wnd == 0)
+		/* Its data is not taken, but what comes with it is looked at if it begins where it should. */
+		return seq == c->rcv_nxt;
+	return seq_before(seq, right) && seq_after(seq + len, c->rcv_nxt);
+}
+
+/* Not for what it would be answered by (an ACK for ever), nor faster than that. */
+static void answer_out_of_window(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	t->counts[TCP_COUNT_OUT_OF_WINDOW]++;
+	if (p->l4.flags & TCP_RST)
+		return;
+	if (p->l4.payload_len == 0 && !(p->l4.flags & (TCP_SYN | TCP_FIN)) && c->oow_at != 0 &&
+	    t->env->now - c->oow_at < OOW_ACK_NS)
+		return;
+	c->oow_at = max_u64(t->env->now, 1);
+	c->ack_now = true;
+	tcp_pend(t, c);
+}
+
+static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+{
+	if (is_paws_old(t, c, o) && !(p->l4.flags & TCP_RST)) {
+		t->counts[TCP_COUNT_PAWS_DROPPED]++;
+		/* All of it is old: it came twice, and the sender wants to know (RFC 2883). */
+		answer_out_of_window(t, c, p);
+		return false;
+	}
+	if (!is_in_window(t, c, p)) {
+		if (c->sack_ok && p->l4.payload_len > 0 && !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt) &&
+		    c->dsack.left == c->dsack.right) {
+			c->dsack.left = p->l4.seq;
+			c->dsack.right = p->l4.seq + p->l4.payload_len;
+			t->counts[TCP_COUNT_DUPLICATE_BYTES] += p->l4.payload_len;
+		}
+		answer_out_of_window(t, c, p);
+		return false;
+	}
+	if (c->ts_ok && !o->has_timestamp && !(p->l4.flags & TCP_RST))
+		t->counts[TCP_COUNT_NO_TIMESTAMP]++;
+	/* RFC 7323 section 4.3 (3). */
+	if (c->ts_ok && o->has_timestamp && !seq_after(p->l4.seq, c->last_ack_sent) &&
+	    !seq_before(o->ts_val, c->ts_recent)) {
+		c->ts_recent = o->ts_val;
+		c->ts_recent_at = t->env->now;
+	}
+	return true;
+}
+
+/* --- second: RST (RFC 5961 section 3) --- */
+
+static void reset_by_peer(struct tcp *t, struct tcp_conn *c)
+{
+	bool is_refused = c->state == TCP_SYN_SENT || (c->state == TCP_SYN_RECEIVED && c->is_active);
+	int err = is_refused ? ECONNREFUSED : c->state == TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
+
+	/* What had been received stays to be read only if nothing went wrong. */
+	tcp_conn_end(t, c, is_refused ? TCP_REASON_REFUSED : TCP_REASON_RESET, err);
+}
+
+static bool check_reset(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	if (!(p->l4.flags & TCP_RST))
+		return true;
+	if (p->l4.seq == c->rcv_nxt)
+		reset_by_peer(t, c);
+	else
+		tcp_send_challenge(t, c);
+	return false;
+}
+
+/* --- fourth: SYN (RFC 5961 section 4) --- */
+
+static bool check_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	if (!(p->l4.flags & TCP_SYN))
+		return true;
+	/* Of a simultaneous open the SYN+ACK is the other end's SYN again. */
+	if (c->state == TCP_SYN_RECEIVED && (p->l4.flags & TCP_ACK) && p->l4.seq == c->irs)
+		return true;
+	tcp_send_challenge(t, c);
+	return false;
+}
+
+/* --- fifth: ACK --- */
+
+void tcp_established(struct tcp *t, struct tcp_conn *c)
+{
+	c->state = TCP_ESTABLISHED;
+	c->n_rtx = 0;
+	c->rtx_at = TIME_NEVER;
+	c->heard_at = t->env->now;
+	c->n_quick = 16;
+	c->snd_up = c->snd_una;
+	c->round_end = c->snd_nxt;
+	c->dsack_round = c->snd_nxt;
+	c->rack_end = c->snd_una;
+	c->snd_small = c->snd_una;
+	c->cwnd = (uint64_t)t->cfg.init_cwnd * c->mss;
+	c->ssthresh = UINT32_MAX;
+	c->cc->init(c);
+	if (c->cc->event != NULL)
+		c->cc->event(c, CC_EVENT_CONNECTED, t->env->now);
+	tcp_changed(t, c);
+	tcp_pend(t, c);
+}
+
+static bool fin_is_acked(const struct tcp_conn *c)
+{
+	return c->fin_queued && c->snd_una == c->write_seq;
+}
+
+static void keep_until(struct tcp *t, struct tcp_conn *c)
+{
+	uint64_t limit = c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout;
+
+	if (!c->has_user)
+		c->keep_at = t->env->now + limit;
+}
+
+/* What its FIN's acknowledgement means. False: there is no connection any more. */
+static bool fin_acked(struct tcp *t, struct tcp_conn *c)
+{
+	switch ((enum tcp_state)c->state) {
+	case TCP_FIN_WAIT_1:
+		c->state = TCP_FIN_WAIT_2;
+		keep_until(t, c);
+		tcp_changed(t, c);
+		return true;
+	case TCP_CLOSING:
+		tcp_time_wait_begin(t, c);
+		return false;
+	case TCP_LAST_ACK:
+		tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
+{
+	if (!(p->l4.flags & TCP_ACK))
+		return false;
+	c->heard_at = t->env->now;
+	c->n_keepalive = 0;
+	if (c->state == TCP_SYN_RECEIVED) {
+		if (!seq_after(p->l4.ack, c->snd_una) || seq_after(p->l4.ack, c->snd_nxt)) {
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+			return false;
+		}
+		tcp_acked_syn(t, c, p, o);
+		tcp_established(t, c);
+	} else if (!tcp_ack_input(t, c, p, o)) {
+		return false;
+	}
+	return !fin_is_acked(c) || fin_acked(t, c);
+}
+
+/* --- sixth: URG (RFC 6093: the pointer is behind the last urgent byte) --- */
+
+static void check_urgent(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	const uint8_t *h = packet_l4_const(p);
+	uint32_t up = p->l4.seq + (uint32_t)(h[18] << 8 | h[19]);
+
+	if (!(p->l4.flags & TCP_URG) || c->fin_received || (c->urgent_ready && !seq_after(up, c->rcv_up)))
+		return;
+	if (!seq_after(up, c->rcv_nxt) && c->urgent_ready)
+		return;
+	c->rcv_up = up;
+	c->urgent_ready = true;
+	c->urgent_taken = false;
+	tcp_changed(t, c);
+}
+
+/* --- seventh: data --- */
+
+/* Linux's: an acknowledgement for every second segment, at once at first, and when the window has something to tell. */
+static void schedule_ack(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	c->unacked += bytes;
+	if (c->unacked >= 2u * max_u32(c->rcv_mss, 1) || c->n_quick > 0 || c->o.quickack_once)
+		c->ack_now = true;
+	else if (!c->ack_now)
+		tcp_delay_ack(t, c);
+	tcp_pend(t, c);
+}
+
+static void note_ecn(struct tcp_conn *c, const struct packet *p)
+{
+	if (!c->ecn_ok)
+		return;
+	if (p->l4.flags & TCP_CWR)
+		c->ece_pending = false;
+	if ((p->ip.tos & ECN_MASK) == ECN_CE)
+		c->ece_pending = true;
+}
+
+/* How large the other end's segments are; a merged one says how large each of it was. */
+static void note_size(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t size = p->offload.gso_type != GSO_NONE ? p->offload.gso_size : p->l4.payload_len;
+
+	if (size > c->rcv_mss || (p->l4.flags & TCP_PSH) == 0)
+		c->rcv_mss = min_u32(size, c->mss_own);
+}
+
+/* Nobody can read it any more (RFC 9293 section 3.10.7.4, RFC 1122 section 4.2.2.13). False: it has ended. */
+static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	if (c->has_user || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
+		return true;
+	tcp_reset(t, c, TCP_REASON_DATA_AFTER_CLOSE);
+	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, 0);
+	return false;
+}
+
+/* False: there is no connection any more. */
+static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
+{
+	uint32_t seq = p->l4.seq, len = p->l4.payload_len, bytes = len;
+	uint32_t right = seq_max(c->rcv_adv, c->rcv_nxt);
+
+	if (len == 0 || c->fin_received || c->state < TCP_ESTABLISHED)
+		return true;
+	if (!refuse_data(t, c, p))
+		return false;
+	note_ecn(c, p);
+	note_size(c, p);
+	if (seq_before(seq, c->rcv_nxt)) {
+		uint32_t old = seq_min(seq + len, c->rcv_nxt) - seq;
+
+		if (c->sack_ok && c->dsack.left == c->dsack.right) {
+			c->dsack.left = seq;
+			c->dsack.right = seq + old;
+		}
+		t->counts[TCP_COUNT_DUPLICATE_BYTES] += old;
+		c->ack_now = true;
+		seq += old;
+		len -= old;
+	}
+	if (seq_after(seq + len, right))
+		len = seq_after(right, seq) ? right - seq : 0;
+	c->bytes_received += len;
+	if (len > 0 && c->rcv_closed) {
+		/* Shut down for reading: taken and thrown away, as Linux does. */
+		c->rcv_nxt = seq == c->rcv_nxt ? seq + len : c->rcv_nxt;
+	} else if (len > 0) {
+		tcp_receive_data(t, c, p, seq, len);
+	}
+	schedule_ack(t, c, bytes);
+	return true;
+}
+
+/* --- eighth: FIN --- */
+
+static void fin_arrived(struct tcp *t, struct tcp_conn *c)
+{
+	c->rcv_nxt++;
+	c->fin_received = true;
+	c->fin_ahead = false;
+	c->ack_now = true;
+	tcp_pend(t, c);
+	switch ((enum tcp_state)c->state) {
+	case TCP_SYN_RECEIVED:
+	case TCP_ESTABLISHED:
+		c->state = TCP_CLOSE_WAIT;
+		break;
+	case TCP_FIN_WAIT_1:
+		/* Ours is not acknowledged, or check_ack would have moved on. */
+		c->state = TCP_CLOSING;
+		break;
+	case TCP_FIN_WAIT_2:
+		tcp_changed(t, c);
+		tcp_send_ack(t, c);
+		tcp_time_wait_begin(t, c);
+		return;
+	default:
+		break;
+	}
+	tcp_changed(t, c);
+}
+
+static void take_fin(struct tcp *t, struct tcp_conn *c, const struct packet *p, uint32_t fin_at)
+{
+	if (c->fin_received || c->state < TCP_SYN_RECEIVED)
+		return;
+	if ((p->l4.flags & TCP_FIN) && !seq_after(fin_at, seq_max(c->rcv_adv, c->rcv_nxt)) &&
+	    !seq_before(fin_at, c->rcv_nxt)) {
+		c->fin_ahead = true;
+		c->fin_at = fin_at;
+	}
+	if (c->fin_ahead && c->fin_at == c->rcv_nxt)
+		fin_arrived(t, c);
+	else if (p->l4.flags & TCP_FIN)
+		c->ack_now = true;
+}
+
+/* --- SYN_SENT (section 3.10.7.3) --- */
+
+static void take_syn_options(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+{
+	c->mss_peer = max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN);
+	c->ts_ok = t->cfg.timestamps && o->has_timestamp;
+	c->sack_ok = t->cfg.sack && o->has_sack_ok;
+	c->wscale_ok = t->cfg.window_scaling && o->has_wscale;
+	c->snd_scale = c->wscale_ok ? o->wscale : 0;
+	if (!c->wscale_ok)
+		c->rcv_scale = 0;
+	if (c->ts_ok) {
+		c->ts_recent = o->ts_val;
+		c->ts_recent_at = t->env->now;
+	}
+	c->irs = p->l4.seq;
+	c->rcv_nxt = c->irs + 1;
+	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + min_u32(c->rcvbuf / 2, UINT16_MAX));
+	c->rcv_up = c->rcv_nxt;
+	tcp_set_mss(t, c);
+}
+
+static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
+{
+	bool has_ack = (p->l4.flags & TCP_ACK) != 0;
+
+	if (has_ack && p->l4.ack != c->snd_nxt) {
+		if (!(p->l4.flags & TCP_RST))
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+		return;
+	}
+	/* RFC 7323: an answer to a timestamp that was not sent. */
+	if (has_ack && t->cfg.timestamps && o->has_timestamp && o->ts_ecr != 0 &&
+	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) ||
+	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->syn_first_at / TCP_TS_NS)))) {
+		if (!(p->l4.flags & TCP_RST))
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+		return;
+	}
+	if (p->l4.flags & TCP_RST) {
+		if (has_ack)
+			reset_by_peer(t, c);
+		return;
+	}
+	if (!(p->l4.flags & TCP_SYN))
+		return;
+	take_syn_options(t, c, p, o);
+	c->ecn_ok = t->cfg.ecn == 1 && (p->l4.flags & (TCP_ECE | TCP_CWR)) == TCP_ECE && has_ack;
+	if (!has_ack) {
+		/* Both have opened at once (section 3.5). */
+		c->state = TCP_SYN_RECEIVED;
+		c->snd_wnd = p->l4.window;
+		c->snd_wl1 = p->l4.seq;
+		tcp_send_syn(t, c);
+		return;
+	}
+	tcp_acked_syn(t, c, p, o);
+	tcp_established(t, c);
+	c->ack_now = true;
+	/* It may have brought data (section 3.10.7.3), or the end of it. */
+	p->l4.seq++;
+	if (take_data(t, c, p))
+		take_fin(t, c, p, p->l4.seq + p->l4.payload_len);
+}
+
+/* --- all --- */
+
+void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
+{
+	uint32_t fin_at = p->l4.seq + p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0);
+
+	c->segs_in++;
+	if (c->state == TCP_SYN_SENT) {
+		syn_sent(t, c, p, o);
+		return;
+	}
+	if (!check_sequence(t, c, p, o) || !check_reset(t, c, p) || !check_syn(t, c, p))
+		return;
+	if (!check_ack(t, c, p, o))
+		return;
+	check_urgent(t, c, p);
+	if (!take_data(t, c, p))
+		return;
+	take_fin(t, c, p, fin_at);
+	/* Whatever it was, timers may stand elsewhere now. */
+	tcp_pend(t, c);
+}
+
+/* A reset for p, whose sender's connection is not known (section 3.5.2); none for a reset. */
+void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why)
+{
+	struct tcp_node n = {
+		.laddr = p->ip.dst, .raddr = p->ip.src, .lport = p->l4.dport, .rport = p->l4.sport, .zone = p->zone
+	};
+	struct tcp_bare s = { .wscale = -1, .flags = TCP_RST };
+
+	if (p->l4.flags & TCP_RST)
+		return;
+	if (p->l4.flags & TCP_ACK) {
+		s.seq = p->l4.ack;
+	} else {
+		s.flags |= TCP_ACK;
+		s.ack = p->l4.seq + length_of(p);
+	}
+	t->resets[why]++;
+	tcp_send_bare(t, &n, &s);
+}
+
+/* For a listener, or nobody. True: p has been dealt with. */
+static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, const struct tcp_options *o)
+{
+	struct tcp_listener *l = tcp_listener_for(t, n);
+	uint8_t flags = p->l4.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
+	if (l == NULL) {
+		if (!(flags & TCP_RST))
+			t->resets[TCP_REASON_NO_LISTENER]++;
+		return false;
+	}
+	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
+	if (flags & TCP_RST)
+		return true;
+	if (flags & TCP_ACK) {
+		if ((flags & TCP_SYN) || !tcp_listen_cookie(t, l, n, p, o))
+			tcp_answer_reset(t, p, TCP_REASON_NO_LISTENER);
+		return true;
+	}
+	/* Neither SYN nor anything; SYN and FIN at once nobody means well. */
+	if (flags == TCP_SYN)
+		tcp_listen_syn(t, l, n, p, o, tcp_isn(t, n));
+	return true;
+}
+
+/* True: p has been dealt with; it may be held. */
+static bool input_one(struct tcp *t, struct packet *p)
+{
+	struct tcp_node n = {
+		.laddr = p->ip.dst, .raddr = p->ip.src, .lport = p->l4.dport, .rport = p->l4.sport, .zone = p->zone
+	};
+	uint32_t ref = tcp_find(t, &n);
+	struct tcp_options o;
+	uint32_t iss;
+
+	(void)tcp_options_parse(packet_l4(p), &p->l4, &o);
+	t->counts[TCP_COUNT_IN_SEGMENTS]++;
+	if (ref == POOL_NONE)
+		return unknown_input(t, &n, p, &o);
+	switch (tcp_ref_kind(ref)) {
+	case TCP_KIND_CONN:
+		tcp_conn_input(t, tcp_conn_at(t, tcp_ref_index(ref)), p, &o);
+		return true;
+	case TCP_KIND_HALF_OPEN:
+		tcp_half_open_input(t, pool_at(&t->half_open, tcp_ref_index(ref)), p, &o);
+		return true;
+	default:
+		break;
+	}
+	struct tcp_listener *l = tcp_listener_for(t, &n);
+
+	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, l != NULL ? &iss : NULL))
+		return true;
+	tcp_listen_syn(t, l, &n, p, &o, iss);
+	return true;
+}
+
+void tcp_input(void *ctx, struct batch *b)
+{
+	struct tcp *t = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+
+		if (!input_one(t, p))
+			continue;
+		if (p->verdict == VERDICT_STOLEN)
+			b->p[i] = NULL;
+		else
+			p->verdict = VERDICT_DELIVERED;
+	}
+	tcp_send_pending(t);
+}

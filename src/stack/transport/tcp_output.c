@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Segments on their way: headers and options, and when what may be sent.
+ *
+ *   tcp_output      what is lost, then what is new, as far as both windows let it; then an
+ *                   acknowledgement, if it is due and nothing has carried it
+ *
+ * It runs once for a connection at the end of a batch or of a call (tcp_pend): so
+ * many segments that came together are answered together.
+ *
+ * A small segment waits while another one is on its way (Nagle's rule as Minshall
+ * has it, RFC 896), unless TCP_NODELAY; while the user has said that more comes, it
+ * waits for up to 200 ms. What the other end's window cuts into a small one waits
+ * until the window opens or the persist timer fires (RFC 9293 section 3.8.6.2.1).
+ *
+ * Next: src/stack/ip/output.c
+ */
+#include "stack/ip/route.h"
+#include "stack/transport/tcp_priv.h"
+#include "stack/wire/checksum.h"
+#include "stack/wire/ether.h"
+
+#define CHALLENGES_PER_S 3u
+#define CHALLENGE_LIMIT 1000u
+#define ECN_ECT0 0x02u
+
+void tcp_flush(struct tcp *t)
+{
+	if (t->out.n > 0)
+		ip_local_out(t->ip, &t->out);
+}
+
+/* --- headers --- */
+
+static uint8_t *put16(uint8_t *at, uint16_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+	return at + 2;
+}
+
+static uint8_t *put32(uint8_t *at, uint32_t v)
+{
+	return put16(put16(at, (uint16_t)(v >> 16)), (uint16_t)v);
+}
+
+static uint8_t *put_timestamp(uint8_t *at, uint32_t val, uint32_t ecr)
+{
+	at[0] = 8;
+	at[1] = 10;
+	return put32(put32(at + 2, val), ecr);
+}
+
+/* Of a SYN: in Linux's order. */
+static uint8_t *put_syn_options(uint8_t *at, const struct tcp_bare *s)
+{
+	if (s->mss != 0) {
+		at[0] = 2;
+		at[1] = 4;
+		at = put16(at + 2, s->mss);
+	}
+	if (s->sack_ok) {
+		if (!s->has_ts) {
+			*at++ = 1;
+			*at++ = 1;
+		}
+		at[0] = 4;
+		at[1] = 2;
+		at += 2;
+	} else if (s->has_ts) {
+		*at++ = 1;
+		*at++ = 1;
+	}
+	if (s->has_ts)
+		at = put_timestamp(at, s->ts_val, s->ts_ecr);
+	if (s->wscale >= 0) {
+		at[0] = 1;
+		at[1] = 3;
+		at[2] = 3;
+		at[3] = (uint8_t)s->wscale;
+		at += 4;
+	}
+	return at;
+}
+
+/* The IP header's value; counted as made here. */
+static void fill_ip(struct tcp *t, struct packet *p, const struct tcp_node *n, uint32_t l4_len, uint8_t tos,
+		    uint8_t ttl)
+{
+	uint32_t default_ttl = ip_stack_config(t->ip)->ttl;
+
+	t->env->ledger.n_originated++;
+	p->l3_off = ETHER_HEADER_LEN;
+	p->l4_off = ETHER_HEADER_LEN + IPV4_HEADER_LEN;
+	p->zone = n->zone;
+	p->ip = (struct ipv4_view){
+		.src = n->laddr,
+		.dst = n->raddr,
+		.total_len = (uint16_t)(IPV4_HEADER_LEN + l4_len),
+		.id = (uint16_t)rng_u32(&t->env->rng),
+		.header_len = IPV4_HEADER_LEN,
+		.tos = tos,
+		.ttl = ttl != 0 ? ttl : (uint8_t)(default_ttl != 0 ? default_ttl : 64),
+		.proto = IPPROTO_NR_TCP,
+		.df = true,
+	};
+	if (env_traced(t->env))
+		trace_end(&t->env->trace, TRACE_MADE, p);
+	ip_packet_finish(p);
+}
+
+/* Behind fill_ip and the options: the TCP header's fixed part and the checksum. sum: of the payload. */
+static void fill_tcp(struct tcp *t, struct packet *p, const struct tcp_node *n, const struct tcp_bare *s,
+		     uint32_t header_len, uint32_t payload_len, uint32_t sum)
+{
+	uint8_t *h = packet_l4(p);
+	uint32_t l4_len = header_len + payload_len;
+
+	tcp_emit(h, n->lport, n->rport, s->seq, s->ack, s->flags, s->window);
+	h[12] = (uint8_t)(header_len / 4 << 4);
+	sum = checksum_fold(sum) + checksum_pseudo(n->laddr, n->raddr, IPPROTO_NR_TCP, l4_len);
+	put16(h + TCP_CHECK_AT, checksum_finish(checksum_add(sum, h, header_len)));
+	p->l4 = (struct l4_view){
+		.kind = L4_TCP,
+		.header_len = (uint16_t)header_len,
+		.payload_len = (uint16_t)payload_len,
+		.sport = n->lport,
+		.dport = n->rport,
+		.check = (uint16_t)(h[TCP_CHECK_AT] << 8 | h[TCP_CHECK_AT + 1]),
+		.options_len = (uint8_t)(header_len - TCP_HEADER_LEN),
+		.seq = s->seq,
+		.ack = s->ack,
+		.window = s->window,
+		.flags = s->flags,
+	};
+	t->counts[TCP_COUNT_OUT_SEGMENTS]++;
+	batch_add(&t->out, p);
+	if (t->out.n == BATCH_MAX)
+		tcp_flush(t);
+}
+
+/* A segment without payload, whose options are those of a SYN or a timestamp. */
+static void send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s, const uint8_t *more,
+		      uint32_t more_len)
+{
+	uint8_t options[TCP_OPTIONS_MAX], *end = options;
+
+	if (s->flags & TCP_SYN) {
+		end = put_syn_options(options, s);
+	} else if (s->has_ts) {
+		*end++ = 1;
+		*end++ = 1;
+		end = put_timestamp(end, s->ts_val, s->ts_ecr);
+	}
+	uint32_t n_options = (uint32_t)(end - options);
+	uint32_t header_len = TCP_HEADER_LEN + n_options + more_len;
+	struct packet *p = packet_alloc(t->env->pool, ETHER_HEADER_LEN + IPV4_HEADER_LEN + header_len);
+
+	if (p == NULL) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		return;
+	}
+	memset(packet_frame(p), 0, ETHER_HEADER_LEN);
+	fill_ip(t, p, n, header_len, s->tos, s->ttl);
+	memcpy(packet_l4(p) + TCP_HEADER_LEN, options, n_options);
+	if (more_len > 0)
+		memcpy(packet_l4(p) + TCP_HEADER_LEN + n_options, more, more_len);
+	fill_tcp(t, p, n, s, header_len, 0, 0);
+}
+
+void tcp_send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s)
+{
+	send_bare(t, n, s, NULL, 0);
+}
+
+/* --- what stands in every segment of a connection --- */
+
+static struct tcp_bare bare_of(struct tcp *t, struct tcp_conn *c, uint8_t flags)
+{
+	uint32_t window = tcp_receive_window(t, c);
+	struct tcp_bare s = {
+		.seq = c->snd_nxt,
+		.ack = c->rcv_nxt,
+		.window = (uint16_t)min_u32(window >> c->rcv_scale, UINT16_MAX),
+		.wscale = -1,
+		.flags = flags,
+		.tos = c->o.tos,
+		.ttl = c->o.ttl,
+		.has_ts = c->ts_ok,
+		.ts_val = tcp_ts_now(t, c),
+		.ts_ecr = c->ts_recent,
+	};
+
+	if (c->ece_pending)
+		s.flags |= TCP_ECE;
+	return s;
+}
+
+/* Whatever carries an acknowledgement: it has been said. */
+static void acknowledged(struct tcp *t, struct tcp_conn *c, const struct tcp_bare *s)
+{
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)s->window << c->rcv_scale));
+	c->last_ack_sent = c->rcv_nxt;
+	c->unacked = 0;
+	c->ack_now = false;
+	c->delack_at = TIME_NEVER;
+	c->n_quick -= c->n_quick > 0;
+	c->segs_out++;
+}
+
+static uint32_t put_sacks(struct tcp *t, struct tcp_conn *c, uint8_t *at, uint32_t room)
+{
+	uint32_t block[4][2];
+	uint32_t max = room < 12 ? 0 : min_u32((room - 4) / 8, 4);
+	uint32_t n = c->sack_ok ? tcp_receive_sacks(t, c, max, block) : 0;
+
+	if (n == 0)
+		return 0;
+	if (c->dsack.left != c->dsack.right)
+		t->counts[TCP_COUNT_DSACKS_OUT]++;
+	c->dsack.left = c->dsack.right = 0;
+	at[0] = at[1] = 1;
+	at[2] = 5;
+	at[3] = (uint8_t)(2 + 8 * n);
+	for (uint32_t i = 0; i < n; i++)
+		put32(put32(at + 4 + 8 * i, block[i][0]), block[i][1]);
+	return 4 + 8 * n;
+}
+
+void tcp_send_ack(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_bare s = bare_of(t, c, TCP_ACK);
+	uint8_t sacks[TCP_OPTIONS_MAX];
+	uint32_t n = put_sacks(t, c, sacks, TCP_OPTIONS_MAX - (c->ts_ok ? 12 : 0));
+
+	send_bare(t, &c->node, &s, sacks, n);
+	acknowledged(t, c, &s);
+}
+
+void tcp_send_probe(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_bare s = bare_of(t, c, TCP_ACK);
+
+	s.seq = c->snd_una - 1;
+	send_bare(t, &c->node, &s, NULL, 0);
+	acknowledged(t, c, &s);
+}
+
+/* RFC 5961 section 7, with a limit for each connection, and for all together one that is not the same twice
+ * (CVE-2016-5696). */
+void tcp_send_challenge(struct tcp *t, struct tcp_conn *c)
+{
+	uint64_t now = t->env->now;
+
+	if (now - c->challenge_at >= NS_PER_S || c->challenge_at == 0) {
+		c->challenge_at = now;
+		c->n_challenges = 0;
+	}
+	if (now - t->challenge_at >= NS_PER_S || t->challenge_limit == 0) {
+		t->challenge_at = now;
+		t->n_challenges = 0;
+		t->challenge_limit = CHALLENGE_LIMIT / 2 + rng_below(&t->env->rng, CHALLENGE_LIMIT);
+	}
+	if (c->n_challenges >= CHALLENGES_PER_S || t->n_challenges >= t->challenge_limit)
+		return;
+	c->n_challenges++;
+	t->n_challenges++;
+	t->counts[TCP_COUNT_CHALLENGE_ACKS]++;
+	tcp_send_ack(t, c);
+}
+
+void tcp_reset(struct tcp *t, struct tcp_conn *c, enum tcp_reason why)
+{
+	struct tcp_bare s = bare_of(t, c, TCP_RST | TCP_ACK);
+
+	s.window = 0;
+	t->resets[why]++;
+	send_bare(t, &c->node, &s, NULL, 0);
+}
+
+uint8_t tcp_scale_for(uint32_t bytes)
+{
+	uint8_t scale = 0;
+
+	while (scale < TCP_WSCALE_MAX && bytes >> scale > UINT16_MAX)
+		scale++;
+	return scale;
+}
+
+void tcp_send_syn(struct tcp *t, struct tcp_conn *c)
+{
+	bool is_answer = c->state == TCP_SYN_RECEIVED;
+	struct tcp_bare s = bare_of(t, c, is_answer ? TCP_SYN | TCP_ACK : TCP_SYN);
+
+	s.seq = c->iss;
+	s.ack = is_answer ? c->rcv_nxt : 0;
+	/* Its window is never scaled (RFC 7323 section 2.2). */
+	s.window = (uint16_t)min_u32(c->rcvbuf / 2, UINT16_MAX);
+	s.mss = c->mss_own;
+	s.sack_ok = is_answer ? c->sack_ok : t->cfg.sack;
+	s.has_ts = is_answer ? c->ts_ok : t->cfg.timestamps;
+	s.ts_ecr = is_answer ? c->ts_recent : 0;
+	s.wscale = (is_answer ? c->wscale_ok : t->cfg.window_scaling) ? (int8_t)c->rcv_scale : -1;
+	if (!is_answer && t->cfg.ecn == 1 && c->n_rtx == 0)
+		s.flags |= TCP_ECE | TCP_CWR;
+	else if (is_answer && c->ecn_ok)
+		s.flags |= TCP_ECE;
+	send_bare(t, &c->node, &s, NULL, 0);
+	c->segs_out++;
+	c->rcv_adv = c->rcv_nxt + s.window;
+	c->last_ack_sent = c->rcv_nxt;
+}
+
+/* --- segments with data --- */
+
+uint16_t tcp_own_mss(const struct tcp *t, const struct tcp_node *n)
+{
+	const struct fib_nexthop *nh = ip_route(t->ip, n->zone, n->raddr);
+	uint32_t mtu = nh->kind == FIB_UNICAST ? ip_mtu(t->ip, nh->ifindex) : UINT16_MAX;
+
+	return (uint16_t)(max_u32(mtu, IPV4_MIN_MTU + TCP_OPTIONS_MAX) - IPV4_HEADER_LEN - TCP_HEADER_LEN);
+}
+
+void tcp_set_mss(struct tcp *t, struct tcp_conn *c)
+{
+	uint32_t mss = min_u32(c->mss_peer, c->path_mtu - IPV4_HEADER_LEN - TCP_HEADER_LEN);
+
+	if (c->o.user_mss != 0)
+		mss = min_u32(mss, c->o.user_mss);
+	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0);
+	/* What a small buffer holds. */
+	c->mss = (uint16_t)min_u32(mss, UINT16_MAX - 1024u);
+}
+
+/* The packet around segment s with header_len bytes in front of its payload. NULL without memory. */
+static struct packet *packet_around(struct tcp *t, const struct tcp_segment *s, uint32_t header_len)
+{
+	uint32_t before = ETHER_HEADER_LEN + IPV4_HEADER_LEN + header_len;
+	struct packet *p;
+
+	if (s->buffer == POOL_NONE) {
+		p = packet_alloc(t->env->pool, before);
+	} else {
+		struct packet_buffer b = packet_buffer_at(t->env->pool, s->buffer, s->large);
+
+		if (packet_buffer_is_own(t->env->pool, &b)) {
+			p = packet_share(t->env->pool, &b, s->off - before, before + s->len);
+		} else {
+			/* Its last copy has not left yet. */
+			p = packet_alloc(t->env->pool, before + s->len);
+			if (p != NULL)
+				memcpy(packet_frame(p) + before, b.bytes + s->off, s->len);
+		}
+	}
+	if (p != NULL)
+		memset(packet_frame(p), 0, ETHER_HEADER_LEN);
+	return p;
+}
+
+static uint32_t size_of(const struct tcp_segment *s)
+{
+	return s->len + ((s->flags & SEGMENT_FIN) != 0);
+}
+
+/* It has left: where it stands now. */
+static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
+{
+	uint64_t now = t->env->now;
+
+	if (!(s->flags & SEGMENT_SENT)) {
+		tcp_rate_sent(t, c, s);
+		s->flags |= SEGMENT_SENT;
+		c->queue.n_sent++;
+		c->snd_nxt = s->seq + size_of(s);
+		if (s->len > 0 && s->len < c->mss)
+			c->snd_small = c->snd_nxt;
+	} else {
+		tcp_rate_sent(t, c, s);
+		t->counts[TCP_COUNT_RETRANSMITTED]++;
+		c->n_retransmitted++;
+		c->bytes_retransmitted += s->len;
+		if (c->retrans_stamp == 0)
+			c->retrans_stamp = max_u32(tcp_ts_now(t, c), 1);
+		c->undo_retrans += (int32_t)((s->len + c->mss - 1) / max_u32(c->mss, 1));
+		if ((s->flags & SEGMENT_LOST) && !(s->flags & SEGMENT_RETRANSMITTED)) {
+			s->flags |= SEGMENT_RETRANSMITTED;
+			c->retransmitted += size_of(s);
+		}
+		s->flags |= SEGMENT_EVER_RETRANSMITTED;
+		tcp_flight_remove(t, c, s, index);
+	}
+	s->sent = now;
+	s->n_sent += s->n_sent < 31;
+	if (!(s->flags & SEGMENT_SACKED))
+		tcp_flight_add(t, c, s, index);
+	c->prr_out += size_of(s);
+	c->last_sent = now;
+	if (c->rtx_since == 0)
+		c->rtx_since = now;
+}
+
+bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i)
+{
+	struct tcp_segment *s = tcp_queue_at(t, c, i);
+	uint32_t index = c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+	struct tcp_bare h = bare_of(t, c, TCP_ACK);
+	uint8_t options[TCP_OPTIONS_MAX], *end = options;
+	bool is_new = !(s->flags & SEGMENT_SENT);
+
+	h.seq = s->seq;
+	if (s->flags & SEGMENT_PUSH)
+		h.flags |= TCP_PSH;
+	if (s->flags & SEGMENT_FIN)
+		h.flags |= TCP_FIN;
+	if (h.has_ts) {
+		*end++ = 1;
+		*end++ = 1;
+		end = put_timestamp(end, h.ts_val, h.ts_ecr);
+	}
+	if (c->inbox.islands != POOL_NONE || c->dsack.left != c->dsack.right) {
+		uint32_t room = s->len < c->mss ? c->mss - s->len : 0;
+
+		end += put_sacks(t, c, end, min_u32(room & ~3u, TCP_OPTIONS_MAX - (uint32_t)(end - options)));
+	}
+	if (c->ecn_ok && s->len > 0 && is_new) {
+		h.tos |= ECN_ECT0;
+		if (c->cwr_pending)
+			h.flags |= TCP_CWR;
+		c->cwr_pending = false;
+	}
+	uint32_t header_len = TCP_HEADER_LEN + (uint32_t)(end - options);
+	struct packet *p = packet_around(t, s, header_len);
+
+	if (p == NULL) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		return false;
+	}
+	fill_ip(t, p, &c->node, header_len + s->len, h.tos, h.ttl);
+	memcpy(packet_l4(p) + TCP_HEADER_LEN, options, (size_t)(end - options));
+	fill_tcp(t, p, &c->node, &h, header_len, s->len, s->sum);
+	note_sent(t, c, s, index);
+	acknowledged(t, c, &h);
+	return true;
+}
+
+/* --- when --- */
+
+/* A segment of this size may leave by the window of the path. */
+static bool cwnd_allows(const struct tcp_conn *c, uint32_t size)
+{
+	uint32_t inflight = tcp_inflight(c);
+
+	return inflight == 0 || inflight + size <= c->cwnd;
+}
+
+static bool pacing_allows(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->pacing_rate == 0 || c->pace_at <= t->env->now + TCP_TICK_NS)
+		return true;
+	c->pace_timer_at = c->pace_at;
+	return false;
+}
+
+static void pace(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	if (c->pacing_rate != 0)
+		c->pace_at = max_u64(c->pace_at, t->env->now) + bytes * NS_PER_S / c->pacing_rate;
+}
+
+static void send_lost(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->lost <= c->retransmitted)
+		return;
+	for (uint32_t i = tcp_queue_find(t, c, c->lost_from); i < c->queue.n_sent && c->lost > c->retransmitted; i++) {
+		struct tcp_segment *s = tcp_queue_at(t, c, i);
+
+		if ((s->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) != SEGMENT_LOST)
+			continue;
+		/* The path has become narrower since. */
+		if (s->len > c->mss && !tcp_queue_split(t, c, i, c->mss))
+			return;
+		s = tcp_queue_at(t, c, i);
+		if (!cwnd_allows(c, size_of(s))) {
+			c->cwnd_limited = true;
+			return;
+		}
+		uint32_t bytes = s->len;
+
+		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
+			return;
+		pace(t, c, bytes);
+		c->lost_from = s->seq + size_of(s);
+	}
+}
+
+/* Nagle, and what the user says. */
+static bool waits_for_more(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s)
+{
+	if (s->len >= c->mss || (s->flags & SEGMENT_FIN) || c->queue.n_sent + 1 < c->queue.n)
+		return false;
+	if (c->o.cork || c->more) {
+		if (c->cork_until == 0)
+			c->cork_until = t->env->now + 200 * NS_PER_MS;
+		if (t->env->now < c->cork_until) {
+			c->pace_timer_at = min_u64(c->pace_timer_at, c->cork_until);
+			return true;
+		}
+	}
+	c->cork_until = 0;
+	return !c->o.nodelay && seq_after(c->snd_small, c->snd_una);
+}
+
+/* The other end's window lets all of it through, or enough for a part of it to be worth it. */
+static bool window_allows(struct tcp *t, struct tcp_conn *c, uint32_t i)
+{
+	struct tcp_segment *s = tcp_queue_at(t, c, i);
+	uint32_t right = c->snd_una + c->snd_wnd;
+
+	if (!seq_after(s->seq + s->len, right))
+		return true;
+	uint32_t usable = seq_after(right, s->seq) ? right - s->seq : 0;
+
+	if (usable == 0 || (usable < c->mss && usable < c->snd_wnd_max / 2))
+		return false;
+	return tcp_queue_split(t, c, i, usable);
+}
+
+static void restart_after_idle(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->snd_nxt != c->snd_una || c->last_sent == 0 || t->env->now - c->last_sent < c->rto)
+		return;
+	if (c->cc->event != NULL)
+		c->cc->event(c, CC_EVENT_RESTART, t->env->now);
+	/* RFC 5681 section 4.1. */
+	if (t->cfg.slow_start_after_idle && c->pacing_rate == 0)
+		c->cwnd = min_u64(c->cwnd, (uint64_t)t->cfg.init_cwnd * c->mss);
+}
+
+static void send_new(struct tcp *t, struct tcp_conn *c)
+{
+	restart_after_idle(t, c);
+	while (c->queue.n_sent < c->queue.n) {
+		uint32_t i = c->queue.n_sent;
+		struct tcp_segment *s = tcp_queue_at(t, c, i);
+
+		if (s->len > c->mss && !tcp_queue_split(t, c, i, c->mss))
+			return;
+		if (waits_for_more(t, c, tcp_queue_at(t, c, i)))
+			return;
+		if (!window_allows(t, c, i))
+			return;
+		s = tcp_queue_at(t, c, i);
+		uint32_t size = size_of(s);
+
+		/* A FIN alone is no load. */
+		if (s->len > 0 && !cwnd_allows(c, size)) {
+			c->cwnd_limited = true;
+			return;
+		}
+		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
+			return;
+		pace(t, c, size);
+	}
+	tcp_rate_app_limited(t, c);
+}
+
+static bool may_send_data(const struct tcp_conn *c)
+{
+	return c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT || c->state == TCP_FIN_WAIT_1 ||
+	       c->state == TCP_CLOSING || c->state == TCP_LAST_ACK;
+}
+
+void tcp_output(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->queue.n > 0 && may_send_data(c)) {
+		send_lost(t, c);
+		if (c->lost <= c->retransmitted)
+			send_new(t, c);
+	}
+	if (c->ack_now && c->state >= TCP_ESTABLISHED)
+		tcp_send_ack(t, c);
+	tcp_rearm_rtx(t, c);
+	tcp_rearm(t, c);
+}
+
+void tcp_pend(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->listed)
+		return;
+	c->listed = true;
+	c->next_pending = t->pending;
+	t->pending = c->index;
+}
+
+void tcp_send_pending(struct tcp *t)
+{
+	while (t->pending != POOL_NONE) {
+		struct tcp_conn *c = tcp_conn_at(t, t->pending);
+
+		t->pending = c->next_pending;
+		c->listed = false;
+		if (c->state != TCP_CLOSED)
+			tcp_output(t, c);
+		else if (!c->has_user && c->listener == POOL_NONE)
+			tcp_conn_free(t, c);
+	}
+	tcp_flush(t);
+}

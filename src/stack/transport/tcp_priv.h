@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of TCP share.
+ *
+ *   tcp_table       who has a four-tuple: a connection, a half open one, a TIME_WAIT record
+ *   tcp_secret      what nobody may guess: sequence numbers, timestamps, ports, cookies
+ *   tcp_queue       what was sent or waits to be: segments in order of their numbers
+ *   tcp_receive     what came: in order, and out of it
+ *   tcp_rtt, tcp_rate, tcp_sack, tcp_rack, tcp_recovery
+ *                   what acknowledgements say of the path, and what is lost
+ *   tcp_output      segments on their way
+ *   tcp_listen, tcp_time_wait
+ *                   before and behind a connection
+ *   tcp_ack, tcp_input
+ *                   RFC 9293 section 3.10.7, a function a step
+ *   tcp_timer, tcp_error, tcp
+ *
+ * Sequence numbers are compared by their difference (RFC 9293 section 3.4).
+ */
+#ifndef YG_STACK_TRANSPORT_TCP_PRIV_H
+#define YG_STACK_TRANSPORT_TCP_PRIV_H
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/siphash.h"
+#include "base/timer.h"
+#include "base/util.h"
+#include "stack/transport/cc.h"
+#include "stack/transport/tcp.h"
+
+static inline bool seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/* a, at or behind first, is not behind last. */
+static inline bool seq_between(uint32_t first, uint32_t a, uint32_t last)
+{
+	return a - first <= last - first;
+}
+
+static inline uint32_t seq_max(uint32_t a, uint32_t b)
+{
+	return seq_before(a, b) ? b : a;
+}
+
+static inline uint32_t seq_min(uint32_t a, uint32_t b)
+{
+	return seq_before(a, b) ? a : b;
+}
+
+#define TCP_TICK_NS (10 * NS_PER_US)
+/* Timestamps count milliseconds (RFC 7323 section 5.4: 1 ms to 1 s). */
+#define TCP_TS_NS NS_PER_MS
+#define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1 */
+#define TCP_MSS_MIN 48u      /* of an other end; as Linux: less is an attack */
+#define TCP_OPTIONS_MAX 40u
+#define TCP_WSCALE_MAX 14u
+/* Payload of segments that wait stands behind room for every header there may be. */
+#define TCP_HEADERS_MAX (ETHER_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX)
+#define TCP_PAYLOAD_OFF 128u
+_Static_assert(TCP_PAYLOAD_OFF >= TCP_HEADERS_MAX + ETHER_TAG_LEN, "room for headers");
+
+/* --- who has a four-tuple --- */
+
+enum tcp_kind { TCP_KIND_CONN, TCP_KIND_HALF_OPEN, TCP_KIND_TIME_WAIT };
+
+/* At the head of whatever the table knows. Host order; l is ours. */
+struct tcp_node {
+	uint32_t laddr, raddr;
+	uint16_t lport, rport;
+	uint16_t zone;
+	uint8_t kind;  /* enum tcp_kind */
+	uint8_t is_in; /* the table */
+	uint32_t hash;
+	uint32_t next; /* kind << 30 | index of the next in its bucket, POOL_NONE */
+};
+
+struct tcp_table {
+	uint32_t *bucket;
+	uint32_t mask;
+	uint32_t n;
+};
+
+/* --- what is sent --- */
+
+enum tcp_segment_flags {
+	SEGMENT_SENT = 0x01,
+	SEGMENT_SACKED = 0x02,
+	SEGMENT_LOST = 0x04,          /* taken to be, and not sent again since */
+	SEGMENT_RETRANSMITTED = 0x08, /* sent again, and not known to be lost since */
+	SEGMENT_EVER_RETRANSMITTED = 0x10,
+	SEGMENT_FIN = 0x20,  /* behind its bytes */
+	SEGMENT_PUSH = 0x40, /* the user waits for nothing more to be written behind it */
+	SEGMENT_APP_LIMITED = 0x80,
+};
+
+struct tcp_segment {
+	uint32_t seq;
+	uint32_t len;       /* of payload */
+	uint32_t buffer;    /* number of the packet buffer, POOL_NONE: no payload */
+	uint32_t sum;       /* of the payload, as checksum_add has it; meaningless with has_no_sum */
+	uint32_t off : 17;  /* of the payload in the buffer */
+	uint32_t large : 1; /* the buffer is */
+	uint32_t has_no_sum : 1;
+	uint32_t n_sent : 5;   /* times; counts no further than 31 */
+	uint8_t flags;         /* enum tcp_segment_flags */
+	uint32_t older, newer; /* those in flight, by when they were sent last (RFC 8985 section 6.1) */
+	uint64_t sent;         /* last */
+	/* The connection as it was then (tcp_rate.c). */
+	uint64_t delivered, delivered_at, first_sent;
+};
+
+/* Numbers of segments in order, a ring that grows in a packet buffer. What was sent stands before what was not. */
+struct tcp_queue {
+	uint32_t *at; /* NULL: nothing yet */
+	struct packet_buffer memory;
+	uint32_t cap; /* a power of two */
+	uint32_t head, n, n_sent;
+};
+
+/* --- what came --- */
+
+/* Bytes without a gap that are ahead of a gap. */
+struct tcp_island {
+	uint32_t left, right;
+	struct packet *first, *last;
+};
+
+#define TCP_ISLANDS_MAX 64u
+
+struct tcp_islands {
+	uint32_t n;
+	uint32_t newest;    /* which one grew last: the first in a SACK option (RFC 2018 section 4) */
+	uint32_t recent[3]; /* left edges of those before, newest first */
+	struct tcp_island island[TCP_ISLANDS_MAX]; /* by their numbers */
+};
+
+struct tcp_inbox {
+	struct packet *first, *last; /* in order; the first one's payload counts from skip on */
+	uint32_t skip;
+	uint32_t bytes;   /* that nobody has read, in order */
+	uint32_t memory;  /* bytes of buffers, here and among the islands */
+	uint32_t islands; /* number in the pool, POOL_NONE */
+};
+
+/* --- a connection --- */
+
+enum tcp_ca_state { /* Linux's names */
+		    TCP_CA_OPEN,
+		    TCP_CA_DISORDER,
+		    TCP_CA_CWR, /* the window was lowered by a mark */
+		    TCP_CA_RECOVERY,
+		    TCP_CA_LOSS,
+		    N_TCP_CA_STATES
+};
+
+/* What the one retransmission timer is armed for. */
+enum tcp_rtx_kind { TCP_RTX_NONE, TCP_RTX_RTO, TCP_RTX_PROBE, TCP_RTX_PERSIST };
+
+struct tcp_user_options {
+	uint64_t keepalive_time, keepalive_interval, user_timeout, linger2; /* 0: the config's */
+	uint32_t notsent_lowat, window_clamp, rcv_lowat;
+	uint16_t user_mss;
+	uint8_t keepalive_probes, syn_retries;
+	uint8_t tos, ttl, min_ttl;
+	bool keepalive, nodelay, cork, quickack_once, sndbuf_set, rcvbuf_set, oob_inline, linger;
+	uint32_t linger_s;
+};
+
+struct tcp_conn {
+	struct tcp_node node;
+	uint32_t index;
+	uint8_t state;    /* enum tcp_state */
+	uint8_t ca_state; /* enum tcp_ca_state */
+	uint8_t rtx_kind; /* enum tcp_rtx_kind */
+	uint8_t reason;   /* enum tcp_reason: why it ended */
+	uint8_t snd_scale, rcv_scale;
+	uint8_t n_rtx;    /* timeouts in a row */
+	uint8_t n_probes; /* keepalive or persist, not answered */
+	uint64_t user;
+
+	/* What was agreed on, and where it stands. */
+	bool is_used;
+	bool wants_room; /* the user was refused for want of it */
+	bool has_user, sack_ok, ts_ok, wscale_ok, ecn_ok;
+	bool fin_queued;   /* the user has closed the sending way */
+	bool fin_received; /* and the other end its own: rcv_nxt is behind it */
+	bool fin_ahead;    /* it has come, and what is before it has not: it stands at fin_at */
+	bool rcv_closed;   /* shut down: nobody reads */
+	bool listed;       /* in tcp.pending */
+	bool ack_now; /* an acknowledgement leaves with whatever comes next, at the end of this batch at the latest */
+	bool ece_pending; /* ECE is set in what is sent until CWR comes (RFC 3168 section 6.1.3) */
+	bool cwr_pending;
+	bool urgent_ready, urgent_taken;
+	bool is_active;        /* we have opened it */
+	bool is_from_listener; /* nobody has accepted it yet */
+	int error;             /* positive errno, for SO_ERROR */
+	int soft_error;        /* of ICMP: told if it times out */
+
+	/* Sending (RFC 9293 section 3.3.1). */
+	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
+	uint32_t snd_up; /* urgent pointer; valid with snd_urgent */
+	bool snd_urgent;
+	uint32_t write_seq; /* behind the last byte that the user has written */
+	uint16_t mss;       /* payload that a segment may have, without options of its own (timestamps are taken off) */
+	uint16_t mss_peer, mss_own;
+	uint32_t path_mtu;
+	struct tcp_queue queue;
+	uint32_t sndbuf;     /* bytes that may wait or be on their way */
+	uint32_t snd_small;  /* behind the last small segment (Minshall) */
+	uint32_t lost_from;  /* what is to be sent again stands from here on */
+	uint64_t cork_until; /* 0: nothing waits */
+	bool more;           /* the last call said that more comes */
+
+	/* Receiving. */
+	uint32_t irs, rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window as told */
+	uint32_t rcv_up;
+	uint32_t fin_at;
+	uint32_t rcvbuf;
+	uint32_t rcv_mss; /* size of the other end's segments, as seen */
+	uint32_t unacked; /* bytes received since the last acknowledgement */
+	uint8_t n_quick;  /* acknowledgements that are sent at once */
+	uint32_t last_ack_sent;
+	uint32_t ts_recent, ts_offset;
+	uint64_t ts_recent_at;
+	struct tcp_inbox inbox;
+	struct {
+		uint32_t left, right;
+	} dsack;                /* to be told; left == right: none */
+	uint32_t rtt_probe_seq; /* receiver's round: when this number comes, one has passed */
+	uint64_t rtt_probe_at, rcv_rtt;
+	uint32_t copied, copied_round; /* bytes that the user took in this round */
+
+	/* Round trip (RFC 6298). */
+	uint64_t srtt, rttvar, rto, min_rtt, min_rtt_at, last_rtt;
+	bool rtt_valid;
+
+	/* Window. */
+	uint64_t cwnd, ssthresh;
+	const struct cc_ops *cc;
+	union cc_state cc_state;
+	uint64_t pacing_rate; /* bytes a second; 0: not paced */
+	uint64_t pace_at;
+	uint64_t cwnd_limited_at;
+	uint32_t round_end; /* when this number is acknowledged a round trip has passed */
+	bool cwnd_limited;
+	uint64_t last_sent;
+
+	/* In flight = snd_nxt - snd_una - sacked - lost + retransmitted, in bytes. */
+	uint32_t sacked, lost, retransmitted;
+	uint32_t oldest, newest; /* of those in flight, by when they were sent: tcp_segment.older */
+
+	/* SACK and RACK (RFC 8985 section 5.2). */
+	struct {
+		uint32_t left, right;
+	} sack_seen[4]; /* blocks of the last acknowledgement */
+	uint64_t rack_sent, rack_rtt;
+	uint32_t rack_end;
+	uint32_t fack;       /* highest number that was acknowledged in any way */
+	uint32_t reordering; /* largest distance of a segment that came late, in bytes */
+	uint8_t reo_wnd_mult, reo_wnd_persist;
+	bool reordering_seen, dsack_in_round;
+	uint32_t dsack_round;
+	uint32_t tlp_end; /* of a loss probe that is not answered; valid with tlp_out */
+	bool tlp_out, tlp_retransmitted;
+	uint8_t n_dupacks;
+
+	/* Recovery. */
+	uint32_t high_seq; /* recovery ends when it is acknowledged */
+	uint64_t prior_cwnd, prior_ssthresh;
+	uint64_t prr_delivered, prr_out, prr_fs;
+	uint32_t undo_marker;   /* valid with undo_valid: what was sent again since then, */
+	int32_t undo_retrans;   /* in segments, and not known to have been for nothing */
+	uint32_t retrans_stamp; /* timestamp of the first of them */
+	bool undo_valid, frto;
+	uint64_t rtx_since; /* when the oldest byte was sent first, for R2 and the user timeout; 0: nothing waits */
+
+	/* Delivery rate. */
+	uint64_t delivered, delivered_at, first_sent, app_limited; /* app_limited: until so much is delivered; 0: not */
+	uint64_t lost_total;
+
+	/* Timers: one node of the wheel for all of them. */
+	struct timer_node timer;
+	uint64_t armed_for;
+	uint64_t rtx_at, reorder_at, delack_at, keep_at, pace_timer_at;
+	uint64_t oow_at; /* the last acknowledgement of something out of the window */
+	uint64_t syn_sent_at, syn_first_at;
+	uint64_t rtx_sent; /* last_sent when rtx_at was set */
+	uint8_t n_keepalive;
+	uint8_t n_unanswered; /* window probes */
+	uint64_t heard_at;    /* the last packet of the other end */
+
+	/* The listener's queue of those to be accepted, or tcp.pending. */
+	uint32_t next_pending, next_accept;
+	uint32_t listener; /* number, POOL_NONE */
+
+	struct tcp_user_options o;
+	uint64_t bytes_acked, bytes_received, segs_in, segs_out, n_retransmitted, bytes_retransmitted;
+	uint64_t challenge_at;
+	uint8_t n_challenges;
+};
+
+/* --- before a connection --- */
+
+struct tcp_listener {
+	uint16_t port, zone;
+	uint32_t addr;        /* 0: any */
+	uint32_t index, next; /* of its port */
+	bool open, reuse_port;
+	uint8_t defer_accept;
+	uint32_t backlog, n_accept, n_half_open;
+	uint32_t first_accept, last_accept;
+	uint64_t user;
+	struct tcp_user_options o; /* of connections that it makes */
+	uint32_t sndbuf, rcvbuf;
+	const struct cc_ops *cc;
+};
+
+struct tcp_half_open {
+	struct tcp_node node;
+	uint32_t iss, irs;
+	uint32_t ts_recent;
+	uint32_t listener;
+	uint16_t mss;
+	uint8_t snd_scale, rcv_scale;
+	bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
+	bool acked : 1; /* the handshake is done, and data is waited for (TCP_DEFER_ACCEPT) */
+	uint8_t n_sent;
+	uint64_t at; /* when the SYN came */
+	uint32_t rcv_wnd;
+	struct timer_node timer;
+	uint32_t index;
+};
+
+struct tcp_time_wait {
+	struct tcp_node node;
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
+	uint32_t ts_recent;
+	uint32_t ts_recent_s; /* seconds of the clock when it was noted */
+	uint8_t rcv_scale;
+	bool ts_ok;
+	uint32_t older, newer;
+	uint64_t expires;
+};
+_Static_assert(sizeof(struct tcp_half_open) <= 96, "an entry of the SYN queue");
+_Static_assert(sizeof(struct tcp_time_wait) <= 64, "a TIME_WAIT record");
+
+/* --- all --- */
+
+#define TCP_PORT_BUCKETS 1024u
+
+struct tcp {
+	struct env *env;
+	struct ip_stack *ip;
+	struct tcp_config cfg;
+	struct tcp_user_ops user;
+	void *user_ctx;
+	struct siphash_key key_table, key_isn, key_ts, key_port, key_cookie;
+	uint32_t port_counter[256]; /* RFC 6056 algorithm 4 */
+	struct tcp_table table;
+	struct pool conns, half_open, time_wait, segments, islands, listeners;
+	uint32_t listener_of[TCP_PORT_BUCKETS];
+	struct timer_wheel wheel, half_open_wheel;
+	uint32_t time_wait_oldest, time_wait_newest;
+	uint32_t pending; /* connections that have something to send, through next_pending */
+	struct batch out;
+	uint64_t challenge_at; /* all connections' acknowledgements of that kind (RFC 5961 section 7) */
+	uint32_t n_challenges, challenge_limit;
+	uint64_t cookie_since; /* since when cookies were sent last: only then are they believed */
+	uint64_t counts[N_TCP_COUNTERS], resets[N_TCP_REASONS];
+};
+
+static inline struct tcp_conn *tcp_conn_at(const struct tcp *t, uint32_t index)
+{
+	return pool_at(&t->conns, index);
+}
+
+static inline struct tcp_segment *tcp_segment_at(const struct tcp *t, uint32_t index)
+{
+	return pool_at(&t->segments, index);
+}
+
+static inline uint32_t tcp_ts_now(const struct tcp *t, const struct tcp_conn *c)
+{
+	return (uint32_t)(t->env->now / TCP_TS_NS) + c->ts_offset;
+}
+
+static inline void tcp_changed(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->has_user && t->user.changed != NULL)
+		t->user.changed(t->user_ctx, c->user);
+}
+
+static inline uint32_t tcp_inflight(const struct tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una - c->sacked - c->lost + c->retransmitted;
+}
+
+/* tcp_table.c */
+
+int tcp_table_init(struct tcp_table *table, uint32_t n);
+void tcp_table_fini(struct tcp_table *table);
+/* kind << 30 | index, POOL_NONE. n's hash is filled in. */
+uint32_t tcp_find(struct tcp *t, struct tcp_node *n);
+void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t index);
+void tcp_remove(struct tcp *t, struct tcp_node *n);
+static inline enum tcp_kind tcp_ref_kind(uint32_t ref)
+{
+	return (enum tcp_kind)(ref >> 30);
+}
+static inline uint32_t tcp_ref_index(uint32_t ref)
+{
+	return ref & 0x3fffffffu;
+}
+struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n);
+
+/* tcp_secret.c */
+
+void tcp_secret_init(struct tcp *t);
+uint32_t tcp_isn(const struct tcp *t, const struct tcp_node *n);
+uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_node *n);
+/* A local port for n's other fields, by which nobody has the tuple: 0 or -EADDRNOTAVAIL. What may be reused of
+ * TIME_WAIT counts as free. */
+int tcp_choose_port(struct tcp *t, struct tcp_node *n);
+uint32_t tcp_cookie_make(struct tcp *t, const struct tcp_node *n, uint32_t irs, uint16_t mss);
+/* The MSS, 0: it is none of ours, or too old. */
+uint16_t tcp_cookie_check(struct tcp *t, const struct tcp_node *n, uint32_t irs, uint32_t cookie);
+
+/* tcp_queue.c */
+
+static inline struct tcp_segment *tcp_queue_at(const struct tcp *t, const struct tcp_conn *c, uint32_t i)
+{
+	return tcp_segment_at(t, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+}
+/* Copies what there is room for. Returns the bytes; *why is why it were not more. */
+int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, bool push);
+bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c);
+/* The first one gives the bytes before seq away, or goes. */
+void tcp_queue_drop_first(struct tcp *t, struct tcp_conn *c);
+void tcp_queue_trim_first(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
+/* Segment i is cut: its first len bytes stay it. False without memory. */
+bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len);
+/* The first one that ends behind seq; n if there is none. */
+uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t seq);
+void tcp_queue_free(struct tcp *t, struct tcp_conn *c);
+uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c);
+int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out);
+void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool push);
+/* Among those in flight, by s->sent; and out of them. */
+void tcp_flight_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index);
+void tcp_flight_remove(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index);
+
+/* tcp_receive.c */
+
+/* The payload of p, with numbers from seq on, of which skip bytes are old: takes p. */
+void tcp_receive_data(struct tcp *t, struct tcp_conn *c, struct packet *p, uint32_t seq, uint32_t len);
+uint32_t tcp_receive_window(const struct tcp *t, const struct tcp_conn *c);
+/* Whether a window that the user has made room in is worth telling (RFC 9293 section 3.8.6.2.2). */
+bool tcp_window_update_due(const struct tcp *t, const struct tcp_conn *c);
+/* SACK blocks as they stand in the option, newest first; how many. */
+uint32_t tcp_receive_sacks(const struct tcp *t, const struct tcp_conn *c, uint32_t max, uint32_t (*block)[2]);
+void tcp_receive_free(struct tcp *t, struct tcp_conn *c);
+void tcp_receive_rtt(struct tcp *t, struct tcp_conn *c);
+
+/* tcp_rtt.c */
+
+void tcp_rtt_init(struct tcp *t, struct tcp_conn *c);
+void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt);
+/* With the timeouts in a row, within the bounds. */
+uint64_t tcp_rto(const struct tcp *t, const struct tcp_conn *c);
+
+/* tcp_rate.c */
+
+void tcp_rate_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s);
+struct tcp_ack; /* tcp_ack.c */
+void tcp_rate_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, struct tcp_ack *a);
+void tcp_rate_sample(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a);
+void tcp_rate_app_limited(struct tcp *t, struct tcp_conn *c);
+
+/* What one acknowledgement has brought, while it is dealt with. */
+struct tcp_ack {
+	struct cc_sample sample;
+	uint32_t ack;
+	uint32_t prior_una, prior_fack;
+	const struct tcp_options *options; /* NULL: none that matter */
+	uint32_t acked_new;                /* bytes by number */
+	uint32_t sacked_new;               /* bytes by SACK */
+	bool has_dsack, is_duplicate, window_changed, has_data, ece;
+	bool rtx_acked;      /* something that was sent again is among what it acknowledged by number */
+	bool original_acked; /* something that was sent once, and after high_seq was set (F-RTO) */
+	bool reordered;
+	/* The newest by the time of sending of what it acknowledged. */
+	uint64_t newest_sent, newest_delivered, newest_delivered_at, newest_first_sent;
+	uint32_t newest_end;
+	bool has_newest, newest_retransmitted, newest_app_limited;
+	bool has_rtt;
+	uint64_t rtt;
+	uint32_t lost_new;
+};
+
+/* tcp_sack.c */
+
+/* Marks what the blocks cover. */
+void tcp_sack_input(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a);
+/* s, at a, is delivered; it was not before. */
+void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index, struct tcp_ack *a);
+void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index);
+
+/* tcp_rack.c */
+
+/* Behind tcp_sack_input: what is lost by time. Returns when to look again, 0: need not. */
+uint64_t tcp_rack_detect(struct tcp *t, struct tcp_conn *c);
+void tcp_rack_update(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a);
+uint64_t tcp_rack_probe_timeout(const struct tcp *t, const struct tcp_conn *c);
+void tcp_rack_probe(struct tcp *t, struct tcp_conn *c);
+void tcp_rack_probe_answered(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a);
+
+/* tcp_recovery.c */
+
+void tcp_recovery_ack(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a);
+void tcp_recovery_enter(struct tcp *t, struct tcp_conn *c);
+void tcp_recovery_timeout(struct tcp *t, struct tcp_conn *c);
+/* All that is not acknowledged is taken to be lost. */
+void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c);
+/* Lowers the window once for a round (ECN). */
+void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c);
+
+/* tcp_output.c */
+
+/* Everything that may be sent now. */
+void tcp_output(struct tcp *t, struct tcp_conn *c);
+/* ... at the end of this batch or call. */
+void tcp_pend(struct tcp *t, struct tcp_conn *c);
+void tcp_send_pending(struct tcp *t);
+void tcp_send_syn(struct tcp *t, struct tcp_conn *c);
+void tcp_send_ack(struct tcp *t, struct tcp_conn *c);
+/* One that asks for an answer: a byte that was acknowledged. */
+void tcp_send_probe(struct tcp *t, struct tcp_conn *c);
+/* Limited (RFC 5961). */
+void tcp_send_challenge(struct tcp *t, struct tcp_conn *c);
+void tcp_reset(struct tcp *t, struct tcp_conn *c, enum tcp_reason why);
+/* Segment i again, or for the first time. False without memory. */
+bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i);
+void tcp_flush(struct tcp *t);
+uint16_t tcp_own_mss(const struct tcp *t, const struct tcp_node *n);
+void tcp_set_mss(struct tcp *t, struct tcp_conn *c);
+/* A segment without payload of no connection. */
+struct tcp_bare {
+	uint32_t seq, ack, ts_val, ts_ecr;
+	uint16_t window, mss; /* mss 0: no such option; likewise wscale below 0 */
+	int8_t wscale;
+	uint8_t flags, tos, ttl;
+	bool has_ts, sack_ok;
+};
+void tcp_send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s);
+uint8_t tcp_scale_for(uint32_t bytes);
+
+/* tcp_listen.c */
+
+void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, const struct packet *p,
+		    const struct tcp_options *o, uint32_t iss);
+void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *p, const struct tcp_options *o);
+/* An ACK for which there is nobody: of a cookie? True: p has been dealt with. */
+bool tcp_listen_cookie(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, struct packet *p,
+		       const struct tcp_options *o);
+void tcp_half_open_expire(void *t, uint32_t index, uint64_t now);
+void tcp_half_open_free(struct tcp *t, struct tcp_half_open *h);
+
+/* tcp_time_wait.c */
+
+void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c);
+/* True: p is a SYN that begins a new connection, whose ISN is *iss; iss NULL: nobody listens. */
+bool tcp_time_wait_input(struct tcp *t, uint32_t index, struct packet *p, const struct tcp_options *o, uint32_t *iss);
+bool tcp_time_wait_may_reuse(const struct tcp *t, const struct tcp_time_wait *w);
+void tcp_time_wait_free(struct tcp *t, uint32_t index);
+void tcp_time_wait_expire(struct tcp *t);
+
+/* tcp_ack.c */
+
+/* RFC 9293's fifth step, from ESTABLISHED on. False: p is not to be looked at further. */
+bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o);
+void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o);
+
+/* tcp_input.c */
+
+void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o);
+void tcp_established(struct tcp *t, struct tcp_conn *c);
+void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why);
+
+/* tcp_timer.c */
+
+void tcp_rearm(struct tcp *t, struct tcp_conn *c);
+/* The retransmission timer, by what is in flight. */
+void tcp_rearm_rtx(struct tcp *t, struct tcp_conn *c);
+void tcp_delay_ack(struct tcp *t, struct tcp_conn *c);
+void tcp_timer_fired(void *t, uint32_t index, uint64_t now);
+
+/* tcp.c */
+
+struct tcp_conn *tcp_conn_new(struct tcp *t);
+/* Its end, behind what was sent about it: the user is told, and it goes when it has none. err: positive errno, 0. */
+void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int err);
+void tcp_conn_free(struct tcp *t, struct tcp_conn *c);
+
+#endif

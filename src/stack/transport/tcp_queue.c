@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the user has written and the other end has not acknowledged: segments in
+ * order of their numbers.
+ *
+ * Bytes are copied once, when they are written, into packet buffers with room for
+ * every header in front, and summed in the same pass. A packet that is sent is made
+ * around the buffer (packet_share), so the same bytes are sent again without a copy,
+ * and a checksum costs the header's bytes only.
+ *
+ * A segment is a number in the pool of segments; the queue is a ring of numbers, so
+ * that the segment with a byte is found by bisection, whatever the window. The ring
+ * stands in a packet buffer, a small one at first: 512 segments, then a large one:
+ * 16,384. A connection that has nothing to send has none.
+ *
+ * Those that were sent stand before those that were not. The last one is filled up
+ * by later writes as long as it has not been sent (RFC 9293 section 3.7.4).
+ *
+ * In flight they are also in a list by when they were sent last (RFC 8985).
+ */
+#include <errno.h>
+
+#include "stack/transport/tcp_priv.h"
+#include "stack/wire/checksum.h"
+
+/* --- the ring --- */
+
+static bool ring_grow(struct tcp *t, struct tcp_queue *q)
+{
+	struct packet_buffer b;
+	uint32_t bytes = q->cap == 0 ? PACKET_SMALL_BYTES : PACKET_LARGE_BYTES;
+
+	if (q->memory.large || !packet_buffer_alloc(t->env->pool, bytes, &b))
+		return false;
+	uint32_t cap = 1;
+
+	while (cap * 2 * sizeof(uint32_t) <= b.len)
+		cap *= 2;
+	uint32_t *at = (uint32_t *)(void *)b.bytes;
+
+	for (uint32_t i = 0; i < q->n; i++)
+		at[i] = q->at[(q->head + i) & (q->cap - 1)];
+	if (q->cap != 0)
+		packet_buffer_put(t->env->pool, &q->memory);
+	q->memory = b;
+	q->at = at;
+	q->cap = cap;
+	q->head = 0;
+	return true;
+}
+
+static void ring_release(struct tcp *t, struct tcp_queue *q)
+{
+	if (q->cap != 0)
+		packet_buffer_put(t->env->pool, &q->memory);
+	*q = (struct tcp_queue){ 0 };
+}
+
+static bool ring_insert(struct tcp *t, struct tcp_queue *q, uint32_t i, uint32_t number)
+{
+	if (q->n == q->cap && !ring_grow(t, q))
+		return false;
+	for (uint32_t k = q->n; k > i; k--)
+		q->at[(q->head + k) & (q->cap - 1)] = q->at[(q->head + k - 1) & (q->cap - 1)];
+	q->at[(q->head + i) & (q->cap - 1)] = number;
+	q->n++;
+	return true;
+}
+
+/* --- segments --- */
+
+static struct tcp_segment *segment_new(struct tcp *t, uint32_t *index)
+{
+	*index = pool_alloc(&t->segments);
+	if (*index == POOL_NONE) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		return NULL;
+	}
+	struct tcp_segment *s = tcp_segment_at(t, *index);
+
+	*s = (struct tcp_segment){ .buffer = POOL_NONE, .older = POOL_NONE, .newer = POOL_NONE };
+	return s;
+}
+
+static void segment_free(struct tcp *t, uint32_t index)
+{
+	struct tcp_segment *s = tcp_segment_at(t, index);
+
+	if (s->buffer != POOL_NONE) {
+		struct packet_buffer b = packet_buffer_at(t->env->pool, s->buffer, s->large);
+
+		packet_buffer_put(t->env->pool, &b);
+	}
+	pool_free(&t->segments, index);
+}
+
+/* Behind all others; it has no bytes yet. NULL without memory. */
+static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t payload)
+{
+	struct packet_buffer b;
+	uint32_t index;
+	struct tcp_segment *s = segment_new(t, &index);
+
+	if (s == NULL)
+		return NULL;
+	s->seq = c->write_seq;
+	if (payload > 0) {
+		if (!packet_buffer_alloc(t->env->pool, TCP_PAYLOAD_OFF + payload, &b)) {
+			t->counts[TCP_COUNT_NO_SEGMENT]++;
+			pool_free(&t->segments, index);
+			return NULL;
+		}
+		s->buffer = b.index;
+		s->large = b.large;
+		s->off = TCP_PAYLOAD_OFF;
+	}
+	if (!ring_insert(t, &c->queue, c->queue.n, index)) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		segment_free(t, index);
+		return NULL;
+	}
+	return s;
+}
+
+/* The last one, if more bytes may be put into it. */
+static struct tcp_segment *open_end(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->queue.n == c->queue.n_sent)
+		return NULL;
+	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
+
+	if ((s->flags & SEGMENT_FIN) || s->buffer == POOL_NONE || s->len >= c->mss)
+		return NULL;
+	struct packet_buffer b = packet_buffer_at(t->env->pool, s->buffer, s->large);
+
+	return s->off + s->len < b.len && packet_buffer_is_own(t->env->pool, &b) ? s : NULL;
+}
+
+static uint8_t *end_of(const struct tcp *t, const struct tcp_segment *s)
+{
+	return packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off + s->len;
+}
+
+/* A sum over bytes that begin at an odd place counts them swapped. */
+static uint32_t sum_behind(uint32_t sum, uint32_t at, const uint8_t *bytes, uint32_t len)
+{
+	uint16_t more = checksum_fold(checksum_add(0, bytes, len));
+
+	if (at % 2 != 0)
+		more = (uint16_t)(more << 8 | more >> 8);
+	return checksum_fold(sum) + (uint32_t)more;
+}
+
+static void grow(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t bytes)
+{
+	s->sum = sum_behind(s->sum, s->len, end_of(t, s), bytes);
+	s->len += bytes;
+	c->write_seq += bytes;
+}
+
+/* --- writing --- */
+
+uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint32_t waiting = c->write_seq - c->snd_una;
+
+	return waiting >= c->sndbuf ? 0 : c->sndbuf - waiting;
+}
+
+/* The place for the next bytes; NULL without memory. *room: of how many. */
+static struct tcp_segment *place(struct tcp *t, struct tcp_conn *c, uint32_t *room)
+{
+	struct tcp_segment *s = open_end(t, c);
+
+	if (s == NULL)
+		s = append(t, c, c->mss);
+	if (s == NULL)
+		return NULL;
+	uint32_t len = packet_buffer_at(t->env->pool, s->buffer, s->large).len;
+
+	*room = min_u32(c->mss - s->len, len - s->off - s->len);
+	return s;
+}
+
+int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, bool push)
+{
+	uint32_t room = tcp_queue_room(t, c), here;
+	int64_t total = 0;
+
+	for (int i = 0; i < n; i++) {
+		const uint8_t *from = span[i].bytes;
+		size_t left = span[i].len;
+
+		while (left > 0) {
+			struct tcp_segment *s = room > 0 ? place(t, c, &here) : NULL;
+
+			if (s == NULL)
+				return total > 0 ? total : -EAGAIN;
+			uint32_t bytes =
+				min_u32(min_u32(here, room), (uint32_t)(left < UINT32_MAX ? left : UINT32_MAX));
+
+			memcpy(end_of(t, s), from, bytes);
+			grow(t, c, s, bytes);
+			from += bytes;
+			left -= bytes;
+			room -= bytes;
+			total += bytes;
+		}
+	}
+	if (push && c->queue.n > c->queue.n_sent)
+		tcp_queue_at(t, c, c->queue.n - 1)->flags |= SEGMENT_PUSH;
+	return total;
+}
+
+int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out)
+{
+	uint32_t room = tcp_queue_room(t, c), here;
+	struct tcp_segment *s = room > 0 ? place(t, c, &here) : NULL;
+
+	if (s == NULL)
+		return -EAGAIN;
+	*out = (struct span){ .bytes = end_of(t, s), .len = min_u32(here, room) };
+	return 0;
+}
+
+void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool push)
+{
+	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
+
+	grow(t, c, s, bytes);
+	if (push)
+		s->flags |= SEGMENT_PUSH;
+}
+
+bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_segment *s = c->queue.n > c->queue.n_sent ? tcp_queue_at(t, c, c->queue.n - 1) : append(t, c, 0);
+
+	if (s == NULL)
+		return false;
+	s->flags |= SEGMENT_FIN;
+	c->write_seq++;
+	c->fin_queued = true;
+	return true;
+}
+
+/* --- and away --- */
+
+/* In the order of `sent`: nearly always behind all others. */
+void tcp_flight_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
+{
+	uint32_t before = c->newest;
+
+	while (before != POOL_NONE && tcp_segment_at(t, before)->sent > s->sent)
+		before = tcp_segment_at(t, before)->older;
+	s->older = before;
+	s->newer = before == POOL_NONE ? c->oldest : tcp_segment_at(t, before)->newer;
+	*(before == POOL_NONE ? &c->oldest : &tcp_segment_at(t, before)->newer) = index;
+	*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = index;
+}
+
+void tcp_flight_remove(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
+{
+	if (s->older == POOL_NONE && s->newer == POOL_NONE && c->oldest != index)
+		return;
+	*(s->older == POOL_NONE ? &c->oldest : &tcp_segment_at(t, s->older)->newer) = s->newer;
+	*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = s->older;
+	s->older = s->newer = POOL_NONE;
+}
+
+void tcp_queue_drop_first(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_queue *q = &c->queue;
+	uint32_t index = q->at[q->head];
+
+	tcp_flight_remove(t, c, tcp_segment_at(t, index), index);
+	segment_free(t, index);
+	q->head = (q->head + 1) & (q->cap - 1);
+	q->n--;
+	q->n_sent -= q->n_sent > 0;
+	if (q->n == 0)
+		ring_release(t, q);
+}
+
+static void sum_again(struct tcp *t, struct tcp_segment *s)
+{
+	const uint8_t *bytes = packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off;
+
+	s->sum = checksum_add(0, bytes, s->len);
+}
+
+void tcp_queue_trim_first(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	struct tcp_segment *s = tcp_queue_at(t, c, 0);
+
+	s->seq += bytes;
+	s->off += bytes;
+	s->len -= bytes;
+	if (s->len > 0)
+		sum_again(t, s);
+}
+
+bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len)
+{
+	struct packet_buffer b;
+	uint32_t index;
+	struct tcp_segment *s = tcp_queue_at(t, c, i), *rest = segment_new(t, &index);
+
+	if (rest == NULL)
+		return false;
+	uint32_t left = s->len - len;
+
+	*rest = *s;
+	rest->older = rest->newer = POOL_NONE;
+	rest->buffer = POOL_NONE;
+	if (left > 0) {
+		/* Its headers are written in front of it: it cannot stay where it is. */
+		if (!packet_buffer_alloc(t->env->pool, TCP_PAYLOAD_OFF + left, &b)) {
+			pool_free(&t->segments, index);
+			return false;
+		}
+		memcpy(b.bytes + TCP_PAYLOAD_OFF,
+		       packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off + len, left);
+		rest->buffer = b.index;
+		rest->large = b.large;
+		rest->off = TCP_PAYLOAD_OFF;
+	}
+	if (!ring_insert(t, &c->queue, i + 1, index)) {
+		segment_free(t, index);
+		return false;
+	}
+	rest->seq = s->seq + len;
+	rest->len = left;
+	if (left > 0)
+		sum_again(t, rest);
+	s->len = len;
+	s->flags &= (uint8_t) ~(SEGMENT_FIN | SEGMENT_PUSH);
+	sum_again(t, s);
+	if (rest->flags & SEGMENT_SENT) {
+		c->queue.n_sent++;
+		if (s->older != POOL_NONE || s->newer != POOL_NONE ||
+		    c->oldest == c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]) {
+			/* Right behind the one that it was part of. */
+			uint32_t first = c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+
+			rest->older = first;
+			rest->newer = s->newer;
+			*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = index;
+			s->newer = index;
+		}
+	}
+	return true;
+}
+
+uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t seq)
+{
+	uint32_t lo = 0, hi = c->queue.n;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		const struct tcp_segment *s = tcp_queue_at(t, c, mid);
+		uint32_t end = s->seq + s->len + ((s->flags & SEGMENT_FIN) != 0);
+
+		if (seq_after(end, seq))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+void tcp_queue_free(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_queue *q = &c->queue;
+
+	for (uint32_t i = 0; i < q->n; i++)
+		segment_free(t, q->at[(q->head + i) & (q->cap - 1)]);
+	ring_release(t, q);
+	c->oldest = c->newest = POOL_NONE;
+	c->sacked = c->lost = c->retransmitted = 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What is done about losses.
+ *
+ *   OPEN, DISORDER   nothing is lost; DISORDER: something came out of order
+ *   CWR              a mark (ECN) or a loss that a probe has repaired: the window goes down, nothing
+ *                    is sent again
+ *   RECOVERY         RACK has found losses: they are sent again, and the window goes down to ssthresh
+ *                    in step with what is delivered (RFC 9937, proportional rate reduction)
+ *   LOSS             a timeout: everything is taken to be lost, and slow start begins anew
+ *
+ * It is over when what had been sent when it began is acknowledged (high_seq).
+ *
+ * It is undone, windows and all, when it shows that nothing was lost: every segment
+ * that was sent again has come twice (RFC 3708), an acknowledgement tells the
+ * timestamp of a first copy (RFC 3522), or behind a timeout something is acknowledged
+ * that was not sent again (RFC 5682).
+ */
+#include "stack/transport/tcp_priv.h"
+
+static uint32_t size_of(const struct tcp_segment *s)
+{
+	return s->len + ((s->flags & SEGMENT_FIN) != 0);
+}
+
+static void tell(struct tcp *t, struct tcp_conn *c, enum cc_event e)
+{
+	if (c->cc->event != NULL)
+		c->cc->event(c, e, t->env->now);
+}
+
+static void remember(struct tcp_conn *c)
+{
+	c->prior_cwnd = c->cwnd;
+	c->prior_ssthresh = c->ssthresh;
+	c->undo_marker = c->snd_una;
+	c->undo_retrans = 0;
+	c->retrans_stamp = 0;
+	c->undo_valid = true;
+}
+
+static void begin(struct tcp *t, struct tcp_conn *c, enum tcp_ca_state state)
+{
+	remember(c);
+	c->ca_state = (uint8_t)state;
+	c->high_seq = c->snd_nxt;
+	c->ssthresh = c->cc->ssthresh(c);
+	c->prr_delivered = c->prr_out = 0;
+	c->prr_fs = max_u64(tcp_inflight(c) + c->lost, 1);
+	if (c->ecn_ok)
+		c->cwr_pending = true;
+	tell(t, c, CC_EVENT_RECOVERY);
+}
+
+void tcp_recovery_enter(struct tcp *t, struct tcp_conn *c)
+{
+	t->counts[TCP_COUNT_RECOVERIES]++;
+	if (c->ca_state == TCP_CA_CWR) {
+		/* The window went down in this round already. */
+		c->ca_state = TCP_CA_RECOVERY;
+		c->high_seq = c->snd_nxt;
+		c->undo_valid = false;
+		return;
+	}
+	begin(t, c, TCP_CA_RECOVERY);
+	if (c->reo_wnd_persist > 0 && --c->reo_wnd_persist == 0)
+		c->reo_wnd_mult = 1;
+}
+
+void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->ca_state >= TCP_CA_CWR)
+		return;
+	begin(t, c, TCP_CA_CWR);
+	c->undo_valid = false;
+}
+
+static void finish(struct tcp *t, struct tcp_conn *c)
+{
+	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
+		c->cwnd = max_u64(min_u64(c->cwnd, c->ssthresh), c->mss);
+	/* RFC 9937: it ends with the window at ssthresh. */
+	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
+		c->cwnd = max_u64(c->ssthresh, 2ull * c->mss);
+	c->ca_state = TCP_CA_OPEN;
+	c->frto = false;
+	c->n_dupacks = 0;
+	tell(t, c, CC_EVENT_RECOVERED);
+}
+
+/* --- it was nothing --- */
+
+static void undo(struct tcp *t, struct tcp_conn *c)
+{
+	t->counts[TCP_COUNT_UNDONE]++;
+	c->cwnd = max_u64(c->cwnd, c->prior_cwnd);
+	c->ssthresh = max_u64(c->ssthresh, c->prior_ssthresh);
+	c->undo_valid = false;
+	c->frto = false;
+	c->n_rtx = 0;
+	/* What is still marked is on its way. */
+	for (uint32_t i = 0; i < c->queue.n_sent && c->lost > 0; i++) {
+		struct tcp_segment *s = tcp_queue_at(t, c, i);
+
+		if (!(s->flags & SEGMENT_LOST))
+			continue;
+		if (s->flags & SEGMENT_RETRANSMITTED)
+			c->retransmitted -= size_of(s);
+		bool is_listed = (s->flags & SEGMENT_RETRANSMITTED) != 0;
+
+		s->flags &= (uint8_t) ~(SEGMENT_LOST | SEGMENT_RETRANSMITTED);
+		c->lost -= size_of(s);
+		if (!is_listed)
+			tcp_flight_add(t, c, s, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+	}
+	c->ca_state = TCP_CA_OPEN;
+	tell(t, c, CC_EVENT_UNDONE);
+}
+
+static bool timestamp_says_first(const struct tcp_conn *c, const struct tcp_ack *a)
+{
+	return c->ts_ok && a->options != NULL && a->options->has_timestamp && c->retrans_stamp != 0 &&
+	       a->acked_new > 0 && seq_before(a->options->ts_ecr, c->retrans_stamp);
+}
+
+/* True: it is over. */
+static bool try_undo(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
+{
+	if (!c->undo_valid)
+		return false;
+	bool is_all_twice = a->has_dsack && c->undo_retrans == 0 && c->retrans_stamp != 0;
+
+	if (!is_all_twice && !timestamp_says_first(c, a))
+		return false;
+	undo(t, c);
+	return true;
+}
+
+/* --- windows --- */
+
+/* RFC 9937 section 6.2. */
+static void reduce(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
+{
+	uint64_t delivered = (uint64_t)a->acked_new + a->sacked_new, inflight = tcp_inflight(c);
+	int64_t send;
+
+	c->prr_delivered += delivered;
+	if (inflight > c->ssthresh) {
+		uint64_t all = (c->prr_delivered * c->ssthresh + c->prr_fs - 1) / c->prr_fs;
+
+		send = (int64_t)all - (int64_t)c->prr_out;
+	} else {
+		bool is_safe = a->acked_new > 0 && a->lost_new == 0;
+
+		send = (int64_t)max_u64(c->prr_delivered - min_u64(c->prr_out, c->prr_delivered), delivered);
+		if (is_safe)
+			send += c->mss;
+		if (send > (int64_t)(c->ssthresh - inflight))
+			send = (int64_t)(c->ssthresh - inflight);
+	}
+	/* The first retransmission leaves at once. */
+	if (c->prr_out == 0 && send < (int64_t)c->mss)
+		send = c->mss;
+	c->cwnd = inflight + (uint64_t)(send > 0 ? send : 0);
+}
+
+void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c)
+{
+	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
+		struct tcp_segment *s = tcp_queue_at(t, c, i);
+
+		if (!(s->flags & SEGMENT_SACKED))
+			tcp_mark_lost(t, c, s, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+	}
+}
+
+/* RFC 2018 section 8: at a timeout the other end may have thrown away what it has told of, if the first segment, which
+ * it has asked for all the time, is among that. */
+static void forget_sacks(struct tcp *t, struct tcp_conn *c)
+{
+	memset(c->sack_seen, 0, sizeof(c->sack_seen));
+	if (c->queue.n_sent == 0 || !(tcp_queue_at(t, c, 0)->flags & SEGMENT_SACKED))
+		return;
+	for (uint32_t i = 0; i < c->queue.n_sent; i++)
+		tcp_queue_at(t, c, i)->flags &= (uint8_t)~SEGMENT_SACKED;
+	c->sacked = 0;
+}
+
+void tcp_recovery_timeout(struct tcp *t, struct tcp_conn *c)
+{
+	bool is_first = c->ca_state < TCP_CA_LOSS && (c->ca_state != TCP_CA_RECOVERY || c->retransmitted == 0);
+
+	if (is_first || !c->undo_valid || c->n_rtx <= 1) {
+		if (c->ca_state != TCP_CA_LOSS) {
+			remember(c);
+			c->ssthresh = c->cc->ssthresh(c);
+		}
+	}
+	if (!c->sack_ok)
+		c->sacked = 0;
+	forget_sacks(t, c);
+	tcp_mark_all_lost(t, c);
+	c->frto = is_first;
+	c->ca_state = TCP_CA_LOSS;
+	c->high_seq = c->snd_nxt;
+	c->cwnd = c->mss;
+	c->tlp_out = false;
+	c->n_dupacks = 0;
+	tell(t, c, CC_EVENT_RTO);
+}
+
+/* RFC 5682 section 3.1 with what SACK and marks say: something that was not sent again has come. */
+static bool timeout_was_spurious(const struct tcp_conn *c, const struct tcp_ack *a)
+{
+	return c->frto && c->undo_valid && a->original_acked && (a->acked_new > 0 || a->sacked_new > 0);
+}
+
+static void in_loss(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	if (timeout_was_spurious(c, a)) {
+		undo(t, c);
+		return;
+	}
+	if (try_undo(t, c, a))
+		return;
+	if (!seq_before(a->ack, c->high_seq))
+		finish(t, c);
+}
+
+static void in_recovery(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	if (try_undo(t, c, a))
+		return;
+	if (!seq_before(a->ack, c->high_seq) && (c->sack_ok || seq_after(a->ack, c->high_seq))) {
+		finish(t, c);
+		return;
+	}
+	/* Without SACK a partial acknowledgement says that the next one is lost too (RFC 6582 section 3.2). */
+	if (!c->sack_ok && a->acked_new > 0 && c->queue.n_sent > 0) {
+		struct tcp_segment *first = tcp_queue_at(t, c, 0);
+
+		if (!(first->flags & SEGMENT_RETRANSMITTED))
+			tcp_mark_lost(t, c, first, c->queue.at[c->queue.head]);
+	}
+	reduce(t, c, a);
+}
+
+void tcp_recovery_ack(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
+{
+	if (a->ece && c->ecn_ok)
+		tcp_recovery_marked(t, c);
+	switch ((enum tcp_ca_state)c->ca_state) {
+	case TCP_CA_LOSS:
+		in_loss(t, c, a);
+		return;
+	case TCP_CA_RECOVERY:
+		in_recovery(t, c, a);
+		return;
+	case TCP_CA_CWR:
+		if (c->lost > c->retransmitted) {
+			tcp_recovery_enter(t, c);
+			reduce(t, c, a);
+		} else if (!seq_before(a->ack, c->high_seq)) {
+			finish(t, c);
+		} else {
+			reduce(t, c, a);
+		}
+		return;
+	default:
+		if (c->lost > 0) {
+			tcp_recovery_enter(t, c);
+			reduce(t, c, a);
+			return;
+		}
+		c->ca_state = c->sacked > 0 || c->n_dupacks > 0 ? TCP_CA_DISORDER : TCP_CA_OPEN;
+	}
+}

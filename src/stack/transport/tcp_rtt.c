@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The round trip: smoothed mean and deviation, and the timeout that follows from them
+ * (RFC 6298); its minimum over five minutes, of which RACK takes its windows.
+ *
+ * A round trip may be 0: in one process, on a clock that stands still. Nothing is
+ * divided by it.
+ */
+#include "stack/transport/tcp_priv.h"
+
+#define RTO_FIRST NS_PER_S
+/* RFC 6298 (2.3): G, the clock's grain, as the least that the deviation counts. */
+#define RTT_GRAIN NS_PER_MS
+#define MIN_RTT_WINDOW (300 * NS_PER_S)
+
+void tcp_rtt_init(struct tcp *t, struct tcp_conn *c)
+{
+	c->rto = max_u64(RTO_FIRST, t->cfg.rto_min);
+	c->srtt = c->rttvar = 0;
+	c->rtt_valid = false;
+	c->min_rtt = UINT64_MAX;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt)
+{
+	uint64_t now = t->env->now;
+
+	c->last_rtt = rtt;
+	if (rtt <= c->min_rtt || now - c->min_rtt_at > MIN_RTT_WINDOW) {
+		c->min_rtt = rtt;
+		c->min_rtt_at = now;
+	}
+	if (!c->rtt_valid) {
+		c->srtt = rtt;
+		c->rttvar = rtt / 2;
+		c->rtt_valid = true;
+	} else {
+		c->rttvar = (3 * c->rttvar + distance(c->srtt, rtt)) / 4;
+		c->srtt = (7 * c->srtt + rtt) / 8;
+	}
+	/* The floor is one of the deviation's part, as in Linux: a long path keeps its slack. */
+	c->rto = min_u64(c->srtt + max_u64(4 * c->rttvar, max_u64(RTT_GRAIN, t->cfg.rto_min)), t->cfg.rto_max);
+}
+
+uint64_t tcp_rto(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint64_t rto = c->rto;
+
+	for (uint32_t i = 0; i < c->n_rtx && rto < t->cfg.rto_max; i++)
+		rto *= 2;
+	return min_u64(rto, t->cfg.rto_max);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Who has a four-tuple: one table for connections, half open ones and TIME_WAIT
+ * records, which all begin with a struct tcp_node. Chained, with as many buckets as
+ * there may be nodes, under a keyed hash: nobody outside can make a chain long.
+ *
+ * Listeners are found by their port; of one port the one with the address comes
+ * before the one for any, and among those that share both (SO_REUSEPORT) the hash of
+ * the tuple chooses.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stack/transport/tcp_priv.h"
+
+int tcp_table_init(struct tcp_table *table, uint32_t n)
+{
+	uint32_t size = 16;
+
+	while (size < n && size < UINT32_C(1) << 30)
+		size *= 2;
+	table->bucket = malloc(size * sizeof(*table->bucket));
+	if (table->bucket == NULL)
+		return -ENOMEM;
+	memset(table->bucket, 0xff, size * sizeof(*table->bucket));
+	table->mask = size - 1;
+	return 0;
+}
+_Static_assert(POOL_NONE == UINT32_MAX, "bytes of ones");
+
+void tcp_table_fini(struct tcp_table *table)
+{
+	free(table->bucket);
+}
+
+static uint32_t hash_of(const struct tcp *t, const struct tcp_node *n)
+{
+	uint64_t ports = (uint64_t)n->zone << 32 | (uint32_t)n->lport << 16 | n->rport;
+
+	return (uint32_t)siphash13_16(&t->key_table, (uint64_t)n->laddr << 32 | n->raddr, ports);
+}
+
+static struct tcp_node *node_at(const struct tcp *t, uint32_t ref)
+{
+	uint32_t index = tcp_ref_index(ref);
+
+	switch (tcp_ref_kind(ref)) {
+	case TCP_KIND_CONN:
+		return pool_at(&t->conns, index);
+	case TCP_KIND_HALF_OPEN:
+		return pool_at(&t->half_open, index);
+	default:
+		return pool_at(&t->time_wait, index);
+	}
+}
+_Static_assert(offsetof(struct tcp_conn, node) == 0 && offsetof(struct tcp_half_open, node) == 0 &&
+		       offsetof(struct tcp_time_wait, node) == 0,
+	       "at the head of each");
+
+static bool same_tuple(const struct tcp_node *a, const struct tcp_node *b)
+{
+	return a->raddr == b->raddr && a->rport == b->rport && a->lport == b->lport && a->laddr == b->laddr &&
+	       a->zone == b->zone;
+}
+
+uint32_t tcp_find(struct tcp *t, struct tcp_node *n)
+{
+	n->hash = hash_of(t, n);
+	uint32_t ref = t->table.bucket[n->hash & t->table.mask];
+
+	while (ref != POOL_NONE && !same_tuple(node_at(t, ref), n))
+		ref = node_at(t, ref)->next;
+	return ref;
+}
+
+void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t index)
+{
+	n->hash = hash_of(t, n);
+	uint32_t *bucket = &t->table.bucket[n->hash & t->table.mask];
+
+	n->kind = (uint8_t)kind;
+	n->is_in = true;
+	n->next = *bucket;
+	*bucket = (uint32_t)kind << 30 | index;
+	t->table.n++;
+}
+
+void tcp_remove(struct tcp *t, struct tcp_node *n)
+{
+	if (!n->is_in)
+		return;
+	uint32_t *at = &t->table.bucket[n->hash & t->table.mask];
+
+	while (node_at(t, *at) != n)
+		at = &node_at(t, *at)->next;
+	*at = n->next;
+	n->is_in = false;
+	t->table.n--;
+}
+
+struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n)
+{
+	struct tcp_listener *best = NULL;
+	uint32_t n_best = 0;
+
+	for (uint32_t i = t->listener_of[n->lport % TCP_PORT_BUCKETS]; i != POOL_NONE;) {
+		struct tcp_listener *l = pool_at(&t->listeners, i);
+
+		i = l->next;
+		if (l->port != n->lport || l->zone != n->zone || (l->addr != 0 && l->addr != n->laddr))
+			continue;
+		if (best != NULL && best->addr != 0 && l->addr == 0)
+			continue;
+		if (best == NULL || (best->addr == 0 && l->addr != 0))
+			n_best = 0;
+		/* Each of n is the one by a chance of one in n. */
+		if (++n_best == 1 || (uint64_t)(n->hash * (n_best * 2654435761u)) % n_best == 0)
+			best = l;
+	}
+	return best;
+}

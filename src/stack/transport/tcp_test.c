@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stack/transport/tcp_fixture.h"
+
+#define CHUNK 16384u
+
+/* The byte at an offset of a stream; what is lost, doubled or moved shows. */
+static uint8_t byte_at(uint64_t off)
+{
+	return (uint8_t)(off * 7 + (off >> 8) * 13 + (off >> 16));
+}
+
+struct flow {
+	struct host *from, *to;
+	struct tcp_conn *out, *in;
+	uint64_t total, sent, received;
+	bool closed, ended;
+};
+
+static void feed(struct flow *f)
+{
+	uint8_t bytes[CHUNK];
+
+	while (f->sent < f->total) {
+		uint32_t len = (uint32_t)min_u64(CHUNK, f->total - f->sent);
+
+		for (uint32_t i = 0; i < len; i++)
+			bytes[i] = byte_at(f->sent + i);
+		int64_t n = host_send(f->from, f->out, bytes, len);
+
+		if (n == -EAGAIN)
+			return;
+		assert_true(n > 0);
+		f->sent += (uint64_t)n;
+	}
+	if (!f->closed) {
+		assert_int_equal(tcp_shutdown(f->from->tcp, f->out, TCP_SHUT_WR), 0);
+		f->closed = true;
+	}
+}
+
+static void drain(struct flow *f)
+{
+	uint8_t bytes[CHUNK];
+
+	while (!f->ended) {
+		int64_t n = host_recv(f->to, f->in, bytes, sizeof(bytes));
+
+		if (n == -EAGAIN)
+			return;
+		assert_true(n >= 0);
+		f->ended = n == 0;
+		for (int64_t i = 0; i < n; i++)
+			if (bytes[i] != byte_at(f->received + (uint64_t)i))
+				fail_msg("byte %llu is wrong", (unsigned long long)(f->received + (uint64_t)i));
+		f->received += (uint64_t)n;
+	}
+}
+
+/* Seconds of virtual time that it took, at most limit. */
+static uint64_t carry(struct net *n, struct flow *f, uint64_t limit)
+{
+	uint64_t start = n->now;
+
+	while (!f->ended && n->now - start < limit) {
+		feed(f);
+		drain(f);
+		ip_flush(f->from->ip);
+		ip_flush(f->to->ip);
+		uint64_t next = net_next(n);
+
+		if (next == TIME_NEVER)
+			break;
+		net_at(n, next);
+	}
+	assert_true(f->ended);
+	assert_int_equal(f->received, f->total);
+	return n->now - start;
+}
+
+/* Would catch: a handshake, a byte, an end of either way or TIME_WAIT that goes wrong on a good path. */
+static void test_open_send_close(void **state)
+{
+	struct net n;
+	struct tcp_conn *a, *b;
+
+	net_start(&n);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+	uint8_t got[64];
+
+	net_connect(&n, l, &a, &b);
+	assert_int_equal(host_send(&n.a, a, "hello", 5), 5);
+	net_run(&n, 100 * NS_PER_MS);
+	assert_int_equal(host_recv(&n.b, b, got, sizeof(got)), 5);
+	assert_memory_equal(got, "hello", 5);
+	assert_int_equal(host_recv(&n.b, b, got, sizeof(got)), -EAGAIN);
+	assert_int_equal(host_send(&n.b, b, "good day", 8), 8);
+	net_run(&n, 100 * NS_PER_MS);
+	assert_int_equal(host_recv(&n.a, a, got, sizeof(got)), 8);
+	tcp_close(n.a.tcp, a);
+	ip_flush(n.a.ip);
+	net_run(&n, 100 * NS_PER_MS);
+	assert_int_equal(host_recv(&n.b, b, got, sizeof(got)), 0);
+	assert_int_equal(tcp_state(b), TCP_CLOSE_WAIT);
+	tcp_close(n.b.tcp, b);
+	ip_flush(n.b.ip);
+	net_run(&n, 100 * NS_PER_MS);
+	assert_int_equal(n.b.tcp->conns.n_used, 0);
+	assert_int_equal(n.a.tcp->conns.n_used, 0);
+	assert_int_equal(n.a.tcp->time_wait.n_used, 1);
+	assert_int_equal(n.b.tcp->time_wait.n_used, 0);
+	net_run(&n, 61 * NS_PER_S);
+	assert_int_equal(n.a.tcp->time_wait.n_used, 0);
+	assert_int_equal(n.a.tcp->segments.n_used + n.b.tcp->segments.n_used, 0);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+}
+
+/* Would catch: a connect to nobody that hangs. */
+static void test_refused(void **state)
+{
+	struct net n;
+
+	net_start(&n);
+	struct tcp_conn *a = host_connect(&n.a, B_ADDR, SERVICE);
+
+	net_run(&n, NS_PER_S);
+	assert_int_equal(tcp_state(a), TCP_CLOSED);
+	assert_int_equal(tcp_take_error(a), ECONNREFUSED);
+	tcp_close(n.a.tcp, a);
+	assert_int_equal(n.a.tcp->conns.n_used, 0);
+	net_end(&n);
+}
+
+static uint64_t bulk(const struct memwire_config *wire, uint64_t bytes, uint64_t limit, uint64_t *retransmitted)
+{
+	struct net n;
+	struct tcp_config cfg = tcp_default_config;
+	struct tcp_conn *a, *b;
+
+	cfg.sndbuf = cfg.rcvbuf = 4 << 20;
+	net_start_with(&n, wire, &cfg, &cfg);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+
+	net_connect(&n, l, &a, &b);
+	struct flow f = { .from = &n.a, .to = &n.b, .out = a, .in = b, .total = bytes };
+	uint64_t took = carry(&n, &f, limit);
+
+	if (retransmitted != NULL)
+		*retransmitted = n.a.tcp->counts[TCP_COUNT_RETRANSMITTED];
+	tcp_close(n.a.tcp, a);
+	tcp_close(n.b.tcp, b);
+	net_run(&n, 200 * NS_PER_S);
+	assert_int_equal(n.a.tcp->conns.n_used + n.b.tcp->conns.n_used, 0);
+	assert_int_equal(n.a.tcp->segments.n_used + n.b.tcp->segments.n_used, 0);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+	return took;
+}
+
+/* Would catch: a window or an acknowledgement that holds a good path back. */
+static void test_bulk(void **state)
+{
+	struct memwire_config wire = { .rate_bps = 100000000, .delay_ns = 10 * NS_PER_MS, .queue_packets = 200 };
+	uint64_t took = bulk(&wire, 20 << 20, 60 * NS_PER_S, NULL);
+
+	/* 20 MB at 100 Mbit/s: 1.68 s, and headers. */
+	assert_true(took < 2500 * NS_PER_MS);
+}
+
+/* Would catch: a loss that is not found, or found by a timeout each time. */
+static void test_loss(void **state)
+{
+	struct memwire_config wire = {
+		.rate_bps = 100000000, .delay_ns = 10 * NS_PER_MS, .queue_packets = 400, .loss_ppm = 10000
+	};
+	uint64_t retransmitted, took = bulk(&wire, 2 << 20, 120 * NS_PER_S, &retransmitted);
+
+	assert_true(took < 5 * NS_PER_S);
+	/* What was lost and little more: 1% of 1,450 segments. */
+	assert_true(retransmitted < 60);
+}
+
+/* Would catch: data that is damaged or a flow that stops where everything goes wrong at once. */
+static void test_trouble(void **state)
+{
+	struct memwire_config wire = { .rate_bps = 20000000,
+				       .delay_ns = 20 * NS_PER_MS,
+				       .queue_packets = 400,
+				       .loss_ppm = 30000,
+				       .duplicate_ppm = 20000,
+				       .reorder_ppm = 50000,
+				       .reorder_delay_ns = 7 * NS_PER_MS };
+	assert_true(bulk(&wire, 1 << 20, 600 * NS_PER_S, NULL) < 10 * NS_PER_S);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_open_send_close),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_bulk),
+		cmocka_unit_test(test_loss),
+		cmocka_unit_test(test_trouble),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
