@@ -256,7 +256,9 @@ void workers_drain(struct workers *c, uint64_t now)
 void workers_between(struct workers *c, struct workers_between *out)
 {
 	*out = (struct workers_between){ 0 };
-	for (uint32_t from = 0; from < c->n_members; from++)
+	for (uint32_t from = 0; from < c->n_members; from++) {
+		out->n_asked += c->worker[from].n_asked;
+		out->n_redirects_lost += c->worker[from].n_redirects_lost;
 		for (uint32_t to = 0; to < c->n_members; to++) {
 			if (from == to)
 				continue;
@@ -266,6 +268,7 @@ void workers_between(struct workers *c, struct workers_between *out)
 			out->n_waiting += ring_ready_now(&pair->packets) - pair->n_open;
 			out->n_lent += c->worker[from].n_lent[to];
 		}
+	}
 }
 
 /* Where an address is, as a table has it: ours in the zone of its interface, a pool's in zone 0, for all zones. */

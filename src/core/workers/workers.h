@@ -70,6 +70,9 @@ void workers_show_device(struct workers *c, uint32_t ifindex, const struct devic
 struct workers_between {
 	uint64_t n_waiting; /* in rings */
 	uint64_t n_lent;    /* went by their address and are not back yet */
+	/* Not packets. */
+	uint64_t n_asked;          /* new connections for which another worker was asked for a port */
+	uint64_t n_redirects_lost; /* redirects that found no room: what they would have led meets nobody */
 };
 void workers_between(struct workers *c, struct workers_between *out);
 

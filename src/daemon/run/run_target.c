@@ -61,7 +61,10 @@ static void slot_between(void *ctx, struct control_between *out)
 	struct workers_between between;
 
 	workers_between(((struct run *)ctx)->workers, &between);
-	*out = (struct control_between){ .n_waiting = between.n_waiting, .n_lent = between.n_lent };
+	*out = (struct control_between){ .n_waiting = between.n_waiting,
+					 .n_lent = between.n_lent,
+					 .n_asked = between.n_asked,
+					 .n_redirects_lost = between.n_redirects_lost };
 }
 
 /* The host is the last member: it has a thread of its own, or is core 0. */

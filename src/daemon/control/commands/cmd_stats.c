@@ -57,6 +57,7 @@ struct stats_copy {
 	uint64_t capacity;
 	uint64_t icmp[N_ICMP_SILENCE];
 	struct control_between between;
+	uint64_t n_overflowed; /* messages of ping sockets */
 	struct law sum;
 	struct law worker[CONTROL_CORES_MAX];
 	struct law host;
@@ -114,6 +115,8 @@ static void copy_stats(void *arg)
 	}
 	if (t->n_cores > 1 || t->has_host)
 		t->between(t->ctx, &s->between);
+	if (target_host(t)->raw != NULL)
+		s->n_overflowed = ping_socket_n_overflowed(target_host(t)->raw);
 }
 
 static uint64_t law_in(const struct law *law)
@@ -358,6 +361,36 @@ static void put_log(struct command_call *c)
 	output_table_end(&c->output);
 }
 
+static const struct out_column beside_columns[] = {
+	{ "row", "BESIDE PACKETS", OUT_TEXT },
+	{ "count", "COUNT", OUT_U64 },
+};
+static const struct out_table beside_table = { "beside", beside_columns, ARRAY_LEN(beside_columns), NULL };
+
+/* What is no packet and found no room, or was asked of others. Rows of zeros are not in the text. */
+static void put_beside(struct command_call *c, const struct stats_copy *s)
+{
+	const struct {
+		const char *row;
+		uint64_t n;
+	} rows[] = {
+		{ "another worker was asked for a port", s->between.n_asked },
+		{ "redirects between workers without room", s->between.n_redirects_lost },
+		{ "answers to ping without room in their socket", s->n_overflowed },
+	};
+	bool is_json = c->output.format == OUTPUT_JSON, any = is_json;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		any = any || rows[i].n != 0;
+	if (!any)
+		return;
+	output_table_begin(&c->output, &beside_table);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].n != 0 || is_json)
+			output_row(&c->output, (struct out_value[]){ OUT_T(rows[i].row), OUT_U(rows[i].n) });
+	output_table_end(&c->output);
+}
+
 static int stats_start(struct command_call *c)
 {
 	struct stats_copy s = { .target = c->target };
@@ -379,6 +412,7 @@ static int stats_start(struct command_call *c)
 	cmd_put_kernel(c);
 	cmd_put_interfaces(c);
 	put_log(c);
+	put_beside(c, &s);
 	output_table_begin(&c->output, &icmp_table);
 	for (size_t i = 0; i < N_ICMP_SILENCE; i++)
 		if (s.icmp[i] != 0 || c->output.format == OUTPUT_JSON)

@@ -453,6 +453,34 @@ static void test_stats_sums(void **state)
 		w->core[i].b->env.ledger.n_dropped[DROP_RULE_DROP] = 0;
 }
 
+/* Would catch: a count that is kept and shown to nobody. */
+static void test_stats_beside(void **state)
+{
+	struct workers *w = *state;
+	struct ping_sockets *sockets = ping_sockets_create(w->core[0].b->s);
+	struct control_core *core0 = &w->target.core[0];
+
+	assert_int_equal(ask(w, "stats"), EXIT_OK);
+	assert_null(strstr(w->out, "BESIDE PACKETS"));
+	assert_int_equal(ping_socket_open(sockets), 0);
+	for (uint32_t i = 0; i < PING_SOCKET_QUEUE_MAX + 2; i++)
+		ip_host_sent(w->core[0].b->s, 1u << 16 | i, 0);
+	core0->raw = sockets;
+	w->between.n_asked = 3;
+	w->between.n_redirects_lost = 4;
+	json_t *j = ask_json(w, "stats -j", EXIT_OK), *rows = json_object_get(j, "beside");
+	assert_int_equal(number(row_of(rows, "row", "another worker was asked for a port"), "count"), 3);
+	assert_int_equal(number(row_of(rows, "row", "redirects between workers without room"), "count"), 4);
+	assert_int_equal(number(row_of(rows, "row", "answers to ping without room in their socket"), "count"), 2);
+	json_decref(j);
+	assert_int_equal(ask(w, "stats"), EXIT_OK);
+	assert_non_null(strstr(w->out, "BESIDE PACKETS"));
+	w->between.n_asked = w->between.n_redirects_lost = 0;
+	core0->raw = NULL;
+	ping_socket_close(sockets, 0);
+	ping_sockets_destroy(sockets);
+}
+
 /* Would catch: several workers' rows where there is one worker, or a slot asked for that it need not have. */
 static void test_stats_one_core(void **state)
 {
@@ -621,6 +649,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_conntrack_deletes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stats_law, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stats_sums, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stats_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stats_one_core, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pools, setup, teardown),

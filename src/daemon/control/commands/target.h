@@ -46,6 +46,7 @@ struct control_core {
 struct control_between {
 	uint64_t n_waiting; /* in rings: put there, not taken over yet */
 	uint64_t n_lent;    /* of those that went by their address: not back yet, so still held where they came from */
+	uint64_t n_asked, n_redirects_lost; /* as in struct workers_between */
 };
 
 /* Log records of all workers, since the start: made = read + waiting + lost. */
