@@ -178,6 +178,7 @@ struct conn_ext {
 	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
 	uint16_t zone;    /* packets of the ORIGINAL direction are routed by its table: where the connection began, but
 			   * where a destination translation leads into another zone */
+	uint16_t begun_high; /* conntrack's own (ct_begun_us): two bytes that nobody else needs */
 };
 
 /* Seconds; 0 takes the default. */
@@ -264,7 +265,7 @@ struct conn_counters {
 	uint64_t packets[N_CT_DIRS], bytes[N_CT_DIRS];
 };
 void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_counters *out);
-/* Since its first packet. */
+/* Since its first packet: to the microsecond when that came. */
 uint64_t conntrack_age_ns(const struct conntrack *ct, uint32_t index);
 /* Whole seconds until it ends if nothing more comes. */
 uint32_t conn_timeout_s(const struct conntrack *ct, uint32_t index);

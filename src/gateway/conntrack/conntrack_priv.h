@@ -49,11 +49,11 @@ enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
 
 /* Beside each connection, by its index: what its later packets have no need of. */
 struct ct_ext {
-	uint64_t begun_ns;       /* when it was created, by the core's clock */
 	struct timer_node timer; /* confirmed */
 	uint32_t source;         /* the counter of its source address, see source.c */
 	struct conn_ext notes;
 	struct ct_tcp_last tcp_last;
+	uint32_t begun_low;         /* ct_begun_us */
 	uint32_t n_packets;         /* that hold it: conn_unconfirmed is set in them */
 	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_RESERVED */
 	union {
@@ -63,7 +63,20 @@ struct ct_ext {
 		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
 };
-_Static_assert(sizeof(struct ct_ext) == 64, "a cache line");
+_Static_assert(sizeof(struct ct_ext) == 60, "many of them are kept");
+
+/* When it was created, by the core's clock in microseconds: 48 bits of them, which are nine years. */
+#define CT_BEGUN_MASK ((UINT64_C(1) << 48) - 1)
+static inline uint64_t ct_begun_us(const struct ct_ext *s)
+{
+	return (uint64_t)s->notes.begun_high << 32 | s->begun_low;
+}
+
+static inline void ct_set_begun(struct ct_ext *s, uint64_t us)
+{
+	s->begun_low = (uint32_t)us;
+	s->notes.begun_high = (uint16_t)(us >> 32);
+}
 
 /* identity.c: the last connection between two addresses. */
 #define CT_IDENTITIES 1024u

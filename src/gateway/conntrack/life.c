@@ -234,7 +234,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 	side->bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
 	side->source = CT_SOURCE_NONE;
 	side->predecessor = POOL_NONE;
-	side->begun_ns = ct->env->now;
+	ct_set_begun(side, ct->env->now / NS_PER_US);
 	ct->n_unconfirmed++;
 	ct->counts[CT_COUNT_CREATED]++;
 	return index;
@@ -468,7 +468,9 @@ void conn_counters(const struct conntrack *ct, uint32_t index, struct conn_count
 
 uint64_t conntrack_age_ns(const struct conntrack *ct, uint32_t index)
 {
-	return ct->env->now - ct->side[index].begun_ns;
+	uint64_t now_us = ct->env->now / NS_PER_US;
+
+	return ((now_us - ct_begun_us(&ct->side[index])) & CT_BEGUN_MASK) * NS_PER_US + ct->env->now % NS_PER_US;
 }
 
 bool conntrack_next(const struct conntrack *ct, uint32_t *cursor, uint32_t *index)

@@ -119,7 +119,7 @@ static void fill(struct conntrack *ct, uint32_t index, const struct ct_record *r
 	c->tcp_last = r->last;
 	side->notes.mark = r->mark;
 	side->notes.zone = r->zone;
-	side->begun_ns -= r->age_ms * NS_PER_MS; /* also before this core's clock began: ages are differences */
+	ct_set_begun(side, ct_begun_us(side) - r->age_ms * (NS_PER_MS / NS_PER_US));
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].packets = r->half[d].packets;
 		c->half[d].bytes = r->half[d].bytes;

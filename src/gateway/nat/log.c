@@ -20,15 +20,21 @@
 
 #include "gateway/nat/nat_priv.h"
 
-/* Of a kind, at this time; begun_ns by the core's clock. */
+static uint64_t whole_us(uint64_t ns)
+{
+	return ns - ns % NS_PER_US;
+}
+
+/* Of a kind, at this time; begun_ns by the core's clock. To the microsecond, as a connection's beginning is known: so
+ * what ends names the time of its own first record. */
 static struct log_record record_of(const struct nat *n, enum log_kind kind, uint64_t begun_ns)
 {
-	uint64_t utc = n->env->now + n->env->wall_offset_ns;
+	uint64_t now = whole_us(n->env->now), utc = now + n->env->wall_offset_ns;
 	bool is_end = kind == LOG_SESSION_END || kind == LOG_MAPPING_END;
 
 	return (struct log_record){ .kind = kind,
 				    .time_ns = utc,
-				    .begin_ns = is_end ? utc - (n->env->now - begun_ns) : 0 };
+				    .begin_ns = is_end ? utc - (now - whole_us(begun_ns)) : 0 };
 }
 
 static void put_name(struct log_record *r, const char *name)

@@ -28,6 +28,7 @@ static void start(struct fixture *f)
 	f->n = 0;
 	nat_fixture_start(&f->nat, 1000);
 	f->nat.b.env.wall_offset_ns = WALL_NS;
+	f->nat.b.env.now += 567; /* times are told to the microsecond */
 	f->nat.b.env.log = (struct log_slot){ .fn = note, .ctx = f };
 	memset(&cfg, 0, sizeof(cfg));
 	cfg.n_pools = 1;
@@ -76,7 +77,7 @@ static void test_session(void **state)
 
 	(void)state;
 	start(&f);
-	uint64_t begun = f.nat.b.env.now;
+	uint64_t begun = f.nat.b.env.now - 567;
 	struct came c = nat_send(&f.nat, &m);
 	const struct log_record *r = next(&f, &seen, LOG_SESSION_BEGIN);
 	is_tuple(&r->orig, CLIENT, 4000, SERVER, 53);
@@ -189,7 +190,7 @@ static void test_mapping(void **state)
 	cfg.pool[0].mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
 	nat_configure(f.nat.nat, &cfg);
 	f.nat.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
-	uint64_t begun = f.nat.b.env.now;
+	uint64_t begun = f.nat.b.env.now - 567;
 	struct came c = nat_send(&f.nat, &m);
 	const struct log_record *r = next(&f, &seen, LOG_MAPPING_BEGIN);
 	is_tuple(&r->orig, CLIENT, 4000, 0, 0);
