@@ -11,14 +11,16 @@
  *   routes-lost           a neighbour that is the best of 500,000 prefixes is lost:
  *                         until all of them have their second best
  *   routes-flows-N        N workers, 8,192 established flows that no change concerns:
- *                         the share of their rate that is left at 20,000 changes a second
+ *                         the share of their rate that is left at 20,000 changes a second; and, as `idle`, that beside
+ *                         a thread that takes as much of a processor and changes nothing
  *   routes-pause-N        in these rounds: the longest that a worker's timers, and with them the slices in which flows
- *                         are held against the routes, take between two batches, in processor time
+ *                         are held against the routes, take between two batches, in processor time; and, as `idle`,
+ *                         the same in rounds without a change
  *   routes-reload-N       N workers with a million connections take a config over whose
  *                         routes are as before: for how long they stop
  *
  * The table is made up from a fixed seed, with the Internet's lengths; every prefix
- * has two routes. Rounds with and without changes take turns, and a row is the median
+ * has two routes. Rounds with changes, without, and beside the idle thread take turns, and a row is the median
  * of the ratios. The thread that makes the changes is not a worker and
  * takes its part of the machine.
  */
@@ -73,13 +75,23 @@ static double median(double *v, uint32_t n)
 	return v[n / 2];
 }
 
-static void row(const char *name, uint32_t n, double value, const char *unit, const char *sense, double bar)
+/* idle: the same where nothing changes; below 0: there is no such thing. */
+static void row_beside(const char *name, uint32_t n, double value, const char *unit, const char *sense, double bar,
+		       double idle)
 {
 	printf("{\"row\":\"%s", name);
 	if (n > 0)
 		printf("-%u", n);
-	printf("\",\"value\":%.4g,\"unit\":\"%s\",\"sense\":\"%s\",\"bar\":%g}\n", value, unit, sense, bar);
+	printf("\",\"value\":%.4g,\"unit\":\"%s\",\"sense\":\"%s\",\"bar\":%g", value, unit, sense, bar);
+	if (idle >= 0)
+		printf(",\"idle\":%.4g", idle);
+	printf("}\n");
 	fflush(stdout);
+}
+
+static void row(const char *name, uint32_t n, double value, const char *unit, const char *sense, double bar)
+{
+	row_beside(name, n, value, unit, sense, bar, -1);
 }
 
 /* --- the table --- */
@@ -228,8 +240,30 @@ struct changer {
 	atomic_bool stop;
 	pthread_t thread;
 	uint64_t n_changes, n_graces;
-	double took_s;
+	double took_s, cpu_s;
 };
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+/* As much of a processor as the changes took, and as often, without a word of memory. */
+static void *idle_on(void *arg)
+{
+	struct changer *c = arg;
+	uint64_t burn = (uint64_t)(c->cpu_s / c->took_s * NS_PER_MS), next = clock_ns();
+
+	while (!atomic_load(&c->stop)) {
+		sleep_until(next);
+		for (uint64_t end = cpu_ns() + burn; cpu_ns() < end;)
+			;
+		next += NS_PER_MS;
+	}
+	return NULL;
+}
 
 /* 20 a millisecond. */
 static void *change_on(void *arg)
@@ -239,9 +273,7 @@ static void *change_on(void *arg)
 	bool in_grace = false;
 
 	while (!atomic_load(&c->stop)) {
-		struct timespec until = { .tv_sec = (time_t)(next / NS_PER_S), .tv_nsec = (long)(next % NS_PER_S) };
-
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+		sleep_until(next);
 		for (uint32_t i = 0; i < RATE / 1000; i++)
 			change_one(c->table, c->rib);
 		must(rib_flush(c->rib) == 0, "a flush found no memory");
@@ -256,15 +288,16 @@ static void *change_on(void *arg)
 		next += NS_PER_MS;
 	}
 	c->took_s = (double)(clock_ns() - start) * 1e-9;
+	c->cpu_s = (double)cpu_ns() * 1e-9;
 	/* No worker runs any more. */
 	reclaim(c->rib);
 	return NULL;
 }
 
-static double measure_beside(struct changer *c, double duration, double *per_cpu)
+static double measure_beside(struct changer *c, void *(*thread)(void *), double duration, double *per_cpu)
 {
 	atomic_store(&c->stop, false);
-	must(pthread_create(&c->thread, NULL, change_on, c) == 0, "no thread");
+	must(pthread_create(&c->thread, NULL, thread, c) == 0, "no thread");
 	double rate = shop_measure(c->shop, AT_OWNER, duration, per_cpu);
 
 	atomic_store(&c->stop, true);
@@ -272,12 +305,17 @@ static double measure_beside(struct changer *c, double duration, double *per_cpu
 	return rate;
 }
 
+static double max_double(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 static void bench_flows(struct table *t, uint32_t n, double duration)
 {
 	struct shop *s = shop_open(n, 262144);
 	struct changer c = { .table = t, .shop = s, .rib = s->snapshot->core.rib };
-	double share[ROUNDS], cpu_share[ROUNDS], changes[ROUNDS], per_cpu, per_cpu_beside;
-	double longest = 0, longest_quiet = 0;
+	double share[ROUNDS], idle[ROUNDS], cpu_share[ROUNDS], changes[ROUNDS], cpu[ROUNDS], per_cpu, per_cpu_beside;
+	double longest = 0, longest_idle = 0;
 
 	table_load(t, c.rib);
 	shop_establish(s);
@@ -285,12 +323,14 @@ static void bench_flows(struct table *t, uint32_t n, double duration)
 		double quiet = shop_measure(s, AT_OWNER, duration, &per_cpu);
 		uint64_t n_before = c.n_changes;
 
-		longest_quiet = s->longest_s > longest_quiet ? s->longest_s : longest_quiet;
-
-		share[k] = 100 * measure_beside(&c, duration, &per_cpu_beside) / quiet;
+		longest_idle = max_double(longest_idle, s->longest_s);
+		share[k] = 100 * measure_beside(&c, change_on, duration, &per_cpu_beside) / quiet;
 		cpu_share[k] = 100 * per_cpu_beside / per_cpu;
 		changes[k] = (double)(c.n_changes - n_before) / c.took_s;
-		longest = s->longest_s > longest ? s->longest_s : longest;
+		cpu[k] = 100 * c.cpu_s / c.took_s;
+		longest = max_double(longest, s->longest_s);
+		idle[k] = 100 * measure_beside(&c, idle_on, duration, &per_cpu_beside) / quiet;
+		longest_idle = max_double(longest_idle, s->longest_s);
 	}
 	for (uint32_t w = 0; w < n; w++) {
 		const uint64_t *count = flowcache_counts(gateway_flowcache(workers_gateway(s->workers, w)));
@@ -298,11 +338,14 @@ static void bench_flows(struct table *t, uint32_t n, double duration)
 		must(count[FLOWCACHE_LED_ELSEWHERE] == 0, "a flow was touched that no change concerns");
 	}
 	must(c.n_graces > 0, "no grace came to its end");
-	fprintf(stderr, "routes-flows-%u: %.0f changes a second, %llu graces, %.1f%% by processor time\n", n,
-		median(changes, ROUNDS), (unsigned long long)c.n_graces, median(cpu_share, ROUNDS));
-	row("routes-flows", n, median(share, ROUNDS), "% of the rate without", "at least", 95);
-	fprintf(stderr, "routes-pause-%u: %.0f us without changes\n", n, longest_quiet * 1e6);
-	row("routes-pause", n, longest * 1e6, "us", "at most", 200);
+	fprintf(stderr,
+		"routes-flows-%u: %.0f changes a second for %.1f%% of a processor, %llu graces; %.1f%% by processor "
+		"time\n",
+		n, median(changes, ROUNDS), median(cpu, ROUNDS), (unsigned long long)c.n_graces,
+		median(cpu_share, ROUNDS));
+	row_beside("routes-flows", n, median(share, ROUNDS), "% of the rate without", "at least", 95,
+		   median(idle, ROUNDS));
+	row_beside("routes-pause", n, longest * 1e6, "us", "at most", 200, longest_idle * 1e6);
 	shop_close(s);
 }
 

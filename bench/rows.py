@@ -493,7 +493,8 @@ def routes(options):
     for f in program(options, "routes"):
         ok = f["value"] >= f["bar"] if f["sense"] == "at least" else f["value"] <= f["bar"]
         text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
-        rows.append(memory_row(f["row"], text, "", f"{f['sense']} {f['bar']:g}", ok, f, f["unit"],
+        beside = f"{f['idle']:.3g} where nothing changes" if "idle" in f else ""
+        rows.append(memory_row(f["row"], text, beside, f"{f['sense']} {f['bar']:g}", ok, f, f["unit"],
                                command="make bench ROWS='routes-*'"))
     return rows
 

@@ -57,8 +57,10 @@ struct run {
 	struct run_core core[WORKERS_MAX + 1];
 	struct grace *grace; /* of the routes that the workers read */
 	bool in_grace;
-	bool routes_busy; /* there is more to do for the routes, and it will be */
-	bool routes_set;  /* routes were set or unset, and will be in force before this thread waits again */
+	bool routes_busy;         /* there is more to do for the routes, and it will be */
+	bool routes_wake;         /* sleeping workers will be woken for the routes */
+	uint64_t routes_woken_ns; /* and were */
+	bool routes_set;          /* routes were set or unset, and will be in force before this thread waits again */
 	struct stage_clock stage_clock;
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */

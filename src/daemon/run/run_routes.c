@@ -69,10 +69,35 @@ void run_routes_look(struct run *r)
 	reclaim(r);
 }
 
+/* Whoever sleeps learns of changes of routes so often. */
+#define WAKE_EVERY_MS 20u
+
 static void wake_all(struct run *r)
 {
+	r->routes_woken_ns = worker_clock();
 	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_wake(r->core[i].worker);
+}
+
+static void wake_late(evutil_socket_t fd, short what, void *ctx)
+{
+	struct run *r = ctx;
+
+	r->routes_wake = false;
+	wake_all(r);
+}
+
+/* At once when nothing has changed for a while, else with what else changes by then. */
+static void wake_soon(struct run *r)
+{
+	static const struct timeval later = { .tv_usec = WAKE_EVERY_MS * 1000 };
+
+	if (r->routes_wake)
+		return;
+	r->routes_wake = worker_clock() - r->routes_woken_ns < WAKE_EVERY_MS * NS_PER_MS &&
+			 event_base_once(r->base, -1, EV_TIMEOUT, wake_late, r, &later) == 0;
+	if (!r->routes_wake)
+		wake_all(r);
 }
 
 static void go_on(evutil_socket_t fd, short what, void *ctx)
@@ -82,7 +107,7 @@ static void go_on(evutil_socket_t fd, short what, void *ctx)
 
 	r->routes_busy = rib_work(r->snap->core.rib, PREFIXES_A_SLICE) &&
 			 event_base_once(r->base, -1, EV_TIMEOUT, go_on, r, &at_once) == 0;
-	wake_all(r);
+	wake_soon(r);
 	reclaim(r);
 }
 
@@ -205,6 +230,8 @@ int run_next_hop_change(void *run, uint32_t ifindex, uint32_t addr, bool up)
 		worker_call(r->core[0].worker, change_hop_in_worker, &c);
 	else
 		(void)rib_neighbour_changed(r->snap->core.rib, ifindex, &hop, up);
+	/* Also who sleeps while the kernel forwards: flows by it are taken back at once. */
+	wake_all(r);
 	run_routes_changed(r);
 	return 0;
 }

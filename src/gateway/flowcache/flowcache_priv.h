@@ -38,7 +38,7 @@ struct flowcache {
 	uint64_t n_lost_seen; /* flows by these take the slow path */
 	bool sweeping;
 	uint32_t sweep_at; /* the connection that is next */
-	uint64_t next_slice_ns;
+	uint64_t next_slice_ns, next_sweep_ns;
 };
 
 static inline struct ct_flowcache *flowcache_entry(const struct flowcache *s, uint32_t ref)

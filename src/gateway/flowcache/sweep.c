@@ -19,14 +19,18 @@
  *
  * A sweep passes all connections. Changes that come meanwhile make another one due,
  * so each connection is looked at behind each change, once for as many of them as
- * there were by then. A slice takes some ten microseconds, and there is one a
- * millisecond: some percent of a processor while routes change, nothing else.
+ * there were by then. The first change after a while begins one at once; the next one
+ * begins no sooner than SWEEP_EVERY_NS later, so that with some thousand connections
+ * a stream of changes does not keep a worker at it all the time. A slice takes some
+ * ten microseconds: some percent of a processor while routes change and there are so
+ * many connections that one sweep follows the other, next to nothing else.
  */
 #include "gateway/flowcache/flowcache_priv.h"
 #include "stack/ip/route.h"
 
-#define SLICE_CONNS 256u
-#define SLICE_EVERY_NS NS_PER_MS
+#define SLICE_CONNS 128u
+#define SLICE_EVERY_NS (NS_PER_MS / 2)
+#define SWEEP_EVERY_NS (200 * NS_PER_MS)
 /* Connections whose look-ups are in flight together, and how far ahead their lines are asked for. */
 #define GROUP 32u
 #define AHEAD 16u
@@ -174,6 +178,7 @@ void flowcache_expire(struct flowcache *s)
 		s->routes_seen = version(s);
 		s->sweeping = true;
 		s->sweep_at = 0;
+		s->next_sweep_ns = now + SWEEP_EVERY_NS;
 	}
 	slice(s);
 	s->next_slice_ns = now + SLICE_EVERY_NS;
@@ -183,5 +188,7 @@ uint64_t flowcache_next_deadline(const struct flowcache *s)
 {
 	if (flowcache_has_lost(s))
 		return 0;
-	return s->sweeping || version(s) != s->routes_seen ? s->next_slice_ns : TIME_NEVER;
+	if (s->sweeping)
+		return s->next_slice_ns;
+	return version(s) != s->routes_seen ? s->next_sweep_ns : TIME_NEVER;
 }
