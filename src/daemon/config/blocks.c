@@ -195,12 +195,19 @@ struct route_paths {
 	struct text_pos onlink[FIB_PATHS_MAX]; /* line 0: not said */
 };
 
+/* Behind any via: a host, since what goes by it is sent to its Ethernet address. */
 static bool route_gateway(struct parser *p, struct ip_addr *out)
 {
+	struct token t = *config_peek(p);
+	char text[IP4_TEXT_MAX];
 	uint32_t v4;
 
 	if (!config_address(p, &v4))
 		return false;
+	if (!ip4_is_unicast(v4)) {
+		config_err(p, &t.pos, "a gateway is a host, and none has the address %s", ip4_format(v4, text));
+		return false;
+	}
 	*out = ip_addr_v4(v4);
 	return true;
 }
