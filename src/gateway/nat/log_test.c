@@ -215,6 +215,41 @@ static void test_mapping(void **state)
 	nat_fixture_stop(&f.nat);
 }
 
+/* Two hosts inside that meet at an outside endpoint: the connection holds two mappings. Would catch: two records of it,
+ * none, or one in which it cannot be seen who was there; a side that must be left out. */
+static void test_hairpin(void **state)
+{
+	struct fixture f;
+	struct make a = out_make(IPPROTO_NR_UDP, 4000, 53), b = out_make(IPPROTO_NR_UDP, 4001, 53);
+	uint32_t seen = 2;
+
+	(void)state;
+	start(&f);
+	cfg.pool[0].mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+	cfg.pool[0].filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
+	nat_configure(f.nat.nat, &cfg);
+	f.nat.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
+	b.src = CLIENT + 1;
+	struct came ca = nat_send(&f.nat, &a), cb = nat_send(&f.nat, &b);
+	assert_int_equal(f.n, 2);
+	a.dst = POOL_ADDR;
+	a.dport = cb.l4.sport;
+	assert_true(nat_send(&f.nat, &a).passed);
+	const struct log_record *r = next(&f, &seen, LOG_SESSION_BEGIN);
+	is_tuple(&r->orig, CLIENT, 4000, POOL_ADDR, cb.l4.sport);
+	is_tuple(&r->reply, CLIENT + 1, 4001, POOL_ADDR, ca.l4.sport);
+	assert_string_equal(r->pool, "public");
+	assert_int_equal(seen, f.n);
+	cfg.log_no_destinations = 1;
+	nat_configure(f.nat.nat, &cfg);
+	end_all(&f);
+	assert_int_equal(f.n, 6);
+	for (; seen < f.n; seen++)
+		if (f.record[seen].reply.dport == ca.l4.sport)
+			is_tuple(&f.record[seen].orig, CLIENT, 4000, 0, 0);
+	nat_fixture_stop(&f.nat);
+}
+
 /* Would catch: a destination that is logged although it must not be, or a subscriber that is not although he must. */
 static void test_no_destinations(void **state)
 {
@@ -256,10 +291,8 @@ static void test_no_destinations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_session),
-		cmocka_unit_test(test_by_the_config),
-		cmocka_unit_test(test_mapping),
-		cmocka_unit_test(test_no_destinations),
+		cmocka_unit_test(test_session), cmocka_unit_test(test_by_the_config),   cmocka_unit_test(test_mapping),
+		cmocka_unit_test(test_hairpin), cmocka_unit_test(test_no_destinations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
