@@ -42,6 +42,7 @@ CONFIG = """interface r0 { address %(inside)s/24; driver %(driver)s; }
 interface r1 { address %(outside)s/24; driver %(driver)s; }
 route %(clients)s via %(client)s;
 route 0.0.0.0/0 via %(server)s;
+workers %(workers)d;
 conntrack { size %(size)d; timeout udp new 3600s; timeout udp stream 3600s; %(options)s }
 """ + NFT
 
@@ -54,9 +55,9 @@ class Side:
     """What stands between client and server. `key` names it in results, `text` in tables; `options` stand in the
     config's conntrack block."""
 
-    def __init__(self, key, text, kind, driver=None, options="", rootless=False):
+    def __init__(self, key, text, kind, driver=None, options="", rootless=False, workers=1):
         self.key, self.text, self.kind = key, text, kind
-        self.driver, self.options, self.rootless = driver, options, rootless
+        self.driver, self.options, self.rootless, self.workers = driver, options, rootless, workers
 
     @property
     def is_xdp(self):
@@ -306,7 +307,7 @@ class Lab:
 
     def start_yangguan(self):
         text = CONFIG % {"inside": INSIDE, "outside": OUTSIDE, "client": CLIENT, "server": SERVER, "clients": CLIENTS,
-                         "driver": self.side.driver, "options": self.side.options,
+                         "driver": self.side.driver, "options": self.side.options, "workers": self.side.workers,
                          "size": max(262144, int(self.n_flows * 1.2))}
         self.config = write(f"/run/bench/{self.router}.conf", text)
         # Where an ordinary user's control socket may lie.

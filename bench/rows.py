@@ -20,7 +20,8 @@ import sys
 import time
 
 from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, BARE_XDP, GATEWAY_CPU,
-                 GENERATOR_CPU, LINUX, SERVER, TC, XDP, Lab, Missing, Process, cpu_s, die_with_parent, write)
+                 GENERATOR_CPU, CLIENT, LINUX, SERVER, TC, XDP, Lab, Missing, Process, Side, cpu_s, die_with_parent,
+                 write)
 
 GROUPS = []
 FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
@@ -414,6 +415,120 @@ def idle(options):
     measured = [v["median"] for v in values.values() if "median" in v]
     judged = row("idle", "CPU of an idle gateway", "% of a core", values, Bar("tc", most=1))
     return [{**judged, "bar": "< 1 each", "ok": max(measured) < 1 if measured else None}]
+
+
+# --- routes that change while the kernel forwards ---
+
+PREFIXES, CHANGES = 1 << 20, 20000
+# /24s that no flow goes to, now by the one neighbour and now by the other; 5 ms of changes a chunk, until our end of the
+# pipe is closed.
+FEED = '''
+import os, random, select, sys, time
+rate = int(sys.argv[1])
+rng = random.Random(1)
+def change():
+    i = rng.randrange(%d)
+    return f"replace {32 + (i >> 16)}.{i >> 8 & 255}.{i & 255}.0/24 via {rng.choice(sys.argv[2:])}\\n"
+chunks = ["".join(change() for _ in range(rate // 200)).encode() for _ in range(400)]
+at, k = time.monotonic(), 0
+while not select.select([0], [], [], max(0, at - time.monotonic()))[0]:
+    os.write(1, chunks[k %% 400])
+    at, k = at + 0.005, k + 1
+''' % PREFIXES
+# The same use of the processor, as often, and nothing is changed.
+BURN = '''
+import select, sys, time
+share = float(sys.argv[1])
+at = time.monotonic()
+while not select.select([0], [], [], max(0, at - time.monotonic()))[0]:
+    end = time.process_time() + share * 0.005
+    while time.process_time() < end:
+        pass
+    at += 0.005
+'''
+
+
+@contextlib.contextmanager
+def beside(lab, argv):
+    """A command beside what is measured, on the gateway's processor, that ends when its input does. Its output is in
+    the list that it gives, and its share of a processor together with the gateway's."""
+    said, start = [], time.monotonic()
+    before = cpu_s(lab.gateway.process.pid)
+    process = subprocess.Popen(lab.router_enter + ["taskset", "-c", str(GATEWAY_CPU), *argv], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    try:
+        time.sleep(0.5) # until the interpreter runs, and with it what it is for
+        yield said
+    finally:
+        process.stdin.close()
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took = time.monotonic() - start
+        said += [out, (cpu_s(lab.gateway.process.pid) - before + used.ru_utime + used.ru_stime) / took, took]
+
+
+def changing(lab, options):
+    feed = f"'{sys.executable}' -c \"$0\" {CHANGES} {CLIENT} {SERVER} | '{lab.tools.yangguan}' route --batch - -j " \
+           f"--socket '{lab.socket}'"
+    quiet = lab.blast(options.seconds)
+    with beside(lab, ["sh", "-c", feed, FEED]) as said:
+        changed = lab.blast(options.seconds)
+    out, share, took = said
+    try:
+        n = json.loads(out)["replaced"]
+    except ValueError:
+        raise Missing(f"the changes were not made: {out}") from None
+    with beside(lab, [sys.executable, "-c", BURN, str(share)]):
+        idle = lab.blast(options.seconds)
+    return {"quiet": quiet, "changed": changed, "idle": idle, "per_s": n / (took - 0.1), "cpu": share * 100}
+
+
+def load_routes(lab):
+    path = f"/run/bench/{lab.router}.routes"
+    with open(path, "w") as f:
+        for i in range(PREFIXES):
+            f.write(f"add {32 + (i >> 16)}.{i >> 8 & 255}.{i & 255}.0/24 via {CLIENT}\n")
+    said = lab.gateway_says("route", "--batch", path, "-j")
+    os.unlink(path)
+    if not said or json.loads(said)["added"] != PREFIXES:
+        raise Missing(f"the routes were not added: {said}")
+
+
+def add_route_rows():
+    for n in (1, 2, 4):
+        @group(f"routes-tc-{n}")
+        def routes_tc(options, n=n):
+            notes, side = [], Side("tc", f"tc, {n} workers", "yangguan", "tc", workers=n)
+
+            @contextlib.contextmanager
+            def open_side(side):
+                with Lab(options.tools, side, "tc", 50000) as lab:
+                    lab.warm("spread")
+                    load_routes(lab)
+                    yield lab
+
+            found, failed = take_turns(options, [side], open_side, lambda side, lab: changing(lab, options),
+                                       notes=notes)
+            values = values_of([side], found, failed, lambda s: s["changed"]["pps"] / s["quiet"]["pps"] * 100,
+                               lambda samples: {
+                                   "quiet_mpps": statistics.median(s["quiet"]["pps"] for s in samples) / 1e6,
+                                   "flooded_mpps": statistics.median(s["changed"]["pps"] for s in samples) / 1e6})
+            samples = found["tc"]
+            notes += wrong("tc", [s[k] for s in samples for k in ("quiet", "changed", "idle")])
+            judged = row(f"routes-tc-{n}", f"{CHANGES:,} changes of {PREFIXES:,} routes a second: rate of 50,000 flows "
+                         f"that none concerns, tc, {n} worker{'s' * (n > 1)}", "% of the rate without", values,
+                         Bar("tc"), notes)
+            share = values["tc"].get("median")
+            if samples:
+                idle = statistics.median(s["idle"]["pps"] / s["quiet"]["pps"] * 100 for s in samples)
+                per_s, cpu = (statistics.median(s[k] for s in samples) for k in ("per_s", "cpu"))
+                judged["ratio_text"] = f"{idle:.3g} where nothing changes"
+                judged["notes"].append(f"{per_s:,.0f} changes a second took {cpu:.1f}% of a processor, gateway and feeder")
+            return [{**judged, "bar": "at least 95", "ok": None if share is None else share >= 95}]
+
+
+add_route_rows()
 
 
 # --- in memory ---
