@@ -5,6 +5,7 @@
 #ifndef YG_BASE_UTIL_H
 #define YG_BASE_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,16 @@ static inline uint32_t max_u32(uint32_t a, uint32_t b)
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* For whoever looks through equals one by one: the n-th takes the place of the one before. Each is the last in the end
+ * with a chance of one in n, and always the same one for the same hash. */
+static inline bool hash_picks(uint32_t hash, uint32_t n)
+{
+	uint64_t x = (hash ^ (uint64_t)n << 32) * UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (x >> 32) * n >> 32 == 0;
 }
 
 static inline uint64_t max_u64(uint64_t a, uint64_t b)

@@ -139,9 +139,16 @@ static bool rate_allows(struct ip_stack *s, const struct packet *p, uint8_t type
 	return true;
 }
 
-static bool is_one_host(const struct ip_stack *s, uint16_t zone, uint32_t addr)
+/* From an address of the host itself to one of ours: it never was on a link. */
+static bool is_loopback(const struct packet *p)
 {
-	return ip4_is_unicast(addr) && ip_route(s, zone, addr)->kind != FIB_BROADCAST;
+	return p->in_ifindex == 0 && ip4_is_loopback(p->ip.src);
+}
+
+static bool is_of_one_host(const struct ip_stack *s, const struct packet *p)
+{
+	return is_loopback(p) ||
+	       (ip4_is_unicast(p->ip.src) && ip_route(s, ip_zone_from(s, p), p->ip.src)->kind != FIB_BROADCAST);
 }
 
 static bool is_for_many(const struct ip_stack *s, const struct packet *p)
@@ -155,7 +162,7 @@ static bool is_made_for_another(const struct ip_stack *s, const struct packet *p
 {
 	enum fib_kind kind;
 
-	if (p->in_ifindex != 0)
+	if (p->in_ifindex != 0 || is_loopback(p))
 		return false;
 	if (p->l4.kind == L4_TCP && (p->l4.flags & TCP_RST) != 0)
 		return true;
@@ -174,7 +181,7 @@ static enum icmp_silence must_be_silent(const struct ip_stack *s, const struct p
 		return ICMP_SILENT_DESTINATION;
 	if (p->link_group)
 		return ICMP_SILENT_LINK;
-	if (!is_one_host(s, ip_zone_from(s, p), p->ip.src))
+	if (!is_of_one_host(s, p))
 		return ICMP_SILENT_SOURCE;
 	if (is_made_for_another(s, p))
 		return ICMP_SILENT_OURS;
@@ -265,7 +272,7 @@ enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, ui
 static struct packet *reset_for(struct ip_stack *s, const struct packet *p)
 {
 	if (p->l4.kind != L4_TCP || (p->l4.flags & TCP_RST) != 0 || ipv4_is_fragment(&p->ip) || p->link_group ||
-	    is_for_many(s, p) || !is_one_host(s, ip_zone_from(s, p), p->ip.src))
+	    is_for_many(s, p) || !is_of_one_host(s, p))
 		return NULL;
 	struct packet *q = ip_packet_new(s, p->ip.dst, p->ip.src, IPPROTO_NR_TCP, TCP_HEADER_LEN);
 

@@ -113,8 +113,7 @@ struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n)
 			continue;
 		if (best == NULL || (best->addr == 0 && l->addr != 0))
 			n_best = 0;
-		/* Each of n is the one by a chance of one in n. */
-		if (++n_best == 1 || (uint64_t)(n->hash * (n_best * 2654435761u)) % n_best == 0)
+		if (++n_best == 1 || hash_picks(n->hash, n_best))
 			best = l;
 	}
 	return best;

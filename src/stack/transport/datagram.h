@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What sockets of datagrams have in common, those of UDP and raw ones: a queue of
+ * packets that came, bounded, and one of errors; what is asked of packets that are
+ * sent; groups.
+ *
+ * A packet in a queue is the pool's own, and counts as held until it was read.
+ * Results are 0 or a count, or -errno as Linux has it.
+ */
+#ifndef YG_STACK_TRANSPORT_DATAGRAM_H
+#define YG_STACK_TRANSPORT_DATAGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/span.h"
+#include "stack/ip/local.h"
+#include "stack/ip/stack.h"
+#include "stack/packet/env.h"
+
+/* addr none, or 0.0.0.0: any. */
+struct datagram_end {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+/* Linux's IP_PMTUDISC_*, numbers included. */
+enum datagram_pmtu {
+	DATAGRAM_PMTU_DONT,  /* may be cut anywhere */
+	DATAGRAM_PMTU_WANT,  /* cut here if it must be; not on the way, if the path's MTU is known (connected) */
+	DATAGRAM_PMTU_DO,    /* never cut: EMSGSIZE */
+	DATAGRAM_PMTU_PROBE, /* likewise, by the interface's MTU, whatever was heard of the path */
+	DATAGRAM_PMTU_INTERFACE,
+	DATAGRAM_PMTU_OMIT,
+	N_DATAGRAM_PMTU
+};
+
+struct datagram_options {
+	uint32_t rcvbuf;                              /* bytes of memory that packets and errors may wait in */
+	uint32_t ifindex;                             /* only by this interface; 0: any */
+	uint32_t multicast_ifindex, multicast_source; /* 0: by the route */
+	uint32_t mark;
+	uint16_t zone;
+	uint16_t gso_size;     /* what is written is cut into datagrams of so many bytes (UDP_SEGMENT); 0: it is not */
+	uint8_t tos, ttl;      /* ttl 0: the stack's */
+	uint8_t multicast_ttl; /* 1 at first */
+	uint8_t pmtu;          /* enum datagram_pmtu */
+	bool multicast_loop;   /* what is sent to a group is heard here too; at first */
+	bool multicast_all;    /* groups that others have joined are heard; at first */
+	bool broadcast;        /* may be sent */
+	bool recv_error;       /* errors are queued, with all that they say (IP_RECVERR) */
+	bool freebind;         /* may be bound to an address that nobody has */
+	bool reuse_addr, reuse_port;
+	bool no_check; /* without a checksum (SO_NO_CHECK) */
+	bool gro;      /* many datagrams of one sender come as one (UDP_GRO) */
+};
+
+struct datagram_socket {
+	uint32_t laddr, raddr; /* 0: any, none */
+	uint16_t lport, rport; /* raw: lport is the protocol */
+	bool is_open, is_connected;
+	bool addr_is_bound; /* by bind, not by connect */
+	bool port_is_bound;
+	bool shut_read, shut_write;
+	int error;         /* positive errno, for the next call */
+	uint16_t path_mtu; /* as heard, of a connected one; 0: nothing */
+	uint32_t index;
+	uint32_t groups; /* first of its memberships, POOL_NONE */
+	uint32_t memory; /* of both queues */
+	uint32_t n_waiting;
+	uint64_t n_dropped; /* for want of room */
+	struct packet *first, *last;
+	struct packet *first_error, *last_error;
+	uint64_t user;
+	struct datagram_options o;
+};
+
+/* A membership of a group. */
+struct datagram_group {
+	uint32_t group, ifindex;
+	uint32_t next;
+};
+
+/* What the sockets of one protocol have of their stack. */
+struct datagram_stack {
+	struct env *env;
+	struct ip_stack *ip;
+	struct pool *groups; /* of struct datagram_group, shared by all */
+	/* What may be read, written or asked of it has changed. Takes notes. why: bits of enum datagram_change */
+	void (*changed)(void *ctx, uint64_t user, uint32_t why);
+	void *changed_ctx;
+};
+enum datagram_change { DATAGRAM_CHANGED_IN = 1, DATAGRAM_CHANGED_ERROR = 2 };
+
+#define DATAGRAM_RCVBUF_DEFAULT 212992u /* Linux's rmem_default */
+
+void datagram_init(struct datagram_socket *s, uint32_t index, uint64_t user);
+/* What waits is given back, groups are left. */
+void datagram_fini(const struct datagram_stack *d, struct datagram_socket *s);
+
+/* --- what came --- */
+
+/* Takes p, of whose memory it is; false, and p as it was with the verdict of a full queue: no room. */
+bool datagram_push(const struct datagram_stack *d, struct datagram_socket *s, struct packet *p);
+/* A copy of p, likewise; false: it is lost, counted. */
+bool datagram_push_copy(const struct datagram_stack *d, struct datagram_socket *s, const struct packet *p);
+/* The first one has been read. */
+void datagram_pop(const struct datagram_stack *d, struct datagram_socket *s);
+/* The socket's error as a positive errno, which is forgotten; 0: none. */
+int datagram_take_error(struct datagram_socket *s);
+
+/* What a packet says besides its bytes. */
+struct datagram_info {
+	struct datagram_end from, to;
+	uint32_t ifindex; /* that it came in by; 0: from here */
+	uint8_t ttl, tos;
+	uint16_t gso_size; /* it is several of that size; 0: one */
+	uint64_t received; /* the clock's */
+	uint32_t len;      /* all of it, however much was copied */
+	bool is_to_many;
+};
+
+enum datagram_recv_flags { DATAGRAM_RECV_PEEK = 1 };
+/* Copies bytes out. -EAGAIN: nothing waits. The return value is what was copied. */
+int64_t datagram_recv(const struct datagram_stack *d, struct datagram_socket *s, uint32_t skip, const struct span *span,
+		      int n, uint32_t flags, struct datagram_info *info);
+/* Bytes from the network header on that recv leaves out of the first packet: 0 of raw sockets. */
+uint32_t datagram_first_len(const struct datagram_socket *s, uint32_t skip);
+
+/* --- errors --- */
+
+enum datagram_origin { DATAGRAM_ORIGIN_LOCAL = 1, DATAGRAM_ORIGIN_ICMP = 2 }; /* Linux's SO_EE_ORIGIN_* */
+
+/* What the error queue keeps; behind it in the packet, the payload of what was sent, as far as it was quoted. */
+struct datagram_error {
+	uint32_t err; /* positive errno */
+	uint32_t info;
+	uint8_t origin, type, code;
+	uint32_t offender; /* who says so */
+	uint32_t dst;      /* where it went */
+	uint16_t dport;
+	uint32_t ifindex;
+	uint32_t payload_len;
+};
+
+/* What an ICMP error comes down to (Linux's icmp_err_convert). is_hard: it ends what it is about. 0: nothing. */
+int datagram_icmp_errno(const struct ip_icmp_error *e, bool *is_hard);
+void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket *s, const struct ip_icmp_error *e,
+			 uint32_t payload_skip);
+/* -EAGAIN: none waits. The return value is how much payload was copied. */
+int64_t datagram_recv_error(const struct datagram_stack *d, struct datagram_socket *s, const struct span *span, int n,
+			    uint32_t flags, struct datagram_error *out);
+
+/* --- sending --- */
+
+/* One message: what it says itself goes before what the socket says. */
+struct datagram_out {
+	struct datagram_end to; /* none: where it is connected to */
+	struct ip_addr source;  /* none: the socket's */
+	uint32_t ifindex;       /* 0: the socket's */
+	int16_t ttl, tos;       /* -1: the socket's */
+	int32_t gso_size;       /* -1: the socket's */
+};
+extern const struct datagram_out datagram_out_default;
+
+/* Where and how it goes. */
+struct datagram_way {
+	uint32_t dst, src; /* src 0: by the route */
+	uint16_t dport;
+	uint32_t ifindex; /* of what goes to many; 0: by the route */
+	uint32_t mtu;
+	bool is_to_many, df;
+	uint8_t ttl, tos;
+};
+/* len: of what stands behind the IP header. */
+int datagram_find_way(const struct datagram_stack *d, struct datagram_socket *s, const struct datagram_out *out,
+		      uint32_t len, struct datagram_way *way);
+/* A packet for it with its header as the way says; NULL without memory. */
+struct packet *datagram_new(const struct datagram_stack *d, const struct datagram_socket *s,
+			    const struct datagram_way *way, uint8_t protocol, uint32_t len);
+/* Where it would be sent from; 0: there is no way there. */
+uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t dst);
+uint32_t datagram_mtu(const struct datagram_stack *d, const struct datagram_socket *s);
+/* It may be bound to that address: 0, or -EADDRNOTAVAIL. */
+int datagram_may_bind(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t addr);
+void datagram_gather(uint8_t *to, const struct span *span, int n);
+/* -EMSGSIZE: more than a packet has. */
+int64_t datagram_len(const struct span *span, int n);
+
+/* --- groups --- */
+
+/* ifindex 0: the interface of the address, or by the route to the group. -EADDRINUSE, -ENODEV, -ENOBUFS, -EINVAL. */
+int datagram_join(const struct datagram_stack *d, struct datagram_socket *s, uint32_t group, uint32_t ifindex,
+		  uint32_t addr);
+int datagram_leave(const struct datagram_stack *d, struct datagram_socket *s, uint32_t group, uint32_t ifindex,
+		   uint32_t addr);
+/* s hears what came to that group by that interface. */
+bool datagram_hears(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t group, uint32_t ifindex);
+/* The interface with that address; 0: none. */
+uint32_t datagram_interface_of(const struct datagram_stack *d, uint32_t addr);
+
+#endif

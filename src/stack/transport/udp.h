@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * UDP (RFC 768, RFC 1122 section 4.1) of one stack, as sockets see it. No call blocks.
+ *
+ * A socket is a place in a pool, from udp_open to udp_close. While there is none, the
+ * stack answers what comes itself.
+ */
+#ifndef YG_STACK_TRANSPORT_UDP_H
+#define YG_STACK_TRANSPORT_UDP_H
+
+#include "base/pool.h"
+#include "base/siphash.h"
+#include "stack/transport/datagram.h"
+
+struct udp_limits {
+	uint32_t n_sockets; /* 0: 4,096 */
+	uint32_t n_groups;  /* memberships; 0: 256 */
+};
+
+struct udp_socket {
+	struct datagram_socket d;
+	uint32_t next_port, next_tuple; /* in their buckets */
+	bool in_port, in_tuple;         /* tables */
+};
+
+struct udp; /* all of them */
+
+enum udp_counter { UDP_COUNT_IN, UDP_COUNT_OUT, UDP_COUNT_NO_PORT, UDP_COUNT_QUEUE_FULL, N_UDP_COUNTERS };
+extern const char *const udp_counter_names[N_UDP_COUNTERS];
+
+/* NULL without memory. changed, see struct datagram_stack. */
+struct udp *udp_create(struct env *env, struct ip_stack *ip, const struct udp_limits *limits);
+void udp_destroy(struct udp *u);
+void udp_set_user(struct udp *u, void (*changed)(void *ctx, uint64_t user, uint32_t why), void *ctx);
+/* Local ports that are drawn (RFC 6056), both included; 32,768 to 60,999 at first. */
+void udp_set_ports(struct udp *u, uint16_t first, uint16_t last);
+const struct datagram_stack *udp_stack(const struct udp *u);
+const uint64_t *udp_counts(const struct udp *u);
+
+/* NULL: no room (ENOBUFS). */
+struct udp_socket *udp_open(struct udp *u, uint64_t user);
+void udp_close(struct udp *u, struct udp_socket *s);
+/* Port 0: drawn. -EADDRINUSE, -EADDRNOTAVAIL; -EINVAL: it is bound. */
+int udp_bind(struct udp *u, struct udp_socket *s, const struct datagram_end *local);
+/* remote none: it is not connected any more. -ENETUNREACH, -EAGAIN without a port. */
+int udp_connect(struct udp *u, struct udp_socket *s, const struct datagram_end *remote);
+/* The bytes of one message; with a size of segments (UDP_SEGMENT), of many. */
+int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out *out, const struct span *span, int n);
+int64_t udp_recv(struct udp *u, struct udp_socket *s, const struct span *span, int n, uint32_t flags,
+		 struct datagram_info *info);
+
+#endif
