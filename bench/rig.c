@@ -391,9 +391,10 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 	r->outside = malloc((max_flows + 1) * sizeof(*r->outside));
 	r->seq = malloc((proto == IPPROTO_NR_TCP ? max_flows + 1 : 1) * sizeof(*r->seq));
 	must(r->ring != NULL && r->outside != NULL && r->seq != NULL, "no memory");
-	/* Touched before memory is measured. */
-	memset(r->ring, 0, RIG_RING * RIG_SLOT_BYTES);
-	memset(r->outside, 0, (max_flows + 1) * sizeof(*r->outside));
+	/* Touched before memory is measured; not with zeros, for which a compiler asks for memory that nobody has
+	 * touched yet. */
+	memset(r->ring, 0xff, RIG_RING * RIG_SLOT_BYTES);
+	memset(r->outside, 0xff, (max_flows + 1) * sizeof(*r->outside));
 	for (uint32_t i = 0; proto == IPPROTO_NR_TCP && i < max_flows; i++)
 		r->seq[i][RIG_LAN] = r->seq[i][RIG_WAN] = i * 2654435761u;
 	read_config(r, udp_timeout_s);
