@@ -29,6 +29,21 @@ static bool is_plain(const struct ipv4_view *ip, const struct l4_view *l4)
 	       (l4->kind == L4_ICMP_QUERY && (l4->type == ICMP_ECHO_REPLY || l4->type == ICMP_ECHO_REQUEST));
 }
 
+static bool same_views(const struct ipv4_view *ip, const struct l4_view *l4, const struct ipv4_view *whole_ip,
+		       const struct l4_view *whole_l4)
+{
+	return ip->src == whole_ip->src && ip->dst == whole_ip->dst && ip->total_len == whole_ip->total_len &&
+	       ip->id == whole_ip->id && ip->frag_off == whole_ip->frag_off && ip->header_len == whole_ip->header_len &&
+	       ip->tos == whole_ip->tos && ip->ttl == whole_ip->ttl && ip->proto == whole_ip->proto &&
+	       ip->df == whole_ip->df && ip->mf == whole_ip->mf && l4->kind == whole_l4->kind &&
+	       l4->header_len == whole_l4->header_len && l4->payload_len == whole_l4->payload_len &&
+	       l4->sport == whole_l4->sport && l4->dport == whole_l4->dport && l4->check == whole_l4->check &&
+	       l4->options_len == whole_l4->options_len && l4->seq == whole_l4->seq && l4->ack == whole_l4->ack &&
+	       l4->window == whole_l4->window && l4->flags == whole_l4->flags && l4->type == whole_l4->type &&
+	       l4->code == whole_l4->code && l4->id == whole_l4->id && l4->icmp_seq == whole_l4->icmp_seq &&
+	       l4->info == whole_l4->info;
+}
+
 static void rewrite_check(const uint8_t *frame, size_t len, const struct plain *v, struct ipv4_view ip,
 			  struct l4_view l4, struct fuzz_input *how)
 {
@@ -65,6 +80,13 @@ static void look(const uint8_t *frame, size_t len, struct fuzz_input how)
 	plain_parse(frame, (uint32_t)len, plain_mac(&us), &v);
 	FUZZ_CHECK((v.kind >= PLAIN_TCP) == (ok && is_plain(&ip, &l4)));
 	FUZZ_CHECK(ok || v.kind == PLAIN_NOT);
+	if (plain_has_views(&v)) {
+		struct ipv4_view quick_ip;
+		struct l4_view quick_l4;
+
+		plain_views(frame, &v, &quick_ip, &quick_l4);
+		FUZZ_CHECK(same_views(&quick_ip, &quick_l4, &ip, &l4));
+	}
 	if (v.kind == PLAIN_ERROR)
 		(void)plain_quote(frame, v.total_len, &q);
 	if (v.kind == PLAIN_NOT)

@@ -268,7 +268,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 
 	if (YG_UNLIKELY(offloaded)) {
 		flowcache_punts(s, ref);
-		if (v->kind == PLAIN_CONTROL)
+		if (v->kind == PLAIN_CONTROL || v->kind == PLAIN_TCP_CONTROL)
 			flowcache_take_back(s, conn_index(ref));
 	} else if (YG_UNLIKELY(flowcache_has_deferred(s, ref))) {
 		/* Void: conntrack judges what comes up by windows as they are. */
@@ -287,12 +287,21 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	return taken;
 }
 
-/* Connection tracking need not hash anew what was hashed here. */
+/* Nobody need read anew what was read here, or hash what was hashed. */
 static struct packet *leave(struct packet *p, const struct way *w)
 {
-	if (YG_LIKELY(w->plain.kind >= PLAIN_KEYED)) {
+	const struct plain *v = &w->plain;
+
+	if (YG_LIKELY(v->kind >= PLAIN_KEYED)) {
 		p->has_flow_hash = true;
 		p->flow_hash = w->hash;
+	}
+	if (YG_LIKELY(plain_has_views(v))) {
+		p->parsed = true;
+		p->len = PLAIN_L3 + (uint32_t)v->total_len;
+		p->l3_off = PLAIN_L3;
+		p->l4_off = PLAIN_L4;
+		plain_views(packet_frame(p), v, &p->ip, &p->l4);
 	}
 	return p;
 }

@@ -9,7 +9,8 @@
  * broadcast or multicast (RFC 1122 section 2.4).
  *
  * The device counted the frames as received; from here each has one verdict. But
- * first they are shown to whoever knows a flow cache entry: what it takes never comes here.
+ * first they are shown to whoever knows a flow cache entry: what it takes never comes here, and
+ * of what it leaves it has read most (packet.parsed).
  *
  * Next: src/stack/ip/input.c, or src/stack/ip/arp.c; src/gateway/flowcache/input.c for the flow cache
  */
@@ -95,7 +96,7 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 		p->verdict = VERDICT_CONTINUE;
 		if (dev == NULL)
 			packet_set_drop(p, DROP_LINK_ADMIN_DOWN);
-		else
+		else if (!p->parsed)
 			ether_input_one(s, dev, p);
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);

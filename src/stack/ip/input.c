@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An IPv4 packet is looked at once, here. Behind ip_input the views ip, l4 and
- * options hold what the bytes say, every length has been checked, and the frame
- * is exactly as long as the packet (Ethernet padding is cut off).
+ * An IPv4 packet is looked at once, here, or where the flow cache did so if it is a
+ * plain one (packet.parsed). Behind ip_input the views ip, l4 and options hold what
+ * the bytes say, every length has been checked, and the frame is exactly as long as
+ * the packet (Ethernet padding is cut off).
  *
  * Refused, each by its name: what RFC 1122 section 3.2.1 and RFC 1812 section
  * 4.2.2 and 5.3.7 call wrong in a header; addresses that cannot be on a wire;
@@ -86,7 +87,7 @@ static bool offload_ok(struct packet *p)
 }
 
 /* False with the verdict set. */
-static bool parse_headers(struct packet *p)
+static bool parse(struct packet *p)
 {
 	enum ipv4_error err3 = ipv4_parse(packet_l3(p), p->len - p->l3_off, &p->ip);
 
@@ -106,6 +107,14 @@ static bool parse_headers(struct packet *p)
 		packet_set_drop(p, ip_drop_of_l4(err4));
 		return false;
 	}
+	return true;
+}
+
+/* False with the verdict set. */
+static bool read_headers(struct packet *p)
+{
+	if (!p->parsed && !parse(p))
+		return false;
 	if (YG_UNLIKELY(has_offload(p)) && !offload_ok(p)) {
 		packet_set_drop(p, DROP_OFFLOAD_BAD);
 		return false;
@@ -229,7 +238,7 @@ void ip_input(struct ip_stack *s, struct batch *b)
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_IP, b->n);
 
 	for (uint32_t i = 0; i < b->n; i++)
-		src[i] = parse_headers(b->p[i]) ? b->p[i]->ip.src : 0;
+		src[i] = read_headers(b->p[i]) ? b->p[i]->ip.src : 0;
 	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++)
 		b->p[i]->zone = ip_zone_from(s, b->p[i]);
 	ip_route_batch(s, b, src, route);

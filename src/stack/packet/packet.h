@@ -114,6 +114,7 @@ struct packet {
 	bool to_us;            /* routed to local delivery */
 	bool is_broadcast : 1; /* destination is a broadcast address */
 	bool unclaimed : 1;    /* to us, and nobody here takes it: it leaves no connection behind */
+	bool parsed : 1;       /* read when it was received: what ether_input and ip_input would set of it is set */
 	bool forwarded;        /* came in and goes out */
 	bool translated;       /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 

@@ -4,7 +4,8 @@
  * us, from one station, IPv4 without options, no fragment, TTL over 1, a right
  * header checksum and lengths that agree; TCP with ACK and perhaps PSH, UDP, or
  * ICMP echo. They are read and rewritten here with few loads and stores; what the
- * parser of a whole packet says of such a frame is the same (plain_test.c).
+ * parser of a whole packet says of such a frame is the same (plain_test.c), so
+ * nobody need ask it once more (plain_views).
  */
 #ifndef YG_STACK_WIRE_PLAIN_H
 #define YG_STACK_WIRE_PLAIN_H
@@ -22,12 +23,13 @@
 #include "stack/wire/rewrite.h"
 
 enum plain_kind {
-	PLAIN_NOT,      /* nothing that a flow of plain packets could have to do with */
-	PLAIN_FRAGMENT, /* a later fragment: only src and dst are known */
-	PLAIN_ERROR,    /* an ICMP error: likewise */
-	PLAIN_KEYED,    /* of a flow, but not plain */
-	PLAIN_CONTROL,  /* likewise: TCP with SYN, FIN or RST */
-	PLAIN_TCP,      /* from here on: plain */
+	PLAIN_NOT,         /* nothing that a flow of plain packets could have to do with */
+	PLAIN_FRAGMENT,    /* a later fragment: only src and dst are known */
+	PLAIN_ERROR,       /* an ICMP error: likewise */
+	PLAIN_KEYED,       /* of a flow, but not plain */
+	PLAIN_CONTROL,     /* likewise: TCP with SYN, FIN or RST */
+	PLAIN_TCP_CONTROL, /* the same, and but for these flags it is plain */
+	PLAIN_TCP,         /* from here on: plain */
 	PLAIN_UDP,
 	PLAIN_ECHO,
 };
@@ -107,9 +109,14 @@ static inline bool plain_parse_l4(const uint8_t *l4, uint32_t l4_len, struct pla
 		if (l4_len < TCP_HEADER_LEN)
 			return false;
 		n = (uint32_t)(l4[12] >> 4) * 4;
-		if (n < TCP_HEADER_LEN || n > l4_len || (l4[13] & ~TCP_PSH) != TCP_ACK)
+		if (n < TCP_HEADER_LEN || n > l4_len)
 			return false;
-		v->kind = PLAIN_TCP;
+		if ((l4[13] & ~TCP_PSH) == TCP_ACK)
+			v->kind = PLAIN_TCP;
+		else if ((l4[13] & (TCP_SYN | TCP_FIN | TCP_RST)) != 0)
+			v->kind = PLAIN_TCP_CONTROL;
+		else
+			return false;
 		break;
 	case IPPROTO_NR_ICMP:
 		if (l4[0] != ICMP_ECHO_REQUEST && l4[0] != ICMP_ECHO_REPLY)
@@ -153,7 +160,8 @@ static inline bool plain_df(const uint8_t *frame)
 	return (frame[PLAIN_L3 + 6] & 0x40) != 0;
 }
 
-/* Of a PLAIN_TCP frame, for whoever judges windows: seq, ack, window, flags, lengths; nothing else is set. */
+/* Of a PLAIN_TCP or PLAIN_TCP_CONTROL frame, for whoever judges windows: seq, ack, window, flags, lengths; nothing else
+ * is set. */
 static inline void plain_tcp(const uint8_t *frame, uint16_t total_len, struct l4_view *v)
 {
 	const uint8_t *l4 = frame + PLAIN_L4;
@@ -165,6 +173,41 @@ static inline void plain_tcp(const uint8_t *frame, uint16_t total_len, struct l4
 	v->ack = plain_get32(l4 + 8);
 	v->flags = l4[13];
 	v->window = plain_get16(l4 + 14);
+}
+
+/* It is TCP or UDP, and all that the parser of a whole packet looks at has been looked at. */
+static inline bool plain_has_views(const struct plain *v)
+{
+	return v->kind == PLAIN_UDP || v->kind == PLAIN_TCP || v->kind == PLAIN_TCP_CONTROL;
+}
+
+/* The views of such a frame, as ipv4_parse and l4_parse fill them. */
+static inline void plain_views(const uint8_t *frame, const struct plain *v, struct ipv4_view *ip, struct l4_view *l4)
+{
+	const uint8_t *l3 = frame + PLAIN_L3, *header = frame + PLAIN_L4;
+
+	*ip = (struct ipv4_view){
+		.src = v->src,
+		.dst = v->dst,
+		.total_len = v->total_len,
+		.id = plain_get16(l3 + 4),
+		.header_len = IPV4_HEADER_LEN,
+		.tos = l3[1],
+		.ttl = l3[8],
+		.proto = v->proto,
+		.df = plain_df(frame),
+	};
+	*l4 = (struct l4_view){ .sport = v->sport, .dport = v->dport };
+	if (v->kind == PLAIN_UDP) {
+		l4->kind = L4_UDP;
+		l4->header_len = UDP_HEADER_LEN;
+		l4->payload_len = (uint16_t)(plain_get16(header + 4) - UDP_HEADER_LEN);
+		l4->check = plain_get16(header + UDP_CHECK_AT);
+		return;
+	}
+	l4->kind = L4_TCP;
+	l4->check = plain_get16(header + TCP_CHECK_AT);
+	plain_tcp(frame, v->total_len, l4);
 }
 
 /* Of a PLAIN_ECHO frame. */

@@ -23,6 +23,14 @@ static uint32_t pick(struct rng *r, uint32_t n)
 	return rng_below(r, n);
 }
 
+/* As a rule those of a later segment. */
+static uint8_t tcp_flags(struct rng *r)
+{
+	if (pick(r, 4) == 0)
+		return (uint8_t)pick(r, 256);
+	return (uint8_t)(TCP_ACK | (pick(r, 2) ? TCP_PSH : 0));
+}
+
 /* A frame with a right header, and then perhaps something changed. */
 static uint32_t make(struct rng *r, uint8_t *frame)
 {
@@ -43,8 +51,7 @@ static uint32_t make(struct rng *r, uint8_t *frame)
 		l4[i] = (uint8_t)pick(r, 256);
 	if (ip.proto == IPPROTO_NR_TCP) {
 		tcp_emit(l4, (uint16_t)pick(r, 65536), (uint16_t)pick(r, 65536), (uint32_t)rng_u64(r),
-			 (uint32_t)rng_u64(r), (uint8_t)(TCP_ACK | (pick(r, 2) ? TCP_PSH : 0)),
-			 (uint16_t)pick(r, 65536));
+			 (uint32_t)rng_u64(r), tcp_flags(r), (uint16_t)pick(r, 65536));
 		payload += TCP_HEADER_LEN;
 	} else if (ip.proto == IPPROTO_NR_UDP) {
 		udp_emit(l4, (uint16_t)pick(r, 65536), (uint16_t)pick(r, 65536), (uint16_t)payload);
@@ -83,7 +90,7 @@ static uint32_t make(struct rng *r, uint8_t *frame)
 }
 
 /* What the whole parser says of it. */
-static bool whole_is_plain(const uint8_t *frame, uint32_t len, struct ipv4_view *ip, struct l4_view *l4)
+static enum plain_kind kind_of_whole(const uint8_t *frame, uint32_t len, struct ipv4_view *ip, struct l4_view *l4)
 {
 	const uint8_t *l3 = frame + ETHER_HEADER_LEN;
 	struct ether_view eth;
@@ -91,19 +98,49 @@ static bool whole_is_plain(const uint8_t *frame, uint32_t len, struct ipv4_view 
 	if (!ether_parse(frame, len, &eth) || !ether_equal(&eth.dst, &us) || ether_is_group(&eth.src) ||
 	    eth.type != ETHERTYPE_IPV4 || ipv4_parse(l3, len - ETHER_HEADER_LEN, ip) != IPV4_OK ||
 	    l4_parse(ip, l3 + ip->header_len, (size_t)ip->total_len - ip->header_len, l4) != L4_OK)
-		return false;
+		return PLAIN_NOT;
 	if (ip->header_len != IPV4_HEADER_LEN || ipv4_is_fragment(ip) || ip->ttl < 2)
-		return false;
+		return PLAIN_NOT;
 	switch (l4->kind) {
 	case L4_TCP:
-		return (l4->flags & ~TCP_PSH) == TCP_ACK;
+		if ((l4->flags & ~TCP_PSH) == TCP_ACK)
+			return PLAIN_TCP;
+		return l4->flags & (TCP_SYN | TCP_FIN | TCP_RST) ? PLAIN_TCP_CONTROL : PLAIN_NOT;
 	case L4_UDP:
-		return true;
+		return PLAIN_UDP;
 	case L4_ICMP_QUERY:
-		return l4->type == ICMP_ECHO_REPLY || l4->type == ICMP_ECHO_REQUEST;
+		return l4->type == ICMP_ECHO_REPLY || l4->type == ICMP_ECHO_REQUEST ? PLAIN_ECHO : PLAIN_NOT;
 	default:
-		return false;
+		return PLAIN_NOT;
 	}
+}
+
+static bool same_views(const struct ipv4_view *ip, const struct l4_view *l4, const struct ipv4_view *whole_ip,
+		       const struct l4_view *whole_l4)
+{
+	return ip->src == whole_ip->src && ip->dst == whole_ip->dst && ip->total_len == whole_ip->total_len &&
+	       ip->id == whole_ip->id && ip->frag_off == whole_ip->frag_off && ip->header_len == whole_ip->header_len &&
+	       ip->tos == whole_ip->tos && ip->ttl == whole_ip->ttl && ip->proto == whole_ip->proto &&
+	       ip->df == whole_ip->df && ip->mf == whole_ip->mf && l4->kind == whole_l4->kind &&
+	       l4->header_len == whole_l4->header_len && l4->payload_len == whole_l4->payload_len &&
+	       l4->sport == whole_l4->sport && l4->dport == whole_l4->dport && l4->check == whole_l4->check &&
+	       l4->options_len == whole_l4->options_len && l4->seq == whole_l4->seq && l4->ack == whole_l4->ack &&
+	       l4->window == whole_l4->window && l4->flags == whole_l4->flags && l4->type == whole_l4->type &&
+	       l4->code == whole_l4->code && l4->id == whole_l4->id && l4->icmp_seq == whole_l4->icmp_seq &&
+	       l4->info == whole_l4->info;
+}
+
+static void check_views(const uint8_t *frame, const struct plain *v, const struct ipv4_view *ip,
+			const struct l4_view *l4)
+{
+	struct ipv4_view ip_view;
+	struct l4_view l4_view;
+
+	/* What was there before is gone. */
+	memset(&ip_view, 0xff, sizeof(ip_view));
+	memset(&l4_view, 0xff, sizeof(l4_view));
+	plain_views(frame, v, &ip_view, &l4_view);
+	assert_true(same_views(&ip_view, &l4_view, ip, l4));
 }
 
 static void check_values(const uint8_t *frame, const struct plain *v, const struct ipv4_view *ip,
@@ -185,7 +222,7 @@ static void test_same_as_whole(void **state)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "plain";
 	uint64_t mac = plain_mac(&us);
-	uint32_t n_plain = 0;
+	uint32_t n_plain = 0, n_views = 0;
 	struct rng r;
 
 	rng_init(&r, seed);
@@ -200,17 +237,22 @@ static void test_same_as_whole(void **state)
 
 		memcpy(frame, space, len);
 		plain_parse(frame, len, mac, &v);
-		bool whole = whole_is_plain(frame, len, &ip, &l4);
+		enum plain_kind whole = kind_of_whole(frame, len, &ip, &l4);
 
-		assert_int_equal(v.kind >= PLAIN_TCP, whole);
-		if (whole) {
+		if (v.kind >= PLAIN_TCP_CONTROL || whole != PLAIN_NOT)
+			assert_int_equal(v.kind, whole);
+		if (plain_has_views(&v)) {
+			n_views++;
+			check_views(frame, &v, &ip, &l4);
+		}
+		if (whole >= PLAIN_TCP) {
 			n_plain++;
 			check_values(frame, &v, &ip, &l4);
 			check_rewrite(&r, space, &v, ip, l4);
 		}
 		free(frame);
 	}
-	assert_true(n_plain > N_FRAMES / 10);
+	assert_true(n_plain > N_FRAMES / 10 && n_views > N_FRAMES / 10);
 }
 
 int main(void)
