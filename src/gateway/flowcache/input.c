@@ -181,10 +181,10 @@ static __attribute__((noinline, cold)) void tell(const struct flowcache *s, cons
 	env_trace(s->env, &step);
 }
 
-static void send(struct flowcache *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h)
+static void send(struct flowcache *s, struct packet *p, const struct plain *v, uint32_t ref, const struct ct_half *h,
+		 const struct ip_adjacency *a)
 {
 	const struct ct_flowcache *e = &h->flowcache;
-	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 	struct rewrite to = target(s, ref, h, v);
 	uint32_t len = PLAIN_L3 + (uint32_t)v->total_len;
 
@@ -200,7 +200,7 @@ static void send(struct flowcache *s, struct packet *p, const struct plain *v, u
 	if (YG_UNLIKELY(a->stale))
 		ip_adjacency_used(s->ip, e->adjacency);
 	memcpy(packet_frame(p), a->header, sizeof(a->header));
-	ip_adjacency_send(s->ip, e->adjacency, p);
+	ip_adjacency_send(s->ip, a, p);
 }
 
 static bool judge(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
@@ -223,7 +223,7 @@ static bool take(const struct pass *pass, struct packet *p, const struct plain *
 	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
 	    e->adjacency_generation != a->generation || !may_leave(p, v, a) || !judge(pass, p, v, ref, h))
 		return false;
-	send(s, p, v, ref, h);
+	send(s, p, v, ref, h, a);
 	if (s->offload != NULL && !e->offloaded)
 		flowcache_offer(s, conn_index(ref));
 	return true;

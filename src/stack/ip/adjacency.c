@@ -91,7 +91,7 @@ bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct f
 	       (nh->gateway.v4 != 0 ? nh->gateway.v4 : f->dst) == n->addr;
 }
 
-void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p)
+void ip_adjacency_send(struct ip_stack *s, const struct ip_adjacency *a, struct packet *p)
 {
-	ip_queue_frame(s, s->neigh->adjacency[index].ifindex, p);
+	ip_queue_frame(s, a->ifindex, p);
 }

@@ -49,9 +49,9 @@ void ip_adjacency_lost(struct ip_stack *s, uint32_t ifindex, uint32_t addr);
 /* A packet of this flow, which has that route, would leave by it. */
 bool ip_adjacency_leads(const struct ip_stack *s, uint32_t index, const struct fib_route *route,
 			const struct ip_flow *f);
-/* p's frame is whole, its Ethernet header written, its offload work within caps: it waits in the batch of a usable
- * adjacency's device, which ip_flush sends. */
-void ip_adjacency_send(struct ip_stack *s, uint32_t index, struct packet *p);
+/* p's frame is whole, its Ethernet header written, its offload work within caps: it waits in the batch of the device of
+ * a, which is usable, for ip_flush to send it. */
+void ip_adjacency_send(struct ip_stack *s, const struct ip_adjacency *a, struct packet *p);
 
 /* Slot: the adjacency is not what it was (address, device, usable, stale). GONE: the number will be given to another
  * neighbour, or this one is lost; whoever holds it with the generation before holds nothing any more. When the
