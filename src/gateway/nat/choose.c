@@ -259,6 +259,7 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 			return false;
 		}
 		s->reply.dst = s->first;
+		s->destination_hash = nat_overload_reach(n, &s->reply, s->address);
 	}
 	s->hash = conntrack_reach_reply(n->ct, &s->reply);
 	s->state = NAT_SOURCE_HELD;
@@ -290,7 +291,7 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 		return true;
 	/* What is kept was never released. */
 	if (s->before == CONN_NONE)
-		nat_overload_taken(n, &s->reply, s->address, s->request.port.set);
+		nat_overload_taken_at(n, &s->reply, s->address, s->request.port.set, s->destination_hash);
 	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->request.origin, s->request.id, s->address)))
 		return true;
 	s->state = NAT_SOURCE_ASKED;

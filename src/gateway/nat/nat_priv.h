@@ -420,6 +420,11 @@ struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uin
 				   const struct port_set *set);
 /* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
 void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
+/* The same in two steps, for several at a time: the first has the destination's counter fetched and returns a hash. The
+ * protocol has ports. */
+uint64_t nat_overload_reach(const struct nat *n, const struct tuple *reply, uint32_t address);
+void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set,
+			   uint64_t hash);
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
 /* A port that is unused towards it, each equally likely; PORT_NONE when there is none. Somebody without a port may
  * have the tuple all the same: then it is marked as used. */
@@ -484,7 +489,8 @@ struct nat_source {
 	uint32_t first; /* address to try first */
 	struct nat_port_draw draw;
 	struct tuple reply;
-	uint64_t hash; /* of reply, when it is known */
+	uint64_t hash;             /* of reply, when it is known */
+	uint64_t destination_hash; /* of nat_overload_reach, when a port is held */
 	uint32_t address;
 };
 

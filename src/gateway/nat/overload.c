@@ -356,18 +356,30 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 		look_on(n, o, set, LOOKS);
 }
 
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
+uint64_t nat_overload_reach(const struct nat *n, const struct tuple *reply, uint32_t address)
+{
+	uint64_t hash = hash_of(n, reply, address);
+
+	__builtin_prefetch(counter_of(n->overloads, hash), 1);
+	return hash;
+}
+
+void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set,
+			   uint64_t hash)
 {
 	struct nat_overloads *os = n->overloads;
-	enum port_proto proto;
-
-	if (!port_proto_of(reply->proto, &proto))
-		return;
-	uint64_t hash = hash_of(n, reply, address);
 	uint32_t n_ports = ++*counter_of(os, hash);
 
 	if (YG_UNLIKELY(os->n_used != 0 || n_ports >= share_of_block(set)))
 		taken_of_many(n, reply, address, set, hash, n_ports);
+}
+
+void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
+{
+	enum port_proto proto;
+
+	if (port_proto_of(reply->proto, &proto))
+		nat_overload_taken_at(n, reply, address, set, hash_of(n, reply, address));
 }
 
 /* Of the ports that it could have most are free, as far as is known. */
