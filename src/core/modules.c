@@ -343,6 +343,7 @@ static void ip_of_conntrack(struct gateway *g, void *ip)
 static void rules_of_nat(struct gateway *g, void *rules)
 {
 	nat_set_rules(gateway_nat(g), rules != NULL ? rules_nat : NULL, rules);
+	nat_set_has_rules(gateway_nat(g), rules != NULL ? rules_nat_any : NULL);
 }
 
 static void unsolicited_of_ip(struct gateway *g, void *unsolicited)

@@ -23,9 +23,16 @@ static bool is_open(const struct conn *c, const struct packet *p, uint16_t done)
 	return conn_dir(p->conn_ref) == CT_ORIGINAL && !(c->status & (CT_CONFIRMED | CT_DYING | done));
 }
 
+/* What listens to a trace hears that the rules were asked, whatever they say. */
+static bool asks_rules(const struct nat *n, enum ip_hook hook)
+{
+	return n->has_rules == NULL || n->has_rules(n->rules_ctx, hook) || env_traced(n->env);
+}
+
 void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	struct nat *n = ctx;
+	bool asks = asks_rules(n, hook);
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
@@ -33,7 +40,7 @@ void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 			nat_invalid_dst(n, p);
 			continue;
 		}
-		const struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
+		struct conn *c = p->ct_info == CT_INFO_NONE ? NULL : conntrack_of(n->ct, p);
 		if (c == NULL)
 			continue;
 		if (YG_UNLIKELY(p->ct_icmp_error)) {
@@ -43,7 +50,10 @@ void nat_dst(void *ctx, enum ip_hook hook, struct batch *b)
 		if (YG_UNLIKELY(is_open(c, p, CT_DNAT_DONE))) {
 			if (n->workers.begins != NULL && p->in_ifindex != 0)
 				n->workers.begins(n->workers.ctx, p);
-			if (!nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
+			/* Neither a rule nor a mapping can lead it elsewhere. */
+			if (!asks && n->mappings.pool.n_used == 0)
+				c->status |= CT_DNAT_DONE;
+			else if (!nat_choose_dst(n, hook, p, conn_index(p->conn_ref)))
 				continue;
 		}
 		nat_translate_dst(c, p);

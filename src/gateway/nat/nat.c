@@ -95,6 +95,11 @@ void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx)
 	n->rules_ctx = ctx;
 }
 
+void nat_set_has_rules(struct nat *n, nat_has_rules_fn *fn)
+{
+	n->has_rules = fn;
+}
+
 void nat_set_workers(struct nat *n, const struct nat_workers *workers)
 {
 	n->workers = *workers;

@@ -106,6 +106,9 @@ void nat_configure(struct nat *n, const struct nat_config *cfg);
 /* Whether it keeps any records. */
 bool nat_logs_any(const struct nat *n);
 void nat_set_rules(struct nat *n, nat_rules_fn *fn, void *ctx);
+/* False: no rule at this hook would say anything, so that none need be asked. Of the same ctx; without it all are. */
+typedef bool nat_has_rules_fn(void *ctx, enum ip_hook hook);
+void nat_set_has_rules(struct nat *n, nat_has_rules_fn *fn);
 
 /* The identification that a whole packet without DF leaves with behind NAT, to dst from the outside address src, and
  * those of the n_pieces - 1 behind it when it is a large segment. */

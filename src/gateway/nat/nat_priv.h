@@ -210,6 +210,7 @@ struct nat {
 	struct ip_stack *stack;
 	struct conntrack *ct;
 	nat_rules_fn *rules;
+	nat_has_rules_fn *has_rules;
 	void *rules_ctx;
 	struct siphash_key key;
 	struct rng port_rng; /* for ports that are drawn ahead: so what others draw meanwhile makes no difference */

@@ -262,12 +262,19 @@ bool rules_hook_is_first(const struct hook_entry *e)
 	return ((const struct chain_ctx *)e->ctx)->chain->before_nat;
 }
 
+bool rules_nat_any(void *rules, enum ip_hook hook)
+{
+	const struct rules *r = rules;
+
+	return r->rs != NULL && r->rs->first_nat[hook] != RULES_NO_PLACE;
+}
+
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out)
 {
 	struct rules *r = rules;
 
 	*out = (struct nat_action){ .kind = NAT_ACTION_NONE };
-	if (r->rs == NULL || r->rs->first_nat[hook] == RULES_NO_PLACE)
+	if (!rules_nat_any(rules, hook))
 		return VERDICT_CONTINUE;
 	rules_see_interfaces(r);
 	for (uint32_t i = r->rs->first_nat[hook]; i != RULES_NO_PLACE; i = r->rs->base[i].next_nat) {

@@ -57,8 +57,9 @@ bool rules_hook_entry(struct rules *r, enum ip_hook hook, uint32_t i, struct hoo
 /* Of such an entry: it is asked before what is built in at the same priority. As in Linux, where NAT is hung into the
  * hooks with the first chain of type nat, and what comes later stands before it. */
 bool rules_hook_is_first(const struct hook_entry *e);
-/* For NAT's slot. */
+/* For NAT's slots. */
 enum packet_verdict rules_nat(void *rules, enum ip_hook hook, struct packet *p, struct nat_action *out);
+bool rules_nat_any(void *rules, enum ip_hook hook);
 
 /* Counter paths: the counters that a walk through all chains has passed, in order, by one number (packet.path). So a
  * later packet of which it is known that it would walk the same way is counted by adding to one pair of numbers.
