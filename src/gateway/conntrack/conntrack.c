@@ -73,6 +73,7 @@ struct conntrack *conntrack_create(struct env *env, const struct ct_limits *limi
 		goto free_ct;
 	if (pool_init(&ct->sides, n + CT_BEYOND_MAX, sizeof(*ct->side), _Alignof(struct ct_ext)) != 0)
 		goto fini_conns;
+	ct->conn = pool_at(&ct->conns, 0);
 	ct->side = pool_at(&ct->sides, 0);
 	if (ct_table_init(&ct->table, 2 * (n + CT_BEYOND_MAX)) != 0)
 		goto fini_sides;
@@ -328,8 +329,9 @@ void conntrack_defrag(void *ctx, enum ip_hook hook, struct batch *b)
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = b->p[i];
-		if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)) && p->ct_info == CT_INFO_NONE)
-			ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone_of(ct, p));
+		if (YG_LIKELY(!ipv4_is_fragment(&p->ip)) || p->ct_info != CT_INFO_NONE)
+			continue;
+		ct_fragment_arrive(ct->fragments, ct->env, p, conntrack_zone_of(ct, p));
 		/* It may come back further down in this very batch. */
 		if (p->verdict == VERDICT_STOLEN)
 			b->p[i] = NULL;

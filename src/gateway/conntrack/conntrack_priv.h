@@ -93,6 +93,7 @@ struct conntrack {
 	struct ct_table table;
 	struct pool conns;
 	struct pool sides; /* used as an array */
+	struct conn *conn; /* by number, as side */
 	struct ct_ext *side;
 	struct timer_wheel wheel;
 	struct {
@@ -120,7 +121,7 @@ struct conntrack {
 
 static inline struct conn *ct_conn(const struct conntrack *ct, uint32_t index)
 {
-	return pool_at(&ct->conns, index);
+	return &ct->conn[index];
 }
 
 /* lookup.c */

@@ -88,9 +88,10 @@ static uint32_t other_timeout(const struct ct_timeouts *t, const struct conn *c)
 static void set_class(struct conntrack *ct, uint32_t index, enum ct_datagram_class class, uint8_t flags)
 {
 	struct conn *c = ct_conn(ct, index);
+	uint32_t now = ct_now_tick(ct);
 
 	for (int d = 0; d < N_CT_DIRS; d++) {
-		c->half[d].datagram.first_tick = ct_now_tick(ct);
+		c->half[d].datagram.first_tick = now;
 		c->half[d].scale = (uint8_t) class;
 		c->half[d].flags = flags;
 	}

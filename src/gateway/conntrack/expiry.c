@@ -38,22 +38,22 @@ static void fire(void *ctx, uint32_t index, uint64_t now)
 static void sort_out(struct due *due)
 {
 	struct conntrack *ct = due->ct;
-	uint32_t n = due->n;
+	uint32_t n = due->n, now = ct_now_tick(ct);
 
 	due->n = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t index = due->index[i];
 		const struct conn *c = ct_conn(ct, index);
 
-		if (!tick_before(ct_now_tick(ct), conn_expires_tick(c)) && ct->flowcache.alive != NULL)
+		if (!tick_before(now, conn_expires_tick(c)) && ct->flowcache.alive != NULL)
 			(void)ct->flowcache.alive(ct->flowcache_ctx, index);
-		if (tick_before(ct_now_tick(ct), conn_expires_tick(c))) {
+		if (tick_before(now, conn_expires_tick(c))) {
 			ct_arm(ct, index);
 			continue;
 		}
-		__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_ORIGINAL]), 1);
+		__builtin_prefetch(&ct->table.bucket[ct->side[index].bucket[CT_ORIGINAL]], 1);
 		if (c->status & CT_REPLY_RESERVED)
-			__builtin_prefetch(pool_at(&ct->table.home, ct->side[index].bucket[CT_REPLY]), 1);
+			__builtin_prefetch(&ct->table.bucket[ct->side[index].bucket[CT_REPLY]], 1);
 		due->index[due->n++] = index;
 	}
 }

@@ -16,9 +16,7 @@
 
 void conntrack_flows(struct conntrack *ct, struct ct_flows *out)
 {
-	*out = (struct ct_flows){
-		.key = ct->key, .table = &ct->table, .conn = pool_at(&ct->conns, 0), .n_conns = ct->conns.cap
-	};
+	*out = (struct ct_flows){ .key = ct->key, .table = &ct->table, .conn = ct->conn, .n_conns = ct->conns.cap };
 }
 
 void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m)

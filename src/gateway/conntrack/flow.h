@@ -78,15 +78,21 @@ static inline uint32_t ct_flow_guess(const struct ct_flows *f, uint64_t hash)
 	return CONN_NONE;
 }
 
-/* The reference with this tuple, CONN_NONE if none; guess: what ct_flow_guess said. */
+/* The reference with this tuple, CONN_NONE if none; guess: what ct_flow_guess said, since when the table has not
+ * changed.
+ */
 static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, const struct ct_flow_key *k,
 				    uint32_t guess)
 {
-	uint16_t tag = ct_table_tag(hash);
-
 	if (YG_LIKELY(guess != CONN_NONE && ct_flow_is(f, guess, k)))
 		return guess;
-	for (const struct ct_bucket *b = ct_table_bucket(f->table, hash); b != NULL; b = ct_table_next(f->table, b)) {
+	const struct ct_bucket *b = ct_table_bucket(f->table, hash);
+	uint16_t tag = ct_table_tag(hash);
+
+	/* Not in the first one. */
+	if (guess == CONN_NONE)
+		b = ct_table_next(f->table, b);
+	for (; b != NULL; b = ct_table_next(f->table, b)) {
 		for (uint64_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
 			uint32_t ref = b->ref[ct_slot(m)];
 

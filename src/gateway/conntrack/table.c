@@ -28,6 +28,7 @@ int ct_table_init(struct ct_table *t, uint32_t n_entries)
 	*t = (struct ct_table){ .n_buckets = n_entries / ENTRIES_PER_BUCKET + 1 };
 	if (pool_init(&t->home, t->n_buckets, sizeof(struct ct_bucket), sizeof(struct ct_bucket)) != 0)
 		return -ENOMEM;
+	t->bucket = pool_at(&t->home, 0);
 	if (pool_init(&t->overflow, t->n_buckets / 7 + OVERFLOW_SPARE, sizeof(struct ct_bucket),
 		      sizeof(struct ct_bucket)) != 0) {
 		pool_fini(&t->home);
@@ -114,7 +115,7 @@ static inline uint32_t match_ref(const struct ct_bucket *b, uint32_t ref)
 
 bool ct_table_remove(struct ct_table *t, uint32_t number, uint32_t ref)
 {
-	struct ct_bucket *home = pool_at(&t->home, number);
+	struct ct_bucket *home = &t->bucket[number];
 
 	for (struct ct_bucket *b = home; b != NULL; b = next_of(t, b)) {
 		for (uint32_t m = match_ref(b, ref); m != 0; m &= m - 1) {

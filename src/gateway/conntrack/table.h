@@ -25,7 +25,8 @@ struct ct_bucket {
 _Static_assert(sizeof(struct ct_bucket) == 64, "one cache line");
 
 struct ct_table {
-	struct pool home; /* used as an array */
+	struct pool home;         /* used as an array */
+	struct ct_bucket *bucket; /* of home, by number */
 	struct pool overflow;
 	uint32_t n_buckets;
 	uint32_t n_entries;
@@ -43,7 +44,7 @@ static inline uint32_t ct_table_number(const struct ct_table *t, uint64_t hash)
 
 static inline struct ct_bucket *ct_table_bucket(const struct ct_table *t, uint64_t hash)
 {
-	return pool_at(&t->home, ct_table_number(t, hash));
+	return &t->bucket[ct_table_number(t, hash)];
 }
 
 static inline uint16_t ct_table_tag(uint64_t hash)

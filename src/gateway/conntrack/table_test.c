@@ -31,7 +31,7 @@ static void check_chains(const struct ct_table *t)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < t->n_buckets; i++) {
-		const struct ct_bucket *home = pool_at(&t->home, i);
+		const struct ct_bucket *home = &t->bucket[i];
 		for (const struct ct_bucket *b = home; b != NULL; b = ct_table_next(t, b)) {
 			uint32_t n_here = CT_BUCKET_SLOTS - (uint32_t)__builtin_popcountll(ct_bucket_match(b, 0));
 			assert_true(b->next == 0 || n_here == CT_BUCKET_SLOTS);

@@ -48,7 +48,7 @@ bool tuple_of_quote(const struct icmp_quote *q, uint16_t zone, struct tuple *t)
 	return tuple_of_headers(&q->ip, &q->l4, zone, t);
 }
 
-struct tuple tuple_invert(const struct tuple *t)
+struct tuple tuple_invert_other(const struct tuple *t)
 {
 	struct tuple r = *t;
 
@@ -56,17 +56,10 @@ struct tuple tuple_invert(const struct tuple *t)
 	r.dst = t->src;
 	if (t->proto == IPPROTO_NR_ICMP) {
 		r.dport = (uint16_t)(icmp_opposite((uint8_t)(t->dport >> 8)) << 8 | (t->dport & 0xff));
-		return r;
-	}
-	if (t->id == L4_ID_KEY)
-		return r;
-	if (t->id != L4_ID_NONE) {
+	} else if (t->id != L4_ID_KEY) {
 		r.id = TUPLE_ID_UNKNOWN;
 		r.sport = r.dport = 0;
-		return r;
 	}
-	r.sport = t->dport;
-	r.dport = t->sport;
 	return r;
 }
 

@@ -49,7 +49,15 @@ bool tuple_of_packet(const struct packet *p, uint16_t zone, struct tuple *t);
 /* Of the packet that an ICMP error quotes, as it stands there. False likewise. */
 bool tuple_of_quote(const struct icmp_quote *q, uint16_t zone, struct tuple *t);
 /* The other direction without translation. */
-struct tuple tuple_invert(const struct tuple *t);
+struct tuple tuple_invert_other(const struct tuple *t); /* of ICMP, and of what has an identifier */
+static inline struct tuple tuple_invert(const struct tuple *t)
+{
+	if (YG_UNLIKELY(t->proto == IPPROTO_NR_ICMP || t->id != L4_ID_NONE))
+		return tuple_invert_other(t);
+	return (struct tuple){
+		.src = t->dst, .dst = t->src, .sport = t->dport, .dport = t->sport, .proto = t->proto, .zone = t->zone
+	};
+}
 /* As a value of either family, for whoever is told of it. */
 struct ip_tuple tuple_to_ip(const struct tuple *t);
 uint64_t tuple_hash(const struct siphash_key *key, const struct tuple *t);

@@ -10,8 +10,9 @@
  *
  * From the second pass on a batch goes through in slices, one behind the other: a
  * slice is parsed, the one before it has its connections asked for, and the one
- * before that is worked on. Nothing is decided before the last pass: a bucket or
- * a connection that has changed meanwhile is looked up anew.
+ * before that is worked on. Nothing is decided before the last pass: a connection
+ * that has changed meanwhile is looked up anew. (The table has not: connections begin
+ * and end elsewhere.)
  *
  * A packet is left untouched or dealt with. Whatever is left stays in order, and
  * so does each flow: once a packet of a connection is left, all later ones of it

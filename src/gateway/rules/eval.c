@@ -68,18 +68,16 @@ static bool iface_in(const struct rules *r, uint32_t set, enum rule_key key, con
 
 static uint32_t ct_state_bit(const struct packet *p)
 {
-	switch (p->ct_info) {
-	case CT_INFO_NEW:
-		return RULE_CT_STATE_NEW;
-	case CT_INFO_ESTABLISHED:
-		return RULE_CT_STATE_ESTABLISHED;
-	case CT_INFO_RELATED:
-		return RULE_CT_STATE_RELATED;
-	case CT_INFO_UNTRACKED:
-		return RULE_CT_STATE_UNTRACKED;
-	default: /* also before conntrack has seen it, as in Linux */
-		return RULE_CT_STATE_INVALID;
-	}
+	static const uint8_t bit[] = {
+		[CT_INFO_NONE] = RULE_CT_STATE_INVALID, /* before conntrack has seen it, as in Linux */
+		[CT_INFO_NEW] = RULE_CT_STATE_NEW,
+		[CT_INFO_ESTABLISHED] = RULE_CT_STATE_ESTABLISHED,
+		[CT_INFO_RELATED] = RULE_CT_STATE_RELATED,
+		[CT_INFO_INVALID] = RULE_CT_STATE_INVALID,
+		[CT_INFO_UNTRACKED] = RULE_CT_STATE_UNTRACKED,
+	};
+
+	return bit[p->ct_info];
 }
 
 static uint32_t ct_status_bits(const struct conn *c)

@@ -332,11 +332,10 @@ static void route_in_all(struct ip_stack *s, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++)
 		dst[i] = b->p[i]->ip.dst;
 	ip_route_batch(s, b, dst, route);
-	for (uint32_t i = 0; i < b->n; i++) {
-		if (env_traced(s->env))
-			ip_trace_route(s, b->p[i], route[i]);
+	for (uint32_t i = 0; env_traced(s->env) && i < b->n; i++)
+		ip_trace_route(s, b->p[i], route[i]);
+	for (uint32_t i = 0; i < b->n; i++)
 		route_in(s, b->p[i], route[i]);
-	}
 }
 
 void ip_input_routed(struct ip_stack *s, struct batch *b)

@@ -336,13 +336,28 @@ void packet_drop(struct packet_pool *pool, struct ledger *ledger, struct packet 
 	packet_free(pool, p);
 }
 
+static inline bool goes_on(const struct packet *p)
+{
+	return YG_LIKELY(p != NULL && p->verdict == VERDICT_CONTINUE);
+}
+
+/* Those at the beginning that go on: as a rule all. */
+static uint32_t n_that_go_on(const struct batch *b)
+{
+	uint32_t n = 0;
+
+	while (n + 4 <= b->n && goes_on(b->p[n]) && goes_on(b->p[n + 1]) && goes_on(b->p[n + 2]) &&
+	       goes_on(b->p[n + 3]))
+		n += 4;
+	while (n < b->n && goes_on(b->p[n]))
+		n++;
+	return n;
+}
+
 void batch_settle(struct batch *b, struct packet_pool *pool, struct ledger *ledger)
 {
-	uint32_t n_kept = 0;
+	uint32_t n_kept = n_that_go_on(b);
 
-	/* As a rule all go on. */
-	while (n_kept < b->n && YG_LIKELY(b->p[n_kept] != NULL && b->p[n_kept]->verdict == VERDICT_CONTINUE))
-		n_kept++;
 	for (uint32_t i = n_kept; i < b->n; i++) {
 		struct packet *p = b->p[i];
 		if (p == NULL)

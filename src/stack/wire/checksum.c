@@ -123,7 +123,9 @@ uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 
 uint32_t checksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len)
 {
-	return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + proto + (l4_len >> 16) + (l4_len & 0xffff);
+	uint64_t sum = (uint64_t)src + dst + proto + l4_len;
+
+	return (uint32_t)(sum >> 16) + (uint32_t)(sum & 0xffff);
 }
 
 uint16_t checksum_fold(uint32_t sum)

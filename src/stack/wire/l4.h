@@ -91,7 +91,7 @@ enum l4_error {
 /* Transports whose header begins with a source and a destination port. */
 static inline bool l4_has_ports(uint8_t proto)
 {
-	return proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP || proto == IPPROTO_NR_SCTP ||
+	return __builtin_expect(proto == IPPROTO_NR_TCP || proto == IPPROTO_NR_UDP, 1) || proto == IPPROTO_NR_SCTP ||
 	       proto == IPPROTO_NR_DCCP || proto == IPPROTO_NR_UDPLITE;
 }
 

@@ -39,7 +39,9 @@ static inline uint32_t delta16(uint16_t from, uint16_t to)
 
 static inline uint32_t delta32(uint32_t from, uint32_t to)
 {
-	return (~from >> 16) + (~from & 0xffff) + (to >> 16) + (to & 0xffff) + 0xffff;
+	uint64_t delta = (uint64_t)(uint32_t)~from + to;
+
+	return (uint32_t)(delta >> 16) + (uint32_t)(delta & 0xffff) + 0xffff;
 }
 
 /* A full checksum field under which words changed by delta. */
@@ -148,6 +150,19 @@ static void sctp_mend(uint8_t *p, size_t len, uint32_t from, uint32_t to)
 		h->check = be32_of(be32_get(h->check) ^ __builtin_bswap32(crc32c_delta(from ^ to, len - sizeof(be32))));
 }
 
+static uint32_t both_ports(const struct l4_view *l4)
+{
+	return (uint32_t)l4->sport << 16 | l4->dport;
+}
+
+static void sctp_rewrite(uint8_t *p, struct l4_view *l4, const struct rewrite *to)
+{
+	uint32_t before = both_ports(l4);
+
+	(void)ports_write(p, l4, to);
+	sctp_mend(p, (size_t)l4->header_len + l4->payload_len, before, both_ports(l4));
+}
+
 /* No checksum covers it: the C bit of GRE is 0 in PPTP (RFC 2637 section 4.1). */
 static void call_write(uint8_t *p, struct l4_view *l4, uint16_t call)
 {
@@ -168,14 +183,17 @@ void rewrite_packet(uint8_t *l3, struct ipv4_view *ip, struct l4_view *l4, const
 		h->check = be16_of(mended(be16_get(h->check), addr_delta));
 	if (check == REWRITE_CHECK_NONE)
 		return;
-	call_write(p, l4, to->dport);
-	if (!has_ports(l4->kind))
+	if (!has_ports(l4->kind)) {
+		call_write(p, l4, to->dport);
 		return;
-	uint32_t ports = (uint32_t)l4->sport << 16 | l4->dport;
+	}
+	if (l4->kind == L4_SCTP) {
+		sctp_rewrite(p, l4, to);
+		return;
+	}
 	uint32_t port_delta = ports_write(p, l4, to);
-	if (l4->kind == L4_SCTP)
-		sctp_mend(p, (size_t)l4->header_len + l4->payload_len, ports, (uint32_t)l4->sport << 16 | l4->dport);
-	else if (check == REWRITE_CHECK_FULL)
+
+	if (check == REWRITE_CHECK_FULL)
 		l4->check = check_write(p, (size_t)l4->header_len + l4->payload_len, l4->kind, addr_delta, port_delta);
 	else if (l4->kind != L4_ICMP_QUERY)
 		l4->check = check_write_partial(p, l4->kind, addr_delta);
@@ -209,14 +227,13 @@ void rewrite_quote(uint8_t *icmp, size_t len, struct icmp_quote *q, const struct
 		 * so the sum over the header before and after gives its part. */
 		size_t n = l4_len < TCP_HEADER_LEN ? l4_len : TCP_HEADER_LEN;
 		uint16_t before = checksum_fold(checksum_add(0, p, n));
-		uint32_t ports = (uint32_t)q->l4.sport << 16 | q->l4.dport;
+		uint32_t ports = both_ports(&q->l4);
 		uint32_t port_delta = ports_write(p, &q->l4, to);
 
 		if (q->l4.kind != L4_SCTP)
 			check_write(p, l4_len, q->l4.kind, addr_delta, port_delta);
 		else if (l4_len >= SCTP_HEADER_LEN && !q->ip.mf)
-			sctp_mend(p, (size_t)q->ip.total_len - q->ip.header_len, ports,
-				  (uint32_t)q->l4.sport << 16 | q->l4.dport);
+			sctp_mend(p, (size_t)q->ip.total_len - q->ip.header_len, ports, both_ports(&q->l4));
 		uint16_t after = checksum_fold(checksum_add(0, p, n));
 		if (after != before)
 			delta += delta16(before, after);
