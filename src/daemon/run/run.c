@@ -264,6 +264,9 @@ static int serve_watched(struct run *r)
 		return EXIT_FAILED;
 	}
 	r->ready = true;
+	if (rib_n_unsettled(r->snap->core.rib) > 0)
+		run_say("%zu prefixes find no room in the forwarding table and are not in use",
+			rib_n_unsettled(r->snap->core.rib));
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
 	run_event(r, &(struct yg_event){

@@ -123,7 +123,8 @@ int run_routes_flush(void *run)
 {
 	struct run *r = run;
 
-	if (!r->routes_set)
+	/* With a recording only a step of it may change routes. */
+	if (!r->routes_set && (r->record != NULL || rib_n_unsettled(r->snap->core.rib) == 0))
 		return 0;
 	int rc = rib_flush(r->snap->core.rib);
 

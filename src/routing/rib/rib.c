@@ -523,8 +523,10 @@ static int settle(struct rib *r, uint32_t prefix, bool *changed)
 		return -ENOMEM;
 	if (group == before)
 		return 0;
-	*changed = true;
-	return fib_insert(t->fib, p, group);
+	int rc = fib_insert(t->fib, p, group);
+
+	*changed |= rc == 0;
+	return rc;
 }
 
 static void changed(struct rib *r)
@@ -533,13 +535,25 @@ static void changed(struct rib *r)
 	atomic_fetch_add_explicit(&r->version, 1, memory_order_release);
 }
 
+/* What found no room waits among those that are noted. False without memory even for that. */
+static bool keep(struct rib *r, uint32_t prefix)
+{
+	if (is_noted(r, prefix))
+		return true;
+	if (!dirty_reserve(r))
+		return false;
+	r->dirty[r->n_dirty++] = prefix;
+	r->is_dirty[prefix / 64] |= UINT64_C(1) << prefix % 64;
+	return true;
+}
+
 static bool walk(struct rib *r, uint32_t max, bool *any)
 {
 	while (r->walk_left > 0 && max-- > 0) {
 		uint32_t prefix = r->walk_left - 1;
 
-		/* One that was given back has no key; without memory it is tried again. */
-		if (rib_prefix_at(r, prefix)->key != UINT64_MAX && settle(r, prefix, any) != 0)
+		/* One that was given back has no key. */
+		if (rib_prefix_at(r, prefix)->key != UINT64_MAX && settle(r, prefix, any) != 0 && !keep(r, prefix))
 			break;
 		r->walk_left--;
 	}
@@ -555,22 +569,41 @@ bool rib_work(struct rib *r, uint32_t max_prefixes)
 	return more;
 }
 
+/* Whatever finds no room stays, and stands in nobody's way: another may give up what it needs. */
+static int settle_noted(struct rib *r, bool *any)
+{
+	size_t n = r->n_dirty, kept = n;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = n; i-- > 0;) {
+		uint32_t prefix = r->dirty[i];
+
+		if (settle(r, prefix, any) != 0) {
+			r->dirty[--kept] = prefix;
+			continue;
+		}
+		r->is_dirty[prefix / 64] &= ~(UINT64_C(1) << prefix % 64);
+		if (rib_prefix_at(r, prefix)->first == RIB_NONE)
+			prefix_drop(r, prefix);
+	}
+	r->n_dirty = n - kept;
+	memmove(r->dirty, r->dirty + kept, r->n_dirty * sizeof(*r->dirty));
+	return r->n_dirty == 0 ? 0 : -ENOMEM;
+}
+
+size_t rib_n_unsettled(const struct rib *r)
+{
+	return r->n_dirty;
+}
+
 int rib_flush(struct rib *r)
 {
 	bool any = false;
 	int rc = rib_exits_resolve(r, &any);
 
-	while (rc == 0 && r->n_dirty > 0) {
-		uint32_t prefix = r->dirty[r->n_dirty - 1];
-
-		rc = settle(r, prefix, &any);
-		if (rc != 0)
-			break;
-		r->n_dirty--;
-		r->is_dirty[prefix / 64] &= ~(UINT64_C(1) << prefix % 64);
-		if (rib_prefix_at(r, prefix)->first == RIB_NONE)
-			prefix_drop(r, prefix);
-	}
+	if (rc == 0)
+		rc = settle_noted(r, &any);
 	(void)walk(r, WALK_AT_ONCE, &any);
 	if (any)
 		changed(r);

@@ -81,6 +81,9 @@ int rib_set(struct rib *r, const struct rib_route *route);
 int rib_unset(struct rib *r, const struct rib_route *route);
 /* What was set and unset is in force. 0, or -ENOMEM: what found no memory is tried again by the next call. */
 int rib_flush(struct rib *r);
+/* Prefixes whose routes have changed and are not in force: behind rib_flush and rib_work, for want of memory, or since
+ * the forwarding table is full. */
+size_t rib_n_unsettled(const struct rib *r);
 
 /* The link of an interface, or a neighbour as a next hop, came or went, and so it is until it changes again. A write
  * for each group of routes that is concerned, whatever the number of prefixes; prefixes that need a third way are seen

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -14,6 +15,7 @@
 #include "base/rng.h"
 #include "base/util.h"
 #include "routing/rib/rib.h"
+#include "stack/ip/fib_priv.h"
 
 static struct rib_route connected(uint32_t addr, uint8_t len, uint32_t ifindex)
 {
@@ -430,6 +432,55 @@ static void test_changes_without_end(void **state)
 	rib_release(r);
 }
 
+/* Would catch: a prefix for which the table has no room, and which keeps others out that need none, is forgotten, makes
+ * flows look for other routes though none has changed, or keeps the look at all prefixes from its end. */
+static void test_full(void **state)
+{
+	struct rib *r = rib_create(RIB_FORWARDS);
+	struct fib *f = (struct fib *)(uintptr_t)rib_fib_hold(r, 0);
+	struct rib_route link = connected(IP4(10, 0, 1, 1), 24, 1), other = connected(IP4(10, 9, 0, 1), 16, 2);
+	/* Two blocks each, of which the table has five: the link's prefix needs one. */
+	struct rib_route first = via(IP4(10, 1, 1, 1), 32, IP4(10, 0, 1, 9)), second = first, third = first;
+	uint64_t version;
+
+	(void)state;
+	f->blocks.cap = 5;
+	second.prefix = ip_prefix_v4(IP4(10, 2, 1, 1), 32);
+	third.prefix = ip_prefix_v4(IP4(10, 3, 1, 1), 32);
+	assert_int_equal(rib_set(r, &link), 0);
+	assert_int_equal(rib_set(r, &other), 0);
+	assert_int_equal(rib_set(r, &first), 0);
+	assert_int_equal(rib_set(r, &second), 0);
+	assert_int_equal(rib_flush(r), 0);
+	assert_int_equal(rib_set(r, &third), 0);
+	assert_int_equal(rib_flush(r), -ENOMEM);
+	assert_int_equal(rib_n_unsettled(r), 1);
+	assert_int_equal(lookup(f, IP4(10, 3, 1, 1))->kind, FIB_NONE);
+	version = *rib_version(r);
+	assert_int_equal(rib_flush(r), -ENOMEM);
+	assert_int_equal(*rib_version(r), version);
+	/* A change of a link that has all looked at, from the last prefix on. */
+	rib_link_changed(r, 2, false);
+	while (rib_work(r, 1))
+		;
+	assert_int_equal(rib_n_unsettled(r), 1);
+	assert_int_equal(rib_unset(r, &third), 0);
+	assert_int_equal(rib_flush(r), 0);
+	/* Noted before the one without room: its turn is behind it. */
+	assert_int_equal(rib_unset(r, &first), 0);
+	assert_int_equal(rib_set(r, &third), 0);
+	assert_int_equal(rib_flush(r), -ENOMEM);
+	assert_int_equal(lookup(f, IP4(10, 1, 1, 1))->kind, FIB_NONE);
+	/* What was given up can be used when the readers have let go of it. */
+	assert_true(rib_grace_begin(r));
+	rib_grace_over(r);
+	assert_int_equal(rib_flush(r), 0);
+	assert_int_equal(rib_n_unsettled(r), 0);
+	assert_int_equal(lookup(f, IP4(10, 3, 1, 1))->kind, FIB_UNICAST);
+	rib_fib_release(r, 0);
+	rib_release(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_changes_of_config),
 		cmocka_unit_test(test_any_order),
 		cmocka_unit_test(test_changes_without_end),
+		cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

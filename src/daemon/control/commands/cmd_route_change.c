@@ -212,7 +212,8 @@ static bool flush(struct command_call *c)
 {
 	if (c->target->flush_routes(c->target->ctx) == 0)
 		return true;
-	command_error(c, "route: no memory to bring all of it into force; it will be tried again\n");
+	command_error(c, "route: %zu prefixes find no room in the forwarding table; they are tried again\n",
+		      rib_n_unsettled(rib_of(c)));
 	return false;
 }
 
