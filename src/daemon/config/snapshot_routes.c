@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The routes of a snapshot, and what is known by them alone.
+ * The routes of a snapshot. What is known by them alone stands in snapshot_asked.c.
  *
  * The routes are what follows from the interfaces (our addresses, their
  * broadcast addresses, connected prefixes), the static routes, and the
@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config/snapshot_asked.h"
+
 /* The paths of a route that has several. */
 struct path_list {
 	struct path_list *next;
@@ -27,7 +29,6 @@ struct build {
 	struct path_list *paths;
 	struct rib_route *route; /* all that follow from the config */
 	size_t n_routes, cap_routes;
-	struct rib *asked; /* they alone, to be asked where they lead */
 	const struct snapshot *prev;
 	struct snapshot *snap;
 	struct config_errors **errors;
@@ -325,78 +326,6 @@ static bool build_translated(struct build *b)
 	return true;
 }
 
-/* A route of one zone that leads out of an interface of another. */
-static void note_shared(struct build *b, const struct rib_info *r, const struct fib_nexthop *nh)
-{
-	struct ip_config *ip = &b->snap->core.ip;
-	struct ip_interface_config *out = &ip->interface[nh->ifindex % IP_INTERFACES_MAX];
-
-	if (!r->resolved || nh->kind != FIB_UNICAST || out->zone == r->route.zone)
-		return;
-	for (uint32_t k = 0; k < ip->n_zones; k++)
-		out->used_by |= (uint64_t)(ip->zone[k].number == r->route.zone) << k;
-}
-
-static void find_shared(struct build *b)
-{
-	struct rib_info r;
-
-	for (size_t i = 0; i < b->n_routes; i++) {
-		if (b->route[i].zone == 0)
-			continue;
-		for (uint32_t k = 0; rib_route_of(b->asked, rib_prefix_name(&b->route[i]), k, &r); k++) {
-			note_shared(b, &r, &r.route.nexthop);
-			for (uint32_t w = 0; w < r.n_ways; w++)
-				note_shared(b, &r, &r.way[w].nexthop);
-		}
-	}
-}
-
-/* What connection tracking takes for outside: what the rules of source NAT name, else where default routes lead. */
-static void tell_outside(struct build *b)
-{
-	struct core_config *core = &b->snap->core;
-
-	core->ct.outside = core->outside;
-	for (uint32_t i = 0; core->outside == 0 && i <= core->ip.n_zones; i++) {
-		struct fib_nexthop nh = rib_ask(b->asked, i == 0 ? 0 : core->ip.zone[i - 1].number, IP4(0, 0, 0, 1));
-
-		if (nh.kind == FIB_UNICAST)
-			core->ct.outside |= UINT64_C(1) << nh.ifindex;
-	}
-}
-
-/* The first route to its prefix that leads somewhere is of the same kind. */
-static bool is_in_force(const struct build *b, const struct rib_route *route)
-{
-	struct rib_info r;
-
-	for (uint32_t k = 0; rib_route_of(b->asked, rib_prefix_name(route), k, &r); k++) {
-		if (r.resolved)
-			return r.route.nexthop.kind == route->nexthop.kind;
-	}
-	return false;
-}
-
-/* Addresses that are ours or that only NAT uses. */
-static bool list_addresses(struct build *b)
-{
-	struct core_config *core = &b->snap->core;
-
-	core->address = calloc(b->n_routes + 1, sizeof(*core->address));
-	for (size_t i = 0; i < b->n_routes && core->address != NULL; i++) {
-		const struct rib_route *r = &b->route[i];
-
-		if ((r->nexthop.kind == FIB_LOCAL || r->nexthop.kind == FIB_TRANSLATED) && is_in_force(b, r))
-			core->address[core->n_addresses++] =
-				(struct core_address){ .prefix = ip_prefix_to_v4(&r->prefix),
-						       .zone = r->zone,
-						       .is_ours = r->nexthop.kind == FIB_LOCAL,
-						       .ifindex = (uint8_t)r->nexthop.ifindex };
-	}
-	return core->address != NULL;
-}
-
 /* Zones that have routes, in order. No more than there are interfaces: the config's check refuses routes of a zone
  * without one. */
 static bool hold_zone(struct build *b, uint16_t zone)
@@ -432,17 +361,6 @@ static bool hold_tables(struct build *b)
 	return true;
 }
 
-/* Of repetitions the first counts. */
-static bool build_asked(struct build *b)
-{
-	b->asked = rib_create(RIB_ASKED);
-	for (size_t i = b->n_routes; i-- > 0 && b->asked != NULL;) {
-		if (rib_set(b->asked, &b->route[i]) != 0)
-			return false;
-	}
-	return b->asked != NULL && rib_flush(b->asked) == 0;
-}
-
 static void free_paths(struct build *b)
 {
 	while (b->paths != NULL) {
@@ -459,11 +377,8 @@ static bool build(struct build *b)
 
 	if (!build_connected(b) || !build_static(b) || !build_answers(b) || !build_translated(b))
 		return false;
-	if (!hold_tables(b) || !build_asked(b) || !list_addresses(b))
+	if (!hold_tables(b) || !snapshot_ask_routes(snap, b->route, b->n_routes))
 		return false;
-	find_shared(b);
-	tell_outside(b);
-	snap->n_routes = rib_n_routes(b->asked);
 	snap->core.routes = rib_change_to(snap->core.rib, b->route, b->n_routes);
 	return snap->core.routes != NULL;
 }
@@ -474,7 +389,6 @@ bool snapshot_build_routes(struct snapshot *s, const struct config *cfg, const s
 	struct build b = { .cfg = cfg, .prev = prev, .snap = s, .errors = errors };
 	bool ok = build(&b);
 
-	rib_release(b.asked);
 	free(b.route);
 	free_paths(&b);
 	return ok;
