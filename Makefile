@@ -95,7 +95,7 @@ soak: setup
 	@tests/soak/soak $(BUILD_TEST)/yangguan --minutes $(MINUTES) --driver $(DRIVER) --workers $(WORKERS)
 
 # What several threads share, under ThreadSanitizer: rings, a group of workers with a thread for each, and a host.
-TSAN_TESTS = src/base_ring_test src/daemon_run_log_ring_test src/base_grace_test src/stack_ip_fib_race_test tests/scenario/scenario_workers_thread_test tests/scenario/scenario_host_thread_test
+TSAN_TESTS = src/base_ring_test src/daemon_run_log_ring_test src/base_grace_test src/stack_ip_fib_race_test src/stack_ip_lost_hops_test tests/scenario/scenario_workers_thread_test tests/scenario/scenario_host_thread_test
 tsan: setup
 	$(call configure,$(BUILD_TSAN),-Dbuildtype=debugoptimized -Db_sanitize=thread -Dtests=enabled $(MESON_WERROR))
 	@ninja --quiet -C $(BUILD_TSAN) $(TSAN_TESTS)
