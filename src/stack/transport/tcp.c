@@ -271,7 +271,7 @@ void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int er
 	/* What came before a reset is not to be read: the other end may not have meant it. */
 	if (err != 0)
 		tcp_receive_free(t, c);
-	tcp_changed(t, c);
+	tcp_changed(t, c, TCP_CHANGED_STATE);
 	/* Whoever works on it is not done; it goes when all is sent. */
 	tcp_pend(t, c);
 }
@@ -385,13 +385,17 @@ static int may_write(struct tcp_conn *c)
 int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
 {
 	int rc = may_write(c);
+	uint64_t asked = 0;
 
+	c->wants_room |= rc == -EAGAIN;
 	if (rc != 0)
 		return rc;
+	for (int i = 0; i < n; i++)
+		asked += span[i].len;
 	int64_t sent = tcp_queue_write(t, c, span, n, !(flags & TCP_SEND_MORE));
 
 	c->more = (flags & TCP_SEND_MORE) != 0;
-	c->wants_room = sent == -EAGAIN || tcp_queue_room(t, c) == 0;
+	c->wants_room = sent < (int64_t)asked;
 	tcp_pend(t, c);
 	tcp_send_pending(t);
 	return sent;
@@ -443,7 +447,7 @@ int tcp_shutdown(struct tcp *t, struct tcp_conn *c, uint32_t how)
 		c->rcv_closed = true;
 	if ((how & TCP_SHUT_WR) && (c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT))
 		queue_fin(t, c);
-	tcp_changed(t, c);
+	tcp_changed(t, c, TCP_CHANGED_STATE);
 	tcp_send_pending(t);
 	return 0;
 }
@@ -518,6 +522,11 @@ uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 	else if ((c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT) && tcp_queue_room(t, c) >= c->sndbuf / 3)
 		bits |= TCP_POLL_OUT;
 	return bits;
+}
+
+void tcp_want_room(struct tcp_conn *c)
+{
+	c->wants_room = true;
 }
 
 int tcp_take_error(struct tcp_conn *c)

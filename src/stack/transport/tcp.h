@@ -55,9 +55,15 @@ struct tcp_conn;
 struct tcp_listener;
 
 /* Slots of whoever has connections. Called in the middle of TCP's work: takes notes. */
+enum tcp_change {
+	TCP_CHANGED_IN = 1,    /* there is more to read */
+	TCP_CHANGED_OUT = 2,   /* there is room, for which somebody waited */
+	TCP_CHANGED_STATE = 4, /* anything */
+	TCP_CHANGED_PRI = 8,   /* urgent data */
+};
 struct tcp_user_ops {
-	/* What tcp_poll says of it may have changed. */
-	void (*changed)(void *ctx, uint64_t user);
+	/* What tcp_poll says of it may have changed. why: bits of enum tcp_change */
+	void (*changed)(void *ctx, uint64_t user, uint32_t why);
 	/* There is somebody to accept. */
 	void (*acceptable)(void *ctx, uint64_t user);
 };
@@ -130,9 +136,63 @@ enum tcp_poll {
 	TCP_POLL_RDHUP = 0x20, /* the other end has closed */
 };
 uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c);
+/* Somebody waits for room: the slot is told when there is some. A call to send that had not enough says so itself. */
+void tcp_want_room(struct tcp_conn *c);
 /* The error of the connection as a positive errno, which is forgotten; 0: none. */
 int tcp_take_error(struct tcp_conn *c);
 void tcp_ends(const struct tcp_conn *c, struct tcp_end *local, struct tcp_end *remote);
+/* Bytes that can be read in order; that were written and not acknowledged; of those, that were not sent. */
+uint32_t tcp_unread(const struct tcp_conn *c);
+uint32_t tcp_unacked(const struct tcp_conn *c);
+uint32_t tcp_unsent(const struct tcp_conn *c);
+/* The next byte to be read is where urgent data stood. */
+bool tcp_at_mark(const struct tcp_conn *c);
+/* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. Looks at each
+ * there is. */
+bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local);
+bool tcp_port_is_listened(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool reuse_port);
+
+/* --- what a connection is told, and one that a listener makes: times in ns, sizes in bytes; ranges are whoever sets it
+ * has seen to --- */
+
+enum tcp_option {
+	TCP_OPTION_NODELAY,
+	TCP_OPTION_CORK,
+	TCP_OPTION_QUICKACK,
+	TCP_OPTION_MAXSEG,
+	TCP_OPTION_KEEPALIVE,
+	TCP_OPTION_KEEPALIVE_TIME,
+	TCP_OPTION_KEEPALIVE_INTERVAL,
+	TCP_OPTION_KEEPALIVE_PROBES,
+	TCP_OPTION_SYN_RETRIES,
+	TCP_OPTION_LINGER2, /* TCP_LINGER2_NONE: does not wait in FIN_WAIT_2 */
+	TCP_OPTION_WINDOW_CLAMP,
+	TCP_OPTION_USER_TIMEOUT,
+	TCP_OPTION_NOTSENT_LOWAT,
+	TCP_OPTION_RCV_LOWAT,
+	TCP_OPTION_SNDBUF,
+	TCP_OPTION_RCVBUF,
+	TCP_OPTION_LINGER,
+	TCP_OPTION_LINGER_S,
+	TCP_OPTION_OOB_INLINE,
+	TCP_OPTION_TOS,
+	TCP_OPTION_TTL,
+	TCP_OPTION_MIN_TTL,
+	N_TCP_OPTIONS
+};
+#define TCP_LINGER2_NONE 1u
+void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64_t value);
+/* As it is: where nothing was set, the config's. */
+uint64_t tcp_option(const struct tcp *t, const struct tcp_conn *c, enum tcp_option o);
+void tcp_listener_set_option(struct tcp *t, struct tcp_listener *l, enum tcp_option o, uint64_t value);
+uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, enum tcp_option o);
+/* The congestion control by its name; -ENOENT: there is none. */
+int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name);
+const char *tcp_congestion(const struct tcp_conn *c);
+int tcp_listener_set_congestion(struct tcp_listener *l, const char *name);
+const char *tcp_listener_congestion(const struct tcp_listener *l);
+/* What a connection that is not open yet was told goes over to a listener. */
+void tcp_listener_inherit(struct tcp_listener *l, const struct tcp_conn *c);
 
 enum tcp_state {
 	TCP_CLOSED,

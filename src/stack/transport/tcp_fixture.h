@@ -54,7 +54,7 @@ static inline void host_event(void *ctx, const struct yg_event *e)
 	((struct host *)ctx)->n_events++;
 }
 
-static inline void host_changed(void *ctx, uint64_t user)
+static inline void host_changed(void *ctx, uint64_t user, uint32_t why)
 {
 	((struct host *)ctx)->n_changed++;
 }

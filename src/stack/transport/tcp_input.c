@@ -155,7 +155,9 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->cc->init(c);
 	if (c->cc->event != NULL)
 		c->cc->event(c, CC_EVENT_CONNECTED, t->env->now);
-	tcp_changed(t, c);
+	if (c->o.keepalive)
+		c->keep_at = t->env->now + (c->o.keepalive_time != 0 ? c->o.keepalive_time : t->cfg.keepalive_time);
+	tcp_changed(t, c, TCP_CHANGED_STATE);
 	tcp_pend(t, c);
 }
 
@@ -179,7 +181,7 @@ static bool fin_acked(struct tcp *t, struct tcp_conn *c)
 	case TCP_FIN_WAIT_1:
 		c->state = TCP_FIN_WAIT_2;
 		keep_until(t, c);
-		tcp_changed(t, c);
+		tcp_changed(t, c, TCP_CHANGED_STATE);
 		return true;
 	case TCP_CLOSING:
 		tcp_time_wait_begin(t, c);
@@ -225,7 +227,7 @@ static void check_urgent(struct tcp *t, struct tcp_conn *c, const struct packet 
 	c->rcv_up = up;
 	c->urgent_ready = true;
 	c->urgent_taken = false;
-	tcp_changed(t, c);
+	tcp_changed(t, c, TCP_CHANGED_PRI);
 }
 
 /* --- seventh: data --- */
@@ -263,7 +265,9 @@ static void note_size(struct tcp_conn *c, const struct packet *p)
 /* Nobody can read it any more (RFC 9293 section 3.10.7.4, RFC 1122 section 4.2.2.13). False: it has ended. */
 static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
-	if (c->has_user || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
+	bool is_read = c->has_user || c->listener != POOL_NONE;
+
+	if (is_read || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
 		return true;
 	tcp_reset(t, c, TCP_REASON_DATA_AFTER_CLOSE);
 	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, 0);
@@ -326,14 +330,14 @@ static void fin_arrived(struct tcp *t, struct tcp_conn *c)
 		c->state = TCP_CLOSING;
 		break;
 	case TCP_FIN_WAIT_2:
-		tcp_changed(t, c);
+		tcp_changed(t, c, TCP_CHANGED_STATE);
 		tcp_send_ack(t, c);
 		tcp_time_wait_begin(t, c);
 		return;
 	default:
 		break;
 	}
-	tcp_changed(t, c);
+	tcp_changed(t, c, TCP_CHANGED_STATE);
 }
 
 static void take_fin(struct tcp *t, struct tcp_conn *c, const struct packet *p, uint32_t fin_at)

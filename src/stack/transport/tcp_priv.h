@@ -188,7 +188,7 @@ struct tcp_conn {
 
 	/* What was agreed on, and where it stands. */
 	bool is_used;
-	bool wants_room; /* the user was refused for want of it */
+	bool wants_room; /* the user waits for it */
 	bool has_user, sack_ok, ts_ok, wscale_ok, ecn_ok;
 	bool fin_queued;   /* the user has closed the sending way */
 	bool fin_received; /* and the other end its own: rcv_nxt is behind it */
@@ -392,10 +392,10 @@ static inline uint32_t tcp_ts_now(const struct tcp *t, const struct tcp_conn *c)
 	return (uint32_t)(t->env->now / TCP_TS_NS) + c->ts_offset;
 }
 
-static inline void tcp_changed(struct tcp *t, struct tcp_conn *c)
+static inline void tcp_changed(struct tcp *t, struct tcp_conn *c, enum tcp_change why)
 {
 	if (c->has_user && t->user.changed != NULL)
-		t->user.changed(t->user_ctx, c->user);
+		t->user.changed(t->user_ctx, c->user, why);
 }
 
 static inline uint32_t tcp_inflight(const struct tcp_conn *c)

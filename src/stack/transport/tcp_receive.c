@@ -347,7 +347,7 @@ void tcp_receive_data(struct tcp *t, struct tcp_conn *c, struct packet *p, uint3
 		t->counts[TCP_COUNT_RCV_PRUNED]++;
 	}
 	if (c->rcv_nxt != before)
-		tcp_changed(t, c);
+		tcp_changed(t, c, TCP_CHANGED_IN);
 }
 
 uint32_t tcp_receive_sacks(const struct tcp *t, const struct tcp_conn *c, uint32_t max, uint32_t (*block)[2])

@@ -115,6 +115,86 @@ static void test_open_send_close(void **state)
 	net_end(&n);
 }
 
+/* Would catch: bytes that come before anybody has accepted and are refused. */
+static void test_before_accept(void **state)
+{
+	struct net n;
+	uint8_t got[64];
+
+	net_start(&n);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+	struct tcp_conn *a = host_connect(&n.a, B_ADDR, SERVICE);
+
+	net_run(&n, 100 * NS_PER_MS);
+	assert_int_equal(host_send(&n.a, a, "hello", 5), 5);
+	net_run(&n, 100 * NS_PER_MS);
+	struct tcp_conn *b = tcp_accept(n.b.tcp, l, 3);
+
+	assert_non_null(b);
+	assert_int_equal(tcp_unread(b), 5);
+	assert_int_equal(host_recv(&n.b, b, got, sizeof(got)), 5);
+	assert_int_equal(tcp_unacked(a), 0);
+	tcp_close(n.a.tcp, a);
+	tcp_close(n.b.tcp, b);
+	net_run(&n, 100 * NS_PER_MS);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+}
+
+static uint64_t told(enum tcp_option o)
+{
+	switch (o) {
+	case TCP_OPTION_MAXSEG:
+		return 900;
+	case TCP_OPTION_SNDBUF:
+	case TCP_OPTION_RCVBUF:
+		return 65536;
+	case TCP_OPTION_KEEPALIVE_TIME:
+	case TCP_OPTION_KEEPALIVE_INTERVAL:
+		return 100 * NS_PER_MS;
+	case TCP_OPTION_USER_TIMEOUT:
+		return 100 * NS_PER_S;
+	default:
+		return 1;
+	}
+}
+
+/* Would catch: an option that is not given back, or that a listener's connections do not begin with. */
+static void test_options(void **state)
+{
+	struct net n;
+	struct tcp_conn *a, *b;
+
+	net_start(&n);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+
+	for (enum tcp_option o = 0; o < N_TCP_OPTIONS; o++)
+		tcp_listener_set_option(n.b.tcp, l, o, told(o));
+	assert_int_equal(tcp_listener_set_congestion(l, "newreno"), -ENOENT);
+	assert_int_equal(tcp_listener_set_congestion(l, "reno"), 0);
+	net_connect(&n, l, &a, &b);
+	for (enum tcp_option o = 0; o < N_TCP_OPTIONS; o++) {
+		assert_int_equal(tcp_option(n.b.tcp, b, o), tcp_listener_option(n.b.tcp, l, o));
+		assert_int_equal(tcp_option(n.b.tcp, b, o), told(o));
+	}
+	assert_string_equal(tcp_congestion(b), "reno");
+	assert_string_equal(tcp_congestion(a), "cubic");
+	assert_int_equal(tcp_option(n.a.tcp, a, TCP_OPTION_KEEPALIVE_TIME), 7200 * NS_PER_S);
+	net_run(&n, NS_PER_S);
+	assert_true(n.b.tcp->counts[TCP_COUNT_KEEPALIVES] > 0);
+	tcp_set_option(n.b.tcp, b, TCP_OPTION_KEEPALIVE, 0);
+	net_run(&n, NS_PER_S);
+	tcp_set_option(n.a.tcp, a, TCP_OPTION_KEEPALIVE, 1);
+	tcp_set_option(n.a.tcp, a, TCP_OPTION_KEEPALIVE_TIME, 10 * NS_PER_S);
+	net_run(&n, 12 * NS_PER_S);
+	assert_int_equal(n.a.tcp->counts[TCP_COUNT_KEEPALIVES], 1);
+	tcp_close(n.a.tcp, a);
+	tcp_close(n.b.tcp, b);
+	net_run(&n, 200 * NS_PER_MS);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+}
+
 /* Would catch: a connect to nobody that hangs. */
 static void test_refused(void **state)
 {
@@ -197,6 +277,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_send_close),
+		cmocka_unit_test(test_before_accept),
+		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_loss),

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A connection as TCP_INFO tells of it.
+ */
+#include "stack/transport/tcp_info.h"
+
+#include "stack/transport/tcp_priv.h"
+
+/* Linux's numbers of states. */
+static const uint8_t linux_state[N_TCP_STATES] = {
+	[TCP_CLOSED] = 7,      [TCP_LISTEN] = 10,    [TCP_SYN_SENT] = 2,   [TCP_SYN_RECEIVED] = 3,
+	[TCP_ESTABLISHED] = 1, [TCP_FIN_WAIT_1] = 4, [TCP_FIN_WAIT_2] = 5, [TCP_CLOSE_WAIT] = 8,
+	[TCP_CLOSING] = 11,    [TCP_LAST_ACK] = 9,   [TCP_TIME_WAIT] = 6,
+};
+
+/* TCPI_OPT_* */
+enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
+#define INFINITE_SSTHRESH 0x7fffffffu
+#define REORDERING_DEFAULT 3u
+
+static uint32_t us(uint64_t ns)
+{
+	return (uint32_t)min_u64(ns / NS_PER_US, UINT32_MAX);
+}
+
+static uint32_t ms_since(const struct tcp *t, uint64_t at)
+{
+	return at == 0 || at > t->env->now ? 0 : (uint32_t)min_u64((t->env->now - at) / NS_PER_MS, UINT32_MAX);
+}
+
+static void count_segments(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info *out)
+{
+	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
+		uint8_t flags = tcp_queue_at(t, c, i)->flags;
+
+		out->unacked++;
+		out->sacked += (flags & SEGMENT_SACKED) != 0;
+		out->lost += (flags & SEGMENT_LOST) != 0;
+		out->retrans += (flags & SEGMENT_RETRANSMITTED) != 0;
+	}
+	/* Linux counts the SYN. */
+	out->unacked += c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
+}
+
+void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info *out)
+{
+	uint32_t mss = c->mss != 0 ? c->mss : TCP_MSS_DEFAULT;
+
+	*out = (struct yg_tcp_info){
+		.state = linux_state[c->state],
+		.ca_state = c->ca_state,
+		.retransmits = c->n_rtx,
+		.probes = c->n_probes,
+		.backoff = c->n_rtx,
+		.options = (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
+				     (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0)),
+		.snd_wscale = c->snd_scale & 15,
+		.rcv_wscale = c->rcv_scale & 15,
+		.delivery_rate_app_limited = c->app_limited != 0,
+		.rto = us(tcp_rto(t, c)),
+		.snd_mss = c->mss,
+		.rcv_mss = c->rcv_mss,
+		.last_data_sent = ms_since(t, c->last_sent),
+		.last_ack_recv = ms_since(t, c->heard_at),
+		.pmtu = c->path_mtu,
+		.rtt = us(c->srtt),
+		.rttvar = us(c->rttvar),
+		.snd_ssthresh = c->ssthresh >= UINT32_MAX ? INFINITE_SSTHRESH : (uint32_t)(c->ssthresh / mss),
+		.snd_cwnd = (uint32_t)(c->cwnd / mss),
+		.advmss = c->mss_own,
+		.reordering = max_u32(REORDERING_DEFAULT, c->reordering / mss),
+		.rcv_rtt = us(c->rcv_rtt),
+		.total_retrans = (uint32_t)c->n_retransmitted,
+		.pacing_rate = c->pacing_rate != 0 ? c->pacing_rate : UINT64_MAX,
+		.max_pacing_rate = UINT64_MAX,
+		.bytes_acked = c->bytes_acked,
+		.bytes_received = c->bytes_received,
+		.segs_out = (uint32_t)c->segs_out,
+		.segs_in = (uint32_t)c->segs_in,
+		.notsent_bytes = tcp_unsent(c),
+		.min_rtt = us(c->min_rtt),
+		.bytes_retrans = c->bytes_retransmitted,
+		.reord_seen = c->reordering_seen,
+		.snd_wnd = c->snd_wnd,
+		.rcv_wnd = seq_after(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0,
+	};
+	count_segments(t, c, out);
+}
+
+void tcp_listener_info(const struct tcp_listener *l, struct yg_tcp_info *out)
+{
+	*out = (struct yg_tcp_info){ .state = linux_state[TCP_LISTEN], .unacked = l->n_accept, .sacked = l->backlog };
+}

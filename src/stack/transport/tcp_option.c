@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a connection or a listener is told, by the names of enum tcp_option; and
+ * questions of whoever has it that take no part in TCP's work.
+ *
+ * Both keep the same values: a listener's are those that its connections begin with.
+ * What is set on a connection that stands takes effect at the end of the call.
+ *
+ * Next: src/stack/transport/tcp.c
+ */
+#include <errno.h>
+
+#include "stack/transport/tcp_priv.h"
+
+/* Of either. */
+struct told {
+	struct tcp_user_options *o;
+	uint32_t *sndbuf, *rcvbuf;
+};
+
+static void set(struct told w, enum tcp_option o, uint64_t value)
+{
+	switch (o) {
+	case TCP_OPTION_NODELAY:
+		w.o->nodelay = value != 0;
+		break;
+	case TCP_OPTION_CORK:
+		w.o->cork = value != 0;
+		break;
+	case TCP_OPTION_QUICKACK:
+		w.o->quickack_once = value != 0;
+		break;
+	case TCP_OPTION_MAXSEG:
+		w.o->user_mss = (uint16_t)value;
+		break;
+	case TCP_OPTION_KEEPALIVE:
+		w.o->keepalive = value != 0;
+		break;
+	case TCP_OPTION_KEEPALIVE_TIME:
+		w.o->keepalive_time = value;
+		break;
+	case TCP_OPTION_KEEPALIVE_INTERVAL:
+		w.o->keepalive_interval = value;
+		break;
+	case TCP_OPTION_KEEPALIVE_PROBES:
+		w.o->keepalive_probes = (uint8_t)value;
+		break;
+	case TCP_OPTION_SYN_RETRIES:
+		w.o->syn_retries = (uint8_t)value;
+		break;
+	case TCP_OPTION_LINGER2:
+		w.o->linger2 = value;
+		break;
+	case TCP_OPTION_WINDOW_CLAMP:
+		w.o->window_clamp = (uint32_t)value;
+		break;
+	case TCP_OPTION_USER_TIMEOUT:
+		w.o->user_timeout = value;
+		break;
+	case TCP_OPTION_NOTSENT_LOWAT:
+		w.o->notsent_lowat = (uint32_t)value;
+		break;
+	case TCP_OPTION_RCV_LOWAT:
+		w.o->rcv_lowat = (uint32_t)value;
+		break;
+	case TCP_OPTION_SNDBUF:
+		*w.sndbuf = (uint32_t)value;
+		w.o->sndbuf_set = true;
+		break;
+	case TCP_OPTION_RCVBUF:
+		*w.rcvbuf = (uint32_t)value;
+		w.o->rcvbuf_set = true;
+		break;
+	case TCP_OPTION_LINGER:
+		w.o->linger = value != 0;
+		break;
+	case TCP_OPTION_LINGER_S:
+		w.o->linger_s = (uint32_t)value;
+		break;
+	case TCP_OPTION_OOB_INLINE:
+		w.o->oob_inline = value != 0;
+		break;
+	case TCP_OPTION_TOS:
+		w.o->tos = (uint8_t)value;
+		break;
+	case TCP_OPTION_TTL:
+		w.o->ttl = (uint8_t)value;
+		break;
+	case TCP_OPTION_MIN_TTL:
+		w.o->min_ttl = (uint8_t)value;
+		break;
+	case N_TCP_OPTIONS:
+		break;
+	}
+}
+
+static uint64_t or_config(uint64_t value, uint64_t config)
+{
+	return value != 0 ? value : config;
+}
+
+static uint64_t get(const struct tcp_config *cfg, struct told w, enum tcp_option o)
+{
+	switch (o) {
+	case TCP_OPTION_NODELAY:
+		return w.o->nodelay;
+	case TCP_OPTION_CORK:
+		return w.o->cork;
+	case TCP_OPTION_QUICKACK:
+		return w.o->quickack_once;
+	case TCP_OPTION_MAXSEG:
+		return w.o->user_mss;
+	case TCP_OPTION_KEEPALIVE:
+		return w.o->keepalive;
+	case TCP_OPTION_KEEPALIVE_TIME:
+		return or_config(w.o->keepalive_time, cfg->keepalive_time);
+	case TCP_OPTION_KEEPALIVE_INTERVAL:
+		return or_config(w.o->keepalive_interval, cfg->keepalive_interval);
+	case TCP_OPTION_KEEPALIVE_PROBES:
+		return or_config(w.o->keepalive_probes, cfg->keepalive_probes);
+	case TCP_OPTION_SYN_RETRIES:
+		return or_config(w.o->syn_retries, cfg->syn_retries);
+	case TCP_OPTION_LINGER2:
+		return or_config(w.o->linger2, cfg->fin_timeout);
+	case TCP_OPTION_WINDOW_CLAMP:
+		return w.o->window_clamp;
+	case TCP_OPTION_USER_TIMEOUT:
+		return w.o->user_timeout;
+	case TCP_OPTION_NOTSENT_LOWAT:
+		return w.o->notsent_lowat;
+	case TCP_OPTION_RCV_LOWAT:
+		return or_config(w.o->rcv_lowat, 1);
+	case TCP_OPTION_SNDBUF:
+		return *w.sndbuf;
+	case TCP_OPTION_RCVBUF:
+		return *w.rcvbuf;
+	case TCP_OPTION_LINGER:
+		return w.o->linger;
+	case TCP_OPTION_LINGER_S:
+		return w.o->linger_s;
+	case TCP_OPTION_OOB_INLINE:
+		return w.o->oob_inline;
+	case TCP_OPTION_TOS:
+		return w.o->tos;
+	case TCP_OPTION_TTL:
+		return w.o->ttl;
+	case TCP_OPTION_MIN_TTL:
+		return w.o->min_ttl;
+	case N_TCP_OPTIONS:
+		break;
+	}
+	return 0;
+}
+
+static struct told of_conn(const struct tcp_conn *const_c)
+{
+	struct tcp_conn *c = (struct tcp_conn *)(uintptr_t)const_c;
+
+	return (struct told){ &c->o, &c->sndbuf, &c->rcvbuf };
+}
+
+static struct told of_listener(const struct tcp_listener *const_l)
+{
+	struct tcp_listener *l = (struct tcp_listener *)(uintptr_t)const_l;
+
+	return (struct told){ &l->o, &l->sndbuf, &l->rcvbuf };
+}
+
+void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64_t value)
+{
+	set(of_conn(c), o, value);
+	if (c->state < TCP_ESTABLISHED)
+		return;
+	switch (o) {
+	case TCP_OPTION_KEEPALIVE:
+	case TCP_OPTION_KEEPALIVE_TIME:
+		if (c->o.keepalive) {
+			c->keep_at = max_u64(c->heard_at + tcp_option(t, c, TCP_OPTION_KEEPALIVE_TIME), t->env->now);
+			tcp_rearm(t, c);
+		}
+		break;
+	case TCP_OPTION_NODELAY:
+	case TCP_OPTION_CORK:
+		/* What was held back for more goes now. */
+		if (o == TCP_OPTION_CORK && value == 0)
+			c->more = false;
+		tcp_pend(t, c);
+		break;
+	case TCP_OPTION_QUICKACK:
+		if (value != 0 && c->unacked > 0) {
+			c->ack_now = true;
+			tcp_pend(t, c);
+		}
+		break;
+	case TCP_OPTION_RCV_LOWAT:
+		tcp_changed(t, c, TCP_CHANGED_IN);
+		break;
+	default:
+		break;
+	}
+	tcp_send_pending(t);
+}
+
+uint64_t tcp_option(const struct tcp *t, const struct tcp_conn *c, enum tcp_option o)
+{
+	return get(&t->cfg, of_conn(c), o);
+}
+
+void tcp_listener_set_option(struct tcp *t, struct tcp_listener *l, enum tcp_option o, uint64_t value)
+{
+	set(of_listener(l), o, value);
+}
+
+uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, enum tcp_option o)
+{
+	return get(&t->cfg, of_listener(l), o);
+}
+
+void tcp_listener_inherit(struct tcp_listener *l, const struct tcp_conn *c)
+{
+	l->o = c->o;
+	l->sndbuf = c->sndbuf;
+	l->rcvbuf = c->rcvbuf;
+	l->cc = c->cc;
+}
+
+int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name)
+{
+	const struct cc_ops *cc = cc_find(name);
+
+	if (cc == NULL)
+		return -ENOENT;
+	if (cc == c->cc)
+		return 0;
+	c->cc = cc;
+	c->pacing_rate = 0;
+	if (c->state >= TCP_ESTABLISHED) {
+		memset(&c->cc_state, 0, sizeof(c->cc_state));
+		cc->init(c);
+	}
+	return 0;
+}
+
+const char *tcp_congestion(const struct tcp_conn *c)
+{
+	return c->cc->name;
+}
+
+int tcp_listener_set_congestion(struct tcp_listener *l, const char *name)
+{
+	const struct cc_ops *cc = cc_find(name);
+
+	if (cc == NULL)
+		return -ENOENT;
+	l->cc = cc;
+	return 0;
+}
+
+const char *tcp_listener_congestion(const struct tcp_listener *l)
+{
+	return l->cc->name;
+}
+
+/* --- questions --- */
+
+uint32_t tcp_unread(const struct tcp_conn *c)
+{
+	return c->inbox.bytes;
+}
+
+uint32_t tcp_unacked(const struct tcp_conn *c)
+{
+	return c->state <= TCP_SYN_RECEIVED ? 0 : c->write_seq - c->snd_una;
+}
+
+uint32_t tcp_unsent(const struct tcp_conn *c)
+{
+	return c->state <= TCP_SYN_RECEIVED ? 0 : c->write_seq - c->snd_nxt;
+}
+
+bool tcp_at_mark(const struct tcp_conn *c)
+{
+	return c->urgent_ready && c->rcv_nxt - c->inbox.bytes == c->rcv_up - 1;
+}
+
+static bool has_port(const struct tcp_node *n, uint16_t zone, const struct tcp_end *local)
+{
+	return n->lport == local->port && n->zone == zone && (local->addr.v4 == 0 || local->addr.v4 == n->laddr);
+}
+
+bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local)
+{
+	for (uint32_t i = 0; i < t->conns.n_fresh; i++) {
+		const struct tcp_conn *c = tcp_conn_at(t, i);
+
+		if (c->is_used && c->node.is_in && has_port(&c->node, zone, local))
+			return true;
+	}
+	for (uint32_t i = t->time_wait_oldest; i != POOL_NONE;) {
+		const struct tcp_time_wait *w = pool_at(&t->time_wait, i);
+
+		if (has_port(&w->node, zone, local))
+			return true;
+		i = w->newer;
+	}
+	return false;
+}
+
+bool tcp_port_is_listened(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool reuse_port)
+{
+	for (uint32_t i = t->listener_of[local->port % TCP_PORT_BUCKETS]; i != POOL_NONE;) {
+		const struct tcp_listener *l = pool_at(&t->listeners, i);
+
+		i = l->next;
+		if (l->port == local->port && l->zone == zone &&
+		    (l->addr == local->addr.v4 || l->addr == 0 || local->addr.v4 == 0) &&
+		    !(reuse_port && l->reuse_port))
+			return true;
+	}
+	return false;
+}
