@@ -148,9 +148,9 @@ static bool quick(struct nat_fixture *nb, uint32_t dst, uint32_t k, const struct
 	struct tuple reply = tuple_invert(&orig);
 	struct conntrack *ct = nb->b.ct;
 	struct nat *n = nb->nat;
-	struct nat_port_request request = { .set = set };
+	struct port_request request = { .set = set };
 	uint32_t index = ct_create(ct, tuple_hash(&ct->key, &orig), &orig);
-	uint32_t address = nat_address_get(n, WAN_ADDR, 0);
+	uint32_t address = nat_ports_address(n, WAN_ADDR, 0);
 
 	must(index != POOL_NONE, "room for a connection");
 	reply.dst = WAN_ADDR;

@@ -80,9 +80,9 @@ static inline uint32_t owner_of_host(const struct owner_tables *t, uint32_t addr
 static inline bool owner_block(const struct owner_tables *t, const struct tuple *tuple, uint32_t *row, uint32_t *proto,
 			       uint32_t *block)
 {
-	enum port_proto its;
+	enum port_proto its = port_proto_of(tuple->proto);
 
-	if (!port_proto_of(tuple->proto, &its))
+	if (its == PORT_PROTO_NONE)
 		return false;
 	*row = port_blocks_find(t->blocks, tuple->dst, tuple->zone);
 	*proto = its;

@@ -135,9 +135,9 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 static bool take_on(struct nat *n, uint32_t index, const struct nat_source_request *w, struct tuple reply,
 		    uint32_t addr, enum nat_port_effort effort)
 {
-	uint32_t address = nat_address_get(n, addr, reply.zone);
+	uint32_t address = nat_ports_address(n, addr, reply.zone);
 
-	if (address == NAT_NONE)
+	if (address == PORTS_NONE)
 		return false;
 	reply.dst = addr;
 	if (!nat_take_port(n, index, address, reply, &w->port, effort))
@@ -150,7 +150,7 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 	const struct nat_source_request *w = &s->request;
 	bool all_used = w->n_addresses == 1 && s->none_unused;
 	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
 
 	for (int effort = all_used ? NAT_PORT_SHARED : NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
 		for (uint64_t i = 0; i < n_tries; i++) {
@@ -166,13 +166,13 @@ static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const str
 			struct tuple reply)
 {
 	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
 
 	for (uint64_t i = 0; i < n_tries; i++) {
 		uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
-		uint32_t address = nat_address_find(n, addr, reply.zone);
+		uint32_t address = nat_ports_find(n, addr, reply.zone);
 
-		if (address != NAT_NONE && nat_reuse_port(n, address, &reply, w) &&
+		if (address != PORTS_NONE && nat_reuse_port(n, address, &reply, w) &&
 		    (take_on(n, index, w, reply, addr, NAT_PORT_UNUSED) ||
 		     take_on(n, index, w, reply, addr, NAT_PORT_SHARED)))
 			return true;
@@ -183,11 +183,9 @@ static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const str
 /* Nothing to translate; but two connections must not have the same REPLY tuple. */
 static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
 {
-	enum port_proto proto;
-
 	if (conntrack_reserve_reply(n->ct, index, &reply))
 		return true;
-	if (!port_proto_of(reply.proto, &proto))
+	if (port_proto_of(reply.proto) == PORT_PROTO_NONE)
 		return false;
 	for (int i = 0; i < NULL_BINDING_TRIES; i++) {
 		uint32_t port = port_set_at(&n->default_ports, rng_below(&n->env->rng, n->default_ports.n_ports));
@@ -207,6 +205,27 @@ static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet 
 	if (!(c->status & CT_MAPPED) || nat_ref_kind(ref) != NAT_HOLD_MAPPING_IN || p->in_ifindex == 0)
 		return false;
 	return nat_mapping_at(n, nat_ref_index(ref))->out_ifindex != p->in_ifindex;
+}
+
+static bool draw_port(struct nat *n, struct nat_source *s)
+{
+	return ports_draw(n->ports, &s->first, s->reply.zone, port_proto_of(s->reply.proto), &s->request.port,
+			  &n->port_rng, &s->draw);
+}
+
+static bool take_drawn(struct nat *n, struct nat_source *s)
+{
+	uint32_t port = ports_take_drawn(n->ports, &s->first, s->reply.zone, &s->request.port, &s->draw);
+
+	s->address = s->draw.address;
+	if (port == PORT_NONE) {
+		/* Other workers may have some. */
+		s->none_unused = s->address != PORTS_NONE && ports_are_mine(n->ports, s->address);
+		return false;
+	}
+	s->reply.dst = s->first.v4;
+	nat_set_outside_port(&s->reply, port);
+	return true;
 }
 
 void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s)
@@ -236,9 +255,9 @@ void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 	/* Drawn once a connection, in the order of connections. */
 	if (!first || !s->translates || s->request.n_addresses == 0 || s->request.endpoint_independent)
 		return;
-	s->first = nat_request_address(&s->request,
-				       nat_start_address(n, &c->half[CT_ORIGINAL].tuple, s->request.n_addresses));
-	s->drawn = s->first != 0 && nat_draw_port(n, s->first, &s->reply, &s->request.port, &s->draw);
+	s->first = ip_addr_v4(nat_request_address(
+		&s->request, nat_start_address(n, &c->half[CT_ORIGINAL].tuple, s->request.n_addresses)));
+	s->drawn = s->first.v4 != 0 && draw_port(n, s);
 	s->before = nat_tuple_reuse_find(n, index, s);
 }
 
@@ -250,15 +269,8 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 		if (!s->drawn)
 			return false;
 		s->drawn = false;
-		s->address = nat_address_get(n, s->first, s->reply.zone);
-		if (s->address == NAT_NONE)
+		if (!take_drawn(n, s))
 			return false;
-		if (!nat_hold_port(n, s->address, &s->reply, &s->request.port, &s->draw)) {
-			/* Other workers may have some. */
-			s->none_unused = nat_address_at(n, s->address)->row == PORT_BLOCK_NONE;
-			return false;
-		}
-		s->reply.dst = s->first;
 		s->destination_hash = nat_overload_reach(n, &s->reply, s->address);
 	}
 	s->hash = conntrack_reach_reply(n->ct, &s->reply);
@@ -273,7 +285,7 @@ void nat_source_let_go(struct nat *n, struct nat_source *s)
 	if (s->before != CONN_NONE)
 		return;
 	if (s->translates)
-		nat_address_release(n, s->address, s->reply.proto, nat_outside_port(&s->reply));
+		ports_give_back(n->ports, s->address, port_proto_of(s->reply.proto), nat_outside_port(&s->reply));
 	s->drawn = s->translates;
 }
 
@@ -331,9 +343,7 @@ static bool is_pptp(const struct tuple *orig)
 /* Another worker may have a port; of what has none all that goes to one host outside is at one worker. */
 static bool takes_port(const struct tuple *reply)
 {
-	enum port_proto proto;
-
-	return port_proto_of(reply->proto, &proto);
+	return port_proto_of(reply->proto) != PORT_PROTO_NONE;
 }
 
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)

@@ -65,38 +65,19 @@ static bool hold_mapping(struct nat *n, uint32_t index, uint32_t mapping, const 
 	return nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING, NAT_ORIGIN_POOL, m->pool, mapping));
 }
 
-static uint32_t mapping_port(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint32_t address,
-			     enum port_proto proto)
-{
-	if (w->port.port != 0 && port_set_has(w->port.set, w->port.port)) {
-		nat_block_want(n, address, proto, w->port.port);
-		if (portmap_unused(nat_address_map(n, address, proto), w->port.port))
-			return w->port.port;
-	}
-	for (int i = 0; w->port.parity && i < 16; i++) {
-		uint32_t maybe = nat_pick_unused(n, address, proto, &w->port);
-		if (maybe == PORT_NONE || (maybe & 1) == (nat_inside_port(o) & 1u))
-			return maybe;
-	}
-	return nat_pick_unused(n, address, proto, &w->port);
-}
-
 /* A new mapping on one address: an unused port, which nobody shares. */
 static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct nat_source_request *w, uint16_t zone,
 			     uint32_t addr, uint32_t out_ifindex)
 {
-	uint32_t address = nat_address_get(n, addr, zone), port;
-	enum port_proto proto;
+	uint32_t address = nat_ports_address(n, addr, zone);
+	enum port_proto proto = port_proto_of(o->proto);
 
-	if (address == NAT_NONE || !port_proto_of(o->proto, &proto))
+	if (address == PORTS_NONE || proto == PORT_PROTO_NONE)
 		return NAT_NONE;
-	if (nat_address_map(n, address, proto) == NULL)
+	uint32_t port = ports_take(n->ports, address, proto, &w->port, NULL, NULL);
+
+	if (port == PORT_NONE)
 		return NAT_NONE;
-	do {
-		port = mapping_port(n, o, w, address, proto);
-		if (port == PORT_NONE)
-			return NAT_NONE;
-	} while (!nat_block_ready(n, address, o->proto, port));
 	struct nat_eim like = {
 		.in_addr = o->src,
 		.out_addr = addr,
@@ -113,7 +94,7 @@ static uint32_t make_mapping(struct nat *n, const struct tuple *o, const struct 
 	if (n->workers.mapping == NULL || n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_MADE))
 		made = nat_mapping_make(n, &like);
 	if (made == NAT_NONE)
-		nat_block_settle(n, address, o->proto, port);
+		ports_give_back(n->ports, address, proto, port);
 	return made;
 }
 
@@ -123,7 +104,7 @@ static uint32_t find_mapping(struct nat *n, const struct tuple *o, const struct 
 {
 	uint32_t mapping = nat_mapping_of_inside(n, o, w->id);
 	uint64_t start = nat_start_address(n, o, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, n->addresses.pool.cap);
+	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
 
 	for (uint64_t i = 0; mapping == NAT_NONE && i < n_tries; i++) {
 		uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));

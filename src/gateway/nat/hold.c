@@ -202,18 +202,16 @@ void nat_law_of(const struct nat *n, struct nat_law *out)
 	const struct nat_mappings *m = &n->mappings;
 
 	*out = (struct nat_law){ {
+		[NAT_LAW_PORTS] = ports_n_holders(n->ports),
 		[NAT_LAW_MAPPINGS] = m->n_holds,
 		[NAT_LAW_CONNECTIONS] = conntrack_n_mapped(n->ct),
 		[NAT_LAW_BESIDES] = m->pairs.n_used,
 		[NAT_LAW_BY_MAPPINGS] = m->pool.n_used - m->n_leased,
 		[NAT_LAW_HELD_DOWN] = n->rests.n,
 		[NAT_LAW_PENDING_OPENS] = n->pending_opens.n,
-		[NAT_LAW_WORKERS] = n->n_pins + m->n_for_workers,
+		[NAT_LAW_WORKERS] = ports_n_pins(n->ports) + m->n_for_workers,
 		[NAT_LAW_CALLS] = n->calls.pool.n_used,
 	} };
-	/* An address without a holder is none. */
-	for (uint32_t i = 0; i < n->addresses.pool.n_fresh; i++)
-		out->n[NAT_LAW_PORTS] += nat_address_at(n, i)->n_holders;
 }
 
 uint64_t nat_law_in_use(const struct nat_law *l)

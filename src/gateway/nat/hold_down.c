@@ -31,11 +31,8 @@ static void wake_first(struct nat *n)
 {
 	struct nat_hold_downs *r = &n->rests;
 	const struct nat_hold_down *first = &r->rest[r->head];
-	enum port_proto proto;
 
-	port_proto_of(first->ip_proto, &proto);
-	portmap_wake(nat_address_map(n, first->address, proto), first->port);
-	nat_address_release(n, first->address, first->ip_proto, first->port);
+	ports_hold_down_end(n->ports, first->address, port_proto_of(first->ip_proto), first->port);
 	r->head = r->head + 1 == r->cap ? 0 : r->head + 1;
 	r->n--;
 }
@@ -44,9 +41,9 @@ static void wake_first(struct nat *n)
 static YG_SELDOM bool lay_down(struct nat *n, uint32_t hold_down_s, uint32_t address, uint8_t ip_proto, uint32_t port)
 {
 	struct nat_hold_downs *r = &n->rests;
-	enum port_proto proto;
+	enum port_proto proto = port_proto_of(ip_proto);
 
-	if (!port_proto_of(ip_proto, &proto) || !portmap_hold_down(nat_address_map(n, address, proto), port))
+	if (proto == PORT_PROTO_NONE || !ports_hold_down(n->ports, address, proto, port))
 		return false;
 	if (r->n == r->cap)
 		wake_first(n);
@@ -63,7 +60,7 @@ void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_pro
 	uint32_t hold_down_s = nat_ref_origin(ref) == NAT_ORIGIN_POOL ? n->cfg.pool[nat_ref_id(ref)].hold_down_s : 0;
 
 	if (hold_down_s == 0 || n->rests.is_off || !lay_down(n, hold_down_s, address, ip_proto, port))
-		nat_address_release(n, address, ip_proto, port);
+		ports_give_back(n->ports, address, port_proto_of(ip_proto), port);
 }
 
 void nat_hold_downs_expire(struct nat *n)

@@ -145,7 +145,7 @@ void nat_log_mapping(const struct nat *n, const struct nat_eim *m, enum log_kind
 	};
 	r.reply = (struct ip_tuple){ .dst = ip_addr_v4(m->out_addr),
 				     .dport = m->out_port,
-				     .zone = nat_address_at(n, m->address)->zone,
+				     .zone = ports_zone(n->ports, m->address),
 				     .proto = m->proto };
 	env_log(n->env, &r);
 }

@@ -132,7 +132,6 @@ uint32_t nat_mapping_make(struct nat *n, const struct nat_eim *like)
 		n->mappings.n_leased++;
 		return i;
 	}
-	nat_address_hold(n, m->address, m->proto, m->out_port);
 	if (YG_UNLIKELY(n->log.any & NAT_LOG_MAPPINGS))
 		nat_log_mapping(n, m, LOG_MAPPING_BEGIN);
 	return i;

@@ -27,6 +27,19 @@ static void seed_ports(struct nat *n)
 	rng_init(&n->port_rng, seed);
 }
 
+/* Slot of the ports: those of a pool's address are the same in all zones, wherever a packet with it leaves. */
+static uint16_t zone_of_ports(const void *ctx, const struct ip_addr *addr, uint16_t zone)
+{
+	const struct nat *n = ctx;
+
+	for (uint32_t i = 0; i < n->cfg.n_pools; i++) {
+		if (addr->family == IP_FAMILY_V4 && n->pool[i].n_addresses != 0 &&
+		    nat_pool_has(&n->cfg.pool[i], addr->v4))
+			return 0;
+	}
+	return zone;
+}
+
 struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits)
 {
 	uint32_t n_addresses = limits->n_addresses != 0 ? limits->n_addresses : DEFAULT_ADDRESSES;
@@ -43,10 +56,12 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	seed_ports(n);
 	n->default_ports = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
 	n->identifiers = port_set_of((struct port_range){ 1, 65535 }, NULL, 0);
-	if (nat_addresses_init(&n->addresses, min_u32(n_addresses, NAT_MAPPINGS_LIMIT)) != 0)
+	n->ports = ports_create(min_u32(n_addresses, NAT_MAPPINGS_LIMIT), &env->rng);
+	if (n->ports == NULL)
 		goto free_n;
+	ports_set_zone(n->ports, zone_of_ports, n);
 	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)
-		goto fini_addresses;
+		goto destroy_ports;
 	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
@@ -67,8 +82,8 @@ destroy_overloads:
 	nat_overloads_destroy(n->overloads);
 fini_mappings:
 	nat_mappings_fini(&n->mappings);
-fini_addresses:
-	nat_addresses_fini(&n->addresses);
+destroy_ports:
+	ports_destroy(n->ports);
 free_n:
 	free(n);
 	return NULL;
@@ -85,7 +100,7 @@ void nat_destroy(struct nat *n)
 	nat_hold_downs_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
-	nat_addresses_fini(&n->addresses);
+	ports_destroy(n->ports);
 	free(n);
 }
 
@@ -100,9 +115,24 @@ void nat_set_has_rules(struct nat *n, nat_has_rules_fn *fn)
 	n->has_rules = fn;
 }
 
+bool nat_pin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port)
+{
+	struct ip_addr a = ip_addr_v4(addr);
+
+	return ports_pin(n->ports, &a, zone, port_proto_of(ip_proto), port);
+}
+
+void nat_unpin(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint16_t port)
+{
+	struct ip_addr a = ip_addr_v4(addr);
+
+	ports_unpin(n->ports, &a, zone, port_proto_of(ip_proto), port);
+}
+
 void nat_set_workers(struct nat *n, const struct nat_workers *workers)
 {
 	n->workers = *workers;
+	ports_share(n->ports, workers->blocks, workers->worker);
 }
 
 /* A new config. */

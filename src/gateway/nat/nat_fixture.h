@@ -116,8 +116,7 @@ static inline void nat_fixture_stop(struct nat_fixture *nb)
 	assert_int_equal(nb->nat->mappings.pool.n_used, 0);
 	assert_int_equal(nb->nat->mappings.pinholes.n_used, 0);
 	assert_int_equal(nb->nat->mappings.pairs.n_used, 0);
-	for (uint32_t i = 0; i < nb->nat->addresses.pool.n_fresh; i++)
-		assert_int_equal(nat_address_at(nb->nat, i)->n_holders, 0);
+	assert_int_equal(ports_n_holders(nb->nat->ports), 0);
 	assert_int_equal(nb->b.ct->table.n_entries, 0);
 	nat_destroy(nb->nat);
 	bench_stop(&nb->b);

@@ -7,35 +7,19 @@
 
 #include "base/pool.h"
 #include "base/util.h"
-#include "stack/ports/port_blocks.h"
 #include "gateway/nat/nat.h"
+#include "stack/ports/port_blocks.h"
 #include "stack/ports/portmap.h"
+#include "stack/ports/ports.h"
 
 #define NAT_NONE UINT32_MAX
-
-/* A translation address in use. */
-struct nat_address {
-	uint32_t addr;
-	uint16_t zone;
-	uint32_t chain;
-	uint32_t row;                /* of its blocks, PORT_BLOCK_NONE: its ports are all ours */
-	uint32_t n_holders;          /* connections and mappings on it */
-	uint32_t map[N_PORT_PROTOS]; /* of portmaps, NAT_NONE while not needed */
-};
-
-struct nat_addresses {
-	struct pool pool;
-	struct pool maps;
-	uint32_t *bucket;
-	uint32_t n_buckets;
-};
 
 /* Where a translation comes from: what decides whether a new config still allows it. */
 enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
 
 /* conn_ext.nat_ref: what the connection holds (hold.c). */
 enum nat_hold_kind {
-	NAT_HOLD_PORT,       /* index of an address; the port stands in the REPLY tuple */
+	NAT_HOLD_PORT,       /* number of an address (stack/ports/ports.h); the port stands in the REPLY tuple */
 	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
 	NAT_HOLD_MAPPING_IN, /* ... as somebody who came in by it */
 	NAT_HOLD_PAIR,       /* a mapping by which it came in, and one of the first two for its source */
@@ -77,7 +61,7 @@ struct nat_eim {
 	uint8_t pool;
 	uint8_t out_ifindex;
 	uint8_t lessor;     /* worker + 1 to whom it belongs, 0: ours */
-	uint32_t address;   /* index of out_addr's struct nat_address; unused when borrowed */
+	uint32_t address;   /* number of out_addr's ports; unused when borrowed */
 	uint32_t n_holders; /* connections */
 	uint32_t in_chain, out_chain;
 	uint64_t begun_ns; /* when it was made, by the core's clock */
@@ -217,7 +201,7 @@ struct nat {
 	struct nat_config cfg;
 	struct nat_pool pool[NAT_POOLS_MAX];
 	struct port_set default_ports, identifiers;
-	struct nat_addresses addresses;
+	struct ports *ports;
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
 	struct nat_reuse reuse;
@@ -228,7 +212,6 @@ struct nat {
 	struct nat_identification identification[NAT_IDENTIFICATIONS];
 	struct nat_refusals pool_refusals[NAT_POOLS_MAX], masquerade_refusals[IP_INTERFACES_MAX], rule_refusals;
 	struct nat_workers workers; /* blocks NULL: one worker */
-	uint32_t n_pins;            /* nat_pin without nat_unpin yet */
 	bool sweeping;
 	uint32_t sweep_cursor;
 };
@@ -256,51 +239,21 @@ static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
 
 struct nat_source_request;
 
-/* address.c: addresses and their port maps. */
+/* Ports (stack/ports/ports.h). NAT's addresses are IPv4's alone so far. */
 
-int nat_addresses_init(struct nat_addresses *a, uint32_t n);
-void nat_addresses_fini(struct nat_addresses *a);
-uint32_t nat_address_find(const struct nat *n, uint32_t addr, uint16_t zone);
-/* Makes it if need be; NAT_NONE when there is no room. */
-uint32_t nat_address_get(struct nat *n, uint32_t addr, uint16_t zone);
-void nat_address_hold(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
-void nat_address_release(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
-static inline struct nat_address *nat_address_at(const struct nat *n, uint32_t address)
+static inline uint32_t nat_ports_find(const struct nat *n, uint32_t addr, uint16_t zone)
 {
-	return pool_at(&n->addresses.pool, address);
-}
-struct portmap *nat_address_map_make(struct nat *n, struct nat_address *a, enum port_proto proto);
-/* Made at first use; NULL without room. */
-static inline struct portmap *nat_address_map(struct nat *n, uint32_t address, enum port_proto proto)
-{
-	struct nat_address *a = nat_address_at(n, address);
+	struct ip_addr a = ip_addr_v4(addr);
 
-	if (YG_UNLIKELY(a->map[proto] == NAT_NONE))
-		return nat_address_map_make(n, a, proto);
-	return pool_at(&n->addresses.maps, a->map[proto]);
+	return ports_find(n->ports, &a, zone);
 }
-
-/* block.c: the blocks of an address that are this worker's. */
-
-/* A map for an address whose ports are shared. */
-void port_blocks_begin(struct nat *n, const struct nat_address *a, enum port_proto proto, struct portmap *m);
-/* One more block with ports of the set. False: no worker has a free one. */
-bool port_blocks_more(struct nat *n, uint32_t address, enum port_proto proto, const struct port_set *set);
-/* The port's block is ours and in use from here on. False, and the block is out of the map, when it was taken away. */
-bool nat_block_make_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
-static inline bool nat_block_ready(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
+/* Makes room for it if need be; PORTS_NONE when there is none. */
+static inline uint32_t nat_ports_address(struct nat *n, uint32_t addr, uint16_t zone)
 {
-	return nat_address_at(n, address)->row == PORT_BLOCK_NONE || nat_block_make_ready(n, address, ip_proto, port);
+	struct ip_addr a = ip_addr_v4(addr);
+
+	return ports_address(n->ports, &a, zone);
 }
-/* Behind a release, and behind nat_block_ready when nothing came of it. */
-void nat_block_give_up(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port);
-static inline void nat_block_settle(struct nat *n, uint32_t address, uint8_t ip_proto, uint32_t port)
-{
-	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE)
-		nat_block_give_up(n, address, ip_proto, port);
-}
-/* Tries to make this port's block ours. */
-void nat_block_want(struct nat *n, uint32_t address, enum port_proto proto, uint32_t port);
 
 /* pending_open.c */
 
@@ -358,29 +311,9 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 /* Takes a port of `address` for the connection: fills in and takes the REPLY tuple. shared: also a port that others
  * use towards other destinations. False when there is none. */
 enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
-struct nat_port_request {
-	const struct port_set *set;
-	const struct port_set *near; /* of these, those that are tried first; none: NULL or empty */
-	uint32_t port;               /* wanted if possible, 0: none */
-	bool parity;                 /* like that of the inside port, if possible */
-};
-/* An unused port of an address: a near one, else one of the set; PORT_NONE when no worker has one that is free to
- * take. */
-uint32_t nat_pick_unused(struct nat *n, uint32_t address, enum port_proto proto,
-			 const struct nat_port_request *request);
 bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
-		   const struct nat_port_request *request, enum nat_port_effort effort);
-/* For several connections at a time: a port is drawn for each, by numbers of their own, and what it takes to see
- * whether it is unused is on its way. False when the request is no simple one. */
-struct nat_port_draw {
-	uint32_t maybe;  /* the port, each of the set equally likely */
-	uint32_t number; /* which of the unused ones if that is none */
-};
-bool nat_draw_port(struct nat *n, uint32_t addr, const struct tuple *reply, const struct nat_port_request *request,
-		   struct nat_port_draw *draw);
-/* Holds the port that was drawn and puts it into the tuple, which is not taken yet. */
-bool nat_hold_port(struct nat *n, uint32_t address, struct tuple *reply, const struct nat_port_request *request,
-		   const struct nat_port_draw *draw);
+		   const struct port_request *request, enum nat_port_effort effort);
+
 /* overload.c: busy destinations. */
 
 #define OVERLOAD_CLASSES 4
@@ -429,7 +362,7 @@ void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t ad
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
 /* A port that is unused towards it, each equally likely; PORT_NONE when there is none. Somebody without a port may
  * have the tuple all the same: then it is marked as used. */
-uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_request *request);
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct port_request *request);
 /* One that can be shared, too, if need be at the price of a look at every word. */
 uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const struct portmap *m,
 				     const struct port_set *set);
@@ -467,7 +400,7 @@ struct nat_source_request {
 	const struct nat_pool_config *pool;
 	struct nat_address_range range; /* without a pool */
 	uint64_t n_addresses;
-	struct nat_port_request port;
+	struct port_request port;
 	struct port_set ports, near; /* what port points to, where the config holds no such set */
 	bool paired, endpoint_independent;
 };
@@ -487,8 +420,8 @@ struct nat_source {
 	bool none_unused; /* at `first`, seen when it was to be held */
 	uint32_t before;  /* whose mapping is kept, CONN_NONE: nobody's */
 	struct nat_source_request request;
-	uint32_t first; /* address to try first */
-	struct nat_port_draw draw;
+	struct ip_addr first; /* address to try first */
+	struct port_draw draw;
 	struct tuple reply;
 	uint64_t hash;             /* of reply, when it is known */
 	uint64_t destination_hash; /* of nat_overload_reach, when a port is held */

@@ -209,7 +209,7 @@ static void test_dnat(void **state)
 	assert_int_equal(r.out, WAN);
 	assert_int_equal(r.ip.src, WAN_ADDR);
 	assert_int_equal(r.l4.sport, 8080);
-	assert_int_equal(nb.nat->addresses.pool.n_used, 0);
+	assert_int_equal(ports_n_holders(nb.nat->ports), 0);
 	nat_fixture_stop(&nb);
 }
 

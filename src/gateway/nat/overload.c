@@ -165,14 +165,18 @@ static bool is_towards(const struct overload *o, const struct tuple *reply, uint
 	       o->proto == reply->proto;
 }
 
+/* Of the ports of its address. */
+static const struct portmap *map_of(const struct nat *n, const struct overload *o)
+{
+	return ports_map(n->ports, o->address, port_proto_of(o->proto));
+}
+
 /* Blocks that came and went since it was used last. Towards this destination nothing is taken in a block that came. */
 static void bring_up_to_date(const struct nat *n, struct overload *o)
 {
-	enum port_proto proto;
-
-	if (nat_address_at(n, o->address)->row == PORT_BLOCK_NONE || !port_proto_of(o->proto, &proto))
+	if (ports_are_mine(n->ports, o->address))
 		return;
-	const struct portmap *m = pool_at(&n->addresses.maps, nat_address_at(n, o->address)->map[proto]);
+	const struct portmap *m = map_of(n, o);
 
 	if (m->version == o->version)
 		return;
@@ -192,19 +196,15 @@ static void bring_up_to_date(const struct nat *n, struct overload *o)
 /* Looks n more ports up. Ports that the set does not have, and those of other workers' blocks, stay used. */
 static void look_on(struct nat *n, struct overload *o, const struct port_set *set, uint32_t n_left)
 {
-	const struct nat_address *a = nat_address_at(n, o->address);
 	struct tuple reply = { .src = o->remote,
-			       .dst = a->addr,
+			       .dst = ports_addr(n->ports, o->address)->v4,
 			       .sport = o->remote_port,
 			       .dport = o->remote_port,
 			       .proto = o->proto,
-			       .zone = a->zone };
+			       .zone = ports_zone(n->ports, o->address) };
 	struct port_span b = span_of(o);
 	uint32_t k = o->n_looked;
-	enum port_proto proto = PORT_PROTO_UDP;
-
-	(void)port_proto_of(o->proto, &proto);
-	const struct portmap *own = a->row == PORT_BLOCK_NONE ? NULL : pool_at(&n->addresses.maps, a->map[proto]);
+	const struct portmap *own = ports_are_mine(n->ports, o->address) ? NULL : map_of(n, o);
 
 	for (; k < b.n && n_left > 0; k++) {
 		uint32_t port = port_in_order(o, b.n, k);
@@ -228,7 +228,6 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	struct nat_overloads *os = n->overloads;
 	uint32_t first = set->range[0].first & ~63u, last = set->range[set->n - 1].last, class = 0;
 	uint32_t *bucket = bucket_of(os, hash);
-	enum port_proto proto;
 
 	while (class + 1 < OVERLOAD_CLASSES && last - first >= classes[class].n_words * 64)
 		class ++;
@@ -251,8 +250,8 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	o->before.serial = ++n->reuse.next_serial;
 	o->finished.serial = ++n->reuse.next_serial;
 	o->id = class << CLASS_SHIFT | place;
-	if (nat_address_at(n, address)->row != PORT_BLOCK_NONE && port_proto_of(o->proto, &proto))
-		o->version = nat_address_map(n, address, proto)->version;
+	if (!ports_are_mine(n->ports, address))
+		o->version = map_of(n, o)->version;
 	o->chain = *bucket;
 	*bucket = o->id + 1;
 	os->n_used++;
@@ -297,26 +296,13 @@ struct overload *nat_overload_at(const struct nat *n, uint32_t id)
 
 bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port)
 {
-	const struct nat_address *a = nat_address_at(n, o->address);
-	enum port_proto proto;
-
-	return a->row == PORT_BLOCK_NONE ||
-	       (port_proto_of(o->proto, &proto) && portmap_owns(pool_at(&n->addresses.maps, a->map[proto]), port));
+	return ports_is_mine(n->ports, o->address, port_proto_of(o->proto), port);
 }
 
 struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
 				   const struct port_set *set)
 {
 	return make(n, reply, address, set, hash_of(n, reply, address));
-}
-
-/* With several workers ports of the set are others'. */
-static uint32_t n_ours(const struct nat *n, uint32_t address, enum port_proto proto, const struct port_set *set)
-{
-	const struct nat_address *a = nat_address_at(n, address);
-
-	return a->row == PORT_BLOCK_NONE ? set->n_ports
-					 : portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), set);
 }
 
 /* With less than so many a destination has no map, however few ports of the set are ours. */
@@ -332,7 +318,6 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 	struct nat_overloads *os = n->overloads;
 	uint32_t port = nat_outside_port(reply);
 	bool has_map = set->n_ports <= OVERLOAD_TINY;
-	enum port_proto proto;
 
 	for (uint32_t i = os->n_used == 0 ? 0 : *bucket_of(os, hash); i != 0; i = at(os, i - 1)->chain) {
 		struct overload *o = at(os, i - 1);
@@ -347,8 +332,8 @@ static YG_SELDOM void taken_of_many(struct nat *n, const struct tuple *reply, ui
 		if (o->n_looked != OVERLOAD_COMPLETE)
 			look_on(n, o, set, LOOKS);
 	}
-	if (has_map || n_ports < share_of_block(set) || !port_proto_of(reply->proto, &proto) ||
-	    n_ports < n_ours(n, address, proto, set) / 2)
+	if (has_map || n_ports < share_of_block(set) ||
+	    n_ports < ports_n_mine(n->ports, address, port_proto_of(reply->proto), set) / 2)
 		return;
 	struct overload *o = make(n, reply, address, set, hash);
 
@@ -376,25 +361,22 @@ void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t ad
 
 void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
 {
-	enum port_proto proto;
-
-	if (port_proto_of(reply->proto, &proto))
+	if (port_proto_of(reply->proto) != PORT_PROTO_NONE)
 		nat_overload_taken_at(n, reply, address, set, hash_of(n, reply, address));
 }
 
 /* Of the ports that it could have most are free, as far as is known. */
-static bool is_idle(const struct nat *n, struct overload *o, enum port_proto proto)
+static bool is_idle(const struct nat *n, struct overload *o)
 {
-	const struct nat_address *a = nat_address_at(n, o->address);
 	const struct port_span b = span_of(o);
 	uint32_t n_free = 0, n_all = o->n_ports;
 
 	for (uint32_t g = 0; g < (b.n + 4095) / 4096; g++)
 		n_free += b.group[g];
-	if (a->row != PORT_BLOCK_NONE) {
+	if (!ports_are_mine(n->ports, o->address)) {
 		struct port_set all = { .n = 1, .range = { { (uint16_t)b.first, (uint16_t)(b.first + b.n - 1) } } };
 
-		n_all = portmap_count_own(pool_at(&n->addresses.maps, a->map[proto]), &all);
+		n_all = portmap_count_own(map_of(n, o), &all);
 	}
 	return n_free > n_all / 4 * 3;
 }
@@ -405,9 +387,7 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 {
 	struct nat_overloads *os = n->overloads;
 	uint32_t port = nat_outside_port(reply), next;
-	enum port_proto proto;
 
-	(void)port_proto_of(reply->proto, &proto);
 	for (uint32_t i = *bucket_of(os, hash); i != 0; i = next) {
 		struct overload *o = at(os, i - 1);
 
@@ -417,7 +397,7 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 		bring_up_to_date(n, o);
 		/* What was kept for a successor may be somebody else's by now; that is found out when it is picked. */
 		nat_overload_unmark(o, port);
-		if (n_left < o->n_ports / 4 && (o->n_looked != OVERLOAD_COMPLETE || is_idle(n, o, proto)))
+		if (n_left < o->n_ports / 4 && (o->n_looked != OVERLOAD_COMPLETE || is_idle(n, o)))
 			unmake(n, o, hash);
 	}
 }
@@ -425,9 +405,8 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
 {
 	struct nat_overloads *os = n->overloads;
-	enum port_proto proto;
 
-	if (!port_proto_of(reply->proto, &proto))
+	if (port_proto_of(reply->proto) == PORT_PROTO_NONE)
 		return;
 	uint64_t hash = hash_of(n, reply, address);
 	uint32_t n_left = --*counter_of(os, hash);
@@ -452,12 +431,12 @@ void nat_overload_unmark(struct overload *o, uint32_t port)
 		port_span_give(&b, port);
 }
 
-static bool is_near(const struct nat_port_request *request)
+static bool is_near(const struct port_request *request)
 {
 	return request->near != NULL && request->near->n_ports != 0;
 }
 
-uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct nat_port_request *request)
+uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct port_request *request)
 {
 	struct port_span b = span_of(o);
 

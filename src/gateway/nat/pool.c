@@ -83,26 +83,14 @@ void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_
 	packet_set_drop(p, DROP_NAT_EXHAUSTED);
 }
 
-/* Ports of the set in use on one address. */
-static uint64_t n_used(const struct nat *n, const struct nat_address *a, enum port_proto proto,
-		       const struct port_set *set)
+static void add_use(const struct nat *n, uint32_t address, const struct port_set *ports, struct nat_pool_info *out)
 {
-	if (a->map[proto] == NAT_NONE)
-		return 0;
-	const struct portmap *m = pool_at(&n->addresses.maps, a->map[proto]);
-	uint32_t n_ours = a->row == PORT_BLOCK_NONE ? set->n_ports : portmap_count_own(m, set);
-	return n_ours - portmap_count(m, set);
-}
-
-static void add_use(const struct nat *n, const struct nat_address *a, const struct port_set *ports,
-		    struct nat_pool_info *out)
-{
-	out->n_used_tcp += n_used(n, a, PORT_PROTO_TCP, ports);
-	out->n_used_udp += n_used(n, a, PORT_PROTO_UDP, ports);
-	out->n_used_icmp += n_used(n, a, PORT_PROTO_ICMP, &n->identifiers);
+	out->n_used_tcp += ports_n_used(n->ports, address, PORT_PROTO_TCP, ports);
+	out->n_used_udp += ports_n_used(n->ports, address, PORT_PROTO_UDP, ports);
+	out->n_used_icmp += ports_n_used(n->ports, address, PORT_PROTO_ICMP, &n->identifiers);
 	for (int p = PORT_PROTO_SCTP; p < PORT_PROTO_CALL; p++)
-		out->n_used_other += n_used(n, a, (enum port_proto)p, ports);
-	out->n_used_other += n_used(n, a, PORT_PROTO_CALL, &n->identifiers);
+		out->n_used_other += ports_n_used(n->ports, address, (enum port_proto)p, ports);
+	out->n_used_other += ports_n_used(n->ports, address, PORT_PROTO_CALL, &n->identifiers);
 }
 
 _Static_assert(IP_ADDRESSES_MAX <= 32, "a bit an address");
@@ -119,7 +107,7 @@ static uint32_t interface_has(const struct ip_interface_config *c, uint32_t addr
 /* The pools by number, then the interfaces that masquerade. */
 bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *out)
 {
-	const struct nat_addresses *as = &n->addresses;
+	uint32_t address;
 
 	for (; *cursor < NAT_POOLS_MAX; ++*cursor) {
 		const struct nat_pool_config *c = &n->cfg.pool[*cursor];
@@ -134,9 +122,9 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 			.n_refused = n->pool_refusals[*cursor].count,
 			.n_reused = n->pool_refusals[*cursor].n_reused,
 		};
-		for (uint32_t i = 0; i < as->pool.n_fresh; i++)
-			if (nat_pool_has(c, nat_address_at(n, i)->addr))
-				add_use(n, nat_address_at(n, i), &pool->ports, out);
+		for (uint32_t i = 0; ports_next(n->ports, &i, &address);)
+			if (nat_pool_has(c, ports_addr(n->ports, address)->v4))
+				add_use(n, address, &pool->ports, out);
 		++*cursor;
 		return true;
 	}
@@ -150,15 +138,15 @@ bool nat_pool_next(const struct nat *n, uint32_t *cursor, struct nat_pool_info *
 			.n_refused = n->masquerade_refusals[ifindex].count,
 			.n_reused = n->masquerade_refusals[ifindex].n_reused,
 		};
-		for (uint32_t i = 0; i < as->pool.n_fresh; i++) {
-			uint32_t which = interface_has(c, nat_address_at(n, i)->addr);
+		for (uint32_t i = 0; ports_next(n->ports, &i, &address);) {
+			uint32_t which = interface_has(c, ports_addr(n->ports, address)->v4);
 
 			if (which == 0)
 				continue;
 			out->interface_addresses |= which;
 			out->n_addresses++;
 			out->n_ports += n->default_ports.n_ports;
-			add_use(n, nat_address_at(n, i), &n->default_ports, out);
+			add_use(n, address, &n->default_ports, out);
 		}
 		if (out->n_addresses == 0 && out->n_refused == 0)
 			continue;

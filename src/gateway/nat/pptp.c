@@ -116,31 +116,19 @@ static struct nat_call *find_outside(struct nat *n, const struct nat_call *like)
 /* A number that nobody has on the address: held from here on. 0: there is none. */
 static uint16_t take_number(struct nat *n, uint32_t address, uint16_t wanted)
 {
-	struct nat_port_request request = { .set = &n->identifiers };
-	const struct portmap *m = nat_address_map(n, address, PORT_PROTO_CALL);
-	uint32_t number = wanted;
+	struct port_request request = { .set = &n->identifiers, .port = wanted };
+	uint32_t number = ports_take(n->ports, address, PORT_PROTO_CALL, &request, NULL, NULL);
 
-	if (m == NULL)
-		return 0;
-	if (wanted != 0)
-		nat_block_want(n, address, PORT_PROTO_CALL, wanted);
-	if (wanted == 0 || !portmap_unused(m, wanted))
-		number = nat_pick_unused(n, address, PORT_PROTO_CALL, &request);
-	while (number != PORT_NONE && !nat_block_ready(n, address, IPPROTO_NR_GRE, number))
-		number = nat_pick_unused(n, address, PORT_PROTO_CALL, &request);
-	if (number == PORT_NONE)
-		return 0;
-	nat_address_hold(n, address, IPPROTO_NR_GRE, number);
-	return (uint16_t)number;
+	return number == PORT_NONE ? 0 : (uint16_t)number;
 }
 
 static struct nat_call *make_call(struct nat *n, const struct nat_call *like)
 {
 	if (*n_of_host(n, like) >= NAT_CALLS_PER_HOST)
 		return NULL;
-	uint32_t address = nat_address_get(n, like->outside_addr, like->outside_zone), i = pool_alloc(&n->calls.pool);
+	uint32_t address = nat_ports_address(n, like->outside_addr, like->outside_zone), i = pool_alloc(&n->calls.pool);
 
-	if (address == NAT_NONE || i == POOL_NONE)
+	if (address == PORTS_NONE || i == POOL_NONE)
 		goto free_call;
 	struct nat_call *c = call_at(n, i);
 
@@ -174,7 +162,7 @@ static void free_call(struct nat *n, struct nat_call *c)
 	while (*link != i)
 		link = &call_at(n, *link)->out_chain;
 	*link = c->out_chain;
-	nat_address_release(n, c->address, IPPROTO_NR_GRE, c->outside);
+	ports_give_back(n->ports, c->address, PORT_PROTO_CALL, c->outside);
 	--*n_of_host(n, c);
 	pool_free(&n->calls.pool, i);
 }

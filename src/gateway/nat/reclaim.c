@@ -189,7 +189,7 @@ static bool free_one_of_few(struct nat *n, uint32_t address, struct tuple reply,
 {
 	struct least least = { .index = CONN_NONE, .spare = CT_NEEDED };
 
-	reply.dst = nat_address_at(n, address)->addr;
+	reply.dst = ports_addr(n->ports, address)->v4;
 	for (uint32_t i = 0; i < set->n_ports; i++) {
 		nat_set_outside_port(&reply, port_set_at(set, i));
 		uint32_t ref = conntrack_find(n->ct, &reply);
@@ -207,7 +207,7 @@ static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, st
 {
 	struct least least = { .index = CONN_NONE, .spare = CT_NEEDED };
 
-	reply.dst = nat_address_at(n, address)->addr;
+	reply.dst = ports_addr(n->ports, address)->v4;
 	for (uint32_t i = 0; i < LOOKS; i++) {
 		uint32_t port = nat_overload_next_used(o, set);
 
@@ -229,10 +229,9 @@ static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, st
 bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w)
 {
 	const struct port_set *set = w->port.set;
-	enum port_proto proto;
 	bool done;
 
-	if (!port_proto_of(reply->proto, &proto) || (w->pool != NULL && w->pool->hold_down_s != 0))
+	if (port_proto_of(reply->proto) == PORT_PROTO_NONE || (w->pool != NULL && w->pool->hold_down_s != 0))
 		return false;
 	if (set->n_ports <= OVERLOAD_TINY) {
 		done = free_one_of_few(n, address, *reply, set);

@@ -140,24 +140,26 @@ static int origin_of(const struct nat *n, const struct nat_record_hold *h, enum 
 	return -EINVAL;
 }
 
-/* The port is one that may be held once more (shared: it may have holders already). The address's number. */
-static int find_port(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint32_t port, bool shared,
-		     uint32_t *address)
+/* Takes the port; of the address its number. */
+static int take_port(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint32_t port, uint32_t *address)
 {
-	enum port_proto proto;
-
-	*address = nat_address_get(n, addr, zone);
-	if (*address == NAT_NONE)
+	*address = nat_ports_address(n, addr, zone);
+	if (*address == PORTS_NONE)
 		return -ENOSPC;
-	if (!port_proto_of(ip_proto, &proto))
-		return 0;
-	const struct portmap *m = nat_address_map(n, *address, proto);
+	return ports_take_this(n->ports, *address, port_proto_of(ip_proto), port, NULL, NULL) ? 0 : -EADDRINUSE;
+}
+
+/* The same for a port that nobody has. */
+static int take_unused(struct nat *n, uint32_t addr, uint16_t zone, uint8_t ip_proto, uint32_t port, uint32_t *address)
+{
+	*address = nat_ports_address(n, addr, zone);
+	if (*address == PORTS_NONE)
+		return -ENOSPC;
+	const struct portmap *m = ports_map(n->ports, *address, port_proto_of(ip_proto));
 
 	if (m == NULL)
 		return -ENOSPC;
-	if (!(shared ? portmap_can_share(m, port) : portmap_unused(m, port)))
-		return -EADDRINUSE;
-	return nat_block_ready(n, *address, ip_proto, port) ? 0 : -EADDRINUSE;
+	return portmap_unused(m, port) ? take_port(n, addr, zone, ip_proto, port, address) : -EADDRINUSE;
 }
 
 static int import_port(struct nat *n, uint32_t index, enum nat_origin origin, uint32_t id)
@@ -174,10 +176,9 @@ static int import_port(struct nat *n, uint32_t index, enum nat_origin origin, ui
 	/* A mapping has its port to itself. */
 	if (nat_mapping_of_outside(n, &outside) != NAT_NONE)
 		return -EADDRINUSE;
-	int r = find_port(n, reply->dst, reply->zone, reply->proto, port, true, &address);
+	int r = take_port(n, reply->dst, reply->zone, reply->proto, port, &address);
 	if (r != 0)
 		return r;
-	nat_address_hold(n, address, reply->proto, port);
 	nat_overload_taken(n, reply, address, reply->proto == IPPROTO_NR_ICMP ? &n->identifiers : set);
 	return nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, origin, id, address)) ? 0 : -ENOSPC;
 }
@@ -198,7 +199,7 @@ static int make_mapping(struct nat *n, const struct nat_record_hold *h, uint8_t 
 		.pool = (uint8_t)pool,
 	};
 	uint32_t out_ifindex = 0;
-	int r = find_port(n, like.out_addr, 0, ip_proto, like.out_port, false, &like.address);
+	int r = take_unused(n, like.out_addr, 0, ip_proto, like.out_port, &like.address);
 
 	if (r != 0)
 		return r;
@@ -209,7 +210,7 @@ static int make_mapping(struct nat *n, const struct nat_record_hold *h, uint8_t 
 	if (n->workers.mapping == NULL || n->workers.mapping(n->workers.ctx, &inside, NAT_MAPPING_MADE))
 		*mapping = nat_mapping_make(n, &like);
 	if (*mapping == NAT_NONE)
-		nat_block_settle(n, like.address, ip_proto, like.out_port);
+		ports_give_back(n->ports, like.address, port_proto_of(ip_proto), like.out_port);
 	return *mapping == NAT_NONE ? -ENOSPC : 0;
 }
 
@@ -220,9 +221,9 @@ static int find_mapping(struct nat *n, const struct nat_record_hold *h, uint8_t 
 	struct tuple inside = {
 		.src = h->inside.v4, .sport = h->inside_port, .proto = ip_proto, .zone = h->inside_zone
 	};
-	enum port_proto proto;
 
-	if (h->inside.family != IP_FAMILY_V4 || h->outside.family != IP_FAMILY_V4 || !port_proto_of(ip_proto, &proto))
+	if (h->inside.family != IP_FAMILY_V4 || h->outside.family != IP_FAMILY_V4 ||
+	    port_proto_of(ip_proto) == PORT_PROTO_NONE)
 		return -EINVAL;
 	*mapping = nat_mapping_of_inside(n, &inside, pool);
 	if (*mapping == NAT_NONE)

@@ -46,14 +46,13 @@ void nat_request_clear(struct nat_source_request *w)
 	w->pool = NULL;
 	w->range = (struct nat_address_range){ 0 };
 	w->n_addresses = 0;
-	w->port = (struct nat_port_request){ 0 };
+	w->port = (struct port_request){ 0 };
 	w->paired = w->endpoint_independent = false;
 }
 
 void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig)
 {
 	const struct nat_pool_config *cfg = &n->cfg.pool[pool];
-	enum port_proto proto;
 
 	w->origin = NAT_ORIGIN_POOL;
 	w->id = pool;
@@ -62,9 +61,11 @@ void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_
 	w->port.set = &n->pool[pool].ports;
 	w->paired = cfg->paired;
 	/* Without ports there is nothing to map independently of the destination. */
-	w->endpoint_independent = cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && port_proto_of(orig->proto, &proto);
+	w->endpoint_independent =
+		cfg->mapping == NAT_MAP_ENDPOINT_INDEPENDENT && port_proto_of(orig->proto) != PORT_PROTO_NONE;
 	w->port.port = cfg->preserve_port ? nat_inside_port(orig) : 0;
-	w->port.parity = cfg->preserve_parity != 0;
+	if (cfg->preserve_parity)
+		w->port.parity = nat_inside_port(orig) & 1 ? PORT_PARITY_ODD : PORT_PARITY_EVEN;
 }
 
 /* A system port goes first to a client that has one itself, another port to any other (RFC 4787 REQ-3a). */

@@ -33,7 +33,7 @@ static bool request_has(const struct nat_source *s, uint32_t addr)
 
 	/* Where the client's other connections of this config are. */
 	if (w->paired)
-		return addr == s->first;
+		return addr == s->first.v4;
 	return w->pool != NULL ? nat_pool_has(w->pool, addr) : (uint32_t)(addr - w->range.first) < w->n_addresses;
 }
 

@@ -371,7 +371,7 @@ static void test_taken_meanwhile(void **state)
 	at_once(&nb, &syn, 1, 0, &port);
 	struct make other = out_make(IPPROTO_NR_UDP, 1, 53);
 	assert_true(nat_send(&nb, &other).passed);
-	assert_int_equal(nat_address_at(nb.nat, 0)->n_holders, 1);
+	assert_int_equal(ports_n_holders(nb.nat->ports), 1);
 	nat_fixture_stop(&nb);
 }
 

@@ -77,11 +77,9 @@ void nat_unsolicited_destroy(struct nat_unsolicited *u)
 /* By us or by another worker: the SYN is at the one that has its port, the connection from inside maybe at another. */
 static bool is_translated_to(const struct nat *n, uint32_t addr, uint16_t zone)
 {
-	uint32_t row = n->workers.blocks == NULL ? PORT_BLOCK_NONE : port_blocks_find(n->workers.blocks, addr, zone);
+	struct ip_addr a = ip_addr_v4(addr);
 
-	if (row != PORT_BLOCK_NONE)
-		return port_blocks_was_used(n->workers.blocks, row);
-	return nat_address_find(n, addr, zone) != NAT_NONE;
+	return ports_was_used(n->ports, &a, zone);
 }
 
 static bool is_for_translation(const struct nat_unsolicited *u, const struct packet *p, uint16_t zone)

@@ -6,7 +6,6 @@
 #ifndef YG_STACK_PORTS_PORT_PROTO_H
 #define YG_STACK_PORTS_PORT_PROTO_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "stack/wire/ipv4.h"
@@ -19,44 +18,29 @@ enum port_proto {
 	PORT_PROTO_DCCP,
 	PORT_PROTO_UDPLITE,
 	PORT_PROTO_CALL, /* PPTP's numbers of calls */
-	N_PORT_PROTOS
+	N_PORT_PROTOS,
+	PORT_PROTO_NONE = N_PORT_PROTOS /* without ports */
 };
 
-/* False for all others, and for GRE: of its connections none holds a call. */
-static inline bool port_proto_of(uint8_t ip_proto, enum port_proto *out)
+/* PORT_PROTO_NONE of all others, and of GRE: of its connections none holds a call. */
+static inline enum port_proto port_proto_of(uint8_t ip_proto)
 {
 	switch (ip_proto) {
 	case IPPROTO_NR_TCP:
-		*out = PORT_PROTO_TCP;
-		return true;
+		return PORT_PROTO_TCP;
 	case IPPROTO_NR_UDP:
-		*out = PORT_PROTO_UDP;
-		return true;
+		return PORT_PROTO_UDP;
 	case IPPROTO_NR_ICMP:
-		*out = PORT_PROTO_ICMP;
-		return true;
+		return PORT_PROTO_ICMP;
 	case IPPROTO_NR_SCTP:
-		*out = PORT_PROTO_SCTP;
-		return true;
+		return PORT_PROTO_SCTP;
 	case IPPROTO_NR_DCCP:
-		*out = PORT_PROTO_DCCP;
-		return true;
+		return PORT_PROTO_DCCP;
 	case IPPROTO_NR_UDPLITE:
-		*out = PORT_PROTO_UDPLITE;
-		return true;
+		return PORT_PROTO_UDPLITE;
 	default:
-		*out = N_PORT_PROTOS;
-		return false;
+		return PORT_PROTO_NONE;
 	}
-}
-
-/* The map of a port that is held: also of a call, which is never 0. */
-static inline bool port_proto_of_held(uint8_t ip_proto, uint32_t port, enum port_proto *out)
-{
-	if (port_proto_of(ip_proto, out))
-		return true;
-	*out = PORT_PROTO_CALL;
-	return ip_proto == IPPROTO_NR_GRE && port != 0;
 }
 
 #endif

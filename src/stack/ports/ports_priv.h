@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of struct ports share.
+ */
+#ifndef YG_STACK_PORTS_PORTS_PRIV_H
+#define YG_STACK_PORTS_PORTS_PRIV_H
+
+#include "base/pool.h"
+#include "base/util.h"
+#include "stack/ports/port_lease.h"
+#include "stack/ports/ports.h"
+
+struct ports_address {
+	uint64_t key; /* of addr and zone */
+	struct ip_addr addr;
+	uint16_t zone;
+	uint32_t row; /* of its blocks, PORT_BLOCK_NONE: its ports are all ours */
+	uint32_t chain;
+	uint32_t n_holders;
+	uint32_t map[N_PORT_PROTOS]; /* of maps, PORTS_NONE while not needed */
+};
+
+struct ports {
+	struct rng *rng;
+	struct pool pool; /* of addresses */
+	struct pool maps;
+	uint32_t *bucket;
+	uint32_t n_buckets;
+	uint32_t n_pins;
+	uint32_t n_gone;            /* addresses that have made room for others */
+	struct port_blocks *blocks; /* NULL: one worker */
+	uint32_t worker;
+	ports_zone_fn *zone;
+	const void *zone_ctx;
+};
+
+static inline struct ports_address *ports_at(const struct ports *p, uint32_t address)
+{
+	return pool_at(&p->pool, address);
+}
+
+/* What an address is found by. Of IPv4 it says all, of IPv6 as much as a hash does. */
+uint64_t ports_key_v6(const struct ip_addr *addr, uint16_t zone);
+static inline uint64_t ports_key(const struct ip_addr *addr, uint16_t zone)
+{
+	if (YG_UNLIKELY(addr->family == IP_FAMILY_V6))
+		return ports_key_v6(addr, zone);
+	return (uint64_t)zone << 32 | addr->v4;
+}
+
+/* The addresses are our own: nobody outside can choose them to meet in one bucket. */
+static inline uint32_t *ports_bucket(const struct ports *p, uint64_t key)
+{
+	return &p->bucket[(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) * p->n_buckets >> 32];
+}
+
+/* The zone in which its ports are counted. */
+YG_SELDOM uint16_t ports_zone_of_other(const struct ports *p, const struct ip_addr *addr, uint16_t zone);
+static inline uint16_t ports_zone_of(const struct ports *p, const struct ip_addr *addr, uint16_t zone)
+{
+	return YG_LIKELY(zone == 0) ? 0 : ports_zone_of_other(p, addr, zone);
+}
+
+/* ports_find, in the place of its call. */
+static inline uint32_t ports_look(const struct ports *p, const struct ip_addr *addr, uint16_t zone)
+{
+	uint64_t key = ports_key(addr, ports_zone_of(p, addr, zone));
+
+	for (uint32_t i = *ports_bucket(p, key); i != PORTS_NONE; i = ports_at(p, i)->chain)
+		if (ports_at(p, i)->key == key &&
+		    (addr->family != IP_FAMILY_V6 || ip_addr_equal(&ports_at(p, i)->addr, addr)))
+			return i;
+	return PORTS_NONE;
+}
+
+struct portmap *ports_map_make(struct ports *p, struct ports_address *a, enum port_proto proto);
+
+static inline struct portmap *ports_map_of(struct ports *p, uint32_t address, enum port_proto proto)
+{
+	struct ports_address *a = ports_at(p, address);
+
+	if (YG_UNLIKELY(a->map[proto] == PORTS_NONE))
+		return ports_map_make(p, a, proto);
+	return pool_at(&p->maps, a->map[proto]);
+}
+
+static inline struct port_lease ports_lease(const struct ports *p, const struct ports_address *a, enum port_proto proto,
+					    struct portmap *m)
+{
+	return (struct port_lease){ p->blocks, m, a->row, p->worker, proto };
+}
+
+#endif

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Ports of addresses by themselves: taken, given back, whose they are.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "stack/ports/port_blocks.h"
+#include "stack/ports/ports.h"
+
+#define ADDR IP4(203, 0, 113, 16)
+#define N_WORKERS 2u
+
+static struct rng rng;
+static struct port_set all;
+
+static struct ports *start(uint32_t n_addresses)
+{
+	static const uint8_t seed[RNG_SEED_BYTES] = { 7 };
+	struct ports *p;
+
+	rng_init(&rng, seed);
+	all = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
+	p = ports_create(n_addresses, &rng);
+	assert_non_null(p);
+	return p;
+}
+
+static uint32_t address_of(struct ports *p, uint32_t addr, uint16_t zone)
+{
+	struct ip_addr a = ip_addr_v4(addr);
+
+	return ports_address(p, &a, zone);
+}
+
+static uint32_t take(struct ports *p, uint32_t address, const struct port_set *set)
+{
+	struct port_request request = { .set = set };
+
+	return ports_take(p, address, PORT_PROTO_UDP, &request, NULL, NULL);
+}
+
+/* Would catch: a port given out twice or never, one outside the set, one that does not come back; protocols that take
+ * from each other. */
+static void test_all_once(void **state)
+{
+	struct ports *p = start(1);
+	uint32_t a = address_of(p, ADDR, 0);
+	static bool given[65536];
+
+	(void)state;
+	memset(given, 0, sizeof(given));
+	for (uint32_t i = 0; i < all.n_ports; i++) {
+		uint32_t port = take(p, a, &all);
+
+		assert_in_range(port, 1024, 65535);
+		assert_false(given[port]);
+		given[port] = true;
+		assert_int_equal(ports_n_used(p, a, PORT_PROTO_UDP, &all), i + 1);
+	}
+	assert_int_equal(take(p, a, &all), PORT_NONE);
+	assert_int_equal(ports_n_holders(p), all.n_ports);
+	assert_int_equal(ports_n_used(p, a, PORT_PROTO_TCP, &all), 0);
+	assert_true(ports_take_this(p, a, PORT_PROTO_TCP, 5000, NULL, NULL));
+	ports_give_back(p, a, PORT_PROTO_TCP, 5000);
+	ports_give_back(p, a, PORT_PROTO_UDP, 40000);
+	assert_int_equal(take(p, a, &all), 40000);
+	ports_destroy(p);
+}
+
+/* Agrees to one port only, and counts. */
+struct only {
+	uint32_t port;
+	uint32_t n_asked;
+};
+
+static bool claim_only(void *ctx, uint32_t port)
+{
+	struct only *o = ctx;
+
+	o->n_asked++;
+	return port == o->port;
+}
+
+/* Would catch: a wanted port that is not given although it is free, that is shared without anybody to tell its holders
+ * apart, or one outside the set; a refused claim that keeps the port. */
+static void test_wanted(void **state)
+{
+	struct ports *p = start(1);
+	uint32_t a = address_of(p, ADDR, 0);
+	struct port_request request = { .set = &all, .port = 5060 };
+	struct only only = { .port = 5060 };
+
+	(void)state;
+	assert_int_equal(ports_take(p, a, PORT_PROTO_UDP, &request, NULL, NULL), 5060);
+	uint32_t other = ports_take(p, a, PORT_PROTO_UDP, &request, NULL, NULL);
+	assert_int_not_equal(other, 5060);
+	assert_int_not_equal(other, PORT_NONE);
+	/* Once more, for somebody whose peer is another. */
+	assert_int_equal(ports_take(p, a, PORT_PROTO_UDP, &request, claim_only, &only), 5060);
+	assert_int_equal(only.n_asked, 1);
+	assert_int_equal(ports_n_holders(p), 3);
+	assert_int_equal(ports_n_used(p, a, PORT_PROTO_UDP, &all), 2);
+	ports_give_back(p, a, PORT_PROTO_UDP, 5060);
+	assert_int_equal(ports_n_used(p, a, PORT_PROTO_UDP, &all), 2);
+	ports_give_back(p, a, PORT_PROTO_UDP, 5060);
+	assert_int_equal(ports_n_used(p, a, PORT_PROTO_UDP, &all), 1);
+
+	request.port = 80;
+	assert_in_range(ports_take(p, a, PORT_PROTO_UDP, &request, NULL, NULL), 1024, 65535);
+	/* Nothing that is agreed to. */
+	only = (struct only){ .port = 80 };
+	assert_int_equal(ports_take(p, a, PORT_PROTO_UDP, &request, claim_only, &only), PORT_NONE);
+	assert_in_range(only.n_asked, 2, 64);
+	assert_int_equal(ports_n_holders(p), 2);
+	ports_destroy(p);
+}
+
+/* Would catch: parity or near ports that are not preferred while there are some, or that are insisted on. */
+static void test_parity_and_near(void **state)
+{
+	struct ports *p = start(1);
+	uint32_t a = address_of(p, ADDR, 0);
+	struct port_set few = port_set_of((struct port_range){ 2000, 2031 }, NULL, 0);
+	struct port_set near = port_set_within(&few, 2000, 2015);
+	struct port_request even = { .set = &all, .parity = PORT_PARITY_EVEN };
+	struct port_request odd = { .set = &all, .parity = PORT_PARITY_ODD };
+	struct port_request close = { .set = &few, .near = &near };
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++) {
+		assert_int_equal(ports_take(p, a, PORT_PROTO_TCP, &even, NULL, NULL) & 1, 0);
+		assert_int_equal(ports_take(p, a, PORT_PROTO_TCP, &odd, NULL, NULL) & 1, 1);
+	}
+	for (uint32_t i = 0; i < 32; i++) {
+		uint32_t port = ports_take(p, a, PORT_PROTO_UDP, &close, NULL, NULL);
+
+		assert_in_range(port, i < 16 ? 2000 : 2016, i < 16 ? 2015 : 2031);
+	}
+	assert_int_equal(ports_take(p, a, PORT_PROTO_UDP, &close, NULL, NULL), PORT_NONE);
+	/* The only one that is left has the other parity. */
+	even.set = odd.set = &few;
+	for (uint32_t port = 2000; port < 2031; port++)
+		assert_true(ports_take_this(p, a, PORT_PROTO_ICMP, port, NULL, NULL));
+	assert_int_equal(ports_take(p, a, PORT_PROTO_ICMP, &even, NULL, NULL), 2031);
+	ports_destroy(p);
+}
+
+/* Would catch: a port that is held down and yet given out, one that is held down while others have it, or stays so. */
+static void test_hold_down(void **state)
+{
+	struct ports *p = start(1);
+	uint32_t a = address_of(p, ADDR, 0);
+	struct port_set one = port_set_of((struct port_range){ 3000, 3000 }, NULL, 0);
+
+	(void)state;
+	assert_int_equal(take(p, a, &one), 3000);
+	assert_true(ports_take_this(p, a, PORT_PROTO_UDP, 3000, NULL, NULL));
+	assert_false(ports_hold_down(p, a, PORT_PROTO_UDP, 3000));
+	ports_give_back(p, a, PORT_PROTO_UDP, 3000);
+	assert_true(ports_hold_down(p, a, PORT_PROTO_UDP, 3000));
+	assert_false(ports_take_this(p, a, PORT_PROTO_UDP, 3000, NULL, NULL));
+	assert_int_equal(take(p, a, &one), PORT_NONE);
+	assert_int_equal(ports_n_holders(p), 1);
+	ports_hold_down_end(p, a, PORT_PROTO_UDP, 3000);
+	assert_int_equal(ports_n_holders(p), 0);
+	assert_int_equal(take(p, a, &one), 3000);
+	ports_destroy(p);
+}
+
+static uint16_t zone_0(const void *ctx, const struct ip_addr *addr, uint16_t zone)
+{
+	const uint32_t *same = ctx;
+
+	return addr->v4 == *same ? 0 : zone;
+}
+
+/* Would catch: families, addresses or zones that are taken for each other, or that are not the same where they are. */
+static void test_addresses(void **state)
+{
+	static const uint8_t bytes[16] = { 16, 113, 0, 203 }; /* its first four look like ADDR */
+	/* One key for both (ports_key_v6). */
+	static const uint64_t meets[2] = { UINT64_C(0x100cb007110), UINT64_C(0x5a0e930000000000) };
+	uint8_t other[16];
+	struct ip_addr v6 = ip_addr_v6(bytes), v6_other = ip_addr_v6(memcpy(other, meets, sizeof(other)));
+	struct ports *p = start(8);
+	uint32_t same = ADDR + 1, cursor = 0, address, n = 0;
+	uint32_t number[] = { address_of(p, ADDR, 0),        address_of(p, ADDR, 3),   address_of(p, ADDR + 1, 0),
+			      address_of(p, ADDR + 1, 3),    ports_address(p, &v6, 0), ports_address(p, &v6, 3),
+			      ports_address(p, &v6_other, 0) };
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(number); i++) {
+		assert_true(ports_take_this(p, number[i], PORT_PROTO_TCP, 443, NULL, NULL));
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(number[i], number[k]);
+	}
+	assert_int_equal(ports_find(p, &v6, 3), number[5]);
+	assert_true(ip_addr_equal(ports_addr(p, number[6]), &v6_other));
+	assert_int_equal(ports_zone(p, number[5]), 3);
+	while (ports_next(p, &cursor, &address))
+		n += ports_n_used(p, address, PORT_PROTO_TCP,
+				  &(struct port_set){ .n = 1, .n_ports = 1, .range = { { 443, 443 } } });
+	assert_int_equal(n, ARRAY_LEN(number));
+	ports_set_zone(p, zone_0, &same);
+	assert_int_equal(address_of(p, ADDR + 1, 3), number[2]);
+	assert_int_equal(address_of(p, ADDR, 3), number[1]);
+	ports_destroy(p);
+}
+
+/* Would catch: an address that loses its number while somebody has a port of it, or keeps it for ever. */
+static void test_room(void **state)
+{
+	struct ip_addr first = ip_addr_v4(ADDR), third = ip_addr_v4(ADDR + 2);
+	struct ports *p = start(2);
+	uint32_t a = address_of(p, ADDR, 0), b = address_of(p, ADDR + 1, 0);
+
+	(void)state;
+	assert_true(ports_take_this(p, a, PORT_PROTO_TCP, 443, NULL, NULL));
+	assert_true(ports_take_this(p, b, PORT_PROTO_NONE, 0, NULL, NULL));
+	assert_int_equal(ports_address(p, &third, 0), PORTS_NONE);
+	ports_give_back(p, b, PORT_PROTO_NONE, 0);
+	assert_int_equal(ports_address(p, &third, 0), b);
+	assert_int_equal(ports_find(p, &first, 0), a);
+	assert_true(ports_was_used(p, &third, 0));
+	assert_false(ports_was_used(p, &(struct ip_addr){ .family = IP_FAMILY_V4, .v4 = ADDR + 1 }, 0));
+	/* Nothing of what was there before. */
+	assert_int_equal(ports_n_used(p, b, PORT_PROTO_TCP, &all), 0);
+	ports_destroy(p);
+}
+
+/* Would catch: a port drawn ahead that is given out although somebody took it meanwhile, or on an address that lost its
+ * number to another; a draw that says which port it will be. */
+static void test_drawn(void **state)
+{
+	struct ip_addr addr = ip_addr_v4(ADDR), other = ip_addr_v4(ADDR + 1);
+	struct ports *p = start(1);
+	struct port_set few = port_set_of((struct port_range){ 4000, 4003 }, NULL, 0);
+	struct port_request request = { .set = &few };
+	struct port_draw draw[5], stale;
+	uint32_t seen = 0, a = ports_address(p, &addr, 0);
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(draw); i++)
+		assert_true(ports_draw(p, &addr, 0, PORT_PROTO_TCP, &request, &rng, &draw[i]));
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t port = ports_take_drawn(p, &addr, 0, &request, &draw[i]);
+
+		assert_in_range(port, 4000, 4003);
+		assert_int_equal(draw[i].address, a);
+		seen |= 1u << (port - 4000);
+	}
+	assert_int_equal(seen, 0xf);
+	assert_int_equal(ports_take_drawn(p, &addr, 0, &request, &draw[4]), PORT_NONE);
+	/* Somebody with another peer can have a port that is wanted. */
+	request.port = 4002;
+	assert_true(ports_draw(p, &addr, 0, PORT_PROTO_TCP, &request, &rng, &draw[4]));
+	assert_int_equal(ports_take_drawn(p, &addr, 0, &request, &draw[4]), 4002);
+	ports_give_back(p, a, PORT_PROTO_TCP, 4002);
+	request.parity = PORT_PARITY_ODD;
+	assert_false(ports_draw(p, &addr, 0, PORT_PROTO_TCP, &request, &rng, &draw[4]));
+
+	request = (struct port_request){ .set = &few };
+	for (uint32_t port = 4000; port < 4004; port++)
+		ports_give_back(p, a, PORT_PROTO_TCP, port);
+	assert_true(ports_draw(p, &addr, 0, PORT_PROTO_TCP, &request, &rng, &stale));
+	assert_int_equal(ports_address(p, &other, 0), a);
+	uint32_t port = ports_take_drawn(p, &addr, 0, &request, &stale);
+	assert_true(ip_addr_equal(ports_addr(p, stale.address), &addr));
+	assert_int_equal(ports_n_used(p, stale.address, PORT_PROTO_TCP, &few), 1);
+	ports_give_back(p, stale.address, PORT_PROTO_TCP, port);
+	ports_destroy(p);
+}
+
+struct group {
+	struct port_blocks *blocks;
+	struct ports *p[N_WORKERS];
+	uint32_t a[N_WORKERS];
+};
+
+static struct group group_start(void)
+{
+	struct group g = { .blocks = port_blocks_create(N_WORKERS, 4) };
+
+	assert_non_null(g.blocks);
+	assert_true(port_blocks_add(g.blocks, ADDR, 0));
+	for (uint32_t w = 0; w < N_WORKERS; w++) {
+		g.p[w] = start(4);
+		ports_share(g.p[w], g.blocks, w);
+		g.a[w] = address_of(g.p[w], ADDR, 0);
+		assert_false(ports_are_mine(g.p[w], g.a[w]));
+	}
+	return g;
+}
+
+static void group_stop(struct group *g)
+{
+	for (uint32_t w = 0; w < N_WORKERS; w++)
+		ports_destroy(g->p[w]);
+	port_blocks_destroy(g->blocks);
+}
+
+/* The worker whose the port is; more than one fail. */
+static uint32_t owner_of(struct group *g, uint32_t port)
+{
+	uint32_t owner = N_WORKERS;
+
+	for (uint32_t w = 0; w < N_WORKERS; w++) {
+		if (!ports_is_mine(g->p[w], g->a[w], PORT_PROTO_UDP, port))
+			continue;
+		assert_int_equal(owner, N_WORKERS);
+		owner = w;
+	}
+	return owner;
+}
+
+/* Would catch: two workers with the same port, a port that neither can have, a worker that gives up before all are
+ * used, blocks that never move again. */
+static void test_workers(void **state)
+{
+	struct group g = group_start();
+	static uint8_t holder[65536];
+
+	(void)state;
+	memset(holder, 0, sizeof(holder));
+	for (uint32_t port = 1024; port < 65536; port++)
+		assert_in_range(owner_of(&g, port), 0, N_WORKERS - 1);
+	assert_int_equal(ports_n_mine(g.p[0], g.a[0], PORT_PROTO_UDP, &all) +
+				 ports_n_mine(g.p[1], g.a[1], PORT_PROTO_UDP, &all),
+			 all.n_ports);
+	/* Half of them by turns, then all the others by one. */
+	for (uint32_t i = 0; i < all.n_ports; i++) {
+		uint32_t w = i < all.n_ports / 2 ? i % N_WORKERS : 0, port = take(g.p[w], g.a[w], &all);
+
+		if (port == PORT_NONE) {
+			w = 1;
+			port = take(g.p[w], g.a[w], &all);
+		}
+		assert_in_range(port, 1024, 65535);
+		assert_int_equal(holder[port], 0);
+		assert_int_equal(owner_of(&g, port), w);
+		holder[port] = (uint8_t)(w + 1);
+	}
+	for (uint32_t w = 0; w < N_WORKERS; w++)
+		assert_int_equal(take(g.p[w], g.a[w], &all), PORT_NONE);
+	/* What one gives back the other can have, down to the last. */
+	for (uint32_t port = 1024; port < 65536; port++)
+		if (holder[port] == 1)
+			ports_give_back(g.p[0], g.a[0], PORT_PROTO_UDP, port);
+	for (uint32_t port = 1024; port < 65536; port++)
+		if (holder[port] == 1)
+			assert_int_not_equal(take(g.p[1], g.a[1], &all), PORT_NONE);
+	assert_int_equal(take(g.p[1], g.a[1], &all), PORT_NONE);
+	assert_int_equal(ports_n_holders(g.p[1]), all.n_ports);
+	assert_int_equal(take(g.p[0], g.a[0], &all), PORT_NONE);
+	group_stop(&g);
+}
+
+/* Would catch: a wanted port that stays with a worker who has no use for its block; one taken away from a worker who
+ * has; a pin that pins nothing, or for ever. */
+static void test_workers_wanted(void **state)
+{
+	struct group g = group_start();
+	struct ip_addr addr = ip_addr_v4(ADDR);
+	uint32_t w = owner_of(&g, 6000), other = 1 - w;
+	struct port_request request = { .set = &all, .port = 6000 };
+
+	(void)state;
+	assert_false(ports_take_this(g.p[other], g.a[other], PORT_PROTO_UDP, 6000, NULL, NULL));
+	assert_int_equal(ports_take(g.p[other], g.a[other], PORT_PROTO_UDP, &request, NULL, NULL), 6000);
+	assert_int_equal(ports_n_holders(g.p[other]), 1);
+	/* Who had its block finds out when he wants it. */
+	uint32_t port = ports_take(g.p[w], g.a[w], PORT_PROTO_UDP, &request, NULL, NULL);
+	assert_int_not_equal(port, 6000);
+	assert_int_not_equal(port, PORT_NONE);
+	ports_give_back(g.p[other], g.a[other], PORT_PROTO_UDP, 6000);
+
+	assert_true(ports_pin(g.p[other], &addr, 0, PORT_PROTO_UDP, 6001));
+	assert_int_equal(ports_n_pins(g.p[other]), 1);
+	assert_int_equal(ports_n_holders(g.p[other]), 1);
+	assert_false(ports_pin(g.p[w], &addr, 0, PORT_PROTO_UDP, 6001));
+	request.port = 6002;
+	uint32_t not = ports_take(g.p[w], g.a[w], PORT_PROTO_UDP, &request, NULL, NULL);
+	assert_int_not_equal(not, 6002);
+	ports_unpin(g.p[other], &addr, 0, PORT_PROTO_UDP, 6001);
+	assert_int_equal(ports_n_holders(g.p[other]), 0);
+	assert_int_equal(ports_take(g.p[w], g.a[w], PORT_PROTO_UDP, &request, NULL, NULL), 6002);
+	group_stop(&g);
+}
+
+/* Would catch: a far port of one's own before a near one of another worker's block, or a near block that is not asked
+ * for; a port to be shared that is another worker's. */
+static void test_workers_near(void **state)
+{
+	struct group g = group_start();
+	uint32_t w = owner_of(&g, 8000), other = 1 - w;
+	struct port_set near = port_set_of((struct port_range){ 8000, 8007 }, NULL, 0);
+	struct port_request request = { .set = &all, .near = &near };
+
+	(void)state;
+	for (uint32_t i = 0; i < near.n_ports; i++)
+		assert_in_range(ports_take(g.p[other], g.a[other], PORT_PROTO_UDP, &request, NULL, NULL), 8000, 8007);
+	uint32_t far = ports_take(g.p[other], g.a[other], PORT_PROTO_UDP, &request, NULL, NULL);
+	assert_int_not_equal(far, PORT_NONE);
+	assert_false(port_set_has(&near, far));
+	/* What went is found out when it is wanted. */
+	uint32_t gone = ports_any_of_mine(g.p[w], g.a[w], PORT_PROTO_UDP, &near);
+	assert_false(gone != PORT_NONE && ports_take_this(g.p[w], g.a[w], PORT_PROTO_UDP, gone, NULL, NULL));
+	assert_int_equal(ports_any_of_mine(g.p[w], g.a[w], PORT_PROTO_UDP, &near), PORT_NONE);
+	for (uint32_t i = 0; i < 1000; i++) {
+		uint32_t port = ports_any_of_mine(g.p[w], g.a[w], PORT_PROTO_UDP, &all);
+
+		if (ports_take_this(g.p[w], g.a[w], PORT_PROTO_UDP, port, NULL, NULL))
+			assert_int_equal(port_blocks_owner(g.blocks, 0, PORT_PROTO_UDP, port / PORT_BLOCK_PORTS), w);
+	}
+	assert_in_range(ports_n_used(g.p[w], g.a[w], PORT_PROTO_UDP, &all), 900, 1000);
+	group_stop(&g);
+}
+
+/* Would catch: a claim that does not agree and leaves a block marked as used; an address without blocks that is shared
+ * all the same, or of IPv6. */
+static void test_workers_else(void **state)
+{
+	static const uint8_t bytes[16] = { 0x20, 0x01 };
+	struct group g = group_start();
+	struct ip_addr v6 = ip_addr_v6(bytes);
+	struct port_request request = { .set = &all };
+	struct only none = { .port = 0 };
+	uint32_t own = address_of(g.p[0], ADDR + 1, 0);
+
+	(void)state;
+	assert_int_equal(ports_take(g.p[0], g.a[0], PORT_PROTO_UDP, &request, claim_only, &none), PORT_NONE);
+	assert_true(none.n_asked > 0);
+	for (uint32_t block = 16; block < PORT_BLOCKS_PER_MAP; block++)
+		assert_true(port_blocks_is_idle_of(g.blocks, 0, PORT_PROTO_UDP, block,
+						   port_blocks_owner(g.blocks, 0, PORT_PROTO_UDP, block)));
+	assert_true(ports_are_mine(g.p[0], own));
+	assert_true(ports_is_mine(g.p[0], own, PORT_PROTO_UDP, 7000));
+	assert_int_equal(ports_address(g.p[0], &v6, 0), PORTS_NONE);
+	group_stop(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_once),        cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_parity_and_near), cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_addresses),       cmocka_unit_test(test_room),
+		cmocka_unit_test(test_drawn),           cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_workers_wanted),  cmocka_unit_test(test_workers_near),
+		cmocka_unit_test(test_workers_else),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
