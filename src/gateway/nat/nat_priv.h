@@ -324,8 +324,9 @@ bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple
 struct overload {
 	uint32_t address, remote;
 	uint16_t remote_port;
-	uint8_t proto, class;
-	uint32_t id, chain; /* chain: id + 1 */
+	uint8_t proto;
+	uint8_t class : 4, by_blocks : 1; /* by_blocks: its ports are several workers' */
+	uint32_t id, chain;               /* chain: id + 1 */
 	uint32_t set_id, n_ports;
 	uint32_t first;    /* port of the first bit */
 	uint32_t n_looked; /* so many, in their order, have been looked up; OVERLOAD_COMPLETE: all */

@@ -174,7 +174,7 @@ static const struct portmap *map_of(const struct nat *n, const struct overload *
 /* Blocks that came and went since it was used last. Towards this destination nothing is taken in a block that came. */
 static void bring_up_to_date(const struct nat *n, struct overload *o)
 {
-	if (ports_are_mine(n->ports, o->address))
+	if (!o->by_blocks)
 		return;
 	const struct portmap *m = map_of(n, o);
 
@@ -204,7 +204,7 @@ static void look_on(struct nat *n, struct overload *o, const struct port_set *se
 			       .zone = ports_zone(n->ports, o->address) };
 	struct port_span b = span_of(o);
 	uint32_t k = o->n_looked;
-	const struct portmap *own = ports_are_mine(n->ports, o->address) ? NULL : map_of(n, o);
+	const struct portmap *own = o->by_blocks ? map_of(n, o) : NULL;
 
 	for (; k < b.n && n_left > 0; k++) {
 		uint32_t port = port_in_order(o, b.n, k);
@@ -237,7 +237,7 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	struct overload *o = pool_at(&os->maps[class], place);
 
 	memset(o, 0, size_of(&classes[class]));
-	o->class = (uint8_t) class;
+	o->class = class & 0xf;
 	o->first = min_u32(first, 65536 - classes[class].n_words * 64);
 	o->address = address;
 	o->remote = reply->src;
@@ -250,7 +250,8 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	o->before.serial = ++n->reuse.next_serial;
 	o->finished.serial = ++n->reuse.next_serial;
 	o->id = class << CLASS_SHIFT | place;
-	if (!ports_are_mine(n->ports, address))
+	o->by_blocks = !ports_are_mine(n->ports, address);
+	if (o->by_blocks)
 		o->version = map_of(n, o)->version;
 	o->chain = *bucket;
 	*bucket = o->id + 1;
@@ -373,7 +374,7 @@ static bool is_idle(const struct nat *n, struct overload *o)
 
 	for (uint32_t g = 0; g < (b.n + 4095) / 4096; g++)
 		n_free += b.group[g];
-	if (!ports_are_mine(n->ports, o->address)) {
+	if (o->by_blocks) {
 		struct port_set all = { .n = 1, .range = { { (uint16_t)b.first, (uint16_t)(b.first + b.n - 1) } } };
 
 		n_all = portmap_count_own(map_of(n, o), &all);

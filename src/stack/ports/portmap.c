@@ -16,6 +16,9 @@
  * is unused again when the last is gone. Which destinations those are, the
  * connection table knows.
  *
+ * Who finds none unused in a range leaves that behind (full_first, n_full), so that the next
+ * need not count again, until one of them is given back.
+ *
  * What always holds: n_shared is the number of ports with sharers or at rest, so a map of which no port is shared, the
  * usual one, never reads that long array; word[w] is the number of bits in unused[w], group[g] the sum
  * of its words; port 0 is never unused; a port with sharers is not unused.
@@ -42,6 +45,8 @@ void port_bits_give(struct port_bits *b, uint32_t port)
 	b->unused[port >> 6] |= UINT64_C(1) << (port & 63);
 	b->word[port >> 6]++;
 	b->group[port >> 12]++;
+	if (port - b->full_first < b->n_full)
+		b->n_full = 0;
 }
 
 void port_span_take(const struct port_span *b, uint32_t port)
@@ -77,6 +82,7 @@ void portmap_init(struct portmap *m)
 	memset(m->bits.word, 64, sizeof(m->bits.word));
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
 		m->bits.group[g] = 4096;
+	m->bits.n_full = 0;
 	memset(m->sharers, 0, sizeof(m->sharers));
 	memset(m->unshareable, 0, sizeof(m->unshareable));
 	memset(m->changed, 0, sizeof(m->changed));
@@ -101,6 +107,7 @@ void portmap_add_block(struct portmap *m, uint32_t block)
 		both[i]->unused[block] = bits;
 		both[i]->word[block] = (uint8_t)n;
 		both[i]->group[block >> 6] += (uint16_t)n;
+		both[i]->n_full = 0;
 	}
 	m->changed[block] = ++m->version;
 }
@@ -323,10 +330,20 @@ uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, str
 	return pick(&all, s, rng);
 }
 
-uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number)
+uint32_t port_bits_pick_by(struct port_bits *b, const struct port_set *s, uint32_t number)
 {
 	struct port_span all = whole(b);
-	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX], total = count_ranges(&all, s, first, n);
+	uint32_t first[PORT_SET_MAX], n[PORT_SET_MAX];
 
-	return total == 0 ? PORT_NONE : select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
+	if (s->n == 1 && s->range[0].first - b->full_first < b->n_full && s->range[0].last - b->full_first < b->n_full)
+		return PORT_NONE;
+	uint32_t total = count_ranges(&all, s, first, n);
+
+	if (total != 0)
+		return select_in_ranges(&all, first, n, (uint32_t)((uint64_t)number * total >> 32));
+	if (s->n == 1) {
+		b->full_first = s->range[0].first;
+		b->n_full = s->n_ports;
+	}
+	return PORT_NONE;
 }

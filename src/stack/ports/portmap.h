@@ -19,6 +19,7 @@
 /* A set of ports that is picked from: what the map and a busy destination share. */
 struct port_bits {
 	uint16_t group[PORTMAP_GROUPS]; /* unused ports in 4096 */
+	uint32_t full_first, n_full;    /* none of these is unused, as somebody found out */
 	uint8_t word[PORTMAP_WORDS];    /* unused ports in 64 */
 	uint64_t unused[PORTMAP_WORDS];
 };
@@ -33,7 +34,7 @@ void port_bits_give(struct port_bits *b, uint32_t port);
 /* An unused port of the set, each equally likely; PORT_NONE when there is none. */
 uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng);
 /* The same with a random number of the caller's, of 32 bits: equally likely but for one part in 2^16. */
-uint32_t port_bits_pick_by(const struct port_bits *b, const struct port_set *s, uint32_t number);
+uint32_t port_bits_pick_by(struct port_bits *b, const struct port_set *s, uint32_t number);
 
 /* The same for a part of all ports, wherever it stands: words from a multiple of 64 on. More than 64 words only from
  * port 0 on, and a group for each 64. */
