@@ -10,6 +10,8 @@
  *                         prefixes spread over all of it, 64 a flush, on one processor
  *   routes-lost           a neighbour that is the best of 500,000 prefixes is lost:
  *                         until all of them have their second best
+ *   routes-lost-flows     the same with a million established flows by it: until 64 of them, drawn from all, have
+ *                         gone the second best way
  *   routes-flows-N        N workers, 8,192 established flows that no change concerns:
  *                         the share of their rate that is left at 20,000 changes a second; and, as `idle`, that beside
  *                         a thread that takes as much of a processor and changes nothing
@@ -378,6 +380,86 @@ static void connect_all(struct shop *s)
 	must(n >= N_CONNECTIONS * 99ull / 100, "the connections were not made");
 }
 
+static struct rib_route to_servers(uint32_t addr, uint32_t len, uint32_t instance, uint32_t gateway)
+{
+	return (struct rib_route){ .prefix = ip_prefix_v4(addr, len),
+				   .source = RIB_BGP,
+				   .distance = 20,
+				   .metric = instance,
+				   .instance = instance,
+				   .nexthop = { .kind = FIB_UNICAST, .gateway = ip_addr_v4(GATEWAY(gateway)) } };
+}
+
+/* Each connection is answered, and has its flow cache entry. */
+static void answer_all(struct shop *s)
+{
+	struct conntrack *ct = gateway_conntrack(workers_gateway(s->workers, 0));
+	uint8_t frame[FRAME_BYTES];
+
+	for (uint32_t k = 0; k < N_CONNECTIONS; k++) {
+		struct tuple t = connection(k);
+		uint32_t ref = conntrack_find(ct, &t);
+
+		if (ref == CONN_NONE)
+			continue;
+		udp_frame(frame, WAN, &conntrack_conn(ct, conn_index(ref))->half[CT_REPLY].tuple);
+		enter_one(s, 0, WAN, frame);
+		udp_frame(frame, LAN, &t);
+		enter_one(s, 0, LAN, frame);
+		shop_settle(s);
+	}
+}
+
+/* One packet each of so many flows, far from each other; then they are out. */
+static void send_some(struct shop *s, uint32_t round)
+{
+	uint8_t frame[FRAME_BYTES];
+
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		struct tuple t = connection((i * (N_CONNECTIONS / BATCH_MAX) + round * 7919) % N_CONNECTIONS);
+
+		udp_frame(frame, LAN, &t);
+		enter_one(s, 0, LAN, frame);
+	}
+}
+
+static void bench_lost_flows(void)
+{
+	struct shop *s = shop_open(1, N_CONNECTIONS + N_CONNECTIONS / 8);
+	struct rib *r = s->snapshot->core.rib;
+	struct rib_route route[] = { to_servers(SERVER, 24, 0, 0), to_servers(SERVER, 24, 1, 1),
+				     to_servers(SERVER, 32, 0, 1) };
+	const uint64_t *count = flowcache_counts(gateway_flowcache(workers_gateway(s->workers, 0)));
+	struct ip_addr lost = ip_addr_v4(GATEWAY(0));
+	double ms[ROUNDS];
+
+	for (size_t i = 0; i < ARRAY_LEN(route); i++)
+		must(rib_set(r, &route[i]) == 0, "no memory");
+	must(rib_flush(r) == 0, "no memory");
+	connect_all(s); /* some by the second neighbour, which is known then */
+	must(rib_unset(r, &route[2]) == 0 && rib_flush(r) == 0, "no memory");
+	answer_all(s);
+	for (uint32_t k = 0; k < ROUNDS; k++) {
+		uint64_t before = count[FLOWCACHE_TAKEN];
+
+		send_some(s, k);
+		uint64_t taken = count[FLOWCACHE_TAKEN], start = clock_ns();
+
+		must(taken - before == BATCH_MAX, "a flow has no flow cache entry");
+		must(rib_neighbour_changed(r, s->ifindex[WAN], &lost, false), "nothing was lost");
+		send_some(s, k);
+		ms[k] = (double)(clock_ns() - start) * 1e-6;
+		must(count[FLOWCACHE_TAKEN] == taken, "a flow went on by the neighbour that was lost");
+		must(rib_neighbour_changed(r, s->ifindex[WAN], &lost, true), "nothing came back");
+		/* All are held against the routes, and have their entries again. */
+		for (uint32_t i = 0; i < 2 * N_CONNECTIONS / 128; i++)
+			workers_expire(s->workers, 0, s->now += NS_PER_MS);
+		send_some(s, k + 1);
+	}
+	row("routes-lost-flows", 0, median(ms, ROUNDS), "ms", "at most", 1);
+	shop_close(s);
+}
+
 static void bench_reload(uint32_t n)
 {
 	struct shop *s = shop_open(n, N_CONNECTIONS + N_CONNECTIONS / 8);
@@ -413,6 +495,7 @@ int main(int argc, char **argv)
 	bench_lost(t, r, f);
 	rib_fib_release(r, 0);
 	rib_release(r);
+	bench_lost_flows();
 	for (uint32_t n = 1; n <= MAX_WORKERS; n *= 2)
 		bench_flows(t, n, duration);
 	for (uint32_t n = 1; n <= MAX_WORKERS; n *= 2)

@@ -536,7 +536,7 @@ add_route_rows()
 MEMORY_ROWS = [f"memory-{name}" for name in ("udp-1", "udp-1000", "udp-64000", "udp-1000000", "udp-10000000",
                                              "tcp-64000", "new-10000", "new-8000000", "flow-bytes")]
 WORKERS_ROWS = ["workers-disjoint", "workers-shared-half", "workers-fill-1", "workers-fill-2", "workers-fill-4"]
-ROUTES_ROWS = ["routes-changes", "routes-lost"] + [f"routes-{name}-{n}" for name in ("flows", "pause", "reload")
+ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes-{name}-{n}" for name in ("flows", "pause", "reload")
                                                    for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
 # What a row of bench/fib must reach: in its own unit.
