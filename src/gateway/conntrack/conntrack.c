@@ -502,14 +502,18 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 }
 
 /* A connection is routed by one table in each direction, wherever its packets come in. */
+uint16_t conntrack_table_zone(const struct conntrack *ct, uint32_t ref)
+{
+	uint32_t index = conn_index(ref);
+
+	return conn_dir(ref) == CT_ORIGINAL ? ct->side[index].notes.zone
+					    : ct_conn(ct, index)->half[CT_ORIGINAL].tuple.zone;
+}
+
 static void choose_table(const struct conntrack *ct, struct packet *p)
 {
-	if (p->conn_ref == CONN_NONE)
-		return;
-	uint32_t index = conn_index(p->conn_ref);
-
-	p->zone = conn_dir(p->conn_ref) == CT_ORIGINAL ? ct->side[index].notes.zone
-						       : ct_conn(ct, index)->half[CT_ORIGINAL].tuple.zone;
+	if (p->conn_ref != CONN_NONE)
+		p->zone = conntrack_table_zone(ct, p->conn_ref);
 }
 
 void conntrack_in(void *ctx, enum ip_hook hook, struct batch *b)

@@ -306,6 +306,8 @@ uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t);
 bool conntrack_answers_unknown(const struct conntrack *ct, const struct packet *p);
 /* The zone of an interface. */
 uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex);
+/* The zone by whose routing table packets of this reference go. */
+uint16_t conntrack_table_zone(const struct conntrack *ct, uint32_t ref);
 /* The zone of p's tuple: of its interface, of a packet of ours the one that it is routed in. */
 static inline uint16_t conntrack_zone_of(const struct conntrack *ct, const struct packet *p)
 {

@@ -19,6 +19,11 @@ void conntrack_flows(struct conntrack *ct, struct ct_flows *out)
 	*out = (struct ct_flows){ .key = ct->key, .table = &ct->table, .conn = ct->conn, .n_conns = ct->conns.cap };
 }
 
+void conntrack_moment(const struct conntrack *ct, struct ct_moment *m)
+{
+	ct_moment_now(ct, m);
+}
+
 void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m)
 {
 	if (YG_UNLIKELY(ct->n_dying > 0))

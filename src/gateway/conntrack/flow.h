@@ -123,6 +123,8 @@ struct ct_moment {
 	uint32_t expires_tick[N_CT_PLAIN_CLASSES];
 };
 
+/* The moment that it is. */
+void conntrack_moment(const struct conntrack *ct, struct ct_moment *m);
 /* Before the first packet of a batch is looked up. */
 void conntrack_batch_begin(struct conntrack *ct, struct ct_moment *m);
 

@@ -30,6 +30,8 @@
  * so that nothing fits it here. The answer takes it back, and both directions install
  * anew.
  *
+ * Flows of the host here have entries too (local.c), which no one-way flow has.
+ *
  * What always holds: an entry of the present generation belongs to a confirmed
  * connection that has been answered, unless it is such a one; its counter path is a present one; its
  * adjacency is marked as installed, or of another generation by now. `offloaded`
@@ -45,7 +47,7 @@
 #include "stack/wire/icmp.h"
 
 _Static_assert(IP_ADJACENCY_GENERATIONS == 1 << 7, "an entry's field");
-_Static_assert(IP_INTERFACES_MAX <= UINT8_MAX && IP_ADJACENCIES_MAX - 1 <= UINT16_MAX, "an entry's fields");
+_Static_assert(IP_INTERFACES_MAX <= FLOWCACHE_MADE_HERE && IP_ADJACENCIES_MAX <= UINT16_MAX, "an entry's fields");
 
 struct flowcache *flowcache_create(struct env *env, struct ip_stack *ip, struct conntrack *ct, struct nat *nat,
 				   struct rules *rules)
@@ -59,6 +61,7 @@ struct flowcache *flowcache_create(struct env *env, struct ip_stack *ip, struct 
 	s->ct = ct;
 	s->nat = nat;
 	s->adjacency = ip_adjacency(ip, 0);
+	s->to_us = (uint16_t)ip_n_adjacencies(ip);
 	s->rules = rules;
 	s->path = rules_counter_paths(rules);
 	s->generation = s->counter_paths_since = 1;
@@ -84,8 +87,10 @@ const uint64_t *flowcache_counts(const struct flowcache *s)
 	return s->count;
 }
 
-static bool is_plain(const struct packet *p)
+bool flowcache_is_plain(const struct packet *p)
 {
+	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip))
+		return false;
 	switch (p->l4.kind) {
 	case L4_TCP:
 		return (p->l4.flags & ~TCP_PSH) == TCP_ACK;
@@ -105,21 +110,25 @@ static bool is_plain(const struct packet *p)
 static bool is_one_way(const struct flowcache *s, const struct packet *p)
 {
 	return s->offload != NULL && p->ct_info == CT_INFO_NEW && conn_dir(p->conn_ref) == CT_ORIGINAL &&
-	       p->l4.kind == L4_UDP &&
+	       p->l4.kind == L4_UDP && p->forwarded &&
 	       s->flows.conn[conn_index(p->conn_ref)].half[CT_ORIGINAL].packets >= ONE_WAY_AFTER;
 }
 
-static bool can_install(const struct flowcache *s, const struct packet *p)
+/* It came round as often as a packet of the host to itself does, any other not at all. */
+static bool came_straight(const struct flowcache *s, const struct packet *p, uint32_t adjacency)
+{
+	return p->n_loops == (p->in_ifindex == 0 && adjacency == s->to_us);
+}
+
+static bool can_install(const struct flowcache *s, const struct packet *p, uint32_t adjacency)
 {
 	const uint16_t wanted = CT_CONFIRMED | CT_SEEN_REPLY;
 
 	/* First what keeps out the packets that begin flows. */
 	if (p->conn_ref == CONN_NONE || (p->ct_info != CT_INFO_ESTABLISHED && !is_one_way(s, p)))
 		return false;
-	if (p->path == RULES_COUNTER_PATH_NONE || p->conn_unconfirmed || p->in_ifindex == 0 || p->n_loops > 0 ||
-	    p->link_group)
-		return false;
-	if (p->ip.header_len != IPV4_HEADER_LEN || ipv4_is_fragment(&p->ip) || !is_plain(p))
+	if (p->path == RULES_COUNTER_PATH_NONE || p->conn_unconfirmed || p->link_group ||
+	    !came_straight(s, p, adjacency) || !flowcache_is_plain(p))
 		return false;
 	uint16_t status = s->flows.conn[conn_index(p->conn_ref)].status & (wanted | CT_DYING | CT_HELPED);
 
@@ -134,7 +143,9 @@ static YG_SELDOM void install(struct flowcache *s, const struct packet *p, uint3
 		.generation = s->generation,
 		.adjacency = (uint16_t)adjacency,
 		.path = p->path,
-		.in_ifindex = (uint8_t)(one_way ? 0 : p->in_ifindex),
+		.in_ifindex = one_way              ? 0
+			      : p->in_ifindex == 0 ? FLOWCACHE_MADE_HERE
+						   : (uint8_t)p->in_ifindex,
 		.adjacency_generation = s->adjacency[adjacency].generation & (IP_ADJACENCY_GENERATIONS - 1),
 	};
 	bool known = flowcache_valid(s, p->conn_ref);
@@ -153,7 +164,7 @@ static void install_from(void *ctx, const struct packet *p, uint32_t adjacency)
 {
 	struct flowcache *s = ctx;
 
-	if (s->mode != FLOWCACHE_OFF && can_install(s, p))
+	if (s->mode != FLOWCACHE_OFF && can_install(s, p, adjacency))
 		install(s, p, adjacency);
 }
 
@@ -216,6 +227,7 @@ static void adjacency_changed(void *ctx, uint32_t index, enum ip_adjacency_chang
 }
 
 const struct ip_flowcache_ops flowcache_ip_ops = { .input = flowcache_input,
+						   .output = flowcache_output,
 						   .install = install_from,
 						   .adjacency_changed = adjacency_changed };
 const struct ct_flowcache_ops flowcache_ct_ops = { .ended = ended, .alive = flowcache_alive };
@@ -225,7 +237,7 @@ bool flowcache_view(const struct flowcache *s, uint32_t conn, enum ct_dir dir, s
 	uint32_t ref = conn << 1 | dir;
 	const struct conn *c = &s->flows.conn[conn];
 
-	if (!flowcache_valid(s, ref))
+	if (!flowcache_forwards(s, ref))
 		return false;
 	*out = (struct flowcache_view){
 		.in = c->half[dir].tuple,

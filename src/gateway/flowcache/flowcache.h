@@ -9,7 +9,9 @@
  * then goes receive -> look-up -> window check -> rewrite -> send, in a batch
  * whose misses are all in flight at once. What is not plain (SYN, FIN, RST,
  * fragments, options, TTL 1, too large, out of window ...) falls out to the full
- * way, in order, and both ways give the same bytes, counters and states.
+ * way, in order, and both ways give the same bytes, counters and states. So does what
+ * ends at the host here, or begins there (local.c): it reaches its protocol without
+ * PREROUTING, route and INPUT, and its neighbour without route, OUTPUT and POSTROUTING.
  *
  * A flow cache entry is 8 bytes in its direction's line of the connection (struct
  * ct_flowcache). It holds the number of the generation under which it was installed:
@@ -67,7 +69,7 @@ enum flowcache_mode { FLOWCACHE_ON, FLOWCACHE_OFF };
 void flowcache_set_mode(struct flowcache *s, enum flowcache_mode mode);
 
 enum flowcache_count {
-	FLOWCACHE_SEEN,          /* frames that came in */
+	FLOWCACHE_SEEN,          /* frames that came in, and packets made here */
 	FLOWCACHE_TAKEN,         /* ... and went by a flow cache entry */
 	FLOWCACHE_INSTALLED,     /* directions */
 	FLOWCACHE_INVALIDATED,   /* times that all became void */
@@ -79,7 +81,7 @@ const uint64_t *flowcache_counts(const struct flowcache *s);
 /* --- for whoever forwards in our stead (daemon/fastpath) --- */
 
 /* A direction as it stands now. The packet's tuple is conntrack's tuple of this direction; what it becomes is the
- * inverse of the other direction's. False when there is no valid flow cache entry. */
+ * inverse of the other direction's. False when there is no valid flow cache entry, or it is of the host here. */
 struct flowcache_view {
 	struct tuple in, out; /* as it comes, as it leaves; zones as in conntrack */
 	uint32_t in_ifindex;

@@ -7,6 +7,7 @@
 
 #include "gateway/conntrack/flow.h"
 #include "gateway/flowcache/flowcache.h"
+#include "stack/wire/plain.h"
 
 struct flowcache {
 	struct env *env;
@@ -20,6 +21,7 @@ struct flowcache {
 	uint16_t generation;                     /* never 0 */
 	uint16_t counter_paths_since;            /* the generation in which the present counter paths began */
 	uint8_t mode;                            /* enum flowcache_mode */
+	uint16_t to_us;                          /* the adjacency that stands for us */
 	uint32_t one_way_ifindex;                /* while a one-way flow is offered: where it comes in */
 	const struct flowcache_offload *offload; /* NULL: nobody */
 	/* The packets of offloaded connections that came up and are not flushed yet. */
@@ -31,6 +33,11 @@ struct flowcache {
 	} came_up[BATCH_MAX];
 	uint64_t count[N_SHORTCUT_COUNTS];
 
+	/* local.c: conntrack's moment, of that time and generation */
+	struct ct_moment moment;
+	uint64_t moment_at;
+	uint16_t moment_generation;
+
 	/* sweep.c */
 	const _Atomic(uint64_t) *routes_version;
 	uint64_t routes_seen; /* flows have been, or are being, held against the routes of then */
@@ -40,6 +47,9 @@ struct flowcache {
 	uint32_t sweep_at; /* the connection that is next */
 	uint64_t next_slice_ns, next_sweep_ns;
 };
+
+/* In an entry, for the interface that a packet of the host's comes in by. 0 is a one-way flow's. */
+#define FLOWCACHE_MADE_HERE UINT8_MAX
 
 static inline struct ct_flowcache *flowcache_entry(const struct flowcache *s, uint32_t ref)
 {
@@ -57,6 +67,14 @@ static inline bool flowcache_valid(const struct flowcache *s, uint32_t ref)
 	const struct ct_flowcache *e = flowcache_entry(s, ref);
 
 	return flowcache_present(s, ref) && e->adjacency_generation == s->adjacency[e->adjacency].generation;
+}
+
+/* It is valid, and neither end of its direction is the host here. */
+static inline bool flowcache_forwards(const struct flowcache *s, uint32_t ref)
+{
+	const struct ct_flowcache *e = flowcache_entry(s, ref);
+
+	return flowcache_valid(s, ref) && e->adjacency != s->to_us && e->in_ifindex != FLOWCACHE_MADE_HERE;
 }
 
 /* Its counter path is a present one, also when it is invalid. */
@@ -86,6 +104,17 @@ static inline bool flowcache_has_lost(const struct flowcache *s)
 {
 	return s->lost != NULL && lost_hops_count(s->lost) != s->n_lost_seen;
 }
+
+/* flowcache.c: such that every later one of its flow is judged the same way. */
+bool flowcache_is_plain(const struct packet *p);
+
+/* local.c */
+/* Slot of ip: packets made here. */
+void flowcache_output(void *s, struct batch *b);
+/* A plain frame of ref's direction, which came in there and ends here by a valid entry. False: it is left. Else it is
+ * in to_us, for ip_local_cached. */
+bool flowcache_take_to_us(struct flowcache *s, uint32_t ifindex, struct packet *p, const struct plain *v, uint32_t ref,
+			  struct batch *to_us);
 
 /* offload.c */
 /* Takes it back from whoever forwards in our stead, if somebody does; what was forwarded is credited. */

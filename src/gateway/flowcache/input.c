@@ -19,7 +19,8 @@
  * in this batch are left too (a filter of 512 bits, so now and then another flow's
  * as well). Packets of different flows may change places.
  *
- * Next: src/device; src/stack/ip/ether.c for what is left
+ * Next: src/device; src/gateway/flowcache/local.c for what ends here;
+ * src/stack/ip/ether.c for what is left
  */
 #include "stack/packet/gso.h"
 #include "gateway/flowcache/flowcache_priv.h"
@@ -40,6 +41,7 @@ struct way {
 
 struct pass {
 	struct flowcache *s;
+	struct batch *to_us; /* what ends at the host here */
 	uint32_t ifindex;
 	struct ct_moment moment;
 	bool some_left;
@@ -125,8 +127,6 @@ static bool has_offload(const struct packet *p)
 
 static bool may_leave(struct packet *p, const struct plain *v, const struct ip_adjacency *a)
 {
-	if (YG_UNLIKELY(!a->usable))
-		return false;
 	if (YG_UNLIKELY(has_offload(p)))
 		return offload_fits(p, a);
 	if (v->total_len > a->mtu)
@@ -215,14 +215,18 @@ static bool judge(const struct pass *pass, struct packet *p, const struct plain 
 }
 
 /* A plain packet of ref's direction, behind none that was left. */
-static bool take(const struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
+static bool take(struct pass *pass, struct packet *p, const struct plain *v, uint32_t ref, struct ct_half *h)
 {
 	struct flowcache *s = pass->s;
 	const struct ct_flowcache *e = &h->flowcache;
 	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 
 	if (e->generation != s->generation || e->in_ifindex != pass->ifindex ||
-	    e->adjacency_generation != a->generation || !may_leave(p, v, a) || !judge(pass, p, v, ref, h))
+	    e->adjacency_generation != a->generation)
+		return false;
+	if (YG_UNLIKELY(!a->usable))
+		return e->adjacency == s->to_us && flowcache_take_to_us(s, pass->ifindex, p, v, ref, pass->to_us);
+	if (!may_leave(p, v, a) || !judge(pass, p, v, ref, h))
 		return false;
 	send(s, p, v, ref, h, a);
 	if (s->offload != NULL && !e->offloaded)
@@ -310,7 +314,8 @@ static struct packet *leave(struct packet *p, const struct way *w)
 void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 {
 	struct flowcache *s = ctx;
-	struct pass pass = { .s = s, .ifindex = ifindex };
+	struct batch to_us;
+	struct pass pass = { .s = s, .to_us = &to_us, .ifindex = ifindex };
 	struct way way[BATCH_MAX];
 	uint32_t n = b->n, n_left = 0;
 
@@ -320,6 +325,7 @@ void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 		return;
 	if (YG_UNLIKELY(flowcache_has_lost(s)))
 		flowcache_leave_lost(s);
+	to_us.n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(packet_frame(b->p[i]), 1);
 	for (uint32_t at = 0; at < n + 2 * SLICE; at += SLICE) {
@@ -336,4 +342,7 @@ void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 	b->n = n_left;
 	s->count[FLOWCACHE_SEEN] += n;
 	s->count[FLOWCACHE_TAKEN] += n - n_left;
+	/* Behind all of them: what they cause may change connections. */
+	if (to_us.n > 0)
+		ip_local_cached(s->ip, &to_us);
 }

@@ -3,7 +3,7 @@
  * Between the flow cache entries and whoever forwards in our stead (daemon/fastpath, through
  * the slots of flowcache_set_offload).
  *
- * A connection is offered when both directions have a flow cache entry, nothing but data
+ * A connection is offered when both directions have a flow cache entry and lead through us, nothing but data
  * is to be expected of it, and it has been used for a while; or one direction, when
  * it has been used for long and never answered (flowcache.c); it is taken back
  * before it ends, before a flow cache entry of it becomes invalid, and when a TCP segment
@@ -53,7 +53,7 @@ void flowcache_offer(struct flowcache *s, uint32_t conn)
 
 	if (n_least < OFFER_AFTER || (c->half[CT_ORIGINAL].packets + c->half[CT_REPLY].packets) % OFFER_EVERY != 0)
 		return;
-	if (!flowcache_valid(s, conn << 1 | CT_ORIGINAL) || !flowcache_valid(s, conn << 1 | CT_REPLY))
+	if (!flowcache_forwards(s, conn << 1 | CT_ORIGINAL) || !flowcache_forwards(s, conn << 1 | CT_REPLY))
 		return;
 	if (c->half[CT_ORIGINAL].tuple.proto == IPPROTO_NR_TCP && c->tcp_state != CT_TCP_ESTABLISHED)
 		return;

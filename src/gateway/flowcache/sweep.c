@@ -7,7 +7,8 @@
  * comes in. The first holds while the route to where the direction goes leads to
  * that neighbour; the second while a packet of that source may come in there. Two
  * look-ups answer both for both directions, since each goes to where the other
- * comes from. What does not hold is taken back and forgotten: its next packet goes
+ * comes from. A direction that ends here needs a route that does, one that begins here
+ * only the first. What does not hold is taken back and forgotten: its next packet goes
  * the slow path. All others keep what they have, in the kernel too, whatever number
  * of routes change a second.
  *
@@ -70,10 +71,14 @@ static bool holds(const struct flowcache *s, uint32_t conn, enum ct_dir dir, con
 	const struct ct_flowcache *e = flowcache_entry(s, conn << 1 | dir);
 	struct ip_flow f = flow_of(&s->flows.conn[conn], dir);
 
-	if (!ip_adjacency_leads(s->ip, e->adjacency, to, &f))
+	bool made_here = e->in_ifindex == FLOWCACHE_MADE_HERE;
+
+	if (made_here)
+		f.src = 0; /* the way decides it */
+	if (e->adjacency == s->to_us ? !ip_leads_here(to, f.dst) : !ip_adjacency_leads(s->ip, e->adjacency, to, &f))
 		return false;
 	/* That of a one-way flow has none; what nobody answered begins anew before long. */
-	return e->in_ifindex == 0 || ip_source_fits(s->ip, e->in_ifindex, f.src, from);
+	return e->in_ifindex == 0 || made_here || ip_source_fits(s->ip, e->in_ifindex, f.src, from);
 }
 
 static void look_at(struct flowcache *s, const struct group *g, uint32_t i)

@@ -70,7 +70,7 @@ bool rules_nat_any(void *rules, enum ip_hook hook);
  * interface; TCP with ACK and perhaps PSH; no options, no fragment, not a broadcast. Its ct mark counts as constant:
  * whoever relies on a counter path listens to rules_set_mark_changed. */
 #define RULES_COUNTER_PATHS_MAX 4096
-#define RULES_COUNTER_PATH_NONE UINT16_MAX
+#define RULES_COUNTER_PATH_NONE PACKET_PATH_NONE
 
 struct rules_counter_path {
 	uint64_t packets, bytes; /* owed to the counters; bytes of IP packets */

@@ -32,10 +32,10 @@ struct ip_adjacency {
 	uint16_t mtu;                     /* bytes of IP packet */
 };
 
-#define IP_ADJACENCIES_MAX 65536u
+#define IP_ADJACENCIES_MAX 65535u
 #define IP_ADJACENCY_GENERATIONS 128u
 
-/* index < ip_n_adjacencies(s). */
+/* index <= ip_n_adjacencies(s): the last of them stands for us. It is never usable, and its generation stays 0. */
 const struct ip_adjacency *ip_adjacency(const struct ip_stack *s, uint32_t index);
 uint32_t ip_n_adjacencies(const struct ip_stack *s);
 /* Something was sent by it: a stale neighbour is asked whether it is still there (RFC 4861's DELAY). */

@@ -21,7 +21,8 @@
  * a connection; an answer goes by the table of the zone in which its connection began.
  *
  * A packet that our own output sent to us comes in here too, by ip_loop_run,
- * behind the checks: its views are valid, and its interface number is 0.
+ * behind the checks: its views are valid, and its interface number is 0. If the flow
+ * cache sent it, it is with its receiver at once.
  *
  * Next: src/stack/ip/local.c or src/stack/ip/forward.c
  */
@@ -372,8 +373,9 @@ void ip_loop_run(struct ip_stack *s)
 	 * silence about ICMP errors end every chain. */
 	while (s->loop_first != NULL) {
 		struct batch b = { .n = 0 };
+		bool cached = s->loop_first->cached;
 
-		while (s->loop_first != NULL && b.n < BATCH_MAX) {
+		while (s->loop_first != NULL && b.n < BATCH_MAX && s->loop_first->cached == cached) {
 			struct packet *p = s->loop_first;
 
 			s->loop_first = p->next;
@@ -382,9 +384,13 @@ void ip_loop_run(struct ip_stack *s)
 			p->next = NULL;
 			p->in_ifindex = 0;
 			p->out_ifindex = 0;
-			p->to_us = p->is_broadcast = false;
+			p->is_broadcast = false;
+			p->to_us = cached;
 			batch_add(&b, p);
 		}
-		ip_input_routed(s, &b);
+		if (cached)
+			ip_local_cached(s, &b);
+		else
+			ip_input_routed(s, &b);
 	}
 }

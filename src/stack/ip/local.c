@@ -14,6 +14,9 @@
  * Who takes it is asked before INPUT already: a packet that nobody will take is
  * marked (unclaimed), so that no connection is confirmed by it.
  *
+ * What belongs to an established connection comes here past PREROUTING, route and
+ * INPUT, by the flow cache (ip_local_cached); who takes it is asked for each packet.
+ *
  * Next: src/stack/ip/icmp.c, or the protocol in its row
  */
 #include <errno.h>
@@ -197,6 +200,30 @@ void ip_local_deliver(struct ip_stack *s, struct batch *b)
 }
 _Static_assert(BATCH_MAX <= 64, "a bit a packet");
 
+/* They have passed INPUT. */
+static void take(struct ip_stack *s, struct batch *b)
+{
+	if (s->host.hand_over != NULL)
+		ip_host_hand_over(s, b);
+	ip_local_deliver(s, b);
+}
+
+void ip_local_cached(struct ip_stack *s, struct batch *b)
+{
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_LOCAL, b->n);
+
+	take(s, b);
+	stage_leave(&s->env->stages, outer);
+}
+
+static void install_all(struct ip_stack *s, const struct batch *b)
+{
+	uint32_t us = ip_n_adjacencies(s);
+
+	for (uint32_t i = 0; i < b->n; i++)
+		s->flowcache.install(s->flowcache_ctx, b->p[i], us);
+}
+
 void ip_local_in(struct ip_stack *s, struct batch *b)
 {
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_LOCAL, b->n);
@@ -208,8 +235,8 @@ void ip_local_in(struct ip_stack *s, struct batch *b)
 	}
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	hook_run(s->env, &s->hook[HOOK_INPUT], HOOK_INPUT, b);
-	if (s->host.hand_over != NULL)
-		ip_host_hand_over(s, b);
-	ip_local_deliver(s, b);
+	if (s->flowcache.install != NULL)
+		install_all(s, b);
+	take(s, b);
 	stage_leave(&s->env->stages, outer);
 }

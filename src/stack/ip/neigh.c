@@ -127,7 +127,7 @@ void neigh_use_stale(struct ip_stack *s, struct neigh *n)
 
 static void transmit(struct ip_stack *s, struct packet *p, const struct neigh *n)
 {
-	if (s->flowcache.install != NULL && p->forwarded)
+	if (s->flowcache.install != NULL && (p->forwarded || p->in_ifindex == 0))
 		s->flowcache.install(s->flowcache_ctx, p, neigh_index(s->neigh, n));
 	ip_transmit(s, p, &n->mac);
 }

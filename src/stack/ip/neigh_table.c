@@ -65,7 +65,7 @@ struct neigh_table *neigh_table_create(struct env *env, const struct ip_limits *
 	for (t->n_buckets = 16; t->n_buckets < n; t->n_buckets *= 2)
 		;
 	t->bucket = malloc(t->n_buckets * sizeof(*t->bucket));
-	t->adjacency = calloc(n, sizeof(*t->adjacency));
+	t->adjacency = calloc(n + 1, sizeof(*t->adjacency)); /* the last one stands for us */
 	if (t->bucket == NULL || t->adjacency == NULL || pool_init(&t->pool, n, sizeof(struct neigh), 64) != 0) {
 		free(t->adjacency);
 		free(t->bucket);

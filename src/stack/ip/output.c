@@ -2,7 +2,8 @@
  *
  * The way out, for packets through us and from us.
  *
- *   ip_local_out   route, OUTPUT, route again, POSTROUTING
+ *   ip_local_out   what has a flow cache entry goes by it; else route, OUTPUT, route
+ *                  again, POSTROUTING
  *   ip_output      POSTROUTING, then by the next hop: the link's broadcast or
  *                  group address (RFC 1112 section 6.4), or the neighbour's
  *   ip_transmit    the link address is known: large segments and partial
@@ -11,7 +12,8 @@
  *                  the interface's batch
  *
  * A packet of ours is routed before OUTPUT, since rules there ask for its output
- * interface, and again behind it, since dnat may have changed its destination. A
+ * interface, and again behind it, since dnat may have changed its destination; where
+ * OUTPUT is empty, once. A
  * packet that leads back to us waits in a list for ip_flush or ip_expire and comes in
  * again behind the checks of input.c; it may do so IP_LOOPS_MAX times.
  *
@@ -247,6 +249,12 @@ static void redirect_sender(struct ip_stack *s, const struct packet *p)
 	}
 }
 
+void ip_loop_cached(struct ip_stack *s, struct packet *p)
+{
+	p->cached = true;
+	loop_push(s, p);
+}
+
 static void output_one(struct ip_stack *s, struct packet *p)
 {
 	const struct device *dev = ip_stack_device(s, p->out_ifindex);
@@ -366,28 +374,60 @@ static void fill_source(struct packet *p, uint32_t src)
 	rewrite_packet(packet_l3(p), &p->ip, &p->l4, &to, check);
 }
 
+/* What its maker left to the route: the source, and the interface of what is for many. */
+static void complete(struct ip_stack *s, struct packet *p)
+{
+	if (p->ip.src != 0 && !ip4_is_multicast(p->ip.dst) && !ip4_is_limited_broadcast(p->ip.dst))
+		return;
+	uint32_t src = route_out(s, p, PASS_BEFORE_OUTPUT);
+
+	if (p->ip.src == 0 && p->verdict == VERDICT_CONTINUE)
+		fill_source(p, src != 0 ? src : ip_source_for(s, 0, p->ip.dst));
+}
+
+static void output_cached(struct ip_stack *s, struct batch *b)
+{
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_FLOWCACHE, b->n);
+
+	s->flowcache.output(s->flowcache_ctx, b);
+	stage_leave(&s->env->stages, outer);
+}
+
+static void route_out_all(struct ip_stack *s, struct batch *b, enum route_pass pass)
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		route_out(s, b->p[i], pass);
+	for (uint32_t i = 0; i < b->n && env_traced(s->env) && pass == PASS_BEHIND_OUTPUT; i++)
+		ip_trace_route(s, b->p[i], ip_fib_route(s, b->p[i]->zone, b->p[i]->ip.dst));
+	batch_settle(b, s->env->pool, &s->env->ledger);
+}
+
+/* A route for each, behind OUTPUT if anybody hangs there. */
+static void route_through_output(struct ip_stack *s, struct batch *b)
+{
+	if (s->hook[HOOK_OUTPUT].n > 0) {
+		route_out_all(s, b, PASS_BEFORE_OUTPUT);
+		hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);
+	}
+	route_out_all(s, b, PASS_BEHIND_OUTPUT);
+}
+
 void ip_local_out(struct ip_stack *s, struct batch *b)
 {
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ORIGIN, b->n);
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		uint32_t src = route_out(s, b->p[i], PASS_BEFORE_OUTPUT);
-
-		if (b->p[i]->ip.src == 0 && b->p[i]->verdict == VERDICT_CONTINUE)
-			fill_source(b->p[i], src != 0 ? src : ip_source_for(s, 0, b->p[i]->ip.dst));
-	}
+	for (uint32_t i = 0; i < b->n; i++)
+		complete(s, b->p[i]);
 	batch_settle(b, s->env->pool, &s->env->ledger);
 	if (s->carrier.carry != NULL) {
 		s->carrier.carry(s->carrier.ctx, b);
 		stage_leave(&s->env->stages, outer);
 		return;
 	}
-	hook_run(s->env, &s->hook[HOOK_OUTPUT], HOOK_OUTPUT, b);
-	for (uint32_t i = 0; i < b->n; i++)
-		route_out(s, b->p[i], PASS_BEHIND_OUTPUT);
-	for (uint32_t i = 0; i < b->n && env_traced(s->env); i++)
-		ip_trace_route(s, b->p[i], ip_fib_route(s, b->p[i]->zone, b->p[i]->ip.dst));
-	batch_settle(b, s->env->pool, &s->env->ledger);
+	if (s->flowcache.output != NULL)
+		output_cached(s, b);
+	if (b->n > 0)
+		route_through_output(s, b);
 	stage_leave(&s->env->stages, outer);
 	if (b->n > 0)
 		ip_output(s, b);

@@ -252,6 +252,8 @@ static struct packet *entry_merge(struct reassembly *r, struct entry *e)
 	whole->link_group = first->link_group;
 	whole->is_broadcast = first->is_broadcast;
 	whole->mark = first->mark;
+	whole->zone = first->zone;
+	whole->path = PACKET_PATH_NONE;
 	whole->ct_info = first->ct_info;
 	whole->conn_ref = first->conn_ref;
 	whole->conn_unconfirmed = first->conn_unconfirmed;

@@ -164,6 +164,11 @@ uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 	return addr != 0 ? addr : borrowed_address(s);
 }
 
+bool ip_leads_here(const struct fib_route *route, uint32_t dst)
+{
+	return route->nexthop.kind == FIB_LOCAL || ip4_is_loopback(dst);
+}
+
 bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr)
 {
 	return ip_route(s, zone, addr)->kind == FIB_LOCAL;

@@ -46,6 +46,8 @@ uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32
 uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst);
 /* Bytes of IP packet that go out of an interface whose device is there. */
 uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex);
+/* A packet to dst, which has that route, is to us. */
+bool ip_leads_here(const struct fib_route *route, uint32_t dst);
 /* True for an address of ours as packets of that zone see it, on any interface. */
 bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr);
 

@@ -128,7 +128,11 @@ struct ip_flowcache_ops {
 	/* Sees the frames just received before anybody else and takes out of b what it deals with; the rest stays in
 	 * order. */
 	void (*input)(void *ctx, uint32_t ifindex, struct batch *b);
-	/* Told of a packet through us whose next hop's address is known, just before it leaves by that adjacency. */
+	/* Sees the packets made here, source and all, before they are routed, and takes out of b what it deals with;
+	 * the rest stays in order. */
+	void (*output)(void *ctx, struct batch *b);
+	/* Told of a packet through us or from us whose next hop's address is known, just before it leaves by that
+	 * adjacency; and of one to us that has passed INPUT, by the one that stands for us. */
 	void (*install)(void *ctx, const struct packet *p, uint32_t adjacency);
 	ip_adjacency_fn *adjacency_changed;
 };
@@ -139,6 +143,10 @@ void ip_stack_set_flowcache(struct ip_stack *s, const struct ip_flowcache_ops *o
 void ether_input_cached(struct ip_stack *s, uint32_t ifindex, struct batch *b);
 /* Frames just received on ifindex. */
 void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b);
+/* Packets to us that have a flow cache entry, as INPUT would leave them: whoever wants them gets them. */
+void ip_local_cached(struct ip_stack *s, struct batch *b);
+/* The same for one that was made here; it waits for ip_flush or ip_expire, as what loops does. */
+void ip_loop_cached(struct ip_stack *s, struct packet *p);
 /* IPv4 packets with ip, l3_off set up by nobody yet: the parse happens here. */
 void ip_input(struct ip_stack *s, struct batch *b);
 /* Packets made here: l3_off, l4_off, ip and l4 views and the bytes agree, the

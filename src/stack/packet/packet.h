@@ -65,6 +65,7 @@ struct up_stamp {
 };
 
 #define CONN_NONE UINT32_MAX
+#define PACKET_PATH_NONE UINT16_MAX /* its pieces have passed counters, each by itself; or see rules.h */
 
 /* What conntrack found; Linux's ip_conntrack_info without the direction. */
 enum ct_info {
@@ -115,6 +116,7 @@ struct packet {
 	bool is_broadcast : 1; /* destination is a broadcast address */
 	bool unclaimed : 1;    /* to us, and nobody here takes it: it leaves no connection behind */
 	bool parsed : 1;       /* read when it was received: what ether_input and ip_input would set of it is set */
+	bool cached : 1;       /* made here and to us, by its flow cache entry: no hook sees it */
 	bool forwarded;        /* came in and goes out */
 	bool translated;       /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 
@@ -123,7 +125,7 @@ struct packet {
 	bool conn_unconfirmed; /* the connection is not in the table yet and lives and dies with this packet */
 	uint32_t conn_ref;     /* index << 1 | direction, CONN_NONE */
 	uint32_t mark;         /* meta mark */
-	uint16_t path;         /* the rule counters that it has passed (rules.h), 0 at first */
+	uint16_t path;         /* the rule counters that it has passed (rules.h), 0 at first, or PACKET_PATH_NONE */
 	uint8_t ct_info;       /* enum ct_info */
 	bool has_flow_hash;
 

@@ -197,8 +197,9 @@ static void add_step(struct explain *x, struct section *s, const struct trace_st
 		return;
 	case TRACE_FLOWCACHE:
 		explain_flow(step, text, sizeof(text));
-		add(x, s, "    by the flow cache, past hooks, rules and route: %s on %s\n", text,
-		    interface_name(x, step->flow.ifindex));
+		add(x, s, "    by the flow cache, past hooks, rules and route: %s%s%s\n", text,
+		    step->flow.ifindex != 0 ? " on " : "",
+		    step->flow.ifindex != 0 ? interface_name(x, step->flow.ifindex) : "");
 		return;
 	case TRACE_SENT:
 		add(x, s, "    sent on %s, %u bytes\n", interface_name(x, step->ifindex), step->p->len);

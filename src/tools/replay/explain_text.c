@@ -243,7 +243,7 @@ void explain_flow(const struct trace_step *step, char *buf, size_t len)
 
 	text_add(&t, "connection number %u, %s, becomes ", step->flow.conn, step->flow.is_reply ? "reply" : "original");
 	add_tuple(&t, &step->flow.now);
-	text_add(&t, ", to %s", ether_format(&step->flow.mac, mac));
+	text_add(&t, ", to %s", step->flow.ifindex != 0 ? ether_format(&step->flow.mac, mac) : "us");
 }
 
 static void add_answer(struct text *t, const struct trace_step *step)
