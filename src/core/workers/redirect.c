@@ -303,7 +303,8 @@ static bool tell_arrival(struct workers_member *w, uint32_t home, const struct t
 }
 
 /* By what packets of this direction are led, and from which interface. What the host sends is led by its answer
- * (host.c): false when that is what the other direction is led by already. */
+ * (host.c): false when that is what the other direction is led by already, which it is not when the host sends that
+ * too. */
 static bool led_by(const struct workers_member *w, const struct conn *c, const struct workers_ext *s, enum ct_dir dir,
 		   struct tuple *t)
 {
@@ -314,7 +315,8 @@ static bool led_by(const struct workers_member *w, const struct conn *c, const s
 	if (s->ifindex[dir] != 0)
 		return true;
 	*t = tuple_invert(t);
-	return !tuple_equal(t, other) || owner_of_tuple(o, 0, t) != owner_of_tuple(o, s->ifindex[!dir], other);
+	return s->ifindex[!dir] == 0 || !tuple_equal(t, other) ||
+	       owner_of_tuple(o, 0, t) != owner_of_tuple(o, s->ifindex[!dir], other);
 }
 
 /* Sees to it that packets of this direction find their way here. */

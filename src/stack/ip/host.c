@@ -10,7 +10,8 @@
  * the routes, and is carried to a worker, which routes it anew like any packet
  * made there.
  *
- * What the host wants is a byte for each protocol that all workers read. What it does not
+ * What the host wants is a byte for each protocol that all workers read, and a bit for each
+ * port of TCP and UDP (port_use.c). What it does not
  * want is answered where it came in: an echo request, a port where nobody is. So
  * as long as nothing runs on the host, no packet wakes it.
  *
@@ -43,7 +44,7 @@ void ip_host_tell_wants(struct ip_stack *s)
 		return;
 	for (uint32_t i = 0; i < ARRAY_LEN(s->protocol); i++) {
 		if (s->protocol[i].input != NULL)
-			wants[i] |= IP_HOST_WANTS_INPUT;
+			wants[i] |= IP_HOST_WANTS_INPUT | (s->protocol[i].by_port ? IP_HOST_WANTS_PORTS : 0);
 		/* They come as ICMP, whatever they are about. */
 		if (s->protocol[i].icmp_error != NULL)
 			wants[IPPROTO_NR_ICMP] |= IP_HOST_WANTS_INPUT;
@@ -61,16 +62,24 @@ static uint8_t wants_of(const struct ip_stack *s, uint8_t protocol)
 		       : atomic_load_explicit(&s->host.wants->protocol[protocol], memory_order_relaxed);
 }
 
-bool ip_host_claims(const struct ip_stack *s, uint8_t protocol)
+static bool claims(const struct ip_stack *s, const struct packet *p, uint8_t wants)
 {
-	return (wants_of(s, protocol) & IP_HOST_WANTS_INPUT) != 0;
+	return (wants & IP_HOST_WANTS_INPUT) != 0 &&
+	       ((wants & IP_HOST_WANTS_PORTS) == 0 || ip_ports_claim(s->host.wants->ports, p));
+}
+
+bool ip_host_claims(const struct ip_stack *s, const struct packet *p)
+{
+	return claims(s, p, wants_of(s, p->ip.proto));
 }
 
 static bool is_for_host(const struct ip_stack *s, const struct packet *p)
 {
 	uint8_t wants = wants_of(s, p->ip.proto);
 
-	return wants != 0 && (p->ip.proto != IPPROTO_NR_ICMP || (wants & IP_HOST_WANTS_RAW) != 0 || !icmp_answers(p));
+	if ((wants & IP_HOST_WANTS_RAW) != 0)
+		return true;
+	return p->ip.proto == IPPROTO_NR_ICMP ? wants != 0 && !icmp_answers(p) : claims(s, p, wants);
 }
 
 void ip_host_hand_over(struct ip_stack *s, struct batch *b)

@@ -57,9 +57,13 @@ static void local_check(struct ip_stack *s, struct packet *p)
  * from here, by connections that stand. */
 static bool is_claimed(const struct ip_stack *s, const struct packet *p)
 {
-	return p->ip.proto == IPPROTO_NR_ICMP
-		       ? icmp_answers(p)
-		       : s->protocol[p->ip.proto].input != NULL || ip_host_claims(s, p->ip.proto);
+	const struct ip_protocol *row = &s->protocol[p->ip.proto];
+
+	if (p->ip.proto == IPPROTO_NR_ICMP)
+		return icmp_answers(p);
+	if (row->input != NULL && (!row->by_port || ip_ports_claim_here(s, p)))
+		return true;
+	return ip_host_claims(s, p);
 }
 
 /* --- what nobody took --- */

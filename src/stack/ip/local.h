@@ -41,10 +41,30 @@ struct ip_protocol {
 	ip_local_fn *input;           /* NULL: takes no packets */
 	ip_icmp_error_fn *icmp_error; /* NULL: does not want to hear of it */
 	enum ip_unreachable unreachable;
+	bool by_port; /* of TCP and UDP: it wants none but to ports that were opened (below) */
 };
 /* NULL: nobody's, as at first. ICMP is built in: its row gets replies alone, one by
  * one, and takes them or not, but keeps and frees none. */
 void ip_stack_set_protocol(struct ip_stack *s, uint8_t number, const struct ip_protocol *row);
+
+/* --- ports that somebody here has (port_use.c) --- */
+
+enum ip_port_use {
+	IP_PORT_BOUND,     /* what comes to it is his */
+	IP_PORT_LISTENING, /* he takes new connections too; of TCP, besides that it is bound */
+};
+
+/* Counted: closed as often as it was opened. addr 0: on each of our addresses. On a host's stack what nobody has is
+ * refused by the worker that received it, and leaves no connection. 0, -EPROTONOSUPPORT (neither TCP nor UDP, or UDP
+ * that listens), -ENOMEM the first time. */
+int ip_port_open(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
+void ip_port_close(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
+
+/* A bit a port on any address, and a bit a port on one, by a hash of both. */
+struct ip_port_bits {
+	_Atomic uint64_t any[1024], one[1024];
+};
+enum ip_port_map { IP_PORTS_UDP, IP_PORTS_TCP, IP_PORTS_TCP_LISTENING, N_IP_PORT_MAPS };
 
 /* Raw input hook: sees each packet to us of that protocol before the protocol does, in the order in which they were
  * added; must not change or keep it. True when somebody wanted it: then no policy answers it. 0, or -ENOSPC. */
@@ -63,12 +83,14 @@ void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group);
 
 /* --- a host on a thread of its own (host.c) --- */
 
-/* What it takes: IP_HOST_WANTS_* by protocol. Written by its stack, read by those of the workers. */
+/* What it takes: IP_HOST_WANTS_* by protocol, and ports. Written by its stack, read by those of the workers. */
 struct ip_host_wants {
 	_Atomic uint8_t protocol[256];
+	struct ip_port_bits ports[N_IP_PORT_MAPS];
 };
 #define IP_HOST_WANTS_INPUT 0x1u /* a row takes packets; of ICMP also: a row is told of errors */
 #define IP_HOST_WANTS_RAW 0x2u   /* a raw input hook */
+#define IP_HOST_WANTS_PORTS 0x4u /* the row takes packets to open ports alone */
 
 /* Of a worker's stack: packets that have passed INPUT and that the host wants. True: p is not this stack's any more;
  * false: it is dropped, by the reason in it. hand_over NULL: the host is this stack itself. */
@@ -79,7 +101,7 @@ struct ip_host_slots {
 };
 void ip_stack_set_host(struct ip_stack *s, const struct ip_host_slots *slots);
 
-/* Of the host's stack, which has no hooks and sends nothing itself. */
+/* Of the host's stack, which has no hooks and sends nothing itself, before a port of it is opened. */
 struct ip_carrier_slots {
 	void *ctx;
 	struct ip_host_wants *wants;

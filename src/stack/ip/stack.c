@@ -65,6 +65,7 @@ void ip_stack_destroy(struct ip_stack *s)
 {
 	if (s == NULL)
 		return;
+	ip_ports_destroy(s);
 	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++) {
 		for (uint32_t k = 0; k < s->interface[i].tx.n; k++)
 			packet_free(s->env->pool, s->interface[i].tx.p[k]);

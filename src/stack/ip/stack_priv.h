@@ -98,6 +98,7 @@ struct ip_stack {
 	uint32_t n_raw;
 	struct ip_group group[IP_GROUPS_MAX];
 	uint32_t n_groups;
+	struct ip_open_ports *ports; /* port_use.c; NULL before the first */
 	struct ip_host_slots host;
 	struct ip_carrier_slots carrier;
 	ip_sent_fn *sent;
@@ -166,8 +167,13 @@ void ip_local_in(struct ip_stack *s, struct batch *b);
 void ip_local_deliver(struct ip_stack *s, struct batch *b);
 /* host.c: takes out of b what the host wants */
 void ip_host_hand_over(struct ip_stack *s, struct batch *b);
-bool ip_host_claims(const struct ip_stack *s, uint8_t protocol);
+bool ip_host_claims(const struct ip_stack *s, const struct packet *p);
 void ip_host_tell_wants(struct ip_stack *s);
+/* port_use.c: somebody has p's port, or a new connection would find him listening. */
+bool ip_ports_claim(const struct ip_port_bits *maps, const struct packet *p);
+/* The same of this stack's own. */
+bool ip_ports_claim_here(const struct ip_stack *s, const struct packet *p);
+void ip_ports_destroy(struct ip_stack *s);
 /* group.c */
 bool ip_group_is_joined(const struct ip_stack *s, uint32_t ifindex, uint32_t group);
 /* What the device's filter must let in, once it is there, and when it came back. */
