@@ -535,6 +535,7 @@ add_route_rows()
 
 MEMORY_ROWS = [f"memory-{name}" for name in ("udp-1", "udp-1000", "udp-64000", "udp-1000000", "udp-10000000",
                                              "tcp-64000", "new-10000", "new-8000000", "flow-bytes")]
+HOST_ROWS = ["host-in", "host-out", "host-self", "host-out-router"]
 WORKERS_ROWS = ["workers-disjoint", "workers-shared-half", "workers-fill-1", "workers-fill-2", "workers-fill-4"]
 ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes-{name}-{n}" for name in ("flows", "pause", "reload")
                                                    for n in (1, 2, 4)]
@@ -588,6 +589,21 @@ def memory(options):
             rows.append(memory_row(name, text, f"{ratio:.2f} x memory-new-10000", f">= {bar:g}", ratio >= bar, f))
         else:
             rows.append(memory_row(name, text, "", f">= {bar / 1e6:g} M/s", f["per_s"] >= bar if bar > 1 else None, f))
+    return rows
+
+
+@group(*HOST_ROWS)
+def host(options):
+    """Packets of the gateway's own host, by the flow cache and by the slow path (bench/memory_host.c)."""
+    rows = []
+    for f in program(options, "memory_host", *(["--instructions"] if shutil.which("valgrind") else [])):
+        text = f"{f['clocks']:.0f} clocks; slow path {f['slow_clocks']:.0f}"
+        ratio, bar, ok = f"{f['clocks'] / f['slow_clocks']:.2f} of the slow path", "", None
+        if "instructions" in f:
+            text += f"; {f['instructions']:,} instructions; slow path {f['slow_instructions']:,}"
+            if f["row"] != "host-out-router":
+                bar, ok = "<= 0.6 of its instructions", f["instructions"] <= 0.6 * f["slow_instructions"]
+        rows.append(memory_row(f["row"], text, ratio, bar, ok, f, command="make bench ROWS='host-*'"))
     return rows
 
 
