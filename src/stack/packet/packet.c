@@ -237,7 +237,7 @@ struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint3
 
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p)
 {
-	if (p->buf_index != POOL_NONE)
+	if (p->buf_index != POOL_NONE || p->may_keep)
 		return true;
 	struct packet_buffer b;
 	if (!buffer_alloc(pool, p->len, &b))

@@ -101,6 +101,7 @@ struct packet {
 	uint16_t reason; /* enum drop_reason with VERDICT_DROP */
 	uint8_t verdict; /* enum packet_verdict */
 	bool buf_large : 1;
+	bool may_keep : 1;   /* external bytes that are ours until they are released, however long that takes */
 	bool buf_shared : 1; /* others may have the pool buffer too: its bytes are not written (packet_share) */
 
 	/* --- the second line --- */
@@ -216,8 +217,8 @@ struct packet_buffer packet_buffer_at(const struct packet_pool *pool, uint32_t i
  * are as they are. NULL without a descriptor. */
 struct packet *packet_share(struct packet_pool *pool, const struct packet_buffer *b, uint32_t off, uint32_t len);
 
-/* Moves external bytes into a pool buffer and lets go of them. False, and the
- * packet unchanged, when no buffer is free. */
+/* Moves external bytes into a pool buffer and lets go of them, unless they may be kept (may_keep, set by whoever made
+ * the packet). False, and the packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);
 /* A packet with p's metadata and a buffer of its own for frame_len bytes, which
  * are not filled: for the pieces of p. */

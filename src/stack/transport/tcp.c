@@ -140,7 +140,7 @@ struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_li
 	t->env = env;
 	t->ip = ip;
 	t->cfg = cfg != NULL ? *cfg : tcp_default_config;
-	t->pending = POOL_NONE;
+	t->pending_first = t->pending_last = POOL_NONE;
 	t->time_wait_oldest = t->time_wait_newest = POOL_NONE;
 	memset(t->listener_of, 0xff, sizeof(t->listener_of));
 	tcp_secret_init(t);

@@ -74,7 +74,7 @@ static inline void host_route(struct host *h, uint32_t addr, uint8_t len, struct
 static inline void host_start(struct host *h, struct device *dev, uint32_t addr, uint64_t now,
 			      const struct tcp_limits *limits, const struct tcp_config *cfg)
 {
-	static const struct packet_pool_config pool = { .n_packets = 65536, .n_small = 65536, .n_large = 64 };
+	static const struct packet_pool_config pool = { .n_packets = 65536, .n_small = 65536, .n_large = 1024 };
 	static const struct ip_limits ip_limits;
 	static const struct tcp_limits tcp_limits = { .n_connections = 1024, .n_half_open = 256, .n_time_wait = 256 };
 	static const struct tcp_user_ops ops = { .changed = host_changed, .acceptable = host_acceptable };

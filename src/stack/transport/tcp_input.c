@@ -170,7 +170,7 @@ static void keep_until(struct tcp *t, struct tcp_conn *c)
 {
 	uint64_t limit = c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout;
 
-	if (!c->has_user)
+	if (tcp_is_orphan(c))
 		c->keep_at = t->env->now + limit;
 }
 
@@ -265,9 +265,7 @@ static void note_size(struct tcp_conn *c, const struct packet *p)
 /* Nobody can read it any more (RFC 9293 section 3.10.7.4, RFC 1122 section 4.2.2.13). False: it has ended. */
 static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
-	bool is_read = c->has_user || c->listener != POOL_NONE;
-
-	if (is_read || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
+	if (!tcp_is_orphan(c) || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
 		return true;
 	tcp_reset(t, c, TCP_REASON_DATA_AFTER_CLOSE);
 	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, 0);

@@ -588,20 +588,23 @@ void tcp_pend(struct tcp *t, struct tcp_conn *c)
 	if (c->listed)
 		return;
 	c->listed = true;
-	c->next_pending = t->pending;
-	t->pending = c->index;
+	c->next_pending = POOL_NONE;
+	*(t->pending_last == POOL_NONE ? &t->pending_first : &tcp_conn_at(t, t->pending_last)->next_pending) = c->index;
+	t->pending_last = c->index;
 }
 
 void tcp_send_pending(struct tcp *t)
 {
-	while (t->pending != POOL_NONE) {
-		struct tcp_conn *c = tcp_conn_at(t, t->pending);
+	while (t->pending_first != POOL_NONE) {
+		struct tcp_conn *c = tcp_conn_at(t, t->pending_first);
 
-		t->pending = c->next_pending;
+		t->pending_first = c->next_pending;
+		if (t->pending_first == POOL_NONE)
+			t->pending_last = POOL_NONE;
 		c->listed = false;
 		if (c->state != TCP_CLOSED)
 			tcp_output(t, c);
-		else if (!c->has_user && c->listener == POOL_NONE)
+		else if (tcp_is_orphan(c))
 			tcp_conn_free(t, c);
 	}
 	tcp_flush(t);

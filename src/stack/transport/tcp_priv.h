@@ -369,7 +369,7 @@ struct tcp {
 	uint32_t listener_of[TCP_PORT_BUCKETS];
 	struct timer_wheel wheel, half_open_wheel;
 	uint32_t time_wait_oldest, time_wait_newest;
-	uint32_t pending; /* connections that have something to send, through next_pending */
+	uint32_t pending_first, pending_last; /* connections that have something to send, through next_pending */
 	struct batch out;
 	uint64_t challenge_at; /* all connections' acknowledgements of that kind (RFC 5961 section 7) */
 	uint32_t n_challenges, challenge_limit;
@@ -396,6 +396,12 @@ static inline void tcp_changed(struct tcp *t, struct tcp_conn *c, enum tcp_chang
 {
 	if (c->has_user && t->user.changed != NULL)
 		t->user.changed(t->user_ctx, c->user, why);
+}
+
+/* Closed by its user: nobody has it any more, nor waits to. */
+static inline bool tcp_is_orphan(const struct tcp_conn *c)
+{
+	return !c->has_user && c->listener == POOL_NONE;
 }
 
 static inline uint32_t tcp_inflight(const struct tcp_conn *c)

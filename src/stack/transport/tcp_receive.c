@@ -284,6 +284,25 @@ static void take_islands(struct tcp *t, struct tcp_conn *c)
 	}
 }
 
+/* The pool is empty: what is furthest ahead makes room for what is in order, and comes again (RFC 2018 section 8). */
+static bool drop_last_island(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_islands *is = islands_of(t, c);
+
+	if (is == NULL || is->n == 0)
+		return false;
+	struct packet *p = is->island[is->n - 1].first;
+
+	island_remove(is, is->n - 1);
+	while (p != NULL) {
+		struct packet *next = p->next;
+
+		done(t, c, p);
+		p = next;
+	}
+	return true;
+}
+
 /* One stretch that nobody has yet, from seq on: in order, or before island at. False: no room. */
 static bool put(struct tcp *t, struct tcp_conn *c, struct tcp_islands *is, uint32_t at, struct packet *p)
 {
@@ -291,7 +310,8 @@ static bool put(struct tcp *t, struct tcp_conn *c, struct tcp_islands *is, uint3
 
 	if (p->l4.seq != c->rcv_nxt)
 		return island_put(t, c, is, at, p);
-	if (keep(t, c, &c->inbox.first, &c->inbox.last, p) == NO_ROOM)
+	if (keep(t, c, &c->inbox.first, &c->inbox.last, p) == NO_ROOM &&
+	    !(drop_last_island(t, c) && keep(t, c, &c->inbox.first, &c->inbox.last, p) != NO_ROOM))
 		return false;
 	c->inbox.bytes += bytes;
 	c->rcv_nxt += bytes;
@@ -330,10 +350,11 @@ void tcp_receive_data(struct tcp *t, struct tcp_conn *c, struct packet *p, uint3
 {
 	trim_left(p, seq - p->l4.seq);
 	p->l4.payload_len = (uint16_t)len;
-	/* Memory for bytes in order is there up to twice the buffer; ahead of a gap up to once. */
-	if (c->inbox.memory + p->buf_len > (seq == c->rcv_nxt ? 2 : 1) * max_u32(c->rcvbuf, 4 * PACKET_SMALL_BYTES) &&
-	    p->l4.payload_len > SMALL_PAYLOAD) {
+	/* What is in order is bounded by the window. Ahead of a gap buffers may hold little and cost much; they never
+	 * keep out what fills the gap. */
+	if (seq != c->rcv_nxt && len > SMALL_PAYLOAD && c->inbox.memory + p->buf_len > 2 * c->rcvbuf) {
 		t->counts[TCP_COUNT_RCV_PRUNED]++;
+		c->ack_now = true;
 		return;
 	}
 	uint32_t before = c->rcv_nxt;
@@ -389,7 +410,7 @@ static void take_first(struct tcp *t, struct tcp_conn *c)
 	done(t, c, p);
 }
 
-void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+static void take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
 	c->inbox.bytes -= bytes;
 	c->copied += bytes;
@@ -407,6 +428,12 @@ void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 		c->ack_now = true;
 		tcp_pend(t, c);
 	}
+}
+
+void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	take(t, c, bytes);
+	tcp_send_pending(t);
 }
 
 uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t n)
@@ -462,7 +489,6 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 
 	if (!(flags & TCP_RECV_PEEK)) {
 		tcp_release(t, c, (uint32_t)total);
-		tcp_send_pending(t);
 	}
 	return total;
 }

@@ -36,9 +36,13 @@ void tcp_delay_ack(struct tcp *t, struct tcp_conn *c)
 }
 
 /* Data waits that the other end's window keeps back, and nothing on its way will bring an acknowledgement. */
-static bool needs_persist(const struct tcp_conn *c)
+static bool needs_persist(const struct tcp *t, const struct tcp_conn *c)
 {
-	return c->queue.n > c->queue.n_sent && c->queue.n_sent == 0 && c->snd_nxt == c->snd_una;
+	if (c->queue.n == 0 || c->queue.n_sent > 0)
+		return false;
+	const struct tcp_segment *s = tcp_queue_at(t, c, 0);
+
+	return seq_after(s->seq + s->len, c->snd_una + c->snd_wnd);
 }
 
 static bool wants_probe(const struct tcp_conn *c)
@@ -77,7 +81,7 @@ void tcp_rearm_rtx(struct tcp *t, struct tcp_conn *c)
 		c->rtx_sent = c->last_sent;
 		return;
 	}
-	if (!needs_persist(c)) {
+	if (!needs_persist(t, c)) {
 		c->rtx_kind = TCP_RTX_NONE;
 		c->rtx_at = TIME_NEVER;
 		return;
@@ -99,7 +103,7 @@ static void time_out(struct tcp *t, struct tcp_conn *c, enum tcp_reason why)
 /* RFC 1122 section 4.2.3.5 (R2), RFC 5482. True: it has ended. */
 static bool gives_up(struct tcp *t, struct tcp_conn *c)
 {
-	uint32_t limit = c->has_user || c->listener != POOL_NONE ? t->cfg.retries2 : t->cfg.orphan_retries;
+	uint32_t limit = tcp_is_orphan(c) ? t->cfg.orphan_retries : t->cfg.retries2;
 	bool is_over = c->n_rtx >= limit;
 
 	if (c->o.user_timeout != 0 && c->rtx_since != 0)
@@ -182,7 +186,7 @@ static void rtx_due(struct tcp *t, struct tcp_conn *c)
 		c->rtx_sent = c->last_sent;
 		return;
 	case TCP_RTX_PERSIST:
-		if (needs_persist(c))
+		if (needs_persist(t, c))
 			persist(t, c);
 		return;
 	default:
@@ -238,7 +242,7 @@ static void keepalive(struct tcp *t, struct tcp_conn *c)
 static void keep_due(struct tcp *t, struct tcp_conn *c)
 {
 	c->keep_at = TIME_NEVER;
-	if (c->state == TCP_FIN_WAIT_2 && !c->has_user)
+	if (c->state == TCP_FIN_WAIT_2 && tcp_is_orphan(c))
 		tcp_conn_end(t, c, TCP_REASON_TIMED_OUT, 0);
 	else
 		keepalive(t, c);
