@@ -19,7 +19,7 @@
  * in this batch are left too (a filter of 512 bits, so now and then another flow's
  * as well). Packets of different flows may change places.
  *
- * Next: src/device; src/gateway/flowcache/local.c for what ends here;
+ * Next: the device (src/stack/packet/device.h); src/gateway/flowcache/local.c for what ends here;
  * src/stack/ip/ether.c for what is left
  */
 #include "stack/packet/gso.h"

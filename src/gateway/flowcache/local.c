@@ -23,7 +23,7 @@
  * Nothing of the host's is ever offered to whoever forwards in our stead: he knows
  * neither our sockets nor what we are about to send (flowcache_forwards).
  *
- * Next: src/stack/ip/local.c; src/device for what leaves
+ * Next: src/stack/ip/local.c; the device for what leaves (src/stack/packet/device.h)
  */
 #include "gateway/flowcache/flowcache_priv.h"
 #include "stack/packet/gso.h"

@@ -8,7 +8,7 @@
  * its address is known (any state but INCOMPLETE and FAILED), and its device is
  * there and up; and then the header is the one that ip_transmit would write.
  *
- * Next: src/device
+ * Next: src/stack/packet/device.h
  */
 #include <string.h>
 

@@ -20,7 +20,7 @@
  * A packet is cut only here, last of all, so that hooks see whole packets and a
  * neighbour's queue holds one packet and not its pieces.
  *
- * Next: src/stack/ip/neigh.c, then src/device
+ * Next: src/stack/ip/neigh.c, then the device (src/daemon/device/af_packet.c)
  */
 #include <string.h>
 

@@ -15,7 +15,7 @@
  *
  * Whatever a step answers is sent at the end of the batch (tcp_pend).
  *
- * Next: src/stack/transport/tcp_ack.c, tcp_receive.c, tcp_output.c
+ * Next: src/stack/transport/tcp_ack.c, src/stack/transport/tcp_receive.c, src/stack/transport/tcp_output.c
  */
 #include <errno.h>
 

@@ -12,7 +12,7 @@
  * length; behind it is padding), or of the quote where RFC 4884 section 5 says
  * that extensions follow.
  *
- * Next: src/conntrack
+ * Next: src/gateway/conntrack/icmp.c
  */
 #include "stack/wire/icmp.h"
 

@@ -9,7 +9,7 @@
  * no mark; and what changes nothing leaves the field alone. What nearly all frames
  * are is rewritten in the header (plain_translate_ports); here is the rest.
  *
- * Next: src/device
+ * Next: src/stack/packet/device.h
  */
 #include "stack/wire/plain.h"
 
