@@ -36,19 +36,6 @@
 
 #define NULL_BINDING_TRIES 64
 
-void nat_mark_sides(struct conn *c)
-{
-	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
-
-	bool ports = l4_has_ports(o->proto) || o->proto == IPPROTO_NR_ICMP;
-
-	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
-	if (r->dst != o->src || (ports && nat_outside_port(r) != nat_inside_port(o)))
-		c->status |= CT_SNAT;
-	if (r->src != o->dst || (l4_has_ports(o->proto) && r->sport != o->dport))
-		c->status |= CT_DNAT;
-}
-
 static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
 {
 	return (prefix & ip4_mask(len)) | (addr & ~ip4_mask(len));
@@ -172,7 +159,7 @@ static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const str
 		uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
 		uint32_t address = nat_ports_find(n, addr, reply.zone);
 
-		if (address != PORTS_NONE && nat_reuse_port(n, address, &reply, w) &&
+		if (address != PORTS_NONE && nat_reclaim_port(n, address, &reply, w) &&
 		    (take_on(n, index, w, reply, addr, NAT_PORT_UNUSED) ||
 		     take_on(n, index, w, reply, addr, NAT_PORT_SHARED)))
 			return true;
@@ -331,7 +318,7 @@ static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, co
 		return false;
 	if (!w->endpoint_independent)
 		return take_reused(n, c, index, w, s->reply);
-	return nat_reuse_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) &&
+	return nat_reclaim_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) &&
 	       nat_take_mapping(n, c, index, w, s->reply, p);
 }
 

@@ -17,11 +17,6 @@
 
 #include "gateway/nat/nat_priv.h"
 
-static struct nat_hairpin_pair *pair_at(const struct nat *n, uint32_t ref)
-{
-	return pool_at(&n->mappings.pairs, nat_ref_index(ref));
-}
-
 static void give_back(struct nat *n, const struct tuple *reply, uint32_t ref)
 {
 	uint32_t held = nat_ref_index(ref);
@@ -67,31 +62,15 @@ bool nat_hold(struct nat *n, uint32_t index, uint32_t ref)
 	return true;
 }
 
-uint32_t nat_holds_of(const struct nat *n, uint32_t index, uint32_t ref[2])
-{
-	const struct conn *c = conntrack_conn(n->ct, index);
-
-	ref[0] = conntrack_ext(n->ct, index)->nat_ref;
-	if (!(c->status & CT_MAPPED))
-		return 0;
-	if (nat_ref_kind(ref[0]) != NAT_HOLD_PAIR)
-		return 1;
-	const struct nat_hairpin_pair *pair = pair_at(n, ref[0]);
-
-	ref[0] = pair->entered;
-	ref[1] = pair->source;
-	return 2;
-}
-
 void nat_release(void *ctx, struct conn *c, uint32_t index)
 {
 	struct nat *n = ctx;
 	const struct tuple *reply = &c->half[CT_REPLY].tuple;
 	uint32_t ref = conntrack_ext(n->ct, index)->nat_ref;
 
-	nat_reuse_gone(n, index);
+	nat_reclaim_queues_leave(n, index);
 	if (nat_ref_kind(ref) == NAT_HOLD_PAIR) {
-		struct nat_hairpin_pair pair = *pair_at(n, ref);
+		struct nat_hairpin_pair pair = *nat_pair_at(n, ref);
 
 		pool_free(&n->mappings.pairs, nat_ref_index(ref));
 		give_back(n, reply, pair.entered);
@@ -178,7 +157,7 @@ bool nat_still_allowed(const struct nat *n, uint32_t index)
 		return true;
 	if (nat_ref_kind(ref) != NAT_HOLD_PAIR)
 		return ref_is_allowed(n, reply, ref);
-	const struct nat_hairpin_pair *pair = pair_at(n, ref);
+	const struct nat_hairpin_pair *pair = nat_pair_at(n, ref);
 
 	return ref_is_allowed(n, reply, pair->entered) && ref_is_allowed(n, reply, pair->source);
 }

@@ -16,7 +16,7 @@
 /* Connections looked at in one go after a change of the config. */
 #define SWEEP_SLICE 4096
 
-static const struct ct_nat_ops ct_ops = { .release = nat_release, .finished = nat_reuse_finished };
+static const struct ct_nat_ops ct_ops = { .release = nat_release, .finished = nat_reclaim_finished };
 
 static void seed_ports(struct nat *n)
 {
@@ -67,7 +67,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_mappings;
 	if (nat_hold_downs_init(&n->rests, n_mappings) != 0)
 		goto destroy_overloads;
-	if (nat_reuse_init(&n->reuse, conntrack_n_numbers_max(ct)) != 0)
+	if (nat_reclaim_init(&n->reclaim, conntrack_n_numbers_max(ct)) != 0)
 		goto fini_hold_downs;
 	if (nat_calls_init(&n->calls) != 0)
 		goto fini_reuse;
@@ -75,7 +75,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	return n;
 
 fini_reuse:
-	nat_reuse_fini(&n->reuse);
+	nat_reclaim_fini(&n->reclaim);
 fini_hold_downs:
 	nat_hold_downs_fini(&n->rests);
 destroy_overloads:
@@ -95,7 +95,7 @@ void nat_destroy(struct nat *n)
 		return;
 	conntrack_set_nat(n->ct, NULL, NULL);
 	conntrack_set_log(n->ct, &(struct ct_log){ 0 });
-	nat_reuse_fini(&n->reuse);
+	nat_reclaim_fini(&n->reclaim);
 	nat_calls_fini(&n->calls);
 	nat_hold_downs_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);

@@ -8,49 +8,13 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "gateway/nat/nat.h"
+#include "gateway/nat/reclaim_queue.h"
+#include "gateway/nat/ref.h"
 #include "stack/ports/port_blocks.h"
 #include "stack/ports/portmap.h"
 #include "stack/ports/ports.h"
 
 #define NAT_NONE UINT32_MAX
-
-/* Where a translation comes from: what decides whether a new config still allows it. */
-enum nat_origin { NAT_ORIGIN_RULE, NAT_ORIGIN_POOL, NAT_ORIGIN_MASQUERADE };
-
-/* conn_ext.nat_ref: what the connection holds (hold.c). */
-enum nat_hold_kind {
-	NAT_HOLD_PORT,       /* number of an address (stack/ports/ports.h); the port stands in the REPLY tuple */
-	NAT_HOLD_MAPPING,    /* an endpoint-independent mapping, as its inside */
-	NAT_HOLD_MAPPING_IN, /* ... as somebody who came in by it */
-	NAT_HOLD_PAIR,       /* a mapping by which it came in, and one of the first two for its source */
-};
-#define NAT_INDEX_BITS 22
-#define NAT_MAPPINGS_LIMIT (1u << NAT_INDEX_BITS)
-
-static inline uint32_t nat_ref_of(enum nat_hold_kind kind, enum nat_origin origin, uint32_t id, uint32_t index)
-{
-	return (uint32_t)kind << 30 | (uint32_t)origin << 28 | (id & 63) << NAT_INDEX_BITS | index;
-}
-
-static inline enum nat_hold_kind nat_ref_kind(uint32_t ref)
-{
-	return (enum nat_hold_kind)(ref >> 30);
-}
-
-static inline enum nat_origin nat_ref_origin(uint32_t ref)
-{
-	return (enum nat_origin)(ref >> 28 & 3);
-}
-
-static inline uint32_t nat_ref_id(uint32_t ref)
-{
-	return ref >> NAT_INDEX_BITS & 63;
-}
-
-static inline uint32_t nat_ref_index(uint32_t ref)
-{
-	return ref & (NAT_MAPPINGS_LIMIT - 1);
-}
 
 /* An endpoint-independent mapping (RFC 4787 REQ-1). */
 struct nat_eim {
@@ -87,10 +51,6 @@ struct nat_mappings {
 	uint64_t n_holds;      /* holders of all mappings */
 };
 
-struct nat_hairpin_pair {
-	uint32_t entered, source; /* both as a nat_ref */
-};
-
 /* hold_down.c: ports that nobody uses and nobody may have yet. */
 struct nat_hold_down {
 	uint64_t until;
@@ -116,26 +76,6 @@ struct nat_pending_open {
 struct nat_pending_opens {
 	struct nat_pending_open pending_open[NAT_PENDING_OPENS_MAX]; /* a ring */
 	uint32_t head, n;
-};
-
-/* reclaim.c: connections that are finished, the longest first. Links by their numbers. */
-struct nat_reuse_queue {
-	uint32_t first, last; /* number + 1 */
-	uint32_t serial;      /* of the queue: what has another one's is in none */
-	uint32_t reserved;
-};
-
-struct nat_reuse_link {
-	uint32_t next, prev; /* number + 1 */
-	uint32_t serial;     /* 0: in no queue */
-	uint32_t overload;   /* whose queue it is, NAT_NONE: that of mappings */
-};
-
-struct nat_reuse {
-	struct pool links; /* used as an array */
-	uint32_t next_serial;
-	bool any; /* ever: while it is false, links are not looked at */
-	struct nat_reuse_queue mappings;
 };
 
 /* pptp.c: calls of hosts inside, and the numbers that they have outside. */
@@ -204,7 +144,7 @@ struct nat {
 	struct ports *ports;
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
-	struct nat_reuse reuse;
+	struct nat_reclaim reclaim;
 	struct nat_hold_downs rests;
 	struct nat_pending_opens pending_opens;
 	struct nat_calls calls;
@@ -294,8 +234,6 @@ bool nat_pinhole_for(const struct nat *n, uint32_t mapping, uint32_t remote, uin
 /* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
  * been given back. */
 bool nat_hold(struct nat *n, uint32_t index, uint32_t ref);
-/* What it holds, none of them a pair; how many there are: 0 to 2. */
-uint32_t nat_holds_of(const struct nat *n, uint32_t index, uint32_t ref[2]);
 /* Slot of conntrack. */
 void nat_release(void *ctx, struct conn *c, uint32_t index);
 /* True when the config still has the addresses and ports that the connection uses. */
@@ -333,7 +271,7 @@ struct overload {
 	uint32_t start;    /* of that order */
 	uint32_t version;  /* of the port map whose blocks it knows */
 	uint32_t hand;     /* the port at which a search for one that may go on goes on */
-	struct nat_reuse_queue before, finished; /* before it was busy, and since */
+	struct nat_reclaim_queue before, finished; /* before it was busy, and since */
 };
 _Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is aligned");
 
@@ -369,7 +307,6 @@ uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const st
 				     const struct port_set *set);
 void nat_overload_mark(struct overload *o, uint32_t port);
 void nat_overload_unmark(struct overload *o, uint32_t port);
-struct overload *nat_overload_at(const struct nat *n, uint32_t id);
 /* The port is this worker's. */
 bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port);
 /* The used ports of the set in turns. */
@@ -377,19 +314,13 @@ uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set);
 
 /* reclaim.c: ports of connections that are not needed any more. */
 
-int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections);
-void nat_reuse_fini(struct nat_reuse *r);
 /* Slot of conntrack: it may be finished. */
-void nat_reuse_finished(void *ctx, uint32_t index);
-/* The same for one that was found towards a busy destination. */
-void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index);
-/* It gives back what it holds. */
-void nat_reuse_gone(struct nat *n, uint32_t index);
+void nat_reclaim_finished(void *ctx, uint32_t index);
 /* Ends the connection towards the destination of `reply` that is needed least, so that a port of the request comes
  * free. False when all are needed. */
-bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w);
+bool nat_reclaim_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w);
 /* The same for a mapping of the request's pool. */
-bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w);
+bool nat_reclaim_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w);
 
 /* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
  * memory overlap. What is chosen is what one after the other would choose. */
@@ -483,6 +414,9 @@ void nat_refuse(struct nat *n, struct packet *p, enum nat_origin origin, uint32_
 
 /* --- translate.c --- */
 
+/* CT_SNAT and CT_DNAT, as the tuples say. */
+void nat_mark_sides(struct conn *c);
+
 /* Rewrites a packet of a connection at the hooks of its destination and of its source. */
 void nat_translate_dst(const struct conn *c, struct packet *p);
 void nat_translate_src(struct nat *n, const struct conn *c, struct packet *p);
@@ -517,10 +451,5 @@ void nat_enter_mapping(struct nat *n, uint32_t index, struct packet *p);
 /* By the mapping of its inside endpoint, which is made if there is none. */
 bool nat_take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
 		      struct tuple reply, struct packet *p);
-
-/* --- choose.c --- */
-
-/* CT_SNAT and CT_DNAT, as the tuples say. */
-void nat_mark_sides(struct conn *c);
 
 #endif

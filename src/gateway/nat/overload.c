@@ -193,6 +193,16 @@ static void bring_up_to_date(const struct nat *n, struct overload *o)
 	o->version = m->version;
 }
 
+/* A connection towards it that may have been finished before it was busy. */
+static void seen(struct nat *n, struct overload *o, uint32_t index)
+{
+	uint32_t ref;
+
+	if (conntrack_may_be_finished(n->ct, index) && nat_source_hold_of(n, index, &ref) &&
+	    nat_ref_kind(ref) == NAT_HOLD_PORT)
+		nat_reclaim_queue_append(n, &o->before, index);
+}
+
 /* Looks n more ports up. Ports that the set does not have, and those of other workers' blocks, stay used. */
 static void look_on(struct nat *n, struct overload *o, const struct port_set *set, uint32_t n_left)
 {
@@ -217,7 +227,7 @@ static void look_on(struct nat *n, struct overload *o, const struct port_set *se
 		if (ref == CONN_NONE)
 			port_span_give(&b, port);
 		else
-			nat_reuse_seen(n, o, conn_index(ref));
+			seen(n, o, conn_index(ref));
 	}
 	o->n_looked = k == b.n ? OVERLOAD_COMPLETE : k;
 }
@@ -247,8 +257,8 @@ static struct overload *make(struct nat *n, const struct tuple *reply, uint32_t 
 	o->n_ports = set->n_ports;
 	o->hand = first;
 	o->start = rng_u32(&n->env->rng);
-	o->before.serial = ++n->reuse.next_serial;
-	o->finished.serial = ++n->reuse.next_serial;
+	nat_reclaim_queue_begin(&n->reclaim, &o->before);
+	nat_reclaim_queue_begin(&n->reclaim, &o->finished);
 	o->id = class << CLASS_SHIFT | place;
 	o->by_blocks = !ports_are_mine(n->ports, address);
 	if (o->by_blocks)
@@ -267,7 +277,8 @@ static void unmake(struct nat *n, struct overload *o, uint64_t hash)
 	while (*link != o->id + 1)
 		link = &at(os, *link - 1)->chain;
 	*link = o->chain;
-	o->before.serial = o->finished.serial = 0; /* nobody is in them from here on */
+	nat_reclaim_queue_end(&o->before);
+	nat_reclaim_queue_end(&o->finished);
 	pool_free(&os->maps[o->class], o->id & ((1u << CLASS_SHIFT) - 1));
 	os->n_used--;
 }
@@ -288,11 +299,6 @@ struct overload *nat_overload_of(const struct nat *n, const struct tuple *reply,
 		}
 	}
 	return NULL;
-}
-
-struct overload *nat_overload_at(const struct nat *n, uint32_t id)
-{
-	return at(n->overloads, id);
 }
 
 bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port)

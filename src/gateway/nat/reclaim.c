@@ -20,10 +20,6 @@
  * to him behind the others.
  *
  * A pool whose ports rest gains nothing, and is left alone.
- *
- * What always holds: a link's serial is that of a queue exactly as long as its
- * connection stands in it; a queue whose map is gone has serial 0, and nobody looks
- * at the links that still name the old one.
  */
 #include "gateway/nat/nat_priv.h"
 
@@ -31,114 +27,24 @@
 #define LOOKS 4u
 #define MAPPING_LOOKS 16u
 
-int nat_reuse_init(struct nat_reuse *r, uint32_t n_connections)
-{
-	*r = (struct nat_reuse){ .next_serial = 1, .mappings = { .serial = 1 } };
-	return pool_init(&r->links, n_connections, sizeof(struct nat_reuse_link), _Alignof(struct nat_reuse_link));
-}
-
-void nat_reuse_fini(struct nat_reuse *r)
-{
-	pool_fini(&r->links);
-}
-
-static struct nat_reuse_link *link_of(const struct nat *n, uint32_t index)
-{
-	return (struct nat_reuse_link *)n->reuse.links.mem + index;
-}
-
-/* NULL when its map is gone, and the queue with it. */
-static struct nat_reuse_queue *queue_of(struct nat *n, const struct nat_reuse_link *l)
-{
-	if (l->overload == NAT_NONE)
-		return &n->reuse.mappings;
-	struct overload *o = nat_overload_at(n, l->overload);
-
-	return l->serial == o->before.serial ? &o->before : l->serial == o->finished.serial ? &o->finished : NULL;
-}
-
-static void append(struct nat *n, struct nat_reuse_queue *q, uint32_t overload, uint32_t index)
-{
-	struct nat_reuse_link *l = link_of(n, index);
-
-	if (l->serial != 0 && queue_of(n, l) != NULL)
-		return;
-	*l = (struct nat_reuse_link){ .prev = q->last, .serial = q->serial, .overload = overload };
-	if (q->last == 0)
-		q->first = index + 1;
-	else
-		link_of(n, q->last - 1)->next = index + 1;
-	q->last = index + 1;
-	n->reuse.any = true;
-}
-
-static void take_out(struct nat *n, struct nat_reuse_queue *q, uint32_t index)
-{
-	struct nat_reuse_link *l = link_of(n, index);
-
-	if (l->prev == 0)
-		q->first = l->next;
-	else
-		link_of(n, l->prev - 1)->next = l->next;
-	if (l->next == 0)
-		q->last = l->prev;
-	else
-		link_of(n, l->next - 1)->prev = l->prev;
-	l->serial = 0;
-}
-
-/* What it holds for its source; false when that is nothing. */
-static bool source_of(const struct nat *n, uint32_t index, uint32_t *ref)
-{
-	if (!(conntrack_conn(n->ct, index)->status & CT_MAPPED))
-		return false;
-	*ref = conntrack_ext(n->ct, index)->nat_ref;
-	if (nat_ref_kind(*ref) == NAT_HOLD_PAIR)
-		*ref = ((const struct nat_hairpin_pair *)pool_at(&n->mappings.pairs, nat_ref_index(*ref)))->source;
-	return nat_ref_kind(*ref) == NAT_HOLD_PORT || nat_ref_kind(*ref) == NAT_HOLD_MAPPING;
-}
-
-void nat_reuse_seen(struct nat *n, struct overload *o, uint32_t index)
-{
-	uint32_t ref;
-
-	if (conntrack_may_be_finished(n->ct, index) && source_of(n, index, &ref) && nat_ref_kind(ref) == NAT_HOLD_PORT)
-		append(n, &o->before, o->id, index);
-}
-
-void nat_reuse_finished(void *ctx, uint32_t index)
+void nat_reclaim_finished(void *ctx, uint32_t index)
 {
 	struct nat *n = ctx;
 	uint32_t ref;
 
 	if (n->overloads->n_used == 0 && n->mappings.pool.n_used == 0)
 		return;
-	if (!source_of(n, index, &ref))
+	if (!nat_source_hold_of(n, index, &ref))
 		return;
 	if (nat_ref_kind(ref) == NAT_HOLD_MAPPING) {
-		append(n, &n->reuse.mappings, NAT_NONE, index);
+		nat_reclaim_queue_append(n, &n->reclaim.mappings, index);
 		return;
 	}
 	struct overload *o =
 		nat_overload_of(n, &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple, nat_ref_index(ref), NULL);
 
 	if (o != NULL)
-		append(n, &o->finished, o->id, index);
-}
-
-void nat_reuse_gone(struct nat *n, uint32_t index)
-{
-	if (!n->reuse.any)
-		return;
-	struct nat_reuse_link *l = link_of(n, index);
-
-	if (l->serial == 0)
-		return;
-	struct nat_reuse_queue *q = queue_of(n, l);
-
-	if (q != NULL)
-		take_out(n, q, index);
-	l->serial = 0;
+		nat_reclaim_queue_append(n, &o->finished, index);
 }
 
 static void note(struct nat *n, const struct nat_source_request *w)
@@ -147,16 +53,16 @@ static void note(struct nat *n, const struct nat_source_request *w)
 }
 
 /* The first of the queue that is finished and has a port of the request. */
-static uint32_t first_finished(struct nat *n, struct nat_reuse_queue *q, const struct port_set *set)
+static uint32_t first_finished(struct nat *n, struct nat_reclaim_queue *q, const struct port_set *set)
 {
 	uint32_t quiet, next = q->first;
 
 	for (uint32_t i = 0; i < LOOKS && next != 0; i++) {
 		uint32_t index = next - 1;
 
-		next = link_of(n, index)->next;
+		next = nat_reclaim_queue_next(n, index);
 		if (!conntrack_may_be_finished(n->ct, index)) {
-			take_out(n, q, index);
+			nat_reclaim_queue_remove(n, q, index);
 			continue;
 		}
 		const struct tuple *reply = &conntrack_conn(n->ct, index)->half[CT_REPLY].tuple;
@@ -180,7 +86,7 @@ static void consider(struct nat *n, struct least *least, uint32_t index)
 
 	if (spare == CT_NEEDED || spare < least->spare || (spare == least->spare && quiet <= least->quiet))
 		return;
-	if (source_of(n, index, &ref) && nat_ref_kind(ref) == NAT_HOLD_PORT)
+	if (nat_source_hold_of(n, index, &ref) && nat_ref_kind(ref) == NAT_HOLD_PORT)
 		*least = (struct least){ index, quiet, spare };
 }
 
@@ -226,7 +132,7 @@ static bool free_by_hand(struct nat *n, uint32_t address, struct overload *o, st
 	return least.index != CONN_NONE && conntrack_reclaim(n->ct, least.index);
 }
 
-bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w)
+bool nat_reclaim_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w)
 {
 	const struct port_set *set = w->port.set;
 	bool done;
@@ -251,27 +157,27 @@ bool nat_reuse_port(struct nat *n, uint32_t address, const struct tuple *reply, 
 	return done;
 }
 
-bool nat_reuse_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w)
+bool nat_reclaim_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w)
 {
-	uint32_t quiet, ref, next = n->reuse.mappings.first;
+	uint32_t quiet, ref, next = n->reclaim.mappings.first;
 
 	if (w->pool != NULL && w->pool->hold_down_s != 0)
 		return false;
 	for (uint32_t i = 0; i < MAPPING_LOOKS && next != 0; i++) {
 		uint32_t index = next - 1;
 
-		next = link_of(n, index)->next;
-		if (!conntrack_may_be_finished(n->ct, index) || !source_of(n, index, &ref) ||
+		next = nat_reclaim_queue_next(n, index);
+		if (!conntrack_may_be_finished(n->ct, index) || !nat_source_hold_of(n, index, &ref) ||
 		    nat_ref_kind(ref) != NAT_HOLD_MAPPING) {
-			take_out(n, &n->reuse.mappings, index);
+			nat_reclaim_queue_remove(n, &n->reclaim.mappings, index);
 			continue;
 		}
 		const struct nat_eim *m = nat_mapping_at(n, nat_ref_index(ref));
 
 		/* Behind all others, or a few of them would keep everybody from what stands there. */
 		if (m->n_holders > 1 || m->lessor != 0 || m->pool != w->id || m->proto != ip_proto) {
-			take_out(n, &n->reuse.mappings, index);
-			append(n, &n->reuse.mappings, NAT_NONE, index);
+			nat_reclaim_queue_remove(n, &n->reclaim.mappings, index);
+			nat_reclaim_queue_append(n, &n->reclaim.mappings, index);
 			continue;
 		}
 		if (conntrack_spare(n->ct, index, &quiet) != CT_FINISHED)

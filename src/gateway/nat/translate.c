@@ -13,6 +13,18 @@
 #include "stack/packet/gso.h"
 #include "stack/wire/rewrite.h"
 
+void nat_mark_sides(struct conn *c)
+{
+	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;
+	bool ports = l4_has_ports(o->proto) || o->proto == IPPROTO_NR_ICMP;
+
+	c->status &= (uint16_t) ~(CT_SNAT | CT_DNAT);
+	if (r->dst != o->src || (ports && nat_outside_port(r) != nat_inside_port(o)))
+		c->status |= CT_SNAT;
+	if (r->src != o->dst || (l4_has_ports(o->proto) && r->sport != o->dport))
+		c->status |= CT_DNAT;
+}
+
 static enum rewrite_check check_of(const struct packet *p)
 {
 	if (p->ip.frag_off != 0)

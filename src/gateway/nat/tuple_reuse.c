@@ -54,7 +54,7 @@ static bool can_keep(const struct nat *n, uint32_t before, const struct nat_sour
 /* What it holds is given back, or another's from now on. */
 static struct conn *holds_nothing(struct nat *n, uint32_t index)
 {
-	nat_reuse_gone(n, index);
+	nat_reclaim_queues_leave(n, index);
 	conntrack_clear_mapped(n->ct, index);
 	return conntrack_conn(n->ct, index);
 }
