@@ -79,7 +79,8 @@ static void shop_config(struct shop *s)
 struct shop *shop_open(uint32_t n, uint32_t n_connections)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "workers";
-	struct gateway_limits limits = { .conntrack = { .n_connections = n_connections } };
+	struct gateway_limits limits = { .conntrack = { .n_connections = n_connections },
+					 .ip = { .n_neighbours = 8192 } };
 	struct shop *s = aligned_alloc(128, (sizeof(*s) + 127) / 128 * 128);
 	void *ctx[MAX_WORKERS] = { NULL };
 
