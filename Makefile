@@ -20,6 +20,7 @@ BUILD ?= build
 BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
 BUILD_TSAN ?= build-tsan
+BUILD_COVERAGE ?= build-coverage
 LAB_ARGS ?=
 MINUTES ?= 30
 DRIVER ?= auto
@@ -119,6 +120,14 @@ tidy: setup
 	@tools/build $(BUILD_TEST)
 	@tools/tidy $(BUILD_TEST) $(FILES)
 
+# Which lines the unit tests and scenarios execute, a room a line, and a page for each file.
+coverage: setup
+	$(call configure,$(BUILD_COVERAGE),-Dbuildtype=debug -Db_coverage=true -Dtests=enabled $(MESON_WERROR))
+	@tools/build $(BUILD_COVERAGE)
+	@find $(BUILD_COVERAGE) -name '*.gcda' -delete
+	@tests/summary $(BUILD_COVERAGE):unit,scenario
+	@tools/coverage $(BUILD_COVERAGE)
+
 fuzz-build:
 	$(call configure,$(BUILD_FUZZ),-Dbuildtype=debugoptimized -Dfuzz=true -Db_sanitize=address$(comma)undefined \
 		-Db_lundef=false -Dtests=disabled $(MESON_WERROR))
@@ -128,7 +137,7 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_FUZZ) $(BUILD_TSAN) build-ci-gcc build-ci-clang build-test-gcc build-test-clang
+	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_FUZZ) $(BUILD_TSAN) $(BUILD_COVERAGE) build-ci-gcc build-ci-clang build-test-gcc build-test-clang
 
 help:
 	@echo 'make            build build/yangguan'
@@ -140,6 +149,7 @@ help:
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
 	@echo 'make format     all C files in the form of .clang-format'
 	@echo "make tidy       all C files against .clang-tidy, with the analyzer (FILES='a.c b.c': only these)"
+	@echo 'make coverage   which lines the unit tests and scenarios execute (build-coverage/coverage/index.html)'
 	@echo 'make install    install yangguan and its short name yg (DESTDIR, prefix)'
 	@echo 'make fresh      both commands of README on the least Debian that can be had, made for this; root'
 	@echo 'make setup      install what is missing'
@@ -147,4 +157,4 @@ help:
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fresh bench rfc soak tsan format tidy fuzz-build install clean help
+.PHONY: all setup lab test fresh bench rfc soak tsan format tidy coverage fuzz-build install clean help

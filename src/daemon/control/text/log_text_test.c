@@ -90,7 +90,7 @@ static void test_records(void **state)
 static void test_every_kind(void **state)
 {
 	(void)state;
-	for (uint8_t i = 0; i < N_LOG_KINDS; i++) {
+	for (int i = 0; i < N_LOG_KINDS; i++) {
 		struct log_record r = { .kind = i, .time_ns = WALL, .begin_ns = 1 };
 		char buf[LOG_LINE_MAX];
 
