@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "stack/packet/packet_fixture.h"
 #include "stack/wire/rewrite.h"
 
 #ifndef AF_XDP
@@ -219,33 +220,29 @@ void bed_frame_seal(struct bed_frame *f)
 
 void bed_frame(const struct bed_flow *f, uint32_t n_payload, uint8_t tcp_flags, struct bed_frame *out)
 {
-	uint32_t header = f->proto == IPPROTO_TCP ? TCP_HEADER_LEN : UDP_HEADER_LEN;
-	struct ipv4_view ip = { .src = f->src,
-				.dst = f->dst,
-				.total_len = (uint16_t)(IPV4_HEADER_LEN + header + n_payload),
-				.header_len = IPV4_HEADER_LEN,
-				.id = 77,
-				.ttl = 64,
-				.proto = f->proto };
-	uint8_t *l4 = out->bytes + L3 + IPV4_HEADER_LEN;
+	static const struct ether_addr from = { { 4 } };
+	struct ether_addr us;
+	struct packet_spec spec = { .src = f->src,
+				    .dst = f->dst,
+				    .proto = f->proto,
+				    .ip_id = 77,
+				    .sport = f->sport,
+				    .dport = f->dport,
+				    .seq = 0xfffffff0,
+				    .ack = 6000,
+				    .flags = tcp_flags,
+				    .window = 20,
+				    .type = (uint8_t)(f->dport >> 8),
+				    .code = (uint8_t)f->dport,
+				    .id = f->sport,
+				    .icmp_seq = 3,
+				    .payload_len = (uint16_t)n_payload };
 
+	memcpy(us.b, bed_mac, sizeof(us.b));
 	memset(out->bytes, 0, sizeof(out->bytes));
-	memcpy(out->bytes, bed_mac, 6);
-	out->bytes[6] = 4;
-	out->bytes[12] = 8;
-	out->len = L3 + ip.total_len;
-	ipv4_emit(out->bytes + L3, &ip);
-	if (f->proto == IPPROTO_TCP)
-		tcp_emit(l4, f->sport, f->dport, 0xfffffff0, 6000, tcp_flags, 20);
-	else if (f->proto == IPPROTO_UDP)
-		udp_emit(l4, f->sport, f->dport, (uint16_t)n_payload);
-	else
-		icmp_emit(l4, (uint8_t)(f->dport >> 8), (uint8_t)f->dport, (uint32_t)f->sport << 16 | 3);
-	for (uint32_t i = 0; i < n_payload; i++)
-		l4[header + i] = (uint8_t)(i * 7 + 1);
+	out->len = packet_build_frame(&spec, &us, &from, out->bytes);
 	if (out->len < 60) /* the shortest frame: filled with zeros */
 		out->len = 60;
-	bed_frame_seal(out);
 }
 
 void bed_frame_forwarded(const struct bed_flow *f, const struct bed_frame *in, struct bed_frame *out)

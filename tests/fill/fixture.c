@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "stack/packet/packet_fixture.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/icmp.h"
 
@@ -190,30 +191,24 @@ void bench_settle(struct bench *b)
 
 void bench_put(struct bench *b, enum side side, const struct flow *f, uint8_t tcp_flags)
 {
-	uint32_t len = f->proto == IPPROTO_NR_TCP ? TCP_HEADER_LEN : UDP_HEADER_LEN + PAYLOAD_BYTES;
-	struct ipv4_view ip = {
-		.src = f->src,
-		.dst = f->dst,
-		.proto = f->proto,
-		.ttl = 64,
-		.header_len = IPV4_HEADER_LEN,
-		.total_len = (uint16_t)(IPV4_HEADER_LEN + len),
-	};
+	bool tcp = f->proto == IPPROTO_NR_TCP;
+	struct packet_spec spec = { .src = f->src,
+				    .dst = f->dst,
+				    .proto = f->proto,
+				    .sport = f->sport,
+				    .dport = f->dport,
+				    .seq = 1,
+				    .ack = tcp_flags & TCP_ACK ? 2 : 0,
+				    .flags = tcp_flags != 0 ? tcp_flags : TCP_SYN,
+				    .window = 65535,
+				    .payload_len = tcp ? 0 : PAYLOAD_BYTES };
 
 	if (b->batch.n > 0 && b->batch_side != side)
 		bench_settle(b);
-	struct packet *p = new_packet(b, side, ip.total_len, ETHERTYPE_IPV4);
-	uint8_t *l3 = packet_frame(p) + ETHER_HEADER_LEN, *l4 = l3 + IPV4_HEADER_LEN;
+	struct packet *p = packet_of_spec(gateway_env(b->gw)->pool, &spec, &b->end[side].device.mac, &peer_mac);
 
-	ipv4_emit(l3, &ip);
-	if (f->proto == IPPROTO_NR_TCP) {
-		tcp_emit(l4, f->sport, f->dport, 1, tcp_flags & TCP_ACK ? 2 : 0, tcp_flags != 0 ? tcp_flags : TCP_SYN,
-			 65535);
-	} else {
-		udp_emit(l4, f->sport, f->dport, PAYLOAD_BYTES);
-		memset(l4 + UDP_HEADER_LEN, 'x', PAYLOAD_BYTES);
-	}
-	l4_checksum_set(&ip, l4, len);
+	assert_non_null(p);
+	gateway_env(b->gw)->ledger.n_received++;
 	b->batch_side = side;
 	batch_add(&b->batch, p);
 	/* One at a time until the neighbours are known. */

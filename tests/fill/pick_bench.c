@@ -68,7 +68,7 @@ static uint32_t connect_to(struct nat_fixture *nb, uint32_t dst, uint32_t from, 
 	uint32_t n = 0;
 
 	for (uint32_t k = from; k < to; k++) {
-		struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(PORTS_FIRST + k % N_PORTS), 443);
+		struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(PORTS_FIRST + k % N_PORTS), 443);
 
 		m.src = CLIENT + k / N_PORTS;
 		m.dst = dst;
@@ -111,13 +111,13 @@ static void measure_once(struct nat_fixture *nb)
 	/* Connections from outside to the gateway hold no port but have the tuples: a destination is full at once. */
 	for (uint32_t dst = SERVER + 2; dst <= SERVER + 2 + N_TURNS; dst++) {
 		for (uint32_t port = FEW_FIRST; port <= FEW_LAST; port++) {
-			struct make m = { .in = WAN,
-					  .src = dst,
-					  .dst = WAN_ADDR,
-					  .proto = IPPROTO_NR_UDP,
-					  .sport = 443,
-					  .dport = (uint16_t)port,
-					  .len = 20 };
+			struct packet_spec m = { .in = WAN,
+						 .src = dst,
+						 .dst = WAN_ADDR,
+						 .proto = IPPROTO_NR_UDP,
+						 .sport = 443,
+						 .dport = (uint16_t)port,
+						 .payload_len = 20 };
 			must(nat_send(nb, &m).passed, "a connection from outside");
 		}
 	}
@@ -191,7 +191,7 @@ static void measure_few(const struct few *f)
 	for (uint32_t d = 0; d < f->n_destinations; d++)
 		for (uint32_t k = 0; k < f->n_ports; k++)
 			must(quick(&nb, SERVER + d, k, &set), "a connection was refused while a port was free");
-	bench_pass(&nb.b, 0);
+	fixture_pass(&nb.b, 0);
 	skipped();
 	for (uint32_t k = 0; k < N_PICKS; k++)
 		must(connect_to(&nb, destination(f, k), 60000, 60001) == 0, "nothing is left");
@@ -199,7 +199,7 @@ static void measure_few(const struct few *f)
 	part(kind, f->n_destinations, N_PICKS);
 	for (uint32_t k = 0; k < N_PICKS; k++) {
 		end_one(&nb, destination(f, k), 3000 + k);
-		bench_pass(&nb.b, 0);
+		fixture_pass(&nb.b, 0);
 		skipped();
 		must(connect_to(&nb, destination(f, k), 60100 + k, 60101 + k) == 1, "a free port was missed");
 		(void)snprintf(kind, sizeof(kind), "last%u", f->n_ports);

@@ -52,9 +52,9 @@ void rfc_start(struct rfc *t, const struct rfc_setup *s)
 	t->wan = world_station(&t->w, "wan0", RFC_WAN_ROUTER, NULL);
 	rfc_run_s(t, 5); /* announcements are over */
 	/* ARP for both routers is done before anything counts. */
-	struct send hello = { .src = RFC_PEER1, .dst = RFC_HOST3, .proto = 253, .payload_len = 8 };
+	struct packet_spec hello = { .src = RFC_PEER1, .dst = RFC_HOST3, .proto = 253, .payload_len = 8 };
 	station_send(t->wan, &hello);
-	hello = (struct send){ .src = RFC_LAN_ROUTER, .dst = RFC_PEER1, .proto = 253, .payload_len = 8 };
+	hello = (struct packet_spec){ .src = RFC_LAN_ROUTER, .dst = RFC_PEER1, .proto = 253, .payload_len = 8 };
 	station_send(t->lan, &hello);
 	rfc_run_s(t, 1);
 	station_clear(t->lan);
@@ -144,10 +144,10 @@ void rfc_run_s(struct rfc *t, uint32_t seconds)
 	world_run(&t->w, seconds * (uint64_t)NS_PER_S);
 }
 
-void rfc_send(struct rfc *t, struct station *from, const struct send *p)
+void rfc_send(struct rfc *t, struct station *from, const struct packet_spec *p)
 {
-	static uint8_t bytes[65536];
-	uint32_t len = station_build(from, p, bytes, sizeof(bytes));
+	static uint8_t bytes[PACKET_BUILD_MAX];
+	uint32_t len = station_build(from, p, bytes);
 	struct ipv4_view ip;
 	struct l4_view l4 = { .kind = L4_NONE };
 
@@ -168,7 +168,7 @@ struct packet *rfc_next(struct rfc *t, struct station *at)
 	return p;
 }
 
-struct packet *rfc_carry(struct rfc *t, struct station *from, const struct send *p, struct station *at)
+struct packet *rfc_carry(struct rfc *t, struct station *from, const struct packet_spec *p, struct station *at)
 {
 	rfc_send(t, from, p);
 	return rfc_next(t, at);
@@ -196,10 +196,10 @@ void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_
 	world_run(&t->w, 20 * NS_PER_MS);
 }
 
-void rfc_send_pieces(struct rfc *t, struct station *from, const struct send *p, const uint8_t *order, uint32_t n)
+void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_spec *p, const uint8_t *order, uint32_t n)
 {
-	static uint8_t bytes[65536], piece[65536];
-	uint32_t len = station_build(from, p, bytes, sizeof(bytes)) - IPV4_HEADER_LEN;
+	static uint8_t bytes[PACKET_BUILD_MAX], piece[65536];
+	uint32_t len = station_build(from, p, bytes) - IPV4_HEADER_LEN;
 	uint32_t size = (len / n + 7) & ~7u;
 	struct ipv4_view ip;
 
@@ -218,7 +218,7 @@ void rfc_send_pieces(struct rfc *t, struct station *from, const struct send *p, 
 
 struct rfc_whole rfc_gather(struct rfc *t, struct station *at)
 {
-	static uint8_t bytes[65536];
+	static uint8_t bytes[PACKET_BUILD_MAX];
 	struct rfc_whole w = { .in_order = true };
 	uint32_t len = 0, end = 0, next = 0;
 	struct packet *p;
@@ -247,9 +247,12 @@ struct rfc_whole rfc_gather(struct rfc *t, struct station *at)
 	return w;
 }
 
-static struct send make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint8_t icmp_type)
+static struct packet_spec make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport,
+			       uint8_t icmp_type)
 {
-	struct send p = { .src = src, .dst = dst, .proto = proto, .sport = sport, .dport = dport, .payload_len = 8 };
+	struct packet_spec p = {
+		.src = src, .dst = dst, .proto = proto, .sport = sport, .dport = dport, .payload_len = 8
+	};
 
 	if (proto == IPPROTO_NR_TCP) {
 		p.flags = TCP_SYN;
@@ -265,7 +268,7 @@ static struct send make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t ds
 
 struct rfc_end rfc_try_out(struct rfc *t, uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
 {
-	struct send rq = make(proto, src, sport, dst, dport, ICMP_ECHO_REQUEST);
+	struct packet_spec rq = make(proto, src, sport, dst, dport, ICMP_ECHO_REQUEST);
 	const struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 
 	if (p == NULL) {
@@ -291,7 +294,7 @@ struct rfc_end rfc_out(struct rfc *t, uint8_t proto, uint32_t src, uint16_t spor
 
 struct rfc_end rfc_in(struct rfc *t, uint8_t proto, uint32_t src, uint16_t sport, struct rfc_end dst)
 {
-	struct send rq = make(proto, src, sport, dst.addr, dst.port, ICMP_ECHO_REPLY);
+	struct packet_spec rq = make(proto, src, sport, dst.addr, dst.port, ICMP_ECHO_REPLY);
 	const struct packet *p = rfc_carry(t, t->wan, &rq, t->lan);
 
 	if (p == NULL)
@@ -318,7 +321,7 @@ void rfc_same_end(struct rfc_end a, struct rfc_end b, const char *what)
 
 struct packet *rfc_hairpin(struct rfc *t, uint8_t proto, uint32_t src, uint16_t sport, struct rfc_end dst)
 {
-	struct send rq = make(proto, src, sport, dst.addr, dst.port, ICMP_ECHO_REQUEST);
+	struct packet_spec rq = make(proto, src, sport, dst.addr, dst.port, ICMP_ECHO_REQUEST);
 
 	return rfc_carry(t, t->lan, &rq, t->lan);
 }
@@ -344,12 +347,12 @@ struct packet *rfc_error(struct rfc *t, struct station *at, uint8_t type, uint8_
 	return p;
 }
 
-struct send rfc_error_about(struct packet *p, uint32_t src, uint8_t type, uint8_t code, uint8_t *quote,
-			    uint16_t quote_len)
+struct packet_spec rfc_error_about(struct packet *p, uint32_t src, uint8_t type, uint8_t code, uint8_t *quote,
+				   uint16_t quote_len)
 {
 	assert_non_null(p);
 	memcpy(quote, packet_l3(p), quote_len);
-	return (struct send){
+	return (struct packet_spec){
 		.src = src,
 		.dst = p->ip.src,
 		.proto = IPPROTO_NR_ICMP,

@@ -88,11 +88,11 @@ void rfc_reload(struct rfc *t, const struct rfc_setup *s);
 /* Lets time pass. */
 void rfc_run_s(struct rfc *t, uint32_t seconds);
 /* Sends a packet there and lets 20 ms pass. */
-void rfc_send(struct rfc *t, struct station *from, const struct send *p);
+void rfc_send(struct rfc *t, struct station *from, const struct packet_spec *p);
 /* The next packet that reached the station, NULL if none. */
 struct packet *rfc_next(struct rfc *t, struct station *at);
 /* rfc_send, then rfc_next. */
-struct packet *rfc_carry(struct rfc *t, struct station *from, const struct send *p, struct station *at);
+struct packet *rfc_carry(struct rfc *t, struct station *from, const struct packet_spec *p, struct station *at);
 
 /* A whole IPv4 packet as it is, and 20 ms. */
 void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_t len);
@@ -100,7 +100,8 @@ void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_
 #define RFC_PIECES_MAX 8
 /* The packet cut into n pieces of nearly the same size, sent in this order, with its whole checksum right; then 20 ms.
  */
-void rfc_send_pieces(struct rfc *t, struct station *from, const struct send *p, const uint8_t *order, uint32_t n);
+void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_spec *p, const uint8_t *order,
+		     uint32_t n);
 /* What a receiver makes of the pieces that came. */
 struct rfc_whole {
 	uint32_t n_pieces;
@@ -136,8 +137,8 @@ struct packet *rfc_hairpin(struct rfc *t, uint8_t proto, uint32_t src, uint16_t 
 struct packet *rfc_error(struct rfc *t, struct station *at, uint8_t type, uint8_t code, struct icmp_quote *q);
 /* An ICMP error from `src` about the packet p as it came (from its IPv4 header, quote_len bytes of it), to p's source;
  * it is not sent yet. quote keeps the bytes. */
-struct send rfc_error_about(struct packet *p, uint32_t src, uint8_t type, uint8_t code, uint8_t *quote,
-			    uint16_t quote_len);
+struct packet_spec rfc_error_about(struct packet *p, uint32_t src, uint8_t type, uint8_t code, uint8_t *quote,
+				   uint16_t quote_len);
 
 /* Notes for the reader of a failure. */
 void rfc_note(struct rfc *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -305,14 +305,14 @@ static void errors_end_nothing(struct rfc *t)
 		{ ICMP_ECHO_REPLY, 0 },
 		{ 99, 0 },
 	};
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
 	uint8_t quote[28];
 
 	rfc_start(t, NULL);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 	assert_non_null(p);
 	struct rfc_end e = { p->ip.src, p->l4.sport };
-	struct send err = rfc_error_about(p, RFC_PEER1, 0, 0, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(p, RFC_PEER1, 0, 0, quote, sizeof(quote));
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
 		err.type = errors[i][0];
 		err.code = errors[i][1];
@@ -329,14 +329,14 @@ static void errors_end_nothing(struct rfc *t)
 static void errors_from_anywhere(struct rfc *t)
 {
 	static const uint32_t from[] = { RFC_WAN_ROUTER, RFC_PEER1, RFC_PEER2, IP4(192, 0, 2, 77), IP4(172, 16, 5, 5) };
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
 	struct icmp_quote q;
 	uint8_t quote[28];
 
 	rfc_start(t, NULL);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 	assert_non_null(p);
-	struct send err = rfc_error_about(p, 0, ICMP_TIME_EXCEEDED, 0, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(p, 0, ICMP_TIME_EXCEEDED, 0, quote, sizeof(quote));
 	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
 		err.src = from[i];
 		rfc_send(t, t->wan, &err);
@@ -348,14 +348,14 @@ static void errors_from_anywhere(struct rfc *t)
 
 static void unreachable_reaches_the_host(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
 	struct icmp_quote q;
 	uint8_t quote[28];
 
 	rfc_start(t, NULL);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 	assert_non_null(p);
-	struct send err = rfc_error_about(p, RFC_PEER1, ICMP_DEST_UNREACHABLE, 0, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(p, RFC_PEER1, ICMP_DEST_UNREACHABLE, 0, quote, sizeof(quote));
 	for (err.code = 0; err.code <= 13; err.code++) {
 		rfc_send(t, t->wan, &err);
 		p = rfc_error(t, t->lan, ICMP_DEST_UNREACHABLE, err.code, &q);
@@ -368,7 +368,7 @@ static void unreachable_reaches_the_host(struct rfc *t)
 /* REQ-13. Would catch: a big packet that vanishes. */
 static void too_big_is_told(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
 	struct icmp_quote q;
 
 	rfc_start(t, &(struct rfc_setup){ .wan_mtu = 1400 });
@@ -388,7 +388,7 @@ static void too_big_is_told(struct rfc *t)
 /* REQ-13a. */
 static void too_big_is_cut(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
 
 	rfc_start(t, &(struct rfc_setup){ .wan_mtu = 600 });
 	rq.payload_len = 1472;
@@ -407,8 +407,8 @@ static void pieces_in_any_order(struct rfc *t)
 	static const uint8_t order[][3] = {
 		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 }
 	};
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
-	struct send rp = { .src = RFC_PEER1, .proto = UDP, .sport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rp = { .src = RFC_PEER1, .proto = UDP, .sport = 53 };
 
 	rfc_start(t, NULL);
 	struct rfc_end e = rfc_out(t, UDP, RFC_HOST1, 4000, RFC_PEER1, 53);
@@ -433,8 +433,8 @@ static void pieces_in_any_order(struct rfc *t)
 static void flood_of_pieces(struct rfc *t)
 {
 	static const uint8_t in_order[] = { 0, 1, 2 };
-	struct send piece = { .dst = RFC_PEER1, .proto = UDP, .frag_off = 1480, .payload_len = 64 };
-	struct send big = { .src = RFC_HOST2, .dst = RFC_PEER1, .proto = UDP, .sport = 4001, .dport = 53 };
+	struct packet_spec piece = { .dst = RFC_PEER1, .proto = UDP, .frag_off = 1480, .payload_len = 64 };
+	struct packet_spec big = { .src = RFC_HOST2, .dst = RFC_PEER1, .proto = UDP, .sport = 4001, .dport = 53 };
 
 	rfc_start(t, NULL);
 	big.payload_len = 2000;

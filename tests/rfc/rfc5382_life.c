@@ -158,7 +158,7 @@ static void hairpin(struct rfc *t)
 static void unreachable_is_translated(struct rfc *t)
 {
 	struct rfc_end end = tcp_start_server(t, TCP, 80);
-	struct send syn = {
+	struct packet_spec syn = {
 		.src = RFC_HOST1, .dst = RFC_PEER1, .proto = TCP, .sport = 4000, .dport = 80, .flags = TCP_SYN
 	};
 	struct icmp_quote q;
@@ -167,8 +167,8 @@ static void unreachable_is_translated(struct rfc *t)
 	for (uint8_t code = 0; code <= 15; code++) {
 		syn.sport = (uint16_t)(4000 + code);
 		syn.seq = 77u + code;
-		struct send err = rfc_error_about(rfc_carry(t, t->lan, &syn, t->wan), RFC_PEER2, ICMP_DEST_UNREACHABLE,
-						  code, quote, sizeof(quote));
+		struct packet_spec err = rfc_error_about(rfc_carry(t, t->lan, &syn, t->wan), RFC_PEER2,
+							 ICMP_DEST_UNREACHABLE, code, quote, sizeof(quote));
 		rfc_send(t, t->wan, &err);
 		const struct packet *p = rfc_error(t, t->lan, ICMP_DEST_UNREACHABLE, code, &q);
 		assert_int_equal(p->ip.dst, RFC_HOST1);
@@ -177,11 +177,11 @@ static void unreachable_is_translated(struct rfc *t)
 		assert_int_equal(q.l4.seq, syn.seq);
 	}
 	/* and from inside */
-	struct send in = {
+	struct packet_spec in = {
 		.src = RFC_PEER2, .dst = end.addr, .proto = TCP, .sport = 7, .dport = end.port, .flags = TCP_SYN
 	};
-	struct send err = rfc_error_about(rfc_carry(t, t->wan, &in, t->lan), RFC_HOST2, ICMP_DEST_UNREACHABLE,
-					  ICMP_PORT_UNREACHABLE, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(rfc_carry(t, t->wan, &in, t->lan), RFC_HOST2, ICMP_DEST_UNREACHABLE,
+						 ICMP_PORT_UNREACHABLE, quote, sizeof(quote));
 	rfc_send(t, t->lan, &err);
 	const struct packet *p = rfc_error(t, t->wan, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, &q);
 	assert_int_equal(p->ip.dst, RFC_PEER2);
@@ -194,26 +194,28 @@ static void unreachable_is_translated(struct rfc *t)
 static void errors_end_nothing(struct rfc *t)
 {
 	struct tcp_pair c = tcp_pair_open(t, NULL);
-	struct send data = { .src = RFC_HOST1,
-			     .dst = RFC_PEER1,
-			     .proto = TCP,
-			     .sport = 4000,
-			     .dport = 5000,
-			     .seq = c.client.snd_nxt,
-			     .ack = c.client.rcv_nxt,
-			     .flags = TCP_ACK };
+	struct packet_spec data = { .src = RFC_HOST1,
+				    .dst = RFC_PEER1,
+				    .proto = TCP,
+				    .sport = 4000,
+				    .dport = 5000,
+				    .seq = c.client.snd_nxt,
+				    .ack = c.client.rcv_nxt,
+				    .flags = TCP_ACK };
 	uint8_t out[40], in[40];
-	struct send from_wan = rfc_error_about(rfc_carry(t, t->lan, &data, t->wan), RFC_PEER1, 0, 0, out, sizeof(out));
+	struct packet_spec from_wan =
+		rfc_error_about(rfc_carry(t, t->lan, &data, t->wan), RFC_PEER1, 0, 0, out, sizeof(out));
 
-	data = (struct send){ .src = RFC_PEER1,
-			      .dst = c.server.peer.addr,
-			      .proto = TCP,
-			      .sport = 5000,
-			      .dport = c.server.peer.port,
-			      .seq = c.server.snd_nxt,
-			      .ack = c.server.rcv_nxt,
-			      .flags = TCP_ACK };
-	struct send from_lan = rfc_error_about(rfc_carry(t, t->wan, &data, t->lan), RFC_HOST1, 0, 0, in, sizeof(in));
+	data = (struct packet_spec){ .src = RFC_PEER1,
+				     .dst = c.server.peer.addr,
+				     .proto = TCP,
+				     .sport = 5000,
+				     .dport = c.server.peer.port,
+				     .seq = c.server.snd_nxt,
+				     .ack = c.server.rcv_nxt,
+				     .flags = TCP_ACK };
+	struct packet_spec from_lan =
+		rfc_error_about(rfc_carry(t, t->wan, &data, t->lan), RFC_HOST1, 0, 0, in, sizeof(in));
 	for (uint32_t type = 0; type < 64; type++)
 		for (int code = 0; code < (type == ICMP_DEST_UNREACHABLE ? 16 : 2); code++) {
 			from_wan.type = from_lan.type = (uint8_t)type;

@@ -10,9 +10,9 @@
 #define UDP IPPROTO_NR_UDP
 #define TCP IPPROTO_NR_TCP
 
-static struct send query(uint8_t type, uint32_t src, uint32_t dst, uint16_t id)
+static struct packet_spec query(uint8_t type, uint32_t src, uint32_t dst, uint16_t id)
 {
-	return (struct send){
+	return (struct packet_spec){
 		.src = src, .dst = dst, .proto = ICMP, .type = type, .id = id, .icmp_seq = 5, .payload_len = 40
 	};
 }
@@ -26,14 +26,14 @@ static void queries_pass(struct rfc *t)
 	rfc_start(t, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		for (uint32_t h = 0; h < 2; h++) {
-			struct send rq = query(types[i], RFC_HOST1 + h, RFC_PEER1, 7);
+			struct packet_spec rq = query(types[i], RFC_HOST1 + h, RFC_PEER1, 7);
 			struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 			assert_non_null(p);
 			assert_true(p->ip.src >= RFC_POOL_FIRST && p->ip.src <= RFC_POOL_LAST);
 			assert_int_equal(p->l4.type, types[i]);
 			assert_int_equal(p->l4.icmp_seq, 5);
 			id[h] = p->l4.id;
-			struct send rp = query(icmp_opposite(types[i]), RFC_PEER1, p->ip.src, id[h]);
+			struct packet_spec rp = query(icmp_opposite(types[i]), RFC_PEER1, p->ip.src, id[h]);
 			p = rfc_carry(t, t->wan, &rp, t->lan);
 			assert_non_null(p);
 			assert_int_equal(p->ip.dst, RFC_HOST1 + h);
@@ -82,9 +82,9 @@ static void query_timer_is_an_option(struct rfc *t)
 /* A UDP packet from inside, as it came out; its bytes are in *quote. */
 #define QUOTE_MAX 256
 
-static struct send error_about_udp(struct rfc *t, uint8_t *quote, uint16_t payload_len)
+static struct packet_spec error_about_udp(struct rfc *t, uint8_t *quote, uint16_t payload_len)
 {
-	struct send rq = {
+	struct packet_spec rq = {
 		.src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53, .payload_len = payload_len
 	};
 
@@ -96,7 +96,7 @@ static struct send error_about_udp(struct rfc *t, uint8_t *quote, uint16_t paylo
 }
 
 /* The error arrives, in the words of the host that it is for. */
-static void expect_error(struct rfc *t, const struct send *err)
+static void expect_error(struct rfc *t, const struct packet_spec *err)
 {
 	struct icmp_quote q;
 
@@ -135,8 +135,8 @@ static void put16(uint8_t *p, uint32_t v)
 static void damaged_error_is_dropped(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX], bytes[1500];
-	struct send err = error_about_udp(t, quote, 30);
-	uint32_t len = station_build(t->wan, &err, bytes, sizeof(bytes));
+	struct packet_spec err = error_about_udp(t, quote, 30);
+	uint32_t len = station_build(t->wan, &err, bytes);
 
 	bytes[IPV4_HEADER_LEN + 2] ^= 0x40;
 	rfc_send_ip(t, t->wan, bytes, len);
@@ -148,7 +148,7 @@ static void damaged_error_is_dropped(struct rfc *t)
 static void damaged_quote_is_dropped(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
-	struct send err = error_about_udp(t, quote, 30);
+	struct packet_spec err = error_about_udp(t, quote, 30);
 
 	quote[10] ^= 0x40;
 	rfc_send(t, t->wan, &err);
@@ -161,7 +161,7 @@ static void damaged_quote_is_dropped(struct rfc *t)
 static void quote_with_options(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX + 8];
-	struct send err = error_about_udp(t, quote, 30);
+	struct packet_spec err = error_about_udp(t, quote, 30);
 
 	memmove(quote + 28, quote + 20, err.payload_len - 20u);
 	memset(quote + 20, 1, 8); /* no operation */
@@ -177,7 +177,7 @@ static void quote_with_options(struct rfc *t)
 static void quoted_transport_checksum(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
-	struct send err = error_about_udp(t, quote, 30);
+	struct packet_spec err = error_about_udp(t, quote, 30);
 	struct icmp_quote q;
 
 	quote[26] ^= 0x40;
@@ -193,7 +193,7 @@ static void quote_with_extensions(struct rfc *t)
 {
 	static const uint8_t extension[] = { 0x20, 0, 0, 0, 0, 8, 1, 1, 0x12, 0x34, 0x51, 0xff };
 	uint8_t quote[QUOTE_MAX], *behind = quote + 128;
-	struct send err = error_about_udp(t, quote, 33);
+	struct packet_spec err = error_about_udp(t, quote, 33);
 	uint16_t len = err.payload_len;
 
 	memset(quote + len, 0, 128u - len);
@@ -212,7 +212,7 @@ static void quote_with_extensions(struct rfc *t)
 static void unknown_error_from_outside(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
-	struct send err = error_about_udp(t, quote, 30);
+	struct packet_spec err = error_about_udp(t, quote, 30);
 
 	quote[IPV4_HEADER_LEN + 1] ^= 1; /* another outside port */
 	rfc_send(t, t->wan, &err);
@@ -228,7 +228,7 @@ static void error_from_outside(struct rfc *t)
 	rfc_start(t, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(protos) * ARRAY_LEN(types) * 2; i++) {
 		uint8_t proto = protos[i % 3], quote[QUOTE_MAX];
-		struct send rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 77);
+		struct packet_spec rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 77);
 		struct icmp_quote q;
 
 		rq.proto = proto;
@@ -238,8 +238,8 @@ static void error_from_outside(struct rfc *t)
 		rq.seq = 1000;
 		struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 		assert_non_null(p);
-		struct send err = rfc_error_about(p, RFC_WAN_ROUTER, types[i / 3 % 4], i % 2, quote,
-						  i / 12 == 0 ? p->ip.total_len : 28);
+		struct packet_spec err = rfc_error_about(p, RFC_WAN_ROUTER, types[i / 3 % 4], i % 2, quote,
+							 i / 12 == 0 ? p->ip.total_len : 28);
 		rfc_send(t, t->wan, &err);
 		p = rfc_error(t, t->lan, err.type, err.code, &q);
 		assert_int_equal(p->ip.src, RFC_WAN_ROUTER);
@@ -252,9 +252,9 @@ static void error_from_outside(struct rfc *t)
 }
 
 /* REQ-5: an answer from outside that the host, or a router in front of it, refuses. */
-static struct send error_from_inside(struct rfc *t, const struct rfc_setup *s, uint8_t *quote, struct rfc_end *e)
+static struct packet_spec error_from_inside(struct rfc *t, const struct rfc_setup *s, uint8_t *quote, struct rfc_end *e)
 {
-	struct send rp = { .src = RFC_PEER1, .proto = UDP, .sport = 53, .payload_len = 40 };
+	struct packet_spec rp = { .src = RFC_PEER1, .proto = UDP, .sport = 53, .payload_len = 40 };
 
 	rfc_start(t, s);
 	*e = rfc_out(t, UDP, RFC_HOST1, 4000, RFC_PEER1, 53);
@@ -269,7 +269,7 @@ static void unknown_error_from_inside(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
 	struct rfc_end e;
-	struct send err = error_from_inside(t, NULL, quote, &e);
+	struct packet_spec err = error_from_inside(t, NULL, quote, &e);
 
 	quote[IPV4_HEADER_LEN + 3] ^= 1; /* about another port of the host */
 	rfc_send(t, t->lan, &err);
@@ -278,7 +278,7 @@ static void unknown_error_from_inside(struct rfc *t)
 	assert_non_null(rfc_carry(t, t->lan, &err, t->wan));
 }
 
-static void expect_error_outside(struct rfc *t, const struct send *err, struct rfc_end e, uint32_t from)
+static void expect_error_outside(struct rfc *t, const struct packet_spec *err, struct rfc_end e, uint32_t from)
 {
 	struct icmp_quote q;
 
@@ -295,7 +295,7 @@ static void errors_from_inside(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
 	struct rfc_end e;
-	struct send err = error_from_inside(t, NULL, quote, &e);
+	struct packet_spec err = error_from_inside(t, NULL, quote, &e);
 
 	for (err.code = 0; err.code <= 13; err.code++)
 		expect_error_outside(t, &err, e, e.addr);
@@ -309,7 +309,7 @@ static void error_of_inside_router(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
 	struct rfc_end e;
-	struct send err = error_from_inside(t, NULL, quote, &e);
+	struct packet_spec err = error_from_inside(t, NULL, quote, &e);
 
 	err.src = RFC_LAN_ROUTER;
 	err.code = ICMP_HOST_UNREACHABLE;
@@ -328,7 +328,7 @@ static void error_of_mapped_router(struct rfc *t)
 {
 	uint8_t quote[QUOTE_MAX];
 	struct rfc_end e;
-	struct send err = error_from_inside(t, &basic_nat, quote, &e);
+	struct packet_spec err = error_from_inside(t, &basic_nat, quote, &e);
 
 	assert_int_equal(e.addr, IP4(203, 0, 113, 33));
 	err.src = RFC_HOST2;
@@ -339,9 +339,9 @@ static void error_of_mapped_router(struct rfc *t)
 /* REQ-6. Would catch: an error about a query that ends its session, or lets it live longer. */
 static void error_leaves_the_session(struct rfc *t)
 {
-	struct send rq[2] = { query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 7),
-			      query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 8) };
-	struct send err[2];
+	struct packet_spec rq[2] = { query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 7),
+				     query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 8) };
+	struct packet_spec err[2];
 	struct rfc_end e[2];
 	uint8_t quote[2][QUOTE_MAX];
 	struct icmp_quote q;
@@ -367,14 +367,14 @@ static void error_leaves_the_session(struct rfc *t)
 /* REQ-7, Basic NAT: a ping from inside to another's outside address. */
 static void hairpinned_query(struct rfc *t)
 {
-	struct send rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, IP4(203, 0, 113, 34), 7);
+	struct packet_spec rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, IP4(203, 0, 113, 34), 7);
 
 	rfc_start(t, &basic_nat);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->lan);
 	assert_non_null(p);
 	assert_int_equal(p->ip.src, IP4(203, 0, 113, 33));
 	assert_int_equal(p->ip.dst, RFC_HOST2);
-	struct send rp = query(ICMP_ECHO_REPLY, RFC_HOST2, p->ip.src, p->l4.id);
+	struct packet_spec rp = query(ICMP_ECHO_REPLY, RFC_HOST2, p->ip.src, p->l4.id);
 	p = rfc_carry(t, t->lan, &rp, t->lan);
 	assert_non_null(p);
 	assert_int_equal(p->ip.src, IP4(203, 0, 113, 34));
@@ -400,7 +400,7 @@ static void hairpinned_error(struct rfc *t)
 	struct packet *p = rfc_hairpin(t, UDP, RFC_HOST1, 7000, target);
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, RFC_HOST2);
-	struct send err =
+	struct packet_spec err =
 		rfc_error_about(p, RFC_HOST2, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, quote, p->ip.total_len);
 	rfc_send(t, t->lan, &err);
 	p = rfc_error(t, t->lan, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, &q);
@@ -413,7 +413,7 @@ static void hairpinned_error(struct rfc *t)
 }
 
 /* REQ-8. Would catch: a new flow that is dropped, and nobody is told. */
-static void expect_refusal(struct rfc *t, struct send *rq)
+static void expect_refusal(struct rfc *t, struct packet_spec *rq)
 {
 	struct icmp_quote q;
 
@@ -434,7 +434,9 @@ static void no_port_is_left(struct rfc *t)
 
 	rfc_start(t, &(struct rfc_setup){ .addresses = "203.0.113.16", .pool_options = "ports 2000-2003;" });
 	for (size_t i = 0; i < ARRAY_LEN(protos); i++) {
-		struct send rq = { .src = RFC_HOST2, .dst = RFC_PEER1, .proto = protos[i], .sport = 9, .dport = 53 };
+		struct packet_spec rq = {
+			.src = RFC_HOST2, .dst = RFC_PEER1, .proto = protos[i], .sport = 9, .dport = 53
+		};
 
 		rq.flags = TCP_SYN;
 		for (uint16_t k = 0; k < 4; k++)
@@ -448,15 +450,15 @@ static void source_has_too_many(struct rfc *t)
 	rfc_start(t, &(struct rfc_setup){ .more = "conntrack { max per source 4 }" });
 	for (uint16_t k = 0; k < 4; k++)
 		rfc_out(t, UDP, RFC_HOST1, (uint16_t)(4000 + k), RFC_PEER1, 53);
-	struct send rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 7);
+	struct packet_spec rq = query(ICMP_ECHO_REQUEST, RFC_HOST1, RFC_PEER1, 7);
 	expect_refusal(t, &rq);
-	rq = (struct send){ .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 5000, .dport = 53 };
+	rq = (struct packet_spec){ .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 5000, .dport = 53 };
 	expect_refusal(t, &rq);
 }
 
 static void table_is_full(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 9, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .sport = 9, .dport = 53 };
 
 	/* Those that were answered and still talk after two seconds are not thrown out for a new one. */
 	rfc_start(t, &(struct rfc_setup){ .n_connections = 16 });
@@ -480,7 +482,7 @@ static void other_messages(struct rfc *t)
 	rfc_start(t, NULL);
 	struct rfc_end e = rfc_out(t, ICMP, RFC_HOST1, 7, RFC_PEER1, 0);
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		struct send m = query(types[i], RFC_HOST1, RFC_PEER1, 7);
+		struct packet_spec m = query(types[i], RFC_HOST1, RFC_PEER1, 7);
 		struct packet *p = rfc_carry(t, t->lan, &m, t->wan);
 		if (p != NULL && (p->ip.src < RFC_POOL_FIRST || p->ip.src > RFC_POOL_LAST))
 			fail_msg("type %u leaves with an inside address", types[i]);

@@ -8,9 +8,9 @@
 #define ICMP IPPROTO_NR_ICMP
 #define UDP IPPROTO_NR_UDP
 
-static struct send udp_to(uint32_t dst)
+static struct packet_spec udp_to(uint32_t dst)
 {
-	return (struct send){
+	return (struct packet_spec){
 		.src = RFC_HOST1, .dst = dst, .proto = UDP, .sport = 4000, .dport = 53, .payload_len = 20
 	};
 }
@@ -30,7 +30,7 @@ static void expect_own_error(struct rfc *t, uint8_t type, uint8_t code, uint32_t
 /* REQ-10a 1. */
 static void unreachable(struct rfc *t)
 {
-	struct send rq = udp_to(IP4(203, 0, 113, 99));
+	struct packet_spec rq = udp_to(IP4(203, 0, 113, 99));
 
 	rfc_start(t, &(struct rfc_setup){ .wan_mtu = 1000 });
 	rfc_send(t, t->lan, &rq); /* nobody answers ARP there */
@@ -49,7 +49,7 @@ static void unreachable(struct rfc *t)
 /* REQ-10a 2. Would catch: a gateway that traceroute does not see, from either side. */
 static void time_exceeded(struct rfc *t)
 {
-	struct send rq = udp_to(RFC_PEER1);
+	struct packet_spec rq = udp_to(RFC_PEER1);
 	struct icmp_quote q;
 
 	rfc_start(t, NULL);
@@ -57,7 +57,9 @@ static void time_exceeded(struct rfc *t)
 	rq.ttl = 1;
 	rfc_send(t, t->lan, &rq);
 	expect_own_error(t, ICMP_TIME_EXCEEDED, ICMP_TTL_EXCEEDED, RFC_PEER1);
-	struct send rp = { .src = RFC_PEER1, .dst = e.addr, .proto = UDP, .sport = 53, .dport = e.port, .ttl = 1 };
+	struct packet_spec rp = {
+		.src = RFC_PEER1, .dst = e.addr, .proto = UDP, .sport = 53, .dport = e.port, .ttl = 1
+	};
 	rfc_send(t, t->wan, &rp);
 	struct packet *p = rfc_error(t, t->wan, ICMP_TIME_EXCEEDED, ICMP_TTL_EXCEEDED, &q);
 	assert_int_equal(p->ip.dst, RFC_PEER1);
@@ -69,7 +71,9 @@ static void time_exceeded(struct rfc *t)
 /* REQ-10a 3. */
 static void answers_echo(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_ECHO_REQUEST, .id = 9 };
+	struct packet_spec rq = {
+		.src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_ECHO_REQUEST, .id = 9
+	};
 
 	rfc_start(t, NULL);
 	rq.payload_len = 56;
@@ -89,14 +93,14 @@ static void answers_echo(struct rfc *t)
 /* REQ-10b. Parameter problem passes translated; a redirect from outside must not reroute anything. */
 static void parameter_problem(struct rfc *t)
 {
-	struct send rq = udp_to(RFC_PEER1);
+	struct packet_spec rq = udp_to(RFC_PEER1);
 	struct icmp_quote q;
 	uint8_t quote[28];
 
 	rfc_start(t, NULL);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 	assert_non_null(p);
-	struct send err = rfc_error_about(p, RFC_PEER1, ICMP_PARAMETER_PROBLEM, 0, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(p, RFC_PEER1, ICMP_PARAMETER_PROBLEM, 0, quote, sizeof(quote));
 	err.info = 20u << 24;
 	rfc_send(t, t->wan, &err);
 	p = rfc_error(t, t->lan, ICMP_PARAMETER_PROBLEM, 0, &q);
@@ -106,7 +110,9 @@ static void parameter_problem(struct rfc *t)
 
 static void timestamp_is_answered(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_TIMESTAMP, .id = 9 };
+	struct packet_spec rq = {
+		.src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_TIMESTAMP, .id = 9
+	};
 
 	rfc_start(t, NULL);
 	rq.payload_len = 12;
@@ -118,7 +124,9 @@ static void timestamp_is_answered(struct rfc *t)
 /* REQ-10c. Would catch: a source quench when packets are dropped, an answer to an information request. */
 static void obsolete_messages(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_INFORMATION, .id = 9 };
+	struct packet_spec rq = {
+		.src = RFC_HOST1, .dst = RFC_LAN_ADDR, .proto = ICMP, .type = ICMP_INFORMATION, .id = 9
+	};
 	struct packet *p;
 
 	rfc_start(t, &(struct rfc_setup){ .addresses = "203.0.113.16", .pool_options = "ports 2000-2003;" });
@@ -143,11 +151,11 @@ static void when_no_error_is_sent(struct rfc *t)
 	uint8_t quote[28];
 
 	rfc_start(t, NULL);
-	struct send rq = udp_to(RFC_PEER1);
+	struct packet_spec rq = udp_to(RFC_PEER1);
 	struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 	assert_non_null(p);
 	/* about an error */
-	struct send err = rfc_error_about(p, RFC_PEER1, ICMP_DEST_UNREACHABLE, 1, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(p, RFC_PEER1, ICMP_DEST_UNREACHABLE, 1, quote, sizeof(quote));
 	err.ttl = 1;
 	rfc_send(t, t->wan, &err);
 	assert_null(rfc_next(t, t->wan));
@@ -180,7 +188,7 @@ static void when_no_error_is_sent(struct rfc *t)
 
 static void errors_are_limited(struct rfc *t)
 {
-	struct send rq = udp_to(RFC_PEER1);
+	struct packet_spec rq = udp_to(RFC_PEER1);
 	uint32_t n = 0;
 
 	rfc_start(t, NULL);
@@ -197,13 +205,13 @@ static void errors_are_limited(struct rfc *t)
 /* RFC 1812 section 4.3.2.5: an error has the DS field of what caused it, or an internetwork control value. */
 static void error_keeps_precedence(struct rfc *t)
 {
-	struct send rq = udp_to(RFC_PEER1);
+	struct packet_spec rq = udp_to(RFC_PEER1);
 	struct icmp_quote q;
 	uint8_t bytes[100];
 
 	rfc_start(t, NULL);
 	rq.ttl = 1;
-	uint32_t len = station_build(t->lan, &rq, bytes, sizeof(bytes));
+	uint32_t len = station_build(t->lan, &rq, bytes);
 	struct ipv4_view ip;
 	assert_int_equal(ipv4_parse(bytes, len, &ip), IPV4_OK);
 	ip.tos = 0x20;

@@ -16,7 +16,9 @@ static void every_transport_passes(struct rfc *t)
 	rfc_start(t, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(protos); i++) {
 		struct rfc_end e = rfc_out(t, protos[i], RFC_HOST1, 4000, RFC_PEER1, 53);
-		struct send rp = { .src = RFC_PEER1, .dst = e.addr, .proto = protos[i], .sport = 53, .dport = e.port };
+		struct packet_spec rp = {
+			.src = RFC_PEER1, .dst = e.addr, .proto = protos[i], .sport = 53, .dport = e.port
+		};
 
 		rp.id = e.port;
 		rp.type = ICMP_ECHO_REPLY;
@@ -71,7 +73,7 @@ static void scattered_pool(struct rfc *t)
 /* REQ-4C. */
 static void rate_of_new_flows(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .dport = 53 };
+	struct packet_spec rq = { .src = RFC_HOST1, .dst = RFC_PEER1, .proto = UDP, .dport = 53 };
 	uint32_t n = 0;
 
 	rfc_start(t, &(struct rfc_setup){ .more = "conntrack { new per source 10 }" });
@@ -162,7 +164,7 @@ static void fill_four(struct rfc *t, uint8_t proto, struct rfc_end *e)
 
 static void refused_is_dropped(struct rfc *t)
 {
-	struct send rq = { .src = RFC_HOST2, .dst = RFC_PEER1, .sport = 9, .dport = 53, .flags = TCP_SYN };
+	struct packet_spec rq = { .src = RFC_HOST2, .dst = RFC_PEER1, .sport = 9, .dport = 53, .flags = TCP_SYN };
 	struct rfc_end e[4];
 
 	rfc_start(t, &four_ports);

@@ -150,14 +150,14 @@ static void ports_overlap(struct rfc *t)
 	assert_int_equal(rfc_try_out(t, TCP, RFC_HOST1 + 4, 4001, RFC_PEER2, 80).addr, 0);
 	/* and each answer goes where it belongs */
 	for (uint32_t i = 0; i < 4; i++) {
-		struct send answer = { .src = RFC_PEER1,
-				       .dst = first[i].addr,
-				       .proto = TCP,
-				       .sport = 80,
-				       .dport = first[i].port,
-				       .seq = 9,
-				       .ack = 1001,
-				       .flags = TCP_SYN | TCP_ACK };
+		struct packet_spec answer = { .src = RFC_PEER1,
+					      .dst = first[i].addr,
+					      .proto = TCP,
+					      .sport = 80,
+					      .dport = first[i].port,
+					      .seq = 9,
+					      .ack = 1001,
+					      .flags = TCP_SYN | TCP_ACK };
 		const struct packet *p = rfc_carry(t, t->wan, &answer, t->lan);
 
 		assert_non_null(p);
@@ -261,7 +261,7 @@ static void refused_tcp_refreshes_nothing(struct rfc *t)
 static void icmp_error_refreshes_nothing(struct rfc *t)
 {
 	struct rfc_end e = tcp_start_server(t, UDP, 80);
-	struct send in = { .src = RFC_PEER2, .dst = e.addr, .proto = UDP, .sport = 7000, .dport = e.port };
+	struct packet_spec in = { .src = RFC_PEER2, .dst = e.addr, .proto = UDP, .sport = 7000, .dport = e.port };
 	struct icmp_quote q;
 	uint8_t quote[28];
 
@@ -270,8 +270,8 @@ static void icmp_error_refreshes_nothing(struct rfc *t)
 		e = rfc_out(t, UDP, RFC_HOST2, 80, RFC_PEER1, 9);
 	in.dst = e.addr;
 	in.dport = e.port;
-	struct send err = rfc_error_about(rfc_carry(t, t->wan, &in, t->lan), RFC_HOST2, ICMP_DEST_UNREACHABLE,
-					  ICMP_PORT_UNREACHABLE, quote, sizeof(quote));
+	struct packet_spec err = rfc_error_about(rfc_carry(t, t->wan, &in, t->lan), RFC_HOST2, ICMP_DEST_UNREACHABLE,
+						 ICMP_PORT_UNREACHABLE, quote, sizeof(quote));
 	for (int i = 0; i < 29; i++) {
 		rfc_send(t, t->lan, &err);
 		rfc_error(t, t->wan, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, &q);
@@ -362,9 +362,9 @@ static void random_with_parity(struct rfc *t)
 }
 
 /* Section 10, RFC 6864 section 5.3.1. Would catch: packets of two hosts which a receiver would put together. */
-static struct send numbered(uint32_t src, uint16_t len)
+static struct packet_spec numbered(uint32_t src, uint16_t len)
 {
-	return (struct send){
+	return (struct packet_spec){
 		.src = src, .dst = RFC_PEER1, .proto = UDP, .sport = 4000, .dport = 53, .ip_id = 77, .payload_len = len
 	};
 }
@@ -376,7 +376,7 @@ static void pieces_of_two_hosts(struct rfc *t)
 
 	rfc_start(t, &(struct rfc_setup){ ONE_ADDRESS });
 	for (uint32_t i = 0; i < 8; i++) {
-		struct send rq = numbered(RFC_HOST1 + i, 2400);
+		struct packet_spec rq = numbered(RFC_HOST1 + i, 2400);
 
 		rfc_send_pieces(t, t->lan, &rq, order[i % 4], 3);
 		seen[i] = rfc_gather(t, t->wan).ip.id; /* the pieces have one number, whatever came first */
@@ -394,9 +394,9 @@ static void pieces_in_turn(struct rfc *t)
 
 	rfc_start(t, &(struct rfc_setup){ ONE_ADDRESS });
 	for (uint32_t host = 0; host < 2; host++) {
-		struct send rq = numbered(RFC_HOST1 + host, 2392);
+		struct packet_spec rq = numbered(RFC_HOST1 + host, 2392);
 
-		assert_int_equal(station_build(t->lan, &rq, bytes[host], sizeof(bytes[host])), 2420);
+		assert_int_equal(station_build(t->lan, &rq, bytes[host]), 2420);
 	}
 	for (uint32_t k = 0; k < 6; k++) {
 		uint32_t host = k & 1, off = k / 2 * 800;
@@ -426,7 +426,7 @@ static void whole_packets(struct rfc *t)
 	memset(seen, 0, sizeof(seen));
 	rfc_start(t, &(struct rfc_setup){ ONE_ADDRESS });
 	for (uint32_t i = 0; i < 600; i++) {
-		struct send rq = numbered(RFC_HOST1 + i % 3, i % 2 ? 1200 : 20);
+		struct packet_spec rq = numbered(RFC_HOST1 + i % 3, i % 2 ? 1200 : 20);
 		const struct packet *p = rfc_carry(t, t->lan, &rq, t->wan);
 
 		assert_non_null(p);
@@ -440,7 +440,7 @@ static void whole_packets(struct rfc *t)
 static void cut_here(struct rfc *t)
 {
 	rfc_start(t, &(struct rfc_setup){ ONE_ADDRESS, .wan_mtu = 1280 });
-	struct send rq = numbered(RFC_HOST1, 1400);
+	struct packet_spec rq = numbered(RFC_HOST1, 1400);
 	rfc_send(t, t->lan, &rq);
 	struct rfc_whole first = rfc_gather(t, t->wan);
 	rq.src = RFC_HOST2;
@@ -488,7 +488,7 @@ static void query_hairpin(struct rfc *t)
 		assert_int_equal(p->ip.src, end1);
 		assert_int_equal(p->ip.dst, RFC_HOST2);
 		assert_int_equal(p->l4.type, ICMP_ECHO_REQUEST);
-		struct send answer = {
+		struct packet_spec answer = {
 			.src = RFC_HOST2, .dst = end1, .proto = ICMP, .type = ICMP_ECHO_REPLY, .id = p->l4.id
 		};
 		p = rfc_carry(t, t->lan, &answer, t->lan);
@@ -498,7 +498,7 @@ static void query_hairpin(struct rfc *t)
 		assert_int_equal(p->l4.id, id);
 	}
 	/* and from outside */
-	struct send in = { .src = RFC_PEER1, .dst = end2, .proto = ICMP, .type = ICMP_ECHO_REQUEST, .id = 5 };
+	struct packet_spec in = { .src = RFC_PEER1, .dst = end2, .proto = ICMP, .type = ICMP_ECHO_REQUEST, .id = 5 };
 	const struct packet *p = rfc_carry(t, t->wan, &in, t->lan);
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, RFC_HOST2);
@@ -513,7 +513,7 @@ static void error_hairpin(struct rfc *t)
 
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, RFC_HOST2);
-	struct send err =
+	struct packet_spec err =
 		rfc_error_about(p, RFC_HOST2, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, quote, sizeof(quote));
 	rfc_send(t, t->lan, &err);
 	p = rfc_error(t, t->lan, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, &q);

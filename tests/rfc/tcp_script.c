@@ -22,7 +22,7 @@ struct tcp_end tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rf
 
 void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len)
 {
-	struct send s = {
+	struct packet_spec s = {
 		.src = e->own.addr,
 		.dst = e->peer.addr,
 		.proto = IPPROTO_NR_TCP,

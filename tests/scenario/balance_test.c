@@ -92,14 +92,14 @@ static int who_has(struct net *n, uint16_t sport, uint8_t flags)
 
 static int send_to_public(struct net *n, uint16_t sport, uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	struct send s = { .dst = PUBLIC,
-			  .proto = IPPROTO_NR_TCP,
-			  .sport = sport,
-			  .dport = 80,
-			  .flags = flags,
-			  .seq = seq,
-			  .ack = ack,
-			  .window = 1000 };
+	struct packet_spec s = { .dst = PUBLIC,
+				 .proto = IPPROTO_NR_TCP,
+				 .sport = sport,
+				 .dport = 80,
+				 .flags = flags,
+				 .seq = seq,
+				 .ack = ack,
+				 .window = 1000 };
 
 	station_send(n->client, &s);
 	world_run(&n->w, 20 * NS_PER_MS);
@@ -110,14 +110,14 @@ static int send_to_public(struct net *n, uint16_t sport, uint8_t flags, uint32_t
 static int connect_from(struct net *n, uint16_t sport)
 {
 	int who = send_to_public(n, sport, TCP_SYN, 1000, 0);
-	struct send s = { .dst = CLIENT,
-			  .proto = IPPROTO_NR_TCP,
-			  .sport = 80,
-			  .dport = sport,
-			  .flags = TCP_SYN | TCP_ACK,
-			  .seq = 5000,
-			  .ack = 1001,
-			  .window = 1000 };
+	struct packet_spec s = { .dst = CLIENT,
+				 .proto = IPPROTO_NR_TCP,
+				 .sport = 80,
+				 .dport = sport,
+				 .flags = TCP_SYN | TCP_ACK,
+				 .seq = 5000,
+				 .ack = 1001,
+				 .window = 1000 };
 	struct packet *p;
 
 	assert_in_range(who, 0, N_SERVERS - 1);
@@ -183,7 +183,7 @@ static void test_spread_and_stay(void **state)
 static void test_burst_of_a_new_flow(void **state)
 {
 	struct net n;
-	struct send s = { .dst = PUBLIC, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec s = { .dst = PUBLIC, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 	uint32_t with_all = 0;
 
 	net_start(&n, config("udp dport 53 dnat to numgen inc mod 3 map " ALL_SERVERS, ""));
@@ -239,7 +239,7 @@ static void test_one_to_one(void **state)
 	net_start(&n, config("dnat to ip daddr map { 203.0.113.60 : 10.77.0.10, 203.0.113.61 : 10.77.1.10 }",
 			     "snat to ip saddr map @hosts"));
 	for (int i = 0; i < N_SERVERS; i++) {
-		struct send out = { .dst = CLIENT, .proto = IPPROTO_NR_UDP, .sport = 99, .dport = 53 }, in;
+		struct packet_spec out = { .dst = CLIENT, .proto = IPPROTO_NR_UDP, .sport = 99, .dport = 53 }, in;
 		struct packet *p;
 
 		station_send(n.server[i], &out);
@@ -247,7 +247,7 @@ static void test_one_to_one(void **state)
 		p = station_next(n.client);
 		assert_non_null(p);
 		assert_int_equal(p->ip.src, want[i]);
-		in = (struct send){ .dst = want[i], .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport };
+		in = (struct packet_spec){ .dst = want[i], .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport };
 		station_send(n.client, &in);
 		world_run(&n.w, 20 * NS_PER_MS);
 		p = station_next(n.server[i]);
@@ -256,7 +256,9 @@ static void test_one_to_one(void **state)
 		assert_int_equal(p->l4.dport, 99);
 	}
 	for (int i = 0; i < 2; i++) {
-		struct send in = { .dst = IP4(203, 0, 113, 60) + i, .proto = IPPROTO_NR_UDP, .sport = 77, .dport = 7 };
+		struct packet_spec in = {
+			.dst = IP4(203, 0, 113, 60) + i, .proto = IPPROTO_NR_UDP, .sport = 77, .dport = 7
+		};
 		struct packet *p;
 
 		station_send(n.client, &in);

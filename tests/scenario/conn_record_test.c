@@ -64,7 +64,7 @@ static void net_start(struct net *n, const char *text)
 }
 
 /* What station `at` receives when `from` sends this; NULL: nothing. */
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_clear(at);
 	station_send(from, s);
@@ -73,28 +73,28 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 }
 
 /* A packet of a flow, from inside or to what its first packet looked like outside. */
-static struct send of_flow(uint8_t proto, uint32_t inside, uint16_t port)
+static struct packet_spec of_flow(uint8_t proto, uint32_t inside, uint16_t port)
 {
-	return (struct send){ .src = inside,
-			      .dst = PEER,
-			      .proto = proto,
-			      .df = true,
-			      .payload_len = 100,
-			      .sport = port,
-			      .dport = proto == IPPROTO_NR_UDP ? 5353 : 443,
-			      .window = 1000 };
+	return (struct packet_spec){ .src = inside,
+				     .dst = PEER,
+				     .proto = proto,
+				     .df = true,
+				     .payload_len = 100,
+				     .sport = port,
+				     .dport = proto == IPPROTO_NR_UDP ? 5353 : 443,
+				     .window = 1000 };
 }
 
-static struct send answer_to(const struct packet *out)
+static struct packet_spec answer_to(const struct packet *out)
 {
-	struct send s = { .src = out->ip.dst,
-			  .dst = out->ip.src,
-			  .proto = out->ip.proto,
-			  .df = true,
-			  .payload_len = 60,
-			  .sport = out->l4.dport,
-			  .dport = out->l4.sport,
-			  .window = 1000 };
+	struct packet_spec s = { .src = out->ip.dst,
+				 .dst = out->ip.src,
+				 .proto = out->ip.proto,
+				 .df = true,
+				 .payload_len = 60,
+				 .sport = out->l4.dport,
+				 .dport = out->l4.sport,
+				 .window = 1000 };
 
 	if (s.proto == IPPROTO_NR_ICMP)
 		s.id = out->l4.id;
@@ -103,14 +103,14 @@ static struct send answer_to(const struct packet *out)
 
 /* The flows that are known to both. `out`: a packet from inside, `in`: one from outside, as they go on. */
 struct flow {
-	struct send out, in;
+	struct packet_spec out, in;
 };
 
 enum { TCP_MASQUERADE, TCP_MAPPED, UDP_MASQUERADE, UDP_MAPPED, ECHO_MASQUERADE, ECHO_MAPPED, TCP_CLOSING, N_FLOWS };
 
 static void begin_tcp(struct net *n, struct flow *f, uint32_t inside, uint16_t port, bool close)
 {
-	struct send s = of_flow(IPPROTO_NR_TCP, inside, port);
+	struct packet_spec s = of_flow(IPPROTO_NR_TCP, inside, port);
 	struct packet *p;
 
 	s.payload_len = 0;
@@ -118,7 +118,7 @@ static void begin_tcp(struct net *n, struct flow *f, uint32_t inside, uint16_t p
 	s.flags = TCP_SYN;
 	p = carry(n, n->lan, &s, n->wan);
 	assert_non_null(p);
-	struct send a = answer_to(p);
+	struct packet_spec a = answer_to(p);
 	a.payload_len = 0;
 	a.seq = 5000;
 	a.ack = 1001;
@@ -207,7 +207,7 @@ static void same_records(struct net net[N_CORES])
 enum way { OUTWARD, INWARD, HAIRPIN };
 
 /* Sends it at both, and what comes out at the other side must be the same bytes, or nothing at both. */
-static bool same(struct net net[N_CORES], enum way way, const struct send *s)
+static bool same(struct net net[N_CORES], enum way way, const struct packet_spec *s)
 {
 	static uint8_t bytes[N_CORES][2048];
 	uint32_t len[N_CORES] = { 0 };
@@ -233,13 +233,13 @@ static struct conn_record record[CONNS_MAX];
 /* Both cores with the flows, of which the second has got them as records; n: how many those are. */
 static uint32_t hand_over(struct net net[N_CORES], const char *text, struct flow flow[N_FLOWS])
 {
-	static const struct send noise = { .src = OTHER_HOST,
-					   .dst = FAR,
-					   .proto = IPPROTO_NR_UDP,
-					   .df = true,
-					   .sport = 999,
-					   .dport = 999,
-					   .payload_len = 1 };
+	static const struct packet_spec noise = { .src = OTHER_HOST,
+						  .dst = FAR,
+						  .proto = IPPROTO_NR_UDP,
+						  .df = true,
+						  .sport = 999,
+						  .dport = 999,
+						  .payload_len = 1 };
 
 	net_start(&net[FIRST], text);
 	net_start(&net[SECOND], text);
@@ -301,7 +301,7 @@ static void test_go_on(void **state)
 		}
 	same_records(net);
 	/* A reset far outside of the window, which the other end would not believe; and one that closes. */
-	struct send reset = flow[TCP_MASQUERADE].in;
+	struct packet_spec reset = flow[TCP_MASQUERADE].in;
 	reset.flags = TCP_RST;
 	reset.payload_len = 0;
 	reset.seq += UINT32_C(1) << 30;
@@ -330,16 +330,16 @@ static void test_mapping(void **state)
 	(void)state;
 	hand_over(net, config, flow);
 	struct flow mine;
-	struct send stranger = flow[UDP_MAPPED].in;
+	struct packet_spec stranger = flow[UDP_MAPPED].in;
 	stranger.src = FAR;
 	stranger.sport = 4444;
 	assert_true(same(net, INWARD, &stranger));
-	struct send elsewhere = flow[UDP_MAPPED].out;
+	struct packet_spec elsewhere = flow[UDP_MAPPED].out;
 	elsewhere.dst = FAR;
 	elsewhere.dport = 7777;
 	assert_true(same(net, OUTWARD, &elsewhere));
 	/* Of another host inside, which has a mapping of its own for its source. */
-	struct send hairpin = of_flow(IPPROTO_NR_UDP, HOST, 40077);
+	struct packet_spec hairpin = of_flow(IPPROTO_NR_UDP, HOST, 40077);
 	hairpin.dst = stranger.dst;
 	hairpin.dport = stranger.dport;
 	begin_udp(&net[FIRST], &mine, HOST, 40077);
@@ -369,7 +369,7 @@ static void test_filtering(void **state)
 
 	(void)state;
 	hand_over(net, filtering, flow);
-	struct send in = flow[UDP_MAPPED].in;
+	struct packet_spec in = flow[UDP_MAPPED].in;
 	in.sport++;
 	assert_true(same(net, INWARD, &in));
 	in.src = FAR;

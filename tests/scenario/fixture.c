@@ -284,58 +284,24 @@ void world_free(struct world *w)
 	config_free(w->config);
 }
 
-static uint32_t emit_l4(const struct send *p, uint8_t *l4)
+uint32_t station_build(const struct station *s, const struct packet_spec *p, uint8_t *out)
 {
-	switch (p->proto) {
-	case IPPROTO_NR_UDP:
-		udp_emit(l4, p->sport, p->dport, p->payload_len);
-		return UDP_HEADER_LEN;
-	case IPPROTO_NR_TCP:
-		tcp_emit(l4, p->sport, p->dport, p->seq, p->ack, p->flags, p->window != 0 ? p->window : 65535);
-		return TCP_HEADER_LEN;
-	case IPPROTO_NR_ICMP:
-		icmp_emit(l4, p->type, p->code, p->info != 0 ? p->info : (uint32_t)p->id << 16 | p->icmp_seq);
-		return ICMP_HEADER_LEN;
-	default:
-		return 0;
-	}
+	struct packet_spec usual = *p;
+
+	if (usual.src == 0)
+		usual.src = s->addr;
+	if (usual.window == 0)
+		usual.window = 65535;
+	return packet_build(&usual, out);
 }
 
-uint32_t station_build(const struct station *s, const struct send *p, uint8_t *out, uint32_t cap)
-{
-	struct ipv4_view ip = {
-		.src = p->src != 0 ? p->src : s->addr,
-		.dst = p->dst,
-		.proto = p->proto,
-		.ttl = p->ttl != 0 ? p->ttl : 64,
-		.df = p->df,
-		.mf = p->mf,
-		.frag_off = p->frag_off,
-		.id = p->ip_id,
-		.header_len = IPV4_HEADER_LEN,
-	};
-	uint8_t *l4 = out + IPV4_HEADER_LEN;
-
-	assert_true(cap >= IPV4_HEADER_LEN + TCP_HEADER_LEN + (uint32_t)p->payload_len);
-	/* a later fragment is payload only */
-	uint32_t header_len = p->frag_off != 0 ? 0 : emit_l4(p, l4);
-
-	for (uint32_t i = 0; i < p->payload_len; i++)
-		l4[header_len + i] = p->payload != NULL ? p->payload[i] : (uint8_t)i;
-	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + header_len + p->payload_len);
-	ipv4_emit(out, &ip);
-	if (!ipv4_is_fragment(&ip) && header_len > 0)
-		l4_checksum_set(&ip, l4, header_len + (uint32_t)p->payload_len);
-	return ip.total_len;
-}
-
-void station_send(struct station *s, const struct send *p)
+void station_send(struct station *s, const struct packet_spec *p)
 {
 	struct ether_view eth = { .dst = p->link_broadcast ? ether_broadcast : s->gateway_mac,
 				  .src = s->mac,
 				  .type = ETHERTYPE_IPV4 };
-	static uint8_t bytes[65536];
-	uint32_t len = station_build(s, p, bytes, sizeof(bytes));
+	static uint8_t bytes[PACKET_BUILD_MAX];
+	uint32_t len = station_build(s, p, bytes);
 	struct packet *q = packet_alloc(s->env.pool, max_u32(ETHER_HEADER_LEN + len, ETHER_MIN_FRAME));
 
 	assert_non_null(q);
@@ -351,10 +317,7 @@ void station_send(struct station *s, const struct send *p)
  * test it is. */
 static void check_packet(struct packet *p)
 {
-	p->l3_off = ETHER_HEADER_LEN;
-	assert_int_equal(ipv4_parse(packet_l3(p), p->len - p->l3_off, &p->ip), IPV4_OK);
-	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
-	assert_int_equal(l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4), L4_OK);
+	assert_true(packet_parse(p));
 	assert_false(p->offload.csum_partial);
 	if (!ipv4_is_fragment(&p->ip) && p->l4.kind != L4_NONE)
 		assert_true(l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p)));

@@ -12,6 +12,7 @@
 #include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "stack/packet/memwire.h"
+#include "stack/packet/packet_fixture.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/icmp.h"
 
@@ -73,31 +74,11 @@ uint64_t world_dropped(const struct world *w, enum drop_reason reason);
 
 #define WORLD_STAMP_MARK 0x4747u
 
-/* What a station sends: zero fields are filled with the usual (source: the
- * station, ttl 64). */
-struct send {
-	uint32_t src, dst;
-	uint8_t proto; /* IPPROTO_NR_* */
-	uint8_t ttl;
-	bool df, mf;
-	uint16_t frag_off, ip_id;
-	uint16_t sport, dport; /* UDP, TCP */
-	uint32_t seq, ack;
-	uint8_t flags;
-	uint16_t window;
-	uint8_t type, code; /* ICMP */
-	uint16_t id, icmp_seq;
-	uint32_t info;
-	uint16_t payload_len;   /* bytes counted 0, 1, 2 ... */
-	const uint8_t *payload; /* instead, e.g. a quoted packet */
-	bool link_broadcast;
-	struct up_stamp stamp; /* taken off where the device has WORLD_STAMP_MARK */
-};
-
-/* Hands one packet to the wire; world_run delivers it. */
-void station_send(struct station *s, const struct send *p);
+/* Hands one packet to the wire; world_run delivers it. What is left out is the station's usual: its own address, a
+ * window of 65535. A stamp is taken off where the device has WORLD_STAMP_MARK. */
+void station_send(struct station *s, const struct packet_spec *p);
 /* The IPv4 packet (from its header) that station_send would send; returns its length. */
-uint32_t station_build(const struct station *s, const struct send *p, uint8_t *out, uint32_t cap);
+uint32_t station_build(const struct station *s, const struct packet_spec *p, uint8_t *out);
 /* The next packet that reached the station, with its views filled and every
  * checksum verified; NULL if none. Valid until the next call. */
 struct packet *station_next(struct station *s);

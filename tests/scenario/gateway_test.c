@@ -78,7 +78,9 @@ static struct icmp_quote expect_error(struct packet *p, uint32_t from, uint8_t t
 static void test_udp_masquerade(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 30 };
+	struct packet_spec rq = {
+		.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 30
+	};
 
 	net_start(&n, masquerade);
 	struct packet *p = carry(&n, n.client, &rq, n.server);
@@ -88,7 +90,7 @@ static void test_udp_masquerade(void **state)
 	assert_int_equal(p->l4.dport, 53);
 	assert_true(p->l4.sport >= 1024);
 
-	struct send rp = {
+	struct packet_spec rp = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport, .payload_len = 80
 	};
 
@@ -115,7 +117,7 @@ static void test_udp_masquerade(void **state)
 static void test_burst_of_a_new_flow(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 	uint16_t port = 0;
 
 	net_start(&n, masquerade);
@@ -141,7 +143,9 @@ static void test_ping_of_two_clients(void **state)
 {
 	struct net n;
 	struct station *client2;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .icmp_seq = 1 };
+	struct packet_spec rq = {
+		.dst = SERVER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .icmp_seq = 1
+	};
 	uint16_t id[2];
 
 	net_start(&n, masquerade);
@@ -155,7 +159,7 @@ static void test_ping_of_two_clients(void **state)
 	assert_int_not_equal(id[0], id[1]);
 	client2 = n.client;
 	client2->addr = CLIENT2; /* the same wire answers ARP for both in turn */
-	struct send rp = {
+	struct packet_spec rp = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REPLY, .id = id[1], .icmp_seq = 1
 	};
 
@@ -171,7 +175,7 @@ static void test_ping_of_two_clients(void **state)
 static void test_traceroute(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 33434, .ttl = 1 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 33434, .ttl = 1 };
 
 	net_start(&n, masquerade);
 	struct packet *p = carry(&n, n.client, &rq, n.client);
@@ -189,7 +193,9 @@ static void test_traceroute(void **state)
 static void test_error_from_outside(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 40 };
+	struct packet_spec rq = {
+		.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 40
+	};
 
 	net_start(&n, masquerade);
 	struct packet *p = carry(&n, n.client, &rq, n.server);
@@ -197,13 +203,13 @@ static void test_error_from_outside(void **state)
 
 	assert_non_null(p);
 	memcpy(quote, packet_l3(p), sizeof(quote));
-	struct send err = { .src = IP4(203, 0, 113, 254),
-			    .dst = WAN_ADDR,
-			    .proto = IPPROTO_NR_ICMP,
-			    .type = ICMP_DEST_UNREACHABLE,
-			    .code = ICMP_HOST_UNREACHABLE,
-			    .payload = quote,
-			    .payload_len = sizeof(quote) };
+	struct packet_spec err = { .src = IP4(203, 0, 113, 254),
+				   .dst = WAN_ADDR,
+				   .proto = IPPROTO_NR_ICMP,
+				   .type = ICMP_DEST_UNREACHABLE,
+				   .code = ICMP_HOST_UNREACHABLE,
+				   .payload = quote,
+				   .payload_len = sizeof(quote) };
 	struct icmp_quote q = expect_error(carry(&n, n.server, &err, n.client), IP4(203, 0, 113, 254),
 					   ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE);
 
@@ -220,7 +226,7 @@ static void test_error_from_outside(void **state)
 static void test_path_mtu(void **state)
 {
 	struct net n;
-	struct send rq = {
+	struct packet_spec rq = {
 		.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 1472, .df = true
 	};
 
@@ -248,16 +254,16 @@ static void test_path_mtu(void **state)
 static void test_port_forward(void **state)
 {
 	struct net n;
-	struct send syn = {
+	struct packet_spec syn = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5555, .dport = 8080, .seq = 100, .flags = TCP_SYN
 	};
-	struct send back = { .dst = SERVER,
-			     .proto = IPPROTO_NR_TCP,
-			     .sport = 80,
-			     .dport = 5555,
-			     .seq = 900,
-			     .ack = 101,
-			     .flags = TCP_SYN | TCP_ACK };
+	struct packet_spec back = { .dst = SERVER,
+				    .proto = IPPROTO_NR_TCP,
+				    .sport = 80,
+				    .dport = 5555,
+				    .seq = 900,
+				    .ack = 101,
+				    .flags = TCP_SYN | TCP_ACK };
 
 	net_start(&n, masquerade);
 	struct packet *p = carry(&n, n.server, &syn, n.client);
@@ -275,7 +281,7 @@ static void test_port_forward(void **state)
 static void test_refused(void **state)
 {
 	struct net n;
-	struct send syn = {
+	struct packet_spec syn = {
 		.dst = SERVER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 81, .seq = 7, .flags = TCP_SYN
 	};
 
@@ -283,19 +289,19 @@ static void test_refused(void **state)
 	struct packet *p = carry(&n, n.client, &syn, n.server);
 
 	expect(p, IPPROTO_NR_TCP, WAN_ADDR, SERVER);
-	struct send rst = { .dst = WAN_ADDR,
-			    .proto = IPPROTO_NR_TCP,
-			    .sport = 81,
-			    .dport = p->l4.sport,
-			    .ack = 8,
-			    .flags = TCP_RST | TCP_ACK };
+	struct packet_spec rst = { .dst = WAN_ADDR,
+				   .proto = IPPROTO_NR_TCP,
+				   .sport = 81,
+				   .dport = p->l4.sport,
+				   .ack = 8,
+				   .flags = TCP_RST | TCP_ACK };
 
 	p = carry(&n, n.server, &rst, n.client);
 	expect(p, IPPROTO_NR_TCP, SERVER, CLIENT1);
 	assert_int_equal(p->l4.flags, TCP_RST | TCP_ACK);
 	assert_int_equal(p->l4.dport, 4000);
 
-	struct send udp = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9 };
+	struct packet_spec udp = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9 };
 
 	expect_error(carry(&n, n.client, &udp, n.client), LAN_ADDR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE);
 	syn.dport = 9;
@@ -311,7 +317,7 @@ static void test_refused(void **state)
 static void test_not_let_in(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = CLIENT1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000 };
+	struct packet_spec rq = { .dst = CLIENT1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000 };
 
 	net_start(&n, masquerade);
 	assert_null(carry(&n, n.server, &rq, n.client));
@@ -319,14 +325,14 @@ static void test_not_let_in(void **state)
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	rq.dst = WAN_ADDR; /* to the gateway itself: nobody listens */
 	expect_error(carry(&n, n.server, &rq, n.server), WAN_ADDR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE);
-	rq = (struct send){
+	rq = (struct packet_spec){
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 53, .dport = 22, .seq = 5, .flags = TCP_SYN
 	};
 	struct packet *p = carry(&n, n.server, &rq, n.server);
 
 	expect(p, IPPROTO_NR_TCP, WAN_ADDR, SERVER);
 	assert_int_equal(p->l4.flags, TCP_RST | TCP_ACK);
-	rq = (struct send){
+	rq = (struct packet_spec){
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 1, .payload_len = 56
 	};
 	p = carry(&n, n.server, &rq, n.server);
@@ -347,7 +353,7 @@ static void test_fragments(void **state)
 
 		net_start(&n, masquerade);
 		for (int i = 0; i < 3; i++) {
-			struct send piece = {
+			struct packet_spec piece = {
 				.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .ip_id = 77
 			};
 
@@ -379,7 +385,7 @@ static void test_full_pool(void **state)
 	static const struct gateway_limits tiny = { .packets = { .n_packets = 24, .n_small = 24, .n_large = 1 },
 						    .ip = { .n_neigh_held = 64 } };
 	struct net n = { .client = NULL };
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
 	world_start(&n.w, masquerade, &tiny);
 	n.client = world_station(&n.w, "lan0", CLIENT1, NULL);
@@ -406,7 +412,7 @@ static void test_full_pool(void **state)
 static void test_silent_neighbour(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = IP4(203, 0, 113, 77), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = IP4(203, 0, 113, 77), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
 	net_start(&n, masquerade);
 	station_send(n.client, &rq);
@@ -425,7 +431,7 @@ static void test_silent_neighbour(void **state)
 static void test_reload(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
 	net_start(&n, masquerade);
 	uint16_t port = carry(&n, n.client, &rq, n.server)->l4.sport;
@@ -433,7 +439,7 @@ static void test_reload(void **state)
 	assert_int_equal(world_reload(&n.w, "interface lan0 {"), -1);
 	assert_int_equal(world_reload(&n.w, masquerade), 0);
 	assert_int_equal(carry(&n, n.client, &rq, n.server)->l4.sport, port);
-	struct send rp = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = port };
+	struct packet_spec rp = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = port };
 
 	expect(carry(&n, n.server, &rp, n.client), IPPROTO_NR_UDP, SERVER, CLIENT1);
 	/* now the flow is forbidden */
@@ -474,7 +480,7 @@ static void test_source_address_left(void **state)
 		  false },
 	};
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		net_start(&n, rows[i].before);
@@ -502,14 +508,14 @@ static void test_pool(void **state)
 		" oifname \"wan0\" snat to pool public\n"
 		"} }\n";
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
+	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
 	net_start(&n, config);
 	struct packet *p = carry(&n, n.client, &rq, n.server);
 
 	assert_non_null(p);
 	assert_true(p->ip.src >= IP4(203, 0, 113, 16) && p->ip.src <= IP4(203, 0, 113, 19));
-	struct send stray = { .dst = IP4(203, 0, 113, 17), .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 1 };
+	struct packet_spec stray = { .dst = IP4(203, 0, 113, 17), .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 1 };
 
 	assert_null(carry(&n, n.server, &stray, n.client));
 	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
@@ -556,13 +562,15 @@ static void test_hook_counters_over_a_reload(void **state)
 static void test_timeout(void **state)
 {
 	struct net n;
-	struct send rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 30 };
+	struct packet_spec rq = {
+		.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 30
+	};
 	const struct yg_event *end = &n.w.last_event[EVENT_CONN_END];
 
 	net_start(&n, masquerade);
 	uint64_t begun = n.w.now;
 	struct packet *p = carry(&n, n.client, &rq, n.server);
-	struct send answer = {
+	struct packet_spec answer = {
 		.dst = p->ip.src, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport, .payload_len = 100
 	};
 	assert_non_null(carry(&n, n.server, &answer, n.client));
@@ -607,13 +615,13 @@ static void test_raw_sockets(void **state)
 	expect(p, IPPROTO_NR_ICMP, WAN_ADDR, SERVER);
 	assert_int_equal(p->l4.type, ICMP_ECHO_REQUEST);
 	assert_int_equal(p->ip.total_len, 84);
-	struct send reply = { .dst = WAN_ADDR,
-			      .proto = IPPROTO_NR_ICMP,
-			      .type = ICMP_ECHO_REPLY,
-			      .id = p->l4.id,
-			      .icmp_seq = 3,
-			      .payload_len = 56 };
-	struct send stranger = reply;
+	struct packet_spec reply = { .dst = WAN_ADDR,
+				     .proto = IPPROTO_NR_ICMP,
+				     .type = ICMP_ECHO_REPLY,
+				     .id = p->l4.id,
+				     .icmp_seq = 3,
+				     .payload_len = 56 };
+	struct packet_spec stranger = reply;
 
 	stranger.id ^= 0x101;
 	station_send(n.server, &stranger);
@@ -631,12 +639,12 @@ static void test_raw_sockets(void **state)
 	p = echo(&n, two, &rq);
 	assert_non_null(p);
 	assert_int_equal(p->ip.ttl, 1);
-	struct send err = { .src = IP4(203, 0, 113, 254),
-			    .dst = WAN_ADDR,
-			    .proto = IPPROTO_NR_ICMP,
-			    .type = ICMP_TIME_EXCEEDED,
-			    .payload = packet_l3(p),
-			    .payload_len = 28 };
+	struct packet_spec err = { .src = IP4(203, 0, 113, 254),
+				   .dst = WAN_ADDR,
+				   .proto = IPPROTO_NR_ICMP,
+				   .type = ICMP_TIME_EXCEEDED,
+				   .payload = packet_l3(p),
+				   .payload_len = 28 };
 
 	station_send(n.server, &err);
 	world_run(&n.w, 20 * MS);
@@ -666,7 +674,7 @@ static void test_full_ping_socket(void **state)
 	struct ping_sockets *raw = gateway_ping_sockets(n.w.gw);
 	int one = ping_socket_open(raw);
 	struct packet *p = echo(&n, one, &rq);
-	struct send reply = {
+	struct packet_spec reply = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REPLY, .id = p->l4.id, .payload_len = 8
 	};
 

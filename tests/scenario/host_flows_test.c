@@ -91,12 +91,12 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 		 const struct l4_view *l4)
 {
 	struct town *t = r->ctx;
-	struct rig_packet back = { .src = ip->dst,
-				   .dst = ip->src,
-				   .sport = l4->dport,
-				   .dport = l4->sport,
-				   .proto = IPPROTO_NR_UDP,
-				   .payload_len = 20 };
+	struct packet_spec back = { .src = ip->dst,
+				    .dst = ip->src,
+				    .sport = l4->dport,
+				    .dport = l4->sport,
+				    .proto = IPPROTO_NR_UDP,
+				    .payload_len = 20 };
 
 	(void)p;
 	t->n_resets += l4->kind == L4_TCP && (l4->flags & TCP_RST) != 0;
@@ -143,12 +143,12 @@ static void each_size(void (*test)(struct town *t))
 
 static void put(struct town *t, enum rig_side side, uint32_t from, uint32_t to, uint8_t proto, uint16_t port)
 {
-	struct rig_packet p = { .src = from,
-				.dst = to,
-				.sport = 3000,
-				.dport = port,
-				.proto = proto,
-				.payload_len = proto == IPPROTO_NR_UDP ? 20 : 0 };
+	struct packet_spec p = { .src = from,
+				 .dst = to,
+				 .sport = 3000,
+				 .dport = port,
+				 .proto = proto,
+				 .payload_len = proto == IPPROTO_NR_UDP ? 20 : 0 };
 
 	rig_put(t->rig, side, &p);
 }

@@ -52,7 +52,7 @@ struct town {
 	uint32_t n_through; /* that left and were neither from nor to the host */
 	uint32_t n_pieces;
 	uint32_t n_requests; /* echo requests of the host that left */
-	struct rig_packet last;
+	struct packet_spec last;
 };
 
 /* The service: back to where it came from, as long as it was. */
@@ -103,19 +103,19 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 		t->n_pieces++;
 		return;
 	}
-	t->last = (struct rig_packet){ .src = ip->src,
-				       .dst = ip->dst,
-				       .sport = l4->sport,
-				       .dport = l4->dport,
-				       .proto = ip->proto,
-				       .ttl = ip->ttl };
+	t->last = (struct packet_spec){ .src = ip->src,
+					.dst = ip->dst,
+					.sport = l4->sport,
+					.dport = l4->dport,
+					.proto = ip->proto,
+					.ttl = ip->ttl };
 	if (ip->proto == IPPROTO_NR_ICMP && l4->type == ICMP_ECHO_REQUEST) {
-		struct rig_packet reply = { .src = ip->dst,
-					    .dst = ip->src,
-					    .sport = l4->id,
-					    .proto = IPPROTO_NR_ICMP,
-					    .icmp_type = ICMP_ECHO_REPLY,
-					    .payload_len = 56 };
+		struct packet_spec reply = { .src = ip->dst,
+					     .dst = ip->src,
+					     .sport = l4->id,
+					     .proto = IPPROTO_NR_ICMP,
+					     .type = ICMP_ECHO_REPLY,
+					     .payload_len = 56 };
 		t->n_requests++;
 		rig_put(r, side, &reply);
 	} else if (ip->proto == IPPROTO_NR_UDP && (ip->src == LAN_ADDR || ip->src == WAN_ADDR) && ip->dst != SERVER) {
@@ -144,12 +144,12 @@ static void town_start(struct town *t, uint32_t n_workers)
 
 static void ask(struct town *t, enum rig_side side, uint32_t from, uint32_t to, uint16_t port, uint16_t len)
 {
-	struct rig_packet p = { .src = from,
-				.dst = to,
-				.sport = (uint16_t)(2000 + from % 251),
-				.dport = port,
-				.proto = IPPROTO_NR_UDP,
-				.payload_len = len };
+	struct packet_spec p = { .src = from,
+				 .dst = to,
+				 .sport = (uint16_t)(2000 + from % 251),
+				 .dport = port,
+				 .proto = IPPROTO_NR_UDP,
+				 .payload_len = len };
 
 	rig_put(t->rig, side, &p);
 }
@@ -290,16 +290,16 @@ static void test_service(void **state)
 static void put_pieces(struct town *t, uint16_t id)
 {
 	for (uint16_t off = 0; off < 2968; off += 1480) {
-		struct rig_packet p = { .src = STRANGER,
-					.dst = WAN_ADDR,
-					.sport = 3000,
-					.dport = SERVICE,
-					.proto = IPPROTO_NR_UDP,
-					.id = id,
-					.frag_off = off,
-					.mf = off + 1480 < 2968,
-					.payload_len = 1480,
-					.total_payload = 2960 };
+		struct packet_spec p = { .src = STRANGER,
+					 .dst = WAN_ADDR,
+					 .sport = 3000,
+					 .dport = SERVICE,
+					 .proto = IPPROTO_NR_UDP,
+					 .ip_id = id,
+					 .payload_len = 2960,
+					 .frag_off = off,
+					 .cut = 1480,
+					 .mf = off + 1480 < 2968 };
 		rig_put(t->rig, RIG_WAN, &p);
 	}
 }
@@ -482,7 +482,7 @@ static void tell(struct town *t, uint32_t to, uint16_t sport)
 static void errors(struct town *t)
 {
 	uint8_t quote[IPV4_HEADER_LEN + UDP_HEADER_LEN + 8];
-	struct rig_packet inner;
+	struct packet_spec inner;
 
 	open_service(t);
 	for (uint16_t i = 0; i < 50; i++) {
@@ -493,13 +493,13 @@ static void errors(struct town *t)
 		inner = t->last;
 		inner.payload_len = 8;
 		(void)rig_build(&inner, quote);
-		struct rig_packet error = { .src = IP4(203, 0, 113, 254),
-					    .dst = WAN_ADDR,
-					    .proto = IPPROTO_NR_ICMP,
-					    .icmp_type = ICMP_DEST_UNREACHABLE,
-					    .icmp_code = ICMP_PORT_UNREACHABLE,
-					    .quote = quote,
-					    .payload_len = sizeof(quote) };
+		struct packet_spec error = { .src = IP4(203, 0, 113, 254),
+					     .dst = WAN_ADDR,
+					     .proto = IPPROTO_NR_ICMP,
+					     .type = ICMP_DEST_UNREACHABLE,
+					     .code = ICMP_PORT_UNREACHABLE,
+					     .payload = quote,
+					     .payload_len = sizeof(quote) };
 		rig_put(t->rig, RIG_WAN, &error);
 		rig_run(t->rig);
 		assert_int_equal(t->n_errors, i + 1);
@@ -524,12 +524,12 @@ static void shared_address(struct town *t)
 	rig_run(t->rig);
 	assert_int_equal(rig_n_connections(t->rig), 30);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		struct rig_packet p = { .src = CLIENT + i,
-					.dst = SERVER,
-					.sport = (uint16_t)(2000 + i % 30),
-					.dport = 7,
-					.proto = IPPROTO_NR_UDP,
-					.payload_len = 8 };
+		struct packet_spec p = { .src = CLIENT + i,
+					 .dst = SERVER,
+					 .sport = (uint16_t)(2000 + i % 30),
+					 .dport = 7,
+					 .proto = IPPROTO_NR_UDP,
+					 .payload_len = 8 };
 		uint32_t n = rig_n_connections(t->rig);
 
 		rig_put(t->rig, RIG_LAN, &p);

@@ -162,7 +162,7 @@ struct hand {
 	pthread_t thread;
 };
 
-static void receive(struct hand *h, struct batch *b, const struct rig_packet *p)
+static void receive(struct hand *h, struct batch *b, const struct packet_spec *p)
 {
 	struct town *t = h->town;
 	struct env *env = gateway_env(workers_gateway(t->rig->workers, h->worker));
@@ -191,12 +191,12 @@ static void *be_worker(void *arg)
 
 		for (uint32_t i = 0; i < 16; i++) {
 			bool for_host = i == 0;
-			struct rig_packet p = { .src = CLIENT + (round + i) % 64,
-						.dst = for_host ? LAN_ADDR : SERVER,
-						.sport = (uint16_t)(3000 + i),
-						.dport = for_host ? SERVICE : 443,
-						.proto = IPPROTO_NR_UDP,
-						.payload_len = i % 4 == 0 && round % 2 == 0 ? 1000 : 20 };
+			struct packet_spec p = { .src = CLIENT + (round + i) % 64,
+						 .dst = for_host ? LAN_ADDR : SERVER,
+						 .sport = (uint16_t)(3000 + i),
+						 .dport = for_host ? SERVICE : 443,
+						 .proto = IPPROTO_NR_UDP,
+						 .payload_len = i % 4 == 0 && round % 2 == 0 ? 1000 : 20 };
 			receive(h, &b, &p);
 		}
 		workers_input(c, h->worker, t->rig->ifindex[RIG_LAN], &b, now);
@@ -218,7 +218,7 @@ static void *be_worker(void *arg)
 static void warm_up(struct town *t)
 {
 	for (uint32_t i = 0; i < 4 * N_WORKERS; i++) {
-		struct rig_packet out = {
+		struct packet_spec out = {
 			.src = CLIENT + i, .dst = SERVER, .sport = 9, .dport = 9, .proto = IPPROTO_NR_UDP
 		};
 
@@ -226,7 +226,7 @@ static void warm_up(struct town *t)
 		rig_run(t->rig);
 	}
 	for (uint32_t i = 0; i < 64; i++) {
-		struct rig_packet in = {
+		struct packet_spec in = {
 			.src = CLIENT + i, .dst = LAN_ADDR, .sport = 9, .dport = 9, .proto = IPPROTO_NR_UDP
 		};
 

@@ -41,7 +41,7 @@ static void net_start(struct net *n, const char *config)
 	station_clear(n->wan);
 }
 
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_clear(at);
 	station_send(from, s);
@@ -64,12 +64,14 @@ static bool answers_for(const struct net *n, uint32_t addr)
 static void test_dnat_for_a_foreign_address(void **state)
 {
 	struct net n;
-	struct send dns = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
-	struct send ping = {
+	struct packet_spec dns = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
+	struct packet_spec ping = {
 		.dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 	};
-	struct send web = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 443, .flags = TCP_SYN };
-	struct send from_it = { .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+	struct packet_spec web = {
+		.dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 443, .flags = TCP_SYN
+	};
+	struct packet_spec from_it = { .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
 
 	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip t { chain pre { type nat hook prerouting priority dstnat;\n"
 					    "  iifname \"lan0\" ip daddr 203.0.113.254 udp dport 53 dnat to 10.77.0.2\n"
@@ -92,10 +94,10 @@ static void test_answer_for(void **state)
 {
 	const uint32_t ours = IP4(203, 0, 113, 66);
 	struct net n;
-	struct send web = {
+	struct packet_spec web = {
 		.dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_TCP, .sport = 4001, .dport = 80, .flags = TCP_SYN
 	};
-	struct send other = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_UDP, .sport = 4001, .dport = 80 };
+	struct packet_spec other = { .dst = IP4(203, 0, 113, 66), .proto = IPPROTO_NR_UDP, .sport = 4001, .dport = 80 };
 
 	net_start(&n,
 		  LAN "interface wan0 { address 203.0.113.1/24; answer for 203.0.113.64/28, 203.0.113.80-203.0.113.82; "
@@ -143,7 +145,9 @@ static void test_sources(void **state)
 
 	net_start(&n, LAN WAN DEFAULT_ROUTE MASQUERADE);
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct send s = { .src = row[i].src, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct packet_spec s = {
+			.src = row[i].src, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
+		};
 		bool passes = row[i].reason == N_DROP_REASONS;
 		uint64_t before = passes ? 0 : world_dropped(&n.w, row[i].reason);
 
@@ -164,7 +168,7 @@ static void test_destinations(void **state)
 	net_start(&n, LAN WAN DEFAULT_ROUTE MASQUERADE);
 	n.wan->addr = IP4(203, 0, 113, 0); /* answers ARP for the lowest address, too */
 	for (size_t i = 0; i < ARRAY_LEN(dst); i++) {
-		struct send s = { .dst = dst[i], .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct packet_spec s = { .dst = dst[i], .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
 
 		n.wan->addr = dst[i] == IP4(203, 0, 113, 0) ? dst[i] : PEER;
 		struct packet *p = carry(&n, n.lan, &s, n.wan);
@@ -187,10 +191,10 @@ static void test_rpf_words(void **state)
 		    { "rpf off;", true, true } };
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct send inside = {
+		struct packet_spec inside = {
 			.src = IP4(10, 77, 0, 9), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
 		};
-		struct send nowhere = inside;
+		struct packet_spec nowhere = inside;
 		char text[512];
 		struct net n;
 
@@ -210,7 +214,7 @@ static void test_rpf_words(void **state)
 	net_start(&n, LAN WAN "interface wan1 { address 192.0.2.1/24; }\n" DEFAULT_ROUTE
 			      "route 0.0.0.0/0 via 192.0.2.254 metric 10;\n" MASQUERADE);
 	struct station *second = world_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
-	struct send far = {
+	struct packet_spec far = {
 		.src = IP4(198, 51, 100, 7), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
 	};
 
@@ -228,8 +232,8 @@ static void test_rpf_words(void **state)
 static void test_spoofed_source_and_limits(void **state)
 {
 	struct net n;
-	struct send spoofed = { .src = HOST1, .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .dport = 9 };
-	struct send ping = {
+	struct packet_spec spoofed = { .src = HOST1, .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .dport = 9 };
+	struct packet_spec ping = {
 		.dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 	};
 
@@ -263,8 +267,10 @@ static void test_next_hops(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct send out = { .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
-		struct send ping = { .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8 };
+		struct packet_spec out = { .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct packet_spec ping = {
+			.proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
+		};
 		char text[512];
 		struct world w;
 
@@ -297,7 +303,7 @@ static void test_directed_broadcast(void **state)
 {
 	for (int on = 0; on < 2; on++) {
 		struct net n;
-		struct send s = { .dst = IP4(10, 77, 0, 255), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
+		struct packet_spec s = { .dst = IP4(10, 77, 0, 255), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9 };
 		char text[512];
 
 		snprintf(text, sizeof(text),
@@ -339,10 +345,10 @@ static void test_redirects(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		struct net n;
-		struct send out = {
+		struct packet_spec out = {
 			.src = row[i].src, .dst = IP4(192, 0, 2, 1), .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
 		};
-		struct send obey = {
+		struct packet_spec obey = {
 			.dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_ICMP, .type = ICMP_REDIRECT, .code = 1
 		};
 		uint8_t quote[64];
@@ -366,7 +372,7 @@ static void test_redirects(void **state)
 		out.src = IP4(10, 77, 0, 1);
 		out.dst = PEER;
 		obey.payload = quote;
-		obey.payload_len = (uint16_t)station_build(n.lan, &out, quote, sizeof(quote));
+		obey.payload_len = (uint16_t)station_build(n.lan, &out, quote);
 		obey.info = HOST1;
 		station_send(n.lan, &obey);
 		world_run(&n.w, 20 * NS_PER_MS);
@@ -383,12 +389,12 @@ static void test_snat_at_input(void **state)
 	static const char *const given[] = { "198.51.100.9", "192.0.2.9", "203.0.113.1", "10.77.0.99" };
 
 	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
-		struct send ping = { .dst = IP4(10, 77, 0, 1),
-				     .proto = IPPROTO_NR_ICMP,
-				     .type = ICMP_ECHO_REQUEST,
-				     .id = 7,
-				     .payload_len = 8 };
-		struct send closed = {
+		struct packet_spec ping = { .dst = IP4(10, 77, 0, 1),
+					    .proto = IPPROTO_NR_ICMP,
+					    .type = ICMP_ECHO_REQUEST,
+					    .id = 7,
+					    .payload_len = 8 };
+		struct packet_spec closed = {
 			.dst = IP4(10, 77, 0, 1), .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 9, .payload_len = 8
 		};
 		char text[512];
@@ -421,17 +427,17 @@ static void test_snat_at_input(void **state)
 static void test_quotes_stay_inside(void **state)
 {
 	struct net n;
-	struct send out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
-	struct send in = {
+	struct packet_spec out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8 };
+	struct packet_spec in = {
 		.src = PEER, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000, .payload_len = 8
 	};
-	struct send error = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE, .code = 3 };
+	struct packet_spec error = { .dst = PEER, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE, .code = 3 };
 	uint8_t quote[64];
 
 	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
 					    "  oifname \"wan0\" udp dport 53 masquerade\n} }\n");
 	error.payload = quote;
-	error.payload_len = (uint16_t)station_build(n.wan, &in, quote, sizeof(quote));
+	error.payload_len = (uint16_t)station_build(n.wan, &in, quote);
 	assert_null(carry(&n, n.lan, &error, n.wan));
 	station_send(n.lan, &out);
 	assert_non_null(carry(&n, n.lan, &error, n.wan)); /* the query: both came in one batch */
@@ -439,7 +445,7 @@ static void test_quotes_stay_inside(void **state)
 	assert_int_equal(world_dropped(&n.w, DROP_CT_INVALID), 2);
 	/* Of a way that nobody translates it is as harmless as it was. */
 	in.sport = 54;
-	error.payload_len = (uint16_t)station_build(n.wan, &in, quote, sizeof(quote));
+	error.payload_len = (uint16_t)station_build(n.wan, &in, quote);
 	assert_non_null(carry(&n, n.lan, &error, n.wan));
 	world_end(&n.w);
 }
@@ -449,12 +455,12 @@ static void test_quotes_stay_inside(void **state)
 static void test_reset_to_a_dead_host(void **state)
 {
 	struct net n;
-	struct send syn = { .src = IP4(10, 77, 0, 99),
-			    .dst = PEER,
-			    .proto = IPPROTO_NR_TCP,
-			    .sport = 1234,
-			    .dport = 7,
-			    .flags = TCP_SYN };
+	struct packet_spec syn = { .src = IP4(10, 77, 0, 99),
+				   .dst = PEER,
+				   .proto = IPPROTO_NR_TCP,
+				   .sport = 1234,
+				   .dport = 7,
+				   .flags = TCP_SYN };
 
 	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip f { chain f { type filter hook forward priority filter;\n"
 					    "  iifname \"lan0\" tcp dport 7 reject with tcp reset\n} }\n");

@@ -45,7 +45,7 @@ static void net_start(struct net *n, uint32_t modules, const char *config)
 }
 
 /* What comes of it at the other end. */
-static struct packet *carry(struct net *n, struct station *from, const struct send *s)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s)
 {
 	station_clear(n->lan);
 	station_clear(n->wan);
@@ -54,13 +54,13 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 	return station_next(from == n->lan ? n->wan : n->lan);
 }
 
-static const struct send query = {
+static const struct packet_spec query = {
 	.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .payload_len = 8
 };
-static const struct send answer = {
+static const struct packet_spec answer = {
 	.dst = CLIENT, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 4000, .payload_len = 8
 };
-static const struct send unasked = {
+static const struct packet_spec unasked = {
 	.dst = CLIENT, .proto = IPPROTO_NR_UDP, .sport = 54, .dport = 4001, .payload_len = 8
 };
 
@@ -68,10 +68,10 @@ static const struct send unasked = {
  * is no host, or misses a link that goes. */
 static void test_router(void **state)
 {
-	struct send ping = {
+	struct packet_spec ping = {
 		.dst = OUTSIDE, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 	};
-	struct send last_hop = query;
+	struct packet_spec last_hop = query;
 	struct net n;
 
 	net_start(&n, GATEWAY_ROUTER, INTERFACES FILTER MASQUERADE);
@@ -151,13 +151,13 @@ static void test_needs(void **state)
 /* Would catch: any choice of modules that cannot be made, told, driven, changed or ended, or that loses a packet. */
 static void test_every_choice(void **state)
 {
-	struct send ping = {
+	struct packet_spec ping = {
 		.dst = INSIDE, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 	};
-	struct send piece = {
+	struct packet_spec piece = {
 		.dst = INSIDE, .proto = IPPROTO_NR_UDP, .sport = 3, .dport = 4, .mf = true, .payload_len = 16
 	};
-	struct send unknown = { .dst = IP4(203, 0, 113, 77), .proto = IPPROTO_NR_UDP, .sport = 1, .dport = 2 };
+	struct packet_spec unknown = { .dst = IP4(203, 0, 113, 77), .proto = IPPROTO_NR_UDP, .sport = 1, .dport = 2 };
 
 	for (uint32_t modules = 0; modules < 1u << N_GATEWAY_MODULES; modules++) {
 		struct net n;

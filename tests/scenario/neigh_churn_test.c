@@ -103,7 +103,8 @@ static void become(struct churn *t, uint32_t host)
 
 static void to_server(struct churn *t, uint32_t host)
 {
-	station_send(t->lan, &(struct send){ .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80 });
+	station_send(t->lan,
+		     &(struct packet_spec){ .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80 });
 	world_run(&t->w, NS_PER_MS);
 	struct packet *p = station_next(t->server);
 
@@ -116,8 +117,9 @@ static void to_host(struct churn *t, uint32_t host)
 {
 	struct ether_view eth;
 
-	station_send(t->server,
-		     &(struct send){ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t->port[host] });
+	station_send(
+		t->server,
+		&(struct packet_spec){ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t->port[host] });
 	world_run(&t->w, NS_PER_MS);
 	assert_int_equal(t->lan->n_inbox, 1);
 	assert_true(ether_parse(packet_frame(t->lan->inbox[0]), t->lan->inbox[0]->len, &eth));

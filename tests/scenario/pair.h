@@ -26,7 +26,7 @@ static inline void net_start(struct net *n, const char *config)
 }
 
 /* Sends and returns what arrives at `at` first; NULL for nothing. */
-static inline struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static inline struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
 	world_run(&n->w, 20 * NS_PER_MS);

@@ -40,29 +40,29 @@ struct tcp {
 
 static struct packet *from_client(struct tcp *t, uint8_t flags, uint16_t len)
 {
-	const struct send s = { .dst = SERVER,
-				.proto = IPPROTO_NR_TCP,
-				.sport = 4000,
-				.dport = 80,
-				.seq = t->seq,
-				.ack = t->peer_seq,
-				.flags = flags,
-				.window = 60000,
-				.payload_len = len };
+	const struct packet_spec s = { .dst = SERVER,
+				       .proto = IPPROTO_NR_TCP,
+				       .sport = 4000,
+				       .dport = 80,
+				       .seq = t->seq,
+				       .ack = t->peer_seq,
+				       .flags = flags,
+				       .window = 60000,
+				       .payload_len = len };
 
 	return carry(t->n, t->n->client, &s, t->n->server);
 }
 
 static struct packet *from_server(struct tcp *t, uint8_t flags, uint32_t ack)
 {
-	const struct send s = { .dst = WAN_ADDR,
-				.proto = IPPROTO_NR_TCP,
-				.sport = 80,
-				.dport = t->outside_port,
-				.seq = t->peer_seq,
-				.ack = ack,
-				.flags = flags,
-				.window = 60000 };
+	const struct packet_spec s = { .dst = WAN_ADDR,
+				       .proto = IPPROTO_NR_TCP,
+				       .sport = 80,
+				       .dport = t->outside_port,
+				       .seq = t->peer_seq,
+				       .ack = ack,
+				       .flags = flags,
+				       .window = 60000 };
 
 	return carry(t->n, t->n->server, &s, t->n->client);
 }
@@ -84,22 +84,22 @@ static void tcp_open(struct tcp *t, struct net *n)
 /* A segment of ALL_BYTES from the client in two pieces; both must come out, the first one first. */
 static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
 {
-	const struct send first = { .dst = SERVER,
-				    .proto = IPPROTO_NR_TCP,
-				    .sport = 4000,
-				    .dport = 80,
-				    .seq = t->seq,
-				    .ack = t->peer_seq,
-				    .flags = flags,
-				    .window = 60000,
-				    .payload_len = FIRST_BYTES,
-				    .ip_id = t->ip_id,
-				    .mf = true };
-	const struct send second = { .dst = SERVER,
-				     .proto = IPPROTO_NR_TCP,
-				     .ip_id = t->ip_id,
-				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
-				     .payload_len = ALL_BYTES - FIRST_BYTES };
+	const struct packet_spec first = { .dst = SERVER,
+					   .proto = IPPROTO_NR_TCP,
+					   .sport = 4000,
+					   .dport = 80,
+					   .seq = t->seq,
+					   .ack = t->peer_seq,
+					   .flags = flags,
+					   .window = 60000,
+					   .payload_len = FIRST_BYTES,
+					   .ip_id = t->ip_id,
+					   .mf = true };
+	const struct packet_spec second = { .dst = SERVER,
+					    .proto = IPPROTO_NR_TCP,
+					    .ip_id = t->ip_id,
+					    .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
+					    .payload_len = ALL_BYTES - FIRST_BYTES };
 
 	station_send(t->n->client, backwards ? &second : &first);
 	world_run(&t->n->w, 20 * MS);
@@ -179,14 +179,15 @@ static void send_datagram(struct net *n, struct station *from, uint32_t dst, uin
 	ip_id++;
 	for (uint32_t i = 0, next = 1; i < PIECES; i++) {
 		uint32_t piece = i == first_at ? 0 : next++;
-		const struct send s = { .dst = dst,
-					.proto = IPPROTO_NR_UDP,
-					.sport = 500,
-					.dport = dport,
-					.ip_id = ip_id,
-					.mf = piece + 1 < PIECES,
-					.frag_off = (uint16_t)(piece * PIECE_BYTES),
-					.payload_len = (uint16_t)(PIECE_BYTES - (piece == 0 ? UDP_HEADER_LEN : 0)) };
+		const struct packet_spec s = { .dst = dst,
+					       .proto = IPPROTO_NR_UDP,
+					       .sport = 500,
+					       .dport = dport,
+					       .ip_id = ip_id,
+					       .mf = piece + 1 < PIECES,
+					       .frag_off = (uint16_t)(piece * PIECE_BYTES),
+					       .payload_len =
+						       (uint16_t)(PIECE_BYTES - (piece == 0 ? UDP_HEADER_LEN : 0)) };
 
 		station_send(from, &s);
 	}
@@ -276,23 +277,23 @@ static void test_raw(void **state)
 static void send_invalid(struct net *n, uint8_t ttl)
 {
 	static uint16_t ip_id = 900;
-	const struct send first = { .dst = SERVER,
-				    .proto = IPPROTO_NR_TCP,
-				    .sport = 4000,
-				    .dport = 80,
-				    .seq = 1,
-				    .ack = 1,
-				    .flags = TCP_SYN | TCP_FIN,
-				    .window = 60000,
-				    .payload_len = FIRST_BYTES,
-				    .ip_id = ++ip_id,
-				    .mf = true,
-				    .ttl = ttl };
-	const struct send second = { .dst = SERVER,
-				     .proto = IPPROTO_NR_TCP,
-				     .ip_id = ip_id,
-				     .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
-				     .payload_len = 400 };
+	const struct packet_spec first = { .dst = SERVER,
+					   .proto = IPPROTO_NR_TCP,
+					   .sport = 4000,
+					   .dport = 80,
+					   .seq = 1,
+					   .ack = 1,
+					   .flags = TCP_SYN | TCP_FIN,
+					   .window = 60000,
+					   .payload_len = FIRST_BYTES,
+					   .ip_id = ++ip_id,
+					   .mf = true,
+					   .ttl = ttl };
+	const struct packet_spec second = { .dst = SERVER,
+					    .proto = IPPROTO_NR_TCP,
+					    .ip_id = ip_id,
+					    .frag_off = TCP_HEADER_LEN + FIRST_BYTES,
+					    .payload_len = 400 };
 
 	station_send(n->client, &first);
 	station_send(n->client, &second);

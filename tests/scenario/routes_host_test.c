@@ -99,7 +99,7 @@ static uint32_t host_out(struct net *n, uint32_t i)
 
 static void host_back(struct net *n, uint32_t i, uint32_t by)
 {
-	struct send s = {
+	struct packet_spec s = {
 		.src = server(i), .dst = HOST, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = (uint16_t)(5000 + i)
 	};
 

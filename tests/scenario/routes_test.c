@@ -62,7 +62,9 @@ static void clear(struct net *n)
 /* The router that flow i's packet reaches; 2: none. */
 static uint32_t out(struct net *n, uint32_t i)
 {
-	struct send s = { .dst = server(i), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(1000 + i), .dport = 53 };
+	struct packet_spec s = {
+		.dst = server(i), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(1000 + i), .dport = 53
+	};
 
 	clear(n);
 	station_send(n->client, &s);
@@ -72,7 +74,7 @@ static uint32_t out(struct net *n, uint32_t i)
 
 static bool back(struct net *n, uint32_t i, uint32_t by)
 {
-	struct send s = {
+	struct packet_spec s = {
 		.src = server(i), .dst = CLIENT, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = (uint16_t)(1000 + i)
 	};
 
@@ -286,7 +288,7 @@ static void test_paths_of_config(void **state)
 static void crowd(struct net *n)
 {
 	for (uint32_t i = 0; i < N_BEFORE; i++) {
-		struct send s = {
+		struct packet_spec s = {
 			.dst = server(200), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(5000 + i), .dport = 53
 		};
 
@@ -301,7 +303,9 @@ static void crowd(struct net *n)
 /* The same as out, without any time for a sweep. */
 static uint32_t out_at_once(struct net *n, uint32_t i)
 {
-	struct send s = { .dst = server(i), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(1000 + i), .dport = 53 };
+	struct packet_spec s = {
+		.dst = server(i), .proto = IPPROTO_NR_UDP, .sport = (uint16_t)(1000 + i), .dport = 53
+	};
 
 	clear(n);
 	station_send(n->client, &s);

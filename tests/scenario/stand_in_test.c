@@ -172,7 +172,7 @@ static void start(struct stand_in *t, struct flowcache_offload *o)
 	flowcache_set_offload(gateway_flowcache(t->w.gw), o);
 }
 
-static struct packet *carry(struct stand_in *t, struct station *from, struct send *s)
+static struct packet *carry(struct stand_in *t, struct station *from, struct packet_spec *s)
 {
 	/* It numbers what it sees as one of its own. */
 	s->stamp.present = t->has && !t->is_invalid && s->ttl != 1 && !s->mf;
@@ -185,15 +185,15 @@ static struct packet *carry(struct stand_in *t, struct station *from, struct sen
 
 static void from_client(struct stand_in *t, uint8_t proto, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t len)
 {
-	struct send s = { .dst = SERVER,
-			  .proto = proto,
-			  .sport = 4000,
-			  .dport = 80,
-			  .seq = seq,
-			  .ack = ack,
-			  .flags = flags,
-			  .window = 5000,
-			  .payload_len = len };
+	struct packet_spec s = { .dst = SERVER,
+				 .proto = proto,
+				 .sport = 4000,
+				 .dport = 80,
+				 .seq = seq,
+				 .ack = ack,
+				 .flags = flags,
+				 .window = 5000,
+				 .payload_len = len };
 	struct packet *p = carry(t, t->client, &s);
 
 	assert_non_null(p);
@@ -203,15 +203,15 @@ static void from_client(struct stand_in *t, uint8_t proto, uint32_t seq, uint32_
 static struct packet *from_server(struct stand_in *t, uint8_t proto, uint32_t seq, uint32_t ack, uint8_t flags,
 				  uint16_t len)
 {
-	struct send s = { .dst = WAN_ADDR,
-			  .proto = proto,
-			  .sport = 80,
-			  .dport = t->port,
-			  .seq = seq,
-			  .ack = ack,
-			  .flags = flags,
-			  .window = 5000,
-			  .payload_len = len };
+	struct packet_spec s = { .dst = WAN_ADDR,
+				 .proto = proto,
+				 .sport = 80,
+				 .dport = t->port,
+				 .seq = seq,
+				 .ack = ack,
+				 .flags = flags,
+				 .window = 5000,
+				 .payload_len = len };
 
 	return carry(t, t->server, &s);
 }
@@ -438,7 +438,9 @@ static void test_came_up(void **state)
 {
 	static struct stand_in t;
 	struct flowcache_offload o;
-	struct send s = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80, .payload_len = 16 };
+	struct packet_spec s = {
+		.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80, .payload_len = 16
+	};
 
 	start(&t, &o);
 	for (int i = 0; i < 12; i++) {
@@ -496,7 +498,7 @@ static void test_one_way(void **state)
 	assert_int_equal(counters.packets[CT_REPLY], 0);
 	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
 	/* The answer, which nobody has numbered: the flow is taken back, and is an ordinary one from here on. */
-	struct send answer = {
+	struct packet_spec answer = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10
 	};
 	station_send(t.server, &answer);

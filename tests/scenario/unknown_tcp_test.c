@@ -25,22 +25,22 @@
 	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n " rule "\n} }\n"
 #define MASQUERADE NAT("oifname \"wan0\" masquerade")
 
-static struct send to_server(uint8_t flags, uint32_t seq, uint32_t ack)
+static struct packet_spec to_server(uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	return (struct send){ .dst = SERVER,
-			      .proto = IPPROTO_NR_TCP,
-			      .sport = 4000,
-			      .dport = 80,
-			      .seq = seq,
-			      .ack = ack,
-			      .flags = flags,
-			      .payload_len = flags == (TCP_ACK | TCP_PSH) ? 10 : 0 };
+	return (struct packet_spec){ .dst = SERVER,
+				     .proto = IPPROTO_NR_TCP,
+				     .sport = 4000,
+				     .dport = 80,
+				     .seq = seq,
+				     .ack = ack,
+				     .flags = flags,
+				     .payload_len = flags == (TCP_ACK | TCP_PSH) ? 10 : 0 };
 }
 
 /* The client's segment is answered by a RST that stands where the client expects the next one, and goes no further. */
 static void expect_reset(struct net *n, uint8_t flags)
 {
-	struct send s = to_server(flags, 777, 123456);
+	struct packet_spec s = to_server(flags, 777, 123456);
 	struct packet *p = carry(n, n->client, &s, n->client);
 
 	assert_non_null(p);
@@ -55,7 +55,7 @@ static void expect_reset(struct net *n, uint8_t flags)
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n->w.gw)), 0);
 }
 
-static void expect_silence(struct net *n, const struct send *s)
+static void expect_silence(struct net *n, const struct packet_spec *s)
 {
 	assert_null(carry(n, n->client, s, n->client));
 	assert_null(station_next(n->server));
@@ -66,7 +66,7 @@ static void expect_silence(struct net *n, const struct send *s)
 static void test_timed_out(void **state)
 {
 	struct net n;
-	struct send syn = to_server(TCP_SYN, 776, 0);
+	struct packet_spec syn = to_server(TCP_SYN, 776, 0);
 
 	(void)state;
 	net_start(&n, INTERFACES MASQUERADE
@@ -75,15 +75,15 @@ static void test_timed_out(void **state)
 		  " ct state invalid drop\n} }\n");
 	struct packet *p = carry(&n, n.client, &syn, n.server);
 	assert_non_null(p);
-	struct send synack = { .dst = WAN_ADDR,
-			       .proto = IPPROTO_NR_TCP,
-			       .sport = 80,
-			       .dport = p->l4.sport,
-			       .seq = 123455,
-			       .ack = 777,
-			       .flags = TCP_SYN | TCP_ACK };
+	struct packet_spec synack = { .dst = WAN_ADDR,
+				      .proto = IPPROTO_NR_TCP,
+				      .sport = 80,
+				      .dport = p->l4.sport,
+				      .seq = 123455,
+				      .ack = 777,
+				      .flags = TCP_SYN | TCP_ACK };
 	assert_non_null(carry(&n, n.server, &synack, n.client));
-	struct send ack = to_server(TCP_ACK, 777, 123456);
+	struct packet_spec ack = to_server(TCP_ACK, 777, 123456);
 	assert_non_null(carry(&n, n.client, &ack, n.server));
 	world_run(&n.w, 20000 * MS);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
@@ -112,15 +112,15 @@ static void test_not_told(void **state)
 	(void)state;
 	net_start(&n, INTERFACES MASQUERADE);
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-		struct send s = to_server(flags[i], 777, 123456);
+		struct packet_spec s = to_server(flags[i], 777, 123456);
 		expect_silence(&n, &s);
 	}
-	struct send piece = to_server(TCP_ACK, 777, 123456);
+	struct packet_spec piece = to_server(TCP_ACK, 777, 123456);
 	piece.mf = true;
 	piece.payload_len = 500 + 4;
 	expect_silence(&n, &piece);
 	/* To an inside host, past NAT. */
-	struct send s = {
+	struct packet_spec s = {
 		.dst = CLIENT, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = 4000, .seq = 1, .ack = 2, .flags = TCP_ACK
 	};
 	station_send(n.server, &s);
@@ -128,7 +128,7 @@ static void test_not_told(void **state)
 	assert_null(station_next(n.server));
 	world_end(&n.w);
 	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
-		struct send ack = to_server(TCP_ACK, 777, 123456);
+		struct packet_spec ack = to_server(TCP_ACK, 777, 123456);
 
 		net_start(&n, silent[i]);
 		expect_silence(&n, &ack);
@@ -141,7 +141,7 @@ static void test_not_told(void **state)
  * default route does. */
 static void test_choices(void **state)
 {
-	struct send ack = to_server(TCP_ACK | TCP_PSH, 777, 123456);
+	struct packet_spec ack = to_server(TCP_ACK | TCP_PSH, 777, 123456);
 	struct net n;
 
 	(void)state;

@@ -44,7 +44,7 @@ static void net_start(struct net *n)
 	station_clear(n->wan);
 }
 
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
 	world_run(&n->w, 20 * NS_PER_MS);
@@ -56,7 +56,7 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 static void test_flood(void **state)
 {
 	struct net n;
-	struct send syn = { .dst = POOL_ADDR, .proto = IPPROTO_NR_TCP, .flags = TCP_SYN };
+	struct packet_spec syn = { .dst = POOL_ADDR, .proto = IPPROTO_NR_TCP, .flags = TCP_SYN };
 	uint32_t n_answers = 0;
 
 	net_start(&n);
@@ -83,7 +83,7 @@ static void test_flood(void **state)
  * for a SYN. */
 static void test_shapes(void **state)
 {
-	static const struct send others[] = {
+	static const struct packet_spec others[] = {
 		{ .flags = TCP_SYN | TCP_ACK },
 		{ .flags = TCP_SYN | TCP_RST },
 		{ .flags = TCP_SYN | TCP_FIN },
@@ -93,12 +93,12 @@ static void test_shapes(void **state)
 		{ .flags = TCP_SYN, .mf = true },
 	};
 	struct net n;
-	struct send syn = { .dst = POOL_ADDR,
-			    .proto = IPPROTO_NR_TCP,
-			    .sport = 5000,
-			    .dport = 6000,
-			    .flags = TCP_SYN,
-			    .payload_len = 1400 };
+	struct packet_spec syn = { .dst = POOL_ADDR,
+				   .proto = IPPROTO_NR_TCP,
+				   .sport = 5000,
+				   .dport = 6000,
+				   .flags = TCP_SYN,
+				   .payload_len = 1400 };
 	struct icmp_quote q;
 
 	net_start(&n);
@@ -111,7 +111,7 @@ static void test_shapes(void **state)
 	assert_int_equal(q.ip.total_len, 1440);
 	const uint8_t *data = packet_l4(p) + q.l4_offset + TCP_HEADER_LEN;
 	for (uint32_t i = 0; i < q.len - IPV4_HEADER_LEN - TCP_HEADER_LEN; i++)
-		assert_int_equal(data[i], (uint8_t)i);
+		assert_int_equal(data[i], (uint8_t)(i + i / 256));
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		syn.payload_len = 32;
 		syn.flags = others[i].flags;
@@ -130,8 +130,10 @@ static void test_shapes(void **state)
 static void test_own_address(void **state)
 {
 	struct net n;
-	struct send out = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 9, .flags = TCP_SYN };
-	struct send syn = { .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5000, .dport = 6000, .flags = TCP_SYN };
+	struct packet_spec out = { .dst = PEER, .proto = IPPROTO_NR_TCP, .sport = 4000, .dport = 9, .flags = TCP_SYN };
+	struct packet_spec syn = {
+		.dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5000, .dport = 6000, .flags = TCP_SYN
+	};
 
 	net_start(&n);
 	struct packet *p = carry(&n, n.wan, &syn, n.wan); /* nothing is translated to this address yet */
@@ -159,7 +161,7 @@ static void test_own_address(void **state)
  * tuple of the answer that an inside host waits for. */
 static void test_leaves_nothing(void **state)
 {
-	static const struct send strays[] = {
+	static const struct packet_spec strays[] = {
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 41641, .payload_len = 9 },
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 22, .payload_len = 9 },
 		{ .dst = WAN_ADDR, .proto = IPPROTO_NR_TCP, .sport = 5000, .dport = 22, .flags = TCP_SYN },
@@ -181,7 +183,7 @@ static void test_leaves_nothing(void **state)
 		  .link_broadcast = true },
 	};
 	struct net n;
-	struct send ping = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7 };
+	struct packet_spec ping = { .dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7 };
 
 	net_start(&n);
 	for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
@@ -200,7 +202,7 @@ static void test_leaves_nothing(void **state)
 static void test_many_attempts(void **state)
 {
 	struct net n;
-	struct send out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .dport = 53 };
+	struct packet_spec out = { .dst = PEER, .proto = IPPROTO_NR_UDP, .dport = 53 };
 	struct nat_pool_info info;
 	uint16_t door = 0;
 
@@ -215,7 +217,7 @@ static void test_many_attempts(void **state)
 		out.src = HOST1;
 		assert_non_null(carry(&n, n.lan, &out, n.wan));
 		/* the first host's port i knocks at the other's newest */
-		struct send knock = out;
+		struct packet_spec knock = out;
 		knock.dst = POOL_ADDR;
 		knock.dport = door;
 		for (int again = 0; again < 3; again++)

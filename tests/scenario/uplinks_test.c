@@ -52,7 +52,7 @@ static void link_set(struct net *n, const struct station *s, bool up)
 	gateway_device_changed(n->w.gw, s->ifindex, n->w.now);
 }
 
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
 	world_run(&n->w, 20 * NS_PER_MS);
@@ -61,19 +61,21 @@ static struct packet *carry(struct net *n, struct station *from, const struct se
 
 static void answered(struct net *n, struct station *wan, const struct packet *q)
 {
-	const struct send back = { .src = FAR,
-				   .dst = q->ip.src,
-				   .proto = IPPROTO_NR_UDP,
-				   .sport = q->l4.dport,
-				   .dport = q->l4.sport,
-				   .payload_len = 9 };
+	const struct packet_spec back = { .src = FAR,
+					  .dst = q->ip.src,
+					  .proto = IPPROTO_NR_UDP,
+					  .sport = q->l4.dport,
+					  .dport = q->l4.sport,
+					  .payload_len = 9 };
 	struct packet *p = carry(n, wan, &back, n->lan);
 
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, HOST);
 }
 
-static const struct send ask = { .dst = FAR, .proto = IPPROTO_NR_UDP, .sport = 5060, .dport = 5060, .payload_len = 8 };
+static const struct packet_spec ask = {
+	.dst = FAR, .proto = IPPROTO_NR_UDP, .sport = 5060, .dport = 5060, .payload_len = 8
+};
 
 /* Would catch: a default route that stays while its link is down or does not come back, a running flow that stays on
  * the dead uplink, and one that leaves by an uplink with the other one's address: also the second packet of the batch
@@ -138,7 +140,9 @@ static void test_cut_off(void **state)
 
 	net_start(&n);
 	link_set(&n, n.wan1, false);
-	const struct send to_dead = { .dst = IP4(198, 51, 100, 77), .proto = IPPROTO_NR_UDP, .sport = 7, .dport = 7 };
+	const struct packet_spec to_dead = {
+		.dst = IP4(198, 51, 100, 77), .proto = IPPROTO_NR_UDP, .sport = 7, .dport = 7
+	};
 
 	p = carry(&n, n.lan, &to_dead, n.lan);
 	assert_non_null(p);

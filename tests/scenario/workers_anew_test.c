@@ -40,17 +40,17 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 	}
 }
 
-static struct rig_packet out_of(uint32_t k, uint32_t n_clients, uint8_t flags)
+static struct packet_spec out_of(uint32_t k, uint32_t n_clients, uint8_t flags)
 {
-	return (struct rig_packet){ .src = CLIENT + k % n_clients,
-				    .dst = SERVER,
-				    .sport = (uint16_t)(10000 + k / n_clients),
-				    .dport = 443,
-				    .proto = IPPROTO_NR_TCP,
-				    .flags = flags };
+	return (struct packet_spec){ .src = CLIENT + k % n_clients,
+				     .dst = SERVER,
+				     .sport = (uint16_t)(10000 + k / n_clients),
+				     .dport = 443,
+				     .proto = IPPROTO_NR_TCP,
+				     .flags = flags };
 }
 
-static void put(struct rig *r, enum rig_side side, const struct rig_packet *p)
+static void put(struct rig *r, enum rig_side side, const struct packet_spec *p)
 {
 	struct last *last = r->ctx;
 	uint32_t before = last->n[!side];
@@ -68,11 +68,11 @@ static uint16_t whole(struct rig *r, uint32_t k, uint32_t n_clients)
 {
 	const uint8_t fin = TCP_FIN | TCP_ACK;
 	const struct last *last = r->ctx;
-	struct rig_packet syn = out_of(k, n_clients, TCP_SYN), ack = out_of(k, n_clients, TCP_ACK);
+	struct packet_spec syn = out_of(k, n_clients, TCP_SYN), ack = out_of(k, n_clients, TCP_ACK);
 
 	put(r, RIG_LAN, &syn);
 	uint16_t port = last->sport;
-	struct rig_packet back = {
+	struct packet_spec back = {
 		.src = SERVER,
 		.dst = last->src,
 		.sport = 443,
@@ -98,17 +98,17 @@ static void warm_up(struct rig *r, uint32_t n_clients)
 
 	for (uint32_t i = 0; i < 8 * r->n; i++)
 		for (uint32_t k = 0; k < n_clients; k++) {
-			struct rig_packet p = out_of(k, n_clients, 0);
+			struct packet_spec p = out_of(k, n_clients, 0);
 
 			p.proto = IPPROTO_NR_UDP;
 			p.dport = (uint16_t)(7000 + i);
 			rig_put(r, RIG_LAN, &p);
 			rig_run(r);
-			struct rig_packet back = { .src = SERVER,
-						   .dst = last->src,
-						   .sport = p.dport,
-						   .dport = last->sport,
-						   .proto = IPPROTO_NR_UDP };
+			struct packet_spec back = { .src = SERVER,
+						    .dst = last->src,
+						    .sport = p.dport,
+						    .dport = last->sport,
+						    .proto = IPPROTO_NR_UDP };
 			rig_put(r, RIG_WAN, &back);
 			rig_run(r);
 		}

@@ -220,53 +220,24 @@ void rig_stop(struct rig *r)
 	free(r);
 }
 
-/* The L4 bytes of a whole packet. */
-static uint32_t build_l4(const struct rig_packet *p, struct ipv4_view *ip, uint8_t *l4, uint16_t payload_len)
+uint32_t rig_build(const struct packet_spec *p, uint8_t *l3)
 {
-	uint32_t head = p->proto == IPPROTO_NR_TCP    ? TCP_HEADER_LEN
-			: p->proto == IPPROTO_NR_UDP  ? UDP_HEADER_LEN
-			: p->proto == IPPROTO_NR_ICMP ? ICMP_HEADER_LEN
-						      : 0;
-	uint32_t len = head + payload_len;
+	struct packet_spec usual = *p;
 
-	for (uint32_t i = 0; i < payload_len; i++)
-		l4[head + i] = p->quote != NULL ? p->quote[i] : (uint8_t)i;
-	if (p->proto == IPPROTO_NR_TCP)
-		tcp_emit(l4, p->sport, p->dport, 1, p->flags & TCP_ACK ? 2 : 0, p->flags != 0 ? p->flags : TCP_SYN,
-			 65535);
-	else if (p->proto == IPPROTO_NR_UDP)
-		udp_emit(l4, p->sport, p->dport, payload_len);
-	else if (p->proto == IPPROTO_NR_ICMP)
-		icmp_emit(l4, p->icmp_type, p->icmp_code, p->quote != NULL ? p->info : (uint32_t)p->sport << 16 | 1);
-	ip->total_len = (uint16_t)(IPV4_HEADER_LEN + len);
-	if (head != 0)
-		l4_checksum_set(ip, l4, len);
-	return len;
+	if (p->proto == IPPROTO_NR_TCP) {
+		usual.flags = p->flags != 0 ? p->flags : TCP_SYN;
+		usual.seq = 1;
+		usual.ack = usual.flags & TCP_ACK ? 2 : 0;
+		usual.window = 65535;
+	}
+	if (p->proto == IPPROTO_NR_ICMP && p->payload == NULL) {
+		usual.id = p->sport;
+		usual.icmp_seq = 1;
+	}
+	return packet_build(&usual, l3);
 }
 
-uint32_t rig_build(const struct rig_packet *p, uint8_t *l3)
-{
-	uint8_t whole[8192];
-	struct ipv4_view ip = { .src = p->src,
-				.dst = p->dst,
-				.proto = p->proto,
-				.ttl = p->ttl != 0 ? p->ttl : 64,
-				.header_len = IPV4_HEADER_LEN,
-				.id = p->id };
-	bool is_piece = p->mf || p->frag_off != 0;
-	uint32_t len = build_l4(p, &ip, whole, is_piece ? p->total_payload : p->payload_len);
-
-	if (is_piece)
-		len = p->mf ? p->payload_len : len - p->frag_off;
-	ip.frag_off = p->frag_off;
-	ip.mf = p->mf;
-	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + len);
-	memcpy(l3 + IPV4_HEADER_LEN, whole + p->frag_off, len);
-	ipv4_emit(l3, &ip);
-	return IPV4_HEADER_LEN + len;
-}
-
-void rig_put(struct rig *r, enum rig_side side, const struct rig_packet *p)
+void rig_put(struct rig *r, enum rig_side side, const struct packet_spec *p)
 {
 	struct rig_frame *f = queue_put(r);
 

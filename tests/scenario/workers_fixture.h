@@ -14,26 +14,11 @@
 #include "daemon/config/snapshot.h"
 #include "base/ip4.h"
 #include "base/rng.h"
+#include "stack/packet/packet_fixture.h"
 
 enum rig_side { RIG_LAN, RIG_WAN, RIG_LAN1, N_RIG_SIDES };
 
 #define RIG_FRAME_MAX 1600
-
-/* One packet, host order. */
-struct rig_packet {
-	uint32_t src, dst;
-	uint16_t sport, dport; /* ICMP echo: sport is the identifier */
-	uint8_t proto, ttl;
-	uint8_t flags;     /* TCP; 0: SYN */
-	uint8_t icmp_type; /* 0 with ICMP: echo request is 8, so say so */
-	uint32_t info;     /* ICMP errors */
-	uint8_t icmp_code;
-	const uint8_t *quote; /* payload of an ICMP error */
-	uint16_t payload_len;
-	uint16_t id, frag_off; /* fragments: bytes of the payload from frag_off on */
-	bool mf;
-	uint16_t total_payload; /* of the whole datagram, for its checksum */
-};
 
 struct rig;
 
@@ -86,7 +71,7 @@ void rig_stop(struct rig *r);
 int rig_reload(struct rig *r, const char *rules);
 
 /* Into the queue. */
-void rig_put(struct rig *r, enum rig_side side, const struct rig_packet *p);
+void rig_put(struct rig *r, enum rig_side side, const struct packet_spec *p);
 /* Until nothing moves any more. */
 void rig_run(struct rig *r);
 /* A few steps only. */
@@ -102,7 +87,8 @@ void rig_print_drops(const struct rig *r);
 uint64_t rig_handed_over(const struct rig *r);
 uint32_t rig_n_connections(const struct rig *r);
 struct nat_pool_info rig_pools(const struct rig *r);
-/* Writes the IPv4 packet; returns its length. */
-uint32_t rig_build(const struct rig_packet *p, uint8_t *l3);
+/* The IPv4 packet, and its length. Of TCP all but ports and flags (0: SYN) is filled in; the identifier of an ICMP
+ * query is its sport. */
+uint32_t rig_build(const struct packet_spec *p, uint8_t *l3);
 
 #endif

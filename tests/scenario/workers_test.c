@@ -74,31 +74,31 @@ struct hosts {
 };
 
 /* Flow k: its client and port. */
-static struct rig_packet flow_of(const struct hosts *h, uint32_t k, uint8_t proto)
+static struct packet_spec flow_of(const struct hosts *h, uint32_t k, uint8_t proto)
 {
 	/* From worker to worker small ones are copied in lines, others lent: both sides of a line, of two and of all
 	 * that a slot has, as UDP (42 bytes of headers) and as TCP (54). */
 	static const uint16_t payload[] = { 900, 4, 6, 7, 18, 19, 82, 83, 134, 135, 146, 147 };
-	struct rig_packet p = { .src = CLIENT + k % h->n_clients,
-				.dst = SERVER,
-				.sport = (uint16_t)(FIRST_PORT + k / h->n_clients),
-				.dport = 443,
-				.proto = proto,
-				.icmp_type = proto == IPPROTO_NR_ICMP ? ICMP_ECHO_REQUEST : 0,
-				.payload_len = payload[k % ARRAY_LEN(payload)] };
+	struct packet_spec p = { .src = CLIENT + k % h->n_clients,
+				 .dst = SERVER,
+				 .sport = (uint16_t)(FIRST_PORT + k / h->n_clients),
+				 .dport = 443,
+				 .proto = proto,
+				 .type = proto == IPPROTO_NR_ICMP ? ICMP_ECHO_REQUEST : 0,
+				 .payload_len = payload[k % ARRAY_LEN(payload)] };
 	return p;
 }
 
 static void answer(struct rig *r, enum rig_side side, const struct ipv4_view *ip, const struct l4_view *l4)
 {
-	struct rig_packet p = { .src = ip->dst,
-				.dst = ip->src,
-				.sport = l4->kind == L4_ICMP_QUERY ? l4->id : l4->dport,
-				.dport = l4->sport,
-				.proto = ip->proto,
-				.flags = TCP_SYN | TCP_ACK,
-				.icmp_type = ICMP_ECHO_REPLY,
-				.payload_len = 4 };
+	struct packet_spec p = { .src = ip->dst,
+				 .dst = ip->src,
+				 .sport = l4->kind == L4_ICMP_QUERY ? l4->id : l4->dport,
+				 .dport = l4->sport,
+				 .proto = ip->proto,
+				 .flags = TCP_SYN | TCP_ACK,
+				 .type = ICMP_ECHO_REPLY,
+				 .payload_len = 4 };
 
 	rig_put(r, side, &p);
 }
@@ -180,7 +180,7 @@ static void warm_up(struct rig *r, struct hosts *h)
 {
 	for (uint32_t w = 0; w < 4 * r->n; w++) {
 		for (uint32_t k = 0; k < h->n_clients; k++) {
-			struct rig_packet p = flow_of(h, k, IPPROTO_NR_UDP);
+			struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 			p.dport = (uint16_t)(7000 + w);
 			rig_put(r, RIG_LAN, &p);
 			if (k % 64 == 63)
@@ -212,7 +212,7 @@ static void check_out_and_back(struct rig *r, struct hosts *h)
 		memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 		for (uint32_t round = 0; round < 3; round++) {
 			for (uint32_t k = 0; k < h->n_flows; k++) {
-				struct rig_packet p = flow_of(h, k, protos[i]);
+				struct packet_spec p = flow_of(h, k, protos[i]);
 				rig_put(r, RIG_LAN, &p);
 				if (k % 128 == 127)
 					rig_run(r);
@@ -233,22 +233,22 @@ static void check_icmp_errors(struct rig *r, struct hosts *h)
 	h->mute = true;
 	h->n_errors_in = 0;
 	for (uint32_t k = 0; k < h->n_flows; k += 7, n++) {
-		struct rig_packet p = flow_of(h, k, IPPROTO_NR_UDP);
+		struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 		rig_put(r, RIG_LAN, &p);
 		rig_run(r);
-		struct rig_packet back = { .src = h->last_src,
-					   .dst = h->last_dst,
-					   .sport = h->last_sport,
-					   .dport = h->last_dport,
-					   .proto = IPPROTO_NR_UDP,
-					   .payload_len = 4 };
-		struct rig_packet e = { .src = IP4(192, 0, 2, 7),
-					.dst = h->last_src,
-					.proto = IPPROTO_NR_ICMP,
-					.icmp_type = ICMP_DEST_UNREACHABLE,
-					.icmp_code = ICMP_HOST_UNREACHABLE,
-					.quote = quote,
-					.payload_len = (uint16_t)rig_build(&back, quote) };
+		struct packet_spec back = { .src = h->last_src,
+					    .dst = h->last_dst,
+					    .sport = h->last_sport,
+					    .dport = h->last_dport,
+					    .proto = IPPROTO_NR_UDP,
+					    .payload_len = 4 };
+		struct packet_spec e = { .src = IP4(192, 0, 2, 7),
+					 .dst = h->last_src,
+					 .proto = IPPROTO_NR_ICMP,
+					 .type = ICMP_DEST_UNREACHABLE,
+					 .code = ICMP_HOST_UNREACHABLE,
+					 .payload = quote,
+					 .payload_len = (uint16_t)rig_build(&back, quote) };
 		rig_put(r, RIG_WAN, &e);
 		rig_run(r);
 	}
@@ -257,17 +257,17 @@ static void check_icmp_errors(struct rig *r, struct hosts *h)
 }
 
 /* Three pieces of a datagram in any order. */
-static void put_pieces(struct rig *r, enum rig_side side, struct rig_packet p, uint16_t id)
+static void put_pieces(struct rig *r, enum rig_side side, struct packet_spec p, uint16_t id)
 {
 	uint32_t first = rng_below(&r->rng, 3);
 
-	p.total_payload = 8 * 30 - UDP_HEADER_LEN;
-	p.id = id;
+	p.payload_len = 8 * 30 - UDP_HEADER_LEN;
+	p.ip_id = id;
+	p.cut = 80;
 	for (uint32_t i = 0; i < 3; i++) {
 		uint32_t k = (first + i) % 3;
 
 		p.frag_off = (uint16_t)(80 * k);
-		p.payload_len = 80;
 		p.mf = k < 2;
 		rig_put(r, side, &p);
 		rig_run(r);
@@ -282,7 +282,7 @@ static void check_fragments(struct rig *r, struct hosts *h)
 
 	h->n_pieces[RIG_LAN] = h->n_pieces[RIG_WAN] = 0;
 	for (uint32_t k = 0; k < h->n_flows; k += 5, n++) {
-		struct rig_packet p = flow_of(h, k, IPPROTO_NR_UDP);
+		struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 
 		put_pieces(r, RIG_LAN, p, (uint16_t)(k + 1));
 		assert_int_equal(h->n_pieces[RIG_WAN], 3 * (n + 1));
@@ -291,11 +291,11 @@ static void check_fragments(struct rig *r, struct hosts *h)
 		rig_put(r, RIG_LAN, &p);
 		rig_run(r);
 		h->mute = false;
-		struct rig_packet back = { .src = h->last_dst,
-					   .dst = h->last_src,
-					   .sport = h->last_dport,
-					   .dport = h->last_sport,
-					   .proto = IPPROTO_NR_UDP };
+		struct packet_spec back = { .src = h->last_dst,
+					    .dst = h->last_src,
+					    .sport = h->last_dport,
+					    .dport = h->last_sport,
+					    .proto = IPPROTO_NR_UDP };
 		put_pieces(r, RIG_WAN, back, (uint16_t)(k + 1));
 		assert_int_equal(h->n_pieces[RIG_LAN], 3 * (n + 1));
 	}
@@ -311,11 +311,11 @@ static void check_published(struct rig *r, struct hosts *h)
 
 	h->n_web = 0;
 	for (uint32_t k = 0; k < 200; k++) {
-		struct rig_packet p = { .src = IP4(192, 0, 2, 1) + k,
-					.dst = WAN_ADDRESS,
-					.sport = (uint16_t)(30000 + k),
-					.dport = 8080,
-					.proto = IPPROTO_NR_TCP };
+		struct packet_spec p = { .src = IP4(192, 0, 2, 1) + k,
+					 .dst = WAN_ADDRESS,
+					 .sport = (uint16_t)(30000 + k),
+					 .dport = 8080,
+					 .proto = IPPROTO_NR_TCP };
 		rig_put(r, RIG_WAN, &p);
 		rig_run(r);
 	}
@@ -323,7 +323,7 @@ static void check_published(struct rig *r, struct hosts *h)
 	assert_int_equal(r->n_left[RIG_WAN], n_left + 200);
 	memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 	for (uint32_t k = 0; k < h->n_flows; k++) {
-		struct rig_packet p = flow_of(h, k, IPPROTO_NR_TCP);
+		struct packet_spec p = flow_of(h, k, IPPROTO_NR_TCP);
 
 		p.dst = WAN_ADDRESS;
 		p.dport = 8080;
@@ -340,7 +340,7 @@ static void check_local(struct rig *r, struct hosts *h)
 {
 	memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 	for (uint32_t k = 0; k < h->n_flows; k++) {
-		struct rig_packet p = flow_of(h, k, IPPROTO_NR_ICMP);
+		struct packet_spec p = flow_of(h, k, IPPROTO_NR_ICMP);
 
 		p.dst = LAN_ADDRESS;
 		rig_put(r, RIG_LAN, &p);
@@ -361,11 +361,11 @@ static void test_mixed(void **state)
 		check_fragments(r, &h);
 		/* The web server's neighbour entry, in every core. */
 		for (uint32_t k = 0; k < 64; k++) {
-			struct rig_packet p = { .src = IP4(192, 0, 2, 200),
-						.dst = WAN_ADDRESS,
-						.sport = (uint16_t)(100 + k),
-						.dport = 8080,
-						.proto = IPPROTO_NR_TCP };
+			struct packet_spec p = { .src = IP4(192, 0, 2, 200),
+						 .dst = WAN_ADDRESS,
+						 .sport = (uint16_t)(100 + k),
+						 .dport = 8080,
+						 .proto = IPPROTO_NR_TCP };
 			rig_put(r, RIG_WAN, &p);
 			rig_run(r);
 		}
@@ -403,11 +403,11 @@ static void test_reload(void **state)
 			uint64_t dropped;
 
 			for (uint32_t k = 0; round == 0 && k < 64; k++) {
-				struct rig_packet p = { .src = IP4(192, 0, 2, 1) + k,
-							.dst = WAN_ADDRESS,
-							.sport = (uint16_t)(30000 + k),
-							.dport = 8080,
-							.proto = IPPROTO_NR_TCP };
+				struct packet_spec p = { .src = IP4(192, 0, 2, 1) + k,
+							 .dst = WAN_ADDRESS,
+							 .sport = (uint16_t)(30000 + k),
+							 .dport = 8080,
+							 .proto = IPPROTO_NR_TCP };
 				rig_put(r, RIG_WAN, &p);
 				rig_run(r);
 			}
@@ -417,12 +417,12 @@ static void test_reload(void **state)
 			check_out_and_back(r, &h);
 			h.n_web = 0;
 			for (uint32_t k = 0; k < 64; k++) {
-				struct rig_packet p = { .src = IP4(192, 0, 2, 1) + k,
-							.dst = WAN_ADDRESS,
-							.sport = (uint16_t)(30000 + k),
-							.dport = 8080,
-							.proto = IPPROTO_NR_TCP,
-							.flags = TCP_ACK };
+				struct packet_spec p = { .src = IP4(192, 0, 2, 1) + k,
+							 .dst = WAN_ADDRESS,
+							 .sport = (uint16_t)(30000 + k),
+							 .dport = 8080,
+							 .proto = IPPROTO_NR_TCP,
+							 .flags = TCP_ACK };
 				rig_put(r, RIG_WAN, &p);
 			}
 			rig_run(r);
@@ -434,7 +434,7 @@ static void test_reload(void **state)
 }
 
 /* One packet out; what it left with. */
-static uint16_t outside_port(struct rig *r, struct hosts *h, const struct rig_packet *p)
+static uint16_t outside_port(struct rig *r, struct hosts *h, const struct packet_spec *p)
 {
 	h->last_src = 0;
 	rig_put(r, RIG_LAN, p);
@@ -450,7 +450,7 @@ static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint3
 {
 	h->mute = true;
 	for (uint32_t k = first; k < last; k++) {
-		struct rig_packet p = flow_of(h, k, IPPROTO_NR_UDP);
+		struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 		uint16_t port = outside_port(r, h, &p);
 
 		for (uint32_t i = 1; i < 4; i++) {
@@ -458,11 +458,11 @@ static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint3
 			p.dport = (uint16_t)(443 + i);
 			assert_int_equal(outside_port(r, h, &p), port);
 		}
-		struct rig_packet in = { .src = IP4(192, 0, 2, 9) + k,
-					 .dst = POOL_ADDRESS,
-					 .sport = 999,
-					 .dport = port,
-					 .proto = IPPROTO_NR_UDP };
+		struct packet_spec in = { .src = IP4(192, 0, 2, 9) + k,
+					  .dst = POOL_ADDRESS,
+					  .sport = 999,
+					  .dport = port,
+					  .proto = IPPROTO_NR_UDP };
 		h->n_answers[k] = 0;
 		rig_put(r, RIG_WAN, &in);
 		rig_run(r);
@@ -477,7 +477,7 @@ static void check_hairpin(struct rig *r, struct hosts *h, uint32_t n)
 {
 	h->mute = true;
 	for (uint32_t k = 0; k + 1 < n; k++) {
-		struct rig_packet a = flow_of(h, k, IPPROTO_NR_UDP), b = flow_of(h, k + 1, IPPROTO_NR_UDP);
+		struct packet_spec a = flow_of(h, k, IPPROTO_NR_UDP), b = flow_of(h, k + 1, IPPROTO_NR_UDP);
 		uint16_t port_a = outside_port(r, h, &a), port_b = outside_port(r, h, &b);
 
 		for (uint32_t i = 0; i < 3; i++) {
@@ -541,17 +541,17 @@ static void test_mappings_fill(void **state)
 		forget_ports(&h);
 		h.mute = true;
 		for (uint32_t k = 0; k < 512; k++) {
-			struct rig_packet p = flow_of(&h, k, IPPROTO_NR_UDP);
+			struct packet_spec p = flow_of(&h, k, IPPROTO_NR_UDP);
 			port[k] = outside_port(r, &h, &p);
 		}
 		assert_int_equal(h.n_ports, 512);
 		assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
 		for (uint32_t k = 0; k < 512; k++) {
-			struct rig_packet p = flow_of(&h, k, IPPROTO_NR_UDP);
+			struct packet_spec p = flow_of(&h, k, IPPROTO_NR_UDP);
 			p.dst = SERVER + 1 + k % 3;
 			assert_int_equal(outside_port(r, &h, &p), port[k]);
 		}
-		struct rig_packet p = flow_of(&h, 0, IPPROTO_NR_UDP);
+		struct packet_spec p = flow_of(&h, 0, IPPROTO_NR_UDP);
 		p.sport = 500;
 		rig_put(r, RIG_LAN, &p);
 		rig_run(r);
@@ -582,7 +582,7 @@ static void fill(uint32_t n_workers, const char *rules, uint8_t proto, uint32_t 
 	struct rig *r = begin(n_workers, rules, N_PORTS * n_workers + 20000, &h, n_clients, N_PORTS);
 
 	for (uint32_t k = 0; k < 4 * n_workers * n_clients; k++) {
-		struct rig_packet p = flow_of(&h, k % n_clients, IPPROTO_NR_ICMP);
+		struct packet_spec p = flow_of(&h, k % n_clients, IPPROTO_NR_ICMP);
 		p.sport = (uint16_t)(FIRST_PORT + k / n_clients);
 		rig_put(r, RIG_LAN, &p);
 		rig_run(r);
@@ -590,7 +590,7 @@ static void fill(uint32_t n_workers, const char *rules, uint8_t proto, uint32_t 
 	memset(h.n_answers, 0, h.n_flows * sizeof(*h.n_answers));
 	forget_ports(&h);
 	for (uint32_t k = 0; k < N_PORTS; k++) {
-		struct rig_packet p = flow_of(&h, k, proto);
+		struct packet_spec p = flow_of(&h, k, proto);
 		rig_put(r, RIG_LAN, &p);
 		if (k % 64 == 63)
 			rig_step(r);
@@ -604,7 +604,7 @@ static void fill(uint32_t n_workers, const char *rules, uint8_t proto, uint32_t 
 	/* A second packet of each finds its way, wherever the connection is. */
 	h.mute = true;
 	for (uint32_t k = 0; k < N_PORTS; k += 5) {
-		struct rig_packet p = flow_of(&h, k, proto);
+		struct packet_spec p = flow_of(&h, k, proto);
 		p.flags = TCP_ACK;
 		rig_put(r, RIG_LAN, &p);
 		if (k % 64 == 63)
@@ -614,7 +614,7 @@ static void fill(uint32_t n_workers, const char *rules, uint8_t proto, uint32_t 
 	assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
 	/* And not one more: all were asked, and the sender is told. */
 	h.n_errors_in = 0;
-	struct rig_packet p = flow_of(&h, 0, proto);
+	struct packet_spec p = flow_of(&h, 0, proto);
 	p.sport = 500;
 	rig_put(r, RIG_LAN, &p);
 	rig_run(r);

@@ -92,7 +92,7 @@ static void start_frame(struct town *t, struct frame *f, enum rig_side side, uin
 	ether_emit(f->bytes, &eth);
 }
 
-static void put_packet(struct town *t, enum rig_side side, const struct rig_packet *p)
+static void put_packet(struct town *t, enum rig_side side, const struct packet_spec *p)
 {
 	struct frame f;
 
@@ -141,12 +141,12 @@ static void leave(struct rig_end *e, struct packet *p)
 			atomic_fetch_add(&t->n_answered, 1);
 		return;
 	}
-	struct rig_packet back = { .src = ip.dst,
-				   .dst = ip.src,
-				   .sport = l4.dport,
-				   .dport = l4.sport,
-				   .proto = IPPROTO_NR_UDP,
-				   .payload_len = 4 };
+	struct packet_spec back = { .src = ip.dst,
+				    .dst = ip.src,
+				    .sport = l4.dport,
+				    .dport = l4.sport,
+				    .proto = IPPROTO_NR_UDP,
+				    .payload_len = 4 };
 	put_packet(t, RIG_WAN, &back);
 }
 
@@ -202,12 +202,12 @@ static void ask(struct hand *h, uint32_t *next)
 		*next = k + N_WORKERS < N_FLOWS ? k + N_WORKERS : h->worker;
 		if (atomic_load(&t->n_answers[k]) > 0)
 			continue;
-		struct rig_packet p = { .src = CLIENT + k % N_CLIENTS,
-					.dst = SERVER,
-					.sport = (uint16_t)(FIRST_PORT + k / N_CLIENTS),
-					.dport = 443,
-					.proto = IPPROTO_NR_UDP,
-					.payload_len = k % 4 == 0 ? 300 : 4 };
+		struct packet_spec p = { .src = CLIENT + k % N_CLIENTS,
+					 .dst = SERVER,
+					 .sport = (uint16_t)(FIRST_PORT + k / N_CLIENTS),
+					 .dport = 443,
+					 .proto = IPPROTO_NR_UDP,
+					 .payload_len = k % 4 == 0 ? 300 : 4 };
 		put_packet(t, RIG_LAN, &p);
 		n++;
 	}

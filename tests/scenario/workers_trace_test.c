@@ -55,7 +55,7 @@ static struct rig *start(uint32_t number[N_WORKERS])
 	r->entry = 0;
 	/* ARP is over before anybody listens. */
 	for (uint32_t k = 0; k < N_HOSTS; k++) {
-		struct rig_packet p = {
+		struct packet_spec p = {
 			.src = HOST + k, .dst = SERVER, .sport = 999, .dport = 53, .proto = IPPROTO_NR_UDP
 		};
 
@@ -81,12 +81,12 @@ static void test_handoff(void **state)
 	(void)state;
 	for (uint32_t k = 0; k < N_HOSTS; k++) {
 		/* Every other one is too large for a slot of the ring, and goes by its address. */
-		struct rig_packet p = { .src = HOST + k,
-					.dst = SERVER,
-					.sport = 4000,
-					.dport = 53,
-					.proto = IPPROTO_NR_UDP,
-					.payload_len = k % 2 ? 1400 : 20 };
+		struct packet_spec p = { .src = HOST + k,
+					 .dst = SERVER,
+					 .sport = 4000,
+					 .dport = 53,
+					 .proto = IPPROTO_NR_UDP,
+					 .payload_len = k % 2 ? 1400 : 20 };
 
 		rig_put(r, RIG_LAN, &p);
 	}
@@ -122,7 +122,7 @@ static void test_route(void **state)
 {
 	uint32_t number[N_WORKERS], n_out = 0, group = 0;
 	struct rig *r = start(number);
-	struct rig_packet p = { .src = HOST, .dst = SERVER, .sport = 4000, .dport = 53, .proto = IPPROTO_NR_UDP };
+	struct packet_spec p = { .src = HOST, .dst = SERVER, .sport = 4000, .dport = 53, .proto = IPPROTO_NR_UDP };
 	struct ip_prefix by_default = ip_prefix_v4(0, 0), none = { 0 };
 
 	(void)state;

@@ -49,12 +49,12 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 static void put_syns(struct rig *r, uint16_t sport)
 {
 	for (uint32_t i = 0; i < N_SYNS; i++) {
-		const struct rig_packet syn = { .src = SERVER,
-						.dst = WAN_ADDR,
-						.sport = sport,
-						.dport = (uint16_t)(32768 + i * PORT_BLOCK_PORTS),
-						.proto = IPPROTO_NR_TCP,
-						.flags = TCP_SYN };
+		const struct packet_spec syn = { .src = SERVER,
+						 .dst = WAN_ADDR,
+						 .sport = sport,
+						 .dport = (uint16_t)(32768 + i * PORT_BLOCK_PORTS),
+						 .proto = IPPROTO_NR_TCP,
+						 .flags = TCP_SYN };
 		rig_put(r, RIG_WAN, &syn);
 	}
 	rig_run(r);
@@ -71,7 +71,7 @@ static void test_own_address(void **state)
 	for (size_t c = 0; c < ARRAY_LEN(worker_groups); c++) {
 		struct rig *r = rig_start(worker_groups[c], rules, 1024);
 		struct outside o = { 0 };
-		const struct rig_packet out = {
+		const struct packet_spec out = {
 			.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 9, .proto = IPPROTO_NR_UDP
 		};
 
@@ -124,7 +124,7 @@ static bool carried(struct rig *r, uint32_t k, uint32_t dst, uint16_t dport, enu
 {
 	struct last *last = r->ctx;
 	uint32_t before = last->n[side];
-	const struct rig_packet p = {
+	const struct packet_spec p = {
 		.src = CLIENT + k, .dst = dst, .sport = PORT, .dport = dport, .proto = IPPROTO_NR_UDP
 	};
 

@@ -45,12 +45,12 @@ struct hosts {
 static void at_wan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	uint32_t t = l4->payload_len >= 200, k = (uint32_t)(l4->payload_len - LEN(t, 0));
-	const struct rig_packet back = { .src = ip->dst,
-					 .dst = ip->src,
-					 .sport = l4->dport,
-					 .dport = l4->sport,
-					 .proto = ip->proto,
-					 .payload_len = l4->payload_len };
+	const struct packet_spec back = { .src = ip->dst,
+					  .dst = ip->src,
+					  .sport = l4->dport,
+					  .dport = l4->sport,
+					  .proto = ip->proto,
+					  .payload_len = l4->payload_len };
 
 	assert_false(h->hairpin);
 	assert_int_equal(ip->src, POOL_ADDRESS);
@@ -111,12 +111,12 @@ static void test_networks(void **state)
 		for (uint32_t round = 0; round < 3; round++)
 			for (uint32_t k = 0; k < N_CLIENTS; k++)
 				for (uint32_t t = 0; t < 2; t++) {
-					const struct rig_packet q = { .src = CLIENT + k,
-								      .dst = SERVER,
-								      .sport = PORT,
-								      .dport = 53,
-								      .proto = IPPROTO_NR_UDP,
-								      .payload_len = LEN(t, k) };
+					const struct packet_spec q = { .src = CLIENT + k,
+								       .dst = SERVER,
+								       .sport = PORT,
+								       .dport = 53,
+								       .proto = IPPROTO_NR_UDP,
+								       .payload_len = LEN(t, k) };
 					rig_put(r, network[t], &q);
 					if (k % 8 == 7)
 						rig_run(r);
@@ -131,18 +131,18 @@ static void test_networks(void **state)
 		for (uint32_t round = 0; round < 3; round++)
 			for (uint32_t k = 0; k < N_CLIENTS; k++)
 				for (uint32_t t = 0; t < 2; t++) {
-					const struct rig_packet q = { .src = CLIENT + k,
-								      .dst = h.outside_addr[!t][OTHER(k)],
-								      .sport = PORT,
-								      .dport = h.outside_port[!t][OTHER(k)],
-								      .proto = IPPROTO_NR_UDP,
-								      .payload_len = LEN(t, k) };
-					const struct rig_packet ping = { .src = CLIENT + k,
-									 .dst = GATE,
-									 .sport = 77,
-									 .proto = IPPROTO_NR_ICMP,
-									 .icmp_type = ICMP_ECHO_REQUEST,
-									 .payload_len = 8 };
+					const struct packet_spec q = { .src = CLIENT + k,
+								       .dst = h.outside_addr[!t][OTHER(k)],
+								       .sport = PORT,
+								       .dport = h.outside_port[!t][OTHER(k)],
+								       .proto = IPPROTO_NR_UDP,
+								       .payload_len = LEN(t, k) };
+					const struct packet_spec ping = { .src = CLIENT + k,
+									  .dst = GATE,
+									  .sport = 77,
+									  .proto = IPPROTO_NR_ICMP,
+									  .type = ICMP_ECHO_REQUEST,
+									  .payload_len = 8 };
 					rig_put(r, network[t], &q);
 					rig_put(r, network[t], &ping);
 					rig_run(r);

@@ -50,7 +50,7 @@ static void net_start(struct net *n, const char *config)
 	station_clear(n->wan);
 }
 
-static struct packet *carry(struct net *n, struct station *from, const struct send *s, struct station *at)
+static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
 	world_run(&n->w, 20 * NS_PER_MS);
@@ -76,7 +76,7 @@ static void test_udp(void **state)
 
 	net_start(&n, masquerade);
 	for (int round = 0; round < 8; round++) {
-		struct send q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53 };
+		struct packet_spec q = { .dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53 };
 		uint16_t outside[N_TENANTS];
 
 		for (int i = 0; i < N_TENANTS; i++) {
@@ -89,11 +89,11 @@ static void test_udp(void **state)
 		}
 		assert_int_not_equal(outside[0], outside[1]);
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send back = { .dst = WAN_ADDR,
-						   .proto = IPPROTO_NR_UDP,
-						   .sport = 53,
-						   .dport = outside[i],
-						   .payload_len = (uint16_t)(20 + i) };
+			const struct packet_spec back = { .dst = WAN_ADDR,
+							  .proto = IPPROTO_NR_UDP,
+							  .sport = 53,
+							  .dport = outside[i],
+							  .payload_len = (uint16_t)(20 + i) };
 			station_send(n.wan, &back);
 			world_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, i);
@@ -112,24 +112,24 @@ static void test_tcp(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send syn = { .dst = PEER,
-					  .proto = IPPROTO_NR_TCP,
-					  .sport = PORT,
-					  .dport = 80,
-					  .seq = 1000,
-					  .flags = TCP_SYN,
-					  .window = 8000 };
+		const struct packet_spec syn = { .dst = PEER,
+						 .proto = IPPROTO_NR_TCP,
+						 .sport = PORT,
+						 .dport = 80,
+						 .seq = 1000,
+						 .flags = TCP_SYN,
+						 .window = 8000 };
 		struct packet *p = carry(&n, n.tenant[i], &syn, n.wan);
 
 		assert_non_null(p);
-		const struct send syn_ack = { .dst = WAN_ADDR,
-					      .proto = IPPROTO_NR_TCP,
-					      .sport = 80,
-					      .dport = p->l4.sport,
-					      .seq = 5000 + (uint32_t)i,
-					      .ack = 1001,
-					      .flags = TCP_SYN | TCP_ACK,
-					      .window = 8000 };
+		const struct packet_spec syn_ack = { .dst = WAN_ADDR,
+						     .proto = IPPROTO_NR_TCP,
+						     .sport = 80,
+						     .dport = p->l4.sport,
+						     .seq = 5000 + (uint32_t)i,
+						     .ack = 1001,
+						     .flags = TCP_SYN | TCP_ACK,
+						     .window = 8000 };
 		station_send(n.wan, &syn_ack);
 		world_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
@@ -148,24 +148,24 @@ static void test_echo(void **state)
 	net_start(&n, masquerade);
 	for (size_t k = 0; k < ARRAY_LEN(asked); k++) {
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send q = { .dst = asked[k],
-						.proto = IPPROTO_NR_ICMP,
-						.type = ICMP_ECHO_REQUEST,
-						.id = 77,
-						.icmp_seq = (uint16_t)(i + 1),
-						.payload_len = 8 };
+			const struct packet_spec q = { .dst = asked[k],
+						       .proto = IPPROTO_NR_ICMP,
+						       .type = ICMP_ECHO_REQUEST,
+						       .id = 77,
+						       .icmp_seq = (uint16_t)(i + 1),
+						       .payload_len = 8 };
 			station_send(n.tenant[i], &q);
 			world_run(&n.w, 20 * NS_PER_MS);
 			if (asked[k] == PEER) {
 				struct packet *p = station_next(n.wan);
 
 				assert_non_null(p);
-				const struct send r = { .dst = WAN_ADDR,
-							.proto = IPPROTO_NR_ICMP,
-							.type = ICMP_ECHO_REPLY,
-							.id = p->l4.id,
-							.icmp_seq = (uint16_t)(i + 1),
-							.payload_len = 8 };
+				const struct packet_spec r = { .dst = WAN_ADDR,
+							       .proto = IPPROTO_NR_ICMP,
+							       .type = ICMP_ECHO_REPLY,
+							       .id = p->l4.id,
+							       .icmp_seq = (uint16_t)(i + 1),
+							       .payload_len = 8 };
 				station_send(n.wan, &r);
 				world_run(&n.w, 20 * NS_PER_MS);
 			}
@@ -188,35 +188,34 @@ static void test_errors(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = { .dst = PEER,
-					.proto = IPPROTO_NR_UDP,
-					.sport = PORT,
-					.dport = 99,
-					.payload_len = (uint16_t)(10 + i) };
-		const struct send dies = {
+		const struct packet_spec q = { .dst = PEER,
+					       .proto = IPPROTO_NR_UDP,
+					       .sport = PORT,
+					       .dport = 99,
+					       .payload_len = (uint16_t)(10 + i) };
+		const struct packet_spec dies = {
 			.dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 98, .ttl = 1, .payload_len = 8
 		};
-		const struct send nobody = { .dst = IP4(203, 0, 113, 99),
-					     .proto = IPPROTO_NR_UDP,
-					     .sport = PORT,
-					     .dport = 97,
-					     .payload_len = 8 };
+		const struct packet_spec nobody = { .dst = IP4(203, 0, 113, 99),
+						    .proto = IPPROTO_NR_UDP,
+						    .sport = PORT,
+						    .dport = 97,
+						    .payload_len = 8 };
 		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
 
 		assert_non_null(p);
-		const struct send as_it_came = { .src = WAN_ADDR,
-						 .dst = PEER,
-						 .proto = IPPROTO_NR_UDP,
-						 .sport = p->l4.sport,
-						 .dport = 99,
-						 .payload_len = (uint16_t)(10 + i) };
-		const struct send error = { .dst = WAN_ADDR,
-					    .proto = IPPROTO_NR_ICMP,
-					    .type = ICMP_DEST_UNREACHABLE,
-					    .code = ICMP_PORT_UNREACHABLE,
-					    .payload = quote,
-					    .payload_len =
-						    (uint16_t)station_build(n.wan, &as_it_came, quote, sizeof(quote)) };
+		const struct packet_spec as_it_came = { .src = WAN_ADDR,
+							.dst = PEER,
+							.proto = IPPROTO_NR_UDP,
+							.sport = p->l4.sport,
+							.dport = 99,
+							.payload_len = (uint16_t)(10 + i) };
+		const struct packet_spec error = { .dst = WAN_ADDR,
+						   .proto = IPPROTO_NR_ICMP,
+						   .type = ICMP_DEST_UNREACHABLE,
+						   .code = ICMP_PORT_UNREACHABLE,
+						   .payload = quote,
+						   .payload_len = (uint16_t)station_build(n.wan, &as_it_came, quote) };
 		station_send(n.wan, &error);
 		world_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
@@ -250,42 +249,42 @@ static void test_fragments(void **state)
 
 	net_start(&n, masquerade);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send first = { .dst = PEER,
-					    .proto = IPPROTO_NR_UDP,
-					    .sport = PORT,
-					    .dport = 53,
-					    .ip_id = 9,
-					    .mf = true,
-					    .payload_len = 32 - 8 };
+		const struct packet_spec first = { .dst = PEER,
+						   .proto = IPPROTO_NR_UDP,
+						   .sport = PORT,
+						   .dport = 53,
+						   .ip_id = 9,
+						   .mf = true,
+						   .payload_len = 32 - 8 };
 		struct packet *p = carry(&n, n.tenant[i], &first, n.wan);
 
 		assert_non_null(p);
 		outside[i] = p->l4.sport;
 	}
 	for (int i = N_TENANTS - 1; i >= 0; i--) {
-		const struct send rest = { .dst = PEER,
-					   .proto = IPPROTO_NR_UDP,
-					   .ip_id = 9,
-					   .frag_off = 32,
-					   .payload_len = (uint16_t)(8 + 8 * i) };
+		const struct packet_spec rest = { .dst = PEER,
+						  .proto = IPPROTO_NR_UDP,
+						  .ip_id = 9,
+						  .frag_off = 32,
+						  .payload_len = (uint16_t)(8 + 8 * i) };
 		struct packet *p = carry(&n, n.tenant[i], &rest, n.wan);
 
 		assert_non_null(p);
 		assert_int_equal(p->ip.src, WAN_ADDR);
 	}
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send rest = { .dst = WAN_ADDR,
-					   .proto = IPPROTO_NR_UDP,
-					   .ip_id = (uint16_t)(20 + i),
-					   .frag_off = 32,
-					   .payload_len = 8 };
-		const struct send first = { .dst = WAN_ADDR,
-					    .proto = IPPROTO_NR_UDP,
-					    .sport = 53,
-					    .dport = outside[i],
-					    .ip_id = (uint16_t)(20 + i),
-					    .mf = true,
-					    .payload_len = 32 - 8 };
+		const struct packet_spec rest = { .dst = WAN_ADDR,
+						  .proto = IPPROTO_NR_UDP,
+						  .ip_id = (uint16_t)(20 + i),
+						  .frag_off = 32,
+						  .payload_len = 8 };
+		const struct packet_spec first = { .dst = WAN_ADDR,
+						   .proto = IPPROTO_NR_UDP,
+						   .sport = 53,
+						   .dport = outside[i],
+						   .ip_id = (uint16_t)(20 + i),
+						   .mf = true,
+						   .payload_len = 32 - 8 };
 		station_send(n.wan, &rest); /* waits for the first one */
 		station_send(n.wan, &first);
 		world_run(&n.w, 20 * NS_PER_MS);
@@ -304,7 +303,7 @@ static void test_mappings(void **state)
 
 	net_start(&n, mapped);
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = {
+		const struct packet_spec q = {
 			.dst = PEER, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9
 		};
 		struct packet *p = carry(&n, n.tenant[i], &q, n.wan);
@@ -317,13 +316,13 @@ static void test_mappings(void **state)
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < N_TENANTS; i++) {
 			const uint32_t stranger = IP4(198, 51, 100, 7);
-			const struct send in = { .src = stranger,
-						 .dst = POOL_ADDR,
-						 .proto = IPPROTO_NR_UDP,
-						 .sport = 1111,
-						 .dport = outside[i],
-						 .payload_len = 9 };
-			const struct send back = {
+			const struct packet_spec in = { .src = stranger,
+							.dst = POOL_ADDR,
+							.proto = IPPROTO_NR_UDP,
+							.sport = 1111,
+							.dport = outside[i],
+							.payload_len = 9 };
+			const struct packet_spec back = {
 				.dst = stranger, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 1111, .payload_len = 9
 			};
 			station_send(n.wan, &in);
@@ -337,11 +336,11 @@ static void test_mappings(void **state)
 		}
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < N_TENANTS; i++) {
-			const struct send to_other = { .dst = POOL_ADDR,
-						       .proto = IPPROTO_NR_UDP,
-						       .sport = PORT,
-						       .dport = outside[!i],
-						       .payload_len = 9 };
+			const struct packet_spec to_other = { .dst = POOL_ADDR,
+							      .proto = IPPROTO_NR_UDP,
+							      .sport = PORT,
+							      .dport = outside[!i],
+							      .payload_len = 9 };
 			station_send(n.tenant[i], &to_other);
 			world_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, !i);
@@ -378,7 +377,7 @@ static void test_own_routes(void **state)
 	const uint32_t far = IP4(198, 51, 100, 9);
 
 	for (int i = 0; i < N_TENANTS; i++) {
-		const struct send q = {
+		const struct packet_spec q = {
 			.dst = far, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 53, .payload_len = 9
 		};
 
@@ -386,23 +385,23 @@ static void test_own_routes(void **state)
 			p = carry(&n, n.tenant[i], &q, i == 0 ? n.wan : wan1);
 			assert_non_null(p);
 			assert_int_equal(p->ip.src, i == 0 ? WAN_ADDR : IP4(192, 0, 2, 1));
-			const struct send back = { .src = far,
-						   .dst = p->ip.src,
-						   .proto = IPPROTO_NR_UDP,
-						   .sport = 53,
-						   .dport = p->l4.sport,
-						   .payload_len = 9 };
+			const struct packet_spec back = { .src = far,
+							  .dst = p->ip.src,
+							  .proto = IPPROTO_NR_UDP,
+							  .sport = 53,
+							  .dport = p->l4.sport,
+							  .payload_len = 9 };
 			station_send(i == 0 ? n.wan : wan1, &back);
 			world_run(&n.w, 20 * NS_PER_MS);
 			(void)only(&n, i);
 		}
 		/* By 172.16/16 only zone 2 has a network; from zone 1 it is the Internet's. */
-		const struct send inside = {
+		const struct packet_spec inside = {
 			.dst = IP4(172, 16, 0, 2), .proto = IPPROTO_NR_UDP, .sport = 5, .dport = 6, .payload_len = 9
 		};
 		p = carry(&n, n.tenant[i], &inside, i == 0 ? n.wan : lan2);
 		assert_non_null(p);
-		const struct send ping = {
+		const struct packet_spec ping = {
 			.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 3, .payload_len = 8
 		};
 		station_send(n.tenant[i], &ping);

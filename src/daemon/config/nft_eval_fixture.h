@@ -10,26 +10,26 @@
 #include "daemon/config/config.h"
 #include "stack/wire/icmp.h"
 
-struct world {
-	struct bench *b;
+struct eval_fixture {
+	struct stack_fixture *b;
 	struct conntrack *ct;
 	struct rules *r;
 	struct config *cfg;
 	struct ruleset *rs;
 };
 
-static inline void world_open(struct world *w)
+static inline void eval_open(struct eval_fixture *w)
 {
 	static const struct ct_limits limits = { .n_connections = 64, .n_fragments = 16 };
 
-	*w = (struct world){ .b = bench_create_settled() };
+	*w = (struct eval_fixture){ .b = fixture_create_settled() };
 	w->ct = conntrack_create(&w->b->env, &limits);
 	assert_non_null(w->ct);
 	w->r = rules_create(&w->b->env, w->b->s, w->ct);
 	assert_non_null(w->r);
 }
 
-static inline void world_rules(struct world *w, const char *text)
+static inline void eval_rules(struct eval_fixture *w, const char *text)
 {
 	struct config_errors *errors = NULL;
 	struct rules_error re[4];
@@ -49,23 +49,23 @@ static inline void world_rules(struct world *w, const char *text)
 	ruleset_destroy(old);
 }
 
-static inline void world_close(struct world *w)
+static inline void eval_close(struct eval_fixture *w)
 {
 	rules_destroy(w->r);
 	ruleset_destroy(w->rs);
 	config_free(w->cfg);
 	conntrack_destroy(w->ct);
-	bench_destroy(w->b);
+	fixture_destroy(w->b);
 }
 
 /* A packet as it passes FORWARD from lan0 to wan0. */
-static inline struct packet *world_packet(struct world *w, const struct spec *sp)
+static inline struct packet *eval_packet(struct eval_fixture *w, const struct packet_spec *sp)
 {
 	struct frame *f = malloc(sizeof(*f));
 	struct packet *p;
 
-	make_frame(f, sp);
-	p = bench_receive(w->b, f);
+	fixture_frame(f, sp);
+	p = fixture_receive(w->b, f);
 	free(f);
 	p->in_ifindex = LAN;
 	p->out_ifindex = WAN;
@@ -77,7 +77,7 @@ static inline struct packet *world_packet(struct world *w, const struct spec *sp
 }
 
 /* Through every filter chain of the hook; the reason of a drop, or -1. Frees the packet. */
-static inline int world_run(struct world *w, enum ip_hook hook, struct packet *p)
+static inline int eval_run(struct eval_fixture *w, enum ip_hook hook, struct packet *p)
 {
 	struct batch b = { .n = 1, .p = { p } };
 	struct hook_entry e;
@@ -93,14 +93,14 @@ static inline int world_run(struct world *w, enum ip_hook hook, struct packet *p
 
 enum { TCP, SYNACK, UDP, PING, FRAG, ESP, CONN, MARKED, N_KINDS };
 
-static const struct spec specs[N_KINDS] = {
+static const struct packet_spec specs[N_KINDS] = {
 	[TCP] = { .src = LAN_HOST,
 		  .dst = FAR,
 		  .proto = IPPROTO_NR_TCP,
 		  .sport = 40000,
 		  .dport = 80,
 		  .flags = TCP_SYN,
-		  .payload = 10 },
+		  .payload_len = 10 },
 	[SYNACK] = { .src = LAN_HOST,
 		     .dst = FAR,
 		     .proto = IPPROTO_NR_TCP,
@@ -112,15 +112,16 @@ static const struct spec specs[N_KINDS] = {
 		  .proto = IPPROTO_NR_UDP,
 		  .sport = 53,
 		  .dport = 5353,
-		  .payload = 12,
+		  .payload_len = 12,
 		  .df = true },
-	[PING] = { .src = LAN_HOST,
+	[PING] = { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .payload_len = 8 },
+	[FRAG] = { .src = LAN_HOST,
 		   .dst = FAR,
-		   .proto = IPPROTO_NR_ICMP,
-		   .icmp_type = ICMP_ECHO_REQUEST,
-		   .payload = 8 },
-	[FRAG] = { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_TCP, .frag_off = 64, .payload = 40, .id = 77 },
-	[ESP] = { .src = LAN_HOST, .dst = FAR, .proto = 50, .payload = 40, .ttl = 9 },
+		   .proto = IPPROTO_NR_TCP,
+		   .frag_off = 64,
+		   .payload_len = 40,
+		   .ip_id = 77 },
+	[ESP] = { .src = LAN_HOST, .dst = FAR, .proto = 50, .payload_len = 40, .ttl = 9 },
 	[CONN] = { .src = LAN_HOST,
 		   .dst = FAR,
 		   .proto = IPPROTO_NR_TCP,
@@ -135,9 +136,9 @@ static const struct spec specs[N_KINDS] = {
 		     .flags = TCP_ACK },
 };
 
-static inline struct packet *world_kind(struct world *w, int kind)
+static inline struct packet *eval_kind(struct eval_fixture *w, int kind)
 {
-	struct packet *p = world_packet(w, &specs[kind]);
+	struct packet *p = eval_packet(w, &specs[kind]);
 	struct conn *c = conntrack_conn(w->ct, 0);
 
 	p->ct_info = CT_INFO_NEW;

@@ -47,7 +47,7 @@ static const struct map_row map_rows[] = {
 	  9 },
 };
 
-static void map_rules(struct world *w, const char *rule)
+static void map_rules(struct eval_fixture *w, const char *rule)
 {
 	char text[1024];
 
@@ -58,11 +58,11 @@ static void map_rules(struct world *w, const char *rule)
 		 "  80 : 10.0.1.6 . 8443, } }\n"
 		 " chain c { type nat hook prerouting priority dstnat;\n%s\ndnat to 10.0.1.99\n } }",
 		 rule);
-	world_rules(w, text);
+	eval_rules(w, text);
 }
 
 /* The last byte of the address that a packet goes to. */
-static uint32_t map_ask(struct world *w, struct packet *p, struct nat_action *got)
+static uint32_t map_ask(struct eval_fixture *w, struct packet *p, struct nat_action *got)
 {
 	assert_int_equal(rules_nat(w->r, HOOK_PREROUTING, p, got), VERDICT_CONTINUE);
 	assert_int_equal(got->kind, NAT_ACTION_RANGE);
@@ -75,16 +75,16 @@ static uint32_t map_ask(struct world *w, struct packet *p, struct nat_action *go
 /* Would catch a map that is searched wrong, a hole that ends the chain, and a port that is lost or made up. */
 static void test_maps(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct nat_action got;
 
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(map_rows); i++) {
 		const struct map_row *r = &map_rows[i];
 
 		map_rules(&w, r->rule);
 		for (int k = 0; k < 2; k++) {
-			uint32_t addr = map_ask(&w, world_kind(&w, k == 0 ? TCP : UDP), &got);
+			uint32_t addr = map_ask(&w, eval_kind(&w, k == 0 ? TCP : UDP), &got);
 			bool port = (got.flags & NAT_FLAG_PORT) != 0;
 
 			if (addr != r->want[k])
@@ -94,7 +94,7 @@ static void test_maps(void **state)
 				fail_msg("\"%s\": ports %u-%u", r->rule, got.ports.first, got.ports.last);
 		}
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* Would catch a draw that favours a back end, an inc that does not take turns, and a hash that moves
@@ -108,17 +108,17 @@ static void test_numbers(void **state)
 		"dnat to jhash ip saddr mod 3 seed 1 map { 0 : 10.0.1.0, 1 : 10.0.1.1, 2 : 10.0.1.2 }",
 		"dnat to jhash tcp dport . ip saddr mod 3 map { 0 : 10.0.1.0, 1 : 10.0.1.1, 2 : 10.0.1.2 }",
 	};
-	struct world w;
+	struct eval_fixture w;
 	struct nat_action got;
 	uint32_t n[3] = { 0 };
 
-	world_open(&w);
+	eval_open(&w);
 	map_rules(&w, inc);
 	for (uint32_t i = 0; i < 10; i++)
-		assert_int_equal(map_ask(&w, world_kind(&w, TCP), &got), i % 3);
+		assert_int_equal(map_ask(&w, eval_kind(&w, TCP), &got), i % 3);
 	map_rules(&w, random);
 	for (uint32_t i = 0; i < 3000; i++)
-		n[map_ask(&w, world_kind(&w, TCP), &got)]++;
+		n[map_ask(&w, eval_kind(&w, TCP), &got)]++;
 	for (int i = 0; i < 3; i++)
 		assert_in_range(n[i], 900, 1100); /* 3.9 standard deviations */
 	for (size_t h = 0; h < ARRAY_LEN(hashes); h++) {
@@ -129,7 +129,7 @@ static void test_numbers(void **state)
 		for (int again = 0; again < 2; again++) {
 			map_rules(&w, hashes[h]);
 			for (uint32_t i = 0; i < ARRAY_LEN(at); i++) {
-				struct packet *p = world_kind(&w, TCP);
+				struct packet *p = eval_kind(&w, TCP);
 				uint32_t to;
 
 				p->ip.src += i;
@@ -137,7 +137,7 @@ static void test_numbers(void **state)
 				assert_true(again == 0 || at[i] == to);
 				at[i] = (uint8_t)to;
 				n[to]++;
-				p = world_kind(&w, TCP);
+				p = eval_kind(&w, TCP);
 				p->ip.src += i;
 				p->l4.dport++;
 				same_server += map_ask(&w, p, &got) == to;
@@ -150,7 +150,7 @@ static void test_numbers(void **state)
 		else
 			assert_in_range(same_server, 1, ARRAY_LEN(at));
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 int main(void)

@@ -162,22 +162,22 @@ static const struct row rows[] = {
 
 static void test_matches(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	char text[1024];
 
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		snprintf(text, sizeof(text), HEAD "%s drop\n }\n}\n", rows[i].match);
-		world_rules(&w, text);
+		eval_rules(&w, text);
 		for (int k = 0; k < N_KINDS; k++) {
 			int want = rows[i].hits & B(k) ? DROP_RULE_DROP : -1;
-			int got = world_run(&w, HOOK_FORWARD, world_kind(&w, k));
+			int got = eval_run(&w, HOOK_FORWARD, eval_kind(&w, k));
 
 			if (got != want)
 				fail_msg("\"%s\", packet %d: %d, not %d", rows[i].match, k, got, want);
 		}
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 struct verdict_row {
@@ -249,10 +249,10 @@ static const struct verdict_row verdict_rows[] = {
 
 static void test_verdicts(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	char text[1024];
 
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(verdict_rows); i++) {
 		const struct verdict_row *r = &verdict_rows[i];
 		int got;
@@ -262,80 +262,80 @@ static void test_verdicts(void **state)
 			 " chain a { accept }\n chain b { return\n accept }\n chain deny { drop }\n"
 			 " chain c2 { jump b; goto b; }\n chain c3 { jump c2 }\n}\n",
 			 r->rules);
-		world_rules(&w, text);
-		got = world_run(&w, HOOK_FORWARD, world_kind(&w, r->kind));
+		eval_rules(&w, text);
+		got = eval_run(&w, HOOK_FORWARD, eval_kind(&w, r->kind));
 		if (got != r->want)
 			fail_msg("\"%s\": %d, not %d", r->rules, got, r->want);
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* Chains of one hook run by priority; accept ends its own chain only, drop ends all. */
 static void test_chains_by_priority(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 
-	world_open(&w);
-	world_rules(&w, "table ip a { chain late { type filter hook forward priority filter + 5; mark 1 drop; }\n"
-			" chain early { type filter hook forward priority mangle; meta mark set 1 accept; } }");
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_RULE_DROP);
-	assert_int_equal(world_run(&w, HOOK_INPUT, world_kind(&w, TCP)), -1);
-	world_close(&w);
+	eval_open(&w);
+	eval_rules(&w, "table ip a { chain late { type filter hook forward priority filter + 5; mark 1 drop; }\n"
+		       " chain early { type filter hook forward priority mangle; meta mark set 1 accept; } }");
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_RULE_DROP);
+	assert_int_equal(eval_run(&w, HOOK_INPUT, eval_kind(&w, TCP)), -1);
+	eval_close(&w);
 }
 
 /* What a rejected packet brings back to its sender. */
 static void test_reject_answers(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct seen v;
 
-	world_open(&w);
-	world_rules(&w, "table inet t { chain c { type filter hook forward priority 0;\n"
-			"tcp dport 80 reject with tcp reset\n reject with icmpx admin-prohibited\n } }");
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_RULE_REJECT);
+	eval_open(&w);
+	eval_rules(&w, "table inet t { chain c { type filter hook forward priority 0;\n"
+		       "tcp dport 80 reject with tcp reset\n reject with icmpx admin-prohibited\n } }");
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_RULE_REJECT);
 	ip_flush(w.b->s);
-	v = bench_seen(w.b, LAN, 0);
+	v = fixture_seen(w.b, LAN, 0);
 	assert_int_equal(v.l4.kind, L4_TCP);
 	assert_true(v.l4.flags & TCP_RST);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, UDP)), DROP_RULE_REJECT);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, UDP)), DROP_RULE_REJECT);
 	ip_flush(w.b->s);
-	v = bench_seen(w.b, LAN, 1);
+	v = fixture_seen(w.b, LAN, 1);
 	assert_int_equal(v.l4.type, ICMP_DEST_UNREACHABLE);
 	assert_int_equal(v.l4.code, ICMP_ADMIN_PROHIBITED);
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* notrack marks what conntrack has not seen, and nothing else. */
 static void test_notrack(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct packet *p;
 	struct batch b = { .n = 1 };
 	struct hook_entry e;
 
-	world_open(&w);
-	world_rules(&w, "table ip raw { chain p { type filter hook prerouting priority raw; udp sport 53 notrack; } }");
+	eval_open(&w);
+	eval_rules(&w, "table ip raw { chain p { type filter hook prerouting priority raw; udp sport 53 notrack; } }");
 	assert_true(rules_hook_entry(w.r, HOOK_PREROUTING, 0, &e));
 	assert_int_equal(e.priority, -300);
 	assert_string_equal(e.name, "raw p");
 	assert_false(rules_hook_entry(w.r, HOOK_PREROUTING, 1, &e));
-	p = world_packet(&w, &specs[UDP]);
+	p = eval_packet(&w, &specs[UDP]);
 	b.p[0] = p;
 	e.fn(e.ctx, HOOK_PREROUTING, &b);
 	assert_int_equal(p->ct_info, CT_INFO_UNTRACKED);
 	env_drop(&w.b->env, p, DROP_RULE_DROP);
-	p = world_kind(&w, UDP);
+	p = eval_kind(&w, UDP);
 	b.p[0] = p;
 	e.fn(e.ctx, HOOK_PREROUTING, &b);
 	assert_int_equal(p->ct_info, CT_INFO_NEW);
 	env_drop(&w.b->env, p, DROP_RULE_DROP);
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* The MSS that a SYN with 1460 has behind this rule. */
-static uint16_t mss_after(struct world *w, const char *rule)
+static uint16_t mss_after(struct eval_fixture *w, const char *rule)
 {
-	struct packet *p = world_kind(w, TCP);
+	struct packet *p = eval_kind(w, TCP);
 	struct hook_entry e;
 	struct batch b = { .n = 1, .p = { p } };
 	struct tcp_options o;
@@ -343,7 +343,7 @@ static uint16_t mss_after(struct world *w, const char *rule)
 	char text[512];
 
 	snprintf(text, sizeof(text), "table ip t { chain c { type filter hook forward priority 0;\n%s\n } }", rule);
-	world_rules(w, text);
+	eval_rules(w, text);
 	l4[12] = 6 << 4;
 	memcpy(l4 + TCP_HEADER_LEN, (const uint8_t[]){ 2, 4, 1460 >> 8, 1460 & 0xff }, 4);
 	l4_checksum_set(&p->ip, l4, packet_l4_len(p));
@@ -360,9 +360,9 @@ static uint16_t mss_after(struct world *w, const char *rule)
 static void test_mss(void **state)
 {
 	uint32_t wan, lan;
-	struct world w;
+	struct eval_fixture w;
 
-	world_open(&w);
+	eval_open(&w);
 	wan = w.b->cfg.interface[WAN].mtu;
 	lan = w.b->cfg.interface[LAN].mtu;
 	assert_int_equal(mss_after(&w, "tcp flags syn tcp option maxseg size set 1300"), 1300);
@@ -374,52 +374,52 @@ static void test_mss(void **state)
 	assert_int_equal(mss_after(&w, "tcp flags syn tcp option maxseg size set rt mtu accept"), 1160);
 	w.b->cfg.interface[WAN].mtu = wan;
 	w.b->cfg.interface[LAN].mtu = lan;
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* A rate of 10/second with a burst of 5: five at once, then one every 100 ms, exactly. */
 static void test_limit(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	int n = 0;
 
-	world_open(&w);
-	world_rules(&w, "table ip t { chain c { type filter hook forward priority 0; policy drop;\n"
-			"limit rate 10/second burst 5 packets accept; } }");
+	eval_open(&w);
+	eval_rules(&w, "table ip t { chain c { type filter hook forward priority 0; policy drop;\n"
+		       "limit rate 10/second burst 5 packets accept; } }");
 	for (int i = 0; i < 20; i++)
-		n += world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)) == -1;
+		n += eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)) == -1;
 	assert_int_equal(n, 5);
 	w.b->env.now += 99 * NS_PER_MS;
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_POLICY_DROP);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_POLICY_DROP);
 	w.b->env.now += 1 * NS_PER_MS;
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_POLICY_DROP);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), -1);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_POLICY_DROP);
 	w.b->env.now += 1000000 * NS_PER_S; /* a long sleep gives the burst, not more */
 	n = 0;
 	for (int i = 0; i < 20; i++)
-		n += world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)) == -1;
+		n += eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)) == -1;
 	assert_int_equal(n, 5);
-	world_rules(&w, "table ip t { chain c { type filter hook forward priority 0;\n"
-			"limit rate over 1/minute burst 2 packets drop; } }");
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_RULE_DROP);
-	world_close(&w);
+	eval_rules(&w, "table ip t { chain c { type filter hook forward priority 0;\n"
+		       "limit rate over 1/minute burst 2 packets drop; } }");
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), -1);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), -1);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_RULE_DROP);
+	eval_close(&w);
 }
 
 /* Counters begin where the file says and count what reaches them, in bytes of IP. */
 static void test_counters_and_listing(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct rules_line line;
 	uint32_t cursor = 0;
 
-	world_open(&w);
-	world_rules(&w, "table inet t { chain c { type filter hook forward priority 0;\n"
-			"  tcp dport 80   counter packets 7 bytes 100 # well\n"
-			"  udp dport {\n 1, # one\n 2 } accept comment \"two  blanks\"\n } }");
-	world_run(&w, HOOK_FORWARD, world_kind(&w, TCP));
-	world_run(&w, HOOK_FORWARD, world_kind(&w, UDP));
+	eval_open(&w);
+	eval_rules(&w, "table inet t { chain c { type filter hook forward priority 0;\n"
+		       "  tcp dport 80   counter packets 7 bytes 100 # well\n"
+		       "  udp dport {\n 1, # one\n 2 } accept comment \"two  blanks\"\n } }");
+	eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP));
+	eval_run(&w, HOOK_FORWARD, eval_kind(&w, UDP));
 	assert_true(rules_next(w.r, &cursor, &line));
 	assert_null(line.rule);
 	assert_string_equal(line.family, "inet");
@@ -433,7 +433,7 @@ static void test_counters_and_listing(void **state)
 	assert_string_equal(line.rule, "udp dport { 1, 2 } accept comment \"two  blanks\"");
 	assert_false(line.has_counter);
 	assert_false(rules_next(w.r, &cursor, &line));
-	world_close(&w);
+	eval_close(&w);
 }
 
 struct nat_row {
@@ -495,7 +495,7 @@ static const struct nat_row nat_rows[] = {
 };
 
 /* What the first counter of the rules at work says. */
-static uint64_t first_counter(const struct world *w)
+static uint64_t first_counter(const struct eval_fixture *w)
 {
 	struct rules_line line;
 	uint32_t cursor = 0;
@@ -513,19 +513,19 @@ static void test_prepared_and_abandoned(void **state)
 {
 	static const char text[] = "table ip t { chain c { type filter hook forward priority 0; counter accept; } }";
 	struct hook_entry before, prepared;
-	struct world w;
+	struct eval_fixture w;
 
-	world_open(&w);
-	world_rules(&w, text);
+	eval_open(&w);
+	eval_rules(&w, text);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(world_run(&w, HOOK_FORWARD, world_packet(&w, &specs[UDP])), -1);
+		assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_packet(&w, &specs[UDP])), -1);
 	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &before));
 	assert_int_equal(rules_prepare(w.r, w.rs), 0);
 	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &prepared));
 	assert_ptr_not_equal(before.ctx, prepared.ctx);
 	assert_int_equal(first_counter(&w), 3);
 	rules_abandon(w.r);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_packet(&w, &specs[UDP])), -1);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_packet(&w, &specs[UDP])), -1);
 	assert_int_equal(first_counter(&w), 4);
 	assert_int_equal(rules_prepare(w.r, w.rs), 0);
 	assert_true(rules_hook_entry(w.r, HOOK_FORWARD, 0, &prepared));
@@ -534,18 +534,18 @@ static void test_prepared_and_abandoned(void **state)
 	assert_ptr_equal(before.ctx, prepared.ctx);
 	assert_int_equal(first_counter(&w), 4);        /* the same rule goes on counting */
 	assert_int_equal(rules_prepare(w.r, NULL), 0); /* and closed while prepared */
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* What NAT is told. A second chain behind the first one is asked when the first says nothing. */
 static void test_nat(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	char text[1024];
 	struct nat_action got;
 	struct packet *p;
 
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(nat_rows); i++) {
 		const struct nat_row *r = &nat_rows[i];
 
@@ -553,8 +553,8 @@ static void test_nat(void **state)
 			 "pool first { 192.0.2.32; }\npool second { 192.0.2.33; }\n"
 			 "table ip nat { chain c { type nat hook %s priority 0;\n%s\n } }",
 			 hook_names[r->hook], r->rule);
-		world_rules(&w, text);
-		p = world_kind(&w, TCP);
+		eval_rules(&w, text);
+		p = eval_kind(&w, TCP);
 		assert_int_equal(rules_nat(w.r, r->hook, p, &got), VERDICT_CONTINUE);
 		if (got.kind != r->want.kind || got.flags != r->want.flags || got.pool != r->want.pool ||
 		    got.prefix_len != r->want.prefix_len || got.range.first != r->want.range.first ||
@@ -565,50 +565,50 @@ static void test_nat(void **state)
 		assert_int_equal(got.kind, NAT_ACTION_NONE);
 		env_drop(&w.b->env, p, DROP_RULE_DROP);
 	}
-	world_rules(&w, "table ip n { chain b { type nat hook postrouting priority 5; masquerade; }\n"
-			" chain a { type nat hook postrouting priority 1; udp dport 1 drop; accept; } }");
-	p = world_kind(&w, TCP);
+	eval_rules(&w, "table ip n { chain b { type nat hook postrouting priority 5; masquerade; }\n"
+		       " chain a { type nat hook postrouting priority 1; udp dport 1 drop; accept; } }");
+	p = eval_kind(&w, TCP);
 	assert_int_equal(rules_nat(w.r, HOOK_POSTROUTING, p, &got), VERDICT_CONTINUE);
 	assert_int_equal(got.kind, NAT_ACTION_MASQUERADE);
 	p->l4.kind = L4_UDP;
 	p->l4.dport = 1;
 	assert_int_equal(rules_nat(w.r, HOOK_POSTROUTING, p, &got), VERDICT_DROP);
 	env_drop(&w.b->env, p, DROP_RULE_DROP);
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* A name means the interface that has it now, also after the interfaces changed. */
 static void test_interfaces_change(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct ip_config *other = calloc(1, sizeof(*other));
 
-	world_open(&w);
+	eval_open(&w);
 	*other = w.b->cfg;
 	memcpy(other->interface[LAN].name, "new0", 5);
-	world_rules(&w, "table ip t { chain c { type filter hook forward priority 0; iifname new0 drop; } }");
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
+	eval_rules(&w, "table ip t { chain c { type filter hook forward priority 0; iifname new0 drop; } }");
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), -1);
 	ip_stack_configure(w.b->s, other);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), DROP_RULE_DROP);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), DROP_RULE_DROP);
 	ip_stack_configure(w.b->s, &w.b->cfg);
-	assert_int_equal(world_run(&w, HOOK_FORWARD, world_kind(&w, TCP)), -1);
-	world_close(&w);
+	assert_int_equal(eval_run(&w, HOOK_FORWARD, eval_kind(&w, TCP)), -1);
+	eval_close(&w);
 	free(other);
 }
 
 /* A packet made here came in on no interface: it has no name to be equal to, and is unequal to all. */
 static void test_no_interface(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	struct packet *p;
 
-	world_open(&w);
-	world_rules(&w, "table ip t { chain c { type filter hook output priority 0; iifname \"l*\" drop\n"
-			" iifname != lan0 reject; } }");
-	p = world_kind(&w, UDP);
+	eval_open(&w);
+	eval_rules(&w, "table ip t { chain c { type filter hook output priority 0; iifname \"l*\" drop\n"
+		       " iifname != lan0 reject; } }");
+	p = eval_kind(&w, UDP);
 	p->in_ifindex = 0;
-	assert_int_equal(world_run(&w, HOOK_OUTPUT, p), DROP_RULE_REJECT);
-	world_close(&w);
+	assert_int_equal(eval_run(&w, HOOK_OUTPUT, p), DROP_RULE_REJECT);
+	eval_close(&w);
 }
 
 int main(void)

@@ -34,33 +34,33 @@ static const struct {
 /* Would catch: a key that speaks of another protocol, or of none; `th` that does not read the bytes as they stand. */
 static void test_matches(void **state)
 {
-	struct world w;
+	struct eval_fixture w;
 	char text[512];
 
 	(void)state;
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(match_rows); i++) {
 		snprintf(text, sizeof(text),
 			 "table ip t { chain c { type filter hook forward priority 0; policy accept;\n%s drop\n} }",
 			 match_rows[i].match);
-		world_rules(&w, text);
+		eval_rules(&w, text);
 		for (int k = 0; k < N_TRANSPORTS; k++) {
-			struct packet *p = world_packet(&w, &(struct spec){ .src = LAN_HOST,
-									    .dst = FAR,
-									    .proto = protos[k],
-									    .sport = 7,
-									    .dport = 80,
-									    .icmp_type = ICMP_ECHO_REQUEST,
-									    .payload = 50 });
+			struct packet *p = eval_packet(&w, &(struct packet_spec){ .src = LAN_HOST,
+										  .dst = FAR,
+										  .proto = protos[k],
+										  .sport = 7,
+										  .dport = 80,
+										  .type = ICMP_ECHO_REQUEST,
+										  .payload_len = 50 });
 			int want = match_rows[i].hits >> k & 1 ? DROP_RULE_DROP : -1;
 
 			p->ct_info = CT_INFO_NEW;
-			int got = world_run(&w, HOOK_FORWARD, p);
+			int got = eval_run(&w, HOOK_FORWARD, p);
 			if (got != want)
 				fail_msg("\"%s\", protocol %d: %d, not %d", match_rows[i].match, protos[k], got, want);
 		}
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 /* Would catch: a published port of one of these that is refused, or not changed. */
@@ -68,11 +68,11 @@ static void test_nat(void **state)
 {
 	static const uint8_t ported[] = { IPPROTO_NR_SCTP, IPPROTO_NR_DCCP, IPPROTO_NR_UDPLITE };
 	static const char *const names[] = { "sctp", "dccp", "udplite" };
-	struct world w;
+	struct eval_fixture w;
 	char text[512];
 
 	(void)state;
-	world_open(&w);
+	eval_open(&w);
 	for (size_t i = 0; i < ARRAY_LEN(ported); i++) {
 		struct nat_action got = { .kind = NAT_ACTION_NONE };
 
@@ -80,15 +80,16 @@ static void test_nat(void **state)
 			 "table ip n { chain c { type nat hook prerouting priority dstnat;\n"
 			 "%s dport 80 dnat to 10.0.1.9:8080\n} }",
 			 names[i]);
-		world_rules(&w, text);
-		struct packet *p = world_packet(
-			&w, &(struct spec){ .src = LAN_HOST, .dst = FAR, .proto = ported[i], .sport = 7, .dport = 80 });
+		eval_rules(&w, text);
+		struct packet *p = eval_packet(
+			&w, &(struct packet_spec){
+				    .src = LAN_HOST, .dst = FAR, .proto = ported[i], .sport = 7, .dport = 80 });
 		assert_int_equal(rules_nat(w.r, HOOK_PREROUTING, p, &got), VERDICT_CONTINUE);
 		assert_int_equal(got.kind, NAT_ACTION_RANGE);
 		assert_int_equal(got.ports.first, 8080);
 		env_drop(&w.b->env, p, DROP_RULE_DROP);
 	}
-	world_close(&w);
+	eval_close(&w);
 }
 
 int main(void)

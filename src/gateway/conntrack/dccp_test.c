@@ -64,16 +64,16 @@ static const struct step listen_first[] = {
 	{ A, DCCP_DATA, true, CT_DCCP_OPEN },
 };
 
-static struct make packet_of(const struct step *s)
+static struct packet_spec packet_of(const struct step *s)
 {
-	struct make m = udp_make(4000, 5001);
+	struct packet_spec m = udp_make(4000, 5001);
 
 	m.proto = IPPROTO_NR_DCCP;
 	m.flags = (uint8_t)s->type;
 	return s->dir == CT_REPLY ? turned(m) : m;
 }
 
-static uint32_t ref_now(struct bench *b)
+static uint32_t ref_now(struct ct_fixture *b)
 {
 	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 5001, .proto = IPPROTO_NR_DCCP };
 
@@ -83,12 +83,12 @@ static uint32_t ref_now(struct bench *b)
 /* reborn: behind each step all connections are begun again from their records. */
 static void play(const char *what, const struct step *steps, size_t n, bool reborn)
 {
-	struct bench b;
+	struct ct_fixture b;
 
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	for (size_t i = 0; i < n; i++) {
-		struct make m = packet_of(&steps[i]);
-		struct seen s = bench_forward(&b, &m);
+		struct packet_spec m = packet_of(&steps[i]);
+		struct seen s = fixture_forward(&b, &m);
 		bool passes = s.passed && s.info != CT_INFO_INVALID;
 		uint32_t ref = ref_now(&b);
 		uint8_t state = ref == CONN_NONE ? NO_CONN : conntrack_conn(b.ct, conn_index(ref))->tcp_state;
@@ -96,9 +96,9 @@ static void play(const char *what, const struct step *steps, size_t n, bool rebo
 		if (passes != steps[i].passes || state != steps[i].state)
 			fail_msg("%s, step %zu: %d, state %u", what, i, passes, state);
 		if (reborn)
-			bench_reborn(&b);
+			fixture_reborn(&b);
 	}
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 #define PLAY(steps) \
@@ -123,23 +123,23 @@ static void test_times(void **state)
 	static const struct step steps[] = { SET_UP, { A, DCCP_CLOSE, true, 0 } };
 	static const uint32_t want[] = { 240, 480, 480, 999, 240 };
 	struct ct_config cfg = { .timeout = { .dccp_open = 999 } };
-	struct bench b;
+	struct ct_fixture b;
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	conntrack_configure(b.ct, &cfg);
 	for (size_t i = 0; i < 5; i++) {
-		struct make m = packet_of(&steps[i]);
+		struct packet_spec m = packet_of(&steps[i]);
 
-		assert_true(bench_forward(&b, &m).passed);
+		assert_true(fixture_forward(&b, &m).passed);
 		assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_now(&b))), want[i]);
 	}
-	struct make reset = packet_of(&(struct step){ B, DCCP_RESET, true, 0 });
+	struct packet_spec reset = packet_of(&(struct step){ B, DCCP_RESET, true, 0 });
 	reset.bad_check = true;
-	assert_int_equal(bench_forward(&b, &reset).reason, DROP_L4_CHECKSUM);
+	assert_int_equal(fixture_forward(&b, &reset).reason, DROP_L4_CHECKSUM);
 	assert_int_equal(conntrack_conn(b.ct, conn_index(ref_now(&b)))->tcp_state, CT_DCCP_CLOSING);
 	assert_string_equal(ct_state_name(IPPROTO_NR_DCCP, CT_DCCP_PARTOPEN), "PARTOPEN");
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 int main(void)

@@ -9,10 +9,10 @@
 #define PIECE 256
 #define PAYLOAD (N_PIECES * PIECE - 8 - 100)
 
-static struct make piece(struct make m, uint32_t i)
+static struct packet_spec piece(struct packet_spec m, uint32_t i)
 {
-	m.len = PAYLOAD;
-	m.id = 4711;
+	m.payload_len = PAYLOAD;
+	m.ip_id = 4711;
 	m.frag_off = (uint16_t)(i * PIECE);
 	m.mf = i < N_PIECES - 1;
 	m.cut = m.mf ? PIECE : PAYLOAD + 8 - m.frag_off;
@@ -20,20 +20,20 @@ static struct make piece(struct make m, uint32_t i)
 }
 
 /* Sends one piece through; counts what comes out on one connection. */
-static uint32_t send_piece(struct bench *b, const struct make *m, uint32_t *ref)
+static uint32_t send_piece(struct ct_fixture *b, const struct packet_spec *m, uint32_t *ref)
 {
 	struct batch batch = { .n = 0 };
 
-	batch_add(&batch, bench_packet(b, m));
-	bench_in(b, HOOK_PREROUTING, &batch);
-	bench_out(b, HOOK_POSTROUTING, &batch);
+	batch_add(&batch, fixture_packet(b, m));
+	fixture_in(b, HOOK_PREROUTING, &batch);
+	fixture_out(b, HOOK_POSTROUTING, &batch);
 	for (uint32_t i = 0; i < batch.n; i++) {
 		assert_int_not_equal(batch.p[i]->ct_info, CT_INFO_INVALID);
 		if (*ref != CONN_NONE)
 			assert_int_equal(batch.p[i]->conn_ref, *ref);
 		*ref = batch.p[i]->conn_ref;
 		assert_false(batch.p[i]->conn_unconfirmed);
-		bench_hand(b, batch.p[i]);
+		fixture_hand(b, batch.p[i]);
 	}
 	return batch.n;
 }
@@ -46,14 +46,14 @@ static void test_every_order(void **state)
 		uint32_t left[N_PIECES] = { 0, 1, 2, 3 }, n_left = N_PIECES, rest = order, n_out = 0;
 		uint32_t ref = CONN_NONE;
 		bool first_seen = false;
-		struct bench b;
+		struct ct_fixture b;
 
-		bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 		while (n_left > 0) {
 			uint32_t at = rest % n_left, i = left[at];
 			rest /= n_left;
 			left[at] = left[--n_left];
-			struct make m = piece(udp_make(1000, 53), i);
+			struct packet_spec m = piece(udp_make(1000, 53), i);
 			n_out += send_piece(&b, &m, &ref);
 			first_seen |= i == 0;
 			assert_int_equal(n_out == 0, !first_seen);
@@ -61,7 +61,7 @@ static void test_every_order(void **state)
 		assert_int_equal(n_out, N_PIECES);
 		assert_int_equal(ct_fragments_n_held(b.ct->fragments), 0);
 		assert_int_equal(conntrack_n_connections(b.ct), 1);
-		bench_stop(&b);
+		fixture_stop(&b);
 	}
 }
 
@@ -70,22 +70,22 @@ static void test_one_batch(void **state)
 {
 	(void)state;
 	for (int backwards = 0; backwards < 2; backwards++) {
-		struct bench b;
+		struct ct_fixture b;
 		struct batch batch = { .n = 0 };
 
-		bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 		for (uint32_t i = 0; i < N_PIECES; i++) {
-			struct make m = piece(udp_make(1000, 53), backwards ? N_PIECES - 1 - i : i);
-			batch_add(&batch, bench_packet(&b, &m));
+			struct packet_spec m = piece(udp_make(1000, 53), backwards ? N_PIECES - 1 - i : i);
+			batch_add(&batch, fixture_packet(&b, &m));
 		}
-		bench_in(&b, HOOK_PREROUTING, &batch);
+		fixture_in(&b, HOOK_PREROUTING, &batch);
 		assert_int_equal(batch.n, N_PIECES);
 		assert_int_equal(batch.p[0]->ip.frag_off, 0);
-		bench_out(&b, HOOK_POSTROUTING, &batch);
+		fixture_out(&b, HOOK_POSTROUTING, &batch);
 		for (uint32_t i = 0; i < N_PIECES; i++)
-			bench_hand(&b, batch.p[i]);
+			fixture_hand(&b, batch.p[i]);
 		assert_int_equal(conntrack_n_connections(b.ct), 1);
-		bench_stop(&b);
+		fixture_stop(&b);
 	}
 }
 
@@ -105,11 +105,11 @@ static void test_overlap(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct bench b;
+		struct ct_fixture b;
 		uint32_t ref = CONN_NONE;
-		struct make m = piece(udp_make(1000, 53), 0);
+		struct packet_spec m = piece(udp_make(1000, 53), 0);
 
-		bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 		send_piece(&b, &m, &ref);
 		m = piece(m, 1);
 		send_piece(&b, &m, &ref);
@@ -123,7 +123,7 @@ static void test_overlap(void **state)
 			assert_int_equal(send_piece(&b, &m, &ref), 0);
 			assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 2);
 		}
-		bench_stop(&b);
+		fixture_stop(&b);
 	}
 }
 
@@ -132,119 +132,119 @@ static void test_end(void **state)
 {
 	(void)state;
 	for (int end_first = 0; end_first < 2; end_first++) {
-		struct bench b;
+		struct ct_fixture b;
 		uint32_t ref = CONN_NONE;
-		struct make m0 = piece(udp_make(1000, 53), 0), end = piece(m0, 2), behind = piece(m0, 3);
+		struct packet_spec m0 = piece(udp_make(1000, 53), 0), end = piece(m0, 2), behind = piece(m0, 3);
 
-		bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 		/* One piece is missing throughout: behind a complete packet another may begin. */
 		end.mf = false;
 		send_piece(&b, &m0, &ref);
 		assert_int_equal(send_piece(&b, end_first ? &end : &behind, &ref), 1);
 		assert_int_equal(send_piece(&b, end_first ? &behind : &end, &ref), 0);
 		assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 1);
-		bench_stop(&b);
+		fixture_stop(&b);
 	}
 }
 
 /* Would catch: pieces without a first one that are kept for ever, or more of them than allowed. */
 static void test_bounds(void **state)
 {
-	struct bench b;
+	struct ct_fixture b;
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8, .n_fragments = 40 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8, .n_fragments = 40 });
 	for (uint16_t i = 0; i < 60; i++) {
-		struct make m = piece(udp_make(1000, 53), 1);
+		struct packet_spec m = piece(udp_make(1000, 53), 1);
 		struct batch batch = { .n = 0 };
-		m.id = i;
-		batch_add(&batch, bench_packet(&b, &m));
-		bench_in(&b, HOOK_PREROUTING, &batch);
+		m.ip_id = i;
+		batch_add(&batch, fixture_packet(&b, &m));
+		fixture_in(&b, HOOK_PREROUTING, &batch);
 		assert_int_equal(batch.n, 0);
 	}
 	/* A quarter for one source. */
 	assert_int_equal(ct_fragments_n_held(b.ct->fragments), 10);
 	for (uint32_t i = 0; i < 60; i++) {
-		struct make m = piece(udp_make(1000, 53), 1);
+		struct packet_spec m = piece(udp_make(1000, 53), 1);
 		struct batch batch = { .n = 0 };
 		m.src = CLIENT + 1 + i;
-		batch_add(&batch, bench_packet(&b, &m));
-		bench_in(&b, HOOK_PREROUTING, &batch);
+		batch_add(&batch, fixture_packet(&b, &m));
+		fixture_in(&b, HOOK_PREROUTING, &batch);
 	}
 	assert_true(ct_fragments_n_held(b.ct->fragments) <= 40);
 	assert_true(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT] > 0);
-	bench_check_law(&b);
+	fixture_check_law(&b);
 	assert_true(conntrack_next_deadline(b.ct) <= b.env.now + 30 * NS_PER_S);
-	bench_pass(&b, 31 * NS_PER_S);
+	fixture_pass(&b, 31 * NS_PER_S);
 	assert_int_equal(ct_fragments_n_held(b.ct->fragments), 0);
 	assert_true(b.env.ledger.n_dropped[DROP_FRAGMENT_TIMEOUT] > 0);
 	assert_int_equal(conntrack_next_deadline(b.ct), TIME_NEVER);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: later pieces that pass although the rules dropped the first. */
 static void test_first_dropped(void **state)
 {
-	struct bench b;
+	struct ct_fixture b;
 	struct batch batch = { .n = 0 };
-	struct make m = piece(udp_make(1000, 53), 0);
+	struct packet_spec m = piece(udp_make(1000, 53), 0);
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
-	batch_add(&batch, bench_packet(&b, &m));
-	bench_in(&b, HOOK_PREROUTING, &batch);
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	batch_add(&batch, fixture_packet(&b, &m));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
 	packet_set_drop(batch.p[0], DROP_RULE_DROP);
 	batch_settle(&batch, b.env.pool, &b.env.ledger);
 	m = piece(m, 1);
-	batch_add(&batch, bench_packet(&b, &m));
-	bench_in(&b, HOOK_PREROUTING, &batch);
+	batch_add(&batch, fixture_packet(&b, &m));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, 0);
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_ORPHAN], 1);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 static void take_back(void *ctx, struct batch *batch)
 {
-	struct bench *b = ctx;
+	struct ct_fixture *b = ctx;
 
-	bench_in(b, HOOK_PREROUTING, batch);
-	bench_out(b, HOOK_POSTROUTING, batch);
+	fixture_in(b, HOOK_PREROUTING, batch);
+	fixture_out(b, HOOK_POSTROUTING, batch);
 	for (uint32_t i = 0; i < batch->n; i++)
-		bench_hand(b, batch->p[i]);
+		fixture_hand(b, batch->p[i]);
 	batch->n = 0;
 }
 
 /* Would catch: held pieces that are forgotten when their first one comes in a full batch. */
 static void test_full_batch(void **state)
 {
-	struct bench b;
+	struct ct_fixture b;
 	struct batch batch = { .n = 0 };
 	uint32_t ref = CONN_NONE;
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 100 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 100 });
 	conntrack_set_ip(b.ct, &(struct ct_ip_ops){ .resume = take_back }, &b);
 	for (uint32_t i = 1; i < N_PIECES; i++) {
-		struct make m = piece(udp_make(1000, 53), i);
+		struct packet_spec m = piece(udp_make(1000, 53), i);
 		assert_int_equal(send_piece(&b, &m, &ref), 0);
 	}
 	for (uint16_t i = 0; i < BATCH_MAX - 2; i++) {
-		struct make m = udp_make((uint16_t)(2000 + i), 53);
-		batch_add(&batch, bench_packet(&b, &m));
+		struct packet_spec m = udp_make((uint16_t)(2000 + i), 53);
+		batch_add(&batch, fixture_packet(&b, &m));
 	}
-	struct make first = piece(udp_make(1000, 53), 0);
-	batch_add(&batch, bench_packet(&b, &first));
-	bench_in(&b, HOOK_PREROUTING, &batch);
+	struct packet_spec first = piece(udp_make(1000, 53), 0);
+	batch_add(&batch, fixture_packet(&b, &first));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, BATCH_MAX);
-	bench_out(&b, HOOK_POSTROUTING, &batch);
+	fixture_out(&b, HOOK_POSTROUTING, &batch);
 	for (uint32_t i = 0; i < batch.n; i++)
-		bench_hand(&b, batch.p[i]);
+		fixture_hand(&b, batch.p[i]);
 	assert_int_equal(conntrack_next_deadline(b.ct), b.env.now);
 	assert_int_equal(packet_pool_used(b.env.pool), 2);
-	bench_pass(&b, 0);
+	fixture_pass(&b, 0);
 	assert_int_equal(packet_pool_used(b.env.pool), 0);
 	assert_int_equal(b.env.ledger.n_handed, BATCH_MAX + 2);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 int main(void)

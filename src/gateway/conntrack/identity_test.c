@@ -6,9 +6,9 @@
 
 enum { KEY_FLAG = 0x20 };
 
-static struct make esp(uint32_t src, uint32_t dst, uint32_t spi)
+static struct packet_spec esp(uint32_t src, uint32_t dst, uint32_t spi)
 {
-	struct make m = udp_make(0, 0);
+	struct packet_spec m = udp_make(0, 0);
 
 	m.proto = IPPROTO_NR_ESP;
 	m.src = src;
@@ -21,20 +21,20 @@ static struct make esp(uint32_t src, uint32_t dst, uint32_t spi)
 	return m;
 }
 
-static struct make gre(uint32_t src, uint32_t dst, uint8_t flags, uint8_t version, uint32_t key)
+static struct packet_spec gre(uint32_t src, uint32_t dst, uint8_t flags, uint8_t version, uint32_t key)
 {
-	struct make m = esp(src, dst, key);
+	struct packet_spec m = esp(src, dst, key);
 
 	m.proto = IPPROTO_NR_GRE;
 	m.flags = flags;
-	m.n_options = version;
+	m.gre_version = version;
 	return m;
 }
 
 /* The connection that a packet belongs to, and what it is there. */
-static uint32_t conn_of(struct bench *b, const struct make *m, uint8_t info)
+static uint32_t conn_of(struct ct_fixture *b, const struct packet_spec *m, uint8_t info)
 {
-	struct seen s = bench_forward(b, m);
+	struct seen s = fixture_forward(b, m);
 
 	assert_true(s.passed);
 	assert_int_equal(s.info, info);
@@ -45,13 +45,13 @@ static uint32_t conn_of(struct bench *b, const struct make *m, uint8_t info)
  * association that loses its host. */
 static void test_spis(void **state)
 {
-	struct bench b;
-	struct make out = esp(CLIENT, SERVER, 0x1001), in = esp(SERVER, CLIENT, 0x2001);
-	struct make out2 = esp(CLIENT, SERVER, 0x1002), in2 = esp(SERVER, CLIENT, 0x2002),
-		    in3 = esp(SERVER, CLIENT, 0x2003);
+	struct ct_fixture b;
+	struct packet_spec out = esp(CLIENT, SERVER, 0x1001), in = esp(SERVER, CLIENT, 0x2001);
+	struct packet_spec out2 = esp(CLIENT, SERVER, 0x1002), in2 = esp(SERVER, CLIENT, 0x2002),
+			   in3 = esp(SERVER, CLIENT, 0x2003);
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	uint32_t first = conn_of(&b, &out, CT_INFO_NEW);
 	assert_int_equal(conn_of(&b, &out, CT_INFO_NEW), first);
 	assert_int_equal(conn_of(&b, &in, CT_INFO_ESTABLISHED), first);
@@ -65,66 +65,67 @@ static void test_spis(void **state)
 	/* The outside first: for the one host that there is. */
 	assert_int_equal(conn_of(&b, &in3, CT_INFO_ESTABLISHED), second);
 	assert_int_equal(conntrack_n_connections(b.ct), 2);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: one that nobody answers and that keeps others out for ever. */
 static void test_unanswered(void **state)
 {
-	struct bench b;
-	struct make out = esp(CLIENT, SERVER, 0x1001), in = esp(SERVER, CLIENT, 0x2001);
+	struct ct_fixture b;
+	struct packet_spec out = esp(CLIENT, SERVER, 0x1001), in = esp(SERVER, CLIENT, 0x2001);
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	conn_of(&b, &out, CT_INFO_NEW);
-	bench_pass(&b, 9 * NS_PER_S);
+	fixture_pass(&b, 9 * NS_PER_S);
 	conn_of(&b, &out, CT_INFO_NEW);
-	bench_pass(&b, 2 * NS_PER_S);
+	fixture_pass(&b, 2 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
 	conn_of(&b, &out, CT_INFO_NEW);
 	conn_of(&b, &in, CT_INFO_ESTABLISHED);
-	bench_pass(&b, 599 * NS_PER_S);
+	fixture_pass(&b, 599 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(b.ct), 1);
-	bench_pass(&b, 3 * NS_PER_S);
+	fixture_pass(&b, 3 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: keys mixed up, an answer with the same key not known as one, a tunnel without key that takes part. */
 static void test_keys(void **state)
 {
-	struct bench b;
-	struct make a = gre(CLIENT, SERVER, KEY_FLAG, 0, 0x70001), c = gre(CLIENT, SERVER, KEY_FLAG, 0, 1),
-		    plain = gre(CLIENT, SERVER, 0, 0, 0);
-	struct make a_back = gre(SERVER, CLIENT, KEY_FLAG, 0, 0x70001), plain_back = gre(SERVER, CLIENT, 0, 0, 0x55);
+	struct ct_fixture b;
+	struct packet_spec a = gre(CLIENT, SERVER, KEY_FLAG, 0, 0x70001), c = gre(CLIENT, SERVER, KEY_FLAG, 0, 1),
+			   plain = gre(CLIENT, SERVER, 0, 0, 0);
+	struct packet_spec a_back = gre(SERVER, CLIENT, KEY_FLAG, 0, 0x70001),
+			   plain_back = gre(SERVER, CLIENT, 0, 0, 0x55);
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	uint32_t first = conn_of(&b, &a, CT_INFO_NEW), second = conn_of(&b, &c, CT_INFO_NEW),
 		 third = conn_of(&b, &plain, CT_INFO_NEW);
 	assert_true(first != second && second != third && first != third);
 	assert_int_equal(conn_of(&b, &a_back, CT_INFO_ESTABLISHED), first);
 	assert_int_equal(conn_of(&b, &plain_back, CT_INFO_ESTABLISHED), third);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: calls of PPTP whose control connection nobody has seen in one another's way. */
 static void test_calls(void **state)
 {
-	struct bench b;
-	struct make a = gre(CLIENT, SERVER, KEY_FLAG | 0x10, 1, 0x140007),
-		    back = gre(SERVER, CLIENT, 0x30, 1, 0x140009), c = gre(CLIENT, SERVER, KEY_FLAG, 1, 8),
-		    key = gre(CLIENT, SERVER, KEY_FLAG, 0, 7);
+	struct ct_fixture b;
+	struct packet_spec a = gre(CLIENT, SERVER, KEY_FLAG | 0x10, 1, 0x140007),
+			   back = gre(SERVER, CLIENT, 0x30, 1, 0x140009), c = gre(CLIENT, SERVER, KEY_FLAG, 1, 8),
+			   key = gre(CLIENT, SERVER, KEY_FLAG, 0, 7);
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	uint32_t first = conn_of(&b, &a, CT_INFO_NEW);
 	assert_int_equal(conn_of(&b, &back, CT_INFO_ESTABLISHED), first);
 	assert_int_not_equal(conn_of(&b, &c, CT_INFO_NEW), first);
 	assert_int_not_equal(conn_of(&b, &key, CT_INFO_NEW), first);
 	back.seq = 0x200009; /* the upper half is the payload's length */
 	assert_int_equal(conn_of(&b, &back, CT_INFO_ESTABLISHED), first);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 int main(void)

@@ -145,10 +145,10 @@ static const struct step strays[] = {
 	{ A, 0, SCTP_HEARTBEAT, 0, 0, false, NO_CONN },
 };
 
-static struct make packet_of(const struct step *s, uint8_t *chunk)
+static struct packet_spec packet_of(const struct step *s, uint8_t *chunk)
 {
 	bool init = s->chunk == SCTP_INIT || s->chunk == SCTP_INIT_ACK;
-	struct make m = udp_make(4000, 3868);
+	struct packet_spec m = udp_make(4000, 3868);
 
 	m.proto = IPPROTO_NR_SCTP;
 	if (s->dir == CT_REPLY)
@@ -159,12 +159,12 @@ static struct make packet_of(const struct step *s, uint8_t *chunk)
 	chunk[3] = init ? 20 : 16;
 	bytes_put32(chunk + 4, init ? s->init_tag : 0);
 	m.seq = s->tag;
-	m.len = chunk[3];
+	m.payload_len = chunk[3];
 	m.payload = chunk;
 	return m;
 }
 
-static uint8_t state_now(struct bench *b)
+static uint8_t state_now(struct ct_fixture *b)
 {
 	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP };
 	uint32_t ref = conntrack_find(b->ct, &t);
@@ -175,21 +175,21 @@ static uint8_t state_now(struct bench *b)
 /* reborn: behind each step all connections are begun again from their records. */
 static void play(const char *what, const struct step *steps, size_t n, bool reborn)
 {
-	struct bench b;
+	struct ct_fixture b;
 
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	for (size_t i = 0; i < n; i++) {
 		uint8_t chunk[20];
-		struct make m = packet_of(&steps[i], chunk);
-		struct seen s = bench_forward(&b, &m);
+		struct packet_spec m = packet_of(&steps[i], chunk);
+		struct seen s = fixture_forward(&b, &m);
 		bool passes = s.passed && s.info != CT_INFO_INVALID;
 
 		if (passes != steps[i].passes || state_now(&b) != steps[i].state)
 			fail_msg("%s, step %zu: %d, state %u", what, i, passes, state_now(&b));
 		if (reborn)
-			bench_reborn(&b);
+			fixture_reborn(&b);
 	}
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 #define PLAY(steps) \
@@ -218,26 +218,26 @@ static void test_associations(void **state)
 static void test_checksum(void **state)
 {
 	static const struct step steps[] = { SET_UP };
-	struct bench b;
+	struct ct_fixture b;
 	uint8_t chunk[20];
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	for (size_t i = 0; i < 4; i++) {
-		struct make m = packet_of(&steps[i], chunk);
+		struct packet_spec m = packet_of(&steps[i], chunk);
 
 		m.bad_check = true;
-		struct seen s = bench_forward(&b, &m);
+		struct seen s = fixture_forward(&b, &m);
 		assert_false(s.passed);
 		assert_int_equal(s.reason, DROP_L4_CHECKSUM);
 		m.bad_check = false;
-		assert_true(bench_forward(&b, &m).passed);
+		assert_true(fixture_forward(&b, &m).passed);
 	}
-	struct make abort = packet_of(&(struct step){ B, TA, SCTP_ABORT, 0, 0, true, 0 }, chunk);
+	struct packet_spec abort = packet_of(&(struct step){ B, TA, SCTP_ABORT, 0, 0, true, 0 }, chunk);
 	abort.bad_check = true;
-	assert_false(bench_forward(&b, &abort).passed);
+	assert_false(fixture_forward(&b, &abort).passed);
 	assert_int_equal(state_now(&b), CT_SCTP_ESTABLISHED);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: a timeout of the wrong state, one that the config does not reach, an assured association under pressure.
@@ -248,25 +248,25 @@ static void test_times(void **state)
 	static const uint32_t want[] = { 10, 10, 10, 777, 30 };
 	struct ct_config cfg = { .timeout = { .sctp_established = 777 } };
 	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 3868, .proto = IPPROTO_NR_SCTP };
-	struct bench b;
+	struct ct_fixture b;
 	uint8_t chunk[20];
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	conntrack_configure(b.ct, &cfg);
 	for (size_t i = 0; i < 5; i++) {
-		struct make m = packet_of(&steps[i], chunk);
+		struct packet_spec m = packet_of(&steps[i], chunk);
 
-		assert_true(bench_forward(&b, &m).passed);
+		assert_true(fixture_forward(&b, &m).passed);
 		uint32_t index = conn_index(conntrack_find(b.ct, &t));
 		assert_int_equal(conn_timeout_s(b.ct, index), want[i]);
 		assert_int_equal((conntrack_conn(b.ct, index)->status & CT_ASSURED) != 0, i >= 3);
 	}
-	bench_pass(&b, 31 * NS_PER_S);
+	fixture_pass(&b, 31 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
 	assert_string_equal(ct_state_name(IPPROTO_NR_SCTP, CT_SCTP_SHUTDOWN_ACK_SENT), "SHUTDOWN_ACK_SENT");
 	assert_null(ct_state_name(IPPROTO_NR_UDP, 1));
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 int main(void)

@@ -368,7 +368,7 @@ static const struct story stories[] = {
 	{ "sack", 0, sack },
 };
 
-static int state_now(const struct bench *b)
+static int state_now(const struct ct_fixture *b)
 {
 	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 40000, .dport = 80, .proto = IPPROTO_NR_TCP };
 	uint32_t ref = conntrack_find(b->ct, &t);
@@ -376,22 +376,22 @@ static int state_now(const struct bench *b)
 	return ref == CONN_NONE ? -1 : ct_conn(b->ct, conn_index(ref))->tcp_state;
 }
 
-static struct make segment(const struct row *r, uint32_t client0, uint32_t server0, uint8_t *options)
+static struct packet_spec segment(const struct row *r, uint32_t client0, uint32_t server0, uint8_t *options)
 {
-	struct make m = { .in = LAN,
-			  .out = WAN,
-			  .src = CLIENT,
-			  .dst = SERVER,
-			  .proto = IPPROTO_NR_TCP,
-			  .sport = 40000,
-			  .dport = 80,
-			  .seq = (uint32_t)r->seq + client0,
-			  .ack = r->flags & A ? (uint32_t)r->ack + server0 : 0,
-			  .win = r->win,
-			  .flags = r->flags,
-			  .len = r->len,
-			  .options = options,
-			  .n_options = r->n_options };
+	struct packet_spec m = { .in = LAN,
+				 .out = WAN,
+				 .src = CLIENT,
+				 .dst = SERVER,
+				 .proto = IPPROTO_NR_TCP,
+				 .sport = 40000,
+				 .dport = 80,
+				 .seq = (uint32_t)r->seq + client0,
+				 .ack = r->flags & A ? (uint32_t)r->ack + server0 : 0,
+				 .window = r->win,
+				 .flags = r->flags,
+				 .payload_len = r->len,
+				 .tcp_options = options,
+				 .tcp_options_len = r->n_options };
 
 	if (r->n_options != 0)
 		memcpy(options, r->options, r->n_options);
@@ -417,17 +417,17 @@ static bool is_end(const struct row *r)
 /* reborn: behind each row all connections are begun again from their records. */
 static void run_story(const struct story *s, uint32_t client0, uint32_t server0, bool reborn)
 {
-	struct bench b;
+	struct ct_fixture b;
 	struct ct_config cfg = { .pick_up = s->pick_up, .timeout = { .tcp_unacknowledged = 300 } };
 	uint8_t options[40];
 
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	conntrack_configure(b.ct, &cfg);
 	for (const struct row *r = s->row; !is_end(r); r++) {
-		bench_pass(&b, r->after_s * NS_PER_S);
+		fixture_pass(&b, r->after_s * NS_PER_S);
 		if (r->dir != 0) {
-			struct make m = segment(r, client0, server0, options);
-			struct seen seen = bench_forward(&b, &m);
+			struct packet_spec m = segment(r, client0, server0, options);
+			struct seen seen = fixture_forward(&b, &m);
 			if (!seen.passed || (r->info != VALID && seen.info != r->info) ||
 			    (r->info == VALID && seen.info == INVALID))
 				fail_msg("%s, row %d: passed %d, info %d", s->name, (int)(r - s->row), seen.passed,
@@ -436,9 +436,9 @@ static void run_story(const struct story *s, uint32_t client0, uint32_t server0,
 		if (state_now(&b) != r->state)
 			fail_msg("%s, row %d: state %d, not %d", s->name, (int)(r - s->row), state_now(&b), r->state);
 		if (reborn)
-			bench_reborn(&b);
+			fixture_reborn(&b);
 	}
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: a wrong transition, a window off by one, arithmetic that does not wrap. */
@@ -496,14 +496,14 @@ static void test_table(void **state)
 /* Would catch: an ICMP error accepted for a sequence number that is not on its way. */
 static void test_quote(void **state)
 {
-	struct bench b;
+	struct ct_fixture b;
 	uint8_t options[40];
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	for (int i = 0; i < 3; i++) {
-		struct make m = segment(&open_and_close[i], 1000, 5000, options);
-		assert_true(bench_forward(&b, &m).passed);
+		struct packet_spec m = segment(&open_and_close[i], 1000, 5000, options);
+		assert_true(fixture_forward(&b, &m).passed);
 	}
 	static const struct {
 		uint32_t seq;
@@ -511,31 +511,31 @@ static void test_quote(void **state)
 	} rows[] = { { 1001, true }, { 1500, true }, { 2001, true },  { 2002, false },
 		     { 1000, true }, { 999, false }, { 70000, false } };
 	struct row data = { 0, '>', A, 1, 1, 1000, 1000, VALID, CT_TCP_ESTABLISHED, NULL, 0 };
-	struct make m = segment(&data, 1000, 5000, options);
-	assert_true(bench_forward(&b, &m).passed);
+	struct packet_spec m = segment(&data, 1000, 5000, options);
+	assert_true(fixture_forward(&b, &m).passed);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct make q = m;
+		struct packet_spec q = m;
 		struct batch batch = { .n = 0 };
 		q.seq = rows[i].seq;
-		struct packet *quoted = bench_packet(&b, &q);
-		batch_add(&batch, bench_error(&b, WAN, LAN, IP4(192, 0, 2, 9), CLIENT, 3, 1, quoted, 8));
-		bench_in(&b, HOOK_PREROUTING, &batch);
-		bench_out(&b, HOOK_POSTROUTING, &batch);
+		struct packet *quoted = fixture_packet(&b, &q);
+		batch_add(&batch, fixture_error(&b, WAN, LAN, IP4(192, 0, 2, 9), CLIENT, 3, 1, quoted, 8));
+		fixture_in(&b, HOOK_PREROUTING, &batch);
+		fixture_out(&b, HOOK_POSTROUTING, &batch);
 		assert_int_equal(batch.n, 1);
 		assert_int_equal(batch.p[0]->ct_info, rows[i].fits ? CT_INFO_RELATED : CT_INFO_INVALID);
-		bench_hand(&b, batch.p[0]);
-		bench_hand(&b, quoted);
+		fixture_hand(&b, batch.p[0]);
+		fixture_hand(&b, quoted);
 	}
 	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_ICMP_OUT_OF_WINDOW], 3);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
-static enum ct_info info_of(struct bench *b, const struct row *r)
+static enum ct_info info_of(struct ct_fixture *b, const struct row *r)
 {
 	uint8_t options[40];
-	struct make m = segment(r, 1000, 5000, options);
+	struct packet_spec m = segment(r, 1000, 5000, options);
 
-	return (enum ct_info)bench_forward(b, &m).info;
+	return (enum ct_info)fixture_forward(b, &m).info;
 }
 
 /* Would catch: marks that stand still because more than two gigabytes went by between two credits, which makes every
@@ -544,14 +544,14 @@ static void test_credit_of_gigabytes(void **state)
 {
 	struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 40000, .dport = 80, .proto = IPPROTO_NR_TCP };
 	const int64_t gone = 2600000000;
-	struct bench b;
+	struct ct_fixture b;
 	uint8_t options[40];
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
 	for (int i = 0; i < 3; i++) {
-		struct make m = segment(&open_and_close[i], 1000, 5000, options);
-		assert_true(bench_forward(&b, &m).passed);
+		struct packet_spec m = segment(&open_and_close[i], 1000, 5000, options);
+		assert_true(fixture_forward(&b, &m).passed);
 	}
 	uint32_t ref = conntrack_find(b.ct, &t);
 	struct ct_deferred sent = { .packets = 1000000,
@@ -580,7 +580,7 @@ static void test_credit_of_gigabytes(void **state)
 	assert_int_equal(info_of(&b, &(struct row){ 0, '>', A, 3 * gone, 1, 1000, 100 }), CT_INFO_ESTABLISHED);
 	assert_int_equal(info_of(&b, &(struct row){ 0, '<', A, 1, 3 * gone + 100, 2000, 0 }), CT_INFO_ESTABLISHED);
 	assert_int_equal(info_of(&b, &(struct row){ 0, '>', A, 3 * gone + 1000000, 1, 1000, 100 }), CT_INFO_INVALID);
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 /* Would catch: forged data that once hit the window and walk its marks away, until what the real ends send is outside.
@@ -590,13 +590,13 @@ static void test_walk(void **state)
 	static uint8_t options[64];
 	const struct tuple t = { .src = CLIENT, .dst = SERVER, .sport = 40000, .dport = 80, .proto = IPPROTO_NR_TCP };
 	int32_t seq = 1, sent = 1;
-	struct bench b;
+	struct ct_fixture b;
 
 	(void)state;
-	bench_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 	for (int i = 0; i < 3; i++) {
-		struct make m = segment(&open_and_close[i], 1000, 5000, options);
-		assert_true(bench_forward(&b, &m).passed);
+		struct packet_spec m = segment(&open_and_close[i], 1000, 5000, options);
+		assert_true(fixture_forward(&b, &m).passed);
 	}
 	uint32_t ref = conntrack_find(b.ct, &t);
 	for (int round = 0; round < 50; round++) {
@@ -612,7 +612,7 @@ static void test_walk(void **state)
 		sent += 10;
 		assert_int_equal(info_of(&b, &(struct row){ 0, '<', A, seq, sent, 2000, 0 }), CT_INFO_ESTABLISHED);
 	}
-	bench_stop(&b);
+	fixture_stop(&b);
 }
 
 int main(void)

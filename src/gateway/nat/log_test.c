@@ -46,7 +46,7 @@ static void end_all(struct fixture *f)
 
 	while (conntrack_next(f->nat.b.ct, &cursor, &index))
 		conntrack_end(f->nat.b.ct, index, CT_END_FLUSHED);
-	bench_pass(&f->nat.b, 0);
+	fixture_pass(&f->nat.b, 0);
 }
 
 /* The next record that was not looked at; of this kind. */
@@ -72,7 +72,7 @@ static void is_tuple(const struct ip_tuple *t, uint32_t src, uint16_t sport, uin
 static void test_session(void **state)
 {
 	struct fixture f;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	uint32_t seen = 0;
 
 	(void)state;
@@ -86,24 +86,24 @@ static void test_session(void **state)
 	assert_string_equal(r->pool, "wan0");
 	assert_int_equal(r->time_ns, WALL_NS + begun);
 	assert_int_equal(r->begin_ns, 0);
-	struct make back = answer_to(&c, &m);
-	back.len = 100;
+	struct packet_spec back = answer_to(&c, &m);
+	back.payload_len = 100;
 	assert_true(nat_send(&f.nat, &back).passed);
 	assert_true(nat_send(&f.nat, &m).passed);
-	bench_pass(&f.nat.b, 700 * NS_PER_S);
+	fixture_pass(&f.nat.b, 700 * NS_PER_S);
 	r = next(&f, &seen, LOG_SESSION_END);
 	is_tuple(&r->orig, CLIENT, 4000, SERVER, 53);
 	is_tuple(&r->reply, SERVER, 53, WAN_ADDR, c.l4.sport);
 	assert_int_equal(r->packets[CT_ORIGINAL], 2);
 	assert_int_equal(r->packets[CT_REPLY], 1);
-	assert_int_equal(r->bytes[CT_ORIGINAL], 2 * (28 + m.len));
+	assert_int_equal(r->bytes[CT_ORIGINAL], 2 * (28 + m.payload_len));
 	assert_int_equal(r->bytes[CT_REPLY], 128);
 	assert_int_equal(r->reason, CT_END_TIMEOUT);
 	assert_int_equal(r->begin_ns, WALL_NS + begun);
 	assert_true(r->time_ns > r->begin_ns + 200 * NS_PER_S);
 
 	/* From outside, to a host inside by a rule: no pool. */
-	struct make in = out_make(IPPROTO_NR_UDP, 7000, 8080);
+	struct packet_spec in = out_make(IPPROTO_NR_UDP, 7000, 8080);
 	in.in = WAN;
 	in.src = SERVER;
 	in.dst = WAN_ADDR;
@@ -126,7 +126,7 @@ static void test_session(void **state)
 static void test_by_the_config(void **state)
 {
 	struct fixture f;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	uint32_t seen = 0;
 
 	(void)state;
@@ -181,7 +181,7 @@ static void test_by_the_config(void **state)
 static void test_mapping(void **state)
 {
 	struct fixture f;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	uint32_t seen = 0;
 
 	(void)state;
@@ -197,12 +197,12 @@ static void test_mapping(void **state)
 	is_tuple(&r->reply, 0, 0, POOL_ADDR, c.l4.sport);
 	assert_int_equal(r->orig.proto, IPPROTO_NR_UDP);
 	assert_string_equal(r->pool, "public");
-	bench_pass(&f.nat.b, 100 * NS_PER_S);
+	fixture_pass(&f.nat.b, 100 * NS_PER_S);
 	m.dst = SERVER + 1;
 	assert_true(nat_send(&f.nat, &m).passed);
 	assert_int_equal(seen, f.n);
 	/* The first connection is over, the second goes on. */
-	bench_pass(&f.nat.b, 250 * NS_PER_S);
+	fixture_pass(&f.nat.b, 250 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(f.nat.b.ct), 1);
 	assert_int_equal(seen, f.n);
 	end_all(&f);
@@ -220,7 +220,7 @@ static void test_mapping(void **state)
 static void test_hairpin(void **state)
 {
 	struct fixture f;
-	struct make a = out_make(IPPROTO_NR_UDP, 4000, 53), b = out_make(IPPROTO_NR_UDP, 4001, 53);
+	struct packet_spec a = out_make(IPPROTO_NR_UDP, 4000, 53), b = out_make(IPPROTO_NR_UDP, 4001, 53);
 	uint32_t seen = 2;
 
 	(void)state;
@@ -254,8 +254,8 @@ static void test_hairpin(void **state)
 static void test_no_destinations(void **state)
 {
 	struct fixture f;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53), in = out_make(IPPROTO_NR_UDP, 7000, 8080);
-	struct make echo = out_make(IPPROTO_NR_ICMP, 77, 0);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53), in = out_make(IPPROTO_NR_UDP, 7000, 8080);
+	struct packet_spec echo = out_make(IPPROTO_NR_ICMP, 77, 0);
 	uint32_t seen = 0;
 
 	(void)state;

@@ -22,7 +22,7 @@
 #define POOL_ADDR IP4(203, 0, 113, 16)
 
 struct nat_fixture {
-	struct bench b;
+	struct ct_fixture b;
 	struct nat *nat;
 	struct ip_config ip;
 	struct nat_action snat;    /* of what goes from inside to the WAN */
@@ -32,11 +32,11 @@ struct nat_fixture {
 	uint32_t n_resets;         /* to senders of unknown TCP */
 };
 
-/* The part of the IP layer that NAT asks. A test's stack is its bench. */
+/* The part of the IP layer that NAT asks. A test's stack is its fixture. */
 struct ip_stack {
-	struct nat_fixture *bench;
+	struct nat_fixture *fixture;
 };
-static struct ip_stack bench_stack;
+static struct ip_stack fixture_stack;
 
 uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 {
@@ -47,21 +47,21 @@ uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32
 
 const struct ip_config *ip_stack_config(const struct ip_stack *s)
 {
-	return &s->bench->ip;
+	return &s->fixture->ip;
 }
 
 enum icmp_silence icmp_send_error(struct ip_stack *s, const struct packet *p, uint8_t type, uint8_t code, uint32_t info)
 {
 	(void)p;
 	(void)info;
-	s->bench->n_refusals += type == 3 && code == 13;
+	s->fixture->n_refusals += type == 3 && code == 13;
 	return ICMP_SENT;
 }
 
 void tcp_send_unknown_reset(struct ip_stack *s, const struct packet *p)
 {
 	(void)p;
-	s->bench->n_resets++;
+	s->fixture->n_resets++;
 }
 
 static inline bool is_inside(uint32_t addr)
@@ -69,7 +69,7 @@ static inline bool is_inside(uint32_t addr)
 	return addr >> 24 == 10;
 }
 
-static inline enum packet_verdict bench_rules(void *ctx, enum ip_hook hook, struct packet *p, struct nat_action *out)
+static inline enum packet_verdict fixture_rules(void *ctx, enum ip_hook hook, struct packet *p, struct nat_action *out)
 {
 	struct nat_fixture *nb = ctx;
 
@@ -86,17 +86,17 @@ static inline enum packet_verdict bench_rules(void *ctx, enum ip_hook hook, stru
 static inline void nat_fixture_start(struct nat_fixture *nb, uint32_t n_connections)
 {
 	memset(nb, 0, sizeof(*nb));
-	bench_start(&nb->b, &(struct ct_limits){ .n_connections = n_connections });
-	bench_stack.bench = nb;
+	fixture_start(&nb->b, &(struct ct_limits){ .n_connections = n_connections });
+	fixture_stack.fixture = nb;
 	strcpy(nb->ip.interface[LAN].name, "lan0");
 	nb->ip.interface[LAN].n_addresses = 1;
 	nb->ip.interface[LAN].address[0].addr = LAN_ADDR;
 	strcpy(nb->ip.interface[WAN].name, "wan0");
 	nb->ip.interface[WAN].n_addresses = 1;
 	nb->ip.interface[WAN].address[0].addr = WAN_ADDR;
-	nb->nat = nat_create(&nb->b.env, &bench_stack, nb->b.ct, &(struct nat_limits){ .n_addresses = 8 });
+	nb->nat = nat_create(&nb->b.env, &fixture_stack, nb->b.ct, &(struct nat_limits){ .n_addresses = 8 });
 	assert_non_null(nb->nat);
-	nat_set_rules(nb->nat, bench_rules, nb);
+	nat_set_rules(nb->nat, fixture_rules, nb);
 	nb->snat = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE };
 	nb->dnat = (struct nat_action){ .kind = NAT_ACTION_RANGE,
 					.flags = NAT_FLAG_ADDRESS | NAT_FLAG_PORT,
@@ -119,7 +119,7 @@ static inline void nat_fixture_stop(struct nat_fixture *nb)
 	assert_int_equal(ports_n_holders(nb->nat->ports), 0);
 	assert_int_equal(nb->b.ct->table.n_entries, 0);
 	nat_destroy(nb->nat);
-	bench_stop(&nb->b);
+	fixture_stop(&nb->b);
 }
 
 /* From scratch: nothing that the rewriting has touched is trusted. */
@@ -158,7 +158,7 @@ static inline struct packet *nat_walk(struct nat_fixture *nb, struct packet *p, 
 	struct batch batch = { .n = 0 };
 
 	batch_add(&batch, p);
-	bench_in(&nb->b, HOOK_PREROUTING, &batch);
+	fixture_in(&nb->b, HOOK_PREROUTING, &batch);
 	nat_dst(nb->nat, HOOK_PREROUTING, &batch);
 	batch_settle(&batch, nb->b.env.pool, &nb->b.env.ledger);
 	for (uint32_t i = 0; i < batch.n; i++) {
@@ -171,7 +171,7 @@ static inline struct packet *nat_walk(struct nat_fixture *nb, struct packet *p, 
 	enum ip_hook hook = batch.n > 0 && batch.p[0]->to_us ? HOOK_INPUT : HOOK_POSTROUTING;
 	nat_src(nb->nat, hook, &batch);
 	batch_settle(&batch, nb->b.env.pool, &nb->b.env.ledger);
-	bench_out(&nb->b, hook, &batch);
+	fixture_out(&nb->b, hook, &batch);
 	for (uint32_t i = 0; i < batch.n; i++)
 		check_sums(batch.p[i]);
 	if (n_out != NULL) {
@@ -198,19 +198,19 @@ static inline struct came nat_send_packet(struct nat_fixture *nb, struct packet 
 	if (p == NULL)
 		return c;
 	c = (struct came){ .passed = true, .ip = p->ip, .l4 = p->l4, .out = p->out_ifindex, .info = p->ct_info };
-	bench_hand(&nb->b, p);
+	fixture_hand(&nb->b, p);
 	return c;
 }
 
-static inline struct came nat_send(struct nat_fixture *nb, const struct make *m)
+static inline struct came nat_send(struct nat_fixture *nb, const struct packet_spec *m)
 {
-	return nat_send_packet(nb, bench_packet(&nb->b, m));
+	return nat_send_packet(nb, fixture_packet(&nb->b, m));
 }
 
 /* The answer to what came out. */
-static inline struct make answer_to(const struct came *c, const struct make *sent)
+static inline struct packet_spec answer_to(const struct came *c, const struct packet_spec *sent)
 {
-	struct make m = *sent;
+	struct packet_spec m = *sent;
 
 	m.in = c->out;
 	m.src = c->ip.dst;
@@ -230,15 +230,15 @@ static inline struct make answer_to(const struct came *c, const struct make *sen
 	return m;
 }
 
-static inline struct make out_make(uint8_t proto, uint16_t sport, uint16_t dport)
+static inline struct packet_spec out_make(uint8_t proto, uint16_t sport, uint16_t dport)
 {
-	struct make m = udp_make(sport, dport);
+	struct packet_spec m = udp_make(sport, dport);
 
 	m.proto = proto;
 	if (proto == IPPROTO_NR_TCP) {
 		m.flags = TCP_SYN;
-		m.len = 0;
-		m.win = 1000;
+		m.payload_len = 0;
+		m.window = 1000;
 	}
 	if (proto == IPPROTO_NR_ICMP)
 		m.dport = ICMP_ECHO_REQUEST << 8;

@@ -17,7 +17,7 @@ static void test_masquerade(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(protos); i++) {
 		struct nat_fixture nb;
-		struct make m = out_make(protos[i], 4000, 80);
+		struct packet_spec m = out_make(protos[i], 4000, 80);
 
 		nat_fixture_start(&nb, 100);
 		struct came c = nat_send(&nb, &m);
@@ -26,7 +26,7 @@ static void test_masquerade(void **state)
 		assert_int_equal(c.ip.src, WAN_ADDR);
 		assert_int_equal(c.ip.dst, SERVER);
 		assert_true(protos[i] == IPPROTO_NR_ICMP || port_of(&c) >= 1024);
-		struct make back = answer_to(&c, &m);
+		struct packet_spec back = answer_to(&c, &m);
 		struct came r = nat_send(&nb, &back);
 		assert_true(r.passed);
 		assert_int_equal(r.out, LAN);
@@ -45,18 +45,18 @@ static void test_masquerade(void **state)
 static void test_checksum_kinds(void **state)
 {
 	struct nat_fixture nb;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 
 	(void)state;
 	nat_fixture_start(&nb, 100);
-	struct packet *p = bench_packet(&nb.b, &m);
+	struct packet *p = fixture_packet(&nb.b, &m);
 	packet_l4(p)[6] = packet_l4(p)[7] = 0;
 	p->l4.check = 0;
 	p = nat_walk(&nb, p, NULL, NULL);
 	assert_int_equal(packet_l4(p)[6] | packet_l4(p)[7], 0);
-	bench_hand(&nb.b, p);
+	fixture_hand(&nb.b, p);
 
-	p = bench_packet(&nb.b, &m);
+	p = fixture_packet(&nb.b, &m);
 	uint16_t sum = checksum_fold(checksum_pseudo(p->ip.src, p->ip.dst, p->ip.proto, packet_l4_len(p)));
 	packet_l4(p)[6] = (uint8_t)(sum >> 8);
 	packet_l4(p)[7] = (uint8_t)sum;
@@ -65,25 +65,25 @@ static void test_checksum_kinds(void **state)
 	p = nat_walk(&nb, p, NULL, NULL);
 	sum = checksum_fold(checksum_pseudo(p->ip.src, p->ip.dst, p->ip.proto, packet_l4_len(p)));
 	assert_int_equal(packet_l4(p)[6] << 8 | packet_l4(p)[7], sum);
-	bench_hand(&nb.b, p);
+	fixture_hand(&nb.b, p);
 	nat_fixture_stop(&nb);
 }
 
 /* The gateway's own connection to where the clients' go: its tuple is none of the map's. */
 static void open_own(struct nat_fixture *nb, uint16_t port)
 {
-	struct make own = out_make(IPPROTO_NR_UDP, port, 53);
+	struct packet_spec own = out_make(IPPROTO_NR_UDP, port, 53);
 	struct batch batch = { .n = 0 };
 
 	own.in = 0;
 	own.src = WAN_ADDR;
-	batch_add(&batch, bench_packet(&nb->b, &own));
-	bench_in(&nb->b, HOOK_OUTPUT, &batch);
+	batch_add(&batch, fixture_packet(&nb->b, &own));
+	fixture_in(&nb->b, HOOK_OUTPUT, &batch);
 	nat_dst(nb->nat, HOOK_OUTPUT, &batch);
 	nat_src(nb->nat, HOOK_POSTROUTING, &batch);
-	bench_out(&nb->b, HOOK_POSTROUTING, &batch);
+	fixture_out(&nb->b, HOOK_POSTROUTING, &batch);
 	assert_int_equal(batch.n, 1);
-	bench_hand(&nb->b, batch.p[0]);
+	fixture_hand(&nb->b, batch.p[0]);
 }
 
 #define N_TOGETHER 60u
@@ -104,14 +104,14 @@ static void ports_in_batches(uint32_t n, uint16_t *port)
 		struct batch batch = { .n = 0 };
 
 		for (; batch.n < n && i < N_TOGETHER; i++) {
-			struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(3000 + i - (i % 3 == 2)), 53);
+			struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(3000 + i - (i % 3 == 2)), 53);
 
 			m.dst = SERVER + (i / 3 % 5 == 0);
-			batch_add(&batch, bench_packet(&nb.b, &m));
+			batch_add(&batch, fixture_packet(&nb.b, &m));
 		}
 		uint32_t first = i - batch.n;
 
-		bench_in(&nb.b, HOOK_PREROUTING, &batch);
+		fixture_in(&nb.b, HOOK_PREROUTING, &batch);
 		nat_dst(nb.nat, HOOK_PREROUTING, &batch);
 		for (uint32_t k = 0; k < batch.n; k++) {
 			batch.p[k]->out_ifindex = WAN;
@@ -123,9 +123,9 @@ static void ports_in_batches(uint32_t n, uint16_t *port)
 			if (out[k]->verdict == VERDICT_CONTINUE)
 				port[first + k] = out[k]->l4.sport;
 		batch_settle(&batch, nb.b.env.pool, &nb.b.env.ledger);
-		bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+		fixture_out(&nb.b, HOOK_POSTROUTING, &batch);
 		for (uint32_t k = 0; k < batch.n; k++)
-			bench_hand(&nb.b, batch.p[k]);
+			fixture_hand(&nb.b, batch.p[k]);
 	}
 	nat_fixture_stop(&nb);
 }
@@ -153,14 +153,14 @@ static void test_batch_as_one_by_one(void **state)
 static void test_one_mapping_a_batch(void **state)
 {
 	struct nat_fixture nb;
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 	struct batch batch = { .n = 0 };
 
 	(void)state;
 	nat_fixture_start(&nb, 100);
 	for (int i = 0; i < 4; i++)
-		batch_add(&batch, bench_packet(&nb.b, &m));
-	bench_in(&nb.b, HOOK_PREROUTING, &batch);
+		batch_add(&batch, fixture_packet(&nb.b, &m));
+	fixture_in(&nb.b, HOOK_PREROUTING, &batch);
 	nat_dst(nb.nat, HOOK_PREROUTING, &batch);
 	for (int i = 0; i < 4; i++) {
 		batch.p[i]->out_ifindex = WAN;
@@ -170,7 +170,7 @@ static void test_one_mapping_a_batch(void **state)
 	packet_set_drop(batch.p[0], DROP_RULE_DROP);
 	batch_settle(&batch, nb.b.env.pool, &nb.b.env.ledger);
 	nat_src(nb.nat, HOOK_POSTROUTING, &batch);
-	bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+	fixture_out(&nb.b, HOOK_POSTROUTING, &batch);
 	assert_int_equal(batch.n, 3);
 	for (int i = 0; i < 3; i++) {
 		check_sums(batch.p[i]);
@@ -178,7 +178,7 @@ static void test_one_mapping_a_batch(void **state)
 		assert_int_equal(batch.p[i]->l4.sport, batch.p[0]->l4.sport);
 	}
 	for (int i = 0; i < 3; i++)
-		bench_hand(&nb.b, batch.p[i]);
+		fixture_hand(&nb.b, batch.p[i]);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
 	nat_fixture_stop(&nb);
 }
@@ -187,14 +187,14 @@ static void test_one_mapping_a_batch(void **state)
 static void test_dnat(void **state)
 {
 	struct nat_fixture nb;
-	struct make m = { .in = WAN,
-			  .src = SERVER,
-			  .dst = WAN_ADDR,
-			  .proto = IPPROTO_NR_TCP,
-			  .sport = 999,
-			  .dport = 8080,
-			  .flags = TCP_SYN,
-			  .win = 1000 };
+	struct packet_spec m = { .in = WAN,
+				 .src = SERVER,
+				 .dst = WAN_ADDR,
+				 .proto = IPPROTO_NR_TCP,
+				 .sport = 999,
+				 .dport = 8080,
+				 .flags = TCP_SYN,
+				 .window = 1000 };
 
 	(void)state;
 	nat_fixture_start(&nb, 100);
@@ -204,7 +204,7 @@ static void test_dnat(void **state)
 	assert_int_equal(c.l4.dport, 80);
 	assert_int_equal(c.ip.src, SERVER);
 	assert_int_equal(c.l4.sport, 999);
-	struct make back = answer_to(&c, &m);
+	struct packet_spec back = answer_to(&c, &m);
 	struct came r = nat_send(&nb, &back);
 	assert_int_equal(r.out, WAN);
 	assert_int_equal(r.ip.src, WAN_ADDR);
@@ -217,13 +217,13 @@ static void test_dnat(void **state)
 static void test_both(void **state)
 {
 	struct nat_fixture nb;
-	struct make m = { .in = WAN,
-			  .src = IP4(10, 9, 9, 9),
-			  .dst = WAN_ADDR,
-			  .proto = IPPROTO_NR_UDP,
-			  .sport = 999,
-			  .dport = 8080,
-			  .len = 30 };
+	struct packet_spec m = { .in = WAN,
+				 .src = IP4(10, 9, 9, 9),
+				 .dst = WAN_ADDR,
+				 .proto = IPPROTO_NR_UDP,
+				 .sport = 999,
+				 .dport = 8080,
+				 .payload_len = 30 };
 
 	(void)state;
 	nat_fixture_start(&nb, 100);
@@ -233,7 +233,7 @@ static void test_both(void **state)
 	assert_int_equal(c.ip.src, WAN_ADDR);
 	assert_int_equal(c.ip.dst, SERVER);
 	assert_int_equal(c.l4.dport, 80);
-	struct make back = answer_to(&c, &m);
+	struct packet_spec back = answer_to(&c, &m);
 	struct came r = nat_send(&nb, &back);
 	assert_int_equal(r.ip.src, WAN_ADDR);
 	assert_int_equal(r.l4.sport, 8080);
@@ -274,7 +274,7 @@ static void test_errors(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(error_rows); i++) {
 		const struct error_row *r = &error_rows[i];
 		struct nat_fixture nb;
-		struct make m = out_make(r->proto, 4000, 53);
+		struct packet_spec m = out_make(r->proto, 4000, 53);
 		struct icmp_quote q;
 
 		nat_fixture_start(&nb, 100);
@@ -285,18 +285,18 @@ static void test_errors(void **state)
 			m.dport = 8080;
 		}
 		/* sent: as its sender sent it; left: as it left the gateway. */
-		struct make sent = m;
-		struct packet *left = nat_walk(&nb, bench_packet(&nb.b, &m), NULL, NULL);
+		struct packet_spec sent = m;
+		struct packet *left = nat_walk(&nb, fixture_packet(&nb.b, &m), NULL, NULL);
 		assert_non_null(left);
 		if (r->of_reply) {
 			struct came c = { .ip = left->ip, .l4 = left->l4, .out = left->out_ifindex };
 			sent = answer_to(&c, &m);
-			bench_hand(&nb.b, left);
-			left = nat_walk(&nb, bench_packet(&nb.b, &sent), NULL, NULL);
+			fixture_hand(&nb.b, left);
+			left = nat_walk(&nb, fixture_packet(&nb.b, &sent), NULL, NULL);
 			assert_non_null(left);
 		}
 		struct packet *e =
-			bench_error(&nb.b, left->out_ifindex, 0, r->from, left->ip.src, 3, 4, left, r->quote_len);
+			fixture_error(&nb.b, left->out_ifindex, 0, r->from, left->ip.src, 3, 4, left, r->quote_len);
 		e = nat_walk(&nb, e, NULL, NULL);
 		if (e == NULL)
 			fail_msg("%s: lost", r->name);
@@ -313,27 +313,27 @@ static void test_errors(void **state)
 			assert_int_equal(q.l4.sport, sent.sport);
 			assert_int_equal(q.l4.dport, sent.dport);
 		}
-		bench_hand(&nb.b, e);
-		bench_hand(&nb.b, left);
+		fixture_hand(&nb.b, e);
+		fixture_hand(&nb.b, left);
 		nat_fixture_stop(&nb);
 	}
 }
 
 /* An error of the gateway itself, with the packet quoted as it stands in `about`. */
-static void check_own_error(struct nat_fixture *nb, struct packet *about, const struct make *sent)
+static void check_own_error(struct nat_fixture *nb, struct packet *about, const struct packet_spec *sent)
 {
 	struct batch batch = { .n = 0 };
 	struct icmp_quote q;
-	struct packet *e = bench_error(&nb->b, 0, sent->in, LAN_ADDR, about->ip.src, 11, 0, about, 1000);
+	struct packet *e = fixture_error(&nb->b, 0, sent->in, LAN_ADDR, about->ip.src, 11, 0, about, 1000);
 
 	e->conn_ref = about->conn_ref;
 	batch_add(&batch, e);
-	bench_in(&nb->b, HOOK_OUTPUT, &batch);
+	fixture_in(&nb->b, HOOK_OUTPUT, &batch);
 	assert_int_equal(batch.n, 1);
 	assert_int_equal(e->ct_info, CT_INFO_RELATED);
 	nat_dst(nb->nat, HOOK_OUTPUT, &batch);
 	nat_src(nb->nat, HOOK_POSTROUTING, &batch);
-	bench_out(&nb->b, HOOK_POSTROUTING, &batch);
+	fixture_out(&nb->b, HOOK_POSTROUTING, &batch);
 	assert_int_equal(batch.n, 1);
 	check_sums(e);
 	assert_int_equal(e->ip.dst, sent->src);
@@ -343,7 +343,7 @@ static void check_own_error(struct nat_fixture *nb, struct packet *about, const 
 	assert_int_equal(q.ip.dst, sent->dst);
 	assert_int_equal(q.l4.sport, sent->sport);
 	assert_int_equal(q.l4.dport, sent->dport);
-	bench_hand(&nb->b, e);
+	fixture_hand(&nb->b, e);
 }
 
 /* Would catch: an error of ours that quotes what the sender never sent, because we gave up half way through. */
@@ -353,7 +353,7 @@ static void test_own_errors(void **state)
 	for (int with_hint = 0; with_hint < 2; with_hint++)
 		for (int both = 0; both <= with_hint; both++) {
 			struct nat_fixture nb;
-			struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+			struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 			struct batch batch = { .n = 0 };
 
 			nat_fixture_start(&nb, 100);
@@ -365,9 +365,9 @@ static void test_own_errors(void **state)
 				nb.dnat.range = (struct nat_address_range){ SERVER, SERVER };
 			}
 			/* The first packet of a connection, behind PREROUTING. */
-			struct packet *p = bench_packet(&nb.b, &m);
+			struct packet *p = fixture_packet(&nb.b, &m);
 			batch_add(&batch, p);
-			bench_in(&nb.b, HOOK_PREROUTING, &batch);
+			fixture_in(&nb.b, HOOK_PREROUTING, &batch);
 			nat_dst(nb.nat, HOOK_PREROUTING, &batch);
 			uint32_t ref = p->conn_ref;
 			if (!with_hint)
@@ -377,17 +377,17 @@ static void test_own_errors(void **state)
 			/* Behind POSTROUTING. */
 			p->out_ifindex = WAN;
 			nat_src(nb.nat, HOOK_POSTROUTING, &batch);
-			bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+			fixture_out(&nb.b, HOOK_POSTROUTING, &batch);
 			if (!with_hint)
 				p->conn_ref = CONN_NONE;
 			check_own_error(&nb, p, &m);
-			bench_hand(&nb.b, p);
+			fixture_hand(&nb.b, p);
 			/* A hint that has nothing to do with it is not believed. */
-			struct make other = out_make(IPPROTO_NR_UDP, 4001, 53);
-			p = nat_walk(&nb, bench_packet(&nb.b, &other), NULL, NULL);
+			struct packet_spec other = out_make(IPPROTO_NR_UDP, 4001, 53);
+			p = nat_walk(&nb, fixture_packet(&nb.b, &other), NULL, NULL);
 			p->conn_ref = ref;
 			check_own_error(&nb, p, &other);
-			bench_hand(&nb.b, p);
+			fixture_hand(&nb.b, p);
 			nat_fixture_stop(&nb);
 		}
 }
@@ -397,7 +397,7 @@ static void test_own_errors(void **state)
 static void test_invalid(void **state)
 {
 	struct nat_fixture nb;
-	struct make m = out_make(IPPROTO_NR_TCP, 4000, 80), stray = m;
+	struct packet_spec m = out_make(IPPROTO_NR_TCP, 4000, 80), stray = m;
 
 	(void)state;
 	nat_fixture_start(&nb, 100);
@@ -406,7 +406,7 @@ static void test_invalid(void **state)
 	assert_false(nat_send(&nb, &stray).passed);
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_CT_INVALID], 1);
 	struct came c = nat_send(&nb, &m);
-	struct make back = answer_to(&c, &m), off = back;
+	struct packet_spec back = answer_to(&c, &m), off = back;
 	off.flags = TCP_RST | TCP_ACK;
 	off.ack = 77;
 	assert_false(nat_send(&nb, &off).passed);
@@ -427,26 +427,26 @@ static void test_own_connections(void **state)
 	(void)state;
 	nat_fixture_start(&nb, 100);
 	nb.snat.flags = NAT_FLAG_PRESERVE;
-	struct make client = out_make(IPPROTO_NR_ICMP, 77, 0);
+	struct packet_spec client = out_make(IPPROTO_NR_ICMP, 77, 0);
 	struct came c = nat_send(&nb, &client);
 	assert_int_equal(c.l4.id, 77);
 	for (int i = 0; i < 2; i++) {
-		struct make own = client;
+		struct packet_spec own = client;
 		struct batch batch = { .n = 0 };
 		own.in = 0;
 		own.src = WAN_ADDR;
-		batch_add(&batch, bench_packet(&nb.b, &own));
-		bench_in(&nb.b, HOOK_OUTPUT, &batch);
+		batch_add(&batch, fixture_packet(&nb.b, &own));
+		fixture_in(&nb.b, HOOK_OUTPUT, &batch);
 		nat_dst(nb.nat, HOOK_OUTPUT, &batch);
 		nat_src(nb.nat, HOOK_POSTROUTING, &batch);
-		bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+		fixture_out(&nb.b, HOOK_POSTROUTING, &batch);
 		assert_int_equal(batch.n, 1);
 		check_sums(batch.p[0]);
 		assert_int_equal(batch.p[0]->ip.src, WAN_ADDR);
 		assert_int_not_equal(batch.p[0]->l4.id, 77);
 		struct came o = { .ip = batch.p[0]->ip, .l4 = batch.p[0]->l4, .out = WAN };
-		bench_hand(&nb.b, batch.p[0]);
-		struct make back = answer_to(&o, &own);
+		fixture_hand(&nb.b, batch.p[0]);
+		struct packet_spec back = answer_to(&o, &own);
 		struct came r = nat_send(&nb, &back);
 		assert_int_equal(r.ip.dst, WAN_ADDR);
 		assert_int_equal(r.l4.id, 77);
@@ -470,22 +470,22 @@ static void test_fragments(void **state)
 
 			nat_fixture_start(&nb, 100);
 			for (int i = 0; i < 3; i++) {
-				struct make m = out_make(protos[k], 4000, 53);
+				struct packet_spec m = out_make(protos[k], 4000, 53);
 				struct packet *out[8];
 				uint32_t n = 0;
-				m.len = 1100;
-				m.id = 99;
+				m.payload_len = 1100;
+				m.ip_id = 99;
 				m.frag_off = (uint16_t)(orders[o][i] * 400);
 				m.mf = orders[o][i] < 2;
-				m.cut = m.mf ? 400 : 0;
-				nat_walk(&nb, bench_packet(&nb.b, &m), &n, out);
+				m.cut = 400;
+				nat_walk(&nb, fixture_packet(&nb.b, &m), &n, out);
 				for (uint32_t j = 0; j < n; j++) {
 					assert_int_equal(out[j]->ip.src, WAN_ADDR);
 					assert_true(n_bytes == 0 || out[j]->ip.id == ip.id);
 					memcpy(whole + out[j]->ip.frag_off, packet_l4(out[j]), packet_l4_len(out[j]));
 					n_bytes += packet_l4_len(out[j]);
 					ip = out[j]->ip;
-					bench_hand(&nb.b, out[j]);
+					fixture_hand(&nb.b, out[j]);
 				}
 				n_pieces += n;
 			}
@@ -507,10 +507,10 @@ static void test_identification(void **state)
 	(void)state;
 	nat_fixture_start(&nb, 100);
 	for (uint32_t i = 0; i < 4; i++) {
-		struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
+		struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
 		m.src = CLIENT + i;
-		m.id = 77;
-		m.len = 1100;
+		m.ip_id = 77;
+		m.payload_len = 1100;
 		m.mf = i < 2;
 		m.cut = i < 2 ? 400 : 0;
 		seen[i] = nat_send(&nb, &m).ip.id;
@@ -518,8 +518,8 @@ static void test_identification(void **state)
 			assert_int_not_equal(seen[i], seen[k]);
 	}
 	/* What nobody may cut keeps its own. */
-	struct make m = out_make(IPPROTO_NR_UDP, 4000, 53);
-	m.id = 77;
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	m.ip_id = 77;
 	m.df = true;
 	assert_int_equal(nat_send(&nb, &m).ip.id, 77);
 	m.df = false;
@@ -567,15 +567,15 @@ static void test_undecided(void **state)
 	for (int invalid_first = 0; invalid_first < 2; invalid_first++) {
 		struct nat_fixture nb;
 		struct batch batch = { .n = 0 };
-		struct make m = out_make(IPPROTO_NR_TCP, 4000, 80), odd = m;
+		struct packet_spec m = out_make(IPPROTO_NR_TCP, 4000, 80), odd = m;
 
 		nat_fixture_start(&nb, 100);
 		if (!invalid_first)
 			nb.snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 1 };
 		odd.flags = TCP_SYN | TCP_FIN;
-		batch_add(&batch, bench_packet(&nb.b, &m));
-		batch_add(&batch, bench_packet(&nb.b, invalid_first ? &odd : &m));
-		bench_in(&nb.b, HOOK_PREROUTING, &batch);
+		batch_add(&batch, fixture_packet(&nb.b, &m));
+		batch_add(&batch, fixture_packet(&nb.b, invalid_first ? &odd : &m));
+		fixture_in(&nb.b, HOOK_PREROUTING, &batch);
 		nat_dst(nb.nat, HOOK_PREROUTING, &batch);
 		if (invalid_first) {
 			struct packet *swap = batch.p[0];
@@ -588,13 +588,13 @@ static void test_undecided(void **state)
 		}
 		nat_src(nb.nat, HOOK_POSTROUTING, &batch);
 		batch_settle(&batch, nb.b.env.pool, &nb.b.env.ledger);
-		bench_out(&nb.b, HOOK_POSTROUTING, &batch);
+		fixture_out(&nb.b, HOOK_POSTROUTING, &batch);
 		assert_int_equal(batch.n, invalid_first);
 		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], invalid_first ? 0 : 2);
 		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_CT_INVALID], invalid_first);
 		for (uint32_t i = 0; i < batch.n; i++) {
 			assert_int_equal(batch.p[i]->ip.src, WAN_ADDR);
-			bench_hand(&nb.b, batch.p[i]);
+			fixture_hand(&nb.b, batch.p[i]);
 		}
 		nat_fixture_stop(&nb);
 	}

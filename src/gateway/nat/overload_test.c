@@ -20,10 +20,10 @@ static uint32_t n_sent;
 /* One more connection towards a destination; its port, 0 when it was refused. */
 static uint16_t one_more(uint32_t dst)
 {
-	struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(1024 + n_sent % 60000), 4000);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(1024 + n_sent % 60000), 4000);
 	m.src = CLIENT + n_sent++ / 60000;
 	m.dst = dst;
-	m.len = 4;
+	m.payload_len = 4;
 	struct came c = nat_send(&nb, &m);
 
 	return c.passed ? c.l4.sport : 0;
@@ -38,7 +38,7 @@ static bool end_if_there(uint32_t dst, uint16_t port)
 	if (ref == CONN_NONE)
 		return false;
 	conntrack_end(nb.b.ct, conn_index(ref), CT_END_FLUSHED);
-	bench_pass(&nb.b, 0);
+	fixture_pass(&nb.b, 0);
 	return true;
 }
 
@@ -104,13 +104,13 @@ static void test_others_tuples(void **state)
 	for (uint32_t n = 4; n <= 64; n += 60) {
 		start(3000, 3000 + n - 1, 1000);
 		for (uint32_t port = 3000; port < 3000 + n; port++) {
-			struct make m = { .in = WAN,
-					  .src = SERVER,
-					  .dst = WAN_ADDR,
-					  .proto = IPPROTO_NR_UDP,
-					  .sport = 4000,
-					  .dport = (uint16_t)port,
-					  .len = 20 };
+			struct packet_spec m = { .in = WAN,
+						 .src = SERVER,
+						 .dst = WAN_ADDR,
+						 .proto = IPPROTO_NR_UDP,
+						 .sport = 4000,
+						 .dport = (uint16_t)port,
+						 .payload_len = 20 };
 			assert_true(nat_send(&nb, &m).passed);
 		}
 		assert_int_equal(one_more(SERVER), 0);
@@ -163,7 +163,7 @@ static void test_preserve(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 2 * ARRAY_LEN(protos); i++) {
-		struct make m = out_make(protos[i / 2], 41641, 443);
+		struct packet_spec m = out_make(protos[i / 2], 41641, 443);
 
 		nat_fixture_start(&nb, 1000);
 		memset(&cfg, 0, sizeof(cfg));
@@ -181,7 +181,7 @@ static void test_preserve(void **state)
 		for (uint32_t k = 0; k < 10; k++) {
 			m.dst = SERVER + k;
 			struct came c = nat_send(&nb, &m);
-			struct make back = answer_to(&c, &m);
+			struct packet_spec back = answer_to(&c, &m);
 
 			assert_true(c.passed);
 			assert_int_equal(protos[i / 2] == IPPROTO_NR_ICMP ? c.l4.id : c.l4.sport, 41641);

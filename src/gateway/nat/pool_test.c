@@ -20,13 +20,13 @@ static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_con
 	return &cfg.pool[0];
 }
 
-static struct make flow(uint32_t i, uint32_t dst, uint16_t dport)
+static struct packet_spec flow(uint32_t i, uint32_t dst, uint16_t dport)
 {
-	struct make m = out_make(IPPROTO_NR_UDP, (uint16_t)(1 + i % 60000), dport);
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(1 + i % 60000), dport);
 
 	m.src = CLIENT + i / 60000;
 	m.dst = dst;
-	m.len = 4;
+	m.payload_len = 4;
 	return m;
 }
 
@@ -45,36 +45,36 @@ static void test_exhaustion(void **state)
 	nat_configure(nb.nat, &cfg);
 	for (uint32_t dst = 0; dst < 2; dst++) {
 		for (uint32_t i = 0; i < 64512; i++) {
-			struct make m = flow(i, SERVER + dst, 53);
+			struct packet_spec m = flow(i, SERVER + dst, 53);
 			struct came c = nat_send(&nb, &m);
 			assert_true(c.passed);
 			assert_int_equal(c.ip.src, POOL_ADDR);
 			assert_int_equal(given[dst][c.l4.sport]++, 0);
 		}
 		for (uint32_t i = 0; i < 3; i++) {
-			struct make m = flow(64512 + i, SERVER + dst, 53);
+			struct packet_spec m = flow(64512 + i, SERVER + dst, 53);
 			assert_false(nat_send(&nb, &m).passed);
 		}
 		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], 3 * (dst + 1));
 		assert_int_equal(nb.n_refusals, 3 * (dst + 1));
 		/* One event a second. */
 		assert_int_equal(nb.b.n_events[EVENT_NAT_EXHAUSTED], dst + 1);
-		bench_pass(&nb.b, 2 * NS_PER_S);
+		fixture_pass(&nb.b, 2 * NS_PER_S);
 	}
 	/* One goes, and exactly its place is there again. */
-	struct make gone = flow(777, SERVER + 1, 53), next = flow(64599, SERVER + 1, 53);
+	struct packet_spec gone = flow(777, SERVER + 1, 53), next = flow(64599, SERVER + 1, 53);
 	struct tuple t = {
 		.src = gone.src, .dst = gone.dst, .sport = gone.sport, .dport = 53, .proto = IPPROTO_NR_UDP
 	};
 	uint32_t index = conn_index(conntrack_find(nb.b.ct, &t));
 	uint16_t port = conntrack_conn(nb.b.ct, index)->half[CT_REPLY].tuple.dport;
 	conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
-	bench_pass(&nb.b, 0);
+	fixture_pass(&nb.b, 0);
 	struct came c = nat_send(&nb, &next);
 	assert_true(c.passed);
 	assert_int_equal(c.l4.sport, port);
 	/* The other protocols have all of theirs. */
-	struct make tcp = out_make(IPPROTO_NR_TCP, 1, 80);
+	struct packet_spec tcp = out_make(IPPROTO_NR_TCP, 1, 80);
 	assert_true(nat_send(&nb, &tcp).passed);
 	assert_true(nat_pool_next(nb.nat, &cursor, &info));
 	assert_string_equal(info.name, "public");
@@ -97,11 +97,11 @@ static void test_busy_destination(void **state)
 	nat_configure(nb.nat, &cfg);
 	/* 500 towards another destination hold the first ports; then this one fills up. */
 	for (uint32_t i = 0; i < 500; i++) {
-		struct make m = flow(i, SERVER + 9, 53);
+		struct packet_spec m = flow(i, SERVER + 9, 53);
 		assert_true(nat_send(&nb, &m).passed);
 	}
 	for (uint32_t i = 0; i < 1030; i++) {
-		struct make m = flow(i, SERVER, 53);
+		struct packet_spec m = flow(i, SERVER, 53);
 		n_passed += nat_send(&nb, &m).passed;
 	}
 	assert_int_equal(n_passed, 1000);
@@ -111,8 +111,8 @@ static void test_busy_destination(void **state)
 			continue;
 		bool ours = conntrack_conn(nb.b.ct, index)->half[CT_ORIGINAL].tuple.dst == SERVER;
 		conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
-		bench_pass(&nb.b, 0);
-		struct make m = flow(2000 + (uint32_t)round, SERVER, 53);
+		fixture_pass(&nb.b, 0);
+		struct packet_spec m = flow(2000 + (uint32_t)round, SERVER, 53);
 		assert_int_equal(nat_send(&nb, &m).passed, ours);
 	}
 	nat_fixture_stop(&nb);
@@ -137,14 +137,15 @@ static void test_endpoint_independent(void **state)
 		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
 		pool->filtering = rows[i].filtering;
 		nat_configure(nb.nat, &cfg);
-		struct make m = flow(10, SERVER, 53), other = flow(10, SERVER + 1, 99), third = flow(11, SERVER, 53);
+		struct packet_spec m = flow(10, SERVER, 53), other = flow(10, SERVER + 1, 99),
+				   third = flow(11, SERVER, 53);
 		struct came c = nat_send(&nb, &m), c2 = nat_send(&nb, &other), c3 = nat_send(&nb, &third);
 		assert_int_equal(c.l4.sport, c2.l4.sport);
 		assert_int_not_equal(c.l4.sport, c3.l4.sport);
 		assert_int_equal(nb.nat->mappings.pool.n_used, 2);
 		/* From the same host, another port; and from a host that nobody has spoken to. */
 		for (uint32_t k = 0; k < 2; k++) {
-			struct make in = answer_to(&c, &m);
+			struct packet_spec in = answer_to(&c, &m);
 			in.sport = 5555;
 			in.src = k == 0 ? SERVER : SERVER + 77;
 			struct came r = nat_send(&nb, &in);
@@ -154,7 +155,7 @@ static void test_endpoint_independent(void **state)
 				continue;
 			assert_int_equal(r.ip.dst, CLIENT);
 			assert_int_equal(r.l4.dport, 11);
-			struct make back = answer_to(&r, &in);
+			struct packet_spec back = answer_to(&r, &in);
 			struct came o = nat_send(&nb, &back);
 			assert_int_equal(o.ip.src, POOL_ADDR);
 			assert_int_equal(o.l4.sport, c.l4.sport);
@@ -173,10 +174,10 @@ static void test_hairpin(void **state)
 	pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
 	pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
 	nat_configure(nb.nat, &cfg);
-	struct make a = flow(10, SERVER, 53), b = flow(20, SERVER, 53);
+	struct packet_spec a = flow(10, SERVER, 53), b = flow(20, SERVER, 53);
 	b.src = CLIENT + 1;
 	struct came ca = nat_send(&nb, &a), cb = nat_send(&nb, &b);
-	struct make to_b = a;
+	struct packet_spec to_b = a;
 	to_b.dst = cb.ip.src;
 	to_b.dport = cb.l4.sport;
 	struct came r = nat_send(&nb, &to_b);
@@ -186,7 +187,7 @@ static void test_hairpin(void **state)
 	assert_int_equal(r.l4.dport, 21);
 	assert_int_equal(r.ip.src, ca.ip.src);
 	assert_int_equal(r.l4.sport, ca.l4.sport);
-	struct make back = answer_to(&r, &to_b);
+	struct packet_spec back = answer_to(&r, &to_b);
 	struct came o = nat_send(&nb, &back);
 	assert_int_equal(o.ip.src, cb.ip.src);
 	assert_int_equal(o.l4.sport, cb.l4.sport);
@@ -210,9 +211,9 @@ static void test_entered_and_translated(void **state)
 		pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 50; i++) {
-			struct make out = flow(i, SERVER, 53), b = flow(i, SERVER, 53);
+			struct packet_spec out = flow(i, SERVER, 53), b = flow(i, SERVER, 53);
 			struct came c = nat_send(&nb, &out);
-			struct make in = answer_to(&c, &out);
+			struct packet_spec in = answer_to(&c, &out);
 
 			assert_true(c.passed);
 			if (way == 0) {
@@ -235,7 +236,7 @@ static void test_entered_and_translated(void **state)
 			assert_int_equal(r.out, LAN);
 			assert_int_equal(r.ip.dst, CLIENT);
 			assert_int_equal(r.ip.src, way == 0 ? LAN_ADDR : POOL_ADDR);
-			struct make back = answer_to(&r, &in);
+			struct packet_spec back = answer_to(&r, &in);
 			assert_int_equal(nat_send(&nb, &back).ip.src, POOL_ADDR);
 			assert_int_equal(nat_law_difference(nb.nat), 0);
 			pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
@@ -256,7 +257,7 @@ static void test_options(void **state)
 	pool->range[0].last = POOL_ADDR + 3;
 	pool->preserve_port = 1;
 	nat_configure(nb.nat, &cfg);
-	struct make m = flow(4999, SERVER, 53);
+	struct packet_spec m = flow(4999, SERVER, 53);
 	assert_int_equal(nat_send(&nb, &m).l4.sport, 5000);
 	/* Never a port outside the pool's. */
 	m = flow(99, SERVER, 53);
@@ -300,7 +301,7 @@ static void test_spill(void **state)
 		pool->paired = paired;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 40; i++) {
-			struct make m = flow(i, SERVER, 53);
+			struct packet_spec m = flow(i, SERVER, 53);
 			n_passed += nat_send(&nb, &m).passed;
 		}
 		assert_int_equal(n_passed, paired ? 10 : 30);
@@ -318,7 +319,7 @@ static void test_prefix(void **state)
 	nb.snat = (struct nat_action){ .kind = NAT_ACTION_PREFIX,
 				       .prefix_len = 24,
 				       .range = { IP4(192, 0, 2, 0), IP4(192, 0, 2, 0) } };
-	struct make m = out_make(IPPROTO_NR_TCP, 4000, 80);
+	struct packet_spec m = out_make(IPPROTO_NR_TCP, 4000, 80);
 	m.src = IP4(10, 0, 0, 77);
 	struct came c = nat_send(&nb, &m);
 	assert_int_equal(c.ip.src, IP4(192, 0, 2, 77));
@@ -348,7 +349,7 @@ static void test_rule_ports(void **state)
 				       .range = { POOL_ADDR, POOL_ADDR },
 				       .ports = { 500, 504 } };
 	for (uint32_t i = 0; i < 10; i++) {
-		struct make m = flow(i, SERVER, 53);
+		struct packet_spec m = flow(i, SERVER, 53);
 		struct came c = nat_send(&nb, &m);
 		n_passed += c.passed;
 		if (c.passed)
@@ -359,13 +360,13 @@ static void test_rule_ports(void **state)
 	nb.dnat.ports = (struct port_range){ 81, 83 };
 	uint32_t seen = 0;
 	for (uint16_t i = 0; i < 40; i++) {
-		struct make m = { .in = WAN,
-				  .src = SERVER,
-				  .dst = WAN_ADDR,
-				  .proto = IPPROTO_NR_UDP,
-				  .sport = (uint16_t)(100 + i),
-				  .dport = 8080,
-				  .len = 5 };
+		struct packet_spec m = { .in = WAN,
+					 .src = SERVER,
+					 .dst = WAN_ADDR,
+					 .proto = IPPROTO_NR_UDP,
+					 .sport = (uint16_t)(100 + i),
+					 .dport = 8080,
+					 .payload_len = 5 };
 		struct came c = nat_send(&nb, &m);
 		assert_in_range(c.l4.dport, 81, 83);
 		seen |= 1u << (c.l4.dport - 81);
@@ -384,7 +385,7 @@ static void test_reload(void **state)
 	pool->range[0].last = POOL_ADDR + 1;
 	nat_configure(nb.nat, &cfg);
 	for (uint32_t i = 0; i < 100; i++) {
-		struct make m = flow(1, SERVER, 53);
+		struct packet_spec m = flow(1, SERVER, 53);
 		m.src = CLIENT + i;
 		assert_true(nat_send(&nb, &m).passed);
 	}
@@ -404,7 +405,7 @@ static void test_reload(void **state)
 	assert_int_equal(nb.b.last.reason, CT_END_CONFIG);
 	/* Masquerade goes with its interface's address. */
 	nb.snat.kind = NAT_ACTION_MASQUERADE;
-	struct make m = flow(500, SERVER, 53);
+	struct packet_spec m = flow(500, SERVER, 53);
 	assert_true(nat_send(&nb, &m).passed);
 	nb.ip.interface[WAN].address[0].addr = WAN_ADDR + 1;
 	nat_configure(nb.nat, &cfg);
@@ -432,7 +433,7 @@ static void test_rule_address_left(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 100);
-		struct make m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
+		struct packet_spec m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
 
 		nb.snat = (struct nat_action){
 			.kind = rows[i].kind, .flags = NAT_FLAG_ADDRESS, .prefix_len = 32, .range = { a, a }
@@ -480,24 +481,24 @@ static void test_rest(void **state)
 		pool->mapping = (uint8_t)mapping;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 3; i++) {
-			struct make m = flow(i, SERVER, 53);
+			struct packet_spec m = flow(i, SERVER, 53);
 			assert_true(nat_send(&nb, &m).passed);
 		}
-		bench_pass(&nb.b, 310 * NS_PER_S);
+		fixture_pass(&nb.b, 310 * NS_PER_S);
 		assert_int_equal(conntrack_n_connections(nb.b.ct), 0);
 		/* One port was never used; the other three rest, towards any destination. */
 		nat_expire(nb.nat);
 		uint64_t until = nat_next_deadline(nb.nat);
 		for (uint32_t i = 0; i < 4; i++) {
-			struct make m = flow(10 + i, SERVER + i, 53);
+			struct packet_spec m = flow(10 + i, SERVER + i, 53);
 			/* Ports are shared between destinations where mappings depend on them. */
 			assert_int_equal(nat_send(&nb, &m).passed, i == 0 || mapping == NAT_MAP_ADDRESS_PORT_DEPENDENT);
 		}
 		assert_true(until > nb.b.env.now && until <= nb.b.env.now + 120 * NS_PER_S);
-		bench_pass(&nb.b, until - nb.b.env.now);
+		fixture_pass(&nb.b, until - nb.b.env.now);
 		nat_expire(nb.nat);
 		for (uint32_t i = 0; i < 3; i++) {
-			struct make m = flow(20 + i, SERVER + 9, 53);
+			struct packet_spec m = flow(20 + i, SERVER + 9, 53);
 			assert_true(nat_send(&nb, &m).passed);
 		}
 		uint32_t cursor = 0, index;
@@ -526,7 +527,7 @@ static void test_full_hold_down(void **state)
 	nat_configure(nb.nat, &cfg);
 	/* One port more than the queue holds, and each is used once; then what went first goes first. */
 	for (uint32_t i = 0; i < cap + 3; i++) {
-		struct make m = flow(i, SERVER, 53);
+		struct packet_spec m = flow(i, SERVER, 53);
 		struct came c = nat_send(&nb, &m);
 		uint32_t cursor = 0, index;
 

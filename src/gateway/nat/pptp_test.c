@@ -13,7 +13,7 @@
 struct client {
 	uint32_t addr;
 	uint32_t seq, server_seq;
-	struct make syn;
+	struct packet_spec syn;
 	uint16_t port; /* outside */
 };
 
@@ -25,7 +25,7 @@ static void nat_fixture_stop_calls(struct nat_fixture *nb)
 	while (conntrack_next(nb->b.ct, &cursor, &index))
 		conntrack_end(nb->b.ct, index, CT_END_FLUSHED);
 	for (int i = 0; i < 8; i++) {
-		bench_pass(&nb->b, 10 * NS_PER_S);
+		fixture_pass(&nb->b, 10 * NS_PER_S);
 		nat_expire(nb->nat);
 	}
 	assert_int_equal(nb->nat->calls.pool.n_used, 0);
@@ -59,13 +59,13 @@ static uint16_t message(uint8_t *p, enum pptp_type type, uint16_t first, uint16_
 static struct came control(struct nat_fixture *nb, struct client *c, bool from_client, const uint8_t *payload,
 			   uint16_t len, uint8_t flags, uint8_t *out)
 {
-	struct make m = c->syn;
+	struct packet_spec m = c->syn;
 	struct came came = { .passed = false };
 
 	m.flags = flags;
 	m.seq = from_client ? c->seq : c->server_seq;
 	m.ack = flags & TCP_ACK ? (from_client ? c->server_seq : c->seq) : 0;
-	m.len = len;
+	m.payload_len = len;
 	m.payload = payload;
 	if (!from_client) {
 		m.in = WAN;
@@ -75,13 +75,13 @@ static struct came control(struct nat_fixture *nb, struct client *c, bool from_c
 		m.sport = PPTP_PORT;
 		m.dport = c->port;
 	}
-	struct packet *p = nat_walk(nb, bench_packet(&nb->b, &m), NULL, NULL);
+	struct packet *p = nat_walk(nb, fixture_packet(&nb->b, &m), NULL, NULL);
 	if (p == NULL)
 		return came;
 	came = (struct came){ .passed = true, .ip = p->ip, .l4 = p->l4 };
 	if (out != NULL)
 		memcpy(out, packet_l4(p) + p->l4.header_len, p->l4.payload_len);
-	bench_hand(&nb->b, p);
+	fixture_hand(&nb->b, p);
 	*(from_client ? &c->seq : &c->server_seq) += len + ((flags & TCP_SYN) != 0);
 	return came;
 }
@@ -91,7 +91,7 @@ static void connect_control(struct nat_fixture *nb, struct client *c, uint32_t a
 	*c = (struct client){ .addr = addr, .seq = 1000, .server_seq = 9000 };
 	c->syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT);
 	c->syn.src = addr;
-	c->syn.win = 65535;
+	c->syn.window = 65535;
 	c->port = control(nb, c, true, NULL, 0, TCP_SYN, NULL).l4.sport;
 	assert_int_not_equal(c->port, 0);
 	assert_true(control(nb, c, false, NULL, 0, TCP_SYN | TCP_ACK, NULL).passed);
@@ -116,11 +116,11 @@ static uint16_t call(struct nat_fixture *nb, struct client *c, uint16_t inside, 
 
 static struct came gre(struct nat_fixture *nb, uint32_t client, bool from_client, uint16_t number)
 {
-	struct make m = udp_make(0, 0);
+	struct packet_spec m = udp_make(0, 0);
 
 	m.proto = IPPROTO_NR_GRE;
 	m.flags = 0x30;
-	m.n_options = 1;
+	m.gre_version = 1;
 	m.seq = 20u << 16 | number;
 	m.src = client;
 	if (!from_client) {
@@ -190,7 +190,7 @@ static void test_restart(void **state)
 	assert_true(control(&nb, &b, false, bytes, len, TCP_ACK, got).passed);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), before - 1);
 	for (int i = 0; i < 8; i++) {
-		bench_pass(&nb.b, 10 * NS_PER_S);
+		fixture_pass(&nb.b, 10 * NS_PER_S);
 		nat_expire(nb.nat);
 		(void)gre(&nb, CLIENT, true, 100);
 		(void)gre(&nb, CLIENT, false, 7);
@@ -294,8 +294,8 @@ static void test_many_ends(void **state)
 	a = (struct client){
 		.addr = CLIENT, .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT)
 	};
-	a.syn.win = 65535;
-	struct make m = a.syn;
+	a.syn.window = 65535;
+	struct packet_spec m = a.syn;
 	assert_true(nat_send(&nb, &m).passed);
 	m = turned(m);
 	m.flags = TCP_SYN | TCP_ACK;
@@ -305,16 +305,17 @@ static void test_many_ends(void **state)
 	m.flags = TCP_ACK | TCP_PSH;
 	m.seq++;
 	m.payload = bytes;
-	for (uint32_t i = 0; i < N_CALLS; i += 20, m.seq += m.len) {
-		m.len = 0;
+	for (uint32_t i = 0; i < N_CALLS; i += 20, m.seq += m.payload_len) {
+		m.payload_len = 0;
 		for (uint16_t k = 0; k < 20; k++)
-			m.len = (uint16_t)(m.len + message(bytes + m.len, PPTP_OUTGOING_CALL_REPLY,
-							   (uint16_t)(1000 + i + k), (uint16_t)(2000 + i + k)));
+			m.payload_len =
+				(uint16_t)(m.payload_len + message(bytes + m.payload_len, PPTP_OUTGOING_CALL_REPLY,
+								   (uint16_t)(1000 + i + k), (uint16_t)(2000 + i + k)));
 		assert_true(nat_send(&nb, &m).passed);
 	}
 	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1);
 
-	m.len = sizeof(bytes);
+	m.payload_len = sizeof(bytes);
 	memset(bytes, 0, sizeof(bytes));
 	for (uint32_t i = 0; i < N_CALLS; i++) {
 		uint8_t *at = bytes + i * SHORT_LEN;
@@ -322,14 +323,14 @@ static void test_many_ends(void **state)
 		(void)message(at, PPTP_CALL_CLEAR_REQUEST, (uint16_t)(1000 + i), 0);
 		bytes_put16(at + 8, PPTP_CALL_DISCONNECT_NOTIFY);
 	}
-	struct make data = udp_make(0, 0);
+	struct packet_spec data = udp_make(0, 0);
 	data.proto = IPPROTO_NR_GRE;
 	data.flags = 0x30;
-	data.n_options = 1;
+	data.gre_version = 1;
 	data.seq = 20u << 16 | 1000;
-	batch_add(&batch, bench_packet(&nb.b, &m));
-	batch_add(&batch, bench_packet(&nb.b, &data));
-	bench_in(&nb.b, HOOK_PREROUTING, &batch);
+	batch_add(&batch, fixture_packet(&nb.b, &m));
+	batch_add(&batch, fixture_packet(&nb.b, &data));
+	fixture_in(&nb.b, HOOK_PREROUTING, &batch);
 	nat_dst(nb.nat, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, 2);
 	const struct conn *of_data = conntrack_of(nb.b.ct, batch.p[1]);
@@ -339,7 +340,7 @@ static void test_many_ends(void **state)
 	assert_int_equal(of_data->half[CT_ORIGINAL].tuple.proto, IPPROTO_NR_GRE);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), N_CALLS + 1 - CT_DYING_MAX);
 	while (batch.n > 0)
-		bench_hand(&nb.b, batch.p[--batch.n]);
+		fixture_hand(&nb.b, batch.p[--batch.n]);
 	nat_fixture_stop_calls(&nb);
 }
 

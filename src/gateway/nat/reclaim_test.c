@@ -30,7 +30,7 @@ static uint64_t n_reused(const struct nat_fixture *nb)
 	return info.n_reused;
 }
 
-static struct make query(uint32_t i)
+static struct packet_spec query(uint32_t i)
 {
 	return out_make(IPPROTO_NR_UDP, (uint16_t)(5000 + i), 53);
 }
@@ -42,14 +42,14 @@ static struct came came[MANY];
 static void ask(struct nat_fixture *nb, uint32_t n, uint64_t between_ns)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		struct make m = query(i);
+		struct packet_spec m = query(i);
 
 		came[i] = nat_send(nb, &m);
 		assert_true(came[i].passed);
-		struct make a = answer_to(&came[i], &m);
+		struct packet_spec a = answer_to(&came[i], &m);
 
 		assert_true(nat_send(nb, &a).passed);
-		bench_pass(&nb->b, between_ns);
+		fixture_pass(&nb->b, between_ns);
 	}
 }
 
@@ -83,14 +83,14 @@ static void test_answered_queries(void **state)
 		pool_start(&nb, n, 4000);
 		ask(&nb, n, rows[r].between_ns);
 		/* One goes on, and is a stream from its third second on. */
-		bench_pass(&nb.b, 3 * NS_PER_S);
-		struct make on = query(stream);
+		fixture_pass(&nb.b, 3 * NS_PER_S);
+		struct packet_spec on = query(stream);
 		assert_true(nat_send(&nb, &on).passed);
-		bench_pass(&nb.b, 5 * NS_PER_S);
+		fixture_pass(&nb.b, 5 * NS_PER_S);
 		for (uint32_t i = 0; i < n; i++) {
 			if (i == stream)
 				continue;
-			struct make more = query(n + i);
+			struct packet_spec more = query(n + i);
 			struct came c = nat_send(&nb, &more);
 			assert_true(c.passed);
 			/* Those from before there was a map come first, in any order. */
@@ -105,18 +105,18 @@ static void test_answered_queries(void **state)
 		assert_int_equal(nb.b.n_events[EVENT_CONN_END], n - 1);
 		/* What is left is fresh, or a stream. */
 		for (uint32_t i = 0; i < 20; i++) {
-			struct make more = query(2 * n + i);
+			struct packet_spec more = query(2 * n + i);
 			assert_false(nat_send(&nb, &more).passed);
 		}
 		/* Nobody answers the others, and nothing is heard of them for two minutes. */
-		bench_pass(&nb.b, 121 * NS_PER_S);
+		fixture_pass(&nb.b, 121 * NS_PER_S);
 		assert_true(nat_send(&nb, &on).passed);
 		for (uint32_t i = 0; i < min_u32(n - 1, 20); i++) {
 			struct came c = { 0 };
 
 			/* The hand comes to some ports a time. */
 			for (uint32_t k = 0; k <= n / 4 + 1 && !c.passed; k++) {
-				struct make more = query(3 * n + i);
+				struct packet_spec more = query(3 * n + i);
 				c = nat_send(&nb, &more);
 			}
 			assert_true(c.passed);
@@ -134,19 +134,19 @@ static void test_tcp(void **state)
 	(void)state;
 	pool_start(&nb, 64, 1000);
 	for (uint32_t i = 0; i < 64; i++) {
-		struct make m = out_make(IPPROTO_NR_TCP, (uint16_t)(5000 + i), 80);
+		struct packet_spec m = out_make(IPPROTO_NR_TCP, (uint16_t)(5000 + i), 80);
 
 		came[i] = nat_send(&nb, &m);
 		assert_true(came[i].passed);
 	}
 	for (uint32_t i = 0; i < 64; i++) {
-		struct make m = out_make(IPPROTO_NR_TCP, (uint16_t)(5000 + i), 80), a = answer_to(&came[i], &m);
+		struct packet_spec m = out_make(IPPROTO_NR_TCP, (uint16_t)(5000 + i), 80), a = answer_to(&came[i], &m);
 
 		/* Every other one is refused by its server. */
 		if (i % 2 == 1) {
 			a.flags = TCP_RST | TCP_ACK;
 			a.seq = 0;
-			a.win = 0;
+			a.window = 0;
 		}
 		assert_true(nat_send(&nb, &a).passed);
 		if (i % 2 == 1)
@@ -156,9 +156,9 @@ static void test_tcp(void **state)
 		m.ack = a.seq + 1;
 		assert_true(nat_send(&nb, &m).passed);
 	}
-	bench_pass(&nb.b, 200 * NS_PER_S);
+	fixture_pass(&nb.b, 200 * NS_PER_S);
 	for (uint32_t i = 0; i < 40; i++) {
-		struct make m = out_make(IPPROTO_NR_TCP, (uint16_t)(6000 + i), 80);
+		struct packet_spec m = out_make(IPPROTO_NR_TCP, (uint16_t)(6000 + i), 80);
 		struct came c = nat_send(&nb, &m);
 
 		assert_int_equal(c.passed, i < 32);
@@ -178,12 +178,12 @@ static void test_answered_just_now(void **state)
 	(void)state;
 	pool_start(&nb, 64, 1000);
 	ask(&nb, 64, 0);
-	struct make more = query(100);
+	struct packet_spec more = query(100);
 	assert_false(nat_send(&nb, &more).passed);
-	bench_pass(&nb.b, 4 * NS_PER_S);
+	fixture_pass(&nb.b, 4 * NS_PER_S);
 	assert_false(nat_send(&nb, &more).passed);
 	assert_int_equal(n_reused(&nb), 0);
-	bench_pass(&nb.b, 2 * NS_PER_S);
+	fixture_pass(&nb.b, 2 * NS_PER_S);
 	assert_true(nat_send(&nb, &more).passed);
 	assert_int_equal(n_reused(&nb), 1);
 	nat_fixture_stop(&nb);
@@ -198,15 +198,15 @@ static void test_finished_before(void **state)
 	(void)state;
 	pool_start(&nb, 64, 1000);
 	for (uint32_t i = 0; i < 20; i++) {
-		struct make m = query(i);
+		struct packet_spec m = query(i);
 		struct came c = nat_send(&nb, &m);
-		struct make a = answer_to(&c, &m);
+		struct packet_spec a = answer_to(&c, &m);
 
 		assert_true(nat_send(&nb, &a).passed);
 	}
-	bench_pass(&nb.b, 10 * NS_PER_S);
+	fixture_pass(&nb.b, 10 * NS_PER_S);
 	for (uint32_t i = 20; i < 100; i++) {
-		struct make m = query(i);
+		struct packet_spec m = query(i);
 
 		n_passed += nat_send(&nb, &m).passed;
 	}
@@ -227,12 +227,12 @@ static void test_mappings(void **state)
 	nat_configure(nb.nat, &cfg);
 	ask(&nb, 10, 100 * NS_PER_MS);
 	/* The first one talks to somebody else too. */
-	struct make other = query(0);
+	struct packet_spec other = query(0);
 	other.dst = SERVER + 1;
 	assert_int_equal(nat_send(&nb, &other).l4.sport, came[0].l4.sport);
-	bench_pass(&nb.b, 6 * NS_PER_S);
+	fixture_pass(&nb.b, 6 * NS_PER_S);
 	for (uint32_t i = 0; i < 12; i++) {
-		struct make m = query(100 + i);
+		struct packet_spec m = query(100 + i);
 		struct came c = nat_send(&nb, &m);
 
 		assert_int_equal(c.passed, i < 9);
@@ -256,14 +256,14 @@ static void test_mappings_in_the_way(void **state)
 	nat_configure(nb.nat, &cfg);
 	ask(&nb, 60, 10 * NS_PER_MS);
 	for (uint32_t i = 0; i < 40; i++) {
-		struct make other = query(i);
+		struct packet_spec other = query(i);
 
 		other.dst = SERVER + 1;
 		assert_true(nat_send(&nb, &other).passed);
 	}
-	bench_pass(&nb.b, 6 * NS_PER_S);
+	fixture_pass(&nb.b, 6 * NS_PER_S);
 	for (uint32_t i = 0; i < 30; i++) {
-		struct make m = query(100 + i);
+		struct packet_spec m = query(100 + i);
 
 		n_passed += nat_send(&nb, &m).passed;
 		assert_int_equal(nat_law_difference(nb.nat), 0);
@@ -283,13 +283,13 @@ static void test_rest(void **state)
 	pool->hold_down_s = 120;
 	nat_configure(nb.nat, &cfg);
 	ask(&nb, 64, 10 * NS_PER_MS);
-	bench_pass(&nb.b, 6 * NS_PER_S);
-	struct make m = query(100);
+	fixture_pass(&nb.b, 6 * NS_PER_S);
+	struct packet_spec m = query(100);
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 64);
 	/* The ports rest behind their connections. */
-	bench_pass(&nb.b, 300 * NS_PER_S);
-	bench_pass(&nb.b, 121 * NS_PER_S);
+	fixture_pass(&nb.b, 300 * NS_PER_S);
+	fixture_pass(&nb.b, 121 * NS_PER_S);
 	nat_expire(nb.nat);
 	nat_fixture_stop(&nb);
 }
@@ -305,24 +305,24 @@ static void test_answered_timeout(void **state)
 	pool_start(&nb, 1000, 1000);
 	conntrack_configure(nb.b.ct, &ct);
 	ask(&nb, 4, 0);
-	struct make silent = query(10), far = out_make(IPPROTO_NR_UDP, 6000, 5353);
+	struct packet_spec silent = query(10), far = out_make(IPPROTO_NR_UDP, 6000, 5353);
 	assert_true(nat_send(&nb, &silent).passed);
 	struct came c = nat_send(&nb, &far);
-	struct make back = answer_to(&c, &far);
+	struct packet_spec back = answer_to(&c, &far);
 	assert_true(nat_send(&nb, &back).passed);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 6);
 	/* One asks again, one becomes a stream. */
-	bench_pass(&nb.b, NS_PER_S);
-	struct make again = query(0), on = query(1);
+	fixture_pass(&nb.b, NS_PER_S);
+	struct packet_spec again = query(0), on = query(1);
 	assert_true(nat_send(&nb, &again).passed);
-	bench_pass(&nb.b, 1500 * NS_PER_MS);
+	fixture_pass(&nb.b, 1500 * NS_PER_MS);
 	assert_true(nat_send(&nb, &on).passed);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 6);
-	bench_pass(&nb.b, NS_PER_S);
+	fixture_pass(&nb.b, NS_PER_S);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 4);
-	bench_pass(&nb.b, NS_PER_S);
+	fixture_pass(&nb.b, NS_PER_S);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 3);
-	bench_pass(&nb.b, 250 * NS_PER_S);
+	fixture_pass(&nb.b, 250 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 3);
 	nat_fixture_stop(&nb);
 }

@@ -14,20 +14,20 @@ static const uint8_t init_ack_chunk[20] = { 2, 0, 0, 20, 0, 0, 0x56, 0x78, 0, 1,
 
 #define OTHER_CLIENT IP4(10, 0, 0, 3)
 
-static struct make first_packet(uint8_t proto, uint32_t client)
+static struct packet_spec first_packet(uint8_t proto, uint32_t client)
 {
-	struct make m = udp_make(4000, 3868);
+	struct packet_spec m = udp_make(4000, 3868);
 
 	m.src = client;
 	m.proto = proto;
-	m.len = sizeof(init_chunk);
+	m.payload_len = sizeof(init_chunk);
 	m.payload = init_chunk;
 	return m;
 }
 
-static struct make first_answer(const struct came *c, const struct make *sent)
+static struct packet_spec first_answer(const struct came *c, const struct packet_spec *sent)
 {
-	struct make m = answer_to(c, sent);
+	struct packet_spec m = answer_to(c, sent);
 
 	if (m.proto == IPPROTO_NR_SCTP) {
 		m.seq = 0x1234;
@@ -46,7 +46,7 @@ static void test_two_clients(void **state)
 		static const uint32_t client[2] = { CLIENT, OTHER_CLIENT };
 		struct nat_fixture nb;
 		struct came out[2];
-		struct make sent[2];
+		struct packet_spec sent[2];
 
 		nat_fixture_start(&nb, 64);
 		for (int k = 0; k < 2; k++) {
@@ -58,7 +58,7 @@ static void test_two_clients(void **state)
 		}
 		assert_int_not_equal(out[0].l4.sport, out[1].l4.sport);
 		for (int k = 1; k >= 0; k--) {
-			struct make answer = first_answer(&out[k], &sent[k]);
+			struct packet_spec answer = first_answer(&out[k], &sent[k]);
 			struct came back = nat_send(&nb, &answer);
 
 			assert_true(back.passed);
@@ -76,21 +76,21 @@ static void test_errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(protos); i++) {
 		struct nat_fixture nb;
-		struct make sent = first_packet(protos[i], CLIENT);
+		struct packet_spec sent = first_packet(protos[i], CLIENT);
 		struct icmp_quote q;
 
 		nat_fixture_start(&nb, 64);
-		struct packet *p = nat_walk(&nb, bench_packet(&nb.b, &sent), NULL, NULL);
+		struct packet *p = nat_walk(&nb, fixture_packet(&nb.b, &sent), NULL, NULL);
 		assert_non_null(p);
-		struct packet *e = bench_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
-					       ICMP_PORT_UNREACHABLE, p, 100);
-		bench_hand(&nb.b, p);
+		struct packet *e = fixture_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR,
+						 ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, p, 100);
+		fixture_hand(&nb.b, p);
 		e = nat_walk(&nb, e, NULL, NULL);
 		assert_non_null(e);
 		assert_int_equal(e->ip.dst, CLIENT);
 		assert_true(icmp_quote_parse(packet_l4(e), packet_l4_len(e), &q));
 		assert_true(q.ip.src == CLIENT && q.l4.sport == 4000 && q.l4.dport == 3868);
-		bench_hand(&nb.b, e);
+		fixture_hand(&nb.b, e);
 		nat_fixture_stop(&nb);
 	}
 }
@@ -101,7 +101,7 @@ static void test_published(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(protos); i++) {
 		struct nat_fixture nb;
-		struct make m = first_packet(protos[i], SERVER);
+		struct packet_spec m = first_packet(protos[i], SERVER);
 
 		nat_fixture_start(&nb, 64);
 		m.in = WAN;
@@ -110,7 +110,7 @@ static void test_published(void **state)
 		struct came in = nat_send(&nb, &m);
 		assert_true(in.passed);
 		assert_true(in.ip.dst == CLIENT && in.l4.dport == 80);
-		struct make answer = first_answer(&in, &m);
+		struct packet_spec answer = first_answer(&in, &m);
 		struct came back = nat_send(&nb, &answer);
 		assert_true(back.passed);
 		assert_true(back.ip.src == WAN_ADDR && back.l4.sport == 8080 && back.ip.dst == SERVER);
@@ -132,7 +132,7 @@ static void test_ports_of_their_own(void **state)
 				       .range = { WAN_ADDR, WAN_ADDR },
 				       .ports = { 2000, 2000 } };
 	for (size_t i = 0; i < sizeof(protos); i++) {
-		struct make m = first_packet(protos[i], CLIENT), other = first_packet(protos[i], OTHER_CLIENT);
+		struct packet_spec m = first_packet(protos[i], CLIENT), other = first_packet(protos[i], OTHER_CLIENT);
 
 		struct came c = nat_send(&nb, &m);
 		assert_true(c.passed && c.l4.sport == 2000);
@@ -149,28 +149,28 @@ static void test_sctp_pieces(void **state)
 {
 	static const uint8_t cookie[100] = { 10, 0, 0, 100 };
 	struct nat_fixture nb;
-	struct make m = first_packet(IPPROTO_NR_SCTP, CLIENT);
+	struct packet_spec m = first_packet(IPPROTO_NR_SCTP, CLIENT);
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
 	struct came c = nat_send(&nb, &m);
 	assert_true(c.passed);
-	struct make answer = first_answer(&c, &m);
+	struct packet_spec answer = first_answer(&c, &m);
 	assert_true(nat_send(&nb, &answer).passed);
 	m.seq = 0x5678;
 	m.payload = cookie;
-	m.len = sizeof(cookie);
+	m.payload_len = sizeof(cookie);
 	m.mf = true;
 	m.cut = 40;
-	m.id = 77;
+	m.ip_id = 77;
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_SCTP_FRAGMENT], 1);
 	nat_fixture_stop(&nb);
 }
 
-static struct make esp_make(uint32_t client, uint32_t spi)
+static struct packet_spec esp_make(uint32_t client, uint32_t spi)
 {
-	struct make m = udp_make(0, 0);
+	struct packet_spec m = udp_make(0, 0);
 
 	m.proto = IPPROTO_NR_ESP;
 	m.src = client;
@@ -178,7 +178,7 @@ static struct make esp_make(uint32_t client, uint32_t spi)
 	return m;
 }
 
-static struct make from_server(struct make m, uint32_t id)
+static struct packet_spec from_server(struct packet_spec m, uint32_t id)
 {
 	m.in = WAN;
 	m.out = LAN;
@@ -188,7 +188,7 @@ static struct make from_server(struct make m, uint32_t id)
 	return m;
 }
 
-static void goes_to(struct nat_fixture *nb, const struct make *m, uint32_t client)
+static void goes_to(struct nat_fixture *nb, const struct packet_spec *m, uint32_t client)
 {
 	struct came c = nat_send(nb, m);
 
@@ -201,9 +201,10 @@ static void goes_to(struct nat_fixture *nb, const struct make *m, uint32_t clien
 static void test_esp(void **state)
 {
 	struct nat_fixture nb;
-	struct make a = esp_make(CLIENT, 0x100a), b = esp_make(OTHER_CLIENT, 0x100b), a2 = esp_make(CLIENT, 0x200a);
-	struct make to_a = from_server(a, 0xa001), to_b = from_server(a, 0xb001), to_a2 = from_server(a, 0xa002),
-		    stray = from_server(a, 0xffff);
+	struct packet_spec a = esp_make(CLIENT, 0x100a), b = esp_make(OTHER_CLIENT, 0x100b),
+			   a2 = esp_make(CLIENT, 0x200a);
+	struct packet_spec to_a = from_server(a, 0xa001), to_b = from_server(a, 0xb001), to_a2 = from_server(a, 0xa002),
+			   stray = from_server(a, 0xffff);
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
@@ -229,27 +230,27 @@ static void test_esp(void **state)
 static void test_esp_error(void **state)
 {
 	struct nat_fixture nb;
-	struct make a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001);
+	struct packet_spec a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001);
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
 	assert_true(nat_send(&nb, &a).passed);
 	goes_to(&nb, &to_a, CLIENT);
-	struct packet *p = nat_walk(&nb, bench_packet(&nb.b, &a), NULL, NULL);
+	struct packet *p = nat_walk(&nb, fixture_packet(&nb.b, &a), NULL, NULL);
 	assert_non_null(p);
-	struct packet *e = bench_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
-				       ICMP_FRAGMENTATION_NEEDED, p, 100);
-	bench_hand(&nb.b, p);
+	struct packet *e = fixture_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
+					 ICMP_FRAGMENTATION_NEEDED, p, 100);
+	fixture_hand(&nb.b, p);
 	e = nat_walk(&nb, e, NULL, NULL);
 	assert_non_null(e);
 	assert_int_equal(e->ip.dst, CLIENT);
-	bench_hand(&nb.b, e);
+	fixture_hand(&nb.b, e);
 	nat_fixture_stop(&nb);
 }
 
-static struct make gre_make(uint32_t client, uint32_t key)
+static struct packet_spec gre_make(uint32_t client, uint32_t key)
 {
-	struct make m = esp_make(client, key);
+	struct packet_spec m = esp_make(client, key);
 
 	m.proto = IPPROTO_NR_GRE;
 	m.flags = 0x20;
@@ -261,9 +262,9 @@ static struct make gre_make(uint32_t client, uint32_t key)
 static void test_gre_keys(void **state)
 {
 	struct nat_fixture nb;
-	struct make a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1),
-		    same = gre_make(OTHER_CLIENT, 0x10001);
-	struct make to_a = from_server(a, 0x10001), to_b = from_server(a, 1);
+	struct packet_spec a = gre_make(CLIENT, 0x10001), b = gre_make(OTHER_CLIENT, 1),
+			   same = gre_make(OTHER_CLIENT, 0x10001);
+	struct packet_spec to_a = from_server(a, 0x10001), to_b = from_server(a, 1);
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
@@ -281,16 +282,16 @@ static void test_gre_keys(void **state)
  * of the call before; where no control connection said what it is. */
 static void test_next_call(void **state)
 {
-	struct make a = gre_make(CLIENT, 20u << 16 | 100);
+	struct packet_spec a = gre_make(CLIENT, 20u << 16 | 100);
 	struct nat_fixture nb;
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
 	a.flags = 0x30;
-	a.n_options = 1;
+	a.gre_version = 1;
 	assert_true(nat_send(&nb, &a).passed);
 	for (uint32_t call = 7; call < 9; call++) {
-		struct make to_a = from_server(a, 20u << 16 | call);
+		struct packet_spec to_a = from_server(a, 20u << 16 | call);
 		struct came c = nat_send(&nb, &to_a);
 
 		assert_true(c.passed && c.ip.dst == CLIENT);

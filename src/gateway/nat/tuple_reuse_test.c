@@ -7,9 +7,9 @@
 
 static struct nat_config cfg;
 
-static struct make syn_of(uint16_t sport, uint32_t dst, uint32_t seq)
+static struct packet_spec syn_of(uint16_t sport, uint32_t dst, uint32_t seq)
 {
-	struct make m = out_make(IPPROTO_NR_TCP, sport, 80);
+	struct packet_spec m = out_make(IPPROTO_NR_TCP, sport, 80);
 
 	m.dst = dst;
 	m.seq = seq;
@@ -17,9 +17,9 @@ static struct make syn_of(uint16_t sport, uint32_t dst, uint32_t seq)
 }
 
 /* Both ends of a connection, from the SYN on; `came`: what the peer saw of it. */
-static struct make segment(const struct make *syn, uint8_t flags, uint32_t seq, uint32_t ack)
+static struct packet_spec segment(const struct packet_spec *syn, uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	struct make m = *syn;
+	struct packet_spec m = *syn;
 
 	m.flags = flags;
 	m.seq = syn->seq + seq;
@@ -27,10 +27,10 @@ static struct make segment(const struct make *syn, uint8_t flags, uint32_t seq, 
 	return m;
 }
 
-static void reply(struct nat_fixture *nb, const struct make *syn, const struct came *came, uint8_t flags, uint32_t seq,
-		  uint32_t ack)
+static void reply(struct nat_fixture *nb, const struct packet_spec *syn, const struct came *came, uint8_t flags,
+		  uint32_t seq, uint32_t ack)
 {
-	struct make m = answer_to(came, syn);
+	struct packet_spec m = answer_to(came, syn);
 
 	m.flags = flags;
 	m.seq = 5000 + seq;
@@ -38,9 +38,9 @@ static void reply(struct nat_fixture *nb, const struct make *syn, const struct c
 	assert_true(nat_send(nb, &m).passed);
 }
 
-static void send_on(struct nat_fixture *nb, const struct make *syn, uint8_t flags, uint32_t seq, uint32_t ack)
+static void send_on(struct nat_fixture *nb, const struct packet_spec *syn, uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	struct make m = segment(syn, flags, seq, ack);
+	struct packet_spec m = segment(syn, flags, seq, ack);
 
 	assert_true(nat_send(nb, &m).passed);
 }
@@ -48,7 +48,7 @@ static void send_on(struct nat_fixture *nb, const struct make *syn, uint8_t flag
 enum end { BY_FIN, BY_RST, REFUSED, N_ENDS };
 
 /* The rest of a connection whose SYN came out: to TIME_WAIT, or to CLOSE. */
-static void go_through(struct nat_fixture *nb, const struct make *syn, const struct came *came, enum end end)
+static void go_through(struct nat_fixture *nb, const struct packet_spec *syn, const struct came *came, enum end end)
 {
 	const uint8_t fin = TCP_FIN | TCP_ACK;
 
@@ -67,7 +67,7 @@ static void go_through(struct nat_fixture *nb, const struct make *syn, const str
 	reply(nb, syn, came, TCP_ACK, 2, 2);
 }
 
-static enum ct_tcp_state state_of(struct nat_fixture *nb, const struct make *syn)
+static enum ct_tcp_state state_of(struct nat_fixture *nb, const struct packet_spec *syn)
 {
 	struct tuple t = {
 		.src = syn->src, .dst = syn->dst, .sport = syn->sport, .dport = 80, .proto = IPPROTO_NR_TCP
@@ -81,7 +81,7 @@ static enum ct_tcp_state state_of(struct nat_fixture *nb, const struct make *syn
 /* From SYN to the end; what the peer saw of the SYN. */
 static struct came whole(struct nat_fixture *nb, uint16_t sport, uint32_t dst, uint32_t seq, enum end end)
 {
-	struct make syn = syn_of(sport, dst, seq);
+	struct packet_spec syn = syn_of(sport, dst, seq);
 	struct came came = nat_send(nb, &syn);
 
 	assert_true(came.passed);
@@ -291,29 +291,29 @@ static void test_rest(void **state)
 	nb.snat = from_pool(0);
 	for (uint32_t i = 0; i < 3; i++)
 		assert_int_equal(whole(&nb, 4000, SERVER, i * 100000, BY_FIN).l4.sport, 2000);
-	bench_pass(&nb.b, 1000 * NS_PER_S);
+	fixture_pass(&nb.b, 1000 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 0);
 	/* It rests now. */
-	struct make syn = syn_of(4001, SERVER, 0);
+	struct packet_spec syn = syn_of(4001, SERVER, 0);
 	assert_false(nat_send(&nb, &syn).passed);
-	bench_pass(&nb.b, 121 * NS_PER_S);
+	fixture_pass(&nb.b, 121 * NS_PER_S);
 	nat_expire(nb.nat);
 	assert_int_equal(nat_send(&nb, &syn).l4.sport, 2000);
-	bench_pass(&nb.b, 1000 * NS_PER_S);
-	bench_pass(&nb.b, 121 * NS_PER_S);
+	fixture_pass(&nb.b, 1000 * NS_PER_S);
+	fixture_pass(&nb.b, 121 * NS_PER_S);
 	nat_expire(nb.nat);
 	nat_fixture_stop(&nb);
 }
 
 /* Several SYNs in one batch; the ports, 0 for one that was dropped. lost: one that is dropped behind conntrack. */
-static void at_once(struct nat_fixture *nb, const struct make *syn, uint32_t n, uint32_t lost, uint16_t *port)
+static void at_once(struct nat_fixture *nb, const struct packet_spec *syn, uint32_t n, uint32_t lost, uint16_t *port)
 {
 	struct batch batch = { .n = 0 };
 	struct packet *out[BATCH_MAX];
 
 	for (uint32_t i = 0; i < n; i++)
-		batch_add(&batch, bench_packet(&nb->b, &syn[i]));
-	bench_in(&nb->b, HOOK_PREROUTING, &batch);
+		batch_add(&batch, fixture_packet(&nb->b, &syn[i]));
+	fixture_in(&nb->b, HOOK_PREROUTING, &batch);
 	nat_dst(nb->nat, HOOK_PREROUTING, &batch);
 	for (uint32_t i = 0; i < n; i++) {
 		out[i] = batch.p[i];
@@ -329,9 +329,9 @@ static void at_once(struct nat_fixture *nb, const struct make *syn, uint32_t n, 
 		if (i != lost && out[i]->verdict == VERDICT_CONTINUE)
 			port[i] = out[i]->l4.sport;
 	batch_settle(&batch, nb->b.env.pool, &nb->b.env.ledger);
-	bench_out(&nb->b, HOOK_POSTROUTING, &batch);
+	fixture_out(&nb->b, HOOK_POSTROUTING, &batch);
 	for (uint32_t i = 0; i < batch.n; i++)
-		bench_hand(&nb->b, batch.p[i]);
+		fixture_hand(&nb->b, batch.p[i]);
 }
 
 /* Would catch: a port that two connections have towards one destination because one of them found it kept, a new
@@ -347,7 +347,8 @@ static void test_taken_meanwhile(void **state)
 	for (uint32_t round = 0; round < 40; round++) {
 		uint32_t dst = SERVER + 2 * round;
 		uint16_t old = whole(&nb, 4000, dst, 0, BY_FIN).l4.sport, port[3];
-		struct make syn[] = { syn_of(4001, dst, 0), syn_of(4000, dst, 100000), syn_of(4000, dst, 100000) };
+		struct packet_spec syn[] = { syn_of(4001, dst, 0), syn_of(4000, dst, 100000),
+					     syn_of(4000, dst, 100000) };
 
 		/* The other port is taken as well, towards somebody else. */
 		whole(&nb, 4000, dst + 1, 0, BY_FIN);
@@ -358,18 +359,18 @@ static void test_taken_meanwhile(void **state)
 		n_kept += port[1] == old;
 		n_lost += port[1] != old;
 		/* Nothing else is free there. */
-		struct make more = syn_of(4002, dst, 0);
+		struct packet_spec more = syn_of(4002, dst, 0);
 		assert_false(nat_send(&nb, &more).passed);
 	}
 	assert_true(n_kept > 0 && n_lost > 0);
 	nat_fixture_stop(&nb);
 
 	nat_fixture_start(&nb, 100);
-	struct make syn = syn_of(4000, SERVER, 100000);
+	struct packet_spec syn = syn_of(4000, SERVER, 100000);
 	uint16_t port;
 	(void)whole(&nb, 4000, SERVER, 0, BY_FIN);
 	at_once(&nb, &syn, 1, 0, &port);
-	struct make other = out_make(IPPROTO_NR_UDP, 1, 53);
+	struct packet_spec other = out_make(IPPROTO_NR_UDP, 1, 53);
 	assert_true(nat_send(&nb, &other).passed);
 	assert_int_equal(ports_n_holders(nb.nat->ports), 1);
 	nat_fixture_stop(&nb);
@@ -383,7 +384,7 @@ static void test_full(void **state)
 {
 	struct nat_fixture nb;
 	static uint16_t port[N_PORTS], again[N_PORTS];
-	static struct make syn[N_PORTS];
+	static struct packet_spec syn[N_PORTS];
 
 	(void)state;
 	nat_fixture_start(&nb, 2000);

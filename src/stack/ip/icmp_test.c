@@ -7,13 +7,13 @@
 
 #define UDP_LAN(a, ...) \
 	{ \
-		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, __VA_ARGS__ \
+		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload_len = 20, .sport = 9, __VA_ARGS__ \
 	}
 
 /* A packet through PREROUTING that must cause an error, if it may: its TTL is 1. */
 struct silence_row {
 	const char *name;
-	struct spec spec;
+	struct packet_spec spec;
 	enum icmp_silence want;
 	uint8_t link_group;
 };
@@ -22,15 +22,15 @@ struct silence_row {
 static const struct silence_row silence_rows[] = {
 	{ "plain", UDP_LAN(FAR, .ttl = 1), ICMP_SENT, 0 },
 	{ "about an error",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_DEST_UNREACHABLE, .payload = 40 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_DEST_UNREACHABLE, .payload_len = 40 },
 	  ICMP_SILENT_ERROR,
 	  0 },
 	{ "about an unknown type",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = 77, .payload = 40 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = 77, .payload_len = 40 },
 	  ICMP_SILENT_ERROR,
 	  0 },
 	{ "about a query",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .payload = 40 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .payload_len = 40 },
 	  ICMP_SENT,
 	  0 },
 	{ "to multicast", UDP_LAN(IP4(224, 0, 0, 5)), ICMP_SILENT_DESTINATION, 0 },
@@ -38,11 +38,11 @@ static const struct silence_row silence_rows[] = {
 	{ "to a directed broadcast", UDP_LAN(IP4(10, 0, 1, 255)), ICMP_SILENT_DESTINATION, 0 },
 	{ "link broadcast", UDP_LAN(FAR), ICMP_SILENT_LINK, 1 },
 	{ "later fragment",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 64, .frag_off = 64 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 64, .frag_off = 64 },
 	  ICMP_SILENT_FRAGMENT,
 	  0 },
 	{ "first fragment",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 64, .mf = true },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 64, .mf = true },
 	  ICMP_SENT,
 	  0 },
 	{ "from zero", { .src = 0, .dst = FAR, .proto = IPPROTO_NR_UDP }, ICMP_SILENT_SOURCE, 0 },
@@ -56,20 +56,20 @@ static const struct silence_row silence_rows[] = {
 };
 
 /* A packet as ip_input leaves it. */
-static struct packet *parsed(struct bench *b, const struct spec *sp)
+static struct packet *parsed(struct stack_fixture *b, const struct packet_spec *sp)
 {
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, sp);
+	fixture_frame(f, sp);
 	/* An error must quote something. */
-	if (sp->icmp_type == ICMP_DEST_UNREACHABLE) {
+	if (sp->type == ICMP_DEST_UNREACHABLE) {
 		struct ipv4_view quoted = {
 			.src = FAR, .dst = LAN_HOST, .total_len = 40, .proto = IPPROTO_NR_UDP, .ttl = 9
 		};
 
 		ipv4_emit(f->bytes + 14 + 20 + 8, &quoted);
 	}
-	struct packet *p = bench_receive(b, f);
+	struct packet *p = fixture_receive(b, f);
 
 	p->in_ifindex = LAN;
 	p->l3_off = ETHER_HEADER_LEN;
@@ -85,7 +85,7 @@ static void test_silence(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(silence_rows); i++) {
 		const struct silence_row *r = &silence_rows[i];
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 		struct packet *p = parsed(b, &r->spec);
 
 		p->link_group = r->link_group;
@@ -96,15 +96,16 @@ static void test_silence(void **state)
 		assert_int_equal(got, r->want);
 		assert_int_equal(icmp_counts(b->s)[r->want], 1);
 		ip_flush(b->s);
-		assert_int_equal(bench_n_sent(b), r->want == ICMP_SENT);
+		assert_int_equal(fixture_n_sent(b), r->want == ICMP_SENT);
 		env_drop(&b->env, p, DROP_TTL_EXPIRED);
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 }
 
-static enum icmp_silence error_from(struct bench *b, uint32_t src, uint8_t type, uint8_t code)
+static enum icmp_silence error_from(struct stack_fixture *b, uint32_t src, uint8_t type, uint8_t code)
 {
-	struct packet *p = parsed(b, &(struct spec){ .src = src, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 20 });
+	struct packet *p =
+		parsed(b, &(struct packet_spec){ .src = src, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 20 });
 	enum icmp_silence got = icmp_send_error(b->s, p, type, code, 0);
 
 	env_drop(&b->env, p, DROP_TTL_EXPIRED);
@@ -115,25 +116,25 @@ static enum icmp_silence error_from(struct bench *b, uint32_t src, uint8_t type,
  * packet came in; and one about a packet to us that comes from another address than was asked. */
 static void test_error_source(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	b->cfg.interface[LAN].rpf = IP_RPF_OFF;
-	bench_input_spec(b, &(struct spec){ .src = FAR, .dst = FAR + 1, .proto = IPPROTO_NR_UDP, .ttl = 1 });
-	struct seen v = bench_seen(b, WAN, 0);
+	fixture_input_spec(b, &(struct packet_spec){ .src = FAR, .dst = FAR + 1, .proto = IPPROTO_NR_UDP, .ttl = 1 });
+	struct seen v = fixture_seen(b, WAN, 0);
 
 	assert_int_equal(v.ip.dst, FAR);
 	assert_int_equal(v.ip.src, WAN_US);
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = SMALL_US, .proto = IPPROTO_NR_UDP });
-	v = bench_seen(b, LAN, 0);
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST, .dst = SMALL_US, .proto = IPPROTO_NR_UDP });
+	v = fixture_seen(b, LAN, 0);
 	assert_int_equal(v.ip.src, SMALL_US);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a limit that is not kept, does not recover, lets one destination or one kind starve the others, or stops
  * path MTU discovery. */
 static void test_rate(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t n = 0;
 
 	b->cfg.icmp_rate_per_s = 100;
@@ -154,7 +155,7 @@ static void test_rate(void **state)
 	for (uint32_t i = 0; i < 1000; i++) {
 		n += error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED) == ICMP_SENT;
 		ip_flush(b->s);
-		bench_forget(b);
+		fixture_forget(b);
 	}
 	assert_int_equal(n, 100); /* a quarter */
 	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), ICMP_SENT);
@@ -164,10 +165,10 @@ static void test_rate(void **state)
 		b->env.now += NS_PER_MS;
 		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
 		ip_flush(b->s);
-		bench_forget(b);
+		fixture_forget(b);
 	}
 	assert_in_range(n, 85, 125);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* An outsider empties what all share, has an answer sent to somebody else or not, and counts what is left for him.
@@ -176,7 +177,7 @@ static void test_no_side_channel(void **state)
 {
 	enum { ROUNDS = 60 };
 	uint32_t sum[2] = { 0 }, least[2] = { UINT32_MAX, UINT32_MAX }, most[2] = { 0 };
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	b->cfg.icmp_rate_per_s = 200;
 	for (uint32_t round = 0; round < 2 * ROUNDS; round++) {
@@ -189,7 +190,7 @@ static void test_no_side_channel(void **state)
 			n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) ==
 			     ICMP_SENT;
 		ip_flush(b->s);
-		bench_forget(b);
+		fixture_forget(b);
 		sum[kind] += n;
 		least[kind] = min_u32(least[kind], n);
 		most[kind] = max_u32(most[kind], n);
@@ -198,13 +199,13 @@ static void test_no_side_channel(void **state)
 	assert_true(most[1] > least[0] + 10 && most[0] > least[1] + 10);
 	assert_in_range(sum[0] / ROUNDS, 180, 220);
 	assert_in_range(sum[1] / ROUNDS, 180, 220);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: an error about a reset of ours, sent to him whose name it bears. */
 static void test_own_reset(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct packet *p = ip_packet_new(b->s, FAR, LAN_HOST, IPPROTO_NR_TCP, TCP_HEADER_LEN);
 
 	tcp_emit(packet_l4(p), 80, 1234, 1, 0, TCP_RST, 0);
@@ -218,7 +219,7 @@ static void test_own_reset(void **state)
 	packet_free(b->env.pool, p);
 	b->env.ledger.n_delivered++;
 	ip_flush(b->s);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: an answer that is cut, has other data, or is not sent for a ping
@@ -229,32 +230,32 @@ static void test_large_echo(void **state)
 	struct frame *whole = malloc(sizeof(*whole)), *f = malloc(sizeof(*f));
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		struct bench *b = bench_create_settled();
-		struct spec sp = { .src = LAN_HOST,
-				   .dst = LAN_US,
-				   .proto = IPPROTO_NR_ICMP,
-				   .icmp_type = ICMP_ECHO_REQUEST,
-				   .payload = sizes[i] };
+		struct stack_fixture *b = fixture_create_settled();
+		struct packet_spec sp = { .src = LAN_HOST,
+					  .dst = LAN_US,
+					  .proto = IPPROTO_NR_ICMP,
+					  .type = ICMP_ECHO_REQUEST,
+					  .payload_len = sizes[i] };
 		uint32_t l4_len = ICMP_HEADER_LEN + sizes[i], at = 0;
 
-		make_frame(whole, &sp);
+		fixture_frame(whole, &sp);
 		while (at < l4_len) {
-			struct spec piece = sp;
+			struct packet_spec piece = sp;
 			uint32_t n = min_u32(1480, l4_len - at);
 
-			piece.id = 77;
+			piece.ip_id = 77;
 			piece.frag_off = (uint16_t)at;
 			piece.mf = at + n < l4_len;
-			piece.payload = at == 0 ? n - ICMP_HEADER_LEN : n;
-			make_frame(f, &piece);
+			piece.payload_len = at == 0 ? n - ICMP_HEADER_LEN : n;
+			fixture_frame(f, &piece);
 			memcpy(f->bytes + 34, whole->bytes + 34 + at, n);
 			ipv4_set_tos(f->bytes + ETHER_HEADER_LEN, 0xb8);
-			bench_input(b, LAN, f);
+			fixture_input(b, LAN, f);
 			at += n;
 		}
 		at = 0;
 		for (uint32_t k = 0; k < b->dev[LAN].n; k++) {
-			struct seen v = bench_seen(b, LAN, k);
+			struct seen v = fixture_seen(b, LAN, k);
 
 			assert_int_equal(v.ip.frag_off, at);
 			assert_int_equal(v.ip.tos, 0xb8);
@@ -270,7 +271,7 @@ static void test_large_echo(void **state)
 		assert_int_equal(at, l4_len);
 		assert_int_equal(b->env.ledger.n_delivered, 1);
 		assert_int_equal(packet_pool_used(b->env.pool), 0);
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 	free(whole);
 	free(f);
@@ -279,7 +280,7 @@ static void test_large_echo(void **state)
 /* Would catch: a packet of more pieces than a batch takes that is dropped. */
 static void test_very_many_pieces(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct packet *p = ip_packet_new(b->s, 0, SMALL_HOST, 47, 65000);
 
 	b->dev[SMALL].dev.mtu = 300;
@@ -289,85 +290,90 @@ static void test_very_many_pieces(void **state)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < b->dev[SMALL].n; i++) {
-		struct seen v = bench_seen(b, SMALL, i);
+		struct seen v = fixture_seen(b, SMALL, i);
 
 		assert_true(v.ip.total_len <= 300);
 		assert_int_equal(v.ip.frag_off, at);
 		at += v.l4_len;
 	}
 	assert_int_equal(at, 65000);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a timestamp reply with other than the asker's own time in front. */
 static void test_timestamp(void **state)
 {
-	struct bench *b = bench_create_settled();
+	static const uint8_t asked[12] = { 1, 2, 3, 4 };
+	struct stack_fixture *b = fixture_create_settled();
 
 	b->env.wall_offset_ns = 5 * NS_PER_S;
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
-					    .dst = LAN_US,
-					    .proto = IPPROTO_NR_ICMP,
-					    .icmp_type = ICMP_TIMESTAMP,
-					    .payload = 12 });
-	struct seen v = bench_seen(b, LAN, 0);
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+						     .dst = LAN_US,
+						     .proto = IPPROTO_NR_ICMP,
+						     .type = ICMP_TIMESTAMP,
+						     .payload = asked,
+						     .payload_len = sizeof(asked) });
+	struct seen v = fixture_seen(b, LAN, 0);
 	uint32_t want = ip_time_ms(b->s);
 	const uint8_t stamp[4] = { (uint8_t)(want >> 24), (uint8_t)(want >> 16), (uint8_t)(want >> 8), (uint8_t)want };
 
 	assert_int_equal(v.l4.type, ICMP_TIMESTAMP_REPLY);
-	assert_int_equal(v.p4[8], 8 * 7);
+	assert_memory_equal(v.p4 + 8, asked, 4);
 	assert_memory_equal(v.p4 + 12, stamp, 4);
 	assert_memory_equal(v.p4 + 16, stamp, 4);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: an echo whose record of the way does not come back (ping -R). */
 static void test_echo_options(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
-					    .dst = LAN_US,
-					    .proto = IPPROTO_NR_ICMP,
-					    .icmp_type = ICMP_ECHO_REQUEST,
-					    .payload = 30,
-					    .options = { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 4 },
-					    .options_len = 12 });
+	fixture_input_spec(b, &(struct packet_spec){
+				      .src = LAN_HOST,
+				      .dst = LAN_US,
+				      .proto = IPPROTO_NR_ICMP,
+				      .type = ICMP_ECHO_REQUEST,
+				      .payload_len = 30,
+				      .ip_options = (const uint8_t[12]){ IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 4 },
+				      .ip_options_len = 12 });
 	static const uint8_t want[] = { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 8, 10, 0, 1, 1, 0, 0, 0, 0 };
-	struct seen v = bench_seen(b, LAN, 0);
+	struct seen v = fixture_seen(b, LAN, 0);
 
 	assert_int_equal(v.ip.header_len, 32);
 	assert_memory_equal(v.l3 + IPV4_HEADER_LEN, want, sizeof(want));
 	assert_int_equal(v.l4.payload_len, 30);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: an error from the packet's destination, that is, an answer, for a
  * fragment whose time was over; and silence about it. */
 static void test_reassembly_timeout(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
-	bench_input_spec(
-		b,
-		&(struct spec){
-			.src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_UDP, .payload = 64, .mf = true, .id = 1 });
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
-					    .dst = LAN_US,
-					    .proto = IPPROTO_NR_UDP,
-					    .payload = 64,
-					    .frag_off = 800,
-					    .id = 2 });
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+						     .dst = LAN_US,
+						     .proto = IPPROTO_NR_UDP,
+						     .payload_len = 64,
+						     .mf = true,
+						     .ip_id = 1 });
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+						     .dst = LAN_US,
+						     .proto = IPPROTO_NR_UDP,
+						     .payload_len = 64,
+						     .frag_off = 800,
+						     .ip_id = 2 });
 	assert_int_equal(packet_pool_used(b->env.pool), 2);
-	bench_run_for(b, 61 * NS_PER_S);
+	fixture_run_for(b, 61 * NS_PER_S);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_FRAGMENT_TIMEOUT], 2);
 	/* The neighbour is STALE by now, and packets still pass. */
-	struct seen v = bench_seen(b, LAN, 0);
+	struct seen v = fixture_seen(b, LAN, 0);
 
 	assert_int_equal(b->dev[LAN].n, 1);
 	assert_int_equal(v.l4.type, ICMP_TIME_EXCEEDED);
 	assert_int_equal(v.l4.code, ICMP_REASSEMBLY_TIMEOUT);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 struct reset_row {
@@ -391,19 +397,19 @@ static void test_reset(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(reset_rows); i++) {
 		const struct reset_row *r = &reset_rows[i];
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 
-		bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
-						    .dst = LAN_US,
-						    .proto = IPPROTO_NR_TCP,
-						    .sport = 4000,
-						    .dport = 80,
-						    .flags = r->flags,
-						    .payload = r->payload });
+		fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+							     .dst = LAN_US,
+							     .proto = IPPROTO_NR_TCP,
+							     .sport = 4000,
+							     .dport = 80,
+							     .flags = r->flags,
+							     .payload_len = r->payload });
 		assert_int_equal(b->env.ledger.n_dropped[DROP_TCP_NO_SOCKET], 1);
-		assert_int_equal(bench_n_sent(b), r->sent);
+		assert_int_equal(fixture_n_sent(b), r->sent);
 		if (r->sent) {
-			struct seen v = bench_seen(b, LAN, 0);
+			struct seen v = fixture_seen(b, LAN, 0);
 
 			assert_int_equal(v.l4.flags, r->want_flags);
 			assert_int_equal(v.l4.seq, r->want_seq);
@@ -412,7 +418,7 @@ static void test_reset(void **state)
 			assert_int_equal(v.l4.dport, 4000);
 			assert_int_equal(v.ip.src, LAN_US);
 		}
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 }
 
@@ -420,7 +426,7 @@ static void test_reset(void **state)
  * itself for ever: a ping from here to a host that does not answer ARP. */
 static void test_error_to_us(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct packet *p = ip_packet_new(b->s, 0, LAN_HOST + 70, IPPROTO_NR_ICMP, 20);
 
 	memset(packet_l4(p), 0, 20);
@@ -429,48 +435,48 @@ static void test_error_to_us(void **state)
 	l4_parse(&p->ip, packet_l4(p), 20, &p->l4);
 	ip_local_out_one(b->s, p);
 	ip_flush(b->s);
-	bench_run_for(b, 4 * NS_PER_S);
+	fixture_run_for(b, 4 * NS_PER_S);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 1);
 	assert_int_equal(icmp_counts(b->s)[ICMP_SENT], 1);
 	assert_int_equal(b->env.ledger.n_delivered, 1);
 	for (uint32_t i = 0; i < b->dev[LAN].n; i++)
-		assert_int_equal(bench_seen(b, LAN, i).eth.type, ETHERTYPE_ARP);
-	bench_destroy(b);
+		assert_int_equal(fixture_seen(b, LAN, i).eth.type, ETHERTYPE_ARP);
+	fixture_destroy(b);
 }
 
 /* Would catch: an empty packet pool that crashes, and that is not survived. */
 static void test_no_buffer(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct packet *taken[2048];
 	uint32_t n = 0;
 
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, &(struct spec)UDP_LAN(FAR, .ttl = 1));
-	struct batch batch = { .n = 1, .p = { bench_receive(b, f) } };
+	fixture_frame(f, &(struct packet_spec)UDP_LAN(FAR, .ttl = 1));
+	struct batch batch = { .n = 1, .p = { fixture_receive(b, f) } };
 
 	while ((taken[n] = packet_alloc(b->env.pool, 100)) != NULL)
 		n++;
 	ether_input(b->s, LAN, &batch);
 	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_NO_BUFFER], 1);
-	make_frame(f, &(struct spec){ .src = LAN_HOST,
-				      .dst = LAN_US,
-				      .proto = IPPROTO_NR_ICMP,
-				      .icmp_type = ICMP_ECHO_REQUEST,
-				      .payload = 10 });
+	fixture_frame(f, &(struct packet_spec){ .src = LAN_HOST,
+						.dst = LAN_US,
+						.proto = IPPROTO_NR_ICMP,
+						.type = ICMP_ECHO_REQUEST,
+						.payload_len = 10 });
 	packet_free(b->env.pool, taken[--n]);
-	batch = (struct batch){ .n = 1, .p = { bench_receive(b, f) } };
+	batch = (struct batch){ .n = 1, .p = { fixture_receive(b, f) } };
 	while (n < 2048 && (taken[n] = packet_alloc(b->env.pool, 100)) != NULL)
 		n++;
 	ether_input(b->s, LAN, &batch);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NO_BUFFER], 1);
 	while (n > 0)
 		packet_free(b->env.pool, taken[--n]);
-	bench_input(b, LAN, f);
+	fixture_input(b, LAN, f);
 	assert_int_equal(b->dev[LAN].n, 1);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 int main(void)

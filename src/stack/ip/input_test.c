@@ -7,13 +7,13 @@
 #include "stack/wire/checksum.h"
 #include "stack/ip/local.h"
 
-static const struct spec udp_far = {
-	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 100, .sport = 5000, .dport = 53
+static const struct packet_spec udp_far = {
+	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 100, .sport = 5000, .dport = 53
 };
 /* A row: a frame made from the spec, changed by `mutate`, and what becomes of it. */
 struct row {
 	const char *name;
-	struct spec spec;
+	struct packet_spec spec;
 	void (*mutate)(struct frame *f);
 	enum drop_reason reason;
 	int icmp_type, icmp_code; /* the error that the sender gets; -1: none */
@@ -117,12 +117,12 @@ static void offload_gso_lie(struct frame *f)
 
 #define UDP_FROM(a) \
 	{ \
-		.src = (a), .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, .dport = 9 \
+		.src = (a), .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 20, .sport = 9, .dport = 9 \
 	}
 #define UDP_OPTIONS(...) \
 	{ \
-		.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 20, .options = { __VA_ARGS__ }, \
-		.options_len = 8 \
+		.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 20, \
+		.ip_options = (const uint8_t[8]){ __VA_ARGS__ }, .ip_options_len = 8 \
 	}
 #define SILENT -1, -1
 
@@ -150,10 +150,10 @@ static void test_priority_tags(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 		static struct frame f;
 
-		make_frame(&f, &(struct spec)UDP_TO(FAR));
+		fixture_frame(&f, &(struct packet_spec)UDP_TO(FAR));
 		if (i == 0) { /* its checksum is left to us */
 			uint16_t sum =
 				checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, UDP_HEADER_LEN + 20));
@@ -165,12 +165,12 @@ static void test_priority_tags(void **state)
 		put_tag(&f, row[i].type, row[i].tci);
 		if (row[i].twice)
 			put_tag(&f, row[i].type, row[i].tci);
-		bench_input(b, LAN, &f);
+		fixture_input(b, LAN, &f);
 		assert_int_equal(b->dev[WAN].n, row[i].passes);
 		assert_int_equal(b->env.ledger.n_dropped[DROP_VLAN], !row[i].passes);
 		if (row[i].passes)
-			assert_int_equal(bench_seen(b, WAN, 0).ip.dst, FAR);
-		bench_destroy(b);
+			assert_int_equal(fixture_seen(b, WAN, 0).ip.dst, FAR);
+		fixture_destroy(b);
 	}
 }
 
@@ -188,7 +188,7 @@ static const struct row drops[] = {
 	{ "longer than the frame", UDP_TO(FAR), total_len, DROP_IP_TOTAL_LENGTH, SILENT },
 	{ "header checksum", UDP_TO(FAR), ip_checksum, DROP_IP_CHECKSUM, SILENT },
 	{ "fragment past 65535",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 400, .frag_off = 65400 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 400, .frag_off = 65400 },
 	  NULL,
 	  DROP_IP_FRAGMENT_BAD,
 	  SILENT },
@@ -212,18 +212,18 @@ static const struct row drops[] = {
 	{ "to loopback", UDP_TO(IP4(127, 0, 0, 1)), NULL, DROP_IP_DEST_MARTIAN, SILENT },
 	{ "unicast in a broadcast", UDP_TO(FAR), link_broadcast, DROP_IP_LINK_BROADCAST, SILENT },
 	{ "tcp header",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_TCP, .payload = 4 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_TCP, .payload_len = 4 },
 	  tcp_offset,
 	  DROP_TCP_HEADER,
 	  SILENT },
 	{ "udp length", UDP_TO(FAR), udp_len, DROP_UDP_HEADER, SILENT },
 	{ "icmp error without a quote",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_TIME_EXCEEDED, .payload = 4 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_TIME_EXCEEDED, .payload_len = 4 },
 	  NULL,
 	  DROP_ICMP_HEADER,
 	  SILENT },
 	{ "icmp checksum",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .payload = 9 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .payload_len = 9 },
 	  last_byte,
 	  DROP_L4_CHECKSUM,
 	  SILENT },
@@ -236,13 +236,13 @@ static const struct row drops[] = {
 	{ "no route", UDP_TO(IP4(172, 19, 1, 1)), NULL, DROP_NO_ROUTE, 3, 0 },
 	{ "translation address", UDP_TO(POOL_ADDR), NULL, DROP_NAT_NO_MAPPING, SILENT },
 	{ "ttl 1",
-	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 20, .ttl = 1 },
+	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 20, .ttl = 1 },
 	  NULL,
 	  DROP_TTL_EXPIRED,
 	  11,
 	  0 },
 	{ "too big",
-	  { .src = LAN_HOST, .dst = SMALL_HOST, .proto = IPPROTO_NR_UDP, .payload = 600, .df = true },
+	  { .src = LAN_HOST, .dst = SMALL_HOST, .proto = IPPROTO_NR_UDP, .payload_len = 600, .df = true },
 	  NULL,
 	  DROP_MTU_EXCEEDED,
 	  3,
@@ -251,7 +251,7 @@ static const struct row drops[] = {
 	{ "multicast", UDP_TO(IP4(224, 0, 0, 9)), NULL, DROP_GROUP_NOT_JOINED, SILENT },
 	{ "directed broadcast through us", UDP_TO(IP4(10, 0, 3, 255)), NULL, DROP_FORWARD_BROADCAST, SILENT },
 	{ "protocol",
-	  { .src = LAN_HOST, .dst = LAN_US, .proto = 47, .payload = 20 },
+	  { .src = LAN_HOST, .dst = LAN_US, .proto = 47, .payload_len = 20 },
 	  NULL,
 	  DROP_PROTO_UNREACHABLE,
 	  3,
@@ -262,8 +262,8 @@ static const struct row drops[] = {
 	  { .src = LAN_HOST,
 	    .dst = LAN_US,
 	    .proto = IPPROTO_NR_ICMP,
-	    .icmp_type = ICMP_ROUTER_ADVERTISEMENT,
-	    .payload = 9 },
+	    .type = ICMP_ROUTER_ADVERTISEMENT,
+	    .payload_len = 9 },
 	  NULL,
 	  DROP_ICMP_IGNORED,
 	  SILENT },
@@ -271,17 +271,17 @@ static const struct row drops[] = {
 	  { .src = LAN_HOST,
 	    .dst = IP4(10, 0, 1, 255),
 	    .proto = IPPROTO_NR_ICMP,
-	    .icmp_type = ICMP_ECHO_REQUEST,
-	    .payload = 9 },
+	    .type = ICMP_ECHO_REQUEST,
+	    .payload_len = 9 },
 	  link_broadcast,
 	  DROP_ICMP_IGNORED,
 	  SILENT },
 	{ "a neighbour that has failed", UDP_TO(IP4(10, 0, 3, 77)), NULL, DROP_NEIGH_UNREACHABLE, 3, 1 },
 };
 
-static void check_error(const struct bench *b, const struct row *r, const struct frame *f)
+static void check_error(const struct stack_fixture *b, const struct row *r, const struct frame *f)
 {
-	struct seen v = bench_seen(b, LAN, 0);
+	struct seen v = fixture_seen(b, LAN, 0);
 	struct icmp_quote q;
 	/* The quote is as the sender wrote it, byte for byte; behind FORWARD the TTL was
 	 * counted down. */
@@ -307,28 +307,28 @@ static void test_drops(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(drops); i++) {
 		const struct row *r = &drops[i];
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 
-		bench_dead_routes(b);
+		fixture_dead_routes(b);
 		/* Nobody answers for this one. */
 		if (r->reason == DROP_NEIGH_UNREACHABLE) {
 			neigh_set_state(b->s->neigh, neigh_make(b->s->neigh, SMALL, r->spec.dst), NEIGH_FAILED);
 			neigh_find(b->s->neigh, SMALL, r->spec.dst)->probed_ns = b->env.now;
 		}
-		make_frame(f, &r->spec);
+		fixture_frame(f, &r->spec);
 		if (r->mutate != NULL)
 			r->mutate(f);
-		bench_input(b, LAN, f);
+		fixture_input(b, LAN, f);
 		if (b->env.ledger.n_dropped[r->reason] != 1)
 			print_error("row: %s\n", r->name);
 		assert_int_equal(b->env.ledger.n_dropped[r->reason], 1);
 		assert_int_equal(ledger_dropped(&b->env.ledger), 1);
-		if (bench_n_sent(b) != (r->icmp_type >= 0))
+		if (fixture_n_sent(b) != (r->icmp_type >= 0))
 			print_error("row: %s\n", r->name);
-		assert_int_equal(bench_n_sent(b), r->icmp_type >= 0);
+		assert_int_equal(fixture_n_sent(b), r->icmp_type >= 0);
 		if (r->icmp_type >= 0)
 			check_error(b, r, f);
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 	free(f);
 }
@@ -336,31 +336,31 @@ static void test_drops(void **state)
 /* Would catch: an interface without a block, or without a device, that is used. */
 static void test_interface_unknown(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, &udp_far);
-	bench_input(b, 9, f);
+	fixture_frame(f, &udp_far);
+	fixture_input(b, 9, f);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_LINK_ADMIN_DOWN], 1);
 	ip_stack_attach(b->s, WAN, NULL);
-	bench_input(b, LAN, f);
+	fixture_input(b, LAN, f);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_TX_DOWN], 1);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: padding that is forwarded, or that hides a short packet. */
 static void test_padding(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, &(struct spec)UDP_TO(FAR));
+	fixture_frame(f, &(struct packet_spec)UDP_TO(FAR));
 	f->len += 18;
-	bench_input(b, LAN, f);
+	fixture_input(b, LAN, f);
 	assert_int_equal(b->dev[WAN].sent[0].len, f->len - 18);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 static void udp_input(void *ctx, struct batch *b)
@@ -379,19 +379,20 @@ static void udp_input(void *ctx, struct batch *b)
  * not refused. */
 static void test_protocol(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t n = 0;
 
 	ip_stack_set_protocol(
 		b->s, IPPROTO_NR_UDP,
 		&(struct ip_protocol){ .ctx = &n, .input = udp_input, .unreachable = IP_UNREACHABLE_PORT });
-	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 	assert_int_equal(b->env.ledger.n_delivered, 1);
-	assert_int_equal(bench_n_sent(b), 0);
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_UDP, .dport = 10 });
+	assert_int_equal(fixture_n_sent(b), 0);
+	fixture_input_spec(
+		b, &(struct packet_spec){ .src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_UDP, .dport = 10 });
 	assert_int_equal(b->env.ledger.n_dropped[DROP_PORT_UNREACHABLE], 1);
 	assert_int_equal(n, 2);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 static void see_datagram(void *ctx, enum ip_hook hook, struct batch *b)
@@ -404,21 +405,22 @@ static void see_datagram(void *ctx, enum ip_hook hook, struct batch *b)
 /* Would catch: a piece that a chain before defragmentation takes for one of the packet whose buffer this was before. */
 static void test_piece_of_nothing(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t seen = 1;
 	struct frame f;
 	struct hook_entry e = { .priority = -500, .name = "see", .fn = see_datagram, .ctx = &seen };
 
-	make_frame(&f, &(struct spec){
-			       .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .frag_off = 64, .payload = 64 });
+	fixture_frame(
+		&f, &(struct packet_spec){
+			    .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .frag_off = 64, .payload_len = 64 });
 	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_PREROUTING), &e), 0);
-	struct batch batch = { .n = 1, .p = { bench_receive(b, &f) } };
+	struct batch batch = { .n = 1, .p = { fixture_receive(b, &f) } };
 	/* As of a descriptor that is used again for lent bytes. */
 	batch.p[0]->datagram_serial = 77;
 	ether_input(b->s, LAN, &batch);
 	ip_flush(b->s);
 	assert_int_equal(seen, 0);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 int main(void)

@@ -56,7 +56,7 @@ static void hear_error(void *ctx, const struct ip_icmp_error *e)
  * of adding, a hook of another protocol, one that was removed; an answer "unreachable" though somebody wanted it. */
 static void test_raw_hooks(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t clock = 0;
 	struct listener one = { .clock = &clock }, two = { .clock = &clock }, other = { .clock = &clock },
 			udp = { .clock = &clock };
@@ -66,50 +66,50 @@ static void test_raw_hooks(void **state)
 	assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_TCP, listen_raw, &other), 0);
 	assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_UDP, listen_raw, &two), 0);
 	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP, &row);
-	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 	assert_int_equal(one.last, 1);
 	assert_int_equal(two.last, 2);
 	assert_int_equal(udp.last, 3);
 	assert_int_equal(other.n, 0);
-	assert_int_equal(bench_n_sent(b), 1); /* nobody wanted it */
-	bench_forget(b);
+	assert_int_equal(fixture_n_sent(b), 1); /* nobody wanted it */
+	fixture_forget(b);
 
 	two.wants = true;
-	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 	assert_int_equal(udp.n, 2);
-	assert_int_equal(bench_n_sent(b), 0);
+	assert_int_equal(fixture_n_sent(b), 0);
 	assert_int_equal(b->env.ledger.n_delivered, 1);
 
 	ip_stack_remove_raw(b->s, IPPROTO_NR_UDP, listen_raw, &one);
-	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 	assert_int_equal(one.n, 2);
 	assert_int_equal(two.n, 3);
 	for (uint32_t i = 0; i < IP_RAW_MAX - 2; i++)
 		assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_UDP, listen_raw, &one), 0);
 	assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_UDP, listen_raw, &one), -ENOSPC);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a policy of another protocol, or one that stays when its row is gone. */
 static void test_policies(void **state)
 {
-	static const struct spec unknown = { .src = LAN_HOST, .dst = LAN_US, .proto = 77, .payload = 20 };
-	struct bench *b = bench_create_settled();
+	static const struct packet_spec unknown = { .src = LAN_HOST, .dst = LAN_US, .proto = 77, .payload_len = 20 };
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t clock = 0;
 	struct listener l = { .clock = &clock };
 	struct ip_protocol row = { .ctx = &l, .input = take, .unreachable = IP_UNREACHABLE_PORT };
 
-	bench_input_spec(b, &unknown);
+	fixture_input_spec(b, &unknown);
 	ip_stack_set_protocol(b->s, 77, &row);
-	bench_input_spec(b, &unknown);
+	fixture_input_spec(b, &unknown);
 	ip_stack_set_protocol(b->s, 77, NULL);
-	bench_input_spec(b, &unknown);
+	fixture_input_spec(b, &unknown);
 	assert_int_equal(l.n, 1);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_PROTO_UNREACHABLE], 2);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_PORT_UNREACHABLE], 1);
-	assert_int_equal(bench_seen(b, LAN, 0).l4.code, ICMP_PROTOCOL_UNREACHABLE);
-	assert_int_equal(bench_seen(b, LAN, 1).l4.code, ICMP_PORT_UNREACHABLE);
-	bench_destroy(b);
+	assert_int_equal(fixture_seen(b, LAN, 0).l4.code, ICMP_PROTOCOL_UNREACHABLE);
+	assert_int_equal(fixture_seen(b, LAN, 1).l4.code, ICMP_PORT_UNREACHABLE);
+	fixture_destroy(b);
 }
 
 #define GROUP IP4(224, 0, 0, 5)
@@ -135,7 +135,7 @@ static void set_groups(struct device *d, const struct ether_addr *mac, uint32_t 
  * both; a device whose filter does not know of it, also after it was down. */
 static void test_groups(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t clock = 0;
 	struct listener l = { .clock = &clock, .wants = true };
 	struct ip_protocol row = { .ctx = &l, .input = take, .unreachable = IP_UNREACHABLE_PORT };
@@ -145,11 +145,11 @@ static void test_groups(void **state)
 	lan_filter.ops.set_groups = set_groups;
 	lan->ops = &lan_filter.ops;
 	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP, &row);
-	bench_input_spec(b, &(struct spec)UDP_TO(GROUP));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(GROUP));
 	assert_int_equal(b->env.ledger.n_dropped[DROP_GROUP_NOT_JOINED], 1);
 
 	assert_int_equal(ip_group_join(b->s, WAN, GROUP), 0);
-	bench_input_spec(b, &(struct spec)UDP_TO(GROUP));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(GROUP));
 	assert_int_equal(b->env.ledger.n_dropped[DROP_GROUP_NOT_JOINED], 2);
 	assert_int_equal(lan_filter.n_told, 0);
 
@@ -158,30 +158,30 @@ static void test_groups(void **state)
 	assert_int_equal(lan_filter.n_told, 1);
 	assert_int_equal(lan_filter.n, 1);
 	assert_memory_equal(lan_filter.mac[0].b, ((uint8_t[]){ 0x01, 0x00, 0x5e, 0, 0, 5 }), 6);
-	bench_input_spec(b, &(struct spec)UDP_TO(GROUP));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(GROUP));
 	assert_int_equal(l.n, 1);
 	ip_stack_device_changed(b->s, LAN);
 	assert_int_equal(lan_filter.n_told, 2);
 	assert_int_equal(lan_filter.n, 1);
 
 	ip_group_leave(b->s, LAN, GROUP);
-	bench_input_spec(b, &(struct spec)UDP_TO(GROUP));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(GROUP));
 	assert_int_equal(l.n, 2);
 	ip_group_leave(b->s, LAN, GROUP);
 	assert_int_equal(lan_filter.n, 0);
-	bench_input_spec(b, &(struct spec)UDP_TO(GROUP));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(GROUP));
 	assert_int_equal(l.n, 2);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_GROUP_NOT_JOINED], 3);
 
 	/* All hosts. */
-	bench_input_spec(b, &(struct spec)UDP_TO(IP4(224, 0, 0, 1)));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(IP4(224, 0, 0, 1)));
 	assert_int_equal(l.n, 3);
 	assert_int_equal(ip_group_join(b->s, LAN, LAN_HOST), -EINVAL);
 	assert_int_equal(ip_group_join(b->s, 0, GROUP), -EINVAL);
 	for (uint32_t i = 1; i < IP_GROUPS_MAX; i++)
 		assert_int_equal(ip_group_join(b->s, LAN, GROUP + i), 0);
 	assert_int_equal(ip_group_join(b->s, LAN, GROUP), -ENOSPC);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* An ICMP error from LAN_HOST to `to` about a UDP packet. */
@@ -220,18 +220,18 @@ static const struct error_row error_rows[] = {
 	{ "short quote", 3, 3, 0, QUOTE(LAN_US, FAR, .df = false), DROP_ICMP_HEADER, 0, 4 },
 };
 
-static void input_error(struct bench *b, const struct error_row *r)
+static void input_error(struct stack_fixture *b, const struct error_row *r)
 {
 	uint32_t to = r->to != 0 ? r->to : LAN_US;
 	uint32_t quote_len = IPV4_HEADER_LEN + UDP_HEADER_LEN - r->cut;
-	struct spec sp = {
-		.src = LAN_HOST, .dst = to, .proto = IPPROTO_NR_ICMP, .icmp_type = r->type, .payload = quote_len
+	struct packet_spec sp = {
+		.src = LAN_HOST, .dst = to, .proto = IPPROTO_NR_ICMP, .type = r->type, .payload_len = quote_len
 	};
 	struct frame *f = malloc(sizeof(*f));
 	uint8_t *icmp = f->bytes + ETHER_HEADER_LEN + IPV4_HEADER_LEN, udp[UDP_HEADER_LEN];
 	struct ipv4_view ip;
 
-	make_frame(f, &sp);
+	fixture_frame(f, &sp);
 	icmp_emit(icmp, r->type, r->code, r->info);
 	ipv4_emit(icmp + ICMP_HEADER_LEN, &r->quoted);
 	udp_emit(udp, 7777, 53, 972);
@@ -240,7 +240,7 @@ static void input_error(struct bench *b, const struct error_row *r)
 	l4_checksum_set(&ip, icmp, ICMP_HEADER_LEN + quote_len);
 	if (to == IP4(10, 0, 1, 255))
 		memset(f->bytes, 0xff, 6);
-	bench_input(b, LAN, f);
+	fixture_input(b, LAN, f);
 	free(f);
 }
 
@@ -250,7 +250,7 @@ static void test_errors(void **state)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(error_rows); i++) {
 		const struct error_row *r = &error_rows[i];
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 		struct listener l = { 0 }, other = { 0 };
 
 		ip_stack_set_protocol(b->s, IPPROTO_NR_UDP,
@@ -274,9 +274,9 @@ static void test_errors(void **state)
 			assert_int_equal(b->env.ledger.n_delivered, 1);
 		}
 		/* A row without packets of its own takes none. */
-		bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+		fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 		assert_int_equal(b->env.ledger.n_dropped[DROP_PORT_UNREACHABLE], 1);
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 }
 

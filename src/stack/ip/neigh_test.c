@@ -6,26 +6,26 @@
 
 #define NEW_HOST IP4(10, 0, 1, 50)
 
-static struct spec udp_to(uint32_t dst, uint16_t id)
+static struct packet_spec udp_to(uint32_t dst, uint16_t id)
 {
-	return (struct spec){ .src = FAR,
-			      .dst = dst,
-			      .proto = IPPROTO_NR_UDP,
-			      .payload = 20,
-			      .sport = 9,
-			      .dport = 9,
-			      .id = id,
-			      .ifindex = WAN };
+	return (struct packet_spec){ .src = FAR,
+				     .dst = dst,
+				     .proto = IPPROTO_NR_UDP,
+				     .payload_len = 20,
+				     .sport = 9,
+				     .dport = 9,
+				     .ip_id = id,
+				     .in = WAN };
 }
 
-static void send_to(struct bench *b, uint32_t dst, uint16_t id)
+static void send_to(struct stack_fixture *b, uint32_t dst, uint16_t id)
 {
-	struct spec sp = udp_to(dst, id);
+	struct packet_spec sp = udp_to(dst, id);
 
-	bench_input_spec(b, &sp);
+	fixture_input_spec(b, &sp);
 }
 
-static const char *state_of(const struct bench *b, uint32_t addr)
+static const char *state_of(const struct stack_fixture *b, uint32_t addr)
 {
 	struct ip_neigh_info info;
 	uint32_t cursor = 0;
@@ -61,12 +61,12 @@ static void make_arp(struct frame *f, uint32_t ifindex, const struct arp_spec *a
 	arp_emit(f->bytes + ETHER_HEADER_LEN, &v);
 }
 
-static void arp_in(struct bench *b, uint32_t ifindex, struct arp_spec a)
+static void arp_in(struct stack_fixture *b, uint32_t ifindex, struct arp_spec a)
 {
 	struct frame *f = malloc(sizeof(*f));
 
 	make_arp(f, ifindex, &a);
-	bench_input(b, ifindex, f);
+	fixture_input(b, ifindex, f);
 	free(f);
 }
 
@@ -74,12 +74,12 @@ static void arp_in(struct bench *b, uint32_t ifindex, struct arp_spec a)
  * a request with the wrong words. */
 static void test_resolve(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	for (uint16_t i = 0; i < 3; i++)
 		send_to(b, NEW_HOST, i);
-	assert_int_equal(bench_n_sent(b), 1);
-	struct arp_view a = bench_seen_arp(b, LAN, 0);
+	assert_int_equal(fixture_n_sent(b), 1);
+	struct arp_view a = fixture_seen_arp(b, LAN, 0);
 
 	assert_int_equal(a.op, ARP_REQUEST);
 	assert_int_equal(a.spa, LAN_US);
@@ -88,19 +88,19 @@ static void test_resolve(void **state)
 	assert_int_equal(b->dev[LAN].sent[0].len, 60);
 	assert_int_equal(packet_pool_used(b->env.pool), 3);
 	assert_string_equal(state_of(b, NEW_HOST), "INCOMPLETE");
-	bench_forget(b);
+	fixture_forget(b);
 
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
-	assert_int_equal(bench_count_events(b, EVENT_NEIGH_LEARNT), 1);
+	assert_int_equal(fixture_count_events(b, EVENT_NEIGH_LEARNT), 1);
 	assert_int_equal(b->dev[LAN].n, 3);
 	for (uint16_t i = 0; i < 3; i++)
-		assert_int_equal(bench_seen(b, LAN, i).ip.id, i);
-	bench_destroy(b);
+		assert_int_equal(fixture_seen(b, LAN, i).ip.id, i);
+	fixture_destroy(b);
 }
 
 struct opened {
-	struct bench *b;
+	struct stack_fixture *b;
 	uint32_t n_opened, n_sent; /* with the device when the adjacency became usable */
 };
 
@@ -117,18 +117,18 @@ static void see_adjacency(void *ctx, uint32_t index, enum ip_adjacency_change ch
 /* Would catch: a way out that others may send by before the packets that waited for it have left. */
 static void test_held_leave_first(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct opened o = { .b = b };
 
 	for (uint16_t i = 0; i < 3; i++)
 		send_to(b, NEW_HOST, i);
-	bench_forget(b);
+	fixture_forget(b);
 	ip_stack_set_flowcache(b->s, &(struct ip_flowcache_ops){ .adjacency_changed = see_adjacency }, &o);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_int_equal(o.n_opened, 1);
 	assert_int_equal(o.n_sent, 3);
 	ip_stack_set_flowcache(b->s, NULL, NULL);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 static void give_back(void *ctx, uint64_t cookie)
@@ -139,12 +139,12 @@ static void give_back(void *ctx, uint64_t cookie)
 /* Would catch: a driver's receive slot that is kept while a neighbour is asked. */
 static void test_lent(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
-	struct spec sp = udp_to(NEW_HOST, 1);
+	struct packet_spec sp = udp_to(NEW_HOST, 1);
 	uint32_t n_back = 0;
 
-	make_frame(f, &sp);
+	fixture_frame(f, &sp);
 	struct packet *p = packet_set_external(b->env.pool, f->bytes, f->len, 0, f->len, give_back, &n_back, 0);
 	struct batch batch = { .n = 1, .p = { p } };
 
@@ -153,107 +153,107 @@ static void test_lent(void **state)
 	assert_int_equal(n_back, 1);
 	assert_int_equal(packet_pool_used(b->env.pool), 2); /* it, and our request */
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a neighbour that never ages, is asked by broadcast while its
  * address may still be right, or is given up while it answers. */
 static void test_ageing(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
-	bench_run_for(b, 46 * NS_PER_S);
+	fixture_run_for(b, 46 * NS_PER_S);
 	assert_string_equal(state_of(b, LAN_HOST), "STALE");
-	assert_int_equal(bench_n_sent(b), 0);
+	assert_int_equal(fixture_n_sent(b), 0);
 	send_to(b, LAN_HOST, 1);
 	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
 	assert_int_equal(b->dev[LAN].n, 1);
-	bench_run_for(b, 5100 * NS_PER_MS);
+	fixture_run_for(b, 5100 * NS_PER_MS);
 	assert_string_equal(state_of(b, LAN_HOST), "PROBE");
-	struct seen v = bench_seen(b, LAN, 1);
+	struct seen v = fixture_seen(b, LAN, 1);
 	struct ether_addr host = mac_of_host(LAN_HOST);
 
 	assert_memory_equal(&v.eth.dst, &host, 6);
-	assert_int_equal(bench_seen_arp(b, LAN, 1).tpa, LAN_HOST);
+	assert_int_equal(fixture_seen_arp(b, LAN, 1).tpa, LAN_HOST);
 	/* Packets pass meanwhile. */
 	send_to(b, LAN_HOST, 2);
-	assert_int_equal(bench_seen(b, LAN, 2).ip.id, 2);
+	assert_int_equal(fixture_seen(b, LAN, 2).ip.id, 2);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
 	/* Unused, it goes. */
-	bench_run_for(b, 700 * NS_PER_S);
+	fixture_run_for(b, 700 * NS_PER_S);
 	assert_string_equal(state_of(b, LAN_HOST), "NONE");
 	assert_int_equal(ip_next_deadline(b->s), TIME_NEVER);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a neighbour that has moved to another station and is never found
  * again. Three unicast probes, then three to all. */
 static void test_moved(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t n_unicast = 0, n_broadcast = 0;
 
-	bench_run_for(b, 46 * NS_PER_S);
+	fixture_run_for(b, 46 * NS_PER_S);
 	send_to(b, LAN_HOST, 1);
-	bench_forget(b);
-	bench_run_for(b, 11 * NS_PER_S - 500 * NS_PER_MS);
+	fixture_forget(b);
+	fixture_run_for(b, 11 * NS_PER_S - 500 * NS_PER_MS);
 	for (uint32_t i = 0; i < b->dev[LAN].n; i++) {
-		struct seen v = bench_seen(b, LAN, i);
+		struct seen v = fixture_seen(b, LAN, i);
 
 		*(ether_is_broadcast(&v.eth.dst) ? &n_broadcast : &n_unicast) += 1;
 	}
 	assert_int_equal(n_unicast, 3);
 	assert_int_equal(n_broadcast, 3);
 	send_to(b, LAN_HOST, 2);
-	bench_forget(b);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true, .station = 9 });
 	assert_int_equal(b->dev[LAN].n, 1);
-	assert_int_equal(bench_seen(b, LAN, 0).eth.dst.b[5], 9);
-	bench_destroy(b);
+	assert_int_equal(fixture_seen(b, LAN, 0).eth.dst.b[5], 9);
+	fixture_destroy(b);
 }
 
 /* Would catch: held packets that vanish, senders that are not told, a storm of
  * requests for a dead neighbour, and a neighbour that comes back unnoticed. */
 static void test_failed(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	send_to(b, NEW_HOST, 1);
 	send_to(b, NEW_HOST, 2);
-	bench_run_for(b, 3100 * NS_PER_MS);
-	bench_check_law(b);
+	fixture_run_for(b, 3100 * NS_PER_MS);
+	fixture_check_law(b);
 	assert_string_equal(state_of(b, NEW_HOST), "FAILED");
-	assert_int_equal(bench_count_events(b, EVENT_NEIGH_FAILED), 1);
+	assert_int_equal(fixture_count_events(b, EVENT_NEIGH_FAILED), 1);
 	assert_int_equal(b->dev[LAN].n, 3);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 2);
 	assert_int_equal(b->dev[WAN].n, 2);
 	for (uint32_t i = 0; i < 2; i++) {
-		struct seen v = bench_seen(b, WAN, i);
+		struct seen v = fixture_seen(b, WAN, i);
 
 		assert_int_equal(v.ip.dst, FAR);
 		assert_int_equal(v.ip.src, WAN_US);
 		assert_int_equal(v.l4.type, ICMP_DEST_UNREACHABLE);
 		assert_int_equal(v.l4.code, ICMP_HOST_UNREACHABLE);
 	}
-	bench_forget(b);
+	fixture_forget(b);
 	/* A flood while it is known to be gone: one request a second. */
 	for (uint32_t i = 0; i < 200; i++) {
-		bench_run_for(b, 10 * NS_PER_MS);
+		fixture_run_for(b, 10 * NS_PER_MS);
 		send_to(b, NEW_HOST, 3);
 	}
 	assert_in_range(b->dev[LAN].n, 1, 3);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 202);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a queue without bounds, for one or for all, and the wrong end of it dropped. */
 static void test_held_limits(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	for (uint16_t i = 0; i < 6; i++)
 		send_to(b, NEW_HOST, i);
@@ -266,23 +266,23 @@ static void test_held_limits(void **state)
 	assert_int_equal(packet_pool_used(b->env.pool), 10);
 	/* 6 found room; one of the third host's would have, its first had none. */
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 2 + 3);
-	bench_forget(b);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_int_equal(b->dev[LAN].n, 4);
-	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 2);
+	assert_int_equal(fixture_seen(b, LAN, 0).ip.id, 2);
 	/* Room again. */
 	send_to(b, NEW_HOST + 3, 9);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 5);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a scan that fills the table and shuts known neighbours out, or that
  * takes the place of one with packets waiting. */
 static void test_table_full(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
-	bench_run_for(b, 46 * NS_PER_S); /* the three known ones are STALE */
+	fixture_run_for(b, 46 * NS_PER_S); /* the three known ones are STALE */
 	for (uint32_t i = 0; i < 13; i++)
 		send_to(b, NEW_HOST + i, 0);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 0);
@@ -294,14 +294,14 @@ static void test_table_full(void **state)
 	send_to(b, NEW_HOST + 16, 0);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 1);
 	/* Failed ones give way. */
-	bench_run_for(b, 4 * NS_PER_S);
+	fixture_run_for(b, 4 * NS_PER_S);
 	send_to(b, NEW_HOST + 16, 0);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_TABLE], 1);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* A packet of a station and a host on WAN, for a neighbour on link. */
-static struct packet *asks(struct bench *b, uint8_t station, uint32_t src, uint32_t link, uint32_t target)
+static struct packet *asks(struct stack_fixture *b, uint8_t station, uint32_t src, uint32_t link, uint32_t target)
 {
 	struct packet *p = packet_alloc(b->env.pool, 64);
 	struct ether_view eth = { .src = { { 2, 0, 0, 0, 0, station } }, .type = ETHERTYPE_IPV4 };
@@ -316,8 +316,8 @@ static struct packet *asks(struct bench *b, uint8_t station, uint32_t src, uint3
 	return p;
 }
 
-static struct neigh *ask_for(struct bench *b, struct neigh_table *t, uint8_t station, uint32_t link, uint32_t target,
-			     enum drop_reason *why)
+static struct neigh *ask_for(struct stack_fixture *b, struct neigh_table *t, uint8_t station, uint32_t link,
+			     uint32_t target, enum drop_reason *why)
 {
 	struct packet *p = asks(b, station, FAR, link, target);
 	struct neigh *n = neigh_make_for(t, p, why);
@@ -330,7 +330,7 @@ static struct neigh *ask_for(struct bench *b, struct neigh_table *t, uint8_t sta
  * that pushes out neighbours which are known; failed entries that do not make room; shares that are not given back. */
 static void test_shares(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct neigh_table *t = neigh_table_create(&b->env, &(struct ip_limits){ .n_neighbours = 1024 });
 	enum drop_reason why;
 	uint32_t target = IP4(10, 5, 0, 0), n = 0;
@@ -372,14 +372,14 @@ static void test_shares(void **state)
 	for (uint32_t i = 0; i < NEIGH_ASKERS; i++)
 		assert_int_equal(t->asker[i].n_asked, 0);
 	neigh_table_destroy(t);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: one sender's packets that leave no room in the queues for those of others, or one link's for those of
  * another; room that does not come back. */
 static void test_held_shares(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct neigh_table *t = neigh_table_create(
 		&b->env, &(struct ip_limits){ .n_neighbours = 1024, .n_neigh_held = 2, .n_neigh_held_all = 64 });
 	enum drop_reason why;
@@ -409,11 +409,11 @@ static void test_held_shares(void **state)
 	for (uint32_t i = 0; i < NEIGH_ASKERS; i++)
 		assert_int_equal(t->asker[i].n_held, 0);
 	neigh_table_destroy(t);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 struct gone {
-	struct bench *b;
+	struct stack_fixture *b;
 	uint32_t n, n_round; /* times that a number was given away, and that its generation came round */
 };
 
@@ -431,7 +431,7 @@ static void see_gone(void *ctx, uint32_t index, enum ip_adjacency_change change)
  * although nobody holds it; a generation that is forgotten with the neighbour, or that comes round unseen. */
 static void test_given_away(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct gone g = { .b = b };
 
 	ip_stack_set_flowcache(b->s, &(struct ip_flowcache_ops){ .adjacency_changed = see_gone }, &g);
@@ -449,12 +449,12 @@ static void test_given_away(void **state)
 					 (before[i] + (i == 7 && g.n > n)) % IP_ADJACENCY_GENERATIONS);
 		assert_int_equal(ip_adjacency(b->s, 7)->installed, g.n == n);
 		assert_in_range(g.n, n, n + 1);
-		bench_run_for(b, 50 * NS_PER_S);
-		bench_forget(b);
+		fixture_run_for(b, 50 * NS_PER_S);
+		fixture_forget(b);
 	}
 	assert_int_equal(g.n, 2 * IP_ADJACENCY_GENERATIONS + 2);
 	assert_int_equal(g.n_round, 2);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* A row: an ARP packet on lan0, what is answered, what is learnt. */
@@ -495,21 +495,21 @@ static void test_arp_rows(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(arp_rows); i++) {
 		const struct arp_row *r = &arp_rows[i];
-		struct bench *b = bench_create_settled();
+		struct stack_fixture *b = fixture_create_settled();
 		uint32_t n_replies = 0;
 
 		b->cfg.n_proxies = 1;
 		b->cfg.proxy[0] = (struct ip_proxy){ LAN, PROXY, PROXY + 3 };
 		arp_in(b, LAN, r->in);
 		for (uint32_t k = 0; k < b->dev[LAN].n; k++) {
-			struct arp_view a = bench_seen_arp(b, LAN, k);
+			struct arp_view a = fixture_seen_arp(b, LAN, k);
 
 			if (a.op != ARP_REPLY)
 				continue;
 			n_replies++;
 			assert_int_equal(a.spa, r->in.tpa);
 			assert_int_equal(a.tpa, r->in.spa);
-			struct seen v = bench_seen(b, LAN, k);
+			struct seen v = fixture_seen(b, LAN, k);
 
 			assert_memory_equal(&v.eth.dst, &a.tha, 6);
 		}
@@ -521,50 +521,50 @@ static void test_arp_rows(void **state)
 		assert_int_equal(learnt, r->learnt);
 		assert_int_equal(ledger_dropped(&b->env.ledger), r->dropped);
 		assert_int_equal(b->env.ledger.n_consumed, !r->dropped);
-		bench_destroy(b);
+		fixture_destroy(b);
 	}
 }
 
 /* Would catch: an interface without an address that asks by none, or does not answer for the one that it borrows. */
 static void test_borrowed_address(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	b->cfg.interface[LAN].n_addresses = 0;
 	arp_request(b->s, LAN, NEW_HOST, &ether_broadcast);
 	ip_flush(b->s);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, WAN_US);
-	bench_forget(b);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).spa, WAN_US);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, WAN_US });
 	assert_int_equal(b->dev[LAN].n, 1);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).op, ARP_REPLY);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, WAN_US);
-	bench_forget(b);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).op, ARP_REPLY);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).spa, WAN_US);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, SMALL_US });
 	assert_int_equal(b->dev[LAN].n, 0);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a known neighbour's new station that is not taken over (RFC 826), or
  * taken for proven; and a chatty one that never ages. */
 static void test_merge(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_HOST, LAN_HOST, .station = 9 });
 	assert_string_equal(state_of(b, LAN_HOST), "STALE");
 	send_to(b, LAN_HOST, 1);
-	assert_int_equal(bench_seen(b, LAN, 0).eth.dst.b[5], 9);
+	assert_int_equal(fixture_seen(b, LAN, 0).eth.dst.b[5], 9);
 	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_HOST, LAN_HOST, .station = 9 });
 	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
 	/* A request from a host that we are looking for ends the search. */
 	send_to(b, NEW_HOST, 2);
-	bench_forget(b);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, NEW_HOST, LAN_US });
 	assert_int_equal(b->dev[LAN].n, 2);
 	assert_string_equal(state_of(b, NEW_HOST), "STALE");
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a gateway off the link's prefix, as clouds have it, that is asked
@@ -572,72 +572,72 @@ static void test_merge(void **state)
 static void test_off_prefix(void **state)
 {
 	const uint32_t gateway = IP4(169, 254, 1, 1);
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
-	bench_route(b, IP4(203, 0, 113, 0), 24,
-		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = LAN, .gateway = ip_addr_v4(gateway) });
+	fixture_route(b, IP4(203, 0, 113, 0), 24,
+		      (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = LAN, .gateway = ip_addr_v4(gateway) });
 	send_to(b, IP4(203, 0, 113, 7), 1);
-	bench_forget(b);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, gateway, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, gateway), "REACHABLE");
-	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 1);
-	bench_destroy(b);
+	assert_int_equal(fixture_seen(b, LAN, 0).ip.id, 1);
+	fixture_destroy(b);
 }
 
 /* Would catch: a conflict that is not told, not defended, or defended for ever
  * (RFC 5227 section 2.4: two that defend would flood the link). */
 static void test_conflict(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	for (uint32_t i = 0; i < 50; i++) {
 		arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US, .station = 7 });
-		bench_run_for(b, 100 * NS_PER_MS);
+		fixture_run_for(b, 100 * NS_PER_MS);
 	}
 	assert_int_equal(b->dev[LAN].n, 1);
-	struct arp_view a = bench_seen_arp(b, LAN, 0);
+	struct arp_view a = fixture_seen_arp(b, LAN, 0);
 
 	assert_int_equal(a.spa, LAN_US);
 	assert_int_equal(a.tpa, LAN_US);
-	assert_int_equal(bench_count_events(b, EVENT_ADDRESS_CONFLICT), 1);
+	assert_int_equal(fixture_count_events(b, EVENT_ADDRESS_CONFLICT), 1);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_ARP_SPOOF], 50);
-	bench_run_for(b, 6 * NS_PER_S);
+	fixture_run_for(b, 6 * NS_PER_S);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US, .station = 7 });
 	assert_int_equal(b->dev[LAN].n, 2);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: our own announcement, come back, taken for a conflict. */
 static void test_own_echo(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
 	struct ether_addr us = mac_of_us(WAN);
 
 	make_arp(f, LAN, &(struct arp_spec){ ARP_REQUEST, LAN_US, LAN_US });
 	memcpy(f->bytes + ETHER_HEADER_LEN + 8, &us, 6);
-	bench_input(b, LAN, f);
-	assert_int_equal(bench_n_sent(b), 0);
+	fixture_input(b, LAN, f);
+	assert_int_equal(fixture_n_sent(b), 0);
 	assert_int_equal(b->env.ledger.n_consumed, 1);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: an address that is not announced, or not twice; a pool that is
  * announced in one burst; a reload that announces what everybody knows. */
 static void test_announce(void **state)
 {
-	struct bench *b = bench_create();
+	struct stack_fixture *b = fixture_create();
 	uint64_t start = b->env.now;
 
-	bench_run_until(b, start + 1 * NS_PER_S);
+	fixture_run_until(b, start + 1 * NS_PER_S);
 	assert_int_equal(b->dev[LAN].n, 1);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).spa, LAN_US);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, LAN_US);
-	bench_run_until(b, start + 10 * NS_PER_S);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).spa, LAN_US);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).tpa, LAN_US);
+	fixture_run_until(b, start + 10 * NS_PER_S);
 	assert_int_equal(b->dev[LAN].n, 2);
 	assert_int_equal(b->dev[WAN].n, 2);
-	bench_forget(b);
+	fixture_forget(b);
 
 	struct ip_config *next = malloc(sizeof(*next));
 
@@ -650,91 +650,91 @@ static void test_announce(void **state)
 	ip_expire(b->s);
 	ip_flush(b->s);
 	assert_int_equal(b->dev[LAN].n, ARP_ANNOUNCE_SLICE);
-	bench_run_until(b, start + 100 * NS_PER_MS);
+	fixture_run_until(b, start + 100 * NS_PER_MS);
 	assert_int_equal(b->dev[LAN].n, 220);
 	for (uint32_t i = 0; i < 220; i++)
-		assert_int_equal(bench_seen_arp(b, LAN, i).spa, IP4(10, 0, 1, 5) + i);
-	bench_run_until(b, start + 10 * NS_PER_S);
+		assert_int_equal(fixture_seen_arp(b, LAN, i).spa, IP4(10, 0, 1, 5) + i);
+	fixture_run_until(b, start + 10 * NS_PER_S);
 	assert_int_equal(b->dev[LAN].n, 440);
 	assert_int_equal(b->dev[WAN].n, 2);
-	assert_int_equal(bench_seen_arp(b, WAN, 0).spa, POOL_ADDR);
-	bench_forget(b);
+	assert_int_equal(fixture_seen_arp(b, WAN, 0).spa, POOL_ADDR);
+	fixture_forget(b);
 	/* Nothing new. */
 	ip_stack_configure(b->s, next);
-	bench_run_for(b, 10 * NS_PER_S);
-	assert_int_equal(bench_n_sent(b), 0);
+	fixture_run_for(b, 10 * NS_PER_S);
+	assert_int_equal(fixture_n_sent(b), 0);
 	/* The device comes back: everything, as others may have forgotten. */
 	b->dev[WAN].dev.up = false;
 	ip_stack_device_changed(b->s, WAN);
 	b->dev[WAN].dev.up = true;
 	ip_stack_device_changed(b->s, WAN);
-	bench_run_for(b, 10 * NS_PER_S);
+	fixture_run_for(b, 10 * NS_PER_S);
 	assert_int_equal(b->dev[WAN].n, 4);
 	ip_stack_configure(b->s, &b->cfg);
 	free(next);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a neighbour that was replaced while the link was down and is found only when DELAY and three probes of
  * the old station have passed; packets held meanwhile although the station may be the same. */
 static void test_replaced_while_down(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	b->dev[LAN].dev.up = false;
 	ip_stack_device_changed(b->s, LAN);
 	b->dev[LAN].dev.up = true;
 	ip_stack_device_changed(b->s, LAN);
-	bench_run_for(b, 10 * NS_PER_S); /* announcements */
-	bench_forget(b);
+	fixture_run_for(b, 10 * NS_PER_S); /* announcements */
+	fixture_forget(b);
 	send_to(b, LAN_HOST, 1);
 	assert_string_equal(state_of(b, LAN_HOST), "PROBE");
 	assert_int_equal(b->dev[LAN].n, 2);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, LAN_HOST);
-	struct seen asked = bench_seen(b, LAN, 0);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).tpa, LAN_HOST);
+	struct seen asked = fixture_seen(b, LAN, 0);
 	assert_memory_equal(&asked.eth.dst, &ether_broadcast, 6);
-	assert_int_equal(bench_seen(b, LAN, 1).ip.id, 1);
+	assert_int_equal(fixture_seen(b, LAN, 1).ip.id, 1);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, LAN_HOST, LAN_US, .unicast = true, .station = 9 });
 	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
-	bench_forget(b);
+	fixture_forget(b);
 	struct ether_addr before = mac_of_host(LAN_HOST);
 	send_to(b, LAN_HOST, 2);
-	struct seen sent = bench_seen(b, LAN, 0);
+	struct seen sent = fixture_seen(b, LAN, 0);
 	assert_int_equal(sent.ip.id, 2);
 	assert_memory_not_equal(&sent.eth.dst, &before, 6);
 	/* Confirmed once, it ages as any other. */
-	bench_run_for(b, 46 * NS_PER_S);
+	fixture_run_for(b, 46 * NS_PER_S);
 	send_to(b, LAN_HOST, 3);
 	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: packets held over a link that goes down that are lost or kept for ever. */
 static void test_link_returns(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	send_to(b, NEW_HOST, 1);
 	b->dev[LAN].dev.up = false;
 	ip_stack_device_changed(b->s, LAN);
-	bench_run_for(b, 1500 * NS_PER_MS);
+	fixture_run_for(b, 1500 * NS_PER_MS);
 	b->dev[LAN].dev.up = true;
-	bench_forget(b);
+	fixture_forget(b);
 	ip_stack_device_changed(b->s, LAN);
 	ip_flush(b->s);
-	assert_int_equal(bench_seen_arp(b, LAN, 0).tpa, NEW_HOST);
+	assert_int_equal(fixture_seen_arp(b, LAN, 0).tpa, NEW_HOST);
 	assert_string_equal(state_of(b, LAN_HOST), "STALE");
-	bench_forget(b);
+	fixture_forget(b);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
-	assert_int_equal(bench_seen(b, LAN, 0).ip.id, 1);
-	bench_forget(b);
+	assert_int_equal(fixture_seen(b, LAN, 0).ip.id, 1);
+	fixture_forget(b);
 	/* Taken away altogether. */
 	send_to(b, NEW_HOST + 1, 1);
 	ip_stack_attach(b->s, LAN, NULL);
 	/* A request while it was down, and the packet that was held. */
 	assert_int_equal(b->env.ledger.n_dropped[DROP_TX_DOWN], 2);
 	assert_string_equal(state_of(b, NEW_HOST + 1), "NONE");
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 int main(void)

@@ -18,7 +18,7 @@ static struct packet to(uint8_t proto, uint32_t dst, uint16_t port)
 	};
 }
 
-static bool has(struct bench *b, uint8_t proto, uint32_t dst, uint16_t port)
+static bool has(struct stack_fixture *b, uint8_t proto, uint32_t dst, uint16_t port)
 {
 	struct packet p = to(proto, dst, port);
 
@@ -26,7 +26,7 @@ static bool has(struct bench *b, uint8_t proto, uint32_t dst, uint16_t port)
 }
 
 /* A segment that would begin a connection. */
-static bool listens(struct bench *b, uint32_t dst, uint16_t port)
+static bool listens(struct stack_fixture *b, uint32_t dst, uint16_t port)
 {
 	struct packet p = to(IPPROTO_NR_TCP, dst, port);
 
@@ -39,7 +39,7 @@ static bool listens(struct bench *b, uint32_t dst, uint16_t port)
  * another protocol's, another address's, or for its neighbour. */
 static void test_counts(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 
 	assert_false(has(b, IPPROTO_NR_UDP, LAN_US, 53));
 	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_UDP, 0, 53, IP_PORT_BOUND), 0);
@@ -64,14 +64,14 @@ static void test_counts(void **state)
 
 	assert_int_equal(ip_port_open(b->s, 132, 0, 80, IP_PORT_BOUND), -EPROTONOSUPPORT);
 	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_UDP, 0, 80, IP_PORT_LISTENING), -EPROTONOSUPPORT);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a SYN that is let in by a connection that has the port; a segment of such a connection that is kept out
  * since nobody listens any more; a SYN that meets one of ours (it belongs to a connection that stands). */
 static void test_listening(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct packet crossed = to(IPPROTO_NR_TCP, LAN_US, 40000);
 
 	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_TCP, LAN_US, 40000, IP_PORT_BOUND), 0);
@@ -84,7 +84,7 @@ static void test_listening(void **state)
 	ip_port_close(b->s, IPPROTO_NR_TCP, 0, 40000, IP_PORT_LISTENING);
 	assert_false(listens(b, LAN_US, 40000));
 	assert_true(has(b, IPPROTO_NR_TCP, LAN_US, 40000));
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 static void hook(void *ctx, enum ip_hook hook, struct batch *b)
@@ -107,24 +107,24 @@ static void take(void *ctx, struct batch *b)
  * packets are not. */
 static void test_mark(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	uint32_t n_unclaimed = 0;
 	struct hook_entry e = { .name = "test", .fn = hook, .ctx = &n_unclaimed };
 	struct ip_protocol row = { .input = take, .unreachable = IP_UNREACHABLE_PORT };
-	struct spec udp = UDP_TO(LAN_US);
+	struct packet_spec udp = UDP_TO(LAN_US);
 
 	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_INPUT), &e), 0);
 	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP, &row);
-	bench_input_spec(b, &udp);
+	fixture_input_spec(b, &udp);
 	assert_int_equal(n_unclaimed, 0);
 	row.by_port = true;
 	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP, &row);
-	bench_input_spec(b, &udp);
+	fixture_input_spec(b, &udp);
 	assert_int_equal(n_unclaimed, 1);
 	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_UDP, 0, udp.dport, IP_PORT_BOUND), 0);
-	bench_input_spec(b, &udp);
+	fixture_input_spec(b, &udp);
 	assert_int_equal(n_unclaimed, 1);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 int main(void)

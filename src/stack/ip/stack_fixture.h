@@ -19,12 +19,13 @@
 #include <cmocka.h>
 
 #include "stack/ip/stack_priv.h"
+#include "stack/packet/packet_fixture.h"
 #include "stack/wire/arp.h"
 
 #define LAN 1u
 #define WAN 2u
 #define SMALL 3u
-#define N_BENCH_DEVICES 3u
+#define N_FIXTURE_DEVICES 3u
 
 #define LAN_US IP4(10, 0, 1, 1)
 #define LAN_HOST IP4(10, 0, 1, 2)
@@ -50,12 +51,12 @@ struct fake_device {
 	struct sent sent[FRAMES_MAX];
 };
 
-struct bench {
+struct stack_fixture {
 	struct env env;
 	struct ip_config cfg;
 	struct fib *fib;
 	struct ip_stack *s;
-	struct fake_device dev[N_BENCH_DEVICES + 1];
+	struct fake_device dev[N_FIXTURE_DEVICES + 1];
 	uint32_t n_events;
 	struct yg_event event[EVENTS_MAX];
 };
@@ -82,15 +83,15 @@ static inline void fake_tx(struct device *d, struct batch *b)
 
 static const struct device_ops fake_ops = { .driver = "fake", .tx = fake_tx };
 
-static inline void bench_event(void *ctx, const struct yg_event *e)
+static inline void fixture_event(void *ctx, const struct yg_event *e)
 {
-	struct bench *b = ctx;
+	struct stack_fixture *b = ctx;
 
 	if (b->n_events < EVENTS_MAX)
 		b->event[b->n_events++] = *e;
 }
 
-static inline uint32_t bench_count_events(const struct bench *b, enum event_kind kind)
+static inline uint32_t fixture_count_events(const struct stack_fixture *b, enum event_kind kind)
 {
 	uint32_t n = 0;
 
@@ -111,14 +112,15 @@ static inline struct ether_addr mac_of_host(uint32_t addr)
 				      (uint8_t)addr } };
 }
 
-static inline void bench_route(struct bench *b, uint32_t addr, uint8_t len, struct fib_nexthop nh)
+static inline void fixture_route(struct stack_fixture *b, uint32_t addr, uint8_t len, struct fib_nexthop nh)
 {
 	struct ip4_prefix p = { addr & ip4_mask(len), len };
 
 	assert_int_equal(fib_insert(b->fib, p, fib_nexthop_add(b->fib, &nh)), 0);
 }
 
-static inline void bench_interface(struct bench *b, uint32_t ifindex, const char *name, uint32_t addr, uint32_t mtu)
+static inline void fixture_interface(struct stack_fixture *b, uint32_t ifindex, const char *name, uint32_t addr,
+				     uint32_t mtu)
 {
 	struct ip_interface_config *c = &b->cfg.interface[ifindex];
 	struct fake_device *f = &b->dev[ifindex];
@@ -133,16 +135,16 @@ static inline void bench_interface(struct bench *b, uint32_t ifindex, const char
 				  .mac = mac_of_us(ifindex),
 				  .mtu = mtu,
 				  .up = true };
-	bench_route(b, addr, 24,
-		    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = ip_addr_v4(addr) });
-	bench_route(b, addr, 32, (struct fib_nexthop){ .kind = FIB_LOCAL, .ifindex = ifindex });
-	bench_route(b, addr | 0xff, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
+	fixture_route(b, addr, 24,
+		      (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = ifindex, .source = ip_addr_v4(addr) });
+	fixture_route(b, addr, 32, (struct fib_nexthop){ .kind = FIB_LOCAL, .ifindex = ifindex });
+	fixture_route(b, addr | 0xff, 32, (struct fib_nexthop){ .kind = FIB_BROADCAST, .ifindex = ifindex });
 }
 
 /* Forgets what was sent so far. */
-static inline void bench_forget(struct bench *b)
+static inline void fixture_forget(struct stack_fixture *b)
 {
-	for (uint32_t i = 1; i <= N_BENCH_DEVICES; i++) {
+	for (uint32_t i = 1; i <= N_FIXTURE_DEVICES; i++) {
 		for (uint32_t k = 0; k < b->dev[i].n; k++)
 			free(b->dev[i].sent[k].bytes);
 		b->dev[i].n = 0;
@@ -151,7 +153,7 @@ static inline void bench_forget(struct bench *b)
 }
 
 /* Lets the clock run to `until`, stopping at each deadline on the way. */
-static inline void bench_run_until(struct bench *b, uint64_t until)
+static inline void fixture_run_until(struct stack_fixture *b, uint64_t until)
 {
 	for (uint32_t n = 0;; n++) {
 		uint64_t next = ip_next_deadline(b->s);
@@ -166,19 +168,19 @@ static inline void bench_run_until(struct bench *b, uint64_t until)
 	b->env.now = until;
 }
 
-static inline void bench_run_for(struct bench *b, uint64_t ns)
+static inline void fixture_run_for(struct stack_fixture *b, uint64_t ns)
 {
-	bench_run_until(b, b->env.now + ns);
+	fixture_run_until(b, b->env.now + ns);
 }
 
-static inline void bench_learn(struct bench *b, uint32_t ifindex, uint32_t addr)
+static inline void fixture_learn(struct stack_fixture *b, uint32_t ifindex, uint32_t addr)
 {
 	struct ether_addr mac = mac_of_host(addr);
 
 	neigh_learn(b->s, ifindex, addr, &mac, NEIGH_PROOF_ANSWER, NEIGH_CREATE_YES);
 }
 
-static inline struct bench *bench_create(void)
+static inline struct stack_fixture *fixture_create(void)
 {
 	static const struct packet_pool_config pool_cfg = { .n_packets = 2048, .n_small = 2048, .n_large = 64 };
 	static const uint8_t seed[RNG_SEED_BYTES] = { 1, 2, 3 };
@@ -188,56 +190,56 @@ static inline struct bench *bench_create(void)
 						 .n_reassembly = 8,
 						 .n_reassembly_fragments = 200,
 						 .n_reassembly_per_source = 150 };
-	struct bench *b = calloc(1, sizeof(*b));
+	struct stack_fixture *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
 	b->env.pool = packet_pool_create(&pool_cfg);
 	b->env.now = 1000 * NS_PER_S;
-	b->env.emit = bench_event;
+	b->env.emit = fixture_event;
 	b->env.emit_ctx = b;
 	rng_init(&b->env.rng, seed);
 	b->fib = fib_create();
-	bench_interface(b, LAN, "lan0", LAN_US, 1500);
-	bench_interface(b, WAN, "wan0", WAN_US, 1500);
-	bench_interface(b, SMALL, "small0", SMALL_US, 576);
-	bench_route(b, 0, 0,
-		    (struct fib_nexthop){ .kind = FIB_UNICAST,
-					  .ifindex = WAN,
-					  .gateway = ip_addr_v4(ROUTER),
-					  .source = ip_addr_v4(WAN_US) });
-	bench_route(b, POOL_ADDR, 28, (struct fib_nexthop){ .kind = FIB_TRANSLATED });
+	fixture_interface(b, LAN, "lan0", LAN_US, 1500);
+	fixture_interface(b, WAN, "wan0", WAN_US, 1500);
+	fixture_interface(b, SMALL, "small0", SMALL_US, 576);
+	fixture_route(b, 0, 0,
+		      (struct fib_nexthop){ .kind = FIB_UNICAST,
+					    .ifindex = WAN,
+					    .gateway = ip_addr_v4(ROUTER),
+					    .source = ip_addr_v4(WAN_US) });
+	fixture_route(b, POOL_ADDR, 28, (struct fib_nexthop){ .kind = FIB_TRANSLATED });
 	b->cfg.fib = b->fib;
 	b->s = ip_stack_create(&b->env, &limits);
 	assert_non_null(b->s);
 	ip_stack_configure(b->s, &b->cfg);
-	for (uint32_t i = 1; i <= N_BENCH_DEVICES; i++)
+	for (uint32_t i = 1; i <= N_FIXTURE_DEVICES; i++)
 		ip_stack_attach(b->s, i, &b->dev[i].dev);
 	return b;
 }
 
 /* Announcements are over, the neighbours are known, nothing has been sent. */
-static inline struct bench *bench_create_settled(void)
+static inline struct stack_fixture *fixture_create_settled(void)
 {
-	struct bench *b = bench_create();
+	struct stack_fixture *b = fixture_create();
 
-	bench_run_for(b, 3 * NS_PER_S);
-	bench_learn(b, LAN, LAN_HOST);
-	bench_learn(b, WAN, ROUTER);
-	bench_learn(b, SMALL, SMALL_HOST);
-	bench_forget(b);
+	fixture_run_for(b, 3 * NS_PER_S);
+	fixture_learn(b, LAN, LAN_HOST);
+	fixture_learn(b, WAN, ROUTER);
+	fixture_learn(b, SMALL, SMALL_HOST);
+	fixture_forget(b);
 	return b;
 }
 
 /* Nothing has vanished, wherever it is now. */
-static inline void bench_check_law(const struct bench *b)
+static inline void fixture_check_law(const struct stack_fixture *b)
 {
 	assert_int_equal(ledger_expected_held(&b->env.ledger), packet_pool_used(b->env.pool));
 }
 
-static inline void bench_destroy(struct bench *b)
+static inline void fixture_destroy(struct stack_fixture *b)
 {
-	bench_check_law(b);
-	bench_forget(b);
+	fixture_check_law(b);
+	fixture_forget(b);
 	ip_stack_destroy(b->s);
 	assert_int_equal(packet_pool_used(b->env.pool), 0);
 	fib_destroy(b->fib);
@@ -253,105 +255,25 @@ struct frame {
 	struct offload offload;
 };
 
-struct spec {
-	uint32_t src, dst;
-	uint8_t proto;
-	uint8_t ttl; /* 0: 64 */
-	bool df, mf;
-	uint16_t frag_off;
-	uint16_t id;
-	uint32_t payload; /* bytes behind the L4 header (or behind the IP header, when frag_off is not 0) */
-	uint16_t sport, dport;
-	uint8_t flags; /* TCP */
-	uint8_t icmp_type;
-	uint8_t options[40];
-	uint8_t options_len;
-	uint32_t ifindex; /* whose MAC it is for; 0: LAN */
-};
-
-static inline uint32_t l4_header_len(const struct spec *sp)
+/* Of somebody on the link; for LAN when sp->in is 0. */
+static inline void fixture_frame(struct frame *f, const struct packet_spec *sp)
 {
-	if (sp->frag_off != 0)
-		return 0;
-	switch (sp->proto) {
-	case IPPROTO_NR_TCP:
-		return TCP_HEADER_LEN;
-	case IPPROTO_NR_UDP:
-	case IPPROTO_NR_UDPLITE:
-	case IPPROTO_NR_ICMP:
-		return 8;
-	case IPPROTO_NR_DCCP:
-		return 20; /* a Request, with its service code */
-	case IPPROTO_NR_SCTP:
-		return SCTP_HEADER_LEN;
-	default:
-		return 0;
+	static const struct ether_addr from = { { 0x02, 0xbb, 0, 0, 0, 1 } };
+	const struct ether_addr us = mac_of_us(sp->in != 0 ? sp->in : LAN);
+	struct packet_spec s = *sp;
+
+	if (s.proto == IPPROTO_NR_TCP) {
+		s.seq = 1000;
+		s.ack = 2000;
+		s.window = 8192;
 	}
-}
-
-/* UDP-Lite whose checksum covers the header, a DCCP Request, the common header of SCTP with a tag of flags. */
-static inline void make_other_header(uint8_t *l4, const struct spec *sp)
-{
-	memset(l4, 0, l4_header_len(sp));
-	l4[0] = (uint8_t)(sp->sport >> 8);
-	l4[1] = (uint8_t)sp->sport;
-	l4[2] = (uint8_t)(sp->dport >> 8);
-	l4[3] = (uint8_t)sp->dport;
-	if (sp->proto == IPPROTO_NR_UDPLITE)
-		l4[5] = UDP_HEADER_LEN;
-	if (sp->proto == IPPROTO_NR_DCCP) {
-		l4[4] = (uint8_t)(l4_header_len(sp) / 4);
-		l4[8] = 1; /* Request, long sequence numbers */
-	}
-	if (sp->proto == IPPROTO_NR_SCTP)
-		l4[7] = sp->flags;
-}
-
-static inline void make_frame(struct frame *f, const struct spec *sp)
-{
-	uint32_t ifindex = sp->ifindex != 0 ? sp->ifindex : LAN;
-	uint32_t l4_len = l4_header_len(sp) + sp->payload;
-	uint8_t *l3 = f->bytes + ETHER_HEADER_LEN;
-	uint8_t *l4 = l3 + IPV4_HEADER_LEN + sp->options_len;
-	struct ether_view eth = { .dst = mac_of_us(ifindex),
-				  .src = { { 0x02, 0xbb, 0, 0, 0, 1 } },
-				  .type = ETHERTYPE_IPV4 };
-	struct ipv4_view ip = { .src = sp->src,
-				.dst = sp->dst,
-				.total_len = (uint16_t)(IPV4_HEADER_LEN + sp->options_len + l4_len),
-				.id = sp->id,
-				.frag_off = sp->frag_off,
-				.header_len = IPV4_HEADER_LEN,
-				.ttl = sp->ttl != 0 ? sp->ttl : 64,
-				.proto = sp->proto,
-				.df = sp->df,
-				.mf = sp->mf };
-
+	if (s.proto == IPPROTO_NR_ICMP && s.info == 0)
+		s.info = 0x12340001;
 	memset(&f->offload, 0, sizeof(f->offload));
-	f->len = ETHER_HEADER_LEN + ip.total_len;
-	ether_emit(f->bytes, &eth);
-	ipv4_emit(l3, &ip);
-	memcpy(l3 + IPV4_HEADER_LEN, sp->options, sp->options_len);
-	ip.header_len = (uint8_t)(IPV4_HEADER_LEN + sp->options_len);
-	ipv4_set_header_len(l3, ip.header_len);
-	ipv4_set_fragment(l3, ip.total_len, ip.frag_off, ip.df, ip.mf);
-	for (uint32_t i = 0; i < l4_len; i++)
-		l4[i] = (uint8_t)(i * 7 + (i >> 8));
-	if (sp->frag_off != 0)
-		return;
-	if (sp->proto == IPPROTO_NR_TCP)
-		tcp_emit(l4, sp->sport, sp->dport, 1000, 2000, sp->flags, 8192);
-	else if (sp->proto == IPPROTO_NR_UDP)
-		udp_emit(l4, sp->sport, sp->dport, (uint16_t)sp->payload);
-	else if (sp->proto == IPPROTO_NR_ICMP)
-		icmp_emit(l4, sp->icmp_type, 0, 0x12340001);
-	else if (l4_has_ports(sp->proto))
-		make_other_header(l4, sp);
-	if (!sp->mf)
-		l4_checksum_set(&ip, l4, l4_len);
+	f->len = packet_build_frame(&s, &us, &from, f->bytes);
 }
 
-static inline struct packet *bench_receive(struct bench *b, const struct frame *f)
+static inline struct packet *fixture_receive(struct stack_fixture *b, const struct frame *f)
 {
 	struct packet *p = packet_alloc(b->env.pool, f->len);
 
@@ -362,22 +284,22 @@ static inline struct packet *bench_receive(struct bench *b, const struct frame *
 	return p;
 }
 
-static inline void bench_input(struct bench *b, uint32_t ifindex, const struct frame *f)
+static inline void fixture_input(struct stack_fixture *b, uint32_t ifindex, const struct frame *f)
 {
-	struct batch batch = { .n = 1, .p = { bench_receive(b, f) } };
+	struct batch batch = { .n = 1, .p = { fixture_receive(b, f) } };
 
 	ether_input(b->s, ifindex, &batch);
 	assert_int_equal(batch.n, 0);
 	ip_flush(b->s);
-	bench_check_law(b);
+	fixture_check_law(b);
 }
 
-static inline void bench_input_spec(struct bench *b, const struct spec *sp)
+static inline void fixture_input_spec(struct stack_fixture *b, const struct packet_spec *sp)
 {
 	struct frame *f = malloc(sizeof(*f));
 
-	make_frame(f, sp);
-	bench_input(b, sp->ifindex != 0 ? sp->ifindex : LAN, f);
+	fixture_frame(f, sp);
+	fixture_input(b, sp->in != 0 ? sp->in : LAN, f);
 	free(f);
 }
 
@@ -391,7 +313,7 @@ struct seen {
 	struct offload offload;
 };
 
-static inline struct seen bench_seen(const struct bench *b, uint32_t ifindex, uint32_t i)
+static inline struct seen fixture_seen(const struct stack_fixture *b, uint32_t ifindex, uint32_t i)
 {
 	const struct fake_device *f = &b->dev[ifindex];
 	struct seen v;
@@ -416,9 +338,9 @@ static inline struct seen bench_seen(const struct bench *b, uint32_t ifindex, ui
 	return v;
 }
 
-static inline struct arp_view bench_seen_arp(const struct bench *b, uint32_t ifindex, uint32_t i)
+static inline struct arp_view fixture_seen_arp(const struct stack_fixture *b, uint32_t ifindex, uint32_t i)
 {
-	struct seen v = bench_seen(b, ifindex, i);
+	struct seen v = fixture_seen(b, ifindex, i);
 	struct arp_view a;
 
 	assert_int_equal(v.eth.type, ETHERTYPE_ARP);
@@ -427,27 +349,27 @@ static inline struct arp_view bench_seen_arp(const struct bench *b, uint32_t ifi
 	return a;
 }
 
-static inline uint32_t bench_n_sent(const struct bench *b)
+static inline uint32_t fixture_n_sent(const struct stack_fixture *b)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 1; i <= N_BENCH_DEVICES; i++)
+	for (uint32_t i = 1; i <= N_FIXTURE_DEVICES; i++)
 		n += b->dev[i].n;
 	return n;
 }
 
 /* 172.16/16 to 172.19/16: routes that lead nowhere. */
-static inline void bench_dead_routes(struct bench *b)
+static inline void fixture_dead_routes(struct stack_fixture *b)
 {
 	static const uint8_t kinds[] = { FIB_BLACKHOLE, FIB_UNREACHABLE, FIB_PROHIBIT, FIB_NONE };
 
 	for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++)
-		bench_route(b, IP4(172, 16 + i, 0, 0), 16, (struct fib_nexthop){ .kind = kinds[i] });
+		fixture_route(b, IP4(172, 16 + i, 0, 0), 16, (struct fib_nexthop){ .kind = kinds[i] });
 }
 
 #define UDP_TO(a) \
 	{ \
-		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload = 20, .sport = 9, .dport = 9 \
+		.src = LAN_HOST, .dst = (a), .proto = IPPROTO_NR_UDP, .payload_len = 20, .sport = 9, .dport = 9 \
 	}
 
 #endif

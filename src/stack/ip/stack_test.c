@@ -5,19 +5,19 @@
  */
 #include "stack/ip/stack_fixture.h"
 
-static const struct spec udp_far = {
-	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload = 100, .sport = 5000, .dport = 53
+static const struct packet_spec udp_far = {
+	.src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .payload_len = 100, .sport = 5000, .dport = 53
 };
 
 /* Would catch: a forwarded packet with a wrong TTL, checksum, MAC, interface or content. */
 static void test_forward(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct ether_addr router = mac_of_host(ROUTER);
 
-	bench_input_spec(b, &udp_far);
-	assert_int_equal(bench_n_sent(b), 1);
-	struct seen v = bench_seen(b, WAN, 0);
+	fixture_input_spec(b, &udp_far);
+	assert_int_equal(fixture_n_sent(b), 1);
+	struct seen v = fixture_seen(b, WAN, 0);
 
 	assert_memory_equal(&v.eth.dst, &router, 6);
 	assert_int_equal(v.ip.ttl, 63);
@@ -25,42 +25,42 @@ static void test_forward(void **state)
 	assert_int_equal(v.ip.dst, FAR);
 	assert_int_equal(v.l4.dport, 53);
 	assert_int_equal(v.l4.payload_len, 100);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: packets of one flow that overtake each other in a batch that holds
  * packets to us as well. */
 static void test_order(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
 	struct batch batch = { .n = 0 };
 
 	for (uint16_t i = 0; i < BATCH_MAX; i++) {
-		struct spec sp = udp_far;
+		struct packet_spec sp = udp_far;
 
-		sp.id = i;
+		sp.ip_id = i;
 		if (i % 3 == 1) {
 			sp.dst = LAN_US;
 			sp.proto = IPPROTO_NR_ICMP;
-			sp.icmp_type = ICMP_ECHO_REQUEST;
+			sp.type = ICMP_ECHO_REQUEST;
 		}
-		make_frame(f, &sp);
-		batch_add(&batch, bench_receive(b, f));
+		fixture_frame(f, &sp);
+		batch_add(&batch, fixture_receive(b, f));
 	}
 	ether_input(b->s, LAN, &batch);
 	ip_flush(b->s);
 	assert_int_equal(b->dev[WAN].n + b->dev[LAN].n, BATCH_MAX);
 	for (uint32_t i = 1; i < b->dev[WAN].n; i++)
-		assert_true(bench_seen(b, WAN, i).ip.id > bench_seen(b, WAN, i - 1).ip.id);
+		assert_true(fixture_seen(b, WAN, i).ip.id > fixture_seen(b, WAN, i - 1).ip.id);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Hooks that note the order in which they ran. */
 struct notes {
 	char text[64];
-	struct bench *b;
+	struct stack_fixture *b;
 	uint32_t new_dst;
 };
 
@@ -74,14 +74,14 @@ static void note(void *ctx, enum ip_hook hook, struct batch *b)
 		n->text[len + i] = letters[hook];
 }
 
-static void hook_add(struct bench *b, enum ip_hook hook, int32_t priority, hook_fn *fn, void *ctx)
+static void hook_add(struct stack_fixture *b, enum ip_hook hook, int32_t priority, hook_fn *fn, void *ctx)
 {
 	struct hook_entry e = { .priority = priority, .name = "test", .fn = fn, .ctx = ctx };
 
 	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, hook), &e), 0);
 }
 
-static void note_all(struct bench *b, struct notes *n)
+static void note_all(struct stack_fixture *b, struct notes *n)
 {
 	for (int h = 0; h < N_HOOKS; h++)
 		hook_add(b, (enum ip_hook)h, HOOK_PRI_FILTER, note, n);
@@ -97,32 +97,32 @@ static void drop_all(void *ctx, enum ip_hook hook, struct batch *b)
  * earlier one dropped; an ICMP error that skips OUTPUT. */
 static void test_hooks(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct notes n = { .b = b };
 
 	note_all(b, &n);
-	bench_input_spec(b, &udp_far);
+	fixture_input_spec(b, &udp_far);
 	assert_string_equal(n.text, "pfP");
 	memset(n.text, 0, sizeof(n.text));
-	bench_input_spec(b, &(struct spec)UDP_TO(LAN_US));
+	fixture_input_spec(b, &(struct packet_spec)UDP_TO(LAN_US));
 	assert_string_equal(n.text, "pioP");
 	memset(n.text, 0, sizeof(n.text));
 	/* MTU and TTL come before FORWARD. */
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .ttl = 1 });
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .ttl = 1 });
 	assert_string_equal(n.text, "poP");
 	memset(n.text, 0, sizeof(n.text));
-	bench_input_spec(b, &(struct spec){ .src = LAN_HOST,
-					    .dst = SMALL_HOST,
-					    .proto = IPPROTO_NR_UDP,
-					    .payload = 576 - 28 + 1,
-					    .df = true });
+	fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+						     .dst = SMALL_HOST,
+						     .proto = IPPROTO_NR_UDP,
+						     .payload_len = 576 - 28 + 1,
+						     .df = true });
 	assert_string_equal(n.text, "poP");
 	memset(n.text, 0, sizeof(n.text));
 	hook_add(b, HOOK_PREROUTING, HOOK_PRI_RAW, drop_all, NULL);
-	bench_input_spec(b, &udp_far);
+	fixture_input_spec(b, &udp_far);
 	assert_string_equal(n.text, "");
 	assert_int_equal(b->env.ledger.n_dropped[DROP_RULE_DROP], 1);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 /* Would catch: a list that is not sorted, or that turns equals around. */
@@ -147,23 +147,23 @@ static void test_hook_order(void **state)
 /* Would catch: a device that goes and comes back and leaves packets or neighbours behind. */
 static void test_device_down(void **state)
 {
-	struct bench *b = bench_create_settled();
+	struct stack_fixture *b = fixture_create_settled();
 	struct frame *f = malloc(sizeof(*f));
 	struct batch batch = { .n = 0 };
 
-	make_frame(f, &udp_far);
-	batch_add(&batch, bench_receive(b, f));
+	fixture_frame(f, &udp_far);
+	batch_add(&batch, fixture_receive(b, f));
 	ether_input(b->s, LAN, &batch);
 	b->dev[WAN].dev.up = false;
 	ip_stack_device_changed(b->s, WAN);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_TX_DOWN], 1);
-	bench_input(b, LAN, f);
+	fixture_input(b, LAN, f);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_TX_DOWN], 2);
 	b->dev[WAN].dev.up = true;
 	ip_stack_device_changed(b->s, WAN);
-	bench_input(b, LAN, f);
-	assert_int_equal(bench_seen_arp(b, WAN, 0).tpa, ROUTER); /* it may be another station now */
-	assert_int_equal(bench_seen(b, WAN, 1).ip.id, udp_far.id);
+	fixture_input(b, LAN, f);
+	assert_int_equal(fixture_seen_arp(b, WAN, 0).tpa, ROUTER); /* it may be another station now */
+	assert_int_equal(fixture_seen(b, WAN, 1).ip.id, udp_far.id);
 	assert_int_equal(b->dev[WAN].n, 2);
 	/* A reload without the interface, and one with another device. */
 	struct ip_config *next = malloc(sizeof(*next));
@@ -176,7 +176,7 @@ static void test_device_down(void **state)
 	ip_stack_configure(b->s, &b->cfg);
 	free(next);
 	free(f);
-	bench_destroy(b);
+	fixture_destroy(b);
 }
 
 int main(void)

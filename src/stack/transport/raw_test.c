@@ -7,13 +7,13 @@
 #define OSPF_ROUTERS IP4(224, 0, 0, 5)
 
 struct fixture {
-	struct bench *b;
+	struct stack_fixture *b;
 	struct raw *r;
 };
 
 static void begin(struct fixture *f)
 {
-	f->b = bench_create_settled();
+	f->b = fixture_create_settled();
 	f->r = raw_create(&f->b->env, f->b->s, &(struct raw_limits){ .n_sockets = 4 });
 	assert_non_null(f->r);
 }
@@ -21,7 +21,7 @@ static void begin(struct fixture *f)
 static void end(struct fixture *f)
 {
 	raw_destroy(f->r);
-	bench_destroy(f->b);
+	fixture_destroy(f->b);
 }
 
 static struct raw_socket *open_raw(struct fixture *f, uint8_t protocol)
@@ -49,15 +49,17 @@ static int64_t send_to(struct fixture *f, struct raw_socket *s, uint32_t addr, u
 	int64_t n = raw_send(f->r, s, &out, &span, 1);
 
 	ip_flush(f->b->s);
-	bench_check_law(f->b);
+	fixture_check_law(f->b);
 	return n;
 }
 
 static void ping_us(struct fixture *f, uint8_t type)
 {
-	struct spec sp = { .src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_ICMP, .payload = 16, .icmp_type = type };
+	struct packet_spec sp = {
+		.src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_ICMP, .payload_len = 16, .type = type
+	};
 
-	bench_input_spec(f->b, &sp);
+	fixture_input_spec(f->b, &sp);
 }
 
 /* Would catch: a socket that misses a packet of its protocol, one that takes it from the stack, a filter by type that
@@ -72,7 +74,7 @@ static void test_icmp(void **state)
 
 	replies->icmp_filter = ~(1u << ICMP_ECHO_REPLY);
 	ping_us(&f, ICMP_ECHO_REQUEST);
-	assert_int_equal(bench_n_sent(f.b), 1);
+	assert_int_equal(fixture_n_sent(f.b), 1);
 	assert_int_equal(receive(&f, all, bytes, sizeof(bytes)), 44);
 	assert_int_equal(bytes[0], 0x45);
 	assert_int_equal(bytes[20], ICMP_ECHO_REQUEST);
@@ -90,7 +92,7 @@ static void test_icmp(void **state)
  * one; addresses that do not tell sockets apart. */
 static void test_protocol(void **state)
 {
-	static const struct spec from_lan = { .src = LAN_HOST, .dst = LAN_US, .proto = 89, .payload = 24 };
+	static const struct packet_spec from_lan = { .src = LAN_HOST, .dst = LAN_US, .proto = 89, .payload_len = 24 };
 	struct fixture f;
 	uint8_t bytes[100];
 
@@ -103,23 +105,24 @@ static void test_protocol(void **state)
 	assert_int_equal(raw_bind(f.r, wan, &a), -EADDRNOTAVAIL);
 	a = ip_addr_v4(FAR);
 	assert_int_equal(raw_connect(f.r, far, &a), 0);
-	bench_input_spec(f.b, &from_lan);
-	assert_int_equal(bench_n_sent(f.b), 0);
+	fixture_input_spec(f.b, &from_lan);
+	assert_int_equal(fixture_n_sent(f.b), 0);
 	assert_int_equal(receive(&f, any, bytes, sizeof(bytes)), 44);
 	assert_int_equal(receive(&f, wan, bytes, sizeof(bytes)), -EAGAIN);
 	assert_int_equal(receive(&f, far, bytes, sizeof(bytes)), -EAGAIN);
-	bench_input_spec(f.b, &(struct spec){ .src = FAR, .dst = WAN_US, .proto = 89, .payload = 24, .ifindex = WAN });
+	fixture_input_spec(
+		f.b, &(struct packet_spec){ .src = FAR, .dst = WAN_US, .proto = 89, .payload_len = 24, .in = WAN });
 	assert_int_equal(receive(&f, any, bytes, sizeof(bytes)), 44);
 	assert_int_equal(receive(&f, wan, bytes, sizeof(bytes)), 44);
 	assert_int_equal(receive(&f, far, bytes, sizeof(bytes)), 44);
-	bench_input_spec(f.b,
-			 &(struct spec){ .src = ROUTER, .dst = WAN_US, .proto = 89, .payload = 24, .ifindex = WAN });
+	fixture_input_spec(
+		f.b, &(struct packet_spec){ .src = ROUTER, .dst = WAN_US, .proto = 89, .payload_len = 24, .in = WAN });
 	assert_int_equal(receive(&f, far, bytes, sizeof(bytes)), -EAGAIN);
 	raw_close(f.r, any);
 	raw_close(f.r, wan);
 	raw_close(f.r, far);
-	bench_input_spec(f.b, &from_lan);
-	assert_int_equal(bench_seen(f.b, LAN, 0).l4.code, ICMP_PROTOCOL_UNREACHABLE);
+	fixture_input_spec(f.b, &from_lan);
+	assert_int_equal(fixture_seen(f.b, LAN, 0).l4.code, ICMP_PROTOCOL_UNREACHABLE);
 	end(&f);
 }
 
@@ -129,20 +132,20 @@ static void test_group(void **state)
 	struct fixture f;
 	uint8_t bytes[100] = { 2, 1 };
 	static struct frame frame;
-	struct spec sp = { .src = LAN_HOST, .dst = OSPF_ROUTERS, .proto = 89, .payload = 24 };
+	struct packet_spec sp = { .src = LAN_HOST, .dst = OSPF_ROUTERS, .proto = 89, .payload_len = 24 };
 	struct ether_addr mac = ip_group_address(OSPF_ROUTERS);
 
 	begin(&f);
 	struct raw_socket *s = open_raw(&f, 89);
 
 	assert_int_equal(datagram_join(raw_stack(f.r), &s->d, OSPF_ROUTERS, LAN, 0), 0);
-	make_frame(&frame, &sp);
+	fixture_frame(&frame, &sp);
 	memcpy(frame.bytes, &mac, 6);
-	bench_input(f.b, LAN, &frame);
+	fixture_input(f.b, LAN, &frame);
 	assert_int_equal(receive(&f, s, bytes, sizeof(bytes)), 44);
 	s->d.o.multicast_ifindex = LAN;
 	assert_int_equal(send_to(&f, s, OSPF_ROUTERS, bytes, 24), 24);
-	struct seen v = bench_seen(f.b, LAN, 0);
+	struct seen v = fixture_seen(f.b, LAN, 0);
 
 	assert_int_equal(v.ip.proto, 89);
 	assert_int_equal(v.ip.ttl, 1);
@@ -171,7 +174,7 @@ static void test_own_header(void **state)
 	ipv4_emit(bytes, &ip);
 	bytes[2] = bytes[3] = bytes[10] = bytes[11] = 0;
 	assert_int_equal(send_to(&f, s, LAN_HOST, bytes, 60), 60);
-	struct seen v = bench_seen(f.b, LAN, 0);
+	struct seen v = fixture_seen(f.b, LAN, 0);
 
 	assert_int_equal(v.ip.src, LAN_US);
 	assert_int_equal(v.ip.total_len, 60);
@@ -185,7 +188,7 @@ static void test_own_header(void **state)
 	assert_int_equal(send_to(&f, s, ROUTER, bytes, 40), -EINVAL);
 	bytes[9] = IPPROTO_NR_TCP;
 	assert_int_equal(send_to(&f, s, LAN_HOST, bytes, 40), -EINVAL);
-	assert_int_equal(bench_n_sent(f.b), 1);
+	assert_int_equal(fixture_n_sent(f.b), 1);
 	end(&f);
 }
 
@@ -204,15 +207,15 @@ static void test_errors(void **state)
 
 	s->d.o.recv_error = true;
 	assert_int_equal(send_to(&f, s, LAN_HOST, bytes, 40), 40);
-	struct spec sp = { .src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_ICMP, .payload = 60 };
+	struct packet_spec sp = { .src = LAN_HOST, .dst = LAN_US, .proto = IPPROTO_NR_ICMP, .payload_len = 60 };
 	uint8_t *icmp = frame.bytes + ETHER_HEADER_LEN + IPV4_HEADER_LEN;
 
-	make_frame(&frame, &sp);
+	fixture_frame(&frame, &sp);
 	icmp_emit(icmp, ICMP_DEST_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE, 0);
-	memcpy(icmp + ICMP_HEADER_LEN, bench_seen(f.b, LAN, 0).l3, 60);
+	memcpy(icmp + ICMP_HEADER_LEN, fixture_seen(f.b, LAN, 0).l3, 60);
 	assert_int_equal(ipv4_parse(frame.bytes + ETHER_HEADER_LEN, frame.len - ETHER_HEADER_LEN, &ip), IPV4_OK);
 	l4_checksum_set(&ip, icmp, ICMP_HEADER_LEN + 60);
-	bench_input(f.b, LAN, &frame);
+	fixture_input(f.b, LAN, &frame);
 	assert_int_equal(datagram_recv_error(raw_stack(f.r), &s->d, &span, 1, 0, &e), 40);
 	assert_int_equal(e.err, ENOPROTOOPT);
 	assert_int_equal(got[0], 7);

@@ -26,7 +26,7 @@ static const char config_text[] = "interface lan0 { address 10.0.1.1/24; }\ninte
 				  "  ip saddr 10.0.1.200 masquerade\n  snat to pool public\n }\n}\n";
 
 struct core {
-	struct bench *b;
+	struct stack_fixture *b;
 	struct conntrack *ct;
 	struct rules *rules;
 	struct nat *nat;
@@ -124,7 +124,7 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 	const struct nat_limits nat_limits = { .n_addresses = 8, .n_mappings = 64 };
 	struct hook_entry e = { .priority = HOOK_PRI_CONNTRACK, .name = "conntrack", .fn = conntrack_in };
 
-	c->b = bench_create_settled();
+	c->b = fixture_create_settled();
 	c->ct = conntrack_create(&c->b->env, &limits);
 	c->rules = rules_create(&c->b->env, c->b->s, c->ct);
 	c->nat = nat_create(&c->b->env, c->b->s, c->ct, &nat_limits);
@@ -151,7 +151,7 @@ static void core_close(struct core *c)
 	rules_destroy(c->rules);
 	nat_destroy(c->nat);
 	conntrack_destroy(c->ct);
-	bench_destroy(c->b);
+	fixture_destroy(c->b);
 }
 
 static int setup(void **state)
@@ -206,16 +206,16 @@ static int teardown(void **state)
 /* One packet from inside to a host and port outside. */
 static void send_one(struct workers *w, uint32_t core, uint32_t src, uint32_t dst, uint32_t sport)
 {
-	struct bench *b = w->core[core].b;
+	struct stack_fixture *b = w->core[core].b;
 
-	bench_input_spec(b, &(struct spec){ .src = src,
-					    .dst = dst,
-					    .proto = IPPROTO_NR_UDP,
-					    .sport = (uint16_t)sport,
-					    .dport = 53,
-					    .payload = 12 });
+	fixture_input_spec(b, &(struct packet_spec){ .src = src,
+						     .dst = dst,
+						     .proto = IPPROTO_NR_UDP,
+						     .sport = (uint16_t)sport,
+						     .dport = 53,
+						     .payload_len = 12 });
 	assert_int_equal(b->dev[WAN].n, 1);
-	bench_forget(b);
+	fixture_forget(b);
 }
 
 static void send_many(struct workers *w, uint32_t core, uint32_t dst, uint32_t n)
@@ -552,9 +552,9 @@ static void test_pools(void **state)
 
 		wan->address[wan->n_addresses].addr = IP4(203, 0, 113, 1);
 		wan->address[wan->n_addresses++].prefix_len = 24;
-		bench_route(w->core[i].b, IP4(203, 0, 113, 0), 24,
-			    (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = WAN });
-		bench_learn(w->core[i].b, WAN, IP4(203, 0, 113, 9));
+		fixture_route(w->core[i].b, IP4(203, 0, 113, 0), 24,
+			      (struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = WAN });
+		fixture_learn(w->core[i].b, WAN, IP4(203, 0, 113, 9));
 	}
 	static const struct {
 		uint32_t core, dst;
@@ -616,15 +616,15 @@ static void test_neigh(void **state)
 	/* Core 0's have become stale; core 1 has heard of the host again. Of the one at small0 core 1 has heard last,
 	 * but its device was down since. */
 	for (uint32_t i = 0; i < N_CORES; i++)
-		bench_run_for(w->core[i].b, 100 * NS_PER_S);
-	bench_learn(w->core[0].b, SMALL, SMALL_HOST);
+		fixture_run_for(w->core[i].b, 100 * NS_PER_S);
+	fixture_learn(w->core[0].b, SMALL, SMALL_HOST);
 	for (uint32_t i = 0; i < N_CORES; i++)
-		bench_run_for(w->core[i].b, 5 * NS_PER_S);
-	bench_learn(w->core[1].b, LAN, LAN_HOST);
-	bench_learn(w->core[1].b, LAN, LAN_HOST + 1);
-	bench_learn(w->core[1].b, SMALL, SMALL_HOST);
+		fixture_run_for(w->core[i].b, 5 * NS_PER_S);
+	fixture_learn(w->core[1].b, LAN, LAN_HOST);
+	fixture_learn(w->core[1].b, LAN, LAN_HOST + 1);
+	fixture_learn(w->core[1].b, SMALL, SMALL_HOST);
 	for (uint32_t i = 0; i < N_CORES; i++)
-		bench_run_for(w->core[i].b, 5 * NS_PER_S);
+		fixture_run_for(w->core[i].b, 5 * NS_PER_S);
 	for (uint32_t up = 0; up < 2; up++) {
 		w->core[1].b->dev[SMALL].dev.up = up != 0;
 		ip_stack_device_changed(w->core[1].b->s, SMALL);
