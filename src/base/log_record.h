@@ -18,6 +18,8 @@ enum log_kind {
 	LOG_SESSION_END,   /* ... and has left it: the same, and begin_ns, reason, packets, bytes */
 	LOG_MAPPING_BEGIN, /* endpoint-independent: pool, orig.src (inside), reply.dst (outside), no destination */
 	LOG_MAPPING_END,   /* the same, and begin_ns */
+	LOG_BLOCK_BEGIN,   /* a block of ports is in use by a worker: pool, reply.dst and n_ports from reply.dport on */
+	LOG_BLOCK_END,     /* nothing in it is in use any more: the same, and begin_ns */
 	LOG_LOST,          /* count: records that found no room, here in the order; whoever keeps them says so */
 	N_LOG_KINDS
 };
@@ -30,10 +32,11 @@ struct log_record {
 	struct ip_tuple orig, reply; /* an address that a kind does not have is none */
 	uint64_t packets[2], bytes[2]; /* of the ORIGINAL and the REPLY direction */
 	uint64_t count;
+	uint16_t n_ports;
 	uint8_t kind;   /* enum log_kind */
 	uint8_t reason; /* enum ct_end_reason */
 	uint8_t worker; /* whose it is; whoever keeps the records fills it in */
-	uint8_t reserved[5];
+	uint8_t reserved[3];
 	char pool[LOG_POOL_MAX]; /* the pool, or the interface that masquerades; "": a rule gave the address itself */
 };
 _Static_assert(sizeof(struct log_record) == 192, "three cache lines");

@@ -496,6 +496,7 @@ void config_check(struct parser *p)
 	check_routes(p);
 	check_pools(p);
 	check_rules(p);
+	config_check_log(p);
 	if (config_n_errors(*p->errors) == 0) {
 		check_rule_names(p);
 		config_check_held(p);

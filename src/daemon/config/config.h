@@ -67,8 +67,9 @@ struct config {
 	struct text_pos ct_unknown_pos; /* of the statement that chose it; line 0: none */
 	uint32_t offload_max;           /* connections in the kernel; 0: the file says nothing */
 	bool offload_off;
-	uint32_t n_log_records; /* that wait for whoever reads them, in each worker; 0: the file says nothing */
-	char *text;             /* the whole file, includes put in their places: for record and audit */
+	struct text_pos log_blocks_pos; /* of the first word that asks for records of blocks; line 0: none */
+	uint32_t n_log_records;         /* that wait for whoever reads them, in each worker; 0: the file says nothing */
+	char *text;                     /* the whole file, includes put in their places: for record and audit */
 	size_t text_len;
 	struct config_sources sources;
 };

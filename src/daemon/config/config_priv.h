@@ -40,6 +40,7 @@ bool config_pool(struct parser *p);
 /* log.c */
 bool config_log(struct parser *p);
 bool config_pool_log(struct parser *p, struct nat_pool_config *pool);
+void config_check_log(struct parser *p);
 /* limits.c */
 bool config_conntrack(struct parser *p);
 bool config_limits(struct parser *p);

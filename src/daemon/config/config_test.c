@@ -70,6 +70,27 @@ static void refused(const char *text, const char *want)
 	config_errors_free(errors);
 }
 
+/* The one note of a text that is taken; NULL: none. */
+static void noted(const char *text, const char *where, const char *want)
+{
+	struct config_errors *errors = NULL;
+	struct config *c = config_read_text("test", text, strlen(text), &errors);
+	char *got = errors != NULL ? config_errors_text(errors) : NULL;
+
+	assert_non_null(c);
+	assert_int_equal(config_n_errors(errors), 0);
+	if (want == NULL) {
+		assert_null(got);
+	} else {
+		assert_non_null(got);
+		assert_ptr_equal(strstr(got, where), got);
+		assert_non_null(strstr(got, want));
+	}
+	free(got);
+	config_errors_free(errors);
+	config_free(c);
+}
+
 /* Would catch: a kind of record that is not asked for though the file says so, or is though it does not; a word that is
  * passed over; mappings of a pool that has none. */
 static void test_log(void **state)
@@ -93,12 +114,20 @@ static void test_log(void **state)
 	assert_int_equal(c->nat.log, 0);
 	assert_int_equal(c->nat.log_no_destinations, 0);
 	config_free(c);
+	c = load("pool own { 203.0.113.17; log blocks; }\nlog { blocks yes; }\nworkers 2;\n");
+	assert_int_equal(c->nat.log, NAT_LOG_BLOCKS);
+	assert_int_equal(c->nat.pool[0].log, NAT_LOG_BLOCKS);
+	config_free(c);
+	noted("log { blocks yes; }", "test:1:7", "with one worker there are none to log");
+	noted("pool p { 203.0.113.16; log sessions, blocks; }", "test:1:38", "with one worker there are none to log");
+	noted("log { blocks yes; }\nlog { blocks no; }", NULL, NULL);
 	refused("log { session yes; }",
-		"expected sessions, mappings, destinations or size, found \"session\"; did you mean "
+		"expected sessions, mappings, blocks, destinations or size, found \"session\"; did you mean "
 		"\"sessions\"?");
 	refused("log { sessions; }", "test:1:15");
 	refused("log { size 63; }", "size");
-	refused("pool p { 203.0.113.16; log sessions, all; }", "expected sessions, mappings or none, found \"all\"");
+	refused("pool p { 203.0.113.16; log sessions, all; }",
+		"expected sessions, mappings, blocks or none, found \"all\"");
 	refused("pool p { 203.0.113.16; log none, sessions; }", "test:1:32");
 	refused("pool p { 203.0.113.16; log mappings; }", "`mapping endpoint-independent` only");
 }

@@ -15,20 +15,27 @@ static const struct {
 } kinds[] = {
 	{ "sessions", NAT_LOG_SESSIONS },
 	{ "mappings", NAT_LOG_MAPPINGS },
+	{ "blocks", NAT_LOG_BLOCKS },
 };
 
 /* The kind that comes next, consumed; 0: it is another word. */
 static uint8_t kind(struct parser *p)
 {
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (config_accept_word(p, kinds[i].word))
-			return kinds[i].what;
+	struct text_pos pos = config_peek(p)->pos, *blocks = &config_of(p)->log_blocks_pos;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (!config_accept_word(p, kinds[i].word))
+			continue;
+		if (kinds[i].what == NAT_LOG_BLOCKS && blocks->line == 0)
+			*blocks = pos;
+		return kinds[i].what;
+	}
 	return 0;
 }
 
 static bool log_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = { "sessions", "mappings", "destinations", "size" };
+	static const char *const words[] = { "sessions", "mappings", "blocks", "destinations", "size" };
 	struct nat_config *nat = &config_of(p)->nat;
 	struct token t = *config_peek(p);
 	uint8_t what = kind(p);
@@ -46,7 +53,8 @@ static bool log_statement(struct parser *p, void *ctx)
 		if (!config_number(p, LOG_SIZE_MIN, LOG_SIZE_MAX, "size", &config_of(p)->n_log_records))
 			return false;
 	} else {
-		return config_unknown(p, &t, "sessions, mappings, destinations or size", words, ARRAY_LEN(words));
+		return config_unknown(p, &t, "sessions, mappings, blocks, destinations or size", words,
+				      ARRAY_LEN(words));
 	}
 	return config_end(p);
 }
@@ -58,7 +66,7 @@ bool config_log(struct parser *p)
 
 bool config_pool_log(struct parser *p, struct nat_pool_config *pool)
 {
-	static const char *const words[] = { "sessions", "mappings", "none" };
+	static const char *const words[] = { "sessions", "mappings", "blocks", "none" };
 
 	pool->log_own = 1;
 	pool->log = 0;
@@ -69,8 +77,27 @@ bool config_pool_log(struct parser *p, struct nat_pool_config *pool)
 		uint8_t what = kind(p);
 
 		if (what == 0)
-			return config_unknown(p, &t, "sessions, mappings or none", words, ARRAY_LEN(words));
+			return config_unknown(p, &t, "sessions, mappings, blocks or none", words, ARRAY_LEN(words));
 		pool->log |= what;
 	} while (config_accept(p, TOK_COMMA));
 	return true;
+}
+
+static bool asks_for_blocks(const struct nat_config *nat)
+{
+	uint8_t what = nat->log;
+
+	for (uint32_t i = 0; i < nat->n_pools; i++)
+		what |= nat->pool[i].log;
+	return (what & NAT_LOG_BLOCKS) != 0;
+}
+
+void config_check_log(struct parser *p)
+{
+	const struct config *c = config_of(p);
+
+	if (c->n_workers <= 1 && asks_for_blocks(&c->nat))
+		config_note(
+			p, &c->log_blocks_pos,
+			"blocks are what several workers divide the ports by: with one worker there are none to log");
 }

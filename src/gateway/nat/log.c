@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What NAT did, for the log slot (base/log_record.h): sessions and endpoint-independent
- * mappings, each from begin to end.
+ * What NAT did, for the log slot (base/log_record.h): sessions, endpoint-independent
+ * mappings, and blocks of ports, each from begin to end.
  *
  * A session is a connection that NAT translates, or holds something for. It is told
  * when it is confirmed and when it ends, with all that passed counted by then, also
  * what the kernel forwarded. A mapping has no destination in its record, so a pool of
  * endpoint-independent mappings that logs mappings alone tells what RFC 6888 REQ-12
- * wants known, and nothing of whom its subscribers talk with.
+ * wants known, and nothing of whom its subscribers talk with. A block is what several
+ * workers divide the ports of an address by (stack/ports/port_blocks.h): the record says
+ * which of them uses it, and nothing of who is behind it.
  *
  * What is told follows from the config alone, and not from who reads it, so a replay
  * of a recording tells the same. What began while its kind was not asked for is told
- * at its end all the same, with the time when it began.
+ * at its end all the same, with the time when it began; that of a block is not known
+ * then.
  *
  * Each kind costs a branch when it is not asked for: NAT's own by n->log.any, a
  * session's in conntrack, whose slot is empty then.
@@ -19,6 +22,21 @@
 #include <stdio.h>
 
 #include "gateway/nat/nat_priv.h"
+
+struct nat_block_begun {
+	uint64_t at_ns[N_PORT_PROTOS][PORT_BLOCKS_PER_MAP]; /* by the core's clock; 0: not known */
+};
+
+int nat_log_init(struct nat_log *l, uint32_t n_addresses)
+{
+	return pool_init(&l->block_begun, n_addresses, sizeof(struct nat_block_begun),
+			 _Alignof(struct nat_block_begun));
+}
+
+void nat_log_fini(struct nat_log *l)
+{
+	pool_fini(&l->block_begun);
+}
 
 static uint64_t whole_us(uint64_t ns)
 {
@@ -30,7 +48,7 @@ static uint64_t whole_us(uint64_t ns)
 static struct log_record record_of(const struct nat *n, enum log_kind kind, uint64_t begun_ns)
 {
 	uint64_t now = whole_us(n->env->now), utc = now + n->env->wall_offset_ns;
-	bool is_end = kind == LOG_SESSION_END || kind == LOG_MAPPING_END;
+	bool is_end = kind == LOG_SESSION_END || kind == LOG_MAPPING_END || kind == LOG_BLOCK_END;
 
 	return (struct log_record){ .kind = kind,
 				    .time_ns = utc,
@@ -150,6 +168,65 @@ void nat_log_mapping(const struct nat *n, const struct nat_eim *m, enum log_kind
 	env_log(n->env, &r);
 }
 
+/* Blocks. */
+
+static bool interface_has(const struct ip_interface_config *c, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < c->n_addresses && addr->family == IP_FAMILY_V4; i++)
+		if (c->address[i].addr == addr->v4)
+			return true;
+	return false;
+}
+
+/* The pool that has the address, or the interface; what is logged of it. */
+static uint8_t origin_of_address(const struct nat *n, const struct ip_addr *addr, struct log_record *r)
+{
+	const struct ip_config *ip = ip_stack_config(n->stack);
+
+	for (uint32_t i = 0; i < n->cfg.n_pools && addr->family == IP_FAMILY_V4; i++)
+		if (n->cfg.pool[i].name[0] != '\0' && nat_pool_has(&n->cfg.pool[i], addr->v4))
+			return origin_of(n, NAT_ORIGIN_POOL, i, r);
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		if (interface_has(&ip->interface[i], addr))
+			return origin_of(n, NAT_ORIGIN_MASQUERADE, i, r);
+	return origin_of(n, NAT_ORIGIN_RULE, 0, r);
+}
+
+/* The IP protocol; of a call of PPTP, its GRE. */
+static uint8_t ip_proto_of(enum port_proto proto)
+{
+	static const uint8_t number[N_PORT_PROTOS] = {
+		[PORT_PROTO_TCP] = IPPROTO_NR_TCP,   [PORT_PROTO_UDP] = IPPROTO_NR_UDP,
+		[PORT_PROTO_ICMP] = IPPROTO_NR_ICMP, [PORT_PROTO_SCTP] = IPPROTO_NR_SCTP,
+		[PORT_PROTO_DCCP] = IPPROTO_NR_DCCP, [PORT_PROTO_UDPLITE] = IPPROTO_NR_UDPLITE,
+		[PORT_PROTO_CALL] = IPPROTO_NR_GRE,
+	};
+
+	return number[proto];
+}
+
+/* Slot of the ports. */
+static void block_told(void *ctx, uint32_t address, enum port_proto proto, uint32_t block, enum ports_block_event what)
+{
+	struct nat *n = ctx;
+	struct nat_block_begun *rows = pool_at(&n->log.block_begun, 0);
+	uint64_t *begun = &rows[address].at_ns[proto][block];
+	struct log_record r = record_of(n, what == PORTS_BLOCK_BEGINS ? LOG_BLOCK_BEGIN : LOG_BLOCK_END, *begun);
+	bool is_logged = (origin_of_address(n, ports_addr(n->ports, address), &r) & NAT_LOG_BLOCKS) != 0;
+
+	if (*begun == 0)
+		r.begin_ns = 0;
+	*begun = what == PORTS_BLOCK_BEGINS ? n->env->now : 0;
+	if (!is_logged || n->env->log.fn == NULL)
+		return;
+	r.reply = (struct ip_tuple){ .dst = *ports_addr(n->ports, address),
+				     .dport = (uint16_t)(block * PORT_BLOCK_PORTS),
+				     .zone = ports_zone(n->ports, address) };
+	r.orig.proto = r.reply.proto = ip_proto_of(proto);
+	r.n_ports = PORT_BLOCK_PORTS;
+	env_log(n->env, &r);
+}
+
 /* The config. */
 
 bool nat_logs_any(const struct nat *n)
@@ -171,6 +248,9 @@ void nat_log_configure(struct nat *n)
 		}
 		l->any |= l->pool[i].what;
 	}
+	/* Once they were asked for all are noted, so that no end is told with another one's beginning. */
+	if (l->any & NAT_LOG_BLOCKS)
+		ports_set_block_told(n->ports, block_told, n);
 	struct ct_log slot = { 0 };
 	if (l->any & NAT_LOG_SESSIONS)
 		slot = (struct ct_log){ .began = session_began, .ended = session_ended, .ctx = n };

@@ -71,9 +71,13 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_hold_downs;
 	if (nat_calls_init(&n->calls) != 0)
 		goto fini_reuse;
+	if (nat_log_init(&n->log, ports_n_addresses_max(n->ports)) != 0)
+		goto fini_calls;
 	conntrack_set_nat(ct, &ct_ops, n);
 	return n;
 
+fini_calls:
+	nat_calls_fini(&n->calls);
 fini_reuse:
 	nat_reclaim_fini(&n->reclaim);
 fini_hold_downs:
@@ -95,6 +99,7 @@ void nat_destroy(struct nat *n)
 		return;
 	conntrack_set_nat(n->ct, NULL, NULL);
 	conntrack_set_log(n->ct, &(struct ct_log){ 0 });
+	nat_log_fini(&n->log);
 	nat_reclaim_fini(&n->reclaim);
 	nat_calls_fini(&n->calls);
 	nat_hold_downs_fini(&n->rests);

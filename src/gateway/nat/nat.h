@@ -46,7 +46,7 @@ struct nat_pool_config {
 };
 
 /* What records are kept of (base/log_record.h). */
-enum nat_log_what { NAT_LOG_SESSIONS = 0x1, NAT_LOG_MAPPINGS = 0x2 };
+enum nat_log_what { NAT_LOG_SESSIONS = 0x1, NAT_LOG_MAPPINGS = 0x2, NAT_LOG_BLOCKS = 0x4 };
 
 /* The NAT part of a snapshot. Pool numbers stay the same over a reload. */
 struct nat_config {

@@ -126,7 +126,8 @@ struct nat_log {
 	struct {
 		char name[NAT_POOL_NAME_MAX];
 		uint8_t what;
-	} pool[NAT_POOLS_MAX]; /* as they were last in a config: what a pool began is told to its end */
+	} pool[NAT_POOLS_MAX];   /* as they were last in a config: what a pool began is told to its end */
+	struct pool block_begun; /* a struct nat_block_begun an address of the ports; used as an array */
 };
 
 struct nat {
@@ -362,6 +363,8 @@ struct nat_source {
 
 /* log.c: for the log slot. */
 
+int nat_log_init(struct nat_log *l, uint32_t n_addresses);
+void nat_log_fini(struct nat_log *l);
 /* By the new config. */
 void nat_log_configure(struct nat *n);
 /* A mapping of ours begins, or ends. */

@@ -71,6 +71,12 @@ void ports_set_zone(struct ports *p, ports_zone_fn *fn, const void *ctx)
 	p->zone_ctx = ctx;
 }
 
+void ports_set_block_told(struct ports *p, ports_block_fn *fn, void *ctx)
+{
+	p->block_told = fn;
+	p->block_told_ctx = ctx;
+}
+
 /* Addresses. */
 
 /* The row of its blocks, PORT_BLOCK_NONE when its ports are not shared. Only IPv4 addresses have blocks. */

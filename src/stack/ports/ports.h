@@ -42,6 +42,13 @@ void ports_share(struct ports *p, struct port_blocks *blocks, uint32_t worker);
 typedef uint16_t ports_zone_fn(const void *ctx, const struct ip_addr *addr, uint16_t zone);
 void ports_set_zone(struct ports *p, ports_zone_fn *fn, const void *ctx);
 
+/* Slot: with several workers, a block of 64 ports of an address (port_blocks.h) comes into use here, or nothing in it
+ * is in use any more. NULL: nobody is told, at the price of a branch a block. */
+enum ports_block_event { PORTS_BLOCK_BEGINS, PORTS_BLOCK_ENDS };
+typedef void ports_block_fn(void *ctx, uint32_t address, enum port_proto proto, uint32_t block,
+			    enum ports_block_event what);
+void ports_set_block_told(struct ports *p, ports_block_fn *fn, void *ctx);
+
 /* Addresses. One is known by a number that stays the same while somebody has a port of it. */
 
 /* The number; PORTS_NONE when there is no room, or of IPv6 when ports are shared: there are no blocks of it yet. */

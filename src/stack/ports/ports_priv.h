@@ -32,6 +32,8 @@ struct ports {
 	uint32_t worker;
 	ports_zone_fn *zone;
 	const void *zone_ctx;
+	ports_block_fn *block_told;
+	void *block_told_ctx;
 };
 
 static inline struct ports_address *ports_at(const struct ports *p, uint32_t address)

@@ -58,11 +58,30 @@ static struct port_lease lease_of(const struct place *at)
 	return ports_lease(at->p, at->a, at->proto, at->m);
 }
 
+static bool is_idle(const struct place *at, uint32_t port)
+{
+	return portmap_block_idle(at->m, port / PORT_BLOCK_PORTS);
+}
+
+static void tell_block(const struct place *at, uint32_t port, enum ports_block_event what)
+{
+	struct ports *p = at->p;
+	uint32_t address = (uint32_t)(((const uint8_t *)at->a - p->pool.mem) / p->pool.stride);
+
+	if (YG_UNLIKELY(p->block_told != NULL))
+		p->block_told(p->block_told_ctx, address, at->proto, port / PORT_BLOCK_PORTS, what);
+}
+
 static YG_SELDOM bool use_lease(const struct place *at, uint32_t port)
 {
 	struct port_lease l = lease_of(at);
+	bool begins = is_idle(at, port);
 
-	return port_lease_use(&l, port);
+	if (!port_lease_use(&l, port))
+		return false;
+	if (begins)
+		tell_block(at, port, PORTS_BLOCK_BEGINS);
+	return true;
 }
 
 static YG_SELDOM void settle_lease(const struct place *at, uint32_t port)
@@ -70,6 +89,8 @@ static YG_SELDOM void settle_lease(const struct place *at, uint32_t port)
 	struct port_lease l = lease_of(at);
 
 	port_lease_settle(&l, port);
+	if (is_idle(at, port))
+		tell_block(at, port, PORTS_BLOCK_ENDS);
 }
 
 /* The port's block is this worker's and in use from here on. False: it went to another worker meanwhile. */
@@ -307,8 +328,12 @@ bool ports_pin(struct ports *p, const struct ip_addr *addr, uint16_t zone, enum 
 	const struct place at = place_of(p, address, proto);
 	struct port_lease l = lease_of(&at);
 
+	bool begins = at.m != NULL && is_idle(&at, port);
+
 	if (at.m == NULL || !port_lease_pin(&l, port))
 		return false;
+	if (begins)
+		tell_block(&at, port, PORTS_BLOCK_BEGINS);
 	p->n_pins++;
 	at.a->n_holders++;
 	return true;
@@ -322,6 +347,8 @@ void ports_unpin(struct ports *p, const struct ip_addr *addr, uint16_t zone, enu
 	p->n_pins--;
 	at.a->n_holders--;
 	port_lease_unpin(&l, port);
+	if (is_idle(&at, port))
+		tell_block(&at, port, PORTS_BLOCK_ENDS);
 }
 
 /* Held down. */

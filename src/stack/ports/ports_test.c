@@ -446,6 +446,74 @@ static void test_workers_else(void **state)
 	group_stop(&g);
 }
 
+struct told {
+	uint32_t address, n;
+	bool in_use[PORT_BLOCKS_PER_MAP];
+};
+
+static void note_block(void *ctx, uint32_t address, enum port_proto proto, uint32_t block, enum ports_block_event what)
+{
+	struct told *t = ctx;
+
+	assert_int_equal(address, t->address);
+	assert_int_equal(proto, PORT_PROTO_UDP);
+	assert_int_equal(t->in_use[block], what == PORTS_BLOCK_ENDS);
+	t->in_use[block] = what == PORTS_BLOCK_BEGINS;
+	t->n++;
+}
+
+static bool never(void *ctx, uint32_t port)
+{
+	(void)ctx;
+	(void)port;
+	return false;
+}
+
+/* Would catch: a block that is used and nobody is told, one that is told of twice or under another number, one that
+ * does not end with its last port, or ends before. */
+static void test_blocks_told(void **state)
+{
+	struct group g = group_start();
+	static struct told told;
+	static uint32_t held[PORT_BLOCKS_PER_MAP];
+	struct ip_addr addr = ip_addr_v4(ADDR);
+	uint32_t port[2000], pinned = 0;
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	memset(held, 0, sizeof(held));
+	told.address = g.a[0];
+	ports_set_block_told(g.p[0], note_block, &told);
+	for (uint32_t i = 0; i < ARRAY_LEN(port); i++) {
+		port[i] = take(g.p[0], g.a[0], &all);
+		held[port[i] / PORT_BLOCK_PORTS]++;
+		for (uint32_t b = 0; b < PORT_BLOCKS_PER_MAP && i % 100 == 0; b++)
+			assert_int_equal(told.in_use[b], held[b] > 0);
+	}
+	while (!ports_pin(g.p[0], &addr, 0, PORT_PROTO_UDP, pinned))
+		pinned++;
+	held[pinned / PORT_BLOCK_PORTS]++;
+	/* What comes to nothing leaves nothing behind. */
+	struct port_request request = { .set = &all };
+	assert_int_equal(ports_take(g.p[0], g.a[0], PORT_PROTO_UDP, &request, never, NULL), PORT_NONE);
+	for (uint32_t i = 0; i < ARRAY_LEN(port); i++) {
+		ports_give_back(g.p[0], g.a[0], PORT_PROTO_UDP, port[i]);
+		held[port[i] / PORT_BLOCK_PORTS]--;
+		for (uint32_t b = 0; b < PORT_BLOCKS_PER_MAP && i % 100 == 99; b++)
+			assert_int_equal(told.in_use[b], held[b] > 0);
+	}
+	assert_true(told.in_use[pinned / PORT_BLOCK_PORTS]);
+	ports_unpin(g.p[0], &addr, 0, PORT_PROTO_UDP, pinned);
+	for (uint32_t b = 0; b < PORT_BLOCKS_PER_MAP; b++)
+		assert_false(told.in_use[b]);
+	assert_true(told.n > 200);
+	/* Nobody is told of the other worker's. */
+	told.n = 0;
+	assert_int_not_equal(take(g.p[1], g.a[1], &all), PORT_NONE);
+	assert_int_equal(told.n, 0);
+	group_stop(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,7 +522,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),       cmocka_unit_test(test_room),
 		cmocka_unit_test(test_drawn),           cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_workers_wanted),  cmocka_unit_test(test_workers_near),
-		cmocka_unit_test(test_workers_else),
+		cmocka_unit_test(test_workers_else),    cmocka_unit_test(test_blocks_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

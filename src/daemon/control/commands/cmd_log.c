@@ -142,7 +142,7 @@ const struct command cmd_log = {
 		.synopsis = "[-n N] [--no-wait] [-j]",
 		.help = "what NAT did, from begin to end: who had which address and port; one line or JSON object each",
 		.options = log_options,
-		.more = "Kinds: session-begin, session-end, mapping-begin, mapping-end, as the config asks for them\n"
+		.more = "Kinds: session-begin, session-end, mapping-begin, mapping-end, block-begin, block-end, as the config asks for them\n"
 			"(`log` in docs/config.md). Records wait while nobody reads, as many as the config says; what comes\n"
 			"then is lost, newest first, and `lost` stands where something is missing. Each record goes to one\n"
 			"reader. Those of one worker come in their order; between workers the times in them say the order.\n"

@@ -19,6 +19,8 @@ const char *const log_kind_names[N_LOG_KINDS] = {
 	[LOG_SESSION_END] = "session-end",
 	[LOG_MAPPING_BEGIN] = "mapping-begin",
 	[LOG_MAPPING_END] = "mapping-end",
+	[LOG_BLOCK_BEGIN] = "block-begin",
+	[LOG_BLOCK_END] = "block-end",
 	[LOG_LOST] = "lost",
 };
 
@@ -30,11 +32,13 @@ enum {
 	HAS_BEGIN = 0x08,
 	HAS_REASON = 0x10,
 	HAS_COUNT = 0x20,
+	HAS_PORTS = 0x40, /* outside, so many from there on */
 };
 
 static const uint8_t kind_fields[N_LOG_KINDS] = {
 	[LOG_SESSION_BEGIN] = HAS_TUPLES, [LOG_SESSION_END] = HAS_TUPLES | HAS_TRAFFIC | HAS_BEGIN | HAS_REASON,
 	[LOG_MAPPING_BEGIN] = HAS_ENDS,   [LOG_MAPPING_END] = HAS_ENDS | HAS_BEGIN,
+	[LOG_BLOCK_BEGIN] = HAS_PORTS,    [LOG_BLOCK_END] = HAS_PORTS | HAS_BEGIN,
 	[LOG_LOST] = HAS_COUNT,
 };
 
@@ -73,9 +77,15 @@ static void what_line(struct text *t, const struct log_record *r, uint8_t has)
 	if ((has & HAS_TUPLES) != 0) {
 		tuple_line(t, r, CT_ORIGINAL);
 		tuple_line(t, r, CT_REPLY);
-	} else {
+	} else if ((has & HAS_ENDS) != 0) {
 		end_line(t, "inside", &r->orig.src, r->orig.sport);
 		end_line(t, "outside", &r->reply.dst, r->reply.dport);
+	} else {
+		char text[IP_TEXT_MAX];
+
+		text_add(t, "outside=%s ports=%u-%u zone=%u ", ip_addr_format(&r->reply.dst, text), r->reply.dport,
+			 r->reply.dport + r->n_ports - 1u, r->reply.zone);
+		return;
 	}
 	text_add(t, "zone=%u ", r->orig.zone);
 	if (r->reply.zone != r->orig.zone)
@@ -91,7 +101,7 @@ void log_line(const struct log_record *r, char *buf, size_t len)
 
 	event_time_text(r->time_ns, time_text);
 	text_add(&t, "%s %s ", time_text, log_kind_names[r->kind]);
-	if ((has & (HAS_TUPLES | HAS_ENDS)) != 0)
+	if ((has & HAS_COUNT) == 0)
 		what_line(&t, r, has);
 	if ((has & HAS_COUNT) != 0)
 		text_add(&t, "count=%" PRIu64 " ", r->count);
@@ -125,6 +135,7 @@ enum {
 	COL_REPLY_PACKETS,
 	COL_REPLY_BYTES,
 	COL_REPLY_ZONE,
+	COL_PORTS,
 	COL_COUNT,
 	COL_BEGIN,
 	COL_DURATION,
@@ -152,6 +163,7 @@ static const struct out_column log_columns[N_COLS] = {
 	[COL_REPLY_PACKETS] = { "reply_packets", NULL, OUT_U64 },
 	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
 	[COL_REPLY_ZONE] = { "reply_zone", NULL, OUT_U64 },
+	[COL_PORTS] = { "ports", NULL, OUT_U64 },
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
 	[COL_BEGIN] = { "begin", NULL, OUT_TEXT },
 	[COL_DURATION] = { "duration", NULL, OUT_SECONDS },
@@ -159,15 +171,19 @@ static const struct out_column log_columns[N_COLS] = {
 	[COL_WORKER] = { "worker", NULL, OUT_U64 },
 };
 
-/* The ends that every kind but LOG_LOST has. */
-static void what_values(const struct log_record *r, struct out_value *row)
+/* What every kind but LOG_LOST has: an outside, and most an inside. */
+static void what_values(const struct log_record *r, uint8_t has, struct out_value *row)
 {
 	row[COL_PROTO] = OUT_U(r->orig.proto);
 	if (r->pool[0] != '\0')
 		row[COL_POOL] = OUT_T(r->pool);
-	row[COL_SRC] = OUT_IP(r->orig.src);
-	row[COL_SPORT] = OUT_U(r->orig.sport);
-	row[COL_ZONE] = OUT_U(r->orig.zone);
+	if ((has & HAS_PORTS) != 0) {
+		row[COL_PORTS] = OUT_U(r->n_ports);
+	} else {
+		row[COL_SRC] = OUT_IP(r->orig.src);
+		row[COL_SPORT] = OUT_U(r->orig.sport);
+		row[COL_ZONE] = OUT_U(r->orig.zone);
+	}
 	row[COL_REPLY_DST] = OUT_IP(r->reply.dst);
 	row[COL_REPLY_DPORT] = OUT_U(r->reply.dport);
 	row[COL_REPLY_ZONE] = OUT_U(r->reply.zone);
@@ -201,8 +217,8 @@ char *log_json(const struct log_record *r)
 	row[COL_TIME] = OUT_T(time_text);
 	row[COL_RECORD] = OUT_T(log_kind_names[r->kind]);
 	row[COL_WORKER] = OUT_U(r->worker);
-	if ((has & (HAS_TUPLES | HAS_ENDS)) != 0)
-		what_values(r, row);
+	if ((has & HAS_COUNT) == 0)
+		what_values(r, has, row);
 	if ((has & HAS_TUPLES) != 0)
 		tuple_values(r, row);
 	if ((has & HAS_TRAFFIC) != 0)

@@ -65,6 +65,19 @@ static const struct {
 	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"record\":\"mapping-end\",\"proto\":17,\"pool\":\"public\","
 	  "\"src\":\"10.0.0.2\",\"sport\":4000,\"zone\":0,\"reply_dst\":\"203.0.113.16\",\"reply_dport\":50000,"
 	  "\"reply_zone\":0,\"worker\":0}" },
+	{ { .kind = LOG_BLOCK_END,
+	    .time_ns = WALL + NS_PER_S,
+	    .begin_ns = WALL,
+	    .orig = { .proto = 17 },
+	    .reply = { .dst = V4(IP4(203, 0, 113, 16)), .dport = 1024, .zone = 2, .proto = 17 },
+	    .n_ports = 64,
+	    .pool = "public",
+	    .worker = 2 },
+	  "2026-11-22T17:12:17.000000Z block-end udp pool=public outside=203.0.113.16 ports=1024-1087 zone=2 "
+	  "begin=2026-11-22T17:12:16.000000Z duration=1.000000 worker=2",
+	  "{\"time\":\"2026-11-22T17:12:17.000000Z\",\"record\":\"block-end\",\"proto\":17,\"pool\":\"public\","
+	  "\"reply_dst\":\"203.0.113.16\",\"reply_dport\":1024,\"reply_zone\":2,\"ports\":64,"
+	  "\"begin\":\"2026-11-22T17:12:16.000000Z\",\"duration\":1.0,\"worker\":2}" },
 	{ { .kind = LOG_LOST, .time_ns = WALL, .count = 12, .worker = 3 },
 	  "2026-11-22T17:12:16.000000Z lost count=12 worker=3",
 	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"record\":\"lost\",\"count\":12,\"worker\":3}" },
