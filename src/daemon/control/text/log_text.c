@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Log records for people and for programs. A session is told in the words of
- * conntrack-tools, as `conntrack -L` and `events` tell it. In JSON what is inside is
- * always `src` and `sport`, and what is outside `reply_dst` and `reply_dport`, so one
- * question finds who had an address and a port, whatever kind of record tells it.
+ * conntrack-tools, as `conntrack -L` and `events` tell it. In JSON a mapping's inside is
+ * `src` and `sport`, its outside `reply_dst` and `reply_dport`, as those of a session that
+ * began inside, so one question finds who had an address and a port then. (A session that
+ * began outside has its outside in `dst` and `dport`, its inside in `reply_src` and
+ * `reply_sport`.)
  */
 #include "daemon/control/text/log_text.h"
 
