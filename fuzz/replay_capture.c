@@ -24,7 +24,8 @@ static const char config[] = "limits { packets 256; large packets 16; neighbours
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char command[] = "replay", c[] = "-c", in[] = "--in", conf[128], lan[128], wan[128];
-	char *argv[] = { command, c, conf, in, lan, in, wan, NULL };
+	char explain[] = "--explain";
+	char *argv[] = { command, c, conf, in, lan, in, wan, explain, NULL };
 
 	open_dir();
 	put_files(data, len);
@@ -32,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	snprintf(conf, sizeof(conf), "%s/conf", the_dir.path);
 	snprintf(lan, sizeof(lan), "lan0=%s/lan0", the_dir.path);
 	snprintf(wan, sizeof(wan), "wan0=%s/wan0", the_dir.path);
-	char *said = run_replay(7, argv);
+	char *said = run_both(8, argv);
 	if (strstr(said, "does NOT hold") != NULL)
 		abort();
 	free(said);

@@ -84,6 +84,22 @@ static inline char *run_replay(int argc, char **argv)
 	return said;
 }
 
+/* With --explain (the last word) and without it: whoever listens changes nothing, and the walks stand before all else;
+ * no word of theirs steers a terminal. What was said without, to be freed. */
+static inline char *run_both(int argc, char **argv)
+{
+	char *said = run_replay(argc - 1, argv), *explained = run_replay(argc, argv);
+	size_t len = strlen(said), explained_len = strlen(explained);
+
+	if (explained_len < len || strcmp(explained + explained_len - len, said) != 0)
+		abort();
+	for (const char *c = explained; *c != '\0'; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
+			abort();
+	free(explained);
+	return said;
+}
+
 static inline void put_file(const char *name, const uint8_t *data, size_t len)
 {
 	if (the_dir.n_files == FILES_MAX)

@@ -27,14 +27,14 @@ static bool is_modest(const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	char command[] = "replay";
-	char *argv[] = { command, the_dir.path, NULL };
+	char command[] = "replay", explain[] = "--explain";
+	char *argv[] = { command, the_dir.path, explain, NULL };
 
 	if (!is_modest(data, len))
 		return 0;
 	open_dir();
 	put_files(data, len);
-	free(run_replay(2, argv));
+	free(run_both(3, argv));
 	remove_files();
 	return 0;
 }
