@@ -140,6 +140,69 @@ static void test_runtime(void **state)
 	rib_release(r);
 }
 
+/* Would catch: a route that is set behind the loss of its next hop and goes by it, one of a zone that had no table yet,
+ * one with several ways that goes with the first of them; a loss that is told though nothing went by it, or twice. */
+static void test_lost(void **state)
+{
+	struct rib *r = rib_create(RIB_FORWARDS);
+	const struct fib *f = rib_fib_hold(r, 0);
+	struct rib_route link = connected(IP4(10, 0, 0, 1), 24, 1), best = via(0, 0, IP4(10, 0, 0, 2)), second = best;
+	struct rib_path path[2] = { { .nexthop = { .kind = FIB_UNICAST, .gateway = ip_addr_v4(IP4(10, 0, 0, 2)) } },
+				    { .nexthop = { .kind = FIB_UNICAST, .gateway = ip_addr_v4(IP4(10, 0, 0, 3)) } } };
+	struct ip_addr hop[2] = { ip_addr_v4(IP4(10, 0, 0, 2)), ip_addr_v4(IP4(10, 0, 0, 3)) }, addr;
+	struct rib_info info;
+	uint32_t ifindex;
+
+	set_all(r, &link, 1);
+	assert_false(rib_neighbour_changed(r, 1, &hop[0], false)); /* nothing goes by it yet */
+	assert_false(rib_neighbour_changed(r, 1, &hop[0], false));
+	assert_int_equal(lost_hops_count(rib_lost_hops(r)), 0);
+	assert_true(rib_lost(r, 0, &ifindex, &addr));
+	assert_true(ifindex == 1 && ip_addr_equal(&addr, &hop[0]));
+	assert_false(rib_lost(r, 1, &ifindex, &addr));
+
+	second.metric = second.instance = 5;
+	second.nexthop.gateway = hop[1];
+	set_all(r, &best, 1);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->kind, FIB_NONE);
+	set_all(r, &second, 1);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, hop[1].v4);
+	assert_true(rib_route_of(r, rib_prefix_name(&best), 0, &info));
+	assert_true(info.dead && !info.active);
+	assert_true(rib_route_of(r, rib_prefix_name(&best), 1, &info));
+	assert_true(!info.dead && info.active);
+
+	/* A zone of its own, whose gateways are neighbours of zone 0. */
+	const struct fib *of_zone = rib_fib_hold(r, 7);
+	struct rib_route zoned[] = { best, second };
+
+	zoned[0].zone = zoned[1].zone = 7;
+	set_all(r, zoned, 2);
+	assert_int_equal(lookup(of_zone, IP4(8, 8, 8, 8))->gateway.v4, hop[1].v4);
+	assert_true(rib_neighbour_changed(r, 1, &hop[1], false));
+	assert_int_equal(lost_hops_count(rib_lost_hops(r)), 1); /* once for both */
+	assert_int_equal(lookup(of_zone, IP4(8, 8, 8, 8))->kind, FIB_NONE);
+	assert_true(rib_neighbour_changed(r, 1, &hop[0], true));
+	assert_int_equal(lookup(of_zone, IP4(8, 8, 8, 8))->gateway.v4, hop[0].v4);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, hop[0].v4);
+
+	/* Of two ways the one that is left. */
+	best.n_paths = 2;
+	best.path = path;
+	best.nexthop = (struct fib_nexthop){ .kind = FIB_UNICAST };
+	set_all(r, &best, 1);
+	assert_null(fib_route(f, fib_lookup(f, IP4(8, 8, 8, 8)))->paths);
+	assert_int_equal(lookup(f, IP4(8, 8, 8, 8))->gateway.v4, hop[0].v4);
+	assert_true(rib_route_of(r, rib_prefix_name(&best), 0, &info));
+	assert_false(info.dead);
+	assert_true(rib_neighbour_changed(r, 1, &hop[1], true));
+	assert_non_null(fib_route(f, fib_lookup(f, IP4(8, 8, 8, 8)))->paths);
+	assert_false(rib_lost(r, 0, &ifindex, &addr));
+	rib_fib_release(r, 7);
+	rib_fib_release(r, 0);
+	rib_release(r);
+}
+
 /* Would catch: a chain of nine steps followed, or one of eight not; and two that lead to each other for ever. */
 static void test_depth(void **state)
 {
@@ -484,13 +547,10 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_runtime),
-		cmocka_unit_test(test_recursive),
-		cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_changes_of_config),
-		cmocka_unit_test(test_any_order),
-		cmocka_unit_test(test_changes_without_end),
+		cmocka_unit_test(test_runtime),   cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_recursive), cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_paths),     cmocka_unit_test(test_changes_of_config),
+		cmocka_unit_test(test_any_order), cmocka_unit_test(test_changes_without_end),
 		cmocka_unit_test(test_full),
 	};
 
