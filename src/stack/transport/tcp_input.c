@@ -32,11 +32,6 @@
 
 /* --- first: the sequence number --- */
 
-static uint32_t length_of(const struct packet *p)
-{
-	return p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
-}
-
 /* True: it is older than what was seen (RFC 7323 section 5.2). */
 static bool is_paws_old(const struct tcp *t, const struct tcp_conn *c, const struct tcp_options *o)
 {
@@ -44,18 +39,19 @@ static bool is_paws_old(const struct tcp *t, const struct tcp_conn *c, const str
 	       t->env->now - c->ts_recent_at < TS_OLD;
 }
 
-/* RFC 9293's table: something of it is in the window. */
-static bool is_in_window(const struct tcp *t, const struct tcp_conn *c, const struct packet *p)
+bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len)
 {
-	uint32_t len = length_of(p), seq = p->l4.seq;
-	uint32_t right = seq_max(c->rcv_adv, c->rcv_nxt), wnd = right - c->rcv_nxt;
-
 	if (len == 0)
-		return wnd == 0 ? seq == c->rcv_nxt : seq_between(c->rcv_nxt, seq, right);
-	if (wnd == 0)
-		/* Its data is not taken, but what comes with it is looked at if it begins where it should. */
-		return seq == c->rcv_nxt;
-	return seq_before(seq, right) && seq_after(seq + len, c->rcv_nxt);
+		return right == rcv_nxt ? seq == rcv_nxt : seq_between(rcv_nxt, seq, right);
+	/* Of a closed window nothing is taken, but what comes with it is looked at if it begins where it should. */
+	if (right == rcv_nxt)
+		return seq == rcv_nxt;
+	return seq_before(seq, right) && seq_after(seq + len, rcv_nxt);
+}
+
+static bool is_in_window(const struct tcp_conn *c, const struct packet *p)
+{
+	return tcp_in_window(c->rcv_nxt, seq_max(c->rcv_adv, c->rcv_nxt), p->l4.seq, tcp_length_of(p));
 }
 
 /* Not for what it would be answered by (an ACK for ever), nor faster than that. */
@@ -80,7 +76,7 @@ static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packe
 		answer_out_of_window(t, c, p);
 		return false;
 	}
-	if (!is_in_window(t, c, p)) {
+	if (!is_in_window(c, p)) {
 		if (c->sack_ok && p->l4.payload_len > 0 && !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt) &&
 		    c->dsack.left == c->dsack.right) {
 			c->dsack.left = p->l4.seq;
@@ -455,7 +451,7 @@ void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why
 		s.seq = p->l4.ack;
 	} else {
 		s.flags |= TCP_ACK;
-		s.ack = p->l4.seq + length_of(p);
+		s.ack = p->l4.seq + tcp_length_of(p);
 	}
 	t->resets[why]++;
 	tcp_send_bare(t, &n, &s);

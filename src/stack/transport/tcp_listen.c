@@ -378,8 +378,8 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 		synack_again(t, h);
 		return;
 	}
-	if (is_old || seq_before(p->l4.seq, h->irs + 1) ||
-	    seq_after(p->l4.seq, h->irs + 1 + min_u32(l->rcvbuf / 2, UINT16_MAX))) {
+	if (is_old ||
+	    !tcp_in_window(h->irs + 1, h->irs + 1 + min_u32(l->rcvbuf / 2, UINT16_MAX), p->l4.seq, tcp_length_of(p))) {
 		synack_again(t, h);
 		return;
 	}

@@ -577,7 +577,7 @@ void tcp_output(struct tcp *t, struct tcp_conn *c)
 		if (c->lost <= c->retransmitted)
 			send_new(t, c);
 	}
-	if (c->ack_now && c->state >= TCP_ESTABLISHED)
+	if (c->ack_now && c->state >= TCP_SYN_RECEIVED)
 		tcp_send_ack(t, c);
 	tcp_rearm_rtx(t, c);
 	tcp_rearm(t, c);

@@ -598,6 +598,13 @@ void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 
 void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o);
 void tcp_established(struct tcp *t, struct tcp_conn *c);
+/* Numbers that it takes. */
+static inline uint32_t tcp_length_of(const struct packet *p)
+{
+	return p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
+}
+/* RFC 9293's table (section 3.10.7.4, first): something of it is in the window. */
+bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len);
 void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why);
 
 /* tcp_timer.c */
