@@ -430,6 +430,55 @@ static void test_refused(void **state)
 	world_end(&other.w);
 }
 
+/* Would catch: a record whose tuples no packet of its protocol can have, so that they are found by nobody, or by what
+ * waits for the answer of another. */
+static void test_identifiers(void **state)
+{
+	enum { KEY = L4_ID_KEY, SPI = L4_ID_SPI, CALL = L4_ID_CALL, NONE = L4_ID_NONE, UNKNOWN = TUPLE_ID_UNKNOWN };
+	static const struct {
+		uint8_t proto, orig, reply;
+		int result;
+	} rows[] = {
+		{ IPPROTO_NR_ESP, SPI, SPI, 0 },
+		{ IPPROTO_NR_ESP, SPI, UNKNOWN, 0 },
+		{ IPPROTO_NR_ESP, UNKNOWN, UNKNOWN, -EINVAL },
+		{ IPPROTO_NR_ESP, UNKNOWN, SPI, -EINVAL },
+		{ IPPROTO_NR_ESP, SPI, NONE, -EINVAL },
+		{ IPPROTO_NR_ESP, KEY, KEY, -EINVAL },
+		{ IPPROTO_NR_GRE, NONE, NONE, 0 },
+		{ IPPROTO_NR_GRE, KEY, KEY, 0 },
+		{ IPPROTO_NR_GRE, KEY, UNKNOWN, -EINVAL },
+		{ IPPROTO_NR_GRE, KEY, CALL, -EINVAL },
+		{ IPPROTO_NR_GRE, CALL, CALL, -EINVAL },
+		{ IPPROTO_NR_GRE, SPI, SPI, -EINVAL },
+		{ IPPROTO_NR_GRE, 200, 200, -EINVAL },
+		{ IPPROTO_NR_UDP, KEY, KEY, -EINVAL },
+	};
+	static struct net net;
+
+	(void)state;
+	net_start(&net, without_pool);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct conn_record r = { .ct = { .left_ms = 1000 } };
+		struct ct_record_tuple *o = &r.ct.half[CT_ORIGINAL].tuple, *p = &r.ct.half[CT_REPLY].tuple;
+
+		*o = (struct ct_record_tuple){ .src = ip_addr_v4(HOST),
+					       .dst = ip_addr_v4(FAR + (uint32_t)i),
+					       .sport = rows[i].orig == NONE ? 0 : 7,
+					       .dport = rows[i].orig == NONE ? 0 : 9,
+					       .proto = rows[i].proto,
+					       .id = rows[i].orig };
+		*p = *o;
+		p->src = o->dst;
+		p->dst = o->src;
+		p->id = rows[i].reply;
+		if (rows[i].reply == UNKNOWN)
+			p->sport = p->dport = 0;
+		assert_int_equal(conn_import(net.w.gw, &r, net.w.now), rows[i].result);
+	}
+	world_end(&net.w);
+}
+
 /* Would catch: a port that is held down for a connection that was refused, and so never used it. */
 static void test_refused_holds_nothing(void **state)
 {
@@ -469,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_filtering),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_holds_nothing),
+		cmocka_unit_test(test_identifiers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

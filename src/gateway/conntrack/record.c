@@ -84,7 +84,18 @@ int conntrack_export(struct conntrack *ct, uint32_t index, struct ct_record *out
 static bool is_valid_half(const struct ct_record_half *h, uint8_t proto)
 {
 	return h->tuple.src.family == IP_FAMILY_V4 && h->tuple.dst.family == IP_FAMILY_V4 && h->tuple.proto == proto &&
-	       h->scale <= 14 && (h->tuple.id == L4_ID_NONE || proto == IPPROTO_NR_GRE || proto == IPPROTO_NR_ESP);
+	       h->scale <= 14;
+}
+
+/* As packets have them: a key is the same both ways, an SPI each end's own, and unknown until the first answer. */
+static bool are_valid_ids(const struct ct_record_tuple *orig, const struct ct_record_tuple *reply)
+{
+	bool of_packet = orig->id == L4_ID_NONE || (orig->id == L4_ID_KEY && orig->proto == IPPROTO_NR_GRE) ||
+			 (orig->id == L4_ID_SPI && orig->proto == IPPROTO_NR_ESP);
+	bool is_awaited =
+		orig->id == L4_ID_SPI && reply->id == TUPLE_ID_UNKNOWN && reply->sport == 0 && reply->dport == 0;
+
+	return of_packet && (reply->id == orig->id || is_awaited);
 }
 
 static bool is_valid(const struct ct_record *r)
@@ -95,7 +106,7 @@ static bool is_valid(const struct ct_record *r)
 	for (int d = 0; d < N_CT_DIRS; d++)
 		if (!is_valid_half(&r->half[d], number))
 			return false;
-	if (r->half[CT_ORIGINAL].tuple.id == L4_ID_CALL || (r->status & ~CT_RECORD_STATUS))
+	if (!are_valid_ids(&r->half[CT_ORIGINAL].tuple, &r->half[CT_REPLY].tuple) || (r->status & ~CT_RECORD_STATUS))
 		return false;
 	return proto->n_states == 0 ? r->state == 0 && r->last == 0 : r->state > 0 && r->state < proto->n_states;
 }
