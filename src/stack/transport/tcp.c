@@ -378,7 +378,7 @@ static int may_write(struct tcp_conn *c)
 	case TCP_SYN_RECEIVED:
 		return -EAGAIN;
 	default:
-		return c->reason != TCP_REASON_NONE ? -EPIPE : -ENOTCONN;
+		return -EPIPE;
 	}
 }
 

@@ -191,6 +191,7 @@ int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name);
 const char *tcp_congestion(const struct tcp_conn *c);
 int tcp_listener_set_congestion(struct tcp_listener *l, const char *name);
 const char *tcp_listener_congestion(const struct tcp_listener *l);
+void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds);
 /* What a connection that is not open yet was told goes over to a listener. */
 void tcp_listener_inherit(struct tcp_listener *l, const struct tcp_conn *c);
 

@@ -261,6 +261,11 @@ const char *tcp_listener_congestion(const struct tcp_listener *l)
 	return l->cc->name;
 }
 
+void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds)
+{
+	l->defer_accept = seconds;
+}
+
 /* --- questions --- */
 
 uint32_t tcp_unread(const struct tcp_conn *c)

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The table of sockets of one stack.
+ *
+ * A number is a place in a pool. What a socket is by its protocol (a connection, a
+ * listener, a UDP or raw socket, an epoll) is another room's or file's; here is what all
+ * have in common, in a line of the cache. A TCP socket has a connection in CLOSED from the
+ * start, which keeps what it is told; listen changes it for a listener.
+ *
+ * Transports tell of changes in the middle of their work. All that is done then is to
+ * put those who watch the socket into their epolls' lists (epoll.c); what is ready is
+ * asked when somebody wants to know.
+ *
+ * Waiting is somebody else's business (sockets_set_wait): a call that may block tries,
+ * has the world go on, and tries again.
+ *
+ * Next: src/stack/socket/socket_name.c, socket_io.c, epoll.c
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stack/socket/socket_priv.h"
+
+/* --- what transports tell --- */
+
+static struct socket *of_user(struct sockets *ss, uint64_t user)
+{
+	return pool_at(&ss->sockets, (uint32_t)user);
+}
+
+static void tcp_told(void *ctx, uint64_t user, uint32_t why)
+{
+	uint32_t key = 0;
+
+	if (!(why & TCP_CHANGED_STATE)) {
+		key |= why & (TCP_CHANGED_IN | TCP_CHANGED_PRI) ? SOCKET_KEY_IN : 0;
+		key |= why & TCP_CHANGED_OUT ? SOCKET_KEY_OUT : 0;
+	}
+	socket_notify(ctx, of_user(ctx, user), key);
+}
+
+static void tcp_acceptable_told(void *ctx, uint64_t user)
+{
+	socket_notify(ctx, of_user(ctx, user), SOCKET_KEY_IN);
+}
+
+static void datagram_told(void *ctx, uint64_t user, uint32_t why)
+{
+	socket_notify(ctx, of_user(ctx, user), why & DATAGRAM_CHANGED_ERROR ? YG_POLLERR : SOCKET_KEY_IN);
+}
+
+/* --- life of the table --- */
+
+static uint32_t or_default(uint32_t v, uint32_t def)
+{
+	return v != 0 ? v : def;
+}
+
+struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struct sockets_limits *limits,
+			       const struct tcp_config *config)
+{
+	static const struct tcp_user_ops tcp_ops = { .changed = tcp_told, .acceptable = tcp_acceptable_told };
+	struct sockets *ss = calloc(1, sizeof(*ss));
+	uint32_t n = or_default(limits->n_sockets, 16384) + SOCKET_FIRST_NUMBER;
+
+	if (ss == NULL)
+		return NULL;
+	ss->env = env;
+	ss->ip = ip;
+	memset(ss->bound_of, 0xff, sizeof(ss->bound_of));
+	if (epoll_init_pools(ss, or_default(limits->n_epolls, 1024), or_default(limits->n_watches, 2 * n)) != 0 ||
+	    pool_init(&ss->sockets, n, sizeof(struct socket), 16) != 0)
+		goto fail;
+	for (uint32_t i = 0; i < SOCKET_FIRST_NUMBER; i++)
+		*(struct socket *)pool_at(&ss->sockets, pool_alloc(&ss->sockets)) = (struct socket){ .kind = 0 };
+	ss->tcp = tcp_create(env, ip, &limits->tcp, config);
+	ss->udp = udp_create(env, ip, &limits->udp);
+	ss->raw = raw_create(env, ip, &limits->raw);
+	if (ss->tcp == NULL || ss->udp == NULL || ss->raw == NULL)
+		goto fail;
+	ss->port_first = tcp_config(ss->tcp)->port_first;
+	ss->port_last = tcp_config(ss->tcp)->port_last;
+	udp_set_ports(ss->udp, ss->port_first, ss->port_last);
+	tcp_set_user(ss->tcp, &tcp_ops, ss);
+	udp_set_user(ss->udp, datagram_told, ss);
+	raw_set_user(ss->raw, datagram_told, ss);
+	return ss;
+fail:
+	sockets_destroy(ss);
+	return NULL;
+}
+
+void sockets_destroy(struct sockets *ss)
+{
+	if (ss == NULL)
+		return;
+	raw_destroy(ss->raw);
+	udp_destroy(ss->udp);
+	tcp_destroy(ss->tcp);
+	pool_fini(&ss->watches);
+	pool_fini(&ss->epolls);
+	pool_fini(&ss->sockets);
+	free(ss);
+}
+
+void sockets_expire(struct sockets *ss)
+{
+	tcp_expire(ss->tcp);
+}
+
+uint64_t sockets_next_deadline(const struct sockets *ss)
+{
+	return tcp_next_deadline(ss->tcp);
+}
+
+struct tcp *sockets_tcp(struct sockets *ss)
+{
+	return ss->tcp;
+}
+
+struct udp *sockets_udp(struct sockets *ss)
+{
+	return ss->udp;
+}
+
+void sockets_set_wait(struct sockets *ss, sockets_wait_fn *fn, void *ctx)
+{
+	ss->wait = fn;
+	ss->wait_ctx = ctx;
+}
+
+uint64_t socket_deadline(const struct sockets *ss, uint32_t timeout_ms)
+{
+	return timeout_ms == 0 ? TIME_NEVER : ss->env->now + timeout_ms * NS_PER_MS;
+}
+
+int socket_wait(struct sockets *ss, const struct socket *s, int flags, uint64_t deadline)
+{
+	if (ss->wait == NULL || s->nonblock || (flags & YG_MSG_DONTWAIT) || ss->env->now >= deadline)
+		return -EAGAIN;
+	ip_flush(ss->ip);
+	return ss->wait(ss->wait_ctx, deadline);
+}
+
+/* --- numbers --- */
+
+struct socket *socket_at(const struct sockets *ss, int n)
+{
+	if (n < (int)SOCKET_FIRST_NUMBER || (uint32_t)n >= ss->sockets.n_fresh)
+		return NULL;
+	struct socket *s = pool_at(&ss->sockets, (uint32_t)n);
+
+	return s->kind != SOCKET_NONE ? s : NULL;
+}
+
+int socket_new(struct sockets *ss, enum socket_kind kind, struct socket **out)
+{
+	uint32_t index = pool_alloc(&ss->sockets);
+
+	if (index == POOL_NONE)
+		return -EMFILE;
+	struct socket *s = pool_at(&ss->sockets, index);
+
+	*s = (struct socket){
+		.kind = (uint8_t)kind, .watches = POOL_NONE, .next_bound = POOL_NONE, .prev_bound = POOL_NONE
+	};
+	*out = s;
+	return (int)index;
+}
+
+static void give_number_back(struct sockets *ss, struct socket *s)
+{
+	s->kind = SOCKET_NONE;
+	pool_free(&ss->sockets, (uint32_t)socket_number(ss, s));
+}
+
+static int open_transport(struct sockets *ss, struct socket *s, int protocol)
+{
+	uint64_t user = (uint64_t)socket_number(ss, s);
+
+	switch ((enum socket_kind)s->kind) {
+	case SOCKET_TCP:
+		s->conn = tcp_open(ss->tcp, user);
+		return s->conn != NULL ? 0 : -ENOBUFS;
+	case SOCKET_UDP:
+		s->udp = udp_open(ss->udp, user);
+		return s->udp != NULL ? 0 : -ENOBUFS;
+	case SOCKET_RAW:
+		return raw_open(ss->raw, (uint8_t)protocol, user, &s->raw);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The kind for a type and protocol, or -errno. */
+static int kind_for(int type, int protocol)
+{
+	switch (type & YG_SOCK_TYPE_MASK) {
+	case YG_SOCK_STREAM:
+		return protocol == 0 || protocol == IPPROTO_NR_TCP ? SOCKET_TCP : -EPROTONOSUPPORT;
+	case YG_SOCK_DGRAM:
+		return protocol == 0 || protocol == IPPROTO_NR_UDP ? SOCKET_UDP : -EPROTONOSUPPORT;
+	case YG_SOCK_RAW:
+		return protocol > 0 && protocol <= IPPROTO_NR_RAW ? SOCKET_RAW : -EPROTONOSUPPORT;
+	default:
+		return -ESOCKTNOSUPPORT;
+	}
+}
+
+int socket_open(struct sockets *ss, int domain, int type, int protocol)
+{
+	struct socket *s;
+
+	if (type & ~(YG_SOCK_TYPE_MASK | YG_SOCK_NONBLOCK | YG_SOCK_CLOEXEC))
+		return -EINVAL;
+	if (domain != YG_AF_INET)
+		return -EAFNOSUPPORT;
+	int kind = kind_for(type, protocol);
+	int n = kind < 0 ? kind : socket_new(ss, (enum socket_kind)kind, &s);
+
+	if (n < 0)
+		return n;
+	int rc = open_transport(ss, s, protocol);
+
+	if (rc != 0) {
+		give_number_back(ss, s);
+		return rc;
+	}
+	s->nonblock = (type & YG_SOCK_NONBLOCK) != 0;
+	return n;
+}
+
+int socket_close(struct sockets *ss, int n)
+{
+	struct socket *s = socket_at(ss, n);
+
+	if (s == NULL)
+		return -EBADF;
+	epoll_forget(ss, s);
+	socket_unbind(ss, s);
+	switch ((enum socket_kind)s->kind) {
+	case SOCKET_TCP:
+		tcp_close(ss->tcp, s->conn);
+		break;
+	case SOCKET_LISTENER:
+		tcp_unlisten(ss->tcp, s->listener);
+		break;
+	case SOCKET_UDP:
+		udp_close(ss->udp, s->udp);
+		break;
+	case SOCKET_RAW:
+		raw_close(ss->raw, s->raw);
+		break;
+	case SOCKET_EPOLL:
+		epoll_end(ss, s);
+		break;
+	default:
+		break;
+	}
+	give_number_back(ss, s);
+	return 0;
+}
+
+struct datagram_socket *socket_datagram(const struct socket *s)
+{
+	return s->kind == SOCKET_UDP ? &s->udp->d : s->kind == SOCKET_RAW ? &s->raw->d : NULL;
+}
+
+const struct datagram_stack *socket_datagram_stack(const struct sockets *ss, const struct socket *s)
+{
+	return s->kind == SOCKET_UDP ? udp_stack(ss->udp) : raw_stack(ss->raw);
+}
+
+/* --- what is ready --- */
+
+static uint32_t tcp_mask(struct sockets *ss, struct socket *s)
+{
+	uint32_t bits = tcp_poll(ss->tcp, s->conn), mask = 0;
+
+	mask |= bits & TCP_POLL_IN ? YG_POLLIN | YG_POLLRDNORM : 0;
+	mask |= bits & TCP_POLL_OUT ? YG_POLLOUT | YG_POLLWRNORM : 0;
+	mask |= bits & TCP_POLL_PRI ? YG_POLLPRI : 0;
+	mask |= bits & TCP_POLL_ERROR ? YG_POLLERR : 0;
+	mask |= bits & TCP_POLL_HUP ? YG_POLLHUP : 0;
+	mask |= bits & TCP_POLL_RDHUP ? YG_POLLRDHUP : 0;
+	/* As Linux: whoever has looked and found none is told when there is room. */
+	if (!(bits & TCP_POLL_OUT))
+		tcp_want_room(s->conn);
+	return mask;
+}
+
+static uint32_t datagram_mask(const struct datagram_socket *d)
+{
+	uint32_t mask = YG_POLLOUT | YG_POLLWRNORM | YG_POLLWRBAND;
+
+	if (d->error != 0 || d->first_error != NULL)
+		mask |= YG_POLLERR;
+	if (d->first != NULL || d->shut_read)
+		mask |= YG_POLLIN | YG_POLLRDNORM;
+	if (d->shut_read)
+		mask |= YG_POLLRDHUP;
+	if (d->shut_read && d->shut_write)
+		mask |= YG_POLLHUP;
+	return mask;
+}
+
+uint32_t socket_mask(struct sockets *ss, struct socket *s)
+{
+	switch ((enum socket_kind)s->kind) {
+	case SOCKET_TCP:
+		return tcp_mask(ss, s);
+	case SOCKET_LISTENER:
+		return tcp_acceptable(s->listener) ? YG_POLLIN | YG_POLLRDNORM : 0;
+	case SOCKET_UDP:
+	case SOCKET_RAW:
+		return datagram_mask(socket_datagram(s));
+	case SOCKET_EPOLL:
+		return epoll_mask(ss, s);
+	default:
+		return 0;
+	}
+}
+
+uint32_t socket_ready(struct sockets *ss, int n)
+{
+	struct socket *s = socket_at(ss, n);
+
+	return s != NULL ? socket_mask(ss, s) : YG_POLLNVAL;
+}
+
+static int poll_once(struct sockets *ss, struct yg_pollfd *fds, uint32_t n_fds)
+{
+	int n_ready = 0;
+
+	for (uint32_t i = 0; i < n_fds; i++) {
+		uint32_t wanted = (uint16_t)fds[i].events | YG_POLLERR | YG_POLLHUP | YG_POLLNVAL;
+
+		fds[i].revents = fds[i].fd < 0 ? 0 : (int16_t)(socket_ready(ss, fds[i].fd) & wanted);
+		n_ready += fds[i].revents != 0;
+	}
+	return n_ready;
+}
+
+int socket_poll(struct sockets *ss, struct yg_pollfd *fds, uint32_t n_fds, uint64_t timeout)
+{
+	const struct socket blocking = { .nonblock = false };
+	uint64_t deadline = timeout == TIME_NEVER ? TIME_NEVER : ss->env->now + timeout;
+
+	for (;;) {
+		int n = poll_once(ss, fds, n_fds);
+
+		if (n != 0)
+			return n;
+		int rc = socket_wait(ss, &blocking, 0, deadline);
+
+		if (rc != 0)
+			return rc == -EAGAIN ? 0 : rc;
+	}
+}
+
+/* --- listings --- */
+
+static void describe(const struct sockets *ss, const struct socket *s, struct socket_info *out)
+{
+	const struct datagram_socket *d = socket_datagram(s);
+
+	if (s->kind == SOCKET_TCP) {
+		out->state = tcp_state(s->conn);
+		tcp_ends(s->conn, &out->local, &out->remote);
+		out->n_in = tcp_unread(s->conn);
+		out->n_out = tcp_unacked(s->conn);
+		out->protocol = IPPROTO_NR_TCP;
+	} else if (d != NULL) {
+		out->state = d->is_connected ? TCP_ESTABLISHED : TCP_CLOSED;
+		out->local = (struct tcp_end){ ip_addr_v4(d->laddr), d->lport };
+		out->remote = (struct tcp_end){ ip_addr_v4(d->raddr), d->rport };
+		out->n_in = d->memory;
+		out->protocol = s->kind == SOCKET_UDP ? IPPROTO_NR_UDP : (uint8_t)d->lport;
+	} else if (s->kind == SOCKET_LISTENER) {
+		out->state = TCP_LISTEN;
+		out->local = (struct tcp_end){ ip_addr_v4(s->laddr), s->lport };
+		out->protocol = IPPROTO_NR_TCP;
+	}
+}
+
+bool sockets_next(const struct sockets *ss, uint32_t *cursor, struct socket_info *out)
+{
+	if (*cursor < SOCKET_FIRST_NUMBER)
+		*cursor = SOCKET_FIRST_NUMBER;
+	for (; *cursor < ss->sockets.n_fresh; (*cursor)++) {
+		const struct socket *s = socket_at(ss, (int)*cursor);
+
+		if (s == NULL)
+			continue;
+		*out = (struct socket_info){ .number = (int)*cursor, .kind = (enum socket_kind)s->kind };
+		describe(ss, s, out);
+		(*cursor)++;
+		return true;
+	}
+	return false;
+}

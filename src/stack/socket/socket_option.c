@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Options of sockets: which level, and those of SOL_SOCKET. Defaults, ranges and errors are
+ * Linux's; what is not done is not taken (ENOPROTOOPT).
+ *
+ * Not taken of what Linux has, by name: SO_ZEROCOPY, SO_TIMESTAMPING, SO_ATTACH_FILTER and
+ * the like; SO_BINDTODEVICE and SO_MARK of TCP sockets; SO_MAX_PACING_RATE, but for "none".
+ *
+ * Next: src/stack/socket/socket_option_ip.c, socket_option_tcp.c
+ */
+#include <errno.h>
+
+#include "stack/socket/socket_priv.h"
+
+/* Linux's: net.core.[rw]mem_max, SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF. */
+#define BUFFER_MAX 212992u
+#define SNDBUF_MIN 4608u
+#define RCVBUF_MIN 2304u
+#define DEVICE_NAME_ROOM 16u
+#define N_MEMINFO 9
+
+int socket_set_int(const struct socket_value *v, int64_t *out)
+{
+	int value;
+
+	if (v->in == NULL)
+		return -EFAULT;
+	if (v->len < sizeof(value))
+		return -EINVAL;
+	memcpy(&value, v->in, sizeof(value));
+	*out = value;
+	return 0;
+}
+
+int socket_put_bytes(struct socket_value *v, const void *bytes, uint32_t len)
+{
+	v->len = min_u32(v->len, len);
+	if (v->len > 0)
+		memcpy(v->out, bytes, v->len);
+	return 0;
+}
+
+int socket_put_int(struct socket_value *v, int64_t value)
+{
+	int i = (int)value;
+
+	return socket_put_bytes(v, &i, sizeof(i));
+}
+
+uint64_t socket_tcp_option(struct sockets *ss, const struct socket *s, enum tcp_option o)
+{
+	return s->kind == SOCKET_LISTENER ? tcp_listener_option(ss->tcp, s->listener, o)
+					  : tcp_option(ss->tcp, s->conn, o);
+}
+
+void socket_tcp_set_option(struct sockets *ss, struct socket *s, enum tcp_option o, uint64_t value)
+{
+	if (s->kind == SOCKET_LISTENER)
+		tcp_listener_set_option(ss->tcp, s->listener, o, value);
+	else
+		tcp_set_option(ss->tcp, s->conn, o, value);
+}
+
+static bool is_tcp(const struct socket *s)
+{
+	return s->kind == SOCKET_TCP || s->kind == SOCKET_LISTENER;
+}
+
+/* --- to be set --- */
+
+static int set_linger(struct sockets *ss, struct socket *s, const struct socket_value *v)
+{
+	struct yg_linger l;
+
+	if (v->len < sizeof(l))
+		return -EINVAL;
+	memcpy(&l, v->in, sizeof(l));
+	if (!is_tcp(s))
+		return 0;
+	socket_tcp_set_option(ss, s, TCP_OPTION_LINGER, l.on != 0);
+	socket_tcp_set_option(ss, s, TCP_OPTION_LINGER_S, l.on != 0 ? (uint32_t)l.seconds : 0);
+	return 0;
+}
+
+static int set_timeout(uint32_t *timeout_ms, const struct socket_value *v)
+{
+	struct yg_timeval t;
+
+	if (v->len < sizeof(t))
+		return -EINVAL;
+	memcpy(&t, v->in, sizeof(t));
+	if (t.us < 0 || t.us >= 1000000)
+		return -EDOM;
+	if (t.s < 0)
+		t.s = t.us = 0;
+	/* A time that is shorter than what is counted in is no reason to wait for ever. */
+	uint64_t ms = (uint64_t)min_u64((uint64_t)t.s, UINT32_MAX / 1000 - 1) * 1000 + ((uint64_t)t.us + 999) / 1000;
+
+	*timeout_ms = (uint32_t)ms;
+	return 0;
+}
+
+static int set_device(struct sockets *ss, struct socket *s, const struct socket_value *v)
+{
+	char name[DEVICE_NAME_ROOM] = { 0 };
+	struct datagram_socket *d = socket_datagram(s);
+	const struct ip_config *cfg = ip_stack_config(ss->ip);
+
+	if (d == NULL)
+		return -ENOPROTOOPT;
+	memcpy(name, v->in, min_u32(v->len, DEVICE_NAME_ROOM - 1));
+	if (name[0] == '\0') {
+		d->o.ifindex = 0;
+		return 0;
+	}
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (strncmp(cfg->interface[i].name, name, sizeof(name)) != 0)
+			continue;
+		d->o.ifindex = i;
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static int set_buffer(struct sockets *ss, struct socket *s, int name, int64_t value)
+{
+	uint32_t asked = min_u32((uint32_t)value, BUFFER_MAX);
+	uint32_t bytes = max_u32(asked * 2, name == YG_SO_SNDBUF ? SNDBUF_MIN : RCVBUF_MIN);
+
+	if (is_tcp(s))
+		socket_tcp_set_option(ss, s, name == YG_SO_SNDBUF ? TCP_OPTION_SNDBUF : TCP_OPTION_RCVBUF, bytes);
+	else if (name == YG_SO_RCVBUF)
+		socket_datagram(s)->o.rcvbuf = bytes;
+	else
+		return -ENOPROTOOPT;
+	return 0;
+}
+
+static void share(struct socket *s, int name, bool on)
+{
+	struct datagram_socket *d = socket_datagram(s);
+
+	if (name == YG_SO_REUSEADDR)
+		s->reuse_addr = on;
+	else
+		s->reuse_port = on;
+	if (d != NULL) {
+		d->o.reuse_addr = s->reuse_addr;
+		d->o.reuse_port = s->reuse_port;
+	}
+}
+
+static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t value)
+{
+	switch (name) {
+	case YG_SO_KEEPALIVE:
+		socket_tcp_set_option(ss, s, TCP_OPTION_KEEPALIVE, value != 0);
+		return 0;
+	case YG_SO_OOBINLINE:
+		socket_tcp_set_option(ss, s, TCP_OPTION_OOB_INLINE, value != 0);
+		return 0;
+	case YG_SO_RCVLOWAT:
+		socket_tcp_set_option(ss, s, TCP_OPTION_RCV_LOWAT,
+				      value < 0    ? INT32_MAX
+				      : value != 0 ? (uint64_t)value
+						   : 1);
+		return 0;
+	case YG_SO_BROADCAST:
+		s->broadcast = value != 0;
+		return 0;
+	case YG_SO_MAX_PACING_RATE:
+		return value == -1 ? 0 : -ENOPROTOOPT;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_of_datagram(struct datagram_socket *d, int name, int64_t value)
+{
+	switch (name) {
+	case YG_SO_BROADCAST:
+		d->o.broadcast = value != 0;
+		return 0;
+	case YG_SO_NO_CHECK:
+		d->o.no_check = value != 0;
+		return 0;
+	case YG_SO_MARK:
+		d->o.mark = (uint32_t)value;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_int_option(struct sockets *ss, struct socket *s, int name, int64_t value)
+{
+	switch (name) {
+	case YG_SO_REUSEADDR:
+	case YG_SO_REUSEPORT:
+		share(s, name, value != 0);
+		return 0;
+	case YG_SO_SNDBUF:
+	case YG_SO_RCVBUF:
+		return set_buffer(ss, s, name, value);
+	case YG_SO_PRIORITY:
+		/* More than this needs CAP_NET_ADMIN there. */
+		if (value < 0 || value > 6)
+			return -EPERM;
+		s->priority = (uint8_t)value;
+		return 0;
+	case YG_SO_TIMESTAMPNS:
+		s->tell_time = value != 0;
+		return 0;
+	case YG_SO_TYPE:
+	case YG_SO_ERROR:
+	case YG_SO_PROTOCOL:
+	case YG_SO_DOMAIN:
+	case YG_SO_ACCEPTCONN:
+	case YG_SO_SNDLOWAT:
+		return -ENOPROTOOPT;
+	default:
+		return is_tcp(s) ? set_of_tcp(ss, s, name, value) : set_of_datagram(socket_datagram(s), name, value);
+	}
+}
+
+static int set_socket(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
+{
+	int64_t value;
+
+	if (name == YG_SO_BINDTODEVICE)
+		return set_device(ss, s, v);
+	int rc = socket_set_int(v, &value);
+
+	if (rc != 0)
+		return rc;
+	switch (name) {
+	case YG_SO_LINGER:
+		return set_linger(ss, s, v);
+	case YG_SO_RCVTIMEO:
+		return set_timeout(&s->rcv_timeout_ms, v);
+	case YG_SO_SNDTIMEO:
+		return set_timeout(&s->snd_timeout_ms, v);
+	default:
+		return set_int_option(ss, s, name, value);
+	}
+}
+
+/* --- to be got --- */
+
+static int get_linger(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	struct yg_linger l = { 0 };
+
+	if (is_tcp(s)) {
+		l.on = (int)socket_tcp_option(ss, s, TCP_OPTION_LINGER);
+		l.seconds = (int)socket_tcp_option(ss, s, TCP_OPTION_LINGER_S);
+	}
+	return socket_put_bytes(v, &l, sizeof(l));
+}
+
+static int get_timeout(uint32_t timeout_ms, struct socket_value *v)
+{
+	struct yg_timeval t = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+
+	return socket_put_bytes(v, &t, sizeof(t));
+}
+
+static int get_device(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	const struct datagram_socket *d = socket_datagram(s);
+
+	if (d == NULL)
+		return -ENOPROTOOPT;
+	if (d->o.ifindex == 0) {
+		v->len = 0;
+		return 0;
+	}
+	const char *name = ip_stack_config(ss->ip)->interface[d->o.ifindex].name;
+
+	if (v->len < DEVICE_NAME_ROOM)
+		return -EINVAL;
+	return socket_put_bytes(v, name, (uint32_t)strlen(name) + 1);
+}
+
+static int take_error(struct socket *s)
+{
+	struct datagram_socket *d = socket_datagram(s);
+
+	if (d != NULL)
+		return datagram_take_error(d);
+	return s->kind == SOCKET_TCP ? tcp_take_error(s->conn) : 0;
+}
+
+/* SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd_alloc, wmem_queued, optmem, backlog, drops */
+static int get_meminfo(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	uint32_t m[N_MEMINFO] = { 0 };
+	const struct datagram_socket *d = socket_datagram(s);
+
+	if (d != NULL) {
+		m[0] = d->memory;
+		m[1] = d->o.rcvbuf;
+		m[8] = (uint32_t)d->n_dropped;
+	} else {
+		m[0] = s->kind == SOCKET_TCP ? tcp_unread(s->conn) : 0;
+		m[1] = (uint32_t)socket_tcp_option(ss, s, TCP_OPTION_RCVBUF);
+		m[3] = (uint32_t)socket_tcp_option(ss, s, TCP_OPTION_SNDBUF);
+		m[5] = s->kind == SOCKET_TCP ? tcp_unacked(s->conn) : 0;
+	}
+	return socket_put_bytes(v, m, sizeof(m));
+}
+
+static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct socket_value *v)
+{
+	switch (name) {
+	case YG_SO_KEEPALIVE:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_KEEPALIVE));
+	case YG_SO_OOBINLINE:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_OOB_INLINE));
+	case YG_SO_RCVLOWAT:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RCV_LOWAT));
+	case YG_SO_SNDBUF:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_SNDBUF));
+	case YG_SO_RCVBUF:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RCVBUF));
+	case YG_SO_BROADCAST:
+		return socket_put_int(v, s->broadcast);
+	case YG_SO_MAX_PACING_RATE:
+		return socket_put_int(v, -1);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int get_of_datagram(const struct datagram_socket *d, int name, struct socket_value *v)
+{
+	switch (name) {
+	case YG_SO_RCVBUF:
+		return socket_put_int(v, d->o.rcvbuf);
+	case YG_SO_SNDBUF:
+		return socket_put_int(v, BUFFER_MAX);
+	case YG_SO_RCVLOWAT:
+		return socket_put_int(v, 1);
+	case YG_SO_KEEPALIVE:
+	case YG_SO_OOBINLINE:
+		return socket_put_int(v, 0);
+	case YG_SO_BROADCAST:
+		return socket_put_int(v, d->o.broadcast);
+	case YG_SO_NO_CHECK:
+		return socket_put_int(v, d->o.no_check);
+	case YG_SO_MARK:
+		return socket_put_int(v, d->o.mark);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int type_of(const struct socket *s)
+{
+	return is_tcp(s) ? YG_SOCK_STREAM : s->kind == SOCKET_UDP ? YG_SOCK_DGRAM : YG_SOCK_RAW;
+}
+
+static int protocol_of(const struct socket *s)
+{
+	return is_tcp(s) ? IPPROTO_NR_TCP : s->kind == SOCKET_UDP ? IPPROTO_NR_UDP : s->raw->d.lport;
+}
+
+static int get_socket(struct sockets *ss, struct socket *s, int name, struct socket_value *v)
+{
+	switch (name) {
+	case YG_SO_REUSEADDR:
+		return socket_put_int(v, s->reuse_addr);
+	case YG_SO_REUSEPORT:
+		return socket_put_int(v, s->reuse_port);
+	case YG_SO_TYPE:
+		return socket_put_int(v, type_of(s));
+	case YG_SO_PROTOCOL:
+		return socket_put_int(v, protocol_of(s));
+	case YG_SO_DOMAIN:
+		return socket_put_int(v, YG_AF_INET);
+	case YG_SO_ACCEPTCONN:
+		return socket_put_int(v, s->kind == SOCKET_LISTENER);
+	case YG_SO_ERROR:
+		return socket_put_int(v, take_error(s));
+	case YG_SO_PRIORITY:
+		return socket_put_int(v, s->priority);
+	case YG_SO_SNDLOWAT:
+		return socket_put_int(v, 1);
+	case YG_SO_TIMESTAMPNS:
+		return socket_put_int(v, s->tell_time);
+	case YG_SO_LINGER:
+		return get_linger(ss, s, v);
+	case YG_SO_RCVTIMEO:
+		return get_timeout(s->rcv_timeout_ms, v);
+	case YG_SO_SNDTIMEO:
+		return get_timeout(s->snd_timeout_ms, v);
+	case YG_SO_BINDTODEVICE:
+		return get_device(ss, s, v);
+	case YG_SO_MEMINFO:
+		return get_meminfo(ss, s, v);
+	default:
+		return is_tcp(s) ? get_of_tcp(ss, s, name, v) : get_of_datagram(socket_datagram(s), name, v);
+	}
+}
+
+/* --- by level --- */
+
+static int set_udp(struct socket *s, int name, int64_t value)
+{
+	struct datagram_options *o = &s->udp->d.o;
+
+	switch (name) {
+	case YG_UDP_SEGMENT:
+		if (value < 0 || value > UINT16_MAX)
+			return -EINVAL;
+		o->gso_size = (uint16_t)value;
+		return 0;
+	case YG_UDP_GRO:
+		o->gro = value != 0;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_raw(struct socket *s, int name, const struct socket_value *v)
+{
+	if (name != YG_ICMP_FILTER || s->raw->d.lport != IPPROTO_NR_ICMP)
+		return -ENOPROTOOPT;
+	if (v->in == NULL)
+		return -EFAULT;
+	memcpy(&s->raw->icmp_filter, v->in, min_u32(v->len, sizeof(s->raw->icmp_filter)));
+	return 0;
+}
+
+int socket_set_option(struct sockets *ss, int n, int level, int name, const void *value, uint32_t len)
+{
+	struct socket *s = socket_at(ss, n);
+	struct socket_value v = { .in = value, .len = len };
+	int64_t i;
+
+	if (s == NULL)
+		return -EBADF;
+	if (s->kind == SOCKET_EPOLL)
+		return -ENOTSOCK;
+	if (value == NULL && len > 0)
+		return -EFAULT;
+	if (level == YG_SOL_SOCKET)
+		return set_socket(ss, s, name, &v);
+	if (level == YG_SOL_IP)
+		return socket_set_ip(ss, s, name, &v);
+	if (level == YG_SOL_TCP && is_tcp(s))
+		return socket_set_tcp(ss, s, name, &v);
+	if (level == YG_SOL_RAW && s->kind == SOCKET_RAW)
+		return set_raw(s, name, &v);
+	if (level != YG_SOL_UDP || s->kind != SOCKET_UDP)
+		return -ENOPROTOOPT;
+	int rc = socket_set_int(&v, &i);
+
+	return rc != 0 ? rc : set_udp(s, name, i);
+}
+
+int socket_get_option(struct sockets *ss, int n, int level, int name, void *value, uint32_t *len)
+{
+	struct socket *s = socket_at(ss, n);
+
+	if (s == NULL)
+		return -EBADF;
+	if (s->kind == SOCKET_EPOLL)
+		return -ENOTSOCK;
+	if (value == NULL || len == NULL)
+		return -EFAULT;
+	if (*len > INT32_MAX)
+		return -EINVAL;
+	struct socket_value v = { .out = value, .len = *len };
+	int rc = -ENOPROTOOPT;
+
+	if (level == YG_SOL_SOCKET)
+		rc = get_socket(ss, s, name, &v);
+	else if (level == YG_SOL_IP)
+		rc = socket_get_ip(ss, s, name, &v);
+	else if (level == YG_SOL_TCP && is_tcp(s))
+		rc = socket_get_tcp(ss, s, name, &v);
+	else if (level == YG_SOL_UDP && s->kind == SOCKET_UDP && name == YG_UDP_SEGMENT)
+		rc = socket_put_int(&v, s->udp->d.o.gso_size);
+	else if (level == YG_SOL_UDP && s->kind == SOCKET_UDP && name == YG_UDP_GRO)
+		rc = socket_put_int(&v, s->udp->d.o.gro);
+	else if (level == YG_SOL_RAW && s->kind == SOCKET_RAW && name == YG_ICMP_FILTER &&
+		 s->raw->d.lport == IPPROTO_NR_ICMP)
+		rc = socket_put_bytes(&v, &s->raw->icmp_filter, sizeof(s->raw->icmp_filter));
+	if (rc == 0)
+		*len = v.len;
+	return rc;
+}

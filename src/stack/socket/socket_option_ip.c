@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Options of IPPROTO_IP (ip(7)).
+ *
+ * Not taken of what Linux has, by name: IP_OPTIONS, IP_TRANSPARENT, source-specific
+ * groups (IP_ADD_SOURCE_MEMBERSHIP and the like), IP_RECVERR of TCP.
+ *
+ * Next: src/stack/transport/datagram_out.c
+ */
+#include <errno.h>
+
+#include "stack/socket/socket_priv.h"
+#include "stack/transport/tcp_info.h"
+
+#define ECN_BITS 3
+
+static bool is_tcp(const struct socket *s)
+{
+	return s->kind == SOCKET_TCP || s->kind == SOCKET_LISTENER;
+}
+
+/* As Linux: a byte will do. */
+static int set_int_or_byte(const struct socket_value *v, int64_t *out)
+{
+	if (v->in != NULL && v->len > 0 && v->len < sizeof(int)) {
+		*out = *(const uint8_t *)v->in;
+		return 0;
+	}
+	return socket_set_int(v, out);
+}
+
+/* --- groups --- */
+
+static int take_mreq(const struct socket_value *v, struct yg_ip_mreqn *m)
+{
+	/* struct ip_mreq is its beginning; struct in_addr too, of IP_MULTICAST_IF. */
+	*m = (struct yg_ip_mreqn){ 0 };
+	if (v->len < sizeof(m->group) + sizeof(m->address))
+		return -EINVAL;
+	memcpy(m, v->in, min_u32(v->len, sizeof(*m)));
+	if (v->len < sizeof(*m))
+		m->ifindex = 0;
+	return 0;
+}
+
+static int change_membership(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
+{
+	struct datagram_socket *d = socket_datagram(s);
+	const struct datagram_stack *ds = d != NULL ? socket_datagram_stack(ss, s) : NULL;
+	struct yg_ip_mreqn m;
+	int rc = take_mreq(v, &m);
+
+	if (d == NULL)
+		return -EPROTO;
+	if (rc != 0)
+		return rc;
+	return (name == YG_IP_ADD_MEMBERSHIP ? datagram_join : datagram_leave)(
+		ds, d, be32_get(m.group), (uint32_t)m.ifindex, be32_get(m.address));
+}
+
+static int set_multicast_if(struct sockets *ss, struct socket *s, const struct socket_value *v)
+{
+	struct datagram_socket *d = socket_datagram(s);
+	struct yg_ip_mreqn m = { 0 };
+
+	if (d == NULL)
+		return -EINVAL;
+	if (v->len < sizeof(m.address))
+		return -EINVAL;
+	if (v->len >= sizeof(m.group) + sizeof(m.address))
+		(void)take_mreq(v, &m);
+	else
+		memcpy(&m.address, v->in, sizeof(m.address));
+	uint32_t addr = be32_get(m.address), ifindex = (uint32_t)m.ifindex;
+
+	if (m.ifindex < 0 || ifindex >= IP_INTERFACES_MAX)
+		return -EADDRNOTAVAIL;
+	if (ifindex == 0 && addr != 0) {
+		ifindex = datagram_interface_of(socket_datagram_stack(ss, s), addr);
+		if (ifindex == 0)
+			return -EADDRNOTAVAIL;
+	}
+	d->o.multicast_ifindex = ifindex;
+	d->o.multicast_source = addr;
+	return 0;
+}
+
+/* --- to be set --- */
+
+static int set_tos(struct sockets *ss, struct socket *s, int64_t value)
+{
+	/* The bits of ECN are TCP's own. */
+	if (is_tcp(s))
+		socket_tcp_set_option(ss, s, TCP_OPTION_TOS, (uint64_t)(value & 0xff & ~ECN_BITS));
+	else
+		socket_datagram(s)->o.tos = (uint8_t)value;
+	return 0;
+}
+
+static int set_ttl(struct sockets *ss, struct socket *s, int64_t value)
+{
+	if (value != -1 && (value < 1 || value > 255))
+		return -EINVAL;
+	uint8_t ttl = value == -1 ? 0 : (uint8_t)value;
+
+	if (is_tcp(s))
+		socket_tcp_set_option(ss, s, TCP_OPTION_TTL, ttl);
+	else
+		socket_datagram(s)->o.ttl = ttl;
+	return 0;
+}
+
+static int set_of_datagram(struct socket *s, int name, int64_t value)
+{
+	struct datagram_options *o = &socket_datagram(s)->o;
+
+	switch (name) {
+	case YG_IP_MTU_DISCOVER:
+		if (value < 0 || value >= N_DATAGRAM_PMTU)
+			return -EINVAL;
+		o->pmtu = (uint8_t)value;
+		return 0;
+	case YG_IP_RECVERR:
+		o->recv_error = value != 0;
+		return 0;
+	case YG_IP_MULTICAST_TTL:
+		if (value < -1 || value > 255)
+			return -EINVAL;
+		o->multicast_ttl = value == -1 ? 1 : (uint8_t)value;
+		return 0;
+	case YG_IP_MULTICAST_LOOP:
+		o->multicast_loop = value != 0;
+		return 0;
+	case YG_IP_MULTICAST_ALL:
+		if (value != 0 && value != 1)
+			return -EINVAL;
+		o->multicast_all = value != 0;
+		return 0;
+	case YG_IP_HDRINCL:
+		if (s->kind != SOCKET_RAW)
+			return -ENOPROTOOPT;
+		s->raw->header_included = value != 0;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t value)
+{
+	switch (name) {
+	case YG_IP_MTU_DISCOVER:
+		/* TCP always looks for the path's MTU. */
+		if (value < 0 || value >= N_DATAGRAM_PMTU)
+			return -EINVAL;
+		return value == DATAGRAM_PMTU_WANT || value == DATAGRAM_PMTU_DO ? 0 : -ENOPROTOOPT;
+	case YG_IP_RECVERR:
+		return value == 0 ? 0 : -ENOPROTOOPT;
+	case YG_IP_MINTTL:
+		if (value < 0 || value > 255)
+			return -EINVAL;
+		socket_tcp_set_option(ss, s, TCP_OPTION_MIN_TTL, (uint64_t)value);
+		return 0;
+	case YG_IP_MULTICAST_TTL:
+	case YG_IP_MULTICAST_LOOP:
+		return -EINVAL;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
+{
+	int64_t value;
+
+	if (name == YG_IP_ADD_MEMBERSHIP || name == YG_IP_DROP_MEMBERSHIP)
+		return change_membership(ss, s, name, v);
+	if (name == YG_IP_MULTICAST_IF)
+		return set_multicast_if(ss, s, v);
+	int rc = set_int_or_byte(v, &value);
+
+	if (rc != 0)
+		return rc;
+	switch (name) {
+	case YG_IP_TOS:
+		return set_tos(ss, s, value);
+	case YG_IP_TTL:
+		return set_ttl(ss, s, value);
+	case YG_IP_PKTINFO:
+		s->tell_pktinfo = value != 0;
+		return 0;
+	case YG_IP_RECVTTL:
+		s->tell_ttl = value != 0;
+		return 0;
+	case YG_IP_RECVTOS:
+		s->tell_tos = value != 0;
+		return 0;
+	case YG_IP_FREEBIND:
+		s->freebind = value != 0;
+		if (!is_tcp(s))
+			socket_datagram(s)->o.freebind = s->freebind;
+		return 0;
+	default:
+		return is_tcp(s) ? set_of_tcp(ss, s, name, value) : set_of_datagram(s, name, value);
+	}
+}
+
+/* --- to be got --- */
+
+static int get_mtu(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	struct yg_tcp_info i;
+
+	if (!is_tcp(s)) {
+		const struct datagram_socket *d = socket_datagram(s);
+
+		return d->is_connected ? socket_put_int(v, datagram_mtu(socket_datagram_stack(ss, s), d)) : -ENOTCONN;
+	}
+	if (s->kind == SOCKET_LISTENER || tcp_state(s->conn) < TCP_ESTABLISHED)
+		return -ENOTCONN;
+	tcp_info(ss->tcp, s->conn, &i);
+	return socket_put_int(v, i.pmtu);
+}
+
+static int get_of_datagram(const struct socket *s, int name, struct socket_value *v)
+{
+	const struct datagram_options *o = &socket_datagram(s)->o;
+	be32 source = be32_of(o->multicast_source);
+
+	switch (name) {
+	case YG_IP_MTU_DISCOVER:
+		return socket_put_int(v, o->pmtu);
+	case YG_IP_RECVERR:
+		return socket_put_int(v, o->recv_error);
+	case YG_IP_MULTICAST_TTL:
+		return socket_put_int(v, o->multicast_ttl);
+	case YG_IP_MULTICAST_LOOP:
+		return socket_put_int(v, o->multicast_loop);
+	case YG_IP_MULTICAST_ALL:
+		return socket_put_int(v, o->multicast_all);
+	case YG_IP_MULTICAST_IF:
+		return socket_put_bytes(v, &source, sizeof(source));
+	case YG_IP_HDRINCL:
+		return s->kind == SOCKET_RAW ? socket_put_int(v, s->raw->header_included) : -ENOPROTOOPT;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct socket_value *v)
+{
+	switch (name) {
+	case YG_IP_MTU_DISCOVER:
+		return socket_put_int(v, DATAGRAM_PMTU_WANT);
+	case YG_IP_RECVERR:
+		return socket_put_int(v, 0);
+	case YG_IP_MINTTL:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MIN_TTL));
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int64_t ttl_of(struct sockets *ss, struct socket *s)
+{
+	uint64_t ttl = is_tcp(s) ? socket_tcp_option(ss, s, TCP_OPTION_TTL) : socket_datagram(s)->o.ttl;
+	uint32_t of_stack = ip_stack_config(ss->ip)->ttl;
+
+	return ttl != 0 ? (int64_t)ttl : of_stack != 0 ? of_stack : 64;
+}
+
+int socket_get_ip(struct sockets *ss, struct socket *s, int name, struct socket_value *v)
+{
+	switch (name) {
+	case YG_IP_TOS:
+		return socket_put_int(v, is_tcp(s) ? (int64_t)socket_tcp_option(ss, s, TCP_OPTION_TOS)
+						   : socket_datagram(s)->o.tos);
+	case YG_IP_TTL:
+		return socket_put_int(v, ttl_of(ss, s));
+	case YG_IP_PKTINFO:
+		return socket_put_int(v, s->tell_pktinfo);
+	case YG_IP_RECVTTL:
+		return socket_put_int(v, s->tell_ttl);
+	case YG_IP_RECVTOS:
+		return socket_put_int(v, s->tell_tos);
+	case YG_IP_FREEBIND:
+		return socket_put_int(v, s->freebind);
+	case YG_IP_MTU:
+		return get_mtu(ss, s, v);
+	default:
+		return is_tcp(s) ? get_of_tcp(ss, s, name, v) : get_of_datagram(s, name, v);
+	}
+}
