@@ -400,6 +400,13 @@ static void test_refused(void **state)
 		r = record[i];
 		r.ct.state = 200;
 		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		/* For ever, and since before there was time. */
+		r = record[i];
+		r.ct.left_ms = UINT64_C(366) * 24 * 3600 * 1000;
+		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		r = record[i];
+		r.ct.age_ms = UINT64_MAX / 1000;
+		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
 		assert_int_equal(conn_import(gw, &record[i], other.w.now), pool ? -ENOENT : 0);
 		r = record[i];
 		r.ct.half[CT_ORIGINAL].tuple.zone++;

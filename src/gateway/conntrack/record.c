@@ -23,8 +23,9 @@
 #include "gateway/conntrack/conntrack_priv.h"
 
 #define TICK_MS (CT_TICK_NS / NS_PER_MS)
-/* What a tick count can tell apart from the past. */
-#define LEFT_TICKS_MAX (UINT32_MAX / 2)
+/* The longest timeout that a config can say, and the tick in which it began. */
+#define LEFT_MS_MAX (UINT64_C(365) * 24 * 3600 * 1000 + TICK_MS)
+#define AGE_MS_MAX (CT_BEGUN_MASK / (NS_PER_MS / NS_PER_US))
 
 static struct ct_record_tuple tuple_to_record(const struct tuple *t)
 {
@@ -106,7 +107,8 @@ static bool is_valid(const struct ct_record *r)
 	for (int d = 0; d < N_CT_DIRS; d++)
 		if (!is_valid_half(&r->half[d], number))
 			return false;
-	if (!are_valid_ids(&r->half[CT_ORIGINAL].tuple, &r->half[CT_REPLY].tuple) || (r->status & ~CT_RECORD_STATUS))
+	if (!are_valid_ids(&r->half[CT_ORIGINAL].tuple, &r->half[CT_REPLY].tuple) || (r->status & ~CT_RECORD_STATUS) ||
+	    r->left_ms > LEFT_MS_MAX || r->age_ms > AGE_MS_MAX)
 		return false;
 	return proto->n_states == 0 ? r->state == 0 && r->last == 0 : r->state > 0 && r->state < proto->n_states;
 }
@@ -123,7 +125,7 @@ static void fill(struct conntrack *ct, uint32_t index, const struct ct_record *r
 	struct conn *c = ct_conn(ct, index);
 	struct ct_ext *side = &ct->side[index];
 	const struct ct_protocol *proto = ct_protocol_of_conn(c);
-	uint64_t left = r->left_ms / TICK_MS;
+	uint32_t left = (uint32_t)(r->left_ms / TICK_MS);
 
 	c->status |= r->status;
 	c->tcp_state = r->state;
@@ -134,7 +136,7 @@ static void fill(struct conntrack *ct, uint32_t index, const struct ct_record *r
 	for (int d = 0; d < N_CT_DIRS; d++) {
 		c->half[d].packets = r->half[d].packets;
 		c->half[d].bytes = r->half[d].bytes;
-		c->half[d].expires_tick = ct_now_tick(ct) + (uint32_t)min_u64(left, LEFT_TICKS_MAX);
+		c->half[d].expires_tick = ct_now_tick(ct) + left;
 	}
 	if (proto->restore != NULL)
 		proto->restore(ct, index, r);
