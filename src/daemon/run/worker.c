@@ -15,21 +15,15 @@
  *
  * Mailbox: one call at a time, from the control thread. It puts the call's
  * address into `call`, writes the eventfd and waits on the semaphore; the worker
- * looks at `call` once a round. Ring of events: one producer (the thread that is
- * in the core), one consumer (the control thread); both indexes only grow. The
- * eventfd to the control thread is written at most once between two reads of it,
- * at the end of a round.
+ * looks at `call` once a round. What it tells the control thread: worker_tell.c.
  *
  * Next: src/core/workers/core_api.c
  */
-#include "daemon/run/worker.h"
+#include "daemon/run/worker_priv.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,64 +31,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/run/spin.h"
 #include "base/util.h"
-#include "daemon/control/commands/target.h"
 
-#define RING_EVENTS 4096u /* a power of two */
 /* A descriptor that reports an error so many times in a row, with nothing to read, is left alone for so long. */
 #define ERRORS_MAX 16u
 #define MUTE_NS (100 * NS_PER_MS)
-
-struct port {
-	uint32_t ifindex;
-	struct device *device;
-	int fd;
-	bool is_empty;     /* in this round nothing was received */
-	uint32_t n_errors; /* polls in a row that reported an error and no packet */
-	uint64_t muted_until;
-};
-
-struct call {
-	worker_fn *fn; /* NULL: rest until `go` */
-	void *arg;
-};
-
-struct worker {
-	struct core_api *entry;
-	atomic_bool asleep; /* or about to be */
-	pthread_t thread;
-	bool running;
-	uint32_t n_ports;
-	struct port port[IP_INTERFACES_MAX];
-	struct spin spin;
-	struct grace_reader *reader;
-
-	/* mailbox */
-	_Atomic(struct call *) call;
-	sem_t call_done;
-	struct call park;
-	sem_t quiesced, go;
-	int wake_fd;
-	bool stop;
-
-	/* to the control thread */
-	int notify_fd;
-	bool notify_wanted;      /* the producer's own */
-	atomic_bool notify_sent; /* and not read yet */
-	_Atomic uint32_t wanted; /* kinds */
-	atomic_bool raw_arrived;
-	struct log_ring *log;
-	atomic_bool log_wanted, log_arrived;
-	_Atomic uint64_t n_lost;
-	_Atomic uint32_t head, tail; /* of the ring: next to write, next to read */
-	struct yg_event ring[RING_EVENTS];
-};
-
-/* What people are told without asking. */
-#define ALWAYS_WANTED \
-	(~(EVENT_BIT(EVENT_CONN_NEW) | EVENT_BIT(EVENT_CONN_UPDATE) | EVENT_BIT(EVENT_CONN_END) | \
-	   EVENT_BIT(EVENT_NEIGH_LEARNT) | EVENT_BIT(EVENT_NEIGH_FAILED)))
 
 uint64_t worker_clock(void)
 {
@@ -123,7 +64,7 @@ struct worker *worker_create(void)
 		free(w);
 		return NULL;
 	}
-	atomic_store(&w->wanted, ALWAYS_WANTED);
+	worker_want_events(w, 0);
 	return w;
 }
 
@@ -139,129 +80,11 @@ void worker_destroy(struct worker *w)
 	free(w);
 }
 
-/* --- to the control thread --- */
-
-static void kick(int fd)
-{
-	uint64_t one = 1;
-
-	/* It can only fail when the counter is full, and then the reader is awake anyway. */
-	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
 void worker_wake(struct worker *w)
 {
 	/* Of two exchanges one is first: either this one finds it asleep, or it sees what was published before. */
 	if (atomic_exchange(&w->asleep, false))
-		kick(w->wake_fd);
-}
-
-static void send_notify(struct worker *w)
-{
-	if (!w->notify_wanted)
-		return;
-	w->notify_wanted = false;
-	if (!atomic_exchange(&w->notify_sent, true))
-		kick(w->notify_fd);
-}
-
-void worker_notify(void *ctx)
-{
-	struct worker *w = ctx;
-
-	w->notify_wanted = true;
-}
-
-void worker_notify_clear(struct worker *w)
-{
-	uint64_t n;
-
-	while (read(w->notify_fd, &n, sizeof(n)) < 0 && errno == EINTR)
-		;
-	/* From here on what is put in is announced anew; what was put in before is read by the caller. */
-	atomic_store(&w->notify_sent, false);
-}
-
-int worker_notify_fd(const struct worker *w)
-{
-	return w->notify_fd;
-}
-
-void worker_want_events(struct worker *w, uint32_t kinds)
-{
-	atomic_store(&w->wanted, kinds | ALWAYS_WANTED);
-}
-
-const _Atomic(uint32_t) *worker_wanted_events(const struct worker *w)
-{
-	return &w->wanted;
-}
-
-void worker_emit(void *ctx, const struct yg_event *e)
-{
-	struct worker *w = ctx;
-
-	if ((atomic_load_explicit(&w->wanted, memory_order_relaxed) & EVENT_BIT(e->kind)) == 0)
-		return;
-	uint32_t head = atomic_load_explicit(&w->head, memory_order_relaxed);
-	w->notify_wanted = true;
-	if (head - atomic_load_explicit(&w->tail, memory_order_acquire) == RING_EVENTS) {
-		atomic_fetch_add_explicit(&w->n_lost, 1, memory_order_relaxed);
-		return;
-	}
-	w->ring[head % RING_EVENTS] = *e;
-	atomic_store_explicit(&w->head, head + 1, memory_order_release);
-}
-
-bool worker_event_next(struct worker *w, struct yg_event *out)
-{
-	uint32_t tail = atomic_load_explicit(&w->tail, memory_order_relaxed);
-
-	if (tail == atomic_load_explicit(&w->head, memory_order_acquire))
-		return false;
-	*out = w->ring[tail % RING_EVENTS];
-	atomic_store_explicit(&w->tail, tail + 1, memory_order_release);
-	return true;
-}
-
-uint64_t worker_events_lost(struct worker *w)
-{
-	return atomic_exchange(&w->n_lost, 0);
-}
-
-void worker_set_log(struct worker *w, struct log_ring *log)
-{
-	w->log = log;
-}
-
-void worker_want_log(struct worker *w, bool wanted)
-{
-	atomic_store(&w->log_wanted, wanted);
-	atomic_thread_fence(memory_order_seq_cst); /* before the ring is looked into; see worker_log */
-}
-
-void worker_log(void *ctx, const struct log_record *r)
-{
-	struct worker *w = ctx;
-
-	log_ring_put(w->log, r);
-	/* Of two fences one is first: who has just begun to read finds this one in the ring, or it is told of here. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&w->log_wanted, memory_order_relaxed))
-		return;
-	atomic_store(&w->log_arrived, true);
-	w->notify_wanted = true;
-}
-
-bool worker_log_arrived(struct worker *w)
-{
-	return atomic_exchange(&w->log_arrived, false);
-}
-
-bool worker_raw_arrived(struct worker *w)
-{
-	return atomic_exchange(&w->raw_arrived, false);
+		worker_kick(w->wake_fd);
 }
 
 static void raw_ready(void *ctx, int socket)
@@ -312,7 +135,7 @@ static void run_call(struct worker *w, const struct call *c)
 	gateway_set_time(w->entry->gateway, worker_clock());
 	c->fn(c->arg);
 	entry_flush(w->entry, worker_clock());
-	send_notify(w);
+	worker_send_notify(w);
 }
 
 static void wait_for(sem_t *sem)
@@ -325,7 +148,7 @@ static void rest(struct worker *w)
 {
 	sem_post(&w->quiesced);
 	wait_for(&w->go);
-	send_notify(w);
+	worker_send_notify(w);
 }
 
 /* True when there was a call: it may have changed anything, also whether to go on. */
@@ -352,7 +175,7 @@ void worker_call(struct worker *w, worker_fn *fn, void *arg)
 		return;
 	}
 	atomic_store_explicit(&w->call, &c, memory_order_release);
-	kick(w->wake_fd);
+	worker_kick(w->wake_fd);
 	wait_for(&w->call_done);
 }
 
@@ -362,7 +185,7 @@ void worker_quiesce(struct worker *w)
 		return;
 	w->park = (struct call){ 0 };
 	atomic_store_explicit(&w->call, &w->park, memory_order_release);
-	kick(w->wake_fd);
+	worker_kick(w->wake_fd);
 }
 
 void worker_is_quiesced(struct worker *w)
@@ -374,7 +197,7 @@ void worker_is_quiesced(struct worker *w)
 void worker_resume(struct worker *w)
 {
 	if (!w->running) {
-		send_notify(w);
+		worker_send_notify(w);
 		return;
 	}
 	sem_post(&w->go);
@@ -502,7 +325,7 @@ static void *worker_main(void *arg)
 			core_api_expire(w->entry, now);
 		if (check_mailbox(w))
 			continue;
-		send_notify(w);
+		worker_send_notify(w);
 		if (n > 0) {
 			spin_found(&w->spin, now);
 			continue;
@@ -513,7 +336,7 @@ static void *worker_main(void *arg)
 		}
 		core_api_idle(w->entry);
 		/* The recorder may have had to say something. */
-		send_notify(w);
+		worker_send_notify(w);
 		if (sleep_when_all_is_done(w, now) > 0)
 			spin_found(&w->spin, now);
 	}
