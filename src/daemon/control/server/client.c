@@ -145,6 +145,7 @@ static int print_frames(struct control_client *c, struct stream *out, struct str
 struct feed {
 	int fd;        /* -1: nothing, or no more of it */
 	bool at_begin; /* of a line */
+	bool failed;   /* it could not be read to its end */
 	char out[65536];
 	size_t n_out, n_sent;
 };
@@ -155,7 +156,8 @@ static void feed_put(struct feed *f, const char *text, size_t len)
 		/* An empty line is the end; so one of the file goes as a comment. */
 		if (f->at_begin && text[i] == '\n')
 			f->out[f->n_out++] = '#';
-		f->out[f->n_out++] = text[i];
+		/* Nothing of a line stands behind what looks like its end. */
+		f->out[f->n_out++] = text[i] != '\0' ? text[i] : '?';
 		f->at_begin = text[i] == '\n';
 	}
 }
@@ -169,7 +171,8 @@ static void feed_fill(struct feed *f)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	f->n_out = f->n_sent = 0;
-	if (n < 0)
+	f->failed = n < 0;
+	if (f->failed)
 		fprintf(stderr, "yangguan: cannot read the lines: %s\n", strerror(errno));
 	if (n > 0) {
 		feed_put(f, buf, (size_t)n);
@@ -240,5 +243,5 @@ int control_client_run(const char *path, size_t n_words, const char *const *word
 		status = print_frames(&c, &to_out, &to_err);
 	}
 	control_client_close(&c);
-	return status;
+	return status == EXIT_OK && feed.failed ? EXIT_FAILED : status;
 }
