@@ -443,7 +443,8 @@ const struct command cmd_stats = {
 			"named; a port that three connections share counts three times.\n\n"
 			"The first table is the sum of all; workers, if there are several, and the host have rows of their own "
 			"behind it, and the next\ncompares what went from one to another; all are of one moment.\n\n"
-			"Log records (`yangguan log`) that were made are read, wait, or were lost: their ring was full.\n\n"
+			"Log records (`yangguan log`) that were made are read, wait, or were lost: their ring was full.\n"
+			"Beside packets: what else found no room, and how often a worker asked another one for a port.\n\n"
 			"--stages shows where the time goes, since the start or the last --reset: a stage's clocks are "
 			"its own, without those of the stages in it, and clocks a second are told below the table. With "
 			"several workers\nit is their sum; -j has each by itself too.",
