@@ -247,13 +247,62 @@ static void test_full_batch(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: the later fragments of an ICMP error that belong to no connection, to one of their own, or to that of
+ * another datagram with the same identification. */
+static void test_icmp_error(void **state)
+{
+	struct ct_fixture b;
+	struct packet_spec m = udp_make(1000, 53);
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	m.payload_len = 600;
+	struct packet *quoted = fixture_packet(&b, &m);
+	struct seen s = fixture_forward(&b, &m);
+	for (int turn = 0; turn < 2; turn++) {
+		struct packet_spec e = { .in = WAN,
+					 .out = LAN,
+					 .src = SERVER + 1,
+					 .dst = CLIENT,
+					 .proto = IPPROTO_NR_ICMP,
+					 .dport = ICMP_DEST_UNREACHABLE << 8 | ICMP_HOST_UNREACHABLE,
+					 .ip_id = 5,
+					 .payload = packet_l3(quoted),
+					 .payload_len = 500,
+					 .cut = 256 };
+
+		for (int i = 0; i < 2; i++) {
+			/* The later one first, then the first one. */
+			int k = turn == 0 ? i : 1 - i;
+			struct batch batch = { .n = 0 };
+
+			e.frag_off = (uint16_t)(256 * k);
+			e.mf = k == 0;
+			batch_add(&batch, fixture_packet(&b, &e));
+			fixture_in(&b, HOOK_PREROUTING, &batch);
+			fixture_out(&b, HOOK_POSTROUTING, &batch);
+			assert_int_equal(batch.n, turn == 0 ? 1 : 2 * i);
+			for (uint32_t n = 0; n < batch.n; n++) {
+				struct seen error = seen_of(batch.p[n]);
+
+				assert_true(error.icmp_error && error.info == CT_INFO_RELATED);
+				assert_int_equal(conn_index(error.conn_ref), conn_index(s.conn_ref));
+				fixture_hand(&b, batch.p[n]);
+			}
+		}
+	}
+	fixture_hand(&b, quoted);
+	assert_int_equal(conntrack_n_connections(b.ct), 1);
+	fixture_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_order), cmocka_unit_test(test_one_batch),
 		cmocka_unit_test(test_overlap),     cmocka_unit_test(test_end),
 		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_first_dropped),
-		cmocka_unit_test(test_full_batch),
+		cmocka_unit_test(test_full_batch),  cmocka_unit_test(test_icmp_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

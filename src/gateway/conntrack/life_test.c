@@ -105,11 +105,67 @@ static void test_goes_on(void **state)
 	fixture_stop(&b);
 }
 
+/* Each protocol of datagrams by itself: a connection is there half a second before its time, and gone half a second
+ * behind it. Would catch: another protocol's timeout, one that is a second off, and answers that do not count. */
+static void test_datagram_timeouts(void **state)
+{
+	static const struct {
+		uint8_t proto, flags;
+	} rows[] = { { IPPROTO_NR_UDP, 0 },    { IPPROTO_NR_UDPLITE, 0 }, { IPPROTO_NR_ICMP, 0 },
+		     { IPPROTO_NR_GRE, 0x20 }, { IPPROTO_NR_ESP, 0 },     { 99, 0 } };
+	struct ct_config cfg = { .timeout = { .udp_new = 20,
+					      .udp_stream = 40,
+					      .udplite_new = 21,
+					      .udplite_stream = 41,
+					      .icmp = 22,
+					      .gre_new = 23,
+					      .gre_stream = 43,
+					      .esp_new = 24,
+					      .esp_stream = 44,
+					      .other = 25 } };
+	static const uint32_t fresh_s[] = { 20, 21, 22, 23, 24, 25 }, answered_s[] = { 40, 41, 22, 43, 44, 25 };
+
+	enum { ONE_PACKET, TWO_PACKETS, ANSWERED, N_HOWS };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		for (int how = 0; how < N_HOWS; how++) {
+			struct packet_spec m = udp_make(2000, 3000);
+			struct ct_fixture b;
+
+			fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+			conntrack_configure(b.ct, &cfg);
+			m.proto = rows[i].proto;
+			m.flags = rows[i].flags;
+			m.seq = 77;
+			if (m.proto == IPPROTO_NR_ICMP)
+				m.dport = ICMP_ECHO_REQUEST << 8;
+			assert_true(fixture_forward(&b, &m).passed);
+			if (how == TWO_PACKETS)
+				assert_true(fixture_forward(&b, &m).passed);
+			if (how == ANSWERED) {
+				struct packet_spec back = turned(m);
+
+				assert_int_equal(fixture_forward(&b, &back).info, CT_INFO_ESTABLISHED);
+				assert_true(fixture_forward(&b, &m).passed);
+			}
+			uint64_t s = how == ANSWERED ? answered_s[i] : fresh_s[i];
+
+			fixture_pass(&b, s * NS_PER_S - NS_PER_S / 2);
+			assert_int_equal(conntrack_n_connections(b.ct), 1);
+			fixture_pass(&b, NS_PER_S);
+			assert_int_equal(conntrack_n_connections(b.ct), 0);
+			fixture_stop(&b);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_number_is_kept),
 		cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_datagram_timeouts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

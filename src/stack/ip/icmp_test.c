@@ -300,6 +300,75 @@ static void test_very_many_pieces(void **state)
 	fixture_destroy(b);
 }
 
+/* RFC 3168 section 5.3, seen in the answer, which has the service of the request. Would catch: a mark of congestion
+ * that is lost when fragments are put together, or made up. */
+static void test_ecn_of_fragments(void **state)
+{
+	struct frame *f = malloc(sizeof(*f));
+
+	for (uint32_t marked = 0; marked < 4; marked++) {
+		struct stack_fixture *b = fixture_create_settled();
+		struct packet_spec sp = { .src = LAN_HOST,
+					  .dst = LAN_US,
+					  .proto = IPPROTO_NR_ICMP,
+					  .type = ICMP_ECHO_REQUEST,
+					  .info = 7,
+					  .payload_len = 592,
+					  .cut = 200 };
+
+		for (uint32_t k = 0; k < 3; k++) {
+			sp.tos = k == marked ? 0xbb : 0xba;
+			sp.frag_off = (uint16_t)(k * 200);
+			sp.mf = k < 2;
+			fixture_frame(f, &sp);
+			fixture_input(b, LAN, f);
+		}
+		struct seen v = fixture_seen(b, LAN, 0);
+
+		assert_int_equal(v.l4.type, ICMP_ECHO_REPLY);
+		assert_int_equal(v.ip.tos, marked < 3 ? 0xbb : 0xba);
+		fixture_destroy(b);
+	}
+	free(f);
+}
+
+/* Would catch: a datagram that, with the options of its first fragment, is longer than one can be. */
+static void test_too_big_together(void **state)
+{
+	static const uint8_t options[8] = { IPV4_OPT_NOP, IPV4_OPT_NOP, IPV4_OPT_NOP, IPV4_OPT_NOP };
+	struct frame *f = malloc(sizeof(*f));
+	struct stack_fixture *b = fixture_create_settled();
+	struct packet_spec sp = { .src = LAN_HOST,
+				  .dst = LAN_US,
+				  .proto = IPPROTO_NR_ICMP,
+				  .type = ICMP_ECHO_REQUEST,
+				  .ip_id = 3,
+				  .info = 7,
+				  .payload_len = 65504,
+				  .cut = 1480 };
+
+	for (uint32_t at = 0; at < 65512; at += 1480) {
+		sp.frag_off = (uint16_t)at;
+		sp.mf = at + 1480 < 65512;
+		fixture_frame(f, &sp);
+		if (at == 0) {
+			struct packet_spec first = sp;
+
+			first.cut = 0;
+			first.payload_len = 1472;
+			first.ip_options = options;
+			first.ip_options_len = sizeof(options);
+			fixture_frame(f, &first);
+		}
+		fixture_input(b, LAN, f);
+	}
+	assert_int_equal(fixture_n_sent(b), 0);
+	assert_true(b->env.ledger.n_dropped[DROP_FRAGMENT_TOO_BIG] > 40);
+	assert_int_equal(packet_pool_used(b->env.pool), 0);
+	fixture_destroy(b);
+	free(f);
+}
+
 /* Would catch: a timestamp reply with other than the asker's own time in front. */
 static void test_timestamp(void **state)
 {
@@ -489,6 +558,8 @@ int main(void)
 		cmocka_unit_test(test_own_reset),
 		cmocka_unit_test(test_large_echo),
 		cmocka_unit_test(test_very_many_pieces),
+		cmocka_unit_test(test_ecn_of_fragments),
+		cmocka_unit_test(test_too_big_together),
 		cmocka_unit_test(test_timestamp),
 		cmocka_unit_test(test_echo_options),
 		cmocka_unit_test(test_reassembly_timeout),

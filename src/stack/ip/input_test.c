@@ -423,6 +423,38 @@ static void test_piece_of_nothing(void **state)
 	fixture_destroy(b);
 }
 
+/* Of these no driver can be asked for the sum. Would catch: a packet that leaves with half a checksum, and one that is
+ * dropped for it. */
+static void test_partial_of_others(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		uint16_t at;
+	} rows[] = { { IPPROTO_NR_UDPLITE, UDP_CHECK_AT },
+		     { IPPROTO_NR_DCCP, DCCP_CHECK_AT },
+		     { IPPROTO_NR_SCTP, SCTP_CHECK_AT } };
+	static struct frame f;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct stack_fixture *b = fixture_create_settled();
+		struct packet_spec sp = { .src = LAN_HOST,
+					  .dst = FAR,
+					  .proto = rows[i].proto,
+					  .sport = 1,
+					  .dport = 2,
+					  .payload_len = 20,
+					  .l4_check = PACKET_FIELD(0x5555) };
+
+		fixture_frame(&f, &sp);
+		f.offload = (struct offload){ .csum_partial = true, .csum_start = 34, .csum_offset = rows[i].at };
+		fixture_input(b, LAN, &f);
+		assert_int_equal(b->dev[WAN].n, 1);
+		/* fixture_seen looks at the sum of what is not partial. */
+		assert_false(fixture_seen(b, WAN, 0).offload.csum_partial);
+		fixture_destroy(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_protocol),
 		cmocka_unit_test(test_piece_of_nothing),
+		cmocka_unit_test(test_partial_of_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
