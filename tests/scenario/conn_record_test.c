@@ -400,6 +400,10 @@ static void test_refused(void **state)
 		r = record[i];
 		r.ct.state = 200;
 		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		/* Of TCP there is none without a state. */
+		r.ct.state = 0;
+		if (record[i].ct.state != 0)
+			assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
 		/* For ever, and since before there was time. */
 		r = record[i];
 		r.ct.left_ms = UINT64_C(366) * 24 * 3600 * 1000;

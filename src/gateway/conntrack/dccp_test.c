@@ -142,9 +142,35 @@ static void test_times(void **state)
 	fixture_stop(&b);
 }
 
+/* RFC 4340 section 8.3: TIMEWAIT lasts its time from its beginning. Would catch: late packets that prolong it. */
+static void test_timewait(void **state)
+{
+	static const struct step steps[] = { SET_UP, { A, DCCP_CLOSE, true, 0 }, { B, DCCP_RESET, true, 0 } };
+	struct packet_spec late = packet_of(&(struct step){ B, DCCP_RESET, true, 0 });
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct packet_spec m = packet_of(&steps[i]);
+
+		assert_true(fixture_forward(&b, &m).passed);
+	}
+	uint32_t index = conn_index(ref_now(&b)), lives_s = conn_timeout_s(b.ct, index);
+
+	assert_int_equal(conntrack_conn(b.ct, index)->tcp_state, CT_DCCP_TIMEWAIT);
+	fixture_pass(&b, (lives_s - 10) * NS_PER_S);
+	(void)fixture_forward(&b, &late);
+	assert_int_not_equal(ref_now(&b), CONN_NONE);
+	fixture_pass(&b, 11 * NS_PER_S);
+	assert_int_equal(ref_now(&b), CONN_NONE);
+	fixture_stop(&b);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_connections), cmocka_unit_test(test_times) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_connections), cmocka_unit_test(test_times),
+					    cmocka_unit_test(test_timewait) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

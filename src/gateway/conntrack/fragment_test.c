@@ -247,6 +247,29 @@ static void test_full_batch(void **state)
 	fixture_stop(&b);
 }
 
+/* So many that some share a bucket. Would catch: one that is finished and takes another one out of its chain. */
+static void test_many(void **state)
+{
+	enum { N = 200 };
+	struct ct_fixture b;
+	uint32_t ref = CONN_NONE;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8, .n_fragments = 256 });
+	for (uint32_t i = 0; i < N_PIECES; i++) {
+		for (uint32_t k = 0; k < N; k++) {
+			/* Finished in another order than begun. */
+			uint32_t id = i == 0 ? k : k * 77 % N;
+			struct packet_spec m = piece(udp_make(1000, 53), i);
+
+			m.ip_id = (uint16_t)id;
+			assert_int_equal(send_piece(&b, &m, &ref), 1);
+		}
+	}
+	assert_int_equal(packet_pool_used(b.env.pool), 0);
+	fixture_stop(&b);
+}
+
 /* Would catch: the later fragments of an ICMP error that belong to no connection, to one of their own, or to that of
  * another datagram with the same identification. */
 static void test_icmp_error(void **state)
@@ -303,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_overlap),     cmocka_unit_test(test_end),
 		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_first_dropped),
 		cmocka_unit_test(test_full_batch),  cmocka_unit_test(test_icmp_error),
+		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -615,14 +615,46 @@ static void test_walk(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: a RST out of the window that nobody can see afterwards. */
+static void test_rst_counted(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		bool back;
+		uint32_t seq, ack;
+	} way[] = { { S, false, 1000, 0 }, { S | A, true, 5000, 1001 }, { A, false, 1001, 5001 } };
+	struct packet_spec m = udp_make(40000, 80), reset;
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	m.proto = IPPROTO_NR_TCP;
+	m.payload_len = 0;
+	m.window = 1000;
+	for (size_t i = 0; i < ARRAY_LEN(way); i++) {
+		struct packet_spec next = way[i].back ? turned(m) : m;
+
+		next.flags = way[i].flags;
+		next.seq = way[i].seq;
+		next.ack = way[i].ack;
+		assert_true(fixture_forward(&b, &next).passed);
+	}
+	reset = turned(m);
+	reset.flags = R;
+	reset.seq = 5001 + 100000;
+	assert_int_equal(b.ct->counts[CT_COUNT_RST_OUT_OF_WINDOW], 0);
+	assert_int_equal(fixture_forward(&b, &reset).info, CT_INFO_INVALID);
+	assert_int_equal(b.ct->counts[CT_COUNT_RST_OUT_OF_WINDOW], 1);
+	assert_int_equal(state_now(&b), CT_TCP_ESTABLISHED);
+	fixture_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_credit_of_gigabytes),
-		cmocka_unit_test(test_stories),
-		cmocka_unit_test(test_stories_from_records),
+		cmocka_unit_test(test_rst_counted), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_walk),        cmocka_unit_test(test_credit_of_gigabytes),
+		cmocka_unit_test(test_stories),     cmocka_unit_test(test_stories_from_records),
 		cmocka_unit_test(test_quote),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
