@@ -5,8 +5,8 @@
  * drawn order. So a run repeats exactly, and no packet can count on the worker
  * that it comes in by.
  */
-#ifndef YG_TESTS_CREW_RIG_H
-#define YG_TESTS_CREW_RIG_H
+#ifndef YG_TESTS_SCENARIO_WORKERS_FIXTURE_H
+#define YG_TESTS_SCENARIO_WORKERS_FIXTURE_H
 
 #include <stdatomic.h>
 

@@ -51,11 +51,11 @@ static struct rig *start(const char *rules)
 static void send_all(struct rig *r, uint32_t dst)
 {
 	for (uint32_t k = 0; k < N_FLOWS; k++) {
-		struct rig_packet p = { .src = HOST + k % N_HOSTS,
-					.dst = dst,
-					.sport = (uint16_t)(5000 + k / N_HOSTS),
-					.dport = 53,
-					.proto = IPPROTO_NR_UDP };
+		struct packet_spec p = { .src = HOST + k % N_HOSTS,
+					 .dst = dst,
+					 .sport = (uint16_t)(5000 + k / N_HOSTS),
+					 .dport = 53,
+					 .proto = IPPROTO_NR_UDP };
 
 		rig_put(r, RIG_LAN, &p);
 		if (k % 50 == 49)
@@ -143,11 +143,11 @@ static void test_mappings(void **state)
 
 	for (uint32_t i = 0; i + 1 < N_FLOWS; i += 10) {
 		const struct log_record *a = &all.at[i], *b = &all.at[i + 1];
-		struct rig_packet p = { .src = a->orig.src.v4,
-					.dst = POOL_ADDRESS,
-					.sport = a->orig.sport,
-					.dport = b->reply.dport,
-					.proto = IPPROTO_NR_UDP };
+		struct packet_spec p = { .src = a->orig.src.v4,
+					 .dst = POOL_ADDRESS,
+					 .sport = a->orig.sport,
+					 .dport = b->reply.dport,
+					 .proto = IPPROTO_NR_UDP };
 
 		rig_put(r, RIG_LAN, &p);
 		rig_run(r);

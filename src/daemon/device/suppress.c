@@ -30,7 +30,7 @@ struct suppress_device {
 	bool made_qdisc;
 };
 
-struct quiet {
+struct suppress {
 	struct suppress_nft *nft; /* NULL: by tc */
 	enum suppress_method method;
 	struct suppress_device devices[DEVICES_MAX];
@@ -41,9 +41,9 @@ static const char *reason(int r)
 	return r == -EPERM ? "no right to; run as root or with CAP_NET_ADMIN" : strerror(-r);
 }
 
-int suppress_open(enum suppress_method method, struct quiet **out, char *err, size_t err_len)
+int suppress_open(enum suppress_method method, struct suppress **out, char *err, size_t err_len)
 {
-	struct quiet *q = calloc(1, sizeof(*q));
+	struct suppress *q = calloc(1, sizeof(*q));
 	int r = -ENOMEM;
 
 	if (!q)
@@ -61,7 +61,7 @@ fail:
 	return r;
 }
 
-static struct suppress_device *find(struct quiet *q, const char *ifname)
+static struct suppress_device *find(struct suppress *q, const char *ifname)
 {
 	for (uint32_t i = 0; i < DEVICES_MAX; i++)
 		if (strcmp(q->devices[i].name, ifname) == 0)
@@ -82,7 +82,7 @@ static int add_filter(struct suppress_device *d, uint32_t ifindex)
 	return 0;
 }
 
-static int add_by_tc(struct quiet *q, const char *ifname, uint32_t ifindex)
+static int add_by_tc(struct suppress *q, const char *ifname, uint32_t ifindex)
 {
 	struct suppress_device *d = find(q, ifname);
 
@@ -125,7 +125,7 @@ static int index_of(const char *ifname, uint32_t *ifindex)
 	return r;
 }
 
-int suppress_add(struct quiet *q, const char *ifname, char *err, size_t err_len)
+int suppress_add(struct suppress *q, const char *ifname, char *err, size_t err_len)
 {
 	uint32_t ifindex = 0;
 	int r = index_of(ifname, &ifindex);
@@ -150,7 +150,7 @@ int suppress_add(struct quiet *q, const char *ifname, char *err, size_t err_len)
 	return r;
 }
 
-static int remove_by_tc(struct quiet *q, const char *ifname)
+static int remove_by_tc(struct suppress *q, const char *ifname)
 {
 	struct suppress_device *d = find(q, ifname);
 	int r = 0;
@@ -166,7 +166,7 @@ static int remove_by_tc(struct quiet *q, const char *ifname)
 	return r == -ENODEV || r == -ENOENT ? 0 : r;
 }
 
-int suppress_remove(struct quiet *q, const char *ifname, char *err, size_t err_len)
+int suppress_remove(struct suppress *q, const char *ifname, char *err, size_t err_len)
 {
 	int r = q->nft ? suppress_nft_remove(q->nft, ifname) : *ifname ? remove_by_tc(q, ifname) : 0;
 
@@ -176,7 +176,7 @@ int suppress_remove(struct quiet *q, const char *ifname, char *err, size_t err_l
 	return r;
 }
 
-void suppress_close(struct quiet *q)
+void suppress_close(struct suppress *q)
 {
 	if (q->nft)
 		suppress_nft_close(q->nft);
@@ -186,7 +186,7 @@ void suppress_close(struct quiet *q)
 	free(q);
 }
 
-const char *suppress_method_name(const struct quiet *q)
+const char *suppress_method_name(const struct suppress *q)
 {
 	return q->nft ? "nft" : "tc";
 }

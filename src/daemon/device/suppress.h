@@ -22,20 +22,20 @@ enum suppress_method {
 	SUPPRESS_TC,   /* a filter at clsact ingress, removed at the end or by the next start */
 };
 
-struct quiet;
+struct suppress;
 
 /* Removes what a process that died has left behind. Returns 0, or -errno and a
  * sentence in err. Nothing is quiet yet. A child process must not inherit the
  * descriptors without an exec, or the table outlives this process. */
-int suppress_open(enum suppress_method method, struct quiet **out, char *err, size_t err_len);
+int suppress_open(enum suppress_method method, struct suppress **out, char *err, size_t err_len);
 /* The kernel drops what comes in on this device from now on. Again for a device
  * that vanished and is back; no error when it is quiet already. */
-int suppress_add(struct quiet *q, const char *ifname, char *err, size_t err_len);
+int suppress_add(struct suppress *q, const char *ifname, char *err, size_t err_len);
 /* The kernel hears this device again. No error when it is gone. */
-int suppress_remove(struct quiet *q, const char *ifname, char *err, size_t err_len);
+int suppress_remove(struct suppress *q, const char *ifname, char *err, size_t err_len);
 /* All devices. */
-void suppress_close(struct quiet *q);
+void suppress_close(struct suppress *q);
 /* "nft" or "tc" (also of tcx), for the log. */
-const char *suppress_method_name(const struct quiet *q);
+const char *suppress_method_name(const struct suppress *q);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Quiet by nftables: a table of the netdev family with one ingress chain a
+ * Suppressed by nftables: a table of the netdev family with one ingress chain a
  * device, policy drop and no rules.
  *
  * The table carries the owner flag (Linux 5.12): it belongs to our netlink

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Quiet by traffic control, where the kernel has neither nftables nor tcx, or does
+ * Suppressed by traffic control, where the kernel has neither nftables nor tcx, or does
  * not let us load programs: a clsact qdisc and at its ingress one filter, a classic BPF program of one instruction that
  * says "drop". It is ours by its priority and handle; nothing removes it when the process is killed, so adding it where
  * it is takes it over, and removing works for whoever left it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Quiet by a tcx link (Linux 6.6), where the kernel has no nftables: a program of
+ * Suppressed by a tcx link (Linux 6.6), where the kernel has no nftables: a program of
  * two instructions that says "drop", held on the device by a descriptor of ours,
  * so that it goes with the process however that ends. A program of the fast path
  * goes before it (daemon/fastpath/attach.c) and knows it by its name: a descriptor of the

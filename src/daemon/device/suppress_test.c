@@ -15,7 +15,7 @@ static void test_no_device(void **state)
 {
 	static const char long_name[] = "longer-than-a-name-can-be";
 	struct rlimit old, none;
-	struct quiet *q;
+	struct suppress *q;
 	char err[256];
 
 	assert_int_equal(suppress_open(SUPPRESS_TC, &q, err, sizeof(err)), 0);

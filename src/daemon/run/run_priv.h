@@ -65,7 +65,7 @@ struct run {
 	struct record *record;
 	uint8_t seed_after_record[RNG_SEED_BYTES]; /* of core 0, when the recording ends before the gateway */
 	int clock_fd;                              /* see run_clock.c */
-	struct quiet *quiet;
+	struct suppress *quiet;
 	struct drivers drivers; /* what the ports share */
 	bool fast_started;      /* drivers.fast is tied to the cores */
 	bool fast_off;          /* it never is: every packet takes the way through user space */

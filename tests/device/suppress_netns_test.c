@@ -97,9 +97,9 @@ static bool has_tcx(void)
 	return fd >= 0;
 }
 
-static struct quiet *suppress_it(enum suppress_method method, const char *ifname)
+static struct suppress *suppress_it(enum suppress_method method, const char *ifname)
 {
-	struct quiet *q = NULL;
+	struct suppress *q = NULL;
 	char err[256];
 
 	if (suppress_open(method, &q, err, sizeof(err)) < 0 || suppress_add(q, ifname, err, sizeof(err)) < 0)
@@ -109,7 +109,7 @@ static struct quiet *suppress_it(enum suppress_method method, const char *ifname
 
 /* Would catch: a kernel that answers in our place, or that stays silent after
  * we are gone; by either method. */
-static void test_quiet_on_and_off(void **state)
+static void test_suppress_on_and_off(void **state)
 {
 	struct netns_world *w = *state;
 	static const enum suppress_method methods[] = { SUPPRESS_AUTO, SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
@@ -120,7 +120,7 @@ static void test_quiet_on_and_off(void **state)
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
 		if (methods[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		struct quiet *q = suppress_it(methods[i], "r0");
+		struct suppress *q = suppress_it(methods[i], "r0");
 		assert_string_equal(suppress_method_name(q), methods[i] >= SUPPRESS_TCX ? "tc" : "nft");
 		assert_false(kernel_answers(w, SILENCE_MS));
 		assert_int_equal(suppress_add(q, "r0", err, sizeof(err)), 0);
@@ -150,7 +150,7 @@ static pid_t start_suppress_child(enum suppress_method method)
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	if (pid == 0) {
-		struct quiet *q = NULL;
+		struct suppress *q = NULL;
 		char err[256];
 		int ok = suppress_open(method, &q, err, sizeof(err)) == 0 &&
 			 suppress_add(q, "r0", err, sizeof(err)) == 0;
@@ -174,7 +174,7 @@ static void kill_child(pid_t pid)
 
 /* Would catch: a table or a program that outlives its process, so that the machine
  * does not answer any more after a kill -9. */
-static void test_quiet_ends_with_a_killed_process(void **state)
+static void test_suppress_ends_with_a_killed_process(void **state)
 {
 	struct netns_world *w = *state;
 
@@ -204,7 +204,7 @@ static void test_next_start_removes_leftovers(void **state)
 			continue;
 		kill_child(start_suppress_child(SUPPRESS_TC));
 		assert_false(kernel_answers(w, SILENCE_MS));
-		struct quiet *q = suppress_it(next[i], "r0");
+		struct suppress *q = suppress_it(next[i], "r0");
 		assert_false(kernel_answers(w, SILENCE_MS));
 		suppress_close(q);
 		assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
@@ -234,7 +234,7 @@ static void test_table_without_owner(void **state)
 			  pid, getpid()),
 		0);
 	assert_false(kernel_answers(w, SILENCE_MS));
-	struct quiet *q = suppress_it(SUPPRESS_NFT, "r1");
+	struct suppress *q = suppress_it(SUPPRESS_NFT, "r1");
 	assert_true(kernel_answers(w, NETNS_PATIENCE_MS));
 	assert_int_equal(netns_run("nft list tables | grep -q 'yangguan_%d_1$'", getpid()), 0);
 	assert_int_equal(netns_run("nft list tables | grep -q other"), 0);
@@ -242,7 +242,7 @@ static void test_table_without_owner(void **state)
 }
 
 /* Would catch: a device that came back and on which the kernel answers. */
-static void test_quiet_on_a_device_that_came_back(void **state)
+static void test_suppress_on_a_device_that_came_back(void **state)
 {
 	struct netns_world *w = *state;
 	static const enum suppress_method methods[] = { SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
@@ -251,7 +251,7 @@ static void test_quiet_on_a_device_that_came_back(void **state)
 	for (uint32_t i = 0; i < ARRAY_LEN(methods); i++) {
 		if (methods[i] == SUPPRESS_TCX && !has_tcx())
 			continue;
-		struct quiet *q = suppress_it(methods[i], "r0");
+		struct suppress *q = suppress_it(methods[i], "r0");
 		assert_int_equal(
 			netns_run("ip link del r0 && ip link add r0 type veth peer name a0 netns /proc/%d/fd/%d && "
 				  "ip link set r0 up",
@@ -272,11 +272,11 @@ static void test_quiet_on_a_device_that_came_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NETNS_TEST(test_quiet_on_and_off),
-		NETNS_TEST(test_quiet_ends_with_a_killed_process),
+		NETNS_TEST(test_suppress_on_and_off),
+		NETNS_TEST(test_suppress_ends_with_a_killed_process),
 		NETNS_TEST(test_next_start_removes_leftovers),
 		NETNS_TEST(test_table_without_owner),
-		NETNS_TEST(test_quiet_on_a_device_that_came_back),
+		NETNS_TEST(test_suppress_on_a_device_that_came_back),
 	};
 
 	netns_enter();
