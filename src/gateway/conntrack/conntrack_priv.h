@@ -62,8 +62,8 @@ struct ct_ext {
 		};
 		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
-};
-_Static_assert(sizeof(struct ct_ext) == 60, "many of them are kept");
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct ct_ext) == 64, "a cache line");
 
 /* When it was created, by the core's clock in microseconds: 48 bits of them, which are nine years. */
 #define CT_BEGUN_MASK ((UINT64_C(1) << 48) - 1)

@@ -279,6 +279,7 @@ _Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is align
 struct nat_overloads {
 	uint32_t n_used;
 	uint32_t n_counters, n_buckets; /* powers of two */
+	struct pool counters;           /* used as an array */
 	uint32_t *counter;              /* connections towards destinations with this hash */
 	uint32_t *bucket;               /* id + 1 */
 	struct pool maps[OVERLOAD_CLASSES];

@@ -103,10 +103,12 @@ struct nat_overloads *nat_overloads_create(uint32_t n_connections)
 	if (o == NULL)
 		return NULL;
 	o->n_counters = power_of_two(n_connections / 4);
-	o->counter = calloc(o->n_counters, sizeof(*o->counter));
+	if (pool_init(&o->counters, o->n_counters, sizeof(*o->counter), _Alignof(uint32_t)) != 0)
+		goto fail;
+	o->counter = pool_at(&o->counters, 0);
 	o->n_buckets = power_of_two(n_connections / 16);
 	o->bucket = calloc(o->n_buckets, sizeof(*o->bucket));
-	if (o->counter == NULL || o->bucket == NULL)
+	if (o->bucket == NULL)
 		goto fail;
 	for (uint32_t i = 0; i < OVERLOAD_CLASSES; i++) {
 		uint32_t n = n_connections / classes[i].n_connections + MAPS_MIN;
@@ -127,7 +129,7 @@ void nat_overloads_destroy(struct nat_overloads *o)
 		return;
 	for (uint32_t i = 0; i < OVERLOAD_CLASSES; i++)
 		pool_fini(&o->maps[i]);
-	free(o->counter);
+	pool_fini(&o->counters);
 	free(o->bucket);
 	free(o);
 }

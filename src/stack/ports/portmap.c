@@ -76,6 +76,13 @@ void port_span_set(const struct port_span *b, uint32_t port, uint64_t unused)
 	b->unused[w] = unused;
 }
 
+static void clear_sharers(struct portmap *m)
+{
+	if (m->n_shared != 0)
+		memset(m->sharers, 0, PORTMAP_SHARERS * sizeof(*m->sharers));
+	m->n_shared = 0;
+}
+
 void portmap_init(struct portmap *m)
 {
 	memset(m->bits.unused, 0xff, sizeof(m->bits.unused));
@@ -83,17 +90,20 @@ void portmap_init(struct portmap *m)
 	for (uint32_t g = 0; g < PORTMAP_GROUPS; g++)
 		m->bits.group[g] = 4096;
 	m->bits.n_full = 0;
-	memset(m->sharers, 0, sizeof(m->sharers));
+	clear_sharers(m);
 	memset(m->unshareable, 0, sizeof(m->unshareable));
 	memset(m->changed, 0, sizeof(m->changed));
-	m->n_shared = 0;
 	m->version = 0;
 	port_bits_take(&m->bits, 0);
 }
 
 void portmap_init_shared(struct portmap *m)
 {
+	uint16_t *sharers = m->sharers;
+
+	clear_sharers(m);
 	memset(m, 0, sizeof(*m));
+	m->sharers = sharers;
 }
 
 void portmap_add_block(struct portmap *m, uint32_t block)

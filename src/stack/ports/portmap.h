@@ -60,11 +60,14 @@ void port_span_set(const struct port_span *b, uint32_t port, uint64_t unused);
 /* The set lies within the span. */
 uint32_t port_span_pick(const struct port_span *b, const struct port_set *s, struct rng *rng);
 
+#define PORTMAP_SHARERS 65536u
+
 struct portmap {
 	struct port_bits bits;
-	uint32_t n_shared;       /* ports with sharers, and at rest */
-	uint32_t version;        /* goes up with every change of blocks */
-	uint16_t sharers[65536]; /* connections beyond the first */
+	uint32_t n_shared; /* ports with sharers, and at rest */
+	uint32_t version;  /* goes up with every change of blocks */
+	uint16_t *sharers; /* PORTMAP_SHARERS of them, apart, since most maps never need them: connections beyond the
+			      first */
 	/* With several workers: the ports of blocks that are ours, whether used or not, and who else needs a block. */
 	struct port_bits own;
 	uint32_t pins[PORTMAP_WORDS];
@@ -72,6 +75,8 @@ struct portmap {
 	uint64_t unshareable[PORTMAP_WORDS]; /* ports at rest, and those with as many sharers as can be counted */
 };
 
+/* m is zeros, or what was a map before, but for m->sharers, which is whoever's it is that has the memory: zeros at
+ * first, and then always this map's. They are not touched before a port is shared. */
 void portmap_init(struct portmap *m);
 /* The same without any port: blocks of 64 are added one by one. */
 void portmap_init_shared(struct portmap *m);

@@ -19,14 +19,20 @@ static int start(void **state)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = { 42 };
 
-	*state = malloc(sizeof(struct portmap));
-	portmap_init(*state);
+	struct portmap *m = calloc(1, sizeof(*m));
+
+	assert_non_null(m);
+	m->sharers = calloc(PORTMAP_SHARERS, sizeof(*m->sharers));
+	assert_non_null(m->sharers);
+	portmap_init(m);
+	*state = m;
 	rng_init(&rng, seed);
 	return 0;
 }
 
 static int stop(void **state)
 {
+	free(((struct portmap *)*state)->sharers);
 	free(*state);
 	return 0;
 }
@@ -207,6 +213,11 @@ static void test_sharers(void **state)
 	while (portmap_can_share(m, 2001))
 		portmap_use(m, 2001);
 	assert_int_equal(m->sharers[2001], 65534);
+	check_counts(m);
+	/* Made anew, it shares nothing. */
+	portmap_init(m);
+	assert_int_equal(m->sharers[2001], 0);
+	assert_true(portmap_can_share(m, 2001));
 	check_counts(m);
 }
 

@@ -36,10 +36,14 @@ struct ports *ports_create(uint32_t n_addresses, struct rng *rng)
 		goto free_bucket;
 	if (pool_init(&p->maps, n_addresses * N_PORT_PROTOS, sizeof(struct portmap), 64) != 0)
 		goto fini_pool;
+	if (pool_init(&p->sharers, n_addresses * N_PORT_PROTOS, PORTMAP_SHARERS * sizeof(uint16_t), 64) != 0)
+		goto fini_maps;
 	for (uint32_t i = 0; i < n_addresses; i++)
 		p->bucket[i] = PORTS_NONE;
 	return p;
 
+fini_maps:
+	pool_fini(&p->maps);
 fini_pool:
 	pool_fini(&p->pool);
 free_bucket:
@@ -53,6 +57,7 @@ void ports_destroy(struct ports *p)
 {
 	if (p == NULL)
 		return;
+	pool_fini(&p->sharers);
 	pool_fini(&p->maps);
 	pool_fini(&p->pool);
 	free(p->bucket);
@@ -197,6 +202,7 @@ struct portmap *ports_map_make(struct ports *p, struct ports_address *a, enum po
 		return NULL;
 	struct portmap *m = pool_at(&p->maps, i);
 
+	m->sharers = pool_at(&p->sharers, i);
 	if (a->row == PORT_BLOCK_NONE) {
 		portmap_init(m);
 	} else {

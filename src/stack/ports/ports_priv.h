@@ -24,6 +24,7 @@ struct ports {
 	struct rng *rng;
 	struct pool pool; /* of addresses */
 	struct pool maps;
+	struct pool sharers; /* of the maps, by their numbers; used as an array */
 	uint32_t *bucket;
 	uint32_t n_buckets;
 	uint32_t n_pins;
