@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "fixture.h"
+#include "stack/ip/local.h"
 
 #define HOST IP4(10, 0, 0, 2)
 #define GATE IP4(10, 0, 0, 1)
@@ -412,12 +413,78 @@ static void test_own_routes(void **state)
 	world_end(&n.w);
 }
 
+/* Back to where it came from, by the table that it came by. */
+static void echo(void *ctx, struct batch *b)
+{
+	struct ip_stack *s = ctx;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i], *q;
+		uint32_t len = packet_l4_len(p);
+
+		p->verdict = VERDICT_DELIVERED;
+		q = ip_packet_new(s, p->ip.dst, p->ip.src, p->ip.proto, len);
+		assert_non_null(q);
+		q->zone = p->zone;
+		memcpy(packet_l4(q), packet_l4(p), len);
+		if (p->ip.proto == IPPROTO_NR_UDP)
+			udp_emit(packet_l4(q), p->l4.dport, p->l4.sport, (uint16_t)(len - UDP_HEADER_LEN));
+		l4_checksum_set(&q->ip, packet_l4(q), len);
+		assert_int_equal(l4_parse(&q->ip, packet_l4(q), len, &q->l4), L4_OK);
+		ip_local_out_one(s, q);
+	}
+}
+
+#define IPPROTO_TEST 77 /* it has no checksum */
+
+/* Would catch: an entry of a flow to the gateway's own host, or from it, that is taken for the other tenant's or leads
+ * by another table; a packet put together from pieces that does not know its table any more. */
+static void test_host(void **state)
+{
+	struct net n;
+
+	net_start(&n, masquerade);
+	struct ip_stack *s = gateway_ip(n.w.gw);
+	struct ip_protocol row = { .ctx = s, .input = echo, .unreachable = IP_UNREACHABLE_PORT };
+
+	ip_stack_set_protocol(s, IPPROTO_NR_UDP, &row);
+	ip_stack_set_protocol(s, IPPROTO_TEST, &row);
+	for (uint32_t round = 0; round < 6; round++)
+		for (int i = 0; i < N_TENANTS; i++) {
+			const struct packet_spec question = { .dst = GATE,
+							      .proto = IPPROTO_NR_UDP,
+							      .sport = PORT,
+							      .dport = 7,
+							      .payload_len = (uint16_t)(10 + i) };
+
+			station_send(n.tenant[i], &question);
+			world_run(&n.w, 20 * NS_PER_MS);
+			assert_int_equal(only(&n, i)->l4.payload_len, 10 + i);
+		}
+	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), N_TENANTS);
+	assert_true(flowcache_counts(gateway_flowcache(n.w.gw))[FLOWCACHE_TAKEN] >= 2 * 4 * N_TENANTS);
+	for (int i = 0; i < N_TENANTS; i++) {
+		const struct packet_spec first = {
+			.dst = GATE, .proto = IPPROTO_TEST, .ip_id = 9, .mf = true, .payload_len = 32
+		};
+		const struct packet_spec rest = {
+			.dst = GATE, .proto = IPPROTO_TEST, .ip_id = 9, .frag_off = 32, .payload_len = (uint16_t)(8 + i)
+		};
+
+		station_send(n.tenant[i], &first);
+		station_send(n.tenant[i], &rest);
+		world_run(&n.w, 20 * NS_PER_MS);
+		assert_int_equal(only(&n, i)->ip.total_len, IPV4_HEADER_LEN + 32 + 8 + i);
+	}
+	world_end(&n.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_udp),        cmocka_unit_test(test_tcp),       cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_errors),     cmocka_unit_test(test_fragments), cmocka_unit_test(test_mappings),
-		cmocka_unit_test(test_own_routes),
+		cmocka_unit_test(test_own_routes), cmocka_unit_test(test_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
