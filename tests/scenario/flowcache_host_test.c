@@ -450,6 +450,35 @@ static void wire_next(struct duel *d, int side, struct flows_frame *out)
 	wire_frame(d, side, &g, out);
 }
 
+/* The datagram in two pieces, the second behind the first. */
+static void cut(struct flows_frame *first, struct flows_frame *second)
+{
+	uint8_t *l3 = first->bytes + ETHER_HEADER_LEN;
+	uint32_t at = 64; /* bytes of the payload of IP in the first */
+	struct ipv4_view ip, rest;
+
+	assert_int_equal(ipv4_parse(l3, first->len - ETHER_HEADER_LEN, &ip), IPV4_OK);
+	rest = ip;
+	ip.df = rest.df = false;
+	ip.mf = true;
+	rest.frag_off = (uint16_t)at;
+	rest.total_len = (uint16_t)(ip.total_len - at);
+	ip.total_len = (uint16_t)(IPV4_HEADER_LEN + at);
+	memcpy(second->bytes, first->bytes, ETHER_HEADER_LEN);
+	memcpy(second->bytes + ETHER_HEADER_LEN + IPV4_HEADER_LEN, l3 + IPV4_HEADER_LEN + at,
+	       rest.total_len - IPV4_HEADER_LEN);
+	ipv4_emit(second->bytes + ETHER_HEADER_LEN, &rest);
+	ipv4_emit(l3, &ip);
+	first->len = ETHER_HEADER_LEN + ip.total_len;
+	second->len = ETHER_HEADER_LEN + (uint32_t)rest.total_len;
+	first->offload = second->offload = (struct offload){ 0 };
+}
+
+static bool is_cut(struct duel *d, const struct flows_frame *f)
+{
+	return f->bytes[ETHER_HEADER_LEN + 9] == IPPROTO_NR_UDP && f->len > 200 && one_of(d, 6) == 0;
+}
+
 static void wire_ping(struct duel *d, int side, struct flows_frame *out)
 {
 	struct segment g = { .src = side == FLOWS_IN ? IP4(10, 77, 0, 5) : IP4(203, 0, 113, 5),
@@ -483,6 +512,10 @@ static void wire_sends(struct duel *d)
 			wire_ping(d, side, &frame[n++]);
 		else
 			wire_next(d, side, &frame[n++]);
+		if (n < BATCH_MAX && is_cut(d, &frame[n - 1])) {
+			cut(&frame[n - 1], &frame[n]);
+			n++;
+		}
 	}
 	if (n > 0)
 		duel_input(d, side, frame, n);
