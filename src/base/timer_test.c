@@ -29,7 +29,7 @@ struct object {
 
 #define N_OBJECTS 512
 
-struct bench {
+struct fixture {
 	struct timer_wheel w;
 	struct object objects[N_OBJECTS];
 	/* what fired in this call */
@@ -38,7 +38,7 @@ struct bench {
 	uint64_t now;
 };
 
-static void bench_init(struct bench *b, uint64_t now)
+static void fixture_init(struct fixture *b, uint64_t now)
 {
 	memset(b, 0, sizeof(*b));
 	timer_wheel_init(&b->w, &b->objects[0].timer, sizeof(struct object), TICK_NS, now);
@@ -49,14 +49,14 @@ static void bench_init(struct bench *b, uint64_t now)
 
 static void note(void *ctx, uint32_t index, uint64_t now)
 {
-	struct bench *b = ctx;
+	struct fixture *b = ctx;
 	assert_true(now == b->now);
 	assert_false(timer_armed(&b->objects[index].timer));
 	assert_true(b->n_fired < N_OBJECTS);
 	b->fired[b->n_fired++] = index;
 }
 
-static uint32_t advance(struct bench *b, uint64_t now, uint32_t budget)
+static uint32_t advance(struct fixture *b, uint64_t now, uint32_t budget)
 {
 	b->n_fired = 0;
 	b->now = now;
@@ -92,10 +92,10 @@ static void fires_at_its_tick(void **state)
 		HORIZON_TICKS + 1,
 		2 * HORIZON_TICKS - 1,
 	};
-	static struct bench b;
+	static struct fixture b;
 	for (size_t s = 0; s < ARRAY_LEN(starts); s++) {
 		for (size_t d = 0; d < ARRAY_LEN(distances); d++) {
-			bench_init(&b, starts[s] * TICK_NS);
+			fixture_init(&b, starts[s] * TICK_NS);
 			uint64_t when = (starts[s] + distances[d]) * TICK_NS;
 			timer_arm(&b.w, 3, when);
 			assert_int_equal(advance(&b, when - 1, 0), 0);
@@ -110,8 +110,8 @@ static void fires_at_its_tick(void **state)
 /* Catches a time that is rounded down: it would fire early by part of a tick. */
 static void rounds_up(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 10 * TICK_NS + 1);
+	static struct fixture b;
+	fixture_init(&b, 10 * TICK_NS + 1);
 	timer_arm(&b.w, 0, 12 * TICK_NS + 1);
 	assert_int_equal(advance(&b, 12 * TICK_NS + 1, 0), 0);
 	assert_int_equal(advance(&b, 13 * TICK_NS - 1, 0), 0);
@@ -121,8 +121,8 @@ static void rounds_up(void **state)
 /* Catches a time in the past that is lost, or waits for a turn of the wheel. */
 static void past_fires_at_the_next_tick(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 1000 * TICK_NS);
+	static struct fixture b;
+	fixture_init(&b, 1000 * TICK_NS);
 	timer_arm(&b.w, 0, 0);
 	timer_arm(&b.w, 1, 1000 * TICK_NS);
 	assert_true(timer_next(&b.w) == 1001 * TICK_NS);
@@ -134,8 +134,8 @@ static void past_fires_at_the_next_tick(void **state)
  * TIME_NEVER taken for a time. */
 static void rearm_disarm_and_never(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	timer_arm(&b.w, 5, 10 * TICK_NS);
 	timer_arm(&b.w, 5, 5000 * TICK_NS);
 	assert_int_equal(b.w.n_armed, 1);
@@ -154,8 +154,8 @@ static void rearm_disarm_and_never(void **state)
 /* Catches a time past what 32 bits can tell, which must not wrap to an early one. */
 static void very_far_is_not_early(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 77 * TICK_NS);
+	static struct fixture b;
+	fixture_init(&b, 77 * TICK_NS);
 	timer_arm(&b.w, 0, TIME_NEVER - 1);
 	timer_arm(&b.w, 1, (77 + (UINT64_C(1) << 40)) * TICK_NS);
 	assert_int_equal(advance(&b, (77 + (UINT64_C(1) << 31)) * TICK_NS, 0), 0);
@@ -165,8 +165,8 @@ static void very_far_is_not_early(void **state)
 /* Catches a clock that goes back and takes the wheel with it. */
 static void backward_clock_changes_nothing(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	timer_arm(&b.w, 0, 90 * TICK_NS);
 	assert_int_equal(advance(&b, 80 * TICK_NS, 0), 0);
 	assert_int_equal(advance(&b, 10 * TICK_NS, 0), 0);
@@ -178,8 +178,8 @@ static void backward_clock_changes_nothing(void **state)
 /* Catches a walk tick by tick over an idle gap: 2^60 of them would never end. */
 static void idle_gap_is_one_step(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	b.w.tick_ns = 1;
 	timer_arm(&b.w, 0, 3);
 	assert_int_equal(advance(&b, UINT64_C(1) << 60, 0), 1);
@@ -191,8 +191,8 @@ static void idle_gap_is_one_step(void **state)
  * in a slot, and while a slot's list is being moved. */
 static void budget_loses_nothing(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	for (uint32_t i = 0; i < N_OBJECTS; i++)
 		timer_arm(&b.w, i, (5000 + i / 100) * TICK_NS);
 	uint32_t n = 0;
@@ -217,7 +217,7 @@ static void budget_loses_nothing(void **state)
 
 static void rearm_at_once(void *ctx, uint32_t index, uint64_t now)
 {
-	struct bench *b = ctx;
+	struct fixture *b = ctx;
 	b->n_fired++;
 	timer_arm(&b->w, index, now);
 }
@@ -225,8 +225,8 @@ static void rearm_at_once(void *ctx, uint32_t index, uint64_t now)
 /* Catches a call that never ends when a timer arms itself for now. */
 static void self_rearming_ends(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	timer_arm(&b.w, 0, 5 * TICK_NS);
 	for (uint64_t t = 10; t < 20; t++)
 		assert_int_equal(timer_advance(&b.w, t * TICK_NS, 0, rearm_at_once, &b), 1);
@@ -234,7 +234,7 @@ static void self_rearming_ends(void **state)
 
 static void disarm_the_rest(void *ctx, uint32_t index, uint64_t now)
 {
-	struct bench *b = ctx;
+	struct fixture *b = ctx;
 	b->n_fired++;
 	for (uint32_t i = 0; i < 10; i++)
 		timer_disarm(&b->w, i);
@@ -243,8 +243,8 @@ static void disarm_the_rest(void *ctx, uint32_t index, uint64_t now)
 /* Catches a callback's disarm that comes too late for its neighbours in the slot. */
 static void disarm_in_the_same_slot(void **state)
 {
-	static struct bench b;
-	bench_init(&b, 0);
+	static struct fixture b;
+	fixture_init(&b, 0);
 	for (uint32_t i = 0; i < 10; i++)
 		timer_arm(&b.w, i, 500 * TICK_NS);
 	assert_int_equal(timer_advance(&b.w, 600 * TICK_NS, 0, disarm_the_rest, &b), 1);
@@ -253,7 +253,7 @@ static void disarm_in_the_same_slot(void **state)
 
 /* The reference: the tick of each armed timer, and nothing clever. */
 struct reference {
-	struct bench b;
+	struct fixture b;
 	struct rng rng;
 	bool armed[N_OBJECTS];
 	uint64_t tick[N_OBJECTS];
@@ -353,7 +353,7 @@ static void random_run(uint8_t seed_byte, uint64_t start_ns, unsigned max_distan
 	static struct reference r;
 	uint8_t seed[RNG_SEED_BYTES] = { seed_byte };
 	memset(&r, 0, sizeof(r));
-	bench_init(&r.b, start_ns);
+	fixture_init(&r.b, start_ns);
 	rng_init(&r.rng, seed);
 	r.now_tick = start_ns / TICK_NS;
 	r.max_distance_bits = max_distance_bits;

@@ -28,7 +28,7 @@
  * (the stream is many rings long), frames lost or counted wrong. */
 static void test_bulk_tcp_in_large_segments(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 	uint64_t n_bytes = UINT64_C(200) << 20;
 
@@ -50,7 +50,7 @@ static void test_bulk_tcp_in_large_segments(void **state)
 /* Would catch: a ring too small for a sender without large segments. */
 static void test_bulk_tcp_in_small_segments(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 	uint64_t n_bytes = UINT64_C(20) << 20;
 
@@ -69,7 +69,7 @@ static void test_bulk_tcp_in_small_segments(void **state)
 /* Would catch: datagrams of UDP_SEGMENT cut, joined or refused on the way. */
 static void test_udp_segments(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(5002), .sin_addr = { htonl(NETNS_ADDR_B) } };
 	static uint8_t out[50 * 1000], in[2000];
 	int size = 1000, n_in = 0;
@@ -151,7 +151,7 @@ static struct netlink_monitor *listen_to(struct heard *h, const char *ifname)
  * because nobody fetched the socket's error (a busy loop). */
 static void test_down_and_up_again(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 	struct heard h;
 	char err[256];
@@ -184,7 +184,7 @@ static void test_down_and_up_again(void **state)
  * error on the socket. */
 static void test_first_frame_after_up(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	char err[256];
 
 	assert_int_equal(netlink_link_set("r0", NETLINK_ADMIN_DOWN, err, sizeof(err)), 0);
@@ -203,7 +203,7 @@ static void test_first_frame_after_up(void **state)
  * reported wrongly. */
 static void test_gone_and_back(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 	struct heard h;
 	char err[256];
@@ -249,7 +249,7 @@ static void test_gone_and_back(void **state)
  * the untagged network. */
 static void test_vlan_tag_is_still_there(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	uint8_t f[64] = { 0 };
 	int fd = netns_raw_socket(w, NETNS_A, "a0");
 
@@ -269,7 +269,7 @@ static void test_vlan_tag_is_still_there(void **state)
  * vanishes. The frames around it arrive. */
 static void test_send_corners(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static const uint32_t lens[] = { 60, 3000, 1514, 60 };
 	uint8_t buf[2048];
 	int fd = netns_raw_socket(w, NETNS_A, "a0");
@@ -328,7 +328,7 @@ static int set_gso_sizes(const char *ifname, uint32_t bytes)
  * as if it were whole. */
 static void test_cut_frame_is_a_named_drop(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 
 	netns_go(w, NETNS_A);
@@ -352,7 +352,7 @@ static void test_cut_frame_is_a_named_drop(void **state)
  * kernel must have lost some; after one round of reading the number is exact. */
 static void test_full_ring_is_counted(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	uint8_t f[60];
 	uint32_t n_sent = af_packet_ring_slots(w->dev[0]) + 500;
 	int fd = netns_raw_socket(w, NETNS_A, "a0");
@@ -381,7 +381,7 @@ static void test_full_ring_is_counted(void **state)
  * and a ring that does not go on after they were freed out of order. */
 static void test_held_packets_keep_their_bytes(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	uint32_t n_slots = af_packet_ring_slots(w->dev[0]);
 	struct packet **held = calloc(n_slots, sizeof(struct packet *));
 	uint32_t n_held = 0;
@@ -488,7 +488,7 @@ static bool group_is_let_in(const char *address)
 static void test_groups(void **state)
 {
 	static const struct ether_addr group[2] = { { { 1, 0, 0x5e, 0, 0, 5 } }, { { 1, 0, 0x5e, 0, 0, 6 } } };
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	struct device *d = w->dev[0];
 
 	netns_go(w, NETNS_GW);

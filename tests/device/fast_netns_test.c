@@ -29,9 +29,9 @@ static const char *const way_names[] = {
 	[WAY_XDP_GENERIC] = "xdp generic",
 };
 
-/* A world with a driver on each side, and what belongs to it. */
-struct rig {
-	struct netns_world *w;
+/* Two namespaces with a driver on each side, and what belongs to it. */
+struct fixture {
+	struct netns_fixture *w;
 	struct umem *umem;
 	int map_fd[2], link_fd[2];
 };
@@ -56,7 +56,7 @@ int __wrap_netlink_link_get(const char *ifname, struct netlink_link *out, char *
 	return r;
 }
 
-static void attach(struct rig *g, int i, enum way way)
+static void attach(struct fixture *g, int i, enum way way)
 {
 	uint32_t ifindex = if_nametoindex(names[i]);
 	int r = 0;
@@ -70,7 +70,7 @@ static void attach(struct rig *g, int i, enum way way)
 		fail_msg("%s: %s", way_names[way], strerror(-r));
 }
 
-static void take(struct rig *g, int i, enum way way)
+static void take(struct fixture *g, int i, enum way way)
 {
 	struct device_open_options opt = { 0 };
 	struct device *d;
@@ -87,7 +87,7 @@ static void take(struct rig *g, int i, enum way way)
 	attach(g, i, way);
 }
 
-static void suppress_hosts(struct rig *g)
+static void suppress_hosts(struct fixture *g)
 {
 	for (enum netns_place p = NETNS_GW; p < N_NETNS_PLACES; p++) {
 		netns_go(g->w, p);
@@ -96,7 +96,7 @@ static void suppress_hosts(struct rig *g)
 	netns_go(g->w, NETNS_GW);
 }
 
-static void begin(struct rig *g, enum way first, enum way second)
+static void begin(struct fixture *g, enum way first, enum way second)
 {
 	char err[256];
 
@@ -110,7 +110,7 @@ static void begin(struct rig *g, enum way first, enum way second)
 	take(g, 1, second);
 }
 
-static void end(struct rig *g)
+static void end(struct fixture *g)
 {
 	for (int i = 0; i < 2; i++) {
 		if (g->link_fd[i] >= 0)
@@ -124,7 +124,7 @@ static void end(struct rig *g)
 }
 
 /* One round of the bridge, or a wait for it. */
-static void step(struct rig *g)
+static void step(struct fixture *g)
 {
 	if (netns_bridge(g->w) > 0)
 		return;
@@ -137,9 +137,9 @@ static void step(struct rig *g)
 /* --- unfinished checksums --- */
 
 /* 20 requests and answers; each fits one segment, so nothing is large. */
-static void talk(struct rig *g, int type, const char *what)
+static void talk(struct fixture *g, int type, const char *what)
 {
-	struct netns_world *w = g->w;
+	struct netns_fixture *w = g->w;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(5003), .sin_addr = { htonl(NETNS_ADDR_B) } };
 	char out[500], in[500];
 
@@ -177,9 +177,9 @@ static void talk(struct rig *g, int type, const char *what)
 		close(accepted);
 }
 
-static void ping(struct rig *g, const char *what)
+static void ping(struct fixture *g, const char *what)
 {
-	struct netns_world *w = g->w;
+	struct netns_fixture *w = g->w;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = { htonl(NETNS_ADDR_B) } };
 	uint8_t echo[72] = { 8, 0, 0, 0, 0, 1, 0, 1 }, in[128];
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
@@ -206,7 +206,7 @@ static void test_unfinished_checksums(void **state)
 {
 	for (enum way in = 0; in < N_WAYS; in++)
 		for (enum way out = 0; out < N_WAYS; out++) {
-			struct rig g;
+			struct fixture g;
 			char what[64];
 			snprintf(what, sizeof(what), "%s to %s", way_names[in], way_names[out]);
 			begin(&g, in, out);
@@ -224,7 +224,7 @@ static void test_unfinished_checksums(void **state)
  * since the device has hardware behind it. */
 static void test_unfinished_checksums_of_hardware(void **state)
 {
-	struct rig g;
+	struct fixture g;
 
 	looks_like_hardware = true;
 	begin(&g, WAY_XDP_GENERIC, WAY_XDP_GENERIC);
@@ -236,7 +236,7 @@ static void test_unfinished_checksums_of_hardware(void **state)
 
 /* --- bulk --- */
 
-static void stream(struct rig *g, uint64_t n_bytes)
+static void stream(struct fixture *g, uint64_t n_bytes)
 {
 	static struct netns_stream s;
 	uint64_t t0 = netns_now_ms();
@@ -250,7 +250,7 @@ static void stream(struct rig *g, uint64_t n_bytes)
 }
 
 /* Native XDP tells the other end to send no large segments; with generic XDP somebody has to. */
-static void cut_at_peers(struct rig *g, enum way way)
+static void cut_at_peers(struct fixture *g, enum way way)
 {
 	for (enum netns_place p = NETNS_A; way == WAY_XDP_GENERIC && p <= NETNS_B; p++) {
 		netns_go(g->w, p);
@@ -262,7 +262,7 @@ static void cut_at_peers(struct rig *g, enum way way)
 /* Would catch: large segments cut, refused or mangled on the way through the TAP. */
 static void test_tc_bulk(void **state)
 {
-	struct rig g;
+	struct fixture g;
 
 	begin(&g, WAY_TC, WAY_TC);
 	stream(&g, UINT64_C(50) << 20);
@@ -278,7 +278,7 @@ static void test_tc_bulk(void **state)
 static void test_xdp_bulk(void **state)
 {
 	for (enum way way = WAY_XDP; way <= WAY_XDP_GENERIC; way++) {
-		struct rig g;
+		struct fixture g;
 		begin(&g, way, way);
 		cut_at_peers(&g, way);
 		stream(&g, UINT64_C(20) << 20);
@@ -296,7 +296,7 @@ static void test_xdp_bulk(void **state)
 /* Would catch: receive queues beyond the first that nobody reads or wakes up for. */
 static void test_xdp_queues(void **state)
 {
-	struct rig g;
+	struct fixture g;
 	struct af_xdp_info info;
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 
@@ -353,9 +353,9 @@ static void test_full_queue_is_counted(void **state)
 	static const enum way ways[] = { WAY_TC, WAY_XDP, WAY_XDP_GENERIC };
 
 	for (uint32_t k = 0; k < ARRAY_LEN(ways); k++) {
-		struct rig g;
+		struct fixture g;
 		begin(&g, ways[k], WAY_AF_PACKET);
-		struct netns_world *w = g.w;
+		struct netns_fixture *w = g.w;
 		int fd = netns_raw_socket(w, NETNS_A, "a0");
 		uint8_t f[60];
 		uint32_t n_sent = 6000;
@@ -384,7 +384,7 @@ static void test_full_queue_is_counted(void **state)
 
 /* --- devices that go and come --- */
 
-static void send_one(struct netns_world *w, int i)
+static void send_one(struct netns_fixture *w, int i)
 {
 	struct packet *p = packet_alloc(w->pool, 60);
 
@@ -402,12 +402,12 @@ static void test_gone_under_load(void **state)
 	static const enum way ways[] = { WAY_TC, WAY_XDP, WAY_XDP_GENERIC };
 
 	for (uint32_t k = 0; k < ARRAY_LEN(ways); k++) {
-		struct rig g;
+		struct fixture g;
 		static struct netns_stream s;
 		char err[256];
 		begin(&g, ways[k], ways[k]);
 		cut_at_peers(&g, ways[k]);
-		struct netns_world *w = g.w;
+		struct netns_fixture *w = g.w;
 		netns_stream_start(w, &s, 8 << 20);
 		netns_stream_until(w, &s, 100000);
 		assert_int_equal(netns_run("ip link del r1"), 0);
@@ -446,9 +446,9 @@ static void test_down_and_up(void **state)
 	static const enum way ways[] = { WAY_TC, WAY_XDP, WAY_XDP_GENERIC };
 
 	for (uint32_t k = 0; k < ARRAY_LEN(ways); k++) {
-		struct rig g;
+		struct fixture g;
 		begin(&g, ways[k], ways[k]);
-		struct netns_world *w = g.w;
+		struct netns_fixture *w = g.w;
 		assert_int_equal(netns_run("ip link set r1 down"), 0);
 		for (int n = 0; n < 10; n++)
 			send_one(w, 1);
@@ -467,8 +467,8 @@ static void test_down_and_up(void **state)
 static void test_killed(void **state)
 {
 	for (enum way way = WAY_TC; way < N_WAYS; way++) {
-		struct rig g;
-		struct netns_world *w;
+		struct fixture g;
+		struct netns_fixture *w;
 		int ready[2], status;
 		char byte;
 
@@ -513,7 +513,7 @@ static void test_killed(void **state)
  * which the kernel speaks. */
 static void test_refusals(void **state)
 {
-	struct rig g;
+	struct fixture g;
 	struct device *d = NULL;
 	struct device_open_options opt = { 0 };
 	char err[256];

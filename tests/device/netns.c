@@ -23,7 +23,7 @@
 
 /* --- namespaces --- */
 
-void netns_go(struct netns_world *w, enum netns_place p)
+void netns_go(struct netns_fixture *w, enum netns_place p)
 {
 	assert_int_equal(setns(w->ns[p], CLONE_NEWNET), 0);
 }
@@ -82,9 +82,9 @@ void netns_enter_as_root(void)
 	close(map);
 }
 
-struct netns_world *netns_make(void)
+struct netns_fixture *netns_make(void)
 {
-	struct netns_world *w = calloc(1, sizeof(*w));
+	struct netns_fixture *w = calloc(1, sizeof(*w));
 	struct packet_pool_config cfg = { .n_packets = 4096, .n_small = 1024, .n_large = 64 };
 
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
@@ -110,7 +110,7 @@ struct netns_world *netns_make(void)
 	return w;
 }
 
-void netns_take(struct netns_world *w, int i, struct device *d)
+void netns_take(struct netns_fixture *w, int i, struct device *d)
 {
 	w->dev[i] = d;
 	d->pool = w->pool;
@@ -120,7 +120,7 @@ void netns_take(struct netns_world *w, int i, struct device *d)
 /* Each test begins with new namespaces, devices, pool and ledger. */
 int netns_set_up(void **state)
 {
-	struct netns_world *w = netns_make();
+	struct netns_fixture *w = netns_make();
 	struct device *d;
 	char err[256];
 
@@ -139,7 +139,7 @@ int netns_tear_down(void **state)
 	return 0;
 }
 
-void netns_end(struct netns_world *w)
+void netns_end(struct netns_fixture *w)
 {
 	netns_go(w, NETNS_GW);
 	/* Nothing vanishes, whatever the test did. */
@@ -165,7 +165,7 @@ uint64_t netns_now_ms(void)
 
 /* --- the bridge --- */
 
-static void look_at(struct netns_world *w, struct packet *p)
+static void look_at(struct netns_fixture *w, struct packet *p)
 {
 	const struct offload *o = &p->offload;
 	bool ok;
@@ -185,7 +185,7 @@ static void look_at(struct netns_world *w, struct packet *p)
 }
 
 /* One round of both directions; the number of frames moved. */
-uint32_t netns_bridge(struct netns_world *w)
+uint32_t netns_bridge(struct netns_fixture *w)
 {
 	uint32_t n = 0;
 
@@ -205,7 +205,7 @@ uint32_t netns_bridge(struct netns_world *w)
 }
 
 /* Frees what rx gave, as delivered. */
-void netns_deliver(struct netns_world *w)
+void netns_deliver(struct netns_fixture *w)
 {
 	for (uint32_t i = 0; i < w->batch.n; i++) {
 		w->ledger.n_delivered++;
@@ -226,7 +226,7 @@ static struct sockaddr_in address(uint32_t a, uint16_t port)
 	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(a) } };
 }
 
-void netns_stream_start(struct netns_world *w, struct netns_stream *s, uint64_t n_bytes)
+void netns_stream_start(struct netns_fixture *w, struct netns_stream *s, uint64_t n_bytes)
 {
 	struct sockaddr_in to = address(NETNS_ADDR_B, 5001);
 
@@ -262,7 +262,7 @@ void netns_stream_step(struct netns_stream *s)
 }
 
 /* Runs stream and bridge until n bytes have arrived; patience ends when none have come for so long. */
-void netns_stream_until(struct netns_world *w, struct netns_stream *s, uint64_t n)
+void netns_stream_until(struct netns_fixture *w, struct netns_stream *s, uint64_t n)
 {
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 
@@ -283,7 +283,7 @@ void netns_stream_until(struct netns_world *w, struct netns_stream *s, uint64_t 
 	}
 }
 
-void netns_stream_end(struct netns_world *w, struct netns_stream *s)
+void netns_stream_end(struct netns_fixture *w, struct netns_stream *s)
 {
 	close(s->from);
 	close(s->to);
@@ -293,7 +293,7 @@ void netns_stream_end(struct netns_world *w, struct netns_stream *s)
 }
 
 /* A raw socket at the kernel's own end of a link. */
-int netns_raw_socket(struct netns_world *w, enum netns_place where, const char *ifname)
+int netns_raw_socket(struct netns_fixture *w, enum netns_place where, const char *ifname)
 {
 	netns_go(w, where);
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
@@ -311,7 +311,7 @@ int netns_raw_socket(struct netns_world *w, enum netns_place where, const char *
 
 /* The first frame in which the bytes at off are the given ones; counts the rest
  * as delivered. */
-struct packet *netns_receive(struct netns_world *w, struct device *d, uint32_t off, const void *bytes, uint32_t len)
+struct packet *netns_receive(struct netns_fixture *w, struct device *d, uint32_t off, const void *bytes, uint32_t len)
 {
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 	struct packet *found = NULL;

@@ -25,7 +25,7 @@
 
 /* Sends an ARP-free ping from a to the gateway's kernel and looks whether a
  * reply comes. The kernel answers in the sender's own system call. */
-static bool kernel_answers(struct netns_world *w, int wait_ms)
+static bool kernel_answers(struct netns_fixture *w, int wait_ms)
 {
 	uint8_t f[98] = { 0 };
 	uint8_t in[2048];
@@ -63,7 +63,7 @@ static bool kernel_answers(struct netns_world *w, int wait_ms)
 }
 
 /* Until it does, for what is removed a moment after a process died. */
-static bool kernel_answers_soon(struct netns_world *w)
+static bool kernel_answers_soon(struct netns_fixture *w)
 {
 	uint64_t deadline = netns_now_ms() + NETNS_PATIENCE_MS;
 
@@ -73,7 +73,7 @@ static bool kernel_answers_soon(struct netns_world *w)
 	return false;
 }
 
-static void give_address(struct netns_world *w)
+static void give_address(struct netns_fixture *w)
 {
 	struct netlink_link a0;
 	char err[256], mac[ETHER_TEXT_MAX];
@@ -111,7 +111,7 @@ static struct suppress *suppress_it(enum suppress_method method, const char *ifn
  * we are gone; by either method. */
 static void test_suppress_on_and_off(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static const enum suppress_method methods[] = { SUPPRESS_AUTO, SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
 	char err[256];
 
@@ -176,7 +176,7 @@ static void kill_child(pid_t pid)
  * does not answer any more after a kill -9. */
 static void test_suppress_ends_with_a_killed_process(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 
 	static const enum suppress_method methods[] = { SUPPRESS_NFT, SUPPRESS_TCX };
 
@@ -195,7 +195,7 @@ static void test_suppress_ends_with_a_killed_process(void **state)
  * does not take away; by both methods for the next start. */
 static void test_next_start_removes_leftovers(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static const enum suppress_method next[] = { SUPPRESS_TC, SUPPRESS_TCX, SUPPRESS_NFT };
 
 	give_address(w);
@@ -216,7 +216,7 @@ static void test_next_start_removes_leftovers(void **state)
  * that of a living process taken away. */
 static void test_table_without_owner(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	int dead = 0;
 
 	if (netns_run("nft --version >/dev/null 2>&1") != 0) {
@@ -244,7 +244,7 @@ static void test_table_without_owner(void **state)
 /* Would catch: a device that came back and on which the kernel answers. */
 static void test_suppress_on_a_device_that_came_back(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static const enum suppress_method methods[] = { SUPPRESS_NFT, SUPPRESS_TCX, SUPPRESS_TC };
 	char err[256];
 

@@ -14,7 +14,7 @@
  * 10.0.0.1 through the TAP, with b behind the bridge as before. */
 static void test_tap(void **state)
 {
-	struct netns_world *w = *state;
+	struct netns_fixture *w = *state;
 	static struct netns_stream s;
 	struct device *tap = NULL, *second = NULL, *r0 = w->dev[0];
 	char err[256];

@@ -2,9 +2,9 @@
  *
  * Packets through the programs on real devices: how frames may leave, whether
  * what real senders leave unfinished arrives whole, and what is counted when it
- * does not. See netns_world.h.
+ * does not. See netns_fixture.h.
  */
-#include "netns_world.h"
+#include "netns_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static uint16_t change(uint32_t from, uint32_t to)
 static void add_flow(enum fp_egress how)
 {
 	static const uint8_t header[14] = { 2, 0, 0, 0, 0, 0x22, 2, 0, 0, 0, 0, 0x11, 8, 0 };
-	const struct fastpath_maps *m = fastpath_maps(world.f);
+	const struct fastpath_maps *m = fastpath_maps(fixture.f);
 	struct fp_flow *f = &m->flow[0];
 	struct fp_adjacency *a = &m->adjacency[1];
 
@@ -54,7 +54,7 @@ static void add_flow(enum fp_egress how)
 		.l4_delta = checksum_fold((uint32_t)change(CLIENT, OUTSIDE) + change(CLIENT_PORT, OUTSIDE_PORT)),
 		.adjacency = 1,
 	};
-	*a = (struct fp_adjacency){ .how = (uint8_t)how, .port = 2, .ifindex = world.r1, .mtu = 1500 };
+	*a = (struct fp_adjacency){ .how = (uint8_t)how, .port = 2, .ifindex = fixture.r1, .mtu = 1500 };
 	memcpy(a->header, header, sizeof(header));
 	uint64_t h = fp_hash_flow((const __u64 *)m->config->key, f->src_be, f->dst_be, f->sport_be, f->dport_be,
 				  f->proto, f->in_port);
@@ -68,10 +68,10 @@ static int udp_socket(enum place p, uint32_t addr, uint16_t port)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(addr) } };
 
-	world_go(p);
+	fixture_go(p);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	world_go(ROUTER);
+	fixture_go(ROUTER);
 	return fd;
 }
 
@@ -111,7 +111,7 @@ static uint64_t counted(enum fp_count what)
 {
 	struct fastpath_counts c;
 
-	fastpath_counts(world.f, &c);
+	fastpath_counts(fixture.f, &c);
 	return c.count[what];
 }
 
@@ -120,11 +120,11 @@ static uint64_t counted(enum fp_count what)
  * kernel looks at them. */
 static void test_tc_keeps_what_senders_leave_unfinished(void **state)
 {
-	enum fp_egress peer = fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL);
+	enum fp_egress peer = fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, NULL);
 
 	assert_int_equal(peer, FP_EGRESS_PEER);
 	for (uint32_t i = 2; i < 4; i++) {
-		world_attach(1, FASTPATH_TC, world_hooks[i].tc);
+		fixture_attach(1, FASTPATH_TC, fixture_hooks[i].tc);
 		for (enum fp_egress how = FP_EGRESS_REDIRECT; how <= FP_EGRESS_PEER; how++) {
 			uint64_t before = counted(FP_FORWARDED);
 
@@ -133,35 +133,35 @@ static void test_tc_keeps_what_senders_leave_unfinished(void **state)
 			assert_true(arrives(1, 1472));
 			assert_true(arrives(10, 1000));
 			if (how != FP_EGRESS_PEER) {
-				world_offload("r1", ETHTOOL_STXCSUM, 0);
+				fixture_offload("r1", ETHTOOL_STXCSUM, 0);
 				assert_true(arrives(1, 101));
 				assert_true(arrives(10, 1000));
-				world_offload("r1", ETHTOOL_STXCSUM, 1);
+				fixture_offload("r1", ETHTOOL_STXCSUM, 1);
 				assert_int_equal(counted(FP_FORWARDED) - before, 5);
 			} else {
 				assert_int_equal(counted(FP_FORWARDED) - before, 3);
 			}
 		}
-		fastpath_detach(world.f, 1);
+		fastpath_detach(fixture.f, 1);
 	}
 }
 
 /* Would catch: packets for user space that do not come out of the TAP, or come changed. */
 static void test_tc_sends_the_rest_up(void **state)
 {
-	struct pollfd p = { .fd = world.tap, .events = POLLIN };
+	struct pollfd p = { .fd = fixture.tap, .events = POLLIN };
 	uint8_t in[2000];
 	ssize_t n;
 
-	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
-	while (read(world.tap, in, sizeof(in)) > 0)
+	fixture_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
+	while (read(fixture.tap, in, sizeof(in)) > 0)
 		;
-	fastpath_maps(world.f)->config->on = 1;
+	fastpath_maps(fixture.f)->config->on = 1;
 	assert_false(arrives(1, 50));
 	assert_true(counted(FP_UP_NO_FLOW) > 0);
 	do { /* past what the kernel itself says on the TAP */
 		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-		n = read(world.tap, in, sizeof(in));
+		n = read(fixture.tap, in, sizeof(in));
 	} while (n < 10 + 14 + 28 || memcmp(in + 10 + 14 + 20, "\x0f\xa0\x13\x88", 4) != 0);
 	assert_int_equal(n, 10 + 14 + 28 + 50);
 	assert_int_equal(in[0] & 1, 1); /* the checksum is still to be done */
@@ -225,9 +225,9 @@ static void test_a_kernel_that_cannot_say(void **state)
 	const char *why;
 
 	no_generic_netlink = true;
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, &why), FP_EGRESS_SEND);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_XDP_NATIVE, fixture.r1, &why), FP_EGRESS_SEND);
 	assert_non_null(strstr(why, "Linux 6.3"));
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_PEER);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, NULL), FP_EGRESS_PEER);
 	no_generic_netlink = false;
 }
 
@@ -236,37 +236,37 @@ static void test_a_queue_discipline_is_kept(void **state)
 {
 	const char *why;
 
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, &why), FP_EGRESS_PEER);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, &why), FP_EGRESS_PEER);
 	assert_null(why);
-	assert_int_equal(world_run("tc qdisc add dev r1 root pfifo"), 0);
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, &why), FP_EGRESS_SEND);
+	assert_int_equal(fixture_run("tc qdisc add dev r1 root pfifo"), 0);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, &why), FP_EGRESS_SEND);
 	assert_non_null(why);
-	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
+	fixture_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
 	add_flow(FP_EGRESS_SEND);
 	assert_true(arrives(1, 100));
-	assert_int_equal(world_run("test \"$(tc -s qdisc show dev r1 | grep -c 'Sent 0 ')\" = 0"), 0);
-	assert_int_equal(world_run("tc qdisc del dev r1 root"), 0);
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_PEER);
+	assert_int_equal(fixture_run("test \"$(tc -s qdisc show dev r1 | grep -c 'Sent 0 ')\" = 0"), 0);
+	assert_int_equal(fixture_run("tc qdisc del dev r1 root"), 0);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, NULL), FP_EGRESS_PEER);
 }
 
 /* Would catch: a native program's frames sent to a driver that drops them, because of the program that stands there;
  * and what goes well sent up. */
 static void test_every_pair_of_programs(void **state)
 {
-	world_go(CLIENT_NS);
-	world_offload("c0", ETHTOOL_STXCSUM, 0);
-	world_go(ROUTER);
+	fixture_go(CLIENT_NS);
+	fixture_offload("c0", ETHTOOL_STXCSUM, 0);
+	fixture_go(ROUTER);
 	for (enum fastpath_kind in = FASTPATH_XDP_NATIVE; in <= FASTPATH_XDP_GENERIC; in++)
 		for (enum fastpath_kind out = FASTPATH_XDP_NATIVE; out <= FASTPATH_XDP_GENERIC; out++)
 			for (uint32_t gro = 0; gro <= 1; gro++) {
-				world_go(SERVER_NS);
-				world_offload("s0", ETHTOOL_SGRO, gro);
-				world_go(ROUTER);
-				world_attach(1, in, FASTPATH_TC_BEST);
-				world_attach(2, out, FASTPATH_TC_BEST);
+				fixture_go(SERVER_NS);
+				fixture_offload("s0", ETHTOOL_SGRO, gro);
+				fixture_go(ROUTER);
+				fixture_attach(1, in, FASTPATH_TC_BEST);
+				fixture_attach(2, out, FASTPATH_TC_BEST);
 				uint64_t forwarded = counted(FP_FORWARDED), refused = counted(FP_UP_REFUSED);
 				const char *why;
-				add_flow(fastpath_egress(world.f, out, world.r1, &why));
+				add_flow(fastpath_egress(fixture.f, out, fixture.r1, &why));
 				/* A kernel before 6.3 cannot say. */
 				bool good = gro == 1 && (why == NULL || strstr(why, "cannot say") == NULL);
 				bool should = good || in == FASTPATH_XDP_GENERIC;
@@ -274,15 +274,15 @@ static void test_every_pair_of_programs(void **state)
 				if (arrives(1, 100) != should || counted(FP_FORWARDED) - forwarded != should ||
 				    (counted(FP_UP_REFUSED) > refused) == should)
 					fail_msg("in %d, out %d, GRO %u", in, out, gro);
-				fastpath_detach(world.f, 1);
-				fastpath_detach(world.f, 2);
+				fastpath_detach(fixture.f, 1);
+				fastpath_detach(fixture.f, 2);
 			}
-	world_go(SERVER_NS);
-	world_offload("s0", ETHTOOL_SGRO, 0);
-	world_go(ROUTER);
-	assert_int_equal(world_run("ip link add br0 type bridge && ip link set br0 up"), 0);
+	fixture_go(SERVER_NS);
+	fixture_offload("s0", ETHTOOL_SGRO, 0);
+	fixture_go(ROUTER);
+	assert_int_equal(fixture_run("ip link add br0 type bridge && ip link set br0 up"), 0);
 	uint32_t br0 = if_nametoindex("br0");
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_GENERIC, br0, NULL), FP_EGRESS_SEND);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_XDP_GENERIC, br0, NULL), FP_EGRESS_SEND);
 }
 
 /* Would catch: the whole machine's redirects looked at for a gateway that has none; a number for what nobody counts. */
@@ -290,14 +290,14 @@ static void test_what_is_known_to_be_lost(void **state)
 {
 	struct fastpath_counts c;
 
-	world_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
-	assert_false(world.f->lost.tried);
-	fastpath_counts(world.f, &c);
+	fixture_attach(1, FASTPATH_TC, FASTPATH_TC_BEST);
+	assert_false(fixture.f->lost.tried);
+	fastpath_counts(fixture.f, &c);
 	assert_false(c.redirect_drops_known);
-	world_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
-	assert_true(world.f->lost.tried);
-	fastpath_detach(world.f, 1);
-	fastpath_counts(world.f, &c);
+	fixture_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
+	assert_true(fixture.f->lost.tried);
+	fastpath_detach(fixture.f, 1);
+	fastpath_counts(fixture.f, &c);
 	assert_false(c.redirect_drops_known);
 }
 
@@ -308,40 +308,40 @@ static void test_ways_out_and_what_is_lost(void **state)
 	struct fastpath_counts c;
 
 	/* Nobody at the other end polls for frames. */
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.up0, NULL), FP_EGRESS_SEND);
-	world_go(CLIENT_NS);
-	world_offload("c0", ETHTOOL_STXCSUM, 0);
-	world_go(ROUTER);
-	world_attach(1, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
-	world_attach(2, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.up0, NULL), FP_EGRESS_SEND);
+	fixture_go(CLIENT_NS);
+	fixture_offload("c0", ETHTOOL_STXCSUM, 0);
+	fixture_go(ROUTER);
+	fixture_attach(1, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
+	fixture_attach(2, FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST);
 	add_flow(FP_EGRESS_REDIRECT);
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, NULL), FP_EGRESS_SEND);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_XDP_NATIVE, fixture.r1, NULL), FP_EGRESS_SEND);
 	bool arrived = arrives(1, 100);
-	fastpath_counts(world.f, &c);
+	fastpath_counts(fixture.f, &c);
 	assert_int_equal(c.count[FP_FORWARDED], 1);
 	assert_false(arrived);
 	if (c.redirect_drops_known)
 		assert_int_equal(c.n_lost, 1);
 
-	int xdp = world_foreign_program(BPF_PROG_TYPE_XDP); /* passes all */
-	world_go(SERVER_NS);
+	int xdp = fixture_foreign_program(BPF_PROG_TYPE_XDP); /* passes all */
+	fixture_go(SERVER_NS);
 	int link = bpf_link_create(xdp, (int)if_nametoindex("s0"), BPF_XDP, NULL);
 	assert_true(link >= 0);
-	world_go(ROUTER);
+	fixture_go(ROUTER);
 	/* A kernel before 6.3 cannot say. */
 	const char *why;
-	enum fp_egress how = fastpath_egress(world.f, FASTPATH_XDP_NATIVE, world.r1, &why);
+	enum fp_egress how = fastpath_egress(fixture.f, FASTPATH_XDP_NATIVE, fixture.r1, &why);
 	assert_true(how == FP_EGRESS_REDIRECT || strstr(why, "cannot say") != NULL);
-	assert_int_equal(fastpath_egress(world.f, FASTPATH_TC, world.r1, NULL), FP_EGRESS_SEND);
+	assert_int_equal(fastpath_egress(fixture.f, FASTPATH_TC, fixture.r1, NULL), FP_EGRESS_SEND);
 	assert_true(arrives(1, 100));
 	/* And with the sender's checksums left undone: seen, and sent up, where nobody is. */
-	world_go(CLIENT_NS);
-	world_offload("c0", ETHTOOL_STXCSUM, 1);
-	world_go(ROUTER);
+	fixture_go(CLIENT_NS);
+	fixture_offload("c0", ETHTOOL_STXCSUM, 1);
+	fixture_go(ROUTER);
 	uint64_t refused = counted(FP_UP_REFUSED);
 	assert_false(arrives(1, 100));
 	assert_true(counted(FP_UP_REFUSED) > refused);
-	assert_int_equal(fastpath_maps(world.f)->flow[0].up, 1);
+	assert_int_equal(fastpath_maps(fixture.f)->flow[0].up, 1);
 	close(link);
 	close(xdp);
 }
@@ -349,26 +349,26 @@ static void test_ways_out_and_what_is_lost(void **state)
 /* Would catch: a device that goes while packets are sent to it, taken for a way out. */
 static void test_a_device_that_goes(void **state)
 {
-	world_go(CLIENT_NS);
-	world_offload("c0", ETHTOOL_STXCSUM, 0);
-	world_go(ROUTER);
-	world_attach(1, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
-	world_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
+	fixture_go(CLIENT_NS);
+	fixture_offload("c0", ETHTOOL_STXCSUM, 0);
+	fixture_go(ROUTER);
+	fixture_attach(1, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
+	fixture_attach(2, FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST);
 	add_flow(FP_EGRESS_REDIRECT);
 	assert_true(arrives(1, 100));
-	assert_int_equal(world_run("ip link del r1"), 0);
-	assert_true(fastpath_maps(world.f)->flow[0].up == 0);
+	assert_int_equal(fixture_run("ip link del r1"), 0);
+	assert_true(fastpath_maps(fixture.f)->flow[0].up == 0);
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons(SERVER_PORT),
 				  .sin_addr = { htonl(SERVER) } };
 	int from = udp_socket(CLIENT_NS, CLIENT, CLIENT_PORT);
-	uint64_t until = world_now_ms() + PATIENCE_MS, refused = counted(FP_UP_REFUSED);
+	uint64_t until = fixture_now_ms() + PATIENCE_MS, refused = counted(FP_UP_REFUSED);
 	assert_int_equal(sendto(from, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
 	while (counted(FP_UP_REFUSED) == refused)
-		assert_true(world_now_ms() < until);
-	assert_int_equal(fastpath_maps(world.f)->flow[0].up, 1);
+		assert_true(fixture_now_ms() < until);
+	assert_int_equal(fastpath_maps(fixture.f)->flow[0].up, 1);
 	close(from);
-	fastpath_detach(world.f, 2);
+	fastpath_detach(fixture.f, 2);
 }
 
 int main(void)
@@ -385,7 +385,7 @@ int main(void)
 		WORLD_TEST(test_a_device_that_goes),
 	};
 
-	if (!world_tests_may_run())
+	if (!fixture_tests_may_run())
 		return WORLD_EXIT_SKIP;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,9 +2,9 @@
  *
  * What the XDP and the tc program do not forward: a row for each reason. The
  * frame is left as it is and sent up, counted under its name, and the flow's next
- * packets wait for it: then it has a stamp. See bed.h.
+ * packets wait for it: then it has a stamp. See fixture.h.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <linux/bpf.h>
 #include <netinet/in.h>
@@ -16,32 +16,32 @@
 
 struct up_row {
 	const char *name;
-	const struct bed_flow *flow;
-	void (*spoil)(struct bed *b, struct fp_flow *flow, struct bed_frame *frame);
+	const struct fixture_flow *flow;
+	void (*spoil)(struct fixture *b, struct fp_flow *flow, struct fixture_frame *frame);
 	enum fp_count want;
 	bool seen;        /* the flow knows that one went up */
-	uint8_t not_kind; /* 1 << enum bed_kind: not for these */
+	uint8_t not_kind; /* 1 << enum fixture_kind: not for these */
 };
 
-static uint32_t home_number(struct bed *b)
+static uint32_t home_number(struct fixture *b)
 {
 	uint32_t slot;
 
-	return (uint32_t)(bed_home(b, &bed_udp, &slot) - b->m->bucket);
+	return (uint32_t)(fixture_home(b, &fixture_udp, &slot) - b->m->bucket);
 }
 
 /* The flow's tag is gone, and its bucket leads elsewhere. */
-static void chain_to(struct bed *b, uint32_t next)
+static void chain_to(struct fixture *b, uint32_t next)
 {
 	uint32_t slot;
-	struct fp_bucket *home = bed_home(b, &bed_udp, &slot);
+	struct fp_bucket *home = fixture_home(b, &fixture_udp, &slot);
 
 	home->tag[slot] = 0;
 	home->next = next;
 }
 
 /* clang-format off: a line each */
-#define SPOIL(name) static void name(struct bed *b, struct fp_flow *flow, struct bed_frame *frame)
+#define SPOIL(name) static void name(struct fixture *b, struct fp_flow *flow, struct fixture_frame *frame)
 
 SPOIL(arp)
 {
@@ -71,7 +71,7 @@ SPOIL(from_group)
 SPOIL(ttl_1)
 {
 	frame->bytes[L3 + 8] = 1;
-	bed_frame_seal(frame);
+	fixture_frame_seal(frame);
 }
 SPOIL(options)
 {
@@ -80,12 +80,12 @@ SPOIL(options)
 SPOIL(first_fragment)
 {
 	frame->bytes[L3 + 6] = 0x20;
-	bed_frame_seal(frame);
+	fixture_frame_seal(frame);
 }
 SPOIL(later_fragment)
 {
 	frame->bytes[L3 + 7] = 2;
-	bed_frame_seal(frame);
+	fixture_frame_seal(frame);
 }
 SPOIL(ip_checksum)
 {
@@ -102,7 +102,7 @@ SPOIL(trailer)
 SPOIL(protocol)
 {
 	frame->bytes[L3 + 9] = 132;
-	bed_frame_seal(frame);
+	fixture_frame_seal(frame);
 }
 SPOIL(udp_length)
 {
@@ -159,7 +159,7 @@ SPOIL(other_tuple)
 SPOIL(bad_ref)
 {
 	uint32_t s;
-	bed_home(b, &bed_udp, &s)->ref[s] = FP_REF_NONE;
+	fixture_home(b, &fixture_udp, &s)->ref[s] = FP_REF_NONE;
 }
 SPOIL(bad_next)
 {
@@ -175,7 +175,7 @@ SPOIL(odd)
 }
 SPOIL(generation)
 {
-	bed_adjacency(b)->generation++;
+	fixture_adjacency(b)->generation++;
 }
 SPOIL(behind)
 {
@@ -183,7 +183,7 @@ SPOIL(behind)
 }
 SPOIL(window_ahead)
 {
-	bed_other(b)->tcp_ack -= 60000;
+	fixture_other(b)->tcp_ack -= 60000;
 }
 SPOIL(window_back)
 {
@@ -191,15 +191,15 @@ SPOIL(window_back)
 }
 SPOIL(window_ack)
 {
-	bed_other(b)->tcp_end += 70000;
+	fixture_other(b)->tcp_end += 70000;
 }
 SPOIL(window_ack_unsent)
 {
-	bed_other(b)->tcp_end = 5999;
+	fixture_other(b)->tcp_end = 5999;
 }
 SPOIL(window_scaled)
 {
-	bed_other(b)->tcp_win = 60000u >> 5 | 5u << FP_TCP_SCALE_SHIFT;
+	fixture_other(b)->tcp_win = 60000u >> 5 | 5u << FP_TCP_SCALE_SHIFT;
 	flow->tcp_end += 60100;
 }
 SPOIL(window_liberal)
@@ -209,7 +209,7 @@ SPOIL(window_liberal)
 }
 SPOIL(mtu)
 {
-	bed_adjacency(b)->mtu = 37;
+	fixture_adjacency(b)->mtu = 37;
 }
 SPOIL(no_adjacency)
 {
@@ -217,34 +217,34 @@ SPOIL(no_adjacency)
 }
 SPOIL(adjacency_up)
 {
-	bed_adjacency(b)->how = FP_EGRESS_UP;
+	fixture_adjacency(b)->how = FP_EGRESS_UP;
 }
 SPOIL(adjacency_odd)
 {
-	bed_adjacency(b)->version = 1;
+	fixture_adjacency(b)->version = 1;
 }
 SPOIL(adjacency_peer)
 {
-	bed_adjacency(b)->how = FP_EGRESS_PEER;
+	fixture_adjacency(b)->how = FP_EGRESS_PEER;
 }
 SPOIL(adjacency_send)
 {
-	bed_adjacency(b)->how = FP_EGRESS_SEND;
+	fixture_adjacency(b)->how = FP_EGRESS_SEND;
 }
 SPOIL(adjacency_unknown)
 {
-	bed_adjacency(b)->how = FP_EGRESS_PEER + 1;
+	fixture_adjacency(b)->how = FP_EGRESS_PEER + 1;
 }
 SPOIL(no_device)
 {
-	bed_adjacency(b)->port = BED_OUT_PORT + 1;
+	fixture_adjacency(b)->port = FIXTURE_OUT_PORT + 1;
 }
 /* The pseudo header's sum, as a sender leaves it to a device. */
 SPOIL(partial)
 {
 	bool is_tcp = frame->bytes[L3 + 9] == IPPROTO_TCP;
 	uint32_t len = ((uint32_t)frame->bytes[L3 + 2] << 8 | frame->bytes[L3 + 3]) - 20;
-	const struct bed_flow *f = is_tcp ? &bed_tcp : &bed_udp;
+	const struct fixture_flow *f = is_tcp ? &fixture_tcp : &fixture_udp;
 	uint16_t sum = (uint16_t)~naive_checksum(naive_pseudo(f->src, f->dst, f->proto, len), NULL, 0);
 	uint8_t *at = frame->bytes + L4 + (is_tcp ? 16 : 6);
 
@@ -254,87 +254,88 @@ SPOIL(partial)
 
 /* clang-format on */
 
-#define NOT_TC (1u << BED_TC)
+#define NOT_TC (1u << FIXTURE_TC)
 
 static const struct up_row up_rows[] = {
-	{ "ARP", &bed_udp, arp, FP_UP_NOT_IPV4 },
-	{ "IPv6", &bed_udp, ipv6, FP_UP_NOT_IPV4 },
-	{ "short", &bed_udp, short_frame, FP_UP_NOT_IPV4 },
-	{ "to another host", &bed_udp, other_host, FP_UP_NOT_PLAIN },
-	{ "broadcast", &bed_udp, broadcast, FP_UP_NOT_PLAIN },
-	{ "from a group", &bed_udp, from_group, FP_UP_NOT_PLAIN },
-	{ "TTL 1", &bed_udp, ttl_1, FP_UP_NOT_PLAIN },
-	{ "options", &bed_udp, options, FP_UP_NOT_PLAIN },
-	{ "first fragment", &bed_udp, first_fragment, FP_UP_NOT_PLAIN },
-	{ "later fragment", &bed_udp, later_fragment, FP_UP_NOT_PLAIN },
-	{ "header checksum", &bed_udp, ip_checksum, FP_UP_NOT_PLAIN },
-	{ "longer than the frame", &bed_udp, too_long, FP_UP_NOT_PLAIN },
-	{ "bytes behind", &bed_tcp, trailer, FP_UP_NOT_PLAIN },
-	{ "SCTP", &bed_udp, protocol, FP_UP_NOT_PLAIN },
-	{ "UDP length", &bed_udp, udp_length, FP_UP_NOT_PLAIN },
-	{ "data offset 4", &bed_tcp, tcp_offset, FP_UP_NOT_PLAIN },
-	{ "data offset past the end", &bed_tcp, tcp_offset_long, FP_UP_NOT_PLAIN },
-	{ "ICMP timestamp", &bed_echo, ping_timestamp, FP_UP_NOT_PLAIN },
-	{ "echo with a code", &bed_echo, ping_code, FP_UP_NOT_PLAIN },
-	{ "FIN", &bed_tcp, fin, FP_UP_NOT_PLAIN, .seen = true },
-	{ "SYN", &bed_tcp, syn, FP_UP_NOT_PLAIN, .seen = true },
-	{ "RST", &bed_tcp, rst, FP_UP_NOT_PLAIN, .seen = true },
-	{ "URG", &bed_tcp, urg, FP_UP_NOT_PLAIN, .seen = true },
-	{ "no ACK", &bed_tcp, no_ack, FP_UP_NOT_PLAIN, .seen = true },
-	{ "switched off", &bed_udp, off, FP_UP_NO_FLOW },
-	{ "of another port", &bed_udp, other_port, FP_UP_NO_FLOW },
-	{ "of another flow", &bed_udp, other_tuple, FP_UP_NO_FLOW },
-	{ "a reference out of the map", &bed_udp, bad_ref, FP_UP_NO_FLOW },
-	{ "a bucket out of the map", &bed_udp, bad_next, FP_UP_NO_FLOW },
-	{ "a chain that is a ring", &bed_udp, ring, FP_UP_NO_FLOW },
-	{ "being written", &bed_udp, odd, FP_UP_STALE },
-	{ "old generation", &bed_udp, generation, FP_UP_STALE, .seen = true },
-	{ "others before it", &bed_udp, behind, FP_UP_BEHIND, .seen = true },
-	{ "beyond the window", &bed_tcp, window_ahead, FP_UP_WINDOW, .seen = true },
-	{ "behind the window", &bed_tcp, window_back, FP_UP_WINDOW, .seen = true },
-	{ "acknowledges far behind", &bed_tcp, window_ack, FP_UP_WINDOW, .seen = true },
-	{ "acknowledges what was not sent", &bed_tcp, window_ack_unsent, FP_UP_WINDOW, .seen = true },
-	{ "behind a scaled window", &bed_tcp, window_scaled, FP_UP_WINDOW, .seen = true },
-	{ "far off where windows are not known", &bed_tcp, window_liberal, FP_UP_WINDOW, .seen = true },
-	{ "larger than the MTU", &bed_udp, mtu, FP_UP_TOO_BIG, .seen = true },
-	{ "no such adjacency", &bed_udp, no_adjacency, FP_UP_ADJACENCY, .seen = true },
-	{ "adjacency not usable", &bed_udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },
-	{ "adjacency being written", &bed_udp, adjacency_odd, FP_UP_ADJACENCY, .seen = true },
-	{ "peer", &bed_udp, adjacency_peer, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
-	{ "no redirected frames", &bed_udp, adjacency_send, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
-	{ "unknown way", &bed_udp, adjacency_unknown, FP_UP_ADJACENCY, .seen = true },
-	{ "no such device", &bed_udp, no_device, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
-	{ "partial checksum, UDP", &bed_udp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
-	{ "partial checksum, TCP", &bed_tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+	{ "ARP", &fixture_udp, arp, FP_UP_NOT_IPV4 },
+	{ "IPv6", &fixture_udp, ipv6, FP_UP_NOT_IPV4 },
+	{ "short", &fixture_udp, short_frame, FP_UP_NOT_IPV4 },
+	{ "to another host", &fixture_udp, other_host, FP_UP_NOT_PLAIN },
+	{ "broadcast", &fixture_udp, broadcast, FP_UP_NOT_PLAIN },
+	{ "from a group", &fixture_udp, from_group, FP_UP_NOT_PLAIN },
+	{ "TTL 1", &fixture_udp, ttl_1, FP_UP_NOT_PLAIN },
+	{ "options", &fixture_udp, options, FP_UP_NOT_PLAIN },
+	{ "first fragment", &fixture_udp, first_fragment, FP_UP_NOT_PLAIN },
+	{ "later fragment", &fixture_udp, later_fragment, FP_UP_NOT_PLAIN },
+	{ "header checksum", &fixture_udp, ip_checksum, FP_UP_NOT_PLAIN },
+	{ "longer than the frame", &fixture_udp, too_long, FP_UP_NOT_PLAIN },
+	{ "bytes behind", &fixture_tcp, trailer, FP_UP_NOT_PLAIN },
+	{ "SCTP", &fixture_udp, protocol, FP_UP_NOT_PLAIN },
+	{ "UDP length", &fixture_udp, udp_length, FP_UP_NOT_PLAIN },
+	{ "data offset 4", &fixture_tcp, tcp_offset, FP_UP_NOT_PLAIN },
+	{ "data offset past the end", &fixture_tcp, tcp_offset_long, FP_UP_NOT_PLAIN },
+	{ "ICMP timestamp", &fixture_echo, ping_timestamp, FP_UP_NOT_PLAIN },
+	{ "echo with a code", &fixture_echo, ping_code, FP_UP_NOT_PLAIN },
+	{ "FIN", &fixture_tcp, fin, FP_UP_NOT_PLAIN, .seen = true },
+	{ "SYN", &fixture_tcp, syn, FP_UP_NOT_PLAIN, .seen = true },
+	{ "RST", &fixture_tcp, rst, FP_UP_NOT_PLAIN, .seen = true },
+	{ "URG", &fixture_tcp, urg, FP_UP_NOT_PLAIN, .seen = true },
+	{ "no ACK", &fixture_tcp, no_ack, FP_UP_NOT_PLAIN, .seen = true },
+	{ "switched off", &fixture_udp, off, FP_UP_NO_FLOW },
+	{ "of another port", &fixture_udp, other_port, FP_UP_NO_FLOW },
+	{ "of another flow", &fixture_udp, other_tuple, FP_UP_NO_FLOW },
+	{ "a reference out of the map", &fixture_udp, bad_ref, FP_UP_NO_FLOW },
+	{ "a bucket out of the map", &fixture_udp, bad_next, FP_UP_NO_FLOW },
+	{ "a chain that is a ring", &fixture_udp, ring, FP_UP_NO_FLOW },
+	{ "being written", &fixture_udp, odd, FP_UP_STALE },
+	{ "old generation", &fixture_udp, generation, FP_UP_STALE, .seen = true },
+	{ "others before it", &fixture_udp, behind, FP_UP_BEHIND, .seen = true },
+	{ "beyond the window", &fixture_tcp, window_ahead, FP_UP_WINDOW, .seen = true },
+	{ "behind the window", &fixture_tcp, window_back, FP_UP_WINDOW, .seen = true },
+	{ "acknowledges far behind", &fixture_tcp, window_ack, FP_UP_WINDOW, .seen = true },
+	{ "acknowledges what was not sent", &fixture_tcp, window_ack_unsent, FP_UP_WINDOW, .seen = true },
+	{ "behind a scaled window", &fixture_tcp, window_scaled, FP_UP_WINDOW, .seen = true },
+	{ "far off where windows are not known", &fixture_tcp, window_liberal, FP_UP_WINDOW, .seen = true },
+	{ "larger than the MTU", &fixture_udp, mtu, FP_UP_TOO_BIG, .seen = true },
+	{ "no such adjacency", &fixture_udp, no_adjacency, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency not usable", &fixture_udp, adjacency_up, FP_UP_ADJACENCY, .seen = true },
+	{ "adjacency being written", &fixture_udp, adjacency_odd, FP_UP_ADJACENCY, .seen = true },
+	{ "peer", &fixture_udp, adjacency_peer, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "no redirected frames", &fixture_udp, adjacency_send, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "unknown way", &fixture_udp, adjacency_unknown, FP_UP_ADJACENCY, .seen = true },
+	{ "no such device", &fixture_udp, no_device, FP_UP_ADJACENCY, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, UDP", &fixture_udp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
+	{ "partial checksum, TCP", &fixture_tcp, partial, FP_UP_PARTIAL, .seen = true, .not_kind = NOT_TC },
 };
 
 /* What the frame becomes that its flow has numbered (stack/packet/stamp.h). */
-static void write_stamp(struct bed_frame *frame, const struct fp_flow *flow)
+static void write_stamp(struct fixture_frame *frame, const struct fp_flow *flow)
 {
-	const uint16_t word[3] = { BED_STAMP_MARK, flow->version, (uint16_t)(flow->up + 1) };
+	const uint16_t word[3] = { FIXTURE_STAMP_MARK, flow->version, (uint16_t)(flow->up + 1) };
 
 	memcpy(frame->bytes, word, sizeof(word));
 }
 
-static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
+static void up_one(struct fixture *b, const struct up_row *row, enum fixture_kind kind)
 {
-	struct fp_flow *flow = bed_flow_set(b, row->flow);
-	struct bed_frame in, want;
+	struct fp_flow *flow = fixture_flow_set(b, row->flow);
+	struct fixture_frame in, want;
 
-	bed_frame(row->flow, 10, TCP_ACK, &in);
+	fixture_frame(row->flow, 10, TCP_ACK, &in);
 	row->spoil(b, flow, &in);
 	want = in;
 	if (row->seen)
 		write_stamp(&want, flow);
 	uint16_t up = flow->up, handled = flow->handled;
-	uint32_t verdict = bed_run(b, kind, &in, 0);
+	uint32_t verdict = fixture_run(b, kind, &in, 0);
 	b->m->config->on = 1;
-	enum fp_count what = bed_counted(b);
-	if (what != row->want || verdict != bed_redirected(kind) || flow->up != (uint16_t)(up + row->seen) ||
+	enum fp_count what = fixture_counted(b);
+	if (what != row->want || verdict != fixture_redirected(kind) || flow->up != (uint16_t)(up + row->seen) ||
 	    flow->handled != handled || fp_flow_counts(flow) != 0 || in.len != want.len ||
 	    memcmp(in.bytes, want.bytes, want.len) != 0)
-		fail_msg("%s, %s: verdict %u, counted %s, up %u, handled %u", row->name, kind == BED_XDP ? "XDP" : "tc",
-			 verdict, what < FP_N_COUNTS ? fastpath_count_names[what] : "not one", flow->up, flow->handled);
+		fail_msg("%s, %s: verdict %u, counted %s, up %u, handled %u", row->name,
+			 kind == FIXTURE_XDP ? "XDP" : "tc", verdict,
+			 what < FP_N_COUNTS ? fastpath_count_names[what] : "not one", flow->up, flow->handled);
 }
 
 /* Would catch: a packet forwarded that user space must see, or sent up changed, uncounted, under another name, or
@@ -342,7 +343,7 @@ static void up_one(struct bed *b, const struct up_row *row, enum bed_kind kind)
 static void test_up_by_name(void **state)
 {
 	for (uint32_t i = 0; i < sizeof(up_rows) / sizeof(up_rows[0]); i++)
-		for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++)
+		for (enum fixture_kind kind = FIXTURE_XDP; kind <= FIXTURE_TC; kind++)
 			if ((up_rows[i].not_kind & 1u << kind) == 0)
 				up_one(*state, &up_rows[i], kind);
 }
@@ -350,34 +351,34 @@ static void test_up_by_name(void **state)
 /* Would catch: a frame with our mark on it that somebody else wrote, which user space would take for numbered. */
 static void test_forged_stamp(void **state)
 {
-	struct bed *b = *state;
+	struct fixture *b = *state;
 
-	for (enum bed_kind kind = BED_XDP; kind <= BED_TC; kind++) {
-		struct fp_flow *flow = bed_flow_set(b, &bed_udp);
-		struct bed_frame in;
+	for (enum fixture_kind kind = FIXTURE_XDP; kind <= FIXTURE_TC; kind++) {
+		struct fp_flow *flow = fixture_flow_set(b, &fixture_udp);
+		struct fixture_frame in;
 
-		bed_frame(&bed_udp, 10, TCP_ACK, &in);
+		fixture_frame(&fixture_udp, 10, TCP_ACK, &in);
 		write_stamp(&in, flow);
-		uint32_t verdict = bed_run(b, kind, &in, 0);
-		assert_int_equal(bed_counted(b), FP_UP_REFUSED);
-		assert_int_equal(verdict, kind == BED_XDP ? XDP_DROP : TC_SHOT);
+		uint32_t verdict = fixture_run(b, kind, &in, 0);
+		assert_int_equal(fixture_counted(b), FP_UP_REFUSED);
+		assert_int_equal(verdict, kind == FIXTURE_XDP ? XDP_DROP : TC_SHOT);
 		/* Another group's frame goes up. */
 		in.bytes[1] ^= 1;
-		assert_int_equal(bed_run(b, kind, &in, 0), bed_redirected(kind));
-		assert_int_equal(bed_counted(b), FP_UP_NOT_PLAIN);
+		assert_int_equal(fixture_run(b, kind, &in, 0), fixture_redirected(kind));
+		assert_int_equal(fixture_counted(b), FP_UP_NOT_PLAIN);
 	}
 }
 
 int main(void)
 {
-	static struct bed bed;
+	static struct fixture bed;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_up_by_name, &bed),
 		cmocka_unit_test_prestate(test_forged_stamp, &bed),
 	};
 
-	bed_open(&bed);
+	fixture_open(&bed);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
-	bed_close(&bed);
+	fixture_close(&bed);
 	return r;
 }

@@ -50,7 +50,7 @@ struct census {
 	uint16_t replied_sport;
 };
 
-static void count_port(struct bench *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
+static void count_port(struct fixture *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	struct census *c = b->ctx;
 	uint32_t d = ip->dst - SERVER;
@@ -77,33 +77,33 @@ static struct flow outward(uint8_t proto, uint32_t d, uint32_t k)
 }
 
 /* All ports towards one destination, and then one flow too many. */
-static void fill_one(struct bench *b, struct census *c, uint8_t proto, uint32_t d)
+static void fill_one(struct fixture *b, struct census *c, uint8_t proto, uint32_t d)
 {
-	uint64_t dropped = bench_dropped(b, DROP_NAT_EXHAUSTED);
+	uint64_t dropped = fixture_dropped(b, DROP_NAT_EXHAUSTED);
 
 	for (uint32_t k = 0; k < N_PORTS; k++) {
 		struct flow f = outward(proto, d, k);
-		bench_put(b, LAN, &f, 0);
+		fixture_put(b, LAN, &f, 0);
 	}
-	bench_settle(b);
+	fixture_settle(b);
 	assert_int_equal(c->n[d], N_PORTS);
-	assert_int_equal(bench_dropped(b, DROP_NAT_EXHAUSTED), dropped);
+	assert_int_equal(fixture_dropped(b, DROP_NAT_EXHAUSTED), dropped);
 }
 
-static void refuse_one(struct bench *b, struct census *c, uint8_t proto, uint32_t d)
+static void refuse_one(struct fixture *b, struct census *c, uint8_t proto, uint32_t d)
 {
-	uint64_t dropped = bench_dropped(b, DROP_NAT_EXHAUSTED);
+	uint64_t dropped = fixture_dropped(b, DROP_NAT_EXHAUSTED);
 	struct flow f = outward(proto, d, N_PORTS);
 
-	bench_put(b, LAN, &f, 0);
-	bench_settle(b);
+	fixture_put(b, LAN, &f, 0);
+	fixture_settle(b);
 	assert_int_equal(c->n[d], N_PORTS);
-	assert_int_equal(bench_dropped(b, DROP_NAT_EXHAUSTED), dropped + 1);
+	assert_int_equal(fixture_dropped(b, DROP_NAT_EXHAUSTED), dropped + 1);
 }
 
 static void fill_and_refuse(const char *rules, uint32_t address, uint8_t proto, const char *name)
 {
-	struct bench *b = bench_start(rules, 70000);
+	struct fixture *b = fixture_start(rules, 70000);
 	struct census *c = calloc(1, sizeof(*c));
 	struct nat_pool_info pools;
 
@@ -114,7 +114,7 @@ static void fill_and_refuse(const char *rules, uint32_t address, uint8_t proto, 
 	b->seen = count_port;
 	fill_one(b, c, proto, 0);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(b->gw)), N_PORTS);
-	pools = bench_pools(b);
+	pools = fixture_pools(b);
 	assert_int_equal(proto == IPPROTO_NR_TCP ? pools.n_used_tcp : pools.n_used_udp, N_PORTS);
 	assert_int_equal(pools.n_ports, N_PORTS);
 	assert_int_equal(pools.n_refused, 0);
@@ -133,10 +133,10 @@ static void fill_and_refuse(const char *rules, uint32_t address, uint8_t proto, 
 	for (uint32_t i = 0; i < 100; i++)
 		refuse_one(b, c, proto, 0);
 	assert_int_equal(b->n_exhausted_events, 1);
-	assert_int_equal(bench_pools(b).n_refused, 101);
+	assert_int_equal(fixture_pools(b).n_refused, 101);
 	/* The refused ones left no trace. */
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(b->gw)), N_PORTS);
-	bench_stop(b);
+	fixture_stop(b);
 	free(c);
 }
 
@@ -169,7 +169,7 @@ static void test_masquerade_udp(void **state)
 static void test_many_destinations(void **state)
 {
 	uint32_t n = N_DESTINATIONS;
-	struct bench *b = bench_start(pool_rules, n * N_PORTS + 1000);
+	struct fixture *b = fixture_start(pool_rules, n * N_PORTS + 1000);
 	struct census *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
@@ -183,12 +183,12 @@ static void test_many_destinations(void **state)
 		refuse_one(b, c, IPPROTO_NR_TCP, d);
 	print_message("%u flows through one address\n", conntrack_n_connections(gateway_conntrack(b->gw)));
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(b->gw)), n * N_PORTS);
-	assert_int_equal(bench_pools(b).n_used_tcp, N_PORTS);
-	bench_stop(b);
+	assert_int_equal(fixture_pools(b).n_used_tcp, N_PORTS);
+	fixture_stop(b);
 	free(c);
 }
 
-static void count_inward(struct bench *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
+static void count_inward(struct fixture *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	struct census *c = b->ctx;
 
@@ -209,7 +209,7 @@ static void count_inward(struct bench *b, enum side side, const struct ipv4_view
 static void test_published_port(void **state)
 {
 	uint32_t n = N_INBOUND;
-	struct bench *b = bench_start(published_rules, n + N_PORTS + 1000);
+	struct fixture *b = fixture_start(published_rules, n + N_PORTS + 1000);
 	struct census *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
@@ -221,22 +221,22 @@ static void test_published_port(void **state)
 				  .sport = (uint16_t)(32768 + k % 32768),
 				  .dport = 8080,
 				  .proto = IPPROTO_NR_TCP };
-		bench_put(b, WAN, &f, 0);
+		fixture_put(b, WAN, &f, 0);
 	}
-	bench_settle(b);
+	fixture_settle(b);
 	print_message("%u connections to one published port\n", conntrack_n_connections(gateway_conntrack(b->gw)));
 	assert_int_equal(c->n[0], n);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(b->gw)), n);
-	assert_int_equal(bench_pools(b).n_used_tcp, 0);
-	bench_check_law(b);
+	assert_int_equal(fixture_pools(b).n_used_tcp, 0);
+	fixture_check_law(b);
 	for (uint32_t k = 0; k < n; k += n / 100) {
 		struct flow f = { .src = IP4(10, 77, 0, 10),
 				  .dst = IP4(192, 0, 2, 0) + k / 32768,
 				  .sport = 80,
 				  .dport = (uint16_t)(32768 + k % 32768),
 				  .proto = IPPROTO_NR_TCP };
-		bench_put(b, LAN, &f, TCP_SYN | TCP_ACK);
-		bench_settle(b);
+		fixture_put(b, LAN, &f, TCP_SYN | TCP_ACK);
+		fixture_settle(b);
 		assert_int_equal(c->replied_to, f.dst);
 		assert_int_equal(c->replied_sport, 8080);
 	}
@@ -248,7 +248,7 @@ static void test_published_port(void **state)
 	fill_one(b, c, IPPROTO_NR_TCP, 0);
 	refuse_one(b, c, IPPROTO_NR_TCP, 0);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(b->gw)), n + N_PORTS);
-	bench_stop(b);
+	fixture_stop(b);
 	free(c);
 }
 

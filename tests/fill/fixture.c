@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The bench of fixture.h. Neighbours are answered for: every address has one MAC.
+ * The fixture of fixture.h. Neighbours are answered for: every address has one MAC.
  * Time moves by a microsecond a batch, so nothing times out while tables fill.
  */
 #include <setjmp.h>
@@ -38,7 +38,7 @@ static void note_arp(struct end *e, const uint8_t *p, size_t len)
 
 static void note_ip(struct end *e, const uint8_t *l3, size_t len)
 {
-	struct bench *b = e->bench;
+	struct fixture *b = e->fixture;
 	struct ipv4_view ip;
 	struct l4_view l4;
 
@@ -79,7 +79,7 @@ static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
 
 static void on_event(void *ctx, const struct yg_event *e)
 {
-	struct bench *b = ctx;
+	struct fixture *b = ctx;
 
 	if (e->kind != EVENT_NAT_EXHAUSTED)
 		return;
@@ -96,7 +96,7 @@ static uint32_t interface_number(const struct snapshot *s, const char *name)
 	return 0;
 }
 
-struct bench *bench_start(const char *rules, uint32_t n_connections)
+struct fixture *fixture_start(const char *rules, uint32_t n_connections)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "every port once";
 	static const char *const names[N_SIDES] = { "lan0", "wan0" };
@@ -106,7 +106,7 @@ struct bench *bench_start(const char *rules, uint32_t n_connections)
 		/* Endpoint-independent mappings are not what this is about. */
 		.nat = { .n_mappings = 1024 },
 	};
-	struct bench *b = calloc(1, sizeof(*b));
+	struct fixture *b = calloc(1, sizeof(*b));
 	struct config_errors *errors = NULL;
 	char text[4096];
 
@@ -127,7 +127,7 @@ struct bench *bench_start(const char *rules, uint32_t n_connections)
 	for (int side = 0; side < N_SIDES; side++) {
 		struct end *e = &b->end[side];
 
-		e->bench = b;
+		e->fixture = b;
 		e->side = (enum side)side;
 		e->ifindex = interface_number(b->snapshot, names[side]);
 		e->device.ops = &end_ops;
@@ -140,7 +140,7 @@ struct bench *bench_start(const char *rules, uint32_t n_connections)
 	return b;
 }
 
-static struct packet *new_packet(struct bench *b, enum side side, uint32_t len, uint16_t type)
+static struct packet *new_packet(struct fixture *b, enum side side, uint32_t len, uint16_t type)
 {
 	struct env *env = gateway_env(b->gw);
 	struct packet *p = packet_alloc(env->pool, ETHER_HEADER_LEN + len);
@@ -152,7 +152,7 @@ static struct packet *new_packet(struct bench *b, enum side side, uint32_t len, 
 	return p;
 }
 
-static void input(struct bench *b, enum side side, struct batch *batch)
+static void input(struct fixture *b, enum side side, struct batch *batch)
 {
 	b->now += BATCH_NS;
 	gateway_input(b->gw, b->end[side].ifindex, batch, b->now);
@@ -162,7 +162,7 @@ static void input(struct bench *b, enum side side, struct batch *batch)
 }
 
 /* Answers what was asked. */
-static void answer_arp(struct bench *b, struct end *e)
+static void answer_arp(struct fixture *b, struct end *e)
 {
 	while (e->n_asked > 0) {
 		struct batch batch = { .n = 0 };
@@ -181,7 +181,7 @@ static void answer_arp(struct bench *b, struct end *e)
 	}
 }
 
-void bench_settle(struct bench *b)
+void fixture_settle(struct fixture *b)
 {
 	if (b->batch.n > 0)
 		input(b, b->batch_side, &b->batch);
@@ -189,7 +189,7 @@ void bench_settle(struct bench *b)
 		answer_arp(b, &b->end[side]);
 }
 
-void bench_put(struct bench *b, enum side side, const struct flow *f, uint8_t tcp_flags)
+void fixture_put(struct fixture *b, enum side side, const struct flow *f, uint8_t tcp_flags)
 {
 	bool tcp = f->proto == IPPROTO_NR_TCP;
 	struct packet_spec spec = { .src = f->src,
@@ -204,7 +204,7 @@ void bench_put(struct bench *b, enum side side, const struct flow *f, uint8_t tc
 				    .payload_len = tcp ? 0 : PAYLOAD_BYTES };
 
 	if (b->batch.n > 0 && b->batch_side != side)
-		bench_settle(b);
+		fixture_settle(b);
 	struct packet *p = packet_of_spec(gateway_env(b->gw)->pool, &spec, &b->end[side].device.mac, &peer_mac);
 
 	assert_non_null(p);
@@ -213,28 +213,28 @@ void bench_put(struct bench *b, enum side side, const struct flow *f, uint8_t tc
 	batch_add(&b->batch, p);
 	/* One at a time until the neighbours are known. */
 	if (b->batch.n == BATCH_MAX || b->end[WAN].n_sent[0] < 2)
-		bench_settle(b);
+		fixture_settle(b);
 }
 
-void bench_check_law(struct bench *b)
+void fixture_check_law(struct fixture *b)
 {
 	struct env *env = gateway_env(b->gw);
 
-	bench_settle(b);
+	fixture_settle(b);
 	assert_int_equal(ledger_expected_held(&env->ledger), (int64_t)packet_pool_used(env->pool));
 	assert_int_equal(nat_law_difference(gateway_nat(b->gw)), 0);
 }
 
-void bench_stop(struct bench *b)
+void fixture_stop(struct fixture *b)
 {
-	bench_check_law(b);
+	fixture_check_law(b);
 	gateway_destroy(b->gw);
 	snapshot_destroy(b->snapshot);
 	config_free(b->config);
 	free(b);
 }
 
-struct nat_pool_info bench_pools(const struct bench *b)
+struct nat_pool_info fixture_pools(const struct fixture *b)
 {
 	struct nat_pool_info sum = { 0 }, info;
 

@@ -184,7 +184,7 @@ struct order {
 	uint16_t port[N_PORTS];
 };
 
-static void note_port(struct bench *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
+static void note_port(struct fixture *b, enum side side, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	struct order *o = b->ctx;
 
@@ -193,7 +193,7 @@ static void note_port(struct bench *b, enum side side, const struct ipv4_view *i
 	o->port[o->n++] = l4->sport;
 }
 
-static void fill(struct bench *b, struct order *o, uint32_t dst)
+static void fill(struct fixture *b, struct order *o, uint32_t dst)
 {
 	o->n = 0;
 	for (uint32_t k = 0; k < N_PORTS; k++) {
@@ -202,9 +202,9 @@ static void fill(struct bench *b, struct order *o, uint32_t dst)
 				  .sport = (uint16_t)(PORTS_FIRST + k),
 				  .dport = 53,
 				  .proto = IPPROTO_NR_UDP };
-		bench_put(b, LAN, &f, 0);
+		fixture_put(b, LAN, &f, 0);
 	}
-	bench_settle(b);
+	fixture_settle(b);
 	assert_int_equal(o->n, N_PORTS);
 }
 
@@ -214,10 +214,10 @@ static void fill(struct bench *b, struct order *o, uint32_t dst)
 static void test_fill_order(void **state)
 {
 	static struct order o;
-	struct bench *b = bench_start("pool one { 203.0.113.16; ports 1024-65535; }\n"
-				      "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
-				      "  policy accept; oifname \"wan0\" snat to pool one\n } }\n",
-				      2 * N_PORTS + 100);
+	struct fixture *b = fixture_start("pool one { 203.0.113.16; ports 1024-65535; }\n"
+					  "table ip nat { chain post { type nat hook postrouting priority srcnat;\n"
+					  "  policy accept; oifname \"wan0\" snat to pool one\n } }\n",
+					  2 * N_PORTS + 100);
 
 	b->ctx = &o;
 	b->seen = note_port;
@@ -225,7 +225,7 @@ static void test_fill_order(void **state)
 	check_order("unused ports, in the order of a fill", o.port);
 	fill(b, &o, SERVER + 1);
 	check_order("shared ports, in the order of a fill", o.port);
-	bench_stop(b);
+	fixture_stop(b);
 }
 
 /* Would catch: a test that lets everything pass. */

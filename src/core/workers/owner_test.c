@@ -13,14 +13,14 @@
 #define POOL IP4(203, 0, 113, 16)
 #define N_WORKERS 4u
 
-struct rig {
+struct fixture {
 	struct owner_tables t;
 	struct port_blocks *blocks;
 };
 
-static struct rig start(uint64_t outside)
+static struct fixture start(uint64_t outside)
 {
-	struct rig r = { .blocks = port_blocks_create(N_WORKERS, 16) };
+	struct fixture r = { .blocks = port_blocks_create(N_WORKERS, 16) };
 
 	assert_non_null(r.blocks);
 	assert_true(port_blocks_add(r.blocks, POOL, 0));
@@ -40,7 +40,7 @@ static struct tuple tcp(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dpo
  * nothing. */
 static void test_by_host(void **state)
 {
-	struct rig r = start(1u << WAN);
+	struct fixture r = start(1u << WAN);
 	uint32_t n_hosts[N_WORKERS] = { 0 };
 
 	for (uint32_t k = 0; k < 1000; k++) {
@@ -64,7 +64,7 @@ static void test_by_host(void **state)
  * protocols that share a block. */
 static void test_by_block(void **state)
 {
-	struct rig r = start(1u << WAN);
+	struct fixture r = start(1u << WAN);
 	uint32_t row = port_blocks_find(r.blocks, POOL, 0);
 
 	for (uint32_t block = 0; block < PORT_BLOCKS_PER_MAP; block++) {
@@ -136,7 +136,7 @@ static void frame_of(uint8_t frame[64], const struct tuple *t)
 /* Would catch: a plain frame that has another owner than its tuple, by protocol, direction, zone or block. */
 static void test_plain(void **state)
 {
-	struct rig r = start(1u << WAN);
+	struct fixture r = start(1u << WAN);
 	uint32_t row = port_blocks_find(r.blocks, POOL, 0);
 	uint8_t frame[64];
 
@@ -160,7 +160,7 @@ static void test_plain(void **state)
 /* Would catch: pieces of one packet that meet nowhere. */
 static void test_pieces(void **state)
 {
-	struct rig r = start(0);
+	struct fixture r = start(0);
 	struct owner_view v = { .src = IP4(10, 0, 0, 1), .dst = POOL, .id = 7, .proto = IPPROTO_NR_UDP };
 	uint32_t owner = owner_of_fragment(&r.t, &v), n_other = 0;
 

@@ -27,7 +27,7 @@
 /* 2026, with nanoseconds that microseconds would lose. */
 #define EPOCH (UINT64_C(1780000000) * NS_PER_S + 123456789)
 
-struct bench {
+struct fixture {
 	char dir[32];
 	char path[64];
 	char err[256];
@@ -38,7 +38,7 @@ struct bench {
 
 static int set_up(void **state)
 {
-	struct bench *t = calloc(1, sizeof(*t));
+	struct fixture *t = calloc(1, sizeof(*t));
 	struct packet_pool_config cfg = { .n_packets = 8, .n_small = 6, .n_large = 2 };
 
 	strcpy(t->dir, "/tmp/pcap_test.XXXXXX");
@@ -64,7 +64,7 @@ static void assert_offload(const struct offload *a, const struct offload *b)
 
 static int tear_down(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 
 	assert_int_equal(packet_pool_used(t->pool), 0);
 	assert_int_equal(ledger_expected_held(&t->ledger), 0);
@@ -75,7 +75,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct device *open_device(struct bench *t, const struct pcap_config *cfg)
+static struct device *open_device(struct fixture *t, const struct pcap_config *cfg)
 {
 	struct device *d = NULL;
 
@@ -86,7 +86,7 @@ static struct device *open_device(struct bench *t, const struct pcap_config *cfg
 	return d;
 }
 
-static struct pcap_writer *open_writer(struct bench *t, enum pcap_form form)
+static struct pcap_writer *open_writer(struct fixture *t, enum pcap_form form)
 {
 	struct pcap_writer *w = NULL;
 
@@ -96,7 +96,7 @@ static struct pcap_writer *open_writer(struct bench *t, enum pcap_form form)
 }
 
 /* Counts what was received as delivered and frees it. */
-static void deliver(struct bench *t)
+static void deliver(struct fixture *t)
 {
 	for (uint32_t i = 0; i < t->batch.n; i++) {
 		t->ledger.n_delivered++;
@@ -115,7 +115,7 @@ static void fill(uint8_t *f, uint32_t len, uint8_t seed)
  * order lost, the last frame lost. */
 static void test_frames_come_at_their_times(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	static const uint64_t times[] = { 0, 1, 999, 5 * NS_PER_S + 1 };
 	static const uint32_t lens[] = { 60, 1514, 14, 66000 };
 	static uint8_t frame[66000];
@@ -154,7 +154,7 @@ static void test_frames_come_at_their_times(void **state)
 /* Would catch: a clock that goes back with a capture that does. */
 static void test_time_never_goes_back(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	uint8_t frame[60] = { 0 };
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
 
@@ -176,7 +176,7 @@ static void test_time_never_goes_back(void **state)
  * vanish without a name. */
 static void test_empty_pool_is_a_named_drop(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	uint8_t frame[60] = { 0 };
 	struct pcap_writer *w = open_writer(t, PCAP_FORM_PLAIN);
 
@@ -196,7 +196,7 @@ static void test_empty_pool_is_a_named_drop(void **state)
  * replay computes other checksums than the run did. */
 static void test_record_keeps_unfinished_work(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	const struct offload none = { 0 };
 	const struct offload valid = { .csum_valid = true };
 	const struct offload partial = { .csum_partial = true, .csum_start = 34, .csum_offset = 6 };
@@ -249,7 +249,7 @@ static void test_capture_inside_a_host(void **state)
 		{ IPPROTO_NR_TCP, 100, 1, { 0 } },
 		{ IPPROTO_NR_UDP, 100, 1, { 0 } },
 	};
-	struct bench *t = *state;
+	struct fixture *t = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		bool tcp = rows[i].proto == IPPROTO_NR_TCP;
@@ -287,7 +287,7 @@ static void test_capture_inside_a_host(void **state)
 /* Would catch: what is sent stamped with anything but the core's clock. */
 static void test_sent_frames_are_written(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	struct device *out = open_device(t, &(struct pcap_config){ .out_path = t->path, .epoch_ns = EPOCH });
 
 	for (uint32_t i = 0; i < 3; i++) {
@@ -320,7 +320,7 @@ static void test_sent_frames_are_written(void **state)
 /* With neither side the device swallows what is sent, and counts it. */
 static void test_both_sides_absent(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	struct device *d = open_device(t, &(struct pcap_config){ 0 });
 
 	t->ledger.n_originated++;
@@ -336,7 +336,7 @@ struct record {
 	uint32_t sec, usec, caplen, len;
 };
 
-static void write_file(struct bench *t, uint32_t link_type, const struct record *r, uint32_t n, uint32_t n_lost)
+static void write_file(struct fixture *t, uint32_t link_type, const struct record *r, uint32_t n, uint32_t n_lost)
 {
 	const uint32_t head[] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 262144, link_type };
 	static const uint8_t zeros[70000];
@@ -355,7 +355,7 @@ static void write_file(struct bench *t, uint32_t link_type, const struct record 
  * read as nanoseconds. */
 static void test_cut_and_short_frames(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	const struct record r[] = { { 5, 7, 96, 1514 }, { 5, 7, 10, 10 }, { 5, 8, 69000, 69000 }, { 5, 9, 60, 60 } };
 
 	write_file(t, 1, r, ARRAY_LEN(r), 0);
@@ -373,7 +373,7 @@ static void test_cut_and_short_frames(void **state)
 /* Would catch: a file that ends in the middle taken for one that ended well. */
 static void test_file_that_ends_in_a_frame(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	const struct record r[] = { { 1, 0, 60, 60 }, { 2, 0, 60, 60 } };
 
 	write_file(t, 1, r, ARRAY_LEN(r), 20);
@@ -390,7 +390,7 @@ static void test_file_that_ends_in_a_frame(void **state)
  * that do not name the file. */
 static void test_bad_files_are_refused(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	struct device *d = NULL;
 	struct pcap_config cfg = { .in_path = t->path };
 
@@ -414,7 +414,7 @@ static void test_bad_files_are_refused(void **state)
 /* Would catch: a full disk that goes unnoticed; the frames are named drops. */
 static void test_full_disk_is_told(void **state)
 {
-	struct bench *t = *state;
+	struct fixture *t = *state;
 	struct device *d;
 
 	if (access("/dev/full", W_OK) != 0) {

@@ -22,12 +22,12 @@
 
 static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
-struct world {
+struct fixture {
 	struct fastpath_maps maps;
 	struct flow_map *map;
 };
 
-static void open_world(struct world *w, uint32_t n_connections, uint32_t n_home, uint32_t n_overflow)
+static void open_fixture(struct fixture *w, uint32_t n_connections, uint32_t n_home, uint32_t n_overflow)
 {
 	model_maps(&w->maps, n_connections, n_home, n_overflow, 4);
 	w->maps.adjacency[0] =
@@ -36,7 +36,7 @@ static void open_world(struct world *w, uint32_t n_connections, uint32_t n_home,
 	assert_non_null(w->map);
 }
 
-static void close_world(struct world *w)
+static void close_fixture(struct fixture *w)
 {
 	flow_map_destroy(w->map);
 	model_maps_free(&w->maps);
@@ -88,7 +88,7 @@ static struct model_packet packet_of(uint32_t i, unsigned dir)
 	return p;
 }
 
-static bool insert(struct world *w, uint32_t slot, uint32_t i)
+static bool insert(struct fixture *w, uint32_t slot, uint32_t i)
 {
 	struct fp_flow half[N_HALVES];
 
@@ -96,7 +96,7 @@ static bool insert(struct world *w, uint32_t slot, uint32_t i)
 	return flow_map_insert(w->map, slot, half);
 }
 
-static struct fp_flow *find(struct world *w, uint32_t i, unsigned dir)
+static struct fp_flow *find(struct fixture *w, uint32_t i, unsigned dir)
 {
 	struct model_packet p = packet_of(i, dir);
 	uint16_t version;
@@ -107,11 +107,11 @@ static struct fp_flow *find(struct world *w, uint32_t i, unsigned dir)
 /* Would catch: a direction that is not found, one that is found from the other port, one that stays after removal. */
 static void test_both_directions(void **state)
 {
-	struct world w;
+	struct fixture w;
 	struct model_packet p = packet_of(5, 0);
 	uint16_t version;
 
-	open_world(&w, 16, 16, 4);
+	open_fixture(&w, 16, 16, 4);
 	assert_null(find(&w, 5, 0));
 	assert_true(insert(&w, 3, 5));
 	assert_ptr_equal(find(&w, 5, 0), &w.maps.flow[6]);
@@ -123,16 +123,16 @@ static void test_both_directions(void **state)
 	assert_null(find(&w, 5, 0));
 	assert_null(find(&w, 5, 1));
 	assert_int_equal(w.maps.flow[6].version & 1, 1);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a lost entry or a wrong reference at the load that the loader's sizes give, and a cost that grows. */
 static void test_a_million(void **state)
 {
 	enum { N = N_MANY };
-	struct world w;
+	struct fixture w;
 
-	open_world(&w, N, 1u << 19, 1u << 16);
+	open_fixture(&w, N, 1u << 19, 1u << 16);
 	for (uint32_t i = 0; i < N; i++)
 		assert_true(insert(&w, i, i));
 	for (uint32_t i = 0; i < N; i += 7)
@@ -150,7 +150,7 @@ static void test_a_million(void **state)
 		flow_map_remove(w.map, i);
 	for (uint32_t b = 0; b < w.maps.n_home; b++)
 		assert_int_equal(w.maps.bucket[b].next, 0);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* One home bucket: chains grow to their bound and no further, and overflow buckets come back.
@@ -158,9 +158,9 @@ static void test_a_million(void **state)
 static void test_chain_full(void **state)
 {
 	enum { ROOM = FP_CHAIN_MAX * FP_BUCKET_SLOTS / 2 };
-	struct world w;
+	struct fixture w;
 
-	open_world(&w, 2 * ROOM, 1, 8);
+	open_fixture(&w, 2 * ROOM, 1, 8);
 	for (int round = 0; round < 5; round++) {
 		for (uint32_t i = 0; i < ROOM; i++)
 			assert_true(insert(&w, i, i));
@@ -178,17 +178,17 @@ static void test_chain_full(void **state)
 	w.maps.bucket[0].tag[0] = 0;
 	assert_false(insert(&w, ROOM, ROOM));
 	assert_null(find(&w, ROOM, 0));
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a reader that believes a record while it is written or after it was removed. */
 static void test_torn(void **state)
 {
-	struct world w;
+	struct fixture w;
 	struct model_packet p = packet_of(1, 0);
 	struct fp_flow out, half[N_HALVES];
 
-	open_world(&w, 4, 4, 0);
+	open_fixture(&w, 4, 4, 0);
 	assert_true(insert(&w, 0, 1));
 	assert_int_equal(model_run(&w.maps, &p, 0, &out), FP_FORWARDED);
 	assert_int_equal(p.src, 0x09090909);
@@ -214,17 +214,17 @@ static void test_torn(void **state)
 	*b = before;
 	p = packet_of(1, 0);
 	assert_int_equal(model_run(&w.maps, &p, 0, &out), FP_UP_NO_FLOW);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a new generation that a reader does not see; a flow that is same and is said not to be. */
 static void test_generation(void **state)
 {
-	struct world w;
+	struct fixture w;
 	struct model_packet p = packet_of(1, 0);
 	struct fp_flow out, half[N_HALVES];
 
-	open_world(&w, 4, 4, 0);
+	open_fixture(&w, 4, 4, 0);
 	assert_true(insert(&w, 0, 1));
 	w.maps.adjacency[0].generation++;
 	assert_int_equal(model_run(&w.maps, &p, 0, &out), FP_UP_STALE);
@@ -242,7 +242,7 @@ static void test_generation(void **state)
 #define N_RACE 64u
 
 struct reader {
-	struct world *w;
+	struct fixture *w;
 	bool stop;
 	uint64_t n_forwarded, n_wrong;
 };
@@ -272,13 +272,13 @@ static void *read_all(void *arg)
 static void test_concurrent(void **state)
 {
 	enum { ROUNDS = 10000, N_SLOTS = 16 };
-	struct world w;
+	struct fixture w;
 	struct fp_flow half[N_HALVES];
 	int32_t in[N_SLOTS];
 	uint32_t x = 1;
 	pthread_t thread;
 
-	open_world(&w, N_SLOTS, 4, 8);
+	open_fixture(&w, N_SLOTS, 4, 8);
 	struct reader r = { .w = &w };
 	assert_int_equal(pthread_create(&thread, NULL, read_all, &r), 0);
 	memset(in, -1, sizeof(in));
@@ -303,11 +303,11 @@ static void test_concurrent(void **state)
 	pthread_join(thread, NULL);
 	assert_true(r.n_forwarded > 0);
 	assert_int_equal(r.n_wrong, 0);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 struct writer {
-	struct world *w;
+	struct fixture *w;
 	uint32_t first;
 };
 
@@ -327,10 +327,10 @@ static void *write_some(void *arg)
 /* Two workers write at the same time. Would catch: a chain or the pool of overflow buckets that loses an entry. */
 static void test_two_writers(void **state)
 {
-	struct world w;
+	struct fixture w;
 	pthread_t thread[2];
 
-	open_world(&w, 16, 1, 8);
+	open_fixture(&w, 16, 1, 8);
 	struct writer writer[2] = { { &w, 0 }, { &w, 8 } };
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, write_some, &writer[i]), 0);
@@ -341,7 +341,7 @@ static void test_two_writers(void **state)
 	assert_int_equal(w.maps.bucket[0].next, 0);
 	for (uint32_t i = 0; i < 16; i++)
 		assert_true(insert(&w, i, i));
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Flows as they are met with: ports of one host, hosts of a net, nets, answers to a gateway. */

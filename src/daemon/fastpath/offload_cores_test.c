@@ -14,7 +14,7 @@ struct workers {
 	struct flow_map *flows;
 	struct offload_queues *queues;
 	uint32_t n;
-	struct world core[CORES_MAX];
+	struct offload_fixture core[CORES_MAX];
 };
 
 static void open_workers(struct workers *c, uint32_t n, uint32_t n_conns, uint32_t n_slots)
@@ -65,7 +65,7 @@ static void test_ranges(void **state)
 		open_workers(&c, n_cores[k], N_SLOTS + 1, N_SLOTS);
 		memset(used, 0, sizeof(used));
 		for (uint32_t i = 0; i < c.n; i++) {
-			struct world *w = &c.core[i];
+			struct offload_fixture *w = &c.core[i];
 			uint32_t n = 0;
 			while (w->o->add(w->m, n)) {
 				struct fp_flow *f = flow_of(w, n, CT_ORIGINAL);
@@ -119,7 +119,7 @@ static void test_void_of_one(void **state)
 static void test_other_stands(void **state)
 {
 	static struct workers c;
-	struct world *w = &c.core[0];
+	struct offload_fixture *w = &c.core[0];
 
 	open_workers(&c, 2, 64, 64);
 	pass_all(&c, 5 * MS);
@@ -161,7 +161,7 @@ static void test_other_stands(void **state)
 #endif
 
 struct job {
-	struct world *w;
+	struct offload_fixture *w;
 	bool voids;
 	uint64_t forwarded[N_EACH][N_CT_DIRS];
 	uint64_t n_forwarded, n_invalidations, n_wrong, n_stale;
@@ -170,7 +170,7 @@ struct job {
 
 static void one_packet(struct job *j, uint32_t conn, enum ct_dir dir)
 {
-	struct world *w = j->w;
+	struct offload_fixture *w = j->w;
 	struct model_packet p = packet_of(w, conn, dir);
 	enum fp_count what = run(w, &p);
 
@@ -189,7 +189,7 @@ static void one_packet(struct job *j, uint32_t conn, enum ct_dir dir)
 static void *work(void *arg)
 {
 	struct job *j = arg;
-	struct world *w = j->w;
+	struct offload_fixture *w = j->w;
 
 	for (uint32_t n = 0; n < ROUNDS; n++) {
 		j->x = j->x * 1664525 + 1013904223;
@@ -235,7 +235,7 @@ static void test_at_once(void **state)
 	for (uint32_t i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
 	for (uint32_t i = 0; i < 2; i++) {
-		struct world *w = &c.core[i];
+		struct offload_fixture *w = &c.core[i];
 		struct offload_map_info info;
 		info_of(w, &info);
 		assert_int_equal(info.capacity, N_SLOTS_ALL / 2);

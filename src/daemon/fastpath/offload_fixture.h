@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A world for the offload's tests. The kernel is a model (program_model.h), and
+ * What stands around the offload's tests. The kernel is a model (program_model.h), and
  * so are the flow cache, conntrack and ip: the few functions of theirs that the offload
  * calls are defined here. For one file of a test.
  */
@@ -112,7 +112,7 @@ void flowcache_flush_counters(struct flowcache *s, uint32_t conn, enum ct_dir di
 	s->credit[conn].bytes[dir] += deferred->bytes;
 }
 
-struct world {
+struct offload_fixture {
 	struct env env;
 	struct ip_stack ip;
 	struct conntrack ct;
@@ -136,13 +136,13 @@ struct world {
 
 static inline void left(void *ctx, uint32_t conn)
 {
-	struct world *w = ctx;
+	struct offload_fixture *w = ctx;
 
 	w->n_left++;
 	w->last_left = conn;
 }
 
-static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
+static inline void make_conn(struct offload_fixture *w, uint32_t i, uint8_t proto)
 {
 	struct conn *c = &w->ct.conn[i];
 
@@ -168,7 +168,7 @@ static inline void make_conn(struct world *w, uint32_t i, uint8_t proto)
 }
 
 /* One core's rooms, and its part of share->maps. */
-static inline void open_core(struct world *w, uint32_t n_conns, const struct offload_share *share)
+static inline void open_core(struct offload_fixture *w, uint32_t n_conns, const struct offload_share *share)
 {
 	memset(w, 0, sizeof(*w));
 	w->env.now = 1000 * NS_PER_S;
@@ -198,7 +198,7 @@ static inline void open_core(struct world *w, uint32_t n_conns, const struct off
 	offload_map_set_port(w->m, 2, 102, FP_EGRESS_PEER);
 }
 
-static inline void close_core(struct world *w)
+static inline void close_core(struct offload_fixture *w)
 {
 	offload_map_destroy(w->m);
 	free(w->ct.conn);
@@ -216,7 +216,7 @@ static inline struct flow_map *open_maps(struct fastpath_maps *maps, uint32_t n_
 	return flow_map_create(maps, key);
 }
 
-static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slots)
+static inline void open_sized(struct offload_fixture *w, uint32_t n_conns, uint32_t n_slots)
 {
 	struct fastpath_maps maps;
 	struct flow_map *flows = open_maps(&maps, n_slots, N_ADJACENCIES);
@@ -226,12 +226,12 @@ static inline void open_sized(struct world *w, uint32_t n_conns, uint32_t n_slot
 	w->flows = flows;
 }
 
-static inline void open_world(struct world *w)
+static inline void open_fixture(struct offload_fixture *w)
 {
 	open_sized(w, N_CONNS, N_CONNS);
 }
 
-static inline void close_world(struct world *w)
+static inline void close_fixture(struct offload_fixture *w)
 {
 	struct flow_map *flows = w->flows;
 	struct fastpath_maps maps = w->maps;
@@ -242,7 +242,7 @@ static inline void close_world(struct world *w)
 }
 
 /* The clock goes on by ns; what is due is done at its time, as the worker does it. */
-static inline void pass_time(struct world *w, uint64_t ns)
+static inline void pass_time(struct offload_fixture *w, uint64_t ns)
 {
 	uint64_t end = w->env.now + ns, next;
 
@@ -255,7 +255,7 @@ static inline void pass_time(struct world *w, uint64_t ns)
 	w->env.now = end;
 }
 
-static inline struct model_packet packet_of(const struct world *w, uint32_t conn, enum ct_dir dir)
+static inline struct model_packet packet_of(const struct offload_fixture *w, uint32_t conn, enum ct_dir dir)
 {
 	const struct tuple *t = &w->ct.conn[conn].half[dir].tuple;
 
@@ -273,7 +273,7 @@ static inline struct model_packet packet_of(const struct world *w, uint32_t conn
 				      .win = 40000 };
 }
 
-static inline enum fp_count run(struct world *w, struct model_packet *p)
+static inline enum fp_count run(struct offload_fixture *w, struct model_packet *p)
 {
 	struct fp_flow out;
 	enum fp_count what = model_run(&w->maps, p, w->env.now + (uint64_t)w->offset, &out);
@@ -289,7 +289,7 @@ static inline enum fp_count run(struct world *w, struct model_packet *p)
 }
 
 /* The next one that went up is dealt with. False: there is none. */
-static inline bool comes_up(struct world *w)
+static inline bool comes_up(struct offload_fixture *w)
 {
 	uint32_t at = w->n_came_up % ROAD_MAX;
 
@@ -300,19 +300,19 @@ static inline bool comes_up(struct world *w)
 	return true;
 }
 
-static inline void all_come_up(struct world *w)
+static inline void all_come_up(struct offload_fixture *w)
 {
 	while (comes_up(w))
 		;
 }
 
 /* The next one that went up is lost. */
-static inline void is_lost(struct world *w)
+static inline void is_lost(struct offload_fixture *w)
 {
 	w->n_came_up++;
 }
 
-static inline enum fp_count run_one(struct world *w, uint32_t conn, enum ct_dir dir)
+static inline enum fp_count run_one(struct offload_fixture *w, uint32_t conn, enum ct_dir dir)
 {
 	struct model_packet p = packet_of(w, conn, dir);
 
@@ -320,13 +320,13 @@ static inline enum fp_count run_one(struct world *w, uint32_t conn, enum ct_dir 
 }
 
 /* In, and past the time in which its packets go up. */
-static inline void put_in(struct world *w, uint32_t conn)
+static inline void put_in(struct offload_fixture *w, uint32_t conn)
 {
 	assert_true(w->o->add(w->m, conn));
 	pass_time(w, 11 * MS);
 }
 
-static inline struct fp_flow *flow_of(struct world *w, uint32_t conn, enum ct_dir dir)
+static inline struct fp_flow *flow_of(struct offload_fixture *w, uint32_t conn, enum ct_dir dir)
 {
 	struct model_packet p = packet_of(w, conn, dir);
 	uint16_t version;
@@ -334,7 +334,7 @@ static inline struct fp_flow *flow_of(struct world *w, uint32_t conn, enum ct_di
 	return model_find(&w->maps, &p, &version);
 }
 
-static inline void info_of(struct world *w, struct offload_map_info *info)
+static inline void info_of(struct offload_fixture *w, struct offload_map_info *info)
 {
 	offload_map_info(w->m, info);
 }

@@ -9,10 +9,10 @@
 /* Would catch: a packet that is forwarded while an older one of its flow is on its way through user space. */
 static void test_no_overtaking(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	struct model_packet fin;
 
-	open_world(&w);
+	open_fixture(&w);
 	assert_true(w.o->add(w.m, 0));
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_BEHIND);
@@ -39,16 +39,16 @@ static void test_no_overtaking(void **state)
 	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Written anew in its place, and taken out and put in elsewhere, while packets of it are on their way.
  * Would catch: a number from before taken for one of now. */
 static void test_written_anew(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	w.o->invalidate_all(w.m);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_STALE);
@@ -67,7 +67,7 @@ static void test_written_anew(void **state)
 	}
 	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* A steady flow in front of a queue that always stands: whenever the last of it has come out, it is open.
@@ -75,10 +75,10 @@ static void test_written_anew(void **state)
 static void test_steady(void **state)
 {
 	enum { DELAY = 2 };
-	struct world w;
+	struct offload_fixture w;
 	uint32_t n_up = 0;
 
-	open_world(&w);
+	open_fixture(&w);
 	w.stands = true;
 	assert_true(w.o->add(w.m, 0));
 	for (int i = 0; i < 200; i++) {
@@ -94,18 +94,18 @@ static void test_steady(void **state)
 	}
 	assert_int_equal(n_up, 100);
 	assert_int_equal(w.n_came_up, w.n_went_up);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a flow that is stuck because a packet was lost on the way up; one let through by that while others are
  * on their way; a loss that is not counted, or counted where there was none. */
 static void test_lost(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	struct offload_map_info info;
 	struct model_packet p;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	p = packet_of(&w, 0, CT_ORIGINAL);
 	p.not_plain = true;
@@ -140,7 +140,7 @@ static void test_lost(void **state)
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	info_of(&w, &info);
 	assert_int_equal(info.n_lost, 2);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* A flood: the queue to user space always stands, and most of it is lost.
@@ -149,11 +149,11 @@ static void test_lost(void **state)
 static void flood(uint8_t proto)
 {
 	enum { QUEUE = 500 };
-	struct world w;
+	struct offload_fixture w;
 	enum fp_count what = FP_UP_BEHIND;
 	uint32_t n_dropped = 0, i;
 
-	open_world(&w);
+	open_fixture(&w);
 	make_conn(&w, 0, proto);
 	w.stands = true;
 	assert_true(w.o->add(w.m, 0));
@@ -185,7 +185,7 @@ static void flood(uint8_t proto)
 	(void)run_one(&w, 0, CT_ORIGINAL);
 	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 static void test_flood(void **state)
@@ -198,10 +198,10 @@ static void test_flood(void **state)
  * Would catch: a number that comes round, and the flow is let through in front of all of them. */
 static void test_far_behind(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	uint32_t n = 0;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	w.stands = true;
 	struct model_packet p = packet_of(&w, 0, CT_ORIGINAL);
@@ -217,16 +217,16 @@ static void test_far_behind(void **state)
 	/* They are dealt with after all. */
 	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* The worker gets no CPU for a while, or is stopped.
  * Would catch: time that passes taken for packets that were dealt with; a list that is looked at all the time. */
 static void test_pause(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	w.stands = true;
 	for (uint32_t i = 0; i < N_CONNS; i++)
 		assert_true(w.o->add(w.m, i));
@@ -242,7 +242,7 @@ static void test_pause(void **state)
 	for (uint32_t i = 0; i < N_CONNS; i++)
 		assert_int_equal(run_one(&w, i, CT_ORIGINAL), FP_FORWARDED);
 	assert_int_equal(w.n_went_up, 1);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Packets that went through user space have moved the windows beyond what the program knows.
@@ -251,11 +251,11 @@ static void test_pause(void **state)
 static void test_marks(void **state)
 {
 	enum { WINDOW = 40000 << 7 };
-	struct world w;
+	struct offload_fixture w;
 	struct model_packet p;
 	struct ct_half *half;
 
-	open_world(&w);
+	open_fixture(&w);
 	make_conn(&w, 0, IPPROTO_TCP);
 	half = w.ct.conn[0].half;
 	put_in(&w, 0);
@@ -292,7 +292,7 @@ static void test_marks(void **state)
 	p.end = again.end + 1000;
 	p.src = again.src, p.dst = again.dst, p.sport = again.sport, p.dport = again.dport;
 	assert_int_equal(run(&w, &p), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 int main(void)

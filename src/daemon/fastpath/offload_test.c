@@ -48,9 +48,9 @@ static uint16_t l4_sum(const struct tuple *t)
 static void test_flow(void **state)
 {
 	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	for (uint32_t i = 0; i < 30; i++) {
 		make_conn(&w, i, protos[i % 3]);
 		w.ct.conn[i].half[CT_REPLY].tuple.dst += i * 0x01010101;
@@ -80,15 +80,15 @@ static void test_flow(void **state)
 	put_in(&w, 40);
 	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->ip_delta, 0);
 	assert_int_equal(flow_of(&w, 40, CT_ORIGINAL)->l4_delta, 0);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a connection in the kernel that conntrack has to look at each packet of. */
 static void test_refused(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	make_conn(&w, 1, IPPROTO_TCP);
 	w.ct.conn[1].tcp_state = CT_TCP_FIN_WAIT;
 	assert_false(w.o->add(w.m, 1));
@@ -112,7 +112,7 @@ static void test_refused(void **state)
 	assert_false(w.o->add(w.m, 5));
 	assert_false(w.o->add(w.m, N_CONNS + 100000));
 	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a flow put in whose program cannot send it where it goes; one left out that could be. Both ways are
@@ -127,16 +127,16 @@ static void test_kinds_of_ways(void **state)
 
 	for (enum fastpath_kind kind = FASTPATH_XDP_NATIVE; kind <= FASTPATH_TC; kind++)
 		for (enum fp_egress how = FP_EGRESS_UP; how <= FP_EGRESS_PEER; how++) {
-			struct world w;
+			struct offload_fixture w;
 
-			open_world(&w);
+			open_fixture(&w);
 			for (uint32_t i = 1; i <= 2; i++) {
 				offload_map_set_kind(w.m, i, kind);
 				offload_map_set_port(w.m, i, 100 + i, how);
 			}
 			if (w.o->add(w.m, 0) != goes[kind][how])
 				fail_msg("kind %d, how %d", kind, how);
-			close_world(&w);
+			close_fixture(&w);
 		}
 }
 
@@ -145,9 +145,9 @@ static void test_kinds_of_ways(void **state)
 /* Would catch: a debt that is credited twice, to the other direction, or with a wrong time or wrong marks. */
 static void test_read_back(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	make_conn(&w, 7, IPPROTO_TCP);
 	put_in(&w, 7);
 	assert_false(w.o->read_back(w.m, 7));
@@ -176,16 +176,16 @@ static void test_read_back(void **state)
 	flow_of(&w, 7, CT_REPLY)->last_seen += 5;
 	assert_true(w.o->read_back(w.m, 7));
 	assert_int_equal(w.flowcache.last[CT_REPLY].last_ns, w.env.now);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: what the kernel forwarded left out of the devices' counters, counted twice, or at the device by which
  * the flow leaves only now. */
 static void test_devices(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	const struct device *d = w.ip.device;
 	put_in(&w, 0);
 	for (int i = 0; i < 3; i++)
@@ -205,14 +205,14 @@ static void test_devices(void **state)
 	assert_true(w.o->add(w.m, 0));
 	offload_map_read_all(w.m);
 	assert_int_equal(d[2].n_tx_packets, 4);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* A flow that nobody answers, then one that somebody does, in the second core's range of a map.
  * Would catch: a half that is not there found, waited for, read, or led by another core's way out. */
 static void test_one_way(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	struct fastpath_maps maps;
 	struct flow_map *flows = open_maps(&maps, 64, 2 * N_ADJACENCIES);
 
@@ -254,9 +254,9 @@ static void test_one_way(void **state)
  * that wrap after 52 days. */
 static void test_wrap(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	/* Ticks of our clock are about to wrap. */
 	w.offset = (int64_t)((UINT64_C(1) << (32 + FP_TICK_SHIFT)) - w.env.now - 20 * MS);
 	offload_map_set_clock(w.m, w.offset);
@@ -282,14 +282,14 @@ static void test_wrap(void **state)
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_UP_BEHIND);
 	all_come_up(&w);
 	assert_int_equal(run_one(&w, 0, CT_REPLY), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a slot that no slice passes, one that is passed too seldom, a burst. */
 static void test_slices(void **state)
 {
 	enum { N = 40000 };
-	struct world w;
+	struct offload_fixture w;
 	uint64_t next, end;
 	uint32_t before, most = 0;
 
@@ -313,15 +313,15 @@ static void test_slices(void **state)
 	assert_true(most <= 4096);
 	for (uint32_t i = 0; i < N; i++)
 		assert_int_equal(w.flowcache.credit[i].packets[i & 1], 3);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: something that was forwarded and is lost at the end, packets that are forwarded after it. */
 static void test_destroy(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(w.o->add(w.m, i));
 	pass_time(&w, 20 * MS);
@@ -338,7 +338,7 @@ static void test_destroy(void **state)
 		assert_int_equal(run_one(&w, i, CT_REPLY), FP_UP_NO_FLOW);
 	}
 	w.m = NULL;
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* --- coming and going --- */
@@ -347,7 +347,7 @@ static void test_destroy(void **state)
  * connection, a mapping that stays. */
 static void test_slots(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	struct offload_map_info info;
 
 	open_sized(&w, N_CONNS, 2);
@@ -374,13 +374,13 @@ static void test_slots(void **state)
 	assert_int_equal(info.n_removed, 1);
 	w.o->remove(w.m, 11);
 	w.o->came_up(w.m, 11, CT_ORIGINAL, &(struct up_stamp){ .present = true });
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: slots that stay with connections that say nothing, and busy ones that are thrown out. */
 static void test_make_room(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
 	open_sized(&w, N_CONNS, 4);
 	for (uint32_t i = 0; i < 4; i++)
@@ -404,15 +404,15 @@ static void test_make_room(void **state)
 	assert_int_equal(run_one(&w, 9, CT_ORIGINAL), FP_FORWARDED);
 	assert_false(w.o->add(w.m, 10));
 	assert_int_equal(w.n_left, 1);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a TCP connection that closes and stays in the kernel. */
 static void test_tcp_closes(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	for (uint32_t i = 0; i < 2; i++) {
 		make_conn(&w, i, IPPROTO_TCP);
 		put_in(&w, i);
@@ -432,16 +432,16 @@ static void test_tcp_closes(void **state)
 	pass_time(&w, 2 * NS_PER_S);
 	assert_int_equal(w.n_left, 2);
 	assert_int_equal(w.flowcache.credit[1].packets[CT_ORIGINAL], 1);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a flow that goes on by an old decision, one that is not written anew, one that nobody wants any more
  * and that keeps its slot; packets that are forwarded between their credit and the end of forwarding. */
 static void test_void_all(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	put_in(&w, 1);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
@@ -468,7 +468,7 @@ static void test_void_all(void **state)
 	assert_int_equal(w.last_left, 1);
 	assert_int_equal(w.flowcache.credit[0].packets[CT_ORIGINAL], 2);
 	(void)f;
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* --- ways out --- */
@@ -476,10 +476,10 @@ static void test_void_all(void **state)
 /* Would catch: frames to an old address, out of an old device, by an unusable way, or larger than it takes. */
 static void test_adjacency(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	const struct fp_adjacency *a;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	a = &w.maps.adjacency[1];
 	assert_int_equal(a->how, FP_EGRESS_PEER);
@@ -506,7 +506,7 @@ static void test_adjacency(void **state)
 	offload_map_set_port(w.m, 2, 0, FP_EGRESS_REDIRECT);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_UP_ADJACENCY);
 	w.o->adjacency_changed(w.m, 500, IP_ADJACENCY_CHANGED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 #define OTHER 100u /* a connection with other neighbours */
@@ -516,9 +516,9 @@ static void test_adjacency(void **state)
  * goes on, or that stays when none does. */
 static void test_adjacency_gone(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	w.flowcache.others_from = OTHER;
 	put_in(&w, 0);
 	put_in(&w, OTHER);
@@ -546,13 +546,13 @@ static void test_adjacency_gone(void **state)
 	/* Anew, by the number as it is now. */
 	put_in(&w, 0);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a flow by a way out that belongs to another core, or does not exist; a refusal that nobody sees. */
 static void test_no_way(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 	struct fastpath_maps maps;
 	struct offload_map_info info;
 	struct flow_map *flows = open_maps(&maps, N_CONNS, 4);
@@ -567,16 +567,16 @@ static void test_no_way(void **state)
 	info_of(&w, &info);
 	assert_int_equal(info.n_no_way, 1);
 	assert_int_equal(info.n_full, 0);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* Would catch: a stale neighbour that is sent to for ever without being asked, and one that is asked although nothing
  * is sent to it. */
 static void test_stale(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	w.ip.adjacency[1].stale = w.ip.adjacency[2].stale = true;
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
@@ -585,21 +585,21 @@ static void test_stale(void **state)
 	assert_int_equal(w.ip.n_used[2], 0);
 	pass_time(&w, 3 * NS_PER_S);
 	assert_int_equal(w.ip.n_used[1], 1);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 /* An idle gateway sleeps. Would catch: a timer that goes on when nothing is in. */
 static void test_idle(void **state)
 {
-	struct world w;
+	struct offload_fixture w;
 
-	open_world(&w);
+	open_fixture(&w);
 	put_in(&w, 0);
 	assert_in_range(offload_map_next_deadline(w.m), w.env.now + 1, w.env.now + NS_PER_S);
 	w.o->remove(w.m, 0);
 	pass_time(&w, 2 * NS_PER_S);
 	assert_int_equal(offload_map_next_deadline(w.m), TIME_NEVER);
-	close_world(&w);
+	close_fixture(&w);
 }
 
 int main(void)

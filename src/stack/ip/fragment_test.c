@@ -14,7 +14,7 @@
 #include "stack/ip/fragment.h"
 #include "stack/ip/reassembly.h"
 
-struct bench {
+struct fixture {
 	struct env env;
 	struct reassembly *r;
 	uint32_t n_timeouts;
@@ -22,13 +22,13 @@ struct bench {
 
 static void on_timeout(void *ctx, struct packet *first)
 {
-	struct bench *b = ctx;
+	struct fixture *b = ctx;
 
 	assert_int_equal(first->ip.frag_off, 0);
 	b->n_timeouts++;
 }
 
-static void bench_start(struct bench *b, uint32_t n_packets, uint32_t n_fragments, uint32_t n_per_source)
+static void fixture_start(struct fixture *b, uint32_t n_packets, uint32_t n_fragments, uint32_t n_per_source)
 {
 	static const struct packet_pool_config pool = { .n_packets = 300, .n_small = 300, .n_large = 8 };
 	static const uint8_t seed[RNG_SEED_BYTES] = { 7 };
@@ -40,7 +40,7 @@ static void bench_start(struct bench *b, uint32_t n_packets, uint32_t n_fragment
 	assert_non_null(b->r);
 }
 
-static void bench_end(struct bench *b)
+static void fixture_end(struct fixture *b)
 {
 	assert_int_equal(ledger_expected_held(&b->env.ledger), packet_pool_used(b->env.pool));
 	assert_int_equal(reassembly_n_held(b->r), packet_pool_used(b->env.pool));
@@ -50,7 +50,7 @@ static void bench_end(struct bench *b)
 }
 
 /* A UDP packet from 10.0.0.<host>, payload a running number. */
-static struct packet *make(struct bench *b, uint8_t host, uint16_t id, uint32_t payload, uint8_t n_option_bytes)
+static struct packet *make(struct fixture *b, uint8_t host, uint16_t id, uint32_t payload, uint8_t n_option_bytes)
 {
 	uint8_t header_len = (uint8_t)(IPV4_HEADER_LEN + n_option_bytes);
 	struct packet *p = packet_alloc(b->env.pool, ETHER_HEADER_LEN + header_len + UDP_HEADER_LEN + payload);
@@ -109,10 +109,10 @@ static void test_there_and_back(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct bench b;
+		struct fixture b;
 		struct batch out = { .n = 0 };
 
-		bench_start(&b, 4, 200, 200);
+		fixture_start(&b, 4, 200, 200);
 		struct packet *p = make(&b, 1, (uint16_t)i, row[i].payload, row[i].options);
 
 		assert_int_equal(ip_fragment(&b.env, p, row[i].mtu, &out), row[i].pieces);
@@ -147,18 +147,18 @@ static void test_there_and_back(void **state)
 		if (out.n > 1)
 			check_whole(whole, row[i].payload);
 		env_drop(&b.env, whole, DROP_SOCKET_QUEUE);
-		bench_end(&b);
+		fixture_end(&b);
 	}
 }
 
 /* Would catch: a piece of a piece that forgets its place in the whole. */
 static void test_fragment_again(void **state)
 {
-	struct bench b;
+	struct fixture b;
 	struct batch out = { .n = 0 }, again = { .n = 0 };
 	struct packet *whole = NULL;
 
-	bench_start(&b, 4, 200, 200);
+	fixture_start(&b, 4, 200, 200);
 	ip_fragment(&b.env, make(&b, 1, 9, 5000, 0), 1500, &out);
 	for (uint32_t k = 0; k < out.n; k++)
 		assert_int_not_equal(ip_fragment(&b.env, out.p[k], 576, &again), 0);
@@ -167,18 +167,18 @@ static void test_fragment_again(void **state)
 	assert_non_null(whole);
 	check_whole(whole, 5000);
 	env_drop(&b.env, whole, DROP_SOCKET_QUEUE);
-	bench_end(&b);
+	fixture_end(&b);
 }
 
 /* Would catch: a packet that is half cut when buffers run out. */
 static void test_no_buffers(void **state)
 {
-	struct bench b;
+	struct fixture b;
 	struct batch out = { .n = 0 };
 	struct packet *all[300];
 	uint32_t n = 0;
 
-	bench_start(&b, 4, 200, 200);
+	fixture_start(&b, 4, 200, 200);
 	struct packet *p = make(&b, 1, 9, 5000, 0);
 
 	while ((all[n] = packet_alloc(b.env.pool, 100)) != NULL)
@@ -191,11 +191,11 @@ static void test_no_buffers(void **state)
 	while (n > 0)
 		packet_free(b.env.pool, all[--n]);
 	env_drop(&b.env, p, DROP_NO_BUFFER);
-	bench_end(&b);
+	fixture_end(&b);
 }
 
 /* A bare fragment: bytes [from, to) of host's packet id. */
-static struct packet *piece(struct bench *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
+static struct packet *piece(struct fixture *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
 {
 	struct packet *p = make(b, host, id, (uint32_t)(to - from) - UDP_HEADER_LEN, 0);
 
@@ -205,7 +205,7 @@ static struct packet *piece(struct bench *b, uint8_t host, uint16_t id, uint16_t
 	return p;
 }
 
-static struct packet *put(struct bench *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
+static struct packet *put(struct fixture *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
 {
 	return reassembly_input(b->r, piece(b, host, id, from, to, mf));
 }
@@ -245,15 +245,15 @@ static void test_overlap(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct bench b;
+		struct fixture b;
 
-		bench_start(&b, 4, 200, 200);
+		fixture_start(&b, 4, 200, 200);
 		for (size_t k = 0; k < 4 && row[i].piece[k].to != 0; k++)
 			assert_null(put(&b, 1, 5, row[i].piece[k].from, row[i].piece[k].to, row[i].piece[k].mf));
 		if (b.env.ledger.n_dropped[row[i].reason] != row[i].dropped)
 			fail_msg("%s: %llu dropped", row[i].what,
 				 (unsigned long long)b.env.ledger.n_dropped[row[i].reason]);
-		bench_end(&b);
+		fixture_end(&b);
 	}
 }
 
@@ -261,9 +261,9 @@ static void test_overlap(void **state)
  * one source that keeps another from being served. */
 static void test_bounds(void **state)
 {
-	struct bench b;
+	struct fixture b;
 
-	bench_start(&b, 4, 20, 8);
+	fixture_start(&b, 4, 20, 8);
 	for (uint16_t k = 0; k < 10; k++)
 		put(&b, 1, 1, (uint16_t)(k * 128), (uint16_t)(k * 128 + 64), true);
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 2);
@@ -277,16 +277,16 @@ static void test_bounds(void **state)
 		put(&b, 3, id, 0, 64, true);
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 2 + 8);
 	assert_int_equal(reassembly_n_held(b.r), 4);
-	bench_end(&b);
+	fixture_end(&b);
 }
 
 /* Would catch: a packet held for ever, an ICMP 11/1 without the first piece, and
  * a deadline that is not told. */
 static void test_timeout(void **state)
 {
-	struct bench b;
+	struct fixture b;
 
-	bench_start(&b, 4, 20, 20);
+	fixture_start(&b, 4, 20, 20);
 	assert_int_equal(reassembly_next_deadline(b.r), TIME_NEVER);
 	b.env.now = 5;
 	put(&b, 1, 1, 0, 64, true);
@@ -304,7 +304,7 @@ static void test_timeout(void **state)
 	reassembly_expire(b.r);
 	assert_int_equal(b.n_timeouts, 1);
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_TIMEOUT], 2);
-	bench_end(&b);
+	fixture_end(&b);
 }
 
 int main(void)

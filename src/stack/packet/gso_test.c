@@ -24,13 +24,13 @@
 #define SEQ 0xfffffa00u /* wraps on the way */
 #define ID 65530        /* likewise */
 
-struct bench {
+struct fixture {
 	struct packet_pool *pool;
 	struct ledger ledger;
 	struct batch out;
 };
 
-static void bench_init(struct bench *b, uint32_t n_small, uint32_t n_large)
+static void fixture_init(struct fixture *b, uint32_t n_small, uint32_t n_large)
 {
 	struct packet_pool_config cfg = { .n_packets = n_small + n_large, .n_small = n_small, .n_large = n_large };
 	memset(b, 0, sizeof(*b));
@@ -38,14 +38,14 @@ static void bench_init(struct bench *b, uint32_t n_small, uint32_t n_large)
 	assert_non_null(b->pool);
 }
 
-static void free_out(struct bench *b)
+static void free_out(struct fixture *b)
 {
 	b->ledger.n_consumed += b->out.n;
 	while (b->out.n > 0)
 		packet_free(b->pool, b->out.p[--b->out.n]);
 }
 
-static void bench_fini(struct bench *b)
+static void fixture_fini(struct fixture *b)
 {
 	free_out(b);
 	assert_int_equal(packet_pool_used(b->pool), 0);
@@ -89,7 +89,7 @@ static void emit_transport(uint8_t *l4, const struct make *m)
 }
 
 /* A frame whose checksum is partial, as a kernel neighbour sends it. */
-static struct packet *make_packet(struct bench *b, const struct make *m)
+static struct packet *make_packet(struct fixture *b, const struct make *m)
 {
 	uint32_t l4_header = m->proto == IPPROTO_NR_UDP ? UDP_HEADER_LEN : (uint32_t)TCP_HEADER_LEN + m->tcp_options;
 	uint32_t ip_header = (uint32_t)IPV4_HEADER_LEN + m->ip_options;
@@ -142,8 +142,8 @@ static const struct make makes[] = {
  * behind the packet taken into the sum. */
 static void finishes_partial_checksums(void **state)
 {
-	struct bench b;
-	bench_init(&b, 4, 2);
+	struct fixture b;
+	fixture_init(&b, 4, 2);
 	for (size_t i = 0; i < ARRAY_LEN(makes); i++) {
 		for (int padded = 0; padded < 2; padded++) {
 			struct packet *p = make_packet(&b, &makes[i]);
@@ -165,14 +165,14 @@ static void finishes_partial_checksums(void **state)
 			free_out(&b);
 		}
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a UDP checksum of zero, which would say that there is none (RFC 768). */
 static void udp_checksum_is_never_zero(void **state)
 {
-	struct bench b;
-	bench_init(&b, 4, 2);
+	struct fixture b;
+	fixture_init(&b, 4, 2);
 	struct make m = { .proto = IPPROTO_NR_UDP, .n_payload = 2 };
 	struct packet *p = make_packet(&b, &m);
 	/* Two bytes that make the sum of all others 0xffff. */
@@ -185,7 +185,7 @@ static void udp_checksum_is_never_zero(void **state)
 	assert_int_equal(p->l4.check, 0xffff);
 	assert_true(l4_checksum_ok(&p->ip, l4, 10));
 	batch_add(&b.out, p);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a write outside the frame when a sender lies about the place, and a
@@ -199,8 +199,8 @@ static void finish_looks_at_the_frame_only(void **state)
 		{ 34, 6, true },   { 0, 40, true },         { 42, 98, true },    { 42, 99, false },
 		{ 142, 0, false }, { 65535, 65535, false }, { 0, 65535, false },
 	};
-	struct bench b;
-	bench_init(&b, 4, 2);
+	struct fixture b;
+	fixture_init(&b, 4, 2);
 	struct make m = { .proto = IPPROTO_NR_UDP, .n_payload = 100 };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct packet *made = make_packet(&b, &m);
@@ -219,7 +219,7 @@ static void finish_looks_at_the_frame_only(void **state)
 		batch_add(&b.out, made);
 		free_out(&b);
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* A change to a sane packet, by number. */
@@ -271,8 +271,8 @@ static void spoil(struct packet *p, int how)
 /* Catches a sender's lie that would be passed on, and honest frames refused. */
 static void lies_are_seen(void **state)
 {
-	struct bench b;
-	bench_init(&b, 4, 2);
+	struct fixture b;
+	fixture_init(&b, 4, 2);
 	struct make tcp = { IPPROTO_NR_TCP, .flags = TCP_ACK, .n_payload = 5000, .gso_size = 1000,
 			    .gso_type = GSO_TCP4 };
 	struct make udp = { IPPROTO_NR_UDP, .n_payload = 5000, .gso_size = 1000, .gso_type = GSO_UDP4 };
@@ -291,7 +291,7 @@ static void lies_are_seen(void **state)
 	assert_true(offload_sane(u));
 	batch_add(&b.out, p);
 	batch_add(&b.out, u);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Checks piece number n of what m made, and returns its payload's length. */
@@ -344,8 +344,8 @@ static const struct make large_makes[] = {
  * for segments of more pieces than a batch holds. */
 static void segments_become_right_pieces(void **state)
 {
-	struct bench b;
-	bench_init(&b, 70, 12);
+	struct fixture b;
+	fixture_init(&b, 70, 12);
 	for (size_t row = 0; row < ARRAY_LEN(large_makes); row++) {
 		const struct make *m = &large_makes[row];
 		struct packet *p = make_packet(&b, m);
@@ -367,15 +367,15 @@ static void segments_become_right_pieces(void **state)
 		assert_int_equal(n_seen, n_pieces);
 		assert_int_equal(n_before, m->n_payload);
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches what is left of a segment that is not itself right: a device that cuts
  * must be able to take it. */
 static void rest_is_a_large_segment(void **state)
 {
-	struct bench b;
-	bench_init(&b, 70, 12);
+	struct fixture b;
+	fixture_init(&b, 70, 12);
 	const struct make *m = &large_makes[7];
 	struct packet *p = make_packet(&b, m);
 	assert_int_equal(gso_segment_some(b.pool, &b.ledger, &p, &b.out), BATCH_MAX);
@@ -392,14 +392,14 @@ static void rest_is_a_large_segment(void **state)
 	assert_true(offload_finish_checksum(p));
 	assert_true(l4_checksum_ok(&p->ip, packet_l4(p), packet_l4_len(p)));
 	batch_add(&b.out, p);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a segment half cut when there is no room or no buffer for all of it. */
 static void all_or_nothing(void **state)
 {
-	struct bench b;
-	bench_init(&b, 10, 2);
+	struct fixture b;
+	fixture_init(&b, 10, 2);
 	struct make m = { IPPROTO_NR_TCP, .flags = TCP_ACK, .n_payload = 12000, .gso_size = 1000,
 			  .gso_type = GSO_TCP4 };
 	struct packet *p = make_packet(&b, &m), before = *p;
@@ -423,7 +423,7 @@ static void all_or_nothing(void **state)
 	p = make_packet(&b, &m);
 	assert_int_equal(gso_segment(b.pool, &b.ledger, p, &b.out), 10);
 	assert_int_equal(b.ledger.n_pieces_made, 9);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Would catch: a note that has one frame cut into thousands; and one refused that Linux writes for the smallest MSS. */
@@ -445,10 +445,10 @@ static void test_odd_pieces(void **state)
 		{ TCP_OF(40, 60000, 8), false }, { TCP_OF(0, 60000, 1448), true }, { UDP_OF(1000, 1), false },
 		{ UDP_OF(128, 1), true },        { UDP_OF(60000, 1400), true },    { UDP_OF(60000, 400), false },
 	};
-	struct bench b;
+	struct fixture b;
 
 	(void)state;
-	bench_init(&b, 64, 4);
+	fixture_init(&b, 64, 4);
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		struct packet *p = make_packet(&b, &row[i].make);
 
@@ -457,7 +457,7 @@ static void test_odd_pieces(void **state)
 			fail_msg("row %zu", i);
 		packet_drop(b.pool, &b.ledger, p, DROP_OFFLOAD_BAD);
 	}
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 int main(void)

@@ -18,14 +18,14 @@
 static const uint8_t test_seed[RNG_SEED_BYTES] = { 4, 2 };
 
 /* A wire with a pool and a ledger at each end. */
-struct bench {
+struct fixture {
 	struct memwire *w;
 	struct device *d[2];
 	struct packet_pool *pool[2];
 	struct ledger ledger[2];
 };
 
-static void bench_init(struct bench *b, const struct memwire_config *ab, const struct memwire_config *ba)
+static void fixture_init(struct fixture *b, const struct memwire_config *ab, const struct memwire_config *ba)
 {
 	static const struct packet_pool_config pool_cfg = { .n_packets = 256, .n_small = 250, .n_large = 4 };
 	memset(b, 0, sizeof(*b));
@@ -41,7 +41,7 @@ static void bench_init(struct bench *b, const struct memwire_config *ab, const s
 }
 
 /* The law of conservation at both ends and on the wire between them. */
-static void check_law(const struct bench *b)
+static void check_law(const struct fixture *b)
 {
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(ledger_expected_held(&b->ledger[i]), packet_pool_used(b->pool[i]));
@@ -51,7 +51,7 @@ static void check_law(const struct bench *b)
 			 received + memwire_lost(b->w) + memwire_overflowed(b->w) + memwire_in_flight(b->w));
 }
 
-static void bench_fini(struct bench *b)
+static void fixture_fini(struct fixture *b)
 {
 	check_law(b);
 	memwire_destroy(b->w);
@@ -59,7 +59,7 @@ static void bench_fini(struct bench *b)
 	packet_pool_destroy(b->pool[1]);
 }
 
-static struct packet *make(struct bench *b, uint32_t end, uint32_t len, uint32_t number)
+static struct packet *make(struct fixture *b, uint32_t end, uint32_t len, uint32_t number)
 {
 	struct packet *p = packet_alloc(b->pool[end], len);
 	assert_non_null(p);
@@ -69,7 +69,7 @@ static struct packet *make(struct bench *b, uint32_t end, uint32_t len, uint32_t
 	return p;
 }
 
-static void send_one(struct bench *b, uint32_t end, uint32_t len, uint32_t number)
+static void send_one(struct fixture *b, uint32_t end, uint32_t len, uint32_t number)
 {
 	struct batch batch = { 0 };
 	batch_add(&batch, make(b, end, len, number));
@@ -78,7 +78,7 @@ static void send_one(struct bench *b, uint32_t end, uint32_t len, uint32_t numbe
 }
 
 /* The number of the one frame that has arrived, or -1. */
-static int64_t take_one(struct bench *b, uint32_t end)
+static int64_t take_one(struct fixture *b, uint32_t end)
 {
 	struct batch batch = { 0 };
 	if (b->d[end]->ops->rx(b->d[end], &batch, 1) == 0)
@@ -94,8 +94,8 @@ static int64_t take_one(struct bench *b, uint32_t end)
 static void arrives_after_the_delay(void **state)
 {
 	struct memwire_config ab = { .delay_ns = 1000 }, ba = { .delay_ns = 5 };
-	struct bench b;
-	bench_init(&b, &ab, &ba);
+	struct fixture b;
+	fixture_init(&b, &ab, &ba);
 	memwire_set_time(b.w, 100);
 	assert_true(memwire_next(b.w) == TIME_NEVER);
 	send_one(&b, 0, 1514, 7);
@@ -125,7 +125,7 @@ static void arrives_after_the_delay(void **state)
 	assert_true(memwire_next(b.w) == 1105);
 	memwire_set_time(b.w, 1105);
 	assert_int_equal(take_one(&b, 0), 8);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a rate that lets frames through together, counts idle time as credit,
@@ -134,8 +134,8 @@ static void rate_clocks_frames_out(void **state)
 {
 	/* 8 Mbit/s: a byte a microsecond. */
 	struct memwire_config ab = { .rate_bps = 8000000, .delay_ns = 10 }, ba = { 0 };
-	struct bench b;
-	bench_init(&b, &ab, &ba);
+	struct fixture b;
+	fixture_init(&b, &ab, &ba);
 	for (uint32_t i = 0; i < 3; i++)
 		send_one(&b, 0, 1000, i);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -150,15 +150,15 @@ static void rate_clocks_frames_out(void **state)
 	assert_true(memwire_next(b.w) == NS_PER_S + 100 * NS_PER_US + 10);
 	send_one(&b, 1, 1000, 10);
 	assert_true(memwire_next(b.w) == NS_PER_S);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a queue that is longer or shorter than it says, and a drop nobody counts. */
 static void queue_overflows_and_recovers(void **state)
 {
 	struct memwire_config ab = { .delay_ns = 100, .queue_packets = 3 }, ba = { 0 };
-	struct bench b;
-	bench_init(&b, &ab, &ba);
+	struct fixture b;
+	fixture_init(&b, &ab, &ba);
 	for (uint32_t i = 0; i < 5; i++)
 		send_one(&b, 0, 60, i);
 	assert_int_equal(memwire_overflowed(b.w), 2);
@@ -169,15 +169,15 @@ static void queue_overflows_and_recovers(void **state)
 		assert_int_equal(take_one(&b, 1), i);
 	send_one(&b, 0, 60, 5);
 	assert_int_equal(memwire_overflowed(b.w), 2);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* What arrived at end 1 of n frames sent 10 ns apart: the numbers in order. */
 static uint32_t run(const struct memwire_config *ab, uint32_t n, uint32_t *got, uint32_t got_most)
 {
 	struct memwire_config ba = { 0 };
-	struct bench b;
-	bench_init(&b, ab, &ba);
+	struct fixture b;
+	fixture_init(&b, ab, &ba);
 	uint32_t n_got = 0;
 	for (uint32_t i = 0; i < n || memwire_in_flight(b.w) > 0; i++) {
 		memwire_set_time(b.w, i * 10);
@@ -190,7 +190,7 @@ static uint32_t run(const struct memwire_config *ab, uint32_t n, uint32_t *got, 
 		check_law(&b);
 	}
 	assert_int_equal(n_got, n + memwire_duplicated(b.w) - memwire_lost(b.w));
-	bench_fini(&b);
+	fixture_fini(&b);
 	return n_got;
 }
 
@@ -216,8 +216,8 @@ static void loss_is_drawn_from_the_seed(void **state)
 static void directions_draw_apart(void **state)
 {
 	struct memwire_config cfg = { .loss_ppm = 500000 };
-	struct bench b;
-	bench_init(&b, &cfg, &cfg);
+	struct fixture b;
+	fixture_init(&b, &cfg, &cfg);
 	uint32_t n_same = 0;
 	for (uint32_t i = 0; i < 100; i++) {
 		send_one(&b, 0, 60, i);
@@ -225,7 +225,7 @@ static void directions_draw_apart(void **state)
 		n_same += take_one(&b, 1) == take_one(&b, 0);
 	}
 	assert_in_range(n_same, 25, 75);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches a duplicate that is lost, miscounted, or not beside its original. */
@@ -266,8 +266,8 @@ static void reordered_ones_are_overtaken(void **state)
 static void rx_keeps_to_max_and_batch(void **state)
 {
 	struct memwire_config cfg = { 0 };
-	struct bench b;
-	bench_init(&b, &cfg, &cfg);
+	struct fixture b;
+	fixture_init(&b, &cfg, &cfg);
 	for (uint32_t i = 0; i < 100; i++)
 		send_one(&b, 0, 60, i);
 	struct batch batch = { 0 };
@@ -280,15 +280,15 @@ static void rx_keeps_to_max_and_batch(void **state)
 	for (uint32_t i = 0; i < batch.n; i++)
 		packet_free(b.pool[1], batch.p[i]);
 	b.ledger[1].n_consumed += batch.n;
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches an empty pool that loses frames without a count, or wedges the wire. */
 static void no_buffer_is_a_named_drop(void **state)
 {
 	struct memwire_config cfg = { 0 };
-	struct bench b;
-	bench_init(&b, &cfg, &cfg);
+	struct fixture b;
+	fixture_init(&b, &cfg, &cfg);
 	struct packet *hog[256];
 	uint32_t n_hog = 0;
 	while ((hog[n_hog] = packet_alloc(b.pool[1], 60)) != NULL)
@@ -306,7 +306,7 @@ static void no_buffer_is_a_named_drop(void **state)
 	}
 	send_one(&b, 0, 60, 3);
 	assert_int_equal(take_one(&b, 1), 3);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches frames past the MTU, or sent by a device that is down, under no name or
@@ -314,8 +314,8 @@ static void no_buffer_is_a_named_drop(void **state)
 static void down_and_too_big_are_named(void **state)
 {
 	struct memwire_config cfg = { .mtu = 1400 };
-	struct bench b;
-	bench_init(&b, &cfg, &cfg);
+	struct fixture b;
+	fixture_init(&b, &cfg, &cfg);
 	send_one(&b, 0, 1414, 1);
 	send_one(&b, 0, 1415, 2);
 	assert_int_equal(b.ledger[0].n_dropped[DROP_TX_TOO_BIG], 1);
@@ -333,7 +333,7 @@ static void down_and_too_big_are_named(void **state)
 	assert_int_equal(memwire_lost(b.w), 1);
 	b.d[0]->up = true;
 	assert_int_equal(take_one(&b, 0), -1);
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 /* Catches offload fields that are lost on the way, and a large segment refused
@@ -341,8 +341,8 @@ static void down_and_too_big_are_named(void **state)
 static void offloads_travel(void **state)
 {
 	struct memwire_config ab = { .caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO }, ba = { 0 };
-	struct bench b;
-	bench_init(&b, &ab, &ba);
+	struct fixture b;
+	fixture_init(&b, &ab, &ba);
 	assert_int_equal(b.d[0]->caps, DEVICE_CAP_CSUM | DEVICE_CAP_GSO);
 	assert_int_equal(b.d[1]->caps, 0);
 	static const uint16_t gso_sizes[] = { 1446, 1447 };
@@ -372,7 +372,7 @@ static void offloads_travel(void **state)
 	assert_int_equal(packet_frame(p)[65548], 3);
 	packet_free(b.pool[1], p);
 	b.ledger[1].n_consumed++;
-	bench_fini(&b);
+	fixture_fini(&b);
 }
 
 int main(void)

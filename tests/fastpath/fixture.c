@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See bed.h.
+ * See fixture.h.
  */
-#include "bed.h"
+#include "fixture.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -29,37 +29,37 @@
 #define MTU 1500u
 #define L3 14u
 
-const uint8_t bed_mac[6] = { 2, 0, 0, 0, 0, 7 };
-const uint8_t bed_next_hop[6] = { 2, 0, 0, 0, 0, 99 };
+const uint8_t fixture_mac[6] = { 2, 0, 0, 0, 0, 7 };
+const uint8_t fixture_next_hop[6] = { 2, 0, 0, 0, 0, 99 };
 static const uint8_t out_mac[6] = { 2, 0, 0, 0, 0, 9 };
 
-const struct bed_flow bed_udp = { .proto = IPPROTO_UDP,
-				  .src = 0x0a4d0005,
-				  .dst = 0xc6336405,
-				  .new_src = 0xcb007110,
-				  .new_dst = 0xc6336405,
-				  .sport = 40000,
-				  .dport = 53,
-				  .new_sport = 1024,
-				  .new_dport = 53 };
-const struct bed_flow bed_tcp = { .proto = IPPROTO_TCP,
-				  .src = 0xc6336405,
-				  .dst = 0xcb007110,
-				  .new_src = 0xc6336405,
-				  .new_dst = 0x0a4d0005,
-				  .sport = 443,
-				  .dport = 1024,
-				  .new_sport = 443,
-				  .new_dport = 40000 };
-const struct bed_flow bed_echo = { .proto = IPPROTO_ICMP,
-				   .src = 0x0a4d0005,
-				   .dst = 0xc6336405,
-				   .new_src = 0xcb007110,
-				   .new_dst = 0xc6336405,
-				   .sport = 99,
-				   .dport = 8 << 8,
-				   .new_sport = 7000,
-				   .new_dport = 8 << 8 };
+const struct fixture_flow fixture_udp = { .proto = IPPROTO_UDP,
+					  .src = 0x0a4d0005,
+					  .dst = 0xc6336405,
+					  .new_src = 0xcb007110,
+					  .new_dst = 0xc6336405,
+					  .sport = 40000,
+					  .dport = 53,
+					  .new_sport = 1024,
+					  .new_dport = 53 };
+const struct fixture_flow fixture_tcp = { .proto = IPPROTO_TCP,
+					  .src = 0xc6336405,
+					  .dst = 0xcb007110,
+					  .new_src = 0xc6336405,
+					  .new_dst = 0x0a4d0005,
+					  .sport = 443,
+					  .dport = 1024,
+					  .new_sport = 443,
+					  .new_dport = 40000 };
+const struct fixture_flow fixture_echo = { .proto = IPPROTO_ICMP,
+					   .src = 0x0a4d0005,
+					   .dst = 0xc6336405,
+					   .new_src = 0xcb007110,
+					   .new_dst = 0xc6336405,
+					   .sport = 99,
+					   .dport = 8 << 8,
+					   .new_sport = 7000,
+					   .new_dport = 8 << 8 };
 
 static void lo_up(void)
 {
@@ -70,10 +70,10 @@ static void lo_up(void)
 	close(fd);
 }
 
-static int load(struct bed *b, enum fastpath_kind kind)
+static int load(struct fixture *b, enum fastpath_kind kind)
 {
 	const struct fastpath_port port = {
-		.number = BED_PORT, .ifindex = 1, .kind = kind, .up_ifindex = BED_UP_IFINDEX
+		.number = FIXTURE_PORT, .ifindex = 1, .kind = kind, .up_ifindex = FIXTURE_UP_IFINDEX
 	};
 	char err[512];
 	int fd = program_load(b->f, &port, PROGRAM_ENDS_WITH_US, err, sizeof(err));
@@ -83,20 +83,20 @@ static int load(struct bed *b, enum fastpath_kind kind)
 	return fd;
 }
 
-void bed_open(struct bed *b)
+void fixture_open(struct fixture *b)
 {
 	const struct fastpath_limits limits = { .n_connections = 1024, .n_adjacencies = 8 };
-	uint32_t out = BED_OUT_PORT, lo = 1, key = fastpath_xsk_key(BED_PORT, 0);
+	uint32_t out = FIXTURE_OUT_PORT, lo = 1, key = fastpath_xsk_key(FIXTURE_PORT, 0);
 	char err[512];
 
 	if (unshare(CLONE_NEWNET) != 0) {
 		printf("skipped: no network namespace of our own: %s\n", strerror(errno));
-		exit(BED_EXIT_SKIP);
+		exit(FIXTURE_EXIT_SKIP);
 	}
 	int r = fastpath_open(&limits, &b->f, err, sizeof(err));
 	if (r == -EPERM || r == -EACCES || r == -ENOSYS) {
 		printf("skipped: %s\n", err);
-		exit(BED_EXIT_SKIP);
+		exit(FIXTURE_EXIT_SKIP);
 	}
 	if (r != 0)
 		fail_msg("%s", err);
@@ -108,14 +108,14 @@ void bed_open(struct bed *b)
 	b->socket = socket(AF_XDP, SOCK_RAW, 0);
 	assert_true(b->socket >= 0);
 	assert_int_equal(bpf_map_update_elem(fastpath_xsk_map_fd(b->f), &key, &b->socket, BPF_ANY), 0);
-	memcpy(b->m->config->mac[BED_PORT], bed_mac, 6);
+	memcpy(b->m->config->mac[FIXTURE_PORT], fixture_mac, 6);
 	b->m->config->key[0] = 0x0123456789abcdef;
 	b->m->config->key[1] = 0xfedcba9876543210;
 	b->m->config->on = 1;
-	b->m->config->stamp_mark = BED_STAMP_MARK;
+	b->m->config->stamp_mark = FIXTURE_STAMP_MARK;
 }
 
-void bed_close(struct bed *b)
+void fixture_close(struct fixture *b)
 {
 	close(b->socket);
 	close(b->xdp);
@@ -123,23 +123,23 @@ void bed_close(struct bed *b)
 	fastpath_close(b->f);
 }
 
-struct fp_flow *bed_other(struct bed *b)
+struct fp_flow *fixture_other(struct fixture *b)
 {
 	return &b->m->flow[SLOT_REF ^ 1];
 }
 
-struct fp_adjacency *bed_adjacency(struct bed *b)
+struct fp_adjacency *fixture_adjacency(struct fixture *b)
 {
 	return &b->m->adjacency[ADJACENCY];
 }
 
-static uint64_t hash_of(struct bed *b, const struct bed_flow *f)
+static uint64_t hash_of(struct fixture *b, const struct fixture_flow *f)
 {
 	return fp_hash_flow((const __u64 *)b->m->config->key, htonl(f->src), htonl(f->dst), htons(f->sport),
-			    htons(f->dport), f->proto, BED_PORT);
+			    htons(f->dport), f->proto, FIXTURE_PORT);
 }
 
-struct fp_bucket *bed_home(struct bed *b, const struct bed_flow *f, uint32_t *slot)
+struct fp_bucket *fixture_home(struct fixture *b, const struct fixture_flow *f, uint32_t *slot)
 {
 	uint64_t h = hash_of(b, f);
 
@@ -158,10 +158,10 @@ static uint16_t folded(uint32_t sum)
 	return (uint16_t)((sum >> 16) + sum);
 }
 
-struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
+struct fp_flow *fixture_flow_set(struct fixture *b, const struct fixture_flow *f)
 {
 	struct fp_flow *flow = &b->m->flow[SLOT_REF];
-	struct fp_adjacency *a = bed_adjacency(b);
+	struct fp_adjacency *a = fixture_adjacency(b);
 	uint32_t addrs = change32(f->src, f->new_src) + change32(f->dst, f->new_dst), slot;
 	uint32_t ports = change32(f->sport, f->new_sport) + change32(f->dport, f->new_dport);
 
@@ -173,7 +173,7 @@ struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
 		.sport_be = htons(f->sport),
 		.dport_be = htons(f->dport),
 		.proto = f->proto,
-		.in_port = BED_PORT,
+		.in_port = FIXTURE_PORT,
 		.version = 0xfffe,
 		.new_src_be = htonl(f->new_src),
 		.new_dst_be = htonl(f->new_dst),
@@ -189,23 +189,23 @@ struct fp_flow *bed_flow_set(struct bed *b, const struct bed_flow *f)
 		.tcp_ack = 5000,
 		.tcp_win = 10,
 	};
-	*bed_other(b) = (struct fp_flow){ .tcp_end = 8000, .tcp_ack = 0xffffff00, .tcp_win = 60000 };
-	memcpy(a->header, bed_next_hop, 6);
+	*fixture_other(b) = (struct fp_flow){ .tcp_end = 8000, .tcp_ack = 0xffffff00, .tcp_win = 60000 };
+	memcpy(a->header, fixture_next_hop, 6);
 	memcpy(a->header + 6, out_mac, 6);
 	a->header[12] = 8;
 	a->how = FP_EGRESS_REDIRECT;
-	a->port = BED_OUT_PORT;
+	a->port = FIXTURE_OUT_PORT;
 	a->ifindex = 1;
 	a->mtu = MTU;
 	a->generation = 4;
-	struct fp_bucket *home = bed_home(b, f, &slot);
+	struct fp_bucket *home = fixture_home(b, f, &slot);
 	home->tag[slot] = fp_tag_of(hash_of(b, f));
 	home->ref[slot] = SLOT_REF;
 	fastpath_counts(b->f, &b->before);
 	return flow;
 }
 
-void bed_frame_seal(struct bed_frame *f)
+void fixture_frame_seal(struct fixture_frame *f)
 {
 	struct ipv4_view ip;
 	uint8_t *l3 = f->bytes + L3;
@@ -218,7 +218,7 @@ void bed_frame_seal(struct bed_frame *f)
 		l4_checksum_set(&ip, l3 + ip.header_len, ip.total_len - (size_t)ip.header_len);
 }
 
-void bed_frame(const struct bed_flow *f, uint32_t n_payload, uint8_t tcp_flags, struct bed_frame *out)
+void fixture_frame(const struct fixture_flow *f, uint32_t n_payload, uint8_t tcp_flags, struct fixture_frame *out)
 {
 	static const struct ether_addr from = { { 4 } };
 	struct ether_addr us;
@@ -238,21 +238,21 @@ void bed_frame(const struct bed_flow *f, uint32_t n_payload, uint8_t tcp_flags, 
 				    .icmp_seq = 3,
 				    .payload_len = (uint16_t)n_payload };
 
-	memcpy(us.b, bed_mac, sizeof(us.b));
+	memcpy(us.b, fixture_mac, sizeof(us.b));
 	memset(out->bytes, 0, sizeof(out->bytes));
 	out->len = packet_build_frame(&spec, &us, &from, out->bytes);
 	if (out->len < 60) /* the shortest frame: filled with zeros */
 		out->len = 60;
 }
 
-void bed_frame_forwarded(const struct bed_flow *f, const struct bed_frame *in, struct bed_frame *out)
+void fixture_frame_forwarded(const struct fixture_flow *f, const struct fixture_frame *in, struct fixture_frame *out)
 {
 	struct rewrite to = { .src = f->new_src, .dst = f->new_dst, .sport = f->new_sport, .dport = f->new_dport };
 	struct ipv4_view ip;
 	struct l4_view l4;
 
 	*out = *in;
-	memcpy(out->bytes, bed_next_hop, 6);
+	memcpy(out->bytes, fixture_next_hop, 6);
 	memcpy(out->bytes + 6, out_mac, 6);
 	assert_int_equal(ipv4_parse(out->bytes + L3, out->len - L3, &ip), IPV4_OK);
 	assert_int_equal(l4_parse(&ip, out->bytes + L3 + ip.header_len, ip.total_len - (size_t)ip.header_len, &l4),
@@ -261,31 +261,31 @@ void bed_frame_forwarded(const struct bed_flow *f, const struct bed_frame *in, s
 	ipv4_set_ttl(out->bytes + L3, (uint8_t)(ip.ttl - 1));
 }
 
-uint32_t bed_run(struct bed *b, enum bed_kind kind, struct bed_frame *frame, uint32_t gso_size)
+uint32_t fixture_run(struct fixture *b, enum fixture_kind kind, struct fixture_frame *frame, uint32_t gso_size)
 {
 	struct __sk_buff skb = { .gso_size = gso_size, .gso_segs = gso_size == 0 ? 0 : 2 };
-	uint8_t in[BED_FRAME_MAX];
+	uint8_t in[FIXTURE_FRAME_MAX];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = frame->len, .data_out = frame->bytes,
 		    .data_size_out = sizeof(frame->bytes), .repeat = 1);
 
 	memcpy(in, frame->bytes, frame->len);
-	if (kind == BED_TC && gso_size != 0) {
+	if (kind == FIXTURE_TC && gso_size != 0) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	}
-	int r = bpf_prog_test_run_opts(kind == BED_XDP ? b->xdp : b->tc, &opts);
+	int r = bpf_prog_test_run_opts(kind == FIXTURE_XDP ? b->xdp : b->tc, &opts);
 	if (r != 0)
 		fail_msg("BPF_PROG_TEST_RUN: %s", strerror(-r));
 	frame->len = opts.data_size_out;
 	return opts.retval;
 }
 
-uint32_t bed_redirected(enum bed_kind kind)
+uint32_t fixture_redirected(enum fixture_kind kind)
 {
-	return kind == BED_XDP ? XDP_REDIRECT : TC_REDIRECT;
+	return kind == FIXTURE_XDP ? XDP_REDIRECT : TC_REDIRECT;
 }
 
-enum fp_count bed_counted(struct bed *b)
+enum fp_count fixture_counted(struct fixture *b)
 {
 	struct fastpath_counts now;
 	enum fp_count what = FP_N_COUNTS;

@@ -8,8 +8,8 @@
  *
  * All that goes up goes into the TAP device up0.
  */
-#ifndef YG_TESTS_FASTPATH_NETNS_WORLD_H
-#define YG_TESTS_FASTPATH_NETNS_WORLD_H
+#ifndef YG_TESTS_FASTPATH_NETNS_FIXTURE_H
+#define YG_TESTS_FASTPATH_NETNS_FIXTURE_H
 
 #include "stack/wire/wire_test.h"
 
@@ -22,37 +22,37 @@
 
 enum place { ROUTER, CLIENT_NS, SERVER_NS, N_PLACES };
 
-extern struct world {
+extern struct netns_fixture {
 	int ns[N_PLACES], tap;
 	struct fastpath *f;
 	uint32_t r0, r1, up0;
 	char err[512];
-} world;
+} fixture;
 
 /* Where a program can hang. */
-struct world_hook {
+struct fixture_hook {
 	enum fastpath_kind kind;
 	enum fastpath_tc tc;
 };
 #define WORLD_HOOKS 4
-extern const struct world_hook world_hooks[WORLD_HOOKS];
+extern const struct fixture_hook fixture_hooks[WORLD_HOOKS];
 
 /* False, having said why: such tests cannot run here. */
-bool world_tests_may_run(void);
-#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_set_up, world_tear_down)
-int world_set_up(void **state);
-int world_tear_down(void **state);
+bool fixture_tests_may_run(void);
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
 
 /* A command; its exit status. */
-int world_run(const char *fmt, ...) YG_PRINTF(1, 2);
-void world_go(enum place p);
-uint64_t world_now_ms(void);
+int fixture_run(const char *fmt, ...) YG_PRINTF(1, 2);
+void fixture_go(enum place p);
+uint64_t fixture_now_ms(void);
 /* what: ETHTOOL_S... */
-void world_offload(const char *dev, uint32_t what, uint32_t on);
+void fixture_offload(const char *dev, uint32_t what, uint32_t on);
 /* Number 1 is r0, 2 is r1. */
-struct fastpath_port world_port(uint32_t number, enum fastpath_kind kind);
-void world_attach(uint32_t number, enum fastpath_kind kind, enum fastpath_tc tc);
+struct fastpath_port fixture_port(uint32_t number, enum fastpath_kind kind);
+void fixture_attach(uint32_t number, enum fastpath_kind kind, enum fastpath_tc tc);
 /* Of somebody else; passes everything on. */
-int world_foreign_program(enum bpf_prog_type type);
+int fixture_foreign_program(enum bpf_prog_type type);
 
 #endif
