@@ -9,11 +9,6 @@
  * unique from here on, also where nothing is translated: a connection whose plain
  * REPLY tuple belongs to somebody else is given another source port.
  *
- * Addresses of a pool are tried from one that follows from the source address
- * alone, so a client keeps its outside address as long as there is room (RFC 4787
- * REQ-2; strictly with `paired`), first for an unused port on any, then for a
- * shared one.
- *
  * Sources of a batch go through steps (nat_src in src/gateway/nat/hooks.c): all are asked for,
  * and a port is drawn for each; then ports are held, and the table's lines for
  * their REPLY tuples come while the next ones are held; then the tuples are taken,
@@ -22,19 +17,18 @@
  * behind it let go what they hold. So what a connection gets does not depend on
  * which others were in its batch.
  *
- * What a rule wants as a request is request.c; endpoint-independent mappings are in
- * endpoint.c.
+ * Aside: what a rule wants, as a request (request.c); a source that is not simply the
+ * port that was drawn (source_search.c); a connection from outside that enters an
+ * endpoint-independent mapping (endpoint.c).
  *
  * A connection that begins on the ORIGINAL tuple of one that has just ended keeps
  * that one's mapping, if the rules still want it (tuple_reuse.c).
  *
- * Next: src/gateway/nat/port.c
+ * Next: src/stack/ports/ports_take.c, which draws and takes the port
  */
 #include "gateway/nat/nat_priv.h"
 #include "stack/wire/pptp.h"
 #include "stack/ip/route.h"
-
-#define NULL_BINDING_TRIES 64
 
 static uint32_t replace_prefix(uint32_t addr, uint32_t prefix, uint8_t len)
 {
@@ -118,70 +112,6 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 }
 
 /* Source. */
-
-static bool take_on(struct nat *n, uint32_t index, const struct nat_source_request *w, struct tuple reply,
-		    uint32_t addr, enum nat_port_effort effort)
-{
-	uint32_t address = nat_ports_address(n, addr, reply.zone);
-
-	if (address == PORTS_NONE)
-		return false;
-	reply.dst = addr;
-	if (!nat_take_port(n, index, address, reply, &w->port, effort))
-		return false;
-	return nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, w->origin, w->id, address));
-}
-
-static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s)
-{
-	const struct nat_source_request *w = &s->request;
-	bool all_used = w->n_addresses == 1 && s->none_unused;
-	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
-
-	for (int effort = all_used ? NAT_PORT_SHARED : NAT_PORT_UNUSED; effort <= NAT_PORT_SHARED; effort++)
-		for (uint64_t i = 0; i < n_tries; i++) {
-			uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
-			if (take_on(n, index, w, s->reply, addr, (enum nat_port_effort)effort))
-				return true;
-		}
-	return false;
-}
-
-/* On an address where one that is finished makes room. */
-static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
-			struct tuple reply)
-{
-	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
-	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
-
-	for (uint64_t i = 0; i < n_tries; i++) {
-		uint32_t addr = nat_request_address(w, nat_later_address(start, i, w->n_addresses));
-		uint32_t address = nat_ports_find(n, addr, reply.zone);
-
-		if (address != PORTS_NONE && nat_reclaim_port(n, address, &reply, w) &&
-		    (take_on(n, index, w, reply, addr, NAT_PORT_UNUSED) ||
-		     take_on(n, index, w, reply, addr, NAT_PORT_SHARED)))
-			return true;
-	}
-	return false;
-}
-
-/* Nothing to translate; but two connections must not have the same REPLY tuple. */
-static bool null_binding(struct nat *n, uint32_t index, struct tuple reply)
-{
-	if (conntrack_reserve_reply(n->ct, index, &reply))
-		return true;
-	if (port_proto_of(reply.proto) == PORT_PROTO_NONE)
-		return false;
-	for (int i = 0; i < NULL_BINDING_TRIES; i++) {
-		uint32_t port = port_set_at(&n->default_ports, rng_below(&n->env->rng, n->default_ports.n_ports));
-		nat_set_outside_port(&reply, port);
-		if (conntrack_reserve_reply(n->ct, index, &reply))
-			return true;
-	}
-	return false;
-}
 
 /* From inside to the outside of a mapping: the client appears under its own outside address (RFC 4787 REQ-9). */
 static bool is_hairpin(const struct nat *n, uint32_t index, const struct packet *p)
@@ -299,60 +229,28 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 	return false;
 }
 
-static bool take_request(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s, struct packet *p)
-{
-	const struct nat_source_request *w = &s->request;
-
-	if (w->n_addresses == 0 || nat_request_address(w, 0) == 0)
-		return false;
-	return w->endpoint_independent ? nat_take_mapping(n, c, index, w, s->reply, p) : take_any(n, c, index, s);
-}
-
-/* Rather one that is finished ends than that this one is refused. */
-static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, const struct nat_source *s,
-			       struct packet *p)
-{
-	const struct nat_source_request *w = &s->request;
-
-	if (!s->translates || w->n_addresses == 0)
-		return false;
-	if (!w->endpoint_independent)
-		return take_reused(n, c, index, w, s->reply);
-	return nat_reclaim_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) &&
-	       nat_take_mapping(n, c, index, w, s->reply, p);
-}
-
 static bool is_pptp(const struct tuple *orig)
 {
 	return orig->proto == IPPROTO_NR_TCP && orig->dport == PPTP_PORT;
 }
 
-/* Another worker may have a port; of what has none all that goes to one host outside is at one worker. */
-static bool takes_port(const struct tuple *reply)
+/* Nothing is left. Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
+static void refuse(struct nat *n, struct packet *p, const struct nat_source *s)
 {
-	return port_proto_of(reply->proto) != PORT_PROTO_NONE;
+	const struct nat_source_request *w = &s->request;
+
+	if (env_traced(n->env))
+		nat_trace_choice(n, TRACE_SOURCE, p, &s->action, NAT_CHOICE_REFUSED);
+	nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? nat_request_address(w, 0) : 0);
 }
 
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s)
 {
 	struct conn *c = conntrack_conn(n->ct, index);
-	const struct nat_source_request *w = &s->request;
-	bool done = s->state == NAT_SOURCE_TAKEN;
 
-	if (!done)
-		done = s->translates ? take_request(n, c, index, s, p) : null_binding(n, index, s->reply);
-	if (!done && p->verdict == VERDICT_STOLEN)
-		return false;
-	if (!done && n->workers.elsewhere != NULL && w->n_addresses != 0 && takes_port(&s->reply) &&
-	    n->workers.elsewhere(n->workers.ctx, p))
-		return false;
-	if (!done && !take_from_finished(n, c, index, s, p)) {
-		if (p->verdict == VERDICT_STOLEN)
-			return false;
-		/* Not decided: the next packet of the flow in this batch shares the connection and is refused too. */
-		if (env_traced(n->env))
-			nat_trace_choice(n, TRACE_SOURCE, p, &s->action, NAT_CHOICE_REFUSED);
-		nat_refuse(n, p, w->origin, w->id, w->n_addresses != 0 ? nat_request_address(w, 0) : 0);
+	if (s->state != NAT_SOURCE_TAKEN && !nat_source_search(n, p, index, s)) {
+		if (p->verdict != VERDICT_STOLEN)
+			refuse(n, p, s);
 		return false;
 	}
 	c->status &= (uint16_t)~CT_SNAT_ASKED;

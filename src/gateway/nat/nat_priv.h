@@ -386,6 +386,12 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
 /* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
 bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
 
+/* source_search.c */
+
+/* A source that is not simply the port that was drawn. False: there is none, or the packet is somebody else's now
+ * (VERDICT_STOLEN). */
+bool nat_source_search(struct nat *n, struct packet *p, uint32_t index, const struct nat_source *s);
+
 /* tuple_reuse.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
 
 /* Whose mapping the source that was asked for can keep, CONN_NONE if none. What cannot be kept is free from here on. */
