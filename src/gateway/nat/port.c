@@ -16,7 +16,7 @@
  * pick is exact and costs the same at every fill. Any other has at most half of the
  * ports, and a few random probes of the REPLY tuple find one.
  *
- * Next: src/stack/ports/ports_take.c; src/gateway/nat/reclaim.c, when there is none.
+ * Next: src/stack/ports/ports_search.c; src/gateway/nat/reclaim.c, when there is none.
  */
 #include "gateway/nat/nat_priv.h"
 

@@ -93,4 +93,78 @@ static inline struct port_lease ports_lease(const struct ports *p, const struct 
 	return (struct port_lease){ p->blocks, m, a->row, p->worker, proto };
 }
 
+/* Where a port is taken. */
+struct ports_place {
+	struct ports *p;
+	struct ports_address *a;
+	struct portmap *m;
+	enum port_proto proto;
+};
+
+static inline struct ports_place ports_place_of(struct ports *p, uint32_t address, enum port_proto proto)
+{
+	return (struct ports_place){ p, ports_at(p, address), ports_map_of(p, address, proto), proto };
+}
+
+/* Some of its ports are other workers'. */
+static inline bool ports_is_shared(const struct ports_place *at)
+{
+	return at->a->row != PORT_BLOCK_NONE;
+}
+
+static inline struct port_lease ports_lease_of(const struct ports_place *at)
+{
+	return ports_lease(at->p, at->a, at->proto, at->m);
+}
+
+/* ports_search.c; by value, so that who asks need not have the place in memory. */
+YG_SELDOM bool ports_use_lease(struct ports_place at, uint32_t port);
+YG_SELDOM void ports_settle_lease(struct ports_place at, uint32_t port);
+
+/* The port's block is this worker's and in use from here on. False: it went to another worker meanwhile. */
+static inline bool ports_secure_block(const struct ports_place *at, uint32_t port)
+{
+	return !ports_is_shared(at) || ports_use_lease(*at, port);
+}
+
+/* Behind the last use of a block, and behind ports_secure_block when nothing came of it. */
+static inline void ports_settle_block(const struct ports_place *at, uint32_t port)
+{
+	if (ports_is_shared(at))
+		ports_settle_lease(*at, port);
+}
+
+static inline bool ports_place_is_mine(const struct ports_place *at, uint32_t port)
+{
+	return !ports_is_shared(at) || portmap_owns(at->m, port);
+}
+
+/* True when the port is this worker's; it tries to make it so. */
+static inline bool ports_make_mine(const struct ports_place *at, uint32_t port)
+{
+	if (ports_is_shared(at)) {
+		struct port_lease l = ports_lease_of(at);
+
+		port_lease_want(&l, port);
+	}
+	return ports_place_is_mine(at, port);
+}
+
+static inline void ports_hold(const struct ports_place *at, uint32_t port)
+{
+	at->a->n_holders++;
+	portmap_use(at->m, port);
+}
+
+static inline bool ports_has_near(const struct port_request *request)
+{
+	return request->near != NULL && request->near->n_ports != 0;
+}
+
+/* The port that is wanted, 0 when none is. */
+static inline uint32_t ports_wanted(const struct port_request *request)
+{
+	return request->port != 0 && port_set_has(request->set, request->port) ? request->port : 0;
+}
+
 #endif
