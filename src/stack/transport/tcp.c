@@ -144,16 +144,36 @@ struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_li
 	t->time_wait_oldest = t->time_wait_newest = POOL_NONE;
 	memset(t->listener_of, 0xff, sizeof(t->listener_of));
 	tcp_secret_init(t);
-	if (init_pools(t, limits) != 0) {
+	/* The first one takes memory, the others find it there. */
+	if (init_pools(t, limits) != 0 || ip_port_open(ip, IPPROTO_NR_TCP, 0, 0, IP_PORT_BOUND) != 0) {
 		tcp_destroy(t);
 		return NULL;
 	}
+	ip_port_close(ip, IPPROTO_NR_TCP, 0, 0, IP_PORT_BOUND);
 	ip_stack_set_protocol(ip, IPPROTO_NR_TCP,
 			      &(struct ip_protocol){ .ctx = t,
 						     .input = tcp_input,
 						     .icmp_error = tcp_icmp_error,
-						     .unreachable = IP_UNREACHABLE_RESET });
+						     .unreachable = IP_UNREACHABLE_RESET,
+						     .by_port = true });
 	return t;
+}
+
+/* Whoever has a port gives it back. */
+static void close_ports(struct tcp *t)
+{
+	for (uint32_t i = 0; i < t->conns.n_fresh; i++)
+		tcp_remove(t, &tcp_conn_at(t, i)->node);
+	for (uint32_t i = 0; i < t->half_open.n_fresh; i++)
+		tcp_remove(t, &((struct tcp_half_open *)pool_at(&t->half_open, i))->node);
+	for (uint32_t i = 0; i < t->time_wait.n_fresh; i++)
+		tcp_remove(t, &((struct tcp_time_wait *)pool_at(&t->time_wait, i))->node);
+	for (uint32_t i = 0; i < t->listeners.n_fresh; i++) {
+		const struct tcp_listener *l = pool_at(&t->listeners, i);
+
+		if (l->open)
+			tcp_close_listening(t, l);
+	}
 }
 
 void tcp_destroy(struct tcp *t)
@@ -169,6 +189,7 @@ void tcp_destroy(struct tcp *t)
 		tcp_queue_free(t, c);
 		tcp_receive_free(t, c);
 	}
+	close_ports(t);
 	for (uint32_t i = 0; i < t->out.n; i++)
 		env_drop(t->env, t->out.p[i], DROP_TX_DOWN);
 	tcp_table_fini(&t->table);

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 
+#include "stack/ip/local.h"
 #include "stack/transport/tcp_priv.h"
 
 #define SYNACK_FIRST NS_PER_S
@@ -78,6 +79,8 @@ int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const 
 	};
 	tcp_listen_change(l, o);
 	*bucket = index;
+	(void)ip_port_open(t->ip, IPPROTO_NR_TCP, l->addr, l->port, IP_PORT_BOUND);
+	(void)ip_port_open(t->ip, IPPROTO_NR_TCP, l->addr, l->port, IP_PORT_LISTENING);
 	*out = l;
 	return 0;
 }
@@ -100,6 +103,12 @@ static void drop_half_open(struct tcp *t, const struct tcp_listener *l)
 	}
 }
 
+void tcp_close_listening(struct tcp *t, const struct tcp_listener *l)
+{
+	ip_port_close(t->ip, IPPROTO_NR_TCP, l->addr, l->port, IP_PORT_LISTENING);
+	ip_port_close(t->ip, IPPROTO_NR_TCP, l->addr, l->port, IP_PORT_BOUND);
+}
+
 void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 {
 	struct tcp_conn *c;
@@ -115,6 +124,7 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 		at = &listener_of(t, *at)->next;
 	*at = l->next;
 	l->open = false;
+	tcp_close_listening(t, l);
 	pool_free(&t->listeners, l->index);
 	tcp_send_pending(t);
 }

@@ -570,6 +570,8 @@ uint8_t tcp_scale_for(uint32_t bytes);
 
 /* tcp_listen.c */
 
+/* Its port is not told to ip any more. */
+void tcp_close_listening(struct tcp *t, const struct tcp_listener *l);
 void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, const struct packet *p,
 		    const struct tcp_options *o, uint32_t iss);
 void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *p, const struct tcp_options *o);

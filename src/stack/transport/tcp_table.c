@@ -4,6 +4,9 @@
  * records, which all begin with a struct tcp_node. Chained, with as many buckets as
  * there may be nodes, under a keyed hash: nobody outside can make a chain long.
  *
+ * As long as a tuple is in the table its port is told to ip (ip_port_open), so that
+ * workers hand over what comes to it, and refuse what comes to others.
+ *
  * Listeners are found by their port; of one port the one with the address comes
  * before the one for any, and among those that share both (SO_REUSEPORT) the hash of
  * the tuple chooses.
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "stack/ip/local.h"
 #include "stack/transport/tcp_priv.h"
 
 int tcp_table_init(struct tcp_table *table, uint32_t n)
@@ -83,6 +87,7 @@ void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t 
 	n->next = *bucket;
 	*bucket = (uint32_t)kind << 30 | index;
 	t->table.n++;
+	(void)ip_port_open(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, IP_PORT_BOUND);
 }
 
 void tcp_remove(struct tcp *t, struct tcp_node *n)
@@ -96,6 +101,7 @@ void tcp_remove(struct tcp *t, struct tcp_node *n)
 	*at = n->next;
 	n->is_in = false;
 	t->table.n--;
+	ip_port_close(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, IP_PORT_BOUND);
 }
 
 struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n)
