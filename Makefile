@@ -112,7 +112,7 @@ bench: setup all
 format:
 	@tools/format
 
-# All C files against .clang-tidy, the analyzer too: half an hour of processor time. (The rest of it is a test of the
+# All C files against .clang-tidy, the program's own with the analyzer: half an hour of processor time. (The rest of it is a test of the
 # suite `tools`.) FILES='src/base/pool.c ...' looks at those only.
 tidy: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
