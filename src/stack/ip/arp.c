@@ -219,6 +219,7 @@ void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all)
 	if (ifc->dev == NULL || !ifc->dev->up || !ip_interface_known(s, ifindex) || s->share_number != 0)
 		return;
 	ifc->announce = (struct arp_announcer){ .at = s->env->now, .round_start = s->env->now, .all = all };
+	s->announcing |= UINT64_C(1) << ifindex;
 }
 
 /* The next address to announce; false at the end of the round. */

@@ -228,9 +228,13 @@ void ip_expire(struct ip_stack *s)
 {
 	neigh_expire(s);
 	reassembly_expire(s->reassembly);
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+	for (uint64_t left = s->announcing; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
+
 		if (s->interface[i].announce.at <= s->env->now)
 			arp_announce_run(s, i);
+		if (s->interface[i].announce.at == TIME_NEVER)
+			s->announcing &= ~(UINT64_C(1) << i);
 	}
 	ip_loop_run(s);
 }
@@ -239,7 +243,7 @@ uint64_t ip_next_deadline(const struct ip_stack *s)
 {
 	uint64_t when = min_u64(neigh_next_deadline(s), reassembly_next_deadline(s->reassembly));
 
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
-		when = min_u64(when, s->interface[i].announce.at);
+	for (uint64_t left = s->announcing; left != 0; left &= left - 1)
+		when = min_u64(when, s->interface[__builtin_ctzll(left)].announce.at);
 	return s->loop_first != NULL ? s->env->now : when;
 }

@@ -91,6 +91,7 @@ struct ip_stack {
 	uint32_t share_number, n_shares; /* of n stacks that act as one; n_shares 0: alone */
 	struct ip_interface interface[IP_INTERFACES_MAX];
 	uint64_t tx_pending; /* bits: interfaces with packets in tx */
+	uint64_t announcing; /* bits: interfaces that may have something to announce */
 	bool new_proxy[IP_PROXIES_MAX];
 	struct hook_list hook[N_HOOKS];
 	struct ip_protocol protocol[256]; /* local.c */
