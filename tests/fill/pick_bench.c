@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 #include "gateway/nat/nat_fixture.h"
+#include "gateway/nat/source.h"
 
 #define PORTS_FIRST 1024u
 #define N_PORTS 64512u

@@ -20,6 +20,7 @@
 #include "core/conn_record.h"
 #include "fixture.h"
 #include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
 
 #define HOST IP4(10, 0, 0, 2)
 #define OTHER_HOST IP4(10, 1, 0, 2)

@@ -26,7 +26,8 @@
  *
  * Next: src/stack/ports/ports_take.c, which draws and takes the port
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
+#include "gateway/nat/source.h"
 #include "stack/wire/pptp.h"
 #include "stack/ip/route.h"
 

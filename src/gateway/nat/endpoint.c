@@ -6,7 +6,7 @@
  *
  * RFC 4787 sections 4.1 and 5.
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/source.h"
 
 static bool lets_in(const struct nat *n, uint32_t mapping, const struct tuple *o)
 {

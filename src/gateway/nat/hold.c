@@ -15,7 +15,7 @@
  */
 #include <assert.h>
 
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
 
 static void give_back(struct nat *n, const struct tuple *reply, uint32_t ref)
 {

@@ -15,7 +15,7 @@
  * Next: src/gateway/nat/choose.c for the first packet, src/gateway/nat/translate.c for
  * every one
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/source.h"
 
 /* A connection that may still be given a mapping. */
 static bool is_open(const struct conn *c, const struct packet *p, uint16_t done)

@@ -10,7 +10,8 @@
  */
 #include <stdlib.h>
 
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
+#include "gateway/nat/reclaim.h"
 
 #define DEFAULT_ADDRESSES 256
 /* Connections looked at in one go after a change of the config. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of NAT share.
+ * What the files of NAT share: its state, and the parts that most of them need. What
+ * but some need stands in headers of its own (source.h, overload.h, reclaim.h).
  */
 #ifndef YG_GATEWAY_NAT_NAT_PRIV_H
 #define YG_GATEWAY_NAT_NAT_PRIV_H
@@ -178,8 +179,6 @@ static inline void nat_set_outside_port(struct tuple *reply, uint32_t port)
 		reply->dport = (uint16_t)port;
 }
 
-struct nat_source_request;
-
 /* Ports (stack/ports/ports.h). NAT's addresses are IPv4's alone so far. */
 
 static inline uint32_t nat_ports_find(const struct nat *n, uint32_t addr, uint16_t zone)
@@ -240,128 +239,6 @@ void nat_release(void *ctx, struct conn *c, uint32_t index);
 /* True when the config still has the addresses and ports that the connection uses. */
 bool nat_still_allowed(const struct nat *n, uint32_t index);
 
-/* choose.c: a mapping for a new connection. */
-
-/* True when it has one now, or needs none. False: the packet is dropped. */
-bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index);
-
-/* port.c */
-
-/* Takes a port of `address` for the connection: fills in and takes the REPLY tuple. shared: also a port that others
- * use towards other destinations. False when there is none. */
-enum nat_port_effort { NAT_PORT_UNUSED, NAT_PORT_SHARED };
-bool nat_take_port(struct nat *n, uint32_t index, uint32_t address, struct tuple reply,
-		   const struct port_request *request, enum nat_port_effort effort);
-
-/* overload.c: busy destinations. */
-
-#define OVERLOAD_CLASSES 4
-#define OVERLOAD_TINY 4u /* a set with no more ports has no map */
-#define OVERLOAD_COMPLETE 65536u
-
-/* A busy destination, for one set of ports. What is unused towards it stands behind the struct. */
-struct overload {
-	uint32_t address, remote;
-	uint16_t remote_port;
-	uint8_t proto;
-	uint8_t class : 4, by_blocks : 1; /* by_blocks: its ports are several workers' */
-	uint32_t id, chain;               /* chain: id + 1 */
-	uint32_t set_id, n_ports;
-	uint32_t first;    /* port of the first bit */
-	uint32_t n_looked; /* so many, in their order, have been looked up; OVERLOAD_COMPLETE: all */
-	uint32_t start;    /* of that order */
-	uint32_t version;  /* of the port map whose blocks it knows */
-	uint32_t hand;     /* the port at which a search for one that may go on goes on */
-	struct nat_reclaim_queue before, finished; /* before it was busy, and since */
-};
-_Static_assert(sizeof(struct overload) % 8 == 0, "what stands behind it is aligned");
-
-struct nat_overloads {
-	uint32_t n_used;
-	uint32_t n_counters, n_buckets; /* powers of two */
-	struct pool counters;           /* used as an array */
-	uint32_t *counter;              /* connections towards destinations with this hash */
-	uint32_t *bucket;               /* id + 1 */
-	struct pool maps[OVERLOAD_CLASSES];
-};
-
-struct nat_overloads *nat_overloads_create(uint32_t n_connections);
-void nat_overloads_destroy(struct nat_overloads *o);
-/* Of the destination that the REPLY tuple comes from, for this set; NULL if it has none. */
-struct overload *nat_overload_of(const struct nat *n, const struct tuple *reply, uint32_t address,
-				 const struct port_set *set);
-/* Makes it, although the destination does not look busy; NULL without room. */
-struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
-				   const struct port_set *set);
-/* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
-/* The same in two steps, for several at a time: the first has the destination's counter fetched and returns a hash. The
- * protocol has ports. */
-uint64_t nat_overload_reach(const struct nat *n, const struct tuple *reply, uint32_t address);
-void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set,
-			   uint64_t hash);
-void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
-/* A port that is unused towards it, each equally likely; PORT_NONE when there is none. Somebody without a port may
- * have the tuple all the same: then it is marked as used. */
-uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct port_request *request);
-/* One that can be shared, too, if need be at the price of a look at every word. */
-uint32_t nat_overload_pick_shareable(struct nat *n, struct overload *o, const struct portmap *m,
-				     const struct port_set *set);
-void nat_overload_mark(struct overload *o, uint32_t port);
-void nat_overload_unmark(struct overload *o, uint32_t port);
-/* The port is this worker's. */
-bool nat_overload_owns(const struct nat *n, const struct overload *o, uint32_t port);
-/* The used ports of the set in turns. */
-uint32_t nat_overload_next_used(struct overload *o, const struct port_set *set);
-
-/* reclaim.c: ports of connections that are not needed any more. */
-
-/* Slot of conntrack: it may be finished. */
-void nat_reclaim_finished(void *ctx, uint32_t index);
-/* Ends the connection towards the destination of `reply` that is needed least, so that a port of the request comes
- * free. False when all are needed. */
-bool nat_reclaim_port(struct nat *n, uint32_t address, const struct tuple *reply, const struct nat_source_request *w);
-/* The same for a mapping of the request's pool. */
-bool nat_reclaim_mapping(struct nat *n, uint8_t ip_proto, const struct nat_source_request *w);
-
-/* choose.c: the source of a new connection, in steps, so that those of several are taken together and their waits for
- * memory overlap. What is chosen is what one after the other would choose. */
-
-/* What the rules, or NAT itself, want of a source. */
-struct nat_source_request {
-	enum nat_origin origin;
-	uint32_t id; /* pool or interface */
-	const struct nat_pool_config *pool;
-	struct nat_address_range range; /* without a pool */
-	uint64_t n_addresses;
-	struct port_request port;
-	struct port_set ports, near; /* what port points to, where the config holds no such set */
-	bool paired, endpoint_independent;
-};
-
-/* Stays where it is: the request points into itself. */
-struct nat_source {
-	enum {
-		NAT_SOURCE_NONE,    /* nothing was asked */
-		NAT_SOURCE_DROPPED, /* by the rules */
-		NAT_SOURCE_ASKED,
-		NAT_SOURCE_HELD, /* reply is known and not taken; `address` and its port are held, if it translates */
-		NAT_SOURCE_TAKEN,
-	} state;
-	struct nat_action action;
-	bool translates;  /* the request is filled in */
-	bool drawn;       /* first and draw, too */
-	bool none_unused; /* at `first`, seen when it was to be held */
-	uint32_t before;  /* whose mapping is kept, CONN_NONE: nobody's */
-	struct nat_source_request request;
-	struct ip_addr first; /* address to try first */
-	struct port_draw draw;
-	struct tuple reply;
-	uint64_t hash;             /* of reply, when it is known */
-	uint64_t destination_hash; /* of nat_overload_reach, when a port is held */
-	uint32_t address;
-};
-
 /* log.c: for the log slot. */
 
 int nat_log_init(struct nat_log *l, uint32_t n_addresses);
@@ -375,31 +252,6 @@ __attribute__((cold)) void nat_log_mapping(const struct nat *n, const struct nat
 enum nat_choice { NAT_CHOICE_MADE, NAT_CHOICE_REFUSED };
 __attribute__((cold)) void nat_trace_choice(const struct nat *n, enum trace_kind side, const struct packet *p,
 					    const struct nat_action *a, enum nat_choice choice);
-
-/* Asks the rules. */
-void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s);
-/* Holds what was drawn and has the REPLY tuple looked for. False, and nothing is held, when it takes more than that. */
-bool nat_source_hold(struct nat *n, struct nat_source *s);
-void nat_source_let_go(struct nat *n, struct nat_source *s);
-/* Takes what is held; false when the tuple is somebody else's: then it is let go. */
-bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s);
-/* Taken or not: true when it has a mapping now, or needs none. False: the packet is dropped, or somebody else's. */
-bool nat_source_finish(struct nat *n, struct packet *p, uint32_t index, struct nat_source *s);
-
-/* source_search.c */
-
-/* A source that is not simply the port that was drawn. False: there is none, or the packet is somebody else's now
- * (VERDICT_STOLEN). */
-bool nat_source_search(struct nat *n, struct packet *p, uint32_t index, const struct nat_source *s);
-
-/* tuple_reuse.c: the mapping of a connection that has just ended on the same ORIGINAL tuple. */
-
-/* Whose mapping the source that was asked for can keep, CONN_NONE if none. What cannot be kept is free from here on. */
-uint32_t nat_tuple_reuse_find(struct nat *n, uint32_t index, const struct nat_source *s);
-/* Moves what s->before holds to the source. */
-void nat_tuple_reuse_hold(struct nat *n, struct nat_source *s);
-/* It cannot be kept after all. */
-void nat_tuple_reuse_give_up(struct nat *n, struct nat_source *s);
 
 /* pptp.c */
 
@@ -436,30 +288,5 @@ void nat_translate_src(struct nat *n, const struct conn *c, struct packet *p);
 /* Leave a verdict in an INVALID packet. */
 void nat_invalid_dst(const struct nat *n, struct packet *p);
 void nat_invalid_src(struct nat *n, enum ip_hook hook, struct packet *p);
-
-/* --- request.c --- */
-
-/* Fills in the request. False when nothing is to be translated. */
-bool nat_request_make(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s);
-/* But for its two sets of ports, which are written where they are needed. */
-void nat_request_clear(struct nat_source_request *w);
-/* From this pool. */
-void nat_request_pool(const struct nat *n, struct nat_source_request *w, uint32_t pool, const struct tuple *orig);
-void nat_request_stay_in_range(struct nat_source_request *w, uint16_t inside_port);
-/* The k-th address, below w->n_addresses. */
-uint32_t nat_request_address(const struct nat_source_request *w, uint64_t k);
-/* The address with which a client begins, below n_addresses, and the one behind it after i more. */
-uint64_t nat_start_address(const struct nat *n, const struct tuple *orig, uint64_t n_addresses);
-uint64_t nat_later_address(uint64_t start, uint64_t i, uint64_t n_addresses);
-/* One of `size`, at most 2^32: the same client, the same choice. */
-uint64_t nat_client_choice(const struct nat *n, const struct tuple *orig, uint64_t size);
-
-/* --- endpoint.c --- */
-
-/* Towards an endpoint-independent mapping from outside, if its filtering lets it in. */
-void nat_enter_mapping(struct nat *n, uint32_t index, struct packet *p);
-/* By the mapping of its inside endpoint, which is made if there is none. */
-bool nat_take_mapping(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
-		      struct tuple reply, struct packet *p);
 
 #endif

@@ -34,7 +34,7 @@
  */
 #include <stdlib.h>
 
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
 
 #define LOOKS 2u
 #define HAND_STEPS 8u

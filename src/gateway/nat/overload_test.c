@@ -4,6 +4,7 @@
  * and ports that are wished for.
  */
 #include "gateway/nat/nat_fixture.h"
+#include "gateway/nat/overload.h"
 
 static struct nat_fixture nb;
 

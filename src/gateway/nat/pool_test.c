@@ -4,6 +4,7 @@
  * filters, hairpins, options, and what a new config leaves.
  */
 #include "gateway/nat/nat_fixture.h"
+#include "gateway/nat/source.h"
 
 static struct nat_config cfg;
 

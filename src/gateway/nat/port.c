@@ -18,7 +18,8 @@
  *
  * Next: src/stack/ports/ports_search.c; src/gateway/nat/reclaim.c, when there is none.
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
+#include "gateway/nat/source.h"
 
 #define SHARED_TRIES 16
 #define SHARED_PROBES 8

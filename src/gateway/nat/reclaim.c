@@ -21,7 +21,9 @@
  *
  * A pool whose ports rest gains nothing, and is left alone.
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
+#include "gateway/nat/reclaim.h"
+#include "gateway/nat/source.h"
 
 /* Looks a time, at the queue and by the hand. */
 #define LOOKS 4u

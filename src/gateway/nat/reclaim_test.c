@@ -4,6 +4,7 @@
  * who never does, and in which order.
  */
 #include "gateway/nat/nat_fixture.h"
+#include "gateway/nat/overload.h"
 
 static struct nat_config cfg;
 

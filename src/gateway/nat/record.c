@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
 
 _Static_assert(DEVICE_NAME_MAX <= NAT_POOL_NAME_MAX, "a name of either");
 

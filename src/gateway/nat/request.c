@@ -4,7 +4,7 @@
  * which ports of them, and what a port should be like. Addresses of a range are
  * tried from one that follows from the source address alone.
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/source.h"
 #include "stack/ip/route.h"
 
 #define SYSTEM_PORTS 1024 /* those below are (RFC 6335 section 6) */

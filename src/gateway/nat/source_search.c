@@ -12,7 +12,8 @@
  *
  * Next: src/gateway/nat/port.c
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/reclaim.h"
+#include "gateway/nat/source.h"
 
 #define NULL_BINDING_TRIES 64
 

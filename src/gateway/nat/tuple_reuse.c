@@ -25,7 +25,7 @@
  * unused; its tuple is free between the old connection and the new one, so where
  * ports are shared another may have got it: then a port is chosen as always.
  */
-#include "gateway/nat/nat_priv.h"
+#include "gateway/nat/source.h"
 
 static bool request_has(const struct nat_source *s, uint32_t addr)
 {
