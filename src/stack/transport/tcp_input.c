@@ -483,19 +483,16 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 }
 
 /* True: p has been dealt with; it may be held. */
-static bool input_one(struct tcp *t, struct packet *p)
+static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 {
-	struct tcp_node n = {
-		.laddr = p->ip.dst, .raddr = p->ip.src, .lport = p->l4.dport, .rport = p->l4.sport, .zone = p->zone
-	};
-	uint32_t ref = tcp_find(t, &n);
+	uint32_t ref = tcp_find_hashed(t, n);
 	struct tcp_options o;
 	uint32_t iss;
 
 	(void)tcp_options_parse(packet_l4(p), &p->l4, &o);
 	t->counts[TCP_COUNT_IN_SEGMENTS]++;
 	if (ref == POOL_NONE)
-		return unknown_input(t, &n, p, &o);
+		return unknown_input(t, n, p, &o);
 	switch (tcp_ref_kind(ref)) {
 	case TCP_KIND_CONN:
 		tcp_conn_input(t, tcp_conn_at(t, tcp_ref_index(ref)), p, &o);
@@ -506,22 +503,35 @@ static bool input_one(struct tcp *t, struct packet *p)
 	default:
 		break;
 	}
-	struct tcp_listener *l = tcp_listener_for(t, &n);
+	struct tcp_listener *l = tcp_listener_for(t, n);
 
 	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, l != NULL ? &iss : NULL))
 		return true;
-	tcp_listen_syn(t, l, &n, p, &o, iss);
+	tcp_listen_syn(t, l, n, p, &o, iss);
 	return true;
 }
 
 void tcp_input(void *ctx, struct batch *b)
 {
 	struct tcp *t = ctx;
+	struct tcp_node n[BATCH_MAX];
 
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct packet *p = b->p[i];
+
+		n[i] = (struct tcp_node){ .laddr = p->ip.dst,
+					  .raddr = p->ip.src,
+					  .lport = p->l4.dport,
+					  .rport = p->l4.sport,
+					  .zone = p->zone };
+		tcp_find_ahead(t, &n[i]);
+	}
+	for (uint32_t i = 0; i < b->n; i++)
+		tcp_find_near(t, &n[i]);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 
-		if (!input_one(t, p))
+		if (!input_one(t, p, &n[i]))
 			continue;
 		if (p->verdict == VERDICT_STOLEN)
 			b->p[i] = NULL;

@@ -415,6 +415,11 @@ int tcp_table_init(struct tcp_table *table, uint32_t n);
 void tcp_table_fini(struct tcp_table *table);
 /* kind << 30 | index, POOL_NONE. n's hash is filled in. */
 uint32_t tcp_find(struct tcp *t, struct tcp_node *n);
+/* The same in three steps, for several at a time: each has what the next one reads fetched. */
+void tcp_find_ahead(struct tcp *t, struct tcp_node *n);
+void tcp_find_near(const struct tcp *t, const struct tcp_node *n);
+uint32_t tcp_find_hashed(const struct tcp *t, const struct tcp_node *n);
+#define TCP_CONN_HOT_LINES 8u
 void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t index);
 void tcp_remove(struct tcp *t, struct tcp_node *n);
 static inline enum tcp_kind tcp_ref_kind(uint32_t ref)

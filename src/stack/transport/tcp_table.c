@@ -67,14 +67,39 @@ static bool same_tuple(const struct tcp_node *a, const struct tcp_node *b)
 	       a->zone == b->zone;
 }
 
-uint32_t tcp_find(struct tcp *t, struct tcp_node *n)
+void tcp_find_ahead(struct tcp *t, struct tcp_node *n)
 {
 	n->hash = hash_of(t, n);
+	__builtin_prefetch(&t->table.bucket[n->hash & t->table.mask]);
+}
+
+/* What will be touched of the first in the bucket, which as a rule is the one. */
+void tcp_find_near(const struct tcp *t, const struct tcp_node *n)
+{
+	uint32_t ref = t->table.bucket[n->hash & t->table.mask];
+
+	if (ref == POOL_NONE)
+		return;
+	const uint8_t *at = (const uint8_t *)node_at(t, ref);
+	uint32_t lines = tcp_ref_kind(ref) == TCP_KIND_CONN ? TCP_CONN_HOT_LINES : 1;
+
+	for (uint32_t i = 0; i < lines; i++)
+		__builtin_prefetch(at + 64 * i);
+}
+
+uint32_t tcp_find_hashed(const struct tcp *t, const struct tcp_node *n)
+{
 	uint32_t ref = t->table.bucket[n->hash & t->table.mask];
 
 	while (ref != POOL_NONE && !same_tuple(node_at(t, ref), n))
 		ref = node_at(t, ref)->next;
 	return ref;
+}
+
+uint32_t tcp_find(struct tcp *t, struct tcp_node *n)
+{
+	n->hash = hash_of(t, n);
+	return tcp_find_hashed(t, n);
 }
 
 void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t index)
