@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The stack of the public headers, as the files here share it.
+ */
+#ifndef YG_LIB_LIB_PRIV_H
+#define YG_LIB_LIB_PRIV_H
+
+#include <yangguan/stack.h>
+
+#include "stack/ip/fib.h"
+#include "stack/ip/stack.h"
+#include "stack/packet/device.h"
+#include "stack/socket/socket.h"
+
+#define LIB_IFINDEX 1u
+
+struct yg_stack {
+	struct env env;
+	struct ip_config cfg[2]; /* one is in use, the other is the next one */
+	uint32_t cfg_in_use;
+	struct fib *fib;
+	struct ip_stack *ip;
+	struct sockets *ss;
+	struct device dev;
+	bool has_ethernet;
+	yg_output_fn *output;
+	yg_changed_fn *changed;
+	void *ctx;
+	yg_wait_fn *wait;
+	void *wait_ctx;
+	uint32_t depth; /* of calls into it */
+	/* What came while somebody was in it. */
+	struct packet *first_waiting, *last_waiting;
+	uint64_t told_deadline;
+	int told_ready;
+};
+
+/* A public packet is one of the pool. */
+static inline struct packet *lib_packet(const struct yg_packet *p)
+{
+	return (struct packet *)(uintptr_t)p;
+}
+
+/* Around whatever a call does: at the end what was made goes out, and what came meanwhile is taken in. */
+void lib_enter(struct yg_stack *s);
+void lib_leave(struct yg_stack *s);
+
+/* lib_device.c */
+void lib_device_init(struct yg_stack *s, const struct yg_stack_config *config);
+void lib_wait_append(struct yg_stack *s, struct packet *p);
+
+#endif
