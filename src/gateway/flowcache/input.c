@@ -107,7 +107,7 @@ static void guess(const struct flowcache *s, uint32_t n, struct way *way)
 }
 
 /* Work that was left to the device: the views that it is judged by are filled. */
-static bool offload_fits(struct packet *p, const struct ip_adjacency *a)
+static YG_SELDOM bool offload_fits(struct packet *p, const struct ip_adjacency *a)
 {
 	const uint8_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
 
