@@ -124,7 +124,7 @@ static inline void give_slots_back(struct workers_member *w, const struct taking
 	for (uint32_t from = 0; from < w->workers->n_members; from++) {
 		struct workers_pair *pair = workers_pair(w->workers, from, w->id);
 
-		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): see_packets has filled it for each member */
+		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): see_packets has filled it for each */
 		pair->n_open += t->of[from];
 		if (pair->n_open == 0)
 			continue;
