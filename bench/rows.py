@@ -630,6 +630,27 @@ def routes(options):
     return rows
 
 
+TCP_ROWS = [f"tcp-{name}" for name in ("bulk", "bulk-in-place", "bulk-4m", "connections-16", "connections-1000",
+                                       "connections-idle-1m", "requests-64", "requests-10000", "requests-1m")]
+
+
+@group(*TCP_ROWS)
+def tcp(options):
+    """Our own TCP, two stacks in one thread (bench/tcp.c)."""
+    rows, yardstick = [], None
+    for f in program(options, "tcp", "tcp-yardstick", *(name for name in TCP_ROWS if options.wants(name))):
+        if f["row"] == "tcp-yardstick":
+            yardstick = f["median"]
+            continue
+        per_bit = f["unit"] == "bit/s"
+        scale, unit = (1e9, "Gbit/s of processor time") if per_bit else (1e6, "M/s of processor time")
+        beside = f"{f['median'] / yardstick:.2f} x copy and sum, sum, copy" if per_bit and yardstick else ""
+        bar = f">= {f['bar'] / scale:g}" if f["bar"] else ""
+        rows.append(memory_row(f["row"], f"{f['median'] / scale:.3g} ({f['best'] / scale:.3g} at best)", beside, bar,
+                               f["median"] >= f["bar"] if f["bar"] else None, f, unit))
+    return rows
+
+
 @group(*FIB_ROWS)
 def fib(options):
     """A full Internet table (bench/fib.c), read from --prefixes."""
