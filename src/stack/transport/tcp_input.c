@@ -295,6 +295,7 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 	if (seq_after(seq + len, right))
 		len = seq_after(right, seq) ? right - seq : 0;
 	c->bytes_received += len;
+	tcp_receive_rtt(t, c);
 	if (len > 0 && c->rcv_closed) {
 		/* Shut down for reading: taken and thrown away, as Linux does. */
 		c->rcv_nxt = seq == c->rcv_nxt ? seq + len : c->rcv_nxt;

@@ -236,7 +236,8 @@ struct tcp_conn {
 	} dsack;                /* to be told; left == right: none */
 	uint32_t rtt_probe_seq; /* receiver's round: when this number comes, one has passed */
 	uint64_t rtt_probe_at, rcv_rtt;
-	uint32_t copied, copied_round; /* bytes that the user took in this round */
+	uint32_t copied, copied_round; /* bytes that the user took since copied_since; most in a round trip */
+	uint64_t copied_since;
 
 	/* Round trip (RFC 6298). */
 	uint64_t srtt, rttvar, rto, min_rtt, min_rtt_at, last_rtt;

@@ -397,6 +397,43 @@ uint32_t tcp_receive_sacks(const struct tcp *t, const struct tcp_conn *c, uint32
 	return n;
 }
 
+/* --- how large the buffer should be --- */
+
+/* The receiver's view of a round trip: from a window that was told to its last byte. What the sender was slow with
+ * makes it longer, so the shortest of late counts. */
+void tcp_receive_rtt(struct tcp *t, struct tcp_conn *c)
+{
+	uint64_t now = t->env->now;
+
+	if (c->rtt_probe_at != 0 && seq_before(c->rcv_nxt, c->rtt_probe_seq))
+		return;
+	if (c->rtt_probe_at != 0) {
+		uint64_t rtt = max_u64(now - c->rtt_probe_at, 1);
+
+		c->rcv_rtt = c->rcv_rtt == 0 || rtt < c->rcv_rtt ? rtt : (7 * c->rcv_rtt + rtt) / 8;
+	}
+	c->rtt_probe_seq = c->rcv_nxt + max_u32(tcp_receive_window(t, c), 1);
+	c->rtt_probe_at = now;
+}
+
+/* What the user took in a round trip is what the path and he can do: twice of it is room for it to double in the next
+ * one, and half of the buffer is for what buffers cost (as Linux's tcp_rcv_space_adjust). */
+static void grow_buffer(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	uint64_t now = t->env->now;
+
+	c->copied += bytes;
+	if (c->rcv_rtt == 0 || now - c->copied_since < c->rcv_rtt)
+		return;
+	if (c->copied > c->copied_round) {
+		c->copied_round = c->copied;
+		if (!c->o.rcvbuf_set)
+			c->rcvbuf = max_u32(c->rcvbuf, (uint32_t)min_u64(UINT64_C(4) * c->copied, t->cfg.rcvbuf_max));
+	}
+	c->copied = 0;
+	c->copied_since = now;
+}
+
 /* --- the user --- */
 
 static void take_first(struct tcp *t, struct tcp_conn *c)
@@ -413,7 +450,7 @@ static void take_first(struct tcp *t, struct tcp_conn *c)
 static void take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
 	c->inbox.bytes -= bytes;
-	c->copied += bytes;
+	grow_buffer(t, c, bytes);
 	while (bytes > 0) {
 		uint32_t here = c->inbox.first->l4.payload_len - c->inbox.skip;
 

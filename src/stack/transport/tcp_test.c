@@ -273,6 +273,35 @@ static void test_trouble(void **state)
 	assert_true(bulk(&wire, 1 << 20, 600 * NS_PER_S, NULL) < 10 * NS_PER_S);
 }
 
+/* Would catch: buffers that stay as they are on a path that could do more, or grow though somebody has set them. */
+static void test_buffers_grow(void **state)
+{
+	struct memwire_config wire = { .rate_bps = 100000000, .delay_ns = 50 * NS_PER_MS, .queue_packets = 2000 };
+	struct net n;
+	struct tcp_conn *a, *b;
+	uint64_t took[2];
+
+	for (uint32_t is_set = 0; is_set < 2; is_set++) {
+		net_start_with(&n, &wire, NULL, NULL);
+		struct tcp_listener *l = host_listen(&n.b, SERVICE);
+
+		net_connect(&n, l, &a, &b);
+		b->o.rcvbuf_set = is_set != 0;
+		struct flow f = { .from = &n.a, .to = &n.b, .out = a, .in = b, .total = 30 << 20 };
+
+		took[is_set] = carry(&n, &f, 300 * NS_PER_S);
+		assert_int_equal(b->rcvbuf > 2000000, !is_set);
+		tcp_close(n.a.tcp, a);
+		tcp_close(n.b.tcp, b);
+		net_run(&n, 200 * NS_PER_S);
+		tcp_unlisten(n.b.tcp, l);
+		net_end(&n);
+	}
+	/* 30 MB at 100 Mbit/s take 2.6 s; by a window of 64 KB and 100 ms 48. */
+	assert_true(took[0] < 5 * NS_PER_S);
+	assert_true(took[1] > 40 * NS_PER_S);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -281,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bulk),
+		cmocka_unit_test(test_buffers_grow),
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_trouble),
 	};
