@@ -14,7 +14,7 @@
  *
  * Sequence numbers are not looked at, as in Linux.
  *
- * Next: src/gateway/conntrack/conntrack.c
+ * Next: src/gateway/conntrack/hooks.c
  */
 #include "gateway/conntrack/conntrack_priv.h"
 #include "stack/wire/dccp.h"

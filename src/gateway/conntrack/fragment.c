@@ -27,7 +27,7 @@
  *
  * RFC 791 section 3.2, RFC 1858, RFC 3128, RFC 4787 REQ-14, RFC 5722.
  *
- * Next: src/gateway/conntrack/conntrack.c
+ * Next: src/gateway/conntrack/hooks.c
  */
 #include "gateway/conntrack/fragment.h"
 

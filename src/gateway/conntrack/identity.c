@@ -23,7 +23,7 @@
  * An ICMP error quotes what went out; the pair's last connection is taken for it if
  * its identifier is the quoted one, or its host the only one.
  *
- * Next: src/gateway/conntrack/conntrack.c
+ * Next: src/gateway/conntrack/hooks.c
  */
 #include "gateway/conntrack/conntrack_priv.h"
 

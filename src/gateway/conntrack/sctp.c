@@ -28,7 +28,7 @@
  * chunks are not translated (section 6.4 of RFC 3257: end points behind a
  * translator use one address).
  *
- * Next: src/gateway/conntrack/conntrack.c
+ * Next: src/gateway/conntrack/hooks.c
  */
 #include "gateway/conntrack/conntrack_priv.h"
 #include "gateway/conntrack/record.h"

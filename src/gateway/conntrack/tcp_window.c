@@ -38,7 +38,7 @@
  * A connection that was seen from the middle on has unknown scale factors:
  * nothing of it is refused.
  *
- * Next: src/gateway/conntrack/conntrack.c
+ * Next: src/gateway/conntrack/hooks.c
  */
 #include "gateway/conntrack/flow.h"
 #include "gateway/conntrack/tcp_priv.h"

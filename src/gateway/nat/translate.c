@@ -7,7 +7,7 @@
  * ORIGINAL direction and with the destination in the REPLY direction.
  *
  * Next: src/stack/wire/rewrite.c; then src/stack/ip/input.c behind PREROUTING,
- * src/gateway/conntrack/conntrack.c (confirm) behind POSTROUTING and INPUT
+ * src/gateway/conntrack/hooks.c (confirm) behind POSTROUTING and INPUT
  */
 #include "gateway/nat/nat_priv.h"
 #include "stack/packet/gso.h"
