@@ -4,9 +4,9 @@
  * entered, each of which is given the time. Nothing else moves it, so what goes in
  * decides what comes out, bit for bit (src/tools/replay/replay_journal.c lives on that).
  *
- * What it consists of stands in modules.c.
+ * What it consists of stands in modules.c. A batch of frames comes in by gateway_input.
  *
- * Next: src/stack/ip/ether.c
+ * Next: src/stack/ip/ether.c (ether_input)
  */
 #include <errno.h>
 #include <stdlib.h>

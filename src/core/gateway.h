@@ -65,10 +65,11 @@ void gateway_abandon(struct gateway *g);
 /* The device behind interface number ifindex; sets the device's pool and ledger.
  * NULL takes it away. The gateway does not own it. */
 void gateway_attach(struct gateway *g, uint32_t ifindex, struct device *d, uint64_t now);
+/* Its device->up, mtu or mac has changed. */
+void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
 /* What a change of links or of the config has left to be done for the routes (rib_work) is done: for whoever records,
  * or does again what was recorded. */
 void gateway_settle_routes(struct gateway *g);
-void gateway_device_changed(struct gateway *g, uint32_t ifindex, uint64_t now);
 
 /* Packets received on ifindex (counted as received by the device). Sends what
  * follows from them. b is empty afterwards. */

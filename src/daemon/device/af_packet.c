@@ -31,7 +31,8 @@
  *
  * Always: lent[i] is 1 exactly while a packet holds slot i.
  *
- * Next: src/stack/ip/ether.c (received frames).
+ * Next: src/core/gateway.c (gateway_input), which the worker enters with the batch
+ * (src/daemon/run/worker.c)
  */
 #include "daemon/device/af_packet_priv.h"
 

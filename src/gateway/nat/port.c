@@ -7,7 +7,7 @@
  * destination only when a connection that holds no port has the tuple (one of the
  * gateway's own, or from outside).
  *
- * A port that is wished for (`preserve`) is taken while it is free towards the
+ * A port that is asked for (`preserve`) is taken while it is free towards the
  * destination, whoever has it towards others: so a host keeps one outside port
  * towards all, as with Linux.
  *

@@ -47,8 +47,8 @@ static bool take_any(struct nat *n, struct conn *c, uint32_t index, const struct
 }
 
 /* On an address where one that is finished makes room. */
-static bool take_reused(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
-			struct tuple reply)
+static bool take_reclaimed(struct nat *n, struct conn *c, uint32_t index, const struct nat_source_request *w,
+			   struct tuple reply)
 {
 	uint64_t start = nat_start_address(n, &c->half[CT_ORIGINAL].tuple, w->n_addresses);
 	uint64_t n_tries = w->paired ? 1 : min_u64(w->n_addresses, ports_n_addresses_max(n->ports));
@@ -99,7 +99,7 @@ static bool take_from_finished(struct nat *n, struct conn *c, uint32_t index, co
 	if (!s->translates || w->n_addresses == 0)
 		return false;
 	if (!w->endpoint_independent)
-		return take_reused(n, c, index, w, s->reply);
+		return take_reclaimed(n, c, index, w, s->reply);
 	return nat_reclaim_mapping(n, c->half[CT_ORIGINAL].tuple.proto, w) &&
 	       nat_take_mapping(n, c, index, w, s->reply, p);
 }

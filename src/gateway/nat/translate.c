@@ -6,8 +6,11 @@
  * identifier belongs to the side that asks, so it goes with the source in the
  * ORIGINAL direction and with the destination in the REPLY direction.
  *
- * Next: src/stack/wire/rewrite.c; then src/stack/ip/input.c behind PREROUTING,
- * src/gateway/conntrack/hooks.c (confirm) behind POSTROUTING and INPUT
+ * The bytes and checksums are rewritten by src/stack/wire/rewrite.c.
+ *
+ * Next: behind PREROUTING the route (src/stack/ip/input.c), then src/stack/ip/forward.c;
+ * behind POSTROUTING and INPUT conntrack_confirm (src/gateway/conntrack/hooks.c), then
+ * src/stack/ip/output.c or src/stack/ip/local.c
  */
 #include "gateway/nat/nat_priv.h"
 #include "stack/packet/gso.h"

@@ -11,7 +11,7 @@
  *
  * What is too big and may be cut is cut on the way out, behind POSTROUTING.
  *
- * Next: src/stack/ip/output.c
+ * Next: src/stack/ip/output.c (ip_output)
  */
 #include "stack/ip/stack_priv.h"
 #include "stack/packet/gso.h"

@@ -24,7 +24,8 @@
  * behind the checks: its views are valid, and its interface number is 0. If the flow
  * cache sent it, it is with its receiver at once.
  *
- * Next: src/stack/ip/local.c or src/stack/ip/forward.c
+ * Next: PREROUTING, whose first entries are src/gateway/conntrack/hooks.c and
+ * src/gateway/nat/hooks.c; then, routed, src/stack/ip/forward.c or src/stack/ip/local.c
  */
 #include "stack/ip/stack_priv.h"
 #include "stack/packet/gso.h"
@@ -138,7 +139,7 @@ static bool fits(enum ip_rpf how, uint32_t ifindex, const struct fib_route *back
 	return true;
 }
 
-/* What another zone sends out here is answered here. */
+/* An interface that several zones send by gets the answers to all of them: a route back in any of those will do. */
 static bool route_back_fits(const struct ip_stack *s, enum ip_rpf how, uint32_t ifindex, uint32_t src,
 			    const struct fib_route *back)
 {

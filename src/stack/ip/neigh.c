@@ -25,7 +25,7 @@
  * Sending one may call back into this file (an ICMP error goes out too), so a
  * queue is always taken out whole before its packets are ended.
  *
- * Next: src/stack/ip/output.c
+ * Next: src/stack/ip/output.c (ip_transmit)
  */
 #include <string.h>
 

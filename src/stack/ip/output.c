@@ -3,7 +3,8 @@
  * The way out, for packets through us and from us.
  *
  *   ip_local_out   what has a flow cache entry goes by it; else route, OUTPUT, route
- *                  again, POSTROUTING
+ *                  again, POSTROUTING. The host on a thread of its own only completes
+ *                  the packet and hands it to a worker, which does all that (carrier)
  *   ip_output      POSTROUTING, then by the next hop: the link's broadcast or
  *                  group address (RFC 1112 section 6.4), or the neighbour's
  *   ip_transmit    the link address is known: large segments and partial
@@ -20,7 +21,8 @@
  * A packet is cut only here, last of all, so that hooks see whole packets and a
  * neighbour's queue holds one packet and not its pieces.
  *
- * Next: src/stack/ip/neigh.c, then the device (src/daemon/device/af_packet.c)
+ * Next: src/stack/ip/neigh.c (neigh_output); behind ip_transmit and ip_flush the
+ * device (src/daemon/device/af_packet.c)
  */
 #include <string.h>
 

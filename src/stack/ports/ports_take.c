@@ -12,7 +12,7 @@
  * gateway with one worker, passes through ports_secure_block and ports_settle_block
  * without a step.
  *
- * Next: src/gateway/nat/choose.c, with the port
+ * Next: back in src/gateway/nat/choose.c with the port; then src/gateway/nat/translate.c
  */
 #include "stack/ports/ports_priv.h"
 

@@ -22,7 +22,7 @@
  * has the checksum 0xffff, and mending cannot know that nothing is left: that one case (an echo reply whose identifier
  * becomes 0) is looked at.
  *
- * Next: src/stack/ip/output.c
+ * Next: back in src/gateway/nat/translate.c
  */
 #include "stack/wire/rewrite.h"
 
