@@ -17,6 +17,7 @@
 #include "daemon/config/snapshot.h"
 #include "gateway/conntrack/conntrack_priv.h"
 #include "gateway/nat/nat_priv.h"
+#include "gateway/nat/overload.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/icmp.h"
 #include "wire_fuzz.h"
