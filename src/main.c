@@ -96,7 +96,18 @@ static int unknown(const char *name)
 
 static int version_main(int argc, char **argv)
 {
-	printf("yangguan " YG_VERSION "\n");
+	static const struct arg_option none[] = { { 0 } };
+	struct args a;
+	char err[160];
+
+	if (args_parse(&a, none, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan version: %s (see: yangguan version --help)\n", err);
+		return EXIT_USAGE;
+	}
+	if (a.help)
+		command_info_print(&version_info, stdout);
+	else
+		printf("yangguan " YG_VERSION "\n");
 	return EXIT_OK;
 }
 
@@ -187,10 +198,6 @@ int main(int argc, char **argv)
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
 	const struct local_command *local = find_local(name);
-	if (local != NULL && local->run == version_main && argc > 2 && strcmp(argv[2], "--help") == 0) {
-		command_info_print(local->info, stdout);
-		return EXIT_OK;
-	}
 	if (local != NULL)
 		return local->run(argc - 1, argv + 1);
 	const struct command *remote = control_command_find(name);
