@@ -3,7 +3,7 @@
  * The yardstick's loop and its table: eight tags and references in a cache line,
  * five entries a bucket when full, as in src/gateway/conntrack/table.c. It is written out
  * here so that it stays what it is while the gateway changes; the parse and the
- * hash are those of src/wire and src/base.
+ * hash are those of src/stack/wire and src/base.
  */
 #include "yardstick.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the fuzz targets of src/wire share: a check that ends the run, input
+ * What the fuzz targets of src/stack/wire share: a check that ends the run, input
  * taken piece by piece, and memory that ends where the bytes do.
  */
 #ifndef YG_FUZZ_WIRE_FUZZ_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Control messages of PPTP, one behind the other, as src/nat reads them. Input: new
+ * Control messages of PPTP, one behind the other, as src/gateway/nat reads them. Input: new
  * numbers for the calls, then the payload of a segment. Checks that other numbers are
  * read where they were written, that nothing else has moved, and that the way back
  * restores every byte.

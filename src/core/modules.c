@@ -3,7 +3,7 @@
  * The wiring of a core, in three tables: its modules, the slots that one fills of
  * another, and what hangs in the five hooks besides the chains of the rules.
  *
- * Any of them can be left out with those that need it. Then its slots stay empty and
+ * Any of them but ip can be left out with those that need it. Then its slots stay empty and
  * its hooks are not there: a core of ip, routes and sockets is a host or a router, one
  * without NAT a firewall.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Our own blocks of the language: interface, route and icmp. Pools are in
- * config_pool.c, sizes and timeouts in config_limits.c. What one statement alone
+ * pool.c, sizes and timeouts in limits.c. What one statement alone
  * cannot know (does the gateway of this route lie on a connected prefix?) is
- * left to config_check.c, so the order of blocks in a file does not matter.
+ * left to check.c, so the order of blocks in a file does not matter.
  */
 #include "daemon/config/config_priv.h"
 

@@ -32,7 +32,7 @@
  * Always: a frame that the kernel has belongs to the queue by which it got it,
  * n_out of them by way of the send ring.
  *
- * Next: src/stack/ip/ether.c (received frames).
+ * Next: src/core/gateway.c (gateway_input)
  */
 #include "daemon/device/af_xdp.h"
 

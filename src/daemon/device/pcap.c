@@ -16,7 +16,7 @@
  * Times in files are wall-clock; the core's clock starts where the caller says
  * (epoch_ns), the same for all files of a replay.
  *
- * Next: src/stack/ip/ether.c (received frames).
+ * Next: src/core/gateway.c (gateway_input)
  */
 #include "daemon/device/pcap.h"
 

@@ -20,7 +20,7 @@
  * it), so a further handle shares the first one's descriptor and only writes. An
  * inlet is ours: each handle is a queue (IFF_MULTI_QUEUE).
  *
- * Next: src/stack/ip/ether.c (received frames).
+ * Next: src/core/gateway.c (gateway_input)
  */
 #include "daemon/device/tap.h"
 

@@ -9,7 +9,7 @@
  * and so ends with the process, however that ends. What finds its queue full is
  * dropped by the kernel and counted there; we look at that number after a burst.
  *
- * Next: src/stack/ip/ether.c (received frames).
+ * Next: src/core/gateway.c (gateway_input)
  */
 #include "daemon/device/tc_tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which driver a port gets: a device (src/device) and, for xdp and tc, the
+ * Which driver a port gets: a device (daemon/device) and, for xdp and tc, the
  * program beside it (daemon/fastpath). The two rooms do not know each other; here
  * they meet. Control thread.
  */

@@ -12,7 +12,7 @@
  *     connection not confirmed yet: a traceroute's first probe);
  *   - translated at one side or at both: the other direction of it is in there;
  *   - translated on the destination side of a connection that has both: neither.
- *     For this one, src/ip may leave the quoted packet's conn_ref in the error
+ *     For this one, src/stack/ip may leave the quoted packet's conn_ref in the error
  *     (with CT_INFO_NONE). It may be stale, so it counts only if the quoted
  *     packet can be one of that connection.
  *

@@ -5,7 +5,7 @@
  * by comparing its two tuples (RFC 3022; Linux's nf_nat).
  *
  * Hooks: dstnat at PREROUTING and OUTPUT (-100), srcnat at POSTROUTING and INPUT
- * (100). What to do with a new connection is asked of src/rules through a slot.
+ * (100). What to do with a new connection is asked of src/gateway/rules through a slot.
  */
 #ifndef YG_GATEWAY_NAT_NAT_H
 #define YG_GATEWAY_NAT_NAT_H

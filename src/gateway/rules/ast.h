@@ -2,7 +2,7 @@
  *
  * Tables, chains and rules in nft's terms, as the config language builds them
  * and rules_compile reads them. Plain values; strings and arrays are owned by
- * the struct that holds them (ast_free).
+ * the struct that holds them (rule_ast_free).
  */
 #ifndef YG_GATEWAY_RULES_AST_H
 #define YG_GATEWAY_RULES_AST_H

@@ -37,7 +37,7 @@ enum insn_op {
 	INSN_NAT,      /* a: action */
 	INSN_NAT_MAP,  /* a: map of addresses */
 	INSN_NOTRACK,
-	INSN_SET_MARK, /* a: value, b: source and insn_shift, mask */
+	INSN_SET_MARK, /* a: value, b: source and insn_shift_of, mask */
 	INSN_SET_CT_MARK,
 	INSN_SET_MSS, /* a: at most so many bytes, 0: as the MTU says */
 	INSN_VMAP,    /* a: map */

@@ -9,7 +9,7 @@
  * earlier one dropped or took.
  *
  * Next: src/stack/ip/input.c behind PREROUTING, src/stack/ip/local.c behind INPUT,
- * src/stack/ip/output.c behind FORWARD, OUTPUT and POSTROUTING
+ * src/stack/ip/forward.c behind FORWARD, src/stack/ip/output.c behind OUTPUT and POSTROUTING
  */
 #include "stack/ip/hook.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Partial checksums and large segments. What comes out is read back with the
- * parsers of src/wire and checked against what went in.
+ * parsers of src/stack/wire and checked against what went in.
  */
 #include "stack/packet/gso.h"
 

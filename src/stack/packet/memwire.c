@@ -11,7 +11,7 @@
  * Offload fields travel with the frame when the lane's caps claim them. To send
  * a frame with work that the caps do not claim is a mistake of the sender's.
  *
- * Next: src/stack/ip/ether.c
+ * Next: src/core/gateway.c (gateway_input)
  */
 #include "stack/packet/memwire.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What an epoll refuses, and its life. That it tells the kernel's events is
- * tests/sockets/epoll_test.c.
+ * What an epoll refuses, and its life.
  */
 #include "stack/socket/socket_fixture.h"
 

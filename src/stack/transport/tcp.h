@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * TCP (RFC 9293) of one stack, as sockets see it: connections, listeners, bytes in
- * and bytes out. No call blocks; whoever wants to wait is told of every change (tcp_user).
+ * and bytes out. No call blocks; whoever wants to wait is told of every change (struct
+ * tcp_user_ops).
  *
  * A connection is a place in a pool. It belongs to its user from tcp_open or tcp_accept
  * to tcp_close; what is left to be done behind that (data on its way, the closing

@@ -2,7 +2,7 @@
  *
  * ARP packets to values and back (RFC 826). Only IPv4 over Ethernet is known:
  * hardware type 1 with six bytes, protocol 0x0800 with four. The operation is
- * not judged here, and neither are the addresses; src/ip does both.
+ * not judged here, and neither are the addresses; src/stack/ip does both.
  *
  * Next: src/stack/ip/arp.c
  */

@@ -22,8 +22,8 @@ enum peek_kind {
 	PEEK_FRAGMENT, /* the same of a fragment; ports only of a first one */
 };
 
-/* As in struct tuple (src/conntrack): host order; ICMP queries have the identifier in sport and type << 8 | code in
- * dport. An ICMP error stands for the packet that it quotes, turned round. */
+/* As in struct tuple (src/gateway/conntrack): host order; ICMP queries have the identifier in sport and type << 8 |
+ * code in dport. An ICMP error stands for the packet that it quotes, turned round. */
 struct peek {
 	uint32_t src, dst;
 	uint16_t sport, dport;

@@ -7,7 +7,7 @@
  * inside braces ends with them, as in nft; so a closing brace counts when it is
  * read, not when the grammar comes to it.
  *
- * Everything is bounded: files by number, size and depth (config_file.c);
+ * Everything is bounded: files by number, size and depth (file.c);
  * definitions by their length and by the number of tokens that all uses put in,
  * since definitions of definitions double quickly.
  *

@@ -14,7 +14,7 @@
 
 _Static_assert(CONFIG_NAME_MAX == AST_NAME_MAX, "names of nft's things are the text's own");
 
-/* What the statements of the rule being read say of its packets (config_context.c). */
+/* What the statements of the rule being read say of its packets (context.c). */
 struct config_context {
 	bool has_proto;
 	uint32_t proto;

@@ -2,7 +2,7 @@
  *
  * One rule: matches and statements in a row, up to the line's end. Each
  * statement that begins with a word of its own is a row of a table; whatever
- * else begins with a key is a match and belongs to config_expr.c.
+ * else begins with a key is a match and belongs to expr.c.
  *
  * A rule that only IPv6 packets could match is left out with a note: it would
  * never speak of a packet of ours, and an inet table of a kernel gateway is
