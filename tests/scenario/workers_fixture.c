@@ -336,7 +336,7 @@ void rig_check_law(struct rig *r)
 		n_taken += env->ledger.n_taken_over;
 	}
 	workers_between(r->workers, &between);
-	assert_int_equal(n_over + between.n_lent, n_taken + between.n_waiting);
+	assert_int_equal(n_over + between.n_external, n_taken + between.n_waiting);
 	if (!r->host_sleeps)
 		assert_int_equal(between.n_waiting, 0);
 }

@@ -80,7 +80,7 @@ uint64_t core_api_next_deadline(const struct core_api *e)
 	return workers_next_deadline(e->workers, e->worker);
 }
 
-void entry_flush(struct core_api *e, uint64_t now)
+void core_api_flush(struct core_api *e, uint64_t now)
 {
 	workers_flush(e->workers, e->worker, now);
 }
@@ -106,7 +106,7 @@ int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_
 	if (e->recorder != NULL)
 		e->recorder->raw_send(e->recorder_ctx, socket, rq, now);
 	int rc = ping_socket_send(gateway_ping_sockets(e->gateway), socket, rq);
-	entry_flush(e, now);
+	core_api_flush(e, now);
 	return rc;
 }
 

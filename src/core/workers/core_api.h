@@ -56,7 +56,7 @@ void core_api_expire(struct core_api *e, uint64_t now);
 uint64_t core_api_next_deadline(const struct core_api *e);
 
 /* After calling into the core directly: sends what waits. */
-void entry_flush(struct core_api *e, uint64_t now);
+void core_api_flush(struct core_api *e, uint64_t now);
 
 /* At the time that the core has. */
 int core_api_ping_socket_open(struct core_api *e);

@@ -88,7 +88,7 @@ bool handoff_packet(struct workers_member *w, uint32_t to, struct packet *p, con
 	bool small = p->len <= HANDOFF_FRAME_BYTES;
 	struct handoff_slot *slot = NULL;
 
-	if (small || w->n_lent[to] < HANDOFF_RETURNS)
+	if (small || w->n_external[to] < HANDOFF_RETURNS)
 		slot = next_slot(w, to);
 	if (slot == NULL) {
 		if (keep == HANDOFF_FREE_COPIED)
@@ -97,13 +97,13 @@ bool handoff_packet(struct workers_member *w, uint32_t to, struct packet *p, con
 	}
 	slot->way = *way;
 	slot->offload = p->offload;
-	slot->lent = small ? NULL : p;
+	slot->external = small ? NULL : p;
 	write_stamp(w, way->ifindex, p);
 	if (env_traced(w->env))
 		handoff_trace(w, TRACE_HANDED_OVER, to, p, way->ifindex);
 	if (!small) {
 		slot->flags = 0;
-		w->n_lent[to]++;
+		w->n_external[to]++;
 		return true;
 	}
 	put_frame(slot, p, 0, 0);
@@ -159,7 +159,7 @@ void handoff_copies(struct workers_member *w, const struct packet *p, uint32_t i
 void workers_begins(void *ctx, const struct packet *p)
 {
 	struct workers_member *w = ctx;
-	struct workers_stash *s = &w->saved[w->n_stashed++ % WORKERS_STASH];
+	struct workers_stash *s = &w->stash[w->n_stashed++ % WORKERS_STASH];
 
 	s->p = p;
 	s->len = min_u32(p->len, WORKERS_STASH_BYTES);
@@ -172,7 +172,7 @@ static const struct workers_stash *stash_of(const struct workers_member *w, cons
 	uint32_t n = min_u32(w->n_stashed, WORKERS_STASH);
 
 	for (uint32_t i = 1; i <= n; i++) {
-		const struct workers_stash *s = &w->saved[(w->n_stashed - i) % WORKERS_STASH];
+		const struct workers_stash *s = &w->stash[(w->n_stashed - i) % WORKERS_STASH];
 		if (s->p == p)
 			return s;
 	}

@@ -29,17 +29,17 @@
 #include "stack/ip/local.h"
 
 /* Large packets of a worker that the host has: in all, and of those with one of the few large buffers. */
-#define HOST_LENT_MAX 256u
-#define HOST_LENT_LARGE_MAX 16u
+#define HOST_EXTERNAL_MAX 256u
+#define HOST_EXTERNAL_LARGE_MAX 16u
 
 /* The bytes of p are not a driver's and not a ring's, and few enough of them are away. */
 static bool may_lend(struct workers_member *w, struct packet *p)
 {
-	uint32_t n_lent = w->n_lent[w->workers->n];
+	uint32_t n_external = w->n_external[w->workers->n];
 
-	if (n_lent >= HOST_LENT_MAX || !packet_copy_on_hold(w->env->pool, p))
+	if (n_external >= HOST_EXTERNAL_MAX || !packet_copy_on_hold(w->env->pool, p))
 		return false;
-	return !p->buf_large || n_lent < HOST_LENT_LARGE_MAX;
+	return !p->buf_large || n_external < HOST_EXTERNAL_LARGE_MAX;
 }
 
 bool workers_to_host(void *ctx, struct packet *p)
@@ -132,7 +132,8 @@ void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined
 static void arrive(struct workers_member *w, uint32_t from, struct workers_pair *pair, struct handoff_slot *slot,
 		   struct batch *b)
 {
-	struct packet *p = slot->lent == NULL ? take_over(w, pair, slot) : take_over_lent(w, from, slot->lent);
+	struct packet *p =
+		slot->external == NULL ? take_over(w, pair, slot) : take_over_external(w, from, slot->external);
 
 	if (p == NULL)
 		return;

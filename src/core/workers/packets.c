@@ -372,7 +372,7 @@ static inline void arrive(struct inbox *in, uint32_t from, struct workers_pair *
 			inbox_add(in, slot->ifindex, p);
 		return;
 	}
-	a.p = slot->lent == NULL ? take_over(w, pair, slot) : take_over_lent(w, from, slot->lent);
+	a.p = slot->external == NULL ? take_over(w, pair, slot) : take_over_external(w, from, slot->external);
 	if (a.p == NULL)
 		return;
 	if (env_traced(w->env))
@@ -425,7 +425,7 @@ static bool is_host_quiet(struct workers_member *w)
 	struct workers_pair *from = workers_pair(w->workers, w->workers->n, w->id);
 
 	return ring_ready(&from->packets) == from->n_open && ring_ready(&from->messages) == 0 &&
-	       w->n_lent[w->workers->n] == 0 && (w->filled | w->touched) == 0;
+	       w->n_external[w->workers->n] == 0 && (w->filled | w->touched) == 0;
 }
 
 static uint32_t poll_host_alone(struct workers_member *w, uint64_t now)

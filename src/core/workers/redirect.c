@@ -11,7 +11,7 @@
  * belongs to a later connection. What was told when the ring was full: a new
  * connection is refused by name, an end waits in the backlog.
  *
- * Where a home follows from a block of ports that no mapping of this connection
+ * Where the owner follows from a block of ports that no mapping of this connection
  * holds (a published port, an identifier of our own), the block is pinned at its
  * worker for as long, by the connection or by its redirect, so that it cannot
  * move.
@@ -196,13 +196,13 @@ bool workers_tell(struct workers_member *w, uint32_t to, const struct workers_me
 /* The block moved while the message was on its way: it goes after it. */
 static void pass_on(struct workers_member *w, const struct workers_message *m)
 {
-	uint32_t home = owner_of_tuple(&w->workers->owner, m->ifindex, &m->tuple);
+	uint32_t owner = owner_of_tuple(&w->workers->owner, m->ifindex, &m->tuple);
 
-	if (home != w->id && home != m->worker)
-		(void)workers_tell(w, home, m);
+	if (owner != w->id && owner != m->worker)
+		(void)workers_tell(w, owner, m);
 }
 
-/* The mapping is at the home of its host, or where home leads. */
+/* The mapping is at the owner of its host, or where that one redirects to. */
 static void tell_pending_open(struct workers_member *w, const struct workers_message *m)
 {
 	struct tuple inside = workers_inside(&m->tuple);
@@ -216,9 +216,9 @@ static void tell_pending_open(struct workers_member *w, const struct workers_mes
 
 static void read_pending_open(struct workers_member *w, const struct workers_message *m)
 {
-	bool home = owner_of_host(&w->workers->owner, m->tuple.src) == w->id;
+	bool is_owner = owner_of_host(&w->workers->owner, m->tuple.src) == w->id;
 
-	if (!nat_pending_open_here(gateway_nat(w->gw), &m->tuple, m->ifindex) && home)
+	if (!nat_pending_open_here(gateway_nat(w->gw), &m->tuple, m->ifindex) && is_owner)
 		tell_pending_open(w, m);
 }
 
@@ -286,10 +286,10 @@ static bool holds_reply(const struct conn *c)
 	return (c->status & (CT_MAPPED | CT_SNAT)) == (CT_MAPPED | CT_SNAT);
 }
 
-/* How a home is told: at runtime through a ring, at rest directly. */
+/* How an owner is told: at runtime through a ring, at rest directly. */
 enum how { BY_RING, AT_REST };
 
-static bool tell_arrival(struct workers_member *w, uint32_t home, const struct tuple *t, uint32_t ifindex,
+static bool tell_arrival(struct workers_member *w, uint32_t owner, const struct tuple *t, uint32_t ifindex,
 			 enum workers_message_kind kind, enum how how)
 {
 	struct workers_message m = {
@@ -297,8 +297,8 @@ static bool tell_arrival(struct workers_member *w, uint32_t home, const struct t
 	};
 
 	if (how == BY_RING)
-		return workers_tell(w, home, &m);
-	workers_redirect_set(&w->workers->worker[home], t, ifindex, w->id);
+		return workers_tell(w, owner, &m);
+	workers_redirect_set(&w->workers->worker[owner], t, ifindex, w->id);
 	return true;
 }
 
@@ -326,23 +326,23 @@ static bool steer_here(struct workers_member *w, const struct conn *c, struct wo
 	uint32_t ifindex = s->ifindex[dir];
 	struct tuple t;
 
-	s->home[dir] = (uint8_t)w->id;
+	s->owner[dir] = (uint8_t)w->id;
 	if (!led_by(w, c, s, dir, &t))
 		return true;
-	uint32_t home = owner_of_tuple(&w->workers->owner, ifindex, &t);
-	if (home == w->id) {
+	uint32_t owner = owner_of_tuple(&w->workers->owner, ifindex, &t);
+	if (owner == w->id) {
 		if ((dir == CT_REPLY && ifindex != 0 && holds_reply(c)) || !by_block(w, &t))
 			return true;
 		if (pin(w, &t)) {
 			s->flags |= dir == CT_ORIGINAL ? WORKERS_EXT_PIN_ORIGINAL : WORKERS_EXT_PIN_REPLY;
 			return true;
 		}
-		home = owner_of_tuple(&w->workers->owner, ifindex, &t);
-		if (home == w->id)
+		owner = owner_of_tuple(&w->workers->owner, ifindex, &t);
+		if (owner == w->id)
 			return true;
 	}
-	s->home[dir] = (uint8_t)home;
-	return tell_arrival(w, home, &t, ifindex, WORKERS_REDIRECT_ADD, how);
+	s->owner[dir] = (uint8_t)owner;
+	return tell_arrival(w, owner, &t, ifindex, WORKERS_REDIRECT_ADD, how);
 }
 
 static void unpin_dir(struct workers_member *w, const struct conn *c, struct workers_ext *s, enum ct_dir dir)
@@ -362,9 +362,9 @@ static void forget(struct workers_member *w, const struct conn *c, struct worker
 
 	(void)led_by(w, c, s, dir, &t);
 	unpin_dir(w, c, s, dir);
-	if (s->home[dir] != w->id)
-		(void)tell_arrival(w, s->home[dir], &t, s->ifindex[dir], WORKERS_REDIRECT_REMOVE, BY_RING);
-	s->home[dir] = (uint8_t)w->id;
+	if (s->owner[dir] != w->id)
+		(void)tell_arrival(w, s->owner[dir], &t, s->ifindex[dir], WORKERS_REDIRECT_REMOVE, BY_RING);
+	s->owner[dir] = (uint8_t)w->id;
 }
 
 bool workers_confirmed(void *ctx, uint32_t index, const struct packet *p)
@@ -377,7 +377,7 @@ bool workers_confirmed(void *ctx, uint32_t index, const struct packet *p)
 				   .ifindex = { (uint8_t)p->in_ifindex, p->to_us ? 0 : (uint8_t)p->out_ifindex } };
 	if (p == w->ask.p)
 		w->ask.settled = true;
-	s->home[CT_REPLY] = (uint8_t)w->id;
+	s->owner[CT_REPLY] = (uint8_t)w->id;
 	return steer_here(w, c, s, CT_ORIGINAL, BY_RING) && steer_here(w, c, s, CT_REPLY, BY_RING);
 }
 
@@ -400,10 +400,10 @@ void workers_ended(void *ctx, uint32_t index)
 bool workers_mapping(void *ctx, const struct tuple *inside, enum nat_mapping_event what)
 {
 	struct workers_member *w = ctx;
-	uint32_t home = owner_of_host(&w->workers->owner, inside->src);
+	uint32_t owner = owner_of_host(&w->workers->owner, inside->src);
 
-	return home == w->id ||
-	       tell_arrival(w, home, inside, 0,
+	return owner == w->id ||
+	       tell_arrival(w, owner, inside, 0,
 			    what == NAT_MAPPING_MADE ? WORKERS_REDIRECT_ADD : WORKERS_REDIRECT_REMOVE, BY_RING) ||
 	       what == NAT_MAPPING_GONE;
 }
@@ -434,10 +434,10 @@ void workers_pending_open(void *ctx, const struct tuple *meet, uint32_t pool)
 static void steer_mapping(void *ctx, const struct tuple *inside)
 {
 	struct workers_member *w = ctx;
-	uint32_t home = owner_of_host(&w->workers->owner, inside->src);
+	uint32_t owner = owner_of_host(&w->workers->owner, inside->src);
 
-	if (home != w->id)
-		(void)tell_arrival(w, home, inside, 0, WORKERS_REDIRECT_ADD, AT_REST);
+	if (owner != w->id)
+		(void)tell_arrival(w, owner, inside, 0, WORKERS_REDIRECT_ADD, AT_REST);
 }
 
 static void clear_redirects(struct workers_member *w)

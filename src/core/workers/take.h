@@ -10,7 +10,7 @@
 
 #include "core/workers/workers_priv.h"
 
-/* A large packet is let go of: its descriptor goes home. */
+/* A large packet is let go of: its descriptor goes back. */
 static inline void give_back(void *ctx, uint64_t cookie)
 {
 	struct ring *returns = ctx;
@@ -27,7 +27,7 @@ static inline uint32_t take_returns(struct workers_member *w)
 
 	for (uint32_t from = 0; from < w->workers->n_members; from++) {
 		struct ring *ring = &workers_pair(w->workers, from, w->id)->returns;
-		uint32_t n = from == w->id || w->n_lent[from] == 0 ? 0 : ring_ready_now(ring);
+		uint32_t n = from == w->id || w->n_external[from] == 0 ? 0 : ring_ready_now(ring);
 
 		for (uint32_t i = 0; i < n; i++) {
 			w->env->ledger.n_handed_over++;
@@ -36,7 +36,7 @@ static inline uint32_t take_returns(struct workers_member *w)
 		if (n == 0)
 			continue;
 		ring_take(ring, n);
-		w->n_lent[from] -= n;
+		w->n_external[from] -= n;
 		total += n;
 	}
 	return total;
@@ -70,7 +70,7 @@ static inline struct packet *take_over(struct workers_member *w, struct workers_
 }
 
 /* The same for one whose bytes are somewhere else. */
-static inline struct packet *take_over_lent(struct workers_member *w, uint32_t from, const struct packet *o)
+static inline struct packet *take_over_external(struct workers_member *w, uint32_t from, const struct packet *o)
 {
 	struct ring *returns = &workers_pair(w->workers, w->id, from)->returns;
 	struct packet *p = packet_set_external(w->env->pool, o->buf, o->buf_len, o->off, o->len, give_back, returns,

@@ -66,10 +66,10 @@ static bool create_tables(struct workers_member *w, uint32_t n_connections)
 	w->n_sides = n_connections + 4 * BATCH_MAX;
 	w->backlog_cap = 2 * w->n_sides;
 	w->side = calloc(w->n_sides, sizeof(*w->side));
-	w->saved = calloc(WORKERS_STASH, sizeof(*w->saved));
+	w->stash = calloc(WORKERS_STASH, sizeof(*w->stash));
 	w->backlog = calloc(w->backlog_cap, sizeof(*w->backlog));
 	w->fragments = ct_fragments_create(w->env, DEFAULT_FRAGMENTS);
-	return w->side != NULL && w->saved != NULL && w->backlog != NULL && w->fragments != NULL &&
+	return w->side != NULL && w->stash != NULL && w->backlog != NULL && w->fragments != NULL &&
 	       workers_redirects_init(&w->redirects, min_u32(2 * c->n * w->n_sides, UINT32_C(1) << 30)) == 0;
 }
 
@@ -186,7 +186,7 @@ static void destroy_worker(struct workers_member *w)
 		ct_fragments_destroy(w->fragments, w->env);
 	workers_redirects_fini(&w->redirects);
 	free(w->side);
-	free(w->saved);
+	free(w->stash);
 	free(w->backlog);
 }
 
@@ -266,7 +266,7 @@ void workers_between(struct workers *c, struct workers_between *out)
 			struct workers_pair *pair = workers_pair(c, from, to);
 
 			out->n_waiting += ring_ready_now(&pair->packets) - pair->n_open;
-			out->n_lent += c->worker[from].n_lent[to];
+			out->n_external += c->worker[from].n_external[to];
 		}
 	}
 }

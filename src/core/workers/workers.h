@@ -66,10 +66,10 @@ void workers_drain(struct workers *c, uint64_t now);
 /* Likewise: the host is shown what has been attached to the workers (NULL: nothing any more), or how it has changed. */
 void workers_show_device(struct workers *c, uint32_t ifindex, const struct device *d, uint64_t now);
 
-/* Likewise: what is on its way. Handed over (of all) + n_lent = taken over (of all) + n_waiting. */
+/* Likewise: what is on its way. Handed over (of all) + n_external = taken over (of all) + n_waiting. */
 struct workers_between {
-	uint64_t n_waiting; /* in rings */
-	uint64_t n_lent;    /* went by their address and are not back yet */
+	uint64_t n_waiting;  /* in rings */
+	uint64_t n_external; /* went by their address and are not back yet */
 	/* Not packets. */
 	uint64_t n_asked;          /* new connections for which another worker was asked for a port */
 	uint64_t n_redirects_lost; /* redirects that found no room: what they would have led meets nobody */

@@ -47,11 +47,11 @@ struct handoff_slot {
 	uint8_t flags;
 	uint8_t bytes[HANDOFF_FRAME_BYTES];
 	/* --- without HANDOFF_INLINE --- */
-	struct packet *lent; /* not NULL: it stands there */
+	struct packet *external; /* not NULL: it stands there */
 	struct handoff_meta way;
 	struct offload offload;
 };
-_Static_assert(offsetof(struct handoff_slot, lent) == HANDOFF_SLOT_BYTES - RING_LINE &&
+_Static_assert(offsetof(struct handoff_slot, external) == HANDOFF_SLOT_BYTES - RING_LINE &&
 		       sizeof(struct handoff_slot) == HANDOFF_SLOT_BYTES,
 	       "three lines of frame, one of the rest");
 
@@ -107,7 +107,7 @@ struct workers_redirects {
 /* Beside each connection. */
 struct workers_ext {
 	uint8_t flags;
-	uint8_t home[N_CT_DIRS];    /* the worker at which packets of a direction arrive */
+	uint8_t owner[N_CT_DIRS];   /* the worker at which packets of a direction arrive */
 	uint8_t ifindex[N_CT_DIRS]; /* where they come in; 0: they are made here */
 	uint8_t reserved[3];
 };
@@ -147,14 +147,14 @@ struct workers_member {
 	struct workers_ext *side;
 	uint32_t n_sides;
 	struct ct_fragments *fragments;
-	struct workers_stash *saved; /* a ring */
+	struct workers_stash *stash; /* a ring */
 	uint32_t n_stashed;
 	/* Messages that found no room; only removals wait here. */
 	struct workers_message *backlog;
 	uint32_t backlog_cap, backlog_first, backlog_n;
 	uint64_t touched; /* workers to whom something was published */
 	uint64_t filled;  /* workers in whose ring packets wait to be published */
-	uint32_t n_lent[WORKERS_MAX + 1];
+	uint32_t n_external[WORKERS_MAX + 1];
 	bool slots_open;     /* somewhere workers_pair.n_open is not 0 */
 	bool mostly_foreign; /* of the last batch received, many were others' */
 	uint32_t turn;       /* the ring that is looked at first */

@@ -29,7 +29,7 @@
  * even when the device is up again by then. So rx fetches it now and then when
  * the ring is empty, and tx tries such a frame once more.
  *
- * Always: lent[i] is 1 exactly while a packet holds slot i.
+ * Always: in_use[i] is 1 exactly while a packet holds slot i.
  *
  * Next: src/core/gateway.c (gateway_input), which the worker enters with the batch
  * (src/daemon/run/worker.c)
@@ -55,7 +55,7 @@ static void slot_release(void *ctx, uint64_t cookie)
 	struct af_packet *s = ctx;
 	struct tpacket2_hdr *h = (void *)slot_at(s, (uint32_t)cookie);
 
-	s->lent[cookie] = 0;
+	s->in_use[cookie] = 0;
 	/* Our last reads and writes of the slot come before the kernel's. */
 	__atomic_store_n(&h->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 }
@@ -117,7 +117,7 @@ static void take_slot(struct af_packet *s, uint32_t i, uint32_t status, struct b
 		drop_slot(s, i, DROP_NO_BUFFER);
 		return;
 	}
-	s->lent[i] = 1;
+	s->in_use[i] = 1;
 	p->offload = offload;
 	if ((status & TP_STATUS_VLAN_VALID) && (h->tp_vlan_tci & VLAN_ID_MASK) != 0)
 		put_vlan_tag(p, h);
@@ -140,7 +140,7 @@ static void rx_idle(struct af_packet *s)
 	/* The kernel marks the next frame after a loss; but after the last
 	 * burst no frame may come. It can only have lost frames if the ring was
 	 * full, and then we took a ring's worth without seeing it empty. */
-	if (s->n_since_idle >= s->n_slots / 2 || s->lent[s->head])
+	if (s->n_since_idle >= s->n_slots / 2 || s->in_use[s->head])
 		read_missed(s);
 	s->n_since_idle = 0;
 	if (s->n_idle++ % EMPTY_ROUNDS == 0) {
@@ -163,7 +163,7 @@ uint32_t af_packet_rx(struct device *d, struct batch *b, uint32_t max)
 		struct tpacket2_hdr *h = (void *)slot_at(s, i);
 		uint32_t status = __atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE);
 
-		if (!(status & TP_STATUS_USER) || s->lent[i]) {
+		if (!(status & TP_STATUS_USER) || s->in_use[i]) {
 			rx_idle(s);
 			break;
 		}

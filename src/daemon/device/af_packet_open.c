@@ -54,7 +54,7 @@ static void af_packet_close(struct device *d)
 		munmap(s->ring, s->ring_len);
 	if (s->fd >= 0)
 		close(s->fd);
-	free(s->lent);
+	free(s->in_use);
 	free(s);
 }
 
@@ -168,8 +168,8 @@ static int map_ring(struct af_packet *s, uint32_t ring_mb, char *err, size_t err
 	if (mem == MAP_FAILED)
 		return fail(err, err_len, s->dev.name, "mapping the receive ring", errno);
 	s->ring = mem;
-	s->lent = calloc(s->n_slots, 1);
-	return s->lent ? 0 : fail(err, err_len, s->dev.name, "receive ring", ENOMEM);
+	s->in_use = calloc(s->n_slots, 1);
+	return s->in_use ? 0 : fail(err, err_len, s->dev.name, "receive ring", ENOMEM);
 }
 
 /* --- several handles --- */

@@ -35,7 +35,7 @@ struct af_packet {
 	uint16_t group;
 	uint8_t *ring;
 	size_t ring_len;
-	uint8_t *lent;
+	uint8_t *in_use;
 	uint32_t n_slots;
 	uint32_t head;         /* slot that the kernel fills next, or has filled */
 	uint32_t n_since_idle; /* frames since the ring was last seen empty */

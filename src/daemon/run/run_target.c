@@ -28,7 +28,7 @@ static void stop_all(struct run *r)
 static void go_on_all(struct run *r)
 {
 	for (uint32_t i = 0; i < r->n_members; i++)
-		entry_flush(&r->core[i].entry, worker_clock());
+		core_api_flush(&r->core[i].entry, worker_clock());
 	for (uint32_t i = 0; i < r->n_members; i++)
 		worker_resume(r->core[i].worker);
 }
@@ -62,7 +62,7 @@ static void slot_between(void *ctx, struct control_between *out)
 
 	workers_between(((struct run *)ctx)->workers, &between);
 	*out = (struct control_between){ .n_waiting = between.n_waiting,
-					 .n_lent = between.n_lent,
+					 .n_external = between.n_external,
 					 .n_asked = between.n_asked,
 					 .n_redirects_lost = between.n_redirects_lost };
 }

@@ -134,7 +134,7 @@ static void run_call(struct worker *w, const struct call *c)
 {
 	gateway_set_time(w->entry->gateway, worker_clock());
 	c->fn(c->arg);
-	entry_flush(w->entry, worker_clock());
+	core_api_flush(w->entry, worker_clock());
 	worker_send_notify(w);
 }
 

@@ -44,7 +44,7 @@ struct ct_tcp_last {
 	uint8_t flags, scale;
 };
 
-/* Where a connection began, as far as the young are told apart by it. */
+/* Where a connection began, as far as the unassured are told apart by it. */
 enum ct_origin { CT_FROM_INSIDE, CT_FROM_OUTSIDE, N_CT_ORIGINS };
 
 /* Beside each connection, by its index: what its later packets have no need of. */
@@ -58,7 +58,7 @@ struct ct_ext {
 	uint32_t bucket[N_CT_DIRS]; /* of the table; REPLY's with CT_REPLY_RESERVED */
 	union {
 		struct {
-			uint32_t next, prev; /* confirmed and not assured: its list of the young, oldest first */
+			uint32_t next, prev; /* confirmed and not assured: its list of the unassured, oldest first */
 		};
 		uint32_t predecessor; /* unconfirmed: whose end it began with, POOL_NONE */
 	};
@@ -136,7 +136,7 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
 /* The opposite. */
 void ct_let_go(struct conntrack *ct, struct packet *p);
-/* Makes room for one more that is to be confirmed, if need be by the end of a young one. */
+/* Makes room for one more that is to be confirmed, if need be by the end of an unassured one. */
 bool ct_make_room(struct conntrack *ct);
 /* An unconfirmed one that no packet holds leaves no trace. */
 void ct_discard(struct conntrack *ct, uint32_t index);

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Virtual reassembly: fragments of packets in transit are followed, not put
- * together. The first piece has the ports; the others go where it went, each as
+ * together. The first fragment has the ports; the others go where it went, each as
  * it came, translated.
  *
- * Life of an entry: the first piece to arrive of a packet, whichever it is, makes
+ * Life of an entry: the first fragment to arrive of a packet, whichever it is, makes
  * one, named by source, destination, protocol, identification and zone. A later
- * piece that comes before the first is held in it. The first piece passes, and
+ * fragment that comes before the first is held in it. The first fragment passes, and
  * sets those free: they follow right behind it. An entry lives 30 seconds (RFC
  * 1122 section 3.3.2 has 60 to 120 for hosts; a router between them need not
  * wait as long), or until a newer one needs its place.
  *
- * Two bitmaps, one bit per eight bytes, say what has come and where a piece
+ * Two bitmaps, one bit per eight bytes, say what has come and where a fragment
  * began. So any overlap is seen, whatever the order: then all of the packet is
  * refused, what is held and what is still to come (RFC 5722, RFC 1858 section 4).
- * An exact repetition of a piece is no overlap; networks do that.
+ * An exact repetition of a fragment is no overlap; networks do that.
  *
- * What the rules and the TCP tracker made of the first piece stands in the entry
- * for the others, which find it by its index and serial number: a piece in the
+ * What the rules and the TCP tracker made of the first fragment stands in the entry
+ * for the others, which find it by its index and serial number: a fragment in the
  * middle of its way has other addresses than it came with.
  *
- * Bounds: entries and held pieces in all; pieces held in one entry; pieces held
+ * Bounds: entries and held fragments in all; fragments held in one entry; fragments held
  * of one source (by a hashed counter, so two sources may share one, at worst).
  *
- * Protocols other than TCP, UDP and ICMP need no first piece: they have no ports.
+ * Protocols other than TCP, UDP and ICMP need no first fragment: they have no ports.
  *
  * RFC 791 section 3.2, RFC 1858, RFC 3128, RFC 4787 REQ-14, RFC 5722.
  *
@@ -116,7 +116,7 @@ static uint32_t *source_counter(struct ct_fragments *f, uint32_t src)
 	return &f->held_of[siphash13_16(&f->key, src, 0) % SOURCE_COUNTERS];
 }
 
-/* Takes the pieces out of an entry, as a list. */
+/* Takes the fragments out of an entry, as a list. */
 static struct packet *take_held(struct ct_fragments *f, struct entry *e, struct packet **last)
 {
 	struct packet *first = e->held;
@@ -258,7 +258,7 @@ static bool came_behind(const struct entry *e, uint32_t unit)
 	return false;
 }
 
-/* Notes that the piece has come. False when it cannot be a part of the packet. */
+/* Notes that the fragment has come. False when it cannot be a part of the packet. */
 static bool note_piece(struct entry *e, const struct packet *p)
 {
 	uint32_t len = packet_l4_len(p), from = p->ip.frag_off / 8u;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Fragments of packets in transit: every order, overlaps, bounds, and what
- * becomes of the later pieces when the first is dropped.
+ * becomes of the later fragments when the first is dropped.
  */
 #include "gateway/conntrack/ct_fixture.h"
 
@@ -9,7 +9,7 @@
 #define PIECE 256
 #define PAYLOAD (N_PIECES * PIECE - 8 - 100)
 
-static struct packet_spec piece(struct packet_spec m, uint32_t i)
+static struct packet_spec fragment(struct packet_spec m, uint32_t i)
 {
 	m.payload_len = PAYLOAD;
 	m.ip_id = 4711;
@@ -19,8 +19,8 @@ static struct packet_spec piece(struct packet_spec m, uint32_t i)
 	return m;
 }
 
-/* Sends one piece through; counts what comes out on one connection. */
-static uint32_t send_piece(struct ct_fixture *b, const struct packet_spec *m, uint32_t *ref)
+/* Sends one fragment through; counts what comes out on one connection. */
+static uint32_t send_fragment(struct ct_fixture *b, const struct packet_spec *m, uint32_t *ref)
 {
 	struct batch batch = { .n = 0 };
 
@@ -38,7 +38,7 @@ static uint32_t send_piece(struct ct_fixture *b, const struct packet_spec *m, ui
 	return batch.n;
 }
 
-/* Would catch: an order in which a piece is lost, is let through before the first, or finds another connection. */
+/* Would catch: an order in which a fragment is lost, is let through before the first, or finds another connection. */
 static void test_every_order(void **state)
 {
 	(void)state;
@@ -53,8 +53,8 @@ static void test_every_order(void **state)
 			uint32_t at = rest % n_left, i = left[at];
 			rest /= n_left;
 			left[at] = left[--n_left];
-			struct packet_spec m = piece(udp_make(1000, 53), i);
-			n_out += send_piece(&b, &m, &ref);
+			struct packet_spec m = fragment(udp_make(1000, 53), i);
+			n_out += send_fragment(&b, &m, &ref);
 			first_seen |= i == 0;
 			assert_int_equal(n_out == 0, !first_seen);
 		}
@@ -65,7 +65,7 @@ static void test_every_order(void **state)
 	}
 }
 
-/* Would catch: the same in one batch, where the later pieces are judged before the connection is confirmed. */
+/* Would catch: the same in one batch, where the later fragments are judged before the connection is confirmed. */
 static void test_one_batch(void **state)
 {
 	(void)state;
@@ -75,7 +75,7 @@ static void test_one_batch(void **state)
 
 		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
 		for (uint32_t i = 0; i < N_PIECES; i++) {
-			struct packet_spec m = piece(udp_make(1000, 53), backwards ? N_PIECES - 1 - i : i);
+			struct packet_spec m = fragment(udp_make(1000, 53), backwards ? N_PIECES - 1 - i : i);
 			batch_add(&batch, fixture_packet(&b, &m));
 		}
 		fixture_in(&b, HOOK_PREROUTING, &batch);
@@ -89,7 +89,7 @@ static void test_one_batch(void **state)
 	}
 }
 
-/* Would catch: an overlap that passes, in any way it can lie; a repeated piece that is taken for one. */
+/* Would catch: an overlap that passes, in any way it can lie; a repeated fragment that is taken for one. */
 static void test_overlap(void **state)
 {
 	static const struct {
@@ -107,47 +107,48 @@ static void test_overlap(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct ct_fixture b;
 		uint32_t ref = CONN_NONE;
-		struct packet_spec m = piece(udp_make(1000, 53), 0);
+		struct packet_spec m = fragment(udp_make(1000, 53), 0);
 
 		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
-		send_piece(&b, &m, &ref);
-		m = piece(m, 1);
-		send_piece(&b, &m, &ref);
+		send_fragment(&b, &m, &ref);
+		m = fragment(m, 1);
+		send_fragment(&b, &m, &ref);
 		m.frag_off = rows[i].off;
 		m.cut = rows[i].len;
 		m.mf = rows[i].mf;
-		assert_int_equal(send_piece(&b, &m, &ref), !rows[i].overlaps);
-		m = piece(m, 3);
+		assert_int_equal(send_fragment(&b, &m, &ref), !rows[i].overlaps);
+		m = fragment(m, 3);
 		/* After an overlap nothing of the packet passes any more. */
 		if (rows[i].overlaps) {
-			assert_int_equal(send_piece(&b, &m, &ref), 0);
+			assert_int_equal(send_fragment(&b, &m, &ref), 0);
 			assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 2);
 		}
 		fixture_stop(&b);
 	}
 }
 
-/* Would catch: a piece behind the end, or an end before a piece, that is let through. */
+/* Would catch: a fragment behind the end, or an end before a fragment, that is let through. */
 static void test_end(void **state)
 {
 	(void)state;
 	for (int end_first = 0; end_first < 2; end_first++) {
 		struct ct_fixture b;
 		uint32_t ref = CONN_NONE;
-		struct packet_spec m0 = piece(udp_make(1000, 53), 0), end = piece(m0, 2), behind = piece(m0, 3);
+		struct packet_spec m0 = fragment(udp_make(1000, 53), 0), end = fragment(m0, 2),
+				   behind = fragment(m0, 3);
 
 		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
-		/* One piece is missing throughout: behind a complete packet another may begin. */
+		/* One fragment is missing throughout: behind a complete packet another may begin. */
 		end.mf = false;
-		send_piece(&b, &m0, &ref);
-		assert_int_equal(send_piece(&b, end_first ? &end : &behind, &ref), 1);
-		assert_int_equal(send_piece(&b, end_first ? &behind : &end, &ref), 0);
+		send_fragment(&b, &m0, &ref);
+		assert_int_equal(send_fragment(&b, end_first ? &end : &behind, &ref), 1);
+		assert_int_equal(send_fragment(&b, end_first ? &behind : &end, &ref), 0);
 		assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 1);
 		fixture_stop(&b);
 	}
 }
 
-/* Would catch: pieces without a first one that are kept for ever, or more of them than allowed. */
+/* Would catch: fragments without a first one that are kept for ever, or more of them than allowed. */
 static void test_bounds(void **state)
 {
 	struct ct_fixture b;
@@ -155,7 +156,7 @@ static void test_bounds(void **state)
 	(void)state;
 	fixture_start(&b, &(struct ct_limits){ .n_connections = 8, .n_fragments = 40 });
 	for (uint16_t i = 0; i < 60; i++) {
-		struct packet_spec m = piece(udp_make(1000, 53), 1);
+		struct packet_spec m = fragment(udp_make(1000, 53), 1);
 		struct batch batch = { .n = 0 };
 		m.ip_id = i;
 		batch_add(&batch, fixture_packet(&b, &m));
@@ -165,7 +166,7 @@ static void test_bounds(void **state)
 	/* A quarter for one source. */
 	assert_int_equal(ct_fragments_n_held(b.ct->fragments), 10);
 	for (uint32_t i = 0; i < 60; i++) {
-		struct packet_spec m = piece(udp_make(1000, 53), 1);
+		struct packet_spec m = fragment(udp_make(1000, 53), 1);
 		struct batch batch = { .n = 0 };
 		m.src = CLIENT + 1 + i;
 		batch_add(&batch, fixture_packet(&b, &m));
@@ -182,12 +183,12 @@ static void test_bounds(void **state)
 	fixture_stop(&b);
 }
 
-/* Would catch: later pieces that pass although the rules dropped the first. */
+/* Would catch: later fragments that pass although the rules dropped the first. */
 static void test_first_dropped(void **state)
 {
 	struct ct_fixture b;
 	struct batch batch = { .n = 0 };
-	struct packet_spec m = piece(udp_make(1000, 53), 0);
+	struct packet_spec m = fragment(udp_make(1000, 53), 0);
 
 	(void)state;
 	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
@@ -195,7 +196,7 @@ static void test_first_dropped(void **state)
 	fixture_in(&b, HOOK_PREROUTING, &batch);
 	packet_set_drop(batch.p[0], DROP_RULE_DROP);
 	batch_settle(&batch, b.env.pool, &b.env.ledger);
-	m = piece(m, 1);
+	m = fragment(m, 1);
 	batch_add(&batch, fixture_packet(&b, &m));
 	fixture_in(&b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, 0);
@@ -214,7 +215,7 @@ static void take_back(void *ctx, struct batch *batch)
 	batch->n = 0;
 }
 
-/* Would catch: held pieces that are forgotten when their first one comes in a full batch. */
+/* Would catch: held fragments that are forgotten when their first one comes in a full batch. */
 static void test_full_batch(void **state)
 {
 	struct ct_fixture b;
@@ -225,14 +226,14 @@ static void test_full_batch(void **state)
 	fixture_start(&b, &(struct ct_limits){ .n_connections = 100 });
 	conntrack_set_ip(b.ct, &(struct ct_ip_ops){ .resume = take_back }, &b);
 	for (uint32_t i = 1; i < N_PIECES; i++) {
-		struct packet_spec m = piece(udp_make(1000, 53), i);
-		assert_int_equal(send_piece(&b, &m, &ref), 0);
+		struct packet_spec m = fragment(udp_make(1000, 53), i);
+		assert_int_equal(send_fragment(&b, &m, &ref), 0);
 	}
 	for (uint16_t i = 0; i < BATCH_MAX - 2; i++) {
 		struct packet_spec m = udp_make((uint16_t)(2000 + i), 53);
 		batch_add(&batch, fixture_packet(&b, &m));
 	}
-	struct packet_spec first = piece(udp_make(1000, 53), 0);
+	struct packet_spec first = fragment(udp_make(1000, 53), 0);
 	batch_add(&batch, fixture_packet(&b, &first));
 	fixture_in(&b, HOOK_PREROUTING, &batch);
 	assert_int_equal(batch.n, BATCH_MAX);
@@ -260,10 +261,10 @@ static void test_many(void **state)
 		for (uint32_t k = 0; k < N; k++) {
 			/* Finished in another order than begun. */
 			uint32_t id = i == 0 ? k : k * 77 % N;
-			struct packet_spec m = piece(udp_make(1000, 53), i);
+			struct packet_spec m = fragment(udp_make(1000, 53), i);
 
 			m.ip_id = (uint16_t)id;
-			assert_int_equal(send_piece(&b, &m, &ref), 1);
+			assert_int_equal(send_fragment(&b, &m, &ref), 1);
 		}
 	}
 	assert_int_equal(packet_pool_used(b.env.pool), 0);

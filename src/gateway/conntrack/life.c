@@ -28,7 +28,7 @@
  *
  * What always holds: n_confirmed <= capacity, and with the unconfirmed ones there
  * are CT_UNCONFIRMED_SPARE more at most; a confirmed connection has both tuples in
- * the table and its timer armed; it is in a list of the young exactly when it
+ * the table and its timer armed; it is in a list of the unassured exactly when it
  * lacks CT_ASSURED.
  *
  * What a packet does to a connection its protocol's tracker says, in bits (enum
@@ -39,7 +39,7 @@
 #include <assert.h>
 
 #define NIL UINT32_MAX
-/* This part of the table is left to the young that began outside. */
+/* This part of the table is left to the unassured that began outside. */
 #define OUTSIDE_SHARE 8
 
 static struct yg_event event_of(const struct conn *c, enum event_kind kind)
@@ -80,7 +80,7 @@ static void emit_end(struct conntrack *ct, uint32_t index, enum ct_end_reason re
 	env_emit(ct->env, &e);
 }
 
-/* The lists of the young. */
+/* The lists of the unassured (the early-drop lists). */
 
 static enum ct_origin origin_of(const struct conn *c)
 {
@@ -185,7 +185,7 @@ static void release_mapping(struct conntrack *ct, struct conn *c, uint32_t index
 	clear_mapped(ct, c);
 }
 
-/* True when one of the young can make room. */
+/* True when one of the unassured can make room. */
 static bool can_evict(const struct conntrack *ct)
 {
 	return ct->unassured[CT_FROM_INSIDE].n + ct->unassured[CT_FROM_OUTSIDE].n > 0 && conntrack_may_end(ct);

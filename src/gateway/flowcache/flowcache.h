@@ -74,7 +74,7 @@ enum flowcache_count {
 	FLOWCACHE_INSTALLED,     /* directions */
 	FLOWCACHE_INVALIDATED,   /* times that all became void */
 	FLOWCACHE_LED_ELSEWHERE, /* directions whose routes have changed */
-	N_SHORTCUT_COUNTS
+	N_FLOWCACHE_COUNTS
 };
 const uint64_t *flowcache_counts(const struct flowcache *s);
 

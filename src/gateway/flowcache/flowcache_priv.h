@@ -31,7 +31,7 @@ struct flowcache {
 		struct up_stamp stamp;
 		bool taken;
 	} came_up[BATCH_MAX];
-	uint64_t count[N_SHORTCUT_COUNTS];
+	uint64_t count[N_FLOWCACHE_COUNTS];
 
 	/* local.c: conntrack's moment, of that time and generation */
 	struct ct_moment moment;

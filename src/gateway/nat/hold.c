@@ -6,7 +6,7 @@
  * from outside, and for its source a port of an address or another mapping. Often
  * it is one of them; a hairpin has both, and so has a connection from outside whose
  * source is hidden from the inside. Each is a holder of its own there (n_holders of
- * an address, a mapping, a permit), and each is given back when the connection ends.
+ * an address, a mapping, a pinhole), and each is given back when the connection ends.
  * One stands in conn_ext.nat_ref itself, two in a struct nat_hairpin_pair that it names.
  *
  * The law of ports and mappings (nat.h) compares what those count with who holds
@@ -171,7 +171,7 @@ const char *const nat_law_names[N_NAT_LAW_ROWS] = {
 	[NAT_LAW_BESIDES] = "connections, besides (the other end of a hairpin)",
 	[NAT_LAW_BY_MAPPINGS] = "endpoint-independent mappings, a port each",
 	[NAT_LAW_HELD_DOWN] = "nobody: held down",
-	[NAT_LAW_PENDING_OPENS] = "attempts of hosts inside to meet",
+	[NAT_LAW_PENDING_OPENS] = "pending simultaneous opens",
 	[NAT_LAW_WORKERS] = "other workers",
 	[NAT_LAW_CALLS] = "calls of PPTP",
 };

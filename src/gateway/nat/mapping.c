@@ -9,8 +9,8 @@
  * lets it in).
  *
  * Filtering (RFC 4787 REQ-8): address-dependent asks whether the inside talks
- * with that remote address; a permit counts the connections that do. With the
- * strictest filtering a permit names the port as well, and is there only for
+ * with that remote address; a pinhole counts the connections that do. With the
+ * strictest filtering a pinhole names the port as well, and is there only for
  * attempts (pending_open.c): all others are let in by their own connection.
  *
  * What always holds: a mapping stands in both chains and holds its port; its
@@ -246,7 +246,7 @@ void nat_mapping_leave(struct nat *n, uint32_t index)
 	pool_free(&n->mappings.pool, index);
 }
 
-/* The link that leads to the permit, or to the end of the chain. */
+/* The link that leads to the pinhole, or to the end of the chain. */
 static uint32_t *pinhole_link(const struct nat *n, uint32_t mapping, uint32_t remote, uint16_t port)
 {
 	uint64_t hash = siphash13_16(&n->key, (uint64_t)mapping << 32 | remote, (uint64_t)port << 32 | 2);
@@ -266,7 +266,7 @@ void nat_pinhole_join(struct nat *n, uint32_t mapping, uint32_t remote, uint16_t
 	uint32_t *link = pinhole_link(n, mapping, remote, port);
 
 	if (*link == NAT_NONE) {
-		/* As many as connections; a permit that finds no room only keeps somebody out. */
+		/* As many as connections; a pinhole that finds no room only keeps somebody out. */
 		uint32_t i = pool_alloc(&n->mappings.pinholes);
 		if (i == POOL_NONE)
 			return;

@@ -174,7 +174,7 @@ uint64_t nat_next_deadline(const struct nat *n);
  * three), in each worker:
  *
  *   ports + mappings in use = connections that hold something + what some of them hold besides (a hairpin's other end)
- *     + mappings, each of which holds a port + ports at rest + attempts + other workers + calls of PPTP
+ *     + mappings, each of which holds a port + ports held down + pending opens + other workers + calls of PPTP
  *
  * The left side is what ports and mappings themselves count, the right side who they are. Between two batches. */
 enum nat_law_row {

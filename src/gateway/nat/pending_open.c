@@ -7,7 +7,7 @@
  * has spoken to it. The packet that comes first is refused, as it should be; but
  * it is also the word of its sender, and so must open the sender's filter for the
  * answer, as it would have done on its way out. Since a refused packet leaves no
- * connection, what holds the permit is an attempt: it keeps the sender's mapping
+ * connection, what holds the pinhole is an attempt: it keeps the sender's mapping
  * and lets in whoever is inside the mapping that was tried.
  *
  * Attempts stand in a ring of fixed size and all last as long, so the oldest is

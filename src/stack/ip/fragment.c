@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One packet into pieces that fit.
+ * One packet into fragments that fit.
  *
- * Every piece but the last carries a multiple of 8 bytes. The first keeps all
+ * Every fragment but the last carries a multiple of 8 bytes. The first keeps all
  * options, the later ones those with the copied flag (RFC 791 section 3.1). The
- * pieces behind the first are made while the packet is still whole, then the
+ * fragments behind the first are made while the packet is still whole, then the
  * packet itself is cut down and goes first: when a buffer is missing, nothing
  * has happened yet.
  *
@@ -19,7 +19,7 @@
 struct cut {
 	uint8_t options[40];
 	uint8_t later_header_len;
-	uint32_t first_bytes; /* payload of the first piece */
+	uint32_t first_bytes; /* payload of the first fragment */
 	uint32_t later_bytes; /* of those between first and last, at most */
 };
 
@@ -33,9 +33,9 @@ static bool cut_plan(const struct packet *p, uint32_t mtu, uint8_t options_len, 
 	return true;
 }
 
-/* The last piece may fill its MTU to the byte; it is at most a multiple of 8 and
- * 7 bytes larger than c->later_bytes, which a separate piece is not worth
- * telling apart for: pieces are counted by the multiple. */
+/* The last fragment may fill its MTU to the byte; it is at most a multiple of 8 and
+ * 7 bytes larger than c->later_bytes, which a separate fragment is not worth
+ * telling apart for: fragments are counted by the multiple. */
 static uint32_t cut_count(const struct packet *p, const struct cut *c)
 {
 	uint32_t bytes = packet_l4_len(p);
@@ -55,7 +55,7 @@ uint32_t ip_fragment_count(const struct packet *p, uint32_t mtu)
 	return cut_count(p, &c);
 }
 
-/* Makes the piece at payload offset `at`, with `bytes` of payload. */
+/* Makes the fragment at payload offset `at`, with `bytes` of payload. */
 static struct packet *make_piece(struct env *env, struct packet *p, const struct cut *c, uint32_t at, uint32_t bytes)
 {
 	struct packet *q = packet_alloc(env->pool, p->l3_off + c->later_header_len + bytes);

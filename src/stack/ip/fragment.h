@@ -8,14 +8,14 @@
 
 #include "stack/packet/env.h"
 
-/* Pieces that ip_fragment would make of p; 0 when mtu has no room for 8 bytes
+/* Fragments that ip_fragment would make of p; 0 when mtu has no room for 8 bytes
  * of payload. mtu: bytes of IP packet. */
 uint32_t ip_fragment_count(const struct packet *p, uint32_t mtu);
 
 /* Cuts p (no large segment, checksum finished; the caller has seen that it may
- * be cut) into pieces of at most mtu bytes, appended to out in order. p becomes
- * the first piece; the others are counted as pieces made and have p's way. A
- * fragment may be cut again. Returns the number of pieces; 0 and p untouched
+ * be cut) into fragments of at most mtu bytes, appended to out in order. p becomes
+ * the first fragment; the others are counted as fragments made and have p's way. A
+ * fragment may be cut again. Returns the number of fragments; 0 and p untouched
  * when out has no room for all or a buffer is missing. */
 uint32_t ip_fragment(struct env *env, struct packet *p, uint32_t mtu, struct batch *out);
 

@@ -95,14 +95,14 @@ static void check_whole(struct packet *p, uint32_t payload)
 		assert_int_equal(packet_l4(p)[UDP_HEADER_LEN + i], (uint8_t)(i * 7 + i / 256));
 }
 
-/* Would catch: a piece over the MTU, a wrong offset or flag, a lost option or
+/* Would catch: a fragment over the MTU, a wrong offset or flag, a lost option or
  * one too many, bytes that differ after the way back, in any order of arrival. */
 static void test_there_and_back(void **state)
 {
 	static const struct {
 		uint32_t payload, mtu;
 		uint8_t options;
-		uint32_t pieces;
+		uint32_t fragments;
 	} row[] = {
 		{ 100, 1500, 0, 1 },    { 1472, 1500, 0, 1 }, { 1473, 1500, 0, 2 }, { 4000, 1500, 0, 3 },
 		{ 60000, 1500, 0, 41 }, { 500, 68, 0, 11 },   { 3000, 576, 12, 6 }, { 2952, 1500, 0, 2 },
@@ -115,8 +115,8 @@ static void test_there_and_back(void **state)
 		fixture_start(&b, 4, 200, 200);
 		struct packet *p = make(&b, 1, (uint16_t)i, row[i].payload, row[i].options);
 
-		assert_int_equal(ip_fragment(&b.env, p, row[i].mtu, &out), row[i].pieces);
-		assert_int_equal(out.n, row[i].pieces);
+		assert_int_equal(ip_fragment(&b.env, p, row[i].mtu, &out), row[i].fragments);
+		assert_int_equal(out.n, row[i].fragments);
 		for (uint32_t k = 0; k < out.n; k++) {
 			struct ipv4_view v;
 			struct packet *q = out.p[k];
@@ -151,7 +151,7 @@ static void test_there_and_back(void **state)
 	}
 }
 
-/* Would catch: a piece of a piece that forgets its place in the whole. */
+/* Would catch: a fragment of a fragment that forgets its place in the whole. */
 static void test_fragment_again(void **state)
 {
 	struct fixture b;
@@ -195,7 +195,7 @@ static void test_no_buffers(void **state)
 }
 
 /* A bare fragment: bytes [from, to) of host's packet id. */
-static struct packet *piece(struct fixture *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
+static struct packet *fragment(struct fixture *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
 {
 	struct packet *p = make(b, host, id, (uint32_t)(to - from) - UDP_HEADER_LEN, 0);
 
@@ -207,7 +207,7 @@ static struct packet *piece(struct fixture *b, uint8_t host, uint16_t id, uint16
 
 static struct packet *put(struct fixture *b, uint8_t host, uint16_t id, uint16_t from, uint16_t to, bool mf)
 {
-	return reassembly_input(b->r, piece(b, host, id, from, to, mf));
+	return reassembly_input(b->r, fragment(b, host, id, from, to, mf));
 }
 
 /* Would catch: an overlap of any sort that is put together (RFC 5722), an exact
@@ -219,7 +219,7 @@ static void test_overlap(void **state)
 		struct {
 			uint16_t from, to;
 			bool mf;
-		} piece[4];
+		} fragment[4];
 		enum drop_reason reason;
 		uint64_t dropped;
 	} row[] = {
@@ -248,8 +248,9 @@ static void test_overlap(void **state)
 		struct fixture b;
 
 		fixture_start(&b, 4, 200, 200);
-		for (size_t k = 0; k < 4 && row[i].piece[k].to != 0; k++)
-			assert_null(put(&b, 1, 5, row[i].piece[k].from, row[i].piece[k].to, row[i].piece[k].mf));
+		for (size_t k = 0; k < 4 && row[i].fragment[k].to != 0; k++)
+			assert_null(
+				put(&b, 1, 5, row[i].fragment[k].from, row[i].fragment[k].to, row[i].fragment[k].mf));
 		if (b.env.ledger.n_dropped[row[i].reason] != row[i].dropped)
 			fail_msg("%s: %llu dropped", row[i].what,
 				 (unsigned long long)b.env.ledger.n_dropped[row[i].reason]);
@@ -272,7 +273,7 @@ static void test_bounds(void **state)
 
 	assert_non_null(whole);
 	env_drop(&b.env, whole, DROP_SOCKET_QUEUE);
-	/* four more packets: the oldest, with its eight pieces, gives way */
+	/* four more packets: the oldest, with its eight fragments, gives way */
 	for (uint16_t id = 2; id < 6; id++)
 		put(&b, 3, id, 0, 64, true);
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 2 + 8);
@@ -280,7 +281,7 @@ static void test_bounds(void **state)
 	fixture_end(&b);
 }
 
-/* Would catch: a packet held for ever, an ICMP 11/1 without the first piece, and
+/* Would catch: a packet held for ever, an ICMP 11/1 without the first fragment, and
  * a deadline that is not told. */
 static void test_timeout(void **state)
 {

@@ -183,7 +183,7 @@ static uint32_t entry_get(struct reassembly *r, const struct key *k)
 
 enum place {
 	PLACE_OK,
-	PLACE_DUPLICATE, /* exactly this piece is there already */
+	PLACE_DUPLICATE, /* exactly this fragment is there already */
 	PLACE_OVERLAP,
 	PLACE_TOO_BIG,
 };
@@ -219,7 +219,7 @@ static enum place entry_place(struct entry *e, struct packet *p)
 	return PLACE_OK;
 }
 
-/* The largest ECN mark of the pieces holds for the whole (RFC 3168 section 5.3). */
+/* The largest ECN mark of the fragments holds for the whole (RFC 3168 section 5.3). */
 static uint8_t merged_tos(const struct entry *e)
 {
 	uint8_t tos = e->first->ip.tos;
@@ -231,8 +231,8 @@ static uint8_t merged_tos(const struct entry *e)
 	return tos;
 }
 
-/* All pieces are there: one packet out of them. NULL without a buffer; the
- * pieces are dropped then. */
+/* All fragments are there: one packet out of them. NULL without a buffer; the
+ * fragments are dropped then. */
 static struct packet *entry_merge(struct reassembly *r, struct entry *e)
 {
 	struct packet *first = e->first;

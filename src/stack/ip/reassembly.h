@@ -27,8 +27,8 @@ struct reassembly *reassembly_create(struct env *env, uint32_t n_packets, uint32
 void reassembly_destroy(struct reassembly *r);
 
 /* Takes the fragment in any case. Returns the whole packet when this was the
- * missing piece: a new one with finished headers, views and offsets filled, its
- * pieces freed and counted as merged; the fragment's way is kept. NULL: held, or dropped by name. */
+ * missing fragment: a new one with finished headers, views and offsets filled, its
+ * fragments freed and counted as merged; the fragment's way is kept. NULL: held, or dropped by name. */
 struct packet *reassembly_input(struct reassembly *r, struct packet *frag);
 
 void reassembly_expire(struct reassembly *r);

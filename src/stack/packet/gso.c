@@ -8,13 +8,13 @@
  * whatever protocol it belongs to; also that of an inner packet in a tunnel.
  *
  * A large segment is a TCP segment or UDP datagram with more payload than fits
- * a link, with one set of headers. A piece of it has these headers and gso_size
+ * a link, with one set of headers. A segment of it has these headers and gso_size
  * bytes of the payload (the last one what is left), with:
- *   IP    total length, header checksum, identification one higher a piece
+ *   IP    total length, header checksum, identification one higher a segment
  *   TCP   sequence number; FIN and PSH on the last only, CWR on the first only
  *         (RFC 3168 section 6.1.2: one CWR answers one window)
  *   UDP   length
- * and a checksum of its own. IP and TCP options stand in every piece. Pieces are
+ * and a checksum of its own. IP and TCP options stand in every segment. Segments are
  * cut from the front; what is left, if a batch has no room for all, is itself a
  * right large segment.
  *
@@ -61,7 +61,7 @@ bool offload_finish_checksum(struct packet *p)
 }
 
 /* Linux makes no smaller segments (tcp_min_snd_mss): options and data are 48 bytes at least. And of no datagram more
- * pieces (UDP_MAX_SEGMENTS). What asks for more would have a frame cost as much as thousands. */
+ * segments (UDP_MAX_SEGMENTS). What asks for more would have a frame cost as much as thousands. */
 #define TCP_SEGMENT_MIN (TCP_HEADER_LEN + 48)
 #define TCP_SEGMENTS_MAX (UINT16_MAX / 48)
 #define UDP_SEGMENTS_MAX 128
@@ -108,7 +108,7 @@ bool offload_sane(const struct packet *p)
 	return false;
 }
 
-/* Bytes of IP and transport headers, the same in every piece. */
+/* Bytes of IP and transport headers, the same in every segment. */
 static uint32_t ip_headers_len(const struct packet *p)
 {
 	return (uint32_t)p->ip.header_len + p->l4.header_len;
@@ -135,46 +135,46 @@ uint32_t gso_n_segments(const struct packet *p)
 }
 
 /* Writes lengths, identification, sequence number and flags into headers that
- * were copied from the large segment, and into the views. n_before: pieces
+ * were copied from the large segment, and into the views. n_before: segments
  * before this one. */
-static void set_headers(struct packet *piece, uint32_t n_before, uint32_t n_payload, bool last)
+static void set_headers(struct packet *segment, uint32_t n_before, uint32_t n_payload, bool last)
 {
-	bool udp = piece->offload.gso_type == GSO_UDP4;
-	piece->ip.total_len = (uint16_t)(ip_headers_len(piece) + n_payload);
-	piece->ip.id = (uint16_t)(piece->ip.id + n_before);
-	piece->l4.payload_len = (uint16_t)n_payload;
-	uint8_t *l3 = packet_l3(piece), *l4 = packet_l4(piece);
-	ipv4_set_id(l3, piece->ip.id);
-	ipv4_set_fragment(l3, piece->ip.total_len, 0, piece->ip.df, false);
+	bool udp = segment->offload.gso_type == GSO_UDP4;
+	segment->ip.total_len = (uint16_t)(ip_headers_len(segment) + n_payload);
+	segment->ip.id = (uint16_t)(segment->ip.id + n_before);
+	segment->l4.payload_len = (uint16_t)n_payload;
+	uint8_t *l3 = packet_l3(segment), *l4 = packet_l4(segment);
+	ipv4_set_id(l3, segment->ip.id);
+	ipv4_set_fragment(l3, segment->ip.total_len, 0, segment->ip.df, false);
 	if (udp) {
 		bytes_put16(l4 + UDP_LENGTH_AT, (uint16_t)(UDP_HEADER_LEN + n_payload));
 		return;
 	}
-	piece->l4.seq += n_before * piece->offload.gso_size;
+	segment->l4.seq += n_before * segment->offload.gso_size;
 	if (n_before > 0)
-		piece->l4.flags &= (uint8_t)~TCP_CWR;
+		segment->l4.flags &= (uint8_t)~TCP_CWR;
 	if (!last)
-		piece->l4.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-	bytes_put32(l4 + TCP_SEQ_AT, piece->l4.seq);
-	l4[TCP_FLAGS_AT] = piece->l4.flags;
+		segment->l4.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	bytes_put32(l4 + TCP_SEQ_AT, segment->l4.seq);
+	l4[TCP_FLAGS_AT] = segment->l4.flags;
 }
 
-/* Fills piece number n of p: an ordinary packet. */
-static void fill_piece(const struct packet *p, struct packet *piece, uint32_t n, bool last)
+/* Fills segment number n of p: an ordinary packet. */
+static void fill_piece(const struct packet *p, struct packet *segment, uint32_t n, bool last)
 {
 	uint32_t headers_len = p->l3_off + ip_headers_len(p);
-	uint32_t n_payload = piece->len - headers_len;
+	uint32_t n_payload = segment->len - headers_len;
 	const uint8_t *frame = p->buf + p->off;
-	memcpy(packet_frame(piece), frame, headers_len);
-	memcpy(packet_frame(piece) + headers_len, frame + headers_len + n * p->offload.gso_size, n_payload);
-	set_headers(piece, n, n_payload, last);
-	l4_checksum_set(&piece->ip, packet_l4(piece), packet_l4_len(piece));
-	piece->l4.check =
-		bytes_get16(packet_l4(piece) + (p->offload.gso_type == GSO_UDP4 ? UDP_CHECK_AT : TCP_CHECK_AT));
-	piece->offload = (struct offload){ .csum_valid = true };
+	memcpy(packet_frame(segment), frame, headers_len);
+	memcpy(packet_frame(segment) + headers_len, frame + headers_len + n * p->offload.gso_size, n_payload);
+	set_headers(segment, n, n_payload, last);
+	l4_checksum_set(&segment->ip, packet_l4(segment), packet_l4_len(segment));
+	segment->l4.check =
+		bytes_get16(packet_l4(segment) + (p->offload.gso_type == GSO_UDP4 ? UDP_CHECK_AT : TCP_CHECK_AT));
+	segment->offload = (struct offload){ .csum_valid = true };
 }
 
-/* Takes the first n pieces off p, which has more: the headers move up to what is
+/* Takes the first n segments off p, which has more: the headers move up to what is
  * left of the payload. */
 static void take_off_front(struct packet *p, uint32_t n)
 {
@@ -193,7 +193,7 @@ static void take_off_front(struct packet *p, uint32_t n)
 	bytes_put16(packet_frame(p) + p->offload.csum_start + p->offload.csum_offset, p->l4.check);
 }
 
-/* Packets for the first n pieces of p, at out's end but not counted there yet.
+/* Packets for the first n segments of p, at out's end but not counted there yet.
  * False, and nothing taken, when the pool has not so many. */
 static bool alloc_pieces(struct packet_pool *pool, const struct packet *p, uint32_t n, struct batch *out)
 {
@@ -201,13 +201,13 @@ static bool alloc_pieces(struct packet_pool *pool, const struct packet *p, uint3
 	uint32_t n_left = payload_len(p);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t n_payload = min_u32(n_left, p->offload.gso_size);
-		struct packet *piece = packet_alloc_like(pool, p, headers_len + n_payload);
-		if (piece == NULL) {
+		struct packet *segment = packet_alloc_like(pool, p, headers_len + n_payload);
+		if (segment == NULL) {
 			while (i > 0)
 				packet_free(pool, out->p[out->n + --i]);
 			return false;
 		}
-		out->p[out->n + i] = piece;
+		out->p[out->n + i] = segment;
 		n_left -= n_payload;
 	}
 	return true;
@@ -228,7 +228,7 @@ uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struc
 		take_off_front(p, n);
 		return n;
 	}
-	/* The last piece carries p's life on. */
+	/* The last segment carries p's life on. */
 	ledger->n_pieces_made--;
 	packet_free(pool, p);
 	*large = NULL;

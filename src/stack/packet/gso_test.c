@@ -294,21 +294,21 @@ static void lies_are_seen(void **state)
 	fixture_fini(&b);
 }
 
-/* Checks piece number n of what m made, and returns its payload's length. */
-static uint32_t check_piece(struct packet *piece, const struct make *m, uint32_t n, uint32_t n_before, bool last)
+/* Checks segment number n of what m made, and returns its payload's length. */
+static uint32_t check_piece(struct packet *segment, const struct make *m, uint32_t n, uint32_t n_before, bool last)
 {
-	struct ipv4_view ip = piece->ip;
-	struct l4_view l4 = piece->l4;
-	assert_true(!piece->offload.csum_partial && piece->offload.gso_type == GSO_NONE);
-	parse_views(piece);
-	assert_memory_equal(&ip, &piece->ip, sizeof(ip));
-	assert_true(l4.seq == piece->l4.seq && l4.flags == piece->l4.flags && l4.check == piece->l4.check &&
-		    l4.payload_len == piece->l4.payload_len);
-	assert_int_equal(piece->len, ETHER_HEADER_LEN + ip.total_len);
-	assert_true(l4_checksum_ok(&ip, packet_l4(piece), packet_l4_len(piece)));
+	struct ipv4_view ip = segment->ip;
+	struct l4_view l4 = segment->l4;
+	assert_true(!segment->offload.csum_partial && segment->offload.gso_type == GSO_NONE);
+	parse_views(segment);
+	assert_memory_equal(&ip, &segment->ip, sizeof(ip));
+	assert_true(l4.seq == segment->l4.seq && l4.flags == segment->l4.flags && l4.check == segment->l4.check &&
+		    l4.payload_len == segment->l4.payload_len);
+	assert_int_equal(segment->len, ETHER_HEADER_LEN + ip.total_len);
+	assert_true(l4_checksum_ok(&ip, packet_l4(segment), packet_l4_len(segment)));
 	assert_int_equal(ip.id, (uint16_t)(ID + n));
 	assert_true(ip.df && ip.ttl == 61 && ip.tos == 2 && ip.header_len == 20 + m->ip_options);
-	assert_int_equal(piece->mark, 5);
+	assert_int_equal(segment->mark, 5);
 	if (m->proto == IPPROTO_NR_TCP) {
 		assert_true(l4.seq == SEQ + n_before);
 		assert_int_equal(l4.header_len, TCP_HEADER_LEN + m->tcp_options);
@@ -319,8 +319,8 @@ static uint32_t check_piece(struct packet *piece, const struct make *m, uint32_t
 			expected &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 		assert_int_equal(l4.flags, expected);
 	}
-	uint32_t n_payload = packet_l4_len(piece) - l4.header_len;
-	const uint8_t *payload = packet_l4(piece) + l4.header_len;
+	uint32_t n_payload = packet_l4_len(segment) - l4.header_len;
+	const uint8_t *payload = packet_l4(segment) + l4.header_len;
 	for (uint32_t i = 0; i < n_payload; i++)
 		assert_int_equal(payload[i], payload_at(n_before + i));
 	return n_payload;
@@ -339,9 +339,9 @@ static const struct make large_makes[] = {
 	{ IPPROTO_NR_UDP, 0, 0, 0, 6500, 101, GSO_UDP4 },
 };
 
-/* Catches wrong headers, flags, checksums or payload in any piece, pieces that
+/* Catches wrong headers, flags, checksums or payload in any segment, segments that
  * are lost or one too many, and a count that breaks the law of conservation; also
- * for segments of more pieces than a batch holds. */
+ * for segments of more segments than a batch holds. */
 static void segments_become_right_pieces(void **state)
 {
 	struct fixture b;
@@ -403,7 +403,7 @@ static void all_or_nothing(void **state)
 	struct make m = { IPPROTO_NR_TCP, .flags = TCP_ACK, .n_payload = 12000, .gso_size = 1000,
 			  .gso_type = GSO_TCP4 };
 	struct packet *p = make_packet(&b, &m), before = *p;
-	/* 10 small buffers and one large for 12 pieces. */
+	/* 10 small buffers and one large for 12 segments. */
 	assert_int_equal(gso_segment(b.pool, &b.ledger, p, &b.out), 0);
 	assert_int_equal(b.out.n, 0);
 	assert_memory_equal(p, &before, sizeof(before));
@@ -427,7 +427,7 @@ static void all_or_nothing(void **state)
 }
 
 /* Would catch: a note that has one frame cut into thousands; and one refused that Linux writes for the smallest MSS. */
-static void test_odd_pieces(void **state)
+static void test_odd_segments(void **state)
 {
 	static const struct {
 		struct make make;
@@ -470,7 +470,7 @@ int main(void)
 		cmocka_unit_test(segments_become_right_pieces),
 		cmocka_unit_test(rest_is_a_large_segment),
 		cmocka_unit_test(all_or_nothing),
-		cmocka_unit_test(test_odd_pieces),
+		cmocka_unit_test(test_odd_segments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

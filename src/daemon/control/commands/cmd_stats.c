@@ -7,7 +7,7 @@
  * itself, and so in their sum. What went from one to another is compared too:
  * what was handed over is taken over, or waits in a ring. A large packet travels
  * by its address and is held by the first worker until that comes back; such
- * packets, lent ones, stand beside those that were handed over.
+ * packets, external ones, stand beside those that were handed over.
  */
 #include "daemon/control/commands/cmd_priv.h"
 
@@ -139,7 +139,7 @@ static uint64_t law_out(const struct law *law)
 
 static uint64_t between_in(const struct stats_copy *s)
 {
-	return s->sum.n[LAW_HANDED_OVER] + s->between.n_lent;
+	return s->sum.n[LAW_HANDED_OVER] + s->between.n_external;
 }
 
 static uint64_t between_out(const struct stats_copy *s)
@@ -255,7 +255,7 @@ static bool put_members(struct command_call *c, const struct stats_copy *s)
 	}
 	output_table_begin(&c->output, &between_table);
 	law_row(c, "in", "handed over", s->sum.n[LAW_HANDED_OVER]);
-	law_row(c, "in", "lent and not back yet", s->between.n_lent);
+	law_row(c, "in", "external and not back yet", s->between.n_external);
 	law_row(c, "in", "= sum", between_in(s));
 	law_row(c, "out", "taken over", s->sum.n[LAW_TAKEN_OVER]);
 	law_row(c, "out", "waiting in rings", s->between.n_waiting);

@@ -42,10 +42,10 @@ struct control_core {
 };
 
 /* Packets between the workers of a group. With them the law holds across workers:
- *   handed over (of all) + n_lent = taken over (of all) + n_waiting */
+ *   handed over (of all) + n_external = taken over (of all) + n_waiting */
 struct control_between {
-	uint64_t n_waiting; /* in rings: put there, not taken over yet */
-	uint64_t n_lent;    /* of those that went by their address: not back yet, so still held where they came from */
+	uint64_t n_waiting;  /* in rings: put there, not taken over yet */
+	uint64_t n_external; /* of those that went by their address: not back yet, so still held where they came from */
 	uint64_t n_asked, n_redirects_lost; /* as in struct workers_between */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Packets that come as IP fragments, through rules, the TCP tracker and NAT: what
- * holds for the first piece holds for the whole.
+ * holds for the first fragment holds for the whole.
  *
  *   client 10.77.0.10 -- lan0  gateway  wan0 -- server 203.0.113.2
  */
@@ -27,7 +27,7 @@
 
 /* --- TCP --- */
 
-#define FIRST_BYTES 1460 /* of data, in the first piece; with the header a multiple of 8 */
+#define FIRST_BYTES 1460 /* of data, in the first fragment; with the header a multiple of 8 */
 #define ALL_BYTES 1928
 
 /* One connection as the test's two ends know it. */
@@ -81,7 +81,7 @@ static void tcp_open(struct tcp *t, struct net *n)
 	assert_non_null(from_client(t, TCP_ACK, 0));
 }
 
-/* A segment of ALL_BYTES from the client in two pieces; both must come out, the first one first. */
+/* A segment of ALL_BYTES from the client in two fragments; both must come out, the first one first. */
 static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
 {
 	const struct packet_spec first = { .dst = SERVER,
@@ -117,8 +117,8 @@ static const char tcp_config[] = INTERFACES MASQUERADE
 	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
 	" ct state established accept\n ct state invalid drop\n iifname \"lan0\" accept\n} }\n";
 
-/* Would catch: the acknowledgement of a segment that came in pieces taken for one of data never sent, in either order
- * of the pieces, and a FIN at the end of the last one looked for at the end of the first. */
+/* Would catch: the acknowledgement of a segment that came in fragments taken for one of data never sent, in either
+ * order of the fragments, and a FIN at the end of the last one looked for at the end of the first. */
 static void test_tcp(void **state)
 {
 	(void)state;
@@ -145,7 +145,8 @@ static void test_tcp(void **state)
 	}
 }
 
-/* Would catch: pieces of an old or forged segment that move the marks of the connection, though the segment does not.
+/* Would catch: fragments of an old or forged segment that move the marks of the connection, though the segment does
+ * not.
  */
 static void test_tcp_ignored(void **state)
 {
@@ -171,23 +172,23 @@ static void test_tcp_ignored(void **state)
 #define PIECES 3
 #define PIECE_BYTES 1000 /* behind the IP header */
 
-/* A datagram of three pieces to the client's or the server's port dport, the first one sent as number `first_at`. */
+/* A datagram of three fragments to the client's or the server's port dport, the first one sent as number `first_at`. */
 static void send_datagram(struct net *n, struct station *from, uint32_t dst, uint16_t dport, uint32_t first_at)
 {
 	static uint16_t ip_id = 500;
 
 	ip_id++;
 	for (uint32_t i = 0, next = 1; i < PIECES; i++) {
-		uint32_t piece = i == first_at ? 0 : next++;
+		uint32_t fragment = i == first_at ? 0 : next++;
 		const struct packet_spec s = { .dst = dst,
 					       .proto = IPPROTO_NR_UDP,
 					       .sport = 500,
 					       .dport = dport,
 					       .ip_id = ip_id,
-					       .mf = piece + 1 < PIECES,
-					       .frag_off = (uint16_t)(piece * PIECE_BYTES),
+					       .mf = fragment + 1 < PIECES,
+					       .frag_off = (uint16_t)(fragment * PIECE_BYTES),
 					       .payload_len =
-						       (uint16_t)(PIECE_BYTES - (piece == 0 ? UDP_HEADER_LEN : 0)) };
+						       (uint16_t)(PIECE_BYTES - (fragment == 0 ? UDP_HEADER_LEN : 0)) };
 
 		station_send(from, &s);
 	}
@@ -199,8 +200,8 @@ static const char port_config[] =
 		   " ct state established accept\n udp dport 500 counter accept\n udp dport 9 counter drop\n"
 		   " udp dport 10 reject\n ip daddr 10.77.0.10 accept\n} }\n";
 
-/* Would catch: a policy of drop that lets the first piece through by its port and drops the others, which have none; a
- * counter that does not show the bytes of all of them, as of the whole packet in Linux. */
+/* Would catch: a policy of drop that lets the first fragment through by its port and drops the others, which have none;
+ * a counter that does not show the bytes of all of them, as of the whole packet in Linux. */
 static void test_accept_by_port(void **state)
 {
 	(void)state;
@@ -221,7 +222,7 @@ static void test_accept_by_port(void **state)
 	}
 }
 
-/* Would catch: later pieces that pass by a rule without ports although their first one was dropped, and leave a
+/* Would catch: later fragments that pass by a rule without ports although their first one was dropped, and leave a
  * connection that it did not begin; in one batch or one by one. */
 static void test_drop_holds(void **state)
 {
@@ -254,7 +255,7 @@ static void test_drop_holds(void **state)
 	world_end(&n.w);
 }
 
-/* Would catch: raw rules, before connections are known, that judge later pieces by themselves. */
+/* Would catch: raw rules, before connections are known, that judge later fragments by themselves. */
 static void test_raw(void **state)
 {
 	struct net n;
@@ -273,7 +274,7 @@ static void test_raw(void **state)
 	world_end(&n.w);
 }
 
-/* A segment of no connection in two pieces, the first with this TTL. */
+/* A segment of no connection in two fragments, the first with this TTL. */
 static void send_invalid(struct net *n, uint8_t ttl)
 {
 	static uint16_t ip_id = 900;
@@ -300,8 +301,8 @@ static void send_invalid(struct net *n, uint8_t ttl)
 	world_run(&n->w, 20 * MS);
 }
 
-/* Would catch: later pieces that leave with their inside address, or past a chain that would have dropped them, because
- * their first one ended before it came there: nobody had asked. */
+/* Would catch: later fragments that leave with their inside address, or past a chain that would have dropped them,
+ * because their first one ended before it came there: nobody had asked. */
 static void test_first_ends_early(void **state)
 {
 	static const char *const configs[] = {
