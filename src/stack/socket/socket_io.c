@@ -178,6 +178,9 @@ static int64_t send_datagram(struct sockets *ss, struct socket *s, const struct 
 	int64_t sent = s->kind == SOCKET_UDP ? udp_send(ss->udp, s->udp, &out, m->iov, (int)m->n_iov)
 					     : raw_send(ss->raw, s->raw, &out, m->iov, (int)m->n_iov);
 
+	/* As Linux has it when a device has taken what was sent: there is room again. */
+	if (sent >= 0)
+		socket_notify(ss, s, SOCKET_KEY_OUT);
 	ip_flush(ss->ip);
 	return sent;
 }
@@ -230,6 +233,11 @@ static int64_t recv_datagram(struct sockets *ss, int n, struct yg_msghdr *m, int
 		got = s->kind == SOCKET_UDP ? udp_recv(ss->udp, s->udp, m->iov, (int)m->n_iov, how, &info)
 					    : raw_recv(ss->raw, s->raw, m->iov, (int)m->n_iov, how, &info);
 		if (got != -EAGAIN)
+			break;
+		/* As Linux: what would wait sees the end, what would not does not. */
+		if (socket_datagram(s)->shut_read && !s->nonblock && !(flags & YG_MSG_DONTWAIT))
+			got = 0;
+		if (got == 0)
 			break;
 		int rc = socket_wait(ss, s, flags, deadline);
 

@@ -439,8 +439,14 @@ int socket_shutdown(struct sockets *ss, int n, int how)
 
 	if (s->kind == SOCKET_LISTENER)
 		return ways & TCP_SHUT_RD ? end_listening(ss, s) : 0;
-	if (s->kind == SOCKET_TCP)
-		return tcp_shutdown(ss->tcp, s->conn, ways);
+	if (s->kind == SOCKET_TCP) {
+		int rc = tcp_shutdown(ss->tcp, s->conn, ways);
+
+		/* Over loopback the other end hears of it before, as in Linux. */
+		ip_flush(ss->ip);
+		socket_notify(ss, s, 0);
+		return rc;
+	}
 	d = socket_datagram(s);
 	d->shut_read |= (ways & TCP_SHUT_RD) != 0;
 	d->shut_write |= (ways & TCP_SHUT_WR) != 0;

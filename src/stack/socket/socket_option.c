@@ -160,10 +160,12 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 		socket_tcp_set_option(ss, s, TCP_OPTION_OOB_INLINE, value != 0);
 		return 0;
 	case YG_SO_RCVLOWAT:
+		/* More than the buffer can ever hold would never be there. */
 		socket_tcp_set_option(ss, s, TCP_OPTION_RCV_LOWAT,
-				      value < 0    ? INT32_MAX
-				      : value != 0 ? (uint64_t)value
-						   : 1);
+				      min_u64(value < 0    ? INT32_MAX
+					      : value != 0 ? (uint64_t)value
+							   : 1,
+					      tcp_config(ss->tcp)->rcvbuf_max / 2));
 		return 0;
 	case YG_SO_BROADCAST:
 		s->broadcast = value != 0;
@@ -473,7 +475,7 @@ int socket_get_option(struct sockets *ss, int n, int level, int name, void *valu
 	if (*len > INT32_MAX)
 		return -EINVAL;
 	struct socket_value v = { .out = value, .len = *len };
-	int rc = -ENOPROTOOPT;
+	int rc = level == YG_SOL_RAW || (level == YG_SOL_UDP && s->kind == SOCKET_UDP) ? -ENOPROTOOPT : -EOPNOTSUPP;
 
 	if (level == YG_SOL_SOCKET)
 		rc = get_socket(ss, s, name, &v);

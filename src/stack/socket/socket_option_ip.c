@@ -162,7 +162,6 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 		socket_tcp_set_option(ss, s, TCP_OPTION_MIN_TTL, (uint64_t)value);
 		return 0;
 	case YG_IP_MULTICAST_TTL:
-	case YG_IP_MULTICAST_LOOP:
 		return -EINVAL;
 	default:
 		return -ENOPROTOOPT;
@@ -241,7 +240,7 @@ static int get_of_datagram(const struct socket *s, int name, struct socket_value
 	case YG_IP_MULTICAST_IF:
 		return socket_put_bytes(v, &source, sizeof(source));
 	case YG_IP_HDRINCL:
-		return s->kind == SOCKET_RAW ? socket_put_int(v, s->raw->header_included) : -ENOPROTOOPT;
+		return socket_put_int(v, s->kind == SOCKET_RAW && s->raw->header_included);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -253,7 +252,10 @@ static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct soc
 	case YG_IP_MTU_DISCOVER:
 		return socket_put_int(v, DATAGRAM_PMTU_WANT);
 	case YG_IP_RECVERR:
+	case YG_IP_HDRINCL:
 		return socket_put_int(v, 0);
+	case YG_IP_MULTICAST_TTL:
+		return socket_put_int(v, 1);
 	case YG_IP_MINTTL:
 		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MIN_TTL));
 	default:

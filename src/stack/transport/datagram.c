@@ -170,7 +170,7 @@ int64_t datagram_recv(const struct datagram_stack *d, struct datagram_socket *s,
 	if (s->error != 0)
 		return -datagram_take_error(s);
 	if (p == NULL)
-		return s->shut_read ? 0 : -EAGAIN;
+		return -EAGAIN;
 	uint32_t len;
 	const uint8_t *bytes = bytes_of(p, skip, &len);
 

@@ -59,7 +59,7 @@ static bool wants(const struct raw *r, const struct raw_socket *s, const struct 
 
 static void give(struct raw *r, struct raw_socket *s, const struct packet *p)
 {
-	if (s->d.shut_read || !datagram_push_copy(&r->d, &s->d, p))
+	if (!datagram_push_copy(&r->d, &s->d, p))
 		return;
 	/* Its user sums it as it stands. */
 	(void)offload_finish_checksum(s->d.last);
@@ -327,12 +327,12 @@ int64_t raw_send(struct raw *r, struct raw_socket *s, const struct datagram_out 
 	struct datagram_way way;
 	int64_t len = datagram_len(span, n);
 
-	if (s->d.shut_write)
-		return -EPIPE;
 	if (len < 0)
 		return len;
 	if (s->d.error != 0)
 		return -datagram_take_error(&s->d);
+	if (s->d.shut_write)
+		return -EPIPE;
 	int rc = datagram_find_way(
 		&r->d, &s->d, out,
 		s->header_included && len >= IPV4_HEADER_LEN ? (uint32_t)len - IPV4_HEADER_LEN : (uint32_t)len, &way);

@@ -289,9 +289,7 @@ void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int er
 	tcp_queue_free(t, c);
 	timer_disarm(&t->wheel, c->index);
 	c->armed_for = TIME_NEVER;
-	/* What came before a reset is not to be read: the other end may not have meant it. */
-	if (err != 0)
-		tcp_receive_free(t, c);
+	/* What came before can be read all the same, as in Linux. */
 	tcp_changed(t, c, TCP_CHANGED_STATE);
 	/* Whoever works on it is not done; it goes when all is sent. */
 	tcp_pend(t, c);
@@ -468,7 +466,6 @@ int tcp_shutdown(struct tcp *t, struct tcp_conn *c, uint32_t how)
 		c->rcv_closed = true;
 	if ((how & TCP_SHUT_WR) && (c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT))
 		queue_fin(t, c);
-	tcp_changed(t, c, TCP_CHANGED_STATE);
 	tcp_send_pending(t);
 	return 0;
 }

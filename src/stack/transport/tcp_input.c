@@ -261,10 +261,13 @@ static void note_size(struct tcp_conn *c, const struct packet *p)
 /* Nobody can read it any more (RFC 9293 section 3.10.7.4, RFC 1122 section 4.2.2.13). False: it has ended. */
 static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
-	if (!tcp_is_orphan(c) || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
+	/* As Linux: behind a shutdown both ways too. */
+	bool is_read = !tcp_is_orphan(c) && !(c->rcv_closed && c->fin_queued);
+
+	if (is_read || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
 		return true;
 	tcp_reset(t, c, TCP_REASON_DATA_AFTER_CLOSE);
-	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, 0);
+	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, ECONNRESET);
 	return false;
 }
 
@@ -296,12 +299,9 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 		len = seq_after(right, seq) ? right - seq : 0;
 	c->bytes_received += len;
 	tcp_receive_rtt(t, c);
-	if (len > 0 && c->rcv_closed) {
-		/* Shut down for reading: taken and thrown away, as Linux does. */
-		c->rcv_nxt = seq == c->rcv_nxt ? seq + len : c->rcv_nxt;
-	} else if (len > 0) {
+	/* Also when it was shut down for reading alone: as Linux, what comes can be read all the same. */
+	if (len > 0)
 		tcp_receive_data(t, c, p, seq, len);
-	}
 	schedule_ack(t, c, bytes);
 	return true;
 }

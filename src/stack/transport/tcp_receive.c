@@ -512,11 +512,14 @@ static int64_t copy_out(struct tcp *t, struct tcp_conn *c, const struct span *sp
 int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
 {
 	if (c->inbox.bytes == 0) {
+		/* As Linux: the end that was told goes before what became of the connection then. */
+		if (c->fin_received)
+			return 0;
 		if (c->error != 0)
 			return -tcp_take_error(c);
 		if (c->state == TCP_CLOSED && !c->fin_received && c->reason == TCP_REASON_NONE)
 			return -ENOTCONN;
-		if (c->fin_received || c->rcv_closed || c->state == TCP_CLOSED)
+		if (c->rcv_closed || c->state == TCP_CLOSED)
 			return 0;
 		return c->state < TCP_ESTABLISHED && c->state != TCP_SYN_SENT && c->state != TCP_SYN_RECEIVED
 			       ? -ENOTCONN

@@ -209,10 +209,6 @@ static void push_pieces(struct udp *u, struct udp_socket *s, struct packet *p)
 static bool push(struct udp *u, struct udp_socket *s, struct packet *p)
 {
 	u->counts[UDP_COUNT_IN]++;
-	if (s->d.shut_read) {
-		p->verdict = VERDICT_DELIVERED;
-		return false;
-	}
 	if (p->offload.gso_type == GSO_UDP4 && !s->d.o.gro) {
 		p->verdict = VERDICT_STOLEN;
 		push_pieces(u, s, p);
@@ -234,14 +230,8 @@ static void push_copy(struct udp *u, struct udp_socket *s, const struct packet *
 		return;
 	}
 	u->d.env->ledger.n_pieces_made++;
-	if (push(u, s, copy))
-		return;
-	if (copy->verdict == VERDICT_DROP) {
+	if (!push(u, s, copy))
 		env_drop(u->d.env, copy, (enum drop_reason)copy->reason);
-	} else {
-		u->d.env->ledger.n_delivered++;
-		packet_free(u->d.env->pool, copy);
-	}
 }
 
 static bool hears_many(const struct udp *u, const struct datagram_socket *s, const struct packet *p)
@@ -598,12 +588,12 @@ int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out 
 	uint32_t gso_size = out->gso_size >= 0 ? (uint32_t)out->gso_size : s->d.o.gso_size;
 	int rc;
 
-	if (s->d.shut_write)
-		return -EPIPE;
 	if (len < 0 || len > UINT16_MAX - IPV4_HEADER_LEN - UDP_HEADER_LEN)
 		return -EMSGSIZE;
 	if (s->d.error != 0)
 		return -datagram_take_error(&s->d);
+	if (s->d.shut_write)
+		return -EPIPE;
 	if (!ip_addr_is_none(&out->to.addr) && out->to.port == 0)
 		return -EINVAL;
 	bool is_large = gso_size != 0 && gso_size < (uint32_t)len;
