@@ -310,6 +310,46 @@ void tcp_set_conn_user(struct tcp_conn *c, uint64_t user)
 	c->has_user = true;
 }
 
+/* By which address of ours a connection to n->raddr goes; 0: there is none. */
+static uint32_t own_address(const struct tcp *t, const struct tcp_node *n, const struct fib_nexthop *nh)
+{
+	if (nh->kind == FIB_LOCAL || ip4_is_loopback(n->raddr))
+		return n->raddr;
+	if (nh->kind != FIB_UNICAST)
+		return 0;
+	if (nh->source.v4 != 0)
+		return nh->source.v4;
+	return ip_source_for(t->ip, nh->ifindex, nh->gateway.v4 != 0 ? nh->gateway.v4 : n->raddr);
+}
+
+/* CLOSED to SYN_SENT. least: the initial sequence number is not before it; NULL: any will do. */
+static void begin_active(struct tcp *t, struct tcp_conn *c, const struct tcp_node *n, const uint32_t *least)
+{
+	c->node = *n;
+	c->node.is_in = false;
+	c->error = 0;
+	c->reason = TCP_REASON_NONE;
+	c->fin_received = c->fin_queued = c->rcv_closed = false;
+	c->is_active = true;
+	c->iss = tcp_isn(t, n);
+	if (least != NULL && seq_before(c->iss, *least))
+		c->iss = *least;
+	c->snd_una = c->iss;
+	c->snd_nxt = c->write_seq = c->iss + 1;
+	c->ts_offset = tcp_ts_offset(t, n);
+	c->mss_own = tcp_own_mss(t, n);
+	if (c->o.user_mss != 0)
+		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o.user_mss);
+	c->path_mtu = tcp_own_mss(t, n) + IPV4_HEADER_LEN + TCP_HEADER_LEN;
+	c->mss_peer = TCP_MSS_DEFAULT;
+	c->mss = TCP_MSS_DEFAULT;
+	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0;
+	tcp_rtt_init(t, c);
+	c->state = TCP_SYN_SENT;
+	c->syn_sent_at = c->syn_first_at = t->env->now;
+	t->counts[TCP_COUNT_ACTIVE_OPENS]++;
+}
+
 int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct tcp_end *local,
 		const struct tcp_end *remote)
 {
@@ -325,11 +365,7 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 	if (ip4_is_multicast(n.raddr) || ip4_is_limited_broadcast(n.raddr) || nh->kind == FIB_BROADCAST)
 		return -ENETUNREACH;
 	if (n.laddr == 0)
-		n.laddr = nh->kind == FIB_LOCAL || ip4_is_loopback(n.raddr) ? n.raddr
-			  : nh->kind != FIB_UNICAST                         ? 0
-			  : nh->source.v4 != 0
-				  ? nh->source.v4
-				  : ip_source_for(t->ip, nh->ifindex, nh->gateway.v4 != 0 ? nh->gateway.v4 : n.raddr);
+		n.laddr = own_address(t, &n, nh);
 	if (n.laddr == 0)
 		return -ENETUNREACH;
 	if (n.lport == 0) {
@@ -350,29 +386,7 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 		t->counts[TCP_COUNT_TIME_WAIT_REUSED]++;
 		tcp_time_wait_free(t, tcp_ref_index(ref));
 	}
-	n.is_in = false;
-	c->node = n;
-	c->error = 0;
-	c->reason = TCP_REASON_NONE;
-	c->fin_received = c->fin_queued = c->rcv_closed = false;
-	c->is_active = true;
-	c->iss = tcp_isn(t, &n);
-	if (ref != POOL_NONE && seq_before(c->iss, beyond))
-		c->iss = beyond;
-	c->snd_una = c->iss;
-	c->snd_nxt = c->write_seq = c->iss + 1;
-	c->ts_offset = tcp_ts_offset(t, &n);
-	c->mss_own = tcp_own_mss(t, &n);
-	if (c->o.user_mss != 0)
-		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o.user_mss);
-	c->path_mtu = tcp_own_mss(t, &n) + IPV4_HEADER_LEN + TCP_HEADER_LEN;
-	c->mss_peer = TCP_MSS_DEFAULT;
-	c->mss = TCP_MSS_DEFAULT;
-	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0;
-	tcp_rtt_init(t, c);
-	c->state = TCP_SYN_SENT;
-	c->syn_sent_at = c->syn_first_at = t->env->now;
-	t->counts[TCP_COUNT_ACTIVE_OPENS]++;
+	begin_active(t, c, &n, ref != POOL_NONE ? &beyond : NULL);
 	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
 	tcp_send_syn(t, c);
 	c->rtx_at = t->env->now + tcp_rto(t, c);
