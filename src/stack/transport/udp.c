@@ -10,8 +10,9 @@
  * newest, or with SO_REUSEPORT the one that the flow's hash says. A packet to a group or to
  * all goes to each that may hear it, in a copy but for the last.
  *
- * While any socket is open UDP is the row of its protocol in ip; what nobody takes is
- * left to that row's policy (port unreachable).
+ * While any socket is open UDP is the row of its protocol in ip, which is told each port
+ * that somebody has, so that workers hand over what comes to it; what nobody takes is left to
+ * that row's policy (port unreachable).
  *
  * Large datagrams (UDP_SEGMENT) go and come whole where a port carries them. A socket
  * that did not ask for them (UDP_GRO) gets what they are made of.
@@ -84,6 +85,9 @@ static void port_insert(struct udp *u, struct udp_socket *s)
 	s->next_port = *bucket;
 	s->in_port = true;
 	*bucket = s->d.index;
+	/* What it has room for was taken in udp_create. */
+	s->told_addr = s->d.laddr;
+	(void)ip_port_open(u->d.ip, IPPROTO_NR_UDP, s->told_addr, s->d.lport, IP_PORT_BOUND);
 }
 
 static void port_remove(struct udp *u, struct udp_socket *s)
@@ -96,6 +100,7 @@ static void port_remove(struct udp *u, struct udp_socket *s)
 		at = &socket_at(u, *at)->next_port;
 	*at = s->next_port;
 	s->in_port = false;
+	ip_port_close(u->d.ip, IPPROTO_NR_UDP, s->told_addr, s->d.lport, IP_PORT_BOUND);
 }
 
 static void tuple_insert(struct udp *u, struct udp_socket *s)
@@ -309,7 +314,11 @@ static void udp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 static void listen_if_any(struct udp *u)
 {
 	const struct ip_protocol row = {
-		.ctx = u, .input = udp_input, .icmp_error = udp_icmp_error, .unreachable = IP_UNREACHABLE_PORT
+		.ctx = u,
+		.input = udp_input,
+		.icmp_error = udp_icmp_error,
+		.unreachable = IP_UNREACHABLE_PORT,
+		.by_port = true,
 	};
 
 	ip_stack_set_protocol(u->d.ip, IPPROTO_NR_UDP, u->sockets.n_used > 0 ? &row : NULL);
@@ -332,12 +341,14 @@ struct udp *udp_create(struct env *env, struct ip_stack *ip, const struct udp_li
 		size *= 2;
 	u->tuple_mask = size - 1;
 	u->of_tuple = malloc(size * sizeof(*u->of_tuple));
-	if (u->of_tuple == NULL || pool_init(&u->sockets, n, sizeof(struct udp_socket), 64) != 0 ||
+	if (u->of_tuple == NULL || ip_port_open(ip, IPPROTO_NR_UDP, 0, 0, IP_PORT_BOUND) != 0 ||
+	    pool_init(&u->sockets, n, sizeof(struct udp_socket), 64) != 0 ||
 	    pool_init(&u->groups, limits->n_groups != 0 ? limits->n_groups : 256, sizeof(struct datagram_group), 4) !=
 		    0) {
 		udp_destroy(u);
 		return NULL;
 	}
+	ip_port_close(ip, IPPROTO_NR_UDP, 0, 0, IP_PORT_BOUND);
 	memset(u->of_tuple, 0xff, size * sizeof(*u->of_tuple));
 	memset(u->of_port, 0xff, sizeof(u->of_port));
 	return u;

@@ -21,6 +21,7 @@ struct udp_socket {
 	struct datagram_socket d;
 	uint32_t next_port, next_tuple; /* in their buckets */
 	bool in_port, in_tuple;         /* tables */
+	uint32_t told_addr;             /* by which ip knows its port, with in_port */
 };
 
 struct udp; /* all of them */

@@ -614,6 +614,40 @@ static void test_ports(void **state)
 	end(&f);
 }
 
+static bool is_told(struct fixture *f, uint32_t addr, uint16_t port)
+{
+	struct packet p = { .ip = { .dst = addr, .proto = IPPROTO_NR_UDP }, .l4 = { .kind = L4_UDP, .dport = port } };
+
+	return ip_ports_claim_here(f->b->s, &p);
+}
+
+/* Would catch: a port of which ip is not told, so that workers refuse what comes to it, or one that stays told. */
+static void test_told(void **state)
+{
+	struct fixture f;
+
+	begin(&f, 8);
+	assert_false(is_told(&f, LAN_US, 9));
+	struct udp_socket *one = sharing(&f, LAN_US, 9), *any = sharing(&f, 0, 9);
+
+	assert_true(is_told(&f, WAN_US, 9));
+	udp_close(f.u, any);
+	assert_false(is_told(&f, WAN_US, 9));
+	assert_true(is_told(&f, LAN_US, 9));
+	udp_close(f.u, one);
+	assert_false(is_told(&f, LAN_US, 9));
+	/* Its address changes while it has the port. */
+	one = bound(&f, 0, 10);
+	assert_int_equal(connect_to(&f, one, LAN_HOST, 9), 0);
+	assert_true(is_told(&f, LAN_US, 10));
+	udp_close(f.u, one);
+	assert_false(is_told(&f, LAN_US, 10));
+	one = udp_open(f.u, 1);
+	assert_int_equal(connect_to(&f, one, LAN_HOST, 9), 0);
+	assert_true(is_told(&f, LAN_US, one->d.lport));
+	end(&f);
+}
+
 /* Would catch: a full pool that is no errno. */
 static void test_full(void **state)
 {
@@ -640,7 +674,8 @@ int main(void)
 		cmocka_unit_test(test_error_queue), cmocka_unit_test(test_send),
 		cmocka_unit_test(test_path_mtu),    cmocka_unit_test(test_own_group),
 		cmocka_unit_test(test_to_us),       cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_ports),       cmocka_unit_test(test_full),
+		cmocka_unit_test(test_ports),       cmocka_unit_test(test_told),
+		cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
