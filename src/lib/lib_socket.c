@@ -6,6 +6,7 @@
 #include <yangguan/event.h>
 #include <yangguan/info.h>
 #include <yangguan/socket.h>
+#include <yangguan/zerocopy.h>
 
 #include "lib/lib_priv.h"
 
@@ -129,6 +130,26 @@ ssize_t yg_writev(struct yg_stack *s, int fd, const struct iovec *iov, int n)
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n < 0 ? SIZE_MAX : (size_t)n };
 
 	return yg_sendmsg(s, fd, &m, 0);
+}
+
+int yg_send_reserve(struct yg_stack *s, int fd, struct iovec *room)
+{
+	return socket_reserve(s->ss, fd, (struct span *)(void *)room);
+}
+
+int yg_send_commit(struct yg_stack *s, int fd, size_t len, int flags)
+{
+	WITHIN(int, socket_commit(s->ss, fd, len, flags));
+}
+
+int yg_recv_peek(struct yg_stack *s, int fd, struct iovec *pieces, int n)
+{
+	return socket_peek(s->ss, fd, (struct span *)(void *)pieces, n);
+}
+
+int yg_recv_release(struct yg_stack *s, int fd, size_t len)
+{
+	WITHIN(int, socket_release(s->ss, fd, len));
 }
 
 /* --- options --- */

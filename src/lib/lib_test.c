@@ -15,6 +15,7 @@
 #include <yangguan/info.h>
 #include <yangguan/socket.h>
 #include <yangguan/stack.h>
+#include <yangguan/zerocopy.h>
 
 #define PORT 7
 #define MS 1000000u
@@ -198,6 +199,18 @@ static void carry(uint32_t flags, int is_lent)
 		assert_true(a.deadline == yg_next_deadline(a.s));
 	}
 	assert_memory_equal(in, out, sizeof(in));
+	/* In place. */
+	struct iovec v[4];
+
+	assert_int_equal(yg_send_reserve(a.s, c, &v[0]), 0);
+	memcpy(v[0].iov_base, "in place", 8);
+	assert_int_equal(yg_send_commit(a.s, c, 8, 0), 0);
+	run_all(&now, now + 300 * MS);
+	assert_int_equal(yg_recv_peek(b.s, fd, v, 4), 1);
+	assert_int_equal(v[0].iov_len, 8);
+	assert_memory_equal(v[0].iov_base, "in place", 8);
+	assert_int_equal(yg_recv_release(b.s, fd, 8), 0);
+	assert_int_equal(yg_recv_peek(b.s, fd, v, 4), -EAGAIN);
 	assert_int_equal(yg_close(a.s, c), 0);
 	run_all(&now, now + 1000 * MS);
 	assert_int_equal(yg_recv(b.s, fd, in, 1, 0), 0);

@@ -67,6 +67,15 @@ int64_t socket_recvmsg(struct sockets *ss, int n, struct yg_msghdr *m, int flags
 int socket_recvmmsg(struct sockets *ss, int n, struct yg_mmsghdr *m, unsigned int n_messages, int flags,
 		    uint64_t timeout);
 
+/* Without a copy, of streams; -EOPNOTSUPP of others. Room in place, of which commit sends the first bytes. The span is
+ * good until the next call for that socket. -EAGAIN: there is no room; no call waits. */
+int socket_reserve(struct sockets *ss, int n, struct span *out);
+int socket_commit(struct sockets *ss, int n, size_t bytes, int flags);
+/* What came, where it stands: how many spans; 0: the end; -EAGAIN. They are good until the next call for that socket.
+ * Release is done with the first bytes of it. */
+int socket_peek(struct sockets *ss, int n, struct span *out, int max);
+int socket_release(struct sockets *ss, int n, size_t bytes);
+
 int socket_set_option(struct sockets *ss, int n, int level, int name, const void *value, uint32_t len);
 int socket_get_option(struct sockets *ss, int n, int level, int name, void *value, uint32_t *len);
 int socket_ioctl(struct sockets *ss, int n, unsigned long request, void *arg);

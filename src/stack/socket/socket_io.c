@@ -359,6 +359,74 @@ int socket_recvmmsg(struct sockets *ss, int n, struct yg_mmsghdr *m, unsigned in
 	return i > 0 ? (int)i : (int)rc;
 }
 
+/* --- without a copy --- */
+
+static int stream_at(const struct sockets *ss, int n, struct socket **out)
+{
+	*out = socket_at(ss, n);
+	if (*out == NULL)
+		return -EBADF;
+	if ((*out)->kind == SOCKET_EPOLL)
+		return -ENOTSOCK;
+	return (*out)->kind == SOCKET_TCP ? 0 : -EOPNOTSUPP;
+}
+
+int socket_reserve(struct sockets *ss, int n, struct span *out)
+{
+	struct socket *s;
+	int rc = stream_at(ss, n, &s);
+
+	if (rc == 0)
+		rc = tcp_reserve(ss->tcp, s->conn, out);
+	if (rc == -EAGAIN)
+		tcp_want_room(s->conn);
+	return rc;
+}
+
+int socket_commit(struct sockets *ss, int n, size_t bytes, int flags)
+{
+	struct socket *s;
+	struct span room;
+	int rc = stream_at(ss, n, &s);
+
+	/* The same room as before, if nothing was called in between. */
+	if (rc == 0)
+		rc = tcp_reserve(ss->tcp, s->conn, &room);
+	if (rc == 0 && bytes > room.len)
+		rc = -EINVAL;
+	if (rc == 0 && bytes > 0)
+		rc = tcp_commit(ss->tcp, s->conn, (uint32_t)bytes, flags & YG_MSG_MORE ? TCP_SEND_MORE : 0);
+	ip_flush(ss->ip);
+	return rc;
+}
+
+int socket_peek(struct sockets *ss, int n, struct span *out, int max)
+{
+	struct socket *s;
+	char none;
+	int rc = stream_at(ss, n, &s);
+
+	if (rc != 0 || max <= 0)
+		return rc != 0 ? rc : -EINVAL;
+	if (tcp_unread(s->conn) > 0)
+		return (int)tcp_peek(ss->tcp, s->conn, out, (uint32_t)max);
+	return (int)tcp_recv(ss->tcp, s->conn, &(struct span){ &none, 1 }, 1, TCP_RECV_PEEK);
+}
+
+int socket_release(struct sockets *ss, int n, size_t bytes)
+{
+	struct socket *s;
+	int rc = stream_at(ss, n, &s);
+
+	if (rc != 0)
+		return rc;
+	if (bytes > tcp_unread(s->conn))
+		return -EINVAL;
+	tcp_release(ss->tcp, s->conn, (uint32_t)bytes);
+	ip_flush(ss->ip);
+	return 0;
+}
+
 /* --- questions --- */
 
 static int count_unread(struct socket *s, int *out)

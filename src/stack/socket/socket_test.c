@@ -321,6 +321,63 @@ static void test_pieces(void **state)
 	net_end(&n);
 }
 
+/* Would catch: bytes in place that are lost, moved or come twice; room that was not used and hinders what follows. */
+static void test_in_place(void **state)
+{
+	struct net n;
+	struct span v[8];
+	uint8_t got[16];
+	uint32_t sent = 0, seen = 0;
+	int a, b, k;
+
+	net_start(&n);
+	int l = host_listener(&n.b, PORT), u = host_socket(&n.a, YG_SOCK_DGRAM);
+
+	net_connect(&n, l, PORT, &a, &b);
+	assert_int_equal(socket_reserve(n.a.ss, u, v), -EOPNOTSUPP);
+	assert_int_equal(socket_peek(n.a.ss, 77, v, 8), -EBADF);
+	assert_int_equal(socket_peek(n.b.ss, b, v, 8), -EAGAIN);
+	/* Not used: neither sent nor in the way. */
+	assert_int_equal(socket_reserve(n.a.ss, a, v), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(socket_commit(n.a.ss, a, 0, 0), 0);
+	net_run(&n, NS_PER_S);
+	for (uint32_t i = 0; seen < 100000; i++) {
+		assert_true(i < 100000);
+		if (sent < 100000 && socket_reserve(n.a.ss, a, v) == 0) {
+			uint32_t len = min_u32((uint32_t)v[0].len, min_u32(100000 - sent, 1 + i % 3000));
+
+			for (uint32_t j = 0; j < len; j++)
+				((uint8_t *)v[0].bytes)[j] = (uint8_t)((sent + j) * 7);
+			assert_int_equal(socket_commit(n.a.ss, a, v[0].len + 1, 0), -EINVAL);
+			assert_int_equal(socket_commit(n.a.ss, a, len, 0), 0);
+			sent += len;
+		}
+		net_run(&n, 10 * NS_PER_MS);
+		k = socket_peek(n.b.ss, b, v, 8);
+		for (int j = 0; j < k; j++)
+			for (size_t x = 0; x < v[j].len; x++)
+				assert_int_equal(((uint8_t *)v[j].bytes)[x], (uint8_t)(seen++ * 7));
+		size_t total = 0;
+
+		for (int j = 0; j < k; j++)
+			total += v[j].len;
+		if (k <= 0)
+			continue;
+		assert_int_equal(socket_release(n.b.ss, b, 1u << 30), -EINVAL);
+		assert_int_equal(socket_release(n.b.ss, b, total), 0);
+	}
+	assert_int_equal(socket_reserve(n.a.ss, a, v), 0);
+	assert_int_equal(socket_send(n.a.ss, a, "behind", 6, 0), 6);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(socket_recv(n.b.ss, b, got, sizeof(got), 0), 6);
+	assert_int_equal(socket_reserve(n.a.ss, a, v), 0);
+	assert_int_equal(socket_shutdown(n.a.ss, a, YG_SHUT_WR), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(socket_peek(n.b.ss, b, v, 8), 0);
+	net_end(&n);
+}
+
 /* Would catch: control messages that are wrong, cut without saying so, or not asked for; a truncated datagram that is
  * not told of. */
 static void test_messages(void **state)
@@ -537,6 +594,7 @@ int main(void)
 		cmocka_unit_test(test_bind),
 		cmocka_unit_test(test_shared_and_drawn),
 		cmocka_unit_test(test_blocking),
+		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_error_queue),
