@@ -45,7 +45,7 @@ static struct {
 	uint32_t n_calls;
 } f;
 
-static void note(const char *format, ...)
+YG_PRINTF(1, 2) static void note(const char *format, ...)
 {
 	va_list args;
 
@@ -297,7 +297,7 @@ static void call_error(int n)
 static void call_fill(int n)
 {
 	const struct end *a = &f.end[n], *b = &f.end[n ^ 1];
-	long k = 0, o = 0, done;
+	long k = 0, done;
 	struct timespec nap = { 0, 100000 };
 
 	if (a->is_udp || b->k < 0 || state_of(a->k) != TCP_ESTABLISHED || state_of(b->k) != TCP_ESTABLISHED)
@@ -312,7 +312,6 @@ static void call_fill(int n)
 	}
 	do {
 		done = socket_send(f.ss, a->o, bytes, sizeof(bytes), 0);
-		o += done > 0 ? done : 0;
 		net_run(&f.net, 100 * NS_PER_MS);
 	} while (done > 0);
 	/* What stood there before is among it. */
