@@ -414,7 +414,8 @@ enum ct_counter {
 	CT_COUNT_INVALID,
 	CT_COUNT_RST_OUT_OF_WINDOW,
 	CT_COUNT_ICMP_OUT_OF_WINDOW,
-	CT_COUNT_CLASH_RESOLVED,
+	CT_COUNT_CLASH_RESOLVED, /* packets whose connection another one of their batch has confirmed, or ended, before
+				  */
 	CT_COUNT_EVICTED,
 	CT_COUNT_RECLAIMED,
 	CT_COUNT_SOURCE_CROWDED, /* counted with their prefix, not by their source alone */
