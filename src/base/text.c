@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 struct text text_of(char *buf, size_t cap)
@@ -16,12 +17,16 @@ struct text text_of(char *buf, size_t cap)
 	return (struct text){ .buf = buf, .cap = cap };
 }
 
-void text_add_v(struct text *t, const char *fmt, va_list args)
+void text_add(struct text *t, const char *fmt, ...)
 {
 	if (t->cut)
 		return;
 	size_t room = t->cap - t->len;
+	va_list args;
+
+	va_start(args, fmt);
 	int n = vsnprintf(t->buf + t->len, room, fmt, args);
+	va_end(args);
 	if (n < 0) {
 		t->buf[t->len] = '\0';
 		t->cut = true;
@@ -31,12 +36,4 @@ void text_add_v(struct text *t, const char *fmt, va_list args)
 	} else {
 		t->len += (size_t)n;
 	}
-}
-
-void text_add(struct text *t, const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	text_add_v(t, fmt, args);
-	va_end(args);
 }

@@ -7,7 +7,6 @@
 #ifndef YG_BASE_TEXT_H
 #define YG_BASE_TEXT_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +23,5 @@ struct text {
 struct text text_of(char *buf, size_t cap);
 /* Adds as printf does; what runs past the end is cut off. */
 void text_add(struct text *t, const char *fmt, ...) YG_PRINTF(2, 3);
-void text_add_v(struct text *t, const char *fmt, va_list args) YG_PRINTF(2, 0);
 
 #endif

@@ -42,7 +42,8 @@ static bool may_lend(struct workers_member *w, struct packet *p)
 	return !p->buf_large || n_external < HOST_EXTERNAL_LARGE_MAX;
 }
 
-bool workers_to_host(void *ctx, struct packet *p)
+/* Slot of a worker's stack. */
+static bool to_host(void *ctx, struct packet *p)
 {
 	struct workers_member *w = ctx;
 	bool small = p->len <= HANDOFF_FRAME_BYTES;
@@ -93,7 +94,8 @@ static void carry_one(struct workers_member *w, struct packet *p)
 	(void)handoff_packet(w, to, p, &way, HANDOFF_FREE_COPIED);
 }
 
-void workers_carry(void *ctx, struct batch *b)
+/* Slots of the host's stack: this, and tell_group. */
+static void carry(void *ctx, struct batch *b)
 {
 	for (uint32_t i = 0; i < b->n; i++)
 		carry_one(ctx, b->p[i]);
@@ -116,7 +118,7 @@ void workers_host_restore(struct workers_member *w, struct packet *p, const stru
 		tell_sent(w, way->host.cookie);
 }
 
-void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined)
+static void tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined)
 {
 	struct workers_member *w = ctx;
 	struct workers_message m = {
@@ -200,13 +202,11 @@ int workers_add_host(struct workers *c, const struct gateway_limits *limits, con
 	}
 	c->n_members = c->n + 1;
 	for (uint32_t i = 0; i < c->n; i++) {
-		struct ip_host_slots slots = { .ctx = &c->worker[i], .wants = &c->wants, .hand_over = workers_to_host };
+		struct ip_host_slots slots = { .ctx = &c->worker[i], .wants = &c->wants, .hand_over = to_host };
 
 		ip_stack_set_host(gateway_ip(c->worker[i].gw), &slots);
 	}
-	struct ip_carrier_slots carrier = {
-		.ctx = w, .wants = &c->wants, .carry = workers_carry, .group = workers_tell_group
-	};
+	struct ip_carrier_slots carrier = { .ctx = w, .wants = &c->wants, .carry = carry, .group = tell_group };
 
 	ip_stack_set_share(gateway_ip(w->gw), c->n, c->n + 1);
 	ip_stack_be_host(gateway_ip(w->gw), &carrier);

@@ -128,7 +128,7 @@ void workers_redirect_set(struct workers_member *w, const struct tuple *t, uint3
 	r->n_wild += is_wild(t);
 }
 
-bool workers_redirect_clear(struct workers_member *w, const struct tuple *t, uint32_t to)
+static bool workers_redirect_clear(struct workers_member *w, const struct tuple *t, uint32_t to)
 {
 	struct workers_redirects *r = &w->redirects;
 	uint32_t *link = find(w, t), i = *link;

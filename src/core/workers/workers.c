@@ -224,7 +224,7 @@ uint32_t workers_n(const struct workers *c)
 	return c->n;
 }
 
-bool workers_has_host(const struct workers *c)
+static bool workers_has_host(const struct workers *c)
 {
 	return c->n_members > c->n;
 }

@@ -52,7 +52,6 @@ struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, 
  * of its packets. 0 or -ENOMEM. */
 int workers_add_host(struct workers *c, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
 		     uint64_t now, event_fn *emit, void *emit_ctx);
-bool workers_has_host(const struct workers *c);
 void workers_destroy(struct workers *c);
 uint32_t workers_n(const struct workers *c);
 struct gateway *workers_gateway(struct workers *c, uint32_t worker);

@@ -199,7 +199,6 @@ void workers_redirects_fini(struct workers_redirects *r);
 uint32_t workers_redirected(const struct workers_member *w, const struct tuple *t);
 /* By this worker alone. */
 void workers_redirect_set(struct workers_member *w, const struct tuple *t, uint32_t ifindex, uint32_t to);
-bool workers_redirect_clear(struct workers_member *w, const struct tuple *t, uint32_t to);
 /* Slots of conntrack. */
 bool workers_confirmed(void *ctx, uint32_t index, const struct packet *p);
 void workers_ended(void *ctx, uint32_t index);
@@ -238,10 +237,6 @@ void workers_publish(struct workers_member *w);
 
 /* --- host.c --- */
 
-/* Slots of a worker's stack, of the host's. */
-bool workers_to_host(void *ctx, struct packet *p);
-void workers_carry(void *ctx, struct batch *b);
-void workers_tell_group(void *ctx, uint32_t ifindex, uint32_t group, bool joined);
 /* A packet of the host's as its maker had it. */
 void workers_host_restore(struct workers_member *w, struct packet *p, const struct handoff_meta *way);
 /* By the host: what was handed over to it. */

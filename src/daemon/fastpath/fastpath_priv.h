@@ -85,8 +85,6 @@ int program_object(const void *bytes, size_t len, const struct program_maps *map
 /* What a refusal by the kernel means, in general: rights, memory, age. */
 void program_explain(struct text *t, int error);
 
-/* The name of the program with this number; "?" when it cannot be asked. */
-void probe_program_name(uint32_t id, char *name, size_t len);
 /* Somebody else's program on the device: -EBUSY and a sentence that names it; 0 if there is none. */
 int probe_foreign_xdp(uint32_t ifindex, char *err, size_t err_len);
 int probe_foreign_tcx(uint32_t ifindex, char *err, size_t err_len);

@@ -2,7 +2,7 @@
  *
  * Which connections the kernel has, and their coming and going.
  *
- *   add -> live -> offload_take_out -> resting (10 ms) -> free for another
+ *   add -> live -> take_out -> resting (10 ms) -> free for another
  *
  * A connection that the kernel has stands in a slot of the flow map; the map may
  * have fewer slots than the connection table has entries, so an array leads from
@@ -195,6 +195,17 @@ static bool put_in(struct offload_map *m, uint32_t conn, struct fp_flow half[N_C
 	return true;
 }
 
+/* Takes a connection out and credits it. */
+static void take_out(struct offload_map *m, uint32_t slot)
+{
+	flow_map_remove(m->flows, m->first_slot + slot);
+	offload_read_slot(m, slot);
+	m->slot_of[m->slot[slot].conn] = 0;
+	slot_free(m, slot);
+	m->info.n_connections--;
+	m->info.n_removed++;
+}
+
 static bool add(void *ctx, uint32_t conn)
 {
 	struct offload_map *m = ctx;
@@ -206,7 +217,7 @@ static bool add(void *ctx, uint32_t conn)
 	if (slot == OFFLOAD_NONE)
 		return put_in(m, conn, half);
 	if (!flow_map_same(m->flows, m->first_slot + slot, half)) {
-		offload_take_out(m, slot);
+		take_out(m, slot);
 		return put_in(m, conn, half);
 	}
 	steer_elsewhere(m, slot, half);
@@ -216,21 +227,11 @@ static bool add(void *ctx, uint32_t conn)
 	return true;
 }
 
-void offload_take_out(struct offload_map *m, uint32_t slot)
-{
-	flow_map_remove(m->flows, m->first_slot + slot);
-	offload_read_slot(m, slot);
-	m->slot_of[m->slot[slot].conn] = 0;
-	slot_free(m, slot);
-	m->info.n_connections--;
-	m->info.n_removed++;
-}
-
 void offload_leave(struct offload_map *m, uint32_t slot)
 {
 	uint32_t conn = m->slot[slot].conn;
 
-	offload_take_out(m, slot);
+	take_out(m, slot);
 	if (m->left != NULL)
 		m->left(m->left_ctx, conn);
 }
@@ -243,7 +244,7 @@ static void remove_conn(void *ctx, uint32_t conn)
 	uint32_t slot = offload_slot_of(m, conn);
 
 	if (slot != OFFLOAD_NONE)
-		offload_take_out(m, slot);
+		take_out(m, slot);
 }
 
 static bool read_back(void *ctx, uint32_t conn)

@@ -128,9 +128,7 @@ static inline uint32_t offload_slot_of(const struct offload_map *m, uint32_t con
 void offload_list_add(struct offload_map *m, enum offload_lists which, uint32_t slot);
 /* The first one that has been there for OFFLOAD_REST_NS, OFFLOAD_NONE if none. */
 uint32_t offload_list_pop(struct offload_map *m, enum offload_lists which);
-/* Takes a connection out and credits it. */
-void offload_take_out(struct offload_map *m, uint32_t slot);
-/* The same, and whoever put it in is told. */
+/* Takes a connection out and credits it; whoever put it in is told. */
 void offload_leave(struct offload_map *m, uint32_t slot);
 /* The connection may be forwarded without being looked at. */
 bool offload_plain(const struct offload_map *m, uint32_t conn);

@@ -146,7 +146,8 @@ static int held_here(uint32_t id)
 	return fd;
 }
 
-void probe_program_name(uint32_t id, char *name, size_t len)
+/* The name of the program with this number; "?" when it cannot be asked. */
+static void probe_program_name(uint32_t id, char *name, size_t len)
 {
 	struct text t = text_of(name, len);
 	struct bpf_prog_info info = { 0 };

@@ -197,8 +197,6 @@ struct ct_timeouts {
 	uint32_t other;
 };
 
-extern const struct ct_timeouts ct_default_timeouts; /* RFC 4787, 5382, 5508, 5597, 7857 */
-
 /* The conntrack part of a snapshot. */
 struct ct_config {
 	struct ct_timeouts timeout;

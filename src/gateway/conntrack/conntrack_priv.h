@@ -142,7 +142,6 @@ bool ct_make_room(struct conntrack *ct);
 void ct_discard(struct conntrack *ct, uint32_t index);
 /* False when the REPLY tuple belongs to another connection. */
 bool ct_confirm_one(struct conntrack *ct, uint32_t index);
-void ct_set_assured(struct conntrack *ct, uint32_t index);
 /* Gives back what ended before this batch. */
 void ct_flush_dying(struct conntrack *ct);
 

@@ -19,7 +19,7 @@
 #include "gateway/conntrack/conntrack_priv.h"
 #include "stack/wire/dccp.h"
 
-const char *const ct_dccp_state_names[N_CT_DCCP_STATES] = {
+static const char *const state_names[N_CT_DCCP_STATES] = {
 	[CT_DCCP_NONE] = "NONE",         [CT_DCCP_REQUEST] = "REQUEST",   [CT_DCCP_RESPOND] = "RESPOND",
 	[CT_DCCP_PARTOPEN] = "PARTOPEN", [CT_DCCP_OPEN] = "OPEN",         [CT_DCCP_CLOSEREQ] = "CLOSEREQ",
 	[CT_DCCP_CLOSING] = "CLOSING",   [CT_DCCP_TIMEWAIT] = "TIMEWAIT",
@@ -161,6 +161,6 @@ const struct ct_protocol ct_dccp = {
 	.packet = packet,
 	.timeout = timeout,
 	.end_reason = end_reason,
-	.state_names = ct_dccp_state_names,
+	.state_names = state_names,
 	.n_states = N_CT_DCCP_STATES,
 };

@@ -118,7 +118,7 @@ static void unassured_remove(struct conntrack *ct, const struct conn *c, uint32_
 	ct->unassured[o].n--;
 }
 
-void ct_set_assured(struct conntrack *ct, uint32_t index)
+static void ct_set_assured(struct conntrack *ct, uint32_t index)
 {
 	struct conn *c = ct_conn(ct, index);
 

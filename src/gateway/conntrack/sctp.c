@@ -34,7 +34,7 @@
 #include "gateway/conntrack/record.h"
 #include "stack/wire/sctp.h"
 
-const char *const ct_sctp_state_names[N_CT_SCTP_STATES] = {
+static const char *const state_names[N_CT_SCTP_STATES] = {
 	[CT_SCTP_NONE] = "NONE",
 	[CT_SCTP_CLOSED] = "CLOSED",
 	[CT_SCTP_COOKIE_WAIT] = "COOKIE_WAIT",
@@ -232,6 +232,6 @@ const struct ct_protocol ct_sctp = {
 	.end_reason = end_reason,
 	.save = save,
 	.restore = restore,
-	.state_names = ct_sctp_state_names,
+	.state_names = state_names,
 	.n_states = N_CT_SCTP_STATES,
 };

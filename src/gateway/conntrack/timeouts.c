@@ -17,7 +17,7 @@
  */
 #include "gateway/conntrack/conntrack_priv.h"
 
-const struct ct_timeouts ct_default_timeouts = {
+static const struct ct_timeouts default_timeouts = {
 	.tcp_syn_sent = 240,
 	.tcp_syn_recv = 240,
 	.tcp_established = 7440,
@@ -60,7 +60,7 @@ void ct_timeouts_fill(struct ct_timeouts *t)
 	uint32_t value[sizeof(*t) / sizeof(uint32_t)], fallback[sizeof(*t) / sizeof(uint32_t)];
 
 	memcpy(value, t, sizeof(value));
-	memcpy(fallback, &ct_default_timeouts, sizeof(fallback));
+	memcpy(fallback, &default_timeouts, sizeof(fallback));
 	for (size_t i = 0; i < n; i++)
 		if (value[i] == 0)
 			value[i] = fallback[i];

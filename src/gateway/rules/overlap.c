@@ -10,10 +10,17 @@
 
 #include "gateway/rules/rules_priv.h"
 
+/* An element of a set or map. */
+struct element {
+	struct rule_range range;
+	const struct rule_name *name; /* NULL: range counts; all of a list alike */
+	uint32_t index;               /* its place in the file */
+};
+
 /* By value; what stands first in the file comes first of equal ones. */
 static int by_value(const void *a, const void *b)
 {
-	const struct rules_item *x = a, *y = b;
+	const struct element *x = a, *y = b;
 	int order = 0;
 
 	if (x->name != NULL) {
@@ -28,7 +35,7 @@ static int by_value(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static bool same(const struct rules_item *a, const struct rules_item *b)
+static bool same(const struct element *a, const struct element *b)
 {
 	if (a->name != NULL)
 		return a->name->wildcard == b->name->wildcard && strcmp(a->name->name, b->name->name) == 0;
@@ -36,17 +43,21 @@ static bool same(const struct rules_item *a, const struct rules_item *b)
 }
 
 /* b does not begin before a. */
-static bool meet(const struct rules_item *a, const struct rules_item *b)
+static bool meet(const struct element *a, const struct element *b)
 {
 	return a->name != NULL ? rule_name_matches(a->name, b->name->name) : b->range.lo <= a->range.hi;
 }
 
-static bool reaches_further(const struct rules_item *a, const struct rules_item *b)
+static bool reaches_further(const struct element *a, const struct element *b)
 {
 	return a->name != NULL ? !meet(b, a) : a->range.hi > b->range.hi;
 }
 
-uint32_t rules_overlaps(struct rules_item *item, uint32_t n, rules_overlap_fn *found, void *ctx)
+/* Elements first and second (by index) hold a value in common; twice: they are the same. */
+typedef void overlap_fn(void *ctx, uint32_t first, uint32_t second, bool twice);
+
+/* Sorts item, tells of elements that overlap; returns how many different ones there are. */
+static uint32_t overlaps(struct element *item, uint32_t n, overlap_fn *found, void *ctx)
 {
 	uint32_t last = 0, n_same = 0;
 
@@ -114,9 +125,9 @@ static void too_many(struct rules_report *rep, const struct text_pos *pos, const
 		rules_report(rep, pos, "\"%s\" has %u elements, and its size is %u", name, n, max);
 }
 
-static struct rules_item *items(size_t n, const struct text_pos *pos, struct rules_report *rep)
+static struct element *items(size_t n, const struct text_pos *pos, struct rules_report *rep)
 {
-	struct rules_item *item = calloc(n + 1, sizeof(*item));
+	struct element *item = calloc(n + 1, sizeof(*item));
 
 	if (item == NULL)
 		rules_report(rep, pos, "no memory to check a set or map");
@@ -126,7 +137,7 @@ static struct rules_item *items(size_t n, const struct text_pos *pos, struct rul
 void rules_check_vmap(const struct rule_stmt *s, struct rules_report *rep)
 {
 	struct finding f = { .rep = rep, .stmt = s };
-	struct rules_item *item = items(s->n_vmap, &s->pos, rep);
+	struct element *item = items(s->n_vmap, &s->pos, rep);
 	bool names = rule_key_info[s->match.key].type == RULE_TYPE_IFNAME;
 	uint32_t n = 0, rest = UINT32_MAX;
 
@@ -134,21 +145,21 @@ void rules_check_vmap(const struct rule_stmt *s, struct rules_report *rep)
 		const struct rule_vmap_entry *e = &s->vmap[i];
 
 		if (!e->is_rest)
-			item[n++] = (struct rules_item){ e->range, names ? &e->name : NULL, (uint32_t)i };
+			item[n++] = (struct element){ e->range, names ? &e->name : NULL, (uint32_t)i };
 		else if (rest == UINT32_MAX)
 			rest = (uint32_t)i;
 		else
 			found_in_vmap(&f, rest, (uint32_t)i, true);
 	}
 	if (item != NULL)
-		rules_overlaps(item, n, found_in_vmap, &f);
+		overlaps(item, n, found_in_vmap, &f);
 	free(item);
 }
 
 void rules_check_map(const struct rule_map *m, struct rules_report *rep)
 {
 	struct finding f = { .rep = rep, .map = m };
-	struct rules_item *item = items(m->n_entries, &m->pos, rep);
+	struct element *item = items(m->n_entries, &m->pos, rep);
 	bool names = m->key < N_RULE_KEYS && rule_key_info[m->key].type == RULE_TYPE_IFNAME;
 	uint32_t n = 0, rest = UINT32_MAX;
 
@@ -156,14 +167,14 @@ void rules_check_map(const struct rule_map *m, struct rules_report *rep)
 		const struct rule_map_entry *e = &m->entry[i];
 
 		if (!e->is_rest)
-			item[n++] = (struct rules_item){ e->range, names ? &e->name : NULL, (uint32_t)i };
+			item[n++] = (struct element){ e->range, names ? &e->name : NULL, (uint32_t)i };
 		else if (rest == UINT32_MAX)
 			rest = (uint32_t)i;
 		else
 			found_in_map(&f, rest, (uint32_t)i, true);
 	}
 	if (item != NULL)
-		too_many(rep, &m->pos, m->name, rules_overlaps(item, n, found_in_map, &f) + (rest != UINT32_MAX),
+		too_many(rep, &m->pos, m->name, overlaps(item, n, found_in_map, &f) + (rest != UINT32_MAX),
 			 m->max_items);
 	free(item);
 }
@@ -183,15 +194,14 @@ static uint32_t n_merged(const struct rule_set *set, uint32_t n)
 void rules_check_set(const struct rule_set *set, struct rules_report *rep)
 {
 	struct finding f = { .rep = rep, .set = set };
-	struct rules_item *item = items(set->n_ranges + set->n_names, &set->pos, rep);
+	struct element *item = items(set->n_ranges + set->n_names, &set->pos, rep);
 	uint32_t n = 0;
 
 	for (size_t i = 0; item != NULL && i < set->n_ranges; i++)
-		item[n++] = (struct rules_item){ set->range[i], NULL, (uint32_t)i };
+		item[n++] = (struct element){ set->range[i], NULL, (uint32_t)i };
 	for (size_t i = 0; item != NULL && i < set->n_names; i++)
-		item[n++] = (struct rules_item){ { 0, 0 }, &set->ifname[i], (uint32_t)i };
+		item[n++] = (struct element){ { 0, 0 }, &set->ifname[i], (uint32_t)i };
 	if (item != NULL)
-		too_many(rep, &set->pos, set->name, n_merged(set, rules_overlaps(item, n, found_in_set, &f)),
-			 set->max_items);
+		too_many(rep, &set->pos, set->name, n_merged(set, overlaps(item, n, found_in_set, &f)), set->max_items);
 	free(item);
 }

@@ -252,16 +252,7 @@ bool rules_plan_make(struct rules_plan *plan, const struct ruleset *old, const s
 void rules_plan_clear(struct rules_plan *plan);
 void rules_plan_carry(const struct rules_plan *plan, const struct rules *old, struct rules *new);
 
-/* overlap.c: an element of a set or map. */
-struct rules_item {
-	struct rule_range range;
-	const struct rule_name *name; /* NULL: range counts; all of a list alike */
-	uint32_t index;               /* its place in the file */
-};
-/* Elements first and second (by index) hold a value in common; twice: they are the same. */
-typedef void rules_overlap_fn(void *ctx, uint32_t first, uint32_t second, bool twice);
-/* Sorts item, tells of elements that overlap; returns how many different ones there are. */
-uint32_t rules_overlaps(struct rules_item *item, uint32_t n, rules_overlap_fn *found, void *ctx);
+/* overlap.c */
 void rules_check_vmap(const struct rule_stmt *s, struct rules_report *rep);
 void rules_check_map(const struct rule_map *m, struct rules_report *rep);
 void rules_check_set(const struct rule_set *set, struct rules_report *rep);

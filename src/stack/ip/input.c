@@ -233,27 +233,6 @@ static void ip_input_one(struct ip_stack *s, struct packet *p, const struct fib_
 		check_options(s, p);
 }
 
-void ip_input(struct ip_stack *s, struct batch *b)
-{
-	const struct fib_route *route[BATCH_MAX];
-	uint32_t src[BATCH_MAX];
-	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_IP, b->n);
-
-	for (uint32_t i = 0; i < b->n; i++)
-		src[i] = read_headers(b->p[i]) ? b->p[i]->ip.src : 0;
-	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++)
-		b->p[i]->zone = ip_zone_from(s, b->p[i]);
-	ip_route_batch(s, b, src, route);
-	for (uint32_t i = 0; i < b->n; i++) {
-		if (b->p[i]->verdict == VERDICT_CONTINUE)
-			ip_input_one(s, b->p[i], route[i]);
-	}
-	batch_settle(b, s->env->pool, &s->env->ledger);
-	stage_leave(&s->env->stages, outer);
-	if (b->n > 0)
-		ip_input_routed(s, b);
-}
-
 /* Ends p by a route that leads nowhere. */
 static void refuse(struct ip_stack *s, struct packet *p, enum drop_reason reason, int code)
 {
@@ -340,7 +319,8 @@ static void route_in_all(struct ip_stack *s, struct batch *b)
 		route_in(s, b->p[i], route[i]);
 }
 
-void ip_input_routed(struct ip_stack *s, struct batch *b)
+/* PREROUTING and the route for packets whose views are valid. */
+static void input_parsed(struct ip_stack *s, struct batch *b)
 {
 	struct batch local = { .n = 0 };
 
@@ -368,6 +348,27 @@ void ip_input_routed(struct ip_stack *s, struct batch *b)
 		ip_forward(s, b);
 }
 
+void ip_input(struct ip_stack *s, struct batch *b)
+{
+	const struct fib_route *route[BATCH_MAX];
+	uint32_t src[BATCH_MAX];
+	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_IP, b->n);
+
+	for (uint32_t i = 0; i < b->n; i++)
+		src[i] = read_headers(b->p[i]) ? b->p[i]->ip.src : 0;
+	for (uint32_t i = 0; i < b->n && s->cfg->n_zones > 0; i++)
+		b->p[i]->zone = ip_zone_from(s, b->p[i]);
+	ip_route_batch(s, b, src, route);
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->p[i]->verdict == VERDICT_CONTINUE)
+			ip_input_one(s, b->p[i], route[i]);
+	}
+	batch_settle(b, s->env->pool, &s->env->ledger);
+	stage_leave(&s->env->stages, outer);
+	if (b->n > 0)
+		input_parsed(s, b);
+}
+
 void ip_loop_run(struct ip_stack *s)
 {
 	/* What these packets send to us in turn joins the tail; n_loops and the
@@ -392,6 +393,6 @@ void ip_loop_run(struct ip_stack *s)
 		if (cached)
 			ip_local_cached(s, &b);
 		else
-			ip_input_routed(s, &b);
+			input_parsed(s, &b);
 	}
 }

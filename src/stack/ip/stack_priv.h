@@ -156,8 +156,6 @@ void adjacency_sync(struct ip_stack *s, const struct neigh *n);
 /* The same for all neighbours of an interface. */
 void adjacency_sync_interface(struct ip_stack *s, uint32_t ifindex);
 
-/* input.c: PREROUTING and the route for packets whose views are valid. */
-void ip_input_routed(struct ip_stack *s, struct batch *b);
 /* Packets that our own output sent to us. */
 void ip_loop_run(struct ip_stack *s);
 

@@ -33,14 +33,15 @@
 
 #include "base/util.h"
 
-void port_bits_take(struct port_bits *b, uint32_t port)
+/* An unused port becomes used, and the other way round. */
+static void port_bits_take(struct port_bits *b, uint32_t port)
 {
 	b->unused[port >> 6] &= ~(UINT64_C(1) << (port & 63));
 	b->word[port >> 6]--;
 	b->group[port >> 12]--;
 }
 
-void port_bits_give(struct port_bits *b, uint32_t port)
+static void port_bits_give(struct port_bits *b, uint32_t port)
 {
 	b->unused[port >> 6] |= UINT64_C(1) << (port & 63);
 	b->word[port >> 6]++;

@@ -28,9 +28,6 @@ static inline bool port_bits_unused(const struct port_bits *b, uint32_t port)
 {
 	return (b->unused[port >> 6] >> (port & 63) & 1) != 0;
 }
-/* An unused port becomes used, and the other way round. */
-void port_bits_take(struct port_bits *b, uint32_t port);
-void port_bits_give(struct port_bits *b, uint32_t port);
 /* An unused port of the set, each equally likely; PORT_NONE when there is none. */
 uint32_t port_bits_pick(const struct port_bits *b, const struct port_set *s, struct rng *rng);
 /* The same with a random number of the caller's, of 32 bits: equally likely but for one part in 2^16. */

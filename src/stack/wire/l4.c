@@ -76,7 +76,8 @@ static enum l4_error udp_parse(const uint8_t *p, size_t len, bool first_fragment
 	return L4_OK;
 }
 
-size_t udplite_covered(const struct udplite_header *h, size_t len)
+/* Bytes that a checksum of UDP-Lite or DCCP covers, at most len; 0: the header lies. */
+static size_t udplite_covered(const struct udplite_header *h, size_t len)
 {
 	size_t coverage = be16_get(h->coverage);
 
@@ -85,7 +86,7 @@ size_t udplite_covered(const struct udplite_header *h, size_t len)
 	return coverage < UDP_HEADER_LEN || coverage > len ? 0 : coverage;
 }
 
-size_t dccp_covered(const struct dccp_header *h, size_t len)
+static size_t dccp_covered(const struct dccp_header *h, size_t len)
 {
 	size_t header_len = (size_t)h->data_offset * 4, cscov = h->ccval_cscov & 15;
 

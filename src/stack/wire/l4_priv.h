@@ -48,10 +48,6 @@ struct sctp_header {
 };
 _Static_assert(sizeof(struct sctp_header) == SCTP_HEADER_LEN, "RFC 9260 section 3.1");
 
-/* Bytes that a checksum of UDP-Lite or DCCP covers, at most len; 0: the header lies. */
-size_t udplite_covered(const struct udplite_header *h, size_t len);
-size_t dccp_covered(const struct dccp_header *h, size_t len);
-
 /* In an enhanced GRE header (RFC 2637 section 4.1). */
 #define GRE_CALL_AT 6
 

@@ -162,7 +162,6 @@ bool config_prefix(struct parser *p, uint32_t *addr, uint8_t *len);
 bool config_prefix_strict(struct parser *p, struct ip4_prefix *out);
 /* Address, prefix or range. */
 bool config_address_range(struct parser *p, uint32_t *first, uint32_t *last);
-bool config_port(struct parser *p, uint16_t *out);
 bool config_port_range(struct parser *p, uint16_t *first, uint16_t *last);
 /* A number, or the name of a service; false without a message when it is none. */
 bool config_service(const struct token *t, uint32_t *port);

@@ -273,7 +273,7 @@ bool config_service(const struct token *t, uint32_t *port)
 	return true;
 }
 
-bool config_port(struct parser *p, uint16_t *out)
+static bool config_port(struct parser *p, uint16_t *out)
 {
 	struct token t = *config_peek(p);
 	uint32_t port;

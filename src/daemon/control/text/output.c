@@ -32,7 +32,7 @@ void output_begin(struct output *o, enum output_format format, enum output_shape
 		put(o, "{");
 }
 
-void output_value_text(enum output_type type, const struct out_value *v, char *buf, size_t len)
+static void output_value_text(enum output_type type, const struct out_value *v, char *buf, size_t len)
 {
 	char text[IP4_TEXT_MAX], ip[IP_TEXT_MAX];
 	char mac[ETHER_TEXT_MAX];

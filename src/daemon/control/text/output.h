@@ -108,7 +108,5 @@ void output_abandon(struct output *o);
 
 /* The row as one JSON object, to be freed by the caller; NULL without memory. */
 char *output_row_json(const struct out_column *column, size_t n, const struct out_value *row);
-/* A value as text. */
-void output_value_text(enum output_type type, const struct out_value *v, char *buf, size_t len);
 
 #endif
