@@ -147,13 +147,46 @@ static void test_waits(void **state)
 	net_end(&n);
 }
 
+/* Would catch: an edge-triggered sender that was refused because others had the memory, and never hears again. */
+static void test_starved(void **state)
+{
+	struct net n;
+	struct yg_epoll_event e[8];
+	static char bytes[20000];
+	struct sockets_limits limits = { .n_sockets = 64,
+					 .tcp = { .n_connections = 16, .n_half_open = 4, .n_segments = 8 } };
+	int one[2], two[2];
+
+	net_start_with(&n, &limits);
+	int l = host_listener(&n.b, PORT), ep = socket_epoll_create(n.a.ss);
+
+	net_connect(&n, l, PORT, &one[0], &one[1]);
+	net_connect(&n, l, PORT, &two[0], &two[1]);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(socket_fcntl(n.a.ss, i == 0 ? one[0] : two[0], YG_F_SETFL, YG_O_NONBLOCK), 0);
+	assert_int_equal(ctl(&n.a, ep, YG_EPOLL_CTL_ADD, two[0], YG_POLLOUT | YG_EPOLLET), 0);
+	assert_int_equal(wait_now(&n.a, ep, e), 1);
+	assert_true(socket_send(n.a.ss, one[0], bytes, sizeof(bytes), 0) > 0);
+	assert_int_equal(socket_send(n.a.ss, two[0], bytes, 1, 0), -EAGAIN);
+	assert_int_equal(wait_now(&n.a, ep, e), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(wait_now(&n.a, ep, e), 1);
+	assert_int_equal(e[0].data, two[0]);
+	assert_int_equal(socket_send(n.a.ss, two[0], bytes, 1, 0), 1);
+	/* Gone while it waits. */
+	assert_true(socket_send(n.a.ss, one[0], bytes, sizeof(bytes), 0) > 0);
+	assert_int_equal(socket_send(n.a.ss, two[0], bytes, sizeof(bytes), 0), -EAGAIN);
+	assert_int_equal(socket_close(n.a.ss, two[0]), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(n.a.ss->starved, POOL_NONE);
+	net_end(&n);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_close),
-		cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_close),   cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_waits),   cmocka_unit_test(test_starved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

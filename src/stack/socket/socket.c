@@ -21,6 +21,9 @@
 
 #include "stack/socket/socket_priv.h"
 
+/* How long until somebody who was refused for want of memory is told to try again. */
+#define STARVED_NS (10 * NS_PER_MS)
+
 /* --- what transports tell --- */
 
 static struct socket *of_user(struct sockets *ss, uint64_t user)
@@ -68,6 +71,8 @@ struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struc
 	ss->env = env;
 	ss->ip = ip;
 	memset(ss->bound_of, 0xff, sizeof(ss->bound_of));
+	ss->starved = POOL_NONE;
+	ss->starved_until = TIME_NEVER;
 	if (epoll_init_pools(ss, or_default(limits->n_epolls, 1024), or_default(limits->n_watches, 2 * n)) != 0 ||
 	    pool_init(&ss->sockets, n, sizeof(struct socket), 16) != 0)
 		goto fail;
@@ -103,14 +108,51 @@ void sockets_destroy(struct sockets *ss)
 	free(ss);
 }
 
+void socket_starve(struct sockets *ss, struct socket *s)
+{
+	if (s->is_starved)
+		return;
+	s->is_starved = true;
+	s->next_starved = ss->starved;
+	ss->starved = (uint32_t)socket_number(ss, s);
+	ss->starved_until = min_u64(ss->starved_until, ss->env->now + STARVED_NS);
+}
+
+static void forget_starved(struct sockets *ss, struct socket *s)
+{
+	uint32_t *at = &ss->starved;
+
+	if (!s->is_starved)
+		return;
+	while (*at != (uint32_t)socket_number(ss, s))
+		at = &((struct socket *)pool_at(&ss->sockets, *at))->next_starved;
+	*at = s->next_starved;
+	s->is_starved = false;
+}
+
+/* Whoever finds none again is starved again. */
+static void tell_starved(struct sockets *ss)
+{
+	ss->starved_until = TIME_NEVER;
+	while (ss->starved != POOL_NONE) {
+		struct socket *s = pool_at(&ss->sockets, ss->starved);
+
+		ss->starved = s->next_starved;
+		s->is_starved = false;
+		socket_notify(ss, s, SOCKET_KEY_OUT);
+	}
+}
+
 void sockets_expire(struct sockets *ss)
 {
 	tcp_expire(ss->tcp);
+	if (ss->env->now >= ss->starved_until)
+		tell_starved(ss);
 }
 
 uint64_t sockets_next_deadline(const struct sockets *ss)
 {
-	return tcp_next_deadline(ss->tcp);
+	return min_u64(tcp_next_deadline(ss->tcp), ss->starved_until);
 }
 
 struct tcp *sockets_tcp(struct sockets *ss)
@@ -237,6 +279,7 @@ int socket_close(struct sockets *ss, int n)
 	if (s == NULL)
 		return -EBADF;
 	epoll_forget(ss, s);
+	forget_starved(ss, s);
 	socket_unbind(ss, s);
 	switch ((enum socket_kind)s->kind) {
 	case SOCKET_TCP:

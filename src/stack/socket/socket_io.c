@@ -55,6 +55,15 @@ static int behind(const struct span *iov, size_t n, uint64_t skip, struct span o
 
 /* --- streams --- */
 
+/* A stream that found none: its own acknowledgements will make some, unless it has enough and others have the memory.
+ */
+static void wait_for_room(struct sockets *ss, struct socket *s)
+{
+	tcp_want_room(s->conn);
+	if (tcp_poll(ss->tcp, s->conn) & TCP_POLL_OUT)
+		socket_starve(ss, s);
+}
+
 static int64_t send_stream(struct sockets *ss, int n, const struct yg_msghdr *m, int flags)
 {
 	struct socket *s = socket_at(ss, n);
@@ -78,7 +87,7 @@ static int64_t send_stream(struct sockets *ss, int n, const struct yg_msghdr *m,
 		/* There may be more pieces than went at once. */
 		if (done > 0 && tcp_poll(ss->tcp, s->conn) & TCP_POLL_OUT)
 			continue;
-		tcp_want_room(s->conn);
+		wait_for_room(ss, s);
 		rc = socket_wait(ss, s, flags, deadline);
 		s = socket_at(ss, n);
 		if (s == NULL || s->kind != SOCKET_TCP)
@@ -379,7 +388,7 @@ int socket_reserve(struct sockets *ss, int n, struct span *out)
 	if (rc == 0)
 		rc = tcp_reserve(ss->tcp, s->conn, out);
 	if (rc == -EAGAIN)
-		tcp_want_room(s->conn);
+		wait_for_room(ss, s);
 	return rc;
 }
 

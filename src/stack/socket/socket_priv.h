@@ -31,6 +31,7 @@ struct socket {
 	};
 	uint32_t watches;                        /* of it, by epolls: the first one, POOL_NONE */
 	uint32_t next_bound, prev_bound;         /* TCP ones that are bound to a port of the same bucket */
+	uint32_t next_starved;                   /* with is_starved */
 	uint32_t laddr;                          /* TCP: as bind left it */
 	uint32_t rcv_timeout_ms, snd_timeout_ms; /* 0: none */
 	uint16_t lport;
@@ -44,6 +45,7 @@ struct socket {
 	bool is_connecting : 1; /* connect has not said yet how it ended */
 	bool is_connected : 1;
 	bool no_quickack : 1;
+	bool is_starved : 1; /* was refused for want of memory that all share */
 	/* Asked to be told beside bytes. */
 	bool tell_time : 1, tell_pktinfo : 1, tell_ttl : 1, tell_tos : 1, tell_inq : 1;
 	uint32_t broadcast : 1; /* TCP, which has no use for it */
@@ -60,6 +62,8 @@ struct sockets {
 	uint32_t bound_of[BOUND_BUCKETS];
 	uint16_t port_first, port_last;
 	uint32_t n_ready_epolls;
+	uint32_t starved; /* first one, POOL_NONE */
+	uint64_t starved_until;
 	sockets_wait_fn *wait;
 	void *wait_ctx;
 };
@@ -82,6 +86,10 @@ uint64_t socket_deadline(const struct sockets *ss, uint32_t timeout_ms);
 uint32_t socket_mask(struct sockets *ss, struct socket *s);
 struct datagram_socket *socket_datagram(const struct socket *s);
 const struct datagram_stack *socket_datagram_stack(const struct sockets *ss, const struct socket *s);
+
+/* There was room for it and no memory, which others have: its watchers are told a little later that they may try again,
+ * since nothing that happens to it would tell them. */
+void socket_starve(struct sockets *ss, struct socket *s);
 
 /* socket_name.c */
 void socket_unbind(struct sockets *ss, struct socket *s);
