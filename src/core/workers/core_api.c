@@ -104,7 +104,7 @@ int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_
 	uint64_t now = gateway_env(e->gateway)->now;
 
 	if (e->recorder != NULL)
-		e->recorder->raw_send(e->recorder_ctx, socket, rq, now);
+		e->recorder->ping_socket_send(e->recorder_ctx, socket, rq, now);
 	int rc = ping_socket_send(gateway_ping_sockets(e->gateway), socket, rq);
 	core_api_flush(e, now);
 	return rc;

@@ -27,7 +27,7 @@ struct core_recorder {
 	void (*expire)(void *ctx, uint64_t now);
 	void (*ping_socket_open)(void *ctx, uint64_t now);
 	void (*ping_socket_close)(void *ctx, int socket, uint64_t now);
-	void (*raw_send)(void *ctx, int socket, const struct ping_request *rq, uint64_t now);
+	void (*ping_socket_send)(void *ctx, int socket, const struct ping_request *rq, uint64_t now);
 	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now);
 	void (*route)(void *ctx, enum core_route_change how, const struct rib_route *route, uint64_t now);
 	void (*next_hop)(void *ctx, uint32_t ifindex, uint32_t addr, bool up, uint64_t now);

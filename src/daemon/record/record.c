@@ -487,7 +487,7 @@ static void step_raw_close(void *ctx, int socket, uint64_t now)
 	line(r, "raw-close %" PRIu64 " %d\n", r->now, socket);
 }
 
-static void step_raw_send(void *ctx, int socket, const struct ping_request *rq, uint64_t now)
+static void step_ping_socket_send(void *ctx, int socket, const struct ping_request *rq, uint64_t now)
 {
 	struct record *r = ctx;
 
@@ -538,7 +538,7 @@ const struct core_recorder record_steps = {
 	.expire = step_expire,
 	.ping_socket_open = step_raw_open,
 	.ping_socket_close = step_raw_close,
-	.raw_send = step_raw_send,
+	.ping_socket_send = step_ping_socket_send,
 	.end_connection = step_end_connection,
 	.route = step_route,
 	.next_hop = step_next_hop,

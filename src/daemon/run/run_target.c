@@ -88,7 +88,7 @@ static void slot_raw_close(void *ctx, int socket)
 	core_api_ping_socket_close(&host_of(ctx)->entry, socket);
 }
 
-static int slot_raw_send(void *ctx, int socket, const struct ping_request *rq)
+static int slot_ping_socket_send(void *ctx, int socket, const struct ping_request *rq)
 {
 	return core_api_ping_socket_send(&host_of(ctx)->entry, socket, rq);
 }
@@ -202,7 +202,7 @@ void run_fill_target(struct run *r)
 		.between = slot_between,
 		.ping_socket_open = slot_raw_open,
 		.ping_socket_close = slot_raw_close,
-		.raw_send = slot_raw_send,
+		.ping_socket_send = slot_ping_socket_send,
 		.end_connection = slot_end_connection,
 		.rib = slot_rib,
 		.set_route = run_route_set,

@@ -16,9 +16,9 @@
  * An adjacency's is 7 bits; then the generation of all moves on, which happens once
  * in 128 times that one number is given away or lost.
  *
- * A void entry still says to which rules' counters is owed what others forwarded
+ * An invalid entry still says to which rules' counters is owed what others forwarded
  * while it was good; so that is credited before the entry is written anew or
- * cleared. Trails keep their numbers over a change of rules. Once in thousands of
+ * cleared. Counter paths keep their numbers over a change of rules. Once in thousands of
  * such changes they begin anew (counter_paths_since); then all that is owed is read back
  * first, in one go.
  *

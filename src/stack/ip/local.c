@@ -8,7 +8,7 @@
  * errors about them, and what answers those that nobody took. Without a row UDP is
  * answered by ICMP 3/3, TCP by a reset, another protocol by ICMP 3/2 (RFC 1122
  * section 3.2.2.1). A packet that a raw input hook wanted has had its receiver, and
- * is not answered so; nor is one that the slot for unwanted packets took. ICMP is
+ * is not answered so; nor is one that the slot for unclaimed packets took. ICMP is
  * built in; its row gets replies (icmp.c).
  *
  * Who takes it is asked before INPUT already: a packet that nobody will take is

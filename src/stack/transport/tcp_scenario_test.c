@@ -282,10 +282,10 @@ static void test_reordering(void **state)
 
 	reordered.reorder_ppm = 20000;
 	reordered.reorder_delay_ns = 22 * NS_PER_MS;
-	uint64_t without = bulk_time(&plain, 30 << 20, &l, &n, &f);
+	uint64_t without = bulk_time(&plain, 20 << 20, &l, &n, &f);
 
 	part(&n, l, &f);
-	uint64_t with = bulk_time(&reordered, 30 << 20, &l, &n, &f);
+	uint64_t with = bulk_time(&reordered, 20 << 20, &l, &n, &f);
 
 	assert_true(n.a.tcp->counts[TCP_COUNT_RTOS] <= 1);
 	assert_true(f.out->reordering_seen);
@@ -313,7 +313,7 @@ static void test_reader_pauses(void **state)
 	pair(&n, &wire, 32768, &l, &f);
 	f.total = UINT64_C(1) << 40;
 	f.last_progress = n.now;
-	uint64_t end = n.now + 600 * NS_PER_S, switch_at = n.now;
+	uint64_t end = n.now + 200 * NS_PER_S, switch_at = n.now;
 	uint32_t edge = f.in->rcv_adv;
 
 	while (n.now < end) {
@@ -437,7 +437,7 @@ static void test_half_close(void **state)
 		net_run(&n, 100 * NS_PER_MS);
 		assert_int_equal(host_recv(f.from, f.out, &byte, 1), 0);
 		assert_true(tcp_poll(f.from->tcp, f.out) & TCP_POLL_RDHUP);
-		f.total = 32 << 20;
+		f.total = 8 << 20;
 		carry(&n, &f, 60 * NS_PER_S);
 		if (mirrored) {
 			struct tcp_conn *out = f.in;

@@ -340,8 +340,8 @@ static int run_lab(const struct lab_options *options)
 	return status;
 }
 
-/* The whole path of what --record names, which the lab can reach. NULL after a sentence; freed by nobody. */
-static const char *record_path(const char *given)
+/* The whole path of what --record names, which the lab can reach. NULL after a sentence; the caller frees it. */
+static char *record_path(const char *given)
 {
 	const char *slash = strrchr(given, '/');
 	char *parent = slash == NULL   ? strdup(".")
@@ -393,7 +393,13 @@ int lab_main(int argc, char **argv)
 		fprintf(stderr, "yangguan lab: --record is of our own gateway, and --kernel has Linux's\n");
 		return EXIT_TROUBLE;
 	}
-	if (args_value(&args, "record") && !(options.record = record_path(args_value(&args, "record"))))
+	char *record = NULL;
+
+	if (args_value(&args, "record") && !(record = record_path(args_value(&args, "record"))))
 		return EXIT_TROUBLE;
-	return tools_are_there(&options) ? run_lab(&options) : EXIT_TROUBLE;
+	options.record = record;
+	int status = tools_are_there(&options) ? run_lab(&options) : EXIT_TROUBLE;
+
+	free(record);
+	return status;
 }

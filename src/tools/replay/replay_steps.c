@@ -248,7 +248,7 @@ static bool step_raw_close(struct replay *r, const char *line)
 	return true;
 }
 
-static bool step_raw_send(struct replay *r, const char *line)
+static bool step_ping_socket_send(struct replay *r, const char *line)
 {
 	struct journal_words w = step_words(r, line);
 	int socket = read_socket(r, &w);
@@ -356,7 +356,7 @@ static const struct {
 	{ "configure", step_configure },
 	{ "configure-failed", step_configure_failed },
 	{ "raw-open", step_raw_open },
-	{ "raw-send", step_raw_send },
+	{ "raw-send", step_ping_socket_send },
 	{ "raw-close", step_raw_close },
 	{ "end", step_end },
 	{ "route", step_route },

@@ -51,7 +51,7 @@ static void do_send(void *arg)
 	struct raw_state *s = arg;
 
 	s->sent_ns = target_host(s->target)->env->now;
-	s->result = s->target->raw_send(s->target->ctx, s->socket, &s->request);
+	s->result = s->target->ping_socket_send(s->target->ctx, s->socket, &s->request);
 }
 
 static void do_receive(void *arg)

@@ -84,7 +84,7 @@ struct control_target {
 	/* Inside call_host, whose raw sockets these are: what changes it, so that a recording has it too. */
 	int (*ping_socket_open)(void *ctx);
 	void (*ping_socket_close)(void *ctx, int socket);
-	int (*raw_send)(void *ctx, int socket, const struct ping_request *rq);
+	int (*ping_socket_send)(void *ctx, int socket, const struct ping_request *rq);
 	/* Inside `call` of that core; index is of its conntrack. */
 	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */
