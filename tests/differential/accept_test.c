@@ -15,12 +15,12 @@
 #include "accept_rows.h"
 #include "base/util.h"
 #include "daemon/config/config.h"
-#include "rig.h"
+#include "dut.h"
 
 #define EXIT_SKIP 77
 #define NFT_KNOWN "nftables v1.0.6"
 
-const char rig_rules[] = "\n";
+const char dut_rules[] = "\n";
 
 enum verdict { REFUSED, TAKEN };
 
@@ -41,7 +41,7 @@ static void full_text(const char *row, char *text, size_t size)
 
 	while (around[i].letter != row[0])
 		if (++i == ARRAY_LEN(around))
-			rig_die("a row without its letter: %s", row);
+			dut_die("a row without its letter: %s", row);
 	snprintf(text, size, "%s%s%s", around[i].head, row + 2, around[i].tail);
 	while ((at = strstr(text, " // ")) != NULL)
 		memcpy(at, "   \n", 4);
@@ -64,7 +64,7 @@ static enum verdict nfts(const char *text)
 	FILE *f = popen("nft -c -f - >/dev/null 2>&1", "w");
 
 	if (f == NULL)
-		rig_die("nft cannot be run");
+		dut_die("nft cannot be run");
 	fputs(text, f);
 	return pclose(f) == 0 ? TAKEN : REFUSED;
 }
@@ -118,7 +118,7 @@ int main(void)
 		printf("skipped: nft is not installed\n");
 		return EXIT_SKIP;
 	}
-	if (!rig_enter() || nfts("table ip t {\nchain f { type nat hook prerouting priority 0\n}\n}\n") != TAKEN) {
+	if (!dut_enter() || nfts("table ip t {\nchain f { type nat hook prerouting priority 0\n}\n}\n") != TAKEN) {
 		printf("skipped: this system forbids user namespaces, or nft in them\n");
 		return EXIT_SKIP;
 	}

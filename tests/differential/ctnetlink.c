@@ -103,7 +103,7 @@ static void ask(struct ctnetlink *c, uint16_t what, uint16_t flags, const struct
 	if (t != NULL)
 		put_tuple(&rq, t);
 	if (send(c->fd, &rq, rq.nl.nlmsg_len, 0) != (ssize_t)rq.nl.nlmsg_len)
-		rig_die("ctnetlink: %s", strerror(errno));
+		dut_die("ctnetlink: %s", strerror(errno));
 }
 
 /* --- reading --- */
@@ -184,7 +184,7 @@ static uint32_t read_answer(struct ctnetlink *c, struct entry *out, uint32_t n_e
 		ssize_t n = recv(c->fd, buf, sizeof(buf), 0);
 
 		if (n <= 0)
-			rig_die("ctnetlink: %s", strerror(errno));
+			dut_die("ctnetlink: %s", strerror(errno));
 		uint32_t left = (uint32_t)n;
 
 		for (struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
@@ -194,7 +194,7 @@ static uint32_t read_answer(struct ctnetlink *c, struct entry *out, uint32_t n_e
 				int error = ((struct nlmsgerr *)NLMSG_DATA(h))->error;
 
 				if (error != 0 && error != -ENOENT)
-					rig_die("ctnetlink: %s", strerror(-error));
+					dut_die("ctnetlink: %s", strerror(-error));
 				return n_entries;
 			}
 			if (out == NULL || n_entries == ENTRIES_MAX)
@@ -241,7 +241,7 @@ static uint32_t count(const struct ctnetlink *c)
 	char text[32] = { 0 };
 
 	if (pread(c->count_fd, text, sizeof(text) - 1, 0) <= 0)
-		rig_die("nf_conntrack_count: %s", strerror(errno));
+		dut_die("nf_conntrack_count: %s", strerror(errno));
 	return (uint32_t)strtoul(text, NULL, 10);
 }
 
@@ -275,11 +275,11 @@ struct ctnetlink *ctnetlink_open(void)
 	struct ctnetlink *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
-		rig_die("no memory");
+		dut_die("no memory");
 	c->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	c->count_fd = open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC);
 	if (c->fd < 0 || c->count_fd < 0)
-		rig_die("ctnetlink: %s", strerror(errno));
+		dut_die("ctnetlink: %s", strerror(errno));
 	return c;
 }
 

@@ -5,7 +5,7 @@
 #ifndef YG_TESTS_CTNETLINK_H
 #define YG_TESTS_CTNETLINK_H
 
-#include "rig.h"
+#include "dut.h"
 
 struct ctnetlink;
 

@@ -32,7 +32,7 @@
 #define HISTORY_MAX (N_STEPS + 1)
 #define IGNORED_MAX 64
 
-const char rig_rules[] = "table ip nat {\n"
+const char dut_rules[] = "table ip nat {\n"
 			 "  chain postrouting { type nat hook postrouting priority srcnat; policy accept;\n"
 			 "    oifname \"wan0\" ip saddr 10.77.0.0/24 masquerade\n"
 			 "  }\n"
@@ -51,7 +51,7 @@ const char rig_rules[] = "table ip nat {\n"
 enum { OURS, LINUX, N_RIGS };
 
 struct run {
-	struct rig *rig[N_RIGS];
+	struct dut *dut[N_RIGS];
 	struct player player[N_RIGS];
 	struct seen seen[N_RIGS], before;
 	struct script script;
@@ -91,7 +91,7 @@ static bool is_ignored(const struct run *r, const char *key)
 static void ignore(struct run *r, const char *key)
 {
 	if (r->n_ignored == IGNORED_MAX)
-		rig_die("too many connections to leave out");
+		dut_die("too many connections to leave out");
 	snprintf(r->ignored[r->n_ignored++], sizeof(r->ignored[0]), "%s", key);
 }
 
@@ -221,8 +221,8 @@ static void exchange(struct run *r, struct rng *rng, uint64_t n_max)
 	struct step st;
 
 	for (int i = 0; i < N_RIGS; i++) {
-		r->rig[i]->flush(r->rig[i]);
-		player_begin(&r->player[i], r->rig[i]);
+		r->dut[i]->flush(r->dut[i]);
+		player_begin(&r->player[i], r->dut[i]);
 	}
 	r->n_history = r->n_ignored = 0;
 	r->before.n_lines = 0;
@@ -234,7 +234,7 @@ static void exchange(struct run *r, struct rng *rng, uint64_t n_max)
 		for (int i = 0; i < N_RIGS; i++)
 			built[i] = player_step(&r->player[i], &r->script, &st, &r->seen[i]);
 		if (built[OURS] != built[LINUX])
-			rig_die("the two sides remember different packets");
+			dut_die("the two sides remember different packets");
 		if (!built[OURS])
 			continue;
 		r->n_packets++;
@@ -264,8 +264,8 @@ static void run_stories(struct run *r)
 
 	for (story_start(&at); story_begin(&at, &r->script); story_next(&at)) {
 		for (int i = 0; i < N_RIGS; i++) {
-			r->rig[i]->flush(r->rig[i]);
-			player_begin(&r->player[i], r->rig[i]);
+			r->dut[i]->flush(r->dut[i]);
+			player_begin(&r->player[i], r->dut[i]);
 		}
 		r->n_history = r->n_ignored = 0;
 		r->before.n_lines = 0;
@@ -273,7 +273,7 @@ static void run_stories(struct run *r)
 		while (story_step(&at, &r->script, &st)) {
 			for (int i = 0; i < N_RIGS; i++)
 				if (!player_step(&r->player[i], &r->script, &st, &r->seen[i]))
-					rig_die("a story's packet cannot be built");
+					dut_die("a story's packet cannot be built");
 			r->n_packets++;
 			compare(r, &st);
 			r->before = r->seen[LINUX];
@@ -314,16 +314,16 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (one_seed && seed == 0 && getrandom(&seed, 4, 0) != 4)
-		rig_die("no random seed: %s", strerror(errno));
-	r.rig[LINUX] = rig_linux(&reason);
-	if (r.rig[LINUX] == NULL) {
+		dut_die("no random seed: %s", strerror(errno));
+	r.dut[LINUX] = dut_linux(&reason);
+	if (r.dut[LINUX] == NULL) {
 		printf("skipped: %s\n", reason);
 		return EXIT_SKIP;
 	}
-	r.rig[OURS] = rig_ours();
+	r.dut[OURS] = dut_ours();
 	r.n_hits = calloc(n_explained, sizeof(r.n_hits[0]));
 	if (r.n_hits == NULL)
-		rig_die("no memory");
+		dut_die("no memory");
 	if (one_seed)
 		printf("seed %llu\n", (unsigned long long)seed);
 	if (!one_seed)
@@ -332,7 +332,7 @@ int main(int argc, char **argv)
 		run_seed(&r, one_seed ? seed : suite_seeds[i], n_packets);
 	report(&r);
 	for (int i = 0; i < N_RIGS; i++)
-		r.rig[i]->close(r.rig[i]);
+		r.dut[i]->close(r.dut[i]);
 	free(r.n_hits);
 	return r.n_unexplained != 0;
 }

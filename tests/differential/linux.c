@@ -29,7 +29,7 @@
 
 #include "base/util.h"
 #include "ctnetlink.h"
-#include "rig.h"
+#include "dut.h"
 #include "stack/wire/ether.h"
 #include "stack/wire/ipv4.h"
 
@@ -39,7 +39,7 @@
 #define MARKER_DST IP4(203, 0, 113, 250)
 
 struct kernel {
-	struct rig rig;
+	struct dut dut;
 	int fd[N_SIDES];
 	struct ctnetlink *netlink;
 	uint32_t n_marker;
@@ -65,7 +65,7 @@ static bool write_text(const char *path, const char *text)
 	return ok;
 }
 
-bool rig_enter(void)
+bool dut_enter(void)
 {
 	char uid[64], gid[64];
 
@@ -151,7 +151,7 @@ static void no_offload(const char *name)
 
 	snprintf(rq.ifr_name, sizeof(rq.ifr_name), "%s", name);
 	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &rq) < 0)
-		rig_die("checksum offload of %s: %s", name, strerror(errno));
+		dut_die("checksum offload of %s: %s", name, strerror(errno));
 	close(fd);
 }
 
@@ -165,7 +165,7 @@ static int ping_socket(const char *name)
 
 	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
 	    bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rig_die("raw socket on %s: %s", name, strerror(errno));
+		dut_die("raw socket on %s: %s", name, strerror(errno));
 	return fd;
 }
 
@@ -179,7 +179,7 @@ static void send_frame(struct kernel *k, enum side side, const uint8_t *ip, uint
 	ether_emit(frame, &eth);
 	memcpy(frame + ETHER_HEADER_LEN, ip, len);
 	if (send(k->fd[side], frame, ETHER_HEADER_LEN + len, 0) != (ssize_t)(ETHER_HEADER_LEN + len))
-		rig_die("send: %s", strerror(errno));
+		dut_die("send: %s", strerror(errno));
 }
 
 static void send_marker(struct kernel *k)
@@ -211,13 +211,13 @@ static bool receive(struct kernel *k, enum side side, struct outcome *out)
 		if (!ether_parse(frame, (size_t)n, &eth) || eth.type != ETHERTYPE_IPV4)
 			continue;
 		if (ipv4_parse(frame + ETHER_HEADER_LEN, (size_t)n - ETHER_HEADER_LEN, &ip) != IPV4_OK)
-			rig_die("the kernel sent a packet that does not parse");
+			dut_die("the kernel sent a packet that does not parse");
 		if (ip.proto == MARKER_PROTO) {
 			marker |= memcmp(frame + ETHER_HEADER_LEN + IPV4_HEADER_LEN, &k->n_marker, 4) == 0;
 			continue;
 		}
 		if (out->n == OUTCOME_MAX)
-			rig_die("the kernel sent too much for one packet");
+			dut_die("the kernel sent too much for one packet");
 		struct ip_packet *p = &out->packet[out->n++];
 
 		p->side = side;
@@ -227,9 +227,9 @@ static bool receive(struct kernel *k, enum side side, struct outcome *out)
 	return marker;
 }
 
-static void kernel_inject(struct rig *r, const struct ip_packet *p, struct outcome *out)
+static void kernel_inject(struct dut *r, const struct ip_packet *p, struct outcome *out)
 {
-	struct kernel *k = container_of(r, struct kernel, rig);
+	struct kernel *k = container_of(r, struct kernel, dut);
 
 	out->n = 0;
 	ctnetlink_expect(k->netlink, p);
@@ -239,39 +239,39 @@ static void kernel_inject(struct rig *r, const struct ip_packet *p, struct outco
 		struct pollfd wait = { k->fd[OUTSIDE], POLLIN, 0 };
 
 		if (poll(&wait, 1, PATIENCE_MS) <= 0)
-			rig_die("the kernel lost the marker");
+			dut_die("the kernel lost the marker");
 	}
 	receive(k, INSIDE, out);
 }
 
 /* --- the table --- */
 
-static uint32_t kernel_list(struct rig *r, struct entry *out)
+static uint32_t kernel_list(struct dut *r, struct entry *out)
 {
-	return ctnetlink_list(container_of(r, struct kernel, rig)->netlink, out);
+	return ctnetlink_list(container_of(r, struct kernel, dut)->netlink, out);
 }
 
-static void kernel_flush(struct rig *r)
+static void kernel_flush(struct dut *r)
 {
-	ctnetlink_flush(container_of(r, struct kernel, rig)->netlink);
+	ctnetlink_flush(container_of(r, struct kernel, dut)->netlink);
 }
 
 /* Ours after all tables of the text, so that what it flushes is not ours. */
-static void kernel_rules(struct rig *r, const char *rules)
+static void kernel_rules(struct dut *r, const char *rules)
 {
 	FILE *f;
 
 	/* By itself: what was in the hooks before is out of them. */
 	if (!run("nft flush ruleset", NULL) || (f = popen("nft -f - >&2", "w")) == NULL)
-		rig_die("nft cannot be run");
+		dut_die("nft cannot be run");
 	fprintf(f, "%s\n%s", rules, marker_rules);
 	if (pclose(f) != 0)
-		rig_die("nft refuses the rules:\n%s", rules);
+		dut_die("nft refuses the rules:\n%s", rules);
 }
 
-static void kernel_close(struct rig *r)
+static void kernel_close(struct dut *r)
 {
-	struct kernel *k = container_of(r, struct kernel, rig);
+	struct kernel *k = container_of(r, struct kernel, dut);
 
 	close(k->fd[INSIDE]);
 	close(k->fd[OUTSIDE]);
@@ -279,19 +279,19 @@ static void kernel_close(struct rig *r)
 	free(k);
 }
 
-struct rig *rig_linux(const char **reason)
+struct dut *dut_linux(const char **reason)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	cpu_set_t one;
 
 	if (k == NULL)
-		rig_die("no memory");
+		dut_die("no memory");
 	*reason = NULL;
 	if (system("nft --version >/dev/null 2>&1") != 0)
 		*reason = "nft is not installed";
-	else if (!rig_enter())
+	else if (!dut_enter())
 		*reason = "this system forbids user namespaces";
-	else if (!run("nft -f - >&2", marker_rules) || !run("nft -f - >&2", rig_rules))
+	else if (!run("nft -f - >&2", marker_rules) || !run("nft -f - >&2", dut_rules))
 		*reason = "this kernel has not the nft expressions that the rules need";
 	else if (!set_up_sysctl())
 		*reason = "this kernel has not the settings of connection tracking";
@@ -303,19 +303,19 @@ struct rig *rig_linux(const char **reason)
 	CPU_ZERO(&one);
 	CPU_SET((size_t)sched_getcpu(), &one);
 	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		rig_die("sched_setaffinity: %s", strerror(errno));
+		dut_die("sched_setaffinity: %s", strerror(errno));
 	if (!set_up_links())
-		rig_die("the links cannot be set up");
+		dut_die("the links cannot be set up");
 	no_offload("lan0");
 	no_offload("wan0");
 	k->fd[INSIDE] = ping_socket("far-lan0");
 	k->fd[OUTSIDE] = ping_socket("far-wan0");
 	k->netlink = ctnetlink_open();
-	k->rig = (struct rig){ .name = "linux",
+	k->dut = (struct dut){ .name = "linux",
 			       .inject = kernel_inject,
 			       .list = kernel_list,
 			       .flush = kernel_flush,
 			       .rules = kernel_rules,
 			       .close = kernel_close };
-	return &k->rig;
+	return &k->dut;
 }

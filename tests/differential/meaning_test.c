@@ -11,15 +11,15 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "rig.h"
+#include "dut.h"
 #include "stack/wire/icmp.h"
 #include "stack/wire/l4.h"
 
 #define EXIT_SKIP 77
 
-const char rig_rules[] = "\n";
+const char dut_rules[] = "\n";
 
-/* The marker of the kernel's rig passes every chain. */
+/* The marker of the kernel's DUT passes every chain. */
 #define FILTER(hook, priority, body) \
 	"type filter hook " hook " priority " priority "; policy accept;\nip protocol 254 accept\n" body "\n"
 #define FORWARD(body) "table ip t {\nchain f { " FILTER("forward", "filter", body) "}\n}\n"
@@ -192,7 +192,7 @@ static void tell(const struct outcome *o, char *text, size_t size)
 		struct ipv4_view ip;
 
 		if (ipv4_parse(p->bytes, p->len, &ip) != IPV4_OK)
-			rig_die("a packet that does not parse");
+			dut_die("a packet that does not parse");
 		n += (size_t)snprintf(text + n, size - n, "%s%s to %u.%u.%u.%u, protocol %u, %02x%02x",
 				      i > 0 ? "; " : "", p->side == INSIDE ? "in" : "out", ip.dst >> 24,
 				      ip.dst >> 16 & 255, ip.dst >> 8 & 255, ip.dst & 255, ip.proto, l4[0], l4[1]);
@@ -203,12 +203,12 @@ static void tell(const struct outcome *o, char *text, size_t size)
 		snprintf(text, size, "nothing");
 }
 
-static bool one_row(struct rig *rig[N_RIGS], const struct row *r, char plain[ARRAY_LEN(kinds)][256])
+static bool one_row(struct dut *dut[N_RIGS], const struct row *r, char plain[ARRAY_LEN(kinds)][256])
 {
 	bool ok = true, matters = false;
 
 	for (int i = 0; i < N_RIGS; i++)
-		rig[i]->rules(rig[i], r->rules);
+		dut[i]->rules(dut[i], r->rules);
 	for (uint32_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		char text[N_RIGS][256];
 
@@ -217,13 +217,13 @@ static bool one_row(struct rig *rig[N_RIGS], const struct row *r, char plain[ARR
 			struct outcome out;
 
 			build(&kinds[k], &p);
-			rig[i]->flush(rig[i]);
-			rig[i]->inject(rig[i], &p, &out);
+			dut[i]->flush(dut[i]);
+			dut[i]->inject(dut[i], &p, &out);
 			tell(&out, text[i], sizeof(text[i]));
 		}
 		if (strcmp(text[OURS], text[LINUX]) != 0)
 			printf("%s, %s: ours %s (%s), linux %s\n", r->what, kinds[k].name, text[OURS],
-			       rig[OURS]->reason != NULL ? rig[OURS]->reason : "-", text[LINUX]);
+			       dut[OURS]->reason != NULL ? dut[OURS]->reason : "-", text[LINUX]);
 		ok &= strcmp(text[OURS], text[LINUX]) == 0;
 		if (plain[k][0] == '\0')
 			snprintf(plain[k], sizeof(plain[k]), "%s", text[LINUX]);
@@ -238,22 +238,22 @@ int main(void)
 {
 	static const struct row none = { "", "\n" };
 	static char plain[ARRAY_LEN(kinds)][256]; /* what comes of each packet without rules */
-	struct rig *rig[N_RIGS];
+	struct dut *dut[N_RIGS];
 	const char *reason;
 	uint32_t n_bad = 0;
 
-	rig[LINUX] = rig_linux(&reason);
-	if (rig[LINUX] == NULL) {
+	dut[LINUX] = dut_linux(&reason);
+	if (dut[LINUX] == NULL) {
 		printf("skipped: %s\n", reason);
 		return EXIT_SKIP;
 	}
-	rig[OURS] = rig_ours();
-	n_bad += !one_row(rig, &none, plain);
+	dut[OURS] = dut_ours();
+	n_bad += !one_row(dut, &none, plain);
 	for (uint32_t i = 0; i < ARRAY_LEN(rows); i++)
-		n_bad += !one_row(rig, &rows[i], plain);
+		n_bad += !one_row(dut, &rows[i], plain);
 	printf("%zu rulesets, %zu packets each, %u rulesets with another meaning\n", ARRAY_LEN(rows), ARRAY_LEN(kinds),
 	       n_bad);
 	for (int i = 0; i < N_RIGS; i++)
-		rig[i]->close(rig[i]);
+		dut[i]->close(dut[i]);
 	return n_bad != 0;
 }

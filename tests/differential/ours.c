@@ -11,7 +11,7 @@
 #include "core/gateway.h"
 #include "daemon/config/snapshot.h"
 #include "base/util.h"
-#include "rig.h"
+#include "dut.h"
 #include "stack/wire/arp.h"
 
 /* Long enough that no limit of answers a second is in the way. */
@@ -31,7 +31,7 @@ struct end {
 };
 
 struct ours {
-	struct rig rig;
+	struct dut dut;
 	uint64_t now;
 	struct gateway *gw;
 	struct config *config;
@@ -53,7 +53,7 @@ static void take(struct end *e, const struct packet *p, const uint8_t *frame)
 	struct arp_view arp;
 
 	if (!ether_parse(frame, p->len, &eth))
-		rig_die("our core sent a frame without a header");
+		dut_die("our core sent a frame without a header");
 	if (eth.type == ETHERTYPE_ARP) {
 		if (arp_parse(frame + ETHER_HEADER_LEN, p->len - ETHER_HEADER_LEN, &arp) && arp.op == ARP_REQUEST &&
 		    arp.spa != arp.tpa && e->n_arp < N_ARP_MAX)
@@ -63,9 +63,9 @@ static void take(struct end *e, const struct packet *p, const uint8_t *frame)
 	if (out == NULL)
 		return;
 	if (ipv4_parse(frame + ETHER_HEADER_LEN, p->len - ETHER_HEADER_LEN, &ip) != IPV4_OK)
-		rig_die("our core sent a packet that does not parse");
+		dut_die("our core sent a packet that does not parse");
 	if (out->n == OUTCOME_MAX)
-		rig_die("our core sent too much for one packet");
+		dut_die("our core sent too much for one packet");
 	struct ip_packet *to = &out->packet[out->n++];
 
 	to->side = side_of(e);
@@ -96,7 +96,7 @@ static void input(struct ours *o, enum side side, uint16_t type, const void *byt
 	struct batch b = { .n = 0 };
 
 	if (p == NULL)
-		rig_die("our core holds all packets");
+		dut_die("our core holds all packets");
 	memset(packet_frame(p), 0, p->len);
 	ether_emit(packet_frame(p), &eth);
 	memcpy(packet_frame(p) + ETHER_HEADER_LEN, bytes, len);
@@ -135,9 +135,9 @@ static void pass_time(struct ours *o, uint64_t ns)
 	}
 }
 
-static void ours_inject(struct rig *r, const struct ip_packet *p, struct outcome *out)
+static void ours_inject(struct dut *r, const struct ip_packet *p, struct outcome *out)
 {
-	struct ours *o = container_of(r, struct ours, rig);
+	struct ours *o = container_of(r, struct ours, dut);
 
 	out->n = 0;
 	/* What a timer sends answers an earlier packet. */
@@ -156,7 +156,7 @@ static void ours_inject(struct rig *r, const struct ip_packet *p, struct outcome
 			r->reason = drop_info[i].name;
 }
 
-static uint32_t ours_list(struct rig *r, struct entry *out)
+static uint32_t ours_list(struct dut *r, struct entry *out)
 {
 	static const struct {
 		uint16_t ours;
@@ -166,7 +166,7 @@ static uint32_t ours_list(struct rig *r, struct entry *out)
 		      { CT_CONFIRMED, ENTRY_CONFIRMED },
 		      { CT_SNAT, ENTRY_SNAT },
 		      { CT_DNAT, ENTRY_DNAT } };
-	struct ours *o = container_of(r, struct ours, rig);
+	struct ours *o = container_of(r, struct ours, dut);
 	struct conntrack *ct = gateway_conntrack(o->gw);
 	uint32_t cursor = 0, index, n = 0;
 
@@ -184,9 +184,9 @@ static uint32_t ours_list(struct rig *r, struct entry *out)
 	return n;
 }
 
-static void ours_flush(struct rig *r)
+static void ours_flush(struct dut *r)
 {
-	struct ours *o = container_of(r, struct ours, rig);
+	struct ours *o = container_of(r, struct ours, dut);
 	struct conntrack *ct = gateway_conntrack(o->gw);
 	struct env *env = gateway_env(o->gw);
 	uint32_t cursor = 0, index;
@@ -195,9 +195,9 @@ static void ours_flush(struct rig *r)
 		conntrack_end(ct, index, CT_END_FLUSHED);
 	pass_time(o, PAUSE_NS);
 	if (ledger_expected_held(&env->ledger) != (int64_t)packet_pool_used(env->pool))
-		rig_die("the law of conservation does not hold");
+		dut_die("the law of conservation does not hold");
 	if (nat_law_difference(gateway_nat(o->gw)) != 0)
-		rig_die("the law of ports does not hold");
+		dut_die("the law of ports does not hold");
 }
 
 static void stop(struct ours *o)
@@ -207,9 +207,9 @@ static void stop(struct ours *o)
 	config_free(o->config);
 }
 
-static void ours_close(struct rig *r)
+static void ours_close(struct dut *r)
 {
-	struct ours *o = container_of(r, struct ours, rig);
+	struct ours *o = container_of(r, struct ours, dut);
 
 	stop(o);
 	free(o);
@@ -255,38 +255,38 @@ static void begin(struct ours *o, const char *rules)
 	o->snapshot = o->config == NULL ? NULL : snapshot_build(o->config, NULL, &errors);
 	if (o->snapshot == NULL) {
 		config_errors_print(errors, stderr);
-		rig_die("our core refuses the rules");
+		dut_die("our core refuses the rules");
 	}
 	o->now = 1000 * NS_PER_S;
 	o->gw = gateway_create(&limits, seed, o->now, on_event, o);
 	if (o->gw == NULL || gateway_configure(o->gw, &o->snapshot->core, o->now) != 0)
-		rig_die("our core does not start");
+		dut_die("our core does not start");
 	attach(o, INSIDE);
 	attach(o, OUTSIDE);
 	pass_time(o, PAUSE_NS);
 	config_errors_free(errors);
 }
 
-static void ours_rules(struct rig *r, const char *rules)
+static void ours_rules(struct dut *r, const char *rules)
 {
-	struct ours *o = container_of(r, struct ours, rig);
+	struct ours *o = container_of(r, struct ours, dut);
 
 	stop(o);
 	begin(o, rules);
 }
 
-struct rig *rig_ours(void)
+struct dut *dut_ours(void)
 {
 	struct ours *o = calloc(1, sizeof(*o));
 
 	if (o == NULL)
-		rig_die("no memory");
-	begin(o, rig_rules);
-	o->rig = (struct rig){ .name = "ours",
+		dut_die("no memory");
+	begin(o, dut_rules);
+	o->dut = (struct dut){ .name = "ours",
 			       .inject = ours_inject,
 			       .list = ours_list,
 			       .flush = ours_flush,
 			       .rules = ours_rules,
 			       .close = ours_close };
-	return &o->rig;
+	return &o->dut;
 }

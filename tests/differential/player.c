@@ -24,10 +24,10 @@
 #define NOBODYS_PORT 7
 #define LABEL 0xf000 /* the port of flow n is called 0xf000 + n */
 
-void player_begin(struct player *p, struct rig *rig)
+void player_begin(struct player *p, struct dut *dut)
 {
 	memset(p, 0, sizeof(*p));
-	p->rig = rig;
+	p->dut = dut;
 }
 
 static uint16_t get16(const uint8_t *b)
@@ -75,7 +75,7 @@ static void know(struct player *p, const struct step *st, uint16_t port, uint32_
 	if (rename_port(p, st->proto, port, peer, peer_port) == LABEL + st->flow)
 		return;
 	if (p->n_known == PORTS_MAX)
-		rig_die("too many ports in one exchange");
+		dut_die("too many ports in one exchange");
 	p->known[p->n_known].proto = st->proto;
 	p->known[p->n_known].peer = peer;
 	p->known[p->n_known].peer_port = peer_port;
@@ -268,12 +268,12 @@ static void check(const struct player *p, const struct ip_packet *q)
 	struct ipv4_view ip;
 
 	if (ipv4_parse(q->bytes, q->len, &ip) != IPV4_OK)
-		rig_die("%s sent a packet that does not parse", p->rig->name);
+		dut_die("%s sent a packet that does not parse", p->dut->name);
 	if (!ipv4_is_fragment(&ip) &&
 	    (ip.proto == IPPROTO_NR_TCP || ip.proto == IPPROTO_NR_UDP || ip.proto == IPPROTO_NR_ICMP) &&
 	    !l4_checksum_ok(&ip, q->bytes + ip.header_len, (size_t)ip.total_len - ip.header_len)) {
 		player_print(p);
-		rig_die("%s sent a wrong checksum", p->rig->name);
+		dut_die("%s sent a wrong checksum", p->dut->name);
 	}
 }
 
@@ -359,7 +359,7 @@ static void look_at_table(struct player *p, struct seen *s)
 {
 	static struct entry e[ENTRIES_MAX];
 
-	s->n_lines = p->rig->list(p->rig, e);
+	s->n_lines = p->dut->list(p->dut, e);
 	for (uint32_t i = 0; i < s->n_lines; i++) {
 		struct line *l = &s->line[i];
 		/* All but TCP is assured by time, which differs. */
@@ -402,7 +402,7 @@ bool player_step(struct player *p, const struct script *s, const struct step *st
 {
 	if (!build(p, s, st, &p->sent))
 		return false;
-	p->rig->inject(p->rig, &p->sent, &p->got);
+	p->dut->inject(p->dut, &p->sent, &p->got);
 	look_at_packets(p, st, out);
 	look_at_table(p, out);
 	return true;
@@ -418,8 +418,8 @@ static void print_packet(const char *name, const struct ip_packet *q)
 
 void player_print(const struct player *p)
 {
-	fprintf(stderr, "  %s%s%s\n", p->rig->name, p->rig->reason != NULL ? ", dropped: " : "",
-		p->rig->reason != NULL ? p->rig->reason : "");
+	fprintf(stderr, "  %s%s%s\n", p->dut->name, p->dut->reason != NULL ? ", dropped: " : "",
+		p->dut->reason != NULL ? p->dut->reason : "");
 	print_packet("sent", &p->sent);
 	for (uint32_t i = 0; i < p->got.n; i++)
 		print_packet("received", &p->got.packet[i]);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Plays a script on one rig: fills in what only this gateway's hosts know, and
+ * Plays a script on one DUT: fills in what only this gateway's hosts know, and
  * tells what came of a step in words and bytes in which the ports that a gateway
  * chose are called by the flow they belong to.
  */
 #ifndef YG_TESTS_PLAYER_H
 #define YG_TESTS_PLAYER_H
 
-#include "rig.h"
+#include "dut.h"
 #include "script.h"
 
 /* One connection: who speaks with whom, its state, and what its answers look like. */
@@ -26,7 +26,7 @@ struct seen {
 #define PORTS_MAX 256
 
 struct player {
-	struct rig *rig;
+	struct dut *dut;
 	struct {
 		uint8_t proto;
 		uint32_t peer;
@@ -41,7 +41,7 @@ struct player {
 	struct outcome got;
 };
 
-void player_begin(struct player *p, struct rig *rig);
+void player_begin(struct player *p, struct dut *dut);
 /* Sends the step's packet and looks. False when it cannot be built yet. */
 bool player_step(struct player *p, const struct script *s, const struct step *step, struct seen *out);
 /* The line of the flow's own connection, NULL if there is none. */

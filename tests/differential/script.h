@@ -8,7 +8,7 @@
 #define YG_TESTS_SCRIPT_H
 
 #include "base/rng.h"
-#include "rig.h"
+#include "dut.h"
 
 enum flow_kind {
 	FLOW_NATTED, /* an inside host opens it to an outside host */

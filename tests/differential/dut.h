@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A rig takes one IPv4 packet on one side of a gateway and says what came of it.
- * There are two: our core on virtual time, and the kernel's nft NAT in a
- * namespace, both with the same addresses and the same rules.
+ * A device under test (RFC 2544), DUT for short, takes one IPv4 packet on one side of a gateway and says what came of
+ * it. There are two: our core on virtual time, and the kernel's nft NAT in a namespace, both with the same addresses
+ * and the same rules.
  *
  *   10.77.0.11 .12 .13 -- lan0  10.77.0.1   gateway   203.0.113.1  wan0 -- 203.0.113.11 .12 .13
  */
-#ifndef YG_TESTS_RIG_H
-#define YG_TESTS_RIG_H
+#ifndef YG_TESTS_DIFFERENTIAL_DUT_H
+#define YG_TESTS_DIFFERENTIAL_DUT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@
 enum side { INSIDE, OUTSIDE, N_SIDES };
 
 /* The rules to begin with, the same text for both. */
-extern const char rig_rules[];
+extern const char dut_rules[];
 
 struct ip_packet {
 	enum side side; /* on which it was sent or received */
@@ -58,26 +58,26 @@ struct entry {
 };
 #define ENTRIES_MAX 256
 
-struct rig {
+struct dut {
 	const char *name;
-	void (*inject)(struct rig *r, const struct ip_packet *p, struct outcome *out);
+	void (*inject)(struct dut *r, const struct ip_packet *p, struct outcome *out);
 	/* All connections; at most ENTRIES_MAX. */
-	uint32_t (*list)(struct rig *r, struct entry *out);
-	void (*flush)(struct rig *r);
+	uint32_t (*list)(struct dut *r, struct entry *out);
+	void (*flush)(struct dut *r);
 	/* Other rules instead of those at work. */
-	void (*rules)(struct rig *r, const char *rules);
-	void (*close)(struct rig *r);
-	const char *reason; /* why the last packet was dropped, where the rig knows */
+	void (*rules)(struct dut *r, const char *rules);
+	void (*close)(struct dut *r);
+	const char *reason; /* why the last packet was dropped, where the DUT knows */
 };
 
-struct rig *rig_ours(void);
+struct dut *dut_ours(void);
 /* NULL, and why in *reason, where the system does not offer what it takes. */
-struct rig *rig_linux(const char **reason);
+struct dut *dut_linux(const char **reason);
 
 /* Into a network namespace of our own; false where the system does not allow it. */
-bool rig_enter(void);
+bool dut_enter(void);
 
-/* Ends the test: the rig itself broke. */
-void rig_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* Ends the test: the DUT itself broke. */
+void dut_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What all rigs and tests have in common.
+ * What both DUTs and all tests have in common.
  */
-#include "rig.h"
+#include "dut.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-void rig_die(const char *fmt, ...)
+void dut_die(const char *fmt, ...)
 {
 	va_list args;
 
