@@ -119,10 +119,10 @@ static struct spread spread_of(const double *v, uint32_t n)
 /* Rounds. */
 
 /* What callgrind counts is what is called from here. External, so that it has a name. */
-void memory_measured(struct rig *r);
-__attribute__((noinline)) void memory_measured(struct rig *r)
+void memory_measured(struct fixture *r);
+__attribute__((noinline)) void memory_measured(struct fixture *r)
 {
-	rig_run(r);
+	fixture_run(r);
 	/* No tail call: callgrind has to see the end. */
 	__asm__ volatile("" : : : "memory");
 }
@@ -136,7 +136,7 @@ static long times_pushed_aside(void)
 }
 
 /* Clocks a packet. y: the yardstick instead of the gateway. */
-static double run_round(struct rig *r, struct yardstick *y, void (*fill)(struct rig *), uint32_t n_rings)
+static double run_round(struct fixture *r, struct yardstick *y, void (*fill)(struct fixture *), uint32_t n_rings)
 {
 	uint64_t clocks = 0, n = 0;
 
@@ -148,7 +148,7 @@ static double run_round(struct rig *r, struct yardstick *y, void (*fill)(struct 
 
 		if (y == NULL)
 			memory_measured(r);
-		else if (yardstick_run(y, r) < RIG_RING / 2)
+		else if (yardstick_run(y, r) < FIXTURE_RING / 2)
 			abort();
 		uint64_t t1 = __rdtsc();
 
@@ -157,22 +157,22 @@ static double run_round(struct rig *r, struct yardstick *y, void (*fill)(struct 
 		clocks += t1 - t0;
 		n++;
 	}
-	return (double)clocks / (double)(n * RIG_RING);
+	return (double)clocks / (double)(n * FIXTURE_RING);
 }
 
-static void run_established(struct bench *b, const struct row *row, struct rig *r, struct result *res)
+static void run_established(struct bench *b, const struct row *row, struct fixture *r, struct result *res)
 {
 	uint32_t capacity = max_u32(MIN_CAPACITY, row->n_flows);
 	struct yardstick *y;
 
 	if (b->callgrind) {
-		(void)run_round(r, NULL, rig_fill_random, 3);
+		(void)run_round(r, NULL, fixture_fill_random, 3);
 		return;
 	}
 	y = yardstick_new(r, capacity);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		res->yardstick[i] = run_round(r, y, rig_fill_unsent, ROUND_RINGS);
-		res->clocks[i] = run_round(r, NULL, rig_fill_random, ROUND_RINGS);
+		res->yardstick[i] = run_round(r, y, fixture_fill_unsent, ROUND_RINGS);
+		res->clocks[i] = run_round(r, NULL, fixture_fill_random, ROUND_RINGS);
 	}
 	yardstick_free(y);
 	res->done = true;
@@ -181,19 +181,19 @@ static void run_established(struct bench *b, const struct row *row, struct rig *
 static void run_new(struct bench *b, const struct row *row, struct result *res)
 {
 	/* A tenth more than are present, since they end in bursts, a tick at a time. */
-	struct rig *r = rig_start(row->proto, max_u32(MIN_CAPACITY, row->n_flows / 10 * 12), 1, row->timeout_s);
-	uint32_t n_fill = row->n_flows / RIG_RING + 1;
+	struct fixture *r = fixture_start(row->proto, max_u32(MIN_CAPACITY, row->n_flows / 10 * 12), 1, row->timeout_s);
+	uint32_t n_fill = row->n_flows / FIXTURE_RING + 1;
 
 	r->step_ns = (uint64_t)row->timeout_s * NS_PER_S * BATCH_MAX / row->n_flows;
 	for (uint32_t i = 0; i < 2 * n_fill; i++) {
-		rig_fill_new(r);
-		rig_run(r);
+		fixture_fill_new(r);
+		fixture_run(r);
 	}
 	for (uint32_t i = 0; i < (b->callgrind ? 1 : ROUNDS); i++)
-		res->clocks[i] = run_round(r, NULL, rig_fill_new, b->callgrind ? 9 : ROUND_RINGS * 4);
+		res->clocks[i] = run_round(r, NULL, fixture_fill_new, b->callgrind ? 9 : ROUND_RINGS * 4);
 	fprintf(stderr, "%s: %u flows present\n", row->name, conntrack_n_connections(gateway_conntrack(r->gw)));
 	res->done = !b->callgrind;
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 static uint64_t resident_bytes(void)
@@ -209,13 +209,13 @@ static uint64_t resident_bytes(void)
 }
 
 /* The rows that talk on established flows; rows of equal size share a gateway. */
-static void run_rig(struct bench *b, size_t first)
+static void run_fixture(struct bench *b, size_t first)
 {
 	const struct row *row = &rows[first];
-	struct rig *r = rig_start(row->proto, max_u32(MIN_CAPACITY, row->n_flows), row->n_flows, 0);
+	struct fixture *r = fixture_start(row->proto, max_u32(MIN_CAPACITY, row->n_flows), row->n_flows, 0);
 	uint64_t before = resident_bytes();
 
-	rig_establish(r, row->n_flows);
+	fixture_establish(r, row->n_flows);
 	for (size_t i = first; i < ARRAY_LEN(rows); i++) {
 		struct result *res = &b->result[i];
 
@@ -228,7 +228,7 @@ static void run_rig(struct bench *b, size_t first)
 			run_established(b, &rows[i], r, res);
 		}
 	}
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 /* Instructions. */
@@ -268,7 +268,7 @@ static void count_instructions(struct bench *b, const struct row *row, struct re
 	uint32_t rings = row->kind == ROW_NEW ? 10 : 4;
 
 	if (pclose(f) == 0)
-		res->instructions = n / (rings * RIG_RING);
+		res->instructions = n / (rings * FIXTURE_RING);
 }
 
 /* Results. */
@@ -384,7 +384,7 @@ int main(int argc, char **argv)
 		if (rows[i].kind == ROW_NEW)
 			run_new(&b, &rows[i], res);
 		else
-			run_rig(&b, i);
+			run_fixture(&b, i);
 	}
 	if (!b.callgrind)
 		print_results(&b);

@@ -76,7 +76,7 @@ static void insert(struct yardstick *y, const struct tuple *t, uint32_t ref)
 	}
 }
 
-struct yardstick *yardstick_new(const struct rig *r, uint32_t capacity)
+struct yardstick *yardstick_new(const struct fixture *r, uint32_t capacity)
 {
 	struct yardstick *y = calloc(1, sizeof(*y));
 
@@ -89,10 +89,10 @@ struct yardstick *yardstick_new(const struct rig *r, uint32_t capacity)
 	if (y->bucket == MAP_FAILED)
 		abort();
 	for (uint64_t flow = 0; flow < r->n_flows; flow++) {
-		struct tuple t = rig_flow_tuple(r, flow, RIG_LAN);
+		struct tuple t = fixture_flow_tuple(r, flow, FIXTURE_LAN);
 
 		insert(y, &t, (uint32_t)flow << 1);
-		t = rig_flow_tuple(r, flow, RIG_WAN);
+		t = fixture_flow_tuple(r, flow, FIXTURE_WAN);
 		insert(y, &t, (uint32_t)flow << 1 | 1);
 	}
 	return y;
@@ -104,18 +104,18 @@ void yardstick_free(struct yardstick *y)
 	free(y);
 }
 
-static uint32_t run_batch(const struct yardstick *y, const struct rig *r, uint32_t first)
+static uint32_t run_batch(const struct yardstick *y, const struct fixture *r, uint32_t first)
 {
 	uint64_t hash[BATCH_MAX];
 	uint32_t n_found = 0;
 
 	for (uint32_t i = 0; i < BATCH_MAX; i++) {
-		const uint8_t *l3 = rig_frame_at(r, first + i) + ETHER_HEADER_LEN;
+		const uint8_t *l3 = fixture_frame_at(r, first + i) + ETHER_HEADER_LEN;
 		struct ipv4_view ip;
 		struct l4_view l4;
 
 		hash[i] = 0;
-		if (ipv4_parse(l3, RIG_FRAME_BYTES - ETHER_HEADER_LEN, &ip) != IPV4_OK ||
+		if (ipv4_parse(l3, FIXTURE_FRAME_BYTES - ETHER_HEADER_LEN, &ip) != IPV4_OK ||
 		    l4_parse(&ip, l3 + ip.header_len, ip.total_len - ip.header_len, &l4) != L4_OK)
 			continue;
 		struct tuple t = {
@@ -134,11 +134,11 @@ static uint32_t run_batch(const struct yardstick *y, const struct rig *r, uint32
 	return n_found;
 }
 
-uint32_t yardstick_run(struct yardstick *y, const struct rig *r)
+uint32_t yardstick_run(struct yardstick *y, const struct fixture *r)
 {
 	uint32_t n_found = 0;
 
-	for (uint32_t i = 0; i < RIG_BATCHES; i++)
+	for (uint32_t i = 0; i < FIXTURE_BATCHES; i++)
 		n_found += run_batch(y, r, i * BATCH_MAX);
 	return n_found;
 }

@@ -7,15 +7,15 @@
 #ifndef YG_BENCH_YARDSTICK_H
 #define YG_BENCH_YARDSTICK_H
 
-#include "rig.h"
+#include "fixture.h"
 
 struct yardstick;
 
 /* A table for as many entries, of the size that conntrack's has, with both
- * directions of each of the rig's flows in it. */
-struct yardstick *yardstick_new(const struct rig *r, uint32_t capacity);
+ * directions of each of the fixture's flows in it. */
+struct yardstick *yardstick_new(const struct fixture *r, uint32_t capacity);
 void yardstick_free(struct yardstick *y);
 /* Once over all frames of the ring; how many were found. */
-uint32_t yardstick_run(struct yardstick *y, const struct rig *r);
+uint32_t yardstick_run(struct yardstick *y, const struct fixture *r);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * The gateway in memory.
  *
- * Life of a frame: rig_frame writes it into its slot of the ring, headers and all,
- * since the gateway has rewritten whatever stood there; rig_run lends a batch of
+ * Life of a frame: fixture_frame writes it into its slot of the ring, headers and all,
+ * since the gateway has rewritten whatever stood there; fixture_run lends a batch of
  * slots to the gateway as a driver lends the slots of its ring; when the other
  * device's tx is given the packet, it lets go of it. Making frames is not part of
  * what is measured; a slot that was just written lies in a near cache, as one lies
@@ -16,7 +16,7 @@
  * The config is what a small provider's would be: routed clients, a pool of 256
  * addresses, a filter chain of three rules.
  */
-#include "rig.h"
+#include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,9 +32,9 @@
 #define WINDOW 65535
 
 static const struct ether_addr peer_mac = { { 2, 0, 0, 0, 0, 0x99 } };
-static const uint32_t peer_addr[N_RIG_SIDES] = { IP4(192, 168, 0, 2), IP4(203, 0, 113, 254) };
-static const uint32_t own_addr[N_RIG_SIDES] = { IP4(192, 168, 0, 1), IP4(203, 0, 113, 1) };
-static const char *const port_name[N_RIG_SIDES] = { "lan0", "wan0" };
+static const uint32_t peer_addr[N_FIXTURE_SIDES] = { IP4(192, 168, 0, 2), IP4(203, 0, 113, 254) };
+static const uint32_t own_addr[N_FIXTURE_SIDES] = { IP4(192, 168, 0, 1), IP4(203, 0, 113, 1) };
+static const char *const port_name[N_FIXTURE_SIDES] = { "lan0", "wan0" };
 
 static const char config_text[] = "interface lan0 { address 192.168.0.1/24; }\n"
 				  "interface wan0 { address 203.0.113.1/24; }\n"
@@ -68,7 +68,7 @@ static void must(bool good, const char *what)
 
 static void port_tx(struct device *d, struct batch *b)
 {
-	struct rig_port *port = container_of(d, struct rig_port, device);
+	struct fixture_port *port = container_of(d, struct fixture_port, device);
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
@@ -91,14 +91,14 @@ static void port_tx(struct device *d, struct batch *b)
 
 static const struct device_ops port_ops = { .driver = "bench", .tx = port_tx };
 
-static uint32_t port_rx(struct rig *r, enum rig_side side, uint32_t first, struct batch *b)
+static uint32_t port_rx(struct fixture *r, enum fixture_side side, uint32_t first, struct batch *b)
 {
 	struct device *d = &r->port[side].device;
-	uint8_t *slot = r->ring + (size_t)first * RIG_SLOT_BYTES;
+	uint8_t *slot = r->ring + (size_t)first * FIXTURE_SLOT_BYTES;
 
-	for (uint32_t i = 0; i < BATCH_MAX; i++, slot += RIG_SLOT_BYTES) {
-		struct packet *p = packet_set_external(d->pool, slot, RIG_SLOT_BYTES, RIG_HEADROOM, RIG_FRAME_BYTES,
-						       NULL, NULL, 0);
+	for (uint32_t i = 0; i < BATCH_MAX; i++, slot += FIXTURE_SLOT_BYTES) {
+		struct packet *p = packet_set_external(d->pool, slot, FIXTURE_SLOT_BYTES, FIXTURE_HEADROOM,
+						       FIXTURE_FRAME_BYTES, NULL, NULL, 0);
 
 		if (p == NULL)
 			break;
@@ -108,7 +108,7 @@ static uint32_t port_rx(struct rig *r, enum rig_side side, uint32_t first, struc
 	return b->n;
 }
 
-static void send_arp(struct rig *r, struct rig_port *port, enum arp_op op)
+static void send_arp(struct fixture *r, struct fixture_port *port, enum arp_op op)
 {
 	struct batch b = { .n = 0 };
 	struct packet *p = packet_alloc(port->device.pool, ETHER_HEADER_LEN + ARP_LEN);
@@ -128,22 +128,22 @@ static void send_arp(struct rig *r, struct rig_port *port, enum arp_op op)
 	gateway_input(r->gw, port->ifindex, &b, r->now);
 }
 
-static void run_batch(struct rig *r, uint32_t i)
+static void run_batch(struct fixture *r, uint32_t i)
 {
 	struct batch b = { .n = 0 };
-	enum rig_side side = r->batch_side[i];
+	enum fixture_side side = r->batch_side[i];
 
 	r->now += r->step_ns;
 	port_rx(r, side, i * BATCH_MAX, &b);
 	gateway_input(r->gw, r->port[side].ifindex, &b, r->now);
 	if (gateway_next_deadline(r->gw) <= r->now)
 		gateway_expire(r->gw, r->now);
-	for (int s = 0; s < N_RIG_SIDES; s++)
+	for (int s = 0; s < N_FIXTURE_SIDES; s++)
 		if (YG_UNLIKELY(r->port[s].asked != 0))
 			send_arp(r, &r->port[s], ARP_REPLY);
 }
 
-__attribute__((noinline)) void rig_run(struct rig *r)
+__attribute__((noinline)) void fixture_run(struct fixture *r)
 {
 	for (uint32_t i = 0; i < r->ring_batches; i++)
 		run_batch(r, i);
@@ -151,7 +151,7 @@ __attribute__((noinline)) void rig_run(struct rig *r)
 
 /* Flows. */
 
-static struct tuple flow_tuple(const struct rig *r, uint64_t flow)
+static struct tuple flow_tuple(const struct fixture *r, uint64_t flow)
 {
 	/* Servers all over a /8, the same for the same flow. */
 	uint64_t mixed = (flow + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -165,11 +165,11 @@ static struct tuple flow_tuple(const struct rig *r, uint64_t flow)
 	};
 }
 
-struct tuple rig_flow_tuple(const struct rig *r, uint64_t flow, enum rig_side from)
+struct tuple fixture_flow_tuple(const struct fixture *r, uint64_t flow, enum fixture_side from)
 {
 	struct tuple t = flow_tuple(r, flow);
 
-	if (from == RIG_WAN) {
+	if (from == FIXTURE_WAN) {
 		t = tuple_invert(&t);
 		t.dst = r->outside[flow].addr;
 		t.dport = r->outside[flow].port;
@@ -177,7 +177,7 @@ struct tuple rig_flow_tuple(const struct rig *r, uint64_t flow, enum rig_side fr
 	return t;
 }
 
-uint32_t rig_random(struct rig *r, uint32_t n)
+uint32_t fixture_random(struct fixture *r, uint32_t n)
 {
 	r->random ^= r->random << 13;
 	r->random ^= r->random >> 7;
@@ -185,7 +185,7 @@ uint32_t rig_random(struct rig *r, uint32_t n)
 	return (uint32_t)((r->random >> 32) * n >> 32);
 }
 
-static void emit_tcp(struct rig *r, uint8_t *l4, const struct tuple *t, uint64_t flow, enum rig_side from,
+static void emit_tcp(struct fixture *r, uint8_t *l4, const struct tuple *t, uint64_t flow, enum fixture_side from,
 		     uint8_t flags)
 {
 	uint32_t *seq = r->seq[flow];
@@ -198,16 +198,16 @@ static void emit_tcp(struct rig *r, uint8_t *l4, const struct tuple *t, uint64_t
 	if (flags & TCP_SYN)
 		seq[from]++;
 	else if (flags == 0)
-		seq[from] += RIG_FRAME_BYTES - ETHER_HEADER_LEN - IPV4_HEADER_LEN - TCP_HEADER_LEN;
+		seq[from] += FIXTURE_FRAME_BYTES - ETHER_HEADER_LEN - IPV4_HEADER_LEN - TCP_HEADER_LEN;
 }
 
-void rig_frame(struct rig *r, uint32_t at, uint64_t flow, enum rig_side from, uint8_t tcp_flags)
+void fixture_frame(struct fixture *r, uint32_t at, uint64_t flow, enum fixture_side from, uint8_t tcp_flags)
 {
-	uint8_t *frame = r->ring + (size_t)at * RIG_SLOT_BYTES + RIG_HEADROOM;
+	uint8_t *frame = r->ring + (size_t)at * FIXTURE_SLOT_BYTES + FIXTURE_HEADROOM;
 	uint8_t *l3 = frame + ETHER_HEADER_LEN, *l4 = l3 + IPV4_HEADER_LEN;
-	uint32_t l4_len = RIG_FRAME_BYTES - ETHER_HEADER_LEN - IPV4_HEADER_LEN;
+	uint32_t l4_len = FIXTURE_FRAME_BYTES - ETHER_HEADER_LEN - IPV4_HEADER_LEN;
 	struct ether_view eth = { .dst = r->port[from].device.mac, .src = peer_mac, .type = ETHERTYPE_IPV4 };
-	struct tuple t = rig_flow_tuple(r, flow, from);
+	struct tuple t = fixture_flow_tuple(r, flow, from);
 
 	/* DF as on nearly every packet of today's hosts. */
 	struct ipv4_view ip = {
@@ -233,33 +233,33 @@ void rig_frame(struct rig *r, uint32_t at, uint64_t flow, enum rig_side from, ui
 	l4_checksum_set(&ip, l4, ip.total_len - IPV4_HEADER_LEN);
 }
 
-void rig_fill_random(struct rig *r)
+void fixture_fill_random(struct fixture *r)
 {
-	r->ring_batches = RIG_BATCHES;
-	for (uint32_t i = 0; i < RIG_BATCHES; i++)
-		r->batch_side[i] = i & 1 ? RIG_WAN : RIG_LAN;
-	for (uint32_t at = 0; at < RIG_RING; at++)
-		rig_frame(r, at, rig_random(r, (uint32_t)r->n_flows), r->batch_side[at / BATCH_MAX], 0);
+	r->ring_batches = FIXTURE_BATCHES;
+	for (uint32_t i = 0; i < FIXTURE_BATCHES; i++)
+		r->batch_side[i] = i & 1 ? FIXTURE_WAN : FIXTURE_LAN;
+	for (uint32_t at = 0; at < FIXTURE_RING; at++)
+		fixture_frame(r, at, fixture_random(r, (uint32_t)r->n_flows), r->batch_side[at / BATCH_MAX], 0);
 }
 
-void rig_fill_unsent(struct rig *r)
+void fixture_fill_unsent(struct fixture *r)
 {
 	r->unsent = true;
-	rig_fill_random(r);
+	fixture_fill_random(r);
 	r->unsent = false;
 }
 
-void rig_fill_new(struct rig *r)
+void fixture_fill_new(struct fixture *r)
 {
-	r->ring_batches = RIG_BATCHES;
-	for (uint32_t i = 0; i < RIG_BATCHES; i++)
-		r->batch_side[i] = RIG_LAN;
-	for (uint32_t at = 0; at < RIG_RING; at++)
-		rig_frame(r, at, r->n_flows++, RIG_LAN, TCP_SYN);
+	r->ring_batches = FIXTURE_BATCHES;
+	for (uint32_t i = 0; i < FIXTURE_BATCHES; i++)
+		r->batch_side[i] = FIXTURE_LAN;
+	for (uint32_t at = 0; at < FIXTURE_RING; at++)
+		fixture_frame(r, at, r->n_flows++, FIXTURE_LAN, TCP_SYN);
 }
 
 /* Flows first to first + n - 1 send a packet each; what is left of a batch is filled up with the last one's. */
-static void send_round(struct rig *r, uint64_t first, uint32_t n, enum rig_side from, uint8_t tcp_flags)
+static void send_round(struct fixture *r, uint64_t first, uint32_t n, enum fixture_side from, uint8_t tcp_flags)
 {
 	r->ring_batches = (n + BATCH_MAX - 1) / BATCH_MAX;
 	for (uint32_t i = 0; i < r->ring_batches; i++)
@@ -267,15 +267,15 @@ static void send_round(struct rig *r, uint64_t first, uint32_t n, enum rig_side 
 	for (uint32_t at = 0; at < r->ring_batches * BATCH_MAX; at++) {
 		/* A repeated SYN is one packet twice. */
 		if (at >= n && (tcp_flags & TCP_SYN))
-			memcpy(r->ring + (size_t)at * RIG_SLOT_BYTES, r->ring + (size_t)(n - 1) * RIG_SLOT_BYTES,
-			       RIG_SLOT_BYTES);
+			memcpy(r->ring + (size_t)at * FIXTURE_SLOT_BYTES,
+			       r->ring + (size_t)(n - 1) * FIXTURE_SLOT_BYTES, FIXTURE_SLOT_BYTES);
 		else
-			rig_frame(r, at, first + min_u32(at, n - 1), from, tcp_flags);
+			fixture_frame(r, at, first + min_u32(at, n - 1), from, tcp_flags);
 	}
-	rig_run(r);
+	fixture_run(r);
 }
 
-static void ask_outside(struct rig *r, uint64_t first, uint32_t n)
+static void ask_outside(struct fixture *r, uint64_t first, uint32_t n)
 {
 	struct conntrack *ct = gateway_conntrack(r->gw);
 
@@ -285,26 +285,26 @@ static void ask_outside(struct rig *r, uint64_t first, uint32_t n)
 
 		must(ref != CONN_NONE, "a flow was not let out");
 		const struct tuple *reply = &conntrack_conn(ct, conn_index(ref))->half[CT_REPLY].tuple;
-		r->outside[flow] = (struct rig_outside){ reply->dst, reply->dport };
+		r->outside[flow] = (struct fixture_outside){ reply->dst, reply->dport };
 	}
 }
 
-void rig_establish(struct rig *r, uint32_t n)
+void fixture_establish(struct fixture *r, uint32_t n)
 {
 	bool tcp = r->proto == IPPROTO_NR_TCP;
 
 	must(r->n_flows + n <= r->max_flows, "more flows than asked for");
 	while (n > 0) {
-		uint32_t step = min_u32(n, RIG_RING);
+		uint32_t step = min_u32(n, FIXTURE_RING);
 
-		send_round(r, r->n_flows, step, RIG_LAN, TCP_SYN);
+		send_round(r, r->n_flows, step, FIXTURE_LAN, TCP_SYN);
 		ask_outside(r, r->n_flows, step);
-		send_round(r, r->n_flows, step, RIG_WAN, tcp ? TCP_SYN | TCP_ACK : 0);
-		send_round(r, r->n_flows, step, RIG_LAN, tcp ? TCP_ACK : 0);
+		send_round(r, r->n_flows, step, FIXTURE_WAN, tcp ? TCP_SYN | TCP_ACK : 0);
+		send_round(r, r->n_flows, step, FIXTURE_LAN, tcp ? TCP_ACK : 0);
 		/* One plain packet more each way, to have all that is learnt on the way learnt. */
 		if (tcp) {
-			send_round(r, r->n_flows, step, RIG_LAN, 0);
-			send_round(r, r->n_flows, step, RIG_WAN, 0);
+			send_round(r, r->n_flows, step, FIXTURE_LAN, 0);
+			send_round(r, r->n_flows, step, FIXTURE_WAN, 0);
 		}
 		r->n_flows += step;
 		n -= step;
@@ -321,7 +321,7 @@ static uint32_t interface_number(const struct snapshot *s, const char *name)
 	return 0;
 }
 
-static void read_config(struct rig *r, uint32_t udp_timeout_s)
+static void read_config(struct fixture *r, uint32_t udp_timeout_s)
 {
 	struct config_errors *errors = NULL;
 	char text[sizeof(config_text) + 64];
@@ -348,13 +348,13 @@ static void take_notes_of_nothing(void *ctx, const struct yg_event *e)
 	(void)e;
 }
 
-static void attach(struct rig *r)
+static void attach(struct fixture *r)
 {
-	for (int side = 0; side < N_RIG_SIDES; side++) {
-		struct rig_port *port = &r->port[side];
+	for (int side = 0; side < N_FIXTURE_SIDES; side++) {
+		struct fixture_port *port = &r->port[side];
 
-		port->rig = r;
-		port->side = (enum rig_side)side;
+		port->fixture = r;
+		port->side = (enum fixture_side)side;
 		port->ifindex = interface_number(r->snapshot, port_name[side]);
 		port->device = (struct device){
 			.ops = &port_ops, .mac = { { 2, 0, 0, 0, 0, (uint8_t)(side + 1) } }, .mtu = 1500, .up = true
@@ -365,13 +365,13 @@ static void attach(struct rig *r)
 }
 
 /* A client and a server say who they are, so that no packet has to wait. */
-static void greet(struct rig *r)
+static void greet(struct fixture *r)
 {
-	for (int side = 0; side < N_RIG_SIDES; side++)
+	for (int side = 0; side < N_FIXTURE_SIDES; side++)
 		send_arp(r, &r->port[side], ARP_REQUEST);
 }
 
-struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint32_t udp_timeout_s)
+struct fixture *fixture_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint32_t udp_timeout_s)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "the same ports every time";
 	struct gateway_limits limits = {
@@ -379,7 +379,7 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 		.conntrack = { .n_connections = capacity },
 		.nat = { .n_mappings = 1024 },
 	};
-	struct rig *r = calloc(1, sizeof(*r));
+	struct fixture *r = calloc(1, sizeof(*r));
 
 	must(r != NULL, "no memory");
 	r->proto = proto;
@@ -387,16 +387,16 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 	r->step_ns = STEP_NS;
 	r->max_flows = max_flows;
 	r->random = UINT64_C(0x2545f4914f6cdd1d);
-	r->ring = aligned_alloc(4096, RIG_RING * RIG_SLOT_BYTES);
+	r->ring = aligned_alloc(4096, FIXTURE_RING * FIXTURE_SLOT_BYTES);
 	r->outside = malloc((max_flows + 1) * sizeof(*r->outside));
 	r->seq = malloc((proto == IPPROTO_NR_TCP ? max_flows + 1 : 1) * sizeof(*r->seq));
 	must(r->ring != NULL && r->outside != NULL && r->seq != NULL, "no memory");
 	/* Touched before memory is measured; not with zeros, for which a compiler asks for memory that nobody has
 	 * touched yet. */
-	memset(r->ring, 0xff, RIG_RING * RIG_SLOT_BYTES);
+	memset(r->ring, 0xff, FIXTURE_RING * FIXTURE_SLOT_BYTES);
 	memset(r->outside, 0xff, (max_flows + 1) * sizeof(*r->outside));
 	for (uint32_t i = 0; proto == IPPROTO_NR_TCP && i < max_flows; i++)
-		r->seq[i][RIG_LAN] = r->seq[i][RIG_WAN] = i * 2654435761u;
+		r->seq[i][FIXTURE_LAN] = r->seq[i][FIXTURE_WAN] = i * 2654435761u;
 	read_config(r, udp_timeout_s);
 	r->gw = gateway_create(&limits, seed, r->now, take_notes_of_nothing, NULL);
 	if (r->gw != NULL)
@@ -407,7 +407,7 @@ struct rig *rig_start(uint8_t proto, uint32_t capacity, uint32_t max_flows, uint
 	return r;
 }
 
-void rig_stop(struct rig *r)
+void fixture_stop(struct fixture *r)
 {
 	struct env *env = gateway_env(r->gw);
 
