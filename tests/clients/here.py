@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of real clients share, on top of tests/run/world.py.
+"""What the tests of real clients share, on top of tests/run/fixture.py.
 
     client 10.77.0.2 -- lan0 | gateway | wan0 -- server 203.0.113.254
 
@@ -10,7 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "run"))
-from world import *  # noqa: F401,F403
+from fixture import *  # noqa: F401,F403
 
 CLIENT, SERVER, OUTSIDE = "10.77.0.2", "203.0.113.254", "203.0.113.1"
 

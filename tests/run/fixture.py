@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A small world for tests of `yangguan run`: namespaces, hosts, a gateway.
+"""The fixture of the tests of `yangguan run`: namespaces, hosts, a gateway.
 
 The test re-executes itself in user, mount, network and process namespaces of
 its own, so it needs no rights, and nothing outlives it, whatever happens.
@@ -119,7 +119,7 @@ class Host:
             self.run("ip", "route", "add", "default", "via", route, check=True)
 
 
-def world():
+def two_hosts():
     """The two hosts of the drawing."""
     client, server = Host(), Host()
     client.take("lan0", "c0", "10.77.0.2/24", "10.77.0.1")
