@@ -48,7 +48,7 @@ static const char *const configs[2] = {
 	"  oifname \"wan0\" snat to pool q } }\n",
 };
 
-struct world {
+struct fixture {
 	struct gateway *gw;
 	struct snapshot *snap;
 	uint64_t now;
@@ -72,7 +72,7 @@ static void ignore_event(void *ctx, const struct yg_event *e)
 	(void)e;
 }
 
-static void configure(struct world *w, uint32_t which)
+static void configure(struct fixture *w, uint32_t which)
 {
 	struct config_errors *errors = NULL;
 	struct config *c = config_read_text("fuzz.conf", configs[which], strlen(configs[which]), &errors);
@@ -86,7 +86,7 @@ static void configure(struct world *w, uint32_t which)
 	config_errors_free(errors);
 }
 
-static void start(struct world *w)
+static void start(struct fixture *w)
 {
 	static const struct gateway_limits limits = {
 		.packets = { .n_packets = 96, .n_small = 90, .n_large = 4 },
@@ -108,7 +108,7 @@ static void start(struct world *w)
 	}
 }
 
-static void check(struct world *w)
+static void check(struct fixture *w)
 {
 	struct env *env = gateway_env(w->gw);
 	struct conntrack *ct = gateway_conntrack(w->gw);
@@ -125,7 +125,7 @@ static void check(struct world *w)
 	FUZZ_CHECK(n == conntrack_n_connections(ct));
 }
 
-static void expire(struct world *w, uint64_t ns)
+static void expire(struct fixture *w, uint64_t ns)
 {
 	w->now += ns;
 	if (gateway_next_deadline(w->gw) <= w->now)
@@ -156,7 +156,7 @@ static uint32_t frame_of(const struct tuple *t, uint32_t how, uint8_t *frame)
 	return ETHER_HEADER_LEN + ip.total_len;
 }
 
-static void send_frame(struct world *w, uint32_t side, const uint8_t *frame, uint32_t len)
+static void send_frame(struct fixture *w, uint32_t side, const uint8_t *frame, uint32_t len)
 {
 	struct env *env = gateway_env(w->gw);
 	struct packet *p = packet_alloc(env->pool, len);
@@ -173,7 +173,7 @@ static void send_frame(struct world *w, uint32_t side, const uint8_t *frame, uin
 }
 
 /* A packet of one of the connections that are there, from whichever side. */
-static void send_of_flow(struct world *w, struct fuzz_input *in)
+static void send_of_flow(struct fixture *w, struct fuzz_input *in)
 {
 	struct conntrack *ct = gateway_conntrack(w->gw);
 	uint32_t cursor = 0, index, which = fuzz_take(in, 1), how = fuzz_take(in, 1);
@@ -193,7 +193,7 @@ static void send_of_flow(struct world *w, struct fuzz_input *in)
 }
 
 /* Somebody answers for every address, so that packets leave. */
-static void send_arp(struct world *w, uint32_t side, uint32_t who)
+static void send_arp(struct fixture *w, uint32_t side, uint32_t who)
 {
 	uint8_t frame[FRAME_BYTES] = { 0 };
 	struct ether_view eth = { .dst = w->device[side].mac, .src = { { 2, 1, 1, 1, 1, 1 } }, .type = ETHERTYPE_ARP };
@@ -286,7 +286,7 @@ struct held {
 	uint64_t n_connections, n_unconfirmed, n_mapped, n_mappings, ports;
 };
 
-static struct held held_by(struct world *w)
+static struct held held_by(struct fixture *w)
 {
 	struct conntrack *ct = gateway_conntrack(w->gw);
 	struct nat_law law;
@@ -299,7 +299,7 @@ static struct held held_by(struct world *w)
 			      .ports = law.n[NAT_LAW_PORTS] };
 }
 
-static bool import(struct world *w, const struct conn_record *r)
+static bool import(struct fixture *w, const struct conn_record *r)
 {
 	struct held before = held_by(w);
 	int error = conn_import(w->gw, r, w->now);
@@ -315,10 +315,10 @@ static bool import(struct world *w, const struct conn_record *r)
 }
 
 /* All of them go to another gateway with the same config, which has nothing yet. */
-static void hand_over(struct world *w, uint32_t which)
+static void hand_over(struct fixture *w, uint32_t which)
 {
 	struct conntrack *ct = gateway_conntrack(w->gw);
-	struct world other = { .gw = NULL };
+	struct fixture other = { .gw = NULL };
 	uint32_t cursor = 0, index;
 	struct conn_record r;
 
@@ -333,7 +333,7 @@ static void hand_over(struct world *w, uint32_t which)
 }
 
 /* Time passes until nothing is waited for. */
-static void wind_down(struct world *w)
+static void wind_down(struct fixture *w)
 {
 	const struct nat_overloads *o = gateway_nat(w->gw)->overloads;
 
@@ -352,7 +352,7 @@ static void wind_down(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	struct world w = { .gw = NULL };
+	struct fixture w = { .gw = NULL };
 	struct conn_record r = { .ct.state = 0 };
 	uint32_t which = 0;
 

@@ -25,7 +25,7 @@
 #define POOL_ADDR IP4(203, 0, 113, 16)
 #define N_KEPT 16
 
-struct world {
+struct fixture {
 	struct env env;
 	struct conntrack *ct;
 	struct nat *nat;
@@ -43,7 +43,7 @@ struct world {
 
 /* The part of the IP layer that NAT asks. */
 struct ip_stack {
-	struct world *w;
+	struct fixture *w;
 };
 
 uint32_t ip_interface_address(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
@@ -79,7 +79,7 @@ static bool is_inside(uint32_t addr)
 
 static enum packet_verdict rules(void *ctx, enum ip_hook hook, struct packet *p, struct nat_action *out)
 {
-	struct world *w = ctx;
+	struct fixture *w = ctx;
 
 	out->kind = NAT_ACTION_NONE;
 	if (hook == HOOK_POSTROUTING && p->out_ifindex == WAN && is_inside(p->ip.src))
@@ -96,7 +96,7 @@ static void ignore_event(void *ctx, const struct yg_event *e)
 }
 
 /* Everything that can be said of the tables. */
-static void check_tables(struct world *w)
+static void check_tables(struct fixture *w)
 {
 	uint32_t cursor = 0, index, n = 0, n_mapped = 0;
 
@@ -123,7 +123,7 @@ static void check_tables(struct world *w)
 	FUZZ_CHECK(ledger_expected_held(&w->env.ledger) == (int64_t)packet_pool_used(w->env.pool));
 }
 
-static void check_out(struct world *w, struct packet *p)
+static void check_out(struct fixture *w, struct packet *p)
 {
 	struct ipv4_view ip;
 	struct l4_view l4;
@@ -160,13 +160,13 @@ static void check_out(struct world *w, struct packet *p)
 	packet_free(w->env.pool, p);
 }
 
-static void settle(struct world *w, struct batch *b)
+static void settle(struct fixture *w, struct batch *b)
 {
 	batch_settle(b, w->env.pool, &w->env.ledger);
 }
 
 /* Through all hooks, with the rules' drops in the middle. */
-static void walk(struct world *w, struct batch *b)
+static void walk(struct fixture *w, struct batch *b)
 {
 	struct batch way[2] = { { .n = 0 }, { .n = 0 } };
 
@@ -212,7 +212,7 @@ static void resume(void *ctx, struct batch *b)
 }
 
 /* An IPv4 packet of n bytes behind its header, at l4. */
-static struct packet *finish(struct world *w, struct ipv4_view ip, const uint8_t *l4, uint32_t n, uint32_t in_ifindex)
+static struct packet *finish(struct fixture *w, struct ipv4_view ip, const uint8_t *l4, uint32_t n, uint32_t in_ifindex)
 {
 	struct packet *p = packet_alloc(w->env.pool, L3 + IPV4_HEADER_LEN + n);
 
@@ -284,7 +284,7 @@ static void make_call(uint8_t *p, uint8_t kind, uint8_t number)
 	p[16] = (number >> 6 & 1) ^ 1;
 }
 
-static struct packet *make_packet(struct world *w, struct fuzz_input *in)
+static struct packet *make_packet(struct fixture *w, struct fuzz_input *in)
 {
 	static const uint8_t protos[] = { IPPROTO_NR_TCP, IPPROTO_NR_UDP, IPPROTO_NR_ICMP, 47 };
 	uint8_t l4[256] = { 0 };
@@ -348,7 +348,7 @@ static struct packet *make_packet(struct world *w, struct fuzz_input *in)
 }
 
 /* An ICMP error about something that came out. */
-static struct packet *make_error(struct world *w, struct fuzz_input *in)
+static struct packet *make_error(struct fixture *w, struct fuzz_input *in)
 {
 	static const uint8_t types[] = { ICMP_DEST_UNREACHABLE, ICMP_TIME_EXCEEDED, ICMP_PARAMETER_PROBLEM,
 					 ICMP_REDIRECT };
@@ -371,7 +371,7 @@ static struct packet *make_error(struct world *w, struct fuzz_input *in)
 	return finish(w, ip, l4, ICMP_HEADER_LEN + len, k->ifindex);
 }
 
-static void configure(struct world *w, uint32_t how)
+static void configure(struct fixture *w, uint32_t how)
 {
 	struct ct_config ct = { .pick_up = how & 1, .max_per_source = how & 2 ? 5 : 0 };
 	struct nat_pool_config *pool = &w->cfg.pool[0];
@@ -401,7 +401,7 @@ static void configure(struct world *w, uint32_t how)
 	nat_configure(w->nat, &w->cfg);
 }
 
-static void pass(struct world *w, uint64_t ns)
+static void pass(struct fixture *w, uint64_t ns)
 {
 	w->env.now += ns;
 	conntrack_expire(w->ct);
@@ -413,7 +413,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint8_t seed[RNG_SEED_BYTES] = { 1 };
 	static const struct packet_pool_config pool = { .n_packets = 160, .n_small = 160, .n_large = 1 };
 	struct fuzz_input in = { data, size };
-	struct world *w = calloc(1, sizeof(*w));
+	struct fixture *w = calloc(1, sizeof(*w));
 	struct ip_stack stack = { w };
 	struct batch b = { .n = 0 };
 

@@ -57,17 +57,17 @@ static const char *const configs[2] = {
 	"  oifname \"wan0\" snat to pool p } }\n",
 };
 
-struct world;
+struct fixture;
 
 struct end {
 	struct device device;
-	struct world *world;
+	struct fixture *fixture;
 	int side;
 	uint32_t last_len;
 	uint8_t last[FRAME_MAX]; /* what the gateway sent here last */
 };
 
-struct world {
+struct fixture {
 	struct gateway *gw;
 	struct snapshot *snap;
 	uint64_t now;
@@ -94,7 +94,7 @@ static bool is_inside(uint32_t a)
 	return a >> 8 == IP4(10, 77, 0, 0) >> 8 && a != IP4(10, 77, 0, 1);
 }
 
-static uint8_t *known(struct world *w, uint32_t outside, uint32_t inside)
+static uint8_t *known(struct fixture *w, uint32_t outside, uint32_t inside)
 {
 	return &w->known[(outside * 2654435761u ^ inside * 40503u) >> 20];
 }
@@ -118,9 +118,9 @@ static void check_sent(struct end *e, const uint8_t *frame, uint32_t len)
 	assert(ipv4_is_fragment(&ip) || l4.kind == L4_NONE || l4_checksum_ok(&ip, l3 + ip.header_len, l4_len));
 	if (e->side != WAN)
 		return;
-	assert(!is_inside(ip.src) || *known(e->world, ip.dst, ip.src));
+	assert(!is_inside(ip.src) || *known(e->fixture, ip.dst, ip.src));
 	if (l4.kind == L4_ICMP_ERROR && icmp_quote_parse(l3 + ip.header_len, l4_len, &q))
-		assert(!is_inside(q.ip.dst) || *known(e->world, q.ip.src, q.ip.dst));
+		assert(!is_inside(q.ip.dst) || *known(e->fixture, q.ip.src, q.ip.dst));
 }
 
 static void end_tx(struct device *d, struct batch *b)
@@ -161,7 +161,7 @@ static struct snapshot *make_snapshot(const char *text, const struct snapshot *p
 	return s;
 }
 
-static void start(struct world *w)
+static void start(struct fixture *w)
 {
 	static const struct gateway_limits limits = {
 		.packets = { .n_packets = 96, .n_small = 90, .n_large = 4 },
@@ -178,7 +178,7 @@ static void start(struct world *w)
 	for (int side = 0; side < N_SIDES; side++) {
 		struct end *e = &w->end[side];
 
-		e->world = w;
+		e->fixture = w;
 		e->side = side;
 		e->device.ops = &end_ops;
 		e->device.mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)side } };
@@ -188,7 +188,7 @@ static void start(struct world *w)
 	}
 }
 
-static void check_law(struct world *w)
+static void check_law(struct fixture *w)
 {
 	struct env *env = gateway_env(w->gw);
 
@@ -196,7 +196,7 @@ static void check_law(struct world *w)
 	assert(nat_law_difference(gateway_nat(w->gw)) == 0);
 }
 
-static void check_connections(struct world *w)
+static void check_connections(struct fixture *w)
 {
 	struct conntrack *ct = gateway_conntrack(w->gw);
 	uint32_t cursor = 0, index;
@@ -244,7 +244,7 @@ static uint32_t make_packet(struct input *in, int side, uint8_t *frame)
 }
 
 /* What the gateway sent to this side last, turned round, or quoted in an error. */
-static uint32_t make_answer(struct world *w, struct input *in, int side, uint8_t *frame)
+static uint32_t make_answer(struct fixture *w, struct input *in, int side, uint8_t *frame)
 {
 	const struct end *e = &w->end[side];
 	const uint8_t *l3 = e->last + ETHER_HEADER_LEN;
@@ -296,7 +296,7 @@ static uint32_t make_arp(struct input *in, int side, uint8_t *frame)
 }
 
 /* Bytes changed, header fields as they come, and the checksums right again where there is something to be right. */
-static void change(struct world *w, struct input *in, int side, uint8_t *frame, uint32_t len)
+static void change(struct fixture *w, struct input *in, int side, uint8_t *frame, uint32_t len)
 {
 	uint8_t *l3 = frame + ETHER_HEADER_LEN;
 	struct ipv4_view ip;
@@ -319,7 +319,7 @@ static void change(struct world *w, struct input *in, int side, uint8_t *frame, 
 		*known(w, ip.src, ip.dst) = 1;
 }
 
-static void put_frame(struct world *w, struct input *in, uint8_t step, int side, struct batch *b)
+static void put_frame(struct fixture *w, struct input *in, uint8_t step, int side, struct batch *b)
 {
 	struct env *env = gateway_env(w->gw);
 	struct ether_view eth = { .dst = w->end[side].device.mac,
@@ -347,7 +347,7 @@ static void put_frame(struct world *w, struct input *in, uint8_t step, int side,
 	batch_add(b, p);
 }
 
-static void reload(struct world *w, uint8_t which)
+static void reload(struct fixture *w, uint8_t which)
 {
 	struct snapshot *s = make_snapshot(configs[which & 1], w->snap);
 
@@ -356,7 +356,7 @@ static void reload(struct world *w, uint8_t which)
 	w->snap = s;
 }
 
-static void expire(struct world *w, uint64_t ns)
+static void expire(struct fixture *w, uint64_t ns)
 {
 	w->now += ns;
 	if (gateway_next_deadline(w->gw) <= w->now)
@@ -364,7 +364,7 @@ static void expire(struct world *w, uint64_t ns)
 }
 
 /* Time passes until nothing is waited for. */
-static void wind_down(struct world *w)
+static void wind_down(struct fixture *w)
 {
 	for (int i = 0; i < 20000 && gateway_next_deadline(w->gw) != TIME_NEVER; i++) {
 		w->now = max_u64(w->now, gateway_next_deadline(w->gw));
@@ -380,7 +380,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	struct world w = { .gw = NULL };
+	struct fixture w = { .gw = NULL };
 
 	start(&w);
 	for (int step = 0; step < STEPS_MAX && in.n > 0;) {

@@ -30,7 +30,7 @@ static const struct ip_limits limits = { .n_neighbours = 6,
 					 .n_reassembly_fragments = 24,
 					 .n_reassembly_per_source = 16 };
 
-struct world {
+struct fixture {
 	struct env env;
 	struct ip_config cfg;
 	struct ip_stack *s;
@@ -43,7 +43,7 @@ static bool martian(uint32_t a)
 	return a == 0 || ip4_is_loopback(a);
 }
 
-static void check_sent(const struct world *w, const struct device *d, struct packet *p)
+static void check_sent(const struct fixture *w, const struct device *d, struct packet *p)
 {
 	struct ether_view eth;
 	struct ipv4_view ip;
@@ -76,14 +76,14 @@ static void check_sent(const struct world *w, const struct device *d, struct pac
 		FUZZ_CHECK(l4_checksum_ok(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len));
 }
 
-static struct world *world_of_device(struct device *d)
+static struct fixture *fixture_of_device(struct device *d)
 {
-	return d->ops == NULL ? NULL : container_of(d->ledger, struct world, env.ledger);
+	return d->ops == NULL ? NULL : container_of(d->ledger, struct fixture, env.ledger);
 }
 
 static void dev_tx(struct device *d, struct batch *b)
 {
-	const struct world *w = world_of_device(d);
+	const struct fixture *w = fixture_of_device(d);
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		check_sent(w, d, b->p[i]);
@@ -103,7 +103,7 @@ static void quiet(void *ctx, const struct yg_event *e)
 static void whim_hook(void *ctx, enum ip_hook hook, struct batch *b)
 {
 	static const uint32_t to[4] = { IP4(10, 0, 1, 2), IP4(10, 0, 1, 1), IP4(198, 51, 100, 1), IP4(10, 0, 3, 9) };
-	struct world *w = ctx;
+	struct fixture *w = ctx;
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		uint32_t x = w->whim;
@@ -126,7 +126,7 @@ static void whim_hook(void *ctx, enum ip_hook hook, struct batch *b)
 
 static bool whim_raw(void *ctx, const struct packet *p)
 {
-	const struct world *w = ctx;
+	const struct fixture *w = ctx;
 
 	return (w->whim >> (p->ip.id & 31) & 1) != 0;
 }
@@ -134,7 +134,7 @@ static bool whim_raw(void *ctx, const struct packet *p)
 /* A protocol that wants some packets and keeps none. */
 static void whim_input(void *ctx, struct batch *b)
 {
-	struct world *w = ctx;
+	struct fixture *w = ctx;
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		uint32_t x = w->whim >> (i & 31) & 3;
@@ -154,13 +154,13 @@ static void whim_input(void *ctx, struct batch *b)
 /* Only what can have been ours. */
 static void whim_error(void *ctx, const struct ip_icmp_error *e)
 {
-	const struct world *w = ctx;
+	const struct fixture *w = ctx;
 
 	FUZZ_CHECK(e->quote->ip.src == e->p->ip.dst && e->quote->ip.frag_off == 0 && e->quote->ip.total_len > 0);
 	FUZZ_CHECK(e->p->in_ifindex == 0 || ip_is_local(w->s, e->p->zone, e->quote->ip.src));
 }
 
-static void add_interface(struct world *w, struct fib *f, uint32_t i, uint32_t mtu, uint32_t caps)
+static void add_interface(struct fixture *w, struct fib *f, uint32_t i, uint32_t mtu, uint32_t caps)
 {
 	uint32_t addr = IP4(10, 0, i, 1);
 	struct ip_interface_config *c = &w->cfg.interface[i];
@@ -188,7 +188,7 @@ static void add_interface(struct world *w, struct fib *f, uint32_t i, uint32_t m
 		FUZZ_CHECK(fib_insert(f, route[k].p, fib_nexthop_add(f, &route[k].nh)) == 0);
 }
 
-static void world_init(struct world *w)
+static void fixture_init(struct fixture *w)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = { 3 };
 	struct fib *f = fib_create();
@@ -232,12 +232,12 @@ static void world_init(struct world *w)
 		ip_stack_attach(w->s, i, &w->dev[i]);
 }
 
-static void check_law(const struct world *w)
+static void check_law(const struct fixture *w)
 {
 	FUZZ_CHECK(ledger_expected_held(&w->env.ledger) == packet_pool_used(w->env.pool));
 }
 
-static void world_fini(struct world *w)
+static void fixture_fini(struct fixture *w)
 {
 	/* Every deadline in order, as long as something is to be done. */
 	w->whim = 0;
@@ -320,7 +320,7 @@ static void take_offload(struct fuzz_input *in, struct packet *p)
 	p->offload.gso_size = (uint16_t)fuzz_take(in, 2);
 }
 
-static void step_frames(struct world *w, struct fuzz_input *in)
+static void step_frames(struct fixture *w, struct fuzz_input *in)
 {
 	uint32_t ifindex = fuzz_take(in, 1) % N_DEVICES + 1;
 	uint32_t n = fuzz_take(in, 1) % 4 + 1;
@@ -357,7 +357,7 @@ static void step_frames(struct world *w, struct fuzz_input *in)
 }
 
 /* A ping of our own. */
-static void step_local(struct world *w, struct fuzz_input *in)
+static void step_local(struct fixture *w, struct fuzz_input *in)
 {
 	static const uint32_t to[8] = {
 		IP4(10, 0, 1, 2),  IP4(10, 0, 1, 1),   IP4(198, 51, 100, 1), IP4(10, 0, 3, 9),
@@ -380,7 +380,7 @@ static void step_local(struct world *w, struct fuzz_input *in)
 	ip_local_out_one(w->s, p);
 }
 
-static void step_device(struct world *w, struct fuzz_input *in)
+static void step_device(struct fixture *w, struct fuzz_input *in)
 {
 	uint32_t x = fuzz_take(in, 1);
 	struct device *d = &w->dev[x % N_DEVICES + 1];
@@ -407,10 +407,10 @@ static void step_device(struct world *w, struct fuzz_input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	static struct world world; /* of the fuzzer's, not of the core's */
-	struct world *w = &world;
+	static struct fixture fixture; /* of the fuzzer's, not of the core's */
+	struct fixture *w = &fixture;
 
-	world_init(w);
+	fixture_init(w);
 	while (in.n_left > 0) {
 		uint32_t op = fuzz_take(&in, 1);
 
@@ -430,6 +430,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ip_expire(w->s);
 		check_law(w);
 	}
-	world_fini(w);
+	fixture_fini(w);
 	return 0;
 }

@@ -39,7 +39,7 @@ static int anybody(char *err, size_t err_len)
 /* Would catch: a program not hung where it was asked for, or left there; a second gateway on the same device. */
 static void test_attach_and_detach(void **state)
 {
-	for (uint32_t i = 0; i < WORLD_HOOKS; i++) {
+	for (uint32_t i = 0; i < FIXTURE_HOOKS; i++) {
 		struct fastpath_port p = fixture_port(1, fixture_hooks[i].kind);
 
 		assert_int_equal(anybody(fixture.err, sizeof(fixture.err)), 0);
@@ -102,7 +102,7 @@ static void test_our_own_filter_is_not_foreign(void **state)
 	assert_int_equal(fixture_run("tc qdisc add dev r0 clsact && tc filter add dev r0 ingress protocol all prio 1 "
 				     "handle 0x59470001 bpf bytecode '1,6 0 0 2' da"),
 			 0);
-	for (uint32_t i = 0; i < WORLD_HOOKS - 1; i++) {
+	for (uint32_t i = 0; i < FIXTURE_HOOKS - 1; i++) {
 		fixture_attach(1, fixture_hooks[i].kind, fixture_hooks[i].tc);
 		fastpath_detach(fixture.f, 1);
 	}
@@ -249,7 +249,7 @@ static bool kernel_answers(void)
 static void test_killed(void **state)
 {
 	assert_int_equal(fixture_run("ip addr add 10.0.0.254/24 dev r0"), 0);
-	for (uint32_t i = 0; i < WORLD_HOOKS; i++) {
+	for (uint32_t i = 0; i < FIXTURE_HOOKS; i++) {
 		struct fastpath_port p = fixture_port(1, fixture_hooks[i].kind);
 		pid_t pid = other_gateway(&fixture_hooks[i]);
 		uint64_t until = fixture_now_ms() + PATIENCE_MS;
@@ -309,16 +309,16 @@ static void test_sweep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_attach_and_detach),
-		WORLD_TEST(test_foreign_programs_are_refused),
-		WORLD_TEST(test_before_the_quiet_one),
-		WORLD_TEST(test_our_own_filter_is_not_foreign),
-		WORLD_TEST(test_failures_say_what_to_do),
-		WORLD_TEST(test_killed),
-		WORLD_TEST(test_sweep),
+		FIXTURE_TEST(test_attach_and_detach),
+		FIXTURE_TEST(test_foreign_programs_are_refused),
+		FIXTURE_TEST(test_before_the_quiet_one),
+		FIXTURE_TEST(test_our_own_filter_is_not_foreign),
+		FIXTURE_TEST(test_failures_say_what_to_do),
+		FIXTURE_TEST(test_killed),
+		FIXTURE_TEST(test_sweep),
 	};
 
 	if (!fixture_tests_may_run())
-		return WORLD_EXIT_SKIP;
+		return FIXTURE_EXIT_SKIP;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

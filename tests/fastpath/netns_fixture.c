@@ -18,7 +18,7 @@
 
 struct netns_fixture fixture;
 
-const struct fixture_hook fixture_hooks[WORLD_HOOKS] = {
+const struct fixture_hook fixture_hooks[FIXTURE_HOOKS] = {
 	{ FASTPATH_XDP_NATIVE, FASTPATH_TC_BEST },
 	{ FASTPATH_XDP_GENERIC, FASTPATH_TC_BEST },
 	{ FASTPATH_TC, FASTPATH_TC_BEST },
@@ -68,7 +68,7 @@ static int open_tap(const char *name)
 	(void)strcpy(r.ifr_name, name);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &r) != 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) != 0) {
 		printf("skipped: no TAP device: %s\n", strerror(errno));
-		exit(WORLD_EXIT_SKIP);
+		exit(FIXTURE_EXIT_SKIP);
 	}
 	return fd;
 }

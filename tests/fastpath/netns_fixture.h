@@ -17,7 +17,7 @@
 
 #include "daemon/fastpath/fastpath_priv.h"
 
-#define WORLD_EXIT_SKIP 77
+#define FIXTURE_EXIT_SKIP 77
 #define PATIENCE_MS 5000
 
 enum place { ROUTER, CLIENT_NS, SERVER_NS, N_PLACES };
@@ -34,12 +34,12 @@ struct fixture_hook {
 	enum fastpath_kind kind;
 	enum fastpath_tc tc;
 };
-#define WORLD_HOOKS 4
-extern const struct fixture_hook fixture_hooks[WORLD_HOOKS];
+#define FIXTURE_HOOKS 4
+extern const struct fixture_hook fixture_hooks[FIXTURE_HOOKS];
 
 /* False, having said why: such tests cannot run here. */
 bool fixture_tests_may_run(void);
-#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
+#define FIXTURE_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 

@@ -374,18 +374,18 @@ static void test_a_device_that_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_tc_keeps_what_senders_leave_unfinished),
-		WORLD_TEST(test_tc_sends_the_rest_up),
+		FIXTURE_TEST(test_tc_keeps_what_senders_leave_unfinished),
+		FIXTURE_TEST(test_tc_sends_the_rest_up),
 		cmocka_unit_test(test_judging),
-		WORLD_TEST(test_a_kernel_that_cannot_say),
-		WORLD_TEST(test_a_queue_discipline_is_kept),
-		WORLD_TEST(test_every_pair_of_programs),
-		WORLD_TEST(test_what_is_known_to_be_lost),
-		WORLD_TEST(test_ways_out_and_what_is_lost),
-		WORLD_TEST(test_a_device_that_goes),
+		FIXTURE_TEST(test_a_kernel_that_cannot_say),
+		FIXTURE_TEST(test_a_queue_discipline_is_kept),
+		FIXTURE_TEST(test_every_pair_of_programs),
+		FIXTURE_TEST(test_what_is_known_to_be_lost),
+		FIXTURE_TEST(test_ways_out_and_what_is_lost),
+		FIXTURE_TEST(test_a_device_that_goes),
 	};
 
 	if (!fixture_tests_may_run())
-		return WORLD_EXIT_SKIP;
+		return FIXTURE_EXIT_SKIP;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

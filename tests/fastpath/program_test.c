@@ -373,7 +373,7 @@ static void test_marks_are_not_walked_away(void **state)
 #define STORE(to, from) __atomic_store_n(&(to), (from), __ATOMIC_RELEASE)
 
 struct runner {
-	struct fixture *bed;
+	struct fixture *fixture;
 	struct fixture_frame in, want[2]; /* what it may become */
 	enum fixture_kind kind;
 	uint32_t n_forwarded, n_up, n_wrong;
@@ -387,7 +387,7 @@ static void *run_many(void *ctx)
 	for (uint32_t i = 0; i < RUNS_A_THREAD; i++) {
 		struct fixture_frame f = r->in;
 
-		fixture_run(r->bed, r->kind, &f, 0);
+		fixture_run(r->fixture, r->kind, &f, 0);
 		if (memcmp(f.bytes, r->in.bytes, f.len) == 0)
 			r->n_up++;
 		else if (memcmp(f.bytes, r->want[0].bytes, f.len) == 0 || memcmp(f.bytes, r->want[1].bytes, f.len) == 0)
@@ -429,7 +429,7 @@ static void test_two_cpus_and_a_writer(void **state)
 	flow = fixture_flow_set(b, &fixture_udp);
 	as[0] = *flow;
 	for (uint32_t i = 0; i < 2; i++) {
-		r[i] = (struct runner){ .bed = b, .kind = (enum fixture_kind)i };
+		r[i] = (struct runner){ .fixture = b, .kind = (enum fixture_kind)i };
 		fixture_frame(&fixture_udp, 30, 0, &r[i].in);
 		fixture_frame_forwarded(&fixture_udp, &r[i].in, &r[i].want[0]);
 		fixture_frame_forwarded(&other, &r[i].in, &r[i].want[1]);
@@ -457,24 +457,24 @@ static void test_two_cpus_and_a_writer(void **state)
 
 int main(void)
 {
-	static struct fixture bed;
+	static struct fixture fixture;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate(test_forwarded_to_the_byte, &bed),
-		cmocka_unit_test_prestate(test_checksums_at_the_corners, &bed),
-		cmocka_unit_test_prestate(test_whole_checksums_that_look_partial, &bed),
-		cmocka_unit_test_prestate(test_udp_checksum_never_ends_as_none, &bed),
-		cmocka_unit_test_prestate(test_every_place_of_a_chain, &bed),
-		cmocka_unit_test_prestate(test_refused, &bed),
-		cmocka_unit_test_prestate(test_large_segments, &bed),
-		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &bed),
-		cmocka_unit_test_prestate(test_marks_only_grow, &bed),
-		cmocka_unit_test_prestate(test_marks_are_not_walked_away, &bed),
-		cmocka_unit_test_prestate(test_drain, &bed),
-		cmocka_unit_test_prestate(test_two_cpus_and_a_writer, &bed),
+		cmocka_unit_test_prestate(test_forwarded_to_the_byte, &fixture),
+		cmocka_unit_test_prestate(test_checksums_at_the_corners, &fixture),
+		cmocka_unit_test_prestate(test_whole_checksums_that_look_partial, &fixture),
+		cmocka_unit_test_prestate(test_udp_checksum_never_ends_as_none, &fixture),
+		cmocka_unit_test_prestate(test_every_place_of_a_chain, &fixture),
+		cmocka_unit_test_prestate(test_refused, &fixture),
+		cmocka_unit_test_prestate(test_large_segments, &fixture),
+		cmocka_unit_test_prestate(test_stands_back_when_the_process_is_gone, &fixture),
+		cmocka_unit_test_prestate(test_marks_only_grow, &fixture),
+		cmocka_unit_test_prestate(test_marks_are_not_walked_away, &fixture),
+		cmocka_unit_test_prestate(test_drain, &fixture),
+		cmocka_unit_test_prestate(test_two_cpus_and_a_writer, &fixture),
 	};
 
-	fixture_open(&bed);
+	fixture_open(&fixture);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
-	fixture_close(&bed);
+	fixture_close(&fixture);
 	return r;
 }

@@ -371,14 +371,14 @@ static void test_forged_stamp(void **state)
 
 int main(void)
 {
-	static struct fixture bed;
+	static struct fixture fixture;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate(test_up_by_name, &bed),
-		cmocka_unit_test_prestate(test_forged_stamp, &bed),
+		cmocka_unit_test_prestate(test_up_by_name, &fixture),
+		cmocka_unit_test_prestate(test_forged_stamp, &fixture),
 	};
 
-	fixture_open(&bed);
+	fixture_open(&fixture);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
-	fixture_close(&bed);
+	fixture_close(&fixture);
 	return r;
 }

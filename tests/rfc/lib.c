@@ -47,9 +47,9 @@ void rfc_start(struct rfc *t, const struct rfc_setup *s)
 	char text[4096];
 
 	write_config(t, s != NULL ? s : &usual, text, sizeof(text));
-	world_start(&t->w, text, &limits);
-	t->lan = world_station(&t->w, "lan0", RFC_LAN_ROUTER, NULL);
-	t->wan = world_station(&t->w, "wan0", RFC_WAN_ROUTER, NULL);
+	fixture_start(&t->w, text, &limits);
+	t->lan = fixture_station(&t->w, "lan0", RFC_LAN_ROUTER, NULL);
+	t->wan = fixture_station(&t->w, "wan0", RFC_WAN_ROUTER, NULL);
 	rfc_run_s(t, 5); /* announcements are over */
 	/* ARP for both routers is done before anything counts. */
 	struct packet_spec hello = { .src = RFC_PEER1, .dst = RFC_HOST3, .proto = 253, .payload_len = 8 };
@@ -67,7 +67,7 @@ void rfc_reload(struct rfc *t, const struct rfc_setup *s)
 	char text[4096];
 
 	write_config(t, s, text, sizeof(text));
-	if (world_reload(&t->w, text) != 0)
+	if (fixture_reload(&t->w, text) != 0)
 		fail_msg("the config was refused");
 	rfc_note(t, "the config is loaded again");
 }
@@ -141,7 +141,7 @@ static void note_packet(struct rfc *t, const struct station *s, bool sent, const
 
 void rfc_run_s(struct rfc *t, uint32_t seconds)
 {
-	world_run(&t->w, seconds * (uint64_t)NS_PER_S);
+	fixture_run(&t->w, seconds * (uint64_t)NS_PER_S);
 }
 
 void rfc_send(struct rfc *t, struct station *from, const struct packet_spec *p)
@@ -156,7 +156,7 @@ void rfc_send(struct rfc *t, struct station *from, const struct packet_spec *p)
 		note_packet(t, from, true, &ip, &l4);
 	}
 	station_send(from, p);
-	world_run(&t->w, 20 * NS_PER_MS);
+	fixture_run(&t->w, 20 * NS_PER_MS);
 }
 
 struct packet *rfc_next(struct rfc *t, struct station *at)
@@ -193,7 +193,7 @@ void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_
 	batch_add(&b, p);
 	from->env.ledger.n_originated++;
 	from->device->ops->tx(from->device, &b);
-	world_run(&t->w, 20 * NS_PER_MS);
+	fixture_run(&t->w, 20 * NS_PER_MS);
 }
 
 void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_spec *p, const uint8_t *order, uint32_t n)

@@ -3,7 +3,7 @@
  * Runs every row of every table with each kind of mapping and prints one line a
  * row. Each scenario runs in a process of its own, so that one which crashes or
  * hangs is a failed line as well. One that fails jumps back here; then what it
- * saw is printed and its world is freed, and where a leak is looked for at exit,
+ * saw is printed and its fixture is freed, and where a leak is looked for at exit,
  * one that leaves something behind fails too.
  *
  *   rfc [--tap] [WORD ...]   only rows whose "RFC 4787  REQ-1" contains every word
@@ -73,10 +73,10 @@ static bool run_one(const struct rfc_row *row, struct rfc *t)
 	if (setjmp(failure.back) == 0) {
 		row->run(t);
 		assert_true(t->started);
-		world_check_law(&t->w);
+		fixture_check_law(&t->w);
 		passed = true;
 	}
-	world_free(&t->w);
+	fixture_free(&t->w);
 	return passed;
 }
 

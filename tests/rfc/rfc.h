@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The requirements of an RFC as a table, one executable scenario a row. A
- * scenario runs on the virtual-time world of tests/scenario/fixture.h, once with
+ * scenario runs on the virtual-time fixture of tests/scenario/fixture.h, once with
  * each kind of mapping:
  *
  *   hosts 10.78.0.0/16 -- router 10.77.0.254 -- lan0 10.77.0.1
@@ -41,7 +41,7 @@ enum rfc_mode { RFC_EIM, RFC_APDM, N_RFC_MODES };
 
 /* One scenario that runs. */
 struct rfc {
-	struct world w;
+	struct fixture w;
 	enum rfc_mode mode;
 	struct station *lan, *wan; /* the routers */
 	bool started;
@@ -79,7 +79,7 @@ struct rfc_setup {
 	uint32_t n_connections;   /* 0: 65536 */
 };
 
-/* Starts the world and lets announcements and ARP settle. Once a scenario; the
+/* Starts the fixture and lets announcements and ARP settle. Once a scenario; the
  * runner ends it. */
 void rfc_start(struct rfc *t, const struct rfc_setup *s);
 /* With the same setup again but another pool_options or timeouts: reload. */

@@ -446,7 +446,7 @@ static void flood_of_pieces(struct rfc *t)
 			piece.mf = i % 2 == 0;
 			station_send(t->lan, &piece);
 		}
-		world_run(&t->w, NS_PER_MS);
+		fixture_run(&t->w, NS_PER_MS);
 		station_clear(t->wan);
 		rfc_out(t, UDP, RFC_HOST2, 4000, RFC_PEER1, 53);
 		big.ip_id = (uint16_t)(60000 + round);

@@ -303,9 +303,9 @@ static void expect_late_refusal(struct rfc *t, struct tcp_end *from)
 	uint64_t sent = t->w.now;
 
 	tcp_send_at(from, from->snd_nxt, TCP_SYN, 0);
-	world_run(&t->w, sent + 6 * NS_PER_S - 1 - t->w.now);
+	fixture_run(&t->w, sent + 6 * NS_PER_S - 1 - t->w.now);
 	tcp_quiet(t);
-	world_run(&t->w, 100 * NS_PER_MS);
+	fixture_run(&t->w, 100 * NS_PER_MS);
 	rfc_error(t, t->wan, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, &q);
 	assert_int_equal(q.ip.dst, from->peer.addr);
 	assert_int_equal(q.ip.src, from->own.addr);
@@ -329,7 +329,7 @@ static void unsolicited_syn_is_refused_late(struct rfc *t)
 		rfc_reload(t, &s);
 	}
 	expect_late_refusal(t, &peer);
-	assert_int_equal(world_dropped(&t->w, DROP_NAT_UNSOLICITED), 2);
+	assert_int_equal(fixture_dropped(&t->w, DROP_NAT_UNSOLICITED), 2);
 }
 
 static void crossing_syn_ends_the_wait(struct rfc *t)
@@ -394,7 +394,7 @@ static void policy_keeps_silent(struct rfc *t)
 	tcp_send(&peer, TCP_SYN, 0);
 	rfc_run_s(t, 20);
 	tcp_quiet(t);
-	assert_int_equal(world_dropped(&t->w, DROP_RULE_DROP), 1);
+	assert_int_equal(fixture_dropped(&t->w, DROP_RULE_DROP), 1);
 }
 
 #define NEEDS_EIM "the mapping belongs to one destination: it is kept out by nature"

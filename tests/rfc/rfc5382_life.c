@@ -114,7 +114,7 @@ static void no_end_twice(struct rfc *t)
 		taken |= 1u << (e.port - 4000);
 	}
 	assert_int_equal(rfc_try_out(t, TCP, RFC_HOST1 + 16, 4000, RFC_PEER1, 80).addr, 0);
-	assert_int_equal(world_dropped(&t->w, DROP_NAT_EXHAUSTED), 1);
+	assert_int_equal(fixture_dropped(&t->w, DROP_NAT_EXHAUSTED), 1);
 }
 
 static void preserved_port_is_not_taken_away(struct rfc *t)

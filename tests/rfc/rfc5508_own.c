@@ -195,7 +195,7 @@ static void errors_are_limited(struct rfc *t)
 	rq.ttl = 1;
 	for (int i = 0; i < 1000; i++)
 		station_send(t->lan, &rq);
-	world_run(&t->w, 20 * NS_PER_MS);
+	fixture_run(&t->w, 20 * NS_PER_MS);
 	while (station_next(t->lan) != NULL)
 		n++;
 	rfc_note(t, "1000 packets with ttl 1 in an instant, %u errors", n);

@@ -79,7 +79,7 @@ static void rate_of_new_flows(struct rfc *t)
 	rfc_start(t, &(struct rfc_setup){ .more = "conntrack { new per source 10 }" });
 	for (rq.sport = 4000; rq.sport < 4100; rq.sport++)
 		station_send(t->lan, &rq);
-	world_run(&t->w, 20 * NS_PER_MS);
+	fixture_run(&t->w, 20 * NS_PER_MS);
 	for (; rfc_next(t, t->wan) != NULL; n++)
 		;
 	if (n < 10 || n > 11)
@@ -172,7 +172,7 @@ static void refused_is_dropped(struct rfc *t)
 		fill_four(t, protos[i], e);
 		rq.proto = protos[i];
 		assert_null(rfc_carry(t, t->lan, &rq, t->wan));
-		assert_int_equal(world_dropped(&t->w, DROP_NAT_EXHAUSTED), i + 1);
+		assert_int_equal(fixture_dropped(&t->w, DROP_NAT_EXHAUSTED), i + 1);
 	}
 }
 
@@ -245,7 +245,7 @@ static void no_destinations(struct rfc *t)
 	rfc_out(t, UDP, RFC_HOST2, 4001, RFC_PEER2, 54);
 	assert_int_equal(t->w.n_logged, t->mode == RFC_EIM ? 1 : 2);
 	rfc_run_s(t, 3600);
-	assert_true(t->w.n_logged >= 2 && t->w.n_logged <= WORLD_LOGGED_MAX);
+	assert_true(t->w.n_logged >= 2 && t->w.n_logged <= FIXTURE_LOGGED_MAX);
 	for (uint32_t i = 0; i < t->w.n_logged; i++) {
 		const struct log_record *r = &t->w.logged[i];
 

@@ -94,7 +94,7 @@ static void rst_waits(struct rfc *t)
 {
 	for (int from_inside = 0; from_inside < 2; from_inside++) {
 		if (from_inside)
-			world_free(&t->w);
+			fixture_free(&t->w);
 		struct tcp_pair c = tcp_pair_open(t, NULL);
 		struct tcp_end *a = from_inside ? &c.client : &c.server, *b = from_inside ? &c.server : &c.client;
 

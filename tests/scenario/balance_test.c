@@ -28,7 +28,7 @@
 #define ALL_SERVERS "{ 0 : 10.77.0.10, 1 : 10.77.1.10, 2 : 10.77.2.10 }"
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *server[N_SERVERS], *client;
 };
 
@@ -56,13 +56,13 @@ static void net_start(struct net *n, const char *text)
 {
 	char name[] = "lan0";
 
-	world_start(&n->w, text, NULL);
+	fixture_start(&n->w, text, NULL);
 	for (int i = 0; i < N_SERVERS; i++) {
 		name[3] = (char)('0' + i);
-		n->server[i] = world_station(&n->w, name, SERVER(i), NULL);
+		n->server[i] = fixture_station(&n->w, name, SERVER(i), NULL);
 	}
-	n->client = world_station(&n->w, "wan0", CLIENT, NULL);
-	world_run(&n->w, 5 * NS_PER_S); /* announcements are over */
+	n->client = fixture_station(&n->w, "wan0", CLIENT, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S); /* announcements are over */
 	for (int i = 0; i < N_SERVERS; i++)
 		station_clear(n->server[i]);
 	station_clear(n->client);
@@ -102,7 +102,7 @@ static int send_to_public(struct net *n, uint16_t sport, uint8_t flags, uint32_t
 				 .window = 1000 };
 
 	station_send(n->client, &s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return who_has(n, sport, flags);
 }
 
@@ -122,7 +122,7 @@ static int connect_from(struct net *n, uint16_t sport)
 
 	assert_in_range(who, 0, N_SERVERS - 1);
 	station_send(n->server[who], &s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	p = station_next(n->client);
 	assert_non_null(p);
 	assert_int_equal(p->ip.src, PUBLIC);
@@ -161,12 +161,12 @@ static void test_spread_and_stay(void **state)
 		}
 		for (int i = 0; i < N_SERVERS; i++)
 			assert_in_range(count[i], rows[r].least, N_CONNECTIONS);
-		assert_int_equal(world_reload(&n.w, config(rows[r].rule, "")), 0);
+		assert_int_equal(fixture_reload(&n.w, config(rows[r].rule, "")), 0);
 		for (uint16_t i = 0; i < N_CONNECTIONS; i++)
 			assert_int_equal(send_to_public(&n, FIRST_PORT + i, TCP_ACK, 1001, 5001), who[i]);
-		assert_int_equal(world_reload(&n.w, config("tcp dport 80 dnat to numgen inc mod 2 "
-							   "map { 0 : 10.77.1.10, 1 : 10.77.0.10 }",
-							   "")),
+		assert_int_equal(fixture_reload(&n.w, config("tcp dport 80 dnat to numgen inc mod 2 "
+							     "map { 0 : 10.77.1.10, 1 : 10.77.0.10 }",
+							     "")),
 				 0);
 		for (uint16_t i = 0; i < N_CONNECTIONS; i++)
 			assert_int_equal(send_to_public(&n, FIRST_PORT + i, TCP_ACK, 1001, 5001), who[i]);
@@ -175,7 +175,7 @@ static void test_spread_and_stay(void **state)
 		assert_int_equal(connect_from(&n, 40001), 0);
 		assert_int_equal(connect_from(&n, 40002), 1);
 		assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), N_CONNECTIONS + 3);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -189,7 +189,7 @@ static void test_burst_of_a_new_flow(void **state)
 	net_start(&n, config("udp dport 53 dnat to numgen inc mod 3 map " ALL_SERVERS, ""));
 	for (s.payload_len = 1; s.payload_len <= 30; s.payload_len++)
 		station_send(n.client, &s);
-	world_run(&n.w, 50 * NS_PER_MS);
+	fixture_run(&n.w, 50 * NS_PER_MS);
 	for (int i = 0; i < N_SERVERS; i++) {
 		uint32_t got = 0;
 
@@ -200,7 +200,7 @@ static void test_burst_of_a_new_flow(void **state)
 	}
 	assert_in_range(with_all, 1, 30); /* as many as wait for ARP */
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a hole that drops, ends the chain, or stands for some server. */
@@ -216,7 +216,7 @@ static void test_hole(void **state)
 	assert_int_equal(connect_from(&n, 5002), 2);
 	assert_int_equal(connect_from(&n, 5003), 2);
 	assert_int_equal(connect_from(&n, 5004), 1);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 static bool answers_for(const struct net *n, uint32_t addr)
@@ -243,13 +243,13 @@ static void test_one_to_one(void **state)
 		struct packet *p;
 
 		station_send(n.server[i], &out);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = station_next(n.client);
 		assert_non_null(p);
 		assert_int_equal(p->ip.src, want[i]);
 		in = (struct packet_spec){ .dst = want[i], .proto = IPPROTO_NR_UDP, .sport = 53, .dport = p->l4.sport };
 		station_send(n.client, &in);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = station_next(n.server[i]);
 		assert_non_null(p);
 		assert_int_equal(p->ip.dst, SERVER(i));
@@ -262,7 +262,7 @@ static void test_one_to_one(void **state)
 		struct packet *p;
 
 		station_send(n.client, &in);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = station_next(n.server[i]);
 		assert_non_null(p);
 		assert_int_equal(p->ip.dst, SERVER(i));
@@ -271,7 +271,7 @@ static void test_one_to_one(void **state)
 	assert_true(answers_for(&n, want[1]));
 	assert_true(answers_for(&n, want[2]));
 	assert_false(answers_for(&n, IP4(203, 0, 113, 62)));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

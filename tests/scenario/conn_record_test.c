@@ -50,16 +50,16 @@ static const char without_pool[] = INTERFACES POST "  oifname \"wan0\" masquerad
 
 enum { FIRST, SECOND, N_CORES };
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *wan;
 };
 
 static void net_start(struct net *n, const char *text)
 {
-	world_start(&n->w, text, NULL);
-	n->lan = world_station(&n->w, "lan0", HOST, NULL);
-	n->wan = world_station(&n->w, "wan0", PEER, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start(&n->w, text, NULL);
+	n->lan = fixture_station(&n->w, "lan0", HOST, NULL);
+	n->wan = fixture_station(&n->w, "wan0", PEER, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	station_clear(n->lan);
 	station_clear(n->wan);
 }
@@ -69,7 +69,7 @@ static struct packet *carry(struct net *n, struct station *from, const struct pa
 {
 	station_clear(at);
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 
@@ -254,7 +254,7 @@ static uint32_t hand_over(struct net net[N_CORES], const char *text, struct flow
 	cursor = 0;
 	assert_true(conntrack_next(gateway_conntrack(net[FIRST].w.gw), &cursor, &index));
 	conntrack_ext(gateway_conntrack(net[FIRST].w.gw), index)->mark = 0xabcd;
-	world_run(&net[SECOND].w, net[FIRST].w.now - net[SECOND].w.now);
+	fixture_run(&net[SECOND].w, net[FIRST].w.now - net[SECOND].w.now);
 	uint32_t n = export_all(&net[FIRST], record);
 	assert_int_equal(n, N_FLOWS);
 	for (uint32_t i = 0; i < n; i++)
@@ -267,7 +267,7 @@ static void hand_over_last(struct net net[N_CORES])
 {
 	uint32_t n, n_new = 0;
 
-	world_run(&net[SECOND].w, net[FIRST].w.now - net[SECOND].w.now);
+	fixture_run(&net[SECOND].w, net[FIRST].w.now - net[SECOND].w.now);
 	n = export_all(&net[FIRST], record);
 	for (uint32_t i = 0; i < n; i++) {
 		int r = conn_import(net[SECOND].w.gw, &record[i], net[SECOND].w.now);
@@ -288,7 +288,7 @@ static void test_go_on(void **state)
 	(void)state;
 	hand_over(net, config, flow);
 	same_records(net);
-	world_check_law(&net[SECOND].w);
+	fixture_check_law(&net[SECOND].w);
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < N_FLOWS; i++) {
 			assert_true(same(net, INWARD, &flow[i].in));
@@ -312,12 +312,12 @@ static void test_go_on(void **state)
 	same_records(net);
 	/* Each ends in its time, and both hold nothing any more. */
 	for (int i = 0; i < N_CORES; i++) {
-		world_run(&net[i].w, 3 * 3600 * NS_PER_S);
+		fixture_run(&net[i].w, 3 * 3600 * NS_PER_S);
 		assert_int_equal(conntrack_n_connections(gateway_conntrack(net[i].w.gw)), 0);
 		const struct nat_overloads *o = gateway_nat(net[i].w.gw)->overloads;
 		for (uint32_t k = 0; k < o->n_counters; k++)
 			assert_int_equal(o->counter[k], 0);
-		world_end(&net[i].w);
+		fixture_end(&net[i].w);
 	}
 }
 
@@ -355,11 +355,11 @@ static void test_mapping(void **state)
 	for (uint32_t i = n; i > 0; i--)
 		assert_int_equal(conn_import(third.w.gw, &record[i - 1], third.w.now), 0);
 	station_send(third.wan, &stranger);
-	world_run(&third.w, 20 * NS_PER_MS);
+	fixture_run(&third.w, 20 * NS_PER_MS);
 	assert_non_null(station_next(third.lan));
 	for (int i = 0; i < N_CORES; i++)
-		world_end(&net[i].w);
-	world_end(&third.w);
+		fixture_end(&net[i].w);
+	fixture_end(&third.w);
 }
 
 /* Would catch: a mapping that has forgotten whom its inside talks with. */
@@ -376,7 +376,7 @@ static void test_filtering(void **state)
 	in.src = FAR;
 	assert_false(same(net, INWARD, &in));
 	for (int i = 0; i < N_CORES; i++)
-		world_end(&net[i].w);
+		fixture_end(&net[i].w);
 }
 
 /* Would catch: a record that is taken although its tuple, port, pool or room is not there, and whatever such an attempt
@@ -438,8 +438,8 @@ static void test_refused(void **state)
 		assert_int_equal(conn_import(net[SECOND].w.gw, &r, net[SECOND].w.now), -EINVAL);
 	}
 	for (int i = 0; i < N_CORES; i++)
-		world_end(&net[i].w);
-	world_end(&other.w);
+		fixture_end(&net[i].w);
+	fixture_end(&other.w);
 }
 
 /* Would catch: a record whose tuples no packet of its protocol can have, so that they are found by nobody, or by what
@@ -488,7 +488,7 @@ static void test_identifiers(void **state)
 			p->sport = p->dport = 0;
 		assert_int_equal(conn_import(net.w.gw, &r, net.w.now), rows[i].result);
 	}
-	world_end(&net.w);
+	fixture_end(&net.w);
 }
 
 /* Would catch: a port that is held down for a connection that was refused, and so never used it. */
@@ -515,11 +515,11 @@ static void test_refused_holds_nothing(void **state)
 	nat_law_of(n, &law);
 	assert_int_equal(nat_law_in_use(&law), 0);
 	assert_int_equal(conn_import(net[SECOND].w.gw, &record[0], net[SECOND].w.now), 0);
-	world_run(&net[SECOND].w, 301 * NS_PER_S);
+	fixture_run(&net[SECOND].w, 301 * NS_PER_S);
 	nat_law_of(n, &law);
 	assert_int_equal(law.n[NAT_LAW_HELD_DOWN], 1);
 	for (int i = 0; i < N_CORES; i++)
-		world_end(&net[i].w);
+		fixture_end(&net[i].w);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The world's clock: the earliest of what is on a wire and what the gateway
+ * The fixture's clock: the earliest of what is on a wire and what the gateway
  * waits for decides the next step. Everything that is due at one instant is
  * handed to the gateway in batches, as a driver would.
  */
@@ -20,11 +20,11 @@
 
 #define START_NS (1000 * NS_PER_S) /* not 0, so that a time of zero is noticed */
 
-static const uint8_t world_seed[RNG_SEED_BYTES] = "a world that is the same again";
+static const uint8_t fixture_seed[RNG_SEED_BYTES] = "a world that is the same again";
 
 static void on_event(void *ctx, const struct yg_event *e)
 {
-	struct world *w = ctx;
+	struct fixture *w = ctx;
 
 	w->n_events[e->kind]++;
 	w->last_event[e->kind] = *e;
@@ -32,9 +32,9 @@ static void on_event(void *ctx, const struct yg_event *e)
 
 static void on_log(void *ctx, const struct log_record *r)
 {
-	struct world *w = ctx;
+	struct fixture *w = ctx;
 
-	if (w->n_logged < WORLD_LOGGED_MAX)
+	if (w->n_logged < FIXTURE_LOGGED_MAX)
 		w->logged[w->n_logged] = *r;
 	w->n_logged++;
 }
@@ -50,7 +50,7 @@ static struct config *read_config(const char *text)
 	return c;
 }
 
-void world_start_of(struct world *w, uint32_t modules, const char *text, const struct gateway_limits *limits)
+void fixture_start_of(struct fixture *w, uint32_t modules, const char *text, const struct gateway_limits *limits)
 {
 	static const struct gateway_limits small = {
 		.packets = { .n_packets = 4096, .n_small = 2048, .n_large = 64 },
@@ -68,18 +68,18 @@ void world_start_of(struct world *w, uint32_t modules, const char *text, const s
 		config_errors_print(errors, stderr);
 		fail_msg("no snapshot");
 	}
-	w->gw = gateway_create_of(modules, limits != NULL ? limits : &small, world_seed, w->now, on_event, w);
+	w->gw = gateway_create_of(modules, limits != NULL ? limits : &small, fixture_seed, w->now, on_event, w);
 	assert_non_null(w->gw);
 	gateway_env(w->gw)->log = (struct log_slot){ .fn = on_log, .ctx = w };
 	assert_int_equal(gateway_configure(w->gw, &w->snapshot->core, w->now), 0);
 }
 
-void world_start(struct world *w, const char *text, const struct gateway_limits *limits)
+void fixture_start(struct fixture *w, const char *text, const struct gateway_limits *limits)
 {
-	world_start_of(w, GATEWAY_ALL, text, limits);
+	fixture_start_of(w, GATEWAY_ALL, text, limits);
 }
 
-int world_reload(struct world *w, const char *text)
+int fixture_reload(struct fixture *w, const char *text)
 {
 	struct config_errors *errors = NULL;
 	struct config *c = read_config(text);
@@ -98,15 +98,15 @@ int world_reload(struct world *w, const char *text)
 	return 0;
 }
 
-struct station *world_station(struct world *w, const char *name, uint32_t addr, const struct memwire_config *wire)
+struct station *fixture_station(struct fixture *w, const char *name, uint32_t addr, const struct memwire_config *wire)
 {
 	static const struct memwire_config plain = { .mtu = 1500 };
 	static const struct packet_pool_config pool = { .n_packets = 2048, .n_small = 2048, .n_large = 16 };
 	struct station *s = &w->station[w->n_stations];
 	const struct memwire_config *cfg = wire != NULL ? wire : &plain;
 
-	assert_true(w->n_stations < WORLD_STATIONS_MAX);
-	s->wire = memwire_create(cfg, cfg, world_seed);
+	assert_true(w->n_stations < FIXTURE_STATIONS_MAX);
+	s->wire = memwire_create(cfg, cfg, fixture_seed);
 	assert_non_null(s->wire);
 	memwire_set_time(s->wire, w->now);
 	s->env.pool = packet_pool_create(&pool);
@@ -193,7 +193,7 @@ static void station_take(struct station *s, struct packet *p)
 	s->inbox[s->n_inbox++] = p;
 }
 
-static void pump(struct world *w)
+static void pump(struct fixture *w)
 {
 	for (bool moved = true; moved;) {
 		moved = false;
@@ -217,7 +217,7 @@ static void pump(struct world *w)
 	}
 }
 
-static void set_time(struct world *w, uint64_t now)
+static void set_time(struct fixture *w, uint64_t now)
 {
 	w->now = now;
 	for (uint32_t i = 0; i < w->n_stations; i++) {
@@ -226,7 +226,7 @@ static void set_time(struct world *w, uint64_t now)
 	}
 }
 
-void world_run(struct world *w, uint64_t ns)
+void fixture_run(struct fixture *w, uint64_t ns)
 {
 	uint64_t end = w->now + ns;
 
@@ -247,7 +247,7 @@ void world_run(struct world *w, uint64_t ns)
 	pump(w);
 }
 
-void world_check_law(struct world *w)
+void fixture_check_law(struct fixture *w)
 {
 	struct env *env = gateway_env(w->gw);
 
@@ -259,18 +259,18 @@ void world_check_law(struct world *w)
 			 (long long)nat_law_difference(gateway_nat(w->gw)));
 }
 
-uint64_t world_dropped(const struct world *w, enum drop_reason reason)
+uint64_t fixture_dropped(const struct fixture *w, enum drop_reason reason)
 {
 	return gateway_env(w->gw)->ledger.n_dropped[reason];
 }
 
-void world_end(struct world *w)
+void fixture_end(struct fixture *w)
 {
-	world_check_law(w);
-	world_free(w);
+	fixture_check_law(w);
+	fixture_free(w);
 }
 
-void world_free(struct world *w)
+void fixture_free(struct fixture *w)
 {
 	gateway_destroy(w->gw);
 	for (uint32_t i = 0; i < w->n_stations; i++) {
@@ -309,7 +309,7 @@ void station_send(struct station *s, const struct packet_spec *p)
 	ether_emit(packet_frame(q), &eth);
 	memcpy(packet_frame(q) + ETHER_HEADER_LEN, bytes, len);
 	if (p->stamp.present)
-		stamp_put(&(struct device){ .stamp_mark = WORLD_STAMP_MARK }, &p->stamp, packet_frame(q));
+		stamp_put(&(struct device){ .stamp_mark = FIXTURE_STAMP_MARK }, &p->stamp, packet_frame(q));
 	send_frame(s, q);
 }
 
@@ -349,7 +349,7 @@ void station_clear(struct station *s)
 		packet_free(s->env.pool, s->inbox[--s->n_inbox]);
 }
 
-uint64_t world_rules_counted(const struct world *w)
+uint64_t fixture_rules_counted(const struct fixture *w)
 {
 	uint32_t at = 0;
 	uint64_t n = 0;

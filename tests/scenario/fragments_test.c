@@ -102,10 +102,10 @@ static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
 					    .payload_len = ALL_BYTES - FIRST_BYTES };
 
 	station_send(t->n->client, backwards ? &second : &first);
-	world_run(&t->n->w, 20 * MS);
+	fixture_run(&t->n->w, 20 * MS);
 	assert_int_equal(t->n->server->n_inbox, !backwards);
 	station_send(t->n->client, backwards ? &first : &second);
-	world_run(&t->n->w, 20 * MS);
+	fixture_run(&t->n->w, 20 * MS);
 	assert_int_equal(t->n->server->n_inbox, 2);
 	assert_int_equal(station_next(t->n->server)->ip.frag_off, 0);
 	assert_int_equal(station_next(t->n->server)->ip.frag_off, TCP_HEADER_LEN + FIRST_BYTES);
@@ -141,7 +141,7 @@ static void test_tcp(void **state)
 		t.peer_seq++;
 		assert_non_null(from_client(&t, TCP_ACK, 0));
 		assert_int_equal(n.w.last_event[EVENT_CONN_UPDATE].state, CT_TCP_TIME_WAIT);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -164,7 +164,7 @@ static void test_tcp_ignored(void **state)
 	send_in_pieces(&t, TCP_ACK, false);
 	assert_null(from_server(&t, TCP_ACK, seq + 1));
 	assert_non_null(from_server(&t, TCP_ACK, seq));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* --- rules --- */
@@ -192,7 +192,7 @@ static void send_datagram(struct net *n, struct station *from, uint32_t dst, uin
 
 		station_send(from, &s);
 	}
-	world_run(&n->w, 20 * MS);
+	fixture_run(&n->w, 20 * MS);
 }
 
 static const char port_config[] =
@@ -212,13 +212,13 @@ static void test_accept_by_port(void **state)
 		send_datagram(&n, n.server, CLIENT, 500, first_at);
 		assert_int_equal(n.client->n_inbox, PIECES);
 		station_clear(n.client);
-		assert_int_equal(world_rules_counted(&n.w), 1);
+		assert_int_equal(fixture_rules_counted(&n.w), 1);
 		struct rules_line line;
 		uint64_t bytes = 0;
 		for (uint32_t cursor = 0; rules_next(gateway_rules(n.w.gw), &cursor, &line);)
 			bytes += line.has_counter ? line.bytes : 0;
 		assert_int_equal(bytes, IPV4_HEADER_LEN + PIECES * PIECE_BYTES);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -236,15 +236,15 @@ static void test_drop_holds(void **state)
 	net_start(&n, port_config);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		for (uint32_t first_at = 0; first_at < PIECES; first_at++) {
-			uint64_t before = world_dropped(&n.w, rows[i].reason);
-			uint64_t orphans = world_dropped(&n.w, DROP_FRAGMENT_ORPHAN);
+			uint64_t before = fixture_dropped(&n.w, rows[i].reason);
+			uint64_t orphans = fixture_dropped(&n.w, DROP_FRAGMENT_ORPHAN);
 
 			send_datagram(&n, n.server, CLIENT, rows[i].port, first_at);
 			assert_int_equal(n.client->n_inbox, 0);
 			assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 			/* What comes behind the first one's batch has no connection any more. */
-			assert_int_equal(world_dropped(&n.w, rows[i].reason) - before +
-						 world_dropped(&n.w, DROP_FRAGMENT_ORPHAN) - orphans,
+			assert_int_equal(fixture_dropped(&n.w, rows[i].reason) - before +
+						 fixture_dropped(&n.w, DROP_FRAGMENT_ORPHAN) - orphans,
 					 PIECES);
 			station_clear(n.server);
 		}
@@ -252,7 +252,7 @@ static void test_drop_holds(void **state)
 	/* And the link is none the worse for it. */
 	send_datagram(&n, n.server, CLIENT, 500, 0);
 	assert_int_equal(n.client->n_inbox, PIECES);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: raw rules, before connections are known, that judge later fragments by themselves. */
@@ -271,7 +271,7 @@ static void test_raw(void **state)
 		assert_int_equal(n.client->n_inbox, 0);
 	}
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* A segment of no connection in two fragments, the first with this TTL. */
@@ -298,7 +298,7 @@ static void send_invalid(struct net *n, uint8_t ttl)
 
 	station_send(n->client, &first);
 	station_send(n->client, &second);
-	world_run(&n->w, 20 * MS);
+	fixture_run(&n->w, 20 * MS);
 }
 
 /* Would catch: later fragments that leave with their inside address, or past a chain that would have dropped them,
@@ -325,8 +325,8 @@ static void test_first_ends_early(void **state)
 		assert_int_equal(n.server->n_inbox, 0);
 		send_invalid(&n, 1);
 		assert_int_equal(n.server->n_inbox, 0);
-		assert_int_equal(world_dropped(&n.w, DROP_FRAGMENT_ORPHAN), 1);
-		world_end(&n.w);
+		assert_int_equal(fixture_dropped(&n.w, DROP_FRAGMENT_ORPHAN), 1);
+		fixture_end(&n.w);
 	}
 	/* Where nobody would have dropped or translated it, it goes as it comes. */
 	struct net n;
@@ -334,7 +334,7 @@ static void test_first_ends_early(void **state)
 	net_start(&n, INTERFACES);
 	send_invalid(&n, 64);
 	assert_int_equal(n.server->n_inbox, 2);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

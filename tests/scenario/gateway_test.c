@@ -109,7 +109,7 @@ static void test_udp_masquerade(void **state)
 	assert_int_not_equal(p->l4.sport, port);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 2);
 	assert_int_equal(n.w.n_events[EVENT_CONN_NEW], 2);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: several packets of a flow that begins, in one batch, that become
@@ -125,7 +125,7 @@ static void test_burst_of_a_new_flow(void **state)
 	rq.sport = 4001;
 	for (rq.payload_len = 1; rq.payload_len <= 40; rq.payload_len++)
 		station_send(n.client, &rq);
-	world_run(&n.w, 50 * MS);
+	fixture_run(&n.w, 50 * MS);
 	for (uint16_t len = 1; len <= 40; len++) {
 		struct packet *p = station_next(n.server);
 
@@ -135,7 +135,7 @@ static void test_burst_of_a_new_flow(void **state)
 		port = p->l4.sport;
 	}
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 2);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a ping that does not come back, or comes back to the wrong client. */
@@ -167,7 +167,7 @@ static void test_ping_of_two_clients(void **state)
 
 	expect(p, IPPROTO_NR_ICMP, SERVER, CLIENT2);
 	assert_int_equal(p->l4.id, 7);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a gateway that is no hop, and an error that quotes what its
@@ -183,9 +183,9 @@ static void test_traceroute(void **state)
 
 	assert_int_equal(q.l4.sport, 4000);
 	assert_int_equal(q.ip.dst, SERVER);
-	assert_int_equal(world_dropped(&n.w, DROP_TTL_EXPIRED), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_TTL_EXPIRED), 1);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an error from a router on the way that does not reach the client
@@ -218,7 +218,7 @@ static void test_error_from_outside(void **state)
 	/* an error about a packet that was never sent goes nowhere */
 	quote[IPV4_HEADER_LEN + 1] ^= 0x55;
 	assert_null(carry(&n, n.server, &err, n.client));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a big packet that vanishes: with DF the sender learns the MTU,
@@ -246,7 +246,7 @@ static void test_path_mtu(void **state)
 	expect(p, IPPROTO_NR_UDP, WAN_ADDR, SERVER);
 	assert_int_equal(p->ip.frag_off, 1376);
 	assert_false(p->ip.mf);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a published port that does not reach its host, or answers with
@@ -273,7 +273,7 @@ static void test_port_forward(void **state)
 	p = carry(&n, n.client, &back, n.server);
 	expect(p, IPPROTO_NR_TCP, WAN_ADDR, SERVER);
 	assert_int_equal(p->l4.sport, 8080);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a refusal that goes to the wrong client or is lost: a RST and an
@@ -309,8 +309,8 @@ static void test_refused(void **state)
 	expect(p, IPPROTO_NR_TCP, SERVER, CLIENT1);
 	assert_int_equal(p->l4.flags, TCP_RST | TCP_ACK);
 	assert_int_equal(p->l4.ack, 8);
-	assert_int_equal(world_dropped(&n.w, DROP_RULE_REJECT), 2);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RULE_REJECT), 2);
+	fixture_end(&n.w);
 }
 
 /* Would catch: something from outside that gets in because nobody forbade it. */
@@ -321,7 +321,7 @@ static void test_not_let_in(void **state)
 
 	net_start(&n, masquerade);
 	assert_null(carry(&n, n.server, &rq, n.client));
-	assert_int_equal(world_dropped(&n.w, DROP_POLICY_DROP), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_POLICY_DROP), 1);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	rq.dst = WAN_ADDR; /* to the gateway itself: nobody listens */
 	expect_error(carry(&n, n.server, &rq, n.server), WAN_ADDR, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE);
@@ -338,7 +338,7 @@ static void test_not_let_in(void **state)
 	p = carry(&n, n.server, &rq, n.server);
 	expect(p, IPPROTO_NR_ICMP, WAN_ADDR, SERVER);
 	assert_int_equal(p->l4.type, ICMP_ECHO_REPLY);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: fragments that leave untranslated, or are lost because the first
@@ -362,7 +362,7 @@ static void test_fragments(void **state)
 			piece.payload_len = piece.frag_off == 0 ? 792 : 800;
 			station_send(n.client, &piece);
 		}
-		world_run(&n.w, 50 * MS);
+		fixture_run(&n.w, 50 * MS);
 		uint16_t id = 0;
 
 		for (int i = 0; i < 3; i++) {
@@ -375,7 +375,7 @@ static void test_fragments(void **state)
 		}
 		assert_int_equal(bytes, 2400);
 		assert_null(station_next(n.server));
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -387,24 +387,24 @@ static void test_full_pool(void **state)
 	struct net n = { .client = NULL };
 	struct packet_spec rq = { .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53 };
 
-	world_start(&n.w, masquerade, &tiny);
-	n.client = world_station(&n.w, "lan0", CLIENT1, NULL);
-	n.server = world_station(&n.w, "wan0", SERVER, NULL);
-	world_run(&n.w, 5000 * MS);
+	fixture_start(&n.w, masquerade, &tiny);
+	n.client = fixture_station(&n.w, "lan0", CLIENT1, NULL);
+	n.server = fixture_station(&n.w, "wan0", SERVER, NULL);
+	fixture_run(&n.w, 5000 * MS);
 	n.server->silent = true; /* the gateway holds what it cannot send */
 	for (int i = 0; i < 60; i++) {
 		rq.sport++;
 		station_send(n.client, &rq);
-		world_run(&n.w, MS);
+		fixture_run(&n.w, MS);
 	}
-	assert_true(world_dropped(&n.w, DROP_NO_BUFFER) > 0);
-	world_check_law(&n.w);
+	assert_true(fixture_dropped(&n.w, DROP_NO_BUFFER) > 0);
+	fixture_check_law(&n.w);
 	n.server->silent = false;
-	world_run(&n.w, 10000 * MS);
+	fixture_run(&n.w, 10000 * MS);
 	station_clear(n.server);
 	station_clear(n.client);
 	expect(carry(&n, n.client, &rq, n.server), IPPROTO_NR_UDP, WAN_ADDR, SERVER);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a neighbour that does not answer and nobody is told; packets that
@@ -416,14 +416,14 @@ static void test_silent_neighbour(void **state)
 
 	net_start(&n, masquerade);
 	station_send(n.client, &rq);
-	world_run(&n.w, 10000 * MS);
+	fixture_run(&n.w, 10000 * MS);
 	struct icmp_quote q =
 		expect_error(station_next(n.client), LAN_ADDR, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE);
 
 	assert_int_equal(q.ip.src, CLIENT1);
 	assert_int_equal(q.l4.sport, 4000);
-	assert_int_equal(world_dropped(&n.w, DROP_NEIGH_UNREACHABLE), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NEIGH_UNREACHABLE), 1);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a reload that loses a connection which the new config allows, a
@@ -436,21 +436,21 @@ static void test_reload(void **state)
 	net_start(&n, masquerade);
 	uint16_t port = carry(&n, n.client, &rq, n.server)->l4.sport;
 
-	assert_int_equal(world_reload(&n.w, "interface lan0 {"), -1);
-	assert_int_equal(world_reload(&n.w, masquerade), 0);
+	assert_int_equal(fixture_reload(&n.w, "interface lan0 {"), -1);
+	assert_int_equal(fixture_reload(&n.w, masquerade), 0);
 	assert_int_equal(carry(&n, n.client, &rq, n.server)->l4.sport, port);
 	struct packet_spec rp = { .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 53, .dport = port };
 
 	expect(carry(&n, n.server, &rp, n.client), IPPROTO_NR_UDP, SERVER, CLIENT1);
 	/* now the flow is forbidden */
-	assert_int_equal(world_reload(&n.w, "interface lan0 { address 10.77.0.1/24; }\n"
-					    "interface wan0 { address 203.0.113.1/24; }\n"
-					    "table ip filter { chain forward { type filter hook forward priority 0;\n"
-					    " policy accept; udp dport 53 drop; } }\n"),
+	assert_int_equal(fixture_reload(&n.w, "interface lan0 { address 10.77.0.1/24; }\n"
+					      "interface wan0 { address 203.0.113.1/24; }\n"
+					      "table ip filter { chain forward { type filter hook forward priority 0;\n"
+					      " policy accept; udp dport 53 drop; } }\n"),
 			 0);
 	assert_null(carry(&n, n.client, &rq, n.server));
-	assert_int_equal(world_dropped(&n.w, DROP_RULE_DROP), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RULE_DROP), 1);
+	fixture_end(&n.w);
 }
 
 #define SOURCE_CONFIG(what) \
@@ -485,14 +485,14 @@ static void test_source_address_left(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		net_start(&n, rows[i].before);
 		assert_non_null(carry(&n, n.client, &rq, n.server));
-		assert_int_equal(world_reload(&n.w, rows[i].after), 0);
-		world_run(&n.w, NS_PER_S);
+		assert_int_equal(fixture_reload(&n.w, rows[i].after), 0);
+		fixture_run(&n.w, NS_PER_S);
 		if (n.w.n_events[EVENT_CONN_END] != rows[i].ends)
 			fail_msg("row %zu: %u connections have ended", i, n.w.n_events[EVENT_CONN_END]);
 		if (rows[i].ends)
 			assert_int_equal(n.w.last_event[EVENT_CONN_END].reason, CT_END_CONFIG);
 		assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), !rows[i].ends);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -518,18 +518,18 @@ static void test_pool(void **state)
 	struct packet_spec stray = { .dst = IP4(203, 0, 113, 17), .proto = IPPROTO_NR_UDP, .sport = 53, .dport = 1 };
 
 	assert_null(carry(&n, n.server, &stray, n.client));
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
 	for (uint32_t i = 0; i < 6; i++) {
 		uint32_t n_replies = n.server->n_arp_replies, a = IP4(203, 0, 113, 15) + i;
 		bool ours = i >= 1 && i <= 4;
 
 		station_ask(n.server, a);
-		world_run(&n.w, 20 * MS);
+		fixture_run(&n.w, 20 * MS);
 		assert_int_equal(n.server->n_arp_replies, n_replies + ours);
 		assert_true(!ours || n.server->arp_reply.spa == a);
 		assert_true(!ours || ether_equal(&n.server->arp_reply.sha, &n.server->gateway_mac));
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: counters of a hook's entries that begin anew with each reload, or that go to another entry. */
@@ -545,7 +545,7 @@ static void test_hook_counters_over_a_reload(void **state)
 	for (uint32_t i = 0; i < n_entries; i++)
 		before->entry[i].stats =
 			(struct stage_stats){ .n_batches = 1 + i, .n_packets = 10 + i, .clocks = 100 + i };
-	assert_int_equal(world_reload(&n.w, masquerade), 0);
+	assert_int_equal(fixture_reload(&n.w, masquerade), 0);
 	const struct hook_list *after = ip_stack_hooks(gateway_ip(n.w.gw), HOOK_POSTROUTING);
 
 	assert_int_equal(after->n, n_entries);
@@ -554,7 +554,7 @@ static void test_hook_counters_over_a_reload(void **state)
 		assert_int_equal(after->entry[i].stats.n_packets, 10 + i);
 		assert_int_equal(after->entry[i].stats.clocks, 100 + i);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a connection that never ends, or ends too soon; an end that does not tell what passed each way, or for
@@ -575,9 +575,9 @@ static void test_timeout(void **state)
 	};
 	assert_non_null(carry(&n, n.server, &answer, n.client));
 	assert_non_null(carry(&n, n.client, &rq, n.server));
-	world_run(&n.w, 110 * NS_PER_S); /* RFC 4787 REQ-5: not under two minutes */
+	fixture_run(&n.w, 110 * NS_PER_S); /* RFC 4787 REQ-5: not under two minutes */
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
-	world_run(&n.w, 400 * NS_PER_S);
+	fixture_run(&n.w, 400 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	assert_int_equal(n.w.n_events[EVENT_CONN_END], 1);
 	assert_int_equal(end->reason, CT_END_TIMEOUT);
@@ -587,7 +587,7 @@ static void test_timeout(void **state)
 	assert_int_equal(end->bytes[CT_REPLY], 28 + 100);
 	assert_true(end->duration_ns >= 300 * NS_PER_S);
 	assert_in_range(end->time_ns - end->duration_ns, begun, begun + NS_PER_MS);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 static struct packet *echo(struct net *n, int socket, const struct ping_request *rq)
@@ -595,7 +595,7 @@ static struct packet *echo(struct net *n, int socket, const struct ping_request 
 	gateway_set_time(n->w.gw, n->w.now);
 	assert_int_equal(ping_socket_send(gateway_ping_sockets(n->w.gw), socket, rq), 0);
 	gateway_flush(n->w.gw, n->w.now);
-	world_run(&n->w, 20 * MS);
+	fixture_run(&n->w, 20 * MS);
 	return station_next(n->server);
 }
 
@@ -626,7 +626,7 @@ static void test_raw_sockets(void **state)
 	stranger.id ^= 0x101;
 	station_send(n.server, &stranger);
 	station_send(n.server, &reply);
-	world_run(&n.w, 20 * MS);
+	fixture_run(&n.w, 20 * MS);
 	assert_false(ping_socket_receive(raw, two, &m));
 	assert_true(ping_socket_receive(raw, one, &m));
 	assert_int_equal(m.from, SERVER);
@@ -647,7 +647,7 @@ static void test_raw_sockets(void **state)
 				   .payload_len = 28 };
 
 	station_send(n.server, &err);
-	world_run(&n.w, 20 * MS);
+	fixture_run(&n.w, 20 * MS);
 	assert_true(ping_socket_receive(raw, two, &m));
 	assert_int_equal(m.type, ICMP_TIME_EXCEEDED);
 	assert_int_equal(m.from, IP4(203, 0, 113, 254));
@@ -655,12 +655,12 @@ static void test_raw_sockets(void **state)
 	/* what cannot be sent is said at once */
 	rq = (struct ping_request){ .dst = SERVER, .data_len = 1473, .df = true };
 	assert_int_equal(ping_socket_send(raw, one, &rq), -EMSGSIZE);
-	assert_int_equal(world_reload(&n.w, "interface wan0 { address 203.0.113.1/24; }"), 0);
+	assert_int_equal(fixture_reload(&n.w, "interface wan0 { address 203.0.113.1/24; }"), 0);
 	rq = (struct ping_request){ .dst = IP4(8, 8, 8, 8) };
 	assert_int_equal(ping_socket_send(raw, one, &rq), -ENETUNREACH);
 	ping_socket_close(raw, one);
 	ping_socket_close(raw, two);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a full queue of messages that loses the oldest, writes beside itself, or stays full. */
@@ -681,7 +681,7 @@ static void test_full_ping_socket(void **state)
 	for (uint16_t i = 0; i < PING_SOCKET_QUEUE_MAX + 3; i++) {
 		reply.icmp_seq = i;
 		station_send(n.server, &reply);
-		world_run(&n.w, 2 * MS);
+		fixture_run(&n.w, 2 * MS);
 	}
 	assert_int_equal(ping_socket_n_overflowed(raw), 3);
 	for (uint16_t i = 0; i < PING_SOCKET_QUEUE_MAX; i++) {
@@ -691,11 +691,11 @@ static void test_full_ping_socket(void **state)
 	assert_false(ping_socket_receive(raw, one, &m));
 	reply.icmp_seq = 999;
 	station_send(n.server, &reply);
-	world_run(&n.w, 2 * MS);
+	fixture_run(&n.w, 2 * MS);
 	assert_true(ping_socket_receive(raw, one, &m));
 	assert_int_equal(m.seq, 999);
 	assert_int_equal(ping_socket_n_overflowed(raw), 3);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

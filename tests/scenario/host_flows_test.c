@@ -38,7 +38,7 @@ static const char in_drops[] = NAT FILTER("  udp dport 5300 drop\n", "");
 static const char out_drops[] = NAT FILTER("", "  udp sport 5300 drop\n  udp dport 7 drop\n");
 
 struct town {
-	struct rig *rig;
+	struct fixture *fixture;
 	struct gateway *host;
 	bool is_silent;
 	uint32_t n_asked, n_heard, n_syns; /* by the host */
@@ -87,7 +87,7 @@ static void take_segments(void *ctx, struct batch *b)
 	}
 }
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct town *t = r->ctx;
@@ -106,7 +106,7 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 	t->n_answers += l4->sport == SERVICE;
 	if (ip->dst == SERVER && l4->dport == 7) {
 		t->n_told++;
-		rig_put(r, side, &back);
+		fixture_put(r, side, &back);
 	}
 }
 
@@ -117,10 +117,10 @@ static void town_start(struct town *t, uint32_t n_workers)
 		.ctx = t, .input = take_segments, .unreachable = IP_UNREACHABLE_RESET, .by_port = true
 	};
 
-	*t = (struct town){ .rig = rig_start_with_host(n_workers, open_rules, 4096) };
-	t->rig->ctx = t;
-	t->rig->seen = seen;
-	t->host = workers_gateway(t->rig->workers, n_workers);
+	*t = (struct town){ .fixture = fixture_start_with_host(n_workers, open_rules, 4096) };
+	t->fixture->ctx = t;
+	t->fixture->seen = seen;
+	t->host = workers_gateway(t->fixture->workers, n_workers);
 	ip_stack_set_protocol(gateway_ip(t->host), IPPROTO_NR_UDP, &udp);
 	ip_stack_set_protocol(gateway_ip(t->host), IPPROTO_NR_TCP, &tcp);
 	assert_int_equal(ip_port_open(gateway_ip(t->host), IPPROTO_NR_UDP, 0, SERVICE, IP_PORT_BOUND), 0);
@@ -136,12 +136,12 @@ static void each_size(void (*test)(struct town *t))
 
 		town_start(&t, n_workers[i]);
 		test(&t);
-		rig_check_law(t.rig);
-		rig_stop(t.rig);
+		fixture_check_law(t.fixture);
+		fixture_stop(t.fixture);
 	}
 }
 
-static void put(struct town *t, enum rig_side side, uint32_t from, uint32_t to, uint8_t proto, uint16_t port)
+static void put(struct town *t, enum fixture_side side, uint32_t from, uint32_t to, uint8_t proto, uint16_t port)
 {
 	struct packet_spec p = { .src = from,
 				 .dst = to,
@@ -150,7 +150,7 @@ static void put(struct town *t, enum rig_side side, uint32_t from, uint32_t to, 
 				 .proto = proto,
 				 .payload_len = proto == IPPROTO_NR_UDP ? 20 : 0 };
 
-	rig_put(t->rig, side, &p);
+	fixture_put(t->fixture, side, &p);
 }
 
 /* From the inside to both addresses, from the outside; and the host asks somebody, and itself. */
@@ -160,23 +160,23 @@ static void talk(struct town *t)
 	struct batch b = { .n = 0 };
 
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		put(t, RIG_LAN, CLIENT + i, i % 2 ? LAN_ADDR : WAN_ADDR, IPPROTO_NR_UDP, SERVICE);
-		put(t, RIG_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_UDP, SERVICE);
+		put(t, FIXTURE_LAN, CLIENT + i, i % 2 ? LAN_ADDR : WAN_ADDR, IPPROTO_NR_UDP, SERVICE);
+		put(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_UDP, SERVICE);
 	}
-	gateway_set_time(t->host, t->rig->now);
+	gateway_set_time(t->host, t->fixture->now);
 	batch_add(&b, datagram(s, 0, SERVER, OWN_PORT, 7));
 	batch_add(&b, datagram(s, LAN_ADDR, WAN_ADDR, OWN_PORT, SERVICE));
 	ip_local_out(s, &b);
-	workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-	rig_run(t->rig);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
 }
 
 static uint64_t count(const struct town *t, enum flowcache_count what)
 {
 	uint64_t n = 0;
 
-	for (uint32_t w = 0; w < t->rig->n; w++)
-		n += flowcache_counts(gateway_flowcache(workers_gateway(t->rig->workers, w)))[what];
+	for (uint32_t w = 0; w < t->fixture->n; w++)
+		n += flowcache_counts(gateway_flowcache(workers_gateway(t->fixture->workers, w)))[what];
 	return n;
 }
 
@@ -186,7 +186,7 @@ static void established(struct town *t)
 {
 	for (uint32_t i = 0; i < 3; i++)
 		talk(t);
-	uint32_t n = rig_n_connections(t->rig), n_asked = t->n_asked, n_heard = t->n_heard, n_told = t->n_told;
+	uint32_t n = fixture_n_connections(t->fixture), n_asked = t->n_asked, n_heard = t->n_heard, n_told = t->n_told;
 	uint64_t installed = count(t, FLOWCACHE_INSTALLED), taken = count(t, FLOWCACHE_TAKEN);
 
 	assert_int_equal(n_asked, 3 * TALKERS);
@@ -199,8 +199,8 @@ static void established(struct town *t)
 	assert_int_equal(t->n_asked, n_asked + ROUNDS * TALKERS);
 	assert_int_equal(t->n_told, n_told + ROUNDS);
 	assert_int_equal(t->n_heard, n_heard + 2 * ROUNDS);
-	assert_int_equal(rig_n_connections(t->rig), n);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	assert_int_equal(fixture_n_connections(t->fixture), n);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 }
 
 /* Would catch: a flow of the host that walks the hooks each time, from the inside or the outside, out, or to the host
@@ -216,23 +216,23 @@ static void rules_change(struct town *t)
 		talk(t);
 	uint32_t n_asked = t->n_asked, n_answers = t->n_answers, n_told = t->n_told;
 
-	assert_int_equal(rig_reload(t->rig, in_drops), 0);
+	assert_int_equal(fixture_reload(t->fixture, in_drops), 0);
 	talk(t);
 	talk(t);
 	assert_int_equal(t->n_asked, n_asked);
-	assert_int_equal(rig_dropped(t->rig, DROP_RULE_DROP), 2 * TALKERS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_RULE_DROP), 2 * TALKERS);
 	assert_int_equal(t->n_told, n_told + 2);
 
-	assert_int_equal(rig_reload(t->rig, out_drops), 0);
+	assert_int_equal(fixture_reload(t->fixture, out_drops), 0);
 	talk(t);
 	talk(t);
 	/* The host to itself is not among them: its question is of another port. */
 	assert_int_equal(t->n_asked, n_asked + 2 * TALKERS);
 	assert_int_equal(t->n_answers, n_answers);
 	assert_int_equal(t->n_told, n_told + 2);
-	assert_int_equal(rig_dropped(t->rig, DROP_RULE_DROP), 2 * TALKERS + 2 * (TALKERS + 1));
+	assert_int_equal(fixture_dropped(t->fixture, DROP_RULE_DROP), 2 * TALKERS + 2 * (TALKERS + 1));
 
-	assert_int_equal(rig_reload(t->rig, open_rules), 0);
+	assert_int_equal(fixture_reload(t->fixture, open_rules), 0);
 	talk(t);
 	assert_int_equal(t->n_asked, n_asked + 3 * TALKERS);
 	assert_int_equal(t->n_told, n_told + 3);
@@ -254,7 +254,7 @@ static void service_ends(struct town *t)
 	ip_port_close(gateway_ip(t->host), IPPROTO_NR_UDP, 0, SERVICE, IP_PORT_BOUND);
 	talk(t);
 	assert_int_equal(t->n_asked, n_asked);
-	assert_int_equal(rig_dropped(t->rig, DROP_PORT_UNREACHABLE), TALKERS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_PORT_UNREACHABLE), TALKERS);
 	assert_true(t->n_unreachable > 0);
 	assert_int_equal(ip_port_open(gateway_ip(t->host), IPPROTO_NR_UDP, 0, SERVICE, IP_PORT_BOUND), 0);
 	talk(t);
@@ -276,15 +276,15 @@ static void closed_ports(struct town *t)
 	assert_int_equal(ip_port_open(s, IPPROTO_NR_TCP, 0, 81, IP_PORT_BOUND), 0);
 	handed_over = gateway_env(t->host)->ledger.n_taken_over;
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		put(t, RIG_LAN, CLIENT + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
-		put(t, RIG_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_TCP, 81);
-		put(t, RIG_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_UDP, 54);
+		put(t, FIXTURE_LAN, CLIENT + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
+		put(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_TCP, 81);
+		put(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, IPPROTO_NR_UDP, 54);
 	}
-	rig_run(t->rig);
-	assert_int_equal(rig_n_connections(t->rig), 0);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_n_connections(t->fixture), 0);
 	assert_int_equal(gateway_env(t->host)->ledger.n_taken_over, handed_over);
-	assert_int_equal(rig_dropped(t->rig, DROP_TCP_NO_SOCKET), 2 * N_CLIENTS);
-	assert_int_equal(rig_dropped(t->rig, DROP_PORT_UNREACHABLE), N_CLIENTS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_TCP_NO_SOCKET), 2 * N_CLIENTS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_PORT_UNREACHABLE), N_CLIENTS);
 	assert_int_equal(t->n_resets, 2 * N_CLIENTS);
 	assert_int_equal(t->n_syns, 0);
 
@@ -292,19 +292,19 @@ static void closed_ports(struct town *t)
 	assert_int_equal(ip_port_open(s, IPPROTO_NR_TCP, LAN_ADDR, 80, IP_PORT_BOUND), 0);
 	assert_int_equal(ip_port_open(s, IPPROTO_NR_TCP, LAN_ADDR, 80, IP_PORT_LISTENING), 0);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		put(t, RIG_LAN, CLIENT + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
-		put(t, RIG_LAN, CLIENT + i, WAN_ADDR, IPPROTO_NR_TCP, 80);
+		put(t, FIXTURE_LAN, CLIENT + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
+		put(t, FIXTURE_LAN, CLIENT + i, WAN_ADDR, IPPROTO_NR_TCP, 80);
 	}
-	rig_run(t->rig);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_syns, N_CLIENTS);
-	assert_int_equal(rig_n_connections(t->rig), N_CLIENTS);
+	assert_int_equal(fixture_n_connections(t->fixture), N_CLIENTS);
 	assert_int_equal(t->n_resets, 3 * N_CLIENTS);
 	ip_port_close(s, IPPROTO_NR_TCP, LAN_ADDR, 80, IP_PORT_LISTENING);
 	for (uint32_t i = 0; i < N_CLIENTS; i++)
-		put(t, RIG_LAN, CLIENT + 100 + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
-	rig_run(t->rig);
+		put(t, FIXTURE_LAN, CLIENT + 100 + i, LAN_ADDR, IPPROTO_NR_TCP, 80);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_syns, N_CLIENTS);
-	assert_int_equal(rig_n_connections(t->rig), N_CLIENTS);
+	assert_int_equal(fixture_n_connections(t->fixture), N_CLIENTS);
 }
 
 /* Would catch: a connection that is begun by what nobody wants, or that the host has to refuse itself; a port that is
@@ -357,30 +357,30 @@ static void never_offered(struct town *t)
 				       .read_back_all = all,
 				       .adjacency_changed = adjacency };
 
-	for (uint32_t w = 0; w < t->rig->n; w++)
-		flowcache_set_offload(gateway_flowcache(workers_gateway(t->rig->workers, w)), &o);
+	for (uint32_t w = 0; w < t->fixture->n; w++)
+		flowcache_set_offload(gateway_flowcache(workers_gateway(t->fixture->workers, w)), &o);
 	for (uint32_t i = 0; i < 40; i++)
 		talk(t);
 	/* Nor when nobody answers. */
 	t->is_silent = true;
 	for (uint32_t i = 0; i < 40; i++) {
 		for (uint32_t k = 0; k < 4; k++)
-			put(t, RIG_LAN, CLIENT + 100 + k, LAN_ADDR, IPPROTO_NR_UDP, SERVICE);
+			put(t, FIXTURE_LAN, CLIENT + 100 + k, LAN_ADDR, IPPROTO_NR_UDP, SERVICE);
 		ip_local_out_one(gateway_ip(t->host), datagram(gateway_ip(t->host), 0, SERVER, OWN_PORT + 1, 8));
-		workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-		rig_run(t->rig);
+		workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+		fixture_run(t->fixture);
 	}
 	assert_int_equal(n_offered, 0);
 	/* What goes through is. */
 	for (uint32_t i = 0; i < 40; i++)
-		put(t, RIG_LAN, CLIENT, SERVER, IPPROTO_NR_UDP, 7);
-	rig_run(t->rig);
+		put(t, FIXTURE_LAN, CLIENT, SERVER, IPPROTO_NR_UDP, 7);
+	fixture_run(t->fixture);
 	for (uint32_t i = 0; i < 40; i++)
-		put(t, RIG_LAN, CLIENT, SERVER, IPPROTO_NR_UDP, 7);
-	rig_run(t->rig);
+		put(t, FIXTURE_LAN, CLIENT, SERVER, IPPROTO_NR_UDP, 7);
+	fixture_run(t->fixture);
 	assert_true(n_offered > 0);
-	for (uint32_t w = 0; w < t->rig->n; w++)
-		flowcache_set_offload(gateway_flowcache(workers_gateway(t->rig->workers, w)), NULL);
+	for (uint32_t w = 0; w < t->fixture->n; w++)
+		flowcache_set_offload(gateway_flowcache(workers_gateway(t->fixture->workers, w)), NULL);
 }
 
 /* Would catch: a flow of the host that the kernel is asked to forward. */

@@ -42,12 +42,12 @@ static const char rules[] = "table ip nat {\n"
 			    "}\n";
 
 struct town {
-	struct rig *rig;
+	struct fixture *fixture;
 	struct gateway *host;
 	bool is_served;
 	uint32_t n_asked, n_errors, last_error_dst;
-	uint32_t n_answers[N_RIG_SIDES]; /* of the service, that left */
-	uint32_t n_right;                /* ... from the address and port that was asked */
+	uint32_t n_answers[N_FIXTURE_SIDES]; /* of the service, that left */
+	uint32_t n_right;                    /* ... from the address and port that was asked */
 	uint16_t asked_port;
 	uint32_t n_through; /* that left and were neither from nor to the host */
 	uint32_t n_pieces;
@@ -93,7 +93,7 @@ static void hear(void *ctx, const struct ip_icmp_error *e)
 	t->last_error_dst = e->quote->ip.dst;
 }
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct town *t = r->ctx;
@@ -117,7 +117,7 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 					     .type = ICMP_ECHO_REPLY,
 					     .payload_len = 56 };
 		t->n_requests++;
-		rig_put(r, side, &reply);
+		fixture_put(r, side, &reply);
 	} else if (ip->proto == IPPROTO_NR_UDP && (ip->src == LAN_ADDR || ip->src == WAN_ADDR) && ip->dst != SERVER) {
 		t->n_answers[side]++;
 		t->n_right += l4->sport == t->asked_port;
@@ -136,13 +136,13 @@ static void open_service(struct town *t)
 static void town_start(struct town *t, uint32_t n_workers)
 {
 	*t = (struct town){ .asked_port = SERVICE };
-	t->rig = rig_start_with_host(n_workers, rules, 4096);
-	t->rig->ctx = t;
-	t->rig->seen = seen;
-	t->host = workers_gateway(t->rig->workers, n_workers);
+	t->fixture = fixture_start_with_host(n_workers, rules, 4096);
+	t->fixture->ctx = t;
+	t->fixture->seen = seen;
+	t->host = workers_gateway(t->fixture->workers, n_workers);
 }
 
-static void ask(struct town *t, enum rig_side side, uint32_t from, uint32_t to, uint16_t port, uint16_t len)
+static void ask(struct town *t, enum fixture_side side, uint32_t from, uint32_t to, uint16_t port, uint16_t len)
 {
 	struct packet_spec p = { .src = from,
 				 .dst = to,
@@ -151,7 +151,7 @@ static void ask(struct town *t, enum rig_side side, uint32_t from, uint32_t to, 
 				 .proto = IPPROTO_NR_UDP,
 				 .payload_len = len };
 
-	rig_put(t->rig, side, &p);
+	fixture_put(t->fixture, side, &p);
 }
 
 static void each_size(void (*test)(struct town *t))
@@ -163,7 +163,7 @@ static void each_size(void (*test)(struct town *t))
 
 		town_start(&t, n_workers[i]);
 		test(&t);
-		rig_stop(t.rig);
+		fixture_stop(t.fixture);
 	}
 }
 
@@ -176,13 +176,13 @@ static void ping_from_host(struct town *t)
 	uint64_t sent_at;
 
 	for (uint16_t seq = 1; seq <= 20; seq++) {
-		t->rig->now += NS_PER_MS;
-		gateway_set_time(t->host, t->rig->now);
-		sent_at = t->rig->now;
+		t->fixture->now += NS_PER_MS;
+		gateway_set_time(t->host, t->fixture->now);
+		sent_at = t->fixture->now;
 		rq.seq = seq;
 		assert_int_equal(ping_socket_send(raw, s, &rq), 0);
-		workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-		rig_run(t->rig);
+		workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+		fixture_run(t->fixture);
 		assert_int_equal(t->n_requests, seq);
 		assert_true(ping_socket_receive(raw, s, &m));
 		assert_true(m.is_sent);
@@ -193,21 +193,21 @@ static void ping_from_host(struct town *t)
 		assert_false(m.is_sent);
 		assert_int_equal(m.from, SERVER);
 		/* When a worker had it, not when the host came to it. */
-		assert_true(m.received_ns > sent_at && m.received_ns <= t->rig->now);
+		assert_true(m.received_ns > sent_at && m.received_ns <= t->fixture->now);
 		assert_false(ping_socket_receive(raw, s, &m));
 	}
 	/* One connection, at whichever worker. */
-	assert_int_equal(rig_n_connections(t->rig), 1);
+	assert_int_equal(fixture_n_connections(t->fixture), 1);
 	/* To itself. */
 	rq.dst = LAN_ADDR;
 	assert_int_equal(ping_socket_send(raw, s, &rq), 0);
-	workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-	rig_run(t->rig);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
 	assert_true(ping_socket_receive(raw, s, &m) && m.is_sent);
 	assert_true(ping_socket_receive(raw, s, &m));
 	assert_int_equal(m.from, LAN_ADDR);
 	ping_socket_close(raw, s);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 }
 
 /* Would catch: a ping of the host that does not leave, whose answer does not come to it from whichever worker, that
@@ -224,59 +224,59 @@ static void service(struct town *t)
 
 	open_service(t);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		ask(t, RIG_LAN, CLIENT + i, LAN_ADDR, SERVICE, 30);
-		ask(t, RIG_LAN, CLIENT + i, WAN_ADDR, SERVICE, 700);
-		ask(t, RIG_WAN, STRANGER + i, WAN_ADDR, SERVICE, 1400);
+		ask(t, FIXTURE_LAN, CLIENT + i, LAN_ADDR, SERVICE, 30);
+		ask(t, FIXTURE_LAN, CLIENT + i, WAN_ADDR, SERVICE, 700);
+		ask(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, SERVICE, 1400);
 		n += 3;
 	}
-	rig_run(t->rig);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_asked, n);
-	assert_int_equal(t->n_answers[RIG_LAN], 2 * N_CLIENTS);
-	assert_int_equal(t->n_answers[RIG_WAN], N_CLIENTS);
-	assert_int_equal(rig_n_connections(t->rig), n);
+	assert_int_equal(t->n_answers[FIXTURE_LAN], 2 * N_CLIENTS);
+	assert_int_equal(t->n_answers[FIXTURE_WAN], N_CLIENTS);
+	assert_int_equal(fixture_n_connections(t->fixture), n);
 	n_right = t->n_right;
 	assert_int_equal(n_right, n);
 
 	/* Once more, on the same connections: what the service says is theirs. */
 	for (uint32_t i = 0; i < N_CLIENTS; i++)
-		ask(t, RIG_WAN, STRANGER + i, WAN_ADDR, SERVICE, 30);
-	rig_run(t->rig);
-	assert_int_equal(rig_n_connections(t->rig), n);
+		ask(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, SERVICE, 30);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_n_connections(t->fixture), n);
 
 	/* By a port that dnat leads here: the answer comes from the port that was asked. */
 	t->asked_port = 5353;
-	t->n_right = t->n_answers[RIG_WAN] = 0;
+	t->n_right = t->n_answers[FIXTURE_WAN] = 0;
 	for (uint32_t k = 0; k < 3; k++) {
 		for (uint32_t i = 0; i < N_CLIENTS; i++)
-			ask(t, RIG_WAN, STRANGER + 100 + i, WAN_ADDR, 5353, 30);
-		rig_run(t->rig);
-		assert_int_equal(rig_n_connections(t->rig), n + N_CLIENTS);
+			ask(t, FIXTURE_WAN, STRANGER + 100 + i, WAN_ADDR, 5353, 30);
+		fixture_run(t->fixture);
+		assert_int_equal(fixture_n_connections(t->fixture), n + N_CLIENTS);
 	}
-	assert_int_equal(t->n_answers[RIG_WAN], 3 * N_CLIENTS);
+	assert_int_equal(t->n_answers[FIXTURE_WAN], 3 * N_CLIENTS);
 	assert_int_equal(t->n_right, 3 * N_CLIENTS);
 
 	/* A reload leads everything anew. */
-	assert_int_equal(rig_reload(t->rig, rules), 0);
+	assert_int_equal(fixture_reload(t->fixture, rules), 0);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		ask(t, RIG_WAN, STRANGER + 100 + i, WAN_ADDR, 5353, 30);
-		ask(t, RIG_WAN, STRANGER + i, WAN_ADDR, SERVICE, 30);
+		ask(t, FIXTURE_WAN, STRANGER + 100 + i, WAN_ADDR, 5353, 30);
+		ask(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, SERVICE, 30);
 	}
-	rig_run(t->rig);
-	assert_int_equal(rig_n_connections(t->rig), n + N_CLIENTS);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_n_connections(t->fixture), n + N_CLIENTS);
 	assert_int_equal(t->n_right, 4 * N_CLIENTS);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 
 	/* What INPUT drops never comes; what nobody is at is answered at the worker. */
 	uint32_t n_asked = t->n_asked;
 
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
-		ask(t, RIG_WAN, STRANGER + i, WAN_ADDR, 54, 30);
-		ask(t, RIG_LAN, CLIENT + i, LAN_ADDR, 55, 30);
+		ask(t, FIXTURE_WAN, STRANGER + i, WAN_ADDR, 54, 30);
+		ask(t, FIXTURE_LAN, CLIENT + i, LAN_ADDR, 55, 30);
 	}
-	rig_run(t->rig);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_asked, n_asked);
-	assert_int_equal(rig_dropped(t->rig, DROP_RULE_DROP), N_CLIENTS);
-	assert_int_equal(rig_dropped(t->rig, DROP_PORT_UNREACHABLE), N_CLIENTS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_RULE_DROP), N_CLIENTS);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_PORT_UNREACHABLE), N_CLIENTS);
 }
 
 /* Would catch: a question that does not reach the host, or reaches it by a way round INPUT; an answer that is not led
@@ -300,7 +300,7 @@ static void put_pieces(struct town *t, uint16_t id)
 					 .frag_off = off,
 					 .cut = 1480,
 					 .mf = off + 1480 < 2968 };
-		rig_put(t->rig, RIG_WAN, &p);
+		fixture_put(t->fixture, FIXTURE_WAN, &p);
 	}
 }
 
@@ -309,12 +309,12 @@ static void pieces(struct town *t)
 	open_service(t);
 	for (uint16_t id = 1; id <= 10; id++) {
 		put_pieces(t, id);
-		rig_run(t->rig);
+		fixture_run(t->fixture);
 	}
 	assert_int_equal(t->n_asked, 10);
 	assert_true(t->n_pieces >= 20);
-	assert_int_equal(rig_n_connections(t->rig), 1);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	assert_int_equal(fixture_n_connections(t->fixture), 1);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 }
 
 /* Would catch: pieces that the host sees before they are whole, a large answer that is not cut, or lost. */
@@ -328,35 +328,35 @@ static void sleeper(struct town *t)
 	uint32_t n_others = 400;
 
 	open_service(t);
-	ask(t, RIG_LAN, CLIENT, LAN_ADDR, SERVICE, 30);
-	rig_run(t->rig);
-	t->rig->host_sleeps = true;
+	ask(t, FIXTURE_LAN, CLIENT, LAN_ADDR, SERVICE, 30);
+	fixture_run(t->fixture);
+	t->fixture->host_sleeps = true;
 	for (uint32_t k = 0; k < 20; k++) {
 		for (uint32_t i = 0; i < 400; i++)
-			ask(t, RIG_LAN, CLIENT + i % N_CLIENTS, LAN_ADDR, SERVICE, k < 15 ? 1000 : 30);
-		rig_run(t->rig);
+			ask(t, FIXTURE_LAN, CLIENT + i % N_CLIENTS, LAN_ADDR, SERVICE, k < 15 ? 1000 : 30);
+		fixture_run(t->fixture);
 	}
-	assert_true(rig_dropped(t->rig, DROP_HOST_BUSY) > 0);
-	assert_int_equal(rig_dropped_all(t->rig), rig_dropped(t->rig, DROP_HOST_BUSY));
-	rig_check_law(t->rig);
+	assert_true(fixture_dropped(t->fixture, DROP_HOST_BUSY) > 0);
+	assert_int_equal(fixture_dropped_all(t->fixture), fixture_dropped(t->fixture, DROP_HOST_BUSY));
+	fixture_check_law(t->fixture);
 	/* Others: all of them, large ones too, and to an address of ours that dnat leads through. */
 	for (uint32_t i = 0; i < n_others; i++) {
-		ask(t, RIG_LAN, CLIENT + i % N_CLIENTS, SERVER, 443, i % 2 == 0 ? 30 : 1400);
-		ask(t, RIG_WAN, STRANGER, WAN_ADDR, 6000, 30);
-		rig_run(t->rig);
+		ask(t, FIXTURE_LAN, CLIENT + i % N_CLIENTS, SERVER, 443, i % 2 == 0 ? 30 : 1400);
+		ask(t, FIXTURE_WAN, STRANGER, WAN_ADDR, 6000, 30);
+		fixture_run(t->fixture);
 	}
 	assert_int_equal(t->n_through, 2 * n_others);
-	rig_check_law(t->rig);
+	fixture_check_law(t->fixture);
 	/* It wakes up, and has what there was room for. */
 	uint32_t n_asked = t->n_asked;
 
-	t->rig->host_sleeps = false;
-	rig_run(t->rig);
+	t->fixture->host_sleeps = false;
+	fixture_run(t->fixture);
 	assert_true(t->n_asked > n_asked);
-	rig_check_law(t->rig);
-	ask(t, RIG_LAN, CLIENT, LAN_ADDR, SERVICE, 30);
+	fixture_check_law(t->fixture);
+	ask(t, FIXTURE_LAN, CLIENT, LAN_ADDR, SERVICE, 30);
 	n_asked = t->n_asked;
-	rig_run(t->rig);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_asked, n_asked + 1);
 }
 
@@ -391,7 +391,7 @@ static void ring(void *ctx)
 /* A round of its thread (daemon/run/worker.c). */
 static void host_round(struct town *t)
 {
-	struct rig *r = t->rig;
+	struct fixture *r = t->fixture;
 
 	(void)workers_poll(r->workers, r->n, r->now);
 	if (workers_next_deadline(r->workers, r->n) <= r->now)
@@ -405,22 +405,22 @@ static void flood(struct town *t)
 
 	open_service(t);
 	gateway_set_aux(t->host, &aux);
-	t->rig->host_sleeps = true;
+	t->fixture->host_sleeps = true;
 	for (uint32_t i = 0; i < 4000; i++)
-		ask(t, RIG_LAN, CLIENT + i % N_CLIENTS, LAN_ADDR, SERVICE, 30);
-	rig_run(t->rig);
-	assert_true(rig_dropped(t->rig, DROP_HOST_BUSY) > 0);
+		ask(t, FIXTURE_LAN, CLIENT + i % N_CLIENTS, LAN_ADDR, SERVICE, 30);
+	fixture_run(t->fixture);
+	assert_true(fixture_dropped(t->fixture, DROP_HOST_BUSY) > 0);
 	for (uint32_t k = 1; k <= 5; k++) {
 		uint32_t n_asked = t->n_asked;
 
-		a.due = t->rig->now;
+		a.due = t->fixture->now;
 		host_round(t);
 		assert_int_equal(a.n_rang, k);
 		assert_int_equal(a.n_asked - n_asked, BATCH_MAX);
 	}
 	gateway_set_aux(t->host, &(struct gateway_aux){ 0 });
-	t->rig->host_sleeps = false;
-	rig_run(t->rig);
+	t->fixture->host_sleeps = false;
+	fixture_run(t->fixture);
 }
 
 /* Would catch: a timer of the host's that waits until all that others have sent it is dealt with. */
@@ -432,28 +432,28 @@ static void test_timers(void **state)
 static void groups(struct town *t)
 {
 	struct ip_stack *s = gateway_ip(t->host);
-	uint32_t lan = t->rig->ifindex[RIG_LAN];
+	uint32_t lan = t->fixture->ifindex[FIXTURE_LAN];
 
 	open_service(t);
 	for (uint32_t i = 0; i < 20; i++)
-		ask(t, RIG_LAN, CLIENT + i, GROUP, SERVICE, 30);
-	rig_run(t->rig);
-	assert_int_equal(rig_dropped(t->rig, DROP_GROUP_NOT_JOINED), 20);
+		ask(t, FIXTURE_LAN, CLIENT + i, GROUP, SERVICE, 30);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_GROUP_NOT_JOINED), 20);
 	assert_int_equal(ip_group_join(s, lan, GROUP), 0);
-	workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-	rig_run(t->rig);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
 	for (uint32_t i = 0; i < 20; i++) {
-		ask(t, RIG_LAN, CLIENT + i, GROUP, SERVICE, 30);
-		ask(t, RIG_WAN, STRANGER + i, GROUP, SERVICE, 30);
+		ask(t, FIXTURE_LAN, CLIENT + i, GROUP, SERVICE, 30);
+		ask(t, FIXTURE_WAN, STRANGER + i, GROUP, SERVICE, 30);
 	}
-	rig_run(t->rig);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_asked, 20);
-	assert_int_equal(rig_dropped(t->rig, DROP_GROUP_NOT_JOINED), 40);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_GROUP_NOT_JOINED), 40);
 	ip_group_leave(s, lan, GROUP);
-	workers_flush(t->rig->workers, t->rig->n, t->rig->now);
-	rig_run(t->rig);
-	ask(t, RIG_LAN, CLIENT, GROUP, SERVICE, 30);
-	rig_run(t->rig);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
+	ask(t, FIXTURE_LAN, CLIENT, GROUP, SERVICE, 30);
+	fixture_run(t->fixture);
 	assert_int_equal(t->n_asked, 20);
 }
 
@@ -474,9 +474,9 @@ static void tell(struct town *t, uint32_t to, uint16_t sport)
 	memset(packet_l4(q) + UDP_HEADER_LEN, 0x55, 8);
 	l4_checksum_set(&q->ip, packet_l4(q), UDP_HEADER_LEN + 8);
 	assert_int_equal(l4_parse(&q->ip, packet_l4(q), UDP_HEADER_LEN + 8, &q->l4), L4_OK);
-	gateway_set_time(t->host, t->rig->now);
+	gateway_set_time(t->host, t->fixture->now);
 	ip_local_out_one(s, q);
-	workers_flush(t->rig->workers, t->rig->n, t->rig->now);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
 }
 
 static void errors(struct town *t)
@@ -487,12 +487,12 @@ static void errors(struct town *t)
 	open_service(t);
 	for (uint16_t i = 0; i < 50; i++) {
 		tell(t, SERVER, (uint16_t)(40000 + i * 111));
-		rig_run(t->rig);
+		fixture_run(t->fixture);
 		assert_int_equal(t->last.src, WAN_ADDR);
 		assert_int_equal(t->last.dst, SERVER);
 		inner = t->last;
 		inner.payload_len = 8;
-		(void)rig_build(&inner, quote);
+		(void)fixture_build(&inner, quote);
 		struct packet_spec error = { .src = IP4(203, 0, 113, 254),
 					     .dst = WAN_ADDR,
 					     .proto = IPPROTO_NR_ICMP,
@@ -500,13 +500,13 @@ static void errors(struct town *t)
 					     .code = ICMP_PORT_UNREACHABLE,
 					     .payload = quote,
 					     .payload_len = sizeof(quote) };
-		rig_put(t->rig, RIG_WAN, &error);
-		rig_run(t->rig);
+		fixture_put(t->fixture, FIXTURE_WAN, &error);
+		fixture_run(t->fixture);
 		assert_int_equal(t->n_errors, i + 1);
 		assert_int_equal(t->last_error_dst, SERVER);
 	}
-	assert_int_equal(rig_n_connections(t->rig), 50);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	assert_int_equal(fixture_n_connections(t->fixture), 50);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 }
 
 /* Would catch: an error about a packet of the host that does not come to the protocol that sent it, whichever worker
@@ -521,8 +521,8 @@ static void shared_address(struct town *t)
 	/* The host and what is masqueraded send from the same address to the same server. */
 	for (uint32_t i = 0; i < 30; i++)
 		tell(t, SERVER, (uint16_t)(2000 + i));
-	rig_run(t->rig);
-	assert_int_equal(rig_n_connections(t->rig), 30);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_n_connections(t->fixture), 30);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
 		struct packet_spec p = { .src = CLIENT + i,
 					 .dst = SERVER,
@@ -530,23 +530,23 @@ static void shared_address(struct town *t)
 					 .dport = 7,
 					 .proto = IPPROTO_NR_UDP,
 					 .payload_len = 8 };
-		uint32_t n = rig_n_connections(t->rig);
+		uint32_t n = fixture_n_connections(t->fixture);
 
-		rig_put(t->rig, RIG_LAN, &p);
-		rig_run(t->rig);
-		assert_int_equal(rig_n_connections(t->rig), n + 1);
+		fixture_put(t->fixture, FIXTURE_LAN, &p);
+		fixture_run(t->fixture);
+		assert_int_equal(fixture_n_connections(t->fixture), n + 1);
 		assert_int_equal(t->last.src, WAN_ADDR);
 		/* Not a port that the host has towards that server. */
 		assert_false(t->last.sport >= 2000 && t->last.sport < 2030);
 	}
 	/* The host's own go on where they are. */
-	uint32_t n = rig_n_connections(t->rig);
+	uint32_t n = fixture_n_connections(t->fixture);
 
 	for (uint32_t i = 0; i < 30; i++)
 		tell(t, SERVER, (uint16_t)(2000 + i));
-	rig_run(t->rig);
-	assert_int_equal(rig_n_connections(t->rig), n);
-	assert_int_equal(rig_dropped_all(t->rig), 0);
+	fixture_run(t->fixture);
+	assert_int_equal(fixture_n_connections(t->fixture), n);
+	assert_int_equal(fixture_dropped_all(t->fixture), 0);
 }
 
 /* Would catch: a port that is given to a masqueraded flow while the host uses it towards the same server, or the other

@@ -35,7 +35,7 @@ static const char rules[] = "table ip nat { chain post { type nat hook postrouti
 			    "  oifname \"wan0\" masquerade\n } }\n";
 
 struct town {
-	struct rig *rig;
+	struct fixture *fixture;
 	struct gateway *host;
 	struct ping_sockets *raw;
 	int socket;
@@ -61,14 +61,14 @@ static bool is_late(const struct town *t)
 
 static uint64_t now_of(const struct town *t)
 {
-	return t->rig->now + (real_ns() - t->start_ns) / SLOW;
+	return t->fixture->now + (real_ns() - t->start_ns) / SLOW;
 }
 
 /* --- what leaves --- */
 
 static void town_tx(struct device *d, struct batch *b)
 {
-	struct town *t = container_of(d, struct rig_end, device)->rig->ctx;
+	struct town *t = container_of(d, struct fixture_end, device)->fixture->ctx;
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
@@ -137,7 +137,7 @@ static void ping(struct town *t, uint16_t seq)
 static void *be_host(void *arg)
 {
 	struct town *t = arg;
-	struct workers *c = t->rig->workers;
+	struct workers *c = t->fixture->workers;
 
 	for (uint32_t round = 0; !atomic_load(&t->stop); round++) {
 		uint64_t now = now_of(t);
@@ -165,9 +165,9 @@ struct hand {
 static void receive(struct hand *h, struct batch *b, const struct packet_spec *p)
 {
 	struct town *t = h->town;
-	struct env *env = gateway_env(workers_gateway(t->rig->workers, h->worker));
+	struct env *env = gateway_env(workers_gateway(t->fixture->workers, h->worker));
 	struct packet *in = packet_alloc(env->pool, ETHER_HEADER_LEN + 1500);
-	struct ether_view eth = { .dst = t->rig->end[0][RIG_LAN].device.mac,
+	struct ether_view eth = { .dst = t->fixture->end[0][FIXTURE_LAN].device.mac,
 				  .src = { { 2, 0, 0, 0, 0, 0x99 } },
 				  .type = ETHERTYPE_IPV4 };
 
@@ -175,7 +175,7 @@ static void receive(struct hand *h, struct batch *b, const struct packet_spec *p
 		return;
 	env->ledger.n_received++;
 	ether_emit(packet_frame(in), &eth);
-	in->len = ETHER_HEADER_LEN + rig_build(p, packet_frame(in) + ETHER_HEADER_LEN);
+	in->len = ETHER_HEADER_LEN + fixture_build(p, packet_frame(in) + ETHER_HEADER_LEN);
 	batch_add(b, in);
 }
 
@@ -183,7 +183,7 @@ static void *be_worker(void *arg)
 {
 	struct hand *h = arg;
 	struct town *t = h->town;
-	struct workers *c = t->rig->workers;
+	struct workers *c = t->fixture->workers;
 
 	for (uint32_t round = h->worker; !atomic_load(&t->stop); round += N_WORKERS) {
 		struct batch b = { .n = 0 };
@@ -199,7 +199,7 @@ static void *be_worker(void *arg)
 						 .payload_len = i % 4 == 0 && round % 2 == 0 ? 1000 : 20 };
 			receive(h, &b, &p);
 		}
-		workers_input(c, h->worker, t->rig->ifindex[RIG_LAN], &b, now);
+		workers_input(c, h->worker, t->fixture->ifindex[FIXTURE_LAN], &b, now);
 		(void)workers_poll(c, h->worker, now);
 		if (workers_next_deadline(c, h->worker) <= now)
 			workers_expire(c, h->worker, now);
@@ -222,20 +222,20 @@ static void warm_up(struct town *t)
 			.src = CLIENT + i, .dst = SERVER, .sport = 9, .dport = 9, .proto = IPPROTO_NR_UDP
 		};
 
-		rig_put(t->rig, RIG_LAN, &out);
-		rig_run(t->rig);
+		fixture_put(t->fixture, FIXTURE_LAN, &out);
+		fixture_run(t->fixture);
 	}
 	for (uint32_t i = 0; i < 64; i++) {
 		struct packet_spec in = {
 			.src = CLIENT + i, .dst = LAN_ADDR, .sport = 9, .dport = 9, .proto = IPPROTO_NR_UDP
 		};
 
-		rig_put(t->rig, RIG_LAN, &in);
-		rig_run(t->rig);
+		fixture_put(t->fixture, FIXTURE_LAN, &in);
+		fixture_run(t->fixture);
 	}
 	for (uint32_t i = 0; i < N_WORKERS; i++)
-		for (int side = 0; side < RIG_LAN1; side++)
-			t->rig->end[i][side].device.ops = &town_ops;
+		for (int side = 0; side < FIXTURE_LAN1; side++)
+			t->fixture->end[i][side].device.ops = &town_ops;
 }
 
 /* Would catch: a race on anything that the host and a worker touch; a packet of others that waits until the host is
@@ -247,9 +247,9 @@ static void test_threads(void **state)
 	pthread_t host;
 
 	assert_non_null(t);
-	t->rig = rig_start_with_host(N_WORKERS, rules, 4096);
-	t->rig->ctx = t;
-	t->host = workers_gateway(t->rig->workers, N_WORKERS);
+	t->fixture = fixture_start_with_host(N_WORKERS, rules, 4096);
+	t->fixture->ctx = t;
+	t->host = workers_gateway(t->fixture->workers, N_WORKERS);
 	t->raw = gateway_ping_sockets(t->host);
 	t->socket = ping_socket_open(t->raw);
 	warm_up(t);
@@ -269,11 +269,12 @@ static void test_threads(void **state)
 	assert_true(atomic_load(&t->n_served) >= N_SERVED);
 	assert_true(t->n_pongs > 0);
 	/* While it was away there was no room for all; nothing else was lost but what no buffer was there for. */
-	assert_int_equal(rig_dropped_all(t->rig),
-			 rig_dropped(t->rig, DROP_HOST_BUSY) + rig_dropped(t->rig, DROP_HANDOFF_RING) +
-				 rig_dropped(t->rig, DROP_NO_BUFFER) + rig_dropped(t->rig, DROP_PORT_UNREACHABLE));
-	t->rig->now = now_of(t);
-	rig_stop(t->rig);
+	assert_int_equal(fixture_dropped_all(t->fixture), fixture_dropped(t->fixture, DROP_HOST_BUSY) +
+								  fixture_dropped(t->fixture, DROP_HANDOFF_RING) +
+								  fixture_dropped(t->fixture, DROP_NO_BUFFER) +
+								  fixture_dropped(t->fixture, DROP_PORT_UNREACHABLE));
+	t->fixture->now = now_of(t);
+	fixture_stop(t->fixture);
 	free(t);
 }
 

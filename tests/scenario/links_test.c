@@ -27,16 +27,16 @@
 	"  oifname \"wan0\" masquerade\n} }\n"
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *wan;
 };
 
 static void net_start(struct net *n, const char *config)
 {
-	world_start(&n->w, config, NULL);
-	n->lan = world_station(&n->w, "lan0", HOST1, NULL);
-	n->wan = world_station(&n->w, "wan0", PEER, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start(&n->w, config, NULL);
+	n->lan = fixture_station(&n->w, "lan0", HOST1, NULL);
+	n->wan = fixture_station(&n->w, "wan0", PEER, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	station_clear(n->lan);
 	station_clear(n->wan);
 }
@@ -45,7 +45,7 @@ static struct packet *carry(struct net *n, struct station *from, const struct pa
 {
 	station_clear(at);
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 
@@ -83,9 +83,9 @@ static void test_dnat_for_a_foreign_address(void **state)
 	assert_non_null(carry(&n, n.lan, &ping, n.wan));
 	assert_non_null(carry(&n, n.lan, &web, n.wan));
 	assert_non_null(carry(&n, n.wan, &from_it, n.lan));
-	assert_int_equal(world_dropped(&n.w, DROP_ARP_SPOOF), 0);
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 0);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_ARP_SPOOF), 0);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_NO_MAPPING), 0);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an address that an interface answers for which is not announced, is forwarded when nothing is mapped, or
@@ -113,8 +113,8 @@ static void test_answer_for(void **state)
 	assert_non_null(p);
 	assert_int_equal(p->ip.dst, HOST1);
 	assert_null(carry(&n, n.wan, &other, n.lan));
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_NO_MAPPING), 1);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a source that cannot have come in where it did, and is believed: another link's host, one of ours, a
@@ -149,14 +149,14 @@ static void test_sources(void **state)
 			.src = row[i].src, .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
 		};
 		bool passes = row[i].reason == N_DROP_REASONS;
-		uint64_t before = passes ? 0 : world_dropped(&n.w, row[i].reason);
+		uint64_t before = passes ? 0 : fixture_dropped(&n.w, row[i].reason);
 
 		if ((carry(&n, n.wan, &s, n.lan) != NULL) != passes)
 			fail_msg("row %zu", i);
 		if (!passes)
-			assert_int_equal(world_dropped(&n.w, row[i].reason), before + 1);
+			assert_int_equal(fixture_dropped(&n.w, row[i].reason), before + 1);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: destinations in class E, 0/8 or at the low end of a subnet that are not forwarded. */
@@ -176,7 +176,7 @@ static void test_destinations(void **state)
 		assert_non_null(p);
 		assert_int_equal(p->ip.dst, dst[i]);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: rpf words that do not say what they say, and the second of two uplinks shut by the first. */
@@ -206,26 +206,26 @@ static void test_rpf_words(void **state)
 		nowhere.src = IP4(192, 0, 2, 1);
 		assert_int_equal(carry(&n, n.wan, &inside, n.lan) != NULL, row[i].inside);
 		assert_int_equal(carry(&n, n.wan, &nowhere, n.lan) != NULL, row[i].nowhere);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 
 	struct net n;
 
 	net_start(&n, LAN WAN "interface wan1 { address 192.0.2.1/24; }\n" DEFAULT_ROUTE
 			      "route 0.0.0.0/0 via 192.0.2.254 metric 10;\n" MASQUERADE);
-	struct station *second = world_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
+	struct station *second = fixture_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
 	struct packet_spec far = {
 		.src = IP4(198, 51, 100, 7), .dst = HOST1, .proto = IPPROTO_NR_UDP, .sport = 9, .dport = 9
 	};
 
-	world_run(&n.w, 5 * NS_PER_S);
+	fixture_run(&n.w, 5 * NS_PER_S);
 	assert_non_null(carry(&n, second, &far, n.lan));
 	far.src = IP4(10, 77, 0, 9);
 	assert_null(carry(&n, second, &far, n.lan));
 	far.src = PEER; /* the first uplink's own host */
 	assert_null(carry(&n, second, &far, n.lan));
-	assert_int_equal(world_dropped(&n.w, DROP_RPF), 2);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RPF), 2);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a check that comes too late: an inside host whose allowance somebody outside spends in its name. */
@@ -242,11 +242,11 @@ static void test_spoofed_source_and_limits(void **state)
 		spoofed.sport = (uint16_t)(1000 + i);
 		station_send(n.wan, &spoofed);
 	}
-	world_run(&n.w, 20 * NS_PER_MS);
-	assert_int_equal(world_dropped(&n.w, DROP_RPF), 50);
+	fixture_run(&n.w, 20 * NS_PER_MS);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RPF), 50);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	assert_non_null(carry(&n, n.lan, &ping, n.wan));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a next hop outside every prefix that is not asked for by ARP, asks from an address that is not ours, or
@@ -272,28 +272,28 @@ static void test_next_hops(void **state)
 			.proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 		};
 		char text[512];
-		struct world w;
+		struct fixture w;
 
 		snprintf(text, sizeof(text), LAN "%s", row[i].config);
-		world_start(&w, text, NULL);
-		struct station *lan = world_station(&w, "lan0", HOST1, NULL);
-		struct station *wan = world_station(&w, "wan0", IP4(172, 31, 1, 1), NULL);
+		fixture_start(&w, text, NULL);
+		struct station *lan = fixture_station(&w, "lan0", HOST1, NULL);
+		struct station *wan = fixture_station(&w, "wan0", IP4(172, 31, 1, 1), NULL);
 
-		world_run(&w, 5 * NS_PER_S);
+		fixture_run(&w, 5 * NS_PER_S);
 		station_clear(wan);
 		station_send(lan, &out);
-		world_run(&w, 20 * NS_PER_MS);
+		fixture_run(&w, 20 * NS_PER_MS);
 		struct packet *p = station_next(wan);
 
 		assert_non_null(p);
 		assert_int_equal(p->ip.src, HOST1);
 		ping.dst = row[i].asked_for;
 		station_send(wan, &ping);
-		world_run(&w, 20 * NS_PER_MS);
+		fixture_run(&w, 20 * NS_PER_MS);
 		p = station_next(wan);
 		assert_non_null(p);
 		assert_int_equal(p->ip.src, row[i].asked_for);
-		world_end(&w);
+		fixture_end(&w);
 	}
 }
 
@@ -320,10 +320,10 @@ static void test_directed_broadcast(void **state)
 			assert_true(ether_is_broadcast(&eth.dst));
 			assert_int_equal(p->ip.ttl, 63);
 		}
-		assert_int_equal(world_dropped(&n.w, DROP_FORWARD_BROADCAST), !on);
+		assert_int_equal(fixture_dropped(&n.w, DROP_FORWARD_BROADCAST), !on);
 		s.link_broadcast = true;
 		assert_null(carry(&n, n.lan, &s, n.lan));
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -375,10 +375,10 @@ static void test_redirects(void **state)
 		obey.payload_len = (uint16_t)station_build(n.lan, &out, quote);
 		obey.info = HOST1;
 		station_send(n.lan, &obey);
-		world_run(&n.w, 20 * NS_PER_MS);
-		assert_int_equal(world_dropped(&n.w, DROP_ICMP_IGNORED), 1);
+		fixture_run(&n.w, 20 * NS_PER_MS);
+		assert_int_equal(fixture_dropped(&n.w, DROP_ICMP_IGNORED), 1);
 		assert_int_equal(ip_route(gateway_ip(n.w.gw), 0, PEER)->ifindex, n.wan->ifindex);
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -418,7 +418,7 @@ static void test_snat_at_input(void **state)
 			fail_msg("no error with %s", given[i]);
 		assert_int_equal(p->l4.code, ICMP_PORT_UNREACHABLE);
 		assert_int_equal(p->ip.src, IP4(10, 77, 0, 1));
-		world_end(&n.w);
+		fixture_end(&n.w);
 	}
 }
 
@@ -442,12 +442,12 @@ static void test_quotes_stay_inside(void **state)
 	station_send(n.lan, &out);
 	assert_non_null(carry(&n, n.lan, &error, n.wan)); /* the query: both came in one batch */
 	assert_null(station_next(n.wan));
-	assert_int_equal(world_dropped(&n.w, DROP_CT_INVALID), 2);
+	assert_int_equal(fixture_dropped(&n.w, DROP_CT_INVALID), 2);
 	/* Of a way that nobody translates it is as harmless as it was. */
 	in.sport = 54;
 	error.payload_len = (uint16_t)station_build(n.wan, &in, quote);
 	assert_non_null(carry(&n, n.lan, &error, n.wan));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an ICMP error about our own reset, which its receiver does not answer ARP for, sent to whoever the reset
@@ -465,11 +465,11 @@ static void test_reset_to_a_dead_host(void **state)
 	net_start(&n, LAN WAN DEFAULT_ROUTE "table ip f { chain f { type filter hook forward priority filter;\n"
 					    "  iifname \"lan0\" tcp dport 7 reject with tcp reset\n} }\n");
 	station_send(n.lan, &syn);
-	world_run(&n.w, 30 * NS_PER_S);
+	fixture_run(&n.w, 30 * NS_PER_S);
 	assert_null(station_next(n.wan));
-	assert_int_equal(world_dropped(&n.w, DROP_NEIGH_UNREACHABLE), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NEIGH_UNREACHABLE), 1);
 	assert_int_equal(icmp_counts(gateway_ip(n.w.gw))[ICMP_SILENT_OURS], 1);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

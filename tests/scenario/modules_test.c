@@ -30,16 +30,16 @@
 	"  oifname \"wan0\" masquerade\n} }\n"
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *wan;
 };
 
 static void net_start(struct net *n, uint32_t modules, const char *config)
 {
-	world_start_of(&n->w, modules, config, NULL);
-	n->lan = world_station(&n->w, "lan0", CLIENT, NULL);
-	n->wan = world_station(&n->w, "wan0", SERVER, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start_of(&n->w, modules, config, NULL);
+	n->lan = fixture_station(&n->w, "lan0", CLIENT, NULL);
+	n->wan = fixture_station(&n->w, "wan0", SERVER, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	station_clear(n->lan);
 	station_clear(n->wan);
 }
@@ -50,7 +50,7 @@ static struct packet *carry(struct net *n, struct station *from, const struct pa
 	station_clear(n->lan);
 	station_clear(n->wan);
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(from == n->lan ? n->wan : n->lan);
 }
 
@@ -104,7 +104,7 @@ static void test_router(void **state)
 	p = station_next(n.lan);
 	assert_non_null(p);
 	assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: rules, connections or the flow cache that only work with NAT beside them. */
@@ -116,7 +116,7 @@ static void test_firewall(void **state)
 	assert_non_null(gateway_conntrack(n.w.gw));
 	assert_null(gateway_nat(n.w.gw));
 	assert_null(carry(&n, n.wan, &unasked));
-	assert_int_equal(world_dropped(&n.w, DROP_POLICY_DROP), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_POLICY_DROP), 1);
 	for (uint32_t i = 0; i < 5; i++) {
 		const struct packet *p = carry(&n, n.lan, &query);
 
@@ -126,8 +126,8 @@ static void test_firewall(void **state)
 	}
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
 	assert_true(flowcache_counts(gateway_flowcache(n.w.gw))[FLOWCACHE_TAKEN] >= 6);
-	assert_int_equal(world_rules_counted(&n.w), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_rules_counted(&n.w), 1);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a module that is made without what it needs, or is not there though it was asked for. */
@@ -166,7 +166,7 @@ static void test_every_choice(void **state)
 		(void)carry(&n, n.lan, &query);
 		(void)carry(&n, n.wan, &unasked);
 		(void)carry(&n, n.lan, &ping);
-		assert_int_equal(world_reload(&n.w, INTERFACES FILTER), 0);
+		assert_int_equal(fixture_reload(&n.w, INTERFACES FILTER), 0);
 		(void)carry(&n, n.lan, &query);
 		ip_stack_device(gateway_ip(n.w.gw), n.wan->ifindex)->up = false;
 		gateway_device_changed(n.w.gw, n.wan->ifindex, n.w.now);
@@ -177,8 +177,8 @@ static void test_every_choice(void **state)
 		 * yet, for its second piece. */
 		station_send(n.lan, &unknown);
 		station_send(n.lan, &piece);
-		world_run(&n.w, NS_PER_MS);
-		world_end(&n.w);
+		fixture_run(&n.w, NS_PER_MS);
+		fixture_end(&n.w);
 	}
 }
 

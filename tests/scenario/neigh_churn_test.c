@@ -35,7 +35,7 @@ static const char config[] = "interface lan0 { address 10.77.0.1/16; }\n"
 			     "  ct state established counter } }\n";
 
 struct churn {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *server;
 	uint16_t port[N_HOSTS]; /* outside */
 	uint32_t conn[N_HOSTS];
@@ -105,7 +105,7 @@ static void to_server(struct churn *t, uint32_t host)
 {
 	station_send(t->lan,
 		     &(struct packet_spec){ .dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 80 });
-	world_run(&t->w, NS_PER_MS);
+	fixture_run(&t->w, NS_PER_MS);
 	struct packet *p = station_next(t->server);
 
 	assert_non_null(p);
@@ -120,7 +120,7 @@ static void to_host(struct churn *t, uint32_t host)
 	station_send(
 		t->server,
 		&(struct packet_spec){ .dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t->port[host] });
-	world_run(&t->w, NS_PER_MS);
+	fixture_run(&t->w, NS_PER_MS);
 	assert_int_equal(t->lan->n_inbox, 1);
 	assert_true(ether_parse(packet_frame(t->lan->inbox[0]), t->lan->inbox[0]->len, &eth));
 	assert_memory_equal(&eth.dst, &t->lan->mac, sizeof(eth.dst));
@@ -159,7 +159,7 @@ static void go_on(struct churn *t)
 
 	become(t, 0);
 	for (int i = 0; i < SECONDS; i++) {
-		world_run(&t->w, NS_PER_S);
+		fixture_run(&t->w, NS_PER_S);
 		to_server(t, 0);
 		to_host(t, 0);
 	}
@@ -171,7 +171,7 @@ static void go_on(struct churn *t)
 
 static uint64_t counted(const struct churn *t)
 {
-	return world_rules_counted(&t->w);
+	return fixture_rules_counted(&t->w);
 }
 
 /* One whose number has been given away. What was forwarded in its stead before is credited to its rules too. True when
@@ -219,10 +219,10 @@ static void test_churn(void **state)
 		.moved = on_moved,
 	};
 
-	world_start(&t.w, config, &limits);
-	t.lan = world_station(&t.w, "lan0", LAN_NET + 0x100, NULL);
-	t.server = world_station(&t.w, "wan0", SERVER, NULL);
-	world_run(&t.w, 5 * NS_PER_S);
+	fixture_start(&t.w, config, &limits);
+	t.lan = fixture_station(&t.w, "lan0", LAN_NET + 0x100, NULL);
+	t.server = fixture_station(&t.w, "wan0", SERVER, NULL);
+	fixture_run(&t.w, 5 * NS_PER_S);
 	station_clear(t.lan);
 	station_clear(t.server);
 	flowcache_set_offload(gateway_flowcache(t.w.gw), &o);
@@ -240,7 +240,7 @@ static void test_churn(void **state)
 	assert_in_range(t.n_invalid - n_invalid, 1, t.n_gone / IP_ADJACENCY_GENERATIONS);
 	assert_in_range(n_round, 1, LATER * (t.n_invalid - n_invalid));
 	flowcache_set_offload(gateway_flowcache(t.w.gw), NULL);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 int main(void)

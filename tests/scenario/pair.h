@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The smallest world: one client on lan0, one server on wan0.
+ * The smallest network: one client on lan0, one server on wan0.
  */
 #ifndef YG_SCENARIO_PAIR_H
 #define YG_SCENARIO_PAIR_H
@@ -11,16 +11,16 @@
 #define PAIR_SERVER IP4(203, 0, 113, 2)
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *client, *server;
 };
 
 static inline void net_start(struct net *n, const char *config)
 {
-	world_start(&n->w, config, NULL);
-	n->client = world_station(&n->w, "lan0", PAIR_CLIENT, NULL);
-	n->server = world_station(&n->w, "wan0", PAIR_SERVER, NULL);
-	world_run(&n->w, 5000 * NS_PER_MS); /* announcements are over */
+	fixture_start(&n->w, config, NULL);
+	n->client = fixture_station(&n->w, "lan0", PAIR_CLIENT, NULL);
+	n->server = fixture_station(&n->w, "wan0", PAIR_SERVER, NULL);
+	fixture_run(&n->w, 5000 * NS_PER_MS); /* announcements are over */
 	station_clear(n->client);
 	station_clear(n->server);
 }
@@ -29,7 +29,7 @@ static inline void net_start(struct net *n, const char *config)
 static inline struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 

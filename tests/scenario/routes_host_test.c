@@ -24,18 +24,18 @@ static const char config[] = "interface wan1 { address 192.0.2.1/24; }\n"
 			     "route 0.0.0.0/0 via 198.51.100.254 metric 10;\n";
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *router[2];
 	struct rib *rib;
 };
 
 static void start(struct net *n, const char *text)
 {
-	world_start(&n->w, text, NULL);
-	n->router[0] = world_station(&n->w, "wan1", ROUTER1, NULL);
-	n->router[1] = world_station(&n->w, "wan2", ROUTER2, NULL);
+	fixture_start(&n->w, text, NULL);
+	n->router[0] = fixture_station(&n->w, "wan1", ROUTER1, NULL);
+	n->router[1] = fixture_station(&n->w, "wan2", ROUTER2, NULL);
 	n->rib = n->w.snapshot->core.rib;
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_run(&n->w, 5 * NS_PER_S);
 }
 
 static uint32_t server(uint32_t i)
@@ -66,7 +66,7 @@ static void set(struct net *n, struct rib_route route)
 {
 	assert_int_equal(rib_set(n->rib, &route), 0);
 	assert_int_equal(rib_flush(n->rib), 0);
-	world_run(&n->w, 10 * NS_PER_MS);
+	fixture_run(&n->w, 10 * NS_PER_MS);
 }
 
 static void deliver(void *ctx, struct batch *b)
@@ -93,7 +93,7 @@ static uint32_t host_out(struct net *n, uint32_t i)
 	gateway_set_time(n->w.gw, n->w.now);
 	ip_local_out_one(s, p);
 	gateway_flush(n->w.gw, n->w.now);
-	world_run(&n->w, 3 * NS_PER_MS);
+	fixture_run(&n->w, 3 * NS_PER_MS);
 	return station_next(n->router[0]) != NULL ? 0 : station_next(n->router[1]) != NULL ? 1 : 2;
 }
 
@@ -104,7 +104,7 @@ static void host_back(struct net *n, uint32_t i, uint32_t by)
 	};
 
 	station_send(n->router[by], &s);
-	world_run(&n->w, 3 * NS_PER_MS);
+	fixture_run(&n->w, 3 * NS_PER_MS);
 }
 
 /* Would catch: a flow of the host that goes on by its old way when a route leads it elsewhere, takes what may not come
@@ -135,7 +135,7 @@ static void test_of_the_host(void **state)
 	assert_int_equal(count(&n, FLOWCACHE_LED_ELSEWHERE), 2);
 	host_back(&n, 3, 0);
 	assert_int_equal(n_came, 12);
-	assert_int_equal(world_dropped(&n.w, DROP_RPF), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RPF), 1);
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(host_out(&n, i), i == 3);
 	host_back(&n, 3, 1);
@@ -143,7 +143,7 @@ static void test_of_the_host(void **state)
 	assert_int_equal(n_came, 14);
 	(void)host_out(&n, 3); /* the one before waited for the router's address */
 	assert_int_equal(count(&n, FLOWCACHE_INSTALLED), installed + 2);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

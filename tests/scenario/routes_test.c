@@ -26,19 +26,19 @@ static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
 			     "route 0.0.0.0/0 via 198.51.100.254 metric 10;\n";
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *client, *router[2];
 	struct rib *rib;
 };
 
 static void start(struct net *n, const char *text)
 {
-	world_start(&n->w, text, NULL);
-	n->client = world_station(&n->w, "lan0", CLIENT, NULL);
-	n->router[0] = world_station(&n->w, "wan1", ROUTER1, NULL);
-	n->router[1] = world_station(&n->w, "wan2", ROUTER2, NULL);
+	fixture_start(&n->w, text, NULL);
+	n->client = fixture_station(&n->w, "lan0", CLIENT, NULL);
+	n->router[0] = fixture_station(&n->w, "wan1", ROUTER1, NULL);
+	n->router[1] = fixture_station(&n->w, "wan2", ROUTER2, NULL);
 	n->rib = n->w.snapshot->core.rib;
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_run(&n->w, 5 * NS_PER_S);
 }
 
 static uint32_t server(uint32_t i)
@@ -49,7 +49,7 @@ static uint32_t server(uint32_t i)
 /* Time for all flows to be held against the routes. */
 static void sweep(struct net *n)
 {
-	world_run(&n->w, 220 * NS_PER_MS);
+	fixture_run(&n->w, 220 * NS_PER_MS);
 }
 
 static void clear(struct net *n)
@@ -68,7 +68,7 @@ static uint32_t out(struct net *n, uint32_t i)
 
 	clear(n);
 	station_send(n->client, &s);
-	world_run(&n->w, 3 * NS_PER_MS);
+	fixture_run(&n->w, 3 * NS_PER_MS);
 	return station_next(n->router[0]) != NULL ? 0 : station_next(n->router[1]) != NULL ? 1 : 2;
 }
 
@@ -80,7 +80,7 @@ static bool back(struct net *n, uint32_t i, uint32_t by)
 
 	clear(n);
 	station_send(n->router[by], &s);
-	world_run(&n->w, 3 * NS_PER_MS);
+	fixture_run(&n->w, 3 * NS_PER_MS);
 	return station_next(n->client) != NULL;
 }
 
@@ -155,12 +155,12 @@ static void test_a_route_changes(void **state)
 		assert_int_equal(rib_set(n.rib, &other), 0);
 		assert_int_equal(rib_flush(n.rib), 0);
 		if (i % 100 == 0)
-			world_run(&n.w, 2 * NS_PER_MS);
+			fixture_run(&n.w, 2 * NS_PER_MS);
 	}
 	for (uint32_t i = 0; i < 8; i++)
 		assert_int_equal(out(&n, i), 0);
 	assert_int_equal(count(&n, FLOWCACHE_INSTALLED), installed);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an established flow whose source may not come in there any more, and goes on; one that a blackhole or
@@ -175,15 +175,15 @@ static void test_reverse_path_and_no_way(void **state)
 	/* The client's network is elsewhere now. */
 	set(&n, told(CLIENT, 32, ROUTER2));
 	assert_int_equal(out(&n, 0), 2);
-	assert_int_equal(world_dropped(&n.w, DROP_RPF), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_RPF), 1);
 	struct rib_route gone = told(CLIENT, 32, 0);
 	assert_int_equal(rib_unset(n.rib, &gone), 0);
 	hole.nexthop = (struct fib_nexthop){ .kind = FIB_BLACKHOLE };
 	set(&n, hole);
 	assert_int_equal(out(&n, 0), 0);
 	assert_int_equal(out(&n, 1), 2);
-	assert_int_equal(world_dropped(&n.w, DROP_ROUTE_BLACKHOLE), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_ROUTE_BLACKHOLE), 1);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a reload of the same config that takes away what others have told, or touches the FIB; one that loses a
@@ -196,20 +196,20 @@ static void test_reload(void **state)
 	start(&n, config);
 	set(&n, told(server(3), 16, ROUTER2));
 	uint64_t version = atomic_load(rib_version(n.rib));
-	assert_int_equal(world_reload(&n.w, config), 0);
+	assert_int_equal(fixture_reload(&n.w, config), 0);
 	assert_ptr_equal(n.w.snapshot->core.rib, n.rib);
 	assert_int_equal(atomic_load(rib_version(n.rib)), version);
 	assert_int_equal(out(&n, 3), 1);
 	snprintf(text, sizeof(text), "%sroute 44.5.0.0/16 via 198.51.100.254;\n", config);
-	assert_int_equal(world_reload(&n.w, text), 0);
+	assert_int_equal(fixture_reload(&n.w, text), 0);
 	assert_int_equal(out(&n, 5), 1);
 	assert_int_equal(out(&n, 3), 1);
 	snprintf(text, sizeof(text), "%sroute 44.0.0.0/8 via 9.9.9.9;\n", config);
-	assert_int_equal(world_reload(&n.w, text), -1);
+	assert_int_equal(fixture_reload(&n.w, text), -1);
 	assert_int_equal(out(&n, 5), 1);
-	assert_int_equal(world_reload(&n.w, config), 0);
+	assert_int_equal(fixture_reload(&n.w, config), 0);
 	assert_int_equal(out(&n, 5), 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: flows that are not divided, that change their way for no reason, by their flow cache entry or by the
@@ -248,7 +248,7 @@ static void test_several_paths(void **state)
 	sweep(&n);
 	for (uint32_t i = 0; i < N_FLOWS; i++)
 		assert_int_equal(out(&n, i), by[i]);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: weights and paths of a config's route that do not reach the FIB, a gateway that others lead to taken for
@@ -276,10 +276,10 @@ static void test_paths_of_config(void **state)
 	for (uint32_t b = 0; b < FIB_BUCKETS; b++)
 		n_second += fib_path(r, b)->gateway.v4 == ROUTER2;
 	assert_int_equal(n_second, FIB_BUCKETS * 3 / 4);
-	assert_int_equal(world_reload(&n.w, config), 0);
+	assert_int_equal(fixture_reload(&n.w, config), 0);
 	for (uint32_t i = 0; i < N_FLOWS; i++)
 		assert_int_equal(out(&n, i), 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* More connections than a slice of the sweep looks at, each of one packet. */
@@ -294,7 +294,7 @@ static void crowd(struct net *n)
 
 		station_send(n->client, &s);
 		if (i % 32 == 31) {
-			world_run(&n->w, NS_PER_MS);
+			fixture_run(&n->w, NS_PER_MS);
 			clear(n);
 		}
 	}
@@ -309,7 +309,7 @@ static uint32_t out_at_once(struct net *n, uint32_t i)
 
 	clear(n);
 	station_send(n->client, &s);
-	world_run(&n->w, 0);
+	fixture_run(&n->w, 0);
 	return station_next(n->router[0]) != NULL ? 0 : station_next(n->router[1]) != NULL ? 1 : 2;
 }
 
@@ -364,7 +364,7 @@ static void test_lost_at_once(void **state)
 		assert_int_equal(count(&n, FLOWCACHE_INSTALLED), installed);
 	}
 	assert_int_equal(count(&n, FLOWCACHE_INVALIDATED), invalidated);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a ring of lost next hops that is read behind its end, by who looks seldom. */
@@ -390,7 +390,7 @@ static void test_more_lost_than_told(void **state)
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(out(&n, i), 1);
 	assert_int_equal(count(&n, FLOWCACHE_INVALIDATED), invalidated + 1);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: flows by a recursive route that stay where they were when what leads to its gateway is taken away, or
@@ -425,7 +425,7 @@ static void test_resolver_goes(void **state)
 	sweep(&n);
 	for (uint32_t i = 0; i < 8; i++)
 		assert_int_equal(out(&n, i), 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Routes, next hops and links flap while flows are sent. Would catch: a flow that is left behind by some history, or a
@@ -480,7 +480,7 @@ static void test_flaps(void **state)
 			assert_int_equal(out(&n, k), !up[0] || (up[1] && k < 4 && is_set[k]));
 	}
 	assert_in_range(count(&n, FLOWCACHE_INVALIDATED), 0, 3 + n_lost / IP_ADJACENCY_GENERATIONS);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

@@ -39,7 +39,7 @@ enum call {
 };
 
 struct stand_in {
-	struct world w;
+	struct fixture w;
 	struct station *client, *server;
 	uint32_t n_calls[CALL_ADJACENCY + 1];
 	enum call last[64];
@@ -161,14 +161,14 @@ static void start(struct stand_in *t, struct flowcache_offload *o)
 		t,       on_add, on_remove, on_read_back, on_came_up, on_invalidate_all, on_read_back_all, on_adjacency,
 		on_moved
 	};
-	world_start(&t->w, config, NULL);
-	t->client = world_station(&t->w, "lan0", CLIENT, NULL);
-	t->server = world_station(&t->w, "wan0", SERVER, NULL);
-	world_run(&t->w, 5 * NS_PER_S);
+	fixture_start(&t->w, config, NULL);
+	t->client = fixture_station(&t->w, "lan0", CLIENT, NULL);
+	t->server = fixture_station(&t->w, "wan0", SERVER, NULL);
+	fixture_run(&t->w, 5 * NS_PER_S);
 	station_clear(t->client);
 	station_clear(t->server);
 	for (uint32_t i = 1; i <= 2; i++)
-		ip_stack_device(gateway_ip(t->w.gw), i)->stamp_mark = WORLD_STAMP_MARK;
+		ip_stack_device(gateway_ip(t->w.gw), i)->stamp_mark = FIXTURE_STAMP_MARK;
 	flowcache_set_offload(gateway_flowcache(t->w.gw), o);
 }
 
@@ -179,7 +179,7 @@ static struct packet *carry(struct stand_in *t, struct station *from, struct pac
 	s->stamp.number = ++t->n_up;
 	s->stamp.version = 6;
 	station_send(from, s);
-	world_run(&t->w, 20 * NS_PER_MS);
+	fixture_run(&t->w, 20 * NS_PER_MS);
 	return station_next(from == t->client ? t->server : t->client);
 }
 
@@ -218,7 +218,7 @@ static struct packet *from_server(struct stand_in *t, uint8_t proto, uint32_t se
 
 static uint64_t counted(const struct stand_in *t)
 {
-	return world_rules_counted(&t->w);
+	return fixture_rules_counted(&t->w);
 }
 
 /* Client's numbers from 1001 on, the server's from 9001. */
@@ -286,7 +286,7 @@ static void test_tcp(void **state)
 	assert_null(from_server(&t, IPPROTO_NR_TCP, 9001 + 90000, 0, TCP_RST, 0));
 	assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 0, TCP_RST, 0));
 	assert_int_equal(conntrack_conn(ct, t.conn)->tcp_state, CT_TCP_CLOSE);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* Would catch: a flow that expires although the kernel still forwards it; one that ends without being taken back. */
@@ -303,18 +303,18 @@ static void test_udp_lives_on(void **state)
 	assert_true(t.has);
 	/* Nothing comes up for ten minutes, but something was forwarded a minute ago. */
 	for (int i = 0; i < 10; i++) {
-		world_run(&t.w, 60 * NS_PER_S);
+		fixture_run(&t.w, 60 * NS_PER_S);
 		t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
 	}
 	assert_true(t.has);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 1);
 	assert_true(t.n_calls[CALL_READ_BACK] > 0);
 	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ 0 };
-	world_run(&t.w, 700 * NS_PER_S);
+	fixture_run(&t.w, 700 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
 	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
 	assert_false(t.has);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* Would catch: a new config that leaves flows forwarded by the old one; a flow that is not offered again; counters of
@@ -330,7 +330,7 @@ static void test_reload(void **state)
 	uint64_t before = counted(&t);
 
 	assert_true(before > 0);
-	assert_int_equal(world_reload(&t.w, config), 0);
+	assert_int_equal(fixture_reload(&t.w, config), 0);
 	assert_true(t.n_calls[CALL_INVALIDATE_ALL] > n_invalid);
 	assert_true(t.is_invalid);
 	assert_int_equal(counted(&t), before);
@@ -344,7 +344,7 @@ static void test_reload(void **state)
 	flowcache_set_offload(gateway_flowcache(t.w.gw), NULL);
 	assert_int_equal(t.n_calls[CALL_READ_BACK_ALL], n_all + 1);
 	from_client(&t, IPPROTO_NR_TCP, 1001, 9001, TCP_ACK, 0);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* All flow cache entries become invalid while something is owed, by a device or by a reload. Would catch: all of it
@@ -366,7 +366,7 @@ static void test_owed_when_void(void **state)
 		conn_counters(ct, t.conn, &before);
 		owe(&t);
 		if (with_rules)
-			assert_int_equal(world_reload(&t.w, config), 0);
+			assert_int_equal(fixture_reload(&t.w, config), 0);
 		else
 			flowcache_invalidate_all(gateway_flowcache(t.w.gw));
 		assert_int_equal(t.n_calls[CALL_READ_BACK] + t.n_calls[CALL_READ_BACK_ALL], n_read_back);
@@ -378,7 +378,7 @@ static void test_owed_when_void(void **state)
 		assert_int_equal(after.packets[CT_ORIGINAL], before.packets[CT_ORIGINAL] + 101);
 		assert_int_equal(after.packets[CT_REPLY], before.packets[CT_REPLY] + 50);
 		assert_int_equal(counted(&t), rules_before + 1);
-		world_end(&t.w);
+		fixture_end(&t.w);
 	}
 }
 
@@ -397,10 +397,10 @@ static void test_owed_at_the_end(void **state)
 	owe(&t);
 	flowcache_invalidate_all(s);
 	conntrack_end(gateway_conntrack(t.w.gw), t.conn, CT_END_FLUSHED);
-	world_run(&t.w, NS_PER_S);
+	fixture_run(&t.w, NS_PER_S);
 	assert_false(t.has);
 	assert_int_equal(counted(&t), before + 150);
-	world_end(&t.w);
+	fixture_end(&t.w);
 
 	start(&t, &o);
 	open_tcp(&t);
@@ -410,7 +410,7 @@ static void test_owed_at_the_end(void **state)
 	for (uint32_t i = 0; i <= UINT16_MAX; i++)
 		flowcache_invalidate_all(s);
 	assert_int_equal(counted(&t), before + 150);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* Ends while its flow cache entries are void. Would catch: a number that goes to another connection while somebody
@@ -425,11 +425,11 @@ static void test_end_when_void(void **state)
 	flowcache_invalidate_all(gateway_flowcache(t.w.gw));
 	assert_true(t.has);
 	assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 0, TCP_RST, 0));
-	world_run(&t.w, 300 * NS_PER_S);
+	fixture_run(&t.w, 300 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
 	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
 	assert_false(t.has);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* Would catch: a packet that whoever forwards did not number standing for one that it did, so that the next overtakes;
@@ -465,7 +465,7 @@ static void test_came_up(void **state)
 	(void)carry(&t, t.client, &s);
 	assert_int_equal(t.n_calls[CALL_CAME_UP], n + 1);
 	assert_true(t.has);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* UDP that nobody answers.
@@ -502,7 +502,7 @@ static void test_one_way(void **state)
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10
 	};
 	station_send(t.server, &answer);
-	world_run(&t.w, 20 * NS_PER_MS);
+	fixture_run(&t.w, 20 * NS_PER_MS);
 	assert_non_null(station_next(t.client));
 	assert_false(t.has);
 	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
@@ -517,7 +517,7 @@ static void test_one_way(void **state)
 	assert_int_equal(t.n_calls[CALL_ADD], 2);
 	assert_true(t.has_reply);
 	assert_int_equal(counted(&t), 25);
-	world_end(&t.w);
+	fixture_end(&t.w);
 }
 
 /* Would catch: segments forwarded elsewhere past a rule that asks for flags which they may have. */
@@ -540,7 +540,7 @@ static void test_rules_on_flags(void **state)
 
 		start(&t, &o);
 		snprintf(text, sizeof(text), "%.*s  %s } }\n", (int)sizeof(config) - 6, config, rows[i].rule);
-		assert_int_equal(world_reload(&t.w, text), 0);
+		assert_int_equal(fixture_reload(&t.w, text), 0);
 		from_client(&t, IPPROTO_NR_TCP, 1000, 0, TCP_SYN, 0);
 		assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9000, 1001, TCP_SYN | TCP_ACK, 0));
 		for (int k = 0; k < 12; k++) {
@@ -548,7 +548,7 @@ static void test_rules_on_flags(void **state)
 			assert_non_null(from_server(&t, IPPROTO_NR_TCP, 9001, 1001, TCP_ACK, 0));
 		}
 		assert_int_equal(t.has, rows[i].offered);
-		world_end(&t.w);
+		fixture_end(&t.w);
 	}
 }
 

@@ -85,13 +85,13 @@ static void test_timed_out(void **state)
 	assert_non_null(carry(&n, n.server, &synack, n.client));
 	struct packet_spec ack = to_server(TCP_ACK, 777, 123456);
 	assert_non_null(carry(&n, n.client, &ack, n.server));
-	world_run(&n.w, 20000 * MS);
+	fixture_run(&n.w, 20000 * MS);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	expect_reset(&n, TCP_ACK | TCP_PSH);
 	expect_reset(&n, TCP_ACK | TCP_FIN);
 	expect_reset(&n, TCP_ACK);
-	assert_int_equal(world_dropped(&n.w, DROP_CT_UNKNOWN_TCP), 3);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_CT_UNKNOWN_TCP), 3);
+	fixture_end(&n.w);
 }
 
 /* Would catch: resets against resets, against what no TCP sends, and against what rules drop; a reset to the outside,
@@ -124,16 +124,16 @@ static void test_not_told(void **state)
 		.dst = CLIENT, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = 4000, .seq = 1, .ack = 2, .flags = TCP_ACK
 	};
 	station_send(n.server, &s);
-	world_run(&n.w, 20 * MS);
+	fixture_run(&n.w, 20 * MS);
 	assert_null(station_next(n.server));
-	world_end(&n.w);
+	fixture_end(&n.w);
 	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
 		struct packet_spec ack = to_server(TCP_ACK, 777, 123456);
 
 		net_start(&n, silent[i]);
 		expect_silence(&n, &ack);
-		assert_int_equal(world_dropped(&n.w, DROP_CT_UNKNOWN_TCP), 0);
-		world_end(&n.w);
+		assert_int_equal(fixture_dropped(&n.w, DROP_CT_UNKNOWN_TCP), 0);
+		fixture_end(&n.w);
 	}
 }
 
@@ -149,10 +149,10 @@ static void test_choices(void **state)
 	struct packet *p = carry(&n, n.client, &ack, n.server);
 	assert_non_null(p);
 	assert_int_equal(p->ip.src, WAN_ADDR);
-	world_end(&n.w);
+	fixture_end(&n.w);
 	net_start(&n, INTERFACES NAT("masquerade") "route 0.0.0.0/0 via 203.0.113.2;\n");
 	expect_reset(&n, TCP_ACK);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

@@ -30,16 +30,16 @@ static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
 			     "} }\n";
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *wan;
 };
 
 static void net_start(struct net *n)
 {
-	world_start(&n->w, config, NULL);
-	n->lan = world_station(&n->w, "lan0", HOST1, NULL);
-	n->wan = world_station(&n->w, "wan0", PEER, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start(&n->w, config, NULL);
+	n->lan = fixture_station(&n->w, "lan0", HOST1, NULL);
+	n->wan = fixture_station(&n->w, "wan0", PEER, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	station_clear(n->lan);
 	station_clear(n->wan);
 }
@@ -47,7 +47,7 @@ static void net_start(struct net *n)
 static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 
@@ -65,18 +65,18 @@ static void test_flood(void **state)
 		syn.dport = (uint16_t)(2000 + i);
 		station_send(n.wan, &syn);
 		if (i % 64 == 63)
-			world_run(&n.w, NS_PER_MS);
+			fixture_run(&n.w, NS_PER_MS);
 	}
-	world_run(&n.w, 20 * NS_PER_S);
+	fixture_run(&n.w, 20 * NS_PER_S);
 	while (station_next(n.wan) != NULL)
 		n_answers++;
 	assert_true(n_answers > 0 && n_answers <= 256);
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_UNSOLICITED), 1000);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_UNSOLICITED), 1000);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 0);
 	assert_null(carry(&n, n.wan, &syn, n.wan));
-	world_run(&n.w, 6 * NS_PER_S);
+	fixture_run(&n.w, 6 * NS_PER_S);
 	assert_non_null(station_next(n.wan));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an error that quotes what was not kept, of a SYN with data; a fragment, a SYN-ACK or a RST that is taken
@@ -103,7 +103,7 @@ static void test_shapes(void **state)
 
 	net_start(&n);
 	assert_null(carry(&n, n.wan, &syn, n.wan));
-	world_run(&n.w, 6 * NS_PER_S);
+	fixture_run(&n.w, 6 * NS_PER_S);
 	struct packet *p = station_next(n.wan);
 	assert_non_null(p);
 	assert_int_equal(p->ip.total_len, ICMP_ERROR_MAX);
@@ -118,11 +118,11 @@ static void test_shapes(void **state)
 		syn.mf = others[i].mf;
 		syn.sport++;
 		station_send(n.wan, &syn);
-		world_run(&n.w, 40 * NS_PER_S);
+		fixture_run(&n.w, 40 * NS_PER_S);
 		assert_null(station_next(n.wan));
 	}
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_UNSOLICITED), 1);
-	world_end(&n.w);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_UNSOLICITED), 1);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a gateway that no longer says at once that a port of its own is closed, or that leaves a connection
@@ -154,7 +154,7 @@ static void test_own_address(void **state)
 	/* Neither the refused one nor the one that is put off was ever one. */
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), n_connections);
 	assert_int_equal(n.w.n_events[EVENT_CONN_END], 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a stray packet of any protocol to the gateway itself that leaves a connection, which then holds the
@@ -195,7 +195,7 @@ static void test_leaves_nothing(void **state)
 	station_clear(n.wan);
 	assert_non_null(carry(&n, n.wan, &ping, n.wan));
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), 1);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: attempts that hold mappings for ever, and a ring that runs over. */
@@ -223,12 +223,12 @@ static void test_many_attempts(void **state)
 		for (int again = 0; again < 3; again++)
 			assert_null(carry(&n, n.lan, &knock, n.lan));
 	}
-	assert_int_equal(world_reload(&n.w, config), 0); /* forgets them */
-	world_run(&n.w, 400 * NS_PER_S);
+	assert_int_equal(fixture_reload(&n.w, config), 0); /* forgets them */
+	fixture_run(&n.w, 400 * NS_PER_S);
 	uint32_t cursor = 0;
 	assert_true(nat_pool_next(gateway_nat(n.w.gw), &cursor, &info));
 	assert_int_equal(info.n_used_udp, 0);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

@@ -30,17 +30,17 @@ static const char config[] = "interface lan0 { address 10.77.0.1/24; }\n"
 			     "} }\n";
 
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *lan, *wan0, *wan1;
 };
 
 static void net_start(struct net *n)
 {
-	world_start(&n->w, config, NULL);
-	n->lan = world_station(&n->w, "lan0", HOST, NULL);
-	n->wan0 = world_station(&n->w, "wan0", GATE1, NULL);
-	n->wan1 = world_station(&n->w, "wan1", GATE2, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start(&n->w, config, NULL);
+	n->lan = fixture_station(&n->w, "lan0", HOST, NULL);
+	n->wan0 = fixture_station(&n->w, "wan0", GATE1, NULL);
+	n->wan1 = fixture_station(&n->w, "wan1", GATE2, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	station_clear(n->lan);
 	station_clear(n->wan0);
 	station_clear(n->wan1);
@@ -55,7 +55,7 @@ static void link_set(struct net *n, const struct station *s, bool up)
 static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 
@@ -99,7 +99,7 @@ static void test_uplinks(void **state)
 		link_set(&n, n.wan0, false);
 		for (int i = 0; i < 3; i++)
 			station_send(n.lan, &ask);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		assert_null(station_next(n.wan1)); /* one batch: all of it was of the connection that ended */
 		p = carry(&n, n.lan, &ask, n.wan1);
 		assert_non_null(p);
@@ -107,9 +107,9 @@ static void test_uplinks(void **state)
 		answered(&n, n.wan1, p);
 		link_set(&n, n.wan0, true);
 	}
-	assert_int_equal(world_dropped(&n.w, DROP_NAT_ROUTE_CHANGED), 7);
+	assert_int_equal(fixture_dropped(&n.w, DROP_NAT_ROUTE_CHANGED), 7);
 	assert_int_equal(n.w.last_event[EVENT_CONN_END].reason, CT_END_ROUTE);
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a reload that forgets which links are down. */
@@ -119,7 +119,7 @@ static void test_reload(void **state)
 
 	net_start(&n);
 	link_set(&n, n.wan0, false);
-	assert_int_equal(world_reload(&n.w, config), 0);
+	assert_int_equal(fixture_reload(&n.w, config), 0);
 	assert_non_null(carry(&n, n.lan, &ask, n.wan1));
 	link_set(&n, n.wan0, true);
 	(void)carry(&n, n.lan, &ask, n.wan0);
@@ -128,7 +128,7 @@ static void test_reload(void **state)
 	gateway_attach(n.w.gw, n.wan0->ifindex, NULL, n.w.now);
 	(void)carry(&n, n.lan, &ask, n.wan1);
 	assert_non_null(carry(&n, n.lan, &ask, n.wan1));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: what is for our own hosts going to the Internet while their link is down, or refused without a word to
@@ -149,14 +149,14 @@ static void test_cut_off(void **state)
 	assert_int_equal(p->ip.proto, IPPROTO_NR_ICMP);
 	assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
 	assert_int_equal(p->l4.code, ICMP_HOST_UNREACHABLE);
-	assert_int_equal(world_dropped(&n.w, DROP_TX_DOWN), 1);
+	assert_int_equal(fixture_dropped(&n.w, DROP_TX_DOWN), 1);
 	assert_null(station_next(n.wan0));
 	link_set(&n, n.wan0, false);
 	p = carry(&n, n.lan, &ask, n.lan);
 	assert_non_null(p);
 	assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
 	assert_int_equal(p->l4.code, ICMP_NET_UNREACHABLE); /* no way at all */
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)

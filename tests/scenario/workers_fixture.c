@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The rig of workers_fixture.h. Neighbours answer ARP by themselves: every address has
+ * The fixture of workers_fixture.h. Neighbours answer ARP by themselves: every address has
  * one MAC. Time moves by a microsecond a step.
  */
 #include <setjmp.h>
@@ -25,11 +25,11 @@ static const char interfaces[] = "interface lan0 { address 10.77.0.1/16; }\n"
 				 "interface wan0 { address 203.0.113.1/24; }\n"
 				 "route 0.0.0.0/0 via 203.0.113.254;\n";
 
-static struct rig_frame *queue_put(struct rig *r)
+static struct fixture_frame *queue_put(struct fixture *r)
 {
 	if (r->queue_n == r->queue_cap) {
 		uint32_t cap = r->queue_cap == 0 ? 1024 : 2 * r->queue_cap;
-		struct rig_frame *q = malloc(cap * sizeof(*q));
+		struct fixture_frame *q = malloc(cap * sizeof(*q));
 
 		assert_non_null(q);
 		for (uint32_t i = 0; i < r->queue_n; i++)
@@ -42,7 +42,7 @@ static struct rig_frame *queue_put(struct rig *r)
 	return &r->queue[(r->queue_first + r->queue_n++) % r->queue_cap];
 }
 
-static void start_frame(struct rig *r, struct rig_frame *f, enum rig_side side, uint16_t type)
+static void start_frame(struct fixture *r, struct fixture_frame *f, enum fixture_side side, uint16_t type)
 {
 	struct ether_view eth = { .dst = r->end[0][side].device.mac, .src = peer_mac, .type = type };
 
@@ -50,7 +50,7 @@ static void start_frame(struct rig *r, struct rig_frame *f, enum rig_side side, 
 	ether_emit(f->bytes, &eth);
 }
 
-static void answer_arp(struct rig *r, enum rig_side side, const uint8_t *l3, size_t len)
+static void answer_arp(struct fixture *r, enum fixture_side side, const uint8_t *l3, size_t len)
 {
 	struct arp_view ask;
 
@@ -60,7 +60,7 @@ static void answer_arp(struct rig *r, enum rig_side side, const uint8_t *l3, siz
 	/* An announcement asks for itself. */
 	if (ask.op != ARP_REQUEST || ask.tpa == ask.spa)
 		return;
-	struct rig_frame *f = queue_put(r);
+	struct fixture_frame *f = queue_put(r);
 	struct arp_view reply = { .op = ARP_REPLY, .sha = peer_mac, .tha = ask.sha, .spa = ask.tpa, .tpa = ask.spa };
 
 	start_frame(r, f, side, ETHERTYPE_ARP);
@@ -68,9 +68,9 @@ static void answer_arp(struct rig *r, enum rig_side side, const uint8_t *l3, siz
 	arp_emit(f->bytes + ETHER_HEADER_LEN, &reply);
 }
 
-static void look_at(struct rig_end *e, struct packet *p)
+static void look_at(struct fixture_end *e, struct packet *p)
 {
-	struct rig *r = e->rig;
+	struct fixture *r = e->fixture;
 	const uint8_t *l3 = packet_frame(p) + ETHER_HEADER_LEN;
 	struct ether_view eth;
 	struct ipv4_view ip;
@@ -92,7 +92,7 @@ static void look_at(struct rig_end *e, struct packet *p)
 
 static void end_tx(struct device *d, struct batch *batch)
 {
-	struct rig_end *e = container_of(d, struct rig_end, device);
+	struct fixture_end *e = container_of(d, struct fixture_end, device);
 
 	for (uint32_t i = 0; i < batch->n; i++) {
 		look_at(e, batch->p[i]);
@@ -107,10 +107,10 @@ static const struct device_ops end_ops = { .driver = "test", .tx = end_tx };
 static void on_event(void *ctx, const struct yg_event *e)
 {
 	/* Perhaps from several threads. */
-	atomic_fetch_add(&((struct rig *)ctx)->n_events[e->kind], 1);
+	atomic_fetch_add(&((struct fixture *)ctx)->n_events[e->kind], 1);
 }
 
-static void read_config(struct rig *r, const char *rules, struct config **config, struct snapshot **snapshot)
+static void read_config(struct fixture *r, const char *rules, struct config **config, struct snapshot **snapshot)
 {
 	struct config_errors *errors = NULL;
 	char text[4096];
@@ -135,16 +135,16 @@ static uint32_t interface_number(const struct snapshot *s, const char *name)
 	return 0;
 }
 
-static struct rig *start(uint32_t n, bool host, const char *rules, uint32_t n_connections)
+static struct fixture *start(uint32_t n, bool host, const char *rules, uint32_t n_connections)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = "many hands";
-	static const char *const names[N_RIG_SIDES] = { "lan0", "wan0", "lan1" };
-	int n_sides = strncmp(rules, "interface lan1", strlen("interface lan1")) == 0 ? N_RIG_SIDES : RIG_LAN1;
+	static const char *const names[N_FIXTURE_SIDES] = { "lan0", "wan0", "lan1" };
+	int n_sides = strncmp(rules, "interface lan1", strlen("interface lan1")) == 0 ? N_FIXTURE_SIDES : FIXTURE_LAN1;
 	struct gateway_limits limits = {
 		.packets = { .n_packets = 1024, .n_small = 1024, .n_large = 4 },
 		.conntrack = { .n_connections = n_connections },
 	};
-	struct rig *r = calloc(1, sizeof(*r));
+	struct fixture *r = calloc(1, sizeof(*r));
 	void *ctx[WORKERS_MAX];
 
 	assert_non_null(r);
@@ -165,10 +165,10 @@ static struct rig *start(uint32_t n, bool host, const char *rules, uint32_t n_co
 	assert_int_equal(workers_configure(r->workers, &r->snapshot->core, r->now), 0);
 	for (uint32_t i = 0; i < n; i++) {
 		for (int side = 0; side < n_sides; side++) {
-			struct rig_end *e = &r->end[i][side];
+			struct fixture_end *e = &r->end[i][side];
 
 			r->ifindex[side] = interface_number(r->snapshot, names[side]);
-			*e = (struct rig_end){ .rig = r, .worker = i, .side = (enum rig_side)side };
+			*e = (struct fixture_end){ .fixture = r, .worker = i, .side = (enum fixture_side)side };
 			e->device.ops = &end_ops;
 			e->device.mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)side } };
 			e->device.mtu = 1500;
@@ -179,21 +179,21 @@ static struct rig *start(uint32_t n, bool host, const char *rules, uint32_t n_co
 				workers_show_device(r->workers, r->ifindex[side], &e->device, r->now);
 		}
 	}
-	rig_run(r);
+	fixture_run(r);
 	return r;
 }
 
-struct rig *rig_start(uint32_t n, const char *rules, uint32_t n_connections)
+struct fixture *fixture_start(uint32_t n, const char *rules, uint32_t n_connections)
 {
 	return start(n, false, rules, n_connections);
 }
 
-struct rig *rig_start_with_host(uint32_t n, const char *rules, uint32_t n_connections)
+struct fixture *fixture_start_with_host(uint32_t n, const char *rules, uint32_t n_connections)
 {
 	return start(n, true, rules, n_connections);
 }
 
-int rig_reload(struct rig *r, const char *rules)
+int fixture_reload(struct fixture *r, const char *rules)
 {
 	struct config *config;
 	struct snapshot *snapshot;
@@ -208,10 +208,10 @@ int rig_reload(struct rig *r, const char *rules)
 	return rc;
 }
 
-void rig_stop(struct rig *r)
+void fixture_stop(struct fixture *r)
 {
-	rig_run(r);
-	rig_check_law(r);
+	fixture_run(r);
+	fixture_check_law(r);
 	workers_destroy(r->workers);
 	snapshot_destroy(r->snapshot);
 	config_free(r->config);
@@ -220,7 +220,7 @@ void rig_stop(struct rig *r)
 	free(r);
 }
 
-uint32_t rig_build(const struct packet_spec *p, uint8_t *l3)
+uint32_t fixture_build(const struct packet_spec *p, uint8_t *l3)
 {
 	struct packet_spec usual = *p;
 
@@ -237,17 +237,17 @@ uint32_t rig_build(const struct packet_spec *p, uint8_t *l3)
 	return packet_build(&usual, l3);
 }
 
-void rig_put(struct rig *r, enum rig_side side, const struct packet_spec *p)
+void fixture_put(struct fixture *r, enum fixture_side side, const struct packet_spec *p)
 {
-	struct rig_frame *f = queue_put(r);
+	struct fixture_frame *f = queue_put(r);
 
 	start_frame(r, f, side, ETHERTYPE_IPV4);
-	f->len = (uint16_t)(ETHER_HEADER_LEN + rig_build(p, f->bytes + ETHER_HEADER_LEN));
-	assert_true(f->len <= RIG_FRAME_MAX);
+	f->len = (uint16_t)(ETHER_HEADER_LEN + fixture_build(p, f->bytes + ETHER_HEADER_LEN));
+	assert_true(f->len <= FIXTURE_FRAME_MAX);
 }
 
 /* Some frames of one side enter at one worker. */
-static void enter(struct rig *r)
+static void enter(struct fixture *r)
 {
 	uint32_t worker = r->entry < r->n ? r->entry : rng_below(&r->rng, r->n);
 	uint32_t most = 1 + rng_below(&r->rng, BATCH_FRAMES);
@@ -256,7 +256,7 @@ static void enter(struct rig *r)
 	struct batch b = { .n = 0 };
 
 	while (r->queue_n > 0 && b.n < most && r->queue[r->queue_first].side == side) {
-		const struct rig_frame *f = &r->queue[r->queue_first];
+		const struct fixture_frame *f = &r->queue[r->queue_first];
 		struct packet *p = packet_alloc(env->pool, f->len);
 
 		assert_non_null(p);
@@ -271,7 +271,7 @@ static void enter(struct rig *r)
 }
 
 /* Everybody in turn, from a drawn one on; true when somebody had something. */
-static bool poll_all(struct rig *r)
+static bool poll_all(struct fixture *r)
 {
 	uint32_t start = rng_below(&r->rng, r->n_members);
 	bool moved = false;
@@ -288,7 +288,7 @@ static bool poll_all(struct rig *r)
 	return moved;
 }
 
-void rig_step(struct rig *r)
+void fixture_step(struct fixture *r)
 {
 	r->now += STEP_NS;
 	if (r->queue_n > 0)
@@ -298,16 +298,16 @@ void rig_step(struct rig *r)
 		(void)poll_all(r);
 }
 
-void rig_run(struct rig *r)
+void fixture_run(struct fixture *r)
 {
 	do {
 		while (r->queue_n > 0)
-			rig_step(r);
+			fixture_step(r);
 		r->now += STEP_NS;
 	} while (poll_all(r) || r->queue_n > 0);
 }
 
-void rig_wait(struct rig *r, uint64_t ns)
+void fixture_wait(struct fixture *r, uint64_t ns)
 {
 	uint64_t end = r->now + ns;
 
@@ -316,16 +316,16 @@ void rig_wait(struct rig *r, uint64_t ns)
 		for (uint32_t i = 0; i < r->n_members; i++)
 			if (i < r->n || !r->host_sleeps)
 				workers_expire(r->workers, i, r->now);
-		rig_run(r);
+		fixture_run(r);
 	}
 }
 
-void rig_check_law(struct rig *r)
+void fixture_check_law(struct fixture *r)
 {
 	uint64_t n_over = 0, n_taken = 0;
 	struct workers_between between;
 
-	rig_run(r);
+	fixture_run(r);
 	for (uint32_t i = 0; i < r->n_members; i++) {
 		const struct env *env = gateway_env(workers_gateway(r->workers, i));
 
@@ -341,7 +341,7 @@ void rig_check_law(struct rig *r)
 		assert_int_equal(between.n_waiting, 0);
 }
 
-static uint64_t sum_of(const struct rig *r, size_t offset)
+static uint64_t sum_of(const struct fixture *r, size_t offset)
 {
 	uint64_t n = 0;
 
@@ -350,12 +350,12 @@ static uint64_t sum_of(const struct rig *r, size_t offset)
 	return n;
 }
 
-uint64_t rig_dropped(const struct rig *r, enum drop_reason reason)
+uint64_t fixture_dropped(const struct fixture *r, enum drop_reason reason)
 {
 	return sum_of(r, offsetof(struct ledger, n_dropped) + reason * sizeof(uint64_t));
 }
 
-uint64_t rig_dropped_all(const struct rig *r)
+uint64_t fixture_dropped_all(const struct fixture *r)
 {
 	uint64_t n = 0;
 
@@ -364,20 +364,20 @@ uint64_t rig_dropped_all(const struct rig *r)
 	return n;
 }
 
-void rig_print_drops(const struct rig *r)
+void fixture_print_drops(const struct fixture *r)
 {
 	for (uint32_t i = 0; i < N_DROP_REASONS; i++)
-		if (rig_dropped(r, (enum drop_reason)i) != 0)
+		if (fixture_dropped(r, (enum drop_reason)i) != 0)
 			print_message("  %s %llu\n", drop_info[i].name,
-				      (unsigned long long)rig_dropped(r, (enum drop_reason)i));
+				      (unsigned long long)fixture_dropped(r, (enum drop_reason)i));
 }
 
-uint64_t rig_handed_over(const struct rig *r)
+uint64_t fixture_handed_over(const struct fixture *r)
 {
 	return sum_of(r, offsetof(struct ledger, n_handed_over));
 }
 
-uint32_t rig_n_connections(const struct rig *r)
+uint32_t fixture_n_connections(const struct fixture *r)
 {
 	uint32_t n = 0;
 
@@ -386,7 +386,7 @@ uint32_t rig_n_connections(const struct rig *r)
 	return n;
 }
 
-struct nat_pool_info rig_pools(const struct rig *r)
+struct nat_pool_info fixture_pools(const struct fixture *r)
 {
 	struct nat_pool_info sum = { 0 }, info;
 

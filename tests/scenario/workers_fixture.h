@@ -16,43 +16,43 @@
 #include "base/rng.h"
 #include "stack/packet/packet_fixture.h"
 
-enum rig_side { RIG_LAN, RIG_WAN, RIG_LAN1, N_RIG_SIDES };
+enum fixture_side { FIXTURE_LAN, FIXTURE_WAN, FIXTURE_LAN1, N_FIXTURE_SIDES };
 
-#define RIG_FRAME_MAX 1600
+#define FIXTURE_FRAME_MAX 1600
 
-struct rig;
+struct fixture;
 
-/* Every IPv4 packet that leaves, parsed; the rig's own ARP is dealt with. */
-typedef void rig_seen_fn(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
-			 const struct l4_view *l4);
+/* Every IPv4 packet that leaves, parsed; the fixture's own ARP is dealt with. */
+typedef void fixture_seen_fn(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
+			     const struct l4_view *l4);
 
-struct rig_end {
+struct fixture_end {
 	struct device device;
-	struct rig *rig;
+	struct fixture *fixture;
 	uint32_t worker;
-	enum rig_side side;
+	enum fixture_side side;
 };
 
-struct rig_frame {
+struct fixture_frame {
 	uint8_t side;
 	uint16_t len;
-	uint8_t bytes[RIG_FRAME_MAX];
+	uint8_t bytes[FIXTURE_FRAME_MAX];
 };
 
-struct rig {
+struct fixture {
 	struct workers *workers;
 	uint32_t n, n_members; /* workers; and the host, if there is one */
 	struct config *config;
 	struct snapshot *snapshot;
 	uint64_t now;
 	struct rng rng;
-	uint32_t ifindex[N_RIG_SIDES];
-	struct rig_end (*end)[N_RIG_SIDES];
-	struct rig_frame *queue; /* a ring */
+	uint32_t ifindex[N_FIXTURE_SIDES];
+	struct fixture_end (*end)[N_FIXTURE_SIDES];
+	struct fixture_frame *queue; /* a ring */
 	uint32_t queue_cap, queue_first, queue_n;
-	rig_seen_fn *seen;
+	fixture_seen_fn *seen;
 	void *ctx;
-	uint64_t n_left[N_RIG_SIDES]; /* IPv4 packets that left */
+	uint64_t n_left[N_FIXTURE_SIDES]; /* IPv4 packets that left */
 	uint64_t n_arp_replies;
 	atomic_uint n_events[N_EVENT_KINDS];
 	bool host_sleeps; /* it is at something else, and looks at nothing */
@@ -60,35 +60,35 @@ struct rig {
 	uint32_t entry;
 };
 
-/* lan0 10.77.0.1/16, wan0 203.0.113.1/24, the rest behind 203.0.113.254, and these rules. RIG_LAN1 is there when the
- * rules begin with a block for lan1. */
-struct rig *rig_start(uint32_t n_workers, const char *rules, uint32_t n_connections);
+/* lan0 10.77.0.1/16, wan0 203.0.113.1/24, the rest behind 203.0.113.254, and these rules. FIXTURE_LAN1 is there when
+ * the rules begin with a block for lan1. */
+struct fixture *fixture_start(uint32_t n_workers, const char *rules, uint32_t n_connections);
 /* The same with a host of its own. */
-struct rig *rig_start_with_host(uint32_t n_workers, const char *rules, uint32_t n_connections);
+struct fixture *fixture_start_with_host(uint32_t n_workers, const char *rules, uint32_t n_connections);
 /* Fails the test if the law does not hold, then ends it. */
-void rig_stop(struct rig *r);
+void fixture_stop(struct fixture *r);
 /* 0, or what workers_configure says. */
-int rig_reload(struct rig *r, const char *rules);
+int fixture_reload(struct fixture *r, const char *rules);
 
 /* Into the queue. */
-void rig_put(struct rig *r, enum rig_side side, const struct packet_spec *p);
+void fixture_put(struct fixture *r, enum fixture_side side, const struct packet_spec *p);
 /* Until nothing moves any more. */
-void rig_run(struct rig *r);
+void fixture_run(struct fixture *r);
 /* A few steps only. */
-void rig_step(struct rig *r);
+void fixture_step(struct fixture *r);
 /* Lets time pass. */
-void rig_wait(struct rig *r, uint64_t ns);
+void fixture_wait(struct fixture *r, uint64_t ns);
 
-void rig_check_law(struct rig *r);
-uint64_t rig_dropped(const struct rig *r, enum drop_reason reason);
-uint64_t rig_dropped_all(const struct rig *r);
+void fixture_check_law(struct fixture *r);
+uint64_t fixture_dropped(const struct fixture *r, enum drop_reason reason);
+uint64_t fixture_dropped_all(const struct fixture *r);
 /* What was dropped so far, for a test that fails. */
-void rig_print_drops(const struct rig *r);
-uint64_t rig_handed_over(const struct rig *r);
-uint32_t rig_n_connections(const struct rig *r);
-struct nat_pool_info rig_pools(const struct rig *r);
+void fixture_print_drops(const struct fixture *r);
+uint64_t fixture_handed_over(const struct fixture *r);
+uint32_t fixture_n_connections(const struct fixture *r);
+struct nat_pool_info fixture_pools(const struct fixture *r);
 /* The IPv4 packet, and its length. Of TCP all but ports and flags (0: SYN) is filled in; the identifier of an ICMP
  * query is its sport. */
-uint32_t rig_build(const struct packet_spec *p, uint8_t *l3);
+uint32_t fixture_build(const struct packet_spec *p, uint8_t *l3);
 
 #endif

@@ -37,10 +37,10 @@ static void note(void *ctx, const struct log_record *r)
 	all.at[all.n++].worker = *(const uint8_t *)ctx;
 }
 
-static struct rig *start(const char *rules)
+static struct fixture *start(const char *rules)
 {
 	static uint8_t number[N_WORKERS] = { 0, 1, 2 };
-	struct rig *r = rig_start(N_WORKERS, rules, 8192);
+	struct fixture *r = fixture_start(N_WORKERS, rules, 8192);
 
 	all.n = 0;
 	for (uint32_t i = 0; i < N_WORKERS; i++)
@@ -48,7 +48,7 @@ static struct rig *start(const char *rules)
 	return r;
 }
 
-static void send_all(struct rig *r, uint32_t dst)
+static void send_all(struct fixture *r, uint32_t dst)
 {
 	for (uint32_t k = 0; k < N_FLOWS; k++) {
 		struct packet_spec p = { .src = HOST + k % N_HOSTS,
@@ -57,11 +57,11 @@ static void send_all(struct rig *r, uint32_t dst)
 					 .dport = 53,
 					 .proto = IPPROTO_NR_UDP };
 
-		rig_put(r, RIG_LAN, &p);
+		fixture_put(r, FIXTURE_LAN, &p);
 		if (k % 50 == 49)
-			rig_run(r);
+			fixture_run(r);
 	}
-	rig_run(r);
+	fixture_run(r);
 }
 
 static uint32_t count(enum log_kind kind)
@@ -77,7 +77,7 @@ static uint32_t count(enum log_kind kind)
  * use; a block that two have; one that begins twice or never ends; times that are not those of the other end. */
 static void test_sessions_and_blocks(void **state)
 {
-	struct rig *r = start("pool public { 203.0.113.16; log sessions, blocks; }\n" RULES);
+	struct fixture *r = start("pool public { 203.0.113.16; log sessions, blocks; }\n" RULES);
 	static struct {
 		uint64_t begun;
 		uint8_t worker_plus_1;
@@ -87,10 +87,10 @@ static void test_sessions_and_blocks(void **state)
 	(void)state;
 	memset(block, 0, sizeof(block));
 	send_all(r, SERVER);
-	assert_int_equal(rig_n_connections(r), count(LOG_SESSION_BEGIN));
+	assert_int_equal(fixture_n_connections(r), count(LOG_SESSION_BEGIN));
 	assert_true(count(LOG_SESSION_BEGIN) >= N_FLOWS);
-	rig_wait(r, 900 * NS_PER_S);
-	assert_int_equal(rig_n_connections(r), 0);
+	fixture_wait(r, 900 * NS_PER_S);
+	assert_int_equal(fixture_n_connections(r), 0);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct log_record *x = &all.at[i];
 		uint32_t b = x->reply.dport / PORT_BLOCK_PORTS;
@@ -122,14 +122,14 @@ static void test_sessions_and_blocks(void **state)
 		assert_int_equal(block[b].worker_plus_1, 0);
 	for (uint32_t i = 0; i < N_WORKERS; i++)
 		assert_true(n_of[i] > N_FLOWS / 10);
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 /* Would catch: a mapping that is told of by the worker that has borrowed it as well as by the one whose it is; one for
  * each destination. */
 static void test_mappings(void **state)
 {
-	struct rig *r =
+	struct fixture *r =
 		start("pool public { 203.0.113.16; mapping endpoint-independent; filtering endpoint-independent; "
 		      "log mappings; }\n" RULES);
 
@@ -139,7 +139,7 @@ static void test_mappings(void **state)
 	assert_int_equal(all.n, count(LOG_MAPPING_BEGIN));
 	assert_int_equal(all.n, N_FLOWS);
 	/* Hosts inside that meet at an outside endpoint: the worker that has the one's mapping borrows the other's. */
-	uint32_t n_before = rig_n_connections(r);
+	uint32_t n_before = fixture_n_connections(r);
 
 	for (uint32_t i = 0; i + 1 < N_FLOWS; i += 10) {
 		const struct log_record *a = &all.at[i], *b = &all.at[i + 1];
@@ -149,15 +149,15 @@ static void test_mappings(void **state)
 					 .dport = b->reply.dport,
 					 .proto = IPPROTO_NR_UDP };
 
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 	}
-	assert_int_equal(rig_n_connections(r), n_before + N_FLOWS / 10);
+	assert_int_equal(fixture_n_connections(r), n_before + N_FLOWS / 10);
 	assert_int_equal(all.n, N_FLOWS);
-	rig_wait(r, 900 * NS_PER_S);
+	fixture_wait(r, 900 * NS_PER_S);
 	assert_int_equal(count(LOG_MAPPING_END), N_FLOWS);
 	assert_int_equal(all.n, 2 * N_FLOWS);
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 /* Would catch: the end of a block that is told with the beginning of another one; blocks of which nobody wants to
@@ -166,14 +166,14 @@ static void test_blocks_are_asked_for_later(void **state)
 {
 	static const char with[] = "pool public { 203.0.113.16; log blocks; }\n" RULES;
 	static const char without[] = "pool public { 203.0.113.16; }\n" RULES;
-	struct rig *r = start(without);
+	struct fixture *r = start(without);
 	uint32_t n_unknown = 0, n_known = 0;
 
 	(void)state;
 	send_all(r, SERVER);
 	assert_int_equal(all.n, 0);
-	assert_int_equal(rig_reload(r, with), 0);
-	rig_wait(r, 900 * NS_PER_S);
+	assert_int_equal(fixture_reload(r, with), 0);
+	fixture_wait(r, 900 * NS_PER_S);
 	for (uint32_t i = 0; i < all.n; i++) {
 		assert_int_equal(all.at[i].kind, LOG_BLOCK_END);
 		n_unknown += all.at[i].begin_ns == 0;
@@ -182,17 +182,17 @@ static void test_blocks_are_asked_for_later(void **state)
 	assert_int_equal(n_unknown, all.n);
 	/* Asked for, not, and again: of a block that has begun meanwhile the time is known all the same. */
 	all.n = 0;
-	assert_int_equal(rig_reload(r, without), 0);
+	assert_int_equal(fixture_reload(r, without), 0);
 	send_all(r, SERVER);
 	assert_int_equal(all.n, 0);
 	uint64_t now = r->now;
-	assert_int_equal(rig_reload(r, with), 0);
-	rig_wait(r, 900 * NS_PER_S);
+	assert_int_equal(fixture_reload(r, with), 0);
+	fixture_wait(r, 900 * NS_PER_S);
 	for (uint32_t i = 0; i < all.n; i++)
 		n_known += all.at[i].begin_ns != 0 && all.at[i].begin_ns <= now;
 	assert_true(all.n > 100);
 	assert_int_equal(n_known, all.n);
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 int main(void)

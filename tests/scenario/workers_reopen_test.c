@@ -22,19 +22,19 @@ static const char rules[] = "pool one { 203.0.113.16; ports 2048-3071; }\n"
 
 /* The last packet that left, by side. */
 struct last {
-	uint32_t n[N_RIG_SIDES];
+	uint32_t n[N_FIXTURE_SIDES];
 	uint32_t src;
 	uint16_t sport;
 };
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct last *last = r->ctx;
 
 	(void)p;
 	last->n[side]++;
-	if (side == RIG_WAN) {
+	if (side == FIXTURE_WAN) {
 		last->src = ip->src;
 		last->sport = l4->sport;
 	}
@@ -50,27 +50,27 @@ static struct packet_spec out_of(uint32_t k, uint32_t n_clients, uint8_t flags)
 				     .flags = flags };
 }
 
-static void put(struct rig *r, enum rig_side side, const struct packet_spec *p)
+static void put(struct fixture *r, enum fixture_side side, const struct packet_spec *p)
 {
 	struct last *last = r->ctx;
 	uint32_t before = last->n[!side];
 
-	rig_put(r, side, p);
-	rig_run(r);
+	fixture_put(r, side, p);
+	fixture_run(r);
 	if (last->n[!side] != before + 1) {
-		rig_print_drops(r);
+		fixture_print_drops(r);
 		fail_msg("%u workers: a packet did not come through", r->n);
 	}
 }
 
 /* SYN to TIME_WAIT; the outside port. */
-static uint16_t whole(struct rig *r, uint32_t k, uint32_t n_clients)
+static uint16_t whole(struct fixture *r, uint32_t k, uint32_t n_clients)
 {
 	const uint8_t fin = TCP_FIN | TCP_ACK;
 	const struct last *last = r->ctx;
 	struct packet_spec syn = out_of(k, n_clients, TCP_SYN), ack = out_of(k, n_clients, TCP_ACK);
 
-	put(r, RIG_LAN, &syn);
+	put(r, FIXTURE_LAN, &syn);
 	uint16_t port = last->sport;
 	struct packet_spec back = {
 		.src = SERVER,
@@ -80,19 +80,19 @@ static uint16_t whole(struct rig *r, uint32_t k, uint32_t n_clients)
 		.proto = IPPROTO_NR_TCP,
 	};
 	back.flags = TCP_SYN | TCP_ACK;
-	put(r, RIG_WAN, &back);
-	put(r, RIG_LAN, &ack);
+	put(r, FIXTURE_WAN, &back);
+	put(r, FIXTURE_LAN, &ack);
 	back.flags = fin;
-	put(r, RIG_WAN, &back);
+	put(r, FIXTURE_WAN, &back);
 	ack.flags = fin;
-	put(r, RIG_LAN, &ack);
+	put(r, FIXTURE_LAN, &ack);
 	back.flags = TCP_ACK;
-	put(r, RIG_WAN, &back);
+	put(r, FIXTURE_WAN, &back);
 	return port;
 }
 
 /* Neighbours are asked for by every core; the first packets to each wait for that. */
-static void warm_up(struct rig *r, uint32_t n_clients)
+static void warm_up(struct fixture *r, uint32_t n_clients)
 {
 	struct last *last = r->ctx;
 
@@ -102,22 +102,22 @@ static void warm_up(struct rig *r, uint32_t n_clients)
 
 			p.proto = IPPROTO_NR_UDP;
 			p.dport = (uint16_t)(7000 + i);
-			rig_put(r, RIG_LAN, &p);
-			rig_run(r);
+			fixture_put(r, FIXTURE_LAN, &p);
+			fixture_run(r);
 			struct packet_spec back = { .src = SERVER,
 						    .dst = last->src,
 						    .sport = p.dport,
 						    .dport = last->sport,
 						    .proto = IPPROTO_NR_UDP };
-			rig_put(r, RIG_WAN, &back);
-			rig_run(r);
+			fixture_put(r, FIXTURE_WAN, &back);
+			fixture_run(r);
 		}
 }
 
 static void check(uint32_t n_workers, uint32_t n_clients)
 {
 	static uint16_t port[N_FLOWS];
-	struct rig *r = rig_start(n_workers, rules, 16384);
+	struct fixture *r = fixture_start(n_workers, rules, 16384);
 	struct last last = { 0 };
 
 	r->ctx = &last;
@@ -128,13 +128,13 @@ static void check(uint32_t n_workers, uint32_t n_clients)
 	for (uint32_t round = 0; round < 2; round++)
 		for (uint32_t k = 0; k < N_FLOWS; k++)
 			assert_int_equal(whole(r, k, n_clients), port[k]);
-	assert_int_equal(rig_pools(r).n_used_tcp, N_FLOWS);
-	assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
+	assert_int_equal(fixture_pools(r).n_used_tcp, N_FLOWS);
+	assert_int_equal(fixture_dropped(r, DROP_NAT_EXHAUSTED), 0);
 	/* And they come back. */
-	rig_wait(r, 1000 * NS_PER_S);
-	assert_int_equal(rig_n_connections(r), 0);
-	assert_int_equal(rig_pools(r).n_used_tcp, 0);
-	rig_stop(r);
+	fixture_wait(r, 1000 * NS_PER_S);
+	assert_int_equal(fixture_n_connections(r), 0);
+	assert_int_equal(fixture_pools(r).n_used_tcp, 0);
+	fixture_stop(r);
 }
 
 /* Would catch: a port that changes with the worker, a connection that begins anew beside its redirect, a port that is

@@ -63,14 +63,14 @@ struct hosts {
 	bool mute; /* nobody answers */
 	uint32_t n_clients;
 	uint32_t *n_answers; /* of each flow */
-	uint32_t n_flows, n_errors_in, n_web, n_pieces[N_RIG_SIDES];
+	uint32_t n_flows, n_errors_in, n_web, n_pieces[N_FIXTURE_SIDES];
 	uint32_t error_code;
 	uint64_t port[65536 / 64]; /* seen outside, of the present protocol */
 	uint32_t n_ports;
 	uint16_t last_sport;
 	uint32_t last_src, last_dst;
 	uint16_t last_dport;
-	enum rig_side last_side;
+	enum fixture_side last_side;
 };
 
 /* Flow k: its client and port. */
@@ -89,7 +89,7 @@ static struct packet_spec flow_of(const struct hosts *h, uint32_t k, uint8_t pro
 	return p;
 }
 
-static void answer(struct rig *r, enum rig_side side, const struct ipv4_view *ip, const struct l4_view *l4)
+static void answer(struct fixture *r, enum fixture_side side, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	struct packet_spec p = { .src = ip->dst,
 				 .dst = ip->src,
@@ -100,10 +100,10 @@ static void answer(struct rig *r, enum rig_side side, const struct ipv4_view *ip
 				 .type = ICMP_ECHO_REPLY,
 				 .payload_len = 4 };
 
-	rig_put(r, side, &p);
+	fixture_put(r, side, &p);
 }
 
-static void at_lan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
+static void at_lan(struct fixture *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	uint16_t port = l4->kind == L4_ICMP_QUERY ? l4->id : l4->dport;
 	uint32_t k = (uint32_t)(port - FIRST_PORT) * h->n_clients + (ip->dst - CLIENT);
@@ -115,24 +115,24 @@ static void at_lan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, c
 	}
 	if (ip->dst == WEB) {
 		h->n_web++;
-		answer(r, RIG_LAN, ip, l4);
+		answer(r, FIXTURE_LAN, ip, l4);
 		return;
 	}
 	assert_true(k < h->n_flows);
 	h->n_answers[k]++;
 }
 
-static void at_wan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
+static void at_wan(struct fixture *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	uint16_t port = l4->kind == L4_ICMP_QUERY ? l4->id : l4->sport;
 
 	h->n_ports += (h->port[port / 64] >> (port % 64) & 1) == 0;
 	h->port[port / 64] |= UINT64_C(1) << (port % 64);
 	if (!h->mute && !(l4->kind == L4_TCP && (l4->flags & TCP_ACK)))
-		answer(r, RIG_WAN, ip, l4);
+		answer(r, FIXTURE_WAN, ip, l4);
 }
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct hosts *h = r->ctx;
@@ -144,16 +144,16 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 	h->last_dport = l4->dport;
 	if (ipv4_is_fragment(ip))
 		h->n_pieces[side]++;
-	else if (side == RIG_LAN)
+	else if (side == FIXTURE_LAN)
 		at_lan(r, h, ip, l4);
 	else
 		at_wan(r, h, ip, l4);
 }
 
-static struct rig *begin(uint32_t n_workers, const char *rules, uint32_t n_connections, struct hosts *h,
-			 uint32_t n_clients, uint32_t n_flows)
+static struct fixture *begin(uint32_t n_workers, const char *rules, uint32_t n_connections, struct hosts *h,
+			     uint32_t n_clients, uint32_t n_flows)
 {
-	struct rig *r = rig_start(n_workers, rules, n_connections);
+	struct fixture *r = fixture_start(n_workers, rules, n_connections);
 
 	*h = (struct hosts){ .n_clients = n_clients, .n_flows = n_flows };
 	h->n_answers = calloc(n_flows, sizeof(*h->n_answers));
@@ -163,9 +163,9 @@ static struct rig *begin(uint32_t n_workers, const char *rules, uint32_t n_conne
 	return r;
 }
 
-static void end(struct rig *r, struct hosts *h)
+static void end(struct fixture *r, struct hosts *h)
 {
-	rig_stop(r);
+	fixture_stop(r);
 	free(h->n_answers);
 }
 
@@ -176,56 +176,56 @@ static void forget_ports(struct hosts *h)
 }
 
 /* Neighbours are asked for by every core; the first packets to each wait for that. */
-static void warm_up(struct rig *r, struct hosts *h)
+static void warm_up(struct fixture *r, struct hosts *h)
 {
 	for (uint32_t w = 0; w < 4 * r->n; w++) {
 		for (uint32_t k = 0; k < h->n_clients; k++) {
 			struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 			p.dport = (uint16_t)(7000 + w);
-			rig_put(r, RIG_LAN, &p);
+			fixture_put(r, FIXTURE_LAN, &p);
 			if (k % 64 == 63)
-				rig_run(r);
+				fixture_run(r);
 		}
-		rig_run(r);
+		fixture_run(r);
 	}
 	memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 	forget_ports(h);
 }
 
-static void all_answered(const struct rig *r, const struct hosts *h, uint32_t times)
+static void all_answered(const struct fixture *r, const struct hosts *h, uint32_t times)
 {
 	for (uint32_t k = 0; k < h->n_flows; k++)
 		if (h->n_answers[k] != times) {
-			rig_print_drops(r);
+			fixture_print_drops(r);
 			fail_msg("%u workers: flow %u was answered %u times, not %u", r->n, k, h->n_answers[k], times);
 		}
 }
 
 /* Would catch: an answer at a worker that does not know the connection, a port given out by two workers, a ping or a
  * port of one protocol taken for another's. */
-static void check_out_and_back(struct rig *r, struct hosts *h)
+static void check_out_and_back(struct fixture *r, struct hosts *h)
 {
 	static const uint8_t protos[] = { IPPROTO_NR_TCP, IPPROTO_NR_UDP, IPPROTO_NR_ICMP };
-	uint64_t dropped = rig_dropped_all(r);
+	uint64_t dropped = fixture_dropped_all(r);
 
 	for (uint32_t i = 0; i < ARRAY_LEN(protos); i++) {
 		memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 		for (uint32_t round = 0; round < 3; round++) {
 			for (uint32_t k = 0; k < h->n_flows; k++) {
 				struct packet_spec p = flow_of(h, k, protos[i]);
-				rig_put(r, RIG_LAN, &p);
+				fixture_put(r, FIXTURE_LAN, &p);
 				if (k % 128 == 127)
-					rig_run(r);
+					fixture_run(r);
 			}
-			rig_run(r);
+			fixture_run(r);
 		}
 		all_answered(r, h, 3);
 	}
-	assert_int_equal(rig_dropped_all(r), dropped);
+	assert_int_equal(fixture_dropped_all(r), dropped);
 }
 
 /* Would catch: an error that goes by its own addresses and not by what it quotes. */
-static void check_icmp_errors(struct rig *r, struct hosts *h)
+static void check_icmp_errors(struct fixture *r, struct hosts *h)
 {
 	uint8_t quote[64];
 	uint32_t n = 0;
@@ -234,8 +234,8 @@ static void check_icmp_errors(struct rig *r, struct hosts *h)
 	h->n_errors_in = 0;
 	for (uint32_t k = 0; k < h->n_flows; k += 7, n++) {
 		struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 		struct packet_spec back = { .src = h->last_src,
 					    .dst = h->last_dst,
 					    .sport = h->last_sport,
@@ -248,16 +248,16 @@ static void check_icmp_errors(struct rig *r, struct hosts *h)
 					 .type = ICMP_DEST_UNREACHABLE,
 					 .code = ICMP_HOST_UNREACHABLE,
 					 .payload = quote,
-					 .payload_len = (uint16_t)rig_build(&back, quote) };
-		rig_put(r, RIG_WAN, &e);
-		rig_run(r);
+					 .payload_len = (uint16_t)fixture_build(&back, quote) };
+		fixture_put(r, FIXTURE_WAN, &e);
+		fixture_run(r);
 	}
 	assert_int_equal(h->n_errors_in, n);
 	h->mute = false;
 }
 
 /* Three pieces of a datagram in any order. */
-static void put_pieces(struct rig *r, enum rig_side side, struct packet_spec p, uint16_t id)
+static void put_pieces(struct fixture *r, enum fixture_side side, struct packet_spec p, uint16_t id)
 {
 	uint32_t first = rng_below(&r->rng, 3);
 
@@ -269,45 +269,45 @@ static void put_pieces(struct rig *r, enum rig_side side, struct packet_spec p, 
 
 		p.frag_off = (uint16_t)(80 * k);
 		p.mf = k < 2;
-		rig_put(r, side, &p);
-		rig_run(r);
+		fixture_put(r, side, &p);
+		fixture_run(r);
 	}
 }
 
 /* Would catch: a later piece that goes where its own header says, one that is lost while the first is awaited. */
-static void check_fragments(struct rig *r, struct hosts *h)
+static void check_fragments(struct fixture *r, struct hosts *h)
 {
-	uint64_t dropped = rig_dropped_all(r);
+	uint64_t dropped = fixture_dropped_all(r);
 	uint32_t n = 0;
 
-	h->n_pieces[RIG_LAN] = h->n_pieces[RIG_WAN] = 0;
+	h->n_pieces[FIXTURE_LAN] = h->n_pieces[FIXTURE_WAN] = 0;
 	for (uint32_t k = 0; k < h->n_flows; k += 5, n++) {
 		struct packet_spec p = flow_of(h, k, IPPROTO_NR_UDP);
 
-		put_pieces(r, RIG_LAN, p, (uint16_t)(k + 1));
-		assert_int_equal(h->n_pieces[RIG_WAN], 3 * (n + 1));
+		put_pieces(r, FIXTURE_LAN, p, (uint16_t)(k + 1));
+		assert_int_equal(h->n_pieces[FIXTURE_WAN], 3 * (n + 1));
 		/* The same flow whole, to install its outside port. */
 		h->mute = true;
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 		h->mute = false;
 		struct packet_spec back = { .src = h->last_dst,
 					    .dst = h->last_src,
 					    .sport = h->last_dport,
 					    .dport = h->last_sport,
 					    .proto = IPPROTO_NR_UDP };
-		put_pieces(r, RIG_WAN, back, (uint16_t)(k + 1));
-		assert_int_equal(h->n_pieces[RIG_LAN], 3 * (n + 1));
+		put_pieces(r, FIXTURE_WAN, back, (uint16_t)(k + 1));
+		assert_int_equal(h->n_pieces[FIXTURE_LAN], 3 * (n + 1));
 	}
-	assert_int_equal(rig_dropped_all(r), dropped);
+	assert_int_equal(fixture_dropped_all(r), dropped);
 }
 
 /* Would catch: answers of a published server that go another way than they came, a client inside that reaches it by
  * its outside address and hears nothing, a block of ports that moves under a published port. */
-static void check_published(struct rig *r, struct hosts *h)
+static void check_published(struct fixture *r, struct hosts *h)
 {
-	uint64_t dropped = rig_dropped_all(r);
-	uint32_t n_left = (uint32_t)r->n_left[RIG_WAN];
+	uint64_t dropped = fixture_dropped_all(r);
+	uint32_t n_left = (uint32_t)r->n_left[FIXTURE_WAN];
 
 	h->n_web = 0;
 	for (uint32_t k = 0; k < 200; k++) {
@@ -316,36 +316,36 @@ static void check_published(struct rig *r, struct hosts *h)
 					 .sport = (uint16_t)(30000 + k),
 					 .dport = 8080,
 					 .proto = IPPROTO_NR_TCP };
-		rig_put(r, RIG_WAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_WAN, &p);
+		fixture_run(r);
 	}
 	assert_int_equal(h->n_web, 200);
-	assert_int_equal(r->n_left[RIG_WAN], n_left + 200);
+	assert_int_equal(r->n_left[FIXTURE_WAN], n_left + 200);
 	memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 	for (uint32_t k = 0; k < h->n_flows; k++) {
 		struct packet_spec p = flow_of(h, k, IPPROTO_NR_TCP);
 
 		p.dst = WAN_ADDRESS;
 		p.dport = 8080;
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 	}
 	assert_int_equal(h->n_web, 200 + h->n_flows);
 	all_answered(r, h, 1);
-	assert_int_equal(rig_dropped_all(r), dropped);
+	assert_int_equal(fixture_dropped_all(r), dropped);
 }
 
 /* Would catch: a ping to us that two workers answer, or none. */
-static void check_local(struct rig *r, struct hosts *h)
+static void check_local(struct fixture *r, struct hosts *h)
 {
 	memset(h->n_answers, 0, h->n_flows * sizeof(*h->n_answers));
 	for (uint32_t k = 0; k < h->n_flows; k++) {
 		struct packet_spec p = flow_of(h, k, IPPROTO_NR_ICMP);
 
 		p.dst = LAN_ADDRESS;
-		rig_put(r, RIG_LAN, &p);
+		fixture_put(r, FIXTURE_LAN, &p);
 	}
-	rig_run(r);
+	fixture_run(r);
 	all_answered(r, h, 1);
 }
 
@@ -353,7 +353,7 @@ static void test_mixed(void **state)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(worker_groups); i++) {
 		struct hosts h;
-		struct rig *r = begin(worker_groups[i], mixed_rules, 20000, &h, 20, 600);
+		struct fixture *r = begin(worker_groups[i], mixed_rules, 20000, &h, 20, 600);
 
 		warm_up(r, &h);
 		check_out_and_back(r, &h);
@@ -366,16 +366,16 @@ static void test_mixed(void **state)
 						 .sport = (uint16_t)(100 + k),
 						 .dport = 8080,
 						 .proto = IPPROTO_NR_TCP };
-			rig_put(r, RIG_WAN, &p);
-			rig_run(r);
+			fixture_put(r, FIXTURE_WAN, &p);
+			fixture_run(r);
 		}
 		check_published(r, &h);
 		check_local(r, &h);
 		check_out_and_back(r, &h);
 		if (worker_groups[i] > 1)
-			assert_true(rig_handed_over(r) > 1000);
+			assert_true(fixture_handed_over(r) > 1000);
 		/* Everything ends, and with it every redirect and pin: then the same once more. */
-		rig_wait(r, 600 * NS_PER_S);
+		fixture_wait(r, 600 * NS_PER_S);
 		end(r, &h);
 	}
 }
@@ -395,7 +395,7 @@ static void test_reload(void **state)
 
 	for (uint32_t i = 0; i < ARRAY_LEN(worker_groups); i++) {
 		struct hosts h;
-		struct rig *r = begin(worker_groups[i], mixed_rules, 20000, &h, 20, 300);
+		struct fixture *r = begin(worker_groups[i], mixed_rules, 20000, &h, 20, 300);
 
 		warm_up(r, &h);
 		check_out_and_back(r, &h);
@@ -408,12 +408,12 @@ static void test_reload(void **state)
 							 .sport = (uint16_t)(30000 + k),
 							 .dport = 8080,
 							 .proto = IPPROTO_NR_TCP };
-				rig_put(r, RIG_WAN, &p);
-				rig_run(r);
+				fixture_put(r, FIXTURE_WAN, &p);
+				fixture_run(r);
 			}
-			rig_reload(r, round % 2 == 0 ? other_rules : mixed_rules);
-			rig_run(r);
-			dropped = rig_dropped_all(r);
+			fixture_reload(r, round % 2 == 0 ? other_rules : mixed_rules);
+			fixture_run(r);
+			dropped = fixture_dropped_all(r);
 			check_out_and_back(r, &h);
 			h.n_web = 0;
 			for (uint32_t k = 0; k < 64; k++) {
@@ -423,30 +423,30 @@ static void test_reload(void **state)
 							 .dport = 8080,
 							 .proto = IPPROTO_NR_TCP,
 							 .flags = TCP_ACK };
-				rig_put(r, RIG_WAN, &p);
+				fixture_put(r, FIXTURE_WAN, &p);
 			}
-			rig_run(r);
+			fixture_run(r);
 			assert_int_equal(h.n_web, 64);
-			assert_int_equal(rig_dropped_all(r), dropped);
+			assert_int_equal(fixture_dropped_all(r), dropped);
 		}
 		end(r, &h);
 	}
 }
 
 /* One packet out; what it left with. */
-static uint16_t outside_port(struct rig *r, struct hosts *h, const struct packet_spec *p)
+static uint16_t outside_port(struct fixture *r, struct hosts *h, const struct packet_spec *p)
 {
 	h->last_src = 0;
-	rig_put(r, RIG_LAN, p);
-	rig_run(r);
+	fixture_put(r, FIXTURE_LAN, p);
+	fixture_run(r);
 	assert_int_equal(h->last_src, POOL_ADDRESS);
-	assert_int_equal(h->last_side, RIG_WAN);
+	assert_int_equal(h->last_side, FIXTURE_WAN);
 	return h->last_sport;
 }
 
 /* Would catch: an inside endpoint with another outside port for each worker or destination, a stranger whom the filter
  * lets in but who reaches a worker that knows no mapping. */
-static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint32_t last)
+static void check_mappings(struct fixture *r, struct hosts *h, uint32_t first, uint32_t last)
 {
 	h->mute = true;
 	for (uint32_t k = first; k < last; k++) {
@@ -464,8 +464,8 @@ static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint3
 					  .dport = port,
 					  .proto = IPPROTO_NR_UDP };
 		h->n_answers[k] = 0;
-		rig_put(r, RIG_WAN, &in);
-		rig_run(r);
+		fixture_put(r, FIXTURE_WAN, &in);
+		fixture_run(r);
 		assert_int_equal(h->n_answers[k], 1);
 		assert_int_equal(h->last_src, in.src);
 	}
@@ -473,7 +473,7 @@ static void check_mappings(struct rig *r, struct hosts *h, uint32_t first, uint3
 }
 
 /* Hosts inside that meet at their outside ends, each seen by the other under its own mapping. */
-static void check_hairpin(struct rig *r, struct hosts *h, uint32_t n)
+static void check_hairpin(struct fixture *r, struct hosts *h, uint32_t n)
 {
 	h->mute = true;
 	for (uint32_t k = 0; k + 1 < n; k++) {
@@ -484,15 +484,15 @@ static void check_hairpin(struct rig *r, struct hosts *h, uint32_t n)
 			a.dst = b.dst = POOL_ADDRESS;
 			a.dport = port_b;
 			b.dport = port_a;
-			rig_put(r, RIG_LAN, &a);
-			rig_run(r);
-			assert_int_equal(h->last_side, RIG_LAN);
+			fixture_put(r, FIXTURE_LAN, &a);
+			fixture_run(r);
+			assert_int_equal(h->last_side, FIXTURE_LAN);
 			assert_int_equal(h->last_dst, b.src);
 			assert_int_equal(h->last_dport, b.sport);
 			assert_int_equal(h->last_src, POOL_ADDRESS);
 			assert_int_equal(h->last_sport, port_a);
-			rig_put(r, RIG_LAN, &b);
-			rig_run(r);
+			fixture_put(r, FIXTURE_LAN, &b);
+			fixture_run(r);
 			assert_int_equal(h->last_dst, a.src);
 			assert_int_equal(h->last_dport, a.sport);
 			assert_int_equal(h->last_src, POOL_ADDRESS);
@@ -508,15 +508,15 @@ static void test_hairpin(void **state)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(worker_groups); i++) {
 		struct hosts h;
-		struct rig *r = begin(worker_groups[i], mapping_rules, 20000, &h, 20, 200);
+		struct fixture *r = begin(worker_groups[i], mapping_rules, 20000, &h, 20, 200);
 
 		warm_up(r, &h);
-		uint64_t dropped = rig_dropped_all(r);
+		uint64_t dropped = fixture_dropped_all(r);
 		check_hairpin(r, &h, 100);
-		assert_int_equal(rig_dropped_all(r), dropped);
-		rig_wait(r, 600 * NS_PER_S);
-		assert_int_equal(rig_n_connections(r), 0);
-		assert_int_equal(rig_pools(r).n_used_udp, 0);
+		assert_int_equal(fixture_dropped_all(r), dropped);
+		fixture_wait(r, 600 * NS_PER_S);
+		assert_int_equal(fixture_n_connections(r), 0);
+		assert_int_equal(fixture_pools(r).n_used_udp, 0);
 		end(r, &h);
 	}
 }
@@ -533,11 +533,11 @@ static void test_mappings_fill(void **state)
 
 	for (uint32_t i = 0; i < ARRAY_LEN(worker_groups); i++) {
 		struct hosts h;
-		struct rig *r = begin(worker_groups[i], few_ports, 20000, &h, 64, 512);
+		struct fixture *r = begin(worker_groups[i], few_ports, 20000, &h, 64, 512);
 		uint16_t port[512];
 
 		warm_up(r, &h);
-		rig_wait(r, 600 * NS_PER_S);
+		fixture_wait(r, 600 * NS_PER_S);
 		forget_ports(&h);
 		h.mute = true;
 		for (uint32_t k = 0; k < 512; k++) {
@@ -545,7 +545,7 @@ static void test_mappings_fill(void **state)
 			port[k] = outside_port(r, &h, &p);
 		}
 		assert_int_equal(h.n_ports, 512);
-		assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
+		assert_int_equal(fixture_dropped(r, DROP_NAT_EXHAUSTED), 0);
 		for (uint32_t k = 0; k < 512; k++) {
 			struct packet_spec p = flow_of(&h, k, IPPROTO_NR_UDP);
 			p.dst = SERVER + 1 + k % 3;
@@ -553,9 +553,9 @@ static void test_mappings_fill(void **state)
 		}
 		struct packet_spec p = flow_of(&h, 0, IPPROTO_NR_UDP);
 		p.sport = 500;
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
-		assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 1);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
+		assert_int_equal(fixture_dropped(r, DROP_NAT_EXHAUSTED), 1);
 		end(r, &h);
 	}
 }
@@ -564,14 +564,14 @@ static void test_mappings(void **state)
 {
 	for (uint32_t i = 0; i < ARRAY_LEN(worker_groups); i++) {
 		struct hosts h;
-		struct rig *r = begin(worker_groups[i], mapping_rules, 20000, &h, 20, 400);
+		struct fixture *r = begin(worker_groups[i], mapping_rules, 20000, &h, 20, 400);
 
 		warm_up(r, &h);
-		uint64_t dropped = rig_dropped_all(r);
+		uint64_t dropped = fixture_dropped_all(r);
 		check_mappings(r, &h, 0, 400);
-		rig_wait(r, 600 * NS_PER_S);
+		fixture_wait(r, 600 * NS_PER_S);
 		check_mappings(r, &h, 0, 400);
-		assert_int_equal(rig_dropped_all(r), dropped);
+		assert_int_equal(fixture_dropped_all(r), dropped);
 		end(r, &h);
 	}
 }
@@ -579,46 +579,46 @@ static void test_mappings(void **state)
 static void fill(uint32_t n_workers, const char *rules, uint8_t proto, uint32_t n_clients)
 {
 	struct hosts h;
-	struct rig *r = begin(n_workers, rules, N_PORTS * n_workers + 20000, &h, n_clients, N_PORTS);
+	struct fixture *r = begin(n_workers, rules, N_PORTS * n_workers + 20000, &h, n_clients, N_PORTS);
 
 	for (uint32_t k = 0; k < 4 * n_workers * n_clients; k++) {
 		struct packet_spec p = flow_of(&h, k % n_clients, IPPROTO_NR_ICMP);
 		p.sport = (uint16_t)(FIRST_PORT + k / n_clients);
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 	}
 	memset(h.n_answers, 0, h.n_flows * sizeof(*h.n_answers));
 	forget_ports(&h);
 	for (uint32_t k = 0; k < N_PORTS; k++) {
 		struct packet_spec p = flow_of(&h, k, proto);
-		rig_put(r, RIG_LAN, &p);
+		fixture_put(r, FIXTURE_LAN, &p);
 		if (k % 64 == 63)
-			rig_step(r);
+			fixture_step(r);
 	}
-	rig_run(r);
-	if (rig_dropped(r, DROP_NAT_EXHAUSTED) != 0 || h.n_ports != N_PORTS)
+	fixture_run(r);
+	if (fixture_dropped(r, DROP_NAT_EXHAUSTED) != 0 || h.n_ports != N_PORTS)
 		fail_msg("%u workers, %u clients: %u ports of %u, %llu refused", n_workers, n_clients, h.n_ports,
-			 N_PORTS, (unsigned long long)rig_dropped(r, DROP_NAT_EXHAUSTED));
+			 N_PORTS, (unsigned long long)fixture_dropped(r, DROP_NAT_EXHAUSTED));
 	all_answered(r, &h, 1);
-	assert_int_equal(rig_dropped(r, DROP_HANDOFF_RING), 0);
+	assert_int_equal(fixture_dropped(r, DROP_HANDOFF_RING), 0);
 	/* A second packet of each finds its way, wherever the connection is. */
 	h.mute = true;
 	for (uint32_t k = 0; k < N_PORTS; k += 5) {
 		struct packet_spec p = flow_of(&h, k, proto);
 		p.flags = TCP_ACK;
-		rig_put(r, RIG_LAN, &p);
+		fixture_put(r, FIXTURE_LAN, &p);
 		if (k % 64 == 63)
-			rig_step(r);
+			fixture_step(r);
 	}
-	rig_run(r);
-	assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 0);
+	fixture_run(r);
+	assert_int_equal(fixture_dropped(r, DROP_NAT_EXHAUSTED), 0);
 	/* And not one more: all were asked, and the sender is told. */
 	h.n_errors_in = 0;
 	struct packet_spec p = flow_of(&h, 0, proto);
 	p.sport = 500;
-	rig_put(r, RIG_LAN, &p);
-	rig_run(r);
-	assert_int_equal(rig_dropped(r, DROP_NAT_EXHAUSTED), 1);
+	fixture_put(r, FIXTURE_LAN, &p);
+	fixture_run(r);
+	assert_int_equal(fixture_dropped(r, DROP_NAT_EXHAUSTED), 1);
 	assert_int_equal(h.n_errors_in, 1);
 	assert_int_equal(h.error_code, ICMP_ADMIN_PROHIBITED);
 	end(r, &h);

@@ -48,7 +48,7 @@ struct inbox {
 };
 
 struct town {
-	struct rig *rig;
+	struct fixture *fixture;
 	struct inbox inbox[N_WORKERS];
 	atomic_uint n_answers[N_FLOWS];
 	atomic_uint next_inbox, n_answered;
@@ -81,7 +81,7 @@ static void deliver(struct town *t, const struct frame *f)
 	pthread_mutex_unlock(&in->lock);
 }
 
-static void start_frame(struct town *t, struct frame *f, enum rig_side side, uint16_t type)
+static void start_frame(struct town *t, struct frame *f, enum fixture_side side, uint16_t type)
 {
 	struct ether_view eth = { .dst = { { 2, 0, 0, 0, 0, (uint8_t)side } },
 				  .src = { { 2, 0, 0, 0, 0, 0x99 } },
@@ -92,16 +92,16 @@ static void start_frame(struct town *t, struct frame *f, enum rig_side side, uin
 	ether_emit(f->bytes, &eth);
 }
 
-static void put_packet(struct town *t, enum rig_side side, const struct packet_spec *p)
+static void put_packet(struct town *t, enum fixture_side side, const struct packet_spec *p)
 {
 	struct frame f;
 
 	start_frame(t, &f, side, ETHERTYPE_IPV4);
-	f.len = (uint16_t)(ETHER_HEADER_LEN + rig_build(p, f.bytes + ETHER_HEADER_LEN));
+	f.len = (uint16_t)(ETHER_HEADER_LEN + fixture_build(p, f.bytes + ETHER_HEADER_LEN));
 	deliver(t, &f);
 }
 
-static void answer_arp(struct town *t, enum rig_side side, const uint8_t *l3, size_t len)
+static void answer_arp(struct town *t, enum fixture_side side, const uint8_t *l3, size_t len)
 {
 	struct arp_view ask;
 	struct frame f;
@@ -117,9 +117,9 @@ static void answer_arp(struct town *t, enum rig_side side, const uint8_t *l3, si
 	deliver(t, &f);
 }
 
-static void leave(struct rig_end *e, struct packet *p)
+static void leave(struct fixture_end *e, struct packet *p)
 {
-	struct town *t = e->rig->ctx;
+	struct town *t = e->fixture->ctx;
 	const uint8_t *l3 = packet_frame(p) + ETHER_HEADER_LEN;
 	struct ether_view eth;
 	struct ipv4_view ip;
@@ -134,7 +134,7 @@ static void leave(struct rig_end *e, struct packet *p)
 	if (ipv4_parse(l3, p->len - ETHER_HEADER_LEN, &ip) != IPV4_OK ||
 	    l4_parse(&ip, l3 + ip.header_len, ip.total_len - ip.header_len, &l4) != L4_OK || l4.kind != L4_UDP)
 		return;
-	if (e->side == RIG_LAN) {
+	if (e->side == FIXTURE_LAN) {
 		uint32_t k = (l4.dport - FIRST_PORT) * N_CLIENTS + (ip.dst - CLIENT);
 
 		if (k < N_FLOWS && atomic_fetch_add(&t->n_answers[k], 1) == 0)
@@ -147,13 +147,13 @@ static void leave(struct rig_end *e, struct packet *p)
 				    .dport = l4.sport,
 				    .proto = IPPROTO_NR_UDP,
 				    .payload_len = 4 };
-	put_packet(t, RIG_WAN, &back);
+	put_packet(t, FIXTURE_WAN, &back);
 }
 
 static void thread_tx(struct device *d, struct batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n; i++) {
-		leave(container_of(d, struct rig_end, device), batch->p[i]);
+		leave(container_of(d, struct fixture_end, device), batch->p[i]);
 		d->ledger->n_handed++;
 		packet_free(d->pool, batch->p[i]);
 	}
@@ -167,7 +167,7 @@ static uint32_t enter(struct hand *h, uint64_t now)
 {
 	struct town *t = h->town;
 	struct inbox *in = &t->inbox[h->worker];
-	struct env *env = gateway_env(workers_gateway(t->rig->workers, h->worker));
+	struct env *env = gateway_env(workers_gateway(t->fixture->workers, h->worker));
 	struct batch b = { .n = 0 };
 	uint8_t side = 0;
 
@@ -187,7 +187,7 @@ static uint32_t enter(struct hand *h, uint64_t now)
 	pthread_mutex_unlock(&in->lock);
 	uint32_t n = b.n;
 	if (n > 0)
-		workers_input(t->rig->workers, h->worker, t->rig->ifindex[side], &b, now);
+		workers_input(t->fixture->workers, h->worker, t->fixture->ifindex[side], &b, now);
 	return n;
 }
 
@@ -208,7 +208,7 @@ static void ask(struct hand *h, uint32_t *next)
 					 .dport = 443,
 					 .proto = IPPROTO_NR_UDP,
 					 .payload_len = k % 4 == 0 ? 300 : 4 };
-		put_packet(t, RIG_LAN, &p);
+		put_packet(t, FIXTURE_LAN, &p);
 		n++;
 	}
 }
@@ -217,11 +217,11 @@ static void *work(void *arg)
 {
 	struct hand *h = arg;
 	struct town *t = h->town;
-	struct workers *c = t->rig->workers;
+	struct workers *c = t->fixture->workers;
 	uint32_t next = h->worker;
 
 	while (!atomic_load(&t->stop)) {
-		uint64_t now = t->rig->now + (real_ns() - t->start_ns) / SLOW;
+		uint64_t now = t->fixture->now + (real_ns() - t->start_ns) / SLOW;
 		uint32_t n = enter(h, now) + workers_poll(c, h->worker, now);
 
 		if (workers_next_deadline(c, h->worker) <= now)
@@ -244,12 +244,12 @@ static void test_threads(void **state)
 	struct hand hand[N_WORKERS];
 
 	assert_non_null(t);
-	t->rig = rig_start(N_WORKERS, rules, 4 * N_FLOWS);
-	t->rig->ctx = t;
+	t->fixture = fixture_start(N_WORKERS, rules, 4 * N_FLOWS);
+	t->fixture->ctx = t;
 	for (uint32_t i = 0; i < N_WORKERS; i++) {
 		pthread_mutex_init(&t->inbox[i].lock, NULL);
-		for (int side = 0; side < N_RIG_SIDES; side++)
-			t->rig->end[i][side].device.ops = &thread_ops;
+		for (int side = 0; side < N_FIXTURE_SIDES; side++)
+			t->fixture->end[i][side].device.ops = &thread_ops;
 	}
 	t->start_ns = real_ns();
 	for (uint32_t i = 0; i < N_WORKERS; i++) {
@@ -258,12 +258,12 @@ static void test_threads(void **state)
 	}
 	for (uint32_t i = 0; i < N_WORKERS; i++)
 		pthread_join(hand[i].thread, NULL);
-	t->rig->now += (real_ns() - t->start_ns) / SLOW;
-	rig_print_drops(t->rig);
+	t->fixture->now += (real_ns() - t->start_ns) / SLOW;
+	fixture_print_drops(t->fixture);
 	assert_int_equal(atomic_load(&t->n_answered), N_FLOWS);
-	rig_check_law(t->rig);
-	assert_int_equal(rig_pools(t->rig).n_used_udp, N_FLOWS);
-	rig_stop(t->rig);
+	fixture_check_law(t->fixture);
+	assert_int_equal(fixture_pools(t->fixture).n_used_udp, N_FLOWS);
+	fixture_stop(t->fixture);
 	free(t);
 }
 

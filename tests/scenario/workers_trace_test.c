@@ -48,9 +48,9 @@ static const struct told *next_of(uint32_t i, uint32_t worker, uint32_t packet)
 	return NULL;
 }
 
-static struct rig *start(uint32_t number[N_WORKERS])
+static struct fixture *start(uint32_t number[N_WORKERS])
 {
-	struct rig *r = rig_start(N_WORKERS, rules, 4096);
+	struct fixture *r = fixture_start(N_WORKERS, rules, 4096);
 
 	r->entry = 0;
 	/* ARP is over before anybody listens. */
@@ -59,8 +59,8 @@ static struct rig *start(uint32_t number[N_WORKERS])
 			.src = HOST + k, .dst = SERVER, .sport = 999, .dport = 53, .proto = IPPROTO_NR_UDP
 		};
 
-		rig_put(r, RIG_LAN, &p);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &p);
+		fixture_run(r);
 	}
 	all.n = 0;
 	for (uint32_t i = 0; i < N_WORKERS; i++) {
@@ -75,8 +75,8 @@ static struct rig *start(uint32_t number[N_WORKERS])
 static void test_handoff(void **state)
 {
 	uint32_t number[N_WORKERS], n_handed[N_WORKERS][N_WORKERS] = { 0 }, n_taken[N_WORKERS][N_WORKERS] = { 0 };
-	struct rig *r = start(number);
-	uint64_t before = rig_handed_over(r), n = 0;
+	struct fixture *r = start(number);
+	uint64_t before = fixture_handed_over(r), n = 0;
 
 	(void)state;
 	for (uint32_t k = 0; k < N_HOSTS; k++) {
@@ -88,15 +88,15 @@ static void test_handoff(void **state)
 					 .proto = IPPROTO_NR_UDP,
 					 .payload_len = k % 2 ? 1400 : 20 };
 
-		rig_put(r, RIG_LAN, &p);
+		fixture_put(r, FIXTURE_LAN, &p);
 	}
-	rig_run(r);
+	fixture_run(r);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct told *t = &all.at[i], *then;
 
 		if (t->step.kind == TRACE_HANDED_OVER) {
 			assert_int_equal(t->step.handoff.from, t->worker);
-			assert_int_equal(t->step.handoff.ifindex, r->ifindex[RIG_LAN]);
+			assert_int_equal(t->step.handoff.ifindex, r->ifindex[FIXTURE_LAN]);
 			n_handed[t->step.handoff.from][t->step.handoff.to]++;
 			n++;
 		}
@@ -112,8 +112,8 @@ static void test_handoff(void **state)
 	assert_memory_equal(n_handed, n_taken, sizeof(n_handed));
 	assert_true(n_handed[0][1] > 0 && n_handed[0][2] > 0);
 	assert_int_equal(n_handed[0][0] + n_handed[1][1] + n_handed[2][2], 0);
-	assert_int_equal(rig_handed_over(r) - before, n);
-	rig_stop(r);
+	assert_int_equal(fixture_handed_over(r) - before, n);
+	fixture_stop(r);
 }
 
 /* Would catch: a route that is told without the prefix that decided, or with another one's; a group that others than
@@ -121,13 +121,13 @@ static void test_handoff(void **state)
 static void test_route(void **state)
 {
 	uint32_t number[N_WORKERS], n_out = 0, group = 0;
-	struct rig *r = start(number);
+	struct fixture *r = start(number);
 	struct packet_spec p = { .src = HOST, .dst = SERVER, .sport = 4000, .dport = 53, .proto = IPPROTO_NR_UDP };
 	struct ip_prefix by_default = ip_prefix_v4(0, 0), none = { 0 };
 
 	(void)state;
-	rig_put(r, RIG_LAN, &p);
-	rig_run(r);
+	fixture_put(r, FIXTURE_LAN, &p);
+	fixture_run(r);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct trace_step *s = &all.at[i].step;
 
@@ -143,8 +143,8 @@ static void test_route(void **state)
 	/* On the link, by its prefix and another group. */
 	all.n = 0;
 	p.dst = IP4(203, 0, 113, 77);
-	rig_put(r, RIG_LAN, &p);
-	rig_run(r);
+	fixture_put(r, FIXTURE_LAN, &p);
+	fixture_run(r);
 	for (uint32_t i = 0; i < all.n; i++) {
 		const struct trace_step *s = &all.at[i].step;
 		struct ip_prefix link = ip_prefix_v4(IP4(203, 0, 113, 0), 24);
@@ -157,7 +157,7 @@ static void test_route(void **state)
 		n_out++;
 	}
 	assert_int_equal(n_out, 2);
-	rig_stop(r);
+	fixture_stop(r);
 }
 
 int main(void)

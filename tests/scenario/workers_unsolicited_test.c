@@ -31,14 +31,14 @@ struct outside {
 	uint32_t n_resets, n_others;
 };
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct outside *o = r->ctx;
 
 	(void)p;
 	(void)ip;
-	if (side != RIG_WAN)
+	if (side != FIXTURE_WAN)
 		return;
 	if (l4->kind == L4_TCP && (l4->flags & TCP_RST) != 0)
 		o->n_resets++;
@@ -46,7 +46,7 @@ static void seen(struct rig *r, enum rig_side side, struct packet *p, const stru
 		o->n_others++;
 }
 
-static void put_syns(struct rig *r, uint16_t sport)
+static void put_syns(struct fixture *r, uint16_t sport)
 {
 	for (uint32_t i = 0; i < N_SYNS; i++) {
 		const struct packet_spec syn = { .src = SERVER,
@@ -55,9 +55,9 @@ static void put_syns(struct rig *r, uint16_t sport)
 						 .dport = (uint16_t)(32768 + i * PORT_BLOCK_PORTS),
 						 .proto = IPPROTO_NR_TCP,
 						 .flags = TCP_SYN };
-		rig_put(r, RIG_WAN, &syn);
+		fixture_put(r, FIXTURE_WAN, &syn);
 	}
-	rig_run(r);
+	fixture_run(r);
 }
 
 /* Would catch: a worker that has translated nothing to the address itself and so refuses at once what comes to its
@@ -69,7 +69,7 @@ static void test_own_address(void **state)
 
 	(void)state;
 	for (size_t c = 0; c < ARRAY_LEN(worker_groups); c++) {
-		struct rig *r = rig_start(worker_groups[c], rules, 1024);
+		struct fixture *r = fixture_start(worker_groups[c], rules, 1024);
 		struct outside o = { 0 };
 		const struct packet_spec out = {
 			.src = CLIENT, .dst = SERVER, .sport = 4000, .dport = 9, .proto = IPPROTO_NR_UDP
@@ -79,14 +79,14 @@ static void test_own_address(void **state)
 		r->ctx = &o;
 		put_syns(r, 5000);
 		assert_int_equal(o.n_resets, N_SYNS);
-		rig_put(r, RIG_LAN, &out);
-		rig_run(r);
+		fixture_put(r, FIXTURE_LAN, &out);
+		fixture_run(r);
 		assert_int_equal(o.n_others, 1);
 		put_syns(r, 5001);
 		assert_int_equal(o.n_resets, N_SYNS);
 		assert_int_equal(o.n_others, 1);
-		assert_int_equal(rig_dropped(r, DROP_NAT_UNSOLICITED), N_SYNS);
-		rig_stop(r);
+		assert_int_equal(fixture_dropped(r, DROP_NAT_UNSOLICITED), N_SYNS);
+		fixture_stop(r);
 	}
 }
 
@@ -101,12 +101,12 @@ static const char *const meeting_rules[] = {
 
 /* The last packet that left. */
 struct last {
-	uint32_t n[N_RIG_SIDES];
+	uint32_t n[N_FIXTURE_SIDES];
 	uint32_t src, dst;
 	uint16_t sport, dport;
 };
 
-static void note_last(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void note_last(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		      const struct l4_view *l4)
 {
 	struct last *last = r->ctx;
@@ -120,7 +120,7 @@ static void note_last(struct rig *r, enum rig_side side, struct packet *p, const
 }
 
 /* What host k sends to dst; true when somebody got it on that side. */
-static bool carried(struct rig *r, uint32_t k, uint32_t dst, uint16_t dport, enum rig_side side)
+static bool carried(struct fixture *r, uint32_t k, uint32_t dst, uint16_t dport, enum fixture_side side)
 {
 	struct last *last = r->ctx;
 	uint32_t before = last->n[side];
@@ -128,8 +128,8 @@ static bool carried(struct rig *r, uint32_t k, uint32_t dst, uint16_t dport, enu
 		.src = CLIENT + k, .dst = dst, .sport = PORT, .dport = dport, .proto = IPPROTO_NR_UDP
 	};
 
-	rig_put(r, RIG_LAN, &p);
-	rig_run(r);
+	fixture_put(r, FIXTURE_LAN, &p);
+	fixture_run(r);
 	return last->n[side] == before + 1;
 }
 
@@ -141,21 +141,21 @@ static void check_met(const struct last *last, uint32_t k, uint16_t from_port)
 	assert_int_equal(last->sport, from_port);
 }
 
-static void meet(struct rig *r, uint32_t a, uint32_t b, uint32_t stranger)
+static void meet(struct fixture *r, uint32_t a, uint32_t b, uint32_t stranger)
 {
 	struct last *last = r->ctx;
 	uint16_t port_a, port_b;
 
-	assert_true(carried(r, a, SERVER, 53, RIG_WAN));
+	assert_true(carried(r, a, SERVER, 53, FIXTURE_WAN));
 	port_a = last->sport;
-	assert_true(carried(r, b, SERVER, 53, RIG_WAN));
+	assert_true(carried(r, b, SERVER, 53, FIXTURE_WAN));
 	port_b = last->sport;
-	assert_true(carried(r, stranger, SERVER, 53, RIG_WAN));
-	assert_false(carried(r, a, POOL_ADDRESS, port_b, RIG_LAN)); /* b has not spoken yet */
-	assert_false(carried(r, stranger, POOL_ADDRESS, port_a, RIG_LAN));
-	assert_true(carried(r, b, POOL_ADDRESS, port_a, RIG_LAN));
+	assert_true(carried(r, stranger, SERVER, 53, FIXTURE_WAN));
+	assert_false(carried(r, a, POOL_ADDRESS, port_b, FIXTURE_LAN)); /* b has not spoken yet */
+	assert_false(carried(r, stranger, POOL_ADDRESS, port_a, FIXTURE_LAN));
+	assert_true(carried(r, b, POOL_ADDRESS, port_a, FIXTURE_LAN));
 	check_met(last, a, port_b);
-	assert_true(carried(r, a, POOL_ADDRESS, port_b, RIG_LAN));
+	assert_true(carried(r, a, POOL_ADDRESS, port_b, FIXTURE_LAN));
 	check_met(last, b, port_a);
 }
 
@@ -167,17 +167,17 @@ static void test_meeting(void **state)
 
 	(void)state;
 	for (size_t c = 0; c < ARRAY_LEN(worker_groups) * ARRAY_LEN(meeting_rules); c++) {
-		struct rig *r = rig_start(worker_groups[c / 2], meeting_rules[c % 2], 4096);
+		struct fixture *r = fixture_start(worker_groups[c / 2], meeting_rules[c % 2], 4096);
 		struct last last = { .src = 0 };
 
 		r->seen = note_last;
 		r->ctx = &last;
 		for (uint32_t k = 0; k < N_PAIRS; k++)
 			meet(r, 3 * k, 3 * k + 1, 3 * k + 2);
-		rig_check_law(r);
-		rig_wait(r, 600 * NS_PER_S);
-		assert_int_equal(rig_pools(r).n_used_udp, 0);
-		rig_stop(r);
+		fixture_check_law(r);
+		fixture_wait(r, 600 * NS_PER_S);
+		assert_int_equal(fixture_pools(r).n_used_udp, 0);
+		fixture_stop(r);
 	}
 }
 

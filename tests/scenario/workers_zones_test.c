@@ -33,7 +33,7 @@ static const char rules[] =
 	"table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
 	"  oifname \"wan0\" snat to pool one\n } }\n";
 
-static const enum rig_side network[2] = { RIG_LAN, RIG_LAN1 };
+static const enum fixture_side network[2] = { FIXTURE_LAN, FIXTURE_LAN1 };
 
 struct hosts {
 	bool hairpin;
@@ -42,7 +42,7 @@ struct hosts {
 	uint32_t n_answers[2], n_met[2], n_echoes[2], n_pieces[2];
 };
 
-static void at_wan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
+static void at_wan(struct fixture *r, struct hosts *h, const struct ipv4_view *ip, const struct l4_view *l4)
 {
 	uint32_t t = l4->payload_len >= 200, k = (uint32_t)(l4->payload_len - LEN(t, 0));
 	const struct packet_spec back = { .src = ip->dst,
@@ -57,7 +57,7 @@ static void at_wan(struct rig *r, struct hosts *h, const struct ipv4_view *ip, c
 	assert_true(k < N_CLIENTS);
 	h->outside_addr[t][k] = ip->src;
 	h->outside_port[t][k] = l4->sport;
-	rig_put(r, RIG_WAN, &back);
+	fixture_put(r, FIXTURE_WAN, &back);
 }
 
 static void at_lan(struct hosts *h, uint32_t t, const struct ipv4_view *ip, const struct l4_view *l4)
@@ -84,15 +84,15 @@ static void at_lan(struct hosts *h, uint32_t t, const struct ipv4_view *ip, cons
 	h->n_met[t]++;
 }
 
-static void seen(struct rig *r, enum rig_side side, struct packet *p, const struct ipv4_view *ip,
+static void seen(struct fixture *r, enum fixture_side side, struct packet *p, const struct ipv4_view *ip,
 		 const struct l4_view *l4)
 {
 	struct hosts *h = r->ctx;
 
-	if (side == RIG_WAN)
+	if (side == FIXTURE_WAN)
 		at_wan(r, h, ip, l4);
 	else
-		at_lan(h, side == RIG_LAN1, ip, l4);
+		at_lan(h, side == FIXTURE_LAN1, ip, l4);
 }
 
 /* Would catch: an answer at the worker of the other network's connection, ports of an address that two zones give out
@@ -103,7 +103,7 @@ static void test_networks(void **state)
 	static const uint32_t worker_groups[] = { 1, 2, 8 };
 
 	for (size_t c = 0; c < ARRAY_LEN(worker_groups); c++) {
-		struct rig *r = rig_start(worker_groups[c], rules, 4096);
+		struct fixture *r = fixture_start(worker_groups[c], rules, 4096);
 		struct hosts h = { .hairpin = false };
 
 		r->seen = seen;
@@ -117,11 +117,11 @@ static void test_networks(void **state)
 								       .dport = 53,
 								       .proto = IPPROTO_NR_UDP,
 								       .payload_len = LEN(t, k) };
-					rig_put(r, network[t], &q);
+					fixture_put(r, network[t], &q);
 					if (k % 8 == 7)
-						rig_run(r);
+						fixture_run(r);
 				}
-		rig_run(r);
+		fixture_run(r);
 		for (uint32_t t = 0; t < 2; t++) {
 			assert_int_equal(h.n_answers[t], 3 * N_CLIENTS);
 			for (uint32_t k = 0; k < N_CLIENTS; k++)
@@ -143,19 +143,19 @@ static void test_networks(void **state)
 									  .proto = IPPROTO_NR_ICMP,
 									  .type = ICMP_ECHO_REQUEST,
 									  .payload_len = 8 };
-					rig_put(r, network[t], &q);
-					rig_put(r, network[t], &ping);
-					rig_run(r);
+					fixture_put(r, network[t], &q);
+					fixture_put(r, network[t], &ping);
+					fixture_run(r);
 				}
-		rig_run(r);
+		fixture_run(r);
 		for (uint32_t t = 0; t < 2; t++) {
 			assert_int_equal(h.n_met[t], 3 * N_CLIENTS);
 			assert_int_equal(h.n_echoes[t], 3 * N_CLIENTS);
 		}
-		if (rig_dropped_all(r) != 0)
-			rig_print_drops(r);
-		assert_int_equal(rig_dropped_all(r), 0);
-		rig_stop(r);
+		if (fixture_dropped_all(r) != 0)
+			fixture_print_drops(r);
+		assert_int_equal(fixture_dropped_all(r), 0);
+		fixture_stop(r);
 	}
 }
 

@@ -35,17 +35,17 @@ static const char mapped[] = INTERFACES "pool public { 203.0.113.16; mapping end
 
 #define N_TENANTS 2
 struct net {
-	struct world w;
+	struct fixture w;
 	struct station *tenant[N_TENANTS], *wan;
 };
 
 static void net_start(struct net *n, const char *config)
 {
-	world_start(&n->w, config, NULL);
-	n->tenant[0] = world_station(&n->w, "lan0", HOST, NULL);
-	n->tenant[1] = world_station(&n->w, "lan1", HOST, NULL);
-	n->wan = world_station(&n->w, "wan0", PEER, NULL);
-	world_run(&n->w, 5 * NS_PER_S);
+	fixture_start(&n->w, config, NULL);
+	n->tenant[0] = fixture_station(&n->w, "lan0", HOST, NULL);
+	n->tenant[1] = fixture_station(&n->w, "lan1", HOST, NULL);
+	n->wan = fixture_station(&n->w, "wan0", PEER, NULL);
+	fixture_run(&n->w, 5 * NS_PER_S);
 	for (int i = 0; i < N_TENANTS; i++)
 		station_clear(n->tenant[i]);
 	station_clear(n->wan);
@@ -54,7 +54,7 @@ static void net_start(struct net *n, const char *config)
 static struct packet *carry(struct net *n, struct station *from, const struct packet_spec *s, struct station *at)
 {
 	station_send(from, s);
-	world_run(&n->w, 20 * NS_PER_MS);
+	fixture_run(&n->w, 20 * NS_PER_MS);
 	return station_next(at);
 }
 
@@ -96,14 +96,14 @@ static void test_udp(void **state)
 							  .dport = outside[i],
 							  .payload_len = (uint16_t)(20 + i) };
 			station_send(n.wan, &back);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, i);
 
 			assert_int_equal(p->l4.dport, PORT);
 			assert_int_equal(p->l4.payload_len, 20 + i);
 		}
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a handshake of one tenant that the other's is taken for. */
@@ -132,11 +132,11 @@ static void test_tcp(void **state)
 						     .flags = TCP_SYN | TCP_ACK,
 						     .window = 8000 };
 		station_send(n.wan, &syn_ack);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
 		assert_int_equal(p->l4.seq, 5000 + i);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: pings with the same identifier, through the gateway and to it (whose answers are no connection of one
@@ -156,7 +156,7 @@ static void test_echo(void **state)
 						       .icmp_seq = (uint16_t)(i + 1),
 						       .payload_len = 8 };
 			station_send(n.tenant[i], &q);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			if (asked[k] == PEER) {
 				struct packet *p = station_next(n.wan);
 
@@ -168,7 +168,7 @@ static void test_echo(void **state)
 							       .icmp_seq = (uint16_t)(i + 1),
 							       .payload_len = 8 };
 				station_send(n.wan, &r);
-				world_run(&n.w, 20 * NS_PER_MS);
+				fixture_run(&n.w, 20 * NS_PER_MS);
 			}
 			struct packet *p = only(&n, i);
 
@@ -177,7 +177,7 @@ static void test_echo(void **state)
 			assert_int_equal(p->l4.id, 77);
 		}
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: an ICMP error that goes to the wrong tenant: one from outside, one of ours about a packet that has just
@@ -218,27 +218,27 @@ static void test_errors(void **state)
 						   .payload = quote,
 						   .payload_len = (uint16_t)station_build(n.wan, &as_it_came, quote) };
 		station_send(n.wan, &error);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
 		assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
 		assert_int_equal(p->ip.src, PEER);
 
 		station_send(n.tenant[i], &dies);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		p = only(&n, i);
 		assert_int_equal(p->l4.type, ICMP_TIME_EXCEEDED);
 		assert_int_equal(p->ip.src, GATE);
 
 		n.wan->silent = true;
 		station_send(n.tenant[i], &nobody);
-		world_run(&n.w, 5 * NS_PER_S);
+		fixture_run(&n.w, 5 * NS_PER_S);
 		n.wan->silent = false;
 		p = only(&n, i);
 		assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
 		assert_int_equal(p->l4.code, ICMP_HOST_UNREACHABLE);
-		world_run(&n.w, 10 * NS_PER_S);
+		fixture_run(&n.w, 10 * NS_PER_S);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: fragments with equal addresses and identification of two tenants put together, and those of answers that
@@ -288,11 +288,11 @@ static void test_fragments(void **state)
 						   .payload_len = 32 - 8 };
 		station_send(n.wan, &rest); /* waits for the first one */
 		station_send(n.wan, &first);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		assert_int_equal(station_next(n.tenant[i])->l4.dport, PORT);
 		assert_int_equal(only(&n, i)->ip.frag_off, 32);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a stranger's packet to an endpoint-independent mapping that goes to the other tenant or to the outside,
@@ -327,7 +327,7 @@ static void test_mappings(void **state)
 				.dst = stranger, .proto = IPPROTO_NR_UDP, .sport = PORT, .dport = 1111, .payload_len = 9
 			};
 			station_send(n.wan, &in);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			assert_int_equal(only(&n, i)->l4.dport, PORT);
 			struct packet *p = carry(&n, n.tenant[i], &back, n.wan);
 
@@ -343,7 +343,7 @@ static void test_mappings(void **state)
 							      .dport = outside[!i],
 							      .payload_len = 9 };
 			station_send(n.tenant[i], &to_other);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			struct packet *p = only(&n, !i);
 
 			assert_int_equal(p->ip.src, POOL_ADDR);
@@ -351,7 +351,7 @@ static void test_mappings(void **state)
 			assert_int_equal(p->l4.dport, PORT);
 		}
 	assert_null(station_next(n.wan));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Would catch: a tenant's own default route that is not taken, or taken for answers of the others; an address of the
@@ -369,10 +369,10 @@ static void test_own_routes(void **state)
 	struct packet *p;
 
 	net_start(&n, config);
-	struct station *wan1 = world_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
-	struct station *lan2 = world_station(&n.w, "lan2", IP4(172, 16, 0, 2), NULL);
+	struct station *wan1 = fixture_station(&n.w, "wan1", IP4(192, 0, 2, 254), NULL);
+	struct station *lan2 = fixture_station(&n.w, "lan2", IP4(172, 16, 0, 2), NULL);
 
-	world_run(&n.w, 5 * NS_PER_S);
+	fixture_run(&n.w, 5 * NS_PER_S);
 	station_clear(wan1);
 	station_clear(lan2);
 	const uint32_t far = IP4(198, 51, 100, 9);
@@ -393,7 +393,7 @@ static void test_own_routes(void **state)
 							  .dport = p->l4.sport,
 							  .payload_len = 9 };
 			station_send(i == 0 ? n.wan : wan1, &back);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			(void)only(&n, i);
 		}
 		/* By 172.16/16 only zone 2 has a network; from zone 1 it is the Internet's. */
@@ -406,11 +406,11 @@ static void test_own_routes(void **state)
 			.dst = WAN_ADDR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 3, .payload_len = 8
 		};
 		station_send(n.tenant[i], &ping);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		assert_int_equal(only(&n, i)->l4.type, ICMP_ECHO_REPLY);
 	}
 	assert_null(station_next(n.wan));
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 /* Back to where it came from, by the table that it came by. */
@@ -458,7 +458,7 @@ static void test_host(void **state)
 							      .payload_len = (uint16_t)(10 + i) };
 
 			station_send(n.tenant[i], &question);
-			world_run(&n.w, 20 * NS_PER_MS);
+			fixture_run(&n.w, 20 * NS_PER_MS);
 			assert_int_equal(only(&n, i)->l4.payload_len, 10 + i);
 		}
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(n.w.gw)), N_TENANTS);
@@ -473,10 +473,10 @@ static void test_host(void **state)
 
 		station_send(n.tenant[i], &first);
 		station_send(n.tenant[i], &rest);
-		world_run(&n.w, 20 * NS_PER_MS);
+		fixture_run(&n.w, 20 * NS_PER_MS);
 		assert_int_equal(only(&n, i)->ip.total_len, IPV4_HEADER_LEN + 32 + 8 + i);
 	}
-	world_end(&n.w);
+	fixture_end(&n.w);
 }
 
 int main(void)
