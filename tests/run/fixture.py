@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,10 +199,34 @@ class Events:
         self.process.communicate()
 
 
-def until(what, probe):
-    """Until probe() is true; for things of the kernel that have no event."""
+def web_server(host, **kw):
+    """An HTTP server on port 80 of the host, which listens."""
+    p = host.popen(sys.executable, "-u", "-m", "http.server", "80", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **kw)
+    if not p.stdout.readline().startswith("Serving"):
+        raise AssertionError("the web server does not listen")
+    return p
+
+
+def try_until(what, probe):
+    """Until probe() is true; for what the gateway does in its own time and tells nobody. The probe must be an exchange with
+    it that ends by an answer, or an event, or a time-out of its own: that is what a try waits for, and no time is slept."""
     end = time.monotonic() + DEADLINE_S
     while not probe():
         if time.monotonic() > end:
             raise AssertionError(f"in vain: {what}")
-        time.sleep(0.02)
+
+
+class Links:
+    """What the kernel tells of its interfaces from now on."""
+
+    RTMGRP_LINK = 1
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self.socket.bind((0, self.RTMGRP_LINK))
+        self.socket.settimeout(DEADLINE_S)
+
+    def until_up(self, name):
+        """Until the interface is up; asked for once, and again after each message."""
+        while "UP" not in json.loads(sh(f"ip -j link show {name}").stdout)[0]["flags"]:
+            self.socket.recv(65536)
