@@ -201,6 +201,14 @@ static inline struct packet_spec turned(struct packet_spec m)
 	return r;
 }
 
+/* The connection of such a packet, and which of its sides: CONN_NONE if there is none. */
+static inline uint32_t fixture_ref_of(const struct ct_fixture *b, const struct packet_spec *m)
+{
+	struct tuple t = { .src = m->src, .dst = m->dst, .sport = m->sport, .dport = m->dport, .proto = m->proto };
+
+	return conntrack_find(b->ct, &t);
+}
+
 static inline void fixture_pass(struct ct_fixture *b, uint64_t ns)
 {
 	b->env.now += ns;
