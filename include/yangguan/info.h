@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <yangguan/version.h>
 
@@ -23,7 +24,7 @@ struct yg_socket_info {
 	int type; /* SOCK_STREAM, SOCK_DGRAM, SOCK_RAW; 0: an epoll */
 	int protocol;
 	const char *state; /* as ss prints it: "ESTAB", "LISTEN", "UNCONN" */
-	struct sockaddr_in local, remote;
+	struct sockaddr_storage local, remote; /* AF_INET */
 	uint32_t recv_q, send_q; /* bytes */
 };
 /* Calls fn for each; the struct is good during the call. fn calls nothing of the stack. */

@@ -18,6 +18,7 @@
 #define YANGGUAN_STACK_H
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <yangguan/packet.h>
 
@@ -79,12 +80,14 @@ YG_API uint64_t yg_next_deadline(const struct yg_stack *stack);
 /* The time that the stack was told last. */
 YG_API uint64_t yg_now(const struct yg_stack *stack);
 
-/* -EEXIST, -ENOSPC, -EADDRNOTAVAIL. */
-YG_API int yg_address_add(struct yg_stack *stack, struct in_addr address, unsigned int prefix_len);
-YG_API int yg_address_del(struct yg_stack *stack, struct in_addr address);
-/* gateway 0.0.0.0: on the link itself. */
-YG_API int yg_route_add(struct yg_stack *stack, struct in_addr to, unsigned int prefix_len, struct in_addr gateway);
-YG_API int yg_route_del(struct yg_stack *stack, struct in_addr to, unsigned int prefix_len);
+/* Addresses of either family, whose port is of no account; of another one than AF_INET -EAFNOSUPPORT, so far. -EINVAL,
+ * -EEXIST, -ENOSPC, -EADDRNOTAVAIL. */
+YG_API int yg_address_add(struct yg_stack *stack, const struct sockaddr *address, unsigned int prefix_len);
+YG_API int yg_address_del(struct yg_stack *stack, const struct sockaddr *address);
+/* gateway NULL: on the link itself. -ENOENT when it is not there. */
+YG_API int yg_route_add(struct yg_stack *stack, const struct sockaddr *to, unsigned int prefix_len,
+			const struct sockaddr *gateway);
+YG_API int yg_route_del(struct yg_stack *stack, const struct sockaddr *to, unsigned int prefix_len);
 
 /* How a call that has to wait waits: takes in what comes and lets the time go on, once at least, until deadline at the
  * latest; 0, or -errno, which the call returns. Without one no call waits: -EAGAIN. */

@@ -203,12 +203,14 @@ int yg_epoll_wait(struct yg_stack *s, int epoll, struct epoll_event *events, int
 
 /* --- what is there --- */
 
-static struct sockaddr_in name_of(const struct tcp_end *e)
+static struct sockaddr_storage name_of(const struct tcp_end *e)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
+	struct sockaddr_storage out = { 0 };
 
 	in.sin_addr.s_addr = htonl(e->addr.v4);
-	return in;
+	memcpy(&out, &in, sizeof(in));
+	return out;
 }
 
 void yg_sockets(const struct yg_stack *s, void (*fn)(void *ctx, const struct yg_socket_info *info), void *ctx)

@@ -191,9 +191,19 @@ static int insert_address(struct yg_stack *s, uint32_t addr, uint8_t len)
 	return rc == 0 ? insert(s, addr, 32, &here) : rc;
 }
 
-int yg_address_add(struct yg_stack *s, struct in_addr address, unsigned int prefix_len)
+static int take_address(const struct sockaddr *from, uint32_t *addr)
 {
-	uint32_t addr = ntohl(address.s_addr);
+	struct sockaddr_in in;
+
+	if (from->sa_family != AF_INET)
+		return -EAFNOSUPPORT;
+	memcpy(&in, from, sizeof(in));
+	*addr = ntohl(in.sin_addr.s_addr);
+	return 0;
+}
+
+static int add_address(struct yg_stack *s, uint32_t addr, unsigned int prefix_len)
+{
 	struct ip_interface_config *c = &s->cfg[s->cfg_in_use ^ 1].interface[LIB_IFINDEX];
 
 	if (!ip4_is_unicast(addr) || prefix_len == 0 || prefix_len > 32)
@@ -215,16 +225,27 @@ int yg_address_add(struct yg_stack *s, struct in_addr address, unsigned int pref
 	return 0;
 }
 
+int yg_address_add(struct yg_stack *s, const struct sockaddr *address, unsigned int prefix_len)
+{
+	uint32_t addr;
+	int rc = take_address(address, &addr);
+
+	return rc != 0 ? rc : add_address(s, addr, prefix_len);
+}
+
 static void remove_prefix(struct yg_stack *s, uint32_t addr, uint8_t len)
 {
 	(void)fib_remove(s->fib, (struct ip4_prefix){ addr & ip4_mask(len), len });
 }
 
-int yg_address_del(struct yg_stack *s, struct in_addr address)
+int yg_address_del(struct yg_stack *s, const struct sockaddr *address)
 {
-	uint32_t addr = ntohl(address.s_addr), at = 0;
+	uint32_t addr, at = 0;
+	int rc = take_address(address, &addr);
 	struct ip_interface_config *c = &s->cfg[s->cfg_in_use ^ 1].interface[LIB_IFINDEX];
 
+	if (rc != 0)
+		return rc;
 	while (at < c->n_addresses && c->address[at].addr != addr)
 		at++;
 	if (at == c->n_addresses)
@@ -246,24 +267,36 @@ int yg_address_del(struct yg_stack *s, struct in_addr address)
 	return 0;
 }
 
-int yg_route_add(struct yg_stack *s, struct in_addr to, unsigned int prefix_len, struct in_addr gateway)
+/* gateway 0: on the link itself. */
+static int add_route(struct yg_stack *s, uint32_t to, unsigned int prefix_len, uint32_t gateway)
 {
 	struct fib_nexthop nh = { .kind = FIB_UNICAST, .ifindex = LIB_IFINDEX };
 
 	if (prefix_len > 32)
 		return -EINVAL;
-	if (gateway.s_addr != 0)
-		nh.gateway = ip_addr_v4(ntohl(gateway.s_addr));
-	return insert(s, ntohl(to.s_addr), (uint8_t)prefix_len, &nh);
+	if (gateway != 0)
+		nh.gateway = ip_addr_v4(gateway);
+	return insert(s, to, (uint8_t)prefix_len, &nh);
 }
 
-int yg_route_del(struct yg_stack *s, struct in_addr to, unsigned int prefix_len)
+int yg_route_add(struct yg_stack *s, const struct sockaddr *to, unsigned int prefix_len, const struct sockaddr *gateway)
 {
-	if (prefix_len > 32)
-		return -EINVAL;
-	int rc = fib_remove(
-		s->fib, (struct ip4_prefix){ ntohl(to.s_addr) & ip4_mask((uint8_t)prefix_len), (uint8_t)prefix_len });
+	uint32_t net, via = 0;
+	int rc = take_address(to, &net);
 
+	if (rc == 0 && gateway != NULL)
+		rc = take_address(gateway, &via);
+	return rc != 0 ? rc : add_route(s, net, prefix_len, via);
+}
+
+int yg_route_del(struct yg_stack *s, const struct sockaddr *to, unsigned int prefix_len)
+{
+	uint32_t net;
+	int rc = take_address(to, &net);
+
+	if (rc != 0 || prefix_len > 32)
+		return rc != 0 ? rc : -EINVAL;
+	rc = fib_remove(s->fib, (struct ip4_prefix){ net & ip4_mask((uint8_t)prefix_len), (uint8_t)prefix_len });
 	settle_routes(s);
 	return rc;
 }
@@ -283,7 +316,6 @@ static uint32_t or_default(uint32_t v, uint32_t def)
 static int set_up_link(struct yg_stack *s, const struct yg_stack_config *c)
 {
 	uint32_t addr, len = 32;
-	struct in_addr in, any = { 0 };
 
 	if (c->address != NULL) {
 		size_t n = ip4_parse(c->address, strlen(c->address), &addr);
@@ -295,8 +327,7 @@ static int set_up_link(struct yg_stack *s, const struct yg_stack_config *c)
 			for (const char *p = &c->address[n + 1]; *p >= '0' && *p <= '9' && len <= 32; p++)
 				len = len * 10 + (uint32_t)(*p - '0');
 		}
-		in.s_addr = htonl(addr);
-		int rc = yg_address_add(s, in, len);
+		int rc = add_address(s, addr, len);
 
 		if (rc != 0)
 			return rc;
@@ -305,8 +336,7 @@ static int set_up_link(struct yg_stack *s, const struct yg_stack_config *c)
 		return 0;
 	if (ip4_parse(c->gateway, strlen(c->gateway), &addr) != strlen(c->gateway))
 		return -EINVAL;
-	in.s_addr = htonl(addr);
-	return yg_route_add(s, any, 0, in);
+	return add_route(s, 0, 0, addr);
 }
 
 static int create_parts(struct yg_stack *s, const struct yg_stack_config *c)

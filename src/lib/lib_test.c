@@ -276,7 +276,7 @@ static void count_socket(void *ctx, const struct yg_socket_info *info)
 	n_listed++;
 	assert_int_equal(info->size, sizeof(*info));
 	assert_int_equal(info->type, SOCK_DGRAM);
-	assert_int_equal(ntohs(info->local.sin_port), PORT);
+	assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)&info->local)->sin_port), PORT);
 }
 
 static void count_drop(void *ctx, const char *name, uint64_t n, const char *what, const char *hint)
@@ -289,8 +289,9 @@ static void count_drop(void *ctx, const char *name, uint64_t n, const char *what
 /* Would catch: addresses and routes that do not take effect, or that stay. */
 static void test_addresses(void **state)
 {
-	struct in_addr second = { htonl(0x0a010001) }, net = { htonl(0xc0a80000) }, none = { 0 },
-		       other = { htonl(0x0a000002) };
+	struct sockaddr_in second = name_of(0x0a010001, 0), net = name_of(0xc0a80000, 0), none = name_of(0, 0),
+			   other = name_of(0x0a000002, 0);
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
 	struct sockaddr_in at = name_of(0x0a010001, PORT), far = name_of(0xc0a80505, PORT);
 	uint64_t n_dropped = 0;
 	uint32_t before;
@@ -299,15 +300,16 @@ static void test_addresses(void **state)
 	int s = yg_socket(a.s, AF_INET, SOCK_DGRAM, 0);
 
 	assert_int_equal(yg_bind(a.s, s, (struct sockaddr *)&at, sizeof(at)), -EADDRNOTAVAIL);
-	assert_int_equal(yg_address_add(a.s, none, 24), -EINVAL);
-	assert_int_equal(yg_address_add(a.s, second, 24), 0);
-	assert_int_equal(yg_address_add(a.s, second, 24), -EEXIST);
+	assert_int_equal(yg_address_add(a.s, (struct sockaddr *)&none, 24), -EINVAL);
+	assert_int_equal(yg_address_add(a.s, (struct sockaddr *)&six, 24), -EAFNOSUPPORT);
+	assert_int_equal(yg_address_add(a.s, (struct sockaddr *)&second, 24), 0);
+	assert_int_equal(yg_address_add(a.s, (struct sockaddr *)&second, 24), -EEXIST);
 	assert_int_equal(yg_bind(a.s, s, (struct sockaddr *)&at, sizeof(at)), 0);
 	n_listed = 0;
 	yg_sockets(a.s, count_socket, NULL);
 	assert_int_equal(n_listed, 1);
 	assert_int_equal(yg_sendto(a.s, s, "x", 1, 0, (struct sockaddr *)&far, sizeof(far)), -ENETUNREACH);
-	assert_int_equal(yg_route_add(a.s, net, 16, other), 0);
+	assert_int_equal(yg_route_add(a.s, (struct sockaddr *)&net, 16, (struct sockaddr *)&other), 0);
 	before = a.n_out;
 	assert_int_equal(yg_sendto(a.s, s, "x", 1, 0, (struct sockaddr *)&far, sizeof(far)), 1);
 	run_all(&now, now + MS);
@@ -315,11 +317,11 @@ static void test_addresses(void **state)
 	yg_drops(b.s, count_drop, &n_dropped);
 	/* It, and what was to tell a so: b knows no way back to that address. */
 	assert_int_equal(n_dropped, 2);
-	assert_int_equal(yg_route_del(a.s, net, 16), 0);
-	assert_int_equal(yg_route_del(a.s, net, 16), -ENOENT);
+	assert_int_equal(yg_route_del(a.s, (struct sockaddr *)&net, 16), 0);
+	assert_int_equal(yg_route_del(a.s, (struct sockaddr *)&net, 16), -ENOENT);
 	assert_int_equal(yg_sendto(a.s, s, "x", 1, 0, (struct sockaddr *)&far, sizeof(far)), -ENETUNREACH);
-	assert_int_equal(yg_address_del(a.s, second), 0);
-	assert_int_equal(yg_address_del(a.s, second), -EADDRNOTAVAIL);
+	assert_int_equal(yg_address_del(a.s, (struct sockaddr *)&second), 0);
+	assert_int_equal(yg_address_del(a.s, (struct sockaddr *)&second), -EADDRNOTAVAIL);
 	assert_int_equal(yg_close(a.s, s), 0);
 	s = yg_socket(a.s, AF_INET, SOCK_DGRAM, 0);
 	assert_int_equal(yg_bind(a.s, s, (struct sockaddr *)&at, sizeof(at)), -EADDRNOTAVAIL);
