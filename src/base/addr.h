@@ -97,16 +97,10 @@ static inline uint32_t ip_family_bits(uint8_t family)
 int ip_addr_compare(const struct ip_addr *a, const struct ip_addr *b);
 /* The same, a shorter prefix before a longer one with the same address. */
 int ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b);
-/* False for an address of another family. */
-bool ip_addr_in(const struct ip_addr *a, const struct ip_prefix *p);
-/* The address without the bits behind len. */
-struct ip_addr ip_addr_masked(const struct ip_addr *a, uint32_t len);
 
 /* Dotted quad, or RFC 5952; "-" for none. Returns buf. */
 char *ip_addr_format(const struct ip_addr *a, char buf[IP_TEXT_MAX]);
 /* The same with "/len". */
 char *ip_prefix_format(const struct ip_prefix *p, char buf[IP_TEXT_MAX]);
-/* The whole text, an address of either family (RFC 4291 section 2.2), without a zone. False when it is none. */
-bool ip_addr_parse(const char *text, struct ip_addr *out);
 
 #endif

@@ -45,7 +45,8 @@ static inline void eval_rules(struct eval_fixture *w, const char *text)
 	config_errors_free(errors);
 	w->rs = rules_compile(&w->cfg->rules, &w->cfg->nat, re, 4, &n);
 	assert_non_null(w->rs);
-	assert_int_equal(rules_configure(w->r, w->rs), 0);
+	assert_int_equal(rules_prepare(w->r, w->rs), 0);
+	rules_commit(w->r);
 	ruleset_destroy(old);
 }
 

@@ -148,15 +148,6 @@ void rules_commit(struct rules *r)
 	r->generation++;
 }
 
-int rules_configure(struct rules *r, const struct ruleset *rs)
-{
-	int rc = rules_prepare(r, rs);
-
-	if (rc == 0)
-		rules_commit(r);
-	return rc;
-}
-
 _Static_assert(N_HOOKS *HOOK_LIST_MAX <= CT_FRAGMENT_CHAINS_MAX, "a bit a base chain");
 
 /* A later piece of a packet has no ports: it meets the verdict that the first one met, and goes nowhere where that one

@@ -31,14 +31,13 @@ struct rules;
 
 struct rules *rules_create(struct env *env, struct ip_stack *stack, struct conntrack *ct);
 void rules_destroy(struct rules *r);
-/* Swaps the ruleset (NULL: none). A rule of the same table and chain with the same words as before keeps its
- * counters, the tokens of its limits and the turn of its numgen; of the others counters start at what the file says,
- * numgen inc at its first number. What jhash says stays. -ENOMEM leaves the old one.
- * Names of interfaces mean what ip_stack_config says at the next packet: another config there is seen
- * by its address, so one that is changed in place needs a call of this. */
-int rules_configure(struct rules *r, const struct ruleset *rs);
-/* The same in two steps, for who may find in between that something else does not fit. Until the commit the old
- * ruleset is at work and counts; only the hook entries are the new one's already. -ENOMEM: nothing is prepared. */
+/* Another ruleset (NULL: none), in two steps, for who may find in between that something else does not fit. Until the
+ * commit the old one is at work and counts; only the hook entries are the new one's already. A rule of the same table
+ * and chain with the same words as before keeps its counters, the tokens of its limits and the turn of its numgen; of
+ * the others counters start at what the file says, numgen inc at its first number. What jhash says stays. -ENOMEM:
+ * nothing is prepared, the old one stays.
+ * Names of interfaces mean what ip_stack_config says at the next packet: another config there is seen by its address,
+ * so one that is changed in place needs a call of both. */
 int rules_prepare(struct rules *r, const struct ruleset *rs);
 /* What was prepared is at work from here on. Nothing prepared: nothing happens. */
 void rules_commit(struct rules *r);

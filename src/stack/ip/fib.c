@@ -350,13 +350,3 @@ size_t fib_bytes(const struct fib *f)
 	return sizeof(*f) + fib_lookup_bytes(f) + f->blocks.n_fresh * f->infos.stride + fib_groups_bytes(&f->groups) +
 	       prefix_set_bytes(&f->prefixes);
 }
-
-void fib_walk(const struct fib *f, void (*fn)(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh), void *ctx)
-{
-	size_t n = f->prefixes.n;
-	uint64_t *sorted = prefix_set_sorted(&f->prefixes);
-
-	for (size_t i = 0; sorted != NULL && i < n; i++)
-		fn(ctx, prefix_set_prefix(sorted[i]), fib_nexthop(f, prefix_set_value(sorted[i])));
-	free(sorted);
-}

@@ -162,6 +162,5 @@ uint32_t fib_n_groups(const struct fib *f);
 size_t fib_bytes(const struct fib *f);
 size_t fib_lookup_bytes(const struct fib *f);
 /* Calls fn for each prefix in order of address, then length. */
-void fib_walk(const struct fib *f, void (*fn)(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh), void *ctx);
 
 #endif

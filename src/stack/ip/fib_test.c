@@ -247,27 +247,6 @@ static void test_small_stays_small(void **state)
 	fib_destroy(f);
 }
 
-static void count_sorted(void *ctx, struct ip4_prefix p, const struct fib_nexthop *nh)
-{
-	struct ip4_prefix *last = ctx;
-
-	assert_true(p.addr > last->addr || (p.addr == last->addr && p.len > last->len));
-	*last = p;
-}
-
-/* Would catch: a listing out of order. */
-static void test_walk(void **state)
-{
-	struct fib *f = fib_create();
-	struct ip4_prefix last = { 0, 0 };
-
-	for (uint32_t i = 0; i < 300; i++)
-		fib_insert(f, (struct ip4_prefix){ IP4(10, i * 7 % 256, i, 0), (uint8_t)(24 + i % 3) },
-			   via(f, 1 + i % 5));
-	fib_walk(f, count_sorted, &last);
-	fib_destroy(f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,7 +256,6 @@ int main(void)
 		cmocka_unit_test(test_what_is_gone_is_used_again),
 		cmocka_unit_test(test_blocks_wait_for_the_grace),
 		cmocka_unit_test(test_small_stays_small),
-		cmocka_unit_test(test_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,25 +128,3 @@ size_t prefix_set_bytes(const struct prefix_set *s)
 {
 	return s->n_slots * sizeof(*s->slot);
 }
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-uint64_t *prefix_set_sorted(const struct prefix_set *s)
-{
-	uint64_t *all = malloc((s->n + 1) * sizeof(*all));
-	size_t n = 0;
-
-	if (all == NULL)
-		return NULL;
-	for (size_t i = 0; i < s->n_slots; i++) {
-		if (s->slot[i] != 0)
-			all[n++] = s->slot[i];
-	}
-	qsort(all, n, sizeof(*all), compare);
-	return all;
-}

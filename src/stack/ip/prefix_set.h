@@ -35,13 +35,6 @@ uint32_t prefix_set_get(const struct prefix_set *s, struct ip4_prefix p);
 /* The longest prefix that is shorter than p and covers it. */
 bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value);
 size_t prefix_set_bytes(const struct prefix_set *s);
-/* All n of them by address, then length; the caller frees. NULL without memory. */
-uint64_t *prefix_set_sorted(const struct prefix_set *s);
-
-static inline struct ip4_prefix prefix_set_prefix(uint64_t slot)
-{
-	return (struct ip4_prefix){ (uint32_t)(slot >> 32), (uint8_t)((slot >> PREFIX_SET_VALUE_BITS & 63) - 1) };
-}
 
 static inline uint32_t prefix_set_value(uint64_t slot)
 {

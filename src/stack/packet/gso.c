@@ -234,10 +234,3 @@ uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struc
 	*large = NULL;
 	return n;
 }
-
-uint32_t gso_segment(struct packet_pool *pool, struct ledger *ledger, struct packet *p, struct batch *out)
-{
-	if (gso_n_segments(p) > BATCH_MAX - out->n)
-		return 0;
-	return gso_segment_some(pool, ledger, &p, out);
-}

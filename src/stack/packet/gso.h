@@ -24,22 +24,15 @@ bool offload_sane(const struct packet *p);
  * ordinary packet, headers + gso_size for a large segment. */
 uint32_t offload_segment_len(const struct packet *p);
 
-/* Cuts one large segment into ordinary frames with finished checksums, appended
- * to out as far as it has room for all of them; p is then used up (freed) and
- * segments are counted: n_pieces_made grows by segments - 1. Returns the number
- * appended; 0 and p untouched when out has no room or a buffer is missing.
- * TCP: sequence numbers, IP id + 1 a segment, FIN and PSH on the last only, CWR on
- * the first only. p is sane; its bytes may be lent. */
-uint32_t gso_segment(struct packet_pool *pool, struct ledger *ledger, struct packet *p, struct batch *out);
-
-/* The same as far as out has room, for segments of more segments than a batch takes
- * (an MSS under 1,024 in 64 KB). *p is NULL when it was used up; else it keeps the
- * rest, still a large segment, for the next call with a batch that has room.
- * Returns the number appended; 0 and *p untouched when out is full or a buffer is
- * missing. */
+/* Cuts one large segment into ordinary frames with finished checksums, appended to out as far as it has room;
+ * segments are counted: n_pieces_made grows by segments - 1. *large is NULL when it was used up (freed); else it keeps
+ * the rest, still a large segment, for the next call with a batch that has room (an MSS under 1,024 makes more of 64 KB
+ * than a batch takes). Returns the number appended; 0 and *large untouched when out is full or a buffer is missing.
+ * TCP: sequence numbers, IP id + 1 a segment, FIN and PSH on the last only, CWR on the first only. The packet is sane;
+ * its bytes may be lent. */
 uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **large, struct batch *out);
 
-/* Segments that gso_segment would make. */
+/* Segments that it would make with room for all. */
 uint32_t gso_n_segments(const struct packet *p);
 
 #endif

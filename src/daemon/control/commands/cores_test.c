@@ -132,7 +132,8 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 	nat_set_rules(c->nat, rules_nat, c->rules);
 	packet_pool_set_conn_slots(c->b->env.pool,
 				   &(struct packet_conn_slots){ .ctx = c->ct, .put = conntrack_packet_put });
-	assert_int_equal(rules_configure(c->rules, rs), 0);
+	assert_int_equal(rules_prepare(c->rules, rs), 0);
+	rules_commit(c->rules);
 	e.ctx = c->ct;
 	assert_int_equal(hook_list_add(ip_stack_hooks(c->b->s, HOOK_PREROUTING), &e), 0);
 	e = (struct hook_entry){
