@@ -61,7 +61,7 @@ struct record {
 	const char *config_text; /* of the next configure */
 	size_t config_text_len;
 	bool dirty;
-	bool failed;
+	bool failed, finished;
 	char failure[1536];
 	void (*on_failure)(void *ctx);
 	void *on_failure_ctx;
@@ -319,12 +319,20 @@ const char *record_failure(const struct record *r)
 	return r->failed ? r->failure : NULL;
 }
 
+void record_finish(struct record *r)
+{
+	if (r->finished)
+		return;
+	r->finished = true;
+	line(r, "stop\n");
+	flush(r);
+}
+
 void record_close(struct record *r)
 {
 	if (r == NULL)
 		return;
-	line(r, "stop\n");
-	flush(r);
+	record_finish(r);
 	for (uint32_t i = 0; i < r->n_captures; i++) {
 		pcap_writer_close(r->capture[i].in);
 		pcap_writer_close(r->capture[i].out);

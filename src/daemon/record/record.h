@@ -27,7 +27,9 @@ struct record;
  * recording, and the core's. 0, or -errno and a sentence. */
 int record_open(const char *dir, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES], uint64_t now,
 		uint64_t wall_offset_ns, struct record **out, char *err, size_t err_len);
-/* Writes what is left. */
+/* Writes what is left, nothing more comes: what fails then record_failure still tells. */
+void record_finish(struct record *r);
+/* Likewise, if that has not been done. */
 void record_close(struct record *r);
 /* Called once, in the worker, when recording has to end early. */
 void record_set_failed(struct record *r, void (*fn)(void *ctx), void *ctx);

@@ -427,6 +427,8 @@ static int with_core(struct run *r)
 	control_server_destroy(r->server);
 	r->server = NULL;
 close_record:
+	if (r->record != NULL)
+		record_finish(r->record);
 	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL)
 		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
 	record_close(r->record);
