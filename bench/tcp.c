@@ -196,7 +196,9 @@ static void pair_start(struct pair *p, uint32_t n_conns, uint32_t window)
 	memset(p, 0, sizeof(*p));
 	cfg.sndbuf = window;
 	cfg.rcvbuf = 2 * window;
-	cfg.rcvbuf_max = max_u32(cfg.rcvbuf_max, cfg.rcvbuf);
+	/* The row is about this window. */
+	cfg.sndbuf_max = cfg.sndbuf;
+	cfg.rcvbuf_max = cfg.rcvbuf;
 	cfg.port_first = 1024;
 	cfg.port_last = 65535;
 	p->now = 1000 * NS_PER_S;
