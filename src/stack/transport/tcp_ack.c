@@ -13,20 +13,15 @@
  */
 #include "stack/transport/tcp_priv.h"
 
-static uint32_t size_of(const struct tcp_segment *s)
-{
-	return s->len + ((s->flags & SEGMENT_FIN) != 0);
-}
-
 /* The first segment is acknowledged as a whole. */
 static void first_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
 	struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
 	if (s->flags & SEGMENT_SACKED)
-		c->sacked -= size_of(s);
+		c->sacked -= tcp_segment_size(s);
 	else
-		tcp_segment_delivered(t, c, s, c->queue.at[c->queue.head], a);
+		tcp_segment_delivered(t, c, s, tcp_queue_number(c, 0), a);
 	a->rtx_acked |= (s->flags & SEGMENT_EVER_RETRANSMITTED) != 0;
 	c->bytes_acked += s->len;
 	tcp_queue_drop_first(t, c);
@@ -57,7 +52,7 @@ static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	while (c->queue.n_sent > 0) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
-		if (!seq_after(s->seq + size_of(s), a->ack)) {
+		if (!seq_after(s->seq + tcp_segment_size(s), a->ack)) {
 			first_acked(t, c, a);
 			continue;
 		}

@@ -61,7 +61,7 @@ static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (s->len > c->mss && !(s->flags & SEGMENT_SACKED))
-			tcp_mark_lost(t, c, s, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+			tcp_mark_lost(t, c, s, tcp_queue_number(c, i));
 	}
 	tcp_pend(t, c);
 }

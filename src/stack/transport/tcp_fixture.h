@@ -151,7 +151,7 @@ static inline void conn_check(const struct tcp *t, const struct tcp_conn *c)
 
 	for (uint32_t i = 0; i < c->queue.n; i++) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, i);
-		uint32_t size = s->len + ((s->flags & SEGMENT_FIN) != 0);
+		uint32_t size = tcp_segment_size(s);
 
 		assert_int_equal(s->seq, seq);
 		assert_true((i < c->queue.n_sent) == ((s->flags & SEGMENT_SENT) != 0));

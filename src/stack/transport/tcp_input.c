@@ -141,7 +141,6 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->rtx_at = TIME_NEVER;
 	c->heard_at = t->env->now;
 	c->n_quick = 16;
-	c->snd_up = c->snd_una;
 	c->round_end = c->snd_nxt;
 	c->dsack_round = c->snd_nxt;
 	c->rack_end = c->snd_una;

@@ -357,11 +357,6 @@ static struct packet *packet_around(struct tcp *t, const struct tcp_segment *s, 
 	return p;
 }
 
-static uint32_t size_of(const struct tcp_segment *s)
-{
-	return s->len + ((s->flags & SEGMENT_FIN) != 0);
-}
-
 /* It has left: where it stands now. */
 static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
 {
@@ -371,7 +366,7 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 		tcp_rate_sent(t, c, s);
 		s->flags |= SEGMENT_SENT;
 		c->queue.n_sent++;
-		c->snd_nxt = s->seq + size_of(s);
+		c->snd_nxt = s->seq + tcp_segment_size(s);
 		if (s->len > 0 && s->len < c->mss)
 			c->snd_small = c->snd_nxt;
 	} else {
@@ -384,7 +379,7 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 		c->undo_retrans += (int32_t)((s->len + c->mss - 1) / max_u32(c->mss, 1));
 		if ((s->flags & SEGMENT_LOST) && !(s->flags & SEGMENT_RETRANSMITTED)) {
 			s->flags |= SEGMENT_RETRANSMITTED;
-			c->retransmitted += size_of(s);
+			c->retransmitted += tcp_segment_size(s);
 		}
 		s->flags |= SEGMENT_EVER_RETRANSMITTED;
 		tcp_flight_remove(t, c, s, index);
@@ -393,7 +388,7 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 	s->n_sent += s->n_sent < 31;
 	if (!(s->flags & SEGMENT_SACKED))
 		tcp_flight_add(t, c, s, index);
-	c->prr_out += size_of(s);
+	c->prr_out += tcp_segment_size(s);
 	c->last_sent = now;
 	if (c->rtx_since == 0)
 		c->rtx_since = now;
@@ -402,7 +397,7 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i)
 {
 	struct tcp_segment *s = tcp_queue_at(t, c, i);
-	uint32_t index = c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+	uint32_t index = tcp_queue_number(c, i);
 	struct tcp_bare h = bare_of(t, c, TCP_ACK);
 	uint8_t options[TCP_OPTIONS_MAX], *end = options;
 	bool is_new = !(s->flags & SEGMENT_SENT);
@@ -480,7 +475,7 @@ static void send_lost(struct tcp *t, struct tcp_conn *c)
 		if (s->len > c->mss && !tcp_queue_split(t, c, i, c->mss))
 			return;
 		s = tcp_queue_at(t, c, i);
-		if (!cwnd_allows(c, size_of(s))) {
+		if (!cwnd_allows(c, tcp_segment_size(s))) {
 			c->cwnd_limited = true;
 			return;
 		}
@@ -489,7 +484,7 @@ static void send_lost(struct tcp *t, struct tcp_conn *c)
 		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
 			return;
 		pace(t, c, bytes);
-		c->lost_from = s->seq + size_of(s);
+		c->lost_from = s->seq + tcp_segment_size(s);
 	}
 }
 
@@ -550,7 +545,7 @@ static void send_new(struct tcp *t, struct tcp_conn *c)
 		if (!window_allows(t, c, i))
 			return;
 		s = tcp_queue_at(t, c, i);
-		uint32_t size = size_of(s);
+		uint32_t size = tcp_segment_size(s);
 
 		/* A FIN alone is no load. */
 		if (s->len > 0 && !cwnd_allows(c, size)) {

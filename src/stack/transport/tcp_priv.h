@@ -199,15 +199,13 @@ struct tcp_conn {
 	bool ece_pending; /* ECE is set in what is sent until CWR comes (RFC 3168 section 6.1.3) */
 	bool cwr_pending;
 	bool urgent_ready, urgent_taken;
-	bool is_active;        /* we have opened it */
-	bool is_from_listener; /* nobody has accepted it yet */
-	int error;             /* positive errno, for SO_ERROR */
-	int soft_error;        /* of ICMP: told if it times out */
+	bool is_active; /* we have opened it */
+	int error;      /* positive errno, for SO_ERROR */
+	int soft_error; /* of ICMP: told if it times out */
 
 	/* Sending (RFC 9293 section 3.3.1). */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
-	uint32_t snd_up; /* urgent pointer; valid with snd_urgent */
-	bool snd_urgent;
+	uint32_t snd_up;    /* urgent pointer; valid with snd_urgent */
 	uint32_t write_seq; /* behind the last byte that the user has written */
 	uint16_t mss;       /* payload that a segment may have, without options of its own (timestamps are taken off) */
 	uint16_t mss_peer, mss_own;
@@ -249,7 +247,6 @@ struct tcp_conn {
 	union cc_state cc_state;
 	uint64_t pacing_rate; /* bytes a second; 0: not paced */
 	uint64_t pace_at;
-	uint64_t cwnd_limited_at;
 	uint32_t round_end; /* when this number is acknowledged a round trip has passed */
 	bool cwnd_limited;
 	uint64_t last_sent;
@@ -388,6 +385,12 @@ static inline struct tcp_segment *tcp_segment_at(const struct tcp *t, uint32_t i
 	return pool_at(&t->segments, index);
 }
 
+/* Sequence numbers that it takes. */
+static inline uint32_t tcp_segment_size(const struct tcp_segment *s)
+{
+	return s->len + ((s->flags & SEGMENT_FIN) != 0);
+}
+
 static inline uint32_t tcp_ts_now(const struct tcp *t, const struct tcp_conn *c)
 {
 	return (uint32_t)(t->env->now / TCP_TS_NS) + c->ts_offset;
@@ -447,9 +450,14 @@ uint16_t tcp_cookie_check(struct tcp *t, const struct tcp_node *n, uint32_t irs,
 
 /* tcp_queue.c */
 
+/* Of the segment at place i, in the pool. */
+static inline uint32_t tcp_queue_number(const struct tcp_conn *c, uint32_t i)
+{
+	return c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+}
 static inline struct tcp_segment *tcp_queue_at(const struct tcp *t, const struct tcp_conn *c, uint32_t i)
 {
-	return tcp_segment_at(t, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+	return tcp_segment_at(t, tcp_queue_number(c, i));
 }
 /* Copies what there is room for. Returns the bytes; *why is why it were not more. */
 int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, bool push);

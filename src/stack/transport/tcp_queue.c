@@ -338,10 +338,9 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 	sum_again(t, s);
 	if (rest->flags & SEGMENT_SENT) {
 		c->queue.n_sent++;
-		if (s->older != POOL_NONE || s->newer != POOL_NONE ||
-		    c->oldest == c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]) {
+		if (s->older != POOL_NONE || s->newer != POOL_NONE || c->oldest == tcp_queue_number(c, i)) {
 			/* Right behind the one that it was part of. */
-			uint32_t first = c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+			uint32_t first = tcp_queue_number(c, i);
 
 			rest->older = first;
 			rest->newer = s->newer;
@@ -359,7 +358,7 @@ uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		const struct tcp_segment *s = tcp_queue_at(t, c, mid);
-		uint32_t end = s->seq + s->len + ((s->flags & SEGMENT_FIN) != 0);
+		uint32_t end = s->seq + tcp_segment_size(s);
 
 		if (seq_after(end, seq))
 			hi = mid;

@@ -20,11 +20,6 @@
 /* Time may stand still, and a clock's step is no reordering. */
 #define REO_WND_LEAST TCP_TICK_NS
 
-static uint32_t size_of(const struct tcp_segment *s)
-{
-	return s->len + ((s->flags & SEGMENT_FIN) != 0);
-}
-
 void tcp_rack_update(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 {
 	/* Section 6.2 step 4: reordering that went beyond the window shows by a D-SACK, once a round. */
@@ -60,7 +55,7 @@ static void detect_by_number(struct tcp *t, struct tcp_conn *c)
 	struct tcp_segment *first = tcp_queue_at(t, c, 0);
 
 	if ((first->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) == 0)
-		tcp_mark_lost(t, c, first, c->queue.at[c->queue.head]);
+		tcp_mark_lost(t, c, first, tcp_queue_number(c, 0));
 }
 
 uint64_t tcp_rack_detect(struct tcp *t, struct tcp_conn *c)
@@ -77,7 +72,7 @@ uint64_t tcp_rack_detect(struct tcp *t, struct tcp_conn *c)
 		struct tcp_segment *s = tcp_segment_at(t, i);
 		uint32_t index = i;
 
-		if (!sent_after(c->rack_sent, c->rack_end, s->sent, s->seq + size_of(s)))
+		if (!sent_after(c->rack_sent, c->rack_end, s->sent, s->seq + tcp_segment_size(s)))
 			break;
 		i = s->newer;
 		uint64_t until = s->sent + c->rack_rtt + wnd;

@@ -18,11 +18,6 @@
  */
 #include "stack/transport/tcp_priv.h"
 
-static uint32_t size_of(const struct tcp_segment *s)
-{
-	return s->len + ((s->flags & SEGMENT_FIN) != 0);
-}
-
 static void tell(struct tcp *t, struct tcp_conn *c, enum cc_event e)
 {
 	if (c->cc->event != NULL)
@@ -77,8 +72,6 @@ void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c)
 
 static void finish(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
-		c->cwnd = max_u64(min_u64(c->cwnd, c->ssthresh), c->mss);
 	/* RFC 9937: it ends with the window at ssthresh. */
 	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
 		c->cwnd = max_u64(c->ssthresh, 2ull * c->mss);
@@ -105,13 +98,13 @@ static void undo(struct tcp *t, struct tcp_conn *c)
 		if (!(s->flags & SEGMENT_LOST))
 			continue;
 		if (s->flags & SEGMENT_RETRANSMITTED)
-			c->retransmitted -= size_of(s);
+			c->retransmitted -= tcp_segment_size(s);
 		bool is_listed = (s->flags & SEGMENT_RETRANSMITTED) != 0;
 
 		s->flags &= (uint8_t) ~(SEGMENT_LOST | SEGMENT_RETRANSMITTED);
-		c->lost -= size_of(s);
+		c->lost -= tcp_segment_size(s);
 		if (!is_listed)
-			tcp_flight_add(t, c, s, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+			tcp_flight_add(t, c, s, tcp_queue_number(c, i));
 	}
 	c->ca_state = TCP_CA_OPEN;
 	tell(t, c, CC_EVENT_UNDONE);
@@ -170,7 +163,7 @@ void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c)
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (!(s->flags & SEGMENT_SACKED))
-			tcp_mark_lost(t, c, s, c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)]);
+			tcp_mark_lost(t, c, s, tcp_queue_number(c, i));
 	}
 }
 
@@ -240,7 +233,7 @@ static void in_recovery(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		struct tcp_segment *first = tcp_queue_at(t, c, 0);
 
 		if (!(first->flags & SEGMENT_RETRANSMITTED))
-			tcp_mark_lost(t, c, first, c->queue.at[c->queue.head]);
+			tcp_mark_lost(t, c, first, tcp_queue_number(c, 0));
 	}
 	reduce(t, c, a);
 }

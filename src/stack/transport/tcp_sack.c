@@ -11,15 +11,10 @@
 
 #define SACK_STEPS 2048u
 
-static uint32_t size_of(const struct tcp_segment *s)
-{
-	return s->len + ((s->flags & SEGMENT_FIN) != 0);
-}
-
 /* It is not, or not any more, one of those that wait to be sent again or were. */
 static void settle(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
 {
-	uint32_t size = size_of(s);
+	uint32_t size = tcp_segment_size(s);
 
 	if (s->flags & SEGMENT_LOST)
 		c->lost -= size;
@@ -35,12 +30,12 @@ void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uin
 
 	/* Sent again, and lost again. */
 	if (s->flags & SEGMENT_RETRANSMITTED) {
-		c->retransmitted -= size_of(s);
+		c->retransmitted -= tcp_segment_size(s);
 		s->flags &= (uint8_t)~SEGMENT_RETRANSMITTED;
 	}
 	if (!(s->flags & SEGMENT_LOST)) {
 		s->flags |= SEGMENT_LOST;
-		c->lost += size_of(s);
+		c->lost += tcp_segment_size(s);
 		c->lost_total += s->len;
 	}
 	tcp_flight_remove(t, c, s, index);
@@ -50,7 +45,7 @@ void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uin
 /* RFC 8985 section 6.2 step 3: one that was never sent again, and that something behind it overtook. */
 static void note_reordering(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, struct tcp_ack *a)
 {
-	uint32_t end = s->seq + size_of(s);
+	uint32_t end = s->seq + tcp_segment_size(s);
 
 	if (seq_after(end, c->fack)) {
 		c->fack = end;
@@ -66,7 +61,7 @@ static void note_reordering(struct tcp *t, struct tcp_conn *c, const struct tcp_
 static void note_rack(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, const struct tcp_ack *a)
 {
 	uint64_t rtt = t->env->now - s->sent;
-	uint32_t end = s->seq + size_of(s);
+	uint32_t end = s->seq + tcp_segment_size(s);
 
 	if (s->flags & SEGMENT_EVER_RETRANSMITTED) {
 		if (rtt < c->min_rtt && c->min_rtt != UINT64_MAX)
@@ -129,7 +124,7 @@ static void cut_seen(const struct tcp_conn *c, uint32_t *left, uint32_t *right)
 static bool cut_to_block(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t left, uint32_t right)
 {
 	const struct tcp_segment *s = tcp_queue_at(t, c, i);
-	uint32_t end = s->seq + size_of(s), mss = c->mss;
+	uint32_t end = s->seq + tcp_segment_size(s), mss = c->mss;
 
 	if (seq_before(s->seq, left))
 		return s->len > mss && (left - s->seq) % mss == 0 && tcp_queue_split(t, c, i, left - s->seq);
@@ -156,12 +151,12 @@ static void walk_block(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, uin
 		if (!cut_to_block(t, c, i, left, right))
 			continue;
 		s = tcp_queue_at(t, c, i);
-		uint32_t index = c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+		uint32_t index = tcp_queue_number(c, i);
 
 		tcp_segment_delivered(t, c, s, index, a);
 		s->flags |= SEGMENT_SACKED;
-		c->sacked += size_of(s);
-		a->sacked_new += size_of(s);
+		c->sacked += tcp_segment_size(s);
+		a->sacked_new += tcp_segment_size(s);
 	}
 }
 
