@@ -7,6 +7,7 @@
  */
 #include "wire_fuzz.h"
 
+#include "stack/wire/same_views.h"
 #include "stack/wire/plain.h"
 
 static const struct ether_addr us = { { 2, 0, 0, 0, 0, 7 } };
@@ -27,21 +28,6 @@ static bool is_plain(const struct ipv4_view *ip, const struct l4_view *l4)
 		return false;
 	return l4->kind == L4_UDP || (l4->kind == L4_TCP && (l4->flags & ~TCP_PSH) == TCP_ACK) ||
 	       (l4->kind == L4_ICMP_QUERY && (l4->type == ICMP_ECHO_REPLY || l4->type == ICMP_ECHO_REQUEST));
-}
-
-static bool same_views(const struct ipv4_view *ip, const struct l4_view *l4, const struct ipv4_view *whole_ip,
-		       const struct l4_view *whole_l4)
-{
-	return ip->src == whole_ip->src && ip->dst == whole_ip->dst && ip->total_len == whole_ip->total_len &&
-	       ip->id == whole_ip->id && ip->frag_off == whole_ip->frag_off && ip->header_len == whole_ip->header_len &&
-	       ip->tos == whole_ip->tos && ip->ttl == whole_ip->ttl && ip->proto == whole_ip->proto &&
-	       ip->df == whole_ip->df && ip->mf == whole_ip->mf && l4->kind == whole_l4->kind &&
-	       l4->header_len == whole_l4->header_len && l4->payload_len == whole_l4->payload_len &&
-	       l4->sport == whole_l4->sport && l4->dport == whole_l4->dport && l4->check == whole_l4->check &&
-	       l4->options_len == whole_l4->options_len && l4->seq == whole_l4->seq && l4->ack == whole_l4->ack &&
-	       l4->window == whole_l4->window && l4->flags == whole_l4->flags && l4->type == whole_l4->type &&
-	       l4->code == whole_l4->code && l4->id == whole_l4->id && l4->icmp_seq == whole_l4->icmp_seq &&
-	       l4->info == whole_l4->info;
 }
 
 static void rewrite_check(const uint8_t *frame, size_t len, const struct plain *v, struct ipv4_view ip,

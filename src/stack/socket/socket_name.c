@@ -473,17 +473,26 @@ static void ends_of(const struct socket *s, struct tcp_end *local, struct tcp_en
 	}
 }
 
-int socket_name(struct sockets *ss, int n, void *addr, uint32_t *len)
+/* What is asked first of both ends' names. */
+static int may_be_named(const struct socket *s, const void *addr, const uint32_t *len)
 {
-	struct socket *s = socket_at(ss, n);
-	struct tcp_end local, remote;
-
 	if (s == NULL)
 		return -EBADF;
 	if (s->kind == SOCKET_EPOLL)
 		return -ENOTSOCK;
 	if (addr == NULL || len == NULL)
 		return -EFAULT;
+	return 0;
+}
+
+int socket_name(struct sockets *ss, int n, void *addr, uint32_t *len)
+{
+	struct socket *s = socket_at(ss, n);
+	struct tcp_end local, remote;
+	int rc = may_be_named(s, addr, len);
+
+	if (rc != 0)
+		return rc;
 	ends_of(s, &local, &remote);
 	socket_give_addr(addr, len, &local);
 	return 0;
@@ -506,13 +515,10 @@ int socket_peer(struct sockets *ss, int n, void *addr, uint32_t *len)
 {
 	struct socket *s = socket_at(ss, n);
 	struct tcp_end local, remote;
+	int rc = may_be_named(s, addr, len);
 
-	if (s == NULL)
-		return -EBADF;
-	if (s->kind == SOCKET_EPOLL)
-		return -ENOTSOCK;
-	if (addr == NULL || len == NULL)
-		return -EFAULT;
+	if (rc != 0)
+		return rc;
 	if (!has_peer(ss, s))
 		return -ENOTCONN;
 	ends_of(s, &local, &remote);
