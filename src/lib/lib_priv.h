@@ -7,9 +7,9 @@
 
 #include <yangguan/stack.h>
 
+#include "lib/lib_link.h"
 #include "stack/ip/fib.h"
 #include "stack/ip/stack.h"
-#include "stack/packet/device.h"
 #include "stack/socket/socket.h"
 
 #define LIB_IFINDEX 1u
@@ -21,8 +21,7 @@ struct yg_stack {
 	struct fib *fib;
 	struct ip_stack *ip;
 	struct sockets *ss;
-	struct device dev;
-	bool has_ethernet;
+	struct lib_link link;
 	yg_output_fn *output;
 	yg_changed_fn *changed;
 	void *ctx;
@@ -30,7 +29,7 @@ struct yg_stack {
 	void *wait_ctx;
 	uint32_t depth; /* of calls into it */
 	/* What came while somebody was in it. */
-	struct packet *first_waiting, *last_waiting;
+	struct lib_waiting waiting;
 	uint64_t told_deadline;
 	int told_ready;
 };
@@ -47,6 +46,5 @@ void lib_leave(struct yg_stack *s);
 
 /* lib_device.c */
 void lib_device_init(struct yg_stack *s, const struct yg_stack_config *config);
-void lib_wait_append(struct yg_stack *s, struct packet *p);
 
 #endif

@@ -236,28 +236,3 @@ void yg_sockets(const struct yg_stack *s, void (*fn)(void *ctx, const struct yg_
 		fn(ctx, &out);
 	}
 }
-
-void yg_drops(const struct yg_stack *s,
-	      void (*fn)(void *ctx, const char *name, uint64_t n, const char *what, const char *hint), void *ctx)
-{
-	for (uint32_t i = 0; i < N_DROP_REASONS; i++)
-		fn(ctx, drop_info[i].name, s->env.ledger.n_dropped[i], drop_info[i].text, drop_info[i].hint);
-}
-
-void yg_law(const struct yg_stack *s, struct yg_law *out)
-{
-	const struct ledger *l = &s->env.ledger;
-	struct yg_law law = { .size = out->size < sizeof(law) ? out->size : sizeof(law),
-			      .received = l->n_received,
-			      .originated = l->n_originated,
-			      .pieces = l->n_pieces_made,
-			      .handed = l->n_handed,
-			      .delivered = l->n_delivered,
-			      .consumed = l->n_consumed,
-			      .merged = l->n_merged,
-			      .dropped = ledger_dropped(l),
-			      .held = packet_pool_used(s->env.pool) };
-
-	law.holds = ledger_expected_held(l) == (int64_t)law.held;
-	memcpy(out, &law, law.size);
-}

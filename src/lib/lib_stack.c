@@ -31,16 +31,10 @@ static void take_in(struct yg_stack *s, struct batch *b)
 
 static void take_waiting(struct yg_stack *s)
 {
-	while (s->first_waiting != NULL) {
+	while (s->waiting.first != NULL) {
 		struct batch b = { .n = 0 };
 
-		while (s->first_waiting != NULL && b.n < BATCH_MAX) {
-			struct packet *p = s->first_waiting;
-
-			s->first_waiting = p->next;
-			p->next = NULL;
-			batch_add(&b, p);
-		}
+		lib_waiting_take(&s->waiting, &b);
 		take_in(s, &b);
 		ip_flush(s->ip);
 	}
@@ -74,29 +68,19 @@ static void set_time(struct yg_stack *s, uint64_t now)
 	s->env.now = max_u64(s->env.now, now);
 }
 
-/* With the header that the stack below wants. */
-static struct packet *dress(const struct yg_stack *s, struct packet *p)
-{
-	struct ether_view eth = { .dst = s->dev.mac, .src = { { 2, 0, 0, 0, 0, 2 } }, .type = ETHERTYPE_IPV4 };
-
-	if (!s->has_ethernet)
-		ether_emit(packet_frame(p), &eth);
-	return p;
-}
-
 void yg_input(struct yg_stack *s, struct yg_packet *const *packets, unsigned int n, uint64_t now)
 {
 	struct batch b = { .n = 0 };
 
 	if (s->depth > 0) {
 		for (unsigned int i = 0; i < n; i++)
-			lib_wait_append(s, dress(s, lib_packet(packets[i])));
+			lib_link_wait(&s->link, lib_link_dress(&s->link, lib_packet(packets[i])));
 		return;
 	}
 	lib_enter(s);
 	set_time(s, now);
 	for (unsigned int i = 0; i < n; i++) {
-		batch_add(&b, dress(s, lib_packet(packets[i])));
+		batch_add(&b, lib_link_dress(&s->link, lib_packet(packets[i])));
 		if (b.n == BATCH_MAX || i + 1 == n)
 			take_in(s, &b);
 	}
@@ -372,7 +356,7 @@ static int create_parts(struct yg_stack *s, const struct yg_stack_config *c)
 	if (s->ip == NULL)
 		return -ENOMEM;
 	ip_stack_configure(s->ip, &s->cfg[s->cfg_in_use]);
-	ip_stack_attach(s->ip, LIB_IFINDEX, &s->dev);
+	ip_stack_attach(s->ip, LIB_IFINDEX, &s->link.dev);
 	s->ss = sockets_create(&s->env, s->ip, &limits, &tcp);
 	return s->ss != NULL ? 0 : -ENOMEM;
 }
@@ -406,12 +390,7 @@ void yg_stack_destroy(struct yg_stack *s)
 {
 	if (s == NULL)
 		return;
-	while (s->first_waiting != NULL) {
-		struct packet *p = s->first_waiting;
-
-		s->first_waiting = p->next;
-		packet_free(s->env.pool, p);
-	}
+	lib_waiting_free(&s->waiting, s->env.pool);
 	sockets_destroy(s->ss);
 	if (s->ip != NULL)
 		ip_stack_destroy(s->ip);
