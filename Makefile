@@ -79,7 +79,7 @@ test: setup
 fresh:
 	@tools/fresh
 
-# Every testable requirement of the RFCs on NAT, one line each (docs/rfc.md).
+# Every testable requirement of the RFCs on NAT and on our own TCP, one line each (docs/rfc.md).
 # ONLY='4787 REQ-9' runs those whose name contains both words.
 rfc: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Runs every row of every table with each kind of mapping and prints one line a
- * row. Each scenario runs in a process of its own, so that one which crashes or
+ * Runs every row of every table, those on NAT with each kind of mapping, those on our own TCP
+ * once, and prints one line a row. Each scenario runs in a process of its own, so that one which crashes or
  * hangs is a failed line as well. One that fails jumps back here; then what it
  * saw is printed and its fixture is freed, and where a leak is looked for at exit,
  * one that leaves something behind fails too.
@@ -14,11 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "rfc.h"
 
 static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table,     &rfc5382_life_table,
 						  &rfc5508_table, &rfc5508_own_table, &rfc6888_table,
 						  &rfc7857_table };
+
+static const struct rfc_host_table *const host_tables[] = { &rfc9293_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",
@@ -103,13 +106,38 @@ static void print_row(const struct options *o, struct tally *n, const char *name
 
 #define SCENARIO_SECONDS 120
 
+/* A line: of a table on NAT or of one on the host. */
+struct line {
+	const char *rfc, *requirement, *demand, *why, *later;
+	const struct rfc_row *row;
+	enum rfc_mode mode;
+	const struct rfc_host_row *host_row;
+};
+
+_Noreturn static void run_host(const struct rfc_host_row *row)
+{
+	if (setjmp(failure.back) == 0) {
+		rfc_host_run(row);
+		exit(0);
+	}
+	printf("#   %s\n", failure.reason);
+	rfc_host_print();
+	fflush(stdout);
+	/* What it had is not given back. */
+	_exit(1);
+}
+
 /* The child's part: silent unless it fails. */
-_Noreturn static void run_here(const struct rfc_row *row, enum rfc_mode mode)
+_Noreturn static void run_here(const struct line *line)
 {
 	static struct rfc t;
 
 	alarm(SCENARIO_SECONDS);
-	t.mode = mode;
+	if (line->host_row != NULL)
+		run_host(line->host_row);
+	const struct rfc_row *row = line->row;
+
+	t.mode = line->mode;
 	if (run_one(row, &t))
 		exit(0);
 	print_seen(&t);
@@ -118,7 +146,7 @@ _Noreturn static void run_here(const struct rfc_row *row, enum rfc_mode mode)
 }
 
 /* True when it passes. What it prints goes to `notes`, to stand behind its line. */
-static bool run_apart(const struct rfc_row *row, enum rfc_mode mode, FILE *notes)
+static bool run_apart(const struct line *line, FILE *notes)
 {
 	int status;
 
@@ -126,7 +154,7 @@ static bool run_apart(const struct rfc_row *row, enum rfc_mode mode, FILE *notes
 	pid_t pid = fork();
 	if (pid == 0) {
 		dup2(fileno(notes), STDOUT_FILENO);
-		run_here(row, mode);
+		run_here(line);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
 		fputs("#   no process for the scenario\n", notes);
@@ -149,33 +177,68 @@ static void copy_notes(FILE *notes)
 		fputs(line, stdout);
 }
 
-static void do_row(const struct options *o, struct tally *n, const struct rfc_table *table, const struct rfc_row *row,
-		   enum rfc_mode mode)
+static void do_line(const struct options *o, struct tally *n, const struct line *line)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s  %s", table->rfc, row->requirement);
+	snprintf(name, sizeof(name), "%s  %s", line->rfc, line->requirement);
 	if (!is_wanted(o, name))
 		return;
-	if (row->later != NULL) {
+	if (line->later != NULL) {
 		n->n_later++;
-		print_row(o, n, name, row->demand, "later", row->later);
+		print_row(o, n, name, line->demand, "later", line->later);
 		return;
 	}
-	if (row->why[mode] != NULL) {
+	if (line->why != NULL) {
 		n->n_not_applicable++;
-		print_row(o, n, name, row->demand, "not applicable", row->why[mode]);
+		print_row(o, n, name, line->demand, "not applicable", line->why);
 		return;
 	}
 	FILE *notes = tmpfile();
-	bool passed = notes != NULL && run_apart(row, mode, notes);
+	bool passed = notes != NULL && run_apart(line, notes);
 	n->n_passed += passed;
 	n->n_failed += !passed;
-	print_row(o, n, name, row->demand, passed ? "pass" : "fail", NULL);
+	print_row(o, n, name, line->demand, passed ? "pass" : "fail", NULL);
 	if (notes != NULL) {
 		copy_notes(notes);
 		fclose(notes);
 	}
+}
+
+static void do_table(const struct options *o, struct tally *n, const struct rfc_table *table, enum rfc_mode mode)
+{
+	for (size_t k = 0; k < table->n_rows; k++) {
+		const struct rfc_row *row = &table->rows[k];
+		struct line line = { .rfc = table->rfc,
+				     .requirement = row->requirement,
+				     .demand = row->demand,
+				     .why = row->why[mode],
+				     .later = row->later,
+				     .row = row,
+				     .mode = mode };
+
+		do_line(o, n, &line);
+	}
+}
+
+static void do_host_table(const struct options *o, struct tally *n, const struct rfc_host_table *table)
+{
+	for (size_t k = 0; k < table->n_rows; k++) {
+		const struct rfc_host_row *row = &table->rows[k];
+		struct line line = { .rfc = table->rfc,
+				     .requirement = row->requirement,
+				     .demand = row->demand,
+				     .why = row->why,
+				     .later = row->later,
+				     .host_row = row };
+
+		do_line(o, n, &line);
+	}
+}
+
+static void print_head(const struct options *o, const char *text)
+{
+	printf("%s%s%s\n", o->tap ? "# " : "\n", text, o->tap ? "" : ":");
 }
 
 int main(int argc, char **argv)
@@ -190,11 +253,13 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (enum rfc_mode mode = 0; mode < N_RFC_MODES; mode++) {
-		printf("%s%s%s\n", o.tap ? "# " : mode > 0 ? "\n" : "", mode_names[mode], o.tap ? "" : ":");
+		print_head(&o, mode_names[mode]);
 		for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-			for (size_t k = 0; k < tables[i]->n_rows; k++)
-				do_row(&o, &n, tables[i], &tables[i]->rows[k], mode);
+			do_table(&o, &n, tables[i], mode);
 	}
+	print_head(&o, "the host's own TCP");
+	for (size_t i = 0; i < ARRAY_LEN(host_tables); i++)
+		do_host_table(&o, &n, host_tables[i]);
 	if (o.tap)
 		printf("1..%u\n# ", n.n_lines);
 	printf("%s%u later\n", o.tap ? "" : "\n", n.n_later);

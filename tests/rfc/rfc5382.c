@@ -53,7 +53,7 @@ static void three_way_from_outside(struct rfc *t)
 
 	/* with the rule for every interface the client may appear under a pool address */
 	server.peer.addr = t->mode == RFC_APDM ? 0 : server.peer.addr;
-	tcp_open(&client, &server);
+	tcp_handshake(&client, &server);
 	tcp_talk(&client, &server);
 	tcp_finish(&server, &client);
 	tcp_pass(&client, &server, TCP_ACK | TCP_PSH, 1000);
@@ -92,8 +92,8 @@ static void uncommon_sequences(struct rfc *t)
 	tcp_pass(&c.client, &c.server, TCP_ACK, 20);
 	tcp_talk(&c.client, &c.server);
 	/* both close at once, with the last data in the FIN */
-	tcp_send(&c.client, TCP_FIN | TCP_ACK, 30);
-	tcp_send(&c.server, TCP_FIN | TCP_ACK, 40);
+	tcp_put(&c.client, TCP_FIN | TCP_ACK, 30);
+	tcp_put(&c.server, TCP_FIN | TCP_ACK, 40);
 	c.client.snd_nxt -= 31;
 	tcp_take(&c.client, TCP_FIN | TCP_ACK, 40);
 	c.client.snd_nxt += 31;
@@ -128,11 +128,11 @@ static void opened_again(struct rfc *t)
 	c.client.heard = c.server.heard = false;
 	if (t->mode == RFC_APDM)
 		c.server.peer.addr = 0; /* a new connection, a new port */
-	tcp_open(&c.client, &c.server);
+	tcp_handshake(&c.client, &c.server);
 	tcp_talk(&c.client, &c.server);
 	/* and when the client has crashed and knows nothing of the old one: the challenge and the RST get through */
 	c.client.snd_nxt += 500000;
-	tcp_send(&c.client, TCP_SYN, 0);
+	tcp_put(&c.client, TCP_SYN, 0);
 	c.server.rcv_nxt += 500000;
 	tcp_take(&c.server, TCP_SYN, 0);
 	c.server.rcv_nxt -= 500001;
@@ -143,7 +143,7 @@ static void opened_again(struct rfc *t)
 	c.client.heard = c.server.heard = false;
 	if (t->mode == RFC_APDM)
 		c.server.peer.addr = 0;
-	tcp_open(&c.client, &c.server);
+	tcp_handshake(&c.client, &c.server);
 	tcp_talk(&c.client, &c.server);
 }
 
@@ -391,7 +391,7 @@ static void policy_keeps_silent(struct rfc *t)
 		 " oifname \"wan0\" icmp type destination-unreachable drop\n} }";
 	rfc_start(t, &s);
 	struct tcp_end peer = tcp_end_at(t, RFC_PEER1, 5000, outside_end);
-	tcp_send(&peer, TCP_SYN, 0);
+	tcp_put(&peer, TCP_SYN, 0);
 	rfc_run_s(t, 20);
 	tcp_quiet(t);
 	assert_int_equal(fixture_dropped(&t->w, DROP_RULE_DROP), 1);

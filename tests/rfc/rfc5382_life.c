@@ -122,12 +122,12 @@ static void preserved_port_is_not_taken_away(struct rfc *t)
 	rfc_start(t, &(struct rfc_setup){ .addresses = "203.0.113.16", .pool_options = "preserve port;" });
 	struct tcp_pair c = tcp_pair_at(t);
 
-	tcp_open(&c.client, &c.server);
+	tcp_handshake(&c.client, &c.server);
 	rfc_same_end(c.server.peer, (struct rfc_end){ RFC_POOL_FIRST, 4000 }, "the port is kept");
 	struct tcp_end client2 = tcp_end_at(t, RFC_HOST2, 4000, c.client.peer), server2 = c.server;
 	server2.peer.addr = 0;
 	server2.heard = false;
-	tcp_open(&client2, &server2);
+	tcp_handshake(&client2, &server2);
 	assert_int_not_equal(server2.peer.port, c.server.peer.port);
 	tcp_talk(&c.client, &c.server);
 	tcp_talk(&client2, &server2);
@@ -142,7 +142,7 @@ static void hairpin(struct rfc *t)
 	struct tcp_end client = tcp_end_at(t, RFC_HOST1, 4000, end);
 	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
-	tcp_open(&client, &server);
+	tcp_handshake(&client, &server);
 	assert_int_equal(server.peer.addr, own.addr);
 	if (t->mode == RFC_EIM)
 		assert_int_equal(server.peer.port, own.port);

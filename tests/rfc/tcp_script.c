@@ -39,7 +39,7 @@ void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len)
 	rfc_send(e->t, e->at, &s);
 }
 
-void tcp_send(struct tcp_end *e, uint8_t flags, uint16_t len)
+void tcp_put(struct tcp_end *e, uint8_t flags, uint16_t len)
 {
 	tcp_send_at(e, e->snd_nxt, flags, len);
 	e->snd_nxt += len + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
@@ -69,7 +69,7 @@ void tcp_take(struct tcp_end *e, uint8_t flags, uint16_t len)
 
 void tcp_pass(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len)
 {
-	tcp_send(from, flags, len);
+	tcp_put(from, flags, len);
 	tcp_take(to, flags, len);
 }
 
@@ -80,7 +80,7 @@ void tcp_lose(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t 
 		fail_msg("a segment with flags 0x%02x arrived and should not", flags);
 }
 
-void tcp_open(struct tcp_end *client, struct tcp_end *server)
+void tcp_handshake(struct tcp_end *client, struct tcp_end *server)
 {
 	tcp_pass(client, server, TCP_SYN, 0);
 	tcp_pass(server, client, TCP_SYN | TCP_ACK, 0);
@@ -116,7 +116,7 @@ struct tcp_pair tcp_pair_open(struct rfc *t, const struct rfc_setup *s)
 	rfc_start(t, s);
 	struct tcp_pair c = tcp_pair_at(t);
 
-	tcp_open(&c.client, &c.server);
+	tcp_handshake(&c.client, &c.server);
 	return c;
 }
 

@@ -22,7 +22,7 @@ struct tcp_end {
 struct tcp_end tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rfc_end peer);
 
 /* The segment that comes next: flags, and len bytes of data. */
-void tcp_send(struct tcp_end *e, uint8_t flags, uint16_t len);
+void tcp_put(struct tcp_end *e, uint8_t flags, uint16_t len);
 /* A segment with another sequence number; nothing is counted as sent. */
 void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len);
 /* Takes what arrived: fails the scenario unless it is a segment from the peer to this end with these flags and this
@@ -34,7 +34,7 @@ void tcp_pass(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t 
 /* Sent, and nothing arrives; it is as if it had not been sent. */
 void tcp_lose(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len);
 /* SYN, SYN-ACK, ACK. */
-void tcp_open(struct tcp_end *client, struct tcp_end *server);
+void tcp_handshake(struct tcp_end *client, struct tcp_end *server);
 /* Data and an acknowledgement each way. */
 void tcp_talk(struct tcp_end *a, struct tcp_end *b);
 /* a's FIN and its ACK. */

@@ -71,17 +71,16 @@ static inline void host_route(struct host *h, uint32_t addr, uint8_t len, struct
 	assert_int_equal(fib_insert(h->fib, p, fib_nexthop_add(h->fib, &nh)), 0);
 }
 
-static inline void host_start(struct host *h, struct device *dev, uint32_t addr, uint64_t now,
-			      const struct tcp_limits *limits, const struct tcp_config *cfg)
+static inline void host_start_pool(struct host *h, struct device *dev, uint32_t addr, uint64_t now,
+				   const struct packet_pool_config *pool, const struct tcp_limits *limits,
+				   const struct tcp_config *cfg)
 {
-	static const struct packet_pool_config pool = { .n_packets = 65536, .n_small = 65536, .n_large = 1024 };
 	static const struct ip_limits ip_limits;
-	static const struct tcp_limits tcp_limits = { .n_connections = 1024, .n_half_open = 256, .n_time_wait = 256 };
 	static const struct tcp_user_ops ops = { .changed = host_changed, .acceptable = host_acceptable };
 	uint8_t seed[RNG_SEED_BYTES] = "two hosts on a wire";
 
 	seed[31] = (uint8_t)addr;
-	h->env.pool = packet_pool_create(&pool);
+	h->env.pool = packet_pool_create(pool);
 	assert_non_null(h->env.pool);
 	rng_init(&h->env.rng, seed);
 	h->env.now = now;
@@ -104,9 +103,18 @@ static inline void host_start(struct host *h, struct device *dev, uint32_t addr,
 	dev->mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)addr } };
 	dev->up = true;
 	ip_stack_attach(h->ip, 1, dev);
-	h->tcp = tcp_create(&h->env, h->ip, limits != NULL ? limits : &tcp_limits, cfg);
+	h->tcp = tcp_create(&h->env, h->ip, limits, cfg);
 	assert_non_null(h->tcp);
 	tcp_set_user(h->tcp, &ops, h);
+}
+
+static inline void host_start(struct host *h, struct device *dev, uint32_t addr, uint64_t now,
+			      const struct tcp_limits *limits, const struct tcp_config *cfg)
+{
+	static const struct packet_pool_config pool = { .n_packets = 65536, .n_small = 65536, .n_large = 1024 };
+	static const struct tcp_limits usual = { .n_connections = 1024, .n_half_open = 256, .n_time_wait = 256 };
+
+	host_start_pool(h, dev, addr, now, &pool, limits != NULL ? limits : &usual, cfg);
 }
 
 static inline void host_receive(struct host *h)

@@ -68,6 +68,14 @@ static void answer_out_of_window(struct tcp *t, struct tcp_conn *c, const struct
 	tcp_pend(t, c);
 }
 
+/* Both have opened at once: the other end's SYN again, which acknowledges ours (section 3.5, figure 8). Its number is
+ * behind the window, and it is what is waited for. */
+static bool is_crossed_synack(const struct tcp_conn *c, const struct packet *p)
+{
+	return c->state == TCP_SYN_RECEIVED && (p->l4.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) &&
+	       p->l4.seq == c->irs && p->l4.ack == c->snd_nxt && p->l4.payload_len == 0;
+}
+
 static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
 	if (is_paws_old(t, c, o) && !(p->l4.flags & TCP_RST)) {
@@ -76,7 +84,7 @@ static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packe
 		answer_out_of_window(t, c, p);
 		return false;
 	}
-	if (!is_in_window(c, p)) {
+	if (!is_in_window(c, p) && !is_crossed_synack(c, p)) {
 		if (c->sack_ok && p->l4.payload_len > 0 && !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt) &&
 		    c->dsack.left == c->dsack.right) {
 			c->dsack.left = p->l4.seq;
@@ -125,8 +133,7 @@ static bool check_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
 	if (!(p->l4.flags & TCP_SYN))
 		return true;
-	/* Of a simultaneous open the SYN+ACK is the other end's SYN again. */
-	if (c->state == TCP_SYN_RECEIVED && (p->l4.flags & TCP_ACK) && p->l4.seq == c->irs)
+	if (is_crossed_synack(c, p))
 		return true;
 	tcp_send_challenge(t, c);
 	return false;
@@ -457,6 +464,12 @@ void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why
 	tcp_send_bare(t, &n, &s);
 }
 
+/* Somebody who has the address alone can answer (MUST-57). */
+static bool is_to_many(const struct packet *p)
+{
+	return p->is_broadcast || ip4_is_multicast(p->ip.dst);
+}
+
 /* For a listener, or nobody. True: p has been dealt with. */
 static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, const struct tcp_options *o)
 {
@@ -469,7 +482,7 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 		return false;
 	}
 	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
-	if (flags & TCP_RST)
+	if ((flags & TCP_RST) || is_to_many(p))
 		return true;
 	if (flags & TCP_ACK) {
 		if ((flags & TCP_SYN) || !tcp_listen_cookie(t, l, n, p, o))

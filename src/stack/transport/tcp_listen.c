@@ -116,8 +116,13 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 
 	drop_half_open(t, l);
 	while ((c = tcp_accept(t, l, 0)) != NULL) {
-		tcp_reset(t, c, TCP_REASON_BACKLOG);
 		c->has_user = false;
+		/* Reset by the other end while it waited: there is nobody to tell. */
+		if (c->state == TCP_CLOSED) {
+			tcp_pend(t, c);
+			continue;
+		}
+		tcp_reset(t, c, TCP_REASON_BACKLOG);
 		tcp_conn_end(t, c, TCP_REASON_BACKLOG, 0);
 	}
 	while (*at != l->index)

@@ -350,9 +350,9 @@ void tcp_receive_data(struct tcp *t, struct tcp_conn *c, struct packet *p, uint3
 {
 	trim_left(p, seq - p->l4.seq);
 	p->l4.payload_len = (uint16_t)len;
-	/* What is in order is bounded by the window. Ahead of a gap buffers may hold little and cost much; they never
-	 * keep out what fills the gap. */
-	if (seq != c->rcv_nxt && len > SMALL_PAYLOAD && c->inbox.memory + p->buf_len > 2 * c->rcvbuf) {
+	/* What is in order is bounded by the window. Ahead of a gap buffers may hold little and cost much (bytes that
+	 * come from behind, one by one, have a buffer each); they never keep out what fills the gap. */
+	if (seq != c->rcv_nxt && c->inbox.memory + p->buf_len > 2 * c->rcvbuf) {
 		t->counts[TCP_COUNT_RCV_PRUNED]++;
 		c->ack_now = true;
 		return;

@@ -294,6 +294,7 @@ static void test_peer_dies(void **state)
 		}
 		for (uint32_t i = 0; i < 2000 && s.h.tcp->conns.n_used > 0 && (how != 0 || tcp_state(s.c) != 0); i++) {
 			s.n = s.read = 0;
+			s.is_dead = true;
 			script_wait(&s, NS_PER_S);
 			/* Its old segments come again: they hold nothing up. */
 			if (how != 0)

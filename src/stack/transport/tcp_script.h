@@ -25,6 +25,10 @@ struct seen {
 	uint32_t seq, ack; /* from the initial ones; seq as it stands of what no connection sent */
 	uint32_t len;
 	uint16_t window;
+	uint16_t urgent;
+	uint8_t tos, ttl;
+	uint16_t id;
+	uint8_t first; /* byte of payload */
 	struct tcp_options options;
 	uint64_t at;
 };
@@ -35,10 +39,15 @@ struct script {
 	struct device dev;
 	struct tcp_listener *listener;
 	struct tcp_conn *c;
-	uint32_t n, read; /* segments that came back, those that the test has looked at */
+	uint32_t n, read;  /* segments that came back, those that the test has looked at */
+	uint32_t n_others; /* packets that are none of TCP */
 	struct seen seen[SEEN_MAX];
 	uint32_t host_isn;
 	bool has_isn;
+	bool arp_asked, is_dead; /* dead: ARP is not answered */
+	/* Frames of the peer wait in a batch until script_release. */
+	bool is_held;
+	struct batch held;
 	/* What the peer puts into each segment. */
 	bool timestamps;
 	uint32_t ts_val, ts_ecr;
@@ -60,7 +69,11 @@ static inline void script_tx(struct device *d, struct batch *b)
 			assert_int_equal(ipv4_parse(l3, p->len - ETHER_HEADER_LEN, &ip), IPV4_OK);
 			assert_int_equal(l4_parse(&ip, l3 + ip.header_len, ip.total_len - ip.header_len, &v), L4_OK);
 			assert_true(l4_checksum_ok(&ip, l3 + ip.header_len, ip.total_len - ip.header_len));
-			assert_int_equal(v.kind, L4_TCP);
+			if (v.kind != L4_TCP) {
+				s->n_others++;
+				packet_free(d->pool, p);
+				continue;
+			}
 			assert_true(s->n < SEEN_MAX);
 			struct seen *o = &s->seen[s->n++];
 
@@ -73,6 +86,11 @@ static inline void script_tx(struct device *d, struct batch *b)
 					    .ack = v.ack - PEER_ISN,
 					    .len = v.payload_len,
 					    .window = v.window,
+					    .urgent = (uint16_t)(l3[ip.header_len + 18] << 8 | l3[ip.header_len + 19]),
+					    .tos = ip.tos,
+					    .ttl = ip.ttl,
+					    .id = ip.id,
+					    .first = v.payload_len > 0 ? l3[ip.header_len + v.header_len] : 0,
 					    .at = s->now };
 			(void)tcp_options_parse(l3 + ip.header_len, &v, &o->options);
 			if (o->options.has_timestamp)
@@ -82,6 +100,7 @@ static inline void script_tx(struct device *d, struct batch *b)
 				o->options.sack[k].right -= PEER_ISN;
 			}
 		}
+		s->arp_asked |= packet_frame(p)[12] == 8 && packet_frame(p)[13] == 6;
 		packet_free(d->pool, p);
 	}
 	b->n = 0;
@@ -94,19 +113,57 @@ static inline uint32_t script_rx(struct device *d, struct batch *b, uint32_t max
 
 static const struct device_ops script_ops = { .driver = "script", .rx = script_rx, .tx = script_tx };
 
-/* A frame from the peer. */
-static inline void script_frame(struct script *s, const uint8_t *frame, uint32_t len)
+/* Frames from the peer. */
+static inline void script_batch(struct script *s, struct batch *b)
+{
+	ether_input(s->h.ip, 1, b);
+	ip_flush(s->h.ip);
+	host_check(&s->h);
+}
+
+static inline struct packet *script_packet(struct script *s, const uint8_t *frame, uint32_t len)
 {
 	struct packet *p = packet_alloc(s->h.env.pool, len);
-	struct batch b = { .n = 0 };
 
 	assert_non_null(p);
 	memcpy(packet_frame(p), frame, len);
 	s->h.env.ledger.n_received++;
-	batch_add(&b, p);
-	ether_input(s->h.ip, 1, &b);
-	ip_flush(s->h.ip);
-	host_check(&s->h);
+	return p;
+}
+
+/* The peer's Ethernet address: it asks for ours. */
+static inline void script_arp(struct script *s)
+{
+	uint8_t arp[60] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 6 };
+	struct arp_view v = { .op = ARP_REQUEST, .sha = { { 2, 0, 0, 0, 0, 1 } }, .spa = A_ADDR, .tpa = B_ADDR };
+	struct batch b = { .n = 0 };
+
+	arp_emit(arp + ETHER_HEADER_LEN, &v);
+	batch_add(&b, script_packet(s, arp, sizeof(arp)));
+	script_batch(s, &b);
+	s->arp_asked = false;
+}
+
+/* A frame from the peer. */
+static inline void script_frame(struct script *s, const uint8_t *frame, uint32_t len)
+{
+	struct batch b = { .n = 0 };
+
+	if (s->is_held) {
+		batch_add(&s->held, script_packet(s, frame, len));
+		return;
+	}
+	batch_add(&b, script_packet(s, frame, len));
+	script_batch(s, &b);
+	if (s->arp_asked && !s->is_dead)
+		script_arp(s);
+}
+
+/* All that waits comes at once. */
+static inline void script_release(struct script *s)
+{
+	s->is_held = false;
+	script_batch(s, &s->held);
 }
 
 /* Whatever is due until then happens. */
@@ -119,6 +176,8 @@ static inline void script_wait(struct script *s, uint64_t ns)
 		s->h.env.now = s->now;
 		host_expire(&s->h);
 		host_check(&s->h);
+		if (s->arp_asked && !s->is_dead)
+			script_arp(s);
 	}
 	s->h.env.now = s->now = end;
 	host_expire(&s->h);
@@ -126,20 +185,12 @@ static inline void script_wait(struct script *s, uint64_t ns)
 
 static inline void script_start(struct script *s, const struct tcp_config *cfg)
 {
-	uint8_t arp[60] = { [12] = 8, [13] = 6 };
-	struct arp_view v = { .op = ARP_REPLY, .sha = { { 2, 0, 0, 0, 0, 1 } }, .spa = A_ADDR, .tpa = B_ADDR };
-
 	memset(s, 0, sizeof(*s));
 	s->now = 1000 * NS_PER_S;
 	s->dev = (struct device){ .ops = &script_ops, .mtu = 1500 };
 	host_start(&s->h, &s->dev, B_ADDR, s->now, NULL, cfg);
 	script_wait(s, 5 * NS_PER_S);
-	/* The peer's Ethernet address is known: it asks first. */
-	v.op = ARP_REQUEST;
-	memset(arp, 0xff, 6);
-	memcpy(arp + 6, v.sha.b, 6);
-	arp_emit(arp + ETHER_HEADER_LEN, &v);
-	script_frame(s, arp, sizeof(arp));
+	script_arp(s);
 	s->n = s->read = 0;
 }
 
@@ -161,7 +212,10 @@ struct in {
 	uint32_t options_len; /* a multiple of 4 */
 	uint16_t urgent;
 	uint8_t tos;
-	uint16_t sport; /* 0: PEER_PORT */
+	uint16_t sport;    /* 0: PEER_PORT */
+	uint16_t dport;    /* 0: SERVICE */
+	uint32_t src, dst; /* 0: the peer's and the host's */
+	bool damaged;      /* its checksum is wrong */
 };
 
 static inline uint8_t script_byte(uint32_t seq)
@@ -175,8 +229,8 @@ static inline void script_in(struct script *s, const struct in *in)
 	uint8_t *l3 = frame + ETHER_HEADER_LEN, *l4 = l3 + IPV4_HEADER_LEN, *at = l4 + TCP_HEADER_LEN;
 	bool has_ts = s->timestamps && in->options_len == 0;
 	uint32_t options_len = has_ts ? 12 : in->options_len, header = TCP_HEADER_LEN + options_len;
-	struct ipv4_view ip = { .src = A_ADDR,
-				.dst = B_ADDR,
+	struct ipv4_view ip = { .src = in->src != 0 ? in->src : A_ADDR,
+				.dst = in->dst != 0 ? in->dst : B_ADDR,
 				.total_len = (uint16_t)(IPV4_HEADER_LEN + header + in->len),
 				.header_len = IPV4_HEADER_LEN,
 				.ttl = 64,
@@ -185,7 +239,7 @@ static inline void script_in(struct script *s, const struct in *in)
 				.df = true };
 
 	assert_true(header + in->len < 3000);
-	tcp_emit(l4, in->sport != 0 ? in->sport : PEER_PORT, SERVICE, PEER_ISN + in->seq,
+	tcp_emit(l4, in->sport != 0 ? in->sport : PEER_PORT, in->dport != 0 ? in->dport : SERVICE, PEER_ISN + in->seq,
 		 in->flags & TCP_ACK ? s->host_isn + in->ack : 0, in->flags,
 		 in->zero_window   ? 0
 		 : in->window != 0 ? in->window
@@ -208,6 +262,7 @@ static inline void script_in(struct script *s, const struct in *in)
 		at[options_len + i] = script_byte(in->seq + ((in->flags & TCP_SYN) != 0) + i);
 	ipv4_emit(l3, &ip);
 	l4_checksum_set(&ip, l4, header + in->len);
+	l4[TCP_CHECK_AT] ^= in->damaged;
 	script_frame(s, frame, (uint32_t)(ETHER_HEADER_LEN + ip.total_len));
 }
 
