@@ -28,6 +28,7 @@
 struct fixture {
 	struct env env;
 	struct conntrack *ct;
+	struct ports *ports;
 	struct nat *nat;
 	struct ip_config ip;
 	struct nat_config cfg;
@@ -423,7 +424,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->ip.interface[WAN].n_addresses = 1;
 	w->ip.interface[WAN].address[0].addr = WAN_ADDR;
 	w->ct = conntrack_create(&w->env, &(struct ct_limits){ .n_connections = 12, .n_fragments = 12 });
-	w->nat = nat_create(&w->env, &stack, w->ct, &(struct nat_limits){ .n_addresses = 3, .n_mappings = 8 });
+	w->ports = ports_create(3, &w->env.rng);
+	FUZZ_CHECK(w->ports != NULL);
+	w->nat =
+		nat_create(&w->env, &stack, w->ct, w->ports, &(struct nat_limits){ .n_addresses = 3, .n_mappings = 8 });
 	FUZZ_CHECK(w->env.pool != NULL && w->ct != NULL && w->nat != NULL);
 	packet_pool_set_conn_slots(w->env.pool,
 				   &(struct packet_conn_slots){ .ctx = w->ct, .put = conntrack_packet_put });
@@ -460,6 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(w->nat->mappings.pool.n_used == 0 && w->nat->mappings.pairs.n_used == 0);
 	FUZZ_CHECK(w->nat->mappings.pinholes.n_used == 0 && w->nat->calls.pool.n_used == 0);
 	nat_destroy(w->nat);
+	ports_destroy(w->ports);
 	conntrack_destroy(w->ct);
 	packet_pool_destroy(w->env.pool);
 	free(w);

@@ -281,6 +281,11 @@ struct ip_stack *gateway_ip(struct gateway *g)
 	return g->module[GATEWAY_IP];
 }
 
+struct ports *gateway_ports(struct gateway *g)
+{
+	return g->module[GATEWAY_PORTS];
+}
+
 struct conntrack *gateway_conntrack(struct gateway *g)
 {
 	return g->module[GATEWAY_CONNTRACK];

@@ -19,6 +19,7 @@
 
 /* What a core consists of. All but ip can be left out. */
 enum gateway_module {
+	GATEWAY_PORTS,
 	GATEWAY_CONNTRACK,
 	GATEWAY_IP,
 	GATEWAY_NAT,
@@ -102,6 +103,7 @@ void gateway_seen_empty(struct gateway *g, uint32_t ifindex);
 struct env *gateway_env(struct gateway *g);
 /* Its modules; NULL: left out. */
 struct ip_stack *gateway_ip(struct gateway *g);
+struct ports *gateway_ports(struct gateway *g);
 struct conntrack *gateway_conntrack(struct gateway *g);
 struct nat *gateway_nat(struct gateway *g);
 struct rules *gateway_rules(struct gateway *g);

@@ -14,6 +14,7 @@
 #include "gateway/nat/unsolicited.h"
 #include "stack/ip/icmp.h"
 #include "stack/ip/route.h"
+#include "stack/ports/ports.h"
 
 #define BIT(module) (1u << (module))
 
@@ -56,7 +57,11 @@ static uint64_t conntrack_deadline(const void *ct)
 
 static void *create_ip(struct gateway *g, const struct gateway_limits *limits)
 {
-	return ip_stack_create(&g->env, &limits->ip);
+	struct ip_stack *ip = ip_stack_create(&g->env, &limits->ip);
+
+	if (ip != NULL)
+		ip_stack_set_ports(ip, gateway_ports(g));
+	return ip;
 }
 
 static void destroy_ip(void *ip)
@@ -79,9 +84,32 @@ static uint64_t ip_deadline(const void *ip)
 	return ip_next_deadline(ip);
 }
 
+/* Of sockets and NAT: who takes a port of an address of ours takes it here, wherever he stands. */
+static void *create_ports(struct gateway *g, const struct gateway_limits *limits)
+{
+	return ports_create(nat_n_addresses(&limits->nat), &g->env.rng);
+}
+
+static void destroy_ports(void *ports)
+{
+	ports_destroy(ports);
+}
+
+/* Those that come stay, also when it comes to nothing: an address that is not ours has no sockets. */
+static int prepare_ports(void *ports, const struct core_config *cfg)
+{
+	for (uint32_t i = 0; i < cfg->n_addresses; i++) {
+		int rc = cfg->address[i].is_ours ? ports_add_own(ports, cfg->address[i].prefix.addr) : 0;
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
 static void *create_nat(struct gateway *g, const struct gateway_limits *limits)
 {
-	return nat_create(&g->env, gateway_ip(g), gateway_conntrack(g), &limits->nat);
+	return nat_create(&g->env, gateway_ip(g), gateway_conntrack(g), gateway_ports(g), &limits->nat);
 }
 
 static void destroy_nat(void *nat)
@@ -231,6 +259,12 @@ static void destroy_sockets(void *sockets)
 }
 
 const struct module modules[N_GATEWAY_MODULES] = {
+	[GATEWAY_PORTS] = {
+		.name = "ports",
+		.create = create_ports,
+		.destroy = destroy_ports,
+		.prepare = prepare_ports,
+	},
 	[GATEWAY_CONNTRACK] = {
 		.name = "conntrack",
 		.needs = BIT(GATEWAY_IP),
@@ -250,7 +284,7 @@ const struct module modules[N_GATEWAY_MODULES] = {
 	},
 	[GATEWAY_NAT] = {
 		.name = "nat",
-		.needs = BIT(GATEWAY_CONNTRACK) | BIT(GATEWAY_UNSOLICITED),
+		.needs = BIT(GATEWAY_PORTS) | BIT(GATEWAY_CONNTRACK) | BIT(GATEWAY_UNSOLICITED),
 		.create = create_nat,
 		.destroy = destroy_nat,
 		.configure = configure_nat,
@@ -293,7 +327,7 @@ const struct module modules[N_GATEWAY_MODULES] = {
 	},
 	[GATEWAY_SOCKETS] = {
 		.name = "sockets",
-		.needs = BIT(GATEWAY_IP),
+		.needs = BIT(GATEWAY_PORTS) | BIT(GATEWAY_IP),
 		.create = create_sockets,
 		.destroy = destroy_sockets,
 	},

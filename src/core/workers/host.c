@@ -27,6 +27,7 @@
 
 #include "core/workers/take.h"
 #include "stack/ip/local.h"
+#include "stack/ports/ports.h"
 
 /* Large packets of a worker that the host has: in all, and of those with one of the few large buffers. */
 #define HOST_EXTERNAL_MAX 256u
@@ -195,6 +196,7 @@ int workers_add_host(struct workers *c, const struct gateway_limits *limits, con
 	if (w->gw == NULL || !create_backlog(w))
 		return -ENOMEM;
 	w->env = gateway_env(w->gw);
+	ports_share_sockets(gateway_ports(w->gw), gateway_ports(c->worker[0].gw));
 	for (uint32_t i = 0; i < c->n; i++) {
 		if (workers_pair_init(workers_pair(c, i, w->id)) != 0 ||
 		    workers_pair_init(workers_pair(c, w->id, i)) != 0)

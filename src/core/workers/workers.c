@@ -24,6 +24,7 @@
 
 #include "core/workers/workers_priv.h"
 #include "stack/ports/port_blocks.h"
+#include "stack/ports/ports.h"
 
 /* Address space for the ports of so many translation addresses. */
 #define ADDRESSES_MAX 131072u
@@ -171,6 +172,8 @@ struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, 
 		if (w->gw == NULL)
 			goto destroy;
 		w->env = gateway_env(w->gw);
+		if (i > 0)
+			ports_share_sockets(gateway_ports(w->gw), gateway_ports(c->worker[0].gw));
 	}
 	if (create_shared(c, seed))
 		return c;

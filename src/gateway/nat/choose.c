@@ -138,7 +138,8 @@ static bool take_drawn(struct nat *n, struct nat_source *s)
 	s->address = s->draw.address;
 	if (port == PORT_NONE) {
 		/* Other workers may have some. */
-		s->none_unused = s->address != PORTS_NONE && ports_are_mine(n->ports, s->address);
+		s->none_unused =
+			s->address != PORTS_NONE && !s->draw.is_sockets && ports_are_mine(n->ports, s->address);
 		return false;
 	}
 	s->reply.dst = s->first.v4;

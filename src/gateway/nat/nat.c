@@ -41,9 +41,14 @@ static uint16_t zone_of_ports(const void *ctx, const struct ip_addr *addr, uint1
 	return zone;
 }
 
-struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits)
+uint32_t nat_n_addresses(const struct nat_limits *limits)
 {
-	uint32_t n_addresses = limits->n_addresses != 0 ? limits->n_addresses : DEFAULT_ADDRESSES;
+	return min_u32(limits->n_addresses != 0 ? limits->n_addresses : DEFAULT_ADDRESSES, NAT_MAPPINGS_LIMIT);
+}
+
+struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, struct ports *ports,
+		       const struct nat_limits *limits)
+{
 	uint32_t n_mappings = limits->n_mappings != 0 ? limits->n_mappings : conntrack_capacity(ct);
 	struct nat *n = calloc(1, sizeof(*n));
 
@@ -57,12 +62,9 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	seed_ports(n);
 	n->default_ports = port_set_of((struct port_range){ 1024, 65535 }, NULL, 0);
 	n->identifiers = port_set_of((struct port_range){ 1, 65535 }, NULL, 0);
-	n->ports = ports_create(min_u32(n_addresses, NAT_MAPPINGS_LIMIT), &env->rng);
-	if (n->ports == NULL)
-		goto free_n;
-	ports_set_zone(n->ports, zone_of_ports, n);
+	n->ports = ports;
 	if (nat_mappings_init(&n->mappings, min_u32(n_mappings, NAT_MAPPINGS_LIMIT)) != 0)
-		goto destroy_ports;
+		goto free_n;
 	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
@@ -74,6 +76,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 		goto fini_reuse;
 	if (nat_log_init(&n->log, ports_n_addresses_max(n->ports)) != 0)
 		goto fini_calls;
+	ports_set_zone(n->ports, zone_of_ports, n);
 	conntrack_set_nat(ct, &ct_ops, n);
 	return n;
 
@@ -87,8 +90,6 @@ destroy_overloads:
 	nat_overloads_destroy(n->overloads);
 fini_mappings:
 	nat_mappings_fini(&n->mappings);
-destroy_ports:
-	ports_destroy(n->ports);
 free_n:
 	free(n);
 	return NULL;
@@ -106,7 +107,8 @@ void nat_destroy(struct nat *n)
 	nat_hold_downs_fini(&n->rests);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
-	ports_destroy(n->ports);
+	ports_set_zone(n->ports, NULL, NULL);
+	ports_set_block_told(n->ports, NULL, NULL);
 	free(n);
 }
 

@@ -99,7 +99,12 @@ struct nat_limits {
 	uint32_t n_mappings;  /* endpoint-independent mappings, 0: as many as connections */
 };
 
-struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, const struct nat_limits *limits);
+/* So many addresses its ports are to have room for. */
+uint32_t nat_n_addresses(const struct nat_limits *limits);
+/* ports: of this core; not NAT's own. */
+struct ports;
+struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack *ct, struct ports *ports,
+		       const struct nat_limits *limits);
 void nat_destroy(struct nat *n);
 /* Swaps the config; connections whose address or port left it end (CT_END_CONFIG). */
 void nat_configure(struct nat *n, const struct nat_config *cfg);

@@ -24,6 +24,7 @@
 struct nat_fixture {
 	struct ct_fixture b;
 	struct nat *nat;
+	struct ports *ports;
 	struct ip_config ip;
 	struct nat_action snat;    /* of what goes from inside to the WAN */
 	struct nat_action dnat;    /* of what comes from the WAN to WAN_ADDR, TCP or UDP port 8080 */
@@ -94,7 +95,9 @@ static inline void nat_fixture_start(struct nat_fixture *nb, uint32_t n_connecti
 	strcpy(nb->ip.interface[WAN].name, "wan0");
 	nb->ip.interface[WAN].n_addresses = 1;
 	nb->ip.interface[WAN].address[0].addr = WAN_ADDR;
-	nb->nat = nat_create(&nb->b.env, &fixture_stack, nb->b.ct, &(struct nat_limits){ .n_addresses = 8 });
+	nb->ports = ports_create(8, &nb->b.env.rng);
+	assert_non_null(nb->ports);
+	nb->nat = nat_create(&nb->b.env, &fixture_stack, nb->b.ct, nb->ports, &(struct nat_limits){ .n_addresses = 8 });
 	assert_non_null(nb->nat);
 	nat_set_rules(nb->nat, fixture_rules, nb);
 	nb->snat = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE };
@@ -119,6 +122,7 @@ static inline void nat_fixture_stop(struct nat_fixture *nb)
 	assert_int_equal(ports_n_holders(nb->nat->ports), 0);
 	assert_int_equal(nb->b.ct->table.n_entries, 0);
 	nat_destroy(nb->nat);
+	ports_destroy(nb->ports);
 	fixture_stop(&nb->b);
 }
 

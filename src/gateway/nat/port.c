@@ -104,7 +104,7 @@ static bool share_by_map(struct taker *t, struct overload *o)
 		if (share(t, port))
 			return true;
 		/* Somebody who holds no port of the map has the tuple. */
-		if (portmap_can_share(m, port))
+		if (ports_can_share(t->n->ports, t->address, t->proto, port))
 			nat_overload_mark(o, port);
 	}
 	return false;

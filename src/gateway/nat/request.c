@@ -118,6 +118,15 @@ static bool request_of_action(struct nat *n, const struct nat_action *a, const s
 	return true;
 }
 
+/* A socket of ours has its port already, which nobody else is given on that address (stack/ports): to be given another
+ * one would only part what is on the wire from what the socket knows, and break what covers both (RFC 2385). */
+static bool is_so_already(const struct nat_source_request *w, const struct nat_action *a, const struct packet *p,
+			  const struct tuple *o)
+{
+	return p->in_ifindex == 0 && a->kind != NAT_ACTION_POOL && w->n_addresses == 1 && w->range.first == o->src &&
+	       (a->flags & (NAT_FLAG_PORT | NAT_FLAG_RANDOM)) == 0;
+}
+
 /* Fills in the request. False when nothing is to be translated. */
 bool nat_request_make(struct nat *n, const struct packet *p, const struct conn *c, struct nat_source *s)
 {
@@ -125,7 +134,7 @@ bool nat_request_make(struct nat *n, const struct packet *p, const struct conn *
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
 	nat_request_clear(w);
-	if (!request_of_action(n, &s->action, p, c, w))
+	if (!request_of_action(n, &s->action, p, c, w) || is_so_already(w, &s->action, p, o))
 		return false;
 	if (o->proto == IPPROTO_NR_ICMP)
 		w->port.set = &n->identifiers;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "stack/ip/stack.h"
+#include "stack/ports/own_ports.h"
 
 /* --- local delivery: who takes a packet to us, by IP protocol --- */
 
@@ -54,9 +55,15 @@ enum ip_port_use {
 	IP_PORT_LISTENING, /* he takes new connections too; of TCP, besides that it is bound */
 };
 
-/* Counted: closed as often as it was opened. addr 0: on each of our addresses. On a host's stack what nobody has is
- * refused by the worker that received it, and leaves no connection. 0, -EPROTONOSUPPORT (neither TCP nor UDP, or UDP
- * that listens), -ENOMEM the first time. */
+/* Whether somebody here may have the port, which is his then until ip_port_leave. Asked before the port is opened by
+ * who draws or binds it: he keeps it from those who share its addresses with this host (stack/ports). Counted. False:
+ * one of them has it. */
+bool ip_port_take(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ports_socket how);
+void ip_port_leave(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port);
+
+/* Counted: closed as often as it was opened. As long as it is open nobody who shares its addresses is given it. addr 0:
+ * on each of our addresses. On a host's stack what nobody has is refused by the worker that received it, and leaves no
+ * connection. 0, -EPROTONOSUPPORT (neither TCP nor UDP, or UDP that listens), -ENOMEM the first time. */
 int ip_port_open(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
 void ip_port_close(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
 

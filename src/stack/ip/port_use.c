@@ -12,6 +12,10 @@
  * A SYN that would begin a connection asks who listens, everything else who has the
  * port: a connection that was accepted, or that we opened, is no reason to take another.
  *
+ * Those who share the addresses (NAT of all workers) are kept off an open port as well: the
+ * object that knows whose ports are (stack/ports/ports.h) is told by the same two functions,
+ * and asked first by whoever draws or binds one (ip_port_take).
+ *
  * A worker may see a change late: who has just listened is refused for a moment more,
  * as if the packet had come before.
  *
@@ -22,6 +26,7 @@
 #include <stdlib.h>
 
 #include "stack/ip/stack_priv.h"
+#include "stack/ports/ports.h"
 
 #define N_PORTS 65536u
 
@@ -74,6 +79,22 @@ static void change(struct ip_stack *s, enum ip_port_map map, uint32_t addr, uint
 		count(b->one, s->ports->count[map].one, hash(addr, port), by);
 }
 
+void ip_stack_set_ports(struct ip_stack *s, struct ports *ports)
+{
+	s->shared_ports = ports;
+}
+
+bool ip_port_take(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ports_socket how)
+{
+	return s->shared_ports == NULL || ports_socket_take(s->shared_ports, addr, port_proto_of(protocol), port, how);
+}
+
+void ip_port_leave(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port)
+{
+	if (s->shared_ports != NULL)
+		ports_socket_give_back(s->shared_ports, addr, port_proto_of(protocol), port);
+}
+
 int ip_port_open(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use)
 {
 	enum ip_port_map map = map_of(protocol, use);
@@ -83,6 +104,7 @@ int ip_port_open(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t p
 	if (s->ports == NULL && (s->ports = calloc(1, sizeof(*s->ports))) == NULL)
 		return -ENOMEM;
 	change(s, map, addr, port, 1);
+	(void)ip_port_take(s, protocol, addr, port, PORTS_SOCKET_ONE_MORE);
 	return 0;
 }
 
@@ -92,6 +114,7 @@ void ip_port_close(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t
 
 	assert(map != N_IP_PORT_MAPS && s->ports != NULL);
 	change(s, map, addr, port, -1);
+	ip_port_leave(s, protocol, addr, port);
 }
 
 void ip_ports_destroy(struct ip_stack *s)

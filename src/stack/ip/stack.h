@@ -115,6 +115,11 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex);
  * only listen; each may send its share of the ICMP errors. */
 void ip_stack_set_share(struct ip_stack *s, uint32_t number, uint32_t n);
 
+/* Of which sockets take their ports (local.h), as whoever else has some of the same addresses does. NULL, as at first:
+ * there is nobody else. Before the first port is opened. */
+struct ports;
+void ip_stack_set_ports(struct ip_stack *s, struct ports *ports);
+
 /* The hook lists. Built-in entries stand for good; the rest is replaced at
  * each configure by core/modules.c, in one visible table. */
 struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook);

@@ -100,6 +100,7 @@ struct ip_stack {
 	struct ip_group group[IP_GROUPS_MAX];
 	uint32_t n_groups;
 	struct ip_open_ports *ports; /* port_use.c; NULL before the first */
+	struct ports *shared_ports;  /* NULL: nobody else has our addresses */
 	struct ip_host_slots host;
 	struct ip_carrier_slots carrier;
 	ip_sent_fn *sent;

@@ -29,9 +29,12 @@ struct ports *ports_create(uint32_t n_addresses, struct rng *rng)
 		return NULL;
 	p->rng = rng;
 	p->n_buckets = n_addresses;
+	p->own = own_ports_create();
+	if (p->own == NULL)
+		goto free_p;
 	p->bucket = malloc(n_addresses * sizeof(*p->bucket));
 	if (p->bucket == NULL)
-		goto free_p;
+		goto put_own;
 	if (pool_init(&p->pool, n_addresses, sizeof(struct ports_address), _Alignof(struct ports_address)) != 0)
 		goto free_bucket;
 	if (pool_init(&p->maps, n_addresses * N_PORT_PROTOS, sizeof(struct portmap), 64) != 0)
@@ -48,6 +51,8 @@ fini_pool:
 	pool_fini(&p->pool);
 free_bucket:
 	free(p->bucket);
+put_own:
+	own_ports_put(p->own);
 free_p:
 	free(p);
 	return NULL;
@@ -61,6 +66,7 @@ void ports_destroy(struct ports *p)
 	pool_fini(&p->maps);
 	pool_fini(&p->pool);
 	free(p->bucket);
+	own_ports_put(p->own);
 	free(p);
 }
 
@@ -80,6 +86,50 @@ void ports_set_block_told(struct ports *p, ports_block_fn *fn, void *ctx)
 {
 	p->block_told = fn;
 	p->block_told_ctx = ctx;
+}
+
+/* Sockets. */
+
+void ports_share_sockets(struct ports *p, struct ports *first)
+{
+	own_ports_put(p->own);
+	p->own = own_ports_share(first->own);
+}
+
+/* It was NAT's alone, maybe: what is in use of it sockets are told. */
+static void become_own(struct ports *p, struct ports_address *a, struct own_ports_row *own)
+{
+	a->own = own;
+	for (uint32_t proto = 0; proto < OWN_PORT_PROTOS; proto++) {
+		struct portmap *m = a->map[proto] != PORTS_NONE ? pool_at(&p->maps, a->map[proto]) : NULL;
+
+		for (uint32_t port = 0; m != NULL && port < OWN_PORTS; port++)
+			if (!portmap_unused(m, port) && (a->row == PORT_BLOCK_NONE || portmap_owns(m, port)))
+				atomic_fetch_add(own_port_word_of(own, (enum port_proto)proto, port), 1);
+	}
+}
+
+int ports_add_own(struct ports *p, uint32_t addr)
+{
+	int rc = own_ports_add(p->own, addr);
+
+	for (uint32_t i = 0; rc == 0 && i < p->pool.n_fresh; i++) {
+		struct ports_address *a = ports_at(p, i);
+
+		if (a->own == NULL && a->addr.family == IP_FAMILY_V4 && a->addr.v4 == addr)
+			become_own(p, a, own_ports_find(p->own, addr));
+	}
+	return rc;
+}
+
+bool ports_socket_take(struct ports *p, uint32_t addr, enum port_proto proto, uint16_t port, enum ports_socket how)
+{
+	return own_ports_take(p->own, addr, proto, port, how);
+}
+
+void ports_socket_give_back(struct ports *p, uint32_t addr, enum port_proto proto, uint16_t port)
+{
+	own_ports_give_back(p->own, addr, proto, port);
 }
 
 /* Addresses. */
@@ -151,6 +201,8 @@ static YG_SELDOM uint32_t make_address(struct ports *p, const struct ip_addr *ad
 	*a = (struct ports_address){
 		.key = key, .addr = *addr, .zone = zone, .row = row_of(p, addr, zone), .chain = *bucket
 	};
+	if (addr->family == IP_FAMILY_V4)
+		a->own = own_ports_find(p->own, addr->v4);
 	for (int proto = 0; proto < N_PORT_PROTOS; proto++)
 		a->map[proto] = PORTS_NONE;
 	*bucket = i;

@@ -21,6 +21,7 @@
 
 #include "base/addr.h"
 #include "base/rng.h"
+#include "stack/ports/own_ports.h"
 #include "stack/ports/port_proto.h"
 #include "stack/ports/port_set.h"
 
@@ -36,6 +37,17 @@ void ports_destroy(struct ports *p);
 
 /* The ports are those of several workers, of which this is one. Before the first address is asked for. */
 void ports_share(struct ports *p, struct port_blocks *blocks, uint32_t worker);
+
+/* Sockets. They are on one thread, the host's, whose object this is or not: what they take they take of all workers. */
+
+/* Workers and the host: what sockets have is the same for all, as `first` has it. Before the first config. */
+void ports_share_sockets(struct ports *p, struct ports *first);
+/* While everybody is at rest: the address is one of ours, where sockets may be, from here on. 0 or -ENOMEM. */
+int ports_add_own(struct ports *p, uint32_t addr);
+/* A port of one of our addresses, of all of them with 0, is a socket's: NAT gives it to nobody any more, and who has it
+ * already keeps it. Counted: given back as often. False: it is another's (enum ports_socket), or there is no memory. */
+bool ports_socket_take(struct ports *p, uint32_t addr, enum port_proto proto, uint16_t port, enum ports_socket how);
+void ports_socket_give_back(struct ports *p, uint32_t addr, enum port_proto proto, uint16_t port);
 
 /* Slot: the zone in which an address of another zone than 0 has its ports; without it each zone has its own. Not asked
  * when ports are shared: then the blocks know. */
@@ -82,8 +94,9 @@ typedef bool port_claim_fn(void *ctx, uint32_t port);
  * refused some. */
 uint32_t ports_take(struct ports *p, uint32_t address, enum port_proto proto, const struct port_request *request,
 		    port_claim_fn *claim, void *ctx);
-/* This very port, also if others have it. False: the claim does not agree, it is another worker's, is held down, or
- * has as many holders as can be counted. Of PORT_PROTO_NONE, which has no ports: one more holder of the address. */
+/* This very port, also if others have it. False: the claim does not agree, it is another worker's or a socket's, is
+ * held down, or has as many holders as can be counted. Of PORT_PROTO_NONE, which has no ports: one more holder of the
+ * address. */
 bool ports_take_this(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port, port_claim_fn *claim,
 		     void *ctx);
 /* One holder less. */
@@ -97,6 +110,7 @@ struct port_draw {
 	uint32_t number;  /* which of the unused ones if that is none */
 	uint32_t address; /* its number; PORTS_NONE when it had none yet */
 	uint32_t n_gone;  /* addresses that had lost theirs */
+	bool is_sockets;  /* what was drawn is, so there may be others that are unused */
 };
 /* False when the request is no simple one, and nothing was drawn. */
 bool ports_draw(const struct ports *p, const struct ip_addr *addr, uint16_t zone, enum port_proto proto,
@@ -123,6 +137,8 @@ void ports_unpin(struct ports *p, const struct ip_addr *addr, uint16_t zone, enu
 
 /* Held down: its last holder goes, and nobody may have it yet. */
 
+/* It can be shared: it is neither held down nor a socket's, and its holders can be counted. */
+bool ports_can_share(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port);
 /* In place of ports_give_back. False, and nothing done, when others have the port too. */
 bool ports_hold_down(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port);
 void ports_hold_down_end(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port);

@@ -17,12 +17,14 @@ struct ports_address {
 	uint32_t row; /* of its blocks, PORT_BLOCK_NONE: its ports are all ours */
 	uint32_t chain;
 	uint32_t n_holders;
+	struct own_ports_row *own;   /* what sockets have of it; NULL: it is none of ours */
 	uint32_t map[N_PORT_PROTOS]; /* of maps, PORTS_NONE while not needed */
 };
 
 struct ports {
 	struct rng *rng;
-	struct pool pool; /* of addresses */
+	struct own_ports *own; /* of all workers and the host */
+	struct pool pool;      /* of addresses */
 	struct pool maps;
 	struct pool sharers; /* of the maps, by their numbers; used as an array */
 	uint32_t *bucket;
@@ -148,6 +150,34 @@ static inline bool ports_make_mine(const struct ports_place *at, uint32_t port)
 		port_lease_want(&l, port);
 	}
 	return ports_place_is_mine(at, port);
+}
+
+/* What sockets have of the address; NULL: nothing, and they never will. */
+static inline const struct own_ports_row *ports_sockets_of(const struct ports_place *at)
+{
+	return at->proto < OWN_PORT_PROTOS ? at->a->own : NULL;
+}
+
+/* Before ports_hold: no socket has the port, nor will one draw it. exclusive: nor be bound to it. False: one has it. */
+enum ports_holder { PORTS_HOLDER_ONE_OF_MANY, PORTS_HOLDER_ALONE };
+static inline bool ports_keep_sockets_off(const struct ports_place *at, uint32_t port, enum ports_holder who)
+{
+	const struct own_ports_row *own = ports_sockets_of(at);
+
+	if (own == NULL)
+		return true;
+	return portmap_unused(at->m, port)
+		       ? own_port_use(own, at->proto, port, who == PORTS_HOLDER_ALONE ? OWN_PORT_ALONE : 0)
+		       : !own_port_has_socket(own, at->proto, port);
+}
+
+/* Behind the last holder, and behind ports_keep_sockets_off when nothing came of it. */
+static inline void ports_let_sockets_in(const struct ports_place *at, uint32_t port)
+{
+	const struct own_ports_row *own = ports_sockets_of(at);
+
+	if (own != NULL && portmap_unused(at->m, port))
+		own_port_unuse(own, at->proto, port);
 }
 
 static inline void ports_hold(const struct ports_place *at, uint32_t port)

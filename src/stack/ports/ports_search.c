@@ -61,9 +61,15 @@ static bool lease_block(const struct ports_place *at, const struct port_set *set
 }
 
 /* A port of this worker's that is as good as free. */
-static inline bool claim_one(const struct ports_place *at, uint32_t port, port_claim_fn *claim, void *ctx)
+static inline bool claim_one(const struct ports_place *at, uint32_t port, enum ports_holder who, port_claim_fn *claim,
+			     void *ctx)
 {
+	if (!ports_keep_sockets_off(at, port, who)) {
+		ports_settle_block(at, port);
+		return false;
+	}
 	if (claim != NULL && !claim(ctx, port)) {
+		ports_let_sockets_in(at, port);
 		ports_settle_block(at, port);
 		return false;
 	}
@@ -72,9 +78,10 @@ static inline bool claim_one(const struct ports_place *at, uint32_t port, port_c
 }
 
 /* One that others may have. */
-static inline bool share(const struct ports_place *at, uint32_t port, port_claim_fn *claim, void *ctx)
+static inline bool share(const struct ports_place *at, uint32_t port, enum ports_holder who, port_claim_fn *claim,
+			 void *ctx)
 {
-	return portmap_can_share(at->m, port) && ports_secure_block(at, port) && claim_one(at, port, claim, ctx);
+	return portmap_can_share(at->m, port) && ports_secure_block(at, port) && claim_one(at, port, who, claim, ctx);
 }
 
 static uint32_t pick_of_mine(const struct ports_place *at, const struct port_request *request)
@@ -112,19 +119,21 @@ uint32_t ports_take(struct ports *p, uint32_t address, enum port_proto proto, co
 		    port_claim_fn *claim, void *ctx)
 {
 	const struct ports_place at = ports_place_of(p, address, proto);
+	/* Without a claim nothing tells two holders apart. */
+	enum ports_holder who = claim == NULL ? PORTS_HOLDER_ALONE : PORTS_HOLDER_ONE_OF_MANY;
 	uint32_t port = ports_wanted(request);
 
 	if (at.m == NULL || request->set->n_ports == 0)
 		return PORT_NONE;
 	if (port != 0 && ports_make_mine(&at, port) && (claim != NULL || portmap_unused(at.m, port)) &&
-	    share(&at, port, claim, ctx))
+	    share(&at, port, who, claim, ctx))
 		return port;
 	for (int i = 0; request->parity != PORT_PARITY_ANY && i < PARITY_TRIES; i++) {
 		port = pick(&at, request);
 		if (port == PORT_NONE)
 			return PORT_NONE;
 		if (has_parity(port, request->parity) && ports_secure_block(&at, port) &&
-		    claim_one(&at, port, claim, ctx))
+		    claim_one(&at, port, who, claim, ctx))
 			return port;
 	}
 	for (int i = 0; i < UNUSED_TRIES;) {
@@ -134,7 +143,7 @@ uint32_t ports_take(struct ports *p, uint32_t address, enum port_proto proto, co
 		/* Else its block went to another worker, and this map has one less. */
 		if (!ports_secure_block(&at, port))
 			continue;
-		if (claim_one(&at, port, claim, ctx))
+		if (claim_one(&at, port, who, claim, ctx))
 			return port;
 		i++;
 	}
@@ -152,7 +161,7 @@ bool ports_take_this(struct ports *p, uint32_t address, enum port_proto proto, u
 	}
 	const struct ports_place at = ports_place_of(p, address, proto);
 
-	return at.m != NULL && ports_place_is_mine(&at, port) && share(&at, port, claim, ctx);
+	return at.m != NULL && ports_place_is_mine(&at, port) && share(&at, port, PORTS_HOLDER_ONE_OF_MANY, claim, ctx);
 }
 
 /* Mine? */
@@ -214,6 +223,14 @@ void ports_unpin(struct ports *p, const struct ip_addr *addr, uint16_t zone, enu
 }
 
 /* Held down. */
+
+bool ports_can_share(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port)
+{
+	const struct ports_place at = ports_place_of(p, address, proto);
+	const struct own_ports_row *own = ports_sockets_of(&at);
+
+	return at.m != NULL && portmap_can_share(at.m, port) && (own == NULL || !own_port_has_socket(own, proto, port));
+}
 
 bool ports_hold_down(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port)
 {

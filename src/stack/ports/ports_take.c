@@ -7,6 +7,8 @@
  * (portmap.c): that reads three lines, one after the other. Each unused port is as
  * likely either way (RFC 6056 section 3.3.1).
  *
+ * A port that a socket of the host has on an address of ours is nobody else's (own_ports.c).
+ *
  * Aside: a port for which the caller's claim has to be asked, one of another worker's
  * (ports_search.c). An address whose ports are not shared, and every address of a
  * gateway with one worker, passes through ports_secure_block and ports_settle_block
@@ -30,8 +32,15 @@ bool ports_draw(const struct ports *p, const struct ip_addr *addr, uint16_t zone
 		draw->maybe = request->port;
 	draw->address = ports_look(p, addr, zone);
 	draw->n_gone = p->n_gone;
-	if (draw->address != PORTS_NONE && ports_at(p, draw->address)->map[proto] != PORTS_NONE)
-		portmap_prefetch(pool_at(&p->maps, ports_at(p, draw->address)->map[proto]), draw->maybe);
+	draw->is_sockets = false;
+	if (draw->address == PORTS_NONE)
+		return true;
+	const struct ports_address *a = ports_at(p, draw->address);
+
+	if (a->map[proto] != PORTS_NONE)
+		portmap_prefetch(pool_at(&p->maps, a->map[proto]), draw->maybe);
+	if (a->own != NULL && proto < OWN_PORT_PROTOS)
+		__builtin_prefetch(own_port_word_of(a->own, proto, draw->maybe), 1);
 	return true;
 }
 
@@ -62,6 +71,11 @@ uint32_t ports_take_drawn(struct ports *p, const struct ip_addr *addr, uint16_t 
 		port = port_bits_pick_by(&at.m->bits, set, draw->number);
 	if (port == PORT_NONE || !ports_secure_block(&at, port))
 		return PORT_NONE;
+	if (!ports_keep_sockets_off(&at, port, PORTS_HOLDER_ONE_OF_MANY)) {
+		ports_settle_block(&at, port);
+		draw->is_sockets = true;
+		return PORT_NONE;
+	}
 	ports_hold(&at, port);
 	return port;
 }
@@ -74,5 +88,6 @@ void ports_give_back(struct ports *p, uint32_t address, enum port_proto proto, u
 	const struct ports_place at = ports_place_of(p, address, proto);
 
 	portmap_release(at.m, port);
+	ports_let_sockets_in(&at, port);
 	ports_settle_block(&at, port);
 }

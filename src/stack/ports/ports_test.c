@@ -514,6 +514,138 @@ static void test_blocks_told(void **state)
 	group_stop(&g);
 }
 
+/* --- sockets --- */
+
+static bool is_given(struct ports *p, uint32_t a, uint32_t port)
+{
+	struct port_set one = port_set_of((struct port_range){ (uint16_t)port, (uint16_t)port }, NULL, 0);
+	struct port_request request = { .set = &one };
+	uint32_t given = ports_take(p, a, PORT_PROTO_UDP, &request, NULL, NULL);
+
+	if (given != PORT_NONE)
+		ports_give_back(p, a, PORT_PROTO_UDP, given);
+	return given == port;
+}
+
+static bool agree(void *ctx, uint32_t port)
+{
+	(void)ctx;
+	(void)port;
+	return true;
+}
+
+/* Would catch: a port that a socket has and NAT is given, drawn, wanted or shared, on its address or by a socket of any
+ * address; one that stays taken when the last socket is gone; another protocol's or address's. */
+static void test_sockets(void **state)
+{
+	struct ports *p = start(4);
+	uint32_t a = address_of(p, ADDR, 0), b = address_of(p, ADDR + 1, 0), pool = address_of(p, ADDR + 9, 0);
+	struct port_set one = port_set_of((struct port_range){ 5000, 5000 }, NULL, 0);
+	struct port_request request = { .set = &one, .port = 5000 };
+	struct port_draw draw;
+	const struct ip_addr addr = ip_addr_v4(ADDR);
+
+	(void)state;
+	/* Two were there before they were ours. */
+	assert_int_equal(ports_add_own(p, ADDR), 0);
+	assert_int_equal(ports_add_own(p, ADDR + 1), 0);
+	assert_true(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 5000, PORTS_SOCKET_WANTED));
+	assert_true(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 5000, PORTS_SOCKET_ONE_MORE));
+	assert_true(ports_socket_take(p, 0, PORT_PROTO_UDP, 5001, PORTS_SOCKET_DRAWN));
+	assert_false(is_given(p, a, 5000));
+	assert_true(is_given(p, b, 5000));
+	assert_false(is_given(p, a, 5001));
+	assert_false(is_given(p, b, 5001));
+	assert_true(is_given(p, pool, 5001));
+	assert_int_equal(ports_take(p, a, PORT_PROTO_UDP, &request, agree, NULL), PORT_NONE);
+	assert_false(ports_take_this(p, a, PORT_PROTO_UDP, 5000, agree, NULL));
+	assert_true(ports_draw(p, &addr, 0, PORT_PROTO_UDP, &request, &rng, &draw));
+	assert_int_equal(ports_take_drawn(p, &addr, 0, &request, &draw), PORT_NONE);
+	assert_true(draw.is_sockets);
+	assert_false(ports_can_share(p, a, PORT_PROTO_UDP, 5000));
+	assert_true(ports_take_this(p, a, PORT_PROTO_TCP, 5000, agree, NULL));
+	ports_give_back(p, a, PORT_PROTO_TCP, 5000);
+	/* One that comes later. */
+	assert_int_equal(ports_add_own(p, ADDR + 2), 0);
+	assert_false(is_given(p, address_of(p, ADDR + 2, 0), 5001));
+	ports_socket_give_back(p, 0, PORT_PROTO_UDP, 5001);
+	assert_true(is_given(p, address_of(p, ADDR + 2, 0), 5001));
+	assert_true(is_given(p, b, 5001));
+	ports_socket_give_back(p, ADDR, PORT_PROTO_UDP, 5000);
+	assert_false(is_given(p, a, 5000));
+	ports_socket_give_back(p, ADDR, PORT_PROTO_UDP, 5000);
+	assert_true(is_given(p, a, 5000));
+	assert_int_equal(ports_n_holders(p), 0);
+	ports_destroy(p);
+}
+
+/* Would catch: a socket that draws a port which NAT uses, also since before the address was ours, or one held down;
+ * that is bound to a mapping's port, or may not be bound to one that connections have, or takes it from them; NAT's
+ * count of it when the last goes. */
+static void test_sockets_among_others(void **state)
+{
+	struct ports *p = start(4);
+	uint32_t a = address_of(p, ADDR, 0), b = address_of(p, ADDR + 1, 0);
+
+	(void)state;
+	assert_true(ports_take_this(p, a, PORT_PROTO_UDP, 6000, agree, NULL));
+	assert_int_equal(ports_add_own(p, ADDR), 0);
+	assert_int_equal(ports_add_own(p, ADDR + 1), 0);
+	assert_false(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 6000, PORTS_SOCKET_DRAWN));
+	assert_false(ports_socket_take(p, 0, PORT_PROTO_UDP, 6000, PORTS_SOCKET_DRAWN));
+	assert_true(is_given(p, b, 6000));
+	assert_true(ports_socket_take(p, 0, PORT_PROTO_UDP, 6000, PORTS_SOCKET_WANTED));
+	assert_false(is_given(p, b, 6000));
+	assert_false(ports_take_this(p, a, PORT_PROTO_UDP, 6000, agree, NULL));
+	assert_int_equal(ports_n_holders(p), 1);
+	ports_give_back(p, a, PORT_PROTO_UDP, 6000);
+	assert_false(is_given(p, a, 6000));
+	ports_socket_give_back(p, 0, PORT_PROTO_UDP, 6000);
+	assert_true(is_given(p, a, 6000));
+
+	/* Of a mapping, which shares it with nobody. */
+	struct port_set one = port_set_of((struct port_range){ 7000, 7000 }, NULL, 0);
+
+	assert_int_equal(take(p, a, &one), 7000);
+	assert_false(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 7000, PORTS_SOCKET_WANTED));
+	assert_false(ports_socket_take(p, 0, PORT_PROTO_UDP, 7000, PORTS_SOCKET_WANTED));
+	assert_true(ports_hold_down(p, a, PORT_PROTO_UDP, 7000));
+	assert_false(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 7000, PORTS_SOCKET_DRAWN));
+	ports_hold_down_end(p, a, PORT_PROTO_UDP, 7000);
+	assert_true(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 7000, PORTS_SOCKET_DRAWN));
+	/* Others of the port settle it among themselves. */
+	assert_true(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 7000, PORTS_SOCKET_DRAWN));
+	ports_socket_give_back(p, ADDR, PORT_PROTO_UDP, 7000);
+	ports_socket_give_back(p, ADDR, PORT_PROTO_UDP, 7000);
+	/* A claim that is not agreed to leaves nothing behind. */
+	struct only only = { .port = 1 };
+
+	assert_false(ports_take_this(p, a, PORT_PROTO_UDP, 7000, claim_only, &only));
+	assert_true(ports_socket_take(p, ADDR, PORT_PROTO_UDP, 7000, PORTS_SOCKET_DRAWN));
+	ports_socket_give_back(p, ADDR, PORT_PROTO_UDP, 7000);
+	ports_destroy(p);
+}
+
+/* Would catch: sockets of the host that a worker does not see, or one of which outlives those who share it. */
+static void test_sockets_of_host(void **state)
+{
+	struct ports *p = start(4), *host = ports_create(1, &rng);
+
+	(void)state;
+	ports_share_sockets(host, p);
+	assert_int_equal(ports_add_own(p, ADDR), 0);
+	uint32_t a = address_of(p, ADDR, 0);
+
+	assert_true(ports_socket_take(host, ADDR, PORT_PROTO_UDP, 53, PORTS_SOCKET_WANTED));
+	assert_false(is_given(p, a, 53));
+	ports_socket_give_back(host, ADDR, PORT_PROTO_UDP, 53);
+	assert_true(ports_take_this(p, a, PORT_PROTO_UDP, 54, agree, NULL));
+	assert_false(ports_socket_take(host, ADDR, PORT_PROTO_UDP, 54, PORTS_SOCKET_DRAWN));
+	ports_destroy(host);
+	ports_give_back(p, a, PORT_PROTO_UDP, 54);
+	ports_destroy(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +655,8 @@ int main(void)
 		cmocka_unit_test(test_drawn),           cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_workers_wanted),  cmocka_unit_test(test_workers_near),
 		cmocka_unit_test(test_workers_else),    cmocka_unit_test(test_blocks_told),
+		cmocka_unit_test(test_sockets),         cmocka_unit_test(test_sockets_among_others),
+		cmocka_unit_test(test_sockets_of_host),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

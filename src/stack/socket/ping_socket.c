@@ -17,6 +17,8 @@
 #include "stack/ip/local.h"
 #include "stack/ip/route.h"
 
+/* Identifiers that are drawn until one is nobody's: NAT may have many. */
+#define DRAWS 256u
 #define ECHO_DATA_MAX (65535u - IPV4_HEADER_LEN - ICMP_HEADER_LEN)
 
 struct ping_socket {
@@ -130,19 +132,32 @@ static void listen_if_any(struct ping_sockets *r)
 	ip_stack_set_protocol(r->stack, IPPROTO_NR_ICMP, r->n_open > 0 ? &row : NULL);
 }
 
-int ping_socket_open(struct ping_sockets *r)
+/* False: all that were drawn are others'. */
+static bool draw_id(struct ping_sockets *r, struct ping_socket *s)
 {
 	struct env *env = ip_stack_env(r->stack);
 
+	for (uint32_t i = 0; i < DRAWS; i++) {
+		uint16_t id = (uint16_t)rng_below(&env->rng, UINT16_MAX) + 1;
+
+		if (by_id(r, id) < 0 && ip_port_take(r->stack, IPPROTO_NR_ICMP, 0, id, PORTS_SOCKET_DRAWN)) {
+			s->id = id;
+			return true;
+		}
+	}
+	return false;
+}
+
+int ping_socket_open(struct ping_sockets *r)
+{
 	for (int i = 0; i < PING_SOCKETS_MAX; i++) {
 		struct ping_socket *s = &r->socket[i];
 
 		if (s->open)
 			continue;
 		*s = (struct ping_socket){ .open = false };
-		do
-			s->id = (uint16_t)rng_below(&env->rng, UINT16_MAX) + 1;
-		while (by_id(r, s->id) >= 0);
+		if (!draw_id(r, s))
+			return -EMFILE;
 		s->open = true;
 		r->n_open++;
 		listen_if_any(r);
@@ -153,7 +168,10 @@ int ping_socket_open(struct ping_sockets *r)
 
 void ping_socket_close(struct ping_sockets *r, int socket)
 {
-	r->n_open -= r->socket[socket].open;
+	if (r->socket[socket].open) {
+		r->n_open--;
+		ip_port_leave(r->stack, IPPROTO_NR_ICMP, 0, r->socket[socket].id);
+	}
 	r->socket[socket].open = false;
 	r->socket[socket].n = 0;
 	listen_if_any(r);

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "stack/ip/local.h"
 #include "stack/ip/route.h"
 #include "stack/socket/socket_priv.h"
 
@@ -85,6 +86,11 @@ static void stand_among_bound(struct sockets *ss, struct socket *s)
 	s->is_bound = true;
 }
 
+static bool keep_port(struct sockets *ss, const struct tcp_end *local, enum ports_socket how)
+{
+	return ip_port_take(ss->ip, IPPROTO_NR_TCP, local->addr.v4, local->port, how);
+}
+
 void socket_unbind(struct sockets *ss, struct socket *s)
 {
 	if (!s->is_bound)
@@ -95,6 +101,7 @@ void socket_unbind(struct sockets *ss, struct socket *s)
 	if (s->next_bound != POOL_NONE)
 		((struct socket *)pool_at(&ss->sockets, s->next_bound))->prev_bound = s->prev_bound;
 	s->is_bound = false;
+	ip_port_leave(ss->ip, IPPROTO_NR_TCP, s->laddr, s->lport);
 }
 
 /* will_listen: it is about to. */
@@ -131,7 +138,8 @@ static int draw_port(struct sockets *ss, const struct socket *s, struct tcp_end 
 	for (uint32_t i = 0; i < DRAWS + count; i++) {
 		local->port =
 			(uint16_t)(ss->port_first + (i < DRAWS ? rng_below(&ss->env->rng, count) : (from + i) % count));
-		if (*bucket_of(ss, local->port) == POOL_NONE || port_is_free(ss, s, local))
+		if ((*bucket_of(ss, local->port) == POOL_NONE || port_is_free(ss, s, local)) &&
+		    keep_port(ss, local, PORTS_SOCKET_DRAWN))
 			return 0;
 	}
 	return -EADDRINUSE;
@@ -153,7 +161,7 @@ static int bind_tcp(struct sockets *ss, struct socket *s, struct tcp_end *local)
 
 		if (rc != 0)
 			return rc;
-	} else if (!port_is_free(ss, s, local)) {
+	} else if (!port_is_free(ss, s, local) || !keep_port(ss, local, PORTS_SOCKET_WANTED)) {
 		return -EADDRINUSE;
 	}
 	s->laddr = local->addr.v4;

@@ -368,12 +368,11 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 		n.laddr = own_address(t, &n, nh);
 	if (n.laddr == 0)
 		return -ENETUNREACH;
-	if (n.lport == 0) {
-		int rc = tcp_choose_port(t, &n);
+	bool is_drawn = n.lport == 0;
+	int rc = is_drawn ? tcp_choose_port(t, &n) : 0;
 
-		if (rc != 0)
-			return rc;
-	}
+	if (rc != 0)
+		return rc;
 	uint32_t ref = tcp_find(t, &n);
 	uint32_t beyond = 0;
 
@@ -388,6 +387,9 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 	}
 	begin_active(t, c, &n, ref != POOL_NONE ? &beyond : NULL);
 	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
+	/* In the table it keeps the port. */
+	if (is_drawn)
+		ip_port_leave(t->ip, IPPROTO_NR_TCP, n.laddr, n.lport);
 	tcp_send_syn(t, c);
 	c->rtx_at = t->env->now + tcp_rto(t, c);
 	tcp_rearm(t, c);

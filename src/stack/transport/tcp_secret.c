@@ -21,6 +21,7 @@
  */
 #include <errno.h>
 
+#include "stack/ip/local.h"
 #include "stack/transport/tcp_priv.h"
 
 #define ISN_TICK_NS (4 * NS_PER_US)
@@ -105,7 +106,8 @@ int tcp_choose_port(struct tcp *t, struct tcp_node *n)
 
 	for (uint32_t i = 0; i < count; i++) {
 		n->lport = (uint16_t)(first + ((uint32_t)h + (*counter)++) % count);
-		if (!is_listened_on(t, n->lport) && is_free(t, n))
+		if (!is_listened_on(t, n->lport) && is_free(t, n) &&
+		    ip_port_take(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, PORTS_SOCKET_DRAWN))
 			return 0;
 	}
 	return -EADDRNOTAVAIL;

@@ -425,7 +425,8 @@ static bool clashes(const struct datagram_socket *a, const struct datagram_socke
 	       !(a->o.reuse_port && b->o.reuse_port);
 }
 
-static bool port_is_free(struct udp *u, const struct udp_socket *s, uint16_t port, bool is_drawn)
+/* Then it is taken, until take_port has it in the table. */
+static bool try_port(struct udp *u, const struct udp_socket *s, uint16_t port, bool is_drawn)
 {
 	for (uint32_t i = *port_bucket(u, port); i != POOL_NONE; i = socket_at(u, i)->next_port) {
 		const struct udp_socket *o = socket_at(u, i);
@@ -434,7 +435,8 @@ static bool port_is_free(struct udp *u, const struct udp_socket *s, uint16_t por
 		if (o != s && o->d.lport == port && (clashes(&s->d, &o->d) || (is_drawn && s->d.o.zone == o->d.o.zone)))
 			return false;
 	}
-	return true;
+	return ip_port_take(u->d.ip, IPPROTO_NR_UDP, s->d.laddr, port,
+			    is_drawn ? PORTS_SOCKET_DRAWN : PORTS_SOCKET_WANTED);
 }
 
 static int draw_port(struct udp *u, struct udp_socket *s, uint16_t *port)
@@ -443,13 +445,13 @@ static int draw_port(struct udp *u, struct udp_socket *s, uint16_t *port)
 
 	for (uint32_t i = 0; i < DRAWS; i++) {
 		*port = (uint16_t)(u->port_first + rng_below(&u->d.env->rng, count));
-		if (port_is_free(u, s, *port, true))
+		if (try_port(u, s, *port, true))
 			return 0;
 	}
 	from = rng_below(&u->d.env->rng, count);
 	for (uint32_t i = 0; i < count; i++) {
 		*port = (uint16_t)(u->port_first + (from + i) % count);
-		if (port_is_free(u, s, *port, true))
+		if (try_port(u, s, *port, true))
 			return 0;
 	}
 	return -EADDRINUSE;
@@ -463,13 +465,14 @@ static int take_port(struct udp *u, struct udp_socket *s, uint16_t port)
 
 		if (rc != 0)
 			return rc;
-	} else if (!port_is_free(u, s, port, false)) {
+	} else if (!try_port(u, s, port, false)) {
 		return -EADDRINUSE;
 	} else {
 		s->d.port_is_bound = true;
 	}
 	s->d.lport = port;
 	port_insert(u, s);
+	ip_port_leave(u->d.ip, IPPROTO_NR_UDP, s->d.laddr, port);
 	return 0;
 }
 

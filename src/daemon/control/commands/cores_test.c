@@ -6,6 +6,7 @@
  */
 #include <jansson.h>
 
+#include "stack/ports/ports.h"
 #include "stack/ip/stack_fixture.h"
 
 #include "daemon/control/commands/command.h"
@@ -29,6 +30,7 @@ struct core {
 	struct stack_fixture *b;
 	struct conntrack *ct;
 	struct rules *rules;
+	struct ports *ports;
 	struct nat *nat;
 };
 
@@ -127,7 +129,8 @@ static void core_open(struct core *c, const struct config *cfg, const struct rul
 	c->b = fixture_create_settled();
 	c->ct = conntrack_create(&c->b->env, &limits);
 	c->rules = rules_create(&c->b->env, c->b->s, c->ct);
-	c->nat = nat_create(&c->b->env, c->b->s, c->ct, &nat_limits);
+	c->ports = ports_create(8, &c->b->env.rng);
+	c->nat = nat_create(&c->b->env, c->b->s, c->ct, c->ports, &nat_limits);
 	nat_configure(c->nat, &cfg->nat);
 	nat_set_rules(c->nat, rules_nat, c->rules);
 	packet_pool_set_conn_slots(c->b->env.pool,
@@ -151,6 +154,7 @@ static void core_close(struct core *c)
 	assert_int_equal(packet_pool_used(c->b->env.pool), 0);
 	rules_destroy(c->rules);
 	nat_destroy(c->nat);
+	ports_destroy(c->ports);
 	conntrack_destroy(c->ct);
 	fixture_destroy(c->b);
 }
