@@ -35,6 +35,7 @@ const struct tcp_config tcp_default_config = {
 	.rto_min = 200 * NS_PER_MS,
 	.rto_max = 120 * NS_PER_S,
 	.init_cwnd = 10,
+	.min_tso_segs = 2,
 	.timestamps = true,
 	.window_scaling = true,
 	.sack = true,
@@ -343,7 +344,7 @@ static void begin_active(struct tcp *t, struct tcp_conn *c, const struct tcp_nod
 	c->path_mtu = tcp_own_mss(t, n) + IPV4_HEADER_LEN + TCP_HEADER_LEN;
 	c->mss_peer = TCP_MSS_DEFAULT;
 	c->mss = TCP_MSS_DEFAULT;
-	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0;
+	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max)) : 0;
 	tcp_rtt_init(t, c);
 	c->state = TCP_SYN_SENT;
 	c->syn_sent_at = c->syn_first_at = t->env->now;

@@ -44,7 +44,8 @@ struct tcp_config {
 	uint64_t fin_timeout; /* FIN_WAIT_2 of a connection that nobody has any more */
 	uint64_t time_wait;   /* 2 MSL */
 	uint64_t rto_min, rto_max;
-	uint32_t init_cwnd; /* segments (RFC 6928) */
+	uint32_t init_cwnd;   /* segments (RFC 6928) */
+	uint8_t min_tso_segs; /* segments that leave together at least, if there are so many and the windows allow it */
 	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;
 	uint8_t ecn;            /* 0: no, 1: asked for and answered, 2: answered */
 	const char *congestion; /* name of the congestion control */

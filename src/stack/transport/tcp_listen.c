@@ -182,7 +182,7 @@ static struct syn_facts facts_of(const struct tcp *t, const struct tcp_listener 
 		.mss = (uint16_t)max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN),
 		.wscale_ok = wscale_ok,
 		.snd_scale = wscale_ok ? o->wscale : 0,
-		.rcv_scale = wscale_ok ? tcp_scale_for(max_u32(l->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0,
+		.rcv_scale = wscale_ok ? tcp_scale_for(max_u32(l->rcvbuf, t->cfg.rcvbuf_max)) : 0,
 		.sack_ok = t->cfg.sack && o->has_sack_ok,
 		.ts_ok = t->cfg.timestamps && o->has_timestamp,
 		/* RFC 3168 section 6.1.1: both bits ask for it; AccECN's third bit is not ours to answer. */
@@ -454,7 +454,7 @@ bool tcp_listen_cookie(struct tcp *t, struct tcp_listener *l, struct tcp_node *n
 
 		f.wscale_ok = (bits & 15) != COOKIE_NO_SCALE;
 		f.snd_scale = f.wscale_ok ? (uint8_t)(bits & 15) : 0;
-		f.rcv_scale = f.wscale_ok ? tcp_scale_for(max_u32(l->rcvbuf, t->cfg.rcvbuf_max) / 2) : 0;
+		f.rcv_scale = f.wscale_ok ? tcp_scale_for(max_u32(l->rcvbuf, t->cfg.rcvbuf_max)) : 0;
 		f.sack_ok = (bits & COOKIE_SACK) != 0;
 		f.ecn_ok = (bits & COOKIE_ECN) != 0;
 	}

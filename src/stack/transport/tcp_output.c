@@ -23,6 +23,7 @@
 #define CHALLENGES_PER_S 3u
 #define CHALLENGE_LIMIT 1000u
 #define ECN_ECT0 0x02u
+#define QUANTUM_MAX 65536u
 
 void tcp_flush(struct tcp *t)
 {
@@ -394,11 +395,12 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 		c->rtx_since = now;
 }
 
-bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i)
+/* flags: beside the segment's own. */
+static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flags)
 {
 	struct tcp_segment *s = tcp_queue_at(t, c, i);
 	uint32_t index = tcp_queue_number(c, i);
-	struct tcp_bare h = bare_of(t, c, TCP_ACK);
+	struct tcp_bare h = bare_of(t, c, TCP_ACK | flags);
 	uint8_t options[TCP_OPTIONS_MAX], *end = options;
 	bool is_new = !(s->flags & SEGMENT_SENT);
 
@@ -436,6 +438,11 @@ bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i)
 	note_sent(t, c, s, index);
 	acknowledged(t, c, &h);
 	return true;
+}
+
+bool tcp_transmit(struct tcp *t, struct tcp_conn *c, uint32_t i)
+{
+	return transmit(t, c, i, 0);
 }
 
 /* --- when --- */
@@ -489,17 +496,18 @@ static void send_lost(struct tcp *t, struct tcp_conn *c)
 }
 
 /* Nagle, and what the user says. */
-static bool waits_for_more(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s)
+static bool waits_for_more(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
 	if (s->len >= c->mss || (s->flags & SEGMENT_FIN) || c->queue.n_sent + 1 < c->queue.n)
 		return false;
 	if (c->o.cork || c->more) {
 		if (c->cork_until == 0)
-			c->cork_until = t->env->now + 200 * NS_PER_MS;
+			c->cork_until = t->env->now + c->rto;
 		if (t->env->now < c->cork_until) {
 			c->pace_timer_at = min_u64(c->pace_timer_at, c->cork_until);
 			return true;
 		}
+		s->flags |= SEGMENT_PUSH;
 	}
 	c->cork_until = 0;
 	return !c->o.nodelay && seq_after(c->snd_small, c->snd_una);
@@ -531,8 +539,52 @@ static void restart_after_idle(struct tcp *t, struct tcp_conn *c)
 		c->cwnd = min_u64(c->cwnd, (uint64_t)t->cfg.init_cwnd * c->mss);
 }
 
+/* How much leaves as one piece where segments are put together, or would: what the path takes in a millisecond, at
+ * least two segments; and no more than half of what may be in flight, so that acknowledgements of one make room for the
+ * other. */
+static uint32_t send_quantum(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint64_t bytes = QUANTUM_MAX;
+
+	if (c->pacing_rate != 0)
+		bytes = c->pacing_rate / 1000;
+	else if (c->srtt != 0)
+		bytes = 2 * c->cwnd * NS_PER_MS / c->srtt;
+	bytes = min_u64(max_u64(min_u64(bytes, QUANTUM_MAX), (uint64_t)t->cfg.min_tso_segs * c->mss), c->cwnd / 2);
+	return max_u32((uint32_t)bytes / c->mss, 1);
+}
+
+/* Nothing will leave right behind segment i, which is about to. */
+static bool is_last_now(const struct tcp *t, const struct tcp_conn *c, uint32_t i)
+{
+	if (i + 1 == c->queue.n)
+		return true;
+	const struct tcp_segment *s = tcp_queue_at(t, c, i), *next = tcp_queue_at(t, c, i + 1);
+	uint32_t len = min_u32(next->len, c->mss);
+
+	if (tcp_inflight(c) + tcp_segment_size(s) + len > c->cwnd ||
+	    seq_after(next->seq + len, c->snd_una + c->snd_wnd))
+		return true;
+	return len < c->mss && !(next->flags & SEGMENT_FIN) && (c->o.cork || c->more || !c->o.nodelay);
+}
+
+/* Flags of segment i, the next one in a row of *n. Whoever puts segments together on the way, or there, hands over at a
+ * PSH instead of waiting for more of them. One segment alone is not marked: what is received there one by one is
+ * acknowledged later. */
+static uint8_t quantum_flags(const struct tcp *t, const struct tcp_conn *c, uint32_t i, uint32_t *n)
+{
+	if (++*n < send_quantum(t, c) && !is_last_now(t, c, i))
+		return 0;
+	uint8_t flags = *n > 1 ? TCP_PSH : 0;
+
+	*n = 0;
+	return flags;
+}
+
 static void send_new(struct tcp *t, struct tcp_conn *c)
 {
+	uint32_t n = 0;
+
 	restart_after_idle(t, c);
 	while (c->queue.n_sent < c->queue.n) {
 		uint32_t i = c->queue.n_sent;
@@ -552,7 +604,9 @@ static void send_new(struct tcp *t, struct tcp_conn *c)
 			c->cwnd_limited = true;
 			return;
 		}
-		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
+		if (!pacing_allows(t, c))
+			return;
+		if (!transmit(t, c, i, quantum_flags(t, c, i, &n)))
 			return;
 		pace(t, c, size);
 	}

@@ -182,6 +182,12 @@ static struct tcp_segment *place(struct tcp *t, struct tcp_conn *c, uint32_t *ro
 	return s;
 }
 
+/* What was the end of a call is so no more when one has gone on behind it. */
+static void note_push(struct tcp_segment *s, bool push)
+{
+	s->flags = push ? s->flags | SEGMENT_PUSH : s->flags & (uint8_t)~SEGMENT_PUSH;
+}
+
 int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, bool push)
 {
 	uint32_t room = tcp_queue_room(t, c), here;
@@ -207,8 +213,8 @@ int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *sp
 			total += bytes;
 		}
 	}
-	if (push && c->queue.n > c->queue.n_sent)
-		tcp_queue_at(t, c, c->queue.n - 1)->flags |= SEGMENT_PUSH;
+	if (c->queue.n > c->queue.n_sent)
+		note_push(tcp_queue_at(t, c, c->queue.n - 1), push);
 	return total;
 }
 
@@ -228,8 +234,7 @@ void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool pu
 	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
 
 	grow(t, c, s, bytes);
-	if (push)
-		s->flags |= SEGMENT_PUSH;
+	note_push(s, push);
 }
 
 bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c)
