@@ -48,6 +48,8 @@ static const struct option options[] = {
 	OPTION(SOL_SOCKET, SO_SNDLOWAT),
 	OPTION(SOL_SOCKET, SO_ACCEPTCONN),
 	OPTION(SOL_SOCKET, SO_TIMESTAMPNS),
+	OPTION(SOL_SOCKET, SO_MARK),
+	OPTION(SOL_SOCKET, SO_MAX_PACING_RATE),
 	OPTION(SOL_SOCKET, SO_PROTOCOL),
 	OPTION(SOL_SOCKET, SO_DOMAIN),
 	OPTION(SOL_SOCKET, 9999),
@@ -59,6 +61,7 @@ static const struct option options[] = {
 	OPTION(IPPROTO_IP, IP_RECVTTL),
 	OPTION(IPPROTO_IP, IP_RECVTOS),
 	OPTION(IPPROTO_IP, IP_FREEBIND),
+	OPTION(IPPROTO_IP, IP_TRANSPARENT),
 	OPTION(IPPROTO_IP, IP_MINTTL),
 	OPTION(IPPROTO_IP, IP_MULTICAST_TTL),
 	OPTION(IPPROTO_IP, IP_MULTICAST_LOOP),
@@ -78,6 +81,7 @@ static const struct option options[] = {
 	OPTION(IPPROTO_TCP, TCP_QUICKACK),
 	OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
 	OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT),
+	OPTION(IPPROTO_TCP, TCP_TIMESTAMP),
 	OPTION(IPPROTO_TCP, TCP_INQ),
 	OPTION(IPPROTO_TCP, 9999),
 	OPTION(IPPROTO_UDP, UDP_SEGMENT),
@@ -105,6 +109,8 @@ static const struct difference {
 	{ SOL_SOCKET, SO_KEEPALIVE, 1u << DATAGRAM, "of TCP alone, refused" },
 	{ SOL_SOCKET, SO_OOBINLINE, 1u << DATAGRAM, "likewise" },
 	{ SOL_SOCKET, SO_RCVLOWAT, 1u << DATAGRAM, "likewise: it does nothing there" },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, 1u << DATAGRAM, "a datagram leaves at once, refused" },
+	{ IPPROTO_TCP, TCP_TIMESTAMP, TCP_KINDS, "another clock, and another offset" },
 	{ SOL_SOCKET, SO_PRIORITY, ALL_KINDS, "more than 6 is for root there" },
 	{ IPPROTO_IP, IP_RECVERR, TCP_KINDS, "TCP keeps no queue of errors here: refused" },
 	{ IPPROTO_IP, IP_MTU_DISCOVER, TCP_KINDS, "TCP always looks for the path's MTU: others are refused" },
@@ -290,6 +296,11 @@ static void test_others(void **state)
 	(void)socket_get_option(ss, b.o, IPPROTO_TCP, TCP_CONGESTION, oc, &o_len);
 	assert_int_equal(len, o_len);
 	assert_string_equal(kc, oc);
+	/* Neither says anything of itself. */
+	len = o_len = sizeof(kc);
+	assert_int_equal(getsockopt(b.k, IPPROTO_TCP, TCP_CC_INFO, kc, &len), 0);
+	assert_int_equal(socket_get_option(ss, b.o, IPPROTO_TCP, TCP_CC_INFO, oc, &o_len), 0);
+	assert_int_equal(len, o_len);
 	/* Refused by name. */
 	static const int refused[] = { TCP_FASTOPEN, TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE, TCP_MD5SIG };
 

@@ -163,7 +163,9 @@ struct yg_sock_extended_err {
 #define YG_TCP_QUICKACK 12
 #define YG_TCP_CONGESTION 13
 #define YG_TCP_USER_TIMEOUT 18
+#define YG_TCP_TIMESTAMP 24
 #define YG_TCP_NOTSENT_LOWAT 25
+#define YG_TCP_CC_INFO 26
 #define YG_TCP_INQ 36
 #define YG_TCP_CM_INQ YG_TCP_INQ
 

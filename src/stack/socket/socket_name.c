@@ -105,12 +105,18 @@ void socket_unbind(struct sockets *ss, struct socket *s)
 }
 
 /* will_listen: it is about to. */
-static bool clashes(const struct socket *s, const struct socket *o, const struct tcp_end *local, bool will_listen)
+static bool clashes(struct sockets *ss, const struct socket *s, const struct socket *o, const struct tcp_end *local,
+		    bool will_listen)
 {
 	if (o->lport != local->port || o->zone != s->zone ||
 	    (o->laddr != local->addr.v4 && o->laddr != 0 && local->addr.v4 != 0))
 		return false;
 	if (s->reuse_port && o->reuse_port)
+		return false;
+	/* Each hears by another interface. */
+	uint32_t a = socket_device(ss, s), b = socket_device(ss, o);
+
+	if (a != 0 && b != 0 && a != b)
 		return false;
 	if (will_listen)
 		return o->kind == SOCKET_LISTENER;
@@ -122,7 +128,7 @@ static bool port_is_free(struct sockets *ss, const struct socket *s, const struc
 	for (uint32_t i = *bucket_of(ss, local->port); i != POOL_NONE;) {
 		const struct socket *o = pool_at(&ss->sockets, i);
 
-		if (o != s && clashes(s, o, local, false))
+		if (o != s && clashes(ss, s, o, local, false))
 			return false;
 		i = o->next_bound;
 	}
@@ -147,7 +153,8 @@ static int draw_port(struct sockets *ss, const struct socket *s, struct tcp_end 
 
 static bool may_have_addr(const struct sockets *ss, const struct socket *s, uint32_t addr)
 {
-	return addr == 0 || s->freebind || ip4_is_loopback(addr) || ip_is_local(ss->ip, s->zone, addr);
+	return addr == 0 || s->freebind || s->transparent || ip4_is_loopback(addr) ||
+	       ip_is_local(ss->ip, s->zone, addr);
 }
 
 static int bind_tcp(struct sockets *ss, struct socket *s, struct tcp_end *local)
@@ -216,7 +223,7 @@ static int begin_to_listen(struct sockets *ss, struct socket *s, const struct tc
 	for (uint32_t i = *bucket_of(ss, s->lport); i != POOL_NONE;) {
 		const struct socket *other = pool_at(&ss->sockets, i);
 
-		if (other != s && clashes(s, other, &local, true))
+		if (other != s && clashes(ss, s, other, &local, true))
 			return -EADDRINUSE;
 		i = other->next_bound;
 	}
@@ -244,6 +251,7 @@ int socket_listen(struct sockets *ss, int n, int backlog)
 	if (s->kind != SOCKET_TCP && s->kind != SOCKET_LISTENER)
 		return -EOPNOTSUPP;
 	o.reuse_port = s->reuse_port;
+	o.ifindex = socket_device(ss, s);
 	o.defer_accept = (uint8_t)min_u32(socket_defer_seconds(s), UINT8_MAX);
 	if (s->kind == SOCKET_TCP)
 		return begin_to_listen(ss, s, &o);
@@ -380,6 +388,35 @@ static int connect_tcp(struct sockets *ss, struct socket *s, struct tcp_end *rem
 	}
 }
 
+/* A listener that is shut down, or connected to nothing, is a socket like a new one, with its port. */
+static int end_listening(struct sockets *ss, struct socket *s)
+{
+	struct tcp_conn *c = tcp_open(ss->tcp, (uint64_t)socket_number(ss, s));
+
+	if (c == NULL)
+		return -ENOBUFS;
+	tcp_conn_inherit(c, s->listener);
+	tcp_unlisten(ss->tcp, s->listener);
+	s->conn = c;
+	s->kind = SOCKET_TCP;
+	socket_notify(ss, s, 0);
+	return 0;
+}
+
+/* connect to AF_UNSPEC: it is as before connect, with what it was told and bound to. */
+static int disconnect_tcp(struct sockets *ss, struct socket *s)
+{
+	struct tcp_conn *c = tcp_disconnect(ss->tcp, s->conn);
+
+	if (c == NULL)
+		return -ENOBUFS;
+	s->conn = c;
+	s->is_connected = s->is_connecting = false;
+	ip_flush(ss->ip);
+	socket_notify(ss, s, 0);
+	return 0;
+}
+
 int socket_connect(struct sockets *ss, int n, const void *addr, uint32_t len)
 {
 	struct socket *s = socket_at(ss, n);
@@ -407,30 +444,15 @@ int socket_connect(struct sockets *ss, int n, const void *addr, uint32_t len)
 	case SOCKET_RAW:
 		return raw_connect(ss->raw, s->raw, &end.addr);
 	case SOCKET_TCP:
-		return is_away ? -EOPNOTSUPP : connect_tcp(ss, s, &remote);
+		return is_away ? disconnect_tcp(ss, s) : connect_tcp(ss, s, &remote);
+	case SOCKET_LISTENER:
+		return is_away ? end_listening(ss, s) : -EISCONN;
 	default:
 		return -EISCONN;
 	}
 }
 
 /* --- shutdown --- */
-
-/* A listener that is shut down is a socket like a new one, with its port. */
-static int end_listening(struct sockets *ss, struct socket *s)
-{
-	struct tcp_conn *c = tcp_open(ss->tcp, (uint64_t)socket_number(ss, s));
-
-	if (c == NULL)
-		return -ENOBUFS;
-	for (enum tcp_option o = 0; o < N_TCP_OPTIONS; o++)
-		tcp_set_option(ss->tcp, c, o, tcp_listener_option(ss->tcp, s->listener, o));
-	(void)tcp_set_congestion(ss->tcp, c, tcp_listener_congestion(s->listener));
-	tcp_unlisten(ss->tcp, s->listener);
-	s->conn = c;
-	s->kind = SOCKET_TCP;
-	socket_notify(ss, s, 0);
-	return 0;
-}
 
 int socket_shutdown(struct sockets *ss, int n, int how)
 {

@@ -4,7 +4,7 @@
  * Linux's; what is not done is not taken (ENOPROTOOPT).
  *
  * Not taken of what Linux has, by name: SO_ZEROCOPY, SO_TIMESTAMPING, SO_ATTACH_FILTER and
- * the like; SO_BINDTODEVICE and SO_MARK of TCP sockets; SO_MAX_PACING_RATE, but for "none".
+ * the like; SO_MAX_PACING_RATE of datagrams.
  *
  * Next: src/stack/socket/socket_option_ip.c, socket_option_tcp.c
  */
@@ -66,6 +66,11 @@ static bool is_tcp(const struct socket *s)
 	return s->kind == SOCKET_TCP || s->kind == SOCKET_LISTENER;
 }
 
+uint32_t socket_device(struct sockets *ss, const struct socket *s)
+{
+	return is_tcp(s) ? (uint32_t)socket_tcp_option(ss, s, TCP_OPTION_DEVICE) : socket_datagram(s)->o.ifindex;
+}
+
 /* --- to be set --- */
 
 static int set_linger(struct sockets *ss, struct socket *s, const struct socket_value *v)
@@ -105,21 +110,33 @@ static int set_device(struct sockets *ss, struct socket *s, const struct socket_
 	char name[DEVICE_NAME_ROOM] = { 0 };
 	struct datagram_socket *d = socket_datagram(s);
 	const struct ip_config *cfg = ip_stack_config(ss->ip);
+	uint32_t i = 0;
 
-	if (d == NULL)
-		return -ENOPROTOOPT;
-	memcpy(name, v->in, min_u32(v->len, DEVICE_NAME_ROOM - 1));
-	if (name[0] == '\0') {
-		d->o.ifindex = 0;
-		return 0;
-	}
-	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
-		if (strncmp(cfg->interface[i].name, name, sizeof(name)) != 0)
-			continue;
+	if (v->len > 0)
+		memcpy(name, v->in, min_u32(v->len, DEVICE_NAME_ROOM - 1));
+	if (name[0] != '\0')
+		for (i = 1; i < IP_INTERFACES_MAX && strncmp(cfg->interface[i].name, name, sizeof(name)) != 0; i++)
+			;
+	if (i == IP_INTERFACES_MAX)
+		return -ENODEV;
+	if (d != NULL)
 		d->o.ifindex = i;
-		return 0;
-	}
-	return -ENODEV;
+	else
+		socket_tcp_set_option(ss, s, TCP_OPTION_DEVICE, i);
+	return 0;
+}
+
+/* As Linux: 4 bytes or 8, and all ones of either are no limit. */
+static int set_pacing_rate(struct sockets *ss, struct socket *s, const struct socket_value *v, uint32_t value)
+{
+	uint64_t rate = value == UINT32_MAX ? UINT64_MAX : value;
+
+	if (!is_tcp(s))
+		return -ENOPROTOOPT;
+	if (v->len >= sizeof(rate))
+		memcpy(&rate, v->in, sizeof(rate));
+	socket_tcp_set_option(ss, s, TCP_OPTION_MAX_PACING_RATE, rate);
+	return 0;
 }
 
 static int set_buffer(struct sockets *ss, struct socket *s, int name, int64_t value)
@@ -170,8 +187,9 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 	case YG_SO_BROADCAST:
 		s->broadcast = value != 0;
 		return 0;
-	case YG_SO_MAX_PACING_RATE:
-		return value == -1 ? 0 : -ENOPROTOOPT;
+	case YG_SO_MARK:
+		socket_tcp_set_option(ss, s, TCP_OPTION_MARK, (uint32_t)value);
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -236,6 +254,8 @@ static int set_socket(struct sockets *ss, struct socket *s, int name, const stru
 	if (rc != 0)
 		return rc;
 	switch (name) {
+	case YG_SO_MAX_PACING_RATE:
+		return set_pacing_rate(ss, s, v, (uint32_t)value);
 	case YG_SO_LINGER:
 		return set_linger(ss, s, v);
 	case YG_SO_RCVTIMEO:
@@ -269,15 +289,13 @@ static int get_timeout(uint32_t timeout_ms, struct socket_value *v)
 
 static int get_device(struct sockets *ss, struct socket *s, struct socket_value *v)
 {
-	const struct datagram_socket *d = socket_datagram(s);
+	uint32_t ifindex = socket_device(ss, s);
 
-	if (d == NULL)
-		return -ENOPROTOOPT;
-	if (d->o.ifindex == 0) {
+	if (ifindex == 0) {
 		v->len = 0;
 		return 0;
 	}
-	const char *name = ip_stack_config(ss->ip)->interface[d->o.ifindex].name;
+	const char *name = ip_stack_config(ss->ip)->interface[ifindex].name;
 
 	if (v->len < DEVICE_NAME_ROOM)
 		return -EINVAL;
@@ -312,6 +330,15 @@ static int get_meminfo(struct sockets *ss, struct socket *s, struct socket_value
 	return socket_put_bytes(v, m, sizeof(m));
 }
 
+static int get_pacing_rate(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	uint64_t rate = socket_tcp_option(ss, s, TCP_OPTION_MAX_PACING_RATE);
+	uint32_t as_far = (uint32_t)min_u64(rate, UINT32_MAX);
+
+	return v->len >= sizeof(rate) ? socket_put_bytes(v, &rate, sizeof(rate))
+				      : socket_put_bytes(v, &as_far, sizeof(as_far));
+}
+
 static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct socket_value *v)
 {
 	switch (name) {
@@ -327,8 +354,10 @@ static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct soc
 		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RCVBUF));
 	case YG_SO_BROADCAST:
 		return socket_put_int(v, s->broadcast);
+	case YG_SO_MARK:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MARK));
 	case YG_SO_MAX_PACING_RATE:
-		return socket_put_int(v, -1);
+		return get_pacing_rate(ss, s, v);
 	default:
 		return -ENOPROTOOPT;
 	}

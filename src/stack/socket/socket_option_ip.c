@@ -2,7 +2,7 @@
  *
  * Options of IPPROTO_IP (ip(7)).
  *
- * Not taken of what Linux has, by name: IP_OPTIONS, IP_TRANSPARENT, source-specific
+ * Not taken of what Linux has, by name: IP_OPTIONS, source-specific
  * groups (IP_ADD_SOURCE_MEMBERSHIP and the like), IP_RECVERR of TCP.
  *
  * Next: src/stack/transport/datagram_out.c
@@ -168,6 +168,14 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 	}
 }
 
+/* Either lets it be bound to an address that is not ours; what it then sends has that for a source. */
+static int may_have_any_address(struct socket *s)
+{
+	if (!is_tcp(s))
+		socket_datagram(s)->o.freebind = s->freebind || s->transparent;
+	return 0;
+}
+
 int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
 {
 	int64_t value;
@@ -196,9 +204,10 @@ int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct s
 		return 0;
 	case YG_IP_FREEBIND:
 		s->freebind = value != 0;
-		if (!is_tcp(s))
-			socket_datagram(s)->o.freebind = s->freebind;
-		return 0;
+		return may_have_any_address(s);
+	case YG_IP_TRANSPARENT:
+		s->transparent = value != 0;
+		return may_have_any_address(s);
 	default:
 		return is_tcp(s) ? set_of_tcp(ss, s, name, value) : set_of_datagram(s, name, value);
 	}
@@ -287,6 +296,8 @@ int socket_get_ip(struct sockets *ss, struct socket *s, int name, struct socket_
 		return socket_put_int(v, s->tell_tos);
 	case YG_IP_FREEBIND:
 		return socket_put_int(v, s->freebind);
+	case YG_IP_TRANSPARENT:
+		return socket_put_int(v, s->transparent);
 	case YG_IP_MTU:
 		return get_mtu(ss, s, v);
 	default:

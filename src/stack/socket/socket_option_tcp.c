@@ -4,7 +4,7 @@
  * is by hand.
  *
  * Not taken of what Linux has, by name: TCP_FASTOPEN, TCP_ULP, TCP_REPAIR and what belongs
- * to it, TCP_ZEROCOPY_RECEIVE, TCP_MD5SIG, TCP_SAVE_SYN, TCP_TIMESTAMP, TCP_CC_INFO.
+ * to it, TCP_ZEROCOPY_RECEIVE, TCP_MD5SIG, TCP_SAVE_SYN.
  *
  * Next: src/stack/transport/tcp_option.c
  */
@@ -187,6 +187,9 @@ int socket_set_tcp(struct sockets *ss, struct socket *s, int name, const struct 
 		s->no_quickack = value == 0;
 		socket_tcp_set_option(ss, s, TCP_OPTION_QUICKACK, value != 0);
 		return 0;
+	case YG_TCP_TIMESTAMP:
+		/* Of a socket in repair alone. */
+		return -EPERM;
 	case YG_TCP_INQ:
 		if (value != 0 && value != 1)
 			return -EINVAL;
@@ -219,6 +222,12 @@ int socket_get_tcp(struct sockets *ss, struct socket *s, int name, struct socket
 		return socket_put_int(v, s->tell_inq);
 	case YG_TCP_CONGESTION:
 		return get_congestion(s, v);
+	case YG_TCP_CC_INFO:
+		/* As Linux: neither Reno nor CUBIC says anything. */
+		return socket_put_bytes(v, NULL, 0);
+	case YG_TCP_TIMESTAMP:
+		return socket_put_int(v, s->kind == SOCKET_TCP ? tcp_timestamp(ss->tcp, s->conn)
+							       : tcp_timestamp(ss->tcp, NULL));
 	case YG_TCP_INFO:
 		get_info(ss, s, &i);
 		return socket_put_bytes(v, &i, sizeof(i));

@@ -40,7 +40,7 @@ struct socket {
 	uint8_t priority;
 	uint8_t defer_accept; /* times that a SYN+ACK is sent again, as Linux keeps it */
 	bool nonblock : 1;
-	bool reuse_addr : 1, reuse_port : 1, freebind : 1;
+	bool reuse_addr : 1, reuse_port : 1, freebind : 1, transparent : 1;
 	bool is_bound : 1;      /* among those of its port */
 	bool is_connecting : 1; /* connect has not said yet how it ended */
 	bool is_connected : 1;
@@ -118,6 +118,8 @@ int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct s
 int socket_get_ip(struct sockets *ss, struct socket *s, int name, struct socket_value *v);
 int socket_set_tcp(struct sockets *ss, struct socket *s, int name, const struct socket_value *v);
 int socket_get_tcp(struct sockets *ss, struct socket *s, int name, struct socket_value *v);
+/* The interface that it is bound to; 0: none. */
+uint32_t socket_device(struct sockets *ss, const struct socket *s);
 uint32_t socket_defer_seconds(const struct socket *s);
 int socket_put_int(struct socket_value *v, int64_t value);
 int socket_put_bytes(struct socket_value *v, const void *bytes, uint32_t len);

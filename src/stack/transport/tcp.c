@@ -14,6 +14,7 @@
 #include "stack/ip/route.h"
 #include "stack/transport/tcp_input.h"
 #include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 const struct tcp_config tcp_default_config = {
 	.sndbuf = 87040,
@@ -113,14 +114,15 @@ static uint32_t or_default(uint32_t v, uint32_t def)
 static int init_pools(struct tcp *t, const struct tcp_limits *l)
 {
 	uint32_t n_conns = or_default(l->n_connections, 16384), n_half_open = or_default(l->n_half_open, 16384);
-	uint32_t n_time_wait = or_default(l->n_time_wait, 65536);
+	uint32_t n_time_wait = or_default(l->n_time_wait, 65536), n_listeners = or_default(l->n_listeners, 1024);
 
 	if (pool_init(&t->conns, n_conns, sizeof(struct tcp_conn), 64) != 0 ||
 	    pool_init(&t->half_open, n_half_open, sizeof(struct tcp_half_open), 32) != 0 ||
 	    pool_init(&t->time_wait, n_time_wait, sizeof(struct tcp_time_wait), 64) != 0 ||
 	    pool_init(&t->segments, or_default(l->n_segments, 65536), sizeof(struct tcp_segment), 16) != 0 ||
 	    pool_init(&t->islands, max_u32(n_conns / 8, 16), sizeof(struct tcp_islands), 64) != 0 ||
-	    pool_init(&t->listeners, or_default(l->n_listeners, 1024), sizeof(struct tcp_listener), 64) != 0 ||
+	    pool_init(&t->listeners, n_listeners, sizeof(struct tcp_listener), 64) != 0 ||
+	    pool_init(&t->rares, n_conns + n_listeners, sizeof(struct tcp_rare), 16) != 0 ||
 	    tcp_table_init(&t->table, n_conns + n_half_open + n_time_wait) != 0)
 		return -ENOMEM;
 	struct tcp_conn *first = pool_at(&t->conns, 0);
@@ -194,6 +196,7 @@ void tcp_destroy(struct tcp *t)
 	for (uint32_t i = 0; i < t->out.n; i++)
 		env_drop(t->env, t->out.p[i], DROP_TX_DOWN);
 	tcp_table_fini(&t->table);
+	pool_fini(&t->rares);
 	pool_fini(&t->listeners);
 	pool_fini(&t->islands);
 	pool_fini(&t->segments);
@@ -259,6 +262,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t)
 	c->index = index;
 	c->is_used = true;
 	c->listener = c->next_accept = c->oldest = c->newest = c->inbox.islands = POOL_NONE;
+	c->rare = POOL_NONE;
 	c->sndbuf = t->cfg.sndbuf;
 	c->rcvbuf = t->cfg.rcvbuf;
 	c->cc = cc_find(t->cfg.congestion);
@@ -274,6 +278,7 @@ void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
 	tcp_remove(t, &c->node);
 	tcp_queue_free(t, c);
 	tcp_receive_free(t, c);
+	tcp_rare_release(t, &c->rare);
 	c->is_used = false;
 	pool_free(&t->conns, c->index);
 }
@@ -294,6 +299,26 @@ void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int er
 	tcp_changed(t, c, TCP_CHANGED_STATE);
 	/* Whoever works on it is not done; it goes when all is sent. */
 	tcp_pend(t, c);
+}
+
+/* Its user goes on with another, which has what he said of the old one. */
+struct tcp_conn *tcp_disconnect(struct tcp *t, struct tcp_conn *old)
+{
+	struct tcp_conn *c = tcp_conn_new(t);
+
+	if (c == NULL)
+		return NULL;
+	c->o = old->o;
+	c->sndbuf = old->sndbuf;
+	c->rcvbuf = old->rcvbuf;
+	c->cc = old->cc;
+	c->rare = old->rare;
+	old->rare = POOL_NONE;
+	tcp_set_conn_user(c, old->user);
+	if (old->state != TCP_CLOSED)
+		c->error = ECONNRESET;
+	tcp_abort(t, old);
+	return c;
 }
 
 struct tcp_conn *tcp_open(struct tcp *t, uint64_t user)
@@ -364,6 +389,8 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 			      .zone = zone };
 
 	if (ip4_is_multicast(n.raddr) || ip4_is_limited_broadcast(n.raddr) || nh->kind == FIB_BROADCAST)
+		return -ENETUNREACH;
+	if (!tcp_rare_hears(t, c->rare, nh->kind == FIB_UNICAST ? nh->ifindex : 0))
 		return -ENETUNREACH;
 	if (n.laddr == 0)
 		n.laddr = own_address(t, &n, nh);
@@ -524,6 +551,11 @@ void tcp_close(struct tcp *t, struct tcp_conn *c)
 		queue_fin(t, c);
 		break;
 	case TCP_FIN_WAIT_2:
+		if (c->o.linger2 == TCP_LINGER2_NONE) {
+			tcp_reset(t, c, TCP_REASON_ABORTED);
+			tcp_conn_end(t, c, TCP_REASON_ABORTED, 0);
+			break;
+		}
 		c->keep_at = t->env->now + (c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout);
 		tcp_rearm(t, c);
 		break;
@@ -535,11 +567,19 @@ void tcp_close(struct tcp *t, struct tcp_conn *c)
 
 /* --- what it is like --- */
 
+/* As much as was asked for, or as there will be: the window is closed. */
+static bool tcp_is_readable(const struct tcp *t, const struct tcp_conn *c)
+{
+	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1))
+		return true;
+	return c->inbox.bytes > 0 && tcp_receive_window(t, c) <= c->rcv_mss;
+}
+
 uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 {
 	uint32_t bits = 0;
 
-	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1) || c->fin_received || c->rcv_closed)
+	if (tcp_is_readable(t, c) || c->fin_received || c->rcv_closed)
 		bits |= TCP_POLL_IN;
 	if (c->fin_received || c->rcv_closed)
 		bits |= TCP_POLL_RDHUP;
@@ -553,8 +593,7 @@ uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 		bits |= TCP_POLL_OUT | (c->reason != TCP_REASON_NONE ? TCP_POLL_IN | TCP_POLL_RDHUP : 0);
 	else if (c->fin_queued)
 		bits |= TCP_POLL_OUT;
-	/* As Linux: room for a third of the buffer. */
-	else if ((c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT) && tcp_queue_room(t, c) >= c->sndbuf / 3)
+	else if ((c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT) && tcp_is_writable(t, c))
 		bits |= TCP_POLL_OUT;
 	return bits;
 }

@@ -88,6 +88,9 @@ struct tcp_end {
 
 /* A connection in CLOSED. user: handed back to the slots. NULL: no room (ENOBUFS). */
 struct tcp_conn *tcp_open(struct tcp *t, uint64_t user);
+/* It ends by a reset, and what its user said of it goes over to the one that is returned, in CLOSED. NULL: no room, and
+ * all is as before. */
+struct tcp_conn *tcp_disconnect(struct tcp *t, struct tcp_conn *c);
 void tcp_set_conn_user(struct tcp_conn *c, uint64_t user);
 /* Sends the SYN: -EINPROGRESS. local: what bind left; port 0: drawn (RFC 6056). */
 int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct tcp_end *local,
@@ -96,6 +99,7 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 struct tcp_listen_options {
 	uint32_t backlog; /* of connections to be accepted; and of half open ones */
 	bool reuse_port;
+	uint32_t ifindex;     /* hears by that interface alone; 0: any */
 	uint8_t defer_accept; /* seconds that a connection waits for data before it is to be accepted; 0: it does not */
 };
 /* -EADDRINUSE. */
@@ -147,6 +151,8 @@ void tcp_ends(const struct tcp_conn *c, struct tcp_end *local, struct tcp_end *r
 uint32_t tcp_unread(const struct tcp_conn *c);
 uint32_t tcp_unacked(const struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c);
+/* What a timestamp that it sends now says; c NULL: of no connection. */
+uint32_t tcp_timestamp(const struct tcp *t, const struct tcp_conn *c);
 /* The next byte to be read is where urgent data stood. */
 bool tcp_at_mark(const struct tcp_conn *c);
 /* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. Looks at each
@@ -180,6 +186,11 @@ enum tcp_option {
 	TCP_OPTION_TOS,
 	TCP_OPTION_TTL,
 	TCP_OPTION_MIN_TTL,
+	/* Those that few set. */
+	TCP_OPTION_MARK,
+	TCP_OPTIONS_RARE = TCP_OPTION_MARK,
+	TCP_OPTION_DEVICE,          /* number of an interface; 0: any */
+	TCP_OPTION_MAX_PACING_RATE, /* bytes a second; UINT64_MAX, or 0: none */
 	N_TCP_OPTIONS
 };
 #define TCP_LINGER2_NONE 1u
@@ -195,7 +206,9 @@ int tcp_listener_set_congestion(struct tcp_listener *l, const char *name);
 const char *tcp_listener_congestion(const struct tcp_listener *l);
 void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds);
 /* What a connection that is not open yet was told goes over to a listener. */
-void tcp_listener_inherit(struct tcp_listener *l, const struct tcp_conn *c);
+void tcp_listener_inherit(struct tcp_listener *l, struct tcp_conn *c);
+/* And back again. */
+void tcp_conn_inherit(struct tcp_conn *c, struct tcp_listener *l);
 
 enum tcp_state {
 	TCP_CLOSED,

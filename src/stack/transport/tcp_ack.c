@@ -201,11 +201,8 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 		take_rtt(t, c, &a);
 		judge(t, c, &a);
 	}
-	/* As Linux: whoever waits is told when a third of the buffer is free. */
-	if (c->wants_room && tcp_queue_room(t, c) > room && tcp_queue_room(t, c) >= c->sndbuf / 3) {
-		c->wants_room = false;
-		tcp_changed(t, c, TCP_CHANGED_OUT);
-	}
+	if (tcp_queue_room(t, c) > room)
+		tcp_tell_room(t, c);
 	tcp_pend(t, c);
 	return true;
 }

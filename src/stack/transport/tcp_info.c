@@ -4,7 +4,7 @@
  */
 #include "stack/transport/tcp_info.h"
 
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 /* Linux's numbers of states. */
 static const uint8_t linux_state[N_TCP_STATES] = {
@@ -71,8 +71,8 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 		.reordering = max_u32(REORDERING_DEFAULT, c->reordering / mss),
 		.rcv_rtt = us(c->rcv_rtt),
 		.total_retrans = (uint32_t)c->n_retransmitted,
-		.pacing_rate = c->pacing_rate != 0 ? c->pacing_rate : UINT64_MAX,
-		.max_pacing_rate = UINT64_MAX,
+		.pacing_rate = tcp_pacing_rate(t, c) != 0 ? tcp_pacing_rate(t, c) : UINT64_MAX,
+		.max_pacing_rate = tcp_rare_at(t, c->rare)->max_pacing_rate,
 		.bytes_acked = c->bytes_acked,
 		.bytes_received = c->bytes_received,
 		.segs_out = (uint32_t)c->segs_out,

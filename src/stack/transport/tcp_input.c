@@ -21,6 +21,7 @@
 
 #include "stack/transport/tcp_input.h"
 #include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 #include "stack/ip/local.h"
 
 #define ECN_MASK 0x03u
@@ -147,7 +148,7 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->n_rtx = 0;
 	c->rtx_at = TIME_NEVER;
 	c->heard_at = t->env->now;
-	c->n_quick = 16;
+	c->n_quick = c->o.no_quickack ? 0 : TCP_QUICK_ACKS;
 	c->round_end = c->snd_nxt;
 	c->dsack_round = c->snd_nxt;
 	c->rack_end = c->snd_una;
@@ -168,12 +169,18 @@ static bool fin_is_acked(const struct tcp_conn *c)
 	return c->fin_queued && c->snd_una == c->write_seq;
 }
 
-static void keep_until(struct tcp *t, struct tcp_conn *c)
+/* FIN_WAIT_2. False: nobody waits there. */
+static bool wait_for_fin(struct tcp *t, struct tcp_conn *c)
 {
-	uint64_t limit = c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout;
-
-	if (tcp_is_orphan(c))
-		c->keep_at = t->env->now + limit;
+	if (!tcp_is_orphan(c))
+		return true;
+	if (c->o.linger2 != TCP_LINGER2_NONE) {
+		c->keep_at = t->env->now + (c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout);
+		return true;
+	}
+	tcp_reset(t, c, TCP_REASON_ABORTED);
+	tcp_conn_end(t, c, TCP_REASON_ABORTED, 0);
+	return false;
 }
 
 /* What its FIN's acknowledgement means. False: there is no connection any more. */
@@ -182,7 +189,8 @@ static bool fin_acked(struct tcp *t, struct tcp_conn *c)
 	switch ((enum tcp_state)c->state) {
 	case TCP_FIN_WAIT_1:
 		c->state = TCP_FIN_WAIT_2;
-		keep_until(t, c);
+		if (!wait_for_fin(t, c))
+			return false;
 		tcp_changed(t, c, TCP_CHANGED_STATE);
 		return true;
 	case TCP_CLOSING:
@@ -204,7 +212,7 @@ static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const
 	c->n_keepalive = 0;
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (!seq_after(p->l4.ack, c->snd_una) || seq_after(p->l4.ack, c->snd_nxt)) {
-			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
 			return false;
 		}
 		tcp_acked_syn(t, c, p, o);
@@ -238,7 +246,7 @@ static void check_urgent(struct tcp *t, struct tcp_conn *c, const struct packet 
 static void schedule_ack(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
 	c->unacked += bytes;
-	if (c->unacked >= 2u * max_u32(c->rcv_mss, 1) || c->n_quick > 0 || c->o.quickack_once)
+	if (c->unacked >= 2u * max_u32(c->rcv_mss, 1) || c->n_quick > 0)
 		c->ack_now = true;
 	else if (!c->ack_now)
 		tcp_delay_ack(t, c);
@@ -373,7 +381,7 @@ static void take_syn_options(struct tcp *t, struct tcp_conn *c, const struct pac
 	}
 	c->irs = p->l4.seq;
 	c->rcv_nxt = c->irs + 1;
-	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + min_u32(c->rcvbuf / 2, UINT16_MAX));
+	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + tcp_syn_window(c->rcvbuf, c->o.window_clamp));
 	c->rcv_up = c->rcv_nxt;
 	tcp_set_mss(t, c);
 }
@@ -384,7 +392,7 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 
 	if (has_ack && p->l4.ack != c->snd_nxt) {
 		if (!(p->l4.flags & TCP_RST))
-			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
 		return;
 	}
 	/* RFC 7323: an answer to a timestamp that was not sent. */
@@ -392,7 +400,7 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) ||
 	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->syn_first_at / TCP_TS_NS)))) {
 		if (!(p->l4.flags & TCP_RST))
-			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
 		return;
 	}
 	if (p->l4.flags & TCP_RST) {
@@ -423,10 +431,23 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 
 /* --- all --- */
 
+bool tcp_refuses(struct tcp *t, struct packet *p, uint32_t rare, uint8_t min_ttl)
+{
+	if (YG_UNLIKELY(p->ip.ttl < min_ttl))
+		packet_set_drop(p, DROP_TCP_MIN_TTL);
+	else if (YG_UNLIKELY(!tcp_rare_hears(t, rare, p->in_ifindex)))
+		packet_set_drop(p, DROP_SOCKET_DEVICE);
+	else
+		return false;
+	return true;
+}
+
 void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
 {
 	uint32_t fin_at = p->l4.seq + p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0);
 
+	if (tcp_refuses(t, p, c->rare, c->o.min_ttl))
+		return;
 	c->segs_in++;
 	if (c->state == TCP_SYN_SENT) {
 		syn_sent(t, c, p, o);
@@ -445,12 +466,12 @@ void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const s
 }
 
 /* A reset for p, whose sender's connection is not known (section 3.5.2); none for a reset. */
-void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why)
+void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why, uint32_t rare)
 {
 	struct tcp_node n = {
 		.laddr = p->ip.dst, .raddr = p->ip.src, .lport = p->l4.dport, .rport = p->l4.sport, .zone = p->zone
 	};
-	struct tcp_bare s = { .wscale = -1, .flags = TCP_RST };
+	struct tcp_bare s = { .wscale = -1, .flags = TCP_RST, .rare = rare };
 
 	if (p->l4.flags & TCP_RST)
 		return;
@@ -473,7 +494,7 @@ static bool is_to_many(const struct packet *p)
 /* For a listener, or nobody. True: p has been dealt with. */
 static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, const struct tcp_options *o)
 {
-	struct tcp_listener *l = tcp_listener_for(t, n);
+	struct tcp_listener *l = tcp_listener_for(t, n, p->in_ifindex);
 	uint8_t flags = p->l4.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 
 	if (l == NULL) {
@@ -481,12 +502,14 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 			t->resets[TCP_REASON_NO_LISTENER]++;
 		return false;
 	}
+	if (tcp_refuses(t, p, l->rare, l->o.min_ttl))
+		return true;
 	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
 	if ((flags & TCP_RST) || is_to_many(p))
 		return true;
 	if (flags & TCP_ACK) {
 		if ((flags & TCP_SYN) || !tcp_listen_cookie(t, l, n, p, o))
-			tcp_answer_reset(t, p, TCP_REASON_NO_LISTENER);
+			tcp_answer_reset(t, p, TCP_REASON_NO_LISTENER, l->rare);
 		return true;
 	}
 	/* Neither SYN nor anything; SYN and FIN at once nobody means well. */
@@ -516,7 +539,7 @@ static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 	default:
 		break;
 	}
-	struct tcp_listener *l = tcp_listener_for(t, n);
+	struct tcp_listener *l = tcp_listener_for(t, n, p->in_ifindex);
 
 	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, l != NULL ? &iss : NULL))
 		return true;
@@ -548,7 +571,7 @@ void tcp_input(void *ctx, struct batch *b)
 			continue;
 		if (p->verdict == VERDICT_STOLEN)
 			b->p[i] = NULL;
-		else
+		else if (p->verdict != VERDICT_DROP)
 			p->verdict = VERDICT_DELIVERED;
 	}
 	tcp_send_pending(t);

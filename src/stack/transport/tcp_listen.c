@@ -18,7 +18,7 @@
 #include <errno.h>
 
 #include "stack/ip/local.h"
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 #define SYNACK_FIRST NS_PER_S
 /* The low bits of a timestamp that goes with a cookie: the other end's scale, or 15 for none; SACK; ECN. */
@@ -35,7 +35,7 @@ static struct tcp_listener *listener_of(const struct tcp *t, uint32_t index)
 
 /* --- listeners --- */
 
-static bool clashes(struct tcp *t, uint16_t zone, const struct tcp_end *local, bool reuse_port)
+static bool clashes(struct tcp *t, uint16_t zone, const struct tcp_end *local, const struct tcp_listen_options *o)
 {
 	for (uint32_t i = t->listener_of[local->port % TCP_PORT_BUCKETS]; i != POOL_NONE;) {
 		const struct tcp_listener *l = listener_of(t, i);
@@ -45,7 +45,12 @@ static bool clashes(struct tcp *t, uint16_t zone, const struct tcp_end *local, b
 			continue;
 		if (l->addr != local->addr.v4 && l->addr != 0 && local->addr.v4 != 0)
 			continue;
-		if (!reuse_port || !l->reuse_port)
+		uint32_t ifindex = tcp_rare_at(t, l->rare)->ifindex;
+
+		/* Each hears by another interface. */
+		if (ifindex != 0 && o->ifindex != 0 && ifindex != o->ifindex)
+			continue;
+		if (!o->reuse_port || !l->reuse_port)
 			return true;
 	}
 	return false;
@@ -54,7 +59,7 @@ static bool clashes(struct tcp *t, uint16_t zone, const struct tcp_end *local, b
 int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const struct tcp_listen_options *o,
 	       uint64_t user, struct tcp_listener **out)
 {
-	if (clashes(t, zone, local, o->reuse_port))
+	if (clashes(t, zone, local, o))
 		return -EADDRINUSE;
 	uint32_t index = pool_alloc(&t->listeners);
 
@@ -72,6 +77,7 @@ int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const 
 		.open = true,
 		.first_accept = POOL_NONE,
 		.last_accept = POOL_NONE,
+		.rare = POOL_NONE,
 		.user = user,
 		.sndbuf = t->cfg.sndbuf,
 		.rcvbuf = t->cfg.rcvbuf,
@@ -130,6 +136,7 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 	*at = l->next;
 	l->open = false;
 	tcp_close_listening(t, l);
+	tcp_rare_release(t, &l->rare);
 	pool_free(&t->listeners, l->index);
 	tcp_send_pending(t);
 }
@@ -196,7 +203,7 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 	struct tcp_bare s = {
 		.seq = iss,
 		.ack = irs + 1,
-		.window = (uint16_t)min_u32(l->rcvbuf / 2, UINT16_MAX),
+		.window = (uint16_t)tcp_syn_window(l->rcvbuf, l->o.window_clamp),
 		.mss = tcp_own_mss(t, n),
 		.wscale = f->wscale_ok ? (int8_t)f->rcv_scale : -1,
 		.flags = (uint8_t)(TCP_SYN | TCP_ACK | (f->ecn_ok ? TCP_ECE : 0)),
@@ -206,6 +213,7 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 		.ts_ecr = ts_ecr,
 		.tos = l->o.tos,
 		.ttl = l->o.ttl,
+		.rare = l->rare,
 	};
 
 	if (l->o.user_mss != 0)
@@ -312,17 +320,20 @@ void tcp_half_open_expire(void *ctx, uint32_t index, uint64_t now)
 	struct tcp *t = ctx;
 	struct tcp_half_open *h = pool_at(&t->half_open, index);
 
-	if (h->n_sent > t->cfg.synack_retries) {
+	bool is_deferred = h->acked && now - h->at < listener_of(t, h->listener)->defer_accept * NS_PER_S;
+
+	if (h->n_sent > t->cfg.synack_retries && !is_deferred) {
 		tcp_half_open_free(t, h);
 		return;
 	}
-	/* Data that is waited for: the other end is not asked again for what it has said. */
-	if (!h->acked) {
+	/* Data is waited for: until then the other end is not asked again for what it has said; behind that, it is, and
+	 * accepted without data. */
+	if (!is_deferred) {
 		t->counts[TCP_COUNT_RETRANSMITTED]++;
 		synack_again(t, h);
 	}
-	timer_arm(&t->half_open_wheel, index, now + (SYNACK_FIRST << h->n_sent));
-	h->n_sent++;
+	timer_arm(&t->half_open_wheel, index, now + min_u64(SYNACK_FIRST << min_u32(h->n_sent, 7), t->cfg.rto_max));
+	h->n_sent += h->n_sent < UINT8_MAX;
 }
 
 /* --- the last step of the handshake --- */
@@ -341,13 +352,14 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->state = TCP_SYN_RECEIVED;
 	c->o = l->o;
 	c->cc = l->cc;
+	c->rare = tcp_rare_inherit(t, l);
 	c->sndbuf = l->sndbuf;
 	c->rcvbuf = l->rcvbuf;
 	c->iss = c->snd_una = iss;
 	c->snd_nxt = c->write_seq = iss + 1;
 	c->irs = irs;
 	c->rcv_nxt = c->rcv_up = c->last_ack_sent = irs + 1;
-	c->rcv_adv = c->rcv_nxt + min_u32(l->rcvbuf / 2, UINT16_MAX);
+	c->rcv_adv = c->rcv_nxt + tcp_syn_window(l->rcvbuf, l->o.window_clamp);
 	c->sack_ok = f->sack_ok;
 	c->ts_ok = f->ts_ok;
 	c->wscale_ok = f->wscale_ok;
@@ -383,6 +395,8 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	bool is_old = h->ts_ok && o->has_timestamp && seq_before(o->ts_val, h->ts_recent);
 	bool is_next = p->l4.seq == h->irs + 1;
 
+	if (tcp_refuses(t, p, l->rare, l->o.min_ttl))
+		return;
 	if (flags & TCP_RST) {
 		if (is_next)
 			tcp_half_open_free(t, h);
@@ -393,8 +407,8 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 		synack_again(t, h);
 		return;
 	}
-	if (is_old ||
-	    !tcp_in_window(h->irs + 1, h->irs + 1 + min_u32(l->rcvbuf / 2, UINT16_MAX), p->l4.seq, tcp_length_of(p))) {
+	if (is_old || !tcp_in_window(h->irs + 1, h->irs + 1 + tcp_syn_window(l->rcvbuf, l->o.window_clamp), p->l4.seq,
+				     tcp_length_of(p))) {
 		synack_again(t, h);
 		return;
 	}
@@ -405,7 +419,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	if (!(flags & TCP_ACK))
 		return;
 	if (p->l4.ack != h->iss + 1) {
-		tcp_answer_reset(t, p, TCP_REASON_BAD_ACK);
+		tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, l->rare);
 		return;
 	}
 	if (l->defer_accept > 0 && p->l4.payload_len == 0 && !(p->l4.flags & TCP_FIN) &&

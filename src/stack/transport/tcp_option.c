@@ -10,13 +10,33 @@
  */
 #include <errno.h>
 
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 /* Of either. */
 struct told {
 	struct tcp_user_options *o;
-	uint32_t *sndbuf, *rcvbuf;
+	uint32_t *sndbuf, *rcvbuf, *rare;
 };
+
+/* What few set. */
+static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t value)
+{
+	struct tcp_rare *r = tcp_rare_get(t, w.rare);
+
+	switch (o) {
+	case TCP_OPTION_MARK:
+		r->mark = (uint32_t)value;
+		break;
+	case TCP_OPTION_DEVICE:
+		r->ifindex = (uint32_t)value;
+		break;
+	case TCP_OPTION_MAX_PACING_RATE:
+		r->max_pacing_rate = value;
+		break;
+	default:
+		break;
+	}
+}
 
 static void set(struct told w, enum tcp_option o, uint64_t value)
 {
@@ -28,7 +48,7 @@ static void set(struct told w, enum tcp_option o, uint64_t value)
 		w.o->cork = value != 0;
 		break;
 	case TCP_OPTION_QUICKACK:
-		w.o->quickack_once = value != 0;
+		w.o->no_quickack = value == 0;
 		break;
 	case TCP_OPTION_MAXSEG:
 		w.o->user_mss = (uint16_t)value;
@@ -89,7 +109,7 @@ static void set(struct told w, enum tcp_option o, uint64_t value)
 	case TCP_OPTION_MIN_TTL:
 		w.o->min_ttl = (uint8_t)value;
 		break;
-	case N_TCP_OPTIONS:
+	default:
 		break;
 	}
 }
@@ -99,15 +119,18 @@ static uint64_t or_config(uint64_t value, uint64_t config)
 	return value != 0 ? value : config;
 }
 
-static uint64_t get(const struct tcp_config *cfg, struct told w, enum tcp_option o)
+static uint64_t get(const struct tcp *t, struct told w, enum tcp_option o)
 {
+	const struct tcp_config *cfg = &t->cfg;
+	const struct tcp_rare *r = tcp_rare_at(t, *w.rare);
+
 	switch (o) {
 	case TCP_OPTION_NODELAY:
 		return w.o->nodelay;
 	case TCP_OPTION_CORK:
 		return w.o->cork;
 	case TCP_OPTION_QUICKACK:
-		return w.o->quickack_once;
+		return !w.o->no_quickack;
 	case TCP_OPTION_MAXSEG:
 		return w.o->user_mss;
 	case TCP_OPTION_KEEPALIVE:
@@ -146,6 +169,12 @@ static uint64_t get(const struct tcp_config *cfg, struct told w, enum tcp_option
 		return w.o->ttl;
 	case TCP_OPTION_MIN_TTL:
 		return w.o->min_ttl;
+	case TCP_OPTION_MARK:
+		return r->mark;
+	case TCP_OPTION_DEVICE:
+		return r->ifindex;
+	case TCP_OPTION_MAX_PACING_RATE:
+		return r->max_pacing_rate;
 	case N_TCP_OPTIONS:
 		break;
 	}
@@ -156,19 +185,49 @@ static struct told of_conn(const struct tcp_conn *const_c)
 {
 	struct tcp_conn *c = (struct tcp_conn *)(uintptr_t)const_c;
 
-	return (struct told){ &c->o, &c->sndbuf, &c->rcvbuf };
+	return (struct told){ &c->o, &c->sndbuf, &c->rcvbuf, &c->rare };
 }
 
 static struct told of_listener(const struct tcp_listener *const_l)
 {
 	struct tcp_listener *l = (struct tcp_listener *)(uintptr_t)const_l;
 
-	return (struct told){ &l->o, &l->sndbuf, &l->rcvbuf };
+	return (struct told){ &l->o, &l->sndbuf, &l->rcvbuf, &l->rare };
+}
+
+static void tell(struct tcp *t, struct told w, enum tcp_option o, uint64_t value)
+{
+	/* What is as before needs no place to be kept in. */
+	if (o < TCP_OPTIONS_RARE)
+		set(w, o, value);
+	else if (get(t, w, o) != value)
+		set_rare(t, w, o, value);
+}
+
+/* A buffer that can hold as much as is waited for (as Linux's tcp_set_rcvlowat). */
+static void make_room(struct tcp_conn *c)
+{
+	if (!c->o.rcvbuf_set)
+		c->rcvbuf = max_u32(c->rcvbuf, 2 * c->o.rcv_lowat);
+	else
+		c->o.rcv_lowat = min_u32(c->o.rcv_lowat, c->rcvbuf / 2);
+}
+
+/* Acknowledgements are held back, or for a while they are not. */
+static void set_quickack(struct tcp *t, struct tcp_conn *c)
+{
+	c->n_quick = c->o.no_quickack ? 0 : TCP_QUICK_ACKS;
+	if (c->o.no_quickack || c->unacked == 0)
+		return;
+	c->ack_now = true;
+	tcp_pend(t, c);
 }
 
 void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64_t value)
 {
-	set(of_conn(c), o, value);
+	tell(t, of_conn(c), o, value);
+	if (o == TCP_OPTION_RCV_LOWAT)
+		make_room(c);
 	if (c->state < TCP_ESTABLISHED)
 		return;
 	switch (o) {
@@ -187,12 +246,14 @@ void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64
 		tcp_pend(t, c);
 		break;
 	case TCP_OPTION_QUICKACK:
-		if (value != 0 && c->unacked > 0) {
-			c->ack_now = true;
-			tcp_pend(t, c);
-		}
+		set_quickack(t, c);
+		break;
+	case TCP_OPTION_NOTSENT_LOWAT:
+		tcp_tell_room(t, c);
 		break;
 	case TCP_OPTION_RCV_LOWAT:
+		c->ack_now |= tcp_window_update_due(t, c);
+		tcp_pend(t, c);
 		tcp_changed(t, c, TCP_CHANGED_IN);
 		break;
 	default:
@@ -203,25 +264,37 @@ void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64
 
 uint64_t tcp_option(const struct tcp *t, const struct tcp_conn *c, enum tcp_option o)
 {
-	return get(&t->cfg, of_conn(c), o);
+	return get(t, of_conn(c), o);
 }
 
 void tcp_listener_set_option(struct tcp *t, struct tcp_listener *l, enum tcp_option o, uint64_t value)
 {
-	set(of_listener(l), o, value);
+	tell(t, of_listener(l), o, value);
 }
 
 uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, enum tcp_option o)
 {
-	return get(&t->cfg, of_listener(l), o);
+	return get(t, of_listener(l), o);
 }
 
-void tcp_listener_inherit(struct tcp_listener *l, const struct tcp_conn *c)
+void tcp_listener_inherit(struct tcp_listener *l, struct tcp_conn *c)
 {
 	l->o = c->o;
 	l->sndbuf = c->sndbuf;
 	l->rcvbuf = c->rcvbuf;
 	l->cc = c->cc;
+	l->rare = c->rare;
+	c->rare = POOL_NONE;
+}
+
+void tcp_conn_inherit(struct tcp_conn *c, struct tcp_listener *l)
+{
+	c->o = l->o;
+	c->sndbuf = l->sndbuf;
+	c->rcvbuf = l->rcvbuf;
+	c->cc = l->cc;
+	c->rare = l->rare;
+	l->rare = POOL_NONE;
 }
 
 int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name)
@@ -286,6 +359,11 @@ uint32_t tcp_unsent(const struct tcp_conn *c)
 bool tcp_at_mark(const struct tcp_conn *c)
 {
 	return c->urgent_ready && c->rcv_nxt - c->inbox.bytes == c->rcv_up - 1;
+}
+
+uint32_t tcp_timestamp(const struct tcp *t, const struct tcp_conn *c)
+{
+	return c != NULL ? tcp_ts_now(t, c) : (uint32_t)(t->env->now / TCP_TS_NS);
 }
 
 static bool has_port(const struct tcp_node *n, uint16_t zone, const struct tcp_end *local)

@@ -17,6 +17,7 @@
  */
 #include "stack/ip/route.h"
 #include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 #include "stack/wire/checksum.h"
 #include "stack/wire/ether.h"
 
@@ -85,8 +86,8 @@ static uint8_t *put_syn_options(uint8_t *at, const struct tcp_bare *s)
 }
 
 /* The IP header's value; counted as made here. */
-static void fill_ip(struct tcp *t, struct packet *p, const struct tcp_node *n, uint32_t l4_len, uint8_t tos,
-		    uint8_t ttl)
+static void fill_ip(struct tcp *t, struct packet *p, const struct tcp_node *n, const struct tcp_bare *s,
+		    uint32_t l4_len)
 {
 	uint32_t default_ttl = ip_stack_config(t->ip)->ttl;
 
@@ -94,14 +95,15 @@ static void fill_ip(struct tcp *t, struct packet *p, const struct tcp_node *n, u
 	p->l3_off = ETHER_HEADER_LEN;
 	p->l4_off = ETHER_HEADER_LEN + IPV4_HEADER_LEN;
 	p->zone = n->zone;
+	p->mark = tcp_rare_at(t, s->rare)->mark;
 	p->ip = (struct ipv4_view){
 		.src = n->laddr,
 		.dst = n->raddr,
 		.total_len = (uint16_t)(IPV4_HEADER_LEN + l4_len),
 		.id = (uint16_t)rng_u32(&t->env->rng),
 		.header_len = IPV4_HEADER_LEN,
-		.tos = tos,
-		.ttl = ttl != 0 ? ttl : (uint8_t)(default_ttl != 0 ? default_ttl : 64),
+		.tos = s->tos,
+		.ttl = s->ttl != 0 ? s->ttl : (uint8_t)(default_ttl != 0 ? default_ttl : 64),
 		.proto = IPPROTO_NR_TCP,
 		.df = true,
 	};
@@ -162,7 +164,7 @@ static void send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_
 		return;
 	}
 	memset(packet_frame(p), 0, ETHER_HEADER_LEN);
-	fill_ip(t, p, n, header_len, s->tos, s->ttl);
+	fill_ip(t, p, n, s, header_len);
 	memcpy(packet_l4(p) + TCP_HEADER_LEN, options, n_options);
 	if (more_len > 0)
 		memcpy(packet_l4(p) + TCP_HEADER_LEN + n_options, more, more_len);
@@ -190,6 +192,7 @@ static struct tcp_bare bare_of(struct tcp *t, struct tcp_conn *c, uint8_t flags)
 		.has_ts = c->ts_ok,
 		.ts_val = tcp_ts_now(t, c),
 		.ts_ecr = c->ts_recent,
+		.rare = c->rare,
 	};
 
 	if (c->ece_pending)
@@ -295,8 +298,7 @@ void tcp_send_syn(struct tcp *t, struct tcp_conn *c)
 
 	s.seq = c->iss;
 	s.ack = is_answer ? c->rcv_nxt : 0;
-	/* Its window is never scaled (RFC 7323 section 2.2). */
-	s.window = (uint16_t)min_u32(c->rcvbuf / 2, UINT16_MAX);
+	s.window = (uint16_t)tcp_syn_window(c->rcvbuf, c->o.window_clamp);
 	s.mss = c->mss_own;
 	s.sack_ok = is_answer ? c->sack_ok : t->cfg.sack;
 	s.has_ts = is_answer ? c->ts_ok : t->cfg.timestamps;
@@ -432,7 +434,7 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 		t->counts[TCP_COUNT_NO_SEGMENT]++;
 		return false;
 	}
-	fill_ip(t, p, &c->node, header_len + s->len, h.tos, h.ttl);
+	fill_ip(t, p, &c->node, &h, header_len + s->len);
 	memcpy(packet_l4(p) + TCP_HEADER_LEN, options, (size_t)(end - options));
 	fill_tcp(t, p, &c->node, &h, header_len, s->len, s->sum);
 	note_sent(t, c, s, index);
@@ -457,7 +459,7 @@ static bool cwnd_allows(const struct tcp_conn *c, uint32_t size)
 
 static bool pacing_allows(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->pacing_rate == 0 || c->pace_at <= t->env->now + TCP_TICK_NS)
+	if (tcp_pacing_rate(t, c) == 0 || c->pace_at <= t->env->now + TCP_TICK_NS)
 		return true;
 	c->pace_timer_at = c->pace_at;
 	return false;
@@ -465,8 +467,10 @@ static bool pacing_allows(struct tcp *t, struct tcp_conn *c)
 
 static void pace(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
-	if (c->pacing_rate != 0)
-		c->pace_at = max_u64(c->pace_at, t->env->now) + bytes * NS_PER_S / c->pacing_rate;
+	uint64_t rate = tcp_pacing_rate(t, c);
+
+	if (rate != 0)
+		c->pace_at = max_u64(c->pace_at, t->env->now) + bytes * NS_PER_S / rate;
 }
 
 static void send_lost(struct tcp *t, struct tcp_conn *c)
@@ -625,6 +629,9 @@ void tcp_output(struct tcp *t, struct tcp_conn *c)
 		send_lost(t, c);
 		if (c->lost <= c->retransmitted)
 			send_new(t, c);
+		/* What waited for its turn to be sent waits no more. */
+		if (c->o.notsent_lowat != 0)
+			tcp_tell_room(t, c);
 	}
 	if (c->ack_now && c->state >= TCP_SYN_RECEIVED)
 		tcp_send_ack(t, c);

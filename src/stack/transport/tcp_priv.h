@@ -14,6 +14,7 @@
  *   tcp_ack, tcp_input
  *                   RFC 9293 section 3.10.7, a function a step
  *   tcp_timer, tcp_error, tcp
+ *   tcp_rare        what few connections have
  *
  * Sequence numbers are compared by their difference (RFC 9293 section 3.4).
  */
@@ -62,6 +63,7 @@ static inline uint32_t seq_min(uint32_t a, uint32_t b)
 #define TCP_MSS_MIN 48u      /* of an other end; as Linux: less is an attack */
 #define TCP_OPTIONS_MAX 40u
 #define TCP_WSCALE_MAX 14u
+#define TCP_QUICK_ACKS 16u /* at first each segment is acknowledged at once, as Linux does */
 /* Payload of segments that wait stands behind room for every header there may be. */
 #define TCP_HEADERS_MAX (ETHER_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX)
 #define TCP_PAYLOAD_OFF 128u
@@ -170,7 +172,7 @@ struct tcp_user_options {
 	uint16_t user_mss;
 	uint8_t keepalive_probes, syn_retries;
 	uint8_t tos, ttl, min_ttl;
-	bool keepalive, nodelay, cork, quickack_once, sndbuf_set, rcvbuf_set, oob_inline, linger;
+	bool keepalive, nodelay, cork, no_quickack, sndbuf_set, rcvbuf_set, oob_inline, linger;
 	uint32_t linger_s;
 };
 
@@ -298,6 +300,7 @@ struct tcp_conn {
 	/* The listener's queue of those to be accepted, or tcp.pending. */
 	uint32_t next_pending, next_accept;
 	uint32_t listener; /* number, POOL_NONE */
+	uint32_t rare;     /* number (tcp_rare.h), POOL_NONE */
 
 	struct tcp_user_options o;
 	uint64_t bytes_acked, bytes_received, segs_in, segs_out, n_retransmitted, bytes_retransmitted;
@@ -317,6 +320,7 @@ struct tcp_listener {
 	uint32_t first_accept, last_accept;
 	uint64_t user;
 	struct tcp_user_options o; /* of connections that it makes */
+	uint32_t rare;             /* likewise; number (tcp_rare.h), POOL_NONE */
 	uint32_t sndbuf, rcvbuf;
 	const struct cc_ops *cc;
 };
@@ -363,7 +367,7 @@ struct tcp {
 	struct siphash_key key_table, key_isn, key_ts, key_port, key_cookie;
 	uint32_t port_counter[256]; /* RFC 6056 algorithm 4 */
 	struct tcp_table table;
-	struct pool conns, half_open, time_wait, segments, islands, listeners;
+	struct pool conns, half_open, time_wait, segments, islands, listeners, rares;
 	uint32_t listener_of[TCP_PORT_BUCKETS];
 	struct timer_wheel wheel, half_open_wheel;
 	uint32_t time_wait_oldest, time_wait_newest;
@@ -434,7 +438,8 @@ static inline uint32_t tcp_ref_index(uint32_t ref)
 {
 	return ref & 0x3fffffffu;
 }
-struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n);
+/* For what came by that interface. */
+struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n, uint32_t ifindex);
 
 /* tcp_secret.c */
 
@@ -471,6 +476,10 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t seq);
 void tcp_queue_free(struct tcp *t, struct tcp_conn *c);
 uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c);
+/* There is room that is worth telling of. */
+bool tcp_is_writable(const struct tcp *t, const struct tcp_conn *c);
+/* Whoever waited for it is told. */
+void tcp_tell_room(struct tcp *t, struct tcp_conn *c);
 int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out);
 void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool push);
 /* Among those in flight, by s->sent; and out of them. */
@@ -578,9 +587,17 @@ struct tcp_bare {
 	int8_t wscale;
 	uint8_t flags, tos, ttl;
 	bool has_ts, sack_ok;
+	uint32_t rare; /* of whoever sends it; number, POOL_NONE */
 };
 void tcp_send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s);
 uint8_t tcp_scale_for(uint32_t bytes);
+/* The window of a SYN, which is never scaled (RFC 7323 section 2.2). */
+static inline uint32_t tcp_syn_window(uint32_t rcvbuf, uint32_t clamp)
+{
+	uint32_t window = min_u32(rcvbuf / 2, UINT16_MAX);
+
+	return clamp != 0 ? min_u32(window, clamp) : window;
+}
 
 /* tcp_listen.c */
 
@@ -619,9 +636,13 @@ static inline uint32_t tcp_length_of(const struct packet *p)
 {
 	return p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
 }
+/* p came by another interface than the socket's, or from further away than it wants to hear (IP_MINTTL): it is
+ * dropped, and the result is true. */
+bool tcp_refuses(struct tcp *t, struct packet *p, uint32_t rare, uint8_t min_ttl);
 /* RFC 9293's table (section 3.10.7.4, first): something of it is in the window. */
 bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len);
-void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why);
+/* rare: of whoever it came for. */
+void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why, uint32_t rare);
 
 /* tcp_timer.c */
 

@@ -160,11 +160,41 @@ static void grow(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint3
 
 /* --- writing --- */
 
-uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c)
+static uint32_t buffer_room(const struct tcp_conn *c)
 {
 	uint32_t waiting = c->write_seq - c->snd_una;
 
 	return waiting >= c->sndbuf ? 0 : c->sndbuf - waiting;
+}
+
+uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint32_t unsent = c->write_seq - c->snd_nxt, room = buffer_room(c);
+
+	if (c->o.notsent_lowat == 0)
+		return room;
+	if (unsent >= c->o.notsent_lowat)
+		return 0;
+	/* Whole segments. */
+	uint64_t more = c->o.notsent_lowat - unsent + c->mss - 1;
+
+	return (uint32_t)min_u64(room, more - more % max_u32(c->mss, 1));
+}
+
+bool tcp_is_writable(const struct tcp *t, const struct tcp_conn *c)
+{
+	/* As Linux: half of what may wait unsent. */
+	if (c->o.notsent_lowat != 0 && (uint64_t)2 * (c->write_seq - c->snd_nxt) >= c->o.notsent_lowat)
+		return false;
+	return buffer_room(c) >= c->sndbuf / 3;
+}
+
+void tcp_tell_room(struct tcp *t, struct tcp_conn *c)
+{
+	if (!c->wants_room || !tcp_is_writable(t, c))
+		return;
+	c->wants_room = false;
+	tcp_changed(t, c, TCP_CHANGED_OUT);
 }
 
 /* The place for the next bytes; NULL without memory. *room: of how many. */

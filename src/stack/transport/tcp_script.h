@@ -30,6 +30,7 @@ struct seen {
 	uint16_t id;
 	uint8_t first; /* byte of payload */
 	struct tcp_options options;
+	uint32_t mark;
 	uint64_t at;
 };
 
@@ -91,6 +92,7 @@ static inline void script_tx(struct device *d, struct batch *b)
 					    .ttl = ip.ttl,
 					    .id = ip.id,
 					    .first = v.payload_len > 0 ? l3[ip.header_len + v.header_len] : 0,
+					    .mark = p->mark,
 					    .at = s->now };
 			(void)tcp_options_parse(l3 + ip.header_len, &v, &o->options);
 			if (o->options.has_timestamp)
@@ -212,6 +214,7 @@ struct in {
 	uint32_t options_len; /* a multiple of 4 */
 	uint16_t urgent;
 	uint8_t tos;
+	uint8_t ttl;       /* 0: 64 */
 	uint16_t sport;    /* 0: PEER_PORT */
 	uint16_t dport;    /* 0: SERVICE */
 	uint32_t src, dst; /* 0: the peer's and the host's */
@@ -233,7 +236,7 @@ static inline void script_in(struct script *s, const struct in *in)
 				.dst = in->dst != 0 ? in->dst : B_ADDR,
 				.total_len = (uint16_t)(IPV4_HEADER_LEN + header + in->len),
 				.header_len = IPV4_HEADER_LEN,
-				.ttl = 64,
+				.ttl = in->ttl != 0 ? in->ttl : 64,
 				.tos = in->tos,
 				.proto = IPPROTO_NR_TCP,
 				.df = true };

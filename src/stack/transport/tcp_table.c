@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "stack/ip/local.h"
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 int tcp_table_init(struct tcp_table *table, uint32_t n)
 {
@@ -129,7 +129,7 @@ void tcp_remove(struct tcp *t, struct tcp_node *n)
 	ip_port_close(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, IP_PORT_BOUND);
 }
 
-struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n)
+struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n, uint32_t ifindex)
 {
 	struct tcp_listener *best = NULL;
 	uint32_t n_best = 0;
@@ -139,6 +139,8 @@ struct tcp_listener *tcp_listener_for(struct tcp *t, const struct tcp_node *n)
 
 		i = l->next;
 		if (l->port != n->lport || l->zone != n->zone || (l->addr != 0 && l->addr != n->laddr))
+			continue;
+		if (!tcp_rare_hears(t, l->rare, ifindex))
 			continue;
 		if (best != NULL && best->addr != 0 && l->addr == 0)
 			continue;

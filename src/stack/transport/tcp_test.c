@@ -76,6 +76,8 @@ static uint64_t told(enum tcp_option o)
 	case TCP_OPTION_KEEPALIVE_TIME:
 	case TCP_OPTION_KEEPALIVE_INTERVAL:
 		return 100 * NS_PER_MS;
+	case TCP_OPTION_MAX_PACING_RATE:
+		return 1000000000;
 	case TCP_OPTION_USER_TIMEOUT:
 		return 100 * NS_PER_S;
 	default:

@@ -91,6 +91,7 @@ static void answer(struct tcp *t, const struct tcp_time_wait *w)
 		.has_ts = w->ts_ok,
 		.ts_val = (uint32_t)(t->env->now / TCP_TS_NS) + tcp_ts_offset(t, &w->node),
 		.ts_ecr = w->ts_recent,
+		.rare = POOL_NONE,
 	};
 
 	tcp_send_bare(t, &w->node, &s);

@@ -100,6 +100,15 @@ static void time_out(struct tcp *t, struct tcp_conn *c, enum tcp_reason why)
 	tcp_conn_end(t, c, why, c->soft_error != 0 ? c->soft_error : ETIMEDOUT);
 }
 
+/* From now on, but no later than the user's own timeout (RFC 5482), which would else be found out about a timer later.
+ */
+static uint64_t until_timeout(const struct tcp *t, const struct tcp_conn *c, uint64_t after, uint64_t since)
+{
+	uint64_t at = t->env->now + after, end = since + c->o.user_timeout;
+
+	return c->o.user_timeout == 0 || since == 0 ? at : min_u64(at, max_u64(end, t->env->now + NS_PER_MS));
+}
+
 /* RFC 1122 section 4.2.3.5 (R2), RFC 5482. True: it has ended. */
 static bool gives_up(struct tcp *t, struct tcp_conn *c)
 {
@@ -124,7 +133,7 @@ static void syn_timeout(struct tcp *t, struct tcp_conn *c)
 	c->n_rtx++;
 	t->counts[TCP_COUNT_RETRANSMITTED]++;
 	tcp_send_syn(t, c);
-	c->rtx_at = t->env->now + tcp_rto(t, c);
+	c->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->syn_first_at);
 }
 
 static void retransmission_timeout(struct tcp *t, struct tcp_conn *c)
@@ -139,7 +148,7 @@ static void retransmission_timeout(struct tcp *t, struct tcp_conn *c)
 	tcp_output(t, c);
 	c->rtx_sent = c->last_sent;
 	c->rtx_kind = TCP_RTX_RTO;
-	c->rtx_at = t->env->now + tcp_rto(t, c);
+	c->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->rtx_since);
 }
 
 /* As long as probes are answered it stays open, whatever the window (RFC 1122 section 4.2.2.17). */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What options of sockets do, where it is more than TCP's own business
+ * (src/stack/transport/tcp_option_test.c).
+ */
+#include "stack/socket/socket_fixture.h"
+
+#define PORT 7
+
+/* Would catch: a socket that connect to AF_UNSPEC leaves half connected, or without what it was told; a peer that is
+ * not told. */
+static void test_disconnect(void **state)
+{
+	struct net n;
+	struct yg_sockaddr_in none = { .family = YG_AF_UNSPEC }, in;
+	uint32_t len = sizeof(in);
+	char byte;
+	int a, b;
+
+	net_start(&n);
+	int l = host_listener(&n.b, PORT);
+
+	net_connect(&n, l, PORT, &a, &b);
+	assert_int_equal(host_set(&n.a, a, YG_SOL_TCP, YG_TCP_KEEPIDLE, 33), 0);
+	assert_int_equal(host_set(&n.a, a, YG_SOL_SOCKET, YG_SO_MARK, 44), 0);
+	assert_int_equal(socket_connect(n.a.ss, a, &none, 1), -EINVAL);
+	assert_int_equal(socket_connect(n.a.ss, a, &none, 2), 0);
+	net_run(&n, 10 * NS_PER_MS);
+	assert_int_equal(socket_recv(n.b.ss, b, &byte, 1, 0), -ECONNRESET);
+	assert_int_equal(socket_peer(n.a.ss, a, &in, &len), -ENOTCONN);
+	assert_int_equal(host_option(&n.a, a, YG_SOL_SOCKET, YG_SO_ERROR), ECONNRESET);
+	assert_int_equal(host_option(&n.a, a, YG_SOL_TCP, YG_TCP_KEEPIDLE), 33);
+	assert_int_equal(host_option(&n.a, a, YG_SOL_SOCKET, YG_SO_MARK), 44);
+	/* Again, in the middle of a connect, and as a listener. */
+	assert_int_equal(host_connect(&n.a, a, B_ADDR, PORT), 0);
+	assert_int_equal(socket_connect(n.a.ss, a, &none, sizeof(none)), 0);
+	assert_int_equal(socket_fcntl(n.a.ss, a, YG_F_SETFL, YG_O_NONBLOCK), 0);
+	assert_int_equal(host_connect(&n.a, a, IP4(10, 0, 0, 77), PORT), -EINPROGRESS);
+	assert_int_equal(socket_connect(n.a.ss, a, &none, sizeof(none)), 0);
+	assert_int_equal(host_connect(&n.a, a, B_ADDR, PORT), -EINPROGRESS);
+	net_run(&n, 10 * NS_PER_MS);
+	assert_int_equal(host_connect(&n.a, a, B_ADDR, PORT), 0);
+	assert_int_equal(socket_connect(n.b.ss, l, &none, sizeof(none)), 0);
+	assert_int_equal(host_option(&n.b, l, YG_SOL_SOCKET, YG_SO_ACCEPTCONN), 0);
+	assert_int_equal(socket_listen(n.b.ss, l, 1), 0);
+	assert_int_equal(socket_close(n.a.ss, a), 0);
+	net_run(&n, 100 * NS_PER_S);
+	assert_int_equal(host_option(&n.a, 3, YG_SOL_SOCKET, YG_SO_TYPE), -EBADF);
+	net_end(&n);
+}
+
+/* Would catch: IP_TRANSPARENT or IP_FREEBIND that do not let a socket have an address of nobody's, or another source
+ * than that in what it sends. */
+static void test_any_address(void **state)
+{
+	static const int names[] = { YG_IP_FREEBIND, YG_IP_TRANSPARENT };
+	struct net n;
+	struct yg_sockaddr_in from, to = name_of(B_ADDR, PORT);
+	uint32_t len = sizeof(from);
+	char byte;
+
+	net_start(&n);
+	int sink = host_socket(&n.b, YG_SOCK_DGRAM);
+
+	assert_int_equal(host_bind(&n.b, sink, 0, PORT), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		int s = host_socket(&n.a, YG_SOCK_STREAM), u = host_socket(&n.a, YG_SOCK_DGRAM);
+
+		assert_int_equal(host_bind(&n.a, s, IP4(10, 0, 0, 99), 4000), -EADDRNOTAVAIL);
+		assert_int_equal(host_bind(&n.a, u, IP4(10, 0, 0, 99), 4000), -EADDRNOTAVAIL);
+		assert_int_equal(host_set(&n.a, s, YG_SOL_IP, names[i], 1), 0);
+		assert_int_equal(host_set(&n.a, u, YG_SOL_IP, names[i], 1), 0);
+		assert_int_equal(host_bind(&n.a, s, IP4(10, 0, 0, 99), 4000 + (uint16_t)i), 0);
+		assert_int_equal(host_bind(&n.a, u, IP4(10, 0, 0, 99), 4000 + (uint16_t)i), 0);
+		assert_int_equal(socket_sendto(n.a.ss, u, "x", 1, 0, &to, sizeof(to)), 1);
+		assert_int_equal(socket_recvfrom(n.b.ss, sink, &byte, 1, 0, &from, &len), 1);
+		assert_int_equal(be32_get(from.addr), IP4(10, 0, 0, 99));
+	}
+	net_end(&n);
+}
+
+/* Would catch: two listeners of a port, each on its own interface, of which one is refused, or one that hears by both.
+ */
+static void test_device(void **state)
+{
+	struct net n;
+	char name[16];
+	uint32_t len = sizeof(name);
+
+	net_start(&n);
+	memcpy(n.b.cfg.interface[2].name, "eth1", 5);
+	int l = host_socket(&n.b, YG_SOCK_STREAM), o = host_socket(&n.b, YG_SOCK_STREAM);
+
+	assert_int_equal(socket_set_option(n.b.ss, l, YG_SOL_SOCKET, YG_SO_BINDTODEVICE, "eth7", 5), -ENODEV);
+	assert_int_equal(socket_set_option(n.b.ss, l, YG_SOL_SOCKET, YG_SO_BINDTODEVICE, "eth1", 5), 0);
+	assert_int_equal(socket_set_option(n.b.ss, o, YG_SOL_SOCKET, YG_SO_BINDTODEVICE, "eth0", 4), 0);
+	assert_int_equal(socket_get_option(n.b.ss, o, YG_SOL_SOCKET, YG_SO_BINDTODEVICE, name, &len), 0);
+	assert_string_equal(name, "eth0");
+	assert_int_equal(host_bind(&n.b, l, 0, PORT), 0);
+	assert_int_equal(socket_listen(n.b.ss, l, 5), 0);
+	assert_int_equal(host_connect(&n.a, host_socket(&n.a, YG_SOCK_STREAM), B_ADDR, PORT), -ECONNREFUSED);
+	assert_int_equal(host_bind(&n.b, o, 0, PORT), 0);
+	assert_int_equal(socket_listen(n.b.ss, o, 5), 0);
+	assert_int_equal(host_connect(&n.a, host_socket(&n.a, YG_SOCK_STREAM), B_ADDR, PORT), 0);
+	assert_true(socket_accept(n.b.ss, o, NULL, NULL, 0) > 0);
+	net_end(&n);
+}
+
+/* Would catch: a rate of 4 bytes and one of 8 that are not the same. */
+static void test_pacing_rate(void **state)
+{
+	struct net n;
+	uint64_t rate = UINT64_C(5000000000);
+	uint32_t len = sizeof(rate);
+
+	net_start(&n);
+	int s = host_socket(&n.a, YG_SOCK_STREAM);
+
+	assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
+	assert_int_equal(socket_set_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
+	assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
+	rate = 0;
+	assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
+	assert_int_equal(rate, UINT64_C(5000000000));
+	assert_int_equal(host_set(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, -1), 0);
+	assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
+	assert_int_equal(rate, UINT64_MAX);
+	net_end(&n);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_disconnect),
+		cmocka_unit_test(test_any_address),
+		cmocka_unit_test(test_device),
+		cmocka_unit_test(test_pacing_rate),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
