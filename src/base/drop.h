@@ -76,6 +76,9 @@
 	X(PORT_UNREACHABLE, "port-unreachable", "nobody listens on this UDP port here (answered by ICMP 3/3, as its rate allows)", "a probe, or a wrong destination") \
 	X(TCP_NO_SOCKET, "tcp-no-socket", "nobody listens on this TCP port here (answered by RST)", "a probe, or a wrong destination") \
 	X(TCP_MIN_TTL, "tcp-min-ttl", "a TCP segment whose time to live is below what its socket asks for (IP_MINTTL)", "somebody further away than a neighbour, or a neighbour that does not send with TTL 255 (RFC 5082)") \
+	X(TCP_MD5_MISSING, "tcp-md5-missing", "a TCP segment without a signature (RFC 2385) for a socket that has a key for its sender", "the peer has no password for this session, or somebody pretends to be the peer") \
+	X(TCP_MD5_UNEXPECTED, "tcp-md5-unexpected", "a TCP segment with a signature (RFC 2385) for which no socket here has a key", "set the password of this session here too") \
+	X(TCP_MD5_WRONG, "tcp-md5-wrong", "a TCP segment whose signature (RFC 2385) is wrong", "the passwords of both ends differ, something translated its addresses, or somebody pretends to be the peer") \
 	X(SOCKET_DEVICE, "socket-device", "a TCP segment that came by another interface than the one its socket is bound to (SO_BINDTODEVICE)", "an asymmetric path, or a wrong interface in the program") \
 	X(ICMP_ERROR_STRAY, "icmp-error-stray", "an ICMP error about a packet that we cannot have sent: its source is not the address that is told, or the error does not fit it", "a faulty sender, or somebody who wants to end or slow down connections") \
 	X(ICMP_IGNORED, "icmp-ignored", "an ICMP message that asks for nothing or is refused (redirects, broadcast echo)", "normal") \

@@ -82,6 +82,8 @@ static const struct option options[] = {
 	OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
 	OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT),
 	OPTION(IPPROTO_TCP, TCP_TIMESTAMP),
+	OPTION(IPPROTO_TCP, TCP_SAVE_SYN),
+	OPTION(IPPROTO_TCP, TCP_MD5SIG),
 	OPTION(IPPROTO_TCP, TCP_INQ),
 	OPTION(IPPROTO_TCP, 9999),
 	OPTION(IPPROTO_UDP, UDP_SEGMENT),
@@ -302,7 +304,7 @@ static void test_others(void **state)
 	assert_int_equal(socket_get_option(ss, b.o, IPPROTO_TCP, TCP_CC_INFO, oc, &o_len), 0);
 	assert_int_equal(len, o_len);
 	/* Refused by name. */
-	static const int refused[] = { TCP_FASTOPEN, TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE, TCP_MD5SIG };
+	static const int refused[] = { TCP_FASTOPEN, TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE, TCP_SAVED_SYN };
 
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
 		assert_int_equal(host_set(&net.a, b.o, IPPROTO_TCP, refused[i], 1), -ENOPROTOOPT);
@@ -311,9 +313,60 @@ static void test_others(void **state)
 	net_end(&net);
 }
 
+/* A key, changed and taken away, and what is none. Would catch: an errno of TCP_MD5SIG that is not Linux's. */
+static void test_md5(void **state)
+{
+	static const struct {
+		const char *why;
+		uint16_t family, key_len;
+		uint8_t flags, prefix_len;
+		uint32_t addr, len;
+		int name;
+	} rows[] = {
+		{ "nothing to be taken away", AF_INET, 0, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "a key", AF_INET, 5, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "another one", AF_INET, 80, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "too long", AF_INET, 81, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "too little", AF_INET, 5, 0, 0, 1, 215, TCP_MD5SIG },
+		{ "no family of ours", AF_INET6, 5, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "a prefix where none is told", AF_INET, 5, 1, 40, 2, 216, TCP_MD5SIG },
+		{ "a prefix", AF_INET, 5, 1, 24, 2, 216, TCP_MD5SIG_EXT },
+		{ "a prefix that is none", AF_INET, 5, 1, 33, 2, 216, TCP_MD5SIG_EXT },
+		{ "a prefix that nobody has set", AF_INET, 0, 1, 25, 2, 216, TCP_MD5SIG_EXT },
+		{ "the prefix", AF_INET, 0, 1, 24, 2, 216, TCP_MD5SIG_EXT },
+		{ "the address", AF_INET, 0, 0, 0, 1, 216, TCP_MD5SIG },
+		{ "it again", AF_INET, 0, 0, 0, 1, 216, TCP_MD5SIG },
+	};
+
+	net_start(&net);
+	for (enum kind kind = FRESH; kind <= LISTENER; kind++) {
+		struct both b;
+
+		open_both(kind, &b);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			struct tcp_md5sig sig = { .tcpm_flags = rows[i].flags,
+						  .tcpm_prefixlen = rows[i].prefix_len,
+						  .tcpm_keylen = rows[i].key_len,
+						  .tcpm_key = "a key" };
+			struct sockaddr_in in = { .sin_family = rows[i].family,
+						  .sin_addr = { htonl(rows[i].addr << 24) } };
+
+			memcpy(&sig.tcpm_addr, &in, sizeof(in));
+			int k = setsockopt(b.k, IPPROTO_TCP, rows[i].name, &sig, rows[i].len) == 0 ? 0 : -errno;
+			int o = socket_set_option(net.a.ss, b.o, IPPROTO_TCP, rows[i].name, &sig, rows[i].len);
+
+			if (k != o)
+				fail_msg("%s, %s: the kernel %d, ours %d", kind_names[kind], rows[i].why, k, o);
+		}
+		close_both(&b);
+	}
+	net_end(&net);
+}
+
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { cmocka_unit_test(test_options), cmocka_unit_test(test_others) };
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(test_options), cmocka_unit_test(test_others),
+						   cmocka_unit_test(test_md5) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/device/tap.h"
+#include "stack/socket/abi.h"
 
 #define EXIT_SKIP 77
 #define PATIENCE_NS (60 * NS_PER_S)
@@ -30,6 +31,7 @@ struct lab {
 	uint64_t start;
 	/* Of a thousand frames of either way so many are lost. */
 	uint32_t lost_per_mille;
+	const char *password; /* that both sign by (RFC 2385); NULL: they do not */
 	struct rng rng;
 };
 
@@ -168,6 +170,39 @@ static int kernel_socket(void)
 	return fd;
 }
 
+/* Each for the other end's address. */
+static void set_kernel_password(const struct lab *l, int fd)
+{
+	struct yg_tcp_md5sig sig = { .addr = { .family = AF_INET, .addr = be32_of(B_ADDR) } };
+
+	if (l->password == NULL)
+		return;
+	sig.key_len = (uint16_t)strlen(l->password);
+	memcpy(sig.key, l->password, sig.key_len);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, YG_TCP_MD5SIG, &sig, sizeof(sig)), 0);
+}
+
+static struct tcp_md5 our_password(const struct lab *l)
+{
+	return (struct tcp_md5){ .addr = A_ADDR,
+				 .prefix_len = 32,
+				 .len = (uint8_t)(l->password != NULL ? strlen(l->password) : 0),
+				 .key = (const uint8_t *)l->password };
+}
+
+static struct tcp_conn *connect_to_kernel(struct lab *l)
+{
+	struct tcp_conn *c = tcp_open(l->h.tcp, 2);
+	struct tcp_end local = { 0 }, remote = { ip_addr_v4(A_ADDR), SERVICE };
+	struct tcp_md5 m = our_password(l);
+
+	if (m.len > 0)
+		assert_int_equal(tcp_set_md5(l->h.tcp, c, &m), 0);
+	assert_int_equal(tcp_connect(l->h.tcp, c, 0, &local, &remote), -EINPROGRESS);
+	ip_flush(l->h.ip);
+	return c;
+}
+
 /* A connection that the kernel opens, or that we open. */
 static void join(struct lab *l, bool kernel_opens, int *fd, struct tcp_conn **c)
 {
@@ -175,7 +210,12 @@ static void join(struct lab *l, bool kernel_opens, int *fd, struct tcp_conn **c)
 		struct tcp_listener *li = host_listen(&l->h, SERVICE);
 		struct sockaddr_in a = address("10.0.0.2", SERVICE);
 
+		struct tcp_md5 m = our_password(l);
+
+		if (m.len > 0)
+			assert_int_equal(tcp_listener_set_md5(l->h.tcp, li, &m), 0);
 		*fd = kernel_socket();
+		set_kernel_password(l, *fd);
 		assert_true(connect(*fd, (struct sockaddr *)&a, sizeof(a)) == -1 && errno == EINPROGRESS);
 		while (!tcp_acceptable(li))
 			wait_for(l, *fd, 0);
@@ -186,9 +226,10 @@ static void join(struct lab *l, bool kernel_opens, int *fd, struct tcp_conn **c)
 		struct sockaddr_in a = address(KERNEL_ADDR, SERVICE);
 
 		setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		set_kernel_password(l, server);
 		assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof(a)), 0);
 		assert_int_equal(listen(server, 8), 0);
-		*c = host_connect(&l->h, IP4(10, 0, 0, 1), SERVICE);
+		*c = connect_to_kernel(l);
 		while ((*fd = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
 			wait_for(l, server, POLLIN);
 		while (tcp_state(*c) == TCP_SYN_SENT)
@@ -294,7 +335,7 @@ static void exchange(struct lab *l, int fd, struct tcp_conn *c, uint64_t total)
 		wait_for(l, -1, 0);
 }
 
-static void both_ways(const struct tcp_config *cfg, uint32_t lost_per_mille, uint64_t total)
+static void both_ways_with(const struct tcp_config *cfg, uint32_t lost_per_mille, uint64_t total, const char *password)
 {
 	for (int k = 0; k < 2; k++) {
 		struct lab l;
@@ -303,10 +344,23 @@ static void both_ways(const struct tcp_config *cfg, uint32_t lost_per_mille, uin
 
 		lab_start(&l, cfg);
 		l.lost_per_mille = lost_per_mille;
+		l.password = password;
 		join(&l, k == 0, &fd, &c);
 		exchange(&l, fd, c, total);
 		lab_end(&l);
 	}
+}
+
+static void both_ways(const struct tcp_config *cfg, uint32_t lost_per_mille, uint64_t total)
+{
+	both_ways_with(cfg, lost_per_mille, total, NULL);
+}
+
+/* Would catch: a signature (RFC 2385) that the kernel makes or reads otherwise: with and without options, of any length
+ * of data, of the handshake and the end. */
+static void test_signed(void **state)
+{
+	both_ways_with(NULL, 5, 2 << 20, "a password of BGP's");
 }
 
 /* Would catch: any disagreement with the kernel on handshake, options, data, windows or closing. */
@@ -447,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_without_options),
 		cmocka_unit_test(test_plain_kernel),
 		cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_signed),
 		cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_closed_windows),
 	};

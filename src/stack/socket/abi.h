@@ -80,6 +80,18 @@ struct yg_sock_extended_err {
 	uint32_t info, data;
 };
 
+#define YG_TCP_MD5SIG_KEY_MAX 80
+#define YG_TCP_MD5SIG_FLAG_PREFIX 0x1
+#define YG_TCP_MD5SIG_FLAG_IFINDEX 0x2
+struct yg_tcp_md5sig {
+	struct yg_sockaddr_in addr;
+	uint8_t more_addr[112]; /* struct sockaddr_storage has 128 bytes */
+	uint8_t flags, prefix_len;
+	uint16_t key_len;
+	int ifindex;
+	uint8_t key[YG_TCP_MD5SIG_KEY_MAX];
+};
+
 /* Flags of messages. */
 #define YG_MSG_OOB 0x1
 #define YG_MSG_PEEK 0x2
@@ -162,10 +174,14 @@ struct yg_sock_extended_err {
 #define YG_TCP_INFO 11
 #define YG_TCP_QUICKACK 12
 #define YG_TCP_CONGESTION 13
+#define YG_TCP_MD5SIG 14
 #define YG_TCP_USER_TIMEOUT 18
 #define YG_TCP_TIMESTAMP 24
 #define YG_TCP_NOTSENT_LOWAT 25
 #define YG_TCP_CC_INFO 26
+#define YG_TCP_SAVE_SYN 27
+#define YG_TCP_SAVED_SYN 28
+#define YG_TCP_MD5SIG_EXT 32
 #define YG_TCP_INQ 36
 #define YG_TCP_CM_INQ YG_TCP_INQ
 

@@ -519,7 +519,7 @@ int socket_get_option(struct sockets *ss, int n, int level, int name, void *valu
 	else if (level == YG_SOL_RAW && s->kind == SOCKET_RAW && name == YG_ICMP_FILTER &&
 		 s->raw->d.lport == IPPROTO_NR_ICMP)
 		rc = socket_put_bytes(&v, &s->raw->icmp_filter, sizeof(s->raw->icmp_filter));
-	if (rc == 0)
+	if (rc == 0 || v.tell_len)
 		*len = v.len;
 	return rc;
 }

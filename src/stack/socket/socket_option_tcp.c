@@ -4,7 +4,7 @@
  * is by hand.
  *
  * Not taken of what Linux has, by name: TCP_FASTOPEN, TCP_ULP, TCP_REPAIR and what belongs
- * to it, TCP_ZEROCOPY_RECEIVE, TCP_MD5SIG, TCP_SAVE_SYN.
+ * to it, TCP_ZEROCOPY_RECEIVE, TCP_AO.
  *
  * Next: src/stack/transport/tcp_option.c
  */
@@ -33,6 +33,7 @@ static const struct number {
 	{ YG_TCP_KEEPCNT, TCP_OPTION_KEEPALIVE_PROBES, 1, 127, 1, false },
 	{ YG_TCP_SYNCNT, TCP_OPTION_SYN_RETRIES, 1, 127, 1, false },
 	{ YG_TCP_USER_TIMEOUT, TCP_OPTION_USER_TIMEOUT, 0, INT32_MAX, NS_PER_MS, false },
+	{ YG_TCP_SAVE_SYN, TCP_OPTION_SAVE_SYN, 0, 2, 1, false },
 	{ YG_TCP_NOTSENT_LOWAT, TCP_OPTION_NOTSENT_LOWAT, INT32_MIN, INT32_MAX, 1, false },
 };
 
@@ -161,6 +162,43 @@ static int set_window_clamp(struct sockets *ss, struct socket *s, int64_t value)
 	return 0;
 }
 
+/* A key for the address, or with TCP_MD5SIG_EXT for a prefix. */
+static int set_md5(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
+{
+	struct yg_tcp_md5sig sig;
+	bool is_ext = name == YG_TCP_MD5SIG_EXT;
+
+	if (v->len < sizeof(sig))
+		return -EINVAL;
+	memcpy(&sig, v->in, sizeof(sig));
+	/* An interface is one of a VRF's there, which we have none of. */
+	if (sig.addr.family != YG_AF_INET || sig.key_len > YG_TCP_MD5SIG_KEY_MAX ||
+	    (is_ext && (sig.flags & YG_TCP_MD5SIG_FLAG_IFINDEX) && sig.ifindex != 0))
+		return -EINVAL;
+	struct tcp_md5 m = {
+		.addr = be32_get(sig.addr.addr), .prefix_len = 32, .len = (uint8_t)sig.key_len, .key = sig.key
+	};
+
+	if (is_ext && (sig.flags & YG_TCP_MD5SIG_FLAG_PREFIX)) {
+		m.prefix_len = sig.prefix_len;
+		if (m.prefix_len > 32)
+			return -EINVAL;
+	}
+	return s->kind == SOCKET_LISTENER ? tcp_listener_set_md5(ss->tcp, s->listener, &m)
+					  : tcp_set_md5(ss->tcp, s->conn, &m);
+}
+_Static_assert(YG_TCP_MD5SIG_KEY_MAX == TCP_MD5_KEY_MAX, "a key as it is told");
+
+static int get_saved_syn(struct sockets *ss, struct socket *s, struct socket_value *v)
+{
+	/* As Linux: whoever has not enough room learns how much it takes. */
+	v->tell_len = true;
+	if (s->kind == SOCKET_TCP)
+		return tcp_saved_syn(ss->tcp, s->conn, v->out, &v->len);
+	v->len = 0;
+	return 0;
+}
+
 int socket_set_tcp(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
 {
 	const struct number *n = number_of(name);
@@ -168,6 +206,8 @@ int socket_set_tcp(struct sockets *ss, struct socket *s, int name, const struct 
 
 	if (name == YG_TCP_CONGESTION)
 		return set_congestion(ss, s, v);
+	if (name == YG_TCP_MD5SIG || name == YG_TCP_MD5SIG_EXT)
+		return set_md5(ss, s, name, v);
 	int rc = socket_set_int(v, &value);
 
 	if (rc != 0)
@@ -222,6 +262,8 @@ int socket_get_tcp(struct sockets *ss, struct socket *s, int name, struct socket
 		return socket_put_int(v, s->tell_inq);
 	case YG_TCP_CONGESTION:
 		return get_congestion(s, v);
+	case YG_TCP_SAVED_SYN:
+		return get_saved_syn(ss, s, v);
 	case YG_TCP_CC_INFO:
 		/* As Linux: neither Reno nor CUBIC says anything. */
 		return socket_put_bytes(v, NULL, 0);

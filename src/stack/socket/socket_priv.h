@@ -112,6 +112,7 @@ struct socket_value {
 	const void *in; /* to be set */
 	void *out;      /* to be got */
 	uint32_t len;   /* there, and what it takes */
+	bool tell_len;  /* also with an error */
 };
 int socket_set_int(const struct socket_value *v, int64_t *out);
 int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct socket_value *v);

@@ -14,7 +14,7 @@
 #include "stack/ip/route.h"
 #include "stack/transport/tcp_input.h"
 #include "stack/transport/tcp_priv.h"
-#include "stack/transport/tcp_rare.h"
+#include "stack/transport/tcp_md5.h"
 
 const struct tcp_config tcp_default_config = {
 	.sndbuf = 87040,
@@ -123,6 +123,9 @@ static int init_pools(struct tcp *t, const struct tcp_limits *l)
 	    pool_init(&t->islands, max_u32(n_conns / 8, 16), sizeof(struct tcp_islands), 64) != 0 ||
 	    pool_init(&t->listeners, n_listeners, sizeof(struct tcp_listener), 64) != 0 ||
 	    pool_init(&t->rares, n_conns + n_listeners, sizeof(struct tcp_rare), 16) != 0 ||
+	    pool_init(&t->saved_syns, n_conns + n_half_open, sizeof(struct tcp_saved_syn), 4) != 0 ||
+	    pool_init(&t->md5_keys, min_u32(or_default(l->n_md5_keys, 4096), TCP_MD5_KEYS_MAX),
+		      sizeof(struct tcp_md5_key), 4) != 0 ||
 	    tcp_table_init(&t->table, n_conns + n_half_open + n_time_wait) != 0)
 		return -ENOMEM;
 	struct tcp_conn *first = pool_at(&t->conns, 0);
@@ -196,6 +199,8 @@ void tcp_destroy(struct tcp *t)
 	for (uint32_t i = 0; i < t->out.n; i++)
 		env_drop(t->env, t->out.p[i], DROP_TX_DOWN);
 	tcp_table_fini(&t->table);
+	pool_fini(&t->md5_keys);
+	pool_fini(&t->saved_syns);
 	pool_fini(&t->rares);
 	pool_fini(&t->listeners);
 	pool_fini(&t->islands);

@@ -29,6 +29,7 @@ struct tcp_limits {
 	uint32_t n_half_open;   /* of all listeners together; 0: 16,384 */
 	uint32_t n_time_wait;   /* 0: 65,536 */
 	uint32_t n_segments;    /* sent or waiting to be, and not acknowledged; 0: 65,536 */
+	uint32_t n_md5_keys;    /* of listeners, and of each signed connection its own; at most 65,000; 0: 4,096 */
 };
 
 /* What Linux keeps under net.ipv4.tcp_*. Times in ns, sizes in bytes. tcp_default_config has Linux's values. */
@@ -190,6 +191,7 @@ enum tcp_option {
 	TCP_OPTION_MARK,
 	TCP_OPTIONS_RARE = TCP_OPTION_MARK,
 	TCP_OPTION_DEVICE,          /* number of an interface; 0: any */
+	TCP_OPTION_SAVE_SYN,        /* 1: from the IP header on, 2: all of the frame */
 	TCP_OPTION_MAX_PACING_RATE, /* bytes a second; UINT64_MAX, or 0: none */
 	N_TCP_OPTIONS
 };
@@ -199,6 +201,19 @@ void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64
 uint64_t tcp_option(const struct tcp *t, const struct tcp_conn *c, enum tcp_option o);
 void tcp_listener_set_option(struct tcp *t, struct tcp_listener *l, enum tcp_option o, uint64_t value);
 uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, enum tcp_option o);
+/* A key for segments from and to other ends of a prefix (RFC 2385); len 0: there is none any more. A connection that a
+ * listener makes has its listener's of that time. -ENOENT: nothing to be taken away, -ENOMEM. */
+#define TCP_MD5_KEY_MAX 80u
+struct tcp_md5 {
+	uint32_t addr;
+	uint8_t prefix_len, len;
+	const uint8_t *key;
+};
+int tcp_set_md5(struct tcp *t, struct tcp_conn *c, const struct tcp_md5 *m);
+int tcp_listener_set_md5(struct tcp *t, struct tcp_listener *l, const struct tcp_md5 *m);
+/* The SYN that opened it, if its listener was told to keep them (TCP_OPTION_SAVE_SYN); it is forgotten then. *len:
+ * room, and what it takes, 0: there is none. -EINVAL: there is not enough room. */
+int tcp_saved_syn(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_t *len);
 /* The congestion control by its name; -ENOENT: there is none. */
 int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name);
 const char *tcp_congestion(const struct tcp_conn *c);

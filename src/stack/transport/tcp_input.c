@@ -21,7 +21,7 @@
 
 #include "stack/transport/tcp_input.h"
 #include "stack/transport/tcp_priv.h"
-#include "stack/transport/tcp_rare.h"
+#include "stack/transport/tcp_md5.h"
 #include "stack/ip/local.h"
 
 #define ECN_MASK 0x03u
@@ -369,7 +369,7 @@ static void take_fin(struct tcp *t, struct tcp_conn *c, const struct packet *p, 
 static void take_syn_options(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
 	c->mss_peer = max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN);
-	c->ts_ok = t->cfg.timestamps && o->has_timestamp;
+	c->ts_ok = t->cfg.timestamps && o->has_timestamp && tcp_md5_for(t, c->rare, c->node.raddr) == NULL;
 	c->sack_ok = t->cfg.sack && o->has_sack_ok;
 	c->wscale_ok = t->cfg.window_scaling && o->has_wscale;
 	c->snd_scale = c->wscale_ok ? o->wscale : 0;
@@ -431,14 +431,14 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 
 /* --- all --- */
 
-bool tcp_refuses(struct tcp *t, struct packet *p, uint32_t rare, uint8_t min_ttl)
+bool tcp_refuses(struct tcp *t, struct packet *p, const struct tcp_options *o, uint32_t rare, uint8_t min_ttl)
 {
 	if (YG_UNLIKELY(p->ip.ttl < min_ttl))
 		packet_set_drop(p, DROP_TCP_MIN_TTL);
 	else if (YG_UNLIKELY(!tcp_rare_hears(t, rare, p->in_ifindex)))
 		packet_set_drop(p, DROP_SOCKET_DEVICE);
 	else
-		return false;
+		return (rare != POOL_NONE || o->md5 != NULL) && tcp_md5_refuses(p, o, tcp_md5_for(t, rare, p->ip.src));
 	return true;
 }
 
@@ -446,7 +446,7 @@ void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const s
 {
 	uint32_t fin_at = p->l4.seq + p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0);
 
-	if (tcp_refuses(t, p, c->rare, c->o.min_ttl))
+	if (tcp_refuses(t, p, o, c->rare, c->o.min_ttl))
 		return;
 	c->segs_in++;
 	if (c->state == TCP_SYN_SENT) {
@@ -498,11 +498,14 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 	uint8_t flags = p->l4.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 
 	if (l == NULL) {
+		/* Nobody can say whether it is right: no reset, as Linux has it. */
+		if (tcp_md5_refuses(p, o, NULL))
+			return true;
 		if (!(flags & TCP_RST))
 			t->resets[TCP_REASON_NO_LISTENER]++;
 		return false;
 	}
-	if (tcp_refuses(t, p, l->rare, l->o.min_ttl))
+	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
 		return true;
 	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
 	if ((flags & TCP_RST) || is_to_many(p))
@@ -542,6 +545,8 @@ static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 	struct tcp_listener *l = tcp_listener_for(t, n, p->in_ifindex);
 
 	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, l != NULL ? &iss : NULL))
+		return true;
+	if (tcp_refuses(t, p, &o, l->rare, l->o.min_ttl))
 		return true;
 	tcp_listen_syn(t, l, n, p, &o, iss);
 	return true;

@@ -18,7 +18,7 @@
 #include <errno.h>
 
 #include "stack/ip/local.h"
-#include "stack/transport/tcp_rare.h"
+#include "stack/transport/tcp_md5.h"
 
 #define SYNACK_FIRST NS_PER_S
 /* The low bits of a timestamp that goes with a cookie: the other end's scale, or 15 for none; SACK; ECN. */
@@ -191,7 +191,7 @@ static struct syn_facts facts_of(const struct tcp *t, const struct tcp_listener 
 		.snd_scale = wscale_ok ? o->wscale : 0,
 		.rcv_scale = wscale_ok ? tcp_scale_for(max_u32(l->rcvbuf, t->cfg.rcvbuf_max)) : 0,
 		.sack_ok = t->cfg.sack && o->has_sack_ok,
-		.ts_ok = t->cfg.timestamps && o->has_timestamp,
+		.ts_ok = t->cfg.timestamps && o->has_timestamp && tcp_md5_for(t, l->rare, p->ip.src) == NULL,
 		/* RFC 3168 section 6.1.1: both bits ask for it; AccECN's third bit is not ours to answer. */
 		.ecn_ok = t->cfg.ecn != 0 && (p->l4.flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR),
 	};
@@ -265,11 +265,12 @@ void tcp_half_open_free(struct tcp *t, struct tcp_half_open *h)
 {
 	timer_disarm(&t->half_open_wheel, h->index);
 	tcp_remove(t, &h->node);
+	tcp_syn_forget(t, &h->saved_syn);
 	listener_of(t, h->listener)->n_half_open--;
 	pool_free(&t->half_open, h->index);
 }
 
-void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, const struct packet *p,
+void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, struct packet *p,
 		    const struct tcp_options *o, uint32_t iss)
 {
 	struct syn_facts f = facts_of(t, l, p, o);
@@ -307,6 +308,7 @@ void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, c
 		.n_sent = 1,
 		.at = t->env->now,
 		.index = index,
+		.saved_syn = tcp_syn_save(t, l, p),
 	};
 	timer_node_init(&h->timer);
 	l->n_half_open++;
@@ -344,6 +346,10 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 {
 	struct tcp_conn *c = l->n_accept > l->backlog ? NULL : tcp_conn_new(t);
 
+	if (c != NULL && !tcp_rare_inherit(t, l, n->raddr, &c->rare)) {
+		tcp_conn_free(t, c);
+		c = NULL;
+	}
 	if (c == NULL) {
 		t->counts[TCP_COUNT_LISTEN_OVERFLOWED]++;
 		return NULL;
@@ -352,7 +358,6 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->state = TCP_SYN_RECEIVED;
 	c->o = l->o;
 	c->cc = l->cc;
-	c->rare = tcp_rare_inherit(t, l);
 	c->sndbuf = l->sndbuf;
 	c->rcvbuf = l->rcvbuf;
 	c->iss = c->snd_una = iss;
@@ -395,7 +400,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	bool is_old = h->ts_ok && o->has_timestamp && seq_before(o->ts_val, h->ts_recent);
 	bool is_next = p->l4.seq == h->irs + 1;
 
-	if (tcp_refuses(t, p, l->rare, l->o.min_ttl))
+	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
 		return;
 	if (flags & TCP_RST) {
 		if (is_next)
@@ -443,6 +448,9 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 		return;
 	c->syn_sent_at = h->n_sent == 1 ? h->at : 0;
 	c->n_rtx = h->n_sent > 1;
+	if (h->saved_syn != POOL_NONE)
+		tcp_rare_get(t, &c->rare)->saved_syn = h->saved_syn;
+	h->saved_syn = POOL_NONE;
 	tcp_half_open_free(t, h);
 	c->node.is_in = false;
 	start_conn(t, l, c, p, o);

@@ -30,6 +30,9 @@ static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t v
 	case TCP_OPTION_DEVICE:
 		r->ifindex = (uint32_t)value;
 		break;
+	case TCP_OPTION_SAVE_SYN:
+		r->save_syn = (uint8_t)value;
+		break;
 	case TCP_OPTION_MAX_PACING_RATE:
 		r->max_pacing_rate = value;
 		break;
@@ -173,6 +176,8 @@ static uint64_t get(const struct tcp *t, struct told w, enum tcp_option o)
 		return r->mark;
 	case TCP_OPTION_DEVICE:
 		return r->ifindex;
+	case TCP_OPTION_SAVE_SYN:
+		return r->save_syn;
 	case TCP_OPTION_MAX_PACING_RATE:
 		return r->max_pacing_rate;
 	case N_TCP_OPTIONS:

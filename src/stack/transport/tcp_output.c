@@ -17,7 +17,7 @@
  */
 #include "stack/ip/route.h"
 #include "stack/transport/tcp_priv.h"
-#include "stack/transport/tcp_rare.h"
+#include "stack/transport/tcp_md5.h"
 #include "stack/wire/checksum.h"
 #include "stack/wire/ether.h"
 
@@ -121,6 +121,8 @@ static void fill_tcp(struct tcp *t, struct packet *p, const struct tcp_node *n, 
 
 	tcp_emit(h, n->lport, n->rport, s->seq, s->ack, s->flags, s->window);
 	h[12] = (uint8_t)(header_len / 4 << 4);
+	if (s->key != NULL)
+		tcp_md5_sign(s->key, p, h, header_len, payload_len);
 	sum = checksum_fold(sum) + checksum_pseudo(n->laddr, n->raddr, IPPROTO_NR_TCP, l4_len);
 	put16(h + TCP_CHECK_AT, checksum_finish(checksum_add(sum, h, header_len)));
 	p->l4 = (struct l4_view){
@@ -143,7 +145,7 @@ static void fill_tcp(struct tcp *t, struct packet *p, const struct tcp_node *n, 
 }
 
 /* A segment without payload, whose options are those of a SYN or a timestamp. */
-static void send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s, const uint8_t *more,
+static void send_bare(struct tcp *t, const struct tcp_node *n, struct tcp_bare *s, const uint8_t *more,
 		      uint32_t more_len)
 {
 	uint8_t options[TCP_OPTIONS_MAX], *end = options;
@@ -156,7 +158,9 @@ static void send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_
 		end = put_timestamp(end, s->ts_val, s->ts_ecr);
 	}
 	uint32_t n_options = (uint32_t)(end - options);
-	uint32_t header_len = TCP_HEADER_LEN + n_options + more_len;
+	if (s->key == NULL)
+		s->key = tcp_md5_for(t, s->rare, n->raddr);
+	uint32_t header_len = TCP_HEADER_LEN + n_options + more_len + (s->key != NULL ? TCP_MD5_OPTION_LEN : 0);
 	struct packet *p = packet_alloc(t->env->pool, ETHER_HEADER_LEN + IPV4_HEADER_LEN + header_len);
 
 	if (p == NULL) {
@@ -171,7 +175,7 @@ static void send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_
 	fill_tcp(t, p, n, s, header_len, 0, 0);
 }
 
-void tcp_send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s)
+void tcp_send_bare(struct tcp *t, const struct tcp_node *n, struct tcp_bare *s)
 {
 	send_bare(t, n, s, NULL, 0);
 }
@@ -235,7 +239,8 @@ void tcp_send_ack(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_bare s = bare_of(t, c, TCP_ACK);
 	uint8_t sacks[TCP_OPTIONS_MAX];
-	uint32_t n = put_sacks(t, c, sacks, TCP_OPTIONS_MAX - (c->ts_ok ? 12 : 0));
+	uint32_t n =
+		put_sacks(t, c, sacks, TCP_OPTIONS_MAX - (c->ts_ok ? 12 : 0) - tcp_md5_room(t, c->rare, c->node.raddr));
 
 	send_bare(t, &c->node, &s, sacks, n);
 	acknowledged(t, c, &s);
@@ -301,7 +306,7 @@ void tcp_send_syn(struct tcp *t, struct tcp_conn *c)
 	s.window = (uint16_t)tcp_syn_window(c->rcvbuf, c->o.window_clamp);
 	s.mss = c->mss_own;
 	s.sack_ok = is_answer ? c->sack_ok : t->cfg.sack;
-	s.has_ts = is_answer ? c->ts_ok : t->cfg.timestamps;
+	s.has_ts = is_answer ? c->ts_ok : t->cfg.timestamps && tcp_md5_for(t, c->rare, c->node.raddr) == NULL;
 	s.ts_ecr = is_answer ? c->ts_recent : 0;
 	s.wscale = (is_answer ? c->wscale_ok : t->cfg.window_scaling) ? (int8_t)c->rcv_scale : -1;
 	if (!is_answer && t->cfg.ecn == 1 && c->n_rtx == 0)
@@ -330,7 +335,7 @@ void tcp_set_mss(struct tcp *t, struct tcp_conn *c)
 
 	if (c->o.user_mss != 0)
 		mss = min_u32(mss, c->o.user_mss);
-	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0);
+	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0) - tcp_md5_room(t, c->rare, c->node.raddr);
 	/* What a small buffer holds. */
 	c->mss = (uint16_t)min_u32(mss, UINT16_MAX - 1024u);
 }
@@ -405,8 +410,10 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 	struct tcp_bare h = bare_of(t, c, TCP_ACK | flags);
 	uint8_t options[TCP_OPTIONS_MAX], *end = options;
 	bool is_new = !(s->flags & SEGMENT_SENT);
+	uint32_t md5_room = tcp_md5_room(t, c->rare, c->node.raddr);
 
 	h.seq = s->seq;
+	h.key = tcp_md5_for(t, c->rare, c->node.raddr);
 	if (s->flags & SEGMENT_PUSH)
 		h.flags |= TCP_PSH;
 	if (s->flags & SEGMENT_FIN)
@@ -419,7 +426,8 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 	if (c->inbox.islands != POOL_NONE || c->dsack.left != c->dsack.right) {
 		uint32_t room = s->len < c->mss ? c->mss - s->len : 0;
 
-		end += put_sacks(t, c, end, min_u32(room & ~3u, TCP_OPTIONS_MAX - (uint32_t)(end - options)));
+		end += put_sacks(t, c, end,
+				 min_u32(room & ~3u, TCP_OPTIONS_MAX - md5_room - (uint32_t)(end - options)));
 	}
 	if (c->ecn_ok && s->len > 0 && is_new) {
 		h.tos |= ECN_ECT0;
@@ -427,7 +435,7 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 			h.flags |= TCP_CWR;
 		c->cwr_pending = false;
 	}
-	uint32_t header_len = TCP_HEADER_LEN + (uint32_t)(end - options);
+	uint32_t header_len = TCP_HEADER_LEN + (uint32_t)(end - options) + md5_room;
 	struct packet *p = packet_around(t, s, header_len);
 
 	if (p == NULL) {

@@ -14,7 +14,8 @@
  *   tcp_ack, tcp_input
  *                   RFC 9293 section 3.10.7, a function a step
  *   tcp_timer, tcp_error, tcp
- *   tcp_rare        what few connections have
+ *   tcp_rare, tcp_md5
+ *                   what few connections have
  *
  * Sequence numbers are compared by their difference (RFC 9293 section 3.4).
  */
@@ -339,6 +340,7 @@ struct tcp_half_open {
 	uint32_t rcv_wnd;
 	struct timer_node timer;
 	uint32_t index;
+	uint32_t saved_syn; /* number, POOL_NONE */
 };
 
 struct tcp_time_wait {
@@ -348,6 +350,7 @@ struct tcp_time_wait {
 	uint32_t ts_recent_s; /* seconds of the clock when it was noted */
 	uint8_t rcv_scale;
 	bool ts_ok;
+	uint16_t md5; /* number of its key (tcp_md5.h), 0: none */
 	uint32_t older, newer;
 	uint64_t expires;
 };
@@ -367,7 +370,7 @@ struct tcp {
 	struct siphash_key key_table, key_isn, key_ts, key_port, key_cookie;
 	uint32_t port_counter[256]; /* RFC 6056 algorithm 4 */
 	struct tcp_table table;
-	struct pool conns, half_open, time_wait, segments, islands, listeners, rares;
+	struct pool conns, half_open, time_wait, segments, islands, listeners, rares, saved_syns, md5_keys;
 	uint32_t listener_of[TCP_PORT_BUCKETS];
 	struct timer_wheel wheel, half_open_wheel;
 	uint32_t time_wait_oldest, time_wait_newest;
@@ -587,9 +590,10 @@ struct tcp_bare {
 	int8_t wscale;
 	uint8_t flags, tos, ttl;
 	bool has_ts, sack_ok;
-	uint32_t rare; /* of whoever sends it; number, POOL_NONE */
+	uint32_t rare;                 /* of whoever sends it; number, POOL_NONE */
+	const struct tcp_md5_key *key; /* that signs it besides, NULL */
 };
-void tcp_send_bare(struct tcp *t, const struct tcp_node *n, const struct tcp_bare *s);
+void tcp_send_bare(struct tcp *t, const struct tcp_node *n, struct tcp_bare *s);
 uint8_t tcp_scale_for(uint32_t bytes);
 /* The window of a SYN, which is never scaled (RFC 7323 section 2.2). */
 static inline uint32_t tcp_syn_window(uint32_t rcvbuf, uint32_t clamp)
@@ -603,7 +607,7 @@ static inline uint32_t tcp_syn_window(uint32_t rcvbuf, uint32_t clamp)
 
 /* Its port is not told to ip any more. */
 void tcp_close_listening(struct tcp *t, const struct tcp_listener *l);
-void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, const struct packet *p,
+void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, struct packet *p,
 		    const struct tcp_options *o, uint32_t iss);
 void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *p, const struct tcp_options *o);
 /* An ACK for which there is nobody: of a cookie? True: p has been dealt with. */
@@ -636,9 +640,9 @@ static inline uint32_t tcp_length_of(const struct packet *p)
 {
 	return p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0) + ((p->l4.flags & TCP_FIN) != 0);
 }
-/* p came by another interface than the socket's, or from further away than it wants to hear (IP_MINTTL): it is
- * dropped, and the result is true. */
-bool tcp_refuses(struct tcp *t, struct packet *p, uint32_t rare, uint8_t min_ttl);
+/* p came by another interface than the socket's, from further away than it wants to hear (IP_MINTTL), or is not signed
+ * as it must be: it is dropped, and the result is true. */
+bool tcp_refuses(struct tcp *t, struct packet *p, const struct tcp_options *o, uint32_t rare, uint8_t min_ttl);
 /* RFC 9293's table (section 3.10.7.4, first): something of it is in the window. */
 bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len);
 /* rare: of whoever it came for. */

@@ -14,6 +14,9 @@ struct tcp_rare {
 	uint32_t mark;            /* of what it sends (SO_MARK) */
 	uint32_t ifindex;         /* it hears and sends by this interface alone (SO_BINDTODEVICE); 0: any */
 	uint64_t max_pacing_rate; /* bytes a second; TCP_UNPACED, or 0: no limit */
+	uint32_t saved_syn;       /* number, POOL_NONE */
+	uint8_t save_syn;         /* TCP_SAVE_SYN */
+	uint16_t md5;             /* number of its first key (tcp_md5.h), 0: none */
 };
 
 extern const struct tcp_rare tcp_rare_none;
@@ -35,8 +38,17 @@ static inline bool tcp_rare_hears(const struct tcp *t, uint32_t of, uint32_t ifi
 /* To be written: made if it has none. There is one for whoever may have one. */
 struct tcp_rare *tcp_rare_get(struct tcp *t, uint32_t *of);
 void tcp_rare_release(struct tcp *t, uint32_t *of);
-/* What a listener's connection begins with. */
-uint32_t tcp_rare_inherit(struct tcp *t, const struct tcp_listener *l);
+/* What a listener's connection with raddr begins with. False: no room. */
+bool tcp_rare_inherit(struct tcp *t, const struct tcp_listener *l, uint32_t raddr, uint32_t *of);
+
+#define TCP_SAVED_SYN_MAX (ETHER_HEADER_LEN + 60u + 60u)
+struct tcp_saved_syn {
+	uint8_t len;
+	uint8_t bytes[TCP_SAVED_SYN_MAX];
+};
+/* Of p, as the listener wants it; POOL_NONE: it does not, or there is no room. */
+uint32_t tcp_syn_save(struct tcp *t, const struct tcp_listener *l, struct packet *p);
+void tcp_syn_forget(struct tcp *t, uint32_t *saved);
 
 /* Bytes a second by which it sends; 0: as fast as the windows let it. */
 static inline uint64_t tcp_pacing_rate(const struct tcp *t, const struct tcp_conn *c)

@@ -19,7 +19,7 @@
  *
  * A reset does not end it (RFC 1337).
  */
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_md5.h"
 
 static struct tcp_time_wait *at(const struct tcp *t, uint32_t index)
 {
@@ -47,6 +47,7 @@ void tcp_time_wait_free(struct tcp *t, uint32_t index)
 
 	list_remove(t, w);
 	tcp_remove(t, &w->node);
+	tcp_md5_free(t, w->md5);
 	pool_free(&t->time_wait, index);
 }
 
@@ -70,6 +71,8 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		.ts_ok = c->ts_ok,
 	};
 
+	if (index != POOL_NONE && c->rare != POOL_NONE)
+		made.md5 = tcp_md5_detach(t, &tcp_rare_get(t, &c->rare)->md5, c->node.raddr);
 	tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
 	if (index == POOL_NONE)
 		return;
@@ -92,6 +95,7 @@ static void answer(struct tcp *t, const struct tcp_time_wait *w)
 		.ts_val = (uint32_t)(t->env->now / TCP_TS_NS) + tcp_ts_offset(t, &w->node),
 		.ts_ecr = w->ts_recent,
 		.rare = POOL_NONE,
+		.key = tcp_md5_at(t, w->md5),
 	};
 
 	tcp_send_bare(t, &w->node, &s);
@@ -109,6 +113,8 @@ bool tcp_time_wait_input(struct tcp *t, uint32_t index, struct packet *p, const 
 	bool has_newer_ts = w->ts_ok && o->has_timestamp && seq_after(o->ts_val, w->ts_recent);
 	bool is_paws_old = w->ts_ok && o->has_timestamp && seq_before(o->ts_val, w->ts_recent);
 
+	if (w->md5 != 0 && tcp_md5_refuses(p, o, tcp_md5_at(t, w->md5)))
+		return false;
 	if (flags & TCP_RST)
 		return false;
 	if (flags == TCP_SYN && !is_paws_old && iss != NULL && (has_newer_ts || seq_after(p->l4.seq, w->rcv_nxt))) {

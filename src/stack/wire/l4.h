@@ -133,7 +133,7 @@ bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len);
 void l4_checksum_set(const struct ipv4_view *ip, uint8_t *p, size_t len);
 
 /* TCP options that connection tracking and TCP want (RFC 9293 section 3.2, RFC
- * 7323, RFC 2018). */
+ * 7323, RFC 2018, RFC 2385). */
 struct tcp_options {
 	bool has_mss, has_wscale, has_sack_ok, has_timestamp;
 	uint16_t mss;
@@ -143,6 +143,7 @@ struct tcp_options {
 	struct {
 		uint32_t left, right;
 	} sack[4];
+	const uint8_t *md5; /* RFC 2385's digest, 16 bytes in the packet; NULL: none */
 };
 
 /* p: the TCP header, v as parsed from it. A list that lies is cut at the lie

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * TCP options to values (RFC 9293 section 3.2, RFC 7323, RFC 2018).
+ * TCP options to values (RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 2385).
  *
  * The list is walked by the checked reader over the bytes that l4_parse found
  * present. A length that lies ends the list there: what stood before it counts,
@@ -26,9 +26,11 @@
 #define TCP_OPT_SACK_OK 4
 #define TCP_OPT_SACK 5
 #define TCP_OPT_TIMESTAMP 8
+#define TCP_OPT_MD5 19
 
 #define WSCALE_MAX 14
 #define SACK_BLOCK_LEN 8
+#define MD5_LEN 16
 
 static void sack_take(struct reader *body, struct tcp_options *o)
 {
@@ -71,6 +73,10 @@ static void option_take(const struct reader_option *opt, struct tcp_options *o)
 		o->has_timestamp = true;
 		o->ts_val = reader_be32(&body);
 		o->ts_ecr = reader_be32(&body);
+		return;
+	case TCP_OPT_MD5:
+		if (opt->body_len == MD5_LEN)
+			o->md5 = opt->body;
 		return;
 	default:
 		return;
