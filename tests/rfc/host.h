@@ -27,7 +27,9 @@ struct rfc_host_table {
 };
 
 /* One a file; listed in rfc.c. */
-extern const struct rfc_host_table rfc9293_table;
+extern const struct rfc_host_table rfc9293_table, rfc9293_data_table, rfc7323_table, rfc5961_table, rfc6056_table,
+	rfc6528_table, rfc6191_table, rfc5927_table, rfc2018_table, rfc2883_table, rfc6298_table, rfc8985_table,
+	rfc9937_table, rfc5682_table, rfc6582_table, rfc9438_table, rfc9406_table;
 
 /* The scenario, its end and the law of conservation. */
 void rfc_host_run(const struct rfc_host_row *row);

@@ -169,6 +169,7 @@ static inline void peer_icmp(struct script *s, uint8_t type, uint8_t code, uint3
 	of.dst = A_ADDR;
 	of.proto = IPPROTO_NR_TCP;
 	of.total_len = 1500;
+	of.df = true;
 	ipv4_emit(quote, &of);
 	memcpy(quote + IPV4_HEADER_LEN,
 	       (uint8_t[8]){ 0, SERVICE, PEER_PORT >> 8, PEER_PORT & 0xff, (uint8_t)(n >> 24), (uint8_t)(n >> 16),

@@ -21,7 +21,11 @@ static const struct rfc_table *const tables[] = { &rfc4787_table, &rfc5382_table
 						  &rfc5508_table, &rfc5508_own_table, &rfc6888_table,
 						  &rfc7857_table };
 
-static const struct rfc_host_table *const host_tables[] = { &rfc9293_table };
+static const struct rfc_host_table *const host_tables[] = {
+	&rfc9293_table, &rfc9293_data_table, &rfc7323_table, &rfc2018_table, &rfc2883_table, &rfc5961_table,
+	&rfc6298_table, &rfc8985_table,      &rfc9937_table, &rfc9438_table, &rfc6582_table, &rfc5682_table,
+	&rfc9406_table, &rfc6191_table,      &rfc6528_table, &rfc6056_table, &rfc5927_table
+};
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",

@@ -220,7 +220,8 @@ void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 		tcp_rtt_sample(t, c, t->env->now - c->syn_sent_at);
 	else if (c->ts_ok && o->has_timestamp && o->ts_ecr != 0)
 		tcp_rtt_sample(t, c, (uint64_t)(tcp_ts_now(t, c) - o->ts_ecr) * TCP_TS_NS);
-	c->n_rtx = 0;
+	else
+		c->rto = max_u64(c->rto, TCP_RTO_LOST_SYN);
 	c->rtx_since = 0;
 	c->rtx_at = TIME_NEVER;
 }

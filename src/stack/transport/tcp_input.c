@@ -144,6 +144,9 @@ static bool check_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 
 void tcp_established(struct tcp *t, struct tcp_conn *c)
 {
+	/* RFC 6928 section 2: a SYN that was lost more than once says that the path has no room for many. */
+	uint32_t segments = c->n_rtx > 1 ? 1 : t->cfg.init_cwnd;
+
 	c->state = TCP_ESTABLISHED;
 	c->n_rtx = 0;
 	c->rtx_at = TIME_NEVER;
@@ -153,7 +156,7 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->dsack_round = c->snd_nxt;
 	c->rack_end = c->snd_una;
 	c->snd_small = c->snd_una;
-	c->cwnd = (uint64_t)t->cfg.init_cwnd * c->mss;
+	c->cwnd = (uint64_t)segments * c->mss;
 	c->ssthresh = UINT32_MAX;
 	c->cc->init(c);
 	if (c->cc->event != NULL)

@@ -447,7 +447,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	if (c == NULL)
 		return;
 	c->syn_sent_at = h->n_sent == 1 ? h->at : 0;
-	c->n_rtx = h->n_sent > 1;
+	c->n_rtx = (uint8_t)(h->n_sent - 1);
 	if (h->saved_syn != POOL_NONE)
 		tcp_rare_get(t, &c->rare)->saved_syn = h->saved_syn;
 	h->saved_syn = POOL_NONE;

@@ -634,8 +634,9 @@ static bool may_send_data(const struct tcp_conn *c)
 void tcp_output(struct tcp *t, struct tcp_conn *c)
 {
 	if (c->queue.n > 0 && may_send_data(c)) {
-		send_lost(t, c);
-		if (c->lost <= c->retransmitted)
+		if (!c->frto_probes)
+			send_lost(t, c);
+		if (c->lost <= c->retransmitted || c->frto_probes)
 			send_new(t, c);
 		/* What waited for its turn to be sent waits no more. */
 		if (c->o.notsent_lowat != 0)

@@ -63,6 +63,8 @@ static inline uint32_t seq_min(uint32_t a, uint32_t b)
 #define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1 */
 #define TCP_MSS_MIN 48u      /* of an other end; as Linux: less is an attack */
 #define TCP_OPTIONS_MAX 40u
+/* RFC 6298 (5.7): while nothing is known of the round trip because the SYN was sent twice. */
+#define TCP_RTO_LOST_SYN (3 * NS_PER_S)
 #define TCP_WSCALE_MAX 14u
 #define TCP_QUICK_ACKS 16u /* at first each segment is acknowledged at once, as Linux does */
 /* Payload of segments that wait stands behind room for every header there may be. */
@@ -281,6 +283,7 @@ struct tcp_conn {
 	int32_t undo_retrans;   /* in segments, and not known to have been for nothing */
 	uint32_t retrans_stamp; /* timestamp of the first of them */
 	bool undo_valid, frto;
+	bool frto_probes;   /* new data are sent before anything is sent again (RFC 5682 step 2b) */
 	uint64_t rtx_since; /* when the oldest byte was sent first, for R2 and the user timeout; 0: nothing waits */
 
 	/* Delivery rate. */
@@ -526,7 +529,7 @@ struct tcp_ack {
 	uint32_t sacked_new;               /* bytes by SACK */
 	bool has_dsack, is_duplicate, window_changed, has_data, ece;
 	bool rtx_acked;      /* something that was sent again is among what it acknowledged by number */
-	bool original_acked; /* something that was sent once, and after high_seq was set (F-RTO) */
+	bool original_acked; /* something that was taken to be lost and not sent again (F-RTO) */
 	bool reordered;
 	/* The newest by the time of sending of what it acknowledged. */
 	uint64_t newest_sent, newest_delivered, newest_delivered_at, newest_first_sent;

@@ -76,7 +76,7 @@ static void finish(struct tcp *t, struct tcp_conn *c)
 	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
 		c->cwnd = max_u64(c->ssthresh, 2ull * c->mss);
 	c->ca_state = TCP_CA_OPEN;
-	c->frto = false;
+	c->frto = c->frto_probes = false;
 	c->n_dupacks = 0;
 	tell(t, c, CC_EVENT_RECOVERED);
 }
@@ -89,7 +89,7 @@ static void undo(struct tcp *t, struct tcp_conn *c)
 	c->cwnd = max_u64(c->cwnd, c->prior_cwnd);
 	c->ssthresh = max_u64(c->ssthresh, c->prior_ssthresh);
 	c->undo_valid = false;
-	c->frto = false;
+	c->frto = c->frto_probes = false;
 	c->n_rtx = 0;
 	/* What is still marked is on its way. */
 	for (uint32_t i = 0; i < c->queue.n_sent && c->lost > 0; i++) {
@@ -194,6 +194,7 @@ void tcp_recovery_timeout(struct tcp *t, struct tcp_conn *c)
 	forget_sacks(t, c);
 	tcp_mark_all_lost(t, c);
 	c->frto = is_first;
+	c->frto_probes = false;
 	c->ca_state = TCP_CA_LOSS;
 	c->high_seq = c->snd_nxt;
 	c->cwnd = c->mss;
@@ -208,14 +209,32 @@ static bool timeout_was_spurious(const struct tcp_conn *c, const struct tcp_ack 
 	return c->frto && c->undo_valid && a->original_acked && (a->acked_new > 0 || a->sacked_new > 0);
 }
 
+/* Step 2b: the first acknowledgement behind the timeout may be of either copy. What has not been sent yet is, if there
+ * is some; what the next one acknowledges tells. */
+static bool frto_begins(const struct tcp *t, const struct tcp_conn *c, const struct tcp_ack *a)
+{
+	if (!c->frto || c->frto_probes || a->acked_new == 0 || c->queue.n_sent == c->queue.n ||
+	    !seq_before(a->ack, c->high_seq))
+		return false;
+	const struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n_sent);
+
+	return seq_before(s->seq, c->snd_una + c->snd_wnd);
+}
+
 static void in_loss(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
+	bool begins = frto_begins(t, c, a);
+
 	if (timeout_was_spurious(c, a)) {
 		undo(t, c);
 		return;
 	}
 	if (try_undo(t, c, a))
 		return;
+	/* Step 3a: it was no spurious one, or it would have shown. */
+	if (!begins)
+		c->frto = false;
+	c->frto_probes = begins;
 	if (!seq_before(a->ack, c->high_seq))
 		finish(t, c);
 }

@@ -88,7 +88,7 @@ void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment
 		if (!a->has_rtt || rtt < a->rtt)
 			a->rtt = rtt;
 		a->has_rtt = true;
-		a->original_acked |= (s->flags & SEGMENT_LOST) != 0 || !seq_before(s->seq, c->high_seq);
+		a->original_acked |= (s->flags & SEGMENT_LOST) != 0;
 	}
 	a->sample.acked += s->len;
 	settle(t, c, s, index);
