@@ -5,6 +5,7 @@
 #ifndef YG_LIB_LIB_PRIV_H
 #define YG_LIB_LIB_PRIV_H
 
+#include <yangguan/forward.h>
 #include <yangguan/stack.h>
 
 #include "lib/lib_link.h"
@@ -27,6 +28,8 @@ struct yg_stack {
 	void *ctx;
 	yg_wait_fn *wait;
 	void *wait_ctx;
+	yg_flow_fn *flow;
+	void *flow_ctx;
 	uint32_t depth; /* of calls into it */
 	/* What came while somebody was in it. */
 	struct lib_waiting waiting;
@@ -43,6 +46,11 @@ static inline struct packet *lib_packet(const struct yg_packet *p)
 /* Around whatever a call does: at the end what was made goes out, and what came meanwhile is taken in. */
 void lib_enter(struct yg_stack *s);
 void lib_leave(struct yg_stack *s);
+
+struct sockaddr_storage lib_name_of(const struct tcp_end *e);
+
+/* lib_forward.c: tells the owner of what is held; true: it has done something meanwhile, maybe. */
+bool lib_tell_flows(struct yg_stack *s);
 
 /* lib_device.c */
 void lib_device_init(struct yg_stack *s, const struct yg_stack_config *config);

@@ -203,7 +203,7 @@ int yg_epoll_wait(struct yg_stack *s, int epoll, struct epoll_event *events, int
 
 /* --- what is there --- */
 
-static struct sockaddr_storage name_of(const struct tcp_end *e)
+struct sockaddr_storage lib_name_of(const struct tcp_end *e)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
 	struct sockaddr_storage out = { 0 };
@@ -228,8 +228,8 @@ void yg_sockets(const struct yg_stack *s, void (*fn)(void *ctx, const struct yg_
 					      .type = type_of[i.kind],
 					      .protocol = i.protocol,
 					      .state = tcp_state_names[i.state],
-					      .local = name_of(&i.local),
-					      .remote = name_of(&i.remote),
+					      .local = lib_name_of(&i.local),
+					      .remote = lib_name_of(&i.remote),
 					      .recv_q = i.n_in,
 					      .send_q = i.n_out };
 

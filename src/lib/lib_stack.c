@@ -48,8 +48,10 @@ void lib_enter(struct yg_stack *s)
 void lib_leave(struct yg_stack *s)
 {
 	if (s->depth == 1) {
-		ip_flush(s->ip);
-		take_waiting(s);
+		do {
+			ip_flush(s->ip);
+			take_waiting(s);
+		} while (lib_tell_flows(s));
 	}
 	if (--s->depth > 0 || s->changed == NULL)
 		return;

@@ -266,6 +266,11 @@ static void route_in(struct ip_stack *s, struct packet *p, const struct fib_rout
 			packet_set_drop(p, DROP_IP_DEST_MARTIAN);
 		return;
 	}
+	if (YG_UNLIKELY(s->foreign != NULL) && (nh->kind == FIB_UNICAST || nh->kind == FIB_NONE) &&
+	    s->foreign(s->foreign_ctx, p)) {
+		p->to_us = true;
+		return;
+	}
 	switch ((enum fib_kind)nh->kind) {
 	case FIB_UNICAST:
 		p->out_ifindex = nh->ifindex;

@@ -216,6 +216,12 @@ void ip_stack_set_unclaimed(struct ip_stack *s, ip_unclaimed_fn *fn, void *ctx)
 	s->unclaimed_ctx = ctx;
 }
 
+void ip_stack_set_foreign(struct ip_stack *s, ip_foreign_fn *fn, void *ctx)
+{
+	s->foreign = fn;
+	s->foreign_ctx = ctx;
+}
+
 void ip_stack_set_flowcache(struct ip_stack *s, const struct ip_flowcache_ops *ops, void *ctx)
 {
 	s->flowcache = ops != NULL ? *ops : (struct ip_flowcache_ops){ 0 };

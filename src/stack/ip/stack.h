@@ -128,6 +128,10 @@ struct hook_list *ip_stack_hooks(struct ip_stack *s, enum ip_hook hook);
  * True: its verdict is drop now, and nothing is answered. */
 typedef bool ip_unclaimed_fn(void *ctx, struct packet *p);
 void ip_stack_set_unclaimed(struct ip_stack *s, ip_unclaimed_fn *fn, void *ctx);
+/* Asked about a packet to an address that is not ours, before it is forwarded or refused for want of a route. True:
+ * somebody here stands in for that address, and it is delivered as if it were to us. NULL: nobody, as at first. */
+typedef bool ip_foreign_fn(void *ctx, const struct packet *p);
+void ip_stack_set_foreign(struct ip_stack *s, ip_foreign_fn *fn, void *ctx);
 /* Slots of the flow cache. */
 struct ip_flowcache_ops {
 	/* Sees the frames just received before anybody else and takes out of b what it deals with; the rest stays in

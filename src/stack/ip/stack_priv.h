@@ -107,6 +107,8 @@ struct ip_stack {
 	void *sent_ctx;
 	ip_unclaimed_fn *unclaimed;
 	void *unclaimed_ctx;
+	ip_foreign_fn *foreign;
+	void *foreign_ctx;
 	struct ip_flowcache_ops flowcache; /* no functions: nobody */
 	void *flowcache_ctx;
 	struct neigh_table *neigh;

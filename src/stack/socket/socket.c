@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "stack/socket/socket_forward.h"
 #include "stack/socket/socket_priv.h"
 
 /* How long until somebody who was refused for want of memory is told to try again. */
@@ -99,6 +100,7 @@ void sockets_destroy(struct sockets *ss)
 {
 	if (ss == NULL)
 		return;
+	sockets_forward_end(ss);
 	raw_destroy(ss->raw);
 	udp_destroy(ss->udp);
 	tcp_destroy(ss->tcp);
@@ -146,13 +148,14 @@ static void tell_starved(struct sockets *ss)
 void sockets_expire(struct sockets *ss)
 {
 	tcp_expire(ss->tcp);
+	socket_forward_expire(ss);
 	if (ss->env->now >= ss->starved_until)
 		tell_starved(ss);
 }
 
 uint64_t sockets_next_deadline(const struct sockets *ss)
 {
-	return min_u64(tcp_next_deadline(ss->tcp), ss->starved_until);
+	return min_u64(min_u64(tcp_next_deadline(ss->tcp), ss->starved_until), socket_forward_deadline(ss));
 }
 
 struct tcp *sockets_tcp(struct sockets *ss)

@@ -7,6 +7,7 @@
  *   socket_io       bytes and messages
  *   socket_control  what goes beside the bytes of a message
  *   socket_option, socket_option_ip, socket_option_tcp
+ *   socket_forward  flows to addresses that are not ours
  *   epoll           readiness
  */
 #ifndef YG_STACK_SOCKET_SOCKET_PRIV_H
@@ -20,6 +21,7 @@
 #define BOUND_BUCKETS 1024u
 
 struct epoll;
+struct forward;
 
 struct socket {
 	union {
@@ -64,6 +66,7 @@ struct sockets {
 	uint32_t n_ready_epolls;
 	uint32_t starved; /* first one, POOL_NONE */
 	uint64_t starved_until;
+	struct forward *forward; /* NULL: nobody stands in for addresses that are not ours */
 	sockets_wait_fn *wait;
 	void *wait_ctx;
 };
@@ -126,6 +129,10 @@ int socket_put_int(struct socket_value *v, int64_t value);
 int socket_put_bytes(struct socket_value *v, const void *bytes, uint32_t len);
 uint64_t socket_tcp_option(struct sockets *ss, const struct socket *s, enum tcp_option o);
 void socket_tcp_set_option(struct sockets *ss, struct socket *s, enum tcp_option o, uint64_t value);
+
+/* socket_forward.c */
+void socket_forward_expire(struct sockets *ss);
+uint64_t socket_forward_deadline(const struct sockets *ss);
 
 /* epoll.c */
 int epoll_init_pools(struct sockets *ss, uint32_t n_epolls, uint32_t n_watches);

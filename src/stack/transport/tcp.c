@@ -430,6 +430,57 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 	return -EINPROGRESS;
 }
 
+/* --- a SYN that was held --- */
+
+void tcp_set_unknown(struct tcp *t, tcp_unknown_fn *fn, void *ctx)
+{
+	t->unknown = fn;
+	t->unknown_ctx = ctx;
+}
+
+static struct tcp_node node_of_syn(const struct tcp_syn *syn)
+{
+	return (struct tcp_node){ .laddr = syn->local.addr.v4,
+				  .raddr = syn->remote.addr.v4,
+				  .lport = syn->local.port,
+				  .rport = syn->remote.port,
+				  .zone = syn->zone };
+}
+
+/* As an end that has opened by itself and then sees the other one's SYN (section 3.5), but that its own was never sent.
+ */
+int tcp_answer(struct tcp *t, struct tcp_conn *c, const struct tcp_syn *syn)
+{
+	struct tcp_node n = node_of_syn(syn);
+
+	if (tcp_find(t, &n) != POOL_NONE)
+		return -EADDRINUSE;
+	begin_active(t, c, &n, syn->has_least ? &syn->iss_least : NULL);
+	t->counts[TCP_COUNT_ACTIVE_OPENS]--;
+	t->counts[TCP_COUNT_PASSIVE_OPENS]++;
+	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
+	tcp_take_syn(t, c, syn->seq, &syn->o);
+	c->ecn_ok = t->cfg.ecn != 0 && (syn->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR);
+	c->state = TCP_SYN_RECEIVED;
+	c->snd_wnd = syn->window;
+	c->snd_wl1 = syn->seq;
+	tcp_send_syn(t, c);
+	c->rtx_at = t->env->now + tcp_rto(t, c);
+	tcp_rearm(t, c);
+	tcp_flush(t);
+	return -EINPROGRESS;
+}
+
+void tcp_refuse(struct tcp *t, const struct tcp_syn *syn)
+{
+	struct tcp_node n = node_of_syn(syn);
+	struct tcp_bare s = { .wscale = -1, .flags = TCP_RST | TCP_ACK, .ack = syn->seq + 1 };
+
+	t->resets[TCP_REASON_NO_LISTENER]++;
+	tcp_send_bare(t, &n, &s);
+	tcp_flush(t);
+}
+
 /* --- bytes --- */
 
 static int may_write(struct tcp_conn *c)

@@ -22,6 +22,7 @@
 #include "base/span.h"
 #include "stack/ip/stack.h"
 #include "stack/packet/env.h"
+#include "stack/wire/l4.h"
 
 struct tcp_limits {
 	uint32_t n_connections; /* 0: 16,384 */
@@ -96,6 +97,26 @@ void tcp_set_conn_user(struct tcp_conn *c, uint64_t user);
 /* Sends the SYN: -EINPROGRESS. local: what bind left; port 0: drawn (RFC 6056). */
 int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct tcp_end *local,
 		const struct tcp_end *remote);
+
+/* A SYN, as it was held for tcp_answer. */
+struct tcp_syn {
+	struct tcp_end local, remote;
+	uint16_t zone;
+	uint32_t seq;
+	uint32_t iss_least; /* with has_least: our sequence numbers begin there at the earliest */
+	bool has_least;
+	uint8_t flags;
+	uint16_t window;
+	struct tcp_options o;
+};
+/* Slot: a segment to an end at which nobody listens, and of no connection. True: it has been dealt with. syn: as it is
+ * to be held, of a SYN alone; else NULL. */
+typedef bool tcp_unknown_fn(void *ctx, const struct packet *p, const struct tcp_syn *syn);
+void tcp_set_unknown(struct tcp *t, tcp_unknown_fn *fn, void *ctx);
+/* The connection in CLOSED answers the SYN: -EINPROGRESS; -EADDRINUSE: by now there is one with these ends. */
+int tcp_answer(struct tcp *t, struct tcp_conn *c, const struct tcp_syn *syn);
+/* A reset in answer to it. */
+void tcp_refuse(struct tcp *t, const struct tcp_syn *syn);
 
 struct tcp_listen_options {
 	uint32_t backlog; /* of connections to be accepted; and of half open ones */

@@ -369,7 +369,7 @@ static void take_fin(struct tcp *t, struct tcp_conn *c, const struct packet *p, 
 
 /* --- SYN_SENT (section 3.10.7.3) --- */
 
-static void take_syn_options(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+void tcp_take_syn(struct tcp *t, struct tcp_conn *c, uint32_t seq, const struct tcp_options *o)
 {
 	c->mss_peer = max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN);
 	c->ts_ok = t->cfg.timestamps && o->has_timestamp && tcp_md5_for(t, c->rare, c->node.raddr) == NULL;
@@ -382,7 +382,7 @@ static void take_syn_options(struct tcp *t, struct tcp_conn *c, const struct pac
 		c->ts_recent = o->ts_val;
 		c->ts_recent_at = t->env->now;
 	}
-	c->irs = p->l4.seq;
+	c->irs = seq;
 	c->rcv_nxt = c->irs + 1;
 	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + tcp_syn_window(c->rcvbuf, c->o.window_clamp));
 	c->rcv_up = c->rcv_nxt;
@@ -413,7 +413,7 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 	}
 	if (!(p->l4.flags & TCP_SYN))
 		return;
-	take_syn_options(t, c, p, o);
+	tcp_take_syn(t, c, p->l4.seq, o);
 	c->ecn_ok = t->cfg.ecn == 1 && (p->l4.flags & (TCP_ECE | TCP_CWR)) == TCP_ECE && has_ack;
 	if (!has_ack) {
 		/* Both have opened at once (section 3.5). */
@@ -494,6 +494,23 @@ static bool is_to_many(const struct packet *p)
 	return p->is_broadcast || ip4_is_multicast(p->ip.dst);
 }
 
+/* Shown to the slot; least: our sequence numbers begin there at the earliest, NULL: anywhere. */
+static bool show_unknown(struct tcp *t, const struct packet *p, const struct tcp_options *o, const uint32_t *least)
+{
+	uint8_t flags = p->l4.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	struct tcp_syn syn = { .local = { ip_addr_v4(p->ip.dst), p->l4.dport },
+			       .remote = { ip_addr_v4(p->ip.src), p->l4.sport },
+			       .zone = p->zone,
+			       .seq = p->l4.seq,
+			       .iss_least = least != NULL ? *least : 0,
+			       .has_least = least != NULL,
+			       .flags = p->l4.flags,
+			       .window = p->l4.window,
+			       .o = *o };
+
+	return t->unknown != NULL && t->unknown(t->unknown_ctx, p, flags == TCP_SYN ? &syn : NULL);
+}
+
 /* For a listener, or nobody. True: p has been dealt with. */
 static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, const struct tcp_options *o)
 {
@@ -503,6 +520,8 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 	if (l == NULL) {
 		/* Nobody can say whether it is right: no reset, as Linux has it. */
 		if (tcp_md5_refuses(p, o, NULL))
+			return true;
+		if (show_unknown(t, p, o, NULL))
 			return true;
 		if (!(flags & TCP_RST))
 			t->resets[TCP_REASON_NO_LISTENER]++;
@@ -547,8 +566,12 @@ static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 	}
 	struct tcp_listener *l = tcp_listener_for(t, n, p->in_ifindex);
 
-	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, l != NULL ? &iss : NULL))
+	bool may_begin = l != NULL || t->unknown != NULL;
+
+	if (!tcp_time_wait_input(t, tcp_ref_index(ref), p, &o, may_begin ? &iss : NULL))
 		return true;
+	if (l == NULL)
+		return show_unknown(t, p, &o, &iss);
 	if (tcp_refuses(t, p, &o, l->rare, l->o.min_ttl))
 		return true;
 	tcp_listen_syn(t, l, n, p, &o, iss);

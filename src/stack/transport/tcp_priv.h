@@ -370,6 +370,8 @@ struct tcp {
 	struct tcp_config cfg;
 	struct tcp_user_ops user;
 	void *user_ctx;
+	tcp_unknown_fn *unknown;
+	void *unknown_ctx;
 	struct siphash_key key_table, key_isn, key_ts, key_port, key_cookie;
 	uint32_t port_counter[256]; /* RFC 6056 algorithm 4 */
 	struct tcp_table table;
@@ -638,6 +640,8 @@ void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 
 void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o);
 void tcp_established(struct tcp *t, struct tcp_conn *c);
+/* What a SYN said, and where that leaves the connection. */
+void tcp_take_syn(struct tcp *t, struct tcp_conn *c, uint32_t seq, const struct tcp_options *o);
 /* Numbers that it takes. */
 static inline uint32_t tcp_length_of(const struct packet *p)
 {

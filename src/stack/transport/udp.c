@@ -44,6 +44,8 @@ struct udp {
 	uint32_t *of_tuple;
 	uint32_t tuple_mask;
 	uint16_t port_first, port_last;
+	udp_unknown_fn *unknown;
+	void *unknown_ctx;
 	uint64_t counts[N_UDP_COUNTERS];
 };
 
@@ -210,8 +212,7 @@ static void push_pieces(struct udp *u, struct udp_socket *s, struct packet *p)
 	}
 }
 
-/* True: p is somebody else's now. */
-static bool push(struct udp *u, struct udp_socket *s, struct packet *p)
+bool udp_push(struct udp *u, struct udp_socket *s, struct packet *p)
 {
 	u->counts[UDP_COUNT_IN]++;
 	if (p->offload.gso_type == GSO_UDP4 && !s->d.o.gro) {
@@ -235,7 +236,7 @@ static void push_copy(struct udp *u, struct udp_socket *s, const struct packet *
 		return;
 	}
 	u->d.env->ledger.n_pieces_made++;
-	if (!push(u, s, copy))
+	if (!udp_push(u, s, copy))
 		env_drop(u->d.env, copy, (enum drop_reason)copy->reason);
 }
 
@@ -262,7 +263,7 @@ static bool input_many(struct udp *u, struct packet *p)
 			push_copy(u, last, p);
 		last = socket_at(u, i);
 	}
-	return last != NULL && push(u, last, p);
+	return last != NULL && udp_push(u, last, p);
 }
 
 static bool input_one(struct udp *u, struct packet *p)
@@ -281,10 +282,12 @@ static bool input_one(struct udp *u, struct packet *p)
 		return input_many(u, p);
 	s = find(u, &f);
 	if (s == NULL) {
+		if (u->unknown != NULL && u->unknown(u->unknown_ctx, p))
+			return true;
 		u->counts[UDP_COUNT_NO_PORT]++;
 		return false;
 	}
-	return push(u, s, p);
+	return udp_push(u, s, p);
 }
 
 static void udp_input(void *ctx, struct batch *b)
@@ -310,7 +313,7 @@ static void udp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 		datagram_icmp_error(&u->d, &s->d, e, UDP_HEADER_LEN);
 }
 
-/* While any is open. */
+/* While any is open, or somebody takes what is for none. */
 static void listen_if_any(struct udp *u)
 {
 	const struct ip_protocol row = {
@@ -321,7 +324,7 @@ static void listen_if_any(struct udp *u)
 		.by_port = true,
 	};
 
-	ip_stack_set_protocol(u->d.ip, IPPROTO_NR_UDP, u->sockets.n_used > 0 ? &row : NULL);
+	ip_stack_set_protocol(u->d.ip, IPPROTO_NR_UDP, u->sockets.n_used > 0 || u->unknown != NULL ? &row : NULL);
 }
 
 /* --- life --- */
@@ -482,7 +485,7 @@ int udp_bind(struct udp *u, struct udp_socket *s, const struct datagram_end *loc
 
 	if (rc != 0)
 		return rc;
-	if (s->in_port)
+	if (s->in_port || s->d.lport != 0)
 		return -EINVAL;
 	s->d.laddr = local->addr.v4;
 	rc = take_port(u, s, local->port);
@@ -519,7 +522,7 @@ int udp_connect(struct udp *u, struct udp_socket *s, const struct datagram_end *
 
 	if (source == 0)
 		return -ENETUNREACH;
-	if (!s->in_port) {
+	if (!s->in_port && s->d.lport == 0) {
 		int rc = take_port(u, s, 0);
 
 		if (rc != 0)
@@ -534,6 +537,28 @@ int udp_connect(struct udp *u, struct udp_socket *s, const struct datagram_end *
 	s->d.is_connected = true;
 	tuple_insert(u, s);
 	return 0;
+}
+
+void udp_set_unknown(struct udp *u, udp_unknown_fn *fn, void *ctx)
+{
+	u->unknown = fn;
+	u->unknown_ctx = ctx;
+	listen_if_any(u);
+}
+
+void udp_answer(struct udp *u, struct udp_socket *s, uint16_t zone, const struct datagram_end *local,
+		const struct datagram_end *remote)
+{
+	struct datagram_socket *d = &s->d;
+
+	d->laddr = local->addr.v4;
+	d->lport = local->port;
+	d->raddr = remote->addr.v4;
+	d->rport = remote->port;
+	d->o.zone = zone;
+	d->o.freebind = true;
+	d->addr_is_bound = d->port_is_bound = d->is_connected = true;
+	tuple_insert(u, s);
 }
 
 /* --- what goes --- */
@@ -615,7 +640,7 @@ int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out 
 	rc = datagram_find_way(&u->d, &s->d, out, UDP_HEADER_LEN + (is_large ? gso_size : (uint32_t)len), &way);
 	if (rc == 0)
 		rc = check_segments(&way, (uint32_t)len, gso_size);
-	if (rc == 0 && !s->in_port)
+	if (rc == 0 && !s->in_port && s->d.lport == 0)
 		rc = take_port(u, s, 0) != 0 ? -EAGAIN : 0;
 	if (rc != 0)
 		return rc;

@@ -41,6 +41,16 @@ const uint64_t *udp_counts(const struct udp *u);
 /* NULL: no room (ENOBUFS). */
 struct udp_socket *udp_open(struct udp *u, uint64_t user);
 void udp_close(struct udp *u, struct udp_socket *s);
+/* Slot: a datagram for nobody. True: it is the slot's, with VERDICT_STOLEN. While there is one UDP is the row of its
+ * protocol, whether or not a socket is open. */
+typedef bool udp_unknown_fn(void *ctx, struct packet *p);
+void udp_set_unknown(struct udp *u, udp_unknown_fn *fn, void *ctx);
+/* The socket, new, has both ends from here on; nobody is asked whether local is an address of ours, or has its port. It
+ * is found by the tuple alone. */
+void udp_answer(struct udp *u, struct udp_socket *s, uint16_t zone, const struct datagram_end *local,
+		const struct datagram_end *remote);
+/* A datagram that was held for it. True: p is somebody else's now; false: there is no room. */
+bool udp_push(struct udp *u, struct udp_socket *s, struct packet *p);
 /* Port 0: drawn. -EADDRINUSE, -EADDRNOTAVAIL; -EINVAL: it is bound. */
 int udp_bind(struct udp *u, struct udp_socket *s, const struct datagram_end *local);
 /* remote none: it is not connected any more. -ENETUNREACH, -EAGAIN without a port. */
