@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The doors to the Meson build. Variables that may be set on the command line:
-#   CC         the compiler (a change of it sets the build directory up anew)
+#   CC         the compiler (a change of it sets up the build directory again)
 #   WERROR=1   warnings are errors
 #   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario
 #   FILES=     with `make tidy`: only these

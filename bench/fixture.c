@@ -3,8 +3,8 @@
  * The gateway in memory.
  *
  * Life of a frame: fixture_frame writes it into its slot of the ring, headers and all,
- * since the gateway has rewritten whatever stood there; fixture_run lends a batch of
- * slots to the gateway as a driver lends the slots of its ring; when the other
+ * since the gateway has rewritten whatever stood there; fixture_run gives a batch of
+ * slots to the gateway as a driver gives the slots of its ring; when the other
  * device's tx is given the packet, it lets go of it. Making frames is not part of
  * what is measured; a slot that was just written lies in a near cache, as one lies
  * that a NIC has just written (DDIO).
@@ -73,7 +73,7 @@ static void port_tx(struct device *d, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 
-		/* Not lent, so made here: an ARP request, or an announcement, which asks for itself. */
+		/* Not of the ring, so made here: an ARP request, or an announcement, which asks for itself. */
 		if (YG_UNLIKELY(p->buf_index != POOL_NONE)) {
 			struct arp_view arp;
 
@@ -301,7 +301,7 @@ void fixture_establish(struct fixture *r, uint32_t n)
 		ask_outside(r, r->n_flows, step);
 		send_round(r, r->n_flows, step, FIXTURE_WAN, tcp ? TCP_SYN | TCP_ACK : 0);
 		send_round(r, r->n_flows, step, FIXTURE_LAN, tcp ? TCP_ACK : 0);
-		/* One plain packet more each way, to have all that is learnt on the way learnt. */
+		/* One plain packet more each way, to have the flow cache entries installed. */
 		if (tcp) {
 			send_round(r, r->n_flows, step, FIXTURE_LAN, 0);
 			send_round(r, r->n_flows, step, FIXTURE_WAN, 0);

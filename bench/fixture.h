@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A whole gateway in memory between two devices that are as thin as a device can
- * be: they lend the frames of a ring and take them back. So what is measured is
+ * be: they give the frames of a ring and take them back. So what is measured is
  * the way of a packet from receive to send and nothing else.
  */
 #ifndef YG_BENCH_FIXTURE_H

@@ -11,7 +11,7 @@
  *   workers-fill-N        ports used of 64,512, from one client to one server
  *
  * Every worker is a thread with a ring of 2,048 frames of 60 bytes of its own, in
- * batches from both sides in turn; a frame is copied into its slot and lent to
+ * batches from both sides in turn; a frame is copied into its slot and given to
  * the gateway, in every row alike. What counts are packets that left. Rounds with
  * one worker and with two take turns, and a row is the median of their ratios.
  * ratio_of_cpu is the same by the processor time that each thread was given: what

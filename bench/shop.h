@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Workers in memory, as threads: each has a ring of 2,048 frames of 60 bytes of its
- * own, in batches from both sides in turn; a frame is copied into its slot and lent
+ * own, in batches from both sides in turn; a frame is copied into its slot and given
  * to the gateway. What counts are packets that left.
  */
 #ifndef YG_BENCH_SHOP_H

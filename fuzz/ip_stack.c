@@ -5,7 +5,7 @@
  *
  * The input is a list of steps. A frame is taken as it stands, or helped past
  * the first checks (link address, version, lengths, header checksum), so that
- * the fuzzer reaches what lies behind. Its bytes are lent and end where the frame
+ * the fuzzer reaches what lies behind. Its bytes are external and end where the frame
  * does, as in a driver's ring.
  *
  * What must hold: the law of conservation after every step; whatever leaves is a

@@ -65,7 +65,7 @@
 	X(FRAGMENT_TIMEOUT, "fragment-timeout", "the other fragments did not come in time", "loss on the way") \
 	X(FRAGMENT_LIMIT, "fragment-limit", "too many fragments held, in all or from this source", "raise the limit, or find the sender") \
 	X(FRAGMENT_TOO_BIG, "fragment-too-big", "fragments that add up to more than 65,535 bytes", "a faulty or hostile sender") \
-	X(FRAGMENT_ORPHAN, "fragment-orphan", "a fragment whose first piece was dropped", "see the reason of the first piece") \
+	X(FRAGMENT_ORPHAN, "fragment-orphan", "a fragment whose first fragment was dropped", "see the reason of the first fragment") \
 	/* neighbours */ \
 	X(NEIGH_QUEUE, "neigh-queue", "too many packets wait for the neighbour's address", "the neighbour does not answer ARP, or a burst at start") \
 	X(NEIGH_UNREACHABLE, "neigh-unreachable", "the neighbour did not answer ARP (answered by ICMP 3/1, as its rate allows)", "is the machine up and on this link?") \
@@ -107,10 +107,10 @@
 	X(HOOK_MEMORY, "hook-memory", "no memory to hold the packet at this point", "too small a pool, or a burst; it recovers by itself") \
 	X(TX_REFUSED, "tx-refused", "the driver did not take the frame (queue full)", "the link is slower than what is sent") \
 	X(KERNEL_REDIRECT, "kernel-redirect", "a driver did not take a frame that the kernel forwarded by itself (not in the law's sums: it never came up)", "the link is slower than what is sent; of a veth, the other end must have NAPI (GRO on)") \
-	X(KERNEL_NO_SOCKET, "kernel-no-socket", "a frame that was to come up found no socket for its receive queue, or was marked as if our program had numbered it (not in the law's sums)", "the device has more queues than were there at start: start anew") \
+	X(KERNEL_NO_SOCKET, "kernel-no-socket", "a frame that was to come up found no socket for its receive queue, or was marked as if our program had numbered it (not in the law's sums)", "the device has more queues than were there at start: restart the gateway") \
 	X(KERNEL_OVERLOAD, "kernel-overload", "a packet whose flow loses most on its way up, and waits for what went before to come out so that the kernel can take it (not in the law's sums)", "one flow brings more than user space takes; it ends when the flow is in the kernel") \
 	X(TX_DOWN, "tx-down", "the output device is down or gone, and nothing else leads there (answered by ICMP 3/1, as its rate allows)", "see: yangguan events") \
-	X(TX_TOO_BIG, "tx-too-big", "the frame is larger than the device takes", "the device's MTU changed; it is read anew within a second")
+	X(TX_TOO_BIG, "tx-too-big", "the frame is larger than the device takes", "the device's MTU changed; it is read again within a second")
 /* clang-format on */
 
 enum drop_reason {

@@ -3,7 +3,7 @@
  * Open addressing with linear probing, at most half full. A slot holds a place
  * in the caller's array and nothing else, so that the array may move. An item
  * whose name was emptied leaves a slot that fits no name; it is dropped when the
- * slots are laid out anew, and so many are laid out as names are alive: a name
+ * slots are laid out again, and so many are laid out as names are alive: a name
  * that is given up and given again a thousand times costs no more than a
  * thousand names.
  *
@@ -46,7 +46,7 @@ static void put(struct name_index *x, const struct name_list *l, uint32_t i)
 	x->n_used++;
 }
 
-/* Lays the slots out anew, with room for one more name. */
+/* Lays the slots out again, with room for one more name. */
 static bool make_room(struct name_index *x, const struct name_list *l)
 {
 	struct name_index next = { .n_slots = SLOTS_MIN, .n_items = x->n_items };

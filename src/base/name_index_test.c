@@ -71,7 +71,7 @@ static void test_find(void **state)
 	free(item);
 }
 
-/* Would catch: an emptied name that is still found, one given anew that is not, and slots that fill up with the dead.
+/* Would catch: an emptied name that is still found, one given again that is not, and slots that fill up with the dead.
  */
 static void test_replaced(void **state)
 {

@@ -195,7 +195,7 @@ static void start_moving(struct timer_wheel *w, const struct upcoming *u)
 	w->moving = first;
 }
 
-/* Places the moving timers anew. False when max_moves did not suffice. */
+/* Places the moving timers again. False when max_moves did not suffice. */
 static bool move_on(struct timer_wheel *w, uint64_t *max_moves)
 {
 	while (w->moving != NIL) {
@@ -226,7 +226,7 @@ uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, tim
 			start_moving(w, &u);
 			continue;
 		}
-		/* fn may disarm any of the slot's timers: look at its head anew. */
+		/* fn may disarm any of the slot's timers: look at its head again. */
 		while (w->slot[0][u.d] != NIL) {
 			if (budget != 0 && n_fired == budget)
 				return n_fired;

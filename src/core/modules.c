@@ -205,7 +205,7 @@ static uint64_t flowcache_deadline(const void *fc)
 }
 
 /* The routing table, which several cores may share. Whatever changes it is done by the first of them that is told, for
- * all, while they rest. */
+ * all, while they are quiesced. */
 struct routes {
 	const struct ip_stack *ip;
 	struct rib *rib; /* NULL before the first config */

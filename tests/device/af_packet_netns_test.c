@@ -199,7 +199,7 @@ static void test_first_frame_after_up(void **state)
 	assert_int_equal(w->ledger.n_handed, n_handed + 1);
 }
 
-/* Would catch: a device that is deleted and made anew and stays dead, or is
+/* Would catch: a device that is deleted and made again and stays dead, or is
  * reported wrongly. */
 static void test_gone_and_back(void **state)
 {

@@ -396,7 +396,7 @@ static void send_one(struct netns_fixture *w, int i)
 }
 
 /* Would catch: a crash, a frame that is lost to the area, or a device that stays dead, when it is deleted while
- * frames are on their way through it, and made anew. */
+ * frames are on their way through it, and made again. */
 static void test_gone_under_load(void **state)
 {
 	static const enum way ways[] = { WAY_TC, WAY_XDP, WAY_XDP_GENERIC };

@@ -83,13 +83,13 @@ const struct explained explained[] = {
 	  "The same where the packet then goes no further.",
 	  "RFC 9293 section 3.10.7" },
 	{ "*: TCP outside SYN *before: TIME_WAIT*ours: *, SYN_SENT2*",
-	  "A peer may begin anew out of TIME_WAIT as well.",
+	  "A peer may begin again out of TIME_WAIT as well.",
 	  "RFC 9293 section 3.6.1, RFC 7857 section 2.2" },
 	{ "*: TCP outside SYN *before: *ours: *linux: drop,*same state",
 	  "The peer's SYN passes, for it may know better: the inside host answers with a challenge ACK.",
 	  "RFC 5961 section 4, RFC 5382 REQ-2" },
 	{ "*: TCP * SYN*before: SYN_SENT2*linux: *",
-	  "In a simultaneous open a host may begin anew with another number. Linux takes that in SYN_SENT only.",
+	  "In a simultaneous open a host may begin again with another number. Linux takes that in SYN_SENT only.",
 	  "RFC 9293 section 3.10.7, RFC 5382 REQ-2" },
 
 	/* --- RST --- */
@@ -168,7 +168,7 @@ const struct explained explained[] = {
 
 	/* --- windows --- */
 	{ "hostile: TCP * SYN-ACK *before: *states differ",
-	  "A SYN-ACK for a SYN that was ignored begins the connection anew, also when other segments came between the "
+	  "A SYN-ACK for a SYN that was ignored begins the connection again, also when other segments came between the "
 	  "two. Linux remembers the last segment only.",
 	  "RFC 9293 section 3.10.7.3, RFC 5961 section 4" },
 	{ "hostile: TCP * before: *ours: drop,*linux: pass,*same state",

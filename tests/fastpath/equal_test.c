@@ -9,7 +9,7 @@
  * counters, states and times, and the rules' counters.
  *
  * Two things may differ: the order of frames between flows, and the
- * identification of packets that may be fragmented, which the slow path draws anew
+ * identification of packets that may be fragmented, which the slow path draws again
  * behind a translation.
  *
  * The clock is virtual and goes in whole ticks; the program's notes of when it saw
@@ -268,7 +268,7 @@ static uint32_t fill_batch(struct duel *d, int side, struct flows_frame *frame)
 }
 
 /* In order, and what is unseen alone. */
-static void input_in_pieces(struct duel *d, int side, const struct flows_frame *frame, uint32_t n)
+static void input_in_parts(struct duel *d, int side, const struct flows_frame *frame, uint32_t n)
 {
 	for (uint32_t i = 0, from = 0; i < n; i++) {
 		bool alone = kind_of(&frame[i]) == UNSEEN;
@@ -440,7 +440,7 @@ static void run(enum fastpath_kind kind, const char *config, const char *name)
 	while (d.n_packets < N_PACKETS) {
 		int side = (int)rng_below(&d.rng, N_FLOWS_SIDES);
 		uint32_t n = fill_batch(&d, side, frame);
-		input_in_pieces(&d, side, frame, n);
+		input_in_parts(&d, side, frame, n);
 		answer_asked(&d);
 		uint64_t end = d.now + rng_below(&d.rng, 8) * TICK;
 		if (kind == FASTPATH_XDP_NATIVE && rng_below(&d.rng, 300) == 0)

@@ -55,7 +55,7 @@ struct fp_bucket *fixture_home(struct fixture *b, const struct fixture_flow *f, 
 
 /* A right frame of the flow with n_payload bytes. */
 void fixture_frame(const struct fixture_flow *f, uint32_t n_payload, uint8_t tcp_flags, struct fixture_frame *out);
-/* The checksums anew, after bytes were changed. */
+/* The checksums again, after bytes were changed. */
 void fixture_frame_seal(struct fixture_frame *f);
 /* What the slow path makes of it. */
 void fixture_frame_forwarded(const struct fixture_flow *f, const struct fixture_frame *in, struct fixture_frame *out);

@@ -2,7 +2,7 @@
  *
  * Work for tests/fill/pick_cost, which runs it under callgrind: connections that
  * each take a port at a known fill, between calls of mark_part. Callgrind writes
- * what it has counted and begins anew whenever mark_part is entered; so the parts
+ * what it has counted and begins again whenever mark_part is entered; so the parts
  * of its output are, in turn, what lies between two marks, and so are the lines on
  * stdout:
  *

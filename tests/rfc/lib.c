@@ -198,7 +198,7 @@ void rfc_send_ip(struct rfc *t, struct station *from, const uint8_t *ip, uint32_
 
 void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_spec *p, const uint8_t *order, uint32_t n)
 {
-	static uint8_t bytes[PACKET_BUILD_MAX], piece[65536];
+	static uint8_t bytes[PACKET_BUILD_MAX], fragment[65536];
 	uint32_t len = station_build(from, p, bytes) - IPV4_HEADER_LEN;
 	uint32_t size = (len / n + 7) & ~7u;
 	struct ipv4_view ip;
@@ -210,9 +210,9 @@ void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_sp
 		ip.frag_off = (uint16_t)off;
 		ip.mf = off + part < len;
 		ip.total_len = (uint16_t)(IPV4_HEADER_LEN + part);
-		ipv4_emit(piece, &ip);
-		memcpy(piece + IPV4_HEADER_LEN, bytes + IPV4_HEADER_LEN + off, part);
-		rfc_send_ip(t, from, piece, ip.total_len);
+		ipv4_emit(fragment, &ip);
+		memcpy(fragment + IPV4_HEADER_LEN, bytes + IPV4_HEADER_LEN + off, part);
+		rfc_send_ip(t, from, fragment, ip.total_len);
 	}
 }
 
@@ -226,10 +226,10 @@ struct rfc_whole rfc_gather(struct rfc *t, struct station *at)
 	while ((p = rfc_next(t, at)) != NULL) {
 		uint32_t part = (uint32_t)p->ip.total_len - p->ip.header_len;
 
-		if (w.n_pieces++ == 0)
+		if (w.n_fragments++ == 0)
 			w.ip = p->ip;
 		if (p->ip.id != w.ip.id || p->ip.src != w.ip.src || p->ip.dst != w.ip.dst)
-			fail_msg("the pieces do not belong together");
+			fail_msg("the fragments do not belong together");
 		w.in_order = w.in_order && p->ip.frag_off == next;
 		next = p->ip.frag_off + part;
 		memcpy(bytes + p->ip.frag_off, packet_l4(p), part);
@@ -237,8 +237,8 @@ struct rfc_whole rfc_gather(struct rfc *t, struct station *at)
 		if (!p->ip.mf)
 			end = next;
 	}
-	if (w.n_pieces == 0 || len != end)
-		fail_msg("%u pieces with %u bytes of %u arrived", w.n_pieces, len, end);
+	if (w.n_fragments == 0 || len != end)
+		fail_msg("%u fragments with %u bytes of %u arrived", w.n_fragments, len, end);
 	w.ip.mf = false;
 	w.ip.frag_off = 0;
 	w.ip.total_len = (uint16_t)(w.ip.header_len + end);

@@ -104,7 +104,7 @@ void rfc_send_pieces(struct rfc *t, struct station *from, const struct packet_sp
 		     uint32_t n);
 /* What a receiver makes of the pieces that came. */
 struct rfc_whole {
-	uint32_t n_pieces;
+	uint32_t n_fragments;
 	struct ipv4_view ip; /* of the whole */
 	struct l4_view l4;
 	bool in_order;

@@ -394,14 +394,14 @@ static void too_big_is_cut(struct rfc *t)
 	rq.payload_len = 1472;
 	rfc_send(t, t->lan, &rq);
 	struct rfc_whole w = rfc_gather(t, t->wan);
-	assert_int_equal(w.n_pieces, 3);
+	assert_int_equal(w.n_fragments, 3);
 	assert_true(w.in_order);
 	assert_int_equal(w.ip.dst, RFC_PEER1);
 	assert_true(w.ip.src >= RFC_POOL_FIRST && w.ip.src <= RFC_POOL_LAST);
 	assert_int_equal(w.l4.payload_len, 1472);
 }
 
-/* REQ-14. Would catch: pieces that are lost or leave untranslated because the one with the ports came later. */
+/* REQ-14. Would catch: fragments that are lost or leave untranslated because the one with the ports came later. */
 static void pieces_in_any_order(struct rfc *t)
 {
 	static const uint8_t order[][3] = {
@@ -429,11 +429,11 @@ static void pieces_in_any_order(struct rfc *t)
 	}
 }
 
-/* REQ-14a. Would catch: a flood of pieces that never become whole and stops everybody else. */
+/* REQ-14a. Would catch: a flood of fragments that never become whole and stops everybody else. */
 static void flood_of_pieces(struct rfc *t)
 {
 	static const uint8_t in_order[] = { 0, 1, 2 };
-	struct packet_spec piece = { .dst = RFC_PEER1, .proto = UDP, .frag_off = 1480, .payload_len = 64 };
+	struct packet_spec fragment = { .dst = RFC_PEER1, .proto = UDP, .frag_off = 1480, .payload_len = 64 };
 	struct packet_spec big = { .src = RFC_HOST2, .dst = RFC_PEER1, .proto = UDP, .sport = 4001, .dport = 53 };
 
 	rfc_start(t, NULL);
@@ -441,10 +441,10 @@ static void flood_of_pieces(struct rfc *t)
 	for (uint32_t round = 0; round < 40; round++) {
 		/* one source, and then everybody */
 		for (uint32_t i = 0; i < 200; i++) {
-			piece.ip_id++;
-			piece.src = round < 20 ? RFC_HOST1 : IP4(10, 78, 0, 0) + (piece.ip_id * 7919u & 0xffff);
-			piece.mf = i % 2 == 0;
-			station_send(t->lan, &piece);
+			fragment.ip_id++;
+			fragment.src = round < 20 ? RFC_HOST1 : IP4(10, 78, 0, 0) + (fragment.ip_id * 7919u & 0xffff);
+			fragment.mf = i % 2 == 0;
+			station_send(t->lan, &fragment);
 		}
 		fixture_run(&t->w, NS_PER_MS);
 		station_clear(t->wan);
@@ -486,7 +486,7 @@ static const struct rfc_row rows[] = {
 	{ "REQ-12b", "destination unreachable reaches the host that it is for", unreachable_reaches_the_host },
 	{ "REQ-13", "a packet that is too big and must not be cut is answered with fragmentation needed",
 	  too_big_is_told },
-	{ "REQ-13a", "one that may be cut is, and its pieces leave in order", too_big_is_cut },
+	{ "REQ-13a", "one that may be cut is, and its fragments leave in order", too_big_is_cut },
 	{ "REQ-14", "fragments are translated in whatever order they come", pieces_in_any_order },
 	{ "REQ-14a", "a flood of fragments does not stop other packets", flood_of_pieces },
 };

@@ -128,7 +128,7 @@ static void everybody_is_let_in(struct rfc *t)
 }
 
 /* REQ-8. Would catch: a packet still under way to its last user that meets the next one. */
-static void rests(struct rfc *t, const char *options, uint32_t seconds)
+static void held_down(struct rfc *t, const char *options, uint32_t seconds)
 {
 	rfc_start(t, &(struct rfc_setup){ .addresses = "203.0.113.16", .pool_options = options });
 	for (uint16_t i = 0; i < 4; i++)
@@ -145,12 +145,12 @@ static void rests(struct rfc *t, const char *options, uint32_t seconds)
 
 static void ports_held_down(struct rfc *t)
 {
-	rests(t, "ports 2000-2003; hold-down 120s;", 120);
+	held_down(t, "ports 2000-2003; hold-down 120s;", 120);
 }
 
-static void rest_is_an_option(struct rfc *t)
+static void hold_down_is_an_option(struct rfc *t)
 {
-	rests(t, "ports 2000-2003; hold-down 300s;", 300);
+	held_down(t, "ports 2000-2003; hold-down 300s;", 300);
 }
 
 /* REQ-11A. */
@@ -294,9 +294,10 @@ static const struct rfc_row rows[] = {
 	{ "REQ-6", "translation can be turned off for destination addresses and ports", no_translation_for_some },
 	{ "REQ-7", "endpoint-independent filtering can be had, for UDP and TCP", everybody_is_let_in,
 	  .why = { [RFC_APDM] = BY_FILTER } },
-	{ "REQ-8", "a port rests 120 seconds before it is given out again (when asked for)", ports_held_down },
-	{ "REQ-8D", "how long it rests can be configured", rest_is_an_option },
-	{ "REQ-8D", "how many rest at most can be configured", .later = "an option for the number" },
+	{ "REQ-8", "a port is held down for 120 seconds before it is given out again (when asked for)",
+	  ports_held_down },
+	{ "REQ-8D", "the time for which can be configured", hold_down_is_an_option },
+	{ "REQ-8D", "the number of them can be bounded by config", .later = "an option for the number" },
 	{ "REQ-9", "subscribers control mappings by a protocol", .why = { PCP, PCP } },
 	{ "REQ-10", "the gateway is managed by standard means", .why = { MIB, MIB } },
 	{ "REQ-11A", "a packet whose flow finds no port is dropped, by name", refused_is_dropped },

@@ -379,7 +379,7 @@ static void pieces_of_two_hosts(struct rfc *t)
 		struct packet_spec rq = numbered(RFC_HOST1 + i, 2400);
 
 		rfc_send_pieces(t, t->lan, &rq, order[i % 4], 3);
-		seen[i] = rfc_gather(t, t->wan).ip.id; /* the pieces have one number, whatever came first */
+		seen[i] = rfc_gather(t, t->wan).ip.id; /* the fragments have one number, whatever came first */
 		for (uint32_t k = 0; k < i; k++)
 			assert_int_not_equal(seen[i], seen[k]);
 	}
@@ -388,7 +388,7 @@ static void pieces_of_two_hosts(struct rfc *t)
 /* Pieces of two packets that come in turn. */
 static void pieces_in_turn(struct rfc *t)
 {
-	static uint8_t bytes[2][4096], piece[4096];
+	static uint8_t bytes[2][4096], fragment[4096];
 	uint16_t id[2] = { 0, 0 };
 	struct ipv4_view ip;
 
@@ -405,9 +405,9 @@ static void pieces_in_turn(struct rfc *t)
 		ip.frag_off = (uint16_t)off;
 		ip.mf = off < 1600;
 		ip.total_len = IPV4_HEADER_LEN + 800;
-		ipv4_emit(piece, &ip);
-		memcpy(piece + IPV4_HEADER_LEN, bytes[host] + IPV4_HEADER_LEN + off, 800);
-		rfc_send_ip(t, t->lan, piece, ip.total_len);
+		ipv4_emit(fragment, &ip);
+		memcpy(fragment + IPV4_HEADER_LEN, bytes[host] + IPV4_HEADER_LEN + off, 800);
+		rfc_send_ip(t, t->lan, fragment, ip.total_len);
 		const struct packet *p = rfc_next(t, t->wan);
 		assert_non_null(p);
 		assert_int_equal(p->ip.frag_off, off);
@@ -446,8 +446,8 @@ static void cut_here(struct rfc *t)
 	rq.src = RFC_HOST2;
 	rfc_send(t, t->lan, &rq);
 	struct rfc_whole second = rfc_gather(t, t->wan);
-	assert_int_equal(first.n_pieces, 2);
-	assert_int_equal(second.n_pieces, 2);
+	assert_int_equal(first.n_fragments, 2);
+	assert_int_equal(second.n_fragments, 2);
 	assert_int_not_equal(first.ip.id, second.ip.id);
 	rq.payload_len = 100;
 	rq.df = true;

@@ -232,8 +232,8 @@ static int by_client(const void *a, const void *b)
 				    : (x->sport > y->sport) - (x->sport < y->sport);
 }
 
-/* What it owes to others, once all of a batch has come: at once, one might come before the flow's next packet here and
- * behind it there. Those of different flows have come in any order. */
+/* What it has to answer to others, once all of a batch has come: at once, one might come before the flow's next packet
+ * here and behind it there. Those of different flows have come in any order. */
 static void host_answers(struct duel *d)
 {
 	for (int k = 0; k < N_WAYS; k++) {

@@ -82,7 +82,7 @@ static void tcp_open(struct tcp *t, struct net *n)
 }
 
 /* A segment of ALL_BYTES from the client in two fragments; both must come out, the first one first. */
-static void send_in_pieces(struct tcp *t, uint8_t flags, bool backwards)
+static void send_in_fragments(struct tcp *t, uint8_t flags, bool backwards)
 {
 	const struct packet_spec first = { .dst = SERVER,
 					   .proto = IPPROTO_NR_TCP,
@@ -129,12 +129,12 @@ static void test_tcp(void **state)
 		net_start(&n, tcp_config);
 		tcp_open(&t, &n);
 		for (int i = 0; i < 3; i++) {
-			send_in_pieces(&t, TCP_ACK, backwards);
+			send_in_fragments(&t, TCP_ACK, backwards);
 			assert_non_null(from_server(&t, TCP_ACK, t.seq));
 			/* One byte more was never sent. */
 			assert_null(from_server(&t, TCP_ACK, t.seq + 1));
 		}
-		send_in_pieces(&t, TCP_ACK | TCP_FIN, backwards);
+		send_in_fragments(&t, TCP_ACK | TCP_FIN, backwards);
 		assert_null(from_server(&t, TCP_ACK, t.seq + 1));
 		assert_non_null(from_server(&t, TCP_ACK, t.seq));
 		assert_non_null(from_server(&t, TCP_ACK | TCP_FIN, t.seq));
@@ -157,11 +157,11 @@ static void test_tcp_ignored(void **state)
 	net_start(&n, tcp_config);
 	tcp_open(&t, &n);
 	for (int i = 0; i < 2; i++)
-		send_in_pieces(&t, TCP_ACK, false);
+		send_in_fragments(&t, TCP_ACK, false);
 	uint32_t seq = t.seq;
 
 	t.seq = 1001; /* all of it once more */
-	send_in_pieces(&t, TCP_ACK, false);
+	send_in_fragments(&t, TCP_ACK, false);
 	assert_null(from_server(&t, TCP_ACK, seq + 1));
 	assert_non_null(from_server(&t, TCP_ACK, seq));
 	fixture_end(&n.w);

@@ -171,14 +171,14 @@ static void test_fragments(void **state)
 
 		net_start(&n, masquerade);
 		for (int i = 0; i < 3; i++) {
-			struct packet_spec piece = {
+			struct packet_spec fragment = {
 				.dst = SERVER, .proto = IPPROTO_NR_UDP, .sport = 4000, .dport = 53, .ip_id = 77
 			};
 
-			piece.frag_off = (uint16_t)(order[k][i] * 800);
-			piece.mf = order[k][i] < 2;
-			piece.payload_len = piece.frag_off == 0 ? 792 : 800;
-			station_send(n.client, &piece);
+			fragment.frag_off = (uint16_t)(order[k][i] * 800);
+			fragment.mf = order[k][i] < 2;
+			fragment.payload_len = fragment.frag_off == 0 ? 792 : 800;
+			station_send(n.client, &fragment);
 		}
 		fixture_run(&n.w, 50 * MS);
 		uint16_t id = 0;

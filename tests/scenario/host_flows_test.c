@@ -2,7 +2,7 @@
  *
  * Established flows of the host among the workers, and ports where nobody is: at whichever
  * worker they are, they meet chains, connection tracking and the law as all others do,
- * and what need not be asked anew is not. Every frame enters at a drawn worker.
+ * and what need not be asked again is not. Every frame enters at a drawn worker.
  */
 #include <setjmp.h>
 #include <stdarg.h>

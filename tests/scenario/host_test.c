@@ -255,7 +255,7 @@ static void service(struct town *t)
 	assert_int_equal(t->n_answers[FIXTURE_WAN], 3 * N_CLIENTS);
 	assert_int_equal(t->n_right, 3 * N_CLIENTS);
 
-	/* A reload leads everything anew. */
+	/* A reload decides all owners again. */
 	assert_int_equal(fixture_reload(t->fixture, rules), 0);
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
 		ask(t, FIXTURE_WAN, STRANGER + 100 + i, WAN_ADDR, 5353, 30);

@@ -154,7 +154,7 @@ static void test_every_choice(void **state)
 	struct packet_spec ping = {
 		.dst = INSIDE, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .id = 7, .payload_len = 8
 	};
-	struct packet_spec piece = {
+	struct packet_spec fragment = {
 		.dst = INSIDE, .proto = IPPROTO_NR_UDP, .sport = 3, .dport = 4, .mf = true, .payload_len = 16
 	};
 	struct packet_spec unknown = { .dst = IP4(203, 0, 113, 77), .proto = IPPROTO_NR_UDP, .sport = 1, .dport = 2 };
@@ -174,9 +174,9 @@ static void test_every_choice(void **state)
 		ip_stack_device(gateway_ip(n.w.gw), n.wan->ifindex)->up = true;
 		gateway_device_changed(n.w.gw, n.wan->ifindex, n.w.now);
 		/* Ended while one packet waits for a neighbour, and another, of a connection that is not confirmed
-		 * yet, for its second piece. */
+		 * yet, for its second fragment. */
 		station_send(n.lan, &unknown);
-		station_send(n.lan, &piece);
+		station_send(n.lan, &fragment);
 		fixture_run(&n.w, NS_PER_MS);
 		fixture_end(&n.w);
 	}

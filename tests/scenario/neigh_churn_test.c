@@ -2,7 +2,7 @@
  *
  * A neighbour table that is smaller than the LAN: each host that talks takes the
  * number of one that has been silent. The flows of the one that lost its number
- * look anew, and nobody else's notice.
+ * look again, and nobody else's notice.
  *
  * One station on the LAN plays all hosts. Host 0 talks all the time; the others
  * one after the other, and once more when their number has been given away.
@@ -41,7 +41,7 @@ struct churn {
 	uint32_t conn[N_HOSTS];
 	/* Who forwards in the flow cache's stead: */
 	bool has[N_HOSTS + 1]; /* by connection */
-	uint32_t n_invalid, n_gone, owed;
+	uint32_t n_invalid, n_gone, due;
 };
 
 static bool on_add(void *ctx, uint32_t conn)
@@ -55,13 +55,13 @@ static bool on_add(void *ctx, uint32_t conn)
 static void on_remove(void *ctx, uint32_t conn)
 {
 	struct churn *t = ctx;
-	struct flowcache_deferred deferred = { .packets = t->owed, .bytes = 40ull * t->owed, .last_ns = t->w.now };
+	struct flowcache_deferred deferred = { .packets = t->due, .bytes = 40ull * t->due, .last_ns = t->w.now };
 
 	if (!t->has[conn])
 		return;
 	t->has[conn] = false;
 	flowcache_flush_counters(gateway_flowcache(t->w.gw), conn, CT_REPLY, &deferred);
-	t->owed = 0;
+	t->due = 0;
 }
 
 static bool on_read_back(void *ctx, uint32_t conn)
@@ -184,20 +184,20 @@ static bool comes_back(struct churn *t, uint32_t host)
 
 	become(t, host);
 	assert_false(is_cached(t, host, CT_REPLY));
-	t->owed = 5;
+	t->due = 5;
 	/* One waits for ARP, the next one learns. */
 	to_host(t, host);
 	to_host(t, host);
 	in_stead &= t->n_invalid == n_invalid;
-	assert_int_equal(t->owed, in_stead ? 0 : 5);
-	assert_int_equal(counted(t), before + 2 + 5 - t->owed);
+	assert_int_equal(t->due, in_stead ? 0 : 5);
+	assert_int_equal(counted(t), before + 2 + 5 - t->due);
 	assert_false(t->has[t->conn[host]]);
 	assert_true(is_cached(t, host, CT_REPLY));
 	return in_stead;
 }
 
 /* Would catch: a packet that is sent to the new neighbour of an old number; flows of others that become void when a
- * number is given away, in user space or in the kernel; what is owed and lost then; and all of that when the
+ * number is given away, in user space or in the kernel; what is deferred and lost then; and all of that when the
  * generations come round. */
 static void test_churn(void **state)
 {

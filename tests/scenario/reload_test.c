@@ -74,7 +74,7 @@ static void test_source_address_left(void **state)
 	}
 }
 
-/* Would catch: counters of a hook's entries that begin anew with each reload, or that go to another entry. */
+/* Would catch: counters of a hook's entries that begin again with each reload, or that go to another entry. */
 static void test_hook_counters_over_a_reload(void **state)
 {
 	struct net n;

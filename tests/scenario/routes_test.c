@@ -353,7 +353,7 @@ static void test_lost_at_once(void **state)
 		else
 			gateway_attach(n.w.gw, n.router[0]->ifindex, dev, n.w.now);
 		sweep(&n);
-		(void)out(&n, 0); /* its neighbours are asked anew */
+		(void)out(&n, 0); /* its neighbours are asked again */
 		for (uint32_t i = 0; i < 8; i++) {
 			assert_int_equal(out(&n, i), i >= 6);
 			assert_true(back(&n, i, i >= 6));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Somebody who forwards in the flow cache's stead, played by the test: when it is
- * offered a connection, when it is asked what it owes, and when it is told to let
+ * offered a connection, when it is asked for its deferred counters, and when it is told to let
  * go; and that conntrack judges as if all packets had come this way.
  */
 #include <setjmp.h>
@@ -48,7 +48,7 @@ struct stand_in {
 	bool is_invalid; /* it has it, and forwards nothing of it */
 	bool has_reply;  /* and not the original direction alone */
 	uint32_t conn;
-	struct flowcache_deferred owed[N_CT_DIRS];
+	struct flowcache_deferred due[N_CT_DIRS];
 	uint16_t port; /* of the client, outside */
 	uint16_t n_up;
 	struct up_stamp came_up; /* the last */
@@ -65,9 +65,9 @@ static bool pay(struct stand_in *t)
 	bool some = false;
 
 	for (int d = 0; d < N_CT_DIRS; d++) {
-		some |= t->owed[d].packets > 0;
-		flowcache_flush_counters(gateway_flowcache(t->w.gw), t->conn, (enum ct_dir)d, &t->owed[d]);
-		t->owed[d] = (struct flowcache_deferred){ 0 };
+		some |= t->due[d].packets > 0;
+		flowcache_flush_counters(gateway_flowcache(t->w.gw), t->conn, (enum ct_dir)d, &t->due[d]);
+		t->due[d] = (struct flowcache_deferred){ 0 };
 	}
 	return some;
 }
@@ -238,20 +238,20 @@ static void open_tcp(struct stand_in *t)
 /* The stand-in has forwarded what it was not asked for yet: the client's numbers are 101001, the server's 9001. */
 static void owe(struct stand_in *t)
 {
-	t->owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100,
-							    .bytes = 104000,
-							    .last_ns = t->w.now,
-							    .has_tcp = true,
-							    .tcp_end = 101001,
-							    .tcp_ack = 9001,
-							    .tcp_win = 5000 };
-	t->owed[CT_REPLY] = (struct flowcache_deferred){ .packets = 50,
-							 .bytes = 2000,
-							 .last_ns = t->w.now,
-							 .has_tcp = true,
-							 .tcp_end = 9001,
-							 .tcp_ack = 101001,
-							 .tcp_win = 5000 };
+	t->due[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100,
+							   .bytes = 104000,
+							   .last_ns = t->w.now,
+							   .has_tcp = true,
+							   .tcp_end = 101001,
+							   .tcp_ack = 9001,
+							   .tcp_win = 5000 };
+	t->due[CT_REPLY] = (struct flowcache_deferred){ .packets = 50,
+							.bytes = 2000,
+							.last_ns = t->w.now,
+							.has_tcp = true,
+							.tcp_end = 9001,
+							.tcp_ack = 101001,
+							.tcp_win = 5000 };
 }
 
 /* Would catch: a FIN judged by windows that do not know what was forwarded elsewhere, a connection that is left to
@@ -304,12 +304,12 @@ static void test_udp_lives_on(void **state)
 	/* Nothing comes up for ten minutes, but something was forwarded a minute ago. */
 	for (int i = 0; i < 10; i++) {
 		fixture_run(&t.w, 60 * NS_PER_S);
-		t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
+		t.due[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 40, .last_ns = t.w.now };
 	}
 	assert_true(t.has);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 1);
 	assert_true(t.n_calls[CALL_READ_BACK] > 0);
-	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ 0 };
+	t.due[CT_ORIGINAL] = (struct flowcache_deferred){ 0 };
 	fixture_run(&t.w, 700 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(gateway_conntrack(t.w.gw)), 0);
 	assert_int_equal(t.n_calls[CALL_REMOVE], 1);
@@ -318,7 +318,7 @@ static void test_udp_lives_on(void **state)
 }
 
 /* Would catch: a new config that leaves flows forwarded by the old one; a flow that is not offered again; counters of
- * rules that did not change that begin anew or are counted twice. */
+ * rules that did not change that begin again or are counted twice. */
 static void test_reload(void **state)
 {
 	static struct stand_in t;
@@ -347,9 +347,9 @@ static void test_reload(void **state)
 	fixture_end(&t.w);
 }
 
-/* All flow cache entries become invalid while something is owed, by a device or by a reload. Would catch: all of it
- * credited at once; packets that are judged by windows which do not know what was forwarded; debts to rules that are
- * lost or counted twice, also over a reload that leaves the rules as they are. */
+/* All flow cache entries become invalid while something is deferred, by a device or by a reload. Would catch: all of it
+ * credited at once; packets that are judged by windows which do not know what was forwarded; deferred counters of rules
+ * that are lost or counted twice, also over a reload that leaves the rules as they are. */
 static void test_owed_when_void(void **state)
 {
 	for (int with_rules = 0; with_rules < 2; with_rules++) {
@@ -370,10 +370,10 @@ static void test_owed_when_void(void **state)
 		else
 			flowcache_invalidate_all(gateway_flowcache(t.w.gw));
 		assert_int_equal(t.n_calls[CALL_READ_BACK] + t.n_calls[CALL_READ_BACK_ALL], n_read_back);
-		assert_int_equal(t.owed[CT_ORIGINAL].packets, 100);
+		assert_int_equal(t.due[CT_ORIGINAL].packets, 100);
 		/* Out of the window for those who do not know. */
 		from_client(&t, IPPROTO_NR_TCP, 101001, 9001, TCP_ACK, 10);
-		assert_int_equal(t.owed[CT_ORIGINAL].packets, 0);
+		assert_int_equal(t.due[CT_ORIGINAL].packets, 0);
 		conn_counters(ct, t.conn, &after);
 		assert_int_equal(after.packets[CT_ORIGINAL], before.packets[CT_ORIGINAL] + 101);
 		assert_int_equal(after.packets[CT_REPLY], before.packets[CT_REPLY] + 50);
@@ -382,8 +382,8 @@ static void test_owed_when_void(void **state)
 	}
 }
 
-/* Would catch: debts to rules that are lost when the connection ends, or when generations come round, before its next
- * packet. */
+/* Would catch: deferred counters of rules that are lost when the connection ends, or when generations come round,
+ * before its next packet. */
 static void test_owed_at_the_end(void **state)
 {
 	static struct stand_in t;
@@ -489,14 +489,14 @@ static void test_one_way(void **state)
 	assert_int_equal(t.n_calls[CALL_ADD], 1);
 	assert_int_equal(counted(&t), 0); /* none is established */
 	/* What it forwards counts, and keeps the connection as long as one without an answer lives. */
-	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100, .bytes = 3800, .last_ns = t.w.now };
+	t.due[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 100, .bytes = 3800, .last_ns = t.w.now };
 	uint32_t n_came_up = t.n_calls[CALL_CAME_UP];
 	from_client(&t, IPPROTO_NR_UDP, 0, 0, 0, 10);
 	assert_int_equal(t.n_calls[CALL_CAME_UP], n_came_up + 1);
 	conn_counters(ct, t.conn, &counters);
 	assert_int_equal(counters.packets[CT_ORIGINAL], 117);
 	assert_int_equal(counters.packets[CT_REPLY], 0);
-	t.owed[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
+	t.due[CT_ORIGINAL] = (struct flowcache_deferred){ .packets = 1, .bytes = 38, .last_ns = t.w.now };
 	/* The answer, which nobody has numbered: the flow is taken back, and is an ordinary one from here on. */
 	struct packet_spec answer = {
 		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 80, .dport = t.port, .payload_len = 10

@@ -115,10 +115,10 @@ static void test_not_told(void **state)
 		struct packet_spec s = to_server(flags[i], 777, 123456);
 		expect_silence(&n, &s);
 	}
-	struct packet_spec piece = to_server(TCP_ACK, 777, 123456);
-	piece.mf = true;
-	piece.payload_len = 500 + 4;
-	expect_silence(&n, &piece);
+	struct packet_spec fragment = to_server(TCP_ACK, 777, 123456);
+	fragment.mf = true;
+	fragment.payload_len = 500 + 4;
+	expect_silence(&n, &fragment);
 	/* To an inside host, past NAT. */
 	struct packet_spec s = {
 		.dst = CLIENT, .proto = IPPROTO_NR_TCP, .sport = 80, .dport = 4000, .seq = 1, .ack = 2, .flags = TCP_ACK

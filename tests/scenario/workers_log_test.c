@@ -125,7 +125,7 @@ static void test_sessions_and_blocks(void **state)
 	fixture_stop(r);
 }
 
-/* Would catch: a mapping that is told of by the worker that has borrowed it as well as by the one whose it is; one for
+/* Would catch: a mapping that is told of by the worker that has leased it as well as by the one whose it is; one for
  * each destination. */
 static void test_mappings(void **state)
 {
@@ -138,7 +138,7 @@ static void test_mappings(void **state)
 	send_all(r, SERVER + 1);
 	assert_int_equal(all.n, count(LOG_MAPPING_BEGIN));
 	assert_int_equal(all.n, N_FLOWS);
-	/* Hosts inside that meet at an outside endpoint: the worker that has the one's mapping borrows the other's. */
+	/* Hosts inside that meet at an outside endpoint: the worker that has the one's mapping leases the other's. */
 	uint32_t n_before = fixture_n_connections(r);
 
 	for (uint32_t i = 0; i + 1 < N_FLOWS; i += 10) {

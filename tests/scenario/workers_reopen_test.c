@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Several workers as one gateway, in one thread, every frame at a random worker: TCP connections that nearly use up a
- * small pool, end, and begin anew on the same tuples, with 1, 2 and 4 workers and from one client or many. Each keeps
+ * small pool, end, and begin again on the same tuples, with 1, 2 and 4 workers and from one client or many. Each keeps
  * its outside port, whichever worker had one for it. The law is checked for each worker and in sum.
  */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #define CLIENT IP4(10, 77, 1, 0)
 #define SERVER IP4(198, 51, 100, 1)
-#define N_FLOWS 1000u /* of 1024 ports: most workers run dry, and a port drawn anew would be another */
+#define N_FLOWS 1000u /* of 1024 ports: most workers run dry, and a port drawn again would be another */
 
 static const char rules[] = "pool one { 203.0.113.16; ports 2048-3071; }\n"
 			    "table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept;\n"
@@ -137,9 +137,9 @@ static void check(uint32_t n_workers, uint32_t n_clients)
 	fixture_stop(r);
 }
 
-/* Would catch: a port that changes with the worker, a connection that begins anew beside its redirect, a port that is
+/* Would catch: a port that changes with the worker, a connection that begins again beside its redirect, a port that is
  * lost in between. */
-static void test_anew(void **state)
+static void test_reopened(void **state)
 {
 	(void)state;
 	for (uint32_t n_workers = 1; n_workers <= 4; n_workers *= 2) {
@@ -150,7 +150,7 @@ static void test_anew(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_anew) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_reopened) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,8 +76,8 @@ struct hosts {
 /* Flow k: its client and port. */
 static struct packet_spec flow_of(const struct hosts *h, uint32_t k, uint8_t proto)
 {
-	/* From worker to worker small ones are copied in lines, others lent: both sides of a line, of two and of all
-	 * that a slot has, as UDP (42 bytes of headers) and as TCP (54). */
+	/* From worker to worker small ones are copied in lines, others go by reference: both sides of a line, of two
+	 * and of all that a slot has, as UDP (42 bytes of headers) and as TCP (54). */
 	static const uint16_t payload[] = { 900, 4, 6, 7, 18, 19, 82, 83, 134, 135, 146, 147 };
 	struct packet_spec p = { .src = CLIENT + k % h->n_clients,
 				 .dst = SERVER,
@@ -274,7 +274,7 @@ static void put_pieces(struct fixture *r, enum fixture_side side, struct packet_
 	}
 }
 
-/* Would catch: a later piece that goes where its own header says, one that is lost while the first is awaited. */
+/* Would catch: a later fragment that goes where its own header says, one that is lost while the first is awaited. */
 static void check_fragments(struct fixture *r, struct hosts *h)
 {
 	uint64_t dropped = fixture_dropped_all(r);
@@ -502,7 +502,7 @@ static void check_hairpin(struct fixture *r, struct hosts *h, uint32_t n)
 	h->mute = false;
 }
 
-/* Would catch: a host that appears under another port to a neighbour than to the world, a mapping that was borrowed
+/* Would catch: a host that appears under another port to a neighbour than to the world, a mapping that was leased
  * and never given back, so that its port is lost. */
 static void test_hairpin(void **state)
 {

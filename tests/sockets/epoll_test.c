@@ -9,7 +9,7 @@
  * be read, state of the connection), so nothing depends on how quick it is.
  *
  * Would catch: an edge too many or too few, a level that is not told again, one-shot that is told again, a change by
- * EPOLL_CTL_MOD that does not look anew, an order of events that is another one, an errno.
+ * EPOLL_CTL_MOD that does not look again, an order of events that is another one, an errno.
  */
 #include <fcntl.h>
 #include <linux/tcp.h>

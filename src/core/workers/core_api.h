@@ -43,7 +43,7 @@ struct core_api {
 	void *recorder_ctx;
 };
 
-/* All workers at rest: the config of the whole workers. 0, or -errno and nothing changed. */
+/* All workers quiesced: the config of the whole workers. 0, or -errno and nothing changed. */
 int core_api_configure(struct core_api *e, const struct core_config *cfg, uint64_t now);
 /* d NULL: takes the device away. */
 void core_api_attach(struct core_api *e, uint32_t ifindex, struct device *d, uint64_t now);

@@ -8,12 +8,12 @@
  * costs is lines that change processors: a plain frame travels with four bytes in
  * front and nothing behind, since its receiver can see all else in it, and the
  * slots to come are asked for before they are filled. Of a large one only the address
- * travels; whoever gets it lends the bytes (packet_set_external), and when it lets go of
- * them the descriptor comes back through a ring of its own, whose size bounds how
- * many a worker may have lent to another.
+ * travels; whoever gets it has them as an external buffer (packet_set_external), and when it
+ * releases that the descriptor comes back through a ring of its own, whose size bounds
+ * how many of a worker's another may hold.
  *
- * In the ledger a packet that went is handed over: a copied one at once, a lent
- * one when its descriptor has come back (it is held until then). A packet that
+ * In the ledger a packet that went is handed over: a copied one at once, one
+ * that went by reference when its descriptor has come back (it is held until then). A packet that
  * came is taken over.
  *
  * A new connection for which NAT finds no port here (workers_elsewhere) goes to the
@@ -222,7 +222,7 @@ bool workers_elsewhere(void *ctx, struct packet *p)
 	struct handoff_meta way = {
 		.tuple = s->tuple, .asked = asked, .ifindex = (uint8_t)p->in_ifindex, .flags = HANDOFF_FINAL
 	};
-	/* What the host sends is led by its answer, and made anew there. */
+	/* What the host sends goes by its answer, and is made again there. */
 	if (p->in_ifindex == 0) {
 		way.tuple = tuple_invert(&s->tuple);
 		way.flags |= WORKERS_HOST;

@@ -25,13 +25,13 @@ enum owner_kind {
 	OWNER_NOBODY,   /* neither IPv4 nor ARP: whoever received it */
 	OWNER_ALL,      /* ARP */
 	OWNER_FLOW,     /* owner_of_tuple */
-	OWNER_FRAGMENT, /* a fragment: owner_of_fragment, who then knows its flow; *tuple if it is the first piece */
+	OWNER_FRAGMENT, /* a fragment: owner_of_fragment, who then knows its flow; *tuple if it is the first fragment */
 };
 
 struct owner_view {
 	enum owner_kind kind;
 	struct tuple tuple; /* as conntrack would make it; of an ICMP error: of the answer to what it quotes */
-	uint32_t src, dst;  /* pieces: of the frame itself */
+	uint32_t src, dst;  /* fragments: of the frame itself */
 	uint16_t id, frag_off;
 	uint8_t proto;
 };

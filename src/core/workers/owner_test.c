@@ -157,8 +157,8 @@ static void test_plain(void **state)
 	port_blocks_destroy(r.blocks);
 }
 
-/* Would catch: pieces of one packet that meet nowhere. */
-static void test_pieces(void **state)
+/* Would catch: fragments of one packet that meet nowhere. */
+static void test_fragments(void **state)
 {
 	struct fixture r = start(0);
 	struct owner_view v = { .src = IP4(10, 0, 0, 1), .dst = POOL, .id = 7, .proto = IPPROTO_NR_UDP };
@@ -176,8 +176,8 @@ static void test_pieces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_by_host), cmocka_unit_test(test_by_block), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_plain),   cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_by_host), cmocka_unit_test(test_by_block),  cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_plain),   cmocka_unit_test(test_fragments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
  * takes packets, from a device or out of a ring, takes them first, then reads the
  * messages, then judges.
  *
- * Fragments: all pieces of a packet meet at one worker, by addresses and
+ * Fragments: all fragments of a packet meet at one worker, by addresses and
  * identification, and wait there for the first one. From then on each goes where
  * the flow is, with the first one's tuple.
  *
@@ -158,8 +158,8 @@ static void route(struct inbox *in, uint32_t ifindex, struct packet *p, const st
 		hand_on(in, to, ifindex, p, t, 0);
 }
 
-/* A piece at the worker where the pieces of its packet meet. */
-static void piece(struct inbox *in, uint32_t ifindex, struct packet *p, const struct owner_view *v)
+/* A fragment at the worker where the fragments of its packet meet. */
+static void fragment(struct inbox *in, uint32_t ifindex, struct packet *p, const struct owner_view *v)
 {
 	struct workers_member *w = in->w;
 	uint16_t zone = w->workers->owner.zone[ifindex];
@@ -210,7 +210,7 @@ static void received(struct inbox *in, uint32_t ifindex, struct packet *p)
 		uint32_t to = owner_of_fragment(&w->workers->owner, &v);
 
 		if (to == w->id)
-			piece(in, ifindex, p, &v);
+			fragment(in, ifindex, p, &v);
 		else
 			hand_on(in, to, ifindex, p, &v.tuple, HANDOFF_FRAGMENT);
 		return;
@@ -345,7 +345,7 @@ static void judge_arrival(struct inbox *in, struct arrival *a)
 		inbox_add(in, a->way.ifindex, a->p);
 	} else if (a->way.flags & HANDOFF_FRAGMENT) {
 		owner_look(&in->w->workers->owner, a->way.ifindex, packet_frame(a->p), a->p->len, &v);
-		piece(in, a->way.ifindex, a->p, &v);
+		fragment(in, a->way.ifindex, a->p, &v);
 	} else {
 		settle(in, a->way.ifindex, a->p, &a->way.tuple);
 	}

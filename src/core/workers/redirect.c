@@ -16,8 +16,8 @@
  * worker for as long, by the connection or by its redirect, so that it cannot
  * move.
  *
- * A config that changes who owns what is applied while everybody is at rest: all
- * redirects and pins are then made anew from the connections.
+ * A config that changes who owns what is applied while all workers are quiesced: all
+ * redirects and pins are then rebuilt from the connections.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -286,8 +286,8 @@ static bool holds_reply(const struct conn *c)
 	return (c->status & (CT_MAPPED | CT_SNAT)) == (CT_MAPPED | CT_SNAT);
 }
 
-/* How an owner is told: at runtime through a ring, at rest directly. */
-enum how { BY_RING, AT_REST };
+/* How an owner is told: at runtime through a ring, directly while all are quiesced. */
+enum how { BY_RING, QUIESCED };
 
 static bool tell_arrival(struct workers_member *w, uint32_t owner, const struct tuple *t, uint32_t ifindex,
 			 enum workers_message_kind kind, enum how how)
@@ -429,7 +429,7 @@ void workers_pending_open(void *ctx, const struct tuple *meet, uint32_t pool)
 	tell_pending_open(w, &m);
 }
 
-/* At rest. */
+/* All workers quiesced. */
 
 static void steer_mapping(void *ctx, const struct tuple *inside)
 {
@@ -437,7 +437,7 @@ static void steer_mapping(void *ctx, const struct tuple *inside)
 	uint32_t owner = owner_of_host(&w->workers->owner, inside->src);
 
 	if (owner != w->id)
-		(void)tell_arrival(w, owner, inside, 0, WORKERS_REDIRECT_ADD, AT_REST);
+		(void)tell_arrival(w, owner, inside, 0, WORKERS_REDIRECT_ADD, QUIESCED);
 }
 
 static void clear_redirects(struct workers_member *w)
@@ -474,8 +474,8 @@ static void unpin_both(struct workers_member *w, const struct conn *c, struct wo
 
 static void steer_both(struct workers_member *w, const struct conn *c, struct workers_ext *s)
 {
-	(void)steer_here(w, c, s, CT_ORIGINAL, AT_REST);
-	(void)steer_here(w, c, s, CT_REPLY, AT_REST);
+	(void)steer_here(w, c, s, CT_ORIGINAL, QUIESCED);
+	(void)steer_here(w, c, s, CT_REPLY, QUIESCED);
 }
 
 void workers_resync(struct workers *c)

@@ -14,7 +14,7 @@
 static inline void give_back(void *ctx, uint64_t cookie)
 {
 	struct ring *returns = ctx;
-	/* As many slots as packets that can be lent. */
+	/* As many slots as packets that can be handed over by reference. */
 	struct packet **slot = ring_put(returns);
 
 	*slot = (struct packet *)(uintptr_t)cookie;

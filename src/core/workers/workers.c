@@ -5,10 +5,10 @@
  * connections in redirect.c.
  *
  * Life: workers_create makes the cores, the shared bytes of the port blocks and three
- * rings for each ordered pair of workers. workers_configure runs while everybody is at
- * rest: it sees what is on its way to its end, adds the addresses whose ports are
+ * rings for each ordered pair of workers. workers_configure runs while all workers are
+ * quiesced: it sees what is on its way to its end, adds the addresses whose ports are
  * shared, gives each core its values, and, if somebody has another owner than
- * before, leads every connection anew. workers_destroy ends all of it.
+ * before, decides the owner of every connection again. workers_destroy ends all of it.
  *
  * Limits: what counts by source is exact for hosts inside, since each has one
  * worker; the rate of our own ICMP errors is divided evenly; `limit` in rules
@@ -84,7 +84,7 @@ static void connect_slots(struct workers_member *w, struct siphash_key client_ke
 		.begins = workers_begins,
 		.elsewhere = workers_elsewhere,
 		.mapping = workers_mapping,
-		.borrow = workers_lease,
+		.lease = workers_lease,
 		.give_back = workers_give_back,
 		.pending_open = workers_pending_open,
 	};
@@ -182,7 +182,7 @@ destroy:
 	return NULL;
 }
 
-/* What is still on its way is lost with the gateway; descriptors that were lent go with their pools. */
+/* What is still on its way is lost with the gateway; descriptors handed over by reference go with their pools. */
 static void destroy_worker(struct workers_member *w)
 {
 	if (w->gw != NULL)
@@ -243,7 +243,7 @@ void workers_set_wake(struct workers *c, workers_wake_fn *fn, void *ctx)
 	c->wake_ctx = ctx;
 }
 
-/* --- config, with everybody at rest --- */
+/* --- config, with all workers quiesced --- */
 
 void workers_drain(struct workers *c, uint64_t now)
 {

@@ -19,7 +19,7 @@
  * Blocks of 64 ports move between workers; when none is free, the worker that still has a free
  * port makes the connection and the asker keeps a redirect. So every port can be used with any
  * number of workers. Endpoint-independent mappings keep to this too: all of an inside endpoint
- * follows its mapping, and in a hairpin the sender's mapping is lent to the worker of the receiver's.
+ * follows its mapping, and in a hairpin the sender's mapping is leased to the worker of the receiver's.
  *
  * Which interfaces are outside is what the rules of source NAT name with oifname (core_config.outside).
  * All connections through a published port are at one worker, the one with the port's block.
@@ -56,7 +56,7 @@ void workers_destroy(struct workers *c);
 uint32_t workers_n(const struct workers *c);
 struct gateway *workers_gateway(struct workers *c, uint32_t worker);
 
-/* Everybody at rest: before the threads start, or with each of them stopped between two batches.
+/* All workers quiesced: before the threads start, or with each of them stopped between two batches.
  * 0, or -errno and no core has changed. */
 int workers_configure(struct workers *c, const struct core_config *cfg, uint64_t now);
 /* Likewise: sees what is on its way between workers to its end. No packet lies in memory of another worker then. */

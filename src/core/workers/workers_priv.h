@@ -21,7 +21,7 @@
 
 /* What is known of a packet that changes hands. */
 struct handoff_meta {
-	struct tuple tuple; /* by which its flow is found; pieces: of the first one; WORKERS_HOST: of its answer */
+	struct tuple tuple; /* by which its flow is found; fragments: of the first one; WORKERS_HOST: of its answer */
 	union {
 		uint64_t asked; /* workers that had no port for it; 0: nobody was asked */
 		uint64_t since; /* to the host: when it was handed over */
@@ -57,7 +57,7 @@ _Static_assert(offsetof(struct handoff_slot, external) == HANDOFF_SLOT_BYTES - R
 
 enum handoff_flag {
 	HANDOFF_FINAL = 0x1,        /* whoever has it keeps it */
-	HANDOFF_FRAGMENT = 0x2,     /* to where the pieces of its packet meet */
+	HANDOFF_FRAGMENT = 0x2,     /* to where the fragments of its packet meet */
 	HANDOFF_LEASE_WANTED = 0x4, /* its sender's mapping is wanted */
 	HANDOFF_LEASE = 0x8,        /* and comes with it, if lease.lessor is set */
 	WORKERS_HOST = 0x80,        /* the host made it */
@@ -211,7 +211,7 @@ struct tuple workers_inside(const struct tuple *t);
 /* What others have told us. */
 void workers_read_messages(struct workers_member *w);
 bool workers_tell(struct workers_member *w, uint32_t to, const struct workers_message *m);
-/* Everybody at rest: all redirects and pins anew. */
+/* All workers quiesced: all redirects and pins are rebuilt. */
 void workers_resync(struct workers *c);
 
 /* --- handoff.c --- */

@@ -2,7 +2,7 @@
  *
  * The config language as its user meets it: values that come out of a file,
  * messages compared letter by letter with testdata/errors/ (YG_UPDATE=1 writes
- * them anew), the files in examples/, includes and definitions, and the output
+ * them again), the files in examples/, includes and definitions, and the output
  * of the real nft.
  */
 #include <stdarg.h>

@@ -507,7 +507,7 @@ static uint64_t first_counter(const struct eval_fixture *w)
 	return UINT64_MAX;
 }
 
-/* Would catch: counters that start anew, or another ruleset at work, when the next one is prepared and then does not
+/* Would catch: counters that start again, or another ruleset at work, when the next one is prepared and then does not
  * fit; hook entries that lead to the old one when it does. */
 static void test_prepared_and_abandoned(void **state)
 {

@@ -27,7 +27,7 @@ static void send(struct eval_fixture *w, int kind, uint32_t n)
 		assert_int_equal(eval_run(w, HOOK_FORWARD, eval_kind(w, kind)), -1);
 }
 
-/* Would catch: an unchanged rule that begins anew, or a changed one that does not; rules that get each other's numbers
+/* Would catch: an unchanged rule that begins again, or a changed one that does not; rules that get each other's numbers
  * because others came, went or changed places; initial values that are added once more. */
 static void test_counters(void **state)
 {
@@ -97,31 +97,31 @@ static uint16_t path(struct eval_fixture *w, int kind)
 	return number;
 }
 
-/* Whoever forwards in our stead tells late what it did, by counter paths of the rules before. Would catch: what is owed
- * that is lost or goes to other rules; a new walk that ends in a counter path of rules that are gone. */
+/* Whoever forwards in our stead tells late what it did, by counter paths of the rules before. Would catch: deferred
+ * counters that is lost or goes to other rules; a new walk that ends in a counter path of rules that are gone. */
 static void test_owed(void **state)
 {
-	struct rules_counter_path *owed;
+	struct rules_counter_path *deferred;
 	uint16_t udp, tcp;
 	struct eval_fixture w;
 
 	eval_open(&w);
-	owed = rules_counter_paths(w.r);
+	deferred = rules_counter_paths(w.r);
 	eval_rules(&w, HEAD "counter\nip protocol tcp counter\nip protocol udp counter" TAIL);
 	udp = path(&w, UDP);
 	tcp = path(&w, TCP);
 	assert_int_not_equal(udp, tcp);
-	owed[udp].packets = 10; /* before the change, and not asked for yet */
+	deferred[udp].packets = 10; /* before the change, and not asked for yet */
 	eval_rules(&w, HEAD "ip protocol udp counter\ncounter\nip protocol icmp counter" TAIL);
-	owed[udp].packets += 100; /* behind it */
-	owed[tcp].packets += 1000;
+	deferred[udp].packets += 100; /* behind it */
+	deferred[tcp].packets += 1000;
 	assert_int_equal(count(&w, 0), 111); /* with the packet of the walk itself */
 	assert_int_equal(count(&w, 1), 1112);
 	assert_int_equal(count(&w, 2), 0);
 	assert_int_not_equal(path(&w, UDP), udp); /* the counters come in another order now */
 	eval_rules(&w, HEAD "ip protocol icmp counter" TAIL);
-	owed[udp].packets += 7;
-	owed[path(&w, PING)].packets += 5;
+	deferred[udp].packets += 7;
+	deferred[path(&w, PING)].packets += 5;
 	assert_int_equal(count(&w, 0), 6);
 	eval_close(&w);
 }
@@ -145,7 +145,7 @@ static void test_trails_last(void **state)
 	eval_close(&w);
 }
 
-/* A limit does not give a burst anew for every reload. */
+/* A limit does not give a burst again for every reload. */
 static void test_limits(void **state)
 {
 	static const char text[] = HEAD "limit rate 1/hour burst 3 packets accept\ndrop" TAIL;

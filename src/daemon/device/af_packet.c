@@ -4,9 +4,9 @@
  * made in af_packet_open.c.
  *
  * Receive. The kernel copies each frame into the next slot of a TPACKET_V2 ring
- * and marks it TP_STATUS_USER. rx lends the slot to a packet; when the packet is
+ * and marks it TP_STATUS_USER. rx makes the slot a packet's external buffer; when the packet is
  * freed or moved to a buffer of its own (packet_copy_on_hold), the slot goes back. Slots
- * are filled in order, so the kernel stops at one that is still lent: whoever
+ * are filled in order, so the kernel stops at one that is still in use: whoever
  * keeps a packet longer than its batch owns it. A slot holds any frame that a
  * kernel makes, 64 KB included, so slots are few for their memory: 960 in 64 MB.
  * 120 of them lost 95,000 packets of one bulk stream whose sender had no large
@@ -134,7 +134,7 @@ static void read_missed(struct af_packet *s)
 		s->dev.n_rx_missed += st.tp_drops;
 }
 
-/* The ring is empty, or stands at a slot that is still lent. */
+/* The ring is empty, or stands at a slot that is still in use. */
 static void rx_idle(struct af_packet *s)
 {
 	/* The kernel marks the next frame after a loss; but after the last

@@ -30,7 +30,7 @@ int af_packet_open_sender(const char *ifname, struct device **out, char *err, si
 
 /* One more handle of a device that is open as `first`, for another thread: the kernel divides what comes in between the
  * handles, a flow at one. Where it cannot (the device is down, and Linux is older than 6.10), the new handle is for
- * sending only. A device of several handles cannot be bound anew: open it again. */
+ * sending only. A device of several handles cannot be bound again: open it again. */
 int af_packet_open_more(struct device *first, uint32_t ring_mb, struct device **out, char *err, size_t err_len);
 
 /* The device of this name was gone and is back: binds to the new one, and reads

@@ -5,7 +5,7 @@
  * program that fills them is daemon/fastpath's, which also attaches it.
  *
  * Receive. We put free frames into the fill ring; the kernel writes a packet into
- * each and puts it into the receive ring; rx lends it to a packet. When the
+ * each and puts it into the receive ring; rx makes it a packet's external buffer. When the
  * packet is freed its frame is free again, and the next rx gives it to the
  * kernel.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The kernel's filter of group addresses on a device: which multicast frames its
- * hardware lets in. What is asked for here holds until it is asked for anew, the
+ * hardware lets in. What is asked for here holds until it is asked for again, the
  * device vanishes, or the process ends.
  */
 #ifndef YG_DAEMON_DEVICE_MEMBERSHIPS_H

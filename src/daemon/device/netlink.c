@@ -10,7 +10,7 @@
  * differences are the events. So a message that says nothing new is silent, and
  * after the kernel dropped messages (ENOBUFS) it is enough to ask for each
  * watched name again. A name is the identity: a device that is deleted and made
- * anew has another index and is reported as gone and back, also when only the
+ * again has another index and is reported as gone and back, also when only the
  * new one's message was seen.
  *
  * Always: watched[i].link.index is 0 exactly while that device is gone.

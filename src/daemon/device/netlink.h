@@ -75,7 +75,7 @@ void netlink_monitor_close(struct netlink_monitor *m);
 /* Readable when netlink_monitor_dispatch has something to do. */
 int netlink_monitor_fd(const struct netlink_monitor *m);
 /* Reads what is there, without waiting, and calls fn. When the kernel had to
- * leave out messages the state is read anew, so no change is lost for good. */
+ * leave out messages the state is read again, so no change is lost for good. */
 void netlink_monitor_dispatch(struct netlink_monitor *m);
 /* Only watched devices are reported, against the state at this call; *now, if
  * not NULL, receives it (index 0: the device is not there, and its arrival is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What netlink.c lends to its neighbours in this room.
+ * What netlink.c shares with its neighbours in this room.
  */
 #ifndef YG_DAEMON_DEVICE_NETLINK_PRIV_H
 #define YG_DAEMON_DEVICE_NETLINK_PRIV_H

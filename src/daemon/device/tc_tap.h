@@ -30,7 +30,7 @@ int tc_tap_open_more(struct device *first, struct device **out, char *err, size_
 /* The device of this name was gone and is back. Call it from the thread that calls rx and tx. */
 int tc_tap_rebind(struct device *d, char *err, size_t err_len);
 
-/* False when somebody has taken the TAP away: then nothing comes up any more, and the device must be opened anew. One
+/* False when somebody has taken the TAP away: then nothing comes up any more, and the device must be opened again. One
  * that was set down is set up again. Any thread. */
 bool tc_tap_look(struct device *d);
 

@@ -5,7 +5,7 @@
  * A frame is free (on the stack), ours (a packet lies in it), or the kernel's
  * (in a ring of one queue, or on its way to the wire). Each queue registers the
  * whole area with the kernel for itself. Thus a device can be closed, deleted or
- * made anew without the others noticing, and what its queue had is known by its
+ * made again without the others noticing, and what its queue had is known by its
  * number: no frame is ever lost, whatever the kernel had done with it last.
  *
  * The stack gives out the frame that came back last, whose bytes are likely to

@@ -7,7 +7,7 @@
  * space. fast_port_up opens the ways out by it; fast_port_down, which comes before
  * the device goes, closes them at once, while flows stay where they are.
  *
- * fast_stop credits what is owed while the core is still whole.
+ * fast_stop credits the deferred counters while the core is still whole.
  *
  * What the cores share is made before the first and freed after the last of them:
  * the maps and their writer (flow_map.h), which takes several threads. Of `core`
@@ -204,7 +204,8 @@ void fast_stop(struct fast *f, uint32_t core)
 	if (c->map == NULL)
 		return;
 	gateway_set_aux(c->gateway, &(struct gateway_aux){ 0 });
-	/* Invalidates all flow cache entries, upon which what is owed is credited; then nobody asks us any more. */
+	/* Invalidates all flow cache entries, upon which the deferred counters are credited; then nobody asks us any
+	 * more. */
 	flowcache_set_offload(gateway_flowcache(c->gateway), NULL);
 	offload_map_destroy(c->map);
 	*c = (struct fast_core){ 0 };

@@ -31,7 +31,7 @@ static inline struct fp_flow *flow_map_flow(const struct fastpath_maps *maps, ui
 /* Writes both flows of an empty slot, marks included, and then lets them be found. What the program counts (up,
  * packets, bytes, last_seen) goes on from where it was. False, and nothing is found, when a chain is full. */
 bool flow_map_insert(struct flow_map *m, uint32_t slot, const struct fp_flow half[2]);
-/* Writes anew what may change of flows whose tuples stay: all but addresses, ports, protocol and port. */
+/* Rewrites what may change of flows whose tuples stay: all but addresses, ports, protocol and port. */
 void flow_map_rewrite(struct flow_map *m, uint32_t slot, const struct fp_flow half[2]);
 /* Nobody finds them from now on, and who found them before and did not yet decide sends the packet up. */
 void flow_map_remove(struct flow_map *m, uint32_t slot);

@@ -41,7 +41,7 @@
  * one that takes back all of its flows at once, that of each of its adjacencies.
  *
  * Taking a flow out: clear its bucket's slot, then wait a tick or two before the
- * line is read for the last time or written anew: a program may still be at it.
+ * line is read for the last time or rewritten: a program may still be at it.
  *
  * Numbers are in the host's order but where a name ends in _be.
  */

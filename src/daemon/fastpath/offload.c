@@ -2,7 +2,7 @@
  *
  * Which connections the kernel has, and their coming and going.
  *
- *   add -> live -> take_out -> resting (10 ms) -> free for another
+ *   add -> live -> take_out -> grace (10 ms) -> free for another
  *
  * A connection that the kernel has stands in a slot of the flow map; the map may
  * have fewer slots than the connection table has entries, so an array leads from
@@ -15,12 +15,12 @@
  * other one's half of the slot has protocol 0, and nobody finds it. The first answer
  * comes up and takes it out, and then both directions are put in as any.
  *
- * A slot rests before it is used again, because a program that found the flow just
+ * A slot waits before it is used again, because a program that found the flow just
  * before it was taken out may still be counting in it: what it adds after the last
  * credit belongs to nobody and is counted as late.
  *
  * When all flow cache entries are invalid, so are all flows: the generation moves on in this
- * core's ways out, and each flow sends its packets up until it is written anew in
+ * core's ways out, and each flow sends its packets up until it is rewritten in
  * its place. One that nobody asks for again is taken out by the slices of reading
  * back. What such flows owe is credited when their next packet comes up, or by the
  * slices, not at once. When an adjacency's number is given to another neighbour,

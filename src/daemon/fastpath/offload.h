@@ -8,13 +8,13 @@
  * of these, over the same maps: a packet that the program sent up is counted as
  * dealt with by the core whose connection it is of, whoever received it.
  *
- * What the flow cache owes us:
+ * What the flow cache guarantees us:
  *   - it calls read_back before any packet of an offloaded connection that came up is judged by conntrack: a FIN or
  *     RST is judged by windows that the kernel's packets have moved;
  *   - it calls came_up for every packet with a stamp (stack/packet/stamp.h), of whatever connection, once, after it has
  * been dealt with (handed to the driver, dropped, held ...), in the order in which they came;
- *   - add is called again for a connection that is in already when its flow cache entries were installed anew: it is
- * written anew in place;
+ *   - add is called again for a connection that is in already when its flow cache entries were installed again: it is
+ * rewritten in place;
  *   - add, read_back, came_up and remove of a connection that is not in do nothing: we take connections out by
  *     ourselves too (TCP that closes, idle ones when others ask), and tell so through `left`.
  */

@@ -14,7 +14,7 @@
  * went up was lost, or none has gone up since the flow was put in. Such a flow sends
  * its next packet up, which opens it. So that it need not, it is looked at meanwhile:
  * when `up` has not moved for a round of 10 ms, in which the queue in front of us
- * was seen empty, the flow is at rest, and is opened. We may have stood still for
+ * was seen empty, no packet of the flow is under way, and is opened. We may have stood still for
  * longer than that, so the time alone says nothing; while the queue stands no round
  * ends.
  *
@@ -150,7 +150,7 @@ static void watch(struct offload_map *m, uint32_t slot)
 void offload_order_written(struct offload_map *m, uint32_t slot)
 {
 	if (m->slot[slot].watched)
-		m->slot[slot].anew = true;
+		m->slot[slot].rewritten = true;
 	else
 		watch(m, slot);
 }
@@ -199,7 +199,7 @@ void offload_order_came_up(struct offload_map *m, uint32_t slot, enum ct_dir dir
 	const struct fp_flow *f = offload_flow(m, slot, dir);
 	uint16_t went_up = (uint16_t)(up_now(f) - s->handled), step = (uint16_t)(stamp->number - s->handled);
 
-	/* Of a flow that was here before, or written anew since. */
+	/* Of a flow that was here before, or rewritten since. */
 	if (stamp->version != FLOW_LOAD(f->version))
 		return;
 	if (step == 0 || step > went_up) {
@@ -249,12 +249,12 @@ void offload_order_expire(struct offload_map *m)
 		if (slot == OFFLOAD_NONE)
 			return;
 		struct offload_slot *sl = &m->slot[slot];
-		bool anew = sl->anew;
-		sl->watched = sl->anew = false;
+		bool rewritten = sl->rewritten;
+		sl->watched = sl->rewritten = false;
 		if (sl->state != SLOT_LIVE)
 			continue;
-		bool first = !anew && end_round(m, slot, CT_ORIGINAL);
-		bool second = !anew && end_round(m, slot, CT_REPLY);
+		bool first = !rewritten && end_round(m, slot, CT_ORIGINAL);
+		bool second = !rewritten && end_round(m, slot, CT_REPLY);
 		if (!first || !second)
 			watch(m, slot);
 	}

@@ -42,9 +42,9 @@ static void test_no_overtaking(void **state)
 	close_fixture(&w);
 }
 
-/* Written anew in its place, and taken out and put in elsewhere, while packets of it are on their way.
+/* Rewritten in its place, and taken out and put in elsewhere, while packets of it are on their way.
  * Would catch: a number from before taken for one of now. */
-static void test_written_anew(void **state)
+static void test_rewritten(void **state)
 {
 	struct offload_fixture w;
 
@@ -298,9 +298,9 @@ static void test_marks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady),       cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),        cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_far_behind),    cmocka_unit_test(test_written_anew),
+		cmocka_unit_test(test_no_overtaking), cmocka_unit_test(test_steady),    cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_flood),         cmocka_unit_test(test_marks),     cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_far_behind),    cmocka_unit_test(test_rewritten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ struct offload_slot {
 	uint64_t since_ns[N_OFFLOAD_LISTS];
 	uint8_t state;   /* enum slot_state */
 	bool watched;    /* stands in that list */
-	bool anew;       /* written while it stood there: it waits a whole round from then on */
+	bool rewritten;  /* written while it stood there: it waits a whole round from then on */
 	bool is_invalid; /* both directions written under an old generation, and seen so once */
 	struct offload_side side[N_CT_DIRS];
 };

@@ -142,7 +142,7 @@ static void test_kinds_of_ways(void **state)
 
 /* --- reading back --- */
 
-/* Would catch: a debt that is credited twice, to the other direction, or with a wrong time or wrong marks. */
+/* Would catch: a deferred count that is credited twice, to the other direction, or with a wrong time or wrong marks. */
 static void test_read_back(void **state)
 {
 	struct offload_fixture w;
@@ -226,7 +226,7 @@ static void test_one_way(void **state)
 	assert_true(offload_map_has(w.m, 3));
 	assert_int_equal(w.flowcache.credit[3].packets[CT_ORIGINAL], 1);
 	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_FORWARDED);
-	/* Void, and written anew in its place. */
+	/* Invalid, and rewritten in its place. */
 	w.o->invalidate_all(w.m);
 	assert_int_equal(run_one(&w, 3, CT_ORIGINAL), FP_UP_STALE);
 	assert_true(w.o->add(w.m, 3));
@@ -435,7 +435,7 @@ static void test_tcp_closes(void **state)
 	close_fixture(&w);
 }
 
-/* Would catch: a flow that goes on by an old decision, one that is not written anew, one that nobody wants any more
+/* Would catch: a flow that goes on by an old decision, one that is not rewritten, one that nobody wants any more
  * and that keeps its slot; packets that are forwarded between their credit and the end of forwarding. */
 static void test_void_all(void **state)
 {
@@ -543,7 +543,7 @@ static void test_adjacency_gone(void **state)
 	assert_false(offload_map_has(w.m, 0));
 	assert_true(offload_map_has(w.m, OTHER));
 	assert_int_equal(w.n_left, 1);
-	/* Anew, by the number as it is now. */
+	/* Again, by the number as it is now. */
 	put_in(&w, 0);
 	assert_int_equal(run_one(&w, 0, CT_ORIGINAL), FP_FORWARDED);
 	close_fixture(&w);

@@ -3,7 +3,7 @@
  * Loading: a program from the object in our own binary, over maps that are there
  * already, with the constants of one device in it.
  *
- * The object is opened anew for each device, since constants are folded when the
+ * The object is opened again for each device, since constants are folded when the
  * verifier reads the program. What remains of it is one descriptor.
  */
 #include <bpf/bpf.h>

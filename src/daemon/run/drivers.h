@@ -48,7 +48,7 @@ int drivers_open(struct drivers *s, enum config_driver driver, const struct netl
 		 struct driver_port *out, char *err, size_t err_len);
 /* The program first, then the device. The worker must have let go of it. */
 void drivers_close(struct drivers *s, struct driver_port *p, uint32_t number);
-/* False when what the driver itself made beside the device has been taken away: it must be opened anew. */
+/* False when what the driver itself made beside the device has been taken away: it must be opened again. */
 bool drivers_look(const struct driver_port *p);
 /* The device is gone: so is the program on it. */
 void drivers_gone(struct drivers *s, struct driver_port *p, uint32_t number);

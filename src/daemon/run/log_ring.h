@@ -21,7 +21,7 @@ struct log_ring;
 struct log_ring *log_ring_create(uint32_t n_records, uint8_t worker);
 void log_ring_destroy(struct log_ring *r);
 
-/* The worker, or whoever stands in for it while it rests. */
+/* The worker, or whoever stands in for it while it is quiesced. */
 void log_ring_put(struct log_ring *r, const struct log_record *record);
 /* The control thread: the oldest, which stays until log_ring_take; NULL: there is none. */
 const struct log_record *log_ring_first(struct log_ring *r);

@@ -8,7 +8,7 @@
  * Afterwards this thread is the control thread: it waits (libevent) for
  * commands, signals, word of the links, and events from the workers, and never
  * does anything that packets would have to wait for beyond a worker_call, or a
- * moment in which all workers rest (run_quiesced): a new config, a device that
+ * moment in which all workers are quiesced (run_quiesced): a new config, a device that
  * comes, changes or goes.
  *
  * libevent calls its own, opaque watcher `struct yg_event` too. Watchers are kept
@@ -310,7 +310,7 @@ static int with_devices(struct run *r)
 		run_say("control socket %s", r->socket_path);
 		status = serve(r);
 	}
-	/* The cores let go of what they hold before the devices that lent it are closed. */
+	/* The cores let go of what they hold before the devices whose buffers it is are closed. */
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		if (r->port[i].device != NULL)
 			run_port_detach(r, &r->port[i], i);
@@ -490,7 +490,7 @@ const struct command_info run_info = {
 	.help = "run a gateway in the foreground",
 	.options = run_options,
 	.more = "It prints what it chose for each interface, and `ready` when it forwards. SIGINT and SIGTERM end it,\n"
-		"SIGHUP reads the config anew. The control socket is DIR/<network namespace>.sock, DIR being\n"
+		"SIGHUP reads the config again. The control socket is DIR/<network namespace>.sock, DIR being\n"
 		"/run/yangguan for root, else $XDG_RUNTIME_DIR/yangguan, else /tmp/yangguan-<uid>.\n"
 		"Exit status: 0 after a signal, 1 for an error in the config, 2 when a device, a right or the socket "
 		"is\n"

@@ -8,7 +8,7 @@
  * file of its name in the runtime directory is the lock: see daemon/control/server/path.c), and when
  * the kernel can be kept quiet on it. Which
  * driver it gets is drivers.c's business. From then on word of its link comes
- * from netlink, and each change is made while all workers rest between two batches.
+ * from netlink, and each change is made while all workers are quiesced between two batches.
  *
  * The order of things. The kernel is quiet before a program is attached and
  * until after it is gone, so what the program passes, or nobody takes, never
@@ -17,7 +17,7 @@
  * let go first, then the program goes, then the device.
  *
  * A device with a program, or with several handles, that vanished is not mended
- * when it is back but taken anew, by the best driver that takes it then; so is one
+ * when it is back but taken again, by the best driver that takes it then; so is one
  * whose MTU has become more than its driver carries, and one whose TAP somebody
  * took away (driver tc). If none takes it, that is said, and the next word of the
  * device is the next occasion.
@@ -258,7 +258,7 @@ static void say_changed(struct run *r, uint32_t i)
 		core_api_device_changed(&r->core[k].entry, i, worker_clock());
 }
 
-/* With the workers at rest. */
+/* With the workers quiesced. */
 static void apply_change(void *arg)
 {
 	struct link_change *c = arg;
@@ -303,7 +303,7 @@ static bool may_take_again(struct run *r, struct run_port *p, const struct netli
 	return true;
 }
 
-/* --- taking a device anew --- */
+/* --- taking a device again --- */
 
 struct port_call {
 	struct run *run;
@@ -326,7 +326,7 @@ static void put_at_rest(void *arg)
 	say_changed(c->run, c->ifindex);
 }
 
-/* An interface's counters do not begin anew with its driver; the first handle has those of all that were before. */
+/* An interface's counters do not begin again with its driver; the first handle has those of all that were before. */
 static void carry_counters(struct device *d, const struct device *old)
 {
 	d->n_rx_packets += old->n_rx_packets;
@@ -337,7 +337,7 @@ static void carry_counters(struct device *d, const struct device *old)
 }
 
 /* When no driver takes it, that is said, and its place is kept for the next word of it. */
-static void take_anew(struct run *r, uint32_t i, const char *what)
+static void reopen(struct run *r, uint32_t i, const char *what)
 {
 	struct run_port *p = &r->port[i];
 	struct port_call c = { .run = r, .port = p, .ifindex = i };
@@ -375,7 +375,7 @@ void run_ports_look(struct run *r)
 		if (c.port->device == NULL || !c.port->port.has_program || c.port->is_gone)
 			continue;
 		if (!drivers_look(&c.port->port))
-			take_anew(r, i, "has lost its TAP, and now");
+			reopen(r, i, "has lost its TAP, and now");
 		else if (r->fast_started && fast_ask_again(r->drivers.fast, i))
 			run_quiesced(r, up_at_rest, &c);
 	}
@@ -400,7 +400,7 @@ void run_port_detach_program(struct run *r, uint32_t i)
 
 void run_port_reopen(struct run *r, uint32_t i)
 {
-	take_anew(r, i, "stays, but");
+	reopen(r, i, "stays, but");
 }
 
 /* --- each change --- */
@@ -457,7 +457,7 @@ static void change_port(struct run *r, uint32_t i, enum netlink_change change, c
 		follow(r, i, change, link);
 		break;
 	case TAKE_ANEW:
-		take_anew(r, i, change == NETLINK_CHANGE_BACK ? "is back, but" : "has changed, and now");
+		reopen(r, i, change == NETLINK_CHANGE_BACK ? "is back, but" : "has changed, and now");
 		break;
 	}
 	bool is_up = p->device != NULL && p->device->up;

@@ -30,7 +30,7 @@ struct run_port {
 	bool is_suppressed;
 	bool is_gone;           /* the kernel device has vanished, or no driver takes it any more */
 	int lock_fd;            /* holds the name in this network namespace */
-	struct device counters; /* as they were before the device was taken anew */
+	struct device counters; /* as they were before the device was taken again */
 };
 
 /* A worker and what it has; so is the host. */
@@ -86,8 +86,8 @@ void run_event(struct run *r, struct yg_event *e);
 
 /* r->target, from the cores that there are. */
 void run_fill_target(struct run *r);
-/* Runs fn(arg) in this thread while every worker rests between two batches, with the cores' clocks set, and nothing is
- * on its way between them. Control thread. */
+/* Runs fn(arg) in this thread while every worker is quiesced between two batches, with the cores' clocks set, and
+ * nothing is on its way between them. Control thread. */
 void run_quiesced(struct run *r, worker_fn *fn, void *arg);
 
 /* --- run_ports.c --- */
@@ -95,14 +95,14 @@ void run_quiesced(struct run *r, worker_fn *fn, void *arg);
 /* Opens what interface i of snap names, with number i. 0, or -errno and one sentence. */
 int run_port_open(struct run *r, const struct snapshot *snap, uint32_t i, struct run_port *out, char *err,
 		  size_t err_len);
-/* With the workers at rest: the device of `p`, number i, goes into the cores, or out of them. */
+/* With the workers quiesced: the device of `p`, number i, goes into the cores, or out of them. */
 void run_port_attach(struct run *r, struct run_port *p, uint32_t i);
 void run_port_detach(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel gets the device back. Nobody may use it any more. */
 void run_port_close(struct run *r, struct run_port *p, uint32_t i);
 /* The kernel forwards nothing by port i any more and its device has no program; the number is free for another's. */
 void run_port_detach_program(struct run *r, uint32_t i);
-/* The device of port i is taken anew, by the best driver there is now. */
+/* The device of port i is taken again, by the best driver there is now. */
 void run_port_reopen(struct run *r, uint32_t i);
 /* Every port is closed: lets go of what they shared with the cores. The workers have ended. */
 void run_ports_stop(struct run *r);

@@ -2,7 +2,7 @@
  *
  * Reload: all or nothing. The new config is read, a snapshot built, the devices
  * that it adds are opened; only when all of that has worked do the workers
- * change over, in one step while all of them rest between two batches. Whatever
+ * change over, in one step while all of them are quiesced. Whatever
  * fails before leaves everything as it was; the new devices are given back.
  */
 #include "daemon/run/run_priv.h"
@@ -80,7 +80,8 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 		}
 		int rc = -EBUSY;
 		if (other_driver(r, c->snap, i)) {
-			snprintf(err, err_len, "%s: its driver cannot be changed by a reload: start anew", name);
+			snprintf(err, err_len, "%s: its driver cannot be changed by a reload: restart the gateway",
+				 name);
 		} else {
 			if (r->port[i].port.attached) {
 				run_port_detach_program(r, i);
@@ -97,7 +98,7 @@ static int open_new(struct change_over *c, char *err, size_t err_len)
 	return 0;
 }
 
-/* With the workers at rest: devices that leave go first, since a number may have a new owner in the new config. */
+/* With the workers quiesced: devices that leave go first, since a number may have a new owner in the new config. */
 static void change_over(void *arg)
 {
 	struct change_over *c = arg;

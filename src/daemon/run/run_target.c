@@ -2,8 +2,8 @@
  *
  * What commands see of a running gateway: the rooms of each worker's core, and the
  * slots through which they reach what lies above them. A slot that touches a core
- * does so in its worker, or while all workers rest: first each is told to park,
- * then all are waited for, so they stop at the same time. The host rests before them,
+ * does so in its worker, or while all workers are quiesced: first each is told to park,
+ * then all are waited for, so they stop at the same time. The host is quiesced before them,
  * and whoever waits for it keeps no packet waiting.
  */
 #include "daemon/run/run_priv.h"

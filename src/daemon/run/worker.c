@@ -144,7 +144,7 @@ static void wait_for(sem_t *sem)
 		;
 }
 
-static void rest(struct worker *w)
+static void quiesce(struct worker *w)
 {
 	sem_post(&w->quiesced);
 	wait_for(&w->go);
@@ -160,7 +160,7 @@ static bool check_mailbox(struct worker *w)
 	if (c->fn != NULL)
 		run_call(w, c);
 	else
-		rest(w);
+		quiesce(w);
 	atomic_store_explicit(&w->call, NULL, memory_order_relaxed);
 	sem_post(&w->call_done);
 	return true;

@@ -26,7 +26,7 @@ struct port {
 };
 
 struct call {
-	worker_fn *fn; /* NULL: rest until `go` */
+	worker_fn *fn; /* NULL: quiesce until `go` */
 	void *arg;
 };
 

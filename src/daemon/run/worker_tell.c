@@ -51,7 +51,7 @@ void worker_notify_clear(struct worker *w)
 
 	while (read(w->notify_fd, &n, sizeof(n)) < 0 && errno == EINTR)
 		;
-	/* From here on what is put in is announced anew; what was put in before is read by the caller. */
+	/* From here on what is put in is announced again; what was put in before is read by the caller. */
 	atomic_store(&w->notify_sent, false);
 }
 

@@ -312,8 +312,8 @@ static inline uint16_t conntrack_zone_of(const struct conntrack *ct, const struc
 	return p->in_ifindex != 0 ? conntrack_zone(ct, p->in_ifindex) : p->zone;
 }
 
-/* For NAT: the identification with which all pieces of p's packet leave; *id is a fresh one, which the first piece to
- * ask takes for all. False when they are not followed. */
+/* For NAT: the identification with which all fragments of p's packet leave; *id is a fresh one, which the first
+ * fragment to ask takes for all. False when they are not followed. */
 bool conntrack_fragment_id(struct conntrack *ct, const struct packet *p, uint16_t *id);
 
 /* For NAT: the connection holds something (CT_MAPPED) from here on, or nothing any more; and how many do, confirmed or
@@ -322,10 +322,10 @@ void conntrack_set_mapped(struct conntrack *ct, uint32_t index);
 void conntrack_clear_mapped(struct conntrack *ct, uint32_t index);
 uint32_t conntrack_n_mapped(const struct conntrack *ct);
 
-/* For rules and NAT: what p is of the packet that it came in pieces of, and in *walk what was decided about the first
- * one, who comes through every hook before the others. */
+/* For rules and NAT: what p is of the packet that it came in fragments of, and in *walk what was decided about the
+ * first one, who comes through every hook before the others. */
 enum ct_fragment_place {
-	CT_FRAGMENT_NONE,  /* a whole packet, or one of a protocol whose pieces need no first */
+	CT_FRAGMENT_NONE,  /* a whole packet, or one of a protocol whose fragments need no first */
 	CT_FRAGMENT_FIRST, /* fills *walk */
 	CT_FRAGMENT_LATER, /* goes by it */
 	CT_FRAGMENT_LOST,  /* a later one; nobody knows any more */
@@ -345,8 +345,9 @@ void conntrack_set_nat(struct conntrack *ct, const struct ct_nat_ops *ops, void 
 
 /* Slots of the IP layer. */
 struct ct_ip_ops {
-	/* Fragments that were held until their first piece came and found no room in its batch: takes them, in order,
-	 * as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next batch. */
+	/* Fragments that were held until their first fragment came and found no room in its batch: takes them, in
+	 * order, as if they came in now (ip_input), and leaves the batch empty. Without it they wait for the next
+	 * batch. */
 	void (*resume)(void *ctx, struct batch *b);
 	/* A packet that came in, would have begun a connection and is dropped for want of room: too many of its source,
 	 * too fast, or the table is full. Told before the packet is freed, so that its sender can be answered (RFC 5508

@@ -227,8 +227,8 @@ struct ct_protocol {
 	bool (*finished)(const struct conn *c);
 	uint32_t finished_ticks, idle_ticks;
 
-	/* Of a packet that came in pieces: the first one was judged, what the later ones need to know of it; and one of
-	 * those. */
+	/* Of a packet that came in fragments: the first one was judged, what the later ones need to know of it; and one
+	 * of those. */
 	void (*first_fragment)(const struct conn *c, enum ct_dir dir, const struct packet *p,
 			       struct ct_fragment_first *first);
 	void (*later_fragment)(struct conn *c, enum ct_dir dir, const struct ipv4_view *ip,
@@ -302,7 +302,7 @@ uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);
 /* Both tuples stand in the table. */
 void ct_identity_confirmed(struct conntrack *ct, uint32_t index);
 
-/* Hands on the held pieces that found no room in their batch. */
+/* Hands on the held fragments that found no room in their batch. */
 void ct_resume_ready(struct conntrack *ct);
 
 /* True when the checksum is right, is left to the device, or was checked by it; not looked at in fragments. */

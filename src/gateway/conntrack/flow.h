@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Connection tracking for whoever forwards later packets of a flow without the
- * hooks (gateway/flowcache): the look-up in pieces, so that a batch can have all its
+ * hooks (gateway/flowcache): the look-up in steps, so that a batch can have all its
  * misses in flight at once; the judgement of a packet that changes no state, by
  * the same code as in the hooks; and credit for what was forwarded elsewhere.
  */

@@ -259,7 +259,7 @@ static bool came_behind(const struct entry *e, uint32_t unit)
 }
 
 /* Notes that the fragment has come. False when it cannot be a part of the packet. */
-static bool note_piece(struct entry *e, const struct packet *p)
+static bool note_fragment(struct entry *e, const struct packet *p)
 {
 	uint32_t len = packet_l4_len(p), from = p->ip.frag_off / 8u;
 	uint32_t stop = p->ip.frag_off + len, to = (stop + 7) / 8;
@@ -364,7 +364,7 @@ void ct_fragment_arrive(struct ct_fragments *f, struct env *env, struct packet *
 	if (index == NIL)
 		index = entry_make(f, env, &k, bucket);
 	struct entry *e = entry_at(f, index);
-	if (e->refused || !note_piece(e, p)) {
+	if (e->refused || !note_fragment(e, p)) {
 		e->refused = true;
 		drop_held(f, env, e, DROP_FRAGMENT_OVERLAP);
 		packet_set_drop(p, DROP_FRAGMENT_OVERLAP);

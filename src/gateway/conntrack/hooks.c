@@ -179,7 +179,7 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 					 : CT_INFO_NEW);
 }
 
-/* Pieces that had to wait for the first one follow it in its batch. */
+/* Fragments that had to wait for the first one follow it in its batch. */
 static void append_ready(struct conntrack *ct, struct batch *b)
 {
 	while (b->n < BATCH_MAX) {
@@ -269,8 +269,8 @@ static void prefetch_conn(const struct conntrack *ct, const struct track *t, uin
 	__builtin_prefetch((const uint8_t *)c + 64, 1);
 }
 
-/* A later piece goes where its first one went. */
-static void later_piece(struct conntrack *ct, struct packet *p)
+/* A later fragment goes where its first one went. */
+static void later_fragment(struct conntrack *ct, struct packet *p)
 {
 	struct ct_fragment_first first = ct_fragment_first_of(ct->fragments, p, conntrack_zone_of(ct, p));
 	uint32_t ref;
@@ -283,7 +283,7 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 	case CT_FRAGMENT_RELATED:
 		ref = conntrack_find(ct, &first.tuple);
 		if (ref == CONN_NONE) {
-			/* The first piece was dropped, and its new connection with it. */
+			/* The first fragment was dropped, and its new connection with it. */
 			packet_set_drop(p, DROP_FRAGMENT_ORPHAN);
 		} else if (first.fate == CT_FRAGMENT_RELATED) {
 			p->conn_ref = ref;
@@ -307,7 +307,7 @@ static void later_piece(struct conntrack *ct, struct packet *p)
 	}
 }
 
-/* Later pieces will ask what became of the first. */
+/* Later fragments will ask what became of the first. */
 static void judge_first_fragment(struct conntrack *ct, const struct packet *p)
 {
 	struct ct_fragment_first first = { .fate = CT_FRAGMENT_INVALID };
@@ -326,8 +326,8 @@ static void judge_first_fragment(struct conntrack *ct, const struct packet *p)
 	ct_fragment_judge(ct->fragments, p, conntrack_zone_of(ct, p), &first);
 }
 
-/* The tracker judges a segment by all of it, as far as that is known: by the end that a piece that came before the
- * first has shown, else by the first piece; the later ones then move the marks further. */
+/* The tracker judges a segment by all of it, as far as that is known: by the end that a fragment that came before the
+ * first has shown, else by the first fragment; the later ones then move the marks further. */
 static void track(struct conntrack *ct, struct packet *p, const struct track *t)
 {
 	uint32_t ref = ct_find(ct, t->hash, &t->tuple);
@@ -358,7 +358,7 @@ static void work(struct conntrack *ct, enum ip_hook hook, struct packet *p, stru
 		ct_icmp_error(ct, hook, p);
 		break;
 	case TRACK_LATER_FRAGMENT:
-		later_piece(ct, p);
+		later_fragment(ct, p);
 		return;
 	case TRACK_NONE:
 		if (p->ct_info != CT_INFO_UNTRACKED)

@@ -10,7 +10,7 @@
  *
  * One that is not answered keeps others from beginning, so packets do not put its
  * end off: after the time that `timeout` says it is over, and the next packet of
- * anybody begins anew.
+ * anybody begins again.
  *
  * Once answered, both ends change their identifiers now and then (RFC 7296 section
  * 2.8), each whenever it likes. If the host outside does so first, there is nobody

@@ -12,7 +12,7 @@
  * one mapping, confirmed or not. For everybody else (listing, counts, eviction)
  * an unconfirmed connection does not exist.
  *
- * Limbo: a connection that ends while packets of the present batch still name it
+ * The dying list: a connection that ends while packets of the present batch still name it
  * (evicted, or its tuple is used again) leaves the table at once, but its memory
  * waits until the next batch begins. One whose ORIGINAL tuple is used again is
  * the predecessor of the next, and what it holds for NAT waits there as well: the

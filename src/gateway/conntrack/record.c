@@ -6,7 +6,7 @@
  * times as they count from now: cores differ in their clocks, numbers and keys. What
  * only one protocol knows its row writes and reads (save, restore in protocol.c's
  * table). What a neighbour room keeps beside a connection (flow cache, the kernel's
- * flows, redirects between workers) is not in it: that is made anew by the next packet.
+ * flows, redirects between workers) is not in it: that is made again by the next packet.
  *
  * An import is a connection's begin and confirmation without a packet: it is
  * created as any other, its REPLY tuple is reserved, NAT holds for it what the record

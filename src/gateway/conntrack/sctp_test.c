@@ -56,7 +56,7 @@ static const struct step server_closes[] = {
 	{ B, TB, SCTP_SHUTDOWN_COMPLETE, 1, 0, true, CT_SCTP_CLOSED }, /* T bit: the tag of the other side */
 };
 
-/* Section 5.2.2: one side has lost everything and begins anew. */
+/* Section 5.2.2: one side has lost everything and begins again. */
 static const struct step restart[] = {
 	SET_UP,
 	{ A, 0, SCTP_INIT, 0, TA2, true, CT_SCTP_ESTABLISHED },

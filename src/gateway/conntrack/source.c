@@ -130,8 +130,8 @@ static enum ct_source_verdict enter_crowd(struct ct_sources *s, uint32_t crowd, 
 }
 
 /* An entry of its own; NULL when it is to be counted with others. */
-static struct source *enter_anew(struct ct_sources *s, const struct siphash_key *key, const struct ct_source_id *id,
-				 uint32_t bucket, uint32_t *index)
+static struct source *enter_own(struct ct_sources *s, const struct siphash_key *key, const struct ct_source_id *id,
+				uint32_t bucket, uint32_t *index)
 {
 	if (s->n_crowded > 0 && s->crowd[crowd_of(key, id)].account.count > 0)
 		return NULL;
@@ -162,7 +162,7 @@ enum ct_source_verdict ct_source_enter(struct ct_sources *s, const struct siphas
 	if (!id->doubtful) {
 		e = find(s, id, b, index);
 		if (e == NULL)
-			e = enter_anew(s, key, id, b, index);
+			e = enter_own(s, key, id, b, index);
 	}
 	if (e == NULL) {
 		*index = CT_SOURCE_NONE;

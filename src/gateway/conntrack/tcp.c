@@ -15,7 +15,7 @@
  * changes nothing, since the other end knows better:
  *  - A SYN on a connection that we believe to be alive. If the other end has
  *    forgotten it, its SYN-ACK acknowledges exactly this SYN, and the connection
- *    begins anew in place. If not, it answers with a challenge ACK (RFC 5961
+ *    begins again in place. If not, it answers with a challenge ACK (RFC 5961
  *    section 4), the sender's RST then stands exactly at the edge of the window,
  *    and closes the old connection; the next SYN opens a new one.
  *  - An ACK in answer to our SYN_SENT: a challenge of a connection that we have
@@ -78,7 +78,7 @@ const uint8_t ct_tcp_next[N_CT_DIRS][N_TCP_CLASSES][N_CT_TCP_STATES] = {
 			   [CL] = CL},
     },
     [CT_REPLY] = {
-	/* Simultaneous open; else a peer that began anew, or wants to. */
+	/* Simultaneous open; else a peer that began again, or wants to. */
 	[TCP_CLASS_SYN] = {[SS] = S2, [S2] = S2, [SR] = IG, [ES] = IG, [FW] = IG, [CW] = IG, [LA] = IG, [TW] = S2,
 			   [CL] = S2},
 	/* The answer; late ones, whose sender will hear what to think of them. */
@@ -215,8 +215,8 @@ static bool remembered(const struct conntrack *ct, uint32_t index, unsigned kind
 	return ct_conn(ct, index)->tcp_last == LAST_OF(kind, dir) && ct->side[index].tcp_last.number == number;
 }
 
-/* A SYN-ACK for a SYN that was ignored: the connection begins anew with that SYN. */
-static void begin_anew(struct conn *c, const struct ct_tcp_last *last, enum ct_dir syn_dir)
+/* A SYN-ACK for a SYN that was ignored: the connection begins again with that SYN. */
+static void restart(struct conn *c, const struct ct_tcp_last *last, enum ct_dir syn_dir)
 {
 	c->half[syn_dir].tcp = (struct ct_tcp_window){
 		.end = last->number,
@@ -273,7 +273,7 @@ static ct_judgement take_rst(struct conntrack *ct, uint32_t index, enum ct_dir d
 	return enter_state(c, CT_TCP_CLOSE) | CT_JUDGE_SHORTEN;
 }
 
-/* A segment whose sender may know more than we. True when it begins the connection anew and goes on as the answer to
+/* A segment whose sender may know more than we. True when it begins the connection again and goes on as the answer to
  * the remembered SYN. */
 static bool take_ignored(struct conntrack *ct, uint32_t index, enum ct_dir dir, enum tcp_class class,
 			 const struct packet *p)
@@ -283,7 +283,7 @@ static bool take_ignored(struct conntrack *ct, uint32_t index, enum ct_dir dir, 
 	/* One that fits into the windows as they are is the old SYN-ACK once more. */
 	if (class == TCP_CLASS_SYNACK && remembered(ct, index, LAST_SYN, !dir, p->l4.ack) &&
 	    !ct_tcp_window_fits(c, dir, p)) {
-		begin_anew(c, &ct->side[index].tcp_last, !dir);
+		restart(c, &ct->side[index].tcp_last, !dir);
 		return true;
 	}
 	remember(ct, index, dir, class, p);

@@ -233,7 +233,7 @@ static const struct row challenge[] = {
 };
 
 /* The server forgot: its SYN-ACK answers the SYN that we ignored. */
-static const struct row begun_anew[] = {
+static const struct row begun_again[] = {
 	OPEN,
 	{ 10, '>', S, 900000, 0, 1000, 0, VALID, CT_TCP_ESTABLISHED },
 	{ 0, '<', S | A, 500000, 900001, 2000, 0, VALID, CT_TCP_SYN_RECV },
@@ -357,7 +357,7 @@ static const struct story stories[] = {
 	{ "fast open repeated", 0, fast_open_repeated },
 	{ "wrong SYN-ACK", 0, wrong_synack },
 	{ "challenge", 0, challenge },
-	{ "begun anew", 0, begun_anew },
+	{ "begun again", 0, begun_again },
 	{ "challenge of an unseen connection", 0, challenge_unseen },
 	{ "challenge in LAST_ACK", 0, challenge_last_ack },
 	{ "TIME_WAIT reuse", 0, time_wait_reuse },

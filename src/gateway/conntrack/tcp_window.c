@@ -32,8 +32,8 @@
  * `end` is never further than a window beyond max_end, and max_end moves only by
  * what the receiver says: who forges data cannot walk the marks away.
  *
- * A segment that came as IP fragments moves the marks piece by piece: what is
- * acknowledged has passed here, whichever piece was the last.
+ * A segment that came as IP fragments moves the marks fragment by fragment: what is
+ * acknowledged has passed here, whichever fragment was the last.
  *
  * A connection that was seen from the middle on has unknown scale factors:
  * nothing of it is refused.
@@ -250,7 +250,7 @@ enum tcp_window_verdict ct_tcp_window_check(struct conn *c, enum ct_dir dir, con
 	} else if ((p->l4.flags & TCP_SYN) && seq_after(end, sender->end) &&
 		   ((c->tcp_state == CT_TCP_SYN_SENT && dir == CT_ORIGINAL) ||
 		    (c->tcp_state == CT_TCP_SYN_RECV && dir == CT_REPLY) || c->tcp_state == CT_TCP_SYN_SENT2)) {
-		/* Not a retransmission: the sender began anew with other numbers. */
+		/* Not a retransmission: the sender began again with other numbers. */
 		sender->end = sender->max_end = end;
 		sender->max_win = max_u32(p->l4.window, 1);
 		ct_tcp_take_options(c, dir, p);

@@ -16,10 +16,10 @@
  * An adjacency's is 7 bits; then the generation of all moves on, which happens once
  * in 128 times that one number is given away or lost.
  *
- * An invalid entry still says to which rules' counters is owed what others forwarded
- * while it was good; so that is credited before the entry is written anew or
+ * An invalid entry still says which rules' counters are due for what others forwarded
+ * while it was good; so that is credited before the entry is written again or
  * cleared. Counter paths keep their numbers over a change of rules. Once in thousands of
- * such changes they begin anew (counter_paths_since); then all that is owed is read back
+ * such changes they begin again (counter_paths_since); then all deferred counters are read back
  * first, in one go.
  *
  * One-way flows (telemetry, media, one leg of an asymmetric path). What is decided
@@ -28,7 +28,7 @@
  * tells us of the first answer, since that comes up: after ONE_WAY_AFTER packets UDP
  * in its original direction gets an entry for them alone, which has no interface,
  * so that nothing fits it here. The answer takes it back, and both directions install
- * anew.
+ * again.
  *
  * Flows of the host here have entries too (local.c), which no one-way flow has.
  *
@@ -180,7 +180,7 @@ static void ended(void *ctx, uint32_t conn)
 	struct flowcache *s = ctx;
 
 	/* Also one whose flow cache entries were invalid already: its number is about to be another's. First, while the
-	 * entries say to whom it owes what it owes. */
+	 * entries say whose counters are deferred. */
 	if (s->offload != NULL)
 		s->offload->remove(s->offload->ctx, conn);
 	forget(s, conn);

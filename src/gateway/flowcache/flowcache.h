@@ -53,14 +53,14 @@ enum flowcache_flush {
 void flowcache_flushed(struct flowcache *s, enum flowcache_flush what);
 
 /* All flow cache entries are invalid: the config has changed. What was forwarded in our stead is credited
- * later, connection by connection: to the rules that it is owed to. */
+ * later, connection by connection, to the rules by which it was forwarded. */
 void flowcache_invalidate_all(struct flowcache *s);
 /* The same, before a ruleset that was prepared is committed. */
 void flowcache_rules_change(struct flowcache *s);
 /* The number that moves on with each change of routes, at any time. When it has, flows that are led elsewhere, or whose
  * source may not come in any more where it does, are found by and by (flowcache_expire), and no others are touched. All
  * flows are taken to be in keeping with the number as it is now. lost: neighbours by which flows may have gone; those
- * ask anew with their next packet. */
+ * ask again with their next packet. */
 void flowcache_set_routes(struct flowcache *s, const _Atomic(uint64_t) *routes_version, const struct lost_hops *lost);
 void flowcache_expire(struct flowcache *s);
 uint64_t flowcache_next_deadline(const struct flowcache *s);
@@ -107,17 +107,17 @@ struct flowcache_offload {
 	/* Both directions have a flow cache entry and have been used a few times, or the original one of UDP that
 	 * nobody has answered (of the reply there is no view then). False: not now; asked again later. */
 	bool (*add)(void *ctx, uint32_t conn);
-	/* Take it back and credit what is owed: the connection ends, or a flow cache entry of it does not hold any
-	 * more. */
+	/* Take it back and credit its deferred counters: the connection ends, or a flow cache entry of it does not hold
+	 * any more. */
 	void (*remove)(void *ctx, uint32_t conn);
-	/* Credit what is owed. True when there was something. */
+	/* Credit its deferred counters. True when there was something. */
 	bool (*read_back)(void *ctx, uint32_t conn);
 	/* A packet of an offloaded connection came up with a stamp and has been dealt with, on either way. */
 	void (*came_up)(void *ctx, uint32_t conn, enum ct_dir dir, const struct up_stamp *stamp);
 	/* All flow cache entries are invalid: nothing more is forwarded. Takes no longer for many connections than for
-	 * few: what is owed is credited later, and when it is asked for. */
+	 * few: deferred counters are credited later, and when it is asked for. */
 	void (*invalidate_all)(void *ctx);
-	/* Credit what is owed for all of them, however long that takes. */
+	/* Credit the deferred counters of all of them, however long that takes. */
 	void (*read_back_all)(void *ctx);
 	void (*adjacency_changed)(void *ctx, uint32_t index, enum ip_adjacency_change change);
 	/* A packet that came up with a stamp has passed conntrack's windows, and is about to be sent. */

@@ -119,7 +119,7 @@ bool flowcache_take_to_us(struct flowcache *s, uint32_t ifindex, struct packet *
 /* offload.c */
 /* Takes it back from whoever forwards in our stead, if somebody does; what was forwarded is credited. */
 void flowcache_take_back(struct flowcache *s, uint32_t conn);
-/* All that is owed is credited. */
+/* All deferred counters are credited. */
 void flowcache_read_back_all(struct flowcache *s);
 /* Offers the connection when the time has come. */
 void flowcache_offer(struct flowcache *s, uint32_t conn);

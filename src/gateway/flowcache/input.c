@@ -11,7 +11,7 @@
  * From the second pass on a batch goes through in slices, one behind the other: a
  * slice is parsed, the one before it has its connections asked for, and the one
  * before that is worked on. Nothing is decided before the last pass: a connection
- * that has changed meanwhile is looked up anew. (The table has not: connections begin
+ * that has changed meanwhile is looked up again. (The table has not: connections begin
  * and end elsewhere.)
  *
  * A packet is left untouched or dealt with. Whatever is left stays in order, and
@@ -46,7 +46,7 @@ struct pass {
 	struct ct_moment moment;
 	bool some_left;
 	uint64_t left_conns[LEFT_WORDS]; /* bits by connection: one of its packets was left */
-	uint64_t left_pieces;            /* bits by addresses: a later fragment was left */
+	uint64_t left_fragments;         /* bits by addresses: a later fragment was left */
 };
 
 static bool conn_was_left(const struct pass *pass, uint32_t ref)
@@ -242,7 +242,7 @@ static void leave_unkeyed(struct pass *pass, struct packet *p, const struct plai
 	uint32_t ref;
 
 	if (v->kind == PLAIN_FRAGMENT)
-		pass->left_pieces |= address_bit(v);
+		pass->left_fragments |= address_bit(v);
 	/* An error is judged by the windows as they stand when it comes. */
 	if (v->kind != PLAIN_ERROR || !plain_quote(packet_frame(p), v->total_len, &q) ||
 	    !tuple_of_quote(&q, conntrack_zone(pass->s->ct, pass->ifindex), &quoted))
@@ -279,7 +279,8 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 		/* Void: conntrack judges what comes up by windows as they are. */
 		flowcache_take_back(s, conn_index(ref));
 	}
-	bool behind = conn_was_left(pass, ref) || (pass->left_pieces != 0 && (pass->left_pieces & address_bit(v)) != 0);
+	bool behind =
+		conn_was_left(pass, ref) || (pass->left_fragments != 0 && (pass->left_fragments & address_bit(v)) != 0);
 
 	bool taken = v->kind >= PLAIN_TCP && !behind && take(pass, p, v, ref, h);
 
@@ -292,7 +293,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 	return taken;
 }
 
-/* Nobody need read anew what was read here, or hash what was hashed. */
+/* Nobody need read again what was read here, or hash what was hashed. */
 static struct packet *leave(struct packet *p, const struct way *w)
 {
 	const struct plain *v = &w->plain;

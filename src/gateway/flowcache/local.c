@@ -238,7 +238,7 @@ static bool work(struct output *o, struct packet *p, const struct made *m)
 		o->all_left = true;
 		return false;
 	}
-	/* Connection tracking need not hash anew what was hashed here. */
+	/* Connection tracking need not hash again what was hashed here. */
 	p->has_flow_hash = true;
 	p->flow_hash = m->hash;
 	uint32_t ref = ct_flow_find(&s->flows, m->hash, &m->key, m->guess);

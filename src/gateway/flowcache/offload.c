@@ -9,8 +9,8 @@
  * before it ends, before a flow cache entry of it becomes invalid, and when a TCP segment
  * with SYN, FIN or RST comes up, since from there on every segment may change its
  * state. Whenever a packet of it comes up, what was forwarded before is credited
- * first, so that conntrack judges by windows as they are. So is what is still owed
- * for a connection when all flow cache entries have become invalid, which itself credits
+ * first, so that conntrack judges by windows as they are. So are the deferred counters
+ * of a connection when all flow cache entries have become invalid, which itself credits
  * nothing: with a million flows that would be a pause that people notice.
  */
 #include "gateway/flowcache/flowcache_priv.h"
@@ -32,7 +32,7 @@ void flowcache_take_back(struct flowcache *s, uint32_t conn)
 	if (!flowcache_has_deferred(s, conn << 1))
 		return;
 	/* Both credit through flowcache_flush_counters, so the entries still stand. When they are void nothing is
-	 * forwarded any more, and the place may be written anew. */
+	 * forwarded any more, and the place may be written again. */
 	if (s->offload != NULL && flowcache_present(s, conn << 1))
 		s->offload->remove(s->offload->ctx, conn);
 	else if (s->offload != NULL)
@@ -89,7 +89,7 @@ void flowcache_punted(struct flowcache *s, uint32_t ref, const struct up_stamp *
 }
 
 /* What was sent by ref's way out may still be in front of the kernel, where what it forwards would overtake it. Then
- * the packet counts as dealt with when a later one is (or when the flow is at rest). */
+ * the packet counts as dealt with when a later one is (or when no packet of the flow is under way). */
 static bool still_waits(const struct flowcache *s, uint32_t ref)
 {
 	const struct device *d;

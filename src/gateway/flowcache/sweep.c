@@ -77,7 +77,7 @@ static bool holds(const struct flowcache *s, uint32_t conn, enum ct_dir dir, con
 		f.src = 0; /* the way decides it */
 	if (e->adjacency == s->to_us ? !ip_leads_here(to, f.dst) : !ip_adjacency_leads(s->ip, e->adjacency, to, &f))
 		return false;
-	/* That of a one-way flow has none; what nobody answered begins anew before long. */
+	/* That of a one-way flow has none; what nobody answered begins again before long. */
 	return e->in_ifindex == 0 || made_here || ip_source_fits(s->ip, e->in_ifindex, f.src, from);
 }
 

@@ -118,11 +118,11 @@ bool nat_take_mapping(struct nat *n, struct conn *c, uint32_t index, const struc
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 
-	if (n->workers.borrow != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
+	if (n->workers.lease != NULL && nat_mapping_of_inside(n, o, w->id) == NAT_NONE) {
 		struct nat_lease wanted = { .pool = (uint8_t)w->id,
 					    .zone = reply.zone,
 					    .out_ifindex = (uint8_t)p->out_ifindex };
-		if (n->workers.borrow(n->workers.ctx, p, &wanted))
+		if (n->workers.lease(n->workers.ctx, p, &wanted))
 			return false;
 	}
 	uint32_t mapping = find_mapping(n, o, w, reply.zone, p->out_ifindex);

@@ -186,7 +186,7 @@ void nat_law_of(const struct nat *n, struct nat_law *out)
 		[NAT_LAW_CONNECTIONS] = conntrack_n_mapped(n->ct),
 		[NAT_LAW_BESIDES] = m->pairs.n_used,
 		[NAT_LAW_BY_MAPPINGS] = m->pool.n_used - m->n_leased,
-		[NAT_LAW_HELD_DOWN] = n->rests.n,
+		[NAT_LAW_HELD_DOWN] = n->hold_downs.n,
 		[NAT_LAW_PENDING_OPENS] = n->pending_opens.n,
 		[NAT_LAW_WORKERS] = ports_n_pins(n->ports) + m->n_for_workers,
 		[NAT_LAW_CALLS] = n->calls.pool.n_used,

@@ -108,10 +108,10 @@ static void invalid_whole_src(struct nat *n, enum ip_hook hook, struct packet *p
 void nat_invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
 {
 	struct ct_fragment_walk *walk;
-	enum ct_fragment_place piece = conntrack_fragment_place(n->ct, p, &walk);
+	enum ct_fragment_place place = conntrack_fragment_place(n->ct, p, &walk);
 
-	/* A later piece has no ports by which the rules could know it. */
-	if (piece == CT_FRAGMENT_LATER) {
+	/* A later fragment has no ports by which the rules could know it. */
+	if (place == CT_FRAGMENT_LATER) {
 		if (walk->dropped)
 			packet_set_drop(p, (enum drop_reason)walk->reason);
 		else if (!walk->nat_passed)
@@ -119,7 +119,7 @@ void nat_invalid_src(struct nat *n, enum ip_hook hook, struct packet *p)
 		return;
 	}
 	invalid_whole_src(n, hook, p);
-	if (piece != CT_FRAGMENT_FIRST)
+	if (place != CT_FRAGMENT_FIRST)
 		return;
 	walk->nat_passed = p->verdict != VERDICT_DROP;
 	if (!walk->nat_passed) {

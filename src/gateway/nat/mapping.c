@@ -15,7 +15,7 @@
  *
  * What always holds: a mapping stands in both chains and holds its port; its
  * n_holders is the number of connections that hold it, on either side (hold.c), of
- * attempts, and of other workers that it was lent to or borrowed from; n_holds is
+ * attempts, and of other workers that it is leased to or from; n_holds is
  * the sum of all.
  */
 #include <assert.h>

@@ -68,7 +68,7 @@ struct nat *nat_create(struct env *env, struct ip_stack *stack, struct conntrack
 	n->overloads = nat_overloads_create(conntrack_capacity(ct));
 	if (n->overloads == NULL)
 		goto fini_mappings;
-	if (nat_hold_downs_init(&n->rests, n_mappings) != 0)
+	if (nat_hold_downs_init(&n->hold_downs, n_mappings) != 0)
 		goto destroy_overloads;
 	if (nat_reclaim_init(&n->reclaim, conntrack_n_numbers_max(ct)) != 0)
 		goto fini_hold_downs;
@@ -85,7 +85,7 @@ fini_calls:
 fini_reuse:
 	nat_reclaim_fini(&n->reclaim);
 fini_hold_downs:
-	nat_hold_downs_fini(&n->rests);
+	nat_hold_downs_fini(&n->hold_downs);
 destroy_overloads:
 	nat_overloads_destroy(n->overloads);
 fini_mappings:
@@ -104,7 +104,7 @@ void nat_destroy(struct nat *n)
 	nat_log_fini(&n->log);
 	nat_reclaim_fini(&n->reclaim);
 	nat_calls_fini(&n->calls);
-	nat_hold_downs_fini(&n->rests);
+	nat_hold_downs_fini(&n->hold_downs);
 	nat_overloads_destroy(n->overloads);
 	nat_mappings_fini(&n->mappings);
 	ports_set_zone(n->ports, NULL, NULL);

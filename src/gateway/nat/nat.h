@@ -116,8 +116,8 @@ typedef bool nat_has_rules_fn(void *ctx, enum ip_hook hook);
 void nat_set_has_rules(struct nat *n, nat_has_rules_fn *fn);
 
 /* The identification that a whole packet without DF leaves with behind NAT, to dst from the outside address src, and
- * those of the n_pieces - 1 behind it when it is a large segment. */
-uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces);
+ * those of the n_segments - 1 behind it when it is a large segment. */
+uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_segments);
 
 /* Hooks. */
 void nat_dst(void *ctx, enum ip_hook hook, struct batch *b); /* PREROUTING, OUTPUT, -100 */
@@ -148,18 +148,18 @@ struct nat_workers {
 	 * have one, since its own worker cannot be told. */
 	bool (*mapping)(void *ctx, const struct tuple *inside, enum nat_mapping_event what);
 	/* The sender's mapping in this pool is another worker's. True: that one is asked for it, and has the packet. */
-	bool (*borrow)(void *ctx, struct packet *p, const struct nat_lease *wanted);
-	/* What was borrowed is not needed any more. */
+	bool (*lease)(void *ctx, struct packet *p, const struct nat_lease *wanted);
+	/* What was leased is not needed any more. */
 	void (*give_back)(void *ctx, const struct tuple *inside, const struct nat_lease *lease);
 	/* For nat_pending_open_here of the worker that has the sender's mapping. */
 	void (*pending_open)(void *ctx, const struct tuple *meet, uint32_t pool);
 };
 void nat_set_workers(struct nat *n, const struct nat_workers *workers);
-/* The mapping of `inside` in lease->pool, made if need be, held for the borrower until nat_lease_grant_end; fills in
+/* The mapping of `inside` in lease->pool, made if need be, held for the lessee until nat_lease_grant_end; fills in
  * addr and port. False when there is none to be had. */
 bool nat_lease_grant(struct nat *n, const struct tuple *inside, struct nat_lease *lease);
 void nat_lease_grant_end(struct nat *n, const struct tuple *inside, uint32_t pool);
-/* Uses what was lent; held once until nat_lease_take_end, and by the connections that take it. */
+/* Uses the lease; held once until nat_lease_take_end, and by the connections that take it. */
 bool nat_lease_take(struct nat *n, const struct tuple *inside, const struct nat_lease *lease);
 void nat_lease_take_end(struct nat *n, const struct tuple *inside, uint32_t pool);
 /* The inside endpoint that is the tuple's source was refused by the mapping of another, its destination, and so lets

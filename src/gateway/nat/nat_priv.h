@@ -26,7 +26,7 @@ struct nat_eim {
 	uint8_t pool;
 	uint8_t out_ifindex;
 	uint8_t lessor;     /* worker + 1 to whom it belongs, 0: ours */
-	uint32_t address;   /* number of out_addr's ports; unused when borrowed */
+	uint32_t address;   /* number of out_addr's ports; unused when leased from another worker */
 	uint32_t n_holders; /* connections */
 	uint32_t in_chain, out_chain;
 	uint64_t begun_ns; /* when it was made, by the core's clock */
@@ -46,10 +46,9 @@ struct nat_mappings {
 	struct pool pairs;
 	uint32_t *in, *out, *pinhole; /* buckets */
 	uint32_t n_buckets;
-	uint32_t n_leased; /* of other workers: they hold no port here */
-	uint32_t
-		n_for_workers; /* holders that are no connections of ours: of what was lent, and of what was borrowed */
-	uint64_t n_holds;      /* holders of all mappings */
+	uint32_t n_leased;      /* of other workers: they hold no port here */
+	uint32_t n_for_workers; /* holders that are no connections of ours: of leases given and taken */
+	uint64_t n_holds;       /* holders of all mappings */
 };
 
 /* hold_down.c: ports that nobody uses and nobody may have yet. */
@@ -61,7 +60,7 @@ struct nat_hold_down {
 };
 
 struct nat_hold_downs {
-	struct nat_hold_down *rest; /* a ring */
+	struct nat_hold_down *entry; /* a ring */
 	uint32_t cap, head, n;
 	bool is_off; /* what is let go of now was never used */
 };
@@ -147,7 +146,7 @@ struct nat {
 	struct nat_mappings mappings;
 	struct nat_overloads *overloads;
 	struct nat_reclaim reclaim;
-	struct nat_hold_downs rests;
+	struct nat_hold_downs hold_downs;
 	struct nat_pending_opens pending_opens;
 	struct nat_calls calls;
 	struct nat_log log;
@@ -207,7 +206,7 @@ uint64_t nat_pending_opens_deadline(const struct nat *n);
 
 int nat_hold_downs_init(struct nat_hold_downs *r, uint32_t cap);
 void nat_hold_downs_fini(struct nat_hold_downs *r);
-/* One holder less of a port; if it was the last and the pool of `ref` (a nat_ref) says so, the port rests. */
+/* One holder less of a port; if it was the last and the pool of `ref` (a nat_ref) says so, the port is held down. */
 void nat_port_done(struct nat *n, uint32_t ref, uint32_t address, uint8_t ip_proto, uint32_t port);
 void nat_hold_downs_expire(struct nat *n);
 uint64_t nat_hold_downs_deadline(const struct nat *n);

@@ -498,7 +498,7 @@ static void test_fragments(void **state)
 		}
 }
 
-/* Would catch: pieces of two hosts behind one address that a receiver would put together. */
+/* Would catch: fragments of two hosts behind one address that a receiver would put together. */
 static void test_identification(void **state)
 {
 	struct nat_fixture nb;

@@ -468,9 +468,9 @@ static void test_rule_address_left(void **state)
 	}
 }
 
-/* Would catch: a resting port that is given out, alone or shared; one that rests for ever; a hold that is never given
- * back. */
-static void test_rest(void **state)
+/* Would catch: a held-down port that is given out, alone or shared; one that is held down for ever; a hold that is
+ * never given back. */
+static void test_hold_down(void **state)
 {
 	struct nat_fixture nb;
 
@@ -487,7 +487,7 @@ static void test_rest(void **state)
 		}
 		fixture_pass(&nb.b, 310 * NS_PER_S);
 		assert_int_equal(conntrack_n_connections(nb.b.ct), 0);
-		/* One port was never used; the other three rest, towards any destination. */
+		/* One port was never used; the other three are held down, towards any destination. */
 		nat_expire(nb.nat);
 		uint64_t until = nat_next_deadline(nb.nat);
 		for (uint32_t i = 0; i < 4; i++) {
@@ -518,7 +518,7 @@ static void test_full_hold_down(void **state)
 {
 	struct nat_fixture nb;
 	struct nat_pool_config *pool = pool_start(&nb, 8);
-	uint32_t cap = nb.nat->rests.cap, first = 0, second = 0;
+	uint32_t cap = nb.nat->hold_downs.cap, first = 0, second = 0;
 
 	(void)state;
 	assert_in_range(cap, 2, 60000);
@@ -541,7 +541,7 @@ static void test_full_hold_down(void **state)
 			assert_int_equal(c.l4.sport, second);
 		while (conntrack_next(nb.b.ct, &cursor, &index))
 			conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
-		assert_int_equal(nb.nat->rests.n, min_u32(i + 1, cap));
+		assert_int_equal(nb.nat->hold_downs.n, min_u32(i + 1, cap));
 	}
 	nb.b.env.now += 121 * NS_PER_S;
 	nat_expire(nb.nat);
@@ -580,7 +580,7 @@ int main(void)
 		cmocka_unit_test(test_rule_ports),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_rule_address_left),
-		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_hold_down),
 		cmocka_unit_test(test_full_hold_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

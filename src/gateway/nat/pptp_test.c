@@ -159,7 +159,7 @@ static void test_two_clients(void **state)
 	nat_fixture_stop_calls(&nb);
 }
 
-/* Would catch: a request sent again that is given another number; a call begun anew with the same number that is not
+/* Would catch: a request sent again that is given another number; a call begun again with the same number that is not
  * let in; one that was taken down and still has its flow; a number that never comes back. */
 static void test_restart(void **state)
 {

@@ -19,7 +19,7 @@
  * those stand in one queue for all pools. Whoever looks there puts what is of no use
  * to him behind the others.
  *
- * A pool whose ports rest gains nothing, and is left alone.
+ * A pool whose ports are held down gains nothing, and is left alone.
  */
 #include "gateway/nat/overload.h"
 #include "gateway/nat/reclaim.h"

@@ -274,7 +274,7 @@ static void test_mappings_in_the_way(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: connections that end for nothing, since their ports rest. */
+/* Would catch: connections that end for nothing, since their ports are held down. */
 static void test_rest(void **state)
 {
 	struct nat_fixture nb;
@@ -288,7 +288,7 @@ static void test_rest(void **state)
 	struct packet_spec m = query(100);
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 64);
-	/* The ports rest behind their connections. */
+	/* The ports are held down behind their connections. */
 	fixture_pass(&nb.b, 300 * NS_PER_S);
 	fixture_pass(&nb.b, 121 * NS_PER_S);
 	nat_expire(nb.nat);

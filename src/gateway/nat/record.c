@@ -317,11 +317,11 @@ int nat_import(struct nat *n, uint32_t index, const struct nat_record *r)
 {
 	if (!is_valid(r))
 		return -EINVAL;
-	n->rests.is_off = true;
+	n->hold_downs.is_off = true;
 	int error = import_holds(n, index, r);
 
 	if (error != 0)
 		give_back(n, index);
-	n->rests.is_off = false;
+	n->hold_downs.is_off = false;
 	return error;
 }

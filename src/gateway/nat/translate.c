@@ -55,28 +55,28 @@ static uint16_t *identification_of(struct nat *n, uint32_t src, uint32_t dst, ui
 	return &i->next;
 }
 
-uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_pieces)
+uint16_t nat_next_identification(struct nat *n, uint32_t src, uint32_t dst, uint8_t proto, uint32_t n_segments)
 {
 	uint16_t *next = identification_of(n, src, dst, proto);
 	uint16_t id = *next;
 
-	*next = (uint16_t)(id + n_pieces);
+	*next = (uint16_t)(id + n_segments);
 	return id;
 }
 
 /* Hosts that share an outside address number their packets without knowing of each other. Where a receiver may have to
- * put pieces together, the numbers are ours: of pieces, and of packets that a link behind us may cut, which is every
- * one without DF (RFC 6864 section 5.3.1, RFC 7857 section 10). */
+ * put fragments together, the numbers are ours: of fragments, and of packets that a link behind us may cut, which is
+ * every one without DF (RFC 6864 section 5.3.1, RFC 7857 section 10). */
 static void renumber(struct nat *n, struct packet *p, uint32_t src)
 {
-	bool piece = ipv4_is_fragment(&p->ip);
+	bool is_fragment = ipv4_is_fragment(&p->ip);
 
-	if (!piece && p->ip.df)
+	if (!is_fragment && p->ip.df)
 		return;
 	uint16_t *next = identification_of(n, src, p->ip.dst, p->ip.proto);
 	uint16_t id = *next;
 
-	if (piece && !conntrack_fragment_id(n->ct, p, &id))
+	if (is_fragment && !conntrack_fragment_id(n->ct, p, &id))
 		return;
 	if (id == *next)
 		*next = (uint16_t)(*next + gso_n_segments(p)); /* a large segment takes a row of numbers */
@@ -84,7 +84,7 @@ static void renumber(struct nat *n, struct packet *p, uint32_t src)
 	p->ip.id = id;
 }
 
-/* Its CRC changes with its ports and with the length of all of it, which a first piece does not tell. */
+/* Its CRC changes with its ports and with the length of all of it, which a first fragment does not tell. */
 static bool is_sctp_fragment(const struct packet *p, const struct conn *c)
 {
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple, *r = &c->half[CT_REPLY].tuple;

@@ -144,8 +144,8 @@ static void test_ports_of_their_own(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a first piece of an SCTP packet that leaves with a checksum that nobody can have counted. */
-static void test_sctp_pieces(void **state)
+/* Would catch: a first fragment of an SCTP packet that leaves with a checksum that nobody can have counted. */
+static void test_sctp_fragments(void **state)
 {
 	static const uint8_t cookie[100] = { 10, 0, 0, 100 };
 	struct nat_fixture nb;
@@ -197,7 +197,7 @@ static void goes_to(struct nat_fixture *nb, const struct packet_spec *m, uint32_
 }
 
 /* Would catch: a second client let in while the first one waits for its answer, whose packets it would take; one that
- * never gets its turn; an answer to the wrong one; a client that makes its association anew and is not known. */
+ * never gets its turn; an answer to the wrong one; a client that makes its association again and is not known. */
 static void test_esp(void **state)
 {
 	struct nat_fixture nb;
@@ -278,7 +278,7 @@ static void test_gre_keys(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a call that the server begins anew, before the only host that has calls with it does, given the number
+/* Would catch: a call that the server begins again, before the only host that has calls with it does, given the number
  * of the call before; where no control connection said what it is. */
 static void test_next_call(void **state)
 {
@@ -303,10 +303,10 @@ static void test_next_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_clients), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_published),   cmocka_unit_test(test_ports_of_their_own),
-		cmocka_unit_test(test_sctp_pieces), cmocka_unit_test(test_esp),
-		cmocka_unit_test(test_esp_error),   cmocka_unit_test(test_gre_keys),
+		cmocka_unit_test(test_two_clients),    cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_published),      cmocka_unit_test(test_ports_of_their_own),
+		cmocka_unit_test(test_sctp_fragments), cmocka_unit_test(test_esp),
+		cmocka_unit_test(test_esp_error),      cmocka_unit_test(test_gre_keys),
 		cmocka_unit_test(test_next_call),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A TCP connection that begins anew on the same ORIGINAL tuple keeps the outside
+ * A TCP connection that begins again on the same ORIGINAL tuple keeps the outside
  * address and port of the one before it.
  *
  * Hosts rely on that. The peer that closed first holds the tuple in TIME_WAIT, and
@@ -13,7 +13,7 @@
  *
  * It cannot help an old segment into the new connection: the ends see the tuple
  * used again, so what guards them without a translator (RFC 1337) guards them here.
- * Who begins anew is the tracker's choice: only a SYN on TIME_WAIT or CLOSE does.
+ * Who begins again is the tracker's choice: only a SYN on TIME_WAIT or CLOSE does.
  *
  * The rules are asked as for any new connection, and the mapping is kept only if it
  * is one that they may have chosen: the same pool, interface or range, an address

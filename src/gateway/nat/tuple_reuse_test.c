@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * TCP connections that begin anew on the tuple of one that has ended: when the
+ * TCP connections that begin again on the tuple of one that has ended: when the
  * outside address and port stay, and when they do not.
  */
 #include "gateway/nat/nat_fixture.h"
@@ -277,7 +277,8 @@ static void test_never_established(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a port that rests although its next user is its last one, or that is given back twice or never. */
+/* Would catch: a port that is held down although its next user is its last one, or that is given back twice or never.
+ */
 static void test_rest(void **state)
 {
 	struct nat_fixture nb;
@@ -293,7 +294,7 @@ static void test_rest(void **state)
 		assert_int_equal(whole(&nb, 4000, SERVER, i * 100000, BY_FIN).l4.sport, 2000);
 	fixture_pass(&nb.b, 1000 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(nb.b.ct), 0);
-	/* It rests now. */
+	/* It is held down now. */
 	struct packet_spec syn = syn_of(4001, SERVER, 0);
 	assert_false(nat_send(&nb, &syn).passed);
 	fixture_pass(&nb.b, 121 * NS_PER_S);

@@ -4,11 +4,11 @@
  * its parent and one counter more, found by a hash of both.
  *
  * Life: made as packets walk. When another ruleset comes they keep their numbers,
- * for flows that somebody else forwards still owe to them; what is owed goes to
+ * for flows that somebody else forwards still count by them; deferred counts go to
  * those rules of a counter path that the new ruleset has as well. When half of the
- * numbers are taken by then, all begin anew instead (rules_counter_paths_crowded).
- * What somebody added to a counter path is owed to all counters on it until counter_paths_flush
- * pays; whoever reads a counter has that done first.
+ * numbers are taken by then, all begin again instead (rules_counter_paths_crowded).
+ * What somebody added to a counter path is deferred, for all counters on it, until
+ * counter_paths_flush; whoever reads a counter has that done first.
  *
  * What always holds: a counter path's parent has a smaller number, so every way up ends
  * at 0.
@@ -54,17 +54,17 @@ uint16_t counter_path_step(struct paths *t, uint16_t from, uint32_t counter)
 void counter_paths_flush(struct paths *t, struct counter *counter)
 {
 	for (uint32_t i = 1; i < t->n; i++) {
-		struct rules_counter_path *owed = &t->count[i];
+		struct rules_counter_path *deferred = &t->count[i];
 
-		if (owed->packets == 0)
+		if (deferred->packets == 0)
 			continue;
 		for (uint32_t k = i; k != 0; k = t->node[k].parent) {
 			if (t->node[k].counter == RULES_NO_PLACE)
 				continue;
-			counter[t->node[k].counter].packets += owed->packets;
-			counter[t->node[k].counter].bytes += owed->bytes;
+			counter[t->node[k].counter].packets += deferred->packets;
+			counter[t->node[k].counter].bytes += deferred->bytes;
 		}
-		*owed = (struct rules_counter_path){ 0 };
+		*deferred = (struct rules_counter_path){ 0 };
 	}
 }
 

@@ -9,7 +9,7 @@
  * does not speak of such a packet. An interface that is not there has the empty
  * name, so it is unequal to every name.
  *
- * Of a packet that came in pieces the first one walks, and what came of it holds
+ * Of a packet that came in fragments the first one walks, and what came of it holds
  * for the others (rules.c), as in Linux, whose rules see the whole packet.
  *
  * On the way the packet's counter path is kept: which counters it passed, or that its
@@ -472,7 +472,7 @@ static void note_varies(const struct walk *w, const struct insn *in)
 	w->p->path = RULES_COUNTER_PATH_NONE;
 }
 
-/* A first piece: the others' bytes go to the same counter. */
+/* A first fragment: the others' bytes go to the same counter. */
 static void note_hit(struct rules *r, uint32_t counter)
 {
 	struct ct_fragment_walk *walk = r->walk;

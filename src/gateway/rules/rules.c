@@ -150,9 +150,9 @@ void rules_commit(struct rules *r)
 
 _Static_assert(N_HOOKS *HOOK_LIST_MAX <= CT_FRAGMENT_CHAINS_MAX, "a bit a base chain");
 
-/* A later piece of a packet has no ports: it meets the verdict that the first one met, and goes nowhere where that one
- * never came. Its bytes are counted where the
- * first was, so that a counter has what it would have of the whole packet. */
+/* A later fragment of a packet has no ports: it meets the verdict that the first one met, and goes nowhere where that
+ * one never came. Its bytes are counted where the first was, so that a counter has what it would have of the whole
+ * packet. */
 static void as_first(struct rules *r, uint32_t chain, const struct ct_fragment_walk *walk, struct packet *p)
 {
 	if (walk->generation == 0 ||
@@ -179,7 +179,7 @@ static void walk_first(const struct chain_ctx *c, uint32_t chain, struct packet 
 	if (walk->generation != r->generation)
 		memset(walk->walked, 0, sizeof(walk->walked));
 	walk->walked[chain / 64] |= UINT64_C(1) << (chain % 64);
-	/* A repeated first piece leaves its hits anew. */
+	/* A repeated first fragment leaves its hits again. */
 	for (uint32_t i = 0; i < walk->n_hits && walk->generation == r->generation; i++)
 		if (walk->hit[i].chain != chain)
 			walk->hit[n++] = walk->hit[i];
@@ -194,7 +194,7 @@ static void walk_first(const struct chain_ctx *c, uint32_t chain, struct packet 
 	walk->reason = p->reason;
 }
 
-static void eval_piece(struct chain_ctx *c, struct packet *p)
+static void eval_fragment(struct chain_ctx *c, struct packet *p)
 {
 	struct ct_fragment_walk *walk;
 	struct rules *r = c->r;
@@ -225,7 +225,7 @@ static void rules_hook(void *ctx, enum ip_hook hook, struct batch *b)
 		if (b->p[i]->verdict != VERDICT_CONTINUE)
 			continue;
 		if (YG_UNLIKELY(ipv4_is_fragment(&b->p[i]->ip)))
-			eval_piece(c, b->p[i]);
+			eval_fragment(c, b->p[i]);
 		else
 			rules_eval(c->r, c->chain, b->p[i], NULL);
 	}

@@ -41,8 +41,8 @@ void rules_destroy(struct rules *r);
 int rules_prepare(struct rules *r, const struct ruleset *rs);
 /* What was prepared is at work from here on. Nothing prepared: nothing happens. */
 void rules_commit(struct rules *r);
-/* The next commit begins counter paths anew, for too many numbers are taken: what is owed to one must be paid before
- * it. */
+/* The next commit begins counter paths from scratch, for too many numbers are taken: deferred counts must be
+ * flushed before it. */
 bool rules_counter_paths_crowded(const struct rules *r);
 void rules_abandon(struct rules *r);
 
@@ -72,7 +72,7 @@ bool rules_nat_any(void *rules, enum ip_hook hook);
 #define RULES_COUNTER_PATH_NONE PACKET_PATH_NONE
 
 struct rules_counter_path {
-	uint64_t packets, bytes; /* owed to the counters; bytes of IP packets */
+	uint64_t packets, bytes; /* deferred; bytes of IP packets */
 };
 
 /* RULES_COUNTER_PATHS_MAX of them, at the same place for good, with the same numbers over a commit unless

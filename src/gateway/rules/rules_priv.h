@@ -210,7 +210,7 @@ struct rules {
 	struct rules_plan plan;      /* of next: what it keeps of ours */
 	struct paths *paths;
 	uint32_t generation;           /* of rs: one more with each ruleset */
-	struct ct_fragment_walk *walk; /* a first piece walks: what it leaves for the others; else NULL */
+	struct ct_fragment_walk *walk; /* a first fragment walks: what it leaves for the others; else NULL */
 	uint32_t walk_chain;           /* which base chain it walks */
 	rules_mark_changed_fn *mark_changed;
 	void *mark_changed_ctx;
@@ -279,7 +279,7 @@ void rules_trace_return(const struct rules *r, const struct packet *p, const str
 			const struct base_chain *ended);
 void rules_trace_map(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op,
 		     const struct base_chain *ended);
-/* Makes iface_mask anew when the IP layer's config is another one. */
+/* Makes iface_mask again when the IP layer's config is another one. */
 void rules_map_interfaces(struct rules *r, const struct ip_config *ip);
 static inline void rules_see_interfaces(struct rules *r)
 {

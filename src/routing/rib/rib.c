@@ -12,7 +12,7 @@
  * Which routes stand in the FIB: of those that lead somewhere the first two, as
  * best and second best, whatever their links do just now: the FIB itself knows which
  * are up and takes the second while the first is not. Only when both are down does
- * a third one come in; then, and when an exit leads somewhere or nowhere anew, all
+ * a third one come in; then, and when an exit comes to lead somewhere or nowhere, all
  * prefixes are looked through, in slices (rib_work). When no route of a prefix is up
  * it leaves the FIB, and a shorter prefix has its packets, but where the interface
  * has the prefix itself: what is for our own hosts is refused while they are cut off

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * From the routes of one config to those of the next: what is to be set and what to
- * be unset. A config gives all of its routes anew, and most of them are there
+ * be unset. A config gives all of its routes again, and most of them are there
  * already; they are marked, what is not marked goes, and nothing else is written.
  * So a reload costs the data path what is different.
  */

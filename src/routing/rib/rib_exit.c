@@ -17,7 +17,7 @@
  * prefix there is, since that would come and go for ever.
  *
  * Routes that name the same are one exit, and an exit is one in the FIB too. So a
- * gateway that is resolved anew is one write there, whatever number of prefixes go
+ * gateway that is resolved again is one write there, whatever number of prefixes go
  * by it. Which link is up is nothing to this file: a gateway behind a link that is
  * down is resolved, and the FIB knows that it is lost.
  */
@@ -474,7 +474,7 @@ static int take_ways(struct rib *r, struct rib_exit *e, const struct ways *w)
 	}
 	memcpy(way, w->way, w->n * sizeof(*way));
 	free(e->way);
-	/* Prefixes by it may have to choose anew, or be heard by other interfaces. */
+	/* Prefixes by it may have to choose again, or be heard by other interfaces. */
 	if (!e->is_fresh && (e->interfaces != interfaces_of(w) || (e->n_ways == 0) != (w->n == 0) ||
 			     (t->fib != NULL && was_up != fib_exit_is_up(t->fib, e->fib_exit))))
 		r->walk_left = r->prefixes.n_fresh;

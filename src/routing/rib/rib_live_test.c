@@ -386,10 +386,10 @@ static void compare(const struct fib *a, const struct fib *b, struct rng *rng)
 }
 
 /* The same routes and links, from nothing, in another order. */
-static void check_anew(struct history *h, const struct fib *f)
+static void check_against_fresh(struct history *h, const struct fib *f)
 {
 	struct rib *r = rib_create(RIB_FORWARDS);
-	const struct fib *anew = rib_fib_hold(r, 0);
+	const struct fib *fresh = rib_fib_hold(r, 0);
 	uint32_t first = rng_below(&h->rng, N_ROUTES);
 
 	for (uint32_t i = 1; i <= N_LINKS; i++)
@@ -405,7 +405,7 @@ static void check_anew(struct history *h, const struct fib *f)
 	for (uint32_t i = 1; i <= N_LINKS; i++)
 		if (h->is_down[i] && first % 2 != 0)
 			rib_link_changed(r, i, false);
-	compare(f, anew, &h->rng);
+	compare(f, fresh, &h->rng);
 	rib_fib_release(r, 0);
 	rib_release(r);
 }
@@ -456,7 +456,7 @@ static void test_any_order(void **state)
 		(void)rib_grace_begin(r);
 		rib_grace_over(r);
 		if (k % 4 == 0)
-			check_anew(&h, f);
+			check_against_fresh(&h, f);
 	}
 	for (uint32_t i = 0; i < N_ROUTES; i++)
 		if (h.is_there[i])

@@ -136,7 +136,7 @@ static void test_choice(void **state)
 
 /* Would catch: a route that stays while its link is down, or does not come back; a static route whose shorter
  * substitute is not used; our own hosts' prefix leaving by the default route while their link is down; an address of
- * ours lost with its link; a table that one link's change leaves different from one built anew. */
+ * ours lost with its link; a table that one link's change leaves different from one built from scratch. */
 static void test_links(void **state)
 {
 	struct rib *r = rib_create(RIB_FORWARDS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Adjacencies: one for each neighbour, under the neighbour's own number. Whatever
- * changes the neighbour or its device writes the adjacency anew; whoever sends by
+ * changes the neighbour or its device writes the adjacency again; whoever sends by
  * it reads one small line and asks nobody.
  *
  * What always holds: an adjacency is usable exactly when its neighbour is in use,

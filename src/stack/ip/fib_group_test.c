@@ -88,7 +88,7 @@ static void test_stays(void **state)
 	fib_destroy(f);
 }
 
-/* Would catch: a gateway that is resolved anew and does not take all its prefixes along, and memory of what was there
+/* Would catch: a gateway that is resolved again and does not take all its prefixes along, and memory of what was there
  * before that is not given back. */
 static void test_exit_changes(void **state)
 {
@@ -152,7 +152,7 @@ static uint32_t n_moved(const struct buckets *a, const struct buckets *b, uint32
 }
 
 /* Would catch: flows that are not divided by weight; a next hop that goes and moves flows of the others, one that is
- * back and takes what was not its own, a second loss that moves those of the first anew, and a new one that takes more
+ * back and takes what was not its own, a second loss that moves those of the first again, and a new one that takes more
  * than its part. */
 static void test_buckets(void **state)
 {

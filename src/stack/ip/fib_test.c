@@ -202,7 +202,7 @@ static void test_what_is_gone_is_used_again(void **state)
 	fib_reclaim(f, g);
 	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(10, 1, 1, 1)))->gateway.v4, 7);
 	assert_int_equal(via(f, 7), nh);
-	/* Taken out anew behind g: another grace is needed. */
+	/* Taken out again behind g: another grace is needed. */
 	fib_remove(f, p);
 	fib_reclaim(f, g);
 	assert_int_equal(via(f, 7), nh);

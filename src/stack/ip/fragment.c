@@ -56,7 +56,7 @@ uint32_t ip_fragment_count(const struct packet *p, uint32_t mtu)
 }
 
 /* Makes the fragment at payload offset `at`, with `bytes` of payload. */
-static struct packet *make_piece(struct env *env, struct packet *p, const struct cut *c, uint32_t at, uint32_t bytes)
+static struct packet *make_fragment(struct env *env, struct packet *p, const struct cut *c, uint32_t at, uint32_t bytes)
 {
 	struct packet *q = packet_alloc(env->pool, p->l3_off + c->later_header_len + bytes);
 
@@ -110,7 +110,7 @@ uint32_t ip_fragment(struct env *env, struct packet *p, uint32_t mtu, struct bat
 	batch_add(out, p);
 	for (uint32_t at = c.first_bytes; at < total;) {
 		uint32_t bytes = min_u32(c.later_bytes, total - at);
-		struct packet *q = make_piece(env, p, &c, at, bytes);
+		struct packet *q = make_fragment(env, p, &c, at, bytes);
 
 		if (q == NULL) {
 			while (out->n > first_place + 1)

@@ -7,7 +7,7 @@
  * where those of all others are. What has passed INPUT and is wanted by somebody at
  * the host is handed over; its stack, which has no devices and no hooks, shows it to its raw
  * input hooks and protocols. What the host makes gets its source by the host's look at
- * the routes, and is carried to a worker, which routes it anew like any packet
+ * the routes, and is carried to a worker, which routes it again like any packet
  * made there.
  *
  * What the host wants is a byte for each protocol that all workers read, and a bit for each

@@ -84,7 +84,7 @@ static void bucket_fill(struct icmp_bucket *b, uint32_t rate_per_s, uint64_t now
 	uint64_t elapsed_us = min_u64(now - b->at, NS_PER_S) / NS_PER_US;
 	uint64_t gained = elapsed_us * full / (NS_PER_S / NS_PER_US);
 
-	/* What was less than a thousandth stays owed. */
+	/* What was less than a thousandth is not lost: `at` stays. */
 	if (gained == 0 && b->tokens < full)
 		return;
 	b->tokens = (uint32_t)min_u64(full, b->tokens + gained);
@@ -203,11 +203,11 @@ static uint32_t quote_len(const struct packet *p)
 static void write_quote(const struct packet *p, struct packet *q)
 {
 	uint8_t *quote = packet_l4(q) + ICMP_HEADER_LEN;
-	uint32_t len = quote_len(p), piece_len = offload_segment_len(p);
+	uint32_t len = quote_len(p), segment_len = offload_segment_len(p);
 
 	memcpy(quote, p->buf + p->off + p->l3_off, len);
 	if (p->offload.gso_type != GSO_NONE)
-		ipv4_set_fragment(quote, (uint16_t)piece_len, 0, p->ip.df, false);
+		ipv4_set_fragment(quote, (uint16_t)segment_len, 0, p->ip.df, false);
 	/* With all bytes there the checksum that was left to a device can be had. */
 	if (p->offload.csum_partial && p->offload.gso_type == GSO_NONE && len == p->ip.total_len)
 		l4_checksum_set(&p->ip, quote + p->ip.header_len, len - p->ip.header_len);

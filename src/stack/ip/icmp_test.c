@@ -223,7 +223,7 @@ static void test_own_reset(void **state)
 }
 
 /* Would catch: an answer that is cut, has other data, or is not sent for a ping
- * that came in pieces; and pieces that are counted wrong. */
+ * that came in fragments; and fragments that are counted wrong. */
 static void test_large_echo(void **state)
 {
 	static const uint32_t sizes[] = { 0, 1, 1472, 1473, 4000, 65507 };
@@ -240,14 +240,14 @@ static void test_large_echo(void **state)
 
 		fixture_frame(whole, &sp);
 		while (at < l4_len) {
-			struct packet_spec piece = sp;
+			struct packet_spec fragment = sp;
 			uint32_t n = min_u32(1480, l4_len - at);
 
-			piece.ip_id = 77;
-			piece.frag_off = (uint16_t)at;
-			piece.mf = at + n < l4_len;
-			piece.payload_len = at == 0 ? n - ICMP_HEADER_LEN : n;
-			fixture_frame(f, &piece);
+			fragment.ip_id = 77;
+			fragment.frag_off = (uint16_t)at;
+			fragment.mf = at + n < l4_len;
+			fragment.payload_len = at == 0 ? n - ICMP_HEADER_LEN : n;
+			fixture_frame(f, &fragment);
 			memcpy(f->bytes + 34, whole->bytes + 34 + at, n);
 			ipv4_set_tos(f->bytes + ETHER_HEADER_LEN, 0xb8);
 			fixture_input(b, LAN, f);
@@ -277,8 +277,8 @@ static void test_large_echo(void **state)
 	free(f);
 }
 
-/* Would catch: a packet of more pieces than a batch takes that is dropped. */
-static void test_very_many_pieces(void **state)
+/* Would catch: a packet of more fragments than a batch takes that is dropped. */
+static void test_very_many_fragments(void **state)
 {
 	struct stack_fixture *b = fixture_create_settled();
 	struct packet *p = ip_packet_new(b->s, 0, SMALL_HOST, 47, 65000);
@@ -557,7 +557,7 @@ int main(void)
 		cmocka_unit_test(test_no_side_channel),
 		cmocka_unit_test(test_own_reset),
 		cmocka_unit_test(test_large_echo),
-		cmocka_unit_test(test_very_many_pieces),
+		cmocka_unit_test(test_very_many_fragments),
 		cmocka_unit_test(test_ecn_of_fragments),
 		cmocka_unit_test(test_too_big_together),
 		cmocka_unit_test(test_timestamp),

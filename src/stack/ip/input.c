@@ -99,7 +99,7 @@ static bool parse(struct packet *p)
 	}
 	p->len = (uint32_t)p->l3_off + p->ip.total_len;
 	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
-	/* Whoever asks before the pieces are put together (a chain that stands there) is to find nothing of another
+	/* Whoever asks before the fragments are put together (a chain that stands there) is to find nothing of another
 	 * packet. */
 	if (YG_UNLIKELY(ipv4_is_fragment(&p->ip)))
 		p->datagram_serial = 0;

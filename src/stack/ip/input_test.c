@@ -402,8 +402,9 @@ static void see_datagram(void *ctx, enum ip_hook hook, struct batch *b)
 	*seen = b->p[0]->datagram_serial;
 }
 
-/* Would catch: a piece that a chain before defragmentation takes for one of the packet whose buffer this was before. */
-static void test_piece_of_nothing(void **state)
+/* Would catch: a fragment that a chain before defragmentation takes for one of the packet whose buffer this was before.
+ */
+static void test_fragment_of_nothing(void **state)
 {
 	struct stack_fixture *b = fixture_create_settled();
 	uint32_t seen = 1;
@@ -415,7 +416,7 @@ static void test_piece_of_nothing(void **state)
 			    .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .frag_off = 64, .payload_len = 64 });
 	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_PREROUTING), &e), 0);
 	struct batch batch = { .n = 1, .p = { fixture_receive(b, &f) } };
-	/* As of a descriptor that is used again for lent bytes. */
+	/* As of a descriptor that is used again for external bytes. */
 	batch.p[0]->datagram_serial = 77;
 	ether_input(b->s, LAN, &batch);
 	ip_flush(b->s);
@@ -463,7 +464,7 @@ int main(void)
 		cmocka_unit_test(test_interface_unknown),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_protocol),
-		cmocka_unit_test(test_piece_of_nothing),
+		cmocka_unit_test(test_fragment_of_nothing),
 		cmocka_unit_test(test_partial_of_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

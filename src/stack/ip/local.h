@@ -24,8 +24,8 @@ enum ip_unreachable {
 };
 
 /* An ICMP error about a packet that we may have sent: to its source, which is an address of ours, about its first
- * piece, and possible for what it quotes. Whether the protocol has sent such a packet, it says itself (TCP: the quoted
- * sequence number must be in flight, RFC 5927 section 4.1). */
+ * fragment, and possible for what it quotes. Whether the protocol has sent such a packet, it says itself (TCP: the
+ * quoted sequence number must be in flight, RFC 5927 section 4.1). */
 struct ip_icmp_error {
 	const struct packet
 		*p; /* the error; p->l4 has its type, its code, and bytes 4 to 7: of 3/4 the next hop's MTU */

@@ -205,7 +205,7 @@ static const struct error_row error_rows[] = {
 	{ "port", 3, ICMP_PORT_UNREACHABLE, 0, QUOTE(LAN_US, FAR, .df = false), 0, 0, 0 },
 	{ "ttl", 11, 0, 0, QUOTE(LAN_US, FAR, .df = true), 0, 0, 0 },
 	{ "parameter", 12, 0, 0, QUOTE(LAN_US, FAR, .df = true), 0, 0, 0 },
-	{ "first piece", 11, 1, 0, QUOTE(LAN_US, FAR, .mf = true), 0, 0, 0 },
+	{ "first fragment", 11, 1, 0, QUOTE(LAN_US, FAR, .mf = true), 0, 0, 0 },
 	{ "path mtu", 3, 4, 576, QUOTE(LAN_US, FAR, .df = true), 0, 0, 0 },
 	{ "path mtu of an old router", 3, 4, 0, QUOTE(LAN_US, FAR, .df = true), 0, 0, 0 },
 	{ "another's packet", 3, 3, 0, QUOTE(LAN_HOST, FAR, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
@@ -216,7 +216,7 @@ static const struct error_row error_rows[] = {
 	  IP4(10, 0, 1, 255), 0 },
 	{ "mtu of what may be cut", 3, 4, 576, QUOTE(LAN_US, FAR, .df = false), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "mtu that it fits into", 3, 4, 1000, QUOTE(LAN_US, FAR, .df = true), DROP_ICMP_ERROR_STRAY, 0, 0 },
-	{ "later piece", 3, 3, 0, QUOTE(LAN_US, FAR, .frag_off = 64), DROP_ICMP_ERROR_STRAY, 0, 0 },
+	{ "later fragment", 3, 3, 0, QUOTE(LAN_US, FAR, .frag_off = 64), DROP_ICMP_ERROR_STRAY, 0, 0 },
 	{ "short quote", 3, 3, 0, QUOTE(LAN_US, FAR, .df = false), DROP_ICMP_HEADER, 0, 4 },
 };
 

@@ -19,7 +19,7 @@
  * again behind the checks of input.c; it may do so IP_LOOPS_MAX times.
  *
  * A packet is cut only here, last of all, so that hooks see whole packets and a
- * neighbour's queue holds one packet and not its pieces.
+ * neighbour's queue holds one packet and not its fragments.
  *
  * Next: src/stack/ip/neigh.c (neigh_output); behind ip_transmit and ip_flush the
  * device (src/daemon/device/af_packet.c)
@@ -127,10 +127,10 @@ static void queue_ipv4(struct ip_stack *s, struct packet *p, const struct ether_
 	ip_queue_frame(s, p->out_ifindex, p);
 }
 
-/* Pieces of one piece, when a packet has more than a batch takes. */
+/* Fragments of one fragment, when a packet has more than a batch takes. */
 #define CUT_TWICE 32u
 
-/* Cuts p to mtu. A packet of very many pieces is cut into large ones first. */
+/* Cuts p to mtu. A packet of very many fragments is cut into large ones first. */
 static void transmit_cut(struct ip_stack *s, struct packet *p, uint32_t mtu, const struct ether_addr *to)
 {
 	struct batch out = { .n = 0 };
@@ -166,7 +166,7 @@ static void transmit_plain(struct ip_stack *s, struct packet *p, uint32_t mtu, c
 		env_drop(s->env, p, DROP_MTU_EXCEEDED);
 		return;
 	}
-	/* A piece has no checksum of its own. */
+	/* A fragment has no checksum of its own. */
 	if (p->offload.csum_partial)
 		offload_finish_checksum(p);
 	transmit_cut(s, p, mtu, to);

@@ -47,7 +47,7 @@ static void test_mtu_exact(void **state)
 	fixture_destroy(b);
 }
 
-/* Would catch: pieces over the MTU, a gap between them, a changed payload, a lost
+/* Would catch: fragments over the MTU, a gap between them, a changed payload, a lost
  * or double header, also with options and when the packet was a fragment already. */
 static void test_fragment_on_forward(void **state)
 {

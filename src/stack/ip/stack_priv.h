@@ -154,7 +154,7 @@ void arp_announce_start(struct ip_stack *s, uint32_t ifindex, bool all);
 void arp_announce_run(struct ip_stack *s, uint32_t ifindex);
 
 /* adjacency.c */
-/* Writes the neighbour's adjacency anew, as it and its device stand now. */
+/* Rewrites the neighbour's adjacency, as it and its device stand now. */
 void adjacency_sync(struct ip_stack *s, const struct neigh *n);
 /* The same for all neighbours of an interface. */
 void adjacency_sync_interface(struct ip_stack *s, uint32_t ifindex);

@@ -160,7 +160,7 @@ static void set_headers(struct packet *segment, uint32_t n_before, uint32_t n_pa
 }
 
 /* Fills segment number n of p: an ordinary packet. */
-static void fill_piece(const struct packet *p, struct packet *segment, uint32_t n, bool last)
+static void fill_segment(const struct packet *p, struct packet *segment, uint32_t n, bool last)
 {
 	uint32_t headers_len = p->l3_off + ip_headers_len(p);
 	uint32_t n_payload = segment->len - headers_len;
@@ -195,7 +195,7 @@ static void take_off_front(struct packet *p, uint32_t n)
 
 /* Packets for the first n segments of p, at out's end but not counted there yet.
  * False, and nothing taken, when the pool has not so many. */
-static bool alloc_pieces(struct packet_pool *pool, const struct packet *p, uint32_t n, struct batch *out)
+static bool alloc_segments(struct packet_pool *pool, const struct packet *p, uint32_t n, struct batch *out)
 {
 	uint32_t headers_len = p->l3_off + ip_headers_len(p);
 	uint32_t n_left = payload_len(p);
@@ -216,15 +216,15 @@ static bool alloc_pieces(struct packet_pool *pool, const struct packet *p, uint3
 uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **large, struct batch *out)
 {
 	struct packet *p = *large;
-	uint32_t n_pieces = gso_n_segments(p);
-	uint32_t n = min_u32(n_pieces, BATCH_MAX - out->n);
-	if (n == 0 || !alloc_pieces(pool, p, n, out))
+	uint32_t n_segments = gso_n_segments(p);
+	uint32_t n = min_u32(n_segments, BATCH_MAX - out->n);
+	if (n == 0 || !alloc_segments(pool, p, n, out))
 		return 0;
 	for (uint32_t i = 0; i < n; i++)
-		fill_piece(p, out->p[out->n + i], i, i + 1 == n_pieces);
+		fill_segment(p, out->p[out->n + i], i, i + 1 == n_segments);
 	out->n += n;
 	ledger->n_pieces_made += n;
-	if (n < n_pieces) {
+	if (n < n_segments) {
 		take_off_front(p, n);
 		return n;
 	}

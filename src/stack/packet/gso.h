@@ -29,7 +29,7 @@ uint32_t offload_segment_len(const struct packet *p);
  * the rest, still a large segment, for the next call with a batch that has room (an MSS under 1,024 makes more of 64 KB
  * than a batch takes). Returns the number appended; 0 and *large untouched when out is full or a buffer is missing.
  * TCP: sequence numbers, IP id + 1 a segment, FIN and PSH on the last only, CWR on the first only. The packet is sane;
- * its bytes may be lent. */
+ * its bytes may be external. */
 uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struct packet **large, struct batch *out);
 
 /* Segments that it would make with room for all. */

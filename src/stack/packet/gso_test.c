@@ -204,7 +204,7 @@ static void finish_looks_at_the_frame_only(void **state)
 	struct make m = { .proto = IPPROTO_NR_UDP, .n_payload = 100 };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct packet *made = make_packet(&b, &m);
-		/* Exactly its bytes, lent: the sanitizer sees every step beyond. */
+		/* Exactly its bytes, external: the sanitizer sees every step beyond. */
 		uint8_t *bytes = malloc(made->len);
 		assert_non_null(bytes);
 		memcpy(bytes, packet_frame(made), made->len);
@@ -295,7 +295,7 @@ static void lies_are_seen(void **state)
 }
 
 /* Checks segment number n of what m made, and returns its payload's length. */
-static uint32_t check_piece(struct packet *segment, const struct make *m, uint32_t n, uint32_t n_before, bool last)
+static uint32_t check_segment(struct packet *segment, const struct make *m, uint32_t n, uint32_t n_before, bool last)
 {
 	struct ipv4_view ip = segment->ip;
 	struct l4_view l4 = segment->l4;
@@ -342,29 +342,29 @@ static const struct make large_makes[] = {
 /* Catches wrong headers, flags, checksums or payload in any segment, segments that
  * are lost or one too many, and a count that breaks the law of conservation; also
  * for segments of more segments than a batch holds. */
-static void segments_become_right_pieces(void **state)
+static void right_segments(void **state)
 {
 	struct fixture b;
 	fixture_init(&b, 70, 12);
 	for (size_t row = 0; row < ARRAY_LEN(large_makes); row++) {
 		const struct make *m = &large_makes[row];
 		struct packet *p = make_packet(&b, m);
-		uint32_t n_pieces = (m->n_payload + m->gso_size - 1) / m->gso_size;
+		uint32_t n_segments = (m->n_payload + m->gso_size - 1) / m->gso_size;
 		assert_true(offload_sane(p));
-		assert_int_equal(gso_n_segments(p), n_pieces);
+		assert_int_equal(gso_n_segments(p), n_segments);
 		assert_int_equal(offload_segment_len(p),
 				 p->ip.header_len + p->l4.header_len + min_u32(m->gso_size, m->n_payload));
 		uint32_t n_seen = 0, n_before = 0;
 		while (p != NULL) {
 			assert_true(offload_sane(p));
-			assert_int_equal(gso_n_segments(p), n_pieces - n_seen);
+			assert_int_equal(gso_n_segments(p), n_segments - n_seen);
 			assert_true(gso_segment_some(b.pool, &b.ledger, &p, &b.out) > 0);
 			for (uint32_t i = 0; i < b.out.n; i++, n_seen++)
-				n_before += check_piece(b.out.p[i], m, n_seen, n_before, n_seen + 1 == n_pieces);
+				n_before += check_segment(b.out.p[i], m, n_seen, n_before, n_seen + 1 == n_segments);
 			assert_int_equal(ledger_expected_held(&b.ledger), packet_pool_used(b.pool));
 			free_out(&b);
 		}
-		assert_int_equal(n_seen, n_pieces);
+		assert_int_equal(n_seen, n_segments);
 		assert_int_equal(n_before, m->n_payload);
 	}
 	fixture_fini(&b);
@@ -464,7 +464,7 @@ int main(void)
 		cmocka_unit_test(udp_checksum_is_never_zero),
 		cmocka_unit_test(finish_looks_at_the_frame_only),
 		cmocka_unit_test(lies_are_seen),
-		cmocka_unit_test(segments_become_right_pieces),
+		cmocka_unit_test(right_segments),
 		cmocka_unit_test(rest_is_a_large_segment),
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(test_odd_segments),

@@ -168,10 +168,10 @@ static void lane_send(struct lane *l, const struct packet *p, uint64_t now)
 static bool fits(const struct end *e, const struct packet *p)
 {
 	const uint32_t link_most = e->dev.mtu + ETHER_HEADER_LEN;
-	uint32_t piece_len = p->len;
+	uint32_t segment_len = p->len;
 	if (p->offload.gso_type != GSO_NONE)
-		piece_len = (uint32_t)p->l4_off + p->l4.header_len + p->offload.gso_size;
-	return piece_len <= link_most && p->len <= e->out->frame_most;
+		segment_len = (uint32_t)p->l4_off + p->l4.header_len + p->offload.gso_size;
+	return segment_len <= link_most && p->len <= e->out->frame_most;
 }
 
 static void end_tx(struct device *d, struct batch *b)

@@ -4,12 +4,12 @@
  * two of buffers. Every operation costs the same at every fill.
  *
  * Life of a packet: packet_alloc (bytes in a pool buffer) or packet_set_external (bytes
- * of a driver) begins it; packet_copy_on_hold may move lent bytes into a pool buffer on
+ * of a driver) begins it; packet_copy_on_hold may move external bytes into a pool buffer on
  * the way; packet_free ends it. Beginnings and endings are counted in the
  * ledger by those who know why (ledger.h).
  *
  * What always holds of a packet in use: buf is not NULL, and exactly one of
- * these is true: buf_index names a pool buffer, or the bytes are lent and
+ * these is true: buf_index names a pool buffer, or the bytes are external and
  * buf_index is POOL_NONE. Only a buffer made by packet_buffer_alloc may be shared, and
  * only what packet_share makes shares it: others never look at the counts. The descriptor of a freed packet has buf
  * NULL, and so a second free is noticed.

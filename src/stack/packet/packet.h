@@ -3,7 +3,7 @@
  * A packet: a frame's bytes, wherever they lie, and what is known of them.
  *
  * The descriptor comes from a pool sized at start. The bytes are either in a
- * buffer of that pool, or lent by a driver (a slot of its receive ring), and go
+ * buffer of that pool, or external: a driver's (a slot of its receive ring), and go
  * back when the packet is freed. Whoever keeps a packet longer than the batch it
  * came in calls packet_copy_on_hold first, so that a driver's ring never starves.
  *
@@ -65,7 +65,7 @@ struct up_stamp {
 };
 
 #define CONN_NONE UINT32_MAX
-#define PACKET_PATH_NONE UINT16_MAX /* its pieces have passed counters, each by itself; or see rules.h */
+#define PACKET_PATH_NONE UINT16_MAX /* its fragments have passed counters, each by itself; or see rules.h */
 
 /* What conntrack found; Linux's ip_conntrack_info without the direction. */
 enum ct_info {
@@ -88,10 +88,10 @@ struct packet {
 	uint32_t off;        /* of the frame (Ethernet header) in buf */
 	uint32_t len;        /* of the frame */
 	uint32_t index;      /* in the descriptor pool */
-	uint32_t buf_index;  /* of the pool buffer, POOL_NONE if lent */
+	uint32_t buf_index;  /* of the pool buffer, POOL_NONE if external */
 	uint32_t in_ifindex; /* gateway's interface number; 0: made here */
 
-	/* lent bytes: called once when the packet lets go of them */
+	/* external bytes: called once when the packet lets go of them */
 	void (*release)(void *ctx, uint64_t cookie);
 	void *release_ctx;
 	uint64_t release_cookie;
@@ -144,7 +144,7 @@ struct packet {
 	struct l4_view l4;
 	uint64_t flow_hash; /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
 	struct ipv4_options options; /* valid when ip.header_len > 20 */
-	/* Of a fragment: conntrack's name for what it is a piece of, set by conntrack_defrag; serial 0, as ip_input
+	/* Of a fragment: conntrack's name for what it is a fragment of, set by conntrack_defrag; serial 0, as ip_input
 	 * leaves it: none. */
 	uint32_t datagram, datagram_serial;
 };
@@ -194,7 +194,7 @@ uint32_t packet_pool_capacity(const struct packet_pool *pool);
  * len is frame_len, the bytes are not cleared, all else is zero, conn_ref is
  * CONN_NONE. NULL when the pool has none. The caller counts it. */
 struct packet *packet_alloc(struct packet_pool *pool, uint32_t frame_len);
-/* A packet around lent bytes: the frame stands at buf + off. The values of its headers are not cleared. */
+/* A packet around external bytes: the frame stands at buf + off. The values of its headers are not cleared. */
 struct packet *packet_set_external(struct packet_pool *pool, uint8_t *buf, uint32_t buf_len, uint32_t off,
 				   uint32_t frame_len, void (*release)(void *ctx, uint64_t cookie), void *ctx,
 				   uint64_t cookie);
@@ -221,7 +221,7 @@ struct packet *packet_share(struct packet_pool *pool, const struct packet_buffer
  * the packet). False, and the packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);
 /* A packet with p's metadata and a buffer of its own for frame_len bytes, which
- * are not filled: for the pieces of p. */
+ * are not filled: for the fragments of p. */
 struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len);
 /* A copy with its own buffer, metadata included. */
 struct packet *packet_copy(struct packet_pool *pool, const struct packet *p);

@@ -108,9 +108,9 @@ static void large_stands_in_for_small(void **state)
 	packet_free(pool, c);
 	packet_free(pool, b);
 	/* Descriptors out: no buffer may stay behind. */
-	static uint8_t lent[64];
-	b = packet_set_external(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
-	c = packet_set_external(pool, lent, sizeof(lent), 0, 64, NULL, NULL, 0);
+	static uint8_t external[64];
+	b = packet_set_external(pool, external, sizeof(external), 0, 64, NULL, NULL, 0);
+	c = packet_set_external(pool, external, sizeof(external), 0, 64, NULL, NULL, 0);
 	for (int i = 0; i < 10; i++)
 		assert_null(packet_alloc(pool, 60000));
 	packet_free(pool, a);

@@ -54,7 +54,7 @@ struct port_blocks {
 /* NULL without memory. max_addresses is address space only. */
 struct port_blocks *port_blocks_create(uint32_t n_workers, uint32_t max_addresses);
 void port_blocks_destroy(struct port_blocks *b);
-/* While every worker is at rest: addresses are added and never taken away. False when there are too many. */
+/* While every worker is quiesced: addresses are added and never taken away. False when there are too many. */
 bool port_blocks_add(struct port_blocks *b, uint32_t addr, uint16_t zone);
 /* The address is seen in that zone too, and is the same as in `home`, where it was added. What it is there it stays. */
 bool port_blocks_alias(struct port_blocks *b, uint32_t addr, uint16_t zone, uint16_t home);

@@ -19,14 +19,14 @@
  * Who finds none unused in a range leaves that behind (full_first, n_full), so that the next
  * need not count again, until one of them is given back.
  *
- * What always holds: n_shared is the number of ports with sharers or at rest, so a map of which no port is shared, the
- * usual one, never reads that long array; word[w] is the number of bits in unused[w], group[g] the sum
- * of its words; port 0 is never unused; a port with sharers is not unused.
+ * What always holds: n_shared is the number of ports with sharers or held down, so a map of which no port is shared,
+ * the usual one, never reads that long array; word[w] is the number of bits in unused[w], group[g] the sum of its
+ * words; port 0 is never unused; a port with sharers is not unused.
  */
 #include "stack/ports/portmap.h"
 
-#define RESTING UINT16_MAX /* as a number of sharers */
-#define SHARERS_MAX (RESTING - 1)
+#define HELD_DOWN UINT16_MAX /* as a number of sharers */
+#define SHARERS_MAX (HELD_DOWN - 1)
 
 #include <assert.h>
 #include <string.h>
@@ -190,15 +190,15 @@ bool portmap_hold_down(struct portmap *m, uint32_t port)
 	assert(!portmap_unused(m, port));
 	if (m->sharers[port] != 0)
 		return false;
-	m->sharers[port] = RESTING;
+	m->sharers[port] = HELD_DOWN;
 	set_unshareable(m, port);
 	m->n_shared++;
 	return true;
 }
 
-void portmap_wake(struct portmap *m, uint32_t port)
+void portmap_hold_down_end(struct portmap *m, uint32_t port)
 {
-	assert(m->sharers[port] == RESTING);
+	assert(m->sharers[port] == HELD_DOWN);
 	m->sharers[port] = 0;
 	clear_unshareable(m, port);
 	m->n_shared--;

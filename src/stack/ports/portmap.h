@@ -61,7 +61,7 @@ uint32_t port_span_pick(const struct port_span *b, const struct port_set *s, str
 
 struct portmap {
 	struct port_bits bits;
-	uint32_t n_shared; /* ports with sharers, and at rest */
+	uint32_t n_shared; /* ports with sharers, and held down */
 	uint32_t version;  /* goes up with every change of blocks */
 	uint16_t *sharers; /* PORTMAP_SHARERS of them, apart, since most maps never need them: connections beyond the
 			      first */
@@ -69,7 +69,7 @@ struct portmap {
 	struct port_bits own;
 	uint32_t pins[PORTMAP_WORDS];
 	uint32_t changed[PORTMAP_WORDS];     /* the version with which a block came or went */
-	uint64_t unshareable[PORTMAP_WORDS]; /* ports at rest, and those with as many sharers as can be counted */
+	uint64_t unshareable[PORTMAP_WORDS]; /* ports held down, and those with as many sharers as can be counted */
 };
 
 /* m is zeros, or what was a map before, but for m->sharers, which is whoever's it is that has the memory: zeros at
@@ -101,9 +101,9 @@ void portmap_use(struct portmap *m, uint32_t port);
 void portmap_release(struct portmap *m, uint32_t port);
 /* A port with one connection left: it stays in use and cannot be shared. False, and nothing done, when it is shared. */
 bool portmap_hold_down(struct portmap *m, uint32_t port);
-/* A resting port can be released. */
-void portmap_wake(struct portmap *m, uint32_t port);
-/* False when it rests, and when a port has as many sharers as can be counted. */
+/* A port that is held down can be released. */
+void portmap_hold_down_end(struct portmap *m, uint32_t port);
+/* False when it is held down, and when a port has as many sharers as can be counted. */
 bool portmap_can_share(const struct portmap *m, uint32_t port);
 /* Unused ports in the set. */
 uint32_t portmap_count(const struct portmap *m, const struct port_set *s);

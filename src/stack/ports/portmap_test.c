@@ -214,14 +214,14 @@ static void test_sharers(void **state)
 		portmap_use(m, 2001);
 	assert_int_equal(m->sharers[2001], 65534);
 	check_counts(m);
-	/* Made anew, it shares nothing. */
+	/* Made again, it shares nothing. */
 	portmap_init(m);
 	assert_int_equal(m->sharers[2001], 0);
 	assert_true(portmap_can_share(m, 2001));
 	check_counts(m);
 }
 
-/* Would catch: a port that rests although somebody uses it, that is shared while it rests, or stays so. */
+/* Would catch: a port that is held down although somebody uses it, that is shared while it is, or stays so. */
 static void test_rest(void **state)
 {
 	struct portmap *m = *state;
@@ -233,7 +233,7 @@ static void test_rest(void **state)
 	assert_true(portmap_hold_down(m, 2002));
 	assert_false(portmap_can_share(m, 2002));
 	assert_false(portmap_unused(m, 2002));
-	portmap_wake(m, 2002);
+	portmap_hold_down_end(m, 2002);
 	portmap_release(m, 2002);
 	assert_true(portmap_unused(m, 2002));
 	check_counts(m);

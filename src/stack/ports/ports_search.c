@@ -239,6 +239,6 @@ bool ports_hold_down(struct ports *p, uint32_t address, enum port_proto proto, u
 
 void ports_hold_down_end(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port)
 {
-	portmap_wake(ports_map_of(p, address, proto), port);
+	portmap_hold_down_end(ports_map_of(p, address, proto), port);
 	ports_give_back(p, address, proto, port);
 }

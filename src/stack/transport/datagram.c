@@ -2,7 +2,7 @@
  *
  * What came for a socket of datagrams, and waits to be read.
  *
- * A packet stays in the buffer that it came in; what a driver lent is copied into one of
+ * A packet stays in the buffer that it came in; what lies in a driver's buffer is copied into one of
  * the pool first. What a queue may hold is counted in bytes of buffers, errors
  * among them, as Linux counts: a socket that nobody reads keeps so much and no more, however
  * small its packets are. What finds no room is dropped by the name of a full queue.

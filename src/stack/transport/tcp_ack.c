@@ -140,7 +140,7 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	/* What is on its way and as much again that waits for its turn. */
 	if (!c->o.sndbuf_set)
 		c->sndbuf = max_u32(c->sndbuf, (uint32_t)min_u64(2 * c->cwnd, t->cfg.sndbuf_max));
-	/* Whether it keeps anything back shows anew. */
+	/* Whether it keeps anything back shows again. */
 	if (s->round_began)
 		c->cwnd_limited = false;
 }

@@ -6,7 +6,7 @@
  * The rule book (expect) is written from the RFCs' words alone, step by step; it knows
  * nothing of the code. Where we differ from RFC 9293 on purpose a later RFC says so:
  * 5961 (resets, SYNs and acknowledgements are challenged), 1337 (no reset ends
- * TIME_WAIT), 6191 (a SYN may begin anew there).
+ * TIME_WAIT), 6191 (a SYN may begin again there).
  */
 #include <stdio.h>
 
@@ -248,7 +248,7 @@ static struct expected expect_time_wait(const struct cell *c)
 
 	if (c->flags & TCP_RST)
 		return stays;
-	/* A SYN beyond what was received begins anew. */
+	/* A SYN beyond what was received begins again. */
 	if (c->flags == TCP_SYN && c->where >= INSIDE)
 		return (struct expected){ A_SYN_ACK, PLACE_HALF_OPEN };
 	/* What stands exactly there and brings nothing needs no answer. */

@@ -2,7 +2,7 @@
  *
  * What came: bytes in order, that the user takes, and islands of bytes ahead of a gap.
  *
- * Bytes stay in the packets that they came in; what a driver lent is copied into a
+ * Bytes stay in the packets that they came in; what lies in a driver's buffer is copied into a
  * buffer of the pool first, and small segments are put behind one another, so that
  * many little ones do not hold a buffer each (the attack called SegmentSmack).
  * Where bytes come twice the first copy stays, and the sender is told (RFC 2883). At

@@ -7,7 +7,7 @@
  *                    is sent again
  *   RECOVERY         RACK has found losses: they are sent again, and the window goes down to ssthresh
  *                    in step with what is delivered (RFC 9937, proportional rate reduction)
- *   LOSS             a timeout: everything is taken to be lost, and slow start begins anew
+ *   LOSS             a timeout: everything is taken to be lost, and slow start begins again
  *
  * It is over when what had been sent when it began is acknowledged (high_seq).
  *

@@ -128,7 +128,7 @@ bool tcp_time_wait_input(struct tcp *t, uint32_t index, struct packet *p, const 
 		tcp_time_wait_free(t, index);
 		return true;
 	}
-	/* RFC 9293: the only thing that can come is the FIN again; it begins the wait anew. */
+	/* RFC 9293: the only thing that can come is the FIN again; it begins the wait again. */
 	if ((flags & TCP_FIN) && !is_paws_old && p->l4.seq + p->l4.payload_len + 1 == w->rcv_nxt) {
 		list_remove(t, w);
 		list_append(t, w, index);

@@ -69,7 +69,7 @@ void tcp_rearm_rtx(struct tcp *t, struct tcp_conn *c)
 	if (c->queue.n_sent > 0) {
 		if (c->rtx_kind == TCP_RTX_PERSIST)
 			c->rtx_at = TIME_NEVER;
-		/* Acknowledged, or sent anew: it begins to count again. */
+		/* Acknowledged, or sent again: it begins to count again. */
 		if (c->rtx_at != TIME_NEVER && c->rtx_sent == c->last_sent)
 			return;
 		if (c->rtx_at != TIME_NEVER && c->rtx_kind == TCP_RTX_RTO && c->n_rtx > 0)

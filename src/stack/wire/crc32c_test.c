@@ -37,7 +37,7 @@ static void test_pieces(void **state)
 		assert_int_equal(~crc32c_add(crc32c_add(CRC32C_START, digits, cut), digits + cut, 9 - cut), 0xe3069283);
 }
 
-/* Would catch: a mended CRC that differs from one that is counted anew, at any length. */
+/* Would catch: a mended CRC that differs from one that is counted from scratch, at any length. */
 static void test_delta(void **state)
 {
 	static uint8_t message[65535];

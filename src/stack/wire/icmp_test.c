@@ -38,7 +38,7 @@ struct quote_row {
 };
 
 /* Would catch: a quote read past its end, padding or extensions taken for the
- * packet, a later piece or a non-error taken for a quote with ports. */
+ * packet, a later fragment or a non-error taken for a quote with ports. */
 static void test_quotes(void **state)
 {
 	static const struct quote_row rows[] = {
@@ -52,8 +52,8 @@ static void test_quotes(void **state)
 		{ "no extensions in this type", 4, 32, 0x45, 17, 0, 500, 148, true, 148 },
 		{ "redirect", 5, 0, 0x45, 6, 0, 40, 40, true, 40 },
 		{ "parameter problem", 12, 0, 0x45, 1, 0, 40, 40, true, 40 },
-		{ "first piece", 3, 0, 0x45, 17, 0x2000, 100, 28, true, 28 },
-		{ "later piece", 3, 0, 0x45, 17, 0x2001, 100, 28, false, 0 },
+		{ "first fragment", 3, 0, 0x45, 17, 0x2000, 100, 28, true, 28 },
+		{ "later fragment", 3, 0, 0x45, 17, 0x2001, 100, 28, false, 0 },
 		{ "echo", 8, 0, 0x45, 17, 0, 100, 28, false, 0 },
 		{ "unknown type", 40, 0, 0x45, 17, 0, 100, 28, false, 0 },
 		{ "IPv6", 3, 0, 0x60, 17, 0, 100, 60, false, 0 },

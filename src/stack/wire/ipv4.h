@@ -57,7 +57,7 @@ struct ipv4_view {
 	bool df, mf; /* don't fragment, more fragments */
 };
 
-/* Any piece of a fragmented packet, the first one too. */
+/* Any fragment, the first one too. */
 static inline bool ipv4_is_fragment(const struct ipv4_view *v)
 {
 	return v->mf || v->frag_off != 0;
@@ -70,7 +70,7 @@ enum ipv4_error {
 	IPV4_HEADER_LENGTH,
 	IPV4_TOTAL_LENGTH,
 	IPV4_CHECKSUM,
-	IPV4_FRAGMENT, /* runs past 65,535 bytes, or a middle piece not a multiple of 8, or empty */
+	IPV4_FRAGMENT, /* runs past 65,535 bytes, or a middle fragment not a multiple of 8, or empty */
 };
 
 /* len: bytes present from the header on; may be longer than the packet
@@ -93,7 +93,7 @@ void ipv4_set_id(uint8_t *p, uint16_t id);
 void ipv4_set_tos(uint8_t *p, uint8_t tos);
 /* Version and header length; the checksum is left to whoever writes the rest. */
 void ipv4_set_header_len(uint8_t *p, uint8_t header_len);
-/* Sets length and fragment fields and computes the checksum anew. */
+/* Sets length and fragment fields and computes the whole checksum. */
 void ipv4_set_fragment(uint8_t *p, uint16_t total_len, uint16_t frag_off, bool df, bool mf);
 
 /* What the options ask for, after all of them were checked. */

@@ -9,10 +9,10 @@
  *   - what the checksum of UDP-Lite or DCCP covers ends within the packet;
  *   - an ICMP error has a quoted IPv4 header and eight bytes (or all of a packet
  *     that was shorter).
- * In the first piece of a fragmented packet the fixed header is there (RFC 1858:
+ * In the first fragment of a fragmented packet the fixed header is there (RFC 1858:
  * 20 bytes of TCP, 8 of UDP, UDP-Lite and ICMP, 12 of DCCP and SCTP), options and quotes as far as they reach:
- * TCP's header_len may then run past the piece, options_len never does, and
- * payload_len counts bytes of the piece. Later pieces have no header: L4_NONE.
+ * TCP's header_len may then run past the fragment, options_len never does, and
+ * payload_len counts bytes of the fragment. Later fragments have no header: L4_NONE.
  *
  * The checksum of UDP covers what its length field says and may be absent (RFC
  * 768); TCP's (RFC 9293 section 3.1) and ICMP's (RFC 792) cover the packet, and
@@ -102,7 +102,7 @@ static enum l4_error udplite_parse(const uint8_t *p, size_t len, bool first_frag
 {
 	const struct udplite_header *h = (const struct udplite_header *)p;
 
-	/* A coverage that reaches into later pieces is theirs to judge who puts them together. */
+	/* A coverage that reaches into later fragments is theirs to judge who puts them together. */
 	if (len < UDP_HEADER_LEN || (udplite_covered(h, first_fragment ? UINT16_MAX : len) == 0))
 		return L4_UDPLITE_HEADER;
 	v->kind = L4_UDPLITE;

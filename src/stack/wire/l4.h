@@ -61,7 +61,7 @@ enum l4_id {
 struct l4_view {
 	enum l4_kind kind;
 	uint16_t header_len;   /* bytes; TCP with options, as it claims: past the end of a short first fragment */
-	uint16_t payload_len;  /* bytes behind the header; in a fragment, of this piece */
+	uint16_t payload_len;  /* bytes behind the header; in a fragment, of this fragment */
 	uint16_t sport, dport; /* of kinds that have ports */
 	uint16_t check;        /* the field as it stands, host order; SCTP: 0, as it is longer */
 	/* TCP */
@@ -111,9 +111,9 @@ static inline bool l4_kind_has_ports(enum l4_kind kind)
 }
 
 /* p: the L4 header; len: bytes of the packet from there (total_len -
- * header_len; more may be in the buffer). For a fragment: the first piece is
- * parsed as far as it reaches (a first piece without the whole header is an
- * error, RFC 1858), later pieces give L4_NONE. Checksums are not looked at. */
+ * header_len; more may be in the buffer). For a fragment: the first fragment is
+ * parsed as far as it reaches (a first fragment without the whole header is an
+ * error, RFC 1858), later fragments give L4_NONE. Checksums are not looked at. */
 enum l4_error l4_parse(const struct ipv4_view *ip, const uint8_t *p, size_t len, struct l4_view *v);
 
 /* The first 8 bytes or more of a quoted packet: ports, the TCP

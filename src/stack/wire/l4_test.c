@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Transport headers: lengths that lie, pieces, quotes, checksums, and back.
+ * Transport headers: lengths that lie, fragments, quotes, checksums, and back.
  */
 #include "stack/wire/l4.h"
 
@@ -17,12 +17,12 @@ static enum l4_error parse_exact(const struct ipv4_view *ip, const uint8_t *p, s
 	return err;
 }
 
-enum piece { WHOLE, FIRST, LATER };
+enum part { WHOLE, FIRST, LATER };
 
 struct length_row {
 	const char *what;
 	uint8_t proto;
-	enum piece piece;
+	enum part part;
 	size_t len;
 	int lie; /* TCP: data offset in words; UDP: length; ICMP: type */
 	enum l4_error want;
@@ -39,11 +39,11 @@ static const struct length_row length_rows[] = {
 	{ "tcp, offset 4", 6, WHOLE, 40, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
 	{ "tcp, offset 0", 6, WHOLE, 40, 0, L4_TCP_HEADER, 0, 0, 0, 0 },
 	{ "tcp, offset past the end", 6, WHOLE, 59, 15, L4_TCP_HEADER, 0, 0, 0, 0 },
-	{ "tcp, tiny first piece", 6, FIRST, 16, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
-	{ "tcp, first piece", 6, FIRST, 24, 5, L4_OK, L4_TCP, 20, 4, 0 },
-	{ "tcp, first piece cut in options", 6, FIRST, 24, 10, L4_OK, L4_TCP, 40, 0, 4 },
-	{ "tcp, first piece, offset 4", 6, FIRST, 24, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
-	{ "tcp, later piece", 6, LATER, 1, 0, L4_OK, L4_NONE, 0, 1, 0 },
+	{ "tcp, tiny first fragment", 6, FIRST, 16, 5, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, first fragment", 6, FIRST, 24, 5, L4_OK, L4_TCP, 20, 4, 0 },
+	{ "tcp, first fragment cut in options", 6, FIRST, 24, 10, L4_OK, L4_TCP, 40, 0, 4 },
+	{ "tcp, first fragment, offset 4", 6, FIRST, 24, 4, L4_TCP_HEADER, 0, 0, 0, 0 },
+	{ "tcp, later fragment", 6, LATER, 1, 0, L4_OK, L4_NONE, 0, 1, 0 },
 	{ "udp", 17, WHOLE, 20, 20, L4_OK, L4_UDP, 8, 12, 0 },
 	{ "udp, empty", 17, WHOLE, 8, 8, L4_OK, L4_UDP, 8, 0, 0 },
 	{ "udp, shorter than the packet", 17, WHOLE, 20, 11, L4_OK, L4_UDP, 8, 3, 0 },
@@ -51,10 +51,10 @@ static const struct length_row length_rows[] = {
 	{ "udp, length 7", 17, WHOLE, 20, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
 	{ "udp, length 0", 17, WHOLE, 20, 0, L4_UDP_HEADER, 0, 0, 0, 0 },
 	{ "udp, length past the end", 17, WHOLE, 20, 21, L4_UDP_HEADER, 0, 0, 0, 0 },
-	{ "udp, first piece", 17, FIRST, 16, 3000, L4_OK, L4_UDP, 8, 8, 0 },
-	{ "udp, first piece of length 7", 17, FIRST, 16, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
-	{ "udp, tiny first piece", 17, FIRST, 0, 8, L4_UDP_HEADER, 0, 0, 0, 0 },
-	{ "udp, later piece", 17, LATER, 3, 0, L4_OK, L4_NONE, 0, 3, 0 },
+	{ "udp, first fragment", 17, FIRST, 16, 3000, L4_OK, L4_UDP, 8, 8, 0 },
+	{ "udp, first fragment of length 7", 17, FIRST, 16, 7, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, tiny first fragment", 17, FIRST, 0, 8, L4_UDP_HEADER, 0, 0, 0, 0 },
+	{ "udp, later fragment", 17, LATER, 3, 0, L4_OK, L4_NONE, 0, 3, 0 },
 	{ "echo", 1, WHOLE, 64, 8, L4_OK, L4_ICMP_QUERY, 8, 56, 0 },
 	{ "echo reply, empty", 1, WHOLE, 8, 0, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
 	{ "echo, 7 bytes", 1, WHOLE, 7, 8, L4_ICMP_HEADER, 0, 0, 0, 0 },
@@ -63,14 +63,14 @@ static const struct length_row length_rows[] = {
 	{ "information", 1, WHOLE, 8, 15, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
 	{ "mask", 1, WHOLE, 12, 17, L4_OK, L4_ICMP_QUERY, 8, 4, 0 },
 	{ "mask, short", 1, WHOLE, 11, 18, L4_ICMP_HEADER, 0, 0, 0, 0 },
-	{ "timestamp, first piece", 1, FIRST, 8, 13, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
+	{ "timestamp, first fragment", 1, FIRST, 8, 13, L4_OK, L4_ICMP_QUERY, 8, 0, 0 },
 	{ "router solicitation", 1, WHOLE, 8, 10, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
 	{ "unknown type", 1, WHOLE, 9, 200, L4_OK, L4_ICMP_OTHER, 8, 1, 0 },
 	{ "unknown type, short", 1, WHOLE, 4, 200, L4_ICMP_HEADER, 0, 0, 0, 0 },
 	{ "type 1 is unknown", 1, WHOLE, 8, 1, L4_OK, L4_ICMP_OTHER, 8, 0, 0 },
 	{ "error with a quote of zeros", 1, WHOLE, 64, 3, L4_ICMP_HEADER, 0, 0, 0, 0 },
-	{ "error, first piece", 1, FIRST, 8, 11, L4_OK, L4_ICMP_ERROR, 8, 0, 0 },
-	{ "icmp, later piece", 1, LATER, 2, 3, L4_OK, L4_NONE, 0, 2, 0 },
+	{ "error, first fragment", 1, FIRST, 8, 11, L4_OK, L4_ICMP_ERROR, 8, 0, 0 },
+	{ "icmp, later fragment", 1, LATER, 2, 3, L4_OK, L4_NONE, 0, 2, 0 },
 	{ "another protocol", 4, WHOLE, 5, 0, L4_OK, L4_NONE, 0, 5, 0 },
 	{ "another protocol, empty", 4, WHOLE, 0, 0, L4_OK, L4_NONE, 0, 0, 0 },
 	{ "gre", 47, WHOLE, 5, 0, L4_OK, L4_GRE, 0, 5, 0 },
@@ -90,13 +90,13 @@ static struct ipv4_view length_packet(const struct length_row *r, uint8_t *p)
 		p[0] = (uint8_t)r->lie;
 	return (struct ipv4_view){
 		.proto = r->proto,
-		.mf = r->piece != WHOLE,
-		.frag_off = r->piece == LATER ? 8 : 0,
+		.mf = r->part != WHOLE,
+		.frag_off = r->part == LATER ? 8 : 0,
 	};
 }
 
 /* Would catch: a lie in data offset or UDP length believed, a short header
- * read, a first piece judged as a whole packet or the other way round. */
+ * read, a first fragment judged as a whole packet or the other way round. */
 static void test_lengths(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(length_rows); i++) {

@@ -108,7 +108,7 @@ static void test_lies(void **state)
 		{ "header of 16 bytes", 14, 0x44 },
 		{ "longer than it is", 17, 200 },
 		{ "more fragments", 20, 0x20 },
-		{ "a later piece", 21, 1 },
+		{ "a later fragment", 21, 1 },
 	};
 	struct rng r = test_rng(2);
 	uint8_t f[FRAME_MAX];

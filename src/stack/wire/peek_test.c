@@ -33,7 +33,7 @@ static uint8_t *frame_of(uint8_t *frame, uint8_t proto, uint32_t src, uint32_t d
 	return frame + ETHER_HEADER_LEN + IPV4_HEADER_LEN;
 }
 
-/* Would catch: ports of another protocol, ports read out of a later piece, a piece taken for a whole packet. */
+/* Would catch: ports of another protocol, ports read out of a later fragment, a fragment taken for a whole packet. */
 static void test_kinds(void **state)
 {
 	static const struct {

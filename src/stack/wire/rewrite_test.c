@@ -14,21 +14,21 @@
 struct sample {
 	uint8_t bytes[PACKET_MAX];
 	uint8_t proto;
-	uint8_t header_len; /* IP */
-	size_t l4_len;      /* of the whole datagram */
-	size_t piece_len;   /* of it in this packet: less in a first fragment */
-	size_t check_at;    /* transport checksum, from the IP header; 0 if none */
-	bool later;         /* a later fragment */
-	bool no_check;      /* UDP without a checksum */
+	uint8_t header_len;  /* IP */
+	size_t l4_len;       /* of the whole datagram */
+	size_t fragment_len; /* of it in this packet: less in a first fragment */
+	size_t check_at;     /* transport checksum, from the IP header; 0 if none */
+	bool later;          /* a later fragment */
+	bool no_check;       /* UDP without a checksum */
 };
 
 static size_t sample_len(const struct sample *s)
 {
-	return s->header_len + s->piece_len;
+	return s->header_len + s->fragment_len;
 }
 
 /* The transport checksum field as it must be, from scratch. The datagram's
- * bytes behind the piece are still there. */
+ * bytes behind the fragment are still there. */
 static uint16_t transport_want(const struct sample *s, enum rewrite_check check)
 {
 	uint8_t copy[PACKET_MAX];
@@ -107,21 +107,21 @@ static void sample_make(struct rng *r, struct sample *s, enum rewrite_check chec
 	s->header_len = (uint8_t)(20 + (rng_below(r, 3) == 0 ? rng_below(r, 11) * 4 : 0));
 	random_bytes(r, s->bytes, sizeof(s->bytes));
 	l4_fill(r, s, check);
-	s->piece_len = s->l4_len;
+	s->fragment_len = s->l4_len;
 	if (check == REWRITE_CHECK_NONE) {
 		s->later = true;
 		s->check_at = 0;
 		v.frag_off = (uint16_t)(8 * (1 + rng_below(r, 100)));
 	} else if (check == REWRITE_CHECK_FULL && s->l4_len > 24 && rng_below(r, 4) == 0) {
-		s->piece_len = 24;
+		s->fragment_len = 24;
 		v.mf = true;
 	}
 	v.proto = s->proto;
 	v.total_len = (uint16_t)sample_len(s);
 	ipv4_emit(s->bytes, &v);
 	s->bytes[0] = (uint8_t)(0x40 | s->header_len / 4);
-	if (check == REWRITE_CHECK_NONE && s->piece_len == 0) {
-		s->piece_len = s->l4_len = 8;
+	if (check == REWRITE_CHECK_NONE && s->fragment_len == 0) {
+		s->fragment_len = s->l4_len = 8;
 		bytes_put16(s->bytes + 2, (uint16_t)sample_len(s));
 	}
 	checks_make(s, check);
@@ -172,14 +172,14 @@ static void one_packet(struct rng *r, enum rewrite_check check)
 	sample_make(r, &s, check);
 	before = s;
 	assert_int_equal(ipv4_parse(s.bytes, sample_len(&s), &ip), IPV4_OK);
-	assert_int_equal(l4_parse(&ip, s.bytes + s.header_len, s.piece_len, &l4), L4_OK);
+	assert_int_equal(l4_parse(&ip, s.bytes + s.header_len, s.fragment_len, &l4), L4_OK);
 	struct rewrite from = rewrite_now(&ip, &l4);
 	struct rewrite to = random_target(r, &from);
 
 	rewrite_exact(&s, &ip, &l4, &to, check);
 	checks_verify(&s, check);
 	assert_int_equal(ipv4_parse(s.bytes, sample_len(&s), &ip_again), IPV4_OK);
-	assert_int_equal(l4_parse(&ip_again, s.bytes + s.header_len, s.piece_len, &l4_again), L4_OK);
+	assert_int_equal(l4_parse(&ip_again, s.bytes + s.header_len, s.fragment_len, &l4_again), L4_OK);
 	assert_true(ip_again.src == to.src && ip_again.dst == to.dst);
 	assert_true(ip_again.src == ip.src && ip_again.dst == ip.dst);
 	assert_true(l4_again.sport == l4.sport && l4_again.dport == l4.dport && l4_again.id == l4.id);
@@ -222,7 +222,7 @@ static void test_wrong_stays_wrong(void **state)
 		while (s.check_at == 0 || s.no_check);
 		s.bytes[s.check_at] ^= 0x20;
 		assert_int_equal(ipv4_parse(s.bytes, sample_len(&s), &ip), IPV4_OK);
-		assert_int_equal(l4_parse(&ip, s.bytes + s.header_len, s.piece_len, &l4), L4_OK);
+		assert_int_equal(l4_parse(&ip, s.bytes + s.header_len, s.fragment_len, &l4), L4_OK);
 		struct rewrite from = rewrite_now(&ip, &l4);
 		struct rewrite to = random_target(&r, &from);
 		rewrite_exact(&s, &ip, &l4, &to, REWRITE_CHECK_FULL);
@@ -261,7 +261,7 @@ static void test_only_what_has_ports(void **state)
 static size_t quote_make(struct rng *r, const struct sample *s, uint8_t *icmp)
 {
 	static const uint8_t types[] = { 3, 4, 5, 11, 12 };
-	size_t least = s->header_len + (s->piece_len < 8 ? s->piece_len : 8);
+	size_t least = s->header_len + (s->fragment_len < 8 ? s->fragment_len : 8);
 	size_t quoted = least + rng_below(r, (uint32_t)(sample_len(s) - least + 1));
 
 	icmp_emit(icmp, types[rng_below(r, sizeof(types))], 1, rng_u32(r) & 0xff00ffff);

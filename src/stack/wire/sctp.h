@@ -37,9 +37,9 @@ static inline bool sctp_has(const struct sctp_chunks *c, enum sctp_chunk type)
 	return (c->types >> type & 1) != 0;
 }
 
-/* p, len: the packet from its common header on, `cut` when it is the first piece of a longer one. False when there is
- * no chunk, one is short or runs past the packet (a cut one may), an initiate tag is 0, or INIT, INIT ACK or SHUTDOWN
- * COMPLETE does not stand alone (section 6.10). */
+/* p, len: the packet from its common header on, `cut` when it is the first fragment of a longer one. False when there
+ * is no chunk, one is short or runs past the packet (a cut one may), an initiate tag is 0, or INIT, INIT ACK or
+ * SHUTDOWN COMPLETE does not stand alone (section 6.10). */
 bool sctp_chunks_parse(const uint8_t *p, size_t len, bool cut, struct sctp_chunks *out);
 
 #endif

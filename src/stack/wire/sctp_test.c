@@ -19,7 +19,7 @@ static const struct row rows[] = {
 	{ "cookie ack", { 11, 0, 0, 4 }, 4, false, true, 1 << 11, 0, false },
 	{ "length 3", { 11, 0, 0, 3 }, 4, false, false, 0, 0, false },
 	{ "length past the end", { 0, 3, 0, 21 }, 20, false, false, 0, 0, false },
-	{ "length past the piece", { 0, 3, 4, 0 }, 20, true, true, 1, 0, false },
+	{ "length past the fragment", { 0, 3, 4, 0 }, 20, true, true, 1, 0, false },
 	{ "padded, then another", { 10, 0, 0, 5, 9, 0, 0, 0, 0, 3, 0, 4 }, 12, false, true, 1 << 10 | 1, 0, false },
 	{ "padding that is not there", { 10, 0, 0, 5, 9 }, 5, false, true, 1 << 10, 0, false },
 	{ "abort, T", { 6, 1, 0, 4 }, 4, false, true, 1 << 6, 0, true },

@@ -89,7 +89,7 @@ static void test_lists(void **state)
 
 /* Would catch: a first fragment that is cut inside the options read past its
  * end, through what its header claims. */
-static void test_cut_first_piece(void **state)
+static void test_cut_first_fragment(void **state)
 {
 	const struct ipv4_view ip = { .proto = 6, .mf = true };
 	uint8_t bytes[24];
@@ -167,7 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_cut_first_piece),
+		cmocka_unit_test(test_cut_first_fragment),
 		cmocka_unit_test(test_mss_clamp),
 	};
 

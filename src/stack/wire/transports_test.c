@@ -140,7 +140,7 @@ static void test_udplite_zero(void **state)
 	assert_true(l4_checksum_ok(&ip, p, sizeof(p)));
 }
 
-/* Would catch: a coverage, an offset or a type that lies believed; a first piece judged as a whole packet. */
+/* Would catch: a coverage, an offset or a type that lies believed; a first fragment judged as a whole packet. */
 static void test_lies(void **state)
 {
 	static const struct {
@@ -157,7 +157,7 @@ static void test_lies(void **state)
 		{ "udplite, coverage 7", 136, false, 20, 0, 7, 0, L4_UDPLITE_HEADER },
 		{ "udplite, coverage past the end", 136, false, 20, 0, 21, 0, L4_UDPLITE_HEADER },
 		{ "udplite, short", 136, false, 7, 0, 0, 0, L4_UDPLITE_HEADER },
-		{ "udplite, first piece", 136, true, 16, 2, 0, 0, L4_OK },
+		{ "udplite, first fragment", 136, true, 16, 2, 0, 0, L4_OK },
 		{ "dccp data, short numbers", 33, false, 12, 3, 0, 2 << 1, L4_OK },
 		{ "dccp request", 33, false, 20, 5, 0, 0 << 1 | 1, L4_OK },
 		{ "dccp request, no service code", 33, false, 20, 4, 0, 0 << 1 | 1, L4_DCCP_HEADER },

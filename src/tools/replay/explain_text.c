@@ -273,7 +273,7 @@ void explain_plain(const struct trace_step *step, char *buf, size_t len)
 		text_add(&t, "to the other fragments of its packet");
 		break;
 	case TRACE_PIECE:
-		text_add(&t, "cut; this is the first piece");
+		text_add(&t, "cut; this is the first fragment");
 		break;
 	case TRACE_DROPPED:
 		text_add(&t, "dropped: %s: %s; %s", drop_info[step->reason].name, drop_info[step->reason].text,

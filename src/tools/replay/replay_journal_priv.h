@@ -82,7 +82,8 @@ void replay_step(struct replay *r);
 
 /* The device of interface number i, to be given to the core; NULL after replay_fail. */
 struct device *replay_port_open(struct replay *r, uint32_t i, const char *name);
-/* The next frame that came in, lent to the core. NULL after a failure, or where the recording was cut. */
+/* The next frame that came in; its bytes are external to the core. NULL after a failure, or where the recording was
+ * cut. */
 struct packet *replay_frame(struct replay *r, struct replay_port *port);
 void replay_captures_close(struct replay *r);
 

@@ -4,7 +4,7 @@
  * must be the `tx` line that stands next in the journal, with the frames that stand
  * next in NAME.out.pcap, bytes and offload fields alike. The first difference ends it.
  *
- * Frames that came in are lent to the core, as AF_PACKET lends them, out of the
+ * Frames that came in are external to the core, as AF_PACKET's are, out of the
  * reader's own pool; so the core's pools fill as they did then.
  *
  * Captures belong to names, not to numbers: a device that goes and comes back, by
@@ -140,7 +140,7 @@ static struct device *open_capture(struct replay *r, const char *name, const cha
 	return d;
 }
 
-/* NAME.out.pcap in the directory of --out: a file of that name is written anew, a link of that name is not followed. */
+/* NAME.out.pcap in the directory of --out: a file of that name is overwritten, a link of that name is not followed. */
 static struct pcap_writer *open_out(struct replay *r, const char *name)
 {
 	struct pcap_writer *w = NULL;

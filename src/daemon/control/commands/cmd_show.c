@@ -57,7 +57,7 @@ static void add_drops(struct drops_copy *d, const struct ledger *l)
 			d->at[row][k] += l->n_dropped_at[row][k];
 }
 
-/* While all workers rest: the same moment as `stats` would have. */
+/* While all workers are quiesced: the same moment as `stats` would have. */
 static void copy_drops(void *arg)
 {
 	struct drops_copy *d = arg;

@@ -95,7 +95,7 @@ static void copy_member(struct stats_copy *s, const struct control_core *core, s
 		s->icmp[k] += icmp_counts(core->ip)[k];
 }
 
-/* While all workers rest. */
+/* While all workers are quiesced. */
 static void copy_stats(void *arg)
 {
 	struct stats_copy *s = arg;

@@ -82,7 +82,7 @@ void target_call_each(const struct control_target *t, target_core_fn *fn, void *
 /* In the thread of the host, and what it has. */
 void target_call_host(const struct control_target *t, control_fn *fn, void *arg);
 const struct control_core *target_host(const struct control_target *t);
-/* Runs fn(arg) once while all workers rest: for what must be of one moment in all of them. Short. */
+/* Runs fn(arg) once while all workers are quiesced: for what must be of one moment in all of them. Short. */
 void target_call_all(const struct control_target *t, control_fn *fn, void *arg);
 
 #endif

@@ -371,8 +371,8 @@ static void test_conntrack_deletes(void **state)
 
 /* --- stats --- */
 
-/* Would catch: a worker whose law does not hold hidden by the sum, packets that vanish between workers, or lent ones
- * that are taken for lost. */
+/* Would catch: a worker whose law does not hold hidden by the sum, packets that vanish between workers, or those by
+ * reference that are taken for lost. */
 static void test_stats_law(void **state)
 {
 	static const struct {
@@ -384,7 +384,7 @@ static void test_stats_law(void **state)
 		const char *text;
 	} rows[] = {
 		{ "balance", { 2, 0 }, 5, 3, { 0, 0 }, EXIT_OK, "holds, 8 = 8, in each worker and between them" },
-		{ "lent", { 1, 4 }, 5, 8, { 0, 0 }, EXIT_OK, "holds, 13 = 13" },
+		{ "by reference", { 1, 4 }, 5, 8, { 0, 0 }, EXIT_OK, "holds, 13 = 13" },
 		{ "lost in a ring", { 1, 0 }, 5, 3, { 0, 0 }, EXIT_FAILED, "NOT hold between workers by 1" },
 		{ "lost in a worker", { 2, 0 }, 5, 3, { 0, 1 }, EXIT_FAILED, "NOT hold by 1" },
 		{ "one too many", { 2, 0 }, 5, 3, { 1, -1 }, EXIT_FAILED, "NOT hold in each worker" },

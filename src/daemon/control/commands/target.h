@@ -71,9 +71,9 @@ struct control_target {
 	/* Runs fn in the worker of a core, with the core's clock set, between two batches, and waits for it. What fn
 	 * does must be short: packets wait. Called from the control thread only. */
 	void (*call)(void *ctx, uint32_t core, control_fn *fn, void *arg);
-	/* Runs fn once, in whatever thread, while every worker rests between two batches with its core's clock set: fn
-	 * may read and change all cores. All packets wait, so it is for what must be of one moment. Called from the
-	 * control thread only. NULL is allowed with one core and no host: then it is `call`. */
+	/* Runs fn once, in whatever thread, while every worker is quiesced between two batches with its core's clock
+	 * set: fn may read and change all cores. All packets wait, so it is for what must be of one moment. Called from
+	 * the control thread only. NULL is allowed with one core and no host: then it is `call`. */
 	void (*call_all)(void *ctx, control_fn *fn, void *arg);
 	/* The same as `call` in the thread of the host, which may be at something that takes a second. NULL: that of
 	 * core 0. */
@@ -114,7 +114,7 @@ struct control_target {
 	void (*kernel_padding)(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out);
 	/* Control thread; of the programs, so once for all cores. */
 	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
-	/* Reads the config anew. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
+	/* Reads the config again. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
 	/* The config's generation when the gateway forwards, 0 before and after. */
 	uint64_t (*ready)(void *ctx);
