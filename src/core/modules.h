@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The modules of a core: which there are, what each can be told, and how they are
- * wired together. A row a module, and whoever drives the core (gateway.c) walks the
+ * wired together. A row a module, and whoever drives the core (gateway.c, gateway_life.c) walks the
  * rows: the only place that knows them by name is modules.c.
  *
  * They are made from the first row to the last, and told, asked and ended from the
