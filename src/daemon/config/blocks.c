@@ -138,24 +138,31 @@ static bool interface_statement(struct parser *p, void *ctx)
 		if (!interface_answers(p, i))
 			return false;
 	} else if (config_accept_word(p, "mtu")) {
+		config_once_here(p, &i->ip.mtu, &t);
 		if (!config_number(p, IPV4_MIN_MTU, UINT16_MAX, "an MTU", &i->ip.mtu))
 			return false;
 	} else if (config_accept_word(p, "driver")) {
+		config_once_here(p, &i->driver, &t);
 		if (!interface_driver(p, i))
 			return false;
 	} else if (config_accept_word(p, "rpf")) {
+		config_once_here(p, &i->ip.rpf, &t);
 		if (!interface_rpf(p, i))
 			return false;
 	} else if (config_accept_word(p, "directed")) {
+		config_once_here(p, &i->ip.directed_broadcast, &t);
 		if (!config_expect_word(p, "broadcast") || !config_yes_no(p, &i->ip.directed_broadcast))
 			return false;
 	} else if (config_accept_word(p, "redirects")) {
+		config_once_here(p, &i->ip.redirects, &t);
 		if (!config_yes_no(p, &i->ip.redirects))
 			return false;
 	} else if (config_accept_word(p, "take")) {
+		config_once_here(p, &i->take_over, &t);
 		if (!config_expect_word(p, "over") || !config_yes_no(p, &i->take_over))
 			return false;
 	} else if (config_accept_word(p, "zone")) {
+		config_once_here(p, &i->zone, &t);
 		if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
 			return false;
 		i->zone = (uint16_t)n;
@@ -178,6 +185,7 @@ bool config_interface(struct parser *p)
 		config_err(p, &i.pos, "\"%s\" cannot be the name of a network device", i.ip.name);
 		return false;
 	}
+	config_once_begin(p);
 	if (!config_block(p, interface_statement, &i))
 		return false;
 	bigger = config_grow(p, config_of(p)->interface, config_of(p)->n_interfaces, sizeof(i));
@@ -240,10 +248,14 @@ static int path_option(struct parser *p, struct route_paths *r)
 
 	if (config_accept_word(p, "via"))
 		return another_path(p, r, &t) ? 1 : -1;
-	if (config_accept_word(p, "dev"))
+	if (config_accept_word(p, "dev")) {
+		config_once_here(p, path->device, &t);
 		return config_name(p, path->device, sizeof(path->device), "an interface's name") ? 1 : -1;
-	if (config_accept_word(p, "weight"))
+	}
+	if (config_accept_word(p, "weight")) {
+		config_once_here(p, &path->weight, &t);
 		return config_number(p, 1, 256, "a weight", &path->weight) ? 1 : -1;
+	}
 	if (!config_accept_word(p, "onlink"))
 		return 0;
 	path->route.onlink = true;
@@ -254,11 +266,15 @@ static int path_option(struct parser *p, struct route_paths *r)
 /* The same of the route. */
 static int route_option(struct parser *p, struct rib_route *route)
 {
+	struct token t = *config_peek(p);
 	uint32_t n;
 
-	if (config_accept_word(p, "metric"))
+	if (config_accept_word(p, "metric")) {
+		config_once_here(p, &route->metric, &t);
 		return config_number(p, 0, UINT32_MAX, "a metric", &route->metric) ? 1 : -1;
+	}
 	if (config_accept_word(p, "zone")) {
+		config_once_here(p, &route->zone, &t);
 		if (!config_number(p, 0, UINT16_MAX, "a zone", &n))
 			return -1;
 		route->zone = (uint16_t)n;
@@ -359,6 +375,7 @@ bool config_route(struct parser *p)
 	struct token from = *config_peek(p);
 	struct ip4_prefix to;
 
+	config_once_begin(p);
 	r.path[0] = (struct config_route){ .route = { .source = RIB_STATIC, .distance = 1 }, .weight = 1 };
 	if (!config_prefix_strict(p, &to) || !route_target(p, &r.path[0]) || !route_options(p, &r, &from))
 		return false;
@@ -384,6 +401,7 @@ bool config_route_name(struct parser *p, struct rib_route *out)
 	static const char *const words[] = { "metric", "zone" };
 	struct ip4_prefix to;
 
+	config_once_begin(p);
 	*out = (struct rib_route){ 0 };
 	if (!config_prefix_strict(p, &to))
 		return false;
@@ -427,6 +445,7 @@ static bool icmp_statement(struct parser *p, void *ctx)
 			return false;
 		out = &config_of(p)->icmp_rate_path_mtu_s;
 	}
+	config_once_at_all(p, out, &t);
 	return per_second(p, out) && config_end(p);
 }
 
@@ -438,5 +457,6 @@ bool config_icmp(struct parser *p)
 /* workers N; */
 bool config_workers(struct parser *p)
 {
+	config_once_at_all(p, &config_of(p)->n_workers, &p->last);
 	return config_number(p, 1, 64, "the number of workers", &config_of(p)->n_workers) && config_end(p);
 }

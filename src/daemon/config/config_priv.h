@@ -15,6 +15,8 @@ struct config_parser {
 	struct nft_parser nft;
 	struct config *c;
 	struct text_pos pool_pos[NAT_POOLS_MAX];
+	struct config_once once;       /* in all of the text */
+	struct config_once once_block; /* in the interface, route or pool that is being read */
 };
 
 static inline struct config_parser *config_parser_of(struct parser *p)
@@ -26,6 +28,23 @@ static inline struct config_parser *config_parser_of(struct parser *p)
 static inline struct config *config_of(struct parser *p)
 {
 	return config_parser_of(p)->c;
+}
+
+/* At an interface's, a route's or a pool's beginning. */
+static inline void config_once_begin(struct parser *p)
+{
+	config_parser_of(p)->once_block.n = 0;
+}
+
+/* A statement that may stand once in such a one, or in the whole text. */
+static inline void config_once_here(struct parser *p, const void *what, const struct token *t)
+{
+	config_once(p, &config_parser_of(p)->once_block, what, &t->pos);
+}
+
+static inline void config_once_at_all(struct parser *p, const void *what, const struct token *t)
+{
+	config_once(p, &config_parser_of(p)->once, what, &t->pos);
 }
 
 /* blocks.c: our own blocks; the first word is consumed. */

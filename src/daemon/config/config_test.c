@@ -99,7 +99,7 @@ static void test_log(void **state)
 	struct config *c = load("pool plain { 203.0.113.16; }\n"
 				"pool own { 203.0.113.17; mapping endpoint-independent; log mappings, sessions; }\n"
 				"pool silent { 203.0.113.18; log none; }\n"
-				"log { sessions yes; mappings yes; destinations no; size 5000; }\n"
+				"log { sessions yes; destinations no; size 5000; }\n"
 				"log { mappings no; }\n");
 	assert_int_equal(c->nat.log, NAT_LOG_SESSIONS);
 	assert_int_equal(c->nat.log_no_destinations, 1);
@@ -120,7 +120,7 @@ static void test_log(void **state)
 	config_free(c);
 	noted("log { blocks yes; }", "test:1:7", "with one worker there are none to log");
 	noted("pool p { 203.0.113.16; log sessions, blocks; }", "test:1:38", "with one worker there are none to log");
-	noted("log { blocks yes; }\nlog { blocks no; }", NULL, NULL);
+	noted("log { blocks no; }", NULL, NULL);
 	refused("log { session yes; }",
 		"expected sessions, mappings, blocks, destinations or size, found \"session\"; did you mean "
 		"\"sessions\"?");
@@ -130,6 +130,70 @@ static void test_log(void **state)
 		"expected sessions, mappings, blocks or none, found \"all\"");
 	refused("pool p { 203.0.113.16; log none, sessions; }", "test:1:32");
 	refused("pool p { 203.0.113.16; log mappings; }", "`mapping endpoint-independent` only");
+}
+
+#define ONCE_BEGIN "interface w { address 10.1.1.3/24; }\n"
+
+/* A statement that may stand once: alone, it is taken. */
+static void check_once(const char *before, const char *statement, const char *after, bool in_two_blocks)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), ONCE_BEGIN "%s %s %s\n", before, statement, after);
+	config_free(load(text));
+	snprintf(text, sizeof(text), ONCE_BEGIN "%s %s %s%s%s %s\n", before, statement, in_two_blocks ? after : "",
+		 in_two_blocks ? before : " ", statement, after);
+	refused(text, "this may be said once, and was in line 2\n");
+}
+
+/* Would catch: any of them taken twice, the last or the first of which holds without a word. */
+static void test_once(void **state)
+{
+	static const struct {
+		const char *before, *statement, *after;
+	} rows[] = {
+		{ "", "workers 2;", "" },
+		{ "interface lan0 {", "mtu 1500;", "}" },
+		{ "interface lan0 {", "driver tap;", "}" },
+		{ "interface lan0 {", "rpf off;", "}" },
+		{ "interface lan0 {", "directed broadcast yes;", "}" },
+		{ "interface lan0 {", "redirects no;", "}" },
+		{ "interface lan0 {", "take over yes;", "}" },
+		{ "interface lan0 {", "zone 3;", "}" },
+		{ "route 10.0.0.0/8 via 10.1.1.1", "metric 3", "" },
+		{ "route 10.0.0.0/8 via 10.1.1.1", "zone 0", "" },
+		{ "route 10.0.0.0/8 via 10.1.1.1", "dev w", "" },
+		{ "route 10.0.0.0/8 via 10.1.1.1 via 10.1.1.2", "weight 3", "" },
+		{ "pool p { 203.0.113.16;", "ports 2000-3000;", "}" },
+		{ "pool p { 203.0.113.16;", "mapping endpoint-independent;", "}" },
+		{ "pool p { 203.0.113.16; mapping endpoint-independent;", "filtering address-dependent;", "}" },
+		{ "pool p { 203.0.113.16;", "paired yes;", "}" },
+		{ "pool p { 203.0.113.16;", "hold-down 120s;", "}" },
+		{ "pool p { 203.0.113.16;", "log sessions;", "}" },
+		{ "log {", "sessions yes;", "}" },
+		{ "log {", "destinations yes;", "}" },
+		{ "log {", "size 100;", "}" },
+		{ "icmp {", "rate 5;", "}" },
+		{ "icmp {", "rate per destination 5;", "}" },
+		{ "icmp {", "rate path mtu 5;", "}" },
+		{ "conntrack {", "timeout udp new 200s;", "}" },
+		{ "conntrack {", "size 1000;", "}" },
+		{ "conntrack {", "offload max 1000;", "}" },
+		{ "limits {", "packets 1000;", "}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		check_once(rows[i].before, rows[i].statement, rows[i].after, false);
+	check_once("log {", "mappings yes;", "}", true);
+	check_once("icmp {", "rate 5;", "}", true);
+	check_once("conntrack {", "timeout udp new 200s;", "}", true);
+	check_once("limits {", "packets 1000;", "}", true);
+	/* A path each, an interface each, a pool each. */
+	config_free(load(ONCE_BEGIN "route 10.0.0.0/8 via 10.1.1.1 weight 2 via 10.1.1.2 weight 2\n"
+				    "route 10.0.0.0/9 via 10.1.1.1 metric 2\nroute 10.0.0.0/10 via 10.1.1.1 metric 2\n"
+				    "interface lan0 { mtu 1500; }\ninterface lan1 { mtu 1500; }\n"
+				    "pool p { 203.0.113.16; paired yes; }\npool q { 203.0.113.17; paired yes; }\n"));
 }
 
 /* Would catch: a filtering that is taken and not heeded, since each destination has a mapping of its own; a refusal of
@@ -315,11 +379,11 @@ static void test_values(void **state)
 /* Would catch: a word for the kernel's part that is taken and does nothing. */
 static void test_offload(void **state)
 {
-	struct config *c = load("conntrack { offload max 100; offload off }\n");
+	struct config *c = load("conntrack { offload off }\n");
 
 	assert_true(c->offload_off);
 	config_free(c);
-	c = load("conntrack { offload off; offload max 100 }\n");
+	c = load("conntrack { offload max 100 }\n");
 	assert_false(c->offload_off);
 	assert_int_equal(c->offload_max, 100);
 	config_free(c);
@@ -663,7 +727,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log),
-		cmocka_unit_test(test_filtering_needs_mapping),
+		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_filtering_needs_mapping),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_examples),

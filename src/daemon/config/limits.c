@@ -152,6 +152,7 @@ static bool row_seconds(struct parser *p, const struct row *r)
 	struct text_pos pos = config_peek(p)->pos;
 	char name[AST_NAME_MAX];
 
+	config_once_at_all(p, row_value(p, r), &p->last);
 	if (!config_seconds(p, row_value(p, r)))
 		return false;
 	if (*row_value(p, r) >= r->min)
@@ -165,6 +166,7 @@ static bool row_number(struct parser *p, const struct row *r)
 {
 	char name[AST_NAME_MAX];
 
+	config_once_at_all(p, row_value(p, r), &p->last);
 	return config_number(p, r->min, r->max, row_name(r, name), row_value(p, r)) && config_end(p);
 }
 
@@ -174,6 +176,7 @@ static bool offload_statement(struct parser *p)
 	static const char *const words[] = { "max", "off" };
 	struct token t = *config_peek(p);
 
+	config_once_at_all(p, &config_of(p)->offload_max, &p->last);
 	if (config_accept_word(p, "off")) {
 		config_of(p)->offload_off = true;
 		return config_end(p);

@@ -9,7 +9,7 @@
 #define LOG_SIZE_MIN 64
 #define LOG_SIZE_MAX (1u << 22)
 
-static const struct {
+static const struct log_word {
 	const char *word;
 	uint8_t what;
 } kinds[] = {
@@ -18,8 +18,8 @@ static const struct {
 	{ "blocks", NAT_LOG_BLOCKS },
 };
 
-/* The kind that comes next, consumed; 0: it is another word. */
-static uint8_t kind(struct parser *p)
+/* The kind that comes next, consumed; NULL: it is another word. */
+static const struct log_word *kind(struct parser *p)
 {
 	struct text_pos pos = config_peek(p)->pos, *blocks = &config_of(p)->log_blocks_pos;
 
@@ -28,9 +28,9 @@ static uint8_t kind(struct parser *p)
 			continue;
 		if (kinds[i].what == NAT_LOG_BLOCKS && blocks->line == 0)
 			*blocks = pos;
-		return kinds[i].what;
+		return &kinds[i];
 	}
-	return 0;
+	return NULL;
 }
 
 static bool log_statement(struct parser *p, void *ctx)
@@ -38,18 +38,21 @@ static bool log_statement(struct parser *p, void *ctx)
 	static const char *const words[] = { "sessions", "mappings", "blocks", "destinations", "size" };
 	struct nat_config *nat = &config_of(p)->nat;
 	struct token t = *config_peek(p);
-	uint8_t what = kind(p);
+	const struct log_word *k = kind(p);
 	bool yes;
 
-	if (what != 0) {
+	if (k != NULL) {
+		config_once_at_all(p, k, &t);
 		if (!config_yes_no(p, &yes))
 			return false;
-		nat->log = (uint8_t)(yes ? nat->log | what : nat->log & ~what);
+		nat->log = (uint8_t)(yes ? nat->log | k->what : nat->log & ~k->what);
 	} else if (config_accept_word(p, "destinations")) {
+		config_once_at_all(p, &nat->log, &t);
 		if (!config_yes_no(p, &yes))
 			return false;
 		nat->log_no_destinations = !yes;
 	} else if (config_accept_word(p, "size")) {
+		config_once_at_all(p, &config_of(p)->n_log_records, &t);
 		if (!config_number(p, LOG_SIZE_MIN, LOG_SIZE_MAX, "size", &config_of(p)->n_log_records))
 			return false;
 	} else {
@@ -74,11 +77,11 @@ bool config_pool_log(struct parser *p, struct nat_pool_config *pool)
 		return true;
 	do {
 		struct token t = *config_peek(p);
-		uint8_t what = kind(p);
+		const struct log_word *k = kind(p);
 
-		if (what == 0)
+		if (k == NULL)
 			return config_unknown(p, &t, "sessions, mappings, blocks or none", words, ARRAY_LEN(words));
-		pool->log |= what;
+		pool->log |= k->what;
 	} while (config_accept(p, TOK_COMMA));
 	return true;
 }

@@ -145,22 +145,28 @@ static bool pool_statement(struct parser *p, void *ctx)
 	if (t.kind == TOK_ADDRESS || t.kind == TOK_ADDRESS6 || config_accept_word(p, "address")) {
 		ok = pool_addresses(p, pool);
 	} else if (config_accept_word(p, "ports")) {
+		config_once_here(p, &pool->ports, &t);
 		ok = pool_ports(p, pool);
 	} else if (config_accept_word(p, "exclude")) {
 		ok = pool_exclude(p, pool);
 	} else if (config_accept_word(p, "mapping")) {
+		config_once_here(p, &pool->mapping, &t);
 		ok = pool_option(p, mappings, ARRAY_LEN(mappings), "a way of mapping", &pool->mapping);
 	} else if (config_accept_word(p, "filtering")) {
+		config_once_here(p, &pool->filtering, &t);
 		block->filtering = *config_peek(p);
 		ok = pool_option(p, filterings, ARRAY_LEN(filterings), "a way of filtering", &pool->filtering);
 	} else if (config_accept_word(p, "paired")) {
+		config_once_here(p, "paired", &t);
 		ok = config_yes_no(p, &yes);
 		pool->paired = yes;
 	} else if (config_accept_word(p, "preserve")) {
 		ok = pool_preserve(p, pool);
 	} else if (config_accept_word(p, "hold-down")) {
+		config_once_here(p, &pool->hold_down_s, &t);
 		ok = config_seconds(p, &pool->hold_down_s);
 	} else if (config_accept_word(p, "log")) {
+		config_once_here(p, &block->log, &t);
 		block->log = *config_peek(p);
 		ok = config_pool_log(p, pool);
 	} else if (config_is_word(p, "rest")) {
@@ -196,6 +202,7 @@ bool config_pool(struct parser *p)
 	struct token name = *config_peek(p);
 	struct nat_config *nat = &config_of(p)->nat;
 
+	config_once_begin(p);
 	if (!config_name(p, pool->name, sizeof(pool->name), "a pool's name") ||
 	    !config_block(p, pool_statement, &block))
 		return false;

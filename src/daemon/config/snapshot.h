@@ -24,7 +24,7 @@ struct snapshot {
 	bool offload_off;
 	uint32_t n_log_records; /* that can wait in each worker, 0: the default */
 	uint32_t n_workers;     /* at least 1 */
-	size_t n_routes;        /* that follow from the config */
+	size_t n_routes;        /* configured, and to prefixes of interfaces */
 	char *text;             /* the config file's text */
 	size_t text_len;
 	uint32_t n_files; /* that the config was read from; text_pos.file is a number from 1 on */

@@ -156,7 +156,7 @@ static bool build_rib(struct asking *b)
 	}
 	if (b->rib == NULL || rib_flush(b->rib) != 0)
 		return false;
-	b->snap->n_routes = rib_n_routes(b->rib) + n_left_out;
+	b->snap->n_routes = rib_n_of(b->rib, RIB_CONNECTED) + rib_n_of(b->rib, RIB_STATIC) + n_left_out;
 	return true;
 }
 

@@ -12,6 +12,7 @@
  */
 #include "daemon/config/lang/parse.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +198,26 @@ bool config_block(struct parser *p, config_statement_fn *fn, void *ctx)
 		if (p->brace_depth < depth) /* a file or a definition closed more than it opened */
 			return true;
 	}
+}
+
+void config_once(struct parser *p, struct config_once *said, const void *what, const struct text_pos *pos)
+{
+	for (uint32_t i = 0; i < said->n; i++) {
+		const struct text_pos *before = &said->at[i].pos;
+
+		if (said->at[i].what != what)
+			continue;
+		p->n_harmless++;
+		if (before->file == pos->file)
+			config_err(p, pos, "this may be said once, and was in line %u", before->line);
+		else
+			config_err(p, pos, "this may be said once, and was in line %u of %s", before->line,
+				   p->sources->at[before->file - 1].name);
+		return;
+	}
+	assert(said->n < CONFIG_ONCE_MAX);
+	said->at[said->n].what = what;
+	said->at[said->n++].pos = *pos;
 }
 
 bool config_copy(struct parser *p, const struct token *t, char *out, size_t size, const char *what)

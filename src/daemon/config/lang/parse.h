@@ -26,6 +26,7 @@
 #define CONFIG_INPUTS_MAX 64
 #define CONFIG_NESTING_MAX 16 /* sets in sets, parentheses */
 #define CONFIG_LOOKAHEAD 4
+#define CONFIG_ONCE_MAX 96 /* statements of one kind of block that may stand once */
 #define CONFIG_WORDS_NONE UINT64_C(14695981039346656037)
 
 /* Words of another language that have no meaning here, each to be named, and those that it takes as no name. */
@@ -70,6 +71,16 @@ struct config_input {
 	struct text_pos use; /* tokens: where they are used; line 0: they keep their own place */
 	const char *use_src;
 	uint32_t use_src_len;
+};
+
+/* What has been said of that which may be said once only, in one block or in all of a text; `what` is the address of
+ * whatever the statement sets. */
+struct config_once {
+	uint32_t n;
+	struct {
+		const void *what;
+		struct text_pos pos;
+	} at[CONFIG_ONCE_MAX];
 };
 
 struct parser {
@@ -145,6 +156,9 @@ struct text_pos config_span(const struct parser *p, const struct token *from);
 /* `{`, statements by fn, `}`. fn reports and returns false, or has consumed one statement. */
 typedef bool config_statement_fn(struct parser *p, void *ctx);
 bool config_block(struct parser *p, config_statement_fn *fn, void *ctx);
+/* A statement at `pos` that may stand once: an error when it has stood before. Nothing to recover from: it is read on.
+ */
+void config_once(struct parser *p, struct config_once *said, const void *what, const struct text_pos *pos);
 /* Copies a token's text; false and a message when it is too long. */
 bool config_copy(struct parser *p, const struct token *t, char *out, size_t size, const char *what);
 /* One more item for array *items, which holds n; NULL without memory (then p->no_memory). Zeroed. */
