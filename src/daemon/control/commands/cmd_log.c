@@ -93,6 +93,21 @@ static void copy_asked(void *arg)
 	a->any = nat_logs_any(a->target->nat);
 }
 
+/* Nothing comes any more, but what an earlier config asked for may wait. */
+static int log_no_more(struct command_call *c)
+{
+	struct log_state *s = c->state;
+	struct control_log_counts counts;
+
+	command_error(c, "log: the config asks for no records; `log { sessions yes; }` is what asks for them "
+			 "(docs/config.md)\n");
+	c->target->log_counts(c->target->ctx, &counts);
+	if (counts.n_waiting == 0)
+		return EXIT_FAILED;
+	s->no_wait = true;
+	return log_records(c);
+}
+
 static int log_start(struct command_call *c)
 {
 	struct log_state *s = c->state;
@@ -114,10 +129,7 @@ static int log_start(struct command_call *c)
 	}
 	s->is_reader = true;
 	target_call(c->target, copy_asked, &asked);
-	if (!asked.any)
-		command_error(c, "log: the config asks for no records; `log { sessions yes; }` is what asks for them "
-				 "(docs/config.md)\n");
-	return log_records(c);
+	return asked.any ? log_records(c) : log_no_more(c);
 }
 
 static void log_end(struct command_call *c)

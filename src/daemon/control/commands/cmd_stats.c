@@ -367,28 +367,46 @@ static const struct out_column beside_columns[] = {
 };
 static const struct out_table beside_table = { "beside", beside_columns, ARRAY_LEN(beside_columns), NULL };
 
-/* What is no packet and found no room, or was asked of others. Rows of zeros are not in the text. */
+struct named_count {
+	const char *name;
+	uint64_t n;
+};
+
+/* Rows of zeros are not in the text, nor is a table without rows. */
+static void put_counts(struct command_call *c, const struct out_table *t, const struct named_count *row, size_t n)
+{
+	bool is_json = c->output.format == OUTPUT_JSON, any = is_json;
+
+	for (size_t i = 0; i < n; i++)
+		any = any || row[i].n != 0;
+	if (!any)
+		return;
+	output_table_begin(&c->output, t);
+	for (size_t i = 0; i < n; i++)
+		if (row[i].n != 0 || is_json)
+			output_row(&c->output, (struct out_value[]){ OUT_T(row[i].name), OUT_U(row[i].n) });
+	output_table_end(&c->output);
+}
+
+/* What is no packet and found no room, or was asked of others. */
 static void put_beside(struct command_call *c, const struct stats_copy *s)
 {
-	const struct {
-		const char *row;
-		uint64_t n;
-	} rows[] = {
+	const struct named_count rows[] = {
 		{ "another worker was asked for a port", s->between.n_asked },
 		{ "redirects between workers without room", s->between.n_redirects_lost },
 		{ "answers to ping without room in their socket", s->n_overflowed },
 	};
-	bool is_json = c->output.format == OUTPUT_JSON, any = is_json;
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		any = any || rows[i].n != 0;
-	if (!any)
-		return;
-	output_table_begin(&c->output, &beside_table);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (rows[i].n != 0 || is_json)
-			output_row(&c->output, (struct out_value[]){ OUT_T(rows[i].row), OUT_U(rows[i].n) });
-	output_table_end(&c->output);
+	put_counts(c, &beside_table, rows, ARRAY_LEN(rows));
+}
+
+static void put_icmp(struct command_call *c, const struct stats_copy *s)
+{
+	struct named_count rows[N_ICMP_SILENCE];
+
+	for (size_t i = 0; i < N_ICMP_SILENCE; i++)
+		rows[i] = (struct named_count){ icmp_silence_names[i], s->icmp[i] };
+	put_counts(c, &icmp_table, rows, N_ICMP_SILENCE);
 }
 
 static int stats_start(struct command_call *c)
@@ -413,11 +431,7 @@ static int stats_start(struct command_call *c)
 	cmd_put_interfaces(c);
 	put_log(c);
 	put_beside(c, &s);
-	output_table_begin(&c->output, &icmp_table);
-	for (size_t i = 0; i < N_ICMP_SILENCE; i++)
-		if (s.icmp[i] != 0 || c->output.format == OUTPUT_JSON)
-			output_row(&c->output, (struct out_value[]){ OUT_T(icmp_silence_names[i]), OUT_U(s.icmp[i]) });
-	output_table_end(&c->output);
+	put_icmp(c, &s);
 	output_end(&c->output);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }

@@ -467,6 +467,7 @@ static void test_stats_beside(void **state)
 
 	assert_int_equal(ask(w, "stats"), EXIT_OK);
 	assert_null(strstr(w->out, "BESIDE PACKETS"));
+	assert_null(strstr(w->out, "ICMP ERRORS"));
 	assert_int_equal(ping_socket_open(sockets), 0);
 	for (uint32_t i = 0; i < PING_SOCKET_QUEUE_MAX + 2; i++)
 		ip_host_sent(w->core[0].b->s, 1u << 16 | i, 0);
@@ -477,6 +478,7 @@ static void test_stats_beside(void **state)
 	assert_int_equal(number(row_of(rows, "row", "another worker was asked for a port"), "count"), 3);
 	assert_int_equal(number(row_of(rows, "row", "redirects between workers without room"), "count"), 4);
 	assert_int_equal(number(row_of(rows, "row", "answers to ping without room in their socket"), "count"), 2);
+	assert_int_equal(json_array_size(json_object_get(j, "icmp_errors")), N_ICMP_SILENCE);
 	json_decref(j);
 	assert_int_equal(ask(w, "stats"), EXIT_OK);
 	assert_non_null(strstr(w->out, "BESIDE PACKETS"));
