@@ -51,18 +51,8 @@ enum {
 	COL_PROTO,
 	COL_TIMEOUT,
 	COL_STATE,
-	COL_SRC,
-	COL_DST,
-	COL_SPORT,
-	COL_DPORT,
-	COL_PACKETS,
-	COL_BYTES,
-	COL_REPLY_SRC,
-	COL_REPLY_DST,
-	COL_REPLY_SPORT,
-	COL_REPLY_DPORT,
-	COL_REPLY_PACKETS,
-	COL_REPLY_BYTES,
+	CONN_HALF(COL_),
+	CONN_HALF(COL_REPLY_),
 	COL_REPLIED,
 	COL_ASSURED,
 	COL_OFFLOAD,
@@ -77,18 +67,8 @@ static const struct out_column port_columns[N_COLS] = {
 	[COL_PROTO] = { "protonum", NULL, OUT_U64 },
 	[COL_TIMEOUT] = { "timeout", NULL, OUT_U64 },
 	[COL_STATE] = { "state", NULL, OUT_TEXT },
-	[COL_SRC] = { "src", NULL, OUT_IP4 },
-	[COL_DST] = { "dst", NULL, OUT_IP4 },
-	[COL_SPORT] = { "sport", NULL, OUT_U64 },
-	[COL_DPORT] = { "dport", NULL, OUT_U64 },
-	[COL_PACKETS] = { "packets", NULL, OUT_U64 },
-	[COL_BYTES] = { "bytes", NULL, OUT_U64 },
-	[COL_REPLY_SRC] = { "reply_src", NULL, OUT_IP4 },
-	[COL_REPLY_DST] = { "reply_dst", NULL, OUT_IP4 },
-	[COL_REPLY_SPORT] = { "reply_sport", NULL, OUT_U64 },
-	[COL_REPLY_DPORT] = { "reply_dport", NULL, OUT_U64 },
-	[COL_REPLY_PACKETS] = { "reply_packets", NULL, OUT_U64 },
-	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
+	CONN_HALF_COLUMNS(COL_, ""),
+	CONN_HALF_COLUMNS(COL_REPLY_, "reply_"),
 	[COL_REPLIED] = { "replied", NULL, OUT_YES_NO },
 	[COL_ASSURED] = { "assured", NULL, OUT_YES_NO },
 	[COL_OFFLOAD] = { "offload", NULL, OUT_YES_NO },
@@ -98,12 +78,10 @@ static const struct out_column port_columns[N_COLS] = {
 
 static void line_tuple(struct text *t, uint8_t proto, const struct out_value *v)
 {
-	struct ip_tuple tuple = { .src = ip_addr_v4(v[0].ip4), .dst = ip_addr_v4(v[1].ip4) };
+	struct ip_tuple tuple = {
+		.src = v[0].addr, .dst = v[1].addr, .sport = (uint16_t)v[2].u64, .dport = (uint16_t)v[3].u64
+	};
 
-	if (!v[2].absent) {
-		tuple.sport = (uint16_t)v[2].u64;
-		tuple.dport = (uint16_t)v[3].u64;
-	}
 	conn_tuple_text(t, proto, &tuple);
 }
 
@@ -143,24 +121,13 @@ static const struct out_table conntrack_table = {
 
 static void put_row(struct command_call *c, const struct conn_row *r)
 {
-	const struct tuple *o = &r->tuple[CT_ORIGINAL], *a = &r->tuple[CT_REPLY];
+	const struct tuple *o = &r->tuple[CT_ORIGINAL];
+	struct ip_tuple orig = tuple_to_ip(o), reply = tuple_to_ip(&r->tuple[CT_REPLY]);
 	struct out_value row[N_COLS] = {
 		[COL_PROTO_NAME] = OUT_T(conn_proto_name(o->proto)),
 		[COL_PROTO] = OUT_U(o->proto),
 		[COL_TIMEOUT] = OUT_U(r->timeout_s),
 		[COL_STATE] = OUT_ABSENT,
-		[COL_SRC] = OUT_A(o->src),
-		[COL_DST] = OUT_A(o->dst),
-		[COL_SPORT] = OUT_U(o->sport),
-		[COL_DPORT] = OUT_U(o->dport),
-		[COL_PACKETS] = OUT_U(r->counters.packets[CT_ORIGINAL]),
-		[COL_BYTES] = OUT_U(r->counters.bytes[CT_ORIGINAL]),
-		[COL_REPLY_SRC] = OUT_A(a->src),
-		[COL_REPLY_DST] = OUT_A(a->dst),
-		[COL_REPLY_SPORT] = OUT_U(a->sport),
-		[COL_REPLY_DPORT] = OUT_U(a->dport),
-		[COL_REPLY_PACKETS] = OUT_U(r->counters.packets[CT_REPLY]),
-		[COL_REPLY_BYTES] = OUT_U(r->counters.bytes[CT_REPLY]),
 		[COL_REPLIED] = OUT_Y((r->status & CT_SEEN_REPLY) != 0),
 		[COL_ASSURED] = OUT_Y((r->status & CT_ASSURED) != 0),
 		[COL_OFFLOAD] = OUT_Y(r->offload),
@@ -168,6 +135,10 @@ static void put_row(struct command_call *c, const struct conn_row *r)
 		[COL_ZONE] = o->zone != 0 ? OUT_U(o->zone) : OUT_ABSENT,
 	};
 
+	conn_half_values(&row[COL_SRC], &orig);
+	conn_half_traffic(&row[COL_SRC], r->counters.packets[CT_ORIGINAL], r->counters.bytes[CT_ORIGINAL]);
+	conn_half_values(&row[COL_REPLY_SRC], &reply);
+	conn_half_traffic(&row[COL_REPLY_SRC], r->counters.packets[CT_REPLY], r->counters.bytes[CT_REPLY]);
 	if (ct_state_name(o->proto, r->tcp_state) != NULL)
 		row[COL_STATE] = OUT_T(ct_state_name(o->proto, r->tcp_state));
 	output_row(&c->output, row);

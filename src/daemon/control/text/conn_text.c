@@ -53,3 +53,19 @@ void conn_tuple_text(struct text *t, uint8_t proto, const struct ip_tuple *tuple
 	else if (proto == IPPROTO_ESP)
 		text_add(t, "spi=0x%x ", (unsigned)tuple->sport << 16 | tuple->dport);
 }
+
+enum { CONN_HALF(HALF_) };
+
+void conn_half_values(struct out_value *half, const struct ip_tuple *tuple)
+{
+	half[HALF_SRC] = OUT_IP(tuple->src);
+	half[HALF_DST] = OUT_IP(tuple->dst);
+	half[HALF_SPORT] = OUT_U(tuple->sport);
+	half[HALF_DPORT] = OUT_U(tuple->dport);
+}
+
+void conn_half_traffic(struct out_value *half, uint64_t packets, uint64_t bytes)
+{
+	half[HALF_PACKETS] = OUT_U(packets);
+	half[HALF_BYTES] = OUT_U(bytes);
+}

@@ -159,18 +159,8 @@ enum {
 	COL_MAC,
 	COL_PROTO,
 	COL_STATE,
-	COL_SRC,
-	COL_DST,
-	COL_SPORT,
-	COL_DPORT,
-	COL_PACKETS,
-	COL_BYTES,
-	COL_REPLY_SRC,
-	COL_REPLY_DST,
-	COL_REPLY_SPORT,
-	COL_REPLY_DPORT,
-	COL_REPLY_PACKETS,
-	COL_REPLY_BYTES,
+	CONN_HALF(COL_),
+	CONN_HALF(COL_REPLY_),
 	COL_REPLIED,
 	COL_ASSURED,
 	COL_DURATION,
@@ -188,18 +178,8 @@ static const struct out_column event_columns[N_COLS] = {
 	[COL_MAC] = { "mac", NULL, OUT_MAC },
 	[COL_PROTO] = { "proto", NULL, OUT_U64 },
 	[COL_STATE] = { "state", NULL, OUT_TEXT },
-	[COL_SRC] = { "src", NULL, OUT_ADDR },
-	[COL_DST] = { "dst", NULL, OUT_ADDR },
-	[COL_SPORT] = { "sport", NULL, OUT_U64 },
-	[COL_DPORT] = { "dport", NULL, OUT_U64 },
-	[COL_PACKETS] = { "packets", NULL, OUT_U64 },
-	[COL_BYTES] = { "bytes", NULL, OUT_U64 },
-	[COL_REPLY_SRC] = { "reply_src", NULL, OUT_ADDR },
-	[COL_REPLY_DST] = { "reply_dst", NULL, OUT_ADDR },
-	[COL_REPLY_SPORT] = { "reply_sport", NULL, OUT_U64 },
-	[COL_REPLY_DPORT] = { "reply_dport", NULL, OUT_U64 },
-	[COL_REPLY_PACKETS] = { "reply_packets", NULL, OUT_U64 },
-	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
+	CONN_HALF_COLUMNS(COL_, ""),
+	CONN_HALF_COLUMNS(COL_REPLY_, "reply_"),
 	[COL_REPLIED] = { "replied", NULL, OUT_YES_NO },
 	[COL_ASSURED] = { "assured", NULL, OUT_YES_NO },
 	[COL_DURATION] = { "duration", NULL, OUT_SECONDS },
@@ -213,24 +193,16 @@ static void conn_values(const struct yg_event *e, struct out_value *row)
 	row[COL_PROTO] = OUT_U(e->proto);
 	if (state_name(e) != NULL)
 		row[COL_STATE] = OUT_T(state_name(e));
-	row[COL_SRC] = OUT_IP(e->orig.src);
-	row[COL_DST] = OUT_IP(e->orig.dst);
-	row[COL_SPORT] = OUT_U(e->orig.sport);
-	row[COL_DPORT] = OUT_U(e->orig.dport);
-	row[COL_REPLY_SRC] = OUT_IP(e->reply.src);
-	row[COL_REPLY_DST] = OUT_IP(e->reply.dst);
-	row[COL_REPLY_SPORT] = OUT_U(e->reply.sport);
-	row[COL_REPLY_DPORT] = OUT_U(e->reply.dport);
+	conn_half_values(&row[COL_SRC], &e->orig);
+	conn_half_values(&row[COL_REPLY_SRC], &e->reply);
 	row[COL_REPLIED] = OUT_Y((e->status & CT_SEEN_REPLY) != 0);
 	row[COL_ASSURED] = OUT_Y((e->status & CT_ASSURED) != 0);
 }
 
 static void traffic_values(const struct yg_event *e, struct out_value *row)
 {
-	row[COL_PACKETS] = OUT_U(e->packets[CT_ORIGINAL]);
-	row[COL_BYTES] = OUT_U(e->bytes[CT_ORIGINAL]);
-	row[COL_REPLY_PACKETS] = OUT_U(e->packets[CT_REPLY]);
-	row[COL_REPLY_BYTES] = OUT_U(e->bytes[CT_REPLY]);
+	conn_half_traffic(&row[COL_SRC], e->packets[CT_ORIGINAL], e->bytes[CT_ORIGINAL]);
+	conn_half_traffic(&row[COL_REPLY_SRC], e->packets[CT_REPLY], e->bytes[CT_REPLY]);
 	row[COL_DURATION] = OUT_U(e->duration_ns);
 }
 

@@ -123,19 +123,9 @@ enum {
 	COL_RECORD,
 	COL_PROTO,
 	COL_POOL,
-	COL_SRC,
-	COL_DST,
-	COL_SPORT,
-	COL_DPORT,
-	COL_PACKETS,
-	COL_BYTES,
+	CONN_HALF(COL_),
 	COL_ZONE,
-	COL_REPLY_SRC,
-	COL_REPLY_DST,
-	COL_REPLY_SPORT,
-	COL_REPLY_DPORT,
-	COL_REPLY_PACKETS,
-	COL_REPLY_BYTES,
+	CONN_HALF(COL_REPLY_),
 	COL_REPLY_ZONE,
 	COL_PORTS,
 	COL_COUNT,
@@ -151,19 +141,9 @@ static const struct out_column log_columns[N_COLS] = {
 	[COL_RECORD] = { "record", NULL, OUT_TEXT },
 	[COL_PROTO] = { "proto", NULL, OUT_U64 },
 	[COL_POOL] = { "pool", NULL, OUT_TEXT },
-	[COL_SRC] = { "src", NULL, OUT_ADDR },
-	[COL_DST] = { "dst", NULL, OUT_ADDR },
-	[COL_SPORT] = { "sport", NULL, OUT_U64 },
-	[COL_DPORT] = { "dport", NULL, OUT_U64 },
-	[COL_PACKETS] = { "packets", NULL, OUT_U64 },
-	[COL_BYTES] = { "bytes", NULL, OUT_U64 },
+	CONN_HALF_COLUMNS(COL_, ""),
 	[COL_ZONE] = { "zone", NULL, OUT_U64 },
-	[COL_REPLY_SRC] = { "reply_src", NULL, OUT_ADDR },
-	[COL_REPLY_DST] = { "reply_dst", NULL, OUT_ADDR },
-	[COL_REPLY_SPORT] = { "reply_sport", NULL, OUT_U64 },
-	[COL_REPLY_DPORT] = { "reply_dport", NULL, OUT_U64 },
-	[COL_REPLY_PACKETS] = { "reply_packets", NULL, OUT_U64 },
-	[COL_REPLY_BYTES] = { "reply_bytes", NULL, OUT_U64 },
+	CONN_HALF_COLUMNS(COL_REPLY_, "reply_"),
 	[COL_REPLY_ZONE] = { "reply_zone", NULL, OUT_U64 },
 	[COL_PORTS] = { "ports", NULL, OUT_U64 },
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
@@ -191,22 +171,6 @@ static void what_values(const struct log_record *r, uint8_t has, struct out_valu
 	row[COL_REPLY_ZONE] = OUT_U(r->reply.zone);
 }
 
-static void tuple_values(const struct log_record *r, struct out_value *row)
-{
-	row[COL_DST] = OUT_IP(r->orig.dst);
-	row[COL_DPORT] = OUT_U(r->orig.dport);
-	row[COL_REPLY_SRC] = OUT_IP(r->reply.src);
-	row[COL_REPLY_SPORT] = OUT_U(r->reply.sport);
-}
-
-static void traffic_values(const struct log_record *r, struct out_value *row)
-{
-	row[COL_PACKETS] = OUT_U(r->packets[CT_ORIGINAL]);
-	row[COL_BYTES] = OUT_U(r->bytes[CT_ORIGINAL]);
-	row[COL_REPLY_PACKETS] = OUT_U(r->packets[CT_REPLY]);
-	row[COL_REPLY_BYTES] = OUT_U(r->bytes[CT_REPLY]);
-}
-
 char *log_json(const struct log_record *r)
 {
 	struct out_value row[N_COLS];
@@ -221,10 +185,14 @@ char *log_json(const struct log_record *r)
 	row[COL_WORKER] = OUT_U(r->worker);
 	if ((has & HAS_COUNT) == 0)
 		what_values(r, has, row);
-	if ((has & HAS_TUPLES) != 0)
-		tuple_values(r, row);
-	if ((has & HAS_TRAFFIC) != 0)
-		traffic_values(r, row);
+	if ((has & HAS_TUPLES) != 0) {
+		conn_half_values(&row[COL_SRC], &r->orig);
+		conn_half_values(&row[COL_REPLY_SRC], &r->reply);
+	}
+	if ((has & HAS_TRAFFIC) != 0) {
+		conn_half_traffic(&row[COL_SRC], r->packets[CT_ORIGINAL], r->bytes[CT_ORIGINAL]);
+		conn_half_traffic(&row[COL_REPLY_SRC], r->packets[CT_REPLY], r->bytes[CT_REPLY]);
+	}
 	if ((has & HAS_COUNT) != 0)
 		row[COL_COUNT] = OUT_U(r->count);
 	if ((has & HAS_BEGIN) != 0) {
