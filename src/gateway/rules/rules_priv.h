@@ -279,6 +279,25 @@ void rules_trace_return(const struct rules *r, const struct packet *p, const str
 			const struct base_chain *ended);
 void rules_trace_map(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op,
 		     const struct base_chain *ended);
+/* fetch.c: what the key has for a value; false when the packet has none. */
+bool rules_fetch(const struct rules *r, const struct packet *p, enum rule_key key, uint32_t *v);
+static inline uint32_t rules_ct_state_bit(const struct packet *p)
+{
+	static const uint8_t bit[] = {
+		[CT_INFO_NONE] = RULE_CT_STATE_INVALID, /* before conntrack has seen it, as in Linux */
+		[CT_INFO_NEW] = RULE_CT_STATE_NEW,
+		[CT_INFO_ESTABLISHED] = RULE_CT_STATE_ESTABLISHED,
+		[CT_INFO_RELATED] = RULE_CT_STATE_RELATED,
+		[CT_INFO_INVALID] = RULE_CT_STATE_INVALID,
+		[CT_INFO_UNTRACKED] = RULE_CT_STATE_UNTRACKED,
+	};
+
+	return bit[p->ct_info];
+}
+/* act.c: a statement that changes something and lets the packet go on. False: the rule ends here. */
+bool rules_act(struct rules *r, struct packet *p, const struct insn *in);
+/* Tells the sender, and drops. */
+void rules_reject(struct rules *r, struct packet *p, const struct insn *in);
 /* Makes iface_mask again when the IP layer's config is another one. */
 void rules_map_interfaces(struct rules *r, const struct ip_config *ip);
 static inline void rules_see_interfaces(struct rules *r)
