@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of the RIB share: rib.c has routes and prefixes and writes the
- * FIBs, rib_exit.c resolves gateways, rib_change.c compares a config with what is
+ * What the files of the RIB share: rib.c has routes and prefixes, rib_settle.c writes
+ * the FIBs, rib_exit.c resolves gateways, rib_change.c compares a config with what is
  * there, rib_show.c lists.
  */
 #ifndef YG_ROUTING_RIB_RIB_PRIV_H
@@ -140,6 +140,17 @@ uint32_t rib_prefix_find(const struct rib *r, uint64_t key);
 bool rib_record_is_that(const struct rib *r, const struct rib_record *x, const struct rib_route *route);
 /* Every address of its prefix is a neighbour. */
 bool rib_is_of_link(const struct rib *r, const struct rib_record *x);
+
+/* It has no routes and stands in no FIB. */
+void rib_prefix_drop(struct rib *r, uint32_t prefix);
+
+/* --- rib_settle.c --- */
+
+/* Room to note one prefix more. */
+bool rib_note_reserve(struct rib *r);
+bool rib_is_noted(const struct rib *r, uint32_t prefix);
+/* Its routes have changed: the next rib_flush settles it. */
+void rib_note(struct rib *r, uint32_t prefix);
 
 /* --- rib_change.c --- */
 
