@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * AF_XDP: four rings a queue, in memory that the kernel shares with us, and
- * frames in one area for all devices (umem.c). libxdp sets the rings up; the
+ * frames in one area for all devices (umem.c). af_xdp_open.c sets the rings up; the
  * program that fills them is daemon/fastpath's, which also attaches it.
  *
  * Receive. We put free frames into the fill ring; the kernel writes a packet into
@@ -34,75 +34,21 @@
  *
  * Next: src/core/gateway.c (gateway_input)
  */
-#include "daemon/device/af_xdp.h"
-
-#include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-#include <xdp/xsk.h>
 
-#include "daemon/device/memberships.h"
-#include "daemon/device/netlink.h"
+#include "daemon/device/af_xdp_priv.h"
 #include "stack/packet/stamp.h"
 #include "stack/wire/partial.h"
 
-#define RING_SIZE 2048u /* a power of two; the completion ring holds all that the send ring does */
-#define RING_SIZE_MIN 64u
-#define SEND_BUFFER_BYTES (8 << 20)
-/* Linux 6.18: frames that one system call sends in copy mode. Newer than Debian 12's headers. */
-#define XDP_MAX_TX_SKB_BUDGET_NR 9
-#define TX_BUDGET 256
-#define IDLE_ROUNDS 64         /* rounds without a frame between two looks at the statistics */
-#define CLOSE_PATIENCE_MS 100u /* for frames on their way to the wire */
-#define OPEN_PATIENCE_MS 500u  /* for a queue to be free */
-
-struct queue {
-	struct xsk_umem *umem;
-	struct xsk_socket *socket;
-	struct xsk_ring_prod fill, tx;
-	struct xsk_ring_cons comp, rx;
-	uint16_t number; /* as the frames' owner, 0: closed */
-	int fd;
-	uint32_t n_out;        /* frames sent and not completed */
-	uint32_t n_since_idle; /* frames since the ring was last seen empty */
-	uint32_t n_idle;
-	uint64_t n_missed; /* as the kernel last said */
-};
-
-struct af_xdp {
-	struct device dev;
-	struct memberships groups;
-	struct af_xdp_options opt;
-	struct umem *umem;
-	bool asks_partial; /* frames may be unfinished */
-	bool zero_copy;
-	bool stalled; /* the last kick found the device down */
-	int epoll_fd; /* -1: one queue, poll its socket */
-	uint32_t ring_size;
-	uint64_t n_copied; /* sent packets that lay elsewhere */
-	uint32_t n_queues;
-	uint32_t next_queue; /* the first to be asked in the next round */
-	struct queue queue[AF_XDP_QUEUES_MAX];
-};
-
-static struct af_xdp *of_device(struct device *d)
-{
-	return container_of(d, struct af_xdp, dev);
-}
+#define IDLE_ROUNDS 64 /* rounds without a frame between two looks at the statistics */
 
 /* --- receive --- */
 
-static void refill(struct af_xdp *s, struct queue *q)
+void af_xdp_refill(struct af_xdp *s, struct queue *q)
 {
 	uint32_t frame[BATCH_MAX], n, room, at, n_given = 0;
 
@@ -146,7 +92,7 @@ static void take_frame(struct af_xdp *s, struct queue *q, const struct xdp_desc 
 	batch_add(b, p);
 }
 
-static void read_missed(struct af_xdp *s, struct queue *q)
+void af_xdp_read_missed(struct af_xdp *s, struct queue *q)
 {
 	struct xdp_statistics st = { 0 };
 	socklen_t len = sizeof(st);
@@ -173,17 +119,17 @@ static uint32_t queue_rx(struct af_xdp *s, struct queue *q, struct batch *b, uin
 	} else {
 		/* Frames are lost when the rings run full, and then there are many. */
 		if (q->n_since_idle >= s->ring_size / 2 || q->n_idle++ % IDLE_ROUNDS == 0)
-			read_missed(s, q);
+			af_xdp_read_missed(s, q);
 		q->n_since_idle = 0;
 	}
-	refill(s, q);
+	af_xdp_refill(s, q);
 	return n;
 }
 
 /* --- send --- */
 
 /* Frames that the kernel is done with. */
-static void reap(struct af_xdp *s, struct queue *q)
+void af_xdp_reap(struct af_xdp *s, struct queue *q)
 {
 	uint32_t at, n = xsk_ring_cons__peek(&q->comp, q->comp.size, &at);
 
@@ -195,11 +141,6 @@ static void reap(struct af_xdp *s, struct queue *q)
 	q->n_out -= n;
 }
 
-static uint32_t n_waiting(const struct queue *q)
-{
-	return *q->tx.producer - __atomic_load_n(q->tx.consumer, __ATOMIC_ACQUIRE);
-}
-
 static bool is_down(int error)
 {
 	return error == ENETDOWN || error == ENXIO || error == ENODEV || error == EBADF;
@@ -208,16 +149,16 @@ static bool is_down(int error)
 /* Tells the kernel to send what waits in the ring; as far as it takes it now. */
 static void push_out(struct af_xdp *s, struct queue *q)
 {
-	while (n_waiting(q) > 0 && xsk_ring_prod__needs_wakeup(&q->tx)) {
-		uint32_t before = n_waiting(q);
+	while (af_xdp_n_waiting(q) > 0 && xsk_ring_prod__needs_wakeup(&q->tx)) {
+		uint32_t before = af_xdp_n_waiting(q);
 		ssize_t r = sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
 		int error = r < 0 ? errno : 0;
 
 		s->stalled = is_down(error);
-		reap(s, q);
+		af_xdp_reap(s, q);
 		if (error == EINTR)
 			continue;
-		if (s->zero_copy || s->stalled || n_waiting(q) == before)
+		if (s->zero_copy || s->stalled || af_xdp_n_waiting(q) == before)
 			return;
 	}
 }
@@ -226,7 +167,7 @@ static void kick(struct af_xdp *s, struct queue *q)
 {
 	push_out(s, q);
 	/* With zero copy the ring is the device's own, in which order is kept. */
-	s->dev.tx_waits = !s->zero_copy && n_waiting(q) > 0;
+	s->dev.tx_waits = !s->zero_copy && af_xdp_n_waiting(q) > 0;
 }
 
 /* Where p's bytes lie in the area, as the kernel's from now on; UINT64_MAX when no frame is free for a copy. */
@@ -272,11 +213,11 @@ static enum drop_reason put_frame(struct af_xdp *s, struct queue *q, struct pack
 
 static void af_xdp_tx(struct device *d, struct batch *b)
 {
-	struct af_xdp *s = of_device(d);
+	struct af_xdp *s = af_xdp_of(d);
 	struct queue *q = &s->queue[0];
 
 	if (s->n_queues > 0)
-		reap(s, q);
+		af_xdp_reap(s, q);
 	/* Whether it is still down shows only when it is asked. What waited may have left meanwhile: whoever polls the
 	 * socket sends, too. */
 	if (s->stalled && s->n_queues > 0) {
@@ -304,13 +245,13 @@ static void af_xdp_tx(struct device *d, struct batch *b)
 
 static uint32_t af_xdp_rx(struct device *d, struct batch *b, uint32_t max)
 {
-	struct af_xdp *s = of_device(d);
+	struct af_xdp *s = af_xdp_of(d);
 	uint32_t n = 0, room = min_u32(max, BATCH_MAX - b->n);
 
 	if (s->n_queues == 0)
 		return 0;
 	if (s->queue[0].n_out > 0) {
-		reap(s, &s->queue[0]);
+		af_xdp_reap(s, &s->queue[0]);
 		if (!s->stalled)
 			kick(s, &s->queue[0]);
 	}
@@ -323,66 +264,25 @@ static uint32_t af_xdp_rx(struct device *d, struct batch *b, uint32_t max)
 /* At once, when frames wait that the kernel had no room for. */
 static uint64_t af_xdp_next(struct device *d)
 {
-	const struct af_xdp *s = of_device(d);
+	const struct af_xdp *s = af_xdp_of(d);
 
-	return s->n_queues > 0 && !s->stalled && !s->zero_copy && n_waiting(&s->queue[0]) > 0 ? 0 : TIME_NEVER;
+	return s->n_queues > 0 && !s->stalled && !s->zero_copy && af_xdp_n_waiting(&s->queue[0]) > 0 ? 0 : TIME_NEVER;
 }
 
 static int af_xdp_poll_fd(struct device *d)
 {
-	struct af_xdp *s = of_device(d);
+	struct af_xdp *s = af_xdp_of(d);
 
 	return s->epoll_fd >= 0 ? s->epoll_fd : s->n_queues > 0 ? s->queue[0].fd : -1;
-}
-
-/* --- open and close --- */
-
-static void queue_close(struct af_xdp *s, struct queue *q)
-{
-	struct timespec ms = { .tv_nsec = 1000000 };
-
-	if (q->socket) {
-		/* The kernel may still read from frames that are on their way. */
-		for (uint32_t i = 0; i < CLOSE_PATIENCE_MS && q->n_out > n_waiting(q); i++) {
-			reap(s, q);
-			if (q->n_out > n_waiting(q))
-				nanosleep(&ms, NULL);
-		}
-		read_missed(s, q);
-		xsk_socket__delete(q->socket);
-	}
-	if (q->umem)
-		(void)xsk_umem__delete(q->umem);
-	if (q->number)
-		umem_queue_remove(s->umem, q->number);
-	memset(q, 0, sizeof(*q));
-}
-
-static void close_queues(struct af_xdp *s)
-{
-	while (s->n_queues > 0)
-		queue_close(s, &s->queue[--s->n_queues]);
-	if (s->epoll_fd >= 0)
-		close(s->epoll_fd);
-	s->epoll_fd = -1;
 }
 
 static void af_xdp_set_groups(struct device *d, const struct ether_addr *mac, uint32_t n)
 {
 	/* What the kernel refuses is not heard; it comes again when the device comes up. */
-	(void)memberships_set(&of_device(d)->groups, d->name, mac, n);
+	(void)memberships_set(&af_xdp_of(d)->groups, d->name, mac, n);
 }
 
-static void af_xdp_close(struct device *d)
-{
-	struct af_xdp *s = of_device(d);
-
-	memberships_close(&s->groups);
-	close_queues(s);
-	free(s);
-}
-
-static const struct device_ops af_xdp_ops = {
+const struct device_ops af_xdp_ops = {
 	.driver = "xdp",
 	.rx = af_xdp_rx,
 	.tx = af_xdp_tx,
@@ -391,218 +291,3 @@ static const struct device_ops af_xdp_ops = {
 	.set_groups = af_xdp_set_groups,
 	.close = af_xdp_close,
 };
-
-static int fail(const struct af_xdp *s, const char *what, int error, char *err, size_t err_len)
-{
-	const char *name = s->dev.name;
-
-	if (error == EPERM || error == EACCES)
-		snprintf(err, err_len,
-			 "device %s: no right to use AF_XDP (%s): it takes root outside of user namespaces", name,
-			 what);
-	else if (error == EBUSY)
-		snprintf(err, err_len, "device %s: another program has an AF_XDP socket on it; see: ss -x --xdp", name);
-	else if (error == EAFNOSUPPORT)
-		snprintf(err, err_len, "device %s: this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)", name);
-	else if (error == ENOMEM || error == ENOBUFS)
-		snprintf(err, err_len, "device %s: no memory for AF_XDP (%s)", name, what);
-	else
-		snprintf(err, err_len, "device %s: AF_XDP: %s: %s", name, what, strerror(error));
-	return -error;
-}
-
-static void set_socket_options(int fd)
-{
-	int bytes = SEND_BUFFER_BYTES, budget = TX_BUDGET;
-
-	/* Both make it faster and neither must be there. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	(void)setsockopt(fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET_NR, &budget, sizeof(budget));
-}
-
-static bool is_zero_copy(int fd)
-{
-	struct xdp_options o = { 0 };
-	socklen_t len = sizeof(o);
-
-	return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &o, &len) == 0 && (o.flags & XDP_OPTIONS_ZEROCOPY) != 0;
-}
-
-static int queue_try(struct af_xdp *s, struct queue *q, uint32_t id, char *err, size_t err_len)
-{
-	struct xsk_umem_config umem_cfg = {
-		.fill_size = s->ring_size,
-		.comp_size = s->ring_size,
-		.frame_size = UMEM_FRAME_BYTES,
-	};
-	struct xsk_socket_config cfg = {
-		.rx_size = s->ring_size,
-		.tx_size = s->ring_size,
-		.libbpf_flags = XSK_LIBBPF_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (s->opt.copy == AF_XDP_COPY ? XDP_COPY : 0)),
-	};
-
-	q->fd = -1;
-	q->number = umem_queue_add(s->umem);
-	if (q->number == 0)
-		return fail(s, "queues", ENOMEM, err, err_len);
-	int r = xsk_umem__create(&q->umem, umem_area(s->umem), umem_bytes(s->umem), &q->fill, &q->comp, &umem_cfg);
-	if (r < 0) {
-		q->umem = NULL;
-		return fail(s, "memory", -r, err, err_len);
-	}
-	r = xsk_socket__create(&q->socket, s->dev.name, id, q->umem, &q->rx, &q->tx, &cfg);
-	if (r < 0) {
-		q->socket = NULL;
-		return fail(s, "socket", -r, err, err_len);
-	}
-	q->fd = xsk_socket__fd(q->socket);
-	set_socket_options(q->fd);
-	s->zero_copy &= is_zero_copy(q->fd);
-	refill(s, q);
-	uint32_t key = s->opt.first_key + id;
-	if (s->opt.map_fd >= 0 && bpf_map_update_elem(s->opt.map_fd, &key, &q->fd, BPF_ANY) < 0)
-		return fail(s, "entering the socket in the program's map", errno, err, err_len);
-	return 0;
-}
-
-/* The kernel takes the sockets that somebody has closed off a queue a moment later. */
-static int queue_open(struct af_xdp *s, struct queue *q, uint32_t id, char *err, size_t err_len)
-{
-	struct timespec ms = { .tv_nsec = 1000000 };
-	int r = queue_try(s, q, id, err, err_len);
-
-	for (uint32_t i = 0; i < OPEN_PATIENCE_MS && r == -EBUSY; i++) {
-		queue_close(s, q);
-		nanosleep(&ms, NULL);
-		r = queue_try(s, q, id, err, err_len);
-	}
-	return r;
-}
-
-uint32_t af_xdp_count_queues(const char *ifname)
-{
-	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
-	struct ifreq r = { .ifr_data = (void *)&channels };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint32_t n = 1;
-
-	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", ifname);
-	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &r) == 0)
-		n = max_u32(1, channels.combined_count + channels.rx_count);
-	if (fd >= 0)
-		close(fd);
-	return n;
-}
-
-/* Frames enough for all rings of all queues, and as many again for packets of ours. */
-static uint32_t ring_size_for(struct umem *u, uint32_t n_queues)
-{
-	uint32_t size = RING_SIZE;
-
-	while (size > RING_SIZE_MIN && (uint64_t)size * n_queues * 2 > umem_n_free(u) / 2)
-		size /= 2;
-	return size;
-}
-
-static int watch_queues(struct af_xdp *s, char *err, size_t err_len)
-{
-	if (s->n_queues == 1)
-		return 0;
-	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	for (uint32_t i = 0; s->epoll_fd >= 0 && i < s->n_queues; i++) {
-		struct epoll_event e = { .events = EPOLLIN };
-		if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->queue[i].fd, &e) < 0)
-			return fail(s, "epoll", errno, err, err_len);
-	}
-	return s->epoll_fd < 0 ? fail(s, "epoll", errno, err, err_len) : 0;
-}
-
-static int open_queues(struct af_xdp *s, char *err, size_t err_len)
-{
-	struct netlink_link link;
-	int r = netlink_link_get(s->dev.name, &link, err, err_len);
-
-	if (r < 0)
-		return r;
-	if (!link.is_ethernet) {
-		snprintf(err, err_len, "device %s: not an Ethernet device; use one that is", s->dev.name);
-		return -EPROTONOSUPPORT;
-	}
-	if (link.mtu > AF_XDP_MTU_MAX) {
-		snprintf(err, err_len,
-			 "device %s: its MTU of %u is more than AF_XDP's %u; lower it, or use the driver tc",
-			 s->dev.name, link.mtu, (uint32_t)AF_XDP_MTU_MAX);
-		return -ERANGE;
-	}
-	s->dev.mac = link.mac;
-	s->dev.mtu = link.mtu;
-	s->dev.up = link.running;
-	s->asks_partial = link.kind[0] != '\0' || s->opt.copy == AF_XDP_COPY;
-	uint32_t step = max_u32(s->opt.queue_step, 1), n = af_xdp_count_queues(s->dev.name);
-	if (n > AF_XDP_QUEUES_MAX) {
-		snprintf(err, err_len, "device %s: has %u queues, and %d are possible; run: ethtool -L %s combined %d",
-			 s->dev.name, n, AF_XDP_QUEUES_MAX, s->dev.name, AF_XDP_QUEUES_MAX);
-		return -ERANGE;
-	}
-	if (s->opt.first_queue >= n) {
-		snprintf(err, err_len, "device %s: has no queue %u", s->dev.name, s->opt.first_queue);
-		return -ERANGE;
-	}
-	s->ring_size = ring_size_for(s->umem, (n - s->opt.first_queue + step - 1) / step);
-	s->zero_copy = true;
-	s->stalled = false;
-	for (uint32_t id = s->opt.first_queue; id < n; id += step) {
-		s->n_queues++; /* so that closing finds it, however far it came */
-		r = queue_open(s, &s->queue[s->n_queues - 1], id, err, err_len);
-		if (r < 0)
-			goto close;
-	}
-	r = watch_queues(s, err, err_len);
-	if (r == 0)
-		return 0;
-close:
-	close_queues(s);
-	return r;
-}
-
-int af_xdp_open(const char *ifname, const struct af_xdp_options *opt, struct device **out, char *err, size_t err_len)
-{
-	struct af_xdp *s = calloc(1, sizeof(*s));
-
-	if (!s) {
-		snprintf(err, err_len, "device %s: no memory", ifname);
-		return -ENOMEM;
-	}
-	s->dev.ops = &af_xdp_ops;
-	snprintf(s->dev.name, sizeof(s->dev.name), "%.*s", DEVICE_NAME_MAX - 1, ifname);
-	s->opt = *opt;
-	s->umem = opt->umem;
-	s->epoll_fd = -1;
-	int r = open_queues(s, err, err_len);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	*out = &s->dev;
-	return 0;
-}
-
-int af_xdp_rebind(struct device *d, char *err, size_t err_len)
-{
-	struct af_xdp *s = of_device(d);
-
-	close_queues(s);
-	return open_queues(s, err, err_len);
-}
-
-void af_xdp_info(struct device *d, struct af_xdp_info *out)
-{
-	struct af_xdp *s = of_device(d);
-
-	*out = (struct af_xdp_info){
-		.n_queues = s->n_queues,
-		.zero_copy = s->zero_copy && s->n_queues > 0,
-		.n_copied = s->n_copied,
-	};
-}
