@@ -457,6 +457,44 @@ static void groups(struct town *t)
 	assert_int_equal(t->n_asked, 20);
 }
 
+/* While no worker reads: more messages than there is room for. */
+static void changing_groups(struct town *t)
+{
+	struct ip_stack *s = gateway_ip(t->host);
+	uint32_t lan = t->fixture->ifindex[FIXTURE_LAN];
+
+	open_service(t);
+	for (uint32_t i = 0; i < 20000; i++) {
+		assert_int_equal(ip_group_join(s, lan, GROUP + i % 100), 0);
+		if (i % 100 != 7)
+			ip_group_leave(s, lan, GROUP + i % 100);
+	}
+	for (uint32_t i = 0; i < 200; i++)
+		ip_group_leave(s, lan, GROUP + 7);
+	assert_int_equal(ip_group_join(s, lan, GROUP), 0);
+	assert_int_equal(ip_group_join(s, lan, GROUP + 1), 0);
+	ip_group_leave(s, lan, GROUP + 1);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
+	for (uint32_t i = 0; i < 20; i++)
+		for (uint32_t k = 0; k < 100; k++)
+			ask(t, FIXTURE_LAN, CLIENT + i, GROUP + k, SERVICE, 30);
+	fixture_run(t->fixture);
+	assert_int_equal(t->n_asked, 20);
+	assert_int_equal(fixture_dropped(t->fixture, DROP_GROUP_NOT_JOINED), 20 * 99);
+	ip_group_leave(s, lan, GROUP);
+	workers_flush(t->fixture->workers, t->fixture->n, t->fixture->now);
+	fixture_run(t->fixture);
+}
+
+/* Would catch: a worker that does not hear which groups the host has in the end, since they changed faster than it
+ * read.
+ */
+static void test_changing_groups(void **state)
+{
+	each_size(changing_groups);
+}
+
 /* Would catch: a group that the host has joined and a worker does not know, or on another interface. */
 static void test_groups(void **state)
 {
@@ -559,9 +597,15 @@ static void test_shared_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ping),      cmocka_unit_test(test_service),        cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_slow_host), cmocka_unit_test(test_timers),         cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_errors),    cmocka_unit_test(test_shared_address),
+		cmocka_unit_test(test_ping),
+		cmocka_unit_test(test_service),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_slow_host),
+		cmocka_unit_test(test_timers),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_changing_groups),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_shared_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

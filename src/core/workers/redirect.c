@@ -162,16 +162,39 @@ static bool put_message(struct workers_member *w, uint32_t to, const struct work
 	return true;
 }
 
+static struct workers_message *waiting(const struct workers_member *w, uint32_t i)
+{
+	uint32_t at = w->backlog_first + i;
+
+	return &w->backlog[at < w->backlog_cap ? at : at - w->backlog_cap];
+}
+
 static void flush_backlog(struct workers_member *w)
 {
 	while (w->backlog_n > 0) {
-		const struct workers_message *m = &w->backlog[w->backlog_first];
+		const struct workers_message *m = waiting(w, 0);
 
 		if (!put_message(w, m->to, m))
 			return;
 		w->backlog_first = w->backlog_first + 1 == w->backlog_cap ? 0 : w->backlog_first + 1;
 		w->backlog_n--;
 	}
+}
+
+/* Of one group joins and leaves take turns, so the one that waits and this one come to nothing: there waits one at most
+ * for each group that is joined here, or by what the worker was told. */
+static bool cancels(struct workers_member *w, uint32_t to, const struct workers_message *m)
+{
+	for (uint32_t i = 0; i < w->backlog_n; i++) {
+		const struct workers_message *x = waiting(w, i);
+
+		if (x->kind != WORKERS_GROUP || x->to != to || x->ifindex != m->ifindex || x->tuple.dst != m->tuple.dst)
+			continue;
+		for (w->backlog_n--; i < w->backlog_n; i++)
+			*waiting(w, i) = *waiting(w, i + 1);
+		return true;
+	}
+	return false;
 }
 
 bool workers_tell(struct workers_member *w, uint32_t to, const struct workers_message *m)
@@ -181,13 +204,15 @@ bool workers_tell(struct workers_member *w, uint32_t to, const struct workers_me
 		return true;
 	if (m->kind == WORKERS_REDIRECT_ADD || m->kind == WORKERS_PENDING_OPEN || m->kind == WORKERS_SENT)
 		return false;
+	if (m->kind == WORKERS_GROUP && cancels(w, to, m))
+		return true;
 	/* At most one for each direction of a connection of ours, so there is room. */
 	if (w->backlog_n == w->backlog_cap) {
 		w->n_redirects_lost++;
 		return false;
 	}
-	uint32_t at = w->backlog_first + w->backlog_n++;
-	struct workers_message *slot = &w->backlog[at < w->backlog_cap ? at : at - w->backlog_cap];
+	struct workers_message *slot = waiting(w, w->backlog_n++);
+
 	*slot = *m;
 	slot->to = (uint8_t)to;
 	return true;
