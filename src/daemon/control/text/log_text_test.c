@@ -55,6 +55,15 @@ static const struct {
 	  "\"reply_dst\":\"203.0.113.1\",\"reply_sport\":0,\"reply_dport\":50000,\"reply_packets\":4,"
 	  "\"reply_bytes\":1240,\"reply_zone\":0,\"begin\":\"2026-11-22T17:11:16.000000Z\",\"duration\":60.0015,"
 	  "\"reason\":\"timeout\",\"worker\":0}" },
+	{ { .kind = LOG_MAPPING_BEGIN,
+	    .time_ns = WALL,
+	    .orig = { .src = V4(IP4(10, 0, 0, 2)), .sport = 4000, .zone = 7, .proto = 6 },
+	    .reply = { .dst = V4(IP4(203, 0, 113, 16)), .dport = 50000, .proto = 6 } },
+	  "2026-11-22T17:12:16.000000Z mapping-begin tcp inside=10.0.0.2:4000 outside=203.0.113.16:50000 zone=7 "
+	  "reply-zone=0 worker=0",
+	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"record\":\"mapping-begin\",\"proto\":6,\"src\":\"10.0.0.2\","
+	  "\"sport\":4000,\"zone\":7,\"reply_dst\":\"203.0.113.16\",\"reply_dport\":50000,\"reply_zone\":0,"
+	  "\"worker\":0}" },
 	{ { .kind = LOG_MAPPING_END,
 	    .time_ns = WALL,
 	    .orig = { .src = V4(IP4(10, 0, 0, 2)), .sport = 4000, .proto = 17 },
@@ -65,6 +74,15 @@ static const struct {
 	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"record\":\"mapping-end\",\"proto\":17,\"pool\":\"public\","
 	  "\"src\":\"10.0.0.2\",\"sport\":4000,\"zone\":0,\"reply_dst\":\"203.0.113.16\",\"reply_dport\":50000,"
 	  "\"reply_zone\":0,\"worker\":0}" },
+	{ { .kind = LOG_BLOCK_BEGIN,
+	    .time_ns = WALL,
+	    .orig = { .proto = 6 },
+	    .reply = { .dst = V4(IP4(203, 0, 113, 16)), .dport = 64, .proto = 6 },
+	    .n_ports = 64,
+	    .worker = 1 },
+	  "2026-11-22T17:12:16.000000Z block-begin tcp outside=203.0.113.16 ports=64-127 zone=0 worker=1",
+	  "{\"time\":\"2026-11-22T17:12:16.000000Z\",\"record\":\"block-begin\",\"proto\":6,"
+	  "\"reply_dst\":\"203.0.113.16\",\"reply_dport\":64,\"reply_zone\":0,\"ports\":64,\"worker\":1}" },
 	{ { .kind = LOG_BLOCK_END,
 	    .time_ns = WALL + NS_PER_S,
 	    .begin_ns = WALL,
