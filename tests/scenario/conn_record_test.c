@@ -379,6 +379,16 @@ static void test_filtering(void **state)
 		fixture_end(&net[i].w);
 }
 
+/* The first number that is no state of the protocol's. */
+static uint8_t no_state_of(uint8_t proto)
+{
+	uint8_t state = 1;
+
+	while (ct_state_name(proto, state) != NULL)
+		state++;
+	return state;
+}
+
 /* Would catch: a record that is taken although its tuple, port, pool or room is not there, and whatever such an attempt
  * leaves behind (the laws, at the end). */
 static void test_refused(void **state)
@@ -401,6 +411,17 @@ static void test_refused(void **state)
 		r = record[i];
 		r.ct.state = 200;
 		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		r.ct.state = no_state_of(r.ct.half[CT_ORIGINAL].tuple.proto);
+		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		/* What NAT does not know: a hold of another kind, or of another origin. */
+		r = record[i];
+		r.nat.hold[0].kind = NAT_RECORD_MAPPING_IN + 1;
+		assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		r = record[i];
+		r.nat.hold[0].origin = NAT_RECORD_OF_INTERFACE + 1;
+		if (r.nat.hold[0].kind != NAT_RECORD_NONE)
+			assert_int_equal(conn_import(gw, &r, other.w.now), -EINVAL);
+		r = record[i];
 		/* Of TCP there is none without a state. */
 		r.ct.state = 0;
 		if (record[i].ct.state != 0)

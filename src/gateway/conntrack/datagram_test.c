@@ -22,6 +22,32 @@ static void test_udp_well_known(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: an answered query of a well-known service that does not count as finished, any other flow that does: one
+ * without an answer, of a higher port, or with more packets than a query has. */
+static void test_answered_query(void **state)
+{
+	static const struct {
+		uint16_t port;
+		uint32_t n_out, n_back;
+		bool finished;
+	} rows[] = { { 53, 1, 0, false }, { 53, 1, 1, true },   { 53, 4, 1, true },
+		     { 53, 5, 1, false }, { 1023, 1, 1, true }, { 1024, 1, 1, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct packet_spec m = udp_make(1000, rows[i].port), back = turned(m);
+		struct ct_fixture b;
+
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		for (uint32_t n = 0; n < rows[i].n_out; n++)
+			fixture_forward(&b, &m);
+		for (uint32_t n = 0; n < rows[i].n_back; n++)
+			fixture_forward(&b, &back);
+		assert_int_equal(conntrack_may_be_finished(b.ct, conn_index(fixture_ref_of(&b, &m))), rows[i].finished);
+		fixture_stop(&b);
+	}
+}
+
 /* Would catch: a wrong timeout, a refresh that does not count, a timer that fires although it was put off. */
 static void test_udp_times(void **state)
 {
@@ -103,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_udp_well_known),
+		cmocka_unit_test(test_answered_query),
 		cmocka_unit_test(test_udp_times),
 		cmocka_unit_test(test_datagram_line),
 	};

@@ -128,6 +128,15 @@ static const struct step stale_cookie[] = {
 	{ B, TA2, SCTP_COOKIE_ACK, 0, 0, true, CT_SCTP_ESTABLISHED },
 };
 
+/* A cookie of the old set-up while a new one is announced: it begins nothing. */
+static const struct step old_cookie[] = {
+	SET_UP,
+	{ A, TB, SCTP_SHUTDOWN, 0, 0, true, CT_SCTP_SHUTDOWN_SENT },
+	{ B, 0, SCTP_INIT, 0, TB2, true, CT_SCTP_SHUTDOWN_SENT },
+	{ A, TB, SCTP_COOKIE_ECHO, 0, 0, true, CT_SCTP_SHUTDOWN_SENT },
+	{ B, TA, SCTP_DATA, 0, 0, true, CT_SCTP_SHUTDOWN_SENT },
+};
+
 /* A second path of an association: nobody saw its set-up here. */
 static const struct step second_path[] = {
 	{ A, TB, SCTP_HEARTBEAT, 0, 0, true, CT_SCTP_HEARTBEAT_SENT },
@@ -210,6 +219,7 @@ static void test_associations(void **state)
 	PLAY(forged_by_own_tag);
 	PLAY(refused);
 	PLAY(stale_cookie);
+	PLAY(old_cookie);
 	PLAY(second_path);
 	PLAY(strays);
 }

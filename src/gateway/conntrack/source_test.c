@@ -121,6 +121,30 @@ static void test_rate(void **state)
 	ct_sources_fini(&s);
 }
 
+/* A connection that another one brings along is counted where that is. Would catch: one that is counted elsewhere,
+ * refused while there is room, or taken beyond it; in an entry and in a shared counter. */
+static void test_join(void **state)
+{
+	(void)state;
+	for (int doubtful = 0; doubtful < 2; doubtful++) {
+		struct ct_source_id id = { .addr = INSIDE_HOST, .ifindex = 2, .doubtful = doubtful };
+		struct ct_sources s;
+		uint32_t index;
+
+		assert_int_equal(ct_sources_init(&s, PLACES), 0);
+		assert_true(enter(&s, &id, &index));
+		for (uint32_t i = 1; i < MAX; i++)
+			assert_int_equal(ct_source_join(&s, index, &limit, 0), CT_SOURCE_OK);
+		assert_int_equal(ct_source_join(&s, index, &limit, 0), CT_SOURCE_TOO_MANY);
+		for (uint32_t i = 0; i < MAX; i++)
+			ct_source_leave(&s, index);
+		assert_int_equal(s.pool.n_used, 0);
+		assert_int_equal(s.n_crowded, 0);
+		assert_int_equal(ct_source_join(&s, CT_SOURCE_NONE, &limit, 0), CT_SOURCE_OK);
+		ct_sources_fini(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +152,7 @@ int main(void)
 		cmocka_unit_test(test_doubtful),
 		cmocka_unit_test(test_back_from_the_crowd),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_join),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

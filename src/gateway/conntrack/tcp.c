@@ -350,8 +350,6 @@ static ct_judgement packet(struct conntrack *ct, uint32_t index, enum ct_dir dir
 	case TCP_WINDOW_FITS:
 		break;
 	}
-	if (class == TCP_CLASS_FIN)
-		c->half[dir].flags |= TCP_TRACK_FIN;
 	if (old == CT_TCP_CLOSE && class == TCP_CLASS_ACK && p->l4.payload_len > 0 && (c->status & CT_ASSURED))
 		next = CT_TCP_ESTABLISHED;
 	if (dir == CT_REPLY)

@@ -14,8 +14,7 @@ enum tcp_track_flag {
 	TCP_TRACK_LIBERAL = 0x04, /* windows are not known well enough to refuse anything */
 	TCP_TRACK_ACKED = 0x08,   /* max_ack is known */
 	TCP_TRACK_UNACKED = 0x10, /* it sent data that were not acknowledged yet */
-	TCP_TRACK_FIN = 0x20,     /* it sent a FIN */
-	TCP_TRACK_CROSSED = 0x40, /* it answered a SYN that crossed its own */
+	TCP_TRACK_CROSSED = 0x20, /* it answered a SYN that crossed its own */
 };
 
 enum tcp_class { TCP_CLASS_SYN, TCP_CLASS_SYNACK, TCP_CLASS_FIN, TCP_CLASS_ACK, TCP_CLASS_RST, N_TCP_CLASSES };

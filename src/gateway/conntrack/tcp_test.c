@@ -312,6 +312,26 @@ static const struct row picked_up[] = {
 	{ 0 },
 };
 
+/* What the server has not acknowledged yet was sent all the same. */
+static const struct row picked_up_reset[] = {
+	{ 0, '>', A, 5000, 9000, 100, 10, CT_INFO_NEW, CT_TCP_ESTABLISHED },
+	{ 0, '<', A, 9000, 5000, 100, 10, VALID, CT_TCP_ESTABLISHED },
+	{ 0, '>', R, 5010, 0, 0, 0, VALID, CT_TCP_CLOSE },
+	{ 0 },
+};
+
+/* What no TCP sends in these states changes nothing and is nobody's. */
+static const struct row holes[] = {
+	{ 0, '>', S, 0, 0, 1000, 0, CT_INFO_NEW, CT_TCP_SYN_SENT },
+	{ 0, '>', A, 1, 1, 1000, 0, INVALID, CT_TCP_SYN_SENT },
+	{ 0, '>', F | A, 1, 1, 1000, 0, INVALID, CT_TCP_SYN_SENT },
+	{ 0, '<', F | A, 0, 1, 2000, 0, INVALID, CT_TCP_SYN_SENT },
+	{ 0, '<', S | A, 0, 1, 2000, 0, CT_INFO_ESTABLISHED, CT_TCP_SYN_RECV },
+	{ 0, '>', A, 1, 1, 1000, 0, CT_INFO_ESTABLISHED, CT_TCP_ESTABLISHED },
+	{ 0, '>', S | A, 0, 1, 1000, 0, INVALID, CT_TCP_ESTABLISHED },
+	{ 0 },
+};
+
 /* Data without an answer end sooner than 7,440 s when the config says so; with one they do not. */
 static const struct row unacknowledged[] = {
 	OPEN,
@@ -363,6 +383,8 @@ static const struct story stories[] = {
 	{ "TIME_WAIT reuse", 0, time_wait_reuse },
 	{ "strays", 0, strays },
 	{ "picked up", 1, picked_up },
+	{ "picked up and reset", 1, picked_up_reset },
+	{ "holes", 0, holes },
 	{ "unacknowledged", 0, unacknowledged },
 	{ "idle", 0, idle },
 	{ "sack", 0, sack },
@@ -530,6 +552,31 @@ static void test_quote(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: an error about a connection that was picked up, whose window nobody knows, that is refused. */
+static void test_quote_of_picked_up(void **state)
+{
+	struct ct_config cfg = { .pick_up = 1 };
+	struct ct_fixture b;
+	struct batch batch = { .n = 0 };
+	uint8_t options[40];
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 16 });
+	conntrack_configure(b.ct, &cfg);
+	struct packet_spec m = segment(&picked_up[0], 1000, 5000, options);
+	assert_true(fixture_forward(&b, &m).passed);
+	m.seq += 500000;
+	struct packet *quoted = fixture_packet(&b, &m);
+	batch_add(&batch, fixture_error(&b, WAN, LAN, IP4(192, 0, 2, 9), CLIENT, 3, 1, quoted, 8));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
+	fixture_out(&b, HOOK_POSTROUTING, &batch);
+	assert_int_equal(batch.n, 1);
+	assert_int_equal(batch.p[0]->ct_info, CT_INFO_RELATED);
+	fixture_hand(&b, batch.p[0]);
+	fixture_hand(&b, quoted);
+	fixture_stop(&b);
+}
+
 static enum ct_info info_of(struct ct_fixture *b, const struct row *r)
 {
 	uint8_t options[40];
@@ -655,7 +702,7 @@ int main(void)
 		cmocka_unit_test(test_rst_counted), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_walk),        cmocka_unit_test(test_credit_of_gigabytes),
 		cmocka_unit_test(test_stories),     cmocka_unit_test(test_stories_from_records),
-		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_quote),       cmocka_unit_test(test_quote_of_picked_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,6 +419,73 @@ static void test_invalid(void **state)
 	nat_fixture_stop(&nb);
 }
 
+/* Would catch: a segment out of its window that leaves with its inside port, where the address is the same on both
+ * sides; one that is dropped although nothing of it is translated. */
+static void test_invalid_port_only(void **state)
+{
+	(void)state;
+	for (int same = 0; same < 2; same++) {
+		struct packet_spec m = out_make(IPPROTO_NR_TCP, 4000, 80), off = m;
+		struct nat_fixture nb;
+
+		nat_fixture_start(&nb, 100);
+		nb.snat = (struct nat_action){ .kind = NAT_ACTION_RANGE,
+					       .flags = NAT_FLAG_ADDRESS | NAT_FLAG_PORT,
+					       .range = { m.src, m.src },
+					       .ports = { 5000, 5000 } };
+		if (same)
+			nb.snat.kind = NAT_ACTION_NONE;
+		struct came c = nat_send(&nb, &m);
+		assert_true(c.passed && c.ip.src == m.src && c.l4.sport == (same ? 4000 : 5000));
+		struct packet_spec back = answer_to(&c, &m);
+		assert_true(nat_send(&nb, &back).passed);
+		off.flags = TCP_ACK;
+		off.seq = m.seq + 100000000;
+		off.ack = 5001;
+		struct came o = nat_send(&nb, &off);
+		assert_int_equal(o.passed, same);
+		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_CT_INVALID], !same);
+		if (same)
+			assert_int_equal(o.info, CT_INFO_INVALID);
+		nat_fixture_stop(&nb);
+	}
+}
+
+/* Would catch: an error of ours that leaves half translated, since its connection has ended meanwhile; any other packet
+ * dropped for it. */
+static void test_error_behind_its_connection(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		uint32_t in;
+		bool translated, dropped;
+	} rows[] = { { IPPROTO_NR_ICMP, 0, true, true },
+		     { IPPROTO_NR_ICMP, 0, false, false },
+		     { IPPROTO_NR_ICMP, WAN, true, false },
+		     { IPPROTO_NR_UDP, 0, true, false } };
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
+	struct nat_fixture nb;
+
+	(void)state;
+	nat_fixture_start(&nb, 100);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct packet *quoted = fixture_packet(&nb.b, &m), *p = quoted;
+
+		if (rows[i].proto == IPPROTO_NR_ICMP)
+			p = fixture_error(&nb.b, 0, LAN, LAN_ADDR, CLIENT, 3, 1, quoted, 8);
+		p->in_ifindex = rows[i].in;
+		p->translated = rows[i].translated;
+		nat_invalid_dst(nb.nat, p);
+		assert_int_equal(p->verdict == VERDICT_DROP, rows[i].dropped);
+		if (rows[i].dropped)
+			assert_int_equal(p->reason, DROP_CT_INVALID);
+		if (p != quoted)
+			fixture_hand(&nb.b, p);
+		fixture_hand(&nb.b, quoted);
+	}
+	nat_fixture_stop(&nb);
+}
+
 /* Would catch: two connections of the gateway and of a client with one REPLY tuple. */
 static void test_own_connections(void **state)
 {
@@ -612,6 +679,8 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_own_errors),
 		cmocka_unit_test(test_invalid),
+		cmocka_unit_test(test_invalid_port_only),
+		cmocka_unit_test(test_error_behind_its_connection),
 		cmocka_unit_test(test_own_connections),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_identification),

@@ -74,6 +74,8 @@ static void test_exact(void **state)
 					fail_msg("%u ports, destination %u: connection %u got %u", n, d, i, port);
 			}
 			assert_int_equal(one_more(SERVER + d), 0);
+			/* A few ports are all looked at, without a map. */
+			assert_int_equal(nb.nat->overloads->n_used > 0, n > OVERLOAD_TINY);
 		}
 		for (uint32_t i = 0; i < 300; i++) {
 			uint32_t d = rng_below(&nb.b.env.rng, n_dst), port = 3000 + rng_below(&nb.b.env.rng, n);
@@ -155,6 +157,100 @@ static void test_maps_go(void **state)
 	nat_fixture_stop(&nb);
 }
 
+/* At the edge. Would catch: a map that goes while its destination has a quarter of the ports, or while most of them
+ * are taken by others; one that stays below. */
+static void test_maps_go_at(void **state)
+{
+	(void)state;
+	start(3000, 3099, 1000);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_not_equal(one_more(SERVER), 0);
+	for (uint16_t port = 3000; port < 3075; port++)
+		end(SERVER, port);
+	assert_int_equal(nb.nat->overloads->n_used, 1);
+	end(SERVER, 3075);
+	assert_int_equal(nb.nat->overloads->n_used, 0);
+	nat_fixture_stop(&nb);
+
+	start(3000, 3063, 1000);
+	for (uint16_t port = 3000; port < 3030; port++) {
+		struct packet_spec m = { .in = WAN,
+					 .src = SERVER,
+					 .dst = WAN_ADDR,
+					 .proto = IPPROTO_NR_UDP,
+					 .sport = 4000,
+					 .dport = port,
+					 .payload_len = 20 };
+		assert_true(nat_send(&nb, &m).passed);
+	}
+	for (uint32_t i = 0; i < 34; i++)
+		assert_in_range(one_more(SERVER), 3030, 3063);
+	assert_int_equal(one_more(SERVER), 0);
+	assert_int_equal(nb.nat->overloads->n_used, 1);
+	for (uint16_t port = 3030; port < 3050; port++)
+		end(SERVER, port);
+	assert_int_equal(nb.nat->overloads->n_used, 1);
+	nat_fixture_stop(&nb);
+}
+
+/* Most of what is free towards a destination is held down. Would catch: a refusal while one port may still be shared,
+ * one that is shared although it is held down. */
+static void test_held_down(void **state)
+{
+	static struct nat_config cfg;
+
+	(void)state;
+	nat_fixture_start(&nb, 4000);
+	memset(&cfg, 0, sizeof(cfg));
+	cfg.n_pools = 1;
+	strcpy(cfg.pool[0].name, "public");
+	cfg.pool[0].n_ranges = 1;
+	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
+	cfg.pool[0].ports = (struct port_range){ 2048, 3071 };
+	cfg.pool[0].mapping = NAT_MAP_ADDRESS_PORT_DEPENDENT;
+	cfg.pool[0].hold_down_s = 120;
+	nat_configure(nb.nat, &cfg);
+	nb.snat = (struct nat_action){ .kind = NAT_ACTION_POOL };
+	for (uint32_t i = 0; i < 1024; i++)
+		assert_int_not_equal(one_more(SERVER), 0);
+	assert_int_equal(one_more(SERVER), 0);
+	/* Those that somebody else has too are not held down when they end here. */
+	uint16_t shared[3];
+	for (uint32_t i = 0; i < ARRAY_LEN(shared); i++)
+		assert_int_not_equal(shared[i] = one_more(SERVER + 1), 0);
+	uint32_t n_left = 1024;
+	struct tuple t = { .src = SERVER, .dst = POOL_ADDR, .sport = 4000, .proto = IPPROTO_NR_UDP };
+	for (uint32_t port = 2048; port < 3072 && n_left > 300; port++) {
+		bool is_shared = port == shared[0] || port == shared[1] || port == shared[2];
+
+		t.dport = (uint16_t)port;
+		if (is_shared)
+			continue;
+		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
+		n_left--;
+	}
+	for (uint32_t i = 0; i < ARRAY_LEN(shared); i++) {
+		t.dport = shared[i];
+		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
+	}
+	fixture_pass(&nb.b, 0);
+	for (uint32_t i = 0; i < ARRAY_LEN(shared); i++) {
+		uint16_t port = one_more(SERVER);
+
+		assert_true(port == shared[0] || port == shared[1] || port == shared[2]);
+	}
+	assert_int_equal(one_more(SERVER), 0);
+	fixture_pass(&nb.b, 121 * NS_PER_S);
+	nat_expire(nb.nat);
+	assert_int_not_equal(one_more(SERVER), 0);
+	uint32_t cursor = 0, index;
+	while (conntrack_next(nb.b.ct, &cursor, &index))
+		conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
+	fixture_pass(&nb.b, 121 * NS_PER_S);
+	nat_expire(nb.nat);
+	nat_fixture_stop(&nb);
+}
+
 /* Would catch: a host whose port changes towards the second destination although it is free there, alone or with others
  * in its batch; one that keeps it although another host has it there; a port outside the set. */
 static void test_preserve(void **state)
@@ -208,10 +304,9 @@ static void test_preserve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact),
-		cmocka_unit_test(test_others_tuples),
-		cmocka_unit_test(test_maps_go),
-		cmocka_unit_test(test_preserve),
+		cmocka_unit_test(test_exact),     cmocka_unit_test(test_others_tuples),
+		cmocka_unit_test(test_maps_go),   cmocka_unit_test(test_maps_go_at),
+		cmocka_unit_test(test_held_down), cmocka_unit_test(test_preserve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -468,6 +468,49 @@ static void test_rule_address_left(void **state)
 	}
 }
 
+/* Many endpoint-independent mappings that end in another order than they began. Would catch: one that is lost out of
+ * its buckets when another ends, or still found when it has ended. */
+static void test_mappings_come_and_go(void **state)
+{
+	enum { N = 300 };
+	struct nat_fixture nb;
+	static uint16_t port[N];
+
+	(void)state;
+	pool_start(&nb, 2 * N)->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+	nat_configure(nb.nat, &cfg);
+	for (uint32_t i = 0; i < N; i++) {
+		struct packet_spec m = flow(i, SERVER, 53);
+
+		port[i] = nat_send(&nb, &m).l4.sport;
+		assert_int_not_equal(port[i], 0);
+	}
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t k = i * 77 % N, last = (i + 1) * 77 % N;
+		struct tuple t = {
+			.src = SERVER, .dst = POOL_ADDR, .sport = 53, .dport = port[k], .proto = IPPROTO_NR_UDP
+		};
+
+		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
+		fixture_pass(&nb.b, 0);
+		assert_int_equal(nb.nat->mappings.pool.n_used, N - 1 - i);
+		if (i + 1 == N)
+			break;
+		/* One that is there still has its port towards anybody, and the way in by it. */
+		struct packet_spec m = flow(last, SERVER + 1, 99);
+		struct came c = nat_send(&nb, &m);
+		assert_int_equal(c.l4.sport, port[last]);
+		struct packet_spec back = answer_to(&c, &m);
+		assert_true(nat_send(&nb, &back).passed);
+		t = (struct tuple){
+			.src = SERVER + 1, .dst = POOL_ADDR, .sport = 99, .dport = port[last], .proto = IPPROTO_NR_UDP
+		};
+		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
+		fixture_pass(&nb.b, 0);
+	}
+	nat_fixture_stop(&nb);
+}
+
 /* Would catch: a held-down port that is given out, alone or shared; one that is held down for ever; a hold that is
  * never given back. */
 static void test_hold_down(void **state)
@@ -581,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_rule_address_left),
 		cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_mappings_come_and_go),
 		cmocka_unit_test(test_full_hold_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

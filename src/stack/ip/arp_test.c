@@ -40,10 +40,13 @@ static const struct arp_row arp_rows[] = {
  * fill, and an address of ours that somebody can take. */
 static void test_arp_rows(void **state)
 {
-	for (size_t i = 0; i < ARRAY_LEN(arp_rows); i++) {
-		const struct arp_row *r = &arp_rows[i];
+	/* Alone, and as the only one of a group. */
+	for (size_t i = 0; i < 2 * ARRAY_LEN(arp_rows); i++) {
+		const struct arp_row *r = &arp_rows[i / 2];
 		struct stack_fixture *b = fixture_create_settled();
 		uint32_t n_replies = 0;
+
+		ip_stack_set_share(b->s, 0, i % 2);
 
 		b->cfg.n_proxies = 1;
 		b->cfg.proxy[0] = (struct ip_proxy){ LAN, PROXY, PROXY + 3 };

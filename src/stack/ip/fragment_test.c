@@ -279,6 +279,13 @@ static void test_bounds(void **state)
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 2 + 8);
 	assert_int_equal(reassembly_n_held(b.r), 4);
 	fixture_end(&b);
+	/* Three sources want more than there is in all, and none more than it may. */
+	fixture_start(&b, 4, 20, 8);
+	for (uint16_t k = 0; k < 24; k++)
+		put(&b, 1 + k % 3, 1, (uint16_t)(k / 3 * 128), (uint16_t)(k / 3 * 128 + 64), true);
+	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 4);
+	assert_int_equal(reassembly_n_held(b.r), 20);
+	fixture_end(&b);
 }
 
 /* Would catch: a packet held for ever, an ICMP 11/1 without the first fragment, and

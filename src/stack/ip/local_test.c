@@ -244,6 +244,35 @@ static void input_error(struct stack_fixture *b, const struct error_row *r)
 	free(f);
 }
 
+/* ICMP that is nobody's own. Would catch: what a raw input hook wanted counted as dropped, or a refusal by name hidden
+ * because somebody listens. */
+static void test_raw_icmp(void **state)
+{
+	static const struct error_row stray = { "another's packet",    3, 3, 0, QUOTE(LAN_HOST, FAR, .df = false),
+						DROP_ICMP_ERROR_STRAY, 0, 0 };
+
+	for (int wants = 0; wants < 2; wants++) {
+		struct stack_fixture *b = fixture_create_settled();
+		uint32_t clock = 0;
+		struct listener l = { .clock = &clock, .wants = wants };
+
+		assert_int_equal(ip_stack_add_raw(b->s, IPPROTO_NR_ICMP, listen_raw, &l), 0);
+		fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+							     .dst = LAN_US,
+							     .proto = IPPROTO_NR_ICMP,
+							     .type = 40,
+							     .payload_len = 8 });
+		assert_int_equal(l.n, 1);
+		assert_int_equal(b->env.ledger.n_delivered, wants);
+		assert_int_equal(b->env.ledger.n_dropped[DROP_ICMP_IGNORED], !wants);
+		input_error(b, &stray);
+		assert_int_equal(l.n, 2);
+		assert_int_equal(b->env.ledger.n_delivered, wants);
+		assert_int_equal(b->env.ledger.n_dropped[DROP_ICMP_ERROR_STRAY], 1);
+		fixture_destroy(b);
+	}
+}
+
 /* Would catch: an error that does not reach the protocol that it quotes, that reaches another one, that is believed
  * though we cannot have sent what it quotes, or vanishes without its name. */
 static void test_errors(void **state)
@@ -283,10 +312,8 @@ static void test_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_raw_hooks),
-		cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_raw_hooks), cmocka_unit_test(test_raw_icmp), cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_groups),    cmocka_unit_test(test_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,16 @@ static void test_failed(void **state)
 	}
 	assert_in_range(b->dev[LAN].n, 1, 3);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_UNREACHABLE], 202);
+	/* To the nanosecond. */
+	fixture_run_for(b, 2 * NEIGH_PROBE_NS);
+	send_to(b, NEW_HOST, 3);
+	fixture_forget(b);
+	fixture_run_for(b, NEIGH_PROBE_NS - 1);
+	send_to(b, NEW_HOST, 3);
+	assert_int_equal(b->dev[LAN].n, 0);
+	fixture_run_for(b, 1);
+	send_to(b, NEW_HOST, 3);
+	assert_int_equal(b->dev[LAN].n, 1);
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
 	fixture_destroy(b);

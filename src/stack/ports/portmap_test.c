@@ -214,6 +214,11 @@ static void test_sharers(void **state)
 		portmap_use(m, 2001);
 	assert_int_equal(m->sharers[2001], 65534);
 	check_counts(m);
+	/* Whoever looks for one to share passes it by, until somebody leaves. */
+	for (uint32_t w = 0; w < PORTMAP_WORDS; w++)
+		assert_int_equal(m->unshareable[w], w == 2001 / 64 ? UINT64_C(1) << 2001 % 64 : 0);
+	portmap_release(m, 2001);
+	assert_int_equal(m->unshareable[2001 / 64], 0);
 	/* Made again, it shares nothing. */
 	portmap_init(m);
 	assert_int_equal(m->sharers[2001], 0);
