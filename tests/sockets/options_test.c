@@ -114,7 +114,6 @@ static const struct difference {
 	{ SOL_SOCKET, SO_MAX_PACING_RATE, 1u << DATAGRAM, "a datagram leaves at once, refused" },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, TCP_KINDS, "another clock, and another offset" },
 	{ SOL_SOCKET, SO_PRIORITY, ALL_KINDS, "more than 6 is for root there" },
-	{ IPPROTO_IP, IP_RECVERR, TCP_KINDS, "TCP keeps no queue of errors here: refused" },
 	{ IPPROTO_IP, IP_MTU_DISCOVER, TCP_KINDS, "TCP always looks for the path's MTU: others are refused" },
 	{ IPPROTO_IP, IP_MINTTL, 1u << DATAGRAM, "of TCP alone: it does nothing there" },
 	{ IPPROTO_IP, IP_MULTICAST_ALL, TCP_KINDS, "of datagrams alone" },

@@ -120,6 +120,10 @@ static void show(const struct lab *l)
 	for (uint32_t i = 0; i < N_TCP_COUNTERS; i++)
 		if (t->counts[i] != 0)
 			print_message("%s %llu\n", tcp_counter_names[i], (unsigned long long)t->counts[i]);
+	for (uint32_t i = 0; i < N_DROP_REASONS; i++)
+		if (l->h.env.ledger.n_dropped[i] != 0)
+			print_message("dropped: %s %llu\n", drop_info[i].name,
+				      (unsigned long long)l->h.env.ledger.n_dropped[i]);
 }
 
 static void turn(struct lab *l)
@@ -193,7 +197,9 @@ static struct tcp_md5 our_password(const struct lab *l)
 static struct tcp_conn *connect_to_kernel(struct lab *l)
 {
 	struct tcp_conn *c = tcp_open(l->h.tcp, 2);
-	struct tcp_end local = { 0 }, remote = { ip_addr_v4(A_ADDR), SERVICE };
+	/* Ports are drawn alike in each lab: a signed SYN must not meet what the kernel keeps of an unsigned
+	 * connection. */
+	struct tcp_end local = { .port = l->password != NULL ? 40001 : 0 }, remote = { ip_addr_v4(A_ADDR), SERVICE };
 	struct tcp_md5 m = our_password(l);
 
 	if (m.len > 0)

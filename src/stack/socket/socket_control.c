@@ -117,17 +117,21 @@ static void tell_pktinfo(const struct sockets *ss, const struct datagram_info *i
 	socket_put_control(c, YG_SOL_IP, YG_IP_PKTINFO, &i, sizeof(i));
 }
 
+void socket_put_time(const struct sockets *ss, uint64_t at, struct socket_control *c)
+{
+	at += ss->env->wall_offset_ns;
+	struct yg_timespec t = { (int64_t)(at / NS_PER_S), (int64_t)(at % NS_PER_S) };
+
+	socket_put_control(c, YG_SOL_SOCKET, YG_SO_TIMESTAMPNS, &t, sizeof(t));
+}
+
 void socket_tell(const struct sockets *ss, const struct socket *s, const struct datagram_info *info,
 		 struct socket_control *c)
 {
 	int ttl = info->ttl, gso_size = info->gso_size;
 
-	if (s->tell_time) {
-		uint64_t at = info->received + ss->env->wall_offset_ns;
-		struct yg_timespec t = { (int64_t)(at / NS_PER_S), (int64_t)(at % NS_PER_S) };
-
-		socket_put_control(c, YG_SOL_SOCKET, YG_SO_TIMESTAMPNS, &t, sizeof(t));
-	}
+	if (s->tell_time)
+		socket_put_time(ss, info->received, c);
 	if (s->kind == SOCKET_UDP && s->udp->d.o.gro && gso_size != 0)
 		socket_put_control(c, YG_SOL_UDP, YG_UDP_GRO, &gso_size, sizeof(gso_size));
 	if (s->tell_pktinfo)

@@ -6,7 +6,7 @@
  * stream's call goes on, if the socket is blocking, until all is written, or until there is
  * as much as was asked for (SO_RCVLOWAT, MSG_WAITALL).
  *
- * Not taken: MSG_MORE of datagrams (EOPNOTSUPP), MSG_FASTOPEN (EOPNOTSUPP).
+ * Not taken: MSG_MORE of raw sockets, MSG_FASTOPEN (EOPNOTSUPP).
  *
  * Next: src/stack/transport/tcp.c, udp.c, raw.c
  */
@@ -97,13 +97,16 @@ static int64_t send_stream(struct sockets *ss, int n, const struct yg_msghdr *m,
 	return sent > 0 ? (int64_t)sent : rc;
 }
 
-static void tell_stream(const struct socket *s, struct yg_msghdr *m)
+/* came: when the last byte did; 0: nobody asks. */
+static void tell_stream(const struct sockets *ss, const struct socket *s, struct yg_msghdr *m, uint64_t came)
 {
 	struct socket_control c = { .at = m->control, .left = m->control_len };
-	int unread = s->kind == SOCKET_TCP ? (int)tcp_unread(s->conn) : 0;
+	int unread = s->kind == SOCKET_TCP ? (int)tcp_readable(s->conn) : 0;
 
 	m->name_len = 0;
 	m->flags = 0;
+	if (came != 0)
+		socket_put_time(ss, came, &c);
 	if (s->tell_inq)
 		socket_put_control(&c, YG_SOL_TCP, YG_TCP_CM_INQ, &unread, sizeof(unread));
 	m->control_len = c.used;
@@ -120,6 +123,65 @@ static uint64_t least(struct sockets *ss, const struct socket *s, uint64_t total
 	return min_u64(total, lowat > 0 ? lowat : 1);
 }
 
+/* An ICMP error, with what it quotes of what was sent. */
+static int64_t recv_error(struct sockets *ss, struct socket *s, struct yg_msghdr *m, int flags)
+{
+	struct datagram_error e;
+	struct socket_control c = { .at = m->control, .left = m->control_len };
+	struct {
+		struct yg_sock_extended_err e;
+		struct yg_sockaddr_in offender;
+	} told = { 0 };
+	bool peek = (flags & YG_MSG_PEEK) != 0;
+	int64_t got = s->kind == SOCKET_TCP
+			      ? tcp_recv_error(ss->tcp, s->conn, m->iov, (int)m->n_iov, peek ? TCP_RECV_PEEK : 0, &e)
+			      : datagram_recv_error(socket_datagram_stack(ss, s), socket_datagram(s), m->iov,
+						    (int)m->n_iov, peek ? DATAGRAM_RECV_PEEK : 0, &e);
+
+	if (got < 0)
+		return got;
+	struct tcp_end dst = { ip_addr_v4(e.dst), e.dport };
+
+	socket_give_addr(m->name, &m->name_len, &dst);
+	told.e = (struct yg_sock_extended_err){
+		.err = e.err, .origin = e.origin, .type = e.type, .code = e.code, .info = e.info
+	};
+	if (e.offender != 0) {
+		told.offender.family = YG_AF_INET;
+		told.offender.addr = be32_of(e.offender);
+	}
+	socket_put_control(&c, YG_SOL_IP, YG_IP_RECVERR, &told, sizeof(told));
+	m->control_len = c.used;
+	m->flags = c.flags | YG_MSG_ERRQUEUE | (e.payload_len > (uint64_t)got ? YG_MSG_TRUNC : 0);
+	return got;
+}
+
+/* The urgent byte by itself. */
+static int64_t recv_urgent(struct sockets *ss, struct socket *s, struct yg_msghdr *m, int flags)
+{
+	int64_t got = tcp_recv(ss->tcp, s->conn, m->iov, (int)m->n_iov,
+			       TCP_RECV_URGENT | (flags & YG_MSG_PEEK ? TCP_RECV_PEEK : 0));
+
+	if (got < 0)
+		return got;
+	tell_stream(ss, s, m, 0);
+	m->flags |= got > 0 ? YG_MSG_OOB : 0;
+	return got;
+}
+
+/* Once, and if somebody wants to know, when the last byte of it came. */
+static int64_t recv_some(struct sockets *ss, struct socket *s, const struct span *at, int n, uint32_t how,
+			 uint64_t *came)
+{
+	if (s->tell_time) {
+		int64_t there = tcp_recv(ss->tcp, s->conn, at, n, how | TCP_RECV_PEEK);
+
+		if (there > 0)
+			*came = tcp_arrival(s->conn, (uint32_t)there);
+	}
+	return tcp_recv(ss->tcp, s->conn, at, n, how);
+}
+
 static int64_t recv_stream(struct sockets *ss, int n, struct yg_msghdr *m, int flags)
 {
 	struct socket *s = socket_at(ss, n);
@@ -127,22 +189,25 @@ static int64_t recv_stream(struct sockets *ss, int n, struct yg_msghdr *m, int f
 	struct span at[SPANS_AT_ONCE];
 	int rc = total_len(m->iov, m->n_iov, &total);
 	uint64_t target = least(ss, s, total, flags);
-	uint32_t how = (flags & YG_MSG_PEEK ? TCP_RECV_PEEK : 0) | (flags & YG_MSG_TRUNC ? TCP_RECV_TRUNC : 0) |
-		       (flags & YG_MSG_OOB ? TCP_RECV_URGENT : 0);
+	uint32_t how = (flags & YG_MSG_PEEK ? TCP_RECV_PEEK : 0) | (flags & YG_MSG_TRUNC ? TCP_RECV_TRUNC : 0);
+	uint64_t came = 0;
 
+	if (flags & YG_MSG_OOB)
+		return recv_urgent(ss, s, m, flags);
 	if (flags & YG_MSG_ERRQUEUE)
-		return -EAGAIN;
+		return recv_error(ss, s, m, flags);
 	while (rc == 0) {
 		/* A look begins at the beginning each time. */
 		if (flags & YG_MSG_PEEK)
 			got = 0;
-		int64_t done = tcp_recv(ss->tcp, s->conn, at, behind(m->iov, m->n_iov, got, at), how);
+		int64_t done = recv_some(ss, s, at, behind(m->iov, m->n_iov, got, at), how, &came);
 
 		if (done >= 0)
 			got += (uint64_t)done;
 		if (done < 0 && done != -EAGAIN)
 			rc = (int)done;
-		if (got >= target || rc != 0 || done == 0 || (flags & YG_MSG_OOB))
+		/* An urgent byte is where a read ends, however much was asked for. */
+		if (got >= target || rc != 0 || done == 0 || (got > 0 && tcp_at_mark(s->conn)))
 			break;
 		if (done > 0 && !(flags & YG_MSG_PEEK))
 			continue;
@@ -152,15 +217,16 @@ static int64_t recv_stream(struct sockets *ss, int n, struct yg_msghdr *m, int f
 			return -EBADF;
 	}
 	/* More pieces than go at once. */
-	while (got > 0 && got < total && rc == 0 && !(flags & YG_MSG_PEEK) && tcp_unread(s->conn) > 0) {
-		int64_t done = tcp_recv(ss->tcp, s->conn, at, behind(m->iov, m->n_iov, got, at), how);
+	while (got > 0 && got < total && rc == 0 && !(flags & YG_MSG_PEEK) && tcp_unread(s->conn) > 0 &&
+	       !tcp_at_mark(s->conn)) {
+		int64_t done = recv_some(ss, s, at, behind(m->iov, m->n_iov, got, at), how, &came);
 
 		if (done <= 0)
 			break;
 		got += (uint64_t)done;
 	}
 	ip_flush(ss->ip);
-	tell_stream(s, m);
+	tell_stream(ss, s, m, came);
 	return got > 0 || rc == 0 ? (int64_t)got : rc;
 }
 
@@ -172,8 +238,9 @@ static int64_t send_datagram(struct sockets *ss, struct socket *s, const struct 
 	uint64_t total;
 	int rc = total_len(m->iov, m->n_iov, &total);
 
-	if (rc == 0 && (flags & (YG_MSG_OOB | YG_MSG_MORE)))
+	if (rc == 0 && ((flags & YG_MSG_OOB) || ((flags & YG_MSG_MORE) && s->kind != SOCKET_UDP)))
 		rc = -EOPNOTSUPP;
+	out.more = (flags & YG_MSG_MORE) != 0;
 	if (rc == 0 && m->name != NULL && m->name_len > 0) {
 		struct tcp_end to;
 
@@ -192,35 +259,6 @@ static int64_t send_datagram(struct sockets *ss, struct socket *s, const struct 
 		socket_notify(ss, s, SOCKET_KEY_OUT);
 	ip_flush(ss->ip);
 	return sent;
-}
-
-static int64_t recv_error(struct sockets *ss, struct socket *s, struct yg_msghdr *m, int flags)
-{
-	struct datagram_error e;
-	struct socket_control c = { .at = m->control, .left = m->control_len };
-	struct {
-		struct yg_sock_extended_err e;
-		struct yg_sockaddr_in offender;
-	} told = { 0 };
-	int64_t got = datagram_recv_error(socket_datagram_stack(ss, s), socket_datagram(s), m->iov, (int)m->n_iov,
-					  flags & YG_MSG_PEEK ? DATAGRAM_RECV_PEEK : 0, &e);
-
-	if (got < 0)
-		return got;
-	struct tcp_end dst = { ip_addr_v4(e.dst), e.dport };
-
-	socket_give_addr(m->name, &m->name_len, &dst);
-	told.e = (struct yg_sock_extended_err){
-		.err = e.err, .origin = e.origin, .type = e.type, .code = e.code, .info = e.info
-	};
-	if (e.offender != 0) {
-		told.offender.family = YG_AF_INET;
-		told.offender.addr = be32_of(e.offender);
-	}
-	socket_put_control(&c, YG_SOL_IP, YG_IP_RECVERR, &told, sizeof(told));
-	m->control_len = c.used;
-	m->flags = c.flags | YG_MSG_ERRQUEUE | (e.payload_len > (uint64_t)got ? YG_MSG_TRUNC : 0);
-	return got;
 }
 
 static int64_t recv_datagram(struct sockets *ss, int n, struct yg_msghdr *m, int flags)
@@ -443,7 +481,7 @@ static int count_unread(struct socket *s, int *out)
 	if (s->kind == SOCKET_LISTENER)
 		return -EINVAL;
 	*out = s->kind == SOCKET_TCP
-		       ? (int)tcp_unread(s->conn)
+		       ? (int)tcp_readable(s->conn)
 		       : (int)datagram_first_len(socket_datagram(s), s->kind == SOCKET_UDP ? UDP_HEADER_LEN : 0);
 	return 0;
 }

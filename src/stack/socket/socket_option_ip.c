@@ -3,7 +3,7 @@
  * Options of IPPROTO_IP (ip(7)).
  *
  * Not taken of what Linux has, by name: IP_OPTIONS, source-specific
- * groups (IP_ADD_SOURCE_MEMBERSHIP and the like), IP_RECVERR of TCP.
+ * groups (IP_ADD_SOURCE_MEMBERSHIP and the like).
  *
  * Next: src/stack/transport/datagram_out.c
  */
@@ -155,7 +155,8 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 			return -EINVAL;
 		return value == DATAGRAM_PMTU_WANT || value == DATAGRAM_PMTU_DO ? 0 : -ENOPROTOOPT;
 	case YG_IP_RECVERR:
-		return value == 0 ? 0 : -ENOPROTOOPT;
+		socket_tcp_set_option(ss, s, TCP_OPTION_RECV_ERROR, value != 0);
+		return 0;
 	case YG_IP_MINTTL:
 		if (value < 0 || value > 255)
 			return -EINVAL;
@@ -261,6 +262,7 @@ static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct soc
 	case YG_IP_MTU_DISCOVER:
 		return socket_put_int(v, DATAGRAM_PMTU_WANT);
 	case YG_IP_RECVERR:
+		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RECV_ERROR));
 	case YG_IP_HDRINCL:
 		return socket_put_int(v, 0);
 	case YG_IP_MULTICAST_TTL:

@@ -107,6 +107,8 @@ struct socket_control {
 };
 void socket_put_control(struct socket_control *c, int level, int type, const void *value, size_t len);
 int socket_parse_control(const struct yg_msghdr *m, struct datagram_out *out);
+/* SO_TIMESTAMPNS; at: the stack's clock. */
+void socket_put_time(const struct sockets *ss, uint64_t at, struct socket_control *c);
 void socket_tell(const struct sockets *ss, const struct socket *s, const struct datagram_info *info,
 		 struct socket_control *c);
 

@@ -162,8 +162,23 @@ struct datagram_out {
 	uint32_t ifindex;       /* 0: the socket's */
 	int16_t ttl, tos;       /* -1: the socket's */
 	int32_t gso_size;       /* -1: the socket's */
+	bool more;              /* of UDP: more bytes of the same datagram come by the next call (MSG_MORE) */
 };
 extern const struct datagram_out datagram_out_default;
+
+/* A datagram that is written in several calls (datagram_cork.c): its bytes so far, and how it is to be sent. */
+struct datagram_cork {
+	struct packet *first, *last;
+	uint32_t len;
+	struct datagram_out out;
+};
+#define DATAGRAM_CORK_BYTES (PACKET_SMALL_BYTES - PACKET_HEADROOM)
+#define DATAGRAM_CORK_PIECES (UINT16_MAX / DATAGRAM_CORK_BYTES + 2u)
+/* -ENOBUFS: some of it may have been added. */
+int datagram_cork_add(const struct datagram_stack *d, struct datagram_cork *c, const struct span *span, int n);
+/* Where its bytes stand, if they are no more than 65,535; how many pieces. */
+int datagram_cork_spans(const struct datagram_cork *c, struct span out[DATAGRAM_CORK_PIECES]);
+void datagram_cork_free(const struct datagram_stack *d, struct datagram_cork *c);
 
 /* Where and how it goes. */
 struct datagram_way {

@@ -513,6 +513,8 @@ int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 		asked += span[i].len;
 	int64_t sent = tcp_queue_write(t, c, span, n, !(flags & TCP_SEND_MORE));
 
+	if ((flags & TCP_SEND_URGENT) && sent > 0)
+		c->snd_up = c->write_seq;
 	c->more = (flags & TCP_SEND_MORE) != 0;
 	c->wants_room = sent < (int64_t)asked;
 	tcp_pend(t, c);
@@ -626,7 +628,8 @@ void tcp_close(struct tcp *t, struct tcp_conn *c)
 /* As much as was asked for, or as there will be: the window is closed. */
 static bool tcp_is_readable(const struct tcp *t, const struct tcp_conn *c)
 {
-	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1))
+	/* As Linux: one that is not met in the stream does not count. */
+	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1) + (tcp_at_mark(c) && !c->o.oob_inline))
 		return true;
 	return c->inbox.bytes > 0 && tcp_receive_window(t, c) <= c->rcv_mss;
 }
@@ -639,8 +642,10 @@ uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 		bits |= TCP_POLL_IN;
 	if (c->fin_received || c->rcv_closed)
 		bits |= TCP_POLL_RDHUP;
-	if (c->urgent_ready && !c->urgent_taken)
+	if (tcp_urgent_waits(c))
 		bits |= TCP_POLL_PRI;
+	if (tcp_rare_at(t, c->rare)->has_error)
+		bits |= TCP_POLL_ERROR;
 	if (c->error != 0)
 		bits |= TCP_POLL_ERROR | TCP_POLL_IN | TCP_POLL_OUT;
 	if (c->state == TCP_CLOSED || (c->fin_queued && (c->fin_received || c->rcv_closed)))

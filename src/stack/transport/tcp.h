@@ -143,6 +143,10 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 /* Where received bytes stand, without copying: the first up to n pieces. Valid until the next call for c. */
 uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t n);
 void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
+/* The ICMP error that ended the connection while it was opened, and the bytes of our segment that it quotes. -EAGAIN. */
+struct datagram_error;
+int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
+		       struct datagram_error *out);
 /* Room for at least one byte to be sent that stands in place: *out, of which tcp_commit sends the first bytes. */
 int tcp_reserve(struct tcp *t, struct tcp_conn *c, struct span *out);
 int tcp_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, uint32_t flags);
@@ -175,7 +179,11 @@ uint32_t tcp_unacked(const struct tcp_conn *c);
 uint32_t tcp_unsent(const struct tcp_conn *c);
 /* What a timestamp that it sends now says; c NULL: of no connection. */
 uint32_t tcp_timestamp(const struct tcp *t, const struct tcp_conn *c);
-/* The next byte to be read is where urgent data stood. */
+/* When the last of the first so many unread bytes came; there are that many. */
+uint64_t tcp_arrival(const struct tcp_conn *c, uint32_t bytes);
+/* What a read would give at most: no further than to an urgent byte. */
+uint32_t tcp_readable(const struct tcp_conn *c);
+/* The next byte to be read is an urgent one. */
 bool tcp_at_mark(const struct tcp_conn *c);
 /* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. Looks at each
  * there is. */
@@ -212,6 +220,7 @@ enum tcp_option {
 	TCP_OPTION_MARK,
 	TCP_OPTIONS_RARE = TCP_OPTION_MARK,
 	TCP_OPTION_DEVICE,          /* number of an interface; 0: any */
+	TCP_OPTION_RECV_ERROR,      /* ICMP errors end what is being opened, and are kept to be read; later they are its error */
 	TCP_OPTION_SAVE_SYN,        /* 1: from the IP header on, 2: all of the frame */
 	TCP_OPTION_MAX_PACING_RATE, /* bytes a second; UINT64_MAX, or 0: none */
 	N_TCP_OPTIONS

@@ -61,6 +61,8 @@ static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		break;
 	}
 	c->snd_una = a->ack;
+	if (seq_before(c->snd_up, c->snd_una))
+		c->snd_up = c->snd_una;
 	if (seq_before(c->fack, c->snd_una))
 		c->fack = c->snd_una;
 	if (seq_before(c->lost_from, c->snd_una))

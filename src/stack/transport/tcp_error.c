@@ -10,11 +10,14 @@
  *   net, host unreachable, time exceeded     soft: told if the connection times out
  *   fragmentation needed                     the path MTU (RFC 1191): never above what it was, never
  *                                            below 552, and what was too large is sent again
+ *
+ * With IP_RECVERR either of the first two ends what is being opened, and is kept to be read
+ * (MSG_ERRQUEUE); later it is the connection's error at once, as in Linux.
  */
 #include <errno.h>
 
 #include "stack/transport/tcp_input.h"
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 #include "stack/wire/icmp.h"
 
 /* RFC 1191 section 3: the least that is believed, as Linux (min_pmtu). */
@@ -66,6 +69,64 @@ static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 	tcp_pend(t, c);
 }
 
+/* As Linux queues it: with what it quotes from the TCP header on. The newest is kept. */
+static void keep_error(struct tcp *t, struct tcp_conn *c, const struct ip_icmp_error *e, int err)
+{
+	struct tcp_rare *r = tcp_rare_get(t, &c->rare);
+	const struct icmp_quote *q = e->quote;
+	size_t at = q->l4_offset, end = q->ip_offset + q->len;
+	uint32_t len = at < end ? (uint32_t)(end - at) : 0;
+
+	r->has_error = true;
+	r->error = (struct datagram_error){
+		.err = (uint32_t)err,
+		.origin = DATAGRAM_ORIGIN_ICMP,
+		.type = e->p->l4.type,
+		.code = e->p->l4.code,
+		.offender = e->p->ip.src,
+		.dst = q->ip.dst,
+		.dport = q->l4.dport,
+		.ifindex = e->p->in_ifindex,
+		.payload_len = min_u32(len, TCP_QUOTED_MAX),
+	};
+	memcpy(r->quoted, packet_l4_const(e->p) + at, r->error.payload_len);
+}
+
+int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
+		       struct datagram_error *out)
+{
+	const struct tcp_rare *r = tcp_rare_at(t, c->rare);
+	uint32_t copied = 0;
+
+	if (!r->has_error)
+		return -EAGAIN;
+	*out = r->error;
+	for (int i = 0; i < n && copied < out->payload_len; i++) {
+		uint32_t bytes = (uint32_t)min_u64(span[i].len, out->payload_len - copied);
+
+		memcpy(span[i].bytes, r->quoted + copied, bytes);
+		copied += bytes;
+	}
+	if (!(flags & TCP_RECV_PEEK)) {
+		tcp_rare_get(t, &c->rare)->has_error = false;
+		/* As Linux: it was told of. */
+		c->error = 0;
+	}
+	return copied;
+}
+
+/* With IP_RECVERR the user wants to know at once. */
+static void tell_error(struct tcp *t, struct tcp_conn *c, const struct ip_icmp_error *e, int err)
+{
+	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) {
+		keep_error(t, c, e, err);
+		tcp_conn_end(t, c, TCP_REASON_ICMP, err);
+		return;
+	}
+	c->error = err;
+	tcp_changed(t, c, TCP_CHANGED_STATE);
+}
+
 void tcp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 {
 	struct tcp *t = ctx;
@@ -80,6 +141,9 @@ void tcp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 		return;
 	struct tcp_conn *c = tcp_conn_at(t, tcp_ref_index(ref));
 
+	/* RFC 5082 section 3: from further away than it wants to hear of. */
+	if (e->p->ip.ttl < c->o.min_ttl)
+		return;
 	/* RFC 5927 section 4.1. */
 	if (!seq_between(c->snd_una, q->l4.seq, c->snd_nxt))
 		return;
@@ -92,7 +156,9 @@ void tcp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 
 	if (err == 0)
 		return;
-	if (is_hard && (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED))
+	if (tcp_rare_at(t, c->rare)->recv_error)
+		tell_error(t, c, e, err);
+	else if (is_hard && (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED))
 		tcp_conn_end(t, c, TCP_REASON_ICMP, err);
 	else
 		c->soft_error = err;

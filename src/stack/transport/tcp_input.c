@@ -9,7 +9,7 @@
  *       second   RST                                      check_reset
  *       fourth   SYN                                      check_syn
  *       fifth    ACK                                      check_ack
- *       sixth    URG                                      check_urgent
+ *       sixth    URG                                      tcp_urgent_input (tcp_urgent.c)
  *       seventh  the data                                 take_data
  *       eighth   FIN                                      take_fin
  *
@@ -155,7 +155,7 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->round_end = c->snd_nxt;
 	c->dsack_round = c->snd_nxt;
 	c->rack_end = c->snd_una;
-	c->snd_small = c->snd_una;
+	c->snd_small = c->snd_up = c->snd_una;
 	c->cwnd = (uint64_t)segments * c->mss;
 	c->ssthresh = UINT32_MAX;
 	c->cc->init(c);
@@ -224,23 +224,6 @@ static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const
 		return false;
 	}
 	return !fin_is_acked(c) || fin_acked(t, c);
-}
-
-/* --- sixth: URG (RFC 6093: the pointer is behind the last urgent byte) --- */
-
-static void check_urgent(struct tcp *t, struct tcp_conn *c, const struct packet *p)
-{
-	const uint8_t *h = packet_l4_const(p);
-	uint32_t up = p->l4.seq + (uint32_t)(h[18] << 8 | h[19]);
-
-	if (!(p->l4.flags & TCP_URG) || c->fin_received || (c->urgent_ready && !seq_after(up, c->rcv_up)))
-		return;
-	if (!seq_after(up, c->rcv_nxt) && c->urgent_ready)
-		return;
-	c->rcv_up = up;
-	c->urgent_ready = true;
-	c->urgent_taken = false;
-	tcp_changed(t, c, TCP_CHANGED_PRI);
 }
 
 /* --- seventh: data --- */
@@ -460,7 +443,7 @@ void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const s
 		return;
 	if (!check_ack(t, c, p, o))
 		return;
-	check_urgent(t, c, p);
+	tcp_urgent_input(t, c, p);
 	if (!take_data(t, c, p))
 		return;
 	take_fin(t, c, p, fin_at);

@@ -30,6 +30,9 @@ static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t v
 	case TCP_OPTION_DEVICE:
 		r->ifindex = (uint32_t)value;
 		break;
+	case TCP_OPTION_RECV_ERROR:
+		r->recv_error = value != 0;
+		break;
 	case TCP_OPTION_SAVE_SYN:
 		r->save_syn = (uint8_t)value;
 		break;
@@ -176,6 +179,8 @@ static uint64_t get(const struct tcp *t, struct told w, enum tcp_option o)
 		return r->mark;
 	case TCP_OPTION_DEVICE:
 		return r->ifindex;
+	case TCP_OPTION_RECV_ERROR:
+		return r->recv_error;
 	case TCP_OPTION_SAVE_SYN:
 		return r->save_syn;
 	case TCP_OPTION_MAX_PACING_RATE:
@@ -359,11 +364,6 @@ uint32_t tcp_unacked(const struct tcp_conn *c)
 uint32_t tcp_unsent(const struct tcp_conn *c)
 {
 	return c->state <= TCP_SYN_RECEIVED ? 0 : c->write_seq - c->snd_nxt;
-}
-
-bool tcp_at_mark(const struct tcp_conn *c)
-{
-	return c->urgent_ready && c->rcv_nxt - c->inbox.bytes == c->rcv_up - 1;
 }
 
 uint32_t tcp_timestamp(const struct tcp *t, const struct tcp_conn *c)

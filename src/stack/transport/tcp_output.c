@@ -121,6 +121,8 @@ static void fill_tcp(struct tcp *t, struct packet *p, const struct tcp_node *n, 
 
 	tcp_emit(h, n->lport, n->rport, s->seq, s->ack, s->flags, s->window);
 	h[12] = (uint8_t)(header_len / 4 << 4);
+	if (s->flags & TCP_URG)
+		put16(h + TCP_URGENT_AT, s->urgent);
 	if (s->key != NULL)
 		tcp_md5_sign(s->key, p, h, header_len, payload_len);
 	sum = checksum_fold(sum) + checksum_pseudo(n->laddr, n->raddr, IPPROTO_NR_TCP, l4_len);
@@ -418,6 +420,8 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 		h.flags |= TCP_PSH;
 	if (s->flags & SEGMENT_FIN)
 		h.flags |= TCP_FIN;
+	if (c->snd_up != c->snd_una)
+		tcp_urgent_mark(c, s->seq, &h);
 	if (h.has_ts) {
 		*end++ = 1;
 		*end++ = 1;
@@ -522,7 +526,7 @@ static bool waits_for_more(struct tcp *t, struct tcp_conn *c, struct tcp_segment
 		s->flags |= SEGMENT_PUSH;
 	}
 	c->cork_until = 0;
-	return !c->o.nodelay && seq_after(c->snd_small, c->snd_una);
+	return !c->o.nodelay && c->snd_up == c->snd_una && seq_after(c->snd_small, c->snd_una);
 }
 
 /* The other end's window lets all of it through, or enough for a part of it to be worth it. */

@@ -210,7 +210,7 @@ struct tcp_conn {
 
 	/* Sending (RFC 9293 section 3.3.1). */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
-	uint32_t snd_up;    /* urgent pointer; valid with snd_urgent */
+	uint32_t snd_up;    /* urgent pointer (tcp_urgent.c), with urgent bytes on their way */
 	uint32_t write_seq; /* behind the last byte that the user has written */
 	uint16_t mss;       /* payload that a segment may have, without options of its own (timestamps are taken off) */
 	uint16_t mss_peer, mss_own;
@@ -504,6 +504,10 @@ bool tcp_window_update_due(const struct tcp *t, const struct tcp_conn *c);
 /* SACK blocks as they stand in the option, newest first; how many. */
 uint32_t tcp_receive_sacks(const struct tcp *t, const struct tcp_conn *c, uint32_t max, uint32_t (*block)[2]);
 void tcp_receive_free(struct tcp *t, struct tcp_conn *c);
+/* The first so many bytes have been read. */
+void tcp_take(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
+/* Of what is in order. */
+uint8_t tcp_byte_at(const struct tcp_conn *c, uint32_t off);
 void tcp_receive_rtt(struct tcp *t, struct tcp_conn *c);
 
 /* tcp_rtt.c */
@@ -595,6 +599,7 @@ struct tcp_bare {
 	int8_t wscale;
 	uint8_t flags, tos, ttl;
 	bool has_ts, sack_ok;
+	uint16_t urgent; /* pointer, with TCP_URG */
 	uint32_t rare;                 /* of whoever sends it; number, POOL_NONE */
 	const struct tcp_md5_key *key; /* that signs it besides, NULL */
 };
@@ -654,6 +659,18 @@ bool tcp_refuses(struct tcp *t, struct packet *p, const struct tcp_options *o, u
 bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len);
 /* rare: of whoever it came for. */
 void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why, uint32_t rare);
+
+/* tcp_urgent.c */
+
+void tcp_urgent_input(struct tcp *t, struct tcp_conn *c, const struct packet *p);
+/* A byte waits for whoever asks for it by itself. */
+bool tcp_urgent_waits(const struct tcp_conn *c);
+/* With urgent_ready: bytes that a read may go to, behind *skip that it leaves out. */
+uint32_t tcp_urgent_ahead(const struct tcp_conn *c, uint32_t *skip);
+void tcp_urgent_passed(struct tcp_conn *c);
+int64_t tcp_recv_urgent(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_t room, bool peek);
+/* A segment from seq on tells of what is urgent ahead. */
+void tcp_urgent_mark(const struct tcp_conn *c, uint32_t seq, struct tcp_bare *h);
 
 /* tcp_timer.c */
 

@@ -6,9 +6,12 @@
 #ifndef YG_STACK_TRANSPORT_TCP_RARE_H
 #define YG_STACK_TRANSPORT_TCP_RARE_H
 
+#include "stack/transport/datagram.h"
 #include "stack/transport/tcp_priv.h"
 
 #define TCP_UNPACED UINT64_MAX
+/* What ICMP errors quote of TCP at least is 8 bytes; this is a header with all options, and some. */
+#define TCP_QUOTED_MAX 64u
 
 struct tcp_rare {
 	uint32_t mark;            /* of what it sends (SO_MARK) */
@@ -16,6 +19,10 @@ struct tcp_rare {
 	uint64_t max_pacing_rate; /* bytes a second; TCP_UNPACED, or 0: no limit */
 	uint32_t saved_syn;       /* number, POOL_NONE */
 	uint8_t save_syn;         /* TCP_SAVE_SYN */
+	bool recv_error;          /* IP_RECVERR */
+	bool has_error;           /* that nobody has read: */
+	struct datagram_error error;
+	uint8_t quoted[TCP_QUOTED_MAX]; /* of our segment, error.payload_len bytes */
 	uint16_t md5;             /* number of its first key (tcp_md5.h), 0: none */
 };
 

@@ -16,6 +16,7 @@
 #include "stack/transport/tcp_priv.h"
 #include <errno.h>
 
+#include "stack/ip/local.h"
 #include "stack/wire/ether.h"
 
 /* Payload of a packet that is kept: p->l4.seq, p->l4.payload_len, and bytes. */
@@ -105,12 +106,17 @@ enum kept { KEPT, COPIED, NO_ROOM };
 /* Puts p behind *last, in whose list it then is, or its bytes into *last. */
 static enum kept keep(struct tcp *t, struct tcp_conn *c, struct packet **first, struct packet **last, struct packet *p)
 {
-	if (p->l4.payload_len <= SMALL_PAYLOAD && *last != NULL && append_bytes(*last, p))
+	uint64_t at = ip_received_at(t->ip, p);
+
+	if (p->l4.payload_len <= SMALL_PAYLOAD && *last != NULL && append_bytes(*last, p)) {
+		(*last)->held_since = at;
 		return COPIED;
+	}
 	if (!packet_copy_on_hold(t->env->pool, p))
 		return NO_ROOM;
 	c->inbox.memory += p->buf_len;
 	p->verdict = VERDICT_STOLEN;
+	p->held_since = at;
 	p->next = NULL;
 	*(*last == NULL ? first : &(*last)->next) = p;
 	*last = p;
@@ -447,7 +453,7 @@ static void take_first(struct tcp *t, struct tcp_conn *c)
 	done(t, c, p);
 }
 
-static void take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+void tcp_take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
 	c->inbox.bytes -= bytes;
 	grow_buffer(t, c, bytes);
@@ -461,6 +467,8 @@ static void take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 		bytes -= here;
 		take_first(t, c);
 	}
+	if (c->urgent_ready)
+		tcp_urgent_passed(c);
 	if (tcp_window_update_due(t, c)) {
 		c->ack_now = true;
 		tcp_pend(t, c);
@@ -469,7 +477,7 @@ static void take(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 
 void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
-	take(t, c, bytes);
+	tcp_take(t, c, bytes);
 	tcp_send_pending(t);
 }
 
@@ -482,18 +490,41 @@ uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t 
 	return k;
 }
 
-static int64_t copy_out(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
+uint8_t tcp_byte_at(const struct tcp_conn *c, uint32_t off)
 {
 	const struct packet *p = c->inbox.first;
-	uint32_t skip = c->inbox.skip;
+
+	for (off += c->inbox.skip; off >= p->l4.payload_len; p = p->next)
+		off -= p->l4.payload_len;
+	return packet_l4_const(p)[p->l4.header_len + off];
+}
+
+uint64_t tcp_arrival(const struct tcp_conn *c, uint32_t bytes)
+{
+	const struct packet *p = c->inbox.first;
+
+	for (bytes += c->inbox.skip; p->next != NULL && bytes > p->l4.payload_len; p = p->next)
+		bytes -= p->l4.payload_len;
+	return p->held_since;
+}
+
+/* Behind the first skip bytes, no further than to the limit. */
+static int64_t copy_out(const struct tcp_conn *c, const struct span *span, int n, uint32_t flags, uint32_t skip,
+			uint32_t limit)
+{
+	const struct packet *p = c->inbox.first;
+	uint32_t room = limit - skip;
 	int64_t total = 0;
+
+	for (skip += c->inbox.skip; p != NULL && skip >= p->l4.payload_len; p = p->next)
+		skip -= p->l4.payload_len;
 
 	for (int i = 0; i < n; i++) {
 		uint8_t *to = span[i].bytes;
 		size_t left = span[i].len;
 
-		while (left > 0 && p != NULL) {
-			uint32_t here = p->l4.payload_len - skip;
+		while (left > 0 && room > 0 && p != NULL) {
+			uint32_t here = min_u32(p->l4.payload_len - skip, room);
 			uint32_t bytes = left < here ? (uint32_t)left : here;
 
 			if (!(flags & TCP_RECV_TRUNC))
@@ -502,6 +533,7 @@ static int64_t copy_out(struct tcp *t, struct tcp_conn *c, const struct span *sp
 			left -= bytes;
 			total += bytes;
 			skip += bytes;
+			room -= bytes;
 			if (skip == p->l4.payload_len)
 				p = p->next, skip = 0;
 		}
@@ -511,7 +543,16 @@ static int64_t copy_out(struct tcp *t, struct tcp_conn *c, const struct span *sp
 
 int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
 {
-	if (c->inbox.bytes == 0) {
+	uint32_t skip = 0, limit = c->inbox.bytes;
+
+	if (flags & TCP_RECV_URGENT)
+		return tcp_recv_urgent(t, c, n > 0 ? span[0].bytes : NULL, n > 0 ? (uint32_t)span[0].len : 0,
+				       flags & TCP_RECV_PEEK);
+	if (YG_UNLIKELY(c->urgent_ready))
+		limit = tcp_urgent_ahead(c, &skip);
+	if (limit == skip) {
+		if (skip > 0 && !(flags & TCP_RECV_PEEK))
+			tcp_release(t, c, skip);
 		/* As Linux: the end that was told goes before what became of the connection then. */
 		if (c->fin_received)
 			return 0;
@@ -525,11 +566,10 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 			       ? -ENOTCONN
 			       : -EAGAIN;
 	}
-	int64_t total = copy_out(t, c, span, n, flags);
+	int64_t total = copy_out(c, span, n, flags, skip, limit);
 
-	if (!(flags & TCP_RECV_PEEK)) {
-		tcp_release(t, c, (uint32_t)total);
-	}
+	if (!(flags & TCP_RECV_PEEK))
+		tcp_release(t, c, skip + (uint32_t)total);
 	return total;
 }
 

@@ -409,6 +409,7 @@ struct udp_socket *udp_open(struct udp *u, uint64_t user)
 
 void udp_close(struct udp *u, struct udp_socket *s)
 {
+	datagram_cork_free(&u->d, &s->cork);
 	tuple_remove(u, s);
 	port_remove(u, s);
 	datagram_fini(&u->d, &s->d);
@@ -620,7 +621,8 @@ static int check_segments(const struct datagram_way *way, uint32_t len, uint32_t
 	return (len + gso_size - 1) / gso_size > SEGMENTS_MAX ? -EINVAL : 0;
 }
 
-int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out *out, const struct span *span, int n)
+static int64_t send_whole(struct udp *u, struct udp_socket *s, const struct datagram_out *out, const struct span *span,
+			  int n)
 {
 	struct datagram_way way;
 	int64_t len = datagram_len(span, n);
@@ -658,6 +660,37 @@ int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out 
 		hear_own(u, s, p);
 	ip_local_out_one(u->d.ip, p);
 	return len;
+}
+
+/* As Linux: where and how it goes says the first call, and an error throws all of it away. */
+static int64_t send_corked(struct udp *u, struct udp_socket *s, const struct datagram_out *out, const struct span *span,
+			   int n)
+{
+	struct span pieces[DATAGRAM_CORK_PIECES];
+	int64_t len = datagram_len(span, n);
+
+	if (s->cork.first == NULL)
+		s->cork.out = *out;
+	int rc = len < 0 || s->cork.len + len > UINT16_MAX - IPV4_HEADER_LEN - UDP_HEADER_LEN
+			 ? -EMSGSIZE
+			 : datagram_cork_add(&u->d, &s->cork, span, n);
+
+	if (rc == 0 && out->more)
+		return len;
+	if (rc == 0) {
+		int64_t sent = send_whole(u, s, &s->cork.out, pieces, datagram_cork_spans(&s->cork, pieces));
+
+		rc = sent < 0 ? (int)sent : 0;
+	}
+	datagram_cork_free(&u->d, &s->cork);
+	return rc < 0 ? rc : len;
+}
+
+int64_t udp_send(struct udp *u, struct udp_socket *s, const struct datagram_out *out, const struct span *span, int n)
+{
+	if (out->more || s->cork.first != NULL)
+		return send_corked(u, s, out, span, n);
+	return send_whole(u, s, out, span, n);
 }
 
 int64_t udp_recv(struct udp *u, struct udp_socket *s, const struct span *span, int n, uint32_t flags,

@@ -22,6 +22,7 @@ struct udp_socket {
 	uint32_t next_port, next_tuple; /* in their buckets */
 	bool in_port, in_tuple;         /* tables */
 	uint32_t told_addr;             /* by which ip knows its port, with in_port */
+	struct datagram_cork cork;
 };
 
 struct udp; /* all of them */

@@ -22,6 +22,7 @@
 
 /* Where the checksum stands in each. */
 #define TCP_CHECK_AT 16
+#define TCP_URGENT_AT 18
 #define UDP_CHECK_AT 6
 #define ICMP_CHECK_AT 2
 #define DCCP_CHECK_AT 6
