@@ -37,6 +37,7 @@ const struct tcp_config tcp_default_config = {
 	.rto_max = 120 * NS_PER_S,
 	.init_cwnd = 10,
 	.min_tso_segs = 2,
+	.mtu_probing = true,
 	.timestamps = true,
 	.window_scaling = true,
 	.sack = true,
@@ -101,6 +102,7 @@ const char *const tcp_counter_names[N_TCP_COUNTERS] = {
 	[TCP_COUNT_LISTEN_DROPPED] = "listen-dropped",
 	[TCP_COUNT_TIME_WAIT_REUSED] = "time-wait-reused",
 	[TCP_COUNT_TIME_WAIT_EVICTED] = "time-wait-evicted",
+	[TCP_COUNT_BLACK_HOLES] = "black-holes",
 	[TCP_COUNT_NO_SEGMENT] = "no-segment",
 };
 

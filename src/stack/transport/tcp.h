@@ -48,6 +48,7 @@ struct tcp_config {
 	uint64_t rto_min, rto_max;
 	uint32_t init_cwnd;   /* segments (RFC 6928) */
 	uint8_t min_tso_segs; /* segments that leave together at least, if there are so many and the windows allow it */
+	bool mtu_probing;     /* a path that swallows large segments is found out (RFC 4821) */
 	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;
 	uint8_t ecn;            /* 0: no, 1: asked for and answered, 2: answered */
 	const char *congestion; /* name of the congestion control */
@@ -143,7 +144,8 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 /* Where received bytes stand, without copying: the first up to n pieces. Valid until the next call for c. */
 uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t n);
 void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
-/* The ICMP error that ended the connection while it was opened, and the bytes of our segment that it quotes. -EAGAIN. */
+/* The ICMP error that ended the connection while it was opened, and the bytes of our segment that it quotes. -EAGAIN.
+ */
 struct datagram_error;
 int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
 		       struct datagram_error *out);
@@ -220,7 +222,8 @@ enum tcp_option {
 	TCP_OPTION_MARK,
 	TCP_OPTIONS_RARE = TCP_OPTION_MARK,
 	TCP_OPTION_DEVICE,          /* number of an interface; 0: any */
-	TCP_OPTION_RECV_ERROR,      /* ICMP errors end what is being opened, and are kept to be read; later they are its error */
+	TCP_OPTION_RECV_ERROR,      /* ICMP errors end what is being opened, and are kept to be read; later they are its
+				       error */
 	TCP_OPTION_SAVE_SYN,        /* 1: from the IP header on, 2: all of the frame */
 	TCP_OPTION_MAX_PACING_RATE, /* bytes a second; UINT64_MAX, or 0: none */
 	N_TCP_OPTIONS
@@ -323,7 +326,8 @@ enum tcp_counter {
 	TCP_COUNT_LISTEN_DROPPED,    /* the SYN queue was full, and no cookie may be sent */
 	TCP_COUNT_TIME_WAIT_REUSED,
 	TCP_COUNT_TIME_WAIT_EVICTED,
-	TCP_COUNT_NO_SEGMENT, /* nothing could be queued or sent for want of memory */
+	TCP_COUNT_BLACK_HOLES, /* what was sent became smaller, since it did not arrive */
+	TCP_COUNT_NO_SEGMENT,  /* nothing could be queued or sent for want of memory */
 	N_TCP_COUNTERS
 };
 extern const char *const tcp_counter_names[N_TCP_COUNTERS];

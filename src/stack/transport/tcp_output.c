@@ -337,6 +337,8 @@ void tcp_set_mss(struct tcp *t, struct tcp_conn *c)
 
 	if (c->o.user_mss != 0)
 		mss = min_u32(mss, c->o.user_mss);
+	if (c->rare != POOL_NONE && tcp_rare_at(t, c->rare)->mss_low != 0)
+		mss = min_u32(mss, tcp_rare_at(t, c->rare)->mss_low);
 	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0) - tcp_md5_room(t, c->rare, c->node.raddr);
 	/* What a small buffer holds. */
 	c->mss = (uint16_t)min_u32(mss, UINT16_MAX - 1024u);

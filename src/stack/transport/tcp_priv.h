@@ -599,7 +599,7 @@ struct tcp_bare {
 	int8_t wscale;
 	uint8_t flags, tos, ttl;
 	bool has_ts, sack_ok;
-	uint16_t urgent; /* pointer, with TCP_URG */
+	uint16_t urgent;               /* pointer, with TCP_URG */
 	uint32_t rare;                 /* of whoever sends it; number, POOL_NONE */
 	const struct tcp_md5_key *key; /* that signs it besides, NULL */
 };
@@ -659,6 +659,12 @@ bool tcp_refuses(struct tcp *t, struct packet *p, const struct tcp_options *o, u
 bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len);
 /* rare: of whoever it came for. */
 void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why, uint32_t rare);
+
+/* tcp_mtu.c */
+
+/* A retransmission timeout: perhaps for its size. */
+void tcp_mtu_timeout(struct tcp *t, struct tcp_conn *c);
+void tcp_mtu_raise(struct tcp *t, struct tcp_conn *c);
 
 /* tcp_urgent.c */
 

@@ -19,11 +19,13 @@ struct tcp_rare {
 	uint64_t max_pacing_rate; /* bytes a second; TCP_UNPACED, or 0: no limit */
 	uint32_t saved_syn;       /* number, POOL_NONE */
 	uint8_t save_syn;         /* TCP_SAVE_SYN */
-	bool recv_error;          /* IP_RECVERR */
-	bool has_error;           /* that nobody has read: */
+	uint16_t mss_low;         /* the path takes no more (tcp_mtu.c); 0: it does */
+	uint64_t mss_low_at;
+	bool recv_error; /* IP_RECVERR */
+	bool has_error;  /* that nobody has read: */
 	struct datagram_error error;
 	uint8_t quoted[TCP_QUOTED_MAX]; /* of our segment, error.payload_len bytes */
-	uint16_t md5;             /* number of its first key (tcp_md5.h), 0: none */
+	uint16_t md5;                   /* number of its first key (tcp_md5.h), 0: none */
 };
 
 extern const struct tcp_rare tcp_rare_none;

@@ -142,6 +142,7 @@ static void retransmission_timeout(struct tcp *t, struct tcp_conn *c)
 		return;
 	t->counts[TCP_COUNT_RTOS]++;
 	c->n_rtx += c->n_rtx < UINT8_MAX;
+	tcp_mtu_timeout(t, c);
 	tcp_recovery_timeout(t, c);
 	c->rtx_kind = TCP_RTX_RTO;
 	c->rtx_at = t->env->now + tcp_rto(t, c);
@@ -263,6 +264,8 @@ void tcp_timer_fired(void *ctx, uint32_t index, uint64_t now)
 	struct tcp_conn *c = tcp_conn_at(t, index);
 
 	c->armed_for = TIME_NEVER;
+	if (c->rare != POOL_NONE)
+		tcp_mtu_raise(t, c);
 	if (c->delack_at <= now && c->state >= TCP_ESTABLISHED)
 		tcp_send_ack(t, c);
 	if (c->pace_timer_at <= now) {
