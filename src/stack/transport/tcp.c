@@ -644,7 +644,7 @@ uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 		bits |= TCP_POLL_IN;
 	if (c->fin_received || c->rcv_closed)
 		bits |= TCP_POLL_RDHUP;
-	if (tcp_urgent_waits(c))
+	if (tcp_urgent_waits(t, c))
 		bits |= TCP_POLL_PRI;
 	if (tcp_rare_at(t, c->rare)->has_error)
 		bits |= TCP_POLL_ERROR;

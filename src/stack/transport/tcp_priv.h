@@ -670,7 +670,7 @@ void tcp_mtu_raise(struct tcp *t, struct tcp_conn *c);
 
 void tcp_urgent_input(struct tcp *t, struct tcp_conn *c, const struct packet *p);
 /* A byte waits for whoever asks for it by itself. */
-bool tcp_urgent_waits(const struct tcp_conn *c);
+bool tcp_urgent_waits(const struct tcp *t, const struct tcp_conn *c);
 /* With urgent_ready: bytes that a read may go to, behind *skip that it leaves out. */
 uint32_t tcp_urgent_ahead(const struct tcp_conn *c, uint32_t *skip);
 void tcp_urgent_passed(struct tcp_conn *c);

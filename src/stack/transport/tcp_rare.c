@@ -44,7 +44,7 @@ bool tcp_rare_inherit(struct tcp *t, const struct tcp_listener *l, uint32_t radd
 
 	*r = *tcp_rare_at(t, l->rare);
 	r->md5 = copy;
-	r->has_error = false;
+	r->has_error = r->has_urgent = false;
 	r->saved_syn = POOL_NONE;
 	return true;
 }

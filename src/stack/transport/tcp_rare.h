@@ -19,7 +19,9 @@ struct tcp_rare {
 	uint64_t max_pacing_rate; /* bytes a second; TCP_UNPACED, or 0: no limit */
 	uint32_t saved_syn;       /* number, POOL_NONE */
 	uint8_t save_syn;         /* TCP_SAVE_SYN */
-	uint16_t mss_low;         /* the path takes no more (tcp_mtu.c); 0: it does */
+	uint8_t urgent;           /* with has_urgent: a byte that the window kept out (tcp_urgent.c) */
+	bool has_urgent;
+	uint16_t mss_low; /* the path takes no more (tcp_mtu.c); 0: it does */
 	uint64_t mss_low_at;
 	bool recv_error; /* IP_RECVERR */
 	bool has_error;  /* that nobody has read: */

@@ -6,7 +6,8 @@
  * that SIOCATMARK can say where it stood. A later mark takes the place of one that
  * nobody has reached; the byte of the old one is then one like all others.
  *
- * No byte is kept aside: it stands in the stream until reading has passed it.
+ * It stands in the stream until reading has passed it. One that a closed window keeps out is
+ * kept aside (RFC 9293 MUST-66), and passed over when it comes again.
  *
  *   rcv_up        the number of the byte, with urgent_ready
  *   urgent_taken  somebody has had it by MSG_OOB
@@ -14,7 +15,7 @@
  */
 #include <errno.h>
 
-#include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 static uint32_t next_to_read(const struct tcp_conn *c)
 {
@@ -32,6 +33,21 @@ bool tcp_at_mark(const struct tcp_conn *c)
 	return c->urgent_ready && next_to_read(c) == c->rcv_up;
 }
 
+/* The window lets it no further than here. */
+static void keep_aside(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t off = c->rcv_up - p->l4.seq;
+	bool is_kept_out = off < p->l4.payload_len && !seq_before(c->rcv_up, seq_max(c->rcv_adv, c->rcv_nxt));
+
+	if (!is_kept_out && c->rare == POOL_NONE)
+		return;
+	struct tcp_rare *r = tcp_rare_get(t, &c->rare);
+
+	r->has_urgent = is_kept_out;
+	if (is_kept_out)
+		r->urgent = packet_l4_const(p)[p->l4.header_len + off];
+}
+
 void tcp_urgent_input(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
 	const uint8_t *h = packet_l4_const(p);
@@ -47,12 +63,13 @@ void tcp_urgent_input(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 	c->rcv_up = at;
 	c->urgent_ready = true;
 	c->urgent_taken = false;
+	keep_aside(t, c, p);
 	tcp_changed(t, c, TCP_CHANGED_PRI);
 }
 
-bool tcp_urgent_waits(const struct tcp_conn *c)
+bool tcp_urgent_waits(const struct tcp *t, const struct tcp_conn *c)
 {
-	return is_here(c) && !c->urgent_taken;
+	return c->urgent_ready && !c->urgent_taken && (is_here(c) || tcp_rare_at(t, c->rare)->has_urgent);
 }
 
 uint32_t tcp_urgent_ahead(const struct tcp_conn *c, uint32_t *skip)
@@ -81,10 +98,10 @@ int64_t tcp_recv_urgent(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_
 {
 	if (c->o.oob_inline || !c->urgent_ready || c->urgent_taken)
 		return -EINVAL;
-	if (!is_here(c))
+	if (!tcp_urgent_waits(t, c))
 		return c->state == TCP_CLOSED || c->rcv_closed || c->fin_received ? 0 : -EAGAIN;
 	if (room > 0)
-		*out = tcp_byte_at(c, c->rcv_up - next_to_read(c));
+		*out = is_here(c) ? tcp_byte_at(c, c->rcv_up - next_to_read(c)) : tcp_rare_at(t, c->rare)->urgent;
 	if (!peek)
 		c->urgent_taken = true;
 	return room > 0;

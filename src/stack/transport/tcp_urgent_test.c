@@ -167,11 +167,38 @@ static void test_sent(void **state)
 	end_one(&s);
 }
 
+/* Would catch: one that a closed window keeps out and nobody hears of (RFC 9293 MUST-66), or that comes twice. */
+static void test_closed_window(void **state)
+{
+	struct tcp_config cfg = tcp_default_config;
+	struct script s;
+	static uint8_t got[16384];
+	uint8_t byte;
+	uint32_t at = 1;
+
+	cfg.rcvbuf = 8192;
+	script_start(&s, &cfg);
+	script_accept(&s, NULL, 0);
+	for (uint32_t len; (len = min_u32(500, s.c->rcv_adv - s.c->rcv_nxt)) > 0; at += len)
+		script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = at, .ack = 1, .len = len });
+	script_in(&s, &(struct in){ .flags = TCP_ACK | TCP_URG, .seq = at, .ack = 1, .len = 1, .urgent = 1 });
+	assert_true(tcp_poll(s.h.tcp, s.c) & TCP_POLL_PRI);
+	assert_int_equal(recv_oob(&s, &byte, 0), 1);
+	assert_int_equal(byte, script_byte(at));
+	assert_int_equal(host_recv(&s.h, s.c, got, sizeof(got)), at - 1);
+	script_in(&s, &(struct in){ .flags = TCP_ACK | TCP_URG, .seq = at, .ack = 1, .len = 1, .urgent = 1 });
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = at + 1, .ack = 1, .len = 3 });
+	assert_int_equal(recv_oob(&s, &byte, 0), -EINVAL);
+	assert_int_equal(host_recv(&s.h, s.c, got, sizeof(got)), 3);
+	check_bytes(got, at + 1, 3);
+	end_one(&s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_aside),  cmocka_unit_test(test_ahead), cmocka_unit_test(test_two_marks),
-		cmocka_unit_test(test_inline), cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_inline), cmocka_unit_test(test_sent),  cmocka_unit_test(test_closed_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
