@@ -134,7 +134,11 @@ static int help_main(int argc, char **argv)
 static int open_lines(const struct command *command, const struct args *a, bool *good)
 {
 	const char *path = command->input_option != NULL ? args_value(a, command->input_option) : NULL;
-	int fd = path == NULL ? -1 : strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	bool marked = command->marked_lines != NULL && !args_has(a, command->marked_lines);
+	int fd = marked                   ? STDIN_FILENO
+		 : path == NULL           ? -1
+		 : strcmp(path, "-") == 0 ? STDIN_FILENO
+					  : open(path, O_RDONLY | O_CLOEXEC);
 
 	*good = path == NULL || fd >= 0;
 	if (!*good) {
@@ -170,7 +174,9 @@ static int ask_gateway(const struct command *command, int argc, char **argv)
 	bool good;
 	int fd = open_lines(command, &a, &good);
 
-	return good ? control_client_run(args_value(&a, "socket"), (size_t)argc, word, fd) : EXIT_USAGE;
+	return good ? control_client_run(args_value(&a, "socket"), (size_t)argc, word, fd,
+					 command->marked_lines != NULL ? CLIENT_LINES_MARKED : CLIENT_LINES_PLAIN)
+		    : EXIT_USAGE;
 }
 
 /* `yangguan --socket PATH COMMAND ...`: the option may stand in front too, and then goes behind the command. */

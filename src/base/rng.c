@@ -75,6 +75,15 @@ void rng_init(struct rng *r, const uint8_t seed[RNG_SEED_BYTES])
 		r->state[4 + i] = load_le32(seed + 4 * i);
 }
 
+/* A nonce of its own: the last word, which the counter never reaches. */
+void rng_fork(const struct rng *r, uint32_t which, struct rng *out)
+{
+	*out = *r;
+	out->state[12] = out->state[13] = 0;
+	out->state[15] = which;
+	out->n_left = 0;
+}
+
 uint32_t rng_u32(struct rng *r)
 {
 	if (r->n_left == 0)

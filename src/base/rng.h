@@ -19,6 +19,8 @@ struct rng {
 };
 
 void rng_init(struct rng *r, const uint8_t seed[RNG_SEED_BYTES]);
+/* Another key stream of the same seed, for number which from 1 on: r goes on as if nothing had been asked. */
+void rng_fork(const struct rng *r, uint32_t which, struct rng *out);
 uint32_t rng_u32(struct rng *r);
 uint64_t rng_u64(struct rng *r);
 /* Uniform in 0 .. bound-1 without bias (Lemire 2019); bound > 0. */

@@ -100,11 +100,38 @@ static void below_has_no_bias(void **state)
 		assert_in_range(n[k], N / 3 - 1500, N / 3 + 1500);
 }
 
+/* Would catch: a fork that repeats the stream or another fork, or that moves it on. */
+static void test_fork(void **state)
+{
+	static const uint8_t seed[RNG_SEED_BYTES] = "a seed";
+	struct rng r, same, one, two;
+
+	(void)state;
+	rng_init(&r, seed);
+	rng_init(&same, seed);
+	(void)rng_u32(&r);
+	(void)rng_u32(&same);
+	rng_fork(&r, 1, &one);
+	rng_fork(&r, 2, &two);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint64_t a = rng_u64(&r), b = rng_u64(&one), c = rng_u64(&two);
+
+		assert_true(a == rng_u64(&same));
+		assert_true(a != b && a != c && b != c);
+	}
+	rng_fork(&r, 1, &two);
+	rng_fork(&same, 1, &one);
+	assert_true(rng_u64(&one) == rng_u64(&two));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(block_function_of_the_rfc), cmocka_unit_test(stream_of_the_zero_seed),
-		cmocka_unit_test(counter_carries),           cmocka_unit_test(below_stays_below_and_reaches_all),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(block_function_of_the_rfc),
+		cmocka_unit_test(stream_of_the_zero_seed),
+		cmocka_unit_test(counter_carries),
+		cmocka_unit_test(below_stays_below_and_reaches_all),
 		cmocka_unit_test(below_has_no_bias),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

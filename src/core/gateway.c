@@ -136,5 +136,14 @@ struct flowcache *gateway_flowcache(struct gateway *g)
 
 struct ping_sockets *gateway_ping_sockets(struct gateway *g)
 {
-	return g->module[GATEWAY_SOCKETS];
+	const struct core_sockets *s = g->module[GATEWAY_SOCKETS];
+
+	return s != NULL ? s->ping : NULL;
+}
+
+struct sockets *gateway_sockets(struct gateway *g)
+{
+	const struct core_sockets *s = g->module[GATEWAY_SOCKETS];
+
+	return s != NULL ? s->all : NULL;
 }

@@ -16,6 +16,7 @@
 #include "gateway/rules/rules.h"
 #include "gateway/flowcache/flowcache.h"
 #include "stack/socket/ping_socket.h"
+#include "stack/socket/socket.h"
 
 /* What a core consists of. All but ip can be left out. */
 enum gateway_module {
@@ -41,6 +42,7 @@ struct gateway_limits {
 	struct ip_limits ip;
 	struct ct_limits conntrack;
 	struct nat_limits nat;
+	struct sockets_limits sockets;
 };
 
 struct gateway;
@@ -53,6 +55,8 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 struct gateway *gateway_create_of(uint32_t modules, const struct gateway_limits *limits,
 				  const uint8_t seed[RNG_SEED_BYTES], uint64_t now, event_fn *emit, void *emit_ctx);
 void gateway_destroy(struct gateway *g);
+/* From here on it is as if that module, which no other one needs, had been left out. */
+void gateway_end_module(struct gateway *g, enum gateway_module module);
 
 /* Makes cfg the config from here on; it must stay valid until the next call
  * (the caller frees the old one afterwards). 0, or -errno and nothing changed. What it says to a module that is left
@@ -109,5 +113,6 @@ struct nat *gateway_nat(struct gateway *g);
 struct rules *gateway_rules(struct gateway *g);
 struct flowcache *gateway_flowcache(struct gateway *g);
 struct ping_sockets *gateway_ping_sockets(struct gateway *g);
+struct sockets *gateway_sockets(struct gateway *g);
 
 #endif

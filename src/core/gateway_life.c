@@ -75,17 +75,21 @@ struct gateway *gateway_create(const struct gateway_limits *limits, const uint8_
 	return gateway_create_of(GATEWAY_ALL, limits, seed, now, emit, emit_ctx);
 }
 
+void gateway_end_module(struct gateway *g, enum gateway_module module)
+{
+	if (g->module[module] == NULL)
+		return;
+	modules_disconnect(g, module);
+	modules[module].destroy(g->module[module]);
+	g->module[module] = NULL;
+}
+
 void gateway_destroy(struct gateway *g)
 {
 	if (g == NULL)
 		return;
-	for (uint32_t i = N_GATEWAY_MODULES; i-- > 0;) {
-		if (g->module[i] == NULL)
-			continue;
-		modules_disconnect(g, i);
-		modules[i].destroy(g->module[i]);
-		g->module[i] = NULL;
-	}
+	for (uint32_t i = N_GATEWAY_MODULES; i-- > 0;)
+		gateway_end_module(g, (enum gateway_module)i);
 	packet_pool_destroy(g->env.pool);
 	free(g);
 }

@@ -248,14 +248,43 @@ static void configure_routes(void *m, const struct core_config *cfg)
 	}
 }
 
-static void *create_sockets(struct gateway *g, const struct gateway_limits *limits)
+static void destroy_sockets(void *m)
 {
-	return ping_sockets_create(gateway_ip(g));
+	struct core_sockets *s = m;
+
+	sockets_destroy(s->all);
+	ping_sockets_destroy(s->ping);
+	free(s);
 }
 
-static void destroy_sockets(void *sockets)
+/* Their keys are of a stream of their own, so that what a core draws is the same with sockets and without. */
+#define RNG_SOCKETS 1
+
+static void *create_sockets(struct gateway *g, const struct gateway_limits *limits)
 {
-	ping_sockets_destroy(sockets);
+	struct core_sockets *s = calloc(1, sizeof(*s));
+	struct rng rng = g->env.rng;
+
+	if (s == NULL)
+		return NULL;
+	rng_fork(&rng, RNG_SOCKETS, &g->env.rng);
+	s->ping = ping_sockets_create(gateway_ip(g));
+	s->all = sockets_create(&g->env, gateway_ip(g), &limits->sockets, NULL);
+	g->env.rng = rng;
+	if (s->ping != NULL && s->all != NULL)
+		return s;
+	destroy_sockets(s);
+	return NULL;
+}
+
+static void expire_sockets(void *s)
+{
+	sockets_expire(((struct core_sockets *)s)->all);
+}
+
+static uint64_t sockets_deadline(const void *s)
+{
+	return sockets_next_deadline(((const struct core_sockets *)s)->all);
 }
 
 const struct module modules[N_GATEWAY_MODULES] = {
@@ -330,6 +359,8 @@ const struct module modules[N_GATEWAY_MODULES] = {
 		.needs = BIT(GATEWAY_PORTS) | BIT(GATEWAY_IP),
 		.create = create_sockets,
 		.destroy = destroy_sockets,
+		.expire = expire_sockets,
+		.next_deadline = sockets_deadline,
 	},
 };
 

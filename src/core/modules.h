@@ -24,6 +24,12 @@ struct gateway {
 	struct gateway_aux aux;
 };
 
+/* The module of sockets. */
+struct core_sockets {
+	struct ping_sockets *ping;
+	struct sockets *all; /* TCP, UDP and raw ones */
+};
+
 /* All functions but create and destroy may be NULL. */
 struct module {
 	const char *name;

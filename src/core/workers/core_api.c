@@ -110,6 +110,17 @@ int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_
 	return rc;
 }
 
+int64_t core_api_socket(struct core_api *e, struct core_socket_call *call)
+{
+	uint64_t now = gateway_env(e->gateway)->now;
+
+	if (e->recorder != NULL)
+		e->recorder->socket_call(e->recorder_ctx, call, now);
+	int64_t rc = core_socket_do(gateway_sockets(e->gateway), call);
+	core_api_flush(e, now);
+	return rc;
+}
+
 void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_reason reason)
 {
 	if (e->recorder != NULL)

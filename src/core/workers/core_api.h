@@ -7,6 +7,7 @@
 #ifndef YG_CORE_WORKERS_CORE_API_H
 #define YG_CORE_WORKERS_CORE_API_H
 
+#include "core/workers/core_socket.h"
 #include "core/workers/workers.h"
 #include "core/gateway.h"
 
@@ -28,6 +29,7 @@ struct core_recorder {
 	void (*ping_socket_open)(void *ctx, uint64_t now);
 	void (*ping_socket_close)(void *ctx, int socket, uint64_t now);
 	void (*ping_socket_send)(void *ctx, int socket, const struct ping_request *rq, uint64_t now);
+	void (*socket_call)(void *ctx, const struct core_socket_call *call, uint64_t now);
 	void (*end_connection)(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now);
 	void (*route)(void *ctx, enum core_route_change how, const struct rib_route *route, uint64_t now);
 	void (*next_hop)(void *ctx, uint32_t ifindex, uint32_t addr, bool up, uint64_t now);
@@ -62,6 +64,8 @@ void core_api_flush(struct core_api *e, uint64_t now);
 int core_api_ping_socket_open(struct core_api *e);
 void core_api_ping_socket_close(struct core_api *e, int socket);
 int core_api_ping_socket_send(struct core_api *e, int socket, const struct ping_request *rq);
+/* Of the host's sockets, in its thread. */
+int64_t core_api_socket(struct core_api *e, struct core_socket_call *call);
 void core_api_end_connection(struct core_api *e, uint32_t index, enum ct_end_reason reason);
 
 /* Where something is recorded, inside the worker: a change of the routes that its config is about, in force at once.

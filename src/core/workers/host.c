@@ -203,6 +203,7 @@ int workers_add_host(struct workers *c, const struct gateway_limits *limits, con
 			return -ENOMEM;
 	}
 	c->n_members = c->n + 1;
+	gateway_end_module(c->worker[0].gw, GATEWAY_SOCKETS);
 	for (uint32_t i = 0; i < c->n; i++) {
 		struct ip_host_slots slots = { .ctx = &c->worker[i], .wants = &c->wants, .hand_over = to_host };
 

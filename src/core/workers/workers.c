@@ -168,7 +168,8 @@ struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, 
 		seed_of(seed, i, own);
 		w->workers = c;
 		w->id = i;
-		w->gw = gateway_create(&one, own, now, emit, emit_ctx[i]);
+		w->gw = gateway_create_of(i == 0 ? GATEWAY_ALL : GATEWAY_ALL & ~(1u << GATEWAY_SOCKETS), &one, own, now,
+					  emit, emit_ctx[i]);
 		if (w->gw == NULL)
 			goto destroy;
 		w->env = gateway_env(w->gw);

@@ -48,8 +48,8 @@ struct workers;
 struct workers *workers_create(uint32_t n, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
 			       uint64_t now, event_fn *emit, void *const emit_ctx[]);
 /* The host on a thread of its own (host.c): member workers_n(c), for the functions below that take a worker.
- * Before the threads start; without it each core is host for what it receives, and sockets are those of core 0. limits:
- * of its packets. 0 or -ENOMEM. */
+ * Before the threads start; without it each core is host for what it receives, and sockets are those of core 0, which
+ * has none from here on. limits: of its packets and sockets. 0 or -ENOMEM. */
 int workers_add_host(struct workers *c, const struct gateway_limits *limits, const uint8_t seed[RNG_SEED_BYTES],
 		     uint64_t now, event_fn *emit, void *emit_ctx);
 void workers_destroy(struct workers *c);

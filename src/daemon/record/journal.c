@@ -37,6 +37,19 @@ static const struct {
 	LIMIT("conntrack-fragments", conntrack.n_fragments, "fragments"),
 	LIMIT("nat-addresses", nat.n_addresses, NULL),
 	LIMIT("nat-mappings", nat.n_mappings, NULL),
+	LIMIT("sockets", sockets.n_sockets, NULL),
+	LIMIT("epolls", sockets.n_epolls, NULL),
+	LIMIT("epoll-watches", sockets.n_watches, NULL),
+	LIMIT("tcp-connections", sockets.tcp.n_connections, NULL),
+	LIMIT("tcp-listeners", sockets.tcp.n_listeners, NULL),
+	LIMIT("tcp-half-open", sockets.tcp.n_half_open, NULL),
+	LIMIT("tcp-time-wait", sockets.tcp.n_time_wait, NULL),
+	LIMIT("tcp-segments", sockets.tcp.n_segments, NULL),
+	LIMIT("tcp-md5-keys", sockets.tcp.n_md5_keys, NULL),
+	LIMIT("udp-sockets", sockets.udp.n_sockets, NULL),
+	LIMIT("udp-groups", sockets.udp.n_groups, NULL),
+	LIMIT("raw-sockets", sockets.raw.n_sockets, NULL),
+	LIMIT("raw-groups", sockets.raw.n_groups, NULL),
 };
 /* A limit that is added and not listed here would be missing from recordings. */
 _Static_assert(sizeof(struct gateway_limits) == ARRAY_LEN(limits_table) * sizeof(uint32_t), "every limit has its row");

@@ -53,6 +53,7 @@ struct record {
 	char dir[512];
 	int dir_fd;
 	FILE *journal;
+	FILE *bytes; /* that sockets have sent; NULL: none yet */
 	uint64_t wall_offset_ns;
 	uint64_t now; /* of the step under way */
 	struct record_port port[IP_INTERFACES_MAX];
@@ -107,6 +108,10 @@ static void flush(struct record *r)
 		}
 	}
 	errno = 0;
+	if (r->bytes != NULL && fflush(r->bytes) != 0) {
+		fail(r, "sockets.bytes", errno);
+		return;
+	}
 	if (fflush(r->journal) != 0)
 		fail(r, "journal", errno);
 }
@@ -338,6 +343,8 @@ void record_close(struct record *r)
 		pcap_writer_close(r->capture[i].out);
 	}
 	fclose(r->journal);
+	if (r->bytes != NULL)
+		fclose(r->bytes);
 	close(r->dir_fd);
 	free(r);
 }
@@ -504,6 +511,27 @@ static void step_ping_socket_send(void *ctx, int socket, const struct ping_reque
 	     rq->data_len, rq->ttl, rq->tos, rq->df, rq->zone);
 }
 
+/* What is sent goes into a file of its own, which is made with the first of it. */
+static void write_bytes(struct record *r, const void *bytes, size_t len)
+{
+	errno = 0;
+	if (!r->failed && r->bytes == NULL)
+		r->bytes = new_file(r, "sockets.bytes");
+	if (!r->failed && (r->bytes == NULL || fwrite(bytes, 1, len, r->bytes) != len))
+		fail(r, "sockets.bytes", errno);
+}
+
+static void step_socket_call(void *ctx, const struct core_socket_call *c, uint64_t now)
+{
+	struct record *r = ctx;
+
+	begin(r, now);
+	if (c->op == CORE_SOCKET_SEND)
+		write_bytes(r, c->bytes, c->len);
+	line(r, "socket %" PRIu64 " %s %d %u %u %u %u %u %zu\n", r->now, core_socket_op_names[c->op], c->socket,
+	     (uint32_t)c->arg[0], (uint32_t)c->arg[1], (uint32_t)c->arg[2], c->end.addr.v4, c->end.port, c->len);
+}
+
 static void step_end_connection(void *ctx, uint32_t index, enum ct_end_reason reason, uint64_t now)
 {
 	struct record *r = ctx;
@@ -547,6 +575,7 @@ const struct core_recorder record_steps = {
 	.ping_socket_open = step_raw_open,
 	.ping_socket_close = step_raw_close,
 	.ping_socket_send = step_ping_socket_send,
+	.socket_call = step_socket_call,
 	.end_connection = step_end_connection,
 	.route = step_route,
 	.next_hop = step_next_hop,

@@ -93,6 +93,11 @@ static int slot_ping_socket_send(void *ctx, int socket, const struct ping_reques
 	return core_api_ping_socket_send(&host_of(ctx)->entry, socket, rq);
 }
 
+static int64_t slot_socket_call(void *ctx, struct core_socket_call *call)
+{
+	return core_api_socket(&host_of(ctx)->entry, call);
+}
+
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
 	core_api_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
@@ -188,6 +193,7 @@ static struct control_core rooms_of(struct gateway *g)
 		.nat = gateway_nat(g),
 		.rules = gateway_rules(g),
 		.raw = gateway_ping_sockets(g),
+		.sockets = gateway_sockets(g),
 	};
 }
 
@@ -203,6 +209,7 @@ void run_fill_target(struct run *r)
 		.ping_socket_open = slot_raw_open,
 		.ping_socket_close = slot_raw_close,
 		.ping_socket_send = slot_ping_socket_send,
+		.socket_call = slot_socket_call,
 		.end_connection = slot_end_connection,
 		.rib = slot_rib,
 		.set_route = run_route_set,

@@ -87,7 +87,7 @@ void worker_wake(struct worker *w)
 		worker_kick(w->wake_fd);
 }
 
-static void raw_ready(void *ctx, int socket)
+static void socket_told(void *ctx)
 {
 	struct worker *w = ctx;
 
@@ -95,10 +95,19 @@ static void raw_ready(void *ctx, int socket)
 	w->notify_wanted = true;
 }
 
+static void raw_ready(void *ctx, int socket)
+{
+	socket_told(ctx);
+}
+
 void worker_set_core_api(struct worker *w, struct core_api *e)
 {
 	w->entry = e;
+	/* Sockets are the host's. */
+	if (gateway_sockets(e->gateway) == NULL)
+		return;
 	ping_sockets_set_ready(gateway_ping_sockets(e->gateway), raw_ready, w);
+	sockets_set_told(gateway_sockets(e->gateway), socket_told, w);
 }
 
 /* --- devices --- */

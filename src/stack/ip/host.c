@@ -45,8 +45,9 @@ void ip_host_tell_wants(struct ip_stack *s)
 	for (uint32_t i = 0; i < ARRAY_LEN(s->protocol); i++) {
 		if (s->protocol[i].input != NULL)
 			wants[i] |= IP_HOST_WANTS_INPUT | (s->protocol[i].by_port ? IP_HOST_WANTS_PORTS : 0);
-		/* They come as ICMP, whatever they are about. */
-		if (s->protocol[i].icmp_error != NULL)
+		/* They come as ICMP, whatever they are about; without a port nothing was sent that they could be about.
+		 */
+		if (s->protocol[i].icmp_error != NULL && (!s->protocol[i].by_port || ip_ports_any_open(s, (uint8_t)i)))
 			wants[IPPROTO_NR_ICMP] |= IP_HOST_WANTS_INPUT;
 	}
 	for (uint32_t i = 0; i < s->n_raw; i++)

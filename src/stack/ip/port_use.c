@@ -32,6 +32,7 @@
 
 struct ip_open_ports {
 	struct ip_port_bits own[N_IP_PORT_MAPS]; /* of a stack that is nobody's host */
+	uint64_t n_open[N_IP_PORT_MAPS];
 	struct {
 		uint32_t any[N_PORTS], one[N_PORTS];
 	} count[N_IP_PORT_MAPS];
@@ -77,6 +78,17 @@ static void change(struct ip_stack *s, enum ip_port_map map, uint32_t addr, uint
 		count(b->any, s->ports->count[map].any, port, by);
 	else
 		count(b->one, s->ports->count[map].one, hash(addr, port), by);
+	s->ports->n_open[map] += (uint64_t)(int64_t)by;
+	/* The first one, or the last. */
+	if (s->ports->n_open[map] == (by > 0))
+		ip_host_tell_wants(s);
+}
+
+bool ip_ports_any_open(const struct ip_stack *s, uint8_t protocol)
+{
+	enum ip_port_map map = map_of(protocol, IP_PORT_BOUND);
+
+	return s->ports != NULL && map != N_IP_PORT_MAPS && s->ports->n_open[map] > 0;
 }
 
 void ip_stack_set_ports(struct ip_stack *s, struct ports *ports)

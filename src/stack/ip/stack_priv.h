@@ -174,6 +174,7 @@ void ip_host_tell_wants(struct ip_stack *s);
 /* port_use.c: somebody has p's port, or a new connection would find him listening. */
 bool ip_ports_claim(const struct ip_port_bits *maps, const struct packet *p);
 /* The same of this stack's own. */
+bool ip_ports_any_open(const struct ip_stack *s, uint8_t protocol);
 bool ip_ports_claim_here(const struct ip_stack *s, const struct packet *p);
 void ip_ports_destroy(struct ip_stack *s);
 /* group.c */

@@ -103,6 +103,8 @@ void socket_notify(struct sockets *ss, struct socket *s, uint32_t key)
 {
 	bool is_taken = false;
 
+	if (ss->told != NULL)
+		ss->told(ss->told_ctx);
 	for (uint32_t i = s->watches; i != POOL_NONE; i = watch_at(ss, i)->next_of_socket) {
 		struct watch *w = watch_at(ss, i);
 		struct epoll *e = epoll_of(ss, w);

@@ -117,11 +117,6 @@ struct ping_sockets *ping_sockets_create(struct ip_stack *s)
 	return r;
 }
 
-void ping_sockets_destroy(struct ping_sockets *r)
-{
-	free(r);
-}
-
 /* While none is open nobody needs to be shown anything. */
 static void listen_if_any(struct ping_sockets *r)
 {
@@ -175,6 +170,16 @@ void ping_socket_close(struct ping_sockets *r, int socket)
 	r->socket[socket].open = false;
 	r->socket[socket].n = 0;
 	listen_if_any(r);
+}
+
+void ping_sockets_destroy(struct ping_sockets *r)
+{
+	if (r == NULL)
+		return;
+	for (int i = 0; i < PING_SOCKETS_MAX; i++)
+		ping_socket_close(r, i);
+	ip_stack_set_sent(r->stack, NULL, NULL);
+	free(r);
 }
 
 int ping_socket_send(struct ping_sockets *r, int socket, const struct ping_request *rq)

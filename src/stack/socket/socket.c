@@ -174,6 +174,12 @@ void sockets_set_wait(struct sockets *ss, sockets_wait_fn *fn, void *ctx)
 	ss->wait_ctx = ctx;
 }
 
+void sockets_set_told(struct sockets *ss, void (*fn)(void *ctx), void *ctx)
+{
+	ss->told = fn;
+	ss->told_ctx = ctx;
+}
+
 uint64_t socket_deadline(const struct sockets *ss, uint32_t timeout_ms)
 {
 	return timeout_ms == 0 ? TIME_NEVER : ss->env->now + timeout_ms * NS_PER_MS;

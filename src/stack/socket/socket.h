@@ -44,6 +44,10 @@ struct udp *sockets_udp(struct sockets *ss);
 typedef int sockets_wait_fn(void *ctx, uint64_t deadline);
 void sockets_set_wait(struct sockets *ss, sockets_wait_fn *fn, void *ctx);
 
+/* Slot: something has happened to some socket, of which it may be asked what (socket_ready). Called in the middle of a
+ * stack's work: takes a note. */
+void sockets_set_told(struct sockets *ss, void (*fn)(void *ctx), void *ctx);
+
 int socket_open(struct sockets *ss, int domain, int type, int protocol);
 int socket_close(struct sockets *ss, int n);
 int socket_bind(struct sockets *ss, int n, const void *addr, uint32_t len);

@@ -5,6 +5,9 @@
  *   a 10.0.0.1 --- wire, 1 ms --- 10.0.0.2 b
  *
  * A call that blocks has the world go on to the next thing that happens.
+ *
+ * Either of them can be something else than a stack with a device (host_kind): the same
+ * tests run with a gateway's host (tests/scenario/host_sockets_test.c).
  */
 #ifndef YG_STACK_SOCKET_SOCKET_FIXTURE_H
 #define YG_STACK_SOCKET_SOCKET_FIXTURE_H
@@ -28,9 +31,22 @@
 #define LOOPBACK IP4(127, 0, 0, 1)
 
 struct net;
+struct host;
+
+/* What a host is, if it is no plain one. Each leaves in h->env what tests read of it. */
+struct host_kind {
+	void (*start)(struct host *h, uint32_t addr, const struct sockets_limits *limits);
+	void (*at)(struct host *h); /* the time is h->net->now; timers, and what has come */
+	void (*flush)(struct host *h);
+	uint64_t (*deadline)(const struct host *h);
+	void (*end)(struct host *h);
+};
+static const struct host_kind *kind_of_a, *kind_of_b; /* NULL: plain */
 
 struct host {
 	struct net *net;
+	const struct host_kind *kind;
+	void *of; /* the kind's */
 	struct env env;
 	struct ip_config cfg;
 	struct fib *fib;
@@ -78,19 +94,37 @@ static inline void host_expire(struct host *h)
 	ip_flush(h->ip);
 }
 
+static inline void host_flush(struct host *h)
+{
+	if (h->kind != NULL)
+		h->kind->flush(h);
+	else
+		ip_flush(h->ip);
+}
+
 static inline void net_at(struct net *n, uint64_t now)
 {
 	n->now = max_u64(n->now, now);
 	n->a.env.now = n->b.env.now = n->now;
 	memwire_set_time(n->wire, n->now);
-	host_expire(&n->a);
-	host_expire(&n->b);
-	host_receive(&n->a);
-	host_receive(&n->b);
+	for (int i = 0; i < 2; i++) {
+		struct host *h = i == 0 ? &n->a : &n->b;
+
+		if (h->kind != NULL)
+			h->kind->at(h);
+		else
+			host_expire(h);
+	}
+	if (n->a.kind == NULL)
+		host_receive(&n->a);
+	if (n->b.kind == NULL)
+		host_receive(&n->b);
 }
 
 static inline uint64_t host_deadline(const struct host *h)
 {
+	if (h->kind != NULL)
+		return h->kind->deadline(h);
 	return min_u64(ip_next_deadline(h->ip), sockets_next_deadline(h->ss));
 }
 
@@ -103,8 +137,8 @@ static inline void net_run(struct net *n, uint64_t ns)
 {
 	uint64_t end = n->now + ns;
 
-	ip_flush(n->a.ip);
-	ip_flush(n->b.ip);
+	host_flush(&n->a);
+	host_flush(&n->b);
 	for (uint64_t next; (next = net_next(n)) <= end;)
 		net_at(n, next);
 	net_at(n, end);
@@ -113,6 +147,9 @@ static inline void net_run(struct net *n, uint64_t ns)
 static inline int net_wait(void *ctx, uint64_t deadline)
 {
 	struct net *n = ((struct host *)ctx)->net;
+
+	host_flush(&n->a);
+	host_flush(&n->b);
 	uint64_t next = net_next(n);
 
 	if (n->meanwhile != NULL) {
@@ -138,6 +175,15 @@ static inline void host_start(struct net *n, struct host *h, uint32_t end, uint3
 
 	seed[31] = (uint8_t)addr;
 	h->net = n;
+	h->dev = memwire_end(n->wire, end);
+	h->dev->mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)addr } };
+	h->dev->up = true;
+	h->kind = end == 0 ? kind_of_a : kind_of_b;
+	if (h->kind != NULL) {
+		h->kind->start(h, addr, limits);
+		sockets_set_wait(h->ss, net_wait, h);
+		return;
+	}
 	h->env.pool = packet_pool_create(&pool);
 	assert_non_null(h->env.pool);
 	rng_init(&h->env.rng, seed);
@@ -156,11 +202,8 @@ static inline void host_start(struct net *n, struct host *h, uint32_t end, uint3
 	h->ip = ip_stack_create(&h->env, &ip_limits);
 	assert_non_null(h->ip);
 	ip_stack_configure(h->ip, &h->cfg);
-	h->dev = memwire_end(n->wire, end);
 	h->dev->pool = h->env.pool;
 	h->dev->ledger = &h->env.ledger;
-	h->dev->mac = (struct ether_addr){ { 2, 0, 0, 0, 0, (uint8_t)addr } };
-	h->dev->up = true;
 	ip_stack_attach(h->ip, 1, h->dev);
 	h->ss = sockets_create(&h->env, h->ip, limits, NULL);
 	assert_non_null(h->ss);
@@ -193,6 +236,10 @@ static inline void net_start(struct net *n)
 
 static inline void host_end(struct host *h)
 {
+	if (h->kind != NULL) {
+		h->kind->end(h);
+		return;
+	}
 	assert_int_equal(ledger_expected_held(&h->env.ledger), packet_pool_used(h->env.pool));
 	sockets_destroy(h->ss);
 	assert_int_equal(ledger_expected_held(&h->env.ledger), packet_pool_used(h->env.pool));

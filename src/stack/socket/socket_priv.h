@@ -67,6 +67,8 @@ struct sockets {
 	uint32_t starved; /* first one, POOL_NONE */
 	uint64_t starved_until;
 	struct forward *forward; /* NULL: nobody stands in for addresses that are not ours */
+	void (*told)(void *ctx);
+	void *told_ctx;
 	sockets_wait_fn *wait;
 	void *wait_ctx;
 };

@@ -233,6 +233,8 @@ static void close_all(struct replay *r)
 		packet_pool_destroy(r->reader_pool);
 	if (r->journal != NULL)
 		fclose(r->journal);
+	if (r->bytes != NULL)
+		fclose(r->bytes);
 	if (r->out_fd >= 0)
 		close(r->out_fd);
 	if (r->dir_fd >= 0)

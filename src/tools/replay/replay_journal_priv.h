@@ -40,6 +40,7 @@ struct replay {
 	const char *dir;
 	int dir_fd, out_fd; /* out_fd: -1 without --out */
 	FILE *journal;
+	FILE *bytes;                 /* that sockets send; NULL before the first */
 	char line[JOURNAL_LINE_MAX]; /* the next one, not done yet */
 	bool have_line, was_cut, stopped;
 	bool is_whole; /* the journal has its last line, so nothing may be missing */

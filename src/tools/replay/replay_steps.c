@@ -274,6 +274,60 @@ static bool step_ping_socket_send(struct replay *r, const char *line)
 	return true;
 }
 
+static enum core_socket_op read_op(struct journal_words *w)
+{
+	uint32_t op = 0;
+	char name[16];
+
+	journal_word(w, name, sizeof(name));
+	while (op < N_CORE_SOCKET_OPS && strcmp(core_socket_op_names[op], name) != 0)
+		op++;
+	w->bad |= op == N_CORE_SOCKET_OPS;
+	return (enum core_socket_op)op;
+}
+
+/* Of what was sent. False: the step cannot be done as it was. */
+static bool read_bytes(struct replay *r, uint8_t *bytes, size_t len)
+{
+	if (r->bytes == NULL)
+		r->bytes = replay_open(r, "sockets.bytes");
+	if (r->bytes == NULL)
+		return false;
+	if (fread(bytes, 1, len, r->bytes) == len)
+		return true;
+	r->was_cut = !r->is_whole;
+	if (r->is_whole)
+		replay_fail(r, "journal line %" PRIu64 ": sockets.bytes ends too early", r->line_no);
+	return false;
+}
+
+static bool step_socket(struct replay *r, const char *line)
+{
+	struct journal_words w = step_words(r, line);
+	struct core_socket_call c = { .op = read_op(&w) };
+	uint8_t *bytes;
+
+	c.socket = (int)journal_number(&w, 0, INT32_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(c.arg); i++)
+		c.arg[i] = (int)(uint32_t)journal_number(&w, 0, UINT32_MAX);
+	c.end.addr = ip_addr_v4((uint32_t)journal_number(&w, 0, UINT32_MAX));
+	c.end.port = (uint16_t)journal_number(&w, 0, UINT16_MAX);
+	c.len = journal_number(&w, 0, CORE_SOCKET_BYTES_MAX);
+	if (!journal_words_end(&w))
+		return false;
+	bytes = malloc(c.len + 1);
+	if (bytes == NULL)
+		replay_fail(r, "no memory");
+	c.bytes = c.into = bytes;
+	if (bytes != NULL && (c.op != CORE_SOCKET_SEND || read_bytes(r, bytes, c.len))) {
+		gateway_set_time(r->gateway, r->now);
+		(void)core_socket_do(gateway_sockets(r->gateway), &c);
+		gateway_flush(r->gateway, r->now);
+	}
+	free(bytes);
+	return true;
+}
+
 static bool step_end(struct replay *r, const char *line)
 {
 	struct journal_words w = step_words(r, line);
@@ -358,6 +412,7 @@ static const struct {
 	{ "raw-open", step_raw_open },
 	{ "raw-send", step_ping_socket_send },
 	{ "raw-close", step_raw_close },
+	{ "socket", step_socket },
 	{ "end", step_end },
 	{ "route", step_route },
 	{ "route-del", step_route_del },

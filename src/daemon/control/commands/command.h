@@ -44,11 +44,15 @@ struct command {
 	/* The value of this option is a file whose lines the client sends: an empty one as `#`, and an empty one at its
 	 * end. NULL: none. */
 	const char *input_option;
+	/* Without this option, the client sends the lines of its standard input, each behind a `>`, and an empty one at
+	 * its end. NULL: it does not. */
+	const char *marked_lines;
 	size_t state_bytes;
 	int (*start)(struct command_call *c);
 	int (*more)(struct command_call *c);
 	int (*event)(struct command_call *c, const struct yg_event *e);
 	int (*line)(struct command_call *c, const char *line);
+	bool (*full)(struct command_call *c); /* no more lines until something happens; NULL: it never is */
 	int (*raw)(struct command_call *c);
 	int (*log)(struct command_call *c);  /* there may be log records; also once when the gateway ends */
 	void (*end)(struct command_call *c); /* always called once after start */

@@ -17,6 +17,9 @@
 #include "routing/rib/rib.h"
 #include "gateway/rules/rules.h"
 #include "stack/socket/ping_socket.h"
+#include "stack/socket/socket.h"
+
+struct core_socket_call;
 
 typedef void control_fn(void *arg);
 
@@ -35,7 +38,8 @@ _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 	struct conntrack *conntrack; \
 	struct nat *nat; \
 	struct rules *rules; \
-	struct ping_sockets *raw
+	struct ping_sockets *raw; \
+	struct sockets *sockets
 
 struct control_core {
 	CONTROL_CORE;
@@ -63,7 +67,8 @@ struct control_target {
 		};
 	};
 
-	/* The host when it has a thread of its own: env, ip and raw, the rest is NULL. Else core 0 is the host. */
+	/* The host when it has a thread of its own: env, ip, raw and sockets, the rest is NULL. Else core 0 is the
+	 * host. */
 	bool has_host;
 	struct control_core host;
 
@@ -85,6 +90,7 @@ struct control_target {
 	int (*ping_socket_open)(void *ctx);
 	void (*ping_socket_close)(void *ctx, int socket);
 	int (*ping_socket_send)(void *ctx, int socket, const struct ping_request *rq);
+	int64_t (*socket_call)(void *ctx, struct core_socket_call *call);
 	/* Inside `call` of that core; index is of its conntrack. */
 	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */

@@ -143,7 +143,8 @@ static int print_frames(struct control_client *c, struct stream *out, struct str
 /* --- lines of a file to the server, while its answer comes --- */
 
 struct feed {
-	int fd;        /* -1: nothing, or no more of it */
+	int fd; /* -1: nothing, or no more of it */
+	enum client_lines how;
 	bool at_begin; /* of a line */
 	bool failed;   /* it could not be read to its end */
 	char out[65536];
@@ -154,8 +155,8 @@ static void feed_put(struct feed *f, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		/* An empty line is the end; so one of the file goes as a comment. */
-		if (f->at_begin && text[i] == '\n')
-			f->out[f->n_out++] = '#';
+		if (f->at_begin && (f->how == CLIENT_LINES_MARKED || text[i] == '\n'))
+			f->out[f->n_out++] = f->how == CLIENT_LINES_MARKED ? '>' : '#';
 		/* Nothing of a line stands behind what looks like its end. */
 		f->out[f->n_out++] = text[i] != '\0' ? text[i] : '?';
 		f->at_begin = text[i] == '\n';
@@ -217,10 +218,10 @@ static bool feed_wait(struct feed *f, int server)
 	return false;
 }
 
-int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd)
+int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd, enum client_lines how)
 {
 	struct control_client c;
-	struct feed feed = { .fd = lines_fd, .at_begin = true };
+	struct feed feed = { .fd = lines_fd, .how = how, .at_begin = true };
 	struct stream to_out = { .to = stdout }, to_err = { .to = stderr };
 	char err[2304];
 	int status = -1;

@@ -26,6 +26,10 @@ int control_client_read(struct control_client *c);
 
 /* A whole call: request, answer to standard output and error. The exit status. lines_fd: what is read there is sent
  * behind the request, for a command that takes lines (command.h, input_option); -1: nothing. */
-int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd);
+enum client_lines {
+	CLIENT_LINES_PLAIN,  /* an empty one as `#` */
+	CLIENT_LINES_MARKED, /* each behind a `>` */
+};
+int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd, enum client_lines how);
 
 #endif

@@ -205,6 +205,12 @@ static void start_request(struct session *s, const char *line, size_t len)
 	session_result(s, s->call.command == NULL && rc < 0 ? EXIT_FAILED : rc);
 }
 
+/* What was written, or what waits for somebody else, is more than enough. */
+static bool is_full(struct session *s)
+{
+	return session_backlog(s) > INPUT_HIGH || (s->call.command->full != NULL && s->call.command->full(&s->call));
+}
+
 static void on_read(struct bufferevent *bev, void *ctx)
 {
 	struct session *s = ctx;
@@ -214,7 +220,7 @@ static void on_read(struct bufferevent *bev, void *ctx)
 
 	made_progress(s);
 	while (s->phase == PHASE_REQUEST || (s->phase == PHASE_RUNNING && command_takes_lines(&s->call))) {
-		if (s->phase == PHASE_RUNNING && session_backlog(s) > INPUT_HIGH) {
+		if (s->phase == PHASE_RUNNING && is_full(s)) {
 			bufferevent_disable(bev, EV_READ);
 			return;
 		}
@@ -234,6 +240,15 @@ static void on_read(struct bufferevent *bev, void *ctx)
 	evbuffer_drain(in, evbuffer_get_length(in));
 }
 
+/* Lines that were left where they are. */
+static void read_again(struct session *s)
+{
+	if (s->at_eof || (bufferevent_get_enabled(s->bev) & EV_READ) != 0)
+		return;
+	bufferevent_enable(s->bev, EV_READ);
+	on_read(s->bev, s);
+}
+
 static void on_write(struct bufferevent *bev, void *ctx)
 {
 	struct session *s = ctx;
@@ -250,10 +265,7 @@ static void on_write(struct bufferevent *bev, void *ctx)
 		session_result(s, s->call.command->more(&s->call));
 		return;
 	}
-	if (!s->at_eof && (bufferevent_get_enabled(bev) & EV_READ) == 0) {
-		bufferevent_enable(bev, EV_READ);
-		on_read(bev, s);
-	}
+	read_again(s);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *ctx)
@@ -484,8 +496,11 @@ void control_server_raw(struct control_server *srv)
 
 	for (struct session *s = srv->sessions; s != NULL; s = next) {
 		next = s->next;
-		if (s->phase == PHASE_RUNNING && s->call.command->raw != NULL && !s->wants_more)
-			session_result(s, s->call.command->raw(&s->call));
+		if (s->phase != PHASE_RUNNING || s->call.command->raw == NULL || s->wants_more)
+			continue;
+		session_result(s, s->call.command->raw(&s->call));
+		if (s->phase == PHASE_RUNNING && s->call.command->full != NULL)
+			read_again(s);
 	}
 }
 
