@@ -164,6 +164,13 @@ static void test_timewait(void **state)
 	assert_int_not_equal(ref_now(&b), CONN_NONE);
 	fixture_pass(&b, 11 * NS_PER_S);
 	assert_int_equal(ref_now(&b), CONN_NONE);
+	assert_int_equal(b.last.reason, CT_END_CLOSED);
+	/* One that never came so far has not been closed. */
+	struct packet_spec request = packet_of(&steps[0]);
+	assert_true(fixture_forward(&b, &request).passed);
+	fixture_pass(&b, 241 * NS_PER_S);
+	assert_int_equal(ref_now(&b), CONN_NONE);
+	assert_int_equal(b.last.reason, CT_END_TIMEOUT);
 	fixture_stop(&b);
 }
 

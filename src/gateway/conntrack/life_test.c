@@ -105,6 +105,47 @@ static void test_goes_on(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: two packets of one new flow in a batch, of which the second confirms once more, or is not counted. */
+static void test_two_of_one_batch(void **state)
+{
+	struct packet_spec m = udp_make(1000, 53);
+	struct batch batch = { .n = 0 };
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (int i = 0; i < 3; i++)
+		batch_add(&batch, fixture_packet(&b, &m));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
+	fixture_out(&b, HOOK_POSTROUTING, &batch);
+	assert_int_equal(batch.n, 3);
+	for (uint32_t i = 0; i < batch.n; i++)
+		fixture_hand(&b, batch.p[i]);
+	assert_int_equal(conntrack_n_connections(b.ct), 1);
+	assert_int_equal(b.n_events[EVENT_CONN_NEW], 1);
+	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_CLASH_RESOLVED], 2);
+	fixture_stop(&b);
+}
+
+/* Would catch: connections that were imported and count for no source. */
+static void test_imported_count(void **state)
+{
+	(void)state;
+	for (int rate = 0; rate < 2; rate++) {
+		struct ct_config cfg = { .max_per_source = 2, .new_per_source_s = rate ? 1000 : 0 };
+		struct packet_spec m[3] = { udp_make(1000, 53), udp_make(1001, 53), udp_make(1002, 53) };
+		struct ct_fixture b;
+
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		conntrack_configure(b.ct, &cfg);
+		for (int i = 0; i < 2; i++)
+			assert_true(fixture_forward(&b, &m[i]).passed);
+		fixture_reborn(&b);
+		assert_int_equal(fixture_forward(&b, &m[2]).reason, DROP_CT_SOURCE_LIMIT);
+		fixture_stop(&b);
+	}
+}
+
 /* Each protocol of datagrams by itself: a connection is there half a second before its time, and gone half a second
  * behind it. Would catch: another protocol's timeout, one that is a second off, and answers that do not count. */
 static void test_datagram_timeouts(void **state)
@@ -163,8 +204,8 @@ static void test_datagram_timeouts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_number_is_kept),
-		cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_number_is_kept),    cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_two_of_one_batch),  cmocka_unit_test(test_imported_count),
 		cmocka_unit_test(test_datagram_timeouts),
 	};
 

@@ -468,6 +468,33 @@ static void test_rule_address_left(void **state)
 	}
 }
 
+/* Would catch: ports of one protocol that are shown as another's, or not at all. */
+static void test_used_by_protocol(void **state)
+{
+	static const uint8_t protos[] = { IPPROTO_NR_TCP,  IPPROTO_NR_UDP,  IPPROTO_NR_UDP,
+					  IPPROTO_NR_ICMP, IPPROTO_NR_ICMP, IPPROTO_NR_ICMP };
+	struct nat_pool_info info;
+	struct nat_fixture nb;
+	uint32_t cursor = 0;
+
+	(void)state;
+	pool_start(&nb, 100);
+	nat_configure(nb.nat, &cfg);
+	for (uint16_t i = 0; i < ARRAY_LEN(protos); i++) {
+		struct packet_spec m = out_make(protos[i], (uint16_t)(4000 + i), 80);
+
+		if (protos[i] == IPPROTO_NR_ICMP)
+			m.dport = ICMP_ECHO_REQUEST << 8;
+		assert_true(nat_send(&nb, &m).passed);
+	}
+	assert_true(nat_pool_next(nb.nat, &cursor, &info));
+	assert_int_equal(info.n_used_tcp, 1);
+	assert_int_equal(info.n_used_udp, 2);
+	assert_int_equal(info.n_used_icmp, 3);
+	assert_int_equal(info.n_used_other, 0);
+	nat_fixture_stop(&nb);
+}
+
 /* Many endpoint-independent mappings that end in another order than they began. Would catch: one that is lost out of
  * its buckets when another ends, or still found when it has ended. */
 static void test_mappings_come_and_go(void **state)
@@ -624,6 +651,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_rule_address_left),
 		cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_used_by_protocol),
 		cmocka_unit_test(test_mappings_come_and_go),
 		cmocka_unit_test(test_full_hold_down),
 	};
