@@ -53,6 +53,14 @@ static void follow_byte(const char *name, uint8_t *out)
 		*out = (uint8_t)v;
 }
 
+static void follow_lowat(uint32_t *out)
+{
+	unsigned long long v;
+
+	if (read_numbers("tcp_notsent_lowat", &v, 1) == 1)
+		*out = v >= UINT32_MAX ? 0 : (uint32_t)v;
+}
+
 static void follow_seconds(const char *name, uint64_t *out)
 {
 	unsigned long long v;
@@ -77,6 +85,7 @@ void drill_follow_sysctls(struct tcp_config *c)
 {
 	follow_sizes("tcp_wmem", &c->sndbuf, &c->sndbuf_max);
 	follow_sizes("tcp_rmem", &c->rcvbuf, &c->rcvbuf_max);
+	follow_lowat(&c->notsent_lowat);
 	follow_bool("tcp_timestamps", &c->timestamps);
 	follow_bool("tcp_window_scaling", &c->window_scaling);
 	follow_bool("tcp_sack", &c->sack);

@@ -30,6 +30,8 @@ static int total_len(const struct span *iov, size_t n, uint64_t *total)
 	if (n > SPANS_MAX)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < n; i++) {
+		if (iov[i].bytes == NULL && iov[i].len > 0)
+			return -EFAULT;
 		if (iov[i].len > INT64_MAX - *total)
 			return -EINVAL;
 		*total += iov[i].len;
@@ -75,7 +77,8 @@ static int64_t send_stream(struct sockets *ss, int n, const struct yg_msghdr *m,
 		return -EOPNOTSUPP;
 	while (rc == 0) {
 		int k = behind(m->iov, m->n_iov, sent, at);
-		uint32_t how = (flags & YG_MSG_MORE ? TCP_SEND_MORE : 0) | (flags & YG_MSG_OOB ? TCP_SEND_URGENT : 0);
+		uint32_t how = (flags & YG_MSG_MORE ? TCP_SEND_MORE : 0) | (flags & YG_MSG_OOB ? TCP_SEND_URGENT : 0) |
+			       (flags & YG_MSG_EOR ? TCP_SEND_EOR : 0);
 		int64_t done = tcp_send(ss->tcp, s->conn, at, k, how);
 
 		if (done >= 0)
@@ -103,6 +106,9 @@ static void tell_stream(const struct sockets *ss, const struct socket *s, struct
 	struct socket_control c = { .at = m->control, .left = m->control_len };
 	int unread = s->kind == SOCKET_TCP ? (int)tcp_readable(s->conn) : 0;
 
+	/* As Linux: one that has only the end left to read is to go on reading. */
+	if (unread == 0 && s->kind == SOCKET_TCP && (tcp_poll(ss->tcp, s->conn) & TCP_POLL_RDHUP))
+		unread = 1;
 	m->name_len = 0;
 	m->flags = 0;
 	if (came != 0)

@@ -503,6 +503,30 @@ static int may_write(struct tcp_conn *c)
 	}
 }
 
+/* Where little may wait unsent, what can leave makes room for the rest. */
+static int64_t write_and_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
+{
+	bool push = !(flags & TCP_SEND_MORE);
+	int64_t total = 0, sent;
+
+	if (tcp_notsent_lowat(t, c) == 0)
+		return tcp_queue_write(t, c, span, n, push);
+	for (int i = 0; i < n; i++) {
+		struct span left = span[i];
+
+		while (left.len > 0) {
+			sent = tcp_queue_write(t, c, &left, 1, push);
+			if (sent <= 0)
+				return total > 0 ? total : sent;
+			total += sent;
+			left.bytes = (uint8_t *)left.bytes + sent;
+			left.len -= (size_t)sent;
+			tcp_output(t, c);
+		}
+	}
+	return total;
+}
+
 int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags)
 {
 	int rc = may_write(c);
@@ -513,10 +537,12 @@ int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 		return rc;
 	for (int i = 0; i < n; i++)
 		asked += span[i].len;
-	int64_t sent = tcp_queue_write(t, c, span, n, !(flags & TCP_SEND_MORE));
+	int64_t sent = write_and_send(t, c, span, n, flags);
 
 	if ((flags & TCP_SEND_URGENT) && sent > 0)
 		c->snd_up = c->write_seq;
+	if ((flags & TCP_SEND_EOR) && sent == (int64_t)asked && c->queue.n > c->queue.n_sent)
+		tcp_queue_at(t, c, c->queue.n - 1)->ends_record = true;
 	c->more = (flags & TCP_SEND_MORE) != 0;
 	c->wants_room = sent < (int64_t)asked;
 	tcp_pend(t, c);

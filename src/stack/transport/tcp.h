@@ -46,7 +46,8 @@ struct tcp_config {
 	uint64_t fin_timeout; /* FIN_WAIT_2 of a connection that nobody has any more */
 	uint64_t time_wait;   /* 2 MSL */
 	uint64_t rto_min, rto_max;
-	uint32_t init_cwnd;   /* segments (RFC 6928) */
+	uint32_t notsent_lowat; /* of sockets that do not say; 0: as much as the buffer takes */
+	uint32_t init_cwnd;     /* segments (RFC 6928) */
 	uint8_t min_tso_segs; /* segments that leave together at least, if there are so many and the windows allow it */
 	bool mtu_probing;     /* a path that swallows large segments is found out (RFC 4821) */
 	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;
@@ -135,7 +136,11 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l);
 struct tcp_conn *tcp_accept(struct tcp *t, struct tcp_listener *l, uint64_t user);
 bool tcp_acceptable(const struct tcp_listener *l);
 
-enum tcp_send_flags { TCP_SEND_MORE = 1, TCP_SEND_URGENT = 2 };
+enum tcp_send_flags {
+	TCP_SEND_MORE = 1,
+	TCP_SEND_URGENT = 2,
+	TCP_SEND_EOR = 4, /* what is written next begins a segment of its own */
+};
 /* As many bytes as there was room for. -EAGAIN, -EPIPE, -ENOTCONN or the connection's error. */
 int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags);
 enum tcp_recv_flags { TCP_RECV_PEEK = 1, TCP_RECV_TRUNC = 2, TCP_RECV_URGENT = 4 };

@@ -13,6 +13,8 @@
  */
 #include "stack/transport/tcp_priv.h"
 
+#define REORDERING_USUAL 3u /* segments: RFC 5681's threshold */
+
 /* The first segment is acknowledged as a whole. */
 static void first_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
@@ -131,20 +133,22 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	s->lost = a->lost_new;
 	s->ece = a->ece;
 	s->in_recovery = c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR;
-	s->cwnd_limited = c->cwnd_limited;
+	/* In slow start also when more than half of it was in use (RFC 7661 section 4.3, as Linux). */
+	s->cwnd_limited = c->cwnd_limited || (c->cwnd < c->ssthresh && c->cwnd < 2ull * c->out_max);
 	s->round_began = !seq_before(a->ack, c->round_end) && a->acked_new > 0;
 	if (s->round_began)
 		c->round_end = c->snd_nxt;
 	if (s->acked == 0 || s->in_recovery)
+		return;
+	/* What is told by SACK alone makes room for one more segment and no larger window (RFC 3042), unless so much is
+	 * told that it is reordering, or it would be taken for lost by now. */
+	if (a->acked_new == 0 && c->sacked <= REORDERING_USUAL * c->mss)
 		return;
 	c->cc->acked(c, s);
 	c->cwnd = max_u64(c->cwnd, c->mss);
 	/* What is on its way and as much again that waits for its turn. */
 	if (!c->o.sndbuf_set)
 		c->sndbuf = max_u32(c->sndbuf, (uint32_t)min_u64(2 * c->cwnd, t->cfg.sndbuf_max));
-	/* Whether it keeps anything back shows again. */
-	if (s->round_began)
-		c->cwnd_limited = false;
 }
 
 static void judge(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
@@ -205,6 +209,8 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 	}
 	if (tcp_queue_room(t, c) > room)
 		tcp_tell_room(t, c);
+	/* As Linux: MSG_MORE holds back until something is heard; TCP_CORK does longer. */
+	c->more = false;
 	tcp_pend(t, c);
 	return true;
 }

@@ -97,12 +97,6 @@ static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packe
 	}
 	if (c->ts_ok && !o->has_timestamp && !(p->l4.flags & TCP_RST))
 		t->counts[TCP_COUNT_NO_TIMESTAMP]++;
-	/* RFC 7323 section 4.3 (3). */
-	if (c->ts_ok && o->has_timestamp && !seq_after(p->l4.seq, c->last_ack_sent) &&
-	    !seq_before(o->ts_val, c->ts_recent)) {
-		c->ts_recent = o->ts_val;
-		c->ts_recent_at = t->env->now;
-	}
 	return true;
 }
 
@@ -207,6 +201,17 @@ static bool fin_acked(struct tcp *t, struct tcp_conn *c)
 	}
 }
 
+/* RFC 7323 section 4.3 (3): of a segment whose acknowledgement can be, or whoever guesses a number in the window would
+ * make all that follows look old. */
+static void take_timestamp(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
+{
+	if (!c->ts_ok || !o->has_timestamp || seq_after(p->l4.seq, c->last_ack_sent) ||
+	    seq_before(o->ts_val, c->ts_recent))
+		return;
+	c->ts_recent = o->ts_val;
+	c->ts_recent_at = t->env->now;
+}
+
 static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
 {
 	if (!(p->l4.flags & TCP_ACK))
@@ -223,6 +228,7 @@ static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const
 	} else if (!tcp_ack_input(t, c, p, o)) {
 		return false;
 	}
+	take_timestamp(t, c, p, o);
 	return !fin_is_acked(c) || fin_acked(t, c);
 }
 
@@ -266,7 +272,9 @@ static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *
 
 	if (is_read || !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt))
 		return true;
-	tcp_reset(t, c, TCP_REASON_DATA_AFTER_CLOSE);
+	/* Its number is the one that the other end waits for, wherever we are: another one would only be challenged
+	 * (RFC 5961 section 3). */
+	tcp_answer_reset(t, p, TCP_REASON_DATA_AFTER_CLOSE, c->rare);
 	tcp_conn_end(t, c, TCP_REASON_DATA_AFTER_CLOSE, ECONNRESET);
 	return false;
 }

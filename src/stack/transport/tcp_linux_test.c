@@ -95,8 +95,7 @@ static void test_push_is_moved(void **state)
 	write_bytes(&s, 100, TCP_SEND_MORE);
 	assert_null(script_out(&s));
 	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 101 });
-	script_wait(&s, NS_PER_S);
-	expect(&s, 101, 200, true);
+	expect(&s, 101, 200, false);
 	end(&s);
 }
 
@@ -145,12 +144,209 @@ static void test_scale(void **state)
 	}
 }
 
+/* Would catch: MSG_MORE that holds back for longer than until something is heard, and TCP_NODELAY that does not let go
+ * what a cork holds. */
+static void test_more_ends(void **state)
+{
+	struct script s;
+
+	start(&s, NULL);
+	tcp_set_option(s.h.tcp, s.c, TCP_OPTION_NODELAY, 1);
+	write_bytes(&s, 1100, TCP_SEND_MORE);
+	expect(&s, 1, 1000, false);
+	assert_null(script_out(&s));
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1001 });
+	expect(&s, 1001, 100, false);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1101 });
+	tcp_set_option(s.h.tcp, s.c, TCP_OPTION_CORK, 1);
+	write_bytes(&s, 100, 0);
+	assert_null(script_out(&s));
+	tcp_set_option(s.h.tcp, s.c, TCP_OPTION_NODELAY, 1);
+	tcp_send_pending(s.h.tcp);
+	ip_flush(s.h.ip);
+	expect(&s, 1101, 100, true);
+	/* Once: what is written behind it is held. */
+	write_bytes(&s, 100, 0);
+	assert_null(script_out(&s));
+	end(&s);
+}
+
+/* Would catch: records (MSG_EOR) that share a segment. */
+static void test_records(void **state)
+{
+	struct script s;
+
+	start(&s, NULL);
+	tcp_set_option(s.h.tcp, s.c, TCP_OPTION_NODELAY, 1);
+	write_bytes(&s, 10000, 0);
+	script_forget(&s);
+	write_bytes(&s, 400, TCP_SEND_EOR);
+	write_bytes(&s, 400, 0);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 10001 });
+	expect(&s, 10001, 400, true);
+	expect(&s, 10401, 400, true);
+	assert_null(script_out(&s));
+	end(&s);
+}
+
+/* Would catch: a window that grows though less than half of it is in use, or does not though all of it is. */
+static void test_window_in_use(void **state)
+{
+	static const uint32_t sent[] = { 5, 6, 10 }, window[] = { 10, 12, 20 };
+	struct script s;
+
+	for (uint32_t i = 0; i < ARRAY_LEN(sent); i++) {
+		start(&s, NULL);
+		write_bytes(&s, sent[i] * 1000, 0);
+		for (uint32_t k = 1; k <= sent[i]; k++)
+			script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1 + k * 1000 });
+		assert_int_equal(s.c->cwnd / s.c->mss, window[i]);
+		end(&s);
+	}
+}
+
+/* Would catch: a window that grows by what is told by SACK alone, so that limited transmit sends two for one. */
+static void test_limited_transmit(void **state)
+{
+	uint8_t options[12] = { 1, 1, 5, 10 };
+	struct script s;
+
+	start(&s, NULL);
+	write_bytes(&s, 15000, 0);
+	script_forget(&s);
+	for (uint32_t k = 0; k < 2; k++) {
+		uint32_t edge = s.host_isn + 1001 + k * 1000;
+
+		options[4 + 4 * k] = (uint8_t)(edge >> 24);
+		options[5 + 4 * k] = (uint8_t)(edge >> 16);
+		options[6 + 4 * k] = (uint8_t)(edge >> 8);
+		options[7 + 4 * k] = (uint8_t)edge;
+	}
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .options = options, .options_len = 12 });
+	expect(&s, 10001, 1000, false);
+	assert_null(script_out(&s));
+	end(&s);
+}
+
+/* Would catch: a window told anew with each read, and one that is not when the other end has used up half of it. */
+static void test_window_updates(void **state)
+{
+	struct tcp_config cfg = tcp_default_config;
+	uint8_t bytes[1000];
+	struct span span = { bytes, sizeof(bytes) };
+	struct script s;
+	uint32_t n = 0;
+
+	cfg.rcvbuf = 20000;
+	cfg.rcvbuf_max = 20000;
+	start(&s, &cfg);
+	/* 10,000 of which 8,000 are used. */
+	for (uint32_t i = 0; i < 8; i++)
+		script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1 + i * 1000, .ack = 1, .len = 1000 });
+	script_wait(&s, NS_PER_S);
+	script_forget(&s);
+	while (tcp_recv(s.h.tcp, s.c, &span, 1, 0) > 0) {
+		ip_flush(s.h.ip);
+		n++;
+		if (n == 1)
+			assert_int_equal(s.n, 0);
+	}
+	assert_int_equal(n, 8);
+	assert_in_range(s.n, 1, 3);
+	end(&s);
+}
+
+/* Would catch: the timestamp of a segment whose acknowledgement cannot be, by which all that follows looks old. */
+static void test_timestamp_of_bad_ack(void **state)
+{
+	static const uint8_t options[] = { 2, 4, 3, 232, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0, 1, 1, 1, 0 };
+	struct script s;
+
+	script_start(&s, NULL);
+	s.ts_val = 200;
+	script_accept(&s, options, sizeof(options));
+	s.ts_val = 200000;
+	script_in(&s, &(struct in){ .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 9999 });
+	script_forget(&s);
+	s.ts_val = 201;
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 1000 });
+	const struct seen *o = script_out(&s);
+
+	assert_non_null(o);
+	assert_int_equal(o->ack, 1001);
+	assert_int_equal(o->options.ts_ecr, 201);
+	end(&s);
+}
+
+/* Would catch: the reset that answers data for a closed socket with another number than the other end waits for, which
+ * would only challenge it (RFC 5961 section 3). */
+static void test_data_after_close(void **state)
+{
+	struct script s;
+
+	start(&s, NULL);
+	tcp_close(s.h.tcp, s.c);
+	ip_flush(s.h.ip);
+	script_forget(&s);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 1 });
+	const struct seen *o = script_out(&s);
+
+	assert_non_null(o);
+	assert_int_equal(o->flags, TCP_RST);
+	assert_int_equal(o->seq, 1);
+	assert_null(script_out(&s));
+	script_end(&s);
+}
+
+static void note_change(void *ctx, uint64_t user, uint32_t why)
+{
+	*(uint32_t *)ctx |= why;
+}
+
+/* Would catch: TCP_NOTSENT_LOWAT of which neither send nor poll takes notice. */
+static void test_lowat(void **state)
+{
+	static const struct tcp_user_ops ops = { .changed = note_change };
+	static uint8_t bytes[60000];
+	struct span span = { bytes, sizeof(bytes) };
+	struct script s;
+	uint32_t changes = 0;
+
+	start(&s, NULL);
+	tcp_set_user(s.h.tcp, &ops, &changes);
+	tcp_set_option(s.h.tcp, s.c, TCP_OPTION_NOTSENT_LOWAT, 4000);
+	/* Ten leave, and half of the other end's window of 32,768 waits. */
+	assert_int_equal(tcp_send(s.h.tcp, s.c, &span, 1, 0), 26000);
+	assert_int_equal(tcp_unsent(s.c), 16000);
+	assert_false(tcp_poll(s.h.tcp, s.c) & TCP_POLL_OUT);
+	for (uint32_t i = 1; tcp_unsent(s.c) >= 2000; i++) {
+		assert_true(i < 20);
+		assert_false(tcp_poll(s.h.tcp, s.c) & TCP_POLL_OUT);
+		assert_false(changes & TCP_CHANGED_OUT);
+		script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1 + i * 2000 });
+	}
+	assert_true(tcp_poll(s.h.tcp, s.c) & TCP_POLL_OUT);
+	assert_true(changes & TCP_CHANGED_OUT);
+	tcp_set_user(s.h.tcp, NULL, NULL);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_push),          cmocka_unit_test(test_push_more),
-		cmocka_unit_test(test_push_is_moved), cmocka_unit_test(test_cork_ends),
+		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_push_more),
+		cmocka_unit_test(test_push_is_moved),
+		cmocka_unit_test(test_cork_ends),
+		cmocka_unit_test(test_more_ends),
+		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_scale),
+		cmocka_unit_test(test_window_in_use),
+		cmocka_unit_test(test_limited_transmit),
+		cmocka_unit_test(test_window_updates),
+		cmocka_unit_test(test_timestamp_of_bad_ack),
+		cmocka_unit_test(test_data_after_close),
+		cmocka_unit_test(test_lowat),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,6 +376,8 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->ts_offset = tcp_ts_offset(t, n);
 	c->mss_own = tcp_own_mss(t, n);
 	c->path_mtu = c->mss_own + IPV4_HEADER_LEN + TCP_HEADER_LEN;
+	if (l->o.user_mss != 0)
+		c->mss_own = (uint16_t)min_u32(c->mss_own, l->o.user_mss);
 	c->mss_peer = f->mss;
 	tcp_set_mss(t, c);
 	tcp_rtt_init(t, c);

@@ -250,9 +250,11 @@ void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64
 		break;
 	case TCP_OPTION_NODELAY:
 	case TCP_OPTION_CORK:
-		/* What was held back for more goes now. */
-		if (o == TCP_OPTION_CORK && value == 0)
+		/* What was held back for more goes now; with TCP_NODELAY past a cork, as in Linux. */
+		if ((value != 0) == (o == TCP_OPTION_NODELAY))
 			c->more = false;
+		if (o == TCP_OPTION_NODELAY && value != 0 && c->o.cork)
+			c->cork_until = TCP_CORK_PASSED;
 		tcp_pend(t, c);
 		break;
 	case TCP_OPTION_QUICKACK:

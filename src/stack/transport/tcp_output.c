@@ -397,7 +397,6 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 		tcp_flight_remove(t, c, s, index);
 	}
 	s->sent = now;
-	s->n_sent += s->n_sent < 31;
 	if (!(s->flags & SEGMENT_SACKED))
 		tcp_flight_add(t, c, s, index);
 	c->prr_out += tcp_segment_size(s);
@@ -500,10 +499,8 @@ static void send_lost(struct tcp *t, struct tcp_conn *c)
 		if (s->len > c->mss && !tcp_queue_split(t, c, i, c->mss))
 			return;
 		s = tcp_queue_at(t, c, i);
-		if (!cwnd_allows(c, tcp_segment_size(s))) {
-			c->cwnd_limited = true;
+		if (!cwnd_allows(c, tcp_segment_size(s)))
 			return;
-		}
 		uint32_t bytes = s->len;
 
 		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
@@ -525,7 +522,8 @@ static bool waits_for_more(struct tcp *t, struct tcp_conn *c, struct tcp_segment
 			c->pace_timer_at = min_u64(c->pace_timer_at, c->cork_until);
 			return true;
 		}
-		s->flags |= SEGMENT_PUSH;
+		if (c->cork_until != TCP_CORK_PASSED)
+			s->flags |= SEGMENT_PUSH;
 	}
 	c->cork_until = 0;
 	return !c->o.nodelay && c->snd_up == c->snd_una && seq_after(c->snd_small, c->snd_una);
@@ -618,10 +616,8 @@ static void send_new(struct tcp *t, struct tcp_conn *c)
 		uint32_t size = tcp_segment_size(s);
 
 		/* A FIN alone is no load. */
-		if (s->len > 0 && !cwnd_allows(c, size)) {
-			c->cwnd_limited = true;
+		if (s->len > 0 && !cwnd_allows(c, size))
 			return;
-		}
 		if (!pacing_allows(t, c))
 			return;
 		if (!transmit(t, c, i, quantum_flags(t, c, i, &n)))
@@ -637,16 +633,34 @@ static bool may_send_data(const struct tcp_conn *c)
 	       c->state == TCP_CLOSING || c->state == TCP_LAST_ACK;
 }
 
+/* How much of its window it uses, a round trip at a time (RFC 7661 section 4.2). */
+static void validate_window(struct tcp_conn *c, uint32_t nxt_before)
+{
+	bool is_limited = tcp_inflight(c) + c->mss > c->cwnd;
+	uint32_t out = c->snd_nxt - c->snd_una;
+
+	if (c->snd_nxt == nxt_before && !is_limited)
+		return;
+	if (seq_before(c->snd_una, c->out_end) && !is_limited && (c->cwnd_limited || out <= c->out_max))
+		return;
+	c->cwnd_limited = is_limited;
+	c->out_max = out;
+	c->out_end = c->snd_nxt;
+}
+
 void tcp_output(struct tcp *t, struct tcp_conn *c)
 {
+	uint32_t nxt = c->snd_nxt;
+
 	if (c->queue.n > 0 && may_send_data(c)) {
 		if (!c->frto_probes)
 			send_lost(t, c);
 		if (c->lost <= c->retransmitted || c->frto_probes)
 			send_new(t, c);
 		/* What waited for its turn to be sent waits no more. */
-		if (c->o.notsent_lowat != 0)
+		if (tcp_notsent_lowat(t, c) != 0)
 			tcp_tell_room(t, c);
+		validate_window(c, nxt);
 	}
 	if (c->ack_now && c->state >= TCP_SYN_RECEIVED)
 		tcp_send_ack(t, c);

@@ -114,10 +114,10 @@ struct tcp_segment {
 	uint32_t off : 17;  /* of the payload in the buffer */
 	uint32_t large : 1; /* the buffer is */
 	uint32_t has_no_sum : 1;
-	uint32_t n_sent : 5;   /* times; counts no further than 31 */
-	uint8_t flags;         /* enum tcp_segment_flags */
-	uint32_t older, newer; /* those in flight, by when they were sent last (RFC 8985 section 6.1) */
-	uint64_t sent;         /* last */
+	uint32_t ends_record : 1; /* nothing is put behind its bytes (MSG_EOR) */
+	uint8_t flags;            /* enum tcp_segment_flags */
+	uint32_t older, newer;    /* those in flight, by when they were sent last (RFC 8985 section 6.1) */
+	uint64_t sent;            /* last */
 	/* The connection as it was then (tcp_rate.c). */
 	uint64_t delivered, delivered_at, first_sent;
 };
@@ -220,6 +220,7 @@ struct tcp_conn {
 	uint32_t snd_small;  /* behind the last small segment (Minshall) */
 	uint32_t lost_from;  /* what is to be sent again stands from here on */
 	uint64_t cork_until; /* 0: nothing waits */
+#define TCP_CORK_PASSED 1u   /* the user wants what waits to leave all the same */
 	bool more;           /* the last call said that more comes */
 
 	/* Receiving. */
@@ -253,7 +254,9 @@ struct tcp_conn {
 	uint64_t pacing_rate; /* bytes a second; 0: not paced */
 	uint64_t pace_at;
 	uint32_t round_end; /* when this number is acknowledged a round trip has passed */
-	bool cwnd_limited;
+	bool cwnd_limited;  /* in this round trip the window kept something back */
+	uint32_t out_max,
+		out_end; /* the most that was on its way in it; when that is acknowledged, the next one begins */
 	uint64_t last_sent;
 
 	/* In flight = snd_nxt - snd_una - sacked - lost + retransmitted, in bytes. */
@@ -473,6 +476,8 @@ static inline struct tcp_segment *tcp_queue_at(const struct tcp *t, const struct
 	return tcp_segment_at(t, tcp_queue_number(c, i));
 }
 /* Copies what there is room for. Returns the bytes; *why is why it were not more. */
+/* TCP_NOTSENT_LOWAT; 0: none. */
+uint32_t tcp_notsent_lowat(const struct tcp *t, const struct tcp_conn *c);
 int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, bool push);
 bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c);
 /* The first one gives the bytes before seq away, or goes. */

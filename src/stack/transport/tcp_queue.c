@@ -129,7 +129,7 @@ static struct tcp_segment *open_end(struct tcp *t, struct tcp_conn *c)
 		return NULL;
 	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
 
-	if ((s->flags & SEGMENT_FIN) || s->buffer == POOL_NONE || s->len >= c->mss)
+	if ((s->flags & SEGMENT_FIN) || s->ends_record || s->buffer == POOL_NONE || s->len >= c->mss)
 		return NULL;
 	struct packet_buffer b = packet_buffer_at(t->env->pool, s->buffer, s->large);
 
@@ -167,24 +167,30 @@ static uint32_t buffer_room(const struct tcp_conn *c)
 	return waiting >= c->sndbuf ? 0 : c->sndbuf - waiting;
 }
 
+uint32_t tcp_notsent_lowat(const struct tcp *t, const struct tcp_conn *c)
+{
+	return c->o.notsent_lowat != 0 ? c->o.notsent_lowat : t->cfg.notsent_lowat;
+}
+
 uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c)
 {
-	uint32_t unsent = c->write_seq - c->snd_nxt, room = buffer_room(c);
+	uint32_t unsent = c->write_seq - c->snd_nxt, room = buffer_room(c), lowat = tcp_notsent_lowat(t, c);
 
-	if (c->o.notsent_lowat == 0)
+	if (lowat == 0 || lowat >= c->sndbuf)
 		return room;
-	if (unsent >= c->o.notsent_lowat)
-		return 0;
-	/* Whole segments. */
-	uint64_t more = c->o.notsent_lowat - unsent + c->mss - 1;
+	/* As Linux: what may leave as one piece is filled, half of the other end's window. */
+	uint32_t piece = max_u32(min_u32(c->snd_wnd_max / 2, UINT16_MAX) / max_u32(c->mss, 1), 1) * c->mss;
+	uint32_t limit = (lowat + piece - 1) / max_u32(piece, 1) * piece;
 
-	return (uint32_t)min_u64(room, more - more % max_u32(c->mss, 1));
+	return unsent >= limit ? 0 : min_u32(room, limit - unsent);
 }
 
 bool tcp_is_writable(const struct tcp *t, const struct tcp_conn *c)
 {
 	/* As Linux: half of what may wait unsent. */
-	if (c->o.notsent_lowat != 0 && (uint64_t)2 * (c->write_seq - c->snd_nxt) >= c->o.notsent_lowat)
+	uint32_t lowat = tcp_notsent_lowat(t, c);
+
+	if (lowat != 0 && (uint64_t)2 * (c->write_seq - c->snd_nxt) >= lowat)
 		return false;
 	return buffer_room(c) >= c->sndbuf / 3;
 }
@@ -370,6 +376,7 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 		sum_again(t, rest);
 	s->len = len;
 	s->flags &= (uint8_t) ~(SEGMENT_FIN | SEGMENT_PUSH);
+	s->ends_record = false;
 	sum_again(t, s);
 	if (rest->flags & SEGMENT_SENT) {
 		c->queue.n_sent++;

@@ -80,8 +80,10 @@ bool tcp_window_update_due(const struct tcp *t, const struct tcp_conn *c)
 	uint32_t free = sayable(c, space(c));
 	uint32_t step = min_u32(c->mss, c->rcvbuf / 4);
 
+	/* As Linux: not for what the next acknowledgement says in time. It is due when the other end has used up half.
+	 */
 	return c->state >= TCP_ESTABLISHED && !c->fin_received && free >= told + step &&
-	       (told < step || free - told >= 2 * step || free - told >= c->rcvbuf / 8);
+	       (told < step || free >= 2 * told);
 }
 
 /* --- in order --- */
