@@ -105,5 +105,7 @@ void drill_follow_sysctls(struct tcp_config *c)
 	/* 0 there stands for 8 (tcp(7)). */
 	if (c->orphan_retries == 0)
 		c->orphan_retries = tcp_default_config.orphan_retries;
+	/* Linux has neither, and no sysctl for it. */
+	c->growth_limit = c->css_rounds = 0;
 	follow_congestion(c);
 }

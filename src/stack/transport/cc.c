@@ -21,8 +21,6 @@ const struct cc_ops *cc_find(const char *name)
 #define MAX_RTT_THRESH (16 * NS_PER_MS)
 #define N_RTT_SAMPLE 8u
 #define CSS_GROWTH_DIVISOR 4u
-#define CSS_ROUNDS 5u
-#define GROWTH_LIMIT 8u /* segments an acknowledgement, of what is not paced */
 
 void hystart_init(struct hystart *h)
 {
@@ -38,9 +36,9 @@ static void hystart_round(struct hystart *h)
 		h->css_rounds++;
 }
 
-static bool rtt_has_grown(const struct hystart *h)
+static bool rtt_has_grown(const struct hystart *h, uint32_t n_samples)
 {
-	if (h->n_samples < N_RTT_SAMPLE || h->round_min_rtt == UINT64_MAX || h->last_min_rtt == UINT64_MAX)
+	if (h->n_samples < n_samples || h->round_min_rtt == UINT64_MAX || h->last_min_rtt == UINT64_MAX)
 		return false;
 	uint64_t thresh = max_u64(MIN_RTT_THRESH, min_u64(h->last_min_rtt / 8, MAX_RTT_THRESH));
 
@@ -49,7 +47,7 @@ static bool rtt_has_grown(const struct hystart *h)
 
 void slow_start(struct tcp_conn *c, struct hystart *h, const struct cc_sample *s)
 {
-	uint64_t more = min_u64(s->acked, (uint64_t)GROWTH_LIMIT * c->mss);
+	uint64_t more = min_u64(s->acked, s->growth_limit);
 
 	if (s->round_began)
 		hystart_round(h);
@@ -58,13 +56,19 @@ void slow_start(struct tcp_conn *c, struct hystart *h, const struct cc_sample *s
 		h->n_samples++;
 	}
 	if (h->css_rounds == 0) {
-		if (!h->done && rtt_has_grown(h)) {
+		/* Linux's, which has no second thought, takes one sample more. */
+		if (!h->done && s->css_rounds == 0 && rtt_has_grown(h, N_RTT_SAMPLE + 1)) {
+			c->ssthresh = c->cwnd;
+			h->done = true;
+			return;
+		}
+		if (!h->done && s->css_rounds > 0 && rtt_has_grown(h, N_RTT_SAMPLE)) {
 			h->css_baseline = h->round_min_rtt;
 			h->css_rounds = 1;
 		}
 	} else if (h->n_samples >= N_RTT_SAMPLE && h->round_min_rtt < h->css_baseline) {
 		h->css_rounds = 0; /* it was noise */
-	} else if (h->css_rounds > CSS_ROUNDS) {
+	} else if (h->css_rounds > s->css_rounds) {
 		c->ssthresh = c->cwnd;
 		h->done = true;
 		h->css_rounds = 0;

@@ -26,6 +26,8 @@ struct cc_sample {
 	uint64_t delivered; /* bytes delivered over `interval`: the delivery rate; interval 0: no sample */
 	uint64_t interval;
 	uint64_t prior_delivered; /* of the connection, when that segment was sent */
+	uint64_t growth_limit;    /* bytes by which slow start may raise the window */
+	uint8_t css_rounds;       /* of slower growth before HyStart ends slow start; 0: it ends it at once */
 	bool is_app_limited;      /* the sample is of a time when there was not enough to send */
 	bool in_recovery;         /* the window is recovery's, the threshold stands */
 	bool ece;                 /* it said that congestion was experienced */

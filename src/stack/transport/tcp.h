@@ -48,6 +48,9 @@ struct tcp_config {
 	uint64_t rto_min, rto_max;
 	uint32_t notsent_lowat; /* of sockets that do not say; 0: as much as the buffer takes */
 	uint32_t init_cwnd;     /* segments (RFC 6928) */
+	uint8_t growth_limit;   /* segments an acknowledgement in slow start (RFC 9406's L); 0: none, as Linux */
+	uint8_t css_rounds;   /* of HyStart++ (RFC 9406 section 4.3); 0: slow start ends at once, as Linux's HyStart has
+				 it */
 	uint8_t min_tso_segs; /* segments that leave together at least, if there are so many and the windows allow it */
 	bool mtu_probing;     /* a path that swallows large segments is found out (RFC 4821) */
 	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;

@@ -48,9 +48,10 @@ static void first_trimmed(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, 
 
 static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
+	uint32_t told = c->sack_ok ? 0 : min_u32(c->sacked, a->ack - c->snd_una);
+
 	a->acked_new = a->ack - c->snd_una;
-	if (!c->sack_ok)
-		c->sacked -= min_u32(c->sacked, a->acked_new);
+	c->sacked -= told;
 	while (c->queue.n_sent > 0) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
@@ -62,6 +63,8 @@ static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 			first_trimmed(t, c, a, a->ack - s->seq);
 		break;
 	}
+	/* What duplicates had told is nothing new. */
+	a->sample.acked -= min_u64(a->sample.acked, told);
 	c->snd_una = a->ack;
 	if (seq_before(c->snd_up, c->snd_una))
 		c->snd_up = c->snd_una;
@@ -130,6 +133,8 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	struct cc_sample *s = &a->sample;
 
 	s->now = t->env->now;
+	s->growth_limit = t->cfg.growth_limit != 0 ? (uint64_t)t->cfg.growth_limit * c->mss : UINT64_MAX;
+	s->css_rounds = t->cfg.css_rounds;
 	s->lost = a->lost_new;
 	s->ece = a->ece;
 	s->in_recovery = c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR;

@@ -28,6 +28,11 @@ static uint32_t ms_since(const struct tcp *t, uint64_t at)
 	return at == 0 || at > t->env->now ? 0 : (uint32_t)min_u64((t->env->now - at) / NS_PER_MS, UINT32_MAX);
 }
 
+static uint64_t running(const struct tcp *t, uint64_t since)
+{
+	return since != 0 ? t->env->now - since : 0;
+}
+
 static void count_segments(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info *out)
 {
 	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
@@ -61,6 +66,9 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 		.snd_mss = c->mss,
 		.rcv_mss = c->rcv_mss,
 		.last_data_sent = ms_since(t, c->last_sent),
+		.busy_time = (c->busy_ns + running(t, c->busy_since)) / NS_PER_US,
+		.rwnd_limited = (c->limited_ns + running(t, c->limited_since)) / NS_PER_US,
+		.last_data_recv = ms_since(t, c->data_at),
 		.last_ack_recv = ms_since(t, c->heard_at),
 		.pmtu = c->path_mtu,
 		.rtt = us(c->srtt),

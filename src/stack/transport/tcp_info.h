@@ -3,8 +3,8 @@
  * TCP_INFO in Linux's layout (linux/tcp.h, struct tcp_info, as of 6.10). Each field is
  * true or zero:
  *
- *   zero: ato, fackets, last_ack_sent, last_data_recv, rcv_ssthresh, rcv_space, data_segs_in, data_segs_out,
- *         delivery_rate, busy_time, rwnd_limited, sndbuf_limited, delivered, delivered_ce, bytes_sent,
+ *   zero: ato, fackets, last_ack_sent, rcv_ssthresh, rcv_space, data_segs_in, data_segs_out,
+ *         delivery_rate, sndbuf_limited, delivered, delivered_ce, bytes_sent,
  *         dsack_dups, rcv_ooopack, rehash, total_rto, total_rto_recoveries, total_rto_time, fastopen_client_fail
  *   in segments, as there, by the segment size of now: snd_cwnd, snd_ssthresh, reordering
  *   true: all others

@@ -144,7 +144,7 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->state = TCP_ESTABLISHED;
 	c->n_rtx = 0;
 	c->rtx_at = TIME_NEVER;
-	c->heard_at = t->env->now;
+	c->heard_at = c->data_at = t->env->now;
 	c->n_quick = c->o.no_quickack ? 0 : TCP_QUICK_ACKS;
 	c->round_end = c->snd_nxt;
 	c->dsack_round = c->snd_nxt;
@@ -291,6 +291,7 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 		return false;
 	note_ecn(c, p);
 	note_size(c, p);
+	c->data_at = t->env->now;
 	if (seq_before(seq, c->rcv_nxt)) {
 		uint32_t old = seq_min(seq + len, c->rcv_nxt) - seq;
 

@@ -2,6 +2,7 @@
  *
  * Where the RFCs leave it open, and peers and programs are used to what Linux does: what, and when.
  */
+#include "stack/transport/tcp_info.h"
 #include "stack/transport/tcp_script.h"
 
 static const uint8_t syn_options[] = { 2, 4, 3, 232, 1, 1, 4, 2 }; /* MSS 1,000, SACK permitted */
@@ -331,6 +332,69 @@ static void test_lowat(void **state)
 	end(&s);
 }
 
+/* Would catch: duplicates of a peer without SACK that count once as such, and once more as what they stood for. */
+static void test_duplicates_count_once(void **state)
+{
+	static const uint8_t options[] = { 2, 4, 3, 232 };
+	struct script s;
+
+	script_start(&s, NULL);
+	script_accept(&s, options, sizeof(options));
+	write_bytes(&s, 15000, 0);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1 });
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1 });
+	assert_int_equal(s.n, 12);
+	/* Three, two of which were told. */
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 3001 });
+	assert_int_equal(s.c->cwnd, 11000);
+	assert_int_equal(s.n, 14);
+	end(&s);
+}
+
+/* Would catch: a window that one acknowledgement opens by more, or less, than growth_limit says. */
+static void test_growth_limit(void **state)
+{
+	struct tcp_config cfg = tcp_default_config;
+	struct script s;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		cfg.growth_limit = i == 0 ? 8 : 0;
+		start(&s, &cfg);
+		write_bytes(&s, 10000, 0);
+		script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 10001 });
+		assert_int_equal(s.c->cwnd, i == 0 ? 18000 : 20000);
+		end(&s);
+	}
+}
+
+/* Would catch: times of TCP_INFO that stand still, or go on when there is nothing to send. */
+static void test_info_times(void **state)
+{
+	struct yg_tcp_info info;
+	struct script s;
+
+	start(&s, NULL);
+	script_wait(&s, 100 * NS_PER_MS);
+	tcp_info(s.h.tcp, s.c, &info);
+	assert_int_equal(info.busy_time, 0);
+	assert_in_range(info.last_data_recv, 99, 101);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .zero_window = true });
+	write_bytes(&s, 1000, 0);
+	script_wait(&s, 100 * NS_PER_MS);
+	tcp_info(s.h.tcp, s.c, &info);
+	assert_in_range(info.rwnd_limited, 99000, 101000);
+	assert_int_equal(info.busy_time, info.rwnd_limited);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 10 });
+	script_wait(&s, 50 * NS_PER_MS);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 11, .ack = 1001 });
+	script_wait(&s, 100 * NS_PER_MS);
+	tcp_info(s.h.tcp, s.c, &info);
+	assert_in_range(info.rwnd_limited, 99000, 101000);
+	assert_in_range(info.busy_time, 149000, 151000);
+	assert_in_range(info.last_data_recv, 149, 151);
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +411,9 @@ int main(void)
 		cmocka_unit_test(test_timestamp_of_bad_ack),
 		cmocka_unit_test(test_data_after_close),
 		cmocka_unit_test(test_lowat),
+		cmocka_unit_test(test_duplicates_count_once),
+		cmocka_unit_test(test_growth_limit),
+		cmocka_unit_test(test_info_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -648,6 +648,30 @@ static void validate_window(struct tcp_conn *c, uint32_t nxt_before)
 	c->out_end = c->snd_nxt;
 }
 
+static void stopwatch(uint64_t *since, uint64_t *total, bool runs, uint64_t now)
+{
+	if (runs && *since == 0)
+		*since = max_u64(now, 1);
+	if (runs || *since == 0)
+		return;
+	*total += now - *since;
+	*since = 0;
+}
+
+/* For TCP_INFO. */
+static void note_time(struct tcp *t, struct tcp_conn *c)
+{
+	bool is_limited = false;
+
+	if (c->queue.n_sent < c->queue.n) {
+		const struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n_sent);
+
+		is_limited = seq_after(s->seq + min_u32(s->len, c->mss), c->snd_una + c->snd_wnd);
+	}
+	stopwatch(&c->busy_since, &c->busy_ns, c->queue.n > 0, t->env->now);
+	stopwatch(&c->limited_since, &c->limited_ns, is_limited, t->env->now);
+}
+
 void tcp_output(struct tcp *t, struct tcp_conn *c)
 {
 	uint32_t nxt = c->snd_nxt;
@@ -664,6 +688,7 @@ void tcp_output(struct tcp *t, struct tcp_conn *c)
 	}
 	if (c->ack_now && c->state >= TCP_SYN_RECEIVED)
 		tcp_send_ack(t, c);
+	note_time(t, c);
 	tcp_rearm_rtx(t, c);
 	tcp_rearm(t, c);
 }

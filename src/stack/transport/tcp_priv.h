@@ -303,6 +303,9 @@ struct tcp_conn {
 	uint8_t n_keepalive;
 	uint8_t n_unanswered; /* window probes */
 	uint64_t heard_at;    /* the last packet of the other end */
+	uint64_t data_at;     /* with data */
+	/* How long there was something to send, and of that how long the other end's window kept it back. */
+	uint64_t busy_since, limited_since, busy_ns, limited_ns; /* 0: not now */
 
 	/* The listener's queue of those to be accepted, or tcp.pending. */
 	uint32_t next_pending, next_accept;
