@@ -14,6 +14,7 @@
 #include "stack/socket/socket.h"
 
 #define LIB_IFINDEX 1u
+#define LIB_FIRST_SOCKET 3u
 
 struct yg_stack {
 	struct env env;
@@ -28,6 +29,8 @@ struct yg_stack {
 	void *ctx;
 	yg_wait_fn *wait;
 	void *wait_ctx;
+	struct lib_completion *completion; /* NULL: nothing was submitted yet */
+	uint32_t n_sockets;
 	yg_flow_fn *flow;
 	void *flow_ctx;
 	uint32_t depth; /* of calls into it */
@@ -51,6 +54,11 @@ struct sockaddr_storage lib_name_of(const struct tcp_end *e);
 
 /* lib_forward.c: tells the owner of what is held; true: it has done something meanwhile, maybe. */
 bool lib_tell_flows(struct yg_stack *s);
+
+/* lib_completion.c: something is done; what waits for a socket is cancelled. */
+bool lib_completion_ready(const struct yg_stack *s);
+void lib_completion_forget(struct yg_stack *s, int fd);
+void lib_completion_destroy(struct yg_stack *s);
 
 /* lib_device.c */
 void lib_device_init(struct yg_stack *s, const struct yg_stack_config *config);

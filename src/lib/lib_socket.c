@@ -24,6 +24,7 @@ int yg_socket(struct yg_stack *s, int domain, int type, int protocol)
 
 int yg_close(struct yg_stack *s, int fd)
 {
+	lib_completion_forget(s, fd);
 	WITHIN(int, socket_close(s->ss, fd));
 }
 

@@ -56,7 +56,7 @@ void lib_leave(struct yg_stack *s)
 	if (--s->depth > 0 || s->changed == NULL)
 		return;
 	uint64_t deadline = yg_next_deadline(s);
-	int ready = sockets_any_ready(s->ss);
+	int ready = sockets_any_ready(s->ss) || lib_completion_ready(s);
 
 	if (deadline == s->told_deadline && ready == s->told_ready)
 		return;
@@ -336,6 +336,8 @@ static int create_parts(struct yg_stack *s, const struct yg_stack_config *c)
 	struct tcp_config tcp = tcp_default_config;
 	static const struct ip_limits ip_limits;
 
+	s->n_sockets = n_sockets;
+
 	tcp.sndbuf = or_default(c->sndbuf, tcp.sndbuf);
 	tcp.rcvbuf = or_default(c->rcvbuf, tcp.rcvbuf);
 	if (c->congestion != NULL)
@@ -393,6 +395,7 @@ void yg_stack_destroy(struct yg_stack *s)
 	if (s == NULL)
 		return;
 	lib_waiting_free(&s->waiting, s->env.pool);
+	lib_completion_destroy(s);
 	sockets_destroy(s->ss);
 	if (s->ip != NULL)
 		ip_stack_destroy(s->ip);
