@@ -41,8 +41,8 @@ static int go_on(struct relay *r)
 	ssize_t n;
 	if (!r->asked && !(r->asked = send(r->out, r->ask, 13, MSG_NOSIGNAL) == 13))
 		return errno == EAGAIN;
-	if (r->in < 0 && recv(r->out, r->ask, 12, MSG_PEEK) != 12)
-		return errno == EAGAIN; /* both answers come soon enough */
+	if (r->in < 0 && (n = recv(r->out, r->ask, 12, MSG_PEEK)) != 12)
+		return n > 0 || (n < 0 && errno == EAGAIN); /* two answers, maybe not together */
 	if (r->in < 0 && (recv(r->out, r->ask, 12, 0) != 12 || r->ask[3] || (r->in = yg_flow_accept(s, r->id)) < 0))
 		return 0;
 	errno = 0;

@@ -229,7 +229,8 @@ struct yg_host *yg_host_open(const struct yg_host_config *config)
 		yg_host_close(h);
 		return NULL;
 	}
-	yg_host_run(h);
+	/* What has come already waits until the program has said what it wants (a listener, a forwarder). */
+	arm(h, yg_next_deadline(h->stack));
 	return h;
 }
 
