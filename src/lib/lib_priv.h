@@ -36,6 +36,7 @@ struct yg_stack {
 	uint32_t depth; /* of calls into it */
 	/* What came while somebody was in it. */
 	struct lib_waiting waiting;
+	struct lib_trace *traces;
 	uint64_t told_deadline;
 	int told_ready;
 };
@@ -50,7 +51,10 @@ static inline struct packet *lib_packet(const struct yg_packet *p)
 void lib_enter(struct yg_stack *s);
 void lib_leave(struct yg_stack *s);
 
+/* lib_list.c */
 struct sockaddr_storage lib_name_of(const struct tcp_end *e);
+/* fd is about to be closed, or all are (-1). */
+void lib_trace_end(struct yg_stack *s, int fd);
 
 /* lib_forward.c: tells the owner of what is held; true: it has done something meanwhile, maybe. */
 bool lib_tell_flows(struct yg_stack *s);

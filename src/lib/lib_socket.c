@@ -4,7 +4,6 @@
  * types. That these are laid out as ours is asserted in abi_test.c.
  */
 #include <yangguan/event.h>
-#include <yangguan/info.h>
 #include <yangguan/socket.h>
 #include <yangguan/zerocopy.h>
 
@@ -25,6 +24,7 @@ int yg_socket(struct yg_stack *s, int domain, int type, int protocol)
 int yg_close(struct yg_stack *s, int fd)
 {
 	lib_completion_forget(s, fd);
+	lib_trace_end(s, fd);
 	WITHIN(int, socket_close(s->ss, fd));
 }
 
@@ -200,40 +200,4 @@ int yg_epoll_ctl(struct yg_stack *s, int epoll, int op, int fd, const struct epo
 int yg_epoll_wait(struct yg_stack *s, int epoll, struct epoll_event *events, int max, int timeout_ms)
 {
 	WITHIN(int, socket_epoll_wait(s->ss, epoll, (struct yg_epoll_event *)(void *)events, max, ns_of(timeout_ms)));
-}
-
-/* --- what is there --- */
-
-struct sockaddr_storage lib_name_of(const struct tcp_end *e)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
-	struct sockaddr_storage out = { 0 };
-
-	in.sin_addr.s_addr = htonl(e->addr.v4);
-	memcpy(&out, &in, sizeof(in));
-	return out;
-}
-
-void yg_sockets(const struct yg_stack *s, void (*fn)(void *ctx, const struct yg_socket_info *info), void *ctx)
-{
-	static const int type_of[N_SOCKET_KINDS] = { [SOCKET_TCP] = SOCK_STREAM,
-						     [SOCKET_LISTENER] = SOCK_STREAM,
-						     [SOCKET_UDP] = SOCK_DGRAM,
-						     [SOCKET_RAW] = SOCK_RAW };
-	struct socket_info i;
-	uint32_t cursor = 0;
-
-	while (sockets_next(s->ss, &cursor, &i)) {
-		struct yg_socket_info out = { .size = sizeof(out),
-					      .fd = i.number,
-					      .type = type_of[i.kind],
-					      .protocol = i.protocol,
-					      .state = tcp_state_names[i.state],
-					      .local = lib_name_of(&i.local),
-					      .remote = lib_name_of(&i.remote),
-					      .recv_q = i.n_in,
-					      .send_q = i.n_out };
-
-		fn(ctx, &out);
-	}
 }

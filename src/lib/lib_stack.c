@@ -396,6 +396,7 @@ void yg_stack_destroy(struct yg_stack *s)
 		return;
 	lib_waiting_free(&s->waiting, s->env.pool);
 	lib_completion_destroy(s);
+	lib_trace_end(s, -1);
 	sockets_destroy(s->ss);
 	if (s->ip != NULL)
 		ip_stack_destroy(s->ip);

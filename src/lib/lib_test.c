@@ -279,6 +279,49 @@ static void count_socket(void *ctx, const struct yg_socket_info *info)
 	assert_int_equal(ntohs(((const struct sockaddr_in *)(const void *)&info->local)->sin_port), PORT);
 }
 
+static void take_traced(void *ctx, const struct yg_traced *packet)
+{
+	uint32_t *n = ctx;
+
+	assert_int_equal(packet->size, sizeof(*packet));
+	assert_int_equal(packet->len, 28 + 5);
+	n[packet->outgoing != 0]++;
+}
+
+static void count_reset(void *ctx, const char *name, uint64_t n_ended, uint64_t n_sent, uint64_t n_received,
+			const char *what)
+{
+	assert_true(name[0] != '\0' && what[0] != '\0');
+	assert_int_equal(n_ended + n_sent + n_received, 0);
+	++*(uint32_t *)ctx;
+}
+
+/* Would catch: packets of a socket that its trace is not told of, or that it is told of behind its end. */
+static void test_trace(void **state)
+{
+	struct sockaddr_in any = name_of(0, PORT), to = name_of(0x0a000002, PORT);
+	uint32_t n[2] = { 0 }, n_reasons = 0;
+
+	begin(0);
+	int s = yg_socket(a.s, AF_INET, SOCK_DGRAM, 0);
+
+	assert_int_equal(yg_trace(a.s, 77, take_traced, n), -EBADF);
+	assert_int_equal(yg_trace(a.s, s, take_traced, n), -EOPNOTSUPP);
+	assert_int_equal(yg_bind(a.s, s, (struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(yg_trace(a.s, s, take_traced, n), 0);
+	assert_int_equal(yg_trace(a.s, s, take_traced, n), 0);
+	assert_int_equal(yg_sendto(a.s, s, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)), 5);
+	assert_int_equal(n[1], 1);
+	assert_int_equal(yg_trace(a.s, s, NULL, NULL), 0);
+	assert_int_equal(yg_sendto(a.s, s, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)), 5);
+	assert_int_equal(n[0] + n[1], 1);
+	assert_int_equal(yg_trace(a.s, s, take_traced, n), 0);
+	assert_int_equal(yg_close(a.s, s), 0);
+	yg_resets(a.s, count_reset, &n_reasons);
+	assert_true(n_reasons > 20);
+	end();
+}
+
 static void count_drop(void *ctx, const char *name, uint64_t n, const char *what, const char *hint)
 {
 	if (strcmp(name, "no-route") == 0)
@@ -379,8 +422,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ip),      cmocka_unit_test(test_ethernet),  cmocka_unit_test(test_lent),
-		cmocka_unit_test(test_wait),    cmocka_unit_test(test_addresses), cmocka_unit_test(test_configs),
-		cmocka_unit_test(test_destroy),
+		cmocka_unit_test(test_wait),    cmocka_unit_test(test_addresses), cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_configs), cmocka_unit_test(test_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,11 @@ static inline uint8_t *packet_l4(struct packet *p)
 }
 
 /* Bytes of the IPv4 packet behind its header, as total_len says. */
+static inline const uint8_t *packet_l3_const(const struct packet *p)
+{
+	return packet_l3((struct packet *)(uintptr_t)p);
+}
+
 static inline const uint8_t *packet_l4_const(const struct packet *p)
 {
 	return packet_l4((struct packet *)(uintptr_t)p);

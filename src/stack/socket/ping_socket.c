@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "stack/socket/ping_socket.h"
+#include "stack/socket/socket_list.h"
 #include "stack/wire/icmp.h"
 #include "stack/ip/local.h"
 #include "stack/ip/route.h"
@@ -241,4 +242,24 @@ void ping_sockets_set_ready(struct ping_sockets *r, ping_socket_ready_fn *fn, vo
 uint64_t ping_socket_n_overflowed(const struct ping_sockets *r)
 {
 	return r->n_overflowed;
+}
+
+uint32_t ping_sockets_list(const struct ping_sockets *r, uint32_t *cursor, struct socket_entry *out, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (; n < max && *cursor < PING_SOCKETS_MAX; ++*cursor) {
+		const struct ping_socket *s = &r->socket[*cursor];
+
+		if (!s->open)
+			continue;
+		out[n] = (struct socket_entry){ .kind = SOCKET_PING, .protocol = IPPROTO_NR_ICMP, .number = -1 };
+		out[n].id = socket_entry_id(IPPROTO_NR_ICMP, 0, *cursor);
+		out[n].t.local = (struct tcp_end){ ip_addr_v4(0), s->id };
+		out[n].t.remote = (struct tcp_end){ ip_addr_v4(0), 0 };
+		out[n].n_waiting = s->n;
+		out[n].t.recv_q = s->n * (uint32_t)sizeof(s->queue[0]);
+		out[n++].t.rcvbuf = sizeof(s->queue);
+	}
+	return n;
 }

@@ -13,6 +13,8 @@
 
 #include "stack/ip/stack.h"
 
+struct socket_entry; /* socket_list.h */
+
 #define PING_SOCKETS_MAX 64
 #define PING_SOCKET_QUEUE_MAX 64 /* messages not yet read, a socket */
 
@@ -50,6 +52,9 @@ bool ping_socket_receive(struct ping_sockets *r, int socket, struct ping_message
 /* Sockets with something to read: called once per message as it arrives. */
 typedef void ping_socket_ready_fn(void *ctx, int socket);
 void ping_sockets_set_ready(struct ping_sockets *r, ping_socket_ready_fn *fn, void *ctx);
+/* As sockets_list: up to max of the next ones, of which the local port is the identifier. *cursor begins at 0; fewer
+ * than max: these were the last. */
+uint32_t ping_sockets_list(const struct ping_sockets *r, uint32_t *cursor, struct socket_entry *out, uint32_t max);
 /* Messages that found a full queue. */
 uint64_t ping_socket_n_overflowed(const struct ping_sockets *r);
 

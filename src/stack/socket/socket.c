@@ -87,6 +87,10 @@ struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struc
 	ss->port_first = tcp_config(ss->tcp)->port_first;
 	ss->port_last = tcp_config(ss->tcp)->port_last;
 	udp_set_ports(ss->udp, ss->port_first, ss->port_last);
+	ss->captures.env = env;
+	tcp_set_captures(ss->tcp, &ss->captures);
+	udp_set_captures(ss->udp, &ss->captures);
+	raw_set_captures(ss->raw, &ss->captures);
 	tcp_set_user(ss->tcp, &tcp_ops, ss);
 	udp_set_user(ss->udp, datagram_told, ss);
 	raw_set_user(ss->raw, datagram_told, ss);
@@ -104,6 +108,7 @@ void sockets_destroy(struct sockets *ss)
 	raw_destroy(ss->raw);
 	udp_destroy(ss->udp);
 	tcp_destroy(ss->tcp);
+	free(ss->captures.bytes);
 	pool_fini(&ss->watches);
 	pool_fini(&ss->epolls);
 	pool_fini(&ss->sockets);
@@ -161,6 +166,11 @@ uint64_t sockets_next_deadline(const struct sockets *ss)
 struct tcp *sockets_tcp(struct sockets *ss)
 {
 	return ss->tcp;
+}
+
+struct captures *sockets_captures(struct sockets *ss)
+{
+	return &ss->captures;
 }
 
 struct udp *sockets_udp(struct sockets *ss)
@@ -408,46 +418,4 @@ int socket_poll(struct sockets *ss, struct yg_pollfd *fds, uint32_t n_fds, uint6
 		if (rc != 0)
 			return rc == -EAGAIN ? 0 : rc;
 	}
-}
-
-/* --- listings --- */
-
-static void describe(const struct sockets *ss, const struct socket *s, struct socket_info *out)
-{
-	const struct datagram_socket *d = socket_datagram(s);
-
-	if (s->kind == SOCKET_TCP) {
-		out->state = tcp_state(s->conn);
-		tcp_ends(s->conn, &out->local, &out->remote);
-		out->n_in = tcp_unread(s->conn);
-		out->n_out = tcp_unacked(s->conn);
-		out->protocol = IPPROTO_NR_TCP;
-	} else if (d != NULL) {
-		out->state = d->is_connected ? TCP_ESTABLISHED : TCP_CLOSED;
-		out->local = (struct tcp_end){ ip_addr_v4(d->laddr), d->lport };
-		out->remote = (struct tcp_end){ ip_addr_v4(d->raddr), d->rport };
-		out->n_in = d->memory;
-		out->protocol = s->kind == SOCKET_UDP ? IPPROTO_NR_UDP : (uint8_t)d->lport;
-	} else if (s->kind == SOCKET_LISTENER) {
-		out->state = TCP_LISTEN;
-		out->local = (struct tcp_end){ ip_addr_v4(s->laddr), s->lport };
-		out->protocol = IPPROTO_NR_TCP;
-	}
-}
-
-bool sockets_next(const struct sockets *ss, uint32_t *cursor, struct socket_info *out)
-{
-	if (*cursor < SOCKET_FIRST_NUMBER)
-		*cursor = SOCKET_FIRST_NUMBER;
-	for (; *cursor < ss->sockets.n_fresh; (*cursor)++) {
-		const struct socket *s = socket_at(ss, (int)*cursor);
-
-		if (s == NULL)
-			continue;
-		*out = (struct socket_info){ .number = (int)*cursor, .kind = (enum socket_kind)s->kind };
-		describe(ss, s, out);
-		(*cursor)++;
-		return true;
-	}
-	return false;
 }

@@ -38,6 +38,8 @@ void sockets_expire(struct sockets *ss);
 uint64_t sockets_next_deadline(const struct sockets *ss);
 struct tcp *sockets_tcp(struct sockets *ss);
 struct udp *sockets_udp(struct sockets *ss);
+/* Of all its transports. */
+struct captures *sockets_captures(struct sockets *ss);
 
 /* Called by a call that has to wait: takes in what comes and lets the clock go on, once at least, until something may
  * have changed or the time has come. 0, or -errno, which the call returns (-EINTR). */
@@ -98,18 +100,16 @@ int socket_epoll_wait(struct sockets *ss, int epoll, struct yg_epoll_event *even
 /* Some epoll has something to tell. */
 bool sockets_any_ready(const struct sockets *ss);
 
-/* --- for listings --- */
-
-enum socket_kind { SOCKET_NONE, SOCKET_TCP, SOCKET_LISTENER, SOCKET_UDP, SOCKET_RAW, SOCKET_EPOLL, N_SOCKET_KINDS };
-struct socket_info {
-	int number;
-	enum socket_kind kind;
-	enum tcp_state state; /* of UDP and raw ones: TCP_ESTABLISHED when connected, else TCP_CLOSED */
-	struct tcp_end local, remote;
-	uint32_t n_in, n_out; /* bytes that wait; of a listener: those to be accepted, and the backlog */
-	uint8_t protocol;
+/* SOCKET_PING: of ping_socket.h, in listings alone. */
+enum socket_kind {
+	SOCKET_NONE,
+	SOCKET_TCP,
+	SOCKET_LISTENER,
+	SOCKET_UDP,
+	SOCKET_RAW,
+	SOCKET_EPOLL,
+	SOCKET_PING,
+	N_SOCKET_KINDS
 };
-/* The cursor starts at 0; false at the end. */
-bool sockets_next(const struct sockets *ss, uint32_t *cursor, struct socket_info *out);
 
 #endif

@@ -60,6 +60,7 @@ struct sockets {
 	struct tcp *tcp;
 	struct udp *udp;
 	struct raw *raw;
+	struct captures captures;
 	struct pool sockets, epolls, watches;
 	uint32_t bound_of[BOUND_BUCKETS];
 	uint16_t port_first, port_last;

@@ -556,34 +556,6 @@ static void test_raw(void **state)
 	net_end(&n);
 }
 
-/* Would catch: a listing that leaves sockets out or says something else of them. */
-static void test_list(void **state)
-{
-	struct net n;
-	struct socket_info i;
-	uint32_t cursor = 0, n_of[N_SOCKET_KINDS] = { 0 };
-	int a, b;
-
-	net_start(&n);
-	int l = host_listener(&n.b, PORT);
-
-	net_connect(&n, l, PORT, &a, &b);
-	(void)host_socket(&n.b, YG_SOCK_DGRAM);
-	(void)socket_epoll_create(n.b.ss);
-	while (sockets_next(n.b.ss, &cursor, &i)) {
-		n_of[i.kind]++;
-		if (i.kind == SOCKET_TCP) {
-			assert_int_equal(i.number, b);
-			assert_int_equal(i.state, TCP_ESTABLISHED);
-			assert_int_equal(i.local.port, PORT);
-			assert_int_equal(i.remote.addr.v4, A_ADDR);
-		}
-	}
-	for (uint32_t k = SOCKET_TCP; k < N_SOCKET_KINDS; k++)
-		assert_int_equal(n_of[k], k != SOCKET_RAW);
-	net_end(&n);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -600,7 +572,6 @@ int main(void)
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_shutdown),
 		cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

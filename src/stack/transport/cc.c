@@ -27,6 +27,14 @@ void hystart_init(struct hystart *h)
 	*h = (struct hystart){ .last_min_rtt = UINT64_MAX, .round_min_rtt = UINT64_MAX };
 }
 
+uint32_t hystart_facts(const struct hystart *h, struct cc_fact *out)
+{
+	/* Rounds of conservative slow start, and whether slow start has been left. */
+	out[0] = (struct cc_fact){ "css_rounds", h->css_rounds };
+	out[1] = (struct cc_fact){ "hystart_done", h->done };
+	return 2;
+}
+
 static void hystart_round(struct hystart *h)
 {
 	h->last_min_rtt = h->round_min_rtt;

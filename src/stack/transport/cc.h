@@ -45,6 +45,8 @@ enum cc_event {
 	CC_EVENT_ROUND,   /* a round trip has begun: what was sent when the last one began has been acknowledged */
 };
 
+struct cc_fact;
+
 struct cc_ops {
 	const char *name;
 	void (*init)(struct tcp_conn *c);
@@ -54,6 +56,15 @@ struct cc_ops {
 	uint64_t (*ssthresh)(struct tcp_conn *c);
 	/* NULL: takes no note. */
 	void (*event)(struct tcp_conn *c, enum cc_event e, uint64_t now);
+	/* How many it has filled in; NULL: none. */
+	uint32_t (*facts)(const struct tcp_conn *c, struct cc_fact *out);
+};
+
+/* What a control keeps, for listings: up to CC_FACTS_MAX names with values. */
+#define CC_FACTS_MAX 8u
+struct cc_fact {
+	const char *name; /* as ss prints it, with the unit where it is none of the usual */
+	uint64_t value;
 };
 
 extern const struct cc_ops cc_newreno, cc_cubic;

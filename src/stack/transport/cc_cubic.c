@@ -139,4 +139,16 @@ static void event(struct tcp_conn *c, enum cc_event e, uint64_t now)
 	}
 }
 
-const struct cc_ops cc_cubic = { .name = "cubic", .init = init, .acked = acked, .ssthresh = ssthresh, .event = event };
+static uint32_t facts(const struct tcp_conn *c, struct cc_fact *out)
+{
+	uint32_t n = hystart_facts(&c->cc_state.cubic.hystart, out);
+
+	out[n++] = (struct cc_fact){ "w_max", c->cc_state.cubic.w_max };
+	out[n++] = (struct cc_fact){ "w_est", c->cc_state.cubic.w_est };
+	out[n++] = (struct cc_fact){ "k_ms", c->cc_state.cubic.k * UNIT_NS / NS_PER_MS };
+	return n;
+}
+
+const struct cc_ops cc_cubic = {
+	.name = "cubic", .init = init, .acked = acked, .ssthresh = ssthresh, .event = event, .facts = facts
+};

@@ -33,4 +33,9 @@ static uint64_t ssthresh(struct tcp_conn *c)
 	return max_u64(c->cwnd / 2, 2ull * c->mss);
 }
 
-const struct cc_ops cc_newreno = { .name = "reno", .init = init, .acked = acked, .ssthresh = ssthresh };
+static uint32_t facts(const struct tcp_conn *c, struct cc_fact *out)
+{
+	return hystart_facts(&c->cc_state.newreno.hystart, out);
+}
+
+const struct cc_ops cc_newreno = { .name = "reno", .init = init, .acked = acked, .ssthresh = ssthresh, .facts = facts };

@@ -19,6 +19,7 @@
 #include "stack/ip/local.h"
 #include "stack/ip/stack.h"
 #include "stack/packet/env.h"
+#include "stack/transport/capture.h"
 
 /* addr none, or 0.0.0.0: any. */
 struct datagram_end {
@@ -91,6 +92,7 @@ struct datagram_stack {
 	/* What may be read, written or asked of it has changed. Takes notes. why: bits of enum datagram_change */
 	void (*changed)(void *ctx, uint64_t user, uint32_t why);
 	void *changed_ctx;
+	struct captures *captures; /* NULL: there are none */
 };
 enum datagram_change { DATAGRAM_CHANGED_IN = 1, DATAGRAM_CHANGED_ERROR = 2 };
 

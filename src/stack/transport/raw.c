@@ -71,6 +71,8 @@ static bool raw_input(void *ctx, const struct packet *p)
 	struct raw *r = proto->raw;
 	bool is_wanted = false;
 
+	if (captures_any(r->d.captures) && captures_keep(r->d.captures, p))
+		captures_came(r->d.captures, NULL);
 	for (uint32_t i = proto->first; i != POOL_NONE; i = socket_at(r, i)->next) {
 		if (!wants(r, socket_at(r, i), p))
 			continue;
@@ -131,9 +133,26 @@ void raw_set_user(struct raw *r, void (*changed)(void *ctx, uint64_t user, uint3
 	r->d.changed_ctx = ctx;
 }
 
+void raw_set_captures(struct raw *r, struct captures *c)
+{
+	r->d.captures = c;
+}
+
 const struct datagram_stack *raw_stack(const struct raw *r)
 {
 	return &r->d;
+}
+
+const struct raw_socket *raw_next(const struct raw *r, uint32_t *cursor, uint32_t *budget)
+{
+	while (*cursor<r->sockets.n_fresh && * budget> 0) {
+		const struct raw_socket *s = socket_at(r, (*cursor)++);
+
+		--*budget;
+		if (s->d.is_open)
+			return s;
+	}
+	return NULL;
 }
 
 static struct raw_protocol *protocol_of(struct raw *r, uint8_t number)
@@ -261,6 +280,8 @@ static void send(struct raw *r, const struct raw_socket *s, struct packet *p)
 		r->d.env->ledger.n_delivered++;
 		packet_free(r->d.env->pool, copy);
 	}
+	if (captures_any(r->d.captures))
+		captures_sent(r->d.captures, p);
 	ip_local_out_one(r->d.ip, p);
 }
 

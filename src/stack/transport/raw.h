@@ -29,7 +29,11 @@ struct raw; /* all of them */
 struct raw *raw_create(struct env *env, struct ip_stack *ip, const struct raw_limits *limits);
 void raw_destroy(struct raw *r);
 void raw_set_user(struct raw *r, void (*changed)(void *ctx, uint64_t user, uint32_t why), void *ctx);
+/* They outlive r. NULL: none. */
+void raw_set_captures(struct raw *r, struct captures *c);
 const struct datagram_stack *raw_stack(const struct raw *r);
+/* As udp_next. */
+const struct raw_socket *raw_next(const struct raw *r, uint32_t *cursor, uint32_t *budget);
 
 /* -ENOBUFS: no room for another one, or for another protocol. */
 int raw_open(struct raw *r, uint8_t protocol, uint64_t user, struct raw_socket **out);

@@ -56,24 +56,6 @@ const char *const tcp_state_names[N_TCP_STATES] = {
 	[TCP_LAST_ACK] = "LAST-ACK",     [TCP_TIME_WAIT] = "TIME-WAIT",
 };
 
-const char *const tcp_reason_names[N_TCP_REASONS] = {
-	[TCP_REASON_NONE] = "none",
-	[TCP_REASON_NO_LISTENER] = "no-listener",
-	[TCP_REASON_ABORTED] = "aborted",
-	[TCP_REASON_UNREAD] = "unread-data",
-	[TCP_REASON_DATA_AFTER_CLOSE] = "data-after-close",
-	[TCP_REASON_BAD_ACK] = "bad-ack",
-	[TCP_REASON_SYN_IN_WINDOW] = "syn-in-window",
-	[TCP_REASON_BACKLOG] = "backlog",
-	[TCP_REASON_MEMORY] = "memory",
-	[TCP_REASON_TIMED_OUT] = "timed-out",
-	[TCP_REASON_KEEPALIVE] = "keepalive",
-	[TCP_REASON_RESET] = "reset",
-	[TCP_REASON_REFUSED] = "refused",
-	[TCP_REASON_ICMP] = "icmp",
-	[TCP_REASON_CLOSED] = "closed",
-};
-
 const char *const tcp_counter_names[N_TCP_COUNTERS] = {
 	[TCP_COUNT_IN_SEGMENTS] = "in-segments",
 	[TCP_COUNT_OUT_SEGMENTS] = "out-segments",
@@ -221,6 +203,11 @@ void tcp_set_user(struct tcp *t, const struct tcp_user_ops *ops, void *ctx)
 	t->user_ctx = ctx;
 }
 
+void tcp_set_captures(struct tcp *t, struct captures *c)
+{
+	t->captures = c;
+}
+
 struct tcp_config *tcp_config(struct tcp *t)
 {
 	return &t->cfg;
@@ -234,6 +221,16 @@ const uint64_t *tcp_counts(const struct tcp *t)
 const uint64_t *tcp_resets(const struct tcp *t)
 {
 	return t->resets;
+}
+
+const uint64_t *tcp_ends_by_reason(const struct tcp *t)
+{
+	return t->ends;
+}
+
+const uint64_t *tcp_resets_in(const struct tcp *t)
+{
+	return t->resets_in;
 }
 
 #define TIMERS_AT_ONCE 4096u
@@ -292,12 +289,44 @@ void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
 	pool_free(&t->conns, c->index);
 }
 
+static void note_end(struct tcp *t, const struct tcp_conn *c, int err)
+{
+	t->ends[c->reason]++;
+	t->ended[t->n_ended++ % TCP_ENDED_MAX] = (struct tcp_ended){
+		.at = t->env->now,
+		.laddr = c->node.laddr,
+		.raddr = c->node.raddr,
+		.lport = c->node.lport,
+		.rport = c->node.rport,
+		.zone = c->node.zone,
+		.state = c->state,
+		.reason = c->reason,
+		.side = c->side,
+		.error = err,
+		.bytes_acked = c->bytes_acked,
+		.bytes_received = c->bytes_received,
+	};
+}
+
+bool tcp_ended(const struct tcp *t, uint32_t nth, struct tcp_ended *out)
+{
+	if (nth >= min_u64(t->n_ended, TCP_ENDED_MAX))
+		return false;
+	*out = t->ended[(t->n_ended - 1 - nth) % TCP_ENDED_MAX];
+	return true;
+}
+
 void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int err)
 {
 	if (c->state == TCP_CLOSED)
 		return;
-	c->state = TCP_CLOSED;
+	if (why != TCP_REASON_CLOSED)
+		c->side = (uint8_t)tcp_reason_info[why].side;
+	else if (c->side == TCP_SIDE_NONE)
+		c->side = TCP_SIDE_LOCAL; /* before the other end has said anything */
 	c->reason = (uint8_t)why;
+	note_end(t, c, err);
+	c->state = TCP_CLOSED;
 	c->error = err;
 	c->rtx_at = c->reorder_at = c->delack_at = c->keep_at = c->pace_timer_at = TIME_NEVER;
 	tcp_remove(t, &c->node);
@@ -364,6 +393,7 @@ static void begin_active(struct tcp *t, struct tcp_conn *c, const struct tcp_nod
 	c->node.is_in = false;
 	c->error = 0;
 	c->reason = TCP_REASON_NONE;
+	c->side = TCP_SIDE_NONE;
 	c->fin_received = c->fin_queued = c->rcv_closed = false;
 	c->is_active = true;
 	c->iss = tcp_isn(t, n);
@@ -584,6 +614,8 @@ static void queue_fin(struct tcp *t, struct tcp_conn *c)
 		tcp_conn_end(t, c, TCP_REASON_MEMORY, ENOBUFS);
 		return;
 	}
+	if (!c->fin_received)
+		c->side = TCP_SIDE_LOCAL;
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
 	c->more = false;
 	tcp_pend(t, c);

@@ -22,6 +22,7 @@
 #include "base/span.h"
 #include "stack/ip/stack.h"
 #include "stack/packet/env.h"
+#include "stack/transport/tcp_reason.h"
 #include "stack/wire/l4.h"
 
 struct tcp_limits {
@@ -84,6 +85,9 @@ struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_li
 void tcp_destroy(struct tcp *t);
 void tcp_set_user(struct tcp *t, const struct tcp_user_ops *ops, void *ctx);
 struct tcp_config *tcp_config(struct tcp *t);
+struct captures;
+/* They outlive t. NULL: none. */
+void tcp_set_captures(struct tcp *t, struct captures *c);
 void tcp_expire(struct tcp *t);
 uint64_t tcp_next_deadline(const struct tcp *t);
 
@@ -283,27 +287,6 @@ enum tcp_state {
 extern const char *const tcp_state_names[N_TCP_STATES]; /* as ss prints them: "ESTAB" */
 enum tcp_state tcp_state(const struct tcp_conn *c);
 
-/* Why a reset was sent, or a connection ended. */
-enum tcp_reason {
-	TCP_REASON_NONE,
-	TCP_REASON_NO_LISTENER,      /* sent: nobody listens there */
-	TCP_REASON_ABORTED,          /* sent: the user ended it (linger 0, destroy) */
-	TCP_REASON_UNREAD,           /* sent: closed with data that nobody read */
-	TCP_REASON_DATA_AFTER_CLOSE, /* sent: data came that nobody can read any more */
-	TCP_REASON_BAD_ACK,          /* sent: an acknowledgement of what was never sent, before the connection stood */
-	TCP_REASON_SYN_IN_WINDOW,    /* sent: a SYN in the middle */
-	TCP_REASON_BACKLOG,          /* sent: nobody accepted it in time, the listener went */
-	TCP_REASON_MEMORY,           /* sent: no room for the connection */
-	TCP_REASON_TIMED_OUT,        /* nobody answered */
-	TCP_REASON_KEEPALIVE,        /* likewise, asked by keepalive */
-	TCP_REASON_RESET,            /* the other end reset it */
-	TCP_REASON_REFUSED,          /* likewise, at once */
-	TCP_REASON_ICMP,             /* a hard error (RFC 1122 section 4.2.3.9) */
-	TCP_REASON_CLOSED,           /* both ends have closed */
-	N_TCP_REASONS
-};
-extern const char *const tcp_reason_names[N_TCP_REASONS];
-
 enum tcp_counter {
 	TCP_COUNT_IN_SEGMENTS,
 	TCP_COUNT_OUT_SEGMENTS,
@@ -340,7 +323,25 @@ enum tcp_counter {
 };
 extern const char *const tcp_counter_names[N_TCP_COUNTERS];
 const uint64_t *tcp_counts(const struct tcp *t);
-/* By enum tcp_reason. */
+/* Resets that were sent, by enum tcp_reason; connections that ended, likewise; resets that came, by enum tcp_reset_in.
+ */
 const uint64_t *tcp_resets(const struct tcp *t);
+const uint64_t *tcp_ends_by_reason(const struct tcp *t);
+const uint64_t *tcp_resets_in(const struct tcp *t);
+
+/* Connections that ended last, for whoever asks why they did. */
+#define TCP_ENDED_MAX 256u
+struct tcp_ended {
+	uint64_t at; /* the clock's */
+	uint32_t laddr, raddr;
+	uint16_t lport, rport, zone;
+	uint8_t state;  /* enum tcp_state, before */
+	uint8_t reason; /* enum tcp_reason */
+	uint8_t side;   /* enum tcp_side: who closed it first, or brought its end about */
+	int error;      /* positive errno of its user, 0 */
+	uint64_t bytes_acked, bytes_received;
+};
+/* The nth last, from 0; false: there are not so many. */
+bool tcp_ended(const struct tcp *t, uint32_t nth, struct tcp_ended *out);
 
 #endif

@@ -59,8 +59,10 @@ static bool is_in_window(const struct tcp_conn *c, const struct packet *p)
 static void answer_out_of_window(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 {
 	t->counts[TCP_COUNT_OUT_OF_WINDOW]++;
-	if (p->l4.flags & TCP_RST)
+	if (p->l4.flags & TCP_RST) {
+		t->resets_in[TCP_RESET_IN_OUT_OF_WINDOW]++;
 		return;
+	}
 	if (p->l4.payload_len == 0 && !(p->l4.flags & (TCP_SYN | TCP_FIN)) && c->oow_at != 0 &&
 	    t->env->now - c->oow_at < OOW_ACK_NS)
 		return;
@@ -107,6 +109,7 @@ static void reset_by_peer(struct tcp *t, struct tcp_conn *c)
 	bool is_refused = c->state == TCP_SYN_SENT || (c->state == TCP_SYN_RECEIVED && c->is_active);
 	int err = is_refused ? ECONNREFUSED : c->state == TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
 
+	t->resets_in[is_refused ? TCP_RESET_IN_REFUSED : TCP_RESET_IN_TAKEN]++;
 	/* What had been received stays to be read only if nothing went wrong. */
 	tcp_conn_end(t, c, is_refused ? TCP_REASON_REFUSED : TCP_REASON_RESET, err);
 }
@@ -115,10 +118,12 @@ static bool check_reset(struct tcp *t, struct tcp_conn *c, const struct packet *
 {
 	if (!(p->l4.flags & TCP_RST))
 		return true;
-	if (p->l4.seq == c->rcv_nxt)
+	if (p->l4.seq == c->rcv_nxt) {
 		reset_by_peer(t, c);
-	else
+	} else {
+		t->resets_in[TCP_RESET_IN_CHALLENGED]++;
 		tcp_send_challenge(t, c);
+	}
 	return false;
 }
 
@@ -319,6 +324,8 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 
 static void fin_arrived(struct tcp *t, struct tcp_conn *c)
 {
+	if (!c->fin_queued)
+		c->side = TCP_SIDE_REMOTE;
 	c->rcv_nxt++;
 	c->fin_received = true;
 	c->fin_ahead = false;
@@ -332,6 +339,7 @@ static void fin_arrived(struct tcp *t, struct tcp_conn *c)
 	case TCP_FIN_WAIT_1:
 		/* Ours is not acknowledged, or check_ack would have moved on. */
 		c->state = TCP_CLOSING;
+		c->side = TCP_SIDE_BOTH;
 		break;
 	case TCP_FIN_WAIT_2:
 		tcp_changed(t, c, TCP_CHANGED_STATE);
@@ -381,26 +389,34 @@ void tcp_take_syn(struct tcp *t, struct tcp_conn *c, uint32_t seq, const struct 
 	tcp_set_mss(t, c);
 }
 
+static void refuse_ack(struct tcp *t, const struct tcp_conn *c, const struct packet *p)
+{
+	if (p->l4.flags & TCP_RST)
+		t->resets_in[TCP_RESET_IN_BAD_ACK]++;
+	else
+		tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
+}
+
 static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
 {
 	bool has_ack = (p->l4.flags & TCP_ACK) != 0;
 
 	if (has_ack && p->l4.ack != c->snd_nxt) {
-		if (!(p->l4.flags & TCP_RST))
-			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
+		refuse_ack(t, c, p);
 		return;
 	}
 	/* RFC 7323: an answer to a timestamp that was not sent. */
 	if (has_ack && t->cfg.timestamps && o->has_timestamp && o->ts_ecr != 0 &&
 	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) ||
 	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->syn_first_at / TCP_TS_NS)))) {
-		if (!(p->l4.flags & TCP_RST))
-			tcp_answer_reset(t, p, TCP_REASON_BAD_ACK, c->rare);
+		refuse_ack(t, c, p);
 		return;
 	}
 	if (p->l4.flags & TCP_RST) {
 		if (has_ack)
 			reset_by_peer(t, c);
+		else
+			t->resets_in[TCP_RESET_IN_BAD_ACK]++;
 		return;
 	}
 	if (!(p->l4.flags & TCP_SYN))
@@ -477,6 +493,7 @@ void tcp_answer_reset(struct tcp *t, const struct packet *p, enum tcp_reason why
 		s.ack = p->l4.seq + tcp_length_of(p);
 	}
 	t->resets[why]++;
+	captures_why(t->captures, tcp_reason_info[why].text);
 	tcp_send_bare(t, &n, &s);
 }
 
@@ -515,18 +532,25 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 			return true;
 		if (show_unknown(t, p, o, NULL))
 			return true;
-		if (!(flags & TCP_RST))
+		/* By ip, as its row says. */
+		if (flags & TCP_RST)
+			t->resets_in[TCP_RESET_IN_NOBODY]++;
+		else if (!is_to_many(p))
 			t->resets[TCP_REASON_NO_LISTENER]++;
 		return false;
 	}
 	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
 		return true;
 	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
-	if ((flags & TCP_RST) || is_to_many(p))
+	if (flags & TCP_RST) {
+		t->resets_in[TCP_RESET_IN_LISTENER]++;
+		return true;
+	}
+	if (is_to_many(p))
 		return true;
 	if (flags & TCP_ACK) {
 		if ((flags & TCP_SYN) || !tcp_listen_cookie(t, l, n, p, o))
-			tcp_answer_reset(t, p, TCP_REASON_NO_LISTENER, l->rare);
+			tcp_answer_reset(t, p, TCP_REASON_NOT_A_SYN, l->rare);
 		return true;
 	}
 	/* Neither SYN nor anything; SYN and FIN at once nobody means well. */
@@ -590,7 +614,12 @@ void tcp_input(void *ctx, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 
-		if (!input_one(t, p, &n[i]))
+		bool is_captured = YG_UNLIKELY(captures_any(t->captures)) && tcp_capture_keep(t, p);
+		bool is_taken = input_one(t, p, &n[i]);
+
+		if (is_captured)
+			tcp_capture_came(t);
+		if (!is_taken)
 			continue;
 		if (p->verdict == VERDICT_STOLEN)
 			b->p[i] = NULL;

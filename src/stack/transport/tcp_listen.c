@@ -405,6 +405,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
 		return;
 	if (flags & TCP_RST) {
+		t->resets_in[is_next ? TCP_RESET_IN_HALF_OPEN : TCP_RESET_IN_OUT_OF_WINDOW]++;
 		if (is_next)
 			tcp_half_open_free(t, h);
 		return;

@@ -141,6 +141,8 @@ static void fill_tcp(struct tcp *t, struct packet *p, const struct tcp_node *n, 
 		.flags = s->flags,
 	};
 	t->counts[TCP_COUNT_OUT_SEGMENTS]++;
+	if (YG_UNLIKELY(captures_any(t->captures)))
+		tcp_capture_sent(t, p);
 	batch_add(&t->out, p);
 	if (t->out.n == BATCH_MAX)
 		tcp_flush(t);
@@ -253,6 +255,7 @@ void tcp_send_probe(struct tcp *t, struct tcp_conn *c)
 	struct tcp_bare s = bare_of(t, c, TCP_ACK);
 
 	s.seq = c->snd_una - 1;
+	captures_why(t->captures, "probe");
 	send_bare(t, &c->node, &s, NULL, 0);
 	acknowledged(t, c, &s);
 }
@@ -277,6 +280,7 @@ void tcp_send_challenge(struct tcp *t, struct tcp_conn *c)
 	c->n_challenges++;
 	t->n_challenges++;
 	t->counts[TCP_COUNT_CHALLENGE_ACKS]++;
+	captures_why(t->captures, "challenge ACK");
 	tcp_send_ack(t, c);
 }
 
@@ -286,6 +290,7 @@ void tcp_reset(struct tcp *t, struct tcp_conn *c, enum tcp_reason why)
 
 	s.window = 0;
 	t->resets[why]++;
+	captures_why(t->captures, tcp_reason_info[why].text);
 	send_bare(t, &c->node, &s, NULL, 0);
 }
 
@@ -447,6 +452,8 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 		t->counts[TCP_COUNT_NO_SEGMENT]++;
 		return false;
 	}
+	if (!is_new)
+		captures_why(t->captures, "retransmission");
 	fill_ip(t, p, &c->node, &h, header_len + s->len);
 	memcpy(packet_l4(p) + TCP_HEADER_LEN, options, (size_t)(end - options));
 	fill_tcp(t, p, &c->node, &h, header_len, s->len, s->sum);

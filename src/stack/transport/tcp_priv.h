@@ -28,6 +28,7 @@
 #include "base/siphash.h"
 #include "base/timer.h"
 #include "base/util.h"
+#include "stack/transport/capture.h"
 #include "stack/transport/cc.h"
 #include "stack/transport/tcp.h"
 
@@ -186,6 +187,7 @@ struct tcp_conn {
 	uint8_t ca_state; /* enum tcp_ca_state */
 	uint8_t rtx_kind; /* enum tcp_rtx_kind */
 	uint8_t reason;   /* enum tcp_reason: why it ended */
+	uint8_t side;     /* enum tcp_side: who closed first, or ended it */
 	uint8_t snd_scale, rcv_scale;
 	uint8_t n_rtx;    /* timeouts in a row */
 	uint8_t n_probes; /* keepalive or persist, not answered */
@@ -357,7 +359,8 @@ struct tcp_time_wait {
 	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
 	uint32_t ts_recent;
 	uint32_t ts_recent_s; /* seconds of the clock when it was noted */
-	uint8_t rcv_scale;
+	uint8_t rcv_scale : 4;
+	uint8_t side : 4; /* enum tcp_side: who closed first */
 	bool ts_ok;
 	uint16_t md5; /* number of its key (tcp_md5.h), 0: none */
 	uint32_t older, newer;
@@ -390,7 +393,13 @@ struct tcp {
 	uint64_t challenge_at; /* all connections' acknowledgements of that kind (RFC 5961 section 7) */
 	uint32_t n_challenges, challenge_limit;
 	uint64_t cookie_since; /* since when cookies were sent last: only then are they believed */
-	uint64_t counts[N_TCP_COUNTERS], resets[N_TCP_REASONS];
+	uint64_t counts[N_TCP_COUNTERS], resets[N_TCP_REASONS], ends[N_TCP_REASONS], resets_in[N_TCP_RESETS_IN];
+	struct captures *captures; /* NULL: there are none */
+	struct {
+		uint64_t counts[N_TCP_COUNTERS], resets[N_TCP_REASONS], resets_in[N_TCP_RESETS_IN];
+	} seen; /* of a packet that is kept for a capture: before it */
+	uint64_t n_ended;
+	struct tcp_ended ended[TCP_ENDED_MAX]; /* a ring */
 };
 
 static inline struct tcp_conn *tcp_conn_at(const struct tcp *t, uint32_t index)
@@ -685,6 +694,12 @@ void tcp_urgent_passed(struct tcp_conn *c);
 int64_t tcp_recv_urgent(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_t room, bool peek);
 /* A segment from seq on tells of what is urgent ahead. */
 void tcp_urgent_mark(const struct tcp_conn *c, uint32_t seq, struct tcp_bare *h);
+
+/* tcp_capture.c, with captures_any alone */
+
+bool tcp_capture_keep(struct tcp *t, const struct packet *p);
+void tcp_capture_came(struct tcp *t);
+void tcp_capture_sent(struct tcp *t, const struct packet *p);
 
 /* tcp_timer.c */
 

@@ -67,8 +67,9 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		.rcv_wnd = seq_after(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0,
 		.ts_recent = c->ts_recent,
 		.ts_recent_s = (uint32_t)(c->ts_recent_at / NS_PER_S),
-		.rcv_scale = c->rcv_scale,
+		.rcv_scale = c->rcv_scale & 15,
 		.ts_ok = c->ts_ok,
+		.side = c->side & 15,
 	};
 
 	if (index != POOL_NONE && c->rare != POOL_NONE)
@@ -115,8 +116,10 @@ bool tcp_time_wait_input(struct tcp *t, uint32_t index, struct packet *p, const 
 
 	if (w->md5 != 0 && tcp_md5_refuses(p, o, tcp_md5_at(t, w->md5)))
 		return false;
-	if (flags & TCP_RST)
+	if (flags & TCP_RST) {
+		t->resets_in[TCP_RESET_IN_TIME_WAIT]++;
 		return false;
+	}
 	if (flags == TCP_SYN && !is_paws_old && iss != NULL && (has_newer_ts || seq_after(p->l4.seq, w->rcv_nxt))) {
 		/* Beyond whatever the old connection may have sent. */
 		uint32_t beyond = w->snd_nxt + UINT16_MAX + 2;

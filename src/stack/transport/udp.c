@@ -290,10 +290,28 @@ static bool input_one(struct udp *u, struct packet *p)
 	return udp_push(u, s, p);
 }
 
+/* As input_one; a capture is told what came of it. */
+static bool input_captured(struct udp *u, struct packet *p)
+{
+	uint64_t n_full = u->counts[UDP_COUNT_QUEUE_FULL], n_no_port = u->counts[UDP_COUNT_NO_PORT];
+
+	if (!captures_keep(u->d.captures, p))
+		return input_one(u, p);
+	bool is_taken = input_one(u, p);
+
+	captures_came(u->d.captures, u->counts[UDP_COUNT_QUEUE_FULL] != n_full ? udp_counter_names[UDP_COUNT_QUEUE_FULL]
+				     : u->counts[UDP_COUNT_NO_PORT] != n_no_port ? udp_counter_names[UDP_COUNT_NO_PORT]
+										 : NULL);
+	return is_taken;
+}
+
 static void udp_input(void *ctx, struct batch *b)
 {
+	struct udp *u = ctx;
+	bool has_captures = captures_any(u->d.captures);
+
 	for (uint32_t i = 0; i < b->n; i++)
-		if (input_one(ctx, b->p[i]))
+		if (has_captures ? input_captured(u, b->p[i]) : input_one(u, b->p[i]))
 			b->p[i] = NULL;
 }
 
@@ -383,6 +401,11 @@ void udp_set_ports(struct udp *u, uint16_t first, uint16_t last)
 	u->port_last = last;
 }
 
+void udp_set_captures(struct udp *u, struct captures *c)
+{
+	u->d.captures = c;
+}
+
 const struct datagram_stack *udp_stack(const struct udp *u)
 {
 	return &u->d;
@@ -391,6 +414,18 @@ const struct datagram_stack *udp_stack(const struct udp *u)
 const uint64_t *udp_counts(const struct udp *u)
 {
 	return u->counts;
+}
+
+const struct udp_socket *udp_next(const struct udp *u, uint32_t *cursor, uint32_t *budget)
+{
+	while (*cursor<u->sockets.n_fresh && * budget> 0) {
+		const struct udp_socket *s = socket_at(u, (*cursor)++);
+
+		--*budget;
+		if (s->d.is_open)
+			return s;
+	}
+	return NULL;
 }
 
 struct udp_socket *udp_open(struct udp *u, uint64_t user)
@@ -658,6 +693,8 @@ static int64_t send_whole(struct udp *u, struct udp_socket *s, const struct data
 	u->counts[UDP_COUNT_OUT]++;
 	if (way.is_to_many)
 		hear_own(u, s, p);
+	if (YG_UNLIKELY(captures_any(u->d.captures)))
+		captures_sent(u->d.captures, p);
 	ip_local_out_one(u->d.ip, p);
 	return len;
 }

@@ -36,8 +36,13 @@ void udp_destroy(struct udp *u);
 void udp_set_user(struct udp *u, void (*changed)(void *ctx, uint64_t user, uint32_t why), void *ctx);
 /* Local ports that are drawn (RFC 6056), both included; 32,768 to 60,999 at first. */
 void udp_set_ports(struct udp *u, uint16_t first, uint16_t last);
+/* They outlive u. NULL: none. */
+void udp_set_captures(struct udp *u, struct captures *c);
 const struct datagram_stack *udp_stack(const struct udp *u);
 const uint64_t *udp_counts(const struct udp *u);
+/* The next open socket; *cursor begins at 0. *budget: how many places may be looked at, and what is left of that. NULL:
+ * none, or with a budget of 0 not yet. */
+const struct udp_socket *udp_next(const struct udp *u, uint32_t *cursor, uint32_t *budget);
 
 /* NULL: no room (ENOBUFS). */
 struct udp_socket *udp_open(struct udp *u, uint64_t user);

@@ -39,7 +39,7 @@ _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is 32 bits");
 	struct nat *nat; \
 	struct rules *rules; \
 	struct ping_sockets *raw; \
-	struct sockets *sockets
+	struct sockets *sockets /* of the host; NULL: it has none */
 
 struct control_core {
 	CONTROL_CORE;

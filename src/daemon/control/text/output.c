@@ -73,6 +73,9 @@ static void output_value_text(enum output_type type, const struct out_value *v, 
 	case OUT_YES_NO:
 		snprintf(buf, len, "%s", v->yes ? "yes" : "no");
 		break;
+	case OUT_OBJECT:
+		snprintf(buf, len, "-");
+		break;
 	}
 }
 
@@ -88,6 +91,8 @@ static json_t *text_json(const char *text)
 	free(copy);
 	return j;
 }
+
+static json_t *object_json(const struct out_column *column, size_t n, const struct out_value *row);
 
 static json_t *value_json(enum output_type type, const struct out_value *v)
 {
@@ -108,6 +113,8 @@ static json_t *value_json(enum output_type type, const struct out_value *v)
 		return json_real((double)us / 1e6);
 	case OUT_YES_NO:
 		return json_boolean(v->yes);
+	case OUT_OBJECT:
+		return object_json(v->object->column, v->object->n, v->object->value);
 	case OUT_ADDR:
 		if (ip_addr_is_none(&v->addr))
 			return json_null();
@@ -121,17 +128,24 @@ static json_t *value_json(enum output_type type, const struct out_value *v)
 	return json_string(buf);
 }
 
-char *output_row_json(const struct out_column *column, size_t n, const struct out_value *row)
+static json_t *object_json(const struct out_column *column, size_t n, const struct out_value *row)
 {
 	json_t *object = json_object();
-	if (object == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
+
+	for (size_t i = 0; object != NULL && i < n; i++) {
 		if (row[i].absent)
 			continue;
 		/* Text that is not UTF-8 has no JSON form; it is left out. */
 		json_object_set_new(object, column[i].key, value_json(column[i].type, &row[i]));
 	}
+	return object;
+}
+
+char *output_row_json(const struct out_column *column, size_t n, const struct out_value *row)
+{
+	json_t *object = object_json(column, n, row);
+	if (object == NULL)
+		return NULL;
 	char *text = json_dumps(object, JSON_FORM | JSON_PRESERVE_ORDER);
 	json_decref(object);
 	return text;

@@ -28,7 +28,10 @@ enum output_type {
 	OUT_PREFIX,
 	OUT_MAC,
 	OUT_YES_NO, /* true and false in JSON */
+	OUT_OBJECT, /* JSON alone: an object in the object */
 };
+
+struct out_object;
 
 /* A value; which field counts is said by its column. */
 struct out_value {
@@ -42,6 +45,7 @@ struct out_value {
 		struct ip4_prefix prefix;
 		struct ether_addr mac;
 		bool yes;
+		const struct out_object *object;
 	};
 };
 
@@ -54,11 +58,18 @@ struct out_value {
 #define OUT_P(v) ((struct out_value){ .prefix = (v) })
 #define OUT_M(v) ((struct out_value){ .mac = (v) })
 #define OUT_Y(v) ((struct out_value){ .yes = (v) })
+#define OUT_O(v) ((struct out_value){ .object = (v) })
 
 struct out_column {
 	const char *key;   /* in JSON */
 	const char *title; /* head of the column in text; NULL: JSON only */
 	enum output_type type;
+};
+
+struct out_object {
+	const struct out_column *column;
+	size_t n;
+	const struct out_value *value;
 };
 
 /* Writes a row as one line of text without newline, in a form of its own. */
