@@ -765,12 +765,13 @@ static void finish(struct fixture *w)
 	for (uint32_t i = 0; i < t->conns.n_fresh; i++)
 		if (tcp_conn_at(t, i)->is_used)
 			fprintf(stderr, "left: %s, %u of %u sent, una %u nxt %u window %u, timer %u\n",
-				tcp_state_names[tcp_conn_at(t, i)->state], tcp_conn_at(t, i)->queue.n_sent,
-				tcp_conn_at(t, i)->queue.n, tcp_conn_at(t, i)->snd_una - tcp_conn_at(t, i)->iss,
+				tcp_state_names[tcp_conn_at(t, i)->state], tcp_conn_at(t, i)->flight->queue.n_sent,
+				tcp_conn_at(t, i)->flight->queue.n, tcp_conn_at(t, i)->snd_una - tcp_conn_at(t, i)->iss,
 				tcp_conn_at(t, i)->snd_nxt - tcp_conn_at(t, i)->iss, tcp_conn_at(t, i)->snd_wnd,
-				tcp_conn_at(t, i)->rtx_kind);
+				tcp_conn_at(t, i)->flight->rtx_kind);
 	FUZZ_CHECK(t->conns.n_used == 0 && t->half_open.n_used == 0 && t->time_wait.n_used == 0);
-	FUZZ_CHECK(t->segments.n_used == 0 && t->islands.n_used == 0 && t->listeners.n_used == 0 && t->table.n == 0);
+	FUZZ_CHECK(t->flights.n_used == 0 && t->options.n_used == 0 && t->segments.n_used == 0 &&
+		   t->islands.n_used == 0 && t->listeners.n_used == 0 && t->table.n == 0);
 	host_end(&w->h);
 }
 

@@ -342,7 +342,7 @@ static int create_parts(struct yg_stack *s, const struct yg_stack_config *c)
 	tcp.rcvbuf = or_default(c->rcvbuf, tcp.rcvbuf);
 	if (c->congestion != NULL)
 		tcp.congestion = c->congestion;
-	if (cc_find(tcp.congestion) == NULL)
+	if (cc_find(tcp.congestion) < 0)
 		return -EINVAL;
 	s->env.pool = packet_pool_create(&packets);
 	s->fib = fib_create();

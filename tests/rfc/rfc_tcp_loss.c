@@ -137,7 +137,7 @@ static void sack_beyond_what_was_sent(struct script *s)
 	peer_sacks(s, at(1), at(11) + 1000, at(11) + 2000);
 	peer_sacks(s, at(1), at(5), at(11) + 1);
 	peer_sacks(s, at(1), at(5), at(3));
-	assert_int_equal(s->c->sacked, 0);
+	assert_int_equal(s->c->flight->sacked, 0);
 	expect_state(s, TCP_ESTABLISHED);
 }
 
@@ -431,7 +431,7 @@ static void prr_in_step(struct script *s)
 	n += n_out(s);
 	assert_true(n >= 3 && n <= 7);
 	/* In the end the window is ssthresh. */
-	peer_acks(s, s->c->high_seq - s->host_isn);
+	peer_acks(s, s->c->flight->high_seq - s->host_isn);
 	assert_int_equal(s->c->ca_state, TCP_CA_OPEN);
 	assert_true(s->c->cwnd >= s->c->ssthresh && s->c->cwnd <= s->c->ssthresh + 2 * MSS);
 }
@@ -472,7 +472,7 @@ static void spurious_timeout(struct script *s)
 	peer_acks(s, at(3));
 	assert_int_equal(s->h.tcp->counts[TCP_COUNT_UNDONE], 1);
 	assert_true(s->c->cwnd >= cwnd);
-	assert_int_equal(s->c->lost, 0);
+	assert_int_equal(s->c->flight->lost, 0);
 }
 
 static void real_timeout(struct script *s)
@@ -587,7 +587,7 @@ static void cubic_grows_back(struct script *s)
 
 	peer_sacks(s, una, una + MSS, una + 4 * MSS);
 	script_forget(s);
-	peer_acks(s, s->c->high_seq - s->host_isn);
+	peer_acks(s, s->c->flight->high_seq - s->host_isn);
 	script_forget(s);
 	assert_true(s->c->cwnd < top * 3 / 4);
 	rounds(s, 60, w);

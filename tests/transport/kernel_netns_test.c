@@ -110,13 +110,13 @@ static void show(const struct lab *l)
 
 		if (!c->is_used)
 			continue;
-		print_message("%s una +%u nxt +%u written +%u wnd %u cwnd %llu ca %u sacked %u lost %u again %u "
-			      "queue %u sent %u rtx %u in %lld ms n_rtx %u; rcv +%u adv +%u unread %u\n",
-			      tcp_state_names[c->state], c->snd_una - c->iss, c->snd_nxt - c->iss,
-			      c->write_seq - c->iss, c->snd_wnd, (unsigned long long)c->cwnd, c->ca_state, c->sacked,
-			      c->lost, c->retransmitted, c->queue.n, c->queue.n_sent, c->rtx_kind,
-			      (long long)(c->rtx_at - l->h.env.now) / 1000000, c->n_rtx, c->rcv_nxt - c->irs,
-			      c->rcv_adv - c->irs, c->inbox.bytes);
+		print_message("%s acked %llu sent +%u written +%u wnd %u cwnd %u ca %u sacked %u lost %u again %u "
+			      "queue %u sent %u rtx %u in %lld ms n_rtx %u; received %llu window %u unread %u\n",
+			      tcp_state_names[c->state], (unsigned long long)c->bytes_acked, c->snd_nxt - c->snd_una,
+			      c->write_seq - c->snd_una, c->snd_wnd, c->cwnd, c->ca_state, c->flight->sacked,
+			      c->flight->lost, c->flight->retransmitted, c->flight->queue.n, c->flight->queue.n_sent,
+			      c->flight->rtx_kind, (long long)(c->flight->rtx_at - l->h.env.now) / 1000000, c->n_rtx,
+			      (unsigned long long)c->bytes_received, c->rcv_adv - c->rcv_nxt, c->inbox.bytes);
 	}
 	for (uint32_t i = 0; i < N_TCP_COUNTERS; i++)
 		if (t->counts[i] != 0)

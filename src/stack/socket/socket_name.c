@@ -231,7 +231,7 @@ static int begin_to_listen(struct sockets *ss, struct socket *s, const struct tc
 
 	if (rc != 0)
 		return rc;
-	tcp_listener_inherit(l, s->conn);
+	tcp_listener_inherit(ss->tcp, l, s->conn);
 	tcp_abort(ss->tcp, s->conn);
 	s->listener = l;
 	s->kind = SOCKET_LISTENER;
@@ -395,7 +395,7 @@ static int end_listening(struct sockets *ss, struct socket *s)
 
 	if (c == NULL)
 		return -ENOBUFS;
-	tcp_conn_inherit(c, s->listener);
+	tcp_conn_inherit(ss->tcp, c, s->listener);
 	tcp_unlisten(ss->tcp, s->listener);
 	s->conn = c;
 	s->kind = SOCKET_TCP;

@@ -8,12 +8,12 @@
 
 const struct cc_ops *const cc_all[] = { &cc_cubic, &cc_newreno, NULL };
 
-const struct cc_ops *cc_find(const char *name)
+int cc_find(const char *name)
 {
-	for (uint32_t i = 0; cc_all[i] != NULL; i++)
+	for (int i = 0; cc_all[i] != NULL; i++)
 		if (strcmp(cc_all[i]->name, name) == 0)
-			return cc_all[i];
-	return NULL;
+			return i;
+	return -1;
 }
 
 /* RFC 9406 section 4.3. */
@@ -24,7 +24,7 @@ const struct cc_ops *cc_find(const char *name)
 
 void hystart_init(struct hystart *h)
 {
-	*h = (struct hystart){ .last_min_rtt = UINT64_MAX, .round_min_rtt = UINT64_MAX };
+	*h = (struct hystart){ .last_min_rtt = UINT32_MAX, .round_min_rtt = UINT32_MAX };
 }
 
 uint32_t hystart_facts(const struct hystart *h, struct cc_fact *out)
@@ -38,7 +38,7 @@ uint32_t hystart_facts(const struct hystart *h, struct cc_fact *out)
 static void hystart_round(struct hystart *h)
 {
 	h->last_min_rtt = h->round_min_rtt;
-	h->round_min_rtt = UINT64_MAX;
+	h->round_min_rtt = UINT32_MAX;
 	h->n_samples = 0;
 	if (h->css_rounds > 0)
 		h->css_rounds++;
@@ -46,7 +46,7 @@ static void hystart_round(struct hystart *h)
 
 static bool rtt_has_grown(const struct hystart *h, uint32_t n_samples)
 {
-	if (h->n_samples < n_samples || h->round_min_rtt == UINT64_MAX || h->last_min_rtt == UINT64_MAX)
+	if (h->n_samples < n_samples || h->round_min_rtt == UINT32_MAX || h->last_min_rtt == UINT32_MAX)
 		return false;
 	uint64_t thresh = max_u64(MIN_RTT_THRESH, min_u64(h->last_min_rtt / 8, MAX_RTT_THRESH));
 
@@ -60,8 +60,8 @@ void slow_start(struct tcp_conn *c, struct hystart *h, const struct cc_sample *s
 	if (s->round_began)
 		hystart_round(h);
 	if (s->rtt != 0 && !h->done) {
-		h->round_min_rtt = min_u64(h->round_min_rtt, s->rtt);
-		h->n_samples++;
+		h->round_min_rtt = (uint32_t)min_u64(h->round_min_rtt, s->rtt);
+		h->n_samples += h->n_samples < UINT8_MAX;
 	}
 	if (h->css_rounds == 0) {
 		/* Linux's, which has no second thought, takes one sample more. */
@@ -83,5 +83,5 @@ void slow_start(struct tcp_conn *c, struct hystart *h, const struct cc_sample *s
 	}
 	if (h->css_rounds > 0)
 		more /= CSS_GROWTH_DIVISOR;
-	c->cwnd += more;
+	c->cwnd += (uint32_t)more;
 }

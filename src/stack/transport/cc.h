@@ -69,33 +69,39 @@ struct cc_fact {
 
 extern const struct cc_ops cc_newreno, cc_cubic;
 extern const struct cc_ops *const cc_all[]; /* NULL at the end; the first is the default */
-/* NULL: there is none of that name. */
-const struct cc_ops *cc_find(const char *name);
+/* Its place in cc_all; -1: there is none of that name. */
+int cc_find(const char *name);
 
-/* HyStart++ (RFC 9406), for those that begin by slow start. */
+/* HyStart++ (RFC 9406), for those that begin by slow start. Round trips in ns, no more than UINT32_MAX. */
 struct hystart {
-	uint64_t last_min_rtt, round_min_rtt, css_baseline;
-	uint32_t n_samples;
+	uint32_t last_min_rtt, round_min_rtt, css_baseline;
+	uint8_t n_samples;  /* counts no further than 255 */
 	uint8_t css_rounds; /* in conservative slow start for so many, counted from 1; 0: not in it */
 	bool done;
 };
 
-/* What each keeps of a connection. */
+/* What each keeps of a connection, however long nothing is sent. */
 union cc_state {
 	struct {
 		struct hystart hystart;
-		uint64_t bytes; /* acknowledged since the window grew last */
+		uint32_t bytes; /* acknowledged since the window grew last */
 	} newreno;
 	struct {
 		struct hystart hystart;
-		uint64_t epoch;  /* when this growth began; 0: not yet */
-		uint64_t origin; /* W_max of RFC 9438: where the curve is flat */
-		uint64_t w_max, w_last_max, w_est;
-		uint64_t k; /* ns from the epoch to there */
-		uint64_t bytes;
-		uint64_t before_epoch, before_w_max, before_k; /* for undo */
+		uint32_t w_max, w_est;
+		uint32_t origin; /* W_max of RFC 9438: where the curve is flat */
+		uint32_t bytes;  /* what is left of the growth that made no whole one */
+		uint32_t k;      /* from the epoch to there, in 1/1024 s */
+		uint32_t epoch;  /* when this growth began, in 1/1024 s; 0: it has not */
 	} cubic;
-	uint64_t words[20];
+	uint64_t words[5];
+};
+
+/* ... and to take a recovery back (CC_EVENT_UNDONE). */
+union cc_undo {
+	struct {
+		uint32_t epoch, w_max, k;
+	} cubic;
 };
 
 #endif

@@ -9,7 +9,7 @@
  * Where a flow of Reno would have more (short paths), it does as that one
  * (section 4.3).
  *
- * All in integers: windows in bytes, times in ns, the cube in units of 1/1024 s.
+ * All in integers: windows in bytes, times of growth in units of 1/1024 s.
  */
 #include "stack/transport/cc_priv.h"
 
@@ -50,20 +50,21 @@ static uint64_t cube(uint64_t units, uint32_t mss)
 
 static void begin_epoch(struct tcp_conn *c, uint64_t now)
 {
-	uint64_t w = c->cwnd, origin = max_u64(c->cc_state.cubic.w_max, w);
+	uint32_t w = c->cwnd, origin = max_u32(c->cc_state.cubic.w_max, w);
 	/* K^3 = (W_max - cwnd) / C, with t in units: * 1024^3 / 0.4. */
 	uint64_t segments = (origin - w) / max_u32(c->mss, 1);
 
-	c->cc_state.cubic.epoch = now;
+	c->cc_state.cubic.epoch = max_u32((uint32_t)(now / UNIT_NS), 1);
 	c->cc_state.cubic.origin = origin;
-	c->cc_state.cubic.k = cube_root(min_u64(segments, UINT64_C(1) << 31) * (UINT64_C(1) << 30) / 4 * 10 / 1);
+	c->cc_state.cubic.k = (uint32_t)cube_root(min_u64(segments, UINT64_C(1) << 31) * (UINT64_C(1) << 30) / 4 * 10);
 	c->cc_state.cubic.w_est = w;
 	c->cc_state.cubic.bytes = 0;
 }
 
 static uint64_t target(const struct tcp_conn *c, uint64_t now, uint64_t rtt)
 {
-	uint64_t t = (now - c->cc_state.cubic.epoch + rtt) / UNIT_NS, k = c->cc_state.cubic.k;
+	/* Units go round in 48 days, of which no epoch lasts one: whoever is idle begins again. */
+	uint64_t t = (uint32_t)(now / UNIT_NS) - c->cc_state.cubic.epoch + rtt / UNIT_NS, k = c->cc_state.cubic.k;
 	uint64_t origin = c->cc_state.cubic.origin;
 
 	if (t >= k)
@@ -88,51 +89,57 @@ static void acked(struct tcp_conn *c, const struct cc_sample *s)
 	/* Section 4.3: what Reno would have. Beyond W_max as Reno grows itself. */
 	uint64_t add = s->acked * c->mss / max_u64(c->cwnd, 1);
 
-	c->cc_state.cubic.w_est +=
-		c->cc_state.cubic.w_est < c->cc_state.cubic.w_max ? add * ALPHA_NUM / ALPHA_DEN : add;
+	if (c->cc_state.cubic.w_est < c->cc_state.cubic.w_max)
+		add = add * ALPHA_NUM / ALPHA_DEN;
+	c->cc_state.cubic.w_est += (uint32_t)add;
 	if (w < c->cc_state.cubic.w_est) {
-		c->cwnd = max_u64(c->cwnd, c->cc_state.cubic.w_est);
+		c->cwnd = max_u32(c->cwnd, c->cc_state.cubic.w_est);
 		return;
 	}
 	/* Section 4.4: no more than half again in a round trip. */
-	w = min_u64(w, c->cwnd + c->cwnd / 2);
+	w = min_u64(w, c->cwnd + UINT64_C(1) * c->cwnd / 2);
 	if (w <= c->cwnd)
 		return;
-	c->cc_state.cubic.bytes += (w - c->cwnd) * s->acked;
-	c->cwnd += c->cc_state.cubic.bytes / c->cwnd;
-	c->cc_state.cubic.bytes %= c->cwnd;
+	uint64_t growth = c->cc_state.cubic.bytes + (w - c->cwnd) * s->acked;
+
+	c->cc_state.cubic.bytes = (uint32_t)(growth % c->cwnd);
+	c->cwnd += (uint32_t)(growth / c->cwnd);
 }
 
 static uint64_t ssthresh(struct tcp_conn *c)
 {
-	c->cc_state.cubic.before_epoch = c->cc_state.cubic.epoch;
-	c->cc_state.cubic.before_w_max = c->cc_state.cubic.w_max;
-	c->cc_state.cubic.before_k = c->cc_state.cubic.k;
+	union cc_undo *undo = &c->flight->cc_undo;
+
+	undo->cubic.epoch = c->cc_state.cubic.epoch;
+	undo->cubic.w_max = c->cc_state.cubic.w_max;
+	undo->cubic.k = c->cc_state.cubic.k;
 	/* Section 4.7, fast convergence: a window that did not get back to where it was makes room for others. */
 	if (c->cwnd < c->cc_state.cubic.w_max)
-		c->cc_state.cubic.w_max = c->cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN);
+		c->cc_state.cubic.w_max = (uint32_t)((uint64_t)c->cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
 		c->cc_state.cubic.w_max = c->cwnd;
 	c->cc_state.cubic.epoch = 0;
 	c->cc_state.cubic.hystart.done = true;
-	return max_u64(c->cwnd * BETA_NUM / BETA_DEN, 2ull * c->mss);
+	return max_u64((uint64_t)c->cwnd * BETA_NUM / BETA_DEN, 2ull * c->mss);
 }
 
 static void event(struct tcp_conn *c, enum cc_event e, uint64_t now)
 {
+	const union cc_undo *undo = &c->flight->cc_undo;
+
 	switch (e) {
 	case CC_EVENT_RTO:
 		c->cc_state.cubic.epoch = 0;
 		return;
 	case CC_EVENT_UNDONE:
-		c->cc_state.cubic.epoch = c->cc_state.cubic.before_epoch;
-		c->cc_state.cubic.w_max = c->cc_state.cubic.before_w_max;
-		c->cc_state.cubic.k = c->cc_state.cubic.before_k;
+		c->cc_state.cubic.epoch = undo->cubic.epoch;
+		c->cc_state.cubic.w_max = undo->cubic.w_max;
+		c->cc_state.cubic.k = undo->cubic.k;
 		return;
 	case CC_EVENT_RESTART:
 		/* Section 4.8: time without sending is no growth. */
 		if (c->cc_state.cubic.epoch != 0 && now > c->last_sent)
-			c->cc_state.cubic.epoch += now - c->last_sent;
+			c->cc_state.cubic.epoch += (uint32_t)((now - c->last_sent) / UNIT_NS);
 		return;
 	default:
 		return;

@@ -19,7 +19,7 @@ static void acked(struct tcp_conn *c, const struct cc_sample *s)
 		slow_start(c, &c->cc_state.newreno.hystart, s);
 		return;
 	}
-	c->cc_state.newreno.bytes += s->acked;
+	c->cc_state.newreno.bytes += (uint32_t)s->acked;
 	if (c->cc_state.newreno.bytes >= c->cwnd) {
 		c->cc_state.newreno.bytes -= c->cwnd;
 		c->cwnd += c->mss;

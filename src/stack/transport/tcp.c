@@ -103,6 +103,8 @@ static int init_pools(struct tcp *t, const struct tcp_limits *l)
 	uint32_t n_time_wait = or_default(l->n_time_wait, 65536), n_listeners = or_default(l->n_listeners, 1024);
 
 	if (pool_init(&t->conns, n_conns, sizeof(struct tcp_conn), 64) != 0 ||
+	    pool_init(&t->flights, n_conns, sizeof(struct tcp_flight), 64) != 0 ||
+	    pool_init(&t->options, n_conns + n_listeners, sizeof(struct tcp_user_options), 32) != 0 ||
 	    pool_init(&t->half_open, n_half_open, sizeof(struct tcp_half_open), 32) != 0 ||
 	    pool_init(&t->time_wait, n_time_wait, sizeof(struct tcp_time_wait), 64) != 0 ||
 	    pool_init(&t->segments, or_default(l->n_segments, 65536), sizeof(struct tcp_segment), 16) != 0 ||
@@ -193,6 +195,8 @@ void tcp_destroy(struct tcp *t)
 	pool_fini(&t->segments);
 	pool_fini(&t->time_wait);
 	pool_fini(&t->half_open);
+	pool_fini(&t->options);
+	pool_fini(&t->flights);
 	pool_fini(&t->conns);
 	free(t);
 }
@@ -267,13 +271,14 @@ struct tcp_conn *tcp_conn_new(struct tcp *t)
 	memset(c, 0, sizeof(*c));
 	c->index = index;
 	c->is_used = true;
-	c->listener = c->next_accept = c->oldest = c->newest = c->inbox.islands = POOL_NONE;
-	c->rare = POOL_NONE;
+	c->flight = (struct tcp_flight *)(uintptr_t)&tcp_no_flight;
+	c->o = &tcp_no_options;
+	c->inbox.islands = c->rare = POOL_NONE;
 	c->sndbuf = t->cfg.sndbuf;
 	c->rcvbuf = t->cfg.rcvbuf;
-	c->cc = cc_find(t->cfg.congestion);
+	c->cc = tcp_default_cc(t);
 	c->reo_wnd_mult = 1;
-	c->armed_for = c->rtx_at = c->reorder_at = c->delack_at = c->keep_at = c->pace_timer_at = TIME_NEVER;
+	c->delack_at = c->keep_at = TIME_NEVER;
 	timer_node_init(&c->timer);
 	return c;
 }
@@ -283,7 +288,9 @@ void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
 	timer_disarm(&t->wheel, c->index);
 	tcp_remove(t, &c->node);
 	tcp_queue_free(t, c);
+	tcp_flight_free(t, c);
 	tcp_receive_free(t, c);
+	tcp_options_share(t, &c->o, &tcp_no_options);
 	tcp_rare_release(t, &c->rare);
 	c->is_used = false;
 	pool_free(&t->conns, c->index);
@@ -327,12 +334,12 @@ void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int er
 	c->reason = (uint8_t)why;
 	note_end(t, c, err);
 	c->state = TCP_CLOSED;
-	c->error = err;
-	c->rtx_at = c->reorder_at = c->delack_at = c->keep_at = c->pace_timer_at = TIME_NEVER;
+	c->error = (uint8_t)err;
+	c->delack_at = c->keep_at = TIME_NEVER;
 	tcp_remove(t, &c->node);
 	tcp_queue_free(t, c);
+	tcp_flight_free(t, c);
 	timer_disarm(&t->wheel, c->index);
-	c->armed_for = TIME_NEVER;
 	/* What came before can be read all the same, as in Linux. */
 	tcp_changed(t, c, TCP_CHANGED_STATE);
 	/* Whoever works on it is not done; it goes when all is sent. */
@@ -346,7 +353,8 @@ struct tcp_conn *tcp_disconnect(struct tcp *t, struct tcp_conn *old)
 
 	if (c == NULL)
 		return NULL;
-	c->o = old->o;
+	c->told = old->told;
+	tcp_options_share(t, &c->o, old->o);
 	c->sndbuf = old->sndbuf;
 	c->rcvbuf = old->rcvbuf;
 	c->cc = old->cc;
@@ -403,15 +411,16 @@ static void begin_active(struct tcp *t, struct tcp_conn *c, const struct tcp_nod
 	c->snd_nxt = c->write_seq = c->iss + 1;
 	c->ts_offset = tcp_ts_offset(t, n);
 	c->mss_own = tcp_own_mss(t, n);
-	if (c->o.user_mss != 0)
-		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o.user_mss);
-	c->path_mtu = tcp_own_mss(t, n) + IPV4_HEADER_LEN + TCP_HEADER_LEN;
+	if (c->o->user_mss != 0)
+		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o->user_mss);
+	c->path_mtu = (uint16_t)(tcp_own_mss(t, n) + IPV4_HEADER_LEN + TCP_HEADER_LEN);
 	c->mss_peer = TCP_MSS_DEFAULT;
 	c->mss = TCP_MSS_DEFAULT;
 	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max)) : 0;
-	tcp_rtt_init(t, c);
+	tcp_rtt_init(c);
 	c->state = TCP_SYN_SENT;
-	c->syn_sent_at = c->syn_first_at = t->env->now;
+	tcp_flight_begin(c);
+	c->last_sent = c->flight->syn_first_at = t->env->now;
 	t->counts[TCP_COUNT_ACTIVE_OPENS]++;
 }
 
@@ -435,6 +444,8 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 		n.laddr = own_address(t, &n, nh);
 	if (n.laddr == 0)
 		return -ENETUNREACH;
+	if (!tcp_flight_get(t, c))
+		return -ENOBUFS;
 	bool is_drawn = n.lport == 0;
 	int rc = is_drawn ? tcp_choose_port(t, &n) : 0;
 
@@ -458,7 +469,7 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 	if (is_drawn)
 		ip_port_leave(t->ip, IPPROTO_NR_TCP, n.laddr, n.lport);
 	tcp_send_syn(t, c);
-	c->rtx_at = t->env->now + tcp_rto(t, c);
+	c->flight->rtx_at = t->env->now + tcp_rto(t, c);
 	tcp_rearm(t, c);
 	tcp_flush(t);
 	return -EINPROGRESS;
@@ -499,7 +510,7 @@ int tcp_answer(struct tcp *t, struct tcp_conn *c, const struct tcp_syn *syn)
 	c->snd_wnd = syn->window;
 	c->snd_wl1 = syn->seq;
 	tcp_send_syn(t, c);
-	c->rtx_at = t->env->now + tcp_rto(t, c);
+	c->flight->rtx_at = t->env->now + tcp_rto(t, c);
 	tcp_rearm(t, c);
 	tcp_flush(t);
 	return -EINPROGRESS;
@@ -572,9 +583,9 @@ int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 	int64_t sent = write_and_send(t, c, span, n, flags);
 
 	if ((flags & TCP_SEND_URGENT) && sent > 0)
-		c->snd_up = c->write_seq;
-	if ((flags & TCP_SEND_EOR) && sent == (int64_t)asked && c->queue.n > c->queue.n_sent)
-		tcp_queue_at(t, c, c->queue.n - 1)->ends_record = true;
+		c->flight->snd_up = c->write_seq;
+	if ((flags & TCP_SEND_EOR) && sent == (int64_t)asked && c->flight->queue.n > c->flight->queue.n_sent)
+		tcp_queue_at(t, c, c->flight->queue.n - 1)->ends_record = true;
 	c->more = (flags & TCP_SEND_MORE) != 0;
 	c->wants_room = sent < (int64_t)asked;
 	tcp_pend(t, c);
@@ -648,7 +659,7 @@ void tcp_abort(struct tcp *t, struct tcp_conn *c)
 
 void tcp_close(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->o.linger && c->o.linger_s == 0) {
+	if (c->told.linger && c->o->linger_s == 0) {
 		tcp_abort(t, c);
 		return;
 	}
@@ -671,12 +682,12 @@ void tcp_close(struct tcp *t, struct tcp_conn *c)
 		queue_fin(t, c);
 		break;
 	case TCP_FIN_WAIT_2:
-		if (c->o.linger2 == TCP_LINGER2_NONE) {
+		if (c->o->linger2 == TCP_LINGER2_NONE) {
 			tcp_reset(t, c, TCP_REASON_ABORTED);
 			tcp_conn_end(t, c, TCP_REASON_ABORTED, 0);
 			break;
 		}
-		c->keep_at = t->env->now + (c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout);
+		c->keep_at = t->env->now + (c->o->linger2 != 0 ? c->o->linger2 : t->cfg.fin_timeout);
 		tcp_rearm(t, c);
 		break;
 	default:
@@ -691,7 +702,7 @@ void tcp_close(struct tcp *t, struct tcp_conn *c)
 static bool tcp_is_readable(const struct tcp *t, const struct tcp_conn *c)
 {
 	/* As Linux: one that is not met in the stream does not count. */
-	if (c->inbox.bytes >= max_u32(c->o.rcv_lowat, 1) + (tcp_at_mark(c) && !c->o.oob_inline))
+	if (c->inbox.bytes >= max_u32(c->o->rcv_lowat, 1) + (tcp_at_mark(c) && !c->told.oob_inline))
 		return true;
 	return c->inbox.bytes > 0 && tcp_receive_window(t, c) <= c->rcv_mss;
 }

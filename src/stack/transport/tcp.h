@@ -266,9 +266,9 @@ int tcp_listener_set_congestion(struct tcp_listener *l, const char *name);
 const char *tcp_listener_congestion(const struct tcp_listener *l);
 void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds);
 /* What a connection that is not open yet was told goes over to a listener. */
-void tcp_listener_inherit(struct tcp_listener *l, struct tcp_conn *c);
+void tcp_listener_inherit(struct tcp *t, struct tcp_listener *l, struct tcp_conn *c);
 /* And back again. */
-void tcp_conn_inherit(struct tcp_conn *c, struct tcp_listener *l);
+void tcp_conn_inherit(struct tcp *t, struct tcp_conn *c, struct tcp_listener *l);
 
 enum tcp_state {
 	TCP_CLOSED,

@@ -21,7 +21,7 @@ static void first_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
 	if (s->flags & SEGMENT_SACKED)
-		c->sacked -= tcp_segment_size(s);
+		c->flight->sacked -= tcp_segment_size(s);
 	else
 		tcp_segment_delivered(t, c, s, tcp_queue_number(c, 0), a);
 	a->rtx_acked |= (s->flags & SEGMENT_EVER_RETRANSMITTED) != 0;
@@ -35,11 +35,11 @@ static void first_trimmed(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, 
 	const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
 	if (s->flags & SEGMENT_SACKED)
-		c->sacked -= bytes;
+		c->flight->sacked -= bytes;
 	if (s->flags & SEGMENT_LOST)
-		c->lost -= bytes;
+		c->flight->lost -= bytes;
 	if (s->flags & SEGMENT_RETRANSMITTED)
-		c->retransmitted -= bytes;
+		c->flight->retransmitted -= bytes;
 	c->bytes_acked += bytes;
 	c->delivered += bytes;
 	a->sample.acked += bytes;
@@ -48,11 +48,11 @@ static void first_trimmed(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, 
 
 static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
-	uint32_t told = c->sack_ok ? 0 : min_u32(c->sacked, a->ack - c->snd_una);
+	uint32_t told = c->sack_ok ? 0 : min_u32(c->flight->sacked, a->ack - c->snd_una);
 
 	a->acked_new = a->ack - c->snd_una;
-	c->sacked -= told;
-	while (c->queue.n_sent > 0) {
+	c->flight->sacked -= told;
+	while (c->flight->queue.n_sent > 0) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
 		if (!seq_after(s->seq + tcp_segment_size(s), a->ack)) {
@@ -66,16 +66,16 @@ static void take_acked(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	/* What duplicates had told is nothing new. */
 	a->sample.acked -= min_u64(a->sample.acked, told);
 	c->snd_una = a->ack;
-	if (seq_before(c->snd_up, c->snd_una))
-		c->snd_up = c->snd_una;
-	if (seq_before(c->fack, c->snd_una))
-		c->fack = c->snd_una;
-	if (seq_before(c->lost_from, c->snd_una))
-		c->lost_from = c->snd_una;
-	c->n_rtx = c->n_probes = 0;
+	if (seq_before(c->flight->snd_up, c->snd_una))
+		c->flight->snd_up = c->snd_una;
+	if (seq_before(c->flight->fack, c->snd_una))
+		c->flight->fack = c->snd_una;
+	if (seq_before(c->flight->lost_from, c->snd_una))
+		c->flight->lost_from = c->snd_una;
+	c->n_rtx = c->flight->n_probes = 0;
 	c->soft_error = 0;
-	c->rtx_since = c->queue.n_sent > 0 ? t->env->now : 0;
-	c->rtx_at = TIME_NEVER;
+	c->flight->rtx_since = c->flight->queue.n_sent > 0 ? t->env->now : 0;
+	c->flight->rtx_at = TIME_NEVER;
 }
 
 /* RFC 9293: a window is taken from what is newest. True: it is another one. */
@@ -120,10 +120,10 @@ static void count_duplicate(struct tcp_conn *c, struct tcp_ack *a)
 {
 	if (!a->is_duplicate)
 		return;
-	c->n_dupacks += c->n_dupacks < UINT8_MAX;
+	c->flight->n_dupacks += c->flight->n_dupacks < UINT8_MAX;
 	/* It says that one more has left the path. */
-	if (!c->sack_ok && c->sacked + c->mss <= c->snd_nxt - c->snd_una - c->mss)
-		c->sacked += c->mss;
+	if (!c->sack_ok && c->flight->sacked + c->mss <= c->snd_nxt - c->snd_una - c->mss)
+		c->flight->sacked += c->mss;
 	if (!c->sack_ok)
 		a->sacked_new += c->mss;
 }
@@ -139,7 +139,7 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	s->ece = a->ece;
 	s->in_recovery = c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR;
 	/* In slow start also when more than half of it was in use (RFC 7661 section 4.3, as Linux). */
-	s->cwnd_limited = c->cwnd_limited || (c->cwnd < c->ssthresh && c->cwnd < 2ull * c->out_max);
+	s->cwnd_limited = c->cwnd_limited || (c->cwnd < c->ssthresh && c->cwnd < 2ull * c->flight->out_max);
 	s->round_began = !seq_before(a->ack, c->round_end) && a->acked_new > 0;
 	if (s->round_began)
 		c->round_end = c->snd_nxt;
@@ -147,28 +147,28 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		return;
 	/* What is told by SACK alone makes room for one more segment and no larger window (RFC 3042), unless so much is
 	 * told that it is reordering, or it would be taken for lost by now. */
-	if (a->acked_new == 0 && c->sacked <= REORDERING_USUAL * c->mss)
+	if (a->acked_new == 0 && c->flight->sacked <= REORDERING_USUAL * c->mss)
 		return;
-	c->cc->acked(c, s);
+	tcp_cc(c)->acked(c, s);
 	c->cwnd = max_u64(c->cwnd, c->mss);
 	/* What is on its way and as much again that waits for its turn. */
-	if (!c->o.sndbuf_set)
+	if (!c->told.sndbuf_set)
 		c->sndbuf = max_u32(c->sndbuf, (uint32_t)min_u64(2 * c->cwnd, t->cfg.sndbuf_max));
 }
 
 static void judge(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
-	uint64_t lost = c->lost_total;
+	uint64_t lost = c->flight->lost_total;
 
 	tcp_rack_update(t, c, a);
 	uint64_t look_again = tcp_rack_detect(t, c);
 
-	a->lost_new = (uint32_t)(c->lost_total - lost);
+	a->lost_new = (uint32_t)(c->flight->lost_total - lost);
 	tcp_rack_probe_answered(t, c, a);
 	tcp_rate_sample(t, c, a);
 	tcp_recovery_ack(t, c, a);
 	control(t, c, a);
-	c->reorder_at = look_again != 0 && c->queue.n_sent > 0 ? look_again : TIME_NEVER;
+	c->flight->reorder_at = look_again != 0 && c->flight->queue.n_sent > 0 ? look_again : TIME_NEVER;
 }
 
 static bool is_acceptable(struct tcp *t, struct tcp_conn *c, uint32_t ack)
@@ -181,7 +181,7 @@ static bool is_acceptable(struct tcp *t, struct tcp_conn *c, uint32_t ack)
 
 bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
-	struct tcp_ack a = { .ack = p->l4.ack, .prior_una = c->snd_una, .prior_fack = c->fack, .options = o };
+	struct tcp_ack a = { .ack = p->l4.ack, .prior_una = c->snd_una, .prior_fack = c->flight->fack, .options = o };
 	bool has_something = c->snd_nxt != c->snd_una;
 	uint32_t room = tcp_queue_room(t, c);
 
@@ -196,14 +196,16 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 		a.prior_una = p->l4.ack;
 	} else {
 		a.window_changed = take_window(c, p);
-		c->n_unanswered = 0;
-		if (c->snd_wnd > 0)
-			c->n_probes = 0;
+		if (c->flight->queue.n > 0) {
+			c->flight->n_unanswered = 0;
+			if (c->snd_wnd > 0)
+				c->flight->n_probes = 0;
+		}
 	}
 	a.is_duplicate = p->l4.ack == c->snd_una && !a.has_data && !a.window_changed && has_something &&
 			 !(p->l4.flags & (TCP_SYN | TCP_FIN));
 	if (seq_after(a.ack, c->snd_una)) {
-		c->n_dupacks = 0;
+		c->flight->n_dupacks = 0;
 		take_acked(t, c, &a);
 	}
 	if (has_something) {
@@ -223,18 +225,17 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 void tcp_acked_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
 	c->snd_una = p->l4.ack;
-	c->fack = c->lost_from = c->snd_una;
 	c->snd_wl1 = p->l4.seq;
 	c->snd_wl2 = p->l4.ack;
 	/* The window of a SYN is not scaled. */
 	c->snd_wnd = (uint32_t)p->l4.window << ((p->l4.flags & TCP_SYN) ? 0 : c->snd_scale);
 	c->snd_wnd_max = c->snd_wnd;
-	if (c->n_rtx == 0 && c->syn_sent_at != 0)
-		tcp_rtt_sample(t, c, t->env->now - c->syn_sent_at);
+	if (c->n_rtx == 0 && c->last_sent != 0)
+		tcp_rtt_sample(t, c, t->env->now - c->last_sent);
 	else if (c->ts_ok && o->has_timestamp && o->ts_ecr != 0)
 		tcp_rtt_sample(t, c, (uint64_t)(tcp_ts_now(t, c) - o->ts_ecr) * TCP_TS_NS);
 	else
-		c->rto = max_u64(c->rto, TCP_RTO_LOST_SYN);
-	c->rtx_since = 0;
-	c->rtx_at = TIME_NEVER;
+		c->syn_lost = true;
+	c->last_sent = 0;
+	tcp_flight_begin(c);
 }

@@ -60,7 +60,7 @@ static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 	c->path_mtu = mtu;
 	tcp_set_mss(t, c);
 	/* No loss of the path's making: the window stays. */
-	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
+	for (uint32_t i = 0; i < c->flight->queue.n_sent; i++) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (s->len > c->mss && !(s->flags & SEGMENT_SACKED))
@@ -142,7 +142,7 @@ void tcp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 	struct tcp_conn *c = tcp_conn_at(t, tcp_ref_index(ref));
 
 	/* RFC 5082 section 3: from further away than it wants to hear of. */
-	if (e->p->ip.ttl < c->o.min_ttl)
+	if (e->p->ip.ttl < c->o->min_ttl)
 		return;
 	/* RFC 5927 section 4.1. */
 	if (!seq_between(c->snd_una, q->l4.seq, c->snd_nxt))

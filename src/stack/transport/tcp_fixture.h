@@ -157,27 +157,27 @@ static inline void conn_check(const struct tcp *t, const struct tcp_conn *c)
 {
 	uint32_t sacked = 0, lost = 0, retransmitted = 0, n_listed = 0, in_flight = 0, seq = c->snd_una;
 
-	for (uint32_t i = 0; i < c->queue.n; i++) {
+	for (uint32_t i = 0; i < c->flight->queue.n; i++) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, i);
 		uint32_t size = tcp_segment_size(s);
 
 		assert_int_equal(s->seq, seq);
-		assert_true((i < c->queue.n_sent) == ((s->flags & SEGMENT_SENT) != 0));
+		assert_true((i < c->flight->queue.n_sent) == ((s->flags & SEGMENT_SENT) != 0));
 		seq += size;
 		sacked += s->flags & SEGMENT_SACKED ? size : 0;
 		lost += s->flags & SEGMENT_LOST ? size : 0;
 		retransmitted += s->flags & SEGMENT_RETRANSMITTED ? size : 0;
 		/* Those that are not with the other end and are on their way. */
-		in_flight += i < c->queue.n_sent && !(s->flags & SEGMENT_SACKED) &&
+		in_flight += i < c->flight->queue.n_sent && !(s->flags & SEGMENT_SACKED) &&
 			     ((s->flags & SEGMENT_LOST) == 0 || (s->flags & SEGMENT_RETRANSMITTED));
 	}
-	if (c->queue.n > 0)
+	if (c->flight->queue.n > 0)
 		assert_int_equal(seq, c->write_seq);
 	if (c->sack_ok)
-		assert_int_equal(sacked, c->sacked);
-	assert_int_equal(lost, c->lost);
-	assert_int_equal(retransmitted, c->retransmitted);
-	for (uint32_t i = c->oldest; i != POOL_NONE; i = tcp_segment_at(t, i)->newer) {
+		assert_int_equal(sacked, c->flight->sacked);
+	assert_int_equal(lost, c->flight->lost);
+	assert_int_equal(retransmitted, c->flight->retransmitted);
+	for (uint32_t i = c->flight->oldest; i != POOL_NONE; i = tcp_segment_at(t, i)->newer) {
 		const struct tcp_segment *s = tcp_segment_at(t, i);
 
 		assert_true(s->older == POOL_NONE || tcp_segment_at(t, s->older)->sent <= s->sent);

@@ -35,7 +35,7 @@ static uint64_t running(const struct tcp *t, uint64_t since)
 
 static void count_segments(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info *out)
 {
-	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
+	for (uint32_t i = 0; i < c->flight->queue.n_sent; i++) {
 		uint8_t flags = tcp_queue_at(t, c, i)->flags;
 
 		out->unacked++;
@@ -55,36 +55,36 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 		.state = linux_state[c->state],
 		.ca_state = c->ca_state,
 		.retransmits = c->n_rtx,
-		.probes = c->n_probes,
+		.probes = c->flight->n_probes,
 		.backoff = c->n_rtx,
 		.options = (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
 				     (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0)),
 		.snd_wscale = c->snd_scale & 15,
 		.rcv_wscale = c->rcv_scale & 15,
-		.delivery_rate_app_limited = c->app_limited != 0,
+		.delivery_rate_app_limited = c->was_app_limited || c->flight->app_limited != 0,
 		.rto = us(tcp_rto(t, c)),
 		.snd_mss = c->mss,
 		.rcv_mss = c->rcv_mss,
 		.last_data_sent = ms_since(t, c->last_sent),
-		.busy_time = (c->busy_ns + running(t, c->busy_since)) / NS_PER_US,
-		.rwnd_limited = (c->limited_ns + running(t, c->limited_since)) / NS_PER_US,
-		.last_data_recv = ms_since(t, c->data_at),
+		.busy_time = c->busy_ms * UINT64_C(1000) + running(t, c->flight->busy_since) / NS_PER_US,
+		.rwnd_limited = c->limited_ms * UINT64_C(1000) + running(t, c->flight->limited_since) / NS_PER_US,
+		.last_data_recv = c->data_ms == 0 ? 0 : tcp_now_ms(t) - c->data_ms,
 		.last_ack_recv = ms_since(t, c->heard_at),
 		.pmtu = c->path_mtu,
 		.rtt = us(c->srtt),
 		.rttvar = us(c->rttvar),
-		.snd_ssthresh = c->ssthresh >= UINT32_MAX ? INFINITE_SSTHRESH : (uint32_t)(c->ssthresh / mss),
-		.snd_cwnd = (uint32_t)(c->cwnd / mss),
+		.snd_ssthresh = c->ssthresh == UINT32_MAX ? INFINITE_SSTHRESH : c->ssthresh / mss,
+		.snd_cwnd = c->cwnd / mss,
 		.advmss = c->mss_own,
 		.reordering = max_u32(REORDERING_DEFAULT, c->reordering / mss),
 		.rcv_rtt = us(c->rcv_rtt),
-		.total_retrans = (uint32_t)c->n_retransmitted,
+		.total_retrans = c->n_retransmitted,
 		.pacing_rate = tcp_pacing_rate(t, c) != 0 ? tcp_pacing_rate(t, c) : UINT64_MAX,
 		.max_pacing_rate = tcp_rare_at(t, c->rare)->max_pacing_rate,
 		.bytes_acked = c->bytes_acked,
 		.bytes_received = c->bytes_received,
-		.segs_out = (uint32_t)c->segs_out,
-		.segs_in = (uint32_t)c->segs_in,
+		.segs_out = c->segs_out,
+		.segs_in = c->segs_in,
 		.notsent_bytes = tcp_unsent(c),
 		.min_rtt = us(c->min_rtt),
 		.bytes_retrans = c->bytes_retransmitted,

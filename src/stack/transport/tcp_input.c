@@ -27,9 +27,9 @@
 #define ECN_MASK 0x03u
 #define ECN_CE 0x03u
 /* RFC 7323 section 5.5: a timestamp that is older than 24 days says nothing. */
-#define TS_OLD (24 * 86400 * NS_PER_S)
+#define TS_OLD_S (24u * 86400u)
 /* Acknowledgements of what is out of the window: one in so long for a connection, as Linux has it. */
-#define OOW_ACK_NS (500 * NS_PER_MS)
+#define OOW_ACK_MS 500u
 
 /* --- first: the sequence number --- */
 
@@ -37,7 +37,7 @@
 static bool is_paws_old(const struct tcp *t, const struct tcp_conn *c, const struct tcp_options *o)
 {
 	return c->ts_ok && o->has_timestamp && seq_before(o->ts_val, c->ts_recent) &&
-	       t->env->now - c->ts_recent_at < TS_OLD;
+	       (uint32_t)(t->env->now / NS_PER_S) - c->ts_recent_s < TS_OLD_S;
 }
 
 bool tcp_in_window(uint32_t rcv_nxt, uint32_t right, uint32_t seq, uint32_t len)
@@ -63,10 +63,12 @@ static void answer_out_of_window(struct tcp *t, struct tcp_conn *c, const struct
 		t->resets_in[TCP_RESET_IN_OUT_OF_WINDOW]++;
 		return;
 	}
-	if (p->l4.payload_len == 0 && !(p->l4.flags & (TCP_SYN | TCP_FIN)) && c->oow_at != 0 &&
-	    t->env->now - c->oow_at < OOW_ACK_NS)
+	uint32_t now_ms = tcp_now_ms(t);
+
+	if (p->l4.payload_len == 0 && !(p->l4.flags & (TCP_SYN | TCP_FIN)) && c->oow_ms != 0 &&
+	    now_ms - c->oow_ms < OOW_ACK_MS)
 		return;
-	c->oow_at = max_u64(t->env->now, 1);
+	c->oow_ms = now_ms;
 	c->ack_now = true;
 	tcp_pend(t, c);
 }
@@ -148,20 +150,17 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 
 	c->state = TCP_ESTABLISHED;
 	c->n_rtx = 0;
-	c->rtx_at = TIME_NEVER;
-	c->heard_at = c->data_at = t->env->now;
-	c->n_quick = c->o.no_quickack ? 0 : TCP_QUICK_ACKS;
+	c->heard_at = t->env->now;
+	c->data_ms = tcp_now_ms(t);
+	c->n_quick = c->told.no_quickack ? 0 : TCP_QUICK_ACKS;
 	c->round_end = c->snd_nxt;
-	c->dsack_round = c->snd_nxt;
-	c->rack_end = c->snd_una;
-	c->snd_small = c->snd_up = c->snd_una;
-	c->cwnd = (uint64_t)segments * c->mss;
+	c->cwnd = segments * c->mss;
 	c->ssthresh = UINT32_MAX;
-	c->cc->init(c);
-	if (c->cc->event != NULL)
-		c->cc->event(c, CC_EVENT_CONNECTED, t->env->now);
-	if (c->o.keepalive)
-		c->keep_at = t->env->now + (c->o.keepalive_time != 0 ? c->o.keepalive_time : t->cfg.keepalive_time);
+	tcp_cc(c)->init(c);
+	if (tcp_cc(c)->event != NULL)
+		tcp_cc(c)->event(c, CC_EVENT_CONNECTED, t->env->now);
+	if (c->told.keepalive)
+		c->keep_at = t->env->now + (c->o->keepalive_time != 0 ? c->o->keepalive_time : t->cfg.keepalive_time);
 	tcp_changed(t, c, TCP_CHANGED_STATE);
 	tcp_pend(t, c);
 }
@@ -176,8 +175,8 @@ static bool wait_for_fin(struct tcp *t, struct tcp_conn *c)
 {
 	if (!tcp_is_orphan(c))
 		return true;
-	if (c->o.linger2 != TCP_LINGER2_NONE) {
-		c->keep_at = t->env->now + (c->o.linger2 != 0 ? c->o.linger2 : t->cfg.fin_timeout);
+	if (c->o->linger2 != TCP_LINGER2_NONE) {
+		c->keep_at = t->env->now + (c->o->linger2 != 0 ? c->o->linger2 : t->cfg.fin_timeout);
 		return true;
 	}
 	tcp_reset(t, c, TCP_REASON_ABORTED);
@@ -214,7 +213,7 @@ static void take_timestamp(struct tcp *t, struct tcp_conn *c, const struct packe
 	    seq_before(o->ts_val, c->ts_recent))
 		return;
 	c->ts_recent = o->ts_val;
-	c->ts_recent_at = t->env->now;
+	c->ts_recent_s = (uint32_t)(t->env->now / NS_PER_S);
 }
 
 static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const struct tcp_options *o)
@@ -296,7 +295,7 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 		return false;
 	note_ecn(c, p);
 	note_size(c, p);
-	c->data_at = t->env->now;
+	c->data_ms = tcp_now_ms(t);
 	if (seq_before(seq, c->rcv_nxt)) {
 		uint32_t old = seq_min(seq + len, c->rcv_nxt) - seq;
 
@@ -380,11 +379,11 @@ void tcp_take_syn(struct tcp *t, struct tcp_conn *c, uint32_t seq, const struct 
 		c->rcv_scale = 0;
 	if (c->ts_ok) {
 		c->ts_recent = o->ts_val;
-		c->ts_recent_at = t->env->now;
+		c->ts_recent_s = (uint32_t)(t->env->now / NS_PER_S);
 	}
 	c->irs = seq;
 	c->rcv_nxt = c->irs + 1;
-	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + tcp_syn_window(c->rcvbuf, c->o.window_clamp));
+	c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + tcp_syn_window(c->rcvbuf, c->o->window_clamp));
 	c->rcv_up = c->rcv_nxt;
 	tcp_set_mss(t, c);
 }
@@ -408,7 +407,7 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 	/* RFC 7323: an answer to a timestamp that was not sent. */
 	if (has_ack && t->cfg.timestamps && o->has_timestamp && o->ts_ecr != 0 &&
 	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) ||
-	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->syn_first_at / TCP_TS_NS)))) {
+	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->flight->syn_first_at / TCP_TS_NS)))) {
 		refuse_ack(t, c, p);
 		return;
 	}
@@ -457,7 +456,7 @@ void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const s
 {
 	uint32_t fin_at = p->l4.seq + p->l4.payload_len + ((p->l4.flags & TCP_SYN) != 0);
 
-	if (tcp_refuses(t, p, o, c->rare, c->o.min_ttl))
+	if (tcp_refuses(t, p, o, c->rare, c->o->min_ttl))
 		return;
 	c->segs_in++;
 	if (c->state == TCP_SYN_SENT) {
@@ -539,7 +538,7 @@ static bool unknown_input(struct tcp *t, struct tcp_node *n, struct packet *p, c
 			t->resets[TCP_REASON_NO_LISTENER]++;
 		return false;
 	}
-	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
+	if (tcp_refuses(t, p, o, l->rare, l->o->min_ttl))
 		return true;
 	/* Section 3.10.7.2: a reset is ignored, an acknowledgement is of nothing, unless it is that of a cookie. */
 	if (flags & TCP_RST) {
@@ -588,7 +587,7 @@ static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 		return true;
 	if (l == NULL)
 		return show_unknown(t, p, &o, &iss);
-	if (tcp_refuses(t, p, &o, l->rare, l->o.min_ttl))
+	if (tcp_refuses(t, p, &o, l->rare, l->o->min_ttl))
 		return true;
 	tcp_listen_syn(t, l, n, p, &o, iss);
 	return true;

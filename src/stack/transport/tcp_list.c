@@ -50,7 +50,7 @@ static void list_listener(const struct tcp *t, uint32_t index, struct tcp_entry 
 	e->n_half_open = l->n_half_open;
 	e->rcvbuf = l->rcvbuf;
 	e->sndbuf = l->sndbuf;
-	e->tos = l->o.tos;
+	e->tos = l->told.tos;
 	e->has_info = true;
 	tcp_listener_info(l, &e->info);
 	e->congestion = tcp_listener_congestion(l);
@@ -58,14 +58,14 @@ static void list_listener(const struct tcp *t, uint32_t index, struct tcp_entry 
 
 static void list_timers(const struct tcp *t, const struct tcp_conn *c, struct tcp_entry *e)
 {
-	bool is_persist = c->rtx_kind == TCP_RTX_PERSIST;
-	uint64_t rtx_at = min_u64(is_persist ? TIME_NEVER : c->rtx_at, c->reorder_at);
+	bool is_persist = c->flight->rtx_kind == TCP_RTX_PERSIST;
+	uint64_t rtx_at = min_u64(is_persist ? TIME_NEVER : c->flight->rtx_at, c->flight->reorder_at);
 
 	add_timer(t, e, TCP_TIMER_ON, rtx_at, c->n_rtx);
-	add_timer(t, e, TCP_TIMER_PERSIST, is_persist ? c->rtx_at : TIME_NEVER, c->n_probes);
+	add_timer(t, e, TCP_TIMER_PERSIST, is_persist ? c->flight->rtx_at : TIME_NEVER, c->flight->n_probes);
 	add_timer(t, e, TCP_TIMER_KEEPALIVE, c->keep_at, c->n_keepalive);
 	add_timer(t, e, TCP_TIMER_DELACK, c->delack_at, 0);
-	add_timer(t, e, TCP_TIMER_PACING, c->pace_timer_at, 0);
+	add_timer(t, e, TCP_TIMER_PACING, c->flight->pace_timer_at, 0);
 }
 
 static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
@@ -76,7 +76,7 @@ static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
 	set_ends(e, &c->node);
 	e->has_user = c->has_user;
 	e->is_orphan = tcp_is_orphan(c);
-	e->user = c->user;
+	e->user = c->has_user ? c->user : 0;
 	e->recv_q = tcp_unread(c);
 	/* As Linux, which counts the SYN. */
 	e->send_q = tcp_unacked(c) + (e->state == TCP_SYN_SENT || e->state == TCP_SYN_RECEIVED);
@@ -94,8 +94,8 @@ static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
 	e->has_info = true;
 	tcp_info(t, c, &e->info);
 	e->congestion = tcp_congestion(c);
-	if (c->cc->facts != NULL && e->state >= TCP_ESTABLISHED)
-		e->n_facts = c->cc->facts(c, e->fact);
+	if (tcp_cc(c)->facts != NULL && e->state >= TCP_ESTABLISHED)
+		e->n_facts = tcp_cc(c)->facts(c, e->fact);
 }
 
 static void list_half_open(const struct tcp *t, uint32_t index, struct tcp_entry *e)
@@ -155,7 +155,7 @@ static bool is_there(const struct tcp *t, enum tcp_entry_kind kind, uint32_t ind
 
 static uint32_t cost_of(const struct tcp *t, enum tcp_entry_kind kind, uint32_t index)
 {
-	return 1 + (kind == TCP_ENTRY_CONN ? tcp_conn_at(t, index)->queue.n_sent / SEGMENTS_A_PLACE : 0);
+	return 1 + (kind == TCP_ENTRY_CONN ? tcp_conn_at(t, index)->flight->queue.n_sent / SEGMENTS_A_PLACE : 0);
 }
 
 bool tcp_next(const struct tcp *t, struct tcp_cursor *cursor, uint32_t *budget, struct tcp_entry *out)

@@ -81,7 +81,8 @@ int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const 
 		.user = user,
 		.sndbuf = t->cfg.sndbuf,
 		.rcvbuf = t->cfg.rcvbuf,
-		.cc = cc_find(t->cfg.congestion),
+		.cc = tcp_default_cc(t),
+		.o = &tcp_no_options,
 	};
 	tcp_listen_change(l, o);
 	*bucket = index;
@@ -136,6 +137,7 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 	*at = l->next;
 	l->open = false;
 	tcp_close_listening(t, l);
+	tcp_options_share(t, &l->o, &tcp_no_options);
 	tcp_rare_release(t, &l->rare);
 	pool_free(&t->listeners, l->index);
 	tcp_send_pending(t);
@@ -152,20 +154,22 @@ struct tcp_conn *tcp_accept(struct tcp *t, struct tcp_listener *l, uint64_t user
 		return NULL;
 	struct tcp_conn *c = tcp_conn_at(t, l->first_accept);
 
-	l->first_accept = c->next_accept;
+	l->first_accept = c->waits.next_accept;
 	if (l->first_accept == POOL_NONE)
 		l->last_accept = POOL_NONE;
 	l->n_accept--;
-	c->listener = POOL_NONE;
+	c->is_waiting = false;
 	tcp_set_conn_user(c, user);
 	return c;
 }
 
 static void queue_accept(struct tcp *t, struct tcp_listener *l, struct tcp_conn *c)
 {
-	c->listener = l->index;
-	c->next_accept = POOL_NONE;
-	*(l->last_accept == POOL_NONE ? &l->first_accept : &tcp_conn_at(t, l->last_accept)->next_accept) = c->index;
+	c->is_waiting = true;
+	c->waits.listener = l->index;
+	c->waits.next_accept = POOL_NONE;
+	*(l->last_accept == POOL_NONE ? &l->first_accept : &tcp_conn_at(t, l->last_accept)->waits.next_accept) =
+		c->index;
 	l->last_accept = c->index;
 	l->n_accept++;
 	if (t->user.acceptable != NULL)
@@ -203,7 +207,7 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 	struct tcp_bare s = {
 		.seq = iss,
 		.ack = irs + 1,
-		.window = (uint16_t)tcp_syn_window(l->rcvbuf, l->o.window_clamp),
+		.window = (uint16_t)tcp_syn_window(l->rcvbuf, l->o->window_clamp),
 		.mss = tcp_own_mss(t, n),
 		.wscale = f->wscale_ok ? (int8_t)f->rcv_scale : -1,
 		.flags = (uint8_t)(TCP_SYN | TCP_ACK | (f->ecn_ok ? TCP_ECE : 0)),
@@ -211,13 +215,13 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 		.sack_ok = f->sack_ok,
 		.ts_val = ts_val,
 		.ts_ecr = ts_ecr,
-		.tos = l->o.tos,
-		.ttl = l->o.ttl,
+		.tos = l->told.tos,
+		.ttl = l->told.ttl,
 		.rare = l->rare,
 	};
 
-	if (l->o.user_mss != 0)
-		s.mss = (uint16_t)min_u32(s.mss, l->o.user_mss);
+	if (l->o->user_mss != 0)
+		s.mss = (uint16_t)min_u32(s.mss, l->o->user_mss);
 	tcp_send_bare(t, n, &s);
 }
 
@@ -356,7 +360,8 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	}
 	c->node = *n;
 	c->state = TCP_SYN_RECEIVED;
-	c->o = l->o;
+	c->told = l->told;
+	tcp_options_share(t, &c->o, l->o);
 	c->cc = l->cc;
 	c->sndbuf = l->sndbuf;
 	c->rcvbuf = l->rcvbuf;
@@ -364,7 +369,7 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->snd_nxt = c->write_seq = iss + 1;
 	c->irs = irs;
 	c->rcv_nxt = c->rcv_up = c->last_ack_sent = irs + 1;
-	c->rcv_adv = c->rcv_nxt + tcp_syn_window(l->rcvbuf, l->o.window_clamp);
+	c->rcv_adv = c->rcv_nxt + tcp_syn_window(l->rcvbuf, l->o->window_clamp);
 	c->sack_ok = f->sack_ok;
 	c->ts_ok = f->ts_ok;
 	c->wscale_ok = f->wscale_ok;
@@ -372,15 +377,15 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->snd_scale = f->snd_scale;
 	c->rcv_scale = f->rcv_scale;
 	c->ts_recent = ts_recent;
-	c->ts_recent_at = t->env->now;
+	c->ts_recent_s = (uint32_t)(t->env->now / NS_PER_S);
 	c->ts_offset = tcp_ts_offset(t, n);
 	c->mss_own = tcp_own_mss(t, n);
 	c->path_mtu = c->mss_own + IPV4_HEADER_LEN + TCP_HEADER_LEN;
-	if (l->o.user_mss != 0)
-		c->mss_own = (uint16_t)min_u32(c->mss_own, l->o.user_mss);
+	if (l->o->user_mss != 0)
+		c->mss_own = (uint16_t)min_u32(c->mss_own, l->o->user_mss);
 	c->mss_peer = f->mss;
 	tcp_set_mss(t, c);
-	tcp_rtt_init(t, c);
+	tcp_rtt_init(c);
 	return c;
 }
 
@@ -402,7 +407,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	bool is_old = h->ts_ok && o->has_timestamp && seq_before(o->ts_val, h->ts_recent);
 	bool is_next = p->l4.seq == h->irs + 1;
 
-	if (tcp_refuses(t, p, o, l->rare, l->o.min_ttl))
+	if (tcp_refuses(t, p, o, l->rare, l->o->min_ttl))
 		return;
 	if (flags & TCP_RST) {
 		t->resets_in[is_next ? TCP_RESET_IN_HALF_OPEN : TCP_RESET_IN_OUT_OF_WINDOW]++;
@@ -415,7 +420,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 		synack_again(t, h);
 		return;
 	}
-	if (is_old || !tcp_in_window(h->irs + 1, h->irs + 1 + tcp_syn_window(l->rcvbuf, l->o.window_clamp), p->l4.seq,
+	if (is_old || !tcp_in_window(h->irs + 1, h->irs + 1 + tcp_syn_window(l->rcvbuf, l->o->window_clamp), p->l4.seq,
 				     tcp_length_of(p))) {
 		synack_again(t, h);
 		return;
@@ -449,7 +454,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 
 	if (c == NULL)
 		return;
-	c->syn_sent_at = h->n_sent == 1 ? h->at : 0;
+	c->last_sent = h->n_sent == 1 ? h->at : 0;
 	c->n_rtx = (uint8_t)(h->n_sent - 1);
 	if (h->saved_syn != POOL_NONE)
 		tcp_rare_get(t, &c->rare)->saved_syn = h->saved_syn;

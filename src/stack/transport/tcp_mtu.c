@@ -17,7 +17,7 @@
 
 void tcp_mtu_timeout(struct tcp *t, struct tcp_conn *c)
 {
-	if (!t->cfg.mtu_probing || c->n_rtx < t->cfg.retries1 || c->queue.n_sent == 0)
+	if (!t->cfg.mtu_probing || c->n_rtx < t->cfg.retries1 || c->flight->queue.n_sent == 0)
 		return;
 	uint32_t low = tcp_rare_at(t, c->rare)->mss_low, known = c->path_mtu - IPV4_HEADER_LEN - TCP_HEADER_LEN;
 	uint32_t next = low == 0 && known > BASE_MSS ? BASE_MSS : (low == 0 ? known : low) / 2;
@@ -42,7 +42,7 @@ void tcp_mtu_raise(struct tcp *t, struct tcp_conn *c)
 	struct tcp_rare *r = tcp_rare_get(t, &c->rare);
 	uint32_t next = 2u * r->mss_low;
 
-	r->mss_low = next >= c->path_mtu - IPV4_HEADER_LEN - TCP_HEADER_LEN ? 0 : (uint16_t)next;
+	r->mss_low = next + IPV4_HEADER_LEN + TCP_HEADER_LEN >= c->path_mtu ? 0 : (uint16_t)next;
 	r->mss_low_at = t->env->now;
 	tcp_set_mss(t, c);
 }

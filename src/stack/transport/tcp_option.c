@@ -12,11 +12,43 @@
 
 #include "stack/transport/tcp_rare.h"
 
+const struct tcp_user_options tcp_no_options;
+
 /* Of either. */
 struct told {
-	struct tcp_user_options *o;
+	struct tcp_told *told;
+	const struct tcp_user_options **o;
 	uint32_t *sndbuf, *rcvbuf, *rare;
 };
+
+static struct tcp_user_options *writable(const struct tcp_user_options *o)
+{
+	return (struct tcp_user_options *)(uintptr_t)o;
+}
+
+void tcp_options_share(struct tcp *t, const struct tcp_user_options **at, const struct tcp_user_options *o)
+{
+	if (o != &tcp_no_options)
+		writable(o)->n_users++;
+	if (*at != &tcp_no_options && --writable(*at)->n_users == 0)
+		pool_free(&t->options, (*at)->index);
+	*at = o;
+}
+
+/* A record that nobody else has. There are as many as may have one. */
+static struct tcp_user_options *own(struct tcp *t, struct told w)
+{
+	if (*w.o == &tcp_no_options || (*w.o)->n_users > 1) {
+		uint32_t index = pool_alloc(&t->options);
+		struct tcp_user_options *mine = pool_at(&t->options, index);
+
+		*mine = **w.o;
+		mine->index = index;
+		mine->n_users = 0;
+		tcp_options_share(t, w.o, mine);
+	}
+	return writable(*w.o);
+}
 
 /* What few set. */
 static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t value)
@@ -44,76 +76,89 @@ static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t v
 	}
 }
 
-static void set(struct told w, enum tcp_option o, uint64_t value)
+/* What is looked at for each segment. False: it is none of that. */
+static bool set_told(struct told w, enum tcp_option which, uint64_t value)
 {
-	switch (o) {
+	switch (which) {
 	case TCP_OPTION_NODELAY:
-		w.o->nodelay = value != 0;
-		break;
+		w.told->nodelay = value != 0;
+		return true;
 	case TCP_OPTION_CORK:
-		w.o->cork = value != 0;
-		break;
+		w.told->cork = value != 0;
+		return true;
 	case TCP_OPTION_QUICKACK:
-		w.o->no_quickack = value == 0;
-		break;
-	case TCP_OPTION_MAXSEG:
-		w.o->user_mss = (uint16_t)value;
-		break;
+		w.told->no_quickack = value == 0;
+		return true;
 	case TCP_OPTION_KEEPALIVE:
-		w.o->keepalive = value != 0;
-		break;
-	case TCP_OPTION_KEEPALIVE_TIME:
-		w.o->keepalive_time = value;
-		break;
-	case TCP_OPTION_KEEPALIVE_INTERVAL:
-		w.o->keepalive_interval = value;
-		break;
-	case TCP_OPTION_KEEPALIVE_PROBES:
-		w.o->keepalive_probes = (uint8_t)value;
-		break;
-	case TCP_OPTION_SYN_RETRIES:
-		w.o->syn_retries = (uint8_t)value;
-		break;
-	case TCP_OPTION_LINGER2:
-		w.o->linger2 = value;
-		break;
-	case TCP_OPTION_WINDOW_CLAMP:
-		w.o->window_clamp = (uint32_t)value;
-		break;
-	case TCP_OPTION_USER_TIMEOUT:
-		w.o->user_timeout = value;
-		break;
-	case TCP_OPTION_NOTSENT_LOWAT:
-		w.o->notsent_lowat = (uint32_t)value;
-		break;
-	case TCP_OPTION_RCV_LOWAT:
-		w.o->rcv_lowat = (uint32_t)value;
-		break;
+		w.told->keepalive = value != 0;
+		return true;
 	case TCP_OPTION_SNDBUF:
 		*w.sndbuf = (uint32_t)value;
-		w.o->sndbuf_set = true;
-		break;
+		w.told->sndbuf_set = true;
+		return true;
 	case TCP_OPTION_RCVBUF:
 		*w.rcvbuf = (uint32_t)value;
-		w.o->rcvbuf_set = true;
-		break;
+		w.told->rcvbuf_set = true;
+		return true;
 	case TCP_OPTION_LINGER:
-		w.o->linger = value != 0;
+		w.told->linger = value != 0;
+		return true;
+	case TCP_OPTION_OOB_INLINE:
+		w.told->oob_inline = value != 0;
+		return true;
+	case TCP_OPTION_TOS:
+		w.told->tos = (uint8_t)value;
+		return true;
+	case TCP_OPTION_TTL:
+		w.told->ttl = (uint8_t)value;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void set(struct tcp *t, struct told w, enum tcp_option which, uint64_t value)
+{
+	if (set_told(w, which, value))
+		return;
+	struct tcp_user_options *o = own(t, w);
+
+	switch (which) {
+	case TCP_OPTION_MAXSEG:
+		o->user_mss = (uint16_t)value;
+		break;
+	case TCP_OPTION_KEEPALIVE_TIME:
+		o->keepalive_time = value;
+		break;
+	case TCP_OPTION_KEEPALIVE_INTERVAL:
+		o->keepalive_interval = value;
+		break;
+	case TCP_OPTION_KEEPALIVE_PROBES:
+		o->keepalive_probes = (uint8_t)value;
+		break;
+	case TCP_OPTION_SYN_RETRIES:
+		o->syn_retries = (uint8_t)value;
+		break;
+	case TCP_OPTION_LINGER2:
+		o->linger2 = value;
+		break;
+	case TCP_OPTION_WINDOW_CLAMP:
+		o->window_clamp = (uint32_t)value;
+		break;
+	case TCP_OPTION_USER_TIMEOUT:
+		o->user_timeout = value;
+		break;
+	case TCP_OPTION_NOTSENT_LOWAT:
+		o->notsent_lowat = (uint32_t)value;
+		break;
+	case TCP_OPTION_RCV_LOWAT:
+		o->rcv_lowat = (uint32_t)value;
 		break;
 	case TCP_OPTION_LINGER_S:
-		w.o->linger_s = (uint32_t)value;
-		break;
-	case TCP_OPTION_OOB_INLINE:
-		w.o->oob_inline = value != 0;
-		break;
-	case TCP_OPTION_TOS:
-		w.o->tos = (uint8_t)value;
-		break;
-	case TCP_OPTION_TTL:
-		w.o->ttl = (uint8_t)value;
+		o->linger_s = (uint32_t)value;
 		break;
 	case TCP_OPTION_MIN_TTL:
-		w.o->min_ttl = (uint8_t)value;
+		o->min_ttl = (uint8_t)value;
 		break;
 	default:
 		break;
@@ -132,49 +177,49 @@ static uint64_t get(const struct tcp *t, struct told w, enum tcp_option o)
 
 	switch (o) {
 	case TCP_OPTION_NODELAY:
-		return w.o->nodelay;
+		return w.told->nodelay;
 	case TCP_OPTION_CORK:
-		return w.o->cork;
+		return w.told->cork;
 	case TCP_OPTION_QUICKACK:
-		return !w.o->no_quickack;
+		return !w.told->no_quickack;
 	case TCP_OPTION_MAXSEG:
-		return w.o->user_mss;
+		return (*w.o)->user_mss;
 	case TCP_OPTION_KEEPALIVE:
-		return w.o->keepalive;
+		return w.told->keepalive;
 	case TCP_OPTION_KEEPALIVE_TIME:
-		return or_config(w.o->keepalive_time, cfg->keepalive_time);
+		return or_config((*w.o)->keepalive_time, cfg->keepalive_time);
 	case TCP_OPTION_KEEPALIVE_INTERVAL:
-		return or_config(w.o->keepalive_interval, cfg->keepalive_interval);
+		return or_config((*w.o)->keepalive_interval, cfg->keepalive_interval);
 	case TCP_OPTION_KEEPALIVE_PROBES:
-		return or_config(w.o->keepalive_probes, cfg->keepalive_probes);
+		return or_config((*w.o)->keepalive_probes, cfg->keepalive_probes);
 	case TCP_OPTION_SYN_RETRIES:
-		return or_config(w.o->syn_retries, cfg->syn_retries);
+		return or_config((*w.o)->syn_retries, cfg->syn_retries);
 	case TCP_OPTION_LINGER2:
-		return or_config(w.o->linger2, cfg->fin_timeout);
+		return or_config((*w.o)->linger2, cfg->fin_timeout);
 	case TCP_OPTION_WINDOW_CLAMP:
-		return w.o->window_clamp;
+		return (*w.o)->window_clamp;
 	case TCP_OPTION_USER_TIMEOUT:
-		return w.o->user_timeout;
+		return (*w.o)->user_timeout;
 	case TCP_OPTION_NOTSENT_LOWAT:
-		return w.o->notsent_lowat;
+		return (*w.o)->notsent_lowat;
 	case TCP_OPTION_RCV_LOWAT:
-		return or_config(w.o->rcv_lowat, 1);
+		return or_config((*w.o)->rcv_lowat, 1);
 	case TCP_OPTION_SNDBUF:
 		return *w.sndbuf;
 	case TCP_OPTION_RCVBUF:
 		return *w.rcvbuf;
 	case TCP_OPTION_LINGER:
-		return w.o->linger;
+		return w.told->linger;
 	case TCP_OPTION_LINGER_S:
-		return w.o->linger_s;
+		return (*w.o)->linger_s;
 	case TCP_OPTION_OOB_INLINE:
-		return w.o->oob_inline;
+		return w.told->oob_inline;
 	case TCP_OPTION_TOS:
-		return w.o->tos;
+		return w.told->tos;
 	case TCP_OPTION_TTL:
-		return w.o->ttl;
+		return w.told->ttl;
 	case TCP_OPTION_MIN_TTL:
-		return w.o->min_ttl;
+		return (*w.o)->min_ttl;
 	case TCP_OPTION_MARK:
 		return r->mark;
 	case TCP_OPTION_DEVICE:
@@ -195,39 +240,39 @@ static struct told of_conn(const struct tcp_conn *const_c)
 {
 	struct tcp_conn *c = (struct tcp_conn *)(uintptr_t)const_c;
 
-	return (struct told){ &c->o, &c->sndbuf, &c->rcvbuf, &c->rare };
+	return (struct told){ &c->told, &c->o, &c->sndbuf, &c->rcvbuf, &c->rare };
 }
 
 static struct told of_listener(const struct tcp_listener *const_l)
 {
 	struct tcp_listener *l = (struct tcp_listener *)(uintptr_t)const_l;
 
-	return (struct told){ &l->o, &l->sndbuf, &l->rcvbuf, &l->rare };
+	return (struct told){ &l->told, &l->o, &l->sndbuf, &l->rcvbuf, &l->rare };
 }
 
 static void tell(struct tcp *t, struct told w, enum tcp_option o, uint64_t value)
 {
 	/* What is as before needs no place to be kept in. */
 	if (o < TCP_OPTIONS_RARE)
-		set(w, o, value);
+		set(t, w, o, value);
 	else if (get(t, w, o) != value)
 		set_rare(t, w, o, value);
 }
 
 /* A buffer that can hold as much as is waited for (as Linux's tcp_set_rcvlowat). */
-static void make_room(struct tcp_conn *c)
+static uint64_t make_room(struct tcp_conn *c, uint64_t bytes)
 {
-	if (!c->o.rcvbuf_set)
-		c->rcvbuf = max_u32(c->rcvbuf, 2 * c->o.rcv_lowat);
-	else
-		c->o.rcv_lowat = min_u32(c->o.rcv_lowat, c->rcvbuf / 2);
+	if (c->told.rcvbuf_set)
+		return min_u64(bytes, c->rcvbuf / 2);
+	c->rcvbuf = max_u32(c->rcvbuf, 2 * (uint32_t)bytes);
+	return bytes;
 }
 
 /* Acknowledgements are held back, or for a while they are not. */
 static void set_quickack(struct tcp *t, struct tcp_conn *c)
 {
-	c->n_quick = c->o.no_quickack ? 0 : TCP_QUICK_ACKS;
-	if (c->o.no_quickack || c->unacked == 0)
+	c->n_quick = c->told.no_quickack ? 0 : TCP_QUICK_ACKS;
+	if (c->told.no_quickack || c->unacked == 0)
 		return;
 	c->ack_now = true;
 	tcp_pend(t, c);
@@ -235,15 +280,15 @@ static void set_quickack(struct tcp *t, struct tcp_conn *c)
 
 void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64_t value)
 {
-	tell(t, of_conn(c), o, value);
 	if (o == TCP_OPTION_RCV_LOWAT)
-		make_room(c);
+		value = make_room(c, value);
+	tell(t, of_conn(c), o, value);
 	if (c->state < TCP_ESTABLISHED)
 		return;
 	switch (o) {
 	case TCP_OPTION_KEEPALIVE:
 	case TCP_OPTION_KEEPALIVE_TIME:
-		if (c->o.keepalive) {
+		if (c->told.keepalive) {
 			c->keep_at = max_u64(c->heard_at + tcp_option(t, c, TCP_OPTION_KEEPALIVE_TIME), t->env->now);
 			tcp_rearm(t, c);
 		}
@@ -253,8 +298,8 @@ void tcp_set_option(struct tcp *t, struct tcp_conn *c, enum tcp_option o, uint64
 		/* What was held back for more goes now; with TCP_NODELAY past a cork, as in Linux. */
 		if ((value != 0) == (o == TCP_OPTION_NODELAY))
 			c->more = false;
-		if (o == TCP_OPTION_NODELAY && value != 0 && c->o.cork)
-			c->cork_until = TCP_CORK_PASSED;
+		if (o == TCP_OPTION_NODELAY && value != 0 && c->told.cork && c->flight->queue.n > 0)
+			c->flight->cork_until = TCP_CORK_PASSED;
 		tcp_pend(t, c);
 		break;
 	case TCP_OPTION_QUICKACK:
@@ -289,9 +334,10 @@ uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, 
 	return get(t, of_listener(l), o);
 }
 
-void tcp_listener_inherit(struct tcp_listener *l, struct tcp_conn *c)
+void tcp_listener_inherit(struct tcp *t, struct tcp_listener *l, struct tcp_conn *c)
 {
-	l->o = c->o;
+	l->told = c->told;
+	tcp_options_share(t, &l->o, c->o);
 	l->sndbuf = c->sndbuf;
 	l->rcvbuf = c->rcvbuf;
 	l->cc = c->cc;
@@ -299,9 +345,10 @@ void tcp_listener_inherit(struct tcp_listener *l, struct tcp_conn *c)
 	c->rare = POOL_NONE;
 }
 
-void tcp_conn_inherit(struct tcp_conn *c, struct tcp_listener *l)
+void tcp_conn_inherit(struct tcp *t, struct tcp_conn *c, struct tcp_listener *l)
 {
-	c->o = l->o;
+	c->told = l->told;
+	tcp_options_share(t, &c->o, l->o);
 	c->sndbuf = l->sndbuf;
 	c->rcvbuf = l->rcvbuf;
 	c->cc = l->cc;
@@ -311,39 +358,39 @@ void tcp_conn_inherit(struct tcp_conn *c, struct tcp_listener *l)
 
 int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name)
 {
-	const struct cc_ops *cc = cc_find(name);
+	int cc = cc_find(name);
 
-	if (cc == NULL)
+	if (cc < 0)
 		return -ENOENT;
 	if (cc == c->cc)
 		return 0;
-	c->cc = cc;
+	c->cc = (uint8_t)cc;
 	c->pacing_rate = 0;
 	if (c->state >= TCP_ESTABLISHED) {
 		memset(&c->cc_state, 0, sizeof(c->cc_state));
-		cc->init(c);
+		tcp_cc(c)->init(c);
 	}
 	return 0;
 }
 
 const char *tcp_congestion(const struct tcp_conn *c)
 {
-	return c->cc->name;
+	return tcp_cc(c)->name;
 }
 
 int tcp_listener_set_congestion(struct tcp_listener *l, const char *name)
 {
-	const struct cc_ops *cc = cc_find(name);
+	int cc = cc_find(name);
 
-	if (cc == NULL)
+	if (cc < 0)
 		return -ENOENT;
-	l->cc = cc;
+	l->cc = (uint8_t)cc;
 	return 0;
 }
 
 const char *tcp_listener_congestion(const struct tcp_listener *l)
 {
-	return l->cc->name;
+	return cc_all[l->cc]->name;
 }
 
 void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds)

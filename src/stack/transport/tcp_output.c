@@ -195,8 +195,8 @@ static struct tcp_bare bare_of(struct tcp *t, struct tcp_conn *c, uint8_t flags)
 		.window = (uint16_t)min_u32(window >> c->rcv_scale, UINT16_MAX),
 		.wscale = -1,
 		.flags = flags,
-		.tos = c->o.tos,
-		.ttl = c->o.ttl,
+		.tos = c->told.tos,
+		.ttl = c->told.ttl,
 		.has_ts = c->ts_ok,
 		.ts_val = tcp_ts_now(t, c),
 		.ts_ecr = c->ts_recent,
@@ -266,8 +266,8 @@ void tcp_send_challenge(struct tcp *t, struct tcp_conn *c)
 {
 	uint64_t now = t->env->now;
 
-	if (now - c->challenge_at >= NS_PER_S || c->challenge_at == 0) {
-		c->challenge_at = now;
+	if (c->challenge_s != (uint16_t)(now / NS_PER_S)) {
+		c->challenge_s = (uint16_t)(now / NS_PER_S);
 		c->n_challenges = 0;
 	}
 	if (now - t->challenge_at >= NS_PER_S || t->challenge_limit == 0) {
@@ -310,7 +310,7 @@ void tcp_send_syn(struct tcp *t, struct tcp_conn *c)
 
 	s.seq = c->iss;
 	s.ack = is_answer ? c->rcv_nxt : 0;
-	s.window = (uint16_t)tcp_syn_window(c->rcvbuf, c->o.window_clamp);
+	s.window = (uint16_t)tcp_syn_window(c->rcvbuf, c->o->window_clamp);
 	s.mss = c->mss_own;
 	s.sack_ok = is_answer ? c->sack_ok : t->cfg.sack;
 	s.has_ts = is_answer ? c->ts_ok : t->cfg.timestamps && tcp_md5_for(t, c->rare, c->node.raddr) == NULL;
@@ -340,8 +340,8 @@ void tcp_set_mss(struct tcp *t, struct tcp_conn *c)
 {
 	uint32_t mss = min_u32(c->mss_peer, c->path_mtu - IPV4_HEADER_LEN - TCP_HEADER_LEN);
 
-	if (c->o.user_mss != 0)
-		mss = min_u32(mss, c->o.user_mss);
+	if (c->o->user_mss != 0)
+		mss = min_u32(mss, c->o->user_mss);
 	if (c->rare != POOL_NONE && tcp_rare_at(t, c->rare)->mss_low != 0)
 		mss = min_u32(mss, tcp_rare_at(t, c->rare)->mss_low);
 	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0) - tcp_md5_room(t, c->rare, c->node.raddr);
@@ -382,21 +382,21 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 	if (!(s->flags & SEGMENT_SENT)) {
 		tcp_rate_sent(t, c, s);
 		s->flags |= SEGMENT_SENT;
-		c->queue.n_sent++;
+		c->flight->queue.n_sent++;
 		c->snd_nxt = s->seq + tcp_segment_size(s);
 		if (s->len > 0 && s->len < c->mss)
-			c->snd_small = c->snd_nxt;
+			c->flight->snd_small = c->snd_nxt;
 	} else {
 		tcp_rate_sent(t, c, s);
 		t->counts[TCP_COUNT_RETRANSMITTED]++;
 		c->n_retransmitted++;
 		c->bytes_retransmitted += s->len;
-		if (c->retrans_stamp == 0)
-			c->retrans_stamp = max_u32(tcp_ts_now(t, c), 1);
-		c->undo_retrans += (int32_t)((s->len + c->mss - 1) / max_u32(c->mss, 1));
+		if (c->flight->retrans_stamp == 0)
+			c->flight->retrans_stamp = max_u32(tcp_ts_now(t, c), 1);
+		c->flight->undo_retrans += (int32_t)((s->len + c->mss - 1) / max_u32(c->mss, 1));
 		if ((s->flags & SEGMENT_LOST) && !(s->flags & SEGMENT_RETRANSMITTED)) {
 			s->flags |= SEGMENT_RETRANSMITTED;
-			c->retransmitted += tcp_segment_size(s);
+			c->flight->retransmitted += tcp_segment_size(s);
 		}
 		s->flags |= SEGMENT_EVER_RETRANSMITTED;
 		tcp_flight_remove(t, c, s, index);
@@ -404,10 +404,10 @@ static void note_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, 
 	s->sent = now;
 	if (!(s->flags & SEGMENT_SACKED))
 		tcp_flight_add(t, c, s, index);
-	c->prr_out += tcp_segment_size(s);
+	c->flight->prr_out += tcp_segment_size(s);
 	c->last_sent = now;
-	if (c->rtx_since == 0)
-		c->rtx_since = now;
+	if (c->flight->rtx_since == 0)
+		c->flight->rtx_since = now;
 }
 
 /* flags: beside the segment's own. */
@@ -426,7 +426,7 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 		h.flags |= TCP_PSH;
 	if (s->flags & SEGMENT_FIN)
 		h.flags |= TCP_FIN;
-	if (c->snd_up != c->snd_una)
+	if (c->flight->snd_up != c->snd_una)
 		tcp_urgent_mark(c, s->seq, &h);
 	if (h.has_ts) {
 		*end++ = 1;
@@ -479,9 +479,9 @@ static bool cwnd_allows(const struct tcp_conn *c, uint32_t size)
 
 static bool pacing_allows(struct tcp *t, struct tcp_conn *c)
 {
-	if (tcp_pacing_rate(t, c) == 0 || c->pace_at <= t->env->now + TCP_TICK_NS)
+	if (tcp_pacing_rate(t, c) == 0 || c->flight->pace_at <= t->env->now + TCP_TICK_NS)
 		return true;
-	c->pace_timer_at = c->pace_at;
+	c->flight->pace_timer_at = c->flight->pace_at;
 	return false;
 }
 
@@ -490,14 +490,15 @@ static void pace(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	uint64_t rate = tcp_pacing_rate(t, c);
 
 	if (rate != 0)
-		c->pace_at = max_u64(c->pace_at, t->env->now) + bytes * NS_PER_S / rate;
+		c->flight->pace_at = max_u64(c->flight->pace_at, t->env->now) + bytes * NS_PER_S / rate;
 }
 
 static void send_lost(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->lost <= c->retransmitted)
+	if (c->flight->lost <= c->flight->retransmitted)
 		return;
-	for (uint32_t i = tcp_queue_find(t, c, c->lost_from); i < c->queue.n_sent && c->lost > c->retransmitted; i++) {
+	for (uint32_t i = tcp_queue_find(t, c, c->flight->lost_from);
+	     i < c->flight->queue.n_sent && c->flight->lost > c->flight->retransmitted; i++) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if ((s->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) != SEGMENT_LOST)
@@ -513,27 +514,27 @@ static void send_lost(struct tcp *t, struct tcp_conn *c)
 		if (!pacing_allows(t, c) || !tcp_transmit(t, c, i))
 			return;
 		pace(t, c, bytes);
-		c->lost_from = s->seq + tcp_segment_size(s);
+		c->flight->lost_from = s->seq + tcp_segment_size(s);
 	}
 }
 
 /* Nagle, and what the user says. */
 static bool waits_for_more(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
-	if (s->len >= c->mss || (s->flags & SEGMENT_FIN) || c->queue.n_sent + 1 < c->queue.n)
+	if (s->len >= c->mss || (s->flags & SEGMENT_FIN) || c->flight->queue.n_sent + 1 < c->flight->queue.n)
 		return false;
-	if (c->o.cork || c->more) {
-		if (c->cork_until == 0)
-			c->cork_until = t->env->now + c->rto;
-		if (t->env->now < c->cork_until) {
-			c->pace_timer_at = min_u64(c->pace_timer_at, c->cork_until);
+	if (c->told.cork || c->more) {
+		if (c->flight->cork_until == 0)
+			c->flight->cork_until = t->env->now + tcp_rto_once(t, c);
+		if (t->env->now < c->flight->cork_until) {
+			c->flight->pace_timer_at = min_u64(c->flight->pace_timer_at, c->flight->cork_until);
 			return true;
 		}
-		if (c->cork_until != TCP_CORK_PASSED)
+		if (c->flight->cork_until != TCP_CORK_PASSED)
 			s->flags |= SEGMENT_PUSH;
 	}
-	c->cork_until = 0;
-	return !c->o.nodelay && c->snd_up == c->snd_una && seq_after(c->snd_small, c->snd_una);
+	c->flight->cork_until = 0;
+	return !c->told.nodelay && c->flight->snd_up == c->snd_una && seq_after(c->flight->snd_small, c->snd_una);
 }
 
 /* The other end's window lets all of it through, or enough for a part of it to be worth it. */
@@ -553,13 +554,13 @@ static bool window_allows(struct tcp *t, struct tcp_conn *c, uint32_t i)
 
 static void restart_after_idle(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->snd_nxt != c->snd_una || c->last_sent == 0 || t->env->now - c->last_sent < c->rto)
+	if (c->snd_nxt != c->snd_una || c->last_sent == 0 || t->env->now - c->last_sent < tcp_rto_once(t, c))
 		return;
-	if (c->cc->event != NULL)
-		c->cc->event(c, CC_EVENT_RESTART, t->env->now);
+	if (tcp_cc(c)->event != NULL)
+		tcp_cc(c)->event(c, CC_EVENT_RESTART, t->env->now);
 	/* RFC 5681 section 4.1. */
 	if (t->cfg.slow_start_after_idle && c->pacing_rate == 0)
-		c->cwnd = min_u64(c->cwnd, (uint64_t)t->cfg.init_cwnd * c->mss);
+		c->cwnd = min_u32(c->cwnd, t->cfg.init_cwnd * c->mss);
 }
 
 /* How much leaves as one piece where segments are put together, or would: what the path takes in a millisecond, at
@@ -580,7 +581,7 @@ static uint32_t send_quantum(const struct tcp *t, const struct tcp_conn *c)
 /* Nothing will leave right behind segment i, which is about to. */
 static bool is_last_now(const struct tcp *t, const struct tcp_conn *c, uint32_t i)
 {
-	if (i + 1 == c->queue.n)
+	if (i + 1 == c->flight->queue.n)
 		return true;
 	const struct tcp_segment *s = tcp_queue_at(t, c, i), *next = tcp_queue_at(t, c, i + 1);
 	uint32_t len = min_u32(next->len, c->mss);
@@ -588,7 +589,7 @@ static bool is_last_now(const struct tcp *t, const struct tcp_conn *c, uint32_t 
 	if (tcp_inflight(c) + tcp_segment_size(s) + len > c->cwnd ||
 	    seq_after(next->seq + len, c->snd_una + c->snd_wnd))
 		return true;
-	return len < c->mss && !(next->flags & SEGMENT_FIN) && (c->o.cork || c->more || !c->o.nodelay);
+	return len < c->mss && !(next->flags & SEGMENT_FIN) && (c->told.cork || c->more || !c->told.nodelay);
 }
 
 /* Flags of segment i, the next one in a row of *n. Whoever puts segments together on the way, or there, hands over at a
@@ -609,8 +610,8 @@ static void send_new(struct tcp *t, struct tcp_conn *c)
 	uint32_t n = 0;
 
 	restart_after_idle(t, c);
-	while (c->queue.n_sent < c->queue.n) {
-		uint32_t i = c->queue.n_sent;
+	while (c->flight->queue.n_sent < c->flight->queue.n) {
+		uint32_t i = c->flight->queue.n_sent;
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (s->len > c->mss && !tcp_queue_split(t, c, i, c->mss))
@@ -648,20 +649,20 @@ static void validate_window(struct tcp_conn *c, uint32_t nxt_before)
 
 	if (c->snd_nxt == nxt_before && !is_limited)
 		return;
-	if (seq_before(c->snd_una, c->out_end) && !is_limited && (c->cwnd_limited || out <= c->out_max))
+	if (seq_before(c->snd_una, c->flight->out_end) && !is_limited && (c->cwnd_limited || out <= c->flight->out_max))
 		return;
 	c->cwnd_limited = is_limited;
-	c->out_max = out;
-	c->out_end = c->snd_nxt;
+	c->flight->out_max = out;
+	c->flight->out_end = c->snd_nxt;
 }
 
-static void stopwatch(uint64_t *since, uint64_t *total, bool runs, uint64_t now)
+static void stopwatch(uint64_t *since, uint32_t *total_ms, bool runs, uint64_t now)
 {
 	if (runs && *since == 0)
 		*since = max_u64(now, 1);
 	if (runs || *since == 0)
 		return;
-	*total += now - *since;
+	*total_ms += (uint32_t)((now - *since + NS_PER_MS / 2) / NS_PER_MS);
 	*since = 0;
 }
 
@@ -670,23 +671,23 @@ static void note_time(struct tcp *t, struct tcp_conn *c)
 {
 	bool is_limited = false;
 
-	if (c->queue.n_sent < c->queue.n) {
-		const struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n_sent);
+	if (c->flight->queue.n_sent < c->flight->queue.n) {
+		const struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n_sent);
 
 		is_limited = seq_after(s->seq + min_u32(s->len, c->mss), c->snd_una + c->snd_wnd);
 	}
-	stopwatch(&c->busy_since, &c->busy_ns, c->queue.n > 0, t->env->now);
-	stopwatch(&c->limited_since, &c->limited_ns, is_limited, t->env->now);
+	stopwatch(&c->flight->busy_since, &c->busy_ms, c->flight->queue.n > 0, t->env->now);
+	stopwatch(&c->flight->limited_since, &c->limited_ms, is_limited, t->env->now);
 }
 
 void tcp_output(struct tcp *t, struct tcp_conn *c)
 {
 	uint32_t nxt = c->snd_nxt;
 
-	if (c->queue.n > 0 && may_send_data(c)) {
-		if (!c->frto_probes)
+	if (c->flight->queue.n > 0 && may_send_data(c)) {
+		if (!c->flight->frto_probes)
 			send_lost(t, c);
-		if (c->lost <= c->retransmitted || c->frto_probes)
+		if (c->flight->lost <= c->flight->retransmitted || c->flight->frto_probes)
 			send_new(t, c);
 		/* What waited for its turn to be sent waits no more. */
 		if (tcp_notsent_lowat(t, c) != 0)
@@ -698,6 +699,7 @@ void tcp_output(struct tcp *t, struct tcp_conn *c)
 	note_time(t, c);
 	tcp_rearm_rtx(t, c);
 	tcp_rearm(t, c);
+	tcp_flight_settle(t, c);
 }
 
 void tcp_pend(struct tcp *t, struct tcp_conn *c)

@@ -4,6 +4,7 @@
  *
  *   tcp_table       who has a four-tuple: a connection, a half open one, a TIME_WAIT record
  *   tcp_secret      what nobody may guess: sequence numbers, timestamps, ports, cookies
+ *   tcp_flight      what there is of a connection only while something is on its way
  *   tcp_queue       what was sent or waits to be: segments in order of their numbers
  *   tcp_receive     what came: in order, and out of it
  *   tcp_rtt, tcp_rate, tcp_sack, tcp_rack, tcp_recovery
@@ -64,8 +65,6 @@ static inline uint32_t seq_min(uint32_t a, uint32_t b)
 #define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1 */
 #define TCP_MSS_MIN 48u      /* of an other end; as Linux: less is an attack */
 #define TCP_OPTIONS_MAX 40u
-/* RFC 6298 (5.7): while nothing is known of the round trip because the SYN was sent twice. */
-#define TCP_RTO_LOST_SYN (3 * NS_PER_S)
 #define TCP_WSCALE_MAX 14u
 #define TCP_QUICK_ACKS 16u /* at first each segment is acknowledged at once, as Linux does */
 /* Payload of segments that wait stands behind room for every header there may be. */
@@ -123,12 +122,15 @@ struct tcp_segment {
 	uint64_t delivered, delivered_at, first_sent;
 };
 
-/* Numbers of segments in order, a ring that grows in a packet buffer. What was sent stands before what was not. */
+#define TCP_QUEUE_FEW 8u
+
+/* Numbers of segments in order, a ring that grows, in packet buffers. What was sent stands before what was not. */
 struct tcp_queue {
-	uint32_t *at; /* NULL: nothing yet */
-	struct packet_buffer memory;
+	uint32_t *at; /* few or memory; NULL: nothing yet */
 	uint32_t cap; /* a power of two */
 	uint32_t head, n, n_sent;
+	uint32_t few[TCP_QUEUE_FEW];
+	struct packet_buffer memory; /* when there are more */
 };
 
 /* --- what came --- */
@@ -170,154 +172,189 @@ enum tcp_ca_state { /* Linux's names */
 /* What the one retransmission timer is armed for. */
 enum tcp_rtx_kind { TCP_RTX_NONE, TCP_RTX_RTO, TCP_RTX_PROBE, TCP_RTX_PERSIST };
 
-struct tcp_user_options {
-	uint64_t keepalive_time, keepalive_interval, user_timeout, linger2; /* 0: the config's */
-	uint32_t notsent_lowat, window_clamp, rcv_lowat;
-	uint16_t user_mss;
-	uint8_t keepalive_probes, syn_retries;
-	uint8_t tos, ttl, min_ttl;
-	bool keepalive, nodelay, cork, no_quickack, sndbuf_set, rcvbuf_set, oob_inline, linger;
-	uint32_t linger_s;
+/* What the user has set, where it is looked at for each segment: ... */
+struct tcp_told {
+	bool nodelay : 1, cork : 1, no_quickack : 1, keepalive : 1, linger : 1, oob_inline : 1;
+	bool sndbuf_set : 1, rcvbuf_set : 1;
+	uint8_t tos, ttl;
 };
 
+/* ... and what is seldom set: a record of the pool, shared by a listener and what it makes until one of them is told
+ * something else. 0: the config's. */
+struct tcp_user_options {
+	uint64_t keepalive_time, keepalive_interval, user_timeout, linger2;
+	uint32_t notsent_lowat, window_clamp, rcv_lowat, linger_s;
+	uint16_t user_mss;
+	uint8_t keepalive_probes, syn_retries, min_ttl;
+	uint32_t index;
+	uint32_t n_users; /* who have it; the one that nothing was set in counts none */
+};
+extern const struct tcp_user_options tcp_no_options;
+
+/* What there is of a connection only as long as something is to be sent or acknowledged, or what became of it is not
+ * told yet. A connection that rests points to tcp_no_flight, in which nothing may be written (tcp_flight.c). */
+struct tcp_flight {
+	uint32_t index;
+	uint8_t rtx_kind; /* enum tcp_rtx_kind */
+	uint8_t n_dupacks;
+	uint8_t n_probes;     /* of a closed window, in a row */
+	uint8_t n_unanswered; /* of those */
+	struct tcp_queue queue;
+	uint64_t rtx_at, reorder_at, pace_timer_at;
+	uint64_t rtx_sent;  /* last_sent when rtx_at was set */
+	uint64_t rtx_since; /* when the oldest byte was sent first, for R2 and the user timeout; 0: nothing waits */
+
+	/* In flight = snd_nxt - snd_una - sacked - lost + retransmitted, in bytes. */
+	uint32_t sacked, lost, retransmitted;
+	uint32_t lost_total;     /* all that was ever taken to be lost */
+	uint32_t oldest, newest; /* of those in flight, by when they were sent: tcp_segment.older */
+	uint32_t lost_from;      /* what is to be sent again stands from here on */
+	uint32_t fack;           /* highest number that was acknowledged in any way */
+	uint32_t snd_small;      /* behind the last small segment (Minshall) */
+
+	/* SACK and RACK (RFC 8985 section 5.2). */
+	uint64_t rack_sent, rack_rtt;
+	uint32_t rack_end;
+	uint32_t dsack_round;
+	uint32_t tlp_end; /* of a loss probe that is not answered; valid with tlp_out */
+	bool tlp_out, tlp_retransmitted, dsack_in_round;
+	bool undo_valid, frto;
+	bool frto_probes; /* new data are sent before anything is sent again (RFC 5682 step 2b) */
+	struct {
+		uint32_t left, right;
+	} sack_seen[4]; /* blocks of the last acknowledgement */
+
+	/* Recovery. */
+	uint32_t high_seq; /* recovery ends when it is acknowledged */
+	uint32_t prior_cwnd, prior_ssthresh;
+	union cc_undo cc_undo;
+	uint64_t prr_delivered, prr_out, prr_fs;
+	uint32_t undo_marker;   /* valid with undo_valid: what was sent again since then, */
+	int32_t undo_retrans;   /* in segments, and not known to have been for nothing */
+	uint32_t retrans_stamp; /* timestamp of the first of them */
+
+	/* Delivery rate. */
+	uint64_t delivered_at, first_sent, app_limited; /* app_limited: until so much is delivered; 0: not */
+
+	/* The window's use: the most that was on its way in this round, which ends when out_end is acknowledged. */
+	uint32_t out_max, out_end;
+	uint32_t snd_up; /* urgent pointer (tcp_urgent.c), with urgent bytes on their way */
+	/* Since when there is something to send, and the other end's window keeps it back; 0: not now. */
+	uint64_t busy_since, limited_since;
+
+	uint64_t cork_until; /* 0: nothing waits */
+#define TCP_CORK_PASSED 1u   /* the user wants what waits to leave all the same */
+	uint64_t pace_at;
+
+	uint64_t syn_first_at;
+};
+extern const struct tcp_flight tcp_no_flight;
+
+/* A million of them wait most of the time: with its socket one has 512 bytes. In the order in which a segment touches
+ * it. */
 struct tcp_conn {
 	struct tcp_node node;
 	uint32_t index;
 	uint8_t state;    /* enum tcp_state */
 	uint8_t ca_state; /* enum tcp_ca_state */
-	uint8_t rtx_kind; /* enum tcp_rtx_kind */
-	uint8_t reason;   /* enum tcp_reason: why it ended */
-	uint8_t side;     /* enum tcp_side: who closed first, or ended it */
-	uint8_t snd_scale, rcv_scale;
 	uint8_t n_rtx;    /* timeouts in a row */
-	uint8_t n_probes; /* keepalive or persist, not answered */
-	uint64_t user;
+	uint8_t n_quick;  /* acknowledgements that are sent at once */
+
+	/* Sending and receiving (RFC 9293 section 3.3.1). */
+	uint32_t snd_una, snd_nxt, snd_wnd;
+	uint32_t write_seq;        /* behind the last byte that the user has written */
+	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window as told */
+	uint32_t ts_recent, ts_offset;
 
 	/* What was agreed on, and where it stands. */
-	bool is_used;
-	bool wants_room; /* the user waits for it */
-	bool has_user, sack_ok, ts_ok, wscale_ok, ecn_ok;
-	bool fin_queued;   /* the user has closed the sending way */
-	bool fin_received; /* and the other end its own: rcv_nxt is behind it */
-	bool fin_ahead;    /* it has come, and what is before it has not: it stands at fin_at */
-	bool rcv_closed;   /* shut down: nobody reads */
-	bool listed;       /* in tcp.pending */
-	bool ack_now; /* an acknowledgement leaves with whatever comes next, at the end of this batch at the latest */
-	bool ece_pending; /* ECE is set in what is sent until CWR comes (RFC 3168 section 6.1.3) */
-	bool cwr_pending;
-	bool urgent_ready, urgent_taken;
-	bool is_active; /* we have opened it */
-	int error;      /* positive errno, for SO_ERROR */
-	int soft_error; /* of ICMP: told if it times out */
-
-	/* Sending (RFC 9293 section 3.3.1). */
-	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
-	uint32_t snd_up;    /* urgent pointer (tcp_urgent.c), with urgent bytes on their way */
-	uint32_t write_seq; /* behind the last byte that the user has written */
-	uint16_t mss;       /* payload that a segment may have, without options of its own (timestamps are taken off) */
-	uint16_t mss_peer, mss_own;
-	uint32_t path_mtu;
-	struct tcp_queue queue;
-	uint32_t sndbuf;     /* bytes that may wait or be on their way */
-	uint32_t snd_small;  /* behind the last small segment (Minshall) */
-	uint32_t lost_from;  /* what is to be sent again stands from here on */
-	uint64_t cork_until; /* 0: nothing waits */
-#define TCP_CORK_PASSED 1u   /* the user wants what waits to leave all the same */
-	bool more;           /* the last call said that more comes */
-
-	/* Receiving. */
-	uint32_t irs, rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window as told */
-	uint32_t rcv_up;
-	uint32_t fin_at;
-	uint32_t rcvbuf;
-	uint32_t rcv_mss; /* size of the other end's segments, as seen */
-	uint32_t unacked; /* bytes received since the last acknowledgement */
-	uint8_t n_quick;  /* acknowledgements that are sent at once */
-	uint32_t last_ack_sent;
-	uint32_t ts_recent, ts_offset;
-	uint64_t ts_recent_at;
+	bool is_used : 1, has_user : 1;
+	bool is_waiting : 1; /* to be accepted: `waits` says where */
+	bool wants_room : 1; /* the user waits for it */
+	bool sack_ok : 1, ts_ok : 1, wscale_ok : 1, ecn_ok : 1;
+	bool fin_queued : 1;   /* the user has closed the sending way */
+	bool fin_received : 1; /* and the other end its own: rcv_nxt is behind it */
+	bool fin_ahead : 1;    /* it has come, and what is before it has not: it stands at fin_at */
+	bool rcv_closed : 1;   /* shut down: nobody reads */
+	bool listed : 1;       /* in tcp.pending */
+	bool ack_now : 1; /* an acknowledgement leaves with whatever comes next, at the end of this batch at the latest
+			   */
+	bool ece_pending : 1; /* ECE is set in what is sent until CWR comes (RFC 3168 section 6.1.3) */
+	bool cwr_pending : 1;
+	bool urgent_ready : 1, urgent_taken : 1;
+	bool is_active : 1; /* we have opened it */
+	bool more : 1;      /* the last call said that more comes */
+	bool rtt_valid : 1, reordering_seen : 1;
+	bool cwnd_limited : 1;    /* in this round trip the window kept something back */
+	bool was_app_limited : 1; /* when its flight ended */
+	struct tcp_told told;
+	uint8_t reason; /* enum tcp_reason: why it ended */
+	uint8_t cc;     /* the congestion control, in cc_all */
+	struct tcp_flight *flight;
+	const struct tcp_user_options *o;
 	struct tcp_inbox inbox;
-	struct {
-		uint32_t left, right;
-	} dsack;                /* to be told; left == right: none */
-	uint32_t rtt_probe_seq; /* receiver's round: when this number comes, one has passed */
-	uint64_t rtt_probe_at, rcv_rtt;
-	uint32_t copied, copied_round; /* bytes that the user took since copied_since; most in a round trip */
-	uint64_t copied_since;
+
+	uint16_t mss;     /* payload that a segment may have, without options of its own (timestamps are taken off) */
+	uint16_t rcv_mss; /* size of the other end's segments, as seen */
+	uint32_t unacked; /* bytes received since the last acknowledgement */
+	uint32_t last_ack_sent; /* its number */
+	uint32_t cwnd, ssthresh;
+	uint32_t snd_wl1, snd_wl2, snd_wnd_max;
+	uint32_t sndbuf; /* bytes that may wait or be on their way */
+	uint32_t rcvbuf;
+	uint64_t delack_at;
+	uint64_t last_sent; /* something with data; in a handshake: the SYN, 0: it was sent more than once */
+	uint64_t heard_at;  /* the last packet of the other end */
+	uint64_t delivered;
 
 	/* Round trip (RFC 6298). */
-	uint64_t srtt, rttvar, rto, min_rtt, min_rtt_at, last_rtt;
-	bool rtt_valid;
-
-	/* Window. */
-	uint64_t cwnd, ssthresh;
-	const struct cc_ops *cc;
-	union cc_state cc_state;
-	uint64_t pacing_rate; /* bytes a second; 0: not paced */
-	uint64_t pace_at;
-	uint32_t round_end; /* when this number is acknowledged a round trip has passed */
-	bool cwnd_limited;  /* in this round trip the window kept something back */
-	uint32_t out_max,
-		out_end; /* the most that was on its way in it; when that is acknowledged, the next one begins */
-	uint64_t last_sent;
-
-	/* In flight = snd_nxt - snd_una - sacked - lost + retransmitted, in bytes. */
-	uint32_t sacked, lost, retransmitted;
-	uint32_t oldest, newest; /* of those in flight, by when they were sent: tcp_segment.older */
-
-	/* SACK and RACK (RFC 8985 section 5.2). */
-	struct {
-		uint32_t left, right;
-	} sack_seen[4]; /* blocks of the last acknowledgement */
-	uint64_t rack_sent, rack_rtt;
-	uint32_t rack_end;
-	uint32_t fack;       /* highest number that was acknowledged in any way */
+	uint64_t srtt, rttvar;
+	uint32_t min_rtt;    /* no more than UINT32_MAX: that, or nothing is known */
+	uint32_t round_end;  /* when this number is acknowledged a round trip has passed */
 	uint32_t reordering; /* largest distance of a segment that came late, in bytes */
 	uint8_t reo_wnd_mult, reo_wnd_persist;
-	bool reordering_seen, dsack_in_round;
-	uint32_t dsack_round;
-	uint32_t tlp_end; /* of a loss probe that is not answered; valid with tlp_out */
-	bool tlp_out, tlp_retransmitted;
-	uint8_t n_dupacks;
-
-	/* Recovery. */
-	uint32_t high_seq; /* recovery ends when it is acknowledged */
-	uint64_t prior_cwnd, prior_ssthresh;
-	uint64_t prr_delivered, prr_out, prr_fs;
-	uint32_t undo_marker;   /* valid with undo_valid: what was sent again since then, */
-	int32_t undo_retrans;   /* in segments, and not known to have been for nothing */
-	uint32_t retrans_stamp; /* timestamp of the first of them */
-	bool undo_valid, frto;
-	bool frto_probes;   /* new data are sent before anything is sent again (RFC 5682 step 2b) */
-	uint64_t rtx_since; /* when the oldest byte was sent first, for R2 and the user timeout; 0: nothing waits */
-
-	/* Delivery rate. */
-	uint64_t delivered, delivered_at, first_sent, app_limited; /* app_limited: until so much is delivered; 0: not */
-	uint64_t lost_total;
-
-	/* Timers: one node of the wheel for all of them. */
+	uint8_t snd_scale : 4, rcv_scale : 4;
+	uint8_t side; /* enum tcp_side: who closed first, or ended it */
+	union cc_state cc_state;
+	uint64_t pacing_rate; /* bytes a second; 0: not paced */
 	struct timer_node timer;
-	uint64_t armed_for;
-	uint64_t rtx_at, reorder_at, delack_at, keep_at, pace_timer_at;
-	uint64_t oow_at; /* the last acknowledgement of something out of the window */
-	uint64_t syn_sent_at, syn_first_at;
-	uint64_t rtx_sent; /* last_sent when rtx_at was set */
-	uint8_t n_keepalive;
-	uint8_t n_unanswered; /* window probes */
-	uint64_t heard_at;    /* the last packet of the other end */
-	uint64_t data_at;     /* with data */
-	/* How long there was something to send, and of that how long the other end's window kept it back. */
-	uint64_t busy_since, limited_since, busy_ns, limited_ns; /* 0: not now */
+	uint32_t next_pending; /* tcp.pending */
+	union {
+		uint64_t user;
+		struct {
+			uint32_t listener, next_accept;
+		} waits;
+	};
 
-	/* The listener's queue of those to be accepted, or tcp.pending. */
-	uint32_t next_pending, next_accept;
-	uint32_t listener; /* number, POOL_NONE */
+	/* How large the buffer for what comes should be. */
+	uint64_t rtt_probe_at, copied_since;
+	uint32_t rtt_probe_seq;        /* receiver's round: when this number comes, one has passed */
+	uint32_t rcv_rtt;              /* ns, no more than UINT32_MAX; 0: not known */
+	uint32_t copied, copied_round; /* bytes that the user took since copied_since; most in a round trip */
+
+	/* Seldom. */
+	struct {
+		uint32_t left, right;
+	} dsack; /* to be told; left == right: none */
+	uint64_t keep_at;
+	uint64_t bytes_acked, bytes_received, bytes_retransmitted;
+	uint32_t segs_in, segs_out, n_retransmitted;
 	uint32_t rare;     /* number (tcp_rare.h), POOL_NONE */
-
-	struct tcp_user_options o;
-	uint64_t bytes_acked, bytes_received, segs_in, segs_out, n_retransmitted, bytes_retransmitted;
-	uint64_t challenge_at;
-	uint8_t n_challenges;
+	uint32_t iss, irs; /* initial numbers, ours and the other end's */
+	uint32_t fin_at, rcv_up;
+	uint32_t ts_recent_s; /* seconds of the clock when ts_recent came */
+	uint32_t data_ms;     /* milliseconds of the clock, when data came last; 0: not yet */
+	uint32_t busy_ms,
+		limited_ms;   /* how long there was something to send, and the other end's window kept it back */
+	uint16_t min_rtt_s;   /* seconds, when min_rtt was measured */
+	uint16_t challenge_s; /* likewise, of the last acknowledgements of that kind, so many: */
+	uint8_t n_challenges : 7;
+	bool syn_lost : 1; /* it was sent more than once */
+	uint8_t n_keepalive;
+	uint8_t error;      /* errno, for SO_ERROR */
+	uint8_t soft_error; /* of ICMP: told if it times out */
+	uint32_t oow_ms;    /* milliseconds of the clock, at the last acknowledgement of something out of the window */
+	uint16_t mss_peer, mss_own;
+	uint16_t path_mtu;
 };
 
 /* --- before a connection --- */
@@ -331,10 +368,11 @@ struct tcp_listener {
 	uint32_t backlog, n_accept, n_half_open;
 	uint32_t first_accept, last_accept;
 	uint64_t user;
-	struct tcp_user_options o; /* of connections that it makes */
-	uint32_t rare;             /* likewise; number (tcp_rare.h), POOL_NONE */
+	struct tcp_told told; /* of connections that it makes */
+	const struct tcp_user_options *o;
+	uint32_t rare; /* likewise; number (tcp_rare.h), POOL_NONE */
 	uint32_t sndbuf, rcvbuf;
-	const struct cc_ops *cc;
+	uint8_t cc;
 };
 
 struct tcp_half_open {
@@ -366,6 +404,7 @@ struct tcp_time_wait {
 	uint32_t older, newer;
 	uint64_t expires;
 };
+_Static_assert(sizeof(struct tcp_conn) <= 440, "with a socket and its place in the table 512 bytes");
 _Static_assert(sizeof(struct tcp_half_open) <= 96, "an entry of the SYN queue");
 _Static_assert(sizeof(struct tcp_time_wait) <= 64, "a TIME_WAIT record");
 
@@ -384,7 +423,8 @@ struct tcp {
 	struct siphash_key key_table, key_isn, key_ts, key_port, key_cookie;
 	uint32_t port_counter[256]; /* RFC 6056 algorithm 4 */
 	struct tcp_table table;
-	struct pool conns, half_open, time_wait, segments, islands, listeners, rares, saved_syns, md5_keys;
+	struct pool conns, flights, options, half_open, time_wait, segments, islands, listeners;
+	struct pool rares, saved_syns, md5_keys;
 	uint32_t listener_of[TCP_PORT_BUCKETS];
 	struct timer_wheel wheel, half_open_wheel;
 	uint32_t time_wait_oldest, time_wait_newest;
@@ -407,6 +447,18 @@ static inline struct tcp_conn *tcp_conn_at(const struct tcp *t, uint32_t index)
 	return pool_at(&t->conns, index);
 }
 
+static inline uint8_t tcp_default_cc(const struct tcp *t)
+{
+	int cc = cc_find(t->cfg.congestion);
+
+	return cc < 0 ? 0 : (uint8_t)cc;
+}
+
+static inline const struct cc_ops *tcp_cc(const struct tcp_conn *c)
+{
+	return cc_all[c->cc];
+}
+
 static inline struct tcp_segment *tcp_segment_at(const struct tcp *t, uint32_t index)
 {
 	return pool_at(&t->segments, index);
@@ -423,6 +475,12 @@ static inline uint32_t tcp_ts_now(const struct tcp *t, const struct tcp_conn *c)
 	return (uint32_t)(t->env->now / TCP_TS_NS) + c->ts_offset;
 }
 
+/* Milliseconds of the clock, for coarse times that a connection keeps; never 0. */
+static inline uint32_t tcp_now_ms(const struct tcp *t)
+{
+	return max_u32((uint32_t)(t->env->now / NS_PER_MS), 1);
+}
+
 static inline void tcp_changed(struct tcp *t, struct tcp_conn *c, enum tcp_change why)
 {
 	if (c->has_user && t->user.changed != NULL)
@@ -432,12 +490,14 @@ static inline void tcp_changed(struct tcp *t, struct tcp_conn *c, enum tcp_chang
 /* Closed by its user: nobody has it any more, nor waits to. */
 static inline bool tcp_is_orphan(const struct tcp_conn *c)
 {
-	return !c->has_user && c->listener == POOL_NONE;
+	return !c->has_user && !c->is_waiting;
 }
 
 static inline uint32_t tcp_inflight(const struct tcp_conn *c)
 {
-	return c->snd_nxt - c->snd_una - c->sacked - c->lost + c->retransmitted;
+	const struct tcp_flight *f = c->flight;
+
+	return c->snd_nxt - c->snd_una - f->sacked - f->lost + f->retransmitted;
 }
 
 /* tcp_table.c */
@@ -481,7 +541,9 @@ uint16_t tcp_cookie_check(struct tcp *t, const struct tcp_node *n, uint32_t irs,
 /* Of the segment at place i, in the pool. */
 static inline uint32_t tcp_queue_number(const struct tcp_conn *c, uint32_t i)
 {
-	return c->queue.at[(c->queue.head + i) & (c->queue.cap - 1)];
+	const struct tcp_queue *q = &c->flight->queue;
+
+	return q->at[(q->head + i) & (q->cap - 1)];
 }
 static inline struct tcp_segment *tcp_queue_at(const struct tcp *t, const struct tcp_conn *c, uint32_t i)
 {
@@ -507,9 +569,24 @@ bool tcp_is_writable(const struct tcp *t, const struct tcp_conn *c);
 void tcp_tell_room(struct tcp *t, struct tcp_conn *c);
 int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out);
 void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool push);
+
+/* tcp_flight.c */
+
+/* Has it one? False without memory. */
+bool tcp_flight_get(struct tcp *t, struct tcp_conn *c);
+/* Nothing has been sent yet, or the SYN alone, which has arrived. */
+void tcp_flight_begin(struct tcp_conn *c);
+/* What is left of it goes, when nothing is to be told of it any more. */
+void tcp_flight_settle(struct tcp *t, struct tcp_conn *c);
+void tcp_flight_free(struct tcp *t, struct tcp_conn *c);
 /* Among those in flight, by s->sent; and out of them. */
 void tcp_flight_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index);
 void tcp_flight_remove(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index);
+
+/* tcp_option.c */
+
+/* Whoever had *at has o's instead; o is shared. */
+void tcp_options_share(struct tcp *t, const struct tcp_user_options **at, const struct tcp_user_options *o);
 
 /* tcp_receive.c */
 
@@ -529,8 +606,10 @@ void tcp_receive_rtt(struct tcp *t, struct tcp_conn *c);
 
 /* tcp_rtt.c */
 
-void tcp_rtt_init(struct tcp *t, struct tcp_conn *c);
+void tcp_rtt_init(struct tcp_conn *c);
 void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt);
+/* Of one of its segments, without the doubling behind timeouts. */
+uint64_t tcp_rto_once(const struct tcp *t, const struct tcp_conn *c);
 /* With the timeouts in a row, within the bounds. */
 uint64_t tcp_rto(const struct tcp *t, const struct tcp_conn *c);
 

@@ -10,13 +10,13 @@
  *
  * A segment is a number in the pool of segments; the queue is a ring of numbers, so
  * that the segment with a byte is found by bisection, whatever the window. The ring
- * stands in a packet buffer, a small one at first: 512 segments, then a large one:
- * 16,384. A connection that has nothing to send has none.
+ * of more than eight stands in a packet buffer: a small one has room for 512, a large
+ * one for 16,384.
  *
  * Those that were sent stand before those that were not. The last one is filled up
  * by later writes as long as it has not been sent (RFC 9293 section 3.7.4).
  *
- * In flight they are also in a list by when they were sent last (RFC 8985).
+ * In flight they are also in a list by when they were sent last (tcp_flight.c).
  */
 #include <errno.h>
 
@@ -25,22 +25,29 @@
 
 /* --- the ring --- */
 
+/* Eight stand in the queue itself, then a small buffer, then a large one. */
 static bool ring_grow(struct tcp *t, struct tcp_queue *q)
 {
 	struct packet_buffer b;
-	uint32_t bytes = q->cap == 0 ? PACKET_SMALL_BYTES : PACKET_LARGE_BYTES;
+	uint32_t bytes = q->cap <= TCP_QUEUE_FEW ? PACKET_SMALL_BYTES : PACKET_LARGE_BYTES, cap = 1;
 
-	if (q->memory.large || !packet_buffer_alloc(t->env->pool, bytes, &b))
+	if (q->cap == 0) {
+		q->at = q->few;
+		q->cap = TCP_QUEUE_FEW;
+		q->head = 0;
+		return true;
+	}
+	if (q->cap > TCP_QUEUE_FEW && q->memory.large)
 		return false;
-	uint32_t cap = 1;
-
+	if (!packet_buffer_alloc(t->env->pool, bytes, &b))
+		return false;
 	while (cap * 2 * sizeof(uint32_t) <= b.len)
 		cap *= 2;
 	uint32_t *at = (uint32_t *)(void *)b.bytes;
 
 	for (uint32_t i = 0; i < q->n; i++)
 		at[i] = q->at[(q->head + i) & (q->cap - 1)];
-	if (q->cap != 0)
+	if (q->cap > TCP_QUEUE_FEW)
 		packet_buffer_put(t->env->pool, &q->memory);
 	q->memory = b;
 	q->at = at;
@@ -51,9 +58,10 @@ static bool ring_grow(struct tcp *t, struct tcp_queue *q)
 
 static void ring_release(struct tcp *t, struct tcp_queue *q)
 {
-	if (q->cap != 0)
+	if (q->cap > TCP_QUEUE_FEW)
 		packet_buffer_put(t->env->pool, &q->memory);
-	*q = (struct tcp_queue){ 0 };
+	q->at = NULL;
+	q->cap = q->head = q->n = q->n_sent = 0;
 }
 
 static bool ring_insert(struct tcp *t, struct tcp_queue *q, uint32_t i, uint32_t number)
@@ -99,6 +107,9 @@ static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t pa
 {
 	struct packet_buffer b;
 	uint32_t index;
+
+	if (!tcp_flight_get(t, c))
+		return NULL;
 	struct tcp_segment *s = segment_new(t, &index);
 
 	if (s == NULL)
@@ -114,7 +125,7 @@ static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t pa
 		s->large = b.large;
 		s->off = TCP_PAYLOAD_OFF;
 	}
-	if (!ring_insert(t, &c->queue, c->queue.n, index)) {
+	if (!ring_insert(t, &c->flight->queue, c->flight->queue.n, index)) {
 		t->counts[TCP_COUNT_NO_SEGMENT]++;
 		segment_free(t, index);
 		return NULL;
@@ -125,9 +136,9 @@ static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t pa
 /* The last one, if more bytes may be put into it. */
 static struct tcp_segment *open_end(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->queue.n == c->queue.n_sent)
+	if (c->flight->queue.n == c->flight->queue.n_sent)
 		return NULL;
-	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
+	struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n - 1);
 
 	if ((s->flags & SEGMENT_FIN) || s->ends_record || s->buffer == POOL_NONE || s->len >= c->mss)
 		return NULL;
@@ -169,7 +180,7 @@ static uint32_t buffer_room(const struct tcp_conn *c)
 
 uint32_t tcp_notsent_lowat(const struct tcp *t, const struct tcp_conn *c)
 {
-	return c->o.notsent_lowat != 0 ? c->o.notsent_lowat : t->cfg.notsent_lowat;
+	return c->o->notsent_lowat != 0 ? c->o->notsent_lowat : t->cfg.notsent_lowat;
 }
 
 uint32_t tcp_queue_room(const struct tcp *t, const struct tcp_conn *c)
@@ -249,8 +260,8 @@ int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *sp
 			total += bytes;
 		}
 	}
-	if (c->queue.n > c->queue.n_sent)
-		note_push(tcp_queue_at(t, c, c->queue.n - 1), push);
+	if (c->flight->queue.n > c->flight->queue.n_sent)
+		note_push(tcp_queue_at(t, c, c->flight->queue.n - 1), push);
 	return total;
 }
 
@@ -267,7 +278,7 @@ int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out)
 
 void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool push)
 {
-	struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n - 1);
+	struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n - 1);
 
 	grow(t, c, s, bytes);
 	note_push(s, push);
@@ -275,7 +286,9 @@ void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool pu
 
 bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c)
 {
-	struct tcp_segment *s = c->queue.n > c->queue.n_sent ? tcp_queue_at(t, c, c->queue.n - 1) : append(t, c, 0);
+	struct tcp_segment *s = c->flight->queue.n > c->flight->queue.n_sent
+					? tcp_queue_at(t, c, c->flight->queue.n - 1)
+					: append(t, c, 0);
 
 	if (s == NULL)
 		return false;
@@ -287,31 +300,9 @@ bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c)
 
 /* --- and away --- */
 
-/* In the order of `sent`: nearly always behind all others. */
-void tcp_flight_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
-{
-	uint32_t before = c->newest;
-
-	while (before != POOL_NONE && tcp_segment_at(t, before)->sent > s->sent)
-		before = tcp_segment_at(t, before)->older;
-	s->older = before;
-	s->newer = before == POOL_NONE ? c->oldest : tcp_segment_at(t, before)->newer;
-	*(before == POOL_NONE ? &c->oldest : &tcp_segment_at(t, before)->newer) = index;
-	*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = index;
-}
-
-void tcp_flight_remove(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
-{
-	if (s->older == POOL_NONE && s->newer == POOL_NONE && c->oldest != index)
-		return;
-	*(s->older == POOL_NONE ? &c->oldest : &tcp_segment_at(t, s->older)->newer) = s->newer;
-	*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = s->older;
-	s->older = s->newer = POOL_NONE;
-}
-
 void tcp_queue_drop_first(struct tcp *t, struct tcp_conn *c)
 {
-	struct tcp_queue *q = &c->queue;
+	struct tcp_queue *q = &c->flight->queue;
 	uint32_t index = q->at[q->head];
 
 	tcp_flight_remove(t, c, tcp_segment_at(t, index), index);
@@ -366,7 +357,7 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 		rest->large = b.large;
 		rest->off = TCP_PAYLOAD_OFF;
 	}
-	if (!ring_insert(t, &c->queue, i + 1, index)) {
+	if (!ring_insert(t, &c->flight->queue, i + 1, index)) {
 		segment_free(t, index);
 		return false;
 	}
@@ -379,14 +370,14 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 	s->ends_record = false;
 	sum_again(t, s);
 	if (rest->flags & SEGMENT_SENT) {
-		c->queue.n_sent++;
-		if (s->older != POOL_NONE || s->newer != POOL_NONE || c->oldest == tcp_queue_number(c, i)) {
+		c->flight->queue.n_sent++;
+		if (s->older != POOL_NONE || s->newer != POOL_NONE || c->flight->oldest == tcp_queue_number(c, i)) {
 			/* Right behind the one that it was part of. */
 			uint32_t first = tcp_queue_number(c, i);
 
 			rest->older = first;
 			rest->newer = s->newer;
-			*(s->newer == POOL_NONE ? &c->newest : &tcp_segment_at(t, s->newer)->older) = index;
+			*(s->newer == POOL_NONE ? &c->flight->newest : &tcp_segment_at(t, s->newer)->older) = index;
 			s->newer = index;
 		}
 	}
@@ -395,7 +386,7 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 
 uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t seq)
 {
-	uint32_t lo = 0, hi = c->queue.n;
+	uint32_t lo = 0, hi = c->flight->queue.n;
 
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
@@ -412,11 +403,10 @@ uint32_t tcp_queue_find(const struct tcp *t, const struct tcp_conn *c, uint32_t 
 
 void tcp_queue_free(struct tcp *t, struct tcp_conn *c)
 {
-	struct tcp_queue *q = &c->queue;
+	struct tcp_queue *q = &c->flight->queue;
 
 	for (uint32_t i = 0; i < q->n; i++)
 		segment_free(t, q->at[(q->head + i) & (q->cap - 1)]);
-	ring_release(t, q);
-	c->oldest = c->newest = POOL_NONE;
-	c->sacked = c->lost = c->retransmitted = 0;
+	if (q->n > 0)
+		ring_release(t, q);
 }

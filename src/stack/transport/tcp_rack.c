@@ -23,21 +23,21 @@
 void tcp_rack_update(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 {
 	/* Section 6.2 step 4: reordering that went beyond the window shows by a D-SACK, once a round. */
-	if (c->dsack_in_round && !seq_before(a->ack, c->dsack_round)) {
+	if (c->flight->dsack_in_round && !seq_before(a->ack, c->flight->dsack_round)) {
 		c->reo_wnd_mult = (uint8_t)min_u32(c->reo_wnd_mult + 1u, 16);
 		c->reo_wnd_persist = REO_WND_PERSIST;
-		c->dsack_round = c->snd_nxt;
+		c->flight->dsack_round = c->snd_nxt;
 	}
-	c->dsack_in_round = false;
+	c->flight->dsack_in_round = false;
 }
 
 static uint64_t reo_wnd(const struct tcp_conn *c)
 {
 	if (!c->reordering_seen) {
-		if (c->ca_state >= TCP_CA_RECOVERY || c->sacked >= DUP_THRESH * c->mss)
+		if (c->ca_state >= TCP_CA_RECOVERY || c->flight->sacked >= DUP_THRESH * c->mss)
 			return 0;
 	}
-	if (c->min_rtt == UINT64_MAX)
+	if (c->min_rtt == UINT32_MAX)
 		return REO_WND_LEAST;
 	return max_u64(min_u64(c->reo_wnd_mult * (c->min_rtt / 4), c->srtt), REO_WND_LEAST);
 }
@@ -50,7 +50,7 @@ static bool sent_after(uint64_t sent_a, uint32_t end_a, uint64_t sent_b, uint32_
 /* Without SACK. */
 static void detect_by_number(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->n_dupacks < DUP_THRESH || c->queue.n_sent == 0)
+	if (c->flight->n_dupacks < DUP_THRESH || c->flight->queue.n_sent == 0)
 		return;
 	struct tcp_segment *first = tcp_queue_at(t, c, 0);
 
@@ -66,16 +66,16 @@ uint64_t tcp_rack_detect(struct tcp *t, struct tcp_conn *c)
 		detect_by_number(t, c);
 		return 0;
 	}
-	if (c->rack_sent == 0)
+	if (c->flight->rack_sent == 0)
 		return 0;
-	for (uint32_t i = c->oldest; i != POOL_NONE;) {
+	for (uint32_t i = c->flight->oldest; i != POOL_NONE;) {
 		struct tcp_segment *s = tcp_segment_at(t, i);
 		uint32_t index = i;
 
-		if (!sent_after(c->rack_sent, c->rack_end, s->sent, s->seq + tcp_segment_size(s)))
+		if (!sent_after(c->flight->rack_sent, c->flight->rack_end, s->sent, s->seq + tcp_segment_size(s)))
 			break;
 		i = s->newer;
-		uint64_t until = s->sent + c->rack_rtt + wnd;
+		uint64_t until = s->sent + c->flight->rack_rtt + wnd;
 
 		if (until <= now)
 			tcp_mark_lost(t, c, s, index);
@@ -93,7 +93,7 @@ uint64_t tcp_rack_probe_timeout(const struct tcp *t, const struct tcp_conn *c)
 
 	if (c->rtt_valid) {
 		pto = 2 * c->srtt;
-		if (c->queue.n_sent == 1)
+		if (c->flight->queue.n_sent == 1)
 			pto += MAX_ACK_DELAY;
 		else
 			pto += 2 * NS_PER_MS;
@@ -104,51 +104,51 @@ uint64_t tcp_rack_probe_timeout(const struct tcp *t, const struct tcp_conn *c)
 /* New data if there is some and the other end has room, else the last segment once more (section 7.3). */
 void tcp_rack_probe(struct tcp *t, struct tcp_conn *c)
 {
-	uint32_t next = c->queue.n_sent;
+	uint32_t next = c->flight->queue.n_sent;
 
 	t->counts[TCP_COUNT_TLPS]++;
-	c->tlp_retransmitted = true;
-	if (next < c->queue.n) {
+	c->flight->tlp_retransmitted = true;
+	if (next < c->flight->queue.n) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, next);
 
 		if (!seq_after(s->seq + s->len, c->snd_una + c->snd_wnd) && tcp_transmit(t, c, next))
-			c->tlp_retransmitted = false;
+			c->flight->tlp_retransmitted = false;
 	}
-	if (c->tlp_retransmitted) {
-		struct tcp_segment *last = tcp_queue_at(t, c, c->queue.n_sent - 1);
+	if (c->flight->tlp_retransmitted) {
+		struct tcp_segment *last = tcp_queue_at(t, c, c->flight->queue.n_sent - 1);
 
 		/* Of a large one its last segment is enough. */
 		if (last->len > c->mss) {
 			uint32_t rest = last->len % c->mss == 0 ? c->mss : last->len % c->mss;
 
-			(void)tcp_queue_split(t, c, c->queue.n_sent - 1, last->len - rest);
+			(void)tcp_queue_split(t, c, c->flight->queue.n_sent - 1, last->len - rest);
 		}
-		if (!tcp_transmit(t, c, c->queue.n_sent - 1))
+		if (!tcp_transmit(t, c, c->flight->queue.n_sent - 1))
 			return;
 	}
-	c->tlp_out = true;
-	c->tlp_end = c->snd_nxt;
+	c->flight->tlp_out = true;
+	c->flight->tlp_end = c->snd_nxt;
 }
 
 /* Section 7.4.2: a probe that was a retransmission and is acknowledged without being told to have come twice has
  * repaired a loss, which nothing else has shown. */
 void tcp_rack_probe_answered(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 {
-	if (!c->tlp_out)
+	if (!c->flight->tlp_out)
 		return;
-	if (!c->tlp_retransmitted) {
-		if (!seq_before(a->ack, c->tlp_end))
-			c->tlp_out = false;
+	if (!c->flight->tlp_retransmitted) {
+		if (!seq_before(a->ack, c->flight->tlp_end))
+			c->flight->tlp_out = false;
 		return;
 	}
-	if (a->has_dsack && !seq_before(a->ack, c->tlp_end)) {
-		c->tlp_out = false;
-	} else if (seq_after(a->ack, c->tlp_end)) {
-		c->tlp_out = false;
+	if (a->has_dsack && !seq_before(a->ack, c->flight->tlp_end)) {
+		c->flight->tlp_out = false;
+	} else if (seq_after(a->ack, c->flight->tlp_end)) {
+		c->flight->tlp_out = false;
 		if (c->ca_state == TCP_CA_OPEN || c->ca_state == TCP_CA_DISORDER)
 			tcp_recovery_marked(t, c);
-	} else if (a->ack == c->tlp_end && a->acked_new == 0 && a->sacked_new == 0 && a->is_duplicate) {
+	} else if (a->ack == c->flight->tlp_end && a->acked_new == 0 && a->sacked_new == 0 && a->is_duplicate) {
 		/* Both copies came. */
-		c->tlp_out = false;
+		c->flight->tlp_out = false;
 	}
 }

@@ -14,11 +14,11 @@ void tcp_rate_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
 	/* Nothing is on its way: time without work is not part of any sample. */
 	if (c->snd_nxt == c->snd_una || tcp_inflight(c) == 0)
-		c->first_sent = c->delivered_at = t->env->now;
+		c->flight->first_sent = c->flight->delivered_at = t->env->now;
 	s->delivered = c->delivered;
-	s->delivered_at = c->delivered_at;
-	s->first_sent = c->first_sent;
-	if (c->app_limited != 0)
+	s->delivered_at = c->flight->delivered_at;
+	s->first_sent = c->flight->first_sent;
+	if (c->flight->app_limited != 0)
 		s->flags |= SEGMENT_APP_LIMITED;
 	else
 		s->flags &= (uint8_t)~SEGMENT_APP_LIMITED;
@@ -27,7 +27,7 @@ void tcp_rate_sent(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 void tcp_rate_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, struct tcp_ack *a)
 {
 	c->delivered += s->len;
-	c->delivered_at = t->env->now;
+	c->flight->delivered_at = t->env->now;
 	/* Of those that it acknowledges, the one that was sent last. */
 	if (a->has_newest &&
 	    (s->sent < a->newest_sent || (s->sent == a->newest_sent && seq_before(s->seq + s->len, a->newest_end))))
@@ -46,25 +46,26 @@ void tcp_rate_sample(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
 	struct cc_sample *s = &a->sample;
 
-	if (c->app_limited != 0 && c->delivered > c->app_limited)
-		c->app_limited = 0;
+	if (c->flight->app_limited != 0 && c->delivered > c->flight->app_limited)
+		c->flight->app_limited = 0;
 	if (!a->has_newest)
 		return;
 	uint64_t sending = a->newest_sent - a->newest_first_sent;
-	uint64_t acking = c->delivered_at - a->newest_delivered_at;
+	uint64_t acking = c->flight->delivered_at - a->newest_delivered_at;
 
-	c->first_sent = a->newest_sent;
+	c->flight->first_sent = a->newest_sent;
 	s->interval = max_u64(sending, acking);
 	s->delivered = c->delivered - a->newest_delivered;
 	s->prior_delivered = a->newest_delivered;
 	s->is_app_limited = a->newest_app_limited;
 	/* Faster than the shortest round trip is a segment that was sent twice, and whose first one it was. */
-	if (c->min_rtt != UINT64_MAX && s->interval < c->min_rtt && a->newest_retransmitted)
+	if (c->min_rtt != UINT32_MAX && s->interval < c->min_rtt && a->newest_retransmitted)
 		s->interval = 0;
 }
 
 void tcp_rate_app_limited(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->queue.n == c->queue.n_sent && tcp_inflight(c) < c->cwnd && c->lost <= c->retransmitted)
-		c->app_limited = max_u64(c->delivered + tcp_inflight(c), 1);
+	if (c->flight->queue.n == c->flight->queue.n_sent && tcp_inflight(c) < c->cwnd &&
+	    c->flight->lost <= c->flight->retransmitted)
+		c->flight->app_limited = max_u64(c->delivered + tcp_inflight(c), 1);
 }

@@ -51,8 +51,8 @@ static uint32_t space(const struct tcp_conn *c)
 {
 	uint32_t all = c->rcvbuf / 2; /* the other half is for what buffers cost besides their bytes */
 
-	if (c->o.window_clamp != 0)
-		all = min_u32(all, c->o.window_clamp);
+	if (c->o->window_clamp != 0)
+		all = min_u32(all, c->o->window_clamp);
 	return all > c->inbox.bytes ? all - c->inbox.bytes : 0;
 }
 
@@ -418,7 +418,8 @@ void tcp_receive_rtt(struct tcp *t, struct tcp_conn *c)
 	if (c->rtt_probe_at != 0) {
 		uint64_t rtt = max_u64(now - c->rtt_probe_at, 1);
 
-		c->rcv_rtt = c->rcv_rtt == 0 || rtt < c->rcv_rtt ? rtt : (7 * c->rcv_rtt + rtt) / 8;
+		rtt = c->rcv_rtt == 0 || rtt < c->rcv_rtt ? rtt : (7 * UINT64_C(1) * c->rcv_rtt + rtt) / 8;
+		c->rcv_rtt = (uint32_t)min_u64(rtt, UINT32_MAX);
 	}
 	c->rtt_probe_seq = c->rcv_nxt + max_u32(tcp_receive_window(t, c), 1);
 	c->rtt_probe_at = now;
@@ -435,7 +436,7 @@ static void grow_buffer(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 		return;
 	if (c->copied > c->copied_round) {
 		c->copied_round = c->copied;
-		if (!c->o.rcvbuf_set)
+		if (!c->told.rcvbuf_set)
 			c->rcvbuf = max_u32(c->rcvbuf, (uint32_t)min_u64(UINT64_C(4) * c->copied, t->cfg.rcvbuf_max));
 	}
 	c->copied = 0;

@@ -20,28 +20,28 @@
 
 static void tell(struct tcp *t, struct tcp_conn *c, enum cc_event e)
 {
-	if (c->cc->event != NULL)
-		c->cc->event(c, e, t->env->now);
+	if (tcp_cc(c)->event != NULL)
+		tcp_cc(c)->event(c, e, t->env->now);
 }
 
 static void remember(struct tcp_conn *c)
 {
-	c->prior_cwnd = c->cwnd;
-	c->prior_ssthresh = c->ssthresh;
-	c->undo_marker = c->snd_una;
-	c->undo_retrans = 0;
-	c->retrans_stamp = 0;
-	c->undo_valid = true;
+	c->flight->prior_cwnd = c->cwnd;
+	c->flight->prior_ssthresh = c->ssthresh;
+	c->flight->undo_marker = c->snd_una;
+	c->flight->undo_retrans = 0;
+	c->flight->retrans_stamp = 0;
+	c->flight->undo_valid = true;
 }
 
 static void begin(struct tcp *t, struct tcp_conn *c, enum tcp_ca_state state)
 {
 	remember(c);
 	c->ca_state = (uint8_t)state;
-	c->high_seq = c->snd_nxt;
-	c->ssthresh = c->cc->ssthresh(c);
-	c->prr_delivered = c->prr_out = 0;
-	c->prr_fs = max_u64(tcp_inflight(c) + c->lost, 1);
+	c->flight->high_seq = c->snd_nxt;
+	c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(c), UINT32_MAX);
+	c->flight->prr_delivered = c->flight->prr_out = 0;
+	c->flight->prr_fs = max_u64(tcp_inflight(c) + c->flight->lost, 1);
 	if (c->ecn_ok)
 		c->cwr_pending = true;
 	tell(t, c, CC_EVENT_RECOVERY);
@@ -53,8 +53,8 @@ void tcp_recovery_enter(struct tcp *t, struct tcp_conn *c)
 	if (c->ca_state == TCP_CA_CWR) {
 		/* The window went down in this round already. */
 		c->ca_state = TCP_CA_RECOVERY;
-		c->high_seq = c->snd_nxt;
-		c->undo_valid = false;
+		c->flight->high_seq = c->snd_nxt;
+		c->flight->undo_valid = false;
 		return;
 	}
 	begin(t, c, TCP_CA_RECOVERY);
@@ -67,17 +67,17 @@ void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c)
 	if (c->ca_state >= TCP_CA_CWR)
 		return;
 	begin(t, c, TCP_CA_CWR);
-	c->undo_valid = false;
+	c->flight->undo_valid = false;
 }
 
 static void finish(struct tcp *t, struct tcp_conn *c)
 {
 	/* RFC 9937: it ends with the window at ssthresh. */
 	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
-		c->cwnd = max_u64(c->ssthresh, 2ull * c->mss);
+		c->cwnd = max_u32(c->ssthresh, 2u * c->mss);
 	c->ca_state = TCP_CA_OPEN;
-	c->frto = c->frto_probes = false;
-	c->n_dupacks = 0;
+	c->flight->frto = c->flight->frto_probes = false;
+	c->flight->n_dupacks = 0;
 	tell(t, c, CC_EVENT_RECOVERED);
 }
 
@@ -86,23 +86,23 @@ static void finish(struct tcp *t, struct tcp_conn *c)
 static void undo(struct tcp *t, struct tcp_conn *c)
 {
 	t->counts[TCP_COUNT_UNDONE]++;
-	c->cwnd = max_u64(c->cwnd, c->prior_cwnd);
-	c->ssthresh = max_u64(c->ssthresh, c->prior_ssthresh);
-	c->undo_valid = false;
-	c->frto = c->frto_probes = false;
+	c->cwnd = max_u32(c->cwnd, c->flight->prior_cwnd);
+	c->ssthresh = max_u32(c->ssthresh, c->flight->prior_ssthresh);
+	c->flight->undo_valid = false;
+	c->flight->frto = c->flight->frto_probes = false;
 	c->n_rtx = 0;
 	/* What is still marked is on its way. */
-	for (uint32_t i = 0; i < c->queue.n_sent && c->lost > 0; i++) {
+	for (uint32_t i = 0; i < c->flight->queue.n_sent && c->flight->lost > 0; i++) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (!(s->flags & SEGMENT_LOST))
 			continue;
 		if (s->flags & SEGMENT_RETRANSMITTED)
-			c->retransmitted -= tcp_segment_size(s);
+			c->flight->retransmitted -= tcp_segment_size(s);
 		bool is_listed = (s->flags & SEGMENT_RETRANSMITTED) != 0;
 
 		s->flags &= (uint8_t) ~(SEGMENT_LOST | SEGMENT_RETRANSMITTED);
-		c->lost -= tcp_segment_size(s);
+		c->flight->lost -= tcp_segment_size(s);
 		if (!is_listed)
 			tcp_flight_add(t, c, s, tcp_queue_number(c, i));
 	}
@@ -112,16 +112,16 @@ static void undo(struct tcp *t, struct tcp_conn *c)
 
 static bool timestamp_says_first(const struct tcp_conn *c, const struct tcp_ack *a)
 {
-	return c->ts_ok && a->options != NULL && a->options->has_timestamp && c->retrans_stamp != 0 &&
-	       a->acked_new > 0 && seq_before(a->options->ts_ecr, c->retrans_stamp);
+	return c->ts_ok && a->options != NULL && a->options->has_timestamp && c->flight->retrans_stamp != 0 &&
+	       a->acked_new > 0 && seq_before(a->options->ts_ecr, c->flight->retrans_stamp);
 }
 
 /* True: it is over. */
 static bool try_undo(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 {
-	if (!c->undo_valid)
+	if (!c->flight->undo_valid)
 		return false;
-	bool is_all_twice = a->has_dsack && c->undo_retrans == 0 && c->retrans_stamp != 0;
+	bool is_all_twice = a->has_dsack && c->flight->undo_retrans == 0 && c->flight->retrans_stamp != 0;
 
 	if (!is_all_twice && !timestamp_says_first(c, a))
 		return false;
@@ -137,29 +137,30 @@ static void reduce(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 	uint64_t delivered = (uint64_t)a->acked_new + a->sacked_new, inflight = tcp_inflight(c);
 	int64_t send;
 
-	c->prr_delivered += delivered;
+	c->flight->prr_delivered += delivered;
 	if (inflight > c->ssthresh) {
-		uint64_t all = (c->prr_delivered * c->ssthresh + c->prr_fs - 1) / c->prr_fs;
+		uint64_t all = (c->flight->prr_delivered * c->ssthresh + c->flight->prr_fs - 1) / c->flight->prr_fs;
 
-		send = (int64_t)all - (int64_t)c->prr_out;
+		send = (int64_t)all - (int64_t)c->flight->prr_out;
 	} else {
 		bool is_safe = a->acked_new > 0 && a->lost_new == 0;
 
-		send = (int64_t)max_u64(c->prr_delivered - min_u64(c->prr_out, c->prr_delivered), delivered);
+		send = (int64_t)max_u64(
+			c->flight->prr_delivered - min_u64(c->flight->prr_out, c->flight->prr_delivered), delivered);
 		if (is_safe)
 			send += c->mss;
 		if (send > (int64_t)(c->ssthresh - inflight))
 			send = (int64_t)(c->ssthresh - inflight);
 	}
 	/* The first retransmission leaves at once. */
-	if (c->prr_out == 0 && send < (int64_t)c->mss)
+	if (c->flight->prr_out == 0 && send < (int64_t)c->mss)
 		send = c->mss;
-	c->cwnd = inflight + (uint64_t)(send > 0 ? send : 0);
+	c->cwnd = (uint32_t)(inflight + (uint64_t)(send > 0 ? send : 0));
 }
 
 void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c)
 {
-	for (uint32_t i = 0; i < c->queue.n_sent; i++) {
+	for (uint32_t i = 0; i < c->flight->queue.n_sent; i++) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (!(s->flags & SEGMENT_SACKED))
@@ -171,52 +172,52 @@ void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c)
  * it has asked for all the time, is among that. */
 static void forget_sacks(struct tcp *t, struct tcp_conn *c)
 {
-	memset(c->sack_seen, 0, sizeof(c->sack_seen));
-	if (c->queue.n_sent == 0 || !(tcp_queue_at(t, c, 0)->flags & SEGMENT_SACKED))
+	memset(c->flight->sack_seen, 0, sizeof(c->flight->sack_seen));
+	if (c->flight->queue.n_sent == 0 || !(tcp_queue_at(t, c, 0)->flags & SEGMENT_SACKED))
 		return;
-	for (uint32_t i = 0; i < c->queue.n_sent; i++)
+	for (uint32_t i = 0; i < c->flight->queue.n_sent; i++)
 		tcp_queue_at(t, c, i)->flags &= (uint8_t)~SEGMENT_SACKED;
-	c->sacked = 0;
+	c->flight->sacked = 0;
 }
 
 void tcp_recovery_timeout(struct tcp *t, struct tcp_conn *c)
 {
-	bool is_first = c->ca_state < TCP_CA_LOSS && (c->ca_state != TCP_CA_RECOVERY || c->retransmitted == 0);
+	bool is_first = c->ca_state < TCP_CA_LOSS && (c->ca_state != TCP_CA_RECOVERY || c->flight->retransmitted == 0);
 
-	if (is_first || !c->undo_valid || c->n_rtx <= 1) {
+	if (is_first || !c->flight->undo_valid || c->n_rtx <= 1) {
 		if (c->ca_state != TCP_CA_LOSS) {
 			remember(c);
-			c->ssthresh = c->cc->ssthresh(c);
+			c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(c), UINT32_MAX);
 		}
 	}
 	if (!c->sack_ok)
-		c->sacked = 0;
+		c->flight->sacked = 0;
 	forget_sacks(t, c);
 	tcp_mark_all_lost(t, c);
-	c->frto = is_first;
-	c->frto_probes = false;
+	c->flight->frto = is_first;
+	c->flight->frto_probes = false;
 	c->ca_state = TCP_CA_LOSS;
-	c->high_seq = c->snd_nxt;
+	c->flight->high_seq = c->snd_nxt;
 	c->cwnd = c->mss;
-	c->tlp_out = false;
-	c->n_dupacks = 0;
+	c->flight->tlp_out = false;
+	c->flight->n_dupacks = 0;
 	tell(t, c, CC_EVENT_RTO);
 }
 
 /* RFC 5682 section 3.1 with what SACK and marks say: something that was not sent again has come. */
 static bool timeout_was_spurious(const struct tcp_conn *c, const struct tcp_ack *a)
 {
-	return c->frto && c->undo_valid && a->original_acked && (a->acked_new > 0 || a->sacked_new > 0);
+	return c->flight->frto && c->flight->undo_valid && a->original_acked && (a->acked_new > 0 || a->sacked_new > 0);
 }
 
 /* Step 2b: the first acknowledgement behind the timeout may be of either copy. What has not been sent yet is, if there
  * is some; what the next one acknowledges tells. */
 static bool frto_begins(const struct tcp *t, const struct tcp_conn *c, const struct tcp_ack *a)
 {
-	if (!c->frto || c->frto_probes || a->acked_new == 0 || c->queue.n_sent == c->queue.n ||
-	    !seq_before(a->ack, c->high_seq))
+	if (!c->flight->frto || c->flight->frto_probes || a->acked_new == 0 ||
+	    c->flight->queue.n_sent == c->flight->queue.n || !seq_before(a->ack, c->flight->high_seq))
 		return false;
-	const struct tcp_segment *s = tcp_queue_at(t, c, c->queue.n_sent);
+	const struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n_sent);
 
 	return seq_before(s->seq, c->snd_una + c->snd_wnd);
 }
@@ -233,9 +234,9 @@ static void in_loss(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		return;
 	/* Step 3a: it was no spurious one, or it would have shown. */
 	if (!begins)
-		c->frto = false;
-	c->frto_probes = begins;
-	if (!seq_before(a->ack, c->high_seq))
+		c->flight->frto = false;
+	c->flight->frto_probes = begins;
+	if (!seq_before(a->ack, c->flight->high_seq))
 		finish(t, c);
 }
 
@@ -243,12 +244,12 @@ static void in_recovery(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
 	if (try_undo(t, c, a))
 		return;
-	if (!seq_before(a->ack, c->high_seq) && (c->sack_ok || seq_after(a->ack, c->high_seq))) {
+	if (!seq_before(a->ack, c->flight->high_seq) && (c->sack_ok || seq_after(a->ack, c->flight->high_seq))) {
 		finish(t, c);
 		return;
 	}
 	/* Without SACK a partial acknowledgement says that the next one is lost too (RFC 6582 section 3.2). */
-	if (!c->sack_ok && a->acked_new > 0 && c->queue.n_sent > 0) {
+	if (!c->sack_ok && a->acked_new > 0 && c->flight->queue.n_sent > 0) {
 		struct tcp_segment *first = tcp_queue_at(t, c, 0);
 
 		if (!(first->flags & SEGMENT_RETRANSMITTED))
@@ -269,21 +270,21 @@ void tcp_recovery_ack(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		in_recovery(t, c, a);
 		return;
 	case TCP_CA_CWR:
-		if (c->lost > c->retransmitted) {
+		if (c->flight->lost > c->flight->retransmitted) {
 			tcp_recovery_enter(t, c);
 			reduce(t, c, a);
-		} else if (!seq_before(a->ack, c->high_seq)) {
+		} else if (!seq_before(a->ack, c->flight->high_seq)) {
 			finish(t, c);
 		} else {
 			reduce(t, c, a);
 		}
 		return;
 	default:
-		if (c->lost > 0) {
+		if (c->flight->lost > 0) {
 			tcp_recovery_enter(t, c);
 			reduce(t, c, a);
 			return;
 		}
-		c->ca_state = c->sacked > 0 || c->n_dupacks > 0 ? TCP_CA_DISORDER : TCP_CA_OPEN;
+		c->ca_state = c->flight->sacked > 0 || c->flight->n_dupacks > 0 ? TCP_CA_DISORDER : TCP_CA_OPEN;
 	}
 }

@@ -17,29 +17,29 @@ static void settle(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uin
 	uint32_t size = tcp_segment_size(s);
 
 	if (s->flags & SEGMENT_LOST)
-		c->lost -= size;
+		c->flight->lost -= size;
 	if (s->flags & SEGMENT_RETRANSMITTED)
-		c->retransmitted -= size;
+		c->flight->retransmitted -= size;
 	s->flags &= (uint8_t) ~(SEGMENT_LOST | SEGMENT_RETRANSMITTED);
 	tcp_flight_remove(t, c, s, index);
 }
 
 void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
 {
-	bool is_first = c->lost <= c->retransmitted;
+	bool is_first = c->flight->lost <= c->flight->retransmitted;
 
 	/* Sent again, and lost again. */
 	if (s->flags & SEGMENT_RETRANSMITTED) {
-		c->retransmitted -= tcp_segment_size(s);
+		c->flight->retransmitted -= tcp_segment_size(s);
 		s->flags &= (uint8_t)~SEGMENT_RETRANSMITTED;
 	}
 	if (!(s->flags & SEGMENT_LOST)) {
 		s->flags |= SEGMENT_LOST;
-		c->lost += tcp_segment_size(s);
-		c->lost_total += s->len;
+		c->flight->lost += tcp_segment_size(s);
+		c->flight->lost_total += s->len;
 	}
 	tcp_flight_remove(t, c, s, index);
-	c->lost_from = is_first ? s->seq : seq_min(c->lost_from, s->seq);
+	c->flight->lost_from = is_first ? s->seq : seq_min(c->flight->lost_from, s->seq);
 }
 
 /* RFC 8985 section 6.2 step 3: one that was never sent again, and that something behind it overtook. */
@@ -47,11 +47,11 @@ static void note_reordering(struct tcp *t, struct tcp_conn *c, const struct tcp_
 {
 	uint32_t end = s->seq + tcp_segment_size(s);
 
-	if (seq_after(end, c->fack)) {
-		c->fack = end;
-	} else if (!(s->flags & SEGMENT_EVER_RETRANSMITTED) && seq_before(end, c->fack)) {
+	if (seq_after(end, c->flight->fack)) {
+		c->flight->fack = end;
+	} else if (!(s->flags & SEGMENT_EVER_RETRANSMITTED) && seq_before(end, c->flight->fack)) {
 		c->reordering_seen = true;
-		c->reordering = max_u32(c->reordering, c->fack - s->seq);
+		c->reordering = max_u32(c->reordering, c->flight->fack - s->seq);
 		a->reordered = true;
 	}
 }
@@ -64,16 +64,17 @@ static void note_rack(struct tcp *t, struct tcp_conn *c, const struct tcp_segmen
 	uint32_t end = s->seq + tcp_segment_size(s);
 
 	if (s->flags & SEGMENT_EVER_RETRANSMITTED) {
-		if (rtt < c->min_rtt && c->min_rtt != UINT64_MAX)
+		if (rtt < c->min_rtt && c->min_rtt != UINT32_MAX)
 			return;
 		if (a->options != NULL && a->options->has_timestamp && c->ts_ok &&
 		    seq_before(a->options->ts_ecr, c->ts_offset + (uint32_t)(s->sent / TCP_TS_NS)))
 			return;
 	}
-	if (s->sent > c->rack_sent || (s->sent == c->rack_sent && seq_after(end, c->rack_end))) {
-		c->rack_rtt = rtt;
-		c->rack_sent = s->sent;
-		c->rack_end = end;
+	if (s->sent > c->flight->rack_sent ||
+	    (s->sent == c->flight->rack_sent && seq_after(end, c->flight->rack_end))) {
+		c->flight->rack_rtt = rtt;
+		c->flight->rack_sent = s->sent;
+		c->flight->rack_end = end;
 	}
 }
 
@@ -98,9 +99,9 @@ void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment
 
 static bool covered(const struct tcp_conn *c, uint32_t left, uint32_t right)
 {
-	for (uint32_t i = 0; i < ARRAY_LEN(c->sack_seen); i++)
-		if (c->sack_seen[i].left != c->sack_seen[i].right && !seq_before(left, c->sack_seen[i].left) &&
-		    !seq_after(right, c->sack_seen[i].right))
+	for (uint32_t i = 0; i < ARRAY_LEN(c->flight->sack_seen); i++)
+		if (c->flight->sack_seen[i].left != c->flight->sack_seen[i].right &&
+		    !seq_before(left, c->flight->sack_seen[i].left) && !seq_after(right, c->flight->sack_seen[i].right))
 			return true;
 	return false;
 }
@@ -108,8 +109,8 @@ static bool covered(const struct tcp_conn *c, uint32_t left, uint32_t right)
 /* The part of it that no remembered block has, at one of its ends. */
 static void cut_seen(const struct tcp_conn *c, uint32_t *left, uint32_t *right)
 {
-	for (uint32_t i = 0; i < ARRAY_LEN(c->sack_seen); i++) {
-		uint32_t l = c->sack_seen[i].left, r = c->sack_seen[i].right;
+	for (uint32_t i = 0; i < ARRAY_LEN(c->flight->sack_seen); i++) {
+		uint32_t l = c->flight->sack_seen[i].left, r = c->flight->sack_seen[i].right;
 
 		if (l == r)
 			continue;
@@ -136,7 +137,7 @@ static bool cut_to_block(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t
 static void walk_block(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, uint32_t left, uint32_t right,
 		       uint32_t *steps)
 {
-	for (uint32_t i = tcp_queue_find(t, c, left); i<c->queue.n_sent && * steps> 0; i++, (*steps)--) {
+	for (uint32_t i = tcp_queue_find(t, c, left); i<c->flight->queue.n_sent && * steps> 0; i++, (*steps)--) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
 
 		if (!seq_before(s->seq, right))
@@ -155,7 +156,7 @@ static void walk_block(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, uin
 
 		tcp_segment_delivered(t, c, s, index, a);
 		s->flags |= SEGMENT_SACKED;
-		c->sacked += tcp_segment_size(s);
+		c->flight->sacked += tcp_segment_size(s);
 		a->sacked_new += tcp_segment_size(s);
 	}
 }
@@ -176,11 +177,11 @@ static void dsack_input(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, ui
 		return;
 	a->has_dsack = true;
 	t->counts[TCP_COUNT_DSACKS_IN]++;
-	if (c->undo_valid && !seq_before(left, c->undo_marker) && c->undo_retrans > 0)
-		c->undo_retrans -= (int32_t)((right - left + c->mss - 1) / c->mss);
-	if (c->undo_retrans < 0)
-		c->undo_retrans = 0;
-	c->dsack_in_round = true;
+	if (c->flight->undo_valid && !seq_before(left, c->flight->undo_marker) && c->flight->undo_retrans > 0)
+		c->flight->undo_retrans -= (int32_t)((right - left + c->mss - 1) / c->mss);
+	if (c->flight->undo_retrans < 0)
+		c->flight->undo_retrans = 0;
+	c->flight->dsack_in_round = true;
 }
 
 void tcp_sack_input(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
@@ -209,10 +210,10 @@ void tcp_sack_input(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		if (steps == 0)
 			t->counts[TCP_COUNT_SACK_DISCARDED]++;
 	}
-	for (uint32_t i = 0; i < ARRAY_LEN(c->sack_seen) && steps > 0; i++) {
+	for (uint32_t i = 0; i < ARRAY_LEN(c->flight->sack_seen) && steps > 0; i++) {
 		bool is_there = first + i < o->n_sack;
 
-		c->sack_seen[i].left = is_there ? o->sack[first + i].left : 0;
-		c->sack_seen[i].right = is_there ? o->sack[first + i].right : 0;
+		c->flight->sack_seen[i].left = is_there ? o->sack[first + i].left : 0;
+		c->flight->sack_seen[i].right = is_there ? o->sack[first + i].right : 0;
 	}
 }

@@ -488,8 +488,8 @@ static void test_overlaps(void **state)
 
 			/* Now and then what is missing. */
 			if (rng_below(&rng, 3) == 0)
-				at = min_u32(total, s.c->rcv_nxt - s.c->irs - 1 -
-							    min_u32(rng_below(&rng, 20), s.c->rcv_nxt - s.c->irs - 1));
+				at = min_u32(total, s.c->rcv_nxt - PEER_ISN - 1 -
+							    min_u32(rng_below(&rng, 20), s.c->rcv_nxt - PEER_ISN - 1));
 			len = min_u32(len, total - at);
 			bool has_fin = at + len == total;
 

@@ -212,7 +212,7 @@ static void test_buffers_grow(void **state)
 		struct tcp_listener *l = host_listen(&n.b, SERVICE);
 
 		net_connect(&n, l, &a, &b);
-		b->o.rcvbuf_set = is_set != 0;
+		b->told.rcvbuf_set = is_set != 0;
 		struct flow f = { .from = &n.a, .to = &n.b, .out = a, .in = b, .total = 10 << 20 };
 
 		took[is_set] = carry(&n, &f, 300 * NS_PER_S);

@@ -66,7 +66,7 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		.rcv_nxt = c->rcv_nxt,
 		.rcv_wnd = seq_after(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0,
 		.ts_recent = c->ts_recent,
-		.ts_recent_s = (uint32_t)(c->ts_recent_at / NS_PER_S),
+		.ts_recent_s = c->ts_recent_s,
 		.rcv_scale = c->rcv_scale & 15,
 		.ts_ok = c->ts_ok,
 		.side = c->side & 15,

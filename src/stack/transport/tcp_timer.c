@@ -18,27 +18,35 @@
 #define DELACK_NS (40 * NS_PER_MS)
 #define PERSIST_MAX (60 * NS_PER_S)
 
+/* The wheel's node, which is armed, is due at that time or before: in ticks of the wheel, rounded up as there. */
+static bool fires_by(const struct tcp *t, const struct tcp_conn *c, uint64_t when)
+{
+	uint64_t now_tick = t->env->now / TCP_TICK_NS, tick = (when + TCP_TICK_NS - 1) / TCP_TICK_NS;
+	int32_t left = (int32_t)(c->timer.tick - (uint32_t)now_tick);
+
+	return left <= 0 || (tick > now_tick && (uint64_t)left <= tick - now_tick);
+}
+
 void tcp_rearm(struct tcp *t, struct tcp_conn *c)
 {
-	uint64_t next = min_u64(min_u64(c->rtx_at, c->reorder_at),
-				min_u64(min_u64(c->delack_at, c->keep_at), c->pace_timer_at));
+	const struct tcp_flight *f = c->flight;
+	uint64_t next = min_u64(min_u64(f->rtx_at, f->reorder_at),
+				min_u64(min_u64(c->delack_at, c->keep_at), f->pace_timer_at));
 
-	if (next >= c->armed_for)
-		return;
-	c->armed_for = next;
-	timer_arm(&t->wheel, c->index, next);
+	if (next != TIME_NEVER && !(timer_armed(&c->timer) && fires_by(t, c, next)))
+		timer_arm(&t->wheel, c->index, next);
 }
 
 void tcp_delay_ack(struct tcp *t, struct tcp_conn *c)
 {
 	if (c->delack_at == TIME_NEVER)
-		c->delack_at = t->env->now + min_u64(DELACK_NS, max_u64(c->rto / 2, NS_PER_MS));
+		c->delack_at = t->env->now + min_u64(DELACK_NS, max_u64(tcp_rto_once(t, c) / 2, NS_PER_MS));
 }
 
 /* Data waits that the other end's window keeps back, and nothing on its way will bring an acknowledgement. */
 static bool needs_persist(const struct tcp *t, const struct tcp_conn *c)
 {
-	if (c->queue.n == 0 || c->queue.n_sent > 0)
+	if (c->flight->queue.n == 0 || c->flight->queue.n_sent > 0)
 		return false;
 	const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 
@@ -47,15 +55,15 @@ static bool needs_persist(const struct tcp *t, const struct tcp_conn *c)
 
 static bool wants_probe(const struct tcp_conn *c)
 {
-	return c->sack_ok && c->ca_state == TCP_CA_OPEN && c->sacked == 0 && c->lost == 0 && !c->tlp_out &&
-	       c->n_rtx == 0 && c->reorder_at == TIME_NEVER;
+	return c->sack_ok && c->ca_state == TCP_CA_OPEN && c->flight->sacked == 0 && c->flight->lost == 0 &&
+	       !c->flight->tlp_out && c->n_rtx == 0 && c->flight->reorder_at == TIME_NEVER;
 }
 
 static uint64_t persist_timeout(const struct tcp *t, const struct tcp_conn *c)
 {
-	uint64_t after = max_u64(c->rto, t->cfg.rto_min);
+	uint64_t after = max_u64(tcp_rto_once(t, c), t->cfg.rto_min);
 
-	for (uint32_t i = 0; i < c->n_probes && after < PERSIST_MAX; i++)
+	for (uint32_t i = 0; i < c->flight->n_probes && after < PERSIST_MAX; i++)
 		after *= 2;
 	return min_u64(after, PERSIST_MAX);
 }
@@ -66,30 +74,32 @@ void tcp_rearm_rtx(struct tcp *t, struct tcp_conn *c)
 
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED || c->state == TCP_CLOSED)
 		return;
-	if (c->queue.n_sent > 0) {
-		if (c->rtx_kind == TCP_RTX_PERSIST)
-			c->rtx_at = TIME_NEVER;
+	if (c->flight->queue.n_sent > 0) {
+		if (c->flight->rtx_kind == TCP_RTX_PERSIST)
+			c->flight->rtx_at = TIME_NEVER;
 		/* Acknowledged, or sent again: it begins to count again. */
-		if (c->rtx_at != TIME_NEVER && c->rtx_sent == c->last_sent)
+		if (c->flight->rtx_at != TIME_NEVER && c->flight->rtx_sent == c->last_sent)
 			return;
-		if (c->rtx_at != TIME_NEVER && c->rtx_kind == TCP_RTX_RTO && c->n_rtx > 0)
+		if (c->flight->rtx_at != TIME_NEVER && c->flight->rtx_kind == TCP_RTX_RTO && c->n_rtx > 0)
 			return;
 		bool is_probe = wants_probe(c);
 
-		c->rtx_kind = is_probe ? TCP_RTX_PROBE : TCP_RTX_RTO;
-		c->rtx_at = now + (is_probe ? tcp_rack_probe_timeout(t, c) : tcp_rto(t, c));
-		c->rtx_sent = c->last_sent;
+		c->flight->rtx_kind = is_probe ? TCP_RTX_PROBE : TCP_RTX_RTO;
+		c->flight->rtx_at = now + (is_probe ? tcp_rack_probe_timeout(t, c) : tcp_rto(t, c));
+		c->flight->rtx_sent = c->last_sent;
 		return;
 	}
 	if (!needs_persist(t, c)) {
-		c->rtx_kind = TCP_RTX_NONE;
-		c->rtx_at = TIME_NEVER;
+		if (c->flight->rtx_kind != TCP_RTX_NONE) {
+			c->flight->rtx_kind = TCP_RTX_NONE;
+			c->flight->rtx_at = TIME_NEVER;
+		}
 		return;
 	}
 	/* Only the other end's window is waited for, neither Nagle nor pacing. */
-	if (c->rtx_kind != TCP_RTX_PERSIST || c->rtx_at == TIME_NEVER) {
-		c->rtx_kind = TCP_RTX_PERSIST;
-		c->rtx_at = now + persist_timeout(t, c);
+	if (c->flight->rtx_kind != TCP_RTX_PERSIST || c->flight->rtx_at == TIME_NEVER) {
+		c->flight->rtx_kind = TCP_RTX_PERSIST;
+		c->flight->rtx_at = now + persist_timeout(t, c);
 	}
 }
 
@@ -104,9 +114,9 @@ static void time_out(struct tcp *t, struct tcp_conn *c, enum tcp_reason why)
  */
 static uint64_t until_timeout(const struct tcp *t, const struct tcp_conn *c, uint64_t after, uint64_t since)
 {
-	uint64_t at = t->env->now + after, end = since + c->o.user_timeout;
+	uint64_t at = t->env->now + after, end = since + c->o->user_timeout;
 
-	return c->o.user_timeout == 0 || since == 0 ? at : min_u64(at, max_u64(end, t->env->now + NS_PER_MS));
+	return c->o->user_timeout == 0 || since == 0 ? at : min_u64(at, max_u64(end, t->env->now + NS_PER_MS));
 }
 
 /* RFC 1122 section 4.2.3.5 (R2), RFC 5482. True: it has ended. */
@@ -115,8 +125,8 @@ static bool gives_up(struct tcp *t, struct tcp_conn *c)
 	uint32_t limit = tcp_is_orphan(c) ? t->cfg.orphan_retries : t->cfg.retries2;
 	bool is_over = c->n_rtx >= limit;
 
-	if (c->o.user_timeout != 0 && c->rtx_since != 0)
-		is_over = t->env->now - c->rtx_since >= c->o.user_timeout;
+	if (c->o->user_timeout != 0 && c->flight->rtx_since != 0)
+		is_over = t->env->now - c->flight->rtx_since >= c->o->user_timeout;
 	if (is_over)
 		time_out(t, c, TCP_REASON_TIMED_OUT);
 	return is_over;
@@ -124,16 +134,17 @@ static bool gives_up(struct tcp *t, struct tcp_conn *c)
 
 static void syn_timeout(struct tcp *t, struct tcp_conn *c)
 {
-	uint32_t limit = c->o.syn_retries != 0 ? c->o.syn_retries : t->cfg.syn_retries;
+	uint32_t limit = c->o->syn_retries != 0 ? c->o->syn_retries : t->cfg.syn_retries;
 
-	if (c->n_rtx >= limit || (c->o.user_timeout != 0 && t->env->now - c->syn_first_at >= c->o.user_timeout)) {
+	if (c->n_rtx >= limit ||
+	    (c->o->user_timeout != 0 && t->env->now - c->flight->syn_first_at >= c->o->user_timeout)) {
 		time_out(t, c, TCP_REASON_TIMED_OUT);
 		return;
 	}
 	c->n_rtx++;
 	t->counts[TCP_COUNT_RETRANSMITTED]++;
 	tcp_send_syn(t, c);
-	c->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->syn_first_at);
+	c->flight->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->flight->syn_first_at);
 }
 
 static void retransmission_timeout(struct tcp *t, struct tcp_conn *c)
@@ -144,12 +155,12 @@ static void retransmission_timeout(struct tcp *t, struct tcp_conn *c)
 	c->n_rtx += c->n_rtx < UINT8_MAX;
 	tcp_mtu_timeout(t, c);
 	tcp_recovery_timeout(t, c);
-	c->rtx_kind = TCP_RTX_RTO;
-	c->rtx_at = t->env->now + tcp_rto(t, c);
+	c->flight->rtx_kind = TCP_RTX_RTO;
+	c->flight->rtx_at = t->env->now + tcp_rto(t, c);
 	tcp_output(t, c);
-	c->rtx_sent = c->last_sent;
-	c->rtx_kind = TCP_RTX_RTO;
-	c->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->rtx_since);
+	c->flight->rtx_sent = c->last_sent;
+	c->flight->rtx_kind = TCP_RTX_RTO;
+	c->flight->rtx_at = until_timeout(t, c, tcp_rto(t, c), c->flight->rtx_since);
 }
 
 /* As long as probes are answered it stays open, whatever the window (RFC 1122 section 4.2.2.17). */
@@ -158,15 +169,15 @@ static void persist(struct tcp *t, struct tcp_conn *c)
 	const struct tcp_segment *s = tcp_queue_at(t, c, 0);
 	uint32_t usable = c->snd_una + c->snd_wnd - s->seq;
 
-	if (c->n_unanswered >= t->cfg.retries2 ||
-	    (c->o.user_timeout != 0 && c->n_unanswered > 0 && t->env->now - c->heard_at >= c->o.user_timeout)) {
+	if (c->flight->n_unanswered >= t->cfg.retries2 || (c->o->user_timeout != 0 && c->flight->n_unanswered > 0 &&
+							   t->env->now - c->heard_at >= c->o->user_timeout)) {
 		time_out(t, c, TCP_REASON_TIMED_OUT);
 		return;
 	}
 	t->counts[TCP_COUNT_ZERO_WINDOW_PROBES]++;
-	c->n_unanswered++;
-	c->n_probes += c->n_probes < 31;
-	c->rtx_at = TIME_NEVER;
+	c->flight->n_unanswered++;
+	c->flight->n_probes += c->flight->n_probes < 31;
+	c->flight->rtx_at = TIME_NEVER;
 	/* A window too small to be worth it: now it is. */
 	if (usable > 0 && (s->len <= usable || tcp_queue_split(t, c, 0, usable)))
 		(void)tcp_transmit(t, c, 0);
@@ -177,23 +188,23 @@ static void persist(struct tcp *t, struct tcp_conn *c)
 
 static void rtx_due(struct tcp *t, struct tcp_conn *c)
 {
-	c->rtx_at = TIME_NEVER;
+	c->flight->rtx_at = TIME_NEVER;
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) {
 		syn_timeout(t, c);
 		return;
 	}
-	switch ((enum tcp_rtx_kind)c->rtx_kind) {
+	switch ((enum tcp_rtx_kind)c->flight->rtx_kind) {
 	case TCP_RTX_RTO:
-		if (c->queue.n_sent > 0)
+		if (c->flight->queue.n_sent > 0)
 			retransmission_timeout(t, c);
 		return;
 	case TCP_RTX_PROBE:
-		if (c->queue.n_sent == 0)
+		if (c->flight->queue.n_sent == 0)
 			return;
 		tcp_rack_probe(t, c);
-		c->rtx_kind = TCP_RTX_RTO;
-		c->rtx_at = t->env->now + tcp_rto(t, c);
-		c->rtx_sent = c->last_sent;
+		c->flight->rtx_kind = TCP_RTX_RTO;
+		c->flight->rtx_at = t->env->now + tcp_rto(t, c);
+		c->flight->rtx_sent = c->last_sent;
 		return;
 	case TCP_RTX_PERSIST:
 		if (needs_persist(t, c))
@@ -207,36 +218,36 @@ static void rtx_due(struct tcp *t, struct tcp_conn *c)
 static void reorder_due(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_ack nothing = { .ack = c->snd_una };
-	uint64_t lost = c->lost_total;
+	uint64_t lost = c->flight->lost_total;
 
-	c->reorder_at = TIME_NEVER;
+	c->flight->reorder_at = TIME_NEVER;
 	uint64_t again = tcp_rack_detect(t, c);
 
 	if (again != 0)
-		c->reorder_at = again;
-	nothing.lost_new = (uint32_t)(c->lost_total - lost);
-	if (c->lost > c->retransmitted)
+		c->flight->reorder_at = again;
+	nothing.lost_new = (uint32_t)(c->flight->lost_total - lost);
+	if (c->flight->lost > c->flight->retransmitted)
 		tcp_recovery_ack(t, c, &nothing);
 	tcp_output(t, c);
 }
 
 static void keepalive(struct tcp *t, struct tcp_conn *c)
 {
-	uint64_t time = c->o.keepalive_time != 0 ? c->o.keepalive_time : t->cfg.keepalive_time;
-	uint64_t interval = c->o.keepalive_interval != 0 ? c->o.keepalive_interval : t->cfg.keepalive_interval;
-	uint32_t probes = c->o.keepalive_probes != 0 ? c->o.keepalive_probes : t->cfg.keepalive_probes;
+	uint64_t time = c->o->keepalive_time != 0 ? c->o->keepalive_time : t->cfg.keepalive_time;
+	uint64_t interval = c->o->keepalive_interval != 0 ? c->o->keepalive_interval : t->cfg.keepalive_interval;
+	uint32_t probes = c->o->keepalive_probes != 0 ? c->o->keepalive_probes : t->cfg.keepalive_probes;
 	uint64_t now = t->env->now, quiet = now - c->heard_at;
 
 	c->keep_at = TIME_NEVER;
-	if (!c->o.keepalive || c->state < TCP_ESTABLISHED)
+	if (!c->told.keepalive || c->state < TCP_ESTABLISHED)
 		return;
 	/* What is on its way asks for an answer by itself. */
-	if (c->queue.n_sent > 0 || quiet < time) {
-		c->keep_at = max_u64(c->heard_at + time, now + (c->queue.n_sent > 0 ? time : 1));
+	if (c->flight->queue.n_sent > 0 || quiet < time) {
+		c->keep_at = max_u64(c->heard_at + time, now + (c->flight->queue.n_sent > 0 ? time : 1));
 		return;
 	}
 	bool is_over =
-		c->o.user_timeout != 0 ? quiet >= c->o.user_timeout && c->n_keepalive > 0 : c->n_keepalive >= probes;
+		c->o->user_timeout != 0 ? quiet >= c->o->user_timeout && c->n_keepalive > 0 : c->n_keepalive >= probes;
 
 	if (is_over) {
 		tcp_reset(t, c, TCP_REASON_KEEPALIVE);
@@ -263,18 +274,17 @@ void tcp_timer_fired(void *ctx, uint32_t index, uint64_t now)
 	struct tcp *t = ctx;
 	struct tcp_conn *c = tcp_conn_at(t, index);
 
-	c->armed_for = TIME_NEVER;
 	if (c->rare != POOL_NONE)
 		tcp_mtu_raise(t, c);
 	if (c->delack_at <= now && c->state >= TCP_ESTABLISHED)
 		tcp_send_ack(t, c);
-	if (c->pace_timer_at <= now) {
-		c->pace_timer_at = TIME_NEVER;
+	if (c->flight->pace_timer_at <= now) {
+		c->flight->pace_timer_at = TIME_NEVER;
 		tcp_pend(t, c);
 	}
-	if (c->reorder_at <= now && c->state >= TCP_ESTABLISHED)
+	if (c->flight->reorder_at <= now && c->state >= TCP_ESTABLISHED)
 		reorder_due(t, c);
-	if (c->rtx_at <= now)
+	if (c->flight->rtx_at <= now)
 		rtx_due(t, c);
 	if (c->keep_at <= now && c->state != TCP_CLOSED)
 		keep_due(t, c);

@@ -58,7 +58,7 @@ void tcp_urgent_input(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 	    (c->urgent_ready && !seq_after(at, c->rcv_up)))
 		return;
 	/* As Linux: an older one that reading stands at is passed over. */
-	if (tcp_at_mark(c) && !c->o.oob_inline && c->inbox.bytes > 0)
+	if (tcp_at_mark(c) && !c->told.oob_inline && c->inbox.bytes > 0)
 		tcp_take(t, c, 1);
 	c->rcv_up = at;
 	c->urgent_ready = true;
@@ -77,7 +77,7 @@ uint32_t tcp_urgent_ahead(const struct tcp_conn *c, uint32_t *skip)
 	uint32_t ahead = c->rcv_up - next_to_read(c);
 
 	*skip = 0;
-	if (!is_here(c) || (c->o.oob_inline && ahead == 0))
+	if (!is_here(c) || (c->told.oob_inline && ahead == 0))
 		return c->inbox.bytes;
 	*skip = ahead == 0;
 	return ahead == 0 ? c->inbox.bytes : ahead;
@@ -85,7 +85,7 @@ uint32_t tcp_urgent_ahead(const struct tcp_conn *c, uint32_t *skip)
 
 uint32_t tcp_readable(const struct tcp_conn *c)
 {
-	return is_here(c) && !c->o.oob_inline ? c->rcv_up - next_to_read(c) : c->inbox.bytes;
+	return is_here(c) && !c->told.oob_inline ? c->rcv_up - next_to_read(c) : c->inbox.bytes;
 }
 
 void tcp_urgent_passed(struct tcp_conn *c)
@@ -96,7 +96,7 @@ void tcp_urgent_passed(struct tcp_conn *c)
 
 int64_t tcp_recv_urgent(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_t room, bool peek)
 {
-	if (c->o.oob_inline || !c->urgent_ready || c->urgent_taken)
+	if (c->told.oob_inline || !c->urgent_ready || c->urgent_taken)
 		return -EINVAL;
 	if (!tcp_urgent_waits(t, c))
 		return c->state == TCP_CLOSED || c->rcv_closed || c->fin_received ? 0 : -EAGAIN;
@@ -109,9 +109,9 @@ int64_t tcp_recv_urgent(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_
 
 void tcp_urgent_mark(const struct tcp_conn *c, uint32_t seq, struct tcp_bare *h)
 {
-	uint32_t ahead = c->snd_up - seq;
+	uint32_t ahead = c->flight->snd_up - seq;
 
-	if (!seq_after(c->snd_up, c->snd_una) || !seq_after(c->snd_up, seq))
+	if (!seq_after(c->flight->snd_up, c->snd_una) || !seq_after(c->flight->snd_up, seq))
 		return;
 	h->flags |= TCP_URG;
 	h->urgent = (uint16_t)min_u32(ahead, UINT16_MAX);
