@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 DEADLINE_S = 60
@@ -87,6 +88,17 @@ def binary():
             dst.write(src.read())
         os.chmod(path, 0o755)
     return path
+
+
+def rest_of(process):
+    """What it still writes until it ends, which it must in time. (communicate() passes over what lines that were read
+    before have left in the buffer.)"""
+    killer = threading.Timer(DEADLINE_S, process.kill)
+    killer.start()
+    out = process.stdout.read()
+    process.wait()
+    killer.cancel()
+    return out
 
 
 class Host:
@@ -171,8 +183,7 @@ class Gateway:
 
     def end(self, sig=signal.SIGTERM):
         self.process.send_signal(sig)
-        out, _ = self.process.communicate(timeout=DEADLINE_S)
-        self.out += out
+        self.out += rest_of(self.process)
         return self.process.returncode
 
     def kill(self):
