@@ -48,8 +48,8 @@ static void three_way_from_inside(struct rfc *t)
 static void three_way_from_outside(struct rfc *t)
 {
 	struct rfc_end end = tcp_start_server(t, TCP, 80);
-	struct tcp_end client = tcp_end_at(t, RFC_PEER2, 7000, end);
-	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ RFC_PEER2, 7000 });
+	struct tcp_speaker client = tcp_end_at(t, RFC_PEER2, 7000, end);
+	struct tcp_speaker server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ RFC_PEER2, 7000 });
 
 	/* with the rule for every interface the client may appear under a pool address */
 	server.peer.addr = t->mode == RFC_APDM ? 0 : server.peer.addr;
@@ -95,10 +95,10 @@ static void uncommon_sequences(struct rfc *t)
 	tcp_put(&c.client, TCP_FIN | TCP_ACK, 30);
 	tcp_put(&c.server, TCP_FIN | TCP_ACK, 40);
 	c.client.snd_nxt -= 31;
-	tcp_take(&c.client, TCP_FIN | TCP_ACK, 40);
+	tcp_hear(&c.client, TCP_FIN | TCP_ACK, 40);
 	c.client.snd_nxt += 31;
 	c.server.snd_nxt -= 41;
-	tcp_take(&c.server, TCP_FIN | TCP_ACK, 30);
+	tcp_hear(&c.server, TCP_FIN | TCP_ACK, 30);
 	c.server.snd_nxt += 41;
 	tcp_pass(&c.client, &c.server, TCP_ACK, 0);
 	tcp_pass(&c.server, &c.client, TCP_ACK, 0);
@@ -134,7 +134,7 @@ static void opened_again(struct rfc *t)
 	c.client.snd_nxt += 500000;
 	tcp_put(&c.client, TCP_SYN, 0);
 	c.server.rcv_nxt += 500000;
-	tcp_take(&c.server, TCP_SYN, 0);
+	tcp_hear(&c.server, TCP_SYN, 0);
 	c.server.rcv_nxt -= 500001;
 	c.client.snd_nxt -= 500001;
 	tcp_pass(&c.server, &c.client, TCP_ACK, 0);
@@ -148,7 +148,7 @@ static void opened_again(struct rfc *t)
 }
 
 /* The SYN-ACK of a simultaneous open: the SYN once more, with an ACK. */
-static void answer_syn(struct tcp_end *from, struct tcp_end *to)
+static void answer_syn(struct tcp_speaker *from, struct tcp_speaker *to)
 {
 	from->snd_nxt--;
 	to->rcv_nxt--;
@@ -195,7 +195,7 @@ static void simultaneous_open_inside(struct rfc *t)
 	rfc_start(t, &(struct rfc_setup){ .pool_options = EIF });
 	struct rfc_end end1 = rfc_out(t, TCP, RFC_HOST1, 4000, RFC_PEER1, 9);
 	struct rfc_end end2 = rfc_out(t, TCP, RFC_HOST2, 4000, RFC_PEER1, 9);
-	struct tcp_end a = tcp_end_at(t, RFC_HOST1, 4000, end2), b = tcp_end_at(t, RFC_HOST2, 4000, end1);
+	struct tcp_speaker a = tcp_end_at(t, RFC_HOST1, 4000, end2), b = tcp_end_at(t, RFC_HOST2, 4000, end1);
 
 	tcp_pass(&a, &b, TCP_SYN, 0);
 	tcp_pass(&b, &a, TCP_SYN, 0);
@@ -214,7 +214,7 @@ static void filtered_open_inside(struct rfc *t, const char *pool_options)
 	rfc_start(t, &(struct rfc_setup){ .pool_options = pool_options });
 	struct rfc_end end1 = rfc_out(t, TCP, RFC_HOST1, 4000, RFC_PEER1, 9);
 	struct rfc_end end2 = rfc_out(t, TCP, RFC_HOST2, 4000, RFC_PEER1, 9);
-	struct tcp_end a = tcp_end_at(t, RFC_HOST1, 4000, end2), b = tcp_end_at(t, RFC_HOST2, 4000, end1);
+	struct tcp_speaker a = tcp_end_at(t, RFC_HOST1, 4000, end2), b = tcp_end_at(t, RFC_HOST2, 4000, end1);
 
 	tcp_lose(&a, &b, TCP_SYN, 0);
 	tcp_pass(&b, &a, TCP_SYN, 0);
@@ -297,7 +297,7 @@ static void filtering_by_protocol(struct rfc *t)
 }
 
 /* REQ-4: nothing for six seconds, then an error about the SYN as it was sent. */
-static void expect_late_refusal(struct rfc *t, struct tcp_end *from)
+static void expect_late_refusal(struct rfc *t, struct tcp_speaker *from)
 {
 	struct icmp_quote q;
 	uint64_t sent = t->w.now;
@@ -320,7 +320,7 @@ static void unsolicited_syn_is_refused_late(struct rfc *t)
 	struct rfc_setup s = same_port;
 
 	rfc_start(t, &s);
-	struct tcp_end peer = tcp_end_at(t, RFC_PEER1, 5000, outside_end);
+	struct tcp_speaker peer = tcp_end_at(t, RFC_PEER1, 5000, outside_end);
 	expect_late_refusal(t, &peer);
 	/* a mapping is there, and its filter refuses */
 	rfc_out(t, TCP, RFC_HOST1, 4000, RFC_PEER2, 9);
@@ -390,7 +390,7 @@ static void policy_keeps_silent(struct rfc *t)
 	s.more = "table ip filter { chain output { type filter hook output priority filter; policy accept;\n"
 		 " oifname \"wan0\" icmp type destination-unreachable drop\n} }";
 	rfc_start(t, &s);
-	struct tcp_end peer = tcp_end_at(t, RFC_PEER1, 5000, outside_end);
+	struct tcp_speaker peer = tcp_end_at(t, RFC_PEER1, 5000, outside_end);
 	tcp_put(&peer, TCP_SYN, 0);
 	rfc_run_s(t, 20);
 	tcp_quiet(t);

@@ -124,7 +124,7 @@ static void preserved_port_is_not_taken_away(struct rfc *t)
 
 	tcp_handshake(&c.client, &c.server);
 	rfc_same_end(c.server.peer, (struct rfc_end){ RFC_POOL_FIRST, 4000 }, "the port is kept");
-	struct tcp_end client2 = tcp_end_at(t, RFC_HOST2, 4000, c.client.peer), server2 = c.server;
+	struct tcp_speaker client2 = tcp_end_at(t, RFC_HOST2, 4000, c.client.peer), server2 = c.server;
 	server2.peer.addr = 0;
 	server2.heard = false;
 	tcp_handshake(&client2, &server2);
@@ -139,8 +139,8 @@ static void hairpin(struct rfc *t)
 {
 	struct rfc_end end = tcp_start_server(t, TCP, 80);
 	struct rfc_end own = rfc_out(t, TCP, RFC_HOST1, 4000, RFC_PEER1, 80);
-	struct tcp_end client = tcp_end_at(t, RFC_HOST1, 4000, end);
-	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
+	struct tcp_speaker client = tcp_end_at(t, RFC_HOST1, 4000, end);
+	struct tcp_speaker server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
 	tcp_handshake(&client, &server);
 	assert_int_equal(server.peer.addr, own.addr);

@@ -34,8 +34,8 @@ static void closes_from_either_side(struct rfc *t)
 static void opens_from_either_side(struct rfc *t)
 {
 	struct rfc_end end = tcp_start_server(t, TCP, 80);
-	struct tcp_end client = tcp_end_at(t, RFC_PEER2, 7000, end);
-	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
+	struct tcp_speaker client = tcp_end_at(t, RFC_PEER2, 7000, end);
+	struct tcp_speaker server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
 	tcp_pass(&client, &server, TCP_SYN, 0);
 	/* the host's own SYN crosses it, and each answers the other's */
@@ -59,7 +59,7 @@ static void open_and_close_timers_differ(struct rfc *t)
 	struct tcp_pair c = tcp_pair_open(
 		t, &(struct rfc_setup){ .more = "conntrack { timeout tcp syn-sent 30s;"
 						" timeout tcp last-ack 50s; timeout tcp time-wait 50s }" });
-	struct tcp_end client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
+	struct tcp_speaker client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
 
 	server2.peer.addr = 0;
 	server2.heard = false;
@@ -76,7 +76,7 @@ static void open_and_close_timers_differ(struct rfc *t)
 static void transitory_default(struct rfc *t)
 {
 	struct tcp_pair c = tcp_pair_open(t, NULL);
-	struct tcp_end client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
+	struct tcp_speaker client2 = tcp_end_at(t, RFC_HOST1, 4001, c.client.peer), server2 = c.server;
 
 	server2.peer.addr = 0;
 	server2.heard = false;
@@ -96,7 +96,7 @@ static void rst_waits(struct rfc *t)
 		if (from_inside)
 			fixture_free(&t->w);
 		struct tcp_pair c = tcp_pair_open(t, NULL);
-		struct tcp_end *a = from_inside ? &c.client : &c.server, *b = from_inside ? &c.server : &c.client;
+		struct tcp_speaker *a = from_inside ? &c.client : &c.server, *b = from_inside ? &c.server : &c.client;
 
 		tcp_pass(a, b, TCP_RST, 0);
 		rfc_run_s(t, TRANSITORY_S - 1);
@@ -286,8 +286,8 @@ static void icmp_error_refreshes_nothing(struct rfc *t)
 static void rst_refreshes_nothing(struct rfc *t)
 {
 	struct rfc_end e = tcp_start_server(t, TCP, 80);
-	struct tcp_end client = tcp_end_at(t, RFC_PEER2, 7000, e);
-	struct tcp_end server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
+	struct tcp_speaker client = tcp_end_at(t, RFC_PEER2, 7000, e);
+	struct tcp_speaker server = tcp_end_at(t, RFC_HOST2, 80, (struct rfc_end){ 0, 0 });
 
 	tcp_pass(&client, &server, TCP_SYN, 0);
 	rfc_run_s(t, TRANSITORY_S / 2);

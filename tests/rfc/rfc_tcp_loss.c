@@ -19,7 +19,7 @@ static void ten_out(struct script *s, const uint8_t *options, uint32_t len, cons
 	cfg.congestion = congestion;
 	begin_with(s, &cfg, options, len);
 	/* The handshake took no time, which says nothing here. */
-	tcp_rtt_init(s->h.tcp, s->c);
+	tcp_rtt_init(s->c);
 	user_writes(s, 100);
 	script_wait(s, 100 * NS_PER_MS);
 	peer_acks(s, 101);
@@ -221,7 +221,7 @@ static void first_timeout(struct script *s)
 static void first_sample(struct script *s)
 {
 	begin(s, mss_options, 4);
-	tcp_rtt_init(s->h.tcp, s->c);
+	tcp_rtt_init(s->c);
 	user_writes(s, 100);
 	script_wait(s, 100 * NS_PER_MS);
 	peer_acks(s, 101);

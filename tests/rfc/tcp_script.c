@@ -7,11 +7,11 @@
 
 #define FIRST_NUMBER 0xffffff00u /* numbers wrap early in every script */
 
-struct tcp_end tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rfc_end peer)
+struct tcp_speaker tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rfc_end peer)
 {
 	bool inside = addr >> 16 == RFC_HOST1 >> 16;
 
-	return (struct tcp_end){
+	return (struct tcp_speaker){
 		.t = t,
 		.at = inside ? t->lan : t->wan,
 		.own = { addr, port },
@@ -20,7 +20,7 @@ struct tcp_end tcp_end_at(struct rfc *t, uint32_t addr, uint16_t port, struct rf
 	};
 }
 
-void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len)
+void tcp_send_at(struct tcp_speaker *e, uint32_t seq, uint8_t flags, uint16_t len)
 {
 	struct packet_spec s = {
 		.src = e->own.addr,
@@ -39,13 +39,13 @@ void tcp_send_at(struct tcp_end *e, uint32_t seq, uint8_t flags, uint16_t len)
 	rfc_send(e->t, e->at, &s);
 }
 
-void tcp_put(struct tcp_end *e, uint8_t flags, uint16_t len)
+void tcp_put(struct tcp_speaker *e, uint8_t flags, uint16_t len)
 {
 	tcp_send_at(e, e->snd_nxt, flags, len);
 	e->snd_nxt += len + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
 }
 
-void tcp_take(struct tcp_end *e, uint8_t flags, uint16_t len)
+void tcp_hear(struct tcp_speaker *e, uint8_t flags, uint16_t len)
 {
 	const struct packet *p = rfc_next(e->t, e->at);
 
@@ -67,27 +67,27 @@ void tcp_take(struct tcp_end *e, uint8_t flags, uint16_t len)
 	e->rcv_nxt = p->l4.seq + len + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
 }
 
-void tcp_pass(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len)
+void tcp_pass(struct tcp_speaker *from, struct tcp_speaker *to, uint8_t flags, uint16_t len)
 {
 	tcp_put(from, flags, len);
-	tcp_take(to, flags, len);
+	tcp_hear(to, flags, len);
 }
 
-void tcp_lose(struct tcp_end *from, struct tcp_end *to, uint8_t flags, uint16_t len)
+void tcp_lose(struct tcp_speaker *from, struct tcp_speaker *to, uint8_t flags, uint16_t len)
 {
 	tcp_send_at(from, from->snd_nxt, flags, len);
 	if (rfc_next(to->t, to->at) != NULL)
 		fail_msg("a segment with flags 0x%02x arrived and should not", flags);
 }
 
-void tcp_handshake(struct tcp_end *client, struct tcp_end *server)
+void tcp_handshake(struct tcp_speaker *client, struct tcp_speaker *server)
 {
 	tcp_pass(client, server, TCP_SYN, 0);
 	tcp_pass(server, client, TCP_SYN | TCP_ACK, 0);
 	tcp_pass(client, server, TCP_ACK, 0);
 }
 
-void tcp_talk(struct tcp_end *a, struct tcp_end *b)
+void tcp_talk(struct tcp_speaker *a, struct tcp_speaker *b)
 {
 	tcp_pass(a, b, TCP_ACK | TCP_PSH, 100);
 	tcp_pass(b, a, TCP_ACK, 0);
@@ -95,7 +95,7 @@ void tcp_talk(struct tcp_end *a, struct tcp_end *b)
 	tcp_pass(a, b, TCP_ACK, 0);
 }
 
-void tcp_finish(struct tcp_end *a, struct tcp_end *b)
+void tcp_finish(struct tcp_speaker *a, struct tcp_speaker *b)
 {
 	tcp_pass(a, b, TCP_FIN | TCP_ACK, 0);
 	tcp_pass(b, a, TCP_ACK, 0);

@@ -107,7 +107,7 @@ struct flow {
 	struct packet_spec out, in;
 };
 
-enum { TCP_MASQUERADE, TCP_MAPPED, UDP_MASQUERADE, UDP_MAPPED, ECHO_MASQUERADE, ECHO_MAPPED, TCP_CLOSING, N_FLOWS };
+enum { TCP_MASQUERADE, TCP_MAPPED, UDP_MASQUERADE, UDP_MAPPED, ECHO_MASQUERADE, ECHO_MAPPED, TCP_THAT_ENDS, N_FLOWS };
 
 static void begin_tcp(struct net *n, struct flow *f, uint32_t inside, uint16_t port, bool close)
 {
@@ -173,7 +173,7 @@ static void begin_flows(struct net *n, struct flow flow[N_FLOWS])
 	begin_udp(n, &flow[UDP_MAPPED], HOST, 40004);
 	begin_echo(n, &flow[ECHO_MASQUERADE], OTHER_HOST, 7);
 	begin_echo(n, &flow[ECHO_MAPPED], HOST, 8);
-	begin_tcp(n, &flow[TCP_CLOSING], OTHER_HOST, 40005, true);
+	begin_tcp(n, &flow[TCP_THAT_ENDS], OTHER_HOST, 40005, true);
 }
 
 static uint32_t export_all(struct net *n, struct conn_record *out)

@@ -67,7 +67,7 @@ static struct packet *from_server(struct tcp *t, uint8_t flags, uint32_t ack)
 	return carry(t->n, t->n->server, &s, t->n->client);
 }
 
-static void tcp_open(struct tcp *t, struct net *n)
+static void open_tcp(struct tcp *t, struct net *n)
 {
 	*t = (struct tcp){ .n = n, .seq = 1000, .peer_seq = 0, .ip_id = 100 };
 	struct packet *p = from_client(t, TCP_SYN, 0);
@@ -113,7 +113,7 @@ static void send_in_fragments(struct tcp *t, uint8_t flags, bool backwards)
 	t->seq += ALL_BYTES + !!(flags & TCP_FIN);
 }
 
-static const char tcp_config[] = INTERFACES MASQUERADE
+static const char masquerade_config[] = INTERFACES MASQUERADE
 	"table ip filter { chain forward { type filter hook forward priority filter; policy drop;\n"
 	" ct state established accept\n ct state invalid drop\n iifname \"lan0\" accept\n} }\n";
 
@@ -126,8 +126,8 @@ static void test_tcp(void **state)
 		struct net n;
 		struct tcp t;
 
-		net_start(&n, tcp_config);
-		tcp_open(&t, &n);
+		net_start(&n, masquerade_config);
+		open_tcp(&t, &n);
 		for (int i = 0; i < 3; i++) {
 			send_in_fragments(&t, TCP_ACK, backwards);
 			assert_non_null(from_server(&t, TCP_ACK, t.seq));
@@ -154,8 +154,8 @@ static void test_tcp_ignored(void **state)
 	struct tcp t;
 
 	(void)state;
-	net_start(&n, tcp_config);
-	tcp_open(&t, &n);
+	net_start(&n, masquerade_config);
+	open_tcp(&t, &n);
 	for (int i = 0; i < 2; i++)
 		send_in_fragments(&t, TCP_ACK, false);
 	uint32_t seq = t.seq;
