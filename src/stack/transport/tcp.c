@@ -500,6 +500,8 @@ int tcp_answer(struct tcp *t, struct tcp_conn *c, const struct tcp_syn *syn)
 
 	if (tcp_find(t, &n) != POOL_NONE)
 		return -EADDRINUSE;
+	if (!tcp_flight_get(t, c))
+		return -ENOBUFS;
 	begin_active(t, c, &n, syn->has_least ? &syn->iss_least : NULL);
 	t->counts[TCP_COUNT_ACTIVE_OPENS]--;
 	t->counts[TCP_COUNT_PASSIVE_OPENS]++;
