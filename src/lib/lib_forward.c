@@ -8,6 +8,7 @@
 #include "lib/lib_priv.h"
 #include "stack/socket/socket_forward.h"
 
+/* NOLINTNEXTLINE(misc-redundant-expression): two names, of two headers */
 _Static_assert(YG_REFUSE_RESET == SOCKET_REFUSE_RESET && YG_REFUSE_SILENT == SOCKET_REFUSE_SILENT, "one meaning");
 
 int yg_forward(struct yg_stack *s, yg_flow_fn *fn, void *ctx, uint32_t max)

@@ -18,6 +18,7 @@
 /* The tests, whose main is called for each. */
 int library_tests(void);
 #define main library_tests
+/* NOLINTNEXTLINE(bugprone-suspicious-include): the library's tests as they are */
 #include "stack/socket/socket_test.c"
 #undef main
 

@@ -480,7 +480,7 @@ static void test_used_by_protocol(void **state)
 	(void)state;
 	pool_start(&nb, 100);
 	nat_configure(nb.nat, &cfg);
-	for (uint16_t i = 0; i < ARRAY_LEN(protos); i++) {
+	for (uint32_t i = 0; i < ARRAY_LEN(protos); i++) {
 		struct packet_spec m = out_make(protos[i], (uint16_t)(4000 + i), 80);
 
 		if (protos[i] == IPPROTO_NR_ICMP)

@@ -584,7 +584,7 @@ int64_t tcp_send(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 		asked += span[i].len;
 	int64_t sent = write_and_send(t, c, span, n, flags);
 
-	if ((flags & TCP_SEND_URGENT) && sent > 0)
+	if ((flags & TCP_SEND_URGENT) && sent > 0 && c->flight->queue.n > 0)
 		c->flight->snd_up = c->write_seq;
 	if ((flags & TCP_SEND_EOR) && sent == (int64_t)asked && c->flight->queue.n > c->flight->queue.n_sent)
 		tcp_queue_at(t, c, c->flight->queue.n - 1)->ends_record = true;
