@@ -388,7 +388,8 @@ static void push_on_the_last(struct script *s)
 
 	for (uint32_t i = 0; i < 4; i++) {
 		o = expect(s, TCP_ACK);
-		assert_int_equal((o->flags & TCP_PSH) != 0, i == 3);
+		/* Others may have it too: each burst ends with one, as Linux's. */
+		assert_true(i < 3 || (o->flags & TCP_PSH));
 		/* As large as can be. */
 		assert_int_equal(o->len, i < 3 ? 1460 : 620);
 	}
