@@ -76,7 +76,7 @@ static void follow_congestion(struct tcp_config *c)
 
 	if (f == NULL)
 		return;
-	if (fscanf(f, "%31s", name) == 1 && cc_find(name) != NULL)
+	if (fscanf(f, "%31s", name) == 1 && cc_find(name) >= 0)
 		c->congestion = name;
 	fclose(f);
 }

@@ -280,6 +280,9 @@ static void put_aligned(struct output *o)
 		if (len > width[i % n])
 			width[i % n] = len;
 	}
+	/* One that has columns in JSON alone is written by whoever has it. */
+	if (n == 0)
+		return;
 	put_cells(o, title, column, width, n);
 	for (size_t i = 0; i + n <= o->n_cells; i += n)
 		put_cells(o, (const char *const *)&o->cell[i], column, width, n);
