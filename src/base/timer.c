@@ -240,6 +240,12 @@ uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, tim
 	return n_fired;
 }
 
+uint64_t timer_due(const struct timer_wheel *w, const struct timer_node *n)
+{
+	/* Of the 2^32 ticks from base_tick on it is the one that ends in these bits. */
+	return (w->base_tick + (uint32_t)(n->tick - (uint32_t)w->base_tick)) * w->tick_ns;
+}
+
 uint64_t timer_next(const struct timer_wheel *w)
 {
 	struct upcoming u = { .tick = w->base_tick };

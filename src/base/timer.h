@@ -50,6 +50,8 @@ bool timer_armed(const struct timer_node *n);
  * armed. A time that has passed fires at the next tick; TIME_NEVER disarms. */
 void timer_arm(struct timer_wheel *w, uint32_t index, uint64_t when);
 void timer_disarm(struct timer_wheel *w, uint32_t index);
+/* When n, which is armed, fires at the earliest: the time it was armed for, rounded up to a tick. */
+uint64_t timer_due(const struct timer_wheel *w, const struct timer_node *n);
 
 /* Calls fn for each timer that is due at `now`, disarmed before the call; fn
  * may arm and disarm any timer. Fires at most `budget` timers (0: no limit) and

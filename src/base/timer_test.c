@@ -98,7 +98,9 @@ static void fires_at_its_tick(void **state)
 			fixture_init(&b, starts[s] * TICK_NS);
 			uint64_t when = (starts[s] + distances[d]) * TICK_NS;
 			timer_arm(&b.w, 3, when);
+			assert_true(timer_due(&b.w, &b.objects[3].timer) == when);
 			assert_int_equal(advance(&b, when - 1, 0), 0);
+			assert_true(timer_due(&b.w, &b.objects[3].timer) == when);
 			assert_true(timer_next(&b.w) <= when);
 			assert_int_equal(advance(&b, when, 0), 1);
 			assert_int_equal(b.fired[0], 3);
@@ -113,6 +115,7 @@ static void rounds_up(void **state)
 	static struct fixture b;
 	fixture_init(&b, 10 * TICK_NS + 1);
 	timer_arm(&b.w, 0, 12 * TICK_NS + 1);
+	assert_true(timer_due(&b.w, &b.objects[0].timer) == 13 * TICK_NS);
 	assert_int_equal(advance(&b, 12 * TICK_NS + 1, 0), 0);
 	assert_int_equal(advance(&b, 13 * TICK_NS - 1, 0), 0);
 	assert_int_equal(advance(&b, 13 * TICK_NS, 0), 1);

@@ -10,7 +10,6 @@
 
 /* Segments of a queue that cost as much to look at as a place. */
 #define SEGMENTS_A_PLACE 32u
-#define SYNACK_FIRST NS_PER_S
 
 const char *const tcp_timer_names[N_TCP_TIMER_KINDS] = {
 	[TCP_TIMER_NONE] = "off",           [TCP_TIMER_ON] = "on",
@@ -106,8 +105,7 @@ static void list_half_open(const struct tcp *t, uint32_t index, struct tcp_entry
 	set_ends(e, &h->node);
 	e->snd_nxt = h->iss + 1;
 	e->rcv_nxt = h->irs + 1;
-	/* Each wait was twice the one before (tcp_half_open_expire). */
-	add_timer(t, e, TCP_TIMER_ON, h->at + ((UINT64_C(1) << h->n_sent) - 1) * SYNACK_FIRST, h->n_sent - 1u);
+	add_timer(t, e, TCP_TIMER_ON, timer_due(&t->half_open_wheel, &h->timer), h->n_sent - 1u);
 }
 
 static void list_time_wait(const struct tcp *t, uint32_t index, struct tcp_entry *e)

@@ -18,22 +18,16 @@
 #define DELACK_NS (40 * NS_PER_MS)
 #define PERSIST_MAX (60 * NS_PER_S)
 
-/* The wheel's node, which is armed, is due at that time or before: in ticks of the wheel, rounded up as there. */
-static bool fires_by(const struct tcp *t, const struct tcp_conn *c, uint64_t when)
-{
-	uint64_t now_tick = t->env->now / TCP_TICK_NS, tick = (when + TCP_TICK_NS - 1) / TCP_TICK_NS;
-	int32_t left = (int32_t)(c->timer.tick - (uint32_t)now_tick);
-
-	return left <= 0 || (tick > now_tick && (uint64_t)left <= tick - now_tick);
-}
-
 void tcp_rearm(struct tcp *t, struct tcp_conn *c)
 {
 	const struct tcp_flight *f = c->flight;
 	uint64_t next = min_u64(min_u64(f->rtx_at, f->reorder_at),
 				min_u64(min_u64(c->delack_at, c->keep_at), f->pace_timer_at));
 
-	if (next != TIME_NEVER && !(timer_armed(&c->timer) && fires_by(t, c, next)))
+	/* It fires no later than a node armed for `next` would. */
+	bool is_armed = timer_armed(&c->timer) && timer_due(&t->wheel, &c->timer) - TCP_TICK_NS < next;
+
+	if (next != TIME_NEVER && !is_armed)
 		timer_arm(&t->wheel, c->index, next);
 }
 
