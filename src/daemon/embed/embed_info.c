@@ -69,16 +69,6 @@ void embed_event(void *ctx, const struct yg_event *e)
 	gw->event(gw->ctx, &out);
 }
 
-static struct ip_tuple tuple_of(const struct tuple *t)
-{
-	return (struct ip_tuple){ .src = ip_addr_v4(t->src),
-				  .dst = ip_addr_v4(t->dst),
-				  .sport = t->sport,
-				  .dport = t->dport,
-				  .zone = t->zone,
-				  .proto = t->proto };
-}
-
 void yg_gateway_connections(struct yg_gateway *gw, void (*fn)(void *ctx, const struct yg_connection *connection),
 			    void *ctx)
 {
@@ -87,8 +77,8 @@ void yg_gateway_connections(struct yg_gateway *gw, void (*fn)(void *ctx, const s
 
 	while (ct != NULL && conntrack_next(ct, &cursor, &index)) {
 		const struct conn *conn = conntrack_conn(ct, index);
-		struct ip_tuple orig = tuple_of(&conn->half[CT_ORIGINAL].tuple);
-		struct ip_tuple reply = tuple_of(&conn->half[CT_REPLY].tuple);
+		struct ip_tuple orig = tuple_to_ip(&conn->half[CT_ORIGINAL].tuple);
+		struct ip_tuple reply = tuple_to_ip(&conn->half[CT_REPLY].tuple);
 		struct yg_connection c = connection_of(&orig, &reply, conn->status, conn->tcp_state);
 		struct conn_counters n;
 

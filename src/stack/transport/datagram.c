@@ -257,10 +257,29 @@ static bool take_path_mtu(struct datagram_socket *s, const struct ip_icmp_error 
 	return true;
 }
 
+struct datagram_error datagram_error_of(const struct ip_icmp_error *e, int err, uint32_t skip, const uint8_t **payload)
+{
+	const struct icmp_quote *q = e->quote;
+	size_t at = q->l4_offset + skip, end = q->ip_offset + q->len;
+
+	*payload = packet_l4_const(e->p) + at;
+	return (struct datagram_error){
+		.err = (uint32_t)err,
+		.info = err == EMSGSIZE ? e->p->l4.info & 0xffff : 0,
+		.origin = DATAGRAM_ORIGIN_ICMP,
+		.type = e->p->l4.type,
+		.code = e->p->l4.code,
+		.offender = e->p->ip.src,
+		.dst = q->ip.dst,
+		.dport = q->l4.dport,
+		.ifindex = e->p->in_ifindex,
+		.payload_len = at < end ? (uint32_t)(end - at) : 0,
+	};
+}
+
 void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket *s, const struct ip_icmp_error *e,
 			 uint32_t payload_skip)
 {
-	const struct icmp_quote *q = e->quote;
 	bool is_hard;
 	int err = datagram_icmp_errno(e, &is_hard);
 
@@ -272,21 +291,10 @@ void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket 
 		is_hard = true;
 	}
 	if (s->o.recv_error) {
-		size_t at = q->l4_offset + payload_skip, end = q->ip_offset + q->len;
-		struct datagram_error v = {
-			.err = (uint32_t)err,
-			.info = err == EMSGSIZE ? e->p->l4.info & 0xffff : 0,
-			.origin = DATAGRAM_ORIGIN_ICMP,
-			.type = e->p->l4.type,
-			.code = e->p->l4.code,
-			.offender = e->p->ip.src,
-			.dst = q->ip.dst,
-			.dport = q->l4.dport,
-			.ifindex = e->p->in_ifindex,
-			.payload_len = at < end ? (uint32_t)(end - at) : 0,
-		};
+		const uint8_t *payload;
+		struct datagram_error v = datagram_error_of(e, err, payload_skip, &payload);
 
-		queue_error(d, s, &v, packet_l4_const(e->p) + at);
+		queue_error(d, s, &v, payload);
 	} else if (!is_hard || !s->is_connected) {
 		return;
 	}

@@ -149,6 +149,9 @@ struct datagram_error {
 
 /* What an ICMP error comes down to (Linux's icmp_err_convert). is_hard: it ends what it is about. 0: nothing. */
 int datagram_icmp_errno(const struct ip_icmp_error *e, bool *is_hard);
+/* What its socket's error queue has of it, and in *payload where what it quotes begins, `skip` bytes behind the
+ * transport's header. */
+struct datagram_error datagram_error_of(const struct ip_icmp_error *e, int err, uint32_t skip, const uint8_t **payload);
 void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket *s, const struct ip_icmp_error *e,
 			 uint32_t payload_skip);
 /* -EAGAIN: none waits. The return value is how much payload was copied. */

@@ -73,23 +73,12 @@ static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 static void keep_error(struct tcp *t, struct tcp_conn *c, const struct ip_icmp_error *e, int err)
 {
 	struct tcp_rare *r = tcp_rare_get(t, &c->rare);
-	const struct icmp_quote *q = e->quote;
-	size_t at = q->l4_offset, end = q->ip_offset + q->len;
-	uint32_t len = at < end ? (uint32_t)(end - at) : 0;
+	const uint8_t *quoted;
 
 	r->has_error = true;
-	r->error = (struct datagram_error){
-		.err = (uint32_t)err,
-		.origin = DATAGRAM_ORIGIN_ICMP,
-		.type = e->p->l4.type,
-		.code = e->p->l4.code,
-		.offender = e->p->ip.src,
-		.dst = q->ip.dst,
-		.dport = q->l4.dport,
-		.ifindex = e->p->in_ifindex,
-		.payload_len = min_u32(len, TCP_QUOTED_MAX),
-	};
-	memcpy(r->quoted, packet_l4_const(e->p) + at, r->error.payload_len);
+	r->error = datagram_error_of(e, err, 0, &quoted);
+	r->error.payload_len = min_u32(r->error.payload_len, TCP_QUOTED_MAX);
+	memcpy(r->quoted, quoted, r->error.payload_len);
 }
 
 int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
