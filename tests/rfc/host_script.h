@@ -181,4 +181,15 @@ static inline void peer_icmp(struct script *s, uint8_t type, uint8_t code, uint3
 	script_frame(s, frame, sizeof(frame));
 }
 
+/* To TIME-WAIT: we have closed first. */
+static inline void to_time_wait(struct script *s, const uint8_t *options, uint32_t len)
+{
+	begin(s, options, len);
+	user_closes(s);
+	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 2 });
+	script_in(s, &(struct in){ .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2 });
+	assert_int_equal(s->h.tcp->time_wait.n_used, 1);
+	script_forget(s);
+}
+
 #endif

@@ -243,17 +243,6 @@ static void half_close(struct script *s)
 	assert_int_equal(user_reads(s, 2000), 0);
 }
 
-/* To TIME-WAIT: we have closed first. */
-static void to_time_wait(struct script *s, const uint8_t *options, uint32_t len)
-{
-	begin(s, options, len);
-	user_closes(s);
-	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 2 });
-	script_in(s, &(struct in){ .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2 });
-	assert_int_equal(s->h.tcp->time_wait.n_used, 1);
-	script_forget(s);
-}
-
 static void time_wait_lasts(struct script *s)
 {
 	to_time_wait(s, mss_options, 4);

@@ -355,16 +355,6 @@ const struct rfc_host_table rfc6528_table = { "RFC 6528", rfc6528_rows, ARRAY_LE
 
 /* --- RFC 6191 --- */
 
-static void to_time_wait(struct script *s, const uint8_t *options, uint32_t len)
-{
-	begin(s, options, len);
-	user_closes(s);
-	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 2 });
-	script_in(s, &(struct in){ .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2 });
-	assert_int_equal(s->h.tcp->time_wait.n_used, 1);
-	script_forget(s);
-}
-
 static void syn_again(struct script *s, uint32_t seq, uint32_t ts, bool is_taken)
 {
 	uint8_t o[20];
