@@ -271,7 +271,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t)
 	memset(c, 0, sizeof(*c));
 	c->index = index;
 	c->is_used = true;
-	c->flight = (struct tcp_flight *)(uintptr_t)&tcp_no_flight;
+	tcp_flight_none(c);
 	c->o = &tcp_no_options;
 	c->inbox.islands = c->rare = POOL_NONE;
 	c->sndbuf = t->cfg.sndbuf;
@@ -353,13 +353,7 @@ struct tcp_conn *tcp_disconnect(struct tcp *t, struct tcp_conn *old)
 
 	if (c == NULL)
 		return NULL;
-	c->told = old->told;
-	tcp_options_share(t, &c->o, old->o);
-	c->sndbuf = old->sndbuf;
-	c->rcvbuf = old->rcvbuf;
-	c->cc = old->cc;
-	c->rare = old->rare;
-	old->rare = POOL_NONE;
+	tcp_conn_succeed(t, c, old);
 	tcp_set_conn_user(c, old->user);
 	if (old->state != TCP_CLOSED)
 		c->error = ECONNRESET;

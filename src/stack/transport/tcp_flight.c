@@ -60,7 +60,7 @@ void tcp_flight_free(struct tcp *t, struct tcp_conn *c)
 	if (c->flight == &tcp_no_flight)
 		return;
 	pool_free(&t->flights, c->flight->index);
-	c->flight = (struct tcp_flight *)(uintptr_t)&tcp_no_flight;
+	tcp_flight_none(c);
 }
 
 void tcp_flight_settle(struct tcp *t, struct tcp_conn *c)

@@ -360,11 +360,7 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	}
 	c->node = *n;
 	c->state = TCP_SYN_RECEIVED;
-	c->told = l->told;
-	tcp_options_share(t, &c->o, l->o);
-	c->cc = l->cc;
-	c->sndbuf = l->sndbuf;
-	c->rcvbuf = l->rcvbuf;
+	tcp_conn_share(t, c, l);
 	c->iss = c->snd_una = iss;
 	c->snd_nxt = c->write_seq = iss + 1;
 	c->irs = irs;

@@ -19,6 +19,7 @@ struct told {
 	struct tcp_told *told;
 	const struct tcp_user_options **o;
 	uint32_t *sndbuf, *rcvbuf, *rare;
+	uint8_t *cc;
 };
 
 static struct tcp_user_options *writable(const struct tcp_user_options *o)
@@ -240,14 +241,14 @@ static struct told of_conn(const struct tcp_conn *const_c)
 {
 	struct tcp_conn *c = (struct tcp_conn *)(uintptr_t)const_c;
 
-	return (struct told){ &c->told, &c->o, &c->sndbuf, &c->rcvbuf, &c->rare };
+	return (struct told){ &c->told, &c->o, &c->sndbuf, &c->rcvbuf, &c->rare, &c->cc };
 }
 
 static struct told of_listener(const struct tcp_listener *const_l)
 {
 	struct tcp_listener *l = (struct tcp_listener *)(uintptr_t)const_l;
 
-	return (struct told){ &l->told, &l->o, &l->sndbuf, &l->rcvbuf, &l->rare };
+	return (struct told){ &l->told, &l->o, &l->sndbuf, &l->rcvbuf, &l->rare, &l->cc };
 }
 
 static void tell(struct tcp *t, struct told w, enum tcp_option o, uint64_t value)
@@ -334,26 +335,41 @@ uint64_t tcp_listener_option(const struct tcp *t, const struct tcp_listener *l, 
 	return get(t, of_listener(l), o);
 }
 
+/* All but what few have. */
+static void share(struct tcp *t, struct told to, struct told from)
+{
+	*to.told = *from.told;
+	tcp_options_share(t, to.o, *from.o);
+	*to.sndbuf = *from.sndbuf;
+	*to.rcvbuf = *from.rcvbuf;
+	*to.cc = *from.cc;
+}
+
+static void hand_over(struct tcp *t, struct told to, struct told from)
+{
+	share(t, to, from);
+	*to.rare = *from.rare;
+	*from.rare = POOL_NONE;
+}
+
 void tcp_listener_inherit(struct tcp *t, struct tcp_listener *l, struct tcp_conn *c)
 {
-	l->told = c->told;
-	tcp_options_share(t, &l->o, c->o);
-	l->sndbuf = c->sndbuf;
-	l->rcvbuf = c->rcvbuf;
-	l->cc = c->cc;
-	l->rare = c->rare;
-	c->rare = POOL_NONE;
+	hand_over(t, of_listener(l), of_conn(c));
 }
 
 void tcp_conn_inherit(struct tcp *t, struct tcp_conn *c, struct tcp_listener *l)
 {
-	c->told = l->told;
-	tcp_options_share(t, &c->o, l->o);
-	c->sndbuf = l->sndbuf;
-	c->rcvbuf = l->rcvbuf;
-	c->cc = l->cc;
-	c->rare = l->rare;
-	l->rare = POOL_NONE;
+	hand_over(t, of_conn(c), of_listener(l));
+}
+
+void tcp_conn_succeed(struct tcp *t, struct tcp_conn *c, struct tcp_conn *old)
+{
+	hand_over(t, of_conn(c), of_conn(old));
+}
+
+void tcp_conn_share(struct tcp *t, struct tcp_conn *c, const struct tcp_listener *l)
+{
+	share(t, of_conn(c), of_listener(l));
 }
 
 int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name)

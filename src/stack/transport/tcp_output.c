@@ -342,8 +342,10 @@ void tcp_set_mss(struct tcp *t, struct tcp_conn *c)
 
 	if (c->o->user_mss != 0)
 		mss = min_u32(mss, c->o->user_mss);
-	if (c->rare != POOL_NONE && tcp_rare_at(t, c->rare)->mss_low != 0)
-		mss = min_u32(mss, tcp_rare_at(t, c->rare)->mss_low);
+	uint32_t mss_low = tcp_rare_at(t, c->rare)->mss_low;
+
+	if (mss_low != 0)
+		mss = min_u32(mss, mss_low);
 	mss = max_u32(mss, TCP_MSS_MIN) - (c->ts_ok ? 12 : 0) - tcp_md5_room(t, c->rare, c->node.raddr);
 	/* What a small buffer holds. */
 	c->mss = (uint16_t)min_u32(mss, UINT16_MAX - 1024u);
@@ -418,10 +420,11 @@ static bool transmit(struct tcp *t, struct tcp_conn *c, uint32_t i, uint8_t flag
 	struct tcp_bare h = bare_of(t, c, TCP_ACK | flags);
 	uint8_t options[TCP_OPTIONS_MAX], *end = options;
 	bool is_new = !(s->flags & SEGMENT_SENT);
-	uint32_t md5_room = tcp_md5_room(t, c->rare, c->node.raddr);
+
+	h.key = tcp_md5_for(t, c->rare, c->node.raddr);
+	uint32_t md5_room = h.key != NULL ? TCP_MD5_OPTION_LEN : 0;
 
 	h.seq = s->seq;
-	h.key = tcp_md5_for(t, c->rare, c->node.raddr);
 	if (s->flags & SEGMENT_PUSH)
 		h.flags |= TCP_PSH;
 	if (s->flags & SEGMENT_FIN)

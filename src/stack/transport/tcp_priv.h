@@ -574,6 +574,10 @@ void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool pu
 
 /* Has it one? False without memory. */
 bool tcp_flight_get(struct tcp *t, struct tcp_conn *c);
+static inline void tcp_flight_none(struct tcp_conn *c)
+{
+	c->flight = (struct tcp_flight *)(uintptr_t)&tcp_no_flight;
+}
 /* Nothing has been sent yet, or the SYN alone, which has arrived. */
 void tcp_flight_begin(struct tcp_conn *c);
 /* What is left of it goes, when nothing is to be told of it any more. */
@@ -587,6 +591,10 @@ void tcp_flight_remove(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s,
 
 /* Whoever had *at has o's instead; o is shared. */
 void tcp_options_share(struct tcp *t, const struct tcp_user_options **at, const struct tcp_user_options *o);
+/* What old was told is c's, and old has it no more. */
+void tcp_conn_succeed(struct tcp *t, struct tcp_conn *c, struct tcp_conn *old);
+/* c begins with what the listener was told, but for what few have (tcp_rare_inherit). */
+void tcp_conn_share(struct tcp *t, struct tcp_conn *c, const struct tcp_listener *l);
 
 /* tcp_receive.c */
 
