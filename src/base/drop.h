@@ -56,6 +56,7 @@
 	X(TTL_EXPIRED, "ttl-expired", "the time to live ran out here (answered by ICMP 11/0, as its rate allows)", "a traceroute, or a routing loop") \
 	X(RX_LARGE, "rx-large", "too big for the next link, and for the one that it came by: segments that a sender or the kernel has left in one piece", "turn that off: ethtool -K PEER tso off gso off, and gro off on the device itself (docs/config.md, drivers)") \
 	X(MTU_EXCEEDED, "mtu-exceeded", "too big for the next link, and must not be fragmented (answered by ICMP 3/4, as its rate allows)", "normal: path MTU discovery") \
+	X(IGMP_BAD, "igmp-bad", "an IGMP message that is cut off, or whose checksum or group is wrong", "a faulty sender") \
 	X(GROUP_NOT_JOINED, "group-not-joined", "a multicast packet to a group that nobody here has joined on this interface (multicast is not forwarded)", "normal on most links") \
 	X(FORWARD_BROADCAST, "forward-broadcast", "a directed broadcast is not forwarded (RFC 2644)", "a faulty or hostile sender; or say `directed broadcast yes` in the block of the interface that it goes to") \
 	X(LOOP, "loop", "the packet went through the gateway's own output too often", "report this: it is a bug or a loop in the rules") \

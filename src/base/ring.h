@@ -79,7 +79,15 @@ static inline uint32_t ring_ready(struct ring *r)
 	return r->seen_head - r->first;
 }
 
-/* The same, as of now: whatever was published before something that the caller has seen. */
+/* Those behind the first n, which have been read and are not done with. */
+static inline uint32_t ring_ready_behind(struct ring *r, uint32_t n)
+{
+	if (r->seen_head - r->first == n)
+		r->seen_head = atomic_load_explicit(&r->head, memory_order_acquire);
+	return r->seen_head - r->first - n;
+}
+
+/* The same as ring_ready, as of now: whatever was published before something that the caller has seen. */
 static inline uint32_t ring_ready_now(struct ring *r)
 {
 	r->seen_head = atomic_load_explicit(&r->head, memory_order_acquire);

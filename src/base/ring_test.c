@@ -30,7 +30,13 @@ static void test_one_thread(void **state)
 		ring_take(&r, 3);
 		assert_int_equal(ring_ready(&r), N_SLOTS - 3);
 		assert_int_equal(*(uint32_t *)ring_at(&r, 0), round * 100 + 3);
-		ring_take(&r, N_SLOTS - 3);
+		/* What has been read and is not done with hides nothing. */
+		assert_int_equal(ring_ready_behind(&r, N_SLOTS - 3), 0);
+		*(uint32_t *)ring_put(&r) = 7;
+		assert_int_equal(ring_ready_behind(&r, N_SLOTS - 3), 0);
+		assert_true(ring_publish(&r));
+		assert_int_equal(ring_ready_behind(&r, N_SLOTS - 3), 1);
+		ring_take(&r, N_SLOTS - 2);
 		assert_int_equal(ring_ready_now(&r), 0);
 	}
 	ring_fini(&r);

@@ -99,14 +99,35 @@ uint64_t rng_u64(struct rng *r)
 
 uint32_t rng_below(struct rng *r, uint32_t bound)
 {
+	uint32_t spread;
+
+	return rng_below_spread(r, bound, &spread);
+}
+
+/* What a word has beyond the number, its place among all that give this one, with all bits mixed into all others
+ * (the finalizer of MurmurHash3). */
+static uint32_t spread_of(uint32_t word)
+{
+	word = (word ^ word >> 16) * 0x85ebca6bu;
+	word = (word ^ word >> 13) * 0xc2b2ae35u;
+	return word ^ word >> 16;
+}
+
+uint32_t rng_below_spread(struct rng *r, uint32_t bound, uint32_t *spread)
+{
+	uint32_t word = rng_u32(r);
+
 	/* The high half of word * bound is the number. bound does not divide
 	 * 2^32, so 2^32 % bound words too many map to some numbers: they are
 	 * those with the smallest low halves, and are drawn again. */
-	uint64_t product = (uint64_t)rng_u32(r) * bound;
+	uint64_t product = (uint64_t)word * bound;
 	if ((uint32_t)product < bound) {
 		uint32_t n_excess = -bound % bound;
-		while ((uint32_t)product < n_excess)
-			product = (uint64_t)rng_u32(r) * bound;
+		while ((uint32_t)product < n_excess) {
+			word = rng_u32(r);
+			product = (uint64_t)word * bound;
+		}
 	}
+	*spread = spread_of(word);
 	return (uint32_t)(product >> 32);
 }

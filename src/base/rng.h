@@ -25,5 +25,8 @@ uint32_t rng_u32(struct rng *r);
 uint64_t rng_u64(struct rng *r);
 /* Uniform in 0 .. bound-1 without bias (Lemire 2019); bound > 0. */
 uint32_t rng_below(struct rng *r, uint32_t bound);
+/* The same, and a second number of 32 bits for whoever finds that the first will not do: of many draws of which a part
+ * is refused by the first, the second is uniform. It costs no more of the stream. */
+uint32_t rng_below_spread(struct rng *r, uint32_t bound, uint32_t *spread);
 
 #endif

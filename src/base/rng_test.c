@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,6 +101,39 @@ static void below_has_no_bias(void **state)
 		assert_in_range(n[k], N / 3 - 1500, N / 3 + 1500);
 }
 
+/* Would catch: a second number that follows from the first, or of which those behind a refused first one come unevenly:
+ * refused is what lies in the lower half, every second one, or all but a few. */
+static void spread_is_even_behind_what_is_refused(void **state)
+{
+	static const uint8_t seed[RNG_SEED_BYTES] = { 5 };
+	enum { BOUND = 64512, BINS = 64, N = BINS * 2000 };
+	struct rng r;
+
+	(void)state;
+	rng_init(&r, seed);
+	for (int kind = 0; kind < 3; kind++) {
+		uint32_t n[BINS] = { 0 }, spread, n_refused = 0;
+		double chi = 0;
+
+		while (n_refused < N) {
+			uint32_t v = rng_below_spread(&r, BOUND, &spread);
+			bool refused = kind == 0 ? v < BOUND / 2 : kind == 1 ? v % 2 == 0 : v % 100 != 0;
+
+			if (!refused)
+				continue;
+			n[(uint64_t)spread * BINS >> 32]++;
+			n_refused++;
+		}
+		for (int i = 0; i < BINS; i++) {
+			const double expected = (double)N / BINS;
+
+			chi += (n[i] - expected) * (n[i] - expected) / expected;
+		}
+		/* 63 degrees of freedom: above 120 once in 100,000. */
+		assert_true(chi < 120);
+	}
+}
+
 /* Would catch: a fork that repeats the stream or another fork, or that moves it on. */
 static void test_fork(void **state)
 {
@@ -133,6 +167,7 @@ int main(void)
 		cmocka_unit_test(counter_carries),
 		cmocka_unit_test(below_stays_below_and_reaches_all),
 		cmocka_unit_test(below_has_no_bias),
+		cmocka_unit_test(spread_is_even_behind_what_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

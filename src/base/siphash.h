@@ -66,14 +66,24 @@ static inline uint64_t sip_end(struct sip *s, int d_rounds)
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
+static inline uint64_t sip_16(const struct siphash_key *key, uint64_t m0, uint64_t m1, int c_rounds, int d_rounds)
+{
+	struct sip s = sip_start(key);
+	sip_word(&s, m0, c_rounds);
+	sip_word(&s, m1, c_rounds);
+	sip_word(&s, UINT64_C(16) << 56, c_rounds);
+	return sip_end(&s, d_rounds);
+}
+
 /* Exactly 16 bytes given as two words (little-endian loads). */
 static inline uint64_t siphash13_16(const struct siphash_key *key, uint64_t m0, uint64_t m1)
 {
-	struct sip s = sip_start(key);
-	sip_word(&s, m0, 1);
-	sip_word(&s, m1, 1);
-	sip_word(&s, UINT64_C(16) << 56, 1);
-	return sip_end(&s, 3);
+	return sip_16(key, m0, m1, 1, 3);
+}
+
+static inline uint64_t siphash24_16(const struct siphash_key *key, uint64_t m0, uint64_t m1)
+{
+	return sip_16(key, m0, m1, 2, 4);
 }
 
 #endif

@@ -10,10 +10,15 @@
  * with this digit, whatever stands above it.
  *
  * Life of a timer: timer_arm places it; when base_tick comes to the beginning of
- * its slot, the slot's list becomes `moving` and each of its timers is placed
+ * its slot, the slot's chains become the moving ones and each of their timers is placed
  * again, further down (or, in the last level, where it was, for another turn);
  * on level 0 it fires. The lowest level that is occupied has the next slot to
  * come up, and a bitmap names it: an idle gap of any length is one step.
+ *
+ * A slot's timers are dealt out to some chains in turn, and taken from them in the
+ * opposite order: the last that came goes first, unless some were disarmed. One chain
+ * of nodes that are in no cache would cost a wait for memory at each; of several, the
+ * next node of each is fetched while those before it are worked on.
  *
  * What always holds:
  *  - base_tick <= now_tick < the tick of a timer newly armed; so the slot that is
@@ -21,11 +26,10 @@
  *    cannot keep timer_advance busy for ever.
  *  - base_tick <= the tick of every armed timer < base_tick + 2^32; so 32 bits of
  *    it are enough.
- *  - while `moving` is not empty, base_tick stands still.
- *  - an occupied bit is set exactly when its slot's list is not empty.
+ *  - while something is moving, base_tick stands still.
+ *  - an occupied bit is set exactly when one of its slot's chains is not empty.
  *
- * A list's first node has in `prev` the number of its slot with the high bit set;
- * MOVING_SLOT stands for the list `moving`.
+ * A chain's first node has in `prev` the number of the chain with the high bit set.
  */
 #include "base/timer.h"
 
@@ -35,7 +39,7 @@
 #include "base/util.h"
 
 #define NIL UINT32_MAX
-#define SLOT_BIT 0x80000000u
+#define CHAIN_BIT 0x80000000u
 #define UNARMED UINT32_MAX
 
 #define DIGIT_BITS 6
@@ -60,15 +64,25 @@ static uint32_t digit(uint64_t tick, unsigned level)
 	return (uint32_t)(tick >> (level * DIGIT_BITS)) & (TIMER_SLOTS - 1);
 }
 
-static uint32_t *list_head(struct timer_wheel *w, uint32_t slot)
-{
-	return slot == MOVING_SLOT ? &w->moving : &w->slot[slot / TIMER_SLOTS][slot % TIMER_SLOTS];
-}
-
 /* The tick of an armed node: the only one with these low 32 bits in reach. */
 static uint64_t node_tick(const struct timer_wheel *w, const struct timer_node *n)
 {
 	return w->base_tick + (uint32_t)(n->tick - (uint32_t)w->base_tick);
+}
+
+/* Which chain of all. */
+static uint32_t chain_number(uint32_t slot, uint32_t k)
+{
+	return slot * TIMER_CHAINS + k;
+}
+
+static bool is_empty(const struct timer_slot *s)
+{
+	uint32_t all = NIL;
+
+	for (uint32_t k = 0; k < TIMER_CHAINS; k++)
+		all &= s->first[k];
+	return all == NIL;
 }
 
 static void place(struct timer_wheel *w, uint32_t index, uint64_t tick)
@@ -77,15 +91,16 @@ static void place(struct timer_wheel *w, uint32_t index, uint64_t tick)
 	unsigned level = differs == 0 ? 0 : (63 - (unsigned)__builtin_clzll(differs)) / DIGIT_BITS;
 	if (level > TOP_LEVEL)
 		level = TOP_LEVEL;
-	uint32_t d = digit(tick, level);
-	uint32_t *head = &w->slot[level][d];
+	uint32_t d = digit(tick, level), slot = level * TIMER_SLOTS + d;
+	struct timer_slot *s = &w->slot[slot];
+	uint32_t k = s->turn++ % TIMER_CHAINS, *first = &s->first[k];
 	struct timer_node *n = node_at(w, index);
 	n->tick = (uint32_t)tick;
-	n->prev = SLOT_BIT | (level * TIMER_SLOTS + d);
-	n->next = *head;
-	if (*head != NIL)
-		node_at(w, *head)->prev = index;
-	*head = index;
+	n->prev = CHAIN_BIT | chain_number(slot, k);
+	n->next = *first;
+	if (*first != NIL)
+		node_at(w, *first)->prev = index;
+	*first = index;
 	w->occupied[level] |= UINT64_C(1) << d;
 }
 
@@ -93,15 +108,39 @@ static void unlink_node(struct timer_wheel *w, struct timer_node *n)
 {
 	if (n->next != NIL)
 		node_at(w, n->next)->prev = n->prev;
-	if (n->prev & SLOT_BIT) {
-		uint32_t slot = n->prev & ~SLOT_BIT;
-		*list_head(w, slot) = n->next;
-		if (n->next == NIL && slot != MOVING_SLOT)
+	if (n->prev & CHAIN_BIT) {
+		uint32_t chain = n->prev & ~CHAIN_BIT, slot = chain / TIMER_CHAINS;
+		w->slot[slot].first[chain % TIMER_CHAINS] = n->next;
+		if (n->next == NIL && slot != MOVING_SLOT && is_empty(&w->slot[slot]))
 			w->occupied[slot / TIMER_SLOTS] &= ~(UINT64_C(1) << slot % TIMER_SLOTS);
 	} else {
 		node_at(w, n->prev)->next = n->next;
 	}
 	n->prev = UNARMED;
+}
+
+/* What stands behind the first of each chain, which was fetched in the same way. */
+static void fetch_seconds(const struct timer_wheel *w, const struct timer_slot *s)
+{
+	for (uint32_t k = 0; k < TIMER_CHAINS; k++) {
+		uint32_t second = s->first[k] == NIL ? NIL : node_at(w, s->first[k])->next;
+
+		if (second != NIL)
+			prefetch_write(node_at(w, second));
+	}
+}
+
+/* The timer of the slot that goes next; there is one. It stays where it is. */
+static uint32_t next_of(const struct timer_wheel *w, struct timer_slot *s)
+{
+	uint32_t k;
+
+	do {
+		k = --s->turn % TIMER_CHAINS;
+		if (k == 0)
+			fetch_seconds(w, s);
+	} while (s->first[k] == NIL);
+	return s->first[k];
 }
 
 void timer_wheel_init(struct timer_wheel *w, void *first_node, size_t stride, uint64_t tick_ns, uint64_t now)
@@ -113,10 +152,9 @@ void timer_wheel_init(struct timer_wheel *w, void *first_node, size_t stride, ui
 	w->tick_ns = tick_ns;
 	w->now_tick = now / tick_ns;
 	w->base_tick = w->now_tick;
-	w->moving = NIL;
-	for (unsigned level = 0; level < TIMER_LEVELS; level++)
-		for (unsigned d = 0; d < TIMER_SLOTS; d++)
-			w->slot[level][d] = NIL;
+	for (uint32_t slot = 0; slot <= MOVING_SLOT; slot++)
+		for (uint32_t k = 0; k < TIMER_CHAINS; k++)
+			w->slot[slot].first[k] = NIL;
 }
 
 void timer_node_init(struct timer_node *n)
@@ -140,7 +178,7 @@ void timer_disarm(struct timer_wheel *w, uint32_t index)
 
 void timer_arm(struct timer_wheel *w, uint32_t index, uint64_t when)
 {
-	assert(index < SLOT_BIT);
+	assert(index < CHAIN_BIT);
 	timer_disarm(w, index);
 	if (when == TIME_NEVER)
 		return;
@@ -185,24 +223,30 @@ static bool find_upcoming(const struct timer_wheel *w, struct upcoming *u)
 	return true;
 }
 
-/* Makes the slot's list the moving one. */
+/* Makes the slot's chains the moving ones. */
 static void start_moving(struct timer_wheel *w, const struct upcoming *u)
 {
-	uint32_t first = w->slot[u->level][u->d];
-	w->slot[u->level][u->d] = NIL;
+	struct timer_slot *from = &w->slot[u->level * TIMER_SLOTS + u->d], *moving = &w->slot[MOVING_SLOT];
+
+	*moving = *from;
+	for (uint32_t k = 0; k < TIMER_CHAINS; k++) {
+		from->first[k] = NIL;
+		if (moving->first[k] != NIL)
+			node_at(w, moving->first[k])->prev = CHAIN_BIT | chain_number(MOVING_SLOT, k);
+	}
 	w->occupied[u->level] &= ~(UINT64_C(1) << u->d);
-	node_at(w, first)->prev = SLOT_BIT | MOVING_SLOT;
-	w->moving = first;
 }
 
 /* Places the moving timers again. False when max_moves did not suffice. */
 static bool move_on(struct timer_wheel *w, uint64_t *max_moves)
 {
-	while (w->moving != NIL) {
+	struct timer_slot *moving = &w->slot[MOVING_SLOT];
+
+	while (!is_empty(moving)) {
 		if (*max_moves == 0)
 			return false;
 		--*max_moves;
-		uint32_t index = w->moving;
+		uint32_t index = next_of(w, moving);
 		struct timer_node *n = node_at(w, index);
 		unlink_node(w, n);
 		place(w, index, node_tick(w, n));
@@ -226,11 +270,11 @@ uint32_t timer_advance(struct timer_wheel *w, uint64_t now, uint32_t budget, tim
 			start_moving(w, &u);
 			continue;
 		}
-		/* fn may disarm any of the slot's timers: look at its head again. */
-		while (w->slot[0][u.d] != NIL) {
+		/* fn may disarm any of the slot's timers: look at its chains again. */
+		while (w->occupied[0] & UINT64_C(1) << u.d) {
 			if (budget != 0 && n_fired == budget)
 				return n_fired;
-			uint32_t index = w->slot[0][u.d];
+			uint32_t index = next_of(w, &w->slot[u.d]);
 			timer_disarm(w, index);
 			n_fired++;
 			fn(ctx, index, now);
@@ -249,7 +293,7 @@ uint64_t timer_due(const struct timer_wheel *w, const struct timer_node *n)
 uint64_t timer_next(const struct timer_wheel *w)
 {
 	struct upcoming u = { .tick = w->base_tick };
-	if (w->moving == NIL && !find_upcoming(w, &u))
+	if (is_empty(&w->slot[MOVING_SLOT]) && !find_upcoming(w, &u))
 		return TIME_NEVER;
 	uint64_t when;
 	if (__builtin_mul_overflow(u.tick, w->tick_ns, &when))

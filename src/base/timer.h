@@ -2,7 +2,8 @@
  *
  * A hierarchical timer wheel over objects of one pool (Varghese and Lauck,
  * SOSP 1987, scheme 7). Nodes are linked by index, 12 bytes each; the owner
- * says where the node of object i stands. Arm, disarm and expiry cost the same
+ * says where the node of object i stands. Timers of one slot stand in several
+ * chains, whose nodes are fetched from memory at once. Arm, disarm and expiry cost the same
  * with one timer and with ten million. A timer fires on the first advance at or
  * after its time, never before, and at most one tick late.
  *
@@ -19,11 +20,18 @@
 
 #define TIMER_LEVELS 5
 #define TIMER_SLOTS 64
+#define TIMER_CHAINS 8
 
 struct timer_node {
 	uint32_t next;
-	uint32_t prev; /* index, or the slot's number with the high bit set */
+	uint32_t prev; /* index, or the chain's number with the high bit set */
 	uint32_t tick; /* when, in ticks; meaningless while not armed */
+};
+
+/* The first of each chain; the next timer goes to the chain `turn`, the last one went to that before it. */
+struct timer_slot {
+	uint32_t first[TIMER_CHAINS];
+	uint32_t turn;
 };
 
 typedef void timer_fn(void *ctx, uint32_t index, uint64_t now);
@@ -35,9 +43,9 @@ struct timer_wheel {
 	uint64_t now_tick;  /* of the last advance; nothing is armed for it or before */
 	uint64_t base_tick; /* every timer before it has fired; behind now_tick when a budget ran out */
 	uint32_t n_armed;
-	uint32_t moving;                 /* list on its way from a slot to lower levels */
 	uint64_t occupied[TIMER_LEVELS]; /* a bit a slot */
-	uint32_t slot[TIMER_LEVELS][TIMER_SLOTS];
+	/* The last one has what is on its way from another to lower levels. */
+	struct timer_slot slot[TIMER_LEVELS * TIMER_SLOTS + 1];
 };
 
 /* now is the time of the owner's clock at start. Every node must be

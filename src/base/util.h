@@ -27,14 +27,24 @@
  * monotonic clock that the caller passes in, or of a simulator's clock. */
 #define TIME_NEVER UINT64_MAX
 
-/* p will be written; its line may stand in another processor's cache. */
+/* The line of p is fetched while other work is done. A function that does this and nothing else has no effect as GCC
+ * sees it, and where it is not inlined at once its calls are dropped: so there is a statement here that counts as one.
+ */
+static inline void prefetch_read(const void *p)
+{
+	__builtin_prefetch(p);
+	__asm__ volatile("");
+}
+
+/* The same where p will be written; its line may stand in another processor's cache. */
 static inline void prefetch_write(const void *p)
 {
 #if defined(__x86_64__)
 	/* Without -mprfchw compilers ask for it to be read, and the first store waits again. */
-	__asm__("prefetchw %0" : : "m"(*(const char *)p));
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
 #else
 	__builtin_prefetch(p, 1);
+	__asm__ volatile("");
 #endif
 }
 

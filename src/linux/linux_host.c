@@ -1,42 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A stack over a TUN or TAP device of the kernel's.
+ * A stack over a device of the kernel's (linux_device.h), with its clock.
  *
  * The one descriptor is an epoll over three: the device; a timer that is set to the stack's next
  * deadline; and an eventfd that is readable while some epoll of the stack has something in its
  * list. The stack says when either changes, also in the middle of the program's
  * own calls (yg_changed_fn), so what a program does between two waits is never slept over, and
  * what it is not interested in does not wake it.
+ *
+ * A device that was deleted is readable for ever, so the epoll lets go of it (AF_XDP's says nothing, and is asked once
+ * a second); an Ethernet device comes back when there is one of its name, for which the timer looks once a second. What
+ * the device does not take of one frame is of that frame; what it takes of none ends the batch.
+ *
+ * errno is the program's: it changes in yg_host_open alone.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <yangguan/linux.h>
+#include "linux/linux_device.h"
 
 #define PACKETS_AT_ONCE 64
 #define ROUNDS_AT_ONCE 16
-#define PACKET_MAX 65536
 #define NS_PER_S 1000000000u
+#define LOOK_AGAIN_NS NS_PER_S
+#define PUSH_AGAIN_NS (NS_PER_S / 1000)
 
 struct yg_host {
 	struct yg_stack *stack;
-	int device, timer, event, all;
+	struct linux_device device;
+	int timer, event, all;
 	uint64_t armed; /* the timer; YG_NEVER: it is not */
 	int is_ready;
-	unsigned char bytes[PACKET_MAX];
+	int is_lost;         /* the device */
+	uint64_t look_again; /* for one that may have taken its place, or whether it is lost; YG_NEVER */
+	uint64_t push_again; /* what the device did not take at once; YG_NEVER */
+	uint64_t push_pause; /* until then, ns; twice as long each time that it ends and nothing is taken still */
+	uint64_t n_tx_refused, n_rx_refused;
 };
 
 static uint64_t now(void)
@@ -47,28 +55,19 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* --- what the stack says --- */
-
-static int output(void *ctx, struct yg_packet *const *packets, unsigned int n)
+static uint64_t min_u64(uint64_t a, uint64_t b)
 {
-	struct yg_host *h = ctx;
-
-	for (unsigned int i = 0; i < n; i++) {
-		ssize_t done =
-			write(h->device, yg_packet_data(packets[i], h->stack), yg_packet_len(packets[i], h->stack));
-
-		/* The device is full: the rest is lost, as on any link. */
-		if (done < 0 && (errno == EAGAIN || errno == ENOBUFS))
-			return (int)i;
-		yg_packet_free(h->stack, packets[i]);
-	}
-	return (int)n;
+	return a < b ? a : b;
 }
 
+/* --- what the stack says --- */
+
+/* The timer, to the stack's deadline or what the host itself has to do before. */
 static void arm(struct yg_host *h, uint64_t deadline)
 {
 	struct itimerspec t = { { 0, 0 }, { 0, 0 } };
 
+	deadline = min_u64(deadline, min_u64(h->look_again, h->push_again));
 	if (deadline == h->armed)
 		return;
 	h->armed = deadline;
@@ -82,19 +81,104 @@ static void arm(struct yg_host *h, uint64_t deadline)
 	(void)timerfd_settime(h->timer, TFD_TIMER_ABSTIME, &t, NULL);
 }
 
+/* However often the stack sends meanwhile, a pause goes on. The stack may have nothing to say behind its output
+ * (changed), so the timer is set here. */
+static void push(struct yg_host *h)
+{
+	enum linux_push rc = h->is_lost ? LINUX_PUSH_DONE : linux_device_push(&h->device);
+
+	/* Of most devices always: no time is asked for then. */
+	if (rc == LINUX_PUSH_DONE) {
+		h->push_again = YG_NEVER;
+		h->push_pause = PUSH_AGAIN_NS;
+		return;
+	}
+	uint64_t t = now();
+
+	if (rc == LINUX_PUSH_NONE && h->push_again != YG_NEVER) {
+		if (t < h->push_again)
+			return;
+		h->push_pause = min_u64(2 * h->push_pause, LOOK_AGAIN_NS);
+	} else {
+		h->push_pause = PUSH_AGAIN_NS;
+	}
+	h->push_again = t + h->push_pause;
+	if (h->push_again < h->armed)
+		arm(h, h->push_again);
+}
+
+/* What the device does not take is lost, as on any link that is full or down. */
+static int output(void *ctx, struct yg_packet *const *packets, unsigned int n)
+{
+	struct yg_host *h = ctx;
+	int was = errno;
+	unsigned int i = 0;
+
+	for (; i < n; i++) {
+		int rc = linux_device_write(&h->device, h->stack, packets[i]);
+
+		if (rc != 0 && !linux_device_is_of_frame(rc))
+			break;
+		h->n_tx_refused += rc != 0;
+		yg_packet_free(h->stack, packets[i]);
+	}
+	push(h);
+	errno = was;
+	return (int)i;
+}
+
 static void changed(void *ctx, uint64_t deadline, int ready)
 {
 	struct yg_host *h = ctx;
+	int was = errno;
 	eventfd_t value;
 
 	arm(h, deadline);
-	if (ready == h->is_ready)
+	if (ready != h->is_ready) {
+		h->is_ready = ready;
+		if (ready)
+			(void)eventfd_write(h->event, 1);
+		else
+			(void)eventfd_read(h->event, &value);
+	}
+	errno = was;
+}
+
+/* --- the device goes and comes --- */
+
+static int watch(struct yg_host *h, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data = { .fd = fd } };
+
+	return fd < 0 ? -1 : epoll_ctl(h->all, EPOLL_CTL_ADD, fd, &e);
+}
+
+static void let_go_if_lost(struct yg_host *h)
+{
+	if (h->is_lost || !linux_device_is_lost(&h->device))
 		return;
-	h->is_ready = ready;
-	if (ready)
-		(void)eventfd_write(h->event, 1);
-	else
-		(void)eventfd_read(h->event, &value);
+	h->is_lost = 1;
+	(void)epoll_ctl(h->all, EPOLL_CTL_DEL, h->device.fd, NULL);
+	h->look_again = linux_device_may_return(&h->device) ? now() + LOOK_AGAIN_NS : YG_NEVER;
+	h->push_again = YG_NEVER;
+}
+
+/* A device that is lost without a word is asked once a second. */
+static void look_in_silence(struct yg_host *h)
+{
+	h->look_again = linux_device_is_lost_in_silence(&h->device) ? now() + LOOK_AGAIN_NS : YG_NEVER;
+}
+
+static void look_again(struct yg_host *h)
+{
+	if (h->look_again == YG_NEVER || now() < h->look_again)
+		return;
+	h->look_again = now() + LOOK_AGAIN_NS;
+	let_go_if_lost(h);
+	if (!h->is_lost || linux_device_replace(&h->device) != 0 || watch(h, h->device.fd) != 0)
+		return;
+	h->is_lost = 0;
+	look_in_silence(h);
 }
 
 /* --- what the kernel gives --- */
@@ -104,23 +188,32 @@ static int take_some(struct yg_host *h)
 {
 	struct yg_packet *packets[PACKETS_AT_ONCE];
 	unsigned int n = 0;
-	ssize_t len = 0;
+	int is_more = 1;
 
-	while (n < PACKETS_AT_ONCE && (len = read(h->device, h->bytes, sizeof(h->bytes))) > 0) {
-		packets[n] = yg_packet_alloc(h->stack, (size_t)len);
-		if (packets[n] == NULL)
-			break;
-		memcpy(yg_packet_data(packets[n++], h->stack), h->bytes, (size_t)len);
+	for (unsigned int i = 0; i < PACKETS_AT_ONCE && is_more; i++) {
+		struct yg_packet *p = NULL;
+		int rc = linux_device_read(&h->device, h->stack, &p);
+
+		if (p != NULL)
+			packets[n++] = p;
+		is_more = rc == 0 || linux_device_is_of_frame(rc);
+		h->n_rx_refused += rc != 0 && is_more;
+		if (!is_more && rc != -EAGAIN)
+			let_go_if_lost(h);
 	}
 	if (n > 0)
 		yg_input(h->stack, packets, n, now());
-	return len > 0;
+	return is_more;
 }
 
 void yg_host_run(struct yg_host *h)
 {
+	int was = errno;
 	uint64_t fired;
 
+	look_again(h);
+	if (h->push_again != YG_NEVER && now() >= h->push_again)
+		push(h);
 	/* Bounded, so that the program has its turn. */
 	for (int i = 0; i < ROUNDS_AT_ONCE && take_some(h); i++)
 		;
@@ -128,70 +221,44 @@ void yg_host_run(struct yg_host *h)
 		h->armed = YG_NEVER;
 	yg_run(h->stack, now());
 	arm(h, yg_next_deadline(h->stack));
+	errno = was;
+}
+
+/* Not on the one descriptor: that an epoll has something ends no wait for something else. */
+int yg_host_wait(void *host, uint64_t deadline)
+{
+	struct yg_host *h = host;
+	struct pollfd p[] = { { h->device.fd, POLLIN, 0 }, { h->timer, POLLIN, 0 } };
+	int was = errno, rc = 0;
+
+	if (h->is_lost && !linux_device_may_return(&h->device))
+		return -ENETDOWN;
+	arm(h, min_u64(deadline, yg_next_deadline(h->stack)));
+	if (poll(p, sizeof(p) / sizeof(p[0]), -1) < 0)
+		rc = -errno;
+	else
+		yg_host_run(h);
+	errno = was;
+	return rc;
 }
 
 /* --- life --- */
 
-static int say(const char *what, const char *name)
+static int say(const char *what)
 {
-	fprintf(stderr, "yangguan: %s %s: %s\n", what, name, strerror(errno));
+	fprintf(stderr, "yangguan: %s: %s\n", what, strerror(errno));
 	return -1;
-}
-
-static int bring_up(const char *name)
-{
-	struct ifreq r;
-	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc;
-
-	if (s < 0)
-		return -1;
-	memset(&r, 0, sizeof(r));
-	strncpy(r.ifr_name, name, sizeof(r.ifr_name) - 1);
-	rc = ioctl(s, SIOCGIFFLAGS, &r);
-	if (rc == 0 && !(r.ifr_flags & IFF_UP)) {
-		r.ifr_flags |= IFF_UP;
-		rc = ioctl(s, SIOCSIFFLAGS, &r);
-	}
-	close(s);
-	return rc;
-}
-
-static int open_device(const char *name, short kind)
-{
-	struct ifreq r;
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return say("cannot open", "/dev/net/tun");
-	memset(&r, 0, sizeof(r));
-	strncpy(r.ifr_name, name, sizeof(r.ifr_name) - 1);
-	r.ifr_flags = (short)(kind | IFF_NO_PI);
-	if (ioctl(fd, TUNSETIFF, &r) != 0 || bring_up(name) != 0) {
-		(void)say("cannot have the device", name);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int watch(struct yg_host *h, int fd)
-{
-	struct epoll_event e = { .events = EPOLLIN, .data = { .fd = fd } };
-
-	return fd < 0 ? -1 : epoll_ctl(h->all, EPOLL_CTL_ADD, fd, &e);
 }
 
 static int open_descriptors(struct yg_host *h, const struct yg_host_config *c)
 {
-	h->device = c->tap != NULL ? open_device(c->tap, IFF_TAP) : c->tun != NULL ? open_device(c->tun, IFF_TUN) : -1;
-	if (h->device < 0)
+	if (linux_device_open(&h->device, c) != 0)
 		return -1;
 	h->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	h->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	h->all = epoll_create1(EPOLL_CLOEXEC);
-	if (h->all < 0 || watch(h, h->device) != 0 || watch(h, h->timer) != 0 || watch(h, h->event) != 0)
-		return say("cannot wait", "for events");
+	if (h->all < 0 || watch(h, h->device.fd) != 0 || watch(h, h->timer) != 0 || watch(h, h->event) != 0)
+		return say("cannot wait for events");
 	return 0;
 }
 
@@ -203,32 +270,36 @@ struct yg_host *yg_host_open(const struct yg_host_config *config)
 	if (h == NULL)
 		return NULL;
 	memcpy(&c, config, config->size < sizeof(c) ? config->size : sizeof(c));
-	h->device = h->timer = h->event = h->all = -1;
-	h->armed = YG_NEVER;
+	h->device.fd = h->device.groups = h->timer = h->event = h->all = -1;
+	h->armed = h->look_again = h->push_again = YG_NEVER;
+	h->push_pause = PUSH_AGAIN_NS;
+	if (open_descriptors(h, &c) != 0) {
+		yg_host_close(h);
+		return NULL;
+	}
 	struct yg_stack_config s = { .size = sizeof(s),
 				     .output = output,
 				     .changed = changed,
 				     .ctx = h,
 				     .now = now(),
-				     .flags = c.tap != NULL ? YG_ETHERNET : 0,
-				     .mtu = c.mtu,
+				     .flags = h->device.flags,
+				     .mtu = c.mtu != 0 ? c.mtu : h->device.mtu,
 				     .address = c.address,
 				     .gateway = c.gateway,
 				     .n_sockets = c.n_sockets };
 
-	if (open_descriptors(h, &c) != 0 || getrandom(s.seed, sizeof(s.seed), 0) != sizeof(s.seed) ||
-	    getrandom(s.mac, sizeof(s.mac), 0) != sizeof(s.mac)) {
+	memcpy(s.mac, h->device.mac, sizeof(s.mac));
+	if (getrandom(s.seed, sizeof(s.seed), 0) != sizeof(s.seed)) {
 		yg_host_close(h);
 		return NULL;
 	}
-	/* Of one station, and of no maker. */
-	s.mac[0] = (uint8_t)((s.mac[0] & 0xfc) | 2);
 	h->stack = yg_stack_create(&s);
 	if (h->stack == NULL) {
 		fprintf(stderr, "yangguan: no memory, or no address: %s\n", c.address != NULL ? c.address : "none");
 		yg_host_close(h);
 		return NULL;
 	}
+	look_in_silence(h);
 	/* What has come already waits until the program has said what it wants (a listener, a forwarder). */
 	arm(h, yg_next_deadline(h->stack));
 	return h;
@@ -236,9 +307,10 @@ struct yg_host *yg_host_open(const struct yg_host_config *config)
 
 void yg_host_close(struct yg_host *h)
 {
-	const int fds[] = { h->device, h->timer, h->event, h->all };
+	const int fds[] = { h->timer, h->event, h->all };
 
 	yg_stack_destroy(h->stack);
+	linux_device_close(&h->device);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -253,4 +325,15 @@ struct yg_stack *yg_host_stack(struct yg_host *h)
 int yg_host_fd(const struct yg_host *h)
 {
 	return h->all;
+}
+
+void yg_host_info(const struct yg_host *h, struct yg_host_info *out)
+{
+	struct yg_host_info info = { .size = out->size < sizeof(info) ? out->size : sizeof(info),
+				     .is_lost = h->is_lost,
+				     .tx_refused = h->n_tx_refused,
+				     .rx_refused = h->n_rx_refused };
+
+	linux_device_info(&h->device, &info);
+	memcpy(out, &info, info.size);
 }
