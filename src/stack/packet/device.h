@@ -17,7 +17,17 @@
 
 /* What the device can be left to do for frames that we send. */
 #define DEVICE_CAP_CSUM 0x1u /* completes partial checksums */
-#define DEVICE_CAP_GSO 0x2u  /* cuts large TCP and UDP segments */
+#define DEVICE_CAP_TSO 0x2u  /* cuts large TCP segments */
+#define DEVICE_CAP_USO 0x4u  /* cuts large UDP ones (UDP_SEGMENT); Linux's devices do since 6.2 */
+#define DEVICE_CAP_ALL (DEVICE_CAP_CSUM | DEVICE_CAP_TSO | DEVICE_CAP_USO)
+
+/* Whether a device of these can be left to cut a large segment of that enum gso_type, which is not GSO_NONE. */
+static inline bool device_cuts(uint32_t caps, uint8_t gso_type)
+{
+	const uint32_t needed = DEVICE_CAP_CSUM | (gso_type == GSO_UDP4 ? DEVICE_CAP_USO : DEVICE_CAP_TSO);
+
+	return (caps & needed) == needed;
+}
 
 struct device;
 

@@ -23,6 +23,7 @@
  */
 #include "stack/packet/gso.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "stack/wire/bytes.h"
@@ -182,6 +183,7 @@ static void take_off_front(struct packet *p, uint32_t n)
 	uint32_t n_taken = n * p->offload.gso_size;
 	uint32_t n_left = payload_len(p) - n_taken;
 	uint8_t *frame = packet_frame(p);
+	assert(!p->buf_shared);
 	memmove(frame + n_taken, frame, headers_len);
 	p->off += n_taken;
 	p->len = headers_len + n_left;
@@ -218,7 +220,7 @@ uint32_t gso_segment_some(struct packet_pool *pool, struct ledger *ledger, struc
 	struct packet *p = *large;
 	uint32_t n_segments = gso_n_segments(p);
 	uint32_t n = min_u32(n_segments, BATCH_MAX - out->n);
-	if (n == 0 || !alloc_segments(pool, p, n, out))
+	if (n == 0 || (n < n_segments && !packet_unshare(pool, p)) || !alloc_segments(pool, p, n, out))
 		return 0;
 	for (uint32_t i = 0; i < n; i++)
 		fill_segment(p, out->p[out->n + i], i, i + 1 == n_segments);

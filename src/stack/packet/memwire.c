@@ -180,7 +180,7 @@ static void end_tx(struct device *d, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 		assert(!p->offload.csum_partial || (d->caps & DEVICE_CAP_CSUM) != 0);
-		assert(p->offload.gso_type == GSO_NONE || (d->caps & DEVICE_CAP_GSO) != 0);
+		assert(p->offload.gso_type == GSO_NONE || device_cuts(d->caps, p->offload.gso_type));
 		if (!d->up) {
 			packet_drop(d->pool, d->ledger, p, DROP_TX_DOWN);
 			continue;
@@ -273,7 +273,8 @@ static bool lane_init(struct lane *l, const struct memwire_config *cfg, const ui
 	own_seed[0] ^= nr;
 	rng_init(&l->rng, own_seed);
 
-	l->frame_most = (l->cfg.caps & DEVICE_CAP_GSO ? IPV4_MAX_LEN : l->cfg.mtu) + ETHER_HEADER_LEN;
+	l->frame_most =
+		(l->cfg.caps & (DEVICE_CAP_TSO | DEVICE_CAP_USO) ? IPV4_MAX_LEN : l->cfg.mtu) + ETHER_HEADER_LEN;
 	if (pool_init(&l->frames, l->cfg.queue_packets, sizeof(struct frame) + l->frame_most, 8) != 0)
 		return false;
 	l->heap = calloc(l->cfg.queue_packets, sizeof(*l->heap));

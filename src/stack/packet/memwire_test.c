@@ -340,10 +340,10 @@ static void down_and_too_big_are_named(void **state)
  * although its pieces fit. */
 static void offloads_travel(void **state)
 {
-	struct memwire_config ab = { .caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO }, ba = { 0 };
+	struct memwire_config ab = { .caps = DEVICE_CAP_CSUM | DEVICE_CAP_TSO }, ba = { 0 };
 	struct fixture b;
 	fixture_init(&b, &ab, &ba);
-	assert_int_equal(b.d[0]->caps, DEVICE_CAP_CSUM | DEVICE_CAP_GSO);
+	assert_int_equal(b.d[0]->caps, DEVICE_CAP_CSUM | DEVICE_CAP_TSO);
 	assert_int_equal(b.d[1]->caps, 0);
 	static const uint16_t gso_sizes[] = { 1446, 1447 };
 	for (size_t i = 0; i < ARRAY_LEN(gso_sizes); i++) {

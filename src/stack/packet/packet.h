@@ -111,13 +111,14 @@ struct packet {
 	/* way */
 	uint32_t out_ifindex;  /* 0: not routed yet */
 	uint32_t next_hop;     /* IPv4 of the neighbour; valid with out_ifindex */
-	uint8_t n_loops;       /* times it was sent from here to here */
+	uint8_t bound_ifindex; /* made here: it leaves by that interface alone (SO_BINDTODEVICE); 0: by any */
 	bool link_group;       /* the frame came as link-layer broadcast or multicast */
 	bool to_us;            /* routed to local delivery */
 	bool is_broadcast : 1; /* destination is a broadcast address */
 	bool unclaimed : 1;    /* to us, and nobody here takes it: it leaves no connection behind */
 	bool parsed : 1;       /* read when it was received: what ether_input and ip_input would set of it is set */
 	bool cached : 1;       /* made here and to us, by its flow cache entry: no hook sees it */
+	uint8_t n_loops : 3;   /* times it was sent from here to here */
 	bool forwarded;        /* came in and goes out */
 	bool translated;       /* NAT rewrote it; of an ICMP error made here: the packet that it quotes */
 
@@ -128,7 +129,7 @@ struct packet {
 	uint32_t mark;         /* meta mark */
 	uint16_t path;         /* the rule counters that it has passed (rules.h), 0 at first, or PACKET_PATH_NONE */
 	uint8_t ct_info;       /* enum ct_info */
-	bool has_flow_hash;
+	bool has_flow_place;
 
 	/* fragments that travel together and lists of held packets */
 	struct packet *next;
@@ -142,7 +143,8 @@ struct packet {
 	/* values of the headers: valid behind ip_input, or set by whoever made it */
 	struct ipv4_view ip;
 	struct l4_view l4;
-	uint64_t flow_hash; /* of its tuple, with has_flow_hash: what was hashed at receive, conntrack need not */
+	uint64_t flow_place; /* conntrack's own (ct_place), with has_flow_place: what was hashed at receive it need not
+			      * hash */
 	struct ipv4_options options; /* valid when ip.header_len > 20 */
 	/* Of a fragment: conntrack's name for what it is a fragment of, set by conntrack_defrag; serial 0, as ip_input
 	 * leaves it: none. */
@@ -214,6 +216,10 @@ struct packet_buffer {
 /* len: at least so many bytes. False when there is none. */
 bool packet_buffer_alloc(struct packet_pool *pool, uint32_t len, struct packet_buffer *b);
 void packet_buffer_put(struct packet_pool *pool, const struct packet_buffer *b);
+/* One more has it. False: too many have. */
+bool packet_buffer_get(struct packet_pool *pool, const struct packet_buffer *b);
+/* Half of the large ones or more are free. */
+bool packet_buffer_large_abound(const struct packet_pool *pool);
 /* Nobody else has it: its bytes may be written. */
 bool packet_buffer_is_own(const struct packet_pool *pool, const struct packet_buffer *b);
 /* One that packet_buffer_alloc gave, by its number. */
@@ -225,6 +231,9 @@ struct packet *packet_share(struct packet_pool *pool, const struct packet_buffer
 /* Moves external bytes into a pool buffer and lets go of them, unless they may be kept (may_keep, set by whoever made
  * the packet). False, and the packet unchanged, when no buffer is free. */
 bool packet_copy_on_hold(struct packet_pool *pool, struct packet *p);
+/* Before bytes behind the headers are written: a packet whose buffer others may have gets one of its own. False, and
+ * the packet unchanged, when no buffer is free. */
+bool packet_unshare(struct packet_pool *pool, struct packet *p);
 /* A packet with p's metadata and a buffer of its own for frame_len bytes, which
  * are not filled: for the fragments of p. */
 struct packet *packet_alloc_like(struct packet_pool *pool, const struct packet *p, uint32_t frame_len);

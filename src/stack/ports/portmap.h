@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "base/util.h"
 #include "stack/ports/port_set.h"
 
 #define PORTMAP_WORDS 1024
@@ -92,9 +93,9 @@ static inline bool portmap_unused(const struct portmap *m, uint32_t port)
 /* What is about to be asked of this port. */
 static inline void portmap_prefetch(const struct portmap *m, uint32_t port)
 {
-	__builtin_prefetch(&m->bits.unused[port >> 6], 1);
-	__builtin_prefetch(&m->bits.word[port >> 6], 1);
-	__builtin_prefetch(m->bits.group, 1);
+	prefetch_write(&m->bits.unused[port >> 6]);
+	prefetch_write(&m->bits.word[port >> 6]);
+	prefetch_write(m->bits.group);
 }
 /* One more connection on this port, and one less. */
 void portmap_use(struct portmap *m, uint32_t port);

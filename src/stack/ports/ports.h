@@ -99,11 +99,13 @@ uint32_t ports_take(struct ports *p, uint32_t address, enum port_proto proto, co
  * address. */
 bool ports_take_this(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port, port_claim_fn *claim,
 		     void *ctx);
+/* A port that is held is about to be given back. */
+void ports_reach(const struct ports *p, uint32_t address, enum port_proto proto, uint32_t port);
 /* One holder less. */
 void ports_give_back(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port);
 
 /* Take, in two steps for those who take several at a time: a port is drawn for each, and what it takes to see whether
- * it is unused is on its way to the cache. A draw is two numbers, whatever becomes of it. */
+ * it is unused is on its way to the cache. A draw is one number of the stream, whatever becomes of it. */
 struct port_draw {
 	enum port_proto proto;
 	uint32_t maybe;   /* the wanted port, else one of the set, each equally likely */

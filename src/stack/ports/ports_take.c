@@ -18,6 +18,15 @@
  */
 #include "stack/ports/ports_priv.h"
 
+/* What is known of a port. */
+static inline void fetch(const struct ports *p, const struct ports_address *a, enum port_proto proto, uint32_t port)
+{
+	if (a->map[proto] != PORTS_NONE)
+		portmap_prefetch(pool_at(&p->maps, a->map[proto]), port);
+	if (a->own != NULL && proto < OWN_PORT_PROTOS)
+		prefetch_write(own_port_word_of(a->own, proto, port));
+}
+
 bool ports_draw(const struct ports *p, const struct ip_addr *addr, uint16_t zone, enum port_proto proto,
 		const struct port_request *request, struct rng *rng, struct port_draw *draw)
 {
@@ -26,8 +35,7 @@ bool ports_draw(const struct ports *p, const struct ip_addr *addr, uint16_t zone
 	if (proto == PORT_PROTO_NONE || set->n_ports == 0 || request->parity != PORT_PARITY_ANY)
 		return false;
 	draw->proto = proto;
-	draw->maybe = port_set_at(set, rng_below(rng, set->n_ports));
-	draw->number = rng_u32(rng);
+	draw->maybe = port_set_at(set, rng_below_spread(rng, set->n_ports, &draw->number));
 	if (ports_wanted(request) != 0)
 		draw->maybe = request->port;
 	draw->address = ports_look(p, addr, zone);
@@ -37,10 +45,7 @@ bool ports_draw(const struct ports *p, const struct ip_addr *addr, uint16_t zone
 		return true;
 	const struct ports_address *a = ports_at(p, draw->address);
 
-	if (a->map[proto] != PORTS_NONE)
-		portmap_prefetch(pool_at(&p->maps, a->map[proto]), draw->maybe);
-	if (a->own != NULL && proto < OWN_PORT_PROTOS)
-		__builtin_prefetch(own_port_word_of(a->own, proto, draw->maybe), 1);
+	fetch(p, a, proto, draw->maybe);
 	return true;
 }
 
@@ -78,6 +83,12 @@ uint32_t ports_take_drawn(struct ports *p, const struct ip_addr *addr, uint16_t 
 	}
 	ports_hold(&at, port);
 	return port;
+}
+
+void ports_reach(const struct ports *p, uint32_t address, enum port_proto proto, uint32_t port)
+{
+	if (proto != PORT_PROTO_NONE)
+		fetch(p, ports_at(p, address), proto, port);
 }
 
 void ports_give_back(struct ports *p, uint32_t address, enum port_proto proto, uint32_t port)

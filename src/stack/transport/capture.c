@@ -118,3 +118,34 @@ void captures_sent(struct captures *c, const struct packet *p)
 	c->why = NULL;
 	tell(c, &of, &told);
 }
+
+static bool is_same(const struct capture_filter *a, const struct capture_filter *b)
+{
+	return a->protocol == b->protocol && a->zone == b->zone && a->laddr == b->laddr && a->raddr == b->raddr &&
+	       a->lport == b->lport && a->rport == b->rport;
+}
+
+void captures_gone(struct captures *c, uint64_t id, const struct capture_filter *of)
+{
+	for (struct capture_slot *one = c->first; one != NULL; one = one->next) {
+		bool is_last = of != NULL && one->n_left > 0 && fits(&one->filter, of) && --one->n_left == 0;
+
+		if (one->gone != NULL && (one->id == id || is_last || (of != NULL && is_same(&one->filter, of))))
+			one->gone(one->ctx);
+	}
+}
+
+void captures_closing(struct captures *c, uint64_t id, uint32_t n_left)
+{
+	if (n_left == 0) {
+		captures_gone(c, id, NULL);
+		return;
+	}
+	for (struct capture_slot *one = c->first; one != NULL; one = one->next) {
+		if (one->id != id)
+			continue;
+		one->n_left = n_left;
+		/* Its place may be another one's soon. */
+		one->id = 0;
+	}
+}

@@ -29,13 +29,18 @@ struct capture_packet {
 	const uint8_t *bytes; /* that many of them, valid during the call; what a device would finish is not finished */
 	const char *comment;  /* NULL: nothing to be said */
 };
-/* Takes notes; calls nothing of the stack. */
+/* Both take notes; they call nothing of the stack. */
 typedef void capture_fn(void *ctx, const struct capture_packet *p);
+typedef void capture_gone_fn(void *ctx);
 
 /* Belongs to whoever adds it, and stays where it is until it is removed. */
 struct capture_slot {
 	struct capture_filter filter;
 	capture_fn *fn;
+	uint64_t id; /* whose packets they are (capture_id); 0: nobody's in particular */
+	/* The connection or socket is gone; the listener, and every connection of his. NULL: nobody asks. */
+	capture_gone_fn *gone;
+	uint32_t n_left; /* captures': connections of a listener that is gone, until gone is called */
 	void *ctx;
 	struct capture_slot *next;
 };
@@ -75,5 +80,15 @@ bool captures_keep(struct captures *c, const struct packet *p);
 void captures_came(struct captures *c, const char *comment);
 /* p is about to leave. */
 void captures_sent(struct captures *c, const struct packet *p);
+/* With captures_any alone. That one is gone, and what has just these ends (NULL: whatever else has them is not); its
+ * last packets may be yet to come. */
+void captures_gone(struct captures *c, uint64_t id, const struct capture_filter *of);
+/* Likewise. That listener is gone, and so many connections with its end are still there. */
+void captures_closing(struct captures *c, uint64_t id, uint32_t n_left);
+/* Names a record of a transport as long as it is there. kind: of TCP alone, enum tcp_entry_kind. */
+static inline uint64_t capture_id(uint8_t protocol, uint32_t kind, uint32_t place)
+{
+	return (uint64_t)protocol << 40 | (uint64_t)kind << 32 | place;
+}
 
 #endif

@@ -4,9 +4,11 @@
  * when the round trip grows: before the queue on the way is full, and so before
  * anything is lost. It goes on slower for some rounds first, in case it was noise.
  */
-#include "stack/transport/cc_priv.h"
+#include <errno.h>
 
-const struct cc_ops *const cc_all[] = { &cc_cubic, &cc_newreno, NULL };
+#include "stack/transport/cc_bbr.h"
+
+const struct cc_ops *const cc_all[] = { &cc_cubic, &cc_newreno, &cc_bbr, &cc_bbr1, NULL };
 
 int cc_find(const char *name)
 {
@@ -15,6 +17,71 @@ int cc_find(const char *name)
 			return i;
 	return -1;
 }
+
+/* --- what a connection has of its control --- */
+
+uint32_t cc_record_size(void)
+{
+	return sizeof(union cc_record);
+}
+
+/* The connection's control, which keeps a record, has one: 0, also when it had it before; -ENOBUFS. */
+static int take(struct tcp *t, struct tcp_conn *c)
+{
+	if (!tcp_cc(c)->has_record || c->cc_state.record != POOL_NONE)
+		return 0;
+	c->cc_state.record = pool_alloc(&t->cc_records);
+	return c->cc_state.record == POOL_NONE ? -ENOBUFS : 0;
+}
+
+void cc_give_back(struct tcp *t, struct tcp_conn *c)
+{
+	if (!tcp_cc(c)->has_record || c->cc_state.record == POOL_NONE)
+		return;
+	pool_free(&t->cc_records, c->cc_state.record);
+	c->cc_state.record = POOL_NONE;
+}
+
+static void init(struct tcp *t, struct tcp_conn *c)
+{
+	c->pacing_rate = 0;
+	tcp_cc(c)->init(t, c);
+}
+
+int cc_switch(struct tcp *t, struct tcp_conn *c, uint8_t cc)
+{
+	const struct cc_ops *before = tcp_cc(c);
+	union cc_state state = c->cc_state;
+	uint8_t was = c->cc;
+
+	if (cc == c->cc)
+		return 0;
+	if (!cc_all[cc]->has_record)
+		cc_give_back(t, c);
+	c->cc = cc;
+	/* A record that both would have stays. */
+	if (!before->has_record)
+		c->cc_state.record = POOL_NONE;
+	if (take(t, c) != 0) {
+		c->cc = was;
+		c->cc_state = state;
+		return -ENOBUFS;
+	}
+	if (c->state >= TCP_ESTABLISHED)
+		init(t, c);
+	return 0;
+}
+
+void cc_begin(struct tcp *t, struct tcp_conn *c)
+{
+	if (take(t, c) != 0) {
+		t->counts[TCP_COUNT_CONGESTION_DEFAULT]++;
+		c->cc = CC_DEFAULT;
+	}
+	init(t, c);
+}
+
+/* --- HyStart++ --- */
 
 /* RFC 9406 section 4.3. */
 #define MIN_RTT_THRESH (4 * NS_PER_MS)

@@ -20,7 +20,7 @@
 #define ALPHA_DEN 17u
 #define UNIT_NS (NS_PER_S / 1024)
 
-static void init(struct tcp_conn *c)
+static void init(struct tcp *t, struct tcp_conn *c)
 {
 	memset(&c->cc_state.cubic, 0, sizeof(c->cc_state.cubic));
 	hystart_init(&c->cc_state.cubic.hystart);
@@ -74,7 +74,7 @@ static uint64_t target(const struct tcp_conn *c, uint64_t now, uint64_t rtt)
 	return origin > below ? origin - below : 0;
 }
 
-static void acked(struct tcp_conn *c, const struct cc_sample *s)
+static void acked(struct tcp *t, struct tcp_conn *c, const struct cc_sample *s)
 {
 	if (!s->cwnd_limited)
 		return;
@@ -106,7 +106,7 @@ static void acked(struct tcp_conn *c, const struct cc_sample *s)
 	c->cwnd += (uint32_t)(growth / c->cwnd);
 }
 
-static uint64_t ssthresh(struct tcp_conn *c)
+static uint64_t ssthresh(struct tcp *t, struct tcp_conn *c)
 {
 	union cc_undo *undo = &c->flight->cc_undo;
 
@@ -123,7 +123,7 @@ static uint64_t ssthresh(struct tcp_conn *c)
 	return max_u64((uint64_t)c->cwnd * BETA_NUM / BETA_DEN, 2ull * c->mss);
 }
 
-static void event(struct tcp_conn *c, enum cc_event e, uint64_t now)
+static void event(struct tcp *t, struct tcp_conn *c, enum cc_event e)
 {
 	const union cc_undo *undo = &c->flight->cc_undo;
 
@@ -138,15 +138,15 @@ static void event(struct tcp_conn *c, enum cc_event e, uint64_t now)
 		return;
 	case CC_EVENT_RESTART:
 		/* Section 4.8: time without sending is no growth. */
-		if (c->cc_state.cubic.epoch != 0 && now > c->last_sent)
-			c->cc_state.cubic.epoch += (uint32_t)((now - c->last_sent) / UNIT_NS);
+		if (c->cc_state.cubic.epoch != 0 && t->env->now > c->last_sent)
+			c->cc_state.cubic.epoch += (uint32_t)((t->env->now - c->last_sent) / UNIT_NS);
 		return;
 	default:
 		return;
 	}
 }
 
-static uint32_t facts(const struct tcp_conn *c, struct cc_fact *out)
+static uint32_t facts(const struct tcp *t, const struct tcp_conn *c, struct cc_fact *out)
 {
 	uint32_t n = hystart_facts(&c->cc_state.cubic.hystart, out);
 

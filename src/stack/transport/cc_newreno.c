@@ -5,13 +5,13 @@
  */
 #include "stack/transport/cc_priv.h"
 
-static void init(struct tcp_conn *c)
+static void init(struct tcp *t, struct tcp_conn *c)
 {
 	hystart_init(&c->cc_state.newreno.hystart);
 	c->cc_state.newreno.bytes = 0;
 }
 
-static void acked(struct tcp_conn *c, const struct cc_sample *s)
+static void acked(struct tcp *t, struct tcp_conn *c, const struct cc_sample *s)
 {
 	if (!s->cwnd_limited)
 		return;
@@ -26,14 +26,14 @@ static void acked(struct tcp_conn *c, const struct cc_sample *s)
 	}
 }
 
-static uint64_t ssthresh(struct tcp_conn *c)
+static uint64_t ssthresh(struct tcp *t, struct tcp_conn *c)
 {
 	c->cc_state.newreno.bytes = 0;
 	c->cc_state.newreno.hystart.done = true;
 	return max_u64(c->cwnd / 2, 2ull * c->mss);
 }
 
-static uint32_t facts(const struct tcp_conn *c, struct cc_fact *out)
+static uint32_t facts(const struct tcp *t, const struct tcp_conn *c, struct cc_fact *out)
 {
 	return hystart_facts(&c->cc_state.newreno.hystart, out);
 }

@@ -27,11 +27,24 @@ void datagram_init(struct datagram_socket *s, uint32_t index, uint64_t user)
 		.groups = POOL_NONE,
 		.user = user,
 		.o = { .rcvbuf = DATAGRAM_RCVBUF_DEFAULT,
+		       .max_pacing_rate = UINT64_MAX,
 		       .multicast_ttl = 1,
 		       .pmtu = DATAGRAM_PMTU_WANT,
 		       .multicast_loop = true,
 		       .multicast_all = true },
 	};
+}
+
+const struct datagram_socket *datagram_next(const struct pool *sockets, uint32_t *cursor, uint32_t *budget)
+{
+	while (*cursor<sockets->n_fresh && * budget> 0) {
+		const struct datagram_socket *s = pool_at(sockets, (*cursor)++);
+
+		--*budget;
+		if (s->is_open)
+			return s;
+	}
+	return NULL;
 }
 
 static void tell(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t why)
@@ -49,30 +62,28 @@ static void append(struct packet **first, struct packet **last, struct packet *p
 	*last = p;
 }
 
-static void take_first(const struct datagram_stack *d, struct datagram_socket *s, struct packet **first,
-		       struct packet **last)
+static void take_first(struct env *env, struct packet **first, struct packet **last, uint32_t *memory)
 {
 	struct packet *p = *first;
 
 	*first = p->next;
 	if (*first == NULL)
 		*last = NULL;
-	s->memory -= p->buf_len;
-	d->env->ledger.n_delivered++;
-	packet_free(d->env->pool, p);
+	*memory -= p->buf_len;
+	env->ledger.n_delivered++;
+	packet_free(env->pool, p);
 }
 
 static bool has_room(const struct datagram_socket *s)
 {
-	return s->memory <= s->o.rcvbuf;
+	return datagram_memory(s) <= s->o.rcvbuf;
 }
 
 void datagram_fini(const struct datagram_stack *d, struct datagram_socket *s)
 {
 	while (s->first != NULL)
-		take_first(d, s, &s->first, &s->last);
-	while (s->first_error != NULL)
-		take_first(d, s, &s->first_error, &s->last_error);
+		take_first(d->env, &s->first, &s->last, &s->memory);
+	datagram_errors_free(d->env, &s->errors);
 	while (s->groups != POOL_NONE) {
 		const struct datagram_group *g = pool_at(d->groups, s->groups);
 
@@ -112,10 +123,11 @@ bool datagram_push_copy(const struct datagram_stack *d, struct datagram_socket *
 	return false;
 }
 
-void datagram_pop(const struct datagram_stack *d, struct datagram_socket *s)
+/* The first one has been read. */
+static void pop(const struct datagram_stack *d, struct datagram_socket *s)
 {
 	s->n_waiting--;
-	take_first(d, s, &s->first, &s->last);
+	take_first(d->env, &s->first, &s->last, &s->memory);
 }
 
 int datagram_take_error(struct datagram_socket *s)
@@ -188,7 +200,7 @@ int64_t datagram_recv(const struct datagram_stack *d, struct datagram_socket *s,
 	int64_t copied = copy_out(bytes, len, span, n);
 
 	if (!(flags & DATAGRAM_RECV_PEEK))
-		datagram_pop(d, s);
+		pop(d, s);
 	return copied;
 }
 
@@ -225,21 +237,49 @@ int datagram_icmp_errno(const struct ip_icmp_error *e, bool *is_hard)
 	}
 }
 
-static void queue_error(const struct datagram_stack *d, struct datagram_socket *s, const struct datagram_error *e,
-			const uint8_t *payload)
+bool datagram_errors_add(struct env *env, struct datagram_errors *q, const struct datagram_error *e,
+			 const uint8_t *payload)
 {
-	struct packet *p = has_room(s) ? packet_alloc(d->env->pool, (uint32_t)sizeof(*e) + e->payload_len) : NULL;
+	struct packet *p = packet_alloc(env->pool, (uint32_t)sizeof(*e) + e->payload_len);
 
-	if (p == NULL) {
-		s->n_dropped++;
-		return;
-	}
-	d->env->ledger.n_originated++;
+	if (p == NULL)
+		return false;
+	env->ledger.n_originated++;
 	memcpy(packet_frame(p), e, sizeof(*e));
 	if (e->payload_len > 0)
 		memcpy(packet_frame(p) + sizeof(*e), payload, e->payload_len);
-	s->memory += p->buf_len;
-	append(&s->first_error, &s->last_error, p);
+	q->memory += p->buf_len;
+	append(&q->first, &q->last, p);
+	return true;
+}
+
+int64_t datagram_errors_recv(struct env *env, struct datagram_errors *q, const struct span *span, int n, uint32_t flags,
+			     struct datagram_error *out, int *error)
+{
+	struct packet *p = q->first;
+
+	if (p == NULL)
+		return -EAGAIN;
+	memcpy(out, packet_frame(p), sizeof(*out));
+	int64_t copied = copy_out(packet_frame(p) + sizeof(*out), out->payload_len, span, n);
+
+	if (flags & DATAGRAM_RECV_PEEK)
+		return copied;
+	take_first(env, &q->first, &q->last, &q->memory);
+	*error = 0;
+	if (q->first != NULL) {
+		struct datagram_error next;
+
+		memcpy(&next, packet_frame(q->first), sizeof(next));
+		*error = (int)next.err;
+	}
+	return copied;
+}
+
+void datagram_errors_free(struct env *env, struct datagram_errors *q)
+{
+	while (q->first != NULL)
+		take_first(env, &q->first, &q->last, &q->memory);
 }
 
 /* RFC 1191: of a connected socket it is remembered. */
@@ -294,7 +334,8 @@ void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket 
 		const uint8_t *payload;
 		struct datagram_error v = datagram_error_of(e, err, payload_skip, &payload);
 
-		queue_error(d, s, &v, payload);
+		if (!has_room(s) || !datagram_errors_add(d->env, &s->errors, &v, payload))
+			s->n_dropped++;
 	} else if (!is_hard || !s->is_connected) {
 		return;
 	}
@@ -305,23 +346,5 @@ void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket 
 int64_t datagram_recv_error(const struct datagram_stack *d, struct datagram_socket *s, const struct span *span, int n,
 			    uint32_t flags, struct datagram_error *out)
 {
-	struct packet *p = s->first_error;
-
-	if (p == NULL)
-		return -EAGAIN;
-	memcpy(out, packet_frame(p), sizeof(*out));
-	int64_t copied = copy_out(packet_frame(p) + sizeof(*out), out->payload_len, span, n);
-
-	if (!(flags & DATAGRAM_RECV_PEEK)) {
-		take_first(d, s, &s->first_error, &s->last_error);
-		/* As Linux: the next one's error is the socket's, or none. */
-		s->error = 0;
-		if (s->first_error != NULL) {
-			struct datagram_error next;
-
-			memcpy(&next, packet_frame(s->first_error), sizeof(next));
-			s->error = (int)next.err;
-		}
-	}
-	return copied;
+	return datagram_errors_recv(d->env, &s->errors, span, n, flags, out, &s->error);
 }

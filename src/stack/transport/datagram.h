@@ -40,9 +40,12 @@ enum datagram_pmtu {
 
 struct datagram_options {
 	uint32_t rcvbuf;                              /* bytes of memory that packets and errors may wait in */
+	uint32_t sndbuf;                              /* kept alone: nothing waits to be sent */
+	uint32_t linger_s;                            /* likewise; and linger */
 	uint32_t ifindex;                             /* only by this interface; 0: any */
 	uint32_t multicast_ifindex, multicast_source; /* 0: by the route */
 	uint32_t mark;
+	uint64_t max_pacing_rate; /* kept alone: it leaves at once, as in Linux without the queue discipline fq */
 	uint16_t zone;
 	uint16_t gso_size;     /* what is written is cut into datagrams of so many bytes (UDP_SEGMENT); 0: it is not */
 	uint8_t tos, ttl;      /* ttl 0: the stack's */
@@ -55,7 +58,15 @@ struct datagram_options {
 	bool freebind;         /* may be bound to an address that nobody has */
 	bool reuse_addr, reuse_port;
 	bool no_check; /* without a checksum (SO_NO_CHECK) */
-	bool gro;      /* many datagrams of one sender come as one (UDP_GRO) */
+	bool linger;
+	bool gro; /* many datagrams of one sender come as one (UDP_GRO) */
+};
+
+/* Errors that nobody has read yet, oldest first: each a value in a packet's buffer, and behind it what it quotes. All
+ * zero is an empty one. */
+struct datagram_errors {
+	struct packet *first, *last;
+	uint32_t memory; /* bytes of buffers */
 };
 
 struct datagram_socket {
@@ -69,11 +80,11 @@ struct datagram_socket {
 	uint16_t path_mtu; /* as heard, of a connected one; 0: nothing */
 	uint32_t index;
 	uint32_t groups; /* first of its memberships, POOL_NONE */
-	uint32_t memory; /* of both queues */
+	uint32_t memory; /* of what waits; errors have their own */
 	uint32_t n_waiting;
 	uint64_t n_dropped; /* for want of room */
 	struct packet *first, *last;
-	struct packet *first_error, *last_error;
+	struct datagram_errors errors;
 	uint64_t user;
 	struct datagram_options o;
 };
@@ -99,6 +110,8 @@ enum datagram_change { DATAGRAM_CHANGED_IN = 1, DATAGRAM_CHANGED_ERROR = 2 };
 #define DATAGRAM_RCVBUF_DEFAULT 212992u /* Linux's rmem_default */
 
 void datagram_init(struct datagram_socket *s, uint32_t index, uint64_t user);
+/* Of a pool of records that begin with one, the next that is open; as in udp_next. */
+const struct datagram_socket *datagram_next(const struct pool *sockets, uint32_t *cursor, uint32_t *budget);
 /* What waits is given back, groups are left. */
 void datagram_fini(const struct datagram_stack *d, struct datagram_socket *s);
 
@@ -108,8 +121,6 @@ void datagram_fini(const struct datagram_stack *d, struct datagram_socket *s);
 bool datagram_push(const struct datagram_stack *d, struct datagram_socket *s, struct packet *p);
 /* A copy of p, likewise; false: it is lost, counted. */
 bool datagram_push_copy(const struct datagram_stack *d, struct datagram_socket *s, const struct packet *p);
-/* The first one has been read. */
-void datagram_pop(const struct datagram_stack *d, struct datagram_socket *s);
 /* The socket's error as a positive errno, which is forgotten; 0: none. */
 int datagram_take_error(struct datagram_socket *s);
 
@@ -128,6 +139,11 @@ enum datagram_recv_flags { DATAGRAM_RECV_PEEK = 1 };
 /* Copies bytes out. -EAGAIN: nothing waits. The return value is what was copied. */
 int64_t datagram_recv(const struct datagram_stack *d, struct datagram_socket *s, uint32_t skip, const struct span *span,
 		      int n, uint32_t flags, struct datagram_info *info);
+/* Bytes of memory that packets and errors wait in. */
+static inline uint32_t datagram_memory(const struct datagram_socket *s)
+{
+	return s->memory + s->errors.memory;
+}
 /* Bytes from the network header on that recv leaves out of the first packet: 0 of raw sockets. */
 uint32_t datagram_first_len(const struct datagram_socket *s, uint32_t skip);
 
@@ -147,11 +163,20 @@ struct datagram_error {
 	uint32_t payload_len;
 };
 
-/* What an ICMP error comes down to (Linux's icmp_err_convert). is_hard: it ends what it is about. 0: nothing. */
+/* What an ICMP error comes down to, as a positive errno (Linux's icmp_err_convert); 0: nothing. is_hard: it ends what
+ * it is about (RFC 1122 section 4.2.3.9; Linux's "fatal"). */
 int datagram_icmp_errno(const struct ip_icmp_error *e, bool *is_hard);
 /* What its socket's error queue has of it, and in *payload where what it quotes begins, `skip` bytes behind the
  * transport's header. */
 struct datagram_error datagram_error_of(const struct ip_icmp_error *e, int err, uint32_t skip, const uint8_t **payload);
+/* Whether there is room is its owner's to know. False without memory. */
+bool datagram_errors_add(struct env *env, struct datagram_errors *q, const struct datagram_error *e,
+			 const uint8_t *payload);
+/* As datagram_recv_error. *error, if one was taken: what its owner's error is now, as Linux has it: the next one's, or
+ * none. */
+int64_t datagram_errors_recv(struct env *env, struct datagram_errors *q, const struct span *span, int n, uint32_t flags,
+			     struct datagram_error *out, int *error);
+void datagram_errors_free(struct env *env, struct datagram_errors *q);
 void datagram_icmp_error(const struct datagram_stack *d, struct datagram_socket *s, const struct ip_icmp_error *e,
 			 uint32_t payload_skip);
 /* -EAGAIN: none waits. The return value is how much payload was copied. */
@@ -189,7 +214,8 @@ void datagram_cork_free(const struct datagram_stack *d, struct datagram_cork *c)
 struct datagram_way {
 	uint32_t dst, src; /* src 0: by the route */
 	uint16_t dport;
-	uint32_t ifindex; /* of what goes to many; 0: by the route */
+	uint32_t ifindex; /* of what goes to many; 0: by the route; IP_HERE: it stays here */
+	uint32_t by;      /* the route by that interface alone (SO_BINDTODEVICE, IP_PKTINFO); 0: by any */
 	uint32_t mtu;
 	bool is_to_many, df;
 	uint8_t ttl, tos;
@@ -200,8 +226,9 @@ int datagram_find_way(const struct datagram_stack *d, struct datagram_socket *s,
 /* A packet for it with its header as the way says; NULL without memory. */
 struct packet *datagram_new(const struct datagram_stack *d, const struct datagram_socket *s,
 			    const struct datagram_way *way, uint8_t protocol, uint32_t len);
-/* Where it would be sent from; 0: there is no way there. */
-uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t dst);
+/* Where it would be sent from, by that interface (0: by any); 0: there is no way there. */
+uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t dst,
+			     uint32_t by);
 uint32_t datagram_mtu(const struct datagram_stack *d, const struct datagram_socket *s);
 /* It may be bound to that address: 0, or -EADDRNOTAVAIL. */
 int datagram_may_bind(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t addr);
@@ -211,14 +238,15 @@ int64_t datagram_len(const struct span *span, int n);
 
 /* --- groups --- */
 
-/* ifindex 0: the interface of the address, or by the route to the group. -EADDRINUSE, -ENODEV, -ENOBUFS, -EINVAL. */
+/* ifindex 0: the interface of the address, or by the route to the group; IP_HERE. -EADDRINUSE, -ENODEV, -ENOBUFS,
+ * -EINVAL. */
 int datagram_join(const struct datagram_stack *d, struct datagram_socket *s, uint32_t group, uint32_t ifindex,
 		  uint32_t addr);
 int datagram_leave(const struct datagram_stack *d, struct datagram_socket *s, uint32_t group, uint32_t ifindex,
 		   uint32_t addr);
 /* s hears what came to that group by that interface. */
 bool datagram_hears(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t group, uint32_t ifindex);
-/* The interface with that address; 0: none. */
+/* The interface with that address, IP_HERE of 127.0.0.0/8; 0: none. */
 uint32_t datagram_interface_of(const struct datagram_stack *d, uint32_t addr);
 
 #endif

@@ -3,7 +3,7 @@
  * A datagram that is written in several calls (MSG_MORE): its bytes wait in buffers of the
  * pool, one behind the other, and count as held until it is sent or given up.
  *
- * Next: src/stack/transport/udp.c
+ * Next: src/stack/transport/udp_out.c
  */
 #include <errno.h>
 

@@ -62,28 +62,31 @@ static bool leads_somewhere(enum fib_kind kind)
 	return kind == FIB_UNICAST || kind == FIB_LOCAL || kind == FIB_BROADCAST;
 }
 
-static int find_group_way(const struct datagram_stack *d, const struct datagram_socket *s,
-			  const struct datagram_out *out, struct datagram_way *way)
+static uint32_t source_by(const struct datagram_stack *d, uint32_t ifindex, uint32_t dst)
+{
+	return ifindex == IP_HERE ? IP4(127, 0, 0, 1) : ip_source_for(d->ip, ifindex, dst);
+}
+
+static int find_group_way(const struct datagram_stack *d, const struct datagram_socket *s, struct datagram_way *way)
 {
 	const struct fib_nexthop *nh = ip_route(d->ip, s->o.zone, way->dst);
 
 	way->is_to_many = true;
-	way->ifindex = out->ifindex != 0                                           ? out->ifindex
-		       : s->o.ifindex != 0                                         ? s->o.ifindex
-		       : ip4_is_multicast(way->dst) && s->o.multicast_ifindex != 0 ? s->o.multicast_ifindex
-										   : 0;
-	if (way->ifindex == 0 && nh->kind == FIB_UNICAST)
-		way->ifindex = nh->ifindex;
+	way->ifindex = way->by;
+	if (way->ifindex == 0 && ip4_is_multicast(way->dst))
+		way->ifindex = s->o.multicast_ifindex;
 	/* As Linux: by the interface of the address that it is bound to. */
 	if (way->ifindex == 0 && way->src != 0)
 		way->ifindex = datagram_interface_of(d, way->src);
-	if (way->ifindex == 0 || way->ifindex >= IP_INTERFACES_MAX)
+	if (way->ifindex == 0 && nh->kind == FIB_UNICAST)
+		way->ifindex = nh->ifindex;
+	if (way->ifindex == 0 || way->ifindex > IP_HERE)
 		return -ENETUNREACH;
 	if (way->src == 0 && ip4_is_multicast(way->dst))
 		way->src = s->o.multicast_source;
 	if (way->src == 0)
-		way->src = ip_source_for(d->ip, way->ifindex, way->dst);
-	way->mtu = ip_mtu(d->ip, way->ifindex);
+		way->src = source_by(d, way->ifindex, way->dst);
+	way->mtu = way->ifindex == IP_HERE ? UINT16_MAX : ip_mtu(d->ip, way->ifindex);
 	if (ip4_is_multicast(way->dst))
 		way->ttl = s->o.multicast_ttl;
 	return 0;
@@ -91,7 +94,15 @@ static int find_group_way(const struct datagram_stack *d, const struct datagram_
 
 static int find_one_way(const struct datagram_stack *d, const struct datagram_socket *s, struct datagram_way *way)
 {
-	const struct fib_nexthop *nh = ip_route(d->ip, s->o.zone, way->dst);
+	bool must_be_here = way->by == IP_HERE;
+	struct fib_nexthop room;
+
+	if (must_be_here)
+		way->by = 0;
+	/* IP_PKTINFO names any number. */
+	if (way->by >= IP_INTERFACES_MAX)
+		return -ENODEV;
+	const struct fib_nexthop *nh = ip_route_by(d->ip, s->o.zone, way->dst, way->by, &room);
 
 	if (ip4_is_loopback(way->dst) || nh->kind == FIB_LOCAL) {
 		way->mtu = UINT16_MAX;
@@ -99,6 +110,8 @@ static int find_one_way(const struct datagram_stack *d, const struct datagram_so
 			way->src = way->dst;
 		return 0;
 	}
+	if (must_be_here)
+		return -ENETUNREACH;
 	if (!leads_somewhere((enum fib_kind)nh->kind))
 		return no_way((enum fib_kind)nh->kind);
 	way->mtu = ip_mtu(d->ip, nh->ifindex);
@@ -139,15 +152,18 @@ int datagram_find_way(const struct datagram_stack *d, struct datagram_socket *s,
 		.src = ip_addr_is_none(&out->source) ? s->laddr : out->source.v4,
 		.ttl = s->o.ttl,
 		.tos = s->o.tos,
+		.by = out->ifindex != 0 ? out->ifindex : s->o.ifindex,
 	};
 	/* As Linux: nowhere is here. */
 	if (way->dst == 0)
 		way->dst = IP4(127, 0, 0, 1);
 	if (ip4_is_multicast(way->src) || ip4_is_limited_broadcast(way->src))
 		way->src = 0;
-	int rc = ip4_is_multicast(way->dst) || ip4_is_limited_broadcast(way->dst) ? find_group_way(d, s, out, way)
+	int rc = ip4_is_multicast(way->dst) || ip4_is_limited_broadcast(way->dst) ? find_group_way(d, s, way)
 										  : find_one_way(d, s, way);
 
+	if (way->ifindex != IP_HERE && ip_must_stay(d->ip, s->o.zone, way->src, way->dst))
+		return -EINVAL;
 	if (rc != 0)
 		return rc;
 	if (way->is_to_many && !ip4_is_multicast(way->dst) && !s->o.broadcast)
@@ -172,22 +188,24 @@ struct packet *datagram_new(const struct datagram_stack *d, const struct datagra
 	p->ip.df = way->df;
 	p->zone = s->o.zone;
 	p->mark = s->o.mark;
-	if (way->is_to_many)
+	p->bound_ifindex = (uint8_t)(way->by != IP_HERE ? way->by : 0);
+	if (way->is_to_many && way->ifindex != IP_HERE)
 		p->out_ifindex = way->ifindex;
 	ip_packet_finish(p);
 	return p;
 }
 
-uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t dst)
+uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t dst, uint32_t by)
 {
-	const struct fib_nexthop *nh = ip_route(d->ip, s->o.zone, dst);
+	struct fib_nexthop room;
+	const struct fib_nexthop *nh = ip_route_by(d->ip, s->o.zone, dst, by, &room);
 
 	if (ip4_is_loopback(dst) || nh->kind == FIB_LOCAL)
 		return dst;
 	if (ip4_is_multicast(dst)) {
 		uint32_t ifindex = s->o.multicast_ifindex != 0 ? s->o.multicast_ifindex : nh->ifindex;
 
-		return s->o.multicast_source != 0 ? s->o.multicast_source : ip_source_for(d->ip, ifindex, dst);
+		return s->o.multicast_source != 0 ? s->o.multicast_source : source_by(d, ifindex, dst);
 	}
 	if (nh->kind != FIB_UNICAST && nh->kind != FIB_BROADCAST)
 		return 0;
@@ -197,7 +215,8 @@ uint32_t datagram_source_for(const struct datagram_stack *d, const struct datagr
 
 uint32_t datagram_mtu(const struct datagram_stack *d, const struct datagram_socket *s)
 {
-	const struct fib_nexthop *nh = ip_route(d->ip, s->o.zone, s->raddr);
+	struct fib_nexthop room;
+	const struct fib_nexthop *nh = ip_route_by(d->ip, s->o.zone, s->raddr, s->o.ifindex, &room);
 	uint32_t mtu = nh->kind == FIB_UNICAST || nh->kind == FIB_BROADCAST ? ip_mtu(d->ip, nh->ifindex) : UINT16_MAX;
 
 	return s->path_mtu != 0 ? min_u32(mtu, s->path_mtu) : mtu;
@@ -219,6 +238,8 @@ uint32_t datagram_interface_of(const struct datagram_stack *d, uint32_t addr)
 {
 	const struct ip_config *cfg = ip_stack_config(d->ip);
 
+	if (ip4_is_loopback(addr))
+		return IP_HERE;
 	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
 		for (uint32_t k = 0; cfg->interface[i].name[0] != '\0' && k < cfg->interface[i].n_addresses; k++)
 			if (cfg->interface[i].address[k].addr == addr)
@@ -229,6 +250,8 @@ uint32_t datagram_interface_of(const struct datagram_stack *d, uint32_t addr)
 static uint32_t interface_for(const struct datagram_stack *d, const struct datagram_socket *s, uint32_t group,
 			      uint32_t ifindex, uint32_t addr)
 {
+	if (ifindex == IP_HERE)
+		return ifindex;
 	if (ifindex != 0)
 		return ifindex < IP_INTERFACES_MAX && ip_stack_config(d->ip)->interface[ifindex].name[0] != '\0'
 			       ? ifindex
@@ -301,7 +324,8 @@ bool datagram_hears(const struct datagram_stack *d, const struct datagram_socket
 	for (uint32_t i = s->groups; i != POOL_NONE;) {
 		const struct datagram_group *g = pool_at(d->groups, i);
 
-		if (g->group == group && g->ifindex == ifindex)
+		/* What stays here came by no interface. */
+		if (g->group == group && g->ifindex == (ifindex != 0 ? ifindex : IP_HERE))
 			return true;
 		i = g->next;
 	}

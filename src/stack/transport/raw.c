@@ -145,14 +145,7 @@ const struct datagram_stack *raw_stack(const struct raw *r)
 
 const struct raw_socket *raw_next(const struct raw *r, uint32_t *cursor, uint32_t *budget)
 {
-	while (*cursor<r->sockets.n_fresh && * budget> 0) {
-		const struct raw_socket *s = socket_at(r, (*cursor)++);
-
-		--*budget;
-		if (s->d.is_open)
-			return s;
-	}
-	return NULL;
+	return (const struct raw_socket *)datagram_next(&r->sockets, cursor, budget);
 }
 
 static struct raw_protocol *protocol_of(struct raw *r, uint8_t number)
@@ -217,6 +210,8 @@ void raw_close(struct raw *r, struct raw_socket *s)
 	struct raw_protocol *proto = protocol_of(r, (uint8_t)s->d.lport);
 	uint32_t *at = &proto->first;
 
+	if (captures_any(r->d.captures))
+		captures_gone(r->d.captures, capture_id(IPPROTO_NR_RAW, 0, s->d.index), NULL);
 	while (*at != s->d.index)
 		at = &socket_at(r, *at)->next;
 	*at = s->next;
@@ -251,7 +246,7 @@ int raw_connect(struct raw *r, struct raw_socket *s, const struct ip_addr *addr)
 			s->d.laddr = 0;
 		return 0;
 	}
-	uint32_t source = datagram_source_for(&r->d, &s->d, s->d.raddr);
+	uint32_t source = datagram_source_for(&r->d, &s->d, s->d.raddr, s->d.o.ifindex);
 
 	if (source == 0) {
 		s->d.is_connected = false;
@@ -265,24 +260,36 @@ int raw_connect(struct raw *r, struct raw_socket *s, const struct ip_addr *addr)
 
 /* --- what goes --- */
 
-/* What goes to a group is heard here too: as if it came by the interface that it goes out of. */
-static void send(struct raw *r, const struct raw_socket *s, struct packet *p)
+/* As if it came by the interface that it goes out of; by none: it stays here. */
+static void hear(struct raw *r, struct packet *p)
 {
 	struct raw_protocol *proto = protocol_of(r, p->ip.proto);
+
+	p->in_ifindex = p->out_ifindex;
+	if (proto != NULL)
+		(void)raw_input(proto, p);
+	r->d.env->ledger.n_delivered++;
+	packet_free(r->d.env->pool, p);
+}
+
+/* What goes to a group is heard here too. */
+static void send(struct raw *r, const struct raw_socket *s, const struct datagram_way *way, struct packet *p)
+{
+	bool stays = way->ifindex == IP_HERE;
 	struct packet *copy = NULL;
 
-	if (ip4_is_multicast(p->ip.dst) && s->d.o.multicast_loop && proto != NULL)
+	if (ip4_is_multicast(p->ip.dst) && s->d.o.multicast_loop && !stays && protocol_of(r, p->ip.proto) != NULL)
 		copy = packet_copy(r->d.env->pool, p);
 	if (copy != NULL) {
 		r->d.env->ledger.n_pieces_made++;
-		copy->in_ifindex = p->out_ifindex;
-		(void)raw_input(proto, copy);
-		r->d.env->ledger.n_delivered++;
-		packet_free(r->d.env->pool, copy);
+		hear(r, copy);
 	}
 	if (captures_any(r->d.captures))
 		captures_sent(r->d.captures, p);
-	ip_local_out_one(r->d.ip, p);
+	if (stays)
+		hear(r, p);
+	else
+		ip_local_out_one(r->d.ip, p);
 }
 
 /* The views as ip has them; false: the bytes do not hold together. */
@@ -309,7 +316,7 @@ static bool take_header(struct raw *r, const struct datagram_socket *s, const st
 	if (!has_id)
 		ipv4_set_id(l3, (uint16_t)rng_u32(&r->d.env->rng));
 	if (!has_source)
-		ipv4_set_src(l3, way->src != 0 ? way->src : datagram_source_for(&r->d, s, way->dst));
+		ipv4_set_src(l3, way->src != 0 ? way->src : datagram_source_for(&r->d, s, way->dst, way->by));
 	if (ipv4_parse(l3, len, &p->ip) != IPV4_OK)
 		return false;
 	p->l4_off = (uint16_t)(p->l3_off + p->ip.header_len);
@@ -339,7 +346,7 @@ static int64_t send_whole(struct raw *r, struct raw_socket *s, struct datagram_w
 		packet_free(r->d.env->pool, p);
 		return -EINVAL;
 	}
-	send(r, s, p);
+	send(r, s, way, p);
 	return len;
 }
 
@@ -372,7 +379,7 @@ int64_t raw_send(struct raw *r, struct raw_socket *s, const struct datagram_out 
 		packet_free(r->d.env->pool, p);
 		return -EINVAL;
 	}
-	send(r, s, p);
+	send(r, s, &way, p);
 	return len;
 }
 

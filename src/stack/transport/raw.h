@@ -18,7 +18,7 @@ struct raw_limits {
 };
 
 struct raw_socket {
-	struct datagram_socket d; /* lport is the protocol */
+	struct datagram_socket d; /* first, for datagram_next; lport is the protocol */
 	uint32_t next;            /* of its protocol */
 	uint32_t icmp_filter;     /* bits: types of ICMP that it does not want (Linux's ICMP_FILTER) */
 	bool header_included;     /* in what is written (IP_HDRINCL) */

@@ -87,6 +87,7 @@ const char *const tcp_counter_names[N_TCP_COUNTERS] = {
 	[TCP_COUNT_TIME_WAIT_REUSED] = "time-wait-reused",
 	[TCP_COUNT_TIME_WAIT_EVICTED] = "time-wait-evicted",
 	[TCP_COUNT_BLACK_HOLES] = "black-holes",
+	[TCP_COUNT_CONGESTION_DEFAULT] = "congestion-default",
 	[TCP_COUNT_NO_SEGMENT] = "no-segment",
 };
 
@@ -96,6 +97,9 @@ static uint32_t or_default(uint32_t v, uint32_t def)
 }
 
 /* --- life --- */
+
+/* Of the stream that it is given: numbers that others do not draw from it (rng_fork). */
+#define RNG_CONGESTION 2
 
 static int init_pools(struct tcp *t, const struct tcp_limits *l)
 {
@@ -112,6 +116,7 @@ static int init_pools(struct tcp *t, const struct tcp_limits *l)
 	    pool_init(&t->listeners, n_listeners, sizeof(struct tcp_listener), 64) != 0 ||
 	    pool_init(&t->rares, n_conns + n_listeners, sizeof(struct tcp_rare), 16) != 0 ||
 	    pool_init(&t->saved_syns, n_conns + n_half_open, sizeof(struct tcp_saved_syn), 4) != 0 ||
+	    pool_init(&t->cc_records, or_default(l->n_cc_records, n_conns), cc_record_size(), 64) != 0 ||
 	    pool_init(&t->md5_keys, min_u32(or_default(l->n_md5_keys, 4096), TCP_MD5_KEYS_MAX),
 		      sizeof(struct tcp_md5_key), 4) != 0 ||
 	    tcp_table_init(&t->table, n_conns + n_half_open + n_time_wait) != 0)
@@ -138,6 +143,7 @@ struct tcp *tcp_create(struct env *env, struct ip_stack *ip, const struct tcp_li
 	t->time_wait_oldest = t->time_wait_newest = POOL_NONE;
 	memset(t->listener_of, 0xff, sizeof(t->listener_of));
 	tcp_secret_init(t);
+	rng_fork(&env->rng, RNG_CONGESTION, &t->cc_rng);
 	/* The first one takes memory, the others find it there. */
 	if (init_pools(t, limits) != 0 || ip_port_open(ip, IPPROTO_NR_TCP, 0, 0, IP_PORT_BOUND) != 0) {
 		tcp_destroy(t);
@@ -182,12 +188,14 @@ void tcp_destroy(struct tcp *t)
 			continue;
 		tcp_queue_free(t, c);
 		tcp_receive_free(t, c);
+		tcp_rare_release(t, &c->rare);
 	}
 	close_ports(t);
 	for (uint32_t i = 0; i < t->out.n; i++)
 		env_drop(t->env, t->out.p[i], DROP_TX_DOWN);
 	tcp_table_fini(&t->table);
 	pool_fini(&t->md5_keys);
+	pool_fini(&t->cc_records);
 	pool_fini(&t->saved_syns);
 	pool_fini(&t->rares);
 	pool_fini(&t->listeners);
@@ -241,6 +249,7 @@ const uint64_t *tcp_resets_in(const struct tcp *t)
 
 void tcp_expire(struct tcp *t)
 {
+	tcp_turn_end(t);
 	(void)timer_advance(&t->wheel, t->env->now, TIMERS_AT_ONCE, tcp_timer_fired, t);
 	(void)timer_advance(&t->half_open_wheel, t->env->now, TIMERS_AT_ONCE, tcp_half_open_expire, t);
 	tcp_time_wait_expire(t);
@@ -251,6 +260,8 @@ uint64_t tcp_next_deadline(const struct tcp *t)
 {
 	uint64_t next = min_u64(timer_next(&t->wheel), timer_next(&t->half_open_wheel));
 
+	if (t->n_acks_wait > 0)
+		next = min_u64(next, t->env->now);
 	if (t->time_wait_oldest == POOL_NONE)
 		return next;
 	const struct tcp_time_wait *w = pool_at(&t->time_wait, t->time_wait_oldest);
@@ -277,6 +288,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t)
 	c->sndbuf = t->cfg.sndbuf;
 	c->rcvbuf = t->cfg.rcvbuf;
 	c->cc = tcp_default_cc(t);
+	c->cc_state.record = POOL_NONE;
 	c->reo_wnd_mult = 1;
 	c->delack_at = c->keep_at = TIME_NEVER;
 	timer_node_init(&c->timer);
@@ -285,6 +297,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t)
 
 void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
 {
+	tcp_ack_waits_no_more(t, c);
 	timer_disarm(&t->wheel, c->index);
 	tcp_remove(t, &c->node);
 	tcp_queue_free(t, c);
@@ -292,6 +305,7 @@ void tcp_conn_free(struct tcp *t, struct tcp_conn *c)
 	tcp_receive_free(t, c);
 	tcp_options_share(t, &c->o, &tcp_no_options);
 	tcp_rare_release(t, &c->rare);
+	cc_give_back(t, c);
 	c->is_used = false;
 	pool_free(&t->conns, c->index);
 }
@@ -333,12 +347,16 @@ void tcp_conn_end(struct tcp *t, struct tcp_conn *c, enum tcp_reason why, int er
 		c->side = TCP_SIDE_LOCAL; /* before the other end has said anything */
 	c->reason = (uint8_t)why;
 	note_end(t, c, err);
+	if (YG_UNLIKELY(captures_any(t->captures)))
+		tcp_capture_gone(t, c);
 	c->state = TCP_CLOSED;
 	c->error = (uint8_t)err;
 	c->delack_at = c->keep_at = TIME_NEVER;
+	tcp_ack_waits_no_more(t, c);
 	tcp_remove(t, &c->node);
 	tcp_queue_free(t, c);
 	tcp_flight_free(t, c);
+	cc_give_back(t, c);
 	timer_disarm(&t->wheel, c->index);
 	/* What came before can be read all the same, as in Linux. */
 	tcp_changed(t, c, TCP_CHANGED_STATE);
@@ -404,13 +422,15 @@ static void begin_active(struct tcp *t, struct tcp_conn *c, const struct tcp_nod
 	c->snd_una = c->iss;
 	c->snd_nxt = c->write_seq = c->iss + 1;
 	c->ts_offset = tcp_ts_offset(t, n);
-	c->mss_own = tcp_own_mss(t, n);
-	if (c->o->user_mss != 0)
-		c->mss_own = (uint16_t)min_u32(c->mss_own, c->o->user_mss);
-	c->path_mtu = (uint16_t)(tcp_own_mss(t, n) + IPV4_HEADER_LEN + TCP_HEADER_LEN);
+	tcp_take_way(t, c);
 	c->mss_peer = TCP_MSS_DEFAULT;
 	c->mss = TCP_MSS_DEFAULT;
-	c->rcv_scale = t->cfg.window_scaling ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max)) : 0;
+	/* What is offered, until the answer says what is agreed on. */
+	c->sack_ok = t->cfg.sack;
+	c->ts_ok = t->cfg.timestamps && tcp_md5_for(t, c->rare, n->raddr) == NULL;
+	c->wscale_ok = t->cfg.window_scaling;
+	c->ecn_ok = t->cfg.ecn == 1;
+	c->rcv_scale = c->wscale_ok ? tcp_scale_for(max_u32(c->rcvbuf, t->cfg.rcvbuf_max)) : 0;
 	tcp_rtt_init(c);
 	c->state = TCP_SYN_SENT;
 	tcp_flight_begin(c);
@@ -423,7 +443,9 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 {
 	if (c->state != TCP_CLOSED)
 		return c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED ? -EALREADY : -EISCONN;
-	const struct fib_nexthop *nh = ip_route(t->ip, zone, remote->addr.v4);
+	uint32_t by = tcp_rare_at(t, c->rare)->ifindex;
+	struct fib_nexthop room;
+	const struct fib_nexthop *nh = ip_route_by(t->ip, zone, remote->addr.v4, by, &room);
 	struct tcp_node n = { .laddr = local->addr.v4,
 			      .raddr = remote->addr.v4,
 			      .lport = local->port,
@@ -432,21 +454,24 @@ int tcp_connect(struct tcp *t, struct tcp_conn *c, uint16_t zone, const struct t
 
 	if (ip4_is_multicast(n.raddr) || ip4_is_limited_broadcast(n.raddr) || nh->kind == FIB_BROADCAST)
 		return -ENETUNREACH;
-	if (!tcp_rare_hears(t, c->rare, nh->kind == FIB_UNICAST ? nh->ifindex : 0))
+	/* What goes to ourselves comes by no device. */
+	if (by != 0 && (nh->kind == FIB_LOCAL || ip4_is_loopback(n.raddr)))
 		return -ENETUNREACH;
 	if (n.laddr == 0)
 		n.laddr = own_address(t, &n, nh);
 	if (n.laddr == 0)
 		return -ENETUNREACH;
+	if (ip_must_stay(t->ip, zone, n.laddr, n.raddr))
+		return -EINVAL;
 	if (!tcp_flight_get(t, c))
 		return -ENOBUFS;
 	bool is_drawn = n.lport == 0;
-	int rc = is_drawn ? tcp_choose_port(t, &n) : 0;
+	uint32_t ref = is_drawn ? POOL_NONE : tcp_find(t, &n);
+	int rc = is_drawn ? tcp_choose_port(t, &n, &ref) : 0;
+	uint32_t beyond = 0;
 
 	if (rc != 0)
 		return rc;
-	uint32_t ref = tcp_find(t, &n);
-	uint32_t beyond = 0;
 
 	if (ref != POOL_NONE) {
 		struct tcp_time_wait *w = pool_at(&t->time_wait, tcp_ref_index(ref));
@@ -713,7 +738,7 @@ uint32_t tcp_poll(const struct tcp *t, const struct tcp_conn *c)
 		bits |= TCP_POLL_RDHUP;
 	if (tcp_urgent_waits(t, c))
 		bits |= TCP_POLL_PRI;
-	if (tcp_rare_at(t, c->rare)->has_error)
+	if (tcp_rare_at(t, c->rare)->errors.first != NULL)
 		bits |= TCP_POLL_ERROR;
 	if (c->error != 0)
 		bits |= TCP_POLL_ERROR | TCP_POLL_IN | TCP_POLL_OUT;

@@ -31,6 +31,7 @@ struct tcp_limits {
 	uint32_t n_half_open;   /* of all listeners together; 0: 16,384 */
 	uint32_t n_time_wait;   /* 0: 65,536 */
 	uint32_t n_segments;    /* sent or waiting to be, and not acknowledged; 0: 65,536 */
+	uint32_t n_cc_records;  /* connections by BBR, which keeps more of one; 0: as n_connections */
 	uint32_t n_md5_keys;    /* of listeners, and of each signed connection its own; at most 65,000; 0: 4,096 */
 };
 
@@ -55,7 +56,10 @@ struct tcp_config {
 	uint8_t min_tso_segs; /* segments that leave together at least, if there are so many and the windows allow it */
 	bool mtu_probing;     /* a path that swallows large segments is found out (RFC 4821) */
 	bool timestamps, window_scaling, sack, syncookies, slow_start_after_idle;
-	uint8_t ecn;            /* 0: no, 1: asked for and answered, 2: answered */
+	bool acks_wait; /* what is acknowledged at once waits for its user's answer, which carries it if he has one
+			 * before tcp_expire, then due at once; false: it leaves at the end of the batch, as Linux's
+			 * does */
+	uint8_t ecn;    /* 0: no, 1: asked for and answered, 2: answered */
 	const char *congestion; /* name of the congestion control */
 };
 extern const struct tcp_config tcp_default_config;
@@ -156,8 +160,7 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 /* Where received bytes stand, without copying: the first up to n pieces. Valid until the next call for c. */
 uint32_t tcp_peek(struct tcp *t, struct tcp_conn *c, struct span *out, uint32_t n);
 void tcp_release(struct tcp *t, struct tcp_conn *c, uint32_t bytes);
-/* The ICMP error that ended the connection while it was opened, and the bytes of our segment that it quotes. -EAGAIN.
- */
+/* The oldest ICMP error that ended an attempt to open it, and the bytes of our segment that it quotes. -EAGAIN. */
 struct datagram_error;
 int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
 		       struct datagram_error *out);
@@ -200,9 +203,8 @@ uint32_t tcp_readable(const struct tcp_conn *c);
 /* The next byte to be read is an urgent one. */
 bool tcp_at_mark(const struct tcp_conn *c);
 /* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. Looks at each
- * there is. */
+ * there is, unless nobody has the port. */
 bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local);
-bool tcp_port_is_listened(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool reuse_port);
 
 /* --- what a connection is told, and one that a listener makes: times in ns, sizes in bytes; ranges are whoever sets it
  * has seen to --- */
@@ -238,6 +240,7 @@ enum tcp_option {
 				       error */
 	TCP_OPTION_SAVE_SYN,        /* 1: from the IP header on, 2: all of the frame */
 	TCP_OPTION_MAX_PACING_RATE, /* bytes a second; UINT64_MAX, or 0: none */
+	TCP_OPTION_PMTU,            /* enum datagram_pmtu: whether segments may be cut, and the path's MTU is taken */
 	N_TCP_OPTIONS
 };
 #define TCP_LINGER2_NONE 1u
@@ -259,9 +262,12 @@ int tcp_listener_set_md5(struct tcp *t, struct tcp_listener *l, const struct tcp
 /* The SYN that opened it, if its listener was told to keep them (TCP_OPTION_SAVE_SYN); it is forgotten then. *len:
  * room, and what it takes, 0: there is none. -EINVAL: there is not enough room. */
 int tcp_saved_syn(struct tcp *t, struct tcp_conn *c, uint8_t *out, uint32_t *len);
-/* The congestion control by its name; -ENOENT: there is none. */
+/* The congestion control by its name; -ENOENT: there is none, -ENOBUFS: no room for what it keeps. */
 int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name);
 const char *tcp_congestion(const struct tcp_conn *c);
+/* What it says of itself (cc.h); false: nothing, or the connection is not open. */
+struct cc_bbr_info;
+bool tcp_cc_info(const struct tcp *t, const struct tcp_conn *c, struct cc_bbr_info *out);
 int tcp_listener_set_congestion(struct tcp_listener *l, const char *name);
 const char *tcp_listener_congestion(const struct tcp_listener *l);
 void tcp_listener_set_defer(struct tcp_listener *l, uint8_t seconds);
@@ -317,8 +323,10 @@ enum tcp_counter {
 	TCP_COUNT_LISTEN_DROPPED,    /* the SYN queue was full, and no cookie may be sent */
 	TCP_COUNT_TIME_WAIT_REUSED,
 	TCP_COUNT_TIME_WAIT_EVICTED,
-	TCP_COUNT_BLACK_HOLES, /* what was sent became smaller, since it did not arrive */
-	TCP_COUNT_NO_SEGMENT,  /* nothing could be queued or sent for want of memory */
+	TCP_COUNT_BLACK_HOLES,        /* what was sent became smaller, since it did not arrive */
+	TCP_COUNT_CONGESTION_DEFAULT, /* connections that began with the default control, without room for the one
+					 chosen */
+	TCP_COUNT_NO_SEGMENT,         /* nothing could be queued or sent for want of memory */
 	N_TCP_COUNTERS
 };
 extern const char *const tcp_counter_names[N_TCP_COUNTERS];

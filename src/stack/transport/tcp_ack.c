@@ -36,13 +36,14 @@ static void first_trimmed(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, 
 
 	if (s->flags & SEGMENT_SACKED)
 		c->flight->sacked -= bytes;
+	else
+		tcp_part_delivered(t, c, s, bytes, a);
 	if (s->flags & SEGMENT_LOST)
 		c->flight->lost -= bytes;
 	if (s->flags & SEGMENT_RETRANSMITTED)
 		c->flight->retransmitted -= bytes;
+	a->rtx_acked |= (s->flags & SEGMENT_EVER_RETRANSMITTED) != 0;
 	c->bytes_acked += bytes;
-	c->delivered += bytes;
-	a->sample.acked += bytes;
 	tcp_queue_trim_first(t, c, bytes);
 }
 
@@ -83,7 +84,10 @@ static bool take_window(struct tcp_conn *c, const struct packet *p)
 {
 	uint32_t wnd = (uint32_t)p->l4.window << c->snd_scale;
 
-	if (!seq_before(c->snd_wl1, p->l4.seq) && !(c->snd_wl1 == p->l4.seq && !seq_after(c->snd_wl2, p->l4.ack)))
+	/* As Linux, beside RFC 9293: what acknowledges more is the latest word, also when it fills a gap and something
+	 * of a higher number came before it. */
+	if (!seq_after(p->l4.ack, c->snd_una) && !seq_before(c->snd_wl1, p->l4.seq) &&
+	    !(c->snd_wl1 == p->l4.seq && !seq_after(c->snd_wl2, p->l4.ack)))
 		return false;
 	bool is_other = wnd != c->snd_wnd;
 
@@ -96,23 +100,19 @@ static bool take_window(struct tcp_conn *c, const struct packet *p)
 
 static void take_rtt(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
-	uint64_t rtt = a->rtt;
-	bool has = a->has_rtt;
-
-	/* Of something that was sent twice only the timestamp says which one it was (RFC 7323 section 4). */
-	if (!has && a->acked_new > 0 && c->ts_ok && a->options != NULL && a->options->has_timestamp &&
-	    a->options->ts_ecr != 0) {
-		int32_t ms = (int32_t)(tcp_ts_now(t, c) - a->options->ts_ecr);
-
-		if (ms >= 0 && ms < 3600 * 1000) {
-			rtt = (uint64_t)ms * TCP_TS_NS;
-			has = true;
-		}
-	}
-	if (!has)
+	if (a->has_rtt) {
+		tcp_rtt_sample(t, c, a->rtt);
+		a->sample.rtt = max_u64(a->rtt, 1);
 		return;
-	tcp_rtt_sample(t, c, rtt);
-	a->sample.rtt = a->has_rtt ? max_u64(a->rtt, 1) : 0;
+	}
+	/* Of something that was sent twice only the timestamp says which one it was (RFC 7323 section 4). */
+	if (a->acked_new == 0 || !c->ts_ok || a->options == NULL || !a->options->has_timestamp ||
+	    a->options->ts_ecr == 0)
+		return;
+	int32_t ms = (int32_t)(tcp_ts_now(t, c) - a->options->ts_ecr);
+
+	if (ms >= 0 && ms < 3600 * 1000)
+		tcp_rtt_sample_coarse(t, c, (uint64_t)ms * TCP_TS_NS);
 }
 
 /* RFC 5681's duplicate: nothing in it but the number, while something is on its way. */
@@ -121,11 +121,18 @@ static void count_duplicate(struct tcp_conn *c, struct tcp_ack *a)
 	if (!a->is_duplicate)
 		return;
 	c->flight->n_dupacks += c->flight->n_dupacks < UINT8_MAX;
-	/* It says that one more has left the path. */
-	if (!c->sack_ok && c->flight->sacked + c->mss <= c->snd_nxt - c->snd_una - c->mss)
+	/* It says that one more has left the path; the first is missing, however small. */
+	if (!c->sack_ok && (uint64_t)c->flight->sacked + 2 * c->mss <= c->snd_nxt - c->snd_una)
 		c->flight->sacked += c->mss;
 	if (!c->sack_ok)
 		a->sacked_new += c->mss;
+}
+
+/* What is on its way and as much again that waits for its turn. */
+static void grow_sndbuf(struct tcp *t, struct tcp_conn *c)
+{
+	if (!c->told.sndbuf_set)
+		c->sndbuf = max_u32(c->sndbuf, (uint32_t)min_u64(2ull * c->cwnd, t->cfg.sndbuf_max));
 }
 
 static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
@@ -143,17 +150,20 @@ static void control(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	s->round_began = !seq_before(a->ack, c->round_end) && a->acked_new > 0;
 	if (s->round_began)
 		c->round_end = c->snd_nxt;
+	if (tcp_cc(c)->control != NULL) {
+		tcp_cc(c)->control(t, c, s);
+		grow_sndbuf(t, c);
+		return;
+	}
 	if (s->acked == 0 || s->in_recovery)
 		return;
 	/* What is told by SACK alone makes room for one more segment and no larger window (RFC 3042), unless so much is
 	 * told that it is reordering, or it would be taken for lost by now. */
 	if (a->acked_new == 0 && c->flight->sacked <= REORDERING_USUAL * c->mss)
 		return;
-	tcp_cc(c)->acked(c, s);
+	tcp_cc(c)->acked(t, c, s);
 	c->cwnd = max_u64(c->cwnd, c->mss);
-	/* What is on its way and as much again that waits for its turn. */
-	if (!c->told.sndbuf_set)
-		c->sndbuf = max_u32(c->sndbuf, (uint32_t)min_u64(2 * c->cwnd, t->cfg.sndbuf_max));
+	grow_sndbuf(t, c);
 }
 
 static void judge(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
@@ -171,9 +181,13 @@ static void judge(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 	c->flight->reorder_at = look_again != 0 && c->flight->queue.n_sent > 0 ? look_again : TIME_NEVER;
 }
 
+/* RFC 5961 section 5; and nothing older was ever there to be acknowledged than the first byte, as Linux has it. */
 static bool is_acceptable(struct tcp *t, struct tcp_conn *c, uint32_t ack)
 {
-	if (!seq_after(ack, c->snd_nxt) && !seq_before(ack, c->snd_una - c->snd_wnd_max))
+	uint64_t acked = c->bytes_acked + (c->state == TCP_FIN_WAIT_2);
+	uint32_t old = (uint32_t)min_u64(c->snd_wnd_max, acked);
+
+	if (!seq_after(ack, c->snd_nxt) && !seq_before(ack, c->snd_una - old))
 		return true;
 	tcp_send_challenge(t, c);
 	return false;
@@ -181,9 +195,17 @@ static bool is_acceptable(struct tcp *t, struct tcp_conn *c, uint32_t ack)
 
 bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
-	struct tcp_ack a = { .ack = p->l4.ack, .prior_una = c->snd_una, .prior_fack = c->flight->fack, .options = o };
 	bool has_something = c->snd_nxt != c->snd_una;
-	uint32_t room = tcp_queue_room(t, c);
+
+	/* As a rule at whoever receives: there is nothing that it could acknowledge. */
+	if (!has_something && c->flight->queue.n == 0 && p->l4.ack == c->snd_una && !c->flight->tlp_out) {
+		(void)take_window(c, p);
+		c->more = false;
+		tcp_pend(t, c);
+		return true;
+	}
+	struct tcp_ack a = { .ack = p->l4.ack, .prior_una = c->snd_una, .prior_fack = c->flight->fack, .options = o };
+	uint32_t room = c->wants_room ? tcp_queue_room(t, c) : 0;
 
 	if (!is_acceptable(t, c, a.ack))
 		return false;
@@ -213,8 +235,12 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct packet *p, co
 		count_duplicate(c, &a);
 		take_rtt(t, c, &a);
 		judge(t, c, &a);
+	} else if (c->flight->tlp_out) {
+		/* Whether a loss probe came twice is told when all is acknowledged. */
+		tcp_sack_input(t, c, &a);
+		tcp_rack_probe_answered(t, c, &a);
 	}
-	if (tcp_queue_room(t, c) > room)
+	if (c->wants_room && tcp_queue_room(t, c) > room)
 		tcp_tell_room(t, c);
 	/* As Linux: MSG_MORE holds back until something is heard; TCP_CORK does longer. */
 	c->more = false;

@@ -4,6 +4,7 @@
  * So whatever TCP counts is said where it happened, and nothing needs to be said twice.
  */
 #include "base/text.h"
+#include "stack/transport/tcp_list.h"
 #include "stack/transport/tcp_priv.h"
 
 bool tcp_capture_keep(struct tcp *t, const struct packet *p)
@@ -50,4 +51,29 @@ void tcp_capture_sent(struct tcp *t, const struct packet *p)
 	if (t->captures->kept.protocol != 0)
 		tcp_capture_came(t);
 	captures_sent(t->captures, p);
+}
+
+void tcp_capture_gone(struct tcp *t, const struct tcp_conn *c)
+{
+	const struct capture_filter of = { .protocol = IPPROTO_NR_TCP,
+					   .zone = c->node.zone,
+					   .laddr = c->node.laddr,
+					   .raddr = c->node.raddr,
+					   .lport = c->node.lport,
+					   .rport = c->node.rport };
+
+	captures_gone(t->captures, capture_id(IPPROTO_NR_TCP, TCP_ENTRY_CONN, c->index), &of);
+}
+
+void tcp_capture_closing(struct tcp *t, const struct tcp_listener *l)
+{
+	uint32_t n_left = 0;
+
+	for (uint32_t i = 0; i < t->conns.n_fresh; i++) {
+		const struct tcp_conn *c = tcp_conn_at(t, i);
+
+		n_left += c->is_used && c->state != TCP_CLOSED && c->node.lport == l->port && c->node.zone == l->zone &&
+			  (l->addr == 0 || c->node.laddr == l->addr);
+	}
+	captures_closing(t->captures, capture_id(IPPROTO_NR_TCP, TCP_ENTRY_LISTENER, l->index), n_left);
 }

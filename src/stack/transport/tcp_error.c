@@ -5,14 +5,15 @@
  * quotes is of something on its way; ip has seen to it that the quote is of a packet
  * from here.
  *
- *   port, protocol unreachable, prohibited   hard: while the connection is opened it is refused;
- *                                            later it is told if the connection times out
+ *   port, protocol unreachable, prohibited   hard (datagram_icmp_errno): while the connection is opened
+ *                                            it is refused; later it is told if the connection times out
  *   net, host unreachable, time exceeded     soft: told if the connection times out
  *   fragmentation needed                     the path MTU (RFC 1191): never above what it was, never
  *                                            below 552, and what was too large is sent again
  *
- * With IP_RECVERR either of the first two ends what is being opened, and is kept to be read
- * (MSG_ERRQUEUE); later it is the connection's error at once, as in Linux.
+ * With IP_RECVERR either of the first two ends what is being opened, and waits to be read
+ * (MSG_ERRQUEUE), one behind another when it is opened again; later it is the connection's error
+ * at once, and waits nowhere, as in Linux.
  */
 #include <errno.h>
 
@@ -22,35 +23,6 @@
 
 /* RFC 1191 section 3: the least that is believed, as Linux (min_pmtu). */
 #define PATH_MTU_MIN 552u
-
-/* positive errno as Linux gives it; *hard: ends what is being opened. */
-static int error_of(const struct ip_icmp_error *e, bool *hard)
-{
-	*hard = false;
-	if (e->p->l4.type == ICMP_TIME_EXCEEDED)
-		return EHOSTUNREACH;
-	if (e->p->l4.type == ICMP_PARAMETER_PROBLEM) {
-		*hard = true;
-		return EPROTO;
-	}
-	if (e->p->l4.type != ICMP_DEST_UNREACHABLE)
-		return 0;
-	switch (e->p->l4.code) {
-	case ICMP_PROTOCOL_UNREACHABLE:
-		*hard = true;
-		return ENOPROTOOPT;
-	case ICMP_PORT_UNREACHABLE:
-		*hard = true;
-		return ECONNREFUSED;
-	case ICMP_NET_UNREACHABLE:
-		return ENETUNREACH;
-	case ICMP_ADMIN_PROHIBITED:
-		*hard = true;
-		return EHOSTUNREACH;
-	default:
-		return EHOSTUNREACH;
-	}
-}
 
 static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 {
@@ -69,38 +41,29 @@ static void take_path_mtu(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
 	tcp_pend(t, c);
 }
 
-/* As Linux queues it: with what it quotes from the TCP header on. The newest is kept. */
+/* As Linux queues it: with what it quotes from the TCP header on, in what the receive buffer has room for. It stays
+ * when the connection is opened anew. */
 static void keep_error(struct tcp *t, struct tcp_conn *c, const struct ip_icmp_error *e, int err)
 {
 	struct tcp_rare *r = tcp_rare_get(t, &c->rare);
 	const uint8_t *quoted;
+	struct datagram_error v = datagram_error_of(e, err, 0, &quoted);
 
-	r->has_error = true;
-	r->error = datagram_error_of(e, err, 0, &quoted);
-	r->error.payload_len = min_u32(r->error.payload_len, TCP_QUOTED_MAX);
-	memcpy(r->quoted, quoted, r->error.payload_len);
+	if (c->inbox.memory + r->errors.memory <= tcp_option(t, c, TCP_OPTION_RCVBUF))
+		(void)datagram_errors_add(t->env, &r->errors, &v, quoted);
 }
 
 int64_t tcp_recv_error(struct tcp *t, struct tcp_conn *c, const struct span *span, int n, uint32_t flags,
 		       struct datagram_error *out)
 {
-	const struct tcp_rare *r = tcp_rare_at(t, c->rare);
-	uint32_t copied = 0;
+	int err = c->error;
 
-	if (!r->has_error)
+	if (tcp_rare_at(t, c->rare)->errors.first == NULL)
 		return -EAGAIN;
-	*out = r->error;
-	for (int i = 0; i < n && copied < out->payload_len; i++) {
-		uint32_t bytes = (uint32_t)min_u64(span[i].len, out->payload_len - copied);
+	int64_t copied = datagram_errors_recv(t->env, &tcp_rare_get(t, &c->rare)->errors, span, n,
+					      flags & TCP_RECV_PEEK ? DATAGRAM_RECV_PEEK : 0, out, &err);
 
-		memcpy(span[i].bytes, r->quoted + copied, bytes);
-		copied += bytes;
-	}
-	if (!(flags & TCP_RECV_PEEK)) {
-		tcp_rare_get(t, &c->rare)->has_error = false;
-		/* As Linux: it was told of. */
-		c->error = 0;
-	}
+	c->error = (uint8_t)err;
 	return copied;
 }
 
@@ -137,11 +100,12 @@ void tcp_icmp_error(void *ctx, const struct ip_icmp_error *e)
 	if (!seq_between(c->snd_una, q->l4.seq, c->snd_nxt))
 		return;
 	if (e->p->l4.type == ICMP_DEST_UNREACHABLE && e->p->l4.code == ICMP_FRAGMENTATION_NEEDED) {
-		take_path_mtu(t, c, e->p->l4.info & 0xffff);
+		if (tcp_rare_takes_path_mtu(t, c->rare))
+			take_path_mtu(t, c, e->p->l4.info & 0xffff);
 		tcp_send_pending(t);
 		return;
 	}
-	int err = error_of(e, &is_hard);
+	int err = datagram_icmp_errno(e, &is_hard);
 
 	if (err == 0)
 		return;

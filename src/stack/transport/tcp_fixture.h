@@ -23,6 +23,7 @@
 #include "stack/ip/fib.h"
 #include "stack/packet/memwire.h"
 #include "stack/transport/tcp_priv.h"
+#include "stack/wire/icmp.h"
 
 #define A_ADDR IP4(10, 0, 0, 1)
 #define B_ADDR IP4(10, 0, 0, 2)
@@ -324,6 +325,40 @@ static inline int64_t host_recv(struct host *h, struct tcp_conn *c, void *bytes,
 
 	ip_flush(h->ip);
 	return n;
+}
+
+#define HOST_ICMP_FRAME (ETHER_HEADER_LEN + 2 * IPV4_HEADER_LEN + ICMP_HEADER_LEN + 8)
+
+/* An ICMP error from A to B about B's segment between these ports with that number; info: the second half of ICMP's
+ * header. */
+static inline void host_icmp_frame(uint8_t frame[HOST_ICMP_FRAME], uint16_t sport, uint16_t dport, uint32_t seq,
+				   uint8_t type, uint8_t code, uint32_t info)
+{
+	uint8_t *l3 = frame + ETHER_HEADER_LEN, *l4 = l3 + IPV4_HEADER_LEN, *quote = l4 + ICMP_HEADER_LEN;
+	struct ether_view eth = { .dst = { { 2, 0, 0, 0, 0, 2 } },
+				  .src = { { 2, 0, 0, 0, 0, 1 } },
+				  .type = ETHERTYPE_IPV4 };
+	struct ipv4_view ip = { .src = A_ADDR,
+				.dst = B_ADDR,
+				.total_len = HOST_ICMP_FRAME - ETHER_HEADER_LEN,
+				.header_len = IPV4_HEADER_LEN,
+				.ttl = 64,
+				.proto = IPPROTO_NR_ICMP };
+	struct ipv4_view of = ip;
+	const uint8_t tcp[8] = { (uint8_t)(sport >> 8), (uint8_t)sport,       (uint8_t)(dport >> 8), (uint8_t)dport,
+				 (uint8_t)(seq >> 24),  (uint8_t)(seq >> 16), (uint8_t)(seq >> 8),   (uint8_t)seq };
+
+	of.src = B_ADDR;
+	of.dst = A_ADDR;
+	of.proto = IPPROTO_NR_TCP;
+	of.total_len = 1500;
+	of.df = true;
+	ether_emit(frame, &eth);
+	ipv4_emit(quote, &of);
+	memcpy(quote + IPV4_HEADER_LEN, tcp, sizeof(tcp));
+	icmp_emit(l4, type, code, info);
+	ipv4_emit(l3, &ip);
+	l4_checksum_set(&ip, l4, (uint32_t)ip.total_len - IPV4_HEADER_LEN);
 }
 
 #endif

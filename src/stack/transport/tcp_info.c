@@ -17,6 +17,7 @@ static const uint8_t linux_state[N_TCP_STATES] = {
 enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
 #define INFINITE_SSTHRESH 0x7fffffffu
 #define REORDERING_DEFAULT 3u
+#define TIMESTAMPS_BYTES 12u /* of every segment, with two of padding; Linux takes them off */
 
 static uint32_t us(uint64_t ns)
 {
@@ -47,6 +48,15 @@ static void count_segments(const struct tcp *t, const struct tcp_conn *c, struct
 	out->unacked += c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
 }
 
+/* Those that were agreed on; before that none. */
+static uint8_t options_of(const struct tcp_conn *c)
+{
+	if (c->state == TCP_SYN_SENT)
+		return 0;
+	return (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
+			 (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0));
+}
+
 void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info *out)
 {
 	uint32_t mss = c->mss != 0 ? c->mss : TCP_MSS_DEFAULT;
@@ -57,8 +67,7 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 		.retransmits = c->n_rtx,
 		.probes = c->flight->n_probes,
 		.backoff = c->n_rtx,
-		.options = (uint8_t)((c->ts_ok ? OPT_TIMESTAMPS : 0) | (c->sack_ok ? OPT_SACK : 0) |
-				     (c->wscale_ok ? OPT_WSCALE : 0) | (c->ecn_ok ? OPT_ECN : 0)),
+		.options = options_of(c),
 		.snd_wscale = c->snd_scale & 15,
 		.rcv_wscale = c->rcv_scale & 15,
 		.delivery_rate_app_limited = c->was_app_limited || c->flight->app_limited != 0,
@@ -75,7 +84,7 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 		.rttvar = us(c->rttvar),
 		.snd_ssthresh = c->ssthresh == UINT32_MAX ? INFINITE_SSTHRESH : c->ssthresh / mss,
 		.snd_cwnd = c->cwnd / mss,
-		.advmss = c->mss_own,
+		.advmss = c->mss_own - (c->ts_ok ? TIMESTAMPS_BYTES : 0),
 		.reordering = max_u32(REORDERING_DEFAULT, c->reordering / mss),
 		.rcv_rtt = us(c->rcv_rtt),
 		.total_retrans = c->n_retransmitted,

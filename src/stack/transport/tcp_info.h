@@ -6,6 +6,7 @@
  *   zero: ato, fackets, last_ack_sent, rcv_ssthresh, rcv_space, data_segs_in, data_segs_out,
  *         delivery_rate, sndbuf_limited, delivered, delivered_ce, bytes_sent,
  *         dsack_dups, rcv_ooopack, rehash, total_rto, total_rto_recoveries, total_rto_time, fastopen_client_fail
+ *   bytes_acked, bytes_received: of data alone; Linux counts a SYN that it sent, and FINs
  *   in segments, as there, by the segment size of now: snd_cwnd, snd_ssthresh, reordering
  *   true: all others
  */

@@ -23,6 +23,7 @@
 #include "stack/transport/tcp_priv.h"
 #include "stack/transport/tcp_md5.h"
 #include "stack/ip/local.h"
+#include "stack/packet/gso.h"
 
 #define ECN_MASK 0x03u
 #define ECN_CE 0x03u
@@ -81,21 +82,36 @@ static bool is_crossed_synack(const struct tcp_conn *c, const struct packet *p)
 	       p->l4.seq == c->irs && p->l4.ack == c->snd_nxt && p->l4.payload_len == 0;
 }
 
+/* Behind a FIN that it was too quick for: Mac OS X gives a reset the FIN's number, and Linux believes it. */
+static bool is_reset_of_fin(const struct tcp_conn *c, const struct packet *p)
+{
+	return (p->l4.flags & TCP_RST) && p->l4.seq == c->rcv_nxt - 1 &&
+	       (c->state == TCP_CLOSE_WAIT || c->state == TCP_LAST_ACK || c->state == TCP_CLOSING);
+}
+
+/* All of it is old: it came twice, and the sender wants to know (RFC 2883). */
+static void note_duplicate(struct tcp *t, struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t end = p->l4.seq + p->l4.payload_len;
+
+	if (!c->sack_ok || p->l4.payload_len == 0 || (p->l4.flags & (TCP_SYN | TCP_RST)) ||
+	    seq_after(end, c->rcv_nxt) || c->dsack.left != c->dsack.right)
+		return;
+	c->dsack.left = p->l4.seq;
+	c->dsack.right = end;
+	t->counts[TCP_COUNT_DUPLICATE_BYTES] += p->l4.payload_len;
+}
+
 static bool check_sequence(struct tcp *t, struct tcp_conn *c, const struct packet *p, const struct tcp_options *o)
 {
 	if (is_paws_old(t, c, o) && !(p->l4.flags & TCP_RST)) {
 		t->counts[TCP_COUNT_PAWS_DROPPED]++;
-		/* All of it is old: it came twice, and the sender wants to know (RFC 2883). */
+		note_duplicate(t, c, p);
 		answer_out_of_window(t, c, p);
 		return false;
 	}
-	if (!is_in_window(c, p) && !is_crossed_synack(c, p)) {
-		if (c->sack_ok && p->l4.payload_len > 0 && !seq_after(p->l4.seq + p->l4.payload_len, c->rcv_nxt) &&
-		    c->dsack.left == c->dsack.right) {
-			c->dsack.left = p->l4.seq;
-			c->dsack.right = p->l4.seq + p->l4.payload_len;
-			t->counts[TCP_COUNT_DUPLICATE_BYTES] += p->l4.payload_len;
-		}
+	if (!is_in_window(c, p) && !is_crossed_synack(c, p) && !is_reset_of_fin(c, p)) {
+		note_duplicate(t, c, p);
 		answer_out_of_window(t, c, p);
 		return false;
 	}
@@ -120,7 +136,7 @@ static bool check_reset(struct tcp *t, struct tcp_conn *c, const struct packet *
 {
 	if (!(p->l4.flags & TCP_RST))
 		return true;
-	if (p->l4.seq == c->rcv_nxt) {
+	if (p->l4.seq == c->rcv_nxt || is_reset_of_fin(c, p)) {
 		reset_by_peer(t, c);
 	} else {
 		t->resets_in[TCP_RESET_IN_CHALLENGED]++;
@@ -143,7 +159,7 @@ static bool check_syn(struct tcp *t, struct tcp_conn *c, const struct packet *p)
 
 /* --- fifth: ACK --- */
 
-void tcp_established(struct tcp *t, struct tcp_conn *c)
+static void establish(struct tcp *t, struct tcp_conn *c)
 {
 	/* RFC 6928 section 2: a SYN that was lost more than once says that the path has no room for many. */
 	uint32_t segments = c->n_rtx > 1 ? 1 : t->cfg.init_cwnd;
@@ -156,9 +172,7 @@ void tcp_established(struct tcp *t, struct tcp_conn *c)
 	c->round_end = c->snd_nxt;
 	c->cwnd = segments * c->mss;
 	c->ssthresh = UINT32_MAX;
-	tcp_cc(c)->init(c);
-	if (tcp_cc(c)->event != NULL)
-		tcp_cc(c)->event(c, CC_EVENT_CONNECTED, t->env->now);
+	cc_begin(t, c);
 	if (c->told.keepalive)
 		c->keep_at = t->env->now + (c->o->keepalive_time != 0 ? c->o->keepalive_time : t->cfg.keepalive_time);
 	tcp_changed(t, c, TCP_CHANGED_STATE);
@@ -228,7 +242,7 @@ static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const
 			return false;
 		}
 		tcp_acked_syn(t, c, p, o);
-		tcp_established(t, c);
+		establish(t, c);
 	} else if (!tcp_ack_input(t, c, p, o)) {
 		return false;
 	}
@@ -242,8 +256,10 @@ static bool check_ack(struct tcp *t, struct tcp_conn *c, struct packet *p, const
 static void schedule_ack(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 {
 	c->unacked += bytes;
-	if (c->unacked >= 2u * max_u32(c->rcv_mss, 1) || c->n_quick > 0)
+	if (c->unacked >= 2u * max_u32(c->rcv_mss, 1))
 		c->ack_now = true;
+	else if (c->n_quick > 0)
+		tcp_ack_soon(t, c);
 	else if (!c->ack_now)
 		tcp_delay_ack(t, c);
 	tcp_pend(t, c);
@@ -287,7 +303,7 @@ static bool refuse_data(struct tcp *t, struct tcp_conn *c, const struct packet *
 static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 {
 	uint32_t seq = p->l4.seq, len = p->l4.payload_len, bytes = len;
-	uint32_t right = seq_max(c->rcv_adv, c->rcv_nxt);
+	uint32_t right = seq_max(c->rcv_adv, c->rcv_nxt), before = c->rcv_nxt;
 
 	if (len == 0 || c->fin_received || c->state < TCP_ESTABLISHED)
 		return true;
@@ -310,11 +326,11 @@ static bool take_data(struct tcp *t, struct tcp_conn *c, struct packet *p)
 	}
 	if (seq_after(seq + len, right))
 		len = seq_after(right, seq) ? right - seq : 0;
-	c->bytes_received += len;
 	tcp_receive_rtt(t, c);
 	/* Also when it was shut down for reading alone: as Linux, what comes can be read all the same. */
 	if (len > 0)
 		tcp_receive_data(t, c, p, seq, len);
+	c->bytes_received += c->rcv_nxt - before;
 	schedule_ack(t, c, bytes);
 	return true;
 }
@@ -328,7 +344,9 @@ static void fin_arrived(struct tcp *t, struct tcp_conn *c)
 	c->rcv_nxt++;
 	c->fin_received = true;
 	c->fin_ahead = false;
-	c->ack_now = true;
+	/* Nobody will ever read what is behind it. */
+	tcp_receive_forget_ahead(t, c);
+	tcp_ack_soon(t, c);
 	tcp_pend(t, c);
 	switch ((enum tcp_state)c->state) {
 	case TCP_SYN_RECEIVED:
@@ -371,9 +389,10 @@ static void take_fin(struct tcp *t, struct tcp_conn *c, const struct packet *p, 
 void tcp_take_syn(struct tcp *t, struct tcp_conn *c, uint32_t seq, const struct tcp_options *o)
 {
 	c->mss_peer = max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN);
-	c->ts_ok = t->cfg.timestamps && o->has_timestamp && tcp_md5_for(t, c->rare, c->node.raddr) == NULL;
-	c->sack_ok = t->cfg.sack && o->has_sack_ok;
-	c->wscale_ok = t->cfg.window_scaling && o->has_wscale;
+	/* Of what was offered. */
+	c->ts_ok &= o->has_timestamp;
+	c->sack_ok &= o->has_sack_ok;
+	c->wscale_ok &= o->has_wscale;
 	c->snd_scale = c->wscale_ok ? o->wscale : 0;
 	if (!c->wscale_ok)
 		c->rcv_scale = 0;
@@ -405,9 +424,8 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 		return;
 	}
 	/* RFC 7323: an answer to a timestamp that was not sent. */
-	if (has_ack && t->cfg.timestamps && o->has_timestamp && o->ts_ecr != 0 &&
-	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) ||
-	     seq_before(o->ts_ecr, c->ts_offset + (uint32_t)(c->flight->syn_first_at / TCP_TS_NS)))) {
+	if (has_ack && c->ts_ok && o->has_timestamp && o->ts_ecr != 0 &&
+	    (seq_after(o->ts_ecr, tcp_ts_now(t, c)) || seq_before(o->ts_ecr, tcp_ts_at(c, c->flight->syn_first_at)))) {
 		refuse_ack(t, c, p);
 		return;
 	}
@@ -421,7 +439,7 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 	if (!(p->l4.flags & TCP_SYN))
 		return;
 	tcp_take_syn(t, c, p->l4.seq, o);
-	c->ecn_ok = t->cfg.ecn == 1 && (p->l4.flags & (TCP_ECE | TCP_CWR)) == TCP_ECE && has_ack;
+	c->ecn_ok = c->ecn_ok && (p->l4.flags & (TCP_ECE | TCP_CWR)) == TCP_ECE && has_ack;
 	if (!has_ack) {
 		/* Both have opened at once (section 3.5). */
 		c->state = TCP_SYN_RECEIVED;
@@ -431,8 +449,8 @@ static void syn_sent(struct tcp *t, struct tcp_conn *c, struct packet *p, const 
 		return;
 	}
 	tcp_acked_syn(t, c, p, o);
-	tcp_established(t, c);
-	c->ack_now = true;
+	establish(t, c);
+	tcp_ack_soon(t, c);
 	/* It may have brought data (section 3.10.7.3), or the end of it. */
 	p->l4.seq++;
 	if (take_data(t, c, p))
@@ -458,7 +476,7 @@ void tcp_conn_input(struct tcp *t, struct tcp_conn *c, struct packet *p, const s
 
 	if (tcp_refuses(t, p, o, c->rare, c->o->min_ttl))
 		return;
-	c->segs_in++;
+	c->segs_in += gso_n_segments(p);
 	if (c->state == TCP_SYN_SENT) {
 		syn_sent(t, c, p, o);
 		return;
@@ -566,7 +584,7 @@ static bool input_one(struct tcp *t, struct packet *p, struct tcp_node *n)
 	uint32_t iss;
 
 	(void)tcp_options_parse(packet_l4(p), &p->l4, &o);
-	t->counts[TCP_COUNT_IN_SEGMENTS]++;
+	t->counts[TCP_COUNT_IN_SEGMENTS] += gso_n_segments(p);
 	if (ref == POOL_NONE)
 		return unknown_input(t, n, p, &o);
 	switch (tcp_ref_kind(ref)) {
@@ -606,10 +624,15 @@ void tcp_input(void *ctx, struct batch *b)
 					  .lport = p->l4.dport,
 					  .rport = p->l4.sport,
 					  .zone = p->zone };
-		tcp_find_ahead(t, &n[i]);
+		/* Of one connection many come in a row. */
+		if (i > 0 && tcp_same_tuple(&n[i], &n[i - 1]))
+			n[i].hash = n[i - 1].hash;
+		else
+			tcp_find_ahead(t, &n[i]);
 	}
 	for (uint32_t i = 0; i < b->n; i++)
-		tcp_find_near(t, &n[i]);
+		if (i == 0 || n[i].hash != n[i - 1].hash)
+			tcp_find_near(t, &n[i]);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 

@@ -7,6 +7,7 @@
 #include "stack/transport/tcp_list.h"
 
 #include "stack/transport/tcp_priv.h"
+#include "stack/transport/tcp_rare.h"
 
 /* Segments of a queue that cost as much to look at as a place. */
 #define SEGMENTS_A_PLACE 32u
@@ -67,6 +68,34 @@ static void list_timers(const struct tcp *t, const struct tcp_conn *c, struct tc
 	add_timer(t, e, TCP_TIMER_PACING, c->flight->pace_timer_at, 0);
 }
 
+/* As tcp_output.c decides, without what it does. */
+static enum tcp_hold hold_of(const struct tcp *t, const struct tcp_conn *c)
+{
+	const struct tcp_flight *f = c->flight;
+
+	if (f->queue.n_sent == f->queue.n)
+		return TCP_HOLD_NONE;
+	if (c->state < TCP_ESTABLISHED)
+		return TCP_HOLD_OPENING;
+	const struct tcp_segment *s = tcp_queue_at(t, c, f->queue.n_sent);
+	uint32_t right = c->snd_una + c->snd_wnd, usable = seq_after(right, s->seq) ? right - s->seq : 0;
+	uint32_t inflight = tcp_inflight(c), len = min_u32(s->len, c->mss);
+
+	if (f->lost > f->retransmitted)
+		return TCP_HOLD_LOST;
+	if (len < c->mss && !(s->flags & SEGMENT_FIN) && f->queue.n_sent + 1 == f->queue.n) {
+		if (c->told.cork || c->more)
+			return TCP_HOLD_MORE;
+		if (tcp_nagle_holds(c))
+			return TCP_HOLD_NAGLE;
+	}
+	if (usable < len)
+		return TCP_HOLD_WINDOW;
+	if (inflight > 0 && inflight + len > c->cwnd)
+		return TCP_HOLD_CWND;
+	return tcp_pacing_rate(t, c) != 0 && f->pace_at > t->env->now ? TCP_HOLD_PACING : TCP_HOLD_MEMORY;
+}
+
 static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
 {
 	const struct tcp_conn *c = tcp_conn_at(t, index);
@@ -86,6 +115,11 @@ static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
 	e->rcv_memory = c->inbox.memory;
 	e->sndbuf = (uint32_t)tcp_option(t, c, TCP_OPTION_SNDBUF);
 	e->tos = (uint8_t)tcp_option(t, c, TCP_OPTION_TOS);
+	e->hold = hold_of(t, c);
+	e->ifindex = tcp_rare_at(t, c->rare)->ifindex;
+	e->wants_room = c->wants_room;
+	e->mss_low = tcp_rare_at(t, c->rare)->mss_low;
+	e->first_len = (uint16_t)(c->flight->queue.n_sent > 0 ? min_u32(tcp_queue_at(t, c, 0)->len, UINT16_MAX) : 0);
 	e->side = (enum tcp_side)c->side;
 	e->reason = (enum tcp_reason)c->reason;
 	e->error = c->error;
@@ -94,7 +128,7 @@ static void list_conn(const struct tcp *t, uint32_t index, struct tcp_entry *e)
 	tcp_info(t, c, &e->info);
 	e->congestion = tcp_congestion(c);
 	if (tcp_cc(c)->facts != NULL && e->state >= TCP_ESTABLISHED)
-		e->n_facts = tcp_cc(c)->facts(c, e->fact);
+		e->n_facts = tcp_cc(c)->facts(t, c, e->fact);
 }
 
 static void list_half_open(const struct tcp *t, uint32_t index, struct tcp_entry *e)
@@ -105,6 +139,7 @@ static void list_half_open(const struct tcp *t, uint32_t index, struct tcp_entry
 	set_ends(e, &h->node);
 	e->snd_nxt = h->iss + 1;
 	e->rcv_nxt = h->irs + 1;
+	e->is_deferred = h->acked;
 	add_timer(t, e, TCP_TIMER_ON, timer_due(&t->half_open_wheel, &h->timer), h->n_sent - 1u);
 }
 

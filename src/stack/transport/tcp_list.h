@@ -32,6 +32,20 @@ struct tcp_timer {
 	uint64_t left;
 };
 
+/* What keeps bytes back that the user has written, in the order in which it is looked at. */
+enum tcp_hold {
+	TCP_HOLD_NONE,    /* nothing is written and not sent */
+	TCP_HOLD_OPENING, /* the connection does not stand yet */
+	TCP_HOLD_LOST,    /* what was lost goes first */
+	TCP_HOLD_MORE,    /* the user says that more comes (TCP_CORK, MSG_MORE) */
+	TCP_HOLD_NAGLE,   /* a small segment, while another one is on its way */
+	TCP_HOLD_WINDOW,  /* the other end's window */
+	TCP_HOLD_CWND,    /* the path's */
+	TCP_HOLD_PACING,
+	TCP_HOLD_MEMORY, /* none of these: it is about to leave, or there was no memory */
+	N_TCP_HOLDS
+};
+
 enum tcp_entry_kind { TCP_ENTRY_LISTENER, TCP_ENTRY_CONN, TCP_ENTRY_HALF_OPEN, TCP_ENTRY_TIME_WAIT, N_TCP_ENTRY_KINDS };
 
 struct tcp_entry {
@@ -40,16 +54,22 @@ struct tcp_entry {
 	uint32_t index; /* of its kind; the kind and it are good for as long as it is there */
 	struct tcp_end local, remote;
 	uint16_t zone;
+	uint32_t ifindex;          /* that it is bound to; 0: any */
 	bool has_user, is_orphan;  /* is_orphan: a connection that its user has closed */
 	uint64_t user;             /* with has_user */
 	uint32_t recv_q, send_q;   /* not read, not acknowledged; of a listener: to be accepted, and the backlog */
 	uint32_t n_half_open;      /* of a listener */
+	bool is_deferred;          /* of a half open one: the handshake is done, and data is waited for */
 	uint32_t snd_nxt, rcv_nxt; /* of all but listeners */
 	uint32_t n_timers;
 	struct tcp_timer timer[TCP_TIMERS_MAX];
 	uint32_t rcvbuf, rcv_memory, sndbuf;
 	uint8_t tos;
-	enum tcp_side side;     /* who closed first, or ended it; NONE: nobody has */
+	enum tcp_hold hold; /* of connections */
+	bool wants_room;    /* likewise: the user waits for room to write */
+	uint16_t mss_low;   /* likewise: segments of more than that are swallowed on the way (tcp_mtu.c); 0: no such */
+	uint16_t first_len; /* likewise: bytes of the first segment that is not acknowledged */
+	enum tcp_side side; /* who closed first, or ended it; NONE: nobody has */
 	enum tcp_reason reason; /* why it ended; NONE: it has not */
 	int error, soft_error;  /* positive errno: for SO_ERROR; of ICMP, told if it times out */
 	bool has_info;          /* all below: of listeners and connections */

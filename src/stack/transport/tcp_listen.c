@@ -99,6 +99,15 @@ void tcp_listen_change(struct tcp_listener *l, const struct tcp_listen_options *
 	l->defer_accept = o->defer_accept;
 }
 
+static void half_open_free(struct tcp *t, struct tcp_half_open *h)
+{
+	timer_disarm(&t->half_open_wheel, h->index);
+	tcp_remove(t, &h->node);
+	tcp_syn_forget(t, &h->saved_syn);
+	listener_of(t, h->listener)->n_half_open--;
+	pool_free(&t->half_open, h->index);
+}
+
 /* All half open ones of a listener: seldom, so it looks at each there is. */
 static void drop_half_open(struct tcp *t, const struct tcp_listener *l)
 {
@@ -106,7 +115,7 @@ static void drop_half_open(struct tcp *t, const struct tcp_listener *l)
 		struct tcp_half_open *h = pool_at(&t->half_open, i);
 
 		if (h->node.is_in && h->listener == l->index)
-			tcp_half_open_free(t, h);
+			half_open_free(t, h);
 	}
 }
 
@@ -135,6 +144,8 @@ void tcp_unlisten(struct tcp *t, struct tcp_listener *l)
 	while (*at != l->index)
 		at = &listener_of(t, *at)->next;
 	*at = l->next;
+	if (captures_any(t->captures))
+		tcp_capture_closing(t, l);
 	l->open = false;
 	tcp_close_listening(t, l);
 	tcp_options_share(t, &l->o, &tcp_no_options);
@@ -179,17 +190,19 @@ static void queue_accept(struct tcp *t, struct tcp_listener *l, struct tcp_conn 
 /* --- SYN --- */
 
 struct syn_facts {
+	uint32_t ts_offset; /* of our timestamps */
 	uint16_t mss;
 	uint8_t snd_scale, rcv_scale;
 	bool sack_ok, ts_ok, wscale_ok, ecn_ok;
 };
 
-static struct syn_facts facts_of(const struct tcp *t, const struct tcp_listener *l, const struct packet *p,
-				 const struct tcp_options *o)
+static struct syn_facts facts_of(const struct tcp *t, const struct tcp_listener *l, const struct tcp_node *n,
+				 const struct packet *p, const struct tcp_options *o)
 {
 	bool wscale_ok = t->cfg.window_scaling && o->has_wscale;
 
 	return (struct syn_facts){
+		.ts_offset = tcp_ts_offset(t, n),
 		.mss = (uint16_t)max_u32(o->has_mss ? o->mss : TCP_MSS_DEFAULT, TCP_MSS_MIN),
 		.wscale_ok = wscale_ok,
 		.snd_scale = wscale_ok ? o->wscale : 0,
@@ -208,7 +221,7 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 		.seq = iss,
 		.ack = irs + 1,
 		.window = (uint16_t)tcp_syn_window(l->rcvbuf, l->o->window_clamp),
-		.mss = tcp_own_mss(t, n),
+		.mss = tcp_own_mss(t, n, l->rare),
 		.wscale = f->wscale_ok ? (int8_t)f->rcv_scale : -1,
 		.flags = (uint8_t)(TCP_SYN | TCP_ACK | (f->ecn_ok ? TCP_ECE : 0)),
 		.has_ts = f->ts_ok,
@@ -225,16 +238,16 @@ static void send_synack(struct tcp *t, const struct tcp_node *n, const struct tc
 	tcp_send_bare(t, n, &s);
 }
 
-static uint32_t ts_of(const struct tcp *t, const struct tcp_node *n)
+static uint32_t ts_of(const struct tcp *t, const struct syn_facts *f)
 {
-	return (uint32_t)(t->env->now / TCP_TS_NS) + tcp_ts_offset(t, n);
+	return (uint32_t)(t->env->now / TCP_TS_NS) + f->ts_offset;
 }
 
 static void send_cookie(struct tcp *t, struct tcp_listener *l, const struct tcp_node *n, const struct packet *p,
 			const struct tcp_options *o)
 {
-	struct syn_facts f = facts_of(t, l, p, o);
-	uint32_t ts = ts_of(t, n);
+	struct syn_facts f = facts_of(t, l, n, p, o);
+	uint32_t ts = ts_of(t, &f);
 
 	if (f.ts_ok) {
 		uint32_t bits = (f.wscale_ok ? f.snd_scale : COOKIE_NO_SCALE) | (f.sack_ok ? COOKIE_SACK : 0) |
@@ -250,9 +263,10 @@ static void send_cookie(struct tcp *t, struct tcp_listener *l, const struct tcp_
 	send_synack(t, n, l, &f, tcp_cookie_make(t, n, p->l4.seq, f.mss), p->l4.seq, ts, o->ts_val);
 }
 
-static void synack_again(struct tcp *t, struct tcp_half_open *h)
+static struct syn_facts facts_kept(const struct tcp_half_open *h)
 {
-	struct syn_facts f = {
+	return (struct syn_facts){
+		.ts_offset = h->ts_offset,
 		.mss = h->mss,
 		.snd_scale = h->snd_scale,
 		.rcv_scale = h->rcv_scale,
@@ -261,23 +275,19 @@ static void synack_again(struct tcp *t, struct tcp_half_open *h)
 		.wscale_ok = h->wscale_ok,
 		.ecn_ok = h->ecn_ok,
 	};
-
-	send_synack(t, &h->node, listener_of(t, h->listener), &f, h->iss, h->irs, ts_of(t, &h->node), h->ts_recent);
 }
 
-void tcp_half_open_free(struct tcp *t, struct tcp_half_open *h)
+static void synack_again(struct tcp *t, struct tcp_half_open *h)
 {
-	timer_disarm(&t->half_open_wheel, h->index);
-	tcp_remove(t, &h->node);
-	tcp_syn_forget(t, &h->saved_syn);
-	listener_of(t, h->listener)->n_half_open--;
-	pool_free(&t->half_open, h->index);
+	struct syn_facts f = facts_kept(h);
+
+	send_synack(t, &h->node, listener_of(t, h->listener), &f, h->iss, h->irs, ts_of(t, &f), h->ts_recent);
 }
 
 void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, struct packet *p,
 		    const struct tcp_options *o, uint32_t iss)
 {
-	struct syn_facts f = facts_of(t, l, p, o);
+	struct syn_facts f = facts_of(t, l, n, p, o);
 	uint32_t index = POOL_NONE;
 
 	/* Nobody would be accepted. */
@@ -311,6 +321,7 @@ void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, s
 		.ecn_ok = f.ecn_ok,
 		.n_sent = 1,
 		.at = t->env->now,
+		.ts_offset = f.ts_offset,
 		.index = index,
 		.saved_syn = tcp_syn_save(t, l, p),
 	};
@@ -329,7 +340,7 @@ void tcp_half_open_expire(void *ctx, uint32_t index, uint64_t now)
 	bool is_deferred = h->acked && now - h->at < listener_of(t, h->listener)->defer_accept * NS_PER_S;
 
 	if (h->n_sent > t->cfg.synack_retries && !is_deferred) {
-		tcp_half_open_free(t, h);
+		half_open_free(t, h);
 		return;
 	}
 	/* Data is waited for: until then the other end is not asked again for what it has said; behind that, it is, and
@@ -364,6 +375,7 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->iss = c->snd_una = iss;
 	c->snd_nxt = c->write_seq = iss + 1;
 	c->irs = irs;
+	c->segs_in = 1; /* the SYN; the answer counts as nobody's, as in Linux */
 	c->rcv_nxt = c->rcv_up = c->last_ack_sent = irs + 1;
 	c->rcv_adv = c->rcv_nxt + tcp_syn_window(l->rcvbuf, l->o->window_clamp);
 	c->sack_ok = f->sack_ok;
@@ -374,21 +386,18 @@ static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const s
 	c->rcv_scale = f->rcv_scale;
 	c->ts_recent = ts_recent;
 	c->ts_recent_s = (uint32_t)(t->env->now / NS_PER_S);
-	c->ts_offset = tcp_ts_offset(t, n);
-	c->mss_own = tcp_own_mss(t, n);
-	c->path_mtu = c->mss_own + IPV4_HEADER_LEN + TCP_HEADER_LEN;
-	if (l->o->user_mss != 0)
-		c->mss_own = (uint16_t)min_u32(c->mss_own, l->o->user_mss);
+	c->ts_offset = f->ts_offset;
+	tcp_take_way(t, c);
 	c->mss_peer = f->mss;
 	tcp_set_mss(t, c);
 	tcp_rtt_init(c);
 	return c;
 }
 
+/* It is in the table. */
 static void start_conn(struct tcp *t, struct tcp_listener *l, struct tcp_conn *c, struct packet *p,
 		       const struct tcp_options *o)
 {
-	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
 	t->counts[TCP_COUNT_PASSIVE_OPENS]++;
 	queue_accept(t, l, c);
 	tcp_conn_input(t, c, p, o);
@@ -408,7 +417,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	if (flags & TCP_RST) {
 		t->resets_in[is_next ? TCP_RESET_IN_HALF_OPEN : TCP_RESET_IN_OUT_OF_WINDOW]++;
 		if (is_next)
-			tcp_half_open_free(t, h);
+			half_open_free(t, h);
 		return;
 	}
 	/* The SYN again, or something out of the window: the answer again (section 3.10.7.4, first). */
@@ -436,15 +445,7 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 		h->acked = true;
 		return;
 	}
-	struct syn_facts f = {
-		.mss = h->mss,
-		.snd_scale = h->snd_scale,
-		.rcv_scale = h->rcv_scale,
-		.sack_ok = h->sack_ok,
-		.ts_ok = h->ts_ok,
-		.wscale_ok = h->wscale_ok,
-		.ecn_ok = h->ecn_ok,
-	};
+	struct syn_facts f = facts_kept(h);
 	struct tcp_conn *c =
 		make_conn(t, l, &h->node, &f, h->iss, h->irs, is_next && o->has_timestamp ? o->ts_val : h->ts_recent);
 
@@ -455,8 +456,8 @@ void tcp_half_open_input(struct tcp *t, struct tcp_half_open *h, struct packet *
 	if (h->saved_syn != POOL_NONE)
 		tcp_rare_get(t, &c->rare)->saved_syn = h->saved_syn;
 	h->saved_syn = POOL_NONE;
-	tcp_half_open_free(t, h);
-	c->node.is_in = false;
+	tcp_replace(t, &h->node, &c->node, TCP_KIND_CONN, c->index);
+	half_open_free(t, h);
 	start_conn(t, l, c, p, o);
 }
 
@@ -473,7 +474,9 @@ bool tcp_listen_cookie(struct tcp *t, struct tcp_listener *l, struct tcp_node *n
 		t->counts[TCP_COUNT_COOKIES_REFUSED]++;
 		return false;
 	}
-	struct syn_facts f = { .mss = mss, .ts_ok = t->cfg.timestamps && o->has_timestamp };
+	struct syn_facts f = { .ts_offset = tcp_ts_offset(t, n),
+			       .mss = mss,
+			       .ts_ok = t->cfg.timestamps && o->has_timestamp };
 
 	if (f.ts_ok) {
 		uint32_t bits = o->ts_ecr & COOKIE_TS_MASK;
@@ -490,6 +493,7 @@ bool tcp_listen_cookie(struct tcp *t, struct tcp_listener *l, struct tcp_node *n
 		return true;
 	t->counts[TCP_COUNT_COOKIES_TAKEN]++;
 	c->n_rtx = 1; /* how long the handshake took nobody knows */
+	tcp_insert(t, &c->node, TCP_KIND_CONN, c->index);
 	start_conn(t, l, c, p, o);
 	return true;
 }

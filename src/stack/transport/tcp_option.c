@@ -72,6 +72,9 @@ static void set_rare(struct tcp *t, struct told w, enum tcp_option o, uint64_t v
 	case TCP_OPTION_MAX_PACING_RATE:
 		r->max_pacing_rate = value;
 		break;
+	case TCP_OPTION_PMTU:
+		r->pmtu = (uint8_t)value;
+		break;
 	default:
 		break;
 	}
@@ -231,6 +234,8 @@ static uint64_t get(const struct tcp *t, struct told w, enum tcp_option o)
 		return r->save_syn;
 	case TCP_OPTION_MAX_PACING_RATE:
 		return r->max_pacing_rate;
+	case TCP_OPTION_PMTU:
+		return r->pmtu;
 	case N_TCP_OPTIONS:
 		break;
 	}
@@ -376,22 +381,20 @@ int tcp_set_congestion(struct tcp *t, struct tcp_conn *c, const char *name)
 {
 	int cc = cc_find(name);
 
-	if (cc < 0)
-		return -ENOENT;
-	if (cc == c->cc)
-		return 0;
-	c->cc = (uint8_t)cc;
-	c->pacing_rate = 0;
-	if (c->state >= TCP_ESTABLISHED) {
-		memset(&c->cc_state, 0, sizeof(c->cc_state));
-		tcp_cc(c)->init(c);
-	}
-	return 0;
+	return cc < 0 ? -ENOENT : cc_switch(t, c, (uint8_t)cc);
 }
 
 const char *tcp_congestion(const struct tcp_conn *c)
 {
 	return tcp_cc(c)->name;
+}
+
+bool tcp_cc_info(const struct tcp *t, const struct tcp_conn *c, struct cc_bbr_info *out)
+{
+	if (tcp_cc(c)->info == NULL || c->state < TCP_ESTABLISHED)
+		return false;
+	tcp_cc(c)->info(t, c, out);
+	return true;
 }
 
 int tcp_listener_set_congestion(struct tcp_listener *l, const char *name)
@@ -443,6 +446,8 @@ static bool has_port(const struct tcp_node *n, uint16_t zone, const struct tcp_e
 
 bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local)
 {
+	if (!ip_port_is_open(t->ip, IPPROTO_NR_TCP, local->port))
+		return false;
 	for (uint32_t i = 0; i < t->conns.n_fresh; i++) {
 		const struct tcp_conn *c = tcp_conn_at(t, i);
 
@@ -455,20 +460,6 @@ bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *
 		if (has_port(&w->node, zone, local))
 			return true;
 		i = w->newer;
-	}
-	return false;
-}
-
-bool tcp_port_is_listened(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool reuse_port)
-{
-	for (uint32_t i = t->listener_of[local->port % TCP_PORT_BUCKETS]; i != POOL_NONE;) {
-		const struct tcp_listener *l = pool_at(&t->listeners, i);
-
-		i = l->next;
-		if (l->port == local->port && l->zone == zone &&
-		    (l->addr == local->addr.v4 || l->addr == 0 || local->addr.v4 == 0) &&
-		    !(reuse_port && l->reuse_port))
-			return true;
 	}
 	return false;
 }

@@ -303,6 +303,40 @@ static void test_mark(void **state)
 		assert_int_equal(s.seen[i].mark, 77);
 }
 
+/* Would catch: segments that may not be cut where Linux lets them be, also the answer to a SYN; a path MTU that is
+ * taken where it is not wanted, or is not where it is. */
+static void test_pmtu(void **state)
+{
+	static const struct {
+		bool df, takes;
+	} rows[N_DATAGRAM_PMTU] = {
+		[DATAGRAM_PMTU_DONT] = { false, false },      [DATAGRAM_PMTU_WANT] = { true, true },
+		[DATAGRAM_PMTU_DO] = { true, true },          [DATAGRAM_PMTU_PROBE] = { false, true },
+		[DATAGRAM_PMTU_INTERFACE] = { false, false }, [DATAGRAM_PMTU_OMIT] = { false, false },
+	};
+	static const uint8_t mss[] = { 2, 4, 5, 180 };
+	uint8_t bytes[3000] = { 0 };
+
+	for (uint32_t pmtu = 0; pmtu < N_DATAGRAM_PMTU; pmtu++) {
+		struct script s;
+
+		script_start(&s, NULL);
+		script_listen(&s);
+		tcp_listener_set_option(s.h.tcp, s.listener, TCP_OPTION_PMTU, pmtu);
+		script_in(&s, &(struct in){ .flags = TCP_SYN, .options = mss, .options_len = sizeof(mss) });
+		script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1 });
+		s.c = tcp_accept(s.h.tcp, s.listener, 1);
+		assert_int_equal(tcp_option(s.h.tcp, s.c, TCP_OPTION_PMTU), pmtu);
+		(void)host_send(&s.h, s.c, bytes, sizeof(bytes));
+		assert_true(s.n >= 3);
+		script_icmp(&s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 1000);
+		assert_int_equal(s.c->mss, rows[pmtu].takes ? 960 : 1460);
+		for (uint32_t i = 0; i < s.n; i++)
+			assert_int_equal(s.seen[i].df, rows[pmtu].df);
+		end_one(&s);
+	}
+}
+
 /* Would catch: a socket that hears by another interface than its own (SO_BINDTODEVICE), or sends by another. */
 static void test_device(void **state)
 {
@@ -323,6 +357,7 @@ static void test_device(void **state)
 	assert_int_equal(script_out(&s)->flags, TCP_RST | TCP_ACK);
 	struct tcp_conn *c = tcp_open(s.h.tcp, 1);
 
+	/* There is none, so nothing is on its link. */
 	tcp_set_option(s.h.tcp, c, TCP_OPTION_DEVICE, 2);
 	assert_int_equal(tcp_connect(s.h.tcp, c, 0, &local, &remote), -ENETUNREACH);
 	tcp_set_option(s.h.tcp, c, TCP_OPTION_DEVICE, 1);
@@ -409,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_rcv_lowat),    cmocka_unit_test(test_pacing_rate),
 		cmocka_unit_test(test_mark),         cmocka_unit_test(test_device),
 		cmocka_unit_test(test_defer_accept), cmocka_unit_test(test_saved_syn),
+		cmocka_unit_test(test_pmtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,15 @@
  * order of their numbers.
  *
  * Bytes are copied once, when they are written, into packet buffers with room for
- * every header in front, and summed in the same pass. A packet that is sent is made
- * around the buffer (packet_share), so the same bytes are sent again without a copy,
- * and a checksum costs the header's bytes only.
+ * every header in front, and summed in the same pass, unless the device does that. A
+ * packet that is sent is made around the buffer (packet_share), so the same bytes are
+ * sent again without a copy, and a checksum costs the header's bytes only.
+ *
+ * As a rule a segment here is one on the wire. Where the device cuts large ones
+ * (tcp_piece) it holds as much as leaves at once, and is cut here only where the other
+ * end has some of it, a window ends in it, or some of it is sent again. What is cut
+ * shares the buffer, and is copied when it is sent: its headers would stand where the
+ * bytes before it are.
  *
  * A segment is a number in the pool of segments; the queue is a ring of numbers, so
  * that the segment with a byte is found by bisection, whatever the window. The ring
@@ -102,28 +108,43 @@ static void segment_free(struct tcp *t, uint32_t index)
 	pool_free(&t->segments, index);
 }
 
+#define SEGMENTS_KEPT 32u /* one in so many */
+
+/* A buffer of its own for so many bytes; those that it has had are not looked at. False without memory. */
+static bool take_buffer(struct tcp *t, struct tcp_segment *s, uint32_t payload)
+{
+	struct packet_buffer b;
+
+	if (!packet_buffer_alloc(t->env->pool, TCP_PAYLOAD_OFF + payload, &b))
+		return false;
+	s->buffer = b.index;
+	s->large = b.large;
+	s->off = TCP_PAYLOAD_OFF;
+	return true;
+}
+
 /* Behind all others; it has no bytes yet. NULL without memory. */
 static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t payload)
 {
-	struct packet_buffer b;
 	uint32_t index;
 
 	if (!tcp_flight_get(t, c))
 		return NULL;
+	/* Some are kept for cutting what is there: without them it could not even be sent again. */
+	if (t->segments.n_used + t->segments.cap / SEGMENTS_KEPT >= t->segments.cap && payload > 0) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		return NULL;
+	}
 	struct tcp_segment *s = segment_new(t, &index);
 
 	if (s == NULL)
 		return NULL;
 	s->seq = c->write_seq;
-	if (payload > 0) {
-		if (!packet_buffer_alloc(t->env->pool, TCP_PAYLOAD_OFF + payload, &b)) {
-			t->counts[TCP_COUNT_NO_SEGMENT]++;
-			pool_free(&t->segments, index);
-			return NULL;
-		}
-		s->buffer = b.index;
-		s->large = b.large;
-		s->off = TCP_PAYLOAD_OFF;
+	s->has_no_sum = c->no_sum;
+	if (payload > 0 && !take_buffer(t, s, payload)) {
+		t->counts[TCP_COUNT_NO_SEGMENT]++;
+		pool_free(&t->segments, index);
+		return NULL;
 	}
 	if (!ring_insert(t, &c->flight->queue, c->flight->queue.n, index)) {
 		t->counts[TCP_COUNT_NO_SEGMENT]++;
@@ -133,18 +154,23 @@ static struct tcp_segment *append(struct tcp *t, struct tcp_conn *c, uint32_t pa
 	return s;
 }
 
-/* The last one, if more bytes may be put into it. */
-static struct tcp_segment *open_end(struct tcp *t, struct tcp_conn *c)
+/* Payload that s may have, where so much leaves at once. */
+static uint32_t capacity(const struct tcp_conn *c, const struct tcp_segment *s, uint32_t piece)
+{
+	return s->large ? piece : c->mss;
+}
+
+/* The last one, if more bytes may be put into it. It has not been sent, so nobody has what is behind it in its buffer.
+ */
+static struct tcp_segment *open_end(struct tcp *t, struct tcp_conn *c, uint32_t piece)
 {
 	if (c->flight->queue.n == c->flight->queue.n_sent)
 		return NULL;
 	struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n - 1);
 
-	if ((s->flags & SEGMENT_FIN) || s->ends_record || s->buffer == POOL_NONE || s->len >= c->mss)
+	if ((s->flags & SEGMENT_FIN) || s->ends_record || s->buffer == POOL_NONE || s->len >= capacity(c, s, piece))
 		return NULL;
-	struct packet_buffer b = packet_buffer_at(t->env->pool, s->buffer, s->large);
-
-	return s->off + s->len < b.len && packet_buffer_is_own(t->env->pool, &b) ? s : NULL;
+	return s->off + s->len < packet_buffer_at(t->env->pool, s->buffer, s->large).len ? s : NULL;
 }
 
 static uint8_t *end_of(const struct tcp *t, const struct tcp_segment *s)
@@ -152,21 +178,28 @@ static uint8_t *end_of(const struct tcp *t, const struct tcp_segment *s)
 	return packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off + s->len;
 }
 
-/* A sum over bytes that begin at an odd place counts them swapped. */
-static uint32_t sum_behind(uint32_t sum, uint32_t at, const uint8_t *bytes, uint32_t len)
+/* Some bytes more, whose sum is that. A sum over bytes that begin at an odd place counts them swapped. */
+static void grow(struct tcp_conn *c, struct tcp_segment *s, uint32_t bytes, uint32_t sum)
 {
-	uint16_t more = checksum_fold(checksum_add(0, bytes, len));
+	uint16_t more = checksum_fold(sum);
 
-	if (at % 2 != 0)
+	if (s->len % 2 != 0)
 		more = (uint16_t)(more << 8 | more >> 8);
-	return checksum_fold(sum) + (uint32_t)more;
-}
-
-static void grow(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t bytes)
-{
-	s->sum = sum_behind(s->sum, s->len, end_of(t, s), bytes);
+	s->sum = checksum_fold(s->sum) + (uint32_t)more;
 	s->len += bytes;
 	c->write_seq += bytes;
+}
+
+/* Its next bytes, copied and summed in one pass. */
+static void put(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, const uint8_t *from, uint32_t bytes)
+{
+	uint32_t sum = 0;
+
+	if (s->has_no_sum)
+		memcpy(end_of(t, s), from, bytes);
+	else
+		sum = checksum_copy(0, end_of(t, s), from, bytes);
+	grow(c, s, bytes, sum);
 }
 
 /* --- writing --- */
@@ -214,18 +247,31 @@ void tcp_tell_room(struct tcp *t, struct tcp_conn *c)
 	tcp_changed(t, c, TCP_CHANGED_OUT);
 }
 
-/* The place for the next bytes; NULL without memory. *room: of how many. */
-static struct tcp_segment *place(struct tcp *t, struct tcp_conn *c, uint32_t *room)
+/* Records (MSG_EOR) have a segment each: most are small. */
+static bool ends_record(const struct tcp *t, const struct tcp_conn *c)
 {
-	struct tcp_segment *s = open_end(t, c);
+	const struct tcp_queue *q = &c->flight->queue;
 
+	return q->n > 0 && tcp_queue_at(t, c, q->n - 1)->ends_record;
+}
+
+/* The place for the next bytes, of which there are so many at least; NULL without memory. *room: of how many. */
+static struct tcp_segment *place(struct tcp *t, struct tcp_conn *c, size_t bytes, uint32_t *room)
+{
+	uint32_t piece = tcp_piece(t, c);
+	struct tcp_segment *s = open_end(t, c, piece);
+	/* Themselves, or with those that wait before them. */
+	bool is_much = bytes >= TCP_LARGE_LEAST || c->write_seq - c->snd_nxt >= TCP_LARGE_LEAST;
+
+	if (s == NULL && c->gso && is_much && !ends_record(t, c) && packet_buffer_large_abound(t->env->pool))
+		s = append(t, c, piece);
 	if (s == NULL)
 		s = append(t, c, c->mss);
 	if (s == NULL)
 		return NULL;
 	uint32_t len = packet_buffer_at(t->env->pool, s->buffer, s->large).len;
 
-	*room = min_u32(c->mss - s->len, len - s->off - s->len);
+	*room = min_u32(capacity(c, s, piece) - s->len, len - s->off - s->len);
 	return s;
 }
 
@@ -245,15 +291,14 @@ int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *sp
 		size_t left = span[i].len;
 
 		while (left > 0) {
-			struct tcp_segment *s = room > 0 ? place(t, c, &here) : NULL;
+			struct tcp_segment *s = room > 0 ? place(t, c, left, &here) : NULL;
 
 			if (s == NULL)
 				return total > 0 ? total : -EAGAIN;
 			uint32_t bytes =
 				min_u32(min_u32(here, room), (uint32_t)(left < UINT32_MAX ? left : UINT32_MAX));
 
-			memcpy(end_of(t, s), from, bytes);
-			grow(t, c, s, bytes);
+			put(t, c, s, from, bytes);
 			from += bytes;
 			left -= bytes;
 			room -= bytes;
@@ -268,7 +313,7 @@ int64_t tcp_queue_write(struct tcp *t, struct tcp_conn *c, const struct span *sp
 int tcp_queue_reserve(struct tcp *t, struct tcp_conn *c, struct span *out)
 {
 	uint32_t room = tcp_queue_room(t, c), here;
-	struct tcp_segment *s = room > 0 ? place(t, c, &here) : NULL;
+	struct tcp_segment *s = room > 0 ? place(t, c, 0, &here) : NULL;
 
 	if (s == NULL)
 		return -EAGAIN;
@@ -280,7 +325,7 @@ void tcp_queue_commit(struct tcp *t, struct tcp_conn *c, uint32_t bytes, bool pu
 {
 	struct tcp_segment *s = tcp_queue_at(t, c, c->flight->queue.n - 1);
 
-	grow(t, c, s, bytes);
+	grow(c, s, bytes, s->has_no_sum ? 0 : checksum_add(0, end_of(t, s), bytes));
 	note_push(s, push);
 }
 
@@ -300,6 +345,23 @@ bool tcp_queue_fin(struct tcp *t, struct tcp_conn *c)
 
 /* --- and away --- */
 
+void tcp_queue_drop_empty(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_queue *q = &c->flight->queue;
+
+	if (q->n == q->n_sent)
+		return;
+	uint32_t index = tcp_queue_number(c, q->n - 1);
+	const struct tcp_segment *s = tcp_segment_at(t, index);
+
+	if (s->len > 0 || (s->flags & SEGMENT_FIN))
+		return;
+	segment_free(t, index);
+	q->n--;
+	if (q->n == 0)
+		ring_release(t, q);
+}
+
 void tcp_queue_drop_first(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_queue *q = &c->flight->queue;
@@ -316,6 +378,9 @@ void tcp_queue_drop_first(struct tcp *t, struct tcp_conn *c)
 
 static void sum_again(struct tcp *t, struct tcp_segment *s)
 {
+	s->sum = 0;
+	if (s->has_no_sum || s->len == 0)
+		return;
 	const uint8_t *bytes = packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off;
 
 	s->sum = checksum_add(0, bytes, s->len);
@@ -328,13 +393,30 @@ void tcp_queue_trim_first(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	s->seq += bytes;
 	s->off += bytes;
 	s->len -= bytes;
-	if (s->len > 0)
-		sum_again(t, s);
+	sum_again(t, s);
+}
+
+/* The bytes of s from len on are rest's. A few are copied, so that the next ones can be put behind them; more are
+ * where they are. False without memory. */
+static bool take_rest(struct tcp *t, const struct tcp_conn *c, const struct tcp_segment *s, struct tcp_segment *rest,
+		      uint32_t len)
+{
+	struct packet_buffer old = packet_buffer_at(t->env->pool, s->buffer, s->large);
+	uint32_t left = s->len - len;
+
+	if (left > c->mss) {
+		rest->off = s->off + len;
+		return packet_buffer_get(t->env->pool, &old);
+	}
+	if (!take_buffer(t, rest, left))
+		return false;
+	memcpy(packet_buffer_at(t->env->pool, rest->buffer, rest->large).bytes + rest->off, old.bytes + s->off + len,
+	       left);
+	return true;
 }
 
 bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len)
 {
-	struct packet_buffer b;
 	uint32_t index;
 	struct tcp_segment *s = tcp_queue_at(t, c, i), *rest = segment_new(t, &index);
 
@@ -344,18 +426,11 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 
 	*rest = *s;
 	rest->older = rest->newer = POOL_NONE;
-	rest->buffer = POOL_NONE;
-	if (left > 0) {
-		/* Its headers are written in front of it: it cannot stay where it is. */
-		if (!packet_buffer_alloc(t->env->pool, TCP_PAYLOAD_OFF + left, &b)) {
-			pool_free(&t->segments, index);
-			return false;
-		}
-		memcpy(b.bytes + TCP_PAYLOAD_OFF,
-		       packet_buffer_at(t->env->pool, s->buffer, s->large).bytes + s->off + len, left);
-		rest->buffer = b.index;
-		rest->large = b.large;
-		rest->off = TCP_PAYLOAD_OFF;
+	if (left == 0) {
+		rest->buffer = POOL_NONE;
+	} else if (!take_rest(t, c, s, rest, len)) {
+		pool_free(&t->segments, index);
+		return false;
 	}
 	if (!ring_insert(t, &c->flight->queue, i + 1, index)) {
 		segment_free(t, index);
@@ -363,8 +438,7 @@ bool tcp_queue_split(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t len
 	}
 	rest->seq = s->seq + len;
 	rest->len = left;
-	if (left > 0)
-		sum_again(t, rest);
+	sum_again(t, rest);
 	s->len = len;
 	s->flags &= (uint8_t) ~(SEGMENT_FIN | SEGMENT_PUSH);
 	s->ends_record = false;

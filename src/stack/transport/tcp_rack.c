@@ -52,10 +52,8 @@ static void detect_by_number(struct tcp *t, struct tcp_conn *c)
 {
 	if (c->flight->n_dupacks < DUP_THRESH || c->flight->queue.n_sent == 0)
 		return;
-	struct tcp_segment *first = tcp_queue_at(t, c, 0);
-
-	if ((first->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) == 0)
-		tcp_mark_lost(t, c, first, tcp_queue_number(c, 0));
+	if ((tcp_queue_at(t, c, 0)->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) == 0)
+		tcp_mark_first_lost(t, c);
 }
 
 uint64_t tcp_rack_detect(struct tcp *t, struct tcp_conn *c)
@@ -93,7 +91,7 @@ uint64_t tcp_rack_probe_timeout(const struct tcp *t, const struct tcp_conn *c)
 
 	if (c->rtt_valid) {
 		pto = 2 * c->srtt;
-		if (c->flight->queue.n_sent == 1)
+		if (c->flight->queue.n_sent == 1 && tcp_queue_at(t, c, 0)->len <= c->mss)
 			pto += MAX_ACK_DELAY;
 		else
 			pto += 2 * NS_PER_MS;
@@ -111,7 +109,8 @@ void tcp_rack_probe(struct tcp *t, struct tcp_conn *c)
 	if (next < c->flight->queue.n) {
 		const struct tcp_segment *s = tcp_queue_at(t, c, next);
 
-		if (!seq_after(s->seq + s->len, c->snd_una + c->snd_wnd) && tcp_transmit(t, c, next))
+		if ((s->len <= c->mss || tcp_queue_split(t, c, next, c->mss)) &&
+		    !seq_after(s->seq + s->len, c->snd_una + c->snd_wnd) && tcp_transmit(t, c, next, 0))
 			c->flight->tlp_retransmitted = false;
 	}
 	if (c->flight->tlp_retransmitted) {
@@ -123,7 +122,7 @@ void tcp_rack_probe(struct tcp *t, struct tcp_conn *c)
 
 			(void)tcp_queue_split(t, c, c->flight->queue.n_sent - 1, last->len - rest);
 		}
-		if (!tcp_transmit(t, c, c->flight->queue.n_sent - 1))
+		if (!tcp_transmit(t, c, c->flight->queue.n_sent - 1, 0))
 			return;
 	}
 	c->flight->tlp_out = true;
@@ -145,8 +144,7 @@ void tcp_rack_probe_answered(struct tcp *t, struct tcp_conn *c, const struct tcp
 		c->flight->tlp_out = false;
 	} else if (seq_after(a->ack, c->flight->tlp_end)) {
 		c->flight->tlp_out = false;
-		if (c->ca_state == TCP_CA_OPEN || c->ca_state == TCP_CA_DISORDER)
-			tcp_recovery_marked(t, c);
+		tcp_recovery_marked(t, c, CC_EVENT_REPAIRED);
 	} else if (a->ack == c->flight->tlp_end && a->acked_new == 0 && a->sacked_new == 0 && a->is_duplicate) {
 		/* Both copies came. */
 		c->flight->tlp_out = false;

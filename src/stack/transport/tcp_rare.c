@@ -7,7 +7,9 @@
 
 #include "stack/transport/tcp_md5.h"
 
-const struct tcp_rare tcp_rare_none = { .max_pacing_rate = TCP_UNPACED, .saved_syn = POOL_NONE };
+const struct tcp_rare tcp_rare_none = { .max_pacing_rate = TCP_UNPACED,
+					.saved_syn = POOL_NONE,
+					.pmtu = DATAGRAM_PMTU_WANT };
 
 struct tcp_rare *tcp_rare_get(struct tcp *t, uint32_t *of)
 {
@@ -27,6 +29,7 @@ void tcp_rare_release(struct tcp *t, uint32_t *of)
 	r = pool_at(&t->rares, *of);
 	tcp_syn_forget(t, &r->saved_syn);
 	tcp_md5_free(t, r->md5);
+	datagram_errors_free(t->env, &r->errors);
 	pool_free(&t->rares, *of);
 	*of = POOL_NONE;
 }
@@ -44,7 +47,8 @@ bool tcp_rare_inherit(struct tcp *t, const struct tcp_listener *l, uint32_t radd
 
 	*r = *tcp_rare_at(t, l->rare);
 	r->md5 = copy;
-	r->has_error = r->has_urgent = false;
+	r->has_urgent = false;
+	r->errors = (struct datagram_errors){ 0 };
 	r->saved_syn = POOL_NONE;
 	return true;
 }

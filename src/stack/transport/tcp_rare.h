@@ -10,8 +10,6 @@
 #include "stack/transport/tcp_priv.h"
 
 #define TCP_UNPACED UINT64_MAX
-/* What ICMP errors quote of TCP at least is 8 bytes; this is a header with all options, and some. */
-#define TCP_QUOTED_MAX 64u
 
 struct tcp_rare {
 	uint32_t mark;            /* of what it sends (SO_MARK) */
@@ -21,13 +19,17 @@ struct tcp_rare {
 	uint8_t save_syn;         /* TCP_SAVE_SYN */
 	uint8_t urgent;           /* with has_urgent: a byte that the window kept out (tcp_urgent.c) */
 	bool has_urgent;
-	uint16_t mss_low; /* the path takes no more (tcp_mtu.c); 0: it does */
-	uint64_t mss_low_at;
-	bool recv_error; /* IP_RECVERR */
-	bool has_error;  /* that nobody has read: */
-	struct datagram_error error;
-	uint8_t quoted[TCP_QUOTED_MAX]; /* of our segment, error.payload_len bytes */
-	uint16_t md5;                   /* number of its first key (tcp_md5.h), 0: none */
+	/* tcp_mtu.c: */
+	uint16_t mss_low;              /* what the path is known to take, 0: all that it should */
+	uint16_t mss_high;             /* it has swallowed that, 0: nothing yet */
+	uint64_t mss_low_at;           /* when either was found */
+	uint32_t probe_from, probe_to; /* numbers of what has left as one large segment; equal: nothing */
+	uint16_t probe_mss;
+	bool probe_failed;             /* its outcome is settled, and its bytes are sent again */
+	uint8_t pmtu;                  /* enum datagram_pmtu */
+	bool recv_error;               /* IP_RECVERR */
+	uint16_t md5;                  /* number of its first key (tcp_md5.h), 0: none */
+	struct datagram_errors errors; /* with recv_error: what ended attempts to open it */
 };
 
 extern const struct tcp_rare tcp_rare_none;
@@ -44,6 +46,21 @@ static inline bool tcp_rare_hears(const struct tcp *t, uint32_t of, uint32_t ifi
 	uint32_t by = tcp_rare_at(t, of)->ifindex;
 
 	return by == 0 || by == ifindex;
+}
+
+/* As Linux: segments that may be cut on the way, and who hears of what the path takes. */
+static inline bool tcp_rare_dont_fragment(const struct tcp *t, uint32_t of)
+{
+	uint8_t pmtu = tcp_rare_at(t, of)->pmtu;
+
+	return pmtu == DATAGRAM_PMTU_WANT || pmtu == DATAGRAM_PMTU_DO;
+}
+
+static inline bool tcp_rare_takes_path_mtu(const struct tcp *t, uint32_t of)
+{
+	uint8_t pmtu = tcp_rare_at(t, of)->pmtu;
+
+	return pmtu == DATAGRAM_PMTU_WANT || pmtu == DATAGRAM_PMTU_DO || pmtu == DATAGRAM_PMTU_PROBE;
 }
 
 /* To be written: made if it has none. There is one for whoever may have one. */

@@ -530,9 +530,10 @@ static int64_t copy_out(const struct tcp_conn *c, const struct span *span, int n
 			uint32_t here = min_u32(p->l4.payload_len - skip, room);
 			uint32_t bytes = left < here ? (uint32_t)left : here;
 
-			if (!(flags & TCP_RECV_TRUNC))
+			if (!(flags & TCP_RECV_TRUNC)) {
 				memcpy(to, packet_l4_const(p) + p->l4.header_len + skip, bytes);
-			to += bytes;
+				to += bytes;
+			}
 			left -= bytes;
 			total += bytes;
 			skip += bytes;
@@ -576,12 +577,10 @@ int64_t tcp_recv(struct tcp *t, struct tcp_conn *c, const struct span *span, int
 	return total;
 }
 
-void tcp_receive_free(struct tcp *t, struct tcp_conn *c)
+void tcp_receive_forget_ahead(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_islands *is = islands_of(t, c);
 
-	while (c->inbox.first != NULL)
-		take_first(t, c);
 	for (uint32_t i = 0; is != NULL && i < is->n; i++)
 		while (is->island[i].first != NULL) {
 			struct packet *p = is->island[i].first;
@@ -591,5 +590,12 @@ void tcp_receive_free(struct tcp *t, struct tcp_conn *c)
 		}
 	if (is != NULL)
 		islands_release(t, c);
+}
+
+void tcp_receive_free(struct tcp *t, struct tcp_conn *c)
+{
+	while (c->inbox.first != NULL)
+		take_first(t, c);
+	tcp_receive_forget_ahead(t, c);
 	c->inbox.bytes = 0;
 }

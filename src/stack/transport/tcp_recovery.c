@@ -6,7 +6,8 @@
  *   CWR              a mark (ECN) or a loss that a probe has repaired: the window goes down, nothing
  *                    is sent again
  *   RECOVERY         RACK has found losses: they are sent again, and the window goes down to ssthresh
- *                    in step with what is delivered (RFC 9937, proportional rate reduction)
+ *                    in step with what is delivered (RFC 9937, proportional rate reduction),
+ *                    unless the congestion control has the window to itself
  *   LOSS             a timeout: everything is taken to be lost, and slow start begins again
  *
  * It is over when what had been sent when it began is acknowledged (high_seq).
@@ -21,17 +22,22 @@
 static void tell(struct tcp *t, struct tcp_conn *c, enum cc_event e)
 {
 	if (tcp_cc(c)->event != NULL)
-		tcp_cc(c)->event(c, e, t->env->now);
+		tcp_cc(c)->event(t, c, e);
 }
 
 static void remember(struct tcp_conn *c)
 {
-	c->flight->prior_cwnd = c->cwnd;
-	c->flight->prior_ssthresh = c->ssthresh;
-	c->flight->undo_marker = c->snd_una;
-	c->flight->undo_retrans = 0;
-	c->flight->retrans_stamp = 0;
-	c->flight->undo_valid = true;
+	struct tcp_flight *f = c->flight;
+
+	f->prior_cwnd = c->cwnd;
+	f->prior_ssthresh = c->ssthresh;
+	f->undo_marker = c->snd_una;
+	/* What an earlier recovery has sent again and is not acknowledged yet counts, and its time is the one before
+	 * which a first copy was sent: its acknowledgement would else be taken for that of a first copy. */
+	f->undo_retrans = (int32_t)((f->retransmitted + c->mss - 1) / c->mss);
+	if (f->retransmitted == 0)
+		f->retrans_stamp = 0;
+	f->undo_valid = true;
 }
 
 static void begin(struct tcp *t, struct tcp_conn *c, enum tcp_ca_state state)
@@ -39,15 +45,14 @@ static void begin(struct tcp *t, struct tcp_conn *c, enum tcp_ca_state state)
 	remember(c);
 	c->ca_state = (uint8_t)state;
 	c->flight->high_seq = c->snd_nxt;
-	c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(c), UINT32_MAX);
+	c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(t, c), UINT32_MAX);
 	c->flight->prr_delivered = c->flight->prr_out = 0;
 	c->flight->prr_fs = max_u64(tcp_inflight(c) + c->flight->lost, 1);
 	if (c->ecn_ok)
 		c->cwr_pending = true;
-	tell(t, c, CC_EVENT_RECOVERY);
 }
 
-void tcp_recovery_enter(struct tcp *t, struct tcp_conn *c)
+static void enter_recovery(struct tcp *t, struct tcp_conn *c)
 {
 	t->counts[TCP_COUNT_RECOVERIES]++;
 	if (c->ca_state == TCP_CA_CWR) {
@@ -62,10 +67,11 @@ void tcp_recovery_enter(struct tcp *t, struct tcp_conn *c)
 		c->reo_wnd_mult = 1;
 }
 
-void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c)
+void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c, enum cc_event e)
 {
 	if (c->ca_state >= TCP_CA_CWR)
 		return;
+	tell(t, c, e);
 	begin(t, c, TCP_CA_CWR);
 	c->flight->undo_valid = false;
 }
@@ -73,7 +79,7 @@ void tcp_recovery_marked(struct tcp *t, struct tcp_conn *c)
 static void finish(struct tcp *t, struct tcp_conn *c)
 {
 	/* RFC 9937: it ends with the window at ssthresh. */
-	if (c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR)
+	if ((c->ca_state == TCP_CA_RECOVERY || c->ca_state == TCP_CA_CWR) && tcp_cc(c)->control == NULL)
 		c->cwnd = max_u32(c->ssthresh, 2u * c->mss);
 	c->ca_state = TCP_CA_OPEN;
 	c->flight->frto = c->flight->frto_probes = false;
@@ -112,8 +118,8 @@ static void undo(struct tcp *t, struct tcp_conn *c)
 
 static bool timestamp_says_first(const struct tcp_conn *c, const struct tcp_ack *a)
 {
-	return c->ts_ok && a->options != NULL && a->options->has_timestamp && c->flight->retrans_stamp != 0 &&
-	       a->acked_new > 0 && seq_before(a->options->ts_ecr, c->flight->retrans_stamp);
+	return c->flight->retrans_stamp != 0 && a->acked_new > 0 &&
+	       tcp_ack_echoes_before(c, a, c->flight->retrans_stamp);
 }
 
 /* True: it is over. */
@@ -137,6 +143,8 @@ static void reduce(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 	uint64_t delivered = (uint64_t)a->acked_new + a->sacked_new, inflight = tcp_inflight(c);
 	int64_t send;
 
+	if (tcp_cc(c)->control != NULL)
+		return;
 	c->flight->prr_delivered += delivered;
 	if (inflight > c->ssthresh) {
 		uint64_t all = (c->flight->prr_delivered * c->ssthresh + c->flight->prr_fs - 1) / c->flight->prr_fs;
@@ -158,7 +166,8 @@ static void reduce(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
 	c->cwnd = (uint32_t)(inflight + (uint64_t)(send > 0 ? send : 0));
 }
 
-void tcp_mark_all_lost(struct tcp *t, struct tcp_conn *c)
+/* All that is not acknowledged is taken to be lost. */
+static void mark_all_lost(struct tcp *t, struct tcp_conn *c)
 {
 	for (uint32_t i = 0; i < c->flight->queue.n_sent; i++) {
 		struct tcp_segment *s = tcp_queue_at(t, c, i);
@@ -187,13 +196,13 @@ void tcp_recovery_timeout(struct tcp *t, struct tcp_conn *c)
 	if (is_first || !c->flight->undo_valid || c->n_rtx <= 1) {
 		if (c->ca_state != TCP_CA_LOSS) {
 			remember(c);
-			c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(c), UINT32_MAX);
+			c->ssthresh = (uint32_t)min_u64(tcp_cc(c)->ssthresh(t, c), UINT32_MAX);
 		}
 	}
 	if (!c->sack_ok)
 		c->flight->sacked = 0;
 	forget_sacks(t, c);
-	tcp_mark_all_lost(t, c);
+	mark_all_lost(t, c);
 	c->flight->frto = is_first;
 	c->flight->frto_probes = false;
 	c->ca_state = TCP_CA_LOSS;
@@ -249,42 +258,53 @@ static void in_recovery(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 		return;
 	}
 	/* Without SACK a partial acknowledgement says that the next one is lost too (RFC 6582 section 3.2). */
-	if (!c->sack_ok && a->acked_new > 0 && c->flight->queue.n_sent > 0) {
-		struct tcp_segment *first = tcp_queue_at(t, c, 0);
-
-		if (!(first->flags & SEGMENT_RETRANSMITTED))
-			tcp_mark_lost(t, c, first, tcp_queue_number(c, 0));
-	}
+	if (!c->sack_ok && a->acked_new > 0 && c->flight->queue.n_sent > 0 &&
+	    !(tcp_queue_at(t, c, 0)->flags & SEGMENT_RETRANSMITTED))
+		tcp_mark_first_lost(t, c);
 	reduce(t, c, a);
+}
+
+/* Nothing is under way (any more). What was lost behind a recovery's end begins the next one with the same
+ * acknowledgement: a congestion control that looks once for each never sees them apart, as in Linux. */
+static void look(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
+{
+	if (c->flight->lost > 0 && !tcp_mtu_probe_lost(t, c)) {
+		enter_recovery(t, c);
+		reduce(t, c, a);
+		return;
+	}
+	c->ca_state = c->flight->sacked > 0 || c->flight->n_dupacks > 0 ? TCP_CA_DISORDER : TCP_CA_OPEN;
+}
+
+static void in_cwr(struct tcp *t, struct tcp_conn *c, const struct tcp_ack *a)
+{
+	if (c->flight->lost > c->flight->retransmitted)
+		enter_recovery(t, c);
+	else if (!seq_before(a->ack, c->flight->high_seq))
+		finish(t, c);
+	if (c->ca_state >= TCP_CA_CWR)
+		reduce(t, c, a);
 }
 
 void tcp_recovery_ack(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a)
 {
+	if (YG_UNLIKELY(c->rare != POOL_NONE))
+		tcp_mtu_ack(t, c);
 	if (a->ece && c->ecn_ok)
-		tcp_recovery_marked(t, c);
+		tcp_recovery_marked(t, c, CC_EVENT_MARKED);
 	switch ((enum tcp_ca_state)c->ca_state) {
 	case TCP_CA_LOSS:
 		in_loss(t, c, a);
-		return;
+		break;
 	case TCP_CA_RECOVERY:
 		in_recovery(t, c, a);
-		return;
+		break;
 	case TCP_CA_CWR:
-		if (c->flight->lost > c->flight->retransmitted) {
-			tcp_recovery_enter(t, c);
-			reduce(t, c, a);
-		} else if (!seq_before(a->ack, c->flight->high_seq)) {
-			finish(t, c);
-		} else {
-			reduce(t, c, a);
-		}
-		return;
+		in_cwr(t, c, a);
+		break;
 	default:
-		if (c->flight->lost > 0) {
-			tcp_recovery_enter(t, c);
-			reduce(t, c, a);
-			return;
-		}
-		c->ca_state = c->flight->sacked > 0 || c->flight->n_dupacks > 0 ? TCP_CA_DISORDER : TCP_CA_OPEN;
+		break;
 	}
+	if (c->ca_state < TCP_CA_CWR)
+		look(t, c, a);
 }

@@ -27,14 +27,8 @@ static uint64_t distance(uint64_t a, uint64_t b)
 	return a > b ? a - b : b - a;
 }
 
-void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt)
+static void smooth(struct tcp_conn *c, uint64_t rtt)
 {
-	uint16_t now_s = (uint16_t)(t->env->now / NS_PER_S);
-
-	if (rtt <= c->min_rtt || (uint16_t)(now_s - c->min_rtt_s) > MIN_RTT_WINDOW_S) {
-		c->min_rtt = (uint32_t)min_u64(rtt, UINT32_MAX);
-		c->min_rtt_s = now_s;
-	}
 	if (!c->rtt_valid) {
 		c->srtt = rtt;
 		c->rttvar = rtt / 2;
@@ -43,6 +37,25 @@ void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt)
 		c->rttvar = (3 * c->rttvar + distance(c->srtt, rtt)) / 4;
 		c->srtt = (7 * c->srtt + rtt) / 8;
 	}
+}
+
+void tcp_rtt_sample(struct tcp *t, struct tcp_conn *c, uint64_t rtt)
+{
+	uint16_t now_s = (uint16_t)(t->env->now / NS_PER_S);
+
+	if (rtt <= c->min_rtt || (uint16_t)(now_s - c->min_rtt_s) > MIN_RTT_WINDOW_S) {
+		c->min_rtt = (uint32_t)min_u64(rtt, UINT32_MAX);
+		c->min_rtt_s = now_s;
+	}
+	smooth(c, rtt);
+}
+
+void tcp_rtt_sample_coarse(struct tcp *t, struct tcp_conn *c, uint64_t rtt)
+{
+	if (c->min_rtt == UINT32_MAX)
+		tcp_rtt_sample(t, c, rtt);
+	else
+		smooth(c, max_u64(rtt, c->min_rtt));
 }
 
 uint64_t tcp_rto_once(const struct tcp *t, const struct tcp_conn *c)

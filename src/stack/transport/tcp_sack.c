@@ -27,8 +27,9 @@ static void settle(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uin
 void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index)
 {
 	bool is_first = c->flight->lost <= c->flight->retransmitted;
+	/* Sent again, and lost again: that is a loss too. */
+	bool is_new = (s->flags & (SEGMENT_LOST | SEGMENT_RETRANSMITTED)) != SEGMENT_LOST;
 
-	/* Sent again, and lost again. */
 	if (s->flags & SEGMENT_RETRANSMITTED) {
 		c->flight->retransmitted -= tcp_segment_size(s);
 		s->flags &= (uint8_t)~SEGMENT_RETRANSMITTED;
@@ -36,17 +37,26 @@ void tcp_mark_lost(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uin
 	if (!(s->flags & SEGMENT_LOST)) {
 		s->flags |= SEGMENT_LOST;
 		c->flight->lost += tcp_segment_size(s);
-		c->flight->lost_total += s->len;
 	}
 	tcp_flight_remove(t, c, s, index);
+	if (is_new) {
+		c->flight->lost_total += s->len;
+		if (tcp_cc(c)->lost != NULL)
+			tcp_cc(c)->lost(t, c, s);
+	}
 	c->flight->lost_from = is_first ? s->seq : seq_min(c->flight->lost_from, s->seq);
 }
 
-/* RFC 8985 section 6.2 step 3: one that was never sent again, and that something behind it overtook. */
-static void note_reordering(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, struct tcp_ack *a)
+void tcp_mark_first_lost(struct tcp *t, struct tcp_conn *c)
 {
-	uint32_t end = s->seq + tcp_segment_size(s);
+	if (tcp_queue_at(t, c, 0)->len > c->mss)
+		(void)tcp_queue_split(t, c, 0, c->mss);
+	tcp_mark_lost(t, c, tcp_queue_at(t, c, 0), tcp_queue_number(c, 0));
+}
 
+/* RFC 8985 section 6.2 step 3: one that was never sent again, and that something behind it overtook. */
+static void note_reordering(struct tcp_conn *c, const struct tcp_segment *s, uint32_t end, struct tcp_ack *a)
+{
 	if (seq_after(end, c->flight->fack)) {
 		c->flight->fack = end;
 	} else if (!(s->flags & SEGMENT_EVER_RETRANSMITTED) && seq_before(end, c->flight->fack)) {
@@ -57,32 +67,36 @@ static void note_reordering(struct tcp *t, struct tcp_conn *c, const struct tcp_
 }
 
 /* Steps 1 and 2: the newest by the time of sending. An acknowledgement of the first of two copies is not the second
- * one's, which it cannot be when it came sooner than the path allows. */
-static void note_rack(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, const struct tcp_ack *a)
+ * one's, which it cannot be when it came sooner than the path allows, or, of what is acknowledged by number, echoes a
+ * timestamp from before it. (Ahead of a gap the timestamp before the gap is echoed, RFC 7323 section 4.3.) How long it
+ * took is taken from the last that an acknowledgement tells of, by number, as Linux has it (the RFC: by the time of
+ * sending): one that was taken for lost and was only late says that others may be late as well. */
+static void note_rack(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, uint32_t end,
+		      const struct tcp_ack *a)
 {
 	uint64_t rtt = t->env->now - s->sent;
-	uint32_t end = s->seq + tcp_segment_size(s);
 
 	if (s->flags & SEGMENT_EVER_RETRANSMITTED) {
 		if (rtt < c->min_rtt && c->min_rtt != UINT32_MAX)
 			return;
-		if (a->options != NULL && a->options->has_timestamp && c->ts_ok &&
-		    seq_before(a->options->ts_ecr, c->ts_offset + (uint32_t)(s->sent / TCP_TS_NS)))
+		if (!seq_after(end, a->ack) && tcp_ack_echoes_before(c, a, tcp_ts_at(c, s->sent)))
 			return;
 	}
+	c->flight->rack_rtt = rtt;
 	if (s->sent > c->flight->rack_sent ||
 	    (s->sent == c->flight->rack_sent && seq_after(end, c->flight->rack_end))) {
-		c->flight->rack_rtt = rtt;
 		c->flight->rack_sent = s->sent;
 		c->flight->rack_end = end;
 	}
 }
 
-void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index, struct tcp_ack *a)
+/* bytes of it, which end at end. */
+static void delivered(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, uint32_t bytes, uint32_t end,
+		      struct tcp_ack *a)
 {
-	note_reordering(t, c, s, a);
-	note_rack(t, c, s, a);
-	tcp_rate_delivered(t, c, s, a);
+	note_reordering(c, s, end, a);
+	note_rack(t, c, s, end, a);
+	tcp_rate_delivered(t, c, s, bytes, a);
 	if (!(s->flags & SEGMENT_EVER_RETRANSMITTED)) {
 		uint64_t rtt = t->env->now - s->sent;
 
@@ -91,8 +105,19 @@ void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment
 		a->has_rtt = true;
 		a->original_acked |= (s->flags & SEGMENT_LOST) != 0;
 	}
-	a->sample.acked += s->len;
+	a->sample.acked += bytes;
+}
+
+void tcp_segment_delivered(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s, uint32_t index, struct tcp_ack *a)
+{
+	delivered(t, c, s, s->len, s->seq + tcp_segment_size(s), a);
 	settle(t, c, s, index);
+}
+
+void tcp_part_delivered(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s, uint32_t bytes,
+			struct tcp_ack *a)
+{
+	delivered(t, c, s, bytes, s->seq + bytes, a);
 }
 
 /* --- blocks --- */
@@ -121,17 +146,20 @@ static void cut_seen(const struct tcp_conn *c, uint32_t *left, uint32_t *right)
 	}
 }
 
-/* A segment that a block covers in part is cut there if it is a large one, and left alone otherwise. */
+/* A segment that a block covers in part is cut there if it is a large one, where the next of its segments begins that
+ * the block has, or behind the last, and left alone otherwise. */
 static bool cut_to_block(struct tcp *t, struct tcp_conn *c, uint32_t i, uint32_t left, uint32_t right)
 {
 	const struct tcp_segment *s = tcp_queue_at(t, c, i);
-	uint32_t end = s->seq + tcp_segment_size(s), mss = c->mss;
+	uint32_t at, mss = c->mss;
 
 	if (seq_before(s->seq, left))
-		return s->len > mss && (left - s->seq) % mss == 0 && tcp_queue_split(t, c, i, left - s->seq);
-	if (seq_after(end, right))
-		return s->len > mss && (right - s->seq) % mss == 0 && tcp_queue_split(t, c, i, right - s->seq);
-	return true;
+		at = (left - s->seq + mss - 1) / mss * mss;
+	else if (seq_after(s->seq + tcp_segment_size(s), right))
+		at = (right - s->seq) / mss * mss;
+	else
+		return true;
+	return at > 0 && at < s->len && tcp_queue_split(t, c, i, at);
 }
 
 static void walk_block(struct tcp *t, struct tcp_conn *c, struct tcp_ack *a, uint32_t left, uint32_t right,

@@ -504,6 +504,8 @@ static void test_overlaps(void **state)
 		}
 		assert_true(s.c->fin_received);
 		assert_int_equal(n_got, total);
+		/* Each byte once, however often and in whatever order it came. */
+		assert_int_equal(s.c->bytes_received, total);
 		for (uint32_t i = 0; i < total; i++)
 			assert_int_equal(got[i], script_byte(1 + i));
 		assert_int_equal(s.c->inbox.islands, POOL_NONE);

@@ -14,6 +14,7 @@
 #include "stack/transport/tcp_fixture.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/checksum.h"
+#include "stack/wire/icmp.h"
 
 #define PEER_ISN 0x7fffff00u /* goes past the sign on the way */
 #define PEER_PORT 5000u
@@ -31,6 +32,7 @@ struct seen {
 	uint8_t first; /* byte of payload */
 	struct tcp_options options;
 	uint32_t mark;
+	bool df;
 	uint64_t at;
 };
 
@@ -90,6 +92,7 @@ static inline void script_tx(struct device *d, struct batch *b)
 					    .urgent = (uint16_t)(l3[ip.header_len + 18] << 8 | l3[ip.header_len + 19]),
 					    .tos = ip.tos,
 					    .ttl = ip.ttl,
+					    .df = ip.df,
 					    .id = ip.id,
 					    .first = v.payload_len > 0 ? l3[ip.header_len + v.header_len] : 0,
 					    .mark = p->mark,
@@ -267,6 +270,15 @@ static inline void script_in(struct script *s, const struct in *in)
 	l4_checksum_set(&ip, l4, header + in->len);
 	l4[TCP_CHECK_AT] ^= in->damaged;
 	script_frame(s, frame, (uint32_t)(ETHER_HEADER_LEN + ip.total_len));
+}
+
+/* An ICMP error about our segment with that number; info: the next hop's MTU. */
+static inline void script_icmp(struct script *s, uint8_t type, uint8_t code, uint32_t seq, uint32_t info)
+{
+	uint8_t frame[HOST_ICMP_FRAME];
+
+	host_icmp_frame(frame, SERVICE, PEER_PORT, s->host_isn + seq, type, code, info);
+	script_frame(s, frame, sizeof(frame));
 }
 
 /* The next segment that came back and was not looked at; NULL: none. */

@@ -49,13 +49,6 @@ void tcp_secret_init(struct tcp *t)
 		t->port_counter[i] = rng_u32(rng);
 }
 
-static uint64_t hash_words(const struct siphash_key *key, uint64_t a, uint64_t b)
-{
-	uint64_t words[2] = { a, b };
-
-	return siphash24(key, words, sizeof(words));
-}
-
 static uint64_t addresses_of(const struct tcp_node *n)
 {
 	return (uint64_t)n->laddr << 32 | n->raddr;
@@ -68,22 +61,20 @@ static uint64_t ports_of(const struct tcp_node *n)
 
 uint32_t tcp_isn(const struct tcp *t, const struct tcp_node *n)
 {
-	return (uint32_t)(t->env->now / ISN_TICK_NS) + (uint32_t)hash_words(&t->key_isn, addresses_of(n), ports_of(n));
+	return (uint32_t)(t->env->now / ISN_TICK_NS) +
+	       (uint32_t)siphash24_16(&t->key_isn, addresses_of(n), ports_of(n));
 }
 
 uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_node *n)
 {
-	return (uint32_t)hash_words(&t->key_ts, addresses_of(n), n->zone);
+	return (uint32_t)siphash24_16(&t->key_ts, addresses_of(n), n->zone);
 }
 
-static bool is_free(struct tcp *t, struct tcp_node *n)
+static bool is_free(struct tcp *t, struct tcp_node *n, uint32_t *ref)
 {
-	uint32_t ref = tcp_find(t, n);
-
-	if (ref == POOL_NONE)
-		return true;
-	return tcp_ref_kind(ref) == TCP_KIND_TIME_WAIT &&
-	       tcp_time_wait_may_reuse(t, pool_at(&t->time_wait, tcp_ref_index(ref)));
+	*ref = tcp_find(t, n);
+	return *ref == POOL_NONE || (tcp_ref_kind(*ref) == TCP_KIND_TIME_WAIT &&
+				     tcp_time_wait_may_reuse(t, pool_at(&t->time_wait, tcp_ref_index(*ref))));
 }
 
 static bool is_listened_on(struct tcp *t, uint16_t port)
@@ -98,15 +89,15 @@ static bool is_listened_on(struct tcp *t, uint16_t port)
 	return false;
 }
 
-int tcp_choose_port(struct tcp *t, struct tcp_node *n)
+int tcp_choose_port(struct tcp *t, struct tcp_node *n, uint32_t *ref)
 {
 	uint32_t first = t->cfg.port_first, count = t->cfg.port_last - first + 1u;
-	uint64_t h = hash_words(&t->key_port, addresses_of(n), (uint64_t)n->zone << 16 | n->rport);
+	uint64_t h = siphash24_16(&t->key_port, addresses_of(n), (uint64_t)n->zone << 16 | n->rport);
 	uint32_t *counter = &t->port_counter[h >> 56];
 
 	for (uint32_t i = 0; i < count; i++) {
 		n->lport = (uint16_t)(first + ((uint32_t)h + (*counter)++) % count);
-		if (!is_listened_on(t, n->lport) && is_free(t, n) &&
+		if (!is_listened_on(t, n->lport) && is_free(t, n, ref) &&
 		    ip_port_take(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, PORTS_SOCKET_DRAWN))
 			return 0;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Who has a four-tuple: one table for connections, half open ones and TIME_WAIT
- * records, which all begin with a struct tcp_node. Chained, with as many buckets as
- * there may be nodes, under a keyed hash: nobody outside can make a chain long.
+ * records, which all begin with a struct tcp_node. Chained, with about as many buckets
+ * as there may be nodes, under a keyed hash: nobody outside can make a chain long.
  *
  * As long as a tuple is in the table its port is told to ip (ip_port_open), so that
  * workers hand over what comes to it, and refuse what comes to others.
@@ -21,7 +21,8 @@ int tcp_table_init(struct tcp_table *table, uint32_t n)
 {
 	uint32_t size = 16;
 
-	while (size < n && size < UINT32_C(1) << 30)
+	/* The nearest power of two: when all is in use, one and a half in a bucket at most. */
+	while (size < n - n / 3 && size < UINT32_C(1) << 30)
 		size *= 2;
 	table->bucket = malloc(size * sizeof(*table->bucket));
 	if (table->bucket == NULL)
@@ -61,16 +62,10 @@ _Static_assert(offsetof(struct tcp_conn, node) == 0 && offsetof(struct tcp_half_
 		       offsetof(struct tcp_time_wait, node) == 0,
 	       "at the head of each");
 
-static bool same_tuple(const struct tcp_node *a, const struct tcp_node *b)
-{
-	return a->raddr == b->raddr && a->rport == b->rport && a->lport == b->lport && a->laddr == b->laddr &&
-	       a->zone == b->zone;
-}
-
 void tcp_find_ahead(struct tcp *t, struct tcp_node *n)
 {
 	n->hash = hash_of(t, n);
-	__builtin_prefetch(&t->table.bucket[n->hash & t->table.mask]);
+	prefetch_read(&t->table.bucket[n->hash & t->table.mask]);
 }
 
 /* What will be touched of the first in the bucket, which as a rule is the one. */
@@ -84,14 +79,14 @@ void tcp_find_near(const struct tcp *t, const struct tcp_node *n)
 	uint32_t lines = tcp_ref_kind(ref) == TCP_KIND_CONN ? TCP_CONN_HOT_LINES : 1;
 
 	for (uint32_t i = 0; i < lines; i++)
-		__builtin_prefetch(at + 64 * i);
+		prefetch_read(at + 64 * i);
 }
 
 uint32_t tcp_find_hashed(const struct tcp *t, const struct tcp_node *n)
 {
 	uint32_t ref = t->table.bucket[n->hash & t->table.mask];
 
-	while (ref != POOL_NONE && !same_tuple(node_at(t, ref), n))
+	while (ref != POOL_NONE && !tcp_same_tuple(node_at(t, ref), n))
 		ref = node_at(t, ref)->next;
 	return ref;
 }
@@ -104,7 +99,6 @@ uint32_t tcp_find(struct tcp *t, struct tcp_node *n)
 
 void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t index)
 {
-	n->hash = hash_of(t, n);
 	uint32_t *bucket = &t->table.bucket[n->hash & t->table.mask];
 
 	n->kind = (uint8_t)kind;
@@ -115,15 +109,29 @@ void tcp_insert(struct tcp *t, struct tcp_node *n, enum tcp_kind kind, uint32_t 
 	(void)ip_port_open(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, IP_PORT_BOUND);
 }
 
-void tcp_remove(struct tcp *t, struct tcp_node *n)
+/* Where n's number stands: in its bucket, or in the node before it. */
+static uint32_t *place_of(struct tcp *t, const struct tcp_node *n)
 {
-	if (!n->is_in)
-		return;
 	uint32_t *at = &t->table.bucket[n->hash & t->table.mask];
 
 	while (node_at(t, *at) != n)
 		at = &node_at(t, *at)->next;
-	*at = n->next;
+	return at;
+}
+
+void tcp_replace(struct tcp *t, struct tcp_node *old, struct tcp_node *n, enum tcp_kind kind, uint32_t index)
+{
+	*place_of(t, old) = (uint32_t)kind << 30 | index;
+	*n = *old;
+	n->kind = (uint8_t)kind;
+	old->is_in = false;
+}
+
+void tcp_remove(struct tcp *t, struct tcp_node *n)
+{
+	if (!n->is_in)
+		return;
+	*place_of(t, n) = n->next;
 	n->is_in = false;
 	t->table.n--;
 	ip_port_close(t->ip, IPPROTO_NR_TCP, n->laddr, n->lport, IP_PORT_BOUND);

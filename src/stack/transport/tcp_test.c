@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "stack/transport/tcp_flow.h"
+#include "stack/transport/tcp_script.h"
 
 /* Would catch: a handshake, a byte, an end of either way or TIME_WAIT that goes wrong on a good path. */
 static void test_open_send_close(void **state)
@@ -228,6 +229,91 @@ static void test_buffers_grow(void **state)
 	assert_true(took[1] > 14 * NS_PER_S);
 }
 
+/* Would catch: room that was asked for and not used, which is sent as a segment of nothing, and sent again until the
+ * connection is given up. */
+static void test_reserved_and_not_committed(void **state)
+{
+	struct net n;
+	struct tcp_conn *a, *b;
+	struct span room;
+	uint8_t got[4];
+
+	net_start(&n);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+
+	net_connect(&n, l, &a, &b);
+	assert_int_equal(tcp_reserve(n.a.tcp, a, &room), 0);
+	assert_int_equal(host_send(&n.b, b, "x", 1), 1);
+	net_run(&n, 3600 * NS_PER_S);
+	assert_int_equal(tcp_state(a), TCP_ESTABLISHED);
+	assert_int_equal(n.a.tcp->counts[TCP_COUNT_RETRANSMITTED] + n.a.tcp->segments.n_used, 0);
+	assert_int_equal(tcp_reserve(n.a.tcp, a, &room), 0);
+	((uint8_t *)(uintptr_t)room.bytes)[0] = 'y';
+	assert_int_equal(tcp_commit(n.a.tcp, a, 1, 0), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(host_recv(&n.b, b, got, sizeof(got)), 1);
+	assert_int_equal(got[0], 'y');
+	tcp_close(n.a.tcp, a);
+	tcp_close(n.b.tcp, b);
+	net_run(&n, 100 * NS_PER_S);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+}
+
+/* The other end takes the data and not the FIN behind it. Would catch: a FIN that is sent again with the sum of the
+ * data (script_tx looks at each sum). */
+static void test_fin_alone_is_sent_again(void **state)
+{
+	struct span data = { .bytes = (uint8_t *)(uintptr_t) "0123456789", .len = 10 };
+	struct script s;
+
+	script_start(&s, NULL);
+	script_accept(&s, NULL, 0);
+	assert_int_equal(tcp_send(s.h.tcp, s.c, &data, 1, TCP_SEND_MORE), 10);
+	assert_int_equal(tcp_shutdown(s.h.tcp, s.c, TCP_SHUT_WR), 0);
+	ip_flush(s.h.ip);
+	const struct seen *o = script_out(&s);
+
+	assert_non_null(o);
+	assert_int_equal(o->len, 10);
+	assert_true(o->flags & TCP_FIN);
+	script_in(&s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 11 });
+	script_wait(&s, 3 * NS_PER_S);
+	o = script_out(&s);
+	assert_non_null(o);
+	assert_int_equal(o->len, 0);
+	assert_int_equal(o->seq, 11);
+	assert_true(o->flags & TCP_FIN);
+	tcp_abort(s.h.tcp, s.c);
+	script_end(&s);
+}
+
+/* The config is another one by the time the answer comes. Would catch: two ends of which one believes in what the other
+ * does not. */
+static void test_offered_is_offered(void **state)
+{
+	struct net n;
+	struct tcp_conn *b;
+
+	net_start(&n);
+	struct tcp_listener *l = host_listen(&n.b, SERVICE);
+	struct tcp_conn *a = host_connect(&n.a, B_ADDR, SERVICE);
+
+	n.a.tcp->cfg.window_scaling = n.a.tcp->cfg.timestamps = n.a.tcp->cfg.sack = false;
+	net_run(&n, NS_PER_S);
+	b = tcp_accept(n.b.tcp, l, 3);
+	assert_non_null(b);
+	assert_true(a->wscale_ok && a->ts_ok && a->sack_ok);
+	assert_true(b->wscale_ok && b->ts_ok && b->sack_ok);
+	assert_int_equal(a->snd_scale, b->rcv_scale);
+	assert_int_equal(b->snd_scale, a->rcv_scale);
+	tcp_close(n.a.tcp, a);
+	tcp_close(n.b.tcp, b);
+	net_run(&n, 100 * NS_PER_S);
+	tcp_unlisten(n.b.tcp, l);
+	net_end(&n);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -239,6 +325,9 @@ int main(void)
 		cmocka_unit_test(test_buffers_grow),
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_trouble),
+		cmocka_unit_test(test_reserved_and_not_committed),
+		cmocka_unit_test(test_fin_alone_is_sent_again),
+		cmocka_unit_test(test_offered_is_offered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,8 +60,13 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		tcp_time_wait_free(t, t->time_wait_oldest);
 		index = pool_alloc(&t->time_wait);
 	}
-	struct tcp_time_wait made = {
-		.node = c->node,
+	if (index == POOL_NONE) {
+		tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
+		return;
+	}
+	struct tcp_time_wait *w = at(t, index);
+
+	*w = (struct tcp_time_wait){
 		.snd_nxt = c->snd_nxt,
 		.rcv_nxt = c->rcv_nxt,
 		.rcv_wnd = seq_after(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0,
@@ -69,19 +74,15 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		.ts_recent_s = c->ts_recent_s,
 		.rcv_scale = c->rcv_scale & 15,
 		.ts_ok = c->ts_ok,
+		.ifindex = (uint8_t)tcp_rare_at(t, c->rare)->ifindex & 127,
 		.side = c->side & 15,
 	};
 
-	if (index != POOL_NONE && c->rare != POOL_NONE)
-		made.md5 = tcp_md5_detach(t, &tcp_rare_get(t, &c->rare)->md5, c->node.raddr);
-	tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
-	if (index == POOL_NONE)
-		return;
-	struct tcp_time_wait *w = at(t, index);
-
-	*w = made;
+	if (c->rare != POOL_NONE)
+		w->md5 = tcp_md5_detach(t, &tcp_rare_get(t, &c->rare)->md5, c->node.raddr);
+	tcp_replace(t, &c->node, &w->node, TCP_KIND_TIME_WAIT, index);
 	list_append(t, w, index);
-	tcp_insert(t, &w->node, TCP_KIND_TIME_WAIT, index);
+	tcp_conn_end(t, c, TCP_REASON_CLOSED, 0);
 }
 
 static void answer(struct tcp *t, const struct tcp_time_wait *w)
@@ -96,6 +97,7 @@ static void answer(struct tcp *t, const struct tcp_time_wait *w)
 		.ts_val = (uint32_t)(t->env->now / TCP_TS_NS) + tcp_ts_offset(t, &w->node),
 		.ts_ecr = w->ts_recent,
 		.rare = POOL_NONE,
+		.ifindex = w->ifindex,
 		.key = tcp_md5_at(t, w->md5),
 	};
 

@@ -17,6 +17,8 @@
 
 #define DELACK_NS (40 * NS_PER_MS)
 #define PERSIST_MAX (60 * NS_PER_S)
+/* What could be sent but for memory is tried again (Linux: half a second). */
+#define RETRY_NS (100 * NS_PER_MS)
 
 void tcp_rearm(struct tcp *t, struct tcp_conn *c)
 {
@@ -88,6 +90,9 @@ void tcp_rearm_rtx(struct tcp *t, struct tcp_conn *c)
 			c->flight->rtx_kind = TCP_RTX_NONE;
 			c->flight->rtx_at = TIME_NEVER;
 		}
+		/* Neither the window nor a rate nor the user keeps it back: nothing else would ever come. */
+		if (c->flight->queue.n > 0 && c->flight->pace_timer_at == TIME_NEVER)
+			c->flight->pace_timer_at = now + RETRY_NS;
 		return;
 	}
 	/* Only the other end's window is waited for, neither Nagle nor pacing. */
@@ -173,8 +178,10 @@ static void persist(struct tcp *t, struct tcp_conn *c)
 	c->flight->n_probes += c->flight->n_probes < 31;
 	c->flight->rtx_at = TIME_NEVER;
 	/* A window too small to be worth it: now it is. */
-	if (usable > 0 && (s->len <= usable || tcp_queue_split(t, c, 0, usable)))
-		(void)tcp_transmit(t, c, 0);
+	uint32_t bytes = min_u32(min_u32(usable, c->mss), s->len);
+
+	if (usable > 0 && (s->len == bytes || tcp_queue_split(t, c, 0, bytes)))
+		(void)tcp_transmit(t, c, 0, 0);
 	else
 		tcp_send_probe(t, c);
 	tcp_rearm_rtx(t, c);
@@ -268,8 +275,6 @@ void tcp_timer_fired(void *ctx, uint32_t index, uint64_t now)
 	struct tcp *t = ctx;
 	struct tcp_conn *c = tcp_conn_at(t, index);
 
-	if (c->rare != POOL_NONE)
-		tcp_mtu_raise(t, c);
 	if (c->delack_at <= now && c->state >= TCP_ESTABLISHED)
 		tcp_send_ack(t, c);
 	if (c->flight->pace_timer_at <= now) {

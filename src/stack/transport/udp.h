@@ -18,7 +18,7 @@ struct udp_limits {
 };
 
 struct udp_socket {
-	struct datagram_socket d;
+	struct datagram_socket d;       /* first, for datagram_next */
 	uint32_t next_port, next_tuple; /* in their buckets */
 	bool in_port, in_tuple;         /* tables */
 	uint32_t told_addr;             /* by which ip knows its port, with in_port */
@@ -26,9 +26,6 @@ struct udp_socket {
 };
 
 struct udp; /* all of them */
-
-enum udp_counter { UDP_COUNT_IN, UDP_COUNT_OUT, UDP_COUNT_NO_PORT, UDP_COUNT_QUEUE_FULL, N_UDP_COUNTERS };
-extern const char *const udp_counter_names[N_UDP_COUNTERS];
 
 /* NULL without memory. changed, see struct datagram_stack. */
 struct udp *udp_create(struct env *env, struct ip_stack *ip, const struct udp_limits *limits);
@@ -39,7 +36,6 @@ void udp_set_ports(struct udp *u, uint16_t first, uint16_t last);
 /* They outlive u. NULL: none. */
 void udp_set_captures(struct udp *u, struct captures *c);
 const struct datagram_stack *udp_stack(const struct udp *u);
-const uint64_t *udp_counts(const struct udp *u);
 /* The next open socket; *cursor begins at 0. *budget: how many places may be looked at, and what is left of that. NULL:
  * none, or with a budget of 0 not yet. */
 const struct udp_socket *udp_next(const struct udp *u, uint32_t *cursor, uint32_t *budget);
