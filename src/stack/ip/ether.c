@@ -88,7 +88,7 @@ void ether_input(struct ip_stack *s, uint32_t ifindex, struct batch *b)
 	struct stage_stats *outer = stage_enter(&s->env->stages, STAGE_ETHER, b->n);
 
 	for (uint32_t i = 0; i < b->n && s->flowcache.input == NULL; i++)
-		__builtin_prefetch(packet_frame(b->p[i]));
+		prefetch_read(packet_frame(b->p[i]));
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct packet *p = b->p[i];
 

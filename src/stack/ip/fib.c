@@ -230,10 +230,14 @@ static void paint(struct fib *f, fib_entry *e, uint32_t n, uint8_t len, uint32_t
 int fib_insert(struct fib *f, struct ip4_prefix prefix, uint32_t group)
 {
 	struct place at;
+	void *outgrown;
 	uint32_t old;
 
 	prefix.addr &= ip4_mask(prefix.len);
-	if (prefix_set_reserve(&f->prefixes) != 0 || !place_open(f, prefix, &at))
+	if (!fib_retire_reserve(&f->groups, 1) || prefix_set_reserve(&f->prefixes, &outgrown) != 0)
+		return -ENOMEM;
+	fib_retire(&f->groups, outgrown);
+	if (!place_open(f, prefix, &at))
 		return -ENOMEM;
 	bool replaces = prefix_set_put(&f->prefixes, prefix, group, &old);
 
@@ -317,13 +321,13 @@ void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *group,
 		for (uint32_t i = done; i < end; i++) {
 			group[i] = follow(&f->root[dst[i] >> 16]);
 			if (group[i] & ENTRY_CHILD)
-				__builtin_prefetch(&child_of(f, group[i])[(dst[i] >> 8) & 0xff]);
+				prefetch_read(&child_of(f, group[i])[(dst[i] >> 8) & 0xff]);
 		}
 		for (uint32_t i = done; i < end; i++) {
 			if (group[i] & ENTRY_CHILD)
 				group[i] = follow(&child_of(f, group[i])[(dst[i] >> 8) & 0xff]);
 			if (YG_UNLIKELY(group[i] & ENTRY_CHILD))
-				__builtin_prefetch(&child_of(f, group[i])[dst[i] & 0xff]);
+				prefetch_read(&child_of(f, group[i])[dst[i] & 0xff]);
 		}
 		for (uint32_t i = done; i < end; i++) {
 			if (YG_UNLIKELY(group[i] & ENTRY_CHILD))
@@ -331,6 +335,37 @@ void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *group,
 			group[i] &= LEAF_GROUP_MASK;
 		}
 	}
+}
+
+struct look_by {
+	const struct fib *f;
+	uint32_t ifindex, hash;
+	const struct fib_nexthop *found, *down; /* down: of the longest prefix that has one, none of which is up */
+};
+
+static bool leads_by(void *ctx, uint32_t group)
+{
+	struct look_by *l = ctx;
+
+	if (group == FIB_NO_ROUTE) {
+		/* A walk begins: what one met that was spoilt does not count. */
+		l->found = l->down = NULL;
+		return false;
+	}
+	const struct fib_route *route = fib_route(l->f, group);
+
+	l->found = fib_route_by(route, l->ifindex, l->hash);
+	if (l->found == NULL && l->down == NULL)
+		l->down = fib_route_down_by(route, l->ifindex, l->hash);
+	return l->found != NULL;
+}
+
+const struct fib_nexthop *fib_lookup_by(const struct fib *f, uint32_t dst, uint32_t ifindex, uint32_t hash)
+{
+	struct look_by l = { .f = f, .ifindex = ifindex, .hash = hash };
+
+	prefix_set_walk(&f->prefixes, dst, leads_by, &l);
+	return l.found != NULL ? l.found : l.down;
 }
 
 /* --- for people --- */

@@ -13,7 +13,7 @@
  * is one write a group, and the prefixes have their second best at once.
  *
  * Only src/routing/rib fills it. One thread changes the table; any number of others may
- * look up meanwhile (fib_lookup, fib_lookup_batch, fib_route). Each look-up has
+ * look up meanwhile (fib_lookup, fib_lookup_batch, fib_lookup_by, fib_route). Each look-up has
  * the answer from before a change or from behind it, never a third one. What was
  * taken out is used again only after the readers' grace:
  *
@@ -123,10 +123,15 @@ uint32_t fib_group_add(struct fib *f, uint32_t best, uint32_t second, uint64_t f
 /* The group of this next hop alone: equal ones share. */
 uint32_t fib_nexthop_add(struct fib *f, const struct fib_nexthop *nh);
 
-/* An interface, or a neighbour on one, is lost or back: one write for each group that has a next hop there. What has no
- * memory stays as it is. Returns how many groups have changed. */
+/* An interface, or a neighbour on one, is lost or back: one write for each group that has a next hop there. Returns how
+ * many groups have changed. What has no memory stays as it is: of an interface some groups, which go by it still; of a
+ * neighbour all, with -ENOMEM. */
 uint32_t fib_link(struct fib *f, uint32_t ifindex, bool up);
-uint32_t fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up);
+int fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up);
+/* All memory that fib_neighbour may need there, either way: behind it the next change is that one, which does not fail,
+ * or it is abandoned. 0 or -ENOMEM. */
+int fib_neighbour_prepare(struct fib *f, uint32_t ifindex, const struct ip_addr *addr);
+void fib_neighbour_abandon(struct fib *f);
 /* The exit by which a group's packets go now; FIB_NO_EXIT: none. */
 uint32_t fib_group_exit(const struct fib *f, uint32_t group);
 /* Some next hop of it is up (or it needs none). */
@@ -146,6 +151,12 @@ uint32_t fib_lookup(const struct fib *f, uint32_t dst);
 uint32_t fib_lookup_prefix(const struct fib *f, uint32_t dst, struct ip4_prefix *prefix);
 /* fib_lookup for n addresses, whose misses in the cache are in flight together. */
 void fib_lookup_batch(const struct fib *f, const uint32_t *dst, uint32_t *group, uint32_t n);
+/* By one interface alone (SO_BINDTODEVICE): the longest prefix that has a way there, and of several ways one by the
+ * hash. What is down (the link, or the neighbour as a next hop) is taken when nothing else is met. Seen are the two
+ * best routes to each prefix: of a third, while one of these is up, nothing is known here. What is no way out
+ * (FIB_BLACKHOLE and the like) is the answer where it is met, an address of ours only by its own interface. NULL: there
+ * is none. It costs a look at the set of prefixes for each length that there is. */
+const struct fib_nexthop *fib_lookup_by(const struct fib *f, uint32_t dst, uint32_t ifindex, uint32_t hash);
 /* Never NULL. */
 const struct fib_route *fib_route(const struct fib *f, uint32_t group);
 

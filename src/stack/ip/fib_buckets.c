@@ -24,7 +24,7 @@ struct tally {
 	uint32_t quota[FIB_PATHS_MAX], n[FIB_PATHS_MAX]; /* buckets that each should have, and has */
 };
 
-/* Largest remainders, the first of equals. */
+/* Largest remainders, the first of equals. Somebody is up, and nobody weighs nothing. */
 static void set_quotas(struct tally *t, const struct fib_member *m, uint32_t n)
 {
 	uint64_t total = 0, rest[FIB_PATHS_MAX];
@@ -35,11 +35,11 @@ static void set_quotas(struct tally *t, const struct fib_member *m, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t share = m[i].is_up ? (uint64_t)m[i].weight * FIB_BUCKETS : 0;
 
-		t->quota[i] = total > 0 ? (uint32_t)(share / total) : 0;
-		rest[i] = total > 0 ? share % total : 0;
+		t->quota[i] = (uint32_t)(share / total);
+		rest[i] = share % total;
 		left -= t->quota[i];
 	}
-	for (; left > 0 && total > 0; left--) {
+	for (; left > 0; left--) {
 		uint32_t most = 0;
 
 		for (uint32_t i = 1; i < n; i++)

@@ -48,12 +48,13 @@ static bool exit_settle(struct fib_groups *g, struct fib_exit *e)
 	}
 	if (e->shares != NULL)
 		fib_buckets_divide(e->shares, e->member, e->n);
-	if (!fib_retire_reserve(g))
+	if (!fib_retire_reserve(g, 1))
 		return false;
 	if (e->n_up > 1) {
-		paths = calloc(1, sizeof(*paths));
+		paths = e->spare != NULL ? e->spare : calloc(1, sizeof(*paths));
 		if (paths == NULL)
 			return false;
+		e->spare = NULL;
 		paths->n = e->n;
 		memcpy(paths->bucket, e->shares->owner, sizeof(paths->bucket));
 		for (uint32_t i = 0; i < e->n; i++)
@@ -97,7 +98,7 @@ void fib_exit_drop(struct fib_groups *g, uint32_t index)
 		fib_exit_unshare(g, index);
 	g->n_bytes -= exit_bytes(e);
 	/* No group has it, so no reader comes to it any more; but one may still be there. */
-	if (e->paths != NULL && fib_retire_reserve(g))
+	if (e->paths != NULL && fib_retire_reserve(g, 1))
 		fib_retire(g, e->paths);
 	free(e->member);
 	free(e->shares);
@@ -185,20 +186,28 @@ bool fib_exit_is_up(const struct fib *f, uint32_t exit)
 	return exit_at(&f->groups, exit)->n_up > 0;
 }
 
+/* A next hop of it there is no longer as it was settled, or is that neighbour (NULL: none is). */
+static bool is_concerned(const struct fib_groups *g, const struct fib_exit *e, uint32_t ifindex,
+			 const struct ip_addr *neighbour)
+{
+	for (uint32_t k = 0; k < e->n; k++) {
+		const struct fib_nexthop *nh = &e->member[k].nexthop;
+
+		if (nh->ifindex == ifindex && (e->member[k].is_up == is_lost(g, nh) ||
+					       (neighbour != NULL && ip_addr_equal(&nh->gateway, neighbour))))
+			return true;
+	}
+	return false;
+}
+
 static uint32_t interface_changed(struct fib_groups *g, uint32_t ifindex)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < g->exits.n_fresh; i++) {
 		struct fib_exit *e = exit_at(g, i);
-		bool concerned = false;
 
-		for (uint32_t k = 0; k < e->n; k++) {
-			const struct fib_member *m = &e->member[k];
-
-			concerned |= m->nexthop.ifindex == ifindex && m->is_up == is_lost(g, &m->nexthop);
-		}
-		if (concerned)
+		if (is_concerned(g, e, ifindex, NULL))
 			n += exit_changed(g, e);
 	}
 	return n;
@@ -213,27 +222,84 @@ uint32_t fib_link(struct fib *f, uint32_t ifindex, bool up)
 	return interface_changed(g, ifindex);
 }
 
-uint32_t fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up)
+/* With room for one more. Of what is there already, or not: nothing. */
+static void note_lost(struct fib_groups *g, uint32_t ifindex, const struct ip_addr *addr, bool up)
 {
-	struct fib_groups *g = &f->groups;
 	uint32_t i = 0;
 
 	while (i < g->n_lost && (g->lost[i].ifindex != ifindex || !ip_addr_equal(&g->lost[i].addr, addr)))
 		i++;
 	if ((i == g->n_lost) == up)
-		return 0;
-	if (up) {
+		return;
+	if (up)
 		g->lost[i] = g->lost[--g->n_lost];
-		return interface_changed(g, ifindex);
-	}
-	if (g->n_lost == g->lost_cap) {
-		struct fib_lost *bigger = realloc(g->lost, (2 * g->lost_cap + 8) * sizeof(*bigger));
+	else
+		g->lost[g->n_lost++] = (struct fib_lost){ ifindex, *addr };
+}
 
-		if (bigger == NULL)
-			return 0;
-		g->lost = bigger;
-		g->lost_cap = 2 * g->lost_cap + 8;
+static bool reserve_lost(struct fib_groups *g)
+{
+	if (g->n_lost < g->lost_cap)
+		return true;
+	struct fib_lost *bigger = realloc(g->lost, (2 * g->lost_cap + 8) * sizeof(*bigger));
+
+	if (bigger == NULL)
+		return false;
+	g->lost = bigger;
+	g->lost_cap = 2 * g->lost_cap + 8;
+	return true;
+}
+
+void fib_neighbour_abandon(struct fib *f)
+{
+	struct fib_groups *g = &f->groups;
+
+	for (uint32_t i = 0; i < g->exits.n_fresh; i++) {
+		struct fib_exit *e = exit_at(g, i);
+
+		if (!e->is_prepared)
+			continue;
+		fib_groups_unspare(g, e);
+		free(e->spare);
+		e->spare = NULL;
+		e->is_prepared = false;
 	}
-	g->lost[g->n_lost++] = (struct fib_lost){ ifindex, *addr };
-	return interface_changed(g, ifindex);
+	g->is_prepared = false;
+}
+
+int fib_neighbour_prepare(struct fib *f, uint32_t ifindex, const struct ip_addr *addr)
+{
+	struct fib_groups *g = &f->groups;
+	bool enough = reserve_lost(g);
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < g->exits.n_fresh && enough; i++) {
+		struct fib_exit *e = exit_at(g, i);
+
+		if (!is_concerned(g, e, ifindex, addr))
+			continue;
+		n++;
+		e->is_prepared = true;
+		if (e->n > 1)
+			enough = (e->spare = calloc(1, sizeof(*e->paths))) != NULL;
+		enough = enough && fib_groups_spare(g, e, &n);
+	}
+	g->is_prepared = enough && fib_retire_reserve(g, n);
+	if (g->is_prepared)
+		return 0;
+	fib_neighbour_abandon(f);
+	return -ENOMEM;
+}
+
+int fib_neighbour(struct fib *f, uint32_t ifindex, const struct ip_addr *addr, bool up)
+{
+	struct fib_groups *g = &f->groups;
+
+	if (!g->is_prepared && fib_neighbour_prepare(f, ifindex, addr) != 0)
+		return -ENOMEM;
+	note_lost(g, ifindex, addr, up);
+	uint32_t n = interface_changed(g, ifindex);
+
+	fib_neighbour_abandon(f);
+	return (int)n;
 }

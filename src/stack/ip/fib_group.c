@@ -25,7 +25,13 @@
 
 #define BUCKETS_MIN 16u
 
-static const struct fib_route no_route = { .nexthop = { .kind = FIB_NONE } };
+static const struct fib_full_route no_route = { .route = { .nexthop = { .kind = FIB_NONE } } };
+
+/* Room for what any group has. */
+union widest_route {
+	struct fib_full_route full;
+	uint8_t bytes[sizeof(struct fib_full_route) + 2 * FIB_PATHS_MAX * sizeof(struct fib_nexthop)];
+};
 
 static struct fib_exit *exit_at(const struct fib_groups *g, uint32_t index)
 {
@@ -146,22 +152,21 @@ void fib_exit_unshare(struct fib_groups *g, uint32_t exit)
 
 /* --- what readers may still look at --- */
 
-/* Room for one more in the queue. */
-bool fib_retire_reserve(struct fib_groups *g)
+bool fib_retire_reserve(struct fib_groups *g, size_t n)
 {
-	if (g->retired_first + g->n_retired < g->retired_cap)
+	if (g->retired_first + g->n_retired + n <= g->retired_cap)
 		return true;
 	if (g->retired_first > 0) {
 		memmove(g->retired, g->retired + g->retired_first, g->n_retired * sizeof(*g->retired));
 		g->retired_first = 0;
-		if (g->n_retired < g->retired_cap / 2)
+		if (g->n_retired + n <= g->retired_cap / 2)
 			return true;
 	}
-	size_t cap = max_u64(64, 2 * g->retired_cap);
+	size_t cap = max_u64(64 + n, 2 * g->retired_cap + n);
 	struct fib_retired *bigger = realloc(g->retired, cap * sizeof(*bigger));
 
 	if (bigger == NULL)
-		return g->n_retired < g->retired_cap;
+		return g->n_retired + n <= g->retired_cap;
 	g->retired = bigger;
 	g->retired_cap = cap;
 	return true;
@@ -169,7 +174,7 @@ bool fib_retire_reserve(struct fib_groups *g)
 
 void fib_retire(struct fib_groups *g, const void *memory)
 {
-	if (memory == NULL || memory == &no_route)
+	if (memory == NULL || memory == &no_route.route)
 		return;
 	g->retired[g->retired_first + g->n_retired++] =
 		(struct fib_retired){ (void *)(uintptr_t)memory, g->generation };
@@ -214,38 +219,77 @@ static const struct fib_exit *exit_in_use(const struct fib_groups *g, const stru
 	return stays;
 }
 
-static struct fib_route route_of(const struct fib_groups *g, const struct fib_group *x)
+static size_t full_bytes(const struct fib_full_route *r)
 {
-	const struct fib_exit *e = exit_in_use(g, x);
-	struct fib_route r = { .from = x->from };
-	uint32_t first = 0;
-
-	for (int i = 0; i < 2; i++)
-		r.from |= x->exit[i] == FIB_NO_EXIT ? 0 : interfaces_of(exit_at(g, x->exit[i]));
-	if (e == NULL)
-		return r;
-	while (e->n_up > 0 && !e->member[first].is_up)
-		first++;
-	r.nexthop = e->member[first].nexthop;
-	r.paths = e->n_up > 1 ? e->paths : NULL;
-	return r;
+	return sizeof(*r) + (r->n_others + r->n_down) * sizeof(r->other[0]);
 }
 
-/* False without memory; then the group is as it was. */
-static bool publish(struct fib_groups *g, uint32_t index)
+static const struct fib_full_route *full_of(const struct fib_route *r)
 {
-	struct fib_route now = route_of(g, group_at(g, index)), *copy;
-	const struct fib_route *before = route_now(g, index);
+	return (const struct fib_full_route *)(const void *)r;
+}
 
-	if (before != NULL && memcmp(before, &now, sizeof(now)) == 0)
+/* The members of an exit that are up, or down, behind the others. How many. */
+static uint32_t add_others(union widest_route *w, const struct fib_exit *e, bool up)
+{
+	uint32_t n = 0, end = w->full.n_others + w->full.n_down;
+
+	for (uint32_t i = 0; i < e->n; i++)
+		if (e->member[i].is_up == up)
+			w->full.other[end + n++] = e->member[i].nexthop;
+	return n;
+}
+
+static void route_of(const struct fib_groups *g, const struct fib_group *x, union widest_route *w)
+{
+	const struct fib_exit *e = exit_in_use(g, x), *second = NULL;
+	struct fib_route *r = &w->full.route;
+	uint32_t first = 0;
+
+	memset(w, 0, sizeof(*w));
+	r->from = x->from;
+	for (int i = 0; i < 2; i++)
+		r->from |= x->exit[i] == FIB_NO_EXIT ? 0 : interfaces_of(exit_at(g, x->exit[i]));
+	if (e != NULL) {
+		while (e->n_up > 0 && !e->member[first].is_up)
+			first++;
+		r->nexthop = e->member[first].nexthop;
+		r->paths = e->n_up > 1 ? e->paths : NULL;
+	}
+	if (x->exit[1] != FIB_NO_EXIT)
+		second = exit_at(g, x->exit[1]);
+	if (second != NULL && second != e)
+		w->full.n_others = add_others(w, second, true);
+	for (int i = 0; i < 2; i++)
+		if (x->exit[i] != FIB_NO_EXIT)
+			w->full.n_down += add_others(w, exit_at(g, x->exit[i]), false);
+}
+
+static void *route_alloc(size_t bytes)
+{
+	return aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+}
+
+/* In *spare, if there is one, is room for it. False without memory; then the group is as it was. */
+static bool publish(struct fib_groups *g, uint32_t index, void **spare)
+{
+	const struct fib_route *before = route_now(g, index);
+	struct fib_full_route *copy;
+	union widest_route now;
+
+	route_of(g, group_at(g, index), &now);
+	size_t bytes = full_bytes(&now.full), n_before = before != NULL ? full_bytes(full_of(before)) : 0;
+
+	if (n_before == bytes && memcmp(before, &now, bytes) == 0)
 		return true;
-	if (!fib_retire_reserve(g) || (copy = aligned_alloc(64, sizeof(*copy))) == NULL)
+	if (!fib_retire_reserve(g, 1) || (copy = *spare != NULL ? *spare : route_alloc(bytes)) == NULL)
 		return false;
-	*copy = now;
+	*spare = NULL;
+	memcpy(copy, &now, bytes);
 	/* Whoever follows it finds it written. */
-	atomic_store_explicit(published_at(g, index), copy, memory_order_release);
+	atomic_store_explicit(published_at(g, index), &copy->route, memory_order_release);
 	fib_retire(g, before);
-	g->n_bytes += before == NULL ? sizeof(*copy) : 0;
+	g->n_bytes += bytes - n_before;
 	return true;
 }
 
@@ -255,10 +299,36 @@ uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e)
 	uint32_t n = 0;
 
 	for (uint32_t link = e->groups; link != POOL_NONE; link = group_at(g, link >> 1)->next[link & 1]) {
-		(void)publish(g, link >> 1);
+		(void)publish(g, link >> 1, &group_at(g, link >> 1)->spare[link & 1]);
 		n++;
 	}
 	return n;
+}
+
+bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, size_t *n)
+{
+	for (uint32_t link = e->groups; link != POOL_NONE; link = group_at(g, link >> 1)->next[link & 1]) {
+		struct fib_group *x = group_at(g, link >> 1);
+		struct fib_full_route most = { .n_others = 0 };
+
+		for (int i = 0; i < 2; i++)
+			most.n_others += x->exit[i] != FIB_NO_EXIT ? exit_at(g, x->exit[i])->n : 0;
+		x->spare[link & 1] = route_alloc(full_bytes(&most));
+		if (x->spare[link & 1] == NULL)
+			return false;
+		++*n;
+	}
+	return true;
+}
+
+void fib_groups_unspare(struct fib_groups *g, const struct fib_exit *e)
+{
+	for (uint32_t link = e->groups; link != POOL_NONE; link = group_at(g, link >> 1)->next[link & 1]) {
+		struct fib_group *x = group_at(g, link >> 1);
+
+		free(x->spare[link & 1]);
+		x->spare[link & 1] = NULL;
+	}
 }
 
 /* --- groups --- */
@@ -321,12 +391,13 @@ static void unused(struct fib_groups *g, uint32_t index)
 static uint32_t group_make(struct fib_groups *g, uint32_t best, uint32_t second, uint64_t from)
 {
 	uint32_t index = pool_alloc(&g->groups);
+	void *none = NULL;
 
 	if (index == POOL_NONE)
 		return FIB_NO_ROUTE;
 	*group_at(g, index) = (struct fib_group){ .exit = { best, second }, .from = from };
 	atomic_store_explicit(published_at(g, index), NULL, memory_order_relaxed);
-	if (!publish(g, index)) {
+	if (!publish(g, index, &none)) {
 		pool_free(&g->groups, index);
 		return FIB_NO_ROUTE;
 	}
@@ -356,9 +427,9 @@ static void group_free(struct fib_groups *g, uint32_t index)
 	hash_take(g, &g->by_value, index);
 	list_leave(g, index, 0);
 	list_leave(g, index, 1);
+	g->n_bytes -= full_bytes(full_of(route_now(g, index)));
 	free((void *)(uintptr_t)route_now(g, index));
 	atomic_store_explicit(published_at(g, index), NULL, memory_order_relaxed);
-	g->n_bytes -= sizeof(struct fib_route);
 	pool_free(&g->groups, index);
 }
 
@@ -404,7 +475,7 @@ int fib_groups_init(struct fib_groups *g)
 		return -ENOMEM;
 	pool_alloc(&g->groups); /* FIB_NO_ROUTE: it is never given back */
 	*group_at(g, FIB_NO_ROUTE) = (struct fib_group){ .exit = { FIB_NO_EXIT, FIB_NO_EXIT } };
-	atomic_store_explicit(published_at(g, FIB_NO_ROUTE), &no_route, memory_order_relaxed);
+	atomic_store_explicit(published_at(g, FIB_NO_ROUTE), &no_route.route, memory_order_relaxed);
 	return 0;
 }
 
@@ -489,6 +560,61 @@ uint32_t fib_n_groups(const struct fib *f)
 }
 
 /* --- look-ups: any thread --- */
+
+/* The hash-th of those that leave by that interface; NULL: none does. */
+static const struct fib_nexthop *pick_by(const struct fib_nexthop *nh, uint32_t n, uint32_t ifindex, uint32_t hash)
+{
+	uint32_t n_fit = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_fit += nh[i].kind == FIB_UNICAST && nh[i].ifindex == ifindex;
+	if (n_fit == 0)
+		return NULL;
+	uint32_t left = hash % n_fit;
+
+	while (nh->kind != FIB_UNICAST || nh->ifindex != ifindex || left-- > 0)
+		nh++;
+	return nh;
+}
+
+/* The same of those that have buckets: they are up. */
+static const struct fib_nexthop *path_by(const struct fib_paths *paths, uint32_t ifindex, uint32_t hash)
+{
+	for (uint32_t i = 0; i < FIB_BUCKETS; i++) {
+		const struct fib_nexthop *nh = &paths->nexthop[paths->bucket[(hash + i) % FIB_BUCKETS]];
+
+		if (nh->ifindex == ifindex)
+			return nh;
+	}
+	return NULL;
+}
+
+const struct fib_nexthop *fib_route_by(const struct fib_route *route, uint32_t ifindex, uint32_t hash)
+{
+	const struct fib_full_route *full = full_of(route);
+	const struct fib_nexthop *nh = &route->nexthop;
+
+	switch ((enum fib_kind)nh->kind) {
+	case FIB_NONE:
+		return NULL;
+	case FIB_LOCAL:
+	case FIB_BROADCAST:
+		return nh->ifindex == ifindex ? nh : NULL;
+	case FIB_UNICAST:
+		break;
+	default:
+		return nh;
+	}
+	nh = route->paths != NULL ? path_by(route->paths, ifindex, hash) : pick_by(nh, 1, ifindex, hash);
+	return nh != NULL ? nh : pick_by(full->other, full->n_others, ifindex, hash);
+}
+
+const struct fib_nexthop *fib_route_down_by(const struct fib_route *route, uint32_t ifindex, uint32_t hash)
+{
+	const struct fib_full_route *full = full_of(route);
+
+	return pick_by(full->other + full->n_others, full->n_down, ifindex, hash);
+}
 
 const struct fib_route *fib_route(const struct fib *f, uint32_t group)
 {

@@ -200,6 +200,33 @@ static void test_buckets(void **state)
 	fib_destroy(f);
 }
 
+/* What readers may still look at is given back while more is taken out behind it. Would catch: memory that is given
+ * back twice, before its time, or never. */
+static void test_given_back_in_turns(void **state)
+{
+	enum { N = 200, BEHIND = 3 };
+	struct fib *f = fib_create();
+	struct fib_exit_path p[3] = { path(1, 1, 1), path(2, 2, 1), path(3, 3, 1) };
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN);
+	uint64_t generation[N];
+
+	(void)state;
+	fib_exit_set(f, e, p, 2);
+	fib_insert(f, (struct ip4_prefix){ 0, 0 }, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	for (uint32_t i = 0; i < N; i++) {
+		fib_exit_set(f, e, p + i % 2, 2);
+		assert_true(fib_waits(f));
+		generation[i] = fib_grace_begin(f);
+		if (i >= BEHIND)
+			fib_reclaim(f, generation[i - BEHIND]);
+	}
+	assert_true(fib_waits(f));
+	fib_reclaim(f, generation[N - 1]);
+	assert_false(fib_waits(f));
+	fib_exit_put(f, e);
+	fib_destroy(f);
+}
+
 /* Would catch: an arbitrary history after which a bucket is with a next hop that is down, shares are not by weight, or
  * flows moved that need not have. */
 static void test_any_history(void **state)
@@ -244,12 +271,129 @@ static void test_any_history(void **state)
 	fib_destroy(f);
 }
 
+static uint32_t by(const struct fib *f, uint32_t dst, uint32_t ifindex, uint32_t hash)
+{
+	const struct fib_nexthop *nh = fib_lookup_by(f, dst, ifindex, hash);
+
+	return nh != NULL ? nh->gateway.v4 : 0;
+}
+
+static uint32_t exit_by(struct fib *f, const uint32_t *ifindex, uint32_t n, uint32_t gateway)
+{
+	struct fib_exit_path path[FIB_PATHS_MAX];
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN);
+
+	for (uint32_t i = 0; i < n; i++)
+		path[i] = (struct fib_exit_path){
+			{ .kind = FIB_UNICAST, .ifindex = ifindex[i], .gateway = ip_addr_v4(gateway + i) }, 1
+		};
+	assert_int_equal(fib_exit_set(f, e, path, n), 0);
+	return e;
+}
+
+/* Would catch: a look-up by an interface that stops at the longest prefix, or at the best route; that takes a next hop
+ * which is down while another is up, or none while all are down; of several always the same, or one of another
+ * interface; that goes past a route that refuses. */
+static void test_by_interface(void **state)
+{
+	static const uint32_t one[] = { 1 }, two[] = { 2 }, both[] = { 1, 2, 2, 3 };
+	struct fib *f = fib_create();
+	uint32_t best = exit_by(f, one, 1, 100), second = exit_by(f, two, 1, 200), many = exit_by(f, both, 4, 300);
+	struct fib_nexthop hole = { .kind = FIB_BLACKHOLE }, own = { .kind = FIB_LOCAL, .ifindex = 2 };
+	bool seen[2] = { false };
+
+	assert_int_equal(fib_insert(f, (struct ip4_prefix){ 0, 0 }, fib_group_add(f, best, second, 0)), 0);
+	assert_int_equal(
+		fib_insert(f, (struct ip4_prefix){ IP4(10, 0, 0, 0), 8 }, fib_group_add(f, many, FIB_NO_EXIT, 0)), 0);
+	assert_int_equal(
+		fib_insert(f, (struct ip4_prefix){ IP4(10, 1, 0, 0), 16 }, fib_group_add(f, best, FIB_NO_EXIT, 0)), 0);
+	assert_int_equal(fib_insert(f, (struct ip4_prefix){ IP4(11, 0, 0, 0), 8 }, fib_nexthop_add(f, &hole)), 0);
+	assert_int_equal(fib_insert(f, (struct ip4_prefix){ IP4(10, 1, 2, 3), 32 }, fib_nexthop_add(f, &own)), 0);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 1, 0), 100);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 2, 0), 200);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 3, 0), 0);
+	assert_int_equal(by(f, IP4(10, 1, 1, 1), 1, 0), 100);
+	assert_int_equal(by(f, IP4(10, 1, 1, 1), 3, 0), 303);
+	assert_int_equal(fib_lookup_by(f, IP4(11, 1, 1, 1), 1, 0)->kind, FIB_BLACKHOLE);
+	assert_int_equal(fib_lookup_by(f, IP4(10, 1, 2, 3), 2, 0)->kind, FIB_LOCAL);
+	assert_int_equal(by(f, IP4(10, 1, 2, 3), 3, 0), 303);
+	for (uint32_t hash = 0; hash < FIB_BUCKETS; hash++) {
+		uint32_t got = by(f, IP4(10, 9, 9, 9), 2, hash);
+
+		assert_in_range(got, 301, 302);
+		seen[got - 301] = true;
+	}
+	assert_true(seen[0] && seen[1]);
+	(void)fib_link(f, 1, false);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 1, 0), 100);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 2, 0), 200);
+	(void)fib_link(f, 1, true);
+	struct ip_addr lost = ip_addr_v4(301);
+
+	(void)fib_neighbour(f, 2, &lost, false);
+	for (uint32_t hash = 0; hash < FIB_BUCKETS; hash++)
+		assert_int_equal(by(f, IP4(10, 9, 9, 9), 2, hash), 302);
+	lost = ip_addr_v4(302);
+	(void)fib_neighbour(f, 2, &lost, false);
+	assert_int_equal(by(f, IP4(10, 9, 9, 9), 2, 0), 200);
+	lost = ip_addr_v4(200);
+	(void)fib_neighbour(f, 2, &lost, false);
+	assert_in_range(by(f, IP4(10, 9, 9, 9), 2, 0), 301, 302);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 2, 0), 200);
+	(void)fib_link(f, 1, false);
+	assert_int_equal(fib_nexthop(f, fib_lookup(f, IP4(9, 9, 9, 9)))->kind, FIB_NONE);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 1, 0), 100);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 2, 0), 200);
+	assert_int_equal(by(f, IP4(9, 9, 9, 9), 3, 0), 0);
+	fib_exit_put(f, best);
+	fib_exit_put(f, second);
+	fib_exit_put(f, many);
+	fib_destroy(f);
+}
+
+struct spoilt {
+	struct prefix_set *set;
+	struct ip4_prefix goes;
+	uint32_t n_walks, last;
+};
+
+/* The first time, the prefix that is met goes meanwhile. */
+static bool spoil(void *ctx, uint32_t value)
+{
+	struct spoilt *s = ctx;
+	uint32_t old;
+
+	s->last = value;
+	if (value == 0)
+		s->n_walks++;
+	else if (s->n_walks == 1)
+		assert_true(prefix_set_take(s->set, s->goes, &old));
+	return value != 0;
+}
+
+/* Would catch: a walk that is done again without saying so, so that whoever asked keeps what the spoilt one met. */
+static void test_walk_begins_again(void **state)
+{
+	struct prefix_set set;
+	struct spoilt s = { .set = &set, .goes = { IP4(10, 0, 0, 0), 8 } };
+	uint32_t old;
+
+	(void)state;
+	assert_int_equal(prefix_set_init(&set), 0);
+	(void)prefix_set_put(&set, s.goes, 7, &old);
+	prefix_set_walk(&set, IP4(10, 1, 1, 1), spoil, &s);
+	assert_int_equal(s.n_walks, 2);
+	assert_int_equal(s.last, 0);
+	prefix_set_fini(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_second_best),  cmocka_unit_test(test_stays),
-		cmocka_unit_test(test_exit_changes), cmocka_unit_test(test_buckets),
-		cmocka_unit_test(test_any_history),
+		cmocka_unit_test(test_second_best),         cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_exit_changes),        cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_any_history),         cmocka_unit_test(test_by_interface),
+		cmocka_unit_test(test_given_back_in_turns), cmocka_unit_test(test_walk_begins_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

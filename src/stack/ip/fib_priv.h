@@ -32,11 +32,13 @@ struct fib_exit {
 	struct fib_member *member; /* n of them */
 	struct fib_shares *shares; /* with several members */
 	struct fib_paths *paths;   /* what readers have, with several that are up */
+	void *spare;               /* for paths, of a change that is prepared */
 	uint32_t n, n_up;
 	uint32_t groups;    /* that have it: a list of group << 1 | place, POOL_NONE ends */
 	uint32_t n_holders; /* its maker, and those groups; 0: not in use */
 	uint32_t hash_next; /* of those that fib_nexthop_add made */
 	bool is_shared;     /* by fib_nexthop_add */
+	bool is_prepared;   /* it and its groups may have spare memory */
 	uint8_t kind;       /* enum fib_exit_kind */
 };
 
@@ -44,6 +46,7 @@ struct fib_group {
 	uint32_t exit[2]; /* FIB_NO_EXIT: none */
 	uint64_t from;
 	uint32_t next[2], previous[2]; /* in the lists of its exits */
+	void *spare[2]; /* for what readers have, when one of them changes: of a change that is prepared */
 	uint32_t n_prefixes;
 	uint32_t hash_next;
 	uint32_t queue_next;
@@ -70,6 +73,14 @@ struct fib_lost {
 	struct ip_addr addr;
 };
 
+/* What readers have of a group. Behind the route, for fib_lookup_by, what is up of the second best while the best is in
+ * use, and what is down of both. */
+struct fib_full_route {
+	struct fib_route route;
+	uint32_t n_others, n_down; /* in this order */
+	struct fib_nexthop other[];
+};
+
 typedef _Atomic(const struct fib_route *) fib_published;
 
 struct fib_groups {
@@ -80,7 +91,8 @@ struct fib_groups {
 	uint32_t first_old, last_old; /* groups that no prefix uses, POOL_NONE: none */
 	struct fib_retired *retired;  /* a queue */
 	size_t retired_cap, retired_first, n_retired;
-	uint64_t down; /* bits, interfaces that are lost */
+	uint64_t down;    /* bits, interfaces that are lost */
+	bool is_prepared; /* a change of a neighbour */
 	struct fib_lost *lost;
 	uint32_t n_lost, lost_cap;
 	uint64_t generation;
@@ -104,6 +116,10 @@ struct fib {
 
 int fib_groups_init(struct fib_groups *g);
 void fib_groups_fini(struct fib_groups *g);
+/* Any thread: a next hop of a group that leaves by that interface, or what else is an answer; NULL: look further. */
+const struct fib_nexthop *fib_route_by(const struct fib_route *route, uint32_t ifindex, uint32_t hash);
+/* The same of those that are down; NULL: none. */
+const struct fib_nexthop *fib_route_down_by(const struct fib_route *route, uint32_t ifindex, uint32_t hash);
 /* A prefix begins or ceases to use it. */
 void fib_group_get(struct fib_groups *g, uint32_t group);
 void fib_group_put(struct fib_groups *g, uint32_t group);
@@ -112,12 +128,16 @@ size_t fib_groups_bytes(const struct fib_groups *g);
 
 /* --- fib_group.c, for fib_exit.c --- */
 
-/* Room for one more in the queue of what readers may still look at; false without memory. */
-bool fib_retire_reserve(struct fib_groups *g);
+/* Room for n more in the queue of what readers may still look at; false without memory. */
+bool fib_retire_reserve(struct fib_groups *g, size_t n);
 /* Behind that: freed when the grace of this generation is over. */
 void fib_retire(struct fib_groups *g, const void *memory);
 /* An exit has changed: what readers have of its groups follows. How many there are. */
 uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e);
+/* The memory for that, beforehand; how many places it may take in the queue is added to *n. False without memory. */
+bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, size_t *n);
+/* What is left of it is given back. */
+void fib_groups_unspare(struct fib_groups *g, const struct fib_exit *e);
 /* One that fib_nexthop_add made is found by it no more. */
 void fib_exit_unshare(struct fib_groups *g, uint32_t exit);
 

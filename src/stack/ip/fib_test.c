@@ -227,7 +227,9 @@ static void test_blocks_wait_for_the_grace(void **state)
 		assert_true(fib_bytes(f) > bytes);
 		bytes = fib_bytes(f);
 	}
+	assert_true(fib_waits(f));
 	fib_reclaim(f, fib_grace_begin(f));
+	assert_false(fib_waits(f));
 	for (uint32_t i = 0; i < 4; i++) {
 		p.addr += 1u << 16;
 		fib_insert(f, p, via(f, 1));

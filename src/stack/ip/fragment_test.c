@@ -279,6 +279,21 @@ static void test_bounds(void **state)
 	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 2 + 8);
 	assert_int_equal(reassembly_n_held(b.r), 4);
 	fixture_end(&b);
+	/* What is put together, or was waited for in vain, is counted no more. */
+	fixture_start(&b, 4, 20, 8);
+	for (uint16_t id = 0; id < 20; id++) {
+		assert_null(put(&b, 1, id, 0, 64, true));
+		if (id % 2 == 0) {
+			whole = put(&b, 1, id, 64, 96, false);
+			assert_non_null(whole);
+			env_drop(&b.env, whole, DROP_SOCKET_QUEUE);
+		} else {
+			b.env.now = reassembly_next_deadline(b.r);
+			reassembly_expire(b.r);
+		}
+	}
+	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_LIMIT], 0);
+	fixture_end(&b);
 	/* Three sources want more than there is in all, and none more than it may. */
 	fixture_start(&b, 4, 20, 8);
 	for (uint16_t k = 0; k < 24; k++)
@@ -315,12 +330,37 @@ static void test_timeout(void **state)
 	fixture_end(&b);
 }
 
+/* Would catch: a batch that is full to its last place and that nothing more is said to fit in, or that is filled beyond
+ * it. */
+static void test_last_place(void **state)
+{
+	enum { N = 3, PAYLOAD = 4000 };
+
+	(void)state;
+	for (uint32_t room = N - 1; room <= N; room++) {
+		struct batch out = { .n = BATCH_MAX - room };
+		struct fixture b;
+
+		fixture_start(&b, 8, 200, 200);
+		struct packet *p = make(&b, 1, 7, PAYLOAD, 0);
+
+		assert_int_equal(ip_fragment(&b.env, p, 1500, &out), room == N ? N : 0);
+		assert_int_equal(out.n, BATCH_MAX - (room == N ? 0 : room));
+		if (room < N)
+			env_drop(&b.env, p, DROP_NO_BUFFER);
+		while (room == N && out.n > BATCH_MAX - N)
+			env_drop(&b.env, out.p[--out.n], DROP_NO_BUFFER);
+		fixture_end(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_fragment_again),
 		cmocka_unit_test(test_no_buffers),     cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_bounds),         cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_last_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

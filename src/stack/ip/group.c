@@ -8,7 +8,8 @@
  * is what its device's filter must let in: the device is told the whole of it when
  * it changes, and again when the device came up, since a device that was gone and is
  * back has forgotten. Of several stacks that act as one, the first tells it. The stack
- * of a host without devices has it told to those of the workers (host.c).
+ * of a host without devices has it told to those of the workers (host.c). Others on
+ * the link are told by IGMP (igmp.c). Of what stays here (IP_HERE) nobody is told.
  *
  * Next: src/stack/ip/local.c
  */
@@ -64,7 +65,7 @@ int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 {
 	struct ip_group *g;
 
-	if (!ip4_is_multicast(group) || ifindex == 0 || ifindex >= IP_INTERFACES_MAX)
+	if (!ip4_is_multicast(group) || ifindex == 0 || ifindex > IP_HERE)
 		return -EINVAL;
 	g = find(s, ifindex, group);
 	if (g != NULL) {
@@ -74,7 +75,10 @@ int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 	if (s->n_groups == IP_GROUPS_MAX)
 		return -ENOSPC;
 	s->group[s->n_groups++] = (struct ip_group){ .group = group, .ifindex = ifindex, .n_joined = 1 };
-	tell(s, ifindex, group, true);
+	if (ifindex != IP_HERE) {
+		tell(s, ifindex, group, true);
+		igmp_joined(s, ifindex, group);
+	}
 	return 0;
 }
 
@@ -85,5 +89,8 @@ void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group)
 	if (g == NULL || --g->n_joined > 0)
 		return;
 	*g = s->group[--s->n_groups];
+	if (ifindex == IP_HERE)
+		return;
 	tell(s, ifindex, group, false);
+	igmp_left(s, ifindex, group);
 }

@@ -4,6 +4,8 @@
  * and what they say.
  */
 #include "stack/ip/stack_fixture.h"
+#include "stack/wire/bytes.h"
+#include "stack/wire/checksum.h"
 
 #define UDP_LAN(a, ...) \
 	{ \
@@ -130,10 +132,23 @@ static void test_error_source(void **state)
 	fixture_destroy(b);
 }
 
+/* How many of eight other hosts are answered. Two destinations share a slot by one chance in ICMP_SLOTS, so one of them
+ * may be without; two are so in one of a million keys. */
+static uint32_t others_answered(struct stack_fixture *b, uint8_t type, uint8_t code)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i <= 8; i++)
+		n += error_from(b, LAN_HOST + i, type, code) == ICMP_SENT;
+	return n;
+}
+
 /* Would catch: a limit that is not kept, does not recover, lets one destination or one kind starve the others, or stops
- * path MTU discovery. */
+ * path MTU discovery. What is asserted holds whatever the keys of the slots and the lengths of the windows are. */
 static void test_rate(void **state)
 {
+	static const uint8_t other_kinds[] = { ICMP_DEST_UNREACHABLE, ICMP_SOURCE_QUENCH, ICMP_REDIRECT,
+					       ICMP_PARAMETER_PROBLEM };
 	struct stack_fixture *b = fixture_create_settled();
 	uint32_t n = 0;
 
@@ -144,22 +159,32 @@ static void test_rate(void **state)
 		n += error_from(b, LAN_HOST, ICMP_TIME_EXCEEDED, 0) == ICMP_SENT;
 	assert_int_equal(n, 5);
 	assert_int_equal(icmp_counts(b->s)[ICMP_SILENT_RATE], 95);
-	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_TIME_EXCEEDED, 0), ICMP_SENT);
-	assert_int_equal(error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE), ICMP_SENT);
-	/* A flood to everybody uses up what all share, within its spread, and leaves path MTU messages alone. */
+	assert_in_range(others_answered(b, ICMP_TIME_EXCEEDED, 0), 7, 8);
+	n = 0;
+	for (uint32_t i = 0; i < ARRAY_LEN(other_kinds); i++)
+		n += error_from(b, LAN_HOST, other_kinds[i], 0) == ICMP_SENT;
+	assert_in_range(n, 3, 4);
+	/* A flood to everybody uses up what all share, each answer two tokens of the hundred at most, one on the
+	 * average; what the flood before took is made good by then. */
+	b->env.now += 2 * NS_PER_S;
 	n = 0;
 	for (uint32_t i = 0; i < 1000; i++)
 		n += error_from(b, LAN_HOST + i % 200, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE) == ICMP_SENT;
-	assert_in_range(n, 60, 130);
+	assert_in_range(n, 50, 170);
+	ip_flush(b->s);
+	fixture_forget(b);
+	/* It leaves path MTU messages alone: a quarter for one destination, but for the five that the flood may have
+	 * had of the same slot. */
 	n = 0;
 	for (uint32_t i = 0; i < 1000; i++) {
 		n += error_from(b, LAN_HOST, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED) == ICMP_SENT;
 		ip_flush(b->s);
 		fixture_forget(b);
 	}
-	assert_int_equal(n, 100); /* a quarter */
-	assert_int_equal(error_from(b, LAN_HOST + 1, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), ICMP_SENT);
-	/* Twenty seconds at a thousand packets a second: the rate, not more. */
+	assert_in_range(n, 95, 100);
+	assert_in_range(others_answered(b, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED), 7, 8);
+	/* Twenty seconds at a thousand packets a second: five in each window, which lasts 0.75 to 1.25 s; nothing, or
+	 * all of it, in what is left of the first. */
 	n = 0;
 	for (uint32_t i = 0; i < 20000; i++) {
 		b->env.now += NS_PER_MS;
@@ -167,7 +192,7 @@ static void test_rate(void **state)
 		ip_flush(b->s);
 		fixture_forget(b);
 	}
-	assert_in_range(n, 85, 125);
+	assert_in_range(n, 75, 140);
 	fixture_destroy(b);
 }
 
@@ -214,11 +239,55 @@ static void test_own_reset(void **state)
 	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
 	p->l4.flags = TCP_ACK; /* whatever else bears a foreign name */
 	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
-	p->ip.src = LAN_US; /* our own sockets hear of what became of theirs */
+	p->ip.src = LAN_US; /* our own sockets hear of what became of theirs, but nobody of a reset */
+	p->l4.flags = TCP_RST;
+	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SILENT_OURS);
+	p->l4.flags = TCP_ACK;
 	assert_int_equal(icmp_send_error(b->s, p, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0), ICMP_SENT);
 	packet_free(b->env.pool, p);
 	b->env.ledger.n_delivered++;
 	ip_flush(b->s);
+	fixture_destroy(b);
+}
+
+struct hint {
+	uint8_t info;
+	uint32_t conn_ref; /* of the error */
+};
+
+static void give_conn(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	const struct hint *h = ctx;
+
+	b->p[0]->conn_ref = 77;
+	b->p[0]->ct_info = h->info;
+}
+
+static void note_conn(void *ctx, enum ip_hook hook, struct batch *b)
+{
+	((struct hint *)ctx)->conn_ref = b->p[0]->conn_ref;
+}
+
+/* Would catch: an error that conntrack is not told whose packet it quotes, and one of a packet that is nobody's. */
+static void test_error_names_its_connection(void **state)
+{
+	struct stack_fixture *b = fixture_create_settled();
+	struct packet_spec sp = { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_UDP, .ttl = 1 };
+	struct hint h = { .info = CT_INFO_NONE };
+	struct hook_entry in = { .priority = HOOK_PRI_CONNTRACK, .name = "test", .fn = give_conn, .ctx = &h },
+			  out = { .priority = HOOK_PRI_FIRST, .name = "test", .fn = note_conn, .ctx = &h };
+
+	(void)state;
+	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_PREROUTING), &in), 0);
+	assert_int_equal(hook_list_add(ip_stack_hooks(b->s, HOOK_OUTPUT), &out), 0);
+	for (h.info = CT_INFO_NONE; h.info <= CT_INFO_UNTRACKED; h.info++) {
+		bool is_tracked = h.info == CT_INFO_NEW || h.info == CT_INFO_ESTABLISHED || h.info == CT_INFO_RELATED;
+
+		h.conn_ref = 0;
+		fixture_input_spec(b, &sp);
+		assert_int_equal(h.conn_ref, is_tracked ? 77 : CONN_NONE);
+	}
+	assert_int_equal(b->dev[LAN].n, CT_INFO_UNTRACKED + 1);
 	fixture_destroy(b);
 }
 
@@ -396,23 +465,38 @@ static void test_timestamp(void **state)
 /* Would catch: an echo whose record of the way does not come back (ping -R). */
 static void test_echo_options(void **state)
 {
-	struct stack_fixture *b = fixture_create_settled();
+	static const struct {
+		uint8_t options[12], want[12];
+		uint8_t header_len;
+	} rows[] = {
+		{ { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 4 },
+		  { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 8, 10, 0, 1, 1 },
+		  32 },
+		/* A timestamp with addresses: ours, and midnight's distance, which is not looked at. */
+		{ { IPV4_OPT_TIMESTAMP, 12, 5, 1 }, { IPV4_OPT_TIMESTAMP, 12, 13, 1, 10, 0, 1, 1 }, 32 },
+		/* Nothing that is answered. */
+		{ { IPV4_OPT_NOP, IPV4_OPT_NOP, IPV4_OPT_NOP }, { 0 }, 20 },
+	};
 
-	fixture_input_spec(b, &(struct packet_spec){
-				      .src = LAN_HOST,
-				      .dst = LAN_US,
-				      .proto = IPPROTO_NR_ICMP,
-				      .type = ICMP_ECHO_REQUEST,
-				      .payload_len = 30,
-				      .ip_options = (const uint8_t[12]){ IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 4 },
-				      .ip_options_len = 12 });
-	static const uint8_t want[] = { IPV4_OPT_NOP, IPV4_OPT_RECORD_ROUTE, 11, 8, 10, 0, 1, 1, 0, 0, 0, 0 };
-	struct seen v = fixture_seen(b, LAN, 0);
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct stack_fixture *b = fixture_create_settled();
 
-	assert_int_equal(v.ip.header_len, 32);
-	assert_memory_equal(v.l3 + IPV4_HEADER_LEN, want, sizeof(want));
-	assert_int_equal(v.l4.payload_len, 30);
-	fixture_destroy(b);
+		fixture_input_spec(b, &(struct packet_spec){ .src = LAN_HOST,
+							     .dst = LAN_US,
+							     .proto = IPPROTO_NR_ICMP,
+							     .type = ICMP_ECHO_REQUEST,
+							     .payload_len = 30,
+							     .ip_options = rows[i].options,
+							     .ip_options_len = 12 });
+		struct seen v = fixture_seen(b, LAN, 0);
+
+		assert_int_equal(v.ip.header_len, rows[i].header_len);
+		if (rows[i].header_len > IPV4_HEADER_LEN)
+			assert_memory_equal(v.l3 + IPV4_HEADER_LEN, rows[i].want, 8);
+		assert_int_equal(v.l4.payload_len, 30);
+		fixture_destroy(b);
+	}
 }
 
 /* Would catch: an error from the packet's destination, that is, an answer, for a
@@ -548,6 +632,43 @@ static void test_no_buffer(void **state)
 	fixture_destroy(b);
 }
 
+/* Its checksum was left to a device. Would catch: a quote whose checksum is half a one although all of the packet is in
+ * it, one that is made of a part of the packet. */
+static void test_quote_checksum(void **state)
+{
+	static const uint16_t payload_len[] = { 100, 1000 };
+	static struct frame f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(payload_len); i++) {
+		struct stack_fixture *b = fixture_create_settled();
+		uint32_t l4_len = UDP_HEADER_LEN + payload_len[i];
+		uint16_t half = checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, l4_len));
+		struct packet_spec sp = { .src = LAN_HOST,
+					  .dst = FAR,
+					  .proto = IPPROTO_NR_UDP,
+					  .sport = 9,
+					  .dport = 9,
+					  .ttl = 1,
+					  .payload_len = payload_len[i],
+					  .l4_check = PACKET_FIELD(half) };
+		struct icmp_quote q;
+
+		fixture_frame(&f, &sp);
+		f.offload = (struct offload){ .csum_partial = true, .csum_start = 34, .csum_offset = 6 };
+		fixture_input(b, LAN, &f);
+		struct seen v = fixture_seen(b, LAN, 0);
+
+		assert_true(icmp_quote_parse(v.p4, v.l4_len, &q));
+		assert_int_equal(q.len == q.ip.total_len, i == 0);
+		if (i == 0)
+			assert_true(l4_checksum_ok(&q.ip, v.p4 + q.l4_offset, l4_len));
+		else
+			assert_int_equal(bytes_get16(v.p4 + q.l4_offset + UDP_CHECK_AT), half);
+		fixture_destroy(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -556,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_no_side_channel),
 		cmocka_unit_test(test_own_reset),
+		cmocka_unit_test(test_error_names_its_connection),
 		cmocka_unit_test(test_large_echo),
 		cmocka_unit_test(test_very_many_fragments),
 		cmocka_unit_test(test_ecn_of_fragments),
@@ -566,6 +688,7 @@ int main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_error_to_us),
 		cmocka_unit_test(test_no_buffer),
+		cmocka_unit_test(test_quote_checksum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

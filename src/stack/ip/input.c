@@ -29,6 +29,7 @@
  */
 #include "stack/ip/stack_priv.h"
 #include "stack/packet/gso.h"
+#include "stack/wire/igmp.h"
 
 static const uint16_t drop_of_ipv4_error[] = {
 	[IPV4_SHORT] = DROP_IP_SHORT,
@@ -167,6 +168,12 @@ bool ip_source_fits(const struct ip_stack *s, uint32_t ifindex, uint32_t src, co
 	       route_back_fits(s, (enum ip_rpf)c->rpf, ifindex, src, back);
 }
 
+/* A switch that asks in the absence of a router has no address (RFC 4541 section 2.1.1). */
+static bool is_query_of_switch(const struct packet *p)
+{
+	return p->ip.proto == IPPROTO_NR_IGMP && p->ip.src == 0 && ip4_is_multicast(p->ip.dst);
+}
+
 /* RFC 1812 section 5.3.7 and 5.3.8, RFC 1122 section 3.2.1.3 and 3.3.6. back: the route to the source. */
 static bool check_addresses(const struct ip_stack *s, struct packet *p, const struct fib_route *back)
 {
@@ -174,6 +181,8 @@ static bool check_addresses(const struct ip_stack *s, struct packet *p, const st
 	uint32_t src = p->ip.src, dst = p->ip.dst;
 
 	if (YG_UNLIKELY(!ip4_is_unicast(src))) {
+		if (is_query_of_switch(p))
+			return true;
 		packet_set_drop(p, DROP_IP_SOURCE_MARTIAN);
 		return false;
 	}

@@ -174,6 +174,8 @@ static void test_priority_tags(void **state)
 	}
 }
 
+static const uint8_t quoted_packet[28] = { 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 198, 51, 100, 7, 10, 0, 1, 2 };
+
 static const struct row drops[] = {
 	{ "short frame", UDP_TO(FAR), cut_to_10, DROP_FRAME_SHORT, SILENT },
 	{ "group source", UDP_TO(FAR), source_group, DROP_LINK_SOURCE_GROUP, SILENT },
@@ -224,6 +226,16 @@ static const struct row drops[] = {
 	  SILENT },
 	{ "icmp checksum",
 	  { .src = LAN_HOST, .dst = FAR, .proto = IPPROTO_NR_ICMP, .type = ICMP_ECHO_REQUEST, .payload_len = 9 },
+	  last_byte,
+	  DROP_L4_CHECKSUM,
+	  SILENT },
+	{ "icmp error checksum",
+	  { .src = LAN_HOST,
+	    .dst = FAR,
+	    .proto = IPPROTO_NR_ICMP,
+	    .type = ICMP_TIME_EXCEEDED,
+	    .payload_len = sizeof(quoted_packet),
+	    .payload = quoted_packet },
 	  last_byte,
 	  DROP_L4_CHECKSUM,
 	  SILENT },
@@ -331,6 +343,20 @@ static void test_drops(void **state)
 		fixture_destroy(b);
 	}
 	free(f);
+}
+
+/* Its receiver will see. Would catch: a sum that is nobody's business here. */
+static void test_checksum_through_us(void **state)
+{
+	struct stack_fixture *b = fixture_create_settled();
+	static struct frame f;
+
+	(void)state;
+	fixture_frame(&f, &udp_far);
+	last_byte(&f);
+	fixture_input(b, LAN, &f);
+	assert_int_equal(b->dev[WAN].n, 1);
+	fixture_destroy(b);
 }
 
 /* Would catch: an interface without a block, or without a device, that is used. */
@@ -456,6 +482,106 @@ static void test_partial_of_others(void **state)
 	}
 }
 
+/* A checksum inside the payload, from its very first byte on. Would catch: one that is taken for a lie, or finished
+ * elsewhere. */
+static void test_partial_of_the_payload(void **state)
+{
+	static const uint8_t payload[20] = { 1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9 };
+	struct stack_fixture *b = fixture_create_settled();
+	struct packet_spec sp = { .src = LAN_HOST,
+				  .dst = FAR,
+				  .proto = IPPROTO_NR_UDP,
+				  .sport = 1,
+				  .dport = 2,
+				  .payload_len = sizeof(payload),
+				  .payload = payload,
+				  .l4_check = PACKET_FIELD(0) };
+	static struct frame f;
+
+	(void)state;
+	fixture_frame(&f, &sp);
+	f.offload = (struct offload){ .csum_partial = true, .csum_start = 42, .csum_offset = 6 };
+	fixture_input(b, LAN, &f);
+	assert_int_equal(b->dev[WAN].n, 1);
+	struct seen v = fixture_seen(b, WAN, 0);
+
+	assert_false(v.offload.csum_partial);
+	assert_int_equal(checksum_finish(checksum_add(0, v.p4 + UDP_HEADER_LEN, sizeof(payload))), 0);
+	fixture_destroy(b);
+}
+
+/* Frames of the host on a thread of its own are read again by the worker that sends them. Would catch: a header that
+ * lies and is believed. */
+static void test_frames_of_the_host(void **state)
+{
+	static const struct packet_spec rows[] = {
+		{ .total_len = PACKET_FIELD(2000) },
+		{ .udp_len = PACKET_FIELD(2000) },
+		{ .ttl = 64 },
+	};
+	struct stack_fixture *b = fixture_create_settled();
+	static struct frame f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct packet_spec sp = rows[i];
+
+		sp.src = WAN_US;
+		sp.dst = FAR;
+		sp.proto = IPPROTO_NR_UDP;
+		sp.sport = sp.dport = 5;
+		sp.payload_len = 20;
+		fixture_frame(&f, &sp);
+		struct batch batch = { .n = 1, .p = { fixture_receive(b, &f) } };
+
+		ip_host_output(b->s, &batch);
+		ip_flush(b->s);
+		fixture_check_law(b);
+		assert_int_equal(b->env.ledger.n_dropped[DROP_IP_SHORT], i < 2 ? i + 1 : 2);
+		assert_int_equal(b->dev[WAN].n, i == 2);
+	}
+	fixture_destroy(b);
+}
+
+static bool take_all(void *ctx, const struct packet *p)
+{
+	(*(uint32_t *)ctx)++;
+	return true;
+}
+
+/* Would catch: whoever takes flows to addresses that are not ours not asked of one, or asked of what is ours, of many
+ * or of a route that refuses. */
+static void test_foreign(void **state)
+{
+	static const struct {
+		uint32_t dst;
+		bool asked;
+	} rows[] = {
+		{ FAR, true },
+		{ IP4(172, 19, 0, 1), true },
+		{ WAN_US, false },
+		{ IP4(192, 0, 2, 255), false },
+		{ POOL_ADDR, false },
+		{ IP4(172, 16, 0, 1), false },
+		{ IP4(172, 17, 0, 1), false },
+		{ IP4(172, 18, 0, 1), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct stack_fixture *b = fixture_create_settled();
+		struct packet_spec sp = UDP_TO(rows[i].dst);
+		uint32_t n_asked = 0;
+
+		fixture_dead_routes(b);
+		ip_stack_set_foreign(b->s, take_all, &n_asked);
+		fixture_input_spec(b, &sp);
+		assert_int_equal(n_asked, rows[i].asked);
+		assert_int_equal(b->dev[WAN].n, 0);
+		fixture_destroy(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +592,10 @@ int main(void)
 		cmocka_unit_test(test_protocol),
 		cmocka_unit_test(test_fragment_of_nothing),
 		cmocka_unit_test(test_partial_of_others),
+		cmocka_unit_test(test_partial_of_the_payload),
+		cmocka_unit_test(test_frames_of_the_host),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_checksum_through_us),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,8 @@ void ip_port_leave(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t
  * connection. 0, -EPROTONOSUPPORT (neither TCP nor UDP, or UDP that listens), -ENOMEM the first time. */
 int ip_port_open(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
 void ip_port_close(struct ip_stack *s, uint8_t protocol, uint32_t addr, uint16_t port, enum ip_port_use use);
+/* Somebody here has the port at one address or another (IP_PORT_BOUND). */
+bool ip_port_is_open(const struct ip_stack *s, uint8_t protocol, uint16_t port);
 
 /* A bit a port on any address, and a bit a port on one, by a hash of both. */
 struct ip_port_bits {
@@ -82,10 +84,11 @@ void ip_stack_remove_raw(struct ip_stack *s, uint8_t protocol, ip_raw_fn *fn, vo
 
 /* Packets to the group that come in by the interface are to us until it was left as often as it was joined; those to a
  * group that nobody joined are dropped by name. The device's filter is told. All hosts (224.0.0.1) is joined for good
- * (RFC 1112 section 7.2). No IGMP is spoken: behind a switch that listens to it only groups of the link (224.0.0.0/24)
- * are heard. 0, -EINVAL when it is no group or the interface has no number of ours, -ENOSPC. */
+ * (RFC 1112 section 7.2). Routers and switches are told by IGMP (igmp.c), but of groups of the link (224.0.0.0/24),
+ * which pass everywhere. 0, -EINVAL when it is no group or the interface has no number of ours, -ENOSPC. */
 #define IP_GROUPS_MAX 64
 int ip_group_join(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+bool ip_group_is_joined(const struct ip_stack *s, uint32_t ifindex, uint32_t group);
 void ip_group_leave(struct ip_stack *s, uint32_t ifindex, uint32_t group);
 
 /* --- a host on a thread of its own (host.c) --- */

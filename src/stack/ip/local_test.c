@@ -178,6 +178,7 @@ static void test_groups(void **state)
 	assert_int_equal(l.n, 3);
 	assert_int_equal(ip_group_join(b->s, LAN, LAN_HOST), -EINVAL);
 	assert_int_equal(ip_group_join(b->s, 0, GROUP), -EINVAL);
+	assert_int_equal(ip_group_join(b->s, IP_HERE + 1, GROUP), -EINVAL);
 	for (uint32_t i = 1; i < IP_GROUPS_MAX; i++)
 		assert_int_equal(ip_group_join(b->s, LAN, GROUP + i), 0);
 	assert_int_equal(ip_group_join(b->s, LAN, GROUP), -ENOSPC);

@@ -299,12 +299,27 @@ void neigh_refresh_interface(struct ip_stack *s, uint32_t ifindex)
 	}
 }
 
-bool ip_neigh_next(const struct ip_stack *s, uint32_t *cursor, struct ip_neigh_info *out)
+static struct ip_neigh_info info_of(const struct neigh *n)
 {
 	static const char *const names[N_NEIGH_STATES] = {
 		[NEIGH_INCOMPLETE] = "INCOMPLETE", [NEIGH_REACHABLE] = "REACHABLE", [NEIGH_STALE] = "STALE",
 		[NEIGH_DELAY] = "DELAY",           [NEIGH_PROBE] = "PROBE",         [NEIGH_FAILED] = "FAILED",
 	};
+	bool is_resolved = n->state != NEIGH_INCOMPLETE && n->state != NEIGH_FAILED;
+
+	return (struct ip_neigh_info){
+		.ifindex = n->ifindex,
+		.addr = n->addr,
+		.mac = is_resolved ? n->mac : (struct ether_addr){ { 0 } },
+		.state = names[n->state],
+		.is_resolved = is_resolved,
+		.n_held = n->n_held,
+		.confirmed_ns = n->confirmed_ns,
+	};
+}
+
+bool ip_neigh_next(const struct ip_stack *s, uint32_t *cursor, struct ip_neigh_info *out)
+{
 	const struct neigh_table *t = s->neigh;
 
 	while (*cursor < t->pool.n_fresh) {
@@ -312,16 +327,17 @@ bool ip_neigh_next(const struct ip_stack *s, uint32_t *cursor, struct ip_neigh_i
 
 		if (!n->in_use)
 			continue;
-		*out = (struct ip_neigh_info){
-			.ifindex = n->ifindex,
-			.addr = n->addr,
-			.state = names[n->state],
-			.n_held = n->n_held,
-			.confirmed_ns = n->confirmed_ns,
-		};
-		if (n->state != NEIGH_INCOMPLETE && n->state != NEIGH_FAILED)
-			out->mac = n->mac;
+		*out = info_of(n);
 		return true;
 	}
 	return false;
+}
+
+bool ip_neigh_get(const struct ip_stack *s, uint32_t ifindex, uint32_t addr, struct ip_neigh_info *out)
+{
+	const struct neigh *n = neigh_find(s->neigh, ifindex, addr);
+
+	if (n != NULL)
+		*out = info_of(n);
+	return n != NULL;
 }

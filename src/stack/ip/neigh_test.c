@@ -4,8 +4,8 @@
  */
 #include "stack/ip/neigh_fixture.h"
 
-/* Would catch: packets lost or turned around while the address is asked for, and
- * a request with the wrong words. */
+/* Would catch: packets lost or turned around while the address is asked for,
+ * a request with the wrong words, and an address that is shown before it is known. */
 static void test_resolve(void **state)
 {
 	struct stack_fixture *b = fixture_create_settled();
@@ -22,10 +22,15 @@ static void test_resolve(void **state)
 	assert_int_equal(b->dev[LAN].sent[0].len, 60);
 	assert_int_equal(packet_pool_used(b->env.pool), 3);
 	assert_string_equal(state_of(b, NEW_HOST), "INCOMPLETE");
+	struct ip_neigh_info info;
+	assert_true(ip_neigh_get(b->s, LAN, NEW_HOST, &info));
+	assert_true(!info.is_resolved && ether_is_zero(&info.mac));
 	fixture_forget(b);
 
 	arp_in(b, LAN, (struct arp_spec){ ARP_REPLY, NEW_HOST, LAN_US, .unicast = true });
 	assert_string_equal(state_of(b, NEW_HOST), "REACHABLE");
+	assert_true(ip_neigh_get(b->s, LAN, NEW_HOST, &info));
+	assert_true(info.is_resolved && !ether_is_zero(&info.mac));
 	assert_int_equal(fixture_count_events(b, EVENT_NEIGH_LEARNT), 1);
 	assert_int_equal(b->dev[LAN].n, 3);
 	for (uint16_t i = 0; i < 3; i++)
@@ -91,17 +96,23 @@ static void test_lent(void **state)
 }
 
 /* Would catch: a neighbour that never ages, is asked by broadcast while its
- * address may still be right, or is given up while it answers. */
+ * address may still be right, or is given up while it answers; whoever sends
+ * by it otherwise not told that it is to be asked. */
 static void test_ageing(void **state)
 {
 	struct stack_fixture *b = fixture_create_settled();
+	const struct ip_adjacency *way =
+		ip_adjacency(b->s, neigh_index(b->s->neigh, neigh_find(b->s->neigh, LAN, LAN_HOST)));
 
 	assert_string_equal(state_of(b, LAN_HOST), "REACHABLE");
+	assert_false(way->stale);
 	fixture_run_for(b, 46 * NS_PER_S);
 	assert_string_equal(state_of(b, LAN_HOST), "STALE");
+	assert_true(way->stale && way->usable);
 	assert_int_equal(fixture_n_sent(b), 0);
 	send_to(b, LAN_HOST, 1);
 	assert_string_equal(state_of(b, LAN_HOST), "DELAY");
+	assert_false(way->stale);
 	assert_int_equal(b->dev[LAN].n, 1);
 	fixture_run_for(b, 5100 * NS_PER_MS);
 	assert_string_equal(state_of(b, LAN_HOST), "PROBE");
@@ -323,26 +334,27 @@ static void test_shares(void **state)
  * another; room that does not come back. */
 static void test_held_shares(void **state)
 {
+	enum { N = 240, N_OF_ONE = 20 };
 	struct stack_fixture *b = fixture_create_settled();
 	struct neigh_table *t = neigh_table_create(
 		&b->env, &(struct ip_limits){ .n_neighbours = 1024, .n_neigh_held = 2, .n_neigh_held_all = 64 });
 	enum drop_reason why;
 	uint32_t n_all = 0;
 
-	for (uint32_t k = 0; k < 100; k++) {
-		struct packet *p = asks(b, (uint8_t)(k / 50), FAR, LAN, NEW_HOST + k);
+	for (uint32_t k = 0; k < N; k++) {
+		struct packet *p = asks(b, (uint8_t)(k / N_OF_ONE), FAR, LAN, NEW_HOST + k);
 		struct neigh *n = neigh_make_for(t, p, &why);
 
 		assert_non_null(n);
 		neigh_hold(t, n, p);
 		n_all += n->n_held;
-		if (k == 49)
+		if (k == N_OF_ONE - 1)
 			assert_int_equal(n_all, 8); /* an eighth of all */
 	}
-	assert_int_equal(n_all, 16);
-	assert_int_equal(t->n_held_all, 16);
-	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], 84);
-	for (uint32_t k = 0; k < 100; k++)
+	assert_int_equal(n_all, 32); /* half of all: one link's */
+	assert_int_equal(t->n_held_all, 32);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_NEIGH_QUEUE], N - 32);
+	for (uint32_t k = 0; k < N; k++)
 		for (struct packet *p = neigh_take_held(t, neigh_find(t, LAN, NEW_HOST + k)), *next; p != NULL;
 		     p = next) {
 			next = p->next;

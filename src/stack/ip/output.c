@@ -200,7 +200,6 @@ static void refuse_down(struct ip_stack *s, struct packet *p)
 void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *to)
 {
 	const struct device *dev = s->interface[p->out_ifindex].dev;
-	const uint32_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
 
 	if (YG_UNLIKELY(dev == NULL || !dev->up)) {
 		refuse_down(s, p);
@@ -210,7 +209,7 @@ void ip_transmit(struct ip_stack *s, struct packet *p, const struct ether_addr *
 
 	if (p->offload.gso_type == GSO_NONE)
 		transmit_plain(s, p, mtu, to);
-	else if ((dev->caps & whole) == whole && offload_segment_len(p) <= mtu)
+	else if (device_cuts(dev->caps, p->offload.gso_type) && offload_segment_len(p) <= mtu)
 		queue_ipv4(s, p, to);
 	else
 		transmit_segments(s, p, mtu, to);
@@ -338,7 +337,10 @@ static uint32_t route_out(const struct ip_stack *s, struct packet *p, enum route
 		route_out_many(s, p);
 		return ip_source_for(s, p->out_ifindex, dst);
 	}
-	const struct fib_nexthop *nh = ip_choose_path(ip_fib_route(s, p->zone, dst), p);
+	struct fib_nexthop room;
+	const struct fib_nexthop *nh = YG_LIKELY(p->bound_ifindex == 0)
+					       ? ip_choose_path(ip_fib_route(s, p->zone, dst), p)
+					       : ip_route_bound(s, p, &room);
 
 	p->out_ifindex = 0;
 	if (nh->kind == FIB_LOCAL || ip4_is_loopback(dst)) {
@@ -397,8 +399,14 @@ static void output_cached(struct ip_stack *s, struct batch *b)
 
 static void route_out_all(struct ip_stack *s, struct batch *b, enum route_pass pass)
 {
-	for (uint32_t i = 0; i < b->n; i++)
-		route_out(s, b->p[i], pass);
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct packet *p = b->p[i];
+
+		route_out(s, p, pass);
+		/* As a raw socket may have written it (RFC 1122 section 3.2.1.3 g). */
+		if (YG_UNLIKELY(ip4_is_loopback(p->ip.src)) && pass == PASS_BEHIND_OUTPUT && !p->to_us)
+			packet_set_drop(p, DROP_IP_SOURCE_MARTIAN);
+	}
 	for (uint32_t i = 0; i < b->n && env_traced(s->env) && pass == PASS_BEHIND_OUTPUT; i++)
 		ip_trace_route(s, b->p[i], ip_fib_route(s, b->p[i]->zone, b->p[i]->ip.dst));
 	batch_settle(b, s->env->pool, &s->env->ledger);

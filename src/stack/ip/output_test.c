@@ -139,11 +139,15 @@ static void test_large_segment(void **state)
 	}
 	fixture_forget(b);
 
-	b->dev[WAN].dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
+	b->dev[WAN].dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_TSO;
 	fixture_input(b, LAN, f);
 	assert_int_equal(b->dev[WAN].n, 1);
 	assert_int_equal(b->dev[WAN].sent[0].offload.gso_size, 1000);
 	assert_int_equal(fixture_seen(b, WAN, 0).ip.ttl, 63);
+	fixture_forget(b);
+	b->dev[WAN].dev.mtu = 1040; /* each just fits */
+	fixture_input(b, LAN, f);
+	assert_int_equal(b->dev[WAN].n, 1);
 	fixture_forget(b);
 
 	/* Too big a segment for the link, and not to be cut. */
@@ -164,6 +168,38 @@ static void test_large_segment(void **state)
 	fixture_input(b, LAN, f);
 	assert_int_equal(b->dev[SMALL].n, 40);
 	assert_int_equal(b->env.ledger.n_pieces_made, 19 + 39);
+	free(f);
+	fixture_destroy(b);
+}
+
+/* Would catch: datagrams that are left to a device that cuts TCP's segments only, or cut for one that cuts both. */
+static void test_large_datagram(void **state)
+{
+	struct stack_fixture *b = fixture_create_settled();
+	struct frame *f = malloc(sizeof(*f));
+	struct packet_spec sp = udp_far;
+
+	sp.payload_len = 5000;
+	fixture_frame(f, &sp);
+	f->offload = (struct offload){ .csum_partial = true,
+				       .csum_start = 34,
+				       .csum_offset = 6,
+				       .gso_type = GSO_UDP4,
+				       .gso_size = 1000,
+				       .gso_hdr_len = 42 };
+	uint16_t sum = checksum_fold(checksum_pseudo(LAN_HOST, FAR, IPPROTO_NR_UDP, 5008));
+
+	f->bytes[40] = (uint8_t)(sum >> 8);
+	f->bytes[41] = (uint8_t)sum;
+	b->dev[WAN].dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_TSO;
+	fixture_input(b, LAN, f);
+	assert_int_equal(b->dev[WAN].n, 5);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(fixture_seen(b, WAN, i).ip.total_len, 1028);
+	fixture_forget(b);
+	b->dev[WAN].dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_USO;
+	fixture_input(b, LAN, f);
+	assert_int_equal(b->dev[WAN].n, 1);
 	free(f);
 	fixture_destroy(b);
 }
@@ -304,11 +340,51 @@ static void test_loop(void **state)
 	assert_int_equal(b->env.ledger.n_delivered, 3);
 	assert_int_equal(fixture_n_sent(b), 0);
 
+	/* More than a batch has room for. */
+	for (uint32_t i = 0; i < 2 * BATCH_MAX + 1; i++)
+		ip_local_out_one(b->s, our_ping(b, 0, LAN_US, 20));
+	ip_flush(b->s);
+	assert_int_equal(n_heard, 3 + 2 * (2 * BATCH_MAX + 1));
+
 	struct packet *p = our_ping(b, 0, LAN_US, 20);
 
 	p->n_loops = IP_LOOPS_MAX;
 	ip_local_out_one(b->s, p);
 	assert_int_equal(b->env.ledger.n_dropped[DROP_LOOP], 1);
+	/* Its reply may not go round any more. */
+	n_heard = 0;
+	p = our_ping(b, 0, LAN_US, 20);
+	p->n_loops = IP_LOOPS_MAX - 1;
+	ip_local_out_one(b->s, p);
+	ip_flush(b->s);
+	assert_in_range(n_heard, 1, 2);
+	fixture_destroy(b);
+}
+
+/* Would catch: a packet of ours with the interface's address although its route says another; one that leaves with an
+ * address of 127/8, or is dropped for it before OUTPUT has led it to ourselves. */
+static void test_sources(void **state)
+{
+	struct stack_fixture *b = fixture_create_settled();
+	struct notes n = { .new_dst = LAN_US };
+
+	(void)state;
+	fixture_route(b, FAR, 24,
+		      (struct fib_nexthop){ .kind = FIB_UNICAST,
+					    .ifindex = WAN,
+					    .gateway = ip_addr_v4(ROUTER),
+					    .source = ip_addr_v4(LAN_US) });
+	ip_local_out_one(b->s, our_ping(b, 0, FAR, 10));
+	ip_flush(b->s);
+	assert_int_equal(fixture_seen(b, WAN, 0).ip.src, LAN_US);
+	ip_local_out_one(b->s, our_ping(b, IP4(127, 0, 0, 1), FAR, 10));
+	ip_flush(b->s);
+	assert_int_equal(b->dev[WAN].n, 1);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_IP_SOURCE_MARTIAN], 1);
+	hook_add(b, HOOK_OUTPUT, HOOK_PRI_DSTNAT, change_dst, &n);
+	ip_local_out_one(b->s, our_ping(b, IP4(127, 0, 0, 1), FAR, 10));
+	ip_flush(b->s);
+	assert_int_equal(b->env.ledger.n_dropped[DROP_IP_SOURCE_MARTIAN], 1);
 	fixture_destroy(b);
 }
 
@@ -326,7 +402,10 @@ static void test_to_many(void **state)
 	ip_local_out_one(b->s, p);
 	ip_local_out_one(b->s, our_ping(b, 0, IP4(10, 0, 1, 255), 10));
 	ip_local_out_one(b->s, our_ping(b, 0, UINT32_MAX, 10));
+	/* Where nobody says by which interface the route does. */
+	ip_local_out_one(b->s, our_ping(b, 0, IP4(239, 255, 0, 5), 10));
 	ip_flush(b->s);
+	assert_int_equal(b->dev[WAN].n, 1);
 	assert_int_equal(b->dev[LAN].n, 3);
 	struct seen v = fixture_seen(b, LAN, 0);
 
@@ -360,11 +439,12 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mtu_exact),     cmocka_unit_test(test_fragment_on_forward),
-		cmocka_unit_test(test_large_segment), cmocka_unit_test(test_partial_checksum),
-		cmocka_unit_test(test_local_out),     cmocka_unit_test(test_local_out_nowhere),
-		cmocka_unit_test(test_loop),          cmocka_unit_test(test_to_many),
-		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_mtu_exact),         cmocka_unit_test(test_fragment_on_forward),
+		cmocka_unit_test(test_large_segment),     cmocka_unit_test(test_large_datagram),
+		cmocka_unit_test(test_partial_checksum),  cmocka_unit_test(test_local_out),
+		cmocka_unit_test(test_local_out_nowhere), cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_to_many),           cmocka_unit_test(test_options),
+		cmocka_unit_test(test_sources),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

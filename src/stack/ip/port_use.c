@@ -35,6 +35,7 @@ struct ip_open_ports {
 	uint64_t n_open[N_IP_PORT_MAPS];
 	struct {
 		uint32_t any[N_PORTS], one[N_PORTS];
+		uint32_t whatever[N_PORTS]; /* address */
 	} count[N_IP_PORT_MAPS];
 };
 
@@ -78,6 +79,7 @@ static void change(struct ip_stack *s, enum ip_port_map map, uint32_t addr, uint
 		count(b->any, s->ports->count[map].any, port, by);
 	else
 		count(b->one, s->ports->count[map].one, hash(addr, port), by);
+	s->ports->count[map].whatever[port] += (uint32_t)by;
 	s->ports->n_open[map] += (uint64_t)(int64_t)by;
 	/* The first one, or the last. */
 	if (s->ports->n_open[map] == (by > 0))
@@ -89,6 +91,13 @@ bool ip_ports_any_open(const struct ip_stack *s, uint8_t protocol)
 	enum ip_port_map map = map_of(protocol, IP_PORT_BOUND);
 
 	return s->ports != NULL && map != N_IP_PORT_MAPS && s->ports->n_open[map] > 0;
+}
+
+bool ip_port_is_open(const struct ip_stack *s, uint8_t protocol, uint16_t port)
+{
+	enum ip_port_map map = map_of(protocol, IP_PORT_BOUND);
+
+	return s->ports != NULL && map != N_IP_PORT_MAPS && s->ports->count[map].whatever[port] > 0;
 }
 
 void ip_stack_set_ports(struct ip_stack *s, struct ports *ports)

@@ -59,7 +59,10 @@ static void test_counts(void **state)
 	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_TCP, LAN_US, 80, IP_PORT_BOUND), 0);
 	assert_true(has(b, IPPROTO_NR_TCP, LAN_US, 80));
 	assert_false(has(b, IPPROTO_NR_TCP, OTHER_US, 80));
+	assert_true(ip_port_is_open(b->s, IPPROTO_NR_TCP, 80));
+	assert_false(ip_port_is_open(b->s, IPPROTO_NR_UDP, 80) || ip_port_is_open(b->s, IPPROTO_NR_TCP, 81));
 	ip_port_close(b->s, IPPROTO_NR_TCP, LAN_US, 80, IP_PORT_BOUND);
+	assert_false(ip_port_is_open(b->s, IPPROTO_NR_TCP, 80));
 	assert_false(has(b, IPPROTO_NR_TCP, LAN_US, 80));
 
 	assert_int_equal(ip_port_open(b->s, 132, 0, 80, IP_PORT_BOUND), -EPROTONOSUPPORT);
@@ -127,12 +130,45 @@ static void test_mark(void **state)
 	fixture_destroy(b);
 }
 
+static void hear_error(void *ctx, const struct ip_icmp_error *e)
+{
+	(void)ctx;
+	(void)e;
+}
+
+static bool wants_errors(struct ip_host_wants *w)
+{
+	return (atomic_load(&w->protocol[IPPROTO_NR_ICMP]) & IP_HOST_WANTS_INPUT) != 0;
+}
+
+/* Would catch: a host that is woken by ICMP while it has no port that an error could be about, or that hears of none
+ * though it has one. */
+static void test_errors_wanted(void **state)
+{
+	static struct ip_host_wants wants;
+	struct stack_fixture *b = fixture_create_settled();
+	struct ip_protocol row = { .icmp_error = hear_error, .by_port = true, .unreachable = IP_UNREACHABLE_PORT };
+
+	ip_stack_be_host(b->s, &(struct ip_carrier_slots){ .wants = &wants });
+	ip_stack_set_protocol(b->s, IPPROTO_NR_UDP, &row);
+	assert_false(wants_errors(&wants));
+	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_UDP, 0, 53, IP_PORT_BOUND), 0);
+	assert_true(wants_errors(&wants));
+	assert_int_equal(ip_port_open(b->s, IPPROTO_NR_UDP, LAN_US, 54, IP_PORT_BOUND), 0);
+	ip_port_close(b->s, IPPROTO_NR_UDP, 0, 53, IP_PORT_BOUND);
+	assert_true(wants_errors(&wants));
+	ip_port_close(b->s, IPPROTO_NR_UDP, LAN_US, 54, IP_PORT_BOUND);
+	assert_false(wants_errors(&wants));
+	fixture_destroy(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_errors_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,13 @@ uint32_t ip_mtu(const struct ip_stack *s, uint32_t ifindex)
 	return max_u32(mtu, IPV4_MIN_MTU);
 }
 
+uint32_t ip_offloads(const struct ip_stack *s, uint32_t ifindex)
+{
+	const struct device *d = s->interface[ifindex].dev;
+
+	return d != NULL ? d->caps : 0;
+}
+
 /* NULL: the zone has no table of its own. */
 static const struct fib *table_of(const struct ip_stack *s, uint16_t zone)
 {
@@ -90,7 +97,7 @@ uint32_t ip_flow_hash(const struct ip_flow *f)
 	return (uint32_t)(x >> 32);
 }
 
-const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p)
+static uint32_t hash_of_packet(const struct packet *p)
 {
 	struct ip_flow f = { .src = p->in_ifindex != 0 ? p->ip.src : 0, .dst = p->ip.dst, .proto = p->ip.proto };
 
@@ -100,7 +107,50 @@ const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const str
 		f.sport = p->l4.sport;
 		f.dport = p->l4.dport;
 	}
-	return fib_path(r, ip_flow_hash(&f));
+	return ip_flow_hash(&f);
+}
+
+const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p)
+{
+	return fib_path(r, hash_of_packet(p));
+}
+
+/* --- by one interface alone --- */
+
+static const struct fib_nexthop *route_by(const struct ip_stack *s, uint16_t zone, uint32_t dst, uint32_t ifindex,
+					  uint32_t hash, struct fib_nexthop *room)
+{
+	const struct fib *own = zone != 0 ? table_of(s, zone) : NULL;
+	const struct fib_nexthop *nh = own != NULL ? fib_lookup_by(own, dst, ifindex, hash) : NULL;
+
+	if (nh == NULL && s->cfg->fib != NULL)
+		nh = fib_lookup_by(s->cfg->fib, dst, ifindex, hash);
+	if (nh != NULL)
+		return nh;
+	*room = (struct fib_nexthop){ .kind = ip_interface_known(s, ifindex) ? FIB_UNICAST : FIB_NONE,
+				      .ifindex = ifindex };
+	return room;
+}
+
+const struct fib_nexthop *ip_route_by(const struct ip_stack *s, uint16_t zone, uint32_t dst, uint32_t ifindex,
+				      struct fib_nexthop *room)
+{
+	return ifindex == 0 ? ip_route(s, zone, dst) : route_by(s, zone, dst, ifindex, 0, room);
+}
+
+const struct fib_nexthop *ip_route_flow(const struct ip_stack *s, uint16_t zone, const struct ip_flow *f,
+					uint32_t ifindex, struct fib_nexthop *room)
+{
+	if (ifindex != 0)
+		return route_by(s, zone, f->dst, ifindex, ip_flow_hash(f), room);
+	const struct fib_route *r = ip_fib_route(s, zone, f->dst);
+
+	return r->paths != NULL ? fib_path(r, ip_flow_hash(f)) : &r->nexthop;
+}
+
+const struct fib_nexthop *ip_route_bound(const struct ip_stack *s, const struct packet *p, struct fib_nexthop *room)
+{
+	return route_by(s, p->zone, p->ip.dst, p->bound_ifindex, hash_of_packet(p), room);
 }
 
 void ip_fib_routes(const struct ip_stack *s, const uint32_t *addr, const struct fib_route **route, uint32_t n)
@@ -167,6 +217,11 @@ uint32_t ip_source_for(const struct ip_stack *s, uint32_t ifindex, uint32_t dst)
 bool ip_leads_here(const struct fib_route *route, uint32_t dst)
 {
 	return route->nexthop.kind == FIB_LOCAL || ip4_is_loopback(dst);
+}
+
+bool ip_must_stay(const struct ip_stack *s, uint16_t zone, uint32_t src, uint32_t dst)
+{
+	return ip4_is_loopback(src) && !ip4_is_loopback(dst) && !ip_is_local(s, zone, dst);
 }
 
 bool ip_is_local(const struct ip_stack *s, uint16_t zone, uint32_t addr)

@@ -52,8 +52,12 @@ struct ip_stack *ip_stack_create(struct env *env, const struct ip_limits *limits
 					  or_default(limits->n_reassembly_per_source, 256), reassembly_timed_out, s);
 	if (s->reassembly == NULL)
 		goto destroy_neigh;
+	if (!igmp_create(s))
+		goto destroy_reassembly;
 	return s;
 
+destroy_reassembly:
+	reassembly_destroy(s->reassembly);
 destroy_neigh:
 	neigh_table_destroy(s->neigh);
 free_stack:
@@ -66,6 +70,7 @@ void ip_stack_destroy(struct ip_stack *s)
 	if (s == NULL)
 		return;
 	ip_ports_destroy(s);
+	igmp_destroy(s);
 	for (uint32_t i = 0; i < IP_INTERFACES_MAX; i++) {
 		for (uint32_t k = 0; k < s->interface[i].tx.n; k++)
 			packet_free(s->env->pool, s->interface[i].tx.p[k]);
@@ -196,6 +201,7 @@ void ip_stack_device_changed(struct ip_stack *s, uint32_t ifindex)
 	neigh_refresh_interface(s, ifindex);
 	adjacency_sync_interface(s, ifindex);
 	ip_groups_tell(s, ifindex);
+	igmp_link_up(s, ifindex);
 	arp_announce_start(s, ifindex, true);
 }
 
@@ -234,6 +240,7 @@ void ip_expire(struct ip_stack *s)
 {
 	neigh_expire(s);
 	reassembly_expire(s->reassembly);
+	igmp_expire(s);
 	for (uint64_t left = s->announcing; left != 0; left &= left - 1) {
 		uint32_t i = (uint32_t)__builtin_ctzll(left);
 
@@ -249,6 +256,7 @@ uint64_t ip_next_deadline(const struct ip_stack *s)
 {
 	uint64_t when = min_u64(neigh_next_deadline(s), reassembly_next_deadline(s->reassembly));
 
+	when = min_u64(when, igmp_next_deadline(s));
 	for (uint64_t left = s->announcing; left != 0; left &= left - 1)
 		when = min_u64(when, s->interface[__builtin_ctzll(left)].announce.at);
 	return s->loop_first != NULL ? s->env->now : when;

@@ -25,6 +25,8 @@
 #include "stack/packet/env.h"
 
 #define IP_INTERFACES_MAX 64
+/* As an interface of groups alone: what goes from here to here, as by Linux's lo. */
+#define IP_HERE IP_INTERFACES_MAX
 #define IP_ADDRESSES_MAX 16 /* an interface */
 #define IP_PROXIES_MAX 1024
 
@@ -183,10 +185,13 @@ struct ip_neigh_info {
 	uint32_t addr;
 	struct ether_addr mac;
 	const char *state; /* Linux's names: INCOMPLETE, REACHABLE, STALE, DELAY, PROBE, FAILED */
+	bool is_resolved;  /* in none but INCOMPLETE and FAILED; else mac is zero */
 	uint32_t n_held;
 	uint64_t confirmed_ns; /* when last known to be right */
 };
 /* For `yangguan neigh`. The cursor starts at 0; false at the end. */
 bool ip_neigh_next(const struct ip_stack *s, uint32_t *cursor, struct ip_neigh_info *out);
+/* False: it is not known. */
+bool ip_neigh_get(const struct ip_stack *s, uint32_t ifindex, uint32_t addr, struct ip_neigh_info *out);
 
 #endif

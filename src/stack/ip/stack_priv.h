@@ -111,6 +111,7 @@ struct ip_stack {
 	void *foreign_ctx;
 	struct ip_flowcache_ops flowcache; /* no functions: nobody */
 	void *flowcache_ctx;
+	struct igmp *igmp;
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	struct icmp_state icmp;
@@ -131,6 +132,8 @@ void ip_route_batch(const struct ip_stack *s, const struct batch *b, const uint3
 		    const struct fib_route **route);
 /* The next hop of p's flow. */
 const struct fib_nexthop *ip_choose_path_of(const struct fib_route *r, const struct packet *p);
+/* ip_route_by for p, which is made here and bound (p->bound_ifindex). */
+const struct fib_nexthop *ip_route_bound(const struct ip_stack *s, const struct packet *p, struct fib_nexthop *room);
 static inline const struct fib_nexthop *ip_choose_path(const struct fib_route *r, const struct packet *p)
 {
 	return YG_LIKELY(r->paths == NULL) ? &r->nexthop : ip_choose_path_of(r, p);
@@ -178,11 +181,20 @@ bool ip_ports_any_open(const struct ip_stack *s, uint8_t protocol);
 bool ip_ports_claim_here(const struct ip_stack *s, const struct packet *p);
 void ip_ports_destroy(struct ip_stack *s);
 /* group.c */
-bool ip_group_is_joined(const struct ip_stack *s, uint32_t ifindex, uint32_t group);
 /* What the device's filter must let in, once it is there, and when it came back. */
 void ip_groups_tell(struct ip_stack *s, uint32_t ifindex);
 /* Where a group's packets go on a link (RFC 1112 section 6.4). */
 struct ether_addr ip_group_address(uint32_t group);
+/* igmp.c */
+bool igmp_create(struct ip_stack *s);
+void igmp_destroy(struct ip_stack *s);
+/* The first time, or for the last: whoever has to know is told. */
+void igmp_joined(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+void igmp_left(struct ip_stack *s, uint32_t ifindex, uint32_t group);
+/* Nobody on the link need have heard of us. */
+void igmp_link_up(struct ip_stack *s, uint32_t ifindex);
+void igmp_expire(struct ip_stack *s);
+uint64_t igmp_next_deadline(const struct ip_stack *s);
 /* forward.c */
 void ip_forward(struct ip_stack *s, struct batch *b);
 /* output.c: POSTROUTING and out; out_ifindex and next_hop are set, or to_us. */

@@ -3,6 +3,8 @@
  * The packet's way through the IP layer: frames in, frames out or a drop by
  * name, and the law of conservation behind each.
  */
+#include <errno.h>
+
 #include "stack/ip/stack_fixture.h"
 
 static const struct packet_spec udp_far = {
@@ -54,6 +56,30 @@ static void test_order(void **state)
 	for (uint32_t i = 1; i < b->dev[WAN].n; i++)
 		assert_true(fixture_seen(b, WAN, i).ip.id > fixture_seen(b, WAN, i - 1).ip.id);
 	free(f);
+	fixture_destroy(b);
+}
+
+/* Would catch: an interface's address that is not of the link that is asked for, a device whose offloads are not those
+ * that are told, or of which some are told although there is no device. */
+static void test_interface(void **state)
+{
+	struct stack_fixture *b = fixture_create_settled();
+	struct ip_interface_config *c = &b->cfg.interface[LAN];
+	uint32_t second = IP4(172, 16, 9, 1);
+
+	(void)state;
+	c->address[1].addr = second;
+	c->address[1].prefix_len = 24;
+	c->n_addresses = 2;
+	assert_int_equal(ip_interface_address(b->s, LAN, LAN_HOST), LAN_US);
+	assert_int_equal(ip_interface_address(b->s, LAN, second + 7), second);
+	assert_int_equal(ip_interface_address(b->s, LAN, FAR), LAN_US); /* of no link: the first */
+	c->n_addresses = 1;
+	b->dev[LAN].dev.caps = DEVICE_CAP_CSUM;
+	assert_int_equal(ip_offloads(b->s, LAN), DEVICE_CAP_CSUM);
+	assert_int_equal(ip_offloads(b->s, WAN), b->dev[WAN].dev.caps);
+	assert_int_equal(ip_offloads(b->s, IP_INTERFACES_MAX - 1), 0);
+	b->dev[LAN].dev.caps = 0;
 	fixture_destroy(b);
 }
 
@@ -141,7 +167,65 @@ static void test_hook_order(void **state)
 		assert_int_equal((uintptr_t)list.entry[i].ctx, want[i]);
 	while (list.n < HOOK_LIST_MAX)
 		assert_int_equal(hook_list_add(&list, &list.entry[0]), 0);
-	assert_true(hook_list_add(&list, &list.entry[0]) < 0);
+	assert_int_equal(hook_list_add(&list, &list.entry[0]), -ENOSPC);
+}
+
+/* Would catch: an address made up where there is none; that of another interface not lent. */
+static void test_no_address(void **state)
+{
+	struct stack_fixture *b = fixture_create();
+
+	(void)state;
+	assert_int_equal(ip_interface_address(b->s, N_FIXTURE_DEVICES + 1, FAR), 0);
+	b->cfg.interface[LAN].n_addresses = 0;
+	ip_stack_configure(b->s, &b->cfg);
+	assert_int_equal(ip_source_for(b->s, LAN, FAR), WAN_US);
+	for (uint32_t i = 1; i <= N_FIXTURE_DEVICES; i++)
+		b->cfg.interface[i].n_addresses = 0;
+	ip_stack_configure(b->s, &b->cfg);
+	assert_int_equal(ip_source_for(b->s, LAN, FAR), 0);
+	fixture_destroy(b);
+}
+
+/* Would catch: a prefix of the common table that is told as the zone's own, or the other way round. */
+static void test_route_prefix(void **state)
+{
+	enum { ZONE = 5 };
+	static const struct {
+		uint16_t zone;
+		uint32_t dst, prefix;
+		uint8_t len;
+		uint16_t table;
+	} rows[] = { { 0, LAN_HOST, IP4(10, 0, 1, 0), 24, 0 },
+		     { ZONE, LAN_HOST, IP4(10, 0, 0, 0), 16, ZONE },
+		     { ZONE, FAR, 0, 0, 0 } };
+	struct stack_fixture *b = fixture_create();
+	struct fib *own = fib_create();
+	const struct ip4_prefix p = { IP4(10, 0, 0, 0), 16 };
+
+	(void)state;
+	assert_int_equal(
+		fib_insert(own, p,
+			   fib_nexthop_add(own, &(struct fib_nexthop){ .kind = FIB_UNICAST, .ifindex = SMALL })),
+		0);
+	b->cfg.n_zones = 1;
+	b->cfg.zone[0] = (struct ip_zone){ .number = ZONE, .fib = own };
+	ip_stack_configure(b->s, &b->cfg);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ip_prefix found;
+		uint16_t table;
+
+		const struct fib *f = rows[i].table == ZONE ? own : b->fib;
+		struct ip4_prefix same;
+
+		assert_int_equal(ip_route_prefix(b->s, rows[i].zone, rows[i].dst, &found, &table),
+				 fib_lookup_prefix(f, rows[i].dst, &same));
+		assert_int_equal(found.addr.v4, rows[i].prefix);
+		assert_int_equal(found.len, rows[i].len);
+		assert_int_equal(table, rows[i].table);
+	}
+	fixture_destroy(b);
+	fib_destroy(own);
 }
 
 /* Would catch: a device that goes and comes back and leaves packets or neighbours behind. */
@@ -182,8 +266,10 @@ static void test_device_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forward),    cmocka_unit_test(test_order),       cmocka_unit_test(test_hooks),
-		cmocka_unit_test(test_hook_order), cmocka_unit_test(test_device_down),
+		cmocka_unit_test(test_forward),      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_hooks),        cmocka_unit_test(test_hook_order),
+		cmocka_unit_test(test_device_down),  cmocka_unit_test(test_interface),
+		cmocka_unit_test(test_route_prefix), cmocka_unit_test(test_no_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,9 @@
 
 void ip_trace_route(const struct ip_stack *s, const struct packet *p, const struct fib_route *r)
 {
-	const struct fib_nexthop *nh = ip_choose_path(r, p);
+	struct fib_nexthop room;
+	bool is_bound = p->bound_ifindex != 0;
+	const struct fib_nexthop *nh = is_bound ? ip_route_bound(s, p, &room) : ip_choose_path(r, p);
 	struct trace_step step = { .kind = TRACE_ROUTE, .p = p };
 
 	/* To all or to a group: by no route. */
@@ -20,8 +22,11 @@ void ip_trace_route(const struct ip_stack *s, const struct packet *p, const stru
 		step.route.ifindex = nh->ifindex;
 		step.route.next_hop = nh->gateway.v4 != 0 ? nh->gateway : step.route.dst;
 	}
-	step.route.group = ip_route_prefix(s, p->zone, p->ip.dst, &step.route.prefix, &step.route.table);
-	step.route.n_ways = (uint8_t)(r->paths != NULL ? r->paths->n : 0);
+	/* Bound to a device: not by that route. */
+	if (!is_bound) {
+		step.route.group = ip_route_prefix(s, p->zone, p->ip.dst, &step.route.prefix, &step.route.table);
+		step.route.n_ways = (uint8_t)(r->paths != NULL ? r->paths->n : 0);
+	}
 	env_trace(s->env, &step);
 }
 

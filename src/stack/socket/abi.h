@@ -64,6 +64,9 @@ struct yg_timespec {
 	int64_t s, ns;
 };
 
+/* Of Linux's lo: what stays here. */
+#define YG_IFINDEX_LOOPBACK INT32_MAX
+
 struct yg_in_pktinfo {
 	int ifindex;
 	be32 spec_dst, addr;
@@ -129,12 +132,17 @@ struct yg_tcp_md5sig {
 #define YG_SO_PRIORITY 12
 #define YG_SO_LINGER 13
 #define YG_SO_REUSEPORT 15
+#define YG_SO_PASSCRED 16
 #define YG_SO_RCVLOWAT 18
 #define YG_SO_SNDLOWAT 19
 #define YG_SO_RCVTIMEO 20
 #define YG_SO_SNDTIMEO 21
 #define YG_SO_BINDTODEVICE 25
+#define YG_SO_DETACH_FILTER 27
+#define YG_SO_TIMESTAMP 29
 #define YG_SO_ACCEPTCONN 30
+#define YG_SO_SNDBUFFORCE 32
+#define YG_SO_RCVBUFFORCE 33
 #define YG_SO_TIMESTAMPNS 35
 #define YG_SO_MARK 36
 #define YG_SO_PROTOCOL 38
@@ -153,6 +161,7 @@ struct yg_tcp_md5sig {
 #define YG_IP_MTU 14
 #define YG_IP_FREEBIND 15
 #define YG_IP_TRANSPARENT 19
+#define YG_IP_RECVORIGDSTADDR 20
 #define YG_IP_MINTTL 21
 #define YG_IP_MULTICAST_IF 32
 #define YG_IP_MULTICAST_TTL 33
@@ -196,6 +205,9 @@ struct yg_tcp_md5sig {
 #define YG_SIOCATMARK 0x8905
 #define YG_SIOCOUTQNSD 0x894b
 
+#define YG_F_GETFD 1
+#define YG_F_SETFD 2
+#define YG_FD_CLOEXEC 1
 #define YG_F_GETFL 3
 #define YG_F_SETFL 4
 #define YG_O_RDWR 02

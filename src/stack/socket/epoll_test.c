@@ -169,6 +169,8 @@ static void test_starved(void **state)
 	assert_true(socket_send(n.a.ss, one[0], bytes, sizeof(bytes), 0) > 0);
 	assert_int_equal(socket_send(n.a.ss, two[0], bytes, 1, 0), -EAGAIN);
 	assert_int_equal(wait_now(&n.a, ep, e), 0);
+	/* Nor is whoever asks told to try in vain. */
+	assert_int_equal(socket_ready(n.a.ss, two[0]) & YG_POLLOUT, 0);
 	assert_true(sockets_next_deadline(n.a.ss) <= n.now + 10 * NS_PER_MS);
 	assert_int_equal(n.a.ss->starved_until, n.now + 10 * NS_PER_MS);
 	net_run(&n, NS_PER_S);

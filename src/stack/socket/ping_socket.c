@@ -254,7 +254,7 @@ uint32_t ping_sockets_list(const struct ping_sockets *r, uint32_t *cursor, struc
 		if (!s->open)
 			continue;
 		out[n] = (struct socket_entry){ .kind = SOCKET_PING, .protocol = IPPROTO_NR_ICMP, .number = -1 };
-		out[n].id = socket_entry_id(IPPROTO_NR_ICMP, 0, *cursor);
+		out[n].id = capture_id(IPPROTO_NR_ICMP, 0, *cursor);
 		out[n].t.local = (struct tcp_end){ ip_addr_v4(0), s->id };
 		out[n].t.remote = (struct tcp_end){ ip_addr_v4(0), 0 };
 		out[n].n_waiting = s->n;

@@ -60,6 +60,14 @@ static uint32_t or_default(uint32_t v, uint32_t def)
 	return v != 0 ? v : def;
 }
 
+void sockets_configure(struct sockets *ss, const struct tcp_config *config)
+{
+	*tcp_config(ss->tcp) = *config;
+	ss->port_first = config->port_first;
+	ss->port_last = config->port_last;
+	udp_set_ports(ss->udp, ss->port_first, ss->port_last);
+}
+
 struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struct sockets_limits *limits,
 			       const struct tcp_config *config)
 {
@@ -84,9 +92,7 @@ struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struc
 	ss->raw = raw_create(env, ip, &limits->raw);
 	if (ss->tcp == NULL || ss->udp == NULL || ss->raw == NULL)
 		goto fail;
-	ss->port_first = tcp_config(ss->tcp)->port_first;
-	ss->port_last = tcp_config(ss->tcp)->port_last;
-	udp_set_ports(ss->udp, ss->port_first, ss->port_last);
+	sockets_configure(ss, config != NULL ? config : &tcp_default_config);
 	ss->captures.env = env;
 	tcp_set_captures(ss->tcp, &ss->captures);
 	udp_set_captures(ss->udp, &ss->captures);
@@ -98,6 +104,11 @@ struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struc
 fail:
 	sockets_destroy(ss);
 	return NULL;
+}
+
+uint32_t sockets_numbers(const struct sockets *ss)
+{
+	return ss->sockets.cap;
 }
 
 void sockets_destroy(struct sockets *ss)
@@ -171,11 +182,6 @@ struct tcp *sockets_tcp(struct sockets *ss)
 struct captures *sockets_captures(struct sockets *ss)
 {
 	return &ss->captures;
-}
-
-struct udp *sockets_udp(struct sockets *ss)
-{
-	return ss->udp;
 }
 
 void sockets_set_wait(struct sockets *ss, sockets_wait_fn *fn, void *ctx)
@@ -339,6 +345,9 @@ static uint32_t tcp_mask(struct sockets *ss, struct socket *s)
 {
 	uint32_t bits = tcp_poll(ss->tcp, s->conn), mask = 0;
 
+	/* It has room, and others have the memory: until that is looked at again, nobody is to try in vain. */
+	if (s->is_starved && !(bits & (TCP_POLL_ERROR | TCP_POLL_HUP)))
+		bits &= ~(uint32_t)TCP_POLL_OUT;
 	mask |= bits & TCP_POLL_IN ? YG_POLLIN | YG_POLLRDNORM : 0;
 	mask |= bits & TCP_POLL_OUT ? YG_POLLOUT | YG_POLLWRNORM : 0;
 	mask |= bits & TCP_POLL_PRI ? YG_POLLPRI : 0;
@@ -355,7 +364,7 @@ static uint32_t datagram_mask(const struct datagram_socket *d)
 {
 	uint32_t mask = YG_POLLOUT | YG_POLLWRNORM | YG_POLLWRBAND;
 
-	if (d->error != 0 || d->first_error != NULL)
+	if (d->error != 0 || d->errors.first != NULL)
 		mask |= YG_POLLERR;
 	if (d->first != NULL || d->shut_read)
 		mask |= YG_POLLIN | YG_POLLRDNORM;

@@ -32,12 +32,15 @@ struct sockets_limits {
 /* NULL without memory. config NULL: tcp_default_config. */
 struct sockets *sockets_create(struct env *env, struct ip_stack *ip, const struct sockets_limits *limits,
 			       const struct tcp_config *config);
+/* Of what begins from here on. */
+void sockets_configure(struct sockets *ss, const struct tcp_config *config);
 /* All that is open is gone, without a word to other ends. */
 void sockets_destroy(struct sockets *ss);
 void sockets_expire(struct sockets *ss);
 uint64_t sockets_next_deadline(const struct sockets *ss);
+/* All numbers of sockets are below it. */
+uint32_t sockets_numbers(const struct sockets *ss);
 struct tcp *sockets_tcp(struct sockets *ss);
-struct udp *sockets_udp(struct sockets *ss);
 /* Of all its transports. */
 struct captures *sockets_captures(struct sockets *ss);
 
@@ -85,7 +88,7 @@ int socket_release(struct sockets *ss, int n, size_t bytes);
 int socket_set_option(struct sockets *ss, int n, int level, int name, const void *value, uint32_t len);
 int socket_get_option(struct sockets *ss, int n, int level, int name, void *value, uint32_t *len);
 int socket_ioctl(struct sockets *ss, int n, unsigned long request, void *arg);
-/* YG_F_GETFL, YG_F_SETFL. */
+/* YG_F_GETFL, YG_F_SETFL; YG_F_GETFD, YG_F_SETFD: no program that is executed has it, whatever is asked for. */
 int socket_fcntl(struct sockets *ss, int n, int command, long arg);
 
 /* --- readiness --- */

@@ -7,7 +7,7 @@
 #define PORT 7
 
 struct seen {
-	uint32_t n_in, n_out, bytes;
+	uint32_t n_in, n_out, n_gone, bytes;
 	char comments[4096]; /* one a line, '<' or '>' before each */
 	struct capture_slot capture;
 };
@@ -25,6 +25,11 @@ static void note(void *ctx, const struct capture_packet *p)
 		(void)snprintf(s->comments + at, sizeof(s->comments) - at, "%c%s\n", p->is_out ? '>' : '<', p->comment);
 }
 
+static void note_gone(void *ctx)
+{
+	((struct seen *)ctx)->n_gone++;
+}
+
 /* Of the socket with that number. */
 static void begin(struct host *h, int number, struct seen *s)
 {
@@ -33,6 +38,7 @@ static void begin(struct host *h, int number, struct seen *s)
 
 	memset(s, 0, sizeof(*s));
 	s->capture.fn = note;
+	s->capture.gone = note_gone;
 	s->capture.ctx = s;
 	while (!sockets_at_end(&c)) {
 		uint32_t n = sockets_list(h->ss, &c, e, 64);
@@ -41,6 +47,7 @@ static void begin(struct host *h, int number, struct seen *s)
 			if (e[i].number != number)
 				continue;
 			assert_true(socket_entry_filter(&e[i], &s->capture.filter));
+			s->capture.id = e[i].id;
 			assert_int_equal(captures_add(sockets_captures(h->ss), &s->capture), 0);
 			return;
 		}
@@ -59,8 +66,8 @@ static void assert_comment(const struct seen *s, const char *comment)
 		fail_msg("no %s in:\n%s", comment, s->comments);
 }
 
-/* Would catch: packets of others, packets that are missing or there twice, a reset without its reason, one that goes on
- * when it was ended. */
+/* Would catch: packets of others, packets that are missing or there twice, a reset without its reason, an end that is
+ * not told, or told of another connection, one that goes on when it was ended. */
 static void test_tcp(void **state)
 {
 	struct net n;
@@ -86,11 +93,14 @@ static void test_tcp(void **state)
 	assert_int_equal(s.n_in, 1);
 	assert_int_equal(s.n_out, 1);
 	assert_string_equal(s.comments, "");
+	assert_int_equal(s.n_gone, 0);
 	/* It is closed with what was not read: a reset, and why. */
 	assert_int_equal(socket_close(n.b.ss, b[0]), 0);
 	net_run(&n, 10 * NS_PER_MS);
 	assert_int_equal(s.n_out, 2);
 	assert_comment(&s, ">reset: closed with data that nobody had read");
+	assert_int_equal(s.n_gone, 1);
+	assert_int_equal(listener.n_gone, 0);
 	assert_int_equal(socket_recv(n.b.ss, b[1], &byte, 1, 0), 1);
 	assert_int_equal(s.n_in, 1);
 	end(&n.b, &s);
@@ -157,12 +167,67 @@ static void test_udp(void **state)
 	net_end(&n);
 }
 
+/* Would catch: a capture that outlives its socket, or ends with another one; a listener's that ends before the last of
+ * its connections. */
+static void test_gone(void **state)
+{
+	struct net n;
+	struct seen s[2], of_raw, listener;
+	int a, b, other_a, other_b;
+
+	net_start(&n);
+	for (int i = 0; i < 2; i++) {
+		int u = host_socket(&n.b, YG_SOCK_DGRAM);
+
+		/* Of the same port. */
+		assert_int_equal(host_set(&n.b, u, YG_SOL_SOCKET, YG_SO_REUSEPORT, 1), 0);
+		assert_int_equal(host_bind(&n.b, u, 0, PORT), 0);
+		begin(&n.b, u, &s[i]);
+		if (i == 0)
+			continue;
+		assert_int_equal(socket_close(n.b.ss, u), 0);
+		assert_int_equal(s[0].n_gone, 0);
+		assert_int_equal(s[1].n_gone, 1);
+	}
+	int r = socket_open(n.b.ss, YG_AF_INET, YG_SOCK_RAW, IPPROTO_NR_ICMP);
+
+	begin(&n.b, r, &of_raw);
+	assert_int_equal(socket_close(n.b.ss, r), 0);
+	assert_int_equal(of_raw.n_gone, 1);
+	int l = host_listener(&n.b, PORT), other = host_listener(&n.b, PORT + 1);
+
+	net_connect(&n, l, PORT, &a, &b);
+	net_connect(&n, other, PORT + 1, &other_a, &other_b);
+	begin(&n.b, l, &listener);
+	assert_int_equal(socket_close(n.b.ss, l), 0);
+	assert_int_equal(socket_close(n.b.ss, other_b), 0);
+	assert_int_equal(socket_close(n.a.ss, other_a), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(listener.n_gone, 0);
+	assert_int_equal(socket_close(n.b.ss, b), 0);
+	assert_int_equal(socket_close(n.a.ss, a), 0);
+	net_run(&n, NS_PER_S);
+	assert_int_equal(listener.n_gone, 1);
+	assert_true(listener.n_in > 0);
+	end(&n.b, &listener);
+	/* Of one without connections at once. */
+	begin(&n.b, other, &listener);
+	assert_int_equal(socket_close(n.b.ss, other), 0);
+	assert_int_equal(listener.n_gone, 1);
+	end(&n.b, &listener);
+	end(&n.b, &of_raw);
+	end(&n.b, &s[0]);
+	end(&n.b, &s[1]);
+	net_end(&n);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_comments),
 		cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

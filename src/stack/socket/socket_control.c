@@ -42,9 +42,11 @@ static int take_pktinfo(const uint8_t *value, size_t len, struct datagram_out *o
 	if (len != sizeof(i))
 		return -EINVAL;
 	memcpy(&i, value, sizeof(i));
-	if (i.ifindex < 0)
+	int64_t ifindex = socket_interface_of(i.ifindex);
+
+	if (ifindex < 0)
 		return -ENODEV;
-	out->ifindex = (uint32_t)i.ifindex;
+	out->ifindex = (uint32_t)ifindex;
 	if (be32_get(i.spec_dst) != 0)
 		out->source = ip_addr_v4(be32_get(i.spec_dst));
 	return 0;
@@ -117,12 +119,25 @@ static void tell_pktinfo(const struct sockets *ss, const struct datagram_info *i
 	socket_put_control(c, YG_SOL_IP, YG_IP_PKTINFO, &i, sizeof(i));
 }
 
-void socket_put_time(const struct sockets *ss, uint64_t at, struct socket_control *c)
+void socket_put_time(const struct sockets *ss, const struct socket *s, uint64_t at, struct socket_control *c)
 {
 	at += ss->env->wall_offset_ns;
 	struct yg_timespec t = { (int64_t)(at / NS_PER_S), (int64_t)(at % NS_PER_S) };
 
-	socket_put_control(c, YG_SOL_SOCKET, YG_SO_TIMESTAMPNS, &t, sizeof(t));
+	/* A timeval is two such numbers too. */
+	if (s->tell_time_us)
+		t.ns /= 1000;
+	socket_put_control(c, YG_SOL_SOCKET, s->tell_time_us ? YG_SO_TIMESTAMP : YG_SO_TIMESTAMPNS, &t, sizeof(t));
+}
+
+/* Who it was for. */
+static void tell_destination(const struct datagram_info *info, struct socket_control *c)
+{
+	struct yg_sockaddr_in in = { .family = YG_AF_INET,
+				     .port = be16_of(info->to.port),
+				     .addr = be32_of(info->to.addr.v4) };
+
+	socket_put_control(c, YG_SOL_IP, YG_IP_RECVORIGDSTADDR, &in, sizeof(in));
 }
 
 void socket_tell(const struct sockets *ss, const struct socket *s, const struct datagram_info *info,
@@ -131,7 +146,7 @@ void socket_tell(const struct sockets *ss, const struct socket *s, const struct 
 	int ttl = info->ttl, gso_size = info->gso_size;
 
 	if (s->tell_time)
-		socket_put_time(ss, info->received, c);
+		socket_put_time(ss, s, info->received, c);
 	if (s->kind == SOCKET_UDP && s->udp->d.o.gro && gso_size != 0)
 		socket_put_control(c, YG_SOL_UDP, YG_UDP_GRO, &gso_size, sizeof(gso_size));
 	if (s->tell_pktinfo)
@@ -140,4 +155,6 @@ void socket_tell(const struct sockets *ss, const struct socket *s, const struct 
 		socket_put_control(c, YG_SOL_IP, YG_IP_TTL, &ttl, sizeof(ttl));
 	if (s->tell_tos)
 		socket_put_control(c, YG_SOL_IP, YG_IP_TOS, &info->tos, sizeof(info->tos));
+	if (s->tell_destination)
+		tell_destination(info, c);
 }

@@ -7,7 +7,7 @@
  * A call that blocks has the world go on to the next thing that happens.
  *
  * Either of them can be something else than a stack with a device (host_kind): the same
- * tests run with a gateway's host (tests/scenario/host_sockets_test.c).
+ * tests run with a gateway's host (tests/scenario/host_sockets.h).
  */
 #ifndef YG_STACK_SOCKET_SOCKET_FIXTURE_H
 #define YG_STACK_SOCKET_SOCKET_FIXTURE_H

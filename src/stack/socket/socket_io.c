@@ -8,7 +8,7 @@
  *
  * Not taken: MSG_MORE of raw sockets, MSG_FASTOPEN (EOPNOTSUPP).
  *
- * Next: src/stack/transport/tcp.c, udp.c, raw.c
+ * Next: src/stack/transport/tcp.c, udp_out.c, raw.c
  */
 #include <errno.h>
 
@@ -112,7 +112,7 @@ static void tell_stream(const struct sockets *ss, const struct socket *s, struct
 	m->name_len = 0;
 	m->flags = 0;
 	if (came != 0)
-		socket_put_time(ss, came, &c);
+		socket_put_time(ss, s, came, &c);
 	if (s->tell_inq)
 		socket_put_control(&c, YG_SOL_TCP, YG_TCP_CM_INQ, &unread, sizeof(unread));
 	m->control_len = c.used;
@@ -548,6 +548,10 @@ int socket_fcntl(struct sockets *ss, int n, int command, long arg)
 		return YG_O_RDWR | (s->nonblock ? YG_O_NONBLOCK : 0);
 	case YG_F_SETFL:
 		s->nonblock = (arg & YG_O_NONBLOCK) != 0;
+		return 0;
+	case YG_F_GETFD:
+		return YG_FD_CLOEXEC;
+	case YG_F_SETFD:
 		return 0;
 	default:
 		return -EINVAL;

@@ -18,7 +18,7 @@ static void take_datagram(const struct datagram_socket *d, struct socket_entry *
 	e->t.zone = d->o.zone;
 	e->t.has_user = true;
 	e->t.user = d->user;
-	e->t.recv_q = e->t.rcv_memory = d->memory;
+	e->t.recv_q = e->t.rcv_memory = datagram_memory(d);
 	e->t.rcvbuf = d->o.rcvbuf;
 	e->t.tos = d->o.tos;
 	e->t.error = d->error;
@@ -35,7 +35,7 @@ static bool next_raw(const struct sockets *ss, struct socket_cursor *c, uint32_t
 	if (s == NULL)
 		return false;
 	*e = (struct socket_entry){ .kind = SOCKET_RAW, .protocol = (uint8_t)s->d.lport };
-	e->id = socket_entry_id(IPPROTO_NR_RAW, 0, s->d.index);
+	e->id = capture_id(IPPROTO_NR_RAW, 0, s->d.index);
 	take_datagram(&s->d, e);
 	return true;
 }
@@ -47,7 +47,7 @@ static bool next_udp(const struct sockets *ss, struct socket_cursor *c, uint32_t
 	if (s == NULL)
 		return false;
 	*e = (struct socket_entry){ .kind = SOCKET_UDP, .protocol = IPPROTO_NR_UDP };
-	e->id = socket_entry_id(IPPROTO_NR_UDP, 0, s->d.index);
+	e->id = capture_id(IPPROTO_NR_UDP, 0, s->d.index);
 	take_datagram(&s->d, e);
 	return true;
 }
@@ -59,7 +59,8 @@ static bool next_tcp(const struct sockets *ss, struct socket_cursor *c, uint32_t
 		return false;
 	e->kind = e->t.kind == TCP_ENTRY_LISTENER ? SOCKET_LISTENER : SOCKET_TCP;
 	e->number = e->t.has_user ? (int)e->t.user : -1;
-	e->id = socket_entry_id(IPPROTO_NR_TCP, e->t.kind, e->t.index);
+	e->ifindex = e->t.ifindex;
+	e->id = capture_id(IPPROTO_NR_TCP, e->t.kind, e->t.index);
 	return true;
 }
 
@@ -71,7 +72,7 @@ static bool next_epoll(const struct sockets *ss, struct socket_cursor *c, uint32
 		if (s == NULL || s->kind != SOCKET_EPOLL)
 			continue;
 		*e = (struct socket_entry){ .kind = SOCKET_EPOLL, .number = (int)c->index++ };
-		e->id = socket_entry_id(0, 0, (uint32_t)e->number);
+		e->id = capture_id(0, 0, (uint32_t)e->number);
 		return true;
 	}
 	return false;
@@ -97,6 +98,29 @@ uint32_t sockets_list(const struct sockets *ss, struct socket_cursor *c, struct 
 		}
 	}
 	return n;
+}
+
+bool sockets_entry(const struct sockets *ss, uint64_t id, struct socket_entry *out)
+{
+	uint32_t place = (uint32_t)id, kind = (uint32_t)(id >> 32) & 0xff, budget = 1;
+	struct socket_cursor c = { .index = place, .tcp = { .kind = (enum tcp_entry_kind)kind, .index = place } };
+	bool found;
+
+	switch (id >> 40) {
+	case IPPROTO_NR_RAW:
+		found = next_raw(ss, &c, &budget, out);
+		break;
+	case IPPROTO_NR_UDP:
+		found = next_udp(ss, &c, &budget, out);
+		break;
+	case IPPROTO_NR_TCP:
+		found = kind < N_TCP_ENTRY_KINDS && next_tcp(ss, &c, &budget, out);
+		break;
+	default:
+		return false;
+	}
+	/* It may be another one that stands behind the place. */
+	return found && out->id == id;
 }
 
 bool socket_entry_filter(const struct socket_entry *e, struct capture_filter *out)

@@ -15,25 +15,19 @@
 struct socket_entry {
 	enum socket_kind kind;
 	uint8_t protocol;
-	int number; /* -1: nobody has it */
-	/* Names it as long as it is there: protocol << 40 | kind of entry << 32 | place. */
-	uint64_t id;
+	int number;    /* -1: nobody has it */
+	uint32_t mark; /* of those with a number */
+	uint64_t id;   /* names it as long as it is there (capture_id) */
 	/* Of UDP and raw ones state, ends, zone, queues, rcvbuf, rcv_memory and tos; a raw one's local port is its
 	 * protocol. */
 	struct tcp_entry t;
 	/* Of UDP and raw ones alone. */
 	uint32_t ifindex, n_waiting; /* 0: any; packets */
 	uint64_t n_dropped;          /* for want of room */
-	/* Of those with a number. */
-	uint32_t mark;
 };
 
 /* What a capture of it asks for; false: it has no packets (an epoll). A listener's are those of all that it makes. */
 bool socket_entry_filter(const struct socket_entry *e, struct capture_filter *out);
-static inline uint64_t socket_entry_id(uint8_t protocol, uint32_t kind, uint32_t place)
-{
-	return (uint64_t)protocol << 40 | (uint64_t)kind << 32 | place;
-}
 
 /* Where a listing is: zeroed at first. */
 struct socket_cursor {
@@ -45,6 +39,9 @@ static inline bool sockets_at_end(const struct socket_cursor *c)
 {
 	return c->step == 4;
 }
+
+/* The one with this id, at once; false: there is none, or it is an epoll or one of ping's. */
+bool sockets_entry(const struct sockets *ss, uint64_t id, struct socket_entry *out);
 
 #define SOCKETS_LIST_BUDGET 4096u
 /* Up to max of the next ones, how many; less also because so much was looked at that others would wait for it. The end

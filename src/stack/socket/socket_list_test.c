@@ -35,6 +35,28 @@ static const struct socket_entry *find(const struct listing *l, enum socket_kind
 	return found;
 }
 
+/* Member by member: what stands between them may be anything. */
+static void assert_same(const struct socket_entry *a, const struct socket_entry *b)
+{
+	const struct tcp_entry *s = &a->t, *t = &b->t;
+
+	assert_true(a->kind == b->kind && a->protocol == b->protocol && a->number == b->number && a->mark == b->mark &&
+		    a->id == b->id && a->ifindex == b->ifindex && a->n_waiting == b->n_waiting &&
+		    a->n_dropped == b->n_dropped);
+	assert_true(s->kind == t->kind && s->state == t->state && s->index == t->index && s->zone == t->zone &&
+		    s->ifindex == t->ifindex && s->has_user == t->has_user && s->is_orphan == t->is_orphan &&
+		    s->user == t->user);
+	assert_true(s->local.addr.v4 == t->local.addr.v4 && s->local.port == t->local.port &&
+		    s->remote.addr.v4 == t->remote.addr.v4 && s->remote.port == t->remote.port);
+	assert_true(s->recv_q == t->recv_q && s->send_q == t->send_q && s->n_half_open == t->n_half_open &&
+		    s->snd_nxt == t->snd_nxt && s->rcv_nxt == t->rcv_nxt && s->n_timers == t->n_timers &&
+		    s->rcvbuf == t->rcvbuf && s->sndbuf == t->sndbuf && s->tos == t->tos && s->hold == t->hold);
+	assert_true(s->side == t->side && s->reason == t->reason && s->error == t->error &&
+		    s->soft_error == t->soft_error && s->has_info == t->has_info && s->n_facts == t->n_facts &&
+		    s->congestion == t->congestion);
+	assert_memory_equal(&s->info, &t->info, s->has_info ? sizeof(s->info) : 0);
+}
+
 /* Would catch: a listing that leaves sockets out or says something else of them. */
 static void test_kinds(void **state)
 {
@@ -59,6 +81,18 @@ static void test_kinds(void **state)
 	struct listing all = list(&n.b, 2);
 
 	assert_int_equal(all.n, 5);
+	for (uint32_t i = 0; i < all.n; i++) {
+		struct socket_entry same;
+		bool is_epoll = all.e[i].kind == SOCKET_EPOLL;
+
+		assert_int_equal(sockets_entry(n.b.ss, all.e[i].id, &same), !is_epoll);
+		if (!is_epoll)
+			assert_same(&same, &all.e[i]);
+		/* The next place, another kind, another protocol. */
+		assert_false(sockets_entry(n.b.ss, all.e[i].id + 1, &same));
+		assert_false(sockets_entry(n.b.ss, all.e[i].id + (UINT64_C(2) << 32), &same));
+		assert_false(sockets_entry(n.b.ss, all.e[i].id ^ (UINT64_C(0x80) << 40), &same));
+	}
 	const struct socket_entry *e = find(&all, SOCKET_TCP, TCP_ESTABLISHED);
 
 	assert_int_equal(e->number, b);

@@ -8,7 +8,7 @@
  * that a listener made, and those in TIME_WAIT, do not stand there; who has not said
  * SO_REUSEADDR asks TCP about them.
  *
- * Next: src/stack/transport/tcp.c, udp.c, raw.c
+ * Next: src/stack/transport/tcp.c, udp_port.c, raw.c
  */
 #include <errno.h>
 
@@ -135,7 +135,8 @@ static bool port_is_free(struct sockets *ss, const struct socket *s, const struc
 	return s->reuse_addr || !tcp_port_is_used(ss->tcp, s->zone, local);
 }
 
-/* RFC 6056: by chance, then whatever there is. */
+/* RFC 6056: by chance, then whatever there is. Without SO_REUSEADDR no port that a connection has, at whatever address,
+ * and be it in TIME_WAIT: whose it is would have to be asked of each connection. */
 static int draw_port(struct sockets *ss, const struct socket *s, struct tcp_end *local)
 {
 	uint32_t count = (uint32_t)ss->port_last - ss->port_first + 1;
@@ -144,8 +145,9 @@ static int draw_port(struct sockets *ss, const struct socket *s, struct tcp_end 
 	for (uint32_t i = 0; i < DRAWS + count; i++) {
 		local->port =
 			(uint16_t)(ss->port_first + (i < DRAWS ? rng_below(&ss->env->rng, count) : (from + i) % count));
-		if ((*bucket_of(ss, local->port) == POOL_NONE || port_is_free(ss, s, local)) &&
-		    keep_port(ss, local, PORTS_SOCKET_DRAWN))
+		if (!s->reuse_addr && ip_port_is_open(ss->ip, IPPROTO_NR_TCP, local->port))
+			continue;
+		if (port_is_free(ss, s, local) && keep_port(ss, local, PORTS_SOCKET_DRAWN))
 			return 0;
 	}
 	return -EADDRINUSE;
@@ -277,6 +279,7 @@ static int accept_one(struct sockets *ss, struct socket *s, int flags)
 	made->reuse_port = s->reuse_port;
 	made->no_quickack = s->no_quickack;
 	made->tell_time = s->tell_time;
+	made->tell_time_us = s->tell_time_us;
 	made->tell_inq = s->tell_inq;
 	made->rcv_timeout_ms = s->rcv_timeout_ms;
 	made->snd_timeout_ms = s->snd_timeout_ms;

@@ -4,7 +4,19 @@
  * Linux's; what is not done is not taken (ENOPROTOOPT).
  *
  * Not taken of what Linux has, by name: SO_ZEROCOPY, SO_TIMESTAMPING, SO_ATTACH_FILTER and
- * the like; SO_MAX_PACING_RATE of datagrams.
+ * the like (so SO_DETACH_FILTER finds none).
+ *
+ * Kept, and without effect: SO_SNDBUF and SO_LINGER of datagrams, of which none waits to be sent; SO_KEEPALIVE of
+ * theirs, SO_BROADCAST and SO_NO_CHECK of TCP, as in Linux; SO_MAX_PACING_RATE of datagrams, which Linux obeys only
+ * where the queue discipline fq stands behind the socket (TCP paces by itself, here too); SO_PRIORITY, which IP_TOS
+ * sets, as there: queue disciplines and the rules' `meta priority` read it in Linux, and there are neither here. Nor
+ * could it be handed on to those of the port: the kernel takes one priority for a whole AF_PACKET ring, and AF_XDP goes
+ * past queue disciplines.
+ *
+ * SO_BINDTODEVICE chooses the route, as in Linux: of the two best to each prefix, the longest that leads by
+ * the device, and without any the destination is looked for on its link. What the routes refuse is
+ * refused, which Linux looks for on the link too; 127/8 and the device's own address are
+ * ENETUNREACH for TCP, since what goes to ourselves comes by no device.
  *
  * Next: src/stack/socket/socket_option_ip.c, socket_option_tcp.c
  */
@@ -14,6 +26,7 @@
 
 /* Linux's: net.core.[rw]mem_max, SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF. */
 #define BUFFER_MAX 212992u
+#define BUFFER_FORCED_MAX (UINT32_MAX / 4)
 #define SNDBUF_MIN 4608u
 #define RCVBUF_MIN 2304u
 #define DEVICE_NAME_ROOM 16u
@@ -80,10 +93,17 @@ static int set_linger(struct sockets *ss, struct socket *s, const struct socket_
 	if (v->len < sizeof(l))
 		return -EINVAL;
 	memcpy(&l, v->in, sizeof(l));
-	if (!is_tcp(s))
+	/* As Linux: how long is kept when it is switched off. */
+	if (!is_tcp(s)) {
+		struct datagram_options *o = &socket_datagram(s)->o;
+
+		o->linger = l.on != 0;
+		o->linger_s = o->linger ? (uint32_t)l.seconds : o->linger_s;
 		return 0;
+	}
 	socket_tcp_set_option(ss, s, TCP_OPTION_LINGER, l.on != 0);
-	socket_tcp_set_option(ss, s, TCP_OPTION_LINGER_S, l.on != 0 ? (uint32_t)l.seconds : 0);
+	if (l.on != 0)
+		socket_tcp_set_option(ss, s, TCP_OPTION_LINGER_S, (uint32_t)l.seconds);
 	return 0;
 }
 
@@ -131,25 +151,28 @@ static int set_pacing_rate(struct sockets *ss, struct socket *s, const struct so
 {
 	uint64_t rate = value == UINT32_MAX ? UINT64_MAX : value;
 
-	if (!is_tcp(s))
-		return -ENOPROTOOPT;
 	if (v->len >= sizeof(rate))
 		memcpy(&rate, v->in, sizeof(rate));
-	socket_tcp_set_option(ss, s, TCP_OPTION_MAX_PACING_RATE, rate);
+	if (is_tcp(s))
+		socket_tcp_set_option(ss, s, TCP_OPTION_MAX_PACING_RATE, rate);
+	else
+		socket_datagram(s)->o.max_pacing_rate = rate;
 	return 0;
 }
 
 static int set_buffer(struct sockets *ss, struct socket *s, int name, int64_t value)
 {
-	uint32_t asked = min_u32((uint32_t)value, BUFFER_MAX);
-	uint32_t bytes = max_u32(asked * 2, name == YG_SO_SNDBUF ? SNDBUF_MIN : RCVBUF_MIN);
+	bool is_forced = name == YG_SO_SNDBUFFORCE || name == YG_SO_RCVBUFFORCE;
+	bool is_sndbuf = name == YG_SO_SNDBUF || name == YG_SO_SNDBUFFORCE;
+	uint32_t most = is_forced ? BUFFER_FORCED_MAX : BUFFER_MAX, least = is_sndbuf ? SNDBUF_MIN : RCVBUF_MIN;
+	uint32_t asked = is_forced && value < 0 ? 0 : min_u32((uint32_t)value, most), bytes = max_u32(asked * 2, least);
 
 	if (is_tcp(s))
-		socket_tcp_set_option(ss, s, name == YG_SO_SNDBUF ? TCP_OPTION_SNDBUF : TCP_OPTION_RCVBUF, bytes);
-	else if (name == YG_SO_RCVBUF)
-		socket_datagram(s)->o.rcvbuf = bytes;
+		socket_tcp_set_option(ss, s, is_sndbuf ? TCP_OPTION_SNDBUF : TCP_OPTION_RCVBUF, bytes);
+	else if (is_sndbuf)
+		socket_datagram(s)->o.sndbuf = bytes;
 	else
-		return -ENOPROTOOPT;
+		socket_datagram(s)->o.rcvbuf = bytes;
 	return 0;
 }
 
@@ -187,6 +210,9 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 	case YG_SO_BROADCAST:
 		s->broadcast = value != 0;
 		return 0;
+	case YG_SO_NO_CHECK:
+		s->no_check = value != 0;
+		return 0;
 	case YG_SO_MARK:
 		socket_tcp_set_option(ss, s, TCP_OPTION_MARK, (uint32_t)value);
 		return 0;
@@ -195,9 +221,14 @@ static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t va
 	}
 }
 
-static int set_of_datagram(struct datagram_socket *d, int name, int64_t value)
+static int set_of_datagram(struct socket *s, int name, int64_t value)
 {
+	struct datagram_socket *d = socket_datagram(s);
+
 	switch (name) {
+	case YG_SO_KEEPALIVE:
+		s->keepalive = value != 0;
+		return 0;
 	case YG_SO_BROADCAST:
 		d->o.broadcast = value != 0;
 		return 0;
@@ -221,6 +252,8 @@ static int set_int_option(struct sockets *ss, struct socket *s, int name, int64_
 		return 0;
 	case YG_SO_SNDBUF:
 	case YG_SO_RCVBUF:
+	case YG_SO_SNDBUFFORCE:
+	case YG_SO_RCVBUFFORCE:
 		return set_buffer(ss, s, name, value);
 	case YG_SO_PRIORITY:
 		/* More than this needs CAP_NET_ADMIN there. */
@@ -228,9 +261,15 @@ static int set_int_option(struct sockets *ss, struct socket *s, int name, int64_
 			return -EPERM;
 		s->priority = (uint8_t)value;
 		return 0;
+	case YG_SO_TIMESTAMP:
 	case YG_SO_TIMESTAMPNS:
 		s->tell_time = value != 0;
+		s->tell_time_us = value != 0 && name == YG_SO_TIMESTAMP;
 		return 0;
+	case YG_SO_PASSCRED:
+		return -EOPNOTSUPP;
+	case YG_SO_DETACH_FILTER:
+		return -ENOENT;
 	case YG_SO_TYPE:
 	case YG_SO_ERROR:
 	case YG_SO_PROTOCOL:
@@ -239,7 +278,7 @@ static int set_int_option(struct sockets *ss, struct socket *s, int name, int64_
 	case YG_SO_SNDLOWAT:
 		return -ENOPROTOOPT;
 	default:
-		return is_tcp(s) ? set_of_tcp(ss, s, name, value) : set_of_datagram(socket_datagram(s), name, value);
+		return is_tcp(s) ? set_of_tcp(ss, s, name, value) : set_of_datagram(s, name, value);
 	}
 }
 
@@ -273,7 +312,10 @@ static int get_linger(struct sockets *ss, struct socket *s, struct socket_value 
 {
 	struct yg_linger l = { 0 };
 
-	if (is_tcp(s)) {
+	if (!is_tcp(s)) {
+		l.on = socket_datagram(s)->o.linger;
+		l.seconds = (int)socket_datagram(s)->o.linger_s;
+	} else {
 		l.on = (int)socket_tcp_option(ss, s, TCP_OPTION_LINGER);
 		l.seconds = (int)socket_tcp_option(ss, s, TCP_OPTION_LINGER_S);
 	}
@@ -318,7 +360,7 @@ static int get_meminfo(struct sockets *ss, struct socket *s, struct socket_value
 	const struct datagram_socket *d = socket_datagram(s);
 
 	if (d != NULL) {
-		m[0] = d->memory;
+		m[0] = datagram_memory(d);
 		m[1] = d->o.rcvbuf;
 		m[8] = (uint32_t)d->n_dropped;
 	} else {
@@ -332,7 +374,8 @@ static int get_meminfo(struct sockets *ss, struct socket *s, struct socket_value
 
 static int get_pacing_rate(struct sockets *ss, struct socket *s, struct socket_value *v)
 {
-	uint64_t rate = socket_tcp_option(ss, s, TCP_OPTION_MAX_PACING_RATE);
+	uint64_t rate = is_tcp(s) ? socket_tcp_option(ss, s, TCP_OPTION_MAX_PACING_RATE)
+				  : socket_datagram(s)->o.max_pacing_rate;
 	uint32_t as_far = (uint32_t)min_u64(rate, UINT32_MAX);
 
 	return v->len >= sizeof(rate) ? socket_put_bytes(v, &rate, sizeof(rate))
@@ -354,25 +397,28 @@ static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct soc
 		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RCVBUF));
 	case YG_SO_BROADCAST:
 		return socket_put_int(v, s->broadcast);
+	case YG_SO_NO_CHECK:
+		return socket_put_int(v, s->no_check);
 	case YG_SO_MARK:
 		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MARK));
-	case YG_SO_MAX_PACING_RATE:
-		return get_pacing_rate(ss, s, v);
 	default:
 		return -ENOPROTOOPT;
 	}
 }
 
-static int get_of_datagram(const struct datagram_socket *d, int name, struct socket_value *v)
+static int get_of_datagram(const struct socket *s, int name, struct socket_value *v)
 {
+	const struct datagram_socket *d = socket_datagram(s);
+
 	switch (name) {
 	case YG_SO_RCVBUF:
 		return socket_put_int(v, d->o.rcvbuf);
 	case YG_SO_SNDBUF:
-		return socket_put_int(v, BUFFER_MAX);
+		return socket_put_int(v, d->o.sndbuf != 0 ? d->o.sndbuf : BUFFER_MAX);
 	case YG_SO_RCVLOWAT:
 		return socket_put_int(v, 1);
 	case YG_SO_KEEPALIVE:
+		return socket_put_int(v, s->keepalive);
 	case YG_SO_OOBINLINE:
 		return socket_put_int(v, 0);
 	case YG_SO_BROADCAST:
@@ -417,8 +463,12 @@ static int get_socket(struct sockets *ss, struct socket *s, int name, struct soc
 		return socket_put_int(v, s->priority);
 	case YG_SO_SNDLOWAT:
 		return socket_put_int(v, 1);
+	case YG_SO_TIMESTAMP:
+		return socket_put_int(v, s->tell_time_us);
 	case YG_SO_TIMESTAMPNS:
-		return socket_put_int(v, s->tell_time);
+		return socket_put_int(v, s->tell_time && !s->tell_time_us);
+	case YG_SO_PASSCRED:
+		return -EOPNOTSUPP;
 	case YG_SO_LINGER:
 		return get_linger(ss, s, v);
 	case YG_SO_RCVTIMEO:
@@ -429,8 +479,10 @@ static int get_socket(struct sockets *ss, struct socket *s, int name, struct soc
 		return get_device(ss, s, v);
 	case YG_SO_MEMINFO:
 		return get_meminfo(ss, s, v);
+	case YG_SO_MAX_PACING_RATE:
+		return get_pacing_rate(ss, s, v);
 	default:
-		return is_tcp(s) ? get_of_tcp(ss, s, name, v) : get_of_datagram(socket_datagram(s), name, v);
+		return is_tcp(s) ? get_of_tcp(ss, s, name, v) : get_of_datagram(s, name, v);
 	}
 }
 

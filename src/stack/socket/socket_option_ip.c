@@ -43,6 +43,13 @@ static int take_mreq(const struct socket_value *v, struct yg_ip_mreqn *m)
 	return 0;
 }
 
+int64_t socket_interface_of(int ifindex)
+{
+	if (ifindex == YG_IFINDEX_LOOPBACK)
+		return IP_HERE;
+	return ifindex >= 0 && ifindex < IP_INTERFACES_MAX ? ifindex : -1;
+}
+
 static int change_membership(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
 {
 	struct datagram_socket *d = socket_datagram(s);
@@ -54,8 +61,12 @@ static int change_membership(struct sockets *ss, struct socket *s, int name, con
 		return -EPROTO;
 	if (rc != 0)
 		return rc;
-	return (name == YG_IP_ADD_MEMBERSHIP ? datagram_join : datagram_leave)(
-		ds, d, be32_get(m.group), (uint32_t)m.ifindex, be32_get(m.address));
+	int64_t ifindex = socket_interface_of(m.ifindex);
+
+	if (ifindex < 0)
+		return name == YG_IP_ADD_MEMBERSHIP ? -ENODEV : -EADDRNOTAVAIL;
+	return (name == YG_IP_ADD_MEMBERSHIP ? datagram_join : datagram_leave)(ds, d, be32_get(m.group),
+									       (uint32_t)ifindex, be32_get(m.address));
 }
 
 static int set_multicast_if(struct sockets *ss, struct socket *s, const struct socket_value *v)
@@ -71,29 +82,41 @@ static int set_multicast_if(struct sockets *ss, struct socket *s, const struct s
 		(void)take_mreq(v, &m);
 	else
 		memcpy(&m.address, v->in, sizeof(m.address));
-	uint32_t addr = be32_get(m.address), ifindex = (uint32_t)m.ifindex;
+	uint32_t addr = be32_get(m.address);
+	int64_t ifindex = socket_interface_of(m.ifindex);
 
-	if (m.ifindex < 0 || ifindex >= IP_INTERFACES_MAX)
+	if (ifindex < 0)
 		return -EADDRNOTAVAIL;
 	if (ifindex == 0 && addr != 0) {
 		ifindex = datagram_interface_of(socket_datagram_stack(ss, s), addr);
 		if (ifindex == 0)
 			return -EADDRNOTAVAIL;
 	}
-	d->o.multicast_ifindex = ifindex;
+	d->o.multicast_ifindex = (uint32_t)ifindex;
 	d->o.multicast_source = addr;
 	return 0;
 }
 
 /* --- to be set --- */
 
+static uint8_t tos_of(struct sockets *ss, const struct socket *s)
+{
+	return is_tcp(s) ? (uint8_t)socket_tcp_option(ss, s, TCP_OPTION_TOS) : socket_datagram(s)->o.tos;
+}
+
 static int set_tos(struct sockets *ss, struct socket *s, int64_t value)
 {
+	/* Linux's classes by the bits of RFC 1349: best effort, bulk, interactive, interactive bulk. */
+	static const uint8_t priority[] = { 0, 2, 6, 4 };
 	/* The bits of ECN are TCP's own. */
+	uint8_t tos = (uint8_t)(is_tcp(s) ? value & ~ECN_BITS : value);
+
+	if (tos != tos_of(ss, s))
+		s->priority = priority[tos >> 3 & 3];
 	if (is_tcp(s))
-		socket_tcp_set_option(ss, s, TCP_OPTION_TOS, (uint64_t)(value & 0xff & ~ECN_BITS));
+		socket_tcp_set_option(ss, s, TCP_OPTION_TOS, tos);
 	else
-		socket_datagram(s)->o.tos = (uint8_t)value;
+		socket_datagram(s)->o.tos = tos;
 	return 0;
 }
 
@@ -149,11 +172,14 @@ static int set_of_datagram(struct socket *s, int name, int64_t value)
 static int set_of_tcp(struct sockets *ss, struct socket *s, int name, int64_t value)
 {
 	switch (name) {
+	case YG_IP_MULTICAST_LOOP:
+		s->no_multicast_loop = value == 0;
+		return 0;
 	case YG_IP_MTU_DISCOVER:
-		/* TCP always looks for the path's MTU. */
 		if (value < 0 || value >= N_DATAGRAM_PMTU)
 			return -EINVAL;
-		return value == DATAGRAM_PMTU_WANT || value == DATAGRAM_PMTU_DO ? 0 : -ENOPROTOOPT;
+		socket_tcp_set_option(ss, s, TCP_OPTION_PMTU, (uint64_t)value);
+		return 0;
 	case YG_IP_RECVERR:
 		socket_tcp_set_option(ss, s, TCP_OPTION_RECV_ERROR, value != 0);
 		return 0;
@@ -179,13 +205,13 @@ static int may_have_any_address(struct socket *s)
 
 int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct socket_value *v)
 {
-	int64_t value;
+	int64_t value = 0;
 
 	if (name == YG_IP_ADD_MEMBERSHIP || name == YG_IP_DROP_MEMBERSHIP)
 		return change_membership(ss, s, name, v);
 	if (name == YG_IP_MULTICAST_IF)
 		return set_multicast_if(ss, s, v);
-	int rc = set_int_or_byte(v, &value);
+	int rc = name == YG_IP_TOS && v->len == 0 ? 0 : set_int_or_byte(v, &value);
 
 	if (rc != 0)
 		return rc;
@@ -203,6 +229,9 @@ int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct s
 	case YG_IP_RECVTOS:
 		s->tell_tos = value != 0;
 		return 0;
+	case YG_IP_RECVORIGDSTADDR:
+		s->tell_destination = value != 0;
+		return 0;
 	case YG_IP_FREEBIND:
 		s->freebind = value != 0;
 		return may_have_any_address(s);
@@ -216,6 +245,16 @@ int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct s
 
 /* --- to be got --- */
 
+/* As Linux: where a whole one has no room, one of a byte is given as a byte. */
+static int put_int_or_byte(struct socket_value *v, int64_t value)
+{
+	uint8_t byte = (uint8_t)value;
+
+	if (v->len > 0 && v->len < sizeof(int) && value == byte)
+		return socket_put_bytes(v, &byte, sizeof(byte));
+	return socket_put_int(v, value);
+}
+
 static int get_mtu(struct sockets *ss, struct socket *s, struct socket_value *v)
 {
 	struct yg_tcp_info i;
@@ -223,12 +262,12 @@ static int get_mtu(struct sockets *ss, struct socket *s, struct socket_value *v)
 	if (!is_tcp(s)) {
 		const struct datagram_socket *d = socket_datagram(s);
 
-		return d->is_connected ? socket_put_int(v, datagram_mtu(socket_datagram_stack(ss, s), d)) : -ENOTCONN;
+		return d->is_connected ? put_int_or_byte(v, datagram_mtu(socket_datagram_stack(ss, s), d)) : -ENOTCONN;
 	}
 	if (s->kind == SOCKET_LISTENER || tcp_state(s->conn) < TCP_ESTABLISHED)
 		return -ENOTCONN;
 	tcp_info(ss->tcp, s->conn, &i);
-	return socket_put_int(v, i.pmtu);
+	return put_int_or_byte(v, i.pmtu);
 }
 
 static int get_of_datagram(const struct socket *s, int name, struct socket_value *v)
@@ -238,19 +277,19 @@ static int get_of_datagram(const struct socket *s, int name, struct socket_value
 
 	switch (name) {
 	case YG_IP_MTU_DISCOVER:
-		return socket_put_int(v, o->pmtu);
+		return put_int_or_byte(v, o->pmtu);
 	case YG_IP_RECVERR:
-		return socket_put_int(v, o->recv_error);
+		return put_int_or_byte(v, o->recv_error);
 	case YG_IP_MULTICAST_TTL:
-		return socket_put_int(v, o->multicast_ttl);
+		return put_int_or_byte(v, o->multicast_ttl);
 	case YG_IP_MULTICAST_LOOP:
-		return socket_put_int(v, o->multicast_loop);
+		return put_int_or_byte(v, o->multicast_loop);
 	case YG_IP_MULTICAST_ALL:
-		return socket_put_int(v, o->multicast_all);
+		return put_int_or_byte(v, o->multicast_all);
 	case YG_IP_MULTICAST_IF:
 		return socket_put_bytes(v, &source, sizeof(source));
 	case YG_IP_HDRINCL:
-		return socket_put_int(v, s->kind == SOCKET_RAW && s->raw->header_included);
+		return put_int_or_byte(v, s->kind == SOCKET_RAW && s->raw->header_included);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -260,15 +299,17 @@ static int get_of_tcp(struct sockets *ss, struct socket *s, int name, struct soc
 {
 	switch (name) {
 	case YG_IP_MTU_DISCOVER:
-		return socket_put_int(v, DATAGRAM_PMTU_WANT);
+		return put_int_or_byte(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_PMTU));
 	case YG_IP_RECVERR:
-		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RECV_ERROR));
+		return put_int_or_byte(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_RECV_ERROR));
 	case YG_IP_HDRINCL:
-		return socket_put_int(v, 0);
+		return put_int_or_byte(v, 0);
 	case YG_IP_MULTICAST_TTL:
-		return socket_put_int(v, 1);
+		return put_int_or_byte(v, 1);
+	case YG_IP_MULTICAST_LOOP:
+		return put_int_or_byte(v, !s->no_multicast_loop);
 	case YG_IP_MINTTL:
-		return socket_put_int(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MIN_TTL));
+		return put_int_or_byte(v, (int64_t)socket_tcp_option(ss, s, TCP_OPTION_MIN_TTL));
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -286,20 +327,21 @@ int socket_get_ip(struct sockets *ss, struct socket *s, int name, struct socket_
 {
 	switch (name) {
 	case YG_IP_TOS:
-		return socket_put_int(v, is_tcp(s) ? (int64_t)socket_tcp_option(ss, s, TCP_OPTION_TOS)
-						   : socket_datagram(s)->o.tos);
+		return put_int_or_byte(v, tos_of(ss, s));
 	case YG_IP_TTL:
-		return socket_put_int(v, ttl_of(ss, s));
+		return put_int_or_byte(v, ttl_of(ss, s));
 	case YG_IP_PKTINFO:
-		return socket_put_int(v, s->tell_pktinfo);
+		return put_int_or_byte(v, s->tell_pktinfo);
 	case YG_IP_RECVTTL:
-		return socket_put_int(v, s->tell_ttl);
+		return put_int_or_byte(v, s->tell_ttl);
 	case YG_IP_RECVTOS:
-		return socket_put_int(v, s->tell_tos);
+		return put_int_or_byte(v, s->tell_tos);
+	case YG_IP_RECVORIGDSTADDR:
+		return put_int_or_byte(v, s->tell_destination);
 	case YG_IP_FREEBIND:
-		return socket_put_int(v, s->freebind);
+		return put_int_or_byte(v, s->freebind);
 	case YG_IP_TRANSPARENT:
-		return socket_put_int(v, s->transparent);
+		return put_int_or_byte(v, s->transparent);
 	case YG_IP_MTU:
 		return get_mtu(ss, s, v);
 	default:

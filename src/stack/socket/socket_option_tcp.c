@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "stack/socket/socket_priv.h"
+#include "stack/transport/cc.h"
 #include "stack/transport/tcp_info.h"
 
 #define CONGESTION_NAME_MAX 16u
@@ -80,6 +81,15 @@ static int get_congestion(struct socket *s, struct socket_value *v)
 
 	memcpy(name, is, min_u32((uint32_t)strlen(is), CONGESTION_NAME_MAX - 1));
 	return socket_put_bytes(v, name, sizeof(name));
+}
+
+/* As Linux: neither Reno nor CUBIC says anything. */
+static int get_cc_info(const struct sockets *ss, const struct socket *s, struct socket_value *v)
+{
+	struct cc_bbr_info i;
+	bool has = s->kind == SOCKET_TCP && tcp_cc_info(ss->tcp, s->conn, &i);
+
+	return socket_put_bytes(v, &i, has ? sizeof(i) : 0);
 }
 
 static int set_maxseg(struct sockets *ss, struct socket *s, int64_t value)
@@ -265,8 +275,7 @@ int socket_get_tcp(struct sockets *ss, struct socket *s, int name, struct socket
 	case YG_TCP_SAVED_SYN:
 		return get_saved_syn(ss, s, v);
 	case YG_TCP_CC_INFO:
-		/* As Linux: neither Reno nor CUBIC says anything. */
-		return socket_put_bytes(v, NULL, 0);
+		return get_cc_info(ss, s, v);
 	case YG_TCP_TIMESTAMP:
 		return socket_put_int(v, s->kind == SOCKET_TCP ? tcp_timestamp(ss->tcp, s->conn)
 							       : tcp_timestamp(ss->tcp, NULL));

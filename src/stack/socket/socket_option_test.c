@@ -109,22 +109,38 @@ static void test_device(void **state)
 /* Would catch: a rate of 4 bytes and one of 8 that are not the same. */
 static void test_pacing_rate(void **state)
 {
+	static const int types[] = { YG_SOCK_STREAM, YG_SOCK_DGRAM };
 	struct net n;
-	uint64_t rate = UINT64_C(5000000000);
-	uint32_t len = sizeof(rate);
+	struct yg_sockaddr_in to = name_of(B_ADDR, PORT);
+	char got[8];
 
 	net_start(&n);
-	int s = host_socket(&n.a, YG_SOCK_STREAM);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		uint64_t rate = UINT64_C(5000000000);
+		uint32_t len = sizeof(rate);
+		int s = host_socket(&n.a, types[i]);
 
-	assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
-	assert_int_equal(socket_set_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
-	assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
-	rate = 0;
-	assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
-	assert_int_equal(rate, UINT64_C(5000000000));
-	assert_int_equal(host_set(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, -1), 0);
-	assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
-	assert_int_equal(rate, UINT64_MAX);
+		assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
+		assert_int_equal(
+			socket_set_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
+		assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE), -1);
+		rate = 0;
+		assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
+		assert_int_equal(rate, UINT64_C(5000000000));
+		assert_int_equal(host_set(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, -1), 0);
+		assert_int_equal(socket_get_option(n.a.ss, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, &rate, &len), 0);
+		assert_int_equal(rate, UINT64_MAX);
+	}
+	/* Of datagrams it is kept, and they leave at once. */
+	int s = host_socket(&n.a, YG_SOCK_DGRAM), d = host_socket(&n.b, YG_SOCK_DGRAM);
+
+	assert_int_equal(host_bind(&n.b, d, 0, PORT), 0);
+	assert_int_equal(host_set(&n.a, s, YG_SOL_SOCKET, YG_SO_MAX_PACING_RATE, 1), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(socket_sendto(n.a.ss, s, "x", 1, 0, &to, sizeof(to)), 1);
+	net_run(&n, 10 * NS_PER_MS);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(socket_recv(n.b.ss, d, got, sizeof(got), YG_MSG_DONTWAIT), 1);
 	net_end(&n);
 }
 
@@ -204,6 +220,26 @@ static void test_tcp_error_queue(void **state)
 	assert_int_equal(e.err, EHOSTUNREACH);
 	assert_int_equal(e.type, 11);
 	assert_int_equal(socket_recvmsg(n.a.ss, s, &m, YG_MSG_ERRQUEUE), -EAGAIN);
+	/* One behind another, each where it belongs, and the next one's error is the socket's. */
+	for (uint16_t port = 81; port <= 83; port++)
+		assert_int_equal(host_connect(&n.a, s, IP4(99, 0, 0, 1), port), -EHOSTUNREACH);
+	for (uint16_t port = 81; port <= 83; port++) {
+		m.name_len = sizeof(was_to);
+		m.control_len = sizeof(control);
+		assert_true(socket_recvmsg(n.a.ss, s, &m, YG_MSG_ERRQUEUE) >= 8);
+		assert_int_equal(be16_get(was_to.port), port);
+		assert_int_equal(host_option(&n.a, s, YG_SOL_SOCKET, YG_SO_ERROR), port == 83 ? 0 : EHOSTUNREACH);
+	}
+	assert_int_equal(socket_recvmsg(n.a.ss, s, &m, YG_MSG_ERRQUEUE), -EAGAIN);
+	/* In what the receive buffer has room for. */
+	assert_int_equal(host_set(&n.a, s, YG_SOL_SOCKET, YG_SO_RCVBUF, PACKET_SMALL_BYTES), 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(host_connect(&n.a, s, IP4(99, 0, 0, 1), 80), -EHOSTUNREACH);
+	for (int i = 0; i < 3; i++)
+		assert_true(socket_recvmsg(n.a.ss, s, &m, YG_MSG_ERRQUEUE) >= 8);
+	assert_int_equal(socket_recvmsg(n.a.ss, s, &m, YG_MSG_ERRQUEUE), -EAGAIN);
+	/* What nobody has read goes with the socket. */
+	assert_int_equal(host_connect(&n.a, s, IP4(99, 0, 0, 1), 80), -EHOSTUNREACH);
 	net_end(&n);
 }
 

@@ -50,7 +50,10 @@ struct socket {
 	bool is_starved : 1; /* was refused for want of memory that all share */
 	/* Asked to be told beside bytes. */
 	bool tell_time : 1, tell_pktinfo : 1, tell_ttl : 1, tell_tos : 1, tell_inq : 1;
-	uint32_t broadcast : 1; /* TCP, which has no use for it */
+	bool tell_destination : 1;
+	bool tell_time_us : 1; /* with tell_time alone: in microseconds (SO_TIMESTAMP) */
+	/* Kept alone: of TCP, which has no use for them, and of all others. */
+	bool broadcast : 1, no_check : 1, no_multicast_loop : 1, keepalive : 1;
 };
 _Static_assert(sizeof(struct socket) <= 64, "a socket is a line");
 
@@ -110,8 +113,8 @@ struct socket_control {
 };
 void socket_put_control(struct socket_control *c, int level, int type, const void *value, size_t len);
 int socket_parse_control(const struct yg_msghdr *m, struct datagram_out *out);
-/* SO_TIMESTAMPNS; at: the stack's clock. */
-void socket_put_time(const struct sockets *ss, uint64_t at, struct socket_control *c);
+/* SO_TIMESTAMP or SO_TIMESTAMPNS; at: the stack's clock. */
+void socket_put_time(const struct sockets *ss, const struct socket *s, uint64_t at, struct socket_control *c);
 void socket_tell(const struct sockets *ss, const struct socket *s, const struct datagram_info *info,
 		 struct socket_control *c);
 
@@ -127,6 +130,8 @@ int socket_set_ip(struct sockets *ss, struct socket *s, int name, const struct s
 int socket_get_ip(struct sockets *ss, struct socket *s, int name, struct socket_value *v);
 int socket_set_tcp(struct sockets *ss, struct socket *s, int name, const struct socket_value *v);
 int socket_get_tcp(struct sockets *ss, struct socket *s, int name, struct socket_value *v);
+/* The stack's number of what a program means by one, YG_IFINDEX_LOOPBACK too; -1: there is none of that number. */
+int64_t socket_interface_of(int ifindex);
 /* The interface that it is bound to; 0: none. */
 uint32_t socket_device(struct sockets *ss, const struct socket *s);
 uint32_t socket_defer_seconds(const struct socket *s);

@@ -140,6 +140,8 @@ static void test_connect(void **state)
 /* Would catch: a port that two have, or that is refused though its rules allow it. */
 static void test_bind(void **state)
 {
+	struct yg_sockaddr_in in;
+	uint32_t len = sizeof(in);
 	struct net n;
 	int a, b;
 
@@ -177,6 +179,14 @@ static void test_bind(void **state)
 	assert_int_equal(socket_close(n.a.ss, a), 0);
 	net_run(&n, 10 * NS_PER_MS);
 	assert_int_equal(host_bind(h, t, 0, PORT), -EADDRINUSE);
+	/* And what is drawn can be bound again. */
+	h->ss->port_first = PORT;
+	h->ss->port_last = PORT + 1;
+	u = host_socket(h, YG_SOCK_STREAM);
+	assert_int_equal(host_bind(h, u, 0, 0), 0);
+	assert_int_equal(socket_name(h->ss, u, &in, &len), 0);
+	assert_int_equal(be16_get(in.port), PORT + 1);
+	assert_int_equal(host_bind(h, t, 0, 0), -EADDRINUSE);
 	net_run(&n, 61 * NS_PER_S);
 	assert_int_equal(host_bind(h, t, 0, PORT), 0);
 	net_end(&n);

@@ -62,48 +62,74 @@ static inline uint16_t fold64(uint64_t sum)
 #endif
 }
 
-/* Two words of eight bytes, in one vector register of any machine that has them. */
-typedef uint64_t lanes __attribute__((vector_size(16)));
+/* Four words of eight bytes: a vector register, or two where they are smaller. */
+typedef uint64_t lanes __attribute__((vector_size(32)));
 
 #define LONG_MIN_BYTES 128
 
 /* The halves of 32 bits are summed apart, so a lane has no carry to lose for
- * 2^32 rounds. len: a multiple of sizeof(lanes). */
-static uint64_t add_long(const uint8_t *p, size_t len)
+ * 2^32 rounds. len: a multiple of sizeof(lanes). to: where a copy goes, NULL. */
+static inline __attribute__((always_inline)) uint64_t sum_lanes(const uint8_t *p, uint8_t *to, size_t len)
 {
 	lanes low = { 0 }, high = { 0 };
 
-	for (; len > 0; p += sizeof(lanes), len -= sizeof(lanes)) {
+	for (size_t i = 0; i < len; i += sizeof(lanes)) {
 		lanes v;
 
-		memcpy(&v, p, sizeof(v));
+		memcpy(&v, p + i, sizeof(v));
+		if (to != NULL)
+			memcpy(to + i, &v, sizeof(v));
 		low += v & UINT32_MAX;
 		high += v >> 32;
 	}
 	uint64_t sum = 0;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 4; i++)
 		sum = add_carry(add_carry(sum, low[i]), high[i]);
 	return sum;
 }
 
-uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
+#if defined(__x86_64__)
+/* Not every machine that this is built for has them, so each call asks: a load and a branch. */
+#define HAS_WIDE_LANES() __builtin_cpu_supports("avx2")
+
+__attribute__((target("avx2"))) static uint64_t add_wide(const uint8_t *p, size_t len)
 {
-	const uint8_t *p = data;
+	return sum_lanes(p, NULL, len);
+}
+
+__attribute__((target("avx2"))) static uint64_t copy_wide(const uint8_t *p, uint8_t *to, size_t len)
+{
+	return sum_lanes(p, to, len);
+}
+#else
+#define HAS_WIDE_LANES() false
+#define add_wide(p, len) sum_lanes(p, NULL, len)
+#define copy_wide(p, to, len) sum_lanes(p, to, len)
+#endif
+
+static uint64_t add_long(const uint8_t *p, size_t len)
+{
+	return HAS_WIDE_LANES() ? add_wide(p, len) : sum_lanes(p, NULL, len);
+}
+
+static uint64_t copy_long(const uint8_t *p, uint8_t *to, size_t len)
+{
+	return HAS_WIDE_LANES() ? copy_wide(p, to, len) : sum_lanes(p, to, len);
+}
+
+/* What is short, or left of something long. */
+static uint64_t add_short(const uint8_t *p, size_t len)
+{
 	uint64_t a = 0, b = 0;
 
-	if (len >= LONG_MIN_BYTES) {
-		size_t n = len / sizeof(lanes) * sizeof(lanes);
-
-		a = add_long(p, n);
-		p += n;
-		len -= n;
-	}
 	for (; len >= 16; p += 16, len -= 16) {
 		a = add_carry(a, load64(p));
 		b = add_carry(b, load64(p + 8));
 	}
-	for (; len >= 8; p += 8, len -= 8)
+	if (len & 8) {
 		a = add_carry(a, load64(p));
+		p += 8;
+	}
 	if (len & 4) {
 		b = add_carry(b, load32(p));
 		p += 4;
@@ -117,8 +143,47 @@ uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 
 		b = add_carry(b, load16(last));
 	}
-	uint64_t all = (uint64_t)sum + fold64(add_carry(a, b));
+	return add_carry(a, b);
+}
+
+static uint32_t add_folded(uint32_t sum, uint64_t more)
+{
+	uint64_t all = (uint64_t)sum + fold64(more);
+
 	return (uint32_t)(all + (all >> 32));
+}
+
+uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t first = 0;
+
+	if (len >= LONG_MIN_BYTES) {
+		size_t n = len / sizeof(lanes) * sizeof(lanes);
+
+		first = add_long(p, n);
+		p += n;
+		len -= n;
+	}
+	return add_folded(sum, add_carry(first, add_short(p, len)));
+}
+
+uint32_t checksum_copy(uint32_t sum, void *to, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint8_t *q = to;
+	uint64_t first = 0;
+
+	if (len >= LONG_MIN_BYTES) {
+		size_t n = len / sizeof(lanes) * sizeof(lanes);
+
+		first = copy_long(p, q, n);
+		p += n;
+		q += n;
+		len -= n;
+	}
+	memcpy(q, p, len);
+	return add_folded(sum, add_carry(first, add_short(p, len)));
 }
 
 uint32_t checksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len)

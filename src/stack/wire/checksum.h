@@ -15,9 +15,11 @@
 /* Adds len bytes to a partial sum; an odd last byte counts as its high half,
  * so only the last piece of a message may have an odd length. */
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
-/* True when the sum over an IPv4 header without options, 20 bytes that are not all zero, is right. Taken in the
- * machine's own order: a sum is as right swapped (RFC 1071 section 2 B). */
-static inline bool checksum_plain_header_ok(const uint8_t *header)
+/* The same, and the bytes are copied to `to` on the way: one pass over them. They do not overlap. */
+uint32_t checksum_copy(uint32_t sum, void *to, const void *data, size_t len);
+/* The sum over an IPv4 header without options, 20 bytes that are not all zero, in the machine's own order (a sum is as
+ * right swapped, RFC 1071 section 2 B), folded; 0 for 0xffff. */
+static inline uint16_t checksum_plain_header(const uint8_t *header)
 {
 	uint64_t a, b;
 	uint32_t last;
@@ -26,7 +28,11 @@ static inline bool checksum_plain_header_ok(const uint8_t *header)
 	memcpy(&b, header + 8, sizeof(b));
 	memcpy(&last, header + 16, sizeof(last));
 	/* Folding is the remainder by 65,535; a compiler makes a multiplication of it. */
-	return ((a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last) % 0xffff == 0;
+	return (uint16_t)(((a >> 32) + (a & UINT32_MAX) + (b >> 32) + (b & UINT32_MAX) + last) % 0xffff);
+}
+static inline bool checksum_plain_header_ok(const uint8_t *header)
+{
+	return checksum_plain_header(header) == 0;
 }
 /* The pseudo header of TCP and UDP: addresses, protocol, length in bytes. */
 uint32_t checksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, uint32_t l4_len);

@@ -31,6 +31,31 @@ static void test_add_is_the_naive_sum(void **state)
 	}
 }
 
+/* Would catch: a byte that is copied and not summed, or the other way round; one written past the end. */
+static void test_copy_is_add_and_copy(void **state)
+{
+	struct rng r = test_rng(4);
+
+	for (size_t i = 0; i < 4000; i++) {
+		size_t len = rng_below(&r, i % 50 == 0 ? 66000 : 400), from = rng_below(&r, 16), to = rng_below(&r, 16);
+		uint8_t *data = malloc(from + len + 1), *out = malloc(to + len + 1);
+
+		assert_non_null(data);
+		assert_non_null(out);
+		random_bytes(&r, data, from + len + 1);
+		memset(out, 0xa5, to + len + 1);
+		uint32_t initial = rng_u32(&r);
+
+		assert_int_equal(checksum_copy(initial, out + to, data + from, len),
+				 checksum_add(initial, data + from, len));
+		assert_memory_equal(out + to, data + from, len);
+		assert_int_equal(out[to + len], 0xa5);
+		assert_true(to == 0 || out[to - 1] == 0xa5);
+		free(data);
+		free(out);
+	}
+}
+
 /* Would catch: a sum of pieces that is not the sum of the whole, as scattered
  * headers and payload need. */
 static void test_pieces_add_up(void **state)
@@ -115,9 +140,13 @@ static void test_updates_are_sums_from_scratch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_add_is_the_naive_sum), cmocka_unit_test(test_pieces_add_up),
-		cmocka_unit_test(test_zeros_and_carries),    cmocka_unit_test(test_known_header),
-		cmocka_unit_test(test_rfc1624_example),      cmocka_unit_test(test_updates_are_sums_from_scratch),
+		cmocka_unit_test(test_add_is_the_naive_sum),
+		cmocka_unit_test(test_copy_is_add_and_copy),
+		cmocka_unit_test(test_pieces_add_up),
+		cmocka_unit_test(test_zeros_and_carries),
+		cmocka_unit_test(test_known_header),
+		cmocka_unit_test(test_rfc1624_example),
+		cmocka_unit_test(test_updates_are_sums_from_scratch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

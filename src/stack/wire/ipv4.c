@@ -121,7 +121,9 @@ void ipv4_emit(uint8_t *p, const struct ipv4_view *v)
 		.src = be32_of(v->src),
 		.dst = be32_of(v->dst),
 	};
-	h->check = be16_of(checksum_finish(checksum_add(0, h, sizeof(*h))));
+	uint16_t sum = checksum_plain_header(p), check = sum != 0 ? (uint16_t)~sum : 0;
+
+	memcpy(&h->check, &check, sizeof(check));
 }
 
 static void check_mend16(struct ipv4_header *h, uint16_t from, uint16_t to)

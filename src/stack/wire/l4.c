@@ -25,6 +25,8 @@
  */
 #include "stack/wire/l4.h"
 
+#include "base/util.h"
+
 #include "stack/wire/checksum.h"
 #include "stack/wire/crc32c.h"
 #include "stack/wire/dccp.h"
@@ -385,6 +387,11 @@ bool l4_checksum_ok(const struct ipv4_view *ip, const uint8_t *p, size_t len)
 {
 	struct l4_cover c;
 
+	if (YG_LIKELY(ip->proto == IPPROTO_NR_TCP)) {
+		uint32_t initial = checksum_pseudo(ip->src, ip->dst, ip->proto, (uint32_t)len);
+
+		return len >= TCP_HEADER_LEN && checksum_fold(checksum_add(initial, p, len)) == 0xffff;
+	}
 	if (ip->proto == IPPROTO_NR_SCTP)
 		return len >= SCTP_HEADER_LEN && be32_get(((const struct sctp_header *)p)->check) == sctp_check(p, len);
 	if (!l4_cover_of(ip, p, len, &c))

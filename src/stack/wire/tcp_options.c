@@ -83,22 +83,31 @@ static void option_take(const struct reader_option *opt, struct tcp_options *o)
 	}
 }
 
+bool tcp_options_only_timestamp(const uint8_t *p, const struct l4_view *v)
+{
+	static const uint8_t start[4] = { 1, 1, TCP_OPT_TIMESTAMP, 10 };
+
+	return v->options_len == sizeof(start) + 8 && memcmp(p + TCP_HEADER_LEN, start, sizeof(start)) == 0;
+}
+
 bool tcp_options_parse(const uint8_t *p, const struct l4_view *v, struct tcp_options *o)
 {
 	struct reader r = reader_of(p + TCP_HEADER_LEN, v->options_len);
 	struct reader_option opt;
 
 	*o = (struct tcp_options){ 0 };
+	/* As RFC 7323 appendix A has it: nearly every segment. */
+	if (tcp_options_only_timestamp(p, v)) {
+		struct reader body = reader_of(p + TCP_HEADER_LEN + 4, 8);
+
+		o->has_timestamp = true;
+		o->ts_val = reader_be32(&body);
+		o->ts_ecr = reader_be32(&body);
+		return true;
+	}
 	while (reader_next_option(&r, v->options_len, &opt))
 		option_take(&opt, o);
 	return !r.failed;
-}
-
-bool tcp_options_only_timestamp(const uint8_t *p, const struct l4_view *v)
-{
-	static const uint8_t start[4] = { 1, 1, TCP_OPT_TIMESTAMP, 10 };
-
-	return v->options_len == sizeof(start) + 8 && memcmp(p + TCP_HEADER_LEN, start, sizeof(start)) == 0;
 }
 
 static uint16_t swapped(uint16_t v)
