@@ -15,6 +15,7 @@
 #include "gateway/nat/nat.h"
 #include "routing/rib/rib.h"
 #include "gateway/rules/rules.h"
+#include "stack/transport/tcp.h"
 
 /* Addresses that are ours, or that only NAT uses, as a zone sees them. */
 struct core_address {
@@ -29,6 +30,7 @@ struct core_config {
 	struct ip_config ip;
 	struct ct_config ct;
 	struct nat_config nat;
+	const struct tcp_config *tcp; /* of the host's connections, from here on; NULL: as it was */
 	struct ruleset *rules;
 	struct rib *rib;              /* its FIBs follow the links: see modules.c */
 	struct rib_change *routes;    /* what these values change in it; NULL: nothing */

@@ -282,6 +282,12 @@ static void expire_sockets(void *s)
 	sockets_expire(((struct core_sockets *)s)->all);
 }
 
+static void configure_sockets(void *m, const struct core_config *cfg)
+{
+	if (cfg->tcp != NULL)
+		sockets_configure(((struct core_sockets *)m)->all, cfg->tcp);
+}
+
 static uint64_t sockets_deadline(const void *s)
 {
 	return sockets_next_deadline(((const struct core_sockets *)s)->all);
@@ -359,6 +365,7 @@ const struct module modules[N_GATEWAY_MODULES] = {
 		.needs = BIT(GATEWAY_PORTS) | BIT(GATEWAY_IP),
 		.create = create_sockets,
 		.destroy = destroy_sockets,
+		.configure = configure_sockets,
 		.expire = expire_sockets,
 		.next_deadline = sockets_deadline,
 	},

@@ -225,8 +225,7 @@ bool workers_elsewhere(void *ctx, struct packet *p)
 	/* What the host sends goes by its answer, and is made again there. */
 	if (p->in_ifindex == 0) {
 		way.tuple = tuple_invert(&s->tuple);
-		way.flags |= WORKERS_HOST;
-		way.host.zone = p->zone;
+		workers_host_note(&way, p);
 	}
 	uint32_t to = next_to_ask(w->workers, &way.tuple, asked);
 	if (to == WORKERS_NOBODY || !send_back(w, to, p, s, &way))

@@ -70,20 +70,27 @@ static bool to_host(void *ctx, struct packet *p)
 	return true;
 }
 
+void workers_host_note(struct handoff_meta *way, const struct packet *p)
+{
+	way->flags |= WORKERS_HOST;
+	way->host.zone = p->zone;
+	way->host.bound_ifindex = p->bound_ifindex;
+	way->host.mark = p->mark;
+}
+
 static void carry_one(struct workers_member *w, struct packet *p)
 {
 	const struct workers *c = w->workers;
 	struct ether_view eth = { .type = ETHERTYPE_IPV4 };
 	struct owner_view v;
 	struct handoff_meta way = {
-		.flags = WORKERS_HOST,
-		.host = { .zone = p->zone,
-			  .cookie = (uint32_t)p->held_since,
+		.host = { .cookie = (uint32_t)p->held_since,
 			  .out_ifindex =
 				  (uint8_t)(p->is_broadcast || ip4_is_multicast(p->ip.dst) ? p->out_ifindex : 0) },
 	};
 	uint32_t to = 0;
 
+	workers_host_note(&way, p);
 	/* Its addresses are seen in the frame, as of one that came in. */
 	ether_emit(packet_frame(p), &eth);
 	if (c->n > 1) {
@@ -115,6 +122,8 @@ void workers_host_restore(struct workers_member *w, struct packet *p, const stru
 {
 	p->zone = way->host.zone;
 	p->out_ifindex = way->host.out_ifindex;
+	p->bound_ifindex = way->host.bound_ifindex;
+	p->mark = way->host.mark;
 	if (way->host.cookie != 0)
 		tell_sent(w, way->host.cookie);
 }

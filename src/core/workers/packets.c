@@ -419,13 +419,14 @@ static uint32_t judge_all(struct workers_member *w, uint32_t ifindex, struct bat
 	return t.n + n_returned;
 }
 
-/* One worker and a host: nothing has come from it, and nothing goes to it. */
+/* One worker and a host: nothing has come from it, nothing of that is still to be given back, and nothing goes to it.
+ */
 static bool is_host_quiet(struct workers_member *w)
 {
 	struct workers_pair *from = workers_pair(w->workers, w->workers->n, w->id);
 
-	return ring_ready(&from->packets) == from->n_open && ring_ready(&from->messages) == 0 &&
-	       w->n_external[w->workers->n] == 0 && (w->filled | w->touched) == 0;
+	return !w->slots_open && ring_ready_behind(&from->packets, from->n_open) == 0 &&
+	       ring_ready(&from->messages) == 0 && w->n_external[w->workers->n] == 0 && (w->filled | w->touched) == 0;
 }
 
 static uint32_t poll_host_alone(struct workers_member *w, uint64_t now)
@@ -452,7 +453,7 @@ void workers_input(struct workers *c, uint32_t worker, uint32_t ifindex, struct 
 		gateway_input_cached(w->gw, ifindex, b, now);
 	}
 	for (uint32_t i = 0; i < b->n; i++)
-		__builtin_prefetch(packet_frame(b->p[i]));
+		prefetch_read(packet_frame(b->p[i]));
 	(void)judge_all(w, ifindex, b, now);
 	b->n = 0;
 	w->mostly_foreign = (w->env->ledger.n_handed_over - n_before) * 4 > n;

@@ -103,7 +103,7 @@ static inline void see_packets(struct workers_member *w, struct takings *t)
 		t->of[from] = 0;
 		if (from == w->id || t->n == BATCH_MAX)
 			continue;
-		uint32_t n = min_u32(ring_ready(&pair->packets) - pair->n_open, BATCH_MAX - t->n);
+		uint32_t n = min_u32(ring_ready_behind(&pair->packets, pair->n_open), BATCH_MAX - t->n);
 
 		/* They stand in the other core's cache, and will be written. */
 		for (uint32_t i = 0; i < n; i++)

@@ -30,10 +30,16 @@ struct handoff_meta {
 		struct nat_lease lease; /* HANDOFF_LEASE_WANTED, HANDOFF_LEASE */
 		struct {
 			uint16_t zone;
-			uint8_t out_ifindex;           /* from it */
-			bool is_broadcast, link_group; /* to it */
-			uint32_t cookie;               /* from it: of ip_ask_sent, 0: nobody asks */
-		} host;                                /* from the host, and to it */
+			union {
+				struct {
+					bool is_broadcast, link_group;
+				}; /* to it */
+				struct {
+					uint8_t out_ifindex, bound_ifindex;
+				}; /* from it */
+			};
+			uint32_t cookie, mark; /* from it; cookie: of ip_ask_sent, 0: nobody asks */
+		} host;                        /* from the host, and to it */
 	};
 	uint8_t ifindex;
 	uint8_t flags; /* enum handoff_flag */
@@ -237,7 +243,9 @@ void workers_publish(struct workers_member *w);
 
 /* --- host.c --- */
 
-/* A packet of the host's as its maker had it. */
+/* What its maker said of a packet of the host's. */
+void workers_host_note(struct handoff_meta *way, const struct packet *p);
+/* The packet as its maker had it. */
 void workers_host_restore(struct workers_member *w, struct packet *p, const struct handoff_meta *way);
 /* By the host: what was handed over to it. */
 uint32_t workers_host_poll(struct workers_member *w, uint64_t now);

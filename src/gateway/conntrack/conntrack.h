@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "gateway/conntrack/fragment.h"
+#include "gateway/conntrack/table.h"
 #include "gateway/conntrack/tuple.h"
 #include "stack/ip/stack.h"
 
@@ -175,9 +176,10 @@ _Static_assert(sizeof(struct conn) == 128, "two cache lines");
 /* What others note of a connection, beside it. */
 struct conn_ext {
 	uint32_t mark;
-	uint32_t nat_ref; /* NAT's own, valid with CT_MAPPED */
-	uint16_t zone;    /* packets of the ORIGINAL direction are routed by its table: where the connection began, but
-			   * where a destination translation leads into another zone */
+	uint32_t nat_ref;         /* NAT's own, valid with CT_MAPPED */
+	uint32_t nat_destination; /* NAT's own, of a port that is held: the number of its destination's counter */
+	uint16_t zone; /* packets of the ORIGINAL direction are routed by its table: where the connection began, but
+			* where a destination translation leads into another zone */
 	uint16_t begun_high; /* conntrack's own (ct_begun_us): two bytes that nobody else needs */
 };
 
@@ -287,9 +289,10 @@ uint16_t conntrack_reply_zone(const struct conntrack *ct, enum ip_hook hook, con
  * else can have it from here on. False when another connection has it (or the table has no room); then nothing has
  * changed. */
 bool conntrack_reserve_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply);
-/* The same in two steps, for several at a time: the first has the table's line fetched and returns the tuple's hash. */
-uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply);
-bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash);
+/* The same in three steps, for several at a time: the tuple's place, whose line in the table is then fetched. */
+ct_place conntrack_reply_place(const struct conntrack *ct, const struct tuple *reply);
+void conntrack_reach_reply(const struct conntrack *ct, ct_place place);
+bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, ct_place place);
 /* Begins a connection whose both tuples are known, and what p, a packet of another one, says to go on with: as if it
  * had passed all hooks, on p's way. Its packets are RELATED until it is answered. It is counted with the source that
  * p's connection is of. Whatever has one of the tuples ends. The index, CONN_NONE when there is no room. */
@@ -337,6 +340,8 @@ enum ct_fragment_place conntrack_fragment_place(struct conntrack *ct, const stru
 struct ct_nat_ops {
 	/* Called once when a connection with CT_MAPPED ends or is discarded. */
 	void (*release)(void *ctx, struct conn *c, uint32_t index);
+	/* It will be called for this one: what that touches may be fetched. */
+	void (*reach)(void *ctx, const struct conn *c, uint32_t index);
 	/* conntrack_may_be_finished has become true. */
 	void (*finished)(void *ctx, uint32_t index);
 };

@@ -124,14 +124,20 @@ static inline struct conn *ct_conn(const struct conntrack *ct, uint32_t index)
 	return &ct->conn[index];
 }
 
+/* Where a tuple stands in the table. */
+static inline ct_place ct_place_of(const struct conntrack *ct, const struct tuple *t)
+{
+	return ct_table_place(&ct->table, tuple_hash(&ct->key, t));
+}
+
 /* lookup.c */
 
-uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t);
+uint32_t ct_find(const struct conntrack *ct, ct_place place, const struct tuple *t);
 
 /* life.c */
 
 /* A new, unconfirmed connection with this ORIGINAL tuple, or POOL_NONE when the table is full. It has no packet yet. */
-uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig);
+uint32_t ct_create(struct conntrack *ct, ct_place place, const struct tuple *orig);
 /* p shares the unconfirmed connection and keeps it alive. */
 void ct_hold(struct conntrack *ct, uint32_t index, struct packet *p);
 /* The opposite. */
@@ -295,7 +301,7 @@ void ct_icmp_error(struct conntrack *ct, enum ip_hook hook, struct packet *p);
 
 /* The connection whose answer a packet with this tuple is, though nobody has the tuple: its REPLY tuple is known from
  * here on, or is not known any more. CONN_NONE if there is none. */
-uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t hash);
+uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, ct_place place);
 /* The connection that a quoted packet belonged to, which left with this tuple; the reference has the error's direction.
  */
 uint32_t ct_identity_quoted(struct conntrack *ct, const struct tuple *quoted);

@@ -22,6 +22,29 @@ static void test_udp_well_known(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: a time for answered queries that counts before there is an answer, one that does not count behind it, a
+ * query without an answer that has another time than the config gives. */
+static void test_query_times(void **state)
+{
+	struct ct_config cfg = { .timeout = { .udp_new = 40, .udp_answered = 10 } };
+	struct packet_spec m = udp_make(1000, 53), n = udp_make(1001, 53), back = turned(m);
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	conntrack_configure(b.ct, &cfg);
+	fixture_forward(&b, &m);
+	uint32_t index = conn_index(fixture_ref_of(&b, &m));
+	assert_int_equal(conn_timeout_s(b.ct, index), 40);
+	fixture_forward(&b, &back);
+	assert_int_equal(conn_timeout_s(b.ct, index), 10);
+	cfg.timeout.udp_well_known = 20;
+	conntrack_configure(b.ct, &cfg);
+	fixture_forward(&b, &n);
+	assert_int_equal(conn_timeout_s(b.ct, conn_index(fixture_ref_of(&b, &n))), 20);
+	fixture_stop(&b);
+}
+
 /* Would catch: an answered query of a well-known service that does not count as finished, any other flow that does: one
  * without an answer, of a higher port, or with more packets than a query has. */
 static void test_answered_query(void **state)
@@ -70,6 +93,7 @@ static void test_udp_times(void **state)
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
 	assert_int_equal(b.n_events[EVENT_CONN_END], 1);
 	assert_int_equal(b.last.reason, CT_END_TIMEOUT);
+	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_ENDED], 1);
 	assert_int_equal(b.last.orig.src.v4, CLIENT);
 	assert_int_equal(b.last.reply.dport, 1000);
 	assert_int_equal(b.ct->table.n_entries, 0);
@@ -128,9 +152,8 @@ static void test_datagram_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_udp_well_known),
-		cmocka_unit_test(test_answered_query),
-		cmocka_unit_test(test_udp_times),
+		cmocka_unit_test(test_udp_well_known), cmocka_unit_test(test_query_times),
+		cmocka_unit_test(test_answered_query), cmocka_unit_test(test_udp_times),
 		cmocka_unit_test(test_datagram_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,9 +59,15 @@ static const struct step wrong_order[] = {
 
 /* RFC 5596: the server behind the gateway makes way for its client. */
 static const struct step listen_first[] = {
-	{ A, DCCP_LISTEN, true, CT_DCCP_REQUEST },   { B, DCCP_REQUEST, true, CT_DCCP_REQUEST },
-	{ A, DCCP_RESPONSE, true, CT_DCCP_RESPOND }, { B, DCCP_ACK, true, CT_DCCP_PARTOPEN },
+	{ A, DCCP_LISTEN, true, CT_DCCP_REQUEST },
+	{ B, DCCP_REQUEST, true, CT_DCCP_REQUEST },
+	{ A, DCCP_RESPONSE, true, CT_DCCP_RESPOND },
+	{ B, DCCP_ACK, true, CT_DCCP_PARTOPEN },
 	{ A, DCCP_DATA, true, CT_DCCP_OPEN },
+	{ B, DCCP_CLOSE, true, CT_DCCP_CLOSING },
+	{ A, DCCP_RESET, true, CT_DCCP_TIMEWAIT },
+	{ A, DCCP_REQUEST, true, CT_DCCP_REQUEST }, /* now it is the client */
+	{ B, DCCP_RESPONSE, true, CT_DCCP_RESPOND },
 };
 
 static struct packet_spec packet_of(const struct step *s)
@@ -133,7 +139,11 @@ static void test_times(void **state)
 
 		assert_true(fixture_forward(&b, &m).passed);
 		assert_int_equal(conn_timeout_s(b.ct, conn_index(ref_now(&b))), want[i]);
+		/* From where it is open on it makes no room for others. */
+		assert_int_equal((conntrack_conn(b.ct, conn_index(ref_now(&b)))->status & CT_ASSURED) != 0, i >= 3);
 	}
+	/* Each but the first has changed its state, and that was told. */
+	assert_int_equal(b.n_events[EVENT_CONN_UPDATE], 4);
 	struct packet_spec reset = packet_of(&(struct step){ B, DCCP_RESET, true, 0 });
 	reset.bad_check = true;
 	assert_int_equal(fixture_forward(&b, &reset).reason, DROP_L4_CHECKSUM);
@@ -165,9 +175,10 @@ static void test_timewait(void **state)
 	fixture_pass(&b, 11 * NS_PER_S);
 	assert_int_equal(ref_now(&b), CONN_NONE);
 	assert_int_equal(b.last.reason, CT_END_CLOSED);
-	/* One that never came so far has not been closed. */
+	/* One that never came so far has not been closed, nor answered. */
 	struct packet_spec request = packet_of(&steps[0]);
-	assert_true(fixture_forward(&b, &request).passed);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(fixture_forward(&b, &request).info, CT_INFO_NEW);
 	fixture_pass(&b, 241 * NS_PER_S);
 	assert_int_equal(ref_now(&b), CONN_NONE);
 	assert_int_equal(b.last.reason, CT_END_TIMEOUT);

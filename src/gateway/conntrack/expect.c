@@ -35,7 +35,7 @@ static uint32_t create_beside(struct conntrack *ct, const struct packet *p, cons
 	if (ct_source_join(&ct->sources, source, &limit, ct->env->now) != CT_SOURCE_OK)
 		return POOL_NONE;
 	if (ct_make_room(ct))
-		index = ct_create(ct, tuple_hash(&ct->key, orig), orig);
+		index = ct_create(ct, ct_place_of(ct, orig), orig);
 	if (index == POOL_NONE)
 		ct_source_leave(&ct->sources, source);
 	else

@@ -16,7 +16,7 @@
 _Static_assert(DUE_MAX <= CT_DYING_MAX, "what ends together waits together");
 
 /* Those whose timers have fired, dealt with together so that the waits for memory overlap: first the connections, then
- * the buckets of those that end. */
+ * the buckets of those that end, and what NAT has of them. */
 struct due {
 	struct conntrack *ct;
 	uint32_t n;
@@ -29,8 +29,8 @@ static void fire(void *ctx, uint32_t index, uint64_t now)
 	const uint8_t *c = (const uint8_t *)ct_conn(due->ct, index);
 
 	(void)now;
-	__builtin_prefetch(c, 1);
-	__builtin_prefetch(c + 64);
+	prefetch_write(c);
+	prefetch_read(c + 64);
 	due->index[due->n++] = index;
 }
 
@@ -51,9 +51,11 @@ static void sort_out(struct due *due)
 			ct_arm(ct, index);
 			continue;
 		}
-		__builtin_prefetch(&ct->table.bucket[ct->side[index].bucket[CT_ORIGINAL]], 1);
+		prefetch_write(&ct->table.bucket[ct->side[index].bucket[CT_ORIGINAL]]);
 		if (c->status & CT_REPLY_RESERVED)
-			__builtin_prefetch(&ct->table.bucket[ct->side[index].bucket[CT_REPLY]], 1);
+			prefetch_write(&ct->table.bucket[ct->side[index].bucket[CT_REPLY]]);
+		if ((c->status & CT_MAPPED) && ct->nat.reach != NULL)
+			ct->nat.reach(ct->nat_ctx, c, index);
 		due->index[due->n++] = index;
 	}
 }

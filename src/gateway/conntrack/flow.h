@@ -42,9 +42,9 @@ static inline struct ct_flow_key ct_flow_key(uint32_t src, uint32_t dst, uint16_
 	return k;
 }
 
-static inline uint64_t ct_flow_hash(const struct ct_flows *f, const struct ct_flow_key *k)
+static inline ct_place ct_flow_place(const struct ct_flows *f, const struct ct_flow_key *k)
 {
-	return siphash13_16(&f->key, k->word[0], k->word[1]);
+	return ct_table_place(f->table, siphash13_16(&f->key, k->word[0], k->word[1]));
 }
 
 static inline struct ct_half *ct_flow_half(const struct ct_flows *f, uint32_t ref)
@@ -67,10 +67,10 @@ static inline bool ct_flow_is(const struct ct_flows *f, uint32_t ref, const stru
 }
 
 /* The most likely reference, not compared yet: what to prefetch. CONN_NONE when there is none. */
-static inline uint32_t ct_flow_guess(const struct ct_flows *f, uint64_t hash)
+static inline uint32_t ct_flow_guess(const struct ct_flows *f, ct_place place)
 {
-	const struct ct_bucket *b = ct_table_bucket(f->table, hash);
-	uint64_t m = ct_bucket_match(b, ct_table_tag(hash));
+	const struct ct_bucket *b = ct_table_bucket(f->table, place);
+	uint64_t m = ct_bucket_match(b, ct_place_tag(place));
 
 	if (YG_LIKELY(m != 0))
 		return b->ref[ct_slot(m)];
@@ -81,13 +81,13 @@ static inline uint32_t ct_flow_guess(const struct ct_flows *f, uint64_t hash)
 /* The reference with this tuple, CONN_NONE if none; guess: what ct_flow_guess said, since when the table has not
  * changed.
  */
-static inline uint32_t ct_flow_find(const struct ct_flows *f, uint64_t hash, const struct ct_flow_key *k,
+static inline uint32_t ct_flow_find(const struct ct_flows *f, ct_place place, const struct ct_flow_key *k,
 				    uint32_t guess)
 {
 	if (YG_LIKELY(guess != CONN_NONE && ct_flow_is(f, guess, k)))
 		return guess;
-	const struct ct_bucket *b = ct_table_bucket(f->table, hash);
-	uint16_t tag = ct_table_tag(hash);
+	const struct ct_bucket *b = ct_table_bucket(f->table, place);
+	uint16_t tag = ct_place_tag(place);
 
 	/* Not in the first one. */
 	if (guess == CONN_NONE)

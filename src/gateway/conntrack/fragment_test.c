@@ -148,6 +148,53 @@ static void test_end(void **state)
 	}
 }
 
+/* Would catch: an end with a gap before something that has come already, which is no part of the packet then. */
+static void test_end_before_a_gap(void **state)
+{
+	struct ct_fixture b;
+	uint32_t ref = CONN_NONE;
+	struct packet_spec m0 = fragment(udp_make(1000, 53), 0), end = fragment(m0, 1), behind = fragment(m0, 3);
+
+	(void)state;
+	behind.mf = true;
+	behind.cut = 64;
+	end.cut = 64;
+	end.mf = false;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	send_fragment(&b, &m0, &ref);
+	assert_int_equal(send_fragment(&b, &behind, &ref), 1);
+	assert_int_equal(send_fragment(&b, &end, &ref), 0);
+	assert_int_equal(b.env.ledger.n_dropped[DROP_FRAGMENT_OVERLAP], 1);
+	fixture_stop(&b);
+}
+
+/* Would catch: fragments of one packet that leave with two identifications, since one of them has asked before; a
+ * packet that was whole and is given one. */
+static void test_identification(void **state)
+{
+	struct packet_spec m0 = fragment(udp_make(1000, 53), 0), m1 = fragment(m0, 1), whole = udp_make(1000, 53);
+	struct batch batch = { .n = 0 };
+	uint16_t first = 77, second = 88, third = 99;
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	batch_add(&batch, fixture_packet(&b, &m0));
+	batch_add(&batch, fixture_packet(&b, &m1));
+	batch_add(&batch, fixture_packet(&b, &whole));
+	fixture_in(&b, HOOK_PREROUTING, &batch);
+	assert_int_equal(batch.n, 3);
+	assert_true(conntrack_fragment_id(b.ct, batch.p[0], &first));
+	assert_true(conntrack_fragment_id(b.ct, batch.p[1], &second));
+	assert_int_equal(first, 77);
+	assert_int_equal(second, 77);
+	assert_false(conntrack_fragment_id(b.ct, batch.p[2], &third));
+	fixture_out(&b, HOOK_POSTROUTING, &batch);
+	for (uint32_t i = 0; i < batch.n; i++)
+		fixture_hand(&b, batch.p[i]);
+	fixture_stop(&b);
+}
+
 /* Would catch: fragments without a first one that are kept for ever, or more of them than allowed. */
 static void test_bounds(void **state)
 {
@@ -320,14 +367,70 @@ static void test_icmp_error(void **state)
 	fixture_stop(&b);
 }
 
+/* A TCP segment in two fragments that begins behind its receiver's window, and ends far behind. Would catch: one that
+ * is judged by its first fragment alone although the end of it has come before. */
+static void test_whole_is_judged(void **state)
+{
+	enum { FIRST = 1024, LEN = 4500 };
+
+	(void)state;
+	for (int end_first = 0; end_first < 2; end_first++) {
+		struct packet_spec m = udp_make(4000, 80), part[2];
+		struct ct_fixture b;
+
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		m.proto = IPPROTO_NR_TCP;
+		m.flags = TCP_SYN;
+		m.seq = 1000;
+		m.window = 2000;
+		m.payload_len = 0;
+		assert_int_equal(fixture_forward(&b, &m).info, CT_INFO_NEW);
+		struct packet_spec back = turned(m);
+		back.flags = TCP_SYN | TCP_ACK;
+		back.seq = 5000;
+		back.ack = 1001;
+		assert_int_equal(fixture_forward(&b, &back).info, CT_INFO_ESTABLISHED);
+		m.flags = TCP_ACK;
+		m.seq = 1001 + 2001;
+		m.ack = 5001;
+		m.payload_len = LEN;
+		m.ip_id = 4711;
+		part[0] = part[1] = m;
+		part[0].mf = true;
+		part[0].cut = FIRST;
+		part[1].frag_off = FIRST;
+		part[1].cut = LEN + 20 - FIRST;
+		for (int i = 0; i < 2; i++) {
+			struct batch batch = { .n = 0 };
+
+			batch_add(&batch, fixture_packet(&b, &part[i ^ end_first]));
+			fixture_in(&b, HOOK_PREROUTING, &batch);
+			for (uint32_t k = 0; k < batch.n; k++) {
+				assert_int_equal(batch.p[k]->ct_info,
+						 end_first ? CT_INFO_INVALID : CT_INFO_ESTABLISHED);
+				fixture_hand(&b, batch.p[k]);
+			}
+			assert_int_equal(batch.n, end_first ? 2 * i : 1);
+		}
+		fixture_stop(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_order), cmocka_unit_test(test_one_batch),
-		cmocka_unit_test(test_overlap),     cmocka_unit_test(test_end),
-		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_first_dropped),
-		cmocka_unit_test(test_full_batch),  cmocka_unit_test(test_icmp_error),
+		cmocka_unit_test(test_every_order),
+		cmocka_unit_test(test_one_batch),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_end_before_a_gap),
+		cmocka_unit_test(test_identification),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_first_dropped),
+		cmocka_unit_test(test_full_batch),
+		cmocka_unit_test(test_icmp_error),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_whole_is_judged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

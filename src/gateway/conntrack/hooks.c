@@ -3,7 +3,7 @@
  * Connection tracking at the hooks: whose packet is it.
  *
  * conntrack_in takes a batch in three passes, so that the waits for memory
- * overlap: hash every tuple and prefetch its bucket; find the candidate in the
+ * overlap: hash every tuple for its place and prefetch the bucket; find the candidate in the
  * bucket and prefetch its connection; then work through the packets in order.
  * The order matters: the first packet of a flow creates the connection that the
  * second one, right behind it, finds.
@@ -111,7 +111,7 @@ static bool source_allows(struct conntrack *ct, struct packet *p, const struct t
 }
 
 /* predecessor: an index, POOL_NONE for none. */
-static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const struct tuple *t, uint32_t predecessor)
+static void begin(struct conntrack *ct, struct packet *p, ct_place place, const struct tuple *t, uint32_t predecessor)
 {
 	const struct ct_protocol *proto = ct_protocol_of(t->proto);
 	uint32_t source = CT_SOURCE_NONE;
@@ -126,7 +126,7 @@ static void begin(struct conntrack *ct, struct packet *p, uint64_t hash, const s
 	}
 	if ((ct->cfg.max_per_source != 0 || ct->cfg.new_per_source_s != 0) && !source_allows(ct, p, t, &source))
 		return;
-	uint32_t index = ct_create(ct, hash, t);
+	uint32_t index = ct_create(ct, place, t);
 	if (index == POOL_NONE) {
 		ct_source_leave(&ct->sources, source);
 		refuse(ct, p, DROP_CT_TABLE_FULL);
@@ -149,7 +149,7 @@ static bool changes_state(const struct ct_protocol *proto, const struct conn *c,
 	return dir == CT_REPLY && !(c->status & CT_SEEN_REPLY);
 }
 
-static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t hash, const struct tuple *t)
+static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, ct_place place, const struct tuple *t)
 {
 	uint32_t index = conn_index(ref);
 	enum ct_dir dir = conn_dir(ref);
@@ -167,7 +167,7 @@ static void go_on(struct conntrack *ct, struct packet *p, uint32_t ref, uint64_t
 	}
 	if (j == CT_JUDGE_REOPEN && conntrack_may_end(ct)) {
 		conntrack_end(ct, index, CT_END_REUSED);
-		begin(ct, p, hash, t, index);
+		begin(ct, p, place, t, index);
 		return;
 	}
 	ct_follow(ct, index, proto, j);
@@ -223,7 +223,7 @@ void ct_resume_ready(struct conntrack *ct)
 
 /* A packet on its way through conntrack_in. */
 struct track {
-	uint64_t hash;
+	ct_place place;
 	struct tuple tuple;
 	enum { TRACK_SKIP, TRACK_TUPLE, TRACK_ERROR, TRACK_LATER_FRAGMENT, TRACK_NONE } kind;
 };
@@ -243,16 +243,16 @@ static void classify(struct conntrack *ct, const struct packet *p, struct track 
 	else
 		t->kind = p->ip.frag_off != 0 ? TRACK_LATER_FRAGMENT : TRACK_NONE;
 	if (t->kind == TRACK_TUPLE) {
-		t->hash = p->has_flow_hash ? p->flow_hash : tuple_hash(&ct->key, &t->tuple);
-		ct_table_prefetch(&ct->table, t->hash);
+		t->place = p->has_flow_place ? p->flow_place : ct_place_of(ct, &t->tuple);
+		ct_table_prefetch(&ct->table, t->place);
 	}
 }
 
 /* What the tuple's packet will touch: its connection, or the one that it is going to begin, behind n_new others. */
 static void prefetch_conn(const struct conntrack *ct, const struct track *t, uint32_t *n_new)
 {
-	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->hash);
-	uint64_t m = ct_bucket_match(b, ct_table_tag(t->hash));
+	const struct ct_bucket *b = ct_table_bucket(&ct->table, t->place);
+	uint64_t m = ct_bucket_match(b, ct_place_tag(t->place));
 	uint32_t index;
 
 	if (m != 0) {
@@ -261,12 +261,12 @@ static void prefetch_conn(const struct conntrack *ct, const struct track *t, uin
 		index = pool_upcoming(&ct->conns, (*n_new)++);
 		if (index == POOL_NONE)
 			return;
-		__builtin_prefetch(&ct->side[index], 1);
+		prefetch_write(&ct->side[index]);
 	}
 	const struct conn *c = ct_conn(ct, index);
 
-	__builtin_prefetch(c, 1);
-	__builtin_prefetch((const uint8_t *)c + 64, 1);
+	prefetch_write(c);
+	prefetch_write((const uint8_t *)c + 64);
 }
 
 /* A later fragment goes where its first one went. */
@@ -330,7 +330,7 @@ static void judge_first_fragment(struct conntrack *ct, const struct packet *p)
  * first has shown, else by the first fragment; the later ones then move the marks further. */
 static void track(struct conntrack *ct, struct packet *p, const struct track *t)
 {
-	uint32_t ref = ct_find(ct, t->hash, &t->tuple);
+	uint32_t ref = ct_find(ct, t->place, &t->tuple);
 	uint32_t whole = 0, own = p->l4.payload_len;
 
 	if (YG_UNLIKELY(p->ip.mf) && p->l4.kind == L4_TCP)
@@ -338,11 +338,11 @@ static void track(struct conntrack *ct, struct packet *p, const struct track *t)
 	if (whole != 0)
 		p->l4.payload_len = (uint16_t)(own + whole - packet_l4_len(p));
 	if (YG_UNLIKELY(ref == CONN_NONE && tuple_has_own_id(&t->tuple)))
-		ref = ct_identity_learn(ct, &t->tuple, t->hash);
+		ref = ct_identity_learn(ct, &t->tuple, t->place);
 	if (ref == CONN_NONE)
-		begin(ct, p, t->hash, &t->tuple, POOL_NONE);
+		begin(ct, p, t->place, &t->tuple, POOL_NONE);
 	else
-		go_on(ct, p, ref, t->hash, &t->tuple);
+		go_on(ct, p, ref, t->place, &t->tuple);
 	p->l4.payload_len = (uint16_t)own;
 }
 

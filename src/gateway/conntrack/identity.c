@@ -74,21 +74,21 @@ void ct_identity_confirmed(struct conntrack *ct, uint32_t index)
 }
 
 /* The tuple of this direction, which was unknown, is t. */
-static bool set_tuple(struct conntrack *ct, uint32_t ref, const struct tuple *t, uint64_t hash)
+static bool set_tuple(struct conntrack *ct, uint32_t ref, const struct tuple *t, ct_place place)
 {
 	struct conn *c = ct_conn(ct, conn_index(ref));
 	uint32_t *bucket = &ct->side[conn_index(ref)].bucket[conn_dir(ref)];
 
-	if (!ct_table_insert(&ct->table, hash, ref))
+	if (!ct_table_insert(&ct->table, place, ref))
 		return false;
 	ct_table_remove(&ct->table, *bucket, ref);
-	*bucket = ct_table_number(&ct->table, hash);
+	*bucket = ct_place_number(place);
 	c->half[conn_dir(ref)].tuple = *t;
 	ct_protocol_of_conn(c)->confirmed(c);
 	return true;
 }
 
-uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t hash)
+uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, ct_place place)
 {
 	struct tuple unknown = *t;
 	uint32_t index;
@@ -99,7 +99,7 @@ uint32_t ct_identity_learn(struct conntrack *ct, const struct tuple *t, uint64_t
 	if (ref != CONN_NONE) {
 		const struct conn *c = ct_conn(ct, conn_index(ref));
 
-		if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED || !set_tuple(ct, ref, t, hash))
+		if ((c->status & (CT_CONFIRMED | CT_DYING)) != CT_CONFIRMED || !set_tuple(ct, ref, t, place))
 			return CONN_NONE;
 		return ref;
 	}

@@ -208,7 +208,7 @@ bool ct_make_room(struct conntrack *ct)
 	return ct->n_confirmed < ct->capacity || evict(ct);
 }
 
-uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig)
+uint32_t ct_create(struct conntrack *ct, ct_place place, const struct tuple *orig)
 {
 	if (ct->n_confirmed >= ct->capacity && !can_evict(ct))
 		return POOL_NONE;
@@ -226,12 +226,12 @@ uint32_t ct_create(struct conntrack *ct, uint64_t hash, const struct tuple *orig
 		memset(&c->half[d], 0, sizeof(c->half[d]));
 	c->half[CT_ORIGINAL].tuple = *orig;
 	c->half[CT_REPLY].tuple = tuple_invert(orig);
-	if (!ct_table_insert(&ct->table, hash, index << 1 | CT_ORIGINAL)) {
+	if (!ct_table_insert(&ct->table, place, index << 1 | CT_ORIGINAL)) {
 		pool_free(&ct->conns, index);
 		return POOL_NONE;
 	}
 	memset(side, 0, sizeof(*side));
-	side->bucket[CT_ORIGINAL] = ct_table_number(&ct->table, hash);
+	side->bucket[CT_ORIGINAL] = ct_place_number(place);
 	side->source = CT_SOURCE_NONE;
 	side->predecessor = POOL_NONE;
 	ct_set_begun(side, ct->env->now / NS_PER_US);
@@ -309,24 +309,26 @@ void conntrack_packet_put(void *ctx, struct packet *p)
 	ct_discard(ct, index);
 }
 
-uint64_t conntrack_reach_reply(const struct conntrack *ct, const struct tuple *reply)
+ct_place conntrack_reply_place(const struct conntrack *ct, const struct tuple *reply)
 {
-	uint64_t hash = tuple_hash(&ct->key, reply);
+	return ct_place_of(ct, reply);
+}
 
-	ct_table_prefetch(&ct->table, hash);
-	return hash;
+void conntrack_reach_reply(const struct conntrack *ct, ct_place place)
+{
+	ct_table_prefetch(&ct->table, place);
 }
 
 bool conntrack_reserve_reply(struct conntrack *ct, uint32_t index, const struct tuple *reply)
 {
-	return conntrack_reserve_reply_at(ct, index, reply, tuple_hash(&ct->key, reply));
+	return conntrack_reserve_reply_at(ct, index, reply, ct_place_of(ct, reply));
 }
 
-bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, uint64_t hash)
+bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const struct tuple *reply, ct_place place)
 {
 	struct conn *c = ct_conn(ct, index);
 	uint32_t ref = index << 1 | CT_REPLY;
-	uint32_t owner = ct_find(ct, hash, reply);
+	uint32_t owner = ct_find(ct, place, reply);
 
 	assert(!(c->status & CT_CONFIRMED));
 	if (owner == ref)
@@ -339,9 +341,9 @@ bool conntrack_reserve_reply_at(struct conntrack *ct, uint32_t index, const stru
 		c->status &= (uint16_t)~CT_REPLY_RESERVED;
 	}
 	if (owner == CONN_NONE) {
-		if (!ct_table_insert(&ct->table, hash, ref))
+		if (!ct_table_insert(&ct->table, place, ref))
 			return false;
-		ct->side[index].bucket[CT_REPLY] = ct_table_number(&ct->table, hash);
+		ct->side[index].bucket[CT_REPLY] = ct_place_number(place);
 		c->status |= CT_REPLY_RESERVED;
 	}
 	c->half[CT_REPLY].tuple = *reply;

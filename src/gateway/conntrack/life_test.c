@@ -2,6 +2,8 @@
  *
  * Packets that wait longer than their batch, and what becomes of their connections meanwhile.
  */
+#include <errno.h>
+
 #include "gateway/conntrack/ct_fixture.h"
 
 /* A packet that has been through PREROUTING and waits (fragments do). */
@@ -59,6 +61,12 @@ static void test_number_is_kept(void **state)
 	end_and_fill(&b, ref, 7);
 	env_drop(&b.env, first, DROP_FRAGMENT_TIMEOUT);
 	assert_int_equal(conntrack_n_connections(b.ct), 7);
+	/* The second still waits: who comes now gets another number. */
+	struct packet_spec next = udp_make(2999, 53);
+	uint32_t next_ref = fixture_forward(&b, &next).conn_ref;
+	assert_int_not_equal(conn_index(next_ref), conn_index(ref));
+	conntrack_end(b.ct, conn_index(next_ref), CT_END_FLUSHED);
+	ct_flush_dying(b.ct);
 	env_drop(&b.env, second, DROP_FRAGMENT_TIMEOUT);
 	assert_int_equal(conntrack_n_connections(b.ct), 7);
 	/* Now it is free. */
@@ -146,6 +154,162 @@ static void test_imported_count(void **state)
 	}
 }
 
+/* Would catch: an imported connection that is counted with those from outside, who have half of the counters, though it
+ * was not when it began; one that is not, though it was. */
+static void test_imported_source(void **state)
+{
+	static const struct {
+		uint64_t outside;
+		bool comes_in;
+		uint32_t n_outside;
+	} rows[] = { { 0, false, 0 }, { 0, true, 0 }, { 1 << WAN, false, 0 }, { 1 << WAN, true, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ct_config cfg = { .max_per_source = 2, .outside = rows[i].outside };
+		struct packet_spec m = udp_make(1000, 53);
+		struct ct_fixture b;
+
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+		conntrack_configure(b.ct, &cfg);
+		if (rows[i].comes_in)
+			m = turned(m);
+		assert_true(fixture_forward(&b, &m).passed);
+		assert_int_equal(b.ct->sources.n_outside, rows[i].n_outside);
+		fixture_reborn(&b);
+		assert_int_equal(b.ct->sources.n_outside, rows[i].n_outside);
+		fixture_stop(&b);
+	}
+}
+
+/* Would catch: imported connections that do not keep their source's account open while only its rate is limited, so
+ * that who opens too fast is forgotten as soon as what he opened has ended. */
+static void test_imported_keep_the_rate(void **state)
+{
+	struct ct_config cfg = { .new_per_source_s = 1 };
+	struct packet_spec m[3] = { udp_make(1000, 53), udp_make(1001, 53), udp_make(1002, 53) };
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	conntrack_configure(b.ct, &cfg);
+	assert_true(fixture_forward(&b, &m[0]).passed);
+	fixture_reborn(&b);
+	uint32_t second = fixture_forward(&b, &m[1]).conn_ref;
+
+	assert_int_equal(fixture_forward(&b, &m[2]).reason, DROP_CT_SOURCE_RATE);
+	conntrack_end(b.ct, conn_index(second), CT_END_FLUSHED);
+	assert_int_equal(fixture_forward(&b, &m[2]).reason, DROP_CT_SOURCE_RATE);
+	fixture_pass(&b, 2 * NS_PER_S);
+	assert_true(fixture_forward(&b, &m[2]).passed);
+	fixture_stop(&b);
+}
+
+/* Would catch: a flow that is begun from its record and counts as young, so that it is no stream for a while. */
+static void test_imported_is_as_old(void **state)
+{
+	struct packet_spec m = udp_make(1000, 5000), back = turned(m);
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	assert_true(fixture_forward(&b, &m).passed);
+	assert_true(fixture_forward(&b, &back).passed);
+	b.env.now += 10 * NS_PER_S;
+	fixture_reborn(&b);
+	uint32_t ref = fixture_forward(&b, &m).conn_ref;
+
+	assert_true(ct_conn(b.ct, conn_index(ref))->status & CT_ASSURED);
+	fixture_stop(&b);
+}
+
+/* Would catch: a record that pushes out a connection which is there. */
+static void test_import_into_a_full_table(void **state)
+{
+	struct ct_fixture b;
+	struct ct_record r;
+	uint32_t again;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (uint16_t i = 0; i < 9; i++) {
+		struct packet_spec m = udp_make((uint16_t)(1000 + i), 53);
+		uint32_t index = conn_index(fixture_forward(&b, &m).conn_ref);
+
+		if (i > 0)
+			continue;
+		assert_int_equal(conntrack_export(b.ct, index, &r), 0);
+		conntrack_end(b.ct, index, CT_END_FLUSHED);
+	}
+	assert_int_equal(conntrack_n_connections(b.ct), 8);
+	assert_int_equal(conntrack_import(b.ct, &r, &again), -ENOSPC);
+	assert_int_equal(conntrack_n_connections(b.ct), 8);
+	assert_int_equal(b.n_events[EVENT_CONN_END], 1);
+	fixture_stop(&b);
+}
+
+static bool nobody_hears(void *ctx, uint32_t index, const struct packet *p)
+{
+	(void)ctx;
+	(void)index;
+	(void)p;
+	return true;
+}
+
+/* Would catch: a record that is taken in where other workers would have to know of the connection, one that is made
+ * of a connection that has ended, or that has a scale which no window can have. */
+static void test_records_refused(void **state)
+{
+	const struct ct_workers workers = { .confirmed = nobody_hears };
+	struct packet_spec m = udp_make(1000, 53);
+	struct ct_record r;
+	struct ct_fixture b;
+	uint32_t again;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	uint32_t index = conn_index(fixture_forward(&b, &m).conn_ref);
+
+	assert_int_equal(conntrack_export(b.ct, index, &r), 0);
+	conntrack_end(b.ct, index, CT_END_FLUSHED);
+	assert_int_equal(conntrack_export(b.ct, index, &r), -ENOENT);
+	assert_int_equal(conntrack_export(b.ct, conntrack_n_numbers(b.ct), &r), -ENOENT);
+	ct_flush_dying(b.ct);
+	conntrack_set_workers(b.ct, &workers);
+	assert_int_equal(conntrack_import(b.ct, &r, &again), -ENOTSUP);
+	assert_int_equal(b.ct->n_unconfirmed, 0);
+	conntrack_set_workers(b.ct, &(struct ct_workers){ 0 });
+	r.half[CT_REPLY].scale = 15; /* RFC 7323 section 2.3 */
+	assert_int_equal(conntrack_import(b.ct, &r, &again), -EINVAL);
+	r.half[CT_REPLY].scale = 14;
+	assert_int_equal(conntrack_import(b.ct, &r, &again), 0);
+	conntrack_import_confirm(b.ct, again);
+	assert_int_equal(conntrack_import(b.ct, &r, &again), -EEXIST);
+	fixture_stop(&b);
+}
+
+/* Would catch: a connection from an address and port to itself, whose two tuples are one, that is refused as a clash
+ * with itself, stands in the table twice, or leaves something there. */
+static void test_to_itself(void **state)
+{
+	struct packet_spec m = udp_make(500, 500);
+	struct ct_fixture b;
+
+	(void)state;
+	m.dst = m.src;
+	m.out = LAN;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	struct seen first = fixture_forward(&b, &m), again = fixture_forward(&b, &m);
+
+	assert_true(first.passed && again.passed);
+	assert_int_equal(first.conn_ref, again.conn_ref);
+	assert_int_equal(conntrack_n_connections(b.ct), 1);
+	assert_int_equal(b.ct->table.n_entries, 1);
+	conntrack_end(b.ct, conn_index(first.conn_ref), CT_END_FLUSHED);
+	assert_int_equal(b.ct->table.n_entries, 0);
+	fixture_stop(&b);
+}
+
 /* Each protocol of datagrams by itself: a connection is there half a second before its time, and gone half a second
  * behind it. Would catch: another protocol's timeout, one that is a second off, and answers that do not count. */
 static void test_datagram_timeouts(void **state)
@@ -204,9 +368,12 @@ static void test_datagram_timeouts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_number_is_kept),    cmocka_unit_test(test_goes_on),
-		cmocka_unit_test(test_two_of_one_batch),  cmocka_unit_test(test_imported_count),
-		cmocka_unit_test(test_datagram_timeouts),
+		cmocka_unit_test(test_number_is_kept),     cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_two_of_one_batch),   cmocka_unit_test(test_imported_count),
+		cmocka_unit_test(test_datagram_timeouts),  cmocka_unit_test(test_imported_keep_the_rate),
+		cmocka_unit_test(test_imported_is_as_old), cmocka_unit_test(test_import_into_a_full_table),
+		cmocka_unit_test(test_records_refused),    cmocka_unit_test(test_to_itself),
+		cmocka_unit_test(test_imported_source),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

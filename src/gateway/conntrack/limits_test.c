@@ -149,6 +149,8 @@ static void test_full(void **state)
 		fixture_pass(&b, 3 * NS_PER_S);
 		fixture_forward(&b, &back);
 	}
+	assert_int_equal(conntrack_capacity(b.ct), 2);
+	assert_int_equal(conntrack_n_numbers(b.ct), 2);
 	struct packet_spec m = udp_make(12, 53);
 	struct seen s = fixture_forward(&b, &m);
 	assert_false(s.passed);
@@ -162,6 +164,37 @@ static void test_full(void **state)
 	fixture_forward(&b, &m);
 	assert_int_equal(n_told, 1);
 	fixture_stop(&b);
+}
+
+static bool leads_back(void *ctx, const struct packet *p)
+{
+	return p->in_ifindex == *(uint32_t *)ctx;
+}
+
+/* Would catch: somebody who may have forged his source counted on the account of the host that has it; that host
+ * counted with the forgers, or what we send ourselves. */
+static void test_doubtful(void **state)
+{
+	static const struct {
+		uint32_t in;
+		bool is_crowded;
+	} rows[] = { { LAN, false }, { WAN, true }, { 0, false } };
+	struct ct_config cfg = { .max_per_source = 3 };
+	uint32_t way_back = LAN;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct packet_spec m = udp_make(1000, 53);
+		struct ct_fixture b;
+
+		fixture_start(&b, &(struct ct_limits){ .n_connections = 10 });
+		conntrack_configure(b.ct, &cfg);
+		conntrack_set_ip(b.ct, &(struct ct_ip_ops){ .leads_back = leads_back }, &way_back);
+		m.in = rows[i].in;
+		assert_true(fixture_forward(&b, &m).passed);
+		assert_int_equal(b.ct->sources.n_crowded, rows[i].is_crowded);
+		fixture_stop(&b);
+	}
 }
 
 /* Would catch: a limit that is off by one, or never gives back. */
@@ -185,6 +218,30 @@ static void test_per_source(void **state)
 		assert_int_equal(conntrack_n_connections(b.ct), 0);
 	}
 	assert_int_equal(b.ct->sources.pool.n_used, 0);
+	fixture_stop(&b);
+}
+
+/* Would catch: connections that are counted with a crowd, and that nobody counts as such; any other that is. */
+static void test_crowded(void **state)
+{
+	struct ct_config cfg = { .max_per_source = 3, .outside = 1u << WAN };
+	uint32_t n_crowded = 0;
+	struct ct_fixture b;
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 64 });
+	conntrack_configure(b.ct, &cfg);
+	for (uint32_t i = 0; i < 60; i++) {
+		struct packet_spec m = turned(udp_make(10, 53));
+		struct seen s;
+
+		m.src = IP4(172, 16, 0, 1) + (i << 8);
+		s = fixture_forward(&b, &m);
+		if (s.passed)
+			n_crowded += ct_source_is_crowded(b.ct->side[conn_index(s.conn_ref)].source);
+	}
+	assert_true(n_crowded > 0);
+	assert_int_equal(conntrack_counts(b.ct)[CT_COUNT_SOURCE_CROWDED], n_crowded);
 	fixture_stop(&b);
 }
 
@@ -300,9 +357,11 @@ int main(void)
 		cmocka_unit_test(test_origins),
 		cmocka_unit_test(test_unclaimed),
 		cmocka_unit_test(test_per_source),
+		cmocka_unit_test(test_crowded),
 		cmocka_unit_test(test_per_source_discarded),
 		cmocka_unit_test(test_per_source_no_room),
 		cmocka_unit_test(test_rate_per_source),
+		cmocka_unit_test(test_doubtful),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,11 +10,11 @@ uint16_t conntrack_zone(const struct conntrack *ct, uint32_t ifindex)
 	return ifindex < IP_INTERFACES_MAX ? ct->cfg.zone[ifindex] : 0;
 }
 
-uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *t)
+uint32_t ct_find(const struct conntrack *ct, ct_place place, const struct tuple *t)
 {
-	uint16_t tag = ct_table_tag(hash);
+	uint16_t tag = ct_place_tag(place);
 
-	for (const struct ct_bucket *b = ct_table_bucket(&ct->table, hash); b != NULL;
+	for (const struct ct_bucket *b = ct_table_bucket(&ct->table, place); b != NULL;
 	     b = ct_table_next(&ct->table, b)) {
 		for (uint64_t m = ct_bucket_match(b, tag); m != 0; m &= m - 1) {
 			uint32_t ref = b->ref[ct_slot(m)];
@@ -27,5 +27,5 @@ uint32_t ct_find(const struct conntrack *ct, uint64_t hash, const struct tuple *
 
 uint32_t conntrack_find(const struct conntrack *ct, const struct tuple *t)
 {
-	return ct_find(ct, tuple_hash(&ct->key, t), t);
+	return ct_find(ct, ct_place_of(ct, t), t);
 }

@@ -148,7 +148,9 @@ static void count_source(struct conntrack *ct, uint32_t index)
 	const struct conn *c = ct_conn(ct, index);
 	const struct tuple *o = &c->half[CT_ORIGINAL].tuple;
 	const struct ct_source_limit none = { 0 };
-	struct ct_source_id id = { .addr = o->src, .zone = o->zone, .outside = (c->status & CT_OUTSIDE) != 0 };
+	/* As when it begins: where no rule says which side is outside, nobody is. */
+	bool outside = ct->cfg.outside != 0 && (c->status & CT_OUTSIDE) != 0;
+	struct ct_source_id id = { .addr = o->src, .zone = o->zone, .outside = outside };
 
 	if (ct->cfg.max_per_source != 0 || ct->cfg.new_per_source_s != 0)
 		(void)ct_source_enter(&ct->sources, &ct->key, &id, &none, ct->env->now, &ct->side[index].source);
@@ -167,7 +169,7 @@ int conntrack_import(struct conntrack *ct, const struct ct_record *r, uint32_t *
 		return -EEXIST;
 	if (ct->n_confirmed + ct->n_unconfirmed >= ct->capacity)
 		return -ENOSPC;
-	uint32_t i = ct_create(ct, tuple_hash(&ct->key, &orig), &orig);
+	uint32_t i = ct_create(ct, ct_place_of(ct, &orig), &orig);
 	if (i == POOL_NONE)
 		return -ENOSPC;
 	fill(ct, i, r);

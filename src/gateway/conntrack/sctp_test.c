@@ -56,6 +56,16 @@ static const struct step server_closes[] = {
 	{ B, TB, SCTP_SHUTDOWN_COMPLETE, 1, 0, true, CT_SCTP_CLOSED }, /* T bit: the tag of the other side */
 };
 
+/* Who echoes the cookie may close before it is acknowledged. */
+static const struct step closes_before_cookie_ack[] = {
+	{ A, 0, SCTP_INIT, 0, TA, true, CT_SCTP_COOKIE_WAIT },
+	{ B, TA, SCTP_INIT_ACK, 0, TB, true, CT_SCTP_COOKIE_WAIT },
+	{ A, TB, SCTP_COOKIE_ECHO, 0, 0, true, CT_SCTP_COOKIE_ECHOED },
+	{ A, TB, SCTP_SHUTDOWN, 0, 0, true, CT_SCTP_SHUTDOWN_SENT },
+	{ B, TA, SCTP_SHUTDOWN_ACK, 0, 0, true, CT_SCTP_SHUTDOWN_ACK_SENT },
+	{ A, TB, SCTP_SHUTDOWN_COMPLETE, 0, 0, true, CT_SCTP_CLOSED },
+};
+
 /* Section 5.2.2: one side has lost everything and begins again. */
 static const struct step restart[] = {
 	SET_UP,
@@ -213,6 +223,7 @@ static void test_associations(void **state)
 	(void)state;
 	PLAY(set_up_and_down);
 	PLAY(server_closes);
+	PLAY(closes_before_cookie_ack);
 	PLAY(restart);
 	PLAY(server_restarts);
 	PLAY(forged);
@@ -222,6 +233,47 @@ static void test_associations(void **state)
 	PLAY(old_cookie);
 	PLAY(second_path);
 	PLAY(strays);
+}
+
+/* With pick-up (conntrack.h) an association may be met in its middle, by what it is then about. Would catch: one that
+ * is picked up although the config does not say so, by a chunk that ends something, or not at all. */
+static void test_pick_up(void **state)
+{
+	static const struct {
+		uint8_t chunk;
+		bool begins;
+	} rows[] = { { SCTP_DATA, true }, { SCTP_SACK, true }, { SCTP_SHUTDOWN, false }, { SCTP_ABORT, false } };
+
+	(void)state;
+	for (int picks_up = 0; picks_up < 2; picks_up++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct ct_config cfg = { .pick_up = (uint8_t)picks_up };
+			bool begins = picks_up && rows[i].begins;
+			struct ct_fixture b;
+			uint8_t chunk[20];
+			struct packet_spec m = packet_of(&(struct step){ A, TB, rows[i].chunk, 0, 0, true, 0 }, chunk);
+
+			fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+			conntrack_configure(b.ct, &cfg);
+			assert_int_equal(fixture_forward(&b, &m).info, begins ? CT_INFO_NEW : CT_INFO_INVALID);
+			assert_int_equal(state_now(&b) != NO_CONN, begins);
+			fixture_stop(&b);
+		}
+}
+
+/* Would catch: an association that begins with a chunk which is longer than its packet. */
+static void test_malformed(void **state)
+{
+	struct ct_fixture b;
+	uint8_t chunk[20];
+	struct packet_spec m = packet_of(&(struct step){ A, 0, SCTP_INIT, 0, TA, true, 0 }, chunk);
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	chunk[3] = 24;
+	assert_int_equal(fixture_forward(&b, &m).info, CT_INFO_INVALID);
+	assert_int_equal(state_now(&b), NO_CONN);
+	fixture_stop(&b);
 }
 
 /* Would catch: a damaged packet that begins an association or ends one. */
@@ -250,6 +302,23 @@ static void test_checksum(void **state)
 	fixture_stop(&b);
 }
 
+/* Would catch: a repeated INIT that counts as answered. */
+static void test_init_again(void **state)
+{
+	static const struct step steps[] = { SET_UP };
+	struct ct_fixture b;
+	uint8_t chunk[20];
+	struct packet_spec m = packet_of(&steps[0], chunk);
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fixture_forward(&b, &m).info, CT_INFO_NEW);
+	m = packet_of(&steps[1], chunk);
+	assert_int_equal(fixture_forward(&b, &m).info, CT_INFO_ESTABLISHED);
+	fixture_stop(&b);
+}
+
 /* Would catch: a timeout of the wrong state, one that the config does not reach, an assured association under pressure.
  */
 static void test_times(void **state)
@@ -272,19 +341,55 @@ static void test_times(void **state)
 		assert_int_equal(conn_timeout_s(b.ct, index), want[i]);
 		assert_int_equal((conntrack_conn(b.ct, index)->status & CT_ASSURED) != 0, i >= 3);
 	}
+	/* It has come into three states, and each was told. */
+	assert_int_equal(b.n_events[EVENT_CONN_UPDATE], 3);
 	fixture_pass(&b, 31 * NS_PER_S);
 	assert_int_equal(conntrack_n_connections(b.ct), 0);
+	assert_int_equal(b.last.reason, CT_END_TIMEOUT);
 	assert_string_equal(ct_state_name(IPPROTO_NR_SCTP, CT_SCTP_SHUTDOWN_ACK_SENT), "SHUTDOWN_ACK_SENT");
 	assert_null(ct_state_name(IPPROTO_NR_UDP, 1));
+	fixture_stop(&b);
+}
+
+/* Would catch: an association that was shut down, of which is told that nobody closed it; one that what comes behind
+ * its end keeps alive. */
+static void test_closed(void **state)
+{
+	enum { N_STEPS = 11 };
+	struct ct_fixture b;
+	uint8_t chunk[20];
+
+	(void)state;
+	fixture_start(&b, &(struct ct_limits){ .n_connections = 8 });
+	for (size_t i = 0; i < N_STEPS; i++) {
+		struct packet_spec m = packet_of(&set_up_and_down[i], chunk);
+
+		assert_true(fixture_forward(&b, &m).passed);
+	}
+	uint32_t cursor = 0, index;
+
+	assert_true(conntrack_next(b.ct, &cursor, &index));
+	assert_int_equal(conntrack_conn(b.ct, index)->tcp_state, CT_SCTP_CLOSED);
+	uint32_t lives_s = conn_timeout_s(b.ct, index);
+	fixture_pass(&b, (lives_s - 5) * NS_PER_S);
+	struct packet_spec late = packet_of(&set_up_and_down[N_STEPS - 1], chunk);
+	(void)fixture_forward(&b, &late);
+	late = packet_of(&(struct step){ B, TA, SCTP_SACK, 0, 0, true, CT_SCTP_CLOSED }, chunk);
+	(void)fixture_forward(&b, &late);
+	assert_int_equal(conntrack_conn(b.ct, index)->tcp_state, CT_SCTP_CLOSED);
+	fixture_pass(&b, 6 * NS_PER_S);
+	assert_int_equal(conntrack_n_connections(b.ct), 0);
+	assert_int_equal(b.last.reason, CT_END_CLOSED);
 	fixture_stop(&b);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_associations),
-		cmocka_unit_test(test_checksum),
-		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_associations), cmocka_unit_test(test_pick_up),
+		cmocka_unit_test(test_malformed),    cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_init_again),   cmocka_unit_test(test_times),
+		cmocka_unit_test(test_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,15 @@ static void test_back_from_the_crowd(void **state)
 	ct_source_leave(&s, index);
 	assert_int_equal(s.pool.n_used, 0);
 	assert_int_equal(s.n_crowded, 0);
+	/* Those outside have given back their half. */
+	assert_true(enter(&s, &(struct ct_source_id){ .addr = IP4(192, 0, 2, 1), .outside = true }, &index));
+	assert_int_equal(s.n_outside, 1);
+	ct_source_leave(&s, index);
+	assert_int_equal(s.n_outside, 0);
+	/* Nothing is counted there any more. */
+	for (uint32_t i = 0; i < PLACES; i++)
+		assert_true(enter(&s, &(struct ct_source_id){ .addr = IP4(10, 0, 0, 0) + i }, &entry[i]));
+	assert_int_equal(fill(&s, &a), MAX);
 	ct_sources_fini(&s);
 }
 

@@ -48,9 +48,9 @@ static struct ct_bucket *next_of(const struct ct_table *t, const struct ct_bucke
 	return b->next == 0 ? NULL : pool_at(&t->overflow, b->next - 1);
 }
 
-bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
+bool ct_table_insert(struct ct_table *t, ct_place place, uint32_t ref)
 {
-	struct ct_bucket *b = ct_table_bucket(t, hash);
+	struct ct_bucket *b = ct_table_bucket(t, place);
 
 	while (b->next != 0)
 		b = next_of(t, b);
@@ -65,7 +65,7 @@ bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref)
 		hole = CT_ALL_SLOTS;
 	}
 	uint32_t slot = ct_slot(hole);
-	b->tag[slot] = ct_table_tag(hash);
+	b->tag[slot] = ct_place_tag(place);
 	b->ref[slot] = ref;
 	t->n_entries++;
 	return true;

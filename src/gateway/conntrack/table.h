@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The connection table: from a tuple's hash to a reference (index << 1 |
- * direction). It knows nothing of connections: whoever looks something up says
+ * The connection table: from a tuple's place, which its hash says, to a reference
+ * (index << 1 | direction). It knows nothing of connections: whoever looks something up says
  * which of the references with the right tag is the one.
  */
 #ifndef YG_GATEWAY_CONNTRACK_TABLE_H
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "base/util.h"
 
 #define CT_BUCKET_SLOTS 8
 
@@ -36,20 +37,31 @@ struct ct_table {
 int ct_table_init(struct ct_table *t, uint32_t n_entries);
 void ct_table_fini(struct ct_table *t);
 
-/* The number of a hash's bucket: with it, a reference is taken out again without its hash. */
-static inline uint32_t ct_table_number(const struct ct_table *t, uint64_t hash)
+/* Where the reference of a hash stands: the number of its bucket << 32, and its tag. Reckoned once, since each step of
+ * a look-up wants both. */
+typedef uint64_t ct_place;
+
+static inline ct_place ct_table_place(const struct ct_table *t, uint64_t hash)
 {
-	return (uint32_t)((hash >> 32) * t->n_buckets >> 32);
+	uint64_t number = (hash >> 32) * t->n_buckets >> 32;
+
+	return number << 32 | ((uint16_t)hash == 0 ? 1 : (uint16_t)hash);
 }
 
-static inline struct ct_bucket *ct_table_bucket(const struct ct_table *t, uint64_t hash)
+/* With the number of its bucket a reference is taken out again without its hash. */
+static inline uint32_t ct_place_number(ct_place place)
 {
-	return &t->bucket[ct_table_number(t, hash)];
+	return (uint32_t)(place >> 32);
 }
 
-static inline uint16_t ct_table_tag(uint64_t hash)
+static inline uint16_t ct_place_tag(ct_place place)
 {
-	return (uint16_t)hash == 0 ? 1 : (uint16_t)hash;
+	return (uint16_t)place;
+}
+
+static inline struct ct_bucket *ct_table_bucket(const struct ct_table *t, ct_place place)
+{
+	return &t->bucket[ct_place_number(place)];
 }
 
 static inline const struct ct_bucket *ct_table_next(const struct ct_table *t, const struct ct_bucket *b)
@@ -57,9 +69,9 @@ static inline const struct ct_bucket *ct_table_next(const struct ct_table *t, co
 	return b->next == 0 ? NULL : pool_at(&t->overflow, b->next - 1);
 }
 
-static inline void ct_table_prefetch(const struct ct_table *t, uint64_t hash)
+static inline void ct_table_prefetch(const struct ct_table *t, ct_place place)
 {
-	__builtin_prefetch(ct_table_bucket(t, hash));
+	prefetch_read(ct_table_bucket(t, place));
 }
 
 /* Eight tags in one vector register of any machine that has them, and what a slot is told apart by: a byte. */
@@ -93,7 +105,7 @@ static inline uint64_t ct_bucket_match(const struct ct_bucket *b, uint16_t tag)
 }
 
 /* False when there is no room: no free slot and no overflow bucket left. */
-bool ct_table_insert(struct ct_table *t, uint64_t hash, uint32_t ref);
+bool ct_table_insert(struct ct_table *t, ct_place place, uint32_t ref);
 /* Out of the bucket of this number. True when it was there. */
 bool ct_table_remove(struct ct_table *t, uint32_t number, uint32_t ref);
 

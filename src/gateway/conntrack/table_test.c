@@ -16,10 +16,10 @@
 
 #define N 3000
 
-static bool has(const struct ct_table *t, uint64_t hash, uint32_t ref)
+static bool has(const struct ct_table *t, ct_place place, uint32_t ref)
 {
-	for (const struct ct_bucket *b = ct_table_bucket(t, hash); b != NULL; b = ct_table_next(t, b))
-		for (uint64_t m = ct_bucket_match(b, ct_table_tag(hash)); m != 0; m &= m - 1)
+	for (const struct ct_bucket *b = ct_table_bucket(t, place); b != NULL; b = ct_table_next(t, b))
+		for (uint64_t m = ct_bucket_match(b, ct_place_tag(place)); m != 0; m &= m - 1)
 			if (b->ref[ct_slot(m)] == ref)
 				return true;
 	return false;
@@ -46,7 +46,7 @@ static void check_chains(const struct ct_table *t)
 static void test_against_list(void **state)
 {
 	static const uint8_t seed[RNG_SEED_BYTES] = { 3 };
-	static uint64_t hash[N];
+	static ct_place place[N];
 	static bool there[N];
 	struct ct_table t;
 	struct rng rng;
@@ -57,25 +57,27 @@ static void test_against_list(void **state)
 		assert_int_equal(ct_table_init(&t, N), 0);
 		for (uint32_t i = 0; i < N; i++) {
 			/* The second time, everything falls into few buckets, many with equal tags. */
-			hash[i] = rng_u64(&rng);
+			uint64_t hash = rng_u64(&rng);
+
 			if (crowd)
-				hash[i] = (hash[i] & 0xf) | (hash[i] >> 8 & 3) << 62;
+				hash = (hash & 0xf) | (hash >> 8 & 3) << 62;
+			place[i] = ct_table_place(&t, hash);
 			there[i] = false;
 		}
 		for (uint32_t step = 0; step < 40000; step++) {
 			uint32_t i = rng_below(&rng, crowd ? 400 : N);
 			if (there[i])
-				assert_true(ct_table_remove(&t, ct_table_number(&t, hash[i]), i));
+				assert_true(ct_table_remove(&t, ct_place_number(place[i]), i));
 			else
-				assert_true(ct_table_insert(&t, hash[i], i));
+				assert_true(ct_table_insert(&t, place[i], i));
 			there[i] = !there[i];
 			if (step % 5000 == 0)
 				check_chains(&t);
 		}
 		for (uint32_t i = 0; i < N; i++)
-			assert_int_equal(has(&t, hash[i], i), there[i]);
+			assert_int_equal(has(&t, place[i], i), there[i]);
 		for (uint32_t i = 0; i < N; i++)
-			assert_int_equal(ct_table_remove(&t, ct_table_number(&t, hash[i]), i), there[i]);
+			assert_int_equal(ct_table_remove(&t, ct_place_number(place[i]), i), there[i]);
 		check_chains(&t);
 		assert_int_equal(t.n_entries, 0);
 		assert_int_equal(t.overflow.n_used, 0);
@@ -95,7 +97,7 @@ static void test_fill(void **state)
 	for (uint32_t n = 16; n <= 262144; n *= 4) {
 		assert_int_equal(ct_table_init(&t, n), 0);
 		for (uint32_t i = 0; i < n; i++)
-			assert_true(ct_table_insert(&t, rng_u64(&rng), i));
+			assert_true(ct_table_insert(&t, ct_table_place(&t, rng_u64(&rng)), i));
 		ct_table_fini(&t);
 	}
 }

@@ -144,7 +144,7 @@ static YG_SELDOM void install(struct flowcache *s, const struct packet *p, uint3
 		.adjacency = (uint16_t)adjacency,
 		.path = p->path,
 		.in_ifindex = one_way              ? 0
-			      : p->in_ifindex == 0 ? FLOWCACHE_MADE_HERE
+			      : p->in_ifindex == 0 ? flowcache_made(p)
 						   : (uint8_t)p->in_ifindex,
 		.adjacency_generation = s->adjacency[adjacency].generation & (IP_ADJACENCY_GENERATIONS - 1),
 	};

@@ -48,8 +48,19 @@ struct flowcache {
 	uint64_t next_slice_ns, next_sweep_ns;
 };
 
-/* In an entry, for the interface that a packet of the host's comes in by. 0 is a one-way flow's. */
-#define FLOWCACHE_MADE_HERE UINT8_MAX
+/* In an entry, for the interface that a packet of the host's comes in by: this, and the one that its socket is bound
+ * to. 0 is a one-way flow's. */
+#define FLOWCACHE_MADE_HERE 128u
+
+static inline uint8_t flowcache_made(const struct packet *p)
+{
+	return (uint8_t)(FLOWCACHE_MADE_HERE | p->bound_ifindex);
+}
+
+static inline bool flowcache_is_made(const struct ct_flowcache *e)
+{
+	return e->in_ifindex >= FLOWCACHE_MADE_HERE;
+}
 
 static inline struct ct_flowcache *flowcache_entry(const struct flowcache *s, uint32_t ref)
 {
@@ -74,7 +85,7 @@ static inline bool flowcache_forwards(const struct flowcache *s, uint32_t ref)
 {
 	const struct ct_flowcache *e = flowcache_entry(s, ref);
 
-	return flowcache_valid(s, ref) && e->adjacency != s->to_us && e->in_ifindex != FLOWCACHE_MADE_HERE;
+	return flowcache_valid(s, ref) && e->adjacency != s->to_us && !flowcache_is_made(e);
 }
 
 /* Its counter path is a present one, also when it is invalid. */

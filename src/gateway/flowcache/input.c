@@ -31,7 +31,7 @@ struct way {
 	struct plain plain;
 	uint32_t guess; /* a reference that may be its own */
 	struct ct_flow_key key;
-	uint64_t hash;
+	ct_place place;
 };
 
 /* Packets that take a pass together. Their lines are on their way while two other slices are at work, and no more than
@@ -81,12 +81,16 @@ static void parse(const struct pass *pass, struct packet *const *packet, uint32_
 		struct plain *v = &w->plain;
 
 		plain_parse(packet_frame(p), p->len, mac, v);
+		w->place = 0;
 		if (YG_UNLIKELY(v->kind < PLAIN_KEYED))
 			continue;
 		w->key = ct_flow_key(v->src, v->dst, v->sport, v->dport, v->proto, zone);
-		w->hash = ct_flow_hash(&s->flows, &w->key);
-		ct_table_prefetch(s->flows.table, w->hash);
+		w->place = ct_flow_place(&s->flows, &w->key);
 	}
+	/* One right behind the other: each waits for the page table where the table is large, and so they wait
+	 * together. */
+	for (uint32_t i = 0; i < n; i++)
+		ct_table_prefetch(s->flows.table, way[i].place);
 }
 
 static void guess(const struct flowcache *s, uint32_t n, struct way *way)
@@ -96,28 +100,26 @@ static void guess(const struct flowcache *s, uint32_t n, struct way *way)
 
 		if (YG_UNLIKELY(w->plain.kind < PLAIN_KEYED))
 			continue;
-		w->guess = ct_flow_guess(&s->flows, w->hash);
+		w->guess = ct_flow_guess(&s->flows, w->place);
 		if (w->guess == CONN_NONE)
 			continue;
-		__builtin_prefetch(ct_flow_half(&s->flows, w->guess), 1);
+		prefetch_write(ct_flow_half(&s->flows, w->guess));
 		/* Only windows need the other direction's line. */
 		if (w->plain.proto == IPPROTO_NR_TCP)
-			__builtin_prefetch(ct_flow_half(&s->flows, w->guess ^ 1), 1);
+			prefetch_write(ct_flow_half(&s->flows, w->guess ^ 1));
 	}
 }
 
 /* Work that was left to the device: the views that it is judged by are filled. */
 static YG_SELDOM bool offload_fits(struct packet *p, const struct ip_adjacency *a)
 {
-	const uint8_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
-
 	p->l3_off = PLAIN_L3;
 	p->l4_off = PLAIN_L4;
 	if (ipv4_parse(packet_l3(p), p->len - PLAIN_L3, &p->ip) != IPV4_OK ||
 	    l4_parse(&p->ip, packet_l4(p), packet_l4_len(p), &p->l4) != L4_OK || !offload_sane(p) ||
 	    offload_segment_len(p) > a->mtu)
 		return false;
-	return p->offload.gso_type == GSO_NONE || (a->caps & whole) == whole;
+	return p->offload.gso_type == GSO_NONE || device_cuts(a->caps, p->offload.gso_type);
 }
 
 static bool has_offload(const struct packet *p)
@@ -263,7 +265,7 @@ static bool work(struct pass *pass, struct packet *p, const struct way *w)
 		leave_unkeyed(pass, p, v);
 		return false;
 	}
-	uint32_t ref = ct_flow_find(&s->flows, w->hash, &w->key, w->guess);
+	uint32_t ref = ct_flow_find(&s->flows, w->place, &w->key, w->guess);
 
 	if (ref == CONN_NONE)
 		return false;
@@ -299,8 +301,8 @@ static struct packet *leave(struct packet *p, const struct way *w)
 	const struct plain *v = &w->plain;
 
 	if (YG_LIKELY(v->kind >= PLAIN_KEYED)) {
-		p->has_flow_hash = true;
-		p->flow_hash = w->hash;
+		p->has_flow_place = true;
+		p->flow_place = w->place;
 	}
 	if (YG_LIKELY(plain_has_views(v))) {
 		p->parsed = true;
@@ -328,7 +330,7 @@ void flowcache_input(void *ctx, uint32_t ifindex, struct batch *b)
 		flowcache_leave_lost(s);
 	to_us.n = 0;
 	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(packet_frame(b->p[i]), 1);
+		prefetch_write(packet_frame(b->p[i]));
 	for (uint32_t at = 0; at < n + 2 * SLICE; at += SLICE) {
 		if (at < n)
 			parse(&pass, &b->p[at], min_u32(n - at, SLICE), &way[at]);

@@ -6,7 +6,8 @@
  * Their entries differ in two fields. A direction that ends here has the adjacency
  * that stands for us (flowcache.to_us), which is never usable, so that whoever forwards does not
  * take it by mistake. A direction that begins here comes in by no interface, and has
- * FLOWCACHE_MADE_HERE instead. One of the host to itself has both.
+ * FLOWCACHE_MADE_HERE instead, and with it the device that its socket is bound to (SO_BINDTODEVICE):
+ * that has routes of its own, so nobody else takes its entry. One of the host to itself has both fields so.
  *
  *   to us     input.c finds the entry; here the packet is read whole, its checksum
  *             verified and its connection judged, and then it is where INPUT would
@@ -155,7 +156,7 @@ bool flowcache_take_to_us(struct flowcache *s, uint32_t ifindex, struct packet *
 
 struct made {
 	struct ct_flow_key key;
-	uint64_t hash;
+	ct_place place;
 	uint32_t guess;
 	bool keyed;
 };
@@ -166,7 +167,7 @@ struct output {
 	uint64_t left_conns; /* bits by connection: one of its packets was left */
 };
 
-static void hash(const struct flowcache *s, const struct packet *p, struct made *m)
+static void locate(const struct flowcache *s, const struct packet *p, struct made *m)
 {
 	struct tuple t;
 
@@ -174,27 +175,25 @@ static void hash(const struct flowcache *s, const struct packet *p, struct made 
 	if (YG_UNLIKELY(!m->keyed))
 		return;
 	memcpy(m->key.word, &t, sizeof(m->key.word));
-	m->hash = ct_flow_hash(&s->flows, &m->key);
-	ct_table_prefetch(s->flows.table, m->hash);
+	m->place = ct_flow_place(&s->flows, &m->key);
+	ct_table_prefetch(s->flows.table, m->place);
 }
 
 static void guess(const struct flowcache *s, struct made *m)
 {
-	m->guess = m->keyed ? ct_flow_guess(&s->flows, m->hash) : CONN_NONE;
+	m->guess = m->keyed ? ct_flow_guess(&s->flows, m->place) : CONN_NONE;
 	if (m->guess != CONN_NONE)
-		__builtin_prefetch(ct_flow_half(&s->flows, m->guess), 1);
+		prefetch_write(ct_flow_half(&s->flows, m->guess));
 }
 
 static bool may_leave(const struct packet *p, const struct ip_adjacency *a)
 {
-	const uint8_t whole = DEVICE_CAP_GSO | DEVICE_CAP_CSUM;
-
 	if (!a->usable)
 		return false;
 	if (!has_offload(p))
 		return p->ip.total_len <= a->mtu;
 	return offload_sane(p) && offload_segment_len(p) <= a->mtu &&
-	       (p->offload.gso_type == GSO_NONE || (a->caps & whole) == whole);
+	       (p->offload.gso_type == GSO_NONE || device_cuts(a->caps, p->offload.gso_type));
 }
 
 static void send(struct flowcache *s, struct packet *p, uint32_t adjacency)
@@ -216,7 +215,7 @@ static bool take_made(struct flowcache *s, struct packet *p, uint32_t ref)
 	const struct ip_adjacency *a = &s->adjacency[e->adjacency];
 	bool to_us = e->adjacency == s->to_us;
 
-	if (e->generation != s->generation || e->in_ifindex != FLOWCACHE_MADE_HERE ||
+	if (e->generation != s->generation || e->in_ifindex != flowcache_made(p) ||
 	    e->adjacency_generation != a->generation || !flowcache_is_plain(p))
 		return false;
 	if ((!to_us && !may_leave(p, a)) || !judge(s, p, ref, h))
@@ -239,9 +238,9 @@ static bool work(struct output *o, struct packet *p, const struct made *m)
 		return false;
 	}
 	/* Connection tracking need not hash again what was hashed here. */
-	p->has_flow_hash = true;
-	p->flow_hash = m->hash;
-	uint32_t ref = ct_flow_find(&s->flows, m->hash, &m->key, m->guess);
+	p->has_flow_place = true;
+	p->flow_place = m->place;
+	uint32_t ref = ct_flow_find(&s->flows, m->place, &m->key, m->guess);
 
 	if (ref == CONN_NONE)
 		return false;
@@ -265,7 +264,7 @@ void flowcache_output(void *ctx, struct batch *b)
 	if (YG_UNLIKELY(flowcache_has_lost(s)))
 		flowcache_leave_lost(s);
 	for (uint32_t i = 0; i < n; i++)
-		hash(s, b->p[i], &made[i]);
+		locate(s, b->p[i], &made[i]);
 	for (uint32_t i = 0; i < n; i++)
 		guess(s, &made[i]);
 	for (uint32_t i = 0; i < n; i++)

@@ -71,7 +71,7 @@ static bool holds(const struct flowcache *s, uint32_t conn, enum ct_dir dir, con
 	const struct ct_flowcache *e = flowcache_entry(s, conn << 1 | dir);
 	struct ip_flow f = flow_of(&s->flows.conn[conn], dir);
 
-	bool made_here = e->in_ifindex == FLOWCACHE_MADE_HERE;
+	bool made_here = flowcache_is_made(e);
 
 	if (made_here)
 		f.src = 0; /* the way decides it */
@@ -115,8 +115,8 @@ static void ask_ahead(const struct flowcache *s, uint32_t conn, uint32_t end)
 {
 	if (conn >= end)
 		return;
-	__builtin_prefetch(&s->flows.conn[conn].half[CT_ORIGINAL]);
-	__builtin_prefetch(&s->flows.conn[conn].half[CT_REPLY]);
+	prefetch_read(&s->flows.conn[conn].half[CT_ORIGINAL]);
+	prefetch_read(&s->flows.conn[conn].half[CT_REPLY]);
 }
 
 static void slice(struct flowcache *s)

@@ -10,8 +10,8 @@
  * REPLY tuple belongs to somebody else is given another source port.
  *
  * Sources of a batch go through steps (nat_src in src/gateway/nat/hooks.c): all are asked for,
- * and a port is drawn for each; then ports are held, and the table's lines for
- * their REPLY tuples come while the next ones are held; then the tuples are taken,
+ * and a port is drawn for each; then ports are held; the table's lines for their REPLY
+ * tuples are fetched, together; then the tuples are taken,
  * in order. A connection whose port is not simply one of the unused waits for its
  * turn, and those behind it with it; one that finds its tuple taken has those
  * behind it let go what they hold. So what a connection gets does not depend on
@@ -192,7 +192,7 @@ bool nat_source_hold(struct nat *n, struct nat_source *s)
 			return false;
 		s->destination_hash = nat_overload_reach(n, &s->reply, s->address);
 	}
-	s->hash = conntrack_reach_reply(n->ct, &s->reply);
+	s->place = conntrack_reply_place(n->ct, &s->reply);
 	s->state = NAT_SOURCE_HELD;
 	return true;
 }
@@ -210,7 +210,7 @@ void nat_source_let_go(struct nat *n, struct nat_source *s)
 
 bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 {
-	if (!conntrack_reserve_reply_at(n->ct, index, &s->reply, s->hash)) {
+	if (!conntrack_reserve_reply_at(n->ct, index, &s->reply, s->place)) {
 		nat_source_let_go(n, s);
 		if (s->before != CONN_NONE)
 			nat_tuple_reuse_give_up(n, s);
@@ -222,7 +222,9 @@ bool nat_source_take(struct nat *n, uint32_t index, struct nat_source *s)
 		return true;
 	/* What is kept was never released. */
 	if (s->before == CONN_NONE)
-		nat_overload_taken_at(n, &s->reply, s->address, s->request.port.set, s->destination_hash);
+		nat_overload_taken_at(n, index, &s->reply, s->address, s->request.port.set, s->destination_hash);
+	else
+		conntrack_ext(n->ct, index)->nat_destination = conntrack_ext(n->ct, s->before)->nat_destination;
 	if (nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, s->request.origin, s->request.id, s->address)))
 		return true;
 	s->state = NAT_SOURCE_ASKED;

@@ -47,9 +47,6 @@ void nat_enter_mapping(struct nat *n, uint32_t index, struct packet *p)
 		want.dport = m->in_port;
 	c->half[CT_REPLY].tuple = tuple_invert(&want);
 	nat_mark_sides(c);
-	/* What an ICMP identifier becomes is decided here, so it is the destination's side. */
-	if (c->half[CT_REPLY].tuple.src != o->dst)
-		c->status |= CT_DNAT;
 	nat_mapping_join(n, i);
 	conntrack_ext(n->ct, index)->zone = p->zone = m->in_zone;
 	(void)nat_hold(n, index, nat_ref_of(NAT_HOLD_MAPPING_IN, NAT_ORIGIN_POOL, m->pool, i)); /* its first */

@@ -17,13 +17,13 @@
 
 #include "gateway/nat/overload.h"
 
-static void give_back(struct nat *n, const struct tuple *reply, uint32_t ref)
+static void give_back(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t ref)
 {
 	uint32_t held = nat_ref_index(ref);
 
 	switch (nat_ref_kind(ref)) {
 	case NAT_HOLD_PORT:
-		nat_overload_released(n, reply, held);
+		nat_overload_released(n, index, reply, held);
 		nat_port_done(n, ref, held, reply->proto, nat_outside_port(reply));
 		return;
 	case NAT_HOLD_MAPPING:
@@ -53,7 +53,7 @@ bool nat_hold(struct nat *n, uint32_t index, uint32_t ref)
 	uint32_t pair = pool_alloc(&n->mappings.pairs);
 
 	if (pair == POOL_NONE) {
-		give_back(n, &c->half[CT_REPLY].tuple, ref);
+		give_back(n, index, &c->half[CT_REPLY].tuple, ref);
 		return false;
 	}
 	*(struct nat_hairpin_pair *)pool_at(&n->mappings.pairs, pair) =
@@ -73,10 +73,22 @@ void nat_release(void *ctx, struct conn *c, uint32_t index)
 		struct nat_hairpin_pair pair = *nat_pair_at(n, ref);
 
 		pool_free(&n->mappings.pairs, nat_ref_index(ref));
-		give_back(n, reply, pair.entered);
+		give_back(n, index, reply, pair.entered);
 		ref = pair.source;
 	}
-	give_back(n, reply, ref);
+	give_back(n, index, reply, ref);
+}
+
+void nat_reach(void *ctx, const struct conn *c, uint32_t index)
+{
+	struct nat *n = ctx;
+	const struct tuple *reply = &c->half[CT_REPLY].tuple;
+	const struct conn_ext *notes = conntrack_ext(n->ct, index);
+
+	if (nat_ref_kind(notes->nat_ref) != NAT_HOLD_PORT)
+		return;
+	nat_overload_fetch(n, notes->nat_destination);
+	ports_reach(n->ports, nat_ref_index(notes->nat_ref), port_proto_of(reply->proto), nat_outside_port(reply));
 }
 
 /* A new config. */

@@ -80,12 +80,19 @@ static void ask_sources(struct nat *n, enum ip_hook hook, struct packet *const *
 /* From `at` on, up to one whose choice may need to know what became of those before it. Returns where to go on. */
 static uint32_t hold_sources(struct nat *n, struct nat_source *source, uint32_t at, uint32_t n_sources)
 {
+	uint32_t first = at;
+
 	while (at < n_sources) {
 		struct nat_source *s = &source[at++];
 
 		if (s->state == NAT_SOURCE_ASKED && !nat_source_hold(n, s))
 			break;
 	}
+	/* One right behind the other: each waits for the page table where the table is large, and so they wait
+	 * together. */
+	for (; first < at; first++)
+		if (source[first].state == NAT_SOURCE_HELD)
+			conntrack_reach_reply(n->ct, source[first].place);
 	return at;
 }
 

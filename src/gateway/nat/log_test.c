@@ -3,6 +3,7 @@
  * What is logged: sessions and mappings from begin to end, by the config and no more.
  */
 #include "gateway/nat/nat_fixture.h"
+#include "stack/ports/port_blocks.h"
 
 #define WALL_NS UINT64_C(1795367536000000000)
 #define RECORDS_MAX 64
@@ -30,12 +31,7 @@ static void start(struct fixture *f)
 	f->nat.b.env.wall_offset_ns = WALL_NS;
 	f->nat.b.env.now += 567; /* times are told to the microsecond */
 	f->nat.b.env.log = (struct log_slot){ .fn = note, .ctx = f };
-	memset(&cfg, 0, sizeof(cfg));
-	cfg.n_pools = 1;
-	strcpy(cfg.pool[0].name, "public");
-	cfg.pool[0].n_ranges = 1;
-	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct port_range){ 1024, 65535 };
+	(void)nat_fixture_pool(&cfg);
 	cfg.log = NAT_LOG_SESSIONS;
 	nat_configure(f->nat.nat, &cfg);
 }
@@ -288,11 +284,84 @@ static void test_no_destinations(void **state)
 	nat_fixture_stop(&f.nat);
 }
 
+/* The only record of this kind about a block of the address; NULL if there is none. */
+static const struct log_record *of_block(const struct fixture *f, enum log_kind kind, uint32_t addr)
+{
+	const struct log_record *r = NULL;
+
+	for (uint32_t i = 0; i < f->n; i++)
+		if (f->record[i].kind == kind && f->record[i].reply.dst.v4 == addr) {
+			assert_null(r);
+			r = &f->record[i];
+		}
+	return r;
+}
+
+/* Workers share an address of a pool, of an interface and of a rule, and each is used for the first time. Would catch:
+ * a block that is logged by what is asked for of another origin, or under its name; one that ends with another's
+ * beginning. */
+static void test_blocks(void **state)
+{
+	enum { RULE_ADDR = IP4(203, 0, 113, 99), N_ORIGINS = 3 };
+	static const uint8_t others = NAT_LOG_SESSIONS | NAT_LOG_MAPPINGS;
+	const struct {
+		uint32_t addr;
+		const char *name;
+		struct nat_action action;
+	} origin[N_ORIGINS] = {
+		{ POOL_ADDR, "public", { .kind = NAT_ACTION_POOL } },
+		{ WAN_ADDR, "wan0", { .kind = NAT_ACTION_MASQUERADE } },
+		{ RULE_ADDR,
+		  "",
+		  { .kind = NAT_ACTION_RANGE, .flags = NAT_FLAG_ADDRESS, .range = { RULE_ADDR, RULE_ADDR } } },
+	};
+
+	(void)state;
+	for (int of_pool = 0; of_pool < 2; of_pool++) {
+		struct packet_spec m = out_make(IPPROTO_NR_UDP, 4000, 53);
+		struct port_blocks *blocks = port_blocks_create(2, 8);
+		uint64_t begun[N_ORIGINS];
+		struct fixture f;
+
+		start(&f);
+		nat_set_workers(f.nat.nat, &(struct nat_workers){ .blocks = blocks });
+		cfg.log = of_pool ? others : NAT_LOG_BLOCKS;
+		cfg.pool[0].log_own = 1;
+		cfg.pool[0].log = of_pool ? NAT_LOG_BLOCKS : others;
+		nat_configure(f.nat.nat, &cfg);
+		for (uint32_t i = 0; i < N_ORIGINS; i++) {
+			assert_true(port_blocks_add(blocks, origin[i].addr, 0));
+			f.nat.b.env.now += NS_PER_S;
+			begun[i] = WALL_NS + f.nat.b.env.now - 567;
+			f.nat.snat = origin[i].action;
+			m.sport++;
+			assert_true(nat_send(&f.nat, &m).passed);
+		}
+		end_all(&f);
+		for (uint32_t i = 0; i < N_ORIGINS; i++) {
+			const struct log_record *begin = of_block(&f, LOG_BLOCK_BEGIN, origin[i].addr);
+			const struct log_record *end = of_block(&f, LOG_BLOCK_END, origin[i].addr);
+			bool asked = of_pool ? i == 0 : i > 0;
+
+			assert_int_equal(begin != NULL, asked);
+			assert_int_equal(end != NULL, asked);
+			if (!asked)
+				continue;
+			assert_string_equal(begin->pool, origin[i].name);
+			assert_int_equal(begin->time_ns, begun[i]);
+			assert_string_equal(end->pool, origin[i].name);
+			assert_int_equal(end->begin_ns, begun[i]);
+		}
+		nat_fixture_stop(&f.nat);
+		port_blocks_destroy(blocks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_session), cmocka_unit_test(test_by_the_config),   cmocka_unit_test(test_mapping),
-		cmocka_unit_test(test_hairpin), cmocka_unit_test(test_no_destinations),
+		cmocka_unit_test(test_hairpin), cmocka_unit_test(test_no_destinations), cmocka_unit_test(test_blocks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

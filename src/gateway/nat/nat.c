@@ -17,7 +17,11 @@
 /* Connections looked at in one go after a change of the config. */
 #define SWEEP_SLICE 4096
 
-static const struct ct_nat_ops ct_ops = { .release = nat_release, .finished = nat_reclaim_finished };
+static const struct ct_nat_ops ct_ops = {
+	.release = nat_release,
+	.reach = nat_reach,
+	.finished = nat_reclaim_finished,
+};
 
 static void seed_ports(struct nat *n)
 {

@@ -107,6 +107,29 @@ static inline void nat_fixture_start(struct nat_fixture *nb, uint32_t n_connecti
 					.ports = { 80, 80 } };
 }
 
+/* One pool of one address, with all ports of programs, for the test to change before nat_configure. */
+static inline struct nat_pool_config *nat_fixture_pool(struct nat_config *cfg)
+{
+	struct nat_pool_config *pool = &cfg->pool[0];
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->n_pools = 1;
+	strcpy(pool->name, "public");
+	pool->n_ranges = 1;
+	pool->range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
+	pool->ports = (struct port_range){ 1024, 65535 };
+	return pool;
+}
+
+/* And what goes out goes by it. */
+static inline struct nat_pool_config *nat_fixture_start_pool(struct nat_fixture *nb, uint32_t n_connections,
+							     struct nat_config *cfg)
+{
+	nat_fixture_start(nb, n_connections);
+	nb->snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
+	return nat_fixture_pool(cfg);
+}
+
 /* All mappings must be given back with the last connection. */
 static inline void nat_fixture_stop(struct nat_fixture *nb)
 {
@@ -246,6 +269,17 @@ static inline struct packet_spec out_make(uint8_t proto, uint16_t sport, uint16_
 	}
 	if (proto == IPPROTO_NR_ICMP)
 		m.dport = ICMP_ECHO_REQUEST << 8;
+	return m;
+}
+
+/* The i-th of many flows of UDP from inside, each by a port or a host of its own. */
+static inline struct packet_spec out_flow(uint32_t i, uint32_t dst, uint16_t dport)
+{
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(1 + i % 60000), dport);
+
+	m.src = CLIENT + i / 60000;
+	m.dst = dst;
+	m.payload_len = 4;
 	return m;
 }
 

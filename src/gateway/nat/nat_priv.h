@@ -233,8 +233,9 @@ bool nat_pinhole_for(const struct nat *n, uint32_t mapping, uint32_t remote, uin
 /* The connection holds this from here on, besides what it holds already. False: there is no room to note it, and it has
  * been given back. */
 bool nat_hold(struct nat *n, uint32_t index, uint32_t ref);
-/* Slot of conntrack. */
+/* Slots of conntrack. */
 void nat_release(void *ctx, struct conn *c, uint32_t index);
+void nat_reach(void *ctx, const struct conn *c, uint32_t index);
 /* True when the config still has the addresses and ports that the connection uses. */
 bool nat_still_allowed(const struct nat *n, uint32_t index);
 

@@ -151,9 +151,9 @@ static uint64_t hash_of(const struct nat *n, const struct tuple *reply, uint32_t
 	return h ^ h >> 32;
 }
 
-static uint32_t *counter_of(const struct nat_overloads *os, uint64_t hash)
+static uint32_t counter_number(const struct nat_overloads *os, uint64_t hash)
 {
-	return &os->counter[hash & (os->n_counters - 1)];
+	return (uint32_t)hash & (os->n_counters - 1);
 }
 
 static uint32_t *bucket_of(const struct nat_overloads *os, uint64_t hash)
@@ -354,24 +354,27 @@ uint64_t nat_overload_reach(const struct nat *n, const struct tuple *reply, uint
 {
 	uint64_t hash = hash_of(n, reply, address);
 
-	__builtin_prefetch(counter_of(n->overloads, hash), 1);
+	nat_overload_fetch(n, counter_number(n->overloads, hash));
 	return hash;
 }
 
-void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set,
-			   uint64_t hash)
+void nat_overload_taken_at(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address,
+			   const struct port_set *set, uint64_t hash)
 {
 	struct nat_overloads *os = n->overloads;
-	uint32_t n_ports = ++*counter_of(os, hash);
+	uint32_t number = counter_number(os, hash), n_ports = ++os->counter[number];
+
+	conntrack_ext(n->ct, index)->nat_destination = number;
 
 	if (YG_UNLIKELY(os->n_used != 0 || n_ports >= share_of_block(set)))
 		taken_of_many(n, reply, address, set, hash, n_ports);
 }
 
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set)
+void nat_overload_taken(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address,
+			const struct port_set *set)
 {
 	if (port_proto_of(reply->proto) != PORT_PROTO_NONE)
-		nat_overload_taken_at(n, reply, address, set, hash_of(n, reply, address));
+		nat_overload_taken_at(n, index, reply, address, set, hash_of(n, reply, address));
 }
 
 /* Of the ports that it could have most are free, as far as is known. */
@@ -391,10 +394,10 @@ static bool is_idle(const struct nat *n, struct overload *o)
 }
 
 /* There are maps, perhaps of the destination, which has n_left ports. */
-static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply, uint32_t address, uint64_t hash,
-				       uint32_t n_left)
+static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply, uint32_t address, uint32_t n_left)
 {
 	struct nat_overloads *os = n->overloads;
+	uint64_t hash = hash_of(n, reply, address);
 	uint32_t port = nat_outside_port(reply), next;
 
 	for (uint32_t i = *bucket_of(os, hash); i != 0; i = next) {
@@ -411,17 +414,16 @@ static YG_SELDOM void released_of_many(struct nat *n, const struct tuple *reply,
 	}
 }
 
-void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address)
+void nat_overload_released(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address)
 {
 	struct nat_overloads *os = n->overloads;
 
 	if (port_proto_of(reply->proto) == PORT_PROTO_NONE)
 		return;
-	uint64_t hash = hash_of(n, reply, address);
-	uint32_t n_left = --*counter_of(os, hash);
+	uint32_t n_left = --os->counter[conntrack_ext(n->ct, index)->nat_destination];
 
 	if (YG_UNLIKELY(os->n_used != 0))
-		released_of_many(n, reply, address, hash, n_left);
+		released_of_many(n, reply, address, n_left);
 }
 
 void nat_overload_mark(struct overload *o, uint32_t port)

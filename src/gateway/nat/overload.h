@@ -45,14 +45,21 @@ struct overload *nat_overload_of(const struct nat *n, const struct tuple *reply,
 /* Makes it, although the destination does not look busy; NULL without room. */
 struct overload *nat_overload_make(struct nat *n, const struct tuple *reply, uint32_t address,
 				   const struct port_set *set);
-/* The REPLY tuple was taken by a connection that holds its port, which was wished for out of the set; and let go. */
-void nat_overload_taken(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set);
+/* The REPLY tuple was taken by connection index, which holds its port, wished for out of the set; and let go. Its
+ * number of a counter stands with it (conn_ext) in between. */
+void nat_overload_taken(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address,
+			const struct port_set *set);
 /* The same in two steps, for several at a time: the first has the destination's counter fetched and returns a hash. The
  * protocol has ports. */
 uint64_t nat_overload_reach(const struct nat *n, const struct tuple *reply, uint32_t address);
-void nat_overload_taken_at(struct nat *n, const struct tuple *reply, uint32_t address, const struct port_set *set,
-			   uint64_t hash);
-void nat_overload_released(struct nat *n, const struct tuple *reply, uint32_t address);
+void nat_overload_taken_at(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address,
+			   const struct port_set *set, uint64_t hash);
+void nat_overload_released(struct nat *n, uint32_t index, const struct tuple *reply, uint32_t address);
+/* The counter of this number is about to be changed. */
+static inline void nat_overload_fetch(const struct nat *n, uint32_t number)
+{
+	prefetch_write(&n->overloads->counter[number]);
+}
 /* A port that is unused towards it, each equally likely; PORT_NONE when there is none. Somebody without a port may
  * have the tuple all the same: then it is marked as used. */
 uint32_t nat_overload_pick(struct nat *n, struct overload *o, const struct port_request *request);

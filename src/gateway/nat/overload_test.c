@@ -5,6 +5,7 @@
  */
 #include "gateway/nat/nat_fixture.h"
 #include "gateway/nat/overload.h"
+#include "stack/ports/port_blocks.h"
 
 static struct nat_fixture nb;
 
@@ -18,16 +19,22 @@ static void start(uint32_t first, uint32_t last, uint32_t n_connections)
 
 static uint32_t n_sent;
 
-/* One more connection towards a destination; its port, 0 when it was refused. */
-static uint16_t one_more(uint32_t dst)
+/* One more connection towards a destination, from this port; its port, 0 when it was refused. */
+static uint16_t one_from(uint32_t dst, uint16_t sport)
 {
-	struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(1024 + n_sent % 60000), 4000);
-	m.src = CLIENT + n_sent++ / 60000;
+	struct packet_spec m = out_make(IPPROTO_NR_UDP, sport, 4000);
+	m.src = CLIENT + n_sent++;
 	m.dst = dst;
 	m.payload_len = 4;
 	struct came c = nat_send(&nb, &m);
 
+	assert_true(!c.passed || c.l4.sport != 0);
 	return c.passed ? c.l4.sport : 0;
+}
+
+static uint16_t one_more(uint32_t dst)
+{
+	return one_from(dst, (uint16_t)(1024 + n_sent % 60000));
 }
 
 /* The connection that has this port towards that destination ends. */
@@ -49,21 +56,21 @@ static void end(uint32_t dst, uint16_t port)
 }
 
 /* Sets of every class, filled towards several destinations at once, in which ports come and go at the edge. Would
- * catch: one refusal while a port is free, at any moment; a port that is given twice; a map that is not exact while or
- * after it is filled, or for another set of the same destination. */
+ * catch: one refusal while a port is free, at any moment, also of a set as large as its map; a port that is given
+ * twice; a map that is not exact while or after it is filled, or for another set of the same destination. */
 static void test_exact(void **state)
 {
 	static const struct {
 		uint32_t n_ports, n_destinations;
-	} rows[] = { { 1, 50 },  { 4, 50 },  { 5, 50 },   { 9, 50 },   { 17, 30 },
-		     { 64, 30 }, { 500, 5 }, { 1024, 5 }, { 4096, 2 }, { 8192, 2 } };
+	} rows[] = { { 1, 50 },   { 4, 50 },  { 5, 50 },   { 9, 50 },   { 17, 30 }, { 64, 30 },
+		     { 128, 10 }, { 500, 5 }, { 1024, 5 }, { 4096, 2 }, { 8192, 2 } };
 
 	(void)state;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
 		uint32_t n = rows[r].n_ports, n_dst = rows[r].n_destinations;
 		static uint8_t has[65536];
 
-		start(3000, 3000 + n - 1, n * n_dst + 1000);
+		start(3072, 3072 + n - 1, n * n_dst + 1000);
 		assert_int_equal(nb.nat->overloads->n_used, 0);
 		for (uint32_t d = 0; d < n_dst; d++) {
 			memset(has, 0, sizeof(has));
@@ -74,11 +81,13 @@ static void test_exact(void **state)
 					fail_msg("%u ports, destination %u: connection %u got %u", n, d, i, port);
 			}
 			assert_int_equal(one_more(SERVER + d), 0);
+			if (d == 0)
+				assert_string_equal(nb.b.last.text, "wan0");
 			/* A few ports are all looked at, without a map. */
 			assert_int_equal(nb.nat->overloads->n_used > 0, n > OVERLOAD_TINY);
 		}
 		for (uint32_t i = 0; i < 300; i++) {
-			uint32_t d = rng_below(&nb.b.env.rng, n_dst), port = 3000 + rng_below(&nb.b.env.rng, n);
+			uint32_t d = rng_below(&nb.b.env.rng, n_dst), port = 3072 + rng_below(&nb.b.env.rng, n);
 
 			end(SERVER + d, (uint16_t)port);
 			assert_int_equal(one_more(SERVER + d), port);
@@ -86,14 +95,14 @@ static void test_exact(void **state)
 		}
 		/* A set within the other, which is full towards all and then has one place. */
 		if (n >= 64) {
-			nb.snat.ports = (struct port_range){ 3010, 3039 };
+			nb.snat.ports = (struct port_range){ 3082, 3111 };
 			assert_int_equal(one_more(SERVER), 0);
-			end(SERVER, 3020);
-			end(SERVER, 3050);
-			assert_int_equal(one_more(SERVER), 3020);
+			end(SERVER, 3092);
+			end(SERVER, 3122);
+			assert_int_equal(one_more(SERVER), 3092);
 			assert_int_equal(one_more(SERVER), 0);
-			nb.snat.ports = (struct port_range){ 3000, (uint16_t)(3000 + n - 1) };
-			assert_int_equal(one_more(SERVER), 3050);
+			nb.snat.ports = (struct port_range){ 3072, (uint16_t)(3072 + n - 1) };
+			assert_int_equal(one_more(SERVER), 3122);
 		}
 		nat_fixture_stop(&nb);
 	}
@@ -198,19 +207,13 @@ static void test_maps_go_at(void **state)
 static void test_held_down(void **state)
 {
 	static struct nat_config cfg;
+	struct nat_pool_config *pool = nat_fixture_start_pool(&nb, 4000, &cfg);
 
 	(void)state;
-	nat_fixture_start(&nb, 4000);
-	memset(&cfg, 0, sizeof(cfg));
-	cfg.n_pools = 1;
-	strcpy(cfg.pool[0].name, "public");
-	cfg.pool[0].n_ranges = 1;
-	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct port_range){ 2048, 3071 };
-	cfg.pool[0].mapping = NAT_MAP_ADDRESS_PORT_DEPENDENT;
-	cfg.pool[0].hold_down_s = 120;
+	pool->ports = (struct port_range){ 2048, 3071 };
+	pool->mapping = NAT_MAP_ADDRESS_PORT_DEPENDENT;
+	pool->hold_down_s = 120;
 	nat_configure(nb.nat, &cfg);
-	nb.snat = (struct nat_action){ .kind = NAT_ACTION_POOL };
 	for (uint32_t i = 0; i < 1024; i++)
 		assert_int_not_equal(one_more(SERVER), 0);
 	assert_int_equal(one_more(SERVER), 0);
@@ -263,13 +266,10 @@ static void test_preserve(void **state)
 		struct packet_spec m = out_make(protos[i / 2], 41641, 443);
 
 		nat_fixture_start(&nb, 1000);
-		memset(&cfg, 0, sizeof(cfg));
-		cfg.n_pools = 1;
-		strcpy(cfg.pool[0].name, "public");
-		cfg.pool[0].n_ranges = 1;
-		cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-		cfg.pool[0].ports = (struct port_range){ 2000, 65000 };
-		cfg.pool[0].preserve_port = 1;
+		struct nat_pool_config *pool = nat_fixture_pool(&cfg);
+
+		pool->ports = (struct port_range){ 2000, 65000 };
+		pool->preserve_port = 1;
 		nat_configure(nb.nat, &cfg);
 		nb.snat = i % 2 == 0 ? (struct nat_action){ .kind = NAT_ACTION_MASQUERADE, .flags = NAT_FLAG_PRESERVE }
 				     : (struct nat_action){ .kind = NAT_ACTION_POOL };
@@ -301,12 +301,101 @@ static void test_preserve(void **state)
 	}
 }
 
+/* A system port goes first to a client that has one itself, another port to any other. Would catch: a client that is
+ * given one of the other kind while one of its own is free, be it unused or with another destination; one that is
+ * refused since there is none of its own. */
+static void test_near(void **state)
+{
+	(void)state;
+	start(1000, 1100, 1000);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_in_range(one_from(SERVER, 1023), 1000, 1023);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_in_range(one_from(SERVER, 1024), 1024, 1100);
+	for (uint32_t i = 24; i < 101; i++)
+		assert_int_not_equal(one_more(SERVER), 0);
+	for (uint32_t i = 0; i < 101; i++)
+		assert_int_not_equal(one_more(SERVER + 1), 0);
+	for (uint16_t i = 0; i < 12; i++) {
+		uint16_t sport = i % 2 == 0 ? 1023 : 1024, low = (uint16_t)(1000 + i), high = (uint16_t)(1030 + i);
+
+		end(SERVER, low);
+		end(SERVER, high);
+		assert_int_equal(one_from(SERVER, sport), i % 2 == 0 ? low : high);
+		assert_int_equal(one_from(SERVER, sport), i % 2 == 0 ? high : low);
+	}
+	nat_fixture_stop(&nb);
+
+	/* Four are looked at one by one. */
+	start(1022, 1025, 1000);
+	for (uint32_t d = 0; d < 20; d++) {
+		uint32_t first = d % 2 == 0 ? 1022 : 1024;
+
+		assert_in_range(one_from(SERVER + d, d % 2 == 0 ? 1000 : 2000), first, first + 1);
+		for (uint32_t i = 1; i < 4; i++)
+			assert_int_not_equal(one_more(SERVER + d), 0);
+		assert_int_equal(one_more(SERVER + d), 0);
+	}
+	nat_fixture_stop(&nb);
+}
+
+/* Two workers share the address; this one has every second block of 64 ports. Blocks come when somebody else needs them
+ * and go when nobody does, and the busy destination's map is complete by then, or is still being filled. Would catch: a
+ * refusal while a port of a block that came is free towards it, a port of one that went; one that is pinned and is
+ * another's. */
+static void test_blocks(void **state)
+{
+	enum { FIRST = 4096, N_OWN = 128, N_ALL = 256 };
+
+	(void)state;
+	for (uint32_t n_before = 70; n_before <= N_OWN; n_before += N_OWN - 70) {
+		struct port_blocks *blocks = port_blocks_create(2, 4);
+		struct ip_addr addr = ip_addr_v4(WAN_ADDR);
+		struct port_set set = port_set_of((struct port_range){ FIRST, FIRST + 127 }, NULL, 0);
+		struct port_request of_other = { .set = &set };
+
+		assert_true(port_blocks_add(blocks, WAN_ADDR, 0));
+		start(FIRST, FIRST + N_ALL - 1, 2000);
+		nat_set_workers(nb.nat, &(struct nat_workers){ .blocks = blocks });
+		for (uint32_t i = 0; i < n_before; i++)
+			assert_int_not_equal(one_more(SERVER), 0);
+		assert_int_equal(nb.nat->overloads->n_used, 1);
+		for (uint32_t i = n_before; i < N_ALL; i++)
+			assert_int_not_equal(one_more(SERVER + 1), 0);
+		/* All ports are in use, and most are free towards the first. */
+		for (uint32_t i = n_before; i < N_ALL; i++)
+			assert_int_not_equal(one_more(SERVER), 0);
+		assert_int_equal(one_more(SERVER), 0);
+		/* A block that came goes, and the other worker has it. */
+		for (uint32_t port = FIRST + 64; port < FIRST + 128; port++) {
+			end(SERVER, (uint16_t)port);
+			(void)end_if_there(SERVER + 1, (uint16_t)port);
+		}
+		struct ports *other = ports_create(4, &nb.b.env.rng);
+		assert_non_null(other);
+		ports_share(other, blocks, 1);
+		uint32_t address = ports_address(other, &addr, 0);
+		uint32_t taken = ports_take(other, address, PORT_PROTO_UDP, &of_other, NULL, NULL);
+		assert_in_range(taken, FIRST + 64, FIRST + 127);
+		end(SERVER, FIRST + 200);
+		assert_int_equal(one_more(SERVER), FIRST + 200);
+		assert_int_equal(one_more(SERVER), 0);
+		assert_false(nat_pin(nb.nat, WAN_ADDR, 0, IPPROTO_NR_UDP, (uint16_t)taken));
+		assert_true(nat_pin(nb.nat, WAN_ADDR, 0, IPPROTO_NR_UDP, FIRST));
+		nat_unpin(nb.nat, WAN_ADDR, 0, IPPROTO_NR_UDP, FIRST);
+		ports_destroy(other);
+		nat_fixture_stop(&nb);
+		port_blocks_destroy(blocks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exact),     cmocka_unit_test(test_others_tuples),
 		cmocka_unit_test(test_maps_go),   cmocka_unit_test(test_maps_go_at),
 		cmocka_unit_test(test_held_down), cmocka_unit_test(test_preserve),
+		cmocka_unit_test(test_near),      cmocka_unit_test(test_blocks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pools: full ones, shared ports, endpoint-independent mappings and their
- * filters, hairpins, options, and what a new config leaves.
+ * Pools: full ones, shared ports, options, ports held down, and what a new
+ * config leaves.
  */
 #include "gateway/nat/nat_fixture.h"
 #include "gateway/nat/source.h"
@@ -10,29 +10,11 @@ static struct nat_config cfg;
 
 static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_connections)
 {
-	nat_fixture_start(nb, n_connections);
-	memset(&cfg, 0, sizeof(cfg));
-	cfg.n_pools = 1;
-	strcpy(cfg.pool[0].name, "public");
-	cfg.pool[0].n_ranges = 1;
-	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct port_range){ 1024, 65535 };
-	nb->snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
-	return &cfg.pool[0];
-}
-
-static struct packet_spec flow(uint32_t i, uint32_t dst, uint16_t dport)
-{
-	struct packet_spec m = out_make(IPPROTO_NR_UDP, (uint16_t)(1 + i % 60000), dport);
-
-	m.src = CLIENT + i / 60000;
-	m.dst = dst;
-	m.payload_len = 4;
-	return m;
+	return nat_fixture_start_pool(nb, n_connections, &cfg);
 }
 
 /* Would catch: a port that cannot be had, one that is given twice towards one destination, a refusal too early, too
- * late or without a word; other destinations that suffer from it. */
+ * late, without a word or of another address; other destinations that suffer from it. */
 static void test_exhaustion(void **state)
 {
 	struct nat_fixture nb;
@@ -46,24 +28,27 @@ static void test_exhaustion(void **state)
 	nat_configure(nb.nat, &cfg);
 	for (uint32_t dst = 0; dst < 2; dst++) {
 		for (uint32_t i = 0; i < 64512; i++) {
-			struct packet_spec m = flow(i, SERVER + dst, 53);
+			struct packet_spec m = out_flow(i, SERVER + dst, 53);
 			struct came c = nat_send(&nb, &m);
 			assert_true(c.passed);
 			assert_int_equal(c.ip.src, POOL_ADDR);
 			assert_int_equal(given[dst][c.l4.sport]++, 0);
 		}
 		for (uint32_t i = 0; i < 3; i++) {
-			struct packet_spec m = flow(64512 + i, SERVER + dst, 53);
+			struct packet_spec m = out_flow(64512 + i, SERVER + dst, 53);
 			assert_false(nat_send(&nb, &m).passed);
 		}
 		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_EXHAUSTED], 3 * (dst + 1));
 		assert_int_equal(nb.n_refusals, 3 * (dst + 1));
 		/* One event a second. */
 		assert_int_equal(nb.b.n_events[EVENT_NAT_EXHAUSTED], dst + 1);
+		assert_int_equal(nb.b.last.kind, EVENT_NAT_EXHAUSTED);
+		assert_string_equal(nb.b.last.text, "public");
+		assert_int_equal(nb.b.last.addr.v4, POOL_ADDR);
 		fixture_pass(&nb.b, 2 * NS_PER_S);
 	}
 	/* One goes, and exactly its place is there again. */
-	struct packet_spec gone = flow(777, SERVER + 1, 53), next = flow(64599, SERVER + 1, 53);
+	struct packet_spec gone = out_flow(777, SERVER + 1, 53), next = out_flow(64599, SERVER + 1, 53);
 	struct tuple t = {
 		.src = gone.src, .dst = gone.dst, .sport = gone.sport, .dport = 53, .proto = IPPROTO_NR_UDP
 	};
@@ -98,11 +83,11 @@ static void test_busy_destination(void **state)
 	nat_configure(nb.nat, &cfg);
 	/* 500 towards another destination hold the first ports; then this one fills up. */
 	for (uint32_t i = 0; i < 500; i++) {
-		struct packet_spec m = flow(i, SERVER + 9, 53);
+		struct packet_spec m = out_flow(i, SERVER + 9, 53);
 		assert_true(nat_send(&nb, &m).passed);
 	}
 	for (uint32_t i = 0; i < 1030; i++) {
-		struct packet_spec m = flow(i, SERVER, 53);
+		struct packet_spec m = out_flow(i, SERVER, 53);
 		n_passed += nat_send(&nb, &m).passed;
 	}
 	assert_int_equal(n_passed, 1000);
@@ -113,139 +98,10 @@ static void test_busy_destination(void **state)
 		bool ours = conntrack_conn(nb.b.ct, index)->half[CT_ORIGINAL].tuple.dst == SERVER;
 		conntrack_end(nb.b.ct, index, CT_END_FLUSHED);
 		fixture_pass(&nb.b, 0);
-		struct packet_spec m = flow(2000 + (uint32_t)round, SERVER, 53);
+		struct packet_spec m = out_flow(2000 + (uint32_t)round, SERVER, 53);
 		assert_int_equal(nat_send(&nb, &m).passed, ours);
 	}
 	nat_fixture_stop(&nb);
-}
-
-/* Would catch: a mapping that depends on the destination, a filter that lets in too much or too little. */
-static void test_endpoint_independent(void **state)
-{
-	static const struct {
-		uint8_t filtering;
-		bool same_host, other_host;
-	} rows[] = {
-		{ NAT_FILTER_ENDPOINT_INDEPENDENT, true, true },
-		{ NAT_FILTER_ADDRESS_DEPENDENT, true, false },
-		{ NAT_FILTER_ADDRESS_PORT_DEPENDENT, false, false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct nat_fixture nb;
-		struct nat_pool_config *pool = pool_start(&nb, 100);
-		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
-		pool->filtering = rows[i].filtering;
-		nat_configure(nb.nat, &cfg);
-		struct packet_spec m = flow(10, SERVER, 53), other = flow(10, SERVER + 1, 99),
-				   third = flow(11, SERVER, 53);
-		struct came c = nat_send(&nb, &m), c2 = nat_send(&nb, &other), c3 = nat_send(&nb, &third);
-		assert_int_equal(c.l4.sport, c2.l4.sport);
-		assert_int_not_equal(c.l4.sport, c3.l4.sport);
-		assert_int_equal(nb.nat->mappings.pool.n_used, 2);
-		/* From the same host, another port; and from a host that nobody has spoken to. */
-		for (uint32_t k = 0; k < 2; k++) {
-			struct packet_spec in = answer_to(&c, &m);
-			in.sport = 5555;
-			in.src = k == 0 ? SERVER : SERVER + 77;
-			struct came r = nat_send(&nb, &in);
-			bool let_in = r.passed && r.out == LAN;
-			assert_int_equal(let_in, k == 0 ? rows[i].same_host : rows[i].other_host);
-			if (!let_in)
-				continue;
-			assert_int_equal(r.ip.dst, CLIENT);
-			assert_int_equal(r.l4.dport, 11);
-			struct packet_spec back = answer_to(&r, &in);
-			struct came o = nat_send(&nb, &back);
-			assert_int_equal(o.ip.src, POOL_ADDR);
-			assert_int_equal(o.l4.sport, c.l4.sport);
-		}
-		nat_fixture_stop(&nb);
-	}
-}
-
-/* Would catch: two clients behind us that cannot reach each other by their outside addresses, or see an inside one. */
-static void test_hairpin(void **state)
-{
-	struct nat_fixture nb;
-	struct nat_pool_config *pool = pool_start(&nb, 100);
-
-	(void)state;
-	pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
-	pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
-	nat_configure(nb.nat, &cfg);
-	struct packet_spec a = flow(10, SERVER, 53), b = flow(20, SERVER, 53);
-	b.src = CLIENT + 1;
-	struct came ca = nat_send(&nb, &a), cb = nat_send(&nb, &b);
-	struct packet_spec to_b = a;
-	to_b.dst = cb.ip.src;
-	to_b.dport = cb.l4.sport;
-	struct came r = nat_send(&nb, &to_b);
-	assert_true(r.passed);
-	assert_int_equal(r.out, LAN);
-	assert_int_equal(r.ip.dst, CLIENT + 1);
-	assert_int_equal(r.l4.dport, 21);
-	assert_int_equal(r.ip.src, ca.ip.src);
-	assert_int_equal(r.l4.sport, ca.l4.sport);
-	struct packet_spec back = answer_to(&r, &to_b);
-	struct came o = nat_send(&nb, &back);
-	assert_int_equal(o.ip.src, cb.ip.src);
-	assert_int_equal(o.l4.sport, cb.l4.sport);
-	assert_int_equal(o.ip.dst, CLIENT);
-	assert_int_equal(o.l4.dport, 11);
-	nat_fixture_stop(&nb);
-}
-
-/* A connection that comes in by a mapping and whose source is translated as well, in each way that a source can be: by
- * masquerade towards the inside, or as a hairpin from a pool that has changed its kind since. It holds two things then.
- * Would catch: one of them overwritten by the other: a mapping that never ends, a port that never comes back. */
-static void test_entered_and_translated(void **state)
-{
-	(void)state;
-	for (int way = 0; way < 3; way++) {
-		struct nat_fixture nb;
-		struct nat_pool_config *pool = pool_start(&nb, 300);
-
-		pool->ports = (struct port_range){ 2000, 2149 };
-		pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
-		pool->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
-		nat_configure(nb.nat, &cfg);
-		for (uint32_t i = 0; i < 50; i++) {
-			struct packet_spec out = flow(i, SERVER, 53), b = flow(i, SERVER, 53);
-			struct came c = nat_send(&nb, &out);
-			struct packet_spec in = answer_to(&c, &out);
-
-			assert_true(c.passed);
-			if (way == 0) {
-				nb.snat_in = (struct nat_action){ .kind = NAT_ACTION_MASQUERADE };
-				in.src = SERVER + 77;
-				in.sport = 777;
-			} else {
-				/* From another host inside, which has a mapping of its own before. */
-				b.src = CLIENT + 1;
-				assert_true(nat_send(&nb, &b).passed);
-				pool->mapping =
-					way == 1 ? NAT_MAP_ENDPOINT_INDEPENDENT : NAT_MAP_ADDRESS_PORT_DEPENDENT;
-				nat_configure(nb.nat, &cfg);
-				in = b;
-				in.dst = c.ip.src;
-				in.dport = c.l4.sport;
-			}
-			struct came r = nat_send(&nb, &in);
-			assert_true(r.passed);
-			assert_int_equal(r.out, LAN);
-			assert_int_equal(r.ip.dst, CLIENT);
-			assert_int_equal(r.ip.src, way == 0 ? LAN_ADDR : POOL_ADDR);
-			struct packet_spec back = answer_to(&r, &in);
-			assert_int_equal(nat_send(&nb, &back).ip.src, POOL_ADDR);
-			assert_int_equal(nat_law_difference(nb.nat), 0);
-			pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
-			nat_configure(nb.nat, &cfg);
-		}
-		assert_int_equal(nb.nat->mappings.pairs.n_used, 50);
-		nat_fixture_stop(&nb);
-	}
 }
 
 /* Would catch: an option that is not heeded. */
@@ -258,29 +114,29 @@ static void test_options(void **state)
 	pool->range[0].last = POOL_ADDR + 3;
 	pool->preserve_port = 1;
 	nat_configure(nb.nat, &cfg);
-	struct packet_spec m = flow(4999, SERVER, 53);
+	struct packet_spec m = out_flow(4999, SERVER, 53);
 	assert_int_equal(nat_send(&nb, &m).l4.sport, 5000);
 	/* Never a port outside the pool's. */
-	m = flow(99, SERVER, 53);
+	m = out_flow(99, SERVER, 53);
 	assert_true(nat_send(&nb, &m).l4.sport >= 1024);
 
 	pool->preserve_port = 0;
 	pool->preserve_parity = 1;
 	nat_configure(nb.nat, &cfg);
 	for (uint32_t i = 200; i < 240; i++) {
-		m = flow(i, SERVER, 53);
+		m = out_flow(i, SERVER, 53);
 		assert_int_equal(nat_send(&nb, &m).l4.sport & 1, m.sport & 1);
 	}
 	/* One client, one address, as long as it has room. */
 	uint32_t addr = 0, n_addresses = 0;
 	for (uint32_t i = 300; i < 340; i++) {
-		m = flow(i, SERVER + i, 53);
+		m = out_flow(i, SERVER + i, 53);
 		struct came c = nat_send(&nb, &m);
 		assert_true(addr == 0 || c.ip.src == addr);
 		addr = c.ip.src;
 	}
 	for (uint32_t i = 0; i < 40; i++) {
-		m = flow(1, SERVER, 53);
+		m = out_flow(1, SERVER, 53);
 		m.src = CLIENT + 100 + i;
 		n_addresses |= 1u << (nat_send(&nb, &m).ip.src - POOL_ADDR);
 	}
@@ -302,7 +158,7 @@ static void test_spill(void **state)
 		pool->paired = paired;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 40; i++) {
-			struct packet_spec m = flow(i, SERVER, 53);
+			struct packet_spec m = out_flow(i, SERVER, 53);
 			n_passed += nat_send(&nb, &m).passed;
 		}
 		assert_int_equal(n_passed, paired ? 10 : 30);
@@ -350,7 +206,7 @@ static void test_rule_ports(void **state)
 				       .range = { POOL_ADDR, POOL_ADDR },
 				       .ports = { 500, 504 } };
 	for (uint32_t i = 0; i < 10; i++) {
-		struct packet_spec m = flow(i, SERVER, 53);
+		struct packet_spec m = out_flow(i, SERVER, 53);
 		struct came c = nat_send(&nb, &m);
 		n_passed += c.passed;
 		if (c.passed)
@@ -386,7 +242,7 @@ static void test_reload(void **state)
 	pool->range[0].last = POOL_ADDR + 1;
 	nat_configure(nb.nat, &cfg);
 	for (uint32_t i = 0; i < 100; i++) {
-		struct packet_spec m = flow(1, SERVER, 53);
+		struct packet_spec m = out_flow(1, SERVER, 53);
 		m.src = CLIENT + i;
 		assert_true(nat_send(&nb, &m).passed);
 	}
@@ -406,7 +262,7 @@ static void test_reload(void **state)
 	assert_int_equal(nb.b.last.reason, CT_END_CONFIG);
 	/* Masquerade goes with its interface's address. */
 	nb.snat.kind = NAT_ACTION_MASQUERADE;
-	struct packet_spec m = flow(500, SERVER, 53);
+	struct packet_spec m = out_flow(500, SERVER, 53);
 	assert_true(nat_send(&nb, &m).passed);
 	nb.ip.interface[WAN].address[0].addr = WAN_ADDR + 1;
 	nat_configure(nb.nat, &cfg);
@@ -434,7 +290,7 @@ static void test_rule_address_left(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct nat_fixture nb;
 		struct nat_pool_config *pool = pool_start(&nb, 100);
-		struct packet_spec m = flow(1, SERVER, 53), port_only = flow(2, SERVER, 53);
+		struct packet_spec m = out_flow(1, SERVER, 53), port_only = out_flow(2, SERVER, 53);
 
 		nb.snat = (struct nat_action){
 			.kind = rows[i].kind, .flags = NAT_FLAG_ADDRESS, .prefix_len = 32, .range = { a, a }
@@ -495,49 +351,6 @@ static void test_used_by_protocol(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Many endpoint-independent mappings that end in another order than they began. Would catch: one that is lost out of
- * its buckets when another ends, or still found when it has ended. */
-static void test_mappings_come_and_go(void **state)
-{
-	enum { N = 300 };
-	struct nat_fixture nb;
-	static uint16_t port[N];
-
-	(void)state;
-	pool_start(&nb, 2 * N)->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
-	nat_configure(nb.nat, &cfg);
-	for (uint32_t i = 0; i < N; i++) {
-		struct packet_spec m = flow(i, SERVER, 53);
-
-		port[i] = nat_send(&nb, &m).l4.sport;
-		assert_int_not_equal(port[i], 0);
-	}
-	for (uint32_t i = 0; i < N; i++) {
-		uint32_t k = i * 77 % N, last = (i + 1) * 77 % N;
-		struct tuple t = {
-			.src = SERVER, .dst = POOL_ADDR, .sport = 53, .dport = port[k], .proto = IPPROTO_NR_UDP
-		};
-
-		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
-		fixture_pass(&nb.b, 0);
-		assert_int_equal(nb.nat->mappings.pool.n_used, N - 1 - i);
-		if (i + 1 == N)
-			break;
-		/* One that is there still has its port towards anybody, and the way in by it. */
-		struct packet_spec m = flow(last, SERVER + 1, 99);
-		struct came c = nat_send(&nb, &m);
-		assert_int_equal(c.l4.sport, port[last]);
-		struct packet_spec back = answer_to(&c, &m);
-		assert_true(nat_send(&nb, &back).passed);
-		t = (struct tuple){
-			.src = SERVER + 1, .dst = POOL_ADDR, .sport = 99, .dport = port[last], .proto = IPPROTO_NR_UDP
-		};
-		conntrack_end(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &t)), CT_END_FLUSHED);
-		fixture_pass(&nb.b, 0);
-	}
-	nat_fixture_stop(&nb);
-}
-
 /* Would catch: a held-down port that is given out, alone or shared; one that is held down for ever; a hold that is
  * never given back. */
 static void test_hold_down(void **state)
@@ -552,7 +365,7 @@ static void test_hold_down(void **state)
 		pool->mapping = (uint8_t)mapping;
 		nat_configure(nb.nat, &cfg);
 		for (uint32_t i = 0; i < 3; i++) {
-			struct packet_spec m = flow(i, SERVER, 53);
+			struct packet_spec m = out_flow(i, SERVER, 53);
 			assert_true(nat_send(&nb, &m).passed);
 		}
 		fixture_pass(&nb.b, 310 * NS_PER_S);
@@ -561,7 +374,7 @@ static void test_hold_down(void **state)
 		nat_expire(nb.nat);
 		uint64_t until = nat_next_deadline(nb.nat);
 		for (uint32_t i = 0; i < 4; i++) {
-			struct packet_spec m = flow(10 + i, SERVER + i, 53);
+			struct packet_spec m = out_flow(10 + i, SERVER + i, 53);
 			/* Ports are shared between destinations where mappings depend on them. */
 			assert_int_equal(nat_send(&nb, &m).passed, i == 0 || mapping == NAT_MAP_ADDRESS_PORT_DEPENDENT);
 		}
@@ -569,7 +382,7 @@ static void test_hold_down(void **state)
 		fixture_pass(&nb.b, until - nb.b.env.now);
 		nat_expire(nb.nat);
 		for (uint32_t i = 0; i < 3; i++) {
-			struct packet_spec m = flow(20 + i, SERVER + 9, 53);
+			struct packet_spec m = out_flow(20 + i, SERVER + 9, 53);
 			assert_true(nat_send(&nb, &m).passed);
 		}
 		uint32_t cursor = 0, index;
@@ -598,7 +411,7 @@ static void test_full_hold_down(void **state)
 	nat_configure(nb.nat, &cfg);
 	/* One port more than the queue holds, and each is used once; then what went first goes first. */
 	for (uint32_t i = 0; i < cap + 3; i++) {
-		struct packet_spec m = flow(i, SERVER, 53);
+		struct packet_spec m = out_flow(i, SERVER, 53);
 		struct came c = nat_send(&nb, &m);
 		uint32_t cursor = 0, index;
 
@@ -635,25 +448,130 @@ static void test_round(void **state)
 	}
 }
 
+/* Would catch: an address behind the end of a range instead of the first of the next, one that is left out or twice. */
+static void test_ranges(void **state)
+{
+	static const struct nat_pool_config pool = {
+		.n_ranges = 3,
+		.range = { { POOL_ADDR, POOL_ADDR + 1 },
+			   { POOL_ADDR + 8, POOL_ADDR + 8 },
+			   { POOL_ADDR + 4, POOL_ADDR + 5 } },
+	};
+	static const uint32_t want[] = { POOL_ADDR, POOL_ADDR + 1, POOL_ADDR + 8, POOL_ADDR + 4, POOL_ADDR + 5, 0 };
+
+	(void)state;
+	for (uint32_t k = 0; k < ARRAY_LEN(want); k++)
+		assert_int_equal(nat_pool_address(&pool, k), want[k]);
+	for (uint32_t addr = POOL_ADDR - 1; addr < POOL_ADDR + 10; addr++) {
+		bool is_in = false;
+
+		for (uint32_t k = 0; k < 5; k++)
+			is_in |= want[k] == addr;
+		assert_int_equal(nat_pool_has(&pool, addr), is_in);
+	}
+}
+
+/* Mappings for those that are other workers' inside. Would catch: one with a port that the pool does not have, or ICMP
+ * kept to its ports. */
+static void test_leases(void **state)
+{
+	struct nat_fixture nb;
+	struct nat_pool_config *pool = pool_start(&nb, 20);
+
+	(void)state;
+	pool->mapping = NAT_MAP_ENDPOINT_INDEPENDENT;
+	pool->ports = (struct port_range){ 2000, 2003 };
+	nat_configure(nb.nat, &cfg);
+	for (uint32_t i = 0; i < 12; i++) {
+		struct tuple inside = { .src = CLIENT + i,
+					.sport = 7,
+					.proto = i < 6 ? IPPROTO_NR_ICMP : IPPROTO_NR_UDP };
+		struct nat_lease lease = { .pool = 0, .out_ifindex = WAN };
+
+		assert_int_equal(nat_lease_grant(nb.nat, &inside, &lease), i < 10);
+		if (i < 10)
+			assert_int_equal(lease.addr, POOL_ADDR);
+		if (i >= 6 && i < 10)
+			assert_in_range(lease.port, 2000, 2003);
+	}
+	for (uint32_t i = 0; i < 10; i++) {
+		struct tuple inside = { .src = CLIENT + i,
+					.sport = 7,
+					.proto = i < 6 ? IPPROTO_NR_ICMP : IPPROTO_NR_UDP };
+
+		nat_lease_grant_end(nb.nat, &inside, 0);
+	}
+	nat_fixture_stop(&nb);
+}
+
+/* Would catch: a pool without ports in the config that has none, or system ports. */
+static void test_usual_ports(void **state)
+{
+	struct nat_fixture nb;
+	struct nat_pool_config *pool = pool_start(&nb, 10);
+
+	(void)state;
+	pool->ports = (struct port_range){ 0, 0 };
+	nat_configure(nb.nat, &cfg);
+	assert_int_equal(nb.nat->pool[0].ports.n_ports, 65535 - 1024 + 1);
+	pool->ports = (struct port_range){ 0, 9 };
+	nat_configure(nb.nat, &cfg);
+	assert_int_equal(nb.nat->pool[0].ports.n_ports, 9); /* 0 is no port */
+	nat_fixture_stop(&nb);
+}
+
+/* Would catch: an interface that masquerades without being listed, or with another of its addresses than the one in
+ * use. */
+static void test_interface_listed(void **state)
+{
+	struct packet_spec m = out_flow(1, SERVER, 53);
+	struct nat_pool_info info;
+	struct nat_fixture nb;
+	uint32_t cursor = 0, n_listed = 0;
+
+	(void)state;
+	nat_fixture_start(&nb, 10);
+	nb.ip.interface[WAN].n_addresses = 3;
+	nb.ip.interface[WAN].address[0].addr = WAN_ADDR + 1;
+	nb.ip.interface[WAN].address[1].addr = WAN_ADDR + 2;
+	nb.ip.interface[WAN].address[2].addr = WAN_ADDR;
+	assert_int_equal(nat_send(&nb, &m).ip.src, WAN_ADDR);
+	while (nat_pool_next(nb.nat, &cursor, &info)) {
+		n_listed++;
+		assert_string_equal(info.name, "wan0");
+		assert_int_equal(info.interface_addresses, 1 << 2);
+		assert_int_equal(info.n_used_udp, 1);
+	}
+	assert_int_equal(n_listed, 1);
+	nat_fixture_stop(&nb);
+}
+
+/* The ports of a pool's address are the same in all zones, those of any other are its zone's own. */
+static void test_zones(void **state)
+{
+	const struct ip_addr pool = ip_addr_v4(POOL_ADDR), other = ip_addr_v4(WAN_ADDR);
+	struct nat_fixture nb;
+
+	(void)state;
+	(void)pool_start(&nb, 10);
+	nat_configure(nb.nat, &cfg);
+	assert_int_equal(ports_address(nb.ports, &pool, 5), ports_address(nb.ports, &pool, 0));
+	assert_int_not_equal(ports_address(nb.ports, &other, 5), ports_address(nb.ports, &other, 0));
+	nat_fixture_stop(&nb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round),
-		cmocka_unit_test(test_exhaustion),
-		cmocka_unit_test(test_busy_destination),
-		cmocka_unit_test(test_endpoint_independent),
-		cmocka_unit_test(test_hairpin),
-		cmocka_unit_test(test_entered_and_translated),
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_spill),
-		cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_rule_ports),
-		cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_rule_address_left),
-		cmocka_unit_test(test_hold_down),
-		cmocka_unit_test(test_used_by_protocol),
-		cmocka_unit_test(test_mappings_come_and_go),
-		cmocka_unit_test(test_full_hold_down),
+		cmocka_unit_test(test_ranges),           cmocka_unit_test(test_round),
+		cmocka_unit_test(test_exhaustion),       cmocka_unit_test(test_busy_destination),
+		cmocka_unit_test(test_options),          cmocka_unit_test(test_spill),
+		cmocka_unit_test(test_prefix),           cmocka_unit_test(test_rule_ports),
+		cmocka_unit_test(test_reload),           cmocka_unit_test(test_rule_address_left),
+		cmocka_unit_test(test_hold_down),        cmocka_unit_test(test_used_by_protocol),
+		cmocka_unit_test(test_full_hold_down),   cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_leases),           cmocka_unit_test(test_usual_ports),
+		cmocka_unit_test(test_interface_listed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

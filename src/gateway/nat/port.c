@@ -51,7 +51,7 @@ static bool take_unused(struct taker *t)
 {
 	if (ports_take(t->n->ports, t->address, t->proto, t->request, claim_reply, t) == PORT_NONE)
 		return false;
-	nat_overload_taken(t->n, t->reply, t->address, t->request->set);
+	nat_overload_taken(t->n, t->index, t->reply, t->address, t->request->set);
 	return true;
 }
 
@@ -60,7 +60,7 @@ static bool share(struct taker *t, uint32_t port)
 {
 	if (!ports_take_this(t->n->ports, t->address, t->proto, port, claim_reply, t))
 		return false;
-	nat_overload_taken(t->n, t->reply, t->address, t->request->set);
+	nat_overload_taken(t->n, t->index, t->reply, t->address, t->request->set);
 	return true;
 }
 

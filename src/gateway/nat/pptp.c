@@ -303,6 +303,11 @@ void nat_pptp(struct nat *n, struct packet *p)
 	if (p->l4.kind != L4_TCP || p->verdict != VERDICT_CONTINUE || ipv4_is_fragment(&p->ip) ||
 	    !(c->status & CT_CONFIRMED))
 		return;
+	/* What the host may send again stays as it is. */
+	if (!packet_unshare(n->env->pool, p)) {
+		packet_set_drop(p, DROP_NO_BUFFER);
+		return;
+	}
 	uint8_t *payload = packet_l4(p) + p->l4.header_len;
 
 	for (; at % 2 == 0 && pptp_parse(payload + at, p->l4.payload_len - at, &m); at += m.len) {

@@ -3,6 +3,8 @@
  * PPTP through NAT: two clients that chose the same number for their calls, what the
  * server sees of it, and whose its packets are.
  */
+#include <errno.h>
+
 #include "gateway/nat/nat_fixture.h"
 
 #include "stack/wire/bytes.h"
@@ -27,6 +29,8 @@ static void nat_fixture_stop_calls(struct nat_fixture *nb)
 	for (int i = 0; i < 8; i++) {
 		fixture_pass(&nb->b, 10 * NS_PER_S);
 		nat_expire(nb->nat);
+		/* What was due is done. */
+		assert_true(nat_next_deadline(nb->nat) > nb->b.env.now);
 	}
 	assert_int_equal(nb->nat->calls.pool.n_used, 0);
 	assert_int_equal(nat_law_difference(nb->nat), 0);
@@ -133,11 +137,14 @@ static struct came gre(struct nat_fixture *nb, uint32_t client, bool from_client
 }
 
 /* Would catch: two calls with one number, an answer that names another call than the client's, packets of one client's
- * call that go to the other, data of a call that no rule would know. */
+ * call that go to the other, data of a call that no rule would know; a call that is shown as two, or of which rules are
+ * told that other ends of it are translated than are. */
 static void test_two_clients(void **state)
 {
+	struct nat_pool_info info;
 	struct nat_fixture nb;
 	struct client a, b;
+	uint32_t cursor = 0, n_used = 0;
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
@@ -146,9 +153,22 @@ static void test_two_clients(void **state)
 	uint16_t a_out = call(&nb, &a, 7, 100), b_out = call(&nb, &b, 7, 101);
 	assert_int_equal(a_out, 7); /* free, so it stays */
 	assert_int_not_equal(b_out, 7);
+	while (nat_pool_next(nb.nat, &cursor, &info))
+		n_used += info.n_used_other;
+	assert_int_equal(n_used, 2);
 
 	struct came c = gre(&nb, CLIENT, false, b_out);
 	assert_true(c.passed && c.ip.dst == OTHER_CLIENT && c.l4.info == 7 && c.info == CT_INFO_RELATED);
+	struct tuple flow = {
+		.src = SERVER, .dst = WAN_ADDR, .dport = b_out, .proto = IPPROTO_NR_GRE, .id = L4_ID_CALL
+	};
+	/* It began with the server's answer. */
+	const struct conn *of_flow = conntrack_conn(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &flow)));
+	assert_int_equal(of_flow->status & (CT_SNAT | CT_DNAT), CT_DNAT);
+	/* Neither means anything without the calls. */
+	struct ct_record r;
+	assert_int_equal(conntrack_export(nb.b.ct, conn_index(conntrack_find(nb.b.ct, &flow)), &r), -ENOTSUP);
+	assert_int_equal(conntrack_export(nb.b.ct, conn_index(fixture_ref_of(&nb.b, &a.syn)), &r), -ENOTSUP);
 	c = gre(&nb, OTHER_CLIENT, true, 101);
 	assert_true(c.passed && c.ip.src == WAN_ADDR && c.l4.info == 101 && c.info == CT_INFO_ESTABLISHED);
 	c = gre(&nb, CLIENT, true, 100);
@@ -160,7 +180,8 @@ static void test_two_clients(void **state)
 }
 
 /* Would catch: a request sent again that is given another number; a call begun again with the same number that is not
- * let in; one that was taken down and still has its flow; a number that never comes back. */
+ * let in; one that was taken down and still has its flow, or that the server can begin again by its number; a number
+ * that never comes back. */
 static void test_restart(void **state)
 {
 	struct nat_fixture nb;
@@ -200,6 +221,11 @@ static void test_restart(void **state)
 		(void)gre(&nb, CLIENT, false, 7);
 	}
 	assert_int_equal(nb.nat->calls.pool.n_used, 1);
+	before = conntrack_n_connections(nb.b.ct);
+	len = message(bytes, PPTP_OUTGOING_CALL_REPLY, 103, b_out);
+	assert_true(control(&nb, &b, false, bytes, len, TCP_ACK, got).passed);
+	assert_int_equal(bytes_get16(got + 14), b_out);
+	assert_int_equal(conntrack_n_connections(nb.b.ct), before);
 	nat_fixture_stop_calls(&nb);
 }
 
@@ -297,22 +323,48 @@ static void test_calls_of_one_host(void **state)
 }
 
 /* Would catch: a server that begins calls which nobody inside has named; calls that are counted with no source, so that
- * a host with an accomplice outside has more connections than the limit. */
+ * a host with an accomplice outside has more connections than the limit, or begins more in a second. */
 static void test_limits(void **state)
 {
-	struct ct_config cfg = { .max_per_source = 5 };
+	(void)state;
+	for (int by_rate = 0; by_rate < 2; by_rate++) {
+		struct ct_config cfg = { .max_per_source = by_rate ? 0 : 5, .new_per_source_s = by_rate ? 5 : 0 };
+		struct nat_fixture nb;
+		struct client a;
+
+		nat_fixture_start(&nb, 64);
+		conntrack_configure(nb.b.ct, &cfg);
+		connect_control(&nb, &a, CLIENT);
+		assert_true(flood(&nb, &a, false, PPTP_OUTGOING_CALL_REPLY, 1000, 2000, 40));
+		assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
+		for (uint16_t i = 0; i < 10; i++)
+			(void)call(&nb, &a, (uint16_t)(7 + i), (uint16_t)(100 + i));
+		assert_int_equal(conntrack_n_connections(nb.b.ct), 5);
+		nat_fixture_stop_calls(&nb);
+	}
+}
+
+/* Would catch: a call of a client that is not translated, which is kept from it or given another number. */
+static void test_not_translated(void **state)
+{
+	uint8_t bytes[200], got[200];
 	struct nat_fixture nb;
-	struct client a;
+	struct client a = { .seq = 1000, .server_seq = 9000, .syn = out_make(IPPROTO_NR_TCP, 3000, PPTP_PORT) };
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
-	conntrack_configure(nb.b.ct, &cfg);
-	connect_control(&nb, &a, CLIENT);
-	assert_true(flood(&nb, &a, false, PPTP_OUTGOING_CALL_REPLY, 1000, 2000, 40));
-	assert_int_equal(conntrack_n_connections(nb.b.ct), 1);
-	for (uint16_t i = 0; i < 10; i++)
-		(void)call(&nb, &a, (uint16_t)(7 + i), (uint16_t)(100 + i));
-	assert_int_equal(conntrack_n_connections(nb.b.ct), 5);
+	nb.snat.kind = NAT_ACTION_NONE;
+	a.syn.window = 65535;
+	assert_true(control(&nb, &a, true, NULL, 0, TCP_SYN, NULL).passed);
+	struct packet_spec m = turned(a.syn);
+	m.flags = TCP_SYN | TCP_ACK;
+	m.seq = a.server_seq++;
+	m.ack = a.seq;
+	assert_true(nat_send(&nb, &m).passed);
+	uint16_t len = message(bytes, PPTP_OUTGOING_CALL_REQUEST, 7, 0);
+	assert_true(control(&nb, &a, true, bytes, len, TCP_ACK | TCP_PSH, got).passed);
+	assert_memory_equal(bytes, got, len);
+	assert_int_equal(nb.nat->calls.pool.n_used, 0);
 	nat_fixture_stop_calls(&nb);
 }
 
@@ -388,7 +440,7 @@ int main(void)
 		cmocka_unit_test(test_two_clients),       cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_segments),          cmocka_unit_test(test_many_calls),
 		cmocka_unit_test(test_calls_of_one_host), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_many_ends),
+		cmocka_unit_test(test_many_ends),         cmocka_unit_test(test_not_translated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,16 +10,11 @@ static struct nat_config cfg;
 
 static struct nat_pool_config *pool_start(struct nat_fixture *nb, uint32_t n_ports, uint32_t n_connections)
 {
-	nat_fixture_start(nb, n_connections);
-	memset(&cfg, 0, sizeof(cfg));
-	cfg.n_pools = 1;
-	strcpy(cfg.pool[0].name, "public");
-	cfg.pool[0].n_ranges = 1;
-	cfg.pool[0].range[0] = (struct nat_address_range){ POOL_ADDR, POOL_ADDR };
-	cfg.pool[0].ports = (struct port_range){ 2000, (uint16_t)(2000 + n_ports - 1) };
-	nb->snat = (struct nat_action){ .kind = NAT_ACTION_POOL, .pool = 0 };
+	struct nat_pool_config *pool = nat_fixture_start_pool(nb, n_connections, &cfg);
+
+	pool->ports = (struct port_range){ 2000, (uint16_t)(2000 + n_ports - 1) };
 	nat_configure(nb->nat, &cfg);
-	return &cfg.pool[0];
+	return pool;
 }
 
 static uint64_t n_reused(const struct nat_fixture *nb)
@@ -277,22 +272,25 @@ static void test_mappings_in_the_way(void **state)
 /* Would catch: connections that end for nothing, since their ports are held down. */
 static void test_rest(void **state)
 {
-	struct nat_fixture nb;
-	struct nat_pool_config *pool = pool_start(&nb, 64, 1000);
-
 	(void)state;
-	pool->hold_down_s = 120;
-	nat_configure(nb.nat, &cfg);
-	ask(&nb, 64, 10 * NS_PER_MS);
-	fixture_pass(&nb.b, 6 * NS_PER_S);
-	struct packet_spec m = query(100);
-	assert_false(nat_send(&nb, &m).passed);
-	assert_int_equal(conntrack_n_connections(nb.b.ct), 64);
-	/* The ports are held down behind their connections. */
-	fixture_pass(&nb.b, 300 * NS_PER_S);
-	fixture_pass(&nb.b, 121 * NS_PER_S);
-	nat_expire(nb.nat);
-	nat_fixture_stop(&nb);
+	for (int independent = 0; independent < 2; independent++) {
+		struct nat_fixture nb;
+		struct nat_pool_config *pool = pool_start(&nb, 64, 1000);
+
+		pool->hold_down_s = 120;
+		pool->mapping = independent ? NAT_MAP_ENDPOINT_INDEPENDENT : NAT_MAP_ADDRESS_PORT_DEPENDENT;
+		nat_configure(nb.nat, &cfg);
+		ask(&nb, 64, 10 * NS_PER_MS);
+		fixture_pass(&nb.b, 6 * NS_PER_S);
+		struct packet_spec m = query(100);
+		assert_false(nat_send(&nb, &m).passed);
+		assert_int_equal(conntrack_n_connections(nb.b.ct), 64);
+		/* The ports are held down behind their connections. */
+		fixture_pass(&nb.b, 300 * NS_PER_S);
+		fixture_pass(&nb.b, 121 * NS_PER_S);
+		nat_expire(nb.nat);
+		nat_fixture_stop(&nb);
+	}
 }
 
 /* `timeout udp answered 3s`. Would catch: a query that lives on after its answer; one that is not a query any more, or

@@ -179,7 +179,7 @@ static int import_port(struct nat *n, uint32_t index, enum nat_origin origin, ui
 	int r = take_port(n, reply->dst, reply->zone, reply->proto, port, &address);
 	if (r != 0)
 		return r;
-	nat_overload_taken(n, reply, address, reply->proto == IPPROTO_NR_ICMP ? &n->identifiers : set);
+	nat_overload_taken(n, index, reply, address, reply->proto == IPPROTO_NR_ICMP ? &n->identifiers : set);
 	return nat_hold(n, index, nat_ref_of(NAT_HOLD_PORT, origin, id, address)) ? 0 : -ENOSPC;
 }
 

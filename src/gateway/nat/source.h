@@ -39,7 +39,7 @@ struct nat_source {
 	struct ip_addr first; /* address to try first */
 	struct port_draw draw;
 	struct tuple reply;
-	uint64_t hash;             /* of reply, when it is known */
+	ct_place place;            /* of reply, when it is known */
 	uint64_t destination_hash; /* of nat_overload_reach, when a port is held */
 	uint32_t address;
 };
@@ -51,7 +51,8 @@ bool nat_choose_dst(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t
 
 /* Asks the rules. */
 void nat_source_ask(struct nat *n, enum ip_hook hook, struct packet *p, uint32_t index, struct nat_source *s);
-/* Holds what was drawn and has the REPLY tuple looked for. False, and nothing is held, when it takes more than that. */
+/* Holds what was drawn and says where the REPLY tuple will stand. False, and nothing is held, when it takes more than
+ * that. */
 bool nat_source_hold(struct nat *n, struct nat_source *s);
 void nat_source_let_go(struct nat *n, struct nat_source *s);
 /* Takes what is held; false when the tuple is somebody else's: then it is let go. */

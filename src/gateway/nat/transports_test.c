@@ -144,10 +144,22 @@ static void test_ports_of_their_own(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: a first fragment of an SCTP packet that leaves with a checksum that nobody can have counted. */
-static void test_sctp_fragments(void **state)
+static void make_first_fragment(struct packet_spec *m)
 {
 	static const uint8_t cookie[100] = { 10, 0, 0, 100 };
+
+	m->seq = 0x5678;
+	m->payload = cookie;
+	m->payload_len = sizeof(cookie);
+	m->mf = true;
+	m->cut = 40;
+	m->ip_id = 77;
+}
+
+/* Would catch: a first fragment of an SCTP packet that leaves with a checksum that nobody can have counted; one that is
+ * dropped although its checksum stays as it is. */
+static void test_sctp_fragments(void **state)
+{
 	struct nat_fixture nb;
 	struct packet_spec m = first_packet(IPPROTO_NR_SCTP, CLIENT);
 
@@ -157,15 +169,29 @@ static void test_sctp_fragments(void **state)
 	assert_true(c.passed);
 	struct packet_spec answer = first_answer(&c, &m);
 	assert_true(nat_send(&nb, &answer).passed);
-	m.seq = 0x5678;
-	m.payload = cookie;
-	m.payload_len = sizeof(cookie);
-	m.mf = true;
-	m.cut = 40;
-	m.ip_id = 77;
+	make_first_fragment(&m);
 	assert_false(nat_send(&nb, &m).passed);
 	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_SCTP_FRAGMENT], 1);
 	nat_fixture_stop(&nb);
+
+	/* Only the destination's port changes, and then none does. */
+	for (int same = 0; same < 2; same++) {
+		struct packet_spec in = first_packet(IPPROTO_NR_SCTP, SERVER);
+
+		nat_fixture_start(&nb, 64);
+		in.in = WAN;
+		in.dst = WAN_ADDR;
+		in.dport = 8080;
+		nb.dnat.ports.first = nb.dnat.ports.last = same ? 8080 : 80;
+		c = nat_send(&nb, &in);
+		assert_true(c.passed && c.ip.dst == CLIENT);
+		answer = first_answer(&c, &in);
+		assert_true(nat_send(&nb, &answer).passed);
+		make_first_fragment(&in);
+		assert_int_equal(nat_send(&nb, &in).passed, same);
+		assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_SCTP_FRAGMENT], !same);
+		nat_fixture_stop(&nb);
+	}
 }
 
 static struct packet_spec esp_make(uint32_t client, uint32_t spi)
@@ -226,25 +252,41 @@ static void test_esp(void **state)
 	nat_fixture_stop(&nb);
 }
 
-/* Would catch: an ICMP error about an association that finds nobody. */
+/* Where an ICMP error goes that quotes what left for a server. */
+static uint32_t error_goes_to(struct nat_fixture *nb, uint32_t server, uint32_t spi)
+{
+	struct packet_spec m = esp_make(WAN_ADDR, spi);
+
+	m.dst = server;
+	struct packet *quoted = fixture_packet(&nb->b, &m);
+	struct packet *e = fixture_error(&nb->b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
+					 ICMP_FRAGMENTATION_NEEDED, quoted, 100);
+	struct came c = nat_send_packet(nb, e);
+
+	fixture_hand(&nb->b, quoted);
+	return c.ip.dst;
+}
+
+/* Would catch: an ICMP error about an association that finds nobody, one that goes to another host than the one whose
+ * packet it quotes, or about one that nobody has. */
 static void test_esp_error(void **state)
 {
 	struct nat_fixture nb;
-	struct packet_spec a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001);
+	struct packet_spec a = esp_make(CLIENT, 0x100a), to_a = from_server(a, 0xa001),
+			   b = esp_make(OTHER_CLIENT, 0x100b), to_b = from_server(b, 0xb001);
 
 	(void)state;
 	nat_fixture_start(&nb, 64);
 	assert_true(nat_send(&nb, &a).passed);
 	goes_to(&nb, &to_a, CLIENT);
-	struct packet *p = nat_walk(&nb, fixture_packet(&nb.b, &a), NULL, NULL);
-	assert_non_null(p);
-	struct packet *e = fixture_error(&nb.b, WAN, LAN, IP4(198, 51, 100, 99), WAN_ADDR, ICMP_DEST_UNREACHABLE,
-					 ICMP_FRAGMENTATION_NEEDED, p, 100);
-	fixture_hand(&nb.b, p);
-	e = nat_walk(&nb, e, NULL, NULL);
-	assert_non_null(e);
-	assert_int_equal(e->ip.dst, CLIENT);
-	fixture_hand(&nb.b, e);
+	assert_int_equal(error_goes_to(&nb, SERVER, 0x100a), CLIENT);
+	assert_int_equal(error_goes_to(&nb, SERVER + 1, 0x100a), WAN_ADDR);
+	/* Only one host has any, so what it had before is its own. */
+	assert_int_equal(error_goes_to(&nb, SERVER, 0x2), CLIENT);
+	assert_true(nat_send(&nb, &b).passed);
+	goes_to(&nb, &to_b, OTHER_CLIENT);
+	assert_int_equal(error_goes_to(&nb, SERVER, 0x100b), OTHER_CLIENT);
+	assert_int_equal(error_goes_to(&nb, SERVER, 0x100a), WAN_ADDR);
 	nat_fixture_stop(&nb);
 }
 
@@ -279,7 +321,8 @@ static void test_gre_keys(void **state)
 }
 
 /* Would catch: a call that the server begins again, before the only host that has calls with it does, given the number
- * of the call before; where no control connection said what it is. */
+ * of the call before; where no control connection said what it is. Another host that is let in, or refused for good,
+ * before the first has its answer. */
 static void test_next_call(void **state)
 {
 	struct packet_spec a = gre_make(CLIENT, 20u << 16 | 100);
@@ -290,6 +333,11 @@ static void test_next_call(void **state)
 	a.flags = 0x30;
 	a.gre_version = 1;
 	assert_true(nat_send(&nb, &a).passed);
+	/* Whose the answer is nobody could say. */
+	struct packet_spec b = a;
+	b.src = OTHER_CLIENT;
+	assert_false(nat_send(&nb, &b).passed);
+	assert_int_equal(nb.b.env.ledger.n_dropped[DROP_NAT_ID_AWAITED], 1);
 	for (uint32_t call = 7; call < 9; call++) {
 		struct packet_spec to_a = from_server(a, 20u << 16 | call);
 		struct came c = nat_send(&nb, &to_a);

@@ -184,6 +184,7 @@ static void test_rules_changed(void **state)
 		uint16_t first_port, last_port;
 	} steps[] = {
 		{ { .kind = NAT_ACTION_MASQUERADE }, WAN_ADDR, WAN_ADDR, 1024, 65535 },
+		{ from_range(POOL_ADDR + 1, POOL_ADDR + 1, 0, 0), POOL_ADDR + 1, POOL_ADDR + 1, 1024, 65535 },
 		{ from_range(POOL_ADDR, POOL_ADDR, 0, 0), POOL_ADDR, POOL_ADDR, 1024, 65535 },
 		{ from_range(POOL_ADDR, POOL_ADDR, 300, 303), POOL_ADDR, POOL_ADDR, 300, 303 },
 		{ from_range(POOL_ADDR, POOL_ADDR, 310, 313), POOL_ADDR, POOL_ADDR, 310, 313 },

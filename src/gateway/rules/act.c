@@ -123,8 +123,12 @@ bool rules_act(struct rules *r, struct packet *p, const struct insn *in)
 	case INSN_LIMIT:
 		return limit_take(&r->rs->limit[in->a], &r->limit[in->a], r->env->now);
 	case INSN_NOTRACK: /* too late once conntrack has seen it */
-		if (p->ct_info == CT_INFO_NONE)
-			p->ct_info = CT_INFO_UNTRACKED;
+		if (p->ct_info != CT_INFO_NONE)
+			return true;
+		p->ct_info = CT_INFO_UNTRACKED;
+		if (YG_UNLIKELY(p->in_ifindex == 0))
+			rules_own_note(r, RULES_OWN_UNTRACKED, true, p,
+				       rules_row_of(r->rs, (uint32_t)(in - r->rs->insn)));
 		return true;
 	case INSN_SET_MARK:
 		if (lacks_source(r, p, in))

@@ -178,6 +178,7 @@ static bool decide(struct walk *w, uint8_t op, uint32_t target, const struct ins
 	case INSN_ACCEPT:
 		return true;
 	case INSN_DROP:
+		w->r->ended_at = (uint32_t)(*in - insn);
 		packet_set_drop(w->p, DROP_RULE_DROP);
 		*out = VERDICT_DROP;
 		return true;
@@ -194,6 +195,7 @@ static bool decide(struct walk *w, uint8_t op, uint32_t target, const struct ins
 		*in = &insn[target];
 		return false;
 	case INSN_REJECT:
+		w->r->ended_at = (uint32_t)(*in - insn);
 		rules_reject(w->r, w->p, *in);
 		*out = VERDICT_DROP;
 		return true;
@@ -320,10 +322,23 @@ static __attribute__((noinline, cold)) enum packet_verdict walk_traced(struct ru
 	return walk_chain(r, chain, p, nat, true);
 }
 
+/* From the gateway's own host, or to it. */
+static __attribute__((noinline, cold)) void note_own(const struct rules *r, const struct base_chain *chain,
+						     const struct packet *p)
+{
+	bool is_out = chain->hook == HOOK_OUTPUT || chain->hook == HOOK_POSTROUTING;
+
+	rules_own_note(r, RULES_OWN_DROPPED, is_out, p,
+		       p->reason == DROP_POLICY_DROP ? chain->row : rules_row_of(r->rs, r->ended_at));
+}
+
 enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, struct packet *p,
 			       struct nat_action *nat)
 {
-	if (env_traced(r->env))
-		return walk_traced(r, chain, p, nat);
-	return walk_chain(r, chain, p, nat, false);
+	enum packet_verdict verdict =
+		env_traced(r->env) ? walk_traced(r, chain, p, nat) : walk_chain(r, chain, p, nat, false);
+
+	if (YG_UNLIKELY(verdict == VERDICT_DROP && (p->to_us || p->in_ifindex == 0)))
+		note_own(r, chain, p);
+	return verdict;
 }

@@ -27,7 +27,10 @@ struct rules *rules_create(struct env *env, struct ip_stack *stack, struct connt
 	r->ct = ct;
 	r->hash_key = (struct siphash_key){ rng_u64(&env->rng), rng_u64(&env->rng) };
 	r->paths = malloc(sizeof(*r->paths));
-	if (r->paths == NULL) {
+	r->own = calloc(1u << RULES_OWN_BITS, sizeof(*r->own));
+	if (r->paths == NULL || r->own == NULL) {
+		free(r->paths);
+		free(r->own);
 		free(r);
 		return NULL;
 	}
@@ -56,6 +59,7 @@ void rules_destroy(struct rules *r)
 	rules_abandon(r);
 	state_free(r);
 	free(r->paths);
+	free(r->own);
 	free(r);
 }
 

@@ -91,6 +91,22 @@ struct rules_line {
 };
 /* The names and the text of a row (of rules_next, or of a traced rule), without its counter. False behind the last. */
 bool rules_line_at(const struct rules *r, uint32_t row, struct rules_line *out);
+/* What a rule last did to a packet from or to a port of the gateway's own host: it is asked when something does not
+ * come up. It costs packets that are dropped, and those made here of which a rule says notrack in time. What is older
+ * than this is not why something does not work now. */
+#define RULES_OWN_TOLD_NS (300 * NS_PER_S)
+enum rules_own_kind { RULES_OWN_NONE, RULES_OWN_DROPPED, RULES_OWN_UNTRACKED };
+struct rules_own {
+	uint64_t at;            /* ns */
+	uint32_t local, remote; /* as the rule saw them */
+	uint16_t local_port, remote_port;
+	uint8_t proto, kind; /* enum rules_own_kind */
+	bool is_out;
+	uint32_t row;        /* for rules_line_at, of the ruleset that is at work */
+	uint32_t generation; /* of that */
+};
+/* False: nothing is known of it. */
+bool rules_own_last(const struct rules *r, uint8_t proto, uint16_t port, bool is_out, struct rules_own *out);
 /* For `yangguan rules`: every rule in order; false at the end. */
 bool rules_next(const struct rules *r, uint32_t *cursor, struct rules_line *out);
 

@@ -214,7 +214,10 @@ struct rules {
 	uint32_t walk_chain;           /* which base chain it walks */
 	rules_mark_changed_fn *mark_changed;
 	void *mark_changed_ctx;
+	struct rules_own *own; /* 1 << RULES_OWN_BITS of them */
+	uint32_t ended_at;     /* the instruction at which the last walk dropped */
 };
+#define RULES_OWN_BITS 8
 _Static_assert(IP_INTERFACES_MAX <= 64, "a set of interfaces is one word");
 
 /* What a hook entry points to. */
@@ -228,6 +231,9 @@ bool value_set_init(struct value_set *s, const struct rule_range *range, size_t 
 void value_set_fini(struct value_set *s);
 bool value_set_has(const struct value_set *s, uint32_t value);
 bool rule_name_matches(const struct rule_name *pattern, const char *name);
+
+/* own.c */
+void rules_own_note(const struct rules *r, enum rules_own_kind kind, bool is_out, const struct packet *p, uint32_t row);
 
 /* counter_path.c */
 void counter_paths_clear(struct paths *t);
@@ -274,6 +280,7 @@ enum packet_verdict rules_eval(struct rules *r, const struct base_chain *chain, 
 			       struct nat_action *nat);
 /* trace.c: for the trace slot, when somebody listens. op: what the rule said, INSN_*; ended: the base chain that ends
  * there, or NULL. */
+uint32_t rules_row_of(const struct ruleset *rs, uint32_t insn);
 void rules_trace_rule(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op);
 void rules_trace_return(const struct rules *r, const struct packet *p, const struct insn *in,
 			const struct base_chain *ended);

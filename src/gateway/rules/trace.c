@@ -14,7 +14,7 @@ static const uint8_t verdict_of[N_INSN_OPS] = {
 };
 
 /* The last that begins at or before the instruction: one without instructions stands before one that has some. */
-static uint32_t row_of(const struct ruleset *rs, uint32_t insn)
+uint32_t rules_row_of(const struct ruleset *rs, uint32_t insn)
 {
 	uint32_t lo = 0, hi = rs->n_rows;
 
@@ -43,7 +43,7 @@ static void tell(const struct rules *r, const struct packet *p, enum trace_kind 
 
 void rules_trace_rule(const struct rules *r, const struct packet *p, const struct insn *in, uint8_t op)
 {
-	tell(r, p, TRACE_RULE, row_of(r->rs, (uint32_t)(in - r->rs->insn)), verdict_of[op]);
+	tell(r, p, TRACE_RULE, rules_row_of(r->rs, (uint32_t)(in - r->rs->insn)), verdict_of[op]);
 }
 
 static void tell_policy(const struct rules *r, const struct packet *p, const struct base_chain *ended)
