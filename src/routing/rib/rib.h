@@ -33,7 +33,7 @@ enum rib_source {
 	RIB_TRANSLATED,              /* addresses that only NAT uses: 5 */
 	RIB_OF_CONFIG,               /* those before are the config's */
 	RIB_RUNTIME = RIB_OF_CONFIG, /* of a command, until it is taken back or the gateway ends: 1 */
-	RIB_KERNEL,
+	RIB_KERNEL,                  /* of a table of the kernel's that is followed: 10 */
 	RIB_OSPF,
 	RIB_BGP,
 	N_RIB_SOURCES
@@ -87,7 +87,9 @@ size_t rib_n_unsettled(const struct rib *r);
 
 /* The link of an interface, or a neighbour as a next hop, came or went, and so it is until it changes again. A write
  * for each group of routes that is concerned, whatever the number of prefixes; prefixes that need a third way are seen
- * to by rib_work, the first thousand at once. True when a FIB has changed. */
+ * to by rib_work, the first thousand at once. True when a FIB has changed. A neighbour of which there is no memory, or
+ * of more than RIB_LOST_MAX that are lost, stays as it was (rib_is_lost). */
+#define RIB_LOST_MAX 1024u
 bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up);
 bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up);
 /* Goes on with what a change of a link or of a gateway has left, for so many prefixes. True when there is more. */
@@ -135,6 +137,9 @@ size_t rib_n_of(const struct rib *r, enum rib_source source);
 bool rib_has(const struct rib *r, const struct rib_route *route);
 /* What a prefix of a zone is called. */
 uint64_t rib_prefix_name(const struct rib_route *route);
+/* The neighbour is lost as a next hop; how many are. */
+bool rib_is_lost(const struct rib *r, uint32_t ifindex, const struct ip_addr *addr);
+size_t rib_n_lost(const struct rib *r);
 /* The i-th of the neighbours that are lost. False when there are no more. */
 bool rib_lost(const struct rib *r, size_t i, uint32_t *ifindex, struct ip_addr *addr);
 /* All of them by zone, address and length, to be freed; then the routes of each, the best first, as they are by then.

@@ -267,19 +267,34 @@ bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up)
 	return follow(r, any);
 }
 
-/* False when it was so already, or without memory to note it. */
-static bool note_lost(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
+/* Its place among the lost ones; n_lost: it is none. */
+static size_t place_of_lost(const struct rib *r, uint32_t ifindex, const struct ip_addr *addr)
 {
 	size_t i = 0;
 
 	while (i < r->n_lost && (r->lost[i].ifindex != ifindex || !ip_addr_equal(&r->lost[i].addr, addr)))
 		i++;
+	return i;
+}
+
+bool rib_is_lost(const struct rib *r, uint32_t ifindex, const struct ip_addr *addr)
+{
+	return place_of_lost(r, ifindex, addr) < r->n_lost;
+}
+
+/* False when it was so already, or without memory or room to note it. */
+static bool note_lost(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
+{
+	size_t i = place_of_lost(r, ifindex, addr);
+
 	if ((i == r->n_lost) == up)
 		return false;
 	if (up) {
 		r->lost[i] = r->lost[--r->n_lost];
 		return true;
 	}
+	if (r->n_lost == RIB_LOST_MAX)
+		return false;
 	if (r->n_lost == r->lost_cap) {
 		struct rib_lost *bigger = realloc(r->lost, (2 * r->lost_cap + 8) * sizeof(*bigger));
 
@@ -294,11 +309,20 @@ static bool note_lost(struct rib *r, uint32_t ifindex, const struct ip_addr *add
 
 bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up)
 {
+	uint32_t n = r->use == RIB_FORWARDS ? r->n_tables : 0, n_ready = 0;
 	bool any = false;
 
 	if (!note_lost(r, ifindex, addr, up))
 		return false;
-	for (uint32_t i = 0; i < r->n_tables && r->use == RIB_FORWARDS; i++)
+	while (n_ready < n && fib_neighbour_prepare(r->table[n_ready].fib, ifindex, addr) == 0)
+		n_ready++;
+	if (n_ready < n) {
+		while (n_ready-- > 0)
+			fib_neighbour_abandon(r->table[n_ready].fib);
+		(void)note_lost(r, ifindex, addr, !up);
+		return false;
+	}
+	for (uint32_t i = 0; i < n; i++)
 		any |= fib_neighbour(r->table[i].fib, ifindex, addr, up) > 0;
 	/* Behind the FIBs: whoever hears of it finds the other way. */
 	if (any && !up)

@@ -59,12 +59,9 @@ static uint32_t exit_in_use(const struct rib *r, uint64_t key)
 	return t->fib == NULL ? FIB_NO_EXIT : fib_group_exit(t->fib, fib_group_of(t->fib, rib_key_prefix(key)));
 }
 
-static bool is_lost(const struct rib *r, const struct fib_nexthop *nh)
+size_t rib_n_lost(const struct rib *r)
 {
-	for (size_t i = 0; i < r->n_lost; i++)
-		if (r->lost[i].ifindex == nh->ifindex && ip_addr_equal(&r->lost[i].addr, &nh->gateway))
-			return true;
-	return false;
+	return r->n_lost;
 }
 
 bool rib_lost(const struct rib *r, size_t i, uint32_t *ifindex, struct ip_addr *addr)
@@ -93,7 +90,7 @@ static void fill_ways(const struct rib *r, const struct rib_exit *e, struct rib_
 
 	out->dead = e->n_ways > 0 && out->route.nexthop.kind == FIB_UNICAST;
 	for (uint32_t i = 0; i < e->n_ways; i++)
-		out->dead = out->dead && is_lost(r, &e->way[i].nexthop);
+		out->dead = out->dead && rib_is_lost(r, e->way[i].nexthop.ifindex, &e->way[i].nexthop.gateway);
 	out->link_down = out->route.nexthop.kind == FIB_UNICAST && (interfaces & ~r->down) == 0;
 }
 

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Prefixes, paths, sets. A prefix is a record of 16 bytes; the paths to it lie side by side in a block, 12 bytes each:
+ * which set, whose, since when. Blocks come in classes of so many paths. A new prefix gets one with room for the
+ * neighbours that are up, or for four, so that a table that some of them fill leaves no holes behind; from there on
+ * blocks double, and halve when they are a quarter full.
+ *
+ * Most of the time goes into waiting for memory: an index slot, a record, a block, and the sets that the decision
+ * reads. So an UPDATE's prefixes are taken in batches, each of which goes over the same ground in four passes; what the
+ * next one reads is asked for in the one before.
+ *
+ * What always holds: a prefix without a path is not there; its best and second best are those that bgp_decide names; a
+ * set is held once for each path that names it.
+ *
+ * Next: src/routing/bgp/bgp_decide.c
+ */
+#include "routing/bgp/bgp_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+
+#define PREFIXES_DEFAULT (UINT32_C(1) << 21)
+#define PATHS_DEFAULT (UINT32_C(1) << 23)
+#define SET_BYTES_DEFAULT (UINT64_C(1) << 30)
+#define BATCH 64
+
+enum path_flag { PATH_LOOP = 1 };
+
+struct path {
+	uint32_t set;
+	uint32_t since_s;
+	uint16_t source;
+	uint16_t flags; /* enum path_flag */
+};
+_Static_assert(sizeof(struct path) == 12, "side by side");
+
+struct prefix {
+	uint32_t addr;
+	uint8_t len;
+	uint8_t n; /* paths; 0: no prefix */
+	uint8_t block_class;
+	uint8_t best, second; /* BGP_NOBODY: none */
+	uint8_t step;         /* enum bgp_step */
+	uint32_t block;       /* in its class's pool */
+};
+_Static_assert(sizeof(struct prefix) == 16, "four to a line");
+
+/* Paths that a block of each class holds. */
+static const uint8_t class_paths[] = { 1, 2, 3, 4, 8, 16, 32, 64, 128, 255 };
+#define N_CLASSES ARRAY_LEN(class_paths)
+#define FIRST_PATHS_MAX 4u /* that a new prefix has room for */
+
+struct bgp_table {
+	struct siphash_key key;
+	enum bgp_med_rule rule;
+	bgp_changed_fn *changed;
+	void *user;
+	struct bgp_sets sets;
+	struct bgp_index index; /* of records, by prefix; values are one more than their numbers */
+	struct pool records;
+	struct pool blocks[N_CLASSES];
+	uint32_t n_paths, paths_max;
+	uint64_t n_no_room;
+	uint32_t n_up; /* sources */
+	struct source {
+		struct bgp_source of;
+		bool is_used;
+		uint32_t swept; /* records that bgp_table_drop has looked at */
+	} source[BGP_SOURCES_MAX];
+};
+
+static struct prefix *record_at(const struct bgp_table *t, uint32_t record)
+{
+	return pool_at(&t->records, record);
+}
+
+static struct path *paths_of(const struct bgp_table *t, const struct prefix *p)
+{
+	return pool_at(&t->blocks[p->block_class], p->block);
+}
+
+/* --- life --- */
+
+static uint32_t or_default(uint32_t value, uint32_t usual)
+{
+	return value != 0 ? value : usual;
+}
+
+static int init_pools(struct bgp_table *t, uint32_t n_prefixes)
+{
+	int err = pool_init(&t->records, n_prefixes, sizeof(struct prefix), sizeof(struct prefix));
+
+	for (size_t i = 0; err == 0 && i < N_CLASSES; i++) {
+		/* A block that no new prefix gets has more paths than two classes below it hold: see shrink. */
+		uint32_t least = class_paths[i] <= FIRST_PATHS_MAX ? 1 : class_paths[i - 2] + 1u;
+		uint32_t n = least == 1 ? n_prefixes : min_u32(n_prefixes, t->paths_max / least + 1);
+
+		err = pool_init(&t->blocks[i], n, class_paths[i] * sizeof(struct path), _Alignof(struct path));
+	}
+	return err;
+}
+
+int bgp_table_create(struct bgp_table **out, const struct bgp_table_limits *limits, enum bgp_med_rule rule,
+		     const struct siphash_key *key, bgp_changed_fn *changed, void *user)
+{
+	struct bgp_table *t = calloc(1, sizeof(*t));
+
+	*out = NULL;
+	if (t == NULL)
+		return -ENOMEM;
+	t->key = *key;
+	t->rule = rule;
+	t->changed = changed;
+	t->user = user;
+	t->paths_max = or_default(limits->paths, PATHS_DEFAULT);
+	if (bgp_sets_init(&t->sets, key, limits->set_bytes != 0 ? limits->set_bytes : SET_BYTES_DEFAULT) != 0)
+		goto no_sets;
+	if (bgp_index_init(&t->index) != 0)
+		goto no_index;
+	if (init_pools(t, or_default(limits->prefixes, PREFIXES_DEFAULT)) != 0)
+		goto no_pools;
+	*out = t;
+	return 0;
+no_pools:
+	for (size_t i = 0; i < N_CLASSES; i++)
+		pool_fini(&t->blocks[i]);
+	pool_fini(&t->records);
+	bgp_index_fini(&t->index);
+no_index:
+	bgp_sets_fini(&t->sets);
+no_sets:
+	free(t);
+	return -ENOMEM;
+}
+
+void bgp_table_destroy(struct bgp_table *t)
+{
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < N_CLASSES; i++)
+		pool_fini(&t->blocks[i]);
+	pool_fini(&t->records);
+	bgp_index_fini(&t->index);
+	bgp_sets_fini(&t->sets);
+	free(t);
+}
+
+/* --- prefixes --- */
+
+static uint32_t hash_of(const struct bgp_table *t, struct ip4_prefix p)
+{
+	struct sip s = sip_start(&t->key);
+
+	/* SipHash-1-3 of one word; all have the same length, so that has no part in it. */
+	sip_word(&s, (uint64_t)p.len << 32 | p.addr, 1);
+	return (uint32_t)sip_end(&s, 3);
+}
+
+static bool is_of(const struct prefix *r, struct ip4_prefix p)
+{
+	return r->addr == p.addr && r->len == p.len;
+}
+
+static uint32_t find(const struct bgp_table *t, struct ip4_prefix p, uint32_t hash)
+{
+	uint64_t at = 0;
+
+	for (uint32_t value; (value = bgp_index_next(&t->index, hash, &at)) != 0;)
+		if (is_of(record_at(t, value - 1), p))
+			return value - 1;
+	return POOL_NONE;
+}
+
+static uint8_t class_for(uint32_t n)
+{
+	uint8_t c = 0;
+
+	while (c + 1u < N_CLASSES && class_paths[c] < n)
+		c++;
+	return c;
+}
+
+static uint32_t add_prefix(struct bgp_table *t, struct ip4_prefix p, uint32_t hash)
+{
+	uint8_t block_class = class_for(min_u32(t->n_up, FIRST_PATHS_MAX));
+	uint32_t record = pool_alloc(&t->records), block;
+
+	if (record == POOL_NONE)
+		return POOL_NONE;
+	block = pool_alloc(&t->blocks[block_class]);
+	if (block == POOL_NONE)
+		goto no_block;
+	if (!bgp_index_add(&t->index, hash, record + 1))
+		goto no_slot;
+	*record_at(t, record) = (struct prefix){ .addr = p.addr,
+						 .len = p.len,
+						 .block_class = block_class,
+						 .best = BGP_NOBODY,
+						 .second = BGP_NOBODY,
+						 .block = block };
+	return record;
+no_slot:
+	pool_free(&t->blocks[block_class], block);
+no_block:
+	pool_free(&t->records, record);
+	return POOL_NONE;
+}
+
+static void remove_prefix(struct bgp_table *t, uint32_t record)
+{
+	struct prefix *r = record_at(t, record);
+
+	bgp_index_remove(&t->index, hash_of(t, (struct ip4_prefix){ r->addr, r->len }), record + 1);
+	pool_free(&t->blocks[r->block_class], r->block);
+	pool_free(&t->records, record);
+}
+
+/* --- paths --- */
+
+static struct path *path_of(const struct bgp_table *t, const struct prefix *r, uint32_t source)
+{
+	struct path *p = paths_of(t, r);
+
+	for (uint32_t i = 0; i < r->n; i++)
+		if (p[i].source == source)
+			return &p[i];
+	return NULL;
+}
+
+static bool move_to(struct bgp_table *t, struct prefix *r, uint8_t block_class)
+{
+	uint32_t block = pool_alloc(&t->blocks[block_class]);
+
+	if (block == POOL_NONE)
+		return false;
+	memcpy(pool_at(&t->blocks[block_class], block), paths_of(t, r), r->n * sizeof(struct path));
+	pool_free(&t->blocks[r->block_class], r->block);
+	r->block_class = block_class;
+	r->block = block;
+	return true;
+}
+
+static bool grow(struct bgp_table *t, struct prefix *r)
+{
+	return r->block_class + 1u < N_CLASSES && move_to(t, r, (uint8_t)(r->block_class + 1));
+}
+
+static void shrink(struct bgp_table *t, struct prefix *r)
+{
+	if (class_paths[r->block_class] > FIRST_PATHS_MAX && r->n <= class_paths[r->block_class - 2])
+		(void)move_to(t, r, (uint8_t)(r->block_class - 1));
+}
+
+/* Room for one more, or NULL. */
+static struct path *new_path(struct bgp_table *t, struct prefix *r)
+{
+	if (t->n_paths == t->paths_max || (r->n == class_paths[r->block_class] && !grow(t, r)))
+		return NULL;
+	t->n_paths++;
+	return &paths_of(t, r)[r->n++];
+}
+
+/* The last one takes its place: who is best stands at another number until the next decision. */
+static void take_out(struct bgp_table *t, struct prefix *r, struct path *p)
+{
+	*p = paths_of(t, r)[--r->n];
+	t->n_paths--;
+}
+
+static struct bgp_path_view view_of(const struct bgp_table *t, const struct prefix *r)
+{
+	struct bgp_path_view v = { .prefix = { r->addr, r->len }, .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+
+	if (r->best != BGP_NOBODY) {
+		v.set = paths_of(t, r)[r->best].set;
+		v.source = paths_of(t, r)[r->best].source;
+	}
+	return v;
+}
+
+static void decide(struct bgp_table *t, struct prefix *r)
+{
+	const struct path *p = paths_of(t, r);
+	struct bgp_candidate c[BGP_PATHS_MAX];
+	uint8_t which[BGP_PATHS_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		if ((p[i].flags & PATH_LOOP) == 0) {
+			c[n] = (struct bgp_candidate){ bgp_sets_at(&t->sets, p[i].set), &t->source[p[i].source].of, 0 };
+			which[n++] = (uint8_t)i;
+		}
+	struct bgp_choice choice = bgp_decide(t->rule, c, n);
+
+	r->best = choice.best != BGP_NOBODY ? which[choice.best] : BGP_NOBODY;
+	r->second = choice.second != BGP_NOBODY ? which[choice.second] : BGP_NOBODY;
+	r->step = choice.step;
+}
+
+/* After any change of a prefix's paths: `before` is its best of before. */
+static void settle(struct bgp_table *t, uint32_t record, const struct bgp_path_view *before)
+{
+	struct prefix *r = record_at(t, record);
+
+	decide(t, r);
+	struct bgp_path_view now = view_of(t, r);
+
+	if (t->changed != NULL && (now.set != before->set || now.source != before->source))
+		t->changed(t->user, before, &now);
+	if (r->n == 0)
+		remove_prefix(t, record);
+}
+
+/* --- an UPDATE --- */
+
+/* What comes of each of a list of prefixes. */
+struct order {
+	uint32_t source;
+	uint32_t set; /* BGP_SET_NONE: it goes */
+	uint16_t flags;
+	uint32_t now_s;
+};
+
+struct batch {
+	uint32_t n;
+	struct ip4_prefix prefix[BATCH];
+	uint32_t hash[BATCH];
+	uint32_t record[BATCH];
+};
+
+static void announce(struct bgp_table *t, const struct order *o, uint32_t record)
+{
+	struct prefix *r = record_at(t, record);
+	struct bgp_path_view before = view_of(t, r);
+	struct path *p = path_of(t, r, o->source);
+	uint32_t gone = p != NULL ? p->set : BGP_SET_NONE;
+
+	if (p != NULL && p->set == o->set && p->flags == o->flags)
+		return; /* said once more */
+	if (p == NULL)
+		p = new_path(t, r);
+	if (p == NULL) {
+		t->n_no_room++;
+		if (r->n == 0)
+			remove_prefix(t, record);
+		return;
+	}
+	*p = (struct path){ .set = o->set, .since_s = o->now_s, .source = (uint16_t)o->source, .flags = o->flags };
+	bgp_sets_hold(&t->sets, o->set, 1);
+	settle(t, record, &before);
+	if (gone != BGP_SET_NONE)
+		bgp_sets_let_go(&t->sets, gone, 1);
+}
+
+static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
+{
+	struct prefix *r = record_at(t, record);
+	struct bgp_path_view before = view_of(t, r);
+	struct path *p = path_of(t, r, source);
+
+	if (p == NULL)
+		return;
+	uint32_t gone = p->set;
+
+	take_out(t, r, p);
+	shrink(t, r);
+	settle(t, record, &before);
+	bgp_sets_let_go(&t->sets, gone, 1);
+}
+
+static void apply(struct bgp_table *t, const struct order *o, struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		b->record[i] = find(t, b->prefix[i], b->hash[i]);
+		if (b->record[i] != POOL_NONE)
+			prefetch_write(paths_of(t, record_at(t, b->record[i])));
+	}
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->record[i] == POOL_NONE)
+			continue;
+		const struct prefix *r = record_at(t, b->record[i]);
+
+		for (uint32_t k = 0; k < r->n; k++)
+			prefetch_read(bgp_sets_at(&t->sets, paths_of(t, r)[k].set));
+	}
+	for (uint32_t i = 0; i < b->n; i++) {
+		/* One that stands in the batch twice is there by now, or gone. */
+		uint32_t record = b->record[i];
+
+		if (record == POOL_NONE || record_at(t, record)->n == 0 || !is_of(record_at(t, record), b->prefix[i]))
+			record = find(t, b->prefix[i], b->hash[i]);
+		if (o->set == BGP_SET_NONE) {
+			if (record != POOL_NONE)
+				withdraw(t, o->source, record);
+			continue;
+		}
+		if (record == POOL_NONE)
+			record = add_prefix(t, b->prefix[i], b->hash[i]);
+		if (record == POOL_NONE)
+			t->n_no_room++;
+		else
+			announce(t, o, record);
+	}
+}
+
+static void go_through(struct bgp_table *t, const struct order *o, struct bgp_nlri list)
+{
+	struct batch b;
+
+	while (list.len > 0) {
+		for (b.n = 0; b.n < BATCH && bgp_nlri_next(&list, &b.prefix[b.n]);) {
+			if (!bgp_prefix_is_unicast(b.prefix[b.n]))
+				continue;
+			b.hash[b.n] = hash_of(t, b.prefix[b.n]);
+			bgp_index_prefetch(&t->index, b.hash[b.n]);
+			b.n++;
+		}
+		apply(t, o, &b);
+	}
+}
+
+static uint64_t count(struct bgp_nlri list)
+{
+	struct ip4_prefix prefix;
+	uint64_t n = 0;
+
+	while (bgp_nlri_next(&list, &prefix))
+		n += bgp_prefix_is_unicast(prefix);
+	return n;
+}
+
+static void announce_all(struct bgp_table *t, struct order o, const struct bgp_update *u, struct bgp_nlri list,
+			 uint32_t next_hop)
+{
+	if (list.len == 0)
+		return;
+	o.set = bgp_sets_take(&t->sets, &u->attrs, next_hop);
+	if (o.set == BGP_SET_NONE) {
+		/* What it would have replaced must not stay. */
+		t->n_no_room += count(list);
+		go_through(t, &o, list);
+		return;
+	}
+	o.flags = u->is_loop ? PATH_LOOP : 0;
+	go_through(t, &o, list);
+	bgp_sets_let_go(&t->sets, o.set, 1);
+}
+
+void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_update *u, enum bgp_disposition d,
+		      uint32_t now_s)
+{
+	const struct order o = { .source = source, .set = BGP_SET_NONE, .now_s = now_s };
+	const struct bgp_mp *reach = &u->attrs.reach;
+
+	go_through(t, &o, u->withdrawn);
+	go_through(t, &o, u->attrs.unreach.nlri);
+	if (d == BGP_WITHDRAW) {
+		go_through(t, &o, u->nlri);
+		go_through(t, &o, reach->nlri);
+		return;
+	}
+	announce_all(t, o, u, u->nlri, u->attrs.next_hop);
+	announce_all(t, o, u, reach->nlri, reach->next_hop);
+}
+
+/* --- neighbours --- */
+
+uint32_t bgp_table_add_source(struct bgp_table *t, const struct bgp_source *source)
+{
+	for (uint32_t i = 0; i < BGP_SOURCES_MAX; i++)
+		if (!t->source[i].is_used) {
+			t->source[i] = (struct source){ .of = *source, .is_used = true };
+			t->n_up++;
+			return i;
+		}
+	return BGP_SOURCE_NONE;
+}
+
+bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget)
+{
+	struct source *s = &t->source[source];
+
+	for (; budget > 0 && s->swept < t->records.n_fresh; budget--, s->swept++)
+		if (record_at(t, s->swept)->n > 0)
+			withdraw(t, source, s->swept);
+	if (s->swept < t->records.n_fresh)
+		return false;
+	s->is_used = false;
+	t->n_up--;
+	return true;
+}
+
+/* --- asked --- */
+
+struct bgp_path_view bgp_table_best(const struct bgp_table *t, struct ip4_prefix prefix)
+{
+	uint32_t record = find(t, prefix, hash_of(t, prefix));
+
+	if (record != POOL_NONE)
+		return view_of(t, record_at(t, record));
+	return (struct bgp_path_view){ .prefix = prefix, .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+}
+
+void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v)
+{
+	uint32_t record = find(t, prefix, hash_of(t, prefix));
+
+	*v = (struct bgp_prefix_view){ .best = BGP_NOBODY, .second = BGP_NOBODY };
+	if (record == POOL_NONE)
+		return;
+	const struct prefix *r = record_at(t, record);
+	const struct path *p = paths_of(t, r);
+
+	v->n = r->n;
+	v->best = r->best;
+	v->second = r->second;
+	v->step = r->step;
+	for (uint32_t i = 0; i < r->n; i++) {
+		v->path[i].set = p[i].set;
+		v->path[i].source = p[i].source;
+		v->path[i].since_s = p[i].since_s;
+		v->path[i].is_loop = (p[i].flags & PATH_LOOP) != 0;
+	}
+}
+
+const struct bgp_set *bgp_table_set(const struct bgp_table *t, uint32_t set)
+{
+	return bgp_sets_at(&t->sets, set);
+}
+
+struct bgp_table_stats bgp_table_stats(const struct bgp_table *t)
+{
+	return (struct bgp_table_stats){ .n_prefixes = t->records.n_used,
+					 .n_paths = t->n_paths,
+					 .n_sets = t->sets.n,
+					 .set_bytes = t->sets.n_bytes,
+					 .n_no_room = t->n_no_room };
+}

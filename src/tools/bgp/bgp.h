@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * `yangguan bgp`: what there is of BGP that needs no gateway.
+ */
+#ifndef YG_TOOLS_BGP_BGP_H
+#define YG_TOOLS_BGP_BGP_H
+
+#include "daemon/control/commands/args.h"
+
+extern const struct command_info bgp_info;
+int bgp_main(int argc, char **argv);
+
+/* `bgp replay FILE`: an exit status. Lines whose name has `part` in it, all when that is NULL; is_long: with what each
+ * message says. */
+enum bgp_replay_form { BGP_REPLAY_SHORT, BGP_REPLAY_LONG };
+int bgp_replay(const char *path, const char *part, enum bgp_replay_form form);
+
+#endif
