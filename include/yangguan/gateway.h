@@ -128,13 +128,14 @@ struct yg_gateway_config {
 	uint32_t parts;
 	yg_gateway_output_fn *output;
 	yg_gateway_event_fn *event; /* NULL: nobody */
-	void *ctx;                  /* of both */
+	void *ctx;                  /* of all three */
 	uint8_t seed[32];           /* random bytes: nobody may guess them */
 	uint64_t now;
 	/* Memory, all of it taken at the start as address space, and touched when used. A `limits` block of the text goes
 	 * before. */
 	uint32_t n_packets;     /* 0: 8,192 of 2 KB, and 256 of 64 KB */
 	uint32_t n_connections; /* 0: 262,144 */
+	yg_changed_fn *changed; /* as that of a stack, of the gateway's deadline and its sockets; NULL: nobody */
 };
 
 /* NULL: no memory, or a config that is none; why has the reason, as `yangguan check` prints it, cut to its length. */
@@ -149,7 +150,7 @@ YG_API int yg_gateway_configure(struct yg_gateway *gateway, const struct yg_gate
 /* What stands behind an interface. */
 struct yg_gateway_port {
 	size_t size;    /* of this struct */
-	uint32_t flags; /* YG_ETHERNET, YG_OFFLOAD_CHECKSUM, YG_OFFLOAD_SEGMENTS */
+	uint32_t flags; /* YG_ETHERNET, YG_OFFLOAD_*, YG_CHECKSUM_UNTOLD */
 	uint32_t mtu;   /* 0: 1,500 */
 	uint8_t mac[6]; /* with YG_ETHERNET */
 };
@@ -168,6 +169,21 @@ YG_API int yg_gateway_input(struct yg_gateway *gateway, unsigned int interface, 
 YG_API void yg_gateway_run(struct yg_gateway *gateway, uint64_t now);
 /* When yg_gateway_run is to be called next; YG_NEVER. */
 YG_API uint64_t yg_gateway_next_deadline(const struct yg_gateway *gateway);
+
+/* The gateway's own host: a stack whose sockets (socket.h, event.h, zerocopy.h, info.h) have the addresses of the policy's
+ * interfaces. What they send and get passes INPUT, OUTPUT, connection tracking and NAT as all else. Interfaces, addresses
+ * and routes are the gateway's: yg_address_*, yg_route_*, yg_input_bytes and yg_forward give -EOPNOTSUPP, yg_packet_alloc
+ * and yg_packet_wrap NULL. yg_run, yg_next_deadline and yg_now are the gateway's; yg_set_wait is for both. It ends with its
+ * gateway, and yg_stack_destroy does nothing. A `host` block of the text has its settings. */
+YG_API struct yg_stack *yg_gateway_stack(struct yg_gateway *gateway);
+
+/* Fail-over: a neighbour is out of use as a next hop, until it is up again: routes by it give way to the second best,
+ * and flows follow with their next packet. Whether it lives is for the caller to judge (the events "neigh-failed" and
+ * "neigh-learnt"; his own probes): a gateway that gave up its only way for one lost ARP would help nobody. It outlives changes
+ * of the policy, and not its interface. -EALREADY: so it is; -ENODEV; -EAFNOSUPPORT; -EBUSY, from within a call; -ENOSPC: 1,024
+ * are out of use; -ENOMEM: all is as it was. */
+YG_API int yg_gateway_next_hop(struct yg_gateway *gateway, unsigned int interface, const struct sockaddr *address,
+			       int is_up, uint64_t now);
 
 /* --- listings: fn is called for each row, which is good during the call, and calls nothing of the gateway --- */
 

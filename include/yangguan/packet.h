@@ -21,10 +21,12 @@ struct yg_packet;
 /* Bytes that must stand before a packet's own in what is given to yg_packet_wrap. */
 #define YG_HEADROOM 16
 
-/* Room for len bytes, at most 65,535, which are not cleared. NULL: no memory. */
+/* Room for len bytes, at most 65,535 behind an Ethernet header, which are not cleared. NULL: no memory, which counts as a
+ * packet that came and was dropped (no-buffer). */
 YG_API struct yg_packet *yg_packet_alloc(struct yg_stack *stack, size_t len);
 /* A packet around bytes of the caller's: len of them at offset (YG_HEADROOM at least) in a buffer of size bytes, all of
- * which may be written. release is called once, when nobody needs them any more, also when the packet is dropped. */
+ * which may be written. release is called once, when nobody needs them any more, also when the packet is dropped. NULL, and
+ * the bytes are the caller's still: of another length than may be, or no memory, which counts as with yg_packet_alloc. */
 YG_API struct yg_packet *yg_packet_wrap(struct yg_stack *stack, void *buffer, size_t size, size_t offset, size_t len,
 					void (*release)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie);
 YG_API void yg_packet_free(struct yg_stack *stack, struct yg_packet *packet);

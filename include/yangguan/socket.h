@@ -20,6 +20,10 @@
 extern "C" {
 #endif
 
+/* Number of no interface: what stays in the stack, as by Linux's lo, of memberships, IP_MULTICAST_IF and IP_PKTINFO.
+ * What came so has 0 in IP_PKTINFO. */
+#define YG_IFINDEX_LOOPBACK INT32_MAX
+
 struct yg_stack;
 struct timespec;
 struct mmsghdr;
@@ -53,7 +57,7 @@ YG_API ssize_t yg_writev(struct yg_stack *stack, int fd, const struct iovec *iov
 YG_API int yg_setsockopt(struct yg_stack *stack, int fd, int level, int name, const void *value, socklen_t len);
 YG_API int yg_getsockopt(struct yg_stack *stack, int fd, int level, int name, void *value, socklen_t *len);
 YG_API int yg_ioctl(struct yg_stack *stack, int fd, unsigned long request, void *arg);
-/* F_GETFL, F_SETFL. */
+/* F_GETFL, F_SETFL; F_SETFD, which changes nothing, as F_GETFD is FD_CLOEXEC. */
 YG_API int yg_fcntl(struct yg_stack *stack, int fd, int command, long arg);
 
 #ifdef __cplusplus

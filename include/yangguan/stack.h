@@ -34,13 +34,21 @@ struct yg_stack;
  * rest are dropped by the stack. It may give packets to stacks (yg_input), this one too, and calls nothing else of this
  * one but what packet.h has. */
 typedef int yg_output_fn(void *ctx, struct yg_packet *const *packets, unsigned int n);
-/* Something is to be done at another time than was said before, or there is something to be had from an epoll (or not any
- * more). Called at the end of a call; takes notes. */
+/* Something is to be done at another time than was said before, or there is something to be had from an epoll (or not
+ * any more). Called at the end of a call; takes notes. */
 typedef void yg_changed_fn(void *ctx, uint64_t deadline, int ready);
 
-#define YG_ETHERNET 0x1u        /* packets begin with an Ethernet header; else with their IP header */
-#define YG_OFFLOAD_CHECKSUM 0x2u /* the device finishes checksums */
-#define YG_OFFLOAD_SEGMENTS 0x4u /* and cuts large segments: packets of up to 64 KB */
+#define YG_ETHERNET 0x1u          /* packets begin with an Ethernet header; else with their IP header */
+#define YG_OFFLOAD_CHECKSUM 0x2u  /* the device finishes checksums */
+#define YG_OFFLOAD_SEGMENTS 0x4u  /* and cuts large TCP segments: packets of up to 64 KB */
+#define YG_OFFLOAD_DATAGRAMS 0x8u /* and likewise UDP's (UDP_SEGMENT) */
+/* Packets that come may have a TCP or UDP checksum that their sender left to a device, without a word of it (struct
+ * yg_offload): as AF_XDP gives them of a veth, a bridge or a TAP. They are told by their bytes. */
+#define YG_CHECKSUM_UNTOLD 0x10u
+/* TCP's acknowledgements that would leave at once (of a connection's first segments, of a FIN) wait for the calls that
+ * follow yg_input, whose data or FIN carries them: a short connection takes seven packets, not eleven. What nothing has
+ * carried leaves with yg_run, which is due at once. For programs whose loop looks at the deadline. */
+#define YG_ACKS_WAIT 0x20u
 
 /* What is 0 is as its comment says. The caller's until yg_stack_create returns. */
 struct yg_stack_config {
@@ -56,17 +64,17 @@ struct yg_stack_config {
 	const char *address; /* "10.0.0.1/24"; NULL: none yet */
 	const char *gateway; /* of the default route; NULL: none */
 	/* Memory, all of it taken at the start as address space, and touched when used. */
-	uint32_t n_sockets;     /* 0: 16,384 */
-	uint32_t n_connections; /* TCP; 0: as n_sockets */
-	uint32_t n_packets;     /* 0: 65,536 of 2 KB, and a 64th of 64 KB */
-	const char *congestion; /* "cubic", "reno"; NULL: "cubic" */
+	uint32_t n_sockets;      /* 0: 16,384 */
+	uint32_t n_connections;  /* TCP; 0: as n_sockets */
+	uint32_t n_packets;      /* 0: 65,536 of 2 KB, and a 64th of 64 KB */
+	const char *congestion;  /* "cubic", "reno", "bbr" (version 3), "bbr1"; NULL: "cubic" */
 	uint32_t sndbuf, rcvbuf; /* of TCP sockets at first; 0: Linux's 87,040 and 131,072 */
 };
 
 /* NULL: no memory, or a config that is none. */
 YG_API struct yg_stack *yg_stack_create(const struct yg_stack_config *config);
-/* Everything that is open is gone, without a word to other ends; what was lent is released. Packets that the output slot
- * took are freed before. */
+/* Everything that is open is gone, without a word to other ends; what was lent is released. Packets that the output
+ * slot took are freed before. */
 YG_API void yg_stack_destroy(struct yg_stack *stack);
 
 /* Packets that came; they are the stack's from here on. */
@@ -81,10 +89,11 @@ YG_API uint64_t yg_next_deadline(const struct yg_stack *stack);
 YG_API uint64_t yg_now(const struct yg_stack *stack);
 
 /* Addresses of either family, whose port is of no account; of another one than AF_INET -EAFNOSUPPORT, so far. -EINVAL,
- * -EEXIST, -ENOSPC, -EADDRNOTAVAIL. */
+ * -EEXIST, -ENOSPC, -EADDRNOTAVAIL; -ENOMEM, and all is as it was. */
 YG_API int yg_address_add(struct yg_stack *stack, const struct sockaddr *address, unsigned int prefix_len);
 YG_API int yg_address_del(struct yg_stack *stack, const struct sockaddr *address);
-/* gateway NULL: on the link itself. -ENOENT when it is not there. */
+/* gateway NULL: on the link itself. A route to a prefix that has one takes its place. Errors as above, and -ENOENT: there is
+ * none to be taken away. */
 YG_API int yg_route_add(struct yg_stack *stack, const struct sockaddr *to, unsigned int prefix_len,
 			const struct sockaddr *gateway);
 YG_API int yg_route_del(struct yg_stack *stack, const struct sockaddr *to, unsigned int prefix_len);

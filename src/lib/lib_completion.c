@@ -151,7 +151,7 @@ static int create(struct yg_stack *s)
 
 	if (c == NULL)
 		return -ENOMEM;
-	c->n_numbers = s->n_sockets + LIB_FIRST_SOCKET;
+	c->n_numbers = sockets_numbers(s->ss);
 	c->done.first = POOL_NONE;
 	c->epoll = socket_epoll_create(s->ss);
 	c->queue = malloc(c->n_numbers * sizeof(*c->queue));
@@ -207,8 +207,7 @@ static bool submit_one(struct yg_stack *s, const struct yg_op *op)
 	if (op->kind == YG_OP_CONNECT && op->addr != NULL && op->addr_len <= sizeof(o->addr))
 		memcpy(o->addr, op->addr, op->addr_len);
 	if (op->kind == YG_OP_CLOSE) {
-		lib_completion_forget(s, op->fd);
-		finish(c, index, socket_close(s->ss, op->fd));
+		finish(c, index, lib_close(s, op->fd));
 		return true;
 	}
 	if (op->fd < 0 || (uint32_t)op->fd >= c->n_numbers || (op->kind == YG_OP_CONNECT && op->addr == NULL)) {

@@ -3,6 +3,8 @@
  * Flows to addresses that are not ours: those of src/stack/socket/socket_forward.c, told to their owner at the end of
  * the call that brought them, when the stack may be called again.
  */
+#include <errno.h>
+
 #include <yangguan/forward.h>
 
 #include "lib/lib_priv.h"
@@ -13,12 +15,16 @@ _Static_assert(YG_REFUSE_RESET == SOCKET_REFUSE_RESET && YG_REFUSE_SILENT == SOC
 
 int yg_forward(struct yg_stack *s, yg_flow_fn *fn, void *ctx, uint32_t max)
 {
+	if (s->link == NULL)
+		return -EOPNOTSUPP;
+	lib_enter(s);
 	int rc = fn != NULL ? sockets_forward(s->ss, max) : 0;
 
 	if (fn == NULL)
 		sockets_forward_end(s->ss);
 	s->flow = rc == 0 ? fn : NULL;
 	s->flow_ctx = ctx;
+	lib_leave(s);
 	return rc;
 }
 

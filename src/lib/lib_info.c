@@ -36,10 +36,10 @@ void lib_law_of(const struct env *env, struct yg_law *out)
 void yg_drops(const struct yg_stack *s,
 	      void (*fn)(void *ctx, const char *name, uint64_t n, const char *what, const char *hint), void *ctx)
 {
-	lib_drops_of(&s->env, fn, ctx);
+	lib_drops_of(s->env, fn, ctx);
 }
 
 void yg_law(const struct yg_stack *s, struct yg_law *out)
 {
-	lib_law_of(&s->env, out);
+	lib_law_of(s->env, out);
 }

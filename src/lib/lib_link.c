@@ -13,6 +13,7 @@
 #include <yangguan/stack.h>
 
 #include "stack/wire/arp.h"
+#include "stack/wire/partial.h"
 
 static const struct ether_addr link_us = { { 2, 0, 0, 0, 0, 1 } }, link_them = { { 2, 0, 0, 0, 0, 2 } };
 
@@ -74,6 +75,7 @@ static const struct device_ops link_ops = { .driver = "lib", .tx = link_tx };
 void lib_link_init(struct lib_link *l, const char *name, uint32_t flags, uint32_t mtu, const uint8_t mac[6])
 {
 	l->has_ethernet = (flags & YG_ETHERNET) != 0;
+	l->asks_partial = (flags & YG_CHECKSUM_UNTOLD) != 0;
 	l->dev = (struct device){ .ops = &link_ops, .mac = link_us, .mtu = mtu != 0 ? mtu : 1500, .up = true };
 	strncpy(l->dev.name, name, sizeof(l->dev.name) - 1);
 	if (l->has_ethernet)
@@ -81,7 +83,9 @@ void lib_link_init(struct lib_link *l, const char *name, uint32_t flags, uint32_
 	if (flags & YG_OFFLOAD_CHECKSUM)
 		l->dev.caps |= DEVICE_CAP_CSUM;
 	if (flags & YG_OFFLOAD_SEGMENTS)
-		l->dev.caps |= DEVICE_CAP_GSO;
+		l->dev.caps |= DEVICE_CAP_TSO;
+	if (flags & YG_OFFLOAD_DATAGRAMS)
+		l->dev.caps |= DEVICE_CAP_USO;
 }
 
 struct packet *lib_link_dress(const struct lib_link *l, struct packet *p)
@@ -90,6 +94,9 @@ struct packet *lib_link_dress(const struct lib_link *l, struct packet *p)
 
 	if (!l->has_ethernet)
 		ether_emit(packet_frame(p), &eth);
+	if (l->asks_partial && !p->offload.csum_valid && p->offload.gso_type == GSO_NONE)
+		p->offload.csum_partial =
+			partial_find(packet_frame(p), p->len, &p->offload.csum_start, &p->offload.csum_offset);
 	return p;
 }
 

@@ -18,15 +18,17 @@ struct lib_waiting {
 struct lib_link {
 	struct device dev;
 	bool has_ethernet;
+	bool asks_partial; /* YG_CHECKSUM_UNTOLD */
 	uint32_t ifindex;
 	struct lib_waiting *waiting; /* the owner's */
 	/* Takes packets, which are its own from then on; how many of them. The rest is dropped. */
 	int (*output)(struct lib_link *l, struct packet *const *p, uint32_t n);
 };
 
-/* The device, but for its pool and ledger. flags: YG_ETHERNET, YG_OFFLOAD_*; mtu 0: 1,500; mac with YG_ETHERNET. */
+/* The device, but for its pool and ledger. flags: YG_ETHERNET, YG_OFFLOAD_*, YG_CHECKSUM_UNTOLD; mtu 0: 1,500; mac with
+ * YG_ETHERNET. */
 void lib_link_init(struct lib_link *l, const char *name, uint32_t flags, uint32_t mtu, const uint8_t mac[6]);
-/* Of a packet that came: with the header that the layers below want. */
+/* Of a packet that came: with the header that the layers below want, and what its sender left to a device. */
 struct packet *lib_link_dress(const struct lib_link *l, struct packet *p);
 /* Bytes before what the embedder calls the packet. */
 static inline uint32_t lib_link_header(const struct lib_link *l)

@@ -13,6 +13,11 @@
 
 #define SLICE 16u
 
+/* One layout, so that a list of them is handed out as it is. */
+_Static_assert(sizeof(struct yg_socket_fact) == sizeof(struct cc_fact), "a fact");
+_Static_assert(offsetof(struct yg_socket_fact, value) == offsetof(struct cc_fact, value), "a fact's value");
+_Static_assert(offsetof(struct yg_socket_fact, text) == offsetof(struct cc_fact, text), "its name");
+
 struct sockaddr_storage lib_name_of(const struct tcp_end *e)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
@@ -21,6 +26,17 @@ struct sockaddr_storage lib_name_of(const struct tcp_end *e)
 	in.sin_addr.s_addr = htonl(e->addr.v4);
 	memcpy(&out, &in, sizeof(in));
 	return out;
+}
+
+int lib_take_address(const struct sockaddr *from, uint32_t *addr)
+{
+	struct sockaddr_in in;
+
+	if (from->sa_family != AF_INET)
+		return -EAFNOSUPPORT;
+	memcpy(&in, from, sizeof(in));
+	*addr = ntohl(in.sin_addr.s_addr);
+	return 0;
 }
 
 static struct yg_socket_info info_of(const struct socket_entry *e)
@@ -61,6 +77,8 @@ static struct yg_socket_info info_of(const struct socket_entry *e)
 	if (t->has_info) {
 		out.tcp_info = &t->info;
 		out.tcp_info_len = sizeof(t->info);
+		out.facts = (const struct yg_socket_fact *)t->fact;
+		out.n_facts = t->n_facts;
 	}
 	return out;
 }

@@ -14,23 +14,29 @@
 #include "stack/socket/socket.h"
 
 #define LIB_IFINDEX 1u
-#define LIB_FIRST_SOCKET 3u
 
+struct yg_stack;
+
+/* What a stack stands on. */
+struct lib_stack_ops {
+	/* Packets of one interface, their in_ifindex. b is empty afterwards. */
+	void (*input)(struct yg_stack *s, struct batch *b);
+	void (*expire)(struct yg_stack *s);
+	uint64_t (*next_deadline)(const struct yg_stack *s);
+};
+
+/* What the public calls know: sockets, and how they are entered. */
 struct yg_stack {
-	struct env env;
-	struct ip_config cfg[2]; /* one is in use, the other is the next one */
-	uint32_t cfg_in_use;
-	struct fib *fib;
+	const struct lib_stack_ops *ops;
+	struct env *env;
 	struct ip_stack *ip;
 	struct sockets *ss;
-	struct lib_link link;
-	yg_output_fn *output;
+	struct lib_link *link; /* NULL: it is the host of a gateway, which has the interfaces */
 	yg_changed_fn *changed;
-	void *ctx;
+	void *ctx; /* of output too */
 	yg_wait_fn *wait;
 	void *wait_ctx;
 	struct lib_completion *completion; /* NULL: nothing was submitted yet */
-	uint32_t n_sockets;
 	yg_flow_fn *flow;
 	void *flow_ctx;
 	uint32_t depth; /* of calls into it */
@@ -39,6 +45,17 @@ struct yg_stack {
 	struct lib_trace *traces;
 	uint64_t told_deadline;
 	int told_ready;
+};
+
+/* One on an interface of its own. */
+struct lib_own {
+	struct yg_stack stack;
+	struct env env;
+	struct ip_config cfg[2]; /* one is in use, the other is the next one */
+	uint32_t cfg_in_use;
+	struct fib *fib;
+	struct lib_link link;
+	yg_output_fn *output;
 };
 
 /* A public packet is one of the pool. */
@@ -50,9 +67,17 @@ static inline struct packet *lib_packet(const struct yg_packet *p)
 /* Around whatever a call does: at the end what was made goes out, and what came meanwhile is taken in. */
 void lib_enter(struct yg_stack *s);
 void lib_leave(struct yg_stack *s);
+void lib_set_time(struct yg_stack *s, uint64_t now);
+/* What was lent to it, waits or is traced, before its sockets go. */
+void lib_stack_end(struct yg_stack *s);
+
+/* lib_socket.c: what waits for it is cancelled, what is traced of it ends. */
+int lib_close(struct yg_stack *s, int fd);
 
 /* lib_list.c */
 struct sockaddr_storage lib_name_of(const struct tcp_end *e);
+/* -EAFNOSUPPORT: it is none of IPv4. */
+int lib_take_address(const struct sockaddr *from, uint32_t *addr);
 /* fd is about to be closed, or all are (-1). */
 void lib_trace_end(struct yg_stack *s, int fd);
 
@@ -65,6 +90,6 @@ void lib_completion_forget(struct yg_stack *s, int fd);
 void lib_completion_destroy(struct yg_stack *s);
 
 /* lib_device.c */
-void lib_device_init(struct yg_stack *s, const struct yg_stack_config *config);
+void lib_device_init(struct lib_own *s, const struct yg_stack_config *config);
 
 #endif

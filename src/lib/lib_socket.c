@@ -21,11 +21,18 @@ int yg_socket(struct yg_stack *s, int domain, int type, int protocol)
 	WITHIN(int, socket_open(s->ss, domain, type, protocol));
 }
 
+int lib_close(struct yg_stack *s, int fd)
+{
+	if (fd >= 0) {
+		lib_completion_forget(s, fd);
+		lib_trace_end(s, fd);
+	}
+	return socket_close(s->ss, fd);
+}
+
 int yg_close(struct yg_stack *s, int fd)
 {
-	lib_completion_forget(s, fd);
-	lib_trace_end(s, fd);
-	WITHIN(int, socket_close(s->ss, fd));
+	WITHIN(int, lib_close(s, fd));
 }
 
 int yg_bind(struct yg_stack *s, int fd, const struct sockaddr *addr, socklen_t len)
@@ -135,7 +142,7 @@ ssize_t yg_writev(struct yg_stack *s, int fd, const struct iovec *iov, int n)
 
 int yg_send_reserve(struct yg_stack *s, int fd, struct iovec *room)
 {
-	return socket_reserve(s->ss, fd, (struct span *)(void *)room);
+	WITHIN(int, socket_reserve(s->ss, fd, (struct span *)(void *)room));
 }
 
 int yg_send_commit(struct yg_stack *s, int fd, size_t len, int flags)
