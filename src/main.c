@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/bbr/bbr.h"
+#include "tools/bgp/bgp.h"
+#include "tools/exec/exec.h"
 #include "tools/lab/lab.h"
 #include "tools/replay/replay.h"
 #include "daemon/run/run.h"
@@ -47,7 +50,10 @@ static const struct local_command {
 	{ &lab_info, lab_main },
 	{ &ping_info, ping_main },
 	{ &traceroute_info, traceroute_main },
+	{ &exec_info, exec_main },
 	{ &replay_info, replay_main },
+	{ &bbr_info, bbr_main },
+	{ &bgp_info, bgp_main },
 	{ &version_info, version_main },
 	{ &help_info, help_main },
 };
@@ -96,17 +102,11 @@ static int unknown(const char *name)
 
 static int version_main(int argc, char **argv)
 {
-	static const struct arg_option none[] = { { 0 } };
 	struct args a;
-	char err[160];
 
-	if (args_parse(&a, none, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
-		fprintf(stderr, "yangguan version: %s (see: yangguan version --help)\n", err);
+	if (!command_info_parse(&version_info, &a, argc, argv))
 		return EXIT_USAGE;
-	}
-	if (a.help)
-		command_info_print(&version_info, stdout);
-	else
+	if (!a.help)
 		printf("yangguan " YG_VERSION "\n");
 	return EXIT_OK;
 }
@@ -171,12 +171,14 @@ static int ask_gateway(const struct command *command, int argc, char **argv)
 	}
 	for (int i = 0; i < argc; i++)
 		word[i] = argv[i];
-	bool good;
-	int fd = open_lines(command, &a, &good);
+	bool good, has_output = command->output_option != NULL && args_has(&a, command->output_option);
+	const struct client_files files = {
+		.lines_fd = open_lines(command, &a, &good),
+		.how = command->marked_lines != NULL ? CLIENT_LINES_MARKED : CLIENT_LINES_PLAIN,
+		.output = has_output && a.n_words == 1 ? a.word[0] : NULL,
+	};
 
-	return good ? control_client_run(args_value(&a, "socket"), (size_t)argc, word, fd,
-					 command->marked_lines != NULL ? CLIENT_LINES_MARKED : CLIENT_LINES_PLAIN)
-		    : EXIT_USAGE;
+	return good ? control_client_run(args_value(&a, "socket"), (size_t)argc, word, &files) : EXIT_USAGE;
 }
 
 /* `yangguan --socket PATH COMMAND ...`: the option may stand in front too, and then goes behind the command. */

@@ -286,7 +286,7 @@ static void check_route_twice(struct parser *p)
 	free(r);
 }
 
-static bool has_zone(const struct config *c, uint16_t zone)
+bool config_has_zone(const struct config *c, uint16_t zone)
 {
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		if (c->interface[i].zone == zone)
@@ -310,7 +310,7 @@ static void check_routes(struct parser *p)
 			config_err(p, &r->pos, "no interface block is called \"%s\"%s%s%s", r->device,
 				   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
 				   near != NULL ? "\"?" : "");
-		} else if (!has_zone(c, r->route.zone)) {
+		} else if (!config_has_zone(c, r->route.zone)) {
 			config_err(p, &r->pos, "no interface is in zone %u: nothing would be routed by this",
 				   r->route.zone);
 		} else if (r->route.nexthop.kind == FIB_UNICAST && r->route.nexthop.gateway.v4 != 0) {
@@ -497,6 +497,8 @@ void config_check(struct parser *p)
 	check_pools(p);
 	check_rules(p);
 	config_check_log(p);
+	config_check_host(p);
+	config_check_kernel(p);
 	if (config_n_errors(*p->errors) == 0) {
 		check_rule_names(p);
 		config_check_held(p);

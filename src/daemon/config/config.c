@@ -35,6 +35,7 @@ static const struct top_word top_words[] = {
 	{ "table", config_table },         { "add", parse_add },          { "create", parse_add },
 	{ "insert", parse_insert },        { "delete", config_delete },   { "destroy", config_delete },
 	{ "flush", config_flush },         { "workers", config_workers }, { "log", config_log },
+	{ "host", config_host },           { "kernel", config_kernel },
 };
 
 static bool top_statement(struct parser *p)
@@ -53,8 +54,9 @@ static bool top_statement(struct parser *p)
 			return top_words[i].parse(p);
 	}
 	memcpy(&words[ARRAY_LEN(top_words)], common, sizeof(common));
-	return config_unknown(p, &t, "interface, route, pool, conntrack, limits, icmp, log, workers or table", words,
-			      ARRAY_LEN(words));
+	return config_unknown(
+		p, &t, "interface, route, kernel table, pool, conntrack, limits, host, icmp, log, workers or table",
+		words, ARRAY_LEN(words));
 }
 
 static void parse_all(struct parser *p)
@@ -120,6 +122,7 @@ static struct config_parser *parser_new(struct config_errors **errors)
 		free(r);
 		return NULL;
 	}
+	r->c->host.tcp = tcp_default_config;
 	r->nft.rules = &r->c->rules;
 	r->nft.p.sources = &r->c->sources;
 	r->nft.p.words_of = &nft_words;

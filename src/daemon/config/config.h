@@ -15,6 +15,7 @@
 #include "gateway/nat/nat.h"
 #include "routing/rib/rib.h"
 #include "gateway/rules/rules.h"
+#include "stack/socket/socket.h"
 
 #define CONFIG_ANSWERS_MAX 16
 
@@ -49,16 +50,35 @@ struct config_route {
 	bool goes_on;                 /* one more path of the route before it: the same in all but its gateway */
 };
 
+/* The gateway's own host. */
+struct config_host {
+	struct text_pos pos;          /* of the block that is read last */
+	struct sockets_limits limits; /* zeros where the file says nothing */
+	struct tcp_config tcp;        /* tcp_default_config where it says nothing */
+};
+
+/* A table of the kernel's whose routes stand in a zone. */
+#define CONFIG_KERNEL_TABLES_MAX 16
+struct config_kernel_table {
+	struct text_pos pos;
+	uint32_t table; /* the kernel's number */
+	uint16_t zone;
+	uint8_t distance;
+};
+
 struct config {
 	size_t n_interfaces;
 	struct config_interface *interface;
 	size_t n_routes;
 	struct config_route *route;
+	uint32_t n_kernel_tables;
+	struct config_kernel_table kernel_table[CONFIG_KERNEL_TABLES_MAX];
 	struct nat_config nat; /* pools, and what is logged */
 	struct rule_ast rules;
 	struct ct_timeouts timeout; /* zeros where the file says nothing */
 	struct ct_limits ct_limits;
 	struct ip_limits ip_limits;
+	struct config_host host;
 	struct packet_pool_config packets; /* zeros where the file says nothing */
 	uint32_t icmp_rate_per_s, icmp_rate_per_dest_s, icmp_rate_path_mtu_s;
 	uint32_t n_workers; /* 0 and 1: one */

@@ -58,11 +58,45 @@ bool config_workers(struct parser *p);
 bool config_pool(struct parser *p);
 /* log.c */
 bool config_log(struct parser *p);
+bool config_kernel(struct parser *p);
 bool config_pool_log(struct parser *p, struct nat_pool_config *pool);
 void config_check_log(struct parser *p);
+void config_check_kernel(struct parser *p);
+/* An interface is in it, or it is zone 0. */
+bool config_has_zone(const struct config *c, uint16_t zone);
 /* limits.c */
 bool config_conntrack(struct parser *p);
 bool config_limits(struct parser *p);
+
+/* A statement of a block: its words, what it sets in struct config, and the bounds. */
+#define CONFIG_ROW_WORDS_MAX 5 /* one more than there may be */
+enum config_row_kind {
+	ROW_NUMBER,     /* uint32_t */
+	ROW_SMALL,      /* uint8_t */
+	ROW_SECONDS_NS, /* seconds, as a uint64_t of ns */
+	ROW_YES_NO,     /* bool */
+	ROW_CONGESTION, /* a name of the table of congestion controls */
+	ROW_ECN,        /* uint8_t */
+	ROW_PORTS,      /* the host's port_first and port_last */
+};
+struct config_row {
+	const char *words[CONFIG_ROW_WORDS_MAX];
+	size_t offset;
+	uint32_t min, max;
+	enum config_row_kind kind;
+};
+/* The row whose words come next, the longest one; consumes them. NULL after a message: what could have come
+ * behind as many words as fit. */
+const struct config_row *config_find_row(struct parser *p, const struct config_row *rows, size_t n, const char *what);
+/* Its words, for a message. */
+const char *config_row_name(const struct config_row *r, char name[AST_NAME_MAX]);
+/* A number within the row's bounds, of ROW_NUMBER. */
+bool config_row_number(struct parser *p, const struct config_row *r);
+bool config_row_bounds(const struct config_row *rows, size_t n, const char *words, uint32_t *min, uint32_t *max);
+/* host.c */
+bool config_host(struct parser *p);
+void config_check_host(struct parser *p);
+bool config_host_bounds(const char *words, uint32_t *min, uint32_t *max);
 
 /* check.c: what one statement alone cannot know. */
 void config_check(struct parser *p);

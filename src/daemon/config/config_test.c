@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The config language as its user meets it: values that come out of a file,
- * messages compared letter by letter with testdata/errors/ (YG_UPDATE=1 writes
- * them again), the files in examples/, includes and definitions, and the output
- * of the real nft.
+ * The config language as its user meets it: messages compared letter by letter with testdata/errors/ (YG_UPDATE=1
+ * writes them again), the files in examples/, includes and definitions, and the output of the real nft.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <setjmp.h>
-#include <cmocka.h>
-
 #include <glob.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "daemon/config/config.h"
+#include "daemon/config/config_fixture.h"
 
 #define PATH_BYTES 512
 
@@ -40,182 +29,6 @@ static char *read_all(const char *path, size_t *len)
 	if (f != NULL)
 		fclose(f);
 	return text;
-}
-
-static struct config *load(const char *text)
-{
-	struct config_errors *errors;
-	struct config *c = config_read_text("test", text, strlen(text), &errors);
-
-	if (c == NULL)
-		config_errors_print(errors, stderr);
-	assert_non_null(c);
-	config_errors_free(errors);
-	return c;
-}
-
-/* The first message of a text that must be refused. */
-static void refused(const char *text, const char *want)
-{
-	struct config_errors *errors;
-	struct config *c = config_read_text("test", text, strlen(text), &errors);
-	char *got = config_errors_text(errors);
-
-	assert_null(c);
-	assert_true(config_n_errors(errors) > 0);
-	assert_non_null(got);
-	if (strstr(got, want) == NULL)
-		fail_msg("\"%s\" says\n%snot \"%s\"", text, got, want);
-	free(got);
-	config_errors_free(errors);
-}
-
-/* The one note of a text that is taken; NULL: none. */
-static void noted(const char *text, const char *where, const char *want)
-{
-	struct config_errors *errors = NULL;
-	struct config *c = config_read_text("test", text, strlen(text), &errors);
-	char *got = errors != NULL ? config_errors_text(errors) : NULL;
-
-	assert_non_null(c);
-	assert_int_equal(config_n_errors(errors), 0);
-	if (want == NULL) {
-		assert_null(got);
-	} else {
-		assert_non_null(got);
-		assert_ptr_equal(strstr(got, where), got);
-		assert_non_null(strstr(got, want));
-	}
-	free(got);
-	config_errors_free(errors);
-	config_free(c);
-}
-
-/* Would catch: a kind of record that is not asked for though the file says so, or is though it does not; a word that is
- * passed over; mappings of a pool that has none. */
-static void test_log(void **state)
-{
-	(void)state;
-	struct config *c = load("pool plain { 203.0.113.16; }\n"
-				"pool own { 203.0.113.17; mapping endpoint-independent; log mappings, sessions; }\n"
-				"pool silent { 203.0.113.18; log none; }\n"
-				"log { sessions yes; destinations no; size 5000; }\n"
-				"log { mappings no; }\n");
-	assert_int_equal(c->nat.log, NAT_LOG_SESSIONS);
-	assert_int_equal(c->nat.log_no_destinations, 1);
-	assert_int_equal(c->n_log_records, 5000);
-	assert_int_equal(c->nat.pool[0].log_own, 0);
-	assert_int_equal(c->nat.pool[1].log_own, 1);
-	assert_int_equal(c->nat.pool[1].log, NAT_LOG_SESSIONS | NAT_LOG_MAPPINGS);
-	assert_int_equal(c->nat.pool[2].log_own, 1);
-	assert_int_equal(c->nat.pool[2].log, 0);
-	config_free(c);
-	c = load("pool plain { 203.0.113.16; }\n");
-	assert_int_equal(c->nat.log, 0);
-	assert_int_equal(c->nat.log_no_destinations, 0);
-	config_free(c);
-	c = load("pool own { 203.0.113.17; log blocks; }\nlog { blocks yes; }\nworkers 2;\n");
-	assert_int_equal(c->nat.log, NAT_LOG_BLOCKS);
-	assert_int_equal(c->nat.pool[0].log, NAT_LOG_BLOCKS);
-	config_free(c);
-	noted("log { blocks yes; }", "test:1:7", "with one worker there are none to log");
-	noted("pool p { 203.0.113.16; log sessions, blocks; }", "test:1:38", "with one worker there are none to log");
-	noted("log { blocks no; }", NULL, NULL);
-	refused("log { session yes; }",
-		"expected sessions, mappings, blocks, destinations or size, found \"session\"; did you mean "
-		"\"sessions\"?");
-	refused("log { sessions; }", "test:1:15");
-	refused("log { size 63; }", "size");
-	refused("pool p { 203.0.113.16; log sessions, all; }",
-		"expected sessions, mappings, blocks or none, found \"all\"");
-	refused("pool p { 203.0.113.16; log none, sessions; }", "test:1:32");
-	refused("pool p { 203.0.113.16; log mappings; }", "`mapping endpoint-independent` only");
-}
-
-#define ONCE_BEGIN "interface w { address 10.1.1.3/24; }\n"
-
-/* A statement that may stand once: alone, it is taken. */
-static void check_once(const char *before, const char *statement, const char *after, bool in_two_blocks)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), ONCE_BEGIN "%s %s %s\n", before, statement, after);
-	config_free(load(text));
-	snprintf(text, sizeof(text), ONCE_BEGIN "%s %s %s%s%s %s\n", before, statement, in_two_blocks ? after : "",
-		 in_two_blocks ? before : " ", statement, after);
-	refused(text, "this may be said once, and was in line 2\n");
-}
-
-/* Would catch: any of them taken twice, the last or the first of which holds without a word. */
-static void test_once(void **state)
-{
-	static const struct {
-		const char *before, *statement, *after;
-	} rows[] = {
-		{ "", "workers 2;", "" },
-		{ "interface lan0 {", "mtu 1500;", "}" },
-		{ "interface lan0 {", "driver tap;", "}" },
-		{ "interface lan0 {", "rpf off;", "}" },
-		{ "interface lan0 {", "directed broadcast yes;", "}" },
-		{ "interface lan0 {", "redirects no;", "}" },
-		{ "interface lan0 {", "take over yes;", "}" },
-		{ "interface lan0 {", "zone 3;", "}" },
-		{ "route 10.0.0.0/8 via 10.1.1.1", "metric 3", "" },
-		{ "route 10.0.0.0/8 via 10.1.1.1", "zone 0", "" },
-		{ "route 10.0.0.0/8 via 10.1.1.1", "dev w", "" },
-		{ "route 10.0.0.0/8 via 10.1.1.1 via 10.1.1.2", "weight 3", "" },
-		{ "pool p { 203.0.113.16;", "ports 2000-3000;", "}" },
-		{ "pool p { 203.0.113.16;", "mapping endpoint-independent;", "}" },
-		{ "pool p { 203.0.113.16; mapping endpoint-independent;", "filtering address-dependent;", "}" },
-		{ "pool p { 203.0.113.16;", "paired yes;", "}" },
-		{ "pool p { 203.0.113.16;", "hold-down 120s;", "}" },
-		{ "pool p { 203.0.113.16;", "log sessions;", "}" },
-		{ "log {", "sessions yes;", "}" },
-		{ "log {", "destinations yes;", "}" },
-		{ "log {", "size 100;", "}" },
-		{ "icmp {", "rate 5;", "}" },
-		{ "icmp {", "rate per destination 5;", "}" },
-		{ "icmp {", "rate path mtu 5;", "}" },
-		{ "conntrack {", "timeout udp new 200s;", "}" },
-		{ "conntrack {", "size 1000;", "}" },
-		{ "conntrack {", "offload max 1000;", "}" },
-		{ "limits {", "packets 1000;", "}" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		check_once(rows[i].before, rows[i].statement, rows[i].after, false);
-	check_once("log {", "mappings yes;", "}", true);
-	check_once("icmp {", "rate 5;", "}", true);
-	check_once("conntrack {", "timeout udp new 200s;", "}", true);
-	check_once("limits {", "packets 1000;", "}", true);
-	/* A path each, an interface each, a pool each. */
-	config_free(load(ONCE_BEGIN "route 10.0.0.0/8 via 10.1.1.1 weight 2 via 10.1.1.2 weight 2\n"
-				    "route 10.0.0.0/9 via 10.1.1.1 metric 2\nroute 10.0.0.0/10 via 10.1.1.1 metric 2\n"
-				    "interface lan0 { mtu 1500; }\ninterface lan1 { mtu 1500; }\n"
-				    "pool p { 203.0.113.16; paired yes; }\npool q { 203.0.113.17; paired yes; }\n"));
-}
-
-/* Would catch: a filtering that is taken and not heeded, since each destination has a mapping of its own; a refusal of
- * what means something, in whatever order it is said. */
-static void test_filtering_needs_mapping(void **state)
-{
-	static const char *const ways[] = { "endpoint-independent", "address-dependent" };
-	char text[256];
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		snprintf(text, sizeof(text), "pool p { 203.0.113.16;\n filtering %s; ports 2000-3000;\n}", ways[i]);
-		refused(text, "test:2:12");
-		refused(text, "this filtering needs `mapping endpoint-independent` in pool \"p\"");
-		snprintf(text, sizeof(text),
-			 "pool p { 203.0.113.16; filtering %s; mapping address-and-port-dependent; }", ways[i]);
-		refused(text, "test:1:34");
-		snprintf(text, sizeof(text), "pool p { 203.0.113.16; filtering %s; mapping endpoint-independent; }",
-			 ways[i]);
-		config_free(load(text));
-	}
-	config_free(load("pool p { 203.0.113.16; filtering address-and-port-dependent; }"));
 }
 
 /* Would catch a message that lost its place, its text or its caret. */
@@ -292,110 +105,6 @@ static void test_docs(void **state)
 	}
 	assert_true(n > 0);
 	free(text);
-}
-
-/* Each option ends up in its own field. */
-static void test_values(void **state)
-{
-	struct config *c = load(
-		"interface lan0 { address 10.0.0.1/24, 10.1.0.1/16; address 10.2.0.1/30\n mtu 1400; zone 7;\n"
-		" take over yes; driver af_packet }\n"
-		"interface \"wan0\" { address 203.0.113.1/24; }\n"
-		"route default via 203.0.113.254 dev wan0 metric 5\n"
-		"route 10.9.0.0/16 dev lan0; route 10.8.0.0/16 blackhole; route 10.7.0.1 unreachable\n"
-		"route 10.6.0.0/16 prohibit metric 2;\n"
-		"pool p { 203.0.113.16/30, 203.0.113.40-203.0.113.44; address 203.0.113.50; ports 2000-3000;\n"
-		" exclude ports 2049, 2100-2200; mapping endpoint-independent; filtering address-dependent;\n"
-		" paired yes; preserve port, parity }\n"
-		"conntrack { size 1000; timeout tcp established 2h4m; timeout udp stream 200; timeout icmp 1m;\n"
-		" timeout tcp syn-sent 5s; timeout other 10s; pick up yes; max per source 50; fragments 99;\n"
-		" offload max 5000 }\n"
-		"limits { packets 5000; large packets 77; neighbours 512; neighbour queue 3; neighbour queue all 30;\n"
-		" reassembly 11; reassembly fragments 22; reassembly per source 33 }\n"
-		"icmp { rate 500/second; rate per destination 5 }\n");
-
-	assert_int_equal(c->n_interfaces, 2);
-	assert_string_equal(c->interface[0].ip.name, "lan0");
-	assert_int_equal(c->interface[0].ip.n_addresses, 3);
-	assert_int_equal(c->interface[0].ip.address[1].addr, IP4(10, 1, 0, 1));
-	assert_int_equal(c->interface[0].ip.address[2].prefix_len, 30);
-	assert_int_equal(c->interface[0].ip.mtu, 1400);
-	assert_int_equal(c->interface[0].zone, 7);
-	assert_true(c->interface[0].take_over);
-	assert_int_equal(c->interface[0].driver, DRIVER_AF_PACKET);
-	assert_int_equal(c->interface[1].driver, DRIVER_AUTO);
-	assert_false(c->interface[1].take_over);
-	assert_int_equal(c->n_routes, 5);
-	assert_int_equal(c->route[0].route.prefix.len, 0);
-	assert_int_equal(c->route[0].route.nexthop.gateway.v4, IP4(203, 0, 113, 254));
-	assert_int_equal(c->route[0].route.metric, 5);
-	assert_string_equal(c->route[0].device, "wan0");
-	assert_int_equal(c->route[0].route.source, RIB_STATIC);
-	assert_string_equal(c->route[1].device, "lan0");
-	assert_int_equal(c->route[1].route.nexthop.kind, FIB_UNICAST);
-	assert_int_equal(c->route[2].route.nexthop.kind, FIB_BLACKHOLE);
-	assert_int_equal(c->route[3].route.nexthop.kind, FIB_UNREACHABLE);
-	assert_int_equal(c->route[3].route.prefix.len, 32);
-	assert_int_equal(c->route[4].route.nexthop.kind, FIB_PROHIBIT);
-	assert_false(c->route[0].goes_on);
-	const struct nat_pool_config *p = &c->nat.pool[0];
-
-	assert_int_equal(c->nat.n_pools, 1);
-	assert_int_equal(p->n_ranges, 3);
-	assert_int_equal(p->range[0].last, IP4(203, 0, 113, 19));
-	assert_int_equal(p->range[2].first, p->range[2].last);
-	assert_int_equal(p->ports.first, 2000);
-	assert_int_equal(p->n_excluded, 2);
-	assert_int_equal(p->excluded[1].last, 2200);
-	assert_int_equal(p->mapping, NAT_MAP_ENDPOINT_INDEPENDENT);
-	assert_int_equal(p->filtering, NAT_FILTER_ADDRESS_DEPENDENT);
-	assert_int_equal(p->paired + p->preserve_port + p->preserve_parity, 3);
-	assert_int_equal(c->ct_limits.n_connections, 1000);
-	assert_int_equal(c->ct_limits.n_fragments, 99);
-	assert_int_equal(c->timeout.tcp_established, 7440);
-	assert_int_equal(c->timeout.udp_stream, 200);
-	assert_int_equal(c->timeout.icmp, 60);
-	assert_int_equal(c->timeout.tcp_syn_sent, 5);
-	assert_int_equal(c->timeout.other, 10);
-	assert_int_equal(c->timeout.udp_new, 0);
-	assert_int_equal(c->ct_unknown_tcp, CONFIG_UNKNOWN_PICK_UP);
-	assert_int_equal(c->offload_max, 5000);
-	assert_false(c->offload_off);
-	assert_int_equal(c->ct_max_per_source, 50);
-	assert_int_equal(c->packets.n_packets, 5000);
-	assert_int_equal(c->packets.n_small, 5000);
-	assert_int_equal(c->packets.n_large, 77);
-	assert_int_equal(c->ip_limits.n_neighbours, 512);
-	assert_int_equal(c->ip_limits.n_neigh_held, 3);
-	assert_int_equal(c->ip_limits.n_neigh_held_all, 30);
-	assert_int_equal(c->ip_limits.n_reassembly, 11);
-	assert_int_equal(c->ip_limits.n_reassembly_fragments, 22);
-	assert_int_equal(c->ip_limits.n_reassembly_per_source, 33);
-	assert_int_equal(c->icmp_rate_per_s, 500);
-	assert_int_equal(c->icmp_rate_per_dest_s, 5);
-	config_free(c);
-}
-
-/* Would catch: a word for the kernel's part that is taken and does nothing. */
-static void test_offload(void **state)
-{
-	struct config *c = load("conntrack { offload off }\n");
-
-	assert_true(c->offload_off);
-	config_free(c);
-	c = load("conntrack { offload max 100 }\n");
-	assert_false(c->offload_off);
-	assert_int_equal(c->offload_max, 100);
-	config_free(c);
-	refused("conntrack { offload on; }\n", "expected max or off, as in \"offload max 100000\", found \"on\"");
-	refused("conntrack { offload max 3; }\n", "offload max");
-	refused("conntrack { unknown tcp maybe; }\n", "reset, drop or pick up");
-	refused("conntrack { unknown udp drop; }\n", "tcp");
-	refused("conntrack { pick up yes; unknown tcp drop; }\n", "contradicts line 1");
-	refused("conntrack { unknown tcp pick up;\n pick up no; }\n", "contradicts line 1");
-	struct config *u = load("conntrack { unknown tcp drop; pick up no; unknown tcp drop; }\n");
-	assert_int_equal(u->ct_unknown_tcp, CONFIG_UNKNOWN_DROP);
-	config_free(u);
 }
 
 struct priority_row {
@@ -726,23 +435,12 @@ static void test_many_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_log),
-		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_filtering_needs_mapping),
-		cmocka_unit_test(test_messages),
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_docs),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_offload),
-		cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_base_chains),
-		cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_definitions),
-		cmocka_unit_test(test_definitions_explode),
-		cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_nft_output),
-		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_docs),        cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
+		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nft_output),  cmocka_unit_test(test_cut_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,14 +9,7 @@
 
 #include "base/text.h"
 
-#define ROW_WORDS_MAX 4
 #define WORDS_MAX 64 /* that could have come, for a message */
-
-struct row {
-	const char *words[ROW_WORDS_MAX];
-	size_t offset; /* of a uint32_t in struct config */
-	uint32_t min, max;
-};
 
 /* RFC 4787 REQ-5: except to well-known ports. */
 #define UDP_SECONDS_MIN 120
@@ -27,7 +20,7 @@ struct row {
 
 #define OPTION(member) offsetof(struct config, member)
 
-static const struct row timeouts[] = {
+static const struct config_row timeouts[] = {
 	{ { "tcp", "syn-sent" }, OPTION(timeout.tcp_syn_sent), 0, 0 },
 	{ { "tcp", "syn-recv" }, OPTION(timeout.tcp_syn_recv), 0, 0 },
 	{ { "tcp", "established" }, OPTION(timeout.tcp_established), 0, 0 },
@@ -66,14 +59,14 @@ static const struct row timeouts[] = {
 	{ { "other" }, OPTION(timeout.other), 0, 0 },
 };
 
-static const struct row conntrack_sizes[] = {
+static const struct config_row conntrack_sizes[] = {
 	{ { "size" }, OPTION(ct_limits.n_connections), 16, 1u << 28 },
 	{ { "fragments" }, OPTION(ct_limits.n_fragments), 16, 1u << 20 },
 	{ { "max", "per", "source" }, OPTION(ct_max_per_source), 1, UINT32_MAX },
 	{ { "new", "per", "source" }, OPTION(ct_new_per_source_s), 1, 1000000 },
 };
 
-static const struct row limits[] = {
+static const struct config_row limits[] = {
 	{ { "packets" }, OPTION(packets.n_packets), 256, 1u << 24 },
 	{ { "large", "packets" }, OPTION(packets.n_large), 1, 1u << 16 },
 	{ { "neighbours" }, OPTION(ip_limits.n_neighbours), 16, IP_ADJACENCIES_MAX },
@@ -85,20 +78,24 @@ static const struct row limits[] = {
 };
 
 /* Words of a row that come next. */
-static uint32_t common_words(struct parser *p, const struct row *r)
+static uint32_t common_words(struct parser *p, const struct config_row *r)
 {
 	uint32_t k = 0;
 
-	while (k < ROW_WORDS_MAX - 1 && r->words[k] != NULL && token_is(config_peek_at(p, k), r->words[k]))
+	while (k < CONFIG_ROW_WORDS_MAX - 1 && r->words[k] != NULL && token_is(config_peek_at(p, k), r->words[k]))
 		k++;
 	return k;
 }
 
-/* The row whose words come next, the longest one; consumes them. NULL after a message: what could have come
- * behind as many words as fit. */
-static const struct row *find_row(struct parser *p, const struct row *rows, size_t n, const char *what)
+/* A value may be a word, and be no other row's. */
+static bool takes_word(const struct config_row *r)
 {
-	const struct row *best = NULL;
+	return r->kind == ROW_YES_NO || r->kind == ROW_CONGESTION || r->kind == ROW_ECN;
+}
+
+const struct config_row *config_find_row(struct parser *p, const struct config_row *rows, size_t n, const char *what)
+{
+	const struct config_row *best = NULL;
 	const char *words[WORDS_MAX];
 	uint32_t deepest = 0;
 	size_t n_words = 0;
@@ -107,7 +104,7 @@ static const struct row *find_row(struct parser *p, const struct row *rows, size
 	for (size_t i = 0; i < n; i++) {
 		uint32_t k = common_words(p, &rows[i]);
 
-		if (rows[i].words[k] == NULL && config_peek_at(p, k)->kind != TOK_WORD)
+		if (rows[i].words[k] == NULL && (takes_word(&rows[i]) || config_peek_at(p, k)->kind != TOK_WORD))
 			best = &rows[i];
 		deepest = k > deepest ? k : deepest;
 	}
@@ -131,23 +128,22 @@ static const struct row *find_row(struct parser *p, const struct row *rows, size
 	return NULL;
 }
 
-/* A row's words, for a message. */
-static const char *row_name(const struct row *r, char name[AST_NAME_MAX])
+const char *config_row_name(const struct config_row *r, char name[AST_NAME_MAX])
 {
 	struct text t = text_of(name, AST_NAME_MAX);
 
-	for (uint32_t k = 0; k < ROW_WORDS_MAX && r->words[k] != NULL; k++)
+	for (uint32_t k = 0; k < CONFIG_ROW_WORDS_MAX && r->words[k] != NULL; k++)
 		text_add(&t, "%s%s", k > 0 ? " " : "", r->words[k]);
 	return name;
 }
 
-static uint32_t *row_value(struct parser *p, const struct row *r)
+static uint32_t *row_value(struct parser *p, const struct config_row *r)
 {
 	return (uint32_t *)((char *)config_of(p) + r->offset);
 }
 
 /* A time of the row's least or more. */
-static bool row_seconds(struct parser *p, const struct row *r)
+static bool row_seconds(struct parser *p, const struct config_row *r)
 {
 	struct text_pos pos = config_peek(p)->pos;
 	char name[AST_NAME_MAX];
@@ -157,17 +153,22 @@ static bool row_seconds(struct parser *p, const struct row *r)
 		return false;
 	if (*row_value(p, r) >= r->min)
 		return true;
-	config_err(p, &pos, "timeout %s must be %us or more (RFC 4787 REQ-5)", row_name(r, name), r->min);
+	config_err(p, &pos, "timeout %s must be %us or more (RFC 4787 REQ-5)", config_row_name(r, name), r->min);
 	return true;
 }
 
-/* A number within the row's bounds. */
-static bool row_number(struct parser *p, const struct row *r)
+bool config_row_number(struct parser *p, const struct config_row *r)
 {
 	char name[AST_NAME_MAX];
 
+	return config_number(p, r->min, r->max, config_row_name(r, name), row_value(p, r));
+}
+
+/* A statement that is a number within the row's bounds. */
+static bool row_number(struct parser *p, const struct config_row *r)
+{
 	config_once_at_all(p, row_value(p, r), &p->last);
-	return config_number(p, r->min, r->max, row_name(r, name), row_value(p, r)) && config_end(p);
+	return config_row_number(p, r) && config_end(p);
 }
 
 /* offload max N; offload off; */
@@ -242,10 +243,11 @@ static bool pick_up_statement(struct parser *p)
 
 static bool conntrack_statement(struct parser *p, void *ctx)
 {
-	const struct row *r;
+	const struct config_row *r;
 
 	if (config_accept_word(p, "timeout")) {
-		r = find_row(p, timeouts, ARRAY_LEN(timeouts), "a state, as in \"timeout tcp established 7440s\"");
+		r = config_find_row(p, timeouts, ARRAY_LEN(timeouts),
+				    "a state, as in \"timeout tcp established 7440s\"");
 		return r != NULL && row_seconds(p, r) && config_end(p);
 	}
 	if (config_accept_word(p, "pick"))
@@ -254,8 +256,9 @@ static bool conntrack_statement(struct parser *p, void *ctx)
 		return unknown_statement(p);
 	if (config_accept_word(p, "offload"))
 		return offload_statement(p);
-	r = find_row(p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
-		     "size, timeout, unknown tcp, pick up, offload, max per source, new per source or fragments");
+	r = config_find_row(
+		p, conntrack_sizes, ARRAY_LEN(conntrack_sizes),
+		"size, timeout, unknown tcp, pick up, offload, max per source, new per source or fragments");
 	return r != NULL && row_number(p, r);
 }
 
@@ -266,8 +269,8 @@ bool config_conntrack(struct parser *p)
 
 static bool limits_statement(struct parser *p, void *ctx)
 {
-	const struct row *r = find_row(p, limits, ARRAY_LEN(limits),
-				       "packets, large packets, neighbours, neighbour queue or reassembly");
+	const struct config_row *r = config_find_row(
+		p, limits, ARRAY_LEN(limits), "packets, large packets, neighbours, neighbour queue or reassembly");
 
 	if (r == NULL || !row_number(p, r))
 		return false;
@@ -280,12 +283,12 @@ bool config_limits(struct parser *p)
 	return config_block(p, limits_statement, NULL);
 }
 
-static bool bounds_among(const struct row *rows, size_t n, const char *words, uint32_t *min, uint32_t *max)
+bool config_row_bounds(const struct config_row *rows, size_t n, const char *words, uint32_t *min, uint32_t *max)
 {
 	char name[AST_NAME_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(row_name(&rows[i], name), words) != 0)
+		if (strcmp(config_row_name(&rows[i], name), words) != 0)
 			continue;
 		*min = rows[i].min;
 		*max = rows[i].max;
@@ -296,6 +299,7 @@ static bool bounds_among(const struct row *rows, size_t n, const char *words, ui
 
 bool config_limit_bounds(const char *words, uint32_t *min, uint32_t *max)
 {
-	return bounds_among(limits, ARRAY_LEN(limits), words, min, max) ||
-	       bounds_among(conntrack_sizes, ARRAY_LEN(conntrack_sizes), words, min, max);
+	return config_row_bounds(limits, ARRAY_LEN(limits), words, min, max) ||
+	       config_row_bounds(conntrack_sizes, ARRAY_LEN(conntrack_sizes), words, min, max) ||
+	       config_host_bounds(words, min, max);
 }

@@ -186,6 +186,8 @@ static void copy_values(struct build *b)
 	s->core.ip.icmp_rate_per_s = c->icmp_rate_per_s;
 	s->core.ip.icmp_rate_per_dest_s = c->icmp_rate_per_dest_s;
 	s->core.ip.icmp_rate_path_mtu_s = c->icmp_rate_path_mtu_s;
+	s->tcp = c->host.tcp;
+	s->core.tcp = &s->tcp;
 	s->core.ct.timeout = c->timeout;
 	s->core.ct.max_per_source = c->ct_max_per_source;
 	s->core.ct.new_per_source_s = c->ct_new_per_source_s;
@@ -194,6 +196,8 @@ static void copy_values(struct build *b)
 	s->offload_max = c->offload_max;
 	s->offload_off = c->offload_off;
 	s->n_log_records = c->n_log_records;
+	s->n_kernel_tables = c->n_kernel_tables;
+	memcpy(s->kernel_table, c->kernel_table, sizeof(s->kernel_table));
 	s->core.nat.log = c->nat.log;
 	s->core.nat.log_no_destinations = c->nat.log_no_destinations;
 	s->n_workers = max_u32(c->n_workers, 1);
@@ -239,13 +243,20 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	return NULL;
 }
 
+/* Each has a port. */
+#define UDP_SOCKETS_MAX 65536u
+
 struct gateway_limits snapshot_limits(const struct config *cfg)
 {
-	return (struct gateway_limits){
+	struct gateway_limits l = {
 		.packets = cfg->packets,
 		.ip = cfg->ip_limits,
 		.conntrack = cfg->ct_limits,
+		.sockets = cfg->host.limits,
 	};
+
+	l.sockets.udp.n_sockets = min_u32(l.sockets.n_sockets, UDP_SOCKETS_MAX);
+	return l;
 }
 
 void snapshot_destroy(struct snapshot *s)

@@ -17,6 +17,7 @@
 
 struct snapshot {
 	struct core_config core;
+	struct tcp_config tcp;                        /* core.tcp */
 	struct nat_address_range *nat_source;         /* core.nat.source, to be freed */
 	enum config_driver driver[IP_INTERFACES_MAX]; /* by interface number */
 	bool take_over[IP_INTERFACES_MAX];
@@ -24,8 +25,10 @@ struct snapshot {
 	bool offload_off;
 	uint32_t n_log_records; /* that can wait in each worker, 0: the default */
 	uint32_t n_workers;     /* at least 1 */
-	size_t n_routes;        /* configured, and to prefixes of interfaces */
-	char *text;             /* the config file's text */
+	uint32_t n_kernel_tables;
+	struct config_kernel_table kernel_table[CONFIG_KERNEL_TABLES_MAX]; /* that are followed */
+	size_t n_routes; /* configured, and to prefixes of interfaces */
+	char *text;      /* the config file's text */
 	size_t text_len;
 	uint32_t n_files; /* that the config was read from; text_pos.file is a number from 1 on */
 	char **file;      /* their names */

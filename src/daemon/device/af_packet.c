@@ -170,9 +170,9 @@ uint32_t af_packet_rx(struct device *d, struct batch *b, uint32_t max)
 		s->head = i + 1 == s->n_slots ? 0 : i + 1;
 		/* Slots lie too far apart for the hardware to guess. */
 		const uint8_t *ahead = slot_at(s, s->head);
-		__builtin_prefetch(ahead);
-		__builtin_prefetch(ahead + 64);
-		__builtin_prefetch(ahead + 128);
+		prefetch_read(ahead);
+		prefetch_read(ahead + 64);
+		prefetch_read(ahead + 128);
 		s->n_since_idle++;
 		losing |= (status & TP_STATUS_LOSING) != 0;
 		take_slot(s, i, status, b);

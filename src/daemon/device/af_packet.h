@@ -2,7 +2,7 @@
  *
  * A kernel device through an AF_PACKET socket: works everywhere, also without
  * root in a user namespace. Large segments and partial checksums travel both
- * ways (DEVICE_CAP_CSUM and DEVICE_CAP_GSO).
+ * ways (DEVICE_CAP_*).
  *
  * The kernel's own stack still sees every frame: see suppress.h.
  */

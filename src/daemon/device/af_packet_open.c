@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "daemon/device/af_packet_priv.h"
@@ -219,6 +220,17 @@ static int share(struct af_packet *s, struct af_packet *first, char *err, size_t
 
 /* --- open --- */
 
+/* Packet sockets take UDP segments since Linux 6.2, and nothing asks them but a frame that is sent. A kernel that has
+ * it from a later one's is believed to be as old as it says. */
+static uint32_t caps_of_kernel(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+	bool is_told = uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2;
+
+	return is_told && (major > 6 || (major == 6 && minor >= 2)) ? DEVICE_CAP_ALL : DEVICE_CAP_ALL & ~DEVICE_CAP_USO;
+}
+
 struct how {
 	uint16_t protocol; /* 0: for sending only, without a ring */
 	struct af_packet *first;
@@ -235,7 +247,7 @@ static int open_socket(const char *ifname, const struct how *how, struct device 
 	if (!s)
 		return fail(err, err_len, ifname, "memory", ENOMEM);
 	s->dev.ops = &af_packet_ops;
-	s->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
+	s->dev.caps = caps_of_kernel();
 	snprintf(s->dev.name, sizeof(s->dev.name), "%s", ifname);
 	s->protocol = how->protocol;
 	/* Protocol 0: nothing comes in before the socket is bound to the device. */

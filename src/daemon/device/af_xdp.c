@@ -110,7 +110,7 @@ static uint32_t queue_rx(struct af_xdp *s, struct queue *q, struct batch *b, uin
 	uint32_t at, n = xsk_ring_cons__peek(&q->rx, max, &at);
 
 	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(umem_area(s->umem) + xsk_ring_cons__rx_desc(&q->rx, at + i)->addr);
+		prefetch_read(umem_area(s->umem) + xsk_ring_cons__rx_desc(&q->rx, at + i)->addr);
 	for (uint32_t i = 0; i < n; i++)
 		take_frame(s, q, xsk_ring_cons__rx_desc(&q->rx, at + i), b);
 	if (n > 0) {

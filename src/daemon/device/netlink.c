@@ -36,30 +36,53 @@
 
 #define WATCHED_MAX 64
 #define BUF_BYTES 32768 /* the kernel's largest piece of a dump */
+#define LISTS_MAX 10    /* so often a list is asked for that changes while it is told */
 
 /* --- one question, one answer --- */
 
+/* The error with which a list ends, -errno, at which libmnl does not look; 0: none. */
+static int error_of_list(const char *buf, int left)
+{
+	const struct nlmsghdr *h = (const void *)buf;
+	int32_t error = 0;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		if (h->nlmsg_type == NLMSG_DONE && mnl_nlmsg_get_payload_len(h) >= sizeof(error))
+			memcpy(&error, mnl_nlmsg_get_payload(h), sizeof(error));
+	return error < 0 ? error : 0;
+}
+
+int netlink_read_answer(struct mnl_socket *nl, uint32_t seq, mnl_cb_t cb, void *ctx)
+{
+	_Alignas(struct nlmsghdr) char buf[BUF_BYTES];
+
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		int r = MNL_CB_OK;
+
+		if (n >= 0)
+			r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), cb, ctx);
+		else if (errno != EINTR)
+			return -errno;
+		if (r < 0)
+			return -errno;
+		if (r == MNL_CB_STOP)
+			return error_of_list(buf, (int)n);
+	}
+}
+
 int netlink_ask(struct nlmsghdr *h, mnl_cb_t cb, void *ctx)
 {
-	char buf[BUF_BYTES];
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int r = -1;
+	int r;
 
 	if (!nl)
 		return -errno;
 	h->nlmsg_seq = 1;
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
-		goto out;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n < 0)
-			break;
-		r = mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(nl), cb, ctx);
-		if (r <= MNL_CB_STOP)
-			break;
-	}
-out:
-	r = r < 0 ? -errno : 0;
+		r = -errno;
+	else
+		r = netlink_read_answer(nl, h->nlmsg_seq, cb, ctx);
 	mnl_socket_close(nl);
 	return r;
 }
@@ -115,7 +138,7 @@ static int read_link_attr(const struct nlattr *a, void *ctx)
 	return MNL_CB_OK;
 }
 
-static void link_of_message(const struct nlmsghdr *h, struct netlink_link *l)
+void netlink_read_link(const struct nlmsghdr *h, struct netlink_link *l)
 {
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
 
@@ -131,7 +154,7 @@ static void link_of_message(const struct nlmsghdr *h, struct netlink_link *l)
 static int take_link(const struct nlmsghdr *h, void *ctx)
 {
 	if (h->nlmsg_type == RTM_NEWLINK)
-		link_of_message(h, ctx);
+		netlink_read_link(h, ctx);
 	return MNL_CB_STOP;
 }
 
@@ -322,12 +345,16 @@ int netlink_addrs_get(uint32_t index, struct netlink_addrs *out, char *err, size
 	struct addr_query q = { index, out };
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
-	memset(out, 0, sizeof(*out));
 	h->nlmsg_type = RTM_GETADDR;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	struct ifaddrmsg *i = mnl_nlmsg_put_extra_header(h, sizeof(*i));
+	int r = -EINTR;
+
 	i->ifa_family = AF_UNSPEC;
-	int r = netlink_ask(h, take_addr, &q);
+	for (uint32_t k = 0; r == -EINTR && k < LISTS_MAX; k++) {
+		memset(out, 0, sizeof(*out));
+		r = netlink_ask(h, take_addr, &q);
+	}
 	if (r < 0)
 		snprintf(err, err_len, "cannot ask the kernel for its addresses: %s", strerror(-r));
 	return r;
@@ -390,7 +417,7 @@ static int take_change(const struct nlmsghdr *h, void *ctx)
 	/* A bridge speaks of its ports in the same messages: not about the link. */
 	if ((h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK) || i->ifi_family != AF_UNSPEC)
 		return MNL_CB_OK;
-	link_of_message(h, &l);
+	netlink_read_link(h, &l);
 	for (uint32_t k = 0; k < WATCHED_MAX; k++) {
 		struct watched *w = &m->watched[k];
 		bool renamed = strcmp(w->name, l.name) != 0;

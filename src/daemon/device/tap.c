@@ -9,7 +9,8 @@
  * the descriptor would stay readable for ever.
  *
  * The kernel gives us large segments and partial checksums only as far as
- * TUNSETOFFLOAD asked for them, and takes any from us.
+ * TUNSETOFFLOAD asked for them, and takes any that it knows from us: large UDP ones where it could be asked for those
+ * (Linux 6.2).
  *
  * An inlet is a TAP for frames that a program in the kernel redirects into it.
  * The kernel itself must have nothing to say there: no IPv6 address of its own
@@ -247,8 +248,10 @@ static int attach(struct tap *t, unsigned int more_flags, char *err, size_t err_
 	if (ioctl(t->fd, TUNSETVNETHDRSZ, &header_len) < 0)
 		return fail(err, err_len, t->dev.name, "TUNSETVNETHDRSZ", errno);
 	unsigned int offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
-	if (ioctl(t->fd, TUNSETOFFLOAD, offload | TAP_OFFLOAD_USO4 | TAP_OFFLOAD_USO6) < 0 &&
-	    ioctl(t->fd, TUNSETOFFLOAD, offload) < 0)
+
+	if (ioctl(t->fd, TUNSETOFFLOAD, offload | TAP_OFFLOAD_USO4 | TAP_OFFLOAD_USO6) == 0)
+		t->dev.caps |= DEVICE_CAP_USO;
+	else if (ioctl(t->fd, TUNSETOFFLOAD, offload) < 0)
 		return fail(err, err_len, t->dev.name, "TUNSETOFFLOAD", errno);
 	return 0;
 }
@@ -325,7 +328,7 @@ static struct tap *new_tap(const char *ifname)
 	if (t == NULL)
 		return NULL;
 	t->dev.ops = &tap_ops;
-	t->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_GSO;
+	t->dev.caps = DEVICE_CAP_CSUM | DEVICE_CAP_TSO;
 	snprintf(t->dev.name, sizeof(t->dev.name), "%s", ifname);
 	t->fd = -1;
 	return t;
@@ -372,6 +375,7 @@ int tap_open_more(struct device *first, struct device **out, char *err, size_t e
 	t->is_sender = true;
 	t->dev.mac = first->mac;
 	t->dev.mtu = first->mtu;
+	t->dev.caps = first->caps;
 	t->dev.up = first->up;
 	t->fd = fcntl(of_device(first)->fd, F_DUPFD_CLOEXEC, 0);
 	if (t->fd < 0) {

@@ -3,9 +3,9 @@
  * The gateway as an object of the public header: a core, and for each interface a link
  * whose packets the embedder brings and takes.
  *
- * As in a stack, whoever is in it already (its output slot) may give it packets: they wait
- * until the call that is in it ends. What leaves is the gateway's own memory still, good
- * while the output slot runs.
+ * The gateway's own host is a stack of the library (src/lib/lib_stack.c) on that core, and the gateway is entered and
+ * left as that is: whoever is in it already (its output slot) may give it packets, which wait until the call that is in
+ * it ends. What leaves is the gateway's own memory still, good while the output slot runs.
  *
  * Next: src/core/gateway.c (gateway_input)
  */
@@ -39,17 +39,27 @@ static int give_out(struct lib_link *l, struct packet *const *p, uint32_t n)
 	return taken;
 }
 
-static void leave(struct yg_gateway *gw)
+static struct yg_gateway *of_host(const struct yg_stack *host)
 {
-	while (gw->depth == 1 && gw->waiting.first != NULL) {
-		uint32_t ifindex = gw->waiting.first->in_ifindex;
-		struct batch b = { .n = 0 };
-
-		lib_waiting_take(&gw->waiting, &b);
-		gateway_input(gw->core, ifindex, &b, gateway_env(gw->core)->now);
-	}
-	gw->depth--;
+	return container_of((struct yg_stack *)(uintptr_t)host, struct yg_gateway, host);
 }
+
+static void take_in(struct yg_stack *host, struct batch *b)
+{
+	gateway_input(of_host(host)->core, b->p[0]->in_ifindex, b, host->env->now);
+}
+
+static void expire(struct yg_stack *host)
+{
+	gateway_expire(of_host(host)->core, host->env->now);
+}
+
+static uint64_t next_deadline(const struct yg_stack *host)
+{
+	return gateway_next_deadline(of_host(host)->core);
+}
+
+static const struct lib_stack_ops host_ops = { .input = take_in, .expire = expire, .next_deadline = next_deadline };
 
 /* NULL: no memory; what was lent is released then. */
 static struct packet *packet_of(struct lib_link *l, const struct yg_frame *f)
@@ -94,34 +104,35 @@ int yg_gateway_input(struct yg_gateway *gw, unsigned int interface, const struct
 
 	if (l == NULL)
 		return -ENODEV;
-	gw->depth++;
+	lib_enter(&gw->host);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = packet_of(l, &frames[i]);
 
 		taken += p != NULL || frames[i].release != NULL;
-		if (p != NULL && gw->depth > 1)
+		if (p != NULL && gw->host.depth > 1)
 			lib_link_wait(l, p);
 		else if (p != NULL)
 			batch_add(&b, p);
 		if (b.n == BATCH_MAX || (b.n > 0 && i + 1 == n))
 			gateway_input(gw->core, interface, &b, now);
 	}
-	leave(gw);
+	lib_leave(&gw->host);
 	return taken;
 }
 
 void yg_gateway_run(struct yg_gateway *gw, uint64_t now)
 {
-	if (gw->depth > 0)
-		return;
-	gw->depth++;
-	gateway_expire(gw->core, now);
-	leave(gw);
+	yg_run(&gw->host, now);
 }
 
 uint64_t yg_gateway_next_deadline(const struct yg_gateway *gw)
 {
-	return gateway_next_deadline(gw->core);
+	return yg_next_deadline(&gw->host);
+}
+
+struct yg_stack *yg_gateway_stack(struct yg_gateway *gw)
+{
+	return &gw->host;
 }
 
 /* --- interfaces --- */
@@ -152,18 +163,18 @@ int yg_gateway_attach(struct yg_gateway *gw, const char *name, const struct yg_g
 		memcpy(&c, port, port->size < sizeof(c) ? port->size : sizeof(c));
 	if (i == 0)
 		return -ENOENT;
-	if (gw->depth > 0)
+	if (gw->host.depth > 0)
 		return -EBUSY;
 	if (p->is_attached)
 		(void)yg_gateway_detach(gw, i, now);
-	gw->depth++;
+	lib_enter(&gw->host);
 	p->owner = gw;
 	p->is_attached = true;
-	p->link = (struct lib_link){ .output = give_out, .waiting = &gw->waiting, .ifindex = i };
+	p->link = (struct lib_link){ .output = give_out, .waiting = &gw->host.waiting, .ifindex = i };
 	lib_link_init(&p->link, name, c.flags, c.mtu, c.mac);
 	gateway_attach(gw->core, i, &p->link.dev, now);
 	settle(gw);
-	leave(gw);
+	lib_leave(&gw->host);
 	return (int)i;
 }
 
@@ -171,14 +182,41 @@ int yg_gateway_detach(struct yg_gateway *gw, unsigned int interface, uint64_t no
 {
 	if (link_at(gw, interface) == NULL)
 		return -ENODEV;
-	if (gw->depth > 0)
+	if (gw->host.depth > 0)
 		return -EBUSY;
-	gw->depth++;
+	lib_enter(&gw->host);
 	gateway_attach(gw->core, interface, NULL, now);
 	gw->port[interface].is_attached = false;
 	settle(gw);
-	leave(gw);
+	lib_leave(&gw->host);
 	return 0;
+}
+
+int yg_gateway_next_hop(struct yg_gateway *gw, unsigned int interface, const struct sockaddr *address, int is_up,
+			uint64_t now)
+{
+	struct rib *rib = gw->snap->core.rib;
+	uint32_t addr;
+	int rc = lib_take_address(address, &addr);
+
+	if (rc != 0)
+		return rc;
+	if (interface == 0 || interface >= IP_INTERFACES_MAX || gw->snap->core.ip.interface[interface].name[0] == '\0')
+		return -ENODEV;
+	if (gw->host.depth > 0)
+		return -EBUSY;
+	struct ip_addr hop = ip_addr_v4(addr);
+
+	if (rib_is_lost(rib, interface, &hop) != (is_up != 0))
+		return -EALREADY;
+	if (!is_up && rib_n_lost(rib) == RIB_LOST_MAX)
+		return -ENOSPC;
+	lib_enter(&gw->host);
+	lib_set_time(&gw->host, now);
+	(void)rib_neighbour_changed(rib, interface, &hop, is_up != 0);
+	settle(gw);
+	lib_leave(&gw->host);
+	return rib_is_lost(rib, interface, &hop) != (is_up != 0) ? 0 : -ENOMEM;
 }
 
 /* --- life --- */
@@ -191,12 +229,28 @@ static void detach_gone(struct yg_gateway *gw, const struct snapshot *next, uint
 			(void)yg_gateway_detach(gw, i, now);
 }
 
+/* A number that is given to another interface has none of the neighbours that the one before had lost. */
+static void forget_hops(struct yg_gateway *gw, const struct snapshot *next)
+{
+	const struct ip_interface_config *before = gw->snap->core.ip.interface, *after = next->core.ip.interface;
+	struct rib *rib = gw->snap->core.rib;
+	struct ip_addr hop;
+	uint32_t i;
+
+	for (size_t n = 0; rib_lost(rib, n, &i, &hop);) {
+		if (strcmp(before[i].name, after[i].name) != 0)
+			(void)rib_neighbour_changed(rib, i, &hop, true);
+		else
+			n++;
+	}
+}
+
 int yg_gateway_configure(struct yg_gateway *gw, const struct yg_gateway_policy *policy, uint64_t now, char *why,
 			 size_t why_len)
 {
 	struct gateway_limits limits;
 
-	if (gw->depth > 0)
+	if (gw->host.depth > 0)
 		return -EBUSY;
 	struct snapshot *old = gw->snap, *next = embed_snapshot(policy, gw->parts, old, &limits, why, why_len);
 
@@ -209,13 +263,14 @@ int yg_gateway_configure(struct yg_gateway *gw, const struct yg_gateway_policy *
 		return rc;
 	}
 	detach_gone(gw, next, now);
-	gw->depth++;
+	forget_hops(gw, next);
+	lib_enter(&gw->host);
 	/* It was prepared: it does not fail. */
 	(void)gateway_configure(gw->core, &next->core, now);
 	gw->snap = next;
 	settle(gw);
 	snapshot_destroy(old);
-	leave(gw);
+	lib_leave(&gw->host);
 	return 0;
 }
 
@@ -251,6 +306,13 @@ static bool create_core(struct yg_gateway *gw, const struct yg_gateway_config *c
 	gw->core = gateway_create_of(modules_of(gw->parts), limits, c->seed, c->now, embed_event, gw);
 	if (gw->core == NULL)
 		return false;
+	gw->host = (struct yg_stack){ .ops = &host_ops,
+				      .env = gateway_env(gw->core),
+				      .ip = gateway_ip(gw->core),
+				      .ss = gateway_sockets(gw->core),
+				      .changed = c->changed,
+				      .ctx = c->ctx,
+				      .told_deadline = YG_NEVER };
 	if (gw->event == NULL)
 		gateway_env(gw->core)->wanted = &gw->nobody_listens;
 	if (gateway_configure(gw->core, &gw->snap->core, c->now) != 0)
@@ -277,13 +339,11 @@ struct yg_gateway *yg_gateway_create(const struct yg_gateway_config *config, con
 	gw->event = c.event;
 	gw->ctx = c.ctx;
 	gw->parts = whole_parts(c.parts);
-	gw->depth = 1;
 	gw->snap = embed_snapshot(policy, gw->parts, NULL, &limits, why, why_len);
 	if (gw->snap == NULL || !create_core(gw, &c, &limits)) {
 		yg_gateway_destroy(gw);
 		return NULL;
 	}
-	leave(gw);
 	return gw;
 }
 
@@ -292,7 +352,7 @@ void yg_gateway_destroy(struct yg_gateway *gw)
 	if (gw == NULL)
 		return;
 	if (gw->core != NULL) {
-		lib_waiting_free(&gw->waiting, gateway_env(gw->core)->pool);
+		lib_stack_end(&gw->host);
 		gateway_destroy(gw->core);
 	}
 	snapshot_destroy(gw->snap);

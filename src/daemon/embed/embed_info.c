@@ -10,14 +10,9 @@
 
 static struct sockaddr_storage name_of(const struct ip_addr *addr, uint16_t port)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_storage out = { 0 };
-
 	if (addr->family != IP_FAMILY_V4)
-		return out;
-	in.sin_addr.s_addr = htonl(addr->v4);
-	memcpy(&out, &in, sizeof(in));
-	return out;
+		return (struct sockaddr_storage){ 0 };
+	return lib_name_of(&(struct tcp_end){ *addr, port });
 }
 
 /* Both directions, and what a status and a state say. */

@@ -9,7 +9,7 @@
 
 #include "core/gateway.h"
 #include "daemon/config/snapshot.h"
-#include "lib/lib_link.h"
+#include "lib/lib_priv.h"
 
 struct embed_port {
 	struct lib_link link;
@@ -25,8 +25,7 @@ struct yg_gateway {
 	yg_gateway_event_fn *event;
 	void *ctx;
 	_Atomic(uint32_t) nobody_listens; /* no kind of event: of env.wanted without a slot */
-	uint32_t depth;                   /* of calls into it */
-	struct lib_waiting waiting;
+	struct yg_stack host;             /* its sockets; and how the gateway is entered */
 	struct embed_port port[IP_INTERFACES_MAX];
 };
 

@@ -185,12 +185,12 @@ void offload_read_start(struct offload_map *m)
 static void ask_ahead(const struct offload_map *m, uint32_t slot)
 {
 	if (slot + AHEAD < m->n_fresh)
-		__builtin_prefetch(&m->slot[slot + AHEAD]);
+		prefetch_read(&m->slot[slot + AHEAD]);
 	if (slot >= m->n_fresh || m->slot[slot].state != SLOT_LIVE)
 		return;
-	__builtin_prefetch(conntrack_conn(m->ct, m->slot[slot].conn));
-	__builtin_prefetch(offload_flow(m, slot, CT_ORIGINAL));
-	__builtin_prefetch(offload_flow(m, slot, CT_REPLY));
+	prefetch_read(conntrack_conn(m->ct, m->slot[slot].conn));
+	prefetch_read(offload_flow(m, slot, CT_ORIGINAL));
+	prefetch_read(offload_flow(m, slot, CT_REPLY));
 }
 
 static void slice(struct offload_map *m, uint32_t n)

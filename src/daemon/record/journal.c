@@ -9,7 +9,6 @@
  */
 #include "daemon/record/journal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/config/config.h"
@@ -37,16 +36,17 @@ static const struct {
 	LIMIT("conntrack-fragments", conntrack.n_fragments, "fragments"),
 	LIMIT("nat-addresses", nat.n_addresses, NULL),
 	LIMIT("nat-mappings", nat.n_mappings, NULL),
-	LIMIT("sockets", sockets.n_sockets, NULL),
+	LIMIT("sockets", sockets.n_sockets, "sockets"),
 	LIMIT("epolls", sockets.n_epolls, NULL),
 	LIMIT("epoll-watches", sockets.n_watches, NULL),
-	LIMIT("tcp-connections", sockets.tcp.n_connections, NULL),
-	LIMIT("tcp-listeners", sockets.tcp.n_listeners, NULL),
-	LIMIT("tcp-half-open", sockets.tcp.n_half_open, NULL),
-	LIMIT("tcp-time-wait", sockets.tcp.n_time_wait, NULL),
-	LIMIT("tcp-segments", sockets.tcp.n_segments, NULL),
+	LIMIT("tcp-connections", sockets.tcp.n_connections, "connections"),
+	LIMIT("tcp-listeners", sockets.tcp.n_listeners, "listeners"),
+	LIMIT("tcp-half-open", sockets.tcp.n_half_open, "syn queue"),
+	LIMIT("tcp-time-wait", sockets.tcp.n_time_wait, "time-wait"),
+	LIMIT("tcp-segments", sockets.tcp.n_segments, "segments"),
+	LIMIT("tcp-congestion-records", sockets.tcp.n_cc_records, "congestion records"),
 	LIMIT("tcp-md5-keys", sockets.tcp.n_md5_keys, NULL),
-	LIMIT("udp-sockets", sockets.udp.n_sockets, NULL),
+	LIMIT("udp-sockets", sockets.udp.n_sockets, "sockets"),
 	LIMIT("udp-groups", sockets.udp.n_groups, NULL),
 	LIMIT("raw-sockets", sockets.raw.n_sockets, NULL),
 	LIMIT("raw-groups", sockets.raw.n_groups, NULL),
@@ -89,27 +89,6 @@ bool journal_limit_set(struct gateway_limits *limits, const char *name, uint64_t
 	}
 	snprintf(err, err_len, "this version knows no limit \"%s\"", name);
 	return false;
-}
-
-void journal_hex(const uint8_t *bytes, size_t n, char *out)
-{
-	for (size_t i = 0; i < n; i++)
-		sprintf(out + 2 * i, "%02x", bytes[i]);
-	out[2 * n] = '\0';
-}
-
-bool journal_unhex(const char *text, uint8_t *out, size_t n)
-{
-	if (strlen(text) != 2 * n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		char two[3] = { text[2 * i], text[2 * i + 1], '\0' };
-		char *end;
-		out[i] = (uint8_t)strtoul(two, &end, 16);
-		if (*end != '\0' || two[0] == '-' || two[0] == '+' || two[0] == ' ')
-			return false;
-	}
-	return true;
 }
 
 bool journal_is_name(const char *name)

@@ -52,8 +52,6 @@ bool journal_limit_set(struct gateway_limits *limits, const char *name, uint64_t
  * KIND RECURSIVE OVER-DEFAULT N, then of each of its N ways GATEWAY INTERFACE FROM WEIGHT ONLINK. Addresses are
  * numbers, 0: none. */
 void journal_route_write(const struct rib_route *route, bool everything, char *out, size_t cap);
-void journal_hex(const uint8_t *bytes, size_t n, char *out);
-bool journal_unhex(const char *text, uint8_t *out, size_t n);
 /* A device's name that stands for nothing but a file of that name: the kernel's own rule. */
 bool journal_is_name(const char *name);
 

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "daemon/record/journal.h"
+#include "base/hex.h"
 #include "daemon/device/pcap.h"
 
 #define CAPTURES_MAX 256 /* names that devices have had */
@@ -305,7 +306,7 @@ int record_open(const char *dir, const struct gateway_limits *limits, const uint
 	}
 	r->wall_offset_ns = wall_offset_ns;
 	r->now = now;
-	journal_hex(seed, RNG_SEED_BYTES, hex);
+	hex_write(seed, RNG_SEED_BYTES, hex);
 	line(r, JOURNAL_FIRST_LINE "\nseed %s\n", hex);
 	journal_limits_write(limits, r->journal);
 	line(r, "start %" PRIu64 " %" PRIu64 "\n", now, wall_offset_ns);

@@ -65,16 +65,11 @@ int check_main(int argc, char **argv)
 	struct config_errors *errors = NULL;
 	struct gateway_limits limits;
 	struct args a;
-	char err[160];
 
-	if (args_parse(&a, check_options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
-		fprintf(stderr, "yangguan check: %s (see: yangguan check --help)\n", err);
+	if (!command_info_parse(&check_info, &a, argc, argv))
 		return EXIT_USAGE;
-	}
-	if (a.help) {
-		command_info_print(&check_info, stdout);
+	if (a.help)
 		return EXIT_OK;
-	}
 	if (a.n_words != 1) {
 		fprintf(stderr, "yangguan: check needs one FILE (see: yangguan check --help)\n");
 		return EXIT_USAGE;

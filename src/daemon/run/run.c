@@ -263,6 +263,7 @@ static int serve_watched(struct run *r)
 		unwatch_all(watch);
 		return EXIT_FAILED;
 	}
+	run_kernel_configure(r);
 	r->ready = true;
 	if (rib_n_unsettled(r->snap->core.rib) > 0)
 		run_say("%zu prefixes find no room in the forwarding table and are not in use",
@@ -274,6 +275,7 @@ static int serve_watched(struct run *r)
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
 		;
 	last_words(r);
+	run_kernel_end(r);
 	unwatch_all(watch);
 	stop_workers(r);
 	run_say("stopped");
@@ -498,25 +500,12 @@ const struct command_info run_info = {
 	.example = "  yangguan run -c yangguan.conf",
 };
 
-static int parse(const struct command_info *info, struct args *a, int argc, char **argv)
-{
-	char err[160];
-
-	if (args_parse(a, info->options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
-		fprintf(stderr, "yangguan %s: %s (see: yangguan %s --help)\n", info->name, err, info->name);
-		return EXIT_USAGE;
-	}
-	if (a->help)
-		command_info_print(info, stdout);
-	return EXIT_OK;
-}
-
 int run_main(int argc, char **argv)
 {
 	struct args a;
 	char err[512];
 
-	if (parse(&run_info, &a, argc, argv) != EXIT_OK)
+	if (!command_info_parse(&run_info, &a, argc, argv))
 		return EXIT_USAGE;
 	if (a.help)
 		return EXIT_OK;

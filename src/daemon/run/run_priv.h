@@ -70,6 +70,7 @@ struct run {
 	bool fast_started;      /* drivers.fast is tied to the cores */
 	bool fast_off;          /* it never is: every packet takes the way through user space */
 	struct netlink_monitor *monitor;
+	struct run_kernel *kernel; /* the kernel's routes; NULL: none are followed */
 	struct run_port port[IP_INTERFACES_MAX];
 
 	struct event_base *base;
@@ -126,8 +127,18 @@ int run_route_set(void *run, const struct rib_route *route);
 int run_route_unset(void *run, const struct rib_route *route);
 int run_routes_flush(void *run);
 int run_next_hop_change(void *run, uint32_t ifindex, uint32_t addr, bool up);
+/* A change of one route by this thread; in force with run_routes_flush, or soon. 0, -ENOENT (there is none to be unset)
+ * or -ENOMEM. */
+int run_route_change(struct run *r, enum core_route_change how, const struct rib_route *route);
 /* After a reload: routes of commands that cannot stand beside the new config end, each with a line. */
 void run_routes_refit(struct run *r, const struct snapshot *before);
+
+/* --- run_kernel.c --- */
+
+/* The kernel's routes are followed as the present config says, and are in force; again after a reload. Behind
+ * the devices, with the workers running. */
+void run_kernel_configure(struct run *r);
+void run_kernel_end(struct run *r);
 
 /* --- run_log.c --- */
 

@@ -187,6 +187,7 @@ static void commit(struct change_over *c)
 	memcpy(r->port, c->next, sizeof(r->port));
 	r->snap = c->snap;
 	run_routes_refit(r, old);
+	run_kernel_configure(r);
 	snapshot_destroy(old);
 	run_routes_changed(r);
 }

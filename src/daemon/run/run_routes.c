@@ -164,7 +164,7 @@ static void change_in_worker(void *arg)
 	c->rc = core_api_change_route(&c->run->core[0].entry, c->run->snap->core.rib, c->how, c->route);
 }
 
-static int change_route(struct run *r, enum core_route_change how, const struct rib_route *route)
+int run_route_change(struct run *r, enum core_route_change how, const struct rib_route *route)
 {
 	struct route_call c = { .run = r, .how = how, .route = route };
 	struct rib *rib = r->snap->core.rib;
@@ -189,12 +189,12 @@ int run_route_set(void *run, const struct rib_route *route)
 
 	if (rib_n_of(rib, RIB_RUNTIME) >= CONTROL_RUNTIME_ROUTES_MAX && !rib_has(rib, route))
 		return -ENOSPC;
-	return change_route(r, CORE_ROUTE_SET, route);
+	return run_route_change(r, CORE_ROUTE_SET, route);
 }
 
 int run_route_unset(void *run, const struct rib_route *route)
 {
-	return change_route(run, CORE_ROUTE_UNSET, route);
+	return run_route_change(run, CORE_ROUTE_UNSET, route);
 }
 
 /* --- next hops --- */
@@ -216,16 +216,11 @@ int run_next_hop_change(void *run, uint32_t ifindex, uint32_t addr, bool up)
 {
 	struct run *r = run;
 	struct hop_call c = { .run = r, .ifindex = ifindex, .addr = addr, .up = up };
-	struct ip_addr hop = ip_addr_v4(addr), lost;
-	size_t n = 0;
-	uint32_t on;
-	bool is_lost = false;
+	struct ip_addr hop = ip_addr_v4(addr);
 
-	for (; rib_lost(r->snap->core.rib, n, &on, &lost); n++)
-		is_lost |= on == ifindex && ip_addr_equal(&lost, &hop);
-	if (is_lost != up)
+	if (rib_is_lost(r->snap->core.rib, ifindex, &hop) != up)
 		return -EALREADY;
-	if (!up && n >= CONTROL_DEAD_HOPS_MAX)
+	if (!up && rib_n_lost(r->snap->core.rib) >= CONTROL_DEAD_HOPS_MAX)
 		return -ENOSPC;
 	if (r->record != NULL)
 		worker_call(r->core[0].worker, change_hop_in_worker, &c);

@@ -98,6 +98,11 @@ static int64_t slot_socket_call(void *ctx, struct core_socket_call *call)
 	return core_api_socket(&host_of(ctx)->entry, call);
 }
 
+static void slot_wake_control(void *ctx)
+{
+	worker_socket_told(host_of(ctx)->worker);
+}
+
 static void slot_end_connection(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason)
 {
 	core_api_end_connection(&((struct run *)ctx)->core[core].entry, index, reason);
@@ -210,6 +215,7 @@ void run_fill_target(struct run *r)
 		.ping_socket_close = slot_raw_close,
 		.ping_socket_send = slot_ping_socket_send,
 		.socket_call = slot_socket_call,
+		.wake_control = slot_wake_control,
 		.end_connection = slot_end_connection,
 		.rib = slot_rib,
 		.set_route = run_route_set,

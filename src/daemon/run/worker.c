@@ -87,7 +87,7 @@ void worker_wake(struct worker *w)
 		worker_kick(w->wake_fd);
 }
 
-static void socket_told(void *ctx)
+void worker_socket_told(void *ctx)
 {
 	struct worker *w = ctx;
 
@@ -97,7 +97,7 @@ static void socket_told(void *ctx)
 
 static void raw_ready(void *ctx, int socket)
 {
-	socket_told(ctx);
+	worker_socket_told(ctx);
 }
 
 void worker_set_core_api(struct worker *w, struct core_api *e)
@@ -107,7 +107,7 @@ void worker_set_core_api(struct worker *w, struct core_api *e)
 	if (gateway_sockets(e->gateway) == NULL)
 		return;
 	ping_sockets_set_ready(gateway_ping_sockets(e->gateway), raw_ready, w);
-	sockets_set_told(gateway_sockets(e->gateway), socket_told, w);
+	sockets_set_told(gateway_sockets(e->gateway), worker_socket_told, w);
 }
 
 /* --- devices --- */

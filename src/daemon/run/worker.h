@@ -75,8 +75,10 @@ bool worker_event_next(struct worker *w, struct yg_event *out);
 uint64_t worker_events_lost(struct worker *w);
 /* True once after log records that were wanted. */
 bool worker_log_arrived(struct worker *w);
-/* True once after a message for a raw socket. */
+/* True once after worker_socket_told. */
 bool worker_raw_arrived(struct worker *w);
+/* The worker: something has come for a command that has a socket, or looks at one. ctx is the worker. */
+void worker_socket_told(void *ctx);
 /* Wakes the control thread; for the recorder. ctx is the worker. */
 void worker_notify(void *ctx);
 

@@ -112,16 +112,11 @@ const struct command_info replay_info = {
 int replay_main(int argc, char **argv)
 {
 	struct args a;
-	char err[160];
 
-	if (args_parse(&a, replay_options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
-		fprintf(stderr, "yangguan replay: %s (see: yangguan replay --help)\n", err);
+	if (!command_info_parse(&replay_info, &a, argc, argv))
 		return EXIT_USAGE;
-	}
-	if (a.help) {
-		command_info_print(&replay_info, stdout);
+	if (a.help)
 		return EXIT_OK;
-	}
 	if (a.n_words == 0 && args_has(&a, "config"))
 		return replay_capture(&a);
 	if (a.n_words == 1 && !args_has(&a, "config") && !args_has(&a, "in"))

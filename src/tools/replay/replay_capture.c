@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/record/journal.h"
 #include "tools/replay/explain.h"
 #include "tools/replay/replay_priv.h"
+#include "base/hex.h"
 #include "base/ledger.h"
 #include "base/printable.h"
 #include "daemon/control/commands/command.h"
@@ -413,7 +413,7 @@ int replay_capture(const struct args *a)
 	uint8_t seed[RNG_SEED_BYTES] = { 0 };
 	const char *hex = args_value(a, "seed");
 
-	if (hex != NULL && !journal_unhex(hex, seed, sizeof(seed)))
+	if (hex != NULL && !hex_read(hex, seed, sizeof(seed)))
 		return complain("--seed needs 64 hexadecimal digits");
 	struct capture *c = calloc(1, sizeof(*c));
 	if (c == NULL)

@@ -21,6 +21,7 @@
 
 #include "tools/replay/replay_journal_priv.h"
 #include "tools/replay/replay_priv.h"
+#include "base/hex.h"
 #include "base/printable.h"
 #include "daemon/control/commands/command.h"
 
@@ -88,7 +89,7 @@ static bool read_seed(struct replay *r)
 	char hex[2 * RNG_SEED_BYTES + 1];
 
 	journal_word(&w, hex, sizeof(hex));
-	return journal_words_end(&w) && journal_unhex(hex, r->seed, RNG_SEED_BYTES);
+	return journal_words_end(&w) && hex_read(hex, r->seed, RNG_SEED_BYTES);
 }
 
 static bool read_limit(struct replay *r)

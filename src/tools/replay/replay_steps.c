@@ -20,7 +20,6 @@
 
 /* No device carries more; what is less than IPv4's least counts as that (ip_mtu). */
 #define MTU_MAX (1u << 17)
-#define CAPS_ALL (DEVICE_CAP_CSUM | DEVICE_CAP_GSO)
 
 /* Each reads its words from the line; false when they are not what the word promises. */
 typedef bool step_fn(struct replay *r, const char *line);
@@ -46,7 +45,7 @@ static bool read_state(struct journal_words *w, struct device *d)
 
 	journal_word(w, mac, sizeof(mac));
 	d->mtu = (uint32_t)journal_number(w, 0, MTU_MAX);
-	d->caps = (uint32_t)journal_number(w, 0, CAPS_ALL);
+	d->caps = (uint32_t)journal_number(w, 0, DEVICE_CAP_ALL);
 	d->up = journal_number(w, 0, 1) != 0;
 	return journal_words_end(w) && ether_addr_parse(mac, &d->mac);
 }

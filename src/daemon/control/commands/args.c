@@ -230,6 +230,19 @@ void command_info_print(const struct command_info *info, FILE *to)
 		fprintf(to, "\nexample:\n%s\n", info->example);
 }
 
+bool command_info_parse(const struct command_info *info, struct args *a, int argc, char **argv)
+{
+	char err[160];
+
+	if (args_parse(a, info->options, argc - 1, (const char *const *)argv + 1, err, sizeof(err)) != 0) {
+		fprintf(stderr, "yangguan %s: %s (see: yangguan %s --help)\n", info->name, err, info->name);
+		return false;
+	}
+	if (a->help)
+		command_info_print(info, stdout);
+	return true;
+}
+
 /* Levenshtein's distance, for short words. */
 static size_t distance(const char *a, const char *b)
 {

@@ -59,6 +59,9 @@ struct command_info {
 };
 
 void command_info_print(const struct command_info *info, FILE *to);
+/* The words of a command that works by itself, argv[0] being its name. False when they are wrong, which is told on
+ * standard error; with --help, which leaves nothing else to be done, the help is printed. */
+bool command_info_parse(const struct command_info *info, struct args *a, int argc, char **argv);
 
 /* The name in names (count n) that is most like word, NULL when none is near. */
 const char *args_nearest(const char *word, const char *const *names, size_t n);

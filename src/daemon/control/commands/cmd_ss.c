@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "base/util.h"
+#include "daemon/control/commands/ss_capture.h"
 #include "daemon/control/commands/ss_filter.h"
 #include "daemon/control/text/socket_text.h"
 
@@ -22,7 +23,8 @@ enum ss_kind { SS_TCP = 1, SS_UDP = 2, SS_RAW = 4, SS_ALL = 7 };
 
 struct ss_state {
 	const struct control_target *target;
-	uint32_t kinds; /* bits of enum ss_kind */
+	struct ss_capture *capture; /* NULL: it is a listing */
+	uint32_t kinds;             /* bits of enum ss_kind */
 	bool summary;
 	struct socket_text_form form;
 	struct ss_filter filter;
@@ -251,6 +253,8 @@ static int ss_more(struct command_call *c)
 {
 	struct ss_state *s = c->state;
 
+	if (s->capture != NULL)
+		return ss_capture_more(c, s->capture);
 	target_call_host(c->target, read_slice, s);
 	for (uint32_t i = 0; i < s->n; i++) {
 		if (s->summary)
@@ -312,6 +316,8 @@ static int ss_start(struct command_call *c)
 	struct text t = text_of(header, sizeof(header));
 
 	s->target = c->target;
+	if (args_has(&c->args, "capture"))
+		return ss_capture_start(c, args_value(&c->args, "capture"), &s->capture);
 	if (args_has(&c->args, "ended"))
 		return cmd_no_words(c) != 0 ? EXIT_USAGE : show_ended(c);
 	if (!read_filter(c, &s->filter))
@@ -327,6 +333,20 @@ static int ss_start(struct command_call *c)
 	return COMMAND_MORE;
 }
 
+static int ss_shut(struct command_call *c)
+{
+	const struct ss_state *s = c->state;
+
+	return s->capture != NULL ? ss_capture_shut(c, s->capture) : EXIT_FAILED;
+}
+
+static void ss_end(struct command_call *c)
+{
+	const struct ss_state *s = c->state;
+
+	ss_capture_destroy(s->capture);
+}
+
 static const struct arg_option ss_options[] = {
 	{ 't', "tcp", NULL, "only TCP" },
 	{ 'u', "udp", NULL, "only UDP" },
@@ -339,6 +359,7 @@ static const struct arg_option ss_options[] = {
 	{ 'i', "info", NULL, "what TCP knows of the path" },
 	{ 's', "summary", NULL, "how many there are, why connections ended, resets by reason" },
 	{ 0, "ended", NULL, "the connections that ended last: who closed them, and why" },
+	{ 0, "capture", "ID", "the packets of the socket sk:ID to FILE (`-`: to standard output), as pcapng" },
 	{ 'n', "numeric", NULL, "numbers; as always here" },
 	{ '4', "ipv4", NULL, "IPv4; as always here" },
 	{ 'H', "no-header", NULL, "no line of titles" },
@@ -351,7 +372,7 @@ static const struct arg_option ss_options[] = {
 const struct command cmd_ss = {
 	.info = {
 		.name = "ss",
-		.synopsis = "[-tuw] [-a | -l] [-oemi] [-j] [state NAME] [FILTER]",
+		.synopsis = "[-tuw] [-a | -l] [-oemi] [-j] [state NAME] [FILTER]  |  --capture ID FILE",
 		.help = "the sockets of the gateway's own host, in ss's form",
 		.options = ss_options,
 		.more = "FILTER is ss's: src, dst ADDR[/LEN][:PORT]; sport, dport [OP] PORT; and, or, not, ( ). States "
@@ -362,6 +383,10 @@ const struct command cmd_ss = {
 			   "timer:(on,204ms,0)\n\t ts sack cubic wscale:7,7 rto:204 rtt:1.5/0.75 mss:1448 ...",
 	},
 	.state_bytes = sizeof(struct ss_state),
+	.output_option = "capture",
 	.start = ss_start,
 	.more = ss_more,
+	.raw = ss_more,
+	.shut = ss_shut,
+	.end = ss_end,
 };

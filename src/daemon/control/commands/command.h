@@ -47,6 +47,8 @@ struct command {
 	/* Without this option, the client sends the lines of its standard input, each behind a `>`, and an empty one at
 	 * its end. NULL: it does not. */
 	const char *marked_lines;
+	/* With this option the one word is a file that the client writes: what comes as PROTO_FILE. NULL: none. */
+	const char *output_option;
 	size_t state_bytes;
 	int (*start)(struct command_call *c);
 	int (*more)(struct command_call *c);
@@ -55,6 +57,7 @@ struct command {
 	bool (*full)(struct command_call *c); /* no more lines until something happens; NULL: it never is */
 	int (*raw)(struct command_call *c);
 	int (*log)(struct command_call *c);  /* there may be log records; also once when the gateway ends */
+	int (*shut)(struct command_call *c); /* the gateway ends: what it has not written yet */
 	void (*end)(struct command_call *c); /* always called once after start */
 };
 

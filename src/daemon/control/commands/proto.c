@@ -146,7 +146,7 @@ int proto_reader_next(struct proto_reader *r, struct proto_view *out)
 
 	const uint8_t *p = r->buf + r->used;
 	uint32_t len = ((uint32_t)p[1] << 24) | ((uint32_t)p[2] << 16) | ((uint32_t)p[3] << 8) | p[4];
-	bool known = p[0] == PROTO_OUT || p[0] == PROTO_ERR || p[0] == PROTO_EXIT;
+	bool known = p[0] == PROTO_OUT || p[0] == PROTO_ERR || p[0] == PROTO_FILE || p[0] == PROTO_EXIT;
 	if (!known || len > PROTO_PAYLOAD_MAX || (p[0] == PROTO_EXIT && len != 1))
 		return -EPROTO;
 	if (left - PROTO_FRAME_HEADER < len)

@@ -6,8 +6,8 @@
  * words, as on the command line. A command that asks for it (raw) reads more
  * lines after that.
  * Answer: frames of one type byte, four bytes of length (big-endian), and the
- * payload. 'o' is standard output, 'e' standard error, 'x' the exit status as one
- * byte, the last frame of all.
+ * payload. 'o' is standard output, 'e' standard error, 'f' what the client writes into the file
+ * that it was told, byte by byte, 'x' the exit status as one byte, the last frame of all.
  */
 #ifndef YG_DAEMON_CONTROL_COMMANDS_PROTO_H
 #define YG_DAEMON_CONTROL_COMMANDS_PROTO_H
@@ -24,6 +24,7 @@
 enum proto_frame {
 	PROTO_OUT = 'o',
 	PROTO_ERR = 'e',
+	PROTO_FILE = 'f',
 	PROTO_EXIT = 'x',
 };
 

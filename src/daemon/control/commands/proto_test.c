@@ -74,7 +74,8 @@ static void test_round_trip(void **state)
 /* Catches frames that are lost or joined when the stream comes in odd pieces. */
 static void test_frames(void **state)
 {
-	static const uint8_t stream[] = { 'o', 0, 0, 0, 3, 'a', 'b', 'c', 'e', 0, 0, 0, 0, 'x', 0, 0, 0, 1, 7 };
+	static const uint8_t stream[] = { 'o', 0, 0, 0, 3, 'a', 'b', 'c', 'e', 0, 0, 0, 0,
+					  'f', 0, 0, 0, 1, 9,   'x', 0,   0,   0, 1, 7 };
 	for (size_t step = 1; step <= sizeof(stream); step++) {
 		struct proto_reader r;
 		struct proto_view v;
@@ -90,7 +91,7 @@ static void test_frames(void **state)
 				got[len + 1 + v.len] = '\0';
 			}
 		}
-		assert_string_equal(got, "oabcex\x07");
+		assert_string_equal(got, "oabcef\tx\x07");
 		proto_reader_fini(&r);
 	}
 }

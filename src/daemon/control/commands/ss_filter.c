@@ -341,3 +341,11 @@ bool ss_filter_takes(const struct ss_filter *f, const struct socket_entry *e)
 	}
 	return stack[n - 1];
 }
+
+bool ss_id_parse(const char *text, uint64_t *id)
+{
+	if (strncmp(text, "sk:", 3) == 0)
+		text += 3;
+	*id = strtoull(text, NULL, 16);
+	return text[0] != '\0' && strspn(text, "0123456789abcdef") == strlen(text) && strlen(text) <= 16;
+}

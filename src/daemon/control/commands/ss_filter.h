@@ -42,5 +42,7 @@ struct ss_filter {
 /* text is words with spaces between. states: what is meant when no state is named. 0, or -EINVAL and one sentence. */
 int ss_filter_parse(struct ss_filter *f, uint32_t states, const char *text, char *err, size_t err_len);
 bool ss_filter_takes(const struct ss_filter *f, const struct socket_entry *e);
+/* A socket's id as -e shows it, with or without its sk:. */
+bool ss_id_parse(const char *text, uint64_t *id);
 
 #endif

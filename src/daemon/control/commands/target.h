@@ -91,6 +91,8 @@ struct control_target {
 	void (*ping_socket_close)(void *ctx, int socket);
 	int (*ping_socket_send)(void *ctx, int socket, const struct ping_request *rq);
 	int64_t (*socket_call)(void *ctx, struct core_socket_call *call);
+	/* In the host's thread: a command has something to do (`raw` of command.h). */
+	void (*wake_control)(void *ctx);
 	/* Inside `call` of that core; index is of its conntrack. */
 	void (*end_connection)(void *ctx, uint32_t core, uint32_t index, enum ct_end_reason reason);
 	/* Control thread. */

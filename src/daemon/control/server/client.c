@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Asking a running gateway: connect, send one request, copy what comes to
- * standard output and error, and end with the status that the gateway gave.
+ * standard output, standard error and the file that was asked for, and end with the status
+ * that the gateway gave.
  */
 #include "daemon/control/server/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -122,8 +124,50 @@ static bool print_text(struct stream *s, const uint8_t *text, size_t len)
 	return fflush(s->to) == 0;
 }
 
-/* Prints the frames that are whole. The exit status when it came, else -1. */
-static int print_frames(struct control_client *c, struct stream *out, struct stream *err)
+/* The file that a command writes. It is made when the first of it comes, so that what was there before stays when
+ * nothing does; for its owner alone, since it may have what people send each other. */
+struct file {
+	const char *path; /* NULL: it was asked for none */
+	int fd;           /* below 0: not made yet */
+};
+
+static bool file_open(struct file *f)
+{
+	if (strcmp(f->path, "-") != 0) {
+		f->fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		return f->fd >= 0;
+	}
+	f->fd = STDOUT_FILENO;
+	if (!isatty(f->fd))
+		return true;
+	errno = EINVAL; /* its bytes are no text */
+	return false;
+}
+
+static bool file_write(struct file *f, const uint8_t *bytes, size_t len)
+{
+	bool good = f->fd >= 0 || file_open(f);
+
+	while (good && len > 0) {
+		ssize_t n = write(f->fd, bytes, len);
+
+		good = n >= 0 || errno == EINTR;
+		bytes += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	if (!good)
+		fprintf(stderr, "yangguan: cannot write %s: %s\n", f->path, strerror(errno));
+	return good;
+}
+
+/* Where an answer goes. */
+struct sinks {
+	struct stream out, err;
+	struct file file;
+};
+
+/* Puts the frames that are whole where they belong. The exit status when it came, else -1. */
+static int print_frames(struct control_client *c, struct sinks *to)
 {
 	struct proto_view v;
 	int rc;
@@ -131,7 +175,12 @@ static int print_frames(struct control_client *c, struct stream *out, struct str
 	while ((rc = proto_reader_next(&c->reader, &v)) == 1) {
 		if (v.type == PROTO_EXIT)
 			return v.payload[0];
-		if (!print_text(v.type == PROTO_OUT ? out : err, v.payload, v.len))
+		if (v.type == PROTO_FILE && to->file.path == NULL) {
+			rc = -EPROTO;
+			break;
+		}
+		if (v.type == PROTO_FILE ? !file_write(&to->file, v.payload, v.len)
+					 : !print_text(v.type == PROTO_OUT ? &to->out : &to->err, v.payload, v.len))
 			return EXIT_FAILED;
 	}
 	if (rc == 0)
@@ -218,11 +267,11 @@ static bool feed_wait(struct feed *f, int server)
 	return false;
 }
 
-int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd, enum client_lines how)
+int control_client_run(const char *path, size_t n_words, const char *const *word, const struct client_files *files)
 {
 	struct control_client c;
-	struct feed feed = { .fd = lines_fd, .how = how, .at_begin = true };
-	struct stream to_out = { .to = stdout }, to_err = { .to = stderr };
+	struct feed feed = { .fd = files->lines_fd, .how = files->how, .at_begin = true };
+	struct sinks to = { .out.to = stdout, .err.to = stderr, .file = { .path = files->output, .fd = -1 } };
 	char err[2304];
 	int status = -1;
 
@@ -241,7 +290,7 @@ int control_client_run(const char *path, size_t n_words, const char *const *word
 			status = EXIT_FAILED;
 			break;
 		}
-		status = print_frames(&c, &to_out, &to_err);
+		status = print_frames(&c, &to);
 	}
 	control_client_close(&c);
 	return status == EXIT_OK && feed.failed ? EXIT_FAILED : status;

@@ -24,12 +24,19 @@ int control_client_send(struct control_client *c, const char *text, size_t len);
 /* Reads once; waits if nothing is there. 1: something came, 0: the end, -errno. Then proto_reader_next. */
 int control_client_read(struct control_client *c);
 
-/* A whole call: request, answer to standard output and error. The exit status. lines_fd: what is read there is sent
- * behind the request, for a command that takes lines (command.h, input_option); -1: nothing. */
 enum client_lines {
 	CLIENT_LINES_PLAIN,  /* an empty one as `#` */
 	CLIENT_LINES_MARKED, /* each behind a `>` */
 };
-int control_client_run(const char *path, size_t n_words, const char *const *word, int lines_fd, enum client_lines how);
+struct client_files {
+	/* What is read there is sent behind the request, for a command that takes lines (command.h, input_option); -1:
+	 * nothing. */
+	int lines_fd;
+	enum client_lines how;
+	/* Where a command's file goes (output_option): a path, or `-` for standard output; NULL: it has none. */
+	const char *output;
+};
+/* A whole call: request, answer to standard output, standard error and the file. The exit status. */
+int control_client_run(const char *path, size_t n_words, const char *const *word, const struct client_files *files);
 
 #endif

@@ -149,7 +149,8 @@ static void session_write(void *carrier, enum proto_frame type, const char *text
 		return;
 	room.iov_len = len;
 	memcpy(room.iov_base, text, len);
-	printable(room.iov_base, len, PRINTABLE_TEXT);
+	if (type != PROTO_FILE)
+		printable(room.iov_base, len, PRINTABLE_TEXT);
 	evbuffer_commit_space(s->pending, &room, 1);
 }
 
@@ -460,6 +461,8 @@ void control_server_shut(struct control_server *srv)
 		/* What it has not read yet it gets now. */
 		if (s->phase == PHASE_RUNNING && s->call.command->log != NULL)
 			rc = s->call.command->log(&s->call);
+		if (s->phase == PHASE_RUNNING && s->call.command->shut != NULL)
+			rc = s->call.command->shut(&s->call);
 		if (s->phase != PHASE_CLOSING)
 			session_result(s, rc >= 0 ? rc : EXIT_FAILED);
 	}

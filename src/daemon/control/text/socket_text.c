@@ -18,7 +18,7 @@ enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
 #define REORDERING_DEFAULT 3u
 #define SSTHRESH_INFINITE 0x7fffffffu
 
-static const char *netid(const struct socket_entry *e)
+const char *socket_netid(const struct socket_entry *e)
 {
 	switch (e->kind) {
 	case SOCKET_RAW:
@@ -169,8 +169,15 @@ static void add_counts(struct text *t, const struct yg_tcp_info *i)
 
 static void add_control(struct text *t, const struct tcp_entry *e)
 {
-	for (uint32_t i = 0; i < e->n_facts; i++)
-		text_add(t, "%s%s:%" PRIu64, i == 0 ? "" : ",", e->fact[i].name, e->fact[i].value);
+	for (uint32_t i = 0; i < e->n_facts; i++) {
+		const struct cc_fact *f = &e->fact[i];
+
+		text_add(t, "%s%s:", i == 0 ? "" : ",", f->name);
+		if (f->text != NULL)
+			text_add(t, "%s", f->text);
+		else
+			text_add(t, "%" PRIu64, f->value);
+	}
 }
 
 /* Bits a second that the window and the round trip come to. */
@@ -254,7 +261,7 @@ void socket_text_header(struct text *t, const struct socket_text_form *f)
 void socket_text_line(struct text *t, const struct socket_text_form *f, const struct socket_entry *e)
 {
 	if (f->netid)
-		text_add(t, "%-5s ", netid(e));
+		text_add(t, "%-5s ", socket_netid(e));
 	if (!f->no_state)
 		text_add(t, "%-10s ", tcp_state_names[e->t.state]);
 	text_add(t, "%-6u %-6u", e->t.recv_q, e->t.send_q);
@@ -442,6 +449,16 @@ static void pairs_add(struct pairs *p, const char *name, uint64_t value)
 	p->column[p->object.n] = (struct out_column){ name, NULL, OUT_U64 };
 	p->value[p->object.n++] = OUT_U(value);
 }
+
+static void pairs_add_fact(struct pairs *p, const struct cc_fact *f)
+{
+	if (f->text == NULL) {
+		pairs_add(p, f->name, f->value);
+		return;
+	}
+	p->column[p->object.n] = (struct out_column){ f->name, NULL, OUT_TEXT };
+	p->value[p->object.n++] = OUT_T(f->text);
+}
 _Static_assert(TCP_TIMERS_MAX <= CC_FACTS_MAX, "room for either");
 
 static struct out_value pairs_value(struct pairs *p)
@@ -458,7 +475,7 @@ static struct out_value or_absent(uint64_t v)
 
 static void names_and_ends(const struct socket_entry *e, const char *id, struct out_value *row)
 {
-	row[COL_NETID] = OUT_T(netid(e));
+	row[COL_NETID] = OUT_T(socket_netid(e));
 	row[COL_STATE] = OUT_T(tcp_state_names[e->t.state]);
 	row[COL_RECV_Q] = OUT_U(e->t.recv_q);
 	row[COL_SEND_Q] = OUT_U(e->t.send_q);
@@ -521,7 +538,7 @@ void socket_json_row(struct output *o, const struct socket_text_form *f, const s
 		info_values(&e->t.info, info);
 		row[COL_INFO] = OUT_O(&of_info);
 		for (uint32_t i = 0; i < e->t.n_facts; i++)
-			pairs_add(&control, e->t.fact[i].name, e->t.fact[i].value);
+			pairs_add_fact(&control, &e->t.fact[i]);
 		if (e->t.n_facts > 0)
 			row[COL_CONTROL] = pairs_value(&control);
 	}

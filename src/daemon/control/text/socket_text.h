@@ -22,6 +22,8 @@ struct socket_text_form {
 
 #define SOCKET_TEXT_MAX 2048u
 
+/* What kind it is: "tcp", "udp" and so on. */
+const char *socket_netid(const struct socket_entry *e);
 void socket_text_header(struct text *t, const struct socket_text_form *f);
 /* Without the newline at its end; without one_line there may be one in the middle. */
 void socket_text_line(struct text *t, const struct socket_text_form *f, const struct socket_entry *e);
