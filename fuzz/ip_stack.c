@@ -67,7 +67,7 @@ static void check_sent(const struct fixture *w, const struct device *d, struct p
 	if (!ipv4_is_fragment(&ip))
 		FUZZ_CHECK(l4_parse(&ip, l3 + ip.header_len, (size_t)ip.total_len - ip.header_len, &l4) == L4_OK);
 	if (p->offload.gso_type != GSO_NONE)
-		FUZZ_CHECK((d->caps & DEVICE_CAP_GSO) != 0 && offload_segment_len(p) <= mtu);
+		FUZZ_CHECK(device_cuts(d->caps, p->offload.gso_type) && offload_segment_len(p) <= mtu);
 	else
 		FUZZ_CHECK(ip.total_len <= mtu);
 	if (p->offload.csum_partial)
@@ -201,9 +201,9 @@ static void fixture_init(struct fixture *w)
 	w->env.now = NS_PER_S;
 	w->env.emit = quiet;
 	rng_init(&w->env.rng, seed);
-	add_interface(w, f, 1, 1500, DEVICE_CAP_CSUM | DEVICE_CAP_GSO);
+	add_interface(w, f, 1, 1500, DEVICE_CAP_ALL);
 	add_interface(w, f, 2, 1500, 0);
-	add_interface(w, f, 3, 296, DEVICE_CAP_CSUM);
+	add_interface(w, f, 3, 296, DEVICE_CAP_CSUM | DEVICE_CAP_TSO);
 	fib_insert(f, (struct ip4_prefix){ 0, 0 }, fib_nexthop_add(f, &via));
 	fib_insert(f, (struct ip4_prefix){ IP4(10, 0, 2, 64), 28 }, fib_nexthop_add(f, &pool));
 	w->cfg.fib = f;
