@@ -3,9 +3,11 @@
 # The doors to the Meson build. Variables that may be set on the command line:
 #   CC         the compiler (a change of it sets up the build directory again)
 #   WERROR=1   warnings are errors
-#   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario
+#   SUITE=     with `make test`: only these suites, as in SUITE=unit,scenario; SUITE=-source all but that
+#   FUZZ=no, TSAN=no   with `make test`: not libFuzzer's, not ThreadSanitizer's
 #   FILES=     with `make tidy`: only these
 #   ROWS=, SECONDS=, ROUNDS=, PREFIXES=   with `make bench`
+#   ONLY=, SEEDS=   with `make bbr`
 #   DESTDIR=, prefix=   with `make install`
 
 prefix ?= /usr/local
@@ -25,6 +27,7 @@ LAB_ARGS ?=
 MINUTES ?= 30
 DRIVER ?= auto
 WORKERS ?= 1
+SEEDS ?= 5
 
 MESON_WERROR = -Dwerror=$(if $(filter-out 0 no false,$(WERROR)),true,false)
 # Debian does not put these into the PATH of ordinary users.
@@ -67,10 +70,10 @@ test: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
 		-Dtests=enabled $(MESON_WERROR))
 	@tools/build $(BUILD_TEST)
-	@if [ -z "$(SUITE)" ]; then $(MAKE) --no-print-directory tsan; fi
-	@if [ -z "$(SUITE)" ] && [ "$(FUZZ)" != no ] && tools/has-libfuzzer; then \
+	@if [ -z "$(SUITE:-%=)" ] && [ "$(TSAN)" != no ]; then $(MAKE) --no-print-directory tsan; fi
+	@if [ -z "$(SUITE:-%=)" ] && [ "$(FUZZ)" != no ] && tools/has-libfuzzer; then \
 		$(MAKE) --no-print-directory fuzz-build CC=clang && \
-		tests/summary $(BUILD_TEST) $(BUILD_FUZZ):libfuzzer; \
+		tests/summary $(BUILD_TEST)$(if $(SUITE),:$(SUITE)) $(BUILD_FUZZ):libfuzzer; \
 	else \
 		tests/summary $(BUILD_TEST)$(if $(SUITE),:$(SUITE)); \
 	fi
@@ -79,7 +82,7 @@ test: setup
 fresh:
 	@tools/fresh
 
-# Every testable requirement of the RFCs on NAT and on our own TCP, one line each (docs/rfc.md).
+# Every testable requirement of the RFCs on NAT, on our own TCP and on BGP's messages, one line each (docs/rfc.md).
 # ONLY='4787 REQ-9' runs those whose name contains both words.
 rfc: setup
 	$(call configure,$(BUILD_TEST),-Dbuildtype=debug -Db_sanitize=address$(comma)undefined -Db_lundef=false \
@@ -107,6 +110,12 @@ tsan: setup
 bench: setup all
 	@tools/build $(BUILD) bench-programs
 	@bench/run $(BUILD) --rows '$(ROWS)' --seconds $(SECONDS) --rounds $(ROUNDS) $(if $(PREFIXES),--prefixes $(PREFIXES))
+
+# Congestion control over a path in virtual time, beside what is asked of it; tables and pictures in build/bbr.
+# ONLY=loss runs the cells with that word; SEEDS=1 is quicker.
+bbr: setup all
+	@tools/build $(BUILD) bench/bbr_wire
+	@bench/bbr/run $(BUILD)/yangguan $(BUILD)/bbr --seeds $(SEEDS) $(if $(ONLY),--only '$(ONLY)')
 
 # All C files in the form of .clang-format (a test of the suite `tools` holds them to it).
 format:
@@ -147,6 +156,7 @@ help:
 	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
+	@echo 'make bbr        congestion control over a path in virtual time, with pictures (ONLY=loss, SEEDS=1; docs/bbr.md)'
 	@echo 'make format     all C files in the form of .clang-format'
 	@echo "make tidy       all C files against .clang-tidy, with the analyzer (FILES='a.c b.c': only these)"
 	@echo 'make coverage   which lines the unit tests and scenarios execute (build-coverage/coverage/index.html)'
@@ -157,4 +167,4 @@ help:
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fresh bench rfc soak tsan format tidy coverage fuzz-build install clean help
+.PHONY: all setup lab test fresh bench bbr rfc soak tsan format tidy coverage fuzz-build install clean help

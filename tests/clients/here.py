@@ -48,10 +48,3 @@ def no_ipv6(host):
 def drops():
     """What the gateway dropped, by name."""
     return {row["reason"]: row["count"] for row in json.loads(ask("drops", "-j").stdout)}
-
-
-def needs(*programs):
-    for name in programs:
-        if subprocess.run(["sh", "-c", f"command -v {name}"], capture_output=True).returncode != 0:
-            print(f"1..0 # SKIP {name} is missing: run tools/setup")
-            sys.exit(77)

@@ -150,7 +150,7 @@ static bool quick(struct nat_fixture *nb, uint32_t dst, uint32_t k, const struct
 	struct conntrack *ct = nb->b.ct;
 	struct nat *n = nb->nat;
 	struct port_request request = { .set = set };
-	uint32_t index = ct_create(ct, tuple_hash(&ct->key, &orig), &orig);
+	uint32_t index = ct_create(ct, ct_place_of(ct, &orig), &orig);
 	uint32_t address = nat_ports_address(n, WAN_ADDR, 0);
 
 	must(index != POOL_NONE, "room for a connection");

@@ -69,6 +69,8 @@ static void follow_seconds(const char *name, uint64_t *out)
 		*out = v * NS_PER_S;
 }
 
+/* Scripts are written for CUBIC and say so, but a new namespace begins with what the first one has, BBR perhaps, and
+ * may not choose what that does not allow. None asks for BBR. */
 static void follow_congestion(struct tcp_config *c)
 {
 	static char name[32];
@@ -76,7 +78,7 @@ static void follow_congestion(struct tcp_config *c)
 
 	if (f == NULL)
 		return;
-	if (fscanf(f, "%31s", name) == 1 && cc_find(name) >= 0)
+	if (fscanf(f, "%31s", name) == 1 && strcmp(name, "bbr") != 0 && cc_find(name) >= 0)
 		c->congestion = name;
 	fclose(f);
 }

@@ -8,7 +8,6 @@
 
 #include "check/cmocka.h"
 #include "stack/transport/tcp_script.h"
-#include "stack/wire/icmp.h"
 
 /* MSS 1460. */
 static const uint8_t mss_options[4] = { 2, 4, 5, 180 };
@@ -149,36 +148,6 @@ static inline uint32_t bytes_out(struct script *s)
 	for (const struct seen *o; (o = script_out(s)) != NULL;)
 		n += o->len;
 	return n;
-}
-
-/* An ICMP error about our segment with that number; info: the next hop's MTU. */
-static inline void peer_icmp(struct script *s, uint8_t type, uint8_t code, uint32_t seq, uint32_t info)
-{
-	uint8_t frame[ETHER_HEADER_LEN + 2 * IPV4_HEADER_LEN + 16] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0 };
-	uint8_t *l3 = frame + ETHER_HEADER_LEN, *l4 = l3 + IPV4_HEADER_LEN, *quote = l4 + ICMP_HEADER_LEN;
-	struct ipv4_view ip = { .src = A_ADDR,
-				.dst = B_ADDR,
-				.total_len = 2 * IPV4_HEADER_LEN + 16,
-				.header_len = IPV4_HEADER_LEN,
-				.ttl = 64,
-				.proto = IPPROTO_NR_ICMP };
-	struct ipv4_view of = ip;
-	uint32_t n = s->host_isn + seq;
-
-	of.src = B_ADDR;
-	of.dst = A_ADDR;
-	of.proto = IPPROTO_NR_TCP;
-	of.total_len = 1500;
-	of.df = true;
-	ipv4_emit(quote, &of);
-	memcpy(quote + IPV4_HEADER_LEN,
-	       (uint8_t[8]){ 0, SERVICE, PEER_PORT >> 8, PEER_PORT & 0xff, (uint8_t)(n >> 24), (uint8_t)(n >> 16),
-			     (uint8_t)(n >> 8), (uint8_t)n },
-	       8);
-	icmp_emit(l4, type, code, info);
-	ipv4_emit(l3, &ip);
-	l4_checksum_set(&ip, l4, 16 + IPV4_HEADER_LEN);
-	script_frame(s, frame, sizeof(frame));
 }
 
 /* To TIME-WAIT: we have closed first. */

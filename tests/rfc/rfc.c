@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Runs every row of every table, those on NAT with each kind of mapping, those on our own TCP
- * once, and prints one line a row. Each scenario runs in a process of its own, so that one which crashes or
+ * and on BGP once, and prints one line a row. Each scenario runs in a process of its own, so that one which crashes or
  * hangs is a failed line as well. One that fails jumps back here; then what it
  * saw is printed and its fixture is freed, and where a leak is looked for at exit,
  * one that leaves something behind fails too.
@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bgp.h"
 #include "host.h"
 #include "rfc.h"
 
@@ -26,6 +27,8 @@ static const struct rfc_host_table *const host_tables[] = {
 	&rfc6298_table, &rfc8985_table,      &rfc9937_table, &rfc9438_table, &rfc6582_table, &rfc5682_table,
 	&rfc9406_table, &rfc6191_table,      &rfc6528_table, &rfc6056_table, &rfc5927_table
 };
+
+static const struct rfc_bgp_table *const bgp_tables[] = { &rfc4271_table, &rfc7606_table, &rfc6793_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",
@@ -110,12 +113,13 @@ static void print_row(const struct options *o, struct tally *n, const char *name
 
 #define SCENARIO_SECONDS 120
 
-/* A line: of a table on NAT or of one on the host. */
+/* A line: of a table on NAT, of one on the host, or of one on BGP. */
 struct line {
 	const char *rfc, *requirement, *demand, *why, *later;
 	const struct rfc_row *row;
 	enum rfc_mode mode;
 	const struct rfc_host_row *host_row;
+	const struct rfc_bgp_row *bgp_row;
 };
 
 _Noreturn static void run_host(const struct rfc_host_row *row)
@@ -131,6 +135,16 @@ _Noreturn static void run_host(const struct rfc_host_row *row)
 	_exit(1);
 }
 
+_Noreturn static void run_bgp(const struct rfc_bgp_row *row)
+{
+	if (setjmp(failure.back) == 0) {
+		rfc_bgp_run(row);
+		exit(0);
+	}
+	printf("#   %s\n", failure.reason);
+	exit(1);
+}
+
 /* The child's part: silent unless it fails. */
 _Noreturn static void run_here(const struct line *line)
 {
@@ -139,6 +153,8 @@ _Noreturn static void run_here(const struct line *line)
 	alarm(SCENARIO_SECONDS);
 	if (line->host_row != NULL)
 		run_host(line->host_row);
+	if (line->bgp_row != NULL)
+		run_bgp(line->bgp_row);
 	const struct rfc_row *row = line->row;
 
 	t.mode = line->mode;
@@ -240,6 +256,20 @@ static void do_host_table(const struct options *o, struct tally *n, const struct
 	}
 }
 
+static void do_bgp_table(const struct options *o, struct tally *n, const struct rfc_bgp_table *table)
+{
+	for (size_t k = 0; k < table->n_rows; k++) {
+		const struct rfc_bgp_row *row = &table->rows[k];
+		struct line line = { .rfc = table->rfc,
+				     .requirement = row->requirement,
+				     .demand = row->demand,
+				     .why = row->why,
+				     .bgp_row = row };
+
+		do_line(o, n, &line);
+	}
+}
+
 static void print_head(const struct options *o, const char *text)
 {
 	printf("%s%s%s\n", o->tap ? "# " : "\n", text, o->tap ? "" : ":");
@@ -264,6 +294,9 @@ int main(int argc, char **argv)
 	print_head(&o, "the host's own TCP");
 	for (size_t i = 0; i < ARRAY_LEN(host_tables); i++)
 		do_host_table(&o, &n, host_tables[i]);
+	print_head(&o, "BGP's messages");
+	for (size_t i = 0; i < ARRAY_LEN(bgp_tables); i++)
+		do_bgp_table(&o, &n, bgp_tables[i]);
 	if (o.tap)
 		printf("1..%u\n# ", n.n_lines);
 	printf("%s%u later\n", o.tap ? "" : "\n", n.n_later);

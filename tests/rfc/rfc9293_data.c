@@ -420,11 +420,11 @@ static void soft_errors(struct script *s)
 {
 	begin(s, mss_options, 4);
 	user_writes(s, 100);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 1, 0);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_NET_UNREACHABLE, 1, 0);
-	peer_icmp(s, ICMP_TIME_EXCEEDED, 0, 1, 0);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_SOURCE_ROUTE_FAILED, 1, 0);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_NET_UNREACHABLE, 1, 0);
+	script_icmp(s, ICMP_TIME_EXCEEDED, 0, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_SOURCE_ROUTE_FAILED, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 1, 0);
 	expect_state(s, TCP_ESTABLISHED);
 	/* The user is told why, in the end. */
 	script_wait(s, 500 * NS_PER_S);
@@ -441,7 +441,7 @@ static void source_quench(struct script *s)
 	uint64_t cwnd = s->c->cwnd;
 
 	script_forget(s);
-	peer_icmp(s, ICMP_SOURCE_QUENCH, 0, 1, 0);
+	script_icmp(s, ICMP_SOURCE_QUENCH, 0, 1, 0);
 	assert_int_equal(s->c->cwnd, cwnd);
 	expect_nothing(s);
 }
@@ -450,7 +450,7 @@ static void hard_error_while_opening(struct script *s)
 {
 	script_start(s, NULL);
 	script_connect(s);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 0, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 0, 0);
 	expect_state(s, TCP_CLOSED);
 	assert_int_equal(tcp_take_error(s->c), ECONNREFUSED);
 }
@@ -498,8 +498,11 @@ static const struct rfc_host_row rows[] = {
 	{ "MUST-21", "The user can set when (R2)", user_sets_r2 },
 	{ "MUST-22", "A SYN is sent again by the same rules", syn_for_three_minutes },
 	{ "MUST-23", "... for three minutes, if it is told to", syn_for_three_minutes },
-	{ "SHLD-8", "At R1 IP is told", .later = "neighbours are probed by their own timers" },
-	{ "SHLD-9", "At R1 the user is told", .later = "TCP_INFO shows it; no event does" },
+	{ "SHLD-8", "At R1 IP is told",
+	  .later = "neighbours are the workers', and the host tells them nothing: what is sent again uses a neighbour, "
+		   "which ARP then probes by its own timers" },
+	{ "SHLD-9", "At R1 the user is told",
+	  .later = "TCP_INFO, ss and why show it to whoever asks; a call does not return it, nor does one in Linux" },
 	{ "SHLD-10", "R1 is three times or more", gives_up },
 	{ "SHLD-11", "R2 is 100 s or more", gives_up },
 	{ "MUST-24", "Keepalive can be switched on for a connection", keepalive },

@@ -233,8 +233,12 @@ static void ack_too_old_or_new(struct script *s)
 	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1u - 100000, .len = 10 });
 	expect_ack(s, 1);
 	assert_int_equal(tcp_unread(s->c), 0);
-	/* As old as the window is wide: taken. */
-	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1u - 20000, .len = 10 });
+	/* Not as old as the window is wide, and of bytes that were there: taken. */
+	assert_int_equal(host_send(&s->h, s->c, "ten bytes", 10), 10);
+	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 11 });
+	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 0, .len = 10 });
+	assert_int_equal(tcp_unread(s->c), 0);
+	script_in(s, &(struct in){ .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 10 });
 	assert_int_equal(tcp_unread(s->c), 10);
 }
 
@@ -418,7 +422,7 @@ static void error_of_another_number(struct script *s)
 {
 	script_start(s, NULL);
 	script_connect(s);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 5000, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 5000, 0);
 	expect_state(s, TCP_SYN_SENT);
 }
 
@@ -426,8 +430,8 @@ static void hard_error_when_open(struct script *s)
 {
 	begin(s, mss_options, 4);
 	user_writes(s, 1000);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 1, 0);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 1, 0);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE, 1, 0);
 	expect_state(s, TCP_ESTABLISHED);
 }
 
@@ -436,7 +440,7 @@ static void path_mtu(struct script *s)
 	begin(s, mss_options, 4);
 	user_writes(s, 5000);
 	script_forget(s);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 1000);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 1000);
 	/* What was too large is sent again, smaller. */
 	assert_true(expect(s, TCP_ACK)->len <= 960);
 }
@@ -446,7 +450,7 @@ static void path_mtu_of_another_number(struct script *s)
 	begin(s, mss_options, 4);
 	user_writes(s, 5000);
 	script_forget(s);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 100000, 1000);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 100000, 1000);
 	expect_nothing(s);
 	assert_int_equal(s->c->mss, 1460);
 }
@@ -455,10 +459,10 @@ static void path_mtu_has_a_floor(struct script *s)
 {
 	begin(s, mss_options, 4);
 	user_writes(s, 5000);
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 68);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 68);
 	assert_true(s->c->mss >= 500);
 	/* Nor does one make it larger. */
-	peer_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 9000);
+	script_icmp(s, ICMP_DEST_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, 1, 9000);
 	assert_true(s->c->mss <= 552);
 }
 

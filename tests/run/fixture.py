@@ -11,6 +11,7 @@ The test itself stands in the gateway's namespace. Nothing here waits for a fixe
 time: the gateway says when it is ready, and everything else is an event.
 """
 import json
+import math
 import os
 import re
 import signal
@@ -51,9 +52,9 @@ def finish():
     sys.exit(1 if n_failed or n_cases == 0 else 0)
 
 
-def enter(root=False):
+def enter(root=False, n_files=1):
     """Into namespaces of our own; status 77 (skipped) where the kernel allows none. root: without a user namespace, for
-    what only the machine's own root may do."""
+    what only the machine's own root may do. n_files: how many of the arguments name files."""
     if os.environ.get("YG_TEST_INSIDE") == "1":
         os.environ.pop("YG_TEST_INSIDE")
         subprocess.run("mount -t tmpfs run /run && mount -t tmpfs tmp /tmp && ip link set lo up", shell=True,
@@ -68,12 +69,18 @@ def enter(root=False):
         print("1..0 # SKIP this kernel allows no unprivileged namespaces")
         sys.exit(77)
     # What the test names may lie in /tmp, which will be another one inside.
-    binary = os.path.realpath(sys.argv[1])
-    fd = os.open(binary, os.O_RDONLY)
+    fds = [os.open(os.path.realpath(name), os.O_RDONLY) for name in sys.argv[1:1 + n_files]]
     env = dict(os.environ, YG_TEST_INSIDE="1")
-    status = subprocess.run(unshare + [sys.executable, os.path.realpath(sys.argv[0]), f"/proc/self/fd/{fd}"]
-                            + sys.argv[2:], pass_fds=[fd], env=env).returncode
+    status = subprocess.run(unshare + [sys.executable, os.path.realpath(sys.argv[0]), *(f"/proc/self/fd/{fd}" for fd in fds)]
+                            + sys.argv[1 + n_files:], pass_fds=fds, env=env).returncode
     sys.exit(status)
+
+
+def needs(*programs):
+    for name in programs:
+        if subprocess.run(["sh", "-c", f"command -v {name}"], capture_output=True).returncode != 0:
+            print(f"1..0 # SKIP {name} is missing: run tools/setup")
+            sys.exit(77)
 
 
 def sh(command, **kw):
@@ -225,6 +232,30 @@ def try_until(what, probe):
     while not probe():
         if time.monotonic() > end:
             raise AssertionError(f"in vain: {what}")
+
+
+def cpu_s(*pids):
+    """CPU time of all their threads, in seconds, from the scheduler's own clock."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def idle_percent(pids, wait, allowed=1, tries=5):
+    """The CPU time that processes use while wait() waits, in percent of that time: the least of some tries, up to the first
+    that is less than allowed. What the machine's other guests steal counts as a thread's own time, so one try proves
+    nothing; a busy loop, or a wake-up without need, is in each of them."""
+    least = math.inf
+    for _ in range(tries):
+        start, used = time.monotonic(), cpu_s(*pids)
+        wait()
+        least = min(least, 100 * (cpu_s(*pids) - used) / (time.monotonic() - start))
+        if least < allowed:
+            break
+    return least
 
 
 class Links:

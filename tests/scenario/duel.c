@@ -264,7 +264,12 @@ static void compare_neighbours(const struct duel *d)
 	while (ip_neigh_next(gateway_ip(d->way[FULL].gw), &at[FULL], &x)) {
 		assert_true(ip_neigh_next(gateway_ip(d->way[SHORT].gw), &at[SHORT], &y));
 		assert_true(x.ifindex == y.ifindex && x.addr == y.addr && ether_equal(&x.mac, &y.mac));
-		assert_string_equal(x.state, y.state);
+		if (strcmp(x.state, y.state) != 0 || x.confirmed_ns != y.confirmed_ns)
+			fail_msg("after %llu packets: neighbour %08x on %u is %s since %llu on the slow path, %s since "
+				 "%llu "
+				 "by the flow cache",
+				 (unsigned long long)d->n_packets, x.addr, x.ifindex, x.state,
+				 (unsigned long long)x.confirmed_ns, y.state, (unsigned long long)y.confirmed_ns);
 		assert_int_equal(x.n_held, y.n_held);
 	}
 }
@@ -305,6 +310,9 @@ void duel_compare(struct duel *d)
 	compare_connections(d);
 	compare_rules(d);
 	compare_neighbours(d);
+	/* Where two of a batch draw in another order, what limits errors may begin anew at another time, and draw then:
+	 * the streams go on together, or lifetimes of neighbours would differ from there on. */
+	b->rng = a->rng;
 }
 
 /* Both at once. */

@@ -622,8 +622,6 @@ static const char filtering[] =
 
 static const char bare[] = INTERFACES;
 
-#define ALL_CAPS (DEVICE_CAP_CSUM | DEVICE_CAP_GSO)
-
 static void duel(struct duel_case c)
 {
 	c.started = started;
@@ -633,8 +631,10 @@ static void duel(struct duel_case c)
 	print_message("%llu to the host, %llu of them from itself\n", (unsigned long long)player.app[SHORT].n_came,
 		      (unsigned long long)player.app[SHORT].n_self);
 	assert_true(player.app[SHORT].n_came > 1000 && player.app[SHORT].n_self > 1000);
-	assert_true(player.n_hooked[SHORT][HOOK_INPUT] * 2 < player.n_hooked[FULL][HOOK_INPUT]);
-	assert_true(player.n_hooked[SHORT][HOOK_OUTPUT] * 2 < player.n_hooked[FULL][HOOK_OUTPUT]);
+	/* Large datagrams go the slow way to a device that does not cut them, and changes of rules end entries: some
+	 * 40%. */
+	assert_true(player.n_hooked[SHORT][HOOK_INPUT] * 3 < player.n_hooked[FULL][HOOK_INPUT] * 2);
+	assert_true(player.n_hooked[SHORT][HOOK_OUTPUT] * 3 < player.n_hooked[FULL][HOOK_OUTPUT] * 2);
 	print_message("INPUT: %llu of %llu, OUTPUT: %llu of %llu\n",
 		      (unsigned long long)player.n_hooked[SHORT][HOOK_INPUT],
 		      (unsigned long long)player.n_hooked[FULL][HOOK_INPUT],
@@ -647,13 +647,13 @@ static void duel(struct duel_case c)
  * came first. */
 static void test_translating(void **state)
 {
-	duel((struct duel_case){ "host, translating", { translating, translating }, { ALL_CAPS, 0 }, false, 35 });
+	duel((struct duel_case){ "host, translating", { translating, translating }, { DEVICE_CAP_ALL, 0 }, false, 35 });
 }
 
 /* Would catch: an entry of a local flow that outlives the rules under which it was installed. */
 static void test_reloads(void **state)
 {
-	duel((struct duel_case){ "host, reloads", { translating, filtering }, { 0, ALL_CAPS }, false, 30 });
+	duel((struct duel_case){ "host, reloads", { translating, filtering }, { 0, DEVICE_CAP_ALL }, false, 30 });
 }
 
 /* Would catch: what hangs on a chain's being there, and an entry that outlives the last of them. */

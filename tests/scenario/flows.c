@@ -322,7 +322,8 @@ static uint32_t cut(struct flows *f, int side, struct flows_frame *out)
 static uint32_t next_datagram(struct flows *f, struct flow *w, int side, struct flows_frame *out)
 {
 	uint8_t *l4 = out->bytes + ETHER_HEADER_LEN + IPV4_HEADER_LEN;
-	uint32_t payload = pick(f, 30) == 0 ? 1450 : pick(f, 200);
+	bool is_large = w->proto == IPPROTO_NR_UDP && pick(f, 25) == 0;
+	uint32_t payload = is_large ? 3000 + pick(f, 20000) : pick(f, 30) == 0 ? 1450 : pick(f, 200);
 	struct ipv4_view ip;
 	uint16_t sport, dport;
 
@@ -333,7 +334,9 @@ static uint32_t next_datagram(struct flows *f, struct flow *w, int side, struct 
 	if (w->proto == IPPROTO_NR_UDP) {
 		udp_emit(l4, sport, dport, (uint16_t)payload);
 		finish(f, side, &ip, UDP_HEADER_LEN + payload, out);
-		if (pick(f, 8) == 0)
+		if (is_large)
+			leave_to_device(f, 500 + pick(f, 900), GSO_UDP4, out);
+		else if (pick(f, 8) == 0)
 			leave_to_device(f, 0, GSO_NONE, out);
 		else if (pick(f, 20) == 0)
 			return cut(f, side, out);

@@ -125,8 +125,8 @@ static void test_shapes(void **state)
 	fixture_end(&n.w);
 }
 
-/* Would catch: a gateway that no longer says at once that a port of its own is closed, or that leaves a connection
- * behind for a SYN that it puts off. */
+/* Would catch: a gateway that no longer says at once that a port of its own is closed, to a SYN where no translation
+ * has it or to anything else, or that leaves a connection behind for a SYN that it puts off. */
 static void test_own_address(void **state)
 {
 	struct net n;
@@ -148,6 +148,19 @@ static void test_own_address(void **state)
 	p = carry(&n, n.wan, &syn, n.wan);
 	assert_non_null(p);
 	assert_int_equal(p->l4.flags, TCP_RST | TCP_ACK);
+	for (uint16_t port = 1023; port <= 1024; port++) {
+		syn.sport++;
+		syn.dport = port;
+		p = carry(&n, n.wan, &syn, n.wan);
+		assert_int_equal(p == NULL, port == 1024); /* the first that has */
+	}
+	/* Only a SYN is put off. */
+	struct packet_spec udp = {
+		.dst = WAN_ADDR, .proto = IPPROTO_NR_UDP, .sport = 5000, .dport = 6000, .payload_len = 9
+	};
+	p = carry(&n, n.wan, &udp, n.wan);
+	assert_non_null(p);
+	assert_int_equal(p->l4.type, ICMP_DEST_UNREACHABLE);
 	syn.sport++;
 	syn.dport = 6001;
 	assert_null(carry(&n, n.wan, &syn, n.wan));

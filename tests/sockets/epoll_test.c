@@ -233,15 +233,30 @@ static void call_ctl(int n)
 	     socket_epoll_ctl(f.ss, f.o_epoll[ep], op, f.end[n].o, &o));
 }
 
+/* Where a packet takes a while from one socket to another, as on a gateway's host, a call's own socket may hear first
+ * of what it does: then all are asked for, and which of them comes first is of no account. */
+static bool in_any_order;
+
+static int by_end(const void *a, const void *b)
+{
+	const struct yg_epoll_event *x = a, *y = b;
+
+	return (x->data > y->data) - (x->data < y->data);
+}
+
 static void call_wait(void)
 {
-	int ep = (int)draw(N_EPOLLS), max = 1 + (int)draw(8);
-	struct epoll_event k[8];
-	struct yg_epoll_event o[8];
+	int ep = (int)draw(N_EPOLLS), max = in_any_order ? N_ENDS : 1 + (int)draw(8);
+	struct epoll_event k[N_ENDS];
+	struct yg_epoll_event o[N_ENDS];
 
 	note("epoll_wait(%d, %d)", ep, max);
 	int n = epoll_wait(f.k_epoll[ep], k, max, 0), m = socket_epoll_wait(f.ss, f.o_epoll[ep], o, max, 0);
 
+	if (in_any_order && n > 0 && m > 0) {
+		qsort(k, (size_t)n, sizeof(k[0]), by_end);
+		qsort(o, (size_t)m, sizeof(o[0]), by_end);
+	}
 	for (int i = 0; i < n; i++)
 		note("  the kernel: end %d %#x", (int)k[i].data.u64, k[i].events);
 	for (int i = 0; i < m; i++)

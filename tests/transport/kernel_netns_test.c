@@ -6,6 +6,9 @@
  *   kernel 10.0.0.1 --- tap0 --- 10.0.0.2 our stack
  *
  * The kernel's sockets do not block; one loop serves both, and waits for events only.
+ *
+ *   kernel_netns_test --transfer MB [LOST]   so much each way over one connection, every byte looked at; of a thousand
+ *                                            frames LOST are lost
  */
 #include "stack/transport/tcp_fixture.h"
 
@@ -248,7 +251,7 @@ static void join(struct lab *l, bool kernel_opens, int *fd, struct tcp_conn **c)
 
 static uint8_t byte_at(uint64_t off, uint8_t way)
 {
-	return (uint8_t)(off * 7 + (off >> 8) * 13 + (off >> 16) + way);
+	return (uint8_t)(off * 7 + (off >> 8) * 13 + (off >> 16) + (off >> 24) * 29 + (off >> 32) + way);
 }
 
 static uint8_t bytes[1 << 16];
@@ -330,8 +333,12 @@ static void exchange(struct lab *l, int fd, struct tcp_conn *c, uint64_t total)
 	struct transfer x = { .total = total };
 
 	while (!x.out_ended || !x.in_ended) {
+		uint64_t got = x.out_got + x.in_got;
+
 		ours_turn(l, c, &x);
 		theirs_turn(fd, &x);
+		if (x.out_got + x.in_got > got)
+			l->start = clock_ns();
 		wait_for(l, fd, (short)(POLLIN | (x.in_sent < x.total ? POLLOUT : 0)));
 	}
 	assert_int_equal(x.out_got, total);
@@ -516,8 +523,29 @@ static void test_closed_windows(void **state)
 	lab_end(&l);
 }
 
-int main(void)
+static uint64_t long_total;
+static uint32_t long_lost;
+
+static void test_long_transfer(void **state)
 {
+	struct lab l;
+	struct tcp_conn *c;
+	uint64_t begin = clock_ns();
+	int fd;
+
+	lab_start(&l, NULL);
+	l.lost_per_mille = long_lost;
+	join(&l, true, &fd, &c);
+	exchange(&l, fd, c, long_total);
+	print_message("%llu bytes each way in %.1f s; sent again: %llu segments\n", (unsigned long long)long_total,
+		      (double)(clock_ns() - begin) / NS_PER_S,
+		      (unsigned long long)l.h.tcp->counts[TCP_COUNT_RETRANSMITTED]);
+	lab_end(&l);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest by_hand[] = { cmocka_unit_test(test_long_transfer) };
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_transfer),
 		cmocka_unit_test(test_transfer_with_loss),
@@ -532,6 +560,11 @@ int main(void)
 	if (unshare(CLONE_NEWNET) != 0) {
 		printf("skipped: a network namespace needs root (%s)\n", strerror(errno));
 		return EXIT_SKIP;
+	}
+	if (argc > 2 && strcmp(argv[1], "--transfer") == 0) {
+		long_total = strtoull(argv[2], NULL, 10) << 20;
+		long_lost = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
+		return cmocka_run_group_tests(by_hand, NULL, NULL);
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,33 +15,14 @@
 #include "stack/transport/tcp_matrix_fixture.h"
 #include "stack/transport/tcp_matrix_linux.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
-#include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
-#include "stack/wire/icmp.h"
+#include "kernel_peer.h"
 
-#define EXIT_SKIP 77
-#define PEER IP4(10, 0, 0, 1)
-#define KERNEL IP4(10, 0, 0, 2)
-#define LISTENED 7u
 #define CONNECTED 9u
 #define NOBODY 11u
 #define ISN 0x7fffff00u
-#define PATIENCE_MS 10000
 #define TRIES 4u
-
-struct lab {
-	int tun, listener;
-	uint16_t marker;
-};
 
 /* A connection of one cell, from the peer's side. */
 struct peer {
@@ -54,68 +35,7 @@ struct peer {
 	enum answer answer;
 };
 
-static void put(const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/%s", name);
-	int fd = open(path, O_WRONLY);
-
-	/* Not every kernel has each of them. */
-	if (fd < 0)
-		return;
-	if (write(fd, value, strlen(value)) < 0)
-		print_message("%s: %s\n", path, strerror(errno));
-	close(fd);
-}
-
-static void lab_start(struct lab *l)
-{
-	struct ifreq r = { .ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "tun0" };
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(LISTENED) };
-	int one = 1;
-
-	if (unshare(CLONE_NEWNET) != 0) {
-		printf("skipped: no network namespace: %s\n", strerror(errno));
-		exit(EXIT_SKIP);
-	}
-	l->tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-	if (l->tun < 0 || ioctl(l->tun, TUNSETIFF, &r) != 0) {
-		printf("skipped: /dev/net/tun: %s\n", strerror(errno));
-		exit(EXIT_SKIP);
-	}
-	if (system("ip addr add 10.0.0.2/24 dev tun0 && ip link set tun0 up && ip link set lo up") != 0)
-		fail_msg("no address");
-	put("tcp_timestamps", "0");
-	put("tcp_sack", "0");
-	put("tcp_window_scaling", "0");
-	put("tcp_ecn", "0");
-	put("tcp_invalid_ratelimit", "0");
-	put("tcp_challenge_ack_limit", "1000000");
-	put("tcp_syncookies", "0");
-	put("tcp_max_syn_backlog", "4096");
-	l->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	setsockopt(l->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_int_equal(bind(l->listener, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(l->listener, 4096), 0);
-}
-
 /* --- packets --- */
-
-static void send_ip(struct lab *l, uint8_t *l3, uint32_t len, uint8_t proto)
-{
-	struct ipv4_view ip = { .src = PEER,
-				.dst = KERNEL,
-				.total_len = (uint16_t)len,
-				.header_len = IPV4_HEADER_LEN,
-				.ttl = 64,
-				.proto = proto,
-				.df = true };
-
-	ipv4_emit(l3, &ip);
-	l4_checksum_set(&ip, l3 + IPV4_HEADER_LEN, len - IPV4_HEADER_LEN);
-	assert_int_equal(write(l->tun, l3, len), len);
-}
 
 static void send_segment(struct lab *l, const struct peer *p, uint8_t flags, uint32_t seq, uint32_t len)
 {
@@ -123,11 +43,13 @@ static void send_segment(struct lab *l, const struct peer *p, uint8_t flags, uin
 
 	tcp_emit(b + IPV4_HEADER_LEN, p->port, p->kport, seq, flags & TCP_ACK ? p->ack : 0, flags, WINDOW);
 	b[IPV4_HEADER_LEN + 12] = 5 << 4;
-	send_ip(l, b, IPV4_HEADER_LEN + TCP_HEADER_LEN + len, IPPROTO_TCP);
+	lab_send(l, b, IPV4_HEADER_LEN + TCP_HEADER_LEN + len, IPPROTO_TCP);
 }
 
-static void take_segment(struct peer *p, const struct l4_view *v)
+static void take_segment(void *ctx, const uint8_t *l4, const struct l4_view *v)
 {
+	struct peer *p = ctx;
+
 	if (v->dport != p->port || v->sport != p->kport)
 		return;
 	if (v->flags & TCP_SYN) {
@@ -146,32 +68,10 @@ static void take_segment(struct peer *p, const struct l4_view *v)
 		p->answer = AN_ACK;
 }
 
-/* All that the kernel has answered so far is taken. */
 static void settle(struct lab *l, struct peer *p)
 {
-	uint8_t echo[IPV4_HEADER_LEN + ICMP_HEADER_LEN + 8] = { 0 }, b[4096];
-	uint16_t marker = ++l->marker;
-
 	p->answer = NOTHING;
-	icmp_emit(echo + IPV4_HEADER_LEN, ICMP_ECHO_REQUEST, 0, (uint32_t)0x5959 << 16 | marker);
-	send_ip(l, echo, sizeof(echo), IPPROTO_ICMP);
-	for (;;) {
-		struct pollfd f = { .fd = l->tun, .events = POLLIN };
-		struct ipv4_view ip;
-		struct l4_view v;
-
-		if (poll(&f, 1, PATIENCE_MS) != 1)
-			fail_msg("the echo is not answered");
-		ssize_t n = read(l->tun, b, sizeof(b));
-
-		if (n <= 0 || b[0] >> 4 != 4 || ipv4_parse(b, (size_t)n, &ip) != IPV4_OK ||
-		    l4_parse(&ip, b + ip.header_len, ip.total_len - ip.header_len, &v) != L4_OK)
-			continue;
-		if (v.kind == L4_TCP)
-			take_segment(p, &v);
-		else if (v.kind == L4_ICMP_QUERY && v.type == ICMP_ECHO_REPLY && v.icmp_seq == marker)
-			return;
-	}
+	lab_settle(l, take_segment, p);
 }
 
 /* --- states --- */
@@ -350,8 +250,7 @@ static void test_linux_column(void **state)
 				      answer_names[known.answer], place_names[known.place], answer_names[is.answer],
 				      place_names[is.place]);
 	}
-	close(l.listener);
-	close(l.tun);
+	lab_end(&l);
 	if (n_wrong > 0 && strncmp(u.release, LINUX_MATRIX_RELEASE, strlen(LINUX_MATRIX_RELEASE)) != 0) {
 		print_message("the table is of Linux %s, this is %s\n", LINUX_MATRIX_RELEASE, u.release);
 		skip();
