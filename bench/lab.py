@@ -351,7 +351,7 @@ class Tools:
 
     NEEDED = {"ip": "iproute2", "ethtool": "ethtool", "nft": "nftables", "nsenter": "util-linux",
               "unshare": "util-linux", "setpriv": "util-linux", "taskset": "util-linux"}
-    PACKAGES = {"iperf3": "iperf3", "nginx": "nginx", "wrk": "wrk"}
+    PACKAGES = {"redis-benchmark": "redis-tools"}
 
     def __init__(self, build):
         self.build = os.path.realpath(build)

@@ -34,6 +34,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "callgrind.h"
+#include "resident.h"
 #include "yardstick.h"
 
 #define ROUNDS 7
@@ -196,18 +198,6 @@ static void run_new(struct bench *b, const struct row *row, struct result *res)
 	fixture_stop(r);
 }
 
-static uint64_t resident_bytes(void)
-{
-	unsigned long long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (f == NULL || fscanf(f, "%*u %llu", &pages) != 1)
-		pages = 0;
-	if (f != NULL)
-		fclose(f);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* The rows that talk on established flows; rows of equal size share a gateway. */
 static void run_fixture(struct bench *b, size_t first)
 {
@@ -233,42 +223,16 @@ static void run_fixture(struct bench *b, size_t first)
 
 /* Instructions. */
 
-static uint64_t collected(FILE *f)
-{
-	char line[512];
-	uint64_t n = 0;
-
-	while (fgets(line, sizeof(line), f) != NULL) {
-		const char *at = strstr(line, "Collected : ");
-
-		if (at != NULL)
-			n = strtoull(at + strlen("Collected : "), NULL, 10);
-	}
-	return n;
-}
-
 /* Larger tables cost no more instructions, but minutes. */
 #define CALLGRIND_FLOWS_MAX 64000u
 
 static void count_instructions(struct bench *b, const struct row *row, struct result *res)
 {
-	char command[1024];
-
 	if (row->kind == ROW_BYTES || row->n_flows > CALLGRIND_FLOWS_MAX)
 		return;
-	snprintf(command, sizeof(command),
-		 "valgrind --tool=callgrind --toggle-collect=memory_measured --callgrind-out-file=/dev/null "
-		 "'%s' --under-callgrind %s 2>&1",
-		 b->self, row->name);
-	FILE *f = popen(command, "r");
-
-	if (f == NULL)
-		return;
-	uint64_t n = collected(f);
 	uint32_t rings = row->kind == ROW_NEW ? 10 : 4;
 
-	if (pclose(f) == 0)
-		res->instructions = n / (rings * FIXTURE_RING);
+	res->instructions = callgrind_count(b->self, "memory_measured", row->name) / (rings * FIXTURE_RING);
 }
 
 /* Results. */

@@ -19,6 +19,7 @@
 #include <x86intrin.h>
 
 #include "base/ip4.h"
+#include "callgrind.h"
 #include "core/gateway.h"
 #include "daemon/config/snapshot.h"
 #include "stack/ip/local.h"
@@ -321,24 +322,10 @@ static double median(double *v)
 /* A packet; 0: they could not be counted. */
 static uint64_t instructions(const char *self, const struct row *row, enum way way)
 {
-	char command[1024], line[512];
-	uint64_t n = 0;
+	char what[64];
 
-	snprintf(command, sizeof(command),
-		 "valgrind --tool=callgrind --toggle-collect=host_measured --callgrind-out-file=/dev/null '%s' "
-		 "--under-callgrind %s %s 2>&1",
-		 self, row->name, way_names[way]);
-	FILE *f = popen(command, "r");
-
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		const char *at = strstr(line, "Collected : ");
-
-		if (at != NULL)
-			n = strtoull(at + strlen("Collected : "), NULL, 10);
-	}
-	return pclose(f) == 0 ? n / (CALLGRIND_BATCHES * BATCH_MAX) : 0;
+	snprintf(what, sizeof(what), "%s %s", row->name, way_names[way]);
+	return callgrind_count(self, "host_measured", what) / (CALLGRIND_BATCHES * BATCH_MAX);
 }
 
 static void measure(const char *self, const struct row *row, bool counted)

@@ -24,6 +24,7 @@ from lab import (AF_PACKET, AF_PACKET_ROOTLESS, AF_XDP, BARE_TC, BARE_TC_PEER, B
                  write)
 
 GROUPS = []
+HERE = os.path.dirname(os.path.realpath(__file__))
 FLOWS = {"1": 1, "1k": 1000, "50k": 50000, "1m": 1000000}
 
 
@@ -540,6 +541,9 @@ WORKERS_ROWS = ["workers-disjoint", "workers-shared-half", "workers-fill-1", "wo
 ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes-{name}-{n}" for name in ("flows", "pause", "reload")
                                                    for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
+BGP_ROWS = [f"bgp-{name}" for name in ("load-1", "load-3", "churn", "dead")]
+# Half of what BIRD 2.0.12 takes of memory for as many prefixes and neighbours (136 and 328 MB).
+BGP_BARS = {"bgp-load-1-memory": 68, "bgp-load-3-memory": 164}
 # What a row of bench/fib must reach: in its own unit.
 FIB_BARS = {"fib-random-of-bare": ("at least", 70), "fib-drawn-of-bare": ("at least", 70), "fib-load": ("at most", 1000),
             "fib-memory-resident": ("at most", 80), "rib-and-fib-load": ("at most", 1000)}
@@ -630,24 +634,77 @@ def routes(options):
     return rows
 
 
-TCP_ROWS = [f"tcp-{name}" for name in ("bulk", "bulk-in-place", "bulk-4m", "connections-16", "connections-1000",
-                                       "connections-idle-1m", "requests-64", "requests-10000", "requests-1m")]
+TCP_ROWS = [f"tcp-{name}" for name in ("bulk", "bulk-in-place", "bulk-4m", "bulk-64k", "bulk-64k-in-place",
+                                       "connections-16", "connections-1000", "connections-idle-1m",
+                                       "connections-acks-wait-16", "connections-acks-wait-1000",
+                                       "requests-64", "requests-10000", "requests-1m", "host-bulk",
+                                       "idle-bytes", "half-open-bytes", "time-wait-bytes", "idle-keepalive")] + ["udp-echo"]
+# The same load on two stacks without a gateway.
+TCP_BARE = {"tcp-host-bulk": "tcp-bulk", "tcp-host-requests": "tcp-requests-64"}
+
+
+def tcp_row(f, beside):
+    scale, unit = {"bit/s": (1e9, "Gbit/s of processor time"), "/s": (1e6, "M/s of processor time")}.get(f["unit"], (1, f["unit"]))
+    at_most = scale == 1
+    text = f"{f['median'] / scale:.3g}"
+    if not at_most:
+        text += f" ({f['best'] / scale:.3g} at best)"
+    if "instructions" in f:
+        text += f", {f['instructions']:,} instructions" + (" a KB" if f["unit"] == "bit/s" else "")
+    bar = f"{'<=' if at_most else '>='} {f['bar'] / scale:g}" if f["bar"] else ""
+    ok = None if not f["bar"] else f["median"] <= f["bar"] if at_most else f["median"] >= f["bar"]
+    return memory_row(f["row"], text, beside, bar, ok, f, unit)
 
 
 @group(*TCP_ROWS)
 def tcp(options):
-    """Our own TCP, two stacks in one thread (bench/tcp.c)."""
-    rows, yardstick = [], None
-    for f in program(options, "tcp", "tcp-yardstick", *(name for name in TCP_ROWS if options.wants(name))):
-        if f["row"] == "tcp-yardstick":
-            yardstick = f["median"]
-            continue
-        per_bit = f["unit"] == "bit/s"
-        scale, unit = (1e9, "Gbit/s of processor time") if per_bit else (1e6, "M/s of processor time")
-        beside = f"{f['median'] / yardstick:.2f} x copy and sum, sum, copy" if per_bit and yardstick else ""
-        bar = f">= {f['bar'] / scale:g}" if f["bar"] else ""
-        rows.append(memory_row(f["row"], f"{f['median'] / scale:.3g} ({f['best'] / scale:.3g} at best)", beside, bar,
-                               f["median"] >= f["bar"] if f["bar"] else None, f, unit))
+    """Our own TCP and UDP, two stacks in one thread (bench/tcp.c)."""
+    wanted = [name for name in TCP_ROWS if options.wants(name)]
+    wanted += [TCP_BARE[name] for name in wanted if name in TCP_BARE and TCP_BARE[name] not in wanted]
+    found = {f["row"]: f for f in program(options, "tcp", *(["--instructions"] if shutil.which("valgrind") else []),
+                                          "tcp-yardstick", *wanted)}
+    rows = []
+    for name in wanted:
+        f, beside = found[name], ""
+        if name in TCP_BARE:
+            beside = f"{f['median'] / found[TCP_BARE[name]]['median']:.2f} x {TCP_BARE[name]}"
+        elif f["unit"] == "bit/s":
+            beside = f"{f['median'] / found['tcp-yardstick']['median']:.2f} x copy and sum, sum, copy"
+        rows.append(tcp_row(f, beside))
+    return rows
+
+
+TAP_ROWS = ["tap-to-kernel", "tap-from-kernel"]
+
+
+@group(*TAP_ROWS)
+def tap(options):
+    """Bulk to and from the kernel over a TAP, beside the kernel's own over veth, all on one processor (bench/tap.c)."""
+    return [memory_row(f["row"], f"{f['median'] / 1e9:.3g} ({f['best'] / 1e9:.3g} at best)",
+                       f"{f['ratio']:.2f} x the kernel to itself over veth, {f['veth'] / 1e9:.3g}",
+                       f">= {f['bar']:g} x veth", f["ratio"] >= f["bar"], f, "Gbit/s of processor time of both",
+                       command="make bench ROWS='tap-*'")
+            for f in program(options, "tap")]
+
+
+PRELOAD_ROWS = [f"preload-{name}" for name in ("nginx-keepalive", "nginx-connections", "redis-get", "redis-get-16",
+                                               "iperf3-receives", "iperf3-sends")]
+
+
+@group(*PRELOAD_ROWS)
+def preload(options):
+    """Unmodified servers on our stack, beside the kernel's behind a TAP and behind a veth (bench/preload)."""
+    options.tools.need("nginx", "wrk", "iperf3", "redis-server", "redis-benchmark")
+    wanted = [name.removeprefix("preload-") for name in PRELOAD_ROWS if options.wants(name)]
+    library = options.tools.path("../src/preload/libyangguan-preload.so")
+    rows = []
+    for f in program(options, os.path.join(HERE, "preload"), options.tools.yangguan, library, options.tools.path("relay"),
+                     "--json", "--rounds", str(options.rounds), *wanted):
+        text = f"{f['ours']:.3g} (server {f['server']:.3g}, stack {f['stack']:.3g})"
+        beside = (f"{f['of_tap']:.2f} of the speed of the kernel over a TAP ({f['tap']:.3g}; {f['of_tap_half']:.2f} with half "
+                  f"of the relay, {f['tap_half']:.3g}), {f['of_veth']:.2f} over veth ({f['veth']:.3g})")
+        bar = f">= {f['bar']:g} of the kernel over a TAP" if f["bar"] else "reported"
+        rows.append(memory_row(f["row"], text, beside, bar, f["of_tap"] >= f["bar"] if f["bar"] else None, f, f["unit"]))
     return rows
 
 
@@ -669,6 +726,18 @@ def fib(options):
         text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
         rows.append(memory_row(f["row"], text, "", f"{sense} {bar:g}" if bar else "", ok, f, f["unit"],
                                notes if f["row"] == "fib-prefixes" else (), "make bench ROWS='fib*'"))
+    return rows
+
+
+@group(*BGP_ROWS)
+def bgp(options):
+    """A million prefixes of one neighbour, and of three, from UPDATEs in memory into the table of paths (bench/bgp.c)."""
+    rows = []
+    for f in program(options, "bgp"):
+        bar = BGP_BARS.get(f["row"])
+        text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
+        rows.append(memory_row(f["row"], text, "", f"at most {bar}" if bar else "", f["value"] <= bar if bar else None, f,
+                               f["unit"], (), "make bench ROWS='bgp-*'"))
     return rows
 
 
