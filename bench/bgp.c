@@ -163,7 +163,7 @@ static void make_stream(struct stream *s, const struct ip4_prefix *all, uint32_t
 
 static uint64_t n_changes;
 
-static void count_change(void *user, const struct bgp_path_view *before, const struct bgp_path_view *now)
+static void count_change(void *user, const struct bgp_change *c)
 {
 	n_changes++;
 }
@@ -196,7 +196,8 @@ static struct bgp_table *begin(uint32_t n_neighbours)
 	static const struct bgp_table_limits limits = { 0 };
 	struct bgp_table *t;
 
-	if (bgp_table_create(&t, &limits, BGP_MED_SAME_AS, &key, count_change, NULL) != 0)
+	if (bgp_table_create(&t, &limits, BGP_MED_SAME_AS, &key) != 0 ||
+	    !bgp_table_add_reader(t, &(struct bgp_reader){ BGP_READS_BEST, count_change, NULL, &n_changes }))
 		abort();
 	for (uint32_t i = 0; i < n_neighbours; i++)
 		(void)bgp_table_add_source(

@@ -9,13 +9,15 @@
  * reads. So an UPDATE's prefixes are taken in batches, each of which goes over the same ground in four passes; what the
  * next one reads is asked for in the one before.
  *
- * What always holds: a prefix without a path is not there; its best and second best are those that bgp_decide names; a
- * set is held once for each path that names it.
+ * What always holds: a prefix without a path is not there, unless a reader needs it or somebody keeps it; then its
+ * record stays, with a block, and its number is nobody else's. Its best and second best are those that bgp_decide
+ * names; a set is held once for each path that names it.
  *
  * Next: src/routing/bgp/bgp_decide.c
  */
 #include "routing/bgp/bgp_table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +42,11 @@ _Static_assert(sizeof(struct path) == 12, "side by side");
 struct prefix {
 	uint32_t addr;
 	uint8_t len;
-	uint8_t n; /* paths; 0: no prefix */
+	uint8_t n; /* paths; 0: no prefix, or one that is kept */
 	uint8_t block_class;
 	uint8_t best, second; /* BGP_NOBODY: none */
 	uint8_t step;         /* enum bgp_step */
+	uint16_t n_keepers;   /* bgp_table_keep */
 	uint32_t block;       /* in its class's pool */
 };
 _Static_assert(sizeof(struct prefix) == 16, "four to a line");
@@ -51,18 +54,20 @@ _Static_assert(sizeof(struct prefix) == 16, "four to a line");
 /* Paths that a block of each class holds. */
 static const uint8_t class_paths[] = { 1, 2, 3, 4, 8, 16, 32, 64, 128, 255 };
 #define N_CLASSES ARRAY_LEN(class_paths)
-#define FIRST_PATHS_MAX 4u /* that a new prefix has room for */
+#define FIRST_PATHS_MAX 4u   /* that a new prefix has room for */
+#define CLASS_NONE UINT8_MAX /* of a record that is nobody's */
 
 struct bgp_table {
 	struct siphash_key key;
 	enum bgp_med_rule rule;
-	bgp_changed_fn *changed;
-	void *user;
+	struct bgp_reader reader[BGP_READERS_MAX];
+	uint32_t n_readers;
 	struct bgp_sets sets;
 	struct bgp_index index; /* of records, by prefix; values are one more than their numbers */
 	struct pool records;
 	struct pool blocks[N_CLASSES];
 	uint32_t n_paths, paths_max;
+	uint32_t n_prefixes; /* that have one; other records are kept */
 	uint64_t n_no_room;
 	uint32_t n_up; /* sources */
 	struct source {
@@ -104,7 +109,7 @@ static int init_pools(struct bgp_table *t, uint32_t n_prefixes)
 }
 
 int bgp_table_create(struct bgp_table **out, const struct bgp_table_limits *limits, enum bgp_med_rule rule,
-		     const struct siphash_key *key, bgp_changed_fn *changed, void *user)
+		     const struct siphash_key *key)
 {
 	struct bgp_table *t = calloc(1, sizeof(*t));
 
@@ -113,8 +118,6 @@ int bgp_table_create(struct bgp_table **out, const struct bgp_table_limits *limi
 		return -ENOMEM;
 	t->key = *key;
 	t->rule = rule;
-	t->changed = changed;
-	t->user = user;
 	t->paths_max = or_default(limits->paths, PATHS_DEFAULT);
 	if (bgp_sets_init(&t->sets, key, limits->set_bytes != 0 ? limits->set_bytes : SET_BYTES_DEFAULT) != 0)
 		goto no_sets;
@@ -215,6 +218,7 @@ static void remove_prefix(struct bgp_table *t, uint32_t record)
 
 	bgp_index_remove(&t->index, hash_of(t, (struct ip4_prefix){ r->addr, r->len }), record + 1);
 	pool_free(&t->blocks[r->block_class], r->block);
+	r->block_class = CLASS_NONE;
 	pool_free(&t->records, record);
 }
 
@@ -260,6 +264,7 @@ static struct path *new_path(struct bgp_table *t, struct prefix *r)
 	if (t->n_paths == t->paths_max || (r->n == class_paths[r->block_class] && !grow(t, r)))
 		return NULL;
 	t->n_paths++;
+	t->n_prefixes += r->n == 0;
 	return &paths_of(t, r)[r->n++];
 }
 
@@ -268,17 +273,31 @@ static void take_out(struct bgp_table *t, struct prefix *r, struct path *p)
 {
 	*p = paths_of(t, r)[--r->n];
 	t->n_paths--;
+	t->n_prefixes -= r->n == 0;
 }
 
-static struct bgp_path_view view_of(const struct bgp_table *t, const struct prefix *r)
+static struct bgp_chosen chosen(const struct path *p, uint8_t which)
 {
-	struct bgp_path_view v = { .prefix = { r->addr, r->len }, .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+	if (which == BGP_NOBODY)
+		return (struct bgp_chosen){ BGP_SET_NONE, BGP_SOURCE_NONE };
+	return (struct bgp_chosen){ p[which].set, p[which].source };
+}
 
-	if (r->best != BGP_NOBODY) {
-		v.set = paths_of(t, r)[r->best].set;
-		v.source = paths_of(t, r)[r->best].source;
-	}
-	return v;
+static bool is_same(struct bgp_chosen a, struct bgp_chosen b)
+{
+	return a.set == b.set && a.source == b.source;
+}
+
+/* What was chosen before a change. */
+struct before {
+	struct bgp_chosen best, second;
+};
+
+static struct before before_change(const struct bgp_table *t, const struct prefix *r)
+{
+	const struct path *p = paths_of(t, r);
+
+	return (struct before){ chosen(p, r->best), chosen(p, r->second) };
 }
 
 static void decide(struct bgp_table *t, struct prefix *r)
@@ -300,18 +319,51 @@ static void decide(struct bgp_table *t, struct prefix *r)
 	r->step = choice.step;
 }
 
-/* After any change of a prefix's paths: `before` is its best of before. */
-static void settle(struct bgp_table *t, uint32_t record, const struct bgp_path_view *before)
+static void tell_readers(const struct bgp_table *t, const struct bgp_change *c, bool is_of_best)
+{
+	for (uint32_t i = 0; i < t->n_readers; i++)
+		if (is_of_best || t->reader[i].reads == BGP_READS_SECOND)
+			t->reader[i].changed(t->reader[i].user, c);
+}
+
+static bool is_needed(const struct bgp_table *t, uint32_t record)
+{
+	if (record_at(t, record)->n_keepers > 0)
+		return true;
+	for (uint32_t i = 0; i < t->n_readers; i++)
+		if (t->reader[i].needs != NULL && t->reader[i].needs(t->reader[i].user, record))
+			return true;
+	return false;
+}
+
+/* Without a path, and needed by nobody, it goes. */
+static void remove_unless_needed(struct bgp_table *t, uint32_t record)
+{
+	if (record_at(t, record)->n == 0 && !is_needed(t, record))
+		remove_prefix(t, record);
+}
+
+/* After any change of a prefix's paths. */
+static void settle(struct bgp_table *t, uint32_t record, const struct before *before)
 {
 	struct prefix *r = record_at(t, record);
 
 	decide(t, r);
-	struct bgp_path_view now = view_of(t, r);
+	const struct path *p = paths_of(t, r);
+	struct bgp_chosen best = chosen(p, r->best), second = chosen(p, r->second);
+	bool is_of_best = !is_same(best, before->best);
 
-	if (t->changed != NULL && (now.set != before->set || now.source != before->source))
-		t->changed(t->user, before, &now);
+	if (is_of_best || !is_same(second, before->second))
+		tell_readers(t,
+			     &(struct bgp_change){ .number = record,
+						   .prefix = { r->addr, r->len },
+						   .best = best,
+						   .second = second,
+						   .best_before = before->best,
+						   .second_before = before->second },
+			     is_of_best);
 	if (r->n == 0)
-		remove_prefix(t, record);
+		remove_unless_needed(t, record);
 }
 
 /* --- an UPDATE --- */
@@ -334,7 +386,7 @@ struct batch {
 static void announce(struct bgp_table *t, const struct order *o, uint32_t record)
 {
 	struct prefix *r = record_at(t, record);
-	struct bgp_path_view before = view_of(t, r);
+	struct before before = before_change(t, r);
 	struct path *p = path_of(t, r, o->source);
 	uint32_t gone = p != NULL ? p->set : BGP_SET_NONE;
 
@@ -344,8 +396,7 @@ static void announce(struct bgp_table *t, const struct order *o, uint32_t record
 		p = new_path(t, r);
 	if (p == NULL) {
 		t->n_no_room++;
-		if (r->n == 0)
-			remove_prefix(t, record);
+		remove_unless_needed(t, record);
 		return;
 	}
 	*p = (struct path){ .set = o->set, .since_s = o->now_s, .source = (uint16_t)o->source, .flags = o->flags };
@@ -358,7 +409,7 @@ static void announce(struct bgp_table *t, const struct order *o, uint32_t record
 static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
 {
 	struct prefix *r = record_at(t, record);
-	struct bgp_path_view before = view_of(t, r);
+	struct before before = before_change(t, r);
 	struct path *p = path_of(t, r, source);
 
 	if (p == NULL)
@@ -498,10 +549,11 @@ bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget)
 struct bgp_path_view bgp_table_best(const struct bgp_table *t, struct ip4_prefix prefix)
 {
 	uint32_t record = find(t, prefix, hash_of(t, prefix));
+	struct bgp_chosen best = { BGP_SET_NONE, BGP_SOURCE_NONE };
 
 	if (record != POOL_NONE)
-		return view_of(t, record_at(t, record));
-	return (struct bgp_path_view){ .prefix = prefix, .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+		best = chosen(paths_of(t, record_at(t, record)), record_at(t, record)->best);
+	return (struct bgp_path_view){ prefix, best.set, best.source };
 }
 
 void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v)
@@ -533,9 +585,95 @@ const struct bgp_set *bgp_table_set(const struct bgp_table *t, uint32_t set)
 
 struct bgp_table_stats bgp_table_stats(const struct bgp_table *t)
 {
-	return (struct bgp_table_stats){ .n_prefixes = t->records.n_used,
+	return (struct bgp_table_stats){ .n_prefixes = t->n_prefixes,
+					 .n_kept = t->records.n_used - t->n_prefixes,
 					 .n_paths = t->n_paths,
 					 .n_sets = t->sets.n,
 					 .set_bytes = t->sets.n_bytes,
 					 .n_no_room = t->n_no_room };
+}
+
+/* --- readers --- */
+
+bool bgp_table_add_reader(struct bgp_table *t, const struct bgp_reader *r)
+{
+	if (t->n_readers == BGP_READERS_MAX)
+		return false;
+	t->reader[t->n_readers++] = *r;
+	return true;
+}
+
+void bgp_table_remove_reader(struct bgp_table *t, const void *user)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->n_readers; i++)
+		if (t->reader[i].user != user)
+			t->reader[n++] = t->reader[i];
+	t->n_readers = n;
+}
+
+uint32_t bgp_table_limit(const struct bgp_table *t)
+{
+	return t->records.cap;
+}
+
+uint32_t bgp_table_n_numbers(const struct bgp_table *t)
+{
+	return t->records.n_fresh;
+}
+
+static bool is_there(const struct bgp_table *t, uint32_t number)
+{
+	return number < t->records.n_fresh && record_at(t, number)->block_class != CLASS_NONE;
+}
+
+bool bgp_table_at(const struct bgp_table *t, uint32_t number, struct bgp_numbered *out)
+{
+	if (!is_there(t, number))
+		return false;
+	const struct prefix *r = record_at(t, number);
+	const struct path *p = paths_of(t, r);
+
+	*out = (struct bgp_numbered){ { r->addr, r->len }, chosen(p, r->best), chosen(p, r->second) };
+	return true;
+}
+
+void bgp_table_prefetch(const struct bgp_table *t, uint32_t number)
+{
+	prefetch_read(record_at(t, number));
+}
+
+void bgp_table_prefetch_paths(const struct bgp_table *t, uint32_t number)
+{
+	if (is_there(t, number))
+		prefetch_read(paths_of(t, record_at(t, number)));
+}
+
+void bgp_table_keep(struct bgp_table *t, uint32_t number)
+{
+	struct prefix *r = record_at(t, number);
+
+	assert(is_there(t, number) && r->n_keepers < BGP_KEPT_MAX);
+	r->n_keepers++;
+}
+
+void bgp_table_let_go(struct bgp_table *t, uint32_t number)
+{
+	struct prefix *r = record_at(t, number);
+
+	assert(is_there(t, number) && r->n_keepers > 0);
+	r->n_keepers--;
+	remove_unless_needed(t, number);
+}
+
+void bgp_table_done(struct bgp_table *t, uint32_t number)
+{
+	if (is_there(t, number))
+		remove_unless_needed(t, number);
+}
+
+const struct bgp_source *bgp_table_source(const struct bgp_table *t, uint32_t source)
+{
+	return &t->source[source].of;
 }

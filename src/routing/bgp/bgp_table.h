@@ -21,25 +21,29 @@ struct bgp_table_limits {
 	uint64_t set_bytes; /* 0: 1 GiB */
 };
 
-/* A path as others see it. */
+/* A path that was chosen. */
+struct bgp_chosen {
+	uint32_t set; /* bgp_table_set; BGP_SET_NONE: there is no path */
+	uint32_t source;
+};
+
+/* The best path to a prefix. */
 struct bgp_path_view {
 	struct ip4_prefix prefix;
-	uint32_t set; /* bgp_table_set; BGP_SET_NONE: there is no path */
+	uint32_t set; /* BGP_SET_NONE: there is none */
 	uint32_t source;
 };
 
 struct bgp_table_stats {
 	uint32_t n_prefixes, n_paths, n_sets;
+	uint32_t n_kept; /* beside n_prefixes: without a path, and somebody still needs their numbers */
 	uint64_t set_bytes;
 	uint64_t n_no_room; /* paths that there was no room for: they are not there */
 };
 
-/* Who learns of a new best path: the one before and the one now. May not change the table. */
-typedef void bgp_changed_fn(void *user, const struct bgp_path_view *before, const struct bgp_path_view *now);
-
-/* changed may be NULL. 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 int bgp_table_create(struct bgp_table **out, const struct bgp_table_limits *limits, enum bgp_med_rule rule,
-		     const struct siphash_key *key, bgp_changed_fn *changed, void *user);
+		     const struct siphash_key *key);
 void bgp_table_destroy(struct bgp_table *t);
 
 /* A neighbour that is up; BGP_SOURCE_NONE when there are too many. Its number is not another's before bgp_table_drop
@@ -69,6 +73,60 @@ struct bgp_prefix_view {
 };
 void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v);
 
+/* --- readers --- */
+
+/* A prefix is known by a number for as long as it has a path, or is kept: one below bgp_table_limit, and as few as
+ * there are prefixes, so that what a reader notes of them can be bits. */
+struct bgp_change {
+	uint32_t number;
+	struct ip4_prefix prefix;
+	struct bgp_chosen best, second;               /* as they are now */
+	struct bgp_chosen best_before, second_before; /* their sets are there until the reader returns */
+};
+
+enum bgp_reads { BGP_READS_BEST, BGP_READS_SECOND }; /* ... who wants to know of a change of the second best too */
+
+struct bgp_reader {
+	enum bgp_reads reads;
+	/* May not change the table, nor ask it to keep something or not to. */
+	void (*changed)(void *user, const struct bgp_change *c);
+	/* Whether the prefix of a number that has no path any more must still be found by it. NULL: never. A reader
+	 * that said so says later that it does not (bgp_table_done). */
+	bool (*needs)(void *user, uint32_t number);
+	void *user;
+};
+
+#define BGP_READERS_MAX 4
+
+/* Readers are told in the order in which they came. *r is copied. False when there are BGP_READERS_MAX. */
+bool bgp_table_add_reader(struct bgp_table *t, const struct bgp_reader *r);
+/* The one with that user; nothing is asked of it from here on. What it alone needed must be done with before. */
+void bgp_table_remove_reader(struct bgp_table *t, const void *user);
+
+/* No number is as high; it does not change. */
+uint32_t bgp_table_limit(const struct bgp_table *t);
+/* No number that was ever given out is as high: who goes through all numbers below it, in slices of any size, sees each
+ * prefix that is there meanwhile once, and what comes or goes meanwhile is told to readers. */
+uint32_t bgp_table_n_numbers(const struct bgp_table *t);
+struct bgp_numbered {
+	struct ip4_prefix prefix;
+	struct bgp_chosen best, second;
+};
+/* False when nobody has that number; else best and second may be none. */
+bool bgp_table_at(const struct bgp_table *t, uint32_t number, struct bgp_numbered *out);
+/* For who will ask for it soon: the first asks for the memory of its record; the second, when that is there, for that
+ * of its paths. */
+void bgp_table_prefetch(const struct bgp_table *t, uint32_t number);
+void bgp_table_prefetch_paths(const struct bgp_table *t, uint32_t number);
+
+/* A number that is there stays its prefix's until it is let go of as often, at most BGP_KEPT_MAX times at once. */
+#define BGP_KEPT_MAX UINT16_MAX
+void bgp_table_keep(struct bgp_table *t, uint32_t number);
+void bgp_table_let_go(struct bgp_table *t, uint32_t number);
+/* A reader that may have needed the number (`needs`) does not any more. */
+void bgp_table_done(struct bgp_table *t, uint32_t number);
+
+const struct bgp_source *bgp_table_source(const struct bgp_table *t, uint32_t source);
 const struct bgp_set *bgp_table_set(const struct bgp_table *t, uint32_t set);
 struct bgp_table_stats bgp_table_stats(const struct bgp_table *t);
 

@@ -25,28 +25,49 @@ static const struct bgp_source from[N_SOURCES] = {
 };
 
 static struct bgp_table *table;
-static struct bgp_path_view told[N_PREFIXES]; /* the best of each, as was told */
-static uint32_t n_told, clock_s;
+static struct told {
+	struct bgp_chosen best, second;
+} told[N_PREFIXES]; /* of each, as a reader of the second best was told */
+static uint32_t n_told, n_told_second, clock_s;
 
 static struct ip4_prefix prefix_of(uint32_t i)
 {
 	return (struct ip4_prefix){ IP4(10, 0, 0, 0) + (i << 8), 24 };
 }
 
-static void changed(void *user, const struct bgp_path_view *before, const struct bgp_path_view *now)
+static bool is_same(struct bgp_chosen a, struct bgp_chosen b)
 {
-	uint32_t i = now->prefix.addr >> 8 & 0xff;
+	return a.set == b.set && (a.set == BGP_SET_NONE || a.source == b.source);
+}
 
-	assert_true(before->set == told[i].set && (before->set == BGP_SET_NONE || before->source == told[i].source));
-	told[i] = *now;
+static void changed(void *user, const struct bgp_change *c)
+{
+	struct told *t = &told[c->prefix.addr >> 8 & 0xff];
+	struct bgp_numbered now;
+
+	assert_true(is_same(c->best_before, t->best) && is_same(c->second_before, t->second));
+	assert_true(!is_same(c->best, t->best) || !is_same(c->second, t->second));
+	assert_true(c->best_before.set == BGP_SET_NONE || bgp_table_set(table, c->best_before.set)->n_refs > 0);
+	assert_true(c->second_before.set == BGP_SET_NONE || bgp_table_set(table, c->second_before.set)->n_refs > 0);
+	assert_true(bgp_table_at(table, c->number, &now));
+	assert_true(is_same(now.best, c->best) && is_same(now.second, c->second));
+	*t = (struct told){ c->best, c->second };
+	n_told_second++;
+}
+
+static void best_changed(void *user, const struct bgp_change *c)
+{
+	assert_false(is_same(c->best, c->best_before));
 	n_told++;
 }
 
 static void start(const struct bgp_table_limits *limits)
 {
 	memset(told, 0, sizeof(told));
-	n_told = clock_s = 0;
-	assert_int_equal(bgp_table_create(&table, limits, BGP_MED_SAME_AS, &key, changed, NULL), 0);
+	n_told = n_told_second = clock_s = 0;
+	assert_int_equal(bgp_table_create(&table, limits, BGP_MED_SAME_AS, &key), 0);
+	assert_true(bgp_table_add_reader(table, &(struct bgp_reader){ BGP_READS_BEST, best_changed, NULL, &n_told }));
+	assert_true(bgp_table_add_reader(table, &(struct bgp_reader){ BGP_READS_SECOND, changed, NULL, told }));
 	for (uint32_t i = 0; i < N_SOURCES; i++)
 		assert_int_equal(bgp_table_add_source(table, &from[i]), i);
 }
@@ -113,9 +134,9 @@ static void check_prefix(uint32_t i, const struct said s[N_SOURCES])
 	uint32_t n = 0;
 
 	assert_int_equal(best.source, best_of(s));
-	assert_int_equal(best.set, told[i].set);
+	assert_int_equal(best.set, told[i].best.set);
 	if (best.set != BGP_SET_NONE) {
-		assert_int_equal(told[i].source, best.source);
+		assert_int_equal(told[i].best.source, best.source);
 		assert_int_equal(bgp_table_set(table, best.set)->med, s[best.source].med);
 	}
 	bgp_table_look(table, prefix_of(i), &v);
@@ -127,6 +148,10 @@ static void check_prefix(uint32_t i, const struct said s[N_SOURCES])
 			    v.path[k].is_loop == (s[v.path[k].source].med == 3));
 	if (v.best != BGP_NOBODY)
 		assert_int_equal(v.path[v.best].source, best.source);
+	assert_int_equal(v.second == BGP_NOBODY, told[i].second.set == BGP_SET_NONE);
+	if (v.second != BGP_NOBODY)
+		assert_true(v.path[v.second].source == told[i].second.source &&
+			    v.path[v.second].set == told[i].second.set);
 }
 
 /* Would catch: a path lost, left behind or taken for another's; a best that is not the best; a change that nobody is
@@ -260,7 +285,7 @@ static void test_sets_full(void **state)
 	say_attrs(0, "", BGP_FIXTURE_USUAL "d0 d3 0bb8 {ff}3000", "18 0a0001 18 0a0002 18 0a0002 10 e001");
 	assert_int_equal(bgp_table_best(table, prefix_of(1)).set, BGP_SET_NONE);
 	assert_int_equal(bgp_table_best(table, prefix_of(2)).set, BGP_SET_NONE);
-	assert_true(told[1].set == BGP_SET_NONE && told[2].set == BGP_SET_NONE);
+	assert_true(told[1].best.set == BGP_SET_NONE && told[2].best.set == BGP_SET_NONE);
 	assert_int_equal(bgp_table_stats(table).n_no_room, 4); /* as often as it is said; 224.1.0.0/16 is nobody's */
 	bgp_table_destroy(table);
 }
@@ -317,13 +342,127 @@ static void test_blocks(void **state)
 	bgp_table_destroy(table);
 }
 
+/* --- numbers --- */
+
+static bool is_needed[N_PREFIXES];
+
+static bool needs(void *user, uint32_t number)
+{
+	return is_needed[number];
+}
+
+static void ignore(void *user, const struct bgp_change *c)
+{
+}
+
+static uint32_t number_of(uint32_t prefix)
+{
+	struct bgp_numbered at;
+
+	for (uint32_t n = 0; n < bgp_table_n_numbers(table); n++)
+		if (bgp_table_at(table, n, &at) && at.prefix.addr == prefix_of(prefix).addr)
+			return n;
+	return UINT32_MAX;
+}
+
+/* Would catch: a number that is another prefix's while somebody needs it; one that stays when nobody does; a prefix
+ * that is lost when it comes back to a number that was kept. */
+static void test_numbers_are_kept(void **state)
+{
+	struct bgp_numbered at;
+
+	memset(is_needed, 0, sizeof(is_needed));
+	start(&(struct bgp_table_limits){ .prefixes = N_PREFIXES, .paths = 100, .set_bytes = 1 << 20 });
+	assert_true(bgp_table_add_reader(table, &(struct bgp_reader){ BGP_READS_BEST, ignore, needs, is_needed }));
+	say(0, "", 1, 1, "18 0a0001 18 0a0002 18 0a0003");
+	uint32_t one = number_of(1), two = number_of(2);
+
+	is_needed[one] = true;
+	bgp_table_keep(table, two);
+	bgp_table_keep(table, two);
+	say(0, "18 0a0001 18 0a0002 18 0a0003", 0, 0, "");
+	assert_int_equal(bgp_table_stats(table).n_prefixes, 0);
+	assert_int_equal(bgp_table_stats(table).n_kept, 2);
+	assert_true(bgp_table_at(table, one, &at) && at.best.set == BGP_SET_NONE &&
+		    at.prefix.addr == prefix_of(1).addr);
+	/* Others get other numbers; a prefix that comes back has its own. */
+	say(0, "", 1, 1, "18 0a0004 18 0a0005 18 0a0002");
+	assert_true(number_of(4) != one && number_of(5) != one && number_of(4) != two && number_of(5) != two);
+	assert_int_equal(number_of(2), two);
+	bgp_table_let_go(table, two);
+	say(0, "18 0a0002", 0, 0, "");
+	assert_int_equal(number_of(2), two);
+	bgp_table_let_go(table, two);
+	assert_int_equal(number_of(2), UINT32_MAX);
+	bgp_table_done(table, one);
+	assert_int_equal(number_of(1), one);
+	is_needed[one] = false;
+	bgp_table_done(table, one);
+	assert_int_equal(number_of(1), UINT32_MAX);
+	assert_int_equal(bgp_table_stats(table).n_kept, 0);
+	assert_int_equal(bgp_table_stats(table).n_prefixes, 2);
+	bgp_table_remove_reader(table, is_needed);
+	is_needed[number_of(4)] = true;
+	say(0, "18 0a0004 18 0a0005", 0, 0, "");
+	assert_int_equal(bgp_table_stats(table).n_kept, 0);
+	bgp_table_destroy(table);
+}
+
+/* Would catch: who goes through the numbers in slices and misses a prefix that was there all the time, or sees it
+ * twice.
+ */
+static void test_walk_in_slices(void **state)
+{
+	uint32_t n_seen[N_PREFIXES] = { 0 };
+	const uint8_t seed[RNG_SEED_BYTES] = { 12 };
+	struct bgp_numbered at;
+	struct rng r;
+
+	rng_init(&r, seed);
+	start(&(struct bgp_table_limits){ .prefixes = 1000, .paths = 1000, .set_bytes = 1 << 20 });
+	for (uint32_t i = 0; i < N_PREFIXES; i++)
+		say_one(0, i, 1, 1);
+	for (uint32_t n = 0; n < bgp_table_n_numbers(table); n++) {
+		if (bgp_table_at(table, n, &at))
+			n_seen[at.prefix.addr >> 8 & 0xff]++;
+		/* The upper half comes and goes. */
+		say_one(0, N_PREFIXES / 2 + rng_below(&r, N_PREFIXES / 2), rng_below(&r, 2), 1);
+	}
+	for (uint32_t i = 0; i < N_PREFIXES / 2; i++)
+		assert_int_equal(n_seen[i], 1);
+	bgp_table_destroy(table);
+}
+
+/* Would catch: a reader that is told what it has not asked for, or not told of the second best. */
+static void test_readers(void **state)
+{
+	start(&(struct bgp_table_limits){ .prefixes = 1000, .paths = 1000, .set_bytes = 1 << 20 });
+	say_one(0, 1, 1, 1);
+	say_one(1, 1, 1, 2);
+	say_one(3, 1, 1, 4); /* third */
+	assert_true(n_told == 1 && n_told_second == 2);
+	say_one(1, 1, 0, 0);
+	assert_true(n_told == 1 && n_told_second == 3);
+	say_one(0, 1, 0, 0);
+	assert_true(n_told == 2 && n_told_second == 4);
+	for (uint32_t i = 2; i < BGP_READERS_MAX; i++)
+		assert_true(
+			bgp_table_add_reader(table, &(struct bgp_reader){ BGP_READS_BEST, ignore, NULL, is_needed }));
+	assert_false(bgp_table_add_reader(table, &(struct bgp_reader){ BGP_READS_BEST, ignore, NULL, is_needed }));
+	bgp_table_remove_reader(table, told);
+	say_one(3, 1, 0, 0);
+	assert_true(n_told == 3 && n_told_second == 4);
+	bgp_table_destroy(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_model), cmocka_unit_test(test_permutations),
-		cmocka_unit_test(test_messages),      cmocka_unit_test(test_full),
-		cmocka_unit_test(test_sets_full),     cmocka_unit_test(test_many_neighbors),
-		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_against_model),  cmocka_unit_test(test_permutations),
+		cmocka_unit_test(test_messages),       cmocka_unit_test(test_full),
+		cmocka_unit_test(test_sets_full),      cmocka_unit_test(test_many_neighbors),
+		cmocka_unit_test(test_blocks),         cmocka_unit_test(test_numbers_are_kept),
+		cmocka_unit_test(test_walk_in_slices), cmocka_unit_test(test_readers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
