@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where connections come in over the kernel's TCP. Keys of digests stand at the
+ * listening socket, so that a SYN without the right one is dropped by the kernel before
+ * anybody here hears of it. What is sent from there has TTL 255 from the SYN's answer on
+ * (RFC 5082); the user lowers it for a neighbour that is not asked for that.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/stream/stream_kernel_priv.h"
+
+#define BACKLOG 128
+/* Taken in one go, so that those who are connected have their turn. */
+#define ACCEPT_MAX 32
+/* Without a descriptor or memory nobody is accepted; when to try again. */
+#define PAUSE_MS 500
+
+static void accept_again(struct kernel_listener *kl, bool later)
+{
+	static const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
+
+	/* With a time it is called when that has passed: to accept is to ask. */
+	event_del(kl->in);
+	if (later)
+		event_add(kl->in, &pause);
+	else
+		event_add(kl->in, NULL);
+}
+
+static bool is_refused(const struct kernel_listener *kl, uint32_t addr)
+{
+	for (uint32_t i = 0; i < kl->n_refused; i++)
+		if (ip4_in(addr, kl->refused[i]))
+			return true;
+	return kl->refuses_all;
+}
+
+/* False: without memory. */
+static bool take(struct kernel_listener *kl, int fd)
+{
+	struct kernel_stream *ks = kernel_stream_new(kl->k, fd, KERNEL_OPEN);
+
+	if (ks == NULL) {
+		close(fd);
+		return false;
+	}
+	kernel_stream_ends(ks);
+	ks->in_event = true;
+	bool taken = kernel_option_common(fd) == 0 && !is_refused(kl, ks->s.remote.addr) &&
+		     kl->accept(kl->user, &kl->l, &ks->s, kl->k->clock());
+	ks->in_event = false;
+	if (!taken || ks->is_gone)
+		kernel_stream_abort(ks);
+	else
+		kernel_stream_listen_in(ks);
+	return true;
+}
+
+static void on_incoming(evutil_socket_t fd, short what, void *ctx)
+{
+	struct kernel_listener *kl = ctx;
+	bool later = false;
+
+	for (uint32_t i = 0; i < ACCEPT_MAX && !later; i++) {
+		int got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (got >= 0)
+			later = !take(kl, got);
+		else if (errno == EAGAIN)
+			break;
+		else
+			later = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+	}
+	accept_again(kl, later);
+}
+
+static int open_listener(const struct stream_listen *how)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(how->local.port),
+				 .sin_addr.s_addr = htonl(how->local.addr) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ? -errno : kernel_option_common(fd);
+	if (rc == 0)
+		rc = kernel_option_ttl(fd, (struct stream_ttl){ .send = 255 });
+	if (rc == 0 && (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, BACKLOG) != 0))
+		rc = -errno;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+int kernel_listen(struct stream_carrier *c, const struct stream_listen *how, struct stream_listener **out)
+{
+	struct stream_kernel *k = container_of(c, struct stream_kernel, carrier);
+	struct kernel_listener *kl = calloc(1, sizeof(*kl));
+	int fd = open_listener(how);
+
+	if (kl == NULL || fd < 0) {
+		free(kl);
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	kl->l.carrier = c;
+	kl->k = k;
+	kl->fd = fd;
+	kl->accept = how->accept;
+	kl->user = how->user;
+	kl->in = event_new(k->base, fd, EV_READ, on_incoming, kl);
+	if (kl->in == NULL || event_add(kl->in, NULL) != 0) {
+		if (kl->in != NULL)
+			event_free(kl->in);
+		close(fd);
+		free(kl);
+		return -ENOMEM;
+	}
+	kl->next = k->listeners;
+	kl->prev = &k->listeners;
+	if (kl->next != NULL)
+		kl->next->prev = &kl->next;
+	k->listeners = kl;
+	*out = &kl->l;
+	return 0;
+}
+
+void kernel_unlisten(struct stream_listener *l)
+{
+	struct kernel_listener *kl = container_of(l, struct kernel_listener, l);
+
+	*kl->prev = kl->next;
+	if (kl->next != NULL)
+		kl->next->prev = kl->prev;
+	event_free(kl->in);
+	close(kl->fd);
+	free(kl);
+}
+
+static void forget_refused(struct kernel_listener *kl, struct ip4_prefix from)
+{
+	for (uint32_t i = 0; i < kl->n_refused; i++)
+		if (kl->refused[i].addr == from.addr && kl->refused[i].len == from.len)
+			kl->refused[i--] = kl->refused[--kl->n_refused];
+}
+
+int kernel_listen_key(struct stream_listener *l, struct ip4_prefix from, const struct stream_key *key)
+{
+	struct kernel_listener *kl = container_of(l, struct kernel_listener, l);
+	int rc = kernel_option_key(kl->fd, from, key);
+
+	forget_refused(kl, from);
+	if (rc == 0)
+		return 0;
+	if (kl->n_refused == KERNEL_REFUSED_MAX)
+		kl->refuses_all = true;
+	else
+		kl->refused[kl->n_refused++] = from;
+	return rc;
+}
