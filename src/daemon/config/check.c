@@ -499,6 +499,7 @@ void config_check(struct parser *p)
 	config_check_log(p);
 	config_check_host(p);
 	config_check_kernel(p);
+	config_check_bgp(p);
 	if (config_n_errors(*p->errors) == 0) {
 		check_rule_names(p);
 		config_check_held(p);

@@ -8,6 +8,7 @@
  *
  * The grammar is in docs/config.md.
  */
+#include "daemon/config/config_bgp.h"
 #include "daemon/config/config_priv.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ static const struct top_word top_words[] = {
 	{ "table", config_table },         { "add", parse_add },          { "create", parse_add },
 	{ "insert", parse_insert },        { "delete", config_delete },   { "destroy", config_delete },
 	{ "flush", config_flush },         { "workers", config_workers }, { "log", config_log },
-	{ "host", config_host },           { "kernel", config_kernel },
+	{ "host", config_host },           { "kernel", config_kernel },   { "bgp", config_bgp_block },
 };
 
 static bool top_statement(struct parser *p)
@@ -55,7 +56,8 @@ static bool top_statement(struct parser *p)
 	}
 	memcpy(&words[ARRAY_LEN(top_words)], common, sizeof(common));
 	return config_unknown(
-		p, &t, "interface, route, kernel table, pool, conntrack, limits, host, icmp, log, workers or table",
+		p, &t,
+		"interface, route, kernel table, bgp, pool, conntrack, limits, host, icmp, log, workers or table",
 		words, ARRAY_LEN(words));
 }
 
@@ -92,6 +94,8 @@ static struct config *finish(struct parser *p)
 		config_err(p, &nowhere, "no memory to read the config");
 	c->text = p->flat;
 	c->text_len = p->flat_len;
+	if (c->text != NULL)
+		config_hide_in_text(c->text, c->text_len);
 	if (!p->no_memory && config_n_errors(*p->errors) == 0)
 		return c;
 	config_free(c);
@@ -181,6 +185,7 @@ void config_free(struct config *c)
 		free(c->sources.at[i].text);
 	}
 	rule_ast_free(&c->rules);
+	config_bgp_free(c->bgp);
 	free(c->sources.at);
 	free(c->interface);
 	free(c->route);

@@ -66,6 +66,8 @@ struct config_kernel_table {
 	uint8_t distance;
 };
 
+struct config_bgp;
+
 struct config {
 	size_t n_interfaces;
 	struct config_interface *interface;
@@ -73,7 +75,8 @@ struct config {
 	struct config_route *route;
 	uint32_t n_kernel_tables;
 	struct config_kernel_table kernel_table[CONFIG_KERNEL_TABLES_MAX];
-	struct nat_config nat; /* pools, and what is logged */
+	struct config_bgp *bgp; /* NULL: no BGP (config_bgp.h) */
+	struct nat_config nat;  /* pools, and what is logged */
 	struct rule_ast rules;
 	struct ct_timeouts timeout; /* zeros where the file says nothing */
 	struct ct_limits ct_limits;
@@ -89,7 +92,7 @@ struct config {
 	bool offload_off;
 	struct text_pos log_blocks_pos; /* of the first word that asks for records of blocks; line 0: none */
 	uint32_t n_log_records;         /* that wait for whoever reads them, in each worker; 0: the file says nothing */
-	char *text;                     /* the whole file, includes put in their places: for record and audit */
+	char *text; /* the whole file, includes put in their places, passwords covered: for record and audit */
 	size_t text_len;
 	struct config_sources sources;
 };

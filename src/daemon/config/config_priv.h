@@ -59,9 +59,11 @@ bool config_pool(struct parser *p);
 /* log.c */
 bool config_log(struct parser *p);
 bool config_kernel(struct parser *p);
+bool config_bgp_block(struct parser *p);
 bool config_pool_log(struct parser *p, struct nat_pool_config *pool);
 void config_check_log(struct parser *p);
 void config_check_kernel(struct parser *p);
+void config_check_bgp(struct parser *p);
 /* An interface is in it, or it is zone 0. */
 bool config_has_zone(const struct config *c, uint16_t zone);
 /* limits.c */

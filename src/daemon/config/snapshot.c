@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config/config_bgp.h"
 #include "daemon/config/snapshot.h"
 #include "daemon/config/snapshot_routes.h"
 #include "daemon/config/snapshot_sources.h"
@@ -209,6 +210,13 @@ static void copy_values(struct build *b)
 	}
 }
 
+static bool copy_bgp(struct build *b)
+{
+	if (b->cfg->bgp != NULL)
+		b->snap->bgp = config_bgp_copy(b->cfg->bgp);
+	return (b->snap->bgp != NULL) == (b->cfg->bgp != NULL);
+}
+
 static bool copy_file_names(struct build *b)
 {
 	const struct config *cfg = b->cfg;
@@ -231,8 +239,8 @@ struct snapshot *snapshot_build(const struct config *cfg, const struct snapshot 
 	if (b.snap == NULL)
 		return NULL;
 	copy_values(&b);
-	bool ok = b.snap->text != NULL && copy_file_names(&b) && build_interfaces(&b) && build_pools(&b) &&
-		  snapshot_build_sources(b.snap, cfg) && build_rules(&b) &&
+	bool ok = b.snap->text != NULL && copy_file_names(&b) && copy_bgp(&b) && build_interfaces(&b) &&
+		  build_pools(&b) && snapshot_build_sources(b.snap, cfg) && build_rules(&b) &&
 		  snapshot_build_routes(b.snap, cfg, prev, errors);
 
 	if (ok)
@@ -273,6 +281,7 @@ void snapshot_destroy(struct snapshot *s)
 	if (s->core.rules != NULL)
 		ruleset_destroy(s->core.rules);
 	free(s->nat_source);
+	config_bgp_free(s->bgp);
 	for (uint32_t i = 0; i < s->n_files; i++)
 		free(s->file[i]);
 	free(s->file);

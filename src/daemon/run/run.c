@@ -268,6 +268,8 @@ static int serve_watched(struct run *r)
 	if (rib_n_unsettled(r->snap->core.rib) > 0)
 		run_say("%zu prefixes find no room in the forwarding table and are not in use",
 			rib_n_unsettled(r->snap->core.rib));
+	if (r->snap->bgp != NULL)
+		run_say("bgp: the block is read, and not spoken yet");
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
 	run_event(r, &(struct yg_event){

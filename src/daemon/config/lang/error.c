@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "daemon/config/lang/parse.h"
 #include "daemon/control/text/output.h"
 
 /* More than anybody mends in one go. */
@@ -62,7 +63,14 @@ static void keep_line(struct message *m, const struct config_source *s)
 	if (from > len)
 		return;
 	len = len - from > LINE_MAX_BYTES ? LINE_MAX_BYTES : len - from;
-	m->line = strndup(line + from, len);
+	/* What is hidden may begin before the part that is shown. */
+	char *whole = strndup(line, from + len);
+
+	if (whole == NULL)
+		return;
+	config_hide_in_line(whole, strlen(whole));
+	m->line = strlen(whole) >= from ? strdup(whole + from) : NULL;
+	free(whole);
 	m->offset = (uint32_t)from;
 	if (m->line != NULL)
 		printable_string(m->line, PRINTABLE_LINE);

@@ -188,4 +188,9 @@ const char *config_nearest(const char *text, size_t len, const char *const *word
 /* A name for something of the text's own: a plain word, and none that is reserved. */
 bool config_own_name(struct parser *p, char out[CONFIG_NAME_MAX], const char *what);
 
+/* secret.c: passwords become stars, byte by byte: of a text that could be read, and of a line of one that perhaps could
+ * not. */
+void config_hide_in_text(char *text, size_t len);
+void config_hide_in_line(char *line, size_t len);
+
 #endif
