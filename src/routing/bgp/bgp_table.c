@@ -29,7 +29,8 @@
 #define SET_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define BATCH 64
 
-enum path_flag { PATH_LOOP = 1 };
+/* PATH_EPOCH: its source's, when it was announced last; another than the source has now: it is stale. */
+enum path_flag { PATH_LOOP = 1, PATH_EPOCH = 2 };
 
 struct path {
 	uint32_t set;
@@ -73,7 +74,9 @@ struct bgp_table {
 	struct source {
 		struct bgp_source of;
 		bool is_used;
-		uint32_t swept; /* records that bgp_table_drop has looked at */
+		uint16_t epoch;              /* 0 or PATH_EPOCH */
+		uint32_t n_paths;            /* its own */
+		uint32_t swept, swept_stale; /* records that bgp_table_drop and bgp_table_drop_stale have looked at */
 	} source[BGP_SOURCES_MAX];
 };
 
@@ -271,6 +274,7 @@ static struct path *new_path(struct bgp_table *t, struct prefix *r)
 /* The last one takes its place: who is best stands at another number until the next decision. */
 static void take_out(struct bgp_table *t, struct prefix *r, struct path *p)
 {
+	t->source[p->source].n_paths--;
 	*p = paths_of(t, r)[--r->n];
 	t->n_paths--;
 	t->n_prefixes -= r->n == 0;
@@ -390,10 +394,14 @@ static void announce(struct bgp_table *t, const struct order *o, uint32_t record
 	struct path *p = path_of(t, r, o->source);
 	uint32_t gone = p != NULL ? p->set : BGP_SET_NONE;
 
-	if (p != NULL && p->set == o->set && p->flags == o->flags)
+	if (p != NULL && p->set == o->set && ((p->flags ^ o->flags) & ~PATH_EPOCH) == 0) {
+		p->flags = o->flags;
 		return; /* said once more */
-	if (p == NULL)
+	}
+	if (p == NULL) {
 		p = new_path(t, r);
+		t->source[o->source].n_paths += p != NULL;
+	}
 	if (p == NULL) {
 		t->n_no_room++;
 		remove_unless_needed(t, record);
@@ -495,7 +503,7 @@ static void announce_all(struct bgp_table *t, struct order o, const struct bgp_u
 		go_through(t, &o, list);
 		return;
 	}
-	o.flags = u->is_loop ? PATH_LOOP : 0;
+	o.flags = (uint16_t)(t->source[o.source].epoch | (u->is_loop ? PATH_LOOP : 0));
 	go_through(t, &o, list);
 	bgp_sets_let_go(&t->sets, o.set, 1);
 }
@@ -534,14 +542,39 @@ bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget)
 {
 	struct source *s = &t->source[source];
 
-	for (; budget > 0 && s->swept < t->records.n_fresh; budget--, s->swept++)
+	for (; budget > 0 && s->n_paths > 0; budget--, s->swept++)
 		if (record_at(t, s->swept)->n > 0)
 			withdraw(t, source, s->swept);
-	if (s->swept < t->records.n_fresh)
+	if (s->n_paths > 0)
 		return false;
 	s->is_used = false;
 	t->n_up--;
 	return true;
+}
+
+void bgp_table_stale(struct bgp_table *t, uint32_t source)
+{
+	t->source[source].epoch ^= PATH_EPOCH;
+	t->source[source].swept_stale = 0;
+}
+
+bool bgp_table_drop_stale(struct bgp_table *t, uint32_t source, uint32_t budget)
+{
+	struct source *s = &t->source[source];
+
+	for (; budget > 0 && s->swept_stale < t->records.n_fresh && s->n_paths > 0; budget--, s->swept_stale++) {
+		struct prefix *r = record_at(t, s->swept_stale);
+		const struct path *p = r->n > 0 ? path_of(t, r, source) : NULL;
+
+		if (p != NULL && (p->flags & PATH_EPOCH) != s->epoch)
+			withdraw(t, source, s->swept_stale);
+	}
+	return s->swept_stale >= t->records.n_fresh || s->n_paths == 0;
+}
+
+uint32_t bgp_table_n_of(const struct bgp_table *t, uint32_t source)
+{
+	return t->source[source].n_paths;
 }
 
 /* --- asked --- */
@@ -574,6 +607,7 @@ void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct 
 		v->path[i].set = p[i].set;
 		v->path[i].source = p[i].source;
 		v->path[i].since_s = p[i].since_s;
+		v->path[i].is_stale = (p[i].flags & PATH_EPOCH) != t->source[p[i].source].epoch;
 		v->path[i].is_loop = (p[i].flags & PATH_LOOP) != 0;
 	}
 }

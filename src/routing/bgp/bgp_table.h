@@ -53,6 +53,15 @@ uint32_t bgp_table_add_source(struct bgp_table *t, const struct bgp_source *sour
  * again, and nothing of that source may come between. */
 bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget);
 
+/* What it has announced so far is stale until it is announced once more (RFC 4724 section 4.2, RFC 7313 section 4);
+ * nothing of it may be stale from before. */
+void bgp_table_stale(struct bgp_table *t, uint32_t source);
+/* Takes out what is still stale, looking at `budget` prefixes at most. True when there is no more; else to be called
+ * again, between which it may announce and withdraw. */
+bool bgp_table_drop_stale(struct bgp_table *t, uint32_t source, uint32_t budget);
+/* How many paths it has in the table, those too that cannot be chosen. */
+uint32_t bgp_table_n_of(const struct bgp_table *t, uint32_t source);
+
 /* All that an UPDATE says, as bgp_update_parse has left it with that disposition, none of which may be BGP_RESET.
  * now_s: any clock. */
 void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_update *u, enum bgp_disposition d,
@@ -68,7 +77,8 @@ struct bgp_prefix_view {
 	uint8_t step;         /* enum bgp_step */
 	struct {
 		uint32_t set, source, since_s;
-		bool is_loop; /* cannot be chosen */
+		bool is_loop;  /* cannot be chosen */
+		bool is_stale; /* bgp_table_stale */
 	} path[BGP_PATHS_MAX];
 };
 void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v);

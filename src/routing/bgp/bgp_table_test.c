@@ -326,6 +326,46 @@ static void test_many_neighbors(void **state)
 	bgp_table_destroy(table);
 }
 
+/* Would catch: a path that was announced again swept with those that were not, or told as a change; one that is stale
+ * and stays; another neighbour's taken for stale; a count of a neighbour's paths that drifts. */
+static void test_stale(void **state)
+{
+	static struct bgp_prefix_view v;
+
+	start(&(struct bgp_table_limits){ .prefixes = 100, .paths = 100, .set_bytes = 1 << 20 });
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 6; i++) {
+			say_one(0, i, 1, 1);
+			say_one(1, i, 2, 2);
+		}
+		assert_int_equal(bgp_table_n_of(table, 0), 6);
+		bgp_table_stale(table, 0);
+		bgp_table_look(table, prefix_of(0), &v);
+		assert_true(v.path[0].is_stale == (v.path[0].source == 0));
+		uint32_t n = n_told;
+		say_one(0, 0, 1, 1); /* the same once more */
+		assert_int_equal(n_told, n);
+		say_one(0, 1, 3, 0);
+		say_one(0, 2, 0, 0);
+		assert_int_equal(bgp_table_n_of(table, 0), 5);
+		for (n = 0; !bgp_table_drop_stale(table, 0, 2); n++)
+			say_one(0, 7, 1, 1); /* between two slices */
+		assert_true(n >= 2 && n < 10);
+		assert_int_equal(bgp_table_n_of(table, 0), 3);
+		for (uint32_t i = 0; i < 6; i++) {
+			bgp_table_look(table, prefix_of(i), &v);
+			assert_int_equal(v.n, i < 2 ? 2 : 1);
+		}
+		bgp_table_look(table, prefix_of(7), &v);
+		assert_true(v.n == 1 && !v.path[0].is_stale);
+		say_one(0, 7, 0, 0);
+	}
+	assert_int_equal(bgp_table_n_of(table, 1), 6);
+	assert_true(bgp_table_drop(table, 0, UINT32_MAX) && bgp_table_drop(table, 1, UINT32_MAX));
+	assert_int_equal(bgp_table_stats(table).n_paths, 0);
+	bgp_table_destroy(table);
+}
+
 /* Would catch: blocks that grow and never shrink, so that few prefixes of many paths keep others from having as many.
  */
 static void test_blocks(void **state)
@@ -463,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_sets_full),      cmocka_unit_test(test_many_neighbors),
 		cmocka_unit_test(test_blocks),         cmocka_unit_test(test_numbers_are_kept),
 		cmocka_unit_test(test_walk_in_slices), cmocka_unit_test(test_readers),
+		cmocka_unit_test(test_stale),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
