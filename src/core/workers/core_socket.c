@@ -13,7 +13,7 @@ const char *const core_socket_op_names[N_CORE_SOCKET_OPS] = {
 	[CORE_SOCKET_OPEN] = "open",         [CORE_SOCKET_CLOSE] = "close",   [CORE_SOCKET_BIND] = "bind",
 	[CORE_SOCKET_LISTEN] = "listen",     [CORE_SOCKET_ACCEPT] = "accept", [CORE_SOCKET_CONNECT] = "connect",
 	[CORE_SOCKET_SHUTDOWN] = "shutdown", [CORE_SOCKET_SEND] = "send",     [CORE_SOCKET_RECV] = "recv",
-	[CORE_SOCKET_SET] = "set",           [CORE_SOCKET_ERROR] = "error",
+	[CORE_SOCKET_SET] = "set",           [CORE_SOCKET_ERROR] = "error",   [CORE_SOCKET_OPTION] = "option",
 };
 
 static struct yg_sockaddr_in name_of(const struct tcp_end *e)
@@ -74,6 +74,8 @@ int64_t core_socket_do(struct sockets *ss, struct core_socket_call *c)
 		return socket_send(ss, c->socket, c->bytes, c->len, YG_MSG_DONTWAIT | YG_MSG_NOSIGNAL);
 	case CORE_SOCKET_SET:
 		return socket_set_option(ss, c->socket, c->arg[0], c->arg[1], &c->arg[2], sizeof(c->arg[2]));
+	case CORE_SOCKET_OPTION:
+		return socket_set_option(ss, c->socket, c->arg[0], c->arg[1], c->bytes, (uint32_t)c->len);
 	case CORE_SOCKET_ERROR:
 		return take_error(ss, c->socket);
 	default:

@@ -9,6 +9,7 @@
 #ifndef YG_CORE_WORKERS_CORE_SOCKET_H
 #define YG_CORE_WORKERS_CORE_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,12 +28,13 @@ enum core_socket_op {
 	CORE_SOCKET_SEND,     /* bytes, len; to where it is connected */
 	CORE_SOCKET_RECV,     /* into, len; end is the sender's, of a datagram */
 	CORE_SOCKET_SET,      /* arg: level, name, value: an int */
+	CORE_SOCKET_OPTION,   /* arg: level, name; bytes, len: a value of another kind */
 	CORE_SOCKET_ERROR,    /* returns the positive errno, and forgets it */
 	N_CORE_SOCKET_OPS
 };
 extern const char *const core_socket_op_names[N_CORE_SOCKET_OPS];
 
-#define CORE_SOCKET_BYTES_MAX 65536u /* of SEND and RECV */
+#define CORE_SOCKET_BYTES_MAX 65536u /* of SEND, RECV and OPTION */
 
 struct core_socket_call {
 	enum core_socket_op op;
@@ -43,6 +45,12 @@ struct core_socket_call {
 	void *into;
 	size_t len;
 };
+
+/* The call has bytes of the caller's, which a recording has to keep. */
+static inline bool core_socket_says(enum core_socket_op op)
+{
+	return op == CORE_SOCKET_SEND || op == CORE_SOCKET_OPTION;
+}
 
 /* A number, a count or 0, or -errno. Constants are those of stack/socket/abi.h. */
 int64_t core_socket_do(struct sockets *ss, struct core_socket_call *call);

@@ -527,7 +527,7 @@ static void step_socket_call(void *ctx, const struct core_socket_call *c, uint64
 	struct record *r = ctx;
 
 	begin(r, now);
-	if (c->op == CORE_SOCKET_SEND)
+	if (core_socket_says(c->op))
 		write_bytes(r, c->bytes, c->len);
 	line(r, "socket %" PRIu64 " %s %d %u %u %u %u %u %zu\n", r->now, core_socket_op_names[c->op], c->socket,
 	     (uint32_t)c->arg[0], (uint32_t)c->arg[1], (uint32_t)c->arg[2], c->end.addr.v4, c->end.port, c->len);

@@ -318,7 +318,7 @@ static bool step_socket(struct replay *r, const char *line)
 	if (bytes == NULL)
 		replay_fail(r, "no memory");
 	c.bytes = c.into = bytes;
-	if (bytes != NULL && (c.op != CORE_SOCKET_SEND || read_bytes(r, bytes, c.len))) {
+	if (bytes != NULL && (!core_socket_says(c.op) || read_bytes(r, bytes, c.len))) {
 		gateway_set_time(r->gateway, r->now);
 		(void)core_socket_do(gateway_sockets(r->gateway), &c);
 		gateway_flush(r->gateway, r->now);
