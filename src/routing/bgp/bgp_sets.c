@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stack/wire/bytes.h"
+
 #define CHUNK_BYTES ((size_t)BGP_SETS_CHUNK_UNITS * BGP_SETS_UNIT)
 #define UNITS_MAX ((uint32_t)BGP_SETS_UNITS_MAX)
 #define UNITS_MIN ((uint32_t)((sizeof(struct bgp_set) + BGP_SETS_UNIT - 1) / BGP_SETS_UNIT))
@@ -186,9 +188,36 @@ static uint32_t find(const struct bgp_sets *s, uint32_t hash, size_t len)
 	return BGP_SET_NONE;
 }
 
-uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t next_hop)
+/* What the decision reads of the set in scratch, into what is zero but for local_pref. */
+static void read_numbers(const struct bgp_sets *s, size_t len, struct bgp_set *f)
 {
-	size_t len = bgp_set_write(s->scratch, a, next_hop);
+	struct bgp_nlri rest = { s->scratch, len };
+	struct bgp_path_facts path;
+	struct bgp_attr a;
+
+	while (bgp_set_next(&rest, &a)) {
+		if (a.type == BGP_ORIGIN) {
+			f->origin = a.value[0];
+		} else if (a.type == BGP_AS_PATH) {
+			(void)bgp_path_check((struct bgp_path){ a.value, a.len, BGP_AS4 }, 0, &path);
+			f->n_hops = path.n_hops;
+			f->neighbor_as = path.first;
+		} else if (a.type == BGP_NEXT_HOP) {
+			f->next_hop = bytes_get32(a.value);
+		} else if (a.type == BGP_MED) {
+			f->med = bytes_get32(a.value);
+		} else if (a.type == BGP_LOCAL_PREF) {
+			f->local_pref = bytes_get32(a.value);
+		} else if (a.type == BGP_ORIGINATOR_ID) {
+			f->originator_id = bytes_get32(a.value);
+		} else if (a.type == BGP_CLUSTER_LIST) {
+			f->n_clusters = a.len / 4;
+		}
+	}
+}
+
+uint32_t bgp_sets_take_scratch(struct bgp_sets *s, size_t len)
+{
 	uint32_t hash = (uint32_t)siphash13(&s->key, s->scratch, len), set = find(s, hash, len);
 
 	if (set != BGP_SET_NONE) {
@@ -199,7 +228,8 @@ uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t n
 	if (set == BGP_SET_NONE)
 		return BGP_SET_NONE;
 	struct bgp_set *made = bgp_sets_at(s, set);
-	uint32_t n_units = units_of(len) + made->n_spare;
+	uint8_t n_spare = made->n_spare;
+	uint32_t n_units = units_of(len) + n_spare;
 
 	if (!bgp_index_add(&s->index, hash, set)) {
 		give_back(s, set, n_units);
@@ -207,20 +237,19 @@ uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t n
 	}
 	*made = (struct bgp_set){ .n_refs = 1,
 				  .hash = hash,
-				  .local_pref = a->local_pref,
-				  .med = a->med,
-				  .neighbor_as = a->neighbor_as,
-				  .next_hop = next_hop,
-				  .originator_id = a->originator_id,
-				  .n_hops = a->n_hops,
-				  .n_clusters = a->n_clusters,
+				  .local_pref = BGP_LOCAL_PREF_DEFAULT,
 				  .len = (uint16_t)len,
-				  .origin = a->origin,
-				  .n_spare = made->n_spare };
+				  .n_spare = n_spare & 0x7f };
+	read_numbers(s, len, made);
 	memcpy(made->bytes, s->scratch, len);
 	s->n++;
 	s->n_bytes += (uint64_t)n_units * BGP_SETS_UNIT;
 	return set;
+}
+
+uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t next_hop)
+{
+	return bgp_sets_take_scratch(s, bgp_set_write(s->scratch, a, next_hop));
 }
 
 void bgp_sets_hold(struct bgp_sets *s, uint32_t set, uint32_t n)

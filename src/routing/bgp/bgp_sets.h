@@ -53,6 +53,8 @@ void bgp_sets_fini(struct bgp_sets *s);
 
 /* The set of these attributes with that next hop, held once more; BGP_SET_NONE when there is no room for it. */
 uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t next_hop);
+/* The same of the set that stands in s->scratch, len bytes in the form of bgp_set_write. */
+uint32_t bgp_sets_take_scratch(struct bgp_sets *s, size_t len);
 /* Holds it n times more; lets it go n times. The last one that lets go ends it. */
 void bgp_sets_hold(struct bgp_sets *s, uint32_t set, uint32_t n);
 void bgp_sets_let_go(struct bgp_sets *s, uint32_t set, uint32_t n);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Prefixes, paths, sets. A prefix is a record of 16 bytes; the paths to it lie side by side in a block, 12 bytes each:
- * which set, whose, since when. Blocks come in classes of so many paths. A new prefix gets one with room for the
- * neighbours that are up, or for four, so that a table that some of them fill leaves no holes behind; from there on
- * blocks double, and halve when they are a quarter full.
+ * Prefixes, paths, sets. A prefix is a record of 16 bytes; the paths to it lie side by side in a block, 16 bytes each:
+ * the set as received, the set as import policy left it, whose, since when. Blocks come in classes of so many paths. A
+ * new prefix gets one with room for the neighbours that are up, or for four, so that a table that some of them fill
+ * leaves no holes behind; from there on blocks double, and halve when they are a quarter full.
  *
  * Most of the time goes into waiting for memory: an index slot, a record, a block, and the sets that the decision
  * reads. So an UPDATE's prefixes are taken in batches, each of which goes over the same ground in four passes; what the
@@ -11,84 +11,27 @@
  *
  * What always holds: a prefix without a path is not there, unless a reader needs it or somebody keeps it; then its
  * record stays, with a block, and its number is nobody else's. Its best and second best are those that bgp_decide
- * names; a set is held once for each path that names it.
+ * names; a set is held once for each path that names it, as received or as policy left it; once for one that names it
+ * as both.
  *
  * Next: src/routing/bgp/bgp_decide.c
  */
-#include "routing/bgp/bgp_table.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/pool.h"
+#include "routing/bgp/bgp_table_priv.h"
 
 #define PREFIXES_DEFAULT (UINT32_C(1) << 21)
 #define PATHS_DEFAULT (UINT32_C(1) << 23)
 #define SET_BYTES_DEFAULT (UINT64_C(1) << 30)
-#define BATCH 64
-
-/* PATH_EPOCH: its source's, when it was announced last; another than the source has now: it is stale. */
-enum path_flag { PATH_LOOP = 1, PATH_EPOCH = 2 };
-
-struct path {
-	uint32_t set;
-	uint32_t since_s;
-	uint16_t source;
-	uint16_t flags; /* enum path_flag */
-};
-_Static_assert(sizeof(struct path) == 12, "side by side");
-
-struct prefix {
-	uint32_t addr;
-	uint8_t len;
-	uint8_t n; /* paths; 0: no prefix, or one that is kept */
-	uint8_t block_class;
-	uint8_t best, second; /* BGP_NOBODY: none */
-	uint8_t step;         /* enum bgp_step */
-	uint16_t n_keepers;   /* bgp_table_keep */
-	uint32_t block;       /* in its class's pool */
-};
-_Static_assert(sizeof(struct prefix) == 16, "four to a line");
 
 /* Paths that a block of each class holds. */
-static const uint8_t class_paths[] = { 1, 2, 3, 4, 8, 16, 32, 64, 128, 255 };
-#define N_CLASSES ARRAY_LEN(class_paths)
+static const uint8_t class_paths[BGP_TABLE_CLASSES] = { 1, 2, 3, 4, 8, 16, 32, 64, 128, 255 };
+#define N_CLASSES BGP_TABLE_CLASSES
 #define FIRST_PATHS_MAX 4u   /* that a new prefix has room for */
 #define CLASS_NONE UINT8_MAX /* of a record that is nobody's */
-
-struct bgp_table {
-	struct siphash_key key;
-	enum bgp_med_rule rule;
-	struct bgp_reader reader[BGP_READERS_MAX];
-	uint32_t n_readers;
-	struct bgp_sets sets;
-	struct bgp_index index; /* of records, by prefix; values are one more than their numbers */
-	struct pool records;
-	struct pool blocks[N_CLASSES];
-	uint32_t n_paths, paths_max;
-	uint32_t n_prefixes; /* that have one; other records are kept */
-	uint64_t n_no_room;
-	uint32_t n_up; /* sources */
-	struct source {
-		struct bgp_source of;
-		bool is_used;
-		uint16_t epoch;              /* 0 or PATH_EPOCH */
-		uint32_t n_paths;            /* its own */
-		uint32_t swept, swept_stale; /* records that bgp_table_drop and bgp_table_drop_stale have looked at */
-	} source[BGP_SOURCES_MAX];
-};
-
-static struct prefix *record_at(const struct bgp_table *t, uint32_t record)
-{
-	return pool_at(&t->records, record);
-}
-
-static struct path *paths_of(const struct bgp_table *t, const struct prefix *p)
-{
-	return pool_at(&t->blocks[p->block_class], p->block);
-}
 
 /* --- life --- */
 
@@ -261,6 +204,13 @@ static void shrink(struct bgp_table *t, struct prefix *r)
 		(void)move_to(t, r, (uint8_t)(r->block_class - 1));
 }
 
+void bgp_table_flag(struct bgp_table *t, struct path *p, uint16_t flags)
+{
+	t->n_rejected += (flags & PATH_REJECTED) != 0;
+	t->n_rejected -= (p->flags & PATH_REJECTED) != 0;
+	p->flags = flags;
+}
+
 /* Room for one more, or NULL. */
 static struct path *new_path(struct bgp_table *t, struct prefix *r)
 {
@@ -268,13 +218,17 @@ static struct path *new_path(struct bgp_table *t, struct prefix *r)
 		return NULL;
 	t->n_paths++;
 	t->n_prefixes += r->n == 0;
-	return &paths_of(t, r)[r->n++];
+	struct path *p = &paths_of(t, r)[r->n++];
+
+	*p = (struct path){ .received = BGP_SET_NONE, .set = BGP_SET_NONE };
+	return p;
 }
 
 /* The last one takes its place: who is best stands at another number until the next decision. */
 static void take_out(struct bgp_table *t, struct prefix *r, struct path *p)
 {
 	t->source[p->source].n_paths--;
+	bgp_table_flag(t, p, 0);
 	*p = paths_of(t, r)[--r->n];
 	t->n_paths--;
 	t->n_prefixes -= r->n == 0;
@@ -283,25 +237,20 @@ static void take_out(struct bgp_table *t, struct prefix *r, struct path *p)
 static struct bgp_chosen chosen(const struct path *p, uint8_t which)
 {
 	if (which == BGP_NOBODY)
-		return (struct bgp_chosen){ BGP_SET_NONE, BGP_SOURCE_NONE };
-	return (struct bgp_chosen){ p[which].set, p[which].source };
+		return (struct bgp_chosen){ .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+	return (struct bgp_chosen){ p[which].set, p[which].source, (p[which].flags & PATH_BLACKHOLE) != 0 };
 }
 
 static bool is_same(struct bgp_chosen a, struct bgp_chosen b)
 {
-	return a.set == b.set && a.source == b.source;
+	return a.set == b.set && a.source == b.source && a.is_blackhole == b.is_blackhole;
 }
 
-/* What was chosen before a change. */
-struct before {
-	struct bgp_chosen best, second;
-};
-
-static struct before before_change(const struct bgp_table *t, const struct prefix *r)
+struct bgp_before bgp_table_before(const struct bgp_table *t, const struct prefix *r)
 {
 	const struct path *p = paths_of(t, r);
 
-	return (struct before){ chosen(p, r->best), chosen(p, r->second) };
+	return (struct bgp_before){ chosen(p, r->best), chosen(p, r->second) };
 }
 
 static void decide(struct bgp_table *t, struct prefix *r)
@@ -312,7 +261,7 @@ static void decide(struct bgp_table *t, struct prefix *r)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->n; i++)
-		if ((p[i].flags & PATH_LOOP) == 0) {
+		if ((p[i].flags & PATH_NOT_CHOSEN) == 0) {
 			c[n] = (struct bgp_candidate){ bgp_sets_at(&t->sets, p[i].set), &t->source[p[i].source].of, 0 };
 			which[n++] = (uint8_t)i;
 		}
@@ -348,7 +297,7 @@ static void remove_unless_needed(struct bgp_table *t, uint32_t record)
 }
 
 /* After any change of a prefix's paths. */
-static void settle(struct bgp_table *t, uint32_t record, const struct before *before)
+void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_before *before)
 {
 	struct prefix *r = record_at(t, record);
 
@@ -375,27 +324,61 @@ static void settle(struct bgp_table *t, uint32_t record, const struct before *be
 /* What comes of each of a list of prefixes. */
 struct order {
 	uint32_t source;
-	uint32_t set; /* BGP_SET_NONE: it goes */
+	uint32_t received; /* BGP_SET_NONE: it goes */
 	uint16_t flags;
 	uint32_t now_s;
+	struct judged judged;
 };
 
 struct batch {
 	uint32_t n;
-	struct ip4_prefix prefix[BATCH];
-	uint32_t hash[BATCH];
-	uint32_t record[BATCH];
+	struct ip4_prefix prefix[BGP_TABLE_BATCH];
+	uint32_t hash[BGP_TABLE_BATCH];
+	uint32_t record[BGP_TABLE_BATCH];
 };
 
-static void announce(struct bgp_table *t, const struct order *o, uint32_t record)
+static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
 {
 	struct prefix *r = record_at(t, record);
-	struct before before = before_change(t, r);
-	struct path *p = path_of(t, r, o->source);
-	uint32_t gone = p != NULL ? p->set : BGP_SET_NONE;
+	struct bgp_before before = bgp_table_before(t, r);
+	struct path *p = path_of(t, r, source);
 
-	if (p != NULL && p->set == o->set && ((p->flags ^ o->flags) & ~PATH_EPOCH) == 0) {
-		p->flags = o->flags;
+	if (p == NULL)
+		return;
+	uint32_t received = p->received, set = p->set;
+
+	take_out(t, r, p);
+	shrink(t, r);
+	bgp_table_settle(t, record, &before);
+	let_sets_go(t, received, set);
+}
+
+/* There is no room for what is announced: what it would have replaced must not stay. */
+static void refuse(struct bgp_table *t, uint32_t source, uint32_t record)
+{
+	t->n_no_room++;
+	if (path_of(t, record_at(t, record), source) != NULL)
+		withdraw(t, source, record);
+	else
+		remove_unless_needed(t, record);
+}
+
+static void announce(struct bgp_table *t, struct order *o, uint32_t record)
+{
+	struct prefix *r = record_at(t, record);
+	struct bgp_before before = bgp_table_before(t, r);
+	struct path *p = path_of(t, r, o->source);
+	uint32_t set;
+	uint16_t flags;
+
+	if (!bgp_table_judge(t, o->source, (struct ip4_prefix){ r->addr, r->len }, o->received, &o->judged, &set,
+			     &flags)) {
+		refuse(t, o->source, record);
+		return;
+	}
+	flags |= o->flags;
+	if (p != NULL && p->received == o->received && p->set == set && ((p->flags ^ flags) & ~PATH_EPOCH) == 0) {
+		p->flags = flags;
 		return; /* said once more */
 	}
 	if (p == NULL) {
@@ -403,34 +386,23 @@ static void announce(struct bgp_table *t, const struct order *o, uint32_t record
 		t->source[o->source].n_paths += p != NULL;
 	}
 	if (p == NULL) {
-		t->n_no_room++;
-		remove_unless_needed(t, record);
+		refuse(t, o->source, record);
 		return;
 	}
-	*p = (struct path){ .set = o->set, .since_s = o->now_s, .source = (uint16_t)o->source, .flags = o->flags };
-	bgp_sets_hold(&t->sets, o->set, 1);
-	settle(t, record, &before);
+	uint32_t gone = p->received, gone_set = p->set;
+
+	p->received = o->received;
+	p->set = set;
+	p->since_s = o->now_s;
+	p->source = (uint16_t)o->source;
+	bgp_table_flag(t, p, flags);
+	hold_sets(t, o->received, set);
+	bgp_table_settle(t, record, &before);
 	if (gone != BGP_SET_NONE)
-		bgp_sets_let_go(&t->sets, gone, 1);
+		let_sets_go(t, gone, gone_set);
 }
 
-static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
-{
-	struct prefix *r = record_at(t, record);
-	struct before before = before_change(t, r);
-	struct path *p = path_of(t, r, source);
-
-	if (p == NULL)
-		return;
-	uint32_t gone = p->set;
-
-	take_out(t, r, p);
-	shrink(t, r);
-	settle(t, record, &before);
-	bgp_sets_let_go(&t->sets, gone, 1);
-}
-
-static void apply(struct bgp_table *t, const struct order *o, struct batch *b)
+static void apply(struct bgp_table *t, struct order *o, struct batch *b)
 {
 	for (uint32_t i = 0; i < b->n; i++) {
 		b->record[i] = find(t, b->prefix[i], b->hash[i]);
@@ -451,7 +423,7 @@ static void apply(struct bgp_table *t, const struct order *o, struct batch *b)
 
 		if (record == POOL_NONE || record_at(t, record)->n == 0 || !is_of(record_at(t, record), b->prefix[i]))
 			record = find(t, b->prefix[i], b->hash[i]);
-		if (o->set == BGP_SET_NONE) {
+		if (o->received == BGP_SET_NONE) {
 			if (record != POOL_NONE)
 				withdraw(t, o->source, record);
 			continue;
@@ -465,12 +437,12 @@ static void apply(struct bgp_table *t, const struct order *o, struct batch *b)
 	}
 }
 
-static void go_through(struct bgp_table *t, const struct order *o, struct bgp_nlri list)
+static void go_through(struct bgp_table *t, struct order *o, struct bgp_nlri list)
 {
 	struct batch b;
 
 	while (list.len > 0) {
-		for (b.n = 0; b.n < BATCH && bgp_nlri_next(&list, &b.prefix[b.n]);) {
+		for (b.n = 0; b.n < BGP_TABLE_BATCH && bgp_nlri_next(&list, &b.prefix[b.n]);) {
 			if (!bgp_prefix_is_unicast(b.prefix[b.n]))
 				continue;
 			b.hash[b.n] = hash_of(t, b.prefix[b.n]);
@@ -491,27 +463,28 @@ static uint64_t count(struct bgp_nlri list)
 	return n;
 }
 
-static void announce_all(struct bgp_table *t, struct order o, const struct bgp_update *u, struct bgp_nlri list,
+static void announce_all(struct bgp_table *t, struct order *o, const struct bgp_update *u, struct bgp_nlri list,
 			 uint32_t next_hop)
 {
 	if (list.len == 0)
 		return;
-	o.set = bgp_sets_take(&t->sets, &u->attrs, next_hop);
-	if (o.set == BGP_SET_NONE) {
+	o->received = bgp_sets_take(&t->sets, &u->attrs, next_hop);
+	if (o->received == BGP_SET_NONE) {
 		/* What it would have replaced must not stay. */
 		t->n_no_room += count(list);
-		go_through(t, &o, list);
+		go_through(t, o, list);
 		return;
 	}
-	o.flags = (uint16_t)(t->source[o.source].epoch | (u->is_loop ? PATH_LOOP : 0));
-	go_through(t, &o, list);
-	bgp_sets_let_go(&t->sets, o.set, 1);
+	o->flags = (uint16_t)(t->source[o->source].epoch | (u->is_loop ? PATH_LOOP : 0));
+	go_through(t, o, list);
+	bgp_table_forget(t, &o->judged);
+	bgp_sets_let_go(&t->sets, o->received, 1);
 }
 
 void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_update *u, enum bgp_disposition d,
 		      uint32_t now_s)
 {
-	const struct order o = { .source = source, .set = BGP_SET_NONE, .now_s = now_s };
+	struct order o = { .source = source, .received = BGP_SET_NONE, .now_s = now_s };
 	const struct bgp_mp *reach = &u->attrs.reach;
 
 	go_through(t, &o, u->withdrawn);
@@ -521,8 +494,8 @@ void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_upd
 		go_through(t, &o, reach->nlri);
 		return;
 	}
-	announce_all(t, o, u, u->nlri, u->attrs.next_hop);
-	announce_all(t, o, u, reach->nlri, reach->next_hop);
+	announce_all(t, &o, u, u->nlri, u->attrs.next_hop);
+	announce_all(t, &o, u, reach->nlri, reach->next_hop);
 }
 
 /* --- neighbours --- */
@@ -548,6 +521,7 @@ bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget)
 	if (s->n_paths > 0)
 		return false;
 	s->is_used = false;
+	s->import = (struct bgp_import){ 0 };
 	t->n_up--;
 	return true;
 }
@@ -582,11 +556,11 @@ uint32_t bgp_table_n_of(const struct bgp_table *t, uint32_t source)
 struct bgp_path_view bgp_table_best(const struct bgp_table *t, struct ip4_prefix prefix)
 {
 	uint32_t record = find(t, prefix, hash_of(t, prefix));
-	struct bgp_chosen best = { BGP_SET_NONE, BGP_SOURCE_NONE };
+	struct bgp_chosen best = { .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
 
 	if (record != POOL_NONE)
 		best = chosen(paths_of(t, record_at(t, record)), record_at(t, record)->best);
-	return (struct bgp_path_view){ prefix, best.set, best.source };
+	return (struct bgp_path_view){ prefix, best.set, best.source, best.is_blackhole };
 }
 
 void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v)
@@ -605,10 +579,13 @@ void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct 
 	v->step = r->step;
 	for (uint32_t i = 0; i < r->n; i++) {
 		v->path[i].set = p[i].set;
+		v->path[i].received = p[i].received;
 		v->path[i].source = p[i].source;
 		v->path[i].since_s = p[i].since_s;
 		v->path[i].is_stale = (p[i].flags & PATH_EPOCH) != t->source[p[i].source].epoch;
 		v->path[i].is_loop = (p[i].flags & PATH_LOOP) != 0;
+		v->path[i].is_rejected = (p[i].flags & PATH_REJECTED) != 0;
+		v->path[i].is_blackhole = (p[i].flags & PATH_BLACKHOLE) != 0;
 	}
 }
 
@@ -622,6 +599,7 @@ struct bgp_table_stats bgp_table_stats(const struct bgp_table *t)
 	return (struct bgp_table_stats){ .n_prefixes = t->n_prefixes,
 					 .n_kept = t->records.n_used - t->n_prefixes,
 					 .n_paths = t->n_paths,
+					 .n_rejected = t->n_rejected,
 					 .n_sets = t->sets.n,
 					 .set_bytes = t->sets.n_bytes,
 					 .n_no_room = t->n_no_room };

@@ -8,6 +8,7 @@
 
 #include "base/ip4.h"
 #include "routing/bgp/bgp_decide.h"
+#include "routing/bgp/bgp_import.h"
 #include "stack/wire/bgp_update.h"
 
 struct bgp_table;
@@ -23,20 +24,23 @@ struct bgp_table_limits {
 
 /* A path that was chosen. */
 struct bgp_chosen {
-	uint32_t set; /* bgp_table_set; BGP_SET_NONE: there is no path */
+	uint32_t set; /* as import policy left it: bgp_table_set; BGP_SET_NONE: there is no path */
 	uint32_t source;
+	bool is_blackhole; /* what goes there is to be dropped (RFC 7999) */
 };
 
 /* The best path to a prefix. */
 struct bgp_path_view {
 	struct ip4_prefix prefix;
-	uint32_t set; /* BGP_SET_NONE: there is none */
+	uint32_t set; /* as import policy left it; BGP_SET_NONE: there is none */
 	uint32_t source;
+	bool is_blackhole;
 };
 
 struct bgp_table_stats {
 	uint32_t n_prefixes, n_paths, n_sets;
-	uint32_t n_kept; /* beside n_prefixes: without a path, and somebody still needs their numbers */
+	uint32_t n_rejected; /* of n_paths, those that import policy rejects */
+	uint32_t n_kept;     /* beside n_prefixes: without a path, and somebody still needs their numbers */
 	uint64_t set_bytes;
 	uint64_t n_no_room; /* paths that there was no room for: they are not there */
 };
@@ -62,6 +66,13 @@ bool bgp_table_drop_stale(struct bgp_table *t, uint32_t source, uint32_t budget)
 /* How many paths it has in the table, those too that cannot be chosen. */
 uint32_t bgp_table_n_of(const struct bgp_table *t, uint32_t source);
 
+/* The import policy of a source, from now on: of what it has announced by bgp_table_rerun, of what it announces at
+ * once. A new source has none. *import is copied. */
+void bgp_table_set_import(struct bgp_table *t, uint32_t source, const struct bgp_import *import);
+/* Judges what is held of those sources anew, in a walk that looks at `budget` prefixes at most. True when there is none
+ * left; else to be called again. A source whose policy changes meanwhile begins it anew. */
+bool bgp_table_rerun(struct bgp_table *t, uint32_t budget);
+
 /* All that an UPDATE says, as bgp_update_parse has left it with that disposition, none of which may be BGP_RESET.
  * now_s: any clock. */
 void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_update *u, enum bgp_disposition d,
@@ -76,8 +87,10 @@ struct bgp_prefix_view {
 	uint8_t best, second; /* BGP_NOBODY: none */
 	uint8_t step;         /* enum bgp_step */
 	struct {
-		uint32_t set, source, since_s;
-		bool is_loop;  /* cannot be chosen */
+		uint32_t set; /* as import policy left it: when it changed nothing, the very one as received */
+		uint32_t received, source, since_s;
+		bool is_loop, is_rejected; /* cannot be chosen: our AS is in it, import policy said no */
+		bool is_blackhole;
 		bool is_stale; /* bgp_table_stale */
 	} path[BGP_PATHS_MAX];
 };
