@@ -137,6 +137,7 @@ static void call_listen(struct end *e, struct fuzz_input *in)
 	for (uint32_t i = 0; i < N_SLOTS; i++)
 		if (e->slot[i].kind != SLOT_NONE && e->slot[i].fd == fd)
 			e->slot[i].kind = SLOT_LISTENER;
+	(void)told(CALL_LISTEN, yg_listen_hold(e->s, fd, fuzz_take(in, 1)));
 }
 
 static void call_accept(struct end *e, struct fuzz_input *in)
@@ -441,13 +442,19 @@ static void call_option(struct end *e, struct fuzz_input *in)
 
 static void call_ioctl(struct end *e, struct fuzz_input *in)
 {
-	static const unsigned long requests[] = { FIONREAD, TIOCOUTQ, 0x894b /* SIOCOUTQNSD */, 0x8905 /* SIOCATMARK */,
-						  FIONBIO,  0x1234 };
-	int fd = take_fd(e, in), value = 0;
+	static const unsigned long requests[] = { FIONREAD,
+						  TIOCOUTQ,
+						  0x894b /* SIOCOUTQNSD */,
+						  0x8905 /* SIOCATMARK */,
+						  FIONBIO,
+						  0x1234,
+						  0x8906 /* SIOCGSTAMP */ };
+	int fd = take_fd(e, in);
+	int64_t value[2] = { 0 };
 	uint32_t how = fuzz_take(in, 1);
 
 	if (how & 1)
-		(void)told(CALL_IOCTL, yg_ioctl(e->s, fd, requests[(how >> 1) % ARRAY_LEN(requests)], &value));
+		(void)told(CALL_IOCTL, yg_ioctl(e->s, fd, requests[(how >> 1) % ARRAY_LEN(requests)], value));
 	else
 		(void)told(CALL_IOCTL, yg_fcntl(e->s, fd,
 						how & 2   ? F_GETFL

@@ -33,6 +33,9 @@ YG_API int yg_socket(struct yg_stack *stack, int domain, int type, int protocol)
 YG_API int yg_close(struct yg_stack *stack, int fd);
 YG_API int yg_bind(struct yg_stack *stack, int fd, const struct sockaddr *addr, socklen_t len);
 YG_API int yg_listen(struct yg_stack *stack, int fd, int backlog);
+/* For whoever accepts for others: so many connections that were accepted from fd wait still until one of those takes them.
+ * The backlog counts them, 0 at first. -EINVAL: it does not listen. */
+YG_API int yg_listen_hold(struct yg_stack *stack, int fd, unsigned int n);
 YG_API int yg_accept(struct yg_stack *stack, int fd, struct sockaddr *addr, socklen_t *len);
 YG_API int yg_accept4(struct yg_stack *stack, int fd, struct sockaddr *addr, socklen_t *len, int flags);
 YG_API int yg_connect(struct yg_stack *stack, int fd, const struct sockaddr *addr, socklen_t len);
@@ -56,6 +59,8 @@ YG_API ssize_t yg_writev(struct yg_stack *stack, int fd, const struct iovec *iov
 
 YG_API int yg_setsockopt(struct yg_stack *stack, int fd, int level, int name, const void *value, socklen_t len);
 YG_API int yg_getsockopt(struct yg_stack *stack, int fd, int level, int name, void *value, socklen_t *len);
+/* Of an int; of a timeval or a timespec with SIOCGSTAMP and SIOCGSTAMPNS: when the datagram had come that was read last (ENOENT:
+ * none was). */
 YG_API int yg_ioctl(struct yg_stack *stack, int fd, unsigned long request, void *arg);
 /* F_GETFL, F_SETFL; F_SETFD, which changes nothing, as F_GETFD is FD_CLOEXEC. */
 YG_API int yg_fcntl(struct yg_stack *stack, int fd, int command, long arg);

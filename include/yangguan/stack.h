@@ -87,6 +87,9 @@ YG_API void yg_run(struct yg_stack *stack, uint64_t now);
 YG_API uint64_t yg_next_deadline(const struct yg_stack *stack);
 /* The time that the stack was told last. */
 YG_API uint64_t yg_now(const struct yg_stack *stack);
+/* Nanoseconds that are added to that time where it is told to others: SO_TIMESTAMP, SO_TIMESTAMPNS, SIOCGSTAMP, and ICMP's
+ * timestamps, which are of the time since 1970. 0 at first; a stack of yg_host_open follows the system's clock. */
+YG_API void yg_set_wall(struct yg_stack *stack, uint64_t offset);
 
 /* Addresses of either family, whose port is of no account; of another one than AF_INET -EAFNOSUPPORT, so far. -EINVAL,
  * -EEXIST, -ENOSPC, -EADDRNOTAVAIL; -ENOMEM, and all is as it was. */

@@ -45,6 +45,11 @@ int yg_listen(struct yg_stack *s, int fd, int backlog)
 	WITHIN(int, socket_listen(s->ss, fd, backlog));
 }
 
+int yg_listen_hold(struct yg_stack *s, int fd, unsigned int n)
+{
+	WITHIN(int, socket_listen_hold(s->ss, fd, n));
+}
+
 int yg_accept(struct yg_stack *s, int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return yg_accept4(s, fd, addr, len, 0);

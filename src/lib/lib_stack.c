@@ -77,6 +77,11 @@ uint64_t yg_now(const struct yg_stack *s)
 	return s->env->now;
 }
 
+void yg_set_wall(struct yg_stack *s, uint64_t offset)
+{
+	s->env->wall_offset_ns = offset;
+}
+
 /* Nobody is in it while it waits. */
 static int wait_outside(void *ctx, uint64_t deadline)
 {

@@ -32,6 +32,7 @@
 #define ROUNDS_AT_ONCE 16
 #define NS_PER_S 1000000000u
 #define LOOK_AGAIN_NS NS_PER_S
+#define WALL_AGAIN_NS NS_PER_S
 #define PUSH_AGAIN_NS (NS_PER_S / 1000)
 
 struct yg_host {
@@ -44,15 +45,21 @@ struct yg_host {
 	uint64_t look_again; /* for one that may have taken its place, or whether it is lost; YG_NEVER */
 	uint64_t push_again; /* what the device did not take at once; YG_NEVER */
 	uint64_t push_pause; /* until then, ns; twice as long each time that it ends and nothing is taken still */
+	uint64_t wall_again; /* when the system's clock is asked next */
 	uint64_t n_tx_refused, n_rx_refused;
 };
 
-static uint64_t now(void)
+static uint64_t time_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now(void)
+{
+	return time_of(CLOCK_MONOTONIC);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -206,6 +213,13 @@ static int take_some(struct yg_host *h)
 	return is_more;
 }
 
+/* Somebody may set the system's clock. */
+static void follow_wall(struct yg_host *h, uint64_t t)
+{
+	yg_set_wall(h->stack, time_of(CLOCK_REALTIME) - t);
+	h->wall_again = t + WALL_AGAIN_NS;
+}
+
 void yg_host_run(struct yg_host *h)
 {
 	int was = errno;
@@ -219,7 +233,11 @@ void yg_host_run(struct yg_host *h)
 		;
 	if (read(h->timer, &fired, sizeof(fired)) == sizeof(fired))
 		h->armed = YG_NEVER;
-	yg_run(h->stack, now());
+	uint64_t t = now();
+
+	if (t >= h->wall_again)
+		follow_wall(h, t);
+	yg_run(h->stack, t);
 	arm(h, yg_next_deadline(h->stack));
 	errno = was;
 }
@@ -299,6 +317,7 @@ struct yg_host *yg_host_open(const struct yg_host_config *config)
 		yg_host_close(h);
 		return NULL;
 	}
+	follow_wall(h, s.now);
 	look_in_silence(h);
 	/* What has come already waits until the program has said what it wants (a listener, a forwarder). */
 	arm(h, yg_next_deadline(h->stack));

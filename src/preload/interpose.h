@@ -103,6 +103,9 @@ static inline uint64_t number_entry(uint32_t slot, uint32_t generation)
 {
 	return (uint64_t)generation << 32 | (slot + 1);
 }
+/* When the datagram had come that this process has read last by it, ns since 1970; 0: none. */
+uint64_t stamp_get(int fd);
+void stamp_set(int fd, uint64_t ns);
 /* Whether a descriptor that came from elsewhere is one of ours: it is in the table from then on. */
 void number_adopt(int fd);
 

@@ -81,6 +81,7 @@ ssize_t datagram_recv(int fd, struct preload_slot *s, struct msghdr *m, int flag
 	}
 	if (h.error != 0)
 		return result(-h.error);
+	stamp_set(fd, h.came);
 	if (m->msg_name != NULL) {
 		memcpy(m->msg_name, &h.addr, m->msg_namelen < sizeof(h.addr) ? m->msg_namelen : sizeof(h.addr));
 		m->msg_namelen = sizeof(h.addr);

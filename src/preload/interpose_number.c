@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REAL (*real_calls())
@@ -143,6 +145,26 @@ static int ask_ioctl(int fd, unsigned long request, int *value)
 	return result(rc);
 }
 
+static bool is_about_stamp(unsigned long request)
+{
+	return request == SIOCGSTAMP_OLD || request == SIOCGSTAMP_NEW || request == SIOCGSTAMPNS_OLD ||
+	       request == SIOCGSTAMPNS_NEW;
+}
+
+/* SIOCGSTAMP, a timeval, and SIOCGSTAMPNS, a timespec: two numbers each. */
+static int tell_stamp(int fd, unsigned long request, void *out)
+{
+	bool is_us = request == SIOCGSTAMP_OLD || request == SIOCGSTAMP_NEW;
+	uint64_t ns = stamp_get(fd), of_second = ns % 1000000000u;
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(is_us ? of_second / 1000 : of_second) };
+
+	_Static_assert(sizeof(t) == sizeof(struct timeval), "both are of two longs");
+	if (ns == 0)
+		return result(-ENOENT);
+	memcpy(out, &t, sizeof(t));
+	return 0;
+}
+
 DOOR int ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;
@@ -155,6 +177,8 @@ DOOR int ioctl(int fd, unsigned long request, ...)
 
 	if (s != NULL && arg != NULL && (request == SIOCOUTQ || request == SIOCATMARK))
 		return ask_ioctl(fd, request, arg);
+	if (s != NULL && arg != NULL && is_about_stamp(request))
+		return tell_stamp(fd, request, arg);
 	if (s != NULL && arg != NULL && request == FIONREAD && s->type != SOCK_STREAM) {
 		ssize_t n = datagram_next(fd);
 

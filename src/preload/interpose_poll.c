@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * poll, which the kernel does. Of a pair that has hung up it cannot say that an error is pending; the slot does.
+ * poll, which the kernel does. Of a pair that has hung up it cannot say that an error is pending; the slot does. And a
+ * pair hangs up in two steps (end_hang_up), of which somebody may see the first alone.
  */
 #include "preload/interpose.h"
 
@@ -12,9 +13,13 @@
 static int told(struct pollfd *fds, nfds_t n, int rc)
 {
 	for (nfds_t i = 0; rc > 0 && i < n; i++) {
-		const struct preload_slot *s = fds[i].revents & POLLHUP ? slot_of(fds[i].fd) : NULL;
+		const struct preload_slot *s = fds[i].revents != 0 ? slot_of(fds[i].fd) : NULL;
 
-		if (s != NULL && atomic_load(&s->error) != 0)
+		if (s == NULL || s->type != SOCK_STREAM)
+			continue;
+		if (atomic_load(&s->marks) & PRELOAD_SPENT)
+			fds[i].revents |= POLLHUP;
+		if (fds[i].revents & POLLHUP && atomic_load(&s->error) != 0)
 			fds[i].revents |= POLLERR;
 	}
 	return rc;

@@ -34,6 +34,11 @@ static struct real the_real;
 static atomic_bool is_resolved;
 static struct interpose us = { .broker = -1 };
 static _Atomic uint64_t numbers[NUMBERS];
+/* By slot, of the generation beside. */
+static struct {
+	_Atomic uint64_t ns;
+	_Atomic uint32_t generation;
+} stamps[PRELOAD_SLOTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int channel = -1;
 static pid_t channel_pid;
@@ -87,6 +92,26 @@ struct preload_slot *slot_of(int fd)
 	struct preload_slot *s = &us.slots[(uint32_t)entry - 1];
 
 	return atomic_load_explicit(&s->generation, memory_order_relaxed) == entry >> 32 ? s : NULL;
+}
+
+void stamp_set(int fd, uint64_t ns)
+{
+	uint64_t entry = number_get(fd);
+
+	if (entry == 0)
+		return;
+	atomic_store_explicit(&stamps[(uint32_t)entry - 1].ns, ns, memory_order_relaxed);
+	atomic_store_explicit(&stamps[(uint32_t)entry - 1].generation, (uint32_t)(entry >> 32), memory_order_release);
+}
+
+uint64_t stamp_get(int fd)
+{
+	uint64_t entry = number_get(fd);
+
+	if (entry == 0 ||
+	    atomic_load_explicit(&stamps[(uint32_t)entry - 1].generation, memory_order_acquire) != entry >> 32)
+		return 0;
+	return atomic_load_explicit(&stamps[(uint32_t)entry - 1].ns, memory_order_relaxed);
 }
 
 bool is_reserved(int fd)

@@ -37,7 +37,7 @@
 /* Value of the environment variable: the number of an inherited descriptor, the broker, on which a process asks for a
  * channel. */
 #define PRELOAD_ENV "YANGGUAN_PRELOAD"
-#define PRELOAD_VERSION 2u
+#define PRELOAD_VERSION 3u
 #define PRELOAD_SLOTS 65536u
 #define PRELOAD_VALUE_MAX 1024u  /* bytes of an option */
 #define PRELOAD_CONTROL_MAX 160u /* of a datagram's control messages */
@@ -140,7 +140,7 @@ struct preload_datagram {
 	int32_t error;           /* to the program: positive errno instead of a datagram */
 	uint32_t control_len;
 	unsigned char control[PRELOAD_CONTROL_MAX]; /* as of msg_control */
-	uint64_t reserved;
+	uint64_t came;                              /* to the program: when it had come, ns since 1970 */
 };
 
 struct preload_accepted {

@@ -131,6 +131,7 @@ static struct end *take_end(struct service *v, int sock, int type, int protocol)
 				   .app_fd = pair[1],
 				   .sock = sock,
 				   .held = SERVICE_NONE,
+				   .offered = { .first = SERVICE_NONE, .last = SERVICE_NONE },
 				   .next_free = SERVICE_NONE,
 				   .next_more = SERVICE_NONE,
 				   .next_wait = SERVICE_NONE,
@@ -238,6 +239,7 @@ void end_retire(struct service *v, struct end *e)
 {
 	if (e->fd < 0)
 		return;
+	listener_forget(v, e);
 	if (e->held != SERVICE_NONE) {
 		struct end *held = &v->ends[e->held];
 
@@ -371,6 +373,7 @@ static void take_kernel_events(struct service *v, int timeout_ms)
 	struct epoll_event ev[EVENTS_AT_ONCE];
 	int n = epoll_wait(v->events, ev, EVENTS_AT_ONCE, timeout_ms);
 
+	listeners_count(v);
 	/* Takes frames in, and tells the stack what time it is. */
 	if (v->host != NULL)
 		yg_host_run(v->host);

@@ -304,6 +304,8 @@ static int do_of_end(struct service *v, const struct preload_request *q, struct 
 
 	if (q->op == PRELOAD_BIND || q->op == PRELOAD_LISTEN || q->op == PRELOAD_CONNECT)
 		service_settle(v);
+	if (q->op == PRELOAD_CONNECT)
+		listeners_count(v);
 	if (e == NULL || e->fd < 0 || e->generation != q->generation)
 		return -ENOTCONN;
 	int rc = may_ask(e, b);

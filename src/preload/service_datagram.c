@@ -8,13 +8,16 @@
  * in the stack's own receive buffer, which drops by name what is too much.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "preload/service_priv.h"
 
 #define MOVES_AT_ONCE 64
+#define NS_PER_S 1000000000u
 
 static bool down_send(struct service *v, struct end *e, const struct preload_datagram *h, const void *bytes, size_t len)
 {
@@ -48,6 +51,14 @@ static bool down_stash(struct service *v, struct end *e)
 	return is_sent;
 }
 
+static uint64_t when_read(struct service *v, const struct end *e)
+{
+	struct timespec t;
+
+	return yg_ioctl(v->stack, e->sock, SIOCGSTAMPNS, &t) == 0 ? (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec
+								  : 0;
+}
+
 static bool down_once(struct service *v, struct end *e)
 {
 	struct preload_datagram h = { .control_len = 0 };
@@ -67,6 +78,7 @@ static bool down_once(struct service *v, struct end *e)
 	h.control_len = n < 0 ? 0 : (uint32_t)m.msg_controllen;
 	devices_of_control(v, h.control, h.control_len, DEVICES_TO_PROGRAM);
 	h.error = n < 0 ? (int32_t)-n : 0;
+	h.came = n < 0 ? 0 : when_read(v, e);
 	return down_send(v, e, &h, v->bytes, n < 0 ? 0 : (size_t)n);
 }
 

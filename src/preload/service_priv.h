@@ -18,16 +18,23 @@
 /* At a time; a datagram is no longer. */
 #define SERVICE_BYTES 131072u
 
+/* A queue of ends, by next_wait and prev_wait. */
+struct waits {
+	uint32_t first, last, n;
+};
+
 /* One socket: our end of its pair, and the stack's number. Its index is that of its slot. */
 struct end {
-	int fd;             /* -1: this one is free */
-	int app_fd;         /* the program's end, as long as we must have it too: connecting, or not handed over; -1 */
-	int sock;           /* of the stack */
-	uint32_t plug;      /* bytes of it that are still in fd */
-	uint32_t held;      /* a listener's: a connection that found no room in fd; SERVICE_NONE */
-	uint32_t next_free; /* in the queue of free ones */
+	int fd;        /* -1: this one is free */
+	int app_fd;    /* the program's end, as long as we must have it too: connecting, or not handed over; -1 */
+	int sock;      /* of the stack */
+	uint32_t plug; /* bytes of it that are still in fd */
+	uint32_t held; /* a listener's: a connection that found no room in fd; SERVICE_NONE */
+	struct waits offered; /* a listener's: those in fd that nobody has taken yet, as far as we know */
+	uint32_t next_free;   /* in the queue of free ones */
 	uint32_t next_more;
-	struct waits *waits; /* orphans or starved, if it is among them */
+	uint32_t next_offering;
+	struct waits *waits; /* orphans, starved or a listener's offered, if it is among them */
 	uint32_t next_wait, prev_wait;
 	uint64_t wait_since;
 	struct stash *stash; /* a datagram that found no room in fd; bytes that found none in the stack; NULL */
@@ -48,23 +55,19 @@ struct end {
 	bool app_reset;     /* it was closed with bytes that nobody has read */
 	bool up_ended;      /* fd has given its end; the stack was told */
 	bool stack_readable, stack_writable;
-	bool stack_told; /* EPOLLERR or EPOLLHUP: it is to be looked what has become of the connection */
-	bool stack_over; /* it has ended both ways, by a reset or a timeout say: the stack takes no more bytes */
-	bool down_ended; /* the stack has given its end, or an error */
-	bool discards;   /* the program reads no more */
-	bool is_offered; /* it waits to be accepted, or did: the slot says */
-	bool has_more;   /* in the list of those that go on in the next turn */
+	bool stack_told;  /* EPOLLERR or EPOLLHUP: it is to be looked what has become of the connection */
+	bool stack_over;  /* it has ended both ways, by a reset or a timeout say: the stack takes no more bytes */
+	bool down_ended;  /* the stack has given its end, or an error */
+	bool discards;    /* the program reads no more */
+	bool is_offered;  /* it waits to be accepted, or did: the slot says */
+	bool has_more;    /* in the list of those that go on in the next turn */
+	bool is_offering; /* in the list of listeners with connections that are offered */
 };
 
 struct stash {
 	size_t len, at;
 	size_t n_urgent; /* the last of a connection's, of which the last is urgent */
 	unsigned char bytes[];
-};
-
-/* A queue of ends, by next_wait and prev_wait. */
-struct waits {
-	uint32_t first, last;
 };
 
 /* A process's channel, or a family's broker. */
@@ -88,6 +91,7 @@ struct service {
 	uint32_t n_fresh;               /* slots below this were in use once */
 	uint32_t first_free, last_free; /* oldest first */
 	uint32_t first_more;
+	uint32_t first_offering;
 	struct waits
 		orphans; /* connections that nobody has any more, whose bytes the peer does not take; oldest first */
 	struct waits starved;    /* listeners with connections for which there was no socket */
@@ -130,6 +134,8 @@ void end_take_names(struct service *v, struct end *e);
 /* --- service_wait.c: what must be looked at again though no event comes --- */
 
 void waits_init(struct service *v);
+/* At the end of a queue; nothing when it is in one. */
+void waits_append(struct service *v, struct waits *w, struct end *e);
 /* No more is to be done for it before that; nothing when it is there already. */
 void orphan_wait(struct service *v, struct end *e);
 void starved_wait(struct service *v, struct end *e);
@@ -175,7 +181,7 @@ int channel_add(struct service *v, int fd, bool is_broker);
 uint64_t socket_cookie(int fd);
 void channel_event(struct service *v, struct channel *c);
 
-/* --- service_stream.c, service_datagram.c: moves what can be moved --- */
+/* --- service_stream.c: moves what can be moved --- */
 
 void stream_move(struct service *v, struct end *e);
 /* With a reset. */
@@ -191,11 +197,20 @@ void stream_disconnected(struct service *v, struct end *e);
 void stream_settle(struct service *v, struct end *e);
 /* The program's end becomes writable again, and our copy of it is closed. */
 void stream_unplug(struct end *e);
+/* --- service_listen.c --- */
+
 void listener_move(struct service *v, struct end *e);
-/* How many connections wait in its descriptor at most. */
+/* How many connections wait to be accepted at most. */
 void listener_set_backlog(struct end *e, int backlog);
 /* It was shut down: who waits to be accepted is reset. */
 void listener_shut(struct service *v, struct end *e);
+/* It ends: what it has offered is no queue any more. */
+void listener_forget(struct service *v, struct end *e);
+/* Those that programs have taken since count no more: before frames come in. */
+void listeners_count(struct service *v);
+
+/* --- service_datagram.c --- */
+
 void datagram_move(struct service *v, struct end *e);
 void datagram_up(struct service *v, struct end *e);
 

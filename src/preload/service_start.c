@@ -131,7 +131,7 @@ int service_open_tables(struct service *v)
 	v->stack_events = yg_epoll_create(v->stack);
 	if (v->slots == MAP_FAILED || v->ends == NULL || v->events < 0 || v->stack_events < 0)
 		return -ENOMEM;
-	v->first_free = v->last_free = v->first_more = SERVICE_NONE;
+	v->first_free = v->last_free = v->first_more = v->first_offering = SERVICE_NONE;
 	waits_init(v);
 	devices_learn(v);
 	v->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);

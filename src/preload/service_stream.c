@@ -35,15 +35,10 @@
 
 #include <yangguan/zerocopy.h>
 
-#include "preload/preload_beside.h"
 #include "preload/service_priv.h"
 
 #define MOVES_AT_ONCE 4
 #define PIECES 32
-#define ACCEPTS_AT_ONCE 64
-/* What the kernel counts for one message of a listener's descriptor, and how many wait there at most. */
-#define ACCEPTED_BYTES 1024
-#define BACKLOG_MAX 4096
 
 /* --- up: from the program to the stack --- */
 
@@ -404,8 +399,9 @@ void stream_settle(struct service *v, struct end *e)
 		(void)yg_connect(v->stack, e->sock, &nobody, sizeof(nobody));
 		end_set_spent(v, e, true);
 		end_set_state(v, e, PRELOAD_UNCONNECTED);
-		stream_unplug(e);
+		/* In this order: who waits until it can write is to find the end as well. */
 		end_hang_up(e);
+		stream_unplug(e);
 		return;
 	}
 	end_take_names(v, e);
@@ -415,70 +411,7 @@ void stream_settle(struct service *v, struct end *e)
 	stream_move(v, e);
 }
 
-/* --- listeners --- */
-
-void listener_set_backlog(struct end *e, int backlog)
-{
-	int n = backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog, bytes = n * ACCEPTED_BYTES / 2;
-
-	(void)setsockopt(e->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-}
-
-/* The connection's descriptor goes to whoever accepts next. 0 or -errno. */
-static int hand_over(struct service *v, struct end *listener, struct end *e)
-{
-	struct preload_beside room;
-	struct preload_accepted a = { .slot = end_index(v, e),
-				      .generation = e->generation,
-				      .remote = end_slot(v, e)->remote };
-	struct iovec iov = { &a, sizeof(a) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	preload_pass(&m, &room, e->app_fd);
-	if (sendmsg(listener->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
-	e->is_offered = true;
-	end_forget_app(e);
-	stream_move(v, e);
-	return 0;
-}
-
-/* NULL: none, or no descriptor for it. */
-static struct end *take_connection(struct service *v, struct end *listener)
-{
-	int sock = yg_accept4(v->stack, listener->sock, NULL, NULL, SOCK_NONBLOCK);
-
-	if (sock < 0) {
-		listener->stack_readable = sock == -ECONNABORTED;
-		/* It stays there, and no event comes for it again. */
-		if (sock == -EMFILE || sock == -ENFILE || sock == -ENOBUFS || sock == -ENOMEM)
-			starved_wait(v, listener);
-		return NULL;
-	}
-	struct end *e = end_new(v, sock, SOCK_STREAM, IPPROTO_TCP);
-
-	if (e == NULL)
-		return NULL;
-	e->app_readable = e->stack_readable = true;
-	end_take_names(v, e);
-	end_set_state(v, e, PRELOAD_CONNECTED);
-	return e;
-}
-
-static void abort_held(struct service *v, struct end *e)
-{
-	if (e->held != SERVICE_NONE)
-		stream_abort(v, &v->ends[e->held]);
-	e->held = SERVICE_NONE;
-}
-
-void listener_shut(struct service *v, struct end *e)
-{
-	abort_held(v, e);
-	end_set_spent(v, e, true);
-	end_set_state(v, e, PRELOAD_UNCONNECTED);
-	end_hang_up(e);
-}
+/* --- what ends one without a close --- */
 
 void stream_disconnected(struct service *v, struct end *e)
 {
@@ -498,32 +431,4 @@ void stream_disconnected(struct service *v, struct end *e)
 	e->stack_writable = true;
 	/* With nothing left that a listener has, it is what is left of a connection, too. */
 	listener_shut(v, e);
-}
-
-void listener_move(struct service *v, struct end *e)
-{
-	if (e->app_gone) {
-		abort_held(v, e);
-		end_retire(v, e);
-		return;
-	}
-	for (int i = 0; (e->stack_readable || e->held != SERVICE_NONE) && !e->app_full; i++) {
-		if (i == ACCEPTS_AT_ONCE) {
-			end_go_on(v, e);
-			return;
-		}
-		struct end *c = e->held != SERVICE_NONE ? &v->ends[e->held] : take_connection(v, e);
-
-		e->held = SERVICE_NONE;
-		if (c == NULL)
-			continue;
-		int rc = hand_over(v, e, c);
-
-		if (rc == -EAGAIN) {
-			e->held = end_index(v, c);
-			end_await_room(v, e);
-		} else if (rc != 0) {
-			stream_abort(v, c);
-		}
-	}
 }

@@ -8,6 +8,8 @@
  *
  * Starved listeners: a connection is there, and the stack has no socket for it. One is tried when one is freed, and
  * every now and then, as not all are freed by us.
+ *
+ * What a listener has offered is such a queue too (service_listen.c), and nobody's time.
  */
 #include "preload/service_priv.h"
 
@@ -18,10 +20,10 @@
 
 void waits_init(struct service *v)
 {
-	v->orphans = v->starved = (struct waits){ SERVICE_NONE, SERVICE_NONE };
+	v->orphans = v->starved = (struct waits){ .first = SERVICE_NONE, .last = SERVICE_NONE };
 }
 
-static void append(struct service *v, struct waits *w, struct end *e)
+void waits_append(struct service *v, struct waits *w, struct end *e)
 {
 	uint32_t i = end_index(v, e);
 
@@ -33,16 +35,20 @@ static void append(struct service *v, struct waits *w, struct end *e)
 	e->prev_wait = w->last;
 	*(w->last == SERVICE_NONE ? &w->first : &v->ends[w->last].next_wait) = i;
 	w->last = i;
+	w->n++;
 }
 
 void orphan_wait(struct service *v, struct end *e)
 {
-	append(v, &v->orphans, e);
+	/* A connection that was taken may still count as offered. */
+	if (e->waits != &v->orphans)
+		wait_leave(v, e);
+	waits_append(v, &v->orphans, e);
 }
 
 void starved_wait(struct service *v, struct end *e)
 {
-	append(v, &v->starved, e);
+	waits_append(v, &v->starved, e);
 }
 
 void wait_leave(struct service *v, struct end *e)
@@ -53,6 +59,7 @@ void wait_leave(struct service *v, struct end *e)
 		return;
 	*(e->prev_wait == SERVICE_NONE ? &w->first : &v->ends[e->prev_wait].next_wait) = e->next_wait;
 	*(e->next_wait == SERVICE_NONE ? &w->last : &v->ends[e->next_wait].prev_wait) = e->prev_wait;
+	w->n--;
 	e->waits = NULL;
 }
 

@@ -203,6 +203,11 @@ struct yg_tcp_md5sig {
 #define YG_FIONBIO 0x5421
 #define YG_SIOCOUTQ 0x5411
 #define YG_SIOCATMARK 0x8905
+/* Of a timeval and a timespec. Each has two names where a long has 64 bits. */
+#define YG_SIOCGSTAMP 0x8906
+#define YG_SIOCGSTAMPNS 0x8907
+#define YG_SIOCGSTAMP_NEW 0x80108906
+#define YG_SIOCGSTAMPNS_NEW 0x80108907
 #define YG_SIOCOUTQNSD 0x894b
 
 #define YG_F_GETFD 1

@@ -57,6 +57,8 @@ int socket_open(struct sockets *ss, int domain, int type, int protocol);
 int socket_close(struct sockets *ss, int n);
 int socket_bind(struct sockets *ss, int n, const void *addr, uint32_t len);
 int socket_listen(struct sockets *ss, int n, int backlog);
+/* As yg_listen_hold. */
+int socket_listen_hold(struct sockets *ss, int n, uint32_t held);
 /* flags: YG_SOCK_NONBLOCK. *len: room, and then what it takes. addr may be NULL. */
 int socket_accept(struct sockets *ss, int n, void *addr, uint32_t *len, int flags);
 int socket_connect(struct sockets *ss, int n, const void *addr, uint32_t len);

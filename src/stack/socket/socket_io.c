@@ -500,6 +500,22 @@ static int count_unsent(struct socket *s, bool not_sent_yet, int *out)
 	return 0;
 }
 
+/* When the datagram had come that was read last. A stream has none, as in Linux. */
+static int tell_stamp(const struct sockets *ss, const struct socket *s, unsigned long request, void *arg)
+{
+	const struct datagram_socket *d = socket_datagram(s);
+
+	if (d == NULL || d->last_read == 0)
+		return -ENOENT;
+	uint64_t at = d->last_read + ss->env->wall_offset_ns;
+	struct yg_timespec t = { (int64_t)(at / NS_PER_S), (int64_t)(at % NS_PER_S) };
+
+	if (request == YG_SIOCGSTAMP || request == YG_SIOCGSTAMP_NEW)
+		t.ns /= 1000;
+	memcpy(arg, &t, sizeof(t));
+	return 0;
+}
+
 int socket_ioctl(struct sockets *ss, int n, unsigned long request, void *arg)
 {
 	struct socket *s = socket_at(ss, n);
@@ -525,6 +541,11 @@ int socket_ioctl(struct sockets *ss, int n, unsigned long request, void *arg)
 		value = s->kind == SOCKET_TCP && tcp_at_mark(s->conn);
 		rc = s->kind == SOCKET_TCP ? 0 : -ENOTTY;
 		break;
+	case YG_SIOCGSTAMP:
+	case YG_SIOCGSTAMP_NEW:
+	case YG_SIOCGSTAMPNS:
+	case YG_SIOCGSTAMPNS_NEW:
+		return tell_stamp(ss, s, request, arg);
 	case YG_FIONBIO:
 		memcpy(&value, arg, sizeof(value));
 		s->nonblock = value != 0;

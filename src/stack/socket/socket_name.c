@@ -5,8 +5,8 @@
  * A TCP socket that is bound stands among those of its port, so that the next one learns
  * whether it may have it: by Linux's rules, two may share a port of one address if
  * both said SO_REUSEADDR and neither listens, or both said SO_REUSEPORT. Connections
- * that a listener made, and those in TIME_WAIT, do not stand there; who has not said
- * SO_REUSEADDR asks TCP about them.
+ * that a listener made, and those in TIME_WAIT, do not stand there; TCP is asked about
+ * them, and knows which of them said SO_REUSEADDR.
  *
  * Next: src/stack/transport/tcp.c, udp_port.c, raw.c
  */
@@ -104,50 +104,58 @@ void socket_unbind(struct sockets *ss, struct socket *s)
 	ip_port_leave(ss->ip, IPPROTO_NR_TCP, s->laddr, s->lport);
 }
 
-/* will_listen: it is about to. */
+enum port_use { PORT_DRAWN, PORT_WANTED, PORT_TO_LISTEN };
+
 static bool clashes(struct sockets *ss, const struct socket *s, const struct socket *o, const struct tcp_end *local,
-		    bool will_listen)
+		    enum port_use use)
 {
 	if (o->lport != local->port || o->zone != s->zone ||
 	    (o->laddr != local->addr.v4 && o->laddr != 0 && local->addr.v4 != 0))
 		return false;
-	if (s->reuse_port && o->reuse_port)
+	if (use != PORT_DRAWN && s->reuse_port && o->reuse_port)
 		return false;
 	/* Each hears by another interface. */
 	uint32_t a = socket_device(ss, s), b = socket_device(ss, o);
 
 	if (a != 0 && b != 0 && a != b)
 		return false;
-	if (will_listen)
+	if (use == PORT_TO_LISTEN)
 		return o->kind == SOCKET_LISTENER;
-	return !(s->reuse_addr && o->reuse_addr && o->kind != SOCKET_LISTENER);
+	return use == PORT_DRAWN || !(s->reuse_addr && o->reuse_addr && o->kind != SOCKET_LISTENER);
 }
 
-static bool port_is_free(struct sockets *ss, const struct socket *s, const struct tcp_end *local)
+static bool none_clashes(struct sockets *ss, const struct socket *s, const struct tcp_end *local, enum port_use use)
 {
 	for (uint32_t i = *bucket_of(ss, local->port); i != POOL_NONE;) {
 		const struct socket *o = pool_at(&ss->sockets, i);
 
-		if (o != s && clashes(ss, s, o, local, false))
+		if (o != s && clashes(ss, s, o, local, use))
 			return false;
 		i = o->next_bound;
 	}
-	return s->reuse_addr || !tcp_port_is_used(ss->tcp, s->zone, local);
+	return true;
 }
 
-/* RFC 6056: by chance, then whatever there is. Without SO_REUSEADDR no port that a connection has, at whatever address,
- * and be it in TIME_WAIT: whose it is would have to be asked of each connection. */
+static bool port_is_free(struct sockets *ss, const struct socket *s, const struct tcp_end *local)
+{
+	return none_clashes(ss, s, local, PORT_WANTED) && !tcp_port_is_used(ss->tcp, s->zone, local, s->reuse_addr);
+}
+
+/* RFC 6056: by chance, then whatever there is. No port that a connection has, at whatever address, and be it in
+ * TIME_WAIT: whose it is would have to be asked of each connection. */
 static int draw_port(struct sockets *ss, const struct socket *s, struct tcp_end *local)
 {
-	uint32_t count = (uint32_t)ss->port_last - ss->port_first + 1;
+	uint32_t count = (uint32_t)ss->port_last - ss->port_first + 1, n = DRAWS + count;
 	uint32_t from = rng_below(&ss->env->rng, count);
 
-	for (uint32_t i = 0; i < DRAWS + count; i++) {
+	/* When there is no other, SO_REUSEADDR is for those of connections as well; never for another socket's, as in
+	 * Linux: a port is shared by who asks for it alone. */
+	for (uint32_t i = 0; i < (s->reuse_addr ? n + count : n); i++) {
 		local->port =
 			(uint16_t)(ss->port_first + (i < DRAWS ? rng_below(&ss->env->rng, count) : (from + i) % count));
-		if (!s->reuse_addr && ip_port_is_open(ss->ip, IPPROTO_NR_TCP, local->port))
+		if (i < n && ip_port_is_open(ss->ip, IPPROTO_NR_TCP, local->port))
 			continue;
-		if (port_is_free(ss, s, local) && keep_port(ss, local, PORTS_SOCKET_DRAWN))
+		if (none_clashes(ss, s, local, PORT_DRAWN) && keep_port(ss, local, PORTS_SOCKET_DRAWN))
 			return 0;
 	}
 	return -EADDRINUSE;
@@ -222,13 +230,8 @@ static int begin_to_listen(struct sockets *ss, struct socket *s, const struct tc
 		if (rc != 0)
 			return rc;
 	}
-	for (uint32_t i = *bucket_of(ss, s->lport); i != POOL_NONE;) {
-		const struct socket *other = pool_at(&ss->sockets, i);
-
-		if (other != s && clashes(ss, s, other, &local, true))
-			return -EADDRINUSE;
-		i = other->next_bound;
-	}
+	if (!none_clashes(ss, s, &local, PORT_TO_LISTEN))
+		return -EADDRINUSE;
 	int rc = tcp_listen(ss->tcp, s->zone, &local, o, (uint64_t)socket_number(ss, s), &l);
 
 	if (rc != 0)
@@ -261,6 +264,18 @@ int socket_listen(struct sockets *ss, int n, int backlog)
 	return 0;
 }
 
+int socket_listen_hold(struct sockets *ss, int n, uint32_t held)
+{
+	struct socket *s = socket_at(ss, n);
+
+	if (s == NULL)
+		return -EBADF;
+	if (s->kind != SOCKET_LISTENER)
+		return -EINVAL;
+	tcp_listen_hold(s->listener, held);
+	return 0;
+}
+
 /* A connection in the queue of s becomes a socket. */
 static int accept_one(struct sockets *ss, struct socket *s, int flags)
 {
@@ -276,6 +291,7 @@ static int accept_one(struct sockets *ss, struct socket *s, int flags)
 	made->is_connected = true;
 	made->zone = s->zone;
 	made->reuse_addr = s->reuse_addr;
+	tcp_set_reuse_addr(made->conn, s->reuse_addr);
 	made->reuse_port = s->reuse_port;
 	made->no_quickack = s->no_quickack;
 	made->tell_time = s->tell_time;
@@ -401,6 +417,7 @@ static int end_listening(struct sockets *ss, struct socket *s)
 	tcp_conn_inherit(ss->tcp, c, s->listener);
 	tcp_unlisten(ss->tcp, s->listener);
 	s->conn = c;
+	tcp_set_reuse_addr(c, s->reuse_addr);
 	s->kind = SOCKET_TCP;
 	socket_notify(ss, s, 0);
 	return 0;
@@ -414,6 +431,7 @@ static int disconnect_tcp(struct sockets *ss, struct socket *s)
 	if (c == NULL)
 		return -ENOBUFS;
 	s->conn = c;
+	tcp_set_reuse_addr(c, s->reuse_addr);
 	s->is_connected = s->is_connecting = false;
 	ip_flush(ss->ip);
 	socket_notify(ss, s, 0);

@@ -184,6 +184,8 @@ static void share(struct socket *s, int name, bool on)
 		s->reuse_addr = on;
 	else
 		s->reuse_port = on;
+	if (s->kind == SOCKET_TCP)
+		tcp_set_reuse_addr(s->conn, s->reuse_addr);
 	if (d != NULL) {
 		d->o.reuse_addr = s->reuse_addr;
 		d->o.reuse_port = s->reuse_port;

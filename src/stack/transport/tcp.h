@@ -141,6 +141,11 @@ struct tcp_listen_options {
 int tcp_listen(struct tcp *t, uint16_t zone, const struct tcp_end *local, const struct tcp_listen_options *o,
 	       uint64_t user, struct tcp_listener **out);
 void tcp_listen_change(struct tcp_listener *l, const struct tcp_listen_options *o);
+/* So many that were accepted wait still, with the user who hands them on: for the backlog they are as if they had not
+ * been. */
+void tcp_listen_hold(struct tcp_listener *l, uint32_t n);
+/* Those and the ones that can be accepted. */
+uint32_t tcp_accept_waiting(const struct tcp_listener *l);
 /* Those that nobody has accepted are reset. */
 void tcp_unlisten(struct tcp *t, struct tcp_listener *l);
 /* NULL: nobody (EAGAIN). */
@@ -202,9 +207,11 @@ uint64_t tcp_arrival(const struct tcp_conn *c, uint32_t bytes);
 uint32_t tcp_readable(const struct tcp_conn *c);
 /* The next byte to be read is an urgent one. */
 bool tcp_at_mark(const struct tcp_conn *c);
-/* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. Looks at each
- * there is, unless nobody has the port. */
-bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local);
+/* A connection that somebody has, is about to close or waits in TIME_WAIT has the port. addr none: any. With
+ * is_shared one that said SO_REUSEADDR does not count. Looks at each there is, unless nobody has the port. */
+bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool is_shared);
+/* SO_REUSEADDR of its user, also behind its end. */
+void tcp_set_reuse_addr(struct tcp_conn *c, bool reuse_addr);
 
 /* --- what a connection is told, and one that a listener makes: times in ns, sizes in bytes; ranges are whoever sets it
  * has seen to --- */

@@ -302,9 +302,10 @@ struct tcp_conn {
 	uint32_t reordering; /* largest distance of a segment that came late, in bytes */
 	uint8_t reo_wnd_mult, reo_wnd_persist;
 	uint8_t snd_scale : 4, rcv_scale : 4;
-	uint8_t side : 6; /* enum tcp_side: who closed first, or ended it */
-	bool gso : 1;     /* the device on the way cuts large segments, */
-	bool no_sum : 1;  /* and sums them (tcp_take_way) */
+	uint8_t side : 5;    /* enum tcp_side: who closed first, or ended it */
+	bool reuse_addr : 1; /* its port may be bound by who says likewise (SO_REUSEADDR) */
+	bool gso : 1;        /* the device on the way cuts large segments, */
+	bool no_sum : 1;     /* and sums them (tcp_take_way) */
 	union cc_state cc_state;
 	uint64_t pacing_rate; /* bytes a second; 0: not paced */
 	struct timer_node timer;
@@ -357,6 +358,7 @@ struct tcp_listener {
 	bool open, reuse_port;
 	uint8_t defer_accept;
 	uint32_t backlog, n_accept, n_half_open;
+	uint32_t n_held; /* were accepted, and wait still with whoever hands them on: the backlog counts them */
 	uint32_t first_accept, last_accept;
 	uint64_t user;
 	struct tcp_told told; /* of connections that it makes */
@@ -389,7 +391,8 @@ struct tcp_time_wait {
 	uint32_t ts_recent;
 	uint32_t ts_recent_s; /* seconds of the clock when it was noted */
 	uint8_t rcv_scale : 4;
-	uint8_t side : 4; /* enum tcp_side: who closed first */
+	uint8_t side : 3;       /* enum tcp_side: who closed first */
+	uint8_t reuse_addr : 1; /* as of the connection */
 	uint8_t ts_ok : 1;
 	uint8_t ifindex : 7; /* it hears and sends by that interface alone, 0: by any */
 	uint16_t md5;        /* number of its key (tcp_md5.h), 0: none */

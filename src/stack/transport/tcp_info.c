@@ -106,5 +106,7 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct yg_tcp_info 
 
 void tcp_listener_info(const struct tcp_listener *l, struct yg_tcp_info *out)
 {
-	*out = (struct yg_tcp_info){ .state = linux_state[TCP_LISTEN], .unacked = l->n_accept, .sacked = l->backlog };
+	*out = (struct yg_tcp_info){ .state = linux_state[TCP_LISTEN],
+				     .unacked = tcp_accept_waiting(l),
+				     .sacked = l->backlog };
 }

@@ -45,7 +45,7 @@ static void list_listener(const struct tcp *t, uint32_t index, struct tcp_entry 
 	e->zone = l->zone;
 	e->has_user = true;
 	e->user = l->user;
-	e->recv_q = l->n_accept;
+	e->recv_q = tcp_accept_waiting(l);
 	e->send_q = l->backlog;
 	e->n_half_open = l->n_half_open;
 	e->rcvbuf = l->rcvbuf;

@@ -99,6 +99,21 @@ void tcp_listen_change(struct tcp_listener *l, const struct tcp_listen_options *
 	l->defer_accept = o->defer_accept;
 }
 
+void tcp_listen_hold(struct tcp_listener *l, uint32_t n)
+{
+	l->n_held = n;
+}
+
+uint32_t tcp_accept_waiting(const struct tcp_listener *l)
+{
+	return l->n_accept + l->n_held;
+}
+
+static bool is_full(const struct tcp_listener *l)
+{
+	return tcp_accept_waiting(l) > l->backlog;
+}
+
 static void half_open_free(struct tcp *t, struct tcp_half_open *h)
 {
 	timer_disarm(&t->half_open_wheel, h->index);
@@ -291,7 +306,7 @@ void tcp_listen_syn(struct tcp *t, struct tcp_listener *l, struct tcp_node *n, s
 	uint32_t index = POOL_NONE;
 
 	/* Nobody would be accepted. */
-	if (l->n_accept > l->backlog) {
+	if (is_full(l)) {
 		t->counts[TCP_COUNT_LISTEN_OVERFLOWED]++;
 		return;
 	}
@@ -359,7 +374,7 @@ void tcp_half_open_expire(void *ctx, uint32_t index, uint64_t now)
 static struct tcp_conn *make_conn(struct tcp *t, struct tcp_listener *l, const struct tcp_node *n,
 				  const struct syn_facts *f, uint32_t iss, uint32_t irs, uint32_t ts_recent)
 {
-	struct tcp_conn *c = l->n_accept > l->backlog ? NULL : tcp_conn_new(t);
+	struct tcp_conn *c = is_full(l) ? NULL : tcp_conn_new(t);
 
 	if (c != NULL && !tcp_rare_inherit(t, l, n->raddr, &c->rare)) {
 		tcp_conn_free(t, c);

@@ -444,20 +444,25 @@ static bool has_port(const struct tcp_node *n, uint16_t zone, const struct tcp_e
 	return n->lport == local->port && n->zone == zone && (local->addr.v4 == 0 || local->addr.v4 == n->laddr);
 }
 
-bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local)
+void tcp_set_reuse_addr(struct tcp_conn *c, bool reuse_addr)
+{
+	c->reuse_addr = reuse_addr;
+}
+
+bool tcp_port_is_used(const struct tcp *t, uint16_t zone, const struct tcp_end *local, bool is_shared)
 {
 	if (!ip_port_is_open(t->ip, IPPROTO_NR_TCP, local->port))
 		return false;
 	for (uint32_t i = 0; i < t->conns.n_fresh; i++) {
 		const struct tcp_conn *c = tcp_conn_at(t, i);
 
-		if (c->is_used && c->node.is_in && has_port(&c->node, zone, local))
+		if (c->is_used && c->node.is_in && has_port(&c->node, zone, local) && !(is_shared && c->reuse_addr))
 			return true;
 	}
 	for (uint32_t i = t->time_wait_oldest; i != POOL_NONE;) {
 		const struct tcp_time_wait *w = pool_at(&t->time_wait, i);
 
-		if (has_port(&w->node, zone, local))
+		if (has_port(&w->node, zone, local) && !(is_shared && w->reuse_addr))
 			return true;
 		i = w->newer;
 	}

@@ -75,7 +75,8 @@ void tcp_time_wait_begin(struct tcp *t, struct tcp_conn *c)
 		.rcv_scale = c->rcv_scale & 15,
 		.ts_ok = c->ts_ok,
 		.ifindex = (uint8_t)tcp_rare_at(t, c->rare)->ifindex & 127,
-		.side = c->side & 15,
+		.side = c->side & 7,
+		.reuse_addr = c->reuse_addr,
 	};
 
 	if (c->rare != POOL_NONE)
