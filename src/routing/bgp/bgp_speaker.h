@@ -33,6 +33,10 @@ extern const char *const bgp_event_names[N_BGP_EVENT_KINDS];
 /* May call nothing of the speaker but bgp_speaker_look. */
 typedef void bgp_event_fn(void *user, enum bgp_event_kind kind, const struct bgp_neighbor_view *view);
 
+/* A neighbour has a source in the table, of which nothing has come yet: its import policy is to be given to it
+ * (bgp_table_set_import). */
+typedef void bgp_source_fn(void *user, uint32_t source, const struct bgp_neighbor_config *config);
+
 struct bgp_speaker_config {
 	uint32_t as;
 	uint32_t id;              /* BGP identifier, not 0 */
@@ -43,6 +47,8 @@ struct bgp_speaker_config {
 	void *outbound_user;
 	bgp_event_fn *event; /* may be NULL */
 	void *event_user;
+	bgp_source_fn *source; /* NULL: whatever comes is accepted */
+	void *source_user;
 	uint8_t seed[RNG_SEED_BYTES]; /* jitter */
 	/* We have been restarted: R is said in OPENs, and nobody is told anything before those that are up have said
 	 * End-of-RIB, or so long (RFC 4724 section 4.1). 0: we have not. */

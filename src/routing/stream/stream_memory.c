@@ -396,7 +396,7 @@ static void happen(const struct event *ev)
 		tell_readable(c, ev->to);
 		break;
 	case EV_AGAIN:
-		if (e->acked < e->sent)
+		if (e->acked < e->sent && (e->state != END_GONE || c->end[!ev->to].state != END_GONE))
 			send_to(c, !ev->to, EV_DATA, e->sent);
 		break;
 	}

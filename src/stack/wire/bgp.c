@@ -79,6 +79,16 @@ uint8_t *bgp_header_emit(uint8_t *p, enum bgp_type type, size_t len)
 	return p + BGP_HEADER_LEN;
 }
 
+size_t bgp_header_len(const uint8_t *p)
+{
+	return be16_get(((const struct bgp_header *)p)->len);
+}
+
+enum bgp_type bgp_header_type(const uint8_t *p)
+{
+	return (enum bgp_type)((const struct bgp_header *)p)->type;
+}
+
 size_t bgp_keepalive_emit(uint8_t *p)
 {
 	(void)bgp_header_emit(p, BGP_KEEPALIVE, BGP_HEADER_LEN);

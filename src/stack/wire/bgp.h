@@ -99,6 +99,9 @@ enum bgp_frame bgp_frame(const uint8_t *p, size_t n, size_t *len, struct bgp_err
 
 /* Writes a header; len: of the whole message. Returns where its body begins. */
 uint8_t *bgp_header_emit(uint8_t *p, enum bgp_type type, size_t len);
+/* Of a whole message, which may be our own: its length, its type. */
+size_t bgp_header_len(const uint8_t *p);
+enum bgp_type bgp_header_type(const uint8_t *p);
 /* Writes a KEEPALIVE and returns its length, BGP_HEADER_LEN. */
 size_t bgp_keepalive_emit(uint8_t *p);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "stack/wire/bytes.h"
 
 #define BODY_LEN 2 /* code and subcode */
 
@@ -91,18 +92,39 @@ void bgp_notification_parse(const uint8_t *p, size_t len, struct bgp_notificatio
 	}
 }
 
-size_t bgp_notification_emit(uint8_t *p, const struct bgp_error *e)
+/* What is in front of the data: n_front bytes. */
+static size_t emit(uint8_t *p, const uint8_t *front, size_t n_front, const struct bgp_error *e)
 {
-	size_t room = BGP_MESSAGE_MAX - BGP_HEADER_LEN - BODY_LEN, n = e->data_len < room ? e->data_len : room;
+	size_t room = BGP_MESSAGE_MAX - BGP_HEADER_LEN - n_front, n = e->data_len < room ? e->data_len : room;
 
 	if (e->code == BGP_NO_NOTIFICATION)
 		return 0;
-	uint8_t *body = bgp_header_emit(p, BGP_NOTIFICATION, BGP_HEADER_LEN + BODY_LEN + n);
-	body[0] = e->code;
-	body[1] = e->subcode;
+	uint8_t *body = bgp_header_emit(p, BGP_NOTIFICATION, BGP_HEADER_LEN + n_front + n);
+	memcpy(body, front, n_front);
 	if (n > 0)
-		memcpy(body + BODY_LEN, e->data, n);
-	return BGP_HEADER_LEN + BODY_LEN + n;
+		memcpy(body + n_front, e->data, n);
+	return BGP_HEADER_LEN + n_front + n;
+}
+
+size_t bgp_notification_emit(uint8_t *p, const struct bgp_error *e)
+{
+	const uint8_t front[BODY_LEN] = { e->code, e->subcode };
+
+	return emit(p, front, sizeof(front), e);
+}
+
+size_t bgp_hard_reset_emit(uint8_t *p, const struct bgp_error *e)
+{
+	const uint8_t front[2 * BODY_LEN] = { BGP_CEASE, BGP_CEASE_HARD_RESET, e->code, e->subcode };
+
+	return emit(p, front, sizeof(front), e);
+}
+
+void bgp_limit_data(uint8_t data[BGP_LIMIT_DATA_LEN], uint32_t max_prefixes)
+{
+	bytes_put16(data, BGP_AFI_IPV4);
+	data[2] = BGP_SAFI_UNICAST;
+	bytes_put32(data + 3, max_prefixes);
 }
 
 /* Words longer than fit are cut before a character, not within it. */
@@ -118,13 +140,9 @@ static size_t whole_characters(const char *text, size_t len)
 
 size_t bgp_cease_emit(uint8_t *p, const struct bgp_cease *c)
 {
-	uint8_t data[BODY_LEN + 1 + BGP_SHUTDOWN_TEXT_MAX];
+	uint8_t data[1 + BGP_SHUTDOWN_TEXT_MAX];
 	size_t n = 0;
 
-	if (c->is_hard) {
-		data[n++] = BGP_CEASE;
-		data[n++] = (uint8_t)c->subcode;
-	}
 	if (c->text != NULL) {
 		size_t len = whole_characters(c->text, c->text_len);
 
@@ -132,12 +150,9 @@ size_t bgp_cease_emit(uint8_t *p, const struct bgp_cease *c)
 		memcpy(data + n, c->text, len);
 		n += len;
 	}
-	return bgp_notification_emit(p, &(struct bgp_error){
-						.code = BGP_CEASE,
-						.subcode = c->is_hard ? BGP_CEASE_HARD_RESET : (uint8_t)c->subcode,
-						.data = data,
-						.data_len = (uint16_t)n,
-					});
+	const struct bgp_error e = { BGP_CEASE, (uint8_t)c->subcode, .data = data, .data_len = (uint16_t)n };
+
+	return c->is_hard ? bgp_hard_reset_emit(p, &e) : bgp_notification_emit(p, &e);
 }
 
 void bgp_code_format(struct text *t, uint8_t code, uint8_t subcode)

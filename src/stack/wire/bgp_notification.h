@@ -82,6 +82,11 @@ void bgp_notification_parse(const uint8_t *p, size_t len, struct bgp_notificatio
 /* Writes one with e's code, subcode and data, which are cut to what a message holds. Returns its length: at most
  * BGP_MESSAGE_MAX; 0 when e asks for none. */
 size_t bgp_notification_emit(uint8_t *p, const struct bgp_error *e);
+/* The same within a hard reset (RFC 8538 section 3.1). */
+size_t bgp_hard_reset_emit(uint8_t *p, const struct bgp_error *e);
+/* What a Cease for too many prefixes of IPv4 unicast carries (RFC 4486 section 4). */
+#define BGP_LIMIT_DATA_LEN 7
+void bgp_limit_data(uint8_t data[BGP_LIMIT_DATA_LEN], uint32_t max_prefixes);
 /* A Cease with an operator's words, at most BGP_SHUTDOWN_TEXT_MAX bytes of them; hard: within a hard reset. */
 struct bgp_cease {
 	enum bgp_cease_subcode subcode;
