@@ -98,6 +98,8 @@ static inline bool bgp_attrs_have(const struct bgp_attrs *a, enum bgp_attr_type 
 
 /* Writes the set of routes with that next hop; at most BGP_SET_MAX bytes. Returns how many. */
 size_t bgp_set_write(uint8_t *out, const struct bgp_attrs *a, uint32_t next_hop);
+/* Writes an attribute as it stands in a set; returns its length, 0 when that is more than cap. */
+size_t bgp_set_put(uint8_t *out, size_t cap, const struct bgp_attr *a);
 /* Takes the next attribute off a set; false at its end. */
 bool bgp_set_next(struct bgp_nlri *rest, struct bgp_attr *a);
 

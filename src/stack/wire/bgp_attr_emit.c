@@ -123,6 +123,14 @@ size_t bgp_set_write(uint8_t *out, const struct bgp_attrs *a, uint32_t next_hop)
 	return o.len;
 }
 
+size_t bgp_set_put(uint8_t *out, size_t cap, const struct bgp_attr *a)
+{
+	struct bgp_writer o = { .out = out, .cap = cap };
+
+	put(&o, a->type, a->flags, a->value, a->len);
+	return o.is_full ? 0 : o.len;
+}
+
 bool bgp_set_next(struct bgp_nlri *rest, struct bgp_attr *a)
 {
 	if (rest->len == 0)

@@ -14,18 +14,12 @@
 
 #define SEGMENT_HEADER_LEN 2
 
-struct segment {
-	uint8_t type;
-	uint8_t n;
-	const uint8_t *as;
-};
-
-/* The next segment of a path; false at its end, or where it is malformed: then something is left. */
-static bool next_segment(struct bgp_path *rest, struct segment *s)
+/* Also of a path that nobody has checked: false where it is malformed, and then something is left. */
+static bool next_segment(struct bgp_path *rest, struct bgp_segment *s)
 {
 	if (rest->len < SEGMENT_HEADER_LEN)
 		return false;
-	*s = (struct segment){ rest->p[0], rest->p[1], rest->p + SEGMENT_HEADER_LEN };
+	*s = (struct bgp_segment){ rest->p[0], rest->p[1], rest->p + SEGMENT_HEADER_LEN };
 	size_t len = SEGMENT_HEADER_LEN + (size_t)s->n * rest->width;
 
 	if (s->type < BGP_AS_SET || s->type > BGP_CONFED_SET || s->n == 0 || len > rest->len)
@@ -35,26 +29,26 @@ static bool next_segment(struct bgp_path *rest, struct segment *s)
 	return true;
 }
 
-static uint32_t as_at(const struct segment *s, uint32_t i, enum bgp_as_width width)
+static uint32_t as_at(const struct bgp_segment *s, uint32_t i, enum bgp_as_width width)
 {
 	const uint8_t *p = s->as + (size_t)i * width;
 
 	return width == BGP_AS4 ? bytes_get32(p) : bytes_get16(p);
 }
 
-static bool is_confed(const struct segment *s)
+static bool is_confed(const struct bgp_segment *s)
 {
 	return s->type == BGP_CONFED_SEQUENCE || s->type == BGP_CONFED_SET;
 }
 
-static uint16_t hops_of(const struct segment *s)
+static uint16_t hops_of(const struct bgp_segment *s)
 {
 	return s->type == BGP_AS_SEQUENCE ? s->n : s->type == BGP_AS_SET ? 1 : 0;
 }
 
 bool bgp_path_check(struct bgp_path path, uint32_t own_as, struct bgp_path_facts *f)
 {
-	struct segment s;
+	struct bgp_segment s;
 
 	*f = (struct bgp_path_facts){ 0 };
 	for (bool is_first = true; next_segment(&path, &s); is_first = false) {
@@ -71,6 +65,11 @@ bool bgp_path_check(struct bgp_path path, uint32_t own_as, struct bgp_path_facts
 		}
 	}
 	return path.len == 0;
+}
+
+bool bgp_segment_next(struct bgp_path *rest, struct bgp_segment *s)
+{
+	return next_segment(rest, s);
 }
 
 struct writer {
@@ -114,7 +113,7 @@ static void put_hop(struct writer *w, uint32_t as)
 }
 
 /* The first n numbers of a segment. */
-static void put_segment(struct writer *w, const struct segment *s, uint32_t n, enum bgp_as_width from)
+static void put_segment(struct writer *w, const struct bgp_segment *s, uint32_t n, enum bgp_as_width from)
 {
 	if (s->type != BGP_AS_SEQUENCE)
 		begin_segment(w, s->type);
@@ -129,7 +128,7 @@ static void put_segment(struct writer *w, const struct segment *s, uint32_t n, e
 size_t bgp_path_widen(uint8_t *out, struct bgp_path path)
 {
 	struct writer w = { .out = out, .width = BGP_AS4 };
-	struct segment s;
+	struct bgp_segment s;
 
 	while (next_segment(&path, &s))
 		put_segment(&w, &s, s.n, path.width);
@@ -138,7 +137,7 @@ size_t bgp_path_widen(uint8_t *out, struct bgp_path path)
 
 static uint32_t count_hops(struct bgp_path path)
 {
-	struct segment s;
+	struct bgp_segment s;
 	uint32_t n = 0;
 
 	while (next_segment(&path, &s))
@@ -150,7 +149,7 @@ size_t bgp_path_merge(uint8_t *out, struct bgp_path path, struct bgp_path as4_pa
 {
 	struct writer w = { .out = out, .width = BGP_AS4 };
 	uint32_t n_all = count_hops(path), n_as4 = count_hops(as4_path);
-	struct segment s;
+	struct bgp_segment s;
 
 	if (n_all < n_as4)
 		return 0;
@@ -167,7 +166,7 @@ size_t bgp_path_merge(uint8_t *out, struct bgp_path path, struct bgp_path as4_pa
 size_t bgp_path_emit(uint8_t *out, struct bgp_path path, uint32_t prepended, enum bgp_as_width width)
 {
 	struct writer w = { .out = out, .width = width };
-	struct segment s;
+	struct bgp_segment s;
 
 	if (prepended == 0 && width == path.width) {
 		if (out != NULL && path.len > 0)
@@ -189,7 +188,7 @@ size_t bgp_path_emit(uint8_t *out, struct bgp_path path, uint32_t prepended, enu
 
 bool bgp_path_is_narrow(struct bgp_path path)
 {
-	struct segment s;
+	struct bgp_segment s;
 
 	while (next_segment(&path, &s))
 		for (uint32_t i = 0; i < s.n; i++)
@@ -207,7 +206,7 @@ void bgp_path_format(struct text *t, struct bgp_path path)
 		[BGP_CONFED_SET] = { "[", "]" },
 	};
 	const char *space = "";
-	struct segment s;
+	struct bgp_segment s;
 
 	while (next_segment(&path, &s)) {
 		text_add(t, "%s%s", space, marks[s.type][0]);

@@ -41,6 +41,15 @@ bool bgp_path_check(struct bgp_path path, uint32_t own_as, struct bgp_path_facts
 
 /* All that follows takes paths that bgp_path_check has let pass. */
 
+/* n numbers from `as` on, each of the path's width. */
+struct bgp_segment {
+	uint8_t type; /* enum bgp_segment_type */
+	uint8_t n;
+	const uint8_t *as;
+};
+/* Takes the next segment off a path; false at its end. */
+bool bgp_segment_next(struct bgp_path *rest, struct bgp_segment *s);
+
 /* Writes path in four octets; at most twice its length. Returns bytes. */
 size_t bgp_path_widen(uint8_t *out, struct bgp_path path);
 /* Writes, in four octets, what AS_PATH and AS4_PATH say together (RFC 6793 section 4.2.3): at most twice the one's
