@@ -5,9 +5,10 @@
  * It is idle, for a reason and a time, or a session is tried: link[0] connects, or waits in Active for the next
  * attempt, while link[1] is there for the neighbour's own connection. An attempt that no host has answered, a
  * connection that was lost before its OPEN, and one that lost to another are no faults: what else there is goes on, and
- * the neighbour may connect. Behind any other end both links are idle for the back-off: 1 s, doubled to 60 s, 1 s again
- * when a session has been up for 5 minutes; the neighbour's own in each case (IdleHoldTimer and DampPeerOscillations of
- * RFC 4271 section 8.1). A neighbour that came out of a prefix is not tried again but goes.
+ * the neighbour may connect; so too where the neighbour is thought to restart (RFC 4724). Behind any other end both
+ * links are idle for the back-off: 1 s, doubled to 60 s, 1 s again when a session has been up for 5 minutes; the
+ * neighbour's own in each case (IdleHoldTimer and DampPeerOscillations of RFC 4271 section 8.1). A neighbour that came
+ * out of a prefix is not tried again but goes.
  */
 #include "routing/bgp/bgp_speaker_priv.h"
 
@@ -92,6 +93,22 @@ static void resume(struct bgp_peer *p)
 	bgp_arm(p);
 }
 
+static void grow_back_off(struct bgp_peer *p, bool was_steady)
+{
+	p->back_off_s = p->back_off_s > 0 && !was_steady ? min_u32(2 * p->back_off_s, BGP_BACK_OFF_MAX_S) : 1;
+}
+
+/* It is thought to restart: we wait as behind any end, and it need not. */
+static void wait_for_it(struct bgp_peer *p, bool was_steady)
+{
+	stop_quietly(p);
+	grow_back_off(p, was_steady);
+	resume(p);
+	if (!is_passive(p))
+		p->link[0].retry_at = p->speaker->now + bgp_jitter(p->speaker, p->back_off_s * NS_PER_S);
+	bgp_arm(p);
+}
+
 static void back_off(struct bgp_peer *p, bool was_steady)
 {
 	stop_quietly(p);
@@ -99,7 +116,7 @@ static void back_off(struct bgp_peer *p, bool was_steady)
 		resume(p);
 		return;
 	}
-	p->back_off_s = p->back_off_s > 0 && !was_steady ? min_u32(2 * p->back_off_s, BGP_BACK_OFF_MAX_S) : 1;
+	grow_back_off(p, was_steady);
 	bgp_peer_idle(p, BGP_IDLE_BACK_OFF, p->speaker->now + bgp_jitter(p->speaker, p->back_off_s * NS_PER_S));
 }
 
@@ -146,6 +163,8 @@ void bgp_peer_ended(struct bgp_peer *p, struct bgp_link *l)
 	p->is_plain = wants_plain(p, &d);
 	if (is_soft(l))
 		resume(p);
+	else if (d.keeps && d.side == BGP_SIDE_TRANSPORT)
+		wait_for_it(p, was_steady);
 	else if (d.side == BGP_SIDE_LOCAL && d.code == BGP_CEASE && d.subcode == BGP_CEASE_MAX_PREFIX)
 		hold_back(p);
 	else

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "routing/bgp/bgp_fsm.h"
 #include "routing/bgp/bgp_speaker.h"
 #include "routing/stream/stream_memory.h"
 #include "stack/wire/bgp_fixture.h"

@@ -364,10 +364,10 @@ bool bgp_speaker_work(struct bgp_speaker *s, uint64_t now)
 {
 	s->now = now;
 	(void)timer_advance(&s->wheel, now, 0, on_timer, s);
-	if (s->is_deferring && is_restart_over(s))
-		end_restart(s);
 	if (s->ready_first != NULL)
 		slice(next_ready(s));
+	if (s->is_deferring && is_restart_over(s))
+		end_restart(s);
 	return s->ready_first != NULL;
 }
 

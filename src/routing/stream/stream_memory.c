@@ -101,7 +101,6 @@ struct stream_memory {
 	uint32_t n_events, cap;
 	struct host *hosts;
 	struct conn *conns;
-	uint32_t n_conns;
 	struct down *down;
 	uint32_t n_down;
 	uint64_t n_written, cut_at;
@@ -185,7 +184,6 @@ static void free_conn(struct conn *c)
 	if (c->next != NULL)
 		c->next->link = c->link;
 	*c->link = c->next;
-	c->m->n_conns--;
 	free(c->end[0].ring);
 	free(c->end[1].ring);
 	free(c);
@@ -521,7 +519,6 @@ static struct conn *new_conn(struct host *from, struct host *to)
 	if (c->next != NULL)
 		c->next->link = &c->next;
 	m->conns = c;
-	m->n_conns++;
 	return c;
 no_ring:
 	free(c->end[0].ring);
@@ -784,5 +781,9 @@ uint64_t stream_memory_written(const struct stream_memory *m)
 
 uint32_t stream_memory_n_open(const struct stream_memory *m)
 {
-	return m->n_conns;
+	uint32_t n = 0;
+
+	for (const struct conn *c = m->conns; c != NULL; c = c->next)
+		n += c->end[0].state != END_GONE || c->end[1].state != END_GONE;
+	return n;
 }

@@ -41,7 +41,7 @@ void stream_memory_crash(struct stream_memory *m, uint32_t addr);
 enum stream_memory_cut { STREAM_MEMORY_RESET, STREAM_MEMORY_SILENT };
 void stream_memory_cut(struct stream_memory *m, uint64_t at, enum stream_memory_cut how);
 
-/* Of all that was ever there: bytes written; connections that are there now, half ones too. */
+/* Bytes that were ever written; connections that somebody has an end of. */
 uint64_t stream_memory_written(const struct stream_memory *m);
 uint32_t stream_memory_n_open(const struct stream_memory *m);
 
