@@ -281,7 +281,7 @@ static void begin(struct family *f)
 				     .n_packets = 4096 };
 
 	f->now = 1;
-	f->v = (struct service){ .config = &f->config, .door = -1 };
+	f->v = (struct service){ .config = &f->config, .door = -1, .closer = -1 };
 	f->v.stack = yg_stack_create(&c);
 	FUZZ_CHECK(f->v.stack != NULL && service_open_tables(&f->v) == 0);
 	for (uint32_t i = 0; i < N_ENDS; i++)

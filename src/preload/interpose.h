@@ -106,6 +106,9 @@ static inline uint64_t number_entry(uint32_t slot, uint32_t generation)
 /* When the datagram had come that this process has read last by it, ns since 1970; 0: none. */
 uint64_t stamp_get(int fd);
 void stamp_set(int fd, uint64_t ns);
+/* SO_TIMESTAMP, SO_TIMESTAMPNS or 0: as which this process has asked to be told of it beside each. */
+int time_told(int fd);
+void time_tell(int fd, int name);
 /* Whether a descriptor that came from elsewhere is one of ours: it is in the table from then on. */
 void number_adopt(int fd);
 
@@ -137,6 +140,8 @@ size_t ring_put(int fd, const struct preload_slot *s, const struct iovec *v, siz
 void ring_close(int fd);
 /* In a child. */
 void ring_forget(void);
+/* The channel is another one: what was put stands where the service looks still, and no more is put there. */
+void ring_lost(void);
 
 /* interpose_datagram.c */
 ssize_t datagram_recv(int fd, struct preload_slot *s, struct msghdr *m, int flags);

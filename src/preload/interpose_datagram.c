@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define REAL (*real_calls())
 #define FEW 16
@@ -46,6 +47,46 @@ static void give_control(struct msghdr *m, const struct preload_datagram *h)
 	m->msg_controllen = used;
 }
 
+static bool has_time(struct preload_datagram *h)
+{
+	struct msghdr all = { .msg_control = h->control, .msg_controllen = h->control_len };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&all); c != NULL; c = CMSG_NXTHDR(&all, c))
+		if (c->cmsg_level == SOL_SOCKET && (c->cmsg_type == SO_TIMESTAMP || c->cmsg_type == SO_TIMESTAMPNS))
+			return true;
+	return false;
+}
+
+/* The first of them, as Linux has it. */
+static void put_time(struct preload_datagram *h, int name)
+{
+	uint64_t of_second = h->came % 1000000000u;
+	struct timespec t = { (time_t)(h->came / 1000000000u),
+			      (long)(name == SO_TIMESTAMP ? of_second / 1000 : of_second) };
+	struct cmsghdr c = { .cmsg_len = CMSG_LEN(sizeof(t)), .cmsg_level = SOL_SOCKET, .cmsg_type = name };
+
+	if (h->control_len > sizeof(h->control) - CMSG_SPACE(sizeof(t)))
+		return;
+	memmove(h->control + CMSG_SPACE(sizeof(t)), h->control, h->control_len);
+	memcpy(h->control, &c, sizeof(c));
+	memcpy(h->control + CMSG_LEN(0), &t, sizeof(t));
+	h->control_len += (uint32_t)CMSG_SPACE(sizeof(t));
+}
+
+/* When it had come, which is told beside it or asked for behind it. The stack has it beside one if SO_TIMESTAMP was set
+ * when it came, and Linux if it is set when it is read. */
+static void take_time(int fd, struct preload_datagram *h)
+{
+	int name = time_told(fd);
+
+	if (h->control_len > sizeof(h->control) || has_time(h))
+		return;
+	if (name != 0)
+		put_time(h, name);
+	else
+		stamp_set(fd, h->came);
+}
+
 ssize_t datagram_recv(int fd, struct preload_slot *s, struct msghdr *m, int flags)
 {
 	struct preload_datagram h;
@@ -81,7 +122,7 @@ ssize_t datagram_recv(int fd, struct preload_slot *s, struct msghdr *m, int flag
 	}
 	if (h.error != 0)
 		return result(-h.error);
-	stamp_set(fd, h.came);
+	take_time(fd, &h);
 	if (m->msg_name != NULL) {
 		memcpy(m->msg_name, &h.addr, m->msg_namelen < sizeof(h.addr) ? m->msg_namelen : sizeof(h.addr));
 		m->msg_namelen = sizeof(h.addr);

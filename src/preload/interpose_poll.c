@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * poll, which the kernel does. Of a pair that has hung up it cannot say that an error is pending; the slot does. And a
- * pair hangs up in two steps (end_hang_up), of which somebody may see the first alone.
+ * pair hangs up in two steps (end_hang_up), of which somebody may see the first alone: the slot says that it has no
+ * connection from before the first.
  */
 #include "preload/interpose.h"
 
@@ -10,29 +11,52 @@
 
 #define REAL (*real_calls())
 
+/* Never connected: on Linux it is writable and hung up, and the pair says the former alone. */
+static bool is_idle(const struct preload_slot *s)
+{
+	return s->type == SOCK_STREAM && atomic_load_explicit(&s->state, memory_order_relaxed) == PRELOAD_UNCONNECTED;
+}
+
+static bool any_idle(const struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++) {
+		const struct preload_slot *s = slot_of(fds[i].fd);
+
+		if (s != NULL && is_idle(s))
+			return true;
+	}
+	return false;
+}
+
 static int told(struct pollfd *fds, nfds_t n, int rc)
 {
-	for (nfds_t i = 0; rc > 0 && i < n; i++) {
-		const struct preload_slot *s = fds[i].revents != 0 ? slot_of(fds[i].fd) : NULL;
+	int sum = 0;
 
-		if (s == NULL || s->type != SOCK_STREAM)
-			continue;
-		if (atomic_load(&s->marks) & PRELOAD_SPENT)
+	for (nfds_t i = 0; rc >= 0 && i < n; i++) {
+		const struct preload_slot *s = slot_of(fds[i].fd);
+
+		if (s != NULL && is_idle(s))
 			fds[i].revents |= POLLHUP;
-		if (fds[i].revents & POLLHUP && atomic_load(&s->error) != 0)
+		if (s != NULL && s->type == SOCK_STREAM && fds[i].revents & POLLHUP && atomic_load(&s->error) != 0)
 			fds[i].revents |= POLLERR;
+		sum += fds[i].revents != 0;
 	}
-	return rc;
+	return rc >= 0 ? sum : rc;
 }
 
 DOOR int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-	return told(fds, n, REAL.poll(fds, n, timeout_ms));
+	bool is_now = fds != NULL && interpose()->slots != NULL && any_idle(fds, n);
+
+	return told(fds, n, REAL.poll(fds, n, is_now ? 0 : timeout_ms));
 }
 
 DOOR int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *signals)
 {
-	return told(fds, n, REAL.ppoll(fds, n, timeout, signals));
+	static const struct timespec now;
+	bool is_now = fds != NULL && interpose()->slots != NULL && any_idle(fds, n);
+
+	return told(fds, n, REAL.ppoll(fds, n, is_now ? &now : timeout, signals));
 }
 
 /* What -D_FORTIFY_SOURCE calls instead: see interpose_io.c. */

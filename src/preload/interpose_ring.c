@@ -86,6 +86,14 @@ void ring_forget(void)
 	atomic_flag_clear(&is_making);
 }
 
+void ring_lost(void)
+{
+	if (home != NULL)
+		atomic_store(home, NULL);
+	for (uint32_t i = 0; i < PRELOAD_RINGS; i++)
+		atomic_store(&uses[i].owner, 0);
+}
+
 void ring_close(int fd)
 {
 	uint64_t entry = number_get(fd);

@@ -188,6 +188,25 @@ static bool is_blocking(int fd)
 	return !(REAL.fcntl64(fd, F_GETFL) & O_NONBLOCK);
 }
 
+/* Behind a signal: connect without a timeout goes on on Linux if its handler said SA_RESTART. Which signal it was
+ * nobody says, so all handlers must agree. */
+static bool goes_on(int ms)
+{
+	bool any = false;
+
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction a;
+
+		if (sigaction(i, NULL, &a) != 0 ||
+		    (!(a.sa_flags & SA_SIGINFO) && (a.sa_handler == SIG_DFL || a.sa_handler == SIG_IGN)))
+			continue;
+		if (!(a.sa_flags & SA_RESTART))
+			return false;
+		any = true;
+	}
+	return any && ms < 0;
+}
+
 /* As long as SO_SNDTIMEO says, as on Linux. */
 static int wait_connected(int fd, struct preload_slot *s)
 {
@@ -198,8 +217,11 @@ static int wait_connected(int fd, struct preload_slot *s)
 	(void)REAL.getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &len);
 	int ms = limit.tv_sec == 0 && limit.tv_usec == 0 ? -1
 							 : (int)(limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000);
-	int n = poll(&p, 1, ms);
+	int n;
 
+	do {
+		n = poll(&p, 1, ms);
+	} while (n < 0 && errno == EINTR && goes_on(ms));
 	if (n <= 0)
 		return n == 0 ? -EINPROGRESS : -errno;
 	int error = take_error(s);
@@ -295,6 +317,16 @@ DOOR int listen(int fd, int backlog)
 	return result(rc != 0 ? rc : ask(fd, &q, &r, NULL));
 }
 
+/* As Linux asks before it waits: a message whose descriptor finds no place loses it. */
+static bool has_number_left(int fd)
+{
+	int other = REAL.dup(fd);
+
+	if (other >= 0)
+		(void)REAL.close(other);
+	return other >= 0 || (errno != EMFILE && errno != ENFILE);
+}
+
 static int take_accepted(int fd, struct preload_accepted *a, int flags)
 {
 	struct preload_beside room;
@@ -312,7 +344,7 @@ static int take_accepted(int fd, struct preload_accepted *a, int flags)
 	}
 	int new = preload_passed(&m);
 
-	/* The program may have no more: the connection is lost. */
+	/* Another thread may have taken the last number: the connection is lost. */
 	if (new < 0)
 		return result(-EMFILE);
 	/* Not of the service: whoever else has the listener's other end. */
@@ -338,7 +370,7 @@ DOOR int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict len
 		return result(-EINVAL);
 	if (s->type != SOCK_STREAM || atomic_load(&s->state) != PRELOAD_LISTENING)
 		return result(s->type != SOCK_STREAM ? -EOPNOTSUPP : -EINVAL);
-	int new = take_accepted(fd, &a, flags);
+	int new = has_number_left(fd) ? take_accepted(fd, &a, flags) : -1;
 
 	if (new < 0)
 		return -1;
@@ -380,7 +412,7 @@ DOOR int shutdown(int fd, int how)
 		return result(-EINVAL);
 	uint32_t state = atomic_load(&s->state);
 
-	if (how != SHUT_WR)
+	if (how != SHUT_WR && state != PRELOAD_CONNECTING)
 		atomic_fetch_or(&s->marks, PRELOAD_ENDED);
 	if (how != SHUT_RD)
 		ring_close(fd);
@@ -393,6 +425,9 @@ DOOR int shutdown(int fd, int how)
 
 	int rc = ask(fd, &q, &r, NULL);
 
+	/* It was given up, and what became of it was asked for. */
+	if (s->type == SOCK_STREAM && state == PRELOAD_CONNECTING)
+		atomic_fetch_and(&s->marks, (uint16_t)~PRELOAD_UNTOLD);
 	/* Now nobody comes any more; before, more could come behind the last one's back. */
 	if (is_listener && how != SHUT_WR)
 		leave_accepted(fd);
@@ -468,8 +503,12 @@ DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t le
 		return result(value == NULL ? -EFAULT : -EINVAL);
 	if (len > 0)
 		memcpy(q.value, value, len);
-	int rc = ask(fd, &q, &r, NULL);
+	int rc = ask(fd, &q, &r, NULL), on = 0;
 
+	if (rc == 0 && level == SOL_SOCKET && (name == SO_TIMESTAMP || name == SO_TIMESTAMPNS) && len >= sizeof(on)) {
+		memcpy(&on, value, sizeof(on));
+		time_tell(fd, on != 0 ? name : 0);
+	}
 	/* On Linux they can be set still. */
 	return result(rc == -ENOTCONN && atomic_load(&s->state) == PRELOAD_DEAD ? 0 : rc);
 }

@@ -35,13 +35,15 @@ static atomic_bool is_resolved;
 static struct interpose us = { .broker = -1 };
 static _Atomic uint64_t numbers[NUMBERS];
 /* By slot, of the generation beside. */
-static struct {
+static struct times {
 	_Atomic uint64_t ns;
 	_Atomic uint32_t generation;
-} stamps[PRELOAD_SLOTS];
+	_Atomic int32_t told;
+} times[PRELOAD_SLOTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int channel = -1;
 static pid_t channel_pid;
+static uint64_t channel_inode;
 
 /* --- the C library's --- */
 
@@ -94,24 +96,50 @@ struct preload_slot *slot_of(int fd)
 	return atomic_load_explicit(&s->generation, memory_order_relaxed) == entry >> 32 ? s : NULL;
 }
 
-void stamp_set(int fd, uint64_t ns)
+/* NULL: not one of ours. Of another socket that has had the slot before nothing is left. */
+static struct times *times_of(int fd)
 {
 	uint64_t entry = number_get(fd);
 
 	if (entry == 0)
-		return;
-	atomic_store_explicit(&stamps[(uint32_t)entry - 1].ns, ns, memory_order_relaxed);
-	atomic_store_explicit(&stamps[(uint32_t)entry - 1].generation, (uint32_t)(entry >> 32), memory_order_release);
+		return NULL;
+	struct times *t = &times[(uint32_t)entry - 1];
+
+	if (atomic_exchange(&t->generation, (uint32_t)(entry >> 32)) != entry >> 32) {
+		atomic_store(&t->ns, 0);
+		atomic_store(&t->told, 0);
+	}
+	return t;
+}
+
+void stamp_set(int fd, uint64_t ns)
+{
+	struct times *t = times_of(fd);
+
+	if (t != NULL)
+		atomic_store(&t->ns, ns);
 }
 
 uint64_t stamp_get(int fd)
 {
-	uint64_t entry = number_get(fd);
+	const struct times *t = times_of(fd);
 
-	if (entry == 0 ||
-	    atomic_load_explicit(&stamps[(uint32_t)entry - 1].generation, memory_order_acquire) != entry >> 32)
-		return 0;
-	return atomic_load_explicit(&stamps[(uint32_t)entry - 1].ns, memory_order_relaxed);
+	return t != NULL ? atomic_load(&t->ns) : 0;
+}
+
+int time_told(int fd)
+{
+	const struct times *t = times_of(fd);
+
+	return t != NULL ? atomic_load(&t->told) : 0;
+}
+
+void time_tell(int fd, int name)
+{
+	struct times *t = times_of(fd);
+
+	if (t != NULL)
+		atomic_store(&t->told, name);
 }
 
 bool is_reserved(int fd)
@@ -199,12 +227,20 @@ static bool receive(int fd, struct preload_reply *r, int *passed)
 	return true;
 }
 
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
 static void open_channel(void)
 {
 	const struct preload_request q = { .op = PRELOAD_CHANNEL };
 	int pair[2], on = 1;
 
-	if (channel >= 0)
+	/* Closed past the library its number may be something else by now. */
+	if (channel >= 0 && inode_of(channel) == channel_inode)
 		(void)real_calls()->close(channel);
 	channel = -1;
 	channel_pid = getpid();
@@ -220,6 +256,12 @@ static void open_channel(void)
 	else
 		(void)real_calls()->close(pair[0]);
 	(void)real_calls()->close(pair[1]);
+	channel_inode = inode_of(channel);
+}
+
+static bool transmit_request(const struct preload_request *q, int fd)
+{
+	return channel >= 0 && transmit(channel, q, offsetof(struct preload_request, value) + q->len, fd);
 }
 
 int ask(int fd, struct preload_request *q, struct preload_reply *r, int *taken)
@@ -240,12 +282,18 @@ int ask(int fd, struct preload_request *q, struct preload_reply *r, int *taken)
 	pthread_mutex_lock(&lock);
 	if (channel < 0 || channel_pid != getpid())
 		open_channel();
-	if (channel >= 0 && transmit(channel, q, offsetof(struct preload_request, value) + q->len, fd)) {
-		if (receive(channel, r, &passed))
-			rc = r->rc;
-	} else if (channel >= 0 && errno == EBADF && fd >= 0) {
+	bool is_sent = transmit_request(q, fd);
+
+	/* Somebody has closed it past the library, or its other end has been given up: another is opened, once. */
+	if (!is_sent && (fd < 0 || real_calls()->fcntl64(fd, F_GETFD) >= 0)) {
+		ring_lost();
+		open_channel();
+		is_sent = transmit_request(q, fd);
+	} else if (!is_sent) {
 		rc = -EBADF;
 	}
+	if (is_sent && receive(channel, r, &passed))
+		rc = r->rc;
 	pthread_mutex_unlock(&lock);
 	pthread_setcancelstate(state, NULL);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);

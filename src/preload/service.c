@@ -121,7 +121,7 @@ static struct end *take_end(struct service *v, int sock, int type, int protocol)
 		return NULL;
 	}
 	if (make_pair(type, pair) != 0) {
-		v->ends[i].fd = -1;
+		v->ends[i].fd = v->ends[i].sock = -1;
 		give_index(v, i);
 		return NULL;
 	}
@@ -235,10 +235,9 @@ void end_forget_app(struct end *e)
 	e->app_fd = -1;
 }
 
-void end_retire(struct service *v, struct end *e)
+/* All but sock. */
+static void end_part(struct service *v, struct end *e)
 {
-	if (e->fd < 0)
-		return;
 	listener_forget(v, e);
 	if (e->held != SERVICE_NONE) {
 		struct end *held = &v->ends[e->held];
@@ -254,12 +253,36 @@ void end_retire(struct service *v, struct end *e)
 	e->stash = NULL;
 	close(e->fd);
 	e->fd = -1;
+	v->n_ends--;
+}
+
+void end_forget(struct service *v, struct end *e)
+{
+	wait_leave(v, e);
 	if (e->sock >= 0)
 		(void)yg_close(v->stack, e->sock);
 	e->sock = -1;
-	v->n_ends--;
 	give_index(v, end_index(v, e));
 	starved_go_on(v);
+}
+
+void end_retire(struct service *v, struct end *e)
+{
+	if (e->fd < 0)
+		return;
+	end_part(v, e);
+	end_forget(v, e);
+}
+
+void end_bury(struct service *v, struct end *e)
+{
+	if (e->app_gone || e->is_bound || v->starved.n > 0) {
+		end_retire(v, e);
+		return;
+	}
+	end_part(v, e);
+	(void)yg_epoll_ctl(v->stack, v->stack_events, EPOLL_CTL_DEL, e->sock, NULL);
+	ended_keep(v, e);
 }
 
 void end_go_on(struct service *v, struct end *e)
@@ -460,6 +483,8 @@ void service_loop(struct service *v)
 		if (alone_since == YG_NEVER)
 			alone_since = now;
 		forget_makings(v);
+		while (ended_give(v))
+			;
 		if (now - alone_since < STAY_NS)
 			continue;
 		if ((v->n_ends == 0 && !has_something_to_send(v)) || now - alone_since > LINGER_NS)

@@ -32,20 +32,23 @@ struct beside {
 	uid_t uid;
 };
 
-static ssize_t receive(struct channel *c, struct preload_request *r, struct beside *b)
+static ssize_t receive(struct service *v, struct channel *c, struct preload_request *r, struct beside *b)
 {
 	char room[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
 		__attribute__((aligned(sizeof(struct cmsghdr))));
 	struct ucred who;
-	struct iovec v = { r, sizeof(*r) };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	struct iovec iov = { r, sizeof(*r) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
 	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	*b = (struct beside){ .passed = -1, .uid = (uid_t)-1, .from = c };
 	if (n <= 0)
 		return n;
 	b->is_cut = (m.msg_flags & MSG_CTRUNC) != 0;
-	b->passed = preload_passed(&m);
+	b->passed = preload_passed_at(&m, 0);
+	/* Room for one has room for two (CMSG_ALIGN). */
+	for (size_t i = 1; preload_passed_at(&m, i) >= 0; i++)
+		service_close(v, preload_passed_at(&m, i));
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h))
 		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_CREDENTIALS) {
 			memcpy(&who, CMSG_DATA(h), sizeof(who));
@@ -116,8 +119,11 @@ static int do_socket(struct service *v, const struct preload_request *q, struct 
 
 	if (type == SOCK_RAW && !has_rights(b))
 		return -EPERM;
-	int sock = yg_socket(v->stack, domain, type | SOCK_NONBLOCK, protocol);
+	int sock;
 
+	do {
+		sock = yg_socket(v->stack, domain, type | SOCK_NONBLOCK, protocol);
+	} while ((sock == -EMFILE || sock == -ENOBUFS) && ended_give(v));
 	if (sock < 0)
 		return sock;
 	struct end *e = end_new(v, sock, type, protocol);
@@ -138,6 +144,7 @@ static int do_bind(struct service *v, struct end *e, const struct preload_reques
 
 	if (rc == 0)
 		end_take_names(v, e);
+	e->is_bound |= rc == 0;
 	return rc;
 }
 
@@ -205,6 +212,11 @@ static int do_connect(struct service *v, struct end *e, const struct preload_req
 /* A stream's own end says by itself that nothing more is to be sent; here is what the stack must be told. */
 static int do_shutdown(struct service *v, struct end *e, const struct preload_request *q)
 {
+	/* As Linux: it is given up. */
+	if (e->type == SOCK_STREAM && e->state == PRELOAD_CONNECTING) {
+		stream_give_up(v, e, ECONNRESET);
+		return 0;
+	}
 	int rc = yg_shutdown(v->stack, e->sock, q->arg[0]);
 
 	if (rc == 0 && e->state == PRELOAD_LISTENING && q->arg[0] != SHUT_WR)
@@ -224,11 +236,18 @@ static int do_getopt(struct service *v, struct end *e, const struct preload_requ
 	return rc;
 }
 
+static bool is_for_administrators(int level, int name)
+{
+	if (level == IPPROTO_IP)
+		return name == IP_TRANSPARENT;
+	return level == SOL_SOCKET && (name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE || name == SO_MARK);
+}
+
 static int do_setopt(struct service *v, struct end *e, const struct preload_request *q, const struct beside *b)
 {
 	int level = q->arg[0], name = q->arg[1];
 
-	if (level == SOL_SOCKET && (name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE) && !has_rights(b))
+	if (is_for_administrators(level, name) && !has_rights(b))
 		return -EPERM;
 	unsigned char value[PRELOAD_VALUE_MAX];
 
@@ -296,6 +315,20 @@ static int do_arena(struct channel *c, int *give)
 	return c->arena != NULL ? 0 : -ENOMEM;
 }
 
+/* Of a connection that has ended: its options alone. */
+static int do_of_ended(struct service *v, struct end *e, const struct preload_request *q, struct preload_reply *r,
+		       const struct beside *b)
+{
+	switch (q->op) {
+	case PRELOAD_GETOPT:
+		return do_getopt(v, e, q, r);
+	case PRELOAD_SETOPT:
+		return do_setopt(v, e, q, b);
+	default:
+		return -ENOTCONN;
+	}
+}
+
 /* What is asked of one socket. */
 static int do_of_end(struct service *v, const struct preload_request *q, struct preload_reply *r, struct beside *b,
 		     int *give)
@@ -306,12 +339,14 @@ static int do_of_end(struct service *v, const struct preload_request *q, struct 
 		service_settle(v);
 	if (q->op == PRELOAD_CONNECT)
 		listeners_count(v);
-	if (e == NULL || e->fd < 0 || e->generation != q->generation)
+	if (e == NULL || e->sock < 0 || e->generation != q->generation)
 		return -ENOTCONN;
 	int rc = may_ask(e, b);
 
 	if (rc != 0)
 		return rc;
+	if (e->fd < 0)
+		return do_of_ended(v, e, q, r, b);
 	/* Of several requests in one turn, the events of what was written between them are not seen yet. */
 	e->app_readable = e->ring_readable = true;
 	if (e->state == PRELOAD_CONNECTED || e->type != SOCK_STREAM)
@@ -380,7 +415,7 @@ int channel_add(struct service *v, int fd, bool is_broker)
 
 	if (c == NULL || service_watch(v, fd, SERVICE_WATCH_CHANNEL) != 0) {
 		free(c);
-		close(fd);
+		service_close(v, fd);
 		return -ENOMEM;
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
@@ -400,7 +435,7 @@ static void channel_end(struct service *v, struct channel *c)
 	*c->at = c->next;
 	if (c->next != NULL)
 		c->next->at = c->at;
-	close(c->fd);
+	service_close(v, c->fd);
 	if (c->arena != NULL)
 		arena_leave(v, c->arena);
 	free(c);
@@ -414,7 +449,7 @@ static bool channel_serve(struct service *v, struct channel *c)
 	struct preload_reply r = { .rc = 0 };
 	struct beside b;
 	int give = -1;
-	ssize_t n = receive(c, &q, &b);
+	ssize_t n = receive(v, c, &q, &b);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
@@ -429,10 +464,12 @@ static bool channel_serve(struct service *v, struct channel *c)
 		(void)channel_add(v, b.passed, false);
 		return true;
 	}
-	if (is_whole && q.op == PRELOAD_WAKE && c->arena != NULL) {
-		arena_wake(v, c->arena);
+	if (is_whole && q.op == PRELOAD_WAKE) {
+		/* Or of an arena that a channel before this one had. */
+		if (c->arena != NULL)
+			arena_wake(v, c->arena);
 		if (b.passed >= 0)
-			close(b.passed);
+			service_close(v, b.passed);
 		return true;
 	}
 	r.rc = !is_whole ? -EINVAL : c->is_broker != (q.op == PRELOAD_JOIN) ? -EPERM : serve(v, &q, &r, &b, &give);
@@ -444,7 +481,7 @@ static bool channel_serve(struct service *v, struct channel *c)
 	if (r.rc == 0 && (q.op == PRELOAD_SOCKET || q.op == PRELOAD_RENEW))
 		end_forget_app(&v->ends[q.op == PRELOAD_SOCKET ? r.slot : q.slot]);
 	if (b.passed >= 0)
-		close(b.passed);
+		service_close(v, b.passed);
 	if (!is_told)
 		channel_end(v, c);
 	return is_told;

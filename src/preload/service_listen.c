@@ -101,8 +101,11 @@ static int hand_over(struct service *v, struct end *listener, struct end *e)
 /* NULL: none, or no descriptor for it. */
 static struct end *take_connection(struct service *v, struct end *listener)
 {
-	int sock = yg_accept4(v->stack, listener->sock, NULL, NULL, SOCK_NONBLOCK);
+	int sock;
 
+	do {
+		sock = yg_accept4(v->stack, listener->sock, NULL, NULL, SOCK_NONBLOCK);
+	} while ((sock == -EMFILE || sock == -ENOBUFS) && ended_give(v));
 	if (sock < 0) {
 		listener->stack_readable = sock == -ECONNABORTED;
 		/* It stays there, and no event comes for it again. */

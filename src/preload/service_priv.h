@@ -46,6 +46,7 @@ struct end {
 	uint32_t generation;
 	enum preload_state state;
 	bool is_spent;
+	bool is_bound;      /* by bind: its port is whoever's as soon as it is closed */
 	uint8_t type;       /* SOCK_* */
 	bool ring_readable; /* the ring may have something */
 	bool app_readable;  /* fd may have something */
@@ -86,6 +87,7 @@ struct service {
 	int door;         /* whoever joins comes here */
 	int spare;        /* a descriptor to turn one away with when there is no other, or -1 */
 	int memory;       /* of the slots */
+	int closer;       /* whose reader closes descriptors (service_close.c); -1 */
 	struct preload_slot *slots;
 	struct end *ends;
 	uint32_t n_fresh;               /* slots below this were in use once */
@@ -93,7 +95,8 @@ struct service {
 	uint32_t first_more;
 	uint32_t first_offering;
 	struct waits
-		orphans; /* connections that nobody has any more, whose bytes the peer does not take; oldest first */
+		orphans;    /* connections that nobody has any more, whose bytes the peer does not take; oldest first */
+	struct waits ended; /* connections whose pair is closed, and whose socket of the stack is not */
 	struct waits starved;    /* listeners with connections for which there was no socket */
 	struct arena *hot;       /* those that are looked at */
 	int ifindex, lo_ifindex; /* the kernel's numbers of the device and of lo; 0: none */
@@ -124,6 +127,11 @@ void end_await_room(struct service *v, struct end *e);
 void end_forget_app(struct end *e);
 /* fd and sock are closed; the slot keeps its error and names until it is given again. */
 void end_retire(struct service *v, struct end *e);
+/* As end_retire of a connection that has ended; but if the program has it still, sock stays for a while, unless its
+ * port could be missed. */
+void end_bury(struct service *v, struct end *e);
+/* sock is closed, and the slot may be given again. */
+void end_forget(struct service *v, struct end *e);
 void end_go_on(struct service *v, struct end *e);
 /* What programs have done to their ends until now is heard of: one that they have closed has no port any more. A close
  * has no reply that it could wait for. */
@@ -140,6 +148,10 @@ void waits_append(struct service *v, struct waits *w, struct end *e);
 void orphan_wait(struct service *v, struct end *e);
 void starved_wait(struct service *v, struct end *e);
 void wait_leave(struct service *v, struct end *e);
+/* Its options can be asked for: fd is -1, sock is not. */
+void ended_keep(struct service *v, struct end *e);
+/* The oldest of those gives its socket. False: there is none. */
+bool ended_give(struct service *v);
 /* A socket has become free. */
 void starved_go_on(struct service *v);
 /* Whose time is over. */
@@ -174,6 +186,11 @@ void devices_learn(struct service *v);
 void devices_of_option(const struct service *v, int level, int name, void *value, size_t len);
 void devices_of_control(const struct service *v, void *control, size_t len, enum devices_way way);
 
+/* --- service_close.c --- */
+
+/* A descriptor that a program has sent: without waiting, whatever it is. */
+void service_close(struct service *v, int fd);
+
 /* --- service_channel.c --- */
 
 int channel_add(struct service *v, int fd, bool is_broker);
@@ -193,6 +210,8 @@ void stream_up(struct service *v, struct end *e);
 int stream_urgent(struct service *v, struct end *e, const unsigned char *bytes, size_t len);
 /* The stack has reset it, as the program has asked; so has a listener been ended. */
 void stream_disconnected(struct service *v, struct end *e);
+/* A connection in the making that has failed, by this error. */
+void stream_give_up(struct service *v, struct end *e, int error);
 /* A connection in the making: what has become of it. */
 void stream_settle(struct service *v, struct end *e);
 /* The program's end becomes writable again, and our copy of it is closed. */

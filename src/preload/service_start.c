@@ -181,7 +181,7 @@ static void close_others(int keep)
 /* A byte to ready: 0 when all is well, 'b' when another one has the name. */
 static void run_service(const struct service_config *config, int ready)
 {
-	static struct service v = { .door = -1 };
+	static struct service v = { .door = -1, .closer = -1 };
 
 	v.config = config;
 	int kept = fcntl(ready, F_DUPFD_CLOEXEC, 1000);

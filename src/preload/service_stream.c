@@ -266,7 +266,7 @@ static void down_end(struct service *v, struct end *e, int error)
 	}
 	if (error != 0)
 		atomic_store(&end_slot(v, e)->error, error);
-	end_retire(v, e);
+	end_bury(v, e);
 }
 
 static bool down_once(struct service *v, struct end *e)
@@ -350,7 +350,7 @@ void stream_move(struct service *v, struct end *e)
 	if (e->app_reset || (e->app_gone && was_left(v, e)))
 		stream_abort(v, e);
 	else if ((e->app_gone && e->up_ended) || (e->stack_over && (e->app_gone || e->down_ended)))
-		end_retire(v, e);
+		end_bury(v, e);
 	else if (e->app_gone && !e->stack_writable)
 		orphan_move(v, e);
 }
@@ -381,9 +381,22 @@ void stream_unplug(struct end *e)
 	end_forget_app(e);
 }
 
+void stream_give_up(struct service *v, struct end *e, int error)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	/* As on Linux, it may be tried again. */
+	atomic_store(&end_slot(v, e)->error, error);
+	(void)yg_connect(v->stack, e->sock, &nobody, sizeof(nobody));
+	end_set_spent(v, e, true);
+	end_set_state(v, e, PRELOAD_UNCONNECTED);
+	/* In this order: who waits until it can write is to find the end as well. */
+	end_hang_up(e);
+	stream_unplug(e);
+}
+
 void stream_settle(struct service *v, struct end *e)
 {
-	struct preload_slot *s = end_slot(v, e);
 	struct pollfd p = { .fd = e->sock, .events = POLLOUT };
 	int error = 0;
 	socklen_t len = sizeof(error);
@@ -392,16 +405,7 @@ void stream_settle(struct service *v, struct end *e)
 		return;
 	(void)yg_getsockopt(v->stack, e->sock, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error != 0) {
-		/* As on Linux, it may be tried again. */
-		atomic_store(&s->error, error);
-		const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-		(void)yg_connect(v->stack, e->sock, &nobody, sizeof(nobody));
-		end_set_spent(v, e, true);
-		end_set_state(v, e, PRELOAD_UNCONNECTED);
-		/* In this order: who waits until it can write is to find the end as well. */
-		end_hang_up(e);
-		stream_unplug(e);
+		stream_give_up(v, e, error);
 		return;
 	}
 	end_take_names(v, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Two queues of ends for which no event comes, and the time at which they are looked at again.
+ * Queues of ends for which no event comes, and the time at which they are looked at again.
  *
  * Orphans: the program has closed, and the peer takes none of what is left (its window is closed). As with Linux's
  * orphans somebody must give up, or a peer could hold a socket and its bytes for as long as it likes. Whatever it takes
@@ -8,6 +8,9 @@
  *
  * Starved listeners: a connection is there, and the stack has no socket for it. One is tried when one is freed, and
  * every now and then, as not all are freed by us.
+ *
+ * Ended connections: the pair is closed, but their options may still be asked for, as those of a socket. So many, the
+ * last ones, keep the stack's socket; any of them gives way to a socket that somebody wants.
  *
  * What a listener has offered is such a queue too (service_listen.c), and nobody's time.
  */
@@ -17,10 +20,11 @@
 #define ORPHAN_NS 60000000000u
 #define STARVED_NS 100000000u
 #define NS_PER_MS 1000000u
+#define ENDED_MAX 64u
 
 void waits_init(struct service *v)
 {
-	v->orphans = v->starved = (struct waits){ .first = SERVICE_NONE, .last = SERVICE_NONE };
+	v->orphans = v->starved = v->ended = (struct waits){ .first = SERVICE_NONE, .last = SERVICE_NONE };
 }
 
 void waits_append(struct service *v, struct waits *w, struct end *e)
@@ -72,6 +76,21 @@ void starved_go_on(struct service *v)
 		e->stack_readable = true;
 		end_go_on(v, e);
 	}
+}
+
+void ended_keep(struct service *v, struct end *e)
+{
+	waits_append(v, &v->ended, e);
+	if (v->ended.n > ENDED_MAX)
+		end_forget(v, &v->ends[v->ended.first]);
+}
+
+bool ended_give(struct service *v)
+{
+	if (v->ended.first == SERVICE_NONE)
+		return false;
+	end_forget(v, &v->ends[v->ended.first]);
+	return true;
 }
 
 static bool is_over(const struct service *v, const struct waits *w, uint64_t ns)

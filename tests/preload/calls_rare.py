@@ -4,11 +4,17 @@ datagrams.
 
     calls_rare.py ADDRESS
 """
+import ctypes
+import errno
 import fcntl
+import os
+import resource
 import select
+import signal
 import socket
 import struct
 import sys
+import threading
 
 from calls_asked import *
 
@@ -160,5 +166,143 @@ c, s, l = pair(HERE)
 c.send(b"x")
 s.recv(1)
 ask("nor has a connection", stamp, s)
+
+ask("as what the time is told is said behind its coming", lambda: (v.send(b"x"), events(u, select.POLLIN), u.setsockopt(socket.SOL_SOCKET, 29, 1),
+                                                                   [(l, t, len(d)) for l, t, d in u.recvmsg(10, 100)[1]])[3])
+last = told(stamp, u, SIOCGSTAMPNS)
+v.send(b"x")
+u.recv(10)
+ask("... and not once more", lambda: stamp(u, SIOCGSTAMPNS) == last)
+
+
+# --- readiness of what has no connection ---
+n = socket.socket()
+ask("poll before a connection", lambda: [events(n, m, 0) for m in (0, select.POLLIN, select.POLLOUT | select.POLLHUP)])
+n.bind((HERE, 0))
+ask("... bound", events, n, select.POLLIN)
+n.listen()
+ask("... listening", events, n, select.POLLIN, 0)
+
+
+def given_up(how):
+    """A connect that is shut down."""
+    l = socket.socket()
+    l.bind((HERE, 0))
+    l.listen(0)
+    a, b = not_blocking(), not_blocking()
+    told(a.connect, l.getsockname())
+    events(l, select.POLLIN)
+    told(b.connect, l.getsockname())
+    b.shutdown(how)
+    seen = events(b, 0), told(b.recv, 1), told(b.getpeername)
+    l.accept()
+    events(a, select.POLLOUT)
+    b.setblocking(True)
+    return *seen, told(b.connect, l.getsockname()), told(b.send, b"x")
+
+
+for how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+    ask(f"a connect that is shut down ({how})", given_up, how)
+
+
+# --- a signal while it connects ---
+def interrupted(restarts):
+    """A connect that waits for room in its listener's queue, which comes behind the signal."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Python's own, without SA_RESTART: all handlers must say the same.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    signal.siginterrupt(signal.SIGUSR1, not restarts)
+    l = socket.socket()
+    l.bind((HERE, 0))
+    l.listen(0)
+    a, b = not_blocking(), socket.socket()
+    told(a.connect, l.getsockname())
+    events(l, select.POLLIN)
+    to = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(l.getsockname()[1]), socket.inet_aton(HERE))
+    begun = threading.Event()
+
+    def interrupt():
+        # It is on its way when it has a port.
+        while b.getsockname()[1] == 0:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        l.accept()
+
+    t = threading.Thread(target=interrupt)
+    t.start()
+    rc = libc.connect(b.fileno(), to, 16)
+    error = ctypes.get_errno() if rc != 0 else 0
+    t.join()
+    return errno.errorcode.get(error, error)
+
+
+ask("a signal in connect", interrupted, False)
+ask("... whose handler says SA_RESTART", interrupted, True)
+
+
+# --- no number left ---
+def accept_without_number():
+    l = socket.socket()
+    l.bind((HERE, 0))
+    l.listen()
+    c = socket.create_connection(l.getsockname())
+    events(l, select.POLLIN)
+    were = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (l.fileno() + 1, were[1]))
+    held = []
+    try:
+        while len(held) < 100:
+            held.append(os.dup(l.fileno()))
+    except OSError:
+        pass
+    refused = told(l.accept)
+    resource.setrlimit(resource.RLIMIT_NOFILE, were)
+    for fd in held:
+        os.close(fd)
+    return refused, l.accept()[0].getpeername() == c.getsockname()
+
+
+ask("accept without a number left, and then with one", accept_without_number)
+
+
+# --- options behind the end ---
+def behind(end):
+    c, s, l = pair(HERE)
+    c.setsockopt(TCP, socket.TCP_KEEPIDLE, 77)
+    end(c, s)
+    events(c, select.POLLHUP)
+    return (told(c.getsockopt, TCP, socket.TCP_KEEPIDLE), told(c.setsockopt, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            told(c.getsockopt, socket.SOL_SOCKET, socket.SO_KEEPALIVE), c.getsockopt(TCP, socket.TCP_INFO, 1))
+
+
+def reset(c, s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def both(c, s):
+    c.shutdown(socket.SHUT_WR)
+    s.close()
+
+
+ask("options behind a reset", behind, reset)
+ask("... behind both ends", lambda: behind(both)[:3])
+ask("... of many", lambda: {behind(reset) for _ in range(100)} == {behind(reset)})
+
+# --- groups ---
+def as_whom():
+    """IP_PKTINFO of what was sent to a group on lo: as which of our addresses it was heard."""
+    m, o = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    m.settimeout(5)
+    m.bind(("", 0))
+    m.setsockopt(socket.IPPROTO_IP, 8, 1)
+    m.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+    o.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+    o.sendto(b"to all", ("239.1.2.3", m.getsockname()[1]))
+    return [(socket.inet_ntoa(d[4:8]), socket.inet_ntoa(d[8:12])) for l, t, d in m.recvmsg(10, 100)[1]]
+
+
+ask("as whom a group on lo is heard", as_whom)
 
 print("end", flush=True)

@@ -108,12 +108,18 @@ int socket_parse_control(const struct yg_msghdr *m, struct datagram_out *out)
 	return 0;
 }
 
+/* As which of our addresses one to many was heard: of the interface that it came by, or of lo. */
+static uint32_t own_address(const struct sockets *ss, const struct datagram_info *info)
+{
+	if (!info->is_to_many)
+		return info->to.addr.v4;
+	return info->ifindex != 0 ? ip_interface_address(ss->ip, info->ifindex, info->from.addr.v4) : IP4(127, 0, 0, 1);
+}
+
 static void tell_pktinfo(const struct sockets *ss, const struct datagram_info *info, struct socket_control *c)
 {
 	struct yg_in_pktinfo i = { .ifindex = (int)info->ifindex,
-				   .spec_dst = be32_of(info->is_to_many ? ip_interface_address(ss->ip, info->ifindex,
-											       info->from.addr.v4)
-									: info->to.addr.v4),
+				   .spec_dst = be32_of(own_address(ss, info)),
 				   .addr = be32_of(info->to.addr.v4) };
 
 	socket_put_control(c, YG_SOL_IP, YG_IP_PKTINFO, &i, sizeof(i));

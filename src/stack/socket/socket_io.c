@@ -310,6 +310,9 @@ static int64_t recv_datagram(struct sockets *ss, int n, struct yg_msghdr *m, int
 	struct tcp_end from = { info.from.addr, info.from.port };
 
 	socket_give_addr(m->name, &m->name_len, &from);
+	/* As Linux: either beside it or behind it. */
+	if (!s->tell_time)
+		socket_datagram(s)->last_read = info.received;
 	socket_tell(ss, s, &info, &c);
 	m->control_len = c.used;
 	m->flags = c.flags | (info.len > (uint64_t)got ? YG_MSG_TRUNC : 0);
@@ -500,7 +503,7 @@ static int count_unsent(struct socket *s, bool not_sent_yet, int *out)
 	return 0;
 }
 
-/* When the datagram had come that was read last. A stream has none, as in Linux. */
+/* When the datagram had come that was read last without being told. A stream has none, as in Linux. */
 static int tell_stamp(const struct sockets *ss, const struct socket *s, unsigned long request, void *arg)
 {
 	const struct datagram_socket *d = socket_datagram(s);

@@ -199,7 +199,6 @@ int64_t datagram_recv(const struct datagram_stack *d, struct datagram_socket *s,
 	};
 	int64_t copied = copy_out(bytes, len, span, n);
 
-	s->last_read = p->held_since;
 	if (!(flags & DATAGRAM_RECV_PEEK))
 		pop(d, s);
 	return copied;

@@ -83,7 +83,7 @@ struct datagram_socket {
 	uint32_t memory; /* of what waits; errors have their own */
 	uint32_t n_waiting;
 	uint64_t n_dropped; /* for want of room */
-	uint64_t last_read; /* when the one that was read last had come; 0: none was */
+	uint64_t last_read; /* its user's: when the one that was read last had come; 0: none was */
 	struct packet *first, *last;
 	struct datagram_errors errors;
 	uint64_t user;
