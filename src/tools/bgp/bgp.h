@@ -15,4 +15,8 @@ int bgp_main(int argc, char **argv);
 enum bgp_replay_form { BGP_REPLAY_SHORT, BGP_REPLAY_LONG };
 int bgp_replay(const char *path, const char *part, enum bgp_replay_form form);
 
+/* `bgp mrt FILE`: an exit status. A line each, or all of it in a table of paths, of which the last line tells. */
+enum bgp_mrt_form { BGP_MRT_LINES, BGP_MRT_TABLE };
+int bgp_mrt_show(const char *path, enum bgp_mrt_form form);
+
 #endif
