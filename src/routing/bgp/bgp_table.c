@@ -630,6 +630,11 @@ uint32_t bgp_table_limit(const struct bgp_table *t)
 	return t->records.cap;
 }
 
+uint32_t bgp_table_set_limit(const struct bgp_table *t)
+{
+	return t->sets.n_chunks * BGP_SETS_CHUNK_UNITS;
+}
+
 uint32_t bgp_table_n_numbers(const struct bgp_table *t)
 {
 	return t->records.n_fresh;

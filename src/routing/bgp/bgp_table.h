@@ -128,6 +128,8 @@ void bgp_table_remove_reader(struct bgp_table *t, const void *user);
 
 /* No number is as high; it does not change. */
 uint32_t bgp_table_limit(const struct bgp_table *t);
+/* No set's number is as high; it grows. */
+uint32_t bgp_table_set_limit(const struct bgp_table *t);
 /* No number that was ever given out is as high: who goes through all numbers below it, in slices of any size, sees each
  * prefix that is there meanwhile once, and what comes or goes meanwhile is told to readers. */
 uint32_t bgp_table_n_numbers(const struct bgp_table *t);

@@ -108,6 +108,7 @@ struct bgp_out {
 	enum bgp_kind kind;  /* the neighbour is */
 	bool as4;            /* agreed with it */
 	bool keeps_med;      /* an external one is told the MED: our policy has set it (RFC 4271 section 5.1.4) */
+	bool any_community;  /* the set's communities are our policy's own and keep nobody from being told */
 	uint32_t local_as;   /* goes in front of AS_PATH to an external one */
 	uint32_t next_hop;   /* instead of the set's; 0: that stays, which external ones may not be told unchecked */
 	uint32_t local_pref; /* for an internal one when the set has none */

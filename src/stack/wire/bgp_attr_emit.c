@@ -283,7 +283,7 @@ static bool look_through(const struct bgp_out *to, struct bgp_nlri set, struct i
 
 	*s = (struct in_set){ 0 };
 	while (bgp_set_next(&set, &at)) {
-		if (at.type == BGP_COMMUNITIES && !may_be_sent(to, &at))
+		if (at.type == BGP_COMMUNITIES && !to->any_community && !may_be_sent(to, &at))
 			return false;
 		if (at.type == BGP_AS_PATH)
 			s->path = at;
