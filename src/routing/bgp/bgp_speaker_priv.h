@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of a speaker share: bgp_speaker.c has neighbours, what comes in, and whose turn it is; bgp_command.c
- * what an owner asks for; bgp_peer.c when sessions are tried and what comes of their end; bgp_session.c does what the
- * state machine says and uses messages; bgp_link.c has a connection's bytes; bgp_keep.c the paths of a session that is
- * over; bgp_speaker_show.c what is to be seen.
+ * what an owner asks for; bgp_peer.c when sessions are tried and what comes of their end; bgp_session.c what happens to
+ * a connection; bgp_action.c does what the state machine says of it; bgp_link.c has its bytes; bgp_keep.c the paths of
+ * a session that is over; bgp_speaker_show.c what is to be seen.
  */
 #ifndef YG_ROUTING_BGP_BGP_SPEAKER_PRIV_H
 #define YG_ROUTING_BGP_BGP_SPEAKER_PRIV_H
@@ -136,21 +136,30 @@ void bgp_peer_timers(struct bgp_peer *p);
 uint64_t bgp_peer_next(const struct bgp_peer *p);
 int bgp_peer_listen_key(struct bgp_peer *p, bool is_on);
 
-/* --- bgp_session.c --- */
+/* --- bgp_action.c --- */
 
 void bgp_link_event(struct bgp_link *l, enum bgp_fsm_event event);
 /* The same, and why. */
 void bgp_link_fails(struct bgp_link *l, enum bgp_fsm_event event, const struct bgp_error *e);
 /* ... by an operator's command. */
 void bgp_link_stop(struct bgp_link *l, const struct bgp_error *e, const struct bgp_command *c);
+/* ... another connection stays: Cease/7. */
+void bgp_link_collides(struct bgp_link *l);
+/* It has a stream: what is known of its messages so far. */
+void bgp_link_begin(struct bgp_link *l);
+void bgp_link_keepalive(struct bgp_link *l);
 void bgp_link_retry_later(struct bgp_link *l);
-void bgp_link_timers(struct bgp_link *l);
+struct stream_ttl bgp_peer_ttl(const struct bgp_peer *p);
+/* More prefixes than it may announce: a warning, or the end. */
+void bgp_peer_check_limit(struct bgp_peer *p);
+
+/* --- bgp_session.c --- */
+
 /* One whole message. */
 void bgp_link_message(struct bgp_link *l, const uint8_t *p, size_t len);
 /* A connection of the neighbour's. False: it cannot be taken. */
 bool bgp_link_accept(struct bgp_link *l, struct stream *s);
-/* More prefixes than it may announce: a warning, or the end. */
-void bgp_peer_check_limit(struct bgp_peer *p);
+void bgp_link_timers(struct bgp_link *l);
 
 /* --- bgp_link.c --- */
 
