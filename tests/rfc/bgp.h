@@ -48,6 +48,9 @@ struct rfc_bgp_table {
 
 /* One a file; listed in rfc.c. */
 extern const struct rfc_bgp_table rfc4271_table, rfc7606_table, rfc6793_table;
+/* Of sessions: rfc_bgp_session.c. */
+#define RFC_BGP_SESSION_TABLES 10
+extern const struct rfc_bgp_table rfc_bgp_session_tables[RFC_BGP_SESSION_TABLES];
 
 /* Fails (rfc_fail) unless it comes as wanted. */
 void rfc_bgp_run(const struct rfc_bgp_row *row);

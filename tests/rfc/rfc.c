@@ -297,6 +297,8 @@ int main(int argc, char **argv)
 	print_head(&o, "BGP's messages");
 	for (size_t i = 0; i < ARRAY_LEN(bgp_tables); i++)
 		do_bgp_table(&o, &n, bgp_tables[i]);
+	for (size_t i = 0; i < ARRAY_LEN(rfc_bgp_session_tables); i++)
+		do_bgp_table(&o, &n, &rfc_bgp_session_tables[i]);
 	if (o.tap)
 		printf("1..%u\n# ", n.n_lines);
 	printf("%s%u later\n", o.tap ? "" : "\n", n.n_later);
