@@ -62,8 +62,9 @@ static int begin_to_connect(struct opening *o)
 					    .arg = { YG_SOL_TCP, YG_TCP_NODELAY, 1 } };
 	int rc = host_set_ttl(o->h, o->socket, c->ttl);
 
-	if (rc == 0 && c->key != NULL && c->key->len != 0)
-		rc = host_set_key(o->h, o->socket, (struct ip4_prefix){ c->remote.addr, 32 }, c->key);
+	if (rc == 0 && c->key != NULL && c->key->len != 0 &&
+	    host_set_key(o->h, o->socket, (struct ip4_prefix){ c->remote.addr, 32 }, c->key) != 0)
+		rc = -EKEYREJECTED;
 	if (rc == 0)
 		rc = (int)host_call_inside(o->h, &nodelay);
 	if (rc == 0 && (c->local.addr != 0 || c->local.port != 0))

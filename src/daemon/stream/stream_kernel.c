@@ -199,8 +199,9 @@ static int prepare(int fd, const struct stream_connect *how)
 
 	if (rc == 0)
 		rc = kernel_option_ttl(fd, how->ttl);
-	if (rc == 0 && how->key != NULL && how->key->len > 0)
-		rc = kernel_option_key(fd, (struct ip4_prefix){ how->remote.addr, 32 }, how->key);
+	if (rc == 0 && how->key != NULL && how->key->len > 0 &&
+	    kernel_option_key(fd, (struct ip4_prefix){ how->remote.addr, 32 }, how->key) != 0)
+		rc = -EKEYREJECTED;
 	if (rc != 0 || (how->local.addr == 0 && how->local.port == 0))
 		return rc;
 	/* A port of the kernel's choice is chosen when the other end is known, so that one may be used towards each. */

@@ -25,6 +25,7 @@ static const struct bgp_neighbor_config usual;
 
 static struct teller {
 	uint32_t n_dump, n_more; /* of the dump; to be said besides, as changes */
+	bool is_many;            /* several at once */
 	uint32_t n_said, n_up, n_refreshed;
 	bool is_dumped;
 } teller;
@@ -65,12 +66,15 @@ static size_t tell_next(void *user, uint32_t member, uint8_t *buf, size_t room)
 	char nlri[32];
 
 	assert_true(member == 5 && room >= BGP_MESSAGE_MAX);
-	if (t->n_said == t->n_dump + t->n_more)
-		return 0;
-	(void)snprintf(nlri, sizeof(nlri), "18 0c%02x%02x", t->n_said >> 8 & 0xff, t->n_said & 0xff);
-	t->n_said++;
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < (t->is_many ? 4 : 1) && t->n_said < t->n_dump + t->n_more; i++) {
+		(void)snprintf(nlri, sizeof(nlri), "18 0c%02x%02x", t->n_said >> 8 & 0xff, t->n_said & 0xff);
+		t->n_said++;
+		len += bgp_fixture_update(buf + len, "", ATTRS, nlri);
+	}
 	t->is_dumped = t->n_said >= t->n_dump;
-	return bgp_fixture_update(buf, "", ATTRS, nlri);
+	return len;
 }
 
 static bool tell_is_dumped(void *user, uint32_t member)
@@ -253,6 +257,30 @@ static void test_half_message(void **state)
 		sim_end(&sim);
 	}
 	assert_true(n_notified > 3 && n_cut > 3);
+	/* There is room for the rest of a message and the NOTIFICATION, not for what stands between them. */
+	n_notified = n_cut = 0;
+	for (uint32_t room = 5; room < 80; room += 5) {
+		start_told(1000, 0, &usual, 300);
+		teller.is_many = true;
+		hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+		sim_run(&sim, 100 * NS_PER_MS);
+		hand.is_deaf = true;
+		hand_say_open(&hand, &o);
+		hand_say(&hand, BGP_KEEPALIVE, "");
+		sim_run(&sim, 100 * NS_PER_MS);
+		hand.n_got += hand.s->carrier->read(hand.s, hand.got + hand.n_got, room);
+		stream_memory_advance(sim.net, sim.now += 10 * NS_PER_MS);
+		bgp_speaker_reset(sim.router[0].speaker, 0, &(struct bgp_command){ 0 }, sim.now);
+		hand.is_deaf = false;
+		hand_read(&hand, hand.s, sim.now);
+		sim_run(&sim, 100 * NS_PER_MS);
+		uint32_t got = hand_notified(&hand, &n);
+		n_notified += got == 0x0604;
+		n_cut += got == 0;
+		assert_int_equal(bgp_frame(hand.got + hand.n_read, hand.n_got - hand.n_read, &len, &e), BGP_FRAME_MORE);
+		sim_end(&sim);
+	}
+	assert_true(n_notified > 3 && n_cut > 0);
 }
 
 /* --- trap 21 --- */

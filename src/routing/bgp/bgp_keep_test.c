@@ -252,6 +252,61 @@ static void test_twice(void **state)
 	sim_end(&sim);
 }
 
+/* A step of work at a time, each as if it took 2 ms. */
+static void steps(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		sim.now += 2 * NS_PER_MS;
+		sim_step(&sim, sim.now);
+	}
+}
+
+/* Would catch: a neighbour that is lost again while its routes of before are still taken out, of which some stay for
+ * ever, or a source; what it announces meanwhile taken before. */
+static void test_gone_twice(void **state)
+{
+	const struct bgp_open o = its_open(SAYS_N, false);
+	const uint32_t n_many = 40000;
+	static uint8_t bytes[BGP_FIXTURE_MAX];
+	char nlri[500 * 9 + 1];
+
+	sim_start(&sim, &(struct sim_config){ .n_routers = 1,
+					      .limits = { .prefixes = 50000, .paths = 50000, .set_bytes = 1 << 20 } });
+	hand_init(&hand, &sim, HAND, false);
+	(void)sim_add_at(&sim, 0, HAND, &(struct bgp_neighbor_config){ .peer_as = HAND_AS, .is_passive = true });
+	for (uint32_t round = 0; round < 3; round++) {
+		come_back(&o);
+		for (uint32_t i = 0; i < n_many; i += 500) {
+			for (uint32_t k = 0; k < 500; k++)
+				(void)snprintf(nlri + k * (size_t)9, 10, "18 0b%02x%02x", (i + k) >> 8 & 0xff,
+					       (i + k) & 0xff);
+			hand_say_bytes(&hand, bytes, bgp_fixture_update(bytes, "", ATTRS, nlri));
+			sim_run(&sim, 10 * NS_PER_MS);
+		}
+		assert_int_equal(n_paths(), n_many);
+		for (uint32_t times = 0; times < 3; times++) {
+			uint32_t before = n_paths();
+
+			hand.s->carrier->abort(hand.s);
+			hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+			steps(3);
+			hand_say_open(&hand, &o);
+			hand_say(&hand, BGP_KEEPALIVE, "");
+			hand_say_update(&hand, "", ATTRS, "18 0c0000");
+			steps(3);
+			assert_true(sim_is_up(&sim, 0, 0) && n_paths() < before && n_paths() > 1);
+			assert_int_equal(sim_look(&sim, 0, 0).n_prefixes, 0);
+		}
+		sim_run(&sim, 100 * NS_PER_MS);
+		assert_int_equal(n_paths(), 1);
+		assert_in_range(sim_look(&sim, 0, 0).source, 0, 1);
+		hand_say(&hand, BGP_NOTIFICATION, "06 09 06 02");
+		sim_run(&sim, 61 * NS_PER_S);
+		assert_int_equal(n_paths(), 0);
+	}
+	sim_end(&sim);
+}
+
 /* Would catch: a peer that has restarted and connects anew, whose old session stands in its way (RFC 4724 section 5).
  */
 static void test_anew(void **state)
@@ -390,8 +445,9 @@ static void test_we_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ends), cmocka_unit_test(test_back),    cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_anew), cmocka_unit_test(test_refresh), cmocka_unit_test(test_we_restart),
+		cmocka_unit_test(test_ends),       cmocka_unit_test(test_back),       cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_anew),       cmocka_unit_test(test_gone_twice), cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_we_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,10 +135,18 @@ static bool is_due(const struct bgp_link *l, uint64_t *at)
 	return true;
 }
 
-/* What has come and is not read yet may be what it waits for. */
+/* What has come and is not used yet may be what it waits for. */
+static bool has_unused(const struct bgp_link *l)
+{
+	struct bgp_error e;
+	size_t len;
+
+	return l->is_readable || bgp_frame(l->rx + l->rx_from, l->rx_to - l->rx_from, &len, &e) == BGP_FRAME_WHOLE;
+}
+
 static void hold_timer(struct bgp_link *l)
 {
-	if (l->is_readable && !l->is_over)
+	if (has_unused(l) && !l->is_over)
 		l->hold_at = l->peer->speaker->now + HOLD_UNREAD_NS;
 	else
 		bgp_link_fails(

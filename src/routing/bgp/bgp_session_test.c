@@ -333,6 +333,26 @@ static void test_back_off(void **state)
 	sim_end(&sim);
 }
 
+/* Would catch: a host that is not there and is asked each second for ever; a pause that is as long behind a session
+ * that was there. */
+static void test_retry(void **state)
+{
+	const struct bgp_open o = its_open();
+
+	start(&(struct sim_config){ 0 }, &usual, false);
+	sim_run(&sim, 300 * NS_PER_S);
+	assert_in_range(sim_look(&sim, 0, 0).count.n_connects, 9, 13); /* 1, 2, 4 ... 60, 60 s */
+	assert_true(sim_look(&sim, 0, 0).state == BGP_STATE_ACTIVE && sim.router[0].n_events[BGP_EVENT_FAILED] == 1);
+	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+	come_up(&o);
+	uint32_t n = sim_look(&sim, 0, 0).count.n_connects;
+
+	hand.s->carrier->abort(hand.s);
+	sim_run(&sim, 10 * NS_PER_S);
+	assert_in_range(sim_look(&sim, 0, 0).count.n_connects, n + 3, n + 5);
+	sim_end(&sim);
+}
+
 /* Would catch: a neighbour that is connected to though it must not be; connections of others, or to another address of
  * ours, that are taken. */
 static void test_passive(void **state)
@@ -589,13 +609,13 @@ static void test_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two),        cmocka_unit_test(test_out_of_place),
-		cmocka_unit_test(test_opens),      cmocka_unit_test(test_no_capabilities),
-		cmocka_unit_test(test_hold),       cmocka_unit_test(test_back_off),
-		cmocka_unit_test(test_passive),    cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_shutdown),   cmocka_unit_test(test_change),
-		cmocka_unit_test(test_delay_open), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_two),     cmocka_unit_test(test_out_of_place),
+		cmocka_unit_test(test_opens),   cmocka_unit_test(test_no_capabilities),
+		cmocka_unit_test(test_hold),    cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_retry),   cmocka_unit_test(test_passive),
+		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_shutdown),
+		cmocka_unit_test(test_change),  cmocka_unit_test(test_delay_open),
+		cmocka_unit_test(test_limit),   cmocka_unit_test(test_routes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,8 @@ struct bgp_speaker_config {
 	void *source_user;
 	uint8_t seed[RNG_SEED_BYTES]; /* jitter */
 	/* We have been restarted: R is said in OPENs, and nobody is told anything before those that are up have said
-	 * End-of-RIB, or so long (RFC 4724 section 4.1). 0: we have not. */
+	 * End-of-RIB, or so long (RFC 4724 section 4.1); neighbours are added before the first bgp_speaker_work then.
+	 * 0: we have not. */
 	uint16_t restarted_s;
 };
 

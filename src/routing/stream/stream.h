@@ -75,8 +75,8 @@ struct stream_connect {
 	void *user;
 };
 
-/* A connection has come in. True: it is taken, and was told where its events go (stream_tell); false: the carrier
- * aborts it. */
+/* A connection has come in, and may be used from here on. True: it is taken, and was told where its events go
+ * (stream_tell); false: the carrier aborts it. */
 typedef bool stream_accept_fn(void *user, struct stream_listener *l, struct stream *s, uint64_t now);
 
 struct stream_listen {
@@ -100,7 +100,7 @@ struct stream_carrier {
 	 * of them may come in (the carrier refuses them) until a later call can. */
 	int (*listen_key)(struct stream_listener *l, struct ip4_prefix from, const struct stream_key *key);
 
-	/* Begins to connect. An error at once: there is no stream. A key that cannot be set is one. */
+	/* Begins to connect. An error at once: there is no stream. A key that cannot be set is one, -EKEYREJECTED. */
 	int (*connect)(struct stream_carrier *c, const struct stream_connect *how, struct stream **out);
 	/* Of one that was accepted. */
 	int (*set_ttl)(struct stream *s, struct stream_ttl ttl);
