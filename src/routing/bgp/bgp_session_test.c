@@ -333,8 +333,8 @@ static void test_back_off(void **state)
 	sim_end(&sim);
 }
 
-/* Would catch: a host that is not there and is asked each second for ever; a pause that is as long behind a session
- * that was there. */
+/* Would catch: a host that is not there and is asked each second for ever, or beside its own connection; a pause that
+ * is as long behind a session that was there. */
 static void test_retry(void **state)
 {
 	const struct bgp_open o = its_open();
@@ -344,9 +344,12 @@ static void test_retry(void **state)
 	assert_in_range(sim_look(&sim, 0, 0).count.n_connects, 9, 13); /* 1, 2, 4 ... 60, 60 s */
 	assert_true(sim_look(&sim, 0, 0).state == BGP_STATE_ACTIVE && sim.router[0].n_events[BGP_EVENT_FAILED] == 1);
 	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
-	come_up(&o);
+	sim_run(&sim, NS_PER_S);
 	uint32_t n = sim_look(&sim, 0, 0).count.n_connects;
 
+	sim_run(&sim, 100 * NS_PER_S); /* it has connected: it need not be, as well */
+	assert_int_equal(sim_look(&sim, 0, 0).count.n_connects, n);
+	come_up(&o);
 	hand.s->carrier->abort(hand.s);
 	sim_run(&sim, 10 * NS_PER_S);
 	assert_in_range(sim_look(&sim, 0, 0).count.n_connects, n + 3, n + 5);
@@ -558,11 +561,14 @@ static void test_limit(void **state)
 	sim_run(&sim, 11 * NS_PER_S);
 	assert_int_equal(hand.n_accepted, 2);
 	sim_end(&sim);
-	/* Without a restart time: a command. */
+	/* Without a restart time: a command. A peer that would keep our routes must not (RFC 8538 section 4). */
 	c.max_restart_s = 0;
+	o.can.restart = (struct bgp_restart){ .is_there = true, .notification = true, .time_s = 100, .ipv4 = true };
 	start_usual(&c);
 	come_up(&o);
 	say_prefixes(0, 11);
+	assert_int_equal(hand_notified(&hand, &n), 0x0601);
+	assert_true(n.is_hard && bgp_table_stats(sim.router[0].table).n_paths == 0);
 	sim_run(&sim, 10000 * NS_PER_S);
 	assert_int_equal(hand.n_accepted, 1);
 	bgp_speaker_reset(sim.router[0].speaker, 0, &(struct bgp_command){ 0 }, sim.now);
