@@ -266,8 +266,8 @@ static int serve_watched(struct run *r)
 	run_kernel_configure(r);
 	r->ready = true;
 	if (rib_n_unsettled(r->snap->core.rib) > 0)
-		run_say("%zu prefixes find no room in the forwarding table and are not in use",
-			rib_n_unsettled(r->snap->core.rib));
+		run_say("%zu prefixes find no room in the forwarding table and are not in use: %s",
+			rib_n_unsettled(r->snap->core.rib), rib_unsettled_why(r->snap->core.rib));
 	if (r->snap->bgp != NULL)
 		run_say("bgp: the block is read, and not spoken yet");
 	hold_reloads(SIG_UNBLOCK);

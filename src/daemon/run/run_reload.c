@@ -140,7 +140,8 @@ static char *report_changes(const struct change_over *c)
 	text_add(&t, " %zu interfaces, %zu routes", n_interfaces, c->snap->n_routes);
 	size_t n_unsettled = rib_n_unsettled(c->snap->core.rib);
 	if (n_unsettled > 0)
-		text_add(&t, "; %zu prefixes find no room in the forwarding table and are not in use", n_unsettled);
+		text_add(&t, "; %zu prefixes find no room in the forwarding table and are not in use: %s", n_unsettled,
+			 rib_unsettled_why(c->snap->core.rib));
 	if (c->snap->n_workers != c->run->n_cores)
 		text_add(&t, "; there are %u workers until the next start", c->run->n_cores);
 	if (c->other_limits)

@@ -9,6 +9,8 @@
  * into the FIB if its group is another one than there. So what ends as it began costs no
  * write, and whoever changes much flushes seldom.
  *
+ * A source with very many routes keeps them itself (rib_feed.c).
+ *
  * Routes that lose still say by which interfaces their prefix may be heard
  * (fib_route.from): with two uplinks answers come by the worse one too.
  *
@@ -206,7 +208,7 @@ static void prefixes_grow(struct rib *r)
 	free(old.bucket);
 }
 
-static uint32_t prefix_get(struct rib *r, uint64_t key)
+uint32_t rib_prefix_get(struct rib *r, uint64_t key)
 {
 	uint32_t i = rib_prefix_find(r, key);
 
@@ -330,7 +332,7 @@ int rib_set(struct rib *r, const struct rib_route *route)
 
 	if (route->prefix.addr.family != IP_FAMILY_V4)
 		return -EAFNOSUPPORT;
-	if (table_get(r, route->zone) == NULL || (prefix = prefix_get(r, rib_key_of(route))) == RIB_NONE)
+	if (table_get(r, route->zone) == NULL || (prefix = rib_prefix_get(r, rib_key_of(route))) == RIB_NONE)
 		return -ENOMEM;
 	old = find_record(r, prefix, route);
 	if (*old != RIB_NONE && rib_record_is_that(r, rib_record_at(r, *old), route))

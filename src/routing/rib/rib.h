@@ -46,6 +46,7 @@ struct rib_path {
 	struct fib_nexthop nexthop; /* unicast */
 	uint32_t weight;
 	bool onlink;
+	uint16_t owner; /* 0: nobody; else it leads nowhere while that one is down (rib_owner_changed) */
 };
 
 struct rib_route {
@@ -82,8 +83,10 @@ int rib_unset(struct rib *r, const struct rib_route *route);
 /* What was set and unset is in force. 0, or -ENOMEM: what found no memory is tried again by the next call. */
 int rib_flush(struct rib *r);
 /* Prefixes whose routes have changed and are not in force: behind rib_flush and rib_work, for want of memory, or since
- * the forwarding table is full. */
+ * the forwarding table is full. Not 0 either when there was no memory to note which, or to lead a way elsewhere. */
 size_t rib_n_unsettled(const struct rib *r);
+/* Why: "the forwarding table is full", "there is no memory"; of the last one. */
+const char *rib_unsettled_why(const struct rib *r);
 
 /* The link of an interface, or a neighbour as a next hop, came or went, and so it is until it changes again. A write
  * for each group of routes that is concerned, whatever the number of prefixes; prefixes that need a third way are seen
@@ -94,6 +97,77 @@ bool rib_link_changed(struct rib *r, uint32_t ifindex, bool up);
 bool rib_neighbour_changed(struct rib *r, uint32_t ifindex, const struct ip_addr *addr, bool up);
 /* Goes on with what a change of a link or of a gateway has left, for so many prefixes. True when there is more. */
 bool rib_work(struct rib *r, uint32_t max_prefixes);
+
+/* --- a feed: a source that has its routes itself --- */
+
+/* A full table of the Internet does not stand in the RIB a second time. Who has it says of each prefix by which ways it
+ * goes, the best first, whenever that changes, and is asked when the RIB needs it again: for a prefix that somebody
+ * else has a route to, or for what leads to a gateway. Such a prefix takes no memory here. There is one feed at most.
+ */
+
+#define RIB_NO_WAY UINT32_MAX
+#define RIB_FED_MAX 8u
+
+/* Ways of one prefix, the best first, of which the first two count where packets are forwarded. */
+struct rib_fed {
+	uint32_t n;
+	uint32_t way[RIB_FED_MAX];
+	uint8_t distance; /* of all of them: where they stand among other routes; behind others of the same */
+};
+
+/* What a way leads to. */
+struct rib_reach {
+	bool is_up;    /* somewhere, over a link and by a neighbour that are up */
+	uint32_t cost; /* the sum of the metrics of the routes that lead there */
+};
+
+struct rib_feed {
+	uint16_t zone;
+	uint8_t source; /* enum rib_source */
+	/* What it has said last of exactly that prefix; n is 0: nothing. */
+	void (*look)(void *ctx, struct ip4_prefix prefix, struct rib_fed *out);
+	/* All that it knows of that prefix, also what it does not use since it leads nowhere, in an order that does not
+	 * depend on what leads where: else a gateway's way could depend on itself. */
+	void (*look_all)(void *ctx, struct ip4_prefix prefix, struct rib_fed *out);
+	/* Its prefixes have numbers: those from `*at` on, of which *at becomes the next. False: there are no more. A
+	 * number may have none, then out->n is 0. */
+	bool (*next)(void *ctx, uint32_t *at, struct ip4_prefix *prefix, struct rib_fed *out);
+	/* A way that is watched leads elsewhere now. May change nothing in the RIB. */
+	void (*reach_changed)(void *ctx, uint32_t name, struct rib_reach now);
+};
+
+/* NULL ends it, behind the withdrawal of all that it has said. The feed is the caller's and stays. 0 or -ENOMEM. */
+int rib_feed_set(struct rib *r, const struct rib_feed *feed, void *ctx);
+
+/* A way as rib_route has it, of which zone, recursive, over_default and the paths count (n_paths at least 1). It is
+ * resolved when this returns, if there is memory. RIB_NO_WAY without memory. Equal ones are one; each is let go as
+ * often as it was got, by when the feed names it no more. */
+uint32_t rib_way_get(struct rib *r, const struct rib_route *way);
+void rib_way_put(struct rib *r, uint32_t way);
+struct rib_reach rib_way_reach(const struct rib *r, uint32_t way);
+/* reach_changed is called of it from now on, with that name; until rib_way_unwatch. */
+void rib_way_watch(struct rib *r, uint32_t way, uint32_t name);
+void rib_way_unwatch(struct rib *r, uint32_t way);
+
+struct rib_fed_change {
+	struct ip4_prefix prefix;
+	uint32_t way[2]; /* the best and the second best, RIB_NO_WAY: none; both: the prefix goes */
+	uint8_t distance;
+};
+
+/* In force when this returns, but for what found no room, which is tried again as with rib_flush (rib_n_unsettled). By
+ * then the feed's look says the same. Quickest with some dozens at once. */
+void rib_feed_apply(struct rib *r, const struct rib_fed_change *change, uint32_t n);
+
+/* What look_all says of a prefix is another thing, though the first two ways are the same. True when a gateway lies
+ * there: the next rib_feed_apply, also of none, or rib_flush looks for it again. */
+bool rib_feed_moved(struct rib *r, struct ip4_prefix prefix);
+
+#define RIB_OWNERS_MAX 2048u
+/* All ways that are an owner's (1 to RIB_OWNERS_MAX - 1) lead nowhere, or lead somewhere again: a write for each group
+ * in which they are, whatever the number of prefixes; flows by them look again at once. Returns how many ways that are.
+ * What has no memory is tried again by rib_flush. */
+uint32_t rib_owner_changed(struct rib *r, uint32_t owner, bool up);
 
 /* --- the config's routes, as a whole --- */
 
@@ -131,6 +205,7 @@ struct rib_info {
 	struct rib_path way[FIB_PATHS_MAX]; /* as they are resolved */
 };
 
+/* Of these the feed's are not counted: it does itself. */
 size_t rib_n_routes(const struct rib *r);
 size_t rib_n_of(const struct rib *r, enum rib_source source);
 /* The route with its prefix, zone, source and instance is there. */
@@ -142,10 +217,19 @@ bool rib_is_lost(const struct rib *r, uint32_t ifindex, const struct ip_addr *ad
 size_t rib_n_lost(const struct rib *r);
 /* The i-th of the neighbours that are lost. False when there are no more. */
 bool rib_lost(const struct rib *r, size_t i, uint32_t *ifindex, struct ip_addr *addr);
-/* All of them by zone, address and length, to be freed; then the routes of each, the best first, as they are by then.
- * NULL without memory. */
+/* The prefixes of all routes but the feed's by zone, address and length, to be freed; then the routes of each, the best
+ * first, as they are by then. NULL without memory. */
 uint64_t *rib_prefixes(const struct rib *r, size_t *n);
-/* The route number i of a prefix. False when there are no more. */
+
+/* The same with the feed's prefixes, in slices. */
+struct rib_listing;
+/* NULL without memory. */
+struct rib_listing *rib_list_begin(void);
+/* Goes on for some so many prefixes. 1: there is more to be done; 0: rib_list_prefixes has them all; -ENOMEM. */
+int rib_list_work(struct rib_listing *l, const struct rib *r, uint32_t max_prefixes);
+const uint64_t *rib_list_prefixes(const struct rib_listing *l, size_t *n);
+void rib_list_end(struct rib_listing *l);
+/* The route number i of a prefix, of a feed the first two. False when there are no more. */
 bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_info *out);
 /* The next hop towards an address if every link were up; kind FIB_NONE: there is none. */
 struct fib_nexthop rib_ask(const struct rib *r, uint16_t zone, uint32_t addr);

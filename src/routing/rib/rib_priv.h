@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of the RIB share: rib.c has routes and prefixes, rib_settle.c writes
- * the FIBs, rib_exit.c resolves gateways, rib_change.c compares a config with what is
- * there, rib_show.c lists.
+ * the FIBs, rib_exit.c has the ways, rib_resolve.c what they lead to, rib_feed.c the source
+ * that has its routes itself, rib_change.c compares a config with what is there, rib_show.c
+ * and rib_list.c list.
  */
 #ifndef YG_ROUTING_RIB_RIB_PRIV_H
 #define YG_ROUTING_RIB_RIB_PRIV_H
@@ -37,6 +38,20 @@ struct rib_exit {
 	bool stays; /* FIB_EXIT_STAYS */
 	bool recursive, over_default;
 	bool is_fresh; /* not resolved yet */
+	bool is_stale; /* to be resolved again, whatever has moved */
+	bool is_deep;  /* recursive ones were on the way */
+	bool is_watched;
+	struct rib_reach told; /* of one that is watched */
+	uint32_t name;         /* the feed's, for that */
+	uint32_t cost;
+};
+
+/* What an exit leads to. */
+struct rib_ways {
+	struct fib_exit_path way[FIB_PATHS_MAX];
+	uint32_t n;
+	uint32_t cost; /* of several ways the most */
+	bool is_deep;
 };
 
 struct rib_prefix {
@@ -90,7 +105,16 @@ struct rib {
 	uint16_t moved_zone[32];
 	uint32_t n_moved; /* more than there is room for: all */
 	bool exits_fresh;
-	uint32_t walk_left; /* prefixes below this number are still to be looked at */
+	bool exits_short; /* one found no memory, and is to be resolved again */
+	bool links_moved; /* an exit that is not recursive leads elsewhere since exits were last resolved */
+	int shortage;     /* why the last prefix was not settled: -ENOMEM, -ENOSPC */
+	const struct rib_feed *feed;
+	void *feed_ctx;
+	bool feed_behind; /* some prefix of it is not settled, and there was no memory to note which */
+	bool feed_walks;  /* they are all looked through, from feed_at on */
+	uint32_t feed_at;
+	uint64_t owner_down[RIB_OWNERS_MAX / 64]; /* bits */
+	uint32_t walk_left;                       /* prefixes below this number are still to be looked at */
 	uint16_t seen;
 };
 
@@ -136,6 +160,8 @@ static inline struct rib_exit *rib_exit_at(const struct rib *r, uint32_t i)
 struct rib_table *rib_table_of(const struct rib *r, uint16_t zone);
 /* RIB_NONE: it is not there. */
 uint32_t rib_prefix_find(const struct rib *r, uint64_t key);
+/* Made if need be, in a table that is there; RIB_NONE without memory. */
+uint32_t rib_prefix_get(struct rib *r, uint64_t key);
 /* It stands in the RIB as it is. */
 bool rib_record_is_that(const struct rib *r, const struct rib_record *x, const struct rib_route *route);
 /* Every address of its prefix is a neighbour. */
@@ -144,6 +170,19 @@ bool rib_is_of_link(const struct rib *r, const struct rib_record *x);
 /* It has no routes and stands in no FIB. */
 void rib_prefix_drop(struct rib *r, uint32_t prefix);
 
+/* The routes of a prefix, the best first: those of the chain, and the feed's among them. */
+struct rib_seq {
+	const struct rib *r;
+	uint32_t record; /* the next of the chain */
+	const struct rib_fed *fed;
+	uint32_t n_fed; /* that are taken */
+};
+
+/* fed may be NULL. */
+struct rib_seq rib_seq_of(const struct rib *r, uint32_t first, const struct rib_fed *fed);
+/* The next route's exit, and its record or NULL: the feed's. RIB_NONE: there are no more. */
+uint32_t rib_seq_next(struct rib_seq *q, const struct rib_record **x);
+
 /* --- rib_settle.c --- */
 
 /* Room to note one prefix more. */
@@ -151,6 +190,34 @@ bool rib_note_reserve(struct rib *r);
 bool rib_is_noted(const struct rib *r, uint32_t prefix);
 /* Its routes have changed: the next rib_flush settles it. */
 void rib_note(struct rib *r, uint32_t prefix);
+
+/* A prefix that may have no record, with what the feed says of it: 0, -ENOMEM or -ENOSPC. */
+int rib_settle_prefix(struct rib *r, uint64_t key, uint32_t first, const struct rib_fed *fed, bool *changed);
+/* Something stands in a FIB that did not: whoever sees the number sees what was written. */
+void rib_is_changed(struct rib *r);
+/* A prefix without a record here found no room: it waits among those that are noted. */
+void rib_keep_fed(struct rib *r, uint64_t key, int why);
+
+/* --- rib_feed.c --- */
+
+/* What the feed says of a prefix; false: there is no feed for it. */
+bool rib_feed_look(const struct rib *r, uint64_t key, struct rib_fed *out);
+bool rib_feed_look_all(const struct rib *r, uint64_t key, struct rib_fed *out);
+/* Somebody has a route to a prefix of that length; may be true without. */
+bool rib_has_len(const struct rib *r, const struct rib_table *t, uint32_t len);
+/* Looks through so many prefixes of the feed at most, if that is to be done. True: there is more. */
+bool rib_feed_walk(struct rib *r, uint32_t max, bool *changed);
+/* Tells the feed which of its ways lead elsewhere now. */
+void rib_feed_tell(struct rib *r);
+
+static inline bool rib_owner_is_down(const struct rib *r, uint32_t owner)
+{
+	return (r->owner_down[owner / 64] >> owner % 64 & 1) != 0;
+}
+
+/* --- rib_resolve.c --- */
+
+void rib_search(const struct rib *r, struct rib_exit *e, struct rib_ways *w);
 
 /* --- rib_change.c --- */
 
@@ -168,6 +235,10 @@ int rib_exit_compare(const struct rib_exit *a, const struct rib_exit *b);
 /* Resolves those that are new, and those whose gateway lies where routes have changed; *changed is set when one of
  * these leads elsewhere. 0 or -ENOMEM. */
 int rib_exits_resolve(struct rib *r, bool *changed);
+/* One of them, now. 0, or -ENOMEM: rib_exits_resolve tries again. */
+int rib_exit_resolve(struct rib *r, struct rib_exit *e, bool *changed);
+/* The path leads by a gateway that is to be found. */
+bool rib_has_gateway(const struct rib_path *p);
 /* A gateway may be led elsewhere by this prefix. */
 void rib_prefix_moved(struct rib *r, uint64_t key);
 

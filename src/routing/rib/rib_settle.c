@@ -13,7 +13,8 @@
  * and without a link.
  *
  * A prefix whose routes have changed is noted, and settled by rib_flush. What finds no
- * room in its FIB stays noted.
+ * room in its FIB stays noted. One to which the feed alone has routes is settled when the
+ * feed says so (rib_feed.c), and is noted only when it finds no room.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -78,15 +79,15 @@ static bool is_up(const struct rib *r, const struct rib_table *t, uint32_t exit)
 	return fib_exit_is_up(t->fib, rib_exit_at(r, exit)->fib_exit);
 }
 
-/* The next exit of a chain that leads somewhere and is another one; RIB_NONE: none. */
-static uint32_t next_exit(const struct rib *r, uint32_t *record, uint32_t but)
+/* The next exit that leads somewhere and is another one; RIB_NONE: none. */
+static uint32_t next_exit(struct rib_seq *q, uint32_t but)
 {
-	for (; *record != RIB_NONE; *record = rib_record_at(r, *record)->next) {
-		uint32_t exit = rib_record_at(r, *record)->exit;
+	const struct rib_record *x;
+	uint32_t exit;
 
-		if (exit != but && rib_exit_at(r, exit)->n_ways > 0)
+	while ((exit = rib_seq_next(q, &x)) != RIB_NONE)
+		if (exit != but && rib_exit_at(q->r, exit)->n_ways > 0)
 			return exit;
-	}
 	return RIB_NONE;
 }
 
@@ -102,17 +103,19 @@ static uint32_t staying(const struct rib *r, uint32_t first)
 	return RIB_NONE;
 }
 
-static void choose(const struct rib *r, const struct rib_table *t, uint32_t first, struct choice *c)
+static void choose(const struct rib *r, const struct rib_table *t, uint32_t first, const struct rib_fed *fed,
+		   struct choice *c)
 {
-	uint32_t at = first, exit;
+	struct rib_seq q = rib_seq_of(r, first, fed);
+	uint32_t exit;
 
 	*c = (struct choice){ RIB_NONE, RIB_NONE, 0 };
-	c->best = next_exit(r, &at, RIB_NONE);
+	c->best = next_exit(&q, RIB_NONE);
 	if (c->best == RIB_NONE)
 		return;
 	bool best_up = is_up(r, t, c->best), second_up = false;
 
-	for (; (exit = next_exit(r, &at, c->best)) != RIB_NONE; at = rib_record_at(r, at)->next) {
+	while ((exit = next_exit(&q, c->best)) != RIB_NONE) {
 		if (c->second == RIB_NONE || (!best_up && !second_up && is_up(r, t, exit))) {
 			c->second = exit;
 			second_up = is_up(r, t, exit);
@@ -127,43 +130,82 @@ static void choose(const struct rib *r, const struct rib_table *t, uint32_t firs
 	c->second = RIB_NONE;
 }
 
-/* 0, or -ENOMEM and the FIB is as it was. *changed is set when it is not. */
-static int settle(struct rib *r, uint32_t prefix, bool *changed)
+/* Nobody else has a route to it: as the feed says, whatever is up. It says something else when that changes. */
+static void choose_fed(const struct rib_fed *fed, struct choice *c)
 {
-	uint64_t key = rib_prefix_at(r, prefix)->key;
-	struct rib_table *t = rib_table_of(r, rib_key_zone(key));
-	struct ip4_prefix p = rib_key_prefix(key);
-	uint32_t group, before;
-	struct choice c;
+	*c = (struct choice){ RIB_NONE, RIB_NONE, 0 };
+	if (fed->n > 0)
+		c->best = fed->way[0];
+	if (fed->n > 1 && fed->way[1] != fed->way[0])
+		c->second = fed->way[1];
+}
 
-	if (t->fib == NULL)
-		return 0;
-	choose(r, t, rib_prefix_at(r, prefix)->first, &c);
-	before = fib_group_of(t->fib, p);
-	if (c.best == RIB_NONE) {
+/* What the exit is in the FIB; of one that has found no memory yet RIB_NONE. */
+static uint32_t fib_exit_of(const struct rib *r, uint32_t exit)
+{
+	return rib_exit_at(r, exit)->fib_exit;
+}
+
+static int put(struct rib *r, struct fib *fib, struct ip4_prefix p, const struct choice *c, bool *changed)
+{
+	uint32_t second = FIB_NO_EXIT, group, before = fib_group_of(fib, p);
+
+	if (c->best == RIB_NONE) {
 		*changed |= before != FIB_NO_ROUTE;
-		(void)fib_remove(t->fib, p);
+		(void)fib_remove(fib, p);
 		return 0;
 	}
-	/* What its own exits say of where it may be heard is theirs to say. */
-	c.from &= ~rib_exit_at(r, c.best)->interfaces;
-	if (c.second != RIB_NONE)
-		c.from &= ~rib_exit_at(r, c.second)->interfaces;
-	group = fib_group_add(t->fib, rib_exit_at(r, c.best)->fib_exit,
-			      c.second != RIB_NONE ? rib_exit_at(r, c.second)->fib_exit : FIB_NO_EXIT, c.from);
+	if (c->second != RIB_NONE)
+		second = fib_exit_of(r, c->second);
+	if (fib_exit_of(r, c->best) == RIB_NONE || (c->second != RIB_NONE && second == RIB_NONE))
+		return -ENOMEM;
+	group = fib_group_add(fib, fib_exit_of(r, c->best), second, c->from);
 	if (group == FIB_NO_ROUTE)
 		return -ENOMEM;
 	if (group == before)
 		return 0;
-	int rc = fib_insert(t->fib, p, group);
+	int rc = fib_insert(fib, p, group);
 
 	*changed |= rc == 0;
 	return rc;
 }
 
-static void changed(struct rib *r)
+int rib_settle_prefix(struct rib *r, uint64_t key, uint32_t first, const struct rib_fed *fed, bool *changed)
 {
-	/* Whoever sees the number sees what was written. */
+	struct rib_table *t = rib_table_of(r, rib_key_zone(key));
+	struct choice c;
+
+	if (t->fib == NULL)
+		return 0;
+	if (first == RIB_NONE && fed != NULL) {
+		choose_fed(fed, &c);
+	} else {
+		choose(r, t, first, fed, &c);
+		/* What its own exits say of where it may be heard is theirs to say. */
+		if (c.best != RIB_NONE)
+			c.from &= ~rib_exit_at(r, c.best)->interfaces;
+		if (c.second != RIB_NONE)
+			c.from &= ~rib_exit_at(r, c.second)->interfaces;
+	}
+	int rc = put(r, t->fib, rib_key_prefix(key), &c, changed);
+
+	if (rc != 0)
+		r->shortage = rc;
+	return rc;
+}
+
+/* 0, or -ENOMEM and the like, and the FIB is as it was. *changed is set when it is not. */
+static int settle(struct rib *r, uint32_t prefix, bool *changed)
+{
+	uint64_t key = rib_prefix_at(r, prefix)->key;
+	struct rib_fed fed;
+
+	return rib_settle_prefix(r, key, rib_prefix_at(r, prefix)->first, rib_feed_look(r, key, &fed) ? &fed : NULL,
+				 changed);
+}
+
+void rib_is_changed(struct rib *r)
+{
 	atomic_fetch_add_explicit(&r->version, 1, memory_order_release);
 }
 
@@ -177,6 +219,18 @@ static bool keep(struct rib *r, uint32_t prefix)
 	r->dirty[r->n_dirty++] = prefix;
 	r->is_dirty[prefix / 64] |= UINT64_C(1) << prefix % 64;
 	return true;
+}
+
+void rib_keep_fed(struct rib *r, uint64_t key, int why)
+{
+	uint32_t prefix = rib_prefix_get(r, key);
+
+	r->shortage = why;
+	if (prefix != RIB_NONE && keep(r, prefix))
+		return;
+	if (prefix != RIB_NONE && rib_prefix_at(r, prefix)->first == RIB_NONE)
+		rib_prefix_drop(r, prefix);
+	r->feed_behind = true;
 }
 
 static bool walk(struct rib *r, uint32_t max, bool *any)
@@ -196,8 +250,9 @@ bool rib_work(struct rib *r, uint32_t max_prefixes)
 {
 	bool any = false, more = walk(r, max_prefixes, &any);
 
+	more = rib_feed_walk(r, max_prefixes, &any) || more;
 	if (any)
-		changed(r);
+		rib_is_changed(r);
 	return more;
 }
 
@@ -226,7 +281,12 @@ static int settle_noted(struct rib *r, bool *any)
 
 size_t rib_n_unsettled(const struct rib *r)
 {
-	return r->n_dirty;
+	return r->n_dirty + r->feed_behind + r->exits_short;
+}
+
+const char *rib_unsettled_why(const struct rib *r)
+{
+	return r->shortage == -ENOSPC ? "the forwarding table is full" : "there is no memory";
 }
 
 int rib_flush(struct rib *r)
@@ -237,9 +297,17 @@ int rib_flush(struct rib *r)
 	if (rc == 0)
 		rc = settle_noted(r, &any);
 	(void)walk(r, WALK_AT_ONCE, &any);
+	/* What was not noted is among all that the feed has. */
+	if (rc == 0 && r->feed_behind && !r->feed_walks) {
+		r->feed_behind = false;
+		r->feed_walks = true;
+		r->feed_at = 0;
+	}
+	(void)rib_feed_walk(r, WALK_AT_ONCE, &any);
 	if (any)
-		changed(r);
-	return rc;
+		rib_is_changed(r);
+	rib_feed_tell(r);
+	return rc != 0 || !r->feed_behind ? rc : -ENOMEM;
 }
 
 /* --- links --- */
@@ -250,7 +318,8 @@ static bool follow(struct rib *r, bool any)
 	r->walk_left = r->prefixes.n_fresh;
 	(void)walk(r, WALK_AT_ONCE, &any);
 	if (any)
-		changed(r);
+		rib_is_changed(r);
+	rib_feed_tell(r);
 	return any;
 }
 

@@ -94,43 +94,66 @@ static void fill_ways(const struct rib *r, const struct rib_exit *e, struct rib_
 	out->link_down = out->route.nexthop.kind == FIB_UNICAST && (interfaces & ~r->down) == 0;
 }
 
+/* What a feed knows of its route is its to show. */
+static void describe(const struct rib *r, uint64_t prefix, const struct rib_record *x, const struct rib_fed *fed,
+		     struct rib_route *out)
+{
+	struct ip4_prefix v4 = rib_key_prefix(prefix);
+
+	*out = (struct rib_route){ .prefix = ip_prefix_v4(v4.addr, v4.len), .zone = rib_key_zone(prefix) };
+	if (x == NULL) {
+		out->source = r->feed->source;
+		out->distance = fed->distance;
+		return;
+	}
+	out->source = x->source;
+	out->distance = x->distance;
+	out->metric = x->metric;
+	out->instance = x->instance;
+}
+
 bool rib_route_of(const struct rib *r, uint64_t prefix, uint32_t i, struct rib_info *out)
 {
 	uint32_t p = rib_prefix_find(r, prefix);
-	uint32_t at = p != RIB_NONE ? rib_prefix_at(r, p)->first : RIB_NONE;
-	uint32_t in_use = p != RIB_NONE ? exit_in_use(r, prefix) : FIB_NO_EXIT;
+	struct rib_fed fed = { .n = 0 };
+	bool has_feed = rib_feed_look(r, prefix, &fed);
+	struct rib_seq q = rib_seq_of(r, p != RIB_NONE ? rib_prefix_at(r, p)->first : RIB_NONE, has_feed ? &fed : NULL);
+	uint32_t in_use, exit;
+	const struct rib_record *x;
 	bool found = false; /* one before has that exit */
 
-	for (; at != RIB_NONE && i > 0; i--) {
-		const struct rib_record *x = rib_record_at(r, at);
-
-		found |= in_use != FIB_NO_EXIT && rib_exit_at(r, x->exit)->fib_exit == in_use;
-		at = x->next;
-	}
-	if (at == RIB_NONE)
+	if (q.record == RIB_NONE && q.fed == NULL)
 		return false;
-	const struct rib_record *x = rib_record_at(r, at);
-	const struct rib_exit *e = rib_exit_at(r, x->exit);
-	struct ip4_prefix v4 = rib_key_prefix(prefix);
+	in_use = exit_in_use(r, prefix);
+	while ((exit = rib_seq_next(&q, &x)) != RIB_NONE && i > 0) {
+		found |= in_use != FIB_NO_EXIT && rib_exit_at(r, exit)->fib_exit == in_use;
+		i--;
+	}
+	if (exit == RIB_NONE)
+		return false;
+	const struct rib_exit *e = rib_exit_at(r, exit);
 
-	*out = (struct rib_info){ .route = { .prefix = ip_prefix_v4(v4.addr, v4.len),
-					     .zone = rib_key_zone(prefix),
-					     .source = x->source,
-					     .distance = x->distance,
-					     .metric = x->metric,
-					     .instance = x->instance } };
+	*out = (struct rib_info){ .resolved = false };
+	describe(r, prefix, x, &fed, &out->route);
 	fill_ways(r, e, out);
 	out->active = !found && in_use != FIB_NO_EXIT && e->fib_exit == in_use;
 	return true;
 }
 
 /* The first route of a prefix that leads somewhere, of sources below this one. */
-static const struct rib_exit *first_exit(const struct rib *r, uint32_t prefix, enum rib_source end)
+static const struct rib_exit *first_exit(const struct rib *r, uint64_t key, enum rib_source end)
 {
-	for (uint32_t i = rib_prefix_at(r, prefix)->first; i != RIB_NONE; i = rib_record_at(r, i)->next) {
-		const struct rib_exit *e = rib_exit_at(r, rib_record_at(r, i)->exit);
+	uint32_t prefix = rib_prefix_find(r, key), exit;
+	struct rib_fed fed;
+	bool has_feed = rib_feed_look(r, key, &fed);
+	struct rib_seq q =
+		rib_seq_of(r, prefix != RIB_NONE ? rib_prefix_at(r, prefix)->first : RIB_NONE, has_feed ? &fed : NULL);
+	const struct rib_record *x;
 
-		if (e->n_ways > 0 && rib_record_at(r, i)->source < end)
+	while ((exit = rib_seq_next(&q, &x)) != RIB_NONE) {
+		const struct rib_exit *e = rib_exit_at(r, exit);
+
+		if (e->n_ways > 0 && (x != NULL ? x->source : r->feed->source) < (uint8_t)end)
 			return e;
 	}
 	return NULL;
@@ -141,11 +164,10 @@ static struct fib_nexthop ask(const struct rib *r, uint16_t zone, uint32_t addr,
 	const struct rib_table *t = rib_table_of(r, zone);
 
 	for (uint32_t len = max_len + 1; t != NULL && len-- > 0;) {
-		uint32_t prefix = t->n_of_len[len] == 0
-					  ? RIB_NONE
-					  : rib_prefix_find(r, rib_key(zone, addr & ip4_mask((uint8_t)len), len));
-		const struct rib_exit *e = prefix != RIB_NONE ? first_exit(r, prefix, end) : NULL;
+		const struct rib_exit *e = NULL;
 
+		if (rib_has_len(r, t, len))
+			e = first_exit(r, rib_key(zone, addr & ip4_mask((uint8_t)len), len), end);
 		if (e != NULL)
 			return e->way[0].nexthop;
 	}

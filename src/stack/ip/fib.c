@@ -238,7 +238,7 @@ int fib_insert(struct fib *f, struct ip4_prefix prefix, uint32_t group)
 		return -ENOMEM;
 	fib_retire(&f->groups, outgrown);
 	if (!place_open(f, prefix, &at))
-		return -ENOMEM;
+		return -ENOSPC;
 	bool replaces = prefix_set_put(&f->prefixes, prefix, group, &old);
 
 	fib_group_get(&f->groups, group);
@@ -277,6 +277,22 @@ int fib_remove(struct fib *f, struct ip4_prefix prefix)
 uint32_t fib_group_of(const struct fib *f, struct ip4_prefix prefix)
 {
 	return prefix_set_get(&f->prefixes, prefix);
+}
+
+void fib_prefetch(const struct fib *f, struct ip4_prefix prefix)
+{
+	prefix_set_prefetch(&f->prefixes, (struct ip4_prefix){ prefix.addr & ip4_mask(prefix.len), prefix.len });
+	prefetch_write(&f->root[prefix.addr >> 16]);
+}
+
+void fib_prefetch_block(const struct fib *f, struct ip4_prefix prefix)
+{
+	uint32_t e = peek(&f->root[prefix.addr >> 16]);
+
+	if ((e & ENTRY_CHILD) == 0)
+		return;
+	prefetch_write(&child_of(f, e)[(prefix.addr >> 8) & (BLOCK_ENTRIES - 1)]);
+	prefetch_write(info_at(f, e & ~ENTRY_CHILD));
 }
 
 /* --- look-ups: any thread --- */

@@ -88,10 +88,14 @@ void fib_destroy(struct fib *f);
 
 /* --- prefixes: the writer --- */
 
-/* Adds or replaces. 0 or -ENOMEM, after which the table is as before. */
+/* Adds or replaces. 0, -ENOMEM, or -ENOSPC: the table is full; then it is as before. */
 int fib_insert(struct fib *f, struct ip4_prefix prefix, uint32_t group);
 /* -ENOENT when it is not there. */
 int fib_remove(struct fib *f, struct ip4_prefix prefix);
+/* For whoever changes many at once: what a change of that prefix looks at first, and some prefixes later what that
+ * leads to, is asked for into the cache. */
+void fib_prefetch(const struct fib *f, struct ip4_prefix prefix);
+void fib_prefetch_block(const struct fib *f, struct ip4_prefix prefix);
 /* The group of exactly that prefix, FIB_NO_ROUTE when it is not there. */
 uint32_t fib_group_of(const struct fib *f, struct ip4_prefix prefix);
 

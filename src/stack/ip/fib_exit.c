@@ -67,9 +67,18 @@ static bool exit_settle(struct fib_groups *g, struct fib_exit *e)
 	return true;
 }
 
+/* All groups follow or none does: one that stayed behind would have next hops that are given back. */
 static uint32_t exit_changed(struct fib_groups *g, struct fib_exit *e)
 {
-	return exit_settle(g, e) ? fib_groups_publish(g, e) : 0;
+	size_t n_places = 1;
+	uint32_t n = 0;
+
+	if (e->is_prepared)
+		return exit_settle(g, e) ? fib_groups_publish(g, e) : 0;
+	if (fib_groups_spare(g, e, 0, &n_places) && fib_retire_reserve(g, n_places) && exit_settle(g, e))
+		n = fib_groups_publish(g, e);
+	fib_groups_unspare(g, e);
+	return n;
 }
 
 uint32_t fib_exit_make(struct fib_groups *g, enum fib_exit_kind kind)
@@ -135,6 +144,7 @@ static struct fib_shares *shares_like(const struct fib_exit *old, const struct f
 int fib_exit_lead(struct fib_groups *g, struct fib_exit *e, const struct fib_exit_path *path, uint32_t n)
 {
 	struct fib_exit now = *e;
+	size_t n_places = 1;
 
 	now.n = n;
 	now.shares = NULL;
@@ -146,16 +156,19 @@ int fib_exit_lead(struct fib_groups *g, struct fib_exit *e, const struct fib_exi
 	if (n > 1 && (now.shares = shares_like(e, now.member, n)) == NULL)
 		goto free_all;
 	g->n_bytes += exit_bytes(&now) - exit_bytes(e);
-	if (!exit_settle(g, &now)) {
+	if (!fib_groups_spare(g, e, n, &n_places) || !fib_retire_reserve(g, n_places) || !exit_settle(g, &now)) {
 		g->n_bytes += exit_bytes(e) - exit_bytes(&now);
-		goto free_all;
+		goto unspare;
 	}
 	free(e->member);
 	free(e->shares);
 	*e = now;
 	fib_groups_publish(g, e);
+	fib_groups_unspare(g, e);
 	return 0;
 
+unspare:
+	fib_groups_unspare(g, e);
 free_all:
 	free(now.member);
 	free(now.shares);
@@ -282,7 +295,7 @@ int fib_neighbour_prepare(struct fib *f, uint32_t ifindex, const struct ip_addr 
 		e->is_prepared = true;
 		if (e->n > 1)
 			enough = (e->spare = calloc(1, sizeof(*e->paths))) != NULL;
-		enough = enough && fib_groups_spare(g, e, &n);
+		enough = enough && fib_groups_spare(g, e, 0, &n);
 	}
 	g->is_prepared = enough && fib_retire_reserve(g, n);
 	if (g->is_prepared)

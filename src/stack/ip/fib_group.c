@@ -305,11 +305,11 @@ uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e)
 	return n;
 }
 
-bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, size_t *n)
+bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, uint32_t more, size_t *n)
 {
 	for (uint32_t link = e->groups; link != POOL_NONE; link = group_at(g, link >> 1)->next[link & 1]) {
 		struct fib_group *x = group_at(g, link >> 1);
-		struct fib_full_route most = { .n_others = 0 };
+		struct fib_full_route most = { .n_others = more };
 
 		for (int i = 0; i < 2; i++)
 			most.n_others += x->exit[i] != FIB_NO_EXIT ? exit_at(g, x->exit[i])->n : 0;

@@ -134,8 +134,9 @@ bool fib_retire_reserve(struct fib_groups *g, size_t n);
 void fib_retire(struct fib_groups *g, const void *memory);
 /* An exit has changed: what readers have of its groups follows. How many there are. */
 uint32_t fib_groups_publish(struct fib_groups *g, const struct fib_exit *e);
-/* The memory for that, beforehand; how many places it may take in the queue is added to *n. False without memory. */
-bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, size_t *n);
+/* The memory for that, beforehand, when the exit is to have so many next hops more; how many places it may take in the
+ * queue is added to *n. False without memory. */
+bool fib_groups_spare(struct fib_groups *g, const struct fib_exit *e, uint32_t more, size_t *n);
 /* What is left of it is given back. */
 void fib_groups_unspare(struct fib_groups *g, const struct fib_exit *e);
 /* One that fib_nexthop_add made is found by it no more. */

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/util.h"
+
 #define SLOTS_MIN 64u
 /* Walks of one reader until it takes what it has: whoever changes the set was interrupted in between. */
 #define WALKS_MAX 64u
@@ -187,6 +189,13 @@ uint32_t prefix_set_get(const struct prefix_set *s, struct ip4_prefix p)
 	const struct prefix_slots *t = slots_of(s);
 
 	return prefix_set_value(slot_at(t, find(t, key_of(p))));
+}
+
+void prefix_set_prefetch(const struct prefix_set *s, struct ip4_prefix p)
+{
+	const struct prefix_slots *t = slots_of(s);
+
+	prefetch_write(&t->slot[home_of(t, key_of(p))]);
 }
 
 bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value)

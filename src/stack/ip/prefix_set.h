@@ -42,6 +42,8 @@ bool prefix_set_put(struct prefix_set *s, struct ip4_prefix p, uint32_t value, u
 bool prefix_set_take(struct prefix_set *s, struct ip4_prefix p, uint32_t *old);
 /* Its value; 0 when it is not there. */
 uint32_t prefix_set_get(const struct prefix_set *s, struct ip4_prefix p);
+/* Its place is asked for into the cache. */
+void prefix_set_prefetch(const struct prefix_set *s, struct ip4_prefix p);
 /* The longest prefix that is shorter than p and covers it. */
 bool prefix_set_above(const struct prefix_set *s, struct ip4_prefix p, struct ip4_prefix *up, uint32_t *value);
 /* Any thread: the values of the prefixes that cover addr, the longest first, until fn says true. Before them fn has a

@@ -12,6 +12,7 @@
 #include "base/util.h"
 
 #define SLICE 256
+#define PREPARE 8192 /* prefixes that are put in order at a time: less than a millisecond */
 
 static const struct out_column route_columns[] = {
 	{ "dst", NULL, OUT_PREFIX },  { "type", NULL, OUT_TEXT },       { "gateway", NULL, OUT_IP4 },
@@ -129,15 +130,28 @@ static void route_rows(struct command_call *c, uint64_t prefix)
 	}
 }
 
-/* Routes beyond a slice come when the reader has taken the last one; each prefix as it is by then. */
+/* First all prefixes are put in order, a million in a few hundred steps between which others are served. Then routes
+ * beyond a slice come when the reader has taken the last one; each prefix as it is by then. */
 static int route_more(struct command_call *c)
 {
 	struct route_state *s = c->state;
-	size_t end = s->i + SLICE;
+	size_t end = s->i + SLICE, n;
 
-	for (; s->i < s->n && s->i < end; s->i++)
-		route_rows(c, s->prefix[s->i]);
-	return s->i < s->n ? COMMAND_MORE : cmd_table_done(c);
+	if (!s->is_ready) {
+		int rc = rib_list_work(s->list, c->target->rib(c->target->ctx), PREPARE);
+
+		if (rc < 0) {
+			command_error(c, "route: there is no memory to list the routes\n");
+			return EXIT_FAILED;
+		}
+		s->is_ready = rc == 0;
+		return COMMAND_MORE;
+	}
+	const uint64_t *prefix = rib_list_prefixes(s->list, &n);
+
+	for (; s->i < n && s->i < end; s->i++)
+		route_rows(c, prefix[s->i]);
+	return s->i < n ? COMMAND_MORE : cmd_table_done(c);
 }
 
 int cmd_route_show(struct command_call *c, const struct rib_route *route)
@@ -162,7 +176,11 @@ static int route_start(struct command_call *c)
 		command_error(c, "route: --force belongs to --batch FILE\n");
 		return EXIT_USAGE;
 	}
-	s->prefix = rib_prefixes(c->target->rib(c->target->ctx), &s->n);
+	s->list = rib_list_begin();
+	if (s->list == NULL) {
+		command_error(c, "route: there is no memory to list the routes\n");
+		return EXIT_FAILED;
+	}
 	cmd_table_start(c, &route_table);
 	return COMMAND_MORE;
 }
@@ -171,7 +189,7 @@ static void route_end(struct command_call *c)
 {
 	struct route_state *s = c->state;
 
-	free(s->prefix);
+	rib_list_end(s->list);
 	route_text_destroy(s->text);
 }
 

@@ -10,8 +10,9 @@
 
 struct route_state {
 	/* the listing */
-	uint64_t *prefix;
-	size_t n, i;
+	struct rib_listing *list;
+	bool is_ready; /* it has all prefixes, in order */
+	size_t i;
 	/* changes */
 	struct route_text *text;
 	uint32_t line; /* of the batch */

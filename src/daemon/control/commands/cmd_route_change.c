@@ -212,8 +212,8 @@ static bool flush(struct command_call *c)
 {
 	if (c->target->flush_routes(c->target->ctx) == 0)
 		return true;
-	command_error(c, "route: %zu prefixes find no room in the forwarding table; they are tried again\n",
-		      rib_n_unsettled(rib_of(c)));
+	command_error(c, "route: %zu prefixes find no room in the forwarding table (%s); they are tried again\n",
+		      rib_n_unsettled(rib_of(c)), rib_unsettled_why(rib_of(c)));
 	return false;
 }
 
