@@ -542,8 +542,11 @@ ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes
                                                    for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
 BGP_ROWS = [f"bgp-{name}" for name in ("load-1", "load-3", "churn", "dead")]
+BGP_FIB_ROWS = [f"bgp-fib-{name}" for name in ("load-1", "load-3", "cost", "list", "dead-write", "dead-seen")]
 # Half of what BIRD 2.0.12 takes of memory for as many prefixes and neighbours (136 and 328 MB).
-BGP_BARS = {"bgp-load-1-memory": 68, "bgp-load-3-memory": 164}
+BGP_BARS = {"bgp-load-1-memory": 68, "bgp-load-3-memory": 164,
+            "bgp-fib-load-1": 2000, "bgp-fib-load-1-vanished": 0, "bgp-fib-load-3-vanished": 0, "bgp-fib-dead-seen": 50,
+            "bgp-fib-dead-slice": 2, "bgp-fib-cost-slice": 2, "bgp-fib-list-slice": 2}
 # What a row of bench/fib must reach: in its own unit.
 FIB_BARS = {"fib-random-of-bare": ("at least", 70), "fib-drawn-of-bare": ("at least", 70), "fib-load": ("at most", 1000),
             "fib-memory-resident": ("at most", 80), "rib-and-fib-load": ("at most", 1000)}
@@ -732,12 +735,23 @@ def fib(options):
 @group(*BGP_ROWS)
 def bgp(options):
     """A million prefixes of one neighbour, and of three, from UPDATEs in memory into the table of paths (bench/bgp.c)."""
+    return bgp_rows(program(options, "bgp"))
+
+
+@group(*BGP_FIB_ROWS)
+def bgp_fib(options):
+    """The same into the FIB, and a neighbour that dies, while another thread looks addresses up (bench/bgp_rib.c)."""
+    return bgp_rows(program(options, "bgp_rib"))
+
+
+def bgp_rows(found):
     rows = []
-    for f in program(options, "bgp"):
+    for f in found:
         bar = BGP_BARS.get(f["row"])
+        ok = None if bar is None else f["value"] <= bar
         text = f"{f['value']:,.0f}" if f["value"] >= 1000 else f"{f['value']:.3g}"
-        rows.append(memory_row(f["row"], text, "", f"at most {bar}" if bar else "", f["value"] <= bar if bar else None, f,
-                               f["unit"], (), "make bench ROWS='bgp-*'"))
+        rows.append(memory_row(f["row"], text, "", "" if bar is None else f"at most {bar}", ok, f, f["unit"], (),
+                               "make bench ROWS='bgp-*'"))
     return rows
 
 

@@ -23,13 +23,13 @@
 
 #define CHUNK_BYTES ((size_t)BGP_SETS_CHUNK_UNITS * BGP_SETS_UNIT)
 #define UNITS_MAX ((uint32_t)BGP_SETS_UNITS_MAX)
-#define UNITS_MIN ((uint32_t)((sizeof(struct bgp_set) + BGP_SETS_UNIT - 1) / BGP_SETS_UNIT))
+/* Of the shortest set, and of free room: its size stands once more at its end. */
+#define UNITS_MIN ((uint32_t)((sizeof(struct bgp_set) + sizeof(uint32_t) + BGP_SETS_UNIT - 1) / BGP_SETS_UNIT))
 _Static_assert(UNITS_MAX < BGP_SETS_CHUNK_UNITS, "the longest set fits into a chunk");
-_Static_assert(sizeof(struct bgp_set) + sizeof(uint32_t) <= UNITS_MIN * BGP_SETS_UNIT, "a size at its end");
 
 static uint32_t units_of(size_t len)
 {
-	return (uint32_t)((sizeof(struct bgp_set) + len + BGP_SETS_UNIT - 1) / BGP_SETS_UNIT);
+	return max_u32(UNITS_MIN, (uint32_t)((sizeof(struct bgp_set) + len + BGP_SETS_UNIT - 1) / BGP_SETS_UNIT));
 }
 
 int bgp_sets_init(struct bgp_sets *s, const struct siphash_key *key, uint64_t bytes_max)
@@ -37,8 +37,12 @@ int bgp_sets_init(struct bgp_sets *s, const struct siphash_key *key, uint64_t by
 	*s = (struct bgp_sets){ .key = *key };
 	s->n_chunks_max = (uint32_t)((bytes_max + CHUNK_BYTES - 1) / CHUNK_BYTES);
 	s->chunk = calloc(s->n_chunks_max, sizeof(*s->chunk));
-	if (s->chunk != NULL && bgp_index_init(&s->index) == 0)
+	if (s->chunk == NULL || bgp_index_init(&s->index) != 0)
+		goto no_index;
+	if (bgp_hops_init(&s->hops) == 0)
 		return 0;
+	bgp_index_fini(&s->index);
+no_index:
 	free(s->chunk);
 	return -ENOMEM;
 }
@@ -48,6 +52,7 @@ void bgp_sets_fini(struct bgp_sets *s)
 	for (uint32_t i = 0; i < s->n_chunks; i++)
 		free(s->chunk[i]);
 	free(s->chunk);
+	bgp_hops_fini(&s->hops);
 	bgp_index_fini(&s->index);
 }
 
@@ -241,6 +246,12 @@ uint32_t bgp_sets_take_scratch(struct bgp_sets *s, size_t len)
 				  .len = (uint16_t)len,
 				  .n_spare = n_spare & 0x7f };
 	read_numbers(s, len, made);
+	made->hop = bgp_hops_take(&s->hops, made->next_hop);
+	if (made->hop == BGP_HOP_NONE) {
+		bgp_index_remove(&s->index, hash, set);
+		give_back(s, set, n_units);
+		return BGP_SET_NONE;
+	}
 	memcpy(made->bytes, s->scratch, len);
 	s->n++;
 	s->n_bytes += (uint64_t)n_units * BGP_SETS_UNIT;
@@ -265,6 +276,7 @@ void bgp_sets_let_go(struct bgp_sets *s, uint32_t set, uint32_t n)
 	gone->n_refs -= n;
 	if (gone->n_refs > 0)
 		return;
+	bgp_hops_let_go(&s->hops, gone->hop);
 	bgp_index_remove(&s->index, gone->hash, set);
 	s->n--;
 	s->n_bytes -= (uint64_t)n_units * BGP_SETS_UNIT;

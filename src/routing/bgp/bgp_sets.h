@@ -7,7 +7,7 @@
 #define YG_ROUTING_BGP_BGP_SETS_H
 
 #include "base/siphash.h"
-#include "routing/bgp/bgp_index.h"
+#include "routing/bgp/bgp_hops.h"
 #include "stack/wire/bgp_attr.h"
 
 #define BGP_SET_NONE 0
@@ -18,6 +18,7 @@ struct bgp_set {
 	uint32_t local_pref, med;
 	uint32_t neighbor_as; /* 0: none */
 	uint32_t next_hop;
+	uint32_t hop;           /* its number: bgp_hops.h */
 	uint32_t originator_id; /* 0: none */
 	uint16_t n_hops;        /* of AS_PATH, as the decision counts */
 	uint16_t n_clusters;    /* of CLUSTER_LIST */
@@ -36,6 +37,7 @@ struct bgp_set {
 struct bgp_sets {
 	struct siphash_key key;
 	struct bgp_index index;
+	struct bgp_hops hops; /* that the sets have */
 	uint8_t **chunk;
 	uint32_t n_chunks, n_chunks_max;
 	/* Free room by its size in units, the last list that of so many or more: the first piece, each names the next.
@@ -51,7 +53,8 @@ struct bgp_sets {
 int bgp_sets_init(struct bgp_sets *s, const struct siphash_key *key, uint64_t bytes_max);
 void bgp_sets_fini(struct bgp_sets *s);
 
-/* The set of these attributes with that next hop, held once more; BGP_SET_NONE when there is no room for it. */
+/* The set of these attributes with that next hop, held once more; BGP_SET_NONE when there is no room for it, or for one
+ * next hop more. */
 uint32_t bgp_sets_take(struct bgp_sets *s, const struct bgp_attrs *a, uint32_t next_hop);
 /* The same of the set that stands in s->scratch, len bytes in the form of bgp_set_write. */
 uint32_t bgp_sets_take_scratch(struct bgp_sets *s, size_t len);

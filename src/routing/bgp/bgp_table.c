@@ -260,11 +260,17 @@ static void decide(struct bgp_table *t, struct prefix *r)
 	uint8_t which[BGP_PATHS_MAX];
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < r->n; i++)
-		if ((p[i].flags & PATH_NOT_CHOSEN) == 0) {
-			c[n] = (struct bgp_candidate){ bgp_sets_at(&t->sets, p[i].set), &t->source[p[i].source].of, 0 };
-			which[n++] = (uint8_t)i;
-		}
+	for (uint32_t i = 0; i < r->n; i++) {
+		if ((p[i].flags & PATH_NOT_CHOSEN) != 0)
+			continue;
+		const struct bgp_set *set = bgp_sets_at(&t->sets, p[i].set);
+		uint32_t cost = bgp_hops_cost(&t->sets.hops, set->hop);
+
+		if (cost == BGP_COST_NONE)
+			continue;
+		c[n] = (struct bgp_candidate){ set, &t->source[p[i].source].of, cost };
+		which[n++] = (uint8_t)i;
+	}
 	struct bgp_choice choice = bgp_decide(t->rule, c, n);
 
 	r->best = choice.best != BGP_NOBODY ? which[choice.best] : BGP_NOBODY;
@@ -272,10 +278,14 @@ static void decide(struct bgp_table *t, struct prefix *r)
 	r->step = choice.step;
 }
 
-static void tell_readers(const struct bgp_table *t, const struct bgp_change *c, bool is_of_best)
+static void tell_readers(const struct bgp_table *t, const struct bgp_change *c)
 {
+	enum bgp_reads least = !is_same(c->best, c->best_before)       ? BGP_READS_BEST
+			       : !is_same(c->second, c->second_before) ? BGP_READS_SECOND
+								       : BGP_READS_ALL;
+
 	for (uint32_t i = 0; i < t->n_readers; i++)
-		if (is_of_best || t->reader[i].reads == BGP_READS_SECOND)
+		if (t->reader[i].reads >= least)
 			t->reader[i].changed(t->reader[i].user, c);
 }
 
@@ -303,18 +313,13 @@ void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_bef
 
 	decide(t, r);
 	const struct path *p = paths_of(t, r);
-	struct bgp_chosen best = chosen(p, r->best), second = chosen(p, r->second);
-	bool is_of_best = !is_same(best, before->best);
 
-	if (is_of_best || !is_same(second, before->second))
-		tell_readers(t,
-			     &(struct bgp_change){ .number = record,
-						   .prefix = { r->addr, r->len },
-						   .best = best,
-						   .second = second,
-						   .best_before = before->best,
-						   .second_before = before->second },
-			     is_of_best);
+	tell_readers(t, &(struct bgp_change){ .number = record,
+					      .prefix = { r->addr, r->len },
+					      .best = chosen(p, r->best),
+					      .second = chosen(p, r->second),
+					      .best_before = before->best,
+					      .second_before = before->second });
 	if (r->n == 0)
 		remove_unless_needed(t, record);
 }
@@ -500,12 +505,21 @@ void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_upd
 
 /* --- neighbours --- */
 
+static void source_changed(struct bgp_table *t, uint32_t source, bool up)
+{
+	const struct bgp_resolver *r = &t->sets.hops.resolver;
+
+	if (r->source_changed != NULL)
+		r->source_changed(r->user, source, up);
+}
+
 uint32_t bgp_table_add_source(struct bgp_table *t, const struct bgp_source *source)
 {
 	for (uint32_t i = 0; i < BGP_SOURCES_MAX; i++)
 		if (!t->source[i].is_used) {
 			t->source[i] = (struct source){ .of = *source, .is_used = true };
 			t->n_up++;
+			source_changed(t, i, true);
 			return i;
 		}
 	return BGP_SOURCE_NONE;
@@ -515,6 +529,9 @@ bool bgp_table_drop(struct bgp_table *t, uint32_t source, uint32_t budget)
 {
 	struct source *s = &t->source[source];
 
+	/* What goes by it is led elsewhere before it is looked at one by one. */
+	if (s->swept == 0 && s->n_paths > 0)
+		source_changed(t, source, false);
 	for (; budget > 0 && s->n_paths > 0; budget--, s->swept++)
 		if (record_at(t, s->swept)->n > 0)
 			withdraw(t, source, s->swept);
@@ -656,6 +673,13 @@ bool bgp_table_at(const struct bgp_table *t, uint32_t number, struct bgp_numbere
 	return true;
 }
 
+bool bgp_table_find(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_numbered *out)
+{
+	uint32_t record = find(t, prefix, hash_of(t, prefix));
+
+	return record != POOL_NONE && bgp_table_at(t, record, out);
+}
+
 void bgp_table_prefetch(const struct bgp_table *t, uint32_t number)
 {
 	prefetch_read(record_at(t, number));
@@ -688,6 +712,11 @@ void bgp_table_done(struct bgp_table *t, uint32_t number)
 {
 	if (is_there(t, number))
 		remove_unless_needed(t, number);
+}
+
+enum bgp_med_rule bgp_table_rule(const struct bgp_table *t)
+{
+	return t->rule;
 }
 
 const struct bgp_source *bgp_table_source(const struct bgp_table *t, uint32_t source)

@@ -78,6 +78,19 @@ bool bgp_table_rerun(struct bgp_table *t, uint32_t budget);
 void bgp_table_update(struct bgp_table *t, uint32_t source, const struct bgp_update *u, enum bgp_disposition d,
 		      uint32_t now_s);
 
+/* --- next hops --- */
+
+/* Who knows what it costs to get to them, and which neighbours are up; NULL: nobody, and all cost 0. It is asked now
+ * about those that are there. */
+void bgp_table_set_resolver(struct bgp_table *t, const struct bgp_resolver *r);
+/* A next hop costs something else now, or nothing leads there (BGP_COST_NONE). True when it did not before: then
+ * prefixes are to be decided again (bgp_table_redecide). */
+bool bgp_table_hop_cost(struct bgp_table *t, uint32_t hop, uint32_t cost);
+/* Decides again where a path goes by such a next hop; looks at `budget` prefixes at most. True: there is more. */
+bool bgp_table_redecide(struct bgp_table *t, uint32_t budget);
+
+/* --- asked --- */
+
 /* The best path to a prefix; set BGP_SET_NONE: none. */
 struct bgp_path_view bgp_table_best(const struct bgp_table *t, struct ip4_prefix prefix);
 
@@ -107,7 +120,11 @@ struct bgp_change {
 	struct bgp_chosen best_before, second_before; /* their sets are there until the reader returns */
 };
 
-enum bgp_reads { BGP_READS_BEST, BGP_READS_SECOND }; /* ... who wants to know of a change of the second best too */
+enum bgp_reads {
+	BGP_READS_BEST,
+	BGP_READS_SECOND, /* ... who wants to know of a change of the second best too */
+	BGP_READS_ALL,    /* ... of any path to the prefix, though both may be the same as before */
+};
 
 struct bgp_reader {
 	enum bgp_reads reads;
@@ -137,6 +154,8 @@ struct bgp_numbered {
 	struct ip4_prefix prefix;
 	struct bgp_chosen best, second;
 };
+/* The same by the prefix; false when nobody has a path to it, and nobody keeps it. */
+bool bgp_table_find(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_numbered *out);
 /* False when nobody has that number; else best and second may be none. */
 bool bgp_table_at(const struct bgp_table *t, uint32_t number, struct bgp_numbered *out);
 /* For who will ask for it soon: the first asks for the memory of its record; the second, when that is there, for that
@@ -151,6 +170,7 @@ void bgp_table_let_go(struct bgp_table *t, uint32_t number);
 /* A reader that may have needed the number (`needs`) does not any more. */
 void bgp_table_done(struct bgp_table *t, uint32_t number);
 
+enum bgp_med_rule bgp_table_rule(const struct bgp_table *t);
 const struct bgp_source *bgp_table_source(const struct bgp_table *t, uint32_t source);
 const struct bgp_set *bgp_table_set(const struct bgp_table *t, uint32_t set);
 struct bgp_table_stats bgp_table_stats(const struct bgp_table *t);

@@ -58,6 +58,9 @@ struct bgp_table {
 	uint32_t n_paths, paths_max, n_rejected;
 	uint32_t n_prefixes; /* that have one; other records are kept */
 	uint64_t n_no_room;
+	uint32_t redecide;      /* records that bgp_table_redecide has looked at */
+	uint32_t redecide_from; /* it looks for next hops that have changed since then: counts of bgp_hops.now */
+	uint32_t redecide_to;   /* ... of which it was there when it began; equal: it is at rest */
 	uint32_t n_up;          /* sources */
 	uint32_t n_new_imports; /* ... whose has_new_import is set */
 	uint32_t rerun;         /* records that bgp_table_rerun has looked at */
