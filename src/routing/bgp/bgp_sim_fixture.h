@@ -37,6 +37,8 @@ struct sim_config {
 	const struct bgp_outbound *outbound; /* of router 0 */
 	void *outbound_user;
 	bool is_same_as; /* all of them are in AS 65001 */
+	/* Of each router, with its table, before its speaker is made. */
+	void (*prepare)(struct sim_router *r, uint32_t i, struct bgp_speaker_config *c);
 };
 
 struct sim {
@@ -90,6 +92,8 @@ static inline void sim_boot(struct sim *s, uint32_t i)
 	if (bgp_table_create(&r->table, &limits, BGP_MED_SAME_AS, &key) != 0)
 		abort();
 	c.table = r->table;
+	if (s->config.prepare != NULL)
+		s->config.prepare(r, i, &c);
 	if (bgp_speaker_create(&r->speaker, &c, s->now) != 0 || bgp_speaker_listen(r->speaker) != 0)
 		abort();
 }
