@@ -6,7 +6,8 @@
  *   bgp [PREFIXES]       default 1,000,000
  *
  * Streams (bgp_stream.h) are made before the clock runs. Times are of this thread's processor; each row has a line of
- * JSON.
+ * JSON. bgp-policy is another import policy for all three neighbours, of which both filters ask for the prefix, over
+ * what is held.
  *
  * Next: src/routing/bgp/bgp_table.c
  */
@@ -14,6 +15,7 @@
 
 #include "bgp_stream.h"
 #include "resident.h"
+#include "routing/bgp/bgp_policy.h"
 
 #define N_NEIGHBOURS 3u
 
@@ -108,6 +110,87 @@ static void load(const struct bgp_stream *s, uint32_t n_neighbours, const struct
 	bgp_table_destroy(t);
 }
 
+/* --- import policy --- */
+
+/* Two of one kind, so that each path comes out otherwise by the one than by the other. */
+static const char policy_text[] =
+	"prefix-list bogons { 0.0.0.0/8+; 10.0.0.0/8+; 100.64.0.0/10+; 127.0.0.0/8+; 169.254.0.0/16+; 172.16.0.0/12+;"
+	" 192.0.0.0/24+; 192.0.2.0/24+; 192.168.0.0/16+; 198.18.0.0/15+; 198.51.100.0/24+; 203.0.113.0/24+; "
+	"224.0.0.0/4+;"
+	" 0.0.0.0/0{25,32}; }\n"
+	"function usual() {\n"
+	"  if net ~ bogons || net.len > 24 then reject;\n"
+	"  if bgp_path.len > 60 || bgp_path ~ [= * 64512..65000 * =] then reject;\n"
+	"  if bgp_large_community ~ [(64500, 1, *)] then bgp_large_community.delete([(64500, 1, *)]); }\n"
+	"filter a { usual(); bgp_local_pref = 150; bgp_community.add((64500, 100)); accept; }\n"
+	"filter b { usual(); bgp_local_pref = 120; bgp_med = 10; bgp_community.add((64500, 200)); accept; }\n";
+
+static struct bgp_policy policies[N_NEIGHBOURS];
+
+static void set_policy(struct bgp_table *t, const struct policy *program, const char *filter)
+{
+	static struct bgp_policy_room room;
+
+	for (uint32_t i = 0; i < N_NEIGHBOURS; i++) {
+		policies[i] = (struct bgp_policy){
+			.program = program,
+			.neighbor = { .kind = BGP_EXTERNAL,
+				      .local_as = BENCH_LOCAL_AS,
+				      .peer_as = 65001 + i,
+				      .role = BGP_ROLE_NONE,
+				      .import = { POLICY_BY_FILTER, policy_find(program, filter) } },
+			.name = "transit",
+			.room = &room,
+		};
+		const struct bgp_import import = bgp_policy_import(&policies[i]);
+
+		bgp_table_set_import(t, i, &import);
+	}
+}
+
+/* All neighbours get another policy at once. */
+static void change_policy(const struct bgp_stream *s, uint32_t n)
+{
+	struct bgp_table *t = begin(N_NEIGHBOURS);
+	struct policy_error e;
+	struct policy *program;
+	double longest = 0;
+
+	if (policy_create(&program) != 0 ||
+	    policy_add(program,
+		       &(struct policy_text){ policy_text, sizeof(policy_text) - 1, { .line = 1, .column = 1 } },
+		       &e) != 0)
+		abort();
+	set_policy(t, program, "a");
+	double start = bench_cpu_s();
+
+	for (uint32_t i = 0; i < N_NEIGHBOURS; i++) {
+		size_t at = 0;
+
+		(void)bgp_stream_feed(t, i, &s[i], &at, 0);
+	}
+	bench_row("bgp-policy-load-path", (bench_cpu_s() - start) * 1e9 / n / N_NEIGHBOURS, "ns a path");
+	uint64_t before = resident_bytes();
+
+	set_policy(t, program, "b");
+	start = bench_cpu_s();
+	for (bool done = false; !done;) {
+		double slice = bench_cpu_s();
+
+		done = bgp_table_rerun(t, 512);
+		slice = bench_cpu_s() - slice;
+		longest = slice > longest ? slice : longest;
+	}
+	bench_row("bgp-policy", (bench_cpu_s() - start) * 1e3, "ms of CPU");
+	bench_row("bgp-policy-slice", longest * 1e3, "ms, the longest of 512 prefixes");
+	uint64_t after = resident_bytes();
+
+	bench_row("bgp-policy-memory", (double)(after > before ? after - before : 0) / 1e6, "MB more than before");
+	fprintf(stderr, "rejected: %u of %u\n", bgp_table_stats(t).n_rejected, bgp_table_stats(t).n_paths);
+	bgp_table_destroy(t);
+	policy_destroy(program);
+}
+
 int main(int argc, char **argv)
 {
 	static struct bgp_stream s[N_NEIGHBOURS + 1];
@@ -124,6 +207,7 @@ int main(int argc, char **argv)
 	bench_row("bgp-bytes", (double)s[0].len / 1e6, "MB a neighbour");
 	load(s, 1, all, n);
 	load(s, N_NEIGHBOURS, all, n);
+	change_policy(s, n);
 	for (uint32_t i = 0; i <= N_NEIGHBOURS; i++)
 		free(s[i].p);
 	free(all);

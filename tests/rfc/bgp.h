@@ -48,6 +48,8 @@ struct rfc_bgp_table {
 
 /* One a file; listed in rfc.c. */
 extern const struct rfc_bgp_table rfc4271_table, rfc7606_table, rfc6793_table;
+/* Of policy: rfc_policy.c. */
+extern const struct rfc_bgp_table rfc8212_table, rfc8326_table, rfc9234_table;
 /* Of sessions: rfc_bgp_session.c. */
 #define RFC_BGP_SESSION_TABLES 10
 extern const struct rfc_bgp_table rfc_bgp_session_tables[RFC_BGP_SESSION_TABLES];

@@ -28,7 +28,8 @@ static const struct rfc_host_table *const host_tables[] = {
 	&rfc9406_table, &rfc6191_table,      &rfc6528_table, &rfc6056_table, &rfc5927_table
 };
 
-static const struct rfc_bgp_table *const bgp_tables[] = { &rfc4271_table, &rfc7606_table, &rfc6793_table };
+static const struct rfc_bgp_table *const bgp_tables[] = { &rfc4271_table, &rfc7606_table, &rfc6793_table,
+							  &rfc8212_table, &rfc8326_table, &rfc9234_table };
 
 static const char *const mode_names[N_RFC_MODES] = {
 	[RFC_EIM] = "mapping endpoint-independent",

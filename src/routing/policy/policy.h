@@ -70,9 +70,34 @@ struct policy_path {
 	const struct policy_roas *roas; /* NULL: all is unknown */
 };
 
+#define POLICY_ASKED_MAX 8
+
+/* The rules that nobody writes (policy_rules.h), as they are asked. */
+enum policy_rule {
+	POLICY_RULE_NONE, /* a filter judged, or there was nothing to judge by */
+	POLICY_RULE_NO_IMPORT,
+	POLICY_RULE_LEAK,
+	POLICY_RULE_OWN_PREFIX,
+	POLICY_RULE_NO_EXPORT_POLICY,
+	POLICY_RULE_NO_ADVERTISE,
+	POLICY_RULE_NO_EXPORT,
+	POLICY_RULE_ONLY_TO_CUSTOMER,
+	POLICY_RULE_NOT_OURS,
+	N_POLICY_RULES
+};
+
 struct policy_verdict {
 	bool is_accepted;
-	bool asked_prefix;   /* else it and the attributes are the same for every prefix with that set */
+	bool is_blackhole; /* what goes there is to be dropped (RFC 7999) */
+	enum policy_rule rule;
+	/* What the filter asked of the prefix; more than POLICY_ASKED_MAX: not all of it is here. */
+	uint32_t n_asked;
+	struct {
+		uint32_t node; /* the question */
+		struct policy_value answer;
+	} asked[POLICY_ASKED_MAX];
+	bool asked_prefix;   /* a rule or the filter did; else it and the attributes are the same for every prefix with
+				that set */
 	struct text_pos pos; /* of the accept or reject, or of the filter's end */
 	const char *why;     /* the text of a reject; NULL: none. As long as the program. */
 };
@@ -81,5 +106,10 @@ struct policy_verdict {
  * what the filter made of it, of use if it accepted. Takes no memory and at most POLICY_STEPS_MAX steps. */
 void policy_run(const struct policy *p, uint32_t filter, const struct policy_path *path, struct policy_attrs *a,
 		struct policy_verdict *v);
+/* Whether what a filter made of one prefix it makes of another with the same set and source: it would get the same
+ * answers to what it asked, or asked nothing. */
+bool policy_holds_for(const struct policy *p, const struct policy_verdict *v, struct ip4_prefix prefix);
+/* The end of a verdict without a filter: attributes that became too long are a rejection. */
+void policy_settle(struct policy_attrs *a, struct policy_verdict *v);
 
 #endif

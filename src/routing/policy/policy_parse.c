@@ -205,6 +205,45 @@ static void count_node(const struct policy *p, const struct policy_node *n, uint
 	}
 }
 
+/* A chain of such, each of the prefix or known; *is_of_prefix: one is of the prefix. */
+static bool is_of_prefix_chain(const struct policy *p, uint32_t first, bool *is_of_prefix)
+{
+	for (uint32_t i = first; i != POLICY_NONE; i = p->node.at[i].next) {
+		if (p->node.at[i].op != OP_CONST && !p->node.at[i].is_of_prefix)
+			return false;
+		*is_of_prefix |= p->node.at[i].is_of_prefix;
+	}
+	return true;
+}
+
+static bool is_of_prefix(const struct policy *p, const struct policy_node *n)
+{
+	bool is_so = n->op == OP_NET, is_pure;
+
+	switch (n->op) {
+	case OP_NET:
+	case OP_NET_LEN:
+	case OP_NET_IP:
+	case OP_NOT:
+	case OP_AND:
+	case OP_OR:
+	case OP_EQUAL:
+	case OP_LESS:
+	case OP_ADD:
+	case OP_SUBTRACT:
+	case OP_MULTIPLY:
+	case OP_IN_TUPLES:
+	case OP_IN_PREFIXES:
+	case OP_IN_NET:
+		break;
+	default:
+		return false;
+	}
+	is_pure = count_operands(n->op) < 1 || is_of_prefix_chain(p, n->a, &is_so);
+	is_pure = is_pure && (count_operands(n->op) < 2 || is_of_prefix_chain(p, n->b, &is_so));
+	return is_pure && is_so;
+}
+
 uint32_t policy_add_node(struct policy_parser *x, const struct policy_node *n)
 {
 	uint32_t depth = 0, steps = 0;
@@ -223,7 +262,8 @@ uint32_t policy_add_node(struct policy_parser *x, const struct policy_node *n)
 		return POLICY_NONE;
 	}
 	*made = *n;
-	made->depth = (uint8_t)(depth + 1);
+	made->depth = (uint8_t)(depth + 1) & 0x7f;
+	made->is_of_prefix = is_of_prefix(x->p, n);
 	made->steps = add_steps(steps, 1);
 	made->next = POLICY_NONE;
 	return x->p->node.n - 1;

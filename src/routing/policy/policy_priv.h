@@ -97,11 +97,12 @@ enum policy_op {
 };
 
 struct policy_node {
-	uint8_t op;     /* enum policy_op */
-	uint8_t type;   /* enum policy_type of an expression */
-	uint8_t which;  /* by op */
-	uint8_t depth;  /* of what hangs below, itself included */
-	uint32_t steps; /* that it takes at most, those behind it not counted */
+	uint8_t op;               /* enum policy_op */
+	uint8_t type;             /* enum policy_type of an expression */
+	uint8_t which;            /* by op */
+	uint8_t depth : 7;        /* of what hangs below, itself included */
+	uint8_t is_of_prefix : 1; /* an expression of the prefix and of what is known, and of nothing else */
+	uint32_t steps;           /* that it takes at most, those behind it not counted */
 	uint32_t a, b, c;
 	uint32_t next;
 };

@@ -3,8 +3,9 @@
  * A filter at work: one function a kind of node, called by the node's number. Steps and depth were counted when the
  * program was made (policy_parse.c), so nothing is counted here, and nothing is allocated.
  *
- * Whether a verdict depends on the prefix is noted where the prefix is read: if no node that was reached has read it,
- * the same would have been reached for any other.
+ * Whether a verdict depends on the prefix is noted where the prefix is read: what was asked of it, as whole as it can
+ * be asked without anything else of the path, and the answer. A prefix that gives the same answers would have gone the
+ * same way, so it need not go it (policy_holds_for); and so would any when nothing was asked.
  *
  * Next: src/routing/policy/policy_rules.c
  */
@@ -17,7 +18,8 @@ struct run {
 	const struct policy_path *path;
 	struct policy_attrs *a;
 	struct policy_verdict *v;
-	bool is_judged; /* *v is the verdict: what is still computed is for nobody */
+	bool is_judged;    /* *v is the verdict: what is still computed is for nobody */
+	bool is_of_prefix; /* what is computed is part of a question about the prefix, and no question of its own */
 };
 
 typedef struct policy_value value;
@@ -63,7 +65,6 @@ static value eval_arg(struct run *r, const struct policy_node *n, const value *a
 
 static value eval_net(struct run *r, const struct policy_node *n, const value *args)
 {
-	r->v->asked_prefix = true;
 	return (value){ { r->path->prefix.addr, r->path->prefix.len } };
 }
 
@@ -420,7 +421,31 @@ static value eval(struct run *r, uint32_t node, const value *args)
 	};
 	const struct policy_node *n = node_at(r, node);
 
-	return kinds[n->op](r, n, args);
+	if (!n->is_of_prefix || r->is_of_prefix)
+		return kinds[n->op](r, n, args);
+	r->is_of_prefix = true;
+	value v = kinds[n->op](r, n, args);
+
+	r->is_of_prefix = false;
+	if (r->v->n_asked < POLICY_ASKED_MAX) {
+		r->v->asked[r->v->n_asked].node = node;
+		r->v->asked[r->v->n_asked].answer = v;
+	}
+	r->v->n_asked++;
+	return v;
+}
+
+bool policy_holds_for(const struct policy *p, const struct policy_verdict *v, struct ip4_prefix prefix)
+{
+	const struct policy_path path = { .prefix = prefix };
+	struct run r = { .p = p, .path = &path, .is_of_prefix = true };
+
+	if (v->n_asked > POLICY_ASKED_MAX)
+		return false;
+	for (uint32_t i = 0; i < v->n_asked; i++)
+		if (policy_value_compare(eval(&r, v->asked[i].node, NULL), v->asked[i].answer) != 0)
+			return false;
+	return true;
 }
 
 void policy_run(const struct policy *p, uint32_t filter, const struct policy_path *path, struct policy_attrs *a,
@@ -430,10 +455,15 @@ void policy_run(const struct policy *p, uint32_t filter, const struct policy_pat
 	const struct policy_filter *f = &p->filter.at[filter];
 	value none;
 
-	v->asked_prefix = false;
-	v->pos = f->end;
+	v->n_asked = 0;
 	(void)run_chain(&r, f->first, NULL, &none);
 	judge(&r, false, &f->end, "the filter ends without a verdict");
+	v->asked_prefix = v->n_asked > 0;
+	policy_settle(a, v);
+}
+
+void policy_settle(struct policy_attrs *a, struct policy_verdict *v)
+{
 	if (!v->is_accepted)
 		return;
 	policy_attrs_check(a);

@@ -303,7 +303,7 @@ static void test_asked(void **state)
 		{ "filter f { accept; }", false },
 		{ "filter f { if bgp_med = 0 then accept; if net.len > 24 then reject; accept; }", false },
 		{ "filter f { if bgp_med = 1 then accept; if net.len > 24 then reject; accept; }", true },
-		{ "filter f { if false && net.len > 24 then reject; accept; }", false },
+		{ "filter f { if bgp_med = 1 && net.len > 24 then reject; accept; }", false },
 		{ "filter f { if true && net ~ [10.0.0.0/8] then reject; accept; }", true },
 		{ "filter f { if proto = \"op-a\" && source = RTS_BGP then accept; }", false },
 		{ "filter f { if roa_check(r) = ROA_UNKNOWN then accept; }", true },

@@ -31,7 +31,8 @@ const struct command_info bgp_info = {
 		"The "
 		"status\n"
 		"is 0 when all comes as wanted, 1 when something does not.\n"
-		"MRT records (RFC 6396; - is standard input): a line for each path of a table and each prefix of a message, in\n"
+		"MRT records (RFC 6396; - is standard input): a line for each path of a table and each prefix of a "
+		"message, in\n"
 		"the form of `bgpdump -m`.",
 	.example = "  yangguan bgp replay messages.vec\n"
 		   "  yangguan bgp replay messages.vec --only as4 --long\n"
