@@ -119,18 +119,68 @@ static void test_explained(void **state)
 	struct bgp_policy p = policy_of(0);
 
 	set = set_of(3);
-	bgp_policy_explain(&p, (struct ip4_prefix){ IP4(10, 0, 0, 0), 16 }, (struct bgp_nlri){ set->bytes, set->len },
-			   &attrs, &v);
+	bgp_policy_explain(&p, BGP_POLICY_IMPORT, (struct ip4_prefix){ IP4(10, 0, 0, 0), 16 },
+			   (struct bgp_nlri){ set->bytes, set->len }, NULL, &attrs, &v);
 	assert_true(!v.is_accepted && v.rule == POLICY_RULE_OWN_PREFIX);
-	bgp_policy_explain(&p, (struct ip4_prefix){ IP4(11, 0, 0, 0), 16 }, (struct bgp_nlri){ set->bytes, set->len },
-			   &attrs, &v);
+	bgp_policy_explain(&p, BGP_POLICY_IMPORT, (struct ip4_prefix){ IP4(11, 0, 0, 0), 16 },
+			   (struct bgp_nlri){ set->bytes, set->len }, NULL, &attrs, &v);
 	assert_true(!v.is_accepted && v.rule == POLICY_RULE_NONE && v.pos.column == 54);
+	end();
+}
+
+/* Would catch: an export that is judged as an import, with another neighbour's name, or without saying that MED and
+ * next hop are its own. */
+static const char *name_of(void *user, const struct bgp_source *source)
+{
+	return source->id == 1 ? "one" : "two";
+}
+
+static void test_export(void **state)
+{
+	static const char more[] =
+		"filter e { if proto = \"one\" then { bgp_med = 5; accept; }\n"
+		"if proto = \"two\" && net.len = 16 then { bgp_next_hop = 192.0.2.7; accept; } reject; }";
+	const struct bgp_source one = { .kind = BGP_EXTERNAL, .id = 1 }, two = { .kind = BGP_EXTERNAL, .id = 2 };
+	const struct ip4_prefix prefix = { IP4(10, 0, 0, 0), 16 }, other = { IP4(10, 0, 0, 0), 17 };
+	struct bgp_export_verdict v = { 0 };
+	struct policy_error e;
+
+	start();
+	assert_int_equal(policy_add(program, &(struct policy_text){ more, sizeof(more) - 1, { 0 } }, &e), 0);
+	struct bgp_policy p = policy_of(0);
+
+	p.neighbor.export = (struct policy_choice){ POLICY_BY_FILTER, policy_find(program, "e") };
+	p.neighbor.role = BGP_ROLE_NONE;
+	p.neighbor.transit = true;
+	p.name_of = name_of;
+	struct bgp_export export = bgp_policy_export(&p);
+
+	for (uint32_t i = 0; i < 4; i++) {
+		export.judge(&p, prefix, set_of(7), &one, &v);
+		assert_true(v.is_accepted && v.keeps_med && !v.keeps_next_hop && !v.asked_prefix && v.edits != 0);
+		export.judge(&p, prefix, set_of(7), &two, &v);
+		assert_true(v.is_accepted && !v.keeps_med && v.keeps_next_hop && v.asked_prefix);
+		export.judge(&p, other, set_of(7), &two, &v);
+		assert_false(v.is_accepted);
+	}
+	struct bgp_policy q = p;
+
+	q.neighbor.peer_as = 7;
+	q.neighbor.import.kind = POLICY_ALL;
+	q.name = "other";
+	assert_true(bgp_policy_exports_alike(&p, &q));
+	p.neighbor.transit = false;
+	assert_false(bgp_policy_exports_alike(&p, &q));
+	export = bgp_policy_export(&p);
+	export.judge(&p, prefix, set_of(7), &one, &v);
+	assert_false(v.is_accepted);
 	end();
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_remembered), cmocka_unit_test(test_explained) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_remembered), cmocka_unit_test(test_explained),
+					    cmocka_unit_test(test_export) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
