@@ -5,6 +5,8 @@
  * c before a), so paths that are compared in pairs give an answer that depends on which come first; the sieve does not.
  * The second best is what the sieve leaves when the best was never there.
  *
+ * Of many, those that cannot be best or second are put aside at once, by the steps before MED as one number.
+ *
  * A step is a number a candidate, of which the lowest stay. The step that is told is the one at which the second best
  * goes when it is alone with the best: among all it may have gone before, outdone by the MED of a third.
  *
@@ -145,7 +147,37 @@ static uint8_t sieve(enum bgp_med_rule rule, const struct bgp_candidate *c, uint
 	return l.who[0];
 }
 
-struct bgp_choice bgp_decide(enum bgp_med_rule rule, const struct bgp_candidate *c, uint32_t n)
+/* The steps before MED as one number, of which the lowest stays. */
+static uint64_t before_med(const struct bgp_set *set)
+{
+	return (uint64_t)(UINT32_MAX - set->local_pref) << 32 | (uint32_t)set->n_hops << 8 | set->origin;
+}
+
+/* Those that are left when MED's turn comes, and if that is one alone, those too that would be without it: nobody else
+ * is best or second. Returns how many; which[] are their numbers. */
+static uint32_t keep_for_med(const struct bgp_candidate *c, uint32_t n, struct bgp_candidate *kept, uint8_t *which)
+{
+	uint64_t lowest = UINT64_MAX, next = UINT64_MAX, number[BGP_PATHS_MAX];
+	uint32_t n_kept = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		number[i] = before_med(c[i].set);
+		if (number[i] < lowest) {
+			next = lowest;
+			lowest = number[i];
+		} else if (number[i] < next) {
+			next = number[i]; /* as low as the lowest when there are two of those */
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (number[i] <= next) {
+			which[n_kept] = (uint8_t)i;
+			kept[n_kept++] = c[i];
+		}
+	return n_kept;
+}
+
+static struct bgp_choice decide(enum bgp_med_rule rule, const struct bgp_candidate *c, uint32_t n)
 {
 	struct bgp_choice choice = { BGP_NOBODY, BGP_NOBODY, BGP_STEP_NONE };
 	uint8_t ignored;
@@ -159,5 +191,19 @@ struct bgp_choice bgp_decide(enum bgp_med_rule rule, const struct bgp_candidate 
 
 		(void)sieve(rule, pair, 2, BGP_NOBODY, &choice.step);
 	}
+	return choice;
+}
+
+struct bgp_choice bgp_decide(enum bgp_med_rule rule, const struct bgp_candidate *c, uint32_t n)
+{
+	struct bgp_candidate kept[BGP_PATHS_MAX];
+	uint8_t which[BGP_PATHS_MAX];
+
+	if (n <= 2)
+		return decide(rule, c, n);
+	struct bgp_choice choice = decide(rule, kept, keep_for_med(c, n, kept, which));
+
+	choice.best = which[choice.best];
+	choice.second = which[choice.second];
 	return choice;
 }

@@ -29,6 +29,7 @@ struct bgp_source {
 	uint8_t kind; /* enum bgp_kind */
 	uint32_t id;  /* its identifier */
 	uint32_t addr;
+	bool is_ours; /* no neighbour: paths of our own, which internal neighbours are told too */
 };
 
 struct bgp_candidate {
@@ -49,6 +50,16 @@ struct bgp_choice {
 
 /* n: at most BGP_PATHS_MAX. The answer does not depend on the candidates' order. */
 struct bgp_choice bgp_decide(enum bgp_med_rule rule, const struct bgp_candidate *c, uint32_t n);
+
+/* Whether a path with the one set goes at a step before MED when one with the other is there. */
+static inline bool bgp_is_behind(const struct bgp_set *set, const struct bgp_set *other)
+{
+	if (set->local_pref != other->local_pref)
+		return set->local_pref < other->local_pref;
+	if (set->n_hops != other->n_hops)
+		return set->n_hops > other->n_hops;
+	return set->origin > other->origin;
+}
 
 /* "LOCAL_PREF", "AS_PATH length" ...; constant. */
 const char *bgp_step_name(enum bgp_step step);

@@ -3,10 +3,12 @@
  * Prefixes, paths, sets. A prefix is a record of 16 bytes; the paths to it lie side by side in a block, 16 bytes each:
  * the set as received, the set as import policy left it, whose, since when. Blocks come in classes of so many paths. A
  * new prefix gets one with room for the neighbours that are up, or for four, so that a table that some of them fill
- * leaves no holes behind; from there on blocks double, and halve when they are a quarter full.
+ * leaves no holes behind; from there on blocks double, and halve when they are a quarter full. One of eight or more
+ * that is full is on its way to as many paths as neighbours are up, and gets room for them at once, as long as that is
+ * no more than eight times what it has.
  *
  * Most of the time goes into waiting for memory: an index slot, a record, a block, and the sets that the decision
- * reads. So an UPDATE's prefixes are taken in batches, each of which goes over the same ground in four passes; what the
+ * reads. So an UPDATE's prefixes are taken in batches, each of which goes over the same ground in five passes; what the
  * next one reads is asked for in the one before.
  *
  * What always holds: a prefix without a path is not there, unless a reader needs it or somebody keeps it; then its
@@ -30,6 +32,9 @@
 /* Paths that a block of each class holds. */
 static const uint8_t class_paths[BGP_TABLE_CLASSES] = { 1, 2, 3, 4, 8, 16, 32, 64, 128, 255 };
 #define N_CLASSES BGP_TABLE_CLASSES
+#define PATHS_A_LINE (64u / sizeof(struct path))
+#define GROWS_FAR 8u         /* a block of so many paths may grow by more than one class */
+#define GROWS_CLASSES 3u     /* ... at most by so many */
 #define FIRST_PATHS_MAX 4u   /* that a new prefix has room for */
 #define CLASS_NONE UINT8_MAX /* of a record that is nobody's */
 
@@ -45,8 +50,10 @@ static int init_pools(struct bgp_table *t, uint32_t n_prefixes)
 	int err = pool_init(&t->records, n_prefixes, sizeof(struct prefix), sizeof(struct prefix));
 
 	for (size_t i = 0; err == 0 && i < N_CLASSES; i++) {
-		/* A block that no new prefix gets has more paths than two classes below it hold: see shrink. */
-		uint32_t least = class_paths[i] <= FIRST_PATHS_MAX ? 1 : class_paths[i - 2] + 1u;
+		/* A block that no new prefix gets has more paths than the classes below it hold from which it is
+		 * reached: see grow and shrink. */
+		uint32_t below = class_paths[i] >= 8 * GROWS_FAR ? GROWS_CLASSES : 2;
+		uint32_t least = class_paths[i] <= FIRST_PATHS_MAX ? 1 : class_paths[i - below] + 1u;
 		uint32_t n = least == 1 ? n_prefixes : min_u32(n_prefixes, t->paths_max / least + 1);
 
 		err = pool_init(&t->blocks[i], n, class_paths[i] * sizeof(struct path), _Alignof(struct path));
@@ -195,7 +202,14 @@ static bool move_to(struct bgp_table *t, struct prefix *r, uint8_t block_class)
 
 static bool grow(struct bgp_table *t, struct prefix *r)
 {
-	return r->block_class + 1u < N_CLASSES && move_to(t, r, (uint8_t)(r->block_class + 1));
+	uint32_t next = r->block_class + 1u, far = class_for(min_u32(t->n_up, BGP_PATHS_MAX));
+
+	if (next == N_CLASSES)
+		return false;
+	far = min_u32(far, r->block_class + GROWS_CLASSES);
+	if (r->n >= GROWS_FAR && far > next && move_to(t, r, (uint8_t)far))
+		return true;
+	return move_to(t, r, (uint8_t)next);
 }
 
 static void shrink(struct bgp_table *t, struct prefix *r)
@@ -324,6 +338,18 @@ void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_bef
 		remove_unless_needed(t, record);
 }
 
+/* Whether the path, as it stands, has no part in what is chosen: it cannot be, or it goes at a step before MED, at
+ * which the second best is before it. There or not, or another one of which that is true: best and second best are the
+ * same, so a path among many costs no more than one among few. */
+static bool is_behind(const struct bgp_table *t, const struct prefix *r, const struct path *p)
+{
+	if ((p->flags & PATH_NOT_CHOSEN) != 0)
+		return true;
+	if (r->second == BGP_NOBODY)
+		return false;
+	return bgp_is_behind(bgp_sets_at(&t->sets, p->set), bgp_sets_at(&t->sets, paths_of(t, r)[r->second].set));
+}
+
 /* --- an UPDATE --- */
 
 /* What comes of each of a list of prefixes. */
@@ -351,10 +377,17 @@ static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
 	if (p == NULL)
 		return;
 	uint32_t received = p->received, set = p->set;
+	uint8_t last = (uint8_t)(r->n - 1), place = (uint8_t)(p - paths_of(t, r));
+	bool is_of_none = last > 0 && is_behind(t, r, p);
 
 	take_out(t, r, p);
 	shrink(t, r);
-	bgp_table_settle(t, record, &before);
+	if (is_of_none) {
+		r->best = r->best == last ? place : r->best;
+		r->second = r->second == last ? place : r->second;
+	} else {
+		bgp_table_settle(t, record, &before);
+	}
 	let_sets_go(t, received, set);
 }
 
@@ -386,6 +419,8 @@ static void announce(struct bgp_table *t, struct order *o, uint32_t record)
 		p->flags = flags;
 		return; /* said once more */
 	}
+	bool is_of_none = p == NULL || is_behind(t, r, p);
+
 	if (p == NULL) {
 		p = new_path(t, r);
 		t->source[o->source].n_paths += p != NULL;
@@ -402,9 +437,42 @@ static void announce(struct bgp_table *t, struct order *o, uint32_t record)
 	p->source = (uint16_t)o->source;
 	bgp_table_flag(t, p, flags);
 	hold_sets(t, o->received, set);
-	bgp_table_settle(t, record, &before);
+	if (!is_of_none || !is_behind(t, r, p))
+		bgp_table_settle(t, record, &before);
 	if (gone != BGP_SET_NONE)
 		let_sets_go(t, gone, gone_set);
+}
+
+static void prefetch_paths(const struct bgp_table *t, uint32_t record)
+{
+	const struct prefix *r = record_at(t, record);
+
+	for (uint32_t k = 0; k == 0 || k < r->n; k += PATHS_A_LINE)
+		prefetch_write(paths_of(t, r) + k);
+}
+
+/* Of many paths, those that are asked in most cases: see is_behind. */
+static void prefetch_sets(const struct bgp_table *t, uint32_t record, uint32_t source)
+{
+	const struct prefix *r = record_at(t, record);
+	const struct path *p = paths_of(t, r);
+
+	for (uint32_t k = 0; k < r->n; k++)
+		if (r->n <= FIRST_PATHS_MAX || k == r->best || k == r->second || p[k].source == source)
+			prefetch_read(bgp_sets_at(&t->sets, p[k].set));
+}
+
+/* The others too, when what comes is likely to need a decision. */
+static void prefetch_others(const struct bgp_table *t, uint32_t record, uint32_t received)
+{
+	const struct prefix *r = record_at(t, record);
+	const struct path *p = paths_of(t, r);
+
+	if (r->n <= FIRST_PATHS_MAX || r->second >= r->n || received == BGP_SET_NONE ||
+	    bgp_is_behind(bgp_sets_at(&t->sets, received), bgp_sets_at(&t->sets, p[r->second].set)))
+		return;
+	for (uint32_t k = 0; k < r->n; k++)
+		prefetch_read(bgp_sets_at(&t->sets, p[k].set));
 }
 
 static void apply(struct bgp_table *t, struct order *o, struct batch *b)
@@ -412,16 +480,14 @@ static void apply(struct bgp_table *t, struct order *o, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		b->record[i] = find(t, b->prefix[i], b->hash[i]);
 		if (b->record[i] != POOL_NONE)
-			prefetch_write(paths_of(t, record_at(t, b->record[i])));
+			prefetch_paths(t, b->record[i]);
 	}
-	for (uint32_t i = 0; i < b->n; i++) {
-		if (b->record[i] == POOL_NONE)
-			continue;
-		const struct prefix *r = record_at(t, b->record[i]);
-
-		for (uint32_t k = 0; k < r->n; k++)
-			prefetch_read(bgp_sets_at(&t->sets, paths_of(t, r)[k].set));
-	}
+	for (uint32_t i = 0; i < b->n; i++)
+		if (b->record[i] != POOL_NONE)
+			prefetch_sets(t, b->record[i], o->source);
+	for (uint32_t i = 0; i < b->n; i++)
+		if (b->record[i] != POOL_NONE)
+			prefetch_others(t, b->record[i], o->received);
 	for (uint32_t i = 0; i < b->n; i++) {
 		/* One that stands in the batch twice is there by now, or gone. */
 		uint32_t record = b->record[i];

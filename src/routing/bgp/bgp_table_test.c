@@ -86,14 +86,21 @@ static void say_attrs(uint32_t source, const char *withdrawn, const char *attrs,
 }
 
 /* A path: neighbouring AS and MED, of 3 each; a loop when med is 3. */
+/* Those of one neighbouring AS are longer than the others. */
+static bool is_longer(uint32_t as)
+{
+	return as == 3;
+}
+
 static void say(uint32_t source, const char *withdrawn, uint32_t as, uint32_t med, const char *nlri)
 {
 	char attrs[200] = "";
 
 	if (nlri[0] != '\0')
 		(void)snprintf(attrs, sizeof(attrs),
-			       BGP_FIXTURE_ORIGIN BGP_FIXTURE_HOP "40020a 0202 %08x %08x 800404 %08x", as,
-			       med == 3 ? 65000u : 7u, med);
+			       BGP_FIXTURE_ORIGIN BGP_FIXTURE_HOP "4002%s %08x %08x %s 800404 %08x",
+			       is_longer(as) ? "0e 0203" : "0a 0202", as, med == 3 ? 65000u : 7u,
+			       is_longer(as) ? "00000008" : "", med);
 	say_attrs(source, withdrawn, attrs, nlri);
 }
 
@@ -119,12 +126,25 @@ static uint32_t best_of(const struct said s[N_SOURCES])
 	for (uint32_t i = 0; i < N_SOURCES; i++) {
 		if (s[i].as == 0 || s[i].med == 3)
 			continue;
-		set[n] = (struct bgp_set){ .local_pref = 100, .n_hops = 2, .med = s[i].med, .neighbor_as = s[i].as };
+		set[n] = (struct bgp_set){ .local_pref = 100, .med = s[i].med, .neighbor_as = s[i].as };
+		set[n].n_hops = is_longer(s[i].as) ? 3 : 2;
 		c[n] = (struct bgp_candidate){ &set[n], &from[i], 0 };
 		who[n++] = i;
 	}
 	uint8_t best = bgp_decide(BGP_MED_SAME_AS, c, n).best;
 	return best == BGP_NOBODY ? BGP_SOURCE_NONE : who[best];
+}
+
+/* The second best is the best without the best. */
+static uint32_t second_of(const struct said s[N_SOURCES])
+{
+	struct said others[N_SOURCES];
+	uint32_t best = best_of(s);
+
+	memcpy(others, s, sizeof(others));
+	if (best != BGP_SOURCE_NONE)
+		others[best].as = 0;
+	return best_of(others);
 }
 
 static void check_prefix(uint32_t i, const struct said s[N_SOURCES])
@@ -149,6 +169,7 @@ static void check_prefix(uint32_t i, const struct said s[N_SOURCES])
 	if (v.best != BGP_NOBODY)
 		assert_int_equal(v.path[v.best].source, best.source);
 	assert_int_equal(v.second == BGP_NOBODY, told[i].second.set == BGP_SET_NONE);
+	assert_int_equal(v.second != BGP_NOBODY ? v.path[v.second].source : BGP_SOURCE_NONE, second_of(s));
 	if (v.second != BGP_NOBODY)
 		assert_true(v.path[v.second].source == told[i].second.source &&
 			    v.path[v.second].set == told[i].second.set);
