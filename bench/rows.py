@@ -542,10 +542,15 @@ ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes
                                                    for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
 BGP_ROWS = [f"bgp-{name}" for name in ("load-1", "load-3", "churn", "dead", "policy")]
+BGP_OUT_ROWS = ["bgp-out-dump", "bgp-out-dump-10", "bgp-out-slow", "bgp-out-dead", "bgp-many-3", "bgp-many-50", "bgp-many-100"]
 BGP_FIB_ROWS = [f"bgp-fib-{name}" for name in ("load-1", "load-3", "cost", "list", "dead-write", "dead-seen")]
 # Half of what BIRD 2.0.12 takes of memory for as many prefixes and neighbours (136 and 328 MB); a tenth of its time to judge
 # three million paths anew (20.4 s).
 BGP_BARS = {"bgp-load-1-memory": 68, "bgp-load-3-memory": 164, "bgp-policy": 2000,
+            # A tenth of BIRD's time for a full table to a new neighbour (6.5 s), a quarter for one that dies (8.1 s).
+            "bgp-out-dump": 650, "bgp-out-dump-messages": 1.02, "bgp-out-dump-10-of-one": 1.5, "bgp-out-dump-call": 1,
+            "bgp-out-slow": 1.1, "bgp-out-slow-memory": 10, "bgp-out-dead": 2025, "bgp-out-dead-call": 1,
+            "bgp-many-50-of-3": 1.2, "bgp-many-50-bytes-of-3": 1.2, "bgp-many-100-of-3": 1.2, "bgp-many-100-bytes-of-3": 1.2,
             "bgp-fib-load-1": 2000, "bgp-fib-load-1-vanished": 0, "bgp-fib-load-3-vanished": 0, "bgp-fib-dead-seen": 50,
             "bgp-fib-dead-slice": 2, "bgp-fib-cost-slice": 2, "bgp-fib-list-slice": 2}
 # What a row of bench/fib must reach: in its own unit.
@@ -737,6 +742,12 @@ def fib(options):
 def bgp(options):
     """A million prefixes of one neighbour, and of three, from UPDATEs in memory into the table of paths (bench/bgp.c)."""
     return bgp_rows(program(options, "bgp"))
+
+
+@group(*BGP_OUT_ROWS)
+def bgp_out(options):
+    """What neighbours are told of a full table, and tables of 50 and a hundred neighbours (bench/bgp_out.c)."""
+    return bgp_rows(program(options, "bgp_out"))
 
 
 @group(*BGP_FIB_ROWS)

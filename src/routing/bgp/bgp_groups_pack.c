@@ -116,7 +116,8 @@ static enum bgp_sent judge(struct bgp_groups *all, struct bgp_group *g, const st
 	struct bgp_export_verdict v = { .is_accepted = true };
 
 	*asked = false;
-	if (bgp_group_is_silent(g) || (g->form.kind == BGP_INTERNAL && source->kind == BGP_INTERNAL))
+	if (bgp_group_is_silent(g) ||
+	    (g->form.kind == BGP_INTERNAL && source->kind == BGP_INTERNAL && !source->is_ours))
 		return BGP_NOT_ADVERTISED;
 	if (g->terms.export.judge != NULL)
 		g->terms.export.judge(g->terms.export.user, at->prefix, set, source, &v);

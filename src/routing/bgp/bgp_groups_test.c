@@ -592,6 +592,33 @@ static void test_not_told(void **state)
 	end();
 }
 
+/* Would catch: paths of our own that internal neighbours are not told, or with no next hop. */
+static void test_ours(void **state)
+{
+	const struct bgp_source ours = { .kind = BGP_INTERNAL, .id = 1, .is_ours = true };
+	static uint8_t bytes[BGP_FIXTURE_MAX];
+	static struct bgp_update u;
+	struct bgp_wire w = bgp_fixture_wire();
+	struct bgp_error e;
+
+	start();
+	up_and_settle(6, 2);
+	w.peer_as = w.local_as;
+	uint32_t source = bgp_table_add_source(table, &ours);
+	size_t len = bgp_fixture_update(bytes, "", "40010100 400200 4003040a090009 40050400000064", "18 0a0001");
+	assert_int_equal(bgp_update_parse(&w, bytes, len, &u, &e), BGP_ACCEPT);
+	u.attrs.next_hop = 0;
+	bgp_table_update(table, source, &u, BGP_ACCEPT, now);
+	settle();
+	assert_true(peer[6].known[1] != 0 && peer[6].known[1] == peer[7].known[1]);
+	len = bgp_fixture_update(bytes, "", "40010100 400200 4003040a090001 40050400000064", "18 0a0001");
+	w = wire_at(&peer[6]);
+	assert_int_equal(bgp_update_parse(&w, bytes, len, &u, &e), BGP_ACCEPT);
+	assert_true(peer[6].known[1] == hash_of_set(&u.attrs));
+	assert_true(bgp_table_drop(table, source, UINT32_MAX));
+	end();
+}
+
 /* Would catch: a path that is cut, or that stays in an older form, when its attributes leave no room (trap 18). */
 static void test_too_long(void **state)
 {
@@ -764,6 +791,7 @@ int main(void)
 		cmocka_unit_test(test_too_long),      cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_no_policy),     cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_shared),        cmocka_unit_test(test_end_of_rib),
+		cmocka_unit_test(test_ours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
