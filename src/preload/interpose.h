@@ -50,6 +50,7 @@
 	X(int, poll, (struct pollfd *, nfds_t, int)) \
 	X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *)) \
 	X(int, prctl, (int, ...)) \
+	X(long, syscall, (long, ...)) \
 	X(ssize_t, read, (int, void *, size_t)) \
 	X(ssize_t, readv, (int, const struct iovec *, int)) \
 	X(ssize_t, preadv2, (int, const struct iovec *, int, off_t, int)) \
@@ -134,7 +135,16 @@ static inline size_t bytes_of(const struct msghdr *m)
 /* The socket's pending error as a positive errno, told once; 0: none. */
 int take_error(struct preload_slot *s);
 
-/* interpose_ring.c: how many of the bytes need not go by the descriptor any more. */
+/* interpose_user.c: between the program's memory and ours. False: it leads nowhere (EFAULT), and nothing is said of
+ * what was copied. */
+bool user_get(void *to, const void *from, size_t n);
+bool user_put(void *to, const void *from, size_t n);
+/* It can be no pointer to so many bytes. */
+bool is_nowhere(const void *p, size_t n);
+
+/* interpose_ring.c: the program has forbidden itself system calls, or is about to. */
+bool is_filtered(void);
+/* How many of the bytes need not go by the descriptor any more. */
 size_t ring_put(int fd, const struct preload_slot *s, const struct iovec *v, size_t n_pieces);
 /* Nothing more may be written. */
 void ring_close(int fd);

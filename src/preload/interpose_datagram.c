@@ -152,7 +152,7 @@ static int check_send(const struct preload_slot *s, const struct msghdr *m, cons
 
 ssize_t datagram_send(int fd, struct preload_slot *s, const struct msghdr *m, int flags)
 {
-	struct preload_datagram h = { .control_len = 0 };
+	struct preload_datagram h = { .error = flags & MSG_MORE };
 	struct iovec few[FEW + 1], *v;
 	int error = take_error(s);
 

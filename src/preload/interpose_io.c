@@ -209,17 +209,35 @@ static ssize_t stream_send(int fd, struct preload_slot *s, const struct msghdr *
 
 /* --- either --- */
 
+/* What a message points to, as far as it costs nothing to see; has_name: its name is looked at at all. 0 or -errno. */
+static int look_at(const struct msghdr *m, bool has_name)
+{
+	if ((int)m->msg_namelen < 0 && m->msg_name != NULL)
+		return -EINVAL;
+	if (m->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	return is_nowhere(m->msg_iov, m->msg_iovlen * sizeof(*m->msg_iov)) ||
+			       (m->msg_control != NULL && is_nowhere(m->msg_control, m->msg_controllen)) ||
+			       (has_name && m->msg_name != NULL && is_nowhere(m->msg_name, m->msg_namelen))
+		       ? -EFAULT
+		       : 0;
+}
+
 static ssize_t any_recv(int fd, struct preload_slot *s, struct msghdr *m, int flags)
 {
-	if (m->msg_iovlen > IOV_MAX)
-		return result(-EMSGSIZE);
+	int rc = look_at(m, s->type != SOCK_STREAM);
+
+	if (rc != 0)
+		return result(rc);
 	return s->type == SOCK_STREAM ? stream_recv(fd, s, m, flags) : datagram_recv(fd, s, m, flags);
 }
 
 static ssize_t any_send(int fd, struct preload_slot *s, const struct msghdr *m, int flags)
 {
-	if (m->msg_iovlen > IOV_MAX)
-		return result(-EMSGSIZE);
+	int rc = look_at(m, true);
+
+	if (rc != 0)
+		return result(rc);
 	return s->type == SOCK_STREAM ? stream_send(fd, s, m, flags) : datagram_send(fd, s, m, flags);
 }
 
@@ -294,14 +312,15 @@ DOOR ssize_t recvfrom(int fd, void *restrict bytes, size_t len, int flags, struc
 
 	if (s == NULL)
 		return REAL.recvfrom(fd, bytes, len, flags, addr, addr_len);
+	if (addr != NULL && is_nowhere(addr_len, sizeof(*addr_len)))
+		return result(-EFAULT);
 	struct iovec v = { bytes, len };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_name = addr,
-			    .msg_namelen = addr != NULL && addr_len != NULL ? *addr_len : 0 };
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_name = addr, .msg_namelen = addr != NULL ? *addr_len : 0
+	};
 	ssize_t n = any_recv(fd, s, &m, flags);
 
-	if (n >= 0 && addr != NULL && addr_len != NULL)
+	if (n >= 0 && addr != NULL)
 		*addr_len = m.msg_namelen;
 	return n;
 }
@@ -325,7 +344,7 @@ DOOR ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 	struct preload_slot *s = slot_of(fd);
 
 	if (s != NULL)
-		return any_recv(fd, s, m, flags);
+		return is_nowhere(m, sizeof(*m)) ? result(-EFAULT) : any_recv(fd, s, m, flags);
 	ssize_t n = REAL.recvmsg(fd, m, flags);
 
 	if (n >= 0 && interpose()->slots != NULL && m->msg_controllen > 0)
@@ -349,10 +368,14 @@ DOOR int recvmmsg(int fd, struct mmsghdr *all, unsigned int n, int flags, struct
 
 	if (s == NULL)
 		return REAL.recvmmsg(fd, all, n, flags, limit);
-	if (limit != NULL && (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= 1000000000))
+	struct timespec t = { 0, 0 };
+	struct mmsghdr first;
+
+	if ((limit != NULL && !user_get(&t, limit, sizeof(t))) || (n > 0 && !user_get(&first, all, sizeof(first))))
+		return result(-EFAULT);
+	if (t.tv_sec < 0 || t.tv_nsec < 0 || t.tv_nsec >= 1000000000)
 		return result(-EINVAL);
-	uint64_t end = limit != NULL ? now_ns() + (uint64_t)limit->tv_sec * 1000000000u + (uint64_t)limit->tv_nsec
-				     : UINT64_MAX;
+	uint64_t end = limit != NULL ? now_ns() + (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec : UINT64_MAX;
 
 	while (i < n) {
 		ssize_t got = any_recv(fd, s, &all[i].msg_hdr, flags & ~MSG_WAITFORONE);
@@ -392,7 +415,9 @@ DOOR ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	struct preload_slot *s = slot_of(fd);
 
-	return s == NULL ? REAL.sendmsg(fd, m, flags) : any_send(fd, s, m, flags);
+	if (s == NULL)
+		return REAL.sendmsg(fd, m, flags);
+	return is_nowhere(m, sizeof(*m)) ? result(-EFAULT) : any_send(fd, s, m, flags);
 }
 
 DOOR int sendmmsg(int fd, struct mmsghdr *all, unsigned int n, int flags)
@@ -402,6 +427,10 @@ DOOR int sendmmsg(int fd, struct mmsghdr *all, unsigned int n, int flags)
 
 	if (s == NULL)
 		return REAL.sendmmsg(fd, all, n, flags);
+	struct mmsghdr first;
+
+	if (n > 0 && !user_get(&first, all, sizeof(first)))
+		return result(-EFAULT);
 	/* As Linux: more are left for another call. */
 	n = n < IOV_MAX ? n : IOV_MAX;
 	for (; i < n; i++) {

@@ -13,7 +13,7 @@
  * A program that is about to forbid itself system calls (seccomp) has no rings from then on, as they take some that it
  * does not know of.
  *
- * Bytes are copied by the program itself, so a bad pointer is no EFAULT here but ends it.
+ * Bytes are copied by the program itself, so a bad pointer is no EFAULT here but ends it, unless it can be none at all.
  */
 #include "preload/interpose.h"
 
@@ -78,6 +78,11 @@ DOOR int prctl(int op, ...)
 	if (op == PR_SET_SECCOMP || op == PR_SET_NO_NEW_PRIVS)
 		atomic_store(&is_off, true);
 	return REAL.prctl(op, a[0], a[1], a[2], a[3]);
+}
+
+bool is_filtered(void)
+{
+	return atomic_load_explicit(&is_off, memory_order_relaxed);
 }
 
 void ring_forget(void)
@@ -262,6 +267,9 @@ size_t ring_put(int fd, const struct preload_slot *s, const struct iovec *v, siz
 		remember(entry, what + 1);
 	if (what < FIRST || what == REFUSED)
 		return 0;
+	for (size_t i = 0; i < n_pieces; i++)
+		if (is_nowhere(v[i].iov_base, v[i].iov_len))
+			return 0;
 	struct preload_arena *a = arena();
 	struct use *u = &uses[what - FIRST];
 	size_t n = 0;

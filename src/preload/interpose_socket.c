@@ -93,33 +93,51 @@ bool hand_to_kernel(int fd, struct preload_slot *s, const struct sockaddr *addr,
 
 /* --- names --- */
 
-static int ask_with_address(int fd, enum preload_op op, const struct sockaddr *addr, socklen_t len, int plug)
+static int ask_with_address(int fd, enum preload_op op, const struct sockaddr_storage *addr, socklen_t len, int plug)
 {
-	struct preload_request q = { .op = op, .arg = { plug } };
+	struct preload_request q = { .op = op, .arg = { plug }, .len = len };
 	struct preload_reply r;
 
-	if (addr == NULL || len > sizeof(q.value))
-		return addr == NULL ? -EFAULT : -EINVAL;
-	q.len = len;
 	memcpy(q.value, addr, len);
 	return ask(fd, &q, &r, NULL);
+}
+
+/* An address that the program gives. 0 or -errno. */
+static int take_name(struct sockaddr_storage *out, const struct sockaddr *addr, socklen_t len)
+{
+	memset(out, 0, sizeof(*out));
+	if (len > sizeof(*out))
+		return -EINVAL;
+	return user_get(out, addr, len) ? 0 : -EFAULT;
 }
 
 DOOR int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct preload_slot *s = slot_of(fd);
 
-	if (s == NULL || hand_to_kernel(fd, s, addr, len))
+	if (s == NULL)
 		return REAL.bind(fd, addr, len);
-	return result(ask_with_address(fd, PRELOAD_BIND, addr, len, 0));
+	struct sockaddr_storage name;
+	int rc = take_name(&name, addr, len);
+
+	if (rc != 0)
+		return result(rc);
+	if (hand_to_kernel(fd, s, (const struct sockaddr *)&name, len))
+		return REAL.bind(fd, addr, len);
+	return result(ask_with_address(fd, PRELOAD_BIND, &name, len, 0));
 }
 
 static int give_name(const struct sockaddr_in *name, struct sockaddr *addr, socklen_t *len)
 {
-	if (addr == NULL || len == NULL)
+	const socklen_t all = sizeof(*name);
+	socklen_t room;
+
+	if (!user_get(&room, len, sizeof(room)))
 		return result(-EFAULT);
-	memcpy(addr, name, *len < sizeof(*name) ? *len : sizeof(*name));
-	*len = sizeof(*name);
+	if ((int)room < 0)
+		return result(-EINVAL);
+	if (!user_put(addr, name, room < all ? room : all) || !user_put(len, &all, sizeof(all)))
+		return result(-EFAULT);
 	return 0;
 }
 
@@ -241,17 +259,13 @@ static int connect_outcome(struct preload_slot *s, uint32_t state)
 	return error != 0 ? -error : state == PRELOAD_CONNECTED ? 0 : -ECONNABORTED;
 }
 
-static bool is_nobody(const struct sockaddr *addr, socklen_t len)
+static bool is_nobody(const struct sockaddr_storage *addr, socklen_t len)
 {
-	sa_family_t family = AF_INET;
-
-	if (addr != NULL && len >= sizeof(family))
-		memcpy(&family, addr, sizeof(family));
-	return family == AF_UNSPEC;
+	return len >= sizeof(addr->ss_family) && addr->ss_family == AF_UNSPEC;
 }
 
 /* The connection is reset, and the descriptor has a pair of its own again. */
-static int disconnect_stream(int fd, struct preload_slot *s, const struct sockaddr *addr, socklen_t len)
+static int disconnect_stream(int fd, struct preload_slot *s, const struct sockaddr_storage *addr, socklen_t len)
 {
 	ring_close(fd);
 	int rc = ask_with_address(fd, PRELOAD_CONNECT, addr, len, 0);
@@ -262,10 +276,9 @@ static int disconnect_stream(int fd, struct preload_slot *s, const struct sockad
 	return renew(fd, s);
 }
 
-static int connect_stream(int fd, struct preload_slot *s, const struct sockaddr *addr, socklen_t len)
+static int connect_stream(int fd, struct preload_slot *s, const struct sockaddr_storage *addr, socklen_t len)
 {
 	uint32_t state = atomic_load(&s->state);
-	struct sockaddr_in in;
 	int rc;
 
 	if (is_nobody(addr, len))
@@ -278,17 +291,14 @@ static int connect_stream(int fd, struct preload_slot *s, const struct sockaddr 
 		return connect_outcome(s, state);
 	if (state == PRELOAD_CONNECTED)
 		return -EISCONN;
-	if (addr == NULL)
-		return -EFAULT;
-	if (len < sizeof(in.sin_family))
+	if (len < sizeof(addr->ss_family))
 		return -EINVAL;
-	memcpy(&in, addr, len < sizeof(in) ? len : sizeof(in));
 	(void)take_error(s);
 	rc = renew(fd, s);
 	if (rc != 0)
 		return rc;
 	rc = ask_with_address(fd, PRELOAD_CONNECT, addr, len,
-			      in.sin_family == AF_INET && state == PRELOAD_UNCONNECTED ? plug(fd) : 0);
+			      addr->ss_family == AF_INET && state == PRELOAD_UNCONNECTED ? plug(fd) : 0);
 	return rc == -EINPROGRESS && is_blocking(fd) ? wait_connected(fd, s) : rc;
 }
 
@@ -296,10 +306,17 @@ DOOR int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct preload_slot *s = slot_of(fd);
 
-	if (s == NULL || hand_to_kernel(fd, s, addr, len))
+	if (s == NULL)
 		return REAL.connect(fd, addr, len);
-	return result(s->type == SOCK_STREAM ? connect_stream(fd, s, addr, len)
-					     : ask_with_address(fd, PRELOAD_CONNECT, addr, len, 0));
+	struct sockaddr_storage name;
+	int rc = take_name(&name, addr, len);
+
+	if (rc != 0)
+		return result(rc);
+	if (hand_to_kernel(fd, s, (const struct sockaddr *)&name, len))
+		return REAL.connect(fd, addr, len);
+	return result(s->type == SOCK_STREAM ? connect_stream(fd, s, &name, len)
+					     : ask_with_address(fd, PRELOAD_CONNECT, &name, len, 0));
 }
 
 /* --- listen and accept --- */
@@ -378,8 +395,13 @@ DOOR int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict len
 		(void)REAL.fcntl64(new, F_SETFL, O_RDWR);
 	number_set(new, number_entry(a.slot, a.generation));
 	atomic_fetch_or(&interpose()->slots[a.slot].marks, PRELOAD_TAKEN);
-	if (addr != NULL && len != NULL)
-		(void)give_name(&a.remote, addr, len);
+	if (addr != NULL && give_name(&a.remote, addr, len) != 0) {
+		int error = errno;
+
+		/* As Linux: it is lost. */
+		(void)close(new);
+		return result(-error);
+	}
 	return new;
 }
 
@@ -437,78 +459,4 @@ DOOR int shutdown(int fd, int how)
 	if (rc == 0 && how != SHUT_WR && !is_listener)
 		(void)REAL.shutdown(fd, how == SHUT_RDWR && s->type != SOCK_STREAM ? SHUT_RD : how);
 	return result(rc);
-}
-
-/* --- options --- */
-
-/* Those that are about waiting are the descriptor's. */
-static bool is_of_descriptor(int level, int name)
-{
-	if (level != SOL_SOCKET)
-		return false;
-	switch (name) {
-	case SO_RCVTIMEO:
-	case SO_SNDTIMEO:
-	case SO_RCVLOWAT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-DOOR int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
-{
-	struct preload_slot *s = slot_of(fd);
-	struct preload_request q = { .op = PRELOAD_GETOPT };
-	struct preload_reply r;
-
-	if (s == NULL || is_of_descriptor(level, name))
-		return REAL.getsockopt(fd, level, name, value, len);
-	if (len == NULL || (value == NULL && *len > 0))
-		return result(-EFAULT);
-	int error = level == SOL_SOCKET && name == SO_ERROR ? take_error(s) : 0;
-
-	if (error != 0 && *len >= sizeof(error)) {
-		memcpy(value, &error, sizeof(error));
-		*len = sizeof(error);
-		return 0;
-	}
-	q.arg[0] = level;
-	q.arg[1] = name;
-	q.arg[2] = *len > PRELOAD_VALUE_MAX ? (int32_t)PRELOAD_VALUE_MAX : (int32_t)*len;
-	int rc = ask(fd, &q, &r, NULL);
-
-	if (rc == 0 && r.len <= *len && r.len <= sizeof(r.value)) {
-		memcpy(value, r.value, r.len);
-		*len = r.len;
-	}
-	/* A connection that has ended has no error left, and nobody to ask. */
-	if (rc == -ENOTCONN && level == SOL_SOCKET && name == SO_ERROR && *len >= sizeof(error)) {
-		memset(value, 0, sizeof(error));
-		*len = sizeof(error);
-		rc = 0;
-	}
-	return result(rc);
-}
-
-DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-	struct preload_request q = { .op = PRELOAD_SETOPT, .arg = { level, name }, .len = len };
-	struct preload_reply r;
-	const struct preload_slot *s = slot_of(fd);
-
-	if (s == NULL || is_of_descriptor(level, name))
-		return REAL.setsockopt(fd, level, name, value, len);
-	if (len > sizeof(q.value) || (value == NULL && len > 0))
-		return result(value == NULL ? -EFAULT : -EINVAL);
-	if (len > 0)
-		memcpy(q.value, value, len);
-	int rc = ask(fd, &q, &r, NULL), on = 0;
-
-	if (rc == 0 && level == SOL_SOCKET && (name == SO_TIMESTAMP || name == SO_TIMESTAMPNS) && len >= sizeof(on)) {
-		memcpy(&on, value, sizeof(on));
-		time_tell(fd, on != 0 ? name : 0);
-	}
-	/* On Linux they can be set still. */
-	return result(rc == -ENOTCONN && atomic_load(&s->state) == PRELOAD_DEAD ? 0 : rc);
 }

@@ -199,14 +199,29 @@ int result(int rc)
 
 /* --- messages --- */
 
-static bool transmit(int fd, const void *bytes, size_t len, int passed)
+/* who: NULL: as the kernel says by itself, which is the real user. */
+static bool transmit(int fd, const void *bytes, size_t len, int passed, const struct ucred *who)
 {
-	struct preload_beside room;
+	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(*who))] = { 0 };
 	struct iovec v = { (void *)(uintptr_t)bytes, len };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
 
-	if (passed >= 0)
-		preload_pass(&m, &room, passed);
+	if (passed >= 0) {
+		struct preload_beside one;
+
+		preload_pass(&m, &one, passed);
+		memcpy(room, one.bytes, sizeof(one.bytes));
+	}
+	if (who != NULL) {
+		struct cmsghdr h = { .cmsg_len = CMSG_LEN(sizeof(*who)),
+				     .cmsg_level = SOL_SOCKET,
+				     .cmsg_type = SCM_CREDENTIALS };
+
+		memcpy(room + m.msg_controllen, &h, sizeof(h));
+		memcpy(room + m.msg_controllen + CMSG_LEN(0), who, sizeof(*who));
+		m.msg_controllen += CMSG_SPACE(sizeof(*who));
+	}
+	m.msg_control = m.msg_controllen > 0 ? room : NULL;
 	return real_calls()->sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
@@ -248,7 +263,7 @@ static void open_channel(void)
 		return;
 	/* The kernel adds to each request who sends it: from the first on, so before the service has its end. */
 	(void)real_calls()->setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	if (transmit(us.broker, &q, offsetof(struct preload_request, value), pair[1]))
+	if (transmit(us.broker, &q, offsetof(struct preload_request, value), pair[1], NULL))
 		channel = real_calls()->fcntl64(pair[0], F_DUPFD_CLOEXEC, RESERVED_FROM);
 	/* The program's limit may be lower. */
 	if (channel < 0)
@@ -261,7 +276,10 @@ static void open_channel(void)
 
 static bool transmit_request(const struct preload_request *q, int fd)
 {
-	return channel >= 0 && transmit(channel, q, offsetof(struct preload_request, value) + q->len, fd);
+	struct ucred who = { getpid(), geteuid(), getegid() };
+
+	return channel >= 0 && transmit(channel, q, offsetof(struct preload_request, value) + q->len, fd,
+					who.uid != getuid() ? &who : NULL);
 }
 
 int ask(int fd, struct preload_request *q, struct preload_reply *r, int *taken)
@@ -309,7 +327,7 @@ bool wake_service(void)
 {
 	const struct preload_request q = { .op = PRELOAD_WAKE };
 	int error = errno;
-	bool is_told = transmit(channel, &q, offsetof(struct preload_request, value), -1);
+	bool is_told = transmit(channel, &q, offsetof(struct preload_request, value), -1, NULL);
 
 	errno = error;
 	return is_told;

@@ -137,7 +137,7 @@ struct preload_reply {
 /* Before each datagram. */
 struct preload_datagram {
 	struct sockaddr_in addr; /* to or from; sin_family 0: none */
-	int32_t error;           /* to the program: positive errno instead of a datagram */
+	int32_t error;           /* to the program: positive errno instead of a datagram; from it: MSG_MORE or 0 */
 	uint32_t control_len;
 	unsigned char control[PRELOAD_CONTROL_MAX]; /* as of msg_control */
 	uint64_t came;                              /* to the program: when it had come, ns since 1970 */

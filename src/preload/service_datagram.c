@@ -115,7 +115,8 @@ static bool up_once(struct service *v, struct end *e)
 		m.msg_controllen = h.control_len;
 		devices_of_control(v, h.control, h.control_len, DEVICES_TO_STACK);
 	}
-	ssize_t rc = yg_sendmsg(v->stack, e->sock, &m, MSG_DONTWAIT);
+	/* MSG_MORE: with what comes next it is one. */
+	ssize_t rc = yg_sendmsg(v->stack, e->sock, &m, MSG_DONTWAIT | (h.error & MSG_MORE));
 
 	/* A device that is full loses it, as on Linux. */
 	if (rc < 0 && rc != -ENOBUFS && rc != -EAGAIN)

@@ -266,6 +266,76 @@ def accept_without_number():
 ask("accept without a number left, and then with one", accept_without_number)
 
 
+# --- pointers that lead nowhere, and lengths that are none ---
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name, *args):
+    rc = getattr(libc, name)(*(ctypes.c_void_p(a) if isinstance(a, int) and abs(a) > 1 << 20 else a for a in args))
+    return errno.errorcode[ctypes.get_errno()] if rc < 0 else rc
+
+
+libc.mmap.restype = ctypes.c_void_p
+HOLE = libc.mmap(None, 4096, 0, 0x22, -1, 0)
+c, s, l = pair(HERE)
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind((HERE, 0))
+n = socket.socket()
+word, minus, name = ctypes.c_uint(16), ctypes.c_uint(2**32 - 1), ctypes.create_string_buffer(128)
+here = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(u.getsockname()[1]), socket.inet_aton(HERE))
+for where, bad in (("in no page", HOLE), ("at the end", -1)):
+    ask(f"bind, a name {where}", call, "bind", n.fileno(), bad, 16)
+    ask(f"connect, a name {where}", call, "connect", n.fileno(), bad, 16)
+    ask(f"getsockname, a name {where}", call, "getsockname", s.fileno(), bad, ctypes.byref(ctypes.c_uint(16)))
+    ask(f"getsockname, a length {where}", call, "getsockname", s.fileno(), name, bad)
+    ask(f"getpeername, a name {where}", call, "getpeername", s.fileno(), bad, ctypes.byref(ctypes.c_uint(16)))
+    ask(f"getsockopt, a value {where}", call, "getsockopt", s.fileno(), socket.SOL_SOCKET, socket.SO_TYPE, bad, ctypes.byref(ctypes.c_uint(4)))
+    ask(f"getsockopt, a length {where}", call, "getsockopt", s.fileno(), socket.SOL_SOCKET, socket.SO_TYPE, name, bad)
+    ask(f"setsockopt, a value {where}", call, "setsockopt", s.fileno(), socket.SOL_SOCKET, socket.SO_KEEPALIVE, bad, 4)
+    ask(f"send, bytes {where}", call, "send", s.fileno(), bad, 10, 0)
+    ask(f"sendmmsg, messages {where}", call, "sendmmsg", u.fileno(), bad, 1, 0)
+    ask(f"recvmmsg, messages {where}", call, "recvmmsg", u.fileno(), bad, 1, 0x40, None)
+    ask(f"sendto, bytes {where}", call, "sendto", u.fileno(), bad, 10, 0, here, 16)
+ask("sendmsg, a message at the end", call, "sendmsg", s.fileno(), -1, 0)
+ask("sendto, a name at the end", call, "sendto", u.fileno(), name, 10, 0, -1, 16)
+ask("getsockname, a length below 0", call, "getsockname", s.fileno(), name, ctypes.byref(minus))
+ask("getsockopt, a length below 0", call, "getsockopt", s.fileno(), socket.SOL_SOCKET, socket.SO_TYPE, name, ctypes.byref(minus))
+c.send(b"xx")
+events(s, select.POLLIN)
+ask("recvfrom of a connection, a name at the end", call, "recvfrom", s.fileno(), name, 1, 0, -1, ctypes.byref(word))
+ask("recvfrom, a length below 0", call, "recvfrom", s.fileno(), name, 1, 0, name, ctypes.byref(minus))
+ask("accept, a name in no page", lambda: (k := socket.create_connection(l.getsockname()), call("accept", l.fileno(), HOLE, ctypes.byref(word)))[1])
+for i in range(100):
+    c.send(b"x")
+ask("and behind many, bytes at the end", call, "send", c.fileno(), -1, 10, 0)
+
+# --- by number ---
+SOCKET, CONNECT, ACCEPT4, GETPEERNAME, SENDTO, RECVFROM, CLOSE = 41, 42, 288, 52, 44, 45, 3
+
+
+def numbered():
+    fd = libc.syscall(SOCKET, socket.AF_INET, socket.SOCK_STREAM, 0)
+    to = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(l.getsockname()[1]), socket.inet_aton(HERE))
+    rc = libc.syscall(CONNECT, fd, to, 16)
+    other = libc.syscall(ACCEPT4, l.fileno(), None, None, socket.SOCK_NONBLOCK)
+    sent = libc.syscall(SENDTO, fd, b"by number", 9, 0, None, 0)
+    events(other, select.POLLIN)
+    got = ctypes.create_string_buffer(20)
+    return (rc, libc.syscall(GETPEERNAME, fd, name, ctypes.byref(word)), sent, libc.syscall(RECVFROM, other, got, 20, 0, None, None),
+            got.value, libc.syscall(CLOSE, fd), libc.syscall(CLOSE, fd), events(other, select.POLLIN) and os.read(other, 9))
+
+
+l = socket.create_server((HERE, 0))
+ask("calls by their numbers", numbered)
+
+# --- MSG_MORE ---
+v.connect(u.getsockname())
+v.send(b"one, ", socket.MSG_MORE)
+v.send(b"two, ", socket.MSG_MORE)
+v.send(b"three")
+ask("datagrams that are one", u.recv, 100)
+
+
 # --- options behind the end ---
 def behind(end):
     c, s, l = pair(HERE)
