@@ -304,8 +304,8 @@ bool bgp_groups_work(struct bgp_groups *all)
 			if (p->is_pending && (longest == NULL || p->worked < longest->worked))
 				longest = p;
 	longest->worked = ++all->clock;
-	/* Whoever has not read yet finds it there. */
-	if (longest->n_idle < longest->n_members || make(all, longest) != MADE_LATER) {
+	/* Whoever has not read yet finds it there; also one that sleeps, and for whom somebody else made it. */
+	if (longest->n_idle < longest->n_members || longest->first != NULL || make(all, longest) != MADE_LATER) {
 		bgp_part_set_pending(all, longest, false);
 		bgp_part_wake(all, longest);
 	}

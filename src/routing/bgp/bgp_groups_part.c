@@ -72,6 +72,14 @@ static void drop_batch(struct bgp_part *p)
 	p->batch_at = p->n_batch = 0;
 }
 
+/* What is without a path by now is to be withdrawn, and nothing but its bit says so. */
+static void put_back_batch(struct bgp_part *p)
+{
+	for (uint32_t i = p->batch_at; i < p->n_batch; i++)
+		bgp_bits_set(&p->changed, bgp_pair_number(p->batch[i]));
+	drop_batch(p);
+}
+
 void bgp_part_destroy(struct bgp_groups *all, struct bgp_part *p)
 {
 	for (struct bgp_part **at = &p->group->parts; *at != NULL; at = &(*at)->next)
@@ -216,6 +224,9 @@ void bgp_part_merge(struct bgp_groups *all, struct bgp_part *p)
 		into = into->next;
 	if (into == NULL)
 		return;
+	/* Work would have woken them, and is no more: one may not know yet that its dump has ended. */
+	if (p->is_pending)
+		bgp_part_wake(all, p);
 	for (struct bgp_member *m = p->members, *next; m != NULL; m = next) {
 		next = m->next;
 		bgp_part_leave(all, m); /* the last one takes the part with it */
@@ -313,8 +324,7 @@ void bgp_part_restart(struct bgp_groups *all, struct bgp_part *p)
 	uint32_t n = bgp_table_n_numbers(all->table);
 
 	drop_pairs(all, p);
-	/* What is left of it has a path, and so is among the pairs. */
-	drop_batch(p);
+	put_back_batch(p);
 	p->phase = DUMP_WAIT;
 	if (p->left.word != NULL || bgp_bits_init(&p->left, bgp_table_limit(all->table))) {
 		bgp_bits_fill(&p->left, n);
