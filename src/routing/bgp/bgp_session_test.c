@@ -523,8 +523,9 @@ static void say_prefixes(uint32_t first, uint32_t n)
 
 	for (uint32_t i = first; i < first + n; i++) {
 		(void)snprintf(nlri, sizeof(nlri), "18 0b%02x%02x", i >> 8, i & 0xff);
-		hand_say_update(&hand, "", ATTRS, nlri);
-		sim_run(&sim, NS_PER_MS);
+		hand_say_update(&hand, "", i % 2 == 0 ? ATTRS : ATTRS "c0 08 04 fdea0001", nlri);
+		if (i % 8 == 7)
+			sim_run(&sim, 2 * NS_PER_MS);
 	}
 	sim_run(&sim, 100 * NS_PER_MS);
 }
