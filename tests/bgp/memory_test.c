@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
@@ -49,6 +50,7 @@ void *__wrap_realloc(void *p, size_t n)
 {
 	return refuses() ? NULL : __real_realloc(p, n);
 }
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static struct sim sim;
 static struct hand hand;

@@ -179,14 +179,19 @@ static void send_to(struct conn *c, uint32_t to, enum event_kind kind, uint64_t 
 
 /* --- connections --- */
 
+static void free_memory(struct conn *c)
+{
+	free(c->end[0].ring);
+	free(c->end[1].ring);
+	free(c);
+}
+
 static void free_conn(struct conn *c)
 {
 	if (c->next != NULL)
 		c->next->link = c->link;
 	*c->link = c->next;
-	free(c->end[0].ring);
-	free(c->end[1].ring);
-	free(c);
+	free_memory(c);
 }
 
 static void free_if_done(struct conn *c)
@@ -697,8 +702,10 @@ void stream_memory_destroy(struct stream_memory *m)
 {
 	if (m == NULL)
 		return;
-	while (m->conns != NULL)
-		free_conn(m->conns);
+	for (struct conn *c = m->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		free_memory(c);
+	}
 	for (struct host *h; (h = m->hosts) != NULL;) {
 		for (struct listener *l; (l = h->listeners) != NULL;) {
 			h->listeners = l->next;
