@@ -8,6 +8,7 @@
  * stopped; that a session that is up has been agreed on; that its paths are all gone when it is; and that in the end no
  * connection is left behind.
  */
+#include "routing/bgp/bgp_groups.h"
 #include "routing/bgp/bgp_speaker.h"
 #include "routing/stream/stream_memory.h"
 
@@ -16,6 +17,8 @@
 
 #define US IP4(10, 0, 0, 1)
 #define IT IP4(10, 0, 0, 2)
+
+#define N_OURS 2
 
 enum setting {
 	INTERNAL = 1,
@@ -44,6 +47,7 @@ enum step {
 struct world {
 	struct stream_memory *net;
 	struct bgp_table *table;
+	struct bgp_groups *groups;
 	struct bgp_speaker *speaker;
 	struct stream_carrier *it;
 	struct stream *s;
@@ -169,6 +173,8 @@ static void run(struct world *w, uint64_t ns)
 		w->now = max_u64(w->now, at);
 		stream_memory_advance(w->net, w->now);
 		(void)bgp_speaker_work(w->speaker, w->now);
+		while (bgp_groups_has_work(w->groups))
+			(void)bgp_groups_work(w->groups);
 	}
 	w->now = until;
 	stream_memory_advance(w->net, w->now);
@@ -255,6 +261,38 @@ static void step(struct world *w, struct fuzz_input *in)
 	check(w);
 }
 
+static void terms_of(void *user, const struct bgp_outbound_peer *peer, struct bgp_group_terms *terms)
+{
+	(void)user;
+	(void)peer;
+	terms->export = bgp_export_all;
+}
+
+static void wake(void *user, uint32_t neighbor)
+{
+	struct world *w = user;
+
+	if (w->speaker != NULL)
+		bgp_speaker_wake(w->speaker, neighbor);
+}
+
+/* Two prefixes of our own, which the neighbour is told. */
+static void originate(struct world *w)
+{
+	static const struct bgp_source self = { BGP_INTERNAL, 1, 1 };
+	static const uint8_t body[] = { 0, 0, 0,    21, 0x40, 1, 1, 0, 0x40, 2,  0,  0x40, 3,  4,  10, 0,
+					0, 9, 0x40, 5,  4,    0, 0, 0, 100,  16, 20, 1,    16, 20, 2 };
+	static uint8_t p[BGP_HEADER_LEN + sizeof(body)];
+	static struct bgp_update u;
+	const struct bgp_wire wire = { .local_as = 65001, .peer_as = 65001, .local_id = US, .as4 = true };
+	struct bgp_error e;
+
+	memcpy(bgp_header_emit(p, BGP_UPDATE, sizeof(p)), body, sizeof(body));
+	FUZZ_CHECK(bgp_update_parse(&wire, p, sizeof(p), &u, &e) == BGP_ACCEPT);
+	bgp_table_update(w->table, bgp_table_add_source(w->table, &self), &u, BGP_ACCEPT, 1);
+	FUZZ_CHECK(bgp_table_stats(w->table).n_paths == N_OURS);
+}
+
 static void begin(struct world *w, uint8_t bits)
 {
 	const struct stream_memory_config net = { .delay_ns = NS_PER_MS,
@@ -273,10 +311,16 @@ static void begin(struct world *w, uint8_t bits)
 		w->it->listen(w->it,
 			      &(struct stream_listen){ .local = { .port = BGP_PORT }, .accept = on_accept, .user = w },
 			      &l) == 0);
+	const struct bgp_groups_config g = { .table = w->table, .terms = terms_of, .wake = wake, .user = w };
+
+	FUZZ_CHECK(bgp_groups_create(&w->groups, &g) == 0);
+	originate(w);
 	const struct bgp_speaker_config c = { .as = 65001,
 					      .id = US,
 					      .table = w->table,
 					      .carrier = stream_memory_host(w->net, US),
+					      .outbound = &bgp_groups_slot,
+					      .outbound_user = w->groups,
 					      .event = on_speaker_event,
 					      .restarted_s = (bits & RESTARTED) != 0 ? 60 : 0 };
 	w->config = (struct bgp_neighbor_config){ .peers = { IT, 32 },
@@ -309,11 +353,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bgp_speaker_stop(w.speaker, &(struct bgp_command){ 0 }, w.now);
 	run(&w, 10 * NS_PER_S);
 	FUZZ_CHECK(bgp_speaker_is_quiet(w.speaker) && !w.is_up);
-	FUZZ_CHECK(bgp_table_stats(w.table).n_paths == 0);
+	FUZZ_CHECK(bgp_table_stats(w.table).n_paths == N_OURS && bgp_groups_stats(w.groups).n_members == 0);
 	hang_up(&w, true);
 	run(&w, 1000 * NS_PER_S);
 	FUZZ_CHECK(stream_memory_n_open(w.net) == 0);
 	bgp_speaker_destroy(w.speaker);
+	bgp_groups_destroy(w.groups);
 	bgp_table_destroy(w.table);
 	stream_memory_destroy(w.net);
 	return 0;
