@@ -131,14 +131,21 @@ static void hold_back(struct bgp_peer *p)
 		bgp_peer_idle(p, BGP_IDLE_LIMIT, s > 0 ? p->speaker->now + s * NS_PER_S : TIME_NEVER);
 }
 
-/* Nobody is at fault. */
-static bool is_soft(const struct bgp_link *l)
+static bool is_collision(const struct bgp_down *d)
 {
-	const struct bgp_down *d = &l->cause;
+	return d->code == BGP_CEASE && d->subcode == BGP_CEASE_COLLISION;
+}
 
-	if (d->code == BGP_CEASE && d->subcode == BGP_CEASE_COLLISION)
-		return true;
-	return !d->was_up && (d->side == BGP_SIDE_TRANSPORT || d->code == BGP_NO_NOTIFICATION);
+/* We have let it go, and nothing is wrong. */
+static bool is_quiet(const struct bgp_down *d)
+{
+	return d->side == BGP_SIDE_LOCAL && d->code == BGP_NO_NOTIFICATION;
+}
+
+/* Nobody is at fault. */
+static bool is_soft(const struct bgp_down *d)
+{
+	return !d->was_up && (d->side == BGP_SIDE_TRANSPORT || is_quiet(d) || is_collision(d));
 }
 
 /* RFC 5492 section 3: the peer does not know of capabilities. */
@@ -152,16 +159,15 @@ void bgp_peer_ended(struct bgp_peer *p, struct bgp_link *l)
 {
 	struct bgp_down d = l->cause;
 	bool was_steady = d.was_up && p->speaker->now - p->since >= BGP_STEADY_NS;
-	bool is_told = d.was_up || (d.code != BGP_NO_NOTIFICATION && !is_soft(l)) || d.side == BGP_SIDE_TRANSPORT;
 
 	if (d.was_up)
 		p->since = p->speaker->now;
-	if (is_told)
+	if (d.was_up || (!is_quiet(&d) && !is_collision(&d)))
 		tell(p, &d);
 	if (l->state != BGP_STATE_IDLE || p->is_stopping || bgp_other(l)->is_open)
 		return;
 	p->is_plain = wants_plain(p, &d);
-	if (is_soft(l))
+	if (is_soft(&d))
 		resume(p);
 	else if (d.keeps && d.side == BGP_SIDE_TRANSPORT)
 		wait_for_it(p, was_steady);

@@ -333,6 +333,29 @@ static void test_back_off(void **state)
 	sim_end(&sim);
 }
 
+/* Would catch: a peer whose NOTIFICATION makes it look as if nothing were wrong, so that it may come and go as it
+ * likes. */
+static void test_odd_ends(void **state)
+{
+	static const struct {
+		enum bgp_state in;
+		const char *code;
+	} rows[] = { { BGP_STATE_OPEN_SENT, "00 00" },
+		     { BGP_STATE_OPEN_CONFIRM, "ff ff" },
+		     { BGP_STATE_ESTABLISHED, "00 07" },
+		     { BGP_STATE_ESTABLISHED, "06 07" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		start_usual(&usual);
+		bring_to(rows[i].in);
+		hand_say(&hand, BGP_NOTIFICATION, rows[i].code);
+		sim_run(&sim, 10 * NS_PER_MS);
+		struct bgp_neighbor_view v = sim_look(&sim, 0, 0);
+		assert_true(v.state == BGP_STATE_IDLE && v.idle == BGP_IDLE_BACK_OFF && v.last.side == BGP_SIDE_PEER);
+		sim_end(&sim);
+	}
+}
+
 /* Would catch: a host that is not there and is asked each second for ever, or beside its own connection; a pause that
  * is as long behind a session that was there. */
 static void test_retry(void **state)
@@ -616,13 +639,14 @@ static void test_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two),     cmocka_unit_test(test_out_of_place),
-		cmocka_unit_test(test_opens),   cmocka_unit_test(test_no_capabilities),
-		cmocka_unit_test(test_hold),    cmocka_unit_test(test_back_off),
-		cmocka_unit_test(test_retry),   cmocka_unit_test(test_passive),
-		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_shutdown),
-		cmocka_unit_test(test_change),  cmocka_unit_test(test_delay_open),
-		cmocka_unit_test(test_limit),   cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_two),        cmocka_unit_test(test_out_of_place),
+		cmocka_unit_test(test_opens),      cmocka_unit_test(test_no_capabilities),
+		cmocka_unit_test(test_hold),       cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_retry),      cmocka_unit_test(test_odd_ends),
+		cmocka_unit_test(test_passive),    cmocka_unit_test(test_dynamic),
+		cmocka_unit_test(test_shutdown),   cmocka_unit_test(test_change),
+		cmocka_unit_test(test_delay_open), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_routes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
