@@ -115,7 +115,9 @@ void bgp_speaker_reset(struct bgp_speaker *s, uint32_t number, const struct bgp_
 		return;
 	stop_all_of(p, CEASE(BGP_CEASE_RESET, "reset by a command"), c);
 	bgp_peer_stop(p, CEASE(BGP_CEASE_RESET, "reset by a command"), c);
-	if (p->idle == BGP_IDLE_LIMIT)
+	if (p->of != BGP_NEIGHBOR_NONE)
+		bgp_peer_gone(p);
+	else if (p->idle == BGP_IDLE_LIMIT)
 		bgp_peer_start(p);
 	else if (p->idle != BGP_IDLE_SHUT)
 		try_soon(p);

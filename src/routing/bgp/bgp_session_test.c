@@ -608,6 +608,34 @@ static void test_limit(void **state)
 	sim_end(&sim);
 }
 
+/* Would catch: a host out of a prefix that is over its limit and comes back at once as if it were another. */
+static void test_dynamic_limit(void **state)
+{
+	const struct bgp_neighbor_config range = { .peers = { HAND, 31 }, .max_prefixes = 10, .max_restart_s = 100 };
+	const struct bgp_open o = its_open();
+	uint32_t number;
+
+	sim_start(&sim, &(struct sim_config){ .n_routers = 1 });
+	hand_init(&hand, &sim, HAND, false);
+	assert_int_equal(bgp_speaker_add(sim.router[0].speaker, &range, sim.now, &number), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+		sim_run(&sim, NS_PER_S);
+		assert_int_equal(hand.s != NULL, i != 1);
+		hand_say_open(&hand, &o);
+		hand_say(&hand, BGP_KEEPALIVE, "");
+		sim_run(&sim, NS_PER_S);
+		if (i == 0)
+			say_prefixes(0, 11);
+		sim_run(&sim, (i == 1 ? 90 : 10) * NS_PER_S);
+	}
+	assert_int_equal(sim_look(&sim, 0, number).n_dynamic, 1);
+	bgp_speaker_reset(sim.router[0].speaker, 1, &(struct bgp_command){ 0 }, sim.now);
+	sim_run(&sim, NS_PER_S);
+	assert_int_equal(sim_look(&sim, 0, number).n_dynamic, 0);
+	sim_end(&sim);
+}
+
 /* Would catch: routes of a neighbour that is gone that stay; messages that are counted wrong; ones that are not used.
  */
 static void test_routes(void **state)
@@ -639,14 +667,14 @@ static void test_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two),        cmocka_unit_test(test_out_of_place),
-		cmocka_unit_test(test_opens),      cmocka_unit_test(test_no_capabilities),
-		cmocka_unit_test(test_hold),       cmocka_unit_test(test_back_off),
-		cmocka_unit_test(test_retry),      cmocka_unit_test(test_odd_ends),
-		cmocka_unit_test(test_passive),    cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_shutdown),   cmocka_unit_test(test_change),
-		cmocka_unit_test(test_delay_open), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_two),           cmocka_unit_test(test_out_of_place),
+		cmocka_unit_test(test_opens),         cmocka_unit_test(test_no_capabilities),
+		cmocka_unit_test(test_hold),          cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_retry),         cmocka_unit_test(test_odd_ends),
+		cmocka_unit_test(test_passive),       cmocka_unit_test(test_dynamic),
+		cmocka_unit_test(test_shutdown),      cmocka_unit_test(test_change),
+		cmocka_unit_test(test_delay_open),    cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_dynamic_limit), cmocka_unit_test(test_routes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

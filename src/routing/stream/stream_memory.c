@@ -10,102 +10,16 @@
  * An end that its user has closed answers what comes with RST, as does a host that has forgotten it. A connection is
  * freed when both users are through with it and no event names it.
  */
-#include "routing/stream/stream_memory.h"
+#include "routing/stream/stream_memory_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
-
 #define BUFFER_DEFAULT 16384u
 #define AGAIN_NS NS_PER_S
 #define TTL_USUAL 64
 #define TTL_LISTENER 255 /* struct stream_carrier */
-
-struct host;
-
-enum end_state { END_OPENING, END_OPEN, END_OVER /* its user has been told */, END_GONE /* no user */ };
-
-struct end {
-	struct stream s;
-	struct conn *c;
-	uint8_t which;
-	enum end_state state;
-	struct stream_ttl ttl;
-	uint8_t *ring;                         /* 2 * buffer bytes: written, and not yet read by the other */
-	uint64_t written, sent, acked, window; /* of what it sends; window: how far it may send */
-	uint64_t arrived, read;                /* of what it gets */
-	bool wants_writable, is_told_readable;
-	bool is_closing, fin_sent; /* a FIN follows what was written */
-	uint64_t fin_at;           /* of the other's: behind so many bytes; UINT64_MAX: none has come */
-};
-
-/* Who connected is end 0. */
-struct conn {
-	struct conn *next, **link;
-	struct stream_memory *m;
-	struct host *host[2];
-	struct end end[2];
-	struct stream_key key;
-	uint64_t deadline;
-	uint32_t n_events;
-	bool is_cut;  /* nothing gets through */
-	bool is_lost; /* nothing more is written: both ends will hear of it */
-};
-
-enum event_kind { EV_SYN, EV_SYN_ACK, EV_DEADLINE, EV_DATA, EV_ACK, EV_WINDOW, EV_FIN, EV_RST, EV_READABLE, EV_AGAIN };
-
-struct event {
-	uint64_t at, order;
-	struct conn *c;
-	uint64_t value;
-	uint8_t kind, to; /* to: the end at which it happens */
-};
-
-struct key_of {
-	struct ip4_prefix from;
-	struct stream_key key;
-};
-
-struct listener {
-	struct stream_listener l;
-	struct listener *next;
-	struct host *host;
-	struct stream_listen how;
-	struct key_of *key;
-	uint32_t n_keys;
-};
-
-struct host {
-	struct stream_carrier carrier;
-	struct stream_memory *m;
-	struct host *next;
-	uint32_t addr;
-	uint16_t port; /* the last one that was taken for a connection */
-	struct listener *listeners;
-	struct bad_digests {
-		uint32_t remote;
-		uint64_t n;
-	} bad; /* of the last one that sent any */
-};
-
-struct down {
-	uint32_t a, b;
-};
-
-struct stream_memory {
-	struct stream_memory_config config;
-	uint64_t now, n_sent;
-	struct event *heap;
-	uint32_t n_events, cap;
-	struct host *hosts;
-	struct conn *conns;
-	struct down *down;
-	uint32_t n_down;
-	uint64_t n_written, cut_at;
-	enum stream_memory_cut cut_how;
-};
 
 /* --- events --- */
 
@@ -114,8 +28,7 @@ static bool is_before(const struct event *a, const struct event *b)
 	return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-/* Without memory the event is lost, as on a network. */
-static void push(struct conn *c, enum event_kind kind, uint32_t to, uint64_t value, uint64_t delay)
+void memory_push(struct conn *c, enum event_kind kind, uint32_t to, uint64_t value, uint64_t delay)
 {
 	struct stream_memory *m = c->m;
 
@@ -172,9 +85,9 @@ static bool gets_through(const struct conn *c, uint32_t from)
 	       (uint8_t)(ttl - n) >= b->least;
 }
 
-static void send_to(struct conn *c, uint32_t to, enum event_kind kind, uint64_t value)
+void memory_send(struct conn *c, uint32_t to, enum event_kind kind, uint64_t value)
 {
-	push(c, kind, to, value, c->m->config.delay_ns);
+	memory_push(c, kind, to, value, c->m->config.delay_ns);
 }
 
 /* --- connections --- */
@@ -194,18 +107,10 @@ static void free_conn(struct conn *c)
 	free_memory(c);
 }
 
-static void free_if_done(struct conn *c)
+void memory_free_if_done(struct conn *c)
 {
 	if (c->n_events == 0 && c->end[0].state == END_GONE && c->end[1].state == END_GONE)
 		free_conn(c);
-}
-
-static struct conn *conn_of(struct stream *s, uint32_t *which)
-{
-	const struct end *e = container_of(s, struct end, s);
-
-	*which = e->which;
-	return e->c;
 }
 
 static void over(struct conn *c, uint32_t at, int error)
@@ -219,19 +124,18 @@ static void over(struct conn *c, uint32_t at, int error)
 		e->s.events->closed(e->s.user, &e->s, error, c->m->now);
 }
 
-/* Sends what the window allows, then the FIN. */
-static void send_more(struct conn *c, uint32_t from)
+void memory_send_more(struct conn *c, uint32_t from)
 {
 	struct end *e = &c->end[from];
 	uint64_t to = min_u64(e->written, e->window);
 
 	if (to > e->sent) {
 		e->sent = to;
-		send_to(c, !from, EV_DATA, to);
+		memory_send(c, !from, EV_DATA, to);
 	}
 	if (e->is_closing && e->sent == e->written && !e->fin_sent) {
 		e->fin_sent = true;
-		send_to(c, !from, EV_FIN, e->written);
+		memory_send(c, !from, EV_FIN, e->written);
 	}
 }
 
@@ -270,7 +174,7 @@ static bool is_same_key(const struct stream_key *a, const struct stream_key *b)
 	return len == (b != NULL ? b->len : 0) && (len == 0 || memcmp(a->bytes, b->bytes, len) == 0);
 }
 
-static struct listener *listener_for(const struct host *h, uint16_t port)
+struct listener *memory_listener(const struct host *h, uint16_t port)
 {
 	struct listener *l = h->listeners;
 
@@ -288,17 +192,17 @@ static void count_bad(struct host *h, uint32_t remote)
 
 static void at_syn(struct conn *c, uint64_t n_tried)
 {
-	struct listener *l = listener_for(c->host[1], c->end[0].s.remote.port);
+	struct listener *l = memory_listener(c->host[1], c->end[0].s.remote.port);
 	struct end *e = &c->end[1];
 
 	if (c->end[0].state != END_OPENING)
 		return;
 	if (n_tried < 8)
-		push(c, EV_SYN, 1, n_tried + 1, AGAIN_NS << n_tried);
+		memory_push(c, EV_SYN, 1, n_tried + 1, AGAIN_NS << n_tried);
 	if (e->state != END_GONE || !gets_through(c, 0))
 		return;
 	if (l == NULL) {
-		send_to(c, 0, EV_RST, ECONNREFUSED);
+		memory_send(c, 0, EV_RST, ECONNREFUSED);
 		return;
 	}
 	if (!is_same_key(key_for(l, c->host[0]->addr), &c->key)) {
@@ -311,10 +215,10 @@ static void at_syn(struct conn *c, uint64_t n_tried)
 	e->state = END_OPEN;
 	e->s.local = (struct stream_end){ c->host[1]->addr, l->how.local.port };
 	e->s.remote = (struct stream_end){ c->host[0]->addr, c->end[0].s.local.port };
-	send_to(c, 0, EV_SYN_ACK, 0);
+	memory_send(c, 0, EV_SYN_ACK, 0);
 	if (!l->how.accept(l->how.user, &l->l, &e->s, c->m->now)) {
 		e->state = END_GONE;
-		send_to(c, 0, EV_RST, ECONNRESET);
+		memory_send(c, 0, EV_RST, ECONNRESET);
 	}
 }
 
@@ -334,15 +238,15 @@ static void at_data(struct conn *c, uint32_t at, uint64_t total)
 	struct end *e = &c->end[at];
 
 	if (!gets_through(c, !at)) {
-		push(c, EV_AGAIN, !at, 0, AGAIN_NS);
+		memory_push(c, EV_AGAIN, !at, 0, AGAIN_NS);
 		return;
 	}
 	if (e->state == END_GONE) {
-		send_to(c, !at, EV_RST, ECONNRESET);
+		memory_send(c, !at, EV_RST, ECONNRESET);
 		return;
 	}
 	e->arrived = max_u64(e->arrived, total);
-	send_to(c, !at, EV_ACK, e->arrived);
+	memory_send(c, !at, EV_ACK, e->arrived);
 	tell_readable(c, at);
 }
 
@@ -383,7 +287,7 @@ static void happen(const struct event *ev)
 		break;
 	case EV_WINDOW:
 		e->window = max_u64(e->window, ev->value);
-		send_more(c, ev->to);
+		memory_send_more(c, ev->to);
 		break;
 	case EV_FIN:
 		if (gets_through(c, !ev->to) && e->state != END_GONE) {
@@ -400,7 +304,7 @@ static void happen(const struct event *ev)
 		break;
 	case EV_AGAIN:
 		if (e->acked < e->sent && (e->state != END_GONE || c->end[!ev->to].state != END_GONE))
-			send_to(c, !ev->to, EV_DATA, e->sent);
+			memory_send(c, !ev->to, EV_DATA, e->sent);
 		break;
 	}
 }
@@ -413,7 +317,7 @@ void stream_memory_advance(struct stream_memory *m, uint64_t now)
 		m->now = max_u64(m->now, e.at);
 		happen(&e);
 		e.c->n_events--;
-		free_if_done(e.c);
+		memory_free_if_done(e.c);
 	}
 	m->now = max_u64(m->now, now);
 }
@@ -423,68 +327,9 @@ uint64_t stream_memory_next(const struct stream_memory *m)
 	return m->n_events > 0 ? m->heap[0].at : TIME_NEVER;
 }
 
-/* --- the carrier's table --- */
+/* --- the network --- */
 
-static int carrier_listen(struct stream_carrier *carrier, const struct stream_listen *how, struct stream_listener **out)
-{
-	struct host *h = container_of(carrier, struct host, carrier);
-	struct listener *l;
-
-	if (listener_for(h, how->local.port) != NULL)
-		return -EADDRINUSE;
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return -ENOMEM;
-	l->l.carrier = carrier;
-	l->host = h;
-	l->how = *how;
-	l->next = h->listeners;
-	h->listeners = l;
-	*out = &l->l;
-	return 0;
-}
-
-static void free_listener(struct listener *l)
-{
-	free(l->key);
-	free(l);
-}
-
-static void carrier_unlisten(struct stream_listener *listener)
-{
-	struct listener *l = container_of(listener, struct listener, l), **at = &l->host->listeners;
-
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
-	free_listener(l);
-}
-
-static int carrier_listen_key(struct stream_listener *listener, struct ip4_prefix from, const struct stream_key *key)
-{
-	struct listener *l = container_of(listener, struct listener, l);
-	uint32_t i = 0;
-
-	while (i < l->n_keys && (l->key[i].from.addr != from.addr || l->key[i].from.len != from.len))
-		i++;
-	if (key == NULL || key->len == 0) {
-		if (i < l->n_keys)
-			l->key[i] = l->key[--l->n_keys];
-		return 0;
-	}
-	if (i == l->n_keys) {
-		struct key_of *more = realloc(l->key, (i + 1) * sizeof(*more));
-
-		if (more == NULL)
-			return -ENOMEM;
-		l->key = more;
-		l->n_keys++;
-	}
-	l->key[i] = (struct key_of){ from, *key };
-	return 0;
-}
-
-static struct host *host_of(const struct stream_memory *m, uint32_t addr)
+struct host *memory_host(const struct stream_memory *m, uint32_t addr)
 {
 	struct host *h = m->hosts;
 
@@ -493,197 +338,11 @@ static struct host *host_of(const struct stream_memory *m, uint32_t addr)
 	return h;
 }
 
-static void begin_end(struct conn *c, uint32_t i, enum end_state state)
+void memory_free_listener(struct listener *l)
 {
-	c->end[i].c = c;
-	c->end[i].which = (uint8_t)i;
-	c->end[i].s.carrier = &c->host[i]->carrier;
-	c->end[i].state = state;
-	c->end[i].window = c->m->config.buffer;
-	c->end[i].fin_at = UINT64_MAX;
+	free(l->key);
+	free(l);
 }
-
-static struct conn *new_conn(struct host *from, struct host *to)
-{
-	struct stream_memory *m = from->m;
-	struct conn *c = calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return NULL;
-	c->m = m;
-	c->host[0] = from;
-	c->host[1] = to;
-	for (uint32_t i = 0; i < 2; i++) {
-		c->end[i].ring = malloc(2 * (size_t)m->config.buffer);
-		if (c->end[i].ring == NULL)
-			goto no_ring;
-		begin_end(c, i, i == 0 ? END_OPENING : END_GONE);
-	}
-	c->next = m->conns;
-	c->link = &m->conns;
-	if (c->next != NULL)
-		c->next->link = &c->next;
-	m->conns = c;
-	return c;
-no_ring:
-	free(c->end[0].ring);
-	free(c);
-	return NULL;
-}
-
-static int carrier_connect(struct stream_carrier *carrier, const struct stream_connect *how, struct stream **out)
-{
-	struct host *from = container_of(carrier, struct host, carrier), *to = host_of(from->m, how->remote.addr);
-	struct conn *c;
-
-	if (to == NULL)
-		return -EHOSTUNREACH;
-	if (how->local.addr != 0 && how->local.addr != from->addr)
-		return -EADDRNOTAVAIL;
-	c = new_conn(from, to);
-	if (c == NULL)
-		return -ENOMEM;
-	c->end[0].s.remote = how->remote;
-	from->port = from->port < 49152 || from->port == UINT16_MAX ? 49152 : from->port + 1;
-	c->end[0].s.local = (struct stream_end){ from->addr, how->local.port != 0 ? how->local.port : from->port };
-	c->end[0].ttl = how->ttl;
-	stream_tell(&c->end[0].s, how->events, how->user);
-	if (how->key != NULL)
-		c->key = *how->key;
-	send_to(c, 1, EV_SYN, 0);
-	if (how->deadline != TIME_NEVER)
-		push(c, EV_DEADLINE, 0, 0, how->deadline > from->m->now ? how->deadline - from->m->now : 0);
-	*out = &c->end[0].s;
-	return 0;
-}
-
-static int carrier_set_ttl(struct stream *s, struct stream_ttl ttl)
-{
-	container_of(s, struct end, s)->ttl = ttl;
-	return 0;
-}
-
-static size_t carrier_read(struct stream *s, uint8_t *p, size_t cap)
-{
-	uint32_t at;
-	struct conn *c = conn_of(s, &at);
-	struct end *e = &c->end[at];
-	size_t n = (size_t)min_u64(cap, e->arrived - e->read), size = 2 * (size_t)c->m->config.buffer;
-
-	if (n > c->m->config.chunk && c->m->config.chunk > 0)
-		n = c->m->config.chunk;
-	for (size_t i = 0; i < n; i++)
-		p[i] = c->end[!at].ring[(e->read + i) % size];
-	e->read += n;
-	if (n > 0)
-		send_to(c, !at, EV_WINDOW, e->read + c->m->config.buffer);
-	e->is_told_readable = n > 0;
-	if (n == 0 && e->state == END_OPEN)
-		push(c, EV_READABLE, at, 0, 0); /* the end, perhaps */
-	return n;
-}
-
-/* How many of len bytes are written before the connection is lost. */
-static size_t before_cut(struct conn *c, size_t len)
-{
-	struct stream_memory *m = c->m;
-
-	if (m->cut_at == UINT64_MAX || m->cut_at >= len) {
-		m->cut_at -= m->cut_at != UINT64_MAX ? len : 0;
-		return len;
-	}
-	size_t n = (size_t)m->cut_at;
-
-	m->cut_at = UINT64_MAX;
-	c->is_lost = true;
-	c->is_cut = m->cut_how == STREAM_MEMORY_SILENT;
-	if (m->cut_how == STREAM_MEMORY_RESET)
-		for (uint32_t i = 0; i < 2; i++)
-			push(c, EV_RST, i, ENETRESET, m->config.delay_ns + 1);
-	return n;
-}
-
-static size_t carrier_write(struct stream *s, const uint8_t *p, size_t len)
-{
-	uint32_t at;
-	struct conn *c = conn_of(s, &at);
-	struct end *e = &c->end[at];
-	size_t room = (size_t)(c->m->config.buffer - (e->written - e->acked)), size = 2 * (size_t)c->m->config.buffer;
-
-	if (e->state != END_OPEN || c->is_lost)
-		return len; /* as with bytes that are on their way when a connection ends */
-	e->wants_writable = len > room;
-	len = len < room ? len : room;
-	size_t goes = before_cut(c, len);
-
-	for (size_t i = 0; i < goes; i++)
-		e->ring[(e->written + i) % size] = p[i];
-	e->written += goes;
-	c->m->n_written += goes;
-	send_more(c, at);
-	return len;
-}
-
-static size_t carrier_unacked(struct stream *s)
-{
-	const struct end *e = container_of(s, struct end, s);
-
-	return (size_t)(e->written - e->acked);
-}
-
-static void carrier_close(struct stream *s)
-{
-	uint32_t at;
-	struct conn *c = conn_of(s, &at);
-	struct end *e = &c->end[at];
-	bool was_open = e->state == END_OPEN;
-
-	e->state = END_GONE;
-	if (was_open && e->arrived > e->read) {
-		/* Unread bytes: what was written still goes, and the peer is reset behind it. */
-		send_more(c, at);
-		send_to(c, !at, EV_RST, ECONNRESET);
-	} else if (was_open) {
-		e->is_closing = true;
-		send_more(c, at);
-	}
-	free_if_done(c);
-}
-
-static void carrier_abort(struct stream *s)
-{
-	uint32_t at;
-	struct conn *c = conn_of(s, &at);
-	bool was_open = c->end[at].state == END_OPEN;
-
-	c->end[at].state = END_GONE;
-	if (was_open)
-		send_to(c, !at, EV_RST, ECONNRESET);
-	free_if_done(c);
-}
-
-static struct stream_digests carrier_digests(struct stream_carrier *carrier, uint32_t remote)
-{
-	const struct host *h = container_of(carrier, struct host, carrier);
-
-	return (struct stream_digests){ true, h->bad.remote == remote ? h->bad.n : 0 };
-}
-
-static const struct stream_carrier table = {
-	.listen = carrier_listen,
-	.unlisten = carrier_unlisten,
-	.listen_key = carrier_listen_key,
-	.connect = carrier_connect,
-	.set_ttl = carrier_set_ttl,
-	.read = carrier_read,
-	.write = carrier_write,
-	.unacked = carrier_unacked,
-	.close = carrier_close,
-	.abort = carrier_abort,
-	.digests = carrier_digests,
-};
-
-/* --- the network --- */
 
 struct stream_memory *stream_memory_create(const struct stream_memory_config *c)
 {
@@ -709,7 +368,7 @@ void stream_memory_destroy(struct stream_memory *m)
 	for (struct host *h; (h = m->hosts) != NULL;) {
 		for (struct listener *l; (l = h->listeners) != NULL;) {
 			h->listeners = l->next;
-			free_listener(l);
+			memory_free_listener(l);
 		}
 		m->hosts = h->next;
 		free(h);
@@ -721,14 +380,14 @@ void stream_memory_destroy(struct stream_memory *m)
 
 struct stream_carrier *stream_memory_host(struct stream_memory *m, uint32_t addr)
 {
-	struct host *h = host_of(m, addr);
+	struct host *h = memory_host(m, addr);
 
 	if (h != NULL)
 		return &h->carrier;
 	h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return NULL;
-	h->carrier = table;
+	h->carrier = memory_carrier;
 	h->m = m;
 	h->addr = addr;
 	h->next = m->hosts;
@@ -758,20 +417,20 @@ void stream_memory_link(struct stream_memory *m, uint32_t a, uint32_t b, bool is
 
 void stream_memory_crash(struct stream_memory *m, uint32_t addr)
 {
-	struct host *h = host_of(m, addr);
+	struct host *h = memory_host(m, addr);
 
 	if (h == NULL)
 		return;
 	for (struct listener *l; (l = h->listeners) != NULL;) {
 		h->listeners = l->next;
-		free_listener(l);
+		memory_free_listener(l);
 	}
 	for (struct conn *c = m->conns, *next; c != NULL; c = next) {
 		next = c->next;
 		for (uint32_t i = 0; i < 2; i++)
 			if (c->host[i] == h)
 				c->end[i].state = END_GONE;
-		free_if_done(c);
+		memory_free_if_done(c);
 	}
 }
 
