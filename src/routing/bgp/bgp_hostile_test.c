@@ -181,6 +181,30 @@ static void test_end_of_rib(void **state)
 	}
 }
 
+/* Would catch: marks of a refresh that is asked for before End-of-RIB: they would be in front of it (RFC 7313 section
+ * 4), and what is stale at the peer would go too early. */
+static void test_early_refresh(void **state)
+{
+	const struct bgp_open o = its_open();
+
+	start_told(500, 0, &usual, 1000);
+	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+	sim_run(&sim, 100 * NS_PER_MS);
+	hand_say_open(&hand, &o);
+	hand_say(&hand, BGP_KEEPALIVE, "");
+	hand.is_deaf = true;
+	sim_run(&sim, 100 * NS_PER_MS);
+	hand_say(&hand, BGP_ROUTE_REFRESH, "0001 00 01");
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_true(sim_is_up(&sim, 0, 0) && teller.n_refreshed == 1);
+	hand.is_deaf = false;
+	hand_read(&hand, hand.s, sim.now);
+	sim_run(&sim, 10 * NS_PER_S);
+	struct heard h = hear();
+	assert_true(h.n_eor == 1 && h.n_begins == 0 && h.n_ends == 0 && h.n_before >= 500 && h.n_after == 0);
+	sim_end(&sim);
+}
+
 /* --- trap 22 --- */
 
 /* Would catch: a peer that reads nothing and is kept, or one that reads slowly and is not; a NOTIFICATION, or anything,
@@ -422,6 +446,14 @@ static void test_password(void **state)
 			 0);
 	sim_run(&sim, 10 * NS_PER_S);
 	assert_true(sim_is_up(&sim, 0, 0));
+	/* Taken out, and there again without. */
+	for (uint32_t i = 0; i < 2; i++)
+		bgp_speaker_remove(sim.router[i].speaker, 0, sim.now);
+	sim_run(&sim, NS_PER_S);
+	for (uint32_t i = 0; i < 2; i++)
+		(void)sim_add(&sim, i, !i, &(struct bgp_neighbor_config){ .is_passive = i == 0 });
+	sim_run(&sim, 5 * NS_PER_S);
+	assert_true(sim_is_up(&sim, 0, 0));
 	sim_end(&sim);
 }
 
@@ -564,11 +596,11 @@ static void test_many_connections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_end_of_rib),       cmocka_unit_test(test_send_hold),
-		cmocka_unit_test(test_half_message),     cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_password),         cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_byte_a_second),    cmocka_unit_test(test_flaps),
-		cmocka_unit_test(test_many_connections),
+		cmocka_unit_test(test_end_of_rib), cmocka_unit_test(test_early_refresh),
+		cmocka_unit_test(test_send_hold),  cmocka_unit_test(test_half_message),
+		cmocka_unit_test(test_silence),    cmocka_unit_test(test_password),
+		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_byte_a_second),
+		cmocka_unit_test(test_flaps),      cmocka_unit_test(test_many_connections),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

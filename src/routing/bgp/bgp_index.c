@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Linear probing without tombstones: who is removed has those behind it move up. At a load of 3/4 a table of twice the
- * size takes its place, empty; each insertion after that moves some slots of the old one over, more than it must, so
- * that the old one is empty long before the new one is full. Until then both are searched.
+ * size takes its place, empty; each insertion after that moves four slots of the old one over (2.4 must be), so that
+ * the old one is empty long before the new one is full. Until then both are searched. The new one is asked for at a
+ * load of 5/8, and each insertion from there on touches a page of it: thousands of pages that the kernel has to fill
+ * with zeroes would else come at once.
  *
  * A slot of the old table is taken out as anything is that is removed, so those that wait there stay where a search
  * finds them.
@@ -13,7 +15,9 @@
 #include <stdlib.h>
 
 #define SLOTS_MIN 1024u
-#define MOVED_AT_ONCE 16u
+#define MOVED_AT_ONCE 4u
+#define TOUCHES_EACH 16u                                            /* insertions; each 32nd would do */
+#define TOUCHED_AT_ONCE (4096u / (uint32_t)sizeof(struct bgp_slot)) /* a page */
 
 static bool make(struct bgp_slots *t, uint32_t n)
 {
@@ -32,6 +36,7 @@ void bgp_index_fini(struct bgp_index *ix)
 {
 	free(ix->now.slot);
 	free(ix->old.slot);
+	free(ix->next.slot);
 	*ix = (struct bgp_index){ 0 };
 }
 
@@ -75,19 +80,34 @@ static void move_some(struct bgp_index *ix)
 	}
 }
 
+/* False: it is as full as it may be, and there is no memory for another. */
+static bool grow(struct bgp_index *ix)
+{
+	uint32_t n_slots = ix->now.mask + 1;
+
+	if (ix->n < n_slots / 8 * 5)
+		return true;
+	if (ix->next.slot == NULL && make(&ix->next, 2 * n_slots))
+		ix->touched = 0;
+	if (ix->next.slot != NULL && ix->touched <= ix->next.mask && ix->n % TOUCHES_EACH == 0) {
+		*(volatile uint32_t *)&ix->next.slot[ix->touched].value = 0;
+		ix->touched += TOUCHED_AT_ONCE;
+	}
+	if (ix->n < n_slots / 4 * 3)
+		return true;
+	if (ix->next.slot == NULL)
+		return ix->n < ix->now.mask / 8 * 7;
+	ix->old = ix->now;
+	ix->now = ix->next;
+	ix->next = (struct bgp_slots){ 0 };
+	ix->moved = 0;
+	return true;
+}
+
 bool bgp_index_add(struct bgp_index *ix, uint32_t hash, uint32_t value)
 {
-	if (ix->old.slot == NULL && ix->n >= (ix->now.mask + 1) / 4 * 3) {
-		struct bgp_slots bigger;
-
-		if (make(&bigger, 2 * (ix->now.mask + 1))) {
-			ix->old = ix->now;
-			ix->now = bigger;
-			ix->moved = 0;
-		} else if (ix->n >= ix->now.mask / 8 * 7) {
-			return false;
-		}
-	}
+	if (ix->old.slot == NULL && !grow(ix))
+		return false;
 	move_some(ix);
 	put(&ix->now, (struct bgp_slot){ hash, value });
 	ix->n++;

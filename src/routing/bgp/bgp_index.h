@@ -23,6 +23,8 @@ struct bgp_slots {
 
 struct bgp_index {
 	struct bgp_slots now, old; /* old: what is not moved yet */
+	struct bgp_slots next;     /* twice as large, empty: for when it is needed */
+	uint32_t touched;          /* slots of next of which the memory is there, from 0 on */
 	uint32_t n;
 	uint32_t moved; /* slots of old that are empty already, from 0 on */
 };

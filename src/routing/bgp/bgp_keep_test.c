@@ -304,6 +304,20 @@ static void test_gone_twice(void **state)
 		sim_run(&sim, 61 * NS_PER_S);
 		assert_int_equal(n_paths(), 0);
 	}
+	/* ... or is shut down meanwhile. */
+	come_back(&o);
+	for (uint32_t i = 0; i < 5000; i += 100)
+		say_prefixes(i, 100);
+	hand.s->carrier->abort(hand.s);
+	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+	steps(3);
+	hand_say_open(&hand, &o);
+	hand_say(&hand, BGP_KEEPALIVE, "");
+	steps(2);
+	assert_true(sim_is_up(&sim, 0, 0) && n_paths() > 1);
+	bgp_speaker_shut(sim.router[0].speaker, 0, &(struct bgp_command){ 0 }, sim.now);
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_int_equal(n_paths(), 0);
 	sim_end(&sim);
 }
 

@@ -401,6 +401,12 @@ static void test_passive(void **state)
 	sim_run(&sim, NS_PER_S);
 	assert_true(hand.s == NULL && hand.error == ECONNRESET);
 	sim_end(&sim);
+	start(&(struct sim_config){ 0 },
+	      &(struct bgp_neighbor_config){ .is_passive = true, .local_addr = IP4(10, 0, 0, 9) }, false);
+	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+	sim_run(&sim, NS_PER_S);
+	assert_true(hand.s == NULL && sim_look(&sim, 0, 0).count.n_refused == 1);
+	sim_end(&sim);
 }
 
 /* Would catch: hosts out of the prefix or beyond its limit that come in; a number, or a place in the limit, that is
@@ -443,6 +449,17 @@ static void test_dynamic(void **state)
 		assert_int_equal(sim.router[0].n_events[BGP_EVENT_GONE], 2 * (round + 1) + (round == 2));
 	}
 	assert_int_equal(bgp_speaker_next(sim.router[0].speaker, 0), BGP_NEIGHBOR_NONE);
+	/* Any AS, but not ours. */
+	const struct bgp_open o = hand_open_of(65001, IP4(10, 1, 0, 1));
+	struct bgp_notification n;
+
+	assert_int_equal(bgp_speaker_add(sim.router[0].speaker, &range, sim.now, &number), 0);
+	hand_init(&hands[0], &sim, IP4(10, 1, 0, 1), false);
+	hand_connect(&hands[0], 0, &(struct stream_connect){ 0 });
+	sim_run(&sim, NS_PER_S);
+	hand_say_open(&hands[0], &o);
+	sim_run(&sim, NS_PER_S);
+	assert_int_equal(hand_notified(&hands[0], &n), 0x0202);
 	sim_end(&sim);
 }
 
@@ -638,11 +655,11 @@ static void test_dynamic_limit(void **state)
 
 /* Would catch: routes of a neighbour that is gone that stay; messages that are counted wrong; ones that are not used.
  */
-static void test_routes(void **state)
+static void go_through_routes(uint32_t chunk)
 {
 	struct bgp_open o = its_open();
 
-	start_usual(&usual);
+	start(&(struct sim_config){ .net = { .chunk = chunk } }, &usual, true);
 	come_up(&o);
 	say_prefixes(0, 600);
 	struct bgp_neighbor_view v = sim_look(&sim, 0, 0);
@@ -662,6 +679,14 @@ static void test_routes(void **state)
 	v = sim.router[0].last[BGP_EVENT_DOWN];
 	assert_true(v.last.side == BGP_SIDE_TRANSPORT && v.last.error == ECONNRESET && v.last.was_up);
 	sim_end(&sim);
+}
+
+static void test_routes(void **state)
+{
+	static const uint32_t chunks[] = { 0, 1, 18, 19, 100 };
+
+	for (size_t i = 0; i < ARRAY_LEN(chunks); i++)
+		go_through_routes(chunks[i]);
 }
 
 int main(void)

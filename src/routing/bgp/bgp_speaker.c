@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #define TICK_NS NS_PER_MS
-#define READ_UNITS 3000u /* see bgp_link.c */
+#define READ_UNITS 2000u /* see bgp_link.c */
 #define SWEEP_PREFIXES 2048u
 #define WRITE_CALLS 4u
 #define RESTART_WAIT_NS (10 * NS_PER_S) /* for neighbours that are not up yet, after a restart of ours */
