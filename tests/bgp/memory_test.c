@@ -79,7 +79,7 @@ static void hand_comes(void)
 
 	if (hand.s != NULL)
 		hand.s->carrier->abort(hand.s);
-	sim_run(&sim, NS_PER_S);
+	sim_run(&sim, 2 * NS_PER_S);
 	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
 	sim_run(&sim, NS_PER_S);
 	hand_say_open(&hand, &o);

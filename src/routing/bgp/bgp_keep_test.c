@@ -195,6 +195,35 @@ static void test_ends(void **state)
 		}
 }
 
+/* Would catch: a host out of a prefix whose routes go, though it restarts, when its back-off is over; or whose number
+ * stays when they have gone. */
+static void test_dynamic(void **state)
+{
+	const struct bgp_neighbor_config range = { .peers = { HAND, 31 } };
+	const struct bgp_open o = its_open(SAYS_N, true);
+	uint32_t number;
+
+	sim_start(&sim, &(struct sim_config){ .n_routers = 1 });
+	hand_init(&hand, &sim, HAND, false);
+	assert_int_equal(bgp_speaker_add(sim.router[0].speaker, &range, sim.now, &number), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		hand_connect(&hand, 0, &(struct stream_connect){ 0 });
+		sim_run(&sim, 100 * NS_PER_MS);
+		hand_say_open(&hand, &o);
+		hand_say(&hand, BGP_KEEPALIVE, "");
+		sim_run(&sim, 100 * NS_PER_MS);
+		assert_int_equal(n_paths(), i == 0 ? 0 : 10);
+		say_prefixes(0, 10);
+		hand_say(&hand, BGP_NOTIFICATION, "06 04");
+		sim_run(&sim, 5 * NS_PER_S);
+		assert_int_equal(n_paths(), 10);
+	}
+	sim_run(&sim, 20 * NS_PER_S);
+	assert_int_equal(n_paths(), 0);
+	assert_int_equal(sim_look(&sim, 0, number).n_dynamic, 0);
+	sim_end(&sim);
+}
+
 /* --- back again --- */
 
 /* Would catch: what is announced again taken for stale, and what is not kept; End-of-RIB that ends nothing; stale
@@ -459,9 +488,9 @@ static void test_we_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ends),       cmocka_unit_test(test_back),       cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_anew),       cmocka_unit_test(test_gone_twice), cmocka_unit_test(test_refresh),
-		cmocka_unit_test(test_we_restart),
+		cmocka_unit_test(test_ends),    cmocka_unit_test(test_dynamic),    cmocka_unit_test(test_back),
+		cmocka_unit_test(test_twice),   cmocka_unit_test(test_anew),       cmocka_unit_test(test_gone_twice),
+		cmocka_unit_test(test_refresh), cmocka_unit_test(test_we_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
  * the neighbour may connect; so too where the neighbour is thought to restart (RFC 4724). Behind any other end both
  * links are idle for the back-off: 1 s, doubled to 60 s, 1 s again when a session has been up for 5 minutes; the
  * neighbour's own in each case (IdleHoldTimer and DampPeerOscillations of RFC 4271 section 8.1). A neighbour that came
- * out of a prefix is not tried again but goes, unless its limit holds it back.
+ * out of a prefix goes when that time is over, and not before: it would be back at once.
  */
 #include "routing/bgp/bgp_speaker_priv.h"
 
@@ -112,15 +112,10 @@ static void wait_for_it(struct bgp_peer *p, bool was_steady)
 static void back_off(struct bgp_peer *p, bool was_steady)
 {
 	stop_quietly(p);
-	if (p->of != BGP_NEIGHBOR_NONE) {
-		resume(p);
-		return;
-	}
 	grow_back_off(p, was_steady);
 	bgp_peer_idle(p, BGP_IDLE_BACK_OFF, p->speaker->now + bgp_jitter(p->speaker, p->back_off_s * NS_PER_S));
 }
 
-/* Also one that came out of a prefix: it would be back at once. */
 static void hold_back(struct bgp_peer *p)
 {
 	uint32_t s = p->config.max_restart_s;
@@ -267,7 +262,7 @@ void bgp_peer_timers(struct bgp_peer *p)
 		stale_timer(p);
 	if (p->until > now || (p->idle != BGP_IDLE_BACK_OFF && p->idle != BGP_IDLE_LIMIT))
 		return;
-	if (p->of != BGP_NEIGHBOR_NONE)
+	if (p->of != BGP_NEIGHBOR_NONE && p->source == BGP_SOURCE_NONE)
 		bgp_peer_gone(p);
 	else
 		bgp_peer_start(p);

@@ -442,6 +442,11 @@ static void test_dynamic(void **state)
 			hand_say(&hands[0], BGP_NOTIFICATION, "06 02");
 			sim_run(&sim, NS_PER_S);
 			hands[1].s->carrier->abort(hands[1].s);
+			sim_run(&sim, 100 * NS_PER_MS);
+			hand_init(&hands[1], &sim, IP4(10, 1, 0, 2), false);
+			hand_connect(&hands[1], 0, &(struct stream_connect){ 0 });
+			sim_run(&sim, 100 * NS_PER_MS);
+			assert_null(hands[1].s); /* not at once */
 		} else {
 			bgp_speaker_remove(sim.router[0].speaker, number, sim.now);
 		}
