@@ -321,7 +321,7 @@ static bool take_batch(struct bgp_groups *all, struct bgp_part *p)
 
 static uint32_t pack_changed(struct bgp_groups *all, struct bgp_part *p, struct bgp_chunk *c, uint32_t budget)
 {
-	if (p->batch == NULL && (p->changed.n_set == 0 || !take_batch(all, p)))
+	if (p->batch == NULL && (p->changed.n_set == 0 || is_full(c) || !take_batch(all, p)))
 		return budget;
 	for (; p->batch_at < p->n_batch && budget > 0 && !is_full(c); budget--) {
 		uint32_t number = bgp_pair_number(p->batch[p->batch_at]);

@@ -499,12 +499,13 @@ static void one_event(void)
  * is something for it; End-of-RIB before a route that was there all the time; a number that is kept for good. */
 static void test_against_model(void **state)
 {
+	static const uint8_t seeds[] = { 1, 2, 3, 4, 76 }; /* the last one once found a withdrawal that was lost */
 	uint64_t n_split = 0;
 
-	for (uint8_t s = 1; s <= 5; s++) {
-		const uint8_t seed[RNG_SEED_BYTES] = { s };
+	for (size_t s = 0; s < ARRAY_LEN(seeds); s++) {
+		const uint8_t seed[RNG_SEED_BYTES] = { seeds[s] };
 
-		print_message("seed %u\n", s);
+		print_message("seed %u\n", seeds[s]);
 		rng_init(&rng, seed);
 		start();
 		for (uint32_t step = 0; step < 4000; step++) {
