@@ -44,6 +44,7 @@ static const struct command_info help_info = {
 static const struct local_command {
 	const struct command_info *info;
 	int (*run)(int argc, char **argv);
+	const char *word; /* with this one behind the name; with others a running gateway is asked. NULL: always */
 } local_commands[] = {
 	{ &run_info, run_main },
 	{ &check_info, check_main },
@@ -53,16 +54,22 @@ static const struct local_command {
 	{ &exec_info, exec_main },
 	{ &replay_info, replay_main },
 	{ &bbr_info, bbr_main },
-	{ &bgp_info, bgp_main },
+	{ &bgp_info, bgp_main, "replay" },
+	{ &bgp_info, bgp_main, "mrt" },
 	{ &version_info, version_main },
 	{ &help_info, help_main },
 };
 
-static const struct local_command *find_local(const char *name)
+/* word: what stands behind the name, NULL: nothing. */
+static const struct local_command *find_local(const char *name, const char *word)
 {
-	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++)
-		if (strcmp(local_commands[i].info->name, name) == 0)
-			return &local_commands[i];
+	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++) {
+		const struct local_command *l = &local_commands[i];
+
+		if (strcmp(l->info->name, name) == 0 &&
+		    (l->word == NULL || (word != NULL && strcmp(l->word, word) == 0)))
+			return l;
+	}
 	return NULL;
 }
 
@@ -71,7 +78,8 @@ static void list_commands(FILE *to)
 	fprintf(to, "usage: yangguan COMMAND [OPTIONS]      (or short: yg)\n\n"
 		    "A NAT gateway and router in one ordinary process.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(local_commands); i++)
-		fprintf(to, "  %-12s %s\n", local_commands[i].info->name, local_commands[i].info->help);
+		if (local_commands[i].word == NULL)
+			fprintf(to, "  %-12s %s\n", local_commands[i].info->name, local_commands[i].info->help);
 	fprintf(to, "\nof a running gateway:\n");
 	for (size_t i = 0; control_commands[i] != NULL; i++)
 		if (!control_commands[i]->hidden)
@@ -118,7 +126,7 @@ static int help_main(int argc, char **argv)
 		list_commands(stdout);
 		return EXIT_OK;
 	}
-	const struct local_command *local = find_local(argv[1]);
+	const struct local_command *local = find_local(argv[1], NULL);
 	const struct command *remote = control_command_find(argv[1]);
 	char help[] = "--help";
 	char *words[] = { argv[1], help, NULL };
@@ -205,7 +213,7 @@ int main(int argc, char **argv)
 		name = "help";
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
-	const struct local_command *local = find_local(name);
+	const struct local_command *local = find_local(name, argc > 2 ? argv[2] : NULL);
 	if (local != NULL)
 		return local->run(argc - 1, argv + 1);
 	const struct command *remote = control_command_find(name);

@@ -25,6 +25,12 @@ enum event_kind {
 	EVENT_RELOAD_REFUSED,   /* detail */
 	EVENT_NAT_EXHAUSTED,    /* addr: of the pool, text: its name; rate-limited */
 	EVENT_ADDRESS_CONFLICT, /* ifindex, addr, mac: somebody else has our address (RFC 5227) */
+	EVENT_BGP_UP,           /* addr, text: the neighbour and its name; detail: what was agreed */
+	EVENT_BGP_DOWN,         /* ... detail: who ended the session, and why */
+	EVENT_BGP_FAILED,       /* ... detail: why there is none; again only when the reason is another */
+	EVENT_BGP_WARNING,      /* ... count: its prefixes, near the most that it may announce */
+	EVENT_BGP_LIMIT,        /* ... count: its prefixes, more than that */
+	EVENT_BGP_SYNCED,       /* ... count: its prefixes at its End-of-RIB */
 	EVENT_LOST,             /* count: events that found the queue full */
 	EVENT_STOPPED,          /* the gateway ends; the last event of all */
 	N_EVENT_KINDS
@@ -47,7 +53,7 @@ struct yg_event {
 	uint64_t packets[2], bytes[2]; /* EVENT_CONN_END: of the ORIGINAL and the REPLY direction */
 	uint64_t duration_ns;          /* EVENT_CONN_END: since its first packet */
 	char text[32];
-	const char *detail; /* EVENT_RELOAD_REFUSED: why; the sender's, and good until the slot returns */
+	const char *detail; /* EVENT_RELOAD_REFUSED: why; EVENT_BGP_*; the sender's, and good until the slot returns */
 };
 
 typedef void event_fn(void *ctx, const struct yg_event *e);

@@ -31,13 +31,13 @@ static bool read_router_id(struct parser *p, struct config_bgp *b)
 
 static bool read_transport(struct parser *p, struct config_bgp *b)
 {
-	static const char *const words[] = { "kernel" };
+	static const char *const words[] = { "own", "kernel" };
 	struct token t = *config_peek(p);
 
-	if (!config_accept_word(p, "kernel"))
-		return config_unknown(p, &t, "kernel", words, ARRAY_LEN(words));
-	b->transport = CONFIG_BGP_TRANSPORT_KERNEL;
-	return true;
+	b->transport = config_accept_word(p, "kernel") ? CONFIG_BGP_TRANSPORT_KERNEL : CONFIG_BGP_TRANSPORT_OWN;
+	if (b->transport == CONFIG_BGP_TRANSPORT_KERNEL || config_accept_word(p, "own"))
+		return true;
+	return config_unknown(p, &t, "own or kernel", words, ARRAY_LEN(words));
 }
 
 bool config_bgp_port(struct parser *p, uint16_t *out)

@@ -18,10 +18,10 @@ static void check_self(struct parser *p, const struct config_bgp *b)
 		config_err(p, &b->pos, "BGP needs the number of our AS: as N;");
 	if (b->router_id == 0)
 		config_err(p, &b->pos, "BGP needs a router-id: an address of ours that no other speaker has");
-	if (b->transport == CONFIG_BGP_TRANSPORT_NONE)
+	if (b->transport == CONFIG_BGP_TRANSPORT_OWN && config_of(p)->n_interfaces == 0)
 		config_err(p, &b->pos,
-			   "BGP over Yangguan's own TCP is not there yet: say `transport kernel;` in a namespace whose "
-			   "kernel has the addresses");
+			   "BGP over the gateway's own TCP needs an interface with an address; over the kernel's, say "
+			   "`transport kernel;`");
 }
 
 static bool same_peers(const struct config_bgp_neighbor *m, const struct config_bgp_neighbor *n)

@@ -18,8 +18,8 @@
 #define CONFIG_BGP_DESCRIPTION_MAX 80
 
 enum config_bgp_transport {
-	CONFIG_BGP_TRANSPORT_NONE, /* nothing was said */
-	CONFIG_BGP_TRANSPORT_KERNEL,
+	CONFIG_BGP_TRANSPORT_OWN,    /* the gateway's own TCP */
+	CONFIG_BGP_TRANSPORT_KERNEL, /* that of the kernel of this network namespace */
 };
 
 enum config_bgp_policy_kind {

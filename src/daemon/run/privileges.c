@@ -38,12 +38,13 @@
 
 /* Capabilities that are kept, of those that there are. */
 static const unsigned kept[] = {
-	CAP_NET_ADMIN,       /* devices, TAPs, netlink, attaching programs, large socket buffers */
-	CAP_NET_RAW,         /* AF_PACKET and AF_XDP sockets */
-	CAP_BPF,             /* programs and maps of the fast path, when a device comes back */
-	CAP_PERFMON,         /* likewise: programs that look at tracepoints */
-	CAP_IPC_LOCK,        /* memory of AF_XDP's rings, which the kernel counts against a limit else */
-	CAP_DAC_READ_SEARCH, /* the config at a reload, wherever it lies */
+	CAP_NET_ADMIN,        /* devices, TAPs, netlink, attaching programs, large socket buffers */
+	CAP_NET_RAW,          /* AF_PACKET and AF_XDP sockets */
+	CAP_BPF,              /* programs and maps of the fast path, when a device comes back */
+	CAP_PERFMON,          /* likewise: programs that look at tracepoints */
+	CAP_IPC_LOCK,         /* memory of AF_XDP's rings, which the kernel counts against a limit else */
+	CAP_DAC_READ_SEARCH,  /* the config at a reload, wherever it lies */
+	CAP_NET_BIND_SERVICE, /* BGP's port of the kernel's, when a reload begins with it */
 };
 
 #if defined(__SANITIZE_ADDRESS__)

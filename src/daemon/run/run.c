@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "daemon/run/privileges.h"
+#include "daemon/run/run_bgp.h"
 #include "daemon/run/run_priv.h"
 #include "base/printable.h"
 #include "daemon/control/commands/command.h"
@@ -69,6 +70,9 @@ static bool is_worth_a_line(enum event_kind kind)
 	case EVENT_NAT_EXHAUSTED:
 	case EVENT_ADDRESS_CONFLICT:
 	case EVENT_RELOADED:
+	case EVENT_BGP_UP:
+	case EVENT_BGP_DOWN:
+	case EVENT_BGP_LIMIT:
 		return true;
 	default:
 		return false;
@@ -114,7 +118,7 @@ static void on_notify(evutil_socket_t fd, short what, void *ctx)
 	if (worker_log_arrived(c->worker))
 		control_server_log(r->server);
 	if (worker_raw_arrived(c->worker))
-		control_server_raw(r->server);
+		control_server_raw(r->server), run_bgp_told(r);
 	if (r->record != NULL && record_failure(r->record) != NULL && r->record_dir != NULL) {
 		fprintf(stderr, "yangguan: %s\n", record_failure(r->record));
 		r->record_dir = NULL; /* said once */
@@ -215,7 +219,8 @@ static void last_words(struct run *r)
 	r->ready = false;
 	run_event(r, &(struct yg_event){ .kind = EVENT_STOPPED, .time_ns = worker_clock() });
 	control_server_shut(r->server);
-	while (control_server_n_sessions(r->server) > 0 && worker_clock() < end) {
+	run_bgp_stop(r);
+	while ((control_server_n_sessions(r->server) > 0 || !run_bgp_is_quiet(r)) && worker_clock() < end) {
 		event_base_loopexit(r->base, &slice);
 		event_base_dispatch(r->base);
 	}
@@ -264,12 +269,17 @@ static int serve_watched(struct run *r)
 		return EXIT_FAILED;
 	}
 	run_kernel_configure(r);
+	if (run_bgp_begin(r, err, sizeof(err)) != 0) {
+		complain(err);
+		run_kernel_end(r);
+		stop_workers(r);
+		unwatch_all(watch);
+		return EXIT_USAGE;
+	}
 	r->ready = true;
 	if (rib_n_unsettled(r->snap->core.rib) > 0)
 		run_say("%zu prefixes find no room in the forwarding table and are not in use: %s",
 			rib_n_unsettled(r->snap->core.rib), rib_unsettled_why(r->snap->core.rib));
-	if (r->snap->bgp != NULL)
-		run_say("bgp: the block is read, and not spoken yet");
 	hold_reloads(SIG_UNBLOCK);
 	run_say("ready");
 	run_event(r, &(struct yg_event){
@@ -277,6 +287,7 @@ static int serve_watched(struct run *r)
 	while (!r->stopping && event_base_dispatch(r->base) == 0)
 		;
 	last_words(r);
+	run_bgp_end(r);
 	run_kernel_end(r);
 	unwatch_all(watch);
 	stop_workers(r);

@@ -70,6 +70,7 @@ struct run {
 	bool fast_started;      /* drivers.fast is tied to the cores */
 	bool fast_off;          /* it never is: every packet takes the way through user space */
 	struct netlink_monitor *monitor;
+	struct run_bgp *bgp;       /* NULL: the config has none */
 	struct run_kernel *kernel; /* the kernel's routes; NULL: none are followed */
 	struct run_port port[IP_INTERFACES_MAX];
 
@@ -167,5 +168,7 @@ void run_clock_was_set(struct run *r, int fd);
 struct snapshot *run_snapshot(const char *path, struct gateway_limits *limits, struct config_errors **errors);
 /* For control_target. */
 bool run_reload(void *run, char **report);
+/* What it would say, and nothing is done. */
+bool run_reload_foresee(void *run, char **report);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include "base/text.h"
 #include "daemon/config/config.h"
+#include "daemon/config/config_bgp.h"
+#include "daemon/run/run_bgp.h"
 
 struct snapshot *run_snapshot(const char *path, struct gateway_limits *limits, struct config_errors **errors)
 {
@@ -120,13 +122,26 @@ static void change_over(void *arg)
 /* Every interface may have left and be another one now; the rest is words and numbers. */
 #define REPORT_MAX (2 * IP_INTERFACES_MAX * (DEVICE_NAME_MAX + sizeof(" given back,")) + 256)
 
+/* A clause for each neighbour of BGP. */
+static size_t report_max(const struct run *r, const struct snapshot *snap)
+{
+	size_t n = 0;
+
+	if (r->snap->bgp != NULL)
+		n += r->snap->bgp->n_neighbors;
+	if (snap->bgp != NULL)
+		n += snap->bgp->n_neighbors;
+	return REPORT_MAX + n * (CONFIG_NAME_MAX + 96);
+}
+
 /* One line: what is different now. */
 static char *report_changes(const struct change_over *c)
 {
-	char *text = malloc(REPORT_MAX);
+	size_t max = report_max(c->run, c->snap);
+	char *text = malloc(max);
 	if (text == NULL)
 		return NULL;
-	struct text t = text_of(text, REPORT_MAX);
+	struct text t = text_of(text, max);
 	size_t n_interfaces = 0;
 
 	text_add(&t, "reloaded, generation %llu:", (unsigned long long)c->snap->core.generation);
@@ -146,6 +161,29 @@ static char *report_changes(const struct change_over *c)
 		text_add(&t, "; there are %u workers until the next start", c->run->n_cores);
 	if (c->other_limits)
 		text_add(&t, "; sizes of tables stay as they are until the next start");
+	run_bgp_foresee(c->run->snap->bgp, c->snap->bgp, &t);
+	text_add(&t, "\n");
+	return text;
+}
+
+/* The same beforehand, and nothing is different yet. */
+static char *report_foreseen(const struct run *r, const struct snapshot *snap)
+{
+	size_t max = report_max(r, snap);
+	char *text = malloc(max);
+	if (text == NULL)
+		return NULL;
+	struct text t = text_of(text, max);
+
+	text_add(&t, "good, nothing was changed:");
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++) {
+		if (r->port[i].device != NULL && !same_device(r, snap, i))
+			text_add(&t, " %s would be given back,", r->port[i].device->name);
+		if (snap->core.ip.interface[i].name[0] != '\0' && !same_device(r, snap, i))
+			text_add(&t, " %s would be taken,", snap->core.ip.interface[i].name);
+	}
+	text_add(&t, " %zu routes", snap->n_routes);
+	run_bgp_foresee(r->snap->bgp, snap->bgp, &t);
 	text_add(&t, "\n");
 	return text;
 }
@@ -189,6 +227,7 @@ static void commit(struct change_over *c)
 	r->snap = c->snap;
 	run_routes_refit(r, old);
 	run_kernel_configure(r);
+	run_bgp_configure(r, old->bgp);
 	snapshot_destroy(old);
 	run_routes_changed(r);
 }
@@ -216,15 +255,40 @@ static struct snapshot *read_config(struct run *r, bool *other_limits, char **re
 	return snap;
 }
 
+static bool can_reload(struct run *r, char **report)
+{
+	struct stat st;
+
+	if (r->config_absolute[0] != '\0' && !(stat(r->config_absolute, &st) == 0 && S_ISFIFO(st.st_mode)))
+		return true;
+	return refuse(r, report, "the config came from standard input or a pipe and cannot be read again");
+}
+
+bool run_reload_foresee(void *run, char **report)
+{
+	struct run *r = run;
+	bool other_limits;
+
+	*report = NULL;
+	if (!can_reload(r, report))
+		return false;
+	struct snapshot *snap = read_config(r, &other_limits, report);
+
+	if (snap == NULL)
+		return false;
+	*report = report_foreseen(r, snap);
+	snapshot_destroy(snap);
+	return true;
+}
+
 bool run_reload(void *run, char **report)
 {
 	struct run *r = run;
 	char err[512] = "";
-	struct stat st;
 
 	*report = NULL;
-	if (r->config_absolute[0] == '\0' || (stat(r->config_absolute, &st) == 0 && S_ISFIFO(st.st_mode)))
-		return refuse(r, report, "the config came from standard input or a pipe and cannot be read again");
+	if (!can_reload(r, report))
+		return false;
 	struct change_over *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return refuse(r, report, "no memory");

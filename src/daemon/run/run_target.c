@@ -6,6 +6,7 @@
  * then all are waited for, so they stop at the same time. The host is quiesced before them,
  * and whoever waits for it keeps no packet waiting.
  */
+#include "daemon/run/run_bgp.h"
 #include "daemon/run/run_priv.h"
 
 /* --- all workers --- */
@@ -229,7 +230,9 @@ void run_fill_target(struct run *r)
 		.kernel_info = slot_kernel_info,
 		.kernel_padding = slot_kernel_padding,
 		.kernel_counts = slot_kernel_counts,
+		.bgp = run_bgp_view,
 		.reload = run_reload,
+		.reload_foresee = run_reload_foresee,
 		.ready = slot_ready,
 		.stage_clock = slot_stage_clock,
 		.want_events = slot_want_events,

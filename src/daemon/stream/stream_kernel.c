@@ -42,9 +42,12 @@ static void destroy(struct kernel_stream *ks)
 /* Behind an event: the user may have closed it, and it is gone then. */
 static void event_ends(struct kernel_stream *ks)
 {
+	const struct stream_kernel *k = ks->k;
+
 	ks->in_event = false;
 	if (ks->is_gone)
 		destroy(ks);
+	kernel_told(k);
 }
 
 static void after(struct kernel_stream *ks, uint64_t ns)
@@ -83,7 +86,7 @@ static void opened(struct kernel_stream *ks)
 	ks->state = KERNEL_OPEN;
 	kernel_stream_ends(ks);
 	kernel_stream_listen_in(ks);
-	ks->s.events->open(ks->s.user, &ks->s, ks->k->clock());
+	ks->s.events->open(ks->s.user, &ks->s, kernel_now(ks->k));
 }
 
 /* Throws away what comes; true at the end. */
@@ -113,7 +116,7 @@ static void on_in(evutil_socket_t fd, short what, void *ctx)
 	}
 	ks->in_event = true;
 	if (ks->state == KERNEL_OPEN)
-		ks->s.events->readable(ks->s.user, &ks->s, ks->k->clock());
+		ks->s.events->readable(ks->s.user, &ks->s, kernel_now(ks->k));
 	event_ends(ks);
 }
 
@@ -126,7 +129,7 @@ static void on_out(evutil_socket_t fd, short what, void *ctx)
 		opened(ks);
 	} else if (ks->state == KERNEL_OPEN && ks->wants_room) {
 		ks->wants_room = false;
-		ks->s.events->writable(ks->s.user, &ks->s, ks->k->clock());
+		ks->s.events->writable(ks->s.user, &ks->s, kernel_now(ks->k));
 	}
 	event_ends(ks);
 }
@@ -147,7 +150,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	if (ks->state != KERNEL_OVER)
 		return;
 	ks->in_event = true;
-	ks->s.events->closed(ks->s.user, &ks->s, ks->error, ks->k->clock());
+	ks->s.events->closed(ks->s.user, &ks->s, ks->error, kernel_now(ks->k));
 	event_ends(ks);
 }
 
@@ -231,6 +234,7 @@ static int kernel_connect(struct stream_carrier *c, const struct stream_connect 
 
 	if (fd < 0)
 		return -errno;
+	kernel_digests_key(&k->digests, (struct ip4_prefix){ how->remote.addr, 32 }, how->key);
 	int rc = begin(fd, how);
 	struct kernel_stream *ks = rc == 0 ? kernel_stream_new(k, fd, KERNEL_CONNECTING) : NULL;
 
@@ -242,7 +246,7 @@ static int kernel_connect(struct stream_carrier *c, const struct stream_connect 
 	ks->s.remote = how->remote;
 	event_add(ks->out, NULL);
 	if (how->deadline != TIME_NEVER) {
-		uint64_t now = k->clock();
+		uint64_t now = kernel_now(k);
 
 		after(ks, how->deadline > now ? how->deadline - now : 0);
 	}
@@ -340,23 +344,16 @@ static void kernel_abort(struct stream *s)
 	kernel_stream_abort(of(s));
 }
 
-static struct stream_digests kernel_digests(struct stream_carrier *c, uint32_t remote)
-{
-	(void)c;
-	(void)remote;
-	return (struct stream_digests){ .is_known = false };
-}
-
 /* --- all of it --- */
 
-struct stream_kernel *stream_kernel_create(struct event_base *base, uint64_t (*clock)(void))
+struct stream_kernel *stream_kernel_create(struct event_base *base, const struct stream_kernel_user *user)
 {
 	struct stream_kernel *k = calloc(1, sizeof(*k));
 
 	if (k == NULL)
 		return NULL;
 	k->base = base;
-	k->clock = clock;
+	k->user = *user;
 	k->carrier = (struct stream_carrier){
 		.listen = kernel_listen,
 		.unlisten = kernel_unlisten,
@@ -370,6 +367,7 @@ struct stream_kernel *stream_kernel_create(struct event_base *base, uint64_t (*c
 		.abort = kernel_abort,
 		.digests = kernel_digests,
 	};
+	kernel_digests_begin(k);
 	return k;
 }
 
@@ -386,5 +384,6 @@ void stream_kernel_destroy(struct stream_kernel *k)
 		destroy(k->streams);
 	while (k->listeners != NULL)
 		kernel_unlisten(&k->listeners->l);
+	kernel_digests_end(k);
 	free(k);
 }

@@ -12,8 +12,14 @@
 struct event_base;
 struct stream_kernel;
 
-/* clock is the user's, in nanoseconds. NULL without memory. */
-struct stream_kernel *stream_kernel_create(struct event_base *base, uint64_t (*clock)(void));
+struct stream_kernel_user {
+	uint64_t (*clock)(void);  /* the user's, in nanoseconds */
+	void (*told)(void *user); /* an event has been told: what is behind it may be done now. NULL: nothing */
+	void *user;
+};
+
+/* NULL without memory. */
+struct stream_kernel *stream_kernel_create(struct event_base *base, const struct stream_kernel_user *user);
 struct stream_carrier *stream_kernel_carrier(struct stream_kernel *k);
 /* Its user has closed or aborted all streams and listeners. What still goes out of those that were closed is the
  * kernel's to send. NULL is allowed. */

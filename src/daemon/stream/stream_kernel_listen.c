@@ -52,7 +52,7 @@ static bool take(struct kernel_listener *kl, int fd)
 	kernel_stream_ends(ks);
 	ks->in_event = true;
 	bool taken = kernel_option_common(fd) == 0 && !is_refused(kl, ks->s.remote.addr) &&
-		     kl->accept(kl->user, &kl->l, &ks->s, kl->k->clock());
+		     kl->accept(kl->user, &kl->l, &ks->s, kernel_now(kl->k));
 	ks->in_event = false;
 	if (!taken || ks->is_gone)
 		kernel_stream_abort(ks);
@@ -77,6 +77,7 @@ static void on_incoming(evutil_socket_t fd, short what, void *ctx)
 			later = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
 	}
 	accept_again(kl, later);
+	kernel_told(kl->k);
 }
 
 static int open_listener(const struct stream_listen *how)
@@ -99,6 +100,14 @@ static int open_listener(const struct stream_listen *how)
 	return rc;
 }
 
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in a = { 0 };
+	socklen_t len = sizeof(a);
+
+	return getsockname(fd, (struct sockaddr *)&a, &len) == 0 ? ntohs(a.sin_port) : 0;
+}
+
 int kernel_listen(struct stream_carrier *c, const struct stream_listen *how, struct stream_listener **out)
 {
 	struct stream_kernel *k = container_of(c, struct stream_kernel, carrier);
@@ -114,6 +123,7 @@ int kernel_listen(struct stream_carrier *c, const struct stream_listen *how, str
 	kl->l.carrier = c;
 	kl->k = k;
 	kl->fd = fd;
+	kl->port = port_of(fd);
 	kl->accept = how->accept;
 	kl->user = how->user;
 	kl->in = event_new(k->base, fd, EV_READ, on_incoming, kl);
@@ -156,6 +166,8 @@ int kernel_listen_key(struct stream_listener *l, struct ip4_prefix from, const s
 {
 	struct kernel_listener *kl = container_of(l, struct kernel_listener, l);
 	int rc = kernel_option_key(kl->fd, from, key);
+
+	kernel_digests_key(&kl->k->digests, from, key);
 
 	forget_refused(kl, from);
 	if (rc == 0)

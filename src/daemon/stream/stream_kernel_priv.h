@@ -37,6 +37,7 @@ struct kernel_listener {
 	struct stream_kernel *k;
 	struct kernel_listener *next, **prev;
 	int fd;
+	uint16_t port;
 	struct event *in;
 	stream_accept_fn *accept;
 	void *user;
@@ -46,12 +47,31 @@ struct kernel_listener {
 	bool refuses_all; /* more of them than fit */
 };
 
+/* Hosts whose segments had a wrong digest, or none; and the keys by which that is known. */
+#define KERNEL_WRONG_MAX 1024
+#define KERNEL_KEYS_MAX 1024
+struct kernel_digests {
+	int fd; /* negative: nothing is known */
+	struct event *in;
+	bool is_short; /* there were more than fit */
+	uint32_t n_keys, n_hosts;
+	struct kernel_key {
+		struct ip4_prefix host;
+		struct stream_key key;
+	} key[KERNEL_KEYS_MAX];
+	struct kernel_wrong {
+		uint32_t addr;
+		uint64_t n_wrong;
+	} host[KERNEL_WRONG_MAX];
+};
+
 struct stream_kernel {
 	struct stream_carrier carrier;
 	struct event_base *base;
-	uint64_t (*clock)(void);
+	struct stream_kernel_user user;
 	struct kernel_stream *streams;
 	struct kernel_listener *listeners;
+	struct kernel_digests digests;
 };
 
 /* --- stream_kernel_options.c: each 0 or -errno --- */
@@ -66,11 +86,31 @@ void kernel_stream_ends(struct kernel_stream *ks);
 
 /* --- stream_kernel.c --- */
 
+static inline uint64_t kernel_now(const struct stream_kernel *k)
+{
+	return k->user.clock();
+}
+
+static inline void kernel_told(const struct stream_kernel *k)
+{
+	if (k->user.told != NULL)
+		k->user.told(k->user.user);
+}
+
 /* fd is taken over if there is memory. NULL: there is none, or no descriptor for the loop. */
 struct kernel_stream *kernel_stream_new(struct stream_kernel *k, int fd, enum kernel_stream_state state);
 void kernel_stream_abort(struct kernel_stream *ks);
 /* From here on what comes is told. */
 void kernel_stream_listen_in(struct kernel_stream *ks);
+
+/* --- stream_kernel_digests.c --- */
+
+void kernel_digests_begin(struct stream_kernel *k);
+void kernel_digests_end(struct stream_kernel *k);
+/* Segments of these hosts are to have this key; an empty one: none. */
+void kernel_digests_key(struct kernel_digests *d, struct ip4_prefix host, const struct stream_key *key);
+/* For the carrier's table. */
+struct stream_digests kernel_digests(struct stream_carrier *c, uint32_t remote);
 
 /* --- stream_kernel_listen.c: for the carrier's table --- */
 

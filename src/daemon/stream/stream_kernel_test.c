@@ -39,7 +39,7 @@ struct fixture {
 	uint16_t port;
 	struct end a, b; /* connects, is accepted */
 	bool refuses;
-	uint32_t n_accepts;
+	uint32_t n_accepts, n_told;
 };
 
 static uint64_t clock_now(void)
@@ -111,6 +111,11 @@ static bool on_accept(void *user, struct stream_listener *l, struct stream *s, u
 	return true;
 }
 
+static void told(void *user)
+{
+	((struct fixture *)user)->n_told++;
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -121,7 +126,8 @@ static int setup(void **state)
 	*state = f;
 	f->a.reads = f->b.reads = true;
 	f->base = event_base_new();
-	f->k = stream_kernel_create(f->base, clock_now);
+	f->k = stream_kernel_create(f->base,
+				    &(struct stream_kernel_user){ .clock = clock_now, .told = told, .user = f });
 	f->c = stream_kernel_carrier(f->k);
 	if (f->c->listen(f->c, &how, &f->l) != 0)
 		return -1;
@@ -167,7 +173,7 @@ static void meet(struct fixture *f)
 
 static void leave(struct fixture *f)
 {
-	f->c->abort(f->a.s);
+	f->a.s->carrier->abort(f->a.s);
 	f->c->abort(f->b.s);
 }
 
@@ -179,6 +185,7 @@ static void test_bytes(void **state)
 
 	meet(f);
 	assert_int_equal(f->b.n_open, 0);
+	assert_int_equal(f->n_told, 2); /* opened, accepted */
 	assert_int_equal(f->a.s->local.port, f->b.s->remote.port);
 	assert_int_equal(f->b.s->local.port, f->port);
 	assert_int_equal(f->b.s->remote.addr, LOOPBACK);
@@ -295,40 +302,54 @@ static void test_keys(void **state)
 	struct stream_key right = { 3, "abc" }, wrong = { 3, "abd" }, none = { 0 };
 	struct stream_connect how = to(f);
 	int rc = f->c->listen_key(f->l, all, &right);
+	/* Who connects is another, whose keys are its own. */
+	struct stream_kernel *k = stream_kernel_create(f->base, &(struct stream_kernel_user){ .clock = clock_now });
+	struct stream_carrier *other = stream_kernel_carrier(k);
 
 	if (rc == -ENOPROTOOPT || rc == -EPERM) {
 		/* Then nobody may come in without one. */
-		assert_int_equal(f->c->connect(f->c, &how, &f->a.s), 0);
+		assert_int_equal(other->connect(other, &how, &f->a.s), 0);
 		until(f, &f->a.n_closed, 1);
 		assert_int_equal(f->n_accepts, 0);
-		f->c->abort(f->a.s);
+		other->abort(f->a.s);
+		stream_kernel_destroy(k);
 		skip();
 	}
 	assert_int_equal(rc, 0);
 	for (uint32_t i = 0; i < 2; i++) {
 		how.key = i == 0 ? &wrong : NULL;
 		how.deadline = clock_now() + SOON_NS;
-		assert_int_equal(f->c->connect(f->c, &how, &f->a.s), 0);
+		assert_int_equal(other->connect(other, &how, &f->a.s), 0);
 		until(f, &f->a.n_closed, i + 1);
 		assert_int_equal(f->a.error, ETIMEDOUT);
-		f->c->abort(f->a.s);
+		other->abort(f->a.s);
 	}
 	assert_int_equal(f->n_accepts, 0);
+	/* By what the raw socket saw: two SYNs that the kernel took for nobody's. */
+	struct stream_digests digests = f->c->digests(f->c, LOOPBACK);
+
+	if (geteuid() == 0)
+		assert_true(digests.is_known);
+	if (digests.is_known)
+		assert_true(digests.n_wrong >= 2);
 	how.key = &right;
 	how.deadline = TIME_NEVER;
-	assert_int_equal(f->c->connect(f->c, &how, &f->a.s), 0);
+	assert_int_equal(other->connect(other, &how, &f->a.s), 0);
 	until(f, &f->a.n_open, 1);
 	until(f, &f->n_accepts, 1);
+	assert_int_equal(f->c->digests(f->c, LOOPBACK).n_wrong, digests.n_wrong);
 	leave(f);
 	assert_int_equal(f->c->listen_key(f->l, all, &none), 0);
 	assert_int_equal(f->c->listen_key(f->l, all, &none), 0);
 	how.key = NULL;
-	assert_int_equal(f->c->connect(f->c, &how, &f->a.s), 0);
+	assert_int_equal(other->connect(other, &how, &f->a.s), 0);
 	until(f, &f->a.n_open, 2);
 	until(f, &f->n_accepts, 2);
+	assert_int_equal(f->c->digests(f->c, LOOPBACK).n_wrong, digests.n_wrong);
 	leave(f);
 	how.key = &(struct stream_key){ .len = 81 };
-	assert_true(f->c->connect(f->c, &how, &f->a.s) < 0);
+	assert_true(other->connect(other, &how, &f->a.s) < 0);
+	stream_kernel_destroy(k);
 	assert_null(f->k->streams);
 }
 

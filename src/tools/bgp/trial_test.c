@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -431,8 +432,30 @@ static void test_unwanted(void **state)
 		     trial_is_wanted(&t, "ok", "-"));
 }
 
-int main(void)
+/* The table as `yangguan bgp replay` reads it (docs/bgp.md), for tests/bgp/vectors_test, which plays it to a running
+ * gateway. */
+static int print_rows(void)
 {
+	static const char *const sessions[] = { [E4] = "e4", [E2] = "e2", [I4] = "i4" };
+	static const char *const phases[] = { [SENT] = "sent", [CONFIRM] = "confirm", [UP] = "up" };
+	static uint8_t p[BGP_FIXTURE_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *r = &rows[i];
+		size_t len = bgp_fixture_build(p, r->form, r->type, r->text);
+
+		printf("%s\t%s\t%s\t%s\t%s\t-\t", r->what, sessions[r->session], phases[r->phase], r->want, r->out);
+		for (size_t k = 0; k < len; k++)
+			printf("%02x", p[k]);
+		printf("\n");
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "--vectors") == 0)
+		return print_rows();
 	struct CMUnitTest tests[ARRAY_LEN(rows) + 1] = { cmocka_unit_test(test_unwanted) };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -173,7 +173,8 @@ const struct command cmd_events = {
 		.help = "what happens, as it happens: one line or JSON object each",
 		.options = events_options,
 		.more = "Kinds: ready, device-up, device-down, neigh-learnt, neigh-failed, conn-new, conn-update, conn-end,\n"
-			"reloaded, reload-refused, nat-exhausted, address-conflict, lost, stopped.\n"
+			"reloaded, reload-refused, nat-exhausted, address-conflict, bgp-up, bgp-down, bgp-failed, bgp-warning, bgp-limit,\n"
+			"bgp-synced, lost, stopped.\n"
 			"conn-end tells packets and bytes of each direction, the kernel's too, and the duration in seconds.",
 		.example = "  yangguan events --until ready        wait until the gateway forwards\n"
 			   "  yangguan events conn-new conn-end -j",

@@ -7,8 +7,8 @@
 
 #include "daemon/control/commands/command.h"
 
-extern const struct command cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd_log, cmd_interfaces, cmd_neigh,
-	cmd_route, cmd_rules, cmd_pools, cmd_reload, cmd_ss, cmd_why, cmd_ping_socket, cmd_nc;
+extern const struct command cmd_bgp, cmd_conntrack, cmd_drops, cmd_stats, cmd_events, cmd_log, cmd_interfaces,
+	cmd_neigh, cmd_route, cmd_rules, cmd_pools, cmd_reload, cmd_ss, cmd_why, cmd_ping_socket, cmd_nc;
 
 /* Refuses words behind the command. */
 int cmd_no_words(struct command_call *c);

@@ -23,9 +23,10 @@ static int reload_start(struct command_call *c)
 
 	if (cmd_no_words(c) != 0)
 		return EXIT_USAGE;
-	bool ok = c->target->reload(c->target->ctx, &report);
+	bool dry = args_has(&c->args, "dry-run");
+	bool ok = (dry ? c->target->reload_foresee : c->target->reload)(c->target->ctx, &report);
 	if (args_has(&c->args, "json"))
-		put_json(c, ok, report);
+		put_json(c, ok && !dry, report);
 	else if (report == NULL)
 		command_error(c, "reload: no memory for the report\n");
 	else
@@ -34,12 +35,17 @@ static int reload_start(struct command_call *c)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-static const struct arg_option reload_options[] = { OPTION_JSON, OPTION_SOCKET, { 0 } };
+static const struct arg_option reload_options[] = {
+	{ 'n', "dry-run", NULL, "only say what would change, and which sessions of BGP would end" },
+	OPTION_JSON,
+	OPTION_SOCKET,
+	{ 0 },
+};
 
 const struct command cmd_reload = {
 	.info = {
 		.name = "reload",
-		.synopsis = "[-j]",
+		.synopsis = "[-n] [-j]",
 		.help = "read the config again; if it has an error nothing changes",
 		.options = reload_options,
 		.more = "SIGHUP to the gateway does the same.",

@@ -13,8 +13,9 @@
 #include "daemon/control/commands/cmd_priv.h"
 
 const struct command *const control_commands[] = {
-	&cmd_conntrack, &cmd_drops, &cmd_stats,  &cmd_events, &cmd_log, &cmd_interfaces,  &cmd_neigh, &cmd_route,
-	&cmd_rules,     &cmd_pools, &cmd_reload, &cmd_ss,     &cmd_why, &cmd_ping_socket, &cmd_nc,    NULL,
+	&cmd_bgp,        &cmd_conntrack, &cmd_drops,       &cmd_stats, &cmd_events, &cmd_log,
+	&cmd_interfaces, &cmd_neigh,     &cmd_route,       &cmd_rules, &cmd_pools,  &cmd_reload,
+	&cmd_ss,         &cmd_why,       &cmd_ping_socket, &cmd_nc,    NULL,
 };
 
 const struct command *control_command_find(const char *name)

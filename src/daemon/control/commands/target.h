@@ -19,6 +19,9 @@
 #include "stack/socket/ping_socket.h"
 #include "stack/socket/socket.h"
 
+struct bgp_speaker;
+struct bgp_table;
+struct config_bgp;
 struct core_socket_call;
 
 typedef void control_fn(void *arg);
@@ -51,6 +54,17 @@ struct control_between {
 	uint64_t n_waiting;  /* in rings: put there, not taken over yet */
 	uint64_t n_external; /* of those that went by their address: not back yet, so still held where they came from */
 	uint64_t n_asked, n_redirects_lost; /* as in struct workers_between */
+};
+
+/* BGP, which lives in the control thread. */
+struct control_bgp {
+	struct bgp_speaker *speaker;
+	struct bgp_table *table;
+	const struct config_bgp *config;
+	const char *transport; /* "kernel": whose TCP */
+	bool is_listening;
+	void (*wake)(void *ctx); /* something was asked of the speaker */
+	void *ctx;
 };
 
 /* Log records of all workers, since the start: made = read + waiting + lost. */
@@ -122,8 +136,12 @@ struct control_target {
 	void (*kernel_padding)(void *ctx, uint32_t ifindex, uint64_t *in, uint64_t *out);
 	/* Control thread; of the programs, so once for all cores. */
 	bool (*kernel_counts)(void *ctx, struct fastpath_counts *out);
+	/* NULL: no BGP. The neighbour's place in the config is the tag of its sessions. */
+	const struct control_bgp *(*bgp)(void *ctx);
 	/* Reads the config again. *report (freed by the caller, may be NULL) says what changed, or has the errors. */
 	bool (*reload)(void *ctx, char **report);
+	/* Reads it, and says what would change. */
+	bool (*reload_foresee)(void *ctx, char **report);
 	/* The config's generation when the gateway forwards, 0 before and after. */
 	uint64_t (*ready)(void *ctx);
 	/* What env->stages is measured by, and how many of that are a second. Control thread. NULL: by nothing. */

@@ -26,6 +26,12 @@ const char *const event_kind_names[N_EVENT_KINDS] = {
 	[EVENT_RELOAD_REFUSED] = "reload-refused",
 	[EVENT_NAT_EXHAUSTED] = "nat-exhausted",
 	[EVENT_ADDRESS_CONFLICT] = "address-conflict",
+	[EVENT_BGP_UP] = "bgp-up",
+	[EVENT_BGP_DOWN] = "bgp-down",
+	[EVENT_BGP_FAILED] = "bgp-failed",
+	[EVENT_BGP_WARNING] = "bgp-warning",
+	[EVENT_BGP_LIMIT] = "bgp-limit",
+	[EVENT_BGP_SYNCED] = "bgp-synced",
 	[EVENT_LOST] = "lost",
 	[EVENT_STOPPED] = "stopped",
 };
@@ -40,9 +46,10 @@ enum {
 	HAS_REASON = 0x20,
 	HAS_TEXT = 0x40,
 	HAS_TRAFFIC = 0x80,
+	HAS_NEIGHBOR = 0x100,
 };
 
-static const uint8_t kind_fields[N_EVENT_KINDS] = {
+static const uint16_t kind_fields[N_EVENT_KINDS] = {
 	[EVENT_READY] = HAS_COUNT,
 	[EVENT_DEVICE_UP] = HAS_INTERFACE,
 	[EVENT_DEVICE_DOWN] = HAS_INTERFACE,
@@ -55,15 +62,20 @@ static const uint8_t kind_fields[N_EVENT_KINDS] = {
 	[EVENT_RELOAD_REFUSED] = 0,
 	[EVENT_NAT_EXHAUSTED] = HAS_ADDR | HAS_TEXT,
 	[EVENT_ADDRESS_CONFLICT] = HAS_INTERFACE | HAS_ADDR | HAS_MAC,
+	[EVENT_BGP_UP] = HAS_ADDR | HAS_NEIGHBOR,
+	[EVENT_BGP_DOWN] = HAS_ADDR | HAS_NEIGHBOR,
+	[EVENT_BGP_FAILED] = HAS_ADDR | HAS_NEIGHBOR,
+	[EVENT_BGP_WARNING] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
+	[EVENT_BGP_LIMIT] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
+	[EVENT_BGP_SYNCED] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
 	[EVENT_LOST] = HAS_COUNT,
 	[EVENT_STOPPED] = 0,
 };
 
 /* What `count` is, by kind. */
 static const char *const count_keys[N_EVENT_KINDS] = {
-	[EVENT_READY] = "generation",
-	[EVENT_RELOADED] = "generation",
-	[EVENT_LOST] = "count",
+	[EVENT_READY] = "generation",   [EVENT_RELOADED] = "generation", [EVENT_BGP_WARNING] = "prefixes",
+	[EVENT_BGP_LIMIT] = "prefixes", [EVENT_BGP_SYNCED] = "prefixes", [EVENT_LOST] = "count",
 };
 
 int event_kind_find(const char *name)
@@ -122,7 +134,7 @@ static void conn_line(struct text *t, const struct yg_event *e)
 void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offset_ns, char *buf, size_t len)
 {
 	struct text t = text_of(buf, len);
-	uint8_t has = kind_fields[e->kind];
+	uint16_t has = kind_fields[e->kind];
 	char time_text[32], addr[IP_TEXT_MAX], mac[ETHER_TEXT_MAX];
 	struct ether_addr ether;
 
@@ -144,7 +156,7 @@ void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offs
 		text_add(&t, " reason=%s", reason_name(e));
 	if ((has & HAS_COUNT) != 0)
 		text_add(&t, " %s=%" PRIu64, count_keys[e->kind], e->count);
-	if ((has & HAS_TEXT) != 0)
+	if ((has & (HAS_TEXT | HAS_NEIGHBOR)) != 0)
 		text_add(&t, " %s", e->text);
 	if (e->detail != NULL)
 		text_add(&t, " %s", e->detail);
@@ -166,6 +178,7 @@ enum {
 	COL_DURATION,
 	COL_REASON,
 	COL_POOL,
+	COL_NEIGHBOR,
 	COL_COUNT,
 	N_COLS
 };
@@ -185,6 +198,7 @@ static const struct out_column event_columns[N_COLS] = {
 	[COL_DURATION] = { "duration", NULL, OUT_SECONDS },
 	[COL_REASON] = { "reason", NULL, OUT_TEXT },
 	[COL_POOL] = { "pool", NULL, OUT_TEXT },
+	[COL_NEIGHBOR] = { "neighbor", NULL, OUT_TEXT },
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
 };
 
@@ -210,7 +224,7 @@ char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_off
 {
 	struct out_value row[N_COLS];
 	struct out_column column[N_COLS];
-	uint8_t has = kind_fields[e->kind];
+	uint16_t has = kind_fields[e->kind];
 	char time_text[32];
 	struct ether_addr ether;
 
@@ -235,6 +249,8 @@ char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_off
 		row[COL_REASON] = OUT_T(reason_name(e));
 	if ((has & HAS_TEXT) != 0)
 		row[COL_POOL] = OUT_T(e->text);
+	if ((has & HAS_NEIGHBOR) != 0)
+		row[COL_NEIGHBOR] = OUT_T(e->text);
 	if (e->detail != NULL)
 		row[COL_REASON] = OUT_T(e->detail);
 	if ((has & HAS_COUNT) != 0) {

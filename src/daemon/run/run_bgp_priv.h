@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of BGP in a running gateway share: run_bgp.c (its life, and the loop), run_bgp_neighbors.c (the
+ * config's neighbours into the speaker), run_bgp_event.c (what is told).
+ */
+#ifndef YG_DAEMON_RUN_RUN_BGP_PRIV_H
+#define YG_DAEMON_RUN_RUN_BGP_PRIV_H
+
+#include "daemon/control/commands/target.h"
+#include "daemon/run/run_bgp.h"
+#include "daemon/run/run_priv.h"
+#include "routing/bgp/bgp_speaker.h"
+
+struct stream_host;
+struct stream_kernel;
+
+/* A neighbour of the config, or a range; its place is the tag of its sessions. */
+struct run_bgp_slot {
+	bool is_used;
+	uint32_t number;                          /* in the speaker; BGP_NEIGHBOR_NONE: not yet */
+	const struct config_bgp_neighbor *config; /* in the present snapshot */
+};
+
+struct run_bgp {
+	struct run *run;
+	struct stream_kernel *kernel; /* one of them carries */
+	struct stream_host *host;
+	struct bgp_table *table;
+	struct bgp_speaker *speaker;
+	struct event *turn;
+	bool listens, is_listening;
+	uint64_t listen_again_ns; /* after it failed */
+	bool is_stopping;
+	bool is_judging; /* what is held, by another import */
+	bool any_waits;  /* a slot whose peers are still somebody's that is on its way out */
+	struct control_bgp view;
+	struct run_bgp_slot slot[BGP_NEIGHBORS_MAX];
+};
+
+/* Something is to be done: at once. */
+void run_bgp_wake(struct run_bgp *b);
+
+/* --- run_bgp_neighbors.c --- */
+
+/* The neighbours become those of the config. */
+void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config);
+/* Those that could not be added, since others with their addresses were not gone yet. */
+void run_bgp_add_waiting(struct run_bgp *b);
+/* The first thing in which they are not one speaker; NULL: there is none. */
+const char *run_bgp_speaker_differs(const struct config_bgp *a, const struct config_bgp *b);
+/* A neighbour that is up: what it announces is judged by its import from now on. */
+void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v);
+
+/* --- run_bgp_event.c --- */
+
+bgp_event_fn run_bgp_event;
+
+#endif
