@@ -18,6 +18,7 @@ HERE = "/tmp"
 class Peer:
     programs = ()
     can_change = can_two_octets = True
+    shows_own = False  # in routes()
 
     def __init__(self, host):
         self.host = host
@@ -115,6 +116,7 @@ protocol bgp yg {{ local {self.address} as {self.number}; neighbor {US} as 65000
 
 class Frr(Peer):
     programs = ("/usr/lib/frr/bgpd", "vtysh")
+    shows_own = True
 
     def start(self, number, address, prefixes, password=None, two_octets=False, ttl_security=False):
         self.number = number

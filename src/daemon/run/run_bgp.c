@@ -34,6 +34,8 @@
 #define LISTEN_AGAIN_NS (2 * NS_PER_S)
 /* That an import is asked of in one turn: about a millisecond. */
 #define JUDGE_PREFIXES 4096
+/* Likewise, whose ways cost something else now. */
+#define RIB_PREFIXES 2048
 
 /* --- the loop --- */
 
@@ -82,6 +84,17 @@ static uint64_t next_turn(const struct run_bgp *b)
 	return next;
 }
 
+/* What the table has said is in force in the RIB, and the workers hear of it. True: there is more. */
+static bool into_rib(struct run_bgp *b)
+{
+	if (b->rib == NULL)
+		return false;
+	bool more = bgp_rib_work(b->rib, RIB_PREFIXES);
+
+	run_routes_changed(b->run);
+	return more;
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *ctx)
 {
 	struct run_bgp *b = ctx;
@@ -91,6 +104,8 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 		stream_host_work(b->host, now);
 	bool more = bgp_speaker_work(b->speaker, now);
 
+	more |= bgp_groups_work(b->groups);
+	more |= into_rib(b);
 	/* What was written meanwhile. */
 	if (b->host != NULL && stream_host_next_deadline(b->host) <= now)
 		stream_host_work(b->host, now);
@@ -185,6 +200,12 @@ static void free_all(struct run_bgp *b)
 {
 	if (b->speaker != NULL)
 		bgp_speaker_destroy(b->speaker);
+	if (b->groups != NULL)
+		bgp_groups_destroy(b->groups);
+	if (b->rib != NULL) {
+		bgp_rib_destroy(b->rib);
+		run_routes_changed(b->run);
+	}
 	stream_kernel_destroy(b->kernel);
 	stream_host_destroy(b->host);
 	if (b->table != NULL)
@@ -204,6 +225,20 @@ static int make_table(struct run_bgp *b, const struct config_bgp *config)
 				config->med_always ? BGP_MED_ALWAYS : BGP_MED_SAME_AS, &key);
 }
 
+/* A collector has no interface, and its next hops lead nowhere: paths are chosen as they come. A recording has no room
+ * for changes of routes that are no step of it. */
+static int join_rib(struct run_bgp *b)
+{
+	struct bgp_rib_config c = { .wake = told, .user = b };
+	bool any = false;
+
+	for (uint32_t i = 1; i < IP_INTERFACES_MAX; i++)
+		any |= b->run->snap->core.ip.interface[i].name[0] != '\0';
+	if (any && b->run->record != NULL)
+		run_say("bgp: with --record its routes stay out of the forwarding table");
+	return any && b->run->record == NULL ? bgp_rib_create(&b->rib, b->table, b->run->snap->core.rib, &c) : 0;
+}
+
 static int make_speaker(struct run_bgp *b, const struct config_bgp *config, bool restarted)
 {
 	struct bgp_speaker_config c = {
@@ -212,6 +247,8 @@ static int make_speaker(struct run_bgp *b, const struct config_bgp *config, bool
 		.listen = config->listen,
 		.table = b->table,
 		.carrier = open_carrier(b, config),
+		.outbound = &run_bgp_outbound,
+		.outbound_user = b,
 		.event = run_bgp_event,
 		.event_user = b,
 		.restarted_s = restarted && any_restarts(config) ? BGP_RESTART_S : 0,
@@ -224,6 +261,16 @@ static int make_speaker(struct run_bgp *b, const struct config_bgp *config, bool
 	return bgp_speaker_create(&b->speaker, &c, worker_clock());
 }
 
+static bool n_told(void *ctx, uint32_t number, uint32_t *n)
+{
+	struct bgp_groups_view v;
+
+	if (!run_bgp_told_of(ctx, number, &v))
+		return false;
+	*n = v.n_told;
+	return true;
+}
+
 /* A speaker with its neighbours, which does not listen yet; NULL and *rc. */
 static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool restarted, int *rc)
 {
@@ -233,9 +280,14 @@ static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool
 	if (b == NULL)
 		return NULL;
 	b->run = r;
+	b->own = BGP_SOURCE_NONE;
 	b->turn = evtimer_new(r->base, on_turn, b);
 	if (b->turn != NULL)
 		*rc = make_table(b, config);
+	if (*rc == 0)
+		*rc = join_rib(b);
+	if (*rc == 0)
+		*rc = run_bgp_make_groups(b);
 	if (*rc == 0)
 		*rc = make_speaker(b, config, restarted);
 	if (*rc != 0) {
@@ -246,9 +298,11 @@ static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool
 	b->view.speaker = b->speaker;
 	b->view.table = b->table;
 	b->view.wake = told;
+	b->view.told = n_told;
 	b->view.ctx = b;
 	r->bgp = b;
 	run_bgp_set_neighbors(b, config);
+	run_bgp_set_networks(b, NULL, config);
 	run_bgp_wake(b);
 	return b;
 }
@@ -324,6 +378,7 @@ void run_bgp_configure(struct run *r, const struct config_bgp *before)
 
 	if (r->bgp != NULL && now != NULL && same_speaker(before, now)) {
 		run_bgp_set_neighbors(r->bgp, now);
+		run_bgp_set_networks(r->bgp, before, now);
 		run_bgp_wake(r->bgp);
 		return;
 	}

@@ -149,7 +149,7 @@ void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v)
 	bgp_table_set_import(b->table, v->source, &import);
 }
 
-/* Another import: what is held of all sessions of the slot is judged anew. */
+/* Another policy: what is held of all sessions of the slot, and what they are told, is judged anew. */
 static void judge_again(struct run_bgp *b, const struct run_bgp_slot *s)
 {
 	struct bgp_neighbor_view v;
@@ -158,6 +158,7 @@ static void judge_again(struct run_bgp *b, const struct run_bgp_slot *s)
 	     i = bgp_speaker_next(b->speaker, i + 1))
 		if (bgp_speaker_look(b->speaker, i, &v) && !v.is_range && v.config->tag == (uint32_t)(s - b->slot)) {
 			run_bgp_set_import(b, &v);
+			run_bgp_export_changed(b, &v);
 			b->is_judging = true;
 		}
 }

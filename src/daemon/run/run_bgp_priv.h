@@ -9,6 +9,8 @@
 #include "daemon/control/commands/target.h"
 #include "daemon/run/run_bgp.h"
 #include "daemon/run/run_priv.h"
+#include "routing/bgp/bgp_groups.h"
+#include "routing/bgp/bgp_rib.h"
 #include "routing/bgp/bgp_speaker.h"
 
 struct stream_host;
@@ -26,7 +28,14 @@ struct run_bgp {
 	struct stream_kernel *kernel; /* one of them carries */
 	struct stream_host *host;
 	struct bgp_table *table;
+	struct bgp_groups *groups; /* what neighbours are told */
+	struct bgp_rib *rib;       /* NULL: best paths go nowhere but into the table */
 	struct bgp_speaker *speaker;
+	uint32_t own; /* source of our networks in the table; BGP_SOURCE_NONE */
+	struct {
+		bool is_there;
+		uint32_t number;
+	} member[BGP_NEIGHBORS_MAX]; /* of the groups, by the speaker's numbers */
 	struct event *turn;
 	bool listens, is_listening;
 	uint64_t listen_again_ns; /* after it failed */
@@ -50,6 +59,19 @@ void run_bgp_add_waiting(struct run_bgp *b);
 const char *run_bgp_speaker_differs(const struct config_bgp *a, const struct config_bgp *b);
 /* A neighbour that is up: what it announces is judged by its import from now on. */
 void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v);
+
+/* --- run_bgp_out.c --- */
+
+/* What neighbours are told goes by us to the groups, so that a neighbour's member is known. */
+extern const struct bgp_outbound run_bgp_outbound;
+/* Before the speaker is made. 0 or -errno. */
+int run_bgp_make_groups(struct run_bgp *b);
+/* Its export, or next hop self, is another. */
+void run_bgp_export_changed(struct run_bgp *b, const struct bgp_neighbor_view *v);
+/* Of `bgp_neighbor_view.number`: prefixes that it has been told. False: it is not up. */
+bool run_bgp_told_of(const struct run_bgp *b, uint32_t number, struct bgp_groups_view *v);
+/* Our own networks in the table become those of the config; was: NULL at the start. */
+void run_bgp_set_networks(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
 
 /* --- run_bgp_event.c --- */
 

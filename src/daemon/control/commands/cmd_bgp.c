@@ -137,6 +137,7 @@ static const struct out_column summary_columns[] = {
 	{ "outq", "OutQ", OUT_U64 },
 	{ "age", "Up/Down", OUT_TEXT },
 	{ "state", "State/PfxRcd", OUT_TEXT },
+	{ "told", "PfxSnt", OUT_U64 },
 	{ "name", "Name", OUT_TEXT },
 };
 static const struct out_table summary_table = { "peers", summary_columns, ARRAY_LEN(summary_columns), NULL };
@@ -145,6 +146,8 @@ static void summary_row(struct command_call *c, const struct control_bgp *b, con
 {
 	char addr[IP4_TEXT_MAX], age[16], state[96];
 	bool ever = v->since != 0;
+	uint32_t n_told = 0;
+	bool is_told = b->told(b->ctx, v->number, &n_told);
 
 	output_row(&c->output,
 		   (struct out_value[]){
@@ -156,6 +159,7 @@ static void summary_row(struct command_call *c, const struct control_bgp *b, con
 			   OUT_U(v->unacked),
 			   OUT_T(ever && !v->is_range ? bgp_text_age(cmd_bgp_now() - v->since, age) : "never"),
 			   OUT_T(state_or_count(b, v, state, sizeof(state))),
+			   is_told ? OUT_U(n_told) : OUT_ABSENT,
 			   OUT_T(v->config->name),
 		   });
 }
@@ -205,6 +209,7 @@ static json_t *peer_json(const struct control_bgp *b, const struct bgp_neighbor_
 	const struct config_bgp_neighbor *config = cmd_bgp_config(b, v);
 	const char *none = cmd_bgp_no_policy(b, v);
 	uint64_t age = v->since != 0 ? cmd_bgp_now() - v->since : 0;
+	uint32_t n_told;
 	char text[16];
 	json_t *j = json_pack("{s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:s, s:I, s:b, s:s}", "remoteAs",
 			      (json_int_t)v->config->peer_as, "localAs",
@@ -221,6 +226,8 @@ static json_t *peer_json(const struct control_bgp *b, const struct bgp_neighbor_
 		json_object_set_new(j, "desc", json_string(config->description));
 	if (none != NULL)
 		json_object_set_new(j, "policy", json_string(none));
+	if (b->told(b->ctx, v->number, &n_told))
+		json_object_set_new(j, "pfxSnt", json_integer(n_told));
 	return j;
 }
 

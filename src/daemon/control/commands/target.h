@@ -63,6 +63,8 @@ struct control_bgp {
 	const struct config_bgp *config;
 	const char *transport; /* "kernel": whose TCP */
 	bool is_listening;
+	/* Prefixes that the neighbour with this number has been told; false: it is not up. */
+	bool (*told)(void *ctx, uint32_t number, uint32_t *n);
 	void (*wake)(void *ctx); /* something was asked of the speaker */
 	void *ctx;
 };
