@@ -184,7 +184,10 @@ static void run(struct world *w, uint64_t ns)
 static void on_speaker_event(void *user, enum bgp_event_kind kind, const struct bgp_neighbor_view *v)
 {
 	(void)user;
-	FUZZ_CHECK(kind < N_BGP_EVENT_KINDS && bgp_event_names[kind] != NULL && v->state < N_BGP_STATES);
+	FUZZ_CHECK(kind < N_BGP_EVENT_KINDS && bgp_event_names[kind] != NULL);
+	FUZZ_CHECK(v->state < N_BGP_STATES && bgp_state_names[v->state] != NULL);
+	FUZZ_CHECK(v->idle < N_BGP_IDLES && bgp_idle_names[v->idle] != NULL);
+	FUZZ_CHECK(v->last.side < N_BGP_SIDES && bgp_side_names[v->last.side] != NULL);
 	FUZZ_CHECK(kind != BGP_EVENT_UP || v->state == BGP_STATE_ESTABLISHED);
 	FUZZ_CHECK(kind != BGP_EVENT_DOWN || v->last.was_up);
 	FUZZ_CHECK((kind != BGP_EVENT_DOWN && kind != BGP_EVENT_FAILED) || v->last.side != BGP_SIDE_NONE);
