@@ -575,6 +575,39 @@ static void say_prefixes(uint32_t first, uint32_t n)
 	sim_run(&sim, 100 * NS_PER_MS);
 }
 
+static void reject(void *user, struct ip4_prefix prefix, const struct bgp_set *set, struct bgp_verdict *v)
+{
+	*v = (struct bgp_verdict){ .is_accepted = false };
+}
+
+static void on_source(void *user, uint32_t source, const struct bgp_neighbor_config *config)
+{
+	assert_int_equal(config->tag, 9);
+	bgp_table_set_import(sim.router[0].table, source, &(struct bgp_import){ .judge = reject });
+}
+
+static void refuse_all(struct sim_router *r, uint32_t i, struct bgp_speaker_config *c)
+{
+	c->source = on_source;
+}
+
+/* Trap 24. Would catch: a limit that counts what policy has left; import policy that comes behind the first route. */
+static void test_limit_before_policy(void **state)
+{
+	struct bgp_open o = its_open();
+	struct bgp_notification n;
+
+	start(&(struct sim_config){ .prepare = refuse_all },
+	      &(struct bgp_neighbor_config){ .max_prefixes = 10, .tag = 9 }, true);
+	come_up(&o);
+	say_prefixes(0, 10);
+	struct bgp_table_stats s = bgp_table_stats(sim.router[0].table);
+	assert_true(s.n_rejected == 10 && s.n_paths == 10 && sim_look(&sim, 0, 0).n_prefixes == 10);
+	say_prefixes(10, 1);
+	assert_int_equal(hand_notified(&hand, &n), 0x0601);
+	sim_end(&sim);
+}
+
 /* Trap 24. Would catch: a warning that does not come, or each time; a limit that lets one more pass; a session that is
  * back before its time, by a connection of the peer's too; a command that does not lift it. */
 static void test_limit(void **state)
@@ -704,7 +737,8 @@ int main(void)
 		cmocka_unit_test(test_passive),       cmocka_unit_test(test_dynamic),
 		cmocka_unit_test(test_shutdown),      cmocka_unit_test(test_change),
 		cmocka_unit_test(test_delay_open),    cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_dynamic_limit), cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_dynamic_limit), cmocka_unit_test(test_limit_before_policy),
+		cmocka_unit_test(test_routes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
