@@ -125,7 +125,20 @@ static void keep_lowest_med(const struct bgp_candidate *c, struct left *l)
 	l->n = kept.n;
 }
 
-/* The one that is left of all but `without`; *step: the last at which somebody went. */
+/* Some steps one after the other; *step: the last at which somebody went. */
+static void go_through(enum bgp_med_rule rule, const struct bgp_candidate *c, struct left *l, uint8_t from, uint8_t end,
+		       uint8_t *step)
+{
+	for (uint8_t s = from; l->n > 1 && s < end; s++) {
+		if (s == BGP_STEP_MED && rule == BGP_MED_SAME_AS)
+			keep_lowest_med(c, l);
+		else
+			keep_lowest(c, (enum bgp_step)s, l);
+		*step = s;
+	}
+}
+
+/* The one that is left of all but `without`. */
 static uint8_t sieve(enum bgp_med_rule rule, const struct bgp_candidate *c, uint32_t n, uint8_t without, uint8_t *step)
 {
 	struct left l;
@@ -137,14 +150,30 @@ static uint8_t sieve(enum bgp_med_rule rule, const struct bgp_candidate *c, uint
 	if (l.n == 0)
 		return BGP_NOBODY;
 	*step = BGP_STEP_ONLY;
-	for (uint8_t s = BGP_STEP_LOCAL_PREF; l.n > 1 && s < N_BGP_STEPS; s++) {
-		if (s == BGP_STEP_MED && rule == BGP_MED_SAME_AS)
-			keep_lowest_med(c, &l);
-		else
-			keep_lowest(c, (enum bgp_step)s, &l);
-		*step = s;
-	}
+	go_through(rule, c, &l, BGP_STEP_LOCAL_PREF, N_BGP_STEPS, step);
 	return l.who[0];
+}
+
+uint32_t bgp_decide_equal(enum bgp_med_rule rule, enum bgp_multipath how, const struct bgp_candidate *c, uint32_t n,
+			  uint8_t *who, uint32_t max)
+{
+	struct left l, best;
+	uint32_t n_equal = 0;
+	uint8_t step;
+
+	for (l.n = 0; l.n < n; l.n++)
+		l.who[l.n] = (uint8_t)l.n;
+	if (n == 0 || max == 0)
+		return 0;
+	go_through(rule, c, &l, BGP_STEP_LOCAL_PREF, BGP_STEP_IGP + 1, &step);
+	best = l;
+	go_through(rule, c, &best, BGP_STEP_IDENTIFIER, N_BGP_STEPS, &step);
+	who[n_equal++] = best.who[0];
+	for (uint32_t i = 0; i < l.n && n_equal < max; i++)
+		if (l.who[i] != best.who[0] &&
+		    (how == BGP_MULTIPATH_RELAX || c[l.who[i]].set->neighbor_as == c[best.who[0]].set->neighbor_as))
+			who[n_equal++] = l.who[i];
+	return n_equal;
 }
 
 /* The steps before MED as one number, of which the lowest stays. */

@@ -61,6 +61,17 @@ static inline bool bgp_is_behind(const struct bgp_set *set, const struct bgp_set
 	return set->origin > other->origin;
 }
 
+/* Who of several may share what goes there: */
+enum bgp_multipath {
+	BGP_MULTIPATH_SAME_AS, /* those whose path begins with the same AS */
+	BGP_MULTIPATH_RELAX,   /* also others, of equal length */
+};
+
+/* The candidates that are as good as the best one in all steps up to the cost to the next hop: their numbers in *who,
+ * the best one's first, then in ascending order; at most `max`, those with the lowest numbers. Returns how many. */
+uint32_t bgp_decide_equal(enum bgp_med_rule rule, enum bgp_multipath how, const struct bgp_candidate *c, uint32_t n,
+			  uint8_t *who, uint32_t max);
+
 /* "LOCAL_PREF", "AS_PATH length" ...; constant. */
 const char *bgp_step_name(enum bgp_step step);
 

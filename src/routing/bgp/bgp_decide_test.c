@@ -181,13 +181,43 @@ static void test_against_the_rfc(void **state)
 	}
 }
 
+/* Would catch: a path that is worse at a step before the identifier among those that share; one outdone by the MED of a
+ * third; one of another AS that was not asked for, or that was and is left out; a best one that is not the first. */
+static void test_equal(void **state)
+{
+	struct bgp_set set[5];
+	struct bgp_source from[5];
+	struct bgp_candidate c[5];
+	uint8_t who[5];
+
+	for (uint32_t i = 0; i < 5; i++) {
+		set[i] = (struct bgp_set){ .local_pref = 100, .n_hops = 2, .neighbor_as = 1 + i / 2, .med = i == 3 };
+		from[i] = (struct bgp_source){ BGP_EXTERNAL, 10 - i, 1 + i };
+		c[i] = (struct bgp_candidate){ &set[i], &from[i], 5 };
+	}
+	/* 0 and 1 are of AS 1, 2 and 3 of 2, and 3 has a higher MED; 4 of 3. The lowest identifier is 4's. */
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, 5, who, 5), 4);
+	assert_memory_equal(who, "\4\0\1\2", 4);
+	assert_int_equal(bgp_decide(BGP_MED_SAME_AS, c, 5).best, 4);
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, 5, who, 2), 2);
+	assert_memory_equal(who, "\4\0", 2);
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_SAME_AS, c, 5, who, 5), 1);
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_SAME_AS, c, 2, who, 5), 2);
+	assert_memory_equal(who, "\1\0", 2);
+	c[4].igp_cost = 6;
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, 5, who, 5), 3);
+	assert_memory_equal(who, "\2\0\1", 3);
+	set[1].n_hops = 3;
+	from[0].kind = BGP_INTERNAL;
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, 5, who, 5), 1);
+	assert_int_equal(bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, 0, who, 5), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_med),
-		cmocka_unit_test(test_step),
-		cmocka_unit_test(test_against_the_rfc),
+		cmocka_unit_test(test_steps),           cmocka_unit_test(test_med),   cmocka_unit_test(test_step),
+		cmocka_unit_test(test_against_the_rfc), cmocka_unit_test(test_equal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,9 @@
  * there are BATCH of them or somebody says bgp_rib_flush, since the RIB writes many at once more quickly. Before a way
  * is given back all that waits is written.
  *
+ * When several paths may share (max_paths), those that are as good as the best one are one way in its place, a next hop
+ * each (bgp_shared.c), and the second is the best of the others. A member that is lost moves its own flows alone.
+ *
  * Whatever of this finds no memory has a prefix without the way that it should have. The number of such prefixes is
  * not known, so all are gone through again, like those of a table that was full before it was led here.
  *
@@ -19,6 +22,8 @@
  * Next: src/routing/rib/rib_feed.c
  */
 #include "routing/bgp/bgp_rib.h"
+
+#include "routing/bgp/bgp_shared.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +58,7 @@ struct bgp_rib {
 	struct way *way;
 	uint32_t n_ways, ways_cap, first_free; /* n_ways: numbers that were ever given out */
 	uint32_t first_blackhole;
+	struct bgp_shared shared;
 	struct bgp_index ways; /* by neighbour and next hop; values are one more than numbers */
 	struct rib_fed_change batch[BATCH];
 	uint32_t n_batch;
@@ -111,7 +117,7 @@ static bool hops_reserve(struct bgp_rib *b, uint32_t hop)
 	return true;
 }
 
-/* Without memory it leads nowhere, until all is looked through again. */
+/* Also of one that is known already. Without memory it leads nowhere, until all are asked for again. */
 static uint32_t hop_came(void *user, uint32_t hop, uint32_t addr)
 {
 	struct bgp_rib *b = user;
@@ -123,16 +129,14 @@ static uint32_t hop_came(void *user, uint32_t hop, uint32_t addr)
 	struct hop *h = &b->hop[hop];
 
 	b->stats.n_hops += !h->is_used;
-	*h = (struct hop){ .addr = addr, .way = RIB_NO_WAY, .first = NONE, .is_used = true };
+	if (!h->is_used)
+		*h = (struct hop){ .addr = addr, .way = RIB_NO_WAY, .first = NONE, .is_used = true };
 	if (addr == 0)
 		return 0;
-	h->way = get_way(b, FIB_UNICAST, addr, 0);
-	if (h->way == RIB_NO_WAY) {
-		b->is_behind = true;
-		return BGP_COST_NONE;
-	}
-	rib_way_watch(b->rib, h->way, hop);
-	return cost_of(rib_way_reach(b->rib, h->way));
+	if (h->way == RIB_NO_WAY && (h->way = get_way(b, FIB_UNICAST, addr, 0)) != RIB_NO_WAY)
+		rib_way_watch(b->rib, h->way, hop);
+	b->is_behind |= h->way == RIB_NO_WAY;
+	return h->way != RIB_NO_WAY ? cost_of(rib_way_reach(b->rib, h->way)) : BGP_COST_NONE;
 }
 
 static uint32_t hash_of(uint32_t source, uint32_t hop)
@@ -190,6 +194,7 @@ static void hop_went(void *user, uint32_t hop, uint32_t addr)
 		return;
 	/* What waits may name it. */
 	apply(b);
+	bgp_shared_forget(&b->shared, b->rib, hop);
 	drop_hop(b, hop);
 }
 
@@ -306,18 +311,71 @@ static uint8_t distance_of(const struct bgp_rib *b, const struct bgp_chosen *c)
 		       : b->config.distance_internal;
 }
 
+/* --- several that share --- */
+
+static bool has_addr(const struct bgp_member *m, uint32_t n, uint32_t addr)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (m[i].addr == addr)
+			return true;
+	return false;
+}
+
+/* Next hops that share a prefix whose best path is that: how many, at most one without sharing. *behind: the best path
+ * of the others. */
+static uint32_t members(const struct bgp_rib *b, struct ip4_prefix prefix, const struct bgp_chosen *best,
+			struct bgp_member m[FIB_PATHS_MAX], struct bgp_chosen *behind)
+{
+	struct bgp_chosen equal[FIB_PATHS_MAX];
+	uint32_t n_equal, n = 0;
+
+	if (b->config.max_paths <= 1 || is_ours(b, best) || best->is_blackhole)
+		return 0;
+	n_equal = bgp_table_equal(b->table, prefix, b->config.multipath, equal, b->config.max_paths, behind);
+	for (uint32_t i = 0; i < n_equal; i++) {
+		const struct bgp_set *set = set_of(b, &equal[i]);
+
+		if (!equal[i].is_blackhole && set->next_hop != 0 && has_hop(b, set->hop) &&
+		    !has_addr(m, n, set->next_hop))
+			m[n++] = (struct bgp_member){ set->hop, set->next_hop, equal[i].source + 1 };
+	}
+	return n;
+}
+
+/* RIB_NO_WAY without memory or room: then the best one has all. */
+static uint32_t way_of_several(struct bgp_rib *b, struct bgp_member *m, uint32_t n)
+{
+	const struct rib_route as = way_to(b, NULL);
+	uint32_t way = bgp_shared_find(&b->shared, m, n);
+
+	if (way != RIB_NO_WAY)
+		return way;
+	/* What waits may name one that is given back to make room. */
+	apply(b);
+	return bgp_shared_get(&b->shared, b->rib, &as, m, n);
+}
+
 /* --- changes --- */
 
 static void put(struct bgp_rib *b, struct ip4_prefix prefix, const struct bgp_chosen *best,
 		const struct bgp_chosen *second)
 {
-	struct rib_fed_change *c = &b->batch[b->n_batch];
+	struct rib_fed_change c = { .prefix = prefix,
+				    .way = { RIB_NO_WAY, RIB_NO_WAY },
+				    .distance = distance_of(b, best) };
+	struct bgp_member m[FIB_PATHS_MAX];
+	struct bgp_chosen behind;
+	uint32_t n = members(b, prefix, best, m, &behind);
 
-	*c = (struct rib_fed_change){ .prefix = prefix,
-				      .way = { way_for(b, best), RIB_NO_WAY },
-				      .distance = distance_of(b, best) };
+	if (n > 1)
+		c.way[0] = way_of_several(b, m, n);
+	if (c.way[0] != RIB_NO_WAY)
+		second = &behind;
+	else
+		c.way[0] = way_for(b, best);
 	if (!is_ours(b, best))
-		c->way[1] = way_for(b, second);
+		c.way[1] = way_for(b, second);
+	b->batch[b->n_batch] = c;
 	b->stats.n_changes++;
 	if (++b->n_batch == BATCH)
 		apply(b);
@@ -334,7 +392,7 @@ static void changed(void *user, const struct bgp_change *c)
 
 	if (b->is_leaving)
 		return;
-	if (is_same(&c->best, &c->best_before) && is_same(&c->second, &c->second_before))
+	if (b->config.max_paths <= 1 && is_same(&c->best, &c->best_before) && is_same(&c->second, &c->second_before))
 		b->has_moved |= rib_feed_moved(b->rib, c->prefix);
 	else
 		put(b, c->prefix, &c->best, &c->second);
@@ -376,19 +434,26 @@ static uint32_t way_that_is(const struct bgp_rib *b, const struct bgp_chosen *c)
 	return i != NONE ? b->way[i].way : RIB_NO_WAY;
 }
 
-static void fed_of(const struct bgp_rib *b, const struct bgp_numbered *p, struct rib_fed *out)
+/* A way of several may have been given back when it lost to another route: then it is made once more. */
+static void fed_of(struct bgp_rib *b, const struct bgp_numbered *p, struct rib_fed *out)
 {
 	out->n = 0;
 	out->distance = distance_of(b, &p->best);
 	if (b->is_leaving || is_ours(b, &p->best))
 		return;
-	fed_add(out, way_that_is(b, &p->best));
-	fed_add(out, way_that_is(b, &p->second));
+	struct bgp_member m[FIB_PATHS_MAX];
+	struct bgp_chosen behind;
+	uint32_t n = members(b, p->prefix, &p->best, m, &behind);
+	const struct rib_route as = way_to(b, NULL);
+	uint32_t way = n > 1 ? bgp_shared_get(&b->shared, b->rib, &as, m, n) : RIB_NO_WAY;
+
+	fed_add(out, way != RIB_NO_WAY ? way : way_that_is(b, &p->best));
+	fed_add(out, way_that_is(b, way != RIB_NO_WAY ? &behind : &p->second));
 }
 
 static void look(void *ctx, struct ip4_prefix prefix, struct rib_fed *out)
 {
-	const struct bgp_rib *b = ctx;
+	struct bgp_rib *b = ctx;
 	struct bgp_numbered p;
 
 	out->n = 0;
@@ -398,7 +463,7 @@ static void look(void *ctx, struct ip4_prefix prefix, struct rib_fed *out)
 
 static bool next(void *ctx, uint32_t *at, struct ip4_prefix *prefix, struct rib_fed *out)
 {
-	const struct bgp_rib *b = ctx;
+	struct bgp_rib *b = ctx;
 	struct bgp_numbered p;
 
 	out->n = 0;
@@ -455,24 +520,17 @@ static void look_through(struct bgp_rib *b, uint32_t budget)
 	b->is_walking = b->at < end;
 }
 
-/* Next hops of which there was no memory are asked for once more. */
+static void ask_all(struct bgp_rib *b)
+{
+	bgp_table_set_resolver(b->table, &(struct bgp_resolver){ hop_came, hop_went, source_changed, b });
+}
+
+/* Next hops of which there was no memory are asked for once more; then all prefixes may lack a way. */
 static void try_again(struct bgp_rib *b)
 {
 	b->is_behind = false;
-	for (uint32_t i = 0; i < b->hops_cap; i++) {
-		struct hop *h = &b->hop[i];
-
-		if (!h->is_used || h->way != RIB_NO_WAY || h->addr == 0)
-			continue;
-		h->way = get_way(b, FIB_UNICAST, h->addr, 0);
-		if (h->way == RIB_NO_WAY) {
-			b->is_behind = true;
-			return;
-		}
-		rib_way_watch(b->rib, h->way, i);
-		(void)bgp_table_hop_cost(b->table, i, cost_of(rib_way_reach(b->rib, h->way)));
-	}
-	b->is_walking = true;
+	ask_all(b);
+	b->is_walking = !b->is_behind;
 	b->at = 0;
 }
 
@@ -525,13 +583,16 @@ int bgp_rib_create(struct bgp_rib **out, struct bgp_table *t, struct rib *r, con
 	if (c->distance_internal == 0)
 		b->config.distance_internal = BGP_DISTANCE_INTERNAL;
 	b->feed = (struct rib_feed){ c->zone, RIB_BGP, look, look_all, next, reach_changed };
+	b->config.max_paths = (uint8_t)min_u32(c->max_paths, FIB_PATHS_MAX);
 	if (bgp_index_init(&b->ways) != 0)
 		goto no_index;
+	if (bgp_shared_init(&b->shared) != 0)
+		goto no_shared;
 	if (rib_feed_set(r, &b->feed, b) != 0)
 		goto no_feed;
 	if (!bgp_table_add_reader(t, &(struct bgp_reader){ BGP_READS_ALL, changed, NULL, b }))
 		goto no_reader;
-	bgp_table_set_resolver(t, &(struct bgp_resolver){ hop_came, hop_went, source_changed, b });
+	ask_all(b);
 	b->is_walking = bgp_table_n_numbers(t) > 0;
 	*out = b;
 	return 0;
@@ -539,6 +600,8 @@ int bgp_rib_create(struct bgp_rib **out, struct bgp_table *t, struct rib *r, con
 no_reader:
 	(void)rib_feed_set(r, NULL, NULL);
 no_feed:
+	bgp_shared_fini(&b->shared, r);
+no_shared:
 	bgp_index_fini(&b->ways);
 no_index:
 	free(b);
@@ -552,6 +615,7 @@ void bgp_rib_destroy(struct bgp_rib *b)
 	(void)bgp_rib_leave(b, UINT32_MAX);
 	bgp_table_remove_reader(b->table, b);
 	bgp_table_set_resolver(b->table, NULL);
+	bgp_shared_fini(&b->shared, b->rib);
 	for (uint32_t i = 0; i < b->hops_cap; i++)
 		if (b->hop[i].is_used)
 			drop_hop(b, i);
@@ -567,5 +631,8 @@ void bgp_rib_destroy(struct bgp_rib *b)
 
 struct bgp_rib_stats bgp_rib_stats(const struct bgp_rib *b)
 {
-	return b->stats;
+	struct bgp_rib_stats stats = b->stats;
+
+	stats.n_shared = b->shared.n_used;
+	return stats;
 }

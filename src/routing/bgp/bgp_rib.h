@@ -17,6 +17,8 @@ struct bgp_rib_config {
 	uint16_t zone;
 	uint8_t distance_external, distance_internal; /* 0: those above */
 	bool over_default;                            /* a default route may lead to next hops */
+	uint8_t max_paths;            /* that share what goes to a prefix; 0: 1; at most FIB_PATHS_MAX */
+	enum bgp_multipath multipath; /* ... which ones */
 	/* There is work (bgp_rib_work), though nothing was said to the table: a route has changed. May be NULL. */
 	void (*wake)(void *user);
 	void *user;
@@ -47,6 +49,7 @@ uint32_t bgp_rib_source_changed(struct bgp_rib *b, uint32_t source, bool up);
 
 struct bgp_rib_stats {
 	uint32_t n_hops, n_ways; /* next hops; ways: of a next hop and a neighbour */
+	uint32_t n_shared;       /* ways of several */
 	uint64_t n_changes;      /* of prefixes, that were given to the RIB */
 	uint64_t n_no_way;       /* ... of which one had no way, for want of memory: it is tried again */
 };

@@ -50,6 +50,7 @@ static struct world {
 	bool has_route[N_ROUTES];
 	bool is_down[TEST_LINKS + 1]; /* links */
 	bool is_lost[N_HOPS];         /* of the first four, on their links */
+	bool shares;                  /* all that are as good as the best one */
 } w;
 
 /* --- the model --- */
@@ -92,6 +93,30 @@ static uint32_t order_of(uint32_t prefix, const uint32_t *cost, uint32_t out[N_S
 		who[best] = who[n];
 	}
 	return n_out;
+}
+
+/* The next hop by which the first of several that share goes: that with the lowest address. */
+static uint32_t first_hop(uint32_t prefix, const uint32_t *cost, uint32_t best)
+{
+	struct bgp_set set[N_SOURCES];
+	struct bgp_candidate c[N_SOURCES];
+	uint32_t who[N_SOURCES], n = 0, hop = w.said[best][prefix].hop - 1;
+	uint8_t equal[N_SOURCES];
+
+	for (uint32_t i = 0; i < N_SOURCES; i++) {
+		const struct said *s = &w.said[i][prefix];
+
+		if (s->hop == 0 || cost[s->hop - 1] == BGP_COST_NONE)
+			continue;
+		set[i] = set_of(s, i);
+		c[n] = (struct bgp_candidate){ &set[i], bgp_table_source(w.d.table, i), cost[s->hop - 1] };
+		who[n++] = i;
+	}
+	n = bgp_decide_equal(BGP_MED_SAME_AS, BGP_MULTIPATH_RELAX, c, n, equal, N_SOURCES);
+	for (uint32_t i = 0; i < n && w.shares; i++)
+		if (hops[w.said[who[equal[i]]][prefix].hop - 1] < hops[hop])
+			hop = w.said[who[equal[i]]][prefix].hop - 1;
+	return hop;
 }
 
 static uint8_t distance_of(uint32_t source)
@@ -205,7 +230,7 @@ static bool forward_by(uint32_t prefix, uint32_t addr, const struct next *hop, c
 		struct next n = { .ifindex = 0 };
 
 		if (is_fed)
-			n = hop[w.said[fed[f]][prefix].hop - 1];
+			n = hop[f == 0 ? first_hop(prefix, cost, fed[0]) : w.said[fed[f]][prefix].hop - 1];
 		else if (other[o] > N_ROUTES)
 			n = (struct next){ other[o] - N_ROUTES, 0, 0 };
 		else
@@ -379,7 +404,8 @@ static void test_against_model(void **state)
 	memcpy(bytes, &seed, sizeof(seed));
 	memset(&w, 0, sizeof(w));
 	rng_init(&w.rng, bytes);
-	bed_begin(&w.d, N_EXTERNAL, N_SOURCES - N_EXTERNAL);
+	w.shares = *state != NULL;
+	bed_begin_shared(&w.d, N_EXTERNAL, N_SOURCES - N_EXTERNAL, w.shares ? 16 : 1);
 	for (uint32_t i = 0; i < N_STEPS; i++) {
 		step();
 		if (rng_below(&w.rng, 6) != 0)
@@ -397,12 +423,14 @@ static void test_against_model(void **state)
 	(void)bgp_rib_flush(w.d.b);
 	assert_int_equal(bgp_rib_stats(w.d.b).n_hops, 0);
 	assert_int_equal(bgp_rib_stats(w.d.b).n_ways, 0);
+	assert_int_equal(bgp_rib_stats(w.d.b).n_shared, 0);
 	bed_end(&w.d);
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_against_model) };
+	const struct CMUnitTest tests[] = { { "test_one_path", test_against_model, NULL, NULL, NULL },
+					    { "test_shared", test_against_model, NULL, NULL, &seed } };
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
 	printf("seed %llu\n", (unsigned long long)seed);

@@ -309,6 +309,59 @@ static void test_listing(void **state)
 	bed_end(&d);
 }
 
+/* By how many buckets each neighbour has what goes to an address. */
+static void count_buckets(const struct bgp_rib_bed *d, uint32_t addr, uint32_t n[TEST_LINKS + 1])
+{
+	const struct fib_route *r = fib_route(d->fib, fib_lookup(d->fib, addr));
+
+	memset(n, 0, (TEST_LINKS + 1) * sizeof(*n));
+	for (uint32_t i = 0; i < FIB_BUCKETS; i++)
+		n[(r->paths != NULL ? fib_path(r, i) : &r->nexthop)->ifindex]++;
+}
+
+/* Would catch: paths that are as good and have no part, worse ones that have one; a prefix that does not hear of a
+ * third; a neighbour that is lost and keeps its part, or is looked for prefix by prefix; ways of several that stay. */
+static void test_shared(void **state)
+{
+	struct bgp_rib_bed d;
+	uint32_t n[TEST_LINKS + 1];
+
+	bed_begin_shared(&d, 4, 0, 16);
+	for (uint32_t s = 0; s < 4; s++)
+		bed_say(&d, s, some, IP4(10, 0, s + 1, 9), s == 3 ? 2 : 1, 0);
+	bed_work(&d);
+	count_buckets(&d, IN_SOME, n);
+	assert_in_range(n[1], FIB_BUCKETS / 3, FIB_BUCKETS / 3 + 1);
+	assert_in_range(n[2], FIB_BUCKETS / 3, FIB_BUCKETS / 3 + 1);
+	assert_int_equal(n[4], 0);
+	assert_int_equal(bgp_rib_source_changed(d.b, 1, false) > 0, true);
+	count_buckets(&d, IN_SOME, n);
+	assert_int_equal(n[1], FIB_BUCKETS / 2);
+	assert_int_equal(n[2], 0);
+	assert_int_equal(n[3], FIB_BUCKETS / 2);
+	/* All of them: the best of the others. */
+	(void)bgp_rib_source_changed(d.b, 0, false);
+	(void)bgp_rib_source_changed(d.b, 2, false);
+	count_buckets(&d, IN_SOME, n);
+	assert_int_equal(n[4], FIB_BUCKETS);
+	for (uint32_t s = 0; s < 3; s++)
+		(void)bgp_rib_source_changed(d.b, s, true);
+	count_buckets(&d, IN_SOME, n);
+	assert_in_range(n[2], FIB_BUCKETS / 3, FIB_BUCKETS / 3 + 1);
+	/* Many sets of members, most of them gone. */
+	for (uint32_t i = 0; i < 600; i++) {
+		for (uint32_t s = 0; s < 4; s++)
+			bed_say(&d, s, some, IP4(10, 0, s + 1, 9 + (i >> 2 * s & 3)), 1, 0);
+		bed_work(&d);
+		(void)rib_grace_begin(d.rib);
+		rib_grace_over(d.rib);
+	}
+	count_buckets(&d, IN_SOME, n);
+	assert_int_equal(n[4], FIB_BUCKETS / 4);
+	assert_true(bgp_rib_stats(d.b).n_shared < 150);
+	bed_end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_comes_and_leaves),
 		cmocka_unit_test(test_listing),
+		cmocka_unit_test(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static inline void bed_unset(struct bgp_rib_bed *d, struct rib_route route)
 }
 
 /* The first n_external neighbours are 10.0.1.9, 10.0.2.9 and so on, of other ASes, the others internal. */
-static inline void bed_begin(struct bgp_rib_bed *d, uint32_t n_external, uint32_t n_internal)
+static inline void bed_begin_shared(struct bgp_rib_bed *d, uint32_t n_external, uint32_t n_internal, uint8_t max_paths)
 {
 	static const struct siphash_key key = { 5, 6 };
 	static const struct bgp_table_limits limits = { 0 };
@@ -78,13 +78,21 @@ static inline void bed_begin(struct bgp_rib_bed *d, uint32_t n_external, uint32_
 		bed_set(d, bed_link(i));
 	assert_int_equal(bgp_table_create(&d->table, &limits, BGP_MED_SAME_AS, &key), 0);
 	assert_int_equal(bgp_rib_create(&d->b, d->table, d->rib,
-					&(struct bgp_rib_config){ .wake = bed_woken, .user = &d->n_woken }),
+					&(struct bgp_rib_config){ .max_paths = max_paths,
+								  .multipath = BGP_MULTIPATH_RELAX,
+								  .wake = bed_woken,
+								  .user = &d->n_woken }),
 			 0);
 	for (uint32_t i = 0; i < n_external + n_internal; i++) {
 		struct bgp_source s = { i < n_external ? BGP_EXTERNAL : BGP_INTERNAL, 100 + i, IP4(10, 0, i + 1, 9) };
 
 		assert_int_equal(bgp_table_add_source(d->table, &s), i);
 	}
+}
+
+static inline void bed_begin(struct bgp_rib_bed *d, uint32_t n_external, uint32_t n_internal)
+{
+	bed_begin_shared(d, n_external, n_internal, 1);
 }
 
 static inline void bed_end(struct bgp_rib_bed *d)

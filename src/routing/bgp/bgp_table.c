@@ -267,11 +267,11 @@ struct bgp_before bgp_table_before(const struct bgp_table *t, const struct prefi
 	return (struct bgp_before){ chosen(p, r->best), chosen(p, r->second) };
 }
 
-static void decide(struct bgp_table *t, struct prefix *r)
+/* The paths of a prefix that can be chosen, and their numbers. How many. */
+static uint32_t candidates(const struct bgp_table *t, const struct prefix *r, struct bgp_candidate c[BGP_PATHS_MAX],
+			   uint8_t which[BGP_PATHS_MAX])
 {
 	const struct path *p = paths_of(t, r);
-	struct bgp_candidate c[BGP_PATHS_MAX];
-	uint8_t which[BGP_PATHS_MAX];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->n; i++) {
@@ -285,7 +285,14 @@ static void decide(struct bgp_table *t, struct prefix *r)
 		c[n] = (struct bgp_candidate){ set, &t->source[p[i].source].of, cost };
 		which[n++] = (uint8_t)i;
 	}
-	struct bgp_choice choice = bgp_decide(t->rule, c, n);
+	return n;
+}
+
+static void decide(struct bgp_table *t, struct prefix *r)
+{
+	struct bgp_candidate c[BGP_PATHS_MAX];
+	uint8_t which[BGP_PATHS_MAX];
+	struct bgp_choice choice = bgp_decide(t->rule, c, candidates(t, r, c, which));
 
 	r->best = choice.best != BGP_NOBODY ? which[choice.best] : BGP_NOBODY;
 	r->second = choice.second != BGP_NOBODY ? which[choice.second] : BGP_NOBODY;
@@ -320,12 +327,10 @@ static void remove_unless_needed(struct bgp_table *t, uint32_t record)
 		remove_prefix(t, record);
 }
 
-/* After any change of a prefix's paths. */
-void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_before *before)
+/* What is chosen stands in the record by now. */
+static void tell_change(const struct bgp_table *t, uint32_t record, const struct bgp_before *before)
 {
-	struct prefix *r = record_at(t, record);
-
-	decide(t, r);
+	const struct prefix *r = record_at(t, record);
 	const struct path *p = paths_of(t, r);
 
 	tell_readers(t, &(struct bgp_change){ .number = record,
@@ -334,6 +339,15 @@ void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_bef
 					      .second = chosen(p, r->second),
 					      .best_before = before->best,
 					      .second_before = before->second });
+}
+
+/* After any change of a prefix's paths. */
+void bgp_table_settle(struct bgp_table *t, uint32_t record, const struct bgp_before *before)
+{
+	struct prefix *r = record_at(t, record);
+
+	decide(t, r);
+	tell_change(t, record, before);
 	if (r->n == 0)
 		remove_unless_needed(t, record);
 }
@@ -385,6 +399,7 @@ static void withdraw(struct bgp_table *t, uint32_t source, uint32_t record)
 	if (is_of_none) {
 		r->best = r->best == last ? place : r->best;
 		r->second = r->second == last ? place : r->second;
+		tell_change(t, record, &before);
 	} else {
 		bgp_table_settle(t, record, &before);
 	}
@@ -439,6 +454,8 @@ static void announce(struct bgp_table *t, struct order *o, uint32_t record)
 	hold_sets(t, o->received, set);
 	if (!is_of_none || !is_behind(t, r, p))
 		bgp_table_settle(t, record, &before);
+	else
+		tell_change(t, record, &before);
 	if (gone != BGP_SET_NONE)
 		let_sets_go(t, gone, gone_set);
 }
@@ -670,6 +687,37 @@ void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct 
 		v->path[i].is_rejected = (p[i].flags & PATH_REJECTED) != 0;
 		v->path[i].is_blackhole = (p[i].flags & PATH_BLACKHOLE) != 0;
 	}
+}
+
+uint32_t bgp_table_equal(const struct bgp_table *t, struct ip4_prefix prefix, enum bgp_multipath how,
+			 struct bgp_chosen *out, uint32_t max, struct bgp_chosen *behind)
+{
+	uint32_t record = find(t, prefix, hash_of(t, prefix)), n, n_equal, n_left = 0;
+	struct bgp_candidate c[BGP_PATHS_MAX];
+	uint8_t which[BGP_PATHS_MAX], equal[BGP_PATHS_MAX];
+	bool is_equal[BGP_PATHS_MAX] = { false };
+
+	*behind = (struct bgp_chosen){ .set = BGP_SET_NONE, .source = BGP_SOURCE_NONE };
+	if (record == POOL_NONE)
+		return 0;
+	const struct path *p = paths_of(t, record_at(t, record));
+
+	n = candidates(t, record_at(t, record), c, which);
+	n_equal = bgp_decide_equal(t->rule, how, c, n, equal, min_u32(max, BGP_PATHS_MAX));
+	for (uint32_t i = 0; i < n_equal; i++) {
+		out[i] = chosen(p, which[equal[i]]);
+		is_equal[equal[i]] = true;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (!is_equal[i]) {
+			c[n_left] = c[i];
+			which[n_left++] = which[i];
+		}
+	uint8_t next = bgp_decide(t->rule, c, n_left).best;
+
+	if (next != BGP_NOBODY)
+		*behind = chosen(p, which[next]);
+	return n_equal;
 }
 
 const struct bgp_set *bgp_table_set(const struct bgp_table *t, uint32_t set)

@@ -109,6 +109,11 @@ struct bgp_prefix_view {
 };
 void bgp_table_look(const struct bgp_table *t, struct ip4_prefix prefix, struct bgp_prefix_view *v);
 
+/* Paths to a prefix that are as good as the best one (bgp_decide_equal): at most `max`, the best one first. Returns how
+ * many; *behind: the best of the others, or none. */
+uint32_t bgp_table_equal(const struct bgp_table *t, struct ip4_prefix prefix, enum bgp_multipath how,
+			 struct bgp_chosen *out, uint32_t max, struct bgp_chosen *behind);
+
 /* --- readers --- */
 
 /* A prefix is known by a number for as long as it has a path, or is kept: one below bgp_table_limit, and as few as

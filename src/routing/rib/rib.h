@@ -145,6 +145,8 @@ int rib_feed_set(struct rib *r, const struct rib_feed *feed, void *ctx);
 uint32_t rib_way_get(struct rib *r, const struct rib_route *way);
 void rib_way_put(struct rib *r, uint32_t way);
 struct rib_reach rib_way_reach(const struct rib *r, uint32_t way);
+/* Packets may go by it, or did until the last grace. */
+bool rib_way_is_used(const struct rib *r, uint32_t way);
 /* reach_changed is called of it from now on, with that name; until rib_way_unwatch. */
 void rib_way_watch(struct rib *r, uint32_t way, uint32_t name);
 void rib_way_unwatch(struct rib *r, uint32_t way);

@@ -114,6 +114,13 @@ struct rib_reach rib_way_reach(const struct rib *r, uint32_t way)
 	return (struct rib_reach){ is_up, is_up ? e->cost : 0 };
 }
 
+bool rib_way_is_used(const struct rib *r, uint32_t way)
+{
+	const struct rib_exit *e = rib_exit_at(r, way);
+
+	return e->fib_exit != RIB_NONE && fib_exit_is_used(rib_table_of(r, e->zone)->fib, e->fib_exit);
+}
+
 void rib_way_watch(struct rib *r, uint32_t way, uint32_t name)
 {
 	rib_exit_at(r, way)->is_watched = true;

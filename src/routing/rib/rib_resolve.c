@@ -91,6 +91,7 @@ static const struct fib_nexthop *find_link(const struct rib *r, uint16_t zone, u
 struct search {
 	const struct rib *r;
 	struct rib_exit *stack[RIB_DEPTH_MAX + 1];
+	const struct rib_path *path[RIB_DEPTH_MAX + 1]; /* of each, the one that is followed */
 	uint32_t depth;
 	uint32_t steps_left; /* several paths a step would be very many */
 	bool is_deep;
@@ -98,18 +99,16 @@ struct search {
 
 static void search_exit(struct search *s, struct rib_exit *e, struct rib_ways *w);
 
-/* The same gateway, whoever's it is. */
-static bool is_same_way(const struct rib_exit *a, const struct rib_exit *b)
-{
-	return a == b || (a->recursive && b->recursive && a->zone == b->zone && a->n == 1 && b->n == 1 &&
-			  rib_has_gateway(&a->path[0]) && rib_has_gateway(&b->path[0]) &&
-			  ip_addr_equal(&a->path[0].nexthop.gateway, &b->path[0].nexthop.gateway));
-}
-
+/* It is being looked for already: the exit, or its gateway as one of another exit's, whoever's that is. */
 static bool is_on_way(const struct search *s, const struct rib_exit *e)
 {
+	bool is_one = e->recursive && e->n == 1 && rib_has_gateway(&e->path[0]);
+
 	for (uint32_t i = 0; i < s->depth; i++) {
-		if (is_same_way(s->stack[i], e))
+		const struct rib_exit *x = s->stack[i];
+
+		if (x == e || (is_one && x->recursive && x->zone == e->zone &&
+			       ip_addr_equal(&s->path[i]->nexthop.gateway, &e->path[0].nexthop.gateway)))
 			return true;
 	}
 	return false;
@@ -206,10 +205,13 @@ static void by_link(const struct rib *r, const struct rib_exit *e, const struct 
 
 static void search_exit(struct search *s, struct rib_exit *e, struct rib_ways *w)
 {
-	s->stack[s->depth++] = e;
+	uint32_t level = s->depth++;
+
+	s->stack[level] = e;
 	for (uint32_t i = 0; i < e->n && s->steps_left > 0; i++) {
 		const struct rib_path *p = &e->path[i];
 
+		s->path[level] = p;
 		s->steps_left--;
 		if (rib_owner_is_down(s->r, p->owner))
 			continue;

@@ -53,7 +53,7 @@ struct fib_nexthop {
 _Static_assert(sizeof(struct fib_nexthop) == 48, "no bytes that nobody clears");
 
 #define FIB_PATHS_MAX 16u
-#define FIB_BUCKETS 128u
+#define FIB_BUCKETS 256u
 
 /* Several next hops, and which of them a flow's bucket goes by. */
 struct fib_paths {
@@ -138,6 +138,8 @@ int fib_neighbour_prepare(struct fib *f, uint32_t ifindex, const struct ip_addr 
 void fib_neighbour_abandon(struct fib *f);
 /* The exit by which a group's packets go now; FIB_NO_EXIT: none. */
 uint32_t fib_group_exit(const struct fib *f, uint32_t group);
+/* Some group has it: what no prefix has used since the last grace is gone. */
+bool fib_exit_is_used(const struct fib *f, uint32_t exit);
 /* Some next hop of it is up (or it needs none). */
 bool fib_exit_is_up(const struct fib *f, uint32_t exit);
 

@@ -194,6 +194,11 @@ void fib_exit_put(struct fib *f, uint32_t exit)
 	fib_exit_drop(&f->groups, exit);
 }
 
+bool fib_exit_is_used(const struct fib *f, uint32_t exit)
+{
+	return exit_at(&f->groups, exit)->groups != POOL_NONE;
+}
+
 bool fib_exit_is_up(const struct fib *f, uint32_t exit)
 {
 	return exit_at(&f->groups, exit)->n_up > 0;

@@ -165,14 +165,14 @@ static void test_buckets(void **state)
 	fib_insert(f, all, fib_group_add(f, e, FIB_NO_EXIT, 0));
 	struct buckets whole = read_buckets(f, 1);
 
-	assert_int_equal(n_of(&whole, 1), 32);
-	assert_int_equal(n_of(&whole, 3), 64);
+	assert_int_equal(n_of(&whole, 1), FIB_BUCKETS / 4);
+	assert_int_equal(n_of(&whole, 3), FIB_BUCKETS / 2);
 	fib_link(f, 1, false);
 	struct buckets one = read_buckets(f, 1);
 
 	assert_int_equal(n_of(&one, 1), 0);
 	assert_int_equal(n_moved(&whole, &one, 1), 0);
-	assert_in_range(n_of(&one, 3), 84, 86);
+	assert_in_range(n_of(&one, 3), FIB_BUCKETS * 2 / 3 - 1, FIB_BUCKETS * 2 / 3 + 1);
 	fib_link(f, 3, false);
 	struct buckets two = read_buckets(f, 1);
 
@@ -181,7 +181,7 @@ static void test_buckets(void **state)
 	struct buckets again = read_buckets(f, 1);
 
 	assert_int_equal(n_moved(&whole, &again, 1), 0);
-	assert_in_range(n_of(&again, 3), 84, 86);
+	assert_in_range(n_of(&again, 3), FIB_BUCKETS * 2 / 3 - 1, FIB_BUCKETS * 2 / 3 + 1);
 	fib_link(f, 1, true);
 	again = read_buckets(f, 1);
 	assert_memory_equal(&again, &whole, sizeof(whole));
@@ -189,13 +189,62 @@ static void test_buckets(void **state)
 	fib_exit_set(f, e, p, 4);
 	struct buckets more = read_buckets(f, 1);
 
-	assert_int_equal(n_of(&more, 4), 64);
-	assert_int_equal(n_moved(&whole, &more, 0), 64);
+	assert_int_equal(n_of(&more, 4), FIB_BUCKETS / 2);
+	assert_int_equal(n_moved(&whole, &more, 0), FIB_BUCKETS / 2);
 	fib_exit_set(f, e, p + 1, 3); /* the first is withdrawn */
 	struct buckets less = read_buckets(f, 1);
 
 	assert_int_equal(n_of(&less, 1), 0);
 	assert_int_equal(n_moved(&more, &less, 1), 0);
+	fib_exit_put(f, e);
+	fib_destroy(f);
+}
+
+#define N_FLOWS 10000u
+
+/* Flows by the gateway that each goes by. */
+static void read_flows(const struct fib *f, uint32_t gateway[N_FLOWS])
+{
+	const struct fib_route *r = fib_route(f, fib_lookup(f, 1));
+	uint8_t seed[RNG_SEED_BYTES] = { 14 };
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	for (uint32_t i = 0; i < N_FLOWS; i++)
+		gateway[i] = fib_path(r, rng_u32(&rng))->gateway.v4;
+}
+
+static uint32_t n_flows_moved(const uint32_t before[N_FLOWS], const uint32_t now[N_FLOWS], uint32_t except)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < N_FLOWS; i++)
+		n += before[i] != now[i] && before[i] != except;
+	return n;
+}
+
+/* Four exits, 10,000 flows; one goes and comes back. Would catch: flows of others that move, more or less than a
+ * quarter that does, and one that comes back to another exit than it had. */
+static void test_flows(void **state)
+{
+	static uint32_t whole[N_FLOWS], less[N_FLOWS], again[N_FLOWS];
+	struct fib *f = fib_create();
+	struct fib_exit_path p[4] = { path(1, 1, 1), path(2, 2, 1), path(3, 3, 1), path(4, 4, 1) };
+	uint32_t e = fib_exit_new(f, FIB_EXIT_PLAIN);
+
+	fib_exit_set(f, e, p, 4);
+	fib_insert(f, (struct ip4_prefix){ 0, 0 }, fib_group_add(f, e, FIB_NO_EXIT, 0));
+	read_flows(f, whole);
+	for (uint32_t k = 1; k <= 4; k++) {
+		fib_link(f, k, false);
+		read_flows(f, less);
+		assert_int_equal(n_flows_moved(whole, less, k), 0);
+		assert_in_range(n_flows_moved(whole, less, 0), N_FLOWS * 23 / 100, N_FLOWS * 27 / 100);
+		fib_link(f, k, true);
+		read_flows(f, again);
+		assert_in_range(n_flows_moved(less, again, 0), N_FLOWS * 23 / 100, N_FLOWS * 27 / 100);
+		assert_memory_equal(whole, again, sizeof(whole));
+	}
 	fib_exit_put(f, e);
 	fib_destroy(f);
 }
@@ -390,10 +439,15 @@ static void test_walk_begins_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_second_best),         cmocka_unit_test(test_stays),
-		cmocka_unit_test(test_exit_changes),        cmocka_unit_test(test_buckets),
-		cmocka_unit_test(test_any_history),         cmocka_unit_test(test_by_interface),
-		cmocka_unit_test(test_given_back_in_turns), cmocka_unit_test(test_walk_begins_again),
+		cmocka_unit_test(test_second_best),
+		cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_exit_changes),
+		cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_flows),
+		cmocka_unit_test(test_any_history),
+		cmocka_unit_test(test_by_interface),
+		cmocka_unit_test(test_given_back_in_turns),
+		cmocka_unit_test(test_walk_begins_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
