@@ -201,5 +201,7 @@ static bool same_filter(const struct config_bgp_policy *x, const struct config_b
 bool config_bgp_same_policy(const struct config_bgp_neighbor *x, const struct config_bgp_neighbor *y)
 {
 	return same_filter(&x->import, &y->import) && same_filter(&x->export, &y->export) &&
-	       x->next_hop_self == y->next_hop_self;
+	       x->next_hop_self == y->next_hop_self && x->transit == y->transit &&
+	       x->takes_blackholes == y->takes_blackholes && x->ignores_shutdown == y->ignores_shutdown &&
+	       x->may_be_own == y->may_be_own;
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "daemon/config/config_policy.h"
 #include "daemon/config/bgp_priv.h"
 
 static bool is_external(const struct config_bgp *b, const struct config_bgp_neighbor *n)
@@ -86,10 +87,13 @@ static void note_policy(struct parser *p, const struct config_bgp *b, const stru
 		    !in ? "import" : "export");
 }
 
-/* Filters are looked up by name; there are none yet. */
+/* Of policies that cannot be read nobody knows which filters there are. */
 static void check_filter(struct parser *p, const struct config_bgp_policy *policy)
 {
-	if (policy->kind == CONFIG_BGP_FILTER)
+	const struct config_policy *all = config_of(p)->policy;
+
+	if (policy->kind == CONFIG_BGP_FILTER && (all == NULL || !all->has_errors) &&
+	    config_policy_find(all, policy->filter) == POLICY_NONE)
 		config_err(p, &policy->pos, "no filter is called \"%s\"", policy->filter);
 }
 

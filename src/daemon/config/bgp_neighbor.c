@@ -257,6 +257,32 @@ static bool read_description(struct parser *p, struct config_bgp_neighbor *n)
 	return config_name(p, n->description, sizeof(n->description), "a description");
 }
 
+/* What its rules are (routing/policy/policy_rules.h). */
+static bool read_transit(struct parser *p, struct config_bgp_neighbor *n)
+{
+	return config_yes_no(p, &n->transit);
+}
+
+static bool read_blackholes(struct parser *p, struct config_bgp_neighbor *n)
+{
+	return config_yes_no(p, &n->takes_blackholes);
+}
+
+static bool read_shutdown(struct parser *p, struct config_bgp_neighbor *n)
+{
+	bool yes;
+
+	if (!config_yes_no(p, &yes))
+		return false;
+	n->ignores_shutdown = !yes;
+	return true;
+}
+
+static bool read_own_prefixes(struct parser *p, struct config_bgp_neighbor *n)
+{
+	return config_yes_no(p, &n->may_be_own);
+}
+
 static const struct config_row rows[] = {
 	{ { "address" } },
 	{ { "range" } },
@@ -275,12 +301,17 @@ static const struct config_row rows[] = {
 	{ { "graceful", "restart" } },
 	{ { "next", "hop", "self" } },
 	{ { "description" } },
+	{ { "transit" } },
+	{ { "blackholes" } },
+	{ { "graceful", "shutdown" } },
+	{ { "own", "prefixes" } },
 };
 
 static bool (*const readers[])(struct parser *p, struct config_bgp_neighbor *n) = {
-	read_address,       read_range,        read_as,       read_local,         read_passive,     read_hold,
-	read_connect_retry, read_ttl_security, read_multihop, read_password,      read_role,        read_import,
-	read_export,        read_max_prefix,   read_graceful, read_next_hop_self, read_description,
+	read_address,       read_range,        read_as,           read_local,         read_passive,     read_hold,
+	read_connect_retry, read_ttl_security, read_multihop,     read_password,      read_role,        read_import,
+	read_export,        read_max_prefix,   read_graceful,     read_next_hop_self, read_description, read_transit,
+	read_blackholes,    read_shutdown,     read_own_prefixes,
 };
 _Static_assert(ARRAY_LEN(readers) == ARRAY_LEN(rows), "a reader for each statement");
 

@@ -9,6 +9,7 @@
  * The grammar is in docs/config.md.
  */
 #include "daemon/config/config_bgp.h"
+#include "daemon/config/config_policy.h"
 #include "daemon/config/config_priv.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ static const struct top_word top_words[] = {
 	{ "insert", parse_insert },        { "delete", config_delete },   { "destroy", config_delete },
 	{ "flush", config_flush },         { "workers", config_workers }, { "log", config_log },
 	{ "host", config_host },           { "kernel", config_kernel },   { "bgp", config_bgp_block },
+	{ "policy", config_policy_block },
 };
 
 static bool top_statement(struct parser *p)
@@ -55,10 +57,10 @@ static bool top_statement(struct parser *p)
 			return top_words[i].parse(p);
 	}
 	memcpy(&words[ARRAY_LEN(top_words)], common, sizeof(common));
-	return config_unknown(
-		p, &t,
-		"interface, route, kernel table, bgp, pool, conntrack, limits, host, icmp, log, workers or table",
-		words, ARRAY_LEN(words));
+	return config_unknown(p, &t,
+			      "interface, route, kernel table, bgp, policy, pool, conntrack, limits, host, icmp, log, "
+			      "workers or table",
+			      words, ARRAY_LEN(words));
 }
 
 static void parse_all(struct parser *p)
@@ -186,6 +188,7 @@ void config_free(struct config *c)
 	}
 	rule_ast_free(&c->rules);
 	config_bgp_free(c->bgp);
+	config_policy_free(c->policy);
 	free(c->sources.at);
 	free(c->interface);
 	free(c->route);

@@ -67,6 +67,7 @@ struct config_kernel_table {
 };
 
 struct config_bgp;
+struct config_policy;
 
 struct config {
 	size_t n_interfaces;
@@ -75,8 +76,9 @@ struct config {
 	struct config_route *route;
 	uint32_t n_kernel_tables;
 	struct config_kernel_table kernel_table[CONFIG_KERNEL_TABLES_MAX];
-	struct config_bgp *bgp; /* NULL: no BGP (config_bgp.h) */
-	struct nat_config nat;  /* pools, and what is logged */
+	struct config_bgp *bgp;       /* NULL: no BGP (config_bgp.h) */
+	struct config_policy *policy; /* NULL: no filters (config_policy.h) */
+	struct nat_config nat;        /* pools, and what is logged */
 	struct rule_ast rules;
 	struct ct_timeouts timeout; /* zeros where the file says nothing */
 	struct ct_limits ct_limits;

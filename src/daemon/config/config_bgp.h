@@ -43,6 +43,8 @@ struct config_bgp_neighbor {
 	char description[CONFIG_BGP_DESCRIPTION_MAX + 1];
 	struct config_bgp_policy import, export;
 	bool next_hop_self;
+	/* As in struct policy_neighbor (routing/policy/policy_rules.h). */
+	bool transit, takes_blackholes, ignores_shutdown, may_be_own;
 };
 
 struct config_bgp_network {

@@ -60,6 +60,7 @@ bool config_pool(struct parser *p);
 bool config_log(struct parser *p);
 bool config_kernel(struct parser *p);
 bool config_bgp_block(struct parser *p);
+bool config_policy_block(struct parser *p);
 bool config_pool_log(struct parser *p, struct nat_pool_config *pool);
 void config_check_log(struct parser *p);
 void config_check_kernel(struct parser *p);

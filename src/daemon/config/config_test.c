@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "daemon/config/config_fixture.h"
+#include "daemon/config/config_policy.h"
+#include "routing/policy/policy_fixture.h"
 
 #define PATH_BYTES 512
 
@@ -105,6 +107,47 @@ static void test_docs(void **state)
 	}
 	assert_true(n > 0);
 	free(text);
+}
+
+/* What the example of docs/policy.md makes of a prefix with such an AS_PATH. */
+static bool example_takes(const struct config *c, struct ip4_prefix prefix, uint32_t as)
+{
+	static uint8_t set[BGP_SET_MAX];
+	static struct policy_attrs attrs;
+	const struct policy_fixture_set s = { .path = { as, 64000 }, .next_hop = 1, .community = { 64500u << 16 | 1 } };
+	const struct policy_path path = {
+		.prefix = prefix, .set = policy_fixture_write(set, &s), .source = POLICY_RTS_BGP, .proto = "transit-a"
+	};
+	struct policy_verdict v;
+
+	policy_attrs_start(&attrs, path.set);
+	policy_run(c->policy->program, config_policy_find(c->policy, "from-transit"), &path, &attrs, &v);
+	if (v.is_accepted)
+		assert_true(attrs.number[POLICY_LOCAL_PREF] == 150 && attrs.n_prepended == 1 &&
+			    policy_attrs_list_len(&attrs, POLICY_COMMUNITIES) == 2);
+	return v.is_accepted;
+}
+
+static void test_policy_docs(void **state)
+{
+	static const char fence[] = "```policy\n";
+	char path[PATH_BYTES], text[4096];
+	size_t len;
+	char *docs = read_all(beside("../../../docs/policy.md", path), &len), *at = strstr(docs, fence), *end;
+
+	assert_non_null(at);
+	at += strlen(fence);
+	end = strstr(at, "```");
+	assert_true(end != NULL && (size_t)(end - at) < sizeof(text) - 20);
+	(void)snprintf(text, sizeof(text), "policy {\n%.*s}\n", (int)(end - at), at);
+	struct config *c = load(text);
+
+	assert_true(example_takes(c, (struct ip4_prefix){ IP4(198, 0, 0, 0), 24 }, 1));
+	assert_false(example_takes(c, (struct ip4_prefix){ IP4(198, 0, 0, 0), 25 }, 1));
+	assert_false(example_takes(c, (struct ip4_prefix){ IP4(10, 1, 0, 0), 16 }, 1));
+	assert_false(example_takes(c, (struct ip4_prefix){ IP4(198, 0, 0, 0), 24 }, 64512));
+	config_free(c);
+	free(docs);
 }
 
 struct priority_row {
@@ -435,12 +478,19 @@ static void test_many_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_messages),    cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_docs),        cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_base_chains), cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_definitions), cmocka_unit_test(test_definitions_explode),
-		cmocka_unit_test(test_includes),    cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_nft_output),  cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_docs),
+		cmocka_unit_test(test_policy_docs),
+		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_base_chains),
+		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_definitions),
+		cmocka_unit_test(test_definitions_explode),
+		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nft_output),
+		cmocka_unit_test(test_cut_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

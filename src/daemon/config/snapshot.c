@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/config/config_bgp.h"
+#include "daemon/config/config_policy.h"
 #include "daemon/config/snapshot.h"
 #include "daemon/config/snapshot_routes.h"
 #include "daemon/config/snapshot_sources.h"
@@ -212,6 +213,7 @@ static void copy_values(struct build *b)
 
 static bool copy_bgp(struct build *b)
 {
+	b->snap->policy = config_policy_hold(b->cfg->policy);
 	if (b->cfg->bgp != NULL)
 		b->snap->bgp = config_bgp_copy(b->cfg->bgp);
 	return (b->snap->bgp != NULL) == (b->cfg->bgp != NULL);
@@ -282,6 +284,7 @@ void snapshot_destroy(struct snapshot *s)
 		ruleset_destroy(s->core.rules);
 	free(s->nat_source);
 	config_bgp_free(s->bgp);
+	config_policy_free(s->policy);
 	for (uint32_t i = 0; i < s->n_files; i++)
 		free(s->file[i]);
 	free(s->file);

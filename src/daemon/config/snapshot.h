@@ -27,6 +27,7 @@ struct snapshot {
 	uint32_t n_workers;     /* at least 1 */
 	uint32_t n_kernel_tables;
 	struct config_kernel_table kernel_table[CONFIG_KERNEL_TABLES_MAX]; /* that are followed */
+	struct config_policy *policy;                                      /* NULL: no filters */
 	struct config_bgp *bgp;                                            /* NULL: no BGP */
 	size_t n_routes; /* configured, and to prefixes of interfaces */
 	char *text;      /* the config file's text */

@@ -35,6 +35,9 @@ void policy_destroy(struct policy *p);
  * of before. 0; -EINVAL with *e; -ENOMEM. After an error the program is good for nothing but to be destroyed. */
 int policy_add(struct policy *p, const struct policy_text *t, struct policy_error *e);
 
+/* How much of a text stands before a "}" that closes what was open before it; SIZE_MAX: there is none. */
+size_t policy_text_len(const char *text, size_t len);
+
 /* A filter's number, or POLICY_NONE; how many there are; a name. */
 uint32_t policy_find(const struct policy *p, const char *name);
 uint32_t policy_n_filters(const struct policy *p);

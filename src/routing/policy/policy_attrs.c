@@ -236,14 +236,14 @@ struct policy_value policy_attrs_list_at(const struct policy_attrs *a, enum poli
 /* Byte by byte, as it stands in the list. */
 bool policy_attrs_list_has(const struct policy_attrs *a, enum policy_list which, struct policy_value v)
 {
-	const uint8_t *p = a->list[which].p, *end = p + a->list[which].len;
+	const uint8_t *p = a->list[which].p;
 	uint8_t wanted[12];
 
 	if (which == POLICY_COMMUNITIES && (v.w[0] > UINT16_MAX || v.w[1] > UINT16_MAX))
 		return false;
 	put_community(which, wanted, v);
-	for (; p < end; p += lists[which].each)
-		if (memcmp(p, wanted, 4) == 0 && memcmp(p, wanted, lists[which].each) == 0)
+	for (size_t i = 0; i < a->list[which].len; i += lists[which].each)
+		if (memcmp(p + i, wanted, 4) == 0 && memcmp(p + i, wanted, lists[which].each) == 0)
 			return true;
 	return false;
 }

@@ -534,3 +534,20 @@ int policy_add(struct policy *p, const struct policy_text *t, struct policy_erro
 			break;
 	return x.err;
 }
+
+size_t policy_text_len(const char *text, size_t len)
+{
+	const struct text_pos begin = { .line = 1, .column = 1 };
+	struct policy_lexer lx;
+	struct policy_token t;
+	uint32_t depth = 0;
+
+	policy_lex_start(&lx, text, len, &begin);
+	for (policy_lex_next(&lx, &t); t.kind != TOK_END; policy_lex_next(&lx, &t)) {
+		if (t.kind == TOK_LBRACE)
+			depth++;
+		else if (t.kind == TOK_RBRACE && depth-- == 0)
+			return (size_t)(t.text - text);
+	}
+	return SIZE_MAX;
+}

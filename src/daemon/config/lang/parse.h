@@ -156,6 +156,11 @@ struct text_pos config_span(const struct parser *p, const struct token *from);
 /* `{`, statements by fn, `}`. fn reports and returns false, or has consumed one statement. */
 typedef bool config_statement_fn(struct parser *p, void *ctx);
 bool config_block(struct parser *p, config_statement_fn *fn, void *ctx);
+/* foreign.c: `{`, what another language has to say, `}`. len_of: how much of a text stands before the "}" that closes
+ * it, SIZE_MAX: none does. The text is the file's own; pos is where it begins. */
+typedef size_t config_foreign_fn(const char *text, size_t len);
+bool config_foreign_block(struct parser *p, config_foreign_fn *len_of, const char **text, size_t *len,
+			  struct text_pos *pos);
 /* A statement at `pos` that may stand once: an error when it has stood before. Nothing to recover from: it is read on.
  */
 void config_once(struct parser *p, struct config_once *said, const void *what, const struct text_pos *pos);
