@@ -739,10 +739,21 @@ static void refresh_marks(void)
 	sim_end(&sim);
 }
 
+static void early_marks_are_ignored(void)
+{
+	up();
+	say_routes();
+	say_hex(&hand, "{ff}16 0017 05 0001 01 01");
+	say_hex(&hand, "{ff}16 0017 05 0001 02 01");
+	assert_int_equal(n_paths(), 2);
+	sim_end(&sim);
+}
+
 static void refresh_sweeps(void)
 {
 	up();
 	say_routes();
+	say_hex(&hand, "{ff}16 0017 02 0000 0000");
 	say_hex(&hand, "{ff}16 0017 05 0001 01 01");
 	hand_say_update(&hand, "", ATTRS, "18 0b0001");
 	say_hex(&hand, "{ff}16 0017 05 0001 02 01");
@@ -847,6 +858,7 @@ static const struct rfc_bgp_row rows6286[] = {
 static const struct rfc_bgp_row rows7313[] = {
 	ROW("4", "A refresh goes between its marks", refresh_marks),
 	ROW("4", "What is not between them goes", refresh_sweeps),
+	ROW("4", "Before End-of-RIB of a peer that can restart they are ignored", early_marks_are_ignored),
 };
 
 static const struct rfc_bgp_row rows9003[] = {

@@ -282,7 +282,11 @@ static void use_refresh(struct bgp_link *l, const struct bgp_refresh *r)
 	const struct bgp_speaker_config *c = &p->speaker->config;
 	uint8_t bytes[BGP_REFRESH_LEN];
 
-	if (r->afi != BGP_AFI_IPV4 || r->safi != BGP_SAFI_UNICAST)
+	/* Before its End-of-RIB, of one that will send it, marks must not count (RFC 7313 section 4): what is stale
+	 * then is so since it was lost. */
+	bool is_early = l->theirs.can.restart.is_there && !p->eor_in;
+
+	if (r->afi != BGP_AFI_IPV4 || r->safi != BGP_SAFI_UNICAST || (r->kind != BGP_REFRESH_ASKED && is_early))
 		return;
 	if (r->kind == BGP_REFRESH_BEGINS) {
 		bgp_keep_mark(p);
@@ -422,6 +426,9 @@ void bgp_link_stop(struct bgp_link *l, const struct bgp_error *e, const struct b
 {
 	size_t len = c->text != NULL ? c->text_len : 0;
 
+	/* Nothing of it may stay for the next connection. */
+	if (l->state == BGP_STATE_IDLE)
+		return;
 	l->notify = *e;
 	l->notify_hard = c->is_hard;
 	l->cause = (struct bgp_down){ .side = BGP_SIDE_LOCAL, .code = e->code, .subcode = e->subcode, .why = e->why };

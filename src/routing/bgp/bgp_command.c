@@ -45,21 +45,34 @@ static void try_soon(struct bgp_peer *p)
 		bgp_peer_idle(p, BGP_IDLE_BACK_OFF, p->speaker->now + bgp_jitter(p->speaker, NS_PER_S));
 }
 
+/* A session that goes on is told by it, and counted by it, from here on. */
+static void take_config(struct bgp_peer *p, const struct bgp_neighbor_config *c)
+{
+	const struct bgp_speaker_config *s = &p->speaker->config;
+	struct ip4_prefix peers = p->config.peers;
+
+	if (c->max_prefixes != p->config.max_prefixes || c->max_warn_percent != p->config.max_warn_percent ||
+	    c->max_action != p->config.max_action)
+		p->is_over_warning = p->is_over_limit = false;
+	p->config = *c;
+	p->config.peers = peers;
+	if (p->has_member)
+		s->outbound->changed(s->outbound_user, p->member, &p->config);
+	bgp_peer_check_limit(p);
+}
+
+/* Of a prefix: those too that came out of it. */
 static void use_config(struct bgp_peer *p, const struct bgp_neighbor_config *c)
 {
 	bool has_other_key =
 		p->config.key.len != c->key.len || memcmp(p->config.key.bytes, c->key.bytes, c->key.len) != 0;
 
-	p->config = *c;
+	take_config(p, c);
 	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {
 		struct bgp_peer *other = p->speaker->peer[i];
 
-		if (other == NULL || other->of != p->number)
-			continue;
-		struct ip4_prefix peers = other->config.peers;
-
-		other->config = *c;
-		other->config.peers = peers;
+		if (other != NULL && other->of == p->number)
+			take_config(other, c);
 	}
 	if (has_other_key)
 		(void)bgp_peer_listen_key(p, true);
@@ -89,9 +102,6 @@ int bgp_speaker_change(struct bgp_speaker *s, uint32_t number, const struct bgp_
 		bgp_peer_idle(p, BGP_IDLE_SHUT, TIME_NEVER);
 	else if (why != NULL || p->idle == BGP_IDLE_SHUT)
 		try_soon(p);
-	if (p->has_member)
-		s->config.outbound->changed(s->config.outbound_user, p->member, &p->config);
-	bgp_peer_check_limit(p);
 	return 0;
 }
 

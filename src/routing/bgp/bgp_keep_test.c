@@ -391,6 +391,32 @@ static void test_refresh(void **state)
 	}
 }
 
+/* Would catch: marks of a refresh of a neighbour that has restarted and has not said End-of-RIB, which end what is kept
+ * of it before it could be announced again (RFC 7313 section 4). */
+static void test_early_marks(void **state)
+{
+	const struct bgp_open kept = its_open(SAYS_RESTART, true);
+
+	start(&(struct bgp_neighbor_config){ .tag = 0 }, &kept);
+	lose();
+	come_back(&kept);
+	hand_say(&hand, BGP_ROUTE_REFRESH, "0001 01 01");
+	say_prefixes(0, 4);
+	assert_int_equal(n_paths(), 10);
+	hand_say(&hand, BGP_ROUTE_REFRESH, "0001 02 01");
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_true(n_paths() == 10 && !is_stale(3) && is_stale(4));
+	hand_say(&hand, BGP_UPDATE, EOR);
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_int_equal(n_paths(), 4);
+	hand_say(&hand, BGP_ROUTE_REFRESH, "0001 01 01");
+	say_prefixes(0, 3);
+	hand_say(&hand, BGP_ROUTE_REFRESH, "0001 02 01");
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_int_equal(n_paths(), 3);
+	sim_end(&sim);
+}
+
 /* --- we --- */
 
 /* Hands out one route of ours. */
@@ -432,16 +458,15 @@ static bool out_is_dumped(void *user, uint32_t member)
 
 static const struct bgp_outbound outbound = { out_up, out_down, out_changed, out_refresh, out_next, out_is_dumped };
 
-static void start_restarted(uint16_t restarted_s)
+static void start_restarted_beside(uint16_t restarted_s, const struct bgp_open *o)
 {
-	const struct bgp_open o = its_open(SAYS_N, true);
 	size_t len;
 	uint8_t type;
 
 	sim_start(&sim, &(struct sim_config){ .n_routers = 1, .restarted_s = restarted_s, .outbound = &outbound });
 	hand_init(&hand, &sim, HAND, false);
 	(void)sim_add_at(&sim, 0, HAND, &(struct bgp_neighbor_config){ .peer_as = HAND_AS, .is_passive = true });
-	come_back(&o);
+	come_back(o);
 	const struct bgp_wire w = bgp_fixture_wire();
 	const uint8_t *p = hand_next(&hand, &len, &type);
 	struct bgp_open said;
@@ -454,6 +479,13 @@ static void start_restarted(uint16_t restarted_s)
 	(void)w;
 	assert_true(said.can.restart.is_there && said.can.restart.restarting == (restarted_s > 0) &&
 		    said.can.restart.notification && said.can.restart.ipv4 && !said.can.restart.ipv4_kept);
+}
+
+static void start_restarted(uint16_t restarted_s)
+{
+	const struct bgp_open o = its_open(SAYS_N, true);
+
+	start_restarted_beside(restarted_s, &o);
 }
 
 /* Would catch: routes that are told before those of others have come, or never; R that is said for ever; a peer that
@@ -485,12 +517,27 @@ static void test_we_restart(void **state)
 	sim_end(&sim);
 }
 
+/* Would catch: two that restart at the same time and wait for each other's End-of-RIB (RFC 4724 section 4.1: one that
+ * says R is not waited for). */
+static void test_both_restart(void **state)
+{
+	struct bgp_open o = its_open(SAYS_N, false);
+
+	o.can.restart.restarting = true;
+	start_restarted_beside(60, &o);
+	sim_run(&sim, 100 * NS_PER_MS);
+	assert_true(is_told && sim_look(&sim, 0, 0).eor_out);
+	sim_end(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ends),    cmocka_unit_test(test_dynamic),    cmocka_unit_test(test_back),
-		cmocka_unit_test(test_twice),   cmocka_unit_test(test_anew),       cmocka_unit_test(test_gone_twice),
-		cmocka_unit_test(test_refresh), cmocka_unit_test(test_we_restart),
+		cmocka_unit_test(test_dynamic),     cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_back),        cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_anew),        cmocka_unit_test(test_gone_twice),
+		cmocka_unit_test(test_refresh),     cmocka_unit_test(test_we_restart),
+		cmocka_unit_test(test_early_marks), cmocka_unit_test(test_both_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

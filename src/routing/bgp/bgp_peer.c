@@ -76,8 +76,7 @@ void bgp_peer_gone(struct bgp_peer *p)
 	bgp_ready(p);
 }
 
-/* The neighbour may connect, and we do later. */
-static void resume(struct bgp_peer *p)
+void bgp_peer_resume(struct bgp_peer *p)
 {
 	struct bgp_link *l = &p->link[0];
 
@@ -103,7 +102,7 @@ static void wait_for_it(struct bgp_peer *p, bool was_steady)
 {
 	stop_quietly(p);
 	grow_back_off(p, was_steady);
-	resume(p);
+	bgp_peer_resume(p);
 	if (!is_passive(p))
 		p->link[0].retry_at = p->speaker->now + bgp_jitter(p->speaker, p->back_off_s * NS_PER_S);
 	bgp_arm(p);
@@ -141,6 +140,13 @@ static bool is_soft(const struct bgp_down *d)
 	return !d->was_up && (d->side == BGP_SIDE_TRANSPORT || is_quiet(d) || is_collision(d));
 }
 
+/* A connection that waits beside a session is no way around what its end brings; but where the session's connection was
+ * lost, it may be the one that took its place. */
+static bool ends_both(const struct bgp_down *d)
+{
+	return d->was_up && d->code != BGP_NO_NOTIFICATION;
+}
+
 /* RFC 5492 section 3: the peer does not know of capabilities. */
 static bool wants_plain(const struct bgp_peer *p, const struct bgp_down *d)
 {
@@ -157,11 +163,11 @@ void bgp_peer_ended(struct bgp_peer *p, struct bgp_link *l)
 		p->since = p->speaker->now;
 	if (d.was_up || (!is_quiet(&d) && !is_collision(&d)))
 		tell(p, &d);
-	if (l->state != BGP_STATE_IDLE || p->is_stopping || bgp_other(l)->is_open)
+	if (l->state != BGP_STATE_IDLE || p->is_stopping || (bgp_other(l)->is_open && !ends_both(&d)))
 		return;
 	p->is_plain = wants_plain(p, &d);
 	if (is_soft(&d))
-		resume(p);
+		bgp_peer_resume(p);
 	else if (d.keeps && d.side == BGP_SIDE_TRANSPORT)
 		wait_for_it(p, was_steady);
 	else if (d.side == BGP_SIDE_LOCAL && d.code == BGP_CEASE && d.subcode == BGP_CEASE_MAX_PREFIX)
@@ -246,7 +252,8 @@ static void stale_timer(struct bgp_peer *p)
 		return;
 	}
 	bgp_keep_nothing(p);
-	if (p->of != BGP_NEIGHBOR_NONE && !p->link[0].is_open && !p->link[1].is_open) {
+	/* One that has to wait goes when it has. */
+	if (p->of != BGP_NEIGHBOR_NONE && p->idle == BGP_IDLE_NOT && !p->link[0].is_open && !p->link[1].is_open) {
 		stop_quietly(p);
 		bgp_peer_gone(p);
 	}

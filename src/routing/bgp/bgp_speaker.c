@@ -235,9 +235,9 @@ static bool on_accept(void *user, struct stream_listener *listener, struct strea
 		p->count.n_refused++;
 	if (range != NULL)
 		range->count.n_refused++;
-	if (p != NULL && p->of != BGP_NEIGHBOR_NONE && p->source == BGP_SOURCE_NONE && !p->is_removed &&
-	    !p->link[0].is_open && !p->link[1].is_open)
-		bgp_peer_gone(p);
+	/* The one that it was to take the place of is gone. */
+	if (p != NULL && p->idle == BGP_IDLE_NOT && !p->link[0].is_open && !p->link[1].is_open)
+		bgp_peer_resume(p);
 	return false;
 }
 
@@ -323,7 +323,8 @@ static bool is_restart_over(const struct bgp_speaker *s)
 		if (l->state != BGP_STATE_ESTABLISHED) {
 			if (age < RESTART_WAIT_NS)
 				return false;
-		} else if (!p->eor_in && l->theirs.can.restart.is_there) {
+		} else if (!p->eor_in && l->theirs.can.restart.is_there && !l->theirs.can.restart.restarting) {
+			/* One that is restarting as well waits for us. */
 			return false;
 		}
 	}

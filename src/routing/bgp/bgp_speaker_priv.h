@@ -128,6 +128,8 @@ void bgp_peer_idle(struct bgp_peer *p, enum bgp_idle why, uint64_t until);
 void bgp_peer_stop(struct bgp_peer *p, const struct bgp_error *e, const struct bgp_command *c);
 /* All of it is to go: its connections have ended. */
 void bgp_peer_gone(struct bgp_peer *p);
+/* The neighbour may connect, and we do later; one out of a prefix goes instead, unless routes of it are kept. */
+void bgp_peer_resume(struct bgp_peer *p);
 /* A connection has ended; l->cause. */
 void bgp_peer_ended(struct bgp_peer *p, struct bgp_link *l);
 /* The link for a connection that has come in; NULL: it is not wanted. */
