@@ -186,19 +186,23 @@ static void down(void *user, uint32_t member)
 	all->stats.n_members--;
 }
 
-/* Into another group, with what it knows, to be looked at once more. Without memory it stays where it is. */
+/* Into another group, with what it knows, to be looked at once more. Without memory it stays where it is, and tries
+ * again when it is next heard. */
 static void regroup(struct bgp_groups *all, struct bgp_member *m)
 {
 	struct bgp_group *was = m->part->group, *g = group_of(all, &m->peer);
 
+	m->is_misplaced = g != was;
 	if (g == was)
 		return;
 	if (g == NULL || !bgp_part_split(all, m) || !bgp_part_regroup(m->part, g)) {
 		all->stats.n_no_memory++;
 		if (g != NULL)
 			end_if_empty(all, g);
+		bgp_part_set_pending(all, m->part, true);
 		return;
 	}
+	m->is_misplaced = false;
 	bgp_part_restart(all, m->part);
 	end_if_empty(all, was);
 }
@@ -256,8 +260,11 @@ static size_t next(void *user, uint32_t member, uint8_t *buf, size_t room)
 {
 	struct bgp_groups *all = user;
 	struct bgp_member *m = &all->member[member];
-	size_t len = bgp_log_read(all, m, buf, room);
 	enum bgp_made made = MADE_SOME;
+
+	if (m->is_misplaced)
+		regroup(all, m);
+	size_t len = bgp_log_read(all, m, buf, room);
 
 	if (m->at == NULL && room - len >= BGP_MESSAGE_MAX) {
 		made = make(all, m->part);

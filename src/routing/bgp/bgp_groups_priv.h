@@ -53,6 +53,7 @@ struct bgp_member {
 	uint32_t message;     /* of the chunk */
 	uint32_t offset;      /* of the message in its bytes */
 	bool is_idle;         /* was told that there is nothing, and is to be woken */
+	bool is_misplaced;    /* its config wants another group; there was no memory for that */
 	bool wants_dump;      /* is_dumped has not been true yet */
 };
 
