@@ -3,7 +3,7 @@
 
     start(as, address, prefixes, **how)   how: password, two_octets, ttl_security
 """
-import glob
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +17,8 @@ HERE = "/tmp"
 
 class Peer:
     programs = ()
-    can_change = can_two_octets = True
+    can_change = can_two_octets = says_end_of_rib = tells_texts = can_password = can_ttl = True
+    can_refresh = can_show = True
     shows_own = False  # in routes()
 
     def __init__(self, host):
@@ -163,4 +164,131 @@ class Frr(Peer):
         self.until_said("Down", "went from Established", "lost")
 
 
-PEERS = {"bird": Bird, "frr": Frr}
+class Gobgp(Peer):
+    programs = ("gobgpd", "gobgp")
+    can_two_octets = says_end_of_rib = False
+    shows_own = True
+
+    def start(self, number, address, prefixes, password=None, two_octets=False, ttl_security=False):
+        write(HERE + "/gobgp.toml", f"""[global.config]
+  as = {number}
+  router-id = "{address}"
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "{US}"
+    peer-as = 65000
+    {f'auth-password = "{password}"' if password else ""}
+  [neighbors.timers.config]
+    connect-retry = 1
+    idle-hold-time-after-reset = 1
+  {"[neighbors.ttl-security.config]" if ttl_security else ""}
+    {"enabled = true" if ttl_security else ""}
+    {"ttl-min = 255" if ttl_security else ""}
+""")
+        self.said = ""
+        self.popen("gobgpd", "-t", "toml", "-f", HERE + "/gobgp.toml", "--api-hosts", "127.0.0.1:50051", "--log-level", "debug")
+        self.until_said("Add a peer configuration")
+        for p in prefixes:
+            self.announce(p)
+
+    def gobgp(self, *words):
+        return self.host.run("gobgp", *words)
+
+    def withdraw(self, prefix):
+        self.gobgp("global", "rib", "del", prefix)
+
+    def announce(self, prefix):
+        end = time.monotonic() + DEADLINE_S
+        while self.gobgp("global", "rib", "add", prefix).returncode != 0 and time.monotonic() < end:
+            pass
+
+    def routes(self):
+        return self.gobgp("global", "rib").stdout
+
+    def until_down(self):
+        self.until_said("Peer Down")
+
+
+class Openbgpd(Peer):
+    programs = ("/usr/sbin/bgpd", "bgpctl")
+    can_two_octets = can_change = False
+    says_end_of_rib = False  # without graceful restart
+    can_refresh = False  # 7.7 says that IPv4 unicast, which both OPENs have, was not negotiated
+    shows_own = True
+
+    def start(self, number, address, prefixes, password=None, two_octets=False, ttl_security=False):
+        path = HERE + "/openbgpd.conf"
+        write(path, f"AS {number}\nrouter-id {address}\nfib-update no\nlisten on {address}\n" +
+              "".join(f"network {p}\n" for p in prefixes) +
+              f"neighbor {US} {{\n remote-as 65000\n local-address {address}\n" +
+              (f' tcp md5sig password "{password}"\n' if password else "") + (" ttl-security yes\n" if ttl_security else "") +
+              "}\nallow from any\nallow to any\n")
+        os.chmod(path, 0o600)
+        os.makedirs("/run/openbgpd", exist_ok=True)
+        self.said = ""
+        self.popen("/usr/sbin/bgpd", "-d", "-v", "-f", path)
+
+    def bgpctl(self, *words):
+        return self.host.run("bgpctl", *words)
+
+    def routes(self):
+        return self.bgpctl("show", "rib").stdout
+
+    def shutdown(self, text):
+        return self.bgpctl("neighbor", US, "down", text).returncode == 0
+
+    def children(self):
+        """Its parts, of which one has the sessions."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            return [int(c) for c in f.read().split()]
+
+    def stall(self):
+        for c in self.children():
+            os.kill(c, signal.SIGSTOP)
+
+    def go_on(self):
+        for c in self.children():
+            os.kill(c, signal.SIGCONT)
+
+    def kill(self):
+        for c in self.children():
+            # The first that ends takes the others along.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(c, signal.SIGKILL)
+        super().kill()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.kill()
+
+    def until_down(self):
+        self.until_said("Connection reset", "closed", "change Established -> Idle")
+
+
+class Exabgp(Peer):
+    programs = ("exabgp",)
+    can_two_octets = can_change = tells_texts = can_show = False
+    can_refresh = False  # 4.2.21 ends the session when it is asked
+
+    def start(self, number, address, prefixes, password=None, two_octets=False, ttl_security=False):
+        routes = "".join(f" route {p} next-hop {address};" for p in prefixes)
+        write(HERE + "/exabgp.conf", f"""neighbor {US} {{
+    router-id {address}; local-address {address}; local-as {number}; peer-as 65000;
+    capability {{ route-refresh enable; graceful-restart disable; }}
+    {f'md5-password "{password}"; md5-base64 false;' if password else ""}
+    {"incoming-ttl 255; outgoing-ttl 255;" if ttl_security else ""}
+    static {{ {routes} }}
+}}
+""")
+        self.said = ""
+        env = dict(os.environ, **{"exabgp.daemon.user": "root", "exabgp.log.all": "true", "exabgp.log.destination": "stdout"})
+        self.popen("exabgp", HERE + "/exabgp.conf", env=env)
+
+    def routes(self):
+        return self.said
+
+    def until_down(self):
+        self.until_said("closing connection")
+
+
+PEERS = {"bird": Bird, "frr": Frr, "gobgp": Gobgp, "openbgpd": Openbgpd, "exabgp": Exabgp}
