@@ -24,6 +24,9 @@
 #include "stack/ip/fib_priv.h"
 
 #define BUCKETS_MIN 16u
+/* One less than may be, so that the stacks of free numbers are too small for large pages (base/pool.c): the first one that
+ * is given back would wait for 2 MB to be zeroed, some milliseconds. */
+#define NUMBERS_MAX (FIB_GROUPS_MAX - 1)
 
 static const struct fib_full_route no_route = { .route = { .nexthop = { .kind = FIB_NONE } } };
 
@@ -469,9 +472,9 @@ int fib_groups_init(struct fib_groups *g)
 	g->first_old = g->last_old = POOL_NONE;
 	g->generation = 1; /* so that nothing is of the one before */
 	if (hash_init(&g->shared_exits, BUCKETS_MIN) != 0 || hash_init(&g->by_value, BUCKETS_MIN) != 0 ||
-	    pool_init(&g->exits, FIB_GROUPS_MAX, sizeof(struct fib_exit), 8) != 0 ||
-	    pool_init(&g->groups, FIB_GROUPS_MAX, sizeof(struct fib_group), 8) != 0 ||
-	    pool_init(&g->published, FIB_GROUPS_MAX, sizeof(fib_published), 8) != 0)
+	    pool_init(&g->exits, NUMBERS_MAX, sizeof(struct fib_exit), 8) != 0 ||
+	    pool_init(&g->groups, NUMBERS_MAX, sizeof(struct fib_group), 8) != 0 ||
+	    pool_init(&g->published, NUMBERS_MAX, sizeof(fib_published), 8) != 0)
 		return -ENOMEM;
 	pool_alloc(&g->groups); /* FIB_NO_ROUTE: it is never given back */
 	*group_at(g, FIB_NO_ROUTE) = (struct fib_group){ .exit = { FIB_NO_EXIT, FIB_NO_EXIT } };
