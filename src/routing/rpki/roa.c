@@ -100,6 +100,11 @@ static void note_length(struct roa_table *t, uint32_t addr, uint8_t len)
 		t->lengths[(addr >> 16) + i] |= 1u << (len - 1);
 }
 
+uint32_t roa_limit(const struct roa_table *t)
+{
+	return t->pool.cap;
+}
+
 static struct payload *find(const struct roa_table *t, const struct roa *roa)
 {
 	uint32_t hash = hash_of(t, roa->prefix.addr, roa->prefix.len), n;
@@ -110,11 +115,22 @@ static struct payload *find(const struct roa_table *t, const struct roa *roa)
 	return NULL;
 }
 
+/* A cache that says the same prefix with a million ASes would make each look at it as long. */
+static bool is_crowded(const struct roa_table *t, uint32_t first)
+{
+	uint32_t n = 0;
+
+	for (uint32_t at = first; at != POOL_NONE && n < ROA_OF_PREFIX_MAX; at = payload_at(t, at)->next)
+		n++;
+	return n == ROA_OF_PREFIX_MAX;
+}
+
 /* Behind the first of its chain, so that the index is not touched but for the first. */
 static struct payload *make(struct roa_table *t, const struct roa *roa)
 {
-	uint32_t hash = hash_of(t, roa->prefix.addr, roa->prefix.len), number = pool_alloc(&t->pool);
+	uint32_t hash = hash_of(t, roa->prefix.addr, roa->prefix.len);
 	uint32_t first = chain_of(t, hash, roa->prefix.addr, roa->prefix.len);
+	uint32_t number = is_crowded(t, first) ? POOL_NONE : pool_alloc(&t->pool);
 
 	if (number != POOL_NONE && first == POOL_NONE && !bgp_index_add(&t->index, hash, number + 1)) {
 		pool_free(&t->pool, number);

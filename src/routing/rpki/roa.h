@@ -39,6 +39,12 @@ extern const char *const roa_state_names[]; /* "unknown", "valid", "invalid" */
 struct roa_table *roa_table_create(uint32_t max, const struct siphash_key *key);
 void roa_table_destroy(struct roa_table *t);
 
+/* Payloads that there is room for. */
+uint32_t roa_limit(const struct roa_table *t);
+
+/* Of one prefix there are at most so many, of all caches: more find no room. Each look at it goes through them. */
+#define ROA_OF_PREFIX_MAX 1024u
+
 /* A cache, below ROA_CACHES_MAX, has it, or has it no more. 0; -EEXIST, -ENOENT: so it was; -ENOSPC. */
 int roa_add(struct roa_table *t, uint32_t cache, const struct roa *roa);
 int roa_remove(struct roa_table *t, uint32_t cache, const struct roa *roa);

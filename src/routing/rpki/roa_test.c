@@ -238,6 +238,27 @@ static void test_against_a_list(void **state)
 		assert_true(n_states[i] > 100);
 }
 
+/* Would catch: a prefix that a cache says with so many ASes that each of them, and each route in it, takes as many
+ * steps. */
+static void test_crowded_prefix(void **state)
+{
+	struct roa_table *t = roa_table_create(4000, &key);
+	struct roa r = roa(IP4(10, 0, 0, 0), 16, 16, 0);
+
+	for (r.as = 1; r.as <= ROA_OF_PREFIX_MAX; r.as++)
+		assert_int_equal(r.as % 2 == 0 ? roa_add(t, 0, &r) : roa_stage(t, 0, &r), 0);
+	assert_int_equal(roa_add(t, 0, &r), -ENOSPC);
+	assert_int_equal(roa_stage(t, 1, &r), -ENOSPC);
+	assert_int_equal(roa_n_no_room(t), 2);
+	add(t, 0, roa(IP4(10, 0, 0, 0), 17, 17, 1));
+	r.as = 2;
+	assert_int_equal(roa_remove(t, 0, &r), 0);
+	r.as = 5000;
+	assert_int_equal(roa_add(t, 0, &r), 0);
+	assert_int_equal(check(t, IP4(10, 0, 0, 0), 16, 5000), ROA_VALID);
+	roa_table_destroy(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_caches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_against_a_list, setup, teardown),
+		cmocka_unit_test(test_crowded_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

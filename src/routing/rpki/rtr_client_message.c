@@ -78,6 +78,12 @@ static struct verdict heard_response(struct rtr_client *c, const struct rtr_mess
 	return good;
 }
 
+/* One that says the same again and again would take memory without end. */
+static bool has_too_many(const struct rtr_client *c)
+{
+	return c->n_changes >= 2 * (uint64_t)roa_limit(c->cfg.roas);
+}
+
 static bool note_change(struct rtr_client *c, const struct rtr_prefix *x)
 {
 	if (c->n_changes == c->n_changes_max) {
@@ -115,6 +121,10 @@ static struct verdict heard_prefix(struct rtr_client *c, const struct rtr_prefix
 		return wrong(RTR_ANNOUNCED_TWICE, "it was announced before");
 	if (!x->is_announced && !has)
 		return wrong(RTR_UNKNOWN_WITHDRAWN, "it was not announced before");
+	if (has_too_many(c)) {
+		c->wants_all = true;
+		return wrong(RTR_INTERNAL_ERROR, "more changes than there can be");
+	}
 	return note_change(c, x) ? good : wrong(RTR_INTERNAL_ERROR, "no memory");
 }
 

@@ -602,6 +602,30 @@ static void test_full(void **state)
 	expect_query(w, 1, RTR_RESET_QUERY, 0, 0);
 }
 
+/* Would catch: changes that are kept without a bound until the answer ends. */
+static void test_endless_changes(void **state)
+{
+	struct world *w = *state;
+	uint32_t n = 0;
+
+	be_ready(w);
+	say(w, RTR_SERIAL_NOTIFY, SESSION, 1, 6u);
+	run_for(w, NS_PER_S);
+	say(w, RTR_CACHE_RESPONSE, SESSION, 0);
+	w->n_heard = 0;
+	for (; n < 3000 && w->s != NULL; n++) {
+		say_prefix(w, true, IP4(11, 0, 0, 0), 24, 24, 64500);
+		if (n % 100 == 99)
+			run_for(w, NS_PER_S);
+	}
+	assert_in_range(n, 2001, 2200);
+	expect_report(w, RTR_INTERNAL_ERROR);
+	/* What was known counts, and all of it is asked for. */
+	assert_int_equal(roa_count(w->roas), 2);
+	run_for(w, 31 * NS_PER_S);
+	expect_query(w, 1, RTR_RESET_QUERY, 0, 0);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -629,6 +653,7 @@ int main(void)
 		WITH(test_silence),
 		WITH(test_removed),
 		WITH(test_full),
+		WITH(test_endless_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
