@@ -542,7 +542,7 @@ ROUTES_ROWS = ["routes-changes", "routes-lost", "routes-lost-flows"] + [f"routes
                                                    for n in (1, 2, 4)]
 FIB_ROWS = [f"fib-{name}" for name in ("prefixes", "load", "memory", "random", "drawn", "change")]
 BGP_ROWS = [f"bgp-{name}" for name in ("load-1", "load-3", "churn", "dead", "policy")]
-BGP_OUT_ROWS = ["bgp-out-dump", "bgp-out-dump-10", "bgp-out-slow", "bgp-out-dead", "bgp-many-3", "bgp-many-50", "bgp-many-100"]
+BGP_OUT_ROWS = ["bgp-out-dump", "bgp-out-dump-10", "bgp-out-policy", "bgp-out-slow", "bgp-out-dead", "bgp-many-3", "bgp-many-50", "bgp-many-100"]
 BGP_FIB_ROWS = [f"bgp-fib-{name}" for name in ("load-1", "load-3", "cost", "list", "dead-write", "dead-seen")]
 # Half of what BIRD 2.0.12 takes of memory for as many prefixes and neighbours (136 and 328 MB); a tenth of its time to judge
 # three million paths anew (20.4 s).

@@ -80,7 +80,8 @@ static void put_back_batch(struct bgp_part *p)
 	drop_batch(p);
 }
 
-void bgp_part_destroy(struct bgp_groups *all, struct bgp_part *p)
+/* Without members. */
+static void destroy(struct bgp_groups *all, struct bgp_part *p)
 {
 	for (struct bgp_part **at = &p->group->parts; *at != NULL; at = &(*at)->next)
 		if (*at == p) {
@@ -144,7 +145,7 @@ void bgp_part_leave(struct bgp_groups *all, struct bgp_member *m)
 	p->n_members--;
 	p->n_idle -= m->is_idle;
 	if (p->n_members == 0)
-		bgp_part_destroy(all, p);
+		destroy(all, p);
 }
 
 /* A member may or may not have it: it is looked at once more, and withdrawn if need be. */
@@ -183,7 +184,7 @@ bool bgp_part_split(struct bgp_groups *all, struct bgp_member *m)
 	p = bgp_part_create(all, from->group);
 	if (p == NULL || !copy_bits(p, from)) {
 		if (p != NULL)
-			bgp_part_destroy(all, p);
+			destroy(all, p);
 		all->stats.n_no_memory++;
 		return false;
 	}

@@ -173,8 +173,6 @@ void bgp_log_free(struct bgp_groups *all, struct bgp_part *p);
 /* bgp_groups_part.c */
 
 struct bgp_part *bgp_part_create(struct bgp_groups *all, struct bgp_group *g);
-/* Without members. */
-void bgp_part_destroy(struct bgp_groups *all, struct bgp_part *p);
 void bgp_part_join(struct bgp_part *p, struct bgp_member *m);
 void bgp_part_leave(struct bgp_groups *all, struct bgp_member *m);
 /* The member goes on in a part of its own. False without memory: all is as before. */
