@@ -23,6 +23,7 @@ BUILD_TEST ?= build-test
 BUILD_FUZZ ?= build-fuzz
 BUILD_TSAN ?= build-tsan
 BUILD_COVERAGE ?= build-coverage
+BUILD_WINDOWS ?= build-windows
 LAB_ARGS ?=
 MINUTES ?= 30
 DRIVER ?= auto
@@ -129,6 +130,15 @@ tidy: setup
 	@tools/build $(BUILD_TEST)
 	@tools/tidy $(BUILD_TEST) $(FILES)
 
+# The core for Windows, and its unit tests by wine (docs/windows.md).
+windows:
+	@command -v x86_64-w64-mingw32-gcc >/dev/null && [ -x /usr/lib/wine/wine64 ] || \
+		{ echo "mingw-w64 or wine is missing: apt-get install gcc-mingw-w64-x86-64 wine64" >&2; exit 1; }
+	@[ -f $(BUILD_WINDOWS)/build.ninja ] || env -u CC meson setup $(BUILD_WINDOWS) \
+		--cross-file port/windows/cross.ini $(MESON_WERROR) >/dev/null
+	@ninja --quiet -C $(BUILD_WINDOWS)
+	@WINEDEBUG=-all meson test -C $(BUILD_WINDOWS) --no-rebuild --print-errorlogs
+
 # Which lines the unit tests and scenarios execute, a room a line, and a page for each file.
 coverage: setup
 	$(call configure,$(BUILD_COVERAGE),-Dbuildtype=debug -Db_coverage=true -Dtests=enabled $(MESON_WERROR))
@@ -154,6 +164,7 @@ help:
 	@echo 'make test       install what is missing, build with sanitizers, run every test (SUITE=unit: only these)'
 	@echo 'make rfc        the requirements of the RFCs on NAT, one scenario each (ONLY=6888: only these)'
 	@echo 'make soak       half an hour of mixed traffic under the sanitizers (MINUTES=, DRIVER=, WORKERS=)'
+	@echo 'make windows    the core for Windows, its unit tests by wine (docs/windows.md)'
 	@echo 'make tsan       what threads share, under ThreadSanitizer (part of make test)'
 	@echo "make bench      Linux and Yangguan side by side, root (ROWS='veth-*': only these; bench/README.md)"
 	@echo 'make bbr        congestion control over a path in virtual time, with pictures (ONLY=loss, SEEDS=1; docs/bbr.md)'
@@ -167,4 +178,4 @@ help:
 	@echo 'CC=clang and WERROR=1 work with each; other builds (ThreadSanitizer, libFuzzer) are at the top of meson.build'
 
 comma := ,
-.PHONY: all setup lab test fresh bench bbr rfc soak tsan format tidy coverage fuzz-build install clean help
+.PHONY: all setup lab test fresh bench bbr rfc soak tsan windows format tidy coverage fuzz-build install clean help
