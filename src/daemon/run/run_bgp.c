@@ -91,7 +91,8 @@ static bool into_rib(struct run_bgp *b)
 		return false;
 	bool more = bgp_rib_work(b->rib, RIB_PREFIXES);
 
-	run_routes_changed(b->run);
+	if (bgp_rib_flush(b->rib))
+		run_routes_changed(b->run);
 	return more;
 }
 
