@@ -94,8 +94,8 @@ static void test_passwords_are_hidden(void **state)
 		"adress 1; password \"SECRET\";",
 		"password\t\"SECRET\" }",
 		"password \"SECRET\"; as 0;",
-		"password \"" /* longer than there may be */
-		"SECRET..................................................................................\";",
+		("password \"" /* longer than there may be */
+		 "SECRET..................................................................................\";"),
 	};
 	char text[1024];
 

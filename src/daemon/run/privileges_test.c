@@ -131,8 +131,8 @@ static uint64_t status_field(const char *name)
 	return value;
 }
 
-/* CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_BPF */
-#define KEPT (1ull << 12 | 1ull << 13 | 1ull << 14 | 1ull << 2 | 1ull << 38 | 1ull << 39)
+/* CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_BPF */
+#define KEPT (1ull << 10 | 1ull << 12 | 1ull << 13 | 1ull << 14 | 1ull << 2 | 1ull << 38 | 1ull << 39)
 
 static int shows_capabilities(void)
 {
