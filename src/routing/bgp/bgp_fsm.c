@@ -5,9 +5,10 @@
  * subcode of RFC 6608, before they come here.
  *
  * Two things differ from the RFC's words:
- * - A connection that is refused leads to Active, where the peer may connect, until the ConnectRetryTimer expires. By
- * the RFC (section 8.2.2, Connect, event 18) it would be Idle, where the peer's is refused: two speakers that start in
- * step would refuse each other.
+ * - A connection that is refused, or does not stand when the ConnectRetryTimer expires, leads to Active, where the peer
+ * may connect, until that expires again. By the RFC (section 8.2.2, Connect) it would be Idle in the one case (event
+ * 18), where the peer's is refused: two speakers that start in step would refuse each other; and Connect in the other
+ * (event 9).
  * - A connection of the peer is a state machine of its own from its first moment on (section 8.2.1), and begins in
  * Active; in OpenSent and behind it there is never a second connection within one.
  */

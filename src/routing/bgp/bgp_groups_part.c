@@ -324,6 +324,10 @@ void bgp_part_restart(struct bgp_groups *all, struct bgp_part *p)
 {
 	uint32_t n = bgp_table_n_numbers(all->table);
 
+	bgp_part_set_pending(all, p, true);
+	/* Nothing was told since the last time: that will do, or who asks all the time would never hear. */
+	if (p->phase == DUMP_WAIT)
+		return;
 	drop_pairs(all, p);
 	put_back_batch(p);
 	p->phase = DUMP_WAIT;
@@ -334,5 +338,4 @@ void bgp_part_restart(struct bgp_groups *all, struct bgp_part *p)
 		bgp_bits_fill(&p->changed, n);
 		bgp_part_sent_pairs(all, p);
 	}
-	bgp_part_set_pending(all, p, true);
 }

@@ -218,12 +218,36 @@ static void test_merged_asleep(void **state)
 	end();
 }
 
+/* Would catch: a neighbour that asks for everything all the time and so never hears any of it, while each time costs a
+ * look at all prefixes. */
+static void test_asks_all_the_time(void **state)
+{
+	const uint32_t n = 8000;
+
+	start();
+	come_up(0);
+	say_hosts(n, false);
+	settle(1);
+	peer[0].n_announced = 0;
+	for (uint32_t i = 0; i < 8; i++) {
+		bgp_groups_slot.refresh(groups, peer[0].member);
+		(void)hear(0);
+	}
+	assert_true(peer[0].n_announced >= n);
+	say_hosts(PER_MESSAGE, true);
+	bgp_groups_slot.refresh(groups, peer[0].member);
+	settle(1);
+	assert_true(peer[0].is_dumped && peer[0].n_withdrawn == PER_MESSAGE);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_restart_in_a_batch),
 		cmocka_unit_test(test_writer_leaves),
 		cmocka_unit_test(test_merged_asleep),
+		cmocka_unit_test(test_asks_all_the_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
