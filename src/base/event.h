@@ -31,6 +31,9 @@ enum event_kind {
 	EVENT_BGP_WARNING,      /* ... count: its prefixes, near the most that it may announce */
 	EVENT_BGP_LIMIT,        /* ... count: its prefixes, more than that */
 	EVENT_BGP_SYNCED,       /* ... count: its prefixes at its End-of-RIB */
+	EVENT_RPKI_UPDATED,     /* addr, text: a cache of the RPKI, and the table that it fills; count: its payloads */
+	EVENT_RPKI_DOWN,        /* ... detail: why it cannot be asked; again only when the reason is another */
+	EVENT_RPKI_EXPIRED,     /* ... what it had said does not count any more */
 	EVENT_LOST,             /* count: events that found the queue full */
 	EVENT_STOPPED,          /* the gateway ends; the last event of all */
 	N_EVENT_KINDS
@@ -53,7 +56,8 @@ struct yg_event {
 	uint64_t packets[2], bytes[2]; /* EVENT_CONN_END: of the ORIGINAL and the REPLY direction */
 	uint64_t duration_ns;          /* EVENT_CONN_END: since its first packet */
 	char text[32];
-	const char *detail; /* EVENT_RELOAD_REFUSED: why; EVENT_BGP_*; the sender's, and good until the slot returns */
+	const char *detail; /* EVENT_RELOAD_REFUSED: why; EVENT_BGP_*, EVENT_RPKI_DOWN; the sender's, and good until the
+			       slot returns */
 };
 
 typedef void event_fn(void *ctx, const struct yg_event *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * `bgp { ... }`: who we are to BGP's neighbours, where connections come in, what is ours
- * to be told. A neighbour's block is in bgp_neighbor.c, what one statement alone
+ * to be told. A neighbour's block is in bgp_neighbor.c, that of an RPKI table in bgp_rpki.c, what one statement alone
  * cannot know in bgp_check.c.
  *
  * The block may stand several times, as others may: what is said adds up. Its values have
@@ -110,13 +110,14 @@ static const struct bgp_word {
 
 static bool bgp_statement(struct parser *p, void *ctx)
 {
-	static const char *const words[] = {
-		"as", "router-id", "transport", "listen", "network", "compare", "neighbor"
-	};
+	static const char *const words[] = { "as",      "router-id", "transport", "listen",
+					     "network", "compare",   "neighbor",  "rpki" };
 	struct token t = *config_peek(p);
 
 	if (config_accept_word(p, "neighbor"))
 		return config_bgp_neighbor_block(p, ctx);
+	if (config_accept_word(p, "rpki"))
+		return config_bgp_rpki_block(p, ctx);
 	for (size_t i = 0; i < ARRAY_LEN(bgp_words); i++) {
 		const struct bgp_word *w = &bgp_words[i];
 
@@ -128,7 +129,7 @@ static bool bgp_statement(struct parser *p, void *ctx)
 			config_once_at_all(p, w, &t);
 		return w->read(p, ctx) && config_end(p);
 	}
-	return config_unknown(p, &t, "as, router-id, transport, listen, network, compare med or neighbor", words,
+	return config_unknown(p, &t, "as, router-id, transport, listen, network, compare med, neighbor or rpki", words,
 			      ARRAY_LEN(words));
 }
 
@@ -168,7 +169,13 @@ struct config_bgp *config_bgp_copy(const struct config_bgp *b)
 	*copy = *b;
 	copy->neighbor = copy_of(b->neighbor, b->n_neighbors, sizeof(*b->neighbor));
 	copy->network = copy_of(b->network, b->n_networks, sizeof(*b->network));
-	if (copy->neighbor != NULL && copy->network != NULL)
+	bool good = copy->neighbor != NULL && copy->network != NULL;
+
+	for (size_t i = 0; i < b->n_rpkis; i++) {
+		copy->rpki[i].roa = copy_of(b->rpki[i].roa, b->rpki[i].n_roas, sizeof(*b->rpki[i].roa));
+		good &= copy->rpki[i].roa != NULL;
+	}
+	if (good)
 		return copy;
 	config_bgp_free(copy);
 	return NULL;
@@ -180,6 +187,10 @@ void config_bgp_free(struct config_bgp *b)
 		return;
 	for (size_t i = 0; b->neighbor != NULL && i < b->n_neighbors; i++)
 		explicit_bzero(&b->neighbor[i].session.key, sizeof(b->neighbor[i].session.key));
+	for (size_t i = 0; i < b->n_rpkis; i++) {
+		explicit_bzero(b->rpki[i].cache, sizeof(b->rpki[i].cache));
+		free(b->rpki[i].roa);
+	}
 	free(b->neighbor);
 	free(b->network);
 	free(b);

@@ -24,7 +24,7 @@ bool config_bgp_as(struct parser *p, uint32_t *out)
 	return true;
 }
 
-static bool read_host(struct parser *p, uint32_t *out)
+bool config_bgp_host(struct parser *p, uint32_t *out)
 {
 	struct text_pos pos = config_peek(p)->pos;
 
@@ -39,7 +39,7 @@ static bool read_address(struct parser *p, struct config_bgp_neighbor *n)
 {
 	n->has_address = true;
 	n->session.peers.len = 32;
-	return read_host(p, &n->session.peers.addr) && config_bgp_port(p, &n->session.port);
+	return config_bgp_host(p, &n->session.peers.addr) && config_bgp_port(p, &n->session.port);
 }
 
 /* range PREFIX limit N */
@@ -63,7 +63,7 @@ static bool read_as(struct parser *p, struct config_bgp_neighbor *n)
 
 static bool read_local(struct parser *p, struct config_bgp_neighbor *n)
 {
-	return read_host(p, &n->session.local_addr);
+	return config_bgp_host(p, &n->session.local_addr);
 }
 
 static bool read_passive(struct parser *p, struct config_bgp_neighbor *n)
@@ -155,7 +155,7 @@ static const char *password_is_bad(const struct token *t, const struct token *wo
 	return NULL;
 }
 
-static bool read_password(struct parser *p, struct config_bgp_neighbor *n)
+bool config_bgp_password(struct parser *p, struct stream_key *key)
 {
 	struct token word = p->last, t = *config_peek(p);
 	const char *bad = password_is_bad(&t, &word);
@@ -165,11 +165,16 @@ static bool read_password(struct parser *p, struct config_bgp_neighbor *n)
 		return false;
 	}
 	config_next(p);
-	memcpy(n->session.key.bytes, t.text, t.len);
-	n->session.key.len = (uint8_t)t.len;
+	memcpy(key->bytes, t.text, t.len);
+	key->len = (uint8_t)t.len;
 	if (!config_at_end(p))
 		config_err(p, &word.pos, "behind a password the statement ends");
 	return config_at_end(p);
+}
+
+static bool read_password(struct parser *p, struct config_bgp_neighbor *n)
+{
+	return config_bgp_password(p, &n->session.key);
 }
 
 /* RFC 9234. */

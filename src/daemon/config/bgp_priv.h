@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of the block `bgp` share: bgp.c, bgp_neighbor.c, bgp_check.c.
+ * What the files of the block `bgp` share: bgp.c, bgp_neighbor.c, bgp_rpki.c, bgp_check.c.
  */
 #ifndef YG_DAEMON_CONFIG_BGP_PRIV_H
 #define YG_DAEMON_CONFIG_BGP_PRIV_H
@@ -12,6 +12,12 @@
 bool config_bgp_as(struct parser *p, uint32_t *out);
 /* "port N", if that comes next; else *out stays. */
 bool config_bgp_port(struct parser *p, uint16_t *out);
+/* An address that a host can have. */
+bool config_bgp_host(struct parser *p, uint32_t *out);
+/* Behind the word `password`, the last of its statement. */
+bool config_bgp_password(struct parser *p, struct stream_key *key);
+/* Behind the word `rpki`. */
+bool config_bgp_rpki_block(struct parser *p, struct config_bgp *b);
 /* Behind the word `neighbor`. */
 bool config_bgp_neighbor_block(struct parser *p, struct config_bgp *b);
 

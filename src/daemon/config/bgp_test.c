@@ -22,7 +22,12 @@ static void test_values(void **state)
 		"neighbor many { range 10.9.1.0/24 limit 7; as 4200000000; multihop 3; hold time off; maximum-prefix 5 "
 		"warn; import all;\n"
 		"  export all; } }\n"
-		"bgp { neighbor inside { address 10.9.0.12; as 65000; } }\n");
+		"bgp { neighbor inside { address 10.9.0.12; as 65000; }\n"
+		"  rpki main { cache 10.9.1.1; cache 10.9.1.2 port 8282 local address 10.9.0.1 password \"x y\"; "
+		"refresh 5m;\n"
+		"    roa 192.0.2.0/24 max 26 as 65001; roa 192.0.2.0/24 as 0; retry 7; expire 2h; } rpki two { roa "
+		"10.0.0.0/8 as 1; } "
+		"}\n");
 	const struct config_bgp *b = c->bgp;
 
 	assert_int_equal(b->as, 65000);
@@ -73,6 +78,27 @@ static void test_values(void **state)
 	assert_int_equal(n->session.port, 0);
 	assert_int_equal(n->import.kind, CONFIG_BGP_NOT_SAID);
 	assert_null(config_bgp_find(b, "nobody"));
+
+	assert_int_equal(b->n_rpkis, 2);
+	const struct config_bgp_rpki *r = &b->rpki[0];
+
+	assert_string_equal(r->name, "main");
+	assert_int_equal(r->n_caches, 2);
+	assert_int_equal(r->cache[0].remote.addr, 0x0a090101);
+	assert_int_equal(r->cache[0].remote.port, 323);
+	assert_int_equal(r->cache[0].key.len, 0);
+	assert_int_equal(r->cache[1].remote.port, 8282);
+	assert_int_equal(r->cache[1].local.addr, 0x0a090001);
+	assert_int_equal(r->cache[1].key.len, 3);
+	assert_int_equal(r->refresh_s, 300);
+	assert_int_equal(r->retry_s, 7);
+	assert_int_equal(r->expire_s, 7200);
+	assert_int_equal(r->n_roas, 2);
+	assert_int_equal(r->roa[0].max_len, 26);
+	assert_int_equal(r->roa[0].as, 65001);
+	assert_int_equal(r->roa[1].max_len, 24);
+	assert_int_equal(r->roa[1].as, 0);
+	assert_string_equal(b->rpki[1].name, "two");
 	config_free(c);
 	c = load("interface w { address 10.1.1.3/24; }\n");
 	assert_null(c->bgp);

@@ -14,6 +14,7 @@
 #include "base/text_pos.h"
 #include "daemon/config/lang/parse.h"
 #include "routing/bgp/bgp_neighbor.h"
+#include "routing/rpki/rtr_client.h"
 
 #define CONFIG_BGP_DESCRIPTION_MAX 80
 
@@ -52,6 +53,27 @@ struct config_bgp_network {
 	struct ip4_prefix prefix;
 };
 
+#define CONFIG_BGP_RPKI_MAX 4u    /* tables */
+#define CONFIG_BGP_ROAS_MAX 4096u /* of a table */
+#define CONFIG_BGP_CACHES_MAX (ROA_CACHES_MAX - 1u)
+
+struct config_bgp_cache {
+	struct text_pos pos; /* of its address */
+	struct stream_end local, remote;
+	struct stream_key key;
+};
+
+/* A table that filters ask by its name (roa_check). */
+struct config_bgp_rpki {
+	struct text_pos pos; /* of its name */
+	char name[CONFIG_NAME_MAX];
+	uint32_t refresh_s, retry_s, expire_s; /* 0: as the cache says */
+	size_t n_caches;
+	struct config_bgp_cache cache[CONFIG_BGP_CACHES_MAX];
+	size_t n_roas; /* of the config's own */
+	struct roa *roa;
+};
+
 struct config_bgp {
 	struct text_pos pos; /* of the word `bgp` */
 	uint32_t as, router_id;
@@ -63,6 +85,8 @@ struct config_bgp {
 	struct config_bgp_neighbor *neighbor;
 	size_t n_networks;
 	struct config_bgp_network *network;
+	size_t n_rpkis;
+	struct config_bgp_rpki rpki[CONFIG_BGP_RPKI_MAX];
 };
 
 /* A copy that is the caller's; NULL without memory. */

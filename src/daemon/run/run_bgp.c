@@ -75,7 +75,7 @@ static void listen_again(struct run_bgp *b, uint64_t now)
 
 static uint64_t next_turn(const struct run_bgp *b)
 {
-	uint64_t next = bgp_speaker_next_deadline(b->speaker);
+	uint64_t next = min_u64(bgp_speaker_next_deadline(b->speaker), run_bgp_rpki_next_deadline(b->rpki));
 
 	if (b->host != NULL)
 		next = min_u64(next, stream_host_next_deadline(b->host));
@@ -107,6 +107,8 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 
 	more |= bgp_groups_work(b->groups);
 	more |= into_rib(b);
+	more |= run_bgp_rpki_work(b->rpki, now);
+
 	/* What was written meanwhile. */
 	if (b->host != NULL && stream_host_next_deadline(b->host) <= now)
 		stream_host_work(b->host, now);
@@ -207,11 +209,11 @@ static void free_all(struct run_bgp *b)
 		bgp_rib_destroy(b->rib);
 		run_routes_changed(b->run);
 	}
+	run_bgp_rpki_destroy(b->rpki);
 	stream_kernel_destroy(b->kernel);
 	stream_host_destroy(b->host);
 	if (b->table != NULL)
 		bgp_table_destroy(b->table);
-	run_bgp_free_policies(b);
 	if (b->turn != NULL)
 		event_free(b->turn);
 	free(b);
@@ -219,12 +221,15 @@ static void free_all(struct run_bgp *b)
 
 static int make_table(struct run_bgp *b, const struct config_bgp *config)
 {
-	struct siphash_key key;
-
-	if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key))
+	if (getrandom(&b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key))
 		return -EIO;
 	return bgp_table_create(&b->table, &(struct bgp_table_limits){ 0 },
-				config->med_always ? BGP_MED_ALWAYS : BGP_MED_SAME_AS, &key);
+				config->med_always ? BGP_MED_ALWAYS : BGP_MED_SAME_AS, &b->key);
+}
+
+static void rpki_changed(void *user)
+{
+	run_bgp_judge_all(user);
 }
 
 /* A collector has no interface, and its next hops lead nowhere: paths are chosen as they come. A recording has no room
@@ -243,6 +248,7 @@ static int join_rib(struct run_bgp *b)
 
 static int make_speaker(struct run_bgp *b, const struct config_bgp *config, bool restarted)
 {
+	struct run_bgp_rpki_user rpki = { rpki_changed, run_bgp_rpki_event, b };
 	struct bgp_speaker_config c = {
 		.as = config->as,
 		.id = config->router_id,
@@ -258,6 +264,10 @@ static int make_speaker(struct run_bgp *b, const struct config_bgp *config, bool
 
 	if (c.carrier == NULL)
 		return -ENOMEM;
+	b->rpki = run_bgp_rpki_create(c.carrier, &b->key, &rpki);
+	if (b->rpki == NULL)
+		return -ENOMEM;
+	b->view.rpki = run_bgp_rpki_view(b->rpki);
 	if (getrandom(c.seed, sizeof(c.seed), 0) != (ssize_t)sizeof(c.seed))
 		return -EIO;
 	return bgp_speaker_create(&b->speaker, &c, worker_clock());
@@ -288,8 +298,6 @@ static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool
 		*rc = make_table(b, config);
 	if (*rc == 0)
 		*rc = join_rib(b);
-	if (*rc == 0)
-		*rc = run_bgp_make_policies(b);
 	if (*rc == 0)
 		*rc = run_bgp_make_groups(b);
 	if (*rc == 0)

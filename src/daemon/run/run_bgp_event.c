@@ -2,7 +2,7 @@
  *
  * What BGP's speaker tells, as events of the gateway: sessions up with what was agreed, down with who said so and
  * why, attempts that failed, limits. A password that does not fit is named there, since TCP alone says nothing of it
- * but that time passes.
+ * but that time passes. And what caches of the RPKI do.
  */
 #include <string.h>
 
@@ -60,5 +60,24 @@ void run_bgp_event(void *user, enum bgp_event_kind kind, const struct bgp_neighb
 	snprintf(e.text, sizeof(e.text), "%s", v->config->name);
 	detail(&t, kind, v);
 	e.detail = t.len > 0 ? words : NULL;
+	run_event(b->run, &e);
+}
+
+void run_bgp_rpki_event(void *user, const char *table, enum rtr_event event, const struct rtr_view *v,
+			struct stream_end cache)
+{
+	static const uint8_t rpki_kinds[] = {
+		[RTR_EVENT_UPDATED] = EVENT_RPKI_UPDATED,
+		[RTR_EVENT_DOWN] = EVENT_RPKI_DOWN,
+		[RTR_EVENT_EXPIRED] = EVENT_RPKI_EXPIRED,
+	};
+	struct run_bgp *b = user;
+	struct yg_event e = { .kind = rpki_kinds[event],
+			      .time_ns = worker_clock(),
+			      .addr = ip_addr_v4(cache.addr),
+			      .count = v->n_payloads,
+			      .detail = event == RTR_EVENT_DOWN ? v->last : NULL };
+
+	snprintf(e.text, sizeof(e.text), "%s", table);
 	run_event(b->run, &e);
 }

@@ -73,7 +73,8 @@ static void change(struct run_bgp *b, struct run_bgp_slot *s, const struct confi
 					       !same_rest(&before->session, &n->session)))
 		(void)bgp_speaker_change(b->speaker, s->number, &c, worker_clock());
 	explicit_bzero(&c.key, sizeof(c.key));
-	s->must_judge = !config_bgp_same_policy(before, n);
+	if (!config_bgp_same_policy(before, n))
+		judge_again(b, s);
 }
 
 static struct run_bgp_slot *slot_of(struct run_bgp *b, const struct config_bgp_neighbor *n)
@@ -94,9 +95,9 @@ static struct run_bgp_slot *free_slot(struct run_bgp *b)
 
 void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 {
-	const struct config_bgp *was = b->view.config;
-
 	b->view.config = config;
+	if (!run_bgp_rpki_set(b->rpki, config))
+		run_say("bgp: no memory for what an RPKI table should have");
 	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {
 		struct run_bgp_slot *s = &b->slot[i];
 
@@ -118,16 +119,26 @@ void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 		*s = (struct run_bgp_slot){ .is_used = true, .config = &config->neighbor[i] };
 		add(b, s);
 	}
-	if (!run_bgp_set_policies(b, was, config))
-		run_say("bgp: no memory for policies: nothing of a network of ours is refused");
-	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {
-		if (b->slot[i].is_used && b->slot[i].must_judge)
-			judge_again(b, &b->slot[i]);
-		b->slot[i].must_judge = false;
-	}
 }
 
 /* --- import --- */
+
+static void reject(void *user, struct ip4_prefix prefix, const struct bgp_set *set, struct bgp_verdict *v)
+{
+	(void)user;
+	(void)prefix;
+	(void)set;
+	*v = (struct bgp_verdict){ .is_accepted = false };
+}
+
+/* What the config says, or RFC 8212 where it says nothing. */
+static struct bgp_import import_of(const struct config_bgp *config, const struct config_bgp_neighbor *n)
+{
+	bool all = n->import.kind == CONFIG_BGP_ALL ||
+		   (n->import.kind == CONFIG_BGP_NOT_SAID && n->session.peer_as == config->as);
+
+	return (struct bgp_import){ .judge = all ? NULL : reject };
+}
 
 void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v)
 {
@@ -135,7 +146,7 @@ void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v)
 
 	if (s == NULL || !s->is_used || v->source == BGP_SOURCE_NONE)
 		return;
-	const struct bgp_import import = run_bgp_import_of(b, (uint32_t)(s - b->slot));
+	struct bgp_import import = import_of(b->view.config, s->config);
 
 	bgp_table_set_import(b->table, v->source, &import);
 }
@@ -150,9 +161,15 @@ static void judge_again(struct run_bgp *b, const struct run_bgp_slot *s)
 		if (bgp_speaker_look(b->speaker, i, &v) && !v.is_range && v.config->tag == (uint32_t)(s - b->slot)) {
 			run_bgp_set_import(b, &v);
 			run_bgp_export_changed(b, &v);
-			bgp_groups_judge_again(b->groups, run_bgp_export_of(b, (uint32_t)(s - b->slot)).user);
 			b->is_judging = true;
 		}
+}
+
+void run_bgp_judge_all(struct run_bgp *b)
+{
+	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++)
+		if (b->slot[i].is_used && b->slot[i].config->import.kind == CONFIG_BGP_FILTER)
+			judge_again(b, &b->slot[i]);
 }
 
 /* --- what a reload would do --- */

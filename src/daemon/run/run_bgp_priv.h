@@ -8,6 +8,7 @@
 
 #include "daemon/control/commands/target.h"
 #include "daemon/run/run_bgp.h"
+#include "daemon/run/run_bgp_rpki.h"
 #include "daemon/run/run_priv.h"
 #include "routing/bgp/bgp_groups.h"
 #include "routing/bgp/bgp_rib.h"
@@ -21,18 +22,18 @@ struct run_bgp_slot {
 	bool is_used;
 	uint32_t number;                          /* in the speaker; BGP_NEIGHBOR_NONE: not yet */
 	const struct config_bgp_neighbor *config; /* in the present snapshot */
-	bool must_judge;                          /* its policy is another: for the moment of a reload */
 };
 
 struct run_bgp {
 	struct run *run;
 	struct stream_kernel *kernel; /* one of them carries */
 	struct stream_host *host;
+	struct siphash_key key;
 	struct bgp_table *table;
 	struct bgp_groups *groups; /* what neighbours are told */
-	struct run_bgp_policies *policies;
-	struct bgp_rib *rib; /* NULL: best paths go nowhere but into the table */
+	struct bgp_rib *rib;       /* NULL: best paths go nowhere but into the table */
 	struct bgp_speaker *speaker;
+	struct run_bgp_rpki *rpki;
 	uint32_t own; /* source of our networks in the table; BGP_SOURCE_NONE */
 	struct {
 		bool is_there;
@@ -62,6 +63,9 @@ const char *run_bgp_speaker_differs(const struct config_bgp *a, const struct con
 /* A neighbour that is up: what it announces is judged by its import from now on. */
 void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v);
 
+/* What filters say of routes may not be what they said. */
+void run_bgp_judge_all(struct run_bgp *b);
+
 /* --- run_bgp_out.c --- */
 
 /* What neighbours are told goes by us to the groups, so that a neighbour's member is known. */
@@ -75,19 +79,10 @@ bool run_bgp_told_of(const struct run_bgp *b, uint32_t number, struct bgp_groups
 /* Our own networks in the table become those of the config; was: NULL at the start. */
 void run_bgp_set_networks(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
 
-/* --- run_bgp_policy.c --- */
-
-/* 0 or -ENOMEM. */
-int run_bgp_make_policies(struct run_bgp *b);
-void run_bgp_free_policies(struct run_bgp *b);
-/* Those of all slots become those of the snapshot; must_judge is set of those that are others then. was: NULL at the
- * start. False without memory. */
-bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
-struct bgp_import run_bgp_import_of(struct run_bgp *b, uint32_t slot);
-struct bgp_export run_bgp_export_of(const struct run_bgp *b, uint32_t slot);
-
 /* --- run_bgp_event.c --- */
 
 bgp_event_fn run_bgp_event;
+void run_bgp_rpki_event(void *user, const char *table, enum rtr_event event, const struct rtr_view *v,
+			struct stream_end cache);
 
 #endif

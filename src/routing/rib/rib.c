@@ -26,8 +26,8 @@
 
 #define PREFIXES_MAX (1u << 26)
 #define RECORDS_MAX (1u << 27)
-/* One less than a round number, so that the stack of free ones is too small for large pages (base/pool.c): the first one
- * that is given back would wait for 2 MB to be zeroed, some milliseconds. */
+/* One less than a round number, so that the stack of free ones is too small for large pages (base/pool.c): the first
+ * one that is given back would wait for 2 MB to be zeroed, some milliseconds. */
 #define EXITS_MAX (FIB_GROUPS_MAX - 1)
 #define BUCKETS_MIN 64u
 

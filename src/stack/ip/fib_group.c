@@ -24,8 +24,8 @@
 #include "stack/ip/fib_priv.h"
 
 #define BUCKETS_MIN 16u
-/* One less than may be, so that the stacks of free numbers are too small for large pages (base/pool.c): the first one that
- * is given back would wait for 2 MB to be zeroed, some milliseconds. */
+/* One less than may be, so that the stacks of free numbers are too small for large pages (base/pool.c): the first one
+ * that is given back would wait for 2 MB to be zeroed, some milliseconds. */
 #define NUMBERS_MAX (FIB_GROUPS_MAX - 1)
 
 static const struct fib_full_route no_route = { .route = { .nexthop = { .kind = FIB_NONE } } };

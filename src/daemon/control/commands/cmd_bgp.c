@@ -317,8 +317,9 @@ static const struct bgp_word {
 } words[] = {
 	{ "summary", bgp_summary, 0, 0 },   { "neighbors", cmd_bgp_neighbors, 0, 1 },
 	{ "routes", cmd_bgp_routes, 0, 3 }, { "why", cmd_bgp_why, 1, 2 },
-	{ "shutdown", bgp_ask, 1, 1 },      { "enable", bgp_ask, 1, 1 },
-	{ "reset", bgp_ask, 1, 1 },         { "refresh", bgp_ask, 1, 1 },
+	{ "rpki", cmd_bgp_rpki, 0, 2 },     { "shutdown", bgp_ask, 1, 1 },
+	{ "enable", bgp_ask, 1, 1 },        { "reset", bgp_ask, 1, 1 },
+	{ "refresh", bgp_ask, 1, 1 },
 };
 
 static int bgp_start(struct command_call *c)
@@ -359,7 +360,7 @@ static const struct arg_option bgp_options[] = {
 const struct command cmd_bgp = {
 	.info = {
 		.name = "bgp",
-		.synopsis = "summary | neighbors [N] | routes [PREFIX | neighbor N in|filtered|out] | why PREFIX|N | "
+		.synopsis = "summary | neighbors [N] | routes [PREFIX | neighbor N in|filtered|out] | why PREFIX|N | rpki [PREFIX [AS]] | "
 			    "shutdown|enable|reset|refresh N | replay|mrt FILE",
 		.help = "BGP: neighbours, what they announce, and why; messages of a file",
 		.options = bgp_options,
@@ -367,7 +368,8 @@ const struct command cmd_bgp = {
 			"`routes` shows the best path of each prefix, with PREFIX all paths to one; `routes neighbor N in` what\n"
 			"came from it, before policy, `filtered` what its import rejects. `why` says which path is the best\n"
 			"and by which step, or why a session is not up. `shutdown` ends a session until `enable`, `reset`\n"
-			"ends it and what keeps another from beginning, `refresh` asks for all routes again.\n\n"
+			"ends it and what keeps another from beginning, `refresh` asks for all routes again. `rpki` shows the caches that\n"
+			"say who may originate what, with PREFIX what they say of it.\n\n"
 			"`replay FILE` and `mrt FILE` need no gateway: what the parser makes of messages in a file, or of MRT records\n"
 			"(docs/bgp.md).",
 		.example = "  yangguan bgp summary\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of `yangguan bgp` share: cmd_bgp.c (its words, summary, what is asked of neighbours),
- * cmd_bgp_neighbors.c, cmd_bgp_routes.c, cmd_bgp_why.c.
+ * cmd_bgp_neighbors.c, cmd_bgp_routes.c, cmd_bgp_rpki.c, cmd_bgp_why.c.
  */
 #ifndef YG_DAEMON_CONTROL_COMMANDS_CMD_BGP_H
 #define YG_DAEMON_CONTROL_COMMANDS_CMD_BGP_H
@@ -51,6 +51,7 @@ bool cmd_bgp_prefix(struct command_call *c, const char *word, struct ip4_prefix 
 int cmd_bgp_neighbors(struct command_call *c);
 int cmd_bgp_routes(struct command_call *c);
 int cmd_bgp_routes_more(struct command_call *c);
+int cmd_bgp_rpki(struct command_call *c);
 int cmd_bgp_why(struct command_call *c);
 
 #endif

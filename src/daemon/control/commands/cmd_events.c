@@ -174,7 +174,7 @@ const struct command cmd_events = {
 		.options = events_options,
 		.more = "Kinds: ready, device-up, device-down, neigh-learnt, neigh-failed, conn-new, conn-update, conn-end,\n"
 			"reloaded, reload-refused, nat-exhausted, address-conflict, bgp-up, bgp-down, bgp-failed, bgp-warning, bgp-limit,\n"
-			"bgp-synced, lost, stopped.\n"
+			"bgp-synced, rpki-updated, rpki-down, rpki-expired, lost, stopped.\n"
 			"conn-end tells packets and bytes of each direction, the kernel's too, and the duration in seconds.",
 		.example = "  yangguan events --until ready        wait until the gateway forwards\n"
 			   "  yangguan events conn-new conn-end -j",

@@ -56,11 +56,14 @@ struct control_between {
 	uint64_t n_asked, n_redirects_lost; /* as in struct workers_between */
 };
 
+struct control_bgp_rpki; /* bgp_rpki_view.h */
+
 /* BGP, which lives in the control thread. */
 struct control_bgp {
 	struct bgp_speaker *speaker;
 	struct bgp_table *table;
 	const struct config_bgp *config;
+	const struct control_bgp_rpki *rpki;
 	const char *transport; /* "kernel": whose TCP */
 	bool is_listening;
 	/* Prefixes that the neighbour with this number has been told; false: it is not up. */

@@ -32,6 +32,9 @@ const char *const event_kind_names[N_EVENT_KINDS] = {
 	[EVENT_BGP_WARNING] = "bgp-warning",
 	[EVENT_BGP_LIMIT] = "bgp-limit",
 	[EVENT_BGP_SYNCED] = "bgp-synced",
+	[EVENT_RPKI_UPDATED] = "rpki-updated",
+	[EVENT_RPKI_DOWN] = "rpki-down",
+	[EVENT_RPKI_EXPIRED] = "rpki-expired",
 	[EVENT_LOST] = "lost",
 	[EVENT_STOPPED] = "stopped",
 };
@@ -47,6 +50,7 @@ enum {
 	HAS_TEXT = 0x40,
 	HAS_TRAFFIC = 0x80,
 	HAS_NEIGHBOR = 0x100,
+	HAS_TABLE = 0x200,
 };
 
 static const uint16_t kind_fields[N_EVENT_KINDS] = {
@@ -68,6 +72,9 @@ static const uint16_t kind_fields[N_EVENT_KINDS] = {
 	[EVENT_BGP_WARNING] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
 	[EVENT_BGP_LIMIT] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
 	[EVENT_BGP_SYNCED] = HAS_ADDR | HAS_NEIGHBOR | HAS_COUNT,
+	[EVENT_RPKI_UPDATED] = HAS_ADDR | HAS_TABLE | HAS_COUNT,
+	[EVENT_RPKI_DOWN] = HAS_ADDR | HAS_TABLE,
+	[EVENT_RPKI_EXPIRED] = HAS_ADDR | HAS_TABLE,
 	[EVENT_LOST] = HAS_COUNT,
 	[EVENT_STOPPED] = 0,
 };
@@ -75,7 +82,8 @@ static const uint16_t kind_fields[N_EVENT_KINDS] = {
 /* What `count` is, by kind. */
 static const char *const count_keys[N_EVENT_KINDS] = {
 	[EVENT_READY] = "generation",   [EVENT_RELOADED] = "generation", [EVENT_BGP_WARNING] = "prefixes",
-	[EVENT_BGP_LIMIT] = "prefixes", [EVENT_BGP_SYNCED] = "prefixes", [EVENT_LOST] = "count",
+	[EVENT_BGP_LIMIT] = "prefixes", [EVENT_BGP_SYNCED] = "prefixes", [EVENT_RPKI_UPDATED] = "payloads",
+	[EVENT_LOST] = "count",
 };
 
 int event_kind_find(const char *name)
@@ -156,7 +164,7 @@ void event_line(const struct yg_event *e, const char *ifname, uint64_t wall_offs
 		text_add(&t, " reason=%s", reason_name(e));
 	if ((has & HAS_COUNT) != 0)
 		text_add(&t, " %s=%" PRIu64, count_keys[e->kind], e->count);
-	if ((has & (HAS_TEXT | HAS_NEIGHBOR)) != 0)
+	if ((has & (HAS_TEXT | HAS_NEIGHBOR | HAS_TABLE)) != 0)
 		text_add(&t, " %s", e->text);
 	if (e->detail != NULL)
 		text_add(&t, " %s", e->detail);
@@ -179,6 +187,7 @@ enum {
 	COL_REASON,
 	COL_POOL,
 	COL_NEIGHBOR,
+	COL_TABLE,
 	COL_COUNT,
 	N_COLS
 };
@@ -199,6 +208,7 @@ static const struct out_column event_columns[N_COLS] = {
 	[COL_REASON] = { "reason", NULL, OUT_TEXT },
 	[COL_POOL] = { "pool", NULL, OUT_TEXT },
 	[COL_NEIGHBOR] = { "neighbor", NULL, OUT_TEXT },
+	[COL_TABLE] = { "table", NULL, OUT_TEXT },
 	[COL_COUNT] = { "count", NULL, OUT_U64 },
 };
 
@@ -251,6 +261,8 @@ char *event_json(const struct yg_event *e, const char *ifname, uint64_t wall_off
 		row[COL_POOL] = OUT_T(e->text);
 	if ((has & HAS_NEIGHBOR) != 0)
 		row[COL_NEIGHBOR] = OUT_T(e->text);
+	if ((has & HAS_TABLE) != 0)
+		row[COL_TABLE] = OUT_T(e->text);
 	if (e->detail != NULL)
 		row[COL_REASON] = OUT_T(e->detail);
 	if ((has & HAS_COUNT) != 0) {
