@@ -56,6 +56,7 @@ static const struct local_command {
 	{ &bbr_info, bbr_main },
 	{ &bgp_info, bgp_main, "replay" },
 	{ &bgp_info, bgp_main, "mrt" },
+	{ &bgp_info, bgp_main, "filter" },
 	{ &version_info, version_main },
 	{ &help_info, help_main },
 };

@@ -19,4 +19,10 @@ int bgp_replay(const char *path, const char *part, enum bgp_replay_form form);
 enum bgp_mrt_form { BGP_MRT_LINES, BGP_MRT_TABLE };
 int bgp_mrt_show(const char *path, enum bgp_mrt_form form);
 
+/* `bgp filter FILE`: EXIT_OK: it accepts, EXIT_FAILED: it does not. NULL: not said. */
+struct bgp_filter_words {
+	const char *path, *name, *prefix, *as_path, *communities, *proto;
+};
+int bgp_filter(const struct bgp_filter_words *words);
+
 #endif
