@@ -28,9 +28,9 @@ static const struct config_bgp_neighbor *find_peers(const struct config_bgp *c, 
 /* Of a session's config, what changes without a reset. */
 static bool same_rest(const struct bgp_neighbor_config *a, const struct bgp_neighbor_config *b)
 {
-	return strcmp(a->name, b->name) == 0 && a->dynamic_max == b->dynamic_max &&
-	       a->max_prefixes == b->max_prefixes && a->max_action == b->max_action &&
-	       a->max_restart_s == b->max_restart_s;
+	return strcmp(a->name, b->name) == 0 && a->dynamic_max == b->dynamic_max && a->is_passive == b->is_passive &&
+	       a->connect_retry_s == b->connect_retry_s && a->max_prefixes == b->max_prefixes &&
+	       a->max_action == b->max_action && a->max_restart_s == b->max_restart_s;
 }
 
 static void add(struct run_bgp *b, struct run_bgp_slot *s)

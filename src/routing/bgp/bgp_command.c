@@ -78,6 +78,13 @@ static void use_config(struct bgp_peer *p, const struct bgp_neighbor_config *c)
 		(void)bgp_peer_listen_key(p, true);
 }
 
+static struct bgp_link *up_link(struct bgp_peer *p)
+{
+	struct bgp_link *l = &p->link[p->link[1].state == BGP_STATE_ESTABLISHED];
+
+	return l->state == BGP_STATE_ESTABLISHED ? l : NULL;
+}
+
 int bgp_speaker_change(struct bgp_speaker *s, uint32_t number, const struct bgp_neighbor_config *c, uint64_t now)
 {
 	struct bgp_peer *p = enter(s, number, now);
@@ -87,6 +94,7 @@ int bgp_speaker_change(struct bgp_speaker *s, uint32_t number, const struct bgp_
 		return -EINVAL;
 	const char *why = bgp_neighbor_config_resets(&p->config, c);
 	const struct bgp_command words = { true, c->shut_text, strlen(c->shut_text) };
+	bool begins_otherwise = c->is_passive != p->config.is_passive;
 
 	p->is_shut = false;
 	if (c->is_shut && !p->config.is_shut) {
@@ -102,6 +110,8 @@ int bgp_speaker_change(struct bgp_speaker *s, uint32_t number, const struct bgp_
 		bgp_peer_idle(p, BGP_IDLE_SHUT, TIME_NEVER);
 	else if (why != NULL || p->idle == BGP_IDLE_SHUT)
 		try_soon(p);
+	else if (begins_otherwise && p->idle == BGP_IDLE_NOT && up_link(p) == NULL)
+		bgp_peer_start_again(p);
 	return 0;
 }
 
@@ -163,13 +173,6 @@ void bgp_speaker_enable(struct bgp_speaker *s, uint32_t number, uint64_t now)
 	p->is_shut = false;
 	if (p->idle != BGP_IDLE_NOT)
 		bgp_peer_start(p);
-}
-
-static struct bgp_link *up_link(struct bgp_peer *p)
-{
-	struct bgp_link *l = &p->link[p->link[1].state == BGP_STATE_ESTABLISHED];
-
-	return l->state == BGP_STATE_ESTABLISHED ? l : NULL;
 }
 
 int bgp_speaker_refresh(struct bgp_speaker *s, uint32_t number)

@@ -269,13 +269,41 @@ static void test_change_of_a_range(void **state)
 	sim_end(&sim);
 }
 
+/* Would catch: a neighbour that is connected to though it must not be any more, or not though it must; a session that
+ * ends for it. */
+static void test_passive_changes(void **state)
+{
+	const struct bgp_open o = its_open();
+	struct bgp_neighbor_config c;
+	uint32_t n;
+
+	start(&(struct bgp_neighbor_config){ .hold_s = 90 });
+	sim_run(&sim, 10 * NS_PER_S);
+	assert_in_range(n = sim_look(&sim, 0, 0).count.n_connects, 2, 10);
+	c = *sim_look(&sim, 0, 0).config;
+	c.is_passive = true;
+	assert_int_equal(bgp_speaker_change(sim.router[0].speaker, 0, &c, sim.now), 0);
+	sim_run(&sim, 200 * NS_PER_S);
+	assert_int_equal(sim_look(&sim, 0, 0).count.n_connects, n);
+	c.is_passive = false;
+	assert_int_equal(bgp_speaker_change(sim.router[0].speaker, 0, &c, sim.now), 0);
+	sim_run(&sim, 10 * NS_PER_S);
+	assert_in_range(sim_look(&sim, 0, 0).count.n_connects, n + 1, n + 10);
+	come_up(&hand, &o);
+	c.is_passive = true;
+	assert_int_equal(bgp_speaker_change(sim.router[0].speaker, 0, &c, sim.now), 0);
+	sim_run(&sim, NS_PER_S);
+	assert_true(sim_is_up(&sim, 0, 0));
+	sim_end(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hard_does_not_stick),    cmocka_unit_test(test_second_waits_too),
 		cmocka_unit_test(test_collision_as_an_excuse), cmocka_unit_test(test_place_is_kept),
 		cmocka_unit_test(test_no_time_as_an_excuse),   cmocka_unit_test(test_limit_changes),
-		cmocka_unit_test(test_change_of_a_range),
+		cmocka_unit_test(test_change_of_a_range),      cmocka_unit_test(test_passive_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
