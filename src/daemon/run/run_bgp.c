@@ -214,6 +214,7 @@ static void free_all(struct run_bgp *b)
 	stream_host_destroy(b->host);
 	if (b->table != NULL)
 		bgp_table_destroy(b->table);
+	run_bgp_free_policies(b);
 	if (b->turn != NULL)
 		event_free(b->turn);
 	free(b);
@@ -298,6 +299,8 @@ static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool
 		*rc = make_table(b, config);
 	if (*rc == 0)
 		*rc = join_rib(b);
+	if (*rc == 0)
+		*rc = run_bgp_make_policies(b);
 	if (*rc == 0)
 		*rc = run_bgp_make_groups(b);
 	if (*rc == 0)

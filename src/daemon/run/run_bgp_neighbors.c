@@ -73,8 +73,7 @@ static void change(struct run_bgp *b, struct run_bgp_slot *s, const struct confi
 					       !same_rest(&before->session, &n->session)))
 		(void)bgp_speaker_change(b->speaker, s->number, &c, worker_clock());
 	explicit_bzero(&c.key, sizeof(c.key));
-	if (!config_bgp_same_policy(before, n))
-		judge_again(b, s);
+	s->must_judge = !config_bgp_same_policy(before, n);
 }
 
 static struct run_bgp_slot *slot_of(struct run_bgp *b, const struct config_bgp_neighbor *n)
@@ -95,6 +94,8 @@ static struct run_bgp_slot *free_slot(struct run_bgp *b)
 
 void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 {
+	const struct config_bgp *was = b->view.config;
+
 	b->view.config = config;
 	if (!run_bgp_rpki_set(b->rpki, config))
 		run_say("bgp: no memory for what an RPKI table should have");
@@ -119,26 +120,16 @@ void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 		*s = (struct run_bgp_slot){ .is_used = true, .config = &config->neighbor[i] };
 		add(b, s);
 	}
+	if (!run_bgp_set_policies(b, was, config))
+		run_say("bgp: no memory for policies: nothing of a network of ours is refused");
+	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {
+		if (b->slot[i].is_used && b->slot[i].must_judge)
+			judge_again(b, &b->slot[i]);
+		b->slot[i].must_judge = false;
+	}
 }
 
 /* --- import --- */
-
-static void reject(void *user, struct ip4_prefix prefix, const struct bgp_set *set, struct bgp_verdict *v)
-{
-	(void)user;
-	(void)prefix;
-	(void)set;
-	*v = (struct bgp_verdict){ .is_accepted = false };
-}
-
-/* What the config says, or RFC 8212 where it says nothing. */
-static struct bgp_import import_of(const struct config_bgp *config, const struct config_bgp_neighbor *n)
-{
-	bool all = n->import.kind == CONFIG_BGP_ALL ||
-		   (n->import.kind == CONFIG_BGP_NOT_SAID && n->session.peer_as == config->as);
-
-	return (struct bgp_import){ .judge = all ? NULL : reject };
-}
 
 void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v)
 {
@@ -146,7 +137,7 @@ void run_bgp_set_import(struct run_bgp *b, const struct bgp_neighbor_view *v)
 
 	if (s == NULL || !s->is_used || v->source == BGP_SOURCE_NONE)
 		return;
-	struct bgp_import import = import_of(b->view.config, s->config);
+	const struct bgp_import import = run_bgp_import_of(b, (uint32_t)(s - b->slot));
 
 	bgp_table_set_import(b->table, v->source, &import);
 }
@@ -161,6 +152,7 @@ static void judge_again(struct run_bgp *b, const struct run_bgp_slot *s)
 		if (bgp_speaker_look(b->speaker, i, &v) && !v.is_range && v.config->tag == (uint32_t)(s - b->slot)) {
 			run_bgp_set_import(b, &v);
 			run_bgp_export_changed(b, &v);
+			bgp_groups_judge_again(b->groups, run_bgp_export_of(b, (uint32_t)(s - b->slot)).user);
 			b->is_judging = true;
 		}
 }

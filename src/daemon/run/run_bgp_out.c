@@ -15,31 +15,15 @@
 
 /* --- groups --- */
 
-static void tell_nothing(void *user, struct ip4_prefix prefix, const struct bgp_set *set,
-			 const struct bgp_source *source, struct bgp_export_verdict *v)
-{
-	(void)user;
-	(void)prefix;
-	(void)set;
-	(void)source;
-	*v = (struct bgp_export_verdict){ .is_accepted = false };
-}
-
 static void terms_of(void *user, const struct bgp_outbound_peer *peer, struct bgp_group_terms *terms)
 {
-	static const struct bgp_export nothing = { .judge = tell_nothing };
 	const struct run_bgp *b = user;
-	const struct run_bgp_slot *s = peer->config->tag < BGP_NEIGHBORS_MAX ? &b->slot[peer->config->tag] : NULL;
+	uint32_t slot = peer->config->tag;
 
-	if (s == NULL || !s->is_used) {
-		terms->export = nothing;
-		return;
-	}
-	terms->next_hop_self = s->config->next_hop_self;
-	if (s->config->export.kind == CONFIG_BGP_ALL)
-		terms->export = bgp_export_all;
-	else if (s->config->export.kind != CONFIG_BGP_NOT_SAID)
-		terms->export = nothing;
+	/* Of one that is on its way out, what it was told last. */
+	terms->export = run_bgp_export_of(b, slot < BGP_NEIGHBORS_MAX ? slot : 0);
+	if (slot < BGP_NEIGHBORS_MAX && b->slot[slot].is_used)
+		terms->next_hop_self = b->slot[slot].config->next_hop_self;
 }
 
 static void wake_neighbor(void *user, uint32_t neighbor)

@@ -22,6 +22,7 @@ struct run_bgp_slot {
 	bool is_used;
 	uint32_t number;                          /* in the speaker; BGP_NEIGHBOR_NONE: not yet */
 	const struct config_bgp_neighbor *config; /* in the present snapshot */
+	bool must_judge;                          /* its policy is another: for the moment of a reload */
 };
 
 struct run_bgp {
@@ -31,7 +32,8 @@ struct run_bgp {
 	struct siphash_key key;
 	struct bgp_table *table;
 	struct bgp_groups *groups; /* what neighbours are told */
-	struct bgp_rib *rib;       /* NULL: best paths go nowhere but into the table */
+	struct run_bgp_policies *policies;
+	struct bgp_rib *rib; /* NULL: best paths go nowhere but into the table */
 	struct bgp_speaker *speaker;
 	struct run_bgp_rpki *rpki;
 	uint32_t own; /* source of our networks in the table; BGP_SOURCE_NONE */
@@ -78,6 +80,17 @@ void run_bgp_export_changed(struct run_bgp *b, const struct bgp_neighbor_view *v
 bool run_bgp_told_of(const struct run_bgp *b, uint32_t number, struct bgp_groups_view *v);
 /* Our own networks in the table become those of the config; was: NULL at the start. */
 void run_bgp_set_networks(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
+
+/* --- run_bgp_policy.c --- */
+
+/* 0 or -ENOMEM. */
+int run_bgp_make_policies(struct run_bgp *b);
+void run_bgp_free_policies(struct run_bgp *b);
+/* Those of all slots become those of the snapshot; must_judge is set of those that are others then. was: NULL at the
+ * start. False without memory. */
+bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
+struct bgp_import run_bgp_import_of(struct run_bgp *b, uint32_t slot);
+struct bgp_export run_bgp_export_of(const struct run_bgp *b, uint32_t slot);
 
 /* --- run_bgp_event.c --- */
 
