@@ -117,6 +117,7 @@ protocol bgp yg {{ local {self.address} as {self.number}; neighbor {US} as 65000
 
 class Frr(Peer):
     programs = ("/usr/lib/frr/bgpd", "vtysh")
+    says_end_of_rib = False  # without graceful restart
     shows_own = True
 
     def start(self, number, address, prefixes, password=None, two_octets=False, ttl_security=False):
