@@ -15,6 +15,16 @@
 
 #define REAL (*real_calls())
 
+/* clang says so or refuses; gcc 12 has no word for it, and does it when it optimises. */
+#if defined(__has_attribute)
+#if __has_attribute(musttail)
+#define JUMP __attribute__((musttail)) return
+#endif
+#endif
+#ifndef JUMP
+#define JUMP return
+#endif
+
 typedef long numbered_fn(long, long, long, long, long, long, long);
 
 DOOR numbered_fn numbered __asm__("syscall");
@@ -100,5 +110,5 @@ long numbered(long number, long a, long b, long c, long d, long e, long f)
 {
 	if (has_door(number) && interpose()->slots != NULL)
 		return by_door(number, a, b, c, d, e, f);
-	return ((numbered_fn *)REAL.syscall)(number, a, b, c, d, e, f);
+	JUMP((numbered_fn *)REAL.syscall)(number, a, b, c, d, e, f);
 }
