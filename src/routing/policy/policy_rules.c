@@ -23,11 +23,6 @@ static const char *const texts[N_POLICY_RULES] = {
 	[POLICY_RULE_NOT_OURS] = "not ours to tell: no transit",
 };
 
-const char *policy_rule_text(enum policy_rule rule)
-{
-	return texts[rule];
-}
-
 static bool has_community(const struct policy_attrs *a, uint32_t community)
 {
 	return policy_attrs_list_has(a, POLICY_COMMUNITIES,

@@ -46,7 +46,4 @@ void policy_export(const struct policy *program, const struct policy_neighbor *n
 /* Whether POLICY_RULE_OWN_PREFIX says no. */
 bool policy_is_own(const struct policy_neighbor *n, struct ip4_prefix prefix);
 
-/* "route leak (RFC 9234)"; constant. */
-const char *policy_rule_text(enum policy_rule rule);
-
 #endif

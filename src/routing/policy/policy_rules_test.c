@@ -39,7 +39,7 @@ static const char *judge(enum way way, const struct policy *program, const struc
 	else
 		policy_export(program, n, &path, &attrs, &verdict);
 	if (!verdict.is_accepted)
-		return verdict.rule != POLICY_RULE_NONE ? policy_rule_text(verdict.rule) : "-";
+		return verdict.rule != POLICY_RULE_NONE ? verdict.why : "-";
 	policy_fixture_differences(&t, path.set, (struct bgp_nlri){ after, policy_attrs_write(&attrs, after) });
 	return got;
 }

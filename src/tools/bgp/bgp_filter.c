@@ -163,8 +163,14 @@ static int compile_and_ask(struct filter_job *j)
 		return EXIT_USAGE;
 	uint32_t filter = policy_find(j->program, j->words->name);
 
+	for (uint32_t i = 0; i < policy_n_tables(j->program); i++)
+		fprintf(stderr, "yangguan bgp: roa_check(%s): there is no table here, so all is ROA_UNKNOWN\n",
+			policy_table_name(j->program, i));
 	if (filter == POLICY_NONE) {
-		fprintf(stderr, "yangguan bgp: %s: no filter is called \"%s\"\n", j->words->path, j->words->name);
+		fprintf(stderr, "yangguan bgp: %s: no filter is called \"%s\"", j->words->path, j->words->name);
+		for (uint32_t i = 0; i < policy_n_filters(j->program); i++)
+			fprintf(stderr, "%s%s", i == 0 ? "; there are: " : ", ", policy_filter_name(j->program, i));
+		fprintf(stderr, "\n");
 		return EXIT_USAGE;
 	}
 	if (!make_set(j)) {
