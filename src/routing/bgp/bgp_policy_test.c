@@ -62,14 +62,12 @@ static void end(void)
 /* A struct bgp_set of a set that is written out. */
 static const struct bgp_set *set_of(uint32_t med)
 {
-	static struct {
-		struct bgp_set head;
-		uint8_t room[BGP_SET_MAX];
-	} set;
+	static _Alignas(struct bgp_set) uint8_t memory[sizeof(struct bgp_set) + BGP_SET_MAX];
+	struct bgp_set *set = (struct bgp_set *)(void *)memory;
 	const struct policy_fixture_set s = { .path = { 65001 }, .next_hop = 1, .has_med = true, .med = med };
 
-	set.head.len = (uint16_t)policy_fixture_write(set.head.bytes, &s).len;
-	return &set.head;
+	set->len = (uint16_t)policy_fixture_write(set->bytes, &s).len;
+	return set;
 }
 
 /* Would catch: a judgement kept for another prefix, another set or another neighbour; attributes written of one that is
