@@ -97,6 +97,27 @@ static void check_filter(struct parser *p, const struct config_bgp_policy *polic
 		config_err(p, &policy->pos, "no filter is called \"%s\"", policy->filter);
 }
 
+static bool has_rpki(const struct config_bgp *b, const char *name)
+{
+	for (size_t i = 0; i < b->n_rpkis; i++)
+		if (strcmp(b->rpki[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A filter that asks a table that is not there hears "unknown" of every route: hardly what was meant. */
+static void check_tables(struct parser *p, const struct config_bgp *b)
+{
+	const struct config_policy *all = config_of(p)->policy;
+
+	if (all == NULL || all->has_errors || all->program == NULL)
+		return;
+	for (uint32_t i = 0; i < policy_n_tables(all->program); i++)
+		if (!has_rpki(b, policy_table_name(all->program, i)))
+			config_err(p, &b->pos, "a filter asks roa_check(%s), and no `rpki %s { ... }` stands here",
+				   policy_table_name(all->program, i), policy_table_name(all->program, i));
+}
+
 void config_check_bgp(struct parser *p)
 {
 	const struct config_bgp *b = config_of(p)->bgp;
@@ -110,6 +131,7 @@ void config_check_bgp(struct parser *p)
 		check_filter(p, &b->neighbor[i].import);
 		check_filter(p, &b->neighbor[i].export);
 	}
+	check_tables(p, b);
 	for (size_t i = 0; i < b->n_networks; i++)
 		for (size_t k = 0; k < i; k++)
 			if (b->network[i].prefix.addr == b->network[k].prefix.addr &&

@@ -159,9 +159,13 @@ static void judge_again(struct run_bgp *b, const struct run_bgp_slot *s)
 
 void run_bgp_judge_all(struct run_bgp *b)
 {
-	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++)
-		if (b->slot[i].is_used && b->slot[i].config->import.kind == CONFIG_BGP_FILTER)
-			judge_again(b, &b->slot[i]);
+	for (uint32_t i = 0; run_bgp_asks_rpki(b) && i < BGP_NEIGHBORS_MAX; i++) {
+		const struct run_bgp_slot *s = &b->slot[i];
+
+		if (s->is_used &&
+		    (s->config->import.kind == CONFIG_BGP_FILTER || s->config->export.kind == CONFIG_BGP_FILTER))
+			judge_again(b, s);
+	}
 }
 
 /* --- what a reload would do --- */

@@ -21,6 +21,7 @@ struct run_bgp_policies {
 	struct bgp_policy_room room;
 	struct config_policy *filters; /* held */
 	struct policy_prefixes own;
+	struct policy_roas roas;
 	struct known_name {
 		bool is_there;
 		uint32_t addr;
@@ -30,10 +31,28 @@ struct run_bgp_policies {
 	struct bgp_export export[BGP_NEIGHBORS_MAX]; /* ... of the first of those that are alike */
 };
 
+/* A table is the config's, by the name that the filter has for it: few, and short names. */
+static enum policy_roa check_roa(void *user, uint32_t table, struct ip4_prefix prefix, uint32_t origin_as)
+{
+	static const enum policy_roa answers[] = {
+		[ROA_UNKNOWN] = POLICY_ROA_UNKNOWN,
+		[ROA_VALID] = POLICY_ROA_VALID,
+		[ROA_INVALID] = POLICY_ROA_INVALID,
+	};
+	const struct run_bgp *b = user;
+	const char *name = policy_table_name(b->policies->filters->program, table);
+	const struct roa_table *t = run_bgp_rpki_find(b->rpki, name);
+
+	return t != NULL ? answers[roa_check(t, prefix, origin_as)] : POLICY_ROA_UNKNOWN;
+}
+
 int run_bgp_make_policies(struct run_bgp *b)
 {
 	b->policies = calloc(1, sizeof(*b->policies));
-	return b->policies != NULL ? 0 : -ENOMEM;
+	if (b->policies == NULL)
+		return -ENOMEM;
+	b->policies->roas = (struct policy_roas){ check_roa, b };
+	return 0;
 }
 
 void run_bgp_free_policies(struct run_bgp *b)
@@ -121,6 +140,7 @@ static void set_one(struct run_bgp *b, uint32_t i, const struct config_bgp *conf
 			      .takes_blackholes = n->takes_blackholes,
 			      .transit = n->transit },
 		.name = n->session.name,
+		.roas = &b->policies->roas,
 		.name_of = name_of,
 		.name_user = b,
 		.room = &b->policies->room,
@@ -178,6 +198,13 @@ bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const
 		b->slot[i].must_judge = b->slot[i].must_judge || differs || all->export[i].user != told_by;
 	}
 	return true;
+}
+
+bool run_bgp_asks_rpki(const struct run_bgp *b)
+{
+	const struct config_policy *filters = b->policies->filters;
+
+	return filters != NULL && filters->program != NULL && policy_n_tables(filters->program) > 0;
 }
 
 struct bgp_import run_bgp_import_of(struct run_bgp *b, uint32_t slot)
