@@ -22,7 +22,8 @@ static policy_expr no_memory(struct policy_parser *x)
 
 /* --- numbers and prefixes --- */
 
-bool policy_parse_number(struct policy_parser *x, uint32_t *out)
+/* A number that is known now: one, a name for one. */
+static bool parse_number(struct policy_parser *x, uint32_t *out)
 {
 	struct policy_token t = x->t;
 
@@ -54,7 +55,7 @@ static bool parse_len(struct policy_parser *x, uint32_t *len)
 {
 	struct text_pos pos = x->t.pos;
 
-	if (!policy_parse_number(x, len))
+	if (!parse_number(x, len))
 		return false;
 	if (*len > 32) {
 		policy_fail(x, &pos, "expected a length from 0 to 32");
@@ -203,7 +204,7 @@ static bool parse_ec(struct policy_parser *x, enum ec_kind kind, bool takes_rang
 
 	if (is_addr)
 		policy_advance(x);
-	else if (!policy_parse_number(x, &key))
+	else if (!parse_number(x, &key))
 		return false;
 	if (!policy_expect(x, TOK_COMMA))
 		return false;
@@ -214,10 +215,10 @@ static bool parse_ec(struct policy_parser *x, enum ec_kind kind, bool takes_rang
 		low = 0;
 		high = is_narrow ? UINT16_MAX : UINT32_MAX;
 	} else {
-		if (!policy_parse_number(x, &low))
+		if (!parse_number(x, &low))
 			return false;
 		high = low;
-		if (takes_range && policy_accept(x, TOK_DOTS) && !policy_parse_number(x, &high))
+		if (takes_range && policy_accept(x, TOK_DOTS) && !parse_number(x, &high))
 			return false;
 	}
 	r->is_span = true;
@@ -306,10 +307,10 @@ static bool parse_part(struct policy_parser *x, uint32_t *low, uint32_t *high)
 	*high = UINT32_MAX;
 	if (policy_accept(x, TOK_STAR))
 		return true;
-	if (!policy_parse_number(x, low))
+	if (!parse_number(x, low))
 		return false;
 	*high = *low;
-	return !policy_accept(x, TOK_DOTS) || policy_parse_number(x, high);
+	return !policy_accept(x, TOK_DOTS) || parse_number(x, high);
 }
 
 /* Counted one after the other when all behind the first part that varies is everything. */
@@ -413,7 +414,7 @@ static bool parse_named(struct policy_parser *x, struct policy_range *r, enum po
 	*r = (struct policy_range){ v, v, true };
 	if (*type != TYPE_INT || !policy_accept(x, TOK_DOTS))
 		return true;
-	return policy_parse_number(x, &r->high.w[0]);
+	return parse_number(x, &r->high.w[0]);
 }
 
 static bool parse_range(struct policy_parser *x, struct policy_range *r, enum policy_type *type)
@@ -427,8 +428,8 @@ static bool parse_range(struct policy_parser *x, struct policy_range *r, enum po
 	}
 	if (policy_is(x, TOK_NUMBER)) {
 		*type = TYPE_INT;
-		return policy_parse_number(x, &r->low.w[0]) &&
-		       (policy_accept(x, TOK_DOTS) ? policy_parse_number(x, &r->high.w[0])
+		return parse_number(x, &r->low.w[0]) &&
+		       (policy_accept(x, TOK_DOTS) ? parse_number(x, &r->high.w[0])
 						   : (r->high.w[0] = r->low.w[0], true));
 	}
 	if (policy_is(x, TOK_WORD))
@@ -534,10 +535,10 @@ static bool parse_mask_item(struct policy_parser *x, struct policy_mask_item *it
 			return false;
 		}
 	} else if (policy_is(x, TOK_NUMBER) || policy_is(x, TOK_WORD)) {
-		if (!policy_parse_number(x, &item->low))
+		if (!parse_number(x, &item->low))
 			return false;
 		item->high = item->low;
-		if (policy_accept(x, TOK_DOTS) && !policy_parse_number(x, &item->high))
+		if (policy_accept(x, TOK_DOTS) && !parse_number(x, &item->high))
 			return false;
 	} else if (policy_is(x, TOK_PLUS)) {
 		policy_fail(x, &pos, "\"+\" in a mask is not there: write the item, and behind it *");

@@ -241,8 +241,6 @@ policy_expr policy_parse_mask(struct policy_parser *x);
 policy_expr policy_parse_tuple(struct policy_parser *x);
 bool policy_parse_patterns(struct policy_parser *x, enum policy_token_kind end, uint32_t *set);
 bool policy_parse_net(struct policy_parser *x, struct ip4_prefix *out);
-/* A number that is known now: one, a name for one. */
-bool policy_parse_number(struct policy_parser *x, uint32_t *out);
 
 /* policy_match.c */
 bool policy_mask_matches(const struct policy *p, const struct policy_mask *m, const struct policy_attrs *a);

@@ -330,6 +330,8 @@ static int bgp_start(struct command_call *c)
 		command_error(c, "bgp: the config has no block `bgp`\n");
 		return EXIT_FAILED;
 	}
+	if (args_has(&c->args, "dump"))
+		return cmd_bgp_dump(c);
 	if (c->args.n_words == 0)
 		return bgp_summary(c);
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
@@ -349,7 +351,20 @@ static int bgp_start(struct command_call *c)
 	return EXIT_USAGE;
 }
 
+static int bgp_more(struct command_call *c)
+{
+	const struct cmd_bgp_state *s = c->state;
+
+	return s->dump != NULL ? cmd_bgp_dump_more(c) : cmd_bgp_routes_more(c);
+}
+
+static void bgp_end(struct command_call *c)
+{
+	free(((struct cmd_bgp_state *)c->state)->dump);
+}
+
 static const struct arg_option bgp_options[] = {
+	{ 0, "dump", NULL, "what neighbours have announced, as MRT records into FILE" },
 	{ 'm', "message", "TEXT", "with shutdown and reset: what the peer is told (RFC 9003)" },
 	{ 0, "hard", NULL, "with shutdown and reset: the peer keeps no routes (RFC 8538)" },
 	OPTION_JSON,
@@ -361,7 +376,7 @@ const struct command cmd_bgp = {
 	.info = {
 		.name = "bgp",
 		.synopsis = "summary | neighbors [N] | routes [PREFIX | neighbor N in|filtered|out] | why PREFIX|N | rpki [PREFIX [AS]] | "
-			    "shutdown|enable|reset|refresh N | replay|mrt FILE",
+			    "shutdown|enable|reset|refresh N | replay|mrt FILE | --dump FILE",
 		.help = "BGP: neighbours, what they announce, and why; messages of a file",
 		.options = bgp_options,
 		.more = "N is a neighbour's name or address, PREFIX a prefix or an address within one.\n"
@@ -377,7 +392,9 @@ const struct command cmd_bgp = {
 			   "  yangguan bgp why 192.0.2.0/24\n"
 			   "  yangguan bgp shutdown transit -m \"back at noon\"",
 	},
+	.output_option = "dump",
 	.state_bytes = sizeof(struct cmd_bgp_state),
 	.start = bgp_start,
-	.more = cmd_bgp_routes_more,
+	.more = bgp_more,
+	.end = bgp_end,
 };

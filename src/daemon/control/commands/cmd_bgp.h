@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the files of `yangguan bgp` share: cmd_bgp.c (its words, summary, what is asked of neighbours),
- * cmd_bgp_neighbors.c, cmd_bgp_routes.c, cmd_bgp_rpki.c, cmd_bgp_why.c.
+ * cmd_bgp_dump.c, cmd_bgp_neighbors.c, cmd_bgp_routes.c, cmd_bgp_rpki.c, cmd_bgp_why.c.
  */
 #ifndef YG_DAEMON_CONTROL_COMMANDS_CMD_BGP_H
 #define YG_DAEMON_CONTROL_COMMANDS_CMD_BGP_H
@@ -20,6 +20,7 @@ struct cmd_bgp_state {
 	uint32_t source; /* of CMD_BGP_IN, CMD_BGP_FILTERED */
 	uint32_t next;   /* number of a prefix */
 	uint64_t n_shown;
+	struct cmd_bgp_dump *dump; /* NULL: a listing */
 };
 
 static inline const struct control_bgp *cmd_bgp_of(const struct command_call *c)
@@ -48,6 +49,8 @@ bool cmd_bgp_read_prefix(const char *word, struct ip4_prefix *out);
 /* The prefix, or the longest one that holds the address. False after a message. */
 bool cmd_bgp_prefix(struct command_call *c, const char *word, struct ip4_prefix *out, struct bgp_prefix_view *v);
 
+int cmd_bgp_dump(struct command_call *c);
+int cmd_bgp_dump_more(struct command_call *c);
 int cmd_bgp_neighbors(struct command_call *c);
 int cmd_bgp_routes(struct command_call *c);
 int cmd_bgp_routes_more(struct command_call *c);

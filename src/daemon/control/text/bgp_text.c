@@ -51,7 +51,7 @@ void bgp_text_down(struct text *t, const struct bgp_down *d)
 
 static const char *const roles[] = { "provider", "rs", "rs-client", "customer", "peer" };
 
-const char *bgp_text_role(uint8_t role)
+static const char *role_name(uint8_t role)
 {
 	return role < sizeof(roles) / sizeof(roles[0]) ? roles[role] : "none";
 }
@@ -78,7 +78,7 @@ void bgp_text_capabilities(struct text *t, const struct bgp_open *o)
 	if (can->enhanced_refresh)
 		text_add(t, ", enhanced refresh");
 	if (can->role != BGP_ROLE_NONE)
-		text_add(t, ", role %s", bgp_text_role(can->role));
+		text_add(t, ", role %s", role_name(can->role));
 	add_restart(t, &can->restart);
 }
 
@@ -92,7 +92,7 @@ void bgp_text_agreed(struct text *t, const struct bgp_neighbor_view *v)
 	if (v->theirs.can.refresh && v->ours.can.refresh)
 		text_add(t, ", %srefresh", v->wire.enhanced_refresh ? "enhanced " : "");
 	if (v->theirs.can.role != BGP_ROLE_NONE)
-		text_add(t, ", the peer's role %s", bgp_text_role(v->theirs.can.role));
+		text_add(t, ", the peer's role %s", role_name(v->theirs.can.role));
 	if (v->ours.can.restart.is_there)
 		add_restart(t, &v->theirs.can.restart);
 }

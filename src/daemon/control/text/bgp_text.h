@@ -17,7 +17,6 @@ void bgp_text_agreed(struct text *t, const struct bgp_neighbor_view *v);
 void bgp_text_capabilities(struct text *t, const struct bgp_open *o);
 /* "Established", "Idle (back-off)". */
 void bgp_text_state(struct text *t, const struct bgp_neighbor_view *v);
-const char *bgp_text_role(uint8_t role);
 /* Passwords that do not fit: "TCP MD5: 3 segments with a wrong or missing digest"; false: none is known of. */
 bool bgp_text_digests(struct text *t, const struct bgp_neighbor_view *v);
 /* As FRR has it: "00:01:23", "2d03h04m", "3w2d01h". buf: at least 16 bytes. */
