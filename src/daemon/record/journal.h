@@ -19,9 +19,11 @@
  *   raw-open TIME
  *   raw-send TIME SOCKET DST SRC SEQ LEN TTL TOS DF [ZONE]
  *   raw-close TIME SOCKET
- *   socket TIME OP SOCKET A B C ADDR PORT LEN   a call (core_socket.h); of send and option the next LEN bytes of
- * sockets.bytes end TIME INDEX REASON               a connection ended by command route TIME ROUTE ...                a
- * route was set: see journal_route_write next-hop TIME IF ADDRESS UP         routes go by that neighbour, or do not
+ *   socket TIME OP SOCKET A B C ADDR PORT LEN   a call (core_socket.h)
+ *                                       of send and option: with the next LEN bytes of sockets.bytes
+ *   end TIME INDEX REASON               a connection ended by command
+ *   route TIME ROUTE ...                a route was set: see journal_route_write
+ *   next-hop TIME IF ADDRESS UP         routes go by that neighbour, or do not
  *   route-del TIME ZONE ADDRESS LENGTH SOURCE INSTANCE   and taken away
  *   tx IF N                             what the step above sent: the next N frames of NAME.out.pcap
  *   stop

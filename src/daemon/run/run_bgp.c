@@ -313,6 +313,7 @@ static struct run_bgp *make(struct run *r, const struct config_bgp *config, bool
 	b->view.speaker = b->speaker;
 	b->view.table = b->table;
 	b->view.wake = told;
+	b->view.explain = run_bgp_explain;
 	b->view.told = n_told;
 	b->view.ctx = b;
 	r->bgp = b;

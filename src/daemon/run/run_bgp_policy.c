@@ -22,6 +22,7 @@ struct run_bgp_policies {
 	struct config_policy *filters; /* held */
 	struct policy_prefixes own;
 	struct policy_roas roas;
+	struct policy_attrs explained; /* for people */
 	struct known_name {
 		bool is_there;
 		uint32_t addr;
@@ -198,6 +199,15 @@ bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const
 		b->slot[i].must_judge = b->slot[i].must_judge || differs || all->export[i].user != told_by;
 	}
 	return true;
+}
+
+void run_bgp_explain(void *ctx, const struct bgp_neighbor_view *v, struct ip4_prefix prefix,
+		     const struct bgp_set *received, struct policy_verdict *out)
+{
+	struct run_bgp *b = ctx;
+
+	bgp_policy_explain(&b->policies->of[v->config->tag], BGP_POLICY_IMPORT, prefix,
+			   (struct bgp_nlri){ received->bytes, received->len }, NULL, &b->policies->explained, out);
 }
 
 bool run_bgp_asks_rpki(const struct run_bgp *b)

@@ -89,6 +89,9 @@ void run_bgp_free_policies(struct run_bgp *b);
 /* Those of all slots become those of the snapshot; must_judge is set of those that are others then. was: NULL at the
  * start. False without memory. */
 bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const struct config_bgp *config);
+/* For control_bgp: what import makes of a path. */
+void run_bgp_explain(void *ctx, const struct bgp_neighbor_view *v, struct ip4_prefix prefix,
+		     const struct bgp_set *received, struct policy_verdict *out);
 /* A filter of the config asks a table of the RPKI. */
 bool run_bgp_asks_rpki(const struct run_bgp *b);
 struct bgp_import run_bgp_import_of(struct run_bgp *b, uint32_t slot);

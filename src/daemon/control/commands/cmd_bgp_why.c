@@ -9,6 +9,7 @@
 
 #include "daemon/control/commands/cmd_bgp.h"
 #include "daemon/control/text/bgp_text.h"
+#include "routing/policy/policy.h"
 
 /* --- a prefix --- */
 
@@ -28,14 +29,37 @@ static const char *behind(const struct control_bgp *b, const struct bgp_prefix_v
 	return choice.best == 0 ? bgp_step_name(choice.step) : "MED, of another path of its neighbouring AS";
 }
 
-static json_t *why_json(struct command_call *c, const struct control_bgp *b, const struct bgp_prefix_view *v)
+/* Which rule, or which line of a filter, rejects it. The line is one of the config's, or of what it includes. */
+static const char *rejected(const struct control_bgp *b, struct ip4_prefix prefix, const struct bgp_prefix_view *v,
+			    uint32_t i, char *buf, size_t len)
+{
+	struct text t = text_of(buf, len);
+	struct bgp_neighbor_view from;
+	struct policy_verdict verdict;
+
+	if (!cmd_bgp_by_source(b, v->path[i].source, &from)) {
+		text_add(&t, "its import rejects it");
+		return buf;
+	}
+	b->explain(b->ctx, &from, prefix, bgp_table_set(b->table, v->path[i].received), &verdict);
+	if (verdict.rule != POLICY_RULE_NONE)
+		text_add(&t, "its import rejects it: %s", verdict.why);
+	else if (verdict.pos.line == 0)
+		text_add(&t, "its import takes nothing");
+	else
+		text_add(&t, "its import rejects it at line %u, column %u%s%s", verdict.pos.line, verdict.pos.column,
+			 verdict.why != NULL ? ": " : "", verdict.why != NULL ? verdict.why : "");
+	return buf;
+}
+
+static json_t *why_json(const struct control_bgp *b, struct ip4_prefix prefix, const struct bgp_prefix_view *v)
 {
 	json_t *all = json_array();
-	char addr[IP4_TEXT_MAX], path[768];
+	char addr[IP4_TEXT_MAX], path[768], words[200];
 
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct bgp_candidate k = candidate(b, v, i);
-		const char *why = v->path[i].is_rejected ? "import"
+		const char *why = v->path[i].is_rejected ? rejected(b, prefix, v, i, words, sizeof(words))
 				  : v->path[i].is_loop   ? "our AS is in its path"
 				  : i == v->best         ? bgp_step_name(v->step)
 							 : behind(b, v, i);
@@ -44,19 +68,19 @@ static json_t *why_json(struct command_call *c, const struct control_bgp *b, con
 						     "path", cmd_bgp_attr(k.set, BGP_AS_PATH, path, sizeof(path)),
 						     "bestpath", i == v->best, "reason", why));
 	}
-	(void)c;
 	return all;
 }
 
-static void put_other(struct command_call *c, const struct control_bgp *b, const struct bgp_prefix_view *v, uint32_t i)
+static void put_other(struct command_call *c, const struct control_bgp *b, struct ip4_prefix prefix,
+		      const struct bgp_prefix_view *v, uint32_t i)
 {
 	struct bgp_candidate k = candidate(b, v, i);
-	char addr[IP4_TEXT_MAX], path[768];
+	char addr[IP4_TEXT_MAX], path[768], words[200];
 	const char *hops = cmd_bgp_attr(k.set, BGP_AS_PATH, path, sizeof(path));
 
 	command_printf(c, "  not   from %-15s path %s: ", ip4_format(k.from->addr, addr), hops);
 	if (v->path[i].is_rejected)
-		command_printf(c, "its import rejects it\n");
+		command_printf(c, "%s\n", rejected(b, prefix, v, i, words, sizeof(words)));
 	else if (v->path[i].is_loop)
 		command_printf(c, "our own AS, identifier or cluster is in it\n");
 	else
@@ -74,7 +98,7 @@ static int why_prefix(struct command_call *c, const char *word)
 		return EXIT_FAILED;
 	if (args_has(&c->args, "json"))
 		return cmd_bgp_json(c, json_pack("{s:s, s:o}", "prefix", ip4_prefix_format(prefix, text), "paths",
-						 why_json(c, b, &v)));
+						 why_json(b, prefix, &v)));
 	command_printf(c, "%s: %u path%s\n", ip4_prefix_format(prefix, text), v.n, v.n == 1 ? "" : "s");
 	if (v.best == BGP_NOBODY) {
 		command_printf(c, "  none can be chosen\n");
@@ -87,7 +111,7 @@ static int why_prefix(struct command_call *c, const char *word)
 	}
 	for (uint32_t i = 0; i < v.n; i++)
 		if (i != v.best)
-			put_other(c, b, &v, i);
+			put_other(c, b, prefix, &v, i);
 	return EXIT_OK;
 }
 

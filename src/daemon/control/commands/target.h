@@ -57,6 +57,9 @@ struct control_between {
 };
 
 struct control_bgp_rpki; /* bgp_rpki_view.h */
+struct bgp_neighbor_view;
+struct bgp_set;
+struct policy_verdict;
 
 /* BGP, which lives in the control thread. */
 struct control_bgp {
@@ -69,6 +72,9 @@ struct control_bgp {
 	/* Prefixes that the neighbour with this number has been told; false: it is not up. */
 	bool (*told)(void *ctx, uint32_t number, uint32_t *n);
 	void (*wake)(void *ctx); /* something was asked of the speaker */
+	/* What import makes of a path of that neighbour, as received: which rule or line, and why. */
+	void (*explain)(void *ctx, const struct bgp_neighbor_view *v, struct ip4_prefix prefix,
+			const struct bgp_set *received, struct policy_verdict *out);
 	void *ctx;
 };
 
