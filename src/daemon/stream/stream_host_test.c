@@ -399,7 +399,7 @@ static void test_keys(void **state)
 	leave(f);
 	f->b.fails_keys = f->a.fails_keys = true;
 	assert_int_equal(f->b.c->listen_key(f->l, all, &right), -ENOMEM);
-	assert_int_equal(f->a.c->connect(f->a.c, &how, &f->connects.s), -ENOMEM);
+	assert_int_equal(f->a.c->connect(f->a.c, &how, &f->connects.s), -EKEYREJECTED);
 	how.key = NULL;
 	assert_int_equal(f->a.c->connect(f->a.c, &how, &f->connects.s), 0);
 	settle(f);
