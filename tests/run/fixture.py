@@ -241,15 +241,28 @@ class Events:
         self.process = subprocess.Popen([binary(), "events", "-j"] + list(words), stdout=subprocess.PIPE, text=True)
 
     def next(self, kind=None, **fields):
-        for line in self.process.stdout:
-            event = json.loads(line)
-            if kind in (None, event["event"]) and all(event.get(k) == v for k, v in fields.items()):
-                return event
+        """The next one of that kind; one that never comes fails the test, long after it should have come."""
+        killer = threading.Timer(4 * DEADLINE_S, self.process.kill)
+        killer.start()
+        try:
+            for line in self.process.stdout:
+                event = json.loads(line)
+                if kind in (None, event["event"]) and all(event.get(k) == v for k, v in fields.items()):
+                    return event
+        finally:
+            killer.cancel()
         raise AssertionError(f"the stream ended before {kind} {fields}")
 
     def close(self):
         self.process.kill()
         self.process.communicate()
+
+
+def heard(*kinds):
+    """Events from here on. The gateway says "ready" to whoever begins to listen: then nothing is missed any more."""
+    events = Events("ready", *kinds)
+    events.next("ready")
+    return events
 
 
 def web_server(host, **kw):
