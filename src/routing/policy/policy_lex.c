@@ -5,11 +5,36 @@
  */
 #include "routing/policy/policy_lex.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/ip4.h"
 #include "base/util.h"
+
+/* Of ASCII, whatever the program's locale is. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool is_letter(char c)
+{
+	return lower(c) >= 'a' && lower(c) <= 'z';
+}
+
+static bool is_hex_digit(char c)
+{
+	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static const struct {
 	const char *text;
@@ -95,7 +120,7 @@ static bool begins(const struct policy_lexer *lx, const char *with)
 static bool skip_space(struct policy_lexer *lx)
 {
 	while (left(lx) > 0) {
-		if (isspace((unsigned char)*lx->at)) {
+		if (is_space(*lx->at)) {
 			step(lx, 1);
 		} else if (*lx->at == '#') {
 			while (left(lx) > 0 && *lx->at != '\n')
@@ -120,7 +145,7 @@ static bool skip_space(struct policy_lexer *lx)
 
 static bool is_word_byte(char c)
 {
-	return isalnum((unsigned char)c) || c == '_';
+	return is_digit(c) || is_letter(c) || c == '_';
 }
 
 static size_t word_len(const struct policy_lexer *lx)
@@ -149,8 +174,8 @@ static void lex_number(const struct policy_lexer *lx, struct policy_token *t)
 	uint64_t value = 0;
 
 	t->kind = TOK_NUMBER;
-	for (; n < left(lx) && (is_hex ? isxdigit((unsigned char)lx->at[n]) : isdigit((unsigned char)lx->at[n])); n++) {
-		char c = (char)tolower((unsigned char)lx->at[n]);
+	for (; n < left(lx) && (is_hex ? is_hex_digit(lx->at[n]) : is_digit(lx->at[n])); n++) {
+		char c = lower(lx->at[n]);
 
 		value = value * (is_hex ? 16 : 10) + (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 		if (value > UINT32_MAX) {
@@ -172,9 +197,8 @@ static bool lex_addr(const struct policy_lexer *lx, struct policy_token *t)
 	uint32_t n_dots = 0;
 	size_t n = 0;
 
-	while (n < left(lx) && (isdigit((unsigned char)lx->at[n]) ||
-				(lx->at[n] == '.' && n + 1 < left(lx) && isdigit((unsigned char)lx->at[n + 1]) &&
-				 n > 0 && lx->at[n - 1] != '.'))) {
+	while (n < left(lx) && (is_digit(lx->at[n]) || (lx->at[n] == '.' && n + 1 < left(lx) &&
+							is_digit(lx->at[n + 1]) && n > 0 && lx->at[n - 1] != '.'))) {
 		n_dots += lx->at[n] == '.';
 		n++;
 	}
@@ -236,7 +260,7 @@ void policy_lex_next(struct policy_lexer *lx, struct policy_token *t)
 
 	if (quotes != 0) {
 		lex_quoted(lx, t, c);
-	} else if (isdigit((unsigned char)c)) {
+	} else if (is_digit(c)) {
 		if (!lex_addr(lx, t))
 			lex_number(lx, t);
 	} else if (is_word_byte(c)) {

@@ -2,6 +2,7 @@
  *
  * Life, timers and the stream of a client.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,30 @@ void rtr_ask(struct rtr_client *c, uint64_t now)
 	send_out(c);
 }
 
+/* Those that streams have; the core asks no library for words. */
+static const char *words_of(int error)
+{
+	static const struct {
+		int error;
+		const char *words;
+	} all[] = {
+		{ 0, "the cache has closed it" },
+		{ ECONNREFUSED, "refused" },
+		{ ECONNRESET, "reset" },
+		{ ETIMEDOUT, "no answer in time" },
+		{ EHOSTUNREACH, "no route" },
+		{ ENETUNREACH, "no route" },
+		{ EKEYREJECTED, "the password cannot be set" },
+		{ EADDRNOTAVAIL, "the local address is not ours" },
+		{ ENOMEM, "no memory" },
+	};
+
+	for (uint32_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].error == error)
+			return all[i].words;
+	return "a failure of TCP";
+}
+
 static void on_open(void *user, struct stream *s, uint64_t now)
 {
 	((struct rtr_client *)user)->is_open_told = true;
@@ -171,7 +196,7 @@ static void on_closed(void *user, struct stream *s, int error, uint64_t now)
 	if (c->state == RTR_ASKED && !c->has_heard)
 		c->wants_version = c->version == 0 ? RTR_VERSION_MAX : 0;
 	snprintf(why, sizeof(why), "%s: %s", c->state == RTR_CONNECTING ? "no connection" : "connection lost",
-		 error == 0 ? "the cache has closed it" : strerror(error));
+		 words_of(error));
 	/* What it has said before stands in the buffers of the carrier. */
 	while (c->stream == s && c->chore == RTR_CHORE_NONE && rtr_take_messages(c, now))
 		;
@@ -202,7 +227,7 @@ static void connect_stream(struct rtr_client *c, uint64_t now)
 	char why[RTR_REASON_MAX];
 
 	c->stream = NULL;
-	snprintf(why, sizeof(why), "no connection: %s", strerror(-rc));
+	snprintf(why, sizeof(why), "no connection: %s", words_of(-rc));
 	rtr_fail(c, now, why);
 }
 
