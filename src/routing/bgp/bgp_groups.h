@@ -7,8 +7,8 @@
  *
  *   bgp_groups_create(&all, &config);                          one for a table
  *   speaker.outbound = &bgp_groups_slot, .outbound_user = all
- *   while (bgp_groups_work(all))  ...                          whenever config.wake or bgp_groups_work said that there
- * is work
+ *   bgp_groups_work(all)                                       once a turn of the owner's loop, as long as config.wake
+ *                                                              or it itself has said that there is work
  *
  * Nobody waits for a neighbour that does not read: it knows less than the others by then, and is a part of the group of
  * its own until it knows as much again.
