@@ -103,11 +103,10 @@ bool mrt_file_read_entry(struct mrt_file *m, struct ip4_prefix prefix, const str
 			 const struct mrt_entry *e)
 {
 	struct bgp_wire w = session_of(peer, true);
-	uint8_t p[BGP_MESSAGE_MAX];
-	size_t len = bgp_mrt_update(p, prefix, e);
+	size_t len = bgp_mrt_update(m->update, prefix, e);
 
 	m->message.type = BGP_UPDATE;
-	return len > 0 && bgp_update_parse(&w, p, len, &m->message.update, &m->message.error) <= BGP_DISCARD;
+	return len > 0 && bgp_update_parse(&w, m->update, len, &m->message.update, &m->message.error) <= BGP_DISCARD;
 }
 
 bool mrt_file_read_message(struct mrt_file *m, const struct mrt_event *e)

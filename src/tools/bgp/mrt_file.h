@@ -23,6 +23,7 @@ struct mrt_file {
 	uint32_t n_peers;
 	uint64_t n_records, n_other, n_bad; /* that came; of types that are not read; that cannot be read */
 	struct bgp_message message;         /* of the entry or event that was read last */
+	uint8_t update[BGP_MESSAGE_MAX];    /* that an entry stands for: message points into it */
 };
 
 /* Standard input for "-". False, and it has said why. */
