@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * All memory refused once, at each allocation in turn, while neighbours are told of a table that changes: they come up,
- * one does not read, one asks for everything once more, one gets into another group. Linked so that malloc and calloc
- * are this test's (--wrap).
+ * one does not read, one asks for everything once more, one gets into another group. Requests come by
+ * refused_memory.h.
  *
  * Would catch: an allocation of update groups that is taken for granted; one whose refusal leaves a neighbour with a
  * route that is not there, or without one that is, or without End-of-RIB, or that is not counted.
@@ -21,34 +21,7 @@
 #include "stack/wire/bgp_fixture.h"
 #include "stack/wire/bgp_message.h"
 
-/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-
-static uint64_t n_left = UINT64_MAX; /* allocations before the one that is refused */
-static bool was_refused;
-
-static bool refuses(void)
-{
-	if (n_left == UINT64_MAX)
-		return false;
-	was_refused |= n_left == 0;
-	n_left = n_left > 0 ? n_left - 1 : UINT64_MAX;
-	return n_left == UINT64_MAX;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return refuses() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return refuses() ? NULL : __real_calloc(n, size);
-}
-/* NOLINTEND(bugprone-reserved-identifier) */
+#include "../refused_memory.h"
 
 #define N_PEERS 3u
 #define N_PREFIXES 220u
@@ -190,7 +163,7 @@ static void check(uint32_t n)
 }
 
 /* Returns false when there was nothing left to refuse. */
-static bool go_through(uint64_t refused)
+static bool go_through(uint32_t refused)
 {
 	static const struct siphash_key key = { 3, 4 };
 	static const struct bgp_table_limits limits = { .prefixes = 2000, .paths = 2000, .set_bytes = 1 << 22 };
@@ -202,8 +175,9 @@ static bool go_through(uint64_t refused)
 	source = bgp_table_add_source(table, &(struct bgp_source){ BGP_EXTERNAL, 7, IP4(10, 9, 0, 11) });
 	for (uint16_t i = 0; i < N_PREFIXES; i++)
 		say(i, N_PREFIXES, (uint16_t)(1 + i));
-	was_refused = up_failed = false;
-	n_left = refused;
+	up_failed = false;
+	n_asked = 0;
+	fails_at = refused + 1;
 	for (uint32_t k = 0; k < N_PEERS; k++)
 		come_up(k);
 	check(2); /* the third one does not read */
@@ -220,7 +194,9 @@ static bool go_through(uint64_t refused)
 	bgp_groups_slot.changed(groups, peer[1].member, &other);
 	say(2, 5, 77);
 	check(2);
-	n_left = UINT64_MAX;
+	bool was_refused = n_asked >= fails_at;
+
+	fails_at = 0;
 	check(3);
 	struct bgp_groups_view v;
 
@@ -239,12 +215,12 @@ static bool go_through(uint64_t refused)
 
 static void test_refused(void **state)
 {
-	uint64_t n = 0;
+	uint32_t n = 0;
 
 	while (go_through(n))
 		n++;
 	assert_in_range(n, 20, 2000);
-	printf("%llu allocations\n", (unsigned long long)n);
+	printf("%u allocations\n", n);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * All memory refused once, at each allocation in turn, while two speakers come up, exchange routes, lose each other,
- * and one neighbour comes out of a prefix. Linked so that malloc, calloc and realloc are this test's (--wrap).
+ * and one neighbour comes out of a prefix. Requests come by refused_memory.h.
  *
  * Would catch: an allocation that is taken for granted; one whose refusal ends a session that needs none, is not
  * counted, leaves something behind, or is not gone over once there is memory again.
@@ -16,41 +16,7 @@
 
 #include <cmocka.h>
 
-/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static uint64_t n_left = UINT64_MAX; /* allocations before the one that is refused */
-static bool was_refused;
-
-static bool refuses(void)
-{
-	if (n_left == UINT64_MAX)
-		return false;
-	was_refused |= n_left == 0;
-	n_left = n_left > 0 ? n_left - 1 : UINT64_MAX;
-	return n_left == UINT64_MAX;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return refuses() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return refuses() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return refuses() ? NULL : __real_realloc(p, n);
-}
-/* NOLINTEND(bugprone-reserved-identifier) */
+#include "../refused_memory.h"
 
 static struct sim sim;
 static struct hand hand;
@@ -89,15 +55,15 @@ static void hand_comes(void)
 }
 
 /* Returns false when there was nothing left to refuse. The hand's own allocations are not refused. */
-static bool go_through(uint64_t refused)
+static bool go_through(uint32_t refused)
 {
 	bool added[3];
 
 	sim_start(&sim, &(struct sim_config){ .n_routers = 2 });
 	hand_init(&hand, &sim, IP4(10, 9, 0, 1), false);
 	hand_connect(&hand, 0, &(struct stream_connect){ 0 });
-	was_refused = false;
-	n_left = refused;
+	n_asked = 0;
+	fails_at = refused + 1;
 	added[0] = try_add(0, &to_1);
 	added[1] = try_add(1, &to_0);
 	added[2] = try_add(0, &range);
@@ -112,7 +78,9 @@ static bool go_through(uint64_t refused)
 	sim_run(&sim, 15 * NS_PER_S);
 	stream_memory_link(sim.net, sim_addr(0), sim_addr(1), true);
 	sim_run(&sim, 70 * NS_PER_S);
-	n_left = UINT64_MAX;
+	bool was_refused = n_asked >= fails_at;
+
+	fails_at = 0;
 	hand_comes();
 	sim_run(&sim, 60 * NS_PER_S);
 	uint32_t a = bgp_speaker_find(sim.router[0].speaker, to_1.peers),
@@ -120,7 +88,7 @@ static bool go_through(uint64_t refused)
 	struct bgp_neighbor_view v = sim_look(&sim, 0, a);
 
 	if (!sim_is_up(&sim, 0, a) || !sim_is_up(&sim, 1, b))
-		printf("allocation %llu: %s, %s\n", (unsigned long long)refused, bgp_state_names[v.state],
+		printf("allocation %u: %s, %s\n", refused, bgp_state_names[v.state],
 		       v.last.why != NULL ? v.last.why : "");
 	assert_true(sim_is_up(&sim, 0, a) && sim_is_up(&sim, 1, b));
 	uint32_t dynamic = bgp_speaker_find(sim.router[0].speaker, (struct ip4_prefix){ IP4(10, 9, 0, 1), 32 });
@@ -132,12 +100,12 @@ static bool go_through(uint64_t refused)
 
 static void test_refused(void **state)
 {
-	uint64_t n = 0;
+	uint32_t n = 0;
 
 	while (go_through(n))
 		n++;
 	assert_in_range(n, 15, 1000);
-	printf("%llu allocations\n", (unsigned long long)n);
+	printf("%u allocations\n", n);
 }
 
 int main(void)

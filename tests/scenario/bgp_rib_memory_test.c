@@ -2,50 +2,11 @@
  *
  * BGP's paths on their way into the RIB and the FIB, a neighbour that dies, and a next hop that is led elsewhere, while
  * the first request for memory fails, then the second, and so on, until none does, and once more with all requests
- * behind it failing too: requests come by the functions below (the linker's --wrap). Then there is memory again.
+ * behind it failing too: requests come by refused_memory.h. Then there is memory again.
  */
-#include <stdlib.h>
-
 #include "routing/bgp/bgp_rib_test.h"
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's names */
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t n, size_t bytes);
-void *__real_realloc(void *p, size_t bytes);
-void *__real_aligned_alloc(size_t align, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t n, size_t bytes);
-void *__wrap_realloc(void *p, size_t bytes);
-void *__wrap_aligned_alloc(size_t align, size_t bytes);
-/* NOLINTEND(bugprone-reserved-identifier) */
-
-static uint32_t n_asked, fails_at; /* 0: none */
-static bool stays_short;           /* and all behind it fail too */
-
-static bool may_have(void)
-{
-	return fails_at == 0 || (++n_asked != fails_at && (n_asked < fails_at || !stays_short));
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-	return may_have() ? __real_malloc(bytes) : NULL;
-}
-
-void *__wrap_calloc(size_t n, size_t bytes)
-{
-	return may_have() ? __real_calloc(n, bytes) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t bytes)
-{
-	return may_have() ? __real_realloc(p, bytes) : NULL;
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t bytes)
-{
-	return may_have() ? __real_aligned_alloc(align, bytes) : NULL;
-}
+#include "../refused_memory.h"
 
 #define N_PREFIXES 80u /* more than go at once */
 
