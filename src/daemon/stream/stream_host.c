@@ -143,31 +143,6 @@ static void host_unlisten(struct stream_listener *listener)
 	host_sweep(l->h);
 }
 
-bool host_listener_refuses(const struct host_listener *l, uint32_t addr)
-{
-	for (uint32_t i = 0; i < l->n_refused; i++)
-		if (ip4_in(addr, l->refused[i]))
-			return true;
-	return l->refuses_all;
-}
-
-static void refuse(struct host_listener *l, struct ip4_prefix from, bool refused)
-{
-	for (uint32_t i = 0; i < l->n_refused; i++) {
-		if (l->refused[i].addr != from.addr || l->refused[i].len != from.len)
-			continue;
-		if (!refused)
-			l->refused[i] = l->refused[--l->n_refused];
-		return;
-	}
-	if (!refused)
-		return;
-	if (l->n_refused < HOST_REFUSED_MAX)
-		l->refused[l->n_refused++] = from;
-	else
-		l->refuses_all = true;
-}
-
 struct key_setting {
 	struct host_listener *l;
 	struct ip4_prefix from;
@@ -188,7 +163,7 @@ static int host_listen_key(struct stream_listener *listener, struct ip4_prefix f
 	struct stream_host *h = k.l->h;
 
 	h->calls.run(h->calls.ctx, do_set_key, &k);
-	refuse(k.l, from, k.rc != 0);
+	stream_refuse(&k.l->refused, from, k.rc != 0);
 	return k.rc;
 }
 

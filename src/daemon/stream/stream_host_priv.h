@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "core/workers/core_socket.h"
 #include "daemon/stream/stream_host.h"
+#include "daemon/stream/stream_refused.h"
 
 enum host_stream_state {
 	HOST_CONNECTING,
@@ -43,8 +44,6 @@ struct host_stream {
 	bool has_shut;     /* leaving: all has been written */
 };
 
-/* Hosts whose key could not be set. */
-#define HOST_REFUSED_MAX 64u
 struct host_listener {
 	struct stream_listener l;
 	struct stream_host *h;
@@ -52,9 +51,7 @@ struct host_listener {
 	int socket; /* -1: closed, freed behind the events */
 	stream_accept_fn *accept;
 	void *user;
-	uint32_t n_refused;
-	struct ip4_prefix refused[HOST_REFUSED_MAX];
-	bool refuses_all; /* more of them than fit */
+	struct stream_refused refused;
 };
 
 struct stream_host {
@@ -84,7 +81,6 @@ size_t host_unacked(struct host_stream *hs);
 /* --- stream_host.c --- */
 
 struct host_stream *host_stream_new(struct stream_host *h, int socket, enum host_stream_state state);
-bool host_listener_refuses(const struct host_listener *l, uint32_t addr);
 
 /* --- stream_host_tell.c --- */
 

@@ -11,22 +11,12 @@
 #include <string.h>
 
 #include "core/workers/core_socket.h"
+#include "daemon/stream/stream_fixture.h"
 #include "daemon/stream/stream_host.h"
 #include "stack/socket/socket_fixture.h"
 
 #define PORT 179u
 #define SOON_NS (10 * NS_PER_S)
-
-/* What one end has heard. */
-struct end {
-	struct stream *s;
-	bool reads; /* reads all at once when told to */
-	uint32_t n_open, n_readable, n_writable, n_closed;
-	int error;
-	uint64_t closed_at;
-	uint8_t got[1 << 18];
-	size_t n_got;
-};
 
 struct side {
 	struct host *host;
@@ -82,47 +72,6 @@ static void start_side(struct side *x, struct host *h)
 }
 
 /* --- the user --- */
-
-static void on_open(void *user, struct stream *s, uint64_t now)
-{
-	struct end *e = user;
-
-	assert_ptr_equal(e->s, s);
-	e->n_open++;
-}
-
-static void read_all(struct end *e)
-{
-	size_t n;
-
-	while ((n = e->s->carrier->read(e->s, e->got + e->n_got, sizeof(e->got) - e->n_got)) > 0)
-		e->n_got += n;
-}
-
-static void on_readable(void *user, struct stream *s, uint64_t now)
-{
-	struct end *e = user;
-
-	e->n_readable++;
-	if (e->reads)
-		read_all(e);
-}
-
-static void on_writable(void *user, struct stream *s, uint64_t now)
-{
-	((struct end *)user)->n_writable++;
-}
-
-static void on_closed(void *user, struct stream *s, int error, uint64_t now)
-{
-	struct end *e = user;
-
-	e->n_closed++;
-	e->error = error;
-	e->closed_at = now;
-}
-
-static const struct stream_events events = { on_open, on_readable, on_writable, on_closed };
 
 static bool on_accept(void *user, struct stream_listener *l, struct stream *s, uint64_t now)
 {

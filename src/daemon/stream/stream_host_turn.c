@@ -241,7 +241,7 @@ static void turn_listener(struct host_listener *l)
 			return;
 		int socket = (int)n;
 		struct host_stream *hs =
-			host_listener_refuses(l, c.end.addr.v4) ? NULL : host_stream_new(h, socket, HOST_OPEN);
+			stream_is_refused(&l->refused, c.end.addr.v4) ? NULL : host_stream_new(h, socket, HOST_OPEN);
 
 		if (hs == NULL) {
 			host_socket_abort(h, &socket);

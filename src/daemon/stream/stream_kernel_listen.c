@@ -32,14 +32,6 @@ static void accept_again(struct kernel_listener *kl, bool later)
 		event_add(kl->in, NULL);
 }
 
-static bool is_refused(const struct kernel_listener *kl, uint32_t addr)
-{
-	for (uint32_t i = 0; i < kl->n_refused; i++)
-		if (ip4_in(addr, kl->refused[i]))
-			return true;
-	return kl->refuses_all;
-}
-
 /* False: without memory. */
 static bool take(struct kernel_listener *kl, int fd)
 {
@@ -51,7 +43,7 @@ static bool take(struct kernel_listener *kl, int fd)
 	}
 	kernel_stream_ends(ks);
 	ks->in_event = true;
-	bool taken = kernel_option_common(fd) == 0 && !is_refused(kl, ks->s.remote.addr) &&
+	bool taken = kernel_option_common(fd) == 0 && !stream_is_refused(&kl->refused, ks->s.remote.addr) &&
 		     kl->accept(kl->user, &kl->l, &ks->s, kernel_now(kl->k));
 	ks->in_event = false;
 	if (!taken || ks->is_gone)
@@ -155,26 +147,12 @@ void kernel_unlisten(struct stream_listener *l)
 	free(kl);
 }
 
-static void forget_refused(struct kernel_listener *kl, struct ip4_prefix from)
-{
-	for (uint32_t i = 0; i < kl->n_refused; i++)
-		if (kl->refused[i].addr == from.addr && kl->refused[i].len == from.len)
-			kl->refused[i--] = kl->refused[--kl->n_refused];
-}
-
 int kernel_listen_key(struct stream_listener *l, struct ip4_prefix from, const struct stream_key *key)
 {
 	struct kernel_listener *kl = container_of(l, struct kernel_listener, l);
 	int rc = kernel_option_key(kl->fd, from, key);
 
 	kernel_digests_key(&kl->k->digests, from, key);
-
-	forget_refused(kl, from);
-	if (rc == 0)
-		return 0;
-	if (kl->n_refused == KERNEL_REFUSED_MAX)
-		kl->refuses_all = true;
-	else
-		kl->refused[kl->n_refused++] = from;
+	stream_refuse(&kl->refused, from, rc != 0);
 	return rc;
 }

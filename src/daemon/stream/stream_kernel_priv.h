@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "daemon/stream/stream_kernel.h"
+#include "daemon/stream/stream_refused.h"
 
 enum kernel_stream_state {
 	KERNEL_CONNECTING,
@@ -31,7 +32,6 @@ struct kernel_stream {
 	bool in_event, is_gone; /* the user closed it from within an event: freed behind that */
 };
 
-#define KERNEL_REFUSED_MAX 64
 struct kernel_listener {
 	struct stream_listener l;
 	struct stream_kernel *k;
@@ -41,10 +41,7 @@ struct kernel_listener {
 	struct event *in;
 	stream_accept_fn *accept;
 	void *user;
-	/* Whose key could not be set: they may not come in without one. */
-	uint32_t n_refused;
-	struct ip4_prefix refused[KERNEL_REFUSED_MAX];
-	bool refuses_all; /* more of them than fit */
+	struct stream_refused refused;
 };
 
 /* Hosts whose segments had a wrong digest, or none; and the keys by which that is known. */

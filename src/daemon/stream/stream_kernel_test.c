@@ -16,20 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/stream/stream_fixture.h"
 #include "daemon/stream/stream_kernel_priv.h"
 
 #define LOOPBACK 0x7f000001u
 #define SOON_NS (300 * NS_PER_MS)
-
-/* What one end has heard. */
-struct end {
-	struct stream *s;
-	bool reads; /* reads all at once when told to */
-	uint32_t n_open, n_readable, n_writable, n_closed;
-	int error;
-	uint8_t got[1 << 16];
-	size_t n_got;
-};
 
 struct fixture {
 	struct event_base *base;
@@ -49,53 +40,6 @@ static uint64_t clock_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
-
-static void on_open(void *user, struct stream *s, uint64_t now)
-{
-	struct end *e = user;
-
-	(void)now;
-	assert_ptr_equal(e->s, s);
-	e->n_open++;
-}
-
-static void read_all(struct end *e)
-{
-	size_t n;
-
-	while ((n = e->s->carrier->read(e->s, e->got + e->n_got, sizeof(e->got) - e->n_got)) > 0)
-		e->n_got += n;
-}
-
-static void on_readable(void *user, struct stream *s, uint64_t now)
-{
-	struct end *e = user;
-
-	(void)s;
-	(void)now;
-	e->n_readable++;
-	if (e->reads)
-		read_all(e);
-}
-
-static void on_writable(void *user, struct stream *s, uint64_t now)
-{
-	(void)s;
-	(void)now;
-	((struct end *)user)->n_writable++;
-}
-
-static void on_closed(void *user, struct stream *s, int error, uint64_t now)
-{
-	struct end *e = user;
-
-	(void)s;
-	(void)now;
-	e->n_closed++;
-	e->error = error;
-}
-
-static const struct stream_events events = { on_open, on_readable, on_writable, on_closed };
 
 static bool on_accept(void *user, struct stream_listener *l, struct stream *s, uint64_t now)
 {
