@@ -39,4 +39,17 @@ static inline void bytes_put32(uint8_t *at, uint32_t value)
 	memcpy(at, &v, sizeof(v));
 }
 
+/* The same, and where what follows goes. */
+static inline uint8_t *bytes_add16(uint8_t *at, uint16_t value)
+{
+	bytes_put16(at, value);
+	return at + sizeof(value);
+}
+
+static inline uint8_t *bytes_add32(uint8_t *at, uint32_t value)
+{
+	bytes_put32(at, value);
+	return at + sizeof(value);
+}
+
 #endif

@@ -135,18 +135,6 @@ bool mrt_event_parse(const struct mrt_header *h, const uint8_t *p, struct mrt_ev
 
 /* --- written --- */
 
-static uint8_t *put16(uint8_t *p, uint16_t v)
-{
-	bytes_put16(p, v);
-	return p + 2;
-}
-
-static uint8_t *put32(uint8_t *p, uint32_t v)
-{
-	bytes_put32(p, v);
-	return p + 4;
-}
-
 static uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t len)
 {
 	if (len > 0)
@@ -156,7 +144,8 @@ static uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t len)
 
 static uint8_t *put_header(uint8_t *p, uint32_t time_s, enum mrt_type type, uint16_t subtype, size_t body_len)
 {
-	return put32(put16(put16(put32(p, time_s), (uint16_t)type), subtype), (uint32_t)body_len);
+	return bytes_add32(bytes_add16(bytes_add16(bytes_add32(p, time_s), (uint16_t)type), subtype),
+			   (uint32_t)body_len);
 }
 
 size_t mrt_peers_emit(uint8_t *p, size_t cap, uint32_t time_s, uint32_t collector, const char *view,
@@ -167,11 +156,11 @@ size_t mrt_peers_emit(uint8_t *p, size_t cap, uint32_t time_s, uint32_t collecto
 	if (view_len > UINT16_MAX || n > UINT16_MAX || MRT_HEADER_LEN + body_len > cap)
 		return 0;
 	p = put_header(p, time_s, MRT_TABLE_DUMP_V2, MRT_PEER_INDEX_TABLE, body_len);
-	p = put16(put32(p, collector), (uint16_t)view_len);
-	p = put16(put_bytes(p, view, view_len), (uint16_t)n);
+	p = bytes_add16(bytes_add32(p, collector), (uint16_t)view_len);
+	p = bytes_add16(put_bytes(p, view, view_len), (uint16_t)n);
 	for (size_t i = 0; i < n; i++) {
 		*p++ = PEER_IS_AS4;
-		p = put32(put32(put32(p, peer[i].id), peer[i].addr), peer[i].as);
+		p = bytes_add32(bytes_add32(bytes_add32(p, peer[i].id), peer[i].addr), peer[i].as);
 	}
 	return MRT_HEADER_LEN + body_len;
 }
@@ -185,13 +174,13 @@ size_t mrt_rib_emit(uint8_t *p, size_t cap, uint32_t time_s, uint32_t seq, struc
 		body_len += 8 + (size_t)entry[i].attrs_len;
 	if (n > UINT16_MAX || MRT_HEADER_LEN + body_len > cap)
 		return 0;
-	p = put32(put_header(p, time_s, MRT_TABLE_DUMP_V2, MRT_RIB_IPV4_UNICAST, body_len), seq);
+	p = bytes_add32(put_header(p, time_s, MRT_TABLE_DUMP_V2, MRT_RIB_IPV4_UNICAST, body_len), seq);
 	*p++ = prefix.len;
 	for (size_t i = 0; i < n_bytes; i++)
 		*p++ = (uint8_t)(prefix.addr >> (24 - 8 * i));
-	p = put16(p, (uint16_t)n);
+	p = bytes_add16(p, (uint16_t)n);
 	for (size_t i = 0; i < n; i++) {
-		p = put16(put32(put16(p, entry[i].peer), entry[i].since_s), entry[i].attrs_len);
+		p = bytes_add16(bytes_add32(bytes_add16(p, entry[i].peer), entry[i].since_s), entry[i].attrs_len);
 		p = put_bytes(p, entry[i].attrs, entry[i].attrs_len);
 	}
 	return MRT_HEADER_LEN + body_len;
@@ -204,11 +193,11 @@ size_t mrt_event_emit(uint8_t *p, size_t cap, uint32_t time_s, const struct mrt_
 
 	if (MRT_HEADER_LEN + body_len > cap)
 		return 0;
-	p = put32(put_header(p, time_s, MRT_BGP4MP_ET, subtype, body_len), e->us);
-	p = put16(put16(put32(put32(p, e->peer.as), e->local.as), e->ifindex), AFI_IPV4);
-	p = put32(put32(p, e->peer.addr), e->local.addr);
+	p = bytes_add32(put_header(p, time_s, MRT_BGP4MP_ET, subtype, body_len), e->us);
+	p = bytes_add16(bytes_add16(bytes_add32(bytes_add32(p, e->peer.as), e->local.as), e->ifindex), AFI_IPV4);
+	p = bytes_add32(bytes_add32(p, e->peer.addr), e->local.addr);
 	if (e->is_state)
-		put16(put16(p, e->from), e->to);
+		bytes_add16(bytes_add16(p, e->from), e->to);
 	else
 		put_bytes(p, e->message, e->message_len);
 	return MRT_HEADER_LEN + body_len;

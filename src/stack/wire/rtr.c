@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/be.h"
 #include "base/reader.h"
 #include "base/util.h"
+#include "stack/wire/bytes.h"
 
 const char *rtr_error_name(uint16_t code)
 {
@@ -116,32 +116,16 @@ enum rtr_error rtr_parse(const uint8_t *p, struct rtr_message *m)
 
 /* --- what a router says --- */
 
-static uint8_t *put16(uint8_t *p, uint16_t v)
-{
-	be16 n = be16_of(v);
-
-	memcpy(p, &n, sizeof(n));
-	return p + sizeof(n);
-}
-
-static uint8_t *put32(uint8_t *p, uint32_t v)
-{
-	be32 n = be32_of(v);
-
-	memcpy(p, &n, sizeof(n));
-	return p + sizeof(n);
-}
-
 static uint8_t *put_header(uint8_t *p, uint8_t version, enum rtr_type type, uint16_t session, size_t len)
 {
 	*p++ = version;
 	*p++ = (uint8_t)type;
-	return put32(put16(p, session), (uint32_t)len);
+	return bytes_add32(bytes_add16(p, session), (uint32_t)len);
 }
 
 size_t rtr_emit_serial_query(uint8_t *p, uint8_t version, uint16_t session, uint32_t serial)
 {
-	put32(put_header(p, version, RTR_SERIAL_QUERY, session, 12), serial);
+	bytes_add32(put_header(p, version, RTR_SERIAL_QUERY, session, 12), serial);
 	return 12;
 }
 
@@ -158,10 +142,10 @@ size_t rtr_emit_report(uint8_t *p, uint8_t version, enum rtr_error code, const u
 		 n_text = (uint32_t)min_u64(strlen(text), RTR_TEXT_MAX);
 	size_t len = RTR_HEADER_LEN + 8 + n + n_text;
 
-	p = put32(put_header(p, version, RTR_ERROR_REPORT, (uint16_t)code, len), n);
+	p = bytes_add32(put_header(p, version, RTR_ERROR_REPORT, (uint16_t)code, len), n);
 	if (n > 0)
 		memcpy(p, about, n);
-	p = put32(p + n, n_text);
+	p = bytes_add32(p + n, n_text);
 	if (n_text > 0)
 		memcpy(p, text, n_text);
 	return len;
