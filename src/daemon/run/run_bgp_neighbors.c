@@ -97,8 +97,6 @@ void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 	const struct config_bgp *was = b->view.config;
 
 	b->view.config = config;
-	if (!run_bgp_rpki_set(b->rpki, config))
-		run_say("bgp: no memory for what an RPKI table should have");
 	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {
 		struct run_bgp_slot *s = &b->slot[i];
 
@@ -120,6 +118,8 @@ void run_bgp_set_neighbors(struct run_bgp *b, const struct config_bgp *config)
 		*s = (struct run_bgp_slot){ .is_used = true, .config = &config->neighbor[i] };
 		add(b, s);
 	}
+	if (!run_bgp_rpki_set(b->rpki, config))
+		run_say("bgp: no memory for what an RPKI table should have");
 	if (!run_bgp_set_policies(b, was, config))
 		run_say("bgp: no memory for policies: nothing of a network of ours is refused");
 	for (uint32_t i = 0; i < BGP_NEIGHBORS_MAX; i++) {

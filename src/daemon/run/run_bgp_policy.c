@@ -22,7 +22,8 @@ struct run_bgp_policies {
 	struct config_policy *filters; /* held */
 	struct policy_prefixes own;
 	struct policy_roas roas;
-	struct policy_attrs explained; /* for people */
+	const struct roa_table *asked[CONFIG_BGP_RPKI_MAX]; /* by the program's numbers; the config has each (check) */
+	struct policy_attrs explained;                      /* for people */
 	struct known_name {
 		bool is_there;
 		uint32_t addr;
@@ -32,7 +33,6 @@ struct run_bgp_policies {
 	struct bgp_export export[BGP_NEIGHBORS_MAX]; /* ... of the first of those that are alike */
 };
 
-/* A table is the config's, by the name that the filter has for it: few, and short names. */
 static enum policy_roa check_roa(void *user, uint32_t table, struct ip4_prefix prefix, uint32_t origin_as)
 {
 	static const enum policy_roa answers[] = {
@@ -40,9 +40,8 @@ static enum policy_roa check_roa(void *user, uint32_t table, struct ip4_prefix p
 		[ROA_VALID] = POLICY_ROA_VALID,
 		[ROA_INVALID] = POLICY_ROA_INVALID,
 	};
-	const struct run_bgp *b = user;
-	const char *name = policy_table_name(b->policies->filters->program, table);
-	const struct roa_table *t = run_bgp_rpki_find(b->rpki, name);
+	const struct run_bgp_policies *all = user;
+	const struct roa_table *t = table < CONFIG_BGP_RPKI_MAX ? all->asked[table] : NULL;
 
 	return t != NULL ? answers[roa_check(t, prefix, origin_as)] : POLICY_ROA_UNKNOWN;
 }
@@ -52,7 +51,7 @@ int run_bgp_make_policies(struct run_bgp *b)
 	b->policies = calloc(1, sizeof(*b->policies));
 	if (b->policies == NULL)
 		return -ENOMEM;
-	b->policies->roas = (struct policy_roas){ check_roa, b };
+	b->policies->roas = (struct policy_roas){ check_roa, b->policies };
 	return 0;
 }
 
@@ -157,6 +156,15 @@ static uint32_t alike(const struct run_bgp *b, uint32_t i)
 	return i;
 }
 
+static void find_tables(struct run_bgp *b)
+{
+	struct run_bgp_policies *all = b->policies;
+	uint32_t n = run_bgp_asks_rpki(b) ? policy_n_tables(all->filters->program) : 0;
+
+	for (uint32_t i = 0; i < CONFIG_BGP_RPKI_MAX; i++)
+		all->asked[i] = i < n ? run_bgp_rpki_find(b->rpki, policy_table_name(all->filters->program, i)) : NULL;
+}
+
 static bool same_networks(const struct config_bgp *x, const struct config_bgp *y)
 {
 	if (x == NULL || x->n_networks != y->n_networks)
@@ -177,6 +185,7 @@ bool run_bgp_set_policies(struct run_bgp *b, const struct config_bgp *was, const
 	all->filters = config_policy_hold(b->run->snap->policy);
 	differs = differs || !config_policy_same(before, all->filters);
 	config_policy_free(before);
+	find_tables(b);
 	if (!set_own(all, config))
 		return false;
 	memset(&all->room.judged, 0, sizeof(all->room.judged));
